@@ -1,0 +1,1 @@
+//! candle with ordered, seeded parameters, in-place optimisers and exact losses.

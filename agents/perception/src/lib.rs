@@ -1,0 +1,2 @@
+//! Encoders: an agent's eyes and ears.
+#![forbid(unsafe_code)]

@@ -1,0 +1,104 @@
+//! The face of every agent: a policy that acts on blocks and a learner that reads them.
+
+use std::ops::Range;
+
+use candle_core::Device;
+use rl_core::{Reduce, Result, Spec, State};
+use rl_replays::Rollout;
+
+use crate::Log;
+
+/// How a policy chooses.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Mode {
+    /// As training asks: ε-greedy by its schedule, or sampled.
+    Explore,
+    /// As an evaluation protocol asks.
+    Evaluate {
+        /// Probability of a uniformly random action.
+        epsilon: f32,
+        /// Whether a stochastic policy takes its most probable action instead of sampling.
+        greedy: bool,
+    },
+}
+
+/// The blocks that a learner wants.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Plan {
+    /// Steps per block.
+    pub horizon: usize,
+    /// Values per step that its policies keep in [`Rollout::extra`].
+    pub extra: usize,
+}
+
+/// Acts for some seats.
+pub trait Policy: Send {
+    /// Writes the actions of row `t` of every block, whose seats follow each other in the order of the blocks.
+    ///
+    /// # Errors
+    /// If a tensor operation fails.
+    fn act(&mut self, blocks: &mut [Rollout], t: usize, mode: Mode) -> Result<()>;
+
+    /// Random streams, counters and recurrent state.
+    fn state(&mut self) -> State<'_>;
+}
+
+/// Learns from blocks. Off-policy learners append them to a replay that they own.
+pub trait Learner {
+    /// The blocks that this learner wants.
+    fn plan(&self) -> Plan;
+
+    /// A policy for `seats` (global numbers) that always acts with the newest weights.
+    ///
+    /// # Errors
+    /// If a tensor operation fails.
+    fn policy(&self, seats: Range<u32>) -> Result<Box<dyn Policy>>;
+
+    /// Learns from one block per group of seats.
+    ///
+    /// # Errors
+    /// If a tensor operation fails, a loss is not finite, or a member of the run is lost.
+    fn learn(&mut self, blocks: &[Rollout], reduce: &mut dyn Reduce, log: &mut Log) -> Result<()>;
+
+    /// Optimiser steps so far.
+    fn updates(&self) -> u64;
+
+    /// Parameters in their fixed order, for hashing and for evaluation alone (`model.safetensors`).
+    fn weights(&mut self) -> &mut dyn rl_core::Saved;
+
+    /// Everything else that decides the future: targets, moments, replay, counters, random streams.
+    fn state(&mut self) -> State<'_>;
+
+    /// Bytes of memory that the learner will need at most, and the key that lowers them.
+    fn memory(&self) -> (u64, &'static str);
+}
+
+/// What an agent is built from.
+#[derive(Clone, Debug)]
+pub struct Context<'a> {
+    /// Shapes of the environment.
+    pub spec: &'a Spec,
+    /// The `[agent]` table of the resolved preset.
+    pub config: &'a toml::Table,
+    /// Seats that act at once.
+    pub seats: u32,
+    /// Seed of the run.
+    pub seed: u64,
+    /// Where tensors live.
+    pub device: &'a Device,
+}
+
+/// An agent that `rl-run` can name.
+#[derive(Clone, Copy, Debug)]
+pub struct AgentEntry {
+    /// Name on the command line.
+    pub id: &'static str,
+    /// One sentence for `rl-run list`.
+    pub summary: &'static str,
+    /// Why this agent cannot serve an environment of these shapes, if it cannot.
+    pub refuses: fn(&Spec) -> Option<String>,
+    /// Complete TOML with the tables `[agent]` and `[train]`, by environment name or family (`atari/`).
+    pub presets: &'static [(&'static str, &'static str)],
+    /// Builds the learner.
+    pub build: fn(&Context<'_>) -> Result<Box<dyn Learner>>,
+}

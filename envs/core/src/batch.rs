@@ -1,0 +1,133 @@
+//! Seats of one kind of environment, stepped one after the other in one thread.
+
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    Act, Canvas, Env, Episode, Error, Obs, Result, Rng, Rows, Seating, Spec, Stream, VecEnv, load_postcard, save_postcard,
+};
+
+/// A [`VecEnv`] of independent environments.
+#[derive(Debug)]
+pub struct Batch<E> {
+    spec: Spec,
+    seats: Vec<Seat<E>>,
+}
+
+#[derive(Debug)]
+struct Seat<E> {
+    env: E,
+    run: Run,
+}
+
+/// What a seat remembers beside its environment.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+struct Run {
+    rng: Rng,
+    age: u32,
+    over: bool,
+    episode: Episode,
+}
+
+impl<E: Env> Batch<E> {
+    /// Seats `envs` at the numbers of `seating`, one random stream each.
+    ///
+    /// # Panics
+    /// If there is not exactly one environment per seat, or none.
+    pub fn new(envs: Vec<E>, seating: &Seating) -> Self {
+        assert_eq!(envs.len(), seating.seats.len(), "one environment per seat");
+        let spec = envs.first().expect("at least one seat").spec();
+        let seats = envs.into_iter().zip(seating.seats.clone()).map(|(env, seat)| {
+            let rng = Rng::new(seating.seed, Stream::Env(seat));
+            Seat { env, run: Run { rng, age: 0, over: true, episode: started(seat) } }
+        });
+        Self { spec, seats: seats.collect() }
+    }
+}
+
+fn started(seat: u32) -> Episode {
+    Episode { seat, ret: 0.0, steps: 0, frames: 0, end: crate::End::No }
+}
+
+impl<E: Env> Seat<E> {
+    fn reset(&mut self, obs: Obs<'_>) -> Result<()> {
+        self.env.reset(&mut self.run.rng, obs)?;
+        self.run.age = 0;
+        self.run.over = false;
+        self.run.episode = started(self.run.episode.seat);
+        Ok(())
+    }
+}
+
+impl<E: Env> VecEnv for Batch<E> {
+    fn spec(&self) -> &Spec {
+        &self.spec
+    }
+
+    fn seats(&self) -> usize {
+        self.seats.len()
+    }
+
+    fn reset(&mut self, mut rows: Rows<'_>) -> Result<()> {
+        for (n, seat) in self.seats.iter_mut().enumerate() {
+            seat.reset(rows.obs(&self.spec, n))?;
+        }
+        rows.age.fill(0);
+        rows.reward.fill(0.0);
+        rows.end.fill(crate::End::No);
+        rows.frames.fill(0);
+        Ok(())
+    }
+
+    fn step(&mut self, act: Act<'_>, mut rows: Rows<'_>) -> Result<()> {
+        for (n, seat) in self.seats.iter_mut().enumerate() {
+            if seat.run.over {
+                seat.reset(rows.obs(&self.spec, n))?;
+                (rows.age[n], rows.reward[n], rows.end[n], rows.frames[n]) = (0, 0.0, crate::End::No, 0);
+                continue;
+            }
+            let step = seat.env.step(act.seat(&self.spec, n), rows.obs(&self.spec, n))?;
+            let run = &mut seat.run;
+            run.age += 1;
+            run.over = step.end.over();
+            run.episode.ret += f64::from(step.reward);
+            run.episode.steps += 1;
+            run.episode.frames += u64::from(step.frames);
+            (rows.age[n], rows.reward[n], rows.end[n], rows.frames[n]) = (run.age, step.reward, step.end, step.frames);
+            if run.over {
+                rows.episodes.push(Episode { end: step.end, ..run.episode });
+            }
+        }
+        Ok(())
+    }
+
+    fn lives(&self, n: usize) -> Option<u32> {
+        self.seats[n].env.lives()
+    }
+
+    fn draw(&self, n: usize, canvas: &mut Canvas) {
+        self.seats[n].env.draw(canvas);
+    }
+
+    fn save(&self, out: &mut Vec<u8>) -> Result<()> {
+        let mut states: Vec<(Run, Vec<u8>)> = Vec::with_capacity(self.seats.len());
+        for seat in &self.seats {
+            let mut bytes = Vec::new();
+            seat.env.save(&mut bytes)?;
+            states.push((seat.run.clone(), bytes));
+        }
+        save_postcard(&states, out)
+    }
+
+    fn load(&mut self, bytes: &[u8]) -> Result<()> {
+        let states: Vec<(Run, Vec<u8>)> = load_postcard(E::ID, bytes)?;
+        if states.len() != self.seats.len() {
+            let message = format!("holds {} seats, expected {}", states.len(), self.seats.len());
+            return Err(Error::State { part: E::ID.to_owned(), message });
+        }
+        for (seat, (run, bytes)) in self.seats.iter_mut().zip(states) {
+            seat.env.load(&bytes)?;
+            seat.run = run;
+        }
+        Ok(())
+    }
+}

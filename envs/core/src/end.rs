@@ -1,0 +1,36 @@
+//! How a step ended: one type, so that truncation cannot be mistaken for death.
+
+use serde::{Deserialize, Serialize};
+
+/// What a step did to its episode. Ordered by strength: the strongest that applies is reported.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[repr(u8)]
+pub enum End {
+    /// The episode goes on.
+    #[default]
+    No,
+    /// A life was lost and the episode goes on; the learner decides what that means.
+    LifeLost,
+    /// The episode was cut by a limit: the value of the last observation still counts.
+    Truncated,
+    /// The episode is over: nothing follows.
+    Terminated,
+}
+
+impl End {
+    /// Whether the next step resets the environment.
+    pub fn over(self) -> bool {
+        matches!(self, End::Truncated | End::Terminated)
+    }
+
+    /// The name used in every output: `no`, `life_lost`, `truncated` or `terminated`.
+    pub fn name(self) -> &'static str {
+        match self {
+            End::No => "no",
+            End::LifeLost => "life_lost",
+            End::Truncated => "truncated",
+            End::Terminated => "terminated",
+        }
+    }
+}

@@ -1,0 +1,70 @@
+//! What the author of an environment implements.
+
+use serde::de::DeserializeOwned;
+
+use crate::{Act, Canvas, End, Obs, Result, Rng, Spec};
+
+/// The answer to one action.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Step {
+    /// Raw reward, never clipped or scaled.
+    pub reward: f32,
+    /// What the step did to the episode.
+    pub end: End,
+    /// Emulator frames that passed; 1 where the environment has no frame skip.
+    pub frames: u32,
+}
+
+/// One environment for one seat.
+///
+/// It owns no random generator: it is lent its seat's at reset and draws one episode seed from it, so that an episode is
+/// fixed by (version, configuration, episode seed, actions), whatever ran before it.
+pub trait Env: Sized + Send + 'static {
+    /// Name on the command line, in lower case.
+    const ID: &'static str;
+    /// Raised by every change of dynamics; recordings name it.
+    const VERSION: u32;
+    /// Read from the `[env]` table of a preset. No `Default`: presets spell every value.
+    type Config: DeserializeOwned;
+
+    /// Builds the environment, not yet reset.
+    ///
+    /// # Errors
+    /// If a value is out of range or an asset is missing.
+    fn new(config: &Self::Config) -> Result<Self>;
+
+    /// Shapes of observations and actions.
+    fn spec(&self) -> Spec;
+
+    /// Starts an episode from a seed drawn from `rng` and writes its first observation.
+    ///
+    /// # Errors
+    /// If the engine behind the environment fails.
+    fn reset(&mut self, rng: &mut Rng, obs: Obs<'_>) -> Result<()>;
+
+    /// Takes one action and writes the observation after it. Allocates nothing.
+    ///
+    /// # Errors
+    /// If the engine behind the environment fails.
+    fn step(&mut self, act: Act<'_>, obs: Obs<'_>) -> Result<Step>;
+
+    /// Appends everything that decides the future: `load` then `step` equals `step`.
+    ///
+    /// # Errors
+    /// If the engine behind the environment cannot give its state.
+    fn save(&self, out: &mut Vec<u8>) -> Result<()>;
+
+    /// Restores what [`save`](Env::save) wrote, in this or another process.
+    ///
+    /// # Errors
+    /// If `bytes` is not a state of this environment and configuration.
+    fn load(&mut self, bytes: &[u8]) -> Result<()>;
+
+    /// Lives left, where the game has lives.
+    fn lives(&self) -> Option<u32> {
+        None
+    }
+
+    /// Draws the present state for people.
+    fn draw(&self, canvas: &mut Canvas);
+}

@@ -1,0 +1,20 @@
+//! The one word that learners know about distribution.
+
+/// Averages gradients or parameters over all members of a run.
+pub trait Reduce {
+    /// Replaces `values` by their mean over all members; every member gets equal bits.
+    ///
+    /// # Errors
+    /// If a member is lost.
+    fn mean(&mut self, values: &mut [f32]) -> crate::Result<()>;
+}
+
+/// A run of one member.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Solo;
+
+impl Reduce for Solo {
+    fn mean(&mut self, _values: &mut [f32]) -> crate::Result<()> {
+        Ok(())
+    }
+}

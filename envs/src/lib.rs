@@ -1,0 +1,2 @@
+//! Environments: one per file, and the table that lists them.
+#![forbid(unsafe_code)]

@@ -1,0 +1,62 @@
+//! One kind of number for every row and seat of a block.
+
+use std::ops::{Index, IndexMut};
+
+/// `[rows, envs, width]`, time-major: a row is contiguous over seats.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Lane<T> {
+    data: Vec<T>,
+    envs: usize,
+    width: usize,
+}
+
+impl<T: Copy + Default> Lane<T> {
+    /// A lane of default values.
+    pub fn new(rows: usize, envs: usize, width: usize) -> Self {
+        Self { data: vec![T::default(); rows * envs * width], envs, width }
+    }
+
+    /// Values per row and seat.
+    pub fn width(&self) -> usize {
+        self.width
+    }
+
+    /// Row `t`, `[envs, width]`.
+    pub fn row(&self, t: usize) -> &[T] {
+        let n = self.envs * self.width;
+        &self.data[t * n..(t + 1) * n]
+    }
+
+    /// Row `t`, `[envs, width]`.
+    pub fn row_mut(&mut self, t: usize) -> &mut [T] {
+        let n = self.envs * self.width;
+        &mut self.data[t * n..(t + 1) * n]
+    }
+
+    /// The values of seat `e` in row `t`, `[width]`.
+    pub fn at(&self, t: usize, e: usize) -> &[T] {
+        &self.row(t)[e * self.width..(e + 1) * self.width]
+    }
+
+    /// Moves the last `rows` rows to the front, where the next block begins.
+    pub(crate) fn carry(&mut self, rows: usize) {
+        let n = self.envs * self.width * rows;
+        self.data.copy_within(self.data.len() - n.., 0);
+    }
+}
+
+impl<T> Index<(usize, usize)> for Lane<T> {
+    type Output = T;
+
+    fn index(&self, (t, e): (usize, usize)) -> &T {
+        debug_assert_eq!(self.width, 1, "index by (t, e) is for lanes of width 1");
+        &self.data[t * self.envs + e]
+    }
+}
+
+impl<T> IndexMut<(usize, usize)> for Lane<T> {
+    fn index_mut(&mut self, (t, e): (usize, usize)) -> &mut T {
+        debug_assert_eq!(self.width, 1, "index by (t, e) is for lanes of width 1");
+        &mut self.data[t * self.envs + e]
+    }
+}

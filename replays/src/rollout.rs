@@ -1,0 +1,150 @@
+//! The one thing that travels: a preallocated block of experience.
+//!
+//! Environments write row `t + 1`, policies write actions into row `t`, learners read. Row 0 of a block is the last row of
+//! the one before it, so that no observation is copied twice and bootstrapping needs no extra storage.
+
+use rl_core::{Act, End, Episode, Rows, Spec};
+
+use crate::Lane;
+
+/// `T` steps of `N` seats.
+#[derive(Clone, Debug)]
+pub struct Rollout {
+    spec: Spec,
+    horizon: usize,
+    envs: usize,
+    /// Single frames, `[stack - 1 + T + 1, N, H·W·C]`: history rows stand in front of row 0.
+    pub frame: Lane<u8>,
+    /// `[T + 1, N, vector]`.
+    pub vector: Lane<f32>,
+    /// `[T + 1, N, symbols]`.
+    pub symbols: Lane<u32>,
+    /// `[T + 1, N, legal]`.
+    pub legal: Lane<u8>,
+    /// Steps since the reset, `[T + 1, N]`.
+    pub age: Lane<u32>,
+    /// Raw reward, `[T + 1, N]`: row `t + 1` answers action `t`.
+    pub reward: Lane<f32>,
+    /// `[T + 1, N]`: row `t + 1` says how step `t` ended.
+    pub end: Lane<End>,
+    /// Emulator frames of the step that led to the row, `[T + 1, N]`.
+    pub frames: Lane<u32>,
+    /// `[T, N, discrete]`.
+    pub discrete: Lane<u32>,
+    /// `[T, N, continuous]`.
+    pub continuous: Lane<f32>,
+    /// What a policy keeps for its learner (log-probabilities, values, …), `[T, N, extra]`.
+    pub extra: Lane<f32>,
+    /// Episodes that finished in this block.
+    pub episodes: Vec<Episode>,
+}
+
+impl Rollout {
+    /// A block with `extra` policy values per step.
+    ///
+    /// # Panics
+    /// If `horizon`, `envs` or the stack is 0.
+    pub fn new(spec: &Spec, horizon: usize, envs: usize, extra: usize) -> Self {
+        assert!(horizon > 0 && envs > 0 && spec.stack > 0, "a block has at least one step, seat and frame");
+        let rows = horizon + 1;
+        Self {
+            frame: Lane::new(spec.stack - 1 + rows, envs, spec.frame_len()),
+            vector: Lane::new(rows, envs, spec.vector),
+            symbols: Lane::new(rows, envs, spec.symbols.len()),
+            legal: Lane::new(rows, envs, spec.legal_len()),
+            age: Lane::new(rows, envs, 1),
+            reward: Lane::new(rows, envs, 1),
+            end: Lane::new(rows, envs, 1),
+            frames: Lane::new(rows, envs, 1),
+            discrete: Lane::new(horizon, envs, spec.discrete.len()),
+            continuous: Lane::new(horizon, envs, spec.continuous.len()),
+            extra: Lane::new(horizon, envs, extra),
+            episodes: Vec::new(),
+            spec: spec.clone(),
+            horizon,
+            envs,
+        }
+    }
+
+    /// Shapes of the environment.
+    pub fn spec(&self) -> &Spec {
+        &self.spec
+    }
+
+    /// `T`.
+    pub fn horizon(&self) -> usize {
+        self.horizon
+    }
+
+    /// `N`.
+    pub fn envs(&self) -> usize {
+        self.envs
+    }
+
+    /// Whether step `t` of seat `e` was played: false where the environment reset instead.
+    pub fn valid(&self, t: usize, e: usize) -> bool {
+        self.age[(t + 1, e)] != 0
+    }
+
+    /// The frame of seat `e` at row `t`, `[H, W, C]`.
+    pub fn frame_at(&self, t: usize, e: usize) -> &[u8] {
+        self.frame.at(self.spec.stack - 1 + t, e)
+    }
+
+    /// Writes the stack of seat `e` at row `t` as `[H, W, stack·C]`, oldest frame first.
+    ///
+    /// Rows before the reset are padded with the first frame of the episode.
+    pub fn stack(&self, t: usize, e: usize, out: &mut [u8]) {
+        let (stack, channels) = (self.spec.stack, self.spec.frame[2]);
+        let age = self.age[(t, e)] as usize;
+        for s in 0..stack {
+            let back = (stack - 1 - s).min(age);
+            let frame = self.frame.at(stack - 1 + t - back, e);
+            for (pixel, from) in out.chunks_exact_mut(stack * channels).zip(frame.chunks_exact(channels)) {
+                pixel[s * channels..(s + 1) * channels].copy_from_slice(from);
+            }
+        }
+    }
+
+    /// Row 0, for an environment's first observations.
+    pub fn first(&mut self) -> Rows<'_> {
+        self.split(0).1
+    }
+
+    /// The actions of row `t` and the row that answers them.
+    pub fn step(&mut self, t: usize) -> (Act<'_>, Rows<'_>) {
+        let (act, rows) = self.split(t + 1);
+        (act.expect("row t + 1 follows the actions of row t"), rows)
+    }
+
+    fn split(&mut self, row: usize) -> (Option<Act<'_>>, Rows<'_>) {
+        let act = row
+            .checked_sub(1)
+            .map(|t| Act { discrete: self.discrete.row(t), continuous: self.continuous.row(t) });
+        let rows = Rows {
+            frame: self.frame.row_mut(self.spec.stack - 1 + row),
+            vector: self.vector.row_mut(row),
+            symbols: self.symbols.row_mut(row),
+            legal: self.legal.row_mut(row),
+            age: self.age.row_mut(row),
+            reward: self.reward.row_mut(row),
+            end: self.end.row_mut(row),
+            frames: self.frames.row_mut(row),
+            episodes: &mut self.episodes,
+        };
+        (act, rows)
+    }
+
+    /// Makes the last row (and the frames behind it) the first of the next block, and forgets its episodes.
+    pub fn carry(&mut self) {
+        self.frame.carry(self.spec.stack);
+        self.vector.carry(1);
+        self.symbols.carry(1);
+        self.legal.carry(1);
+        self.age.carry(1);
+        self.reward.carry(1);
+        self.end.carry(1);
+        self.frames.carry(1);
+        self.episodes.clear();
+    }
+}

@@ -1,0 +1,2 @@
+//! Runs agents on environments: the library behind rl-run.
+#![forbid(unsafe_code)]
