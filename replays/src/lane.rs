@@ -41,7 +41,8 @@ impl<T: Copy + Default> Lane<T> {
     /// Moves the last `rows` rows to the front, where the next block begins.
     pub(crate) fn carry(&mut self, rows: usize) {
         let n = self.envs * self.width * rows;
-        self.data.copy_within(self.data.len() - n.., 0);
+        let last = self.data.len() - n;
+        self.data.copy_within(last.., 0);
     }
 }
 
