@@ -3,7 +3,8 @@
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    Act, Canvas, Env, Episode, Error, Obs, Result, Rng, Rows, Seating, Spec, Stream, VecEnv, load_postcard, save_postcard,
+    Act, Canvas, Env, Episode, Error, Obs, Result, Rng, Rows, Seating, Spec, Stream, Tabular, VecEnv, load_postcard,
+    save_postcard,
 };
 
 /// A [`VecEnv`] of independent environments.
@@ -102,6 +103,10 @@ impl<E: Env> VecEnv for Batch<E> {
 
     fn lives(&self, n: usize) -> Option<u32> {
         self.seats[n].env.lives()
+    }
+
+    fn tabular(&self) -> Option<Tabular> {
+        self.seats[0].env.tabular()
     }
 
     fn draw(&self, n: usize, canvas: &mut Canvas) {

@@ -2,7 +2,7 @@
 
 use serde::de::DeserializeOwned;
 
-use crate::{Act, Canvas, End, Obs, Result, Rng, Spec};
+use crate::{Act, Canvas, End, Obs, Result, Rng, Spec, Tabular};
 
 /// The answer to one action.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -62,6 +62,11 @@ pub trait Env: Sized + Send + 'static {
 
     /// Lives left, where the game has lives.
     fn lives(&self) -> Option<u32> {
+        None
+    }
+
+    /// The whole environment as a table, where it is small enough to be one.
+    fn tabular(&self) -> Option<Tabular> {
         None
     }
 

@@ -3,18 +3,19 @@
 //! No tensors, no threads, no input or output: a crate that depends on this one alone can define an environment.
 #![forbid(unsafe_code)]
 
-mod end;
-mod spec;
-mod rows;
-mod rng;
-mod env;
-mod entry;
-mod vec_env;
 mod batch;
-mod saved;
-mod reduce;
 mod canvas;
+mod end;
+mod entry;
+mod env;
 mod error;
+mod reduce;
+mod rng;
+mod rows;
+mod saved;
+mod spec;
+mod tabular;
+mod vec_env;
 
 pub use batch::Batch;
 pub use canvas::Canvas;
@@ -27,4 +28,5 @@ pub use rng::{Rng, Stream};
 pub use rows::{Act, Episode, Obs, Rows};
 pub use saved::{Saved, State, load_postcard, save_postcard};
 pub use spec::{Bound, Spec};
+pub use tabular::{Exact, Outcome, Tabular};
 pub use vec_env::VecEnv;

@@ -1,6 +1,6 @@
 //! The coarse boundary between environments and everything else: one virtual call per row of seats.
 
-use crate::{Act, Canvas, Result, Rows, Spec};
+use crate::{Act, Canvas, Result, Rows, Spec, Tabular};
 
 /// `N` seats that step together.
 ///
@@ -27,6 +27,11 @@ pub trait VecEnv: Send {
 
     /// Lives left in seat `n`, where the game has lives.
     fn lives(&self, n: usize) -> Option<u32>;
+
+    /// The environment of one seat as a table, where it is small enough to be one.
+    fn tabular(&self) -> Option<Tabular> {
+        None
+    }
 
     /// Draws seat `n`.
     fn draw(&self, n: usize, canvas: &mut Canvas);

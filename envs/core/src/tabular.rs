@@ -1,0 +1,322 @@
+//! Environments small enough to write down whole, and the dynamic programming that answers for them exactly.
+//!
+//! A table is what a policy is judged by without playing: the expected return within the step limit, to the last bit of
+//! `f64`, instead of the mean over some episodes. Rewards are undiscounted unless a discount is asked for.
+//! Source: Bellman 1957; Sutton and Barto 2018, chapter 4.
+
+use crate::{Error, Result};
+
+/// One way that an action can turn out.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Outcome {
+    /// How probable it is, in `[0, 1]`.
+    pub probability: f64,
+    /// The state that it leads to.
+    pub next: u32,
+    /// Raw reward.
+    pub reward: f64,
+    /// Whether the episode ends there.
+    pub terminated: bool,
+}
+
+/// The whole of an environment that shows its state as its only symbol and takes one discrete action.
+///
+/// State `s` is observed as `symbols == [s]`, so a policy of the observation is a policy of the state.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Tabular {
+    start: Vec<f64>,
+    limit: Option<u32>,
+    outcomes: Vec<Vec<Vec<Outcome>>>,
+}
+
+/// What a policy earns in an episode, exactly.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Exact {
+    /// Expected undiscounted return.
+    pub mean: f64,
+    /// Standard deviation of the return of one episode.
+    pub std: f64,
+    /// Expected number of steps.
+    pub steps: f64,
+}
+
+/// Sweeps after which an iteration without a step limit gives up waiting for its tolerance.
+const SWEEPS: usize = 1_000_000;
+/// Largest change of a value between two sweeps that counts as converged.
+const CONVERGED: f64 = 1e-14;
+/// Values closer than this are equal for [`Tabular::greedy`]: ties must not hang on the last bit of a sum.
+const TIE: f64 = 1e-10;
+
+impl Tabular {
+    /// A table from the probability of each state to start in, `[S]`, and the outcomes of every action, `[S][A][..]`;
+    /// `limit` is the number of steps after which the environment truncates.
+    ///
+    /// # Errors
+    /// If there is no state or action, the number of actions varies, an outcome leads out of the table, or probabilities
+    /// do not sum to 1.
+    pub fn new(start: Vec<f64>, limit: Option<u32>, outcomes: Vec<Vec<Vec<Outcome>>>) -> Result<Self> {
+        let refuse = |message: String| Err(Error::Config { key: "transition table".to_owned(), message });
+        let (states, actions) = (outcomes.len(), outcomes.first().map_or(0, Vec::len));
+        if actions == 0 {
+            return refuse("needs at least one state and one action".to_owned());
+        }
+        if start.len() != states || !is_one(start.iter().sum()) {
+            return refuse(format!("start must hold {states} probabilities that sum to 1"));
+        }
+        for (s, row) in outcomes.iter().enumerate() {
+            if row.len() != actions {
+                return refuse(format!("state {s} has {} actions, state 0 has {actions}", row.len()));
+            }
+            for (a, ways) in row.iter().enumerate() {
+                let sum: f64 = ways.iter().map(|way| way.probability).sum();
+                if !is_one(sum) {
+                    return refuse(format!("probabilities of state {s}, action {a} sum to {sum}"));
+                }
+                if let Some(way) = ways.iter().find(|way| way.next as usize >= states) {
+                    return refuse(format!(
+                        "state {s}, action {a} leads to {}, but there are {states} states",
+                        way.next
+                    ));
+                }
+            }
+        }
+        Ok(Self { start, limit, outcomes })
+    }
+
+    /// Number of states, `S`.
+    pub fn states(&self) -> usize {
+        self.outcomes.len()
+    }
+
+    /// Number of actions in every state, `A`.
+    pub fn actions(&self) -> usize {
+        self.outcomes[0].len()
+    }
+
+    /// Probability of each state to start in, `[S]`.
+    pub fn start(&self) -> &[f64] {
+        &self.start
+    }
+
+    /// Steps after which the environment truncates.
+    pub fn limit(&self) -> Option<u32> {
+        self.limit
+    }
+
+    /// How action `action` can turn out in `state`.
+    ///
+    /// # Panics
+    /// If either is out of range.
+    pub fn outcomes(&self, state: u32, action: u32) -> &[Outcome] {
+        &self.outcomes[state as usize][action as usize]
+    }
+
+    /// The policy that takes `actions[s]` in state `s`, or with probability `epsilon` any action: `[S, A]`.
+    ///
+    /// # Panics
+    /// If there is not exactly one action of the table per state.
+    pub fn policy(&self, actions: &[u32], epsilon: f64) -> Vec<f64> {
+        assert_eq!(actions.len(), self.states(), "one action per state");
+        let mut policy = vec![epsilon / self.actions() as f64; self.states() * self.actions()]; // [S, A]
+        for (row, &action) in policy.chunks_exact_mut(self.actions()).zip(actions) {
+            row[action as usize] += 1.0 - epsilon;
+        }
+        policy
+    }
+
+    /// Optimal state values under a discount and without a step limit, `[S]`. At a discount of 1 they converge only where
+    /// every way ends, or where rewards on the way are zero.
+    pub fn value_iteration(&self, discount: f64) -> Vec<f64> {
+        let mut value = vec![0.0; self.states()];
+        for _ in 0..SWEEPS {
+            let next = self.sweep(&value, |s, value| self.best(s, discount, value));
+            let change = distance(&value, &next);
+            value = next;
+            if change < CONVERGED {
+                break;
+            }
+        }
+        value
+    }
+
+    /// The first of the best actions of every state, judged by the values of the states that follow: `[S]`.
+    ///
+    /// # Panics
+    /// If there is not one value per state.
+    pub fn greedy(&self, value: &[f64], discount: f64) -> Vec<u32> {
+        assert_eq!(value.len(), self.states(), "one value per state");
+        let first = |s| {
+            let best = self.best(s, discount, value);
+            let action = (0..self.actions()).find(|&a| self.backup(s, a, discount, value) >= best - TIE);
+            action.expect("the best action is among the actions") as u32
+        };
+        (0..self.states()).map(first).collect()
+    }
+
+    /// The best expected undiscounted return within the step limit, by a policy that may count its steps. Without a
+    /// limit, of any length.
+    pub fn optimum(&self) -> f64 {
+        let Some(limit) = self.limit else { return self.at_start(&self.value_iteration(1.0)) };
+        let mut value = vec![0.0; self.states()];
+        for _ in 0..limit {
+            value = self.sweep(&value, |s, value| self.best(s, 1.0, value));
+        }
+        self.at_start(&value)
+    }
+
+    /// What a policy, `[S, A]`, earns in an episode that starts where the environment starts and is cut at its limit.
+    ///
+    /// # Panics
+    /// If `policy` is not `[S, A]`.
+    pub fn evaluate(&self, policy: &[f64]) -> Exact {
+        assert_eq!(policy.len(), self.states() * self.actions(), "one probability per state and action");
+        let mut moments = vec![Moments::default(); self.states()];
+        for _ in 0..self.limit.map_or(SWEEPS, |limit| limit as usize) {
+            let next: Vec<Moments> = (0..self.states()).map(|s| self.moments(s, policy, &moments)).collect();
+            let change = moments.iter().zip(&next).map(|(a, b)| a.distance(b)).fold(0.0, f64::max);
+            moments = next;
+            if change < CONVERGED {
+                break; // not only without a limit: the rest of the sweeps would change nothing
+            }
+        }
+        let mut total = Moments::default();
+        for (&probability, state) in self.start.iter().zip(&moments) {
+            total.add(probability, state);
+        }
+        Exact { mean: total.first, std: (total.second - total.first * total.first).max(0.0).sqrt(), steps: total.steps }
+    }
+
+    fn sweep(&self, value: &[f64], update: impl Fn(usize, &[f64]) -> f64) -> Vec<f64> {
+        (0..self.states()).map(|s| update(s, value)).collect()
+    }
+
+    fn best(&self, s: usize, discount: f64, value: &[f64]) -> f64 {
+        (0..self.actions()).map(|a| self.backup(s, a, discount, value)).fold(f64::NEG_INFINITY, f64::max)
+    }
+
+    fn backup(&self, s: usize, a: usize, discount: f64, value: &[f64]) -> f64 {
+        let worth = |way: &Outcome| way.reward + if way.terminated { 0.0 } else { discount * value[way.next as usize] };
+        self.outcomes[s][a].iter().map(|way| way.probability * worth(way)).sum()
+    }
+
+    fn at_start(&self, value: &[f64]) -> f64 {
+        self.start.iter().zip(value).map(|(probability, value)| probability * value).sum()
+    }
+
+    fn moments(&self, s: usize, policy: &[f64], after: &[Moments]) -> Moments {
+        let mut sum = Moments::default();
+        for (ways, &chosen) in self.outcomes[s].iter().zip(&policy[s * self.actions()..]) {
+            for way in ways {
+                let rest = if way.terminated { Moments::default() } else { after[way.next as usize] };
+                sum.add(chosen * way.probability, &rest.behind(way.reward));
+            }
+        }
+        sum
+    }
+}
+
+/// Expectations over the rest of an episode.
+#[derive(Clone, Copy, Debug, Default)]
+struct Moments {
+    /// Of the return.
+    first: f64,
+    /// Of its square.
+    second: f64,
+    /// Of the number of steps.
+    steps: f64,
+}
+
+impl Moments {
+    /// The same rest behind one more step: `(r + g)² = r² + 2rg + g²`.
+    fn behind(self, reward: f64) -> Self {
+        Self {
+            first: reward + self.first,
+            second: reward * (reward + 2.0 * self.first) + self.second,
+            steps: 1.0 + self.steps,
+        }
+    }
+
+    fn add(&mut self, weight: f64, other: &Self) {
+        self.first += weight * other.first;
+        self.second += weight * other.second;
+        self.steps += weight * other.steps;
+    }
+
+    fn distance(&self, other: &Self) -> f64 {
+        let moments = [self.first - other.first, self.second - other.second, self.steps - other.steps];
+        moments.into_iter().fold(0.0, |worst, change| worst.max(change.abs()))
+    }
+}
+
+fn is_one(sum: f64) -> bool {
+    (sum - 1.0).abs() < 1e-9
+}
+
+fn distance(a: &[f64], b: &[f64]) -> f64 {
+    a.iter().zip(b).map(|(a, b)| (a - b).abs()).fold(0.0, f64::max)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn way(probability: f64, next: u32, reward: f64, terminated: bool) -> Outcome {
+        Outcome { probability, next, reward, terminated }
+    }
+
+    /// One state: action 0 ends with 1, action 1 flips a coin between ending with 3 and staying for nothing.
+    fn coin(limit: Option<u32>) -> Tabular {
+        let flip = vec![way(0.5, 0, 3.0, true), way(0.5, 0, 0.0, false)];
+        Tabular::new(vec![1.0], limit, vec![vec![vec![way(1.0, 0, 1.0, true)], flip]]).unwrap()
+    }
+
+    #[test]
+    fn evaluation_gives_mean_deviation_and_steps_of_a_geometric_episode() {
+        let coin = coin(None);
+        let exact = coin.evaluate(&coin.policy(&[1], 0.0));
+        assert!((exact.mean - 3.0).abs() < 1e-12 && exact.std < 1e-6 && (exact.steps - 2.0).abs() < 1e-12, "{exact:?}");
+    }
+
+    #[test]
+    fn a_limit_cuts_what_would_have_followed() {
+        let coin = coin(Some(2));
+        let exact = coin.evaluate(&coin.policy(&[1], 0.0));
+        assert_eq!((exact.mean, exact.steps), (2.25, 1.5)); // 3 with probability ¾; the second step half of the time
+        assert!((exact.std - 3.0 * (0.75f64 * 0.25).sqrt()).abs() < 1e-12);
+    }
+
+    #[test]
+    fn the_optimum_counts_its_steps() {
+        // With one step left the coin is worth 1.5, more than the sure 1; with two 2.25.
+        assert_eq!(coin(Some(1)).optimum(), 1.5);
+        assert_eq!(coin(Some(2)).optimum(), 2.25);
+        assert!((coin(None).optimum() - 3.0).abs() < 1e-12);
+    }
+
+    #[test]
+    fn epsilon_mixes_every_action_in() {
+        let coin = coin(Some(1));
+        assert_eq!(coin.policy(&[1], 0.5), [0.25, 0.75]);
+        assert_eq!(coin.evaluate(&coin.policy(&[0], 0.5)).mean, 0.75 * 1.0 + 0.25 * 1.5);
+    }
+
+    #[test]
+    fn discounted_values_and_greedy_actions_agree() {
+        let coin = coin(None);
+        let value = coin.value_iteration(0.9);
+        assert!((value[0] - 1.5 / (1.0 - 0.45)).abs() < 1e-12, "{value:?}");
+        assert_eq!(coin.greedy(&value, 0.9), [1]);
+        assert_eq!(coin.greedy(&[0.0], 0.0), [1]);
+    }
+
+    #[test]
+    fn tables_that_do_not_close_are_refused() {
+        let bad = |start: Vec<f64>, outcomes| Tabular::new(start, None, outcomes).unwrap_err().to_string();
+        assert!(bad(vec![], vec![]).contains("at least one state"));
+        assert!(bad(vec![0.5], vec![vec![vec![way(1.0, 0, 0.0, true)]]]).contains("start"));
+        assert!(bad(vec![1.0], vec![vec![vec![way(0.9, 0, 0.0, true)]]]).contains("sum to 0.9"));
+        assert!(bad(vec![1.0], vec![vec![vec![way(1.0, 1, 0.0, true)]]]).contains("leads to 1"));
+        let ragged = vec![vec![vec![way(1.0, 0, 0.0, true)]], vec![]];
+        assert!(bad(vec![1.0, 0.0], ragged).contains("state 1 has 0 actions"));
+    }
+}
