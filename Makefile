@@ -1,0 +1,41 @@
+# One word per thing a person wants. Everything can be repeated; ARGS='…' is handed on to the program.
+.PHONY: help setup kungfu test test-slow install fmt lint bench ci
+.DEFAULT_GOAL := help
+CARGO ?= cargo
+
+help:
+	@echo "make kungfu     set up, build, and train DQN on Kung Fu Master   (ARGS='--frames 40000')"
+	@echo "make test       set up and run every test but the slow ones      (ARGS='-- name')"
+	@echo "make test-slow  the slow tests: learning runs and long parity    (ARGS='name')"
+	@echo "make install    put rl-run on the PATH (cargo's bin directory)"
+	@echo "make fmt | lint | bench | ci"
+
+setup:
+	@scripts/setup
+
+kungfu: setup
+	$(CARGO) run --release --locked -p rl-runner --bin rl-run -- --env kungfu --agent dqn $(ARGS)
+
+test:
+	@scripts/setup test
+	$(CARGO) test --workspace --locked --no-fail-fast $(ARGS)
+
+# Only tests marked ignored. Targets are named because --ignored would also run doc examples that are not meant to run.
+test-slow:
+	@scripts/setup test
+	$(CARGO) test --workspace --locked --no-fail-fast --release --lib --bins --tests -- --ignored $(ARGS)
+
+install: setup
+	$(CARGO) install --locked --path runner
+
+fmt:
+	$(CARGO) fmt --all
+
+lint:
+	$(CARGO) clippy --workspace --all-targets --locked -- -D warnings
+
+bench: setup
+	$(CARGO) bench --locked -p rl-benches $(ARGS)
+
+ci:
+	.ci/run
