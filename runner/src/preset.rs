@@ -1,0 +1,366 @@
+//! From names on the command line to one complete table: preset, then protocol, then `--set`, each key checked.
+//!
+//! Presets are complete, so they are their own schema: a key that is not there does not exist, and a value has the type of
+//! the one that it replaces. Nothing is inherited from one preset to another.
+
+use std::path::Path;
+
+use anyhow::Context as _;
+use rl_agents::AgentEntry;
+use rl_core::{EnvEntry, Seating, VecEnv};
+use serde::{Deserialize, de::DeserializeOwned};
+use toml::{Table, Value};
+
+use crate::tables::Tables;
+use crate::usage::{hint, usage};
+
+/// What a person asked for.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Ask<'a> {
+    /// Name of the environment.
+    pub(crate) env: &'a str,
+    /// Name of the agent, where one is needed.
+    pub(crate) agent: Option<&'a str>,
+    /// A file that replaces the tables that it holds.
+    pub(crate) preset: Option<&'a Path>,
+    /// `table.key=value`, applied last.
+    pub(crate) sets: &'a [String],
+    /// A protocol of the environment; `--set env.protocol=P` does the same.
+    pub(crate) protocol: Option<&'a str>,
+}
+
+/// A complete configuration, every value spelled out.
+#[derive(Clone, Debug)]
+pub(crate) struct Resolved {
+    /// Full name of the environment.
+    pub(crate) env_name: String,
+    /// Its entry.
+    pub(crate) env: &'static EnvEntry,
+    /// The agent's entry, where one was named.
+    pub(crate) agent: Option<&'static AgentEntry>,
+    /// `env`, `eval` and, with an agent, `agent` and `train`.
+    pub(crate) tables: Table,
+    /// The `--set`s, for messages.
+    sets: Vec<String>,
+}
+
+/// How long a run lasts and what it leaves behind.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Train {
+    /// Emulator frames after which to stop.
+    pub(crate) frames: u64,
+    /// Seats that act at once.
+    pub(crate) envs: u32,
+    /// Frames between checkpoints.
+    pub(crate) checkpoint_every: u64,
+    /// Checkpoints that are kept.
+    pub(crate) keep_checkpoints: usize,
+    /// Frames between evaluations; 0 for none.
+    pub(crate) eval_every: u64,
+}
+
+/// How a policy is evaluated.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Eval {
+    /// Probability of a uniformly random action.
+    pub(crate) epsilon: f32,
+    /// Full games to play.
+    pub(crate) episodes: u32,
+    /// Frames after which a game is cut: replaces `env.max_frames`.
+    pub(crate) max_frames: Option<i64>,
+}
+
+/// Finds the preset of the pair and applies everything that was asked for.
+///
+/// # Errors
+/// If a name, key or value is wrong; the message names the key path, the file and the nearest key.
+pub(crate) fn resolve(tables: &Tables, ask: &Ask<'_>) -> anyhow::Result<Resolved> {
+    let (env_name, env) = tables.env(ask.env)?;
+    let agent = ask.agent.map(|name| tables.agent(name)).transpose()?;
+    let text = env.member_presets.iter().find(|(name, _)| *name == env_name).map_or(env.preset, |&(_, text)| text);
+    let mut merged = parse(text, &format!("preset env/{env_name}"))?;
+    let mut origin = format!("preset env/{env_name}");
+    if let Some(agent) = agent {
+        if let Some(text) = agent_preset(env, &env_name, agent) {
+            origin = format!("presets env/{env_name} and {}/{env_name}", agent.id);
+            merged.extend(parse(text, &origin)?);
+        } else if ask.preset.is_none() {
+            let with: Vec<&str> = agent.presets.iter().map(|&(name, _)| name).collect();
+            return Err(usage(format!(
+                "agent `{}` has no preset for `{env_name}` (it has {}): give one with --preset FILE",
+                agent.id,
+                with.join(", ")
+            )));
+        }
+    }
+    if let Some(path) = ask.preset {
+        origin = path.display().to_string();
+        replace(&mut merged, &std::fs::read_to_string(path).map_err(|e| usage(format!("{origin}: {e}")))?, &origin)?;
+        for table in ["agent", "train"] {
+            if agent.is_some() && !merged.contains_key(table) {
+                return Err(usage(format!("{origin}: the table [{table}] is missing")));
+            }
+        }
+    }
+    let named = ask.sets.iter().find_map(|set| set.strip_prefix("env.protocol=")).map(|p| p.trim_matches('"'));
+    if let Some(protocol) = ask.protocol.or(named) {
+        overlay(&mut merged, env, protocol)?;
+    }
+    for set in ask.sets {
+        let (key, value) = set.split_once('=').ok_or_else(|| usage(format!("--set {set}: expected key=value")))?;
+        assign(&mut merged, key.trim(), literal(value.trim()), &origin)?;
+    }
+    Ok(Resolved { env_name, env, agent, tables: merged, sets: ask.sets.to_vec() })
+}
+
+/// The preset text of `agent` for an environment: its own by exact name, the one that the environment brings along, its
+/// own for the family.
+pub(crate) fn agent_preset(env: &EnvEntry, env_name: &str, agent: &AgentEntry) -> Option<&'static str> {
+    let of = |table: &'static [(&'static str, &'static str)], name: &str| {
+        table.iter().find(|(known, _)| *known == name).map(|&(_, text)| text)
+    };
+    of(agent.presets, env_name).or_else(|| of(env.agents, agent.id)).or_else(|| of(agent.presets, env.id))
+}
+
+impl Resolved {
+    /// One of the four tables.
+    ///
+    /// # Panics
+    /// If `name` is not one of them, or needs an agent and none was named.
+    pub(crate) fn table(&self, name: &str) -> &Table {
+        self.tables.get(name).and_then(Value::as_table).expect("resolve checks that the tables are there")
+    }
+
+    /// `[train]`.
+    ///
+    /// # Errors
+    /// If a value is out of range.
+    pub(crate) fn train(&self) -> anyhow::Result<Train> {
+        let train: Train = self.read("train")?;
+        for (key, value) in [("envs", u64::from(train.envs)), ("checkpoint_every", train.checkpoint_every)] {
+            if value == 0 {
+                return Err(usage(format!("train.{key}: must be at least 1")));
+            }
+        }
+        if train.keep_checkpoints == 0 {
+            return Err(usage("train.keep_checkpoints: must be at least 1"));
+        }
+        Ok(train)
+    }
+
+    /// `[eval]`.
+    ///
+    /// # Errors
+    /// If a value is out of range.
+    pub(crate) fn eval(&self) -> anyhow::Result<Eval> {
+        let eval: Eval = self.read("eval")?;
+        if !(0.0..=1.0).contains(&eval.epsilon) {
+            return Err(usage(format!("eval.epsilon: {} is not a probability", eval.epsilon)));
+        }
+        if eval.episodes == 0 {
+            return Err(usage("eval.episodes: must be at least 1"));
+        }
+        Ok(eval)
+    }
+
+    fn read<T: DeserializeOwned>(&self, name: &str) -> anyhow::Result<T> {
+        serde_path_to_error::deserialize(Value::Table(self.table(name).clone())).map_err(|e| {
+            let path = if e.path().iter().next().is_some() { format!("{name}.{}", e.path()) } else { name.to_owned() };
+            usage(format!("{path}: {}", e.inner().message()))
+        })
+    }
+
+    /// Seats of the environment as it is trained on.
+    ///
+    /// # Errors
+    /// If the environment refuses a value or fails to start.
+    pub(crate) fn seat(&self, seating: &Seating) -> anyhow::Result<Box<dyn VecEnv>> {
+        (self.env.build)(&self.env_name, self.table("env"), seating).with_context(|| self.blame("env"))
+    }
+
+    /// Seats of the environment as it is evaluated: with the frame cap of `[eval]`.
+    ///
+    /// # Errors
+    /// If the environment refuses a value or fails to start.
+    pub(crate) fn seat_eval(&self, seating: &Seating) -> anyhow::Result<Box<dyn VecEnv>> {
+        let mut table = self.table("env").clone();
+        if let (Some(cap), Some(value)) = (self.eval()?.max_frames, table.get_mut("max_frames")) {
+            *value = Value::Integer(cap);
+        }
+        (self.env.build)(&self.env_name, &table, seating).with_context(|| self.blame("env"))
+    }
+
+    /// Where a value of `table` came from, for the front of a message.
+    pub(crate) fn blame(&self, table: &str) -> String {
+        let prefix = format!("{table}.");
+        let sets: Vec<&str> = self.sets.iter().map(String::as_str).filter(|set| set.starts_with(&prefix)).collect();
+        let id = if table == "env" { &self.env_name } else { self.agent.map_or("", |agent| agent.id) };
+        if sets.is_empty() { id.to_owned() } else { format!("{id} with --set {}", sets.join(" --set ")) }
+    }
+
+    /// The whole configuration as a preset file: `--preset` reads it again.
+    pub(crate) fn text(&self) -> String {
+        let agent = self.agent.map(|agent| format!(" --agent {}", agent.id)).unwrap_or_default();
+        let body = toml::to_string(&self.tables).expect("a table that was read as TOML can be written as TOML");
+        format!("# rl-run --env {}{agent}, every value resolved.\n{body}", self.env_name)
+    }
+}
+
+fn parse(text: &str, origin: &str) -> anyhow::Result<Table> {
+    text.parse::<Table>().map_err(|e| {
+        let line = e.span().map_or(1, |span| text[..span.start.min(text.len())].matches('\n').count() + 1);
+        usage(format!("{origin}, line {line}: {}", e.message()))
+    })
+}
+
+/// Replaces whole tables of `merged` by those of a file.
+fn replace(merged: &mut Table, text: &str, origin: &str) -> anyhow::Result<()> {
+    for (name, value) in parse(text, origin)? {
+        if !["env", "eval", "agent", "train"].contains(&name.as_str()) || !value.is_table() {
+            let hint = hint(&name, ["env", "eval", "agent", "train"]);
+            return Err(usage(format!("{origin}: `{name}` is not a table of a preset{hint}")));
+        }
+        if let Some(builtin) = merged.get(&name) {
+            same_shape(builtin, &value, &name, origin)?;
+        }
+        merged.insert(name, value);
+    }
+    Ok(())
+}
+
+/// Whether `new` has exactly the keys of `old`, with values of their types.
+fn same_shape(old: &Value, new: &Value, path: &str, origin: &str) -> anyhow::Result<()> {
+    let (Value::Table(old), Value::Table(new)) = (old, new) else { return fits(old, new, path, origin) };
+    if old.get("kind").is_some() && old.get("kind") != new.get("kind") {
+        return Ok(()); // another variant has other keys, and its reader checks them
+    }
+    for (key, value) in new {
+        let path = format!("{path}.{key}");
+        match old.get(key) {
+            Some(old) => same_shape(old, value, &path, origin)?,
+            None => {
+                let hint = hint(key, old.keys().map(String::as_str));
+                return Err(usage(format!("{origin}: unknown key `{path}`{hint}")));
+            }
+        }
+    }
+    match old.keys().find(|key| !new.contains_key(*key)) {
+        Some(key) => Err(usage(format!("{origin}: `{path}.{key}` is missing (presets are complete)"))),
+        None => Ok(()),
+    }
+}
+
+fn fits(old: &Value, new: &Value, path: &str, origin: &str) -> anyhow::Result<()> {
+    let same = old.type_str() == new.type_str() || (old.is_float() && new.is_integer());
+    if same {
+        return Ok(());
+    }
+    let example = old.to_string();
+    Err(usage(format!("{path}: expected {} like {example}, got {} {new} ({origin})", old.type_str(), new.type_str())))
+}
+
+/// Lays the tables of a protocol over the preset. What it says about agents holds for those that have such a key.
+fn overlay(merged: &mut Table, env: &EnvEntry, protocol: &str) -> anyhow::Result<()> {
+    let names = || env.protocols.iter().map(|&(name, _)| name);
+    let Some(&(_, text)) = env.protocols.iter().find(|(name, _)| *name == protocol) else {
+        let known = names().collect::<Vec<_>>().join(", ");
+        let known = if known.is_empty() { "it has none".to_owned() } else { format!("it has {known}") };
+        let hint = hint(protocol, names());
+        return Err(usage(format!("env.protocol: {} has no protocol `{protocol}`{hint} ({known})", env.id)));
+    };
+    let origin = format!("protocol {protocol}");
+    for (table, value) in parse(text, &origin)? {
+        for (key, value) in value.as_table().into_iter().flatten() {
+            let path = format!("{table}.{key}");
+            if table == "agent" && find(merged, &path).is_none() {
+                continue;
+            }
+            assign(merged, &path, value.clone(), &origin)?;
+        }
+    }
+    if find(merged, "env.protocol").is_some() {
+        assign(merged, "env.protocol", Value::String(protocol.to_owned()), &origin)?;
+    }
+    Ok(())
+}
+
+/// A TOML value, or the words themselves where quotes were left out.
+fn literal(text: &str) -> Value {
+    format!("v = {text}")
+        .parse::<Table>()
+        .ok()
+        .and_then(|mut table| table.remove("v"))
+        .unwrap_or_else(|| Value::String(text.to_owned()))
+}
+
+fn find<'a>(tables: &'a mut Table, path: &str) -> Option<&'a mut Value> {
+    let mut keys = path.split('.');
+    let mut value = tables.get_mut(keys.next()?)?;
+    for key in keys {
+        value = value.as_table_mut()?.get_mut(key)?;
+    }
+    Some(value)
+}
+
+fn assign(tables: &mut Table, path: &str, new: Value, origin: &str) -> anyhow::Result<()> {
+    let Some(old) = find(tables, path) else {
+        let mut known = Vec::new();
+        paths(tables, "", &mut known);
+        let hint = hint(path, known.iter().map(String::as_str));
+        return Err(usage(format!("unknown key `{path}`{hint} ({origin})")));
+    };
+    fits(old, &new, path, origin)?;
+    let float = old.is_float();
+    *old = match new {
+        Value::Integer(n) if float => Value::Float(n as f64),
+        new => new,
+    };
+    Ok(())
+}
+
+fn paths(table: &Table, prefix: &str, out: &mut Vec<String>) {
+    for (key, value) in table {
+        match value {
+            Value::Table(inner) => paths(inner, &format!("{prefix}{key}."), out),
+            _ => out.push(format!("{prefix}{key}")),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(set: &str) -> String {
+        let mut table: Table = "[agent]\nlr = 1.0\nname = \"x\"\n[agent.net]\nwidth = 3".parse().unwrap();
+        let (key, value) = set.split_once('=').unwrap();
+        match assign(&mut table, key, literal(value), "preset p") {
+            Ok(()) => find(&mut table, key).unwrap().to_string(),
+            Err(e) => e.to_string(),
+        }
+    }
+
+    #[test]
+    fn set_keeps_types_and_suggests_keys() {
+        assert_eq!(check("agent.lr=2"), "2.0");
+        assert_eq!(check("agent.name=word"), "\"word\"");
+        assert_eq!(check("agent.net.width=4"), "4");
+        assert_eq!(check("agent.net.widht=4"), "unknown key `agent.net.widht`; did you mean `agent.net.width`? (preset p)");
+        assert_eq!(check("lr=4"), "unknown key `lr`; did you mean `agent.lr`? (preset p)");
+        assert_eq!(check("agent.lr=fast"), "agent.lr: expected float like 1.0, got string \"fast\" (preset p)");
+    }
+
+    #[test]
+    fn a_preset_file_is_complete_and_has_no_key_of_its_own() {
+        let base = || -> Table { "[train]\nframes = 1\nenvs = 2".parse().unwrap() };
+        let check = |text: &str| replace(&mut base(), text, "f.toml").map_err(|e| e.to_string());
+        assert_eq!(check("[train]\nframes = 5\nenvs = 1"), Ok(()));
+        assert_eq!(check("[train]\nframes = 5"), Err("f.toml: `train.envs` is missing (presets are complete)".into()));
+        let typo = check("[train]\nframse = 5\nenvs = 1").unwrap_err();
+        assert_eq!(typo, "f.toml: unknown key `train.framse`; did you mean `frames`?");
+        assert!(check("[trian]\nenvs = 1").unwrap_err().contains("did you mean `train`?"));
+        assert_eq!(check("[train]\n\nframes = ").unwrap_err().split(':').next().unwrap(), "f.toml, line 3");
+    }
+}

@@ -1,0 +1,75 @@
+//! The environments and agents that this binary knows, and how their names are found.
+
+use rl_agents::AgentEntry;
+use rl_core::EnvEntry;
+
+use crate::usage::{hint, usage};
+
+/// Every environment and agent, of this project and of its users.
+#[derive(Debug)]
+pub(crate) struct Tables {
+    /// In the order in which they were given.
+    pub(crate) envs: Vec<&'static EnvEntry>,
+    /// In the order in which they were given.
+    pub(crate) agents: Vec<&'static AgentEntry>,
+}
+
+impl Tables {
+    /// Flattens the tables; of two entries with one name the first is found.
+    pub(crate) fn new(envs: &[&'static [EnvEntry]], agents: &[&'static [AgentEntry]]) -> Self {
+        let (envs, agents) = (envs.iter().copied().flatten(), agents.iter().copied().flatten());
+        Self { envs: envs.collect(), agents: agents.collect() }
+    }
+
+    /// The full name of the environment called `name` (an alias, a member of a family, or its own name) and its entry.
+    ///
+    /// # Errors
+    /// If there is none; the nearest name is suggested.
+    pub(crate) fn env(&self, name: &str) -> anyhow::Result<(String, &'static EnvEntry)> {
+        for &entry in &self.envs {
+            let full = entry.aliases.iter().find(|(alias, _)| *alias == name).map_or(name, |&(_, full)| full);
+            let known = match full.strip_prefix(entry.id) {
+                Some("") => !is_family(entry),
+                Some(member) if is_family(entry) => (entry.members)().iter().any(|known| known == member),
+                _ => false,
+            };
+            if known {
+                return Ok((full.to_owned(), entry));
+            }
+        }
+        let names = self.env_names();
+        let absent = if cfg!(feature = "atari") { "" } else { "; this binary was built without the feature `atari`" };
+        let hint = hint(name, names.iter().map(String::as_str));
+        Err(usage(format!("no environment is called `{name}`{hint} (`rl-run list envs` shows all{absent})")))
+    }
+
+    /// Every name that [`env`](Tables::env) understands.
+    pub(crate) fn env_names(&self) -> Vec<String> {
+        let mut names = Vec::new();
+        for entry in &self.envs {
+            names.extend(entry.aliases.iter().map(|&(alias, _)| alias.to_owned()));
+            if is_family(entry) {
+                names.extend((entry.members)().into_iter().map(|member| format!("{}{member}", entry.id)));
+            } else {
+                names.push(entry.id.to_owned());
+            }
+        }
+        names
+    }
+
+    /// The agent called `name`.
+    ///
+    /// # Errors
+    /// If there is none; the nearest name is suggested.
+    pub(crate) fn agent(&self, name: &str) -> anyhow::Result<&'static AgentEntry> {
+        self.agents.iter().copied().find(|entry| entry.id == name).ok_or_else(|| {
+            let hint = hint(name, self.agents.iter().map(|entry| entry.id));
+            usage(format!("no agent is called `{name}`{hint} (`rl-run list agents` shows all)"))
+        })
+    }
+}
+
+/// Whether the entry stands for its members rather than for itself.
+pub(crate) fn is_family(entry: &EnvEntry) -> bool {
+    entry.id.ends_with('/')
+}

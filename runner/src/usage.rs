@@ -1,0 +1,55 @@
+//! Mistakes of the person at the keyboard: one line on stderr and exit code 2, where a failure of the run exits with 1.
+
+use std::fmt;
+
+/// A mistake in what was asked.
+#[derive(Debug)]
+pub(crate) struct Usage(String);
+
+impl fmt::Display for Usage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for Usage {}
+
+/// An error that exits with 2.
+pub(crate) fn usage(message: impl Into<String>) -> anyhow::Error {
+    Usage(message.into()).into()
+}
+
+/// Whether `error` is a mistake of the asker: a [`Usage`], or a value of a preset that an environment or agent refuses.
+pub(crate) fn is_usage(error: &anyhow::Error) -> bool {
+    error.chain().any(|cause| {
+        cause.is::<Usage>() || matches!(cause.downcast_ref(), Some(rl_core::Error::Config { .. }))
+    })
+}
+
+/// The candidate most like `name`, if any is near enough to be meant.
+pub(crate) fn nearest<'a>(name: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+    let last = |path: &'a str| path.rsplit(['.', '/']).next().unwrap_or(path);
+    candidates
+        .into_iter()
+        .map(|c| (strsim::osa_distance(name, c).min(strsim::osa_distance(name, last(c))), c))
+        .min_by_key(|&(distance, _)| distance)
+        .filter(|&(distance, _)| distance <= (name.len() / 3).max(2))
+        .map(|(_, c)| c)
+}
+
+/// `; did you mean ...?`, or nothing.
+pub(crate) fn hint<'a>(name: &str, candidates: impl IntoIterator<Item = &'a str>) -> String {
+    nearest(name, candidates).map(|c| format!("; did you mean `{c}`?")).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_slip_is_recognised_and_a_stranger_is_not() {
+        assert_eq!(nearest("cartpol", ["frozenlake", "cartpole"]), Some("cartpole"));
+        assert_eq!(nearest("lr", ["agent.gamma", "agent.lr"]), Some("agent.lr"));
+        assert_eq!(nearest("pong", ["frozenlake", "cartpole"]), None);
+    }
+}
