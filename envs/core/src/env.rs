@@ -46,6 +46,9 @@ pub trait Env: Sized + Send + 'static {
     ///
     /// # Errors
     /// If the engine behind the environment fails.
+    ///
+    /// # Panics
+    /// If a discrete action is not below its cardinality.
     fn step(&mut self, act: Act<'_>, obs: Obs<'_>) -> Result<Step>;
 
     /// Appends everything that decides the future: `load` then `step` equals `step`.
@@ -70,6 +73,6 @@ pub trait Env: Sized + Send + 'static {
         None
     }
 
-    /// Draws the present state for people.
+    /// Draws the present state for people, at a size of its own choosing (see [`Canvas::begin`]).
     fn draw(&self, canvas: &mut Canvas);
 }

@@ -1,0 +1,3 @@
+//! Classic control: a few numbers of physics and one lever.
+
+pub mod cartpole;
