@@ -1,0 +1,195 @@
+//! The directory of a run: what it was asked, what it became, and never somebody else's.
+//!
+//! `run.toml` (every value resolved), `run.json` (binary, machine, seed), `checkpoints/`, `best/`, metrics.
+
+use std::fs::{self, File};
+use std::io::{ErrorKind, Write as _};
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context as _, bail};
+use rustix::fs::{FlockOperation, flock};
+use serde::{Deserialize, Serialize};
+
+use crate::usage::usage;
+
+/// `run.json`.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct About {
+    /// Version of rl-run.
+    pub(crate) version: String,
+    /// Git revision that it was built from.
+    pub(crate) revision: String,
+    /// Cargo features.
+    pub(crate) features: Vec<String>,
+    /// Instruction set: `avx512`, `avx2`, `neon` or `portable`.
+    pub(crate) isa: String,
+    /// Model of the processor.
+    pub(crate) cpu: String,
+    /// Threads of tensor operations.
+    pub(crate) threads: usize,
+    /// `cpu` or `cuda`.
+    pub(crate) device: String,
+    /// Full name of the environment.
+    pub(crate) env: String,
+    /// Version of its dynamics.
+    pub(crate) env_version: u32,
+    /// The agent.
+    pub(crate) agent: String,
+    /// Seed of every random stream.
+    pub(crate) seed: u64,
+}
+
+/// Model of the processor, as Linux names it.
+pub(crate) fn cpu() -> String {
+    let info = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
+    let model = info.lines().find_map(|line| line.strip_prefix("model name")?.split_once(':'));
+    model.map_or_else(|| std::env::consts::ARCH.to_owned(), |(_, name)| name.trim().to_owned())
+}
+
+/// The widest instruction set that kernels choose from, as this machine has it.
+pub(crate) fn isa() -> &'static str {
+    #[cfg(target_arch = "x86_64")]
+    {
+        if std::arch::is_x86_feature_detected!("avx512f") {
+            return "avx512";
+        }
+        if std::arch::is_x86_feature_detected!("avx2") && std::arch::is_x86_feature_detected!("fma") {
+            return "avx2";
+        }
+    }
+    if cfg!(target_arch = "aarch64") { "neon" } else { "portable" }
+}
+
+/// Cargo features of this binary.
+pub(crate) fn features() -> Vec<String> {
+    let all = [("atari", cfg!(feature = "atari")), ("cuda", cfg!(feature = "cuda"))];
+    all.iter().filter(|(_, on)| *on).map(|(name, _)| (*name).to_owned()).collect()
+}
+
+/// A directory that this process alone writes to.
+#[derive(Debug)]
+pub(crate) struct RunDir {
+    path: PathBuf,
+    _lock: File,
+}
+
+impl RunDir {
+    /// Makes the directory `asked`, or the first free one of `name`, `name-2`, … below `runs`, and writes what the run is.
+    ///
+    /// # Errors
+    /// If `asked` exists and holds something, unless `force` is given and it holds a run, which is then removed.
+    pub(crate) fn create(
+        asked: Option<&Path>,
+        name: &str,
+        force: bool,
+        about: &About,
+        preset: &str,
+    ) -> anyhow::Result<Self> {
+        let path = match asked {
+            Some(path) => claim(path, force)?,
+            None => (1..).find_map(|n| free(name, n).transpose()).expect("numbers do not end")?,
+        };
+        write(&path.join("run.json"), &serde_json::to_vec_pretty(about)?)?;
+        write(&path.join("run.toml"), preset.as_bytes())?;
+        let lock = lock(&path)?;
+        Ok(Self { path, _lock: lock })
+    }
+
+    /// Opens the directory of an earlier run to go on with it.
+    ///
+    /// # Errors
+    /// If it holds no run, or another process is writing to it.
+    pub(crate) fn open(path: &Path) -> anyhow::Result<Self> {
+        let lock = lock(path)?;
+        Ok(Self { path: path.to_owned(), _lock: lock })
+    }
+
+    /// Where it is.
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Where checkpoints are.
+    pub(crate) fn checkpoints(&self) -> PathBuf {
+        self.path.join("checkpoints")
+    }
+
+    /// Where the best weights are.
+    pub(crate) fn best(&self) -> PathBuf {
+        self.path.join("best")
+    }
+}
+
+/// Reads `run.json`.
+///
+/// # Errors
+/// If `path` is not the directory of a run.
+pub(crate) fn about(path: &Path) -> anyhow::Result<About> {
+    let file = path.join("run.json");
+    let text = match fs::read(&file) {
+        Ok(text) => text,
+        Err(e) if e.kind() == ErrorKind::NotFound || e.kind() == ErrorKind::NotADirectory => {
+            return Err(usage(format!("{} is not the directory of a run (no run.json in it)", path.display())));
+        }
+        Err(e) => return Err(e).with_context(|| file.display().to_string()),
+    };
+    serde_json::from_slice(&text).with_context(|| format!("{}: damaged", file.display()))
+}
+
+fn claim(path: &Path, force: bool) -> anyhow::Result<PathBuf> {
+    let empty = match fs::read_dir(path) {
+        Ok(mut entries) => entries.next().is_none(),
+        Err(e) if e.kind() == ErrorKind::NotFound => true,
+        Err(e) if e.kind() == ErrorKind::NotADirectory => {
+            return Err(usage(format!("{} is a file, not a directory", path.display())));
+        }
+        Err(e) => return Err(e).with_context(|| path.display().to_string()),
+    };
+    if !empty {
+        if !force {
+            return Err(usage(format!(
+                "{} exists: name another --run, go on with `rl-run resume`, or replace it with --force",
+                path.display()
+            )));
+        }
+        about(path)?; // what is not a run is not ours to remove
+        let _lock = lock(path)?;
+        fs::remove_dir_all(path).with_context(|| path.display().to_string())?;
+    }
+    fs::create_dir_all(path).with_context(|| path.display().to_string())?;
+    Ok(path.to_owned())
+}
+
+fn free(name: &str, n: u32) -> anyhow::Result<Option<PathBuf>> {
+    let runs = Path::new("runs");
+    fs::create_dir_all(runs).context("runs")?;
+    let path = runs.join(if n == 1 { name.to_owned() } else { format!("{name}-{n}") });
+    match fs::create_dir(&path) {
+        Ok(()) => Ok(Some(path)),
+        Err(e) if e.kind() == ErrorKind::AlreadyExists => Ok(None),
+        Err(e) => Err(e).with_context(|| path.display().to_string()),
+    }
+}
+
+fn lock(path: &Path) -> anyhow::Result<File> {
+    let file = File::open(path.join("run.json")).with_context(|| format!("{}/run.json", path.display()))?;
+    match flock(&file, FlockOperation::NonBlockingLockExclusive) {
+        Ok(()) => Ok(file),
+        Err(rustix::io::Errno::WOULDBLOCK) => bail!("{}: another rl-run is writing to this run", path.display()),
+        Err(e) => Err(e).with_context(|| path.display().to_string()),
+    }
+}
+
+/// Replaces a small file in one step.
+///
+/// # Errors
+/// If it cannot be written.
+pub(crate) fn write(path: &Path, bytes: &[u8]) -> anyhow::Result<()> {
+    let context = || path.display().to_string();
+    let dir = path.parent().expect("a file lies in a directory");
+    let mut file = tempfile::NamedTempFile::new_in(dir).with_context(context)?;
+    file.write_all(bytes).with_context(context)?;
+    file.as_file().sync_all().with_context(context)?;
+    file.persist(path).map_err(|e| e.error).with_context(context)?;
+    Ok(())
+}
