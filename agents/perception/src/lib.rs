@@ -1,2 +1,13 @@
 //! Encoders: an agent's eyes and ears.
+//!
+//! An encoder turns a gathered batch of observations into features. It knows no reward and no action.
 #![forbid(unsafe_code)]
+
+mod encoder;
+mod mlp;
+mod nature;
+mod sense;
+
+pub use encoder::{Encoder, EncoderConfig, Seen, encoder_for};
+pub use mlp::Mlp;
+pub use nature::Nature;

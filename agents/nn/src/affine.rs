@@ -1,0 +1,83 @@
+//! The operation of linear and convolutional layers on the CPU: weights, bias and activation at once, own backward.
+
+use std::sync::Arc;
+
+use candle_core::{CpuStorage, CustomOp3, Layout, Result, Shape, Tensor};
+
+use crate::kernel::{self, Patches};
+use crate::params::{Sink, values, with_values};
+
+/// `activation(patches(x) · w + b)`; its arguments are `x`, `w [depth, n]` and `b [n]`.
+#[derive(Clone, Debug)]
+pub(crate) struct Affine {
+    pub patches: Arc<Patches>,
+    pub relu: bool,
+    /// Shape of one image of the output.
+    pub output: Vec<usize>,
+    pub sink: Sink,
+    /// Place of the weight in the sink; the bias follows it.
+    pub at: usize,
+}
+
+impl CustomOp3 for Affine {
+    fn name(&self) -> &'static str {
+        "affine"
+    }
+
+    fn cpu_fwd(
+        &self,
+        x: &CpuStorage,
+        x_layout: &Layout,
+        w: &CpuStorage,
+        w_layout: &Layout,
+        b: &CpuStorage,
+        b_layout: &Layout,
+    ) -> Result<(CpuStorage, Shape)> {
+        let (x, w, b) = (values(x, x_layout)?, values(w, w_layout)?, values(b, b_layout)?);
+        let images = x.len() / self.patches.image;
+        let mut out = vec![0.0; images * self.patches.starts.len() * b.len()];
+        kernel::forward(&self.patches, x, w, b, self.relu, &mut out);
+        let mut shape = vec![images];
+        shape.extend(&self.output);
+        Ok((CpuStorage::F32(out), shape.into()))
+    }
+
+    /// Gradients of weight and bias go to the sink while [`Params::backward`](crate::Params::backward) holds it open,
+    /// else to candle's store; the input's is computed only where something below needs it.
+    fn bwd(
+        &self,
+        x: &Tensor,
+        w: &Tensor,
+        b: &Tensor,
+        y: &Tensor,
+        g: &Tensor,
+    ) -> Result<(Option<Tensor>, Option<Tensor>, Option<Tensor>)> {
+        let n = b.elem_count();
+        let mut g = with_values(&g.contiguous()?, <[f32]>::to_vec)?;
+        if self.relu {
+            with_values(y, |y| g.iter_mut().zip(y).for_each(|(g, y)| *g = if *y > 0.0 { *g } else { 0.0 }))?;
+        }
+        let accumulate = |into: &mut [f32]| {
+            let (dw, db) = into.split_at_mut(w.elem_count());
+            kernel::bias_gradient(&g, db);
+            with_values(x, |x| kernel::weight_gradient(&self.patches, x, &g, n, dw))
+        };
+        let mut sink = self.sink.lock().expect("no layer panics with it");
+        let (dw, db) = if sink.is_empty() {
+            let mut own = vec![0.0; w.elem_count() + n];
+            accumulate(&mut own)?;
+            let db = own.split_off(w.elem_count());
+            (Some(Tensor::from_vec(own, w.dims(), w.device())?), Some(Tensor::from_vec(db, n, b.device())?))
+        } else {
+            accumulate(&mut sink[self.at..][..w.elem_count() + n])?;
+            (None, None)
+        };
+        let dx = if x.track_op() {
+            let dx = with_values(w, |w| kernel::input_gradient(&self.patches, w, &g, n))?;
+            Some(Tensor::from_vec(dx, x.dims(), x.device())?)
+        } else {
+            None
+        };
+        Ok((dx, dw, db))
+    }
+}

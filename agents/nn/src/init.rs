@@ -1,0 +1,93 @@
+//! First values of parameters, drawn on the host so that every device starts from the same bits.
+
+use rl_core::Rng;
+
+/// How a parameter is filled.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Init {
+    /// All zeros.
+    Zeros,
+    /// All ones.
+    Ones,
+    /// Uniform in `±bound`.
+    Uniform {
+        /// Half the width of the interval.
+        bound: f64,
+    },
+    /// Orthonormal rows or columns, whichever are fewer, times `gain`; the last dimension is the output.
+    /// Source: Saxe et al. 2014.
+    Orthogonal {
+        /// Factor on the orthonormal matrix, such as √2 before a ReLU.
+        gain: f64,
+    },
+}
+
+impl Init {
+    /// PyTorch's default for weights and biases of linear and convolutional layers: kaiming uniform with a = √5, which is
+    /// uniform in ±1/√`fan_in`.
+    pub fn torch(fan_in: usize) -> Self {
+        Init::Uniform { bound: 1.0 / (fan_in as f64).sqrt() }
+    }
+
+    /// Draws the values of a parameter of `shape`.
+    pub(crate) fn draw(self, shape: &[usize], rng: &mut Rng) -> Vec<f32> {
+        let len = shape.iter().product();
+        match self {
+            Init::Zeros => vec![0.0; len],
+            Init::Ones => vec![1.0; len],
+            Init::Uniform { bound } => (0..len).map(|_| rng.uniform(-bound, bound) as f32).collect(),
+            Init::Orthogonal { gain } => {
+                let columns = *shape.last().expect("an orthogonal parameter has dimensions");
+                orthogonal(len / columns, columns, gain, rng)
+            }
+        }
+    }
+}
+
+/// Modified Gram-Schmidt, twice, on normal draws; `[rows, columns]`.
+fn orthogonal(rows: usize, columns: usize, gain: f64, rng: &mut Rng) -> Vec<f32> {
+    let (count, length) = (rows.min(columns), rows.max(columns));
+    let mut basis: Vec<Vec<f64>> = Vec::with_capacity(count);
+    while basis.len() < count {
+        let mut vector: Vec<f64> = (0..length).map(|_| rng.normal()).collect();
+        for _ in 0..2 {
+            for other in &basis {
+                let along: f64 = vector.iter().zip(other).map(|(a, b)| a * b).sum();
+                vector.iter_mut().zip(other).for_each(|(a, b)| *a -= along * b);
+            }
+        }
+        let norm = vector.iter().map(|a| a * a).sum::<f64>().sqrt();
+        if norm > 1e-6 {
+            vector.iter_mut().for_each(|a| *a /= norm);
+            basis.push(vector);
+        }
+    }
+    let at = |r: usize, c: usize| if rows <= columns { basis[r][c] } else { basis[c][r] };
+    (0..rows * columns).map(|i| (gain * at(i / columns, i % columns)) as f32).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use rl_core::Stream;
+
+    use super::*;
+
+    #[test]
+    fn orthogonal_columns_have_norm_gain_and_no_overlap() {
+        let (rows, columns) = (12, 5);
+        let w = Init::Orthogonal { gain: 2.0 }.draw(&[3, 4, columns], &mut Rng::new(1, Stream::Init));
+        for a in 0..columns {
+            for b in 0..columns {
+                let dot: f32 = (0..rows).map(|r| w[r * columns + a] * w[r * columns + b]).sum();
+                assert!((dot - if a == b { 4.0 } else { 0.0 }).abs() < 1e-5, "columns {a} and {b}: {dot}");
+            }
+        }
+    }
+
+    #[test]
+    fn torch_default_fills_its_interval() {
+        let w = Init::torch(16).draw(&[100, 100], &mut Rng::new(1, Stream::Init));
+        let (low, high) = w.iter().fold((0f32, 0f32), |(l, h), &x| (l.min(x), h.max(x)));
+        assert!((-0.25..-0.249).contains(&low) && (0.249..0.25).contains(&high), "{low} {high}");
+    }
+}

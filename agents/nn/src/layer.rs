@@ -1,0 +1,290 @@
+//! Linear and convolutional layers with their activation.
+//!
+//! Weights are stored input-major, `[in, out]` and `[kernel, kernel, in, out]`, and images are `[B, H, W, C]`, so that
+//! neighbours in memory are the output channels that a vector register holds.
+
+use std::sync::Arc;
+
+use candle_core::{Result, Tensor, Var};
+
+use crate::affine::Affine;
+use crate::kernel::Patches;
+use crate::{Init, Scope};
+
+/// What follows the sum of a layer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Activation {
+    /// Nothing.
+    None,
+    /// max(0, ·), with gradient 0 at 0.
+    Relu,
+}
+
+/// `activation(x · weight + bias)`.
+#[derive(Clone, Debug)]
+pub struct Linear {
+    weight: Var,
+    bias: Var,
+    op: Affine,
+}
+
+impl Linear {
+    /// A layer of `inputs × outputs` with PyTorch's default initialisation.
+    ///
+    /// # Errors
+    /// If the device fails.
+    pub fn new(scope: &mut Scope<'_>, inputs: usize, outputs: usize, activation: Activation) -> Result<Self> {
+        Self::with_init(scope, inputs, outputs, activation, Init::torch(inputs), Init::torch(inputs))
+    }
+
+    /// A layer with its own initialisation of weight and bias.
+    ///
+    /// # Errors
+    /// If the device fails.
+    pub fn with_init(
+        scope: &mut Scope<'_>,
+        inputs: usize,
+        outputs: usize,
+        activation: Activation,
+        weight: Init,
+        bias: Init,
+    ) -> Result<Self> {
+        let (sink, at) = scope.sink();
+        let weight = scope.var("weight", &[inputs, outputs], weight)?;
+        let bias = scope.var("bias", &[outputs], bias)?;
+        let patches = Arc::new(Patches::rows(inputs));
+        let op = Affine { patches, relu: activation == Activation::Relu, output: vec![outputs], sink, at };
+        Ok(Self { weight, bias, op })
+    }
+
+    /// `[B, inputs]` to `[B, outputs]`.
+    ///
+    /// # Errors
+    /// If `x` is not a matrix of `inputs` columns.
+    pub fn forward(&self, x: &Tensor) -> Result<Tensor> {
+        let (_, width) = x.dims2()?;
+        if width != self.weight.dim(0)? {
+            candle_core::bail!("a linear layer of {} inputs got {width}", self.weight.dim(0)?);
+        }
+        if x.device().is_cpu() {
+            return x.contiguous()?.apply_op3(&self.weight, &self.bias, self.op.clone());
+        }
+        stock(x, &self.weight, &self.bias, self.op.relu)
+    }
+}
+
+/// `activation(conv(x, weight) + bias)` with a square window, without padding.
+#[derive(Clone, Debug)]
+pub struct Conv2d {
+    weight: Var,
+    bias: Var,
+    input: [usize; 3],
+    output: [usize; 3],
+    stride: usize,
+    op: Affine,
+}
+
+impl Conv2d {
+    /// A layer on images of `input` = `[H, W, C]` with PyTorch's default initialisation.
+    ///
+    /// # Errors
+    /// If the window does not fit the image.
+    pub fn new(
+        scope: &mut Scope<'_>,
+        input: [usize; 3],
+        channels: usize,
+        kernel: usize,
+        stride: usize,
+        activation: Activation,
+    ) -> Result<Self> {
+        let [height, width, depth] = input;
+        if height < kernel || width < kernel || stride == 0 {
+            candle_core::bail!("a {kernel}×{kernel} window at stride {stride} does not fit {height}×{width}");
+        }
+        let init = Init::torch(depth * kernel * kernel);
+        let (sink, at) = scope.sink();
+        let weight = scope.var("weight", &[kernel, kernel, depth, channels], init)?;
+        let bias = scope.var("bias", &[channels], init)?;
+        let output = [(height - kernel) / stride + 1, (width - kernel) / stride + 1, channels];
+        let patches = Arc::new(Patches::window(input, kernel, stride));
+        let op = Affine { patches, relu: activation == Activation::Relu, output: output.to_vec(), sink, at };
+        Ok(Self { weight, bias, input, output, stride, op })
+    }
+
+    /// Shape of one image of the output, `[H', W', channels]`.
+    pub fn output(&self) -> [usize; 3] {
+        self.output
+    }
+
+    /// `[B, H, W, C]` to `[B, H', W', channels]`.
+    ///
+    /// # Errors
+    /// If `x` is not a batch of such images.
+    pub fn forward(&self, x: &Tensor) -> Result<Tensor> {
+        let (_, h, w, c) = x.dims4()?;
+        if [h, w, c] != self.input {
+            candle_core::bail!("a convolution on {:?} got {:?}", self.input, [h, w, c]);
+        }
+        if x.device().is_cpu() {
+            return x.contiguous()?.apply_op3(&self.weight, &self.bias, self.op.clone());
+        }
+        stock_conv(x, &self.weight, &self.bias, self.stride, self.op.relu)
+    }
+}
+
+/// A linear layer of candle's own operations.
+fn stock(x: &Tensor, weight: &Tensor, bias: &Tensor, relu: bool) -> Result<Tensor> {
+    let y = x.matmul(weight)?.broadcast_add(bias)?;
+    if relu { y.relu() } else { Ok(y) }
+}
+
+/// A convolution of candle's own operations.
+fn stock_conv(x: &Tensor, weight: &Tensor, bias: &Tensor, stride: usize, relu: bool) -> Result<Tensor> {
+    let x = x.permute((0, 3, 1, 2))?.contiguous()?; // [B, C, H, W]
+    let weight = weight.permute((3, 2, 0, 1))?.contiguous()?; // [out, in, K, K]
+    let y = x.conv2d(&weight, 0, stride, 1, 1)?.permute((0, 2, 3, 1))?; // [B, H', W', out]
+    let y = y.broadcast_add(bias)?.contiguous()?;
+    if relu { y.relu() } else { Ok(y) }
+}
+
+#[cfg(test)]
+mod tests {
+    use candle_core::Device;
+    use rl_core::{Rng, Stream};
+
+    use super::*;
+    use crate::Params;
+
+    fn params() -> Params {
+        Params::new(&Device::Cpu, Rng::new(5, Stream::Init))
+    }
+
+    fn draws(shape: &[usize], seed: u32) -> Tensor {
+        let mut rng = Rng::new(0, Stream::Tool(seed));
+        let values: Vec<f32> = (0..shape.iter().product()).map(|_| rng.normal() as f32).collect();
+        Tensor::from_vec(values, shape, &Device::Cpu).unwrap()
+    }
+
+    /// Σ y · c, whose gradient by `y` is `c`.
+    fn probe(y: &Tensor, seed: u32) -> Tensor {
+        (y * draws(y.dims(), seed)).unwrap().sum_all().unwrap()
+    }
+
+    /// Compares the gradient of `loss` with central differences, in every parameter.
+    fn check_differences(params: &Params, activation: Activation, loss: &dyn Fn() -> Tensor) {
+        let mut grad = Vec::new();
+        params.backward(&loss(), &mut grad).unwrap();
+        let mut values = vec![0.0; params.len()];
+        params.read(&mut values).unwrap();
+        let step = 2e-3; // the loss is piecewise linear in each parameter
+        let at = |values: &[f32]| {
+            params.write(values).unwrap();
+            f64::from(loss().to_scalar::<f32>().unwrap())
+        };
+        let mut close = 0;
+        for i in 0..values.len() {
+            let middle = values[i];
+            values[i] = middle + step;
+            let above = at(&values);
+            values[i] = middle - step;
+            let below = at(&values);
+            values[i] = middle;
+            let expected = (above - below) / f64::from(2.0 * step);
+            close += usize::from((expected - f64::from(grad[i])).abs() < 1e-2 * expected.abs().max(1.0));
+        }
+        params.write(&values).unwrap();
+        // A ReLU's corner may lie between the two points.
+        let least = if activation == Activation::None { values.len() } else { values.len() * 95 / 100 };
+        assert!(close >= least, "{close} of {} gradients equal their difference", values.len());
+        for (name, var) in params.iter() {
+            let at: Vec<usize> = (0..values.len()).filter(|&i| params.name_at(i) == name).collect();
+            assert!(at.len() == var.elem_count() && at.iter().any(|&i| grad[i] != 0.0), "{name} gets no gradient");
+        }
+    }
+
+    #[test]
+    fn linear_gradients_are_differences() {
+        for activation in [Activation::None, Activation::Relu] {
+            let mut params = params();
+            let first = Linear::new(&mut params.layer("a"), 5, 7, activation).unwrap();
+            let second = Linear::new(&mut params.layer("b"), 7, 3, Activation::None).unwrap();
+            let x = draws(&[4, 5], 1);
+            let loss = || probe(&second.forward(&first.forward(&x).unwrap()).unwrap(), 2);
+            check_differences(&params, activation, &loss);
+        }
+    }
+
+    #[test]
+    fn convolution_gradients_are_differences() {
+        for activation in [Activation::None, Activation::Relu] {
+            let mut params = params();
+            let first = Conv2d::new(&mut params.layer("a"), [7, 6, 2], 4, 3, 1, activation).unwrap();
+            let second = Conv2d::new(&mut params.layer("b"), first.output(), 3, 2, 2, Activation::None).unwrap();
+            let x = draws(&[2, 7, 6, 2], 1);
+            let loss = || probe(&second.forward(&first.forward(&x).unwrap()).unwrap(), 2);
+            check_differences(&params, activation, &loss);
+        }
+    }
+
+    #[test]
+    fn cpu_operations_equal_stock_ones_in_value_and_every_gradient() {
+        let mut params = params();
+        let conv = Conv2d::new(&mut params.layer("a"), [9, 9, 3], 8, 3, 2, Activation::Relu).unwrap();
+        let line = Linear::new(&mut params.layer("b"), 128, 20, Activation::Relu).unwrap();
+        let x = Var::from_tensor(&draws(&[5, 9, 9, 3], 1)).unwrap();
+        let ours = |x: &Tensor| line.forward(&conv.forward(x).unwrap().flatten_from(1).unwrap()).unwrap();
+        let theirs = |x: &Tensor| {
+            let y = stock_conv(x, &conv.weight, &conv.bias, conv.stride, true).unwrap();
+            stock(&y.flatten_from(1).unwrap(), &line.weight, &line.bias, true).unwrap()
+        };
+        let close = |a: &Tensor, b: &Tensor, what: &str| {
+            let worst = (a - b).unwrap().abs().unwrap().max_all().unwrap().to_scalar::<f32>().unwrap();
+            assert!(worst < 2e-5, "{what}: off by {worst}");
+        };
+        close(&ours(&x), &theirs(&x), "value");
+        let a = probe(&ours(&x), 3).backward().unwrap();
+        let b = probe(&theirs(&x), 3).backward().unwrap();
+        let vars = params.iter().chain([("input", &x)]);
+        for (name, var) in vars {
+            close(a.get(var).unwrap(), b.get(var).unwrap(), name);
+        }
+    }
+
+    #[test]
+    fn gradients_flow_through_the_sink_and_the_store_alike() {
+        let mut params = params();
+        let layer = Linear::new(&mut params.layer("a"), 6, 4, Activation::Relu).unwrap();
+        let x = draws(&[3, 6], 1);
+        // Used twice: both uses count.
+        let loss = || {
+            let y = layer.forward(&x).unwrap();
+            (probe(&y, 2) + probe(&layer.forward(&(&x * 2.0).unwrap()).unwrap(), 3)).unwrap()
+        };
+        let mut flat = Vec::new();
+        params.backward(&loss(), &mut flat).unwrap();
+        let store = loss().backward().unwrap();
+        let stored: Vec<f32> = params
+            .iter()
+            .flat_map(|(_, var)| store.get(var).unwrap().flatten_all().unwrap().to_vec1::<f32>().unwrap())
+            .collect();
+        let worst = flat.iter().zip(&stored).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
+        assert!(worst < 1e-5, "{worst}");
+    }
+
+    #[test]
+    fn a_row_does_not_depend_on_the_batch_around_it() {
+        let mut params = params();
+        let conv = Conv2d::new(&mut params.layer("a"), [12, 12, 4], 32, 8, 4, Activation::Relu).unwrap();
+        let line = Linear::new(&mut params.layer("b"), 128, 18, Activation::None).unwrap();
+        let x = draws(&[64, 12, 12, 4], 1);
+        let run = |x: &Tensor| -> Vec<Vec<f32>> {
+            line.forward(&conv.forward(x).unwrap().flatten_from(1).unwrap()).unwrap().to_vec2().unwrap()
+        };
+        let all = run(&x);
+        for batch in 1..64 {
+            let from = (batch * 7) % (64 - batch + 1);
+            let part = run(&x.narrow(0, from, batch).unwrap());
+            assert!(part == all[from..from + batch], "batch {batch} from row {from}");
+        }
+    }
+}

@@ -1,0 +1,315 @@
+//! The parameters of a network: named, in the order in which they were made, seeded on the host.
+//!
+//! candle's `VarMap` is an unordered map, which mixes tensors up in an all-reduce, and its CPU generator cannot be seeded.
+
+use std::io::Write;
+use std::sync::{Arc, Mutex};
+
+use candle_core::{CpuStorage, Device, InplaceOp1, Layout, Result, Storage, Tensor, Var, bail};
+use rl_core::Rng;
+
+use crate::Init;
+
+/// Where layers leave the gradients of their parameters, flat in parameter order; empty outside of
+/// [`Params::backward`].
+pub(crate) type Sink = Arc<Mutex<Vec<f32>>>;
+
+/// Named `f32` parameters in a fixed order.
+#[derive(Debug)]
+pub struct Params {
+    device: Device,
+    rng: Rng,
+    entries: Vec<Entry>,
+    len: usize,
+    sink: Sink,
+}
+
+#[derive(Debug)]
+struct Entry {
+    name: String,
+    var: Var,
+    at: usize,
+}
+
+impl Params {
+    /// No parameters yet; those to come live on `device` and draw their first values from `rng`.
+    pub fn new(device: &Device, rng: Rng) -> Self {
+        Self { device: device.clone(), rng, entries: Vec::new(), len: 0, sink: Sink::default() }
+    }
+
+    /// Where the parameters live.
+    pub fn device(&self) -> &Device {
+        &self.device
+    }
+
+    /// The root of all names.
+    pub fn root(&mut self) -> Scope<'_> {
+        Scope { params: self, prefix: String::new() }
+    }
+
+    /// The place of a layer or module, such as `trunk.conv1`.
+    pub fn layer(&mut self, path: &str) -> Scope<'_> {
+        Scope { params: self, prefix: format!("{path}.") }
+    }
+
+    /// Number of values of all parameters.
+    pub fn len(&self) -> usize {
+        self.len
+    }
+
+    /// Whether there are no parameters.
+    pub fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+
+    /// Names and variables, in order.
+    pub fn iter(&self) -> impl Iterator<Item = (&str, &Var)> {
+        self.entries.iter().map(|e| (e.name.as_str(), &e.var))
+    }
+
+    /// Name of the parameter that holds value `index` of the flat view.
+    ///
+    /// # Panics
+    /// If `index` is not below [`len`](Params::len).
+    pub fn name_at(&self, index: usize) -> &str {
+        assert!(index < self.len, "value {index} of {}", self.len);
+        &self.entries[self.entries.partition_point(|e| e.at <= index) - 1].name
+    }
+
+    /// Copies all values to `out`, flat in order.
+    ///
+    /// # Errors
+    /// If the device fails.
+    ///
+    /// # Panics
+    /// If `out` is not [`len`](Params::len) long.
+    pub fn read(&self, out: &mut [f32]) -> Result<()> {
+        assert_eq!(out.len(), self.len, "length of the flat view");
+        self.each(|at, values| out[at..at + values.len()].copy_from_slice(values))
+    }
+
+    /// Replaces all values by `values`, flat in order.
+    ///
+    /// # Errors
+    /// If the device fails.
+    ///
+    /// # Panics
+    /// If `values` is not [`len`](Params::len) long.
+    pub fn write(&self, values: &[f32]) -> Result<()> {
+        assert_eq!(values.len(), self.len, "length of the flat view");
+        for entry in &self.entries {
+            set(&entry.var, &values[entry.at..][..entry.var.elem_count()])?;
+        }
+        Ok(())
+    }
+
+    /// Replaces all values by those of `other`, as for a target network.
+    ///
+    /// # Errors
+    /// If the device fails.
+    ///
+    /// # Panics
+    /// If names or shapes differ.
+    pub fn copy_from(&self, other: &Params) -> Result<()> {
+        assert_eq!(self.entries.len(), other.entries.len(), "parameters of both networks");
+        for (mine, theirs) in self.entries.iter().zip(&other.entries) {
+            assert!(
+                mine.name == theirs.name && mine.var.dims() == theirs.var.dims(),
+                "{} != {}",
+                mine.name,
+                theirs.name
+            );
+            with_values(&theirs.var, |values| set(&mine.var, values))??;
+        }
+        Ok(())
+    }
+
+    /// Writes names, shapes and values in order: what a hash of the parameters is taken of.
+    ///
+    /// # Errors
+    /// If the device or the writer fails.
+    pub fn digest(&self, out: &mut dyn Write) -> rl_core::Result<()> {
+        for entry in &self.entries {
+            write!(out, "{} {:?}\n", entry.name, entry.var.dims())?;
+            let bytes = with_values(&entry.var, le_bytes).map_err(crate::tensor)?;
+            out.write_all(&bytes)?;
+        }
+        Ok(())
+    }
+
+    /// Writes the gradient of the scalar `loss` by every parameter to `grad`, flat in order; 0 where `loss` does not
+    /// depend on one.
+    ///
+    /// # Errors
+    /// If an operation behind `loss` has no backward pass.
+    pub fn backward(&self, loss: &Tensor, grad: &mut Vec<f32>) -> Result<()> {
+        grad.clear();
+        grad.resize(self.len, 0.0);
+        std::mem::swap(grad, &mut *self.sink.lock().expect("no layer panics with it"));
+        let store = loss.backward();
+        std::mem::swap(grad, &mut *self.sink.lock().expect("no layer panics with it"));
+        let store = store?;
+        for entry in &self.entries {
+            let Some(tensor) = store.get(&entry.var) else { continue };
+            let into = &mut grad[entry.at..][..entry.var.elem_count()];
+            with_values(&tensor.contiguous()?, |from| into.iter_mut().zip(from).for_each(|(a, b)| *a += b))?;
+        }
+        Ok(())
+    }
+
+    fn each(&self, mut f: impl FnMut(usize, &[f32])) -> Result<()> {
+        self.entries.iter().try_for_each(|entry| with_values(&entry.var, |values| f(entry.at, values)))
+    }
+
+    pub(crate) fn sink(&self) -> Sink {
+        self.sink.clone()
+    }
+}
+
+/// A prefix of names under which layers make their parameters.
+#[derive(Debug)]
+pub struct Scope<'a> {
+    params: &'a mut Params,
+    prefix: String,
+}
+
+impl Scope<'_> {
+    /// The place `name` below this one.
+    pub fn layer(&mut self, name: &str) -> Scope<'_> {
+        Scope { prefix: format!("{}{name}.", self.prefix), params: self.params }
+    }
+
+    /// Makes the parameter `name` here, of `shape`, filled by `init`.
+    ///
+    /// # Errors
+    /// If the device fails.
+    ///
+    /// # Panics
+    /// If there is already one of that name.
+    pub fn var(&mut self, name: &str, shape: &[usize], init: Init) -> Result<Var> {
+        let name = format!("{}{name}", self.prefix);
+        assert!(self.params.entries.iter().all(|e| e.name != name), "a second parameter {name}");
+        let values = init.draw(shape, &mut self.params.rng);
+        let var = Var::from_tensor(&Tensor::from_vec(values, shape, &self.params.device)?)?;
+        let at = self.params.len;
+        self.params.len += var.elem_count();
+        self.params.entries.push(Entry { name, var: var.clone(), at });
+        Ok(var)
+    }
+
+    /// Where the parameters live.
+    pub fn device(&self) -> &Device {
+        &self.params.device
+    }
+
+    /// The sink of gradients, and the place in it of the parameter that comes next.
+    pub(crate) fn sink(&self) -> (Sink, usize) {
+        (self.params.sink(), self.params.len)
+    }
+}
+
+/// Lends the values of a contiguous tensor.
+pub(crate) fn with_values<T>(tensor: &Tensor, f: impl FnOnce(&[f32]) -> T) -> Result<T> {
+    if !tensor.device().is_cpu() {
+        return Ok(f(&tensor.flatten_all()?.to_vec1::<f32>()?));
+    }
+    let (storage, layout) = tensor.storage_and_layout();
+    match &*storage {
+        Storage::Cpu(storage) => Ok(f(values(storage, layout)?)),
+        _ => unreachable!("the device is the CPU"),
+    }
+}
+
+/// The contiguous `f32` values of a storage.
+pub(crate) fn values<'a>(storage: &'a CpuStorage, layout: &Layout) -> Result<&'a [f32]> {
+    match (storage, layout.contiguous_offsets()) {
+        (CpuStorage::F32(all), Some((from, to))) => Ok(&all[from..to]),
+        (CpuStorage::F32(_), None) => bail!("expected contiguous values, got {layout:?}"),
+        _ => bail!("expected f32 values"),
+    }
+}
+
+/// The contiguous `f32` values of a storage, to be changed in place.
+pub(crate) fn values_mut<'a>(storage: &'a mut CpuStorage, layout: &Layout) -> Result<&'a mut [f32]> {
+    match (storage, layout.contiguous_offsets()) {
+        (CpuStorage::F32(all), Some((from, to))) => Ok(&mut all[from..to]),
+        (CpuStorage::F32(_), None) => bail!("expected contiguous values, got {layout:?}"),
+        _ => bail!("expected f32 values"),
+    }
+}
+
+fn set(var: &Var, values: &[f32]) -> Result<()> {
+    if var.device().is_cpu() {
+        var.inplace_op1(&Write1(values))
+    } else {
+        var.set(&Tensor::from_slice(values, var.dims(), var.device())?)
+    }
+}
+
+struct Write1<'a>(&'a [f32]);
+
+impl InplaceOp1 for Write1<'_> {
+    fn name(&self) -> &'static str {
+        "write"
+    }
+
+    fn cpu_fwd(&self, storage: &mut CpuStorage, layout: &Layout) -> Result<()> {
+        values_mut(storage, layout)?.copy_from_slice(self.0);
+        Ok(())
+    }
+}
+
+/// Little-endian bytes, the order of safetensors.
+pub(crate) fn le_bytes(values: &[f32]) -> Vec<u8> {
+    values.iter().flat_map(|v| v.to_le_bytes()).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use rl_core::Stream;
+
+    use super::*;
+
+    fn params(seed: u64) -> Params {
+        let mut params = Params::new(&Device::Cpu, Rng::new(seed, Stream::Init));
+        params.layer("a").var("weight", &[2, 3], Init::torch(2)).unwrap();
+        params.layer("b").layer("c").var("bias", &[4], Init::torch(2)).unwrap();
+        params
+    }
+
+    #[test]
+    fn names_order_and_values_follow_construction_and_seed() {
+        let (a, b, c) = (params(1), params(1), params(2));
+        let names: Vec<&str> = a.iter().map(|(n, _)| n).collect();
+        assert_eq!(names, ["a.weight", "b.c.bias"]);
+        assert_eq!((a.len(), a.name_at(5), a.name_at(6)), (10, "a.weight", "b.c.bias"));
+        let digest = |p: &Params| {
+            let mut out = Vec::new();
+            p.digest(&mut out).unwrap();
+            out
+        };
+        assert_eq!(digest(&a), digest(&b));
+        assert_ne!(digest(&a), digest(&c));
+        c.copy_from(&a).unwrap();
+        assert_eq!(digest(&a), digest(&c));
+    }
+
+    #[test]
+    fn flat_view_writes_what_it_reads() {
+        let p = params(1);
+        let values: Vec<f32> = (0..10).map(|i| i as f32).collect();
+        p.write(&values).unwrap();
+        let mut back = vec![0.0; 10];
+        p.read(&mut back).unwrap();
+        assert_eq!(values, back);
+    }
+
+    #[test]
+    fn backward_gathers_gradients_of_stock_operations() {
+        let p = params(1);
+        let weight = p.iter().next().unwrap().1.as_tensor().clone();
+        let mut grad = Vec::new();
+        p.backward(&(weight.sum_all().unwrap() * 3.0).unwrap(), &mut grad).unwrap();
+        assert_eq!(grad, [3.0, 3.0, 3.0, 3.0, 3.0, 3.0, 0.0, 0.0, 0.0, 0.0]);
+    }
+}

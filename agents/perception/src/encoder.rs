@@ -1,0 +1,56 @@
+//! What every encoder offers, and which one serves a spec.
+
+use candle_core::{Result, Tensor};
+use rl_core::Spec;
+use rl_nn::Scope;
+use serde::{Deserialize, Serialize};
+
+use crate::{Mlp, Nature};
+
+/// A gathered batch of `B` observations, borrowed from whoever gathered it.
+#[derive(Clone, Copy, Debug)]
+pub struct Seen<'a> {
+    /// `B`.
+    pub rows: usize,
+    /// Stacked frames, `[B, H, W, S·C]`.
+    pub frames: &'a [u8],
+    /// Features, `[B, vector]`.
+    pub vector: &'a [f32],
+    /// Discrete observations, `[B, symbols]`.
+    pub symbols: &'a [u32],
+}
+
+/// Turns observations into features.
+pub trait Encoder: Send {
+    /// Number of features.
+    fn width(&self) -> usize;
+
+    /// Features of a batch, `[B, width]`.
+    ///
+    /// # Errors
+    /// If a tensor operation fails.
+    ///
+    /// # Panics
+    /// If a slice of `obs` does not hold `obs.rows` rows of the encoder's spec.
+    fn forward(&self, obs: &Seen<'_>) -> Result<Tensor>;
+}
+
+/// Sizes of an encoder.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct EncoderConfig {
+    /// Widths of the dense layers: all of an [`Mlp`], those after the convolutions of a [`Nature`].
+    pub hidden: Vec<usize>,
+}
+
+/// The encoder for `spec`: [`Nature`] where there are frames, else [`Mlp`].
+///
+/// # Errors
+/// If frames are too small, there is nothing to see, or a size is 0.
+pub fn encoder_for(spec: &Spec, config: &EncoderConfig, scope: &mut Scope<'_>) -> Result<Box<dyn Encoder>> {
+    if spec.frame_len() > 0 {
+        Ok(Box::new(Nature::new(spec, &config.hidden, scope)?))
+    } else {
+        Ok(Box::new(Mlp::new(spec, &config.hidden, scope)?))
+    }
+}

@@ -1,0 +1,68 @@
+//! The convolutional network of the Nature DQN.
+//! Source: Mnih et al. 2015, table of the methods section: 32 filters 8×8 stride 4, 64 of 4×4 stride 2, 64 of 3×3 stride 1.
+
+use candle_core::{Device, Result, Tensor, bail};
+use rl_core::Spec;
+use rl_nn::{Activation, Conv2d, Linear, Scope};
+
+use crate::mlp::dense;
+use crate::sense::Sense;
+use crate::{Encoder, Seen};
+
+/// The smallest frame side from which the third convolution still has an output.
+const SMALLEST: usize = 36;
+
+/// Three convolutions and dense layers; features and symbols of the observation join before the dense ones.
+#[derive(Clone, Debug)]
+pub struct Nature {
+    input: [usize; 3],
+    device: Device,
+    convolutions: Vec<Conv2d>,
+    sense: Sense,
+    dense: Vec<Linear>,
+    width: usize,
+}
+
+impl Nature {
+    /// The network on stacked frames of `spec`, with dense layers of the widths `hidden` (`[512]` in the paper).
+    ///
+    /// # Errors
+    /// If a frame is smaller than 36 × 36, where the third convolution has no output, or a width is 0.
+    pub fn new(spec: &Spec, hidden: &[usize], scope: &mut Scope<'_>) -> Result<Self> {
+        let [height, width, channels] = spec.frame;
+        if height < SMALLEST || width < SMALLEST {
+            bail!("frames of {height} × {width} are too small for the Nature network, which needs 36 × 36");
+        }
+        let input = [height, width, channels * spec.stack];
+        let mut convolutions: Vec<Conv2d> = Vec::new();
+        for (name, filters, kernel, stride) in [("conv1", 32, 8, 4), ("conv2", 64, 4, 2), ("conv3", 64, 3, 1)] {
+            let input = convolutions.last().map_or(input, Conv2d::output);
+            let mut scope = scope.layer(name);
+            convolutions.push(Conv2d::new(&mut scope, input, filters, kernel, stride, Activation::Relu)?);
+        }
+        let sense = Sense::new(spec);
+        let flat = convolutions[2].output().iter().product::<usize>() + sense.width();
+        let (dense, width) = dense(flat, hidden, scope)?;
+        Ok(Self { input, device: scope.device().clone(), convolutions, sense, dense, width })
+    }
+}
+
+impl Encoder for Nature {
+    fn width(&self) -> usize {
+        self.width
+    }
+
+    /// Scales frames to `[0, 1]`, here and nowhere else.
+    fn forward(&self, obs: &Seen<'_>) -> Result<Tensor> {
+        let [height, width, channels] = self.input;
+        assert_eq!(obs.frames.len(), obs.rows * height * width * channels, "frames of {} rows", obs.rows);
+        let scaled: Vec<f32> = obs.frames.iter().map(|&pixel| f32::from(pixel) / 255.0).collect();
+        let x = Tensor::from_vec(scaled, (obs.rows, height, width, channels), &self.device)?; // [B, H, W, S·C]
+        let x = self.convolutions.iter().try_fold(x, |x, layer| layer.forward(&x))?; // [B, H', W', 64]
+        let mut x = x.flatten_from(1)?; // [B, H'·W'·64]
+        if self.sense.width() > 0 {
+            x = Tensor::cat(&[&x, &self.sense.rows(obs, &self.device)?], 1)?; // [B, H'·W'·64 + rest]
+        }
+        self.dense.iter().try_fold(x, |x, layer| layer.forward(&x))
+    }
+}
