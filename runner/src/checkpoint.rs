@@ -142,6 +142,17 @@ pub(crate) fn prune(dir: &Path, keep: usize) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// Removes the checkpoints after `frames`: a run that goes on from there writes them again.
+///
+/// # Errors
+/// If one cannot be removed.
+pub(crate) fn forget_after(dir: &Path, frames: u64) -> anyhow::Result<()> {
+    for (_, path) in list(dir)?.into_iter().filter(|&(number, _)| number > frames) {
+        fs::remove_dir_all(&path).with_context(|| path.display().to_string())?;
+    }
+    Ok(())
+}
+
 /// Checkpoints below `dir` by frames, oldest first.
 fn list(dir: &Path) -> anyhow::Result<Vec<(u64, PathBuf)>> {
     let mut found = Vec::new();

@@ -1,14 +1,96 @@
-//! The command line.
+//! The command line: one struct per command, and how its errors end the process.
 
-use std::process::ExitCode;
+use std::os::unix::process::CommandExt as _;
+use std::process::{Command as Process, ExitCode};
 
+use clap::{Args, Parser, Subcommand, error::ErrorKind};
 use rl_agents::AgentEntry;
 use rl_core::EnvEntry;
 
 use crate::tables::Tables;
+use crate::usage::{is_usage, usage};
+use crate::{evaluate, output, train};
+
+#[derive(Debug, Parser)]
+#[command(name = "rl-run", version, about = "Trains, evaluates and shows reinforcement learning agents")]
+#[command(args_conflicts_with_subcommands = true, subcommand_negates_reqs = true, arg_required_else_help = true)]
+struct Cli {
+    #[command(subcommand)]
+    command: Option<Command>,
+    #[command(flatten)]
+    train: Option<train::TrainArgs>,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    Resume(train::ResumeArgs),
+    Eval(evaluate::EvalArgs),
+}
+
+/// What the tensors run on.
+#[derive(Clone, Debug, Args)]
+pub(crate) struct Machine {
+    /// Threads of tensor operations [default: all cores]
+    #[arg(long, value_parser = clap::value_parser!(u16).range(1..))]
+    threads: Option<u16>,
+    /// `cpu` or `cuda`
+    #[arg(long, default_value = "cpu")]
+    pub(crate) device: String,
+}
+
+/// Read by rayon and candle whenever they need it, so they are set before anything of this process runs.
+const THREADS: [&str; 2] = ["RAYON_NUM_THREADS", "CANDLE_NUM_THREADS"];
+
+impl Machine {
+    /// Threads that tensor operations use.
+    pub(crate) fn threads(&self) -> usize {
+        let set = std::env::var(THREADS[0]).ok().and_then(|text| text.parse().ok());
+        let cores = || std::thread::available_parallelism().map_or(1, usize::from);
+        self.threads.map(usize::from).or(set).unwrap_or_else(cores)
+    }
+
+    /// Starts this program again in its own place where the environment says something else than `--threads`: a process
+    /// cannot change its environment without `unsafe`.
+    fn settle(&self) -> anyhow::Result<()> {
+        let Some(threads) = self.threads else { return Ok(()) };
+        let threads = threads.to_string();
+        if THREADS.iter().all(|name| std::env::var(name).as_ref() == Ok(&threads)) {
+            return Ok(());
+        }
+        let mut again = Process::new(std::env::current_exe()?);
+        again.args(std::env::args_os().skip(1)).envs(THREADS.map(|name| (name, &threads)));
+        Err(again.exec().into())
+    }
+}
 
 /// The whole of `rl-run`, over these tables of environments and agents.
 pub fn main(envs: &[&'static [EnvEntry]], agents: &[&'static [AgentEntry]]) -> ExitCode {
-    let _tables = Tables::new(envs, agents);
-    ExitCode::SUCCESS
+    let done = match Cli::try_parse() {
+        Ok(cli) => run(cli, &Tables::new(envs, agents)),
+        Err(e) if e.exit_code() == 0 || e.kind() == ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => {
+            let _ = e.print();
+            return ExitCode::from(e.exit_code() as u8);
+        }
+        Err(e) => Err(usage(one_line(&e.render().to_string()))),
+    };
+    done.unwrap_or_else(|error| {
+        output::note(format!("error: {}", format!("{error:#}").split_whitespace().collect::<Vec<_>>().join(" ")));
+        ExitCode::from(if is_usage(&error) { 2 } else { 1 })
+    })
+}
+
+fn run(cli: Cli, tables: &Tables) -> anyhow::Result<ExitCode> {
+    match (cli.command, cli.train) {
+        (None, None) => Err(usage("--env and --agent are missing (see --help)")),
+        (None, Some(args)) => args.machine.settle().and_then(|()| train::run(&args, tables)),
+        (Some(Command::Resume(args)), _) => args.machine.settle().and_then(|()| train::resume(&args, tables)),
+        (Some(Command::Eval(args)), _) => args.machine.settle().and_then(|()| evaluate::run(&args, tables)),
+    }
+}
+
+/// What clap says before it explains the usage, in one line.
+fn one_line(text: &str) -> String {
+    let said = text.lines().take_while(|line| !line.starts_with("Usage:")).map(str::trim).filter(|line| !line.is_empty());
+    let said = said.collect::<Vec<_>>().join(" ");
+    format!("{} (see --help)", said.trim_start_matches("error: ").trim_end_matches(" For more information, try '--help'."))
 }

@@ -3,9 +3,20 @@
 //! A user's binary is `rl_runner::main(&[ENVS, MY_ENVS], &[AGENTS, MY_AGENTS])`.
 #![forbid(unsafe_code)]
 
+mod cli;
 mod usage;
+mod output;
 mod tables;
 mod preset;
-mod cli;
+mod run_dir;
+mod needs;
+mod stop;
+mod session;
+mod collect;
+mod train;
+mod checkpoint;
+mod evaluate;
+#[cfg(test)]
+mod toy;
 
 pub use cli::main;

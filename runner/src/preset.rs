@@ -165,6 +165,27 @@ impl Resolved {
         Ok(eval)
     }
 
+    /// The protocol in force, where the environment has any.
+    pub(crate) fn protocol(&self) -> Option<String> {
+        Some(self.table("env").get("protocol")?.as_str()?.to_owned())
+    }
+
+    /// Replaces the tables of the environment by those of a protocol.
+    ///
+    /// # Errors
+    /// If the environment has no such protocol.
+    pub(crate) fn use_protocol(&mut self, protocol: &str) -> anyhow::Result<()> {
+        overlay(&mut self.tables, self.env, protocol)
+    }
+
+    /// Replaces one value.
+    ///
+    /// # Errors
+    /// If there is no such key, or it holds another type.
+    pub(crate) fn set(&mut self, key: &str, value: impl Into<Value>) -> anyhow::Result<()> {
+        assign(&mut self.tables, key, value.into(), "preset")
+    }
+
     fn read<T: DeserializeOwned>(&self, name: &str) -> anyhow::Result<T> {
         serde_path_to_error::deserialize(Value::Table(self.table(name).clone())).map_err(|e| {
             let path = if e.path().iter().next().is_some() { format!("{name}.{}", e.path()) } else { name.to_owned() };
@@ -253,8 +274,9 @@ fn same_shape(old: &Value, new: &Value, path: &str, origin: &str) -> anyhow::Res
 }
 
 fn fits(old: &Value, new: &Value, path: &str, origin: &str) -> anyhow::Result<()> {
-    let same = old.type_str() == new.type_str() || (old.is_float() && new.is_integer());
-    if same {
+    // A string may become a list (the name of a map, or its rows): its reader knows which words it takes.
+    let wider = (old.is_float() && new.is_integer()) || (old.is_str() && new.is_array());
+    if old.same_type(new) || wider {
         return Ok(());
     }
     let example = old.to_string();

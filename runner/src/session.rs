@@ -198,3 +198,130 @@ impl Saved for Carried<'_> {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use candle_core::Device;
+    use rl_agents::{Log, Mode};
+    use rl_core::Solo;
+
+    use super::*;
+    use crate::checkpoint::{self, Checkpoint, Extent};
+    use crate::collect::collect;
+    use crate::preset::{Ask, Resolved, resolve};
+    use crate::tables::Tables;
+    use crate::{toy, train};
+
+    fn resolved(env: &str) -> Resolved {
+        let tables = Tables::new(&[rl_envs::ENVS], &[&[toy::ENTRY]]);
+        resolve(&tables, &Ask { env, agent: Some("toy"), ..Ask::default() }).unwrap()
+    }
+
+    fn begin(resolved: &Resolved) -> Session {
+        train::start(resolved, &resolved.train().unwrap(), 3, &Device::Cpu).unwrap()
+    }
+
+    fn play(session: &mut Session, blocks: usize) {
+        for _ in 0..blocks {
+            collect(session.env.as_mut(), session.policy.as_mut(), &mut session.block, Mode::Explore).unwrap();
+            session.learner.learn(std::slice::from_ref(&session.block), &mut Solo, &mut Log::default()).unwrap();
+            train::tally(session);
+        }
+    }
+
+    fn parts(session: &mut Session) -> Vec<(String, String)> {
+        let mut parts = Vec::new();
+        let mut hash = |name: &str, part: &mut dyn Saved| {
+            parts.push((name.to_owned(), checkpoint::sha256(part)?));
+            Ok(())
+        };
+        session.visit(&mut hash).unwrap();
+        parts
+    }
+
+    #[test]
+    fn a_resumed_session_is_the_uninterrupted_one_and_no_part_can_be_spared() {
+        for env in ["frozenlake", "cartpole"] {
+            let resolved = resolved(env);
+            let owner = train::owner(&resolved);
+            let dir = tempfile::tempdir().unwrap();
+            let mut whole = begin(&resolved);
+            whole.env.reset(whole.block.first()).unwrap();
+            play(&mut whole, 25);
+            let path = checkpoint::write(dir.path(), &mut whole, &owner, Extent::Whole).unwrap();
+            play(&mut whole, 25);
+            let whole = parts(&mut whole);
+
+            let saved = Checkpoint::open(&path, &owner).unwrap();
+            let go_on_without = |dropped: Option<&str>| {
+                let mut session = begin(&resolved);
+                let mut load = |name: &str, part: &mut dyn Saved| match dropped {
+                    Some(dropped) if dropped == name => Ok(()),
+                    _ => saved.load_part(name, part),
+                };
+                session.visit(&mut load).unwrap();
+                play(&mut session, 25);
+                parts(&mut session)
+            };
+            assert_eq!(go_on_without(None), whole, "{env}");
+            for (name, _) in &whole {
+                assert_ne!(go_on_without(Some(name)), whole, "{env}: {name} decides nothing");
+            }
+        }
+    }
+
+    #[test]
+    fn damaged_and_foreign_checkpoints_are_refused_by_name() {
+        let resolved = resolved("cartpole");
+        let owner = train::owner(&resolved);
+        let dir = tempfile::tempdir().unwrap();
+        let mut session = begin(&resolved);
+        let path = checkpoint::write(dir.path(), &mut session, &owner, Extent::Whole).unwrap();
+        let open = |owner| Checkpoint::open(&path, owner).map(|_| ()).map_err(|e| format!("{e:#}"));
+        let refused = |file: &str, bytes: Option<&[u8]>, why: &str| {
+            let file = path.join(file);
+            let before = std::fs::read(&file).unwrap();
+            match bytes {
+                Some(bytes) => std::fs::write(&file, bytes).unwrap(),
+                None => std::fs::remove_file(&file).unwrap(),
+            }
+            let error = open(&owner).unwrap_err();
+            assert!(error.contains(file.to_str().unwrap()) && error.contains(why), "{error}");
+            std::fs::write(&file, before).unwrap();
+        };
+        assert_eq!(open(&owner), Ok(()));
+        for part in [WEIGHTS, "env", "learner.rng", "counts"] {
+            let bytes = std::fs::read(path.join(part)).unwrap();
+            let mut flipped = bytes.clone();
+            flipped[bytes.len() / 2] ^= 1;
+            refused(part, Some(&flipped), "damaged");
+            refused(part, Some(&bytes[..bytes.len() - 1]), "truncated");
+            refused(part, None, "No such file");
+        }
+        let manifest = std::fs::read_to_string(path.join("manifest.json")).unwrap();
+        refused("manifest.json", Some(manifest.replace("\"version\": 1", "\"version\": 9").as_bytes()), "version 9");
+        refused("manifest.json", Some(manifest.replace("\"frames\": 0", "\"frames\": 1").as_bytes()), "damaged");
+        refused("manifest.json", Some(b"{}"), "not the manifest");
+        refused("manifest.json", Some(&manifest.as_bytes()[..40]), "damaged");
+        let stranger = checkpoint::Owner { agent: "dqn".to_owned(), ..owner.clone() };
+        assert!(open(&stranger).unwrap_err().contains("belongs to toy on cartpole, not to dqn on cartpole"));
+        let newer = checkpoint::Owner { env_version: 99, ..owner.clone() };
+        assert!(open(&newer).unwrap_err().contains("version 99"));
+    }
+
+    #[test]
+    fn evaluation_changes_no_bit_of_the_session() {
+        let resolved = resolved("frozenlake");
+        let mut session = begin(&resolved);
+        session.env.reset(session.block.first()).unwrap();
+        play(&mut session, 5);
+        let before = parts(&mut session);
+        let mode = Mode::Evaluate { epsilon: 0.1, greedy: false };
+        let stop = crate::stop::Stop::default();
+        let score = || crate::evaluate::play(&resolved, session.learner.as_ref(), 3, 21, mode, &stop).unwrap().unwrap();
+        let (first, second) = (score(), score());
+        assert_eq!(first, second);
+        assert_eq!(first.returns.len(), 21);
+        assert_eq!(parts(&mut session), before);
+    }
+}

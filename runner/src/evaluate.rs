@@ -1,0 +1,269 @@
+//! `rl-run eval`: full games, on seats that training never sees, by the rules of a protocol.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use anyhow::{Context as _, bail};
+use candle_core::Device;
+use rl_agents::{Context, Learner, Mode};
+use rl_core::Seating;
+use rl_replays::Rollout;
+use serde::Serialize;
+
+use crate::checkpoint::{self, Checkpoint};
+use crate::cli::Machine;
+use crate::collect::collect;
+use crate::preset::{self, Ask, Resolved};
+use crate::session::WEIGHTS;
+use crate::stop::{STOPPED, Stop};
+use crate::tables::Tables;
+use crate::train::{device, owner};
+use crate::usage::usage;
+use crate::{output, run_dir};
+
+/// First seat of evaluations; training seats are numbered from 0.
+const SEATS: u32 = 1_000_000;
+/// Games that are played side by side. Which games are played depends on it, so it is not a setting.
+const SIDE_BY_SIDE: u32 = 16;
+
+/// Plays full games with the policy of a run and says what they earned.
+#[derive(Clone, Debug, clap::Args)]
+pub(crate) struct EvalArgs {
+    /// Directory of the run
+    run: PathBuf,
+    /// `last`, `best`, or the frames of a checkpoint
+    #[arg(long, default_value = "last")]
+    checkpoint: String,
+    /// Full games to play; the protocol's by default
+    #[arg(long)]
+    episodes: Option<u32>,
+    /// Protocol of the environment; the run's by default
+    #[arg(long)]
+    protocol: Option<String>,
+    /// Seed of the games and of the policy's draws
+    #[arg(long, default_value_t = 0)]
+    seed: u64,
+    /// Take the most probable action where the policy would sample
+    #[arg(long)]
+    greedy: bool,
+    /// Compute the expected return by dynamic programming instead of playing (small environments; greedy policy)
+    #[arg(long)]
+    exact: bool,
+    /// One JSON object on stdout and nothing else
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    pub(crate) machine: Machine,
+}
+
+/// What `--json` prints.
+#[derive(Debug, Serialize)]
+struct Report {
+    env: String,
+    agent: String,
+    protocol: Option<String>,
+    checkpoint: u64,
+    policy: String,
+    seed: u64,
+    exact: bool,
+    episodes: u32,
+    mean: f64,
+    median: Option<f64>,
+    stderr: f64,
+    human_normalised: Option<f64>,
+    frames: u64,
+}
+
+/// Finished games.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(crate) struct Score {
+    /// Raw returns, seat by seat.
+    pub(crate) returns: Vec<f64>,
+    /// Emulator frames of those games.
+    pub(crate) frames: u64,
+}
+
+impl Score {
+    /// Mean return.
+    pub(crate) fn mean(&self) -> f64 {
+        self.returns.iter().sum::<f64>() / self.returns.len() as f64
+    }
+
+    /// Median return.
+    pub(crate) fn median(&self) -> f64 {
+        let mut sorted = self.returns.clone();
+        sorted.sort_by(f64::total_cmp);
+        let middle = sorted.len() / 2;
+        if sorted.len() % 2 == 1 { sorted[middle] } else { 0.5 * (sorted[middle - 1] + sorted[middle]) }
+    }
+
+    /// Standard error of the mean, 0 for a single game.
+    pub(crate) fn stderr(&self) -> f64 {
+        let (n, mean) = (self.returns.len() as f64, self.mean());
+        let squares: f64 = self.returns.iter().map(|r| (r - mean) * (r - mean)).sum();
+        if n > 1.0 { (squares / (n - 1.0) / n).sqrt() } else { 0.0 }
+    }
+}
+
+/// Plays `episodes` full games: each seat a fixed share of them, so that short games are not favoured. `None` if stopped.
+///
+/// Reads the learner and changes nothing of it.
+///
+/// # Errors
+/// If the environment or the policy fails.
+pub(crate) fn play(
+    resolved: &Resolved,
+    learner: &dyn Learner,
+    seed: u64,
+    episodes: u32,
+    mode: Mode,
+    stop: &Stop,
+) -> anyhow::Result<Option<Score>> {
+    let seats = episodes.min(SIDE_BY_SIDE);
+    let range = SEATS..SEATS + seats;
+    let mut env = resolved.seat_eval(&Seating { seed, seats: range.clone() })?;
+    let mut policy = learner.policy(range)?;
+    let mut block = Rollout::new(env.spec(), 1, seats as usize, learner.plan().extra);
+    let share = |seat: u32| episodes / seats + u32::from(seat < episodes % seats);
+    let mut played: Vec<Vec<f64>> = vec![Vec::new(); seats as usize];
+    let mut score = Score::default();
+    env.reset(block.first())?;
+    while (0..seats).any(|seat| played[seat as usize].len() < share(seat) as usize) {
+        if stop.asked() {
+            return Ok(None);
+        }
+        collect(env.as_mut(), policy.as_mut(), &mut block, mode)?;
+        for episode in &block.episodes {
+            let seat = episode.seat - SEATS;
+            if played[seat as usize].len() < share(seat) as usize {
+                played[seat as usize].push(episode.ret);
+                score.frames += episode.frames;
+            }
+        }
+        block.carry();
+    }
+    score.returns = played.into_iter().flatten().collect();
+    Ok(Some(score))
+}
+
+/// Evaluates a checkpoint.
+pub(crate) fn run(args: &EvalArgs, tables: &Tables) -> anyhow::Result<ExitCode> {
+    let stop = Stop::listen()?;
+    let about = run_dir::about(&args.run)?;
+    let file = args.run.join("run.toml");
+    let ask = Ask { env: &about.env, agent: Some(&about.agent), preset: Some(&file), ..Ask::default() };
+    let mut resolved = preset::resolve(tables, &ask)?;
+    let trained = resolved.seat(&Seating { seed: args.seed, seats: 0..1 })?.spec().clone();
+    if let Some(protocol) = &args.protocol {
+        resolved.use_protocol(protocol)?;
+    }
+    if let Some(episodes) = args.episodes {
+        resolved.set("eval.episodes", i64::from(episodes))?;
+    }
+    let eval = resolved.eval()?;
+    let spec = resolved.seat_eval(&Seating { seed: args.seed, seats: 0..1 })?.spec().clone();
+    if spec != trained {
+        let protocol = args.protocol.as_deref().unwrap_or("this");
+        bail!(usage(format!("protocol {protocol} shows or asks for other shapes than this run was trained on")));
+    }
+    let mut learner = build(&resolved, &spec, args.seed, &device(&args.machine.device)?)?;
+    let dir = checkpoint::find(&args.run, &args.checkpoint)?;
+    let checkpoint = Checkpoint::open(&dir, &owner(&resolved))?;
+    checkpoint.load_part(WEIGHTS, learner.weights())?;
+
+    let greedy = args.greedy || args.exact;
+    let mut report = Report {
+        env: resolved.env_name.clone(),
+        agent: about.agent.clone(),
+        protocol: resolved.protocol(),
+        checkpoint: checkpoint.frames(),
+        policy: describe(eval.epsilon, greedy),
+        seed: args.seed,
+        exact: args.exact,
+        episodes: eval.episodes,
+        mean: 0.0,
+        median: None,
+        stderr: 0.0,
+        human_normalised: None,
+        frames: 0,
+    };
+    if args.exact {
+        (report.episodes, report.mean) = (0, exact(&resolved, learner.as_ref(), eval.epsilon)?);
+    } else {
+        let mode = Mode::Evaluate { epsilon: eval.epsilon, greedy };
+        let Some(score) = play(&resolved, learner.as_ref(), args.seed, eval.episodes, mode, &stop)? else {
+            output::note("stopped before the last game: no score");
+            return Ok(ExitCode::from(STOPPED));
+        };
+        (report.mean, report.median) = (score.mean(), Some(score.median()));
+        (report.stderr, report.frames) = (score.stderr(), score.frames);
+    }
+    report.human_normalised = (resolved.env.reference)(&resolved.env_name)
+        .map(|(random, human)| (report.mean - random) / (human - random));
+    if args.json {
+        output::line(serde_json::to_string(&report)?);
+    } else {
+        show(&report);
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn describe(epsilon: f32, greedy: bool) -> String {
+    let choice = if greedy { "greedy" } else { "as trained: sampled where stochastic, greedy where value-based" };
+    if epsilon > 0.0 { format!("{choice}, ε = {epsilon}") } else { choice.to_owned() }
+}
+
+fn show(report: &Report) {
+    let protocol = report.protocol.as_ref().map(|p| format!(", protocol {p}")).unwrap_or_default();
+    output::line(format!("{} on {}{protocol}, checkpoint {}", report.agent, report.env, report.checkpoint));
+    output::line(format!("policy            {}", report.policy));
+    match report.median {
+        Some(median) => {
+            output::line(format!("games             {} in {} frames, seed {}", report.episodes, report.frames, report.seed));
+            output::line(format!("mean              {:.4} ± {:.4} (standard error)", report.mean, report.stderr));
+            output::line(format!("median            {median:.4}"));
+        }
+        None => output::line(format!("expected return   {:.6} (exact, by dynamic programming)", report.mean)),
+    }
+    if let Some(score) = report.human_normalised {
+        output::line(format!("human-normalised  {score:.4}"));
+    }
+}
+
+/// The learner of a run, untrained.
+///
+/// # Errors
+/// If the pair cannot work or the agent refuses a value.
+pub(crate) fn build(
+    resolved: &Resolved,
+    spec: &rl_core::Spec,
+    seed: u64,
+    device: &Device,
+) -> anyhow::Result<Box<dyn Learner>> {
+    let agent = resolved.agent.expect("whoever builds a learner named its agent");
+    if let Some(why) = (agent.refuses)(spec) {
+        return Err(usage(format!("agent `{}` cannot play `{}`: {why}", agent.id, resolved.env_name)));
+    }
+    let seats = resolved.train()?.envs;
+    let context = Context { spec, config: resolved.table("agent"), seats, seed, device };
+    (agent.build)(&context).with_context(|| resolved.blame("agent"))
+}
+
+/// Expected return of the greedy policy with ε, from the table of the environment.
+fn exact(resolved: &Resolved, learner: &dyn Learner, epsilon: f32) -> anyhow::Result<f64> {
+    let _ = (learner, epsilon);
+    bail!(usage(format!("--exact: `{}` has no table of its transitions", resolved.env_name)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn mean_median_and_error_of_four_games() {
+        let score = Score { returns: vec![4.0, 1.0, 3.0, 2.0], frames: 0 };
+        assert_eq!((score.mean(), score.median()), (2.5, 2.5));
+        assert!((score.stderr() - (5.0f64 / 3.0 / 4.0).sqrt()).abs() < 1e-12);
+        assert_eq!(Score { returns: vec![7.0], frames: 0 }.stderr(), 0.0);
+    }
+}

@@ -1,0 +1,327 @@
+//! The default command: act, step, learn, until the frames are spent; and `rl-run resume`, which goes on with it.
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::time::Instant;
+
+use anyhow::{Context as _, bail};
+use candle_core::Device;
+use rl_agents::{Log, Mode};
+use rl_core::{Seating, Solo};
+use rl_replays::Rollout;
+use serde::Serialize;
+
+use crate::checkpoint::{self, Checkpoint, Extent, Owner};
+use crate::cli::Machine;
+use crate::collect::{collect, count};
+use crate::evaluate::{build, play};
+use crate::preset::{self, Ask, Eval, Resolved, Train};
+use crate::run_dir::{self, About, RunDir};
+use crate::session::{Counts, Session, Window};
+use crate::stop::{STOPPED, Stop};
+use crate::tables::Tables;
+use crate::usage::usage;
+use crate::{needs, output};
+
+/// Trains an agent.
+#[derive(Clone, Debug, clap::Args)]
+pub(crate) struct TrainArgs {
+    /// Environment: `rl-run list envs` shows all
+    #[arg(long)]
+    env: String,
+    /// Agent: `rl-run list agents` shows all
+    #[arg(long)]
+    agent: String,
+    /// Emulator frames to train for; ends at the first update at or after them
+    #[arg(long)]
+    frames: Option<u64>,
+    /// Seed of every random stream
+    #[arg(long, default_value_t = 1)]
+    seed: u64,
+    /// Directory of the run [default: runs/<env>-<agent>-s<seed>]
+    #[arg(long, value_name = "DIR")]
+    run: Option<PathBuf>,
+    /// Replace the run that is in the directory
+    #[arg(long)]
+    force: bool,
+    /// Tables of this file replace those of the preset
+    #[arg(long, value_name = "FILE")]
+    preset: Option<PathBuf>,
+    /// Replace one value of the preset
+    #[arg(long, value_name = "KEY=VALUE")]
+    set: Vec<String>,
+    /// Frames between evaluations, 0 for none
+    #[arg(long, value_name = "FRAMES")]
+    eval_every: Option<u64>,
+    /// Games of an evaluation
+    #[arg(long, value_name = "N")]
+    eval_episodes: Option<u32>,
+    #[command(flatten)]
+    report: ReportArgs,
+    #[command(flatten)]
+    pub(crate) machine: Machine,
+}
+
+/// Goes on with a run from its last checkpoint, to the bits that it would have had without the interruption.
+#[derive(Clone, Debug, clap::Args)]
+pub(crate) struct ResumeArgs {
+    /// Directory of the run
+    run: PathBuf,
+    /// `last`, or the frames of a checkpoint; later ones are removed
+    #[arg(long, default_value = "last")]
+    checkpoint: String,
+    /// Train for this many frames in all, instead of the run's
+    #[arg(long)]
+    frames: Option<u64>,
+    #[command(flatten)]
+    report: ReportArgs,
+    #[command(flatten)]
+    pub(crate) machine: Machine,
+}
+
+#[derive(Clone, Copy, Debug, clap::Args)]
+struct ReportArgs {
+    /// Nothing on stderr but errors
+    #[arg(long)]
+    quiet: bool,
+    /// End with one JSON object on stdout
+    #[arg(long)]
+    json: bool,
+}
+
+/// What `--json` prints at the end.
+#[derive(Debug, Serialize)]
+struct Outcome<'a> {
+    frames: u64,
+    agent_steps: u64,
+    updates: u64,
+    seconds: f64,
+    mean_return_100: Option<f64>,
+    parameters_sha256: String,
+    run: &'a Path,
+}
+
+/// Everything that stays the same while a run runs.
+struct Run {
+    resolved: Resolved,
+    train: Train,
+    eval: Eval,
+    seed: u64,
+    owner: Owner,
+    dir: RunDir,
+    report: ReportArgs,
+    stop: Stop,
+}
+
+/// `rl-run --env E --agent A`.
+pub(crate) fn run(args: &TrainArgs, tables: &Tables) -> anyhow::Result<ExitCode> {
+    let stop = Stop::listen()?;
+    let ask = Ask {
+        env: &args.env,
+        agent: Some(&args.agent),
+        preset: args.preset.as_deref(),
+        sets: &args.set,
+        protocol: None,
+    };
+    let mut resolved = preset::resolve(tables, &ask)?;
+    let numbers = [
+        ("train.frames", args.frames),
+        ("train.eval_every", args.eval_every),
+        ("eval.episodes", args.eval_episodes.map(u64::from)),
+    ];
+    for (key, value) in numbers {
+        if let Some(value) = value {
+            resolved.set(key, i64::try_from(value).map_err(|_| usage(format!("{key}: {value} is too large")))?)?;
+        }
+    }
+    let (train, eval) = (resolved.train()?, resolved.eval()?);
+    let about = about(&resolved, args.seed, &args.machine);
+    let mut session = start(&resolved, &train, args.seed, &device(&args.machine.device)?)?;
+    let place = args.run.as_deref().unwrap_or(Path::new("runs"));
+    needs::check(session.learner.as_ref(), session.block.spec(), &train, place)?;
+
+    let name = format!("{}-{}-s{}", resolved.env_name.replace('/', "-"), about.agent, args.seed);
+    let dir = RunDir::create(args.run.as_deref(), &name, args.force, &about, &resolved.text())?;
+    session.env.reset(session.block.first())?;
+    session.counts.next_checkpoint = train.checkpoint_every;
+    session.counts.next_eval = train.eval_every;
+    let owner = owner(&resolved);
+    drive(&Run { resolved, train, eval, seed: args.seed, owner, dir, report: args.report, stop }, &mut session)
+}
+
+/// `rl-run resume RUN`.
+pub(crate) fn resume(args: &ResumeArgs, tables: &Tables) -> anyhow::Result<ExitCode> {
+    let stop = Stop::listen()?;
+    let about = run_dir::about(&args.run)?;
+    let dir = RunDir::open(&args.run)?;
+    let file = args.run.join("run.toml");
+    let ask = Ask { env: &about.env, agent: Some(&about.agent), preset: Some(&file), ..Ask::default() };
+    let mut resolved = preset::resolve(tables, &ask)?;
+    if let Some(frames) = args.frames {
+        resolved.set("train.frames", i64::try_from(frames).map_err(|_| usage("--frames: too large"))?)?;
+    }
+    let (train, eval) = (resolved.train()?, resolved.eval()?);
+    let owner = owner(&resolved);
+    let checkpoint = Checkpoint::open(&checkpoint::find(&args.run, &args.checkpoint)?, &owner)?;
+    let mut session = start(&resolved, &train, about.seed, &device(&args.machine.device)?)?;
+    checkpoint.load(&mut session)?;
+    checkpoint::forget_after(&dir.checkpoints(), checkpoint.frames())?;
+    if checkpoint.isa() != run_dir::isa() && !args.report.quiet {
+        let (theirs, ours) = (checkpoint.isa(), run_dir::isa());
+        output::note(format!("this run used {theirs}, this machine has {ours}: going on, but not to the same bits"));
+    }
+    run_dir::write(&file, resolved.text().as_bytes())?;
+    drive(&Run { resolved, train, eval, seed: about.seed, owner, dir, report: args.report, stop }, &mut session)
+}
+
+/// A session at its very beginning, its environment not yet reset.
+pub(crate) fn start(resolved: &Resolved, train: &Train, seed: u64, device: &Device) -> anyhow::Result<Session> {
+    let seats = 0..train.envs;
+    let env = resolved.seat(&Seating { seed, seats: seats.clone() })?;
+    let learner = build(resolved, env.spec(), seed, device)?;
+    let plan = learner.plan();
+    let block = Rollout::new(env.spec(), plan.horizon, train.envs as usize, plan.extra);
+    let policy = learner.policy(seats)?;
+    Ok(Session { env, learner, policy, block, counts: Counts::default(), window: Window::default() })
+}
+
+/// The training loop: everything on this thread, one block after the other.
+fn drive(run: &Run, session: &mut Session) -> anyhow::Result<ExitCode> {
+    let (begin, mut log) = (Instant::now(), Log::default());
+    let stopped = loop {
+        if run.train.eval_every > 0 && session.counts.frames >= session.counts.next_eval {
+            if !evaluate(run, session)? {
+                break true;
+            }
+            session.counts.next_eval = due(session.counts.frames, run.train.eval_every);
+        }
+        if session.counts.frames >= session.counts.next_checkpoint {
+            session.counts.next_checkpoint = due(session.counts.frames, run.train.checkpoint_every);
+            save(run, session)?;
+        }
+        if session.counts.frames >= run.train.frames && session.learner.updates() > 0 {
+            break false;
+        }
+        if run.stop.asked() {
+            break true;
+        }
+        collect(session.env.as_mut(), session.policy.as_mut(), &mut session.block, Mode::Explore)?;
+        session.learner.learn(std::slice::from_ref(&session.block), &mut Solo, &mut log)?;
+        tally(session);
+    };
+    save(run, session)?;
+    let outcome = Outcome {
+        frames: session.counts.frames,
+        agent_steps: session.counts.agent_steps,
+        updates: session.learner.updates(),
+        seconds: begin.elapsed().as_secs_f64(),
+        mean_return_100: session.window.mean_return(),
+        parameters_sha256: checkpoint::sha256(session.learner.weights())?,
+        run: run.dir.path(),
+    };
+    finish(run, &outcome, stopped)
+}
+
+/// Counts the block that was just learnt from and makes its last row the first of the next.
+pub(crate) fn tally(session: &mut Session) {
+    let (frames, steps) = count(&session.block);
+    session.counts.frames += frames;
+    session.counts.agent_steps += steps;
+    session.counts.episodes += session.block.episodes.len() as u64;
+    for episode in &session.block.episodes {
+        session.window.push(episode);
+    }
+    session.block.carry();
+}
+
+/// The first multiple of `every` after `frames`.
+fn due(frames: u64, every: u64) -> u64 {
+    (frames / every + 1).saturating_mul(every)
+}
+
+fn save(run: &Run, session: &mut Session) -> anyhow::Result<()> {
+    let dir = run.dir.checkpoints();
+    std::fs::create_dir_all(&dir).with_context(|| dir.display().to_string())?;
+    checkpoint::write(&dir, session, &run.owner, Extent::Whole)?;
+    checkpoint::prune(&dir, run.train.keep_checkpoints)
+}
+
+/// Plays on seats of its own; nothing of the session changes but the record of the best. False if it was
+/// stopped: a resumed run plays it again.
+fn evaluate(run: &Run, session: &mut Session) -> anyhow::Result<bool> {
+    let mode = Mode::Evaluate { epsilon: run.eval.epsilon, greedy: false };
+    let learner = session.learner.as_ref();
+    let Some(score) = play(&run.resolved, learner, run.seed, run.eval.episodes, mode, &run.stop)? else {
+        return Ok(false);
+    };
+    if !run.report.quiet {
+        let (frames, games) = (session.counts.frames, score.returns.len());
+        output::note(format!("frames {frames}: mean {:.3} ± {:.3} over {games} games", score.mean(), score.stderr()));
+    }
+    if session.counts.best.is_none_or(|best| score.mean() > best) {
+        session.counts.best = Some(score.mean());
+        let dir = run.dir.best();
+        std::fs::create_dir_all(&dir).with_context(|| dir.display().to_string())?;
+        checkpoint::write(&dir, session, &run.owner, Extent::Weights)?;
+        checkpoint::prune(&dir, 1)?;
+    }
+    Ok(true)
+}
+
+fn finish(run: &Run, outcome: &Outcome<'_>, stopped: bool) -> anyhow::Result<ExitCode> {
+    if !run.report.quiet {
+        let Outcome { frames, agent_steps, updates, seconds, .. } = outcome;
+        let mean = outcome.mean_return_100.map(|m| format!(", mean return {m:.3}")).unwrap_or_default();
+        output::note(format!(
+            "{frames} frames, {agent_steps} agent steps, {updates} updates in {seconds:.1} s{mean}: {}",
+            outcome.run.display()
+        ));
+        if stopped {
+            output::note(format!("stopped; go on with: rl-run resume {}", outcome.run.display()));
+        }
+    }
+    if run.report.json {
+        output::line(serde_json::to_string(outcome)?);
+    }
+    Ok(if stopped { ExitCode::from(STOPPED) } else { ExitCode::SUCCESS })
+}
+
+/// Whose checkpoints a configuration reads and writes.
+pub(crate) fn owner(resolved: &Resolved) -> Owner {
+    Owner {
+        env: resolved.env_name.clone(),
+        env_version: resolved.env.version,
+        agent: resolved.agent.map_or_else(String::new, |agent| agent.id.to_owned()),
+        isa: run_dir::isa().to_owned(),
+    }
+}
+
+fn about(resolved: &Resolved, seed: u64, machine: &Machine) -> About {
+    let owner = owner(resolved);
+    About {
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        revision: env!("RL_REVISION").to_owned(),
+        features: run_dir::features(),
+        isa: owner.isa,
+        cpu: run_dir::cpu(),
+        threads: machine.threads(),
+        device: machine.device.clone(),
+        env: owner.env,
+        env_version: owner.env_version,
+        agent: owner.agent,
+        seed,
+    }
+}
+
+/// Where tensors live.
+///
+/// # Errors
+/// If there is no such device here.
+pub(crate) fn device(name: &str) -> anyhow::Result<Device> {
+    match name {
+        "cpu" => Ok(Device::Cpu),
+        "cuda" if cfg!(feature = "cuda") => Device::new_cuda(0).context("--device cuda"),
+        "cuda" => bail!(usage("--device cuda: this binary was built without the feature `cuda`")),
+        _ => bail!(usage(format!("--device {name}: expected `cpu` or `cuda`"))),
+    }
+}
