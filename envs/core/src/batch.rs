@@ -130,6 +130,11 @@ impl<E: Env> VecEnv for Batch<E> {
             return Err(Error::State { part: E::ID.to_owned(), message });
         }
         for (seat, (run, bytes)) in self.seats.iter_mut().zip(states) {
+            let (expected, found) = (seat.run.episode.seat, run.episode.seat);
+            if found != expected {
+                let message = format!("was saved at seat {found}, expected {expected}");
+                return Err(Error::State { part: E::ID.to_owned(), message });
+            }
             seat.env.load(&bytes)?;
             seat.run = run;
         }

@@ -55,7 +55,7 @@ pub struct Config {
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(untagged, expecting = "map must be \"4x4\", \"8x8\" or a list of rows such as [\"SFF\", \"FHG\"]")]
 pub enum Map {
-    /// `4x4` or `8x8`.
+    /// `4x4`, `8x8`, or rows with `/` between them, which a shell passes on without quotes.
     Named(String),
     /// Rows of `S`tart, `F`rozen, `H`ole and `G`oal.
     Rows(Vec<String>),
@@ -114,7 +114,10 @@ impl Lake {
         match map {
             Map::Named(name) if name == "4x4" => Self::parse(&MAP_4X4),
             Map::Named(name) if name == "8x8" => Self::parse(&MAP_8X8),
-            Map::Named(name) => Err(bad("map", format!("{name:?} is no map; known are \"4x4\" and \"8x8\""))),
+            Map::Named(rows) if rows.contains('/') => Self::parse(&rows.split('/').collect::<Vec<_>>()),
+            Map::Named(name) => {
+                Err(bad("map", format!("{name:?} is neither \"4x4\" nor \"8x8\" nor rows such as \"SFF/FHG\"")))
+            }
             Map::Rows(rows) => Self::parse(&rows.iter().map(String::as_str).collect::<Vec<_>>()),
         }
     }
