@@ -17,6 +17,9 @@ mod spec;
 mod tabular;
 mod vec_env;
 
+/// The shapes and colours that a [`Canvas`] draws: of the version that it implements.
+pub use embedded_graphics;
+
 pub use batch::Batch;
 pub use canvas::Canvas;
 pub use end::End;
@@ -26,7 +29,7 @@ pub use error::{Error, Result};
 pub use reduce::{Reduce, Solo};
 pub use rng::{Rng, Stream};
 pub use rows::{Act, Episode, Obs, Rows};
-pub use saved::{Saved, State, load_postcard, save_postcard};
+pub use saved::{Kept, Saved, State, load_postcard, save_postcard};
 pub use spec::{Bound, Spec};
 pub use tabular::{Exact, Outcome, Tabular};
 pub use vec_env::VecEnv;

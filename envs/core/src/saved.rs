@@ -24,6 +24,25 @@ pub trait Saved {
 /// Named parts in the order in which they are saved; names are stable, unique, and fit a file name.
 pub type State<'a> = Vec<(String, &'a mut dyn Saved)>;
 
+/// A value of serde as a part of a session.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Kept<T>(pub T);
+
+impl<T: Serialize + DeserializeOwned> Saved for Kept<T> {
+    fn save(&self, out: &mut dyn Write) -> Result<()> {
+        let mut bytes = Vec::new();
+        save_postcard(&self.0, &mut bytes)?;
+        Ok(out.write_all(&bytes)?)
+    }
+
+    fn load(&mut self, from: &mut dyn Read) -> Result<()> {
+        let mut bytes = Vec::new();
+        from.read_to_end(&mut bytes)?;
+        self.0 = load_postcard(std::any::type_name::<T>(), &bytes)?;
+        Ok(())
+    }
+}
+
 /// Appends `value` to `out` in postcard's format: floats keep every bit.
 ///
 /// # Errors
@@ -43,4 +62,25 @@ pub fn load_postcard<T: DeserializeOwned>(part: &str, bytes: &[u8]) -> Result<T>
     let state = |message: String| Error::State { part: part.to_owned(), message };
     let (value, rest) = postcard::take_from_bytes(bytes).map_err(|e| state(e.to_string()))?;
     if rest.is_empty() { Ok(value) } else { Err(state(format!("{} bytes too many", rest.len()))) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_kept_value_returns_with_every_bit_and_nothing_else_is_taken() {
+        let kept = Kept(vec![f64::MIN_POSITIVE / 3.0, -0.0, f64::NAN]);
+        let mut bytes = Vec::new();
+        kept.save(&mut bytes).unwrap();
+        let mut other = Kept(vec![1.0]);
+        other.load(&mut bytes.as_slice()).unwrap();
+        let bits = |kept: &Kept<Vec<f64>>| kept.0.iter().map(|x| x.to_bits()).collect::<Vec<_>>();
+        assert_eq!(bits(&kept), bits(&other));
+
+        let mut refuse = |bytes: &[u8]| other.load(&mut &bytes[..]).unwrap_err().to_string();
+        assert!(refuse(&bytes[..bytes.len() - 1]).starts_with("saved state of"));
+        bytes.push(0);
+        assert!(refuse(&bytes).ends_with("1 bytes too many"));
+    }
 }

@@ -1,1 +1,19 @@
-fn main() {}
+//! `rl-run` with an environment and an agent of one's own, without a fork.
+//!
+//! ```text
+//! cargo run -p rl-extend-example -- --env corridor --agent qtable --run /tmp/corridor
+//! cargo run -p rl-extend-example -- --env frozenlake --agent qtable --run /tmp/lake
+//! ```
+#![forbid(unsafe_code)]
+
+mod corridor;
+mod qtable;
+
+use std::process::ExitCode;
+
+const MY_ENVS: &[rl_core::EnvEntry] = &[corridor::ENTRY];
+const MY_AGENTS: &[rl_agents::AgentEntry] = &[qtable::ENTRY];
+
+fn main() -> ExitCode {
+    rl_runner::main(&[rl_envs::ENVS, MY_ENVS], &[rl_agents::AGENTS, MY_AGENTS])
+}

@@ -1,0 +1,168 @@
+//! An agent of one's own: Q-learning on a table, for environments that show one symbol and take one discrete action.
+//! Source: Watkins 1989; Sutton and Barto 2018, section 6.5.
+
+use std::io::{Read, Write};
+use std::ops::Range;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use rl_agents::{AgentEntry, Context, Learner, Log, Mode, Plan, Policy};
+use rl_core::{End, Error, Kept, Reduce, Result, Rng, Saved, State, Stream};
+use rl_replays::Rollout;
+use serde::Deserialize;
+
+pub(crate) const ENTRY: AgentEntry = AgentEntry {
+    id: "qtable",
+    summary: "Q-learning on a table",
+    refuses: |spec| {
+        let fits = (spec.symbols.len(), spec.discrete.len(), spec.vector, spec.frame_len()) == (1, 1, 0, 0);
+        (!fits).then(|| "it needs one symbol as observation and one discrete action".to_owned())
+    },
+    presets: &[("corridor", CORRIDOR), ("frozenlake", LAKE), ("frozenlake8x8", LAKE)],
+    build: |context| Ok(Box::new(Learns::new(context)?)),
+};
+
+const CORRIDOR: &str = "[agent]\nrate = 0.5\ndiscount = 0.9\nepsilon = 0.3\n\n[train]\nframes = 5000\nenvs = 2\n\
+    checkpoint_every = 2000\nkeep_checkpoints = 2\neval_every = 0\n";
+const LAKE: &str = "[agent]\nrate = 0.02\ndiscount = 0.995\nepsilon = 0.5\n\n[train]\nframes = 1000000\nenvs = 8\n\
+    checkpoint_every = 500000\nkeep_checkpoints = 2\neval_every = 0\n";
+
+#[derive(Clone, Copy, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Config {
+    rate: f32,
+    discount: f32,
+    epsilon: f32,
+}
+
+/// Values of every action in every state, `[S, A]`, read by policies and written by the learner.
+#[derive(Clone)]
+struct Table {
+    actions: usize,
+    values: Arc<Mutex<Vec<f32>>>,
+}
+
+impl Table {
+    fn with<R>(&self, f: impl FnOnce(&mut Vec<f32>) -> R) -> R {
+        f(&mut self.values.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+impl Saved for Table {
+    fn save(&self, out: &mut dyn Write) -> Result<()> {
+        Kept(self.with(|values| values.clone())).save(out)
+    }
+
+    fn load(&mut self, from: &mut dyn Read) -> Result<()> {
+        let mut new = Kept(Vec::new());
+        new.load(from)?;
+        let (expected, found) = (self.with(|values| values.len()), new.0.len());
+        if found != expected {
+            let message = format!("holds {found} values, expected {expected}");
+            return Err(Error::State { part: "qtable".to_owned(), message });
+        }
+        self.with(|values| *values = new.0);
+        Ok(())
+    }
+}
+
+struct Learns {
+    config: Config,
+    seed: u64,
+    table: Table,
+    updates: Kept<u64>,
+}
+
+impl Learns {
+    fn new(context: &Context<'_>) -> Result<Self> {
+        let config = context.config.clone().try_into::<Config>();
+        let config = config.map_err(|e| Error::Config { key: "agent".to_owned(), message: e.message().to_owned() })?;
+        let (states, actions) = (context.spec.symbols[0] as usize, context.spec.discrete[0] as usize);
+        let values = Arc::new(Mutex::new(vec![0.0; states * actions]));
+        Ok(Self { config, seed: context.seed, table: Table { actions, values }, updates: Kept(0) })
+    }
+}
+
+impl Learner for Learns {
+    fn plan(&self) -> Plan {
+        Plan { horizon: 16, extra: 0 }
+    }
+
+    fn policy(&self, seats: Range<u32>) -> Result<Box<dyn Policy>> {
+        let rngs = seats.map(|seat| Rng::new(self.seed, Stream::Act(seat))).collect();
+        Ok(Box::new(Acts { table: self.table.clone(), epsilon: self.config.epsilon, rngs: Kept(rngs) }))
+    }
+
+    fn learn(&mut self, blocks: &[Rollout], reduce: &mut dyn Reduce, log: &mut Log) -> Result<()> {
+        let (n, Config { rate, discount, .. }) = (self.table.actions, self.config);
+        self.table.with(|values| {
+            for block in blocks {
+                for (t, e) in (0..block.horizon()).flat_map(|t| (0..block.envs()).map(move |e| (t, e))) {
+                    if !block.valid(t, e) {
+                        continue; // the environment reset instead
+                    }
+                    let next = block.symbols[(t + 1, e)] as usize * n;
+                    let best = values[next..next + n].iter().copied().fold(f32::MIN, f32::max);
+                    let future = if block.end[(t + 1, e)] == End::Terminated { 0.0 } else { discount * best };
+                    let at = block.symbols[(t, e)] as usize * n + block.discrete[(t, e)] as usize;
+                    let error = block.reward[(t + 1, e)] + future - values[at];
+                    values[at] += rate * error;
+                    log.add("loss", f64::from(error * error));
+                }
+            }
+            reduce.mean(values)
+        })?;
+        self.updates.0 += 1;
+        Ok(())
+    }
+
+    fn updates(&self) -> u64 {
+        self.updates.0
+    }
+
+    fn weights(&mut self) -> &mut dyn Saved {
+        &mut self.table
+    }
+
+    fn state(&mut self) -> State<'_> {
+        vec![("updates".to_owned(), &mut self.updates)]
+    }
+
+    fn memory(&self) -> (u64, &'static str) {
+        (self.table.with(|values| values.len() as u64 * 4), "env.map")
+    }
+}
+
+struct Acts {
+    table: Table,
+    epsilon: f32,
+    rngs: Kept<Vec<Rng>>,
+}
+
+impl Policy for Acts {
+    fn act(&mut self, blocks: &mut [Rollout], t: usize, mode: Mode) -> Result<()> {
+        let epsilon = match mode {
+            Mode::Explore => self.epsilon,
+            Mode::Evaluate { epsilon, .. } => epsilon,
+        };
+        let n = self.table.actions;
+        let seats = blocks.iter_mut().flat_map(|block| {
+            let symbols = block.symbols.row(t);
+            block.discrete.row_mut(t).iter_mut().zip(symbols)
+        });
+        self.table.with(|values| {
+            for ((action, &symbol), rng) in seats.zip(&mut self.rngs.0) {
+                let row = &values[symbol as usize * n..][..n];
+                let best = row.iter().copied().fold(f32::MIN, f32::max);
+                let ties = row.iter().filter(|&&value| value == best).count() as u32;
+                let (explore, any, tie) = (rng.f32() < epsilon, rng.below(n as u32), rng.below(ties));
+                let greedy = (0..n).filter(|&a| row[a] == best).nth(tie as usize).expect("a tie is among the best");
+                *action = if explore { any } else { greedy as u32 };
+            }
+        });
+        Ok(())
+    }
+
+    fn state(&mut self) -> State<'_> {
+        vec![("rngs".to_owned(), &mut self.rngs as &mut dyn Saved)]
+    }
+}

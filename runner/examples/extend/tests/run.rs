@@ -1,0 +1,20 @@
+//! The example's own environment and agent are trained and evaluated by the binary that it builds.
+
+use std::process::Command;
+
+fn run(args: &[&str]) -> serde_json::Value {
+    let output = Command::new(env!("CARGO_BIN_EXE_rl-extend-example")).args(args).output().expect("the binary starts");
+    assert!(output.status.success(), "{args:?}: {}", String::from_utf8_lossy(&output.stderr));
+    let stdout = String::from_utf8(output.stdout).expect("JSON is UTF-8");
+    serde_json::from_str(stdout.lines().last().unwrap_or_default()).unwrap_or_else(|e| panic!("{e}: {stdout}"))
+}
+
+#[test]
+fn a_foreign_agent_learns_a_foreign_environment() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let dir = folder.path().join("run").display().to_string();
+    let trained = run(&["--env", "corridor", "--agent", "qtable", "--run", &dir, "--seed", "1", "--json"]);
+    assert!(trained["frames"].as_u64().is_some_and(|frames| frames >= 5000), "{trained}");
+    let eval = run(&["eval", &dir, "--episodes", "10", "--json"]);
+    assert_eq!(eval["mean"], 1.0, "{eval}");
+}
