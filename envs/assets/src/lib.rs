@@ -1,2 +1,16 @@
 //! The manifest of fetched files and the ordinary package clients that bring them.
+//!
+//! Nothing here knows an address: each asset is a package of a registry, asked for through that registry's own client
+//! with whatever mirror the user has configured, and pinned by its sha256. Assets rest unpacked in one cache. They are
+//! made in a directory beside their place and renamed into it when complete, so that a present asset is a whole one.
 #![forbid(unsafe_code)]
+
+mod cache;
+mod client;
+mod error;
+mod manifest;
+mod unpack;
+
+pub use cache::{cache, fetch, locate};
+pub use error::{Error, Result};
+pub use manifest::{ASSETS, Asset, Client, find};

@@ -1,0 +1,274 @@
+//! One console with one game: acting, looking, saving.
+
+use std::ffi::{CStr, CString, c_char, c_int};
+use std::os::unix::ffi::OsStrExt;
+use std::ptr::{self, NonNull};
+
+use crate::bindings::{self, Shim};
+use crate::{Error, Result, Rom};
+
+/// The action that presses nothing.
+pub const NOOP: i32 = 0;
+/// The action that presses the button alone.
+pub const FIRE: i32 = 1;
+/// Bytes of the console's memory.
+pub const RAM_LEN: usize = 128;
+
+/// Room for a message of the shim.
+const ERROR_LEN: usize = 256;
+
+/// A state begins with this; the last digit rises when the shim saves other fields.
+const MAGIC: &[u8; 12] = b"ALE-0.12.1-1";
+const MD5_LEN: usize = 32;
+const SUM_LEN: usize = 4;
+const HEAD_LEN: usize = MAGIC.len() + MD5_LEN + SUM_LEN;
+
+/// What the indices of a screen stand for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Palette {
+    /// Red, green and blue.
+    pub rgb: [[u8; 3]; 256],
+    /// Luminance as ALE computes it: .2989 R + .5870 G + .1140 B, rounded.
+    pub gray: [u8; 256],
+}
+
+/// A console with a game.
+#[derive(Debug)]
+pub struct Ale {
+    shim: NonNull<Shim>,
+    rom: Rom,
+    minimal: Vec<i32>,
+    legal: Vec<i32>,
+}
+
+// SAFETY: a handle owns its console, its game's settings and its random generators, and ALE keeps no thread-local state.
+// What consoles share is written once, under std::call_once or the lock in ale_shim_new, and only read afterwards; two
+// games (Galaxian, Space Invaders) hold a static list that nothing writes after the program's start.
+unsafe impl Send for Ale {}
+
+impl Drop for Ale {
+    fn drop(&mut self) {
+        // SAFETY: `shim` came from ale_shim_new and is freed here only.
+        unsafe { bindings::ale_shim_free(self.shim.as_ptr()) }
+    }
+}
+
+impl Ale {
+    /// Loads a game, as `ale-py` does with `repeat_action_probability = sticky`, `random_seed = seed` and the emulator's
+    /// default seed. Takes some 80 ms; [`seed`](Ale::seed) and [`reset`](Ale::reset) start other episodes.
+    ///
+    /// # Errors
+    /// If ALE cannot make sense of the ROM.
+    pub fn new(rom: &Rom, sticky: f32, seed: u32) -> Result<Self> {
+        let path = CString::new(rom.path().as_os_str().as_bytes())
+            .map_err(|_| Error::Engine(format!("{} holds a zero byte", rom.path().display())))?;
+        let mut shim = ptr::null_mut();
+        call(|error, len| {
+            // SAFETY: `path` is a string that outlives the call, and `error` has room for `len` bytes.
+            shim = unsafe { bindings::ale_shim_new(path.as_ptr(), sticky, seed, error, len) };
+            c_int::from(shim.is_null())
+        })?;
+        let shim = NonNull::new(shim).ok_or_else(|| Error::Engine("no handle".to_owned()))?;
+        let mut ale = Self { shim, rom: rom.clone(), minimal: Vec::new(), legal: Vec::new() };
+        // SAFETY (both): the handle is valid, and `list` passes a buffer with its capacity.
+        ale.minimal = list(|out, capacity| unsafe { bindings::ale_shim_minimal_actions(ale.raw(), out, capacity) });
+        // SAFETY: as above.
+        ale.legal = list(|out, capacity| unsafe { bindings::ale_shim_legal_actions(ale.raw(), out, capacity) });
+        Ok(ale)
+    }
+
+    /// The ROM that was loaded.
+    pub fn rom(&self) -> &Rom {
+        &self.rom
+    }
+
+    /// Plays one frame and returns its reward. After the game is over nothing moves until a reset.
+    ///
+    /// # Errors
+    /// If `action` is not one of ALE's 18, 0 to 17.
+    pub fn act(&mut self, action: i32) -> Result<i32> {
+        let mut reward = 0;
+        call(|error, len| {
+            // SAFETY: the handle is valid and exclusively borrowed; `reward` and `error` outlive the call.
+            unsafe { bindings::ale_shim_act(self.shim.as_ptr(), action, &mut reward, error, len) }
+        })?;
+        Ok(reward)
+    }
+
+    /// Starts an episode: some 70 frames of the emulator. What it starts from depends on what was played before, in the
+    /// memory that a real console keeps too; load a state for an exact start.
+    ///
+    /// # Errors
+    /// If ALE fails.
+    pub fn reset(&mut self) -> Result<()> {
+        // SAFETY: the handle is valid and exclusively borrowed.
+        call(|error, len| unsafe { bindings::ale_shim_reset(self.shim.as_ptr(), error, len) })
+    }
+
+    /// Seeds the generator that draws sticky actions.
+    pub fn seed(&mut self, seed: u32) {
+        // SAFETY: the handle is valid and exclusively borrowed.
+        unsafe { bindings::ale_shim_seed(self.shim.as_ptr(), seed) }
+    }
+
+    /// Chooses one of [`modes`](Ale::modes), from the next reset on.
+    ///
+    /// # Errors
+    /// If the game has no such mode.
+    pub fn set_mode(&mut self, mode: u32) -> Result<()> {
+        // SAFETY: the handle is valid and exclusively borrowed.
+        call(|error, len| unsafe { bindings::ale_shim_set_mode(self.shim.as_ptr(), mode, error, len) })
+    }
+
+    /// Chooses one of [`difficulties`](Ale::difficulties), from the next frame on.
+    ///
+    /// # Errors
+    /// If the game has no such difficulty.
+    pub fn set_difficulty(&mut self, difficulty: u32) -> Result<()> {
+        // SAFETY: the handle is valid and exclusively borrowed.
+        call(|error, len| unsafe { bindings::ale_shim_set_difficulty(self.shim.as_ptr(), difficulty, error, len) })
+    }
+
+    /// Lives left; 0 in games without lives that are over.
+    pub fn lives(&self) -> u32 {
+        // SAFETY: the handle is valid. ALE's `lives` is not const, and still writes nothing in any game.
+        let lives = unsafe { bindings::ale_shim_lives(self.raw()) };
+        u32::try_from(lives).unwrap_or(0)
+    }
+
+    /// Whether the game is over.
+    pub fn game_over(&self) -> bool {
+        // SAFETY: the handle is valid.
+        unsafe { bindings::ale_shim_game_over(self.raw()) != 0 }
+    }
+
+    /// Frames acted since the last reset.
+    pub fn episode_frame(&self) -> u32 {
+        // SAFETY: the handle is valid.
+        unsafe { bindings::ale_shim_episode_frame(self.raw()) }
+    }
+
+    /// Actions that do something in this game, as numbers of the 18 actions of ALE.
+    pub fn minimal_actions(&self) -> &[i32] {
+        &self.minimal
+    }
+
+    /// Actions that the game does not ignore: all 18, less where the console had fewer keys.
+    pub fn legal_actions(&self) -> &[i32] {
+        &self.legal
+    }
+
+    /// Modes of the game; the first is not always the default.
+    pub fn modes(&self) -> Vec<u32> {
+        // SAFETY: the handle is valid, and `list` passes a buffer with its capacity.
+        list(|out, capacity| unsafe { bindings::ale_shim_modes(self.raw(), out, capacity) })
+    }
+
+    /// Settings of the difficulty switches that the game knows.
+    pub fn difficulties(&self) -> Vec<u32> {
+        // SAFETY: the handle is valid, and `list` passes a buffer with its capacity.
+        list(|out, capacity| unsafe { bindings::ale_shim_difficulties(self.raw(), out, capacity) })
+    }
+
+    /// Height and width of the screen: 210 × 160, and 250 × 160 for a few games.
+    pub fn screen_size(&self) -> (usize, usize) {
+        let (mut height, mut width) = (0, 0);
+        // SAFETY: the handle is valid and both outputs outlive the call.
+        unsafe { bindings::ale_shim_screen(self.raw(), &mut height, &mut width) };
+        (height, width)
+    }
+
+    /// Indices into the [`palette`](Ale::palette), `[height, width]`.
+    pub fn screen(&self) -> &[u8] {
+        let (mut height, mut width) = (0, 0);
+        // SAFETY: the handle is valid and both outputs outlive the call.
+        let pixels = unsafe { bindings::ale_shim_screen(self.raw(), &mut height, &mut width) };
+        // SAFETY: the screen has height × width bytes and is written only by calls that borrow `self` exclusively.
+        unsafe { std::slice::from_raw_parts(pixels, height * width) }
+    }
+
+    /// The console's memory.
+    pub fn ram(&self) -> &[u8; RAM_LEN] {
+        // SAFETY: the handle is valid; the memory has 128 bytes and is written only by calls that borrow `self`
+        // exclusively.
+        unsafe { &*bindings::ale_shim_ram(self.raw()).cast::<[u8; RAM_LEN]>() }
+    }
+
+    /// Colours of the game's television system.
+    pub fn palette(&self) -> Palette {
+        let (mut rgb, mut gray) = ([0u32; 256], [0u8; 256]);
+        // SAFETY: the handle is valid, and both arrays have the 256 elements that the shim writes.
+        unsafe { bindings::ale_shim_palette(self.raw(), rgb.as_mut_ptr(), gray.as_mut_ptr()) };
+        Palette { rgb: rgb.map(|c| [(c >> 16) as u8, (c >> 8) as u8, c as u8]), gray }
+    }
+
+    /// Appends the complete state: loaded into any handle of the same ROM and stickiness, in this process or another, it
+    /// goes on in equal bits. Some 150 kB.
+    ///
+    /// # Errors
+    /// If ALE cannot give its state.
+    pub fn save(&self, out: &mut Vec<u8>) -> Result<()> {
+        let (mut data, mut len) = (ptr::null(), 0);
+        call(|error, error_len| {
+            // SAFETY: saving reads the console and writes only the buffer of the handle, which no other thread can
+            // hold (`Ale` is not `Sync`) and of which no borrow is kept; all outputs outlive the call.
+            unsafe { bindings::ale_shim_save(self.shim.as_ptr(), &mut data, &mut len, error, error_len) }
+        })?;
+        // SAFETY: on success `data` has `len` bytes, which the handle owns until its next call.
+        let state = unsafe { std::slice::from_raw_parts(data, len) };
+        out.reserve(HEAD_LEN + len);
+        out.extend_from_slice(MAGIC);
+        out.extend_from_slice(self.rom.md5());
+        out.extend_from_slice(&crc32fast::hash(state).to_le_bytes());
+        out.extend_from_slice(state);
+        Ok(())
+    }
+
+    /// Restores what [`save`](Ale::save) wrote, the generator of sticky actions included.
+    ///
+    /// # Errors
+    /// If `bytes` is damaged, or the state of another game or version; the console is untouched then.
+    pub fn load(&mut self, bytes: &[u8]) -> Result<()> {
+        let refuse = |message: &str| Error::State { game: self.rom.game().to_owned(), message: message.to_owned() };
+        let (head, state) = bytes.split_at_checked(HEAD_LEN).ok_or_else(|| refuse("the state ends early"))?;
+        let (magic, head) = head.split_at(MAGIC.len());
+        let (md5, sum) = head.split_at(MD5_LEN);
+        if magic != MAGIC {
+            return Err(refuse("not a state of this version of ALE"));
+        }
+        if md5 != self.rom.md5() {
+            return Err(refuse("the state of another game"));
+        }
+        // ALE trusts what it reads: lengths in a damaged state would become allocations.
+        if sum != crc32fast::hash(state).to_le_bytes() {
+            return Err(refuse("damaged: its checksum does not match"));
+        }
+        call(|error, len| {
+            // SAFETY: the handle is valid and exclusively borrowed, and `state` is readable for its length.
+            unsafe { bindings::ale_shim_load(self.shim.as_ptr(), state.as_ptr(), state.len(), error, len) }
+        })
+    }
+
+    fn raw(&self) -> *const Shim {
+        self.shim.as_ptr()
+    }
+}
+
+/// Calls the shim with room for a message, which becomes the error if the status is not 0.
+fn call(function: impl FnOnce(*mut c_char, usize) -> c_int) -> Result<()> {
+    let mut error = [0 as c_char; ERROR_LEN];
+    if function(error.as_mut_ptr(), ERROR_LEN) == 0 {
+        return Ok(());
+    }
+    // SAFETY: the shim ends its message with a nul inside the buffer.
+    let message = unsafe { CStr::from_ptr(error.as_ptr()) };
+    Err(Error::Engine(message.to_string_lossy().into_owned()))
+}
+
+/// Asks for a list's length, then for its content.
+fn list<T: Copy + Default>(fill: impl Fn(*mut T, usize) -> usize) -> Vec<T> {
+    let mut values = vec![T::default(); fill(ptr::null_mut(), 0)];
+    let written = fill(values.as_mut_ptr(), values.len());
+    values.truncate(written);
+    values
+}

@@ -1,0 +1,232 @@
+//! Which games there are, and where the ROM of one is found.
+
+use std::ffi::{CStr, c_char};
+use std::path::{Path, PathBuf};
+
+use crate::bindings;
+use crate::{Error, Result};
+
+/// Every game that ALE supports for one player and whose ROM its source distribution holds.
+///
+/// Four more ROMs lie there (combat, joust, maze_craze, warlords): games for two, which ALE has no rewards for.
+pub const GAMES: [&str; 104] = [
+    "adventure",
+    "air_raid",
+    "alien",
+    "amidar",
+    "assault",
+    "asterix",
+    "asteroids",
+    "atlantis",
+    "atlantis2",
+    "backgammon",
+    "bank_heist",
+    "basic_math",
+    "battle_zone",
+    "beam_rider",
+    "berzerk",
+    "blackjack",
+    "bowling",
+    "boxing",
+    "breakout",
+    "carnival",
+    "casino",
+    "centipede",
+    "chopper_command",
+    "crazy_climber",
+    "crossbow",
+    "darkchambers",
+    "defender",
+    "demon_attack",
+    "donkey_kong",
+    "double_dunk",
+    "earthworld",
+    "elevator_action",
+    "enduro",
+    "entombed",
+    "et",
+    "fishing_derby",
+    "flag_capture",
+    "freeway",
+    "frogger",
+    "frostbite",
+    "galaxian",
+    "gopher",
+    "gravitar",
+    "hangman",
+    "haunted_house",
+    "hero",
+    "human_cannonball",
+    "ice_hockey",
+    "jamesbond",
+    "journey_escape",
+    "kaboom",
+    "kangaroo",
+    "keystone_kapers",
+    "king_kong",
+    "klax",
+    "koolaid",
+    "krull",
+    "kung_fu_master",
+    "laser_gates",
+    "lost_luggage",
+    "mario_bros",
+    "miniature_golf",
+    "montezuma_revenge",
+    "mr_do",
+    "ms_pacman",
+    "name_this_game",
+    "othello",
+    "pacman",
+    "phoenix",
+    "pitfall",
+    "pitfall2",
+    "pong",
+    "pooyan",
+    "private_eye",
+    "qbert",
+    "riverraid",
+    "road_runner",
+    "robotank",
+    "seaquest",
+    "sir_lancelot",
+    "skiing",
+    "solaris",
+    "space_invaders",
+    "space_war",
+    "star_gunner",
+    "superman",
+    "surround",
+    "tennis",
+    "tetris",
+    "tic_tac_toe_3d",
+    "time_pilot",
+    "trondead",
+    "turmoil",
+    "tutankham",
+    "up_n_down",
+    "venture",
+    "video_checkers",
+    "video_chess",
+    "video_cube",
+    "video_pinball",
+    "wizard_of_wor",
+    "word_zapper",
+    "yars_revenge",
+    "zaxxon",
+];
+
+/// A ROM file that ALE supports.
+#[derive(Clone, Debug)]
+pub struct Rom {
+    game: &'static str,
+    path: PathBuf,
+    md5: [u8; 32],
+}
+
+impl Rom {
+    /// The ROM of `game`: in the directory `ALE_ROM_DIR` where that is set, else in the assets cache.
+    ///
+    /// # Errors
+    /// If there is no such game, no such file, or the file is another one.
+    pub fn find(game: &str) -> Result<Self> {
+        let missing = |path: PathBuf, cause: String| Error::Missing { path, cause };
+        let Some(&game) = GAMES.iter().find(|&&known| known == game) else {
+            return Err(Error::UnknownGame { game: game.to_owned() });
+        };
+        let file = format!("{game}.bin");
+        let path = match std::env::var_os("ALE_ROM_DIR") {
+            Some(dir) => Path::new(&dir).join(file),
+            None => match rl_assets::locate("ale") {
+                Ok(dir) => dir.join("src/ale/python/roms").join(file),
+                Err(e) => return Err(missing(PathBuf::from(file), e.to_string())),
+            },
+        };
+        Self::open(game, &path)
+    }
+
+    /// The ROM of `game` in the file `path`.
+    ///
+    /// # Errors
+    /// If the file cannot be read, or its hash is not the one that ALE knows for `game`.
+    pub fn open(game: &str, path: &Path) -> Result<Self> {
+        let content =
+            std::fs::read(path).map_err(|e| Error::Missing { path: path.to_owned(), cause: e.to_string() })?;
+        let (md5, found) = identify(&content);
+        let listed = GAMES.iter().find(|&&known| known == game);
+        if let (Some(&game), Some(found)) = (listed, &found) {
+            if game == found {
+                return Ok(Self { game, path: path.to_owned(), md5 });
+            }
+        }
+        Err(Error::Unsupported {
+            path: path.to_owned(),
+            md5: String::from_utf8_lossy(&md5).into_owned(),
+            found: found.map_or("no ROM that ALE supports".to_owned(), |found| format!("the ROM of {found}")),
+            game: game.to_owned(),
+        })
+    }
+
+    /// Name of the game in snake case.
+    pub fn game(&self) -> &'static str {
+        self.game
+    }
+
+    /// The file.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Its hash, in hexadecimal digits.
+    pub fn md5(&self) -> &[u8; 32] {
+        &self.md5
+    }
+}
+
+/// The hash of `content`, and the game that ALE knows it to be.
+fn identify(content: &[u8]) -> ([u8; 32], Option<String>) {
+    let mut md5 = [0; 33];
+    // SAFETY: `content` is readable for its length, and `md5` has the 33 bytes that the shim writes at most.
+    let name =
+        unsafe { bindings::ale_shim_identify(content.as_ptr(), content.len(), md5.as_mut_ptr().cast::<c_char>()) };
+    // SAFETY: the shim returns null or a string literal of ALE's, which lives as long as the process.
+    let name = (!name.is_null()).then(|| unsafe { CStr::from_ptr(name) }.to_string_lossy().into_owned());
+    (std::array::from_fn(|i| md5[i]), name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_game_has_its_rom() {
+        for game in GAMES {
+            let rom = Rom::find(game).unwrap();
+            assert_eq!(rom.game(), game);
+        }
+    }
+
+    #[test]
+    fn the_md5_is_that_of_the_file() {
+        let rom = Rom::find("kung_fu_master").unwrap();
+        assert_eq!(rom.md5(), b"5b92a93b23523ff16e2789b820e2a4c5");
+    }
+
+    #[test]
+    fn another_file_is_refused_with_its_md5() {
+        let dir = std::env::temp_dir().join(format!("ale-rom-{}", std::process::id()));
+        std::fs::create_dir_all(&dir).unwrap();
+        let path = dir.join("pong.bin");
+        std::fs::write(&path, b"not a ROM").unwrap();
+        let error = Rom::open("pong", &path).unwrap_err().to_string();
+        assert!(error.contains("57fb687f50b7dd4ae6d25fb8b1ce90da"), "{error}");
+        assert!(error.contains("rl-run fetch ale"), "{error}");
+
+        let pong = Rom::find("pong").unwrap();
+        let error = Rom::open("breakout", pong.path()).unwrap_err().to_string();
+        assert!(error.contains("the ROM of pong"), "{error}");
+        let error = Rom::open("pong", &dir.join("none.bin")).unwrap_err().to_string();
+        assert!(error.contains("none.bin") && error.contains("rl-run fetch ale"), "{error}");
+        std::fs::remove_dir_all(&dir).unwrap();
+    }
+}
