@@ -149,15 +149,21 @@ fn each_part(out: &mut [f32], part: usize, work: impl Fn(usize, &mut [f32]) + Sy
 }
 
 fn transpose(w: &[f32], columns: usize) -> Vec<f32> {
-    const TILE: usize = 16; // a tile of both orders stays in the first level of cache
+    const TILE: usize = 16; // rows and columns of a tile are whole cache lines
     let rows = w.len() / columns;
     let mut out = vec![0.0; w.len()];
+    let mut tile = [[0.0; TILE]; TILE];
     for r0 in (0..rows).step_by(TILE) {
+        let height = TILE.min(rows - r0);
         for c0 in (0..columns).step_by(TILE) {
-            for c in c0..columns.min(c0 + TILE) {
-                for r in r0..rows.min(r0 + TILE) {
-                    out[c * rows + r] = w[r * columns + c];
+            let width = TILE.min(columns - c0);
+            for (r, from) in w[r0 * columns + c0..].chunks(columns).take(height).enumerate() {
+                for (c, value) in from[..width].iter().enumerate() {
+                    tile[c][r] = *value;
                 }
+            }
+            for (c, column) in tile[..width].iter().enumerate() {
+                out[(c0 + c) * rows + r0..][..height].copy_from_slice(&column[..height]);
             }
         }
     }
@@ -319,6 +325,7 @@ fn tile<S: Simd, const R: usize, const V: usize>(
         sums[r] = load(simd, &out[r * n + column..], width);
     }
     let mut w = &w[column..];
+    #[allow(clippy::needless_range_loop)] // all rows advance together
     for k in 0..len {
         let b: [S::f32s; V] = load(simd, w, width);
         for r in 0..R {

@@ -22,6 +22,7 @@ pub use loss::huber;
 pub use params::{Params, Scope};
 
 /// Wraps a tensor's error for callers that speak of `rl_core::Error`.
+#[allow(clippy::needless_pass_by_value)] // for `map_err(tensor)`
 pub fn tensor(error: candle_core::Error) -> rl_core::Error {
     rl_core::Error::Tensor(error.to_string())
 }

@@ -130,7 +130,7 @@ impl Params {
     /// If the device or the writer fails.
     pub fn digest(&self, out: &mut dyn Write) -> rl_core::Result<()> {
         for entry in &self.entries {
-            write!(out, "{} {:?}\n", entry.name, entry.var.dims())?;
+            writeln!(out, "{} {:?}", entry.name, entry.var.dims())?;
             let bytes = with_values(&entry.var, le_bytes).map_err(crate::tensor)?;
             out.write_all(&bytes)?;
         }

@@ -21,7 +21,7 @@ pub struct Seen<'a> {
 }
 
 /// Turns observations into features.
-pub trait Encoder: Send {
+pub trait Encoder: Send + Sync {
     /// Number of features.
     fn width(&self) -> usize;
 
