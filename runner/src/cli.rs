@@ -9,7 +9,7 @@ use rl_core::EnvEntry;
 
 use crate::tables::Tables;
 use crate::usage::{is_usage, usage};
-use crate::{evaluate, output, train};
+use crate::{bench, doctor, evaluate, fetch, list, output, rollout, train};
 
 #[derive(Debug, Parser)]
 #[command(name = "rl-run", version, about = "Trains, evaluates and shows reinforcement learning agents")]
@@ -18,13 +18,18 @@ struct Cli {
     #[command(subcommand)]
     command: Option<Command>,
     #[command(flatten)]
-    train: Option<train::TrainArgs>,
+    train: train::TrainArgs,
 }
 
 #[derive(Debug, Subcommand)]
 enum Command {
     Resume(train::ResumeArgs),
     Eval(evaluate::EvalArgs),
+    List(list::ListArgs),
+    Fetch(fetch::FetchArgs),
+    Doctor(doctor::DoctorArgs),
+    Rollout(rollout::RolloutArgs),
+    Bench(bench::BenchArgs),
 }
 
 /// What the tensors run on.
@@ -80,17 +85,25 @@ pub fn main(envs: &[&'static [EnvEntry]], agents: &[&'static [AgentEntry]]) -> E
 }
 
 fn run(cli: Cli, tables: &Tables) -> anyhow::Result<ExitCode> {
-    match (cli.command, cli.train) {
-        (None, None) => Err(usage("--env and --agent are missing (see --help)")),
-        (None, Some(args)) => args.machine.settle().and_then(|()| train::run(&args, tables)),
-        (Some(Command::Resume(args)), _) => args.machine.settle().and_then(|()| train::resume(&args, tables)),
-        (Some(Command::Eval(args)), _) => args.machine.settle().and_then(|()| evaluate::run(&args, tables)),
+    match cli.command {
+        None => cli.train.machine.settle().and_then(|()| train::run(&cli.train, tables)),
+        Some(Command::Resume(args)) => args.machine.settle().and_then(|()| train::resume(&args, tables)),
+        Some(Command::Eval(args)) => args.machine.settle().and_then(|()| evaluate::run(&args, tables)),
+        Some(Command::List(args)) => list::run(&args, tables),
+        Some(Command::Fetch(args)) => fetch::run(&args, tables),
+        Some(Command::Doctor(args)) => doctor::run(&args, tables),
+        Some(Command::Rollout(args)) => rollout::run(&args, tables),
+        Some(Command::Bench(args)) => bench::run(&args, tables),
     }
 }
 
 /// What clap says before it explains the usage, in one line.
 fn one_line(text: &str) -> String {
-    let said = text.lines().take_while(|line| !line.starts_with("Usage:")).map(str::trim).filter(|line| !line.is_empty());
+    let said =
+        text.lines().take_while(|line| !line.starts_with("Usage:")).map(str::trim).filter(|line| !line.is_empty());
     let said = said.collect::<Vec<_>>().join(" ");
-    format!("{} (see --help)", said.trim_start_matches("error: ").trim_end_matches(" For more information, try '--help'."))
+    format!(
+        "{} (see --help)",
+        said.trim_start_matches("error: ").trim_end_matches(" For more information, try '--help'.")
+    )
 }

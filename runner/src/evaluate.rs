@@ -198,8 +198,8 @@ pub(crate) fn run(args: &EvalArgs, tables: &Tables) -> anyhow::Result<ExitCode> 
         (report.mean, report.median) = (score.mean(), Some(score.median()));
         (report.stderr, report.frames) = (score.stderr(), score.frames);
     }
-    report.human_normalised = (resolved.env.reference)(&resolved.env_name)
-        .map(|(random, human)| (report.mean - random) / (human - random));
+    report.human_normalised =
+        (resolved.env.reference)(&resolved.env_name).map(|(random, human)| (report.mean - random) / (human - random));
     if args.json {
         output::line(serde_json::to_string(&report)?);
     } else {
@@ -219,7 +219,10 @@ fn show(report: &Report) {
     output::line(format!("policy            {}", report.policy));
     match report.median {
         Some(median) => {
-            output::line(format!("games             {} in {} frames, seed {}", report.episodes, report.frames, report.seed));
+            output::line(format!(
+                "games             {} in {} frames, seed {}",
+                report.episodes, report.frames, report.seed
+            ));
             output::line(format!("mean              {:.4} ± {:.4} (standard error)", report.mean, report.stderr));
             output::line(format!("median            {median:.4}"));
         }
@@ -250,9 +253,25 @@ pub(crate) fn build(
 }
 
 /// Expected return of the greedy policy with ε, from the table of the environment.
+///
+/// # Errors
+/// If the environment has no such table.
 fn exact(resolved: &Resolved, learner: &dyn Learner, epsilon: f32) -> anyhow::Result<f64> {
-    let _ = (learner, epsilon);
-    bail!(usage(format!("--exact: `{}` has no table of its transitions", resolved.env_name)))
+    let env = resolved.seat_eval(&Seating { seed: 0, seats: SEATS..SEATS + 1 })?;
+    let Some(table) = env.tabular() else {
+        bail!(usage(format!(
+            "--exact: `{}` is not small enough to have a table of its transitions",
+            resolved.env_name
+        )));
+    };
+    let states = table.states() as u32;
+    let mut block = Rollout::new(env.spec(), 1, states as usize, learner.plan().extra); // a seat per state
+    for state in 0..states {
+        block.symbols.row_mut(0)[state as usize] = state;
+    }
+    let mut policy = learner.policy(SEATS..SEATS + states)?;
+    policy.act(std::slice::from_mut(&mut block), 0, Mode::Evaluate { epsilon: 0.0, greedy: true })?;
+    Ok(table.evaluate(&table.policy(block.discrete.row(0), f64::from(epsilon))).mean)
 }
 
 #[cfg(test)]

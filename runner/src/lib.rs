@@ -14,8 +14,17 @@ mod stop;
 mod session;
 mod collect;
 mod train;
+mod watch;
+mod metrics;
+mod events;
+mod progress;
 mod checkpoint;
 mod evaluate;
+mod list;
+mod fetch;
+mod doctor;
+mod rollout;
+mod bench;
 #[cfg(test)]
 mod toy;
 

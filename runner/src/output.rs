@@ -3,7 +3,7 @@
 //! A reader that went away is no error: what it does not read is not written.
 
 use std::fmt::Display;
-use std::io::Write as _;
+use std::io::{BufWriter, StdoutLock, Write as _};
 
 /// One line of a result, on stdout.
 pub(crate) fn line(text: impl Display) {
@@ -13,4 +13,11 @@ pub(crate) fn line(text: impl Display) {
 /// One line for the person who waits, on stderr.
 pub(crate) fn note(text: impl Display) {
     let _ = writeln!(std::io::stderr().lock(), "{text}");
+}
+
+/// Many lines on stdout, for a writer that ends when their reader has gone away ([`BrokenPipe`]).
+///
+/// [`BrokenPipe`]: std::io::ErrorKind::BrokenPipe
+pub(crate) fn lines() -> BufWriter<StdoutLock<'static>> {
+    BufWriter::new(std::io::stdout().lock())
 }

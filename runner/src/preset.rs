@@ -369,7 +369,10 @@ mod tests {
         assert_eq!(check("agent.lr=2"), "2.0");
         assert_eq!(check("agent.name=word"), "\"word\"");
         assert_eq!(check("agent.net.width=4"), "4");
-        assert_eq!(check("agent.net.widht=4"), "unknown key `agent.net.widht`; did you mean `agent.net.width`? (preset p)");
+        assert_eq!(
+            check("agent.net.widht=4"),
+            "unknown key `agent.net.widht`; did you mean `agent.net.width`? (preset p)"
+        );
         assert_eq!(check("lr=4"), "unknown key `lr`; did you mean `agent.lr`? (preset p)");
         assert_eq!(check("agent.lr=fast"), "agent.lr: expected float like 1.0, got string \"fast\" (preset p)");
     }

@@ -17,7 +17,8 @@ pub(crate) const ENTRY: AgentEntry = AgentEntry {
     build: |context| Ok(Box::new(Toy::new(context))),
 };
 
-const PRESET: &str = "[agent]\nlr = 0.01\n[train]\nframes = 100\nenvs = 3\ncheckpoint_every = 40\nkeep_checkpoints = 2\neval_every = 0";
+const PRESET: &str =
+    "[agent]\nlr = 0.01\n[train]\nframes = 100\nenvs = 3\ncheckpoint_every = 40\nkeep_checkpoints = 2\neval_every = 0";
 const HORIZON: usize = 4;
 
 /// A value that is written by serde.

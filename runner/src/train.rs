@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use anyhow::{Context as _, bail};
 use candle_core::Device;
-use rl_agents::{Log, Mode};
+use rl_agents::Mode;
 use rl_core::{Seating, Solo};
 use rl_replays::Rollout;
 use serde::Serialize;
@@ -15,23 +15,29 @@ use crate::checkpoint::{self, Checkpoint, Extent, Owner};
 use crate::cli::Machine;
 use crate::collect::{collect, count};
 use crate::evaluate::{build, play};
+use crate::metrics::Metrics;
 use crate::preset::{self, Ask, Eval, Resolved, Train};
+use crate::progress::Progress;
 use crate::run_dir::{self, About, RunDir};
 use crate::session::{Counts, Session, Window};
 use crate::stop::{STOPPED, Stop};
 use crate::tables::Tables;
 use crate::usage::usage;
+use crate::watch::Watch;
 use crate::{needs, output};
+
+/// Rows of metrics in a run, at least.
+const ROWS: u64 = 200;
 
 /// Trains an agent.
 #[derive(Clone, Debug, clap::Args)]
 pub(crate) struct TrainArgs {
     /// Environment: `rl-run list envs` shows all
-    #[arg(long)]
-    env: String,
+    #[arg(long, required = true)]
+    env: Option<String>, // an Option only because a subcommand takes its place
     /// Agent: `rl-run list agents` shows all
-    #[arg(long)]
-    agent: String,
+    #[arg(long, required = true)]
+    agent: Option<String>,
     /// Emulator frames to train for; ends at the first update at or after them
     #[arg(long)]
     frames: Option<u64>,
@@ -117,8 +123,8 @@ struct Run {
 pub(crate) fn run(args: &TrainArgs, tables: &Tables) -> anyhow::Result<ExitCode> {
     let stop = Stop::listen()?;
     let ask = Ask {
-        env: &args.env,
-        agent: Some(&args.agent),
+        env: args.env.as_deref().expect("clap requires it without a subcommand"),
+        agent: args.agent.as_deref(),
         preset: args.preset.as_deref(),
         sets: &args.set,
         protocol: None,
@@ -145,8 +151,9 @@ pub(crate) fn run(args: &TrainArgs, tables: &Tables) -> anyhow::Result<ExitCode>
     session.env.reset(session.block.first())?;
     session.counts.next_checkpoint = train.checkpoint_every;
     session.counts.next_eval = train.eval_every;
-    let owner = owner(&resolved);
-    drive(&Run { resolved, train, eval, seed: args.seed, owner, dir, report: args.report, stop }, &mut session)
+    let (owner, metrics) = (owner(&resolved), Metrics::create(dir.path())?);
+    let run = Run { resolved, train, eval, seed: args.seed, owner, dir, report: args.report, stop };
+    drive(&run, &mut session, metrics)
 }
 
 /// `rl-run resume RUN`.
@@ -171,7 +178,9 @@ pub(crate) fn resume(args: &ResumeArgs, tables: &Tables) -> anyhow::Result<ExitC
         output::note(format!("this run used {theirs}, this machine has {ours}: going on, but not to the same bits"));
     }
     run_dir::write(&file, resolved.text().as_bytes())?;
-    drive(&Run { resolved, train, eval, seed: about.seed, owner, dir, report: args.report, stop }, &mut session)
+    let metrics = Metrics::reopen(dir.path(), checkpoint.frames())?;
+    let run = Run { resolved, train, eval, seed: about.seed, owner, dir, report: args.report, stop };
+    drive(&run, &mut session, metrics)
 }
 
 /// A session at its very beginning, its environment not yet reset.
@@ -186,17 +195,24 @@ pub(crate) fn start(resolved: &Resolved, train: &Train, seed: u64, device: &Devi
 }
 
 /// The training loop: everything on this thread, one block after the other.
-fn drive(run: &Run, session: &mut Session) -> anyhow::Result<ExitCode> {
-    let (begin, mut log) = (Instant::now(), Log::default());
+fn drive(run: &Run, session: &mut Session, metrics: Metrics) -> anyhow::Result<ExitCode> {
+    let begin = Instant::now();
+    let progress = Progress::new(session.counts.frames, run.train.frames, run.report.quiet, run.report.json);
+    let mut watch = Watch::new(metrics, progress, session);
     let stopped = loop {
         if run.train.eval_every > 0 && session.counts.frames >= session.counts.next_eval {
-            if !evaluate(run, session)? {
+            if !evaluate(run, session, &mut watch)? {
                 break true;
             }
             session.counts.next_eval = due(session.counts.frames, run.train.eval_every);
         }
+        if session.counts.frames >= session.counts.next_row {
+            session.counts.next_row = due(session.counts.frames, (run.train.frames / ROWS).max(1));
+            watch.row(session)?;
+        }
         if session.counts.frames >= session.counts.next_checkpoint {
             session.counts.next_checkpoint = due(session.counts.frames, run.train.checkpoint_every);
+            watch.row(session)?; // a row before a checkpoint: no mean spans it
             save(run, session)?;
         }
         if session.counts.frames >= run.train.frames && session.learner.updates() > 0 {
@@ -206,9 +222,12 @@ fn drive(run: &Run, session: &mut Session) -> anyhow::Result<ExitCode> {
             break true;
         }
         collect(session.env.as_mut(), session.policy.as_mut(), &mut session.block, Mode::Explore)?;
-        session.learner.learn(std::slice::from_ref(&session.block), &mut Solo, &mut log)?;
+        session.learner.learn(std::slice::from_ref(&session.block), &mut Solo, &mut watch.log)?;
         tally(session);
+        watch.show(session);
     };
+    watch.row(session)?;
+    watch.finish();
     save(run, session)?;
     let outcome = Outcome {
         frames: session.counts.frames,
@@ -248,18 +267,18 @@ fn save(run: &Run, session: &mut Session) -> anyhow::Result<()> {
 
 /// Plays on seats of its own; nothing of the session changes but the record of the best. False if it was
 /// stopped: a resumed run plays it again.
-fn evaluate(run: &Run, session: &mut Session) -> anyhow::Result<bool> {
+fn evaluate(run: &Run, session: &mut Session, watch: &mut Watch) -> anyhow::Result<bool> {
     let mode = Mode::Evaluate { epsilon: run.eval.epsilon, greedy: false };
     let learner = session.learner.as_ref();
     let Some(score) = play(&run.resolved, learner, run.seed, run.eval.episodes, mode, &run.stop)? else {
         return Ok(false);
     };
-    if !run.report.quiet {
-        let (frames, games) = (session.counts.frames, score.returns.len());
-        output::note(format!("frames {frames}: mean {:.3} ± {:.3} over {games} games", score.mean(), score.stderr()));
-    }
-    if session.counts.best.is_none_or(|best| score.mean() > best) {
-        session.counts.best = Some(score.mean());
+    let (frames, games, mean, error) = (session.counts.frames, score.returns.len(), score.mean(), score.stderr());
+    watch.note(&format!("evaluation at {frames} frames: mean {mean:.3} ± {error:.3} over {games} games"));
+    watch.add("eval_return", mean);
+    watch.add("eval_stderr", error);
+    if session.counts.best.is_none_or(|best| mean > best) {
+        session.counts.best = Some(mean);
         let dir = run.dir.best();
         std::fs::create_dir_all(&dir).with_context(|| dir.display().to_string())?;
         checkpoint::write(&dir, session, &run.owner, Extent::Weights)?;

@@ -21,9 +21,9 @@ pub(crate) fn usage(message: impl Into<String>) -> anyhow::Error {
 
 /// Whether `error` is a mistake of the asker: a [`Usage`], or a value of a preset that an environment or agent refuses.
 pub(crate) fn is_usage(error: &anyhow::Error) -> bool {
-    error.chain().any(|cause| {
-        cause.is::<Usage>() || matches!(cause.downcast_ref(), Some(rl_core::Error::Config { .. }))
-    })
+    error
+        .chain()
+        .any(|cause| cause.is::<Usage>() || matches!(cause.downcast_ref(), Some(rl_core::Error::Config { .. })))
 }
 
 /// The candidate most like `name`, if any is near enough to be meant.

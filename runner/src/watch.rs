@@ -1,0 +1,77 @@
+//! What a running run shows: the bar for people, rows of metrics for programs. Nothing here decides its future.
+
+use std::time::Instant;
+
+use rl_agents::Log;
+
+use crate::metrics::{Metrics, Point};
+use crate::progress::{Glance, Progress};
+use crate::session::Session;
+
+/// Watches one run, from its beginning or from where it goes on.
+pub(crate) struct Watch {
+    /// Filled by the learner; empty whenever a checkpoint is written.
+    pub(crate) log: Log,
+    metrics: Metrics,
+    progress: Progress,
+    glance: Glance,
+    /// Values that belong into the next row.
+    extra: Vec<(&'static str, f64)>,
+    /// When the last row was written, and the frames at it: no frame has two rows.
+    last: (Instant, u64),
+}
+
+impl Watch {
+    /// Watches `session`, whose frames so far have been measured.
+    pub(crate) fn new(metrics: Metrics, progress: Progress, session: &Session) -> Self {
+        let last = (Instant::now(), session.counts.frames);
+        Self { log: Log::default(), metrics, progress, glance: Glance::default(), extra: Vec::new(), last }
+    }
+
+    /// Moves the bar; cheap, after every block.
+    pub(crate) fn show(&mut self, session: &Session) {
+        self.glance.mean_return = session.window.mean_return();
+        self.progress.show(session.counts.frames, &self.glance);
+    }
+
+    /// Adds a value to the next row.
+    pub(crate) fn add(&mut self, name: &'static str, value: f64) {
+        self.extra.push((name, value));
+    }
+
+    /// Says something that stays.
+    pub(crate) fn note(&self, text: &str) {
+        self.progress.note(text);
+    }
+
+    /// Writes a row of means since the row before.
+    ///
+    /// # Errors
+    /// If the disk is full.
+    pub(crate) fn row(&mut self, session: &Session) -> anyhow::Result<()> {
+        let counts = &session.counts;
+        if counts.frames == self.last.1 {
+            return Ok(());
+        }
+        let told = self.log.drain();
+        let of = |name: &str| told.iter().find(|(known, _)| *known == name).map(|&(_, value)| value);
+        self.glance.epsilon = of("epsilon").or(self.glance.epsilon);
+        self.glance.loss = of("loss").or(self.glance.loss);
+        let (now, frames) = (Instant::now(), (counts.frames - self.last.1) as f64);
+        let mut scalars = vec![("episodes", counts.episodes as f64)];
+        scalars.push(("frames_per_s", frames / (now - self.last.0).as_secs_f64().max(1e-9)));
+        scalars.extend(session.window.mean_return().map(|value| ("return_100", value)));
+        scalars.extend(session.window.mean_frames().map(|value| ("length_100", value)));
+        scalars.extend(told);
+        scalars.append(&mut self.extra);
+        self.last = (now, counts.frames);
+        let point =
+            Point { frames: counts.frames, agent_steps: counts.agent_steps, updates: session.learner.updates() };
+        self.metrics.row(point, &scalars)
+    }
+
+    /// Takes the bar away.
+    pub(crate) fn finish(&self) {
+        self.progress.finish();
+    }
+}

@@ -1,0 +1,81 @@
+//! Whatever is asked wrongly: one line, the right exit code, nothing lost.
+#![forbid(unsafe_code)]
+
+mod common;
+
+use common::{json, names, refusal};
+
+#[test]
+fn usage_errors_name_what_is_wrong_and_what_was_meant() {
+    let dir = tempfile::tempdir().unwrap();
+    std::fs::write(dir.path().join("p.toml"), "[train]\nframse = 1\n").unwrap();
+    std::fs::write(dir.path().join("q.toml"), "[train]\nframes = = 1\n").unwrap();
+    let cases = [
+        ("--env cartpol --agent dqn", "no environment is called `cartpol`; did you mean `cartpole`?"),
+        ("--env cartpole --agent dqm", "no agent is called `dqm`; did you mean `dqn`?"),
+        ("--env cartpole", "--agent"),
+        ("--env cartpole --agent dqn --fraems 3", "--fraems"),
+        (
+            "--env cartpole --agent dqn --set env.max_step=3",
+            "unknown key `env.max_step`; did you mean `env.max_steps`?",
+        ),
+        (
+            "--env cartpole --agent dqn --set env.max_steps=many",
+            "env.max_steps: expected integer like 500, got string \"many\"",
+        ),
+        ("--env cartpole --agent dqn --set env.max_steps", "expected key=value"),
+        ("--env cartpole --agent dqn --set env.max_steps=-4", "--set env.max_steps=-4"),
+        ("--env cartpole --agent dqn --set train.envs=0", "train.envs: must be at least 1"),
+        ("--env cartpole --agent dqn --set eval.epsilon=1.5", "eval.epsilon: 1.5 is not a probability"),
+        ("--env cartpole --agent dqn --set env.protocol=nature15", "env.protocol"),
+        ("--env cartpole --agent dqn --preset p.toml", "p.toml: unknown key `train.framse`; did you mean `frames`?"),
+        ("--env cartpole --agent dqn --preset q.toml", "q.toml, line 2"),
+        ("--env cartpole --agent dqn --preset none.toml", "none.toml: No such file"),
+        ("--env cartpole --agent dqn --device tpu", "--device tpu: expected `cpu` or `cuda`"),
+        ("--env cartpole --agent dqn --frames -3", "--frames"),
+        ("eval nowhere", "nowhere is not the directory of a run"),
+        ("resume nowhere", "nowhere is not the directory of a run"),
+    ];
+    for (line, expected) in cases {
+        let (code, said) = refusal(dir.path(), line);
+        assert!(code == 2 && said.starts_with("error: ") && said.contains(expected), "{line}\n{code} {said}");
+    }
+    assert_eq!(names(dir.path()), ["p.toml", "q.toml"], "a refused run leaves nothing behind");
+}
+
+#[test]
+fn damaged_checkpoints_are_refused_by_file_and_kept() {
+    let dir = tempfile::tempdir().unwrap();
+    let at = dir.path();
+    json(at, "--env cartpole --agent dqn --frames 1 --run r --quiet --json");
+    json(at, "--env frozenlake --agent dqn --frames 1 --run f --quiet --json");
+    let last = |run: &str| {
+        let dir = at.join(run).join("checkpoints");
+        dir.join(names(&dir).last().unwrap())
+    };
+    let model = last("r").join("model.safetensors");
+    let whole = std::fs::read(&model).unwrap();
+    let mut flipped = whole.clone();
+    *flipped.last_mut().unwrap() ^= 64;
+    for (bytes, why) in [(&flipped[..], "damaged"), (&whole[..whole.len() / 2], "truncated"), (&[], "truncated")] {
+        std::fs::write(&model, bytes).unwrap();
+        for command in ["eval r", "resume r"] {
+            let (code, said) = refusal(at, command);
+            assert!(code == 1 && said.contains("model.safetensors") && said.contains(why), "{command}: {said}");
+        }
+    }
+    std::fs::remove_dir_all(last("r")).unwrap();
+    std::fs::rename(last("f"), at.join("r/checkpoints/000000000001")).unwrap();
+    let (code, said) = refusal(at, "eval r");
+    assert!(code == 1 && said.contains("belongs to dqn on frozenlake, not to dqn on cartpole"), "{said}");
+    assert!(at.join("r/checkpoints/000000000001").exists());
+}
+
+#[test]
+fn a_disk_that_cannot_hold_the_checkpoints_is_refused_before_the_start() {
+    let dir = tempfile::tempdir().unwrap();
+    let line = "--env cartpole --agent dqn --frames 1 --run r --set train.keep_checkpoints=9000000000000";
+    let (code, said) = refusal(dir.path(), line);
+    assert!(code == 1 && said.contains("GB") && said.contains("train.keep_checkpoints"), "{said}");
+    assert!(names(dir.path()).is_empty());
+}

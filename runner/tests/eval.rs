@@ -1,0 +1,42 @@
+//! `rl-run eval`: the same seed plays the same games, and a table needs no games.
+#![forbid(unsafe_code)]
+
+mod common;
+
+use common::{json, output, refusal};
+
+#[test]
+fn evaluation_is_a_function_of_checkpoint_and_seed() {
+    let dir = tempfile::tempdir().unwrap();
+    let at = dir.path();
+    json(at, "--env cartpole --agent dqn --frames 2000 --run r --quiet --json --eval-every 500 --eval-episodes 5");
+    let first = json(at, "eval r --episodes 7 --seed 4 --json");
+    assert_eq!(json(at, "eval r --episodes 7 --seed 4 --json"), first);
+    assert_ne!(json(at, "eval r --episodes 7 --seed 5 --json"), first);
+    for key in ["env", "agent", "protocol", "episodes", "mean", "median", "stderr", "human_normalised", "frames"] {
+        assert!(first.get(key).is_some(), "{key}: {first}");
+    }
+    assert_eq!((first["env"].as_str(), first["episodes"].as_u64()), (Some("cartpole"), Some(7)));
+    assert_eq!(first["frames"].as_f64().unwrap(), first["mean"].as_f64().unwrap() * 7.0); // a point a frame
+    json(at, "eval r --checkpoint best --episodes 1 --json");
+    let said = String::from_utf8(output(at, "eval r --episodes 2 --greedy").stdout).unwrap();
+    assert!(said.contains("policy            greedy") && said.contains("median"), "{said}");
+    let (code, line) = refusal(at, "eval r --checkpoint 3 --json");
+    assert!(code == 1 && line.contains("no checkpoint `3` (it has "), "{line}");
+    assert_eq!(refusal(at, "eval r --checkpoint newest").0, 2);
+    assert_eq!(refusal(at, "eval r --protocol nature15").0, 2);
+}
+
+#[test]
+fn a_table_gives_the_score_that_games_approach() {
+    let dir = tempfile::tempdir().unwrap();
+    let at = dir.path();
+    json(at, "--env frozenlake --agent dqn --frames 5000 --run r --quiet --json");
+    let exact = json(at, "eval r --exact --json")["mean"].as_f64().unwrap();
+    let played = json(at, "eval r --greedy --episodes 2000 --json");
+    let (mean, error) = (played["mean"].as_f64().unwrap(), played["stderr"].as_f64().unwrap());
+    assert!((exact - mean).abs() <= 4.0 * error.max(0.001), "exact {exact}, played {mean} ± {error}");
+    json(at, "--env cartpole --agent dqn --frames 1 --run c --quiet --json");
+    let (code, line) = refusal(at, "eval c --exact");
+    assert!(code == 2 && line.contains("cartpole"), "{line}");
+}

@@ -1,0 +1,72 @@
+//! Interrupted, killed or extended: a run that goes on ends in the bits of one that never stopped.
+#![forbid(unsafe_code)]
+
+mod common;
+
+use std::path::Path;
+use std::process::{Child, Stdio};
+use std::time::Duration;
+
+use common::{json, refusal, rl_run};
+
+const RUN: &str =
+    "--env frozenlake --agent dqn --frames 30000 --seed 9 --quiet --json --set train.checkpoint_every=500";
+
+fn until_a_checkpoint(at: &Path, run: &str) -> Child {
+    let mut child = rl_run(at, &format!("{RUN} --run {run}")).stdout(Stdio::null()).spawn().unwrap();
+    let there = || {
+        std::fs::read_dir(at.join(run).join("checkpoints")).is_ok_and(|mut dir| {
+            dir.any(|entry| entry.is_ok_and(|entry| !entry.file_name().to_string_lossy().starts_with('.')))
+        })
+    };
+    while !there() && child.try_wait().unwrap().is_none() {
+        std::thread::sleep(Duration::from_millis(2));
+    }
+    child
+}
+
+fn signal(child: &Child, name: &str) {
+    let sent = std::process::Command::new("kill").args(["-s", name, &child.id().to_string()]).status().unwrap();
+    assert!(sent.success());
+}
+
+#[test]
+fn stopped_and_killed_runs_end_in_the_same_bits() {
+    let dir = tempfile::tempdir().unwrap();
+    let at = dir.path();
+    let whole = json(at, &format!("{RUN} --run whole"));
+    for (run, name, code) in [("int", "INT", Some(75)), ("term", "TERM", Some(75)), ("kill", "KILL", None)] {
+        let mut child = until_a_checkpoint(at, run);
+        signal(&child, name);
+        let status = child.wait().unwrap();
+        assert_eq!(status.code(), code, "{name}: the run must be long enough to be stopped before its end");
+        let done = json(at, &format!("resume {run} --quiet --json"));
+        for key in ["frames", "agent_steps", "updates", "mean_return_100", "parameters_sha256"] {
+            assert_eq!(done[key], whole[key], "{name}: {key}");
+        }
+    }
+}
+
+#[test]
+fn a_finished_run_can_be_extended_and_an_earlier_checkpoint_taken() {
+    let dir = tempfile::tempdir().unwrap();
+    let at = dir.path();
+    let line = "--env cartpole --agent dqn --seed 9 --quiet --json --set train.keep_checkpoints=50";
+    let whole = json(at, &format!("{line} --frames 3000 --run whole"));
+    let half = json(at, &format!("{line} --frames 1500 --run half"));
+    assert_ne!(half["parameters_sha256"], whole["parameters_sha256"]);
+    let extended = json(at, "resume half --frames 3000 --quiet --json");
+    assert_eq!(extended["parameters_sha256"], whole["parameters_sha256"]);
+    let again = json(at, &format!("resume half --checkpoint {} --quiet --json", half["frames"]));
+    assert_eq!(again["parameters_sha256"], whole["parameters_sha256"]);
+}
+
+#[test]
+fn a_run_has_one_writer() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut child = until_a_checkpoint(dir.path(), "r");
+    let (code, said) = refusal(dir.path(), "resume r");
+    signal(&child, "TERM");
+    child.wait().unwrap();
+    assert!(code == 1 && said.contains("another rl-run is writing"), "{said}");
+}
