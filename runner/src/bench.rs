@@ -1,0 +1,178 @@
+//! `rl-run bench`: how fast this machine is at one hop of the loop.
+
+use std::process::ExitCode;
+use std::sync::Barrier;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use rl_core::{Act, Result, Rng, Seating, Stream, VecEnv};
+use rl_replays::Rollout;
+use serde::Serialize;
+
+use crate::output;
+use crate::preset::{self, Ask};
+use crate::rollout::draw;
+use crate::tables::Tables;
+use crate::usage::usage;
+
+/// Steps between two looks at the clock.
+const HORIZON: usize = 32;
+/// Rows of random actions, drawn before the clock starts and then played over and over.
+const DRAWN: usize = 4096;
+
+/// Measures this machine.
+#[derive(Clone, Debug, clap::Args)]
+pub(crate) struct BenchArgs {
+    #[command(subcommand)]
+    what: What,
+}
+
+#[derive(Clone, Debug, clap::Subcommand)]
+enum What {
+    /// Steps of an environment with random actions: nothing but stepping, resets included
+    Env(EnvArgs),
+}
+
+#[derive(Clone, Debug, clap::Args)]
+#[command(after_help = "Example: rl-run bench env --env kungfu --envs 8 --threads 2 --seconds 10 --json")]
+struct EnvArgs {
+    /// Environment: `rl-run list envs` shows all
+    #[arg(long)]
+    env: String,
+    /// Seats in all
+    #[arg(long, default_value_t = 8, value_parser = clap::value_parser!(u32).range(1..))]
+    envs: u32,
+    /// Threads that share the seats
+    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..))]
+    threads: u32,
+    /// How long to measure
+    #[arg(long, default_value_t = 5.0)]
+    seconds: f64,
+    /// Seed of the episodes and actions
+    #[arg(long, default_value_t = 0)]
+    seed: u64,
+    /// Replace one value of the preset
+    #[arg(long, value_name = "KEY=VALUE")]
+    set: Vec<String>,
+    /// One JSON object on stdout
+    #[arg(long)]
+    json: bool,
+}
+
+/// What `--json` prints.
+#[derive(Debug, Serialize)]
+struct Report {
+    env: String,
+    envs: u32,
+    threads: u32,
+    env_steps_per_s: f64,
+    frames_per_s: f64,
+    resets: u64,
+    seconds: f64,
+}
+
+/// What one thread did.
+#[derive(Clone, Copy, Debug, Default)]
+struct Done {
+    steps: u64,
+    frames: u64,
+    resets: u64,
+    elapsed: Duration,
+}
+
+/// `rl-run bench …`.
+pub(crate) fn run(args: &BenchArgs, tables: &Tables) -> anyhow::Result<ExitCode> {
+    match &args.what {
+        What::Env(args) => env(args, tables),
+    }
+}
+
+fn env(args: &EnvArgs, tables: &Tables) -> anyhow::Result<ExitCode> {
+    if args.threads > args.envs {
+        return Err(usage(format!("--threads {} is more than --envs {}", args.threads, args.envs)));
+    }
+    let limit = Duration::try_from_secs_f64(args.seconds).ok().filter(|limit| !limit.is_zero());
+    let limit = limit.ok_or_else(|| usage(format!("--seconds {}: expected a time above 0", args.seconds)))?;
+    let resolved = preset::resolve(tables, &Ask { env: &args.env, sets: &args.set, ..Ask::default() })?;
+    let share = |thread: u32| (u64::from(args.envs) * u64::from(thread) / u64::from(args.threads)) as u32;
+    let mut workers = Vec::new();
+    for thread in 0..args.threads {
+        let seating = Seating { seed: args.seed, seats: share(thread)..share(thread + 1) };
+        workers.push(Worker::new(resolved.seat(&seating)?, &seating)?);
+    }
+    let start = Barrier::new(workers.len());
+    let done = thread::scope(|scope| {
+        let start = &start;
+        let threads: Vec<_> = workers.into_iter().map(|worker| scope.spawn(move || worker.run(start, limit))).collect();
+        let join = |thread: thread::ScopedJoinHandle<'_, Result<Done>>| thread.join().expect("a worker does not panic");
+        threads.into_iter().map(join).collect::<Result<Vec<Done>>>()
+    })?;
+    let sum = |of: fn(&Done) -> u64| done.iter().map(of).sum::<u64>();
+    let seconds = done.iter().map(|done| done.elapsed).max().unwrap_or_default().as_secs_f64();
+    let report = Report {
+        env: resolved.env_name,
+        envs: args.envs,
+        threads: args.threads,
+        env_steps_per_s: sum(|done| done.steps) as f64 / seconds,
+        frames_per_s: sum(|done| done.frames) as f64 / seconds,
+        resets: sum(|done| done.resets),
+        seconds,
+    };
+    output::line(if args.json { serde_json::to_string(&report)? } else { plain(&report) });
+    Ok(ExitCode::SUCCESS)
+}
+
+fn plain(report: &Report) -> String {
+    let Report { env, envs, threads, env_steps_per_s, frames_per_s, resets, seconds } = report;
+    format!(
+        "{env}, {envs} seats in {threads} threads: {env_steps_per_s:.0} steps/s, {frames_per_s:.0} frames/s, \
+         {resets} resets in {seconds:.2} s"
+    )
+}
+
+/// The seats of one thread, their block and their actions.
+struct Worker {
+    env: Box<dyn VecEnv>,
+    block: Rollout,
+    discrete: Vec<u32>,
+    continuous: Vec<f32>,
+}
+
+impl Worker {
+    fn new(mut env: Box<dyn VecEnv>, seating: &Seating) -> Result<Self> {
+        let spec = env.spec().clone();
+        let mut block = Rollout::new(&spec, HORIZON, env.seats(), 0);
+        env.reset(block.first())?;
+        let rows = DRAWN * env.seats();
+        let (mut discrete, mut continuous) =
+            (vec![0; rows * spec.discrete.len()], vec![0.0; rows * spec.continuous.len()]);
+        let mut rng = Rng::new(seating.seed, Stream::Act(seating.seats.start));
+        draw(&spec, &mut rng, &mut discrete, &mut continuous);
+        Ok(Self { env, block, discrete, continuous })
+    }
+
+    /// Waits for the other threads, then steps until the time is over.
+    fn run(mut self, start: &Barrier, limit: Duration) -> Result<Done> {
+        let (discrete, continuous) = (self.discrete.len() / DRAWN, self.continuous.len() / DRAWN);
+        let (mut done, mut row) = (Done::default(), 0);
+        start.wait();
+        let begin = Instant::now();
+        while done.elapsed < limit {
+            for t in 0..HORIZON {
+                let act = Act {
+                    discrete: &self.discrete[row * discrete..(row + 1) * discrete],
+                    continuous: &self.continuous[row * continuous..(row + 1) * continuous],
+                };
+                self.env.step(act, self.block.step(t).1)?;
+                row = (row + 1) % DRAWN;
+            }
+            let (frames, steps) = crate::collect::count(&self.block);
+            done.frames += frames;
+            done.steps += steps;
+            done.resets += (HORIZON * self.block.envs()) as u64 - steps;
+            self.block.carry();
+            done.elapsed = begin.elapsed();
+        }
+        Ok(done)
+    }
+}

@@ -1,0 +1,237 @@
+//! `rl-run doctor`: what is installed, found and missing, and how to mend each.
+//!
+//! Nothing is guessed where it can be tried: the environment of the main job is opened, ROM and all.
+
+use std::path::Path;
+use std::process::{Command, ExitCode, Stdio};
+
+use rl_core::Seating;
+use serde::Serialize;
+
+use crate::preset::{self, Ask};
+use crate::tables::Tables;
+use crate::{output, run_dir};
+
+/// Memory below which the presets of pixel games may not fit: a million frames of 84 x 84, and room for the rest.
+const MEMORY: u64 = 8_000_000_000;
+/// Disk below which a run with checkpoints may not fit.
+const DISK: u64 = 16_000_000_000;
+
+/// Says what is installed, found and missing, and how to mend it; exits with 1 if training cannot run.
+#[derive(Clone, Debug, clap::Args)]
+#[command(after_help = "Example: rl-run doctor --json")]
+pub(crate) struct DoctorArgs {
+    /// One JSON object on stdout
+    #[arg(long)]
+    json: bool,
+}
+
+/// How a check came out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+enum State {
+    /// As it should be.
+    Ok,
+    /// Not there, and only some things need it.
+    Warning,
+    /// Not there, and training needs it.
+    Missing,
+}
+
+#[derive(Clone, Debug, Serialize)]
+struct Check {
+    name: String,
+    state: State,
+    found: String,
+    /// What to do about it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    mend: Option<String>,
+}
+
+#[derive(Debug, Serialize)]
+struct Report {
+    ok: bool,
+    checks: Vec<Check>,
+}
+
+/// `rl-run doctor`.
+pub(crate) fn run(args: &DoctorArgs, tables: &Tables) -> anyhow::Result<ExitCode> {
+    let mut checks = vec![program(), processor(), memory(), disk(Path::new("."), "disk for runs")];
+    checks.extend(cache());
+    checks.extend(rl_assets::ASSETS.iter().map(asset));
+    checks.push(main_job(tables));
+    checks.extend([fetching(), rust(), compiler(), cuda()]);
+    let report = Report { ok: checks.iter().all(|check| check.state != State::Missing), checks };
+    if args.json {
+        output::line(serde_json::to_string(&report)?);
+    } else {
+        for check in &report.checks {
+            let state = match check.state {
+                State::Ok => "ok",
+                State::Warning => "warning",
+                State::Missing => "MISSING",
+            };
+            output::line(format!("{state:8} {:16} {}", check.name, check.found));
+            if let Some(mend) = &check.mend {
+                output::line(format!("{:25} -> {mend}", ""));
+            }
+        }
+    }
+    Ok(ExitCode::from(u8::from(!report.ok)))
+}
+
+impl Check {
+    fn ok(name: &str, found: impl Into<String>) -> Self {
+        Self { name: name.to_owned(), state: State::Ok, found: found.into(), mend: None }
+    }
+
+    fn not(state: State, name: &str, found: impl Into<String>, mend: impl Into<String>) -> Self {
+        Self { name: name.to_owned(), state, found: found.into(), mend: Some(mend.into()) }
+    }
+}
+
+fn program() -> Check {
+    let features = run_dir::features();
+    let features = if features.is_empty() { "none".to_owned() } else { features.join(", ") };
+    let (version, revision) = (env!("CARGO_PKG_VERSION"), env!("RL_REVISION"));
+    let found = format!("{version}, revision {revision}, features: {features}");
+    if cfg!(feature = "atari") {
+        return Check::ok("rl-run", found);
+    }
+    let mend = "no Atari games: build with `make install`, or cargo's `--features atari` (GPL-2.0)";
+    Check::not(State::Warning, "rl-run", found, mend)
+}
+
+fn processor() -> Check {
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    let found = format!("{}, {cores} cores, instruction set {}", run_dir::cpu(), run_dir::isa());
+    if run_dir::isa() == "portable" {
+        let mend = "training runs, but slowly: neither AVX2 with FMA nor NEON is there";
+        return Check::not(State::Warning, "processor", found, mend);
+    }
+    Check::ok("processor", found)
+}
+
+fn memory() -> Check {
+    let Ok(info) = std::fs::read_to_string("/proc/meminfo") else {
+        return Check::not(State::Warning, "memory", "unknown (no /proc/meminfo)", "watch it yourself on this system");
+    };
+    let of = |key: &str| -> Option<u64> {
+        let line = info.lines().find_map(|line| line.strip_prefix(key)?.strip_prefix(':'))?;
+        Some(line.split_whitespace().next()?.parse::<u64>().ok()? * 1024)
+    };
+    let (free, all) = (of("MemAvailable").unwrap_or(0), of("MemTotal").unwrap_or(0));
+    let found = format!("{} free of {}", gigabytes(free), gigabytes(all));
+    if free < MEMORY {
+        let mend =
+            "a replay of a million frames needs 7.3 GB: lower agent.replay with --set if training refuses to start";
+        return Check::not(State::Warning, "memory", found, mend);
+    }
+    Check::ok("memory", found)
+}
+
+fn disk(path: &Path, name: &str) -> Check {
+    let there = path.ancestors().find(|p| p.exists()).unwrap_or(Path::new("."));
+    match rustix::fs::statvfs(there) {
+        Ok(stat) => {
+            let free = stat.f_bavail.saturating_mul(stat.f_frsize);
+            let found = format!("{} free", gigabytes(free));
+            if free < DISK {
+                let mend =
+                    "checkpoints hold the replay: lower train.keep_checkpoints with --set, or put --run elsewhere";
+                return Check::not(State::Warning, name, found, mend);
+            }
+            Check::ok(name, found)
+        }
+        Err(e) => Check::not(State::Warning, name, format!("{}: {e}", there.display()), "put --run elsewhere"),
+    }
+}
+
+fn cache() -> Option<Check> {
+    let mend = "set RL_ASSETS to a directory that you may write to";
+    Some(match rl_assets::cache() {
+        Err(e) => Check::not(State::Warning, "assets", e.to_string(), mend),
+        Ok(path) => {
+            let there = path.ancestors().find(|p| p.exists())?;
+            match rustix::fs::access(there, rustix::fs::Access::WRITE_OK) {
+                Ok(()) => Check::ok("assets", path.display().to_string()),
+                Err(e) => Check::not(State::Warning, "assets", format!("{}: {e}", path.display()), mend),
+            }
+        }
+    })
+}
+
+fn asset(asset: &rl_assets::Asset) -> Check {
+    let name = format!("asset {}", asset.name);
+    match rl_assets::locate(asset.name) {
+        Ok(path) => Check::ok(&name, format!("{}: {}", asset.version, path.display())),
+        Err(_) => {
+            let found = format!("{} not fetched ({})", asset.version, asset.summary);
+            Check::not(State::Warning, &name, found, format!("rl-run fetch {}", asset.name))
+        }
+    }
+}
+
+/// Opens the environment that the README trains on, or the first in the tables where this binary has no Atari.
+fn main_job(tables: &Tables) -> Check {
+    let name = match tables.env("kungfu") {
+        Ok(_) => "kungfu".to_owned(),
+        Err(_) => tables.env_names().into_iter().next().unwrap_or_default(),
+    };
+    let resolved = preset::resolve(tables, &Ask { env: &name, ..Ask::default() });
+    let opened = resolved.and_then(|resolved| resolved.seat(&Seating { seed: 0, seats: 0..1 }));
+    let check = format!("open {name}");
+    match opened {
+        Ok(_) => Check::ok(&check, "opens"),
+        Err(e) => Check::not(State::Missing, &check, format!("{e:#}"), "rl-run fetch ale, then rl-run doctor again"),
+    }
+}
+
+fn fetching() -> Check {
+    let mend = "fetching needs it: on Debian, apt install python3-venv";
+    match (said("python3", &["--version"]), said("python3", &["-c", "import ensurepip, venv; print('venv')"])) {
+        (Some(version), Some(_)) => Check::ok("python for fetch", format!("{version} with venv and pip")),
+        (Some(version), None) => {
+            Check::not(State::Warning, "python for fetch", format!("{version} without venv"), mend)
+        }
+        _ => Check::not(State::Warning, "python for fetch", "no python3", mend),
+    }
+}
+
+fn rust() -> Check {
+    match said("rustc", &["--version"]) {
+        Some(version) => Check::ok("rust", version),
+        None => Check::not(State::Warning, "rust", "no rustc", "only building again needs it: install rustup"),
+    }
+}
+
+fn compiler() -> Check {
+    match said("c++", &["--version"]) {
+        Some(version) => Check::ok("c++", version),
+        None => {
+            let mend = "only building the emulator needs it: on Debian, apt install g++";
+            Check::not(State::Warning, "c++", "no c++", mend)
+        }
+    }
+}
+
+fn cuda() -> Check {
+    let card = said("nvidia-smi", &["--query-gpu=name", "--format=csv,noheader"]);
+    match (cfg!(feature = "cuda"), card) {
+        (true, Some(card)) => Check::ok("cuda", card),
+        (true, None) => Check::not(State::Warning, "cuda", "compiled in, no device found", "train with --device cpu"),
+        (false, Some(card)) => Check::ok("cuda", format!("not compiled in ({card} is here)")),
+        (false, None) => Check::ok("cuda", "not compiled in, no device found"),
+    }
+}
+
+/// The first line that a program says, if it is there and succeeds.
+fn said(program: &str, args: &[&str]) -> Option<String> {
+    let output = Command::new(program).args(args).stdin(Stdio::null()).output().ok()?;
+    let line = String::from_utf8_lossy(&output.stdout).lines().next().unwrap_or_default().trim().to_owned();
+    output.status.success().then_some(line)
+}
+
+fn gigabytes(bytes: u64) -> String {
+    format!("{:.1} GB", bytes as f64 / 1e9)
+}

@@ -1,0 +1,72 @@
+//! `rl-run fetch`: brings assets into the cache by hand; the build script of the emulator brings what it needs itself.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use serde::Serialize;
+
+use crate::output;
+use crate::tables::Tables;
+use crate::usage::usage;
+
+/// Fetches an asset (an emulator with its ROMs, an engine, a data set) into the cache.
+#[derive(Clone, Debug, clap::Args)]
+#[command(after_help = "Example: rl-run fetch ale\n\nThe cache is $RL_ASSETS, else rl-run in your cache directory.")]
+pub(crate) struct FetchArgs {
+    /// Names from --list
+    #[arg(required_unless_present = "list", conflicts_with = "list")]
+    names: Vec<String>,
+    /// Show every asset and whether it is there
+    #[arg(long)]
+    list: bool,
+    /// One JSON array on stdout
+    #[arg(long)]
+    json: bool,
+}
+
+/// One asset in the output.
+#[derive(Debug, Serialize)]
+struct Row {
+    name: &'static str,
+    version: &'static str,
+    bytes: u64,
+    sha256: &'static str,
+    summary: &'static str,
+    /// Where it is; `null` if it has not been fetched.
+    path: Option<PathBuf>,
+}
+
+/// `rl-run fetch …`.
+pub(crate) fn run(args: &FetchArgs, _tables: &Tables) -> anyhow::Result<ExitCode> {
+    let mut wanted = Vec::new();
+    for name in &args.names {
+        wanted.push(rl_assets::find(name).map_err(|e| usage(e.to_string()))?);
+    }
+    for asset in &wanted {
+        rl_assets::fetch(asset.name, &mut |status| output::note(format!("{}: {status}", asset.name)))?;
+    }
+    let shown = if args.list { rl_assets::ASSETS.iter().collect() } else { wanted };
+    let rows: Vec<Row> = shown.into_iter().map(row).collect();
+    if args.json {
+        output::line(serde_json::to_string(&rows)?);
+        return Ok(ExitCode::SUCCESS);
+    }
+    for Row { name, version, bytes, summary, path, .. } in rows {
+        match path {
+            Some(path) => output::line(format!("{name} {version}: {}", path.display())),
+            None => output::line(format!("{name} {version}: not fetched ({} MB; {summary})", bytes / 1_000_000)),
+        }
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn row(asset: &rl_assets::Asset) -> Row {
+    Row {
+        name: asset.name,
+        version: asset.version,
+        bytes: asset.bytes,
+        sha256: asset.sha256,
+        summary: asset.summary,
+        path: rl_assets::locate(asset.name).ok(),
+    }
+}

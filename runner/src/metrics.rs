@@ -1,0 +1,197 @@
+//! What a run measured: `metrics.jsonl` for programs and an event file for TensorBoard, both in the run's directory.
+//!
+//! Nothing of either is part of a checkpoint. A run that goes on from frame F keeps the rows up to F and drops the rest, so
+//! that a row is never there twice; a last row that was torn by a crash goes with them. So write a row, then a checkpoint.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{Seek as _, SeekFrom, Write as _};
+use std::path::{Path, PathBuf};
+use std::time::Instant;
+
+use anyhow::Context as _;
+use serde::Deserialize;
+use serde::ser::{Serialize, SerializeMap as _, Serializer};
+
+use crate::events;
+
+/// Name of the file of rows.
+pub(crate) const ROWS: &str = "metrics.jsonl";
+
+/// Where in the run a row was measured. Frames, agent steps and updates are different things.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Point {
+    /// Emulator frames.
+    pub(crate) frames: u64,
+    /// Actions taken.
+    pub(crate) agent_steps: u64,
+    /// Optimiser steps.
+    pub(crate) updates: u64,
+}
+
+/// Both files, open for appending.
+#[derive(Debug)]
+pub(crate) struct Metrics {
+    rows: Appended,
+    events: Appended,
+    begin: Instant,
+    before: f64,
+}
+
+/// The part of a row that [`Metrics::reopen`] reads back.
+#[derive(Deserialize)]
+struct Kept {
+    frames: u64,
+    seconds: f64,
+}
+
+/// One line, in this order of keys.
+struct Row<'a> {
+    point: Point,
+    seconds: f64,
+    scalars: &'a [(&'a str, f64)],
+}
+
+impl Serialize for Row<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut row = serializer.serialize_map(None)?;
+        row.serialize_entry("frames", &self.point.frames)?;
+        row.serialize_entry("agent_steps", &self.point.agent_steps)?;
+        row.serialize_entry("updates", &self.point.updates)?;
+        row.serialize_entry("seconds", &self.seconds)?;
+        for (name, value) in self.scalars {
+            row.serialize_entry(name, value)?;
+        }
+        row.end()
+    }
+}
+
+impl Metrics {
+    /// Begins both files in `run`, the directory of a run that has not started.
+    ///
+    /// # Errors
+    /// If they exist or cannot be written.
+    pub(crate) fn create(run: &Path) -> anyhow::Result<Self> {
+        let rows = Appended::create(run.join(ROWS))?;
+        let mut events = Appended::create(run.join(events::FILE))?;
+        events.append(&events::begin(events::now()))?;
+        Ok(Self { rows, events, begin: Instant::now(), before: 0.0 })
+    }
+
+    /// Goes on after the rows up to and including `frames`, and removes those after it.
+    ///
+    /// # Errors
+    /// If a file cannot be read or cut.
+    pub(crate) fn reopen(run: &Path, frames: u64) -> anyhow::Result<Self> {
+        let (path, mut before, mut kept) = (run.join(ROWS), 0.0, 0);
+        for line in read(&path)?.split_inclusive(|&byte| byte == b'\n') {
+            match serde_json::from_slice::<Kept>(line) {
+                Ok(row) if line.ends_with(b"\n") && row.frames <= frames => {
+                    (before, kept) = (row.seconds, kept + line.len() as u64);
+                }
+                _ => break,
+            }
+        }
+        let rows = Appended::cut(path, kept)?;
+        let path = run.join(events::FILE);
+        let kept = events::until(&read(&path)?, frames);
+        let mut events = Appended::cut(path, kept)?;
+        if kept == 0 {
+            events.append(&events::begin(events::now()))?;
+        }
+        Ok(Self { rows, events, begin: Instant::now(), before })
+    }
+
+    /// Seconds that the run has taken, those before an interruption included.
+    pub(crate) fn seconds(&self) -> f64 {
+        self.before + self.begin.elapsed().as_secs_f64()
+    }
+
+    /// Appends one row: `point`, seconds, and `scalars` under their names. A value that is not finite is `null` in the rows.
+    ///
+    /// # Errors
+    /// If the disk is full or a file cannot be written.
+    pub(crate) fn row(&mut self, point: Point, scalars: &[(&str, f64)]) -> anyhow::Result<()> {
+        let mut line = serde_json::to_vec(&Row { point, seconds: self.seconds(), scalars })?;
+        line.push(b'\n');
+        self.rows.append(&line)?;
+        self.events.append(&events::scalars(events::now(), point.frames, scalars))
+    }
+}
+
+/// A file that only grows.
+#[derive(Debug)]
+struct Appended {
+    path: PathBuf,
+    file: File,
+}
+
+impl Appended {
+    fn create(path: PathBuf) -> anyhow::Result<Self> {
+        let file = File::create_new(&path).with_context(|| path.display().to_string())?;
+        Ok(Self { path, file })
+    }
+
+    /// Opens a file, which may be missing, at its first `length` bytes.
+    fn cut(path: PathBuf, length: u64) -> anyhow::Result<Self> {
+        let open = || -> std::io::Result<File> {
+            let mut file = OpenOptions::new().create(true).truncate(false).write(true).open(&path)?;
+            file.set_len(length)?;
+            file.seek(SeekFrom::Start(length))?;
+            Ok(file)
+        };
+        let file = open().with_context(|| path.display().to_string())?;
+        Ok(Self { path, file })
+    }
+
+    fn append(&mut self, bytes: &[u8]) -> anyhow::Result<()> {
+        self.file.write_all(bytes).with_context(|| self.path.display().to_string())
+    }
+}
+
+fn read(path: &Path) -> anyhow::Result<Vec<u8>> {
+    match fs::read(path) {
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => Ok(Vec::new()),
+        other => other.with_context(|| path.display().to_string()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn point(frames: u64) -> Point {
+        Point { frames, agent_steps: frames / 4, updates: frames / 16 }
+    }
+
+    fn frames(run: &Path) -> Vec<u64> {
+        let text = fs::read_to_string(run.join(ROWS)).unwrap();
+        text.lines().map(|line| serde_json::from_str::<Kept>(line).unwrap().frames).collect()
+    }
+
+    #[test]
+    fn going_on_from_a_frame_leaves_no_row_twice_and_no_torn_row() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut metrics = Metrics::create(dir.path()).unwrap();
+        for n in [16, 32, 48] {
+            metrics.row(point(n), &[("loss", 0.5)]).unwrap();
+        }
+        for file in [&mut metrics.rows, &mut metrics.events] {
+            file.append(b"{\"frames\": 32, \"sec").unwrap();
+        }
+        drop(metrics);
+        let mut metrics = Metrics::reopen(dir.path(), 32).unwrap();
+        metrics.row(point(48), &[("loss", f64::NAN)]).unwrap();
+        assert_eq!(frames(dir.path()), [16, 32, 48]);
+        let events = fs::read(dir.path().join(events::FILE)).unwrap();
+        assert_eq!(events::until(&events, 48), events.len() as u64);
+        assert_eq!(events::steps(&events), [0, 16, 32, 48]);
+    }
+
+    #[test]
+    fn a_run_whose_files_are_gone_begins_them_again() {
+        let dir = tempfile::tempdir().unwrap();
+        Metrics::reopen(dir.path(), 100).unwrap().row(point(160), &[]).unwrap();
+        assert_eq!(frames(dir.path()), [160]);
+        assert_eq!(events::steps(&fs::read(dir.path().join(events::FILE)).unwrap()), [0, 160]);
+    }
+}

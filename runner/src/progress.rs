@@ -1,0 +1,157 @@
+//! How far a run is, for the person who waits: a bar on a terminal, a line now and then elsewhere, nothing when quiet.
+
+use std::collections::VecDeque;
+use std::io::{IsTerminal as _, stderr};
+use std::time::{Duration, Instant};
+
+use indicatif::{ProgressBar, ProgressStyle};
+
+use crate::output;
+
+/// Time between two updates of the bar.
+const BLINK: Duration = Duration::from_millis(200);
+/// Time between two lines where there is no bar.
+const PAUSE: Duration = Duration::from_secs(5);
+/// Time over which frames per second are measured: learning starts late and changes the rate.
+const SPAN: Duration = Duration::from_secs(30);
+
+/// What is shown beside frames, rate and time left, each once it is known.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Glance {
+    /// Mean raw return of the last 100 episodes.
+    pub(crate) mean_return: Option<f64>,
+    /// Probability of a random action.
+    pub(crate) epsilon: Option<f64>,
+    /// Loss of the last updates.
+    pub(crate) loss: Option<f64>,
+}
+
+/// Shows the frames of one run.
+#[derive(Debug)]
+pub(crate) struct Progress {
+    way: Way,
+    total: u64,
+    next: Instant,
+    /// Moments and the frames at them, over the last [`SPAN`].
+    past: VecDeque<(Instant, u64)>,
+}
+
+#[derive(Debug)]
+enum Way {
+    Quiet,
+    Bar(ProgressBar),
+    Lines,
+}
+
+impl Progress {
+    /// Begins at frame `done` of `total`. There is no bar beside `json`, whose reader is a program.
+    pub(crate) fn new(done: u64, total: u64, quiet: bool, json: bool) -> Self {
+        let way = match (quiet, json || !stderr().is_terminal()) {
+            (true, _) => Way::Quiet,
+            (false, true) => Way::Lines,
+            (false, false) => {
+                let style =
+                    ProgressStyle::with_template("{bar:24} {percent:>3}%  {msg}").expect("the template is right");
+                Way::Bar(ProgressBar::new(total).with_style(style).with_position(done))
+            }
+        };
+        let now = Instant::now();
+        let next = now + if matches!(way, Way::Lines) { PAUSE } else { BLINK };
+        Self { way, total, next, past: VecDeque::from([(now, done)]) }
+    }
+
+    /// Shows `frames` if it is time to; cheap otherwise, so it may follow every block.
+    pub(crate) fn show(&mut self, frames: u64, glance: &Glance) {
+        if matches!(self.way, Way::Quiet) {
+            return;
+        }
+        let now = Instant::now();
+        if now < self.next {
+            return;
+        }
+        while self.past.len() > 1 && now - self.past[0].0 > SPAN {
+            self.past.pop_front();
+        }
+        let (then, before) = self.past[0];
+        self.past.push_back((now, frames));
+        let rate = frames.saturating_sub(before) as f64 / (now - then).as_secs_f64().max(1e-9);
+        let text = text(frames, self.total, rate, glance);
+        match &self.way {
+            Way::Quiet => {}
+            Way::Bar(bar) => {
+                bar.set_position(frames.min(self.total));
+                bar.set_message(text);
+                self.next = now + BLINK;
+            }
+            Way::Lines => {
+                output::note(text);
+                self.next = now + PAUSE;
+            }
+        }
+    }
+
+    /// Says something that stays, above the bar.
+    pub(crate) fn note(&self, text: &str) {
+        match &self.way {
+            Way::Quiet => {}
+            Way::Bar(bar) => bar.suspend(|| output::note(text)),
+            Way::Lines => output::note(text),
+        }
+    }
+
+    /// Takes the bar away.
+    pub(crate) fn finish(&self) {
+        if let Way::Bar(bar) = &self.way {
+            bar.finish_and_clear();
+        }
+    }
+}
+
+fn text(frames: u64, total: u64, rate: f64, glance: &Glance) -> String {
+    let left = total.saturating_sub(frames) as f64 / rate;
+    let left = if left.is_finite() { clock(left as u64) } else { "?".to_owned() };
+    let mut text = format!("{frames}/{total} frames  {rate:.0} frames/s  {left} left");
+    let values = [("return", glance.mean_return), ("ε", glance.epsilon), ("loss", glance.loss)];
+    for (name, value) in values {
+        if let Some(value) = value {
+            text.push_str(&format!("  {name} {}", short(value)));
+        }
+    }
+    text
+}
+
+/// Four digits that matter: `1234`, `12.34`, `0.01234`.
+fn short(value: f64) -> String {
+    let magnitude = if value == 0.0 { 0.0 } else { value.abs().log10().floor() };
+    if !(-4.0..6.0).contains(&magnitude) {
+        return format!("{value:.3e}");
+    }
+    format!("{value:.0$}", (3.0 - magnitude).clamp(0.0, 7.0) as usize)
+}
+
+/// `1:02:03`, or `2:03` below an hour.
+fn clock(seconds: u64) -> String {
+    let (hours, minutes, seconds) = (seconds / 3600, seconds / 60 % 60, seconds % 60);
+    if hours > 0 { format!("{hours}:{minutes:02}:{seconds:02}") } else { format!("{minutes}:{seconds:02}") }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_names_what_is_known_and_nothing_else() {
+        let glance = Glance { mean_return: Some(481.25), epsilon: None, loss: Some(0.012_343) };
+        assert_eq!(
+            text(4000, 40_000, 10.0, &glance),
+            "4000/40000 frames  10 frames/s  1:00:00 left  return 481.2  loss 0.01234"
+        );
+        assert_eq!(text(0, 10, 0.0, &Glance::default()), "0/10 frames  0 frames/s  ? left");
+    }
+
+    #[test]
+    fn numbers_keep_four_digits() {
+        let texts = [0.0, 1.0, -20.5, 123_456.0, 0.000_012].map(short);
+        assert_eq!(texts, ["0.000", "1.000", "-20.50", "123456", "1.200e-5"]);
+    }
+}
