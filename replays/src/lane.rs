@@ -21,6 +21,11 @@ impl<T: Copy + Default> Lane<T> {
         self.width
     }
 
+    /// Bytes allocated.
+    pub fn bytes(&self) -> u64 {
+        (self.data.capacity() * size_of::<T>()) as u64
+    }
+
     /// Row `t`, `[envs, width]`.
     pub fn row(&self, t: usize) -> &[T] {
         let n = self.envs * self.width;

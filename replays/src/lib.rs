@@ -2,7 +2,13 @@
 #![forbid(unsafe_code)]
 
 mod lane;
+mod replay;
 mod rollout;
+mod sample;
+mod saved;
+mod stack;
 
 pub use lane::Lane;
+pub use replay::{Replay, Targets};
 pub use rollout::Rollout;
+pub use sample::{Sample, Seen, Table};

@@ -5,7 +5,7 @@
 
 use rl_core::{Act, End, Episode, Rows, Spec};
 
-use crate::Lane;
+use crate::{Lane, stack};
 
 /// `T` steps of `N` seats.
 #[derive(Clone, Debug)]
@@ -91,19 +91,18 @@ impl Rollout {
         self.frame.at(self.spec.stack - 1 + t, e)
     }
 
+    /// The frames of all seats at row `t`, `[N, H, W, C]`.
+    pub fn frame_row(&self, t: usize) -> &[u8] {
+        self.frame.row(self.spec.stack - 1 + t)
+    }
+
     /// Writes the stack of seat `e` at row `t` as `[H, W, stack·C]`, oldest frame first.
     ///
     /// Rows before the reset are padded with the first frame of the episode.
     pub fn stack(&self, t: usize, e: usize, out: &mut [u8]) {
-        let (stack, channels) = (self.spec.stack, self.spec.frame[2]);
-        let age = self.age[(t, e)] as usize;
-        for s in 0..stack {
-            let back = (stack - 1 - s).min(age);
-            let frame = self.frame.at(stack - 1 + t - back, e);
-            for (pixel, from) in out.chunks_exact_mut(stack * channels).zip(frame.chunks_exact(channels)) {
-                pixel[s * channels..(s + 1) * channels].copy_from_slice(from);
-            }
-        }
+        let newest = self.spec.stack - 1 + t;
+        let frame = |back| self.frame.at(newest - back, e);
+        stack::gather(self.spec.stack, self.spec.frame[2], self.age[(t, e)], frame, out);
     }
 
     /// Row 0, for an environment's first observations.
@@ -118,9 +117,8 @@ impl Rollout {
     }
 
     fn split(&mut self, row: usize) -> (Option<Act<'_>>, Rows<'_>) {
-        let act = row
-            .checked_sub(1)
-            .map(|t| Act { discrete: self.discrete.row(t), continuous: self.continuous.row(t) });
+        let act =
+            row.checked_sub(1).map(|t| Act { discrete: self.discrete.row(t), continuous: self.continuous.row(t) });
         let rows = Rows {
             frame: self.frame.row_mut(self.spec.stack - 1 + row),
             vector: self.vector.row_mut(row),

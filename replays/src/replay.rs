@@ -1,0 +1,258 @@
+//! One ring of single rows for every seat: frames are never stored twice, and a transition is a place in the ring.
+//!
+//! Row `r` holds an observation, how the step that led to it ended, and the action taken in it. All seats advance together,
+//! so one counter, the number of rows ever written, says which rows are still there. The true last observation of an
+//! episode is a row like any other (next-step autoreset), which is why frame dedup, n-step returns and bootstrapping
+//! through a truncation need no special case.
+//! Source: Mnih et al. 2015 (uniform replay); Sutton and Barto 2018, section 7.1 (n-step returns).
+
+use rl_core::{End, Error, Result, Rng, Spec};
+
+use crate::{Lane, Rollout, Sample, stack};
+
+/// Uniform draws that may miss before the sampler counts the transitions instead.
+const PATIENCE: u32 = 64;
+
+/// What a sampled transition's return is made of.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Targets {
+    /// Steps of a return; fewer where the episode ends before.
+    pub n_step: usize,
+    /// Discount per step.
+    pub gamma: f32,
+    /// Whether rewards count by their sign (0 stays 0). The ring stores them raw.
+    pub reward_clip: bool,
+    /// Whether a lost life cuts the return as a terminal step does.
+    pub life_loss_terminal: bool,
+}
+
+/// The last transitions of `N` seats.
+#[derive(Debug)]
+pub struct Replay {
+    pub(crate) spec: Spec,
+    pub(crate) seats: usize,
+    pub(crate) rows: usize,
+    /// Rows ever written; row `r` stands at `r % rows`.
+    pub(crate) written: u64,
+    pub(crate) frame: Lane<u8>,
+    pub(crate) vector: Lane<f32>,
+    pub(crate) symbols: Lane<u32>,
+    pub(crate) legal: Lane<u8>,
+    pub(crate) age: Lane<u32>,
+    pub(crate) reward: Lane<f32>,
+    pub(crate) end: Lane<End>,
+    pub(crate) action: Lane<u32>,
+    targets: Targets,
+}
+
+/// Where an n-step window leads.
+struct Window {
+    last: u64,
+    ret: f32,
+    discount: f32,
+}
+
+impl Replay {
+    /// A ring for `capacity` transitions of all seats together, allocated whole.
+    ///
+    /// # Panics
+    /// If `capacity`, `seats` or `n_step` is 0, or the actions are not discrete.
+    pub fn new(spec: &Spec, seats: usize, capacity: usize, targets: Targets) -> Self {
+        assert!(capacity > 0 && seats > 0 && targets.n_step > 0, "a replay has room, seats and steps");
+        assert!(spec.continuous.is_empty(), "the replay stores discrete actions");
+        let rows = rows_for(spec, seats, capacity);
+        Self {
+            frame: Lane::new(rows, seats, spec.frame_len()),
+            vector: Lane::new(rows, seats, spec.vector),
+            symbols: Lane::new(rows, seats, spec.symbols.len()),
+            legal: Lane::new(rows, seats, spec.legal_len()),
+            age: Lane::new(rows, seats, 1),
+            reward: Lane::new(rows, seats, 1),
+            end: Lane::new(rows, seats, 1),
+            action: Lane::new(rows, seats, spec.discrete.len()),
+            written: 0,
+            rows,
+            seats,
+            targets,
+            spec: spec.clone(),
+        }
+    }
+
+    /// Bytes that [`new`](Replay::new) allocates.
+    pub fn bytes_for(spec: &Spec, seats: usize, capacity: usize) -> u64 {
+        let row = spec.frame_len() + 4 * spec.vector + 4 * spec.symbols.len() + spec.legal_len();
+        let row = row + size_of::<u32>() + size_of::<f32>() + size_of::<End>() + 4 * spec.discrete.len();
+        row as u64 * rows_for(spec, seats, capacity) as u64 * seats as u64
+    }
+
+    /// Bytes allocated.
+    pub fn bytes(&self) -> u64 {
+        self.frame.bytes()
+            + self.vector.bytes()
+            + self.symbols.bytes()
+            + self.legal.bytes()
+            + self.age.bytes()
+            + self.reward.bytes()
+            + self.end.bytes()
+            + self.action.bytes()
+    }
+
+    /// Rows present of all seats together: an upper bound of the transitions that can be sampled.
+    pub fn len(&self) -> usize {
+        (self.written.min(self.rows as u64)) as usize * self.seats
+    }
+
+    /// Whether nothing was appended yet.
+    pub fn is_empty(&self) -> bool {
+        self.written == 0
+    }
+
+    /// Appends a block whose row 0 is the last row of the block before it. Blocks of several groups of seats are appended
+    /// together, in the order of their seats.
+    ///
+    /// # Panics
+    /// If the blocks differ in horizon, or do not have the seats of this replay.
+    pub fn append(&mut self, blocks: &[Rollout]) {
+        let horizon = blocks[0].horizon();
+        assert!(blocks.iter().all(|block| block.horizon() == horizon), "blocks of one append have one horizon");
+        assert_eq!(blocks.iter().map(Rollout::envs).sum::<usize>(), self.seats, "one column per seat");
+        if self.is_empty() {
+            self.push(blocks, 0);
+        }
+        for t in 0..horizon {
+            let slot = self.slot(self.written - 1);
+            let mut seat = 0;
+            for block in blocks {
+                let width = self.action.width();
+                let row = block.discrete.row(t);
+                self.action.row_mut(slot)[seat * width..][..row.len()].copy_from_slice(row);
+                seat += block.envs();
+            }
+            self.push(blocks, t + 1);
+        }
+    }
+
+    fn push(&mut self, blocks: &[Rollout], t: usize) {
+        fn copy<T: Copy + Default>(into: &mut Lane<T>, slot: usize, seat: usize, from: &[T]) {
+            let width = into.width();
+            into.row_mut(slot)[seat * width..][..from.len()].copy_from_slice(from);
+        }
+        let slot = self.slot(self.written);
+        let mut seat = 0;
+        for block in blocks {
+            copy(&mut self.frame, slot, seat, block.frame_row(t));
+            copy(&mut self.vector, slot, seat, block.vector.row(t));
+            copy(&mut self.symbols, slot, seat, block.symbols.row(t));
+            copy(&mut self.legal, slot, seat, block.legal.row(t));
+            copy(&mut self.age, slot, seat, block.age.row(t));
+            copy(&mut self.reward, slot, seat, block.reward.row(t));
+            copy(&mut self.end, slot, seat, block.end.row(t));
+            seat += block.envs();
+        }
+        self.written += 1;
+    }
+
+    /// Draws as many transitions as `out` has room for, uniformly with replacement.
+    ///
+    /// # Errors
+    /// If no transition is complete yet.
+    pub fn sample(&self, rng: &mut Rng, out: &mut Sample) -> Result<()> {
+        for row in 0..out.rows() {
+            let (at, seat) = self.draw(rng)?;
+            let window = self.window(at, seat).expect("draw returns complete transitions");
+            let slot = self.slot(at);
+            out.action.copy_row(row, self.action.at(slot, seat));
+            (out.reward[row], out.discount[row]) = (window.ret, window.discount);
+            self.observe(at, seat, &mut out.obs, row);
+            self.observe(window.last, seat, &mut out.next, row);
+        }
+        Ok(())
+    }
+
+    /// Every transition that can be drawn, as (row, seat): rows are counted from the first ever written.
+    pub fn transitions(&self) -> impl Iterator<Item = (u64, usize)> + '_ {
+        let rows = self.oldest()..self.written;
+        rows.flat_map(move |at| (0..self.seats).map(move |seat| (at, seat)))
+            .filter(|&(at, seat)| self.window(at, seat).is_some())
+    }
+
+    /// A uniform draw by rejection; where most rows do not qualify, by counting those that do.
+    fn draw(&self, rng: &mut Rng) -> Result<(u64, usize)> {
+        let none = || Error::Config {
+            key: "agent.learning_starts".to_owned(),
+            message: "the replay holds no complete transition yet: learn later, or with fewer steps per return"
+                .to_owned(),
+        };
+        let places = u32::try_from(self.len()).expect("a ring has fewer than 2^32 rows");
+        if places == 0 {
+            return Err(none());
+        }
+        for _ in 0..PATIENCE {
+            let place = rng.below(places) as usize;
+            let (at, seat) = (self.oldest() + (place / self.seats) as u64, place % self.seats);
+            if self.window(at, seat).is_some() {
+                return Ok((at, seat));
+            }
+        }
+        match self.transitions().count() as u32 {
+            0 => Err(none()),
+            count => Ok(self.transitions().nth(rng.below(count) as usize).expect("fewer than counted")),
+        }
+    }
+
+    /// The return from row `at`; `None` where no transition begins, its window is not complete, or its stack is overwritten.
+    fn window(&self, at: u64, seat: usize) -> Option<Window> {
+        let start = self.slot(at);
+        let history = stack::history(self.spec.stack, self.age[(start, seat)]) as u64;
+        if self.end[(start, seat)].over() || at < self.oldest() + history {
+            return None;
+        }
+        let Targets { n_step, gamma, reward_clip, life_loss_terminal } = self.targets;
+        let (mut ret, mut discount) = (0.0, 1.0);
+        for last in at + 1..=at + n_step as u64 {
+            if last >= self.written {
+                return None;
+            }
+            let slot = self.slot(last);
+            let reward = self.reward[(slot, seat)];
+            ret += discount * if reward_clip { sign(reward) } else { reward };
+            discount *= gamma;
+            match self.end[(slot, seat)] {
+                End::Terminated => return Some(Window { last, ret, discount: 0.0 }),
+                End::LifeLost if life_loss_terminal => return Some(Window { last, ret, discount: 0.0 }),
+                End::Truncated => return Some(Window { last, ret, discount }),
+                End::No | End::LifeLost => {}
+            }
+        }
+        Some(Window { last: at + n_step as u64, ret, discount })
+    }
+
+    fn observe(&self, at: u64, seat: usize, out: &mut crate::sample::Seen, row: usize) {
+        let slot = self.slot(at);
+        if self.spec.frame_len() > 0 {
+            let frame = |back: usize| self.frame.at(self.slot(at - back as u64), seat);
+            let age = self.age[(slot, seat)];
+            stack::gather(self.spec.stack, self.spec.frame[2], age, frame, out.frames.row_mut(row));
+        }
+        out.vector.copy_row(row, self.vector.at(slot, seat));
+        out.symbols.copy_row(row, self.symbols.at(slot, seat));
+        out.legal.copy_row(row, self.legal.at(slot, seat));
+    }
+
+    fn slot(&self, row: u64) -> usize {
+        (row % self.rows as u64) as usize
+    }
+
+    pub(crate) fn oldest(&self) -> u64 {
+        self.written.saturating_sub(self.rows as u64)
+    }
+}
+
+/// Rows for `capacity` transitions: the newest has no action yet, and the oldest lack their history.
+fn rows_for(spec: &Spec, seats: usize, capacity: usize) -> usize {
+    capacity.div_ceil(seats) + spec.stack
+}
+
+fn sign(reward: f32) -> f32 {
+    if reward == 0.0 { 0.0 } else { reward.signum() }
+}

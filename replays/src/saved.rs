@@ -1,0 +1,135 @@
+//! The replay's state as a stream: a header, then the rows that are still there, oldest first, lane after lane.
+//!
+//! Values pass through a small buffer, so that saving or loading a ring of gigabytes needs no second copy of it.
+
+use std::io::{Read, Write};
+
+use rl_core::{End, Error, Result, Saved};
+
+use crate::{Lane, Replay};
+
+const MAGIC: &[u8; 8] = b"rlreply1";
+
+impl Saved for Replay {
+    fn save(&self, out: &mut dyn Write) -> Result<()> {
+        out.write_all(MAGIC)?;
+        for number in self.shape() {
+            out.write_all(&number.to_le_bytes())?;
+        }
+        out.write_all(&self.written.to_le_bytes())?;
+        self.each_row(|slot| Ok(out.write_all(self.frame.row(slot))?))?;
+        self.each_row(|slot| Ok(out.write_all(self.legal.row(slot))?))?;
+        self.each_row(|slot| write(out, self.vector.row(slot), |v| v.to_le_bytes()))?;
+        self.each_row(|slot| write(out, self.symbols.row(slot), |v| v.to_le_bytes()))?;
+        self.each_row(|slot| write(out, self.age.row(slot), |v| v.to_le_bytes()))?;
+        self.each_row(|slot| write(out, self.reward.row(slot), |v| v.to_le_bytes()))?;
+        self.each_row(|slot| write(out, self.action.row(slot), |v| v.to_le_bytes()))?;
+        self.each_row(|slot| write(out, self.end.row(slot), |v| (v as u32).to_le_bytes()))
+    }
+
+    fn load(&mut self, from: &mut dyn Read) -> Result<()> {
+        let mut magic = [0; 8];
+        from.read_exact(&mut magic)?;
+        if &magic != MAGIC {
+            return Err(foreign("is not a replay"));
+        }
+        for number in self.shape() {
+            let found = read_u64(from)?;
+            if found != number {
+                return Err(foreign(&format!(
+                    "was made for other shapes or another capacity ({found}, expected {number})"
+                )));
+            }
+        }
+        self.written = read_u64(from)?;
+        let slots: Vec<usize> = self.slots().collect();
+        for &slot in &slots {
+            from.read_exact(self.frame.row_mut(slot))?;
+        }
+        for &slot in &slots {
+            from.read_exact(self.legal.row_mut(slot))?;
+        }
+        read(from, &mut self.vector, &slots, |v| Some(f32::from_le_bytes(v)))?;
+        read(from, &mut self.symbols, &slots, |v| Some(u32::from_le_bytes(v)))?;
+        read(from, &mut self.age, &slots, |v| Some(u32::from_le_bytes(v)))?;
+        read(from, &mut self.reward, &slots, |v| Some(f32::from_le_bytes(v)))?;
+        read(from, &mut self.action, &slots, |v| Some(u32::from_le_bytes(v)))?;
+        read(from, &mut self.end, &slots, |v| {
+            let ends = [End::No, End::LifeLost, End::Truncated, End::Terminated];
+            ends.get(u32::from_le_bytes(v) as usize).copied()
+        })?;
+        self.check_cardinalities()
+    }
+}
+
+impl Replay {
+    /// What must be equal for a saved ring to fit.
+    fn shape(&self) -> [u64; 8] {
+        let spec = &self.spec;
+        [
+            self.rows as u64,
+            self.seats as u64,
+            spec.stack as u64,
+            spec.frame_len() as u64,
+            spec.vector as u64,
+            spec.symbols.len() as u64,
+            spec.legal_len() as u64,
+            spec.discrete.len() as u64,
+        ]
+    }
+
+    fn slots(&self) -> impl Iterator<Item = usize> + use<> {
+        let rows = self.rows as u64;
+        (self.oldest()..self.written).map(move |row| (row % rows) as usize)
+    }
+
+    fn each_row(&self, write: impl FnMut(usize) -> Result<()>) -> Result<()> {
+        self.slots().try_for_each(write)
+    }
+
+    /// A damaged file must not become an index out of range later.
+    fn check_cardinalities(&self) -> Result<()> {
+        let fits = |values: &[u32], limits: &[u32]| {
+            values.chunks(limits.len().max(1)).all(|row| row.iter().zip(limits).all(|(value, limit)| value < limit))
+        };
+        for slot in self.slots() {
+            if !fits(self.symbols.row(slot), &self.spec.symbols) || !fits(self.action.row(slot), &self.spec.discrete) {
+                return Err(foreign("holds a symbol or an action that does not exist"));
+            }
+        }
+        Ok(())
+    }
+}
+
+fn foreign(message: &str) -> Error {
+    Error::State { part: "replay".to_owned(), message: message.to_owned() }
+}
+
+fn read_u64(from: &mut dyn Read) -> Result<u64> {
+    let mut bytes = [0; 8];
+    from.read_exact(&mut bytes)?;
+    Ok(u64::from_le_bytes(bytes))
+}
+
+fn write<T: Copy>(out: &mut dyn Write, values: &[T], bytes: impl Fn(T) -> [u8; 4]) -> Result<()> {
+    for &value in values {
+        out.write_all(&bytes(value))?;
+    }
+    Ok(())
+}
+
+fn read<T: Copy + Default>(
+    from: &mut dyn Read,
+    lane: &mut Lane<T>,
+    slots: &[usize],
+    value: impl Fn([u8; 4]) -> Option<T>,
+) -> Result<()> {
+    let mut bytes = [0; 4];
+    for &slot in slots {
+        for into in lane.row_mut(slot) {
+            from.read_exact(&mut bytes)?;
+            *into = value(bytes).ok_or_else(|| foreign("holds a value that does not exist"))?;
+        }
+    }
+    Ok(())
+}
