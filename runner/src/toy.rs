@@ -5,9 +5,8 @@ use std::ops::Range;
 use std::sync::{Arc, Mutex};
 
 use rl_agents::{AgentEntry, Context, Learner, Log, Mode, Plan, Policy};
-use rl_core::{Reduce, Result, Rng, Saved, State, Stream, load_postcard, save_postcard};
+use rl_core::{Kept, Reduce, Result, Rng, Saved, State, Stream};
 use rl_replays::Rollout;
-use serde::{Serialize, de::DeserializeOwned};
 
 pub(crate) const ENTRY: AgentEntry = AgentEntry {
     id: "toy",
@@ -20,24 +19,6 @@ pub(crate) const ENTRY: AgentEntry = AgentEntry {
 const PRESET: &str =
     "[agent]\nlr = 0.01\n[train]\nframes = 100\nenvs = 3\ncheckpoint_every = 40\nkeep_checkpoints = 2\neval_every = 0";
 const HORIZON: usize = 4;
-
-/// A value that is written by serde.
-struct Kept<T>(T);
-
-impl<T: Serialize + DeserializeOwned> Saved for Kept<T> {
-    fn save(&self, out: &mut dyn Write) -> Result<()> {
-        let mut bytes = Vec::new();
-        save_postcard(&self.0, &mut bytes)?;
-        Ok(out.write_all(&bytes)?)
-    }
-
-    fn load(&mut self, from: &mut dyn Read) -> Result<()> {
-        let mut bytes = Vec::new();
-        from.read_to_end(&mut bytes)?;
-        self.0 = load_postcard("toy", &bytes)?;
-        Ok(())
-    }
-}
 
 /// `[actions, features]`.
 #[derive(Clone)]
