@@ -89,7 +89,7 @@ impl RunDir {
             Some(path) => claim(path, force)?,
             None => (1..).find_map(|n| free(name, n).transpose()).expect("numbers do not end")?,
         };
-        write(&path.join("run.json"), &serde_json::to_vec_pretty(about)?)?;
+        write(&path.join("run.json"), format!("{}\n", serde_json::to_string_pretty(about)?).as_bytes())?;
         write(&path.join("run.toml"), preset.as_bytes())?;
         let lock = lock(&path)?;
         Ok(Self { path, _lock: lock })
