@@ -42,6 +42,9 @@ impl Saved for Replay {
             }
         }
         self.written = read_u64(from)?;
+        if self.written > u64::from(u32::MAX) << 16 {
+            return Err(foreign("counts more rows than a run can write"));
+        }
         let slots: Vec<usize> = self.slots().collect();
         for &slot in &slots {
             from.read_exact(self.frame.row_mut(slot))?;
@@ -58,7 +61,7 @@ impl Saved for Replay {
             let ends = [End::No, End::LifeLost, End::Truncated, End::Terminated];
             ends.get(u32::from_le_bytes(v) as usize).copied()
         })?;
-        self.check_cardinalities()
+        self.check()
     }
 }
 
@@ -88,14 +91,23 @@ impl Replay {
     }
 
     /// A damaged file must not become an index out of range later.
-    fn check_cardinalities(&self) -> Result<()> {
+    fn check(&self) -> Result<()> {
         let fits = |values: &[u32], limits: &[u32]| {
             values.chunks(limits.len().max(1)).all(|row| row.iter().zip(limits).all(|(value, limit)| value < limit))
         };
+        let mut before = None;
         for slot in self.slots() {
             if !fits(self.symbols.row(slot), &self.spec.symbols) || !fits(self.action.row(slot), &self.spec.discrete) {
                 return Err(foreign("holds a symbol or an action that does not exist"));
             }
+            for seat in 0..self.seats {
+                let Some(before) = before else { break };
+                let next = if self.end[(before, seat)].over() { 0 } else { self.age[(before, seat)].wrapping_add(1) };
+                if self.age[(slot, seat)] != next {
+                    return Err(foreign("has a gap in an episode"));
+                }
+            }
+            before = Some(slot);
         }
         Ok(())
     }
