@@ -3,11 +3,19 @@
 //! A new environment is a file that implements [`Env`](rl_core::Env), a preset in `presets/env`, and a line below.
 #![forbid(unsafe_code)]
 
+#[cfg(feature = "atari")]
+pub mod atari;
 pub mod classic;
 pub mod grid;
 
 use rl_core::EnvEntry;
 
 /// Every environment of this suite, in the order in which `rl-run list envs` shows them.
-pub static ENVS: &[EnvEntry] =
-    &[grid::frozen_lake::ENTRY, grid::frozen_lake::ENTRY_8X8, classic::cartpole::ENTRY, classic::cartpole::ENTRY_V0];
+pub static ENVS: &[EnvEntry] = &[
+    grid::frozen_lake::ENTRY,
+    grid::frozen_lake::ENTRY_8X8,
+    classic::cartpole::ENTRY,
+    classic::cartpole::ENTRY_V0,
+    #[cfg(feature = "atari")]
+    atari::ENTRY,
+];

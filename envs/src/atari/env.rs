@@ -1,0 +1,380 @@
+//! The Atari environment: frame skip, maximum of two frames, no-op starts, fire and frame cap around one console.
+//!
+//! There are no wrappers: every choice of a protocol is a key of the configuration. An episode starts from one exact
+//! state of the console, which a real reset would only approach (ALE keeps the memory and the timer of what was played
+//! before), so that it is fixed by configuration, episode seed and actions. That state is the one after ALE's first
+//! reset, where Gymnasium's `reset(seed=…)` starts too; it is loaded, in a fiftieth of the time that a reset takes.
+//! Source: Machado et al. 2018 (sticky actions); Mnih et al. 2015 (skip, maximum, no-ops); Gymnasium 1.4,
+//! `AtariPreprocessing`.
+
+use ale_sys::{Ale, FIRE, NOOP, Rom};
+use rl_core::{Act, Canvas, End, Env, Error, Obs, Result, Rng, Spec, Step, load_postcard, save_postcard};
+use serde::{Deserialize, Serialize};
+
+use super::PROTOCOLS;
+use super::area::{Area, Size};
+
+/// The `[env]` table, and the game from the environment's name.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct AtariConfig {
+    /// The ROM's name in snake case.
+    pub game: String,
+    /// The protocol that these values follow; every report names it.
+    pub protocol: String,
+    /// Emulator frames that an action is held for.
+    pub frame_skip: u32,
+    /// Probability that the console repeats the previous action in a frame, drawn inside ALE.
+    pub sticky: f32,
+    /// An episode begins with 1 to this many frames without action; 0 is none.
+    pub noops: u32,
+    /// Whether FIRE is pressed for one step after a reset and after a lost life, in games whose actions hold FIRE.
+    pub fire_reset: bool,
+    /// The action set.
+    pub actions: Actions,
+    /// Frames after which an episode is truncated, no-ops and FIRE included, as ALE counts them.
+    pub max_frames: u32,
+    /// Colours of an observation.
+    pub format: Format,
+    /// Width of an observation in pixels.
+    pub width: usize,
+    /// Height of an observation in pixels.
+    pub height: usize,
+    /// How many observations a policy sees.
+    pub stack: usize,
+    /// The game's mode.
+    pub mode: Mode,
+    /// The console's difficulty switches: 0 is what games are published with.
+    pub difficulty: u32,
+}
+
+/// Which actions an index chooses from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Actions {
+    /// Those that do something in the game.
+    Minimal,
+    /// All that the console knows, 18 in nearly every game.
+    Full,
+}
+
+/// Colours of an observation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Format {
+    /// Luminance as ALE computes it.
+    Gray,
+    /// Red, green and blue.
+    Rgb,
+}
+
+/// A game's mode.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(untagged)]
+pub enum Mode {
+    /// One of the modes that the game has.
+    Number(u32),
+    /// The mode that ALE starts the game in, not always 0.
+    Named(DefaultMode),
+}
+
+/// The word `default`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+pub enum DefaultMode {
+    /// The only one.
+    #[serde(rename = "default")]
+    Default,
+}
+
+/// A console with a game, and the episode that it plays.
+#[derive(Debug)]
+pub struct Atari {
+    config: AtariConfig,
+    ale: Ale,
+    /// ALE's number of each action.
+    actions: Vec<i32>,
+    /// The state that episodes start from.
+    start: Vec<u8>,
+    /// Whether the seed of an episode decides what follows a reset: three games draw in theirs.
+    reset_draws: bool,
+    eye: Eye,
+    /// The frame before the present one.
+    before: Vec<u8>,
+    episode: Episode,
+}
+
+/// What an episode remembers beside the console.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+struct Episode {
+    /// Frames since the reset.
+    frames: u32,
+    lives: u32,
+    /// Whether the next step presses FIRE in place of its action.
+    fire: bool,
+}
+
+/// Turns the console's screen into an observation.
+#[derive(Debug)]
+enum Eye {
+    Gray { colors: Box<[[f32; 1]; 256]>, area: Area<1> },
+    Rgb { colors: Box<[[f32; 3]; 256]>, area: Area<3> },
+}
+
+impl Env for Atari {
+    const ID: &'static str = "atari/";
+    const VERSION: u32 = 1;
+    type Config = AtariConfig;
+
+    fn new(config: &AtariConfig) -> Result<Self> {
+        check(config)?;
+        let rom = Rom::find(&config.game).map_err(error)?;
+        let mut ale = Ale::new(&rom, config.sticky, 0).map_err(error)?;
+        if let Mode::Number(mode) = config.mode {
+            one_of("env.mode", mode, &ale.modes())?;
+            ale.set_mode(mode).map_err(error)?;
+        }
+        one_of("env.difficulty", config.difficulty, &ale.difficulties())?;
+        ale.set_difficulty(config.difficulty).map_err(error)?;
+
+        let actions = match config.actions {
+            Actions::Minimal => ale.minimal_actions().to_vec(),
+            Actions::Full => ale.legal_actions().to_vec(),
+        };
+        let (height, width) = ale.screen_size();
+        let source = Size { height, width };
+        let target = Size { height: config.height, width: config.width };
+        for (key, target, source) in [("env.height", target.height, height), ("env.width", target.width, width)] {
+            if target > source {
+                return Err(refuse(key, format!("{target} exceeds the {source} pixels of the screen")));
+            }
+        }
+        let palette = ale.palette();
+        let eye = match config.format {
+            Format::Gray => Eye::Gray {
+                colors: Box::new(palette.gray.map(|luminance| [f32::from(luminance)])),
+                area: Area::new(source, target),
+            },
+            Format::Rgb => Eye::Rgb {
+                colors: Box::new(palette.rgb.map(|rgb| rgb.map(f32::from))),
+                area: Area::new(source, target),
+            },
+        };
+        let (start, reset_draws) = start(&mut ale).map_err(error)?;
+        let episode = Episode { frames: 0, lives: ale.lives(), fire: false };
+        Ok(Self {
+            config: config.clone(),
+            ale,
+            actions,
+            start,
+            reset_draws,
+            eye,
+            before: vec![0; height * width],
+            episode,
+        })
+    }
+
+    fn spec(&self) -> Spec {
+        let channels = match self.eye {
+            Eye::Gray { .. } => 1,
+            Eye::Rgb { .. } => 3,
+        };
+        Spec {
+            frame: [self.config.height, self.config.width, channels],
+            stack: self.config.stack,
+            vector: 0,
+            symbols: Box::new([]),
+            mask: false,
+            discrete: Box::new([self.actions.len() as u32]),
+            continuous: Box::new([]),
+        }
+    }
+
+    fn reset(&mut self, rng: &mut Rng, obs: Obs<'_>) -> Result<()> {
+        let mut draws = Rng::episode(rng.u64());
+        let sticky = draws.u32();
+        let noops = if self.config.noops == 0 { 0 } else { 1 + draws.below(self.config.noops) };
+        self.begin(sticky)?;
+        for _ in 0..noops {
+            self.open(NOOP, sticky)?;
+        }
+        if self.fires() {
+            for _ in 0..self.config.frame_skip {
+                self.open(FIRE, sticky)?;
+            }
+        }
+        self.episode.lives = self.ale.lives();
+        self.eye.look(self.ale.screen(), None, obs.frame);
+        Ok(())
+    }
+
+    /// # Panics
+    /// If the action is not one of the action set.
+    fn step(&mut self, act: Act<'_>, obs: Obs<'_>) -> Result<Step> {
+        let chosen = self.actions[act.discrete[0] as usize];
+        let action = if std::mem::take(&mut self.episode.fire) { FIRE } else { chosen };
+        let (mut reward, mut frames) = (0, 0);
+        let (mut over, mut cut) = (false, false);
+        while frames < self.config.frame_skip && !over && !cut {
+            if frames > 0 {
+                self.before.copy_from_slice(self.ale.screen());
+            }
+            reward += self.ale.act(action).map_err(error)?;
+            frames += 1;
+            self.episode.frames += 1;
+            over = self.ale.game_over();
+            cut = self.episode.frames >= self.config.max_frames;
+        }
+        // Where the game ended in the first frame of a skip there is one frame to show, not a stale one beside it.
+        self.eye.look(self.ale.screen(), (frames > 1).then_some(&self.before[..]), obs.frame);
+        let lives = self.ale.lives();
+        let lost = lives < self.episode.lives;
+        self.episode.lives = lives;
+        let end = match (over, cut, lost) {
+            (true, ..) => End::Terminated,
+            (_, true, _) => End::Truncated,
+            (.., true) => End::LifeLost,
+            _ => End::No,
+        };
+        self.episode.fire = end == End::LifeLost && self.fires();
+        Ok(Step { reward: reward as f32, end, frames })
+    }
+
+    fn save(&self, out: &mut Vec<u8>) -> Result<()> {
+        let mut console = Vec::new();
+        self.ale.save(&mut console).map_err(error)?;
+        save_postcard(&(self.episode, console), out)
+    }
+
+    fn load(&mut self, bytes: &[u8]) -> Result<()> {
+        let (episode, console): (Episode, Vec<u8>) = load_postcard(Self::ID, bytes)?;
+        self.ale.load(&console).map_err(error)?;
+        self.episode = episode;
+        Ok(())
+    }
+
+    fn lives(&self) -> Option<u32> {
+        Some(self.episode.lives)
+    }
+
+    /// The whole screen in colours; pixels of the console are twice as wide as they are high.
+    fn draw(&self, canvas: &mut Canvas) {
+        let (height, width) = self.ale.screen_size();
+        let palette = self.ale.palette();
+        canvas.resize(2 * width, height);
+        for (pair, &index) in canvas.pixels_mut().as_chunks_mut::<6>().0.iter_mut().zip(self.ale.screen()) {
+            let [r, g, b] = palette.rgb[usize::from(index)];
+            *pair = [r, g, b, r, g, b];
+        }
+    }
+}
+
+impl Atari {
+    /// The console's screen as palette indices, `[height, width]`, for comparison with other implementations.
+    pub fn console(&self) -> &Ale {
+        &self.ale
+    }
+
+    /// Starts an episode of which `sticky` seeds the generator inside ALE.
+    fn begin(&mut self, sticky: u32) -> Result<()> {
+        self.ale.load(&self.start).map_err(error)?;
+        self.ale.seed(sticky);
+        if self.reset_draws {
+            self.ale.reset().map_err(error)?;
+        }
+        self.episode.frames = 0;
+        self.episode.fire = false;
+        Ok(())
+    }
+
+    /// One frame before the agent acts; a game that ends here begins again.
+    fn open(&mut self, action: i32, sticky: u32) -> Result<()> {
+        self.ale.act(action).map_err(error)?;
+        self.episode.frames += 1;
+        if self.ale.game_over() { self.begin(sticky) } else { Ok(()) }
+    }
+
+    /// Whether this configuration presses FIRE in this game.
+    fn fires(&self) -> bool {
+        self.config.fire_reset && self.actions.contains(&FIRE)
+    }
+}
+
+impl Eye {
+    fn look(&mut self, now: &[u8], before: Option<&[u8]>, out: &mut [u8]) {
+        match self {
+            Eye::Gray { colors, area } => area.shrink(colors, now, before, out),
+            Eye::Rgb { colors, area } => area.shrink(colors, now, before, out),
+        }
+    }
+}
+
+/// The state that episodes start from, and whether a reset must follow it because it draws from the seed.
+fn start(ale: &mut Ale) -> ale_sys::Result<(Vec<u8>, bool)> {
+    let mut loaded = Vec::new();
+    ale.save(&mut loaded)?;
+    let mut after = |seed| {
+        ale.load(&loaded)?;
+        ale.seed(seed);
+        ale.reset()?;
+        ale.seed(0); // so that only what the reset made of its seed can differ
+        let mut state = Vec::new();
+        ale.save(&mut state)?;
+        Ok(state)
+    };
+    // Three seeds: a draw may come to the same twice.
+    let (one, two, three) = (after(1)?, after(2)?, after(3)?);
+    if one == two && two == three { Ok((one, false)) } else { Ok((loaded, true)) }
+}
+
+fn check(config: &AtariConfig) -> Result<()> {
+    let positive = [
+        ("env.frame_skip", u64::from(config.frame_skip)),
+        ("env.width", config.width as u64),
+        ("env.height", config.height as u64),
+        ("env.stack", config.stack as u64),
+    ];
+    if let Some((key, _)) = positive.iter().find(|(_, value)| *value == 0) {
+        return Err(refuse(key, "must be at least 1".to_owned()));
+    }
+    if !(0.0..1.0).contains(&config.sticky) {
+        return Err(refuse(
+            "env.sticky",
+            format!("{} is no probability from 0 up to, not including, 1", config.sticky),
+        ));
+    }
+    let opening = config.noops.saturating_add(if config.fire_reset { config.frame_skip } else { 0 });
+    if config.max_frames <= opening {
+        let message = format!("must exceed the {opening} frames that no-ops and FIRE may take");
+        return Err(refuse("env.max_frames", message));
+    }
+    if !PROTOCOLS.iter().any(|(name, _)| *name == config.protocol) {
+        let known = PROTOCOLS.iter().map(|(name, _)| *name).collect::<Vec<_>>().join(", ");
+        return Err(refuse("env.protocol", format!("{} is not one of {known}", config.protocol)));
+    }
+    Ok(())
+}
+
+fn one_of(key: &str, value: u32, known: &[u32]) -> Result<()> {
+    if known.contains(&value) {
+        return Ok(());
+    }
+    let known = known.iter().map(u32::to_string).collect::<Vec<_>>().join(", ");
+    Err(refuse(key, format!("{value} is not one of this game's: {known}")))
+}
+
+fn refuse(key: &str, message: String) -> Error {
+    Error::Config { key: key.to_owned(), message }
+}
+
+/// ALE's errors in the words of the core.
+fn error(error: ale_sys::Error) -> Error {
+    let message = error.to_string();
+    match error {
+        ale_sys::Error::UnknownGame { .. } => refuse("env.game", message),
+        ale_sys::Error::Missing { .. } | ale_sys::Error::Unsupported { .. } => {
+            Error::Asset { name: "ROM".to_owned(), message }
+        }
+        ale_sys::Error::State { game, message } => Error::State { part: format!("{}{game}", Atari::ID), message },
+        _ => Error::Engine { env: Atari::ID.to_owned(), message },
+    }
+}

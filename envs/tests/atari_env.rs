@@ -1,0 +1,260 @@
+//! The Atari environment's own rules: what a reset fixes, what a save keeps, what protocols and configurations say.
+#![cfg(feature = "atari")]
+
+use rl_core::{Act, Canvas, End, Env, EnvEntry, Error, Obs, Rng, Seating, Step, Stream};
+use rl_envs::atari::{Atari, AtariConfig, ENTRY};
+
+/// The family's preset with some keys replaced.
+fn table(changes: &str) -> toml::Table {
+    let preset: toml::Table = ENTRY.preset.parse().unwrap();
+    let mut env = preset["env"].as_table().unwrap().clone();
+    env.extend(changes.parse::<toml::Table>().unwrap());
+    env
+}
+
+fn config(game: &str, changes: &str) -> AtariConfig {
+    let mut table = table(changes);
+    table.insert("game".to_owned(), game.into());
+    table.try_into().unwrap()
+}
+
+/// An environment with its buffers and its seat's stream.
+struct Seat {
+    env: Atari,
+    rng: Rng,
+    actions: Rng,
+    frame: Vec<u8>,
+}
+
+impl Seat {
+    fn new(game: &str, changes: &str, seed: u64) -> Self {
+        let env = Atari::new(&config(game, changes)).unwrap();
+        let frame = vec![0; env.spec().frame_len()];
+        Self { env, rng: Rng::new(seed, Stream::Env(0)), actions: Rng::new(seed, Stream::Act(0)), frame }
+    }
+
+    fn reset(&mut self) {
+        let obs = Obs { frame: &mut self.frame, vector: &mut [], symbols: &mut [], legal: &mut [] };
+        self.env.reset(&mut self.rng, obs).unwrap();
+    }
+
+    fn step(&mut self) -> Step {
+        let action = self.actions.below(self.env.spec().discrete[0]);
+        self.act(action)
+    }
+
+    fn act(&mut self, action: u32) -> Step {
+        let obs = Obs { frame: &mut self.frame, vector: &mut [], symbols: &mut [], legal: &mut [] };
+        self.env.step(Act { discrete: &[action], continuous: &[] }, obs).unwrap()
+    }
+
+    /// A hash of `steps` steps: observations, rewards, ends, frames and lives.
+    fn play(&mut self, steps: usize) -> u32 {
+        let mut hash = crc32fast::Hasher::new();
+        for _ in 0..steps {
+            let step = self.step();
+            hash.update(&self.frame);
+            hash.update(format!("{step:?} {:?}", self.env.lives()).as_bytes());
+            if step.end.over() {
+                self.reset();
+            }
+        }
+        hash.finalize()
+    }
+}
+
+#[test]
+fn an_episode_depends_on_its_seed_alone() {
+    for game in ["kung_fu_master", "qbert", "adventure"] {
+        let mut fresh = Seat::new(game, "noops = 30", 5);
+        fresh.reset();
+        let expected = fresh.play(300);
+
+        let mut used = Seat::new(game, "noops = 30", 6);
+        used.reset();
+        used.play(500);
+        used.rng = Rng::new(5, Stream::Env(0));
+        used.actions = Rng::new(5, Stream::Act(0));
+        used.reset();
+        assert_eq!(used.play(300), expected, "{game}");
+
+        let mut other = Seat::new(game, "noops = 30", 7);
+        other.reset();
+        assert_ne!(other.play(300), expected, "{game}");
+    }
+}
+
+#[test]
+fn load_then_step_equals_step() {
+    let mut seat = Seat::new("breakout", "fire_reset = true\nnoops = 30\nformat = \"rgb\"", 1);
+    seat.reset();
+    for _ in 0..4 {
+        seat.play(150);
+        let mut state = Vec::new();
+        seat.env.save(&mut state).unwrap();
+        let (rng, actions) = (seat.rng.clone(), seat.actions.clone());
+        let expected = seat.play(150);
+
+        let mut other = Seat::new("breakout", "fire_reset = true\nnoops = 30\nformat = \"rgb\"", 2);
+        other.reset();
+        other.play(10);
+        other.env.load(&state).unwrap();
+        (other.rng, other.actions) = (rng, actions);
+        assert_eq!(other.play(150), expected);
+    }
+}
+
+#[test]
+fn damaged_and_foreign_states_are_refused() {
+    let mut seat = Seat::new("pong", "", 1);
+    seat.reset();
+    let mut state = Vec::new();
+    seat.env.save(&mut state).unwrap();
+    let expected = seat.play(50);
+    for cut in [0, 1, 20, 60, state.len() / 2, state.len() - 1] {
+        assert!(matches!(seat.env.load(&state[..cut]), Err(Error::State { .. })), "cut at {cut}");
+    }
+    for at in (0..state.len()).step_by(9973) {
+        let mut bytes = state.clone();
+        bytes[at] ^= 0x40;
+        // The first bytes are counters of the episode, of which any value is one.
+        assert!(at < 16 || matches!(seat.env.load(&bytes), Err(Error::State { .. })), "byte {at}");
+    }
+    let mut other = Seat::new("breakout", "", 1);
+    assert!(other.env.load(&state).unwrap_err().to_string().contains("another game"));
+
+    seat.env.load(&state).unwrap();
+    seat.actions = Rng::new(1, Stream::Act(0));
+    assert_eq!(seat.play(50), expected);
+}
+
+#[test]
+fn the_cap_truncates_at_its_frame() {
+    let mut seat = Seat::new("kung_fu_master", "max_frames = 42\nnoops = 5\nframe_skip = 4", 3);
+    for _ in 0..3 {
+        seat.reset();
+        let opening = seat.env.console().episode_frame();
+        assert!((1..=5).contains(&opening));
+        let mut frames = opening;
+        let last = loop {
+            let step = seat.step();
+            frames += step.frames;
+            if step.end.over() {
+                break step;
+            }
+        };
+        assert_eq!((frames, last.end), (42, End::Truncated));
+        assert_eq!(seat.env.console().episode_frame(), 42);
+    }
+}
+
+#[test]
+fn lives_are_reported_and_end_nothing() {
+    let mut seat = Seat::new("breakout", "fire_reset = true", 1);
+    seat.reset();
+    let mut lost = 0;
+    loop {
+        let before = seat.env.lives();
+        let step = seat.step();
+        match step.end {
+            End::LifeLost => {
+                lost += 1;
+                assert!(seat.env.lives() < before);
+            }
+            End::Terminated => break,
+            _ => assert_eq!(seat.env.lives(), before),
+        }
+    }
+    assert_eq!(lost, 4, "five lives, of which the last ends the game");
+}
+
+#[test]
+fn fire_is_pressed_only_where_it_exists() {
+    // Without FIRE, the ball of Breakout never moves; with it, NOOP alone loses all lives.
+    let count = |game: &str, changes: &str| {
+        let mut seat = Seat::new(game, changes, 1);
+        seat.reset();
+        (0..3000).take_while(|_| !seat.act(0).end.over()).count()
+    };
+    assert_eq!(count("breakout", "fire_reset = false\nsticky = 0.0"), 3000);
+    assert!(count("breakout", "fire_reset = true\nsticky = 0.0") < 1000);
+    let without = Seat::new("kung_fu_master", "fire_reset = true\nsticky = 0.0", 1);
+    assert_eq!(without.env.spec().discrete[0], 14);
+    let frames = {
+        let mut seat = without;
+        seat.reset();
+        seat.env.console().episode_frame()
+    };
+    assert_eq!(frames, 0, "Kung Fu Master's minimal actions hold no FIRE");
+}
+
+#[test]
+fn bad_configurations_name_their_key_and_the_mend() {
+    let check = |changes: &str, key: &str, part: &str| {
+        let mut table = table(changes);
+        table.insert("game".to_owned(), "pong".into());
+        let error = match table.try_into::<AtariConfig>() {
+            Ok(config) => Atari::new(&config).err().expect("refused").to_string(),
+            Err(e) => e.message().to_owned(),
+        };
+        assert!(error.contains(key) && error.contains(part), "{changes}: {error}");
+    };
+    check("frame_skip = 0", "env.frame_skip", "at least 1");
+    check("sticky = 1.0", "env.sticky", "probability");
+    check("sticky = nan", "env.sticky", "probability");
+    check("max_frames = 0", "env.max_frames", "exceed");
+    check("width = 161", "env.width", "160");
+    check("height = 0", "env.height", "at least 1");
+    check("mode = 99", "env.mode", "0, 1");
+    check("difficulty = 7", "env.difficulty", "0, 1");
+    check("protocol = \"machado\"", "env.protocol", "machado18, ");
+    check("actions = \"all\"", "all", "minimal");
+    check("stikcy = 0.1", "stikcy", "sticky");
+
+    let seating = Seating { seed: 1, seats: 0..1 };
+    let error = |name: &str, table: &toml::Table| (ENTRY.build)(name, table, &seating).err().unwrap().to_string();
+    assert!(error("atari/pongg", &table("")).contains("pongg"));
+    assert!(error("atari/pong", &table("game = \"breakout\"")).contains("env.game"));
+}
+
+#[test]
+fn protocols_overlay_the_preset() {
+    let EnvEntry { preset, protocols, .. } = ENTRY;
+    let preset: toml::Table = preset.parse().unwrap();
+    let sections = |table: &toml::Table| table.keys().cloned().collect::<Vec<_>>();
+    assert_eq!(sections(&preset), ["env", "eval"]);
+    for &(name, text) in protocols {
+        let overlay: toml::Table = text.parse().unwrap();
+        assert_eq!(sections(&overlay), ["agent", "env", "eval"], "{name}");
+        let mut merged = preset.clone();
+        for section in ["env", "eval"] {
+            for (key, value) in overlay[section].as_table().unwrap() {
+                let old = merged[section].as_table_mut().unwrap().insert(key.clone(), value.clone());
+                assert!(old.is_some(), "{name} names {section}.{key}, which the preset does not have");
+            }
+        }
+        if name == "machado18" {
+            assert_eq!(merged, preset, "the preset spells its protocol out");
+        }
+        let agent = overlay["agent"].as_table().unwrap();
+        assert_eq!(agent.keys().collect::<Vec<_>>(), ["life_loss", "reward_clip"], "{name}");
+        assert!(["ignore", "terminal"].contains(&agent["life_loss"].as_str().unwrap()), "{name}");
+        assert!(agent["reward_clip"].is_bool(), "{name}");
+
+        let env = merged["env"].as_table_mut().unwrap();
+        env.insert("protocol".to_owned(), name.into());
+        (ENTRY.build)("atari/pong", env, &Seating { seed: 1, seats: 0..1 }).unwrap();
+    }
+}
+
+#[test]
+fn a_picture_is_the_screen_with_square_pixels() {
+    let mut seat = Seat::new("kung_fu_master", "", 1);
+    seat.reset();
+    seat.play(20);
+    let mut canvas = Canvas::new(1, 1);
+    seat.env.draw(&mut canvas);
+    assert_eq!((canvas.width(), canvas.height()), (320, 210));
+    let colors: std::collections::BTreeSet<&[u8]> = canvas.pixels().chunks_exact(3).collect();
+    assert!(colors.len() > 5);
+}
