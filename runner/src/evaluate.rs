@@ -35,13 +35,13 @@ pub(crate) struct EvalArgs {
     #[arg(long, default_value = "last")]
     checkpoint: String,
     /// Full games to play; the protocol's by default
-    #[arg(long)]
+    #[arg(long, allow_negative_numbers = true)]
     episodes: Option<u32>,
     /// Protocol of the environment; the run's by default
     #[arg(long)]
     protocol: Option<String>,
     /// Seed of the games and of the policy's draws
-    #[arg(long, default_value_t = 0)]
+    #[arg(long, default_value_t = 0, allow_negative_numbers = true)]
     seed: u64,
     /// Take the most probable action where the policy would sample
     #[arg(long)]

@@ -39,10 +39,10 @@ pub(crate) struct TrainArgs {
     #[arg(long, required = true)]
     agent: Option<String>,
     /// Emulator frames to train for; ends at the first update at or after them
-    #[arg(long)]
+    #[arg(long, allow_negative_numbers = true)]
     frames: Option<u64>,
     /// Seed of every random stream
-    #[arg(long, default_value_t = 1)]
+    #[arg(long, default_value_t = 1, allow_negative_numbers = true)]
     seed: u64,
     /// Directory of the run [default: runs/<env>-<agent>-s<seed>]
     #[arg(long, value_name = "DIR")]
@@ -57,10 +57,10 @@ pub(crate) struct TrainArgs {
     #[arg(long, value_name = "KEY=VALUE")]
     set: Vec<String>,
     /// Frames between evaluations, 0 for none
-    #[arg(long, value_name = "FRAMES")]
+    #[arg(long, value_name = "FRAMES", allow_negative_numbers = true)]
     eval_every: Option<u64>,
     /// Games of an evaluation
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", allow_negative_numbers = true)]
     eval_episodes: Option<u32>,
     #[command(flatten)]
     report: ReportArgs,
@@ -77,7 +77,7 @@ pub(crate) struct ResumeArgs {
     #[arg(long, default_value = "last")]
     checkpoint: String,
     /// Train for this many frames in all, instead of the run's
-    #[arg(long)]
+    #[arg(long, allow_negative_numbers = true)]
     frames: Option<u64>,
     #[command(flatten)]
     report: ReportArgs,
