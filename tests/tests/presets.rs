@@ -1,0 +1,84 @@
+//! Every preset is TOML, builds its environment, and builds its agent for that environment.
+
+use candle_core::Device;
+use rl_agents::{AGENTS, AgentEntry, Context};
+use rl_core::{EnvEntry, Seating, VecEnv};
+use rl_envs::ENVS;
+use toml::Table;
+
+const SEED: u64 = 7;
+
+fn parse(what: &str, text: &str, names: &[&str]) -> Table {
+    let tables: Table = text.parse().unwrap_or_else(|e| panic!("{what}: {e}"));
+    let found: Vec<&str> = tables.keys().map(String::as_str).collect();
+    assert_eq!(found, names, "{what}: a preset has these tables and no other");
+    tables
+}
+
+/// Full names of an entry: its members', or its own.
+fn names(entry: &EnvEntry) -> Vec<String> {
+    match entry.id.strip_suffix('/') {
+        Some(_) => (entry.members)().iter().map(|member| format!("{}{member}", entry.id)).collect(),
+        None => vec![entry.id.to_owned()],
+    }
+}
+
+fn seat(entry: &EnvEntry, name: &str) -> Box<dyn VecEnv> {
+    let text = entry.member_presets.iter().find(|(member, _)| *member == name).map_or(entry.preset, |&(_, text)| text);
+    let tables = parse(&format!("env/{name}"), text, &["env", "eval"]);
+    let table = tables["env"].as_table().expect("[env] is a table");
+    (entry.build)(name, table, &Seating { seed: SEED, seats: 0..1 }).unwrap_or_else(|e| panic!("env/{name}: {e}"))
+}
+
+fn build(entry: &AgentEntry, name: &str, text: &str, env: &dyn VecEnv) {
+    let what = format!("{}/{name}", entry.id);
+    if let Some(reason) = (entry.refuses)(env.spec()) {
+        panic!("{what}: there is a preset for what the agent refuses: {reason}");
+    }
+    let tables = parse(&what, text, &["agent", "train"]);
+    let config = tables["agent"].as_table().expect("[agent] is a table");
+    let seats =
+        tables["train"]["envs"].as_integer().and_then(|n| u32::try_from(n).ok()).expect("train.envs is a count");
+    let context = Context { spec: env.spec(), config, seats, seed: SEED, device: &Device::Cpu };
+    let learner = (entry.build)(&context).unwrap_or_else(|e| panic!("{what}: {e}"));
+    assert!(learner.plan().horizon > 0, "{what}");
+    assert_eq!(learner.updates(), 0, "{what}");
+}
+
+#[test]
+fn every_environment_is_built_from_its_preset() {
+    for entry in ENVS {
+        for name in names(entry) {
+            let env = seat(entry, &name);
+            assert_eq!(env.seats(), 1, "{name}");
+        }
+    }
+}
+
+#[test]
+fn every_agent_is_built_from_each_of_its_presets() {
+    for agent in AGENTS {
+        for &(name, text) in agent.presets {
+            let covers = |entry: &&EnvEntry| entry.id == name || names(entry).iter().any(|full| full == name);
+            let Some(entry) = ENVS.iter().find(covers) else {
+                assert!(!cfg!(feature = "atari"), "{}/{name}: no environment has this name", agent.id);
+                assert!(name.starts_with("atari/"), "{}/{name}: no environment has this name", agent.id);
+                continue;
+            };
+            let member = names(entry).into_iter().find(|full| full == name || name.ends_with('/'));
+            build(agent, name, text, seat(entry, &member.expect("a family has members")).as_ref());
+        }
+    }
+}
+
+#[test]
+fn every_preset_that_an_environment_brings_along_builds_its_agent() {
+    for entry in ENVS {
+        for &(id, text) in entry.agents {
+            let agent = AGENTS.iter().find(|agent| agent.id == id);
+            let agent = agent.unwrap_or_else(|| panic!("{}: brings a preset for `{id}`, which is no agent", entry.id));
+            let name = names(entry).remove(0);
+            build(agent, &name, text, seat(entry, &name).as_ref());
+        }
+    }
+}
