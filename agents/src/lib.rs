@@ -2,10 +2,18 @@
 #![forbid(unsafe_code)]
 
 mod agent;
+mod dqn;
+mod gather;
+mod greedy;
+mod kept;
 mod log;
+mod q_net;
+mod schedule;
 
 pub use agent::{AgentEntry, Context, Learner, Mode, Plan, Policy};
+pub use dqn::{Config as DqnConfig, Dqn, LifeLoss};
 pub use log::Log;
+pub use schedule::Schedule;
 
 /// Every agent of this crate.
-pub const AGENTS: &[AgentEntry] = &[];
+pub const AGENTS: &[AgentEntry] = &[dqn::ENTRY];

@@ -19,7 +19,8 @@ impl<T: Copy + Default> Table<T> {
         &self.data[b * self.width..(b + 1) * self.width]
     }
 
-    pub(crate) fn row_mut(&mut self, b: usize) -> &mut [T] {
+    /// Row `b`, `[width]`.
+    pub fn row_mut(&mut self, b: usize) -> &mut [T] {
         &mut self.data[b * self.width..(b + 1) * self.width]
     }
 

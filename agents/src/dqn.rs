@@ -1,0 +1,338 @@
+//! Deep Q-network with switches for double Q-learning and n-step returns.
+//! Source: Mnih et al. 2015; van Hasselt et al. 2016 (double); Sutton 1988 (n-step, uncorrected).
+//!
+//! The order of a step: append the block to the replay, make the updates that its agent steps owe, copy the target.
+//! Differences from the paper: Adam instead of centred RMSProp, and the loss is the mean over the batch.
+
+use std::io::{Read, Write};
+use std::ops::Range;
+use std::sync::Arc;
+
+use candle_core::Tensor;
+use rl_core::{Error, Reduce, Result, Rng, Saved, Spec, State, Stream};
+use rl_nn::{Adam, AdamConfig, Params, huber, tensor};
+use rl_perception::{EncoderConfig, Seen};
+use rl_replays::{Replay, Rollout, Sample, Targets};
+use serde::{Deserialize, Serialize};
+
+use crate::greedy::Greedy;
+use crate::q_net::{QNet, argmax};
+use crate::{AgentEntry, Context, Learner, Log, Plan, Policy, Schedule, kept};
+
+/// The entry of the table.
+pub(crate) const ENTRY: AgentEntry = AgentEntry {
+    id: "dqn",
+    summary: "Deep Q-network with replay and target network; double and n-step by switch",
+    refuses,
+    presets: &[
+        ("cartpole", include_str!("../../presets/dqn/cartpole.toml")),
+        ("cartpole-v0", include_str!("../../presets/dqn/cartpole.toml")),
+        ("frozenlake", include_str!("../../presets/dqn/frozenlake.toml")),
+        ("atari/kung_fu_master", include_str!("../../presets/dqn/kung_fu_master.toml")),
+        ("atari/", include_str!("../../presets/dqn/atari.toml")),
+    ],
+    build: |context| Ok(Box::new(Dqn::new(context)?)),
+};
+
+/// What a lost life means to the learner.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum LifeLoss {
+    /// Nothing: the value of what follows counts.
+    Ignore,
+    /// The end of the episode: nothing is bootstrapped across it.
+    Terminal,
+}
+
+/// The `[agent]` table. Every count of steps is of agent steps, of all seats together.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Config {
+    /// Learning rate of Adam at first.
+    pub lr: f64,
+    /// Learning rate after `lr_steps`.
+    pub lr_end: f64,
+    /// Agent steps over which the learning rate changes; 0 keeps it at `lr`.
+    pub lr_steps: u64,
+    /// ε of Adam.
+    pub adam_eps: f64,
+    /// Largest global norm of the gradient; 0 for no limit.
+    pub grad_clip: f64,
+    /// Discount per agent step, 0 to 1.
+    pub gamma: f64,
+    /// Rewards summed before the bootstrap.
+    pub n_step: usize,
+    /// Whether the online network chooses the action that the target network values.
+    pub double: bool,
+    /// Transitions per update.
+    pub batch: usize,
+    /// Agent steps that the replay remembers.
+    pub replay_capacity: usize,
+    /// Agent steps before the first update.
+    pub learning_starts: u64,
+    /// Agent steps per round of updates.
+    pub update_period: u64,
+    /// Updates of a round.
+    pub updates: u64,
+    /// Agent steps between copies of the online network to the target network.
+    pub target_period: u64,
+    /// Probability of a random action while training.
+    pub epsilon: Schedule,
+    /// Whether only the sign of a reward counts.
+    pub reward_clip: bool,
+    /// What a lost life means.
+    pub life_loss: LifeLoss,
+    /// Widths of the dense layers.
+    pub hidden: Vec<usize>,
+}
+
+impl Config {
+    fn returns(&self) -> Targets {
+        Targets {
+            n_step: self.n_step,
+            gamma: self.gamma as f32,
+            reward_clip: self.reward_clip,
+            life_loss_terminal: self.life_loss == LifeLoss::Terminal,
+        }
+    }
+
+    fn check(&self) -> Result<()> {
+        let at_least_one = [
+            ("n_step", self.n_step as u64),
+            ("batch", self.batch as u64),
+            ("replay_capacity", self.replay_capacity as u64),
+            ("update_period", self.update_period),
+            ("updates", self.updates),
+            ("target_period", self.target_period),
+        ];
+        if let Some((key, _)) = at_least_one.iter().find(|(_, value)| *value == 0) {
+            return Err(bad(key, "must be at least 1".to_owned()));
+        }
+        let numbers =
+            [("lr", self.lr), ("lr_end", self.lr_end), ("adam_eps", self.adam_eps), ("grad_clip", self.grad_clip)];
+        for (key, value) in numbers {
+            if !(value >= 0.0 && value.is_finite()) {
+                return Err(bad(key, format!("{value} is not a number from 0 on")));
+            }
+        }
+        if !(0.0..=1.0).contains(&self.gamma) {
+            return Err(bad("gamma", format!("{} is not between 0 and 1", self.gamma)));
+        }
+        self.epsilon.check("agent.epsilon", 0.0, 1.0)
+    }
+}
+
+/// The learner.
+pub struct Dqn {
+    config: Config,
+    spec: Spec,
+    seed: u64,
+    seats: u32,
+    net: Arc<QNet>,
+    params: Params,
+    target: QNet,
+    target_params: Params,
+    adam: Adam,
+    replay: Replay,
+    /// Memory of the last minibatch.
+    sample: Option<Sample>,
+    progress: Progress,
+    grad: Vec<f32>,
+}
+
+/// How far the learner is, and what it draws next.
+#[derive(Serialize, Deserialize)]
+struct Progress {
+    /// Agent steps seen.
+    steps: u64,
+    /// Updates made.
+    updates: u64,
+    rng: Rng,
+}
+
+impl Dqn {
+    /// A learner that has seen nothing.
+    ///
+    /// # Errors
+    /// If a value of the configuration is out of range, or no encoder fits the environment.
+    pub fn new(context: &Context<'_>) -> Result<Self> {
+        let config: Config = context
+            .config
+            .clone()
+            .try_into()
+            .map_err(|e: toml::de::Error| Error::Config { key: "agent".to_owned(), message: e.message().to_owned() })?;
+        config.check()?;
+        if let Some(reason) = refuses(context.spec) {
+            return Err(Error::Config { key: "agent".to_owned(), message: reason });
+        }
+        let build = || {
+            let encoder = EncoderConfig { hidden: config.hidden.clone() };
+            QNet::new(context.spec, &encoder, context.device, Rng::new(context.seed, Stream::Init)).map_err(tensor)
+        };
+        let ((net, params), (target, target_params)) = (build()?, build()?);
+        let adam = AdamConfig { beta1: 0.9, beta2: 0.999, eps: config.adam_eps, clip: config.grad_clip };
+        Ok(Self {
+            adam: Adam::new(&params, adam).map_err(tensor)?,
+            replay: Replay::new(context.spec, context.seats as usize, config.replay_capacity, config.returns()),
+            sample: None,
+            progress: Progress { steps: 0, updates: 0, rng: Rng::new(context.seed, Stream::Learn) },
+            grad: Vec::new(),
+            spec: context.spec.clone(),
+            seed: context.seed,
+            seats: context.seats,
+            net: Arc::new(net),
+            params,
+            target,
+            target_params,
+            config,
+        })
+    }
+
+    /// The learning rate now.
+    fn rate(&self) -> f64 {
+        let Config { lr, lr_end, lr_steps, .. } = self.config;
+        if lr_steps == 0 { lr } else { Schedule { start: lr, end: lr_end, steps: lr_steps }.at(self.progress.steps) }
+    }
+
+    /// What the value of each transition should be, `[B]`.
+    fn targets(&self, batch: &Sample) -> Result<Vec<f32>> {
+        let next = seen(&batch.next, batch.rows());
+        let values = self.target.values(&next)?; // [B, A]
+        let chosen = if self.config.double { self.net.values(&next)? } else { Vec::new() };
+        let chooser = if self.config.double { &chosen } else { &values };
+        let actions = self.spec.discrete[0] as usize;
+        let target = |row: usize| {
+            let range = row * actions..(row + 1) * actions;
+            let best = argmax(&chooser[range.clone()], batch.next.legal.row(row));
+            // A terminal row does not look at what follows, be it infinite.
+            let future = if batch.discount[row] == 0.0 { 0.0 } else { batch.discount[row] * values[range][best] };
+            batch.reward[row] + future
+        };
+        Ok((0..batch.rows()).map(target).collect())
+    }
+
+    /// One optimiser step: mean Huber loss of the chosen actions' values against their targets.
+    fn update(&mut self, batch: &Sample, reduce: &mut dyn Reduce, log: &mut Log) -> Result<()> {
+        let device = self.params.device().clone();
+        let targets = self.targets(batch)?;
+        let rows = batch.rows();
+        let number = self.progress.updates + 1;
+        let loss = (|| {
+            let q = self.net.forward(&seen(&batch.obs, rows))?; // [B, A]
+            let action = Tensor::from_slice(batch.action.all(), (rows, 1), &device)?;
+            let q = q.gather(&action, 1)?.squeeze(1)?; // [B]
+            let loss = huber(&q, &Tensor::from_slice(&targets, rows, &device)?)?.mean_all()?; // []
+            self.params.backward(&loss, &mut self.grad)?;
+            log.add("q", f64::from(q.mean_all()?.to_scalar::<f32>()?));
+            loss.to_scalar::<f32>()
+        })()
+        .map_err(tensor)?;
+        if !loss.is_finite() {
+            let target = targets.iter().position(|y| !y.is_finite());
+            let whose = target.map_or(String::new(), |row| format!(" (targets: row {row} is {})", targets[row]));
+            return Err(Error::Tensor(format!("update {number}: the loss is {loss}{whose}")));
+        }
+        reduce.mean(&mut self.grad)?;
+        let norm = self.adam.step(&self.params, &self.grad, self.rate()).map_err(tensor)?;
+        if !norm.is_finite() {
+            let at = self.grad.iter().position(|g| !g.is_finite());
+            let name = at.map_or("all parameters", |at| self.params.name_at(at));
+            return Err(Error::Tensor(format!("update {number}: the gradient of {name} is not finite")));
+        }
+        self.progress.updates = number;
+        log.add("loss", f64::from(loss));
+        log.add("grad_norm", norm);
+        Ok(())
+    }
+}
+
+impl Learner for Dqn {
+    /// Blocks of as many steps as a round of updates takes from all seats, one at least.
+    fn plan(&self) -> Plan {
+        let horizon = self.config.update_period / u64::from(self.seats);
+        Plan { horizon: horizon.max(1) as usize, extra: 0 }
+    }
+
+    fn policy(&self, seats: Range<u32>) -> Result<Box<dyn Policy>> {
+        Ok(Box::new(Greedy::new(self.net.clone(), self.config.epsilon, self.seed, seats, self.seats)))
+    }
+
+    fn learn(&mut self, blocks: &[Rollout], reduce: &mut dyn Reduce, log: &mut Log) -> Result<()> {
+        let before = self.progress.steps;
+        self.replay.append(blocks);
+        for block in blocks {
+            let steps = (0..block.horizon()).flat_map(|t| (0..block.envs()).map(move |e| (t, e)));
+            self.progress.steps += steps.filter(|&(t, e)| block.valid(t, e)).count() as u64;
+        }
+        let (steps, start) = (self.progress.steps, self.config.learning_starts);
+        log.add("epsilon", self.config.epsilon.at(steps));
+        if steps < start {
+            return Ok(());
+        }
+        let crossed = |period: u64| steps / period - before / period;
+        let rounds = steps / self.config.update_period - before.max(start) / self.config.update_period;
+        let mut sample = self.sample.take().unwrap_or_else(|| Sample::new(&self.spec, self.config.batch));
+        for _ in 0..rounds * self.config.updates {
+            self.replay.sample(&mut self.progress.rng, &mut sample)?;
+            self.update(&sample, reduce, log)?;
+        }
+        self.sample = Some(sample);
+        if crossed(self.config.target_period) > 0 {
+            self.target_params.copy_from(&self.params).map_err(tensor)?;
+        }
+        Ok(())
+    }
+
+    fn updates(&self) -> u64 {
+        self.progress.updates
+    }
+
+    fn weights(&mut self) -> &mut dyn Saved {
+        &mut self.params
+    }
+
+    fn state(&mut self) -> State<'_> {
+        vec![
+            ("target".to_owned(), &mut self.target_params),
+            ("adam".to_owned(), &mut self.adam),
+            ("replay".to_owned(), &mut self.replay),
+            ("progress".to_owned(), &mut self.progress),
+        ]
+    }
+
+    fn memory(&self) -> (u64, &'static str) {
+        let replay = Replay::bytes_for(&self.spec, self.seats as usize, self.config.replay_capacity);
+        // Two networks, two moments and the gradient.
+        (replay + 4 * 5 * self.params.len() as u64, "agent.replay_capacity")
+    }
+}
+
+/// A minibatch's observations as an encoder takes them.
+fn seen(obs: &rl_replays::Seen, rows: usize) -> Seen<'_> {
+    Seen { rows, frames: obs.frames.all(), vector: obs.vector.all(), symbols: obs.symbols.all() }
+}
+
+impl Saved for Progress {
+    fn save(&self, out: &mut dyn Write) -> Result<()> {
+        kept::write(self, out)
+    }
+
+    fn load(&mut self, from: &mut dyn Read) -> Result<()> {
+        *self = kept::read("learner", from)?;
+        Ok(())
+    }
+}
+
+fn bad(key: &str, message: String) -> Error {
+    Error::Config { key: format!("agent.{key}"), message }
+}
+
+fn refuses(spec: &Spec) -> Option<String> {
+    match (spec.discrete.len(), spec.continuous.len()) {
+        (1, 0) => None,
+        (d, c) => Some(format!("dqn needs exactly one discrete action; this environment has {d}, and {c} continuous")),
+    }
+}
+
+#[cfg(test)]
+mod tests;

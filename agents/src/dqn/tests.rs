@@ -1,0 +1,367 @@
+//! The learner against PyTorch (`tests/golden/dqn/make.py`), and against its own promises.
+
+use candle_core::Device;
+use rl_core::{End, Solo};
+use serde::Deserialize;
+
+use super::*;
+use crate::Mode;
+
+#[derive(Deserialize)]
+struct Golden {
+    every: std::collections::BTreeMap<String, usize>,
+    cases: Vec<Case>,
+    returns: Vec<Returns>,
+}
+
+#[derive(Deserialize)]
+struct Case {
+    kind: String,
+    double: bool,
+    clip: f64,
+    steps: Vec<Step>,
+}
+
+#[derive(Deserialize)]
+struct Step {
+    target: Vec<f64>,
+    loss: f64,
+    norm: f64,
+    grad: Vec<f64>,
+    params: Vec<f64>,
+}
+
+#[derive(Deserialize)]
+struct Returns {
+    n: usize,
+    gamma: f64,
+    clip: bool,
+    life_terminal: bool,
+    age: Vec<u32>,
+    end: Vec<End>,
+    reward: Vec<f32>,
+    transitions: Vec<Transition>,
+}
+
+#[derive(Deserialize)]
+struct Transition {
+    start: usize,
+    #[serde(rename = "return")]
+    ret: f64,
+    discount: f64,
+    next: usize,
+}
+
+fn golden() -> Golden {
+    serde_json::from_str(include_str!("../../../tests/golden/dqn/golden.json")).unwrap()
+}
+
+/// Uniform in [0, 1): the hash of `make.py`.
+fn draws(count: usize, salt: u32) -> Vec<f64> {
+    let draw = |index: u32| {
+        let mut x = index.wrapping_add(salt.wrapping_mul(0x9E37_79B9));
+        for (shift, factor) in [(16, 0x7FEB_352D), (15, 0x846C_A68B)] {
+            x = (x ^ (x >> shift)).wrapping_mul(factor);
+        }
+        f64::from(x ^ (x >> 16)) / 2f64.powi(32)
+    };
+    (0..count as u32).map(draw).collect()
+}
+
+fn spec(frame: [usize; 3], stack: usize, vector: usize, actions: u32) -> Spec {
+    let (symbols, discrete, continuous) = ([].into(), [actions].into(), [].into());
+    Spec { frame, stack, vector, symbols, mask: false, discrete, continuous }
+}
+
+fn config() -> Config {
+    Config {
+        lr: 1e-3,
+        lr_end: 0.0,
+        lr_steps: 0,
+        adam_eps: 1.5e-4,
+        grad_clip: 0.0,
+        gamma: 0.99,
+        n_step: 1,
+        double: false,
+        batch: 8,
+        replay_capacity: 64,
+        learning_starts: 8,
+        update_period: 2,
+        updates: 1,
+        target_period: 10,
+        epsilon: Schedule { start: 1.0, end: 0.1, steps: 20 },
+        reward_clip: false,
+        life_loss: LifeLoss::Ignore,
+        hidden: vec![16, 12],
+    }
+}
+
+fn learner(spec: &Spec, config: &Config, seats: u32) -> Result<Dqn> {
+    let table = toml::Table::try_from(config).unwrap();
+    Dqn::new(&Context { spec, config: &table, seats, seed: 1, device: &Device::Cpu })
+}
+
+/// The weights of `make.py`, layer by layer.
+fn fill(params: &Params, salt: u32) {
+    let mut flat = Vec::new();
+    for (index, (name, var)) in params.iter().enumerate() {
+        let values = draws(var.elem_count(), salt + index as u32);
+        let bound = if name.ends_with("weight") {
+            let fan_in: usize = var.dims()[..var.dims().len() - 1].iter().product();
+            (6.0 / fan_in as f64).sqrt()
+        } else {
+            0.1
+        };
+        flat.extend(values.iter().map(|v| ((v * 2.0 - 1.0) * bound) as f32));
+    }
+    params.write(&flat).unwrap();
+}
+
+/// The minibatch of `make.py`.
+fn minibatch(spec: &Spec) -> Sample {
+    let rows = 8;
+    let mut sample = Sample::new(spec, rows);
+    for (seen, salts) in [(&mut sample.obs, [101, 103]), (&mut sample.next, [102, 104])] {
+        let mut vector = draws(rows * spec.vector, salts[0]).into_iter();
+        let mut frames = draws(rows * spec.frame_len() * spec.stack, salts[1]).into_iter();
+        for row in 0..rows {
+            seen.vector.row_mut(row).iter_mut().zip(&mut vector).for_each(|(v, d)| *v = (d * 4.0 - 2.0) as f32);
+            seen.frames.row_mut(row).iter_mut().zip(&mut frames).for_each(|(v, d)| *v = (d * 256.0) as u8);
+        }
+    }
+    for (row, draw) in draws(rows, 105).into_iter().enumerate() {
+        sample.action.row_mut(row)[0] = (draw * 3.0) as u32;
+    }
+    sample.reward = draws(rows, 106).iter().map(|d| (d * 6.0 - 3.0) as f32).collect();
+    let discount = |(end, steps): (f64, f64)| if end < 0.25 { 0.0 } else { 0.99f64.powi((1.0 + 3.0 * steps) as i32) };
+    sample.discount = draws(rows, 107).into_iter().zip(draws(rows, 108)).map(|pair| discount(pair) as f32).collect();
+    sample
+}
+
+/// Tolerance against PyTorch in double precision: 1e-5 of the largest value.
+fn close(what: &str, got: &[f32], expected: &[f64]) {
+    assert_eq!(got.len(), expected.len(), "{what}");
+    let scale = expected.iter().fold(1e-3f64, |m, e| m.max(e.abs()));
+    let worst = got.iter().zip(expected).map(|(g, e)| (f64::from(*g) - e).abs()).fold(0.0, f64::max);
+    assert!(worst <= 1e-5 * scale, "{what}: off by {worst}, of at most {scale}");
+}
+
+#[test]
+fn targets_loss_gradient_and_adam_steps_equal_pytorch() {
+    let golden = golden();
+    for case in &golden.cases {
+        let nature = case.kind == "nature";
+        let spec = if nature { spec([36, 44, 1], 2, 0, 3) } else { spec([0, 0, 0], 1, 4, 3) };
+        let hidden = if nature { vec![20] } else { vec![16, 12] };
+        let config = Config { double: case.double, grad_clip: case.clip, hidden, ..config() };
+        let mut dqn = learner(&spec, &config, 1).unwrap();
+        fill(&dqn.params, 1);
+        fill(&dqn.target_params, 51);
+        let sample = minibatch(&spec);
+        for (number, step) in case.steps.iter().enumerate() {
+            let what = |name: &str| format!("{name} of step {number}, {} double {}", case.kind, case.double);
+            close(&what("target"), &dqn.targets(&sample).unwrap(), &step.target);
+            let mut log = Log::default();
+            dqn.update(&sample, &mut Solo, &mut log).unwrap();
+            let log = log.drain();
+            let logged = |name: &str| log.iter().find(|(known, _)| *known == name).unwrap().1 as f32;
+            close(&what("loss"), &[logged("loss")], &[step.loss]);
+            close(&what("norm"), &[logged("grad_norm")], &[step.norm]);
+            let every = golden.every[&case.kind];
+            let kept = |flat: &[f32]| flat.iter().step_by(every).copied().collect::<Vec<_>>();
+            close(&what("gradient"), &kept(&dqn.grad), &step.grad);
+            let mut params = vec![0.0; dqn.params.len()];
+            dqn.params.read(&mut params).unwrap();
+            close(&what("parameters"), &kept(&params), &step.params);
+        }
+    }
+}
+
+/// A block of one seat whose observation is its row's number; the action is that modulo 2.
+fn block(returns: &Returns) -> Rollout {
+    let rows = returns.reward.len();
+    let mut block = Rollout::new(&spec([0, 0, 0], 1, 1, 2), rows - 1, 1, 0);
+    for t in 0..rows {
+        block.vector.row_mut(t)[0] = t as f32;
+        block.age.row_mut(t)[0] = returns.age[t];
+        block.end.row_mut(t)[0] = returns.end[t];
+        block.reward.row_mut(t)[0] = if returns.age[t] == 0 { 0.0 } else { returns.reward[t] };
+        if t + 1 < rows {
+            block.discrete.row_mut(t)[0] = t as u32 % 2;
+        }
+    }
+    block
+}
+
+#[test]
+fn sampled_transitions_are_the_n_step_returns_of_their_definition() {
+    for returns in &golden().returns {
+        let life_loss = if returns.life_terminal { LifeLoss::Terminal } else { LifeLoss::Ignore };
+        let config = Config {
+            n_step: returns.n,
+            gamma: returns.gamma,
+            reward_clip: returns.clip,
+            life_loss,
+            batch: 512,
+            ..config()
+        };
+        let mut dqn = learner(&spec([0, 0, 0], 1, 1, 2), &config, 1).unwrap();
+        dqn.replay.append(&[block(returns)]);
+        let mut sample = Sample::new(&dqn.spec, config.batch);
+        dqn.replay.sample(&mut dqn.progress.rng, &mut sample).unwrap();
+        let mut seen = std::collections::BTreeSet::new();
+        for row in 0..sample.rows() {
+            let start = sample.obs.vector.row(row)[0] as usize;
+            let expected = returns.transitions.iter().find(|t| t.start == start).expect("no transition begins there");
+            close("return", &[sample.reward[row]], &[expected.ret]);
+            close("discount", &[sample.discount[row]], &[expected.discount]);
+            // What follows a terminal step is never looked at.
+            assert!(expected.discount == 0.0 || sample.next.vector.row(row)[0] as usize == expected.next);
+            assert_eq!(sample.action.row(row)[0] as usize, start % 2);
+            seen.insert(start);
+        }
+        assert_eq!(seen.len(), returns.transitions.len(), "every transition is drawn");
+    }
+}
+
+#[test]
+fn a_value_that_is_not_finite_is_named_with_its_update() {
+    let spec = spec([0, 0, 0], 1, 4, 3);
+    let mut dqn = learner(&spec, &config(), 1).unwrap();
+    let mut sample = minibatch(&spec);
+    sample.reward[3] = f32::NAN;
+    let error = dqn.update(&sample, &mut Solo, &mut Log::default()).unwrap_err().to_string();
+    assert_eq!(error, "tensor: update 1: the loss is NaN (targets: row 3 is NaN)");
+    let mut sample = minibatch(&spec);
+    sample.obs.vector.row_mut(0)[0] = f32::INFINITY;
+    let error = dqn.update(&sample, &mut Solo, &mut Log::default()).unwrap_err().to_string();
+    assert!(error.starts_with("tensor: update 1: the loss is"), "{error}");
+    assert_eq!(dqn.updates(), 0);
+}
+
+/// Rows `from` and on of `seats` seats whose episodes never end.
+fn rows(spec: &Spec, seats: usize, horizon: usize, from: usize) -> Rollout {
+    let mut block = Rollout::new(spec, horizon, seats, 0);
+    for t in 0..=horizon {
+        let row = (from + t) as u32;
+        block.age.row_mut(t).fill(row);
+        let values = draws(seats * spec.vector, 7 + row);
+        block.vector.row_mut(t).iter_mut().zip(values).for_each(|(v, d)| *v = d as f32);
+    }
+    block
+}
+
+#[test]
+fn updates_follow_agent_steps_whatever_the_seats() {
+    let spec = spec([0, 0, 0], 1, 4, 3);
+    for (seats, horizon) in [(1, 2), (2, 1), (4, 1)] {
+        let mut dqn = learner(&spec, &config(), seats).unwrap();
+        assert_eq!(dqn.plan().horizon, horizon);
+        for from in (0..40 / seats as usize).step_by(horizon) {
+            let block = rows(&spec, seats as usize, horizon, from);
+            dqn.learn(&[block], &mut Solo, &mut Log::default()).unwrap();
+        }
+        // One per 2 agent steps after the first 8.
+        assert_eq!(dqn.updates(), 16, "{seats} seats");
+    }
+}
+
+#[test]
+fn a_loaded_learner_goes_on_as_the_saved_one() {
+    let spec = spec([0, 0, 0], 1, 4, 3);
+    let learn = |dqn: &mut Dqn, from: usize| {
+        for row in from..from + 20 {
+            dqn.learn(&[rows(&spec, 2, 1, row)], &mut Solo, &mut Log::default()).unwrap();
+        }
+    };
+    let save = |dqn: &mut Dqn| {
+        let mut parts = vec![Vec::new()];
+        dqn.weights().save(&mut parts[0]).unwrap();
+        for (_, part) in dqn.state() {
+            parts.push(Vec::new());
+            part.save(parts.last_mut().unwrap()).unwrap();
+        }
+        parts
+    };
+    let mut first = learner(&spec, &config(), 2).unwrap();
+    learn(&mut first, 0);
+    let saved = save(&mut first);
+    let mut second = learner(&spec, &config(), 2).unwrap();
+    second.weights().load(&mut saved[0].as_slice()).unwrap();
+    for ((_, part), bytes) in second.state().into_iter().zip(&saved[1..]) {
+        part.load(&mut bytes.as_slice()).unwrap();
+    }
+    learn(&mut first, 20);
+    learn(&mut second, 20);
+    assert!(save(&mut first) == save(&mut second));
+}
+
+#[test]
+fn choices_do_not_depend_on_how_seats_are_grouped() {
+    let spec = Spec { mask: true, ..spec([0, 0, 0], 1, 4, 3) };
+    let dqn = learner(&spec, &Config { epsilon: Schedule { start: 0.5, end: 0.5, steps: 0 }, ..config() }, 6).unwrap();
+    let whole = || {
+        let mut block = rows(&spec, 6, 30, 0);
+        for t in 0..=30 {
+            (0..6).for_each(|e| block.legal.row_mut(t)[e * 3..][..3].copy_from_slice(&[1, u8::from(e % 2 == 0), 1]));
+        }
+        block.end.row_mut(4)[2] = End::Terminated;
+        block
+    };
+    let run = |sizes: &[usize]| {
+        let whole = whole();
+        let mut policy = dqn.policy(0..6).unwrap();
+        let mut at = 0;
+        let mut blocks: Vec<Rollout> = Vec::new();
+        for &size in sizes {
+            let mut part = Rollout::new(&spec, 30, size, 0);
+            for t in 0..=30 {
+                part.vector.row_mut(t).copy_from_slice(&whole.vector.row(t)[at * 4..(at + size) * 4]);
+                part.legal.row_mut(t).copy_from_slice(&whole.legal.row(t)[at * 3..(at + size) * 3]);
+                part.end.row_mut(t).copy_from_slice(&whole.end.row(t)[at..at + size]);
+            }
+            blocks.push(part);
+            at += size;
+        }
+        let mut actions = Vec::new();
+        for t in 0..30 {
+            policy.act(&mut blocks, t, Mode::Explore).unwrap();
+            actions.extend(blocks.iter().flat_map(|b| b.discrete.row(t).to_vec()));
+        }
+        actions
+    };
+    let together = run(&[6]);
+    assert_eq!(together, run(&[1, 2, 3]));
+    assert!((0..30).all(|t| (1..6).step_by(2).all(|e| together[t * 6 + e] != 1)), "only legal actions");
+    assert!((0..3).all(|action| together.contains(&action)));
+}
+
+#[test]
+fn environments_and_values_that_do_not_fit_are_refused_in_one_line() {
+    let continuous = Spec {
+        discrete: [].into(),
+        continuous: [rl_core::Bound { low: -1.0, high: 1.0 }].into(),
+        ..spec([0, 0, 0], 1, 4, 3)
+    };
+    let reason = "dqn needs exactly one discrete action; this environment has 0, and 1 continuous";
+    assert_eq!((ENTRY.refuses)(&continuous).unwrap(), reason);
+    let good = spec([0, 0, 0], 1, 4, 3);
+    assert!((ENTRY.refuses)(&good).is_none());
+    let refused = |config: Config| learner(&good, &config, 1).err().unwrap().to_string();
+    assert_eq!(refused(Config { batch: 0, ..config() }), "agent.batch: must be at least 1");
+    assert_eq!(refused(Config { gamma: 1.5, ..config() }), "agent.gamma: 1.5 is not between 0 and 1");
+    let epsilon = Schedule { start: 2.0, end: 0.0, steps: 1 };
+    assert_eq!(refused(Config { epsilon, ..config() }), "agent.epsilon.start: 2 is not between 0 and 1");
+    let small = learner(&spec([20, 20, 1], 4, 0, 3), &config(), 1).err().unwrap().to_string();
+    assert!(small.contains("20 × 20 are too small"), "{small}");
+}
+
+#[test]
+fn every_preset_is_a_complete_configuration() {
+    for (name, text) in ENTRY.presets {
+        let table: toml::Table = text.parse().unwrap();
+        let config: Config = table["agent"].clone().try_into().unwrap_or_else(|e| panic!("{name}: {e}"));
+        config.check().unwrap();
+        assert!(table["train"].is_table() && table.len() == 2, "{name}");
+    }
+}

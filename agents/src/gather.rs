@@ -1,0 +1,42 @@
+//! Observations of some seats, gathered from blocks into one batch at the moment of use.
+
+use rl_perception::Seen;
+use rl_replays::Rollout;
+
+/// A batch that grows by one observation at a time and keeps its memory.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Gathered {
+    rows: usize,
+    frames: Vec<u8>,
+    vector: Vec<f32>,
+    symbols: Vec<u32>,
+}
+
+impl Gathered {
+    pub(crate) fn clear(&mut self) {
+        self.rows = 0;
+        self.frames.clear();
+        self.vector.clear();
+        self.symbols.clear();
+    }
+
+    /// Adds what seat `e` of `block` sees at row `t`.
+    pub(crate) fn push(&mut self, block: &Rollout, t: usize, e: usize) {
+        let from = self.frames.len();
+        self.frames.resize(from + block.spec().frame_len() * block.spec().stack, 0);
+        if block.spec().frame_len() > 0 {
+            block.stack(t, e, &mut self.frames[from..]);
+        }
+        self.vector.extend_from_slice(block.vector.at(t, e));
+        self.symbols.extend_from_slice(block.symbols.at(t, e));
+        self.rows += 1;
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.rows == 0
+    }
+
+    pub(crate) fn seen(&self) -> Seen<'_> {
+        Seen { rows: self.rows, frames: &self.frames, vector: &self.vector, symbols: &self.symbols }
+    }
+}

@@ -1,0 +1,49 @@
+//! A value that changes linearly over agent steps, then stays.
+
+use rl_core::{Error, Result};
+use serde::{Deserialize, Serialize};
+
+/// From `start` to `end` in `steps` agent steps.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Schedule {
+    /// Value at step 0.
+    pub start: f64,
+    /// Value from step `steps` on.
+    pub end: f64,
+    /// Length in agent steps; 0 for `end` from the first.
+    pub steps: u64,
+}
+
+impl Schedule {
+    /// The value after `step` agent steps.
+    pub fn at(&self, step: u64) -> f64 {
+        if step >= self.steps {
+            return self.end;
+        }
+        self.start + (self.end - self.start) * (step as f64 / self.steps as f64)
+    }
+
+    /// Refuses values outside of `low` to `high`; `key` names the schedule.
+    pub(crate) fn check(&self, key: &str, low: f64, high: f64) -> Result<()> {
+        for (name, value) in [("start", self.start), ("end", self.end)] {
+            if !(low..=high).contains(&value) {
+                let message = format!("{value} is not between {low} and {high}");
+                return Err(Error::Config { key: format!("{key}.{name}"), message });
+            }
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn falls_linearly_and_stays() {
+        let epsilon = Schedule { start: 1.0, end: 0.1, steps: 1000 };
+        assert_eq!([0, 500, 1000, 5000].map(|s| epsilon.at(s)), [1.0, 0.55, 0.1, 0.1]);
+        assert_eq!(Schedule { steps: 0, ..epsilon }.at(0), 0.1);
+    }
+}
