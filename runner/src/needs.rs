@@ -16,16 +16,16 @@ const REST: u64 = 256 << 20;
 /// # Errors
 /// If either is too small; the message holds both figures and the key to lower.
 pub(crate) fn check(learner: &dyn Learner, spec: &Spec, train: &Train, run: &Path) -> anyhow::Result<()> {
-    let (memory, key) = learner.memory();
+    let (most, key) = learner.memory();
+    // No experience is larger than that of the whole run: a short one may be tried on a small machine.
+    let row = (spec.frame_len() + 4 * (spec.vector + spec.symbols.len()) + 64) as u64;
+    let memory = most.min(REST.saturating_add(train.frames.saturating_mul(row)));
     if let Some(free) = free_memory()
         && memory > free
     {
-        bail!("this run may need {} of memory and {} are free: lower {key}", human(memory), human(free));
+        bail!("this run may need {} of memory and {} are free: lower {key} or --frames", human(memory), human(free));
     }
-    // No session is larger than the experience of the whole run, nor than what its learner holds.
-    let row = (spec.frame_len() + 4 * (spec.vector + spec.symbols.len()) + 64) as u64;
-    let session = memory.min(REST.saturating_add(train.frames.saturating_mul(row)));
-    let disk = session.saturating_mul(train.keep_checkpoints as u64 + 1);
+    let disk = memory.saturating_mul(train.keep_checkpoints as u64 + 1);
     let free = free_disk(run)?;
     if disk > free {
         bail!(
