@@ -9,8 +9,7 @@ use std::time::Duration;
 
 use common::{json, refusal, rl_run};
 
-const RUN: &str =
-    "--env frozenlake --agent dqn --frames 30000 --seed 9 --quiet --json --set train.checkpoint_every=500";
+const RUN: &str = "--env frozenlake --agent dqn --frames 12000 --seed 9 --quiet --json --set train.checkpoint_every=500 --set agent.batch=32";
 
 fn until_a_checkpoint(at: &Path, run: &str) -> Child {
     let mut child = rl_run(at, &format!("{RUN} --run {run}")).stdout(Stdio::null()).spawn().unwrap();
