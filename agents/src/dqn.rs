@@ -28,6 +28,7 @@ pub(crate) const ENTRY: AgentEntry = AgentEntry {
         ("cartpole", include_str!("../../presets/dqn/cartpole.toml")),
         ("cartpole-v0", include_str!("../../presets/dqn/cartpole.toml")),
         ("frozenlake", include_str!("../../presets/dqn/frozenlake.toml")),
+        ("frozenlake8x8", include_str!("../../presets/dqn/frozenlake8x8.toml")),
         ("atari/kung_fu_master", include_str!("../../presets/dqn/kung_fu_master.toml")),
         ("atari/", include_str!("../../presets/dqn/atari.toml")),
     ],
