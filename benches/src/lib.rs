@@ -1,2 +1,81 @@
-//! One bench per hop, and the same work done by other libraries.
+//! One bench per hop of the loop: env, replay, agent. What they share: seats by name, and random actions.
 #![forbid(unsafe_code)]
+
+use rl_core::{Act, EnvEntry, Rng, Seating, Spec, Stream, VecEnv};
+use rl_envs::ENVS;
+use rl_replays::Rollout;
+use toml::Table;
+
+/// Rows of random actions, drawn before anything is timed.
+const DRAWN: usize = 1024;
+
+/// The environments that are measured: those of this build.
+pub fn envs() -> Vec<&'static str> {
+    let wanted = ["cartpole", "frozenlake", "kungfu"];
+    wanted.into_iter().filter(|name| find(name).is_some()).collect()
+}
+
+fn find(name: &str) -> Option<(&'static EnvEntry, &str)> {
+    ENVS.iter().find_map(|entry| {
+        let full = entry.aliases.iter().find(|(alias, _)| *alias == name).map_or(name, |&(_, full)| full);
+        let family = entry.id.ends_with('/') && full.starts_with(entry.id);
+        (family || entry.id == full).then_some((entry, full))
+    })
+}
+
+/// `n` seats of the environment `name` with its preset, not yet reset.
+///
+/// # Panics
+/// If there is no such environment or it cannot be built.
+pub fn seats(name: &str, n: usize) -> Box<dyn VecEnv> {
+    let (entry, full) = find(name).expect("the environment is in this build");
+    let text = entry.member_presets.iter().find(|(member, _)| *member == full).map_or(entry.preset, |&(_, text)| text);
+    let preset: Table = text.parse().expect("presets are TOML");
+    let table = preset["env"].as_table().expect("presets have a table [env]");
+    let seating = Seating { seed: 1, seats: 0..u32::try_from(n).expect("a few seats") };
+    (entry.build)(full, table, &seating).unwrap_or_else(|e| panic!("{name}: {e}"))
+}
+
+/// Random discrete actions for `N` seats, played over and over.
+#[derive(Clone, Debug)]
+pub struct Actions {
+    values: Vec<u32>,
+    row: usize,
+    width: usize,
+}
+
+impl Actions {
+    /// Actions for `n` seats.
+    pub fn new(spec: &Spec, n: usize) -> Self {
+        let mut rng = Rng::new(1, Stream::Tool(0));
+        let values = (0..DRAWN * n).flat_map(|_| &spec.discrete).map(|&cardinality| rng.below(cardinality)).collect();
+        Self { values, row: 0, width: n * spec.discrete.len() }
+    }
+
+    /// The next row.
+    pub fn next_row(&mut self) -> &[u32] {
+        self.row = (self.row + 1) % DRAWN;
+        &self.values[self.row * self.width..(self.row + 1) * self.width]
+    }
+}
+
+/// Fills `block` with random play; its row 0 is there already.
+///
+/// # Panics
+/// If the environment fails.
+pub fn fill(env: &mut dyn VecEnv, block: &mut Rollout, actions: &mut Actions) {
+    for t in 0..block.horizon() {
+        block.discrete.row_mut(t).copy_from_slice(actions.next_row());
+        let (act, rows) = block.step(t);
+        env.step(act, rows).expect("the environment steps");
+    }
+}
+
+/// One step of every seat into row `t + 1` of `block`.
+///
+/// # Panics
+/// If the environment fails.
+pub fn step(env: &mut dyn VecEnv, block: &mut Rollout, t: usize, actions: &mut Actions) {
+    let act = Act { discrete: actions.next_row(), continuous: &[] };
+    env.step(act, block.step(t).1).expect("the environment steps");
+}

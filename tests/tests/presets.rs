@@ -61,8 +61,8 @@ fn every_agent_is_built_from_each_of_its_presets() {
         for &(name, text) in agent.presets {
             let covers = |entry: &&EnvEntry| entry.id == name || names(entry).iter().any(|full| full == name);
             let Some(entry) = ENVS.iter().find(covers) else {
-                assert!(!cfg!(feature = "atari"), "{}/{name}: no environment has this name", agent.id);
-                assert!(name.starts_with("atari/"), "{}/{name}: no environment has this name", agent.id);
+                let left_out = name.starts_with("atari/") && !cfg!(feature = "atari");
+                assert!(left_out, "{}/{name}: no environment has this name", agent.id);
                 continue;
             };
             let member = names(entry).into_iter().find(|full| full == name || name.ends_with('/'));

@@ -1,0 +1,48 @@
+//! The two ways of the replay: appending a block, and gathering a batch of 32 with its stacks and three-step returns.
+//! Excludes stepping the environment and everything that a network does.
+
+use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
+use rl_benches::{Actions, envs, fill, seats};
+use rl_core::{Rng, Stream};
+use rl_replays::{Replay, Rollout, Sample, Targets};
+
+const SEATS: usize = 8;
+const HORIZON: usize = 32;
+/// Larger than any cache for frames of a game, small enough to be filled in seconds.
+const CAPACITY: usize = 50_000;
+const BATCH: usize = 32;
+
+fn replay(criterion: &mut Criterion) {
+    let targets = Targets { n_step: 3, gamma: 0.99, reward_clip: false, life_loss_terminal: false };
+    for name in envs() {
+        let mut env = seats(name, SEATS);
+        let spec = env.spec().clone();
+        let mut block = Rollout::new(&spec, HORIZON, SEATS, 0);
+        let mut actions = Actions::new(&spec, SEATS);
+        let mut replay = Replay::new(&spec, SEATS, CAPACITY, targets);
+        env.reset(block.first()).expect("the environment resets");
+        for _ in 0..CAPACITY / (HORIZON * SEATS) + 1 {
+            fill(env.as_mut(), &mut block, &mut actions);
+            replay.append(std::slice::from_ref(&block));
+            block.carry();
+        }
+
+        let mut group = criterion.benchmark_group("gather");
+        let (mut rng, mut sample) = (Rng::new(1, Stream::Learn), Sample::new(&spec, BATCH));
+        group.throughput(Throughput::Elements(BATCH as u64));
+        group.bench_function(BenchmarkId::new(name, BATCH), |bencher| {
+            bencher.iter(|| replay.sample(&mut rng, &mut sample).expect("the replay is full"));
+        });
+        group.finish();
+
+        let mut group = criterion.benchmark_group("append");
+        group.throughput(Throughput::Elements((HORIZON * SEATS) as u64));
+        group.bench_function(BenchmarkId::new(name, SEATS), |bencher| {
+            bencher.iter(|| replay.append(std::slice::from_ref(&block)));
+        });
+        group.finish();
+    }
+}
+
+criterion_group!(benches, replay);
+criterion_main!(benches);
