@@ -4,7 +4,7 @@ mod area;
 mod env;
 mod scores;
 
-pub use env::{Actions, Atari, AtariConfig, Format, Mode};
+pub use env::{Actions, Atari, AtariConfig, DefaultMode, Format, Mode};
 
 use rl_core::{EnvEntry, Error, Result, Seating, VecEnv, build_batch};
 

@@ -65,7 +65,7 @@ impl Seat {
 
 #[test]
 fn an_episode_depends_on_its_seed_alone() {
-    for game in ["kung_fu_master", "qbert", "adventure"] {
+    for game in ["kung_fu_master", "qbert", "double_dunk"] {
         let mut fresh = Seat::new(game, "noops = 30", 5);
         fresh.reset();
         let expected = fresh.play(300);
@@ -206,6 +206,7 @@ fn bad_configurations_name_their_key_and_the_mend() {
     check("width = 161", "env.width", "160");
     check("height = 0", "env.height", "at least 1");
     check("mode = 99", "env.mode", "0, 1");
+    check("mode = \"easy\"", "default", "modes");
     check("difficulty = 7", "env.difficulty", "0, 1");
     check("protocol = \"machado\"", "env.protocol", "machado18, ");
     check("actions = \"all\"", "all", "minimal");

@@ -70,7 +70,7 @@ impl Ale {
         })?;
         let shim = NonNull::new(shim).ok_or_else(|| Error::Engine("no handle".to_owned()))?;
         let mut ale = Self { shim, rom: rom.clone(), minimal: Vec::new(), legal: Vec::new() };
-        // SAFETY (both): the handle is valid, and `list` passes a buffer with its capacity.
+        // SAFETY: the handle is valid, and `list` passes a buffer with its capacity.
         ale.minimal = list(|out, capacity| unsafe { bindings::ale_shim_minimal_actions(ale.raw(), out, capacity) });
         // SAFETY: as above.
         ale.legal = list(|out, capacity| unsafe { bindings::ale_shim_legal_actions(ale.raw(), out, capacity) });

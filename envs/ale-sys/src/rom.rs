@@ -154,10 +154,10 @@ impl Rom {
             std::fs::read(path).map_err(|e| Error::Missing { path: path.to_owned(), cause: e.to_string() })?;
         let (md5, found) = identify(&content);
         let listed = GAMES.iter().find(|&&known| known == game);
-        if let (Some(&game), Some(found)) = (listed, &found) {
-            if game == found {
-                return Ok(Self { game, path: path.to_owned(), md5 });
-            }
+        if let (Some(&game), Some(found)) = (listed, &found)
+            && game == found
+        {
+            return Ok(Self { game, path: path.to_owned(), md5 });
         }
         Err(Error::Unsupported {
             path: path.to_owned(),

@@ -329,7 +329,9 @@ void ale_shim_palette(const ale_shim* ale, uint32_t rgb[256], uint8_t gray[256])
   const uint32_t* palette = ale->ale.theOSystem->colourPalette().m_palette;
   for (int i = 0; i < 256; ++i) {
     rgb[i] = palette[i] & 0xffffff;
-    gray[i] = palette[i < 255 ? i + 1 : i] & 0xff;  // ALE keeps a colour's luminance in the odd entry after it
+    // ALE keeps a colour's luminance in the odd entry after it. Colour 255, which PAL games show, has none: ALE reads
+    // past the end, and finds the black that begins the next palette.
+    gray[i] = i < 255 ? palette[i + 1] & 0xff : 0;
   }
 }
 

@@ -214,6 +214,49 @@ mod tests {
         std::array::from_fn(|i| [i as f32])
     }
 
+    /// Noise, on which many sums are exact halves, in the sizes and with the hashes of OpenCV's area resize.
+    #[test]
+    fn noise_shrinks_to_the_bits_of_opencv() {
+        let mut state = 3u64;
+        let mut draw = || {
+            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            ((state >> 33) % 256) as u8
+        };
+        let mut pictures: Vec<(usize, usize, Vec<u8>)> = Vec::new();
+        for height in [210, 250] {
+            for channels in [1, 3] {
+                pictures.push((height, channels, (0..height * 160 * channels).map(|_| draw()).collect()));
+            }
+        }
+        let golden = include_str!("../../../tests/golden/atari/area.txt");
+        let mut wrong = Vec::new();
+        for line in golden.lines().filter(|line| !line.starts_with('#')) {
+            let [height, width, channels, to_height, to_width, hash] = *line.split(' ').collect::<Vec<_>>() else {
+                panic!("{line}")
+            };
+            let number = |field: &str| field.parse::<usize>().unwrap();
+            let source = Size { height: number(height), width: number(width) };
+            let target = Size { height: number(to_height), width: number(to_width) };
+            let (.., picture) =
+                pictures.iter().find(|(h, c, _)| (*h, *c) == (source.height, number(channels))).unwrap();
+            // Channels do not mix: three pictures of one channel, since a palette cannot hold every colour of noise.
+            let channels = number(channels);
+            let mut out = vec![0; target.height * target.width * channels];
+            let mut plane_out = vec![0; target.height * target.width];
+            for c in 0..channels {
+                let plane: Vec<u8> = picture.iter().skip(c).step_by(channels).copied().collect();
+                Area::<1>::new(source, target).shrink(&gray(), &plane, None, &mut plane_out);
+                for (i, &pixel) in plane_out.iter().enumerate() {
+                    out[i * channels + c] = pixel;
+                }
+            }
+            if format!("{:08x}", crc32fast::hash(&out)) != hash {
+                wrong.push(line);
+            }
+        }
+        assert!(wrong.is_empty(), "{wrong:?}");
+    }
+
     #[test]
     fn every_target_line_is_covered_once() {
         for (source, target) in [(210, 84), (160, 84), (160, 64), (250, 96), (210, 210), (160, 1)] {

@@ -2,8 +2,8 @@
 //!
 //! There are no wrappers: every choice of a protocol is a key of the configuration. An episode starts from one exact
 //! state of the console, which a real reset would only approach (ALE keeps the memory and the timer of what was played
-//! before), so that it is fixed by configuration, episode seed and actions. That state is the one after ALE's first
-//! reset, where Gymnasium's `reset(seed=…)` starts too; it is loaded, in a fiftieth of the time that a reset takes.
+//! before), so that it is fixed by configuration, episode seed and actions. It is where Gymnasium's `reset(seed=…)`
+//! starts, and is loaded in a fraction of the time that a reset takes.
 //! Source: Machado et al. 2018 (sticky actions); Mnih et al. 2015 (skip, maximum, no-ops); Gymnasium 1.4,
 //! `AtariPreprocessing`.
 
@@ -70,7 +70,7 @@ pub enum Format {
 
 /// A game's mode.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
-#[serde(untagged)]
+#[serde(untagged, expecting = "expected \"default\" or the number of one of the game's modes")]
 pub enum Mode {
     /// One of the modes that the game has.
     Number(u32),
@@ -93,21 +93,25 @@ pub struct Atari {
     ale: Ale,
     /// ALE's number of each action.
     actions: Vec<i32>,
-    /// The state that episodes start from.
-    start: Vec<u8>,
-    /// Whether the seed of an episode decides what follows a reset: three games draw in theirs.
-    reset_draws: bool,
+    start: Start,
     eye: Eye,
     /// The frame before the present one.
     before: Vec<u8>,
     episode: Episode,
 }
 
+/// How an episode starts.
+#[derive(Debug)]
+enum Start {
+    /// From this state of the console.
+    State(Vec<u8>),
+    /// From a console switched on anew, because the game's reset draws from the episode's seed.
+    Reload,
+}
+
 /// What an episode remembers beside the console.
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 struct Episode {
-    /// Frames since the reset.
-    frames: u32,
     lives: u32,
     /// Whether the next step presses FIRE in place of its action.
     fire: bool,
@@ -128,14 +132,7 @@ impl Env for Atari {
     fn new(config: &AtariConfig) -> Result<Self> {
         check(config)?;
         let rom = Rom::find(&config.game).map_err(error)?;
-        let mut ale = Ale::new(&rom, config.sticky, 0).map_err(error)?;
-        if let Mode::Number(mode) = config.mode {
-            one_of("env.mode", mode, &ale.modes())?;
-            ale.set_mode(mode).map_err(error)?;
-        }
-        one_of("env.difficulty", config.difficulty, &ale.difficulties())?;
-        ale.set_difficulty(config.difficulty).map_err(error)?;
-
+        let mut ale = switch_on(&rom, config, 0)?;
         let actions = match config.actions {
             Actions::Minimal => ale.minimal_actions().to_vec(),
             Actions::Full => ale.legal_actions().to_vec(),
@@ -159,18 +156,9 @@ impl Env for Atari {
                 area: Area::new(source, target),
             },
         };
-        let (start, reset_draws) = start(&mut ale).map_err(error)?;
-        let episode = Episode { frames: 0, lives: ale.lives(), fire: false };
-        Ok(Self {
-            config: config.clone(),
-            ale,
-            actions,
-            start,
-            reset_draws,
-            eye,
-            before: vec![0; height * width],
-            episode,
-        })
+        let start = start(&mut ale, 0).map_err(error)?;
+        let episode = Episode { lives: ale.lives(), fire: false };
+        Ok(Self { config: config.clone(), ale, actions, start, eye, before: vec![0; height * width], episode })
     }
 
     fn spec(&self) -> Spec {
@@ -220,9 +208,8 @@ impl Env for Atari {
             }
             reward += self.ale.act(action).map_err(error)?;
             frames += 1;
-            self.episode.frames += 1;
             over = self.ale.game_over();
-            cut = self.episode.frames >= self.config.max_frames;
+            cut = self.ale.episode_frame() >= self.config.max_frames;
         }
         // Where the game ended in the first frame of a skip there is one frame to show, not a stale one beside it.
         self.eye.look(self.ale.screen(), (frames > 1).then_some(&self.before[..]), obs.frame);
@@ -276,12 +263,16 @@ impl Atari {
 
     /// Starts an episode of which `sticky` seeds the generator inside ALE.
     fn begin(&mut self, sticky: u32) -> Result<()> {
-        self.ale.load(&self.start).map_err(error)?;
-        self.ale.seed(sticky);
-        if self.reset_draws {
-            self.ale.reset().map_err(error)?;
+        match &self.start {
+            Start::State(state) => {
+                self.ale.load(state).map_err(error)?;
+                self.ale.seed(sticky);
+            }
+            Start::Reload => {
+                let rom = self.ale.rom().clone();
+                self.ale = switch_on(&rom, &self.config, sticky)?;
+            }
         }
-        self.episode.frames = 0;
         self.episode.fire = false;
         Ok(())
     }
@@ -289,7 +280,6 @@ impl Atari {
     /// One frame before the agent acts; a game that ends here begins again.
     fn open(&mut self, action: i32, sticky: u32) -> Result<()> {
         self.ale.act(action).map_err(error)?;
-        self.episode.frames += 1;
         if self.ale.game_over() { self.begin(sticky) } else { Ok(()) }
     }
 
@@ -308,22 +298,27 @@ impl Eye {
     }
 }
 
-/// The state that episodes start from, and whether a reset must follow it because it draws from the seed.
-fn start(ale: &mut Ale) -> ale_sys::Result<(Vec<u8>, bool)> {
-    let mut loaded = Vec::new();
-    ale.save(&mut loaded)?;
-    let mut after = |seed| {
-        ale.load(&loaded)?;
-        ale.seed(seed);
-        ale.reset()?;
-        ale.seed(0); // so that only what the reset made of its seed can differ
-        let mut state = Vec::new();
-        ale.save(&mut state)?;
-        Ok(state)
-    };
-    // Three seeds: a draw may come to the same twice.
-    let (one, two, three) = (after(1)?, after(2)?, after(3)?);
-    if one == two && two == three { Ok((one, false)) } else { Ok((loaded, true)) }
+/// A console as Gymnasium's `reset(seed=…)` leaves it.
+fn switch_on(rom: &Rom, config: &AtariConfig, sticky: u32) -> Result<Ale> {
+    let mut ale = Ale::new(rom, config.sticky, sticky).map_err(error)?;
+    if let Mode::Number(mode) = config.mode {
+        one_of("env.mode", mode, &ale.modes())?;
+        ale.set_mode(mode).map_err(error)?;
+    }
+    one_of("env.difficulty", config.difficulty, &ale.difficulties())?;
+    ale.set_difficulty(config.difficulty).map_err(error)?;
+    ale.reset().map_err(error)?;
+    Ok(ale)
+}
+
+/// Finds out how episodes start, from a console that was switched on with `seed`.
+fn start(ale: &mut Ale, seed: u32) -> ale_sys::Result<Start> {
+    let (mut state, mut seeded) = (Vec::new(), Vec::new());
+    ale.save(&mut state)?;
+    ale.seed(seed);
+    ale.save(&mut seeded)?;
+    // Equal, unless the generator has moved on from its seed.
+    Ok(if state == seeded { Start::State(state) } else { Start::Reload })
 }
 
 fn check(config: &AtariConfig) -> Result<()> {
