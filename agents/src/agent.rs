@@ -68,9 +68,6 @@ pub trait Learner {
 
     /// Everything else that decides the future: targets, moments, replay, counters, random streams.
     fn state(&mut self) -> State<'_>;
-
-    /// Bytes of memory that the learner will need at most, and the key that lowers them.
-    fn memory(&self) -> (u64, &'static str);
 }
 
 /// What an agent is built from.
@@ -99,6 +96,10 @@ pub struct AgentEntry {
     pub refuses: fn(&Spec) -> Option<String>,
     /// Complete TOML with the tables `[agent]` and `[train]`, by environment name or family (`atari/`).
     pub presets: &'static [(&'static str, &'static str)],
+    /// Whether its policy samples its actions, unless an evaluation asks for the most probable one.
+    pub stochastic: bool,
+    /// Bytes of memory that the learner will allocate, and the key that lowers them: asked before it is built.
+    pub memory: fn(&Context<'_>) -> Result<(u64, &'static str)>,
     /// Builds the learner.
     pub build: fn(&Context<'_>) -> Result<Box<dyn Learner>>,
 }

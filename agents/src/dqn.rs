@@ -32,6 +32,8 @@ pub(crate) const ENTRY: AgentEntry = AgentEntry {
         ("atari/kung_fu_master", include_str!("../../presets/dqn/kung_fu_master.toml")),
         ("atari/", include_str!("../../presets/dqn/atari.toml")),
     ],
+    stochastic: false,
+    memory,
     build: |context| Ok(Box::new(Dqn::new(context)?)),
 };
 
@@ -88,6 +90,16 @@ pub struct Config {
 }
 
 impl Config {
+    fn read(context: &Context<'_>) -> Result<Self> {
+        let config: Self = context
+            .config
+            .clone()
+            .try_into()
+            .map_err(|e: toml::de::Error| Error::Config { key: "agent".to_owned(), message: e.message().to_owned() })?;
+        config.check()?;
+        Ok(config)
+    }
+
     fn returns(&self) -> Targets {
         Targets {
             n_step: self.n_step,
@@ -157,12 +169,7 @@ impl Dqn {
     /// # Errors
     /// If a value of the configuration is out of range, or no encoder fits the environment.
     pub fn new(context: &Context<'_>) -> Result<Self> {
-        let config: Config = context
-            .config
-            .clone()
-            .try_into()
-            .map_err(|e: toml::de::Error| Error::Config { key: "agent".to_owned(), message: e.message().to_owned() })?;
-        config.check()?;
+        let config = Config::read(context)?;
         if let Some(reason) = refuses(context.spec) {
             return Err(Error::Config { key: "agent".to_owned(), message: reason });
         }
@@ -300,12 +307,12 @@ impl Learner for Dqn {
             ("progress".to_owned(), &mut self.progress),
         ]
     }
+}
 
-    fn memory(&self) -> (u64, &'static str) {
-        let replay = Replay::bytes_for(&self.spec, self.seats as usize, self.config.replay_capacity);
-        // Two networks, two moments and the gradient.
-        (replay + 4 * 5 * self.params.len() as u64, "agent.replay_capacity")
-    }
+/// The replay is nearly all of it: networks, moments and gradients are some megabytes.
+fn memory(context: &Context<'_>) -> Result<(u64, &'static str)> {
+    let capacity = Config::read(context)?.replay_capacity;
+    Ok((Replay::bytes_for(context.spec, context.seats as usize, capacity), "agent.replay_capacity"))
 }
 
 /// A minibatch's observations as an encoder takes them.

@@ -107,8 +107,11 @@ fn stacked(rows: &[Row], at: usize, stack: usize) -> Vec<u8> {
     [[0, 1], [2, 3]].iter().flat_map(|pixel| frames.iter().flat_map(move |f| pixel.map(|c| f[c]))).collect()
 }
 
-/// (frames, next frames, action, return, discount), or nothing where no transition may be drawn.
-fn expected(case: &Case, seat: usize, at: usize) -> Option<(Vec<u8>, Vec<u8>, u32, f32, f32)> {
+/// Frames, next frames, action, return, discount.
+type Drawn = (Vec<u8>, Vec<u8>, u32, f32, f32);
+
+/// What a draw must show, or nothing where no transition may be drawn.
+fn expected(case: &Case, seat: usize, at: usize) -> Option<Drawn> {
     let rows = &case.seats[seat];
     let kept = case.capacity.div_ceil(case.seats.len()) + case.stack;
     let oldest = rows.len().saturating_sub(kept);

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use anyhow::{Context as _, bail};
 use candle_core::Device;
-use rl_agents::{Context, Learner, Mode};
+use rl_agents::{AgentEntry, Context, Learner, Mode};
 use rl_core::Seating;
 use rl_replays::Rollout;
 use serde::Serialize;
@@ -19,7 +19,7 @@ use crate::stop::{STOPPED, Stop};
 use crate::tables::Tables;
 use crate::train::{device, owner};
 use crate::usage::usage;
-use crate::{output, run_dir};
+use crate::{needs, output, run_dir};
 
 /// First seat of evaluations; training seats are numbered from 0.
 const SEATS: u32 = 1_000_000;
@@ -177,7 +177,7 @@ pub(crate) fn run(args: &EvalArgs, tables: &Tables) -> anyhow::Result<ExitCode> 
         agent: about.agent.clone(),
         protocol: resolved.protocol(),
         checkpoint: checkpoint.frames(),
-        policy: describe(eval.epsilon, greedy),
+        policy: describe(eval.epsilon, greedy || !resolved.agent.is_some_and(|agent| agent.stochastic)),
         seed: args.seed,
         exact: args.exact,
         episodes: eval.episodes,
@@ -209,7 +209,7 @@ pub(crate) fn run(args: &EvalArgs, tables: &Tables) -> anyhow::Result<ExitCode> 
 }
 
 fn describe(epsilon: f32, greedy: bool) -> String {
-    let choice = if greedy { "greedy" } else { "as trained: sampled where stochastic, greedy where value-based" };
+    let choice = if greedy { "greedy" } else { "sampled" };
     if epsilon > 0.0 { format!("{choice}, ε = {epsilon}") } else { choice.to_owned() }
 }
 
@@ -233,6 +233,20 @@ fn show(report: &Report) {
     }
 }
 
+/// The agent of a resolved run, and what it is built from.
+///
+/// # Errors
+/// If `[train]` is out of range.
+pub(crate) fn context<'a>(
+    resolved: &'a Resolved,
+    spec: &'a rl_core::Spec,
+    seed: u64,
+    device: &'a Device,
+) -> anyhow::Result<(&'static AgentEntry, Context<'a>)> {
+    let agent = resolved.agent.expect("whoever builds a learner named its agent");
+    Ok((agent, Context { spec, config: resolved.table("agent"), seats: resolved.train()?.envs, seed, device }))
+}
+
 /// The learner of a run, untrained.
 ///
 /// # Errors
@@ -247,8 +261,8 @@ pub(crate) fn build(
     if let Some(why) = (agent.refuses)(spec) {
         return Err(usage(format!("agent `{}` cannot play `{}`: {why}", agent.id, resolved.env_name)));
     }
-    let seats = resolved.train()?.envs;
-    let context = Context { spec, config: resolved.table("agent"), seats, seed, device };
+    let (agent, context) = context(resolved, spec, seed, device)?;
+    needs::allocation(agent, &context).with_context(|| resolved.blame("agent"))?;
     (agent.build)(&context).with_context(|| resolved.blame("agent"))
 }
 

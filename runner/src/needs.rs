@@ -2,25 +2,39 @@
 
 use std::path::Path;
 
-use anyhow::{Context as _, bail};
-use rl_agents::Learner;
-use rl_core::Spec;
+use anyhow::Context as _;
+use anyhow::bail;
+use rl_agents::{AgentEntry, Context};
 
 use crate::preset::Train;
 
 /// Weights, moments and the rest of a session beside its experience, generously.
 const REST: u64 = 256 << 20;
 
-/// Compares needs with what is free.
+/// Compares what the learner will allocate with the memory of this machine, before an allocation could abort the program.
+///
+/// # Errors
+/// If it does not fit; the message holds both figures and the key to lower.
+pub(crate) fn allocation(agent: &AgentEntry, context: &Context<'_>) -> anyhow::Result<()> {
+    let (most, key) = (agent.memory)(context)?;
+    match meminfo("MemTotal:") {
+        Some(total) if most > total => {
+            bail!("agent `{}` allocates {} and this machine has {}: lower {key}", agent.id, human(most), human(total))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Compares the needs of a run with what is free.
 ///
 /// # Errors
 /// If either is too small; the message holds both figures and the key to lower.
-pub(crate) fn check(learner: &dyn Learner, spec: &Spec, train: &Train, run: &Path) -> anyhow::Result<()> {
-    let (most, key) = learner.memory();
+pub(crate) fn check(agent: &AgentEntry, context: &Context<'_>, train: &Train, run: &Path) -> anyhow::Result<()> {
+    let (spec, (most, key)) = (context.spec, (agent.memory)(context)?);
     // No experience is larger than that of the whole run: a short one may be tried on a small machine.
     let row = (spec.frame_len() + 4 * (spec.vector + spec.symbols.len()) + 64) as u64;
-    let memory = most.min(REST.saturating_add(train.frames.saturating_mul(row)));
-    if let Some(free) = free_memory()
+    let memory = REST.saturating_add(most).min(REST.saturating_add(train.frames.saturating_mul(row)));
+    if let Some(free) = meminfo("MemAvailable:")
         && memory > free
     {
         bail!("this run may need {} of memory and {} are free: lower {key} or --frames", human(memory), human(free));
@@ -38,10 +52,10 @@ pub(crate) fn check(learner: &dyn Learner, spec: &Spec, train: &Train, run: &Pat
     Ok(())
 }
 
-/// Memory that programs can still take, where the system says so.
-fn free_memory() -> Option<u64> {
+/// Bytes that the system tells of under `key`, where it tells.
+fn meminfo(key: &str) -> Option<u64> {
     let info = std::fs::read_to_string("/proc/meminfo").ok()?;
-    let line = info.lines().find_map(|line| line.strip_prefix("MemAvailable:"))?;
+    let line = info.lines().find_map(|line| line.strip_prefix(key))?;
     Some(line.trim().strip_suffix(" kB")?.parse::<u64>().ok()? * 1024)
 }
 

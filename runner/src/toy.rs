@@ -13,6 +13,8 @@ pub(crate) const ENTRY: AgentEntry = AgentEntry {
     summary: "For tests",
     refuses: |spec| spec.discrete.is_empty().then(|| "it needs a discrete action".to_owned()),
     presets: &[("frozenlake", PRESET), ("cartpole", PRESET)],
+    stochastic: false,
+    memory: |_| Ok((1 << 20, "agent.nothing")),
     build: |context| Ok(Box::new(Toy::new(context))),
 };
 
@@ -124,10 +126,6 @@ impl Learner for Toy {
             ("rng".to_owned(), &mut self.rng),
             ("updates".to_owned(), &mut self.updates),
         ]
-    }
-
-    fn memory(&self) -> (u64, &'static str) {
-        (1 << 20, "agent.nothing")
     }
 }
 

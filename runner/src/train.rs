@@ -14,7 +14,7 @@ use serde::Serialize;
 use crate::checkpoint::{self, Checkpoint, Extent, Owner};
 use crate::cli::Machine;
 use crate::collect::{collect, count};
-use crate::evaluate::{build, play};
+use crate::evaluate::{build, context, play};
 use crate::metrics::Metrics;
 use crate::preset::{self, Ask, Eval, Resolved, Train};
 use crate::progress::Progress;
@@ -144,7 +144,9 @@ pub(crate) fn run(args: &TrainArgs, tables: &Tables) -> anyhow::Result<ExitCode>
     let about = about(&resolved, args.seed, &args.machine);
     let mut session = start(&resolved, &train, args.seed, &device(&args.machine.device)?)?;
     let place = args.run.as_deref().unwrap_or(Path::new("runs"));
-    needs::check(session.learner.as_ref(), session.block.spec(), &train, place)?;
+    let device = device(&args.machine.device)?;
+    let (agent, context) = context(&resolved, session.block.spec(), args.seed, &device)?;
+    needs::check(agent, &context, &train, place)?;
 
     let name = format!("{}-{}-s{}", resolved.env_name.replace('/', "-"), about.agent, args.seed);
     let dir = RunDir::create(args.run.as_deref(), &name, args.force, &about, &resolved.text())?;

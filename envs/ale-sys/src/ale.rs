@@ -194,6 +194,16 @@ impl Ale {
         unsafe { &*bindings::ale_shim_ram(self.raw()).cast::<[u8; RAM_LEN]>() }
     }
 
+    /// Writes one byte of the console's memory: for tests of what cannot be played to.
+    ///
+    /// # Panics
+    /// If `at` is not below 128.
+    pub fn set_ram(&mut self, at: usize, value: u8) {
+        assert!(at < RAM_LEN, "address {at} of {RAM_LEN} bytes");
+        // SAFETY: the handle is valid and exclusively borrowed, and the address exists.
+        unsafe { bindings::ale_shim_set_ram(self.shim.as_ptr(), at, value) }
+    }
+
     /// Colours of the game's television system.
     pub fn palette(&self) -> Palette {
         let (mut rgb, mut gray) = ([0u32; 256], [0u8; 256]);

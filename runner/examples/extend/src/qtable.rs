@@ -18,6 +18,8 @@ pub(crate) const ENTRY: AgentEntry = AgentEntry {
         (!fits).then(|| "it needs one symbol as observation and one discrete action".to_owned())
     },
     presets: &[("corridor", CORRIDOR), ("frozenlake", LAKE), ("frozenlake8x8", LAKE)],
+    stochastic: false,
+    memory: |context| Ok((4 * u64::from(context.spec.symbols[0]) * u64::from(context.spec.discrete[0]), "env.map")),
     build: |context| Ok(Box::new(Learns::new(context)?)),
 };
 
@@ -125,10 +127,6 @@ impl Learner for Learns {
 
     fn state(&mut self) -> State<'_> {
         vec![("updates".to_owned(), &mut self.updates)]
-    }
-
-    fn memory(&self) -> (u64, &'static str) {
-        (self.table.with(|values| values.len() as u64 * 4), "env.map")
     }
 }
 
