@@ -214,6 +214,9 @@ impl Replay {
                 return None;
             }
             let slot = self.slot(last);
+            if self.age[(slot, seat)] == 0 {
+                return None; // a reset that no end announced
+            }
             let reward = self.reward[(slot, seat)];
             ret += discount * if reward_clip { sign(reward) } else { reward };
             discount *= gamma;

@@ -2,7 +2,7 @@
 //!
 //! Values pass through a small buffer, so that saving or loading a ring of gigabytes needs no second copy of it.
 
-use std::io::{Read, Write};
+use std::io::{ErrorKind, Read, Write};
 
 use rl_core::{End, Error, Result, Saved};
 
@@ -27,7 +27,20 @@ impl Saved for Replay {
         self.each_row(|slot| write(out, self.end.row(slot), |v| (v as u32).to_le_bytes()))
     }
 
+    /// Reads into the memory that is there. After an error the replay is empty.
     fn load(&mut self, from: &mut dyn Read) -> Result<()> {
+        self.read_from(from).map_err(|error| {
+            self.written = 0;
+            match error {
+                Error::Io(io) if io.kind() == ErrorKind::UnexpectedEof => foreign("ends too early"),
+                error => error,
+            }
+        })
+    }
+}
+
+impl Replay {
+    fn read_from(&mut self, from: &mut dyn Read) -> Result<()> {
         let mut magic = [0; 8];
         from.read_exact(&mut magic)?;
         if &magic != MAGIC {
@@ -61,11 +74,13 @@ impl Saved for Replay {
             let ends = [End::No, End::LifeLost, End::Truncated, End::Terminated];
             ends.get(u32::from_le_bytes(v) as usize).copied()
         })?;
-        self.check()
+        match from.read_exact(&mut [0]) {
+            Err(error) if error.kind() == ErrorKind::UnexpectedEof => self.check(),
+            Err(error) => Err(error.into()),
+            Ok(()) => Err(foreign("has bytes too many")),
+        }
     }
-}
 
-impl Replay {
     /// What must be equal for a saved ring to fit.
     fn shape(&self) -> [u64; 8] {
         let spec = &self.spec;
@@ -103,7 +118,7 @@ impl Replay {
             for seat in 0..self.seats {
                 let Some(before) = before else { break };
                 let next = if self.end[(before, seat)].over() { 0 } else { self.age[(before, seat)].wrapping_add(1) };
-                if self.age[(slot, seat)] != next {
+                if ![0, next].contains(&self.age[(slot, seat)]) {
                     return Err(foreign("has a gap in an episode"));
                 }
             }

@@ -1,0 +1,160 @@
+//! The edges of the ring that random episodes reach seldom: groups of seats, a start amid an episode, foreign and huge states.
+
+use rl_core::{End, Rng, Saved, Spec, Stream};
+use rl_replays::{Replay, Rollout, Sample, Targets};
+
+const TARGETS: Targets = Targets { n_step: 2, gamma: 0.5, reward_clip: false, life_loss_terminal: false };
+
+fn spec(stack: usize) -> Spec {
+    Spec {
+        frame: [1, 1, 1],
+        stack,
+        vector: 0,
+        symbols: [256].into(),
+        mask: false,
+        discrete: [256].into(),
+        continuous: [].into(),
+    }
+}
+
+/// Rows `from..=from + horizon` of an unbroken episode; the frame, symbol, action and reward of a row are its number.
+fn block(stack: usize, seats: usize, horizon: usize, from: u32) -> Rollout {
+    let mut block = Rollout::new(&spec(stack), horizon, seats, 0);
+    for t in 0..=horizon {
+        let number = from + t as u32;
+        block.frame.row_mut(stack - 1 + t).fill(number as u8);
+        block.symbols.row_mut(t).fill(number);
+        block.age.row_mut(t).fill(number);
+        block.reward.row_mut(t).fill(number as f32);
+        if t < horizon {
+            block.discrete.row_mut(t).fill(number);
+        }
+    }
+    block
+}
+
+fn drawn(replay: &Replay) -> Sample {
+    let mut sample = Sample::new(&spec(4), 64);
+    replay.sample(&mut Rng::new(3, Stream::Learn), &mut sample).unwrap();
+    sample
+}
+
+#[test]
+fn nothing_to_draw_is_an_error_and_not_a_hang() {
+    let mut replay = Replay::new(&spec(4), 1, 8, TARGETS);
+    let mut sample = Sample::new(&spec(4), 1);
+    let mut refuse = |replay: &Replay| replay.sample(&mut Rng::new(0, Stream::Learn), &mut sample).is_err();
+    assert!(refuse(&replay));
+    replay.append(&[block(4, 1, 1, 0)]);
+    assert!(refuse(&replay), "one step of two");
+    replay.append(&[block(4, 1, 1, 1)]);
+    assert!(!refuse(&replay));
+}
+
+#[test]
+fn groups_of_seats_are_seats_in_their_order() {
+    let (mut groups, mut whole) = (Replay::new(&spec(4), 3, 30, TARGETS), Replay::new(&spec(4), 3, 30, TARGETS));
+    let (mut left, mut right) = (block(4, 1, 6, 0), block(4, 2, 6, 0));
+    let mut all = block(4, 3, 6, 0);
+    for t in 0..=6 {
+        (left.end[(t, 0)], right.end[(t, 1)]) = (End::LifeLost, End::No);
+        right.symbols.row_mut(t).copy_from_slice(&[100 + t as u32, 200 + t as u32]);
+        all.symbols.row_mut(t).copy_from_slice(&[t as u32, 100 + t as u32, 200 + t as u32]);
+        all.end[(t, 0)] = End::LifeLost;
+    }
+    groups.append(&[left, right]);
+    whole.append(&[all]);
+    let bytes = |replay: &Replay| {
+        let mut bytes = Vec::new();
+        replay.save(&mut bytes).unwrap();
+        bytes
+    };
+    assert_eq!(bytes(&groups), bytes(&whole));
+    assert_eq!(drawn(&groups), drawn(&whole));
+}
+
+#[test]
+fn an_episode_that_was_running_before_is_drawn_from_where_its_stack_is_whole() {
+    let mut replay = Replay::new(&spec(4), 1, 20, TARGETS);
+    replay.append(&[block(4, 1, 8, 50)]);
+    let rows: Vec<u64> = replay.transitions().map(|(row, _)| row).collect();
+    assert_eq!(rows, [3, 4, 5, 6]);
+    let sample = drawn(&replay);
+    for b in 0..sample.rows() {
+        let number = sample.obs.symbols.row(b)[0];
+        assert!((53..=56).contains(&number));
+        let stack: Vec<u8> = (number as u8 - 3..=number as u8).collect();
+        assert_eq!(sample.obs.frames.row(b), stack);
+        assert_eq!(sample.reward[b], (number + 1) as f32 + 0.5 * (number + 2) as f32);
+        assert_eq!((sample.action.row(b), sample.discount[b]), (&[number][..], 0.25));
+    }
+}
+
+#[test]
+fn a_reset_that_no_end_announced_is_not_crossed() {
+    let mut cut = block(4, 1, 6, 0);
+    for t in 3..=6 {
+        cut.age[(t, 0)] = t as u32 - 3; // rows 3 and on are another episode
+    }
+    let mut replay = Replay::new(&spec(4), 1, 20, TARGETS);
+    replay.append(&[cut]);
+    let rows: Vec<u64> = replay.transitions().map(|(row, _)| row).collect();
+    assert_eq!(rows, [0, 3, 4]);
+}
+
+#[test]
+fn drawing_and_appending_ask_for_no_memory() {
+    let mut replay = Replay::new(&spec(4), 2, 10, TARGETS);
+    let (bytes, mut sample) = (replay.bytes(), Sample::new(&spec(4), 8));
+    let places = |sample: &Sample| (sample.obs.frames.all().as_ptr(), sample.next.frames.all().as_ptr());
+    let before = places(&sample);
+    for from in (0..90).step_by(3) {
+        replay.append(&[block(4, 2, 3, from)]);
+        replay.sample(&mut Rng::new(0, Stream::Learn), &mut sample).unwrap();
+    }
+    assert_eq!((replay.bytes(), places(&sample)), (bytes, before));
+}
+
+#[test]
+fn a_resumed_ring_goes_on_as_the_uninterrupted_one() {
+    let mut whole = Replay::new(&spec(4), 2, 10, TARGETS);
+    (0..4).for_each(|i| whole.append(&[block(4, 2, 3, 3 * i)]));
+    let mut bytes = Vec::new();
+    whole.save(&mut bytes).unwrap();
+    let mut resumed = Replay::new(&spec(4), 2, 10, TARGETS);
+    resumed.load(&mut &bytes[..]).unwrap();
+    for i in 4..9 {
+        whole.append(&[block(4, 2, 3, 3 * i)]);
+        resumed.append(&[block(4, 2, 3, 3 * i)]);
+        assert_eq!(drawn(&whole), drawn(&resumed));
+    }
+}
+
+#[test]
+fn foreign_and_damaged_states_are_refused_and_leave_nothing_half_read() {
+    let mut replay = Replay::new(&spec(4), 1, 8, TARGETS);
+    replay.append(&[block(4, 1, 6, 0)]);
+    let mut bytes = Vec::new();
+    replay.save(&mut bytes).unwrap();
+    let refuse = |bytes: &[u8], replay: &mut Replay| replay.load(&mut &bytes[..]).unwrap_err().to_string();
+
+    for cut in 0..bytes.len() {
+        let error = refuse(&bytes[..cut], &mut replay);
+        assert!(error.starts_with("saved state of replay"), "{cut}: {error}");
+    }
+    assert!(replay.is_empty(), "a state of which a part is missing is not half a replay");
+    let longer = [&bytes[..], &[0]].concat();
+    assert!(refuse(&longer, &mut replay).contains("too many"));
+    assert!(refuse(&bytes, &mut Replay::new(&spec(4), 1, 9, TARGETS)).contains("other shapes"));
+    assert!(refuse(&bytes, &mut Replay::new(&spec(3), 1, 9, TARGETS)).contains("other shapes"));
+
+    // The count of rows is the number behind the magic and the eight of the shape.
+    for written in [u64::MAX, u64::MAX - 1, 1 << 63, 1 << 40] {
+        let mut huge = bytes.clone();
+        huge[72..80].copy_from_slice(&written.to_le_bytes());
+        refuse(&huge, &mut replay);
+        assert!(replay.is_empty());
+    }
+    replay.load(&mut &bytes[..]).unwrap();
+    assert_eq!(replay.transitions().count(), 5);
+}
