@@ -103,7 +103,7 @@ fn a_reset_that_no_end_announced_is_not_crossed() {
 }
 
 #[test]
-fn drawing_and_appending_ask_for_no_memory() {
+fn drawing_and_appending_keep_their_buffers() {
     let mut replay = Replay::new(&spec(4), 2, 10, TARGETS);
     let (bytes, mut sample) = (replay.bytes(), Sample::new(&spec(4), 8));
     let places = |sample: &Sample| (sample.obs.frames.all().as_ptr(), sample.next.frames.all().as_ptr());
