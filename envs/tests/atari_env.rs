@@ -194,7 +194,7 @@ fn bad_configurations_name_their_key_and_the_mend() {
         let mut table = table(changes);
         table.insert("game".to_owned(), "pong".into());
         let error = match table.try_into::<AtariConfig>() {
-            Ok(config) => Atari::new(&config).err().expect("refused").to_string(),
+            Ok(config) => Atari::new(&config).expect_err("refused").to_string(),
             Err(e) => e.message().to_owned(),
         };
         assert!(error.contains(key) && error.contains(part), "{changes}: {error}");

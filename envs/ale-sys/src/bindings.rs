@@ -1,4 +1,4 @@
-//! What `shim.h` declares, by hand: sixteen functions need no generator.
+//! What `shim.h` declares, by hand: twenty functions need no generator.
 
 use std::ffi::{c_char, c_int};
 
@@ -39,6 +39,7 @@ unsafe extern "C" {
     pub(crate) fn ale_shim_episode_frame(ale: *const Shim) -> u32;
     pub(crate) fn ale_shim_screen(ale: *const Shim, height: *mut usize, width: *mut usize) -> *const u8;
     pub(crate) fn ale_shim_ram(ale: *const Shim) -> *const u8;
+    pub(crate) fn ale_shim_set_ram(ale: *mut Shim, at: usize, value: u8);
     pub(crate) fn ale_shim_palette(ale: *const Shim, rgb: *mut u32, gray: *mut u8);
     pub(crate) fn ale_shim_minimal_actions(ale: *const Shim, out: *mut i32, capacity: usize) -> usize;
     pub(crate) fn ale_shim_legal_actions(ale: *const Shim, out: *mut i32, capacity: usize) -> usize;

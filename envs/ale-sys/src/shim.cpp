@@ -325,6 +325,8 @@ const uint8_t* ale_shim_screen(const ale_shim* ale, size_t* height, size_t* widt
 
 const uint8_t* ale_shim_ram(const ale_shim* ale) noexcept { return ale->ale.getRAM().array(); }
 
+void ale_shim_set_ram(ale_shim* ale, size_t at, uint8_t value) noexcept { ale->ale.environment->setRAM(at, value); }
+
 void ale_shim_palette(const ale_shim* ale, uint32_t rgb[256], uint8_t gray[256]) noexcept {
   const uint32_t* palette = ale->ale.theOSystem->colourPalette().m_palette;
   for (int i = 0; i < 256; ++i) {

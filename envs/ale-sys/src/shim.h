@@ -42,6 +42,7 @@ uint32_t ale_shim_episode_frame(const ale_shim *ale) RL_NOEXCEPT;
 const uint8_t *ale_shim_screen(const ale_shim *ale, size_t *height, size_t *width) RL_NOEXCEPT;
 /* 128 bytes. */
 const uint8_t *ale_shim_ram(const ale_shim *ale) RL_NOEXCEPT;
+void ale_shim_set_ram(ale_shim *ale, size_t at, uint8_t value) RL_NOEXCEPT;
 /* 0xRRGGBB of each palette index, and its luminance as ALE computes it. */
 void ale_shim_palette(const ale_shim *ale, uint32_t rgb[256], uint8_t gray[256]) RL_NOEXCEPT;
 

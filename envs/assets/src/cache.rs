@@ -112,12 +112,10 @@ mod tests {
         }
     }
 
-    fn put(bytes: Vec<u8>) -> impl FnOnce(&Asset, &Path, &mut dyn FnMut(&str)) -> Result<PathBuf> {
-        move |asset, dir, _| {
-            let path = dir.join(asset.file);
-            fs::write(&path, bytes).expect("the directory is writable");
-            Ok(path)
-        }
+    fn put(bytes: &[u8], asset: &Asset, dir: &Path) -> Result<PathBuf> {
+        let path = dir.join(asset.file);
+        fs::write(&path, bytes).expect("the directory is writable");
+        Ok(path)
     }
 
     fn content(dir: &Path) -> Vec<String> {
@@ -132,7 +130,7 @@ mod tests {
         let cache = tempfile::tempdir().unwrap();
         let bytes = archive(&[("toy-1/a/b.txt", b"hello")]);
         let asset = asset(&bytes);
-        let place = obtain(&asset, cache.path(), &mut |_| (), put(bytes)).unwrap();
+        let place = obtain(&asset, cache.path(), &mut |_| (), |asset, dir, _| put(&bytes, asset, dir)).unwrap();
         assert_eq!(fs::read(place.join("a/b.txt")).unwrap(), b"hello");
         assert_eq!(content(cache.path()), ["toy-1"]);
         // A second call asks no client.
@@ -145,7 +143,8 @@ mod tests {
         let mut bytes = archive(&[("toy-1/a.txt", b"hello")]);
         let asset = asset(&bytes);
         bytes[20] ^= 1;
-        let error = obtain(&asset, cache.path(), &mut |_| (), put(bytes)).unwrap_err().to_string();
+        let error =
+            obtain(&asset, cache.path(), &mut |_| (), |asset, dir, _| put(&bytes, asset, dir)).unwrap_err().to_string();
         assert!(error.contains("rl-run fetch toy") && error.contains(asset.sha256), "{error}");
         assert!(content(cache.path()).is_empty());
     }
@@ -170,7 +169,9 @@ mod tests {
         let asset = asset(&bytes);
         std::thread::scope(|scope| {
             for _ in 0..8 {
-                scope.spawn(|| obtain(&asset, cache.path(), &mut |_| (), put(bytes.clone())).unwrap());
+                scope.spawn(|| {
+                    obtain(&asset, cache.path(), &mut |_| (), |asset, dir, _| put(&bytes, asset, dir)).unwrap()
+                });
             }
         });
         assert_eq!(content(cache.path()), ["toy-1"]);
@@ -183,7 +184,7 @@ mod tests {
         fs::create_dir(&left).unwrap();
         File::create(left.join("alive")).unwrap();
         let bytes = archive(&[("toy-1/a.txt", b"hello")]);
-        obtain(&asset(&bytes), cache.path(), &mut |_| (), put(bytes)).unwrap();
+        obtain(&asset(&bytes), cache.path(), &mut |_| (), |asset, dir, _| put(&bytes, asset, dir)).unwrap();
         assert_eq!(content(cache.path()), ["toy-1"]);
     }
 }
