@@ -8,8 +8,8 @@ use rl_replays::{Replay, Rollout, Sample, Targets};
 
 const SEATS: usize = 8;
 const HORIZON: usize = 32;
-/// Larger than any cache for frames of a game, small enough to be filled in seconds.
-const CAPACITY: usize = 50_000;
+/// 70 MB of frames of a game: larger than caches, and filled in seconds.
+const CAPACITY: usize = 10_000;
 const BATCH: usize = 32;
 
 fn replay(criterion: &mut Criterion) {
