@@ -44,8 +44,8 @@ pub struct AtariConfig {
     pub stack: usize,
     /// The game's mode.
     pub mode: Mode,
-    /// The console's difficulty switches: 0 is what games are published with.
-    pub difficulty: u32,
+    /// The console's difficulty switches.
+    pub difficulty: Mode,
 }
 
 /// Which actions an index chooses from.
@@ -68,13 +68,13 @@ pub enum Format {
     Rgb,
 }
 
-/// A game's mode.
+/// A game's mode or difficulty.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
-#[serde(untagged, expecting = "expected \"default\" or the number of one of the game's modes")]
+#[serde(untagged, expecting = "expected \"default\" or a number that the game has")]
 pub enum Mode {
-    /// One of the modes that the game has.
+    /// One of those that the game has.
     Number(u32),
-    /// The mode that ALE starts the game in, not always 0.
+    /// What ALE starts the game with, not always 0 (Backgammon has difficulty 3 alone).
     Named(DefaultMode),
 }
 
@@ -305,8 +305,10 @@ fn switch_on(rom: &Rom, config: &AtariConfig, sticky: u32) -> Result<Ale> {
         one_of("env.mode", mode, &ale.modes())?;
         ale.set_mode(mode).map_err(error)?;
     }
-    one_of("env.difficulty", config.difficulty, &ale.difficulties())?;
-    ale.set_difficulty(config.difficulty).map_err(error)?;
+    if let Mode::Number(difficulty) = config.difficulty {
+        one_of("env.difficulty", difficulty, &ale.difficulties())?;
+        ale.set_difficulty(difficulty).map_err(error)?;
+    }
     ale.reset().map_err(error)?;
     Ok(ale)
 }
