@@ -70,7 +70,7 @@ pub enum Format {
 
 /// A game's mode or difficulty.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
-#[serde(untagged, expecting = "expected \"default\" or a number that the game has")]
+#[serde(untagged, expecting = "expected \"default\" or a number among the game's modes or difficulties")]
 pub enum Mode {
     /// One of those that the game has.
     Number(u32),
