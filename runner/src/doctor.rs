@@ -123,8 +123,7 @@ fn memory() -> Check {
     let (free, all) = (of("MemAvailable").unwrap_or(0), of("MemTotal").unwrap_or(0));
     let found = format!("{} free of {}", gigabytes(free), gigabytes(all));
     if free < MEMORY {
-        let mend =
-            "a replay of a million frames needs 7.3 GB: lower agent.replay with --set if training refuses to start";
+        let mend = "a replay of a million frames needs 7.3 GB: lower agent.replay_capacity with --set if training refuses to start";
         return Check::not(State::Warning, "memory", found, mend);
     }
     Check::ok("memory", found)
