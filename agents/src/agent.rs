@@ -63,6 +63,11 @@ pub trait Learner {
     /// Optimiser steps so far.
     fn updates(&self) -> u64;
 
+    /// Agent steps that it collects before its first update: how long the shortest run is.
+    fn warm_up(&self) -> u64 {
+        0
+    }
+
     /// Parameters in their fixed order, for hashing and for evaluation alone (`model.safetensors`).
     fn weights(&mut self) -> &mut dyn rl_core::Saved;
 

@@ -1,7 +1,8 @@
 //! Deep Q-network with switches for double Q-learning and n-step returns.
 //! Source: Mnih et al. 2015; van Hasselt et al. 2016 (double); Sutton 1988 (n-step, uncorrected).
 //!
-//! The order of a step: append the block to the replay, make the updates that its agent steps owe, copy the target.
+//! The order of a step: append the block to the replay, make the updates that its agent steps owe, copy the target. In a
+//! run of several members the steps that count are the mean of theirs, so that all owe the same updates.
 //! Differences from the paper: Adam instead of centred RMSProp, and the loss is the mean over the batch.
 
 use std::io::{Read, Write};
@@ -156,11 +157,18 @@ pub struct Dqn {
 /// How far the learner is, and what it draws next.
 #[derive(Serialize, Deserialize)]
 struct Progress {
-    /// Agent steps seen.
-    steps: u64,
+    /// Agent steps seen, the mean over all members of the run.
+    steps: f64,
     /// Updates made.
     updates: u64,
     rng: Rng,
+}
+
+impl Progress {
+    /// Whole agent steps.
+    fn steps(&self) -> u64 {
+        self.steps as u64
+    }
 }
 
 impl Dqn {
@@ -183,7 +191,7 @@ impl Dqn {
             adam: Adam::new(&params, adam).map_err(tensor)?,
             replay: Replay::new(context.spec, context.seats as usize, config.replay_capacity, config.returns()),
             sample: None,
-            progress: Progress { steps: 0, updates: 0, rng: Rng::new(context.seed, Stream::Learn) },
+            progress: Progress { steps: 0.0, updates: 0, rng: Rng::new(context.seed, Stream::Learn) },
             grad: Vec::new(),
             spec: context.spec.clone(),
             seed: context.seed,
@@ -199,7 +207,7 @@ impl Dqn {
     /// The learning rate now.
     fn rate(&self) -> f64 {
         let Config { lr, lr_end, lr_steps, .. } = self.config;
-        if lr_steps == 0 { lr } else { Schedule { start: lr, end: lr_end, steps: lr_steps }.at(self.progress.steps) }
+        if lr_steps == 0 { lr } else { Schedule { start: lr, end: lr_end, steps: lr_steps }.at(self.progress.steps()) }
     }
 
     /// What the value of each transition should be, `[B]`.
@@ -266,13 +274,16 @@ impl Learner for Dqn {
     }
 
     fn learn(&mut self, blocks: &[Rollout], reduce: &mut dyn Reduce, log: &mut Log) -> Result<()> {
-        let before = self.progress.steps;
+        let before = self.progress.steps();
         self.replay.append(blocks);
-        for block in blocks {
+        let valid = |block: &Rollout| {
             let steps = (0..block.horizon()).flat_map(|t| (0..block.envs()).map(move |e| (t, e)));
-            self.progress.steps += steps.filter(|&(t, e)| block.valid(t, e)).count() as u64;
-        }
-        let (steps, start) = (self.progress.steps, self.config.learning_starts);
+            steps.filter(|&(t, e)| block.valid(t, e)).count()
+        };
+        let mut seen = [blocks.iter().map(valid).sum::<usize>() as f32]; // exact: a block has fewer than 2^24 steps
+        reduce.mean(&mut seen)?;
+        self.progress.steps += f64::from(seen[0]);
+        let (steps, start) = (self.progress.steps(), self.config.learning_starts);
         log.add("epsilon", self.config.epsilon.at(steps));
         if steps < start {
             return Ok(());
@@ -293,6 +304,10 @@ impl Learner for Dqn {
 
     fn updates(&self) -> u64 {
         self.progress.updates
+    }
+
+    fn warm_up(&self) -> u64 {
+        self.config.learning_starts
     }
 
     fn weights(&mut self) -> &mut dyn Saved {

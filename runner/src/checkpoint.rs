@@ -16,7 +16,7 @@ use crate::session::{Session, WEIGHTS};
 use crate::usage::usage;
 
 /// Raised whenever older checkpoints can no longer be read.
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
 const MANIFEST: &str = "manifest.json";
 
 /// Whose checkpoint it is.
@@ -325,6 +325,7 @@ impl<W: Write> Write for Hashed<W> {
     }
 }
 
-fn hex(bytes: &[u8]) -> String {
+/// Lower-case hexadecimal digits.
+pub(crate) fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }

@@ -1,5 +1,7 @@
 //! The learner against PyTorch (`tests/golden/dqn/make.py`), and against its own promises.
 
+use std::sync::mpsc::{Receiver, Sender, channel};
+
 use candle_core::Device;
 use rl_core::{End, Solo};
 use serde::Deserialize;
@@ -264,6 +266,56 @@ fn updates_follow_agent_steps_whatever_the_seats() {
         // One per 2 agent steps after the first 8.
         assert_eq!(dqn.updates(), 16, "{seats} seats");
     }
+}
+
+/// One of two members in one process: sends its values and adds those that it gets.
+struct Pair {
+    to: Sender<Vec<f32>>,
+    from: Receiver<Vec<f32>>,
+}
+
+impl Reduce for Pair {
+    fn mean(&mut self, values: &mut [f32]) -> Result<()> {
+        let lost = || Error::Tensor("the other member is lost".to_owned());
+        self.to.send(values.to_vec()).map_err(|_| lost())?;
+        let theirs = self.from.recv().map_err(|_| lost())?;
+        assert_eq!(theirs.len(), values.len(), "both members average the same thing");
+        values.iter_mut().zip(theirs).for_each(|(own, other)| *own = (*own + other) / 2.0);
+        Ok(())
+    }
+}
+
+#[test]
+fn members_with_different_resets_owe_the_same_updates() {
+    let spec = spec([0, 0, 0], 1, 4, 3);
+    // Row `every` of an episode is its last: the step from it is a reset, which is no step.
+    let member = |every: u32, mut pair: Pair| {
+        let mut dqn = learner(&spec, &config(), 1).unwrap();
+        let mut own = 0;
+        for from in (0..120).step_by(2) {
+            let mut block = rows(&spec, 1, 2, from);
+            for t in 0..=2 {
+                let age = (from + t) as u32 % (every + 1);
+                block.age.row_mut(t)[0] = age;
+                block.end.row_mut(t)[0] = if age == every { End::Terminated } else { End::No };
+            }
+            own += (0..2).filter(|&t| block.valid(t, 0)).count();
+            dqn.learn(&[block], &mut pair, &mut Log::default()).unwrap();
+        }
+        let mut params = vec![0.0; dqn.params.len()];
+        dqn.params.read(&mut params).unwrap();
+        (own, dqn.updates(), params)
+    };
+    let ((to_right, from_left), (to_left, from_right)) = (channel(), channel());
+    let (left, right) = (Pair { to: to_right, from: from_right }, Pair { to: to_left, from: from_left });
+    let (left, right) = std::thread::scope(|scope| {
+        let (left, right) = (scope.spawn(|| member(3, left)), scope.spawn(|| member(19, right)));
+        (left.join().unwrap(), right.join().unwrap())
+    });
+    assert_eq!((left.0, right.0), (90, 114));
+    // One per 2 of the mean of both, after the first 8.
+    assert_eq!((left.1, right.1), (47, 47));
+    assert_eq!(left.2, right.2);
 }
 
 #[test]

@@ -1,6 +1,9 @@
 //! The one word that learners know about distribution.
 
-/// Averages gradients or parameters over all members of a run.
+/// Averages gradients, parameters or counts over all members of a run.
+///
+/// Every call waits for the same call of every other member. Members see different episodes, so whether to make a call
+/// may hang on nothing that only one of them knows: count with what came out of a mean.
 pub trait Reduce {
     /// Replaces `values` by their mean over all members; every member gets equal bits.
     ///
