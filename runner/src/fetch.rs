@@ -3,13 +3,14 @@
 use std::path::PathBuf;
 use std::process::ExitCode;
 
+use rl_assets::Found;
 use serde::Serialize;
 
 use crate::output;
 use crate::tables::Tables;
 use crate::usage::usage;
 
-/// Fetches an asset (an emulator with its ROMs, an engine, a data set) into the cache.
+/// Fetches an asset (an emulator with its ROMs, an engine, a data set) into the cache, or checks the one that is there.
 #[derive(Clone, Debug, clap::Args)]
 #[command(after_help = "Example: rl-run fetch ale\n\nThe cache is $RL_ASSETS, else rl-run in your cache directory.")]
 pub(crate) struct FetchArgs {
@@ -19,6 +20,9 @@ pub(crate) struct FetchArgs {
     /// Show every asset and whether it is there
     #[arg(long)]
     list: bool,
+    /// Fetch again what is there, and replace it once the new one is whole
+    #[arg(long, conflicts_with = "list")]
+    force: bool,
     /// One JSON array on stdout
     #[arg(long)]
     json: bool,
@@ -43,7 +47,16 @@ pub(crate) fn run(args: &FetchArgs, _tables: &Tables) -> anyhow::Result<ExitCode
         wanted.push(rl_assets::find(name).map_err(|e| usage(e.to_string()))?);
     }
     for asset in &wanted {
-        rl_assets::fetch(asset.name, &mut |status| output::note(format!("{}: {status}", asset.name)))?;
+        let note = |status: &str| output::note(format!("{}: {status}", asset.name));
+        if args.force {
+            rl_assets::replace(asset.name, &mut |status| note(status))?;
+            continue;
+        }
+        match rl_assets::check(asset.name)? {
+            Found::Nothing => drop(rl_assets::fetch(asset.name, &mut |status| note(status))?),
+            Found::Whole => note("it is there, and its files are as they were unpacked"),
+            Found::Unlisted => note("it is there without hashes to check it by: --force fetches it again"),
+        }
     }
     let shown = if args.list { rl_assets::ASSETS.iter().collect() } else { wanted };
     let rows: Vec<Row> = shown.into_iter().map(row).collect();

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use crate::client::download;
 use crate::unpack::{unpack, verify};
-use crate::{Asset, Error, Result, find};
+use crate::{Asset, Error, Result, find, listing};
 
 /// Prefix of the directories in which assets are made.
 const MAKING: &str = ".making-";
@@ -39,21 +39,61 @@ pub fn locate(name: &str) -> Result<PathBuf> {
 /// # Errors
 /// If the client fails, or what it brings is not what the manifest pins. Nothing is left behind then.
 pub fn fetch(name: &str, status: &mut dyn FnMut(&str)) -> Result<PathBuf> {
-    let asset = find(name)?;
-    obtain(asset, &cache()?, status, download)
+    let (asset, cache) = (find(name)?, cache()?);
+    match cache.join(asset.place) {
+        place if place.is_dir() => Ok(place),
+        _ => obtain(asset, &cache, Taken::Keep, status, download),
+    }
 }
 
-/// [`fetch`] with its cache and its download as arguments.
+/// Fetches an asset whether it is there or not. What is there stays until the new one is whole.
+///
+/// # Errors
+/// As [`fetch`].
+pub fn replace(name: &str, status: &mut dyn FnMut(&str)) -> Result<PathBuf> {
+    obtain(find(name)?, &cache()?, Taken::Replace, status, download)
+}
+
+/// What [`check`] found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Found {
+    /// The asset is not in the cache.
+    Nothing,
+    /// It is there, and every file is as it was unpacked.
+    Whole,
+    /// It is there, but no list of its files' hashes is.
+    Unlisted,
+}
+
+/// Hashes the files of an asset in the cache again.
+///
+/// # Errors
+/// If a file was changed or cannot be read, with the command that mends it.
+pub fn check(name: &str) -> Result<Found> {
+    let asset = find(name)?;
+    match cache()?.join(asset.place) {
+        place if !place.is_dir() => Ok(Found::Nothing),
+        place => Ok(if listing::check(asset, &place)? { Found::Whole } else { Found::Unlisted }),
+    }
+}
+
+/// What to do where the place of a finished asset is taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Taken {
+    /// Another process was faster: somebody may be reading its files.
+    Keep,
+    Replace,
+}
+
+/// Makes an asset in `cache` and puts it into its place.
 fn obtain(
     asset: &Asset,
     cache: &Path,
+    taken: Taken,
     status: &mut dyn FnMut(&str),
     download: impl FnOnce(&Asset, &Path, &mut dyn FnMut(&str)) -> Result<PathBuf>,
 ) -> Result<PathBuf> {
     let place = cache.join(asset.place);
-    if place.is_dir() {
-        return Ok(place);
-    }
     let io = |path: &Path| {
         let (name, path) = (asset.name.to_owned(), path.to_owned());
         move |source| Error::Io { name, path, source }
@@ -72,6 +112,10 @@ fn obtain(
     status(&format!("unpacking to {}", place.display()));
     let unpacked = making.path().join("unpacked");
     unpack(asset, &file, &unpacked)?;
+    listing::write(asset, &unpacked)?;
+    if taken == Taken::Replace && place.is_dir() {
+        fs::rename(&place, making.path().join("before")).map_err(io(&place))?; // goes with the rest of the work
+    }
     match fs::rename(&unpacked, &place) {
         Ok(()) => Ok(place),
         Err(_) if place.is_dir() => Ok(place),
@@ -130,11 +174,45 @@ mod tests {
         let cache = tempfile::tempdir().unwrap();
         let bytes = archive(&[("toy-1/a/b.txt", b"hello")]);
         let asset = asset(&bytes);
-        let place = obtain(&asset, cache.path(), &mut |_| (), |asset, dir, _| put(&bytes, asset, dir)).unwrap();
+        let place =
+            obtain(&asset, cache.path(), Taken::Keep, &mut |_| (), |asset, dir, _| put(&bytes, asset, dir)).unwrap();
         assert_eq!(fs::read(place.join("a/b.txt")).unwrap(), b"hello");
         assert_eq!(content(cache.path()), ["toy-1"]);
-        // A second call asks no client.
-        obtain(&asset, cache.path(), &mut |_| (), |_, _, _| unreachable!("the asset is there")).unwrap();
+    }
+
+    #[test]
+    fn a_changed_file_is_named_and_mended_by_another_fetch() {
+        let cache = tempfile::tempdir().unwrap();
+        let bytes = archive(&[("toy-1/a/b.txt", b"hello"), ("toy-1/c", b"")]);
+        let asset = asset(&bytes);
+        let make = || {
+            obtain(&asset, cache.path(), Taken::Replace, &mut |_| (), |asset, dir, _| put(&bytes, asset, dir)).unwrap()
+        };
+        let place = make();
+        assert!(listing::check(&asset, &place).unwrap());
+        for damage in [|file: &Path| fs::write(file, "hellO").unwrap(), |file: &Path| fs::remove_file(file).unwrap()] {
+            damage(&place.join("a/b.txt"));
+            let error = listing::check(&asset, &place).unwrap_err().to_string();
+            assert!(error.contains("a/b.txt") && error.contains("rl-run fetch toy --force"), "{error}");
+            make();
+            assert!(listing::check(&asset, &place).unwrap());
+            assert_eq!(content(cache.path()), ["toy-1"]);
+        }
+        fs::remove_file(place.join(".sha256sums")).unwrap();
+        assert!(!listing::check(&asset, &place).unwrap());
+    }
+
+    #[test]
+    fn a_failed_replacement_keeps_what_is_there() {
+        let cache = tempfile::tempdir().unwrap();
+        let bytes = archive(&[("toy-1/a", b"hello")]);
+        let asset = asset(&bytes);
+        let place =
+            obtain(&asset, cache.path(), Taken::Keep, &mut |_| (), |asset, dir, _| put(&bytes, asset, dir)).unwrap();
+        let wrong = |asset: &Asset, dir: &Path, _: &mut dyn FnMut(&str)| put(b"other", asset, dir);
+        obtain(&asset, cache.path(), Taken::Replace, &mut |_| (), wrong).unwrap_err();
+        assert!(listing::check(&asset, &place).unwrap());
+        assert_eq!(content(cache.path()), ["toy-1"]);
     }
 
     #[test]
@@ -143,8 +221,9 @@ mod tests {
         let mut bytes = archive(&[("toy-1/a.txt", b"hello")]);
         let asset = asset(&bytes);
         bytes[20] ^= 1;
-        let error =
-            obtain(&asset, cache.path(), &mut |_| (), |asset, dir, _| put(&bytes, asset, dir)).unwrap_err().to_string();
+        let error = obtain(&asset, cache.path(), Taken::Keep, &mut |_| (), |asset, dir, _| put(&bytes, asset, dir))
+            .unwrap_err()
+            .to_string();
         assert!(error.contains("rl-run fetch toy") && error.contains(asset.sha256), "{error}");
         assert!(content(cache.path()).is_empty());
     }
@@ -157,7 +236,7 @@ mod tests {
             fs::write(dir.join("half"), "half").unwrap();
             Err(Error::Client { name: asset.name.to_owned(), message: "no network".to_owned() })
         };
-        let error = obtain(&asset, cache.path(), &mut |_| (), fail).unwrap_err().to_string();
+        let error = obtain(&asset, cache.path(), Taken::Keep, &mut |_| (), fail).unwrap_err().to_string();
         assert!(error.contains("rl-run fetch toy"), "{error}");
         assert!(content(cache.path()).is_empty());
     }
@@ -170,7 +249,8 @@ mod tests {
         std::thread::scope(|scope| {
             for _ in 0..8 {
                 scope.spawn(|| {
-                    obtain(&asset, cache.path(), &mut |_| (), |asset, dir, _| put(&bytes, asset, dir)).unwrap()
+                    obtain(&asset, cache.path(), Taken::Keep, &mut |_| (), |asset, dir, _| put(&bytes, asset, dir))
+                        .unwrap()
                 });
             }
         });
@@ -184,7 +264,8 @@ mod tests {
         fs::create_dir(&left).unwrap();
         File::create(left.join("alive")).unwrap();
         let bytes = archive(&[("toy-1/a.txt", b"hello")]);
-        obtain(&asset(&bytes), cache.path(), &mut |_| (), |asset, dir, _| put(&bytes, asset, dir)).unwrap();
+        obtain(&asset(&bytes), cache.path(), Taken::Keep, &mut |_| (), |asset, dir, _| put(&bytes, asset, dir))
+            .unwrap();
         assert_eq!(content(cache.path()), ["toy-1"]);
     }
 }

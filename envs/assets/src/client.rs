@@ -7,7 +7,7 @@ use std::process::{Command, Stdio};
 use crate::{Asset, Client, Error, Result};
 
 /// Lines of a failed client's output that go into the error.
-const LAST_LINES: usize = 8;
+const LAST_LINES: usize = 3;
 
 /// Brings the file of `asset` into `dir` and returns its path.
 pub(crate) fn download(asset: &Asset, dir: &Path, status: &mut dyn FnMut(&str)) -> Result<PathBuf> {

@@ -22,6 +22,16 @@ pub enum Error {
         /// Where it would be.
         path: PathBuf,
     },
+    /// A file of the asset in the cache is not the one that was unpacked.
+    #[error(
+        "{path} of {name} is missing or was changed since it was unpacked; to mend it: rl-run fetch {name} --force"
+    )]
+    Changed {
+        /// Name of the asset.
+        name: String,
+        /// The file.
+        path: PathBuf,
+    },
     /// There is no place for a cache.
     #[error("no cache directory: set RL_ASSETS, XDG_CACHE_HOME or HOME")]
     NoCache,

@@ -3,6 +3,7 @@
 use std::fs::{self, File};
 use std::io::Read;
 use std::path::{Component, Path, PathBuf};
+use std::time::{Duration, SystemTime};
 
 use flate2::read::GzDecoder;
 use sha2::{Digest, Sha256};
@@ -29,7 +30,11 @@ pub(crate) fn verify(asset: &Asset, file: &Path) -> Result<()> {
 
 /// The hash in lower-case hexadecimal digits.
 pub(crate) fn sha256(content: &[u8]) -> String {
-    Sha256::digest(content).iter().map(|byte| format!("{byte:02x}")).collect()
+    hex(&Sha256::digest(content))
+}
+
+pub(crate) fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// Unpacks the regular files and directories below `asset.top` to `into`.
@@ -58,6 +63,9 @@ pub(crate) fn unpack(asset: &Asset, file: &Path, into: &Path) -> Result<()> {
                 let mut content = Vec::new();
                 entry.read_to_end(&mut content).map_err(broken)?;
                 fs::write(&to, content).map_err(write(&to))?;
+                // The archive's time, so that a build script that fetched its sources does not see them change under it.
+                let modified = SystemTime::UNIX_EPOCH + Duration::from_secs(entry.header().mtime().map_err(broken)?);
+                File::options().write(true).open(&to).and_then(|f| f.set_modified(modified)).map_err(write(&to))?;
             }
             tar::EntryType::XGlobalHeader => {}
             other => return Err(refuse(format!("{} is a {other:?}, expected a file or directory", path.display()))),
@@ -85,6 +93,7 @@ pub(crate) mod tests {
             header.as_mut_bytes()[..name.len()].copy_from_slice(name.as_bytes());
             header.set_size(content.len() as u64);
             header.set_mode(0o644);
+            header.set_mtime(1_000_000_000);
             header.set_entry_type(tar::EntryType::Regular);
             header.set_cksum();
             tar.append(&header, *content).unwrap();
@@ -102,6 +111,16 @@ pub(crate) mod tests {
             let error = unpack(&asset, &file, &dir.path().join("out")).unwrap_err().to_string();
             assert!(error.contains("leaves toy-1"), "{name}: {error}");
         }
+    }
+
+    #[test]
+    fn files_keep_the_time_of_the_archive() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("toy.tar.gz");
+        fs::write(&file, archive(&[("toy-1/a", b"x")])).unwrap();
+        unpack(&Asset { top: "toy-1", ..crate::ASSETS[0] }, &file, &dir.path().join("out")).unwrap();
+        let modified = dir.path().join("out/a").metadata().unwrap().modified().unwrap();
+        assert_eq!(modified.duration_since(SystemTime::UNIX_EPOCH).unwrap(), Duration::from_secs(1_000_000_000));
     }
 
     #[test]

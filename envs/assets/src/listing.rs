@@ -1,0 +1,77 @@
+//! What an asset was made of: a hash per file, written when it is unpacked, against which it can be checked later.
+
+use std::fs::{self, File};
+use std::io::{ErrorKind, Read};
+use std::path::{Path, PathBuf};
+
+use sha2::{Digest, Sha256};
+
+use crate::unpack::hex;
+use crate::{Asset, Error, Result};
+
+/// Name of the list in an asset's directory. Its lines are those of `sha256sum`.
+const LISTING: &str = ".sha256sums";
+
+/// Writes the hashes of all files below `dir` into it.
+pub(crate) fn write(asset: &Asset, dir: &Path) -> Result<()> {
+    let mut files = Vec::new();
+    walk(asset, dir, dir, &mut files)?;
+    files.sort();
+    let mut text = String::new();
+    for file in files {
+        let hash = hash(&dir.join(&file)).map_err(io(asset, &file))?;
+        text.push_str(&format!("{hash}  {}\n", file.display()));
+    }
+    let path = dir.join(LISTING);
+    fs::write(&path, text).map_err(io(asset, &path))
+}
+
+/// Hashes the files of an asset again. False if it was unpacked before there were lists; files beside those of the list
+/// are not looked at.
+pub(crate) fn check(asset: &Asset, dir: &Path) -> Result<bool> {
+    let path = dir.join(LISTING);
+    let text = match fs::read_to_string(&path) {
+        Ok(text) => text,
+        Err(e) if e.kind() == ErrorKind::NotFound => return Ok(false),
+        Err(e) => return Err(io(asset, &path)(e)),
+    };
+    for line in text.lines() {
+        let changed = |file: &Path| Error::Changed { name: asset.name.to_owned(), path: file.to_owned() };
+        let (expected, file) = line.split_once("  ").ok_or_else(|| changed(&path))?;
+        let file = dir.join(file);
+        match hash(&file) {
+            Ok(found) if found == expected => {}
+            Err(e) if e.kind() != ErrorKind::NotFound => return Err(io(asset, &file)(e)),
+            _ => return Err(changed(&file)),
+        }
+    }
+    Ok(true)
+}
+
+fn walk(asset: &Asset, root: &Path, dir: &Path, out: &mut Vec<PathBuf>) -> Result<()> {
+    for entry in fs::read_dir(dir).map_err(io(asset, dir))? {
+        let path = entry.map_err(io(asset, dir))?.path();
+        if path.is_dir() {
+            walk(asset, root, &path, out)?;
+        } else {
+            out.push(path.strip_prefix(root).expect("a walk stays below its root").to_owned());
+        }
+    }
+    Ok(())
+}
+
+/// The hash of a file that may be larger than memory.
+fn hash(file: &Path) -> std::io::Result<String> {
+    let (mut file, mut hash, mut buffer) = (File::open(file)?, Sha256::new(), vec![0; 1 << 16]);
+    loop {
+        match file.read(&mut buffer)? {
+            0 => return Ok(hex(&hash.finalize())),
+            read => hash.update(&buffer[..read]),
+        }
+    }
+}
+
+fn io(asset: &Asset, path: &Path) -> impl FnOnce(std::io::Error) -> Error + use<> {
+    let (name, path) = (asset.name.to_owned(), path.to_owned());
+    move |source| Error::Io { name, path, source }
+}
