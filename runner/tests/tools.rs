@@ -1,0 +1,161 @@
+//! `list`, `bench env`, `doctor` and `fetch`: what they print, and how they end.
+#![forbid(unsafe_code)]
+
+mod common;
+
+use std::process::{Command, Output};
+
+use common::{json, names, output, refusal, rl_run};
+use serde_json::Value;
+
+fn column(rows: &Value, key: &str) -> Vec<String> {
+    rows.as_array().unwrap().iter().map(|row| row[key].as_str().unwrap().to_owned()).collect()
+}
+
+fn text(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stdout).into_owned()
+}
+
+#[test]
+fn lists_name_what_can_be_named() {
+    let dir = tempfile::tempdir().unwrap();
+    let at = dir.path();
+    let envs = json(at, "list envs --json");
+    let names = column(&envs, "name");
+    for name in ["cartpole", "cartpole-v0", "frozenlake", "frozenlake8x8"] {
+        assert!(names.iter().any(|known| known == name), "{name}: {names:?}");
+    }
+    assert!(envs.as_array().unwrap().iter().all(|env| env["version"].as_u64() >= Some(1)));
+    assert_eq!(column(&json(at, "list agents --json"), "name"), ["dqn"]);
+    let presets = json(at, "list presets --json");
+    assert_eq!(column(&presets, "agent").len(), names.len(), "dqn has a preset for every environment");
+    assert_eq!(column(&presets, "env"), names);
+    // The same for people, a line each.
+    let plain = text(&output(at, "list envs"));
+    assert_eq!(plain.lines().count(), names.len());
+    assert!(plain.contains("cartpole"), "{plain}");
+    if cfg!(feature = "atari") {
+        let kungfu = envs.as_array().unwrap().iter().find(|env| env["name"] == "atari/kung_fu_master").unwrap();
+        assert_eq!(kungfu["aliases"][0], "kungfu");
+        let protocols = ["machado18", "machado18-paper", "nature15", "noop30", "ppo17", "atari100k"];
+        assert_eq!(kungfu["protocols"], Value::from(protocols.to_vec()));
+        assert!(plain.contains("kungfu, atari/kung_fu_master"), "{plain}");
+    }
+    assert_eq!(refusal(at, "list games").0, 2);
+}
+
+#[test]
+fn the_bench_counts_steps_frames_and_resets() {
+    let dir = tempfile::tempdir().unwrap();
+    let line = "bench env --env frozenlake --envs 6 --threads 2 --seconds 0.05 --set env.max_steps=4";
+    let report = json(dir.path(), &format!("{line} --json"));
+    assert_eq!((report["env"].as_str(), report["envs"].as_u64()), (Some("frozenlake"), Some(6)));
+    let number = |key: &str| report[key].as_f64().unwrap();
+    let (steps, frames) = (number("env_steps_per_s") * number("seconds"), number("frames_per_s") * number("seconds"));
+    assert_eq!(steps.round(), frames.round(), "a frame a step");
+    // Episodes of at most four steps: a seat resets in every fifth row, or more often.
+    assert!(number("resets") >= (steps / 4.0).floor() - 6.0, "{report}");
+    let plain = text(&output(dir.path(), line));
+    assert!(plain.starts_with("frozenlake, 6 seats in 2 threads: "), "{plain}");
+    for (wrong, why) in [("--envs 2 --threads 3", "--threads 3 is more than --envs 2"), ("--seconds 0", "--seconds 0")]
+    {
+        let (code, said) = refusal(dir.path(), &format!("bench env --env frozenlake {wrong}"));
+        assert!(code == 2 && said.contains(why), "{said}");
+    }
+}
+
+/// `doctor` on a machine where no asset was fetched.
+#[test]
+fn doctor_says_what_is_missing_and_how_to_mend_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let run = |line: &str| rl_run(dir.path(), line).env("RL_ASSETS", dir.path().join("assets")).output().unwrap();
+    let output = run("doctor --json");
+    let report: Value = serde_json::from_slice(&output.stdout).unwrap();
+    let checks = report["checks"].as_array().unwrap();
+    let check = |name: &str| checks.iter().find(|check| check["name"] == name).unwrap_or_else(|| panic!("{name}"));
+    for name in ["rl-run", "processor", "memory", "disk for runs", "assets", "python for fetch", "rust", "c++", "cuda"]
+    {
+        assert!(!check(name)["found"].as_str().unwrap().is_empty(), "{name}");
+    }
+    assert_eq!(
+        (&check("asset ale")["state"], &check("asset ale")["mend"]),
+        (&"warning".into(), &"rl-run fetch ale".into())
+    );
+    // The program lacks what it exists for where there are no ROMs; without Atari it can do all that it knows.
+    let opened = check(if cfg!(feature = "atari") { "open kungfu" } else { "open cartpole-v0" });
+    if cfg!(feature = "atari") {
+        assert_eq!(
+            (&opened["state"], &report["ok"], output.status.code()),
+            (&"missing".into(), &false.into(), Some(1))
+        );
+        assert!(opened["mend"].as_str().unwrap().contains("rl-run fetch ale"), "{opened}");
+    } else {
+        assert_eq!((&opened["state"], &report["ok"], output.status.code()), (&"ok".into(), &true.into(), Some(0)));
+    }
+    let plain = run("doctor");
+    assert_eq!(plain.status.code(), output.status.code());
+    assert!(text(&plain).contains("-> rl-run fetch ale"), "{}", text(&plain));
+    assert_eq!(names(dir.path()), [""; 0], "looking changes nothing");
+}
+
+#[test]
+fn fetch_lists_assets_and_refuses_strangers() {
+    let dir = tempfile::tempdir().unwrap();
+    let assets = dir.path().join("assets");
+    let output = rl_run(dir.path(), "fetch --list --json").env("RL_ASSETS", &assets).output().unwrap();
+    let rows: Value = serde_json::from_slice(&output.stdout).unwrap();
+    let ale = rows.as_array().unwrap().iter().find(|row| row["name"] == "ale").unwrap();
+    assert_eq!((ale["version"].as_str(), ale["path"].as_str()), (Some("0.12.1"), None));
+    assert_eq!(ale["sha256"].as_str().unwrap().len(), 64);
+    std::fs::create_dir_all(assets.join("ale-0.12.1")).unwrap();
+    let plain = rl_run(dir.path(), "fetch --list").env("RL_ASSETS", &assets).output().unwrap();
+    assert_eq!(text(&plain), format!("ale 0.12.1: {}\n", assets.join("ale-0.12.1").display()));
+    let (code, said) = refusal(dir.path(), "fetch ala");
+    assert!(code == 2 && said.contains("no asset is called ala"), "{said}");
+    assert_eq!(refusal(dir.path(), "fetch").0, 2);
+}
+
+#[test]
+fn fetch_checks_what_is_there() {
+    let dir = tempfile::tempdir().unwrap();
+    let place = dir.path().join("ale-0.12.1");
+    std::fs::create_dir(&place).unwrap();
+    let fetch = || rl_run(dir.path(), "fetch ale").env("RL_ASSETS", dir.path()).output().unwrap();
+    let said = |output: &Output| String::from_utf8_lossy(&output.stderr).into_owned();
+    // What an earlier version unpacked has no list of hashes.
+    let output = fetch();
+    assert!(output.status.success() && said(&output).contains("--force"), "{}", said(&output));
+    std::fs::write(place.join("rom.bin"), "abc").unwrap();
+    let abc = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"; // FIPS 180-2, appendix B.1
+    std::fs::write(place.join(".sha256sums"), format!("{abc}  rom.bin\n")).unwrap();
+    let output = fetch();
+    assert!(output.status.success() && said(&output).contains("as they were unpacked"), "{}", said(&output));
+    std::fs::write(place.join("rom.bin"), "abd").unwrap();
+    let output = fetch();
+    assert_eq!((output.status.code(), output.stdout.is_empty()), (Some(1), true));
+    assert!(
+        said(&output).contains("rom.bin") && said(&output).contains("rl-run fetch ale --force"),
+        "{}",
+        said(&output)
+    );
+}
+
+/// No index answers at the port that nobody may listen on without being root.
+#[test]
+fn a_fetch_without_a_network_says_so_in_one_line_and_leaves_nothing() {
+    let dir = tempfile::tempdir().unwrap();
+    let offline = |command: &mut Command| {
+        for proxy in ["http_proxy", "https_proxy", "all_proxy", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"] {
+            command.env_remove(proxy);
+        }
+        command.env("PIP_CONFIG_FILE", "/dev/null").env("PIP_RETRIES", "0").env("PIP_NO_CACHE_DIR", "1");
+        command.env("PIP_INDEX_URL", "http://127.0.0.1:1/simple").env("RL_ASSETS", dir.path()).output().unwrap()
+    };
+    let output = offline(rl_run(dir.path(), "fetch ale --force").env_remove("PIP_EXTRA_INDEX_URL"));
+    let said = String::from_utf8(output.stderr).unwrap();
+    let errors: Vec<&str> = said.lines().filter(|line| line.starts_with("error: ")).collect();
+    assert_eq!((output.status.code(), output.stdout.is_empty(), errors.len()), (Some(1), true, 1), "{said}");
+    assert!(errors[0].contains("is the package index reachable?") && errors[0].ends_with("rl-run fetch ale"), "{said}");
+    assert!(said.lines().all(|line| line.starts_with("error: ") || line.starts_with("ale: ")), "{said}");
+    assert_eq!(names(dir.path()), [""; 0]);
+}
