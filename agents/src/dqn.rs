@@ -326,8 +326,8 @@ impl Learner for Dqn {
 
 /// The replay is nearly all of it: networks, moments and gradients are some megabytes.
 fn memory(context: &Context<'_>) -> Result<(u64, &'static str)> {
-    let capacity = Config::read(context)?.replay_capacity;
-    Ok((Replay::bytes_for(context.spec, context.seats as usize, capacity), "agent.replay_capacity"))
+    let Config { replay_capacity, n_step, .. } = Config::read(context)?;
+    Ok((Replay::bytes_for(context.spec, context.seats as usize, replay_capacity, n_step), "agent.replay_capacity"))
 }
 
 /// A minibatch's observations as an encoder takes them.

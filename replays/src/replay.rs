@@ -60,7 +60,7 @@ impl Replay {
     pub fn new(spec: &Spec, seats: usize, capacity: usize, targets: Targets) -> Self {
         assert!(capacity > 0 && seats > 0 && targets.n_step > 0, "a replay has room, seats and steps");
         assert!(spec.continuous.is_empty(), "the replay stores discrete actions");
-        let rows = rows_for(spec, seats, capacity);
+        let rows = rows_for(spec, seats, capacity, targets.n_step);
         Self {
             frame: Lane::new(rows, seats, spec.frame_len()),
             vector: Lane::new(rows, seats, spec.vector),
@@ -78,11 +78,11 @@ impl Replay {
         }
     }
 
-    /// Bytes that [`new`](Replay::new) allocates.
-    pub fn bytes_for(spec: &Spec, seats: usize, capacity: usize) -> u64 {
+    /// Bytes that [`new`](Replay::new) allocates for returns of `n_step` rewards.
+    pub fn bytes_for(spec: &Spec, seats: usize, capacity: usize, n_step: usize) -> u64 {
         let row = spec.frame_len() + 4 * spec.vector + 4 * spec.symbols.len() + spec.legal_len();
         let row = row + size_of::<u32>() + size_of::<f32>() + size_of::<End>() + 4 * spec.discrete.len();
-        row as u64 * rows_for(spec, seats, capacity) as u64 * seats as u64
+        row as u64 * rows_for(spec, seats, capacity, n_step) as u64 * seats as u64
     }
 
     /// Bytes allocated.
@@ -251,9 +251,9 @@ impl Replay {
     }
 }
 
-/// Rows for `capacity` transitions: the newest has no action yet, and the oldest lack their history.
-fn rows_for(spec: &Spec, seats: usize, capacity: usize) -> usize {
-    capacity.div_ceil(seats) + spec.stack
+/// Rows for `capacity` transitions: the newest have no whole return yet, and the oldest lack their history.
+fn rows_for(spec: &Spec, seats: usize, capacity: usize, n_step: usize) -> usize {
+    capacity.div_ceil(seats) + n_step + spec.stack - 1
 }
 
 fn sign(reward: f32) -> f32 {

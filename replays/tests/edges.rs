@@ -103,6 +103,17 @@ fn a_reset_that_no_end_announced_is_not_crossed() {
 }
 
 #[test]
+fn a_full_ring_holds_its_capacity_of_whole_transitions() {
+    for (stack, n_step, seats) in [(1, 1, 1), (4, 1, 2), (4, 3, 2), (1, 5, 3)] {
+        let mut replay = Replay::new(&spec(stack), seats, 12, Targets { n_step, ..TARGETS });
+        for from in (0..60).step_by(3) {
+            replay.append(&[block(stack, seats, 3, from)]); // of an episode that does not end
+        }
+        assert_eq!(replay.transitions().count(), 12, "stack {stack}, {n_step} steps, {seats} seats");
+    }
+}
+
+#[test]
 fn drawing_and_appending_keep_their_buffers() {
     let mut replay = Replay::new(&spec(4), 2, 10, TARGETS);
     let (bytes, mut sample) = (replay.bytes(), Sample::new(&spec(4), 8));

@@ -23,6 +23,13 @@ struct Case {
     seats: Vec<Vec<Row>>,
 }
 
+impl Case {
+    /// Rows that are kept: the capacity, the steps that await the end of their return, and the history of a stack.
+    fn rows(&self) -> usize {
+        self.capacity.div_ceil(self.seats.len()) + self.targets.n_step + self.stack - 1
+    }
+}
+
 fn spec(stack: usize) -> Spec {
     Spec {
         frame: [2, 1, 2],
@@ -113,7 +120,7 @@ type Drawn = (Vec<u8>, Vec<u8>, u32, f32, f32);
 /// What a draw must show, or nothing where no transition may be drawn.
 fn expected(case: &Case, seat: usize, at: usize) -> Option<Drawn> {
     let rows = &case.seats[seat];
-    let kept = case.capacity.div_ceil(case.seats.len()) + case.stack;
+    let kept = case.rows();
     let oldest = rows.len().saturating_sub(kept);
     let first = at - rows[at].age as usize;
     if rows[at].end.over() || (at + 1).saturating_sub(case.stack).max(first) < oldest {
@@ -144,7 +151,7 @@ proptest! {
     fn exactly_the_naive_transitions_can_be_drawn(case in cases()) {
         let replay = filled(&case);
         let ours: Vec<(u64, usize)> = replay.transitions().collect();
-        let oldest = case.seats[0].len().saturating_sub(case.capacity.div_ceil(case.seats.len()) + case.stack);
+        let oldest = case.seats[0].len().saturating_sub(case.rows());
         let naive: Vec<(u64, usize)> = (oldest..case.seats[0].len())
             .flat_map(|at| (0..case.seats.len()).map(move |seat| (at, seat)))
             .filter(|&(at, seat)| expected(&case, seat, at).is_some())
@@ -237,9 +244,13 @@ fn a_million_kung_fu_master_transitions_fit_into_7_3_gb() {
         continuous: [].into(),
     };
     let targets = Targets { n_step: 3, gamma: 0.99, reward_clip: true, life_loss_terminal: false };
-    assert!(Replay::bytes_for(&kungfu(4), 1, 1_000_000) <= 7_300_000_000);
+    assert!(Replay::bytes_for(&kungfu(4), 1, 1_000_000, targets.n_step) <= 7_300_000_000);
     for seats in [1, 8] {
         let replay = Replay::new(&kungfu(4), seats, 10_000, targets);
-        assert_eq!(replay.bytes(), Replay::bytes_for(&kungfu(4), seats, 10_000), "the figure is the allocation");
+        assert_eq!(
+            replay.bytes(),
+            Replay::bytes_for(&kungfu(4), seats, 10_000, targets.n_step),
+            "the figure is the allocation"
+        );
     }
 }
