@@ -24,6 +24,8 @@ pub(crate) struct Glance {
     pub(crate) epsilon: Option<f64>,
     /// Loss of the last updates.
     pub(crate) loss: Option<f64>,
+    /// Frames at which the first update is expected, until it is made: no run ends before it.
+    pub(crate) first_update: Option<u64>,
 }
 
 /// Shows the frames of one run.
@@ -76,10 +78,12 @@ impl Progress {
         self.past.push_back((now, frames));
         let rate = frames.saturating_sub(before) as f64 / (now - then).as_secs_f64().max(1e-9);
         let text = text(frames, self.total, rate, glance);
+        let total = total(self.total, glance);
         match &self.way {
             Way::Quiet => {}
             Way::Bar(bar) => {
-                bar.set_position(frames.min(self.total));
+                bar.set_length(total);
+                bar.set_position(frames.min(total));
                 bar.set_message(text);
                 self.next = now + BLINK;
             }
@@ -107,10 +111,17 @@ impl Progress {
     }
 }
 
-fn text(frames: u64, total: u64, rate: f64, glance: &Glance) -> String {
+/// Frames at which the run ends that was asked to end at `asked`.
+fn total(asked: u64, glance: &Glance) -> u64 {
+    glance.first_update.map_or(asked, |first| first.max(asked))
+}
+
+fn text(frames: u64, asked: u64, rate: f64, glance: &Glance) -> String {
+    let total = total(asked, glance);
+    let until = if total > asked { " to the first update" } else { "" };
     let left = total.saturating_sub(frames) as f64 / rate;
     let left = if left.is_finite() { clock(left as u64) } else { "?".to_owned() };
-    let mut text = format!("{frames}/{total} frames  {rate:.0} frames/s  {left} left");
+    let mut text = format!("{frames}/{total} frames{until}  {rate:.0} frames/s  {left} left");
     let values = [("return", glance.mean_return), ("ε", glance.epsilon), ("loss", glance.loss)];
     for (name, value) in values {
         if let Some(value) = value {
@@ -141,12 +152,19 @@ mod tests {
 
     #[test]
     fn a_line_names_what_is_known_and_nothing_else() {
-        let glance = Glance { mean_return: Some(481.25), epsilon: None, loss: Some(0.012_343) };
+        let glance = Glance { mean_return: Some(481.25), loss: Some(0.012_343), ..Glance::default() };
         assert_eq!(
             text(4000, 40_000, 10.0, &glance),
             "4000/40000 frames  10 frames/s  1:00:00 left  return 481.2  loss 0.01234"
         );
         assert_eq!(text(0, 10, 0.0, &Glance::default()), "0/10 frames  0 frames/s  ? left");
+    }
+
+    #[test]
+    fn a_run_that_is_shorter_than_its_warm_up_says_what_it_goes_on_for() {
+        let glance = Glance { first_update: Some(16_000), ..Glance::default() };
+        assert_eq!(text(4000, 2000, 100.0, &glance), "4000/16000 frames to the first update  100 frames/s  2:00 left");
+        assert_eq!(text(4000, 20_000, 100.0, &glance), "4000/20000 frames  100 frames/s  2:40 left");
     }
 
     #[test]

@@ -38,7 +38,7 @@ pub(crate) struct TrainArgs {
     /// Agent: `rl-run list agents` shows all
     #[arg(long, required = true)]
     agent: Option<String>,
-    /// Emulator frames to train for; ends at the first update at or after them
+    /// Emulator frames to train for; ends at the first update at or after them, so that one is made at least
     #[arg(long, allow_negative_numbers = true)]
     frames: Option<u64>,
     /// Seed of every random stream

@@ -28,9 +28,19 @@ impl Watch {
         Self { log: Log::default(), metrics, progress, glance: Glance::default(), extra: Vec::new(), last }
     }
 
+    /// Seconds that the run has taken, those before an interruption included.
+    pub(crate) fn seconds(&self) -> f64 {
+        self.metrics.seconds()
+    }
+
     /// Moves the bar; cheap, after every block.
     pub(crate) fn show(&mut self, session: &Session) {
         self.glance.mean_return = session.window.mean_return();
+        let (counts, learner) = (&session.counts, &session.learner);
+        self.glance.first_update = match (learner.updates(), counts.agent_steps) {
+            (0, 1..) => Some((learner.warm_up() * counts.frames / counts.agent_steps).max(counts.frames)),
+            _ => None,
+        };
         self.progress.show(session.counts.frames, &self.glance);
     }
 
