@@ -9,8 +9,10 @@ use anyhow::Context as _;
 use rl_agents::AgentEntry;
 use rl_core::{EnvEntry, Seating, VecEnv};
 use serde::{Deserialize, de::DeserializeOwned};
+use sha2::{Digest as _, Sha256};
 use toml::{Table, Value};
 
+use crate::checkpoint;
 use crate::tables::Tables;
 use crate::usage::{hint, usage};
 
@@ -226,6 +228,12 @@ impl Resolved {
         let agent = self.agent.map(|agent| format!(" --agent {}", agent.id)).unwrap_or_default();
         let body = toml::to_string(&self.tables).expect("a table that was read as TOML can be written as TOML");
         format!("# rl-run --env {}{agent}, every value resolved.\n{body}", self.env_name)
+    }
+
+    /// SHA-256 of [`text`](Resolved::text): runs of one configuration share it, whatever their seeds. Tables are sorted, so
+    /// that it does not depend on how the values were given.
+    pub(crate) fn sha256(&self) -> String {
+        checkpoint::hex(&Sha256::digest(self.text()))
     }
 }
 

@@ -37,6 +37,9 @@ pub(crate) struct About {
     pub(crate) agent: String,
     /// Seed of every random stream.
     pub(crate) seed: u64,
+    /// SHA-256 of `run.toml`; empty in runs from before it was noted.
+    #[serde(default)]
+    pub(crate) config_sha256: String,
 }
 
 /// Model of the processor, as Linux names it.
@@ -70,7 +73,8 @@ pub(crate) fn features() -> Vec<String> {
 #[derive(Debug)]
 pub(crate) struct RunDir {
     path: PathBuf,
-    _lock: File,
+    /// Every `run.json` that this process opened or wrote: a file that was replaced stays locked for whoever has it open.
+    locks: Vec<File>,
 }
 
 impl RunDir {
@@ -89,10 +93,9 @@ impl RunDir {
             Some(path) => claim(path, force)?,
             None => (1..).find_map(|n| free(name, n).transpose()).expect("numbers do not end")?,
         };
-        write(&path.join("run.json"), format!("{}\n", serde_json::to_string_pretty(about)?).as_bytes())?;
-        write(&path.join("run.toml"), preset.as_bytes())?;
-        let lock = lock(&path)?;
-        Ok(Self { path, _lock: lock })
+        let mut dir = Self { path, locks: Vec::new() };
+        dir.describe(about, preset)?;
+        Ok(dir)
     }
 
     /// Opens the directory of an earlier run to go on with it.
@@ -100,8 +103,19 @@ impl RunDir {
     /// # Errors
     /// If it holds no run, or another process is writing to it.
     pub(crate) fn open(path: &Path) -> anyhow::Result<Self> {
-        let lock = lock(path)?;
-        Ok(Self { path: path.to_owned(), _lock: lock })
+        Ok(Self { path: path.to_owned(), locks: vec![lock(path)?] })
+    }
+
+    /// Writes what the run is.
+    ///
+    /// # Errors
+    /// If a file cannot be written, or another process was faster.
+    pub(crate) fn describe(&mut self, about: &About, preset: &str) -> anyhow::Result<()> {
+        let json = format!("{}\n", serde_json::to_string_pretty(about)?);
+        write(&self.path.join("run.json"), json.as_bytes())?;
+        write(&self.path.join("run.toml"), preset.as_bytes())?;
+        self.locks.push(lock(&self.path)?);
+        Ok(())
     }
 
     /// Where it is.

@@ -2,7 +2,6 @@
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use std::time::Instant;
 
 use anyhow::{Context as _, bail};
 use candle_core::Device;
@@ -161,8 +160,8 @@ pub(crate) fn run(args: &TrainArgs, tables: &Tables) -> anyhow::Result<ExitCode>
 /// `rl-run resume RUN`.
 pub(crate) fn resume(args: &ResumeArgs, tables: &Tables) -> anyhow::Result<ExitCode> {
     let stop = Stop::listen()?;
-    let about = run_dir::about(&args.run)?;
-    let dir = RunDir::open(&args.run)?;
+    let mut about = run_dir::about(&args.run)?;
+    let mut dir = RunDir::open(&args.run)?;
     let file = args.run.join("run.toml");
     let ask = Ask { env: &about.env, agent: Some(&about.agent), preset: Some(&file), ..Ask::default() };
     let mut resolved = preset::resolve(tables, &ask)?;
@@ -179,7 +178,8 @@ pub(crate) fn resume(args: &ResumeArgs, tables: &Tables) -> anyhow::Result<ExitC
         let (theirs, ours) = (checkpoint.isa(), run_dir::isa());
         output::note(format!("this run used {theirs}, this machine has {ours}: going on, but not to the same bits"));
     }
-    run_dir::write(&file, resolved.text().as_bytes())?;
+    about.config_sha256 = resolved.sha256();
+    dir.describe(&about, &resolved.text())?;
     let metrics = Metrics::reopen(dir.path(), checkpoint.frames())?;
     let run = Run { resolved, train, eval, seed: about.seed, owner, dir, report: args.report, stop };
     drive(&run, &mut session, metrics)
@@ -198,7 +198,6 @@ pub(crate) fn start(resolved: &Resolved, train: &Train, seed: u64, device: &Devi
 
 /// The training loop: everything on this thread, one block after the other.
 fn drive(run: &Run, session: &mut Session, metrics: Metrics) -> anyhow::Result<ExitCode> {
-    let begin = Instant::now();
     let progress = Progress::new(session.counts.frames, run.train.frames, run.report.quiet, run.report.json);
     let mut watch = Watch::new(metrics, progress, session);
     let stopped = loop {
@@ -235,7 +234,7 @@ fn drive(run: &Run, session: &mut Session, metrics: Metrics) -> anyhow::Result<E
         frames: session.counts.frames,
         agent_steps: session.counts.agent_steps,
         updates: session.learner.updates(),
-        seconds: begin.elapsed().as_secs_f64(),
+        seconds: watch.seconds(),
         mean_return_100: session.window.mean_return(),
         parameters_sha256: checkpoint::sha256(session.learner.weights())?,
         run: run.dir.path(),
@@ -331,6 +330,7 @@ fn about(resolved: &Resolved, seed: u64, machine: &Machine) -> About {
         env_version: owner.env_version,
         agent: owner.agent,
         seed,
+        config_sha256: resolved.sha256(),
     }
 }
 

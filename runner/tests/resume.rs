@@ -61,6 +61,19 @@ fn a_finished_run_can_be_extended_and_an_earlier_checkpoint_taken() {
 }
 
 #[test]
+fn seconds_are_those_of_all_sittings() {
+    let dir = tempfile::tempdir().unwrap();
+    let at = dir.path();
+    json(at, "--env cartpole --agent dqn --frames 8000 --run r --quiet --json");
+    let rows = std::fs::read_to_string(at.join("r/metrics.jsonl")).unwrap();
+    let last: serde_json::Value = serde_json::from_str(rows.lines().last().unwrap()).unwrap();
+    let first = last["seconds"].as_f64().unwrap();
+    // The second sitting is a hundredth of the first: alone it could not take as long.
+    let both = json(at, "resume r --frames 8080 --quiet --json")["seconds"].as_f64().unwrap();
+    assert!(first > 0.0 && both > first - 1e-6, "{first} s, with the second sitting {both} s");
+}
+
+#[test]
 fn a_run_has_one_writer() {
     let dir = tempfile::tempdir().unwrap();
     let mut child = until_a_checkpoint(dir.path(), "r");

@@ -3,7 +3,19 @@
 
 mod common;
 
+use std::path::Path;
+
 use common::{json, names, output};
+use sha2::{Digest, Sha256};
+
+fn config_sha256(run: &Path) -> String {
+    let digest = Sha256::digest(std::fs::read(run.join("run.toml")).unwrap());
+    digest.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+fn about(run: &Path) -> serde_json::Value {
+    serde_json::from_slice(&std::fs::read(run.join("run.json")).unwrap()).unwrap()
+}
 
 #[test]
 fn training_stops_at_an_update_and_leaves_a_whole_run_behind() {
@@ -22,16 +34,53 @@ fn training_stops_at_an_update_and_leaves_a_whole_run_behind() {
     let kept = names(&run.join("checkpoints"));
     assert_eq!(kept.len(), 2, "{kept:?}");
     assert_eq!(kept[1], format!("{frames:012}"));
-    let about: serde_json::Value = serde_json::from_slice(&std::fs::read(run.join("run.json")).unwrap()).unwrap();
+    let about = about(&run);
     for key in ["version", "revision", "features", "isa", "cpu", "threads", "seed"] {
         assert!(!about[key].is_null(), "{about}");
     }
-    let preset: toml::Table = std::fs::read_to_string(run.join("run.toml")).unwrap().parse().unwrap();
+    let text = std::fs::read_to_string(run.join("run.toml")).unwrap();
+    let preset: toml::Table = text.parse().unwrap();
     assert_eq!(preset["train"]["frames"].as_integer(), Some(3000));
+    assert_eq!(about["config_sha256"], config_sha256(&run));
     // What was resolved is a preset again.
     let again =
         json(dir.path(), "--env frozenlake --agent dqn --preset r/run.toml --seed 5 --run again --quiet --json");
     assert_eq!(again["parameters_sha256"], done["parameters_sha256"]);
+}
+
+#[test]
+fn a_configuration_has_one_hash_however_it_was_asked_for() {
+    let dir = tempfile::tempdir().unwrap();
+    let hash = |run: &str, more: &str| {
+        json(dir.path(), &format!("--env frozenlake --agent dqn --run {run} --quiet --json {more}"));
+        let run = dir.path().join(run);
+        assert_eq!(about(&run)["config_sha256"], config_sha256(&run));
+        config_sha256(&run)
+    };
+    let first = hash("a", "--frames 1");
+    assert_eq!(hash("b", "--set train.frames=1 --seed 9"), first);
+    assert_eq!(hash("c", "--preset a/run.toml"), first);
+    assert_ne!(hash("d", "--frames 2"), first);
+    // A run that is made longer is another configuration, and says so.
+    json(dir.path(), "resume a --frames 2 --quiet --json");
+    assert_eq!(about(&dir.path().join("a"))["config_sha256"], config_sha256(&dir.path().join("d")));
+}
+
+#[test]
+fn a_map_of_ones_own_is_trained_on_and_evaluated() {
+    let dir = tempfile::tempdir().unwrap();
+    let at = dir.path();
+    let ways = [r#"["SF","FG"]"#, "SF/FG", r#"'SF/FG'"#];
+    for (run, map) in ways.iter().enumerate() {
+        // A small discount sets the values of good and bad moves far apart: they are told apart soon.
+        let dry = "--set env.slippery=false --set env.max_steps=2 --set agent.gamma=0.5";
+        json(
+            at,
+            &format!("--env frozenlake --agent dqn --frames 4000 --run {run} --quiet --json {dry} --set env.map={map}"),
+        );
+        json(at, &format!("resume {run} --frames 4100 --quiet --json"));
+        assert_eq!(json(at, &format!("eval {run} --exact --json"))["mean"], 1.0, "{map}: two steps lead to the goal");
+    }
 }
 
 #[test]
