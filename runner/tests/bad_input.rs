@@ -33,6 +33,15 @@ fn usage_errors_name_what_is_wrong_and_what_was_meant() {
         ("--env cartpole --agent dqn --preset none.toml", "none.toml: No such file"),
         ("--env cartpole --agent dqn --device tpu", "--device tpu: expected `cpu` or `cuda`"),
         ("--env cartpole --agent dqn --frames -3", "--frames"),
+        (r#"--env frozenlake --agent dqn --set env.map=["SFF","FG"]"#, "env.map: row 2 has 2 cells, row 1 has 3"),
+        (r#"--env frozenlake --agent dqn --set env.map=["FF","FG"]"#, "env.map: has no start S"),
+        (r#"--env frozenlake --agent dqn --set env.map=["SF","FF"]"#, "to a goal G"),
+        (r#"--env frozenlake --agent dqn --set env.map=["SX","FG"]"#, "env.map: 'X' in row 1, column 2"),
+        (r#"--env frozenlake --agent dqn --set env.map=["",""]"#, "env.map: has no cells"),
+        ("--env frozenlake --agent dqn --set env.map=[]", "env.map: has no cells"),
+        ("--env frozenlake --agent dqn --set env.map=[1,2]", "map must be \"4x4\", \"8x8\" or a list of rows"),
+        (r#"--env frozenlake --agent dqn --set env.map=["SF","FG""#, "is neither \"4x4\" nor \"8x8\" nor rows"),
+        ("--env frozenlake --agent dqn --set env.map=5", "env.map: expected string like \"4x4\", got integer 5"),
         ("eval nowhere", "nowhere is not the directory of a run"),
         ("resume nowhere", "nowhere is not the directory of a run"),
     ];
@@ -41,6 +50,21 @@ fn usage_errors_name_what_is_wrong_and_what_was_meant() {
         assert!(code == 2 && said.starts_with("error: ") && said.contains(expected), "{line}\n{code} {said}");
     }
     assert_eq!(names(dir.path()), ["p.toml", "q.toml"], "a refused run leaves nothing behind");
+}
+
+#[test]
+#[cfg_attr(feature = "cuda", ignore = "this binary was built with CUDA")]
+fn a_device_that_the_binary_was_built_without_is_refused() {
+    let dir = tempfile::tempdir().unwrap();
+    json(dir.path(), "--env cartpole --agent dqn --frames 1 --run r --quiet --json");
+    for line in ["--env cartpole --agent dqn", "eval r", "resume r"] {
+        let (code, said) = refusal(dir.path(), &format!("{line} --device cuda"));
+        assert!(
+            code == 2 && said.contains("--device cuda: this binary was built without the feature `cuda`"),
+            "{said}"
+        );
+    }
+    assert_eq!(names(dir.path()), ["r"]);
 }
 
 #[test]
