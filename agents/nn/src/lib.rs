@@ -7,19 +7,37 @@
 
 mod adam;
 mod affine;
+mod batch_norm;
+#[cfg(test)]
+mod check;
+mod gelu;
+mod gru;
 mod init;
 mod kernel;
 mod layer;
+mod layer_norm;
 mod loss;
+mod lstm;
+mod math;
 mod params;
+mod parts;
 mod saved;
+mod sequence;
+mod softmax;
+mod tie;
 
 pub use adam::{Adam, AdamConfig};
+pub use batch_norm::{BatchNorm, Statistics};
+pub use gelu::gelu;
+pub use gru::{Gru, GruInit};
 pub use init::Init;
 pub use kernel::isa;
 pub use layer::{Activation, Conv2d, Linear};
+pub use layer_norm::LayerNorm;
 pub use loss::huber;
+pub use lstm::{Lstm, LstmInit, LstmState};
 pub use params::{Params, Scope};
+pub use softmax::{log_softmax, softmax};
 
 /// Wraps a tensor's error for callers that speak of `rl_core::Error`.
 #[allow(clippy::needless_pass_by_value)] // for `map_err(tensor)`
