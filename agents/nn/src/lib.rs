@@ -7,9 +7,11 @@
 
 mod adam;
 mod affine;
+mod attention;
 mod batch_norm;
 #[cfg(test)]
 mod check;
+mod encoder;
 mod gelu;
 mod gru;
 mod init;
@@ -27,7 +29,9 @@ mod softmax;
 mod tie;
 
 pub use adam::{Adam, AdamConfig};
+pub use attention::{Attention, Mask};
 pub use batch_norm::{BatchNorm, Statistics};
+pub use encoder::{Bend, EncoderLayer, EncoderLayerConfig, NormPlace};
 pub use gelu::gelu;
 pub use gru::{Gru, GruInit};
 pub use init::Init;

@@ -5,10 +5,10 @@
 
 use std::sync::{Arc, Mutex};
 
-use candle_core::{CpuStorage, CustomOp1, CustomOp2, Layout, Result, Shape, Tensor, Var};
+use candle_core::{CpuStorage, CustomOp1, CustomOp2, Layout, Result, Shape, Storage, Tensor, Var};
 
 use crate::Scope;
-use crate::params::Sink;
+use crate::params::{Sink, values};
 
 /// Gradients on their way, one place per tensor.
 type Given = Arc<Mutex<Vec<Option<Tensor>>>>;
@@ -122,6 +122,16 @@ impl Own {
         self.vars.iter().map(Var::as_tensor)
     }
 
+    /// Lends the values of all parameters.
+    pub(crate) fn read<T>(&self, f: impl FnOnce(&[&[f32]]) -> Result<T>) -> Result<T> {
+        let held: Vec<_> = self.vars.iter().map(|var| var.storage_and_layout()).collect();
+        let slices = held.iter().map(|(storage, layout)| match &**storage {
+            Storage::Cpu(storage) => values(storage, layout),
+            _ => candle_core::bail!("an operation of the CPU on parameters elsewhere"),
+        });
+        f(&slices.collect::<Result<Vec<_>>>()?)
+    }
+
     /// Lets `add` add the gradients of all parameters to a flat slice: the sink's while
     /// [`Params::backward`](crate::Params::backward) holds it open, else one of its own, which is returned in tensors.
     pub(crate) fn add(&self, add: impl FnOnce(&mut [f32]) -> Result<()>) -> Result<Vec<Option<Tensor>>> {
@@ -141,4 +151,15 @@ impl Own {
         };
         self.vars.iter().map(&mut tensor).collect()
     }
+}
+
+/// Cuts a slice into pieces of these lengths.
+pub(crate) fn split(slice: &mut [f32], lens: impl Iterator<Item = usize>) -> Vec<&mut [f32]> {
+    let mut rest = slice;
+    let cut = |len| {
+        let (head, tail) = std::mem::take(&mut rest).split_at_mut(len);
+        rest = tail;
+        head
+    };
+    lens.map(cut).collect()
 }
