@@ -23,10 +23,12 @@ mod lstm;
 mod math;
 mod params;
 mod parts;
+mod pool;
 mod saved;
 mod sequence;
 mod softmax;
 mod tie;
+mod upsample;
 
 pub use adam::{Adam, AdamConfig};
 pub use attention::{Attention, Mask};
@@ -41,7 +43,9 @@ pub use layer_norm::LayerNorm;
 pub use loss::huber;
 pub use lstm::{Lstm, LstmInit, LstmState};
 pub use params::{Params, Scope};
+pub use pool::{Window, avg_pool, max_pool};
 pub use softmax::{log_softmax, softmax};
+pub use upsample::{upsample_bilinear, upsample_nearest};
 
 /// Wraps a tensor's error for callers that speak of `rl_core::Error`.
 #[allow(clippy::needless_pass_by_value)] // for `map_err(tensor)`
