@@ -133,14 +133,9 @@ impl CustomOp2 for Op {
 
     fn cpu_fwd(&self, x: &CpuStorage, layout: &Layout, _: &CpuStorage, _: &Layout) -> Result<(CpuStorage, Shape)> {
         let x = values(x, layout)?;
-        let mut y = vec![0.0; x.len()];
-        let scale = self.scale()?;
-        with_values(self.own.var(1), |bias| {
-            let part = rows_of(self.channels) * self.channels;
-            parts::each([(&mut y, part)], x.len() >= PARALLEL, |i, [y]| {
-                let x = &x[i * part..][..y.len()];
-                normalise(x, y, &self.mean, &scale, bias);
-            });
+        let (scale, part) = (self.scale()?, rows_of(self.channels) * self.channels);
+        let y = with_values(self.own.var(1), |bias| {
+            parts::changed(x, part, x.len() >= PARALLEL, |_, y| normalise(y, &self.mean, &scale, bias))
         })?;
         Ok((CpuStorage::F32(y), layout.shape().clone()))
     }
@@ -165,13 +160,12 @@ impl CustomOp2 for Op {
         let offset = constant(&|c| -scale[c] * level[c] / count);
         let tilt = constant(&|c| -scale[c] * self.root[c] * self.root[c] * slope[c] / count);
         let dx = x.track_op().then(|| {
-            let mut dx = vec![0.0; x.elem_count()];
             let part = rows_of(channels) * channels;
-            with_values(x, |x| {
+            let dx = with_values(x, |x| {
                 with_values(&g, |g| {
-                    parts::each([(&mut dx, part)], x.len() >= PARALLEL, |i, [dx]| {
-                        input_gradient(&x[i * part..], &g[i * part..], dx, [&self.mean, &scale, &offset, &tilt]);
-                    });
+                    parts::changed(g, part, x.len() >= PARALLEL, |i, d| {
+                        input_gradient(&x[i * part..], d, [&self.mean, &scale, &offset, &tilt]);
+                    })
                 })
             })??;
             Tensor::from_vec(dx, x.dims(), x.device())
@@ -188,31 +182,31 @@ impl Op {
     }
 }
 
-fn normalise(x: &[f32], y: &mut [f32], mean: &[f32], scale: &[f32], bias: &[f32]) {
+/// `y = (y − mean) · scale + bias`.
+fn normalise(y: &mut [f32], mean: &[f32], scale: &[f32], bias: &[f32]) {
     let channels = mean.len();
     vectorised(
         #[inline(always)]
         || {
-            for (x, y) in x.chunks_exact(channels).zip(y.chunks_exact_mut(channels)) {
-                for ((((y, x), m), s), b) in y.iter_mut().zip(x).zip(mean).zip(scale).zip(bias) {
-                    *y = (x - m).mul_add(*s, *b);
+            for y in y.chunks_exact_mut(channels) {
+                for (((y, m), s), b) in y.iter_mut().zip(mean).zip(scale).zip(bias) {
+                    *y = (*y - m).mul_add(*s, *b);
                 }
             }
         },
     );
 }
 
-/// `dx = g · scale + (x − mean) · tilt + offset`.
-fn input_gradient(x: &[f32], g: &[f32], dx: &mut [f32], [mean, scale, offset, tilt]: [&[f32]; 4]) {
+/// `d = d · scale + (x − mean) · tilt + offset`, where `d` comes as the gradient of the output.
+fn input_gradient(x: &[f32], d: &mut [f32], [mean, scale, offset, tilt]: [&[f32]; 4]) {
     let channels = mean.len();
     vectorised(
         #[inline(always)]
         || {
-            let rows = x.chunks_exact(channels).zip(g.chunks_exact(channels));
-            for ((x, g), dx) in rows.zip(dx.chunks_exact_mut(channels)) {
+            for (x, d) in x.chunks_exact(channels).zip(d.chunks_exact_mut(channels)) {
                 let constants = mean.iter().zip(scale).zip(offset).zip(tilt);
-                for (((d, x), g), (((m, s), o), t)) in dx.iter_mut().zip(x).zip(g).zip(constants) {
-                    *d = g.mul_add(*s, (x - m).mul_add(*t, *o));
+                for ((d, x), (((m, s), o), t)) in d.iter_mut().zip(x).zip(constants) {
+                    *d = d.mul_add(*s, (x - m).mul_add(*t, *o));
                 }
             }
         },
@@ -227,9 +221,9 @@ fn moments(x: &[f32], channels: usize) -> (Vec<f32>, Vec<f32>) {
         let x = &x[i * part..x.len().min((i + 1) * part)];
         let (mean, square) = partial.split_at_mut(channels);
         let rows = (x.len() / channels) as f32;
-        add_columns(x, x, mean, |x, _, _| x, &vec![0.0; channels]);
+        add_columns(x, mean, |x, _| x, &vec![0.0; channels]);
         mean.iter_mut().for_each(|m| *m /= rows);
-        add_columns(x, x, square, |x, _, m| (x - m) * (x - m), mean);
+        add_columns(x, square, |x, m| (x - m) * (x - m), mean);
     });
     let mut mean = vec![0f64; channels];
     let mut square = vec![0f64; channels];
@@ -256,8 +250,7 @@ fn gradient_sums(x: &[f32], g: &[f32], mean: &[f32]) -> Vec<f32> {
     parts::each([(&mut partial, 2 * channels)], x.len() >= PARALLEL, |i, [partial]| {
         let rows = i * part..x.len().min((i + 1) * part);
         let (level, slope) = partial.split_at_mut(channels);
-        add_columns(&g[rows.clone()], &g[rows.clone()], level, |g, _, _| g, mean);
-        add_columns(&g[rows.clone()], &x[rows], slope, |g, x, m| g * (x - m), mean);
+        add_both(&x[rows.clone()], &g[rows], level, slope, mean);
     });
     let mut sums = vec![0f64; 2 * channels];
     for partial in partial.chunks_exact(2 * channels) {
@@ -266,25 +259,51 @@ fn gradient_sums(x: &[f32], g: &[f32], mean: &[f32]) -> Vec<f32> {
     sums.iter().map(|s| *s as f32).collect()
 }
 
-/// Adds `f(a, b, constant)` of all rows to `sums`, four rows at a time.
-fn add_columns(a: &[f32], b: &[f32], sums: &mut [f32], f: impl Fn(f32, f32, f32) -> f32, constant: &[f32]) {
+/// Adds g and g·(x − mean) of all rows to `level` and `slope`, four rows at a time.
+fn add_both(x: &[f32], g: &[f32], level: &mut [f32], slope: &mut [f32], mean: &[f32]) {
+    let n = mean.len();
+    vectorised(
+        #[inline(always)]
+        || {
+            let (level, slope) = (&mut level[..n], &mut slope[..n]);
+            let (xs, gs) = (x.chunks_exact(4 * n), g.chunks_exact(4 * n));
+            for (x, g) in xs.clone().zip(gs.clone()) {
+                let ([x0, x1, x2, x3], [g0, g1, g2, g3]) = (quarters(x), quarters(g));
+                for j in 0..n {
+                    level[j] += (g0[j] + g1[j]) + (g2[j] + g3[j]);
+                    let m = mean[j];
+                    let near = g0[j] * (x0[j] - m) + g1[j] * (x1[j] - m);
+                    slope[j] += near + (g2[j] * (x2[j] - m) + g3[j] * (x3[j] - m));
+                }
+            }
+            for (x, g) in xs.remainder().chunks_exact(n).zip(gs.remainder().chunks_exact(n)) {
+                for j in 0..n {
+                    level[j] += g[j];
+                    slope[j] += g[j] * (x[j] - mean[j]);
+                }
+            }
+        },
+    );
+}
+
+/// Adds `f(a, constant)` of all rows to `sums`, four rows at a time.
+fn add_columns(a: &[f32], sums: &mut [f32], f: impl Fn(f32, f32) -> f32, constant: &[f32]) {
     let n = sums.len();
     vectorised(
         #[inline(always)]
         || {
             let (constant, sums) = (&constant[..n], &mut sums[..n]);
-            let (fours, rest) = (a.chunks_exact(4 * n), b.chunks_exact(4 * n));
-            for (a, b) in fours.clone().zip(rest.clone()) {
-                let ([a0, a1, a2, a3], [b0, b1, b2, b3]) = (quarters(a), quarters(b));
+            let fours = a.chunks_exact(4 * n);
+            for a in fours.clone() {
+                let [a0, a1, a2, a3] = quarters(a);
                 for j in 0..n {
-                    let (k, c) = (&mut sums[j], constant[j]);
-                    *k += (f(a0[j], b0[j], c) + f(a1[j], b1[j], c)) + (f(a2[j], b2[j], c) + f(a3[j], b3[j], c));
+                    let c = constant[j];
+                    sums[j] += (f(a0[j], c) + f(a1[j], c)) + (f(a2[j], c) + f(a3[j], c));
                 }
             }
-            let (a, b) = (fours.remainder(), rest.remainder());
-            for (a, b) in a.chunks_exact(n).zip(b.chunks_exact(n)) {
+            for a in fours.remainder().chunks_exact(n) {
                 for j in 0..n {
-                    sums[j] += f(a[j], b[j], constant[j]);
+                    sums[j] += f(a[j], constant[j]);
                 }
             }
         },

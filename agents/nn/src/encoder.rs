@@ -11,6 +11,7 @@ use candle_core::{CpuStorage, CustomOp2, D, Layout, Result, Shape, Tensor, bail}
 use crate::attention::{self, Heads, Mask, check_heads};
 use crate::kernel::{self, Patches};
 use crate::params::{values, with_values};
+use crate::parts::{self, PARALLEL, add};
 use crate::tie::{Own, Tie, split};
 use crate::{Init, Scope, gelu, layer_norm};
 
@@ -225,8 +226,7 @@ impl Op {
             if before { self.norm(p, NORM2, &cache.sum1, two) } else { self.norm(p, NORM1, &cache.sum1, one) };
         if self.config.bend == Bend::Gelu {
             cache.up = self.line(p, UP, &cache.second, false);
-            cache.bent = vec![0.0; cache.up.len()];
-            gelu::forward(&cache.up, &mut cache.bent);
+            cache.bent = gelu::forward(&cache.up);
         } else {
             cache.bent = self.line(p, UP, &cache.second, true);
         }
@@ -266,8 +266,11 @@ impl Op {
         let dsum2 = normed.as_deref().unwrap_or(g);
         let mut dup = line_back(&mut grads, DOWN, &cache.bent, dsum2);
         match self.config.bend {
-            Bend::Gelu => gelu::backward(&cache.up, &mut dup),
-            Bend::Relu => dup.iter_mut().zip(&cache.bent).for_each(|(d, y)| *d = if *y > 0.0 { *d } else { 0.0 }),
+            Bend::Gelu => dup = gelu::backward(&cache.up, &dup),
+            Bend::Relu => parts::each([(&mut dup, PARALLEL)], true, |i, [dup]| {
+                let bent = &cache.bent[i * PARALLEL..];
+                dup.iter_mut().zip(bent).for_each(|(d, y)| *d = if *y > 0.0 { *d } else { 0.0 });
+            }),
         }
         let mut dsecond = line_back(&mut grads, UP, &cache.second, &dup);
         drop(dup);
@@ -317,10 +320,6 @@ impl CustomOp2 for Op {
         let dx = x.track_op().then(|| Tensor::from_vec(dx, x.dims(), x.device()));
         Ok((dx.transpose()?, Some(self.tie.give(node, &tied, gradients)?)))
     }
-}
-
-fn add(to: &mut [f32], from: &[f32]) {
-    to.iter_mut().zip(from).for_each(|(to, from)| *to += from);
 }
 
 #[cfg(test)]

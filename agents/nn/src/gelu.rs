@@ -28,48 +28,39 @@ impl CustomOp1 for Gelu {
     }
 
     fn cpu_fwd(&self, x: &CpuStorage, layout: &Layout) -> Result<(CpuStorage, Shape)> {
-        let x = values(x, layout)?;
-        let mut y = vec![0.0; x.len()];
-        forward(x, &mut y);
-        Ok((CpuStorage::F32(y), layout.shape().clone()))
+        Ok((CpuStorage::F32(forward(values(x, layout)?)), layout.shape().clone()))
     }
 
     fn bwd(&self, x: &Tensor, _: &Tensor, g: &Tensor) -> Result<Option<Tensor>> {
-        let mut dx = with_values(&g.contiguous()?, <[f32]>::to_vec)?;
-        with_values(x, |x| backward(x, &mut dx))?;
+        let dx = with_values(x, |x| with_values(&g.contiguous()?, |g| backward(x, g)))??;
         Tensor::from_vec(dx, x.dims(), x.device()).map(Some)
     }
 }
 
-/// Writes x · Φ(x) to `y`.
-pub(crate) fn forward(x: &[f32], y: &mut [f32]) {
-    parts::each([(y, PARALLEL)], x.len() >= PARALLEL, |i, [y]| {
-        let x = &x[i * PARALLEL..];
+/// x · Φ(x)
+pub(crate) fn forward(x: &[f32]) -> Vec<f32> {
+    parts::changed(x, PARALLEL, x.len() >= PARALLEL, |_, y| {
         vectorised(
             #[inline(always)]
-            || {
-                for (y, x) in y.iter_mut().zip(x) {
-                    *y = 0.5 * x * (1.0 + math::erf(x * HALF_ROOT));
-                }
-            },
+            || y.iter_mut().for_each(|y| *y = 0.5 * *y * (1.0 + math::erf(*y * HALF_ROOT))),
         );
-    });
+    })
 }
 
-/// Turns the gradient of the output into that of the input `x`, in place.
-pub(crate) fn backward(x: &[f32], g: &mut [f32]) {
-    parts::each([(g, PARALLEL)], x.len() >= PARALLEL, |i, [g]| {
-        let x = &x[i * PARALLEL..];
+/// The gradient of the input `x`, given that of the output.
+pub(crate) fn backward(x: &[f32], g: &[f32]) -> Vec<f32> {
+    parts::changed(g, PARALLEL, x.len() >= PARALLEL, |i, d| {
+        let x = &x[i * PARALLEL..][..d.len()];
         vectorised(
             #[inline(always)]
             || {
-                for (g, x) in g.iter_mut().zip(x) {
+                for (d, x) in d.iter_mut().zip(x) {
                     let below = 0.5 * (1.0 + math::erf(x * HALF_ROOT));
-                    *g *= x.mul_add(DENSITY * math::exp(-0.5 * x * x), below);
+                    *d *= x.mul_add(DENSITY * math::exp(-0.5 * x * x), below);
                 }
             },
         );
-    });
+    })
 }
 
 #[cfg(test)]

@@ -34,6 +34,36 @@ pub(crate) fn each<const N: usize>(
     }
 }
 
+/// A copy of `from`, each part of which `work(i, part)` changes while it is in cache; on several threads if `parallel`.
+pub(crate) fn changed(from: &[f32], part: usize, parallel: bool, work: impl Fn(usize, &mut [f32]) + Sync) -> Vec<f32> {
+    if parallel && rayon::current_num_threads() > 1 {
+        let mut out = vec![0.0; from.len()];
+        each([(&mut out, part)], true, |i, [out]| {
+            out.copy_from_slice(&from[i * part..][..out.len()]);
+            work(i, out);
+        });
+        return out;
+    }
+    let mut out = Vec::with_capacity(from.len()); // not zeroed first
+    for (i, from) in from.chunks(part.max(1)).enumerate() {
+        out.extend_from_slice(from);
+        work(i, &mut out[i * part..]);
+    }
+    out
+}
+
+/// `to += from`, elementwise.
+pub(crate) fn add(to: &mut [f32], from: &[f32]) {
+    let parallel = to.len() >= 4 * PARALLEL;
+    each([(to, PARALLEL)], parallel, |i, [to]| {
+        let from = &from[i * PARALLEL..][..to.len()];
+        crate::kernel::vectorised(
+            #[inline(always)]
+            || to.iter_mut().zip(from).for_each(|(to, from)| *to += from),
+        );
+    });
+}
+
 /// Adds the rows of `partial` to `total`, one after the other.
 pub(crate) fn add_rows(total: &mut [f32], partial: &[f32]) {
     for row in partial.chunks_exact(total.len().max(1)) {
@@ -77,6 +107,16 @@ mod tests {
             });
             assert_eq!(a, [0.0, 0.0, 0.0, 1.0, 1.0, 1.0, 2.0, 2.0, 2.0, 3.0]);
             assert_eq!(b, [3.0, 3.0, 3.0, 1.0]);
+        }
+    }
+
+    #[test]
+    fn a_copy_is_changed_part_by_part() {
+        let from: Vec<f32> = (0..10).map(|i| i as f32).collect();
+        for parallel in [false, true] {
+            let out = changed(&from, 4, parallel, |i, part| part.iter_mut().for_each(|x| *x += 100.0 * i as f32));
+            assert_eq!(out, [0.0, 1.0, 2.0, 3.0, 104.0, 105.0, 106.0, 107.0, 208.0, 209.0]);
+            assert!(changed(&[], 4, parallel, |_, _| ()).is_empty());
         }
     }
 

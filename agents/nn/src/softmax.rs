@@ -58,34 +58,23 @@ impl CustomOp1 for Op {
     fn cpu_fwd(&self, x: &CpuStorage, layout: &Layout) -> Result<(CpuStorage, Shape)> {
         let x = values(x, layout)?;
         let width = *layout.dims().last().expect("it has an axis");
-        let mut y = vec![0.0; x.len()];
         let part = rows_of(width) * width;
-        parts::each([(&mut y, part)], x.len() >= PARALLEL, |i, [y]| {
-            y.copy_from_slice(&x[i * part..][..y.len()]);
-            match self {
-                Op::Softmax => softmax_rows(y, width),
-                Op::LogSoftmax => log_softmax_rows(y, width),
-            }
+        let y = parts::changed(x, part, x.len() >= PARALLEL, |_, y| match self {
+            Op::Softmax => softmax_rows(y, width),
+            Op::LogSoftmax => log_softmax_rows(y, width),
         });
         Ok((CpuStorage::F32(y), layout.shape().clone()))
     }
 
     fn bwd(&self, x: &Tensor, y: &Tensor, g: &Tensor) -> Result<Option<Tensor>> {
         let width = *x.dims().last().expect("it has an axis");
-        let mut dx = vec![0.0; x.elem_count()];
         let part = rows_of(width) * width;
-        with_values(y, |y| {
+        let dx = with_values(y, |y| {
             with_values(&g.contiguous()?, |g| {
-                parts::each([(&mut dx, part)], y.len() >= PARALLEL, |i, [dx]| {
-                    let (y, g) = (&y[i * part..], &g[i * part..]);
-                    match self {
-                        Op::Softmax => {
-                            dx.copy_from_slice(&g[..dx.len()]);
-                            softmax_rows_back(y, dx, width);
-                        }
-                        Op::LogSoftmax => log_softmax_rows_back(y, g, dx, width),
-                    }
-                });
+                parts::changed(g, part, y.len() >= PARALLEL, |i, g| match self {
+                    Op::Softmax => softmax_rows_back(&y[i * part..], g, width),
+                    Op::LogSoftmax => log_softmax_rows_back(&y[i * part..], g, width),
+                })
             })
         })??;
         Tensor::from_vec(dx, x.dims(), x.device()).map(Some)
@@ -133,14 +122,14 @@ fn log_softmax_rows(rows: &mut [f32], width: usize) {
     );
 }
 
-fn log_softmax_rows_back(y: &[f32], g: &[f32], dx: &mut [f32], width: usize) {
+/// As [`softmax_rows_back`], of the logarithm.
+fn log_softmax_rows_back(y: &[f32], g: &mut [f32], width: usize) {
     vectorised(
         #[inline(always)]
         || {
-            let rows = y.chunks_exact(width).zip(g.chunks_exact(width)).zip(dx.chunks_exact_mut(width));
-            for ((y, g), dx) in rows {
+            for (y, g) in y.chunks_exact(width).zip(g.chunks_exact_mut(width)) {
                 let all = sum(g);
-                dx.iter_mut().zip(g).zip(y).for_each(|((d, g), y)| *d = g - math::exp(*y) * all);
+                g.iter_mut().zip(y).for_each(|(g, y)| *g -= math::exp(*y) * all);
             }
         },
     );
