@@ -13,7 +13,7 @@ use crate::Params;
 use crate::params::{values_mut, with_values};
 
 /// Values that one task updates; elementwise, so that it decides no bit.
-const PART: usize = 1 << 16;
+pub(crate) const PART: usize = 1 << 16;
 
 /// The constants of [`Adam`]; the learning rate comes with each step.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
@@ -119,14 +119,13 @@ impl Adam {
     fn factors(&self, norm: f64, rate: f64) -> Factors {
         let AdamConfig { beta1, beta2, eps, clip } = self.config;
         let steps = i32::try_from(self.steps).unwrap_or(i32::MAX);
-        let scale = if clip > 0.0 { (clip / (norm + 1e-6)).min(1.0) } else { 1.0 };
         Factors {
             beta1: beta1 as f32,
             beta2: beta2 as f32,
             rate: (rate / (1.0 - beta1.powi(steps))) as f32,
             root: (1.0 - beta2.powi(steps)).sqrt() as f32,
             eps: eps as f32,
-            scale: scale as f32,
+            scale: clipping(clip, norm),
         }
     }
 }
@@ -139,7 +138,7 @@ impl Moments {
 }
 
 /// The global norm: 16 sums side by side in blocks, then in double precision, whatever the machine.
-fn norm(grad: &[f32]) -> f64 {
+pub(crate) fn norm(grad: &[f32]) -> f64 {
     let mut total = 0.0;
     for block in grad.chunks(1024) {
         let mut sums = [0f32; 16];
@@ -149,6 +148,11 @@ fn norm(grad: &[f32]) -> f64 {
         total += sums.iter().map(|&s| f64::from(s)).sum::<f64>();
     }
     total.sqrt()
+}
+
+/// The factor on a gradient of global norm `norm` that leaves it at most `clip` long; 0 for no limit.
+pub(crate) fn clipping(clip: f64, norm: f64) -> f32 {
+    if clip > 0.0 { (clip / (norm + 1e-6)).min(1.0) as f32 } else { 1.0 }
 }
 
 /// One parameter's update in one pass.

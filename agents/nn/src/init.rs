@@ -9,6 +9,11 @@ pub enum Init {
     Zeros,
     /// All ones.
     Ones,
+    /// One value everywhere, such as 1 for the forget gate of an LSTM.
+    Constant {
+        /// The value.
+        value: f64,
+    },
     /// Uniform in `±bound`.
     Uniform {
         /// Half the width of the interval.
@@ -35,6 +40,7 @@ impl Init {
         match self {
             Init::Zeros => vec![0.0; len],
             Init::Ones => vec![1.0; len],
+            Init::Constant { value } => vec![value as f32; len],
             Init::Uniform { bound } => (0..len).map(|_| rng.uniform(-bound, bound) as f32).collect(),
             Init::Orthogonal { gain } => {
                 let columns = *shape.last().expect("an orthogonal parameter has dimensions");

@@ -7,19 +7,49 @@
 
 mod adam;
 mod affine;
+mod attention;
+mod batch_norm;
+#[cfg(test)]
+mod check;
+mod encoder;
+mod gelu;
+mod gru;
 mod init;
 mod kernel;
 mod layer;
+mod layer_norm;
 mod loss;
+mod lstm;
+mod math;
+mod optimiser;
 mod params;
+mod parts;
+mod pool;
+mod rms_prop;
 mod saved;
+mod sequence;
+mod softmax;
+mod tie;
+mod upsample;
 
 pub use adam::{Adam, AdamConfig};
+pub use attention::{Attention, Mask};
+pub use batch_norm::{BatchNorm, Statistics};
+pub use encoder::{Bend, EncoderLayer, EncoderLayerConfig, NormPlace};
+pub use gelu::gelu;
+pub use gru::{Gru, GruInit};
 pub use init::Init;
 pub use kernel::isa;
 pub use layer::{Activation, Conv2d, Linear};
+pub use layer_norm::LayerNorm;
 pub use loss::huber;
+pub use lstm::{Lstm, LstmInit, LstmState};
+pub use optimiser::{Optimiser, OptimiserConfig};
 pub use params::{Params, Scope};
+pub use pool::{Window, avg_pool, max_pool};
+pub use rms_prop::{EpsPlace, RmsProp, RmsPropConfig};
+pub use softmax::{log_softmax, softmax};
+pub use upsample::{upsample_bilinear, upsample_nearest};
 
 /// Wraps a tensor's error for callers that speak of `rl_core::Error`.
 #[allow(clippy::needless_pass_by_value)] // for `map_err(tensor)`

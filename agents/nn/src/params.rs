@@ -1,5 +1,8 @@
 //! The parameters of a network: named, in the order in which they were made, seeded on the host.
 //!
+//! Beside them stand buffers: values that are kept, copied and saved like parameters, but have no gradient and no place in
+//! the flat view, such as the running statistics of a batch norm.
+//!
 //! candle's `VarMap` is an unordered map, which mixes tensors up in an all-reduce, and its CPU generator cannot be seeded.
 
 use std::io::Write;
@@ -20,6 +23,7 @@ pub struct Params {
     device: Device,
     rng: Rng,
     entries: Vec<Entry>,
+    buffers: Vec<(String, Var)>,
     len: usize,
     sink: Sink,
 }
@@ -34,7 +38,7 @@ struct Entry {
 impl Params {
     /// No parameters yet; those to come live on `device` and draw their first values from `rng`.
     pub fn new(device: &Device, rng: Rng) -> Self {
-        Self { device: device.clone(), rng, entries: Vec::new(), len: 0, sink: Sink::default() }
+        Self { device: device.clone(), rng, entries: Vec::new(), buffers: Vec::new(), len: 0, sink: Sink::default() }
     }
 
     /// Where the parameters live.
@@ -65,6 +69,16 @@ impl Params {
     /// Names and variables, in order.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &Var)> {
         self.entries.iter().map(|e| (e.name.as_str(), &e.var))
+    }
+
+    /// Names and values of the buffers, in order.
+    pub fn buffers(&self) -> impl Iterator<Item = (&str, &Var)> {
+        self.buffers.iter().map(|(name, var)| (name.as_str(), var))
+    }
+
+    /// Parameters, then buffers: what is saved.
+    pub(crate) fn kept(&self) -> impl Iterator<Item = (&str, &Var)> {
+        self.iter().chain(self.buffers())
     }
 
     /// Name of the parameter that holds value `index` of the flat view.
@@ -103,7 +117,7 @@ impl Params {
         Ok(())
     }
 
-    /// Replaces all values by those of `other`, as for a target network.
+    /// Replaces all values and buffers by those of `other`, as for a target network.
     ///
     /// # Errors
     /// If the device fails.
@@ -111,15 +125,11 @@ impl Params {
     /// # Panics
     /// If names or shapes differ.
     pub fn copy_from(&self, other: &Params) -> Result<()> {
-        assert_eq!(self.entries.len(), other.entries.len(), "parameters of both networks");
-        for (mine, theirs) in self.entries.iter().zip(&other.entries) {
-            assert!(
-                mine.name == theirs.name && mine.var.dims() == theirs.var.dims(),
-                "{} != {}",
-                mine.name,
-                theirs.name
-            );
-            with_values(&theirs.var, |values| set(&mine.var, values))??;
+        let sizes = |of: &Params| (of.entries.len(), of.buffers.len());
+        assert_eq!(sizes(self), sizes(other), "parameters and buffers of both networks");
+        for ((name, mine), (named, theirs)) in self.kept().zip(other.kept()) {
+            assert!(name == named && mine.dims() == theirs.dims(), "{name} != {named}");
+            with_values(theirs, |values| set(mine, values))??;
         }
         Ok(())
     }
@@ -129,9 +139,9 @@ impl Params {
     /// # Errors
     /// If the device or the writer fails.
     pub fn digest(&self, out: &mut dyn Write) -> rl_core::Result<()> {
-        for entry in &self.entries {
-            writeln!(out, "{} {:?}", entry.name, entry.var.dims())?;
-            let bytes = with_values(&entry.var, le_bytes).map_err(crate::tensor)?;
+        for (name, var) in self.kept() {
+            writeln!(out, "{name} {:?}", var.dims())?;
+            let bytes = with_values(var, le_bytes).map_err(crate::tensor)?;
             out.write_all(&bytes)?;
         }
         Ok(())
@@ -187,14 +197,45 @@ impl Scope<'_> {
     /// # Panics
     /// If there is already one of that name.
     pub fn var(&mut self, name: &str, shape: &[usize], init: Init) -> Result<Var> {
-        let name = format!("{}{name}", self.prefix);
-        assert!(self.params.entries.iter().all(|e| e.name != name), "a second parameter {name}");
-        let values = init.draw(shape, &mut self.params.rng);
+        self.joined(name, shape, &[(shape.iter().product(), init)])
+    }
+
+    /// Makes the parameter `name` here, of `shape`, whose values are filled piece by piece; `pieces` are lengths and how
+    /// to fill them.
+    pub(crate) fn joined(&mut self, name: &str, shape: &[usize], pieces: &[(usize, Init)]) -> Result<Var> {
+        let name = self.name(name);
+        let rng = &mut self.params.rng;
+        let fill = |&(len, init): &(usize, Init)| match pieces {
+            [_] => init.draw(shape, rng),
+            _ => init.draw(&[len], rng),
+        };
+        let values: Vec<f32> = pieces.iter().flat_map(fill).collect();
         let var = Var::from_tensor(&Tensor::from_vec(values, shape, &self.params.device)?)?;
         let at = self.params.len;
         self.params.len += var.elem_count();
         self.params.entries.push(Entry { name, var: var.clone(), at });
         Ok(var)
+    }
+
+    /// Makes the buffer `name` here, of `shape`, filled with `value`: saved like a parameter, but not trained.
+    ///
+    /// # Errors
+    /// If the device fails.
+    ///
+    /// # Panics
+    /// If there is already a parameter or buffer of that name.
+    pub fn buffer(&mut self, name: &str, shape: &[usize], value: f32) -> Result<Var> {
+        let name = self.name(name);
+        let var = Var::from_tensor(&Tensor::full(value, shape, &self.params.device)?)?;
+        self.params.buffers.push((name, var.clone()));
+        Ok(var)
+    }
+
+    /// `name` below this prefix, not taken yet.
+    fn name(&self, name: &str) -> String {
+        let name = format!("{}{name}", self.prefix);
+        assert!(self.params.kept().all(|(taken, _)| taken != name), "a second parameter {name}");
+        name
     }
 
     /// Where the parameters live.
@@ -238,7 +279,8 @@ pub(crate) fn values_mut<'a>(storage: &'a mut CpuStorage, layout: &Layout) -> Re
     }
 }
 
-fn set(var: &Var, values: &[f32]) -> Result<()> {
+/// Replaces the values of a variable.
+pub(crate) fn set(var: &Var, values: &[f32]) -> Result<()> {
     if var.device().is_cpu() {
         var.inplace_op1(&Write1(values))
     } else {
@@ -302,6 +344,24 @@ mod tests {
         let mut back = vec![0.0; 10];
         p.read(&mut back).unwrap();
         assert_eq!(values, back);
+    }
+
+    #[test]
+    fn buffers_are_copied_and_hashed_but_not_flat() {
+        let (mut a, mut b) = (params(1), params(1));
+        let buffer = a.layer("norm").buffer("mean", &[2], 0.5).unwrap();
+        b.layer("norm").buffer("mean", &[2], 0.0).unwrap();
+        assert_eq!((a.len(), a.buffers().next().unwrap().0), (10, "norm.mean"));
+        let digest = |p: &Params| {
+            let mut out = Vec::new();
+            p.digest(&mut out).unwrap();
+            out
+        };
+        assert_ne!(digest(&a), digest(&b));
+        b.copy_from(&a).unwrap();
+        assert_eq!(digest(&a), digest(&b));
+        set(&buffer, &[1.0, 2.0]).unwrap();
+        assert_ne!(digest(&a), digest(&b), "a copy is no alias");
     }
 
     #[test]

@@ -5,12 +5,12 @@ use std::io::{Read, Write};
 use rl_core::{Error, Result, Saved};
 use safetensors::{Dtype, SafeTensors, tensor::TensorView};
 
-use crate::params::{Params, le_bytes, with_values};
+use crate::params::{Params, le_bytes, set, with_values};
 
 impl Saved for Params {
     fn save(&self, out: &mut dyn Write) -> Result<()> {
         let mut bytes = Vec::new();
-        for (name, var) in self.iter() {
+        for (name, var) in self.kept() {
             bytes.push((name, var.dims().to_vec(), with_values(var, le_bytes).map_err(crate::tensor)?));
         }
         let views = bytes
@@ -29,8 +29,8 @@ impl Saved for Params {
         let file = SafeTensors::deserialize(&bytes).map_err(|e| state(e.to_string()))?;
         let mut held: Vec<&str> = file.names();
         held.sort_unstable();
-        let mut flat = Vec::with_capacity(self.len());
-        for (name, var) in self.iter() {
+        let mut all = Vec::new();
+        for (name, var) in self.kept() {
             let Ok(view) = file.tensor(name) else {
                 return Err(state(format!("holds [{}], expected {name}", held.join(", "))));
             };
@@ -39,13 +39,13 @@ impl Saved for Params {
                 return Err(state(format!("{name} is {dtype:?} {shape:?}, expected F32 {:?}", var.dims())));
             }
             let values = view.data().chunks_exact(4).map(|b| f32::from_le_bytes(b.try_into().expect("4 bytes")));
-            flat.extend(values);
+            all.push(values.collect::<Vec<f32>>());
             held.retain(|n| *n != name);
         }
         if let Some(foreign) = held.first() {
             return Err(state(format!("holds {foreign}, which this network does not have")));
         }
-        self.write(&flat).map_err(crate::tensor)
+        self.kept().zip(&all).try_for_each(|((_, var), values)| set(var, values)).map_err(crate::tensor)
     }
 }
 
@@ -82,6 +82,19 @@ mod tests {
         b.write(&[f32::MIN_POSITIVE / 2.0; 10]).unwrap();
         b.load(&mut saved(&a).as_slice()).unwrap();
         assert_eq!(saved(&a), saved(&b));
+    }
+
+    #[test]
+    fn buffers_return_with_the_parameters() {
+        let make = |value| {
+            let mut params = params(&[("a", &[2, 3])]);
+            params.root().buffer("mean", &[4], value).unwrap();
+            params
+        };
+        let (a, mut b) = (make(0.25), make(0.0));
+        b.load(&mut saved(&a).as_slice()).unwrap();
+        assert_eq!(saved(&a), saved(&b));
+        assert!(params(&[("a", &[2, 3])]).load(&mut saved(&a).as_slice()).is_err(), "a foreign buffer is refused");
     }
 
     #[test]

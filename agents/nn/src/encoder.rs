@@ -1,0 +1,406 @@
+//! One layer of a transformer's encoder as one operation: attention and a feed-forward block, each with a residual sum
+//! and a layer norm.
+//!
+//! Source: Vaswani et al. 2017, as `torch.nn.TransformerEncoderLayer` computes it, without dropout; the norm before each
+//! block after Xiong et al. 2020.
+
+use std::sync::OnceLock;
+
+use candle_core::{CpuStorage, CustomOp2, D, Layout, Result, Shape, Tensor, bail};
+
+use crate::attention::{self, Heads, Mask, check_heads};
+use crate::kernel::{self, Patches};
+use crate::params::{values, with_values};
+use crate::parts::{self, PARALLEL, add};
+use crate::tie::{Own, Tie, split};
+use crate::{Init, Scope, gelu, layer_norm};
+
+/// Where an encoder layer's norms stand.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NormPlace {
+    /// Before each block, which leaves the sums alone: trains without a warm-up.
+    Before,
+    /// After each sum, as in the first transformer.
+    After,
+}
+
+/// What stands between the two products of a feed-forward block.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Bend {
+    /// max(0, ·)
+    Relu,
+    /// x · Φ(x)
+    Gelu,
+}
+
+/// The extents and choices of an encoder layer.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct EncoderLayerConfig {
+    /// Values of a token.
+    pub width: usize,
+    /// Heads of attention; they divide the width.
+    pub heads: usize,
+    /// Values between the two products of the feed-forward block.
+    pub hidden: usize,
+    /// What stands between these products.
+    pub bend: Bend,
+    /// Where the norms stand.
+    pub norm: NormPlace,
+    /// Added to variances; PyTorch's is 1e-5.
+    pub eps: f64,
+}
+
+/// One layer of a transformer's encoder.
+#[derive(Clone, Debug)]
+pub struct EncoderLayer {
+    /// In the order of [`Places`].
+    own: Own,
+    config: EncoderLayerConfig,
+}
+
+/// Places of the parameters.
+const QKV: usize = 0;
+const OUT: usize = 2;
+const UP: usize = 4;
+const DOWN: usize = 6;
+const NORM1: usize = 8;
+const NORM2: usize = 10;
+
+impl EncoderLayer {
+    /// A layer with PyTorch's default initialisation of linear layers.
+    ///
+    /// # Errors
+    /// If an extent is zero, the heads do not divide the width, or the device fails.
+    pub fn new(scope: &mut Scope<'_>, config: EncoderLayerConfig) -> Result<Self> {
+        let EncoderLayerConfig { width, heads, hidden, .. } = config;
+        check_heads(width, heads)?;
+        if hidden == 0 {
+            bail!("an encoder layer of 0 hidden values");
+        }
+        let own = Own::new(scope, |scope| {
+            let mut vars = Vec::new();
+            let lines =
+                [("qkv", width, 3 * width), ("out", width, width), ("up", width, hidden), ("down", hidden, width)];
+            for (name, inputs, outputs) in lines {
+                let mut scope = scope.layer(name);
+                vars.push(scope.var("weight", &[inputs, outputs], Init::torch(inputs))?);
+                vars.push(scope.var("bias", &[outputs], Init::torch(inputs))?);
+            }
+            for name in ["norm1", "norm2"] {
+                let mut scope = scope.layer(name);
+                vars.push(scope.var("weight", &[width], Init::Ones)?);
+                vars.push(scope.var("bias", &[width], Init::Zeros)?);
+            }
+            Ok(vars)
+        })?;
+        Ok(Self { own, config })
+    }
+
+    /// `[B, T, width]` to the same shape.
+    ///
+    /// # Errors
+    /// If shapes do not fit.
+    pub fn forward(&self, x: &Tensor, mask: &Mask) -> Result<Tensor> {
+        let width = self.config.width;
+        let &[batch, steps, got] = x.dims() else {
+            bail!("an encoder layer of width {width} expects [B, T, {width}], got {:?}", x.dims())
+        };
+        if got != width {
+            bail!("an encoder layer of width {width} expects [B, T, {width}], got {:?}", x.dims());
+        }
+        mask.check("an encoder layer", x)?;
+        let shape = Heads { batch, steps, width, heads: self.config.heads };
+        if !x.device().is_cpu() {
+            return self.stock(x, shape, mask);
+        }
+        let tied: Vec<&Tensor> = self.own.tensors().collect();
+        let (node, tie) = Tie::new(&tied)?;
+        let op = Op {
+            own: self.own.clone(),
+            tie,
+            config: self.config,
+            shape,
+            causal: mask.causal,
+            penalties: mask.penalties()?,
+            cache: OnceLock::new(),
+        };
+        x.contiguous()?.apply_op2(&node, op)
+    }
+
+    /// The same in candle's own operations.
+    fn stock(&self, x: &Tensor, shape: Heads, mask: &Mask) -> Result<Tensor> {
+        let x = x.reshape((shape.batch * shape.steps, shape.width))?;
+        let line = |x: &Tensor, k: usize| x.matmul(self.own.var(k))?.broadcast_add(self.own.var(k + 1));
+        let norm = |x: &Tensor, k: usize| {
+            let x = x.broadcast_sub(&x.mean_keepdim(D::Minus1)?)?;
+            let root = (x.sqr()?.mean_keepdim(D::Minus1)? + self.config.eps)?.sqrt()?;
+            x.broadcast_div(&root)?.broadcast_mul(self.own.var(k))?.broadcast_add(self.own.var(k + 1))
+        };
+        let attend = |x: &Tensor| line(&attention::stock(&line(x, QKV)?, shape, mask)?, OUT);
+        let feed = |x: &Tensor| {
+            let up = line(x, UP)?;
+            line(&if self.config.bend == Bend::Gelu { up.gelu_erf()? } else { up.relu()? }, DOWN)
+        };
+        let y = match self.config.norm {
+            NormPlace::Before => {
+                let sum = (&x + attend(&norm(&x, NORM1)?)?)?;
+                (&sum + feed(&norm(&sum, NORM2)?)?)?
+            }
+            NormPlace::After => {
+                let middle = norm(&(&x + attend(&x)?)?, NORM1)?;
+                norm(&(&middle + feed(&middle)?)?, NORM2)?
+            }
+        };
+        y.reshape((shape.batch, shape.steps, shape.width))
+    }
+}
+
+/// What the backward pass needs of the forward pass; rows of `width` unless said otherwise.
+#[derive(Default)]
+struct Cache {
+    /// What the first block got; empty if that is the layer's input.
+    first: Vec<f32>,
+    /// `[rows, 3·width]`
+    qkv: Vec<f32>,
+    weights: Vec<f32>,
+    /// What the heads saw, before its projection.
+    seen: Vec<f32>,
+    sum1: Vec<f32>,
+    /// What the feed-forward block got.
+    second: Vec<f32>,
+    /// Before and after the bend, `[rows, hidden]`; the former is empty for a ReLU.
+    up: Vec<f32>,
+    bent: Vec<f32>,
+    /// The second sum; empty if that is the layer's output.
+    sum2: Vec<f32>,
+    /// Of both norms, `[rows, 2]`.
+    statistics: [Vec<f32>; 2],
+}
+
+struct Op {
+    own: Own,
+    tie: Tie,
+    config: EncoderLayerConfig,
+    shape: Heads,
+    causal: bool,
+    penalties: Option<Vec<f32>>,
+    cache: OnceLock<Cache>,
+}
+
+impl Op {
+    fn rows(&self) -> usize {
+        self.shape.batch * self.shape.steps
+    }
+
+    /// A norm with the parameters at `k`, of `x`.
+    fn norm(&self, p: &[&[f32]], k: usize, x: &[f32], statistics: &mut Vec<f32>) -> Vec<f32> {
+        let mut y = vec![0.0; x.len()];
+        *statistics = vec![0.0; 2 * self.rows()];
+        layer_norm::forward(x, p[k], p[k + 1], self.config.eps as f32, &mut y, statistics);
+        y
+    }
+
+    /// A product with the parameters at `k`.
+    fn line(&self, p: &[&[f32]], k: usize, x: &[f32], relu: bool) -> Vec<f32> {
+        let mut y = vec![0.0; self.rows() * p[k + 1].len()];
+        kernel::forward(&Patches::rows(p[k].len() / p[k + 1].len()), x, p[k], p[k + 1], relu, &mut y);
+        y
+    }
+
+    fn run(&self, p: &[&[f32]], x: &[f32]) -> (Vec<f32>, Cache) {
+        let (rows, width) = (self.rows(), self.shape.width);
+        let before = self.config.norm == NormPlace::Before;
+        let mut cache = Cache::default();
+        let [one, two] = &mut cache.statistics;
+        if before {
+            cache.first = self.norm(p, NORM1, x, one);
+        }
+        cache.qkv = self.line(p, QKV, if before { &cache.first } else { x }, false);
+        cache.weights = vec![0.0; self.shape.kept()];
+        cache.seen = vec![0.0; rows * width];
+        let penalties = self.penalties.as_deref();
+        attention::forward(self.shape, self.causal, penalties, &cache.qkv, &mut cache.weights, &mut cache.seen);
+        cache.sum1 = self.line(p, OUT, &cache.seen, false);
+        add(&mut cache.sum1, x);
+        cache.second =
+            if before { self.norm(p, NORM2, &cache.sum1, two) } else { self.norm(p, NORM1, &cache.sum1, one) };
+        if self.config.bend == Bend::Gelu {
+            cache.up = self.line(p, UP, &cache.second, false);
+            cache.bent = gelu::forward(&cache.up);
+        } else {
+            cache.bent = self.line(p, UP, &cache.second, true);
+        }
+        let mut y = self.line(p, DOWN, &cache.bent, false);
+        if before {
+            add(&mut y, &cache.sum1);
+        } else {
+            add(&mut y, &cache.second);
+            let normed = self.norm(p, NORM2, &y, two);
+            cache.sum2 = std::mem::replace(&mut y, normed);
+        }
+        (y, cache)
+    }
+
+    /// Adds the gradients of the parameters to `grad` and returns that of `x`.
+    fn run_back(&self, p: &[&[f32]], cache: &Cache, x: &[f32], g: &[f32], grad: &mut [f32]) -> Vec<f32> {
+        let before = self.config.norm == NormPlace::Before;
+        let mut grads = split(grad, p.iter().map(|p| p.len()));
+        let norm_back = |grads: &mut [&mut [f32]], k: usize, x: &[f32], g: &[f32]| {
+            let mut dx = vec![0.0; x.len()];
+            let statistics = &cache.statistics[usize::from(k == NORM2)];
+            let mut both = vec![0.0; 2 * self.shape.width];
+            layer_norm::backward(x, p[k], g, statistics, &mut dx, &mut both);
+            let (dw, db) = both.split_at(self.shape.width);
+            add(grads[k], dw);
+            add(grads[k + 1], db);
+            dx
+        };
+        let line_back = |grads: &mut [&mut [f32]], k: usize, x: &[f32], g: &[f32]| {
+            let n = p[k + 1].len();
+            let patches = Patches::rows(p[k].len() / n);
+            kernel::weight_gradient(&patches, x, g, n, grads[k]);
+            kernel::bias_gradient(g, grads[k + 1]);
+            kernel::input_gradient(&patches, p[k], g, n)
+        };
+        let normed = (!before).then(|| norm_back(&mut grads, NORM2, &cache.sum2, g));
+        let dsum2 = normed.as_deref().unwrap_or(g);
+        let mut dup = line_back(&mut grads, DOWN, &cache.bent, dsum2);
+        match self.config.bend {
+            Bend::Gelu => dup = gelu::backward(&cache.up, &dup),
+            Bend::Relu => parts::each([(&mut dup, PARALLEL)], true, |i, [dup]| {
+                let bent = &cache.bent[i * PARALLEL..];
+                dup.iter_mut().zip(bent).for_each(|(d, y)| *d = if *y > 0.0 { *d } else { 0.0 });
+            }),
+        }
+        let mut dsecond = line_back(&mut grads, UP, &cache.second, &dup);
+        drop(dup);
+        let dsum1 = if before {
+            let mut d = norm_back(&mut grads, NORM2, &cache.sum1, &dsecond);
+            add(&mut d, dsum2);
+            d
+        } else {
+            add(&mut dsecond, dsum2);
+            norm_back(&mut grads, NORM1, &cache.sum1, &dsecond)
+        };
+        let dseen = line_back(&mut grads, OUT, &cache.seen, &dsum1);
+        let mut dqkv = vec![0.0; cache.qkv.len()];
+        let penalties = self.penalties.as_deref();
+        attention::backward(self.shape, self.causal, penalties, &cache.qkv, &cache.weights, &dseen, &mut dqkv);
+        let first = if before { &cache.first } else { x };
+        let mut dx = line_back(&mut grads, QKV, first, &dqkv);
+        if before {
+            dx = norm_back(&mut grads, NORM1, x, &dx);
+        }
+        add(&mut dx, &dsum1);
+        dx
+    }
+}
+
+impl CustomOp2 for Op {
+    fn name(&self) -> &'static str {
+        "encoder-layer"
+    }
+
+    fn cpu_fwd(&self, x: &CpuStorage, layout: &Layout, _: &CpuStorage, _: &Layout) -> Result<(CpuStorage, Shape)> {
+        let x = values(x, layout)?;
+        let (y, cache) = self.own.read(|p| Ok(self.run(p, x)))?;
+        let _ = self.cache.set(cache);
+        Ok((CpuStorage::F32(y), layout.shape().clone()))
+    }
+
+    fn bwd(&self, x: &Tensor, node: &Tensor, _: &Tensor, g: &Tensor) -> Result<(Option<Tensor>, Option<Tensor>)> {
+        let cache = self.cache.get().expect("the forward pass fills it");
+        let g = g.contiguous()?;
+        let mut dx = Vec::new();
+        let gradients = self.own.add(|grad| {
+            dx = self.own.read(|p| with_values(x, |x| with_values(&g, |g| self.run_back(p, cache, x, g, grad)))?)?;
+            Ok(())
+        })?;
+        let tied: Vec<&Tensor> = self.own.tensors().collect();
+        let dx = x.track_op().then(|| Tensor::from_vec(dx, x.dims(), x.device()));
+        Ok((dx.transpose()?, Some(self.tie.give(node, &tied, gradients)?)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use candle_core::Device;
+
+    use super::*;
+    use crate::Params;
+    use crate::check::{any_threads, differences, draws, flat, params, parity, variable};
+
+    fn layer(config: EncoderLayerConfig) -> (Params, EncoderLayer) {
+        let mut params = params();
+        let layer = EncoderLayer::new(&mut params.layer("encoder"), config).unwrap();
+        (params, layer)
+    }
+
+    fn configs() -> impl Iterator<Item = EncoderLayerConfig> {
+        [NormPlace::Before, NormPlace::After].into_iter().flat_map(|norm| {
+            [Bend::Relu, Bend::Gelu].map(|bend| EncoderLayerConfig {
+                width: 6,
+                heads: 2,
+                hidden: 7,
+                bend,
+                norm,
+                eps: 1e-5,
+            })
+        })
+    }
+
+    #[test]
+    fn gradients_are_differences() {
+        for config in configs() {
+            let (params, layer) = layer(config);
+            let x = variable(&[2, 4, 6], 1);
+            let share = if config.bend == Bend::Relu { 0.9 } else { 1.0 };
+            differences(&params, &[&x], share, &|| vec![layer.forward(&x, &Mask::causal()).unwrap()]);
+        }
+    }
+
+    #[test]
+    fn cpu_operation_equals_stock_ones() {
+        let padding = Some(Tensor::new(&[[0f32, 0.0, 0.0, 1.0, 1.0], [0.0; 5]], &Device::Cpu).unwrap());
+        for config in configs() {
+            let (params, layer) = layer(EncoderLayerConfig { width: 24, heads: 3, hidden: 50, ..config });
+            let x = variable(&[2, 5, 24], 1);
+            for mask in [Mask::none(), Mask { causal: true, padding: padding.clone() }] {
+                let shape = Heads { batch: 2, steps: 5, width: 24, heads: 3 };
+                parity(&params, &[&x], 2e-5, &|| vec![layer.forward(&x, &mask).unwrap()], &|| {
+                    vec![layer.stock(&x, shape, &mask).unwrap()]
+                });
+            }
+        }
+    }
+
+    #[test]
+    fn bits_do_not_depend_on_threads_or_on_the_batch_around() {
+        for config in configs() {
+            let (params, layer) = layer(EncoderLayerConfig { width: 32, heads: 4, hidden: 100, ..config });
+            let x = variable(&[9, 40, 32], 1);
+            let run = |x: &Tensor| layer.forward(x, &Mask::none()).unwrap();
+            any_threads(&params, &[&x], &|| vec![run(&x)]);
+            let part = run(&x.narrow(0, 4, 2).unwrap());
+            assert_eq!(flat(&part), flat(&run(&x).narrow(0, 4, 2).unwrap()));
+        }
+    }
+
+    #[test]
+    fn empty_batches_pass_and_wrong_shapes_are_named() {
+        for config in configs() {
+            let (params, layer) = layer(config);
+            for shape in [[0, 5, 6], [5, 0, 6]] {
+                let y = layer.forward(&draws(&shape, 1), &Mask::causal()).unwrap();
+                params.backward(&y.sum_all().unwrap(), &mut Vec::new()).unwrap();
+                assert_eq!(y.dims(), shape);
+            }
+            let error = layer.forward(&draws(&[2, 5, 4], 1), &Mask::none()).unwrap_err().to_string();
+            assert!(error.contains("an encoder layer of width 6 expects [B, T, 6], got [2, 5, 4]"), "{error}");
+            assert!(
+                EncoderLayer::new(&mut crate::check::params().root(), EncoderLayerConfig { heads: 4, ..config })
+                    .is_err()
+            );
+        }
+    }
+}

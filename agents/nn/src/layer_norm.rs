@@ -1,0 +1,217 @@
+//! Layer norm over the last axis.
+//! Source: Ba et al. 2016.
+
+use std::sync::OnceLock;
+
+use candle_core::{CpuStorage, CustomOp2, D, Layout, Result, Shape, Tensor, bail};
+
+use crate::kernel::vectorised;
+use crate::math::{sum, sum2};
+use crate::params::{values, with_values};
+use crate::parts::{self, PARALLEL, add_rows, rows_of};
+use crate::tie::{Own, Tie};
+use crate::{Init, Scope};
+
+/// `(x − mean) / √(variance + ε) · weight + bias` of every row of the last axis.
+#[derive(Clone, Debug)]
+pub struct LayerNorm {
+    /// `weight` and `bias`, `[width]`.
+    own: Own,
+    width: usize,
+    eps: f32,
+}
+
+impl LayerNorm {
+    /// A layer for rows of `width` values; PyTorch's `eps` is 1e-5.
+    ///
+    /// # Errors
+    /// If `width` is zero, or the device fails.
+    pub fn new(scope: &mut Scope<'_>, width: usize, eps: f64) -> Result<Self> {
+        if width == 0 {
+            bail!("a layer norm of width 0");
+        }
+        let own = Own::new(scope, |scope| {
+            Ok(vec![scope.var("weight", &[width], Init::Ones)?, scope.var("bias", &[width], Init::Zeros)?])
+        })?;
+        Ok(Self { own, width, eps: eps as f32 })
+    }
+
+    /// `[.., width]` to the same shape.
+    ///
+    /// # Errors
+    /// If the last axis is another.
+    pub fn forward(&self, x: &Tensor) -> Result<Tensor> {
+        if x.dims().last() != Some(&self.width) {
+            bail!("a layer norm of width {} got {:?}", self.width, x.dims());
+        }
+        if !x.device().is_cpu() {
+            return self.stock(x);
+        }
+        let tied: Vec<&Tensor> = self.own.tensors().collect();
+        let (node, tie) = Tie::new(&tied)?;
+        let op = Op { own: self.own.clone(), tie, width: self.width, eps: self.eps, statistics: OnceLock::new() };
+        x.contiguous()?.apply_op2(&node, op)
+    }
+
+    /// The same in candle's own operations.
+    fn stock(&self, x: &Tensor) -> Result<Tensor> {
+        let x = x.broadcast_sub(&x.mean_keepdim(D::Minus1)?)?;
+        let root = (x.sqr()?.mean_keepdim(D::Minus1)? + f64::from(self.eps))?.sqrt()?;
+        x.broadcast_div(&root)?.broadcast_mul(self.own.var(0))?.broadcast_add(self.own.var(1))
+    }
+}
+
+struct Op {
+    own: Own,
+    tie: Tie,
+    width: usize,
+    eps: f32,
+    /// Mean and reciprocal deviation of each row.
+    statistics: OnceLock<Vec<f32>>,
+}
+
+impl CustomOp2 for Op {
+    fn name(&self) -> &'static str {
+        "layer-norm"
+    }
+
+    fn cpu_fwd(&self, x: &CpuStorage, layout: &Layout, _: &CpuStorage, _: &Layout) -> Result<(CpuStorage, Shape)> {
+        let x = values(x, layout)?;
+        let mut y = vec![0.0; x.len()];
+        let mut statistics = vec![0.0; x.len() / self.width * 2];
+        with_values(self.own.var(0), |w| {
+            with_values(self.own.var(1), |b| forward(x, w, b, self.eps, &mut y, &mut statistics))
+        })??;
+        let _ = self.statistics.set(statistics);
+        Ok((CpuStorage::F32(y), layout.shape().clone()))
+    }
+
+    fn bwd(&self, x: &Tensor, node: &Tensor, _: &Tensor, g: &Tensor) -> Result<(Option<Tensor>, Option<Tensor>)> {
+        let statistics = self.statistics.get().expect("the forward pass fills it");
+        let mut dx = vec![0.0; x.elem_count()];
+        let g = g.contiguous()?;
+        let gradients = self.own.add(|grad| {
+            with_values(self.own.var(0), |w| {
+                with_values(x, |x| with_values(&g, |g| backward(x, w, g, statistics, &mut dx, grad)))
+            })??
+        })?;
+        let tied: Vec<&Tensor> = self.own.tensors().collect();
+        let dx = x.track_op().then(|| Tensor::from_vec(dx, x.dims(), x.device()));
+        Ok((dx.transpose()?, Some(self.tie.give(node, &tied, gradients)?)))
+    }
+}
+
+/// Normalises rows of `x` to `y`, and keeps mean and reciprocal deviation of each in `statistics`.
+pub(crate) fn forward(x: &[f32], w: &[f32], b: &[f32], eps: f32, y: &mut [f32], statistics: &mut [f32]) {
+    let (width, rows) = (w.len(), rows_of(w.len()));
+    let scale = 1.0 / width as f32;
+    parts::each([(y, rows * width), (statistics, rows * 2)], x.len() >= PARALLEL, |i, [y, statistics]| {
+        let x = &x[i * rows * width..];
+        vectorised(
+            #[inline(always)]
+            || {
+                let kept = statistics.chunks_exact_mut(2);
+                for ((x, y), kept) in x.chunks_exact(width).zip(y.chunks_exact_mut(width)).zip(kept) {
+                    let mean = sum(x) * scale;
+                    let variance = sum2(x, x, |x, _| (x - mean) * (x - mean)) * scale;
+                    let root = 1.0 / (variance + eps).sqrt();
+                    kept.copy_from_slice(&[mean, root]);
+                    for (((y, x), w), b) in y.iter_mut().zip(x).zip(w).zip(b) {
+                        *y = ((x - mean) * root).mul_add(*w, *b);
+                    }
+                }
+            },
+        );
+    });
+}
+
+/// Writes the gradient of `x` to `dx`, and adds those of weight and bias to `grad`.
+pub(crate) fn backward(x: &[f32], w: &[f32], g: &[f32], statistics: &[f32], dx: &mut [f32], grad: &mut [f32]) {
+    let (width, rows) = (w.len(), rows_of(w.len()));
+    let scale = 1.0 / width as f32;
+    let mut partial = vec![0.0; x.len().div_ceil(rows * width) * 2 * width];
+    parts::each([(dx, rows * width), (&mut partial, 2 * width)], x.len() >= PARALLEL, |i, [dx, partial]| {
+        let (x, g, statistics) = (&x[i * rows * width..], &g[i * rows * width..], &statistics[i * rows * 2..]);
+        let (dw, db) = partial.split_at_mut(width);
+        vectorised(
+            #[inline(always)]
+            || {
+                let ins = x.chunks_exact(width).zip(g.chunks_exact(width)).zip(statistics.chunks_exact(2));
+                for (dx, ((x, g), kept)) in dx.chunks_exact_mut(width).zip(ins) {
+                    let (mean, root) = (kept[0], kept[1]);
+                    for j in 0..width {
+                        dx[j] = g[j] * w[j];
+                        dw[j] += g[j] * ((x[j] - mean) * root);
+                        db[j] += g[j];
+                    }
+                    let level = sum(dx) * scale;
+                    let slope = sum2(dx, x, |d, x| d * ((x - mean) * root)) * scale;
+                    for (d, x) in dx.iter_mut().zip(x) {
+                        *d = root * (*d - level - (x - mean) * root * slope);
+                    }
+                }
+            },
+        );
+    });
+    add_rows(grad, &partial);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Params;
+    use crate::check::{any_threads, differences, draws, flat, params, parity, variable};
+
+    fn norm(width: usize) -> (Params, LayerNorm) {
+        let mut params = params();
+        let norm = LayerNorm::new(&mut params.layer("norm"), width, 1e-5).unwrap();
+        let values: Vec<f32> = flat(&draws(&[2 * width], 7)).iter().map(|v| v + 0.5).collect();
+        params.write(&values).unwrap();
+        (params, norm)
+    }
+
+    #[test]
+    fn gradients_are_differences() {
+        for width in [5, 37] {
+            let (params, norm) = norm(width);
+            let x = variable(&[2, 3, width], 1);
+            differences(&params, &[&x], 1.0, &|| vec![norm.forward(&x).unwrap()]);
+        }
+    }
+
+    #[test]
+    fn cpu_operation_equals_stock_ones() {
+        let (params, norm) = norm(70);
+        let x = Tensor::new(30f32, &candle_core::Device::Cpu).unwrap();
+        let x = candle_core::Var::from_tensor(&draws(&[9, 70], 1).broadcast_add(&x).unwrap()).unwrap();
+        parity(&params, &[&x], 2e-5, &|| vec![norm.forward(&x).unwrap()], &|| vec![norm.stock(&x).unwrap()]);
+    }
+
+    #[test]
+    fn bits_do_not_depend_on_threads() {
+        let (params, norm) = norm(100);
+        let x = variable(&[2000, 100], 1);
+        any_threads(&params, &[&x], &|| vec![norm.forward(&x).unwrap()]);
+    }
+
+    #[test]
+    fn a_row_does_not_depend_on_the_batch_around_it() {
+        let (_params, norm) = norm(33);
+        let x = draws(&[20, 33], 1);
+        let all = norm.forward(&x).unwrap();
+        for (from, rows) in [(0, 1), (5, 3), (1, 19)] {
+            let part = norm.forward(&x.narrow(0, from, rows).unwrap()).unwrap();
+            assert_eq!(flat(&part), flat(&all.narrow(0, from, rows).unwrap()));
+        }
+    }
+
+    #[test]
+    fn empty_batches_pass_and_wrong_widths_are_named() {
+        let (params, norm) = norm(4);
+        let y = norm.forward(&draws(&[0, 4], 1)).unwrap();
+        params.backward(&y.sum_all().unwrap(), &mut Vec::new()).unwrap();
+        assert_eq!(y.dims(), [0, 4]);
+        let error = norm.forward(&draws(&[2, 3], 1)).unwrap_err().to_string();
+        assert!(error.contains("a layer norm of width 4 got [2, 3]"), "{error}");
+    }
+}

@@ -1,0 +1,144 @@
+//! The optimisers under one face, so that a preset picks one.
+
+use std::io::{Read, Write};
+
+use candle_core::Result;
+use rl_core::{Error, Saved};
+use serde::{Deserialize, Serialize};
+
+use crate::{Adam, AdamConfig, Params, RmsProp, RmsPropConfig};
+
+/// Which optimiser, and its constants: in a preset a table whose key `kind` is `adam` or `rms_prop`.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+pub enum OptimiserConfig {
+    /// [`Adam`]
+    Adam(AdamConfig),
+    /// [`RmsProp`]
+    RmsProp(RmsPropConfig),
+}
+
+/// An optimiser and its moments.
+#[derive(Debug)]
+pub enum Optimiser {
+    /// Adam
+    Adam(Adam),
+    /// RMSProp
+    RmsProp(RmsProp),
+}
+
+impl Optimiser {
+    /// An optimiser of `params` that has made no step.
+    ///
+    /// # Errors
+    /// If the device fails.
+    pub fn new(params: &Params, config: OptimiserConfig) -> Result<Self> {
+        Ok(match config {
+            OptimiserConfig::Adam(config) => Self::Adam(Adam::new(params, config)?),
+            OptimiserConfig::RmsProp(config) => Self::RmsProp(RmsProp::new(params, config)?),
+        })
+    }
+
+    /// Steps made.
+    pub fn steps(&self) -> u64 {
+        match self {
+            Self::Adam(adam) => adam.steps(),
+            Self::RmsProp(rms) => rms.steps(),
+        }
+    }
+
+    /// Moves `params` against `grad`, flat as [`Params::backward`] leaves it, and returns the gradient's global norm
+    /// before clipping; a norm that is not finite changes nothing.
+    ///
+    /// # Errors
+    /// If the device fails.
+    ///
+    /// # Panics
+    /// If `grad` is not of these parameters.
+    pub fn step(&mut self, params: &Params, grad: &[f32], rate: f64) -> Result<f64> {
+        match self {
+            Self::Adam(adam) => adam.step(params, grad, rate),
+            Self::RmsProp(rms) => rms.step(params, grad, rate),
+        }
+    }
+
+    /// What its saved state begins with, so that one's moments are not taken for another's.
+    fn mark(&self) -> u8 {
+        match self {
+            Self::Adam(_) => b'A',
+            Self::RmsProp(_) => b'R',
+        }
+    }
+}
+
+impl Saved for Optimiser {
+    fn save(&self, out: &mut dyn Write) -> rl_core::Result<()> {
+        out.write_all(&[self.mark()])?;
+        match self {
+            Self::Adam(adam) => adam.save(out),
+            Self::RmsProp(rms) => rms.save(out),
+        }
+    }
+
+    fn load(&mut self, from: &mut dyn Read) -> rl_core::Result<()> {
+        let mut mark = [0];
+        from.read_exact(&mut mark)?;
+        if mark != [self.mark()] {
+            let message = "is of another kind of optimiser than this run has".to_owned();
+            return Err(Error::State { part: "optimiser".to_owned(), message });
+        }
+        match self {
+            Self::Adam(adam) => adam.load(from),
+            Self::RmsProp(rms) => rms.load(from),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{EpsPlace, Init};
+
+    #[test]
+    fn each_kind_is_saved_and_refuses_the_others_state() {
+        let mut params = crate::check::params();
+        params.root().var("a", &[3], Init::Ones).unwrap();
+        let adam = OptimiserConfig::Adam(AdamConfig { beta1: 0.9, beta2: 0.999, eps: 1e-5, clip: 0.5 });
+        let rms = OptimiserConfig::RmsProp(RmsPropConfig {
+            decay: 0.99,
+            eps: 1e-5,
+            eps_place: EpsPlace::InsideRoot,
+            first_square: 1.0,
+            centred: true,
+            clip: 0.5,
+        });
+        let mut saved = Vec::new();
+        for config in [adam, rms] {
+            let mut optimiser = Optimiser::new(&params, config).unwrap();
+            optimiser.step(&params, &[1.0, 2.0, 3.0], 0.1).unwrap();
+            let (mut bytes, mut again) = (Vec::new(), Vec::new());
+            optimiser.save(&mut bytes).unwrap();
+            let mut fresh = Optimiser::new(&params, config).unwrap();
+            fresh.load(&mut bytes.as_slice()).unwrap();
+            fresh.save(&mut again).unwrap();
+            assert_eq!((&bytes, fresh.steps()), (&again, 1));
+            saved.push(bytes);
+        }
+        for (config, bytes) in [(adam, &saved[1]), (rms, &saved[0])] {
+            let error = Optimiser::new(&params, config).unwrap().load(&mut bytes.as_slice()).unwrap_err().to_string();
+            assert!(error.contains("another kind of optimiser"), "{error}");
+        }
+    }
+
+    #[test]
+    fn a_preset_names_the_kind_and_every_constant() {
+        let text = r#"{"kind": "rms_prop", "decay": 0.99, "eps": 1e-5, "eps_place": "inside_root",
+            "first_square": 1.0, "centred": false, "clip": 0.5}"#;
+        let config: OptimiserConfig = serde_json::from_str(text).unwrap();
+        assert!(matches!(config, OptimiserConfig::RmsProp(c) if c.eps_place == EpsPlace::InsideRoot));
+        for wrong in [text.replace("decay", "alpha"), text.replace("rms_prop", "adam"), text.replace("rms_prop", "sgd")]
+        {
+            assert!(serde_json::from_str::<OptimiserConfig>(&wrong).is_err(), "{wrong}");
+        }
+    }
+}

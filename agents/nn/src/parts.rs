@@ -1,0 +1,130 @@
+//! Slices cut into parts that go together, for one or several threads.
+
+use rayon::prelude::*;
+
+/// Elements of cheap work from which a second thread pays for its start.
+pub(crate) const PARALLEL: usize = 1 << 15;
+
+/// Runs `work(i, [part i of each slice])`, where `outs` are slices with the length of their parts; on several threads if
+/// `parallel`. Lengths decide the parts, so that sums within them do not depend on threads.
+///
+/// # Panics
+/// If the slices do not have equally many parts.
+pub(crate) fn each<const N: usize>(
+    outs: [(&mut [f32], usize); N],
+    parallel: bool,
+    work: impl Fn(usize, [&mut [f32]; N]) + Sync,
+) {
+    let count = outs[0].0.len().div_ceil(outs[0].1.max(1));
+    assert!(outs.iter().all(|(out, part)| out.len().div_ceil((*part).max(1)) == count), "parts of all slices");
+    let mut rests = outs;
+    let mut next = || {
+        rests.each_mut().map(|(rest, part)| {
+            let all = std::mem::take(rest);
+            let (head, tail) = all.split_at_mut((*part).min(all.len()));
+            *rest = tail;
+            head
+        })
+    };
+    if !parallel || count < 2 || rayon::current_num_threads() == 1 {
+        (0..count).for_each(|i| work(i, next()));
+    } else {
+        let parts: Vec<_> = (0..count).map(|_| next()).collect();
+        parts.into_par_iter().enumerate().for_each(|(i, part)| work(i, part));
+    }
+}
+
+/// A copy of `from`, each part of which `work(i, part)` changes while it is in cache; on several threads if `parallel`.
+pub(crate) fn changed(from: &[f32], part: usize, parallel: bool, work: impl Fn(usize, &mut [f32]) + Sync) -> Vec<f32> {
+    if parallel && rayon::current_num_threads() > 1 {
+        let mut out = vec![0.0; from.len()];
+        each([(&mut out, part)], true, |i, [out]| {
+            out.copy_from_slice(&from[i * part..][..out.len()]);
+            work(i, out);
+        });
+        return out;
+    }
+    let mut out = Vec::with_capacity(from.len()); // not zeroed first
+    for (i, from) in from.chunks(part.max(1)).enumerate() {
+        out.extend_from_slice(from);
+        work(i, &mut out[i * part..]);
+    }
+    out
+}
+
+/// `to += from`, elementwise.
+pub(crate) fn add(to: &mut [f32], from: &[f32]) {
+    let parallel = to.len() >= 4 * PARALLEL;
+    each([(to, PARALLEL)], parallel, |i, [to]| {
+        let from = &from[i * PARALLEL..][..to.len()];
+        crate::kernel::vectorised(
+            #[inline(always)]
+            || to.iter_mut().zip(from).for_each(|(to, from)| *to += from),
+        );
+    });
+}
+
+/// Adds the rows of `partial` to `total`, one after the other.
+pub(crate) fn add_rows(total: &mut [f32], partial: &[f32]) {
+    for row in partial.chunks_exact(total.len().max(1)) {
+        total.iter_mut().zip(row).for_each(|(t, p)| *t += p);
+    }
+}
+
+/// Rows of `width` elements per part, so that a part fits the second level of cache.
+pub(crate) fn rows_of(width: usize) -> usize {
+    (PARALLEL / width.max(1)).max(1)
+}
+
+/// `w [rows, columns]` as `[columns, rows]`.
+pub(crate) fn transpose(w: &[f32], columns: usize) -> Vec<f32> {
+    const TILE: usize = 16; // rows and columns of a tile are whole cache lines
+    let rows = w.len() / columns;
+    let mut out = vec![0.0; w.len()];
+    for r0 in (0..rows).step_by(TILE) {
+        for c0 in (0..columns).step_by(TILE) {
+            for c in c0..(c0 + TILE).min(columns) {
+                for r in r0..(r0 + TILE).min(rows) {
+                    out[c * rows + r] = w[r * columns + c];
+                }
+            }
+        }
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn parts_go_together_on_any_number_of_threads() {
+        for parallel in [false, true] {
+            let (mut a, mut b) = (vec![0.0; 10], vec![0.0; 4]);
+            each([(&mut a, 3), (&mut b, 1)], parallel, |i, [a, b]| {
+                a.fill(i as f32);
+                b.fill(a.len() as f32);
+            });
+            assert_eq!(a, [0.0, 0.0, 0.0, 1.0, 1.0, 1.0, 2.0, 2.0, 2.0, 3.0]);
+            assert_eq!(b, [3.0, 3.0, 3.0, 1.0]);
+        }
+    }
+
+    #[test]
+    fn a_copy_is_changed_part_by_part() {
+        let from: Vec<f32> = (0..10).map(|i| i as f32).collect();
+        for parallel in [false, true] {
+            let out = changed(&from, 4, parallel, |i, part| part.iter_mut().for_each(|x| *x += 100.0 * i as f32));
+            assert_eq!(out, [0.0, 1.0, 2.0, 3.0, 104.0, 105.0, 106.0, 107.0, 208.0, 209.0]);
+            assert!(changed(&[], 4, parallel, |_, _| ()).is_empty());
+        }
+    }
+
+    #[test]
+    fn a_transpose_moves_every_element() {
+        let w: Vec<f32> = (0..37 * 19).map(|i| i as f32).collect();
+        let t = transpose(&w, 19);
+        assert!((0..37).all(|r| (0..19).all(|c| t[c * 37 + r] == w[r * 19 + c])));
+        assert_eq!(transpose(&t, 37), w);
+    }
+}

@@ -1,0 +1,357 @@
+//! Maximum and average pooling of `[B, H, W, C]`, with any window, stride and padding.
+//!
+//! candle's own gradients are wrong: the maximum's by the size of the window, the average's where sizes are odd.
+//! As in PyTorch, sizes are rounded down; padding never wins a maximum, and counts as zeros in an average.
+
+use std::ops::Range;
+use std::sync::OnceLock;
+
+use candle_core::{CpuStorage, CustomOp1, Layout, Result, Shape, Tensor, bail};
+
+use crate::kernel::vectorised;
+use crate::params::{values, with_values};
+use crate::parts::{self, PARALLEL};
+
+/// The window of a pooling layer: `[height, width]` of each.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Window {
+    /// Pixels of the window.
+    pub size: [usize; 2],
+    /// From one window to the next.
+    pub stride: [usize; 2],
+    /// Around the image; at most half a window.
+    pub padding: [usize; 2],
+}
+
+impl Window {
+    /// Windows of `size × size` side by side, without padding.
+    pub fn square(size: usize) -> Self {
+        Self { size: [size; 2], stride: [size; 2], padding: [0; 2] }
+    }
+}
+
+/// The largest of each window, per channel; of equals the first. The gradient goes there. NaN wins.
+///
+/// # Errors
+/// If `x` is not `[B, H, W, C]`, or the window does not fit it.
+pub fn max_pool(x: &Tensor, window: Window) -> Result<Tensor> {
+    let grid = Grid::new("max_pool", x, window)?;
+    if x.device().is_cpu() {
+        x.contiguous()?.apply_op1(Max { grid, winners: OnceLock::new() })
+    } else {
+        grid.stock(x, true)
+    }
+}
+
+/// The mean of each window, per channel; padding counts as zeros.
+///
+/// # Errors
+/// If `x` is not `[B, H, W, C]`, or the window does not fit it.
+pub fn avg_pool(x: &Tensor, window: Window) -> Result<Tensor> {
+    let grid = Grid::new("avg_pool", x, window)?;
+    if x.device().is_cpu() { x.contiguous()?.apply_op1(Mean { grid }) } else { grid.stock(x, false) }
+}
+
+/// Images and the windows on them.
+#[derive(Clone, Copy, Debug)]
+struct Grid {
+    window: Window,
+    batch: usize,
+    input: [usize; 2],
+    output: [usize; 2],
+    channels: usize,
+}
+
+impl Grid {
+    fn new(name: &str, x: &Tensor, window: Window) -> Result<Self> {
+        let &[batch, h, w, channels] = x.dims() else { bail!("{name} expects [B, H, W, C], got {:?}", x.dims()) };
+        let Window { size, stride, padding } = window;
+        let fits = |k: usize| {
+            size[k] > 0 && stride[k] > 0 && padding[k] <= size[k] / 2 && [h, w][k] + 2 * padding[k] >= size[k]
+        };
+        if !fits(0) || !fits(1) {
+            bail!("{name} with {window:?} does not fit {:?}", x.dims());
+        }
+        let outputs = |k: usize, n: usize| (n + 2 * padding[k] - size[k]) / stride[k] + 1;
+        Ok(Self { window, batch, input: [h, w], output: [outputs(0, h), outputs(1, w)], channels })
+    }
+
+    fn image(&self) -> usize {
+        self.input[0] * self.input[1] * self.channels
+    }
+
+    fn pooled(&self) -> usize {
+        self.output[0] * self.output[1] * self.channels
+    }
+
+    fn shape(&self) -> Shape {
+        (self.batch, self.output[0], self.output[1], self.channels).into()
+    }
+
+    fn parallel(&self) -> bool {
+        self.batch * self.pooled() * self.window.size[0] * self.window.size[1] >= 2 * PARALLEL
+    }
+
+    /// What window `at` of axis `k` covers of the image.
+    fn covered(&self, k: usize, at: usize) -> Range<usize> {
+        let Window { size, stride, padding } = self.window;
+        let from = at * stride[k];
+        from.saturating_sub(padding[k])..(from + size[k]).saturating_sub(padding[k]).min(self.input[k])
+    }
+
+    /// Calls `f(output pixel, input pixel)` for every pixel of every window of an image; pixels are offsets in elements.
+    fn each(&self, mut f: impl FnMut(Range<usize>, Range<usize>)) {
+        let c = self.channels;
+        for oy in 0..self.output[0] {
+            for ox in 0..self.output[1] {
+                let out = (oy * self.output[1] + ox) * c;
+                for y in self.covered(0, oy) {
+                    for x in self.covered(1, ox) {
+                        let from = (y * self.input[1] + x) * c;
+                        f(out..out + c, from..from + c);
+                    }
+                }
+            }
+        }
+    }
+
+    /// Gathers every window with index_select, whose gradient is right.
+    fn stock(&self, x: &Tensor, max: bool) -> Result<Tensor> {
+        let Window { size, stride, padding } = self.window;
+        let pad = |x: Tensor, axis: usize| -> Result<Tensor> {
+            if padding[axis - 1] == 0 {
+                return Ok(x);
+            }
+            let mut dims = x.dims().to_vec();
+            dims[axis] = padding[axis - 1];
+            let edge = Tensor::full(if max { f32::NEG_INFINITY } else { 0.0 }, dims, x.device())?;
+            Tensor::cat(&[&edge, &x, &edge], axis)
+        };
+        let x = pad(pad(x.clone(), 1)?, 2)?;
+        let pick = |x: &Tensor, axis: usize, offset: usize| {
+            let places = (0..self.output[axis - 1]).map(|o| (o * stride[axis - 1] + offset) as u32);
+            x.index_select(&Tensor::from_iter(places, x.device())?, axis)
+        };
+        let mut taps = Vec::new();
+        for dy in 0..size[0] {
+            let rows = pick(&x, 1, dy)?;
+            for dx in 0..size[1] {
+                taps.push(pick(&rows, 2, dx)?);
+            }
+        }
+        let taps = Tensor::stack(&taps, 0)?; // [taps, B, H', W', C]
+        if max { taps.max(0) } else { taps.mean(0) }
+    }
+}
+
+struct Max {
+    grid: Grid,
+    /// Where in its image each output comes from.
+    winners: OnceLock<Vec<u32>>,
+}
+
+impl CustomOp1 for Max {
+    fn name(&self) -> &'static str {
+        "max-pool"
+    }
+
+    fn cpu_fwd(&self, x: &CpuStorage, layout: &Layout) -> Result<(CpuStorage, Shape)> {
+        let grid = self.grid;
+        let x = values(x, layout)?;
+        let mut y = vec![f32::NEG_INFINITY; grid.batch * grid.pooled()];
+        // Places as the bits of floats, so that they are cut like the values.
+        let mut winners = vec![0f32; y.len()];
+        if !y.is_empty() {
+            let outs = [(&mut y[..], grid.pooled()), (&mut winners[..], grid.pooled())];
+            parts::each(outs, grid.parallel(), |b, [y, winners]| {
+                let x = &x[b * grid.image()..][..grid.image()];
+                vectorised(
+                    #[inline(always)]
+                    || {
+                        for (oy, ox) in (0..grid.output[0]).flat_map(|oy| (0..grid.output[1]).map(move |ox| (oy, ox))) {
+                            let out = (oy * grid.output[1] + ox) * grid.channels;
+                            let y = &mut y[out..][..grid.channels];
+                            let winners = &mut winners[out..][..grid.channels];
+                            let (rows, columns) = (grid.covered(0, oy), grid.covered(1, ox));
+                            let first = (rows.start * grid.input[1] + columns.start) * grid.channels;
+                            for (c, winner) in winners.iter_mut().enumerate() {
+                                *winner = f32::from_bits((first + c) as u32);
+                            }
+                            for row in rows {
+                                for column in columns.clone() {
+                                    let from = (row * grid.input[1] + column) * grid.channels;
+                                    let x = &x[from..][..grid.channels];
+                                    for c in 0..grid.channels {
+                                        let wins = x[c] > y[c] || (x[c].is_nan() && !y[c].is_nan());
+                                        y[c] = if wins { x[c] } else { y[c] };
+                                        let place = (from + c) as u32;
+                                        let bits = if wins { place } else { winners[c].to_bits() };
+                                        winners[c] = f32::from_bits(bits);
+                                    }
+                                }
+                            }
+                        }
+                    },
+                );
+            });
+        }
+        let _ = self.winners.set(winners.into_iter().map(f32::to_bits).collect());
+        Ok((CpuStorage::F32(y), grid.shape()))
+    }
+
+    fn bwd(&self, x: &Tensor, _: &Tensor, g: &Tensor) -> Result<Option<Tensor>> {
+        let grid = self.grid;
+        let winners = self.winners.get().expect("the forward pass fills it");
+        let mut dx = vec![0.0; x.elem_count()];
+        with_values(&g.contiguous()?, |g| {
+            parts::each([(&mut dx, grid.image())], grid.parallel(), |b, [dx]| {
+                let of = b * grid.pooled()..(b + 1) * grid.pooled();
+                for (g, at) in g[of.clone()].iter().zip(&winners[of]) {
+                    dx[*at as usize] += g;
+                }
+            });
+        })?;
+        Tensor::from_vec(dx, x.dims(), x.device()).map(Some)
+    }
+}
+
+struct Mean {
+    grid: Grid,
+}
+
+impl Mean {
+    fn scale(&self) -> f32 {
+        1.0 / (self.grid.window.size[0] * self.grid.window.size[1]) as f32
+    }
+}
+
+impl CustomOp1 for Mean {
+    fn name(&self) -> &'static str {
+        "avg-pool"
+    }
+
+    fn cpu_fwd(&self, x: &CpuStorage, layout: &Layout) -> Result<(CpuStorage, Shape)> {
+        let (grid, scale) = (self.grid, self.scale());
+        let x = values(x, layout)?;
+        let mut y = vec![0.0; grid.batch * grid.pooled()];
+        parts::each([(&mut y, grid.pooled())], grid.parallel(), |b, [y]| {
+            let x = &x[b * grid.image()..][..grid.image()];
+            vectorised(
+                #[inline(always)]
+                || {
+                    grid.each(
+                        #[inline(always)]
+                        |to, from| y[to].iter_mut().zip(&x[from]).for_each(|(y, x)| *y += x),
+                    );
+                    y.iter_mut().for_each(|y| *y *= scale);
+                },
+            );
+        });
+        Ok((CpuStorage::F32(y), grid.shape()))
+    }
+
+    fn bwd(&self, x: &Tensor, _: &Tensor, g: &Tensor) -> Result<Option<Tensor>> {
+        let (grid, scale) = (self.grid, self.scale());
+        let mut dx = vec![0.0; x.elem_count()];
+        with_values(&g.contiguous()?, |g| {
+            parts::each([(&mut dx, grid.image())], grid.parallel(), |b, [dx]| {
+                let g = &g[b * grid.pooled()..][..grid.pooled()];
+                vectorised(
+                    #[inline(always)]
+                    || {
+                        grid.each(
+                            #[inline(always)]
+                            |from, to| dx[to].iter_mut().zip(&g[from]).for_each(|(d, g)| *d += g),
+                        );
+                        dx.iter_mut().for_each(|d| *d *= scale);
+                    },
+                );
+            });
+        })?;
+        Tensor::from_vec(dx, x.dims(), x.device()).map(Some)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use candle_core::Device;
+
+    use super::*;
+    use crate::check::{any_threads, differences, draws, flat, params, parity, variable};
+
+    const BOTH: [fn(&Tensor, Window) -> Result<Tensor>; 2] = [max_pool, avg_pool];
+
+    fn windows() -> [Window; 6] {
+        let window = |size, stride, padding| Window { size, stride, padding };
+        [
+            Window::square(2),
+            Window::square(1),
+            window([3, 3], [2, 2], [1, 1]),
+            window([3, 2], [1, 1], [1, 0]), // overlaps
+            window([2, 3], [3, 4], [0, 1]), // gaps
+            window([5, 4], [2, 1], [2, 2]),
+        ]
+    }
+
+    #[test]
+    fn gradients_are_differences_with_overlaps_gaps_and_odd_sizes() {
+        let x = variable(&[2, 7, 5, 3], 1);
+        for (f, share) in BOTH.into_iter().zip([0.97, 1.0]) {
+            for window in windows() {
+                differences(&params(), &[&x], share, &|| vec![f(&x, window).unwrap()]);
+                differences(&params(), &[&x], share, &|| {
+                    let y = f(&x, window).unwrap();
+                    vec![f(&(x.as_tensor() * 2.0).unwrap(), window).unwrap(), y] // used twice
+                });
+            }
+        }
+    }
+
+    #[test]
+    fn cpu_operations_equal_gathered_windows() {
+        let x = variable(&[3, 9, 8, 11], 1);
+        for (k, f) in BOTH.into_iter().enumerate() {
+            for window in windows() {
+                let grid = Grid::new("pool", &x, window).unwrap();
+                parity(&params(), &[&x], 1e-6, &|| vec![f(&x, window).unwrap()], &|| {
+                    vec![grid.stock(&x, k == 0).unwrap()]
+                });
+            }
+        }
+    }
+
+    #[test]
+    fn the_first_of_equals_gets_the_gradient_and_nan_wins() {
+        let x = candle_core::Var::new(&[1f32, 1.0, 1.0, 1.0], &Device::Cpu).unwrap();
+        let y = max_pool(&x.reshape((1, 2, 2, 1)).unwrap(), Window::square(2)).unwrap();
+        let grads = y.sum_all().unwrap().backward().unwrap();
+        assert_eq!(flat(grads.get(&x).unwrap()), [1.0, 0.0, 0.0, 0.0]);
+        let x = Tensor::new(&[5f32, f32::NAN, 1.0, 9.0], &Device::Cpu).unwrap().reshape((1, 2, 2, 1)).unwrap();
+        assert!(flat(&max_pool(&x, Window::square(2)).unwrap())[0].is_nan());
+    }
+
+    #[test]
+    fn bits_do_not_depend_on_threads_or_on_the_batch_around() {
+        let x = variable(&[9, 31, 33, 16], 1);
+        for f in BOTH {
+            for window in windows() {
+                any_threads(&params(), &[&x], &|| vec![f(&x, window).unwrap()]);
+                let part = f(&x.narrow(0, 3, 2).unwrap(), window).unwrap();
+                assert_eq!(flat(&part), flat(&f(&x, window).unwrap().narrow(0, 3, 2).unwrap()));
+            }
+        }
+    }
+
+    #[test]
+    fn empty_batches_pass_and_windows_that_do_not_fit_are_named() {
+        for (f, name) in BOTH.into_iter().zip(["max_pool", "avg_pool"]) {
+            assert_eq!(f(&draws(&[0, 4, 4, 2], 1), Window::square(2)).unwrap().dims(), [0, 2, 2, 2]);
+            assert_eq!(f(&draws(&[2, 4, 4, 0], 1), Window::square(2)).unwrap().dims(), [2, 2, 2, 0]);
+            let error = f(&draws(&[1, 3, 4, 2], 1), Window::square(4)).unwrap_err().to_string();
+            assert!(error.contains(name) && error.contains("[1, 3, 4, 2]"), "{error}");
+            let error = f(&draws(&[3, 4, 2], 1), Window::square(2)).unwrap_err().to_string();
+            assert!(error.contains(&format!("{name} expects [B, H, W, C], got [3, 4, 2]")), "{error}");
+            assert!(f(&draws(&[1, 4, 4, 1], 1), Window { padding: [2, 2], ..Window::square(3) }).is_err());
+        }
+    }
+}
