@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use candle_core::Tensor;
 use rl_core::{Error, Reduce, Result, Rng, Saved, Spec, State, Stream};
-use rl_nn::{Adam, AdamConfig, Params, huber, tensor};
+use rl_nn::{Adam, AdamConfig, Flow, Params, huber, tensor};
 use rl_perception::{EncoderConfig, Seen};
 use rl_replays::{Replay, Rollout, Sample, Targets};
 use serde::{Deserialize, Serialize};
@@ -151,6 +151,7 @@ pub struct Dqn {
     sample: Option<Sample>,
     progress: Progress,
     grad: Vec<f32>,
+    flows: [Flow; 2],
 }
 
 /// How far the learner is, and what it draws next.
@@ -185,6 +186,7 @@ impl Dqn {
             sample: None,
             progress: Progress { steps: 0, updates: 0, rng: Rng::new(context.seed, Stream::Learn) },
             grad: Vec::new(),
+            flows: Default::default(),
             spec: context.spec.clone(),
             seed: context.seed,
             seats: context.seats,
@@ -203,11 +205,11 @@ impl Dqn {
     }
 
     /// What the value of each transition should be, `[B]`.
-    fn targets(&self, batch: &Sample) -> Result<Vec<f32>> {
+    fn targets(&mut self, batch: &Sample) -> Result<Vec<f32>> {
         let next = seen(&batch.next, batch.rows());
-        let values = self.target.values(&next)?; // [B, A]
-        let chosen = if self.config.double { self.net.values(&next)? } else { Vec::new() };
-        let chooser = if self.config.double { &chosen } else { &values };
+        let [flow, other] = &mut self.flows;
+        let values = self.target.values(&next, flow)?; // [B, A]
+        let chooser = if self.config.double { self.net.values(&next, other)? } else { values };
         let actions = self.spec.discrete[0] as usize;
         let target = |row: usize| {
             let range = row * actions..(row + 1) * actions;

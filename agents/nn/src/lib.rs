@@ -7,6 +7,7 @@
 
 mod adam;
 mod affine;
+mod flow;
 mod init;
 mod kernel;
 mod layer;
@@ -15,6 +16,7 @@ mod params;
 mod saved;
 
 pub use adam::{Adam, AdamConfig};
+pub use flow::Flow;
 pub use init::Init;
 pub use kernel::isa;
 pub use layer::{Activation, Conv2d, Linear};
