@@ -12,12 +12,12 @@ use candle_core::Tensor;
 use rl_core::{Error, Reduce, Result, Rng, Saved, Spec, State, Stream};
 use rl_nn::{Adam, AdamConfig, Flow, Params, huber, tensor};
 use rl_perception::{EncoderConfig, Seen};
-use rl_replays::{Replay, Rollout, Sample, Targets};
+use rl_replays::{Replay, Rollout, Sample, Targets, played};
 use serde::{Deserialize, Serialize};
 
 use crate::greedy::Greedy;
 use crate::q_net::{QNet, argmax};
-use crate::{AgentEntry, Context, Learner, Log, Plan, Policy, Schedule, kept};
+use crate::{AgentEntry, Context, Learner, Log, Pace, Part, Plan, Policy, Schedule, kept};
 
 /// The entry of the table.
 pub(crate) const ENTRY: AgentEntry = AgentEntry {
@@ -232,7 +232,9 @@ impl Dqn {
             let action = Tensor::from_slice(batch.action.all(), (rows, 1), &device)?;
             let q = q.gather(&action, 1)?.squeeze(1)?; // [B]
             let loss = huber(&q, &Tensor::from_slice(&targets, rows, &device)?)?.mean_all()?; // []
+            log.lap(Part::Forward);
             self.params.backward(&loss, &mut self.grad)?;
+            log.lap(Part::Backward);
             log.add("q", f64::from(q.mean_all()?.to_scalar::<f32>()?));
             loss.to_scalar::<f32>()
         })()
@@ -242,8 +244,11 @@ impl Dqn {
             let whose = target.map_or(String::new(), |row| format!(" (targets: row {row} is {})", targets[row]));
             return Err(Error::Tensor(format!("update {number}: the loss is {loss}{whose}")));
         }
+        log.lap(Part::Other);
         reduce.mean(&mut self.grad)?;
+        log.lap(Part::Reduce);
         let norm = self.adam.step(&self.params, &self.grad, self.rate()).map_err(tensor)?;
+        log.lap(Part::Optimiser);
         if !norm.is_finite() {
             let at = self.grad.iter().position(|g| !g.is_finite());
             let name = at.map_or("all parameters", |at| self.params.name_at(at));
@@ -260,7 +265,8 @@ impl Learner for Dqn {
     /// Blocks of as many steps as a round of updates takes from all seats, one at least.
     fn plan(&self) -> Plan {
         let horizon = self.config.update_period / u64::from(self.seats);
-        Plan { horizon: horizon.max(1) as usize, extra: 0 }
+        let Config { updates, update_period, .. } = self.config;
+        Plan { horizon: horizon.max(1) as usize, extra: 0, pace: Pace { updates, steps: update_period } }
     }
 
     fn policy(&self, seats: Range<u32>) -> Result<Box<dyn Policy>> {
@@ -270,10 +276,8 @@ impl Learner for Dqn {
     fn learn(&mut self, blocks: &[Rollout], reduce: &mut dyn Reduce, log: &mut Log) -> Result<()> {
         let before = self.progress.steps;
         self.replay.append(blocks);
-        for block in blocks {
-            let steps = (0..block.horizon()).flat_map(|t| (0..block.envs()).map(move |e| (t, e)));
-            self.progress.steps += steps.filter(|&(t, e)| block.valid(t, e)).count() as u64;
-        }
+        self.progress.steps += played(blocks).count() as u64;
+        log.lap(Part::Sample);
         let (steps, start) = (self.progress.steps, self.config.learning_starts);
         log.add("epsilon", self.config.epsilon.at(steps));
         if steps < start {
@@ -284,6 +288,7 @@ impl Learner for Dqn {
         let mut sample = self.sample.take().unwrap_or_else(|| Sample::new(&self.spec, self.config.batch));
         for _ in 0..rounds * self.config.updates {
             self.replay.sample(&mut self.progress.rng, &mut sample)?;
+            log.lap(Part::Sample);
             self.update(&sample, reduce, log)?;
         }
         self.sample = Some(sample);

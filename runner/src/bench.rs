@@ -166,7 +166,7 @@ impl Worker {
                 self.env.step(act, self.block.step(t).1)?;
                 row = (row + 1) % DRAWN;
             }
-            let (frames, steps) = crate::collect::count(&self.block);
+            let (frames, steps) = crate::collect::count(std::slice::from_ref(&self.block));
             done.frames += frames;
             done.steps += steps;
             done.resets += (HORIZON * self.block.envs()) as u64 - steps;

@@ -16,7 +16,7 @@ use crate::session::{Session, WEIGHTS};
 use crate::usage::usage;
 
 /// Raised whenever older checkpoints can no longer be read.
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
 const MANIFEST: &str = "manifest.json";
 
 /// Whose checkpoint it is.

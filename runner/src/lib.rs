@@ -13,6 +13,7 @@ mod needs;
 mod stop;
 mod session;
 mod collect;
+mod workers;
 mod train;
 mod watch;
 mod metrics;
