@@ -16,6 +16,7 @@ mod collect;
 mod workers;
 mod train;
 mod watch;
+mod spent;
 mod metrics;
 mod events;
 mod progress;
@@ -25,6 +26,8 @@ mod list;
 mod fetch;
 mod doctor;
 mod rollout;
+mod measure;
+mod profile;
 mod bench;
 #[cfg(test)]
 mod toy;
