@@ -29,6 +29,17 @@ pub struct Plan {
     pub horizon: usize,
     /// Values per step that its policies keep in [`Rollout::extra`].
     pub extra: usize,
+    /// How many updates it makes once it learns.
+    pub pace: Pace,
+}
+
+/// A ratio of updates to agent steps of all seats.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Pace {
+    /// So many optimiser steps
+    pub updates: u64,
+    /// follow so many agent steps.
+    pub steps: u64,
 }
 
 /// Acts for some seats.
@@ -54,7 +65,10 @@ pub trait Learner {
     /// If a tensor operation fails.
     fn policy(&self, seats: Range<u32>) -> Result<Box<dyn Policy>>;
 
-    /// Learns from one block per group of seats.
+    /// Learns from one block per group of seats, the groups in the order of their seats.
+    ///
+    /// How seats are grouped is the business of whoever steps them and decides no bit: [`rl_replays::played`] reads the
+    /// steps of all blocks in one order. [`Log::lap`] says which part of the work is done.
     ///
     /// # Errors
     /// If a tensor operation fails, a loss is not finite, or a member of the run is lost.

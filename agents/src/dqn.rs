@@ -11,14 +11,14 @@ use std::sync::Arc;
 
 use candle_core::Tensor;
 use rl_core::{Error, Reduce, Result, Rng, Saved, Spec, State, Stream};
-use rl_nn::{Adam, AdamConfig, Params, huber, tensor};
+use rl_nn::{Adam, AdamConfig, Flow, Params, huber, tensor};
 use rl_perception::{EncoderConfig, Seen};
-use rl_replays::{Replay, Rollout, Sample, Targets};
+use rl_replays::{Replay, Rollout, Sample, Targets, played};
 use serde::{Deserialize, Serialize};
 
 use crate::greedy::Greedy;
 use crate::q_net::{QNet, argmax};
-use crate::{AgentEntry, Context, Learner, Log, Plan, Policy, Schedule, kept};
+use crate::{AgentEntry, Context, Learner, Log, Pace, Part, Plan, Policy, Schedule, kept};
 
 /// The entry of the table.
 pub(crate) const ENTRY: AgentEntry = AgentEntry {
@@ -152,6 +152,7 @@ pub struct Dqn {
     sample: Option<Sample>,
     progress: Progress,
     grad: Vec<f32>,
+    flows: [Flow; 2],
 }
 
 /// How far the learner is, and what it draws next.
@@ -193,6 +194,7 @@ impl Dqn {
             sample: None,
             progress: Progress { steps: 0.0, updates: 0, rng: Rng::new(context.seed, Stream::Learn) },
             grad: Vec::new(),
+            flows: Default::default(),
             spec: context.spec.clone(),
             seed: context.seed,
             seats: context.seats,
@@ -211,11 +213,11 @@ impl Dqn {
     }
 
     /// What the value of each transition should be, `[B]`.
-    fn targets(&self, batch: &Sample) -> Result<Vec<f32>> {
+    fn targets(&mut self, batch: &Sample) -> Result<Vec<f32>> {
         let next = seen(&batch.next, batch.rows());
-        let values = self.target.values(&next)?; // [B, A]
-        let chosen = if self.config.double { self.net.values(&next)? } else { Vec::new() };
-        let chooser = if self.config.double { &chosen } else { &values };
+        let [flow, other] = &mut self.flows;
+        let values = self.target.values(&next, flow)?; // [B, A]
+        let chooser = if self.config.double { self.net.values(&next, other)? } else { values };
         let actions = self.spec.discrete[0] as usize;
         let target = |row: usize| {
             let range = row * actions..(row + 1) * actions;
@@ -238,7 +240,9 @@ impl Dqn {
             let action = Tensor::from_slice(batch.action.all(), (rows, 1), &device)?;
             let q = q.gather(&action, 1)?.squeeze(1)?; // [B]
             let loss = huber(&q, &Tensor::from_slice(&targets, rows, &device)?)?.mean_all()?; // []
+            log.lap(Part::Forward);
             self.params.backward(&loss, &mut self.grad)?;
+            log.lap(Part::Backward);
             log.add("q", f64::from(q.mean_all()?.to_scalar::<f32>()?));
             loss.to_scalar::<f32>()
         })()
@@ -248,8 +252,11 @@ impl Dqn {
             let whose = target.map_or(String::new(), |row| format!(" (targets: row {row} is {})", targets[row]));
             return Err(Error::Tensor(format!("update {number}: the loss is {loss}{whose}")));
         }
+        log.lap(Part::Other);
         reduce.mean(&mut self.grad)?;
+        log.lap(Part::Reduce);
         let norm = self.adam.step(&self.params, &self.grad, self.rate()).map_err(tensor)?;
+        log.lap(Part::Optimiser);
         if !norm.is_finite() {
             let at = self.grad.iter().position(|g| !g.is_finite());
             let name = at.map_or("all parameters", |at| self.params.name_at(at));
@@ -266,7 +273,8 @@ impl Learner for Dqn {
     /// Blocks of as many steps as a round of updates takes from all seats, one at least.
     fn plan(&self) -> Plan {
         let horizon = self.config.update_period / u64::from(self.seats);
-        Plan { horizon: horizon.max(1) as usize, extra: 0 }
+        let Config { updates, update_period, .. } = self.config;
+        Plan { horizon: horizon.max(1) as usize, extra: 0, pace: Pace { updates, steps: update_period } }
     }
 
     fn policy(&self, seats: Range<u32>) -> Result<Box<dyn Policy>> {
@@ -276,13 +284,10 @@ impl Learner for Dqn {
     fn learn(&mut self, blocks: &[Rollout], reduce: &mut dyn Reduce, log: &mut Log) -> Result<()> {
         let before = self.progress.steps();
         self.replay.append(blocks);
-        let valid = |block: &Rollout| {
-            let steps = (0..block.horizon()).flat_map(|t| (0..block.envs()).map(move |e| (t, e)));
-            steps.filter(|&(t, e)| block.valid(t, e)).count()
-        };
-        let mut seen = [blocks.iter().map(valid).sum::<usize>() as f32]; // exact: a block has fewer than 2^24 steps
+        let mut seen = [played(blocks).count() as f32]; // exact: fewer than 2^24 steps
         reduce.mean(&mut seen)?;
         self.progress.steps += f64::from(seen[0]);
+        log.lap(Part::Sample);
         let (steps, start) = (self.progress.steps(), self.config.learning_starts);
         log.add("epsilon", self.config.epsilon.at(steps));
         if steps < start {
@@ -293,6 +298,7 @@ impl Learner for Dqn {
         let mut sample = self.sample.take().unwrap_or_else(|| Sample::new(&self.spec, self.config.batch));
         for _ in 0..rounds * self.config.updates {
             self.replay.sample(&mut self.progress.rng, &mut sample)?;
+            log.lap(Part::Sample);
             self.update(&sample, reduce, log)?;
         }
         self.sample = Some(sample);

@@ -5,6 +5,7 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use rl_core::{Error, Result, Rng, Saved, State, Stream};
+use rl_nn::Flow;
 use rl_replays::Rollout;
 use serde::{Deserialize, Serialize};
 
@@ -23,6 +24,7 @@ pub(crate) struct Greedy {
     scale: u64,
     memory: Memory,
     batch: Gathered,
+    flow: Flow,
     /// Block and seat of each row of `batch`.
     places: Vec<(usize, usize)>,
 }
@@ -41,13 +43,13 @@ impl Greedy {
         let scale = u64::from((all / (seats.len() as u32).max(1)).max(1));
         let rngs = seats.map(|seat| Rng::new(seed, Stream::Act(seat))).collect();
         let memory = Memory { steps: 0, rngs };
-        Self { net, epsilon, scale, memory, batch: Gathered::default(), places: Vec::new() }
+        Self { net, epsilon, scale, memory, batch: Gathered::default(), flow: Flow::default(), places: Vec::new() }
     }
 }
 
 impl Policy for Greedy {
     fn act(&mut self, blocks: &mut [Rollout], t: usize, mode: Mode) -> Result<()> {
-        let Self { net, memory, batch, places, .. } = self;
+        let Self { net, memory, batch, flow, places, .. } = self;
         let epsilon = match mode {
             Mode::Explore => self.epsilon.at(memory.steps * self.scale) as f32,
             Mode::Evaluate { epsilon, .. } => epsilon,
@@ -78,7 +80,7 @@ impl Policy for Greedy {
         if batch.is_empty() {
             return Ok(());
         }
-        let values = net.values(&batch.seen())?;
+        let values = net.values(&batch.seen(), flow)?;
         for (&(b, e), values) in places.iter().zip(values.chunks_exact(values.len() / places.len())) {
             let action = argmax(values, blocks[b].legal.at(t, e));
             blocks[b].discrete.row_mut(t)[e] = action as u32;

@@ -2,6 +2,7 @@
 #![forbid(unsafe_code)]
 
 mod agent;
+mod clock;
 mod dqn;
 mod gather;
 mod greedy;
@@ -10,7 +11,8 @@ mod log;
 mod q_net;
 mod schedule;
 
-pub use agent::{AgentEntry, Context, Learner, Mode, Plan, Policy};
+pub use agent::{AgentEntry, Context, Learner, Mode, Pace, Plan, Policy};
+pub use clock::{Clock, Part, Spent};
 pub use dqn::{Config as DqnConfig, Dqn, LifeLoss};
 pub use log::Log;
 pub use schedule::Schedule;

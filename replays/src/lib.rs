@@ -10,5 +10,5 @@ mod stack;
 
 pub use lane::Lane;
 pub use replay::{Replay, Targets};
-pub use rollout::Rollout;
+pub use rollout::{Rollout, played};
 pub use sample::{Sample, Seen, Table};

@@ -146,3 +146,14 @@ impl Rollout {
         self.episodes.clear();
     }
 }
+
+/// Every step that was played, as (block, t, e): by time, then by seat, however seats are divided between blocks.
+///
+/// # Panics
+/// If the blocks differ in horizon.
+pub fn played(blocks: &[Rollout]) -> impl Iterator<Item = (&Rollout, usize, usize)> {
+    let horizon = blocks.first().map_or(0, Rollout::horizon);
+    assert!(blocks.iter().all(|block| block.horizon == horizon), "groups of seats advance together");
+    let row = move |t| blocks.iter().flat_map(move |block| (0..block.envs).map(move |e| (block, t, e)));
+    (0..horizon).flat_map(row).filter(|&(block, t, e)| block.valid(t, e))
+}

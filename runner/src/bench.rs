@@ -1,5 +1,8 @@
 //! `rl-run bench`: how fast this machine is at one hop of the loop.
 
+mod nn;
+mod train;
+
 use std::process::ExitCode;
 use std::sync::Barrier;
 use std::thread;
@@ -31,6 +34,8 @@ pub(crate) struct BenchArgs {
 enum What {
     /// Steps of an environment with random actions: nothing but stepping, resets included
     Env(EnvArgs),
+    Nn(nn::NnArgs),
+    Train(train::TrainArgs),
 }
 
 #[derive(Clone, Debug, clap::Args)]
@@ -84,6 +89,8 @@ struct Done {
 pub(crate) fn run(args: &BenchArgs, tables: &Tables) -> anyhow::Result<ExitCode> {
     match &args.what {
         What::Env(args) => env(args, tables),
+        What::Nn(args) => args.threads.settle().and_then(|()| nn::run(args)),
+        What::Train(args) => args.machine.settle().and_then(|()| train::run(args, tables)),
     }
 }
 
@@ -166,7 +173,7 @@ impl Worker {
                 self.env.step(act, self.block.step(t).1)?;
                 row = (row + 1) % DRAWN;
             }
-            let (frames, steps) = crate::collect::count(&self.block);
+            let (frames, steps) = crate::collect::count(std::slice::from_ref(&self.block));
             done.frames += frames;
             done.steps += steps;
             done.resets += (HORIZON * self.block.envs()) as u64 - steps;

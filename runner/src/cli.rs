@@ -7,9 +7,11 @@ use clap::{Args, Parser, Subcommand, error::ErrorKind};
 use rl_agents::AgentEntry;
 use rl_core::EnvEntry;
 
+use crate::collect::Workers;
 use crate::tables::Tables;
 use crate::usage::{is_usage, usage};
-use crate::{bench, doctor, evaluate, fetch, list, output, rollout, train};
+use crate::workers::hush_caught_panics;
+use crate::{bench, doctor, evaluate, fetch, list, output, profile, rollout, train};
 
 #[derive(Debug, Parser)]
 #[command(name = "rl-run", version, about = "Trains, evaluates and shows reinforcement learning agents")]
@@ -29,26 +31,64 @@ enum Command {
     Fetch(fetch::FetchArgs),
     Doctor(doctor::DoctorArgs),
     Rollout(rollout::RolloutArgs),
+    Profile(profile::ProfileArgs),
     Bench(bench::BenchArgs),
 }
 
-/// What the tensors run on.
+/// What a run may use of this machine; none of it decides a bit.
 #[derive(Clone, Debug, Args)]
 pub(crate) struct Machine {
-    /// Threads of tensor operations [default: all cores]
-    #[arg(long, value_parser = clap::value_parser!(u16).range(1..))]
-    threads: Option<u16>,
+    #[command(flatten)]
+    threads: Threads,
+    /// Threads that step environments [default: as --threads where a step takes long enough, else 1]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
+    workers: Option<u16>,
     /// `cpu` or `cuda`
     #[arg(long, default_value = "cpu")]
     pub(crate) device: String,
 }
 
+impl Machine {
+    /// Threads that may be used at once.
+    pub(crate) fn threads(&self) -> usize {
+        self.threads.count()
+    }
+
+    /// Threads that step environments.
+    ///
+    /// # Errors
+    /// If more are asked for than there may be.
+    pub(crate) fn workers(&self) -> anyhow::Result<Workers> {
+        let threads = self.threads();
+        match self.workers.map(usize::from) {
+            None => Ok(Workers::UpTo(threads)),
+            Some(workers) if workers <= threads => Ok(Workers::Exactly(workers)),
+            Some(workers) => Err(usage(format!(
+                "--workers {workers}: only {threads} threads may be used (--threads {workers} allows as many)"
+            ))),
+        }
+    }
+
+    /// [`Threads::settle`].
+    pub(crate) fn settle(&self) -> anyhow::Result<()> {
+        self.threads.settle()
+    }
+}
+
+/// The bound of every pool.
+#[derive(Clone, Copy, Debug, Args)]
+pub(crate) struct Threads {
+    /// Threads of anything: tensor operations, and workers between them [default: all cores]
+    #[arg(long, value_parser = clap::value_parser!(u16).range(1..))]
+    threads: Option<u16>,
+}
+
 /// Read by rayon and candle whenever they need it, so they are set before anything of this process runs.
 const THREADS: [&str; 2] = ["RAYON_NUM_THREADS", "CANDLE_NUM_THREADS"];
 
-impl Machine {
-    /// Threads that tensor operations use.
-    pub(crate) fn threads(&self) -> usize {
+impl Threads {
+    /// How many there may be.
+    pub(crate) fn count(self) -> usize {
         let set = std::env::var(THREADS[0]).ok().and_then(|text| text.parse().ok());
         let cores = || std::thread::available_parallelism().map_or(1, usize::from);
         self.threads.map(usize::from).or(set).unwrap_or_else(cores)
@@ -56,7 +96,10 @@ impl Machine {
 
     /// Starts this program again in its own place where the environment says something else than `--threads`: a process
     /// cannot change its environment without `unsafe`.
-    fn settle(&self) -> anyhow::Result<()> {
+    ///
+    /// # Errors
+    /// If the program cannot be started.
+    pub(crate) fn settle(self) -> anyhow::Result<()> {
         let Some(threads) = self.threads else { return Ok(()) };
         let threads = threads.to_string();
         if THREADS.iter().all(|name| std::env::var(name).as_ref() == Ok(&threads)) {
@@ -70,6 +113,7 @@ impl Machine {
 
 /// The whole of `rl-run`, over these tables of environments and agents.
 pub fn main(envs: &[&'static [EnvEntry]], agents: &[&'static [AgentEntry]]) -> ExitCode {
+    hush_caught_panics();
     let done = match Cli::try_parse() {
         Ok(cli) => run(cli, &Tables::new(envs, agents)),
         Err(e) if e.exit_code() == 0 || e.kind() == ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => {
@@ -93,6 +137,7 @@ fn run(cli: Cli, tables: &Tables) -> anyhow::Result<ExitCode> {
         Some(Command::Fetch(args)) => fetch::run(&args, tables),
         Some(Command::Doctor(args)) => doctor::run(&args, tables),
         Some(Command::Rollout(args)) => rollout::run(&args, tables),
+        Some(Command::Profile(args)) => args.machine.settle().and_then(|()| profile::run(&args, tables)),
         Some(Command::Bench(args)) => bench::run(&args, tables),
     }
 }

@@ -1,28 +1,338 @@
-//! One block of experience: act, step, row by row.
+//! One block of experience from every seat: act on all of them in one batch, then step them, here or on all cores.
+//!
+//! Seats are divided into groups, one per worker at most; this thread steps the first of them itself. Every seat has its
+//! own random streams, a row of a forward pass does not depend on the batch around it, and whoever reads the blocks reads
+//! them by time, then by seat: so the number of groups and of threads decides no bit.
+//!
+//! Two halves that take turns, one stepping while actions are chosen for the other, would not pay here: both already use
+//! every core, and choosing takes a few hundredths of a training run's time.
 
-use rl_agents::{Mode, Policy};
-use rl_core::{Result, VecEnv};
+use std::time::{Duration, Instant};
+
+use rl_agents::{Clock, Mode, Part, Plan, Policy};
+use rl_core::{Episode, Seating, Spec, VecEnv};
 use rl_replays::Rollout;
 
-/// Fills `block`, whose row 0 is there already.
-///
-/// # Errors
-/// If the policy or the environment fails.
-pub(crate) fn collect(env: &mut dyn VecEnv, policy: &mut dyn Policy, block: &mut Rollout, mode: Mode) -> Result<()> {
-    for t in 0..block.horizon() {
-        policy.act(std::slice::from_mut(block), t, mode)?;
-        let (act, rows) = block.step(t);
-        env.step(act, rows)?;
-    }
-    Ok(())
+use crate::workers::{self, Worker};
+
+/// Rows that are stepped in this thread before it is decided whether others help.
+const TRIED: u32 = 16;
+/// Time of the fastest of those rows from which they do: handing a group over and back takes 10 to 30 µs.
+const WORTH: Duration = Duration::from_micros(150);
+
+/// How many threads step environments.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Workers {
+    /// As many as were asked for.
+    Exactly(usize),
+    /// So many if a row of seats takes long enough, else this thread alone.
+    UpTo(usize),
 }
 
-/// Emulator frames and agent steps of a filled block; a reset is neither.
-pub(crate) fn count(block: &Rollout) -> (u64, u64) {
+impl Workers {
+    fn most(self) -> usize {
+        let (Workers::Exactly(most) | Workers::UpTo(most)) = self;
+        most
+    }
+}
+
+/// Builds the environments of some seats.
+pub(crate) type Seat<'a> = dyn Fn(&Seating) -> anyhow::Result<Box<dyn VecEnv>> + 'a;
+
+/// The seats of a run in groups.
+///
+/// # Errors
+/// If the environment refuses a value or fails to start.
+pub(crate) fn groups(seat: &Seat<'_>, seating: &Seating, workers: Workers) -> anyhow::Result<Vec<Box<dyn VecEnv>>> {
+    let (first, seats) = (seating.seats.start, seating.seats.len());
+    let groups = workers.most().clamp(1, seats);
+    let edge = |group: usize| first + (seats * group / groups) as u32;
+    (0..groups).map(|g| seat(&Seating { seed: seating.seed, seats: edge(g)..edge(g + 1) })).collect()
+}
+
+/// Seats that act and step together, and the blocks that they fill.
+pub(crate) struct Seats {
+    envs: Vec<Box<dyn VecEnv>>,
+    blocks: Vec<Rollout>,
+    /// Episodes that finished in the present blocks, by time, then by seat; of each block, how many of them are here.
+    episodes: Vec<Episode>,
+    gathered: Vec<usize>,
+    way: Way,
+}
+
+/// Who steps.
+enum Way {
+    /// This thread.
+    Alone,
+    /// This thread, until so many rows have been tried; the fastest took so long.
+    Trying(u32, Duration),
+    /// This thread the first group, a worker each of the others.
+    Together(Vec<Worker>),
+}
+
+impl Seats {
+    /// Blocks for the seats of `envs`, as `plan` wants them.
+    ///
+    /// # Errors
+    /// If a thread cannot be started.
+    pub(crate) fn new(envs: Vec<Box<dyn VecEnv>>, plan: Plan, workers: Workers) -> anyhow::Result<Self> {
+        let block = |env: &dyn VecEnv| Rollout::new(env.spec(), plan.horizon, env.seats(), plan.extra);
+        let blocks = envs.iter().map(|env| block(env.as_ref())).collect();
+        let way = match workers {
+            _ if envs.len() == 1 => Way::Alone,
+            Workers::Exactly(_) => Way::together(envs.len())?,
+            Workers::UpTo(_) => Way::Trying(0, Duration::MAX),
+        };
+        Ok(Self { gathered: vec![0; envs.len()], envs, blocks, episodes: Vec::new(), way })
+    }
+
+    /// Shapes of one seat.
+    pub(crate) fn spec(&self) -> &Spec {
+        self.envs[0].spec()
+    }
+
+    /// One block per group, in the order of seats.
+    pub(crate) fn blocks(&self) -> &[Rollout] {
+        &self.blocks
+    }
+
+    /// The same, to be filled from elsewhere.
+    pub(crate) fn blocks_mut(&mut self) -> &mut [Rollout] {
+        &mut self.blocks
+    }
+
+    /// The environments, in the order of seats.
+    pub(crate) fn envs(&self) -> impl Iterator<Item = &(dyn VecEnv + 'static)> {
+        self.envs.iter().map(|env| &**env)
+    }
+
+    /// The same, to be restored.
+    pub(crate) fn envs_mut(&mut self) -> impl Iterator<Item = &mut (dyn VecEnv + 'static)> {
+        self.envs.iter_mut().map(|env| &mut **env)
+    }
+
+    /// Episodes that finished in the present blocks, by time, then by seat.
+    pub(crate) fn episodes(&self) -> &[Episode] {
+        &self.episodes
+    }
+
+    /// Starts a first episode in every seat.
+    ///
+    /// # Errors
+    /// If an environment fails.
+    pub(crate) fn reset(&mut self) -> rl_core::Result<()> {
+        self.envs.iter_mut().zip(&mut self.blocks).try_for_each(|(env, block)| env.reset(block.first()))
+    }
+
+    /// Fills the blocks, whose row 0 is there already.
+    ///
+    /// # Errors
+    /// If the policy or an environment fails; the seat is named.
+    pub(crate) fn collect(&mut self, policy: &mut dyn Policy, mode: Mode, clock: &mut Clock) -> anyhow::Result<()> {
+        for t in 0..self.blocks[0].horizon() {
+            policy.act(&mut self.blocks, t, mode)?;
+            clock.lap(Part::Infer);
+            self.step(t)?;
+            for (block, gathered) in self.blocks.iter().zip(&mut self.gathered) {
+                self.episodes.extend_from_slice(&block.episodes[*gathered..]);
+                *gathered = block.episodes.len();
+            }
+            clock.lap(Part::Step);
+        }
+        Ok(())
+    }
+
+    /// Makes the last row of every block the first of the next, and forgets finished episodes.
+    pub(crate) fn carry(&mut self) {
+        self.blocks.iter_mut().for_each(Rollout::carry);
+        self.episodes.clear();
+        self.gathered.fill(0);
+    }
+
+    fn step(&mut self, t: usize) -> anyhow::Result<()> {
+        match &mut self.way {
+            Way::Together(workers) => together(&mut self.envs, &mut self.blocks, workers, t),
+            Way::Alone => alone(&mut self.envs, &mut self.blocks, t),
+            Way::Trying(rows, fastest) => {
+                let begin = Instant::now();
+                alone(&mut self.envs, &mut self.blocks, t)?;
+                (*rows, *fastest) = (*rows + 1, begin.elapsed().min(*fastest));
+                if *rows == TRIED {
+                    self.way = if *fastest < WORTH { Way::Alone } else { Way::together(self.envs.len())? };
+                }
+                Ok(())
+            }
+        }
+    }
+}
+
+impl Way {
+    fn together(groups: usize) -> anyhow::Result<Self> {
+        Ok(Way::Together((1..groups).map(Worker::start).collect::<anyhow::Result<_>>()?))
+    }
+}
+
+fn alone(envs: &mut [Box<dyn VecEnv>], blocks: &mut [Rollout], t: usize) -> anyhow::Result<()> {
+    envs.iter_mut().zip(blocks).try_for_each(|(env, block)| workers::step(env.as_mut(), block, t))
+}
+
+/// All come back, whatever happened to one; of several failures that of the first seat is told.
+fn together(
+    envs: &mut Vec<Box<dyn VecEnv>>,
+    blocks: &mut Vec<Rollout>,
+    workers: &[Worker],
+    t: usize,
+) -> anyhow::Result<()> {
+    for ((env, block), worker) in envs.drain(1..).zip(blocks.drain(1..)).zip(workers) {
+        worker.send(env, block, t);
+    }
+    let mut done = workers::step(envs[0].as_mut(), &mut blocks[0], t);
+    for worker in workers {
+        let ((env, block), theirs) = worker.receive();
+        envs.push(env);
+        blocks.push(block);
+        done = done.and(theirs);
+    }
+    done
+}
+
+/// Emulator frames and agent steps of filled blocks; a reset is neither.
+pub(crate) fn count(blocks: &[Rollout]) -> (u64, u64) {
     let (mut frames, mut steps) = (0, 0);
-    for t in 1..=block.horizon() {
-        frames += block.frames.row(t).iter().map(|&n| u64::from(n)).sum::<u64>();
-        steps += block.age.row(t).iter().filter(|&&age| age != 0).count() as u64;
+    for block in blocks {
+        for t in 1..=block.horizon() {
+            frames += block.frames.row(t).iter().map(|&n| u64::from(n)).sum::<u64>();
+            steps += block.age.row(t).iter().filter(|&&age| age != 0).count() as u64;
+        }
     }
     (frames, steps)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use rl_agents::Pace;
+    use rl_core::{Act, Batch, Canvas, End, Env, Error, Obs, Result, Rng, State, Step};
+
+    use super::*;
+
+    /// Fails or panics at a step of its own.
+    struct Fuse {
+        left: Option<u32>,
+        panics: bool,
+        _alive: Arc<()>,
+    }
+
+    impl Env for Fuse {
+        const ID: &'static str = "fuse";
+        const VERSION: u32 = 1;
+        type Config = ();
+
+        fn new(_config: &()) -> Result<Self> {
+            Ok(Self { left: None, panics: false, _alive: Arc::new(()) })
+        }
+
+        fn spec(&self) -> Spec {
+            let (symbols, discrete, continuous) = ([].into(), [2].into(), [].into());
+            Spec { frame: [0; 3], stack: 1, vector: 1, symbols, mask: false, discrete, continuous }
+        }
+
+        fn reset(&mut self, _rng: &mut Rng, obs: Obs<'_>) -> Result<()> {
+            obs.vector[0] = 0.0;
+            Ok(())
+        }
+
+        fn step(&mut self, _act: Act<'_>, obs: Obs<'_>) -> Result<Step> {
+            obs.vector[0] += 1.0;
+            self.left = self.left.map(|left| left - 1);
+            match self.left {
+                Some(0) if self.panics => panic!("the fuse\nblew"),
+                Some(0) => Err(Error::Engine { env: "fuse".to_owned(), message: "blew".to_owned() }),
+                _ => Ok(Step { reward: 1.0, end: End::No, frames: 1 }),
+            }
+        }
+
+        fn save(&self, _out: &mut Vec<u8>) -> Result<()> {
+            Ok(())
+        }
+
+        fn load(&mut self, _bytes: &[u8]) -> Result<()> {
+            Ok(())
+        }
+
+        fn draw(&self, _canvas: &mut Canvas) {}
+    }
+
+    struct Zero;
+
+    impl Policy for Zero {
+        fn act(&mut self, blocks: &mut [Rollout], t: usize, _mode: Mode) -> Result<()> {
+            blocks.iter_mut().for_each(|block| block.discrete.row_mut(t).fill(0));
+            Ok(())
+        }
+
+        fn state(&mut self) -> State<'_> {
+            Vec::new()
+        }
+    }
+
+    const PLAN: Plan = Plan { horizon: 4, extra: 0, pace: Pace { updates: 1, steps: 1 } };
+
+    /// Six seats from 10 on, of which those of `fuses` fail at a step.
+    fn fail(workers: Workers, fuses: &[(u32, u32)], panics: bool) -> (String, usize) {
+        let alive = Arc::new(());
+        let build = |seating: &Seating| -> anyhow::Result<Box<dyn VecEnv>> {
+            let fuse = |seat: u32| {
+                let left = fuses.iter().find(|(at, _)| *at == seat).map(|&(_, left)| left);
+                Fuse { left, panics, _alive: Arc::clone(&alive) }
+            };
+            Ok(Box::new(Batch::new(seating.seats.clone().map(fuse).collect(), seating)))
+        };
+        let envs = groups(&build, &Seating { seed: 1, seats: 10..16 }, workers).unwrap();
+        let mut seats = Seats::new(envs, PLAN, workers).unwrap();
+        seats.reset().unwrap();
+        let failed = loop {
+            match seats.collect(&mut Zero, Mode::Explore, &mut Clock::default()) {
+                Ok(()) => seats.carry(),
+                Err(error) => break format!("{error:#}"),
+            }
+        };
+        assert_eq!(seats.envs.len(), seats.blocks.len(), "every group comes back");
+        drop(seats);
+        (failed, Arc::strong_count(&alive))
+    }
+
+    #[test]
+    fn a_failure_names_the_first_seat_that_failed_wherever_it_was_stepped() {
+        crate::workers::hush_caught_panics();
+        for workers in [Workers::Exactly(1), Workers::Exactly(3), Workers::Exactly(64), Workers::UpTo(4)] {
+            let (error, alive) = fail(workers, &[(15, 7), (13, 7), (11, 8)], false);
+            assert_eq!((error.as_str(), alive), ("seat 13: environment fuse: blew", 1), "{workers:?}");
+            let (error, alive) = fail(workers, &[(12, 3)], true);
+            assert!(
+                error.starts_with("seat 12: the environment panicked: the fuse\nblew (runner/src/collect.rs:"),
+                "{error}"
+            );
+            assert_eq!(alive, 1, "{workers:?}: nothing is left behind");
+        }
+    }
+
+    #[test]
+    fn rows_that_take_no_time_stay_in_this_thread() {
+        let build = |seating: &Seating| -> anyhow::Result<Box<dyn VecEnv>> {
+            let envs = seating.seats.clone().map(|_| Fuse::new(&())).collect::<Result<_>>()?;
+            Ok(Box::new(Batch::new(envs, seating)))
+        };
+        let workers = Workers::UpTo(4);
+        let envs = groups(&build, &Seating { seed: 1, seats: 0..6 }, workers).unwrap();
+        let mut seats = Seats::new(envs, PLAN, workers).unwrap();
+        seats.reset().unwrap();
+        assert!(matches!(seats.way, Way::Trying(0, _)));
+        for _ in 0..TRIED / 4 {
+            seats.collect(&mut Zero, Mode::Explore, &mut Clock::default()).unwrap();
+            seats.carry();
+        }
+        assert!(matches!(seats.way, Way::Alone), "six seats that count to one");
+    }
 }

@@ -5,14 +5,14 @@ use std::process::ExitCode;
 
 use anyhow::{Context as _, bail};
 use candle_core::Device;
-use rl_agents::{AgentEntry, Context, Learner, Mode};
+use rl_agents::{AgentEntry, Clock, Context, Learner, Mode, Plan};
 use rl_core::Seating;
 use rl_replays::Rollout;
 use serde::Serialize;
 
 use crate::checkpoint::{self, Checkpoint};
 use crate::cli::Machine;
-use crate::collect::collect;
+use crate::collect::{self, Seats, Workers};
 use crate::preset::{self, Ask, Resolved};
 use crate::session::WEIGHTS;
 use crate::stop::{STOPPED, Stop};
@@ -105,7 +105,20 @@ impl Score {
     }
 }
 
-/// Plays `episodes` full games: each seat a fixed share of them, so that short games are not favoured. `None` if stopped.
+/// Which games to play, and how.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Games {
+    /// Of the games and of the policy's draws.
+    pub(crate) seed: u64,
+    /// How many, in full.
+    pub(crate) episodes: u32,
+    /// How the policy chooses.
+    pub(crate) mode: Mode,
+    /// Threads that step; they decide no score.
+    pub(crate) workers: Workers,
+}
+
+/// Plays full games: each seat a fixed share of them, so that short games are not favoured. `None` if stopped.
 ///
 /// Reads the learner and changes nothing of it.
 ///
@@ -114,33 +127,34 @@ impl Score {
 pub(crate) fn play(
     resolved: &Resolved,
     learner: &dyn Learner,
-    seed: u64,
-    episodes: u32,
-    mode: Mode,
+    games: Games,
     stop: &Stop,
 ) -> anyhow::Result<Option<Score>> {
+    let Games { seed, episodes, mode, workers } = games;
     let seats = episodes.min(SIDE_BY_SIDE);
     let range = SEATS..SEATS + seats;
-    let mut env = resolved.seat_eval(&Seating { seed, seats: range.clone() })?;
+    let seating = Seating { seed, seats: range.clone() };
+    let envs = collect::groups(&|seating| resolved.seat_eval(seating), &seating, workers)?;
     let mut policy = learner.policy(range)?;
-    let mut block = Rollout::new(env.spec(), 1, seats as usize, learner.plan().extra);
+    let mut seated = Seats::new(envs, Plan { horizon: 1, ..learner.plan() }, workers)?;
+    let mut clock = Clock::default();
     let share = |seat: u32| episodes / seats + u32::from(seat < episodes % seats);
     let mut played: Vec<Vec<f64>> = vec![Vec::new(); seats as usize];
     let mut score = Score::default();
-    env.reset(block.first())?;
+    seated.reset()?;
     while (0..seats).any(|seat| played[seat as usize].len() < share(seat) as usize) {
         if stop.asked() {
             return Ok(None);
         }
-        collect(env.as_mut(), policy.as_mut(), &mut block, mode)?;
-        for episode in &block.episodes {
+        seated.collect(policy.as_mut(), mode, &mut clock)?;
+        for episode in seated.episodes() {
             let seat = episode.seat - SEATS;
             if played[seat as usize].len() < share(seat) as usize {
                 played[seat as usize].push(episode.ret);
                 score.frames += episode.frames;
             }
         }
-        block.carry();
+        seated.carry();
     }
     score.returns = played.into_iter().flatten().collect();
     Ok(Some(score))
@@ -191,7 +205,8 @@ pub(crate) fn run(args: &EvalArgs, tables: &Tables) -> anyhow::Result<ExitCode> 
         (report.episodes, report.mean) = (0, exact(&resolved, learner.as_ref(), eval.epsilon)?);
     } else {
         let mode = Mode::Evaluate { epsilon: eval.epsilon, greedy };
-        let Some(score) = play(&resolved, learner.as_ref(), args.seed, eval.episodes, mode, &stop)? else {
+        let games = Games { seed: args.seed, episodes: eval.episodes, mode, workers: args.machine.workers()? };
+        let Some(score) = play(&resolved, learner.as_ref(), games, &stop)? else {
             output::note("stopped before the last game: no score");
             return Ok(ExitCode::from(STOPPED));
         };

@@ -5,24 +5,24 @@
 use std::collections::VecDeque;
 use std::io::{Read, Write};
 
-use rl_agents::{Learner, Policy};
-use rl_core::{End, Episode, Result, Saved, VecEnv, load_postcard, save_postcard};
-use rl_replays::Rollout;
+use rl_agents::{Learner, Log, Mode, Policy};
+use rl_core::{End, Episode, Result, Saved, Solo, load_postcard, load_seats, save_postcard, save_seats};
+use rl_replays::{Lane, Rollout};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
+
+use crate::collect::{Seats, count};
 
 /// Finished episodes that a mean return is taken over.
 pub(crate) const WINDOW: usize = 100;
 
 /// A run between two blocks.
 pub(crate) struct Session {
-    /// All training seats.
-    pub(crate) env: Box<dyn VecEnv>,
+    /// All training seats; row 0 of their blocks is where the next ones begin.
+    pub(crate) seats: Seats,
     /// What learns.
     pub(crate) learner: Box<dyn Learner>,
     /// What acts in the training seats.
     pub(crate) policy: Box<dyn Policy>,
-    /// Row 0 is where the next block begins.
-    pub(crate) block: Rollout,
     /// How far the run is.
     pub(crate) counts: Counts,
     /// Returns of the last episodes.
@@ -83,6 +83,24 @@ pub(crate) type Visit<'a> = dyn FnMut(&str, &mut dyn Saved) -> anyhow::Result<()
 pub(crate) const WEIGHTS: &str = "model.safetensors";
 
 impl Session {
+    /// Fills the blocks, learns from them and counts them.
+    ///
+    /// # Errors
+    /// If an environment, the policy or the learner fails.
+    pub(crate) fn advance(&mut self, log: &mut Log) -> anyhow::Result<()> {
+        self.seats.collect(self.policy.as_mut(), Mode::Explore, &mut log.clock)?;
+        self.learner.learn(self.seats.blocks(), &mut Solo, log)?;
+        let (frames, steps) = count(self.seats.blocks());
+        self.counts.frames += frames;
+        self.counts.agent_steps += steps;
+        self.counts.episodes += self.seats.episodes().len() as u64;
+        for episode in self.seats.episodes() {
+            self.window.push(episode);
+        }
+        self.seats.carry();
+        Ok(())
+    }
+
     /// Shows every part to `visit`: weights first, then in the order in which they depend on each other.
     ///
     /// # Errors
@@ -95,8 +113,8 @@ impl Session {
         for (name, part) in self.policy.state() {
             visit(&format!("policy.{name}"), part)?;
         }
-        visit("env", &mut Seats(self.env.as_mut()))?;
-        visit("block", &mut Carried(&mut self.block))?;
+        visit("env", &mut Worlds(&mut self.seats))?;
+        visit("block", &mut Carried(&mut self.seats))?;
         visit("counts", &mut Plain("counts", &mut self.counts))?;
         visit("window", &mut Plain("window", &mut self.window))
     }
@@ -120,27 +138,27 @@ impl<T: Serialize + DeserializeOwned> Saved for Plain<'_, T> {
     }
 }
 
-/// The state of all seats.
-struct Seats<'a>(&'a mut dyn VecEnv);
+/// The state of every seat's environment.
+struct Worlds<'a>(&'a mut Seats);
 
-impl Saved for Seats<'_> {
+impl Saved for Worlds<'_> {
     fn save(&self, out: &mut dyn Write) -> Result<()> {
         let mut bytes = Vec::new();
-        self.0.save(&mut bytes)?;
+        save_seats(self.0.envs(), &mut bytes)?;
         Ok(out.write_all(&bytes)?)
     }
 
     fn load(&mut self, from: &mut dyn Read) -> Result<()> {
         let mut bytes = Vec::new();
         from.read_to_end(&mut bytes)?;
-        self.0.load(&bytes)
+        load_seats(self.0.envs_mut(), &bytes)
     }
 }
 
-/// The rows of a block that the next one begins with: row 0, and the frames that its stack reaches back to.
-struct Carried<'a>(&'a mut Rollout);
+/// The rows that the next blocks begin with: row 0, and the frames that its stack reaches back to.
+struct Carried<'a>(&'a mut Seats);
 
-/// `frame` is `[stack, N, H·W·C]`, the rest one row.
+/// Of all seats, however they are grouped: `frame` is `[stack, N, H·W·C]`, the rest one row.
 #[derive(Serialize, Deserialize)]
 struct Row {
     frame: Vec<Vec<u8>>,
@@ -155,16 +173,19 @@ struct Row {
 
 impl Saved for Carried<'_> {
     fn save(&self, out: &mut dyn Write) -> Result<()> {
-        let block = &*self.0;
+        fn join<T: Copy + Default>(blocks: &[Rollout], t: usize, lane: fn(&Rollout) -> &Lane<T>) -> Vec<T> {
+            blocks.iter().flat_map(|block| lane(block).row(t)).copied().collect()
+        }
+        let blocks = self.0.blocks();
         let row = Row {
-            frame: (0..block.spec().stack).map(|t| block.frame.row(t).to_vec()).collect(),
-            vector: block.vector.row(0).to_vec(),
-            symbols: block.symbols.row(0).to_vec(),
-            legal: block.legal.row(0).to_vec(),
-            age: block.age.row(0).to_vec(),
-            reward: block.reward.row(0).to_vec(),
-            end: block.end.row(0).to_vec(),
-            frames: block.frames.row(0).to_vec(),
+            frame: (0..self.0.spec().stack).map(|t| join(blocks, t, |block| &block.frame)).collect(),
+            vector: join(blocks, 0, |block| &block.vector),
+            symbols: join(blocks, 0, |block| &block.symbols),
+            legal: join(blocks, 0, |block| &block.legal),
+            age: join(blocks, 0, |block| &block.age),
+            reward: join(blocks, 0, |block| &block.reward),
+            end: join(blocks, 0, |block| &block.end),
+            frames: join(blocks, 0, |block| &block.frames),
         };
         let mut bytes = Vec::new();
         save_postcard(&row, &mut bytes)?;
@@ -172,31 +193,41 @@ impl Saved for Carried<'_> {
     }
 
     fn load(&mut self, from: &mut dyn Read) -> Result<()> {
+        /// Writes row `t` of a lane, and says whether `from` is exactly such a row.
+        fn part<T: Copy + Default>(
+            blocks: &mut [Rollout],
+            t: usize,
+            lane: fn(&mut Rollout) -> &mut Lane<T>,
+            mut from: &[T],
+        ) -> bool {
+            for block in blocks {
+                let into = lane(block).row_mut(t);
+                let Some((row, rest)) = from.split_at_checked(into.len()) else { return false };
+                into.copy_from_slice(row);
+                from = rest;
+            }
+            from.is_empty()
+        }
         let mut bytes = Vec::new();
         from.read_to_end(&mut bytes)?;
         let row: Row = load_postcard("block", &bytes)?;
-        let block = &mut *self.0;
-        let stack = block.spec().stack;
+        let stack = self.0.spec().stack;
+        let blocks = self.0.blocks_mut();
+        let frames = row.frame.iter().enumerate();
         let same = row.frame.len() == stack
-            && row.frame.iter().enumerate().all(|(t, frame)| frame.len() == block.frame.row(t).len())
-            && row.vector.len() == block.vector.row(0).len()
-            && row.symbols.len() == block.symbols.row(0).len()
-            && row.legal.len() == block.legal.row(0).len()
-            && [row.age.len(), row.reward.len(), row.end.len(), row.frames.len()].iter().all(|&n| n == block.envs());
+            && frames.fold(true, |same, (t, frame)| same && part(blocks, t, |block| &mut block.frame, frame))
+            && part(blocks, 0, |block| &mut block.vector, &row.vector)
+            && part(blocks, 0, |block| &mut block.symbols, &row.symbols)
+            && part(blocks, 0, |block| &mut block.legal, &row.legal)
+            && part(blocks, 0, |block| &mut block.age, &row.age)
+            && part(blocks, 0, |block| &mut block.reward, &row.reward)
+            && part(blocks, 0, |block| &mut block.end, &row.end)
+            && part(blocks, 0, |block| &mut block.frames, &row.frames);
         if !same {
-            let message = format!("is not a row of {} seats of this environment", block.envs());
+            let seats: usize = blocks.iter().map(Rollout::envs).sum();
+            let message = format!("is not a row of {seats} seats of this environment");
             return Err(rl_core::Error::State { part: "block".to_owned(), message });
         }
-        for (t, frame) in row.frame.iter().enumerate() {
-            block.frame.row_mut(t).copy_from_slice(frame);
-        }
-        block.vector.row_mut(0).copy_from_slice(&row.vector);
-        block.symbols.row_mut(0).copy_from_slice(&row.symbols);
-        block.legal.row_mut(0).copy_from_slice(&row.legal);
-        block.age.row_mut(0).copy_from_slice(&row.age);
-        block.reward.row_mut(0).copy_from_slice(&row.reward);
-        block.end.row_mut(0).copy_from_slice(&row.end);
-        block.frames.row_mut(0).copy_from_slice(&row.frames);
         Ok(())
     }
 }
@@ -204,12 +235,11 @@ impl Saved for Carried<'_> {
 #[cfg(test)]
 mod tests {
     use candle_core::Device;
-    use rl_agents::{Log, Mode};
-    use rl_core::Solo;
 
     use super::*;
     use crate::checkpoint::{self, Checkpoint, Extent};
-    use crate::collect::collect;
+    use crate::collect::Workers;
+    use crate::evaluate::Games;
     use crate::preset::{Ask, Resolved, resolve};
     use crate::tables::Tables;
     use crate::{toy, train};
@@ -218,22 +248,29 @@ mod tests {
         let tables = Tables::new(&[rl_envs::ENVS], &[rl_agents::AGENTS, &[toy::ENTRY]]);
         // DQN begins to learn, to forget and to choose before the checkpoint.
         let early = ["learning_starts=200", "target_period=100", "replay_capacity=400", "epsilon.start=0.1"];
-        let sets = early.map(|set| format!("agent.{set}"));
+        let mut sets = early.map(|set| format!("agent.{set}")).to_vec();
+        if env.starts_with("atari/") {
+            sets.extend(["agent.batch=4", "agent.update_period=20", "agent.hidden=[16]"].map(str::to_owned));
+        }
         let sets = if agent == "dqn" { &sets[..] } else { &[] };
         resolve(&tables, &Ask { env, agent: Some(agent), sets, ..Ask::default() }).unwrap()
     }
 
     fn begin(resolved: &Resolved) -> Session {
-        train::start(resolved, &resolved.train().unwrap(), 3, &Device::Cpu).unwrap()
+        begin_with(resolved, 1)
     }
 
-    fn play(session: &mut Session, blocks: usize) -> Result<()> {
-        for _ in 0..blocks {
-            collect(session.env.as_mut(), session.policy.as_mut(), &mut session.block, Mode::Explore)?;
-            session.learner.learn(std::slice::from_ref(&session.block), &mut Solo, &mut Log::default())?;
-            train::tally(session);
-        }
-        Ok(())
+    fn begin_with(resolved: &Resolved, workers: usize) -> Session {
+        train::start(resolved, &resolved.train().unwrap(), 3, &Device::Cpu, Workers::Exactly(workers)).unwrap()
+    }
+
+    fn play(session: &mut Session, blocks: usize) -> anyhow::Result<()> {
+        (0..blocks).try_for_each(|_| session.advance(&mut Log::default()))
+    }
+
+    /// Blocks of so many steps of all seats.
+    fn blocks(session: &Session, steps: usize) -> usize {
+        session.seats.blocks().iter().map(|block| steps.div_ceil(block.horizon() * 4)).max().unwrap()
     }
 
     fn parts(session: &mut Session) -> Vec<(String, String)> {
@@ -253,8 +290,8 @@ mod tests {
             let owner = train::owner(&resolved);
             let dir = tempfile::tempdir().unwrap();
             let mut whole = begin(&resolved);
-            whole.env.reset(whole.block.first()).unwrap();
-            let blocks = 600 / (whole.block.horizon() * whole.block.envs());
+            whole.seats.reset().unwrap();
+            let blocks = blocks(&whole, 600);
             play(&mut whole, blocks).unwrap();
             let path = checkpoint::write(dir.path(), &mut whole, &owner, Extent::Whole).unwrap();
             play(&mut whole, blocks).unwrap();
@@ -274,6 +311,49 @@ mod tests {
             assert_eq!(go_on_without(None), whole, "{agent} on {env}");
             for (name, _) in whole.iter().flatten() {
                 assert_ne!(go_on_without(Some(name)), whole, "{agent} on {env}: {name} decides nothing");
+            }
+        }
+    }
+
+    #[test]
+    fn every_part_is_the_same_for_any_number_of_workers_and_across_a_change_of_it() {
+        let cases = [
+            ("frozenlake", "toy", 400),
+            ("cartpole", "toy", 400),
+            ("frozenlake", "dqn", 600),
+            ("cartpole", "dqn", 600),
+        ];
+        #[cfg(feature = "atari")]
+        let cases = [&cases[..], &[("atari/breakout", "dqn", 240)]].concat();
+        for (env, agent, steps) in cases {
+            let mut resolved = resolved(env, agent);
+            resolved.set("train.envs", 5).unwrap();
+            let owner = train::owner(&resolved);
+            let dir = tempfile::tempdir().unwrap();
+            let mut saved = None;
+            let mut ends = Vec::new();
+            for workers in [1, 2, 3, 4] {
+                let mut session = begin_with(&resolved, workers);
+                session.seats.reset().unwrap();
+                let blocks = blocks(&session, steps);
+                play(&mut session, blocks).unwrap();
+                if workers == 3 {
+                    let path = checkpoint::write(dir.path(), &mut session, &owner, Extent::Whole).unwrap();
+                    saved = Some(Checkpoint::open(&path, &owner).unwrap());
+                }
+                play(&mut session, blocks / 2).unwrap();
+                assert!(session.learner.updates() > 0, "{agent} on {env} learns");
+                ends.push((workers, parts(&mut session)));
+            }
+            for workers in [1, 2, 4] {
+                let mut session = begin_with(&resolved, workers);
+                saved.as_ref().unwrap().load(&mut session).unwrap();
+                let blocks = blocks(&session, steps);
+                play(&mut session, blocks / 2).unwrap();
+                ends.push((workers, parts(&mut session)));
+            }
+            for (workers, end) in &ends[1..] {
+                assert_eq!(end, &ends[0].1, "{agent} on {env} with {workers} workers");
             }
         }
     }
@@ -321,13 +401,16 @@ mod tests {
     fn evaluation_changes_no_bit_of_the_session() {
         let resolved = resolved("frozenlake", "toy");
         let mut session = begin(&resolved);
-        session.env.reset(session.block.first()).unwrap();
+        session.seats.reset().unwrap();
         play(&mut session, 5).unwrap();
         let before = parts(&mut session);
         let mode = Mode::Evaluate { epsilon: 0.1, greedy: false };
         let stop = crate::stop::Stop::default();
-        let score = || crate::evaluate::play(&resolved, session.learner.as_ref(), 3, 21, mode, &stop).unwrap().unwrap();
-        let (first, second) = (score(), score());
+        let score = |workers| {
+            let games = Games { seed: 3, episodes: 21, mode, workers };
+            crate::evaluate::play(&resolved, session.learner.as_ref(), games, &stop).unwrap().unwrap()
+        };
+        let (first, second) = (score(Workers::UpTo(2)), score(Workers::Exactly(3)));
         assert_eq!(first, second);
         assert_eq!(first.returns.len(), 21);
         assert_eq!(parts(&mut session), before);

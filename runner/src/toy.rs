@@ -4,9 +4,9 @@ use std::io::{Read, Write};
 use std::ops::Range;
 use std::sync::{Arc, Mutex};
 
-use rl_agents::{AgentEntry, Context, Learner, Log, Mode, Plan, Policy};
+use rl_agents::{AgentEntry, Context, Learner, Log, Mode, Pace, Plan, Policy};
 use rl_core::{Kept, Reduce, Result, Rng, Saved, State, Stream};
-use rl_replays::Rollout;
+use rl_replays::{Rollout, played};
 
 pub(crate) const ENTRY: AgentEntry = AgentEntry {
     id: "toy",
@@ -41,6 +41,7 @@ impl Saved for Weights {
 
 struct Toy {
     seed: u64,
+    seats: u64,
     actions: usize,
     rate: f32,
     weights: Weights,
@@ -56,6 +57,7 @@ impl Toy {
         let weights = (0..actions * width).map(|_| rng.normal() as f32).collect();
         Self {
             seed: context.seed,
+            seats: context.seats.into(),
             actions,
             rate: context.config["lr"].as_float().unwrap() as f32,
             weights: Weights(Arc::new(Mutex::new(weights))),
@@ -84,7 +86,8 @@ fn dot(a: &[f32], b: &[f32]) -> f32 {
 
 impl Learner for Toy {
     fn plan(&self) -> Plan {
-        Plan { horizon: HORIZON, extra: 0 }
+        let steps = HORIZON as u64 * self.seats;
+        Plan { horizon: HORIZON, extra: 0, pace: Pace { updates: 1, steps } }
     }
 
     fn policy(&self, seats: Range<u32>) -> Result<Box<dyn Policy>> {
@@ -94,19 +97,15 @@ impl Learner for Toy {
 
     fn learn(&mut self, blocks: &[Rollout], _reduce: &mut dyn Reduce, log: &mut Log) -> Result<()> {
         let mut weights = self.weights.0.lock().unwrap();
-        for block in blocks {
-            for t in 0..block.horizon() {
-                for e in (0..block.envs()).filter(|&e| block.valid(t, e)) {
-                    let seen = features(block, t, e);
-                    let at = block.discrete[(t, e)] as usize * seen.len();
-                    let error = block.reward[(t + 1, e)] + self.rng.0.normal() as f32 - dot(&weights[at..], &seen);
-                    for (i, x) in seen.iter().enumerate() {
-                        self.moments.0[at + i] = 0.9 * self.moments.0[at + i] + error * x;
-                        weights[at + i] += self.rate * self.moments.0[at + i];
-                    }
-                    log.add("loss", f64::from(error * error));
-                }
+        for (block, t, e) in played(blocks) {
+            let seen = features(block, t, e);
+            let at = block.discrete[(t, e)] as usize * seen.len();
+            let error = block.reward[(t + 1, e)] + self.rng.0.normal() as f32 - dot(&weights[at..], &seen);
+            for (i, x) in seen.iter().enumerate() {
+                self.moments.0[at + i] = 0.9 * self.moments.0[at + i] + error * x;
+                weights[at + i] += self.rate * self.moments.0[at + i];
             }
+            log.add("loss", f64::from(error * error));
         }
         self.updates.0 += 1;
         Ok(())

@@ -5,15 +5,14 @@ use std::process::ExitCode;
 
 use anyhow::{Context as _, bail};
 use candle_core::Device;
-use rl_agents::Mode;
-use rl_core::{Seating, Solo};
-use rl_replays::Rollout;
+use rl_agents::{Mode, Part};
+use rl_core::Seating;
 use serde::Serialize;
 
 use crate::checkpoint::{self, Checkpoint, Extent, Owner};
 use crate::cli::Machine;
-use crate::collect::{collect, count};
-use crate::evaluate::{build, context, play};
+use crate::collect::{self, Seats, Workers};
+use crate::evaluate::{Games, build, context, play};
 use crate::metrics::Metrics;
 use crate::preset::{self, Ask, Eval, Resolved, Train};
 use crate::progress::Progress;
@@ -112,6 +111,7 @@ struct Run {
     train: Train,
     eval: Eval,
     seed: u64,
+    workers: Workers,
     owner: Owner,
     dir: RunDir,
     report: ReportArgs,
@@ -141,19 +141,19 @@ pub(crate) fn run(args: &TrainArgs, tables: &Tables) -> anyhow::Result<ExitCode>
     }
     let (train, eval) = (resolved.train()?, resolved.eval()?);
     let about = about(&resolved, args.seed, &args.machine);
-    let mut session = start(&resolved, &train, args.seed, &device(&args.machine.device)?)?;
+    let (workers, device) = (args.machine.workers()?, device(&args.machine.device)?);
+    let mut session = start(&resolved, &train, args.seed, &device, workers)?;
     let place = args.run.as_deref().unwrap_or(Path::new("runs"));
-    let device = device(&args.machine.device)?;
-    let (agent, context) = context(&resolved, session.block.spec(), args.seed, &device)?;
+    let (agent, context) = context(&resolved, session.seats.spec(), args.seed, &device)?;
     needs::check(agent, &context, &train, place)?;
 
     let name = format!("{}-{}-s{}", resolved.env_name.replace('/', "-"), about.agent, args.seed);
     let dir = RunDir::create(args.run.as_deref(), &name, args.force, &about, &resolved.text())?;
-    session.env.reset(session.block.first())?;
+    session.seats.reset()?;
     session.counts.next_checkpoint = train.checkpoint_every;
     session.counts.next_eval = train.eval_every;
     let (owner, metrics) = (owner(&resolved), Metrics::create(dir.path())?);
-    let run = Run { resolved, train, eval, seed: args.seed, owner, dir, report: args.report, stop };
+    let run = Run { resolved, train, eval, seed: args.seed, workers, owner, dir, report: args.report, stop };
     drive(&run, &mut session, metrics)
 }
 
@@ -171,7 +171,8 @@ pub(crate) fn resume(args: &ResumeArgs, tables: &Tables) -> anyhow::Result<ExitC
     let (train, eval) = (resolved.train()?, resolved.eval()?);
     let owner = owner(&resolved);
     let checkpoint = Checkpoint::open(&checkpoint::find(&args.run, &args.checkpoint)?, &owner)?;
-    let mut session = start(&resolved, &train, about.seed, &device(&args.machine.device)?)?;
+    let workers = args.machine.workers()?;
+    let mut session = start(&resolved, &train, about.seed, &device(&args.machine.device)?, workers)?;
     checkpoint.load(&mut session)?;
     checkpoint::forget_after(&dir.checkpoints(), checkpoint.frames())?;
     if checkpoint.isa() != run_dir::isa() && !args.report.quiet {
@@ -181,22 +182,28 @@ pub(crate) fn resume(args: &ResumeArgs, tables: &Tables) -> anyhow::Result<ExitC
     about.config_sha256 = resolved.sha256();
     dir.describe(&about, &resolved.text())?;
     let metrics = Metrics::reopen(dir.path(), checkpoint.frames())?;
-    let run = Run { resolved, train, eval, seed: about.seed, owner, dir, report: args.report, stop };
+    let run = Run { resolved, train, eval, seed: about.seed, workers, owner, dir, report: args.report, stop };
     drive(&run, &mut session, metrics)
 }
 
 /// A session at its very beginning, its environment not yet reset.
-pub(crate) fn start(resolved: &Resolved, train: &Train, seed: u64, device: &Device) -> anyhow::Result<Session> {
+pub(crate) fn start(
+    resolved: &Resolved,
+    train: &Train,
+    seed: u64,
+    device: &Device,
+    workers: Workers,
+) -> anyhow::Result<Session> {
     let seats = 0..train.envs;
-    let env = resolved.seat(&Seating { seed, seats: seats.clone() })?;
-    let learner = build(resolved, env.spec(), seed, device)?;
-    let plan = learner.plan();
-    let block = Rollout::new(env.spec(), plan.horizon, train.envs as usize, plan.extra);
+    let seating = Seating { seed, seats: seats.clone() };
+    let envs = collect::groups(&|seating| resolved.seat(seating), &seating, workers)?;
+    let learner = build(resolved, envs[0].spec(), seed, device)?;
     let policy = learner.policy(seats)?;
-    Ok(Session { env, learner, policy, block, counts: Counts::default(), window: Window::default() })
+    let seats = Seats::new(envs, learner.plan(), workers)?;
+    Ok(Session { seats, learner, policy, counts: Counts::default(), window: Window::default() })
 }
 
-/// The training loop: everything on this thread, one block after the other.
+/// The training loop: one block per group of seats after the other; what workers do, they do inside of `collect`.
 fn drive(run: &Run, session: &mut Session, metrics: Metrics) -> anyhow::Result<ExitCode> {
     let progress = Progress::new(session.counts.frames, run.train.frames, run.report.quiet, run.report.json);
     let mut watch = Watch::new(metrics, progress, session);
@@ -222,10 +229,9 @@ fn drive(run: &Run, session: &mut Session, metrics: Metrics) -> anyhow::Result<E
         if run.stop.asked() {
             break true;
         }
-        collect(session.env.as_mut(), session.policy.as_mut(), &mut session.block, Mode::Explore)?;
-        session.learner.learn(std::slice::from_ref(&session.block), &mut Solo, &mut watch.log)?;
-        tally(session);
+        session.advance(&mut watch.log)?;
         watch.show(session);
+        watch.log.lap(Part::Other);
     };
     watch.row(session)?;
     watch.finish();
@@ -240,18 +246,6 @@ fn drive(run: &Run, session: &mut Session, metrics: Metrics) -> anyhow::Result<E
         run: run.dir.path(),
     };
     finish(run, &outcome, stopped)
-}
-
-/// Counts the block that was just learnt from and makes its last row the first of the next.
-pub(crate) fn tally(session: &mut Session) {
-    let (frames, steps) = count(&session.block);
-    session.counts.frames += frames;
-    session.counts.agent_steps += steps;
-    session.counts.episodes += session.block.episodes.len() as u64;
-    for episode in &session.block.episodes {
-        session.window.push(episode);
-    }
-    session.block.carry();
 }
 
 /// The first multiple of `every` after `frames`.
@@ -271,7 +265,8 @@ fn save(run: &Run, session: &mut Session) -> anyhow::Result<()> {
 fn evaluate(run: &Run, session: &mut Session, watch: &mut Watch) -> anyhow::Result<bool> {
     let mode = Mode::Evaluate { epsilon: run.eval.epsilon, greedy: false };
     let learner = session.learner.as_ref();
-    let Some(score) = play(&run.resolved, learner, run.seed, run.eval.episodes, mode, &run.stop)? else {
+    let games = Games { seed: run.seed, episodes: run.eval.episodes, mode, workers: run.workers };
+    let Some(score) = play(&run.resolved, learner, games, &run.stop)? else {
         return Ok(false);
     };
     let (frames, games, mean, error) = (session.counts.frames, score.returns.len(), score.mean(), score.stderr());

@@ -7,6 +7,7 @@ use rl_agents::Log;
 use crate::metrics::{Metrics, Point};
 use crate::progress::{Glance, Progress};
 use crate::session::Session;
+use crate::spent::KEYS;
 
 /// Watches one run, from its beginning or from where it goes on.
 pub(crate) struct Watch {
@@ -74,6 +75,8 @@ impl Watch {
         scalars.extend(session.window.mean_frames().map(|value| ("length_100", value)));
         scalars.extend(told);
         scalars.append(&mut self.extra);
+        let spent = self.log.clock.take();
+        scalars.extend(KEYS.iter().zip(spent).map(|(&key, part)| (key, part.as_secs_f64())));
         self.last = (now, counts.frames);
         let point =
             Point { frames: counts.frames, agent_steps: counts.agent_steps, updates: session.learner.updates() };

@@ -19,6 +19,21 @@ pub(crate) struct Affine {
     pub at: usize,
 }
 
+impl Affine {
+    /// The forward pass alone, on the host: `out` is replaced and keeps its memory.
+    pub(crate) fn run(&self, x: &[f32], w: &Tensor, b: &Tensor, out: &mut Vec<f32>) -> Result<()> {
+        if !w.device().is_cpu() {
+            candle_core::bail!("a layer on another device has no values on the host");
+        }
+        let images = x.len() / self.patches.image;
+        assert_eq!(x.len(), images * self.patches.image, "inputs of {} values each", self.patches.image);
+        let len = images * self.patches.starts.len() * b.elem_count();
+        out.truncate(len); // the kernel writes every element: nothing is cleared that need not be
+        out.resize(len, 0.0);
+        with_values(w, |w| with_values(b, |b| kernel::forward(&self.patches, x, w, b, self.relu, out)))?
+    }
+}
+
 impl CustomOp3 for Affine {
     fn name(&self) -> &'static str {
         "affine"

@@ -71,6 +71,10 @@ impl Linear {
         }
         stock(x, &self.weight, &self.bias, self.op.relu)
     }
+
+    pub(crate) fn run(&self, x: &[f32], out: &mut Vec<f32>) -> Result<()> {
+        self.op.run(x, &self.weight, &self.bias, out)
+    }
 }
 
 /// `activation(conv(x, weight) + bias)` with a square window, without padding.
@@ -129,6 +133,10 @@ impl Conv2d {
             return x.contiguous()?.apply_op3(&self.weight, &self.bias, self.op.clone());
         }
         stock_conv(x, &self.weight, &self.bias, self.stride, self.op.relu)
+    }
+
+    pub(crate) fn run(&self, x: &[f32], out: &mut Vec<f32>) -> Result<()> {
+        self.op.run(x, &self.weight, &self.bias, out)
     }
 }
 

@@ -12,6 +12,7 @@ mod batch_norm;
 #[cfg(test)]
 mod check;
 mod encoder;
+mod flow;
 mod gelu;
 mod gru;
 mod init;
@@ -36,6 +37,7 @@ pub use adam::{Adam, AdamConfig};
 pub use attention::{Attention, Mask};
 pub use batch_norm::{BatchNorm, Statistics};
 pub use encoder::{Bend, EncoderLayer, EncoderLayerConfig, NormPlace};
+pub use flow::Flow;
 pub use gelu::gelu;
 pub use gru::{Gru, GruInit};
 pub use init::Init;

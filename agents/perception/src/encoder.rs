@@ -2,7 +2,7 @@
 
 use candle_core::{Result, Tensor};
 use rl_core::Spec;
-use rl_nn::Scope;
+use rl_nn::{Flow, Scope};
 use serde::{Deserialize, Serialize};
 
 use crate::{Mlp, Nature};
@@ -33,6 +33,15 @@ pub trait Encoder: Send + Sync {
     /// # Panics
     /// If a slice of `obs` does not hold `obs.rows` rows of the encoder's spec.
     fn forward(&self, obs: &Seen<'_>) -> Result<Tensor>;
+
+    /// The same features on the host, bit for bit, left in `flow`: no graph, and no allocation once `flow` has grown.
+    ///
+    /// # Errors
+    /// If the parameters are not on the CPU.
+    ///
+    /// # Panics
+    /// As [`forward`](Encoder::forward).
+    fn run(&self, obs: &Seen<'_>, flow: &mut Flow) -> Result<()>;
 }
 
 /// Sizes of an encoder.

@@ -2,7 +2,7 @@
 
 use candle_core::{Device, Result, Tensor, bail};
 use rl_core::Spec;
-use rl_nn::{Activation, Linear, Scope};
+use rl_nn::{Activation, Flow, Linear, Scope};
 
 use crate::sense::Sense;
 use crate::{Encoder, Seen};
@@ -39,6 +39,11 @@ impl Encoder for Mlp {
     fn forward(&self, obs: &Seen<'_>) -> Result<Tensor> {
         let x = self.sense.rows(obs, &self.device)?; // [B, vector + Σ symbols]
         self.layers.iter().try_fold(x, |x, layer| layer.forward(&x))
+    }
+
+    fn run(&self, obs: &Seen<'_>, flow: &mut Flow) -> Result<()> {
+        self.sense.extend(obs, flow.begin()); // [B, vector + Σ symbols]
+        self.layers.iter().try_for_each(|layer| flow.linear(layer))
     }
 }
 

@@ -3,7 +3,7 @@
 
 use candle_core::{Device, Result, Tensor, bail};
 use rl_core::Spec;
-use rl_nn::{Activation, Conv2d, Linear, Scope};
+use rl_nn::{Activation, Conv2d, Flow, Linear, Scope};
 
 use crate::mlp::dense;
 use crate::sense::Sense;
@@ -47,16 +47,22 @@ impl Nature {
     }
 }
 
+impl Nature {
+    /// Frames scaled to `[0, 1]`, here and nowhere else.
+    fn scaled<'a>(&self, obs: &Seen<'a>) -> impl Iterator<Item = f32> + use<'a> {
+        assert_eq!(obs.frames.len(), obs.rows * self.input.iter().product::<usize>(), "frames of {} rows", obs.rows);
+        obs.frames.iter().map(|&pixel| f32::from(pixel) / 255.0)
+    }
+}
+
 impl Encoder for Nature {
     fn width(&self) -> usize {
         self.width
     }
 
-    /// Scales frames to `[0, 1]`, here and nowhere else.
     fn forward(&self, obs: &Seen<'_>) -> Result<Tensor> {
         let [height, width, channels] = self.input;
-        assert_eq!(obs.frames.len(), obs.rows * height * width * channels, "frames of {} rows", obs.rows);
-        let scaled: Vec<f32> = obs.frames.iter().map(|&pixel| f32::from(pixel) / 255.0).collect();
+        let scaled: Vec<f32> = self.scaled(obs).collect();
         let x = Tensor::from_vec(scaled, (obs.rows, height, width, channels), &self.device)?; // [B, H, W, S·C]
         let x = self.convolutions.iter().try_fold(x, |x, layer| layer.forward(&x))?; // [B, H', W', 64]
         let mut x = x.flatten_from(1)?; // [B, H'·W'·64]
@@ -64,5 +70,15 @@ impl Encoder for Nature {
             x = Tensor::cat(&[&x, &self.sense.rows(obs, &self.device)?], 1)?; // [B, H'·W'·64 + rest]
         }
         self.dense.iter().try_fold(x, |x, layer| layer.forward(&x))
+    }
+
+    fn run(&self, obs: &Seen<'_>, flow: &mut Flow) -> Result<()> {
+        flow.begin().extend(self.scaled(obs)); // [B, H, W, S·C]
+        self.convolutions.iter().try_for_each(|layer| flow.conv2d(layer))?; // [B, H', W', 64]
+        if self.sense.width() > 0 {
+            let flat = self.convolutions[2].output().iter().product();
+            flow.join(flat, self.sense.width(), |row, out| self.sense.write(obs, row, out));
+        }
+        self.dense.iter().try_for_each(|layer| flow.linear(layer))
     }
 }

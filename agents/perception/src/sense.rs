@@ -24,22 +24,35 @@ impl Sense {
 
     /// `[B, width]`.
     pub(crate) fn rows(&self, obs: &Seen<'_>, device: &Device) -> Result<Tensor> {
-        assert_eq!(obs.vector.len(), obs.rows * self.vector, "features of {} rows", obs.rows);
-        assert_eq!(obs.symbols.len(), obs.rows * self.symbols.len(), "symbols of {} rows", obs.rows);
         let width = self.width();
         if self.symbols.is_empty() {
+            assert_eq!(obs.vector.len(), obs.rows * self.vector, "features of {} rows", obs.rows);
             return Tensor::from_slice(obs.vector, (obs.rows, width), device);
         }
-        let mut out = vec![0.0f32; obs.rows * width];
-        for (row, out) in out.chunks_exact_mut(width).enumerate() {
-            out[..self.vector].copy_from_slice(&obs.vector[row * self.vector..][..self.vector]);
-            let mut at = self.vector;
-            for (&symbol, &count) in obs.symbols[row * self.symbols.len()..].iter().zip(&self.symbols) {
-                assert!(symbol < count, "symbol {symbol} of {count}");
-                out[at + symbol as usize] = 1.0;
-                at += count as usize;
-            }
-        }
+        let mut out = Vec::new();
+        self.extend(obs, &mut out);
         Tensor::from_vec(out, (obs.rows, width), device)
+    }
+
+    /// Appends `[B, width]`.
+    pub(crate) fn extend(&self, obs: &Seen<'_>, out: &mut Vec<f32>) {
+        let (from, width) = (out.len(), self.width());
+        out.resize(from + obs.rows * width, 0.0);
+        for (row, out) in out[from..].chunks_exact_mut(width).enumerate() {
+            self.write(obs, row, out);
+        }
+    }
+
+    /// Writes one row into zeros, `[width]`.
+    pub(crate) fn write(&self, obs: &Seen<'_>, row: usize, out: &mut [f32]) {
+        assert_eq!(obs.vector.len(), obs.rows * self.vector, "features of {} rows", obs.rows);
+        assert_eq!(obs.symbols.len(), obs.rows * self.symbols.len(), "symbols of {} rows", obs.rows);
+        out[..self.vector].copy_from_slice(&obs.vector[row * self.vector..][..self.vector]);
+        let mut at = self.vector;
+        for (&symbol, &count) in obs.symbols[row * self.symbols.len()..].iter().zip(&self.symbols) {
+            assert!(symbol < count, "symbol {symbol} of {count}");
+            out[at + symbol as usize] = 1.0;
+            at += count as usize;
+        }
     }
 }

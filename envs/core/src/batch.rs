@@ -12,6 +12,8 @@ use crate::{
 pub struct Batch<E> {
     spec: Spec,
     seats: Vec<Seat<E>>,
+    /// Place of the seat that is being served.
+    serving: usize,
 }
 
 #[derive(Debug)]
@@ -41,7 +43,7 @@ impl<E: Env> Batch<E> {
             let rng = Rng::new(seating.seed, Stream::Env(seat));
             Seat { env, run: Run { rng, age: 0, over: true, episode: started(seat) } }
         });
-        Self { spec, seats: seats.collect() }
+        Self { spec, seats: seats.collect(), serving: 0 }
     }
 }
 
@@ -70,6 +72,7 @@ impl<E: Env> VecEnv for Batch<E> {
 
     fn reset(&mut self, mut rows: Rows<'_>) -> Result<()> {
         for (n, seat) in self.seats.iter_mut().enumerate() {
+            self.serving = n;
             seat.reset(rows.obs(&self.spec, n))?;
         }
         rows.age.fill(0);
@@ -81,6 +84,7 @@ impl<E: Env> VecEnv for Batch<E> {
 
     fn step(&mut self, act: Act<'_>, mut rows: Rows<'_>) -> Result<()> {
         for (n, seat) in self.seats.iter_mut().enumerate() {
+            self.serving = n;
             if seat.run.over {
                 seat.reset(rows.obs(&self.spec, n))?;
                 (rows.age[n], rows.reward[n], rows.end[n], rows.frames[n]) = (0, 0.0, crate::End::No, 0);
@@ -113,31 +117,27 @@ impl<E: Env> VecEnv for Batch<E> {
         self.seats[n].env.draw(canvas);
     }
 
-    fn save(&self, out: &mut Vec<u8>) -> Result<()> {
-        let mut states: Vec<(Run, Vec<u8>)> = Vec::with_capacity(self.seats.len());
-        for seat in &self.seats {
-            let mut bytes = Vec::new();
-            seat.env.save(&mut bytes)?;
-            states.push((seat.run.clone(), bytes));
-        }
-        save_postcard(&states, out)
+    fn serving(&self) -> u32 {
+        self.seats[self.serving].run.episode.seat
     }
 
-    fn load(&mut self, bytes: &[u8]) -> Result<()> {
-        let states: Vec<(Run, Vec<u8>)> = load_postcard(E::ID, bytes)?;
-        if states.len() != self.seats.len() {
-            let message = format!("holds {} seats, expected {}", states.len(), self.seats.len());
+    fn save(&self, n: usize, out: &mut Vec<u8>) -> Result<()> {
+        let seat = &self.seats[n];
+        let mut bytes = Vec::new();
+        seat.env.save(&mut bytes)?;
+        save_postcard(&(&seat.run, bytes), out)
+    }
+
+    fn load(&mut self, n: usize, bytes: &[u8]) -> Result<()> {
+        let (run, bytes): (Run, Vec<u8>) = load_postcard(E::ID, bytes)?;
+        let seat = &mut self.seats[n];
+        let (expected, found) = (seat.run.episode.seat, run.episode.seat);
+        if found != expected {
+            let message = format!("was saved at seat {found}, expected {expected}");
             return Err(Error::State { part: E::ID.to_owned(), message });
         }
-        for (seat, (run, bytes)) in self.seats.iter_mut().zip(states) {
-            let (expected, found) = (seat.run.episode.seat, run.episode.seat);
-            if found != expected {
-                let message = format!("was saved at seat {found}, expected {expected}");
-                return Err(Error::State { part: E::ID.to_owned(), message });
-            }
-            seat.env.load(&bytes)?;
-            seat.run = run;
-        }
+        seat.env.load(&bytes)?;
+        seat.run = run;
         Ok(())
     }
 }

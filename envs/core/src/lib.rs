@@ -32,4 +32,4 @@ pub use rows::{Act, Episode, Obs, Rows};
 pub use saved::{Kept, Saved, State, load_postcard, save_postcard};
 pub use spec::{Bound, Spec};
 pub use tabular::{Exact, Outcome, Tabular};
-pub use vec_env::VecEnv;
+pub use vec_env::{VecEnv, load_seats, save_seats};

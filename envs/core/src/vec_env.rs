@@ -1,6 +1,6 @@
 //! The coarse boundary between environments and everything else: one virtual call per row of seats.
 
-use crate::{Act, Canvas, Result, Rows, Spec, Tabular};
+use crate::{Act, Canvas, Error, Result, Rows, Spec, Tabular, load_postcard, save_postcard};
 
 /// `N` seats that step together.
 ///
@@ -36,15 +36,56 @@ pub trait VecEnv: Send {
     /// Draws seat `n`.
     fn draw(&self, n: usize, canvas: &mut Canvas);
 
-    /// Appends the state of all seats, random streams and running episodes included.
+    /// Global number of the seat that the present or last call was serving: the one to name when a call fails.
+    fn serving(&self) -> u32;
+
+    /// Appends the state of seat `n`, its random stream and running episode included. Where seats share one world, the
+    /// first of them saves it.
     ///
     /// # Errors
     /// If an environment cannot give its state.
-    fn save(&self, out: &mut Vec<u8>) -> Result<()>;
+    fn save(&self, n: usize, out: &mut Vec<u8>) -> Result<()>;
 
-    /// Restores what [`save`](VecEnv::save) wrote.
+    /// Restores what [`save`](VecEnv::save) wrote of this seat.
     ///
     /// # Errors
-    /// If `bytes` is not a state of these seats.
-    fn load(&mut self, bytes: &[u8]) -> Result<()>;
+    /// If `bytes` is not a state of this seat.
+    fn load(&mut self, n: usize, bytes: &[u8]) -> Result<()>;
+}
+
+/// Appends the state of every seat of `envs`, the same bytes however seats are divided between them.
+///
+/// # Errors
+/// If an environment cannot give its state.
+pub fn save_seats<'a>(envs: impl IntoIterator<Item = &'a (dyn VecEnv + 'static)>, out: &mut Vec<u8>) -> Result<()> {
+    let mut states = Vec::new();
+    for env in envs {
+        for n in 0..env.seats() {
+            let mut bytes = Vec::new();
+            env.save(n, &mut bytes)?;
+            states.push(bytes);
+        }
+    }
+    save_postcard(&states, out)
+}
+
+/// Restores what [`save_seats`] wrote, into seats that may be divided otherwise.
+///
+/// # Errors
+/// If `bytes` is not a state of exactly these seats.
+pub fn load_seats<'a>(envs: impl IntoIterator<Item = &'a mut (dyn VecEnv + 'static)>, bytes: &[u8]) -> Result<()> {
+    let states: Vec<Vec<u8>> = load_postcard("env", bytes)?;
+    let mut left = states.iter();
+    let mut seats = 0;
+    for env in envs {
+        seats += env.seats();
+        for (n, state) in (0..env.seats()).zip(left.by_ref()) {
+            env.load(n, state)?;
+        }
+    }
+    if seats != states.len() {
+        let message = format!("holds {} seats, expected {seats}", states.len());
+        return Err(Error::State { part: "env".to_owned(), message });
+    }
+    Ok(())
 }

@@ -5,9 +5,9 @@ use std::io::{Read, Write};
 use std::ops::Range;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use rl_agents::{AgentEntry, Context, Learner, Log, Mode, Plan, Policy};
+use rl_agents::{AgentEntry, Context, Learner, Log, Mode, Pace, Plan, Policy};
 use rl_core::{End, Error, Kept, Reduce, Result, Rng, Saved, State, Stream};
-use rl_replays::Rollout;
+use rl_replays::{Rollout, played};
 use serde::Deserialize;
 
 pub(crate) const ENTRY: AgentEntry = AgentEntry {
@@ -70,6 +70,7 @@ impl Saved for Table {
 struct Learns {
     config: Config,
     seed: u64,
+    seats: u32,
     table: Table,
     updates: Kept<u64>,
 }
@@ -80,13 +81,19 @@ impl Learns {
         let config = config.map_err(|e| Error::Config { key: "agent".to_owned(), message: e.message().to_owned() })?;
         let (states, actions) = (context.spec.symbols[0] as usize, context.spec.discrete[0] as usize);
         let values = Arc::new(Mutex::new(vec![0.0; states * actions]));
-        Ok(Self { config, seed: context.seed, table: Table { actions, values }, updates: Kept(0) })
+        Ok(Self {
+            config,
+            seed: context.seed,
+            seats: context.seats,
+            table: Table { actions, values },
+            updates: Kept(0),
+        })
     }
 }
 
 impl Learner for Learns {
     fn plan(&self) -> Plan {
-        Plan { horizon: 16, extra: 0 }
+        Plan { horizon: 16, extra: 0, pace: Pace { updates: 1, steps: 16 * u64::from(self.seats) } }
     }
 
     fn policy(&self, seats: Range<u32>) -> Result<Box<dyn Policy>> {
@@ -97,19 +104,14 @@ impl Learner for Learns {
     fn learn(&mut self, blocks: &[Rollout], reduce: &mut dyn Reduce, log: &mut Log) -> Result<()> {
         let (n, Config { rate, discount, .. }) = (self.table.actions, self.config);
         self.table.with(|values| {
-            for block in blocks {
-                for (t, e) in (0..block.horizon()).flat_map(|t| (0..block.envs()).map(move |e| (t, e))) {
-                    if !block.valid(t, e) {
-                        continue; // the environment reset instead
-                    }
-                    let next = block.symbols[(t + 1, e)] as usize * n;
-                    let best = values[next..next + n].iter().copied().fold(f32::MIN, f32::max);
-                    let future = if block.end[(t + 1, e)] == End::Terminated { 0.0 } else { discount * best };
-                    let at = block.symbols[(t, e)] as usize * n + block.discrete[(t, e)] as usize;
-                    let error = block.reward[(t + 1, e)] + future - values[at];
-                    values[at] += rate * error;
-                    log.add("loss", f64::from(error * error));
-                }
+            for (block, t, e) in played(blocks) {
+                let next = block.symbols[(t + 1, e)] as usize * n;
+                let best = values[next..next + n].iter().copied().fold(f32::MIN, f32::max);
+                let future = if block.end[(t + 1, e)] == End::Terminated { 0.0 } else { discount * best };
+                let at = block.symbols[(t, e)] as usize * n + block.discrete[(t, e)] as usize;
+                let error = block.reward[(t + 1, e)] + future - values[at];
+                values[at] += rate * error;
+                log.add("loss", f64::from(error * error));
             }
             reduce.mean(values)
         })?;

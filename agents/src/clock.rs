@@ -1,0 +1,107 @@
+//! Where the time of a run goes: every moment belongs to exactly one part, so that the parts add up to the whole.
+//!
+//! One reading of the clock closes a part and opens the next. On a GPU, whose work is queued, time counts where the host
+//! waits for it.
+
+use std::time::{Duration, Instant};
+
+/// What a run does at a moment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Part {
+    /// Steps environments.
+    Step,
+    /// Chooses actions.
+    Infer,
+    /// Appends to the replay and gathers from it.
+    Sample,
+    /// Computes values, targets and losses.
+    Forward,
+    /// Computes gradients.
+    Backward,
+    /// Changes parameters.
+    Optimiser,
+    /// Averages over the members of a run.
+    Reduce,
+    /// Everything else: evaluations, checkpoints, logs, bookkeeping.
+    Other,
+}
+
+impl Part {
+    /// All parts, in the order of a step.
+    pub const ALL: [Part; 8] = [
+        Part::Step,
+        Part::Infer,
+        Part::Sample,
+        Part::Forward,
+        Part::Backward,
+        Part::Optimiser,
+        Part::Reduce,
+        Part::Other,
+    ];
+
+    /// Name in tables and in JSON.
+    pub fn name(self) -> &'static str {
+        match self {
+            Part::Step => "step",
+            Part::Infer => "infer",
+            Part::Sample => "sample",
+            Part::Forward => "forward",
+            Part::Backward => "backward",
+            Part::Optimiser => "optimiser",
+            Part::Reduce => "reduce",
+            Part::Other => "other",
+        }
+    }
+}
+
+/// Time by part, indexed by `Part as usize`.
+pub type Spent = [Duration; Part::ALL.len()];
+
+/// Counts the time of each part.
+#[derive(Clone, Debug)]
+pub struct Clock {
+    last: Instant,
+    spent: Spent,
+}
+
+impl Default for Clock {
+    fn default() -> Self {
+        Self { last: Instant::now(), spent: Spent::default() }
+    }
+}
+
+impl Clock {
+    /// What happened since the last call was `part`.
+    pub fn lap(&mut self, part: Part) {
+        let now = Instant::now();
+        self.spent[part as usize] += now - self.last;
+        self.last = now;
+    }
+
+    /// The time of each part since the last call of this function; it begins at zero again.
+    pub fn take(&mut self) -> Spent {
+        std::mem::take(&mut self.spent)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn parts_add_up_to_the_whole_and_stand_at_their_place() {
+        assert!(Part::ALL.iter().enumerate().all(|(at, &part)| part as usize == at));
+        let mut clock = Clock::default();
+        let begin = clock.last;
+        for part in [Part::Infer, Part::Step, Part::Infer, Part::Other] {
+            std::thread::sleep(Duration::from_millis(1));
+            clock.lap(part);
+        }
+        let (end, spent) = (clock.last, clock.take());
+        assert_eq!(spent.iter().sum::<Duration>(), end - begin);
+        let named: Vec<&str> =
+            Part::ALL.iter().filter(|&&part| !spent[part as usize].is_zero()).map(|part| part.name()).collect();
+        assert_eq!(named, ["step", "infer", "other"]);
+        assert_eq!(clock.take(), Spent::default());
+    }
+}

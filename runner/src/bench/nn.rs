@@ -1,0 +1,228 @@
+//! `rl-run bench nn`: one network or layer on inputs that stand still.
+//!
+//! A pass `train` of a whole network is a training step: forward, Huber loss on given targets, backward, Adam. Of a single
+//! layer it is forward and backward, the gradient of its input included. `gflops` counts the multiplications and additions
+//! of matrix products and convolutions that such a pass must do, over the median.
+
+use std::process::ExitCode;
+use std::time::{Duration, Instant};
+
+use anyhow::bail;
+use candle_core::{Device, Result, Tensor};
+use rl_core::{Rng, Spec, Stream};
+use rl_nn::{Activation, Adam, AdamConfig, Flow, Linear, Params, huber};
+use rl_perception::{EncoderConfig, Seen, encoder_for};
+use serde::Serialize;
+
+use crate::cli::Threads;
+use crate::output;
+use crate::usage::{hint, usage};
+
+/// What can be measured: a name, and what it is built from for a batch.
+const MODELS: &[(&str, Build)] = &[("nature", nature), ("mlp", mlp)];
+
+/// Calls before the clock starts.
+const WARM_UP: usize = 3;
+/// Calls are timed in groups that take this long at least.
+const LEAST: Duration = Duration::from_millis(1);
+/// Groups that are timed, at least.
+const GROUPS: usize = 5;
+
+/// Measures a network or layer.
+#[derive(Clone, Debug, clap::Args)]
+#[command(after_help = "Example: rl-run bench nn --model nature --batch 32 --threads 1 --pass train --json
+         rl-run bench nn --model mlp --batch 1 --threads 1 --pass forward   (what a CartPole policy costs)")]
+pub(crate) struct NnArgs {
+    /// nature (Mnih et al. 2015, 14 actions) | mlp (4-128-128-2)
+    #[arg(long)]
+    model: String,
+    /// Rows of a pass
+    #[arg(long, default_value_t = 32, value_parser = clap::value_parser!(u32).range(1..))]
+    batch: u32,
+    #[command(flatten)]
+    pub(crate) threads: Threads,
+    /// Numbers that matrix products multiply
+    #[arg(long, value_enum, default_value_t = Precision::F32)]
+    precision: Precision,
+    /// What is timed
+    #[arg(long, value_enum, default_value_t = Pass::Train)]
+    pass: Pass,
+    /// How long to measure
+    #[arg(long, default_value_t = 2.0)]
+    seconds: f64,
+    /// One JSON object on stdout
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, clap::ValueEnum)]
+#[serde(rename_all = "lowercase")]
+enum Precision {
+    F32,
+    Bf16,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, clap::ValueEnum)]
+#[serde(rename_all = "lowercase")]
+enum Pass {
+    /// Without a graph, as a policy acts
+    Forward,
+    /// Forward and backward
+    Train,
+}
+
+/// What `--json` prints.
+#[derive(Debug, Serialize)]
+struct Report<'a> {
+    model: &'a str,
+    batch: u32,
+    threads: usize,
+    precision: Precision,
+    pass: Pass,
+    isa: &'static str,
+    median_ms: f64,
+    min_ms: f64,
+    max_ms: f64,
+    gflops: f64,
+    calls: usize,
+}
+
+/// Makes a model for a batch.
+type Build = fn(usize) -> Result<Work>;
+
+/// One call of a pass.
+type Call = Box<dyn FnMut() -> Result<()>>;
+
+/// Both passes, and the operations of each.
+struct Work {
+    forward: Call,
+    train: Call,
+    flop: [f64; 2],
+}
+
+/// `rl-run bench nn`.
+pub(crate) fn run(args: &NnArgs) -> anyhow::Result<ExitCode> {
+    if !(args.seconds >= 0.0 && args.seconds.is_finite()) {
+        bail!(usage(format!("--seconds {}: expected a number from 0 on", args.seconds)));
+    }
+    if args.precision == Precision::Bf16 {
+        bail!(usage("--precision bf16: this rl-run multiplies f32 only"));
+    }
+    let names = || MODELS.iter().map(|&(name, _)| name);
+    let Some(&(model, build)) = MODELS.iter().find(|(name, _)| *name == args.model) else {
+        let known = names().collect::<Vec<_>>().join(", ");
+        bail!(usage(format!("--model {}: expected one of {known}{}", args.model, hint(&args.model, names()))));
+    };
+    let Work { mut forward, mut train, flop } = build(args.batch as usize)?;
+    let (call, flop) = match args.pass {
+        Pass::Forward => (&mut forward, flop[0]),
+        Pass::Train => (&mut train, flop[1]),
+    };
+    let (mut times, calls) = time(call, args.seconds)?;
+    times.sort_by(f64::total_cmp);
+    let median = times[times.len() / 2];
+    let report = Report {
+        model,
+        batch: args.batch,
+        threads: args.threads.count(),
+        precision: args.precision,
+        pass: args.pass,
+        isa: rl_nn::isa(),
+        median_ms: 1e3 * median,
+        min_ms: 1e3 * times[0],
+        max_ms: 1e3 * times[times.len() - 1],
+        gflops: 1e-9 * flop / median,
+        calls,
+    };
+    output::line(if args.json { serde_json::to_string(&report)? } else { plain(&report) });
+    Ok(ExitCode::SUCCESS)
+}
+
+fn plain(report: &Report<'_>) -> String {
+    let Report { model, batch, threads, median_ms, min_ms, max_ms, gflops, isa, .. } = report;
+    let pass = if report.pass == Pass::Forward { "forward" } else { "train" };
+    format!(
+        "{model}, batch {batch}, {pass}, {threads} threads, {isa}: median {median_ms:.4} ms \
+         ({min_ms:.4} to {max_ms:.4}), {gflops:.1} GF/s"
+    )
+}
+
+/// Seconds per call of each group of calls, and the calls of all.
+fn time(call: &mut Call, seconds: f64) -> anyhow::Result<(Vec<f64>, usize)> {
+    (0..WARM_UP).try_for_each(|_| call())?;
+    let mut size = 1;
+    let mut group = |size: usize| -> Result<Duration> {
+        let begin = Instant::now();
+        (0..size).try_for_each(|_| call())?;
+        Ok(begin.elapsed())
+    };
+    while group(size)? < LEAST {
+        size *= 2;
+    }
+    let (begin, mut times) = (Instant::now(), Vec::new());
+    while times.len() < GROUPS || begin.elapsed().as_secs_f64() < seconds {
+        times.push(group(size)?.as_secs_f64() / size as f64);
+    }
+    let calls = times.len() * size;
+    Ok((times, calls))
+}
+
+/// Multiply-adds of the layers per row; no gradient of the frames is computed.
+fn nature(batch: usize) -> Result<Work> {
+    let spec = Spec { frame: [84, 84, 1], stack: 4, vector: 0, ..shape(14) };
+    let layers = [400 * 8 * 8 * 4 * 32, 81 * 4 * 4 * 32 * 64, 49 * 3 * 3 * 64 * 64, 3136 * 512, 512 * 14];
+    values(&spec, &[512], batch, &layers)
+}
+
+/// The network of `presets/dqn/cartpole.toml`.
+fn mlp(batch: usize) -> Result<Work> {
+    let spec = Spec { vector: 4, ..shape(2) };
+    values(&spec, &[128, 128], batch, &[4 * 128, 128 * 128, 128 * 2])
+}
+
+fn shape(actions: u32) -> Spec {
+    let (symbols, discrete, continuous) = ([].into(), [actions].into(), [].into());
+    Spec { frame: [0; 3], stack: 1, vector: 0, symbols, mask: false, discrete, continuous }
+}
+
+/// An encoder with a linear head of action values, on inputs and targets that stand still.
+fn values(spec: &Spec, hidden: &[usize], batch: usize, layers: &[usize]) -> Result<Work> {
+    let device = Device::Cpu;
+    let mut params = Params::new(&device, Rng::new(1, Stream::Init));
+    let config = EncoderConfig { hidden: hidden.to_vec() };
+    let encoder = encoder_for(spec, &config, &mut params.layer("encoder"))?;
+    let actions = spec.discrete[0] as usize;
+    let head = Linear::new(&mut params.layer("q"), encoder.width(), actions, Activation::None)?;
+    let mut adam = Adam::new(&params, AdamConfig { beta1: 0.9, beta2: 0.999, eps: 1e-8, clip: 0.0 })?;
+
+    let mut rng = Rng::new(1, Stream::Tool(0));
+    let frames: Vec<u8> = (0..batch * spec.frame_len() * spec.stack).map(|_| rng.below(256) as u8).collect();
+    let vector: Vec<f32> = (0..batch * spec.vector).map(|_| rng.normal() as f32).collect();
+    let action: Vec<u32> = (0..batch).map(|_| rng.below(actions as u32)).collect();
+    let targets: Vec<f32> = (0..batch).map(|_| rng.normal() as f32).collect();
+    let action = Tensor::from_vec(action, (batch, 1), &device)?;
+    let targets = Tensor::from_vec(targets, batch, &device)?;
+
+    let network = std::rc::Rc::new((encoder, head, frames, vector));
+    let acting = std::rc::Rc::clone(&network);
+    let mut flow = Flow::default();
+    let forward = move || {
+        let (encoder, head, frames, vector) = &*acting;
+        encoder.run(&Seen { rows: batch, frames, vector, symbols: &[] }, &mut flow)?;
+        flow.linear(head)?;
+        std::hint::black_box(flow.values());
+        Ok(())
+    };
+    let mut grad = Vec::new();
+    let train = move || {
+        let (encoder, head, frames, vector) = &*network;
+        let q = head.forward(&encoder.forward(&Seen { rows: batch, frames, vector, symbols: &[] })?)?; // [B, A]
+        let q = q.gather(&action, 1)?.squeeze(1)?; // [B]
+        params.backward(&huber(&q, &targets)?.mean_all()?, &mut grad)?;
+        adam.step(&params, &grad, 1e-4)?;
+        Ok(())
+    };
+    let forward_flop = 2.0 * (batch * layers.iter().sum::<usize>()) as f64;
+    let flop = [forward_flop, 3.0 * forward_flop - 2.0 * (batch * layers[0]) as f64];
+    Ok(Work { forward: Box::new(forward), train: Box::new(train), flop })
+}

@@ -1,0 +1,95 @@
+//! `rl-run bench train`: agent steps and updates per second of a training run, once it learns.
+
+use std::process::ExitCode;
+
+use anyhow::bail;
+use serde::Serialize;
+
+use crate::cli::Machine;
+use crate::measure::{self, Span};
+use crate::output;
+use crate::preset::{self, Ask};
+use crate::spent::Profile;
+use crate::stop::{STOPPED, Stop};
+use crate::tables::Tables;
+use crate::usage::usage;
+
+/// Measures training: the replay is filled first, and the clock starts at the first update.
+///
+/// Other than the updates per agent step that the preset asks for are an error.
+#[derive(Clone, Debug, clap::Args)]
+#[command(
+    after_help = "Example: rl-run bench train --env kungfu --agent dqn --set agent.learning_starts=1000 --seconds 20 --json"
+)]
+pub(crate) struct TrainArgs {
+    /// Environment: `rl-run list envs` shows all
+    #[arg(long)]
+    env: String,
+    /// Agent: `rl-run list agents` shows all
+    #[arg(long)]
+    agent: String,
+    /// How long to measure
+    #[arg(long, default_value_t = 20.0)]
+    seconds: f64,
+    /// Seed of every random stream
+    #[arg(long, default_value_t = 1)]
+    seed: u64,
+    /// Replace one value of the preset
+    #[arg(long, value_name = "KEY=VALUE")]
+    set: Vec<String>,
+    /// One JSON object on stdout
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    pub(crate) machine: Machine,
+}
+
+/// What `--json` prints.
+#[derive(Debug, Serialize)]
+struct Report {
+    env: String,
+    agent: String,
+    threads: usize,
+    agent_steps_per_s: f64,
+    updates_per_s: f64,
+    frames_per_s: f64,
+    agent_steps: u64,
+    updates: u64,
+    seconds: f64,
+    profile: Profile,
+}
+
+/// `rl-run bench train`.
+pub(crate) fn run(args: &TrainArgs, tables: &Tables) -> anyhow::Result<ExitCode> {
+    if !(args.seconds > 0.0 && args.seconds.is_finite()) {
+        bail!(usage(format!("--seconds {}: expected a number above 0", args.seconds)));
+    }
+    let stop = Stop::listen()?;
+    let ask = Ask { env: &args.env, agent: Some(&args.agent), sets: &args.set, ..Ask::default() };
+    let resolved = preset::resolve(tables, &ask)?;
+    let Some(timed) = measure::train(&resolved, args.seed, &args.machine, Span::Seconds(args.seconds), &stop)? else {
+        output::note("stopped before the first update: nothing was measured");
+        return Ok(ExitCode::from(STOPPED));
+    };
+    let rate = |count: u64| count as f64 / timed.seconds;
+    let report = Report {
+        env: resolved.env_name,
+        agent: args.agent.clone(),
+        threads: args.machine.threads(),
+        agent_steps_per_s: rate(timed.agent_steps),
+        updates_per_s: rate(timed.updates),
+        frames_per_s: rate(timed.frames),
+        agent_steps: timed.agent_steps,
+        updates: timed.updates,
+        seconds: timed.seconds,
+        profile: timed.profile,
+    };
+    if args.json {
+        output::line(serde_json::to_string(&report)?);
+        return Ok(ExitCode::SUCCESS);
+    }
+    output::line(format!("{} on {}, {} threads", report.agent, report.env, report.threads));
+    output::line(timed.summary());
+    timed.table().iter().for_each(output::line);
+    Ok(ExitCode::SUCCESS)
+}

@@ -1,0 +1,77 @@
+//! Trains for a while without leaving anything behind, and says how fast that was.
+
+use std::time::Instant;
+
+use anyhow::bail;
+use rl_agents::{Log, Part};
+
+use crate::cli::Machine;
+use crate::output;
+use crate::preset::Resolved;
+use crate::session::Session;
+use crate::spent::Timed;
+use crate::stop::Stop;
+use crate::train::{device, start};
+
+/// How long to measure, from the first update on.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Span {
+    /// Until the first block at or after so many seconds.
+    Seconds(f64),
+    /// Until the first block at or after so many emulator frames.
+    Frames(u64),
+}
+
+/// Trains a fresh agent until its first update, then measures. `None` if it was stopped before anything was measured.
+///
+/// # Errors
+/// If something fails, or the learner makes other than the updates that its [`Plan`](rl_agents::Plan) promises.
+pub(crate) fn train(
+    resolved: &Resolved,
+    seed: u64,
+    machine: &Machine,
+    span: Span,
+    stop: &Stop,
+) -> anyhow::Result<Option<Timed>> {
+    let mut session = start(resolved, &resolved.train()?, seed, &device(&machine.device)?, machine.workers()?)?;
+    let mut log = Log::default();
+    session.seats.reset()?;
+    while session.learner.updates() == 0 {
+        if stop.asked() {
+            return Ok(None);
+        }
+        session.advance(&mut log)?;
+    }
+    let (counts, updates) = (session.counts.clone(), session.learner.updates());
+    log.clock.lap(Part::Other);
+    log.clock.take();
+    let begin = Instant::now();
+    let over = |session: &Session| match span {
+        Span::Seconds(seconds) => begin.elapsed().as_secs_f64() >= seconds,
+        Span::Frames(frames) => session.counts.frames - counts.frames >= frames,
+    };
+    while !over(&session) && !stop.asked() {
+        session.advance(&mut log)?;
+        log.drain();
+        log.lap(Part::Other);
+    }
+    let (frames, steps) = (session.counts.frames - counts.frames, session.counts.agent_steps - counts.agent_steps);
+    let updates = session.learner.updates() - updates;
+    keeps_pace(&session, steps, updates)?;
+    if stop.asked() {
+        output::note("stopped early: the figures are of what was done");
+    }
+    Ok((steps > 0).then(|| Timed::new(frames, steps, updates, log.clock.take().into())))
+}
+
+/// A figure of steps per second says nothing if they were not learnt from as the preset says.
+fn keeps_pace(session: &Session, steps: u64, updates: u64) -> anyhow::Result<()> {
+    let pace = session.learner.plan().pace;
+    let due = steps as f64 * pace.updates as f64 / pace.steps as f64;
+    // A round may be under way at either end, and rows of resets are no steps of a learner that learns from whole blocks.
+    if (updates as f64 - due).abs() > pace.updates as f64 + 0.05 * due {
+        let (per, of) = (pace.updates, pace.steps);
+        bail!("{updates} updates in {steps} agent steps, where the preset asks for {per} per {of}: not a fair measure");
+    }
+    Ok(())
+}

@@ -1,0 +1,109 @@
+//! `rl-run profile`: where the time of a training run goes.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use anyhow::bail;
+use serde::Serialize;
+
+use crate::cli::Machine;
+use crate::measure::{self, Span};
+use crate::preset::{self, Ask};
+use crate::spent::Timed;
+use crate::stop::{STOPPED, Stop};
+use crate::tables::Tables;
+use crate::usage::usage;
+use crate::{output, run_dir};
+
+/// Seconds of training from its first update on, where no frames are given.
+const SECONDS: f64 = 10.0;
+
+/// Shows where the time of a training run goes: of a recorded run, or of a short one that leaves nothing behind.
+///
+/// Parts: step (environments), infer (choosing actions), sample (replay), forward, backward, optimiser, reduce (between
+/// machines), other (evaluations, checkpoints, logs).
+#[derive(Clone, Debug, clap::Args)]
+#[command(after_help = "Examples: rl-run profile runs/cartpole-dqn-s1
+          rl-run profile --env kungfu --agent dqn --set agent.learning_starts=1000 --json")]
+pub(crate) struct ProfileArgs {
+    /// Directory of a run: what its rows of metrics say
+    #[arg(conflicts_with_all = ["env", "agent", "frames", "preset", "set"])]
+    run: Option<PathBuf>,
+    /// Environment to train on: `rl-run list envs` shows all
+    #[arg(long, requires = "agent")]
+    env: Option<String>,
+    /// Agent to train: `rl-run list agents` shows all
+    #[arg(long, requires = "env")]
+    agent: Option<String>,
+    /// Emulator frames to train for after the first update [default: 10 seconds]
+    #[arg(long)]
+    frames: Option<u64>,
+    /// Seed of every random stream
+    #[arg(long, default_value_t = 1)]
+    seed: u64,
+    /// Tables of this file replace those of the preset
+    #[arg(long, value_name = "FILE")]
+    preset: Option<PathBuf>,
+    /// Replace one value of the preset
+    #[arg(long, value_name = "KEY=VALUE")]
+    set: Vec<String>,
+    /// One JSON object on stdout: seconds by part
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    pub(crate) machine: Machine,
+}
+
+/// What `--json` prints.
+#[derive(Debug, Serialize)]
+struct Report {
+    env: String,
+    agent: String,
+    threads: usize,
+    #[serde(flatten)]
+    timed: Timed,
+}
+
+/// `rl-run profile …`.
+pub(crate) fn run(args: &ProfileArgs, tables: &Tables) -> anyhow::Result<ExitCode> {
+    let report = match &args.run {
+        Some(run) => {
+            let about = run_dir::about(run)?;
+            Report { env: about.env, agent: about.agent, threads: about.threads, timed: Timed::read(run)? }
+        }
+        None => {
+            let stop = Stop::listen()?;
+            let Some(env) = args.env.as_deref() else {
+                bail!(usage("name the directory of a run, or --env and --agent to try one"))
+            };
+            let ask = Ask {
+                env,
+                agent: args.agent.as_deref(),
+                preset: args.preset.as_deref(),
+                sets: &args.set,
+                protocol: None,
+            };
+            let resolved = preset::resolve(tables, &ask)?;
+            let span = args.frames.map_or(Span::Seconds(SECONDS), Span::Frames);
+            if !args.json {
+                output::note("training until the first update, then measuring");
+            }
+            let Some(timed) = measure::train(&resolved, args.seed, &args.machine, span, &stop)? else {
+                output::note("stopped before the first update: nothing was measured");
+                return Ok(ExitCode::from(STOPPED));
+            };
+            let agent = resolved.agent.map_or("", |agent| agent.id).to_owned();
+            Report { env: resolved.env_name, agent, threads: args.machine.threads(), timed }
+        }
+    };
+    if args.json {
+        output::line(serde_json::to_string(&report)?);
+        return Ok(ExitCode::SUCCESS);
+    }
+    let Report { env, agent, threads, timed } = &report;
+    output::line(format!("{agent} on {env}, {threads} thread{}", if *threads == 1 { "" } else { "s" }));
+    output::line(timed.summary());
+    output::line("");
+    timed.table().iter().for_each(output::line);
+    Ok(ExitCode::SUCCESS)
+}

@@ -1,0 +1,109 @@
+//! Threads that step environments: a group of seats and its block go there and come back, by value.
+//!
+//! A worker owns nothing between two steps, so there is nothing to ask of it at a checkpoint and nothing to lose when it
+//! ends. What is stepped where decides no bit.
+
+use std::any::Any;
+use std::cell::{Cell, RefCell};
+use std::panic::{AssertUnwindSafe, PanicHookInfo, catch_unwind};
+use std::thread::{Builder, JoinHandle};
+
+use anyhow::{Context as _, anyhow};
+use crossbeam_channel::{Receiver, Sender, bounded};
+use rl_core::VecEnv;
+use rl_replays::Rollout;
+
+/// Seats that step together, and the block that they write to.
+type Group = (Box<dyn VecEnv>, Rollout);
+
+/// Steps every seat of `env` from row `t` of `block` to the next.
+///
+/// # Errors
+/// If an environment fails or panics: one line that names its seat.
+pub(crate) fn step(env: &mut dyn VecEnv, block: &mut Rollout, t: usize) -> anyhow::Result<()> {
+    let (act, rows) = block.step(t);
+    CATCHING.set(true);
+    let done = catch_unwind(AssertUnwindSafe(|| env.step(act, rows)));
+    CATCHING.set(false);
+    match done {
+        Ok(Ok(())) => Ok(()),
+        Ok(Err(error)) => Err(anyhow::Error::from(error).context(format!("seat {}", env.serving()))),
+        Err(panic) => {
+            let (seat, place) = (env.serving(), PLACE.take());
+            Err(anyhow!("seat {seat}: the environment panicked: {}{place}", words(&*panic)))
+        }
+    }
+}
+
+/// A thread that steps the groups that it is sent.
+pub(crate) struct Worker {
+    to: Option<Sender<(Group, usize)>>,
+    from: Receiver<(Group, anyhow::Result<()>)>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Worker {
+    /// Starts a thread.
+    ///
+    /// # Errors
+    /// If the system has none left.
+    pub(crate) fn start(number: usize) -> anyhow::Result<Self> {
+        let (to, jobs) = bounded::<(Group, usize)>(1);
+        let (results, from) = bounded(1);
+        let work = move || {
+            for ((mut env, mut block), t) in jobs {
+                let done = step(env.as_mut(), &mut block, t);
+                if results.send(((env, block), done)).is_err() {
+                    break; // nobody waits any more
+                }
+            }
+        };
+        let thread = Builder::new().name(format!("worker-{number}")).spawn(work).context("starting a worker")?;
+        Ok(Self { to: Some(to), from, thread: Some(thread) })
+    }
+
+    /// Hands a group over to be stepped.
+    pub(crate) fn send(&self, env: Box<dyn VecEnv>, block: Rollout, t: usize) {
+        let to = self.to.as_ref().expect("open until the worker is dropped");
+        let sent = to.send(((env, block), t));
+        assert!(sent.is_ok(), "the thread receives until then");
+    }
+
+    /// Waits for the group that was sent, and says how it went.
+    pub(crate) fn receive(&self) -> (Group, anyhow::Result<()>) {
+        self.from.recv().expect("the thread answers whatever it is sent: a step catches its panics")
+    }
+}
+
+impl Drop for Worker {
+    fn drop(&mut self) {
+        self.to = None; // ends its loop
+        if let Some(thread) = self.thread.take() {
+            let _ = thread.join();
+        }
+    }
+}
+
+thread_local! {
+    /// Whether this thread steps an environment, whose panic is reported as an error.
+    static CATCHING: Cell<bool> = const { Cell::new(false) };
+    /// Where the panic was, as ` (file:line)`.
+    static PLACE: RefCell<String> = const { RefCell::new(String::new()) };
+}
+
+/// Keeps the message of a panic that [`step`] will report off the terminal; others are told as ever.
+pub(crate) fn hush_caught_panics() {
+    let usual = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |info: &PanicHookInfo<'_>| {
+        if CATCHING.get() {
+            PLACE.set(info.location().map_or_else(String::new, |at| format!(" ({}:{})", at.file(), at.line())));
+        } else {
+            usual(info);
+        }
+    }));
+}
+
+fn words(panic: &(dyn Any + Send)) -> &str {
+    let text = panic.downcast_ref::<String>().map(String::as_str);
+    text.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("without a word")
+}
