@@ -1,5 +1,5 @@
 # One word per thing a person wants. Everything can be repeated; ARGS='…' is handed on to the program.
-.PHONY: help setup kungfu test test-slow install fmt lint bench ci
+.PHONY: help setup kungfu test test-slow install fmt lint bench peers ci
 .DEFAULT_GOAL := help
 CARGO ?= cargo
 
@@ -8,6 +8,7 @@ help:
 	@echo "make test       set up and run every test but the slow ones      (ARGS='-- name')"
 	@echo "make test-slow  the slow tests: learning runs and long parity    (ARGS='name')"
 	@echo "make install    put rl-run on the PATH (cargo's bin directory)"
+	@echo "make peers      ours against PyTorch, EnvPool and others, in turns   (ARGS='--only nature,envs --quick')"
 	@echo "make fmt | lint | bench | ci"
 
 setup:
@@ -18,6 +19,7 @@ kungfu: setup
 
 test:
 	@scripts/setup test
+	python3 -B benches/peers/test_table.py
 	$(CARGO) test --workspace --locked --no-fail-fast $(ARGS)
 
 # Only tests marked ignored. Targets are named because --ignored would also run doc examples that are not meant to run.
@@ -36,6 +38,11 @@ lint:
 
 bench: setup
 	$(CARGO) bench --locked -p rl-benches $(ARGS)
+
+# Writes benches/RESULTS.md; needs some 7 GB for the peers' Python environment and an otherwise idle machine.
+peers: setup
+	$(CARGO) build --release --locked -p rl-runner --bin rl-run
+	python3 -B benches/peers $(ARGS)
 
 ci:
 	.ci/run

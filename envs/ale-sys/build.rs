@@ -6,6 +6,8 @@
 // A build script talks to cargo on its standard output.
 #![allow(clippy::print_stdout)]
 
+mod faster;
+
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -18,6 +20,8 @@ const ALONE: &str = "NullDev.cxx";
 
 fn main() -> ExitCode {
     println!("cargo:rerun-if-changed=build.rs");
+    println!("cargo:rerun-if-changed=faster.rs");
+    faster::files().for_each(|file| println!("cargo:rerun-if-changed={file}"));
     println!("cargo:rerun-if-changed=src/shim.cpp");
     println!("cargo:rerun-if-changed=src/shim.h");
     println!("cargo:rerun-if-env-changed=ALE_SRC");
@@ -40,7 +44,7 @@ fn build() -> Result<(), String> {
 
     let mut emulator = include_all(&root, &EMULATOR)?;
     emulator.push_str("#include \"ale/ale_interface.cpp\"\n");
-    write(&out, "emulator.cpp", &emulator)?;
+    write(&out, "emulator.cpp", &faster::write(&root, &out, &emulator)?)?;
     write(&out, "games.cpp", &include_all(&root, &GAMES)?)?;
     write(&out, "alone.cpp", &format!("#include \"ale/emucore/{ALONE}\"\n"))?;
     write(
@@ -51,7 +55,10 @@ fn build() -> Result<(), String> {
 
     // The order is that of linking: the shim uses ALE, ALE uses zlib.
     compiler(&root, &out).file("src/shim.cpp").flag("-fno-access-control").compile("ale_shim");
-    compiler(&root, &out).files(["emulator.cpp", "games.cpp", "alone.cpp"].map(|file| out.join(file))).compile("ale");
+    compiler(&root, &out)
+        .files(["emulator.cpp", "games.cpp", "alone.cpp"].map(|file| out.join(file)))
+        .flag("-fno-access-control")
+        .compile("ale");
     Ok(())
 }
 

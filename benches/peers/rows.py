@@ -1,0 +1,249 @@
+"""The rows: what is measured, against whom, and the bar. One line of the table each, in the table's order."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from sides import Absent, Command, Failed, Side, Worker
+from table import Outcome, Unit
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+SAME_WORK = 0.05  # by which two counts of floating point operations may differ
+
+
+@dataclass(frozen=True)
+class Tools:
+    """Where the programs of both sides are."""
+
+    rl_run: str
+    python: str
+
+    def bench(self, field: str, *arguments: str) -> Command:
+        """One `rl-run bench` of ours."""
+        return Command("rl-run", [self.rl_run, "bench", *arguments, "--json"], field)
+
+    def peer(self, label: str, script: str, *arguments: str, threads: int = 1) -> Worker:
+        """One variant of a peer."""
+        argv = [self.python, os.path.join(HERE, script), *arguments, "--threads", str(threads)]
+        return Worker(label, argv, threads)
+
+
+@dataclass(frozen=True)
+class Row:
+    """Of several variants of a peer the fastest in a first heat alternates with ours."""
+
+    name: str
+    group: str
+    work: str
+    unit: Unit
+    ours: Side
+    peers: tuple[Side, ...]
+    bar: float | None
+    skip: str = ""  # why this machine cannot measure it
+
+
+def rows(tools: Tools, bf16: bool, cores: int) -> list[Row]:
+    """Every row, whether it can be measured here or not."""
+    threads = sorted({1, cores})
+    return [
+        *nature(tools, threads),
+        *nature_bf16(tools, threads, bf16),
+        *layers(tools, threads),
+        act(tools),
+        *atari(tools, threads),
+        *classic(tools, threads),
+        dqn(tools, cores),
+        ppo(tools, cores),
+    ]
+
+
+def network(tools: Tools, model: str, batch: int, threads: int, precision: str = "f32", passes: str = "train") -> Command:
+    """Our side of a row on a network."""
+    sizes = ["--batch", str(batch), "--threads", str(threads), "--precision", precision, "--pass", passes]
+    return tools.bench("median_ms", "nn", "--model", model, *sizes)
+
+
+def torch(tools: Tools, model: str, batch: int, threads: int, mode: str, layout: str, precision: str = "f32") -> Worker:
+    """PyTorch's side of it."""
+    label = f"torch {'eager' if mode == 'eager' else 'compile ' + mode} {precision} {layout}"
+    sizes = ["--model", model, "--batch", str(batch), "--mode", mode, "--layout", layout, "--precision", precision]
+    return tools.peer(label, "torch_peer.py", *sizes, threads=threads)
+
+
+def nature(tools: Tools, threads: list[int]) -> Iterator[Row]:
+    """A training step of the Nature network on given targets: forward, Huber loss, backward, Adam."""
+    for batch in (32, 256):
+        for t in threads:
+            ours = network(tools, "nature", batch, t)
+            work = f"Nature-DQN training step f32, batch {batch}, {count(t, 'thread')}"
+            for kind, modes, bar in (("eager", ["eager"], 1.4), ("compile", ["default", "max-autotune"], 1.1)):
+                peers = tuple(torch(tools, "nature", batch, t, mode, layout) for mode in modes for layout in LAYOUTS)
+                yield Row(f"nature-{batch}-{t}-{kind}", "nature", work, Unit.MS, ours, peers, bar)
+
+
+LAYOUTS = ("nchw", "channels_last")
+
+
+def nature_bf16(tools: Tools, threads: list[int], possible: bool) -> Iterator[Row]:
+    """The same step in bf16 with f32 master weights, where the CPU multiplies bf16."""
+    for batch in (32, 256):
+        for t in threads:
+            modes = ("eager", "default", "max-autotune")
+            yield Row(
+                f"nature-bf16-{batch}-{t}",
+                "bf16",
+                f"Nature-DQN training step bf16, batch {batch}, {count(t, 'thread')}",
+                Unit.MS,
+                network(tools, "nature", batch, t, "bf16"),
+                tuple(torch(tools, "nature", batch, t, mode, "channels_last", "bf16") for mode in modes),
+                1.1,
+                "" if possible else "no bf16 here",
+            )
+
+
+def layers(tools: Tools, threads: list[int]) -> Iterator[Row]:
+    """Forward and backward of one layer, the gradient of its input included."""
+    works = {
+        "lstm": "LSTM 512, sequence 20, batch 32",
+        "encoder": "encoder layer d 256, sequence 64, batch 32",
+        "conv3x3": "conv 3x3 64 to 64 at 32 x 32, batch 32",
+        "batchnorm": "batch norm 64 at 32 x 32, batch 32",
+    }
+    for model, work in works.items():
+        layouts = LAYOUTS if model in ("conv3x3", "batchnorm") else LAYOUTS[:1]
+        for t in threads:
+            peers = tuple(torch(tools, model, 32, t, "eager", layout) for layout in layouts)
+            text = f"{work}, forward and backward, {count(t, 'thread')}"
+            yield Row(f"{model}-{t}", "layers", text, Unit.MS, network(tools, model, 32, t), peers, 1.0)
+
+
+def act(tools: Tools) -> Row:
+    """The network that plays CartPole, one observation."""
+    peer = tools.peer("torch inference mode", "torch_peer.py", "--model", "mlp", "--batch", "1", "--mode", "inference")
+    ours = network(tools, "mlp", 1, 1, passes="forward")
+    return Row("act", "act", "CartPole MLP act, batch 1", Unit.MS, ours, (peer,), 30.0)
+
+
+def atari(tools: Tools, threads: list[int]) -> Iterator[Row]:
+    """84 x 84 gray, skip 4 with maximum, sticky 0.25, 1 to 30 no-ops, whole games, one frame per observation.
+
+    The clock runs through resets on both sides, and on neither is the row that a reset makes a step.
+    """
+    for game in ("kung_fu_master", "pong", "breakout"):
+        for t in threads:
+            seats = ["--env", f"atari/{game}", "--envs", "8"]
+            ours = ["env", *seats, "--threads", str(t), "--seconds", "{seconds}", "--set", "env.noops=30"]
+            peers = tuple(
+                tools.peer(f"{lib}, {count(t, 'thread')}", "env_peer.py", "--lib", lib, *seats, threads=t)
+                for lib in ("envpool", "ale-py")
+            )
+            work = f"Atari {game}, 8 seats, {count(t, 'thread')}"
+            bench = tools.bench("env_steps_per_s", *ours)
+            yield Row(f"atari-{game}-{t}", "atari", work, Unit.RATE, bench, peers, 1.15)
+
+
+def classic(tools: Tools, threads: list[int]) -> Iterator[Row]:
+    """Environments that are a few sums, where the way of stepping is what costs."""
+    for env, lib, bar in (("cartpole", "envpool", 20.0), ("frozenlake", "envpool", 20.0), ("cartpole", "gymnasium", 2.0)):
+        for t in threads:
+            seats = ["--env", env, "--envs", "1024"]
+            bench = tools.bench("env_steps_per_s", "env", *seats, "--threads", str(t), "--seconds", "{seconds}")
+            label = "gymnasium NumPy vector, 1 thread" if lib == "gymnasium" else f"{lib}, {count(t, 'thread')}"
+            peer = tools.peer(label, "env_peer.py", "--lib", lib, *seats, threads=t)
+            work = f"{env}, 1,024 seats, {count(t, 'thread')}"
+            yield Row(f"{env}-{lib}-{t}", "envs", work, Unit.RATE, bench, (peer,), bar)
+
+
+def dqn(tools: Tools, cores: int) -> Row:
+    """Agent steps of a plain DQN once it updates: batch 32, one update per 4 steps, single-step targets."""
+    plain = ["agent.double=false", "agent.n_step=1", "agent.batch=32", "agent.update_period=4", "agent.updates=1"]
+    sets = [part for value in plain for part in ("--set", value)]
+    ours = tools.bench(
+        "agent_steps_per_s", "train", "--env", "kungfu", "--agent", "dqn", *sets, "--seconds", "{seconds}"
+    )
+    peers = tuple(
+        tools.peer(f"Stable-Baselines3, {count(n, 'seat')}", "sb3_peer.py", "--envs", str(n), threads=cores)
+        for n in (1, 8)
+    )
+    work = f"DQN on Kung Fu Master f32, agent steps, {count(cores, 'thread')}"
+    return Row("dqn", "dqn", work, Unit.RATE, ours, peers, 2.2)
+
+
+def ppo(tools: Tools, cores: int) -> Row:
+    """Agent steps of PPO, acting and learning: 8 seats, horizon 128, 4 epochs of 4 minibatches."""
+    peer = tools.peer("CleanRL-style PPO on EnvPool", "ppo_peer.py", threads=cores)
+    work = f"PPO on Kung Fu Master f32, agent steps, {count(cores, 'thread')}"
+    return Row("ppo", "ppo", work, Unit.RATE, Absent("not yet"), (peer,), None)
+
+
+def count(n: int, noun: str) -> str:
+    """1 thread, 2 threads."""
+    return f"{n} {noun}{'' if n == 1 else 's'}"
+
+
+def blank(row: Row) -> Outcome:
+    """The row before anything is measured."""
+    return Outcome(row.name, row.work, row.unit, row.bar, reason=row.skip)
+
+
+def measure(row: Row, rounds: int, seconds: float) -> Outcome:
+    """Ours, theirs, ours, theirs ...; a side that fails leaves the other's figures and its reason."""
+    outcome = blank(row)
+    if row.skip:
+        return outcome
+    reasons: list[str] = []
+    ours: Side | None = row.ours
+    peer = _heat(row, seconds / 2, outcome, reasons)
+    try:
+        for _ in range(rounds):
+            if ours is not None and not _turn(ours, seconds, outcome.ours, "ours", reasons):
+                ours = None
+            if peer is not None and not _turn(peer, seconds, outcome.theirs, peer.label, reasons):
+                peer = None
+        if peer is not None and ours is not None:
+            outcome.note = _same_work(ours, peer)
+    finally:
+        for side in (row.ours, *row.peers):
+            side.close()
+    failed = not outcome.ours or not outcome.theirs
+    text = "; ".join(dict.fromkeys(reasons))
+    outcome.reason, outcome.note = (text, outcome.note) if failed else ("", outcome.note or text)
+    return outcome
+
+
+def _heat(row: Row, seconds: float, outcome: Outcome, reasons: list[str]) -> Side | None:
+    """Measures each variant once; all but the fastest are closed."""
+    best: Side | None = None
+    for peer in row.peers:
+        values: list[float] = []
+        if not _turn(peer, seconds, values, peer.label, reasons):
+            peer.close()
+            continue
+        outcome.heat[peer.label] = value = values[0]
+        faster = best is None or (value < outcome.heat[best.label]) == (row.unit is Unit.MS)
+        loser = best if faster else peer
+        if loser is not None:
+            loser.close()
+        best = peer if faster else best
+    outcome.peer = best.label if best is not None else ""
+    return best
+
+
+def _turn(side: Side, seconds: float, values: list[float], label: str, reasons: list[str]) -> bool:
+    try:
+        side.open()
+        values.append(side.measure(seconds))
+        return True
+    except (Failed, ValueError, KeyError) as failed:
+        reasons.append(f"{label}: {failed}")
+        return False
+
+
+def _same_work(ours: Side, theirs: Side) -> str:
+    """A warning where the two sides count different work."""
+    a, b = ours.gflop, theirs.gflop
+    if a <= 0 or b <= 0 or abs(a / b - 1) <= SAME_WORK:
+        return ""
+    return f"ours counts {a:.3g} GFLOP, theirs {b:.3g}"
