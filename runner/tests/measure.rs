@@ -67,6 +67,7 @@ fn networks_are_measured_in_both_passes() {
     for (line, flop) in [
         ("--model mlp --batch 1 --pass forward", 2 * (4 * 128 + 128 * 128 + 128 * 2)),
         ("--model mlp --batch 16 --pass train", 16 * (6 * (4 * 128 + 128 * 128 + 128 * 2) - 2 * 4 * 128)),
+        ("--model linear --batch 3 --pass train", 6 * 3 * 512 * 512),
         ("--model nature --batch 1 --pass train --threads 1", 2 * (2 * 3_276_800 + 3 * 6_073_440)),
     ] {
         let report = json(dir.path(), &format!("bench nn {line} --seconds 0.05 --json"));

@@ -8,9 +8,9 @@ use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 use anyhow::bail;
-use candle_core::{Device, Result, Tensor};
+use candle_core::{CpuStorage, CustomOp1, Device, Layout, Result, Shape, Tensor, Var};
 use rl_core::{Rng, Spec, Stream};
-use rl_nn::{Activation, Adam, AdamConfig, Flow, Linear, Params, huber};
+use rl_nn::{Activation, Adam, AdamConfig, Flow, Linear, Params, Scope, huber};
 use rl_perception::{EncoderConfig, Seen, encoder_for};
 use serde::Serialize;
 
@@ -19,7 +19,7 @@ use crate::output;
 use crate::usage::{hint, usage};
 
 /// What can be measured: a name, and what it is built from for a batch.
-const MODELS: &[(&str, Build)] = &[("nature", nature), ("mlp", mlp)];
+const MODELS: &[(&str, Build)] = &[("nature", nature), ("mlp", mlp), ("linear", linear)];
 
 /// Calls before the clock starts.
 const WARM_UP: usize = 3;
@@ -33,7 +33,7 @@ const GROUPS: usize = 5;
 #[command(after_help = "Example: rl-run bench nn --model nature --batch 32 --threads 1 --pass train --json
          rl-run bench nn --model mlp --batch 1 --threads 1 --pass forward   (what a CartPole policy costs)")]
 pub(crate) struct NnArgs {
-    /// nature (Mnih et al. 2015, 14 actions) | mlp (4-128-128-2)
+    /// nature (Mnih et al. 2015, 14 actions) | mlp (4-128-128-2) | linear (512-512)
     #[arg(long)]
     model: String,
     /// Rows of a pass
@@ -178,6 +178,56 @@ fn nature(batch: usize) -> Result<Work> {
 fn mlp(batch: usize) -> Result<Work> {
     let spec = Spec { vector: 4, ..shape(2) };
     values(&spec, &[128, 128], batch, &[4 * 128, 128 * 128, 128 * 2])
+}
+
+/// One dense layer.
+fn linear(batch: usize) -> Result<Work> {
+    layer(&[batch, 512], batch * 512 * 512, |scope| {
+        let layer = Linear::new(scope, 512, 512, Activation::None)?;
+        Ok(move |x: &Tensor| layer.forward(x))
+    })
+}
+
+/// One layer on an input of `shape` whose gradient is asked for too, given that of its output.
+fn layer<F: Fn(&Tensor) -> Result<Tensor> + 'static>(
+    shape: &[usize],
+    multiply_adds: usize,
+    build: impl FnOnce(&mut Scope<'_>) -> Result<F>,
+) -> Result<Work> {
+    let mut rng = Rng::new(1, Stream::Tool(0));
+    let mut draws = |shape: &[usize]| {
+        let values: Vec<f32> = (0..shape.iter().product()).map(|_| rng.normal() as f32).collect();
+        Tensor::from_vec(values, shape, &Device::Cpu)
+    };
+    let mut params = Params::new(&Device::Cpu, Rng::new(1, Stream::Init));
+    let layer = std::rc::Rc::new(build(&mut params.layer("layer"))?);
+    let x = Var::from_tensor(&draws(shape)?)?;
+    let gradient = draws(layer(&x)?.dims())?;
+    let (forward, input, mut grad) = (std::rc::Rc::clone(&layer), x.as_detached_tensor(), Vec::new());
+    let train = move || params.backward(&layer(&x)?.apply_op1(Given(gradient.clone()))?, &mut grad);
+    let forward = move || {
+        std::hint::black_box(forward(&input)?);
+        Ok(())
+    };
+    let flop = 2.0 * multiply_adds as f64;
+    Ok(Work { forward: Box::new(forward), train: Box::new(train), flop: [flop, 3.0 * flop] })
+}
+
+/// A loss whose gradient is known beforehand and costs nothing.
+struct Given(Tensor);
+
+impl CustomOp1 for Given {
+    fn name(&self) -> &'static str {
+        "given"
+    }
+
+    fn cpu_fwd(&self, _: &CpuStorage, _: &Layout) -> Result<(CpuStorage, Shape)> {
+        Ok((CpuStorage::F32(vec![0.0]), Shape::from(())))
+    }
+
+    fn bwd(&self, _: &Tensor, _: &Tensor, _: &Tensor) -> Result<Option<Tensor>> {
+        Ok(Some(self.0.clone()))
+    }
 }
 
 fn shape(actions: u32) -> Spec {
