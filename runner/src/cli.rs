@@ -38,6 +38,9 @@ pub(crate) struct Machine {
     /// Threads of tensor operations [default: all cores]
     #[arg(long, value_parser = clap::value_parser!(u16).range(1..))]
     threads: Option<u16>,
+    /// Instruction set of tensor operations: `avx512`, `avx2`, `neon` or `portable` [default: the best of this CPU]
+    #[arg(long)]
+    isa: Option<String>,
     /// `cpu` or `cuda`
     #[arg(long, default_value = "cpu")]
     pub(crate) device: String,
@@ -54,9 +57,16 @@ impl Machine {
         self.threads.map(usize::from).or(set).unwrap_or_else(cores)
     }
 
+    /// Makes the choices that hold for the whole process.
+    fn settle(&self) -> anyhow::Result<()> {
+        self.settle_threads()?;
+        let Some(isa) = &self.isa else { return Ok(()) };
+        isa.parse().and_then(rl_nn::choose_isa).map_err(|reason| usage(format!("--isa: {reason}")))
+    }
+
     /// Starts this program again in its own place where the environment says something else than `--threads`: a process
     /// cannot change its environment without `unsafe`.
-    fn settle(&self) -> anyhow::Result<()> {
+    fn settle_threads(&self) -> anyhow::Result<()> {
         let Some(threads) = self.threads else { return Ok(()) };
         let threads = threads.to_string();
         if THREADS.iter().all(|name| std::env::var(name).as_ref() == Ok(&threads)) {

@@ -2,12 +2,13 @@
 
 use std::sync::Arc;
 
-use candle_core::{CpuStorage, CustomOp3, Layout, Result, Shape, Tensor};
+use candle_core::{CpuStorage, CustomOp3, Layout, Result, Shape, Storage, Tensor, bail};
 
-use crate::kernel::{self, Patches};
+use crate::kernel::{self, Patches, Workspace};
 use crate::params::{Sink, values, with_values};
 
-/// `activation(patches(x) · w + b)`; its arguments are `x`, `w [depth, n]` and `b [n]`.
+/// `activation(patches(x) · w + b)`; its arguments are `x`, of floats or of bytes that
+/// go from 0 to 1, `w [depth, n]` and `b [n]`.
 #[derive(Clone, Debug)]
 pub(crate) struct Affine {
     pub patches: Arc<Patches>,
@@ -33,10 +34,13 @@ impl CustomOp3 for Affine {
         b: &CpuStorage,
         b_layout: &Layout,
     ) -> Result<(CpuStorage, Shape)> {
-        let (x, w, b) = (values(x, x_layout)?, values(w, w_layout)?, values(b, b_layout)?);
-        let images = x.len() / self.patches.image;
-        let mut out = vec![0.0; images * self.patches.starts.len() * b.len()];
-        kernel::forward(&self.patches, x, w, b, self.relu, &mut out);
+        let (w, b) = (values(w, w_layout)?, values(b, b_layout)?);
+        let images = x_layout.dims()[0];
+        let mut out = vec![0.0; images * self.patches.pixels() * b.len()];
+        match x {
+            CpuStorage::U8(x) => kernel::forward(&self.patches, part(x, x_layout)?, w, b, self.relu, &mut out),
+            x => kernel::forward(&self.patches, values(x, x_layout)?, w, b, self.relu, &mut out),
+        }
         let mut shape = vec![images];
         shape.extend(&self.output);
         Ok((CpuStorage::F32(out), shape.into()))
@@ -52,15 +56,41 @@ impl CustomOp3 for Affine {
         y: &Tensor,
         g: &Tensor,
     ) -> Result<(Option<Tensor>, Option<Tensor>, Option<Tensor>)> {
+        let g = g.contiguous()?;
+        let mut room = Workspace::new();
+        with_values(&g, |g| {
+            if !self.relu {
+                return self.gradients(x, w, b, g);
+            }
+            let masked = room.sized(g.len());
+            with_values(y, |y| kernel::mask(g, y, masked))?;
+            self.gradients(x, w, b, masked)
+        })?
+    }
+}
+
+impl Affine {
+    /// The gradients, given that of the sum, `g [rows, n]`.
+    fn gradients(
+        &self,
+        x: &Tensor,
+        w: &Tensor,
+        b: &Tensor,
+        g: &[f32],
+    ) -> Result<(Option<Tensor>, Option<Tensor>, Option<Tensor>)> {
         let n = b.elem_count();
-        let mut g = with_values(&g.contiguous()?, <[f32]>::to_vec)?;
-        if self.relu {
-            with_values(y, |y| g.iter_mut().zip(y).for_each(|(g, y)| *g = if *y > 0.0 { *g } else { 0.0 }))?;
-        }
         let accumulate = |into: &mut [f32]| {
             let (dw, db) = into.split_at_mut(w.elem_count());
-            kernel::bias_gradient(&g, db);
-            with_values(x, |x| kernel::weight_gradient(&self.patches, x, &g, n, dw))
+            kernel::bias_gradient(g, db);
+            let (storage, layout) = x.storage_and_layout();
+            match &*storage {
+                Storage::Cpu(CpuStorage::U8(x)) => {
+                    kernel::weight_gradient(&self.patches, part(x, layout)?, g, n, dw);
+                }
+                Storage::Cpu(x) => kernel::weight_gradient(&self.patches, values(x, layout)?, g, n, dw),
+                _ => unreachable!("the device is the CPU"),
+            }
+            Ok::<_, candle_core::Error>(())
         };
         let mut sink = self.sink.lock().expect("no layer panics with it");
         let (dw, db) = if sink.is_empty() {
@@ -73,11 +103,19 @@ impl CustomOp3 for Affine {
             (None, None)
         };
         let dx = if x.track_op() {
-            let dx = with_values(w, |w| kernel::input_gradient(&self.patches, w, &g, n))?;
+            let dx = with_values(w, |w| kernel::input_gradient(&self.patches, w, g, n))?;
             Some(Tensor::from_vec(dx, x.dims(), x.device())?)
         } else {
             None
         };
         Ok((dx, dw, db))
+    }
+}
+
+/// The contiguous bytes of a storage.
+fn part<'a>(all: &'a [u8], layout: &Layout) -> Result<&'a [u8]> {
+    match layout.contiguous_offsets() {
+        Some((from, to)) => Ok(&all[from..to]),
+        None => bail!("expected contiguous bytes, got {layout:?}"),
     }
 }

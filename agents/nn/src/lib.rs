@@ -8,7 +8,7 @@
 mod adam;
 mod affine;
 mod init;
-mod kernel;
+pub mod kernel;
 mod layer;
 mod loss;
 mod params;
@@ -16,7 +16,7 @@ mod saved;
 
 pub use adam::{Adam, AdamConfig};
 pub use init::Init;
-pub use kernel::isa;
+pub use kernel::{Isa, Window, choose_isa, isa};
 pub use layer::{Activation, Conv2d, Linear};
 pub use loss::huber;
 pub use params::{Params, Scope};

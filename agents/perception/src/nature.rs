@@ -52,12 +52,11 @@ impl Encoder for Nature {
         self.width
     }
 
-    /// Scales frames to `[0, 1]`, here and nowhere else.
+    /// The first convolution scales frames, which are bytes, to `[0, 1]`: there and nowhere else.
     fn forward(&self, obs: &Seen<'_>) -> Result<Tensor> {
         let [height, width, channels] = self.input;
         assert_eq!(obs.frames.len(), obs.rows * height * width * channels, "frames of {} rows", obs.rows);
-        let scaled: Vec<f32> = obs.frames.iter().map(|&pixel| f32::from(pixel) / 255.0).collect();
-        let x = Tensor::from_vec(scaled, (obs.rows, height, width, channels), &self.device)?; // [B, H, W, S·C]
+        let x = Tensor::from_slice(obs.frames, (obs.rows, height, width, channels), &self.device)?; // [B, H, W, S·C]
         let x = self.convolutions.iter().try_fold(x, |x, layer| layer.forward(&x))?; // [B, H', W', 64]
         let mut x = x.flatten_from(1)?; // [B, H'·W'·64]
         if self.sense.width() > 0 {
