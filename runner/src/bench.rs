@@ -89,7 +89,7 @@ struct Done {
 pub(crate) fn run(args: &BenchArgs, tables: &Tables) -> anyhow::Result<ExitCode> {
     match &args.what {
         What::Env(args) => env(args, tables),
-        What::Nn(args) => args.threads.settle().and_then(|()| nn::run(args)),
+        What::Nn(args) => args.cpu.settle().and_then(|()| nn::run(args)),
         What::Train(args) => args.machine.settle().and_then(|()| train::run(args, tables)),
     }
 }

@@ -39,7 +39,7 @@ enum Command {
 #[derive(Clone, Debug, Args)]
 pub(crate) struct Machine {
     #[command(flatten)]
-    threads: Threads,
+    cpu: Cpu,
     /// Threads that step environments [default: as --threads where a step takes long enough, else 1]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
     workers: Option<u16>,
@@ -51,7 +51,7 @@ pub(crate) struct Machine {
 impl Machine {
     /// Threads that may be used at once.
     pub(crate) fn threads(&self) -> usize {
-        self.threads.count()
+        self.cpu.threads()
     }
 
     /// Threads that step environments.
@@ -69,37 +69,47 @@ impl Machine {
         }
     }
 
-    /// [`Threads::settle`].
+    /// [`Cpu::settle`].
     pub(crate) fn settle(&self) -> anyhow::Result<()> {
-        self.threads.settle()
+        self.cpu.settle()
     }
 }
 
-/// The bound of every pool.
-#[derive(Clone, Copy, Debug, Args)]
-pub(crate) struct Threads {
+/// What is used of the CPU.
+#[derive(Clone, Debug, Args)]
+pub(crate) struct Cpu {
     /// Threads of anything: tensor operations, and workers between them [default: all cores]
     #[arg(long, value_parser = clap::value_parser!(u16).range(1..))]
     threads: Option<u16>,
+    /// Instruction set of tensor operations: `avx512`, `avx2`, `neon` or `portable` [default: the best of this CPU]
+    #[arg(long)]
+    isa: Option<String>,
 }
 
 /// Read by rayon and candle whenever they need it, so they are set before anything of this process runs.
 const THREADS: [&str; 2] = ["RAYON_NUM_THREADS", "CANDLE_NUM_THREADS"];
 
-impl Threads {
-    /// How many there may be.
-    pub(crate) fn count(self) -> usize {
+impl Cpu {
+    /// How many threads there may be.
+    pub(crate) fn threads(&self) -> usize {
         let set = std::env::var(THREADS[0]).ok().and_then(|text| text.parse().ok());
         let cores = || std::thread::available_parallelism().map_or(1, usize::from);
         self.threads.map(usize::from).or(set).unwrap_or_else(cores)
     }
 
-    /// Starts this program again in its own place where the environment says something else than `--threads`: a process
-    /// cannot change its environment without `unsafe`.
+    /// Makes the choices that hold for the whole process.
     ///
     /// # Errors
-    /// If the program cannot be started.
-    pub(crate) fn settle(self) -> anyhow::Result<()> {
+    /// If this CPU lacks the instruction set, or the program cannot be started again.
+    pub(crate) fn settle(&self) -> anyhow::Result<()> {
+        self.settle_threads()?;
+        let Some(isa) = &self.isa else { return Ok(()) };
+        isa.parse().and_then(rl_nn::choose_isa).map_err(|reason| usage(format!("--isa: {reason}")))
+    }
+
+    /// Starts this program again in its own place where the environment says something else than `--threads`: a process
+    /// cannot change its environment without `unsafe`.
+    fn settle_threads(&self) -> anyhow::Result<()> {
         let Some(threads) = self.threads else { return Ok(()) };
         let threads = threads.to_string();
         if THREADS.iter().all(|name| std::env::var(name).as_ref() == Ok(&threads)) {

@@ -2,12 +2,13 @@
 
 use std::sync::Arc;
 
-use candle_core::{CpuStorage, CustomOp3, Layout, Result, Shape, Tensor};
+use candle_core::{CpuStorage, CustomOp3, Layout, Result, Shape, Storage, Tensor, bail};
 
-use crate::kernel::{self, Patches};
+use crate::kernel::{self, Patches, Pixel, Workspace};
 use crate::params::{Sink, values, with_values};
 
-/// `activation(patches(x) · w + b)`; its arguments are `x`, `w [depth, n]` and `b [n]`.
+/// `activation(patches(x) · w + b)`; its arguments are `x`, of floats or of bytes that
+/// go from 0 to 1, `w [depth, n]` and `b [n]`.
 #[derive(Clone, Debug)]
 pub(crate) struct Affine {
     pub patches: Arc<Patches>,
@@ -21,13 +22,13 @@ pub(crate) struct Affine {
 
 impl Affine {
     /// The forward pass alone, on the host: `out` is replaced and keeps its memory.
-    pub(crate) fn run(&self, x: &[f32], w: &Tensor, b: &Tensor, out: &mut Vec<f32>) -> Result<()> {
+    pub(crate) fn run<P: Pixel>(&self, x: &[P], w: &Tensor, b: &Tensor, out: &mut Vec<f32>) -> Result<()> {
         if !w.device().is_cpu() {
-            candle_core::bail!("a layer on another device has no values on the host");
+            bail!("a layer on another device has no values on the host");
         }
-        let images = x.len() / self.patches.image;
-        assert_eq!(x.len(), images * self.patches.image, "inputs of {} values each", self.patches.image);
-        let len = images * self.patches.starts.len() * b.elem_count();
+        let images = x.len() / self.patches.input;
+        assert_eq!(x.len(), images * self.patches.input, "inputs of {} values each", self.patches.input);
+        let len = images * self.patches.pixels() * b.elem_count();
         out.truncate(len); // the kernel writes every element: nothing is cleared that need not be
         out.resize(len, 0.0);
         with_values(w, |w| with_values(b, |b| kernel::forward(&self.patches, x, w, b, self.relu, out)))?
@@ -48,10 +49,13 @@ impl CustomOp3 for Affine {
         b: &CpuStorage,
         b_layout: &Layout,
     ) -> Result<(CpuStorage, Shape)> {
-        let (x, w, b) = (values(x, x_layout)?, values(w, w_layout)?, values(b, b_layout)?);
-        let images = x.len() / self.patches.image;
-        let mut out = vec![0.0; images * self.patches.starts.len() * b.len()];
-        kernel::forward(&self.patches, x, w, b, self.relu, &mut out);
+        let (w, b) = (values(w, w_layout)?, values(b, b_layout)?);
+        let images = x_layout.dims()[0];
+        let mut out = vec![0.0; images * self.patches.pixels() * b.len()];
+        match x {
+            CpuStorage::U8(x) => kernel::forward(&self.patches, part(x, x_layout)?, w, b, self.relu, &mut out),
+            x => kernel::forward(&self.patches, values(x, x_layout)?, w, b, self.relu, &mut out),
+        }
         let mut shape = vec![images];
         shape.extend(&self.output);
         Ok((CpuStorage::F32(out), shape.into()))
@@ -67,15 +71,41 @@ impl CustomOp3 for Affine {
         y: &Tensor,
         g: &Tensor,
     ) -> Result<(Option<Tensor>, Option<Tensor>, Option<Tensor>)> {
+        let g = g.contiguous()?;
+        let mut room = Workspace::new();
+        with_values(&g, |g| {
+            if !self.relu {
+                return self.gradients(x, w, b, g);
+            }
+            let masked = room.sized(g.len());
+            with_values(y, |y| kernel::mask(g, y, masked))?;
+            self.gradients(x, w, b, masked)
+        })?
+    }
+}
+
+impl Affine {
+    /// The gradients, given that of the sum, `g [rows, n]`.
+    fn gradients(
+        &self,
+        x: &Tensor,
+        w: &Tensor,
+        b: &Tensor,
+        g: &[f32],
+    ) -> Result<(Option<Tensor>, Option<Tensor>, Option<Tensor>)> {
         let n = b.elem_count();
-        let mut g = with_values(&g.contiguous()?, <[f32]>::to_vec)?;
-        if self.relu {
-            with_values(y, |y| g.iter_mut().zip(y).for_each(|(g, y)| *g = if *y > 0.0 { *g } else { 0.0 }))?;
-        }
         let accumulate = |into: &mut [f32]| {
             let (dw, db) = into.split_at_mut(w.elem_count());
-            kernel::bias_gradient(&g, db);
-            with_values(x, |x| kernel::weight_gradient(&self.patches, x, &g, n, dw))
+            kernel::bias_gradient(g, db);
+            let (storage, layout) = x.storage_and_layout();
+            match &*storage {
+                Storage::Cpu(CpuStorage::U8(x)) => {
+                    kernel::weight_gradient(&self.patches, part(x, layout)?, g, n, dw);
+                }
+                Storage::Cpu(x) => kernel::weight_gradient(&self.patches, values(x, layout)?, g, n, dw),
+                _ => unreachable!("the device is the CPU"),
+            }
+            Ok::<_, candle_core::Error>(())
         };
         let mut sink = self.sink.lock().expect("no layer panics with it");
         let (dw, db) = if sink.is_empty() {
@@ -88,11 +118,19 @@ impl CustomOp3 for Affine {
             (None, None)
         };
         let dx = if x.track_op() {
-            let dx = with_values(w, |w| kernel::input_gradient(&self.patches, w, &g, n))?;
+            let dx = with_values(w, |w| kernel::input_gradient(&self.patches, w, g, n))?;
             Some(Tensor::from_vec(dx, x.dims(), x.device())?)
         } else {
             None
         };
         Ok((dx, dw, db))
+    }
+}
+
+/// The contiguous bytes of a storage.
+fn part<'a>(all: &'a [u8], layout: &Layout) -> Result<&'a [u8]> {
+    match layout.contiguous_offsets() {
+        Some((from, to)) => Ok(&all[from..to]),
+        None => bail!("expected contiguous bytes, got {layout:?}"),
     }
 }

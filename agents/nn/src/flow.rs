@@ -26,6 +26,20 @@ impl Flow {
         &mut self.now
     }
 
+    /// Begins with what `layer` makes of images of bytes, `[B, H, W, C]`, taken as numbers from 0 to 1.
+    ///
+    /// # Errors
+    /// If the layer is not on the CPU.
+    ///
+    /// # Panics
+    /// If the bytes are not images of the layer's input.
+    pub fn begin_with_bytes(&mut self, layer: &Conv2d, images: &[u8]) -> Result<()> {
+        self.begin();
+        layer.run(images, &mut self.next)?;
+        self.swap();
+        Ok(())
+    }
+
     /// The values as the last layer left them.
     pub fn values(&self) -> &[f32] {
         &self.now

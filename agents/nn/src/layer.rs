@@ -5,11 +5,11 @@
 
 use std::sync::Arc;
 
-use candle_core::{Result, Tensor, Var};
+use candle_core::{DType, Result, Tensor, Var};
 
 use crate::affine::Affine;
-use crate::kernel::Patches;
-use crate::{Init, Scope};
+use crate::kernel::{Patches, Pixel};
+use crate::{Init, Scope, Window};
 
 /// What follows the sum of a layer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -77,19 +77,20 @@ impl Linear {
     }
 }
 
-/// `activation(conv(x, weight) + bias)` with a square window, without padding.
+/// `activation(conv(x, weight) + bias)`.
 #[derive(Clone, Debug)]
 pub struct Conv2d {
     weight: Var,
     bias: Var,
     input: [usize; 3],
     output: [usize; 3],
-    stride: usize,
+    window: Window,
     op: Affine,
 }
 
 impl Conv2d {
-    /// A layer on images of `input` = `[H, W, C]` with PyTorch's default initialisation.
+    /// A layer on images of `input` = `[H, W, C]` with a square window, without padding, and with PyTorch's default
+    /// initialisation.
     ///
     /// # Errors
     /// If the window does not fit the image.
@@ -101,18 +102,34 @@ impl Conv2d {
         stride: usize,
         activation: Activation,
     ) -> Result<Self> {
+        let window = Window { kernel: [kernel; 2], stride: [stride; 2], padding: [0; 2] };
+        Self::with_window(scope, input, channels, window, activation)
+    }
+
+    /// A layer with any window.
+    ///
+    /// # Errors
+    /// If the window does not fit the image.
+    pub fn with_window(
+        scope: &mut Scope<'_>,
+        input: [usize; 3],
+        channels: usize,
+        window: Window,
+        activation: Activation,
+    ) -> Result<Self> {
         let [height, width, depth] = input;
-        if height < kernel || width < kernel || stride == 0 {
-            candle_core::bail!("a {kernel}×{kernel} window at stride {stride} does not fit {height}×{width}");
-        }
-        let init = Init::torch(depth * kernel * kernel);
+        let Some([down, across]) = window.output([height, width]) else {
+            candle_core::bail!("a window of {window:?} does not fit {height}×{width}");
+        };
+        let [kernel_y, kernel_x] = window.kernel;
+        let init = Init::torch(depth * kernel_y * kernel_x);
         let (sink, at) = scope.sink();
-        let weight = scope.var("weight", &[kernel, kernel, depth, channels], init)?;
+        let weight = scope.var("weight", &[kernel_y, kernel_x, depth, channels], init)?;
         let bias = scope.var("bias", &[channels], init)?;
-        let output = [(height - kernel) / stride + 1, (width - kernel) / stride + 1, channels];
-        let patches = Arc::new(Patches::window(input, kernel, stride));
+        let output = [down, across, channels];
+        let patches = Arc::new(Patches::window(input, window));
         let op = Affine { patches, relu: activation == Activation::Relu, output: output.to_vec(), sink, at };
-        Ok(Self { weight, bias, input, output, stride, op })
+        Ok(Self { weight, bias, input, output, window, op })
     }
 
     /// Shape of one image of the output, `[H', W', channels]`.
@@ -120,7 +137,7 @@ impl Conv2d {
         self.output
     }
 
-    /// `[B, H, W, C]` to `[B, H', W', channels]`.
+    /// `[B, H, W, C]` to `[B, H', W', channels]`; bytes are taken as numbers from 0 to 1.
     ///
     /// # Errors
     /// If `x` is not a batch of such images.
@@ -132,10 +149,10 @@ impl Conv2d {
         if x.device().is_cpu() {
             return x.contiguous()?.apply_op3(&self.weight, &self.bias, self.op.clone());
         }
-        stock_conv(x, &self.weight, &self.bias, self.stride, self.op.relu)
+        stock_conv(x, &self.weight, &self.bias, self.window, self.op.relu)
     }
 
-    pub(crate) fn run(&self, x: &[f32], out: &mut Vec<f32>) -> Result<()> {
+    pub(crate) fn run<P: Pixel>(&self, x: &[P], out: &mut Vec<f32>) -> Result<()> {
         self.op.run(x, &self.weight, &self.bias, out)
     }
 }
@@ -147,10 +164,21 @@ fn stock(x: &Tensor, weight: &Tensor, bias: &Tensor, relu: bool) -> Result<Tenso
 }
 
 /// A convolution of candle's own operations.
-fn stock_conv(x: &Tensor, weight: &Tensor, bias: &Tensor, stride: usize, relu: bool) -> Result<Tensor> {
+fn stock_conv(x: &Tensor, weight: &Tensor, bias: &Tensor, window: Window, relu: bool) -> Result<Tensor> {
+    let ([stride_y, stride_x], [above, left]) = (window.stride, window.padding);
+    let x = if x.dtype() == DType::U8 { (x.to_dtype(DType::F32)? / 255.0)? } else { x.clone() };
+    let x = x.pad_with_zeros(1, above, above)?.pad_with_zeros(2, left, left)?;
     let x = x.permute((0, 3, 1, 2))?.contiguous()?; // [B, C, H, W]
     let weight = weight.permute((3, 2, 0, 1))?.contiguous()?; // [out, in, K, K]
-    let y = x.conv2d(&weight, 0, stride, 1, 1)?.permute((0, 2, 3, 1))?; // [B, H', W', out]
+    // candle knows one stride: rows or columns between are left out afterwards.
+    let stride = if stride_y == stride_x { stride_y } else { 1 };
+    let mut y = x.conv2d(&weight, 0, stride, 1, 1)?.permute((0, 2, 3, 1))?; // [B, H', W', out]
+    if stride_y != stride_x {
+        for (dim, step) in [(1, stride_y), (2, stride_x)] {
+            let kept: Vec<u32> = (0..y.dim(dim)? as u32).step_by(step).collect();
+            y = y.contiguous()?.index_select(&Tensor::new(kept, y.device())?, dim)?;
+        }
+    }
     let y = y.broadcast_add(bias)?.contiguous()?;
     if relu { y.relu() } else { Ok(y) }
 }
@@ -226,7 +254,8 @@ mod tests {
     fn convolution_gradients_are_differences() {
         for activation in [Activation::None, Activation::Relu] {
             let mut params = params();
-            let first = Conv2d::new(&mut params.layer("a"), [7, 6, 2], 4, 3, 1, activation).unwrap();
+            let window = Window { kernel: [3, 2], stride: [1, 2], padding: [0, 1] };
+            let first = Conv2d::with_window(&mut params.layer("a"), [7, 6, 2], 4, window, activation).unwrap();
             let second = Conv2d::new(&mut params.layer("b"), first.output(), 3, 2, 2, Activation::None).unwrap();
             let x = draws(&[2, 7, 6, 2], 1);
             let loss = || probe(&second.forward(&first.forward(&x).unwrap()).unwrap(), 2);
@@ -237,12 +266,13 @@ mod tests {
     #[test]
     fn cpu_operations_equal_stock_ones_in_value_and_every_gradient() {
         let mut params = params();
-        let conv = Conv2d::new(&mut params.layer("a"), [9, 9, 3], 8, 3, 2, Activation::Relu).unwrap();
-        let line = Linear::new(&mut params.layer("b"), 128, 20, Activation::Relu).unwrap();
+        let window = Window { kernel: [3, 2], stride: [2, 1], padding: [1, 2] };
+        let conv = Conv2d::with_window(&mut params.layer("a"), [9, 9, 3], 8, window, Activation::Relu).unwrap();
+        let line = Linear::new(&mut params.layer("b"), 5 * 12 * 8, 20, Activation::Relu).unwrap();
         let x = Var::from_tensor(&draws(&[5, 9, 9, 3], 1)).unwrap();
         let ours = |x: &Tensor| line.forward(&conv.forward(x).unwrap().flatten_from(1).unwrap()).unwrap();
         let theirs = |x: &Tensor| {
-            let y = stock_conv(x, &conv.weight, &conv.bias, conv.stride, true).unwrap();
+            let y = stock_conv(x, &conv.weight, &conv.bias, conv.window, true).unwrap();
             stock(&y.flatten_from(1).unwrap(), &line.weight, &line.bias, true).unwrap()
         };
         let close = |a: &Tensor, b: &Tensor, what: &str| {

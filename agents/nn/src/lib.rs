@@ -16,7 +16,7 @@ mod flow;
 mod gelu;
 mod gru;
 mod init;
-mod kernel;
+pub mod kernel;
 mod layer;
 mod layer_norm;
 mod loss;
@@ -32,6 +32,7 @@ mod sequence;
 mod softmax;
 mod tie;
 mod upsample;
+mod window;
 
 pub use adam::{Adam, AdamConfig};
 pub use attention::{Attention, Mask};
@@ -41,17 +42,18 @@ pub use flow::Flow;
 pub use gelu::gelu;
 pub use gru::{Gru, GruInit};
 pub use init::Init;
-pub use kernel::isa;
+pub use kernel::{Isa, choose_isa, isa};
 pub use layer::{Activation, Conv2d, Linear};
 pub use layer_norm::LayerNorm;
 pub use loss::huber;
 pub use lstm::{Lstm, LstmInit, LstmState};
 pub use optimiser::{Optimiser, OptimiserConfig};
 pub use params::{Params, Scope};
-pub use pool::{Window, avg_pool, max_pool};
+pub use pool::{avg_pool, max_pool};
 pub use rms_prop::{EpsPlace, RmsProp, RmsPropConfig};
 pub use softmax::{log_softmax, softmax};
 pub use upsample::{upsample_bilinear, upsample_nearest};
+pub use window::Window;
 
 /// Wraps a tensor's error for callers that speak of `rl_core::Error`.
 #[allow(clippy::needless_pass_by_value)] // for `map_err(tensor)`

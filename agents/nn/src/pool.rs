@@ -8,27 +8,10 @@ use std::sync::OnceLock;
 
 use candle_core::{CpuStorage, CustomOp1, Layout, Result, Shape, Tensor, bail};
 
+use crate::Window;
 use crate::kernel::vectorised;
 use crate::params::{values, with_values};
 use crate::parts::{self, PARALLEL};
-
-/// The window of a pooling layer: `[height, width]` of each.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Window {
-    /// Pixels of the window.
-    pub size: [usize; 2],
-    /// From one window to the next.
-    pub stride: [usize; 2],
-    /// Around the image; at most half a window.
-    pub padding: [usize; 2],
-}
-
-impl Window {
-    /// Windows of `size × size` side by side, without padding.
-    pub fn square(size: usize) -> Self {
-        Self { size: [size; 2], stride: [size; 2], padding: [0; 2] }
-    }
-}
 
 /// The largest of each window, per channel; of equals the first. The gradient goes there. NaN wins.
 ///
@@ -65,15 +48,12 @@ struct Grid {
 impl Grid {
     fn new(name: &str, x: &Tensor, window: Window) -> Result<Self> {
         let &[batch, h, w, channels] = x.dims() else { bail!("{name} expects [B, H, W, C], got {:?}", x.dims()) };
-        let Window { size, stride, padding } = window;
-        let fits = |k: usize| {
-            size[k] > 0 && stride[k] > 0 && padding[k] <= size[k] / 2 && [h, w][k] + 2 * padding[k] >= size[k]
-        };
-        if !fits(0) || !fits(1) {
+        // A window wholly in the padding would have nothing to choose from.
+        let thin = (0..2).all(|axis| window.padding[axis] <= window.kernel[axis] / 2);
+        let Some(output) = window.output([h, w]).filter(|_| thin) else {
             bail!("{name} with {window:?} does not fit {:?}", x.dims());
-        }
-        let outputs = |k: usize, n: usize| (n + 2 * padding[k] - size[k]) / stride[k] + 1;
-        Ok(Self { window, batch, input: [h, w], output: [outputs(0, h), outputs(1, w)], channels })
+        };
+        Ok(Self { window, batch, input: [h, w], output, channels })
     }
 
     fn image(&self) -> usize {
@@ -89,12 +69,12 @@ impl Grid {
     }
 
     fn parallel(&self) -> bool {
-        self.batch * self.pooled() * self.window.size[0] * self.window.size[1] >= 2 * PARALLEL
+        self.batch * self.pooled() * self.window.kernel[0] * self.window.kernel[1] >= 2 * PARALLEL
     }
 
     /// What window `at` of axis `k` covers of the image.
     fn covered(&self, k: usize, at: usize) -> Range<usize> {
-        let Window { size, stride, padding } = self.window;
+        let Window { kernel: size, stride, padding } = self.window;
         let from = at * stride[k];
         from.saturating_sub(padding[k])..(from + size[k]).saturating_sub(padding[k]).min(self.input[k])
     }
@@ -117,7 +97,7 @@ impl Grid {
 
     /// Gathers every window with index_select, whose gradient is right.
     fn stock(&self, x: &Tensor, max: bool) -> Result<Tensor> {
-        let Window { size, stride, padding } = self.window;
+        let Window { kernel: size, stride, padding } = self.window;
         let pad = |x: Tensor, axis: usize| -> Result<Tensor> {
             if padding[axis - 1] == 0 {
                 return Ok(x);
@@ -221,7 +201,7 @@ struct Mean {
 
 impl Mean {
     fn scale(&self) -> f32 {
-        1.0 / (self.grid.window.size[0] * self.grid.window.size[1]) as f32
+        1.0 / (self.grid.window.kernel[0] * self.grid.window.kernel[1]) as f32
     }
 }
 
@@ -282,7 +262,7 @@ mod tests {
     const BOTH: [fn(&Tensor, Window) -> Result<Tensor>; 2] = [max_pool, avg_pool];
 
     fn windows() -> [Window; 6] {
-        let window = |size, stride, padding| Window { size, stride, padding };
+        let window = |kernel, stride, padding| Window { kernel, stride, padding };
         [
             Window::square(2),
             Window::square(1),

@@ -121,7 +121,7 @@ fn functions_equal_pytorch() {
     check_function("softmax", softmax);
     check_function("log_softmax", log_softmax);
     check_function("gelu", gelu);
-    let window = Window { size: [3, 2], stride: [2, 1], padding: [1, 1] };
+    let window = Window { kernel: [3, 2], stride: [2, 1], padding: [1, 1] };
     check_function("max_pool", |x| max_pool(x, window));
     check_function("avg_pool", |x| avg_pool(x, window));
     check_function("nearest", |x| upsample_nearest(x, [8, 5]));

@@ -48,10 +48,8 @@ impl Nature {
 }
 
 impl Nature {
-    /// Frames scaled to `[0, 1]`, here and nowhere else.
-    fn scaled<'a>(&self, obs: &Seen<'a>) -> impl Iterator<Item = f32> + use<'a> {
+    fn check(&self, obs: &Seen<'_>) {
         assert_eq!(obs.frames.len(), obs.rows * self.input.iter().product::<usize>(), "frames of {} rows", obs.rows);
-        obs.frames.iter().map(|&pixel| f32::from(pixel) / 255.0)
     }
 }
 
@@ -60,10 +58,11 @@ impl Encoder for Nature {
         self.width
     }
 
+    /// The first convolution scales frames, which are bytes, to `[0, 1]`: there and nowhere else.
     fn forward(&self, obs: &Seen<'_>) -> Result<Tensor> {
         let [height, width, channels] = self.input;
-        let scaled: Vec<f32> = self.scaled(obs).collect();
-        let x = Tensor::from_vec(scaled, (obs.rows, height, width, channels), &self.device)?; // [B, H, W, S·C]
+        self.check(obs);
+        let x = Tensor::from_slice(obs.frames, (obs.rows, height, width, channels), &self.device)?; // [B, H, W, S·C]
         let x = self.convolutions.iter().try_fold(x, |x, layer| layer.forward(&x))?; // [B, H', W', 64]
         let mut x = x.flatten_from(1)?; // [B, H'·W'·64]
         if self.sense.width() > 0 {
@@ -73,8 +72,10 @@ impl Encoder for Nature {
     }
 
     fn run(&self, obs: &Seen<'_>, flow: &mut Flow) -> Result<()> {
-        flow.begin().extend(self.scaled(obs)); // [B, H, W, S·C]
-        self.convolutions.iter().try_for_each(|layer| flow.conv2d(layer))?; // [B, H', W', 64]
+        self.check(obs);
+        let [first, rest @ ..] = &self.convolutions[..] else { unreachable!("there are three") };
+        flow.begin_with_bytes(first, obs.frames)?;
+        rest.iter().try_for_each(|layer| flow.conv2d(layer))?; // [B, H', W', 64]
         if self.sense.width() > 0 {
             let flat = self.convolutions[2].output().iter().product();
             flow.join(flat, self.sense.width(), |row, out| self.sense.write(obs, row, out));

@@ -14,7 +14,7 @@ use rl_nn::{Activation, Adam, AdamConfig, Flow, Linear, Params, Scope, huber};
 use rl_perception::{EncoderConfig, Seen, encoder_for};
 use serde::Serialize;
 
-use crate::cli::Threads;
+use crate::cli::Cpu;
 use crate::output;
 use crate::usage::{hint, usage};
 
@@ -40,7 +40,7 @@ pub(crate) struct NnArgs {
     #[arg(long, default_value_t = 32, value_parser = clap::value_parser!(u32).range(1..))]
     batch: u32,
     #[command(flatten)]
-    pub(crate) threads: Threads,
+    pub(crate) cpu: Cpu,
     /// Numbers that matrix products multiply
     #[arg(long, value_enum, default_value_t = Precision::F32)]
     precision: Precision,
@@ -124,10 +124,10 @@ pub(crate) fn run(args: &NnArgs) -> anyhow::Result<ExitCode> {
     let report = Report {
         model,
         batch: args.batch,
-        threads: args.threads.count(),
+        threads: args.cpu.threads(),
         precision: args.precision,
         pass: args.pass,
-        isa: rl_nn::isa(),
+        isa: rl_nn::isa().name(),
         median_ms: 1e3 * median,
         min_ms: 1e3 * times[0],
         max_ms: 1e3 * times[times.len() - 1],

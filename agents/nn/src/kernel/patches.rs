@@ -1,0 +1,224 @@
+//! Where each output row finds its inputs, and how images are made ready for that.
+//!
+//! A patch of an image `[H, W, C]` is a few contiguous runs of memory, one per row of the window. Around an image that is
+//! padded, and for pixels that are bytes, a copy is made first, image by image, so that kernels see plain floats.
+
+use super::workspace::Workspace;
+use crate::Window;
+
+/// Inputs that a tile sums before it goes to memory: 256 of them by 16 columns are half of the first level of cache.
+const DEPTH: usize = 256;
+/// The same for whole rows, where all columns of a block of weights are packed at a time.
+const DEPTH_ROWS: usize = 128;
+
+/// The inputs of every output row.
+#[derive(Clone, Debug)]
+pub struct Patches {
+    /// Elements of one image as it is given.
+    pub(crate) input: usize,
+    /// Elements of one image with its padding.
+    pub(crate) image: usize,
+    /// Start of each output pixel's patch in its padded image.
+    pub(crate) starts: Vec<usize>,
+    /// Offset of each run in a patch.
+    pub(crate) runs: Vec<usize>,
+    /// Elements of a run.
+    pub(crate) run: usize,
+    /// The runs again, cut into blocks of inputs that are summed at a time.
+    pub(crate) blocks: Vec<Vec<Segment>>,
+    padding: Option<Padding>,
+}
+
+/// A part of a run.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Segment {
+    /// Where it starts in a patch.
+    pub offset: usize,
+    pub len: usize,
+}
+
+/// Zeros around an image; in elements.
+#[derive(Clone, Copy, Debug)]
+struct Padding {
+    /// Of a row as it is given.
+    row: usize,
+    /// Of a row with its padding.
+    padded: usize,
+    /// Before the first element.
+    first: usize,
+}
+
+impl Patches {
+    /// Whole rows of `width`: a linear layer.
+    pub fn rows(width: usize) -> Self {
+        let (starts, runs) = (vec![0], vec![0]);
+        Self {
+            input: width,
+            image: width,
+            starts,
+            blocks: blocks(&runs, width, DEPTH_ROWS),
+            runs,
+            run: width,
+            padding: None,
+        }
+    }
+
+    /// Patches of a window on images `[height, width, channels]`.
+    ///
+    /// # Panics
+    /// If the window does not fit.
+    pub fn window([height, width, channels]: [usize; 3], window: Window) -> Self {
+        let [down, across] = window.output([height, width]).expect("the window fits the image");
+        let ([above, left], [stride_y, stride_x]) = (window.padding, window.stride);
+        let padded = (width + 2 * left) * channels;
+        let pixels = (0..down).flat_map(|y| (0..across).map(move |x| (y, x)));
+        let starts = pixels.map(|(y, x)| y * stride_y * padded + x * stride_x * channels).collect();
+        let runs: Vec<usize> = (0..window.kernel[0]).map(|y| y * padded).collect();
+        let run = window.kernel[1] * channels;
+        let first = above * padded + left * channels;
+        Self {
+            input: height * width * channels,
+            image: (height + 2 * above) * padded,
+            starts,
+            blocks: blocks(&runs, run, DEPTH),
+            runs,
+            run,
+            padding: (first > 0).then_some(Padding { row: width * channels, padded, first }),
+        }
+    }
+
+    /// Inputs of an output row.
+    pub fn depth(&self) -> usize {
+        self.runs.len() * self.run
+    }
+
+    /// Output rows of an image.
+    pub fn pixels(&self) -> usize {
+        self.starts.len()
+    }
+
+    /// Whether an image is one row, and its output too.
+    pub(crate) fn is_rows(&self) -> bool {
+        self.starts.len() == 1 && self.runs.len() == 1 && self.padding.is_none() && self.run == self.image
+    }
+
+    /// Padded images of floats, `[images, image]`: a copy in `room`, which the cache holds while its patches are read again
+    /// and again; rows are read in order, and stay where they are if they are floats.
+    pub(crate) fn images<'a, P: Pixel>(&self, x: &'a [P], room: &'a mut Workspace) -> &'a [f32] {
+        if let (true, Some(x)) = (self.is_rows(), P::floats(x)) {
+            return x;
+        }
+        let images = x.len() / self.input;
+        let room = room.sized(images * self.image);
+        match self.padding {
+            None => P::widen(x, room),
+            Some(Padding { row, padded, first }) => {
+                room.fill(0.0);
+                for (x, image) in x.chunks_exact(self.input).zip(room.chunks_exact_mut(self.image)) {
+                    for (x, into) in x.chunks_exact(row).zip(image[first..].chunks_mut(padded)) {
+                        P::widen(x, &mut into[..row]);
+                    }
+                }
+            }
+        }
+        room
+    }
+
+    /// Copies a padded image to one without padding.
+    pub(crate) fn crop(&self, from: &[f32], into: &mut [f32]) {
+        let Some(Padding { row, padded, first }) = self.padding else {
+            return into.copy_from_slice(from);
+        };
+        for (from, into) in from[first..].chunks(padded).zip(into.chunks_exact_mut(row)) {
+            into.copy_from_slice(&from[..row]);
+        }
+    }
+}
+
+/// Cuts runs into blocks of `most` inputs, as equal as can be.
+fn blocks(runs: &[usize], run: usize, most: usize) -> Vec<Vec<Segment>> {
+    let depth = runs.len() * run;
+    let size = depth.div_ceil(depth.div_ceil(most).max(1));
+    let (mut blocks, mut block, mut room) = (Vec::new(), Vec::new(), size);
+    for start in runs {
+        let mut done = 0;
+        while done < run {
+            let len = room.min(run - done);
+            block.push(Segment { offset: start + done, len });
+            (done, room) = (done + len, room - len);
+            if room == 0 {
+                blocks.push(std::mem::take(&mut block));
+                room = size;
+            }
+        }
+    }
+    if !block.is_empty() {
+        blocks.push(block);
+    }
+    blocks
+}
+
+/// What an image may consist of.
+pub trait Pixel: Copy + Send + Sync {
+    /// The same values where they are floats already.
+    fn floats(x: &[Self]) -> Option<&[f32]>;
+
+    /// Copies values as floats; bytes go from 0 to 1.
+    fn widen(x: &[Self], into: &mut [f32]);
+}
+
+impl Pixel for f32 {
+    fn floats(x: &[Self]) -> Option<&[f32]> {
+        Some(x)
+    }
+
+    #[inline(always)]
+    fn widen(x: &[Self], into: &mut [f32]) {
+        into.copy_from_slice(x);
+    }
+}
+
+impl Pixel for u8 {
+    fn floats(_: &[Self]) -> Option<&[f32]> {
+        None
+    }
+
+    #[inline(always)]
+    fn widen(x: &[Self], into: &mut [f32]) {
+        const SCALE: f32 = 1.0 / 255.0;
+        super::isa::vectorised(
+            #[inline(always)]
+            || {
+                for (x, into) in x.iter().zip(into) {
+                    let x = f32::from(*x);
+                    let near = x * SCALE;
+                    *into = near.mul_add(-255.0, x).mul_add(SCALE, near); // as division rounds
+                }
+            },
+        );
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bytes_become_their_255th_to_the_bit() {
+        let bytes: Vec<u8> = (0..=255).collect();
+        let mut scaled = vec![0.0; 256];
+        u8::widen(&bytes, &mut scaled);
+        assert!(bytes.iter().zip(scaled).all(|(byte, x)| x == f32::from(*byte) / 255.0));
+    }
+
+    #[test]
+    fn blocks_cover_every_input_in_order() {
+        for (runs, run, most) in [(8, 32, 256), (3, 192, 256), (1, 3136, 128), (5, 7, 9)] {
+            let runs: Vec<usize> = (0..runs).map(|y| y * 1000).collect();
+            let blocks = blocks(&runs, run, most);
+            assert!(blocks.iter().all(|block| block.iter().map(|s| s.len).sum::<usize>() <= most));
+            let covered = blocks.iter().flatten().flat_map(|s| s.offset..s.offset + s.len);
+            assert!(covered.eq(runs.iter().flat_map(|start| *start..start + run)));
+        }
+    }
+}

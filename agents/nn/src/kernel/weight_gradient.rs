@@ -1,0 +1,232 @@
+//! `dw += patches(x)ᵀ · g`, a product whose sum runs over output rows.
+//!
+//! A linear layer is cut by its inputs, that is by rows of `dw`, so that nothing is added up across threads. A convolution
+//! is cut by images, so that each is read while it is in the cache, and the parts' sums are added pairwise.
+
+use pulp::{Simd, WithSimd};
+
+use super::isa::{dispatch, vectorised};
+use super::panels::{Panel, add, load, pack, packed_len, panels, store, widest};
+use super::parts::{each, share};
+use super::patches::{Patches, Pixel};
+use super::tile::{Sums, accumulate_outer, tiles};
+use super::workspace::Workspace;
+
+/// Output rows summed before they are added to the gradient: no more than this, and no fewer than half where there are
+/// more. Part of its definition.
+const BLOCK: usize = 128;
+/// Multiply-adds of a part of a convolution's images, and the most parts there are; part of the gradient's definition.
+const IMAGES: usize = 12 << 20;
+const MOST: usize = 8;
+/// Inputs of a part of a linear layer, at least.
+const INPUTS: usize = 96;
+
+/// Adds the gradient of the weights to `dw [depth, n]`, given that of the output, `g [rows, n]`.
+pub fn weight_gradient<P: Pixel>(patches: &Patches, x: &[P], g: &[f32], n: usize, dw: &mut [f32]) {
+    if patches.is_rows() {
+        let mut room = Workspace::new();
+        let x = patches.images(x, &mut room);
+        let part = share(patches.depth(), g.len()).max(INPUTS);
+        each(dw, part * n, |i, dw| dispatch(WeightGradient { patches, x, g, n, first: i * part, dw }));
+        return;
+    }
+    let images = x.len() / patches.input;
+    let image = patches.pixels() * n;
+    let parts = (g.len() * patches.depth() / IMAGES).clamp(1, MOST.min(images.max(1)));
+    let part = images.div_ceil(parts);
+    let parts = images.div_ceil(part.max(1));
+    let mut room = Workspace::new();
+    let len = dw.len();
+    let sums = room.sized(parts * len);
+    each(sums, len, |i, dw| {
+        dw.fill(0.0);
+        let range = i * part..images.min((i + 1) * part);
+        let (x, g) = (&x[range.start * patches.input..range.end * patches.input], &g[range.start * image..]);
+        let step = images_per_step(patches);
+        let mut room = Workspace::new();
+        for (x, g) in x.chunks(step * patches.input).zip(g.chunks(step * image)) {
+            let g = &g[..x.len() / patches.input * image];
+            let x = patches.images(x, &mut room);
+            dispatch(WeightGradient { patches, x, g, n, first: 0, dw });
+        }
+    });
+    add_pairwise(sums, len);
+    let total = &sums[..len];
+    vectorised(
+        #[inline(always)]
+        || dw.iter_mut().zip(total).for_each(|(a, b)| *a += b),
+    );
+}
+
+/// Images of small outputs go together, so that sums are long enough.
+fn images_per_step(patches: &Patches) -> usize {
+    (BLOCK / patches.pixels()).max(1)
+}
+
+/// Adds all parts of `len` to the first, as a binary tree over their numbers.
+fn add_pairwise(parts: &mut [f32], len: usize) {
+    let mut step = len;
+    while step < parts.len() {
+        for pair in parts.chunks_mut(2 * step) {
+            if pair.len() > step {
+                let (into, from) = pair.split_at_mut(step);
+                let (into, from) = (&mut into[..len], &from[..len]);
+                vectorised(
+                    #[inline(always)]
+                    || into.iter_mut().zip(from).for_each(|(a, b)| *a += *b),
+                );
+            }
+        }
+        step *= 2;
+    }
+}
+
+/// Adds the gradient of the bias to `db [n]`.
+pub fn bias_gradient(g: &[f32], db: &mut [f32]) {
+    let n = db.len();
+    let mut room = Workspace::new();
+    let sum = room.sized(n);
+    for block in g.chunks(BLOCK * n) {
+        vectorised(
+            #[inline(always)]
+            || {
+                sum.fill(0.0);
+                for row in block.chunks_exact(n) {
+                    sum.iter_mut().zip(row).for_each(|(s, g)| *s += g);
+                }
+                db.iter_mut().zip(&*sum).for_each(|(d, s)| *d += s);
+            },
+        );
+    }
+}
+
+struct WeightGradient<'a> {
+    patches: &'a Patches,
+    x: &'a [f32],
+    g: &'a [f32],
+    n: usize,
+    /// First input of this part.
+    first: usize,
+    /// Rows of this part's inputs.
+    dw: &'a mut [f32],
+}
+
+impl WithSimd for WeightGradient<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, simd: S) {
+        let Self { patches, x, g, n, first, dw } = self;
+        let rows = g.len() / n;
+        let last = first + dw.len() / n;
+        let mut room = Workspace::new();
+        let mut starts = [0u32; BLOCK];
+        let blocks = rows.div_ceil(BLOCK).max(1);
+        let (mut image, mut pixel) = (0, 0);
+        for i in 0..blocks {
+            let (from, to) = (i * rows / blocks, (i + 1) * rows / blocks);
+            let starts = &mut starts[..to - from];
+            for start in &mut *starts {
+                *start = u32::try_from(image + patches.starts[pixel]).expect("fewer than 2³² values");
+                pixel += 1;
+                if pixel == patches.starts.len() {
+                    (image, pixel) = (image + patches.image, 0);
+                }
+            }
+            let packed = room.sized(packed_len::<S>(starts.len(), n));
+            pack(simd, &g[from * n..], n, starts.len(), n, packed);
+            let rows = starts.len();
+            if patches.is_rows() {
+                // The gradient is large: it is written from front to back.
+                for (k, size) in tiles(last - first) {
+                    let dw = &mut dw[k * n..];
+                    for panel in panels::<S>(n) {
+                        tile_of(simd, x, starts, first + k, size, panel.of::<S>(packed, rows), panel, n, dw);
+                    }
+                }
+                continue;
+            }
+            // The gradient is small: a panel of `g` stays in the cache.
+            for panel in panels::<S>(n) {
+                let g = panel.of::<S>(packed, rows);
+                for (run, offset) in patches.runs.iter().enumerate() {
+                    let (from, to) = (first.max(run * patches.run), last.min((run + 1) * patches.run));
+                    for (k, size) in tiles(to.saturating_sub(from)) {
+                        let (at, dw) = (offset + from - run * patches.run + k, &mut dw[(from - first + k) * n..]);
+                        tile_of(simd, x, starts, at, size, g, panel, n, dw);
+                    }
+                }
+            }
+        }
+    }
+}
+
+#[inline(always)]
+#[allow(clippy::too_many_arguments)] // a block of a matrix product has that many extents
+fn tile_of<S: Simd>(
+    simd: S,
+    x: &[f32],
+    starts: &[u32],
+    at: usize,
+    size: usize,
+    g: &[f32],
+    panel: Panel,
+    n: usize,
+    dw: &mut [f32],
+) {
+    match panel.vectors {
+        // Not compiled where registers would not hold it.
+        _ if widest::<S>() == 4 && panel.vectors == 4 => rows_of::<S, 4>(simd, x, starts, at, size, g, panel, n, dw),
+        2 => rows_of::<S, 2>(simd, x, starts, at, size, g, panel, n, dw),
+        _ => rows_of::<S, 1>(simd, x, starts, at, size, g, panel, n, dw),
+    }
+}
+
+#[inline(always)]
+#[allow(clippy::too_many_arguments)] // as above
+fn rows_of<S: Simd, const V: usize>(
+    simd: S,
+    x: &[f32],
+    starts: &[u32],
+    at: usize,
+    size: usize,
+    g: &[f32],
+    panel: Panel,
+    n: usize,
+    dw: &mut [f32],
+) {
+    let (x, dw, width) = (&x[at..], &mut dw[panel.column..], panel.width);
+    match size {
+        6 => simd.vectorize(Tile::<6, V> { x, starts, g, width, n, dw }),
+        5 => simd.vectorize(Tile::<5, V> { x, starts, g, width, n, dw }),
+        4 => simd.vectorize(Tile::<4, V> { x, starts, g, width, n, dw }),
+        3 => simd.vectorize(Tile::<3, V> { x, starts, g, width, n, dw }),
+        2 => simd.vectorize(Tile::<2, V> { x, starts, g, width, n, dw }),
+        _ => simd.vectorize(Tile::<1, V> { x, starts, g, width, n, dw }),
+    }
+}
+
+/// `dw[r] += Σ_p x[starts[p] + r] · g[p]`, the sum on its own first.
+struct Tile<'a, const R: usize, const V: usize> {
+    x: &'a [f32],
+    starts: &'a [u32],
+    g: &'a [f32],
+    width: usize,
+    n: usize,
+    dw: &'a mut [f32],
+}
+
+impl<const R: usize, const V: usize> WithSimd for Tile<'_, R, V> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, simd: S) {
+        let Self { x, starts, g, width, n, dw } = self;
+        let sums: Sums<S, R, V> = accumulate_outer(simd, x, starts, S::as_simd_f32s(g).0.as_chunks::<V>().0);
+        for (r, sum) in sums.into_iter().enumerate() {
+            let row = &mut dw[r * n..];
+            let old: [S::f32s; V] = load(simd, row, width);
+            store(simd, row, add(simd, old, sum), width);
+        }
+    }
+}
