@@ -23,7 +23,7 @@ fn best(mut pass: impl FnMut()) -> f64 {
     best
 }
 
-fn main() -> Result<(), Box<dyn std::error::Error>> {
+fn main() -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
     let batches: Vec<usize> = std::env::args().skip(1).map(|arg| arg.parse()).collect::<Result<_, _>>()?;
     for batch in if batches.is_empty() { vec![32, 256] } else { batches } {
         for threads in [1, 2] {
