@@ -17,7 +17,8 @@ use crate::workers::{self, Worker};
 
 /// Rows that are stepped in this thread before it is decided whether others help.
 const TRIED: u32 = 16;
-/// Time of the fastest of those rows from which they do: handing a group over and back takes 10 to 30 µs.
+/// Time of the fastest of those rows from which they do: handing a group over and back takes 20 µs where a core is free,
+/// and several hundred where none is.
 const WORTH: Duration = Duration::from_micros(150);
 
 /// How many threads step environments.
