@@ -124,7 +124,7 @@ mod tests {
     #[test]
     fn known_layers_equal_their_definition() {
         for (depth, n) in [(1, 1), (4, 2), (4, 128), (37, 18), (300, 65), (16, 33), (140, 300)] {
-            for images in [1, 2, 5, 13, 49, 64] {
+            for images in [0, 1, 2, 5, 13, 49, 64] {
                 Case::new([1, 1, depth], SQUARE(1, 1), n, images).check();
             }
         }

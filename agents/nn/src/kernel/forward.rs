@@ -8,7 +8,7 @@ use pulp::{Simd, WithSimd};
 use super::isa::{dispatch, vectorised};
 use super::panels::{Panel, load, pack, packed_len, panels, store, widest};
 use super::parts::{each, share};
-use super::patches::{Patches, Pixel, Segment};
+use super::patches::{Patches, Pixel, Segment, row_blocks};
 use super::tile::{ROWS, Sums, accumulate, multiply_add, tiles};
 use super::workspace::Workspace;
 
@@ -23,6 +23,9 @@ const COLUMNS: usize = 256;
 
 /// `out = patches(x) · w + bias`, clipped at 0 if `relu`; `w [depth, n]`, `out [rows, n]`.
 pub fn forward<P: Pixel>(patches: &Patches, x: &[P], w: &[f32], bias: &[f32], relu: bool, out: &mut [f32]) {
+    if out.is_empty() {
+        return;
+    }
     let n = bias.len();
     let mut room = Workspace::new();
     if patches.is_rows() {
@@ -174,16 +177,15 @@ impl WithSimd for Packed<'_> {
         let columns = bias.len();
         let mut room = Workspace::new();
         let mut starts = [0; GROUP];
-        let blocks = Patches::rows(width).blocks;
-        for block in &blocks {
-            let Segment { offset, len } = block[0];
+        for block in row_blocks(width) {
+            let Segment { offset, len } = block;
             let packed = room.sized(packed_len::<S>(len, columns));
             pack(simd, &w[offset * n..], n, len, columns, packed);
             let step = Step { bias, first: offset == 0, relu: relu && offset + len == width, stride };
             for (group, out) in out.chunks_mut(GROUP * stride).enumerate() {
                 let starts = &mut starts[..out.len().div_ceil(stride)];
                 starts.iter_mut().enumerate().for_each(|(r, start)| *start = (group * GROUP + r) * width);
-                product(simd, x, starts, block, packed, step, out);
+                product(simd, x, starts, &[block], packed, step, out);
             }
         }
     }
@@ -348,8 +350,18 @@ fn unpacked<S: Simd, const R: usize>(
     for r in 0..R {
         rows[r] = &x[r * width..][..depth];
     }
-    for panel in panels::<S>(n) {
-        let (w, out) = (&w[panel.column..], &mut out[panel.column..]);
+    // One row or two leave registers free: more chains of sums at a time hide how long each multiply-add takes.
+    let mut done = 0;
+    while R == 1 && n - done >= 8 * S::F32_LANES {
+        unpacked_tile::<S, R, 8>(simd, &rows, &w[done..], n, 8 * S::F32_LANES, &mut out[done..]);
+        done += 8 * S::F32_LANES;
+    }
+    while R == 2 && n - done >= 4 * S::F32_LANES {
+        unpacked_tile::<S, R, 4>(simd, &rows, &w[done..], n, 4 * S::F32_LANES, &mut out[done..]);
+        done += 4 * S::F32_LANES;
+    }
+    for panel in panels::<S>(n - done) {
+        let (w, out) = (&w[done + panel.column..], &mut out[done + panel.column..]);
         match panel.vectors {
             // Not compiled where registers would not hold it.
             _ if widest::<S>() == 4 && panel.vectors == 4 => {

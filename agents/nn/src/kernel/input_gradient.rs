@@ -22,6 +22,9 @@ const GROUP: usize = 96;
 pub fn input_gradient(patches: &Patches, w: &[f32], g: &[f32], n: usize) -> Vec<f32> {
     let images = g.len() / n / patches.pixels();
     let mut dx = vec![0.0; images * patches.input];
+    if g.is_empty() {
+        return dx;
+    }
     if patches.is_rows() {
         rows(w, g, n, &mut dx);
     } else {

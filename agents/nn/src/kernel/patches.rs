@@ -56,7 +56,7 @@ impl Patches {
             input: width,
             image: width,
             starts,
-            blocks: blocks(&runs, width, DEPTH_ROWS),
+            blocks: row_blocks(width).map(|block| vec![block]).collect(),
             runs,
             run: width,
             padding: None,
@@ -133,6 +133,12 @@ impl Patches {
             into.copy_from_slice(&from[..row]);
         }
     }
+}
+
+/// The blocks of a whole row of `width` inputs, as equal as can be.
+pub(crate) fn row_blocks(width: usize) -> impl Iterator<Item = Segment> {
+    let size = width.div_ceil(width.div_ceil(DEPTH_ROWS).max(1)).max(1);
+    (0..width).step_by(size).map(move |offset| Segment { offset, len: size.min(width - offset) })
 }
 
 /// Cuts runs into blocks of `most` inputs, as equal as can be.

@@ -23,6 +23,9 @@ const INPUTS: usize = 96;
 
 /// Adds the gradient of the weights to `dw [depth, n]`, given that of the output, `g [rows, n]`.
 pub fn weight_gradient<P: Pixel>(patches: &Patches, x: &[P], g: &[f32], n: usize, dw: &mut [f32]) {
+    if g.is_empty() {
+        return;
+    }
     if patches.is_rows() {
         let mut room = Workspace::new();
         let x = patches.images(x, &mut room);
