@@ -68,13 +68,17 @@ fn networks_are_measured_in_both_passes() {
         ("--model mlp --batch 1 --pass forward", 2 * (4 * 128 + 128 * 128 + 128 * 2)),
         ("--model mlp --batch 16 --pass train", 16 * (6 * (4 * 128 + 128 * 128 + 128 * 2) - 2 * 4 * 128)),
         ("--model linear --batch 3 --pass train", 6 * 3 * 512 * 512),
+        ("--model lstm --batch 1 --pass train", 6 * 20 * 1024 * 2048),
+        ("--model encoder --batch 1 --pass forward", 2 * 64 * (4 * 256 * 256 + 2 * 64 * 256 + 2 * 256 * 1024)),
+        ("--model conv3x3 --batch 1 --pass train", 6 * 1024 * 9 * 64 * 64),
+        ("--model batchnorm --batch 1 --pass train", 0),
         ("--model nature --batch 1 --pass train --threads 1", 2 * (2 * 3_276_800 + 3 * 6_073_440)),
     ] {
         let report = json(dir.path(), &format!("bench nn {line} --seconds 0.05 --json"));
         let of = |key: &str| report[key].as_f64().unwrap();
         assert!(of("min_ms") > 0.0 && of("min_ms") <= of("median_ms") && of("median_ms") <= of("max_ms"), "{report}");
         let measured = of("gflops") * of("median_ms") * 1e6;
-        assert!((measured / f64::from(flop) - 1.0).abs() < 1e-3, "{line}: {measured} of {flop}");
+        assert!((measured - f64::from(flop)).abs() <= 1e-3 * f64::from(flop), "{line}: {measured} of {flop}");
     }
 }
 

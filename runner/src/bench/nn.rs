@@ -10,7 +10,10 @@ use std::time::{Duration, Instant};
 use anyhow::bail;
 use candle_core::{CpuStorage, CustomOp1, Device, Layout, Result, Shape, Tensor, Var};
 use rl_core::{Rng, Spec, Stream};
-use rl_nn::{Activation, Adam, AdamConfig, Flow, Linear, Params, Scope, huber};
+use rl_nn::{
+    Activation, Adam, AdamConfig, BatchNorm, Bend, Conv2d, EncoderLayer, EncoderLayerConfig, Flow, Linear, Lstm, Mask,
+    NormPlace, Params, Scope, Statistics, Window, huber,
+};
 use rl_perception::{EncoderConfig, Seen, encoder_for};
 use serde::Serialize;
 
@@ -19,7 +22,15 @@ use crate::output;
 use crate::usage::{hint, usage};
 
 /// What can be measured: a name, and what it is built from for a batch.
-const MODELS: &[(&str, Build)] = &[("nature", nature), ("mlp", mlp), ("linear", linear)];
+const MODELS: &[(&str, Build)] = &[
+    ("nature", nature),
+    ("mlp", mlp),
+    ("linear", linear),
+    ("lstm", lstm),
+    ("encoder", encoder),
+    ("conv3x3", conv3x3),
+    ("batchnorm", batchnorm),
+];
 
 /// Calls before the clock starts.
 const WARM_UP: usize = 3;
@@ -33,7 +44,9 @@ const GROUPS: usize = 5;
 #[command(after_help = "Example: rl-run bench nn --model nature --batch 32 --threads 1 --pass train --json
          rl-run bench nn --model mlp --batch 1 --threads 1 --pass forward   (what a CartPole policy costs)")]
 pub(crate) struct NnArgs {
-    /// nature (Mnih et al. 2015, 14 actions) | mlp (4-128-128-2) | linear (512-512)
+    /// nature (Mnih et al. 2015, 14 actions) | mlp (4-128-128-2) | linear (512-512) | lstm (512-512, 20 steps) |
+    /// encoder (a transformer's layer: width 256, 8 heads, 64 tokens, 1024 between) | conv3x3 (64-64 on 32 x 32, padded) |
+    /// batchnorm (64 channels of 32 x 32)
     #[arg(long)]
     model: String,
     /// Rows of a pass
@@ -185,6 +198,43 @@ fn linear(batch: usize) -> Result<Work> {
     layer(&[batch, 512], batch * 512 * 512, |scope| {
         let layer = Linear::new(scope, 512, 512, Activation::None)?;
         Ok(move |x: &Tensor| layer.forward(x))
+    })
+}
+
+/// 20 steps from a state of zeros.
+fn lstm(batch: usize) -> Result<Work> {
+    layer(&[20, batch, 512], 20 * batch * (512 + 512) * 4 * 512, |scope| {
+        let lstm = Lstm::new(scope, 512, 512)?;
+        let state = lstm.state(batch)?;
+        Ok(move |x: &Tensor| Ok(lstm.forward(x, None, &state)?.0))
+    })
+}
+
+/// A layer of a transformer's encoder, on 64 tokens: four projections, two products of attention, two dense layers.
+fn encoder(batch: usize) -> Result<Work> {
+    let per_token = 4 * 256 * 256 + 2 * 64 * 256 + 2 * 256 * 1024;
+    layer(&[batch, 64, 256], batch * 64 * per_token, |scope| {
+        let (bend, norm) = (Bend::Relu, NormPlace::After);
+        let config = EncoderLayerConfig { width: 256, heads: 8, hidden: 1024, bend, norm, eps: 1e-5 };
+        let layer = EncoderLayer::new(scope, config)?;
+        Ok(move |x: &Tensor| layer.forward(x, &Mask::none()))
+    })
+}
+
+/// A convolution that keeps the size of its images.
+fn conv3x3(batch: usize) -> Result<Work> {
+    layer(&[batch, 32, 32, 64], batch * 32 * 32 * 9 * 64 * 64, |scope| {
+        let window = Window { kernel: [3; 2], stride: [1; 2], padding: [1; 2] };
+        let layer = Conv2d::with_window(scope, [32, 32, 64], 64, window, Activation::None)?;
+        Ok(move |x: &Tensor| layer.forward(x))
+    })
+}
+
+/// With the statistics of the batch; it multiplies no matrices, so that it counts no operations.
+fn batchnorm(batch: usize) -> Result<Work> {
+    layer(&[batch, 32, 32, 64], 0, |scope| {
+        let layer = BatchNorm::new(scope, 64, 0.1, 1e-5)?;
+        Ok(move |x: &Tensor| layer.forward(x, Statistics::Batch))
     })
 }
 
