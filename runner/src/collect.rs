@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use rl_agents::{Clock, Mode, Part, Plan, Policy};
 use rl_core::{Episode, Seating, Spec, VecEnv};
-use rl_replays::Rollout;
+use rl_replays::{Rollout, played};
 
 use crate::workers::{self, Worker};
 
@@ -199,14 +199,9 @@ fn together(
 
 /// Emulator frames and agent steps of filled blocks; a reset is neither.
 pub(crate) fn count(blocks: &[Rollout]) -> (u64, u64) {
-    let (mut frames, mut steps) = (0, 0);
-    for block in blocks {
-        for t in 1..=block.horizon() {
-            frames += block.frames.row(t).iter().map(|&n| u64::from(n)).sum::<u64>();
-            steps += block.age.row(t).iter().filter(|&&age| age != 0).count() as u64;
-        }
-    }
-    (frames, steps)
+    let rows = blocks.iter().flat_map(|block| (1..=block.horizon()).map(|t| block.frames.row(t)));
+    let frames = rows.flatten().map(|&frames| u64::from(frames)).sum();
+    (frames, played(blocks).count() as u64)
 }
 
 #[cfg(test)]

@@ -2,18 +2,13 @@
 //! Source: Kingma and Ba 2015, as PyTorch computes it: ε is added after the bias correction of √v.
 
 use std::io::{Read, Write};
-use std::sync::Mutex;
 
-use candle_core::{CpuStorage, InplaceOp1, Layout, Result, Tensor, Var};
-use rayon::prelude::*;
-use rl_core::{Error, Saved, load_postcard, save_postcard};
+use candle_core::{Result, Tensor};
+use rl_core::Saved;
 use serde::{Deserialize, Serialize};
 
 use crate::Params;
-use crate::params::{values_mut, with_values};
-
-/// Values that one task updates; elementwise, so that it decides no bit.
-pub(crate) const PART: usize = 1 << 16;
+use crate::moments::{Moments, clipping, norm};
 
 /// The constants of [`Adam`]; the learning rate comes with each step.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
@@ -34,15 +29,8 @@ pub struct AdamConfig {
 pub struct Adam {
     config: AdamConfig,
     steps: u64,
+    /// Mean and mean square of the gradient.
     moments: Moments,
-}
-
-#[derive(Debug)]
-enum Moments {
-    /// Flat, in parameter order.
-    Host { m: Vec<f32>, v: Vec<f32> },
-    /// `[m, v]` of each parameter.
-    Device(Vec<[Tensor; 2]>),
 }
 
 /// The numbers of one step.
@@ -65,11 +53,7 @@ impl Adam {
     /// # Errors
     /// If the device fails.
     pub fn new(params: &Params, config: AdamConfig) -> Result<Self> {
-        let moments = if params.device().is_cpu() {
-            Moments::Host { m: vec![0.0; params.len()], v: vec![0.0; params.len()] }
-        } else {
-            Moments::zeros(params)?
-        };
+        let moments = Moments::new(params, [0.0; 2])?;
         Ok(Self { config, steps: 0, moments })
     }
 
@@ -94,25 +78,12 @@ impl Adam {
         }
         self.steps += 1;
         let factors = self.factors(norm, rate);
-        match &mut self.moments {
-            Moments::Host { m, v } => {
-                let mut at = 0;
-                for (_, var) in params.iter() {
-                    let to = at + var.elem_count();
-                    let moments = Mutex::new((&mut m[at..to], &mut v[at..to]));
-                    var.inplace_op1(&Update { grad: &grad[at..to], moments, factors })?;
-                    at = to;
-                }
-            }
-            Moments::Device(moments) => {
-                let mut at = 0;
-                for ((_, var), moments) in params.iter().zip(moments) {
-                    let to = at + var.elem_count();
-                    update_stock(var, &grad[at..to], moments, factors)?;
-                    at = to;
-                }
-            }
-        }
+        self.moments.step(
+            params,
+            grad,
+            |p, [m, v], g| update(p, m, v, g, factors),
+            |p, g, moments| update_stock(p, g, moments, factors),
+        )?;
         Ok(norm)
     }
 
@@ -127,57 +98,6 @@ impl Adam {
             eps: eps as f32,
             scale: clipping(clip, norm),
         }
-    }
-}
-
-impl Moments {
-    fn zeros(params: &Params) -> Result<Self> {
-        let zeros = params.iter().map(|(_, var)| Ok([var.zeros_like()?, var.zeros_like()?]));
-        Ok(Moments::Device(zeros.collect::<Result<_>>()?))
-    }
-}
-
-/// The global norm: 16 sums side by side in blocks, then in double precision, whatever the machine.
-pub(crate) fn norm(grad: &[f32]) -> f64 {
-    let mut total = 0.0;
-    for block in grad.chunks(1024) {
-        let mut sums = [0f32; 16];
-        for part in block.chunks(16) {
-            sums.iter_mut().zip(part).for_each(|(s, g)| *s += g * g);
-        }
-        total += sums.iter().map(|&s| f64::from(s)).sum::<f64>();
-    }
-    total.sqrt()
-}
-
-/// The factor on a gradient of global norm `norm` that leaves it at most `clip` long; 0 for no limit.
-pub(crate) fn clipping(clip: f64, norm: f64) -> f32 {
-    if clip > 0.0 { (clip / (norm + 1e-6)).min(1.0) as f32 } else { 1.0 }
-}
-
-/// One parameter's update in one pass.
-struct Update<'a> {
-    grad: &'a [f32],
-    moments: Mutex<(&'a mut [f32], &'a mut [f32])>,
-    factors: Factors,
-}
-
-impl InplaceOp1 for Update<'_> {
-    fn name(&self) -> &'static str {
-        "adam"
-    }
-
-    fn cpu_fwd(&self, storage: &mut CpuStorage, layout: &Layout) -> Result<()> {
-        let p = values_mut(storage, layout)?;
-        let mut moments = self.moments.lock().expect("locked once");
-        let (m, v) = &mut *moments;
-        if p.len() <= PART || rayon::current_num_threads() == 1 {
-            update(p, m, v, self.grad, self.factors);
-            return Ok(());
-        }
-        let parts = p.par_chunks_mut(PART).zip(m.par_chunks_mut(PART)).zip(v.par_chunks_mut(PART));
-        parts.zip(self.grad.par_chunks(PART)).for_each(|(((p, m), v), g)| update(p, m, v, g, self.factors));
-        Ok(())
     }
 }
 
@@ -197,67 +117,22 @@ fn update(p: &mut [f32], m: &mut [f32], v: &mut [f32], g: &[f32], factors: Facto
 }
 
 /// The same step in candle's own operations.
-fn update_stock(var: &Var, grad: &[f32], [m, v]: &mut [Tensor; 2], factors: Factors) -> Result<()> {
+fn update_stock(p: &Tensor, g: &Tensor, [m, v]: &mut [Tensor; 2], factors: Factors) -> Result<Tensor> {
     let f = |x: f32| f64::from(x);
-    let g = (Tensor::from_slice(grad, var.dims(), var.device())? * f(factors.scale))?;
+    let g = (g * f(factors.scale))?;
     *m = ((&*m * f(factors.beta1))? + (&g * f(1.0 - factors.beta1))?)?;
     *v = ((&*v * f(factors.beta2))? + ((&g * f(1.0 - factors.beta2))? * &g)?)?;
     let root = ((v.sqrt()? / f(factors.root))? + f(factors.eps))?;
-    var.set(&(var.as_tensor() - ((&*m * f(factors.rate))? / root)?)?)
-}
-
-/// What is saved.
-#[derive(Serialize, Deserialize)]
-struct Kept {
-    steps: u64,
-    m: Vec<f32>,
-    v: Vec<f32>,
+    p - ((&*m * f(factors.rate))? / root)?
 }
 
 impl Saved for Adam {
     fn save(&self, out: &mut dyn Write) -> rl_core::Result<()> {
-        let (m, v) = match &self.moments {
-            Moments::Host { m, v } => (m.clone(), v.clone()),
-            Moments::Device(moments) => {
-                let (mut m, mut v) = (Vec::new(), Vec::new());
-                for [a, b] in moments {
-                    with_values(a, |a| m.extend_from_slice(a)).map_err(crate::tensor)?;
-                    with_values(b, |b| v.extend_from_slice(b)).map_err(crate::tensor)?;
-                }
-                (m, v)
-            }
-        };
-        let mut bytes = Vec::new();
-        save_postcard(&Kept { steps: self.steps, m, v }, &mut bytes)?;
-        Ok(out.write_all(&bytes)?)
+        self.moments.save(self.steps, out)
     }
 
     fn load(&mut self, from: &mut dyn Read) -> rl_core::Result<()> {
-        let mut bytes = Vec::new();
-        from.read_to_end(&mut bytes)?;
-        let kept: Kept = load_postcard("optimiser", &bytes)?;
-        let expected = match &self.moments {
-            Moments::Host { m, .. } => m.len(),
-            Moments::Device(moments) => moments.iter().map(|[m, _]| m.elem_count()).sum(),
-        };
-        if kept.m.len() != expected || kept.v.len() != expected {
-            let message = format!("holds {} and {} moments, expected {expected}", kept.m.len(), kept.v.len());
-            return Err(Error::State { part: "optimiser".to_owned(), message });
-        }
-        self.steps = kept.steps;
-        match &mut self.moments {
-            Moments::Host { m, v } => (*m, *v) = (kept.m, kept.v),
-            Moments::Device(moments) => {
-                let mut at = 0;
-                for pair in moments {
-                    let to = at + pair[0].elem_count();
-                    let [m, v] = [&kept.m[at..to], &kept.v[at..to]]
-                        .map(|values| Tensor::from_slice(values, pair[0].dims(), pair[0].device()));
-                    *pair = [m.map_err(crate::tensor)?, v.map_err(crate::tensor)?];
-                    at = to;
-                }
-            }
-        }
+        self.steps = self.moments.load(from)?;
         Ok(())
     }
 }
@@ -294,7 +169,7 @@ mod tests {
     fn fused_step_equals_stock_operations() {
         let (ours, theirs) = (params(), params());
         let mut fused = Adam::new(&ours, CONFIG).unwrap();
-        let mut stock = Adam { config: CONFIG, steps: 0, moments: Moments::zeros(&theirs).unwrap() };
+        let mut stock = Adam { config: CONFIG, steps: 0, moments: Moments::on_device(&theirs, [0.0; 2]).unwrap() };
         for grad in grads(&ours) {
             assert_eq!(fused.step(&ours, &grad, 1e-3).unwrap(), stock.step(&theirs, &grad, 1e-3).unwrap());
         }
@@ -345,7 +220,7 @@ mod tests {
         let grad = vec![1.0; params.len()];
         let norm = adam.step(&params, &grad, 1e-3).unwrap();
         assert!((norm - (params.len() as f64).sqrt()).abs() < 1e-3);
-        let Moments::Host { m, .. } = &adam.moments else { panic!("the CPU keeps them flat") };
+        let Moments::Host([m, _]) = &adam.moments else { panic!("the CPU keeps them flat") };
         let clipped = m.iter().map(|m| f64::from(*m * 10.0).powi(2)).sum::<f64>().sqrt();
         assert!((clipped - 2.0).abs() < 1e-3, "{clipped}");
     }

@@ -15,6 +15,7 @@ mod workspace;
 
 pub use forward::{forward, mask};
 pub use input_gradient::input_gradient;
+pub(crate) use input_gradient::transpose;
 pub(crate) use isa::vectorised;
 pub use isa::{Isa, choose_isa, isa};
 pub use patches::{Patches, Pixel};

@@ -22,6 +22,7 @@ mod layer_norm;
 mod loss;
 mod lstm;
 mod math;
+mod moments;
 mod optimiser;
 mod params;
 mod parts;

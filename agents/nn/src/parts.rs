@@ -78,18 +78,8 @@ pub(crate) fn rows_of(width: usize) -> usize {
 
 /// `w [rows, columns]` as `[columns, rows]`.
 pub(crate) fn transpose(w: &[f32], columns: usize) -> Vec<f32> {
-    const TILE: usize = 16; // rows and columns of a tile are whole cache lines
-    let rows = w.len() / columns;
     let mut out = vec![0.0; w.len()];
-    for r0 in (0..rows).step_by(TILE) {
-        for c0 in (0..columns).step_by(TILE) {
-            for c in c0..(c0 + TILE).min(columns) {
-                for r in r0..(r0 + TILE).min(rows) {
-                    out[c * rows + r] = w[r * columns + c];
-                }
-            }
-        }
-    }
+    crate::kernel::transpose(w, columns, &mut out);
     out
 }
 

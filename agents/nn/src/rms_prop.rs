@@ -3,16 +3,13 @@
 //! they agree, for a small one TensorFlow's step (inside the root) is shorter than PyTorch's (outside).
 
 use std::io::{Read, Write};
-use std::sync::Mutex;
 
-use candle_core::{CpuStorage, InplaceOp1, Layout, Result, Tensor, Var};
-use rayon::prelude::*;
-use rl_core::{Error, Saved, load_postcard, save_postcard};
+use candle_core::{Result, Tensor};
+use rl_core::Saved;
 use serde::{Deserialize, Serialize};
 
 use crate::Params;
-use crate::adam::{PART, clipping, norm};
-use crate::params::{values_mut, with_values};
+use crate::moments::{Moments, clipping, norm};
 
 /// Where ε is added.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -47,15 +44,8 @@ pub struct RmsPropConfig {
 pub struct RmsProp {
     config: RmsPropConfig,
     steps: u64,
+    /// Mean square and, if centred, mean of the gradient.
     moments: Moments,
-}
-
-#[derive(Debug)]
-enum Moments {
-    /// Flat, in parameter order; the mean is empty unless centred.
-    Host { square: Vec<f32>, mean: Vec<f32> },
-    /// `[square, mean]` of each parameter.
-    Device(Vec<[Tensor; 2]>),
 }
 
 /// The numbers of one step.
@@ -75,13 +65,7 @@ impl RmsProp {
     /// # Errors
     /// If the device fails.
     pub fn new(params: &Params, config: RmsPropConfig) -> Result<Self> {
-        let first = config.first_square as f32;
-        let moments = if params.device().is_cpu() {
-            let mean = vec![0.0; if config.centred { params.len() } else { 0 }];
-            Moments::Host { square: vec![first; params.len()], mean }
-        } else {
-            Moments::on_device(params, first)?
-        };
+        let moments = Moments::new(params, [config.first_square as f32, 0.0])?;
         Ok(Self { config, steps: 0, moments })
     }
 
@@ -112,69 +96,20 @@ impl RmsProp {
             eps: if self.config.eps_place == EpsPlace::InsideRoot { [eps, 0.0] } else { [0.0, eps] },
             scale: clipping(self.config.clip, norm),
         };
-        let mut at = 0;
-        match &mut self.moments {
-            Moments::Host { square, mean } => {
-                for (_, var) in params.iter() {
-                    let to = at + var.elem_count();
-                    let mean = if self.config.centred { &mut mean[at..to] } else { &mut [][..] };
-                    let moments = Mutex::new((&mut square[at..to], mean));
-                    var.inplace_op1(&Update { grad: &grad[at..to], moments, factors })?;
-                    at = to;
+        let centred = self.config.centred;
+        self.moments.step(
+            params,
+            grad,
+            |p, [square, mean], g| {
+                if centred {
+                    update_centred(p, square, mean, g, factors);
+                } else {
+                    update(p, square, g, factors);
                 }
-            }
-            Moments::Device(moments) => {
-                for ((_, var), moments) in params.iter().zip(moments) {
-                    let to = at + var.elem_count();
-                    update_stock(var, &grad[at..to], moments, self.config.centred, factors)?;
-                    at = to;
-                }
-            }
-        }
+            },
+            |p, g, moments| update_stock(p, g, moments, centred, factors),
+        )?;
         Ok(norm)
-    }
-}
-
-impl Moments {
-    fn on_device(params: &Params, first: f32) -> Result<Self> {
-        let make = |(_, var): (&str, &Var)| {
-            Ok([Tensor::full(first, var.dims(), params.device())?, var.as_detached_tensor().zeros_like()?])
-        };
-        Ok(Moments::Device(params.iter().map(make).collect::<Result<_>>()?))
-    }
-}
-
-/// One parameter's update in one pass.
-struct Update<'a> {
-    grad: &'a [f32],
-    moments: Mutex<(&'a mut [f32], &'a mut [f32])>,
-    factors: Factors,
-}
-
-impl InplaceOp1 for Update<'_> {
-    fn name(&self) -> &'static str {
-        "rms-prop"
-    }
-
-    fn cpu_fwd(&self, storage: &mut CpuStorage, layout: &Layout) -> Result<()> {
-        let p = values_mut(storage, layout)?;
-        let mut moments = self.moments.lock().expect("locked once");
-        let (square, mean) = &mut *moments;
-        let serial = p.len() <= PART || rayon::current_num_threads() == 1;
-        match (serial, mean.is_empty()) {
-            (true, true) => update(p, square, self.grad, self.factors),
-            (true, false) => update_centred(p, square, mean, self.grad, self.factors),
-            (false, true) => {
-                let parts = p.par_chunks_mut(PART).zip(square.par_chunks_mut(PART)).zip(self.grad.par_chunks(PART));
-                parts.for_each(|((p, square), g)| update(p, square, g, self.factors));
-            }
-            (false, false) => {
-                let parts = p.par_chunks_mut(PART).zip(square.par_chunks_mut(PART)).zip(mean.par_chunks_mut(PART));
-                let parts = parts.zip(self.grad.par_chunks(PART));
-                parts.for_each(|(((p, square), mean), g)| update_centred(p, square, mean, g, self.factors));
-            }
-        }
-        Ok(())
     }
 }
 
@@ -211,15 +146,15 @@ fn update_centred(p: &mut [f32], square: &mut [f32], mean: &mut [f32], g: &[f32]
 
 /// The same step in candle's own operations.
 fn update_stock(
-    var: &Var,
-    grad: &[f32],
+    p: &Tensor,
+    g: &Tensor,
     [square, mean]: &mut [Tensor; 2],
     centred: bool,
     factors: Factors,
-) -> Result<()> {
+) -> Result<Tensor> {
     let f = |x: f32| f64::from(x);
     let (decay, rest) = (f(factors.decay), f(1.0 - factors.decay));
-    let g = (Tensor::from_slice(grad, var.dims(), var.device())? * f(factors.scale))?;
+    let g = (g * f(factors.scale))?;
     *square = ((&*square * decay)? + ((&g * rest)? * &g)?)?;
     let mut level = square.clone();
     if centred {
@@ -227,68 +162,16 @@ fn update_stock(
         level = (level - mean.sqr()?)?.maximum(0.0)?;
     }
     let root = ((level + f(factors.eps[0]))?.sqrt()? + f(factors.eps[1]))?;
-    var.set(&(var.as_tensor() - ((g * f(factors.rate))? / root)?)?)
-}
-
-/// What is saved.
-#[derive(Serialize, Deserialize)]
-struct Kept {
-    steps: u64,
-    square: Vec<f32>,
-    mean: Vec<f32>,
+    p - ((g * f(factors.rate))? / root)?
 }
 
 impl Saved for RmsProp {
     fn save(&self, out: &mut dyn Write) -> rl_core::Result<()> {
-        let (square, mean) = match &self.moments {
-            Moments::Host { square, mean } => (square.clone(), mean.clone()),
-            Moments::Device(moments) => {
-                let (mut square, mut mean) = (Vec::new(), Vec::new());
-                for [a, b] in moments {
-                    with_values(a, |a| square.extend_from_slice(a)).map_err(crate::tensor)?;
-                    if self.config.centred {
-                        with_values(b, |b| mean.extend_from_slice(b)).map_err(crate::tensor)?;
-                    }
-                }
-                (square, mean)
-            }
-        };
-        let mut bytes = Vec::new();
-        save_postcard(&Kept { steps: self.steps, square, mean }, &mut bytes)?;
-        Ok(out.write_all(&bytes)?)
+        self.moments.save(self.steps, out)
     }
 
     fn load(&mut self, from: &mut dyn Read) -> rl_core::Result<()> {
-        let mut bytes = Vec::new();
-        from.read_to_end(&mut bytes)?;
-        let kept: Kept = load_postcard("optimiser", &bytes)?;
-        let expected = match &self.moments {
-            Moments::Host { square, .. } => square.len(),
-            Moments::Device(moments) => moments.iter().map(|[square, _]| square.elem_count()).sum(),
-        };
-        let means = if self.config.centred { expected } else { 0 };
-        if kept.square.len() != expected || kept.mean.len() != means {
-            let (squares, found) = (kept.square.len(), kept.mean.len());
-            let message = format!("holds {squares} mean squares and {found} means, expected {expected} and {means}");
-            return Err(Error::State { part: "optimiser".to_owned(), message });
-        }
-        match &mut self.moments {
-            Moments::Host { square, mean } => (*square, *mean) = (kept.square, kept.mean),
-            Moments::Device(moments) => {
-                let mut at = 0;
-                for [square, mean] in moments {
-                    let to = at + square.elem_count();
-                    let put = |values: &[f32]| Tensor::from_slice(values, square.dims(), square.device());
-                    let loaded = put(&kept.square[at..to]).map_err(crate::tensor)?;
-                    if self.config.centred {
-                        *mean = put(&kept.mean[at..to]).map_err(crate::tensor)?;
-                    }
-                    *square = loaded;
-                    at = to;
-                }
-            }
-        }
-        self.steps = kept.steps;
+        self.steps = self.moments.load(from)?;
         Ok(())
     }
 }
@@ -337,7 +220,7 @@ mod tests {
         for config in configs() {
             let (ours, theirs) = (params(), params());
             let mut fused = RmsProp::new(&ours, config).unwrap();
-            let moments = Moments::on_device(&theirs, config.first_square as f32).unwrap();
+            let moments = Moments::on_device(&theirs, [config.first_square as f32, 0.0]).unwrap();
             let mut stock = RmsProp { config, steps: 0, moments };
             for step in 0..5 {
                 let grad = grad(&ours, step);

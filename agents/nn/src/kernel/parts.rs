@@ -1,7 +1,5 @@
 //! How work is cut for threads: by the shape alone.
 
-use rayon::prelude::*;
-
 /// Multiply-adds from which a second thread pays for its start.
 const PARALLEL: usize = 1 << 20;
 /// Parts that work is cut into, so that threads end at about the same time.
@@ -15,13 +13,5 @@ pub(crate) fn share(items: usize, cost: usize) -> usize {
 
 /// Runs `work` on every part of `out`, with its number.
 pub(crate) fn each(out: &mut [f32], part: usize, work: impl Fn(usize, &mut [f32]) + Sync) {
-    if part >= out.len() {
-        if !out.is_empty() {
-            work(0, out);
-        }
-    } else if rayon::current_num_threads() == 1 {
-        out.chunks_mut(part).enumerate().for_each(|(i, out)| work(i, out));
-    } else {
-        out.par_chunks_mut(part).enumerate().for_each(|(i, out)| work(i, out));
-    }
+    crate::parts::each([(out, part)], true, |i, [out]| work(i, out));
 }

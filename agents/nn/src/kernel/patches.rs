@@ -24,7 +24,7 @@ pub struct Patches {
     pub(crate) runs: Vec<usize>,
     /// Elements of a run.
     pub(crate) run: usize,
-    /// The runs again, cut into blocks of inputs that are summed at a time.
+    /// The runs of a window again, cut into blocks of inputs that are summed at a time; whole rows have [`row_blocks`].
     pub(crate) blocks: Vec<Vec<Segment>>,
     padding: Option<Padding>,
 }
@@ -52,15 +52,7 @@ impl Patches {
     /// Whole rows of `width`: a linear layer.
     pub fn rows(width: usize) -> Self {
         let (starts, runs) = (vec![0], vec![0]);
-        Self {
-            input: width,
-            image: width,
-            starts,
-            blocks: row_blocks(width).map(|block| vec![block]).collect(),
-            runs,
-            run: width,
-            padding: None,
-        }
+        Self { input: width, image: width, starts, blocks: Vec::new(), runs, run: width, padding: None }
     }
 
     /// Patches of a window on images `[height, width, channels]`.

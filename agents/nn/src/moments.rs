@@ -1,0 +1,177 @@
+//! What an optimiser remembers of each parameter, two numbers, and the one pass in which both and the parameter move.
+
+use std::io::{Read, Write};
+use std::sync::Mutex;
+
+use candle_core::{CpuStorage, InplaceOp1, Layout, Result, Tensor, Var};
+use rayon::prelude::*;
+use rl_core::{Error, load_postcard, save_postcard};
+use serde::{Deserialize, Serialize};
+
+use crate::Params;
+use crate::params::{values_mut, with_values};
+
+/// Values that one task updates; elementwise, so that it decides no bit.
+const PART: usize = 1 << 16;
+
+#[derive(Debug)]
+pub(crate) enum Moments {
+    /// Flat, in parameter order.
+    Host([Vec<f32>; 2]),
+    /// Those of each parameter.
+    Device(Vec<[Tensor; 2]>),
+}
+
+/// What is saved.
+#[derive(Serialize, Deserialize)]
+struct Kept {
+    steps: u64,
+    moments: [Vec<f32>; 2],
+}
+
+impl Moments {
+    /// Moments of `params` that all are `first`.
+    ///
+    /// # Errors
+    /// If the device fails.
+    pub(crate) fn new(params: &Params, first: [f32; 2]) -> Result<Self> {
+        if params.device().is_cpu() {
+            Ok(Self::Host(first.map(|first| vec![first; params.len()])))
+        } else {
+            Self::on_device(params, first)
+        }
+    }
+
+    /// The same for candle's own operations.
+    pub(crate) fn on_device(params: &Params, [a, b]: [f32; 2]) -> Result<Self> {
+        let full = |var: &Var, first| Tensor::full(first, var.dims(), params.device());
+        let pairs = params.iter().map(|(_, var)| Ok([full(var, a)?, full(var, b)?]));
+        Ok(Self::Device(pairs.collect::<Result<_>>()?))
+    }
+
+    /// Moves parameters and moments by the gradient: on the host `fused(p, moments, g)` does on slices; elsewhere
+    /// `stock(p, g, moments)` says in candle's operations what the parameter becomes.
+    ///
+    /// # Errors
+    /// If the device fails.
+    pub(crate) fn step(
+        &mut self,
+        params: &Params,
+        grad: &[f32],
+        fused: impl Fn(&mut [f32], [&mut [f32]; 2], &[f32]) + Sync,
+        stock: impl Fn(&Tensor, &Tensor, &mut [Tensor; 2]) -> Result<Tensor>,
+    ) -> Result<()> {
+        let mut at = 0;
+        for (i, (_, var)) in params.iter().enumerate() {
+            let range = at..at + var.elem_count();
+            at = range.end;
+            let grad = &grad[range.clone()];
+            match self {
+                Self::Host(moments) => {
+                    let moments = Mutex::new(moments.each_mut().map(|moment| &mut moment[range.clone()]));
+                    var.inplace_op1(&Update { grad, moments, fused: &fused })?;
+                }
+                Self::Device(moments) => {
+                    let grad = Tensor::from_slice(grad, var.dims(), var.device())?;
+                    var.set(&stock(var.as_tensor(), &grad, &mut moments[i])?)?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Appends `steps` and the moments.
+    pub(crate) fn save(&self, steps: u64, out: &mut dyn Write) -> rl_core::Result<()> {
+        let moments = match self {
+            Self::Host(moments) => moments.clone(),
+            Self::Device(pairs) => {
+                let mut all = [Vec::new(), Vec::new()];
+                for (at, moment) in pairs.iter().flat_map(|pair| (0..2).zip(pair)) {
+                    with_values(moment, |values| all[at].extend_from_slice(values)).map_err(crate::tensor)?;
+                }
+                all
+            }
+        };
+        let mut bytes = Vec::new();
+        save_postcard(&Kept { steps, moments }, &mut bytes)?;
+        Ok(out.write_all(&bytes)?)
+    }
+
+    /// Restores what [`save`](Moments::save) wrote, and returns the steps.
+    ///
+    /// # Errors
+    /// If there are not as many moments as here.
+    pub(crate) fn load(&mut self, from: &mut dyn Read) -> rl_core::Result<u64> {
+        let mut bytes = Vec::new();
+        from.read_to_end(&mut bytes)?;
+        let Kept { steps, moments } = load_postcard("optimiser", &bytes)?;
+        let expected = match self {
+            Self::Host([first, _]) => first.len(),
+            Self::Device(pairs) => pairs.iter().map(|[first, _]| first.elem_count()).sum(),
+        };
+        if moments.iter().any(|moment| moment.len() != expected) {
+            let [a, b] = moments.map(|moment| moment.len());
+            let message = format!("holds {a} and {b} moments, expected {expected}");
+            return Err(Error::State { part: "optimiser".to_owned(), message });
+        }
+        match self {
+            Self::Host(here) => *here = moments,
+            Self::Device(pairs) => {
+                let mut at = 0;
+                for pair in pairs {
+                    let to = at + pair[0].elem_count();
+                    for (tensor, moment) in pair.iter_mut().zip(&moments) {
+                        *tensor = Tensor::from_slice(&moment[at..to], tensor.dims(), tensor.device())
+                            .map_err(crate::tensor)?;
+                    }
+                    at = to;
+                }
+            }
+        }
+        Ok(steps)
+    }
+}
+
+/// The pass over one parameter.
+struct Update<'a, F> {
+    grad: &'a [f32],
+    moments: Mutex<[&'a mut [f32]; 2]>,
+    fused: &'a F,
+}
+
+impl<F: Fn(&mut [f32], [&mut [f32]; 2], &[f32]) + Sync> InplaceOp1 for Update<'_, F> {
+    fn name(&self) -> &'static str {
+        "optimiser"
+    }
+
+    fn cpu_fwd(&self, storage: &mut CpuStorage, layout: &Layout) -> Result<()> {
+        let p = values_mut(storage, layout)?;
+        let mut moments = self.moments.lock().expect("locked once");
+        let [a, b] = &mut *moments;
+        if p.len() <= PART || rayon::current_num_threads() == 1 {
+            (self.fused)(p, [a, b], self.grad);
+            return Ok(());
+        }
+        let parts = p.par_chunks_mut(PART).zip(a.par_chunks_mut(PART)).zip(b.par_chunks_mut(PART));
+        parts.zip(self.grad.par_chunks(PART)).for_each(|(((p, a), b), g)| (self.fused)(p, [a, b], g));
+        Ok(())
+    }
+}
+
+/// The global norm: 16 sums side by side in blocks, then in double precision, whatever the machine.
+pub(crate) fn norm(grad: &[f32]) -> f64 {
+    let mut total = 0.0;
+    for block in grad.chunks(1024) {
+        let mut sums = [0f32; 16];
+        for part in block.chunks(16) {
+            sums.iter_mut().zip(part).for_each(|(s, g)| *s += g * g);
+        }
+        total += sums.iter().map(|&s| f64::from(s)).sum::<f64>();
+    }
+    total.sqrt()
+}
+
+/// The factor on a gradient of global norm `norm` that leaves it at most `clip` long; 0 for no limit.
+pub(crate) fn clipping(clip: f64, norm: f64) -> f32 {
+    if clip > 0.0 { (clip / (norm + 1e-6)).min(1.0) as f32 } else { 1.0 }
+}
