@@ -38,10 +38,9 @@ pub struct Adam {
 struct Factors {
     beta1: f32,
     beta2: f32,
-    /// Learning rate over the bias correction of m.
+    /// Learning rate over the bias correction of m, times the root of that of v.
     rate: f32,
-    /// Root of the bias correction of v.
-    root: f32,
+    /// ε times the same root: the correction of √v taken out of the quotient, which spares each value a division.
     eps: f32,
     /// Of the gradient, by clipping.
     scale: f32,
@@ -90,19 +89,19 @@ impl Adam {
     fn factors(&self, norm: f64, rate: f64) -> Factors {
         let AdamConfig { beta1, beta2, eps, clip } = self.config;
         let steps = i32::try_from(self.steps).unwrap_or(i32::MAX);
+        let root = (1.0 - beta2.powi(steps)).sqrt();
         Factors {
             beta1: beta1 as f32,
             beta2: beta2 as f32,
-            rate: (rate / (1.0 - beta1.powi(steps))) as f32,
-            root: (1.0 - beta2.powi(steps)).sqrt() as f32,
-            eps: eps as f32,
+            rate: (rate / (1.0 - beta1.powi(steps)) * root) as f32,
+            eps: (eps * root) as f32,
             scale: clipping(clip, norm),
         }
     }
 }
 
 fn update(p: &mut [f32], m: &mut [f32], v: &mut [f32], g: &[f32], factors: Factors) {
-    let Factors { beta1, beta2, rate, root, eps, scale } = factors;
+    let Factors { beta1, beta2, rate, eps, scale } = factors;
     crate::kernel::vectorised(
         #[inline(always)]
         || {
@@ -110,7 +109,7 @@ fn update(p: &mut [f32], m: &mut [f32], v: &mut [f32], g: &[f32], factors: Facto
                 let g = g * scale;
                 *m = beta1 * *m + (1.0 - beta1) * g;
                 *v = beta2 * *v + (1.0 - beta2) * g * g;
-                *p -= rate * *m / (v.sqrt() / root + eps);
+                *p -= rate * *m / (v.sqrt() + eps);
             }
         },
     );
@@ -122,7 +121,7 @@ fn update_stock(p: &Tensor, g: &Tensor, [m, v]: &mut [Tensor; 2], factors: Facto
     let g = (g * f(factors.scale))?;
     *m = ((&*m * f(factors.beta1))? + (&g * f(1.0 - factors.beta1))?)?;
     *v = ((&*v * f(factors.beta2))? + ((&g * f(1.0 - factors.beta2))? * &g)?)?;
-    let root = ((v.sqrt()? / f(factors.root))? + f(factors.eps))?;
+    let root = (v.sqrt()? + f(factors.eps))?;
     p - ((&*m * f(factors.rate))? / root)?
 }
 

@@ -5,7 +5,8 @@
 
 use candle_core::Result;
 
-use crate::{Conv2d, Linear};
+use crate::affine::{Affine, Images};
+use crate::{Chain, Linear};
 
 /// The values of a batch between two layers.
 #[derive(Clone, Debug, Default)]
@@ -26,18 +27,19 @@ impl Flow {
         &mut self.now
     }
 
-    /// Begins with what `layer` makes of images of bytes, `[B, H, W, C]`, taken as numbers from 0 to 1.
+    /// Begins with what `chain` makes of images of bytes, `[B, H, W, C]`, taken as numbers from 0 to 1.
     ///
     /// # Errors
-    /// If the layer is not on the CPU.
+    /// If the layers are not on the CPU.
     ///
     /// # Panics
-    /// If the bytes are not images of the layer's input.
-    pub fn begin_with_bytes(&mut self, layer: &Conv2d, images: &[u8]) -> Result<()> {
+    /// If the chain has no layers, or the bytes are not images of the first one's input.
+    pub fn begin_with_bytes(&mut self, chain: &Chain, images: &[u8]) -> Result<()> {
         self.begin();
-        layer.run(images, &mut self.next)?;
+        let [first, rest @ ..] = chain.affines() else { panic!("no layer takes the bytes") };
+        first.run(Images::Bytes(images), &mut self.next)?;
         self.swap();
-        Ok(())
+        rest.iter().try_for_each(|layer| self.pass(layer))
     }
 
     /// The values as the last layer left them.
@@ -53,20 +55,22 @@ impl Flow {
     /// # Panics
     /// If the values are not rows of the layer's inputs.
     pub fn linear(&mut self, layer: &Linear) -> Result<()> {
-        layer.run(&self.now, &mut self.next)?;
-        self.swap();
-        Ok(())
+        self.pass(layer.affine())
     }
 
-    /// `[B, H, W, C]` to `[B, H', W', channels]`.
+    /// A batch of the first layer's inputs to one of the last layer's outputs.
     ///
     /// # Errors
-    /// If the layer is not on the CPU.
+    /// If the layers are not on the CPU.
     ///
     /// # Panics
-    /// If the values are not images of the layer's input.
-    pub fn conv2d(&mut self, layer: &Conv2d) -> Result<()> {
-        layer.run(&self.now, &mut self.next)?;
+    /// If the values are not inputs of the first layer.
+    pub fn chain(&mut self, chain: &Chain) -> Result<()> {
+        chain.affines().iter().try_for_each(|layer| self.pass(layer))
+    }
+
+    fn pass(&mut self, layer: &Affine) -> Result<()> {
+        layer.run(Images::Floats(&self.now), &mut self.next)?;
         self.swap();
         Ok(())
     }

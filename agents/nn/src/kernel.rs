@@ -14,12 +14,12 @@ mod weight_gradient;
 mod workspace;
 
 pub use forward::{forward, mask};
-pub use input_gradient::input_gradient;
 pub(crate) use input_gradient::transpose;
+pub use input_gradient::{input_gradient, write_input_gradient};
 pub(crate) use isa::vectorised;
 pub use isa::{Isa, choose_isa, isa};
 pub use patches::{Patches, Pixel};
-pub use weight_gradient::{bias_gradient, weight_gradient};
+pub use weight_gradient::{Write, bias_gradient, weight_gradient, write_weight_gradient};
 pub(crate) use workspace::Workspace;
 
 #[cfg(test)]
@@ -108,10 +108,26 @@ mod tests {
                 }
             }
             assert!(self.forward() == value, "the value is not its definition");
+            self.check_written();
             for (name, got, expected) in ["dw", "db", "dx"].iter().zip(self.gradients()).zip([ew, eb, ex]).map(flat) {
                 let worst = got.iter().zip(&expected).map(|(a, b)| (f64::from(*a) - b).abs()).fold(0.0, f64::max);
                 assert!(worst < 3e-4, "{name} is off by {worst}");
             }
+        }
+    }
+
+    impl Case {
+        /// Gradients that replace what was there are those that are added to zeros, and a ReLU before the input masks.
+        fn check_written(&self) {
+            let (mut added, mut replaced) = (vec![0.0; self.w.len()], vec![f32::NAN; self.w.len()]);
+            weight_gradient(&self.patches, &self.x, &self.g, self.n, &mut added);
+            write_weight_gradient(&self.patches, &self.x, &self.g, self.n, &mut replaced, Write::Replace);
+            assert!(added == replaced, "a gradient depends on what it replaces");
+            let mut masked = vec![f32::NAN; self.x.len()];
+            write_input_gradient(&self.patches, &self.w, &self.g, self.n, Some(&self.x), &mut masked);
+            let plain = input_gradient(&self.patches, &self.w, &self.g, self.n);
+            let expected = plain.iter().zip(&self.x).map(|(d, x)| if *x > 0.0 { *d } else { 0.0 });
+            assert!(masked.iter().copied().eq(expected), "the ReLU before the input");
         }
     }
 

@@ -5,10 +5,12 @@
 
 use std::sync::Arc;
 
-use candle_core::{DType, Result, Tensor, Var};
+use candle_core::{DType, Result, Tensor};
 
 use crate::affine::Affine;
-use crate::kernel::{Patches, Pixel};
+use crate::chain::Affines;
+use crate::kernel::Patches;
+use crate::tie::Own;
 use crate::{Init, Scope, Window};
 
 /// What follows the sum of a layer.
@@ -23,9 +25,7 @@ pub enum Activation {
 /// `activation(x · weight + bias)`.
 #[derive(Clone, Debug)]
 pub struct Linear {
-    weight: Var,
-    bias: Var,
-    op: Affine,
+    affine: Affines,
 }
 
 impl Linear {
@@ -49,12 +49,12 @@ impl Linear {
         weight: Init,
         bias: Init,
     ) -> Result<Self> {
-        let (sink, at) = scope.sink();
-        let weight = scope.var("weight", &[inputs, outputs], weight)?;
-        let bias = scope.var("bias", &[outputs], bias)?;
+        let own = Own::new(scope, |scope| {
+            Ok(vec![scope.var("weight", &[inputs, outputs], weight)?, scope.var("bias", &[outputs], bias)?])
+        })?;
         let patches = Arc::new(Patches::rows(inputs));
-        let op = Affine { patches, relu: activation == Activation::Relu, output: vec![outputs], sink, at };
-        Ok(Self { weight, bias, op })
+        let affine = Affine { own, patches, relu: activation == Activation::Relu, output: vec![outputs] };
+        Ok(Self { affine: Affines::new([affine]) })
     }
 
     /// `[B, inputs]` to `[B, outputs]`.
@@ -62,30 +62,35 @@ impl Linear {
     /// # Errors
     /// If `x` is not a matrix of `inputs` columns.
     pub fn forward(&self, x: &Tensor) -> Result<Tensor> {
-        let (_, width) = x.dims2()?;
-        if width != self.weight.dim(0)? {
-            candle_core::bail!("a linear layer of {} inputs got {width}", self.weight.dim(0)?);
-        }
+        self.check(x)?;
         if x.device().is_cpu() {
-            return x.contiguous()?.apply_op3(&self.weight, &self.bias, self.op.clone());
+            return self.affine.forward(x);
         }
-        stock(x, &self.weight, &self.bias, self.op.relu)
+        let Affine { own, relu, .. } = self.affine();
+        stock(x, own.var(0), own.var(1), *relu)
     }
 
-    pub(crate) fn run(&self, x: &[f32], out: &mut Vec<f32>) -> Result<()> {
-        self.op.run(x, &self.weight, &self.bias, out)
+    pub(crate) fn check(&self, x: &Tensor) -> Result<()> {
+        let (_, width) = x.dims2()?;
+        let inputs = self.affine().patches.input;
+        if width != inputs {
+            candle_core::bail!("a linear layer of {inputs} inputs got {width}");
+        }
+        Ok(())
+    }
+
+    pub(crate) fn affine(&self) -> &Affine {
+        self.affine.first()
     }
 }
 
 /// `activation(conv(x, weight) + bias)`.
 #[derive(Clone, Debug)]
 pub struct Conv2d {
-    weight: Var,
-    bias: Var,
     input: [usize; 3],
     output: [usize; 3],
     window: Window,
-    op: Affine,
+    affine: Affines,
 }
 
 impl Conv2d {
@@ -123,13 +128,14 @@ impl Conv2d {
         };
         let [kernel_y, kernel_x] = window.kernel;
         let init = Init::torch(depth * kernel_y * kernel_x);
-        let (sink, at) = scope.sink();
-        let weight = scope.var("weight", &[kernel_y, kernel_x, depth, channels], init)?;
-        let bias = scope.var("bias", &[channels], init)?;
+        let own = Own::new(scope, |scope| {
+            let weight = scope.var("weight", &[kernel_y, kernel_x, depth, channels], init)?;
+            Ok(vec![weight, scope.var("bias", &[channels], init)?])
+        })?;
         let output = [down, across, channels];
         let patches = Arc::new(Patches::window(input, window));
-        let op = Affine { patches, relu: activation == Activation::Relu, output: output.to_vec(), sink, at };
-        Ok(Self { weight, bias, input, output, window, op })
+        let affine = Affine { own, patches, relu: activation == Activation::Relu, output: output.to_vec() };
+        Ok(Self { input, output, window, affine: Affines::new([affine]) })
     }
 
     /// Shape of one image of the output, `[H', W', channels]`.
@@ -142,18 +148,24 @@ impl Conv2d {
     /// # Errors
     /// If `x` is not a batch of such images.
     pub fn forward(&self, x: &Tensor) -> Result<Tensor> {
+        self.check(x)?;
+        if x.device().is_cpu() {
+            return self.affine.forward(x);
+        }
+        let Affine { own, relu, .. } = self.affine();
+        stock_conv(x, own.var(0), own.var(1), self.window, *relu)
+    }
+
+    pub(crate) fn check(&self, x: &Tensor) -> Result<()> {
         let (_, h, w, c) = x.dims4()?;
         if [h, w, c] != self.input {
             candle_core::bail!("a convolution on {:?} got {:?}", self.input, [h, w, c]);
         }
-        if x.device().is_cpu() {
-            return x.contiguous()?.apply_op3(&self.weight, &self.bias, self.op.clone());
-        }
-        stock_conv(x, &self.weight, &self.bias, self.window, self.op.relu)
+        Ok(())
     }
 
-    pub(crate) fn run<P: Pixel>(&self, x: &[P], out: &mut Vec<f32>) -> Result<()> {
-        self.op.run(x, &self.weight, &self.bias, out)
+    pub(crate) fn affine(&self) -> &Affine {
+        self.affine.first()
     }
 }
 
@@ -185,7 +197,7 @@ fn stock_conv(x: &Tensor, weight: &Tensor, bias: &Tensor, window: Window, relu: 
 
 #[cfg(test)]
 mod tests {
-    use candle_core::Device;
+    use candle_core::{Device, Var};
     use rl_core::{Rng, Stream};
 
     use super::*;
@@ -272,8 +284,9 @@ mod tests {
         let x = Var::from_tensor(&draws(&[5, 9, 9, 3], 1)).unwrap();
         let ours = |x: &Tensor| line.forward(&conv.forward(x).unwrap().flatten_from(1).unwrap()).unwrap();
         let theirs = |x: &Tensor| {
-            let y = stock_conv(x, &conv.weight, &conv.bias, conv.window, true).unwrap();
-            stock(&y.flatten_from(1).unwrap(), &line.weight, &line.bias, true).unwrap()
+            let [c, l] = [&conv.affine().own, &line.affine().own];
+            let y = stock_conv(x, c.var(0), c.var(1), conv.window, true).unwrap();
+            stock(&y.flatten_from(1).unwrap(), l.var(0), l.var(1), true).unwrap()
         };
         let close = |a: &Tensor, b: &Tensor, what: &str| {
             let worst = (a - b).unwrap().abs().unwrap().max_all().unwrap().to_scalar::<f32>().unwrap();

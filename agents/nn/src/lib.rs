@@ -9,6 +9,7 @@ mod adam;
 mod affine;
 mod attention;
 mod batch_norm;
+mod chain;
 #[cfg(test)]
 mod check;
 mod encoder;
@@ -38,6 +39,7 @@ mod window;
 pub use adam::{Adam, AdamConfig};
 pub use attention::{Attention, Mask};
 pub use batch_norm::{BatchNorm, Statistics};
+pub use chain::{Chain, Link};
 pub use encoder::{Bend, EncoderLayer, EncoderLayerConfig, NormPlace};
 pub use flow::Flow;
 pub use gelu::gelu;

@@ -9,9 +9,10 @@ use rl_core::{Error, load_postcard, save_postcard};
 use serde::{Deserialize, Serialize};
 
 use crate::Params;
+use crate::kernel::vectorised;
 use crate::params::{values_mut, with_values};
 
-/// Values that one task updates; elementwise, so that it decides no bit.
+/// Values of a task. An update is elementwise, so that it decides no bit of one; the sum of a norm is cut by it.
 const PART: usize = 1 << 16;
 
 #[derive(Debug)]
@@ -158,17 +159,32 @@ impl<F: Fn(&mut [f32], [&mut [f32]; 2], &[f32]) + Sync> InplaceOp1 for Update<'_
     }
 }
 
-/// The global norm: 16 sums side by side in blocks, then in double precision, whatever the machine.
+/// The global norm: 32 sums side by side in blocks, then in double precision, block after block and part after part,
+/// whatever the machine and its threads.
 pub(crate) fn norm(grad: &[f32]) -> f64 {
-    let mut total = 0.0;
-    for block in grad.chunks(1024) {
-        let mut sums = [0f32; 16];
-        for part in block.chunks(16) {
-            sums.iter_mut().zip(part).for_each(|(s, g)| *s += g * g);
-        }
-        total += sums.iter().map(|&s| f64::from(s)).sum::<f64>();
+    let square = |part: &[f32]| {
+        let mut total = 0.0;
+        vectorised(
+            #[inline(always)]
+            || {
+                for block in part.chunks(4096) {
+                    let mut sums = [0f32; 32];
+                    let (wide, rest) = block.as_chunks::<32>();
+                    for part in wide {
+                        sums.iter_mut().zip(part).for_each(|(s, g)| *s += g * g);
+                    }
+                    sums.iter_mut().zip(rest).for_each(|(s, g)| *s += g * g);
+                    total += sums.iter().map(|&s| f64::from(s)).sum::<f64>();
+                }
+            },
+        );
+        total
+    };
+    if grad.len() <= PART || rayon::current_num_threads() == 1 {
+        return grad.chunks(PART).map(square).sum::<f64>().sqrt();
     }
-    total.sqrt()
+    let parts: Vec<f64> = grad.par_chunks(PART).map(square).collect();
+    parts.into_iter().sum::<f64>().sqrt()
 }
 
 /// The factor on a gradient of global norm `norm` that leaves it at most `clip` long; 0 for no limit.

@@ -5,17 +5,52 @@
 //!
 //! candle's `VarMap` is an unordered map, which mixes tensors up in an all-reduce, and its CPU generator cannot be seeded.
 
-use std::io::Write;
+use std::ops::Range;
 use std::sync::{Arc, Mutex};
 
 use candle_core::{CpuStorage, Device, InplaceOp1, Layout, Result, Storage, Tensor, Var, bail};
 use rl_core::Rng;
 
 use crate::Init;
+use crate::kernel::Write;
 
-/// Where layers leave the gradients of their parameters, flat in parameter order; empty outside of
-/// [`Params::backward`].
-pub(crate) type Sink = Arc<Mutex<Vec<f32>>>;
+/// Where layers leave the gradients of their parameters.
+pub(crate) type Sink = Arc<Mutex<Gathered>>;
+
+/// The flat gradient, in parameter order, while [`Params::backward`] gathers it; empty otherwise.
+#[derive(Debug, Default)]
+pub(crate) struct Gathered {
+    values: Vec<f32>,
+    /// The parts that hold a gradient already; the others hold anything.
+    written: Vec<Range<usize>>,
+}
+
+impl Gathered {
+    /// The part of one layer, always the same range, and how to write to it; `None` while nothing is gathered.
+    pub(crate) fn part(&mut self, range: Range<usize>) -> Option<(&mut [f32], Write)> {
+        if self.values.is_empty() {
+            return None;
+        }
+        let write = if self.written.contains(&range) {
+            Write::Add
+        } else {
+            self.written.push(range.clone());
+            Write::Replace
+        };
+        Some((&mut self.values[range], write))
+    }
+
+    /// Zeros what no layer wrote.
+    fn finish(&mut self) {
+        self.written.sort_unstable_by_key(|range| range.start);
+        let mut done = 0;
+        for range in self.written.drain(..) {
+            self.values[done..range.start].fill(0.0);
+            done = range.end;
+        }
+        self.values[done..].fill(0.0);
+    }
+}
 
 /// Named `f32` parameters in a fixed order.
 #[derive(Debug)]
@@ -138,7 +173,7 @@ impl Params {
     ///
     /// # Errors
     /// If the device or the writer fails.
-    pub fn digest(&self, out: &mut dyn Write) -> rl_core::Result<()> {
+    pub fn digest(&self, out: &mut dyn std::io::Write) -> rl_core::Result<()> {
         for (name, var) in self.kept() {
             writeln!(out, "{name} {:?}", var.dims())?;
             let bytes = with_values(var, le_bytes).map_err(crate::tensor)?;
@@ -153,11 +188,13 @@ impl Params {
     /// # Errors
     /// If an operation behind `loss` has no backward pass.
     pub fn backward(&self, loss: &Tensor, grad: &mut Vec<f32>) -> Result<()> {
-        grad.clear();
-        grad.resize(self.len, 0.0);
-        std::mem::swap(grad, &mut *self.sink.lock().expect("no layer panics with it"));
+        grad.resize(self.len, 0.0); // of the last step, if there was one: layers write over it
+        let sink = || self.sink.lock().expect("no layer panics with it");
+        std::mem::swap(grad, &mut sink().values);
         let store = loss.backward();
-        std::mem::swap(grad, &mut *self.sink.lock().expect("no layer panics with it"));
+        let mut gathered = std::mem::take(&mut *sink());
+        gathered.finish();
+        *grad = gathered.values;
         let store = store?;
         for entry in &self.entries {
             let Some(tensor) = store.get(&entry.var) else { continue };

@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex};
 use candle_core::{CpuStorage, CustomOp1, CustomOp2, Layout, Result, Shape, Storage, Tensor, Var};
 
 use crate::Scope;
+use crate::kernel::Write;
 use crate::params::{Sink, values};
 
 /// Gradients on their way, one place per tensor.
@@ -132,17 +133,27 @@ impl Own {
         f(&slices.collect::<Result<Vec<_>>>()?)
     }
 
-    /// Lets `add` add the gradients of all parameters to a flat slice: the sink's while
-    /// [`Params::backward`](crate::Params::backward) holds it open, else one of its own, which is returned in tensors.
+    /// Lets `add` add the gradients of all parameters to a flat slice; see [`write`](Own::write).
     pub(crate) fn add(&self, add: impl FnOnce(&mut [f32]) -> Result<()>) -> Result<Vec<Option<Tensor>>> {
+        self.write(|into, write| {
+            if write == Write::Replace {
+                into.fill(0.0);
+            }
+            add(into)
+        })
+    }
+
+    /// Lets `fill` write the gradients of all parameters to a flat slice: the sink's while
+    /// [`Params::backward`](crate::Params::backward) holds it open, else one of its own, which is returned in tensors.
+    pub(crate) fn write(&self, fill: impl FnOnce(&mut [f32], Write) -> Result<()>) -> Result<Vec<Option<Tensor>>> {
         let mut sink = self.sink.lock().expect("no layer panics with it");
-        if !sink.is_empty() {
-            add(&mut sink[self.at..][..self.len])?;
+        if let Some((into, write)) = sink.part(self.at..self.at + self.len) {
+            fill(into, write)?;
             return Ok(vec![None; self.vars.len()]);
         }
         drop(sink);
         let mut own = vec![0.0; self.len];
-        add(&mut own)?;
+        fill(&mut own, Write::Replace)?;
         let mut own = own.as_slice();
         let mut tensor = |var: &Var| {
             let (head, tail) = own.split_at(var.elem_count());

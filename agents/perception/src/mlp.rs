@@ -2,7 +2,7 @@
 
 use candle_core::{Device, Result, Tensor, bail};
 use rl_core::Spec;
-use rl_nn::{Activation, Flow, Linear, Scope};
+use rl_nn::{Activation, Chain, Flow, Linear, Scope};
 
 use crate::sense::Sense;
 use crate::{Encoder, Seen};
@@ -12,7 +12,7 @@ use crate::{Encoder, Seen};
 pub struct Mlp {
     sense: Sense,
     device: Device,
-    layers: Vec<Linear>,
+    layers: Chain,
     width: usize,
 }
 
@@ -27,7 +27,7 @@ impl Mlp {
             bail!("an observation without pixels, features and symbols has nothing to encode");
         }
         let (layers, width) = dense(sense.width(), hidden, scope)?;
-        Ok(Self { sense, device: scope.device().clone(), layers, width })
+        Ok(Self { sense, device: scope.device().clone(), layers: Chain::new(layers)?, width })
     }
 }
 
@@ -38,12 +38,12 @@ impl Encoder for Mlp {
 
     fn forward(&self, obs: &Seen<'_>) -> Result<Tensor> {
         let x = self.sense.rows(obs, &self.device)?; // [B, vector + Σ symbols]
-        self.layers.iter().try_fold(x, |x, layer| layer.forward(&x))
+        self.layers.forward(&x)
     }
 
     fn run(&self, obs: &Seen<'_>, flow: &mut Flow) -> Result<()> {
         self.sense.extend(obs, flow.begin()); // [B, vector + Σ symbols]
-        self.layers.iter().try_for_each(|layer| flow.linear(layer))
+        flow.chain(&self.layers)
     }
 }
 

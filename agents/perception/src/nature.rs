@@ -3,7 +3,7 @@
 
 use candle_core::{Device, Result, Tensor, bail};
 use rl_core::Spec;
-use rl_nn::{Activation, Conv2d, Flow, Linear, Scope};
+use rl_nn::{Activation, Chain, Conv2d, Flow, Link, Scope};
 
 use crate::mlp::dense;
 use crate::sense::Sense;
@@ -17,9 +17,12 @@ const SMALLEST: usize = 36;
 pub struct Nature {
     input: [usize; 3],
     device: Device,
-    convolutions: Vec<Conv2d>,
+    /// The convolutions, and the dense layers too where nothing joins between.
+    first: Chain,
+    /// Outputs of the convolutions.
+    flat: usize,
     sense: Sense,
-    dense: Vec<Linear>,
+    rest: Chain,
     width: usize,
 }
 
@@ -41,9 +44,13 @@ impl Nature {
             convolutions.push(Conv2d::new(&mut scope, input, filters, kernel, stride, Activation::Relu)?);
         }
         let sense = Sense::new(spec);
-        let flat = convolutions[2].output().iter().product::<usize>() + sense.width();
-        let (dense, width) = dense(flat, hidden, scope)?;
-        Ok(Self { input, device: scope.device().clone(), convolutions, sense, dense, width })
+        let flat = convolutions[2].output().iter().product();
+        let (dense, width) = dense(flat + sense.width(), hidden, scope)?;
+        let (mut first, mut rest): (Vec<Link>, Vec<Link>) = (Vec::new(), Vec::new());
+        first.extend(convolutions.into_iter().map(Link::from));
+        (if sense.width() > 0 { &mut rest } else { &mut first }).extend(dense.into_iter().map(Link::from));
+        let (first, rest) = (Chain::new(first)?, Chain::new(rest)?);
+        Ok(Self { input, device: scope.device().clone(), first, flat, sense, rest, width })
     }
 }
 
@@ -63,23 +70,19 @@ impl Encoder for Nature {
         let [height, width, channels] = self.input;
         self.check(obs);
         let x = Tensor::from_slice(obs.frames, (obs.rows, height, width, channels), &self.device)?; // [B, H, W, S·C]
-        let x = self.convolutions.iter().try_fold(x, |x, layer| layer.forward(&x))?; // [B, H', W', 64]
-        let mut x = x.flatten_from(1)?; // [B, H'·W'·64]
+        let mut x = self.first.forward(&x)?.flatten_from(1)?; // [B, H'·W'·64], or the features
         if self.sense.width() > 0 {
             x = Tensor::cat(&[&x, &self.sense.rows(obs, &self.device)?], 1)?; // [B, H'·W'·64 + rest]
         }
-        self.dense.iter().try_fold(x, |x, layer| layer.forward(&x))
+        self.rest.forward(&x)
     }
 
     fn run(&self, obs: &Seen<'_>, flow: &mut Flow) -> Result<()> {
         self.check(obs);
-        let [first, rest @ ..] = &self.convolutions[..] else { unreachable!("there are three") };
-        flow.begin_with_bytes(first, obs.frames)?;
-        rest.iter().try_for_each(|layer| flow.conv2d(layer))?; // [B, H', W', 64]
+        flow.begin_with_bytes(&self.first, obs.frames)?; // [B, H', W', 64], or the features
         if self.sense.width() > 0 {
-            let flat = self.convolutions[2].output().iter().product();
-            flow.join(flat, self.sense.width(), |row, out| self.sense.write(obs, row, out));
+            flow.join(self.flat, self.sense.width(), |row, out| self.sense.write(obs, row, out));
         }
-        self.dense.iter().try_for_each(|layer| flow.linear(layer))
+        flow.chain(&self.rest)
     }
 }

@@ -8,7 +8,7 @@
 use pulp::{Simd, WithSimd};
 
 use super::forward::{Linear, linear};
-use super::isa::dispatch;
+use super::isa::{dispatch, vectorised};
 use super::panels::{add, load, pack_transposed, packed_len, panels, store, widest};
 use super::parts::{each, share};
 use super::patches::Patches;
@@ -22,31 +22,51 @@ const GROUP: usize = 96;
 pub fn input_gradient(patches: &Patches, w: &[f32], g: &[f32], n: usize) -> Vec<f32> {
     let images = g.len() / n / patches.pixels();
     let mut dx = vec![0.0; images * patches.input];
+    write_input_gradient(patches, w, g, n, None, &mut dx);
+    dx
+}
+
+/// Replaces `dx [images, input]` by the gradient of the input, given that of the output, `g [rows, n]`. Where the input
+/// is what a ReLU made, `relu` is that input, and `dx` the gradient before the ReLU: 0 where the input is not above 0.
+///
+/// # Panics
+/// If `dx` or `relu` is not of that size.
+pub fn write_input_gradient(patches: &Patches, w: &[f32], g: &[f32], n: usize, relu: Option<&[f32]>, dx: &mut [f32]) {
+    let images = g.len() / n / patches.pixels();
+    assert!(dx.len() == images * patches.input && relu.is_none_or(|x| x.len() == dx.len()), "one value per input");
     if g.is_empty() {
-        return dx;
+        return;
     }
     if patches.is_rows() {
-        rows(w, g, n, &mut dx);
-    } else {
+        return rows(w, g, n, relu, dx);
+    }
+    let mut room = Workspace::new();
+    let packed = dispatch(Pack { patches, w, n, room: &mut room });
+    let image = patches.pixels() * n;
+    let part = share(images, image * patches.depth());
+    each(dx, part * patches.input, |i, dx| {
         let mut room = Workspace::new();
-        let packed = dispatch(Pack { patches, w, n, room: &mut room });
-        let image = patches.pixels() * n;
-        let part = share(images, image * patches.depth());
-        each(&mut dx, part * patches.input, |i, dx| {
-            let mut room = Workspace::new();
-            for (dx, g) in dx.chunks_exact_mut(patches.input).zip(g[i * part * image..].chunks_exact(image)) {
+        let first = i * part;
+        for (at, dx) in dx.chunks_exact_mut(patches.input).enumerate() {
+            let g = &g[(first + at) * image..][..image];
+            if patches.is_padded() {
                 let padded = room.sized(patches.image);
                 padded.fill(0.0);
                 dispatch(Scatter { patches, packed, g, n, dx: padded });
                 patches.crop(padded, dx);
+            } else {
+                dx.fill(0.0);
+                dispatch(Scatter { patches, packed, g, n, dx });
             }
-        });
-    }
-    dx
+            if let Some(x) = relu {
+                mask(&x[(first + at) * patches.input..], dx);
+            }
+        }
+    });
 }
 
 /// `dx [rows, width] = g · wᵀ`.
-fn rows(w: &[f32], g: &[f32], n: usize, dx: &mut [f32]) {
+fn rows(w: &[f32], g: &[f32], n: usize, relu: Option<&[f32]>, dx: &mut [f32]) {
     let rows = g.len() / n;
     let width = w.len() / n;
     let (mut room, mut result, mut zeros) = (Workspace::new(), Workspace::new(), Workspace::new());
@@ -57,7 +77,20 @@ fn rows(w: &[f32], g: &[f32], n: usize, dx: &mut [f32]) {
     let result = result.sized(dx.len()); // [width, rows]
     linear(Linear { x: w, width: n, w: transposed, n: rows, bias, relu: false }, result);
     let part = share(rows, width * 16).max(16);
-    each(dx, part * width, |i, dx| transpose_rows(result, rows, i * part, dx));
+    each(dx, part * width, |i, dx| {
+        transpose_rows(result, rows, i * part, dx);
+        if let Some(x) = relu {
+            mask(&x[i * part * width..], dx);
+        }
+    });
+}
+
+/// Zeros `dx` where `x`, which a ReLU made, is not above 0.
+fn mask(x: &[f32], dx: &mut [f32]) {
+    vectorised(
+        #[inline(always)]
+        || dx.iter_mut().zip(x).for_each(|(d, x)| *d = if *x > 0.0 { *d } else { 0.0 }),
+    );
 }
 
 /// `into [columns, rows]` of `from [rows, columns]`.

@@ -94,6 +94,11 @@ impl Patches {
         self.starts.len() == 1 && self.runs.len() == 1 && self.padding.is_none() && self.run == self.image
     }
 
+    /// Whether zeros surround an image.
+    pub(crate) fn is_padded(&self) -> bool {
+        self.padding.is_some()
+    }
+
     /// Padded images of floats, `[images, image]`: a copy in `room`, which the cache holds while its patches are read again
     /// and again; rows are read in order, and stay where they are if they are floats.
     pub(crate) fn images<'a, P: Pixel>(&self, x: &'a [P], room: &'a mut Workspace) -> &'a [f32] {

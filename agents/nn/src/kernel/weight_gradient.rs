@@ -1,4 +1,4 @@
-//! `dw += patches(x)ᵀ · g`, a product whose sum runs over output rows.
+//! `dw = patches(x)ᵀ · g`, or added to what `dw` holds: a product whose sum runs over output rows.
 //!
 //! A linear layer is cut by its inputs, that is by rows of `dw`, so that nothing is added up across threads. A convolution
 //! is cut by images, so that each is read while it is in the cache, and the parts' sums are added pairwise.
@@ -21,16 +21,33 @@ const MOST: usize = 8;
 /// Inputs of a part of a linear layer, at least.
 const INPUTS: usize = 96;
 
+/// What a gradient becomes of the memory that it is written to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Write {
+    /// The gradient alone: nobody has to clear the memory first.
+    Replace,
+    /// The sum of what it held and the gradient.
+    Add,
+}
+
 /// Adds the gradient of the weights to `dw [depth, n]`, given that of the output, `g [rows, n]`.
 pub fn weight_gradient<P: Pixel>(patches: &Patches, x: &[P], g: &[f32], n: usize, dw: &mut [f32]) {
+    write_weight_gradient(patches, x, g, n, dw, Write::Add);
+}
+
+/// Writes the gradient of the weights to `dw [depth, n]`, given that of the output, `g [rows, n]`.
+pub fn write_weight_gradient<P: Pixel>(patches: &Patches, x: &[P], g: &[f32], n: usize, dw: &mut [f32], write: Write) {
     if g.is_empty() {
+        if write == Write::Replace {
+            dw.fill(0.0);
+        }
         return;
     }
     if patches.is_rows() {
         let mut room = Workspace::new();
         let x = patches.images(x, &mut room);
         let part = share(patches.depth(), g.len()).max(INPUTS);
-        each(dw, part * n, |i, dw| dispatch(WeightGradient { patches, x, g, n, first: i * part, dw }));
+        each(dw, part * n, |i, dw| dispatch(WeightGradient { patches, x, g, n, first: i * part, dw, write }));
         return;
     }
     let images = x.len() / patches.input;
@@ -42,7 +59,7 @@ pub fn weight_gradient<P: Pixel>(patches: &Patches, x: &[P], g: &[f32], n: usize
     let len = dw.len();
     let sums = room.sized(parts * len);
     each(sums, len, |i, dw| {
-        dw.fill(0.0);
+        let mut write = Write::Replace;
         let range = i * part..images.min((i + 1) * part);
         let (x, g) = (&x[range.start * patches.input..range.end * patches.input], &g[range.start * image..]);
         let step = images_per_step(patches);
@@ -50,11 +67,15 @@ pub fn weight_gradient<P: Pixel>(patches: &Patches, x: &[P], g: &[f32], n: usize
         for (x, g) in x.chunks(step * patches.input).zip(g.chunks(step * image)) {
             let g = &g[..x.len() / patches.input * image];
             let x = patches.images(x, &mut room);
-            dispatch(WeightGradient { patches, x, g, n, first: 0, dw });
+            dispatch(WeightGradient { patches, x, g, n, first: 0, dw, write });
+            write = Write::Add;
         }
     });
     add_pairwise(sums, len);
     let total = &sums[..len];
+    if write == Write::Replace {
+        return dw.copy_from_slice(total);
+    }
     vectorised(
         #[inline(always)]
         || dw.iter_mut().zip(total).for_each(|(a, b)| *a += b),
@@ -112,6 +133,7 @@ struct WeightGradient<'a> {
     first: usize,
     /// Rows of this part's inputs.
     dw: &'a mut [f32],
+    write: Write,
 }
 
 impl WithSimd for WeightGradient<'_> {
@@ -119,7 +141,7 @@ impl WithSimd for WeightGradient<'_> {
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) {
-        let Self { patches, x, g, n, first, dw } = self;
+        let Self { patches, x, g, n, first, dw, write } = self;
         let rows = g.len() / n;
         let last = first + dw.len() / n;
         let mut room = Workspace::new();
@@ -139,12 +161,13 @@ impl WithSimd for WeightGradient<'_> {
             let packed = room.sized(packed_len::<S>(starts.len(), n));
             pack(simd, &g[from * n..], n, starts.len(), n, packed);
             let rows = starts.len();
+            let write = if i == 0 { write } else { Write::Add };
             if patches.is_rows() {
                 // The gradient is large: it is written from front to back.
                 for (k, size) in tiles(last - first) {
                     let dw = &mut dw[k * n..];
                     for panel in panels::<S>(n) {
-                        tile_of(simd, x, starts, first + k, size, panel.of::<S>(packed, rows), panel, n, dw);
+                        tile_of(simd, x, starts, first + k, size, panel.of::<S>(packed, rows), panel, n, dw, write);
                     }
                 }
                 continue;
@@ -156,7 +179,7 @@ impl WithSimd for WeightGradient<'_> {
                     let (from, to) = (first.max(run * patches.run), last.min((run + 1) * patches.run));
                     for (k, size) in tiles(to.saturating_sub(from)) {
                         let (at, dw) = (offset + from - run * patches.run + k, &mut dw[(from - first + k) * n..]);
-                        tile_of(simd, x, starts, at, size, g, panel, n, dw);
+                        tile_of(simd, x, starts, at, size, g, panel, n, dw, write);
                     }
                 }
             }
@@ -176,12 +199,15 @@ fn tile_of<S: Simd>(
     panel: Panel,
     n: usize,
     dw: &mut [f32],
+    write: Write,
 ) {
     match panel.vectors {
         // Not compiled where registers would not hold it.
-        _ if widest::<S>() == 4 && panel.vectors == 4 => rows_of::<S, 4>(simd, x, starts, at, size, g, panel, n, dw),
-        2 => rows_of::<S, 2>(simd, x, starts, at, size, g, panel, n, dw),
-        _ => rows_of::<S, 1>(simd, x, starts, at, size, g, panel, n, dw),
+        _ if widest::<S>() == 4 && panel.vectors == 4 => {
+            rows_of::<S, 4>(simd, x, starts, at, size, g, panel, n, dw, write)
+        }
+        2 => rows_of::<S, 2>(simd, x, starts, at, size, g, panel, n, dw, write),
+        _ => rows_of::<S, 1>(simd, x, starts, at, size, g, panel, n, dw, write),
     }
 }
 
@@ -197,19 +223,20 @@ fn rows_of<S: Simd, const V: usize>(
     panel: Panel,
     n: usize,
     dw: &mut [f32],
+    write: Write,
 ) {
     let (x, dw, width) = (&x[at..], &mut dw[panel.column..], panel.width);
     match size {
-        6 => simd.vectorize(Tile::<6, V> { x, starts, g, width, n, dw }),
-        5 => simd.vectorize(Tile::<5, V> { x, starts, g, width, n, dw }),
-        4 => simd.vectorize(Tile::<4, V> { x, starts, g, width, n, dw }),
-        3 => simd.vectorize(Tile::<3, V> { x, starts, g, width, n, dw }),
-        2 => simd.vectorize(Tile::<2, V> { x, starts, g, width, n, dw }),
-        _ => simd.vectorize(Tile::<1, V> { x, starts, g, width, n, dw }),
+        6 => simd.vectorize(Tile::<6, V> { x, starts, g, width, n, dw, write }),
+        5 => simd.vectorize(Tile::<5, V> { x, starts, g, width, n, dw, write }),
+        4 => simd.vectorize(Tile::<4, V> { x, starts, g, width, n, dw, write }),
+        3 => simd.vectorize(Tile::<3, V> { x, starts, g, width, n, dw, write }),
+        2 => simd.vectorize(Tile::<2, V> { x, starts, g, width, n, dw, write }),
+        _ => simd.vectorize(Tile::<1, V> { x, starts, g, width, n, dw, write }),
     }
 }
 
-/// `dw[r] += Σ_p x[starts[p] + r] · g[p]`, the sum on its own first.
+/// `Σ_p x[starts[p] + r] · g[p]` for row `r` of `dw`, the sum on its own first.
 struct Tile<'a, const R: usize, const V: usize> {
     x: &'a [f32],
     starts: &'a [u32],
@@ -217,6 +244,7 @@ struct Tile<'a, const R: usize, const V: usize> {
     width: usize,
     n: usize,
     dw: &'a mut [f32],
+    write: Write,
 }
 
 impl<const R: usize, const V: usize> WithSimd for Tile<'_, R, V> {
@@ -224,12 +252,15 @@ impl<const R: usize, const V: usize> WithSimd for Tile<'_, R, V> {
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) {
-        let Self { x, starts, g, width, n, dw } = self;
+        let Self { x, starts, g, width, n, dw, write } = self;
         let sums: Sums<S, R, V> = accumulate_outer(simd, x, starts, S::as_simd_f32s(g).0.as_chunks::<V>().0);
         for (r, sum) in sums.into_iter().enumerate() {
             let row = &mut dw[r * n..];
-            let old: [S::f32s; V] = load(simd, row, width);
-            store(simd, row, add(simd, old, sum), width);
+            let sum = match write {
+                Write::Replace => sum,
+                Write::Add => add(simd, load(simd, row, width), sum),
+            };
+            store(simd, row, sum, width);
         }
     }
 }

@@ -1,0 +1,295 @@
+//! Linear and convolutional layers one after the other, as one operation of candle's graph.
+//!
+//! Between two operations candle clears and adds up a gradient as large as what passed between them; inside of one, each
+//! layer leaves the gradient for the one below where that reads it, and what the layers made keeps its memory from step to
+//! step.
+
+use std::sync::{Arc, Mutex, OnceLock};
+
+use candle_core::{CpuStorage, CustomOp2, Layout, Result, Shape, Storage, Tensor};
+
+use crate::affine::{Affine, Images};
+use crate::kernel::{self, Workspace};
+use crate::params::with_values;
+use crate::tie::Tie;
+use crate::{Conv2d, Linear};
+
+/// A layer of a [`Chain`].
+#[derive(Clone, Debug)]
+pub enum Link {
+    /// On images.
+    Conv2d(Conv2d),
+    /// On rows; images that reach it are rows.
+    Linear(Linear),
+}
+
+impl From<Conv2d> for Link {
+    fn from(layer: Conv2d) -> Self {
+        Self::Conv2d(layer)
+    }
+}
+
+impl From<Linear> for Link {
+    fn from(layer: Linear) -> Self {
+        Self::Linear(layer)
+    }
+}
+
+impl Link {
+    fn forward(&self, x: &Tensor) -> Result<Tensor> {
+        match self {
+            Self::Conv2d(layer) => layer.forward(x),
+            Self::Linear(layer) => layer.forward(&x.flatten_from(1)?),
+        }
+    }
+
+    fn affine(&self) -> &Affine {
+        match self {
+            Self::Conv2d(layer) => layer.affine(),
+            Self::Linear(layer) => layer.affine(),
+        }
+    }
+}
+
+/// Layers one after the other; none are the identity.
+#[derive(Clone, Debug, Default)]
+pub struct Chain {
+    links: Vec<Link>,
+    affines: Affines,
+}
+
+impl Chain {
+    /// These layers, the first at the input.
+    ///
+    /// # Errors
+    /// If a layer does not take what the one before it makes.
+    pub fn new(links: impl IntoIterator<Item = impl Into<Link>>) -> Result<Self> {
+        let links: Vec<Link> = links.into_iter().map(Into::into).collect();
+        for (i, pair) in links.windows(2).enumerate() {
+            let [made, taken] = [pair[0].affine().output.iter().product(), pair[1].affine().patches.input];
+            if made != taken {
+                candle_core::bail!("layer {} of a chain makes {made} values, the next takes {taken}", i + 1);
+            }
+        }
+        let affines = Affines::new(links.iter().map(|link| link.affine().clone()));
+        Ok(Self { links, affines })
+    }
+
+    /// What the last layer makes of `x`, a batch of the first one's inputs.
+    ///
+    /// # Errors
+    /// If `x` is not such a batch.
+    pub fn forward(&self, x: &Tensor) -> Result<Tensor> {
+        match &self.links[..] {
+            [] => Ok(x.clone()),
+            [first, ..] if x.device().is_cpu() => {
+                match first {
+                    Link::Conv2d(layer) => layer.check(x)?,
+                    Link::Linear(layer) => layer.check(&x.flatten_from(1)?)?,
+                }
+                self.affines.forward(x)
+            }
+            links => links.iter().try_fold(x.clone(), |x, link| link.forward(&x)),
+        }
+    }
+
+    /// Its layers on the CPU.
+    pub(crate) fn affines(&self) -> &[Affine] {
+        &self.affines.layers
+    }
+}
+
+/// What layers made, one buffer per layer but the last.
+type Between = Vec<Vec<f32>>;
+
+/// The layers of a chain on the CPU.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Affines {
+    layers: Arc<[Affine]>,
+    /// Memory of earlier passes.
+    free: Arc<Mutex<Vec<Between>>>,
+}
+
+impl Affines {
+    pub(crate) fn new(layers: impl IntoIterator<Item = Affine>) -> Self {
+        Self { layers: layers.into_iter().collect(), free: Arc::default() }
+    }
+
+    pub(crate) fn first(&self) -> &Affine {
+        &self.layers[0]
+    }
+
+    /// The operation; there is at least one layer.
+    pub(crate) fn forward(&self, x: &Tensor) -> Result<Tensor> {
+        let (node, tie) = Tie::new(&self.tied())?;
+        let op = Op { affines: self.clone(), tie, between: OnceLock::new() };
+        x.contiguous()?.apply_op2(&node, op)
+    }
+
+    fn tied(&self) -> Vec<&Tensor> {
+        self.layers.iter().flat_map(|layer| layer.own.tensors()).collect()
+    }
+}
+
+/// One pass; its arguments are `x` and the tie of all parameters.
+struct Op {
+    affines: Affines,
+    tie: Tie,
+    between: OnceLock<Between>,
+}
+
+impl CustomOp2 for Op {
+    fn name(&self) -> &'static str {
+        "chain"
+    }
+
+    fn cpu_fwd(&self, x: &CpuStorage, layout: &Layout, _: &CpuStorage, _: &Layout) -> Result<(CpuStorage, Shape)> {
+        let layers = &self.affines.layers;
+        let free = self.affines.free.lock().expect("nothing panics with it").pop();
+        let mut between = free.unwrap_or_else(|| vec![Vec::new(); layers.len() - 1]);
+        let mut last = Vec::new();
+        for (i, layer) in layers.iter().enumerate() {
+            let (before, after) = between.split_at_mut(i);
+            let x = before.last().map_or_else(|| Images::of(x, layout), |x| Ok(Images::Floats(x)))?;
+            layer.run(x, after.first_mut().unwrap_or(&mut last))?;
+        }
+        let _ = self.between.set(between);
+        let mut shape = vec![layout.dims()[0]];
+        shape.extend(&layers[layers.len() - 1].output);
+        Ok((CpuStorage::F32(last), shape.into()))
+    }
+
+    /// Gradients of the parameters go to the sink while [`Params::backward`](crate::Params::backward) holds it open, else to
+    /// candle's store; the input's is computed only where something below needs it.
+    fn bwd(&self, x: &Tensor, node: &Tensor, y: &Tensor, g: &Tensor) -> Result<(Option<Tensor>, Option<Tensor>)> {
+        let g = g.contiguous()?;
+        let mut room = Workspace::new();
+        let (dx, gradients) = with_values(&g, |g| {
+            if !self.affines.layers[self.affines.layers.len() - 1].relu {
+                return self.gradients(x, g);
+            }
+            let masked = room.sized(g.len());
+            with_values(y, |y| kernel::mask(g, y, masked))?;
+            self.gradients(x, masked)
+        })??;
+        Ok((dx, Some(self.tie.give(node, &self.affines.tied(), gradients)?)))
+    }
+}
+
+impl Op {
+    /// The gradients of the input, if it needs one, and of all parameters, given that of the last sum, `g [rows, n]`.
+    fn gradients(&self, x: &Tensor, g: &[f32]) -> Result<(Option<Tensor>, Vec<Option<Tensor>>)> {
+        let layers = &self.affines.layers;
+        let between = self.between.get().expect("the forward pass fills it");
+        let (storage, layout) = x.storage_and_layout();
+        let Storage::Cpu(images) = &*storage else { unreachable!("the device is the CPU") };
+        let [mut above, mut below] = [Workspace::new(), Workspace::new()];
+        let mut gradients = Vec::new(); // the last layer's first
+        for (i, layer) in layers.iter().enumerate().rev() {
+            let g = between.get(i).map_or(g, |y| above.sized(y.len()));
+            let Some(before) = i.checked_sub(1) else {
+                gradients.push(layer.gradients(Images::of(images, layout)?, g)?);
+                let dx = x.track_op().then(|| {
+                    let mut dx = vec![0.0; x.elem_count()];
+                    layer.input_gradient(g, None, &mut dx)?;
+                    Tensor::from_vec(dx, x.dims(), x.device())
+                });
+                return Ok((dx.transpose()?, gradients.into_iter().rev().flatten().collect()));
+            };
+            let made = &between[before];
+            gradients.push(layer.gradients(Images::Floats(made), g)?);
+            layer.input_gradient(g, layers[before].relu.then_some(made), below.sized(made.len()))?;
+            std::mem::swap(&mut above, &mut below);
+        }
+        unreachable!("there is a first layer")
+    }
+}
+
+impl Drop for Op {
+    fn drop(&mut self) {
+        if let (Some(between), Ok(mut free)) = (self.between.take(), self.affines.free.lock()) {
+            free.push(between);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+
+    use super::*;
+    use crate::check::{draws, flat, params, variable};
+    use crate::{Activation, Params};
+
+    /// Two convolutions and two dense layers, with and without a ReLU.
+    fn layers(params: &mut Params) -> (Conv2d, Conv2d, Linear, Linear) {
+        let a = Conv2d::new(&mut params.layer("a"), [11, 10, 3], 8, 4, 2, Activation::Relu).unwrap();
+        let b = Conv2d::new(&mut params.layer("b"), a.output(), 5, 2, 1, Activation::None).unwrap();
+        let flat = b.output().iter().product();
+        let c = Linear::new(&mut params.layer("c"), flat, 20, Activation::Relu).unwrap();
+        let d = Linear::new(&mut params.layer("d"), 20, 7, Activation::Relu).unwrap();
+        (a, b, c, d)
+    }
+
+    #[test]
+    fn a_chain_has_the_bits_of_its_layers_in_value_and_gradients() {
+        let mut params = params();
+        let (a, b, c, d) = layers(&mut params);
+        let links: [Link; 4] = [a.clone().into(), b.clone().into(), c.clone().into(), d.clone().into()];
+        let chain = Chain::new(links).unwrap();
+        let x = variable(&[6, 11, 10, 3], 1);
+        let alone = |x: &Tensor| {
+            let x = b.forward(&a.forward(x).unwrap()).unwrap();
+            d.forward(&c.forward(&x.flatten_from(1).unwrap()).unwrap()).unwrap()
+        };
+        let probe = |y: &Tensor| (y * draws(&[6, 7], 2)).unwrap().sum_all().unwrap();
+        for _ in 0..2 {
+            // The second time in the memory of the first.
+            let (ours, theirs) = (chain.forward(&x).unwrap(), alone(&x));
+            assert_eq!(flat(&ours), flat(&theirs));
+            let (one, other) = (probe(&ours).backward().unwrap(), probe(&theirs).backward().unwrap());
+            for var in params.iter().map(|(_, var)| var).chain([&x]) {
+                assert_eq!(flat(one.get(var).unwrap()), flat(other.get(var).unwrap()));
+            }
+            let [mut one, mut other] = [vec![f32::NAN; params.len()], Vec::new()];
+            params.backward(&probe(&ours), &mut one).unwrap();
+            params.backward(&probe(&theirs), &mut other).unwrap();
+            assert_eq!(one, other);
+        }
+    }
+
+    #[test]
+    fn a_gradient_of_two_uses_is_their_sum_and_of_none_is_zero() {
+        let mut params = params();
+        let (a, b, c, d) = layers(&mut params);
+        let conv = Chain::new([a, b]).unwrap();
+        let dense = Chain::new([c, d]).unwrap();
+        let [x, y] =
+            [1, 2].map(|seed| conv.forward(&draws(&[3, 11, 10, 3], seed)).unwrap().flatten_from(1).unwrap().detach());
+        let loss = |x: &Tensor| dense.forward(x).unwrap().sum_all().unwrap();
+        let gradient = |loss: &Tensor| {
+            let mut grad = vec![f32::NAN; params.len()];
+            params.backward(loss, &mut grad).unwrap();
+            grad
+        };
+        let both = gradient(&(loss(&x) + loss(&y)).unwrap());
+        let [one, other] = [gradient(&loss(&x)), gradient(&loss(&y))];
+        let worst =
+            both.iter().zip(one.iter().zip(&other)).map(|(sum, (a, b))| (sum - (a + b)).abs()).fold(0.0, f32::max);
+        assert!(worst < 1e-4 && one != other, "off by {worst}");
+        let unused: usize = params.iter().take(4).map(|(_, var)| var.elem_count()).sum();
+        assert!(both[..unused].iter().all(|g| *g == 0.0) && both[unused..].iter().any(|g| *g != 0.0));
+    }
+
+    #[test]
+    fn layers_that_do_not_fit_are_refused() {
+        let mut params = params();
+        let (a, _, c, _) = layers(&mut params);
+        let error = Chain::new([Link::from(a.clone()), c.into()]).unwrap_err().to_string();
+        assert!(error.contains("layer 1 of a chain makes 128 values, the next takes 45"), "{error}");
+        let error = Chain::new([a]).unwrap().forward(&draws(&[2, 5, 5, 3], 1)).unwrap_err().to_string();
+        assert!(error.contains("a convolution on [11, 10, 3] got [5, 5, 3]"), "{error}");
+        let x = draws(&[2, 3], 1);
+        let empty = Chain::default().forward(&x).unwrap();
+        assert_eq!(empty.to_vec2::<f32>().unwrap(), x.to_vec2::<f32>().unwrap());
+    }
+}
