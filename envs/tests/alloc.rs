@@ -38,6 +38,6 @@ fn no_step_allocates() {
                 assert_eq!(allocations, 0, "{name}, step {t}");
             }
         }
-        assert!(steps > 500, "{name}: {steps} rows without a reset, {episodes} episodes");
+        assert!(steps > 100, "{name}: {steps} rows without a reset, {episodes} episodes");
     }
 }

@@ -295,9 +295,8 @@ fn exact(resolved: &Resolved, learner: &dyn Learner, epsilon: f32) -> anyhow::Re
     };
     let states = table.states() as u32;
     let mut block = Rollout::new(env.spec(), 1, states as usize, learner.plan().extra); // a seat per state
-    for state in 0..states {
-        block.symbols.row_mut(0)[state as usize] = state;
-    }
+    block.symbols.row_mut(0).copy_from_slice(table.symbols());
+    block.legal.row_mut(0).copy_from_slice(table.legal());
     let mut policy = learner.policy(SEATS..SEATS + states)?;
     policy.act(std::slice::from_mut(&mut block), 0, Mode::Evaluate { epsilon: 0.0, greedy: true })?;
     Ok(table.evaluate(&table.policy(block.discrete.row(0), f64::from(epsilon))).mean)

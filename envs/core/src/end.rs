@@ -19,6 +19,15 @@ pub enum End {
 }
 
 impl End {
+    /// What a step did that reached an end of the task, or the limit of steps, or neither.
+    pub fn of(terminated: bool, truncated: bool) -> Self {
+        match (terminated, truncated) {
+            (true, _) => End::Terminated,
+            (false, true) => End::Truncated,
+            (false, false) => End::No,
+        }
+    }
+
     /// Whether the next step resets the environment.
     pub fn over(self) -> bool {
         matches!(self, End::Truncated | End::Terminated)
@@ -32,5 +41,16 @@ impl End {
             End::Truncated => "truncated",
             End::Terminated => "terminated",
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_stronger_of_two_ends_holds() {
+        let ends = [(false, false), (false, true), (true, false), (true, true)].map(|(over, cut)| End::of(over, cut));
+        assert_eq!(ends, [End::No, End::Truncated, End::Terminated, End::Terminated]);
     }
 }

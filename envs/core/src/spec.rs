@@ -31,6 +31,12 @@ pub struct Spec {
 }
 
 impl Spec {
+    /// Shows nothing and accepts nothing: `Spec { vector: 4, discrete: [2].into(), ..Spec::none() }` says what differs.
+    pub fn none() -> Self {
+        let (symbols, discrete, continuous) = ([].into(), [].into(), [].into());
+        Self { frame: [0; 3], stack: 1, vector: 0, symbols, mask: false, discrete, continuous }
+    }
+
     /// Bytes of one frame.
     pub fn frame_len(&self) -> usize {
         self.frame.iter().product()

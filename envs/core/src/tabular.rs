@@ -19,14 +19,17 @@ pub struct Outcome {
     pub terminated: bool,
 }
 
-/// The whole of an environment that shows its state as its only symbol and takes one discrete action.
+/// The whole of an environment that shows symbols and takes one discrete action.
 ///
-/// State `s` is observed as `symbols == [s]`, so a policy of the observation is a policy of the state.
+/// State `s` is observed as `symbols == [s]` unless [`showing`](Tabular::showing) says otherwise. Where two states look
+/// alike, a policy of the observation is one of the policies of the state, and the optimum is that of a player who remembers.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Tabular {
     start: Vec<f64>,
     limit: Option<u32>,
     outcomes: Vec<Vec<Vec<Outcome>>>,
+    symbols: Vec<u32>,
+    legal: Vec<u8>,
 }
 
 /// What a policy earns in an episode, exactly.
@@ -80,7 +83,19 @@ impl Tabular {
                 }
             }
         }
-        Ok(Self { start, limit, outcomes })
+        let symbols = (0..states as u32).collect();
+        Ok(Self { start, limit, outcomes, symbols, legal: Vec::new() })
+    }
+
+    /// The same table with what its states show: `symbols`, `[S, symbols]`, and `legal`, `[S, A]`, or empty without a mask.
+    ///
+    /// # Panics
+    /// If a length does not fit.
+    pub fn showing(self, symbols: Vec<u32>, legal: Vec<u8>) -> Self {
+        assert!(symbols.len().is_multiple_of(self.states()), "{} symbols of {} states", symbols.len(), self.states());
+        let flags = self.states() * self.actions();
+        assert!(legal.is_empty() || legal.len() == flags, "{} flags of {flags} actions", legal.len());
+        Self { symbols, legal, ..self }
     }
 
     /// Number of states, `S`.
@@ -101,6 +116,16 @@ impl Tabular {
     /// Steps after which the environment truncates.
     pub fn limit(&self) -> Option<u32> {
         self.limit
+    }
+
+    /// What each state shows, `[S, symbols]`.
+    pub fn symbols(&self) -> &[u32] {
+        &self.symbols
+    }
+
+    /// Which actions each state shows as legal, `[S, A]`; empty without a mask.
+    pub fn legal(&self) -> &[u8] {
+        &self.legal
     }
 
     /// How action `action` can turn out in `state`.
@@ -307,6 +332,21 @@ mod tests {
         assert!((value[0] - 1.5 / (1.0 - 0.45)).abs() < 1e-12, "{value:?}");
         assert_eq!(coin.greedy(&value, 0.9), [1]);
         assert_eq!(coin.greedy(&[0.0], 0.0), [1]);
+    }
+
+    #[test]
+    fn states_show_themselves_unless_it_is_said_what_they_show() {
+        let coin = coin(None);
+        assert_eq!((coin.symbols(), coin.legal()), (&[0][..], &[][..]));
+        let shown = coin.clone().showing(vec![7, 8], vec![1, 0]);
+        assert_eq!((shown.symbols(), shown.legal()), (&[7, 8][..], &[1, 0][..]));
+        assert_eq!(shown.optimum(), coin.optimum());
+    }
+
+    #[test]
+    #[should_panic(expected = "1 flags of 2 actions")]
+    fn flags_are_one_per_action() {
+        let _ = coin(None).showing(vec![0], vec![1]);
     }
 
     #[test]
