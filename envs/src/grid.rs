@@ -1,3 +1,6 @@
 //! Worlds of cells, each small enough to be written down as a table.
 
+pub mod world;
+mod cells;
+
 pub mod frozen_lake;

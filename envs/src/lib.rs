@@ -7,6 +7,7 @@
 pub mod atari;
 pub mod classic;
 pub mod grid;
+mod settings;
 
 use rl_core::EnvEntry;
 

@@ -5,10 +5,7 @@ mod seated;
 
 use rl_core::{Act, Env, Obs, Rng, Stream, Tabular};
 use rl_envs::grid::frozen_lake::{Config, FrozenLake};
-use seated::with;
-
-/// Gymnasium's tuple of probability, next state, reward and end.
-type Way = (f64, u32, f64, bool);
+use seated::{Way, assert_equals, with};
 
 fn table(id: &str, change: &str) -> Tabular {
     with(id, change).unwrap().tabular().expect("a lake is a table")
@@ -29,14 +26,7 @@ fn transition_tables_equal_gymnasiums() {
         let theirs: Vec<Vec<Vec<Way>>> = serde_json::from_value(lake["table"].clone()).unwrap();
         let start: Vec<f64> = serde_json::from_value(lake["start"].clone()).unwrap();
         assert_eq!(ours.start(), start, "{config:?}");
-        assert_eq!((ours.states(), ours.actions()), (theirs.len(), 4), "{config:?}");
-        for (s, actions) in (0..).zip(&theirs) {
-            for (a, theirs) in (0..).zip(actions) {
-                let ours =
-                    ours.outcomes(s, a).iter().map(|way| (way.probability, way.next, way.reward, way.terminated));
-                assert_eq!(&ours.collect::<Vec<_>>(), theirs, "{config:?}, state {s}, action {a}");
-            }
-        }
+        assert_equals(&ours, &theirs, &format!("{config:?}"));
     }
 }
 

@@ -10,6 +10,8 @@ use embedded_graphics::primitives::{Circle, CornerRadii, Line, Rectangle, Rounde
 use rl_core::{Act, Canvas, End, Env, EnvEntry, Error, Obs, Result, Rng, Spec, Step, load_postcard, save_postcard};
 use serde::{Deserialize, Serialize};
 
+use crate::settings::check_limit;
+
 /// CartPole of 500 steps.
 pub const ENTRY: EnvEntry = EnvEntry::single::<CartPole>(
     "Balance a pole on a cart for 500 steps (Gymnasium's CartPole-v1)",
@@ -107,23 +109,12 @@ impl Env for CartPole {
     type Config = Config;
 
     fn new(config: &Config) -> Result<Self> {
-        if config.max_steps == 0 {
-            let message = "must be at least 1".to_owned();
-            return Err(Error::Config { key: "env.max_steps".to_owned(), message });
-        }
+        check_limit(config.max_steps)?;
         Ok(Self { config: config.clone(), state: State::default() })
     }
 
     fn spec(&self) -> Spec {
-        Spec {
-            frame: [0, 0, 0],
-            stack: 1,
-            vector: 4,
-            symbols: [].into(),
-            mask: false,
-            discrete: [2].into(),
-            continuous: [].into(),
-        }
+        Spec { vector: 4, discrete: [2].into(), ..Spec::none() }
     }
 
     fn reset(&mut self, rng: &mut Rng, mut obs: Obs<'_>) -> Result<()> {
@@ -139,13 +130,7 @@ impl Env for CartPole {
         self.state.tick(if action == 1 { FORCE } else { -FORCE });
         self.show(&mut obs);
 
-        let end = if self.state.fallen() {
-            End::Terminated
-        } else if self.state.steps >= self.config.max_steps {
-            End::Truncated
-        } else {
-            End::No
-        };
+        let end = End::of(self.state.fallen(), self.state.steps >= self.config.max_steps);
         let reward = match (self.config.sutton_barto_reward, end) {
             (false, _) => 1.0,
             (true, End::Terminated) => -1.0,

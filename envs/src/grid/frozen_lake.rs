@@ -1,16 +1,15 @@
 //! FrozenLake: cross the ice from start to goal; a step may slip to either side of where it was meant to go.
 //!
-//! Its transition table equals Gymnasium's, and the dynamics and the table come from the same three functions, so that a
-//! policy judged by [`Tabular`] is judged by the lake that it walks on.
+//! Its transition table equals Gymnasium's.
 //! Source: Gymnasium 1.4, `toy_text/frozen_lake.py`.
 
 mod picture;
 
-use rl_core::{
-    Act, Canvas, End, Env, EnvEntry, Error, Obs, Outcome, Result, Rng, Spec, Step, Tabular, load_postcard,
-    save_postcard,
-};
-use serde::{Deserialize, Serialize};
+use rl_core::{Canvas, EnvEntry, Result};
+use serde::Deserialize;
+
+use super::world::{Walk, Way, World};
+use crate::settings::{bad, check_finite, check_limit, check_probability};
 
 /// The lake of 4 × 4 cells, and of your own.
 pub const ENTRY: EnvEntry = EnvEntry::single::<FrozenLake>(
@@ -58,23 +57,15 @@ pub enum Map {
 }
 
 /// The environment.
+pub type FrozenLake = Walk<Lake>;
+
+/// The world.
 #[derive(Clone, Debug)]
-pub struct FrozenLake {
-    lake: Lake,
+pub struct Lake {
+    map: Grid,
     /// Probabilities of slipping to the left of the aim, of going straight, and of slipping to its right.
     odds: [f64; 3],
     config: Config,
-    state: State,
-}
-
-/// Everything that changes in an episode.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-struct State {
-    cell: u32,
-    steps: u32,
-    /// The last action, for the picture.
-    aim: Option<u8>,
-    rng: Rng,
 }
 
 const ACTIONS: u32 = 4;
@@ -98,14 +89,14 @@ impl Tile {
 
 /// A checked map.
 #[derive(Clone, Debug)]
-struct Lake {
+struct Grid {
     rows: usize,
     columns: usize,
     tiles: Vec<Tile>,
     starts: Vec<u32>,
 }
 
-impl Lake {
+impl Grid {
     fn new(map: &Map) -> Result<Self> {
         match map {
             Map::Named(name) if name == "4x4" => Self::parse(&MAP_4X4),
@@ -143,12 +134,12 @@ impl Lake {
             }
         }
         let starts = (0u32..).zip(&tiles).filter(|&(_, &tile)| tile == Tile::Start).map(|(cell, _)| cell).collect();
-        let lake = Self { rows: map.len(), columns, tiles, starts };
-        if lake.starts.is_empty() {
+        let grid = Self { rows: map.len(), columns, tiles, starts };
+        if grid.starts.is_empty() {
             return Err(bad("map", "has no start S".to_owned()));
         }
-        match lake.starts.iter().find(|&&start| !lake.reaches_goal(start)) {
-            None => Ok(lake),
+        match grid.starts.iter().find(|&&start| !grid.reaches_goal(start)) {
+            None => Ok(grid),
             Some(&start) => {
                 let (row, column) = (start as usize / columns + 1, start as usize % columns + 1);
                 Err(bad("map", format!("no way over ice leads from S in row {row}, column {column} to a goal G")))
@@ -184,132 +175,60 @@ impl Lake {
     }
 }
 
-fn bad(key: &str, message: String) -> Error {
-    Error::Config { key: format!("env.{key}"), message }
-}
+/// The side to which a step does not slip.
+const STRAIGHT: usize = 1;
 
 /// Where a step goes that aims at `action` and slips by `side`: 0 to its left, 1 not at all, 2 to its right.
 fn slip(action: u32, side: usize) -> u32 {
     (action + ACTIONS - 1 + side as u32) % ACTIONS
 }
 
-impl FrozenLake {
-    fn reward(&self, cell: u32) -> f64 {
-        let [goal, hole, ice] = self.config.reward_schedule;
-        match self.lake.tile(cell) {
-            Tile::Goal => goal,
-            Tile::Hole => hole,
-            Tile::Start | Tile::Frozen => ice,
-        }
-    }
-
-    /// The outcomes of one action in the order of Gymnasium's `P[state][action]`, impossible ones included.
-    fn ways(&self, cell: u32, action: u32) -> Vec<Outcome> {
-        if self.lake.tile(cell).ends() {
-            return vec![Outcome { probability: 1.0, next: cell, reward: 0.0, terminated: true }];
-        }
-        let sides = if self.config.slippery { 0..3 } else { 1..2 };
-        let way = |side| {
-            let next = self.lake.neighbour(cell, slip(action, side));
-            let terminated = self.lake.tile(next).ends();
-            Outcome { probability: self.odds[side], next, reward: self.reward(next), terminated }
-        };
-        sides.map(way).collect()
-    }
-}
-
-impl Env for FrozenLake {
+impl World for Lake {
     const ID: &'static str = "frozenlake";
     const VERSION: u32 = 1;
+    const ACTIONS: &'static [&'static str] = &["left", "down", "right", "up"];
     type Config = Config;
 
     fn new(config: &Config) -> Result<Self> {
-        let success = config.success_rate;
-        if !(0.0..=1.0).contains(&success) {
-            return Err(bad("success_rate", format!("{success} is not a probability from 0 to 1")));
-        }
-        if let Some(reward) = config.reward_schedule.iter().find(|reward| !reward.is_finite()) {
-            return Err(bad("reward_schedule", format!("{reward} is not finite")));
-        }
-        if config.max_steps == 0 {
-            return Err(bad("max_steps", "must be at least 1".to_owned()));
-        }
-        let side = (1.0 - success) / 2.0;
-        let odds = if config.slippery { [side, success, side] } else { [0.0, 1.0, 0.0] };
-        let lake = Lake::new(&config.map)?;
-        let state = State { cell: lake.starts[0], steps: 0, aim: None, rng: Rng::episode(0) };
-        Ok(Self { lake, odds, config: config.clone(), state })
+        check_probability("success_rate", config.success_rate)?;
+        config.reward_schedule.iter().try_for_each(|&reward| check_finite("reward_schedule", reward))?;
+        check_limit(config.max_steps)?;
+        let side = (1.0 - config.success_rate) / 2.0;
+        Ok(Self { map: Grid::new(&config.map)?, odds: [side, config.success_rate, side], config: config.clone() })
     }
 
-    fn spec(&self) -> Spec {
-        Spec {
-            frame: [0, 0, 0],
-            stack: 1,
-            vector: 0,
-            symbols: [self.lake.tiles.len() as u32].into(),
-            mask: false,
-            discrete: [ACTIONS].into(),
-            continuous: [].into(),
+    fn limit(&self) -> Option<u32> {
+        Some(self.config.max_steps)
+    }
+
+    fn states(&self) -> u32 {
+        self.map.tiles.len() as u32
+    }
+
+    fn starts(&self) -> &[u32] {
+        &self.map.starts
+    }
+
+    fn odds(&self, cell: u32, _action: u32) -> &[f64] {
+        if self.config.slippery && !self.map.tile(cell).ends() { &self.odds } else { &[1.0] }
+    }
+
+    fn way(&self, cell: u32, action: u32, which: usize) -> Way {
+        if self.map.tile(cell).ends() {
+            return Way { next: cell, reward: 0.0, terminated: true };
         }
-    }
-
-    fn reset(&mut self, rng: &mut Rng, obs: Obs<'_>) -> Result<()> {
-        let mut rng = Rng::episode(rng.u64());
-        let start = rng.below(self.lake.starts.len() as u32);
-        self.state = State { cell: self.lake.starts[start as usize], steps: 0, aim: None, rng };
-        obs.symbols[0] = self.state.cell;
-        Ok(())
-    }
-
-    fn step(&mut self, act: Act<'_>, obs: Obs<'_>) -> Result<Step> {
-        let action = act.discrete[0];
-        assert!(action < ACTIONS, "frozenlake: action {action} is not 0 (left), 1 (down), 2 (right) or 3 (up)");
-        let state = &mut self.state;
-        let draw = state.rng.f64();
-        let side = usize::from(draw >= self.odds[0]) + usize::from(draw >= self.odds[0] + self.odds[1]);
-        state.cell = self.lake.neighbour(state.cell, slip(action, side));
-        state.aim = Some(action as u8);
-        state.steps += 1;
-        obs.symbols[0] = state.cell;
-
-        let end = if self.lake.tile(state.cell).ends() {
-            End::Terminated
-        } else if state.steps >= self.config.max_steps {
-            End::Truncated
-        } else {
-            End::No
+        let side = if self.config.slippery { which } else { STRAIGHT };
+        let next = self.map.neighbour(cell, slip(action, side));
+        let [goal, hole, ice] = self.config.reward_schedule;
+        let reward = match self.map.tile(next) {
+            Tile::Goal => goal,
+            Tile::Hole => hole,
+            Tile::Start | Tile::Frozen => ice,
         };
-        Ok(Step { reward: self.reward(self.state.cell) as f32, end, frames: 1 })
+        Way { next, reward, terminated: self.map.tile(next).ends() }
     }
 
-    fn save(&self, out: &mut Vec<u8>) -> Result<()> {
-        save_postcard(&self.state, out)
-    }
-
-    fn load(&mut self, bytes: &[u8]) -> Result<()> {
-        let state: State = load_postcard(Self::ID, bytes)?;
-        let cells = self.lake.tiles.len();
-        let aims = state.aim.is_none_or(|aim| u32::from(aim) < ACTIONS);
-        if state.cell as usize >= cells || state.steps > self.config.max_steps || !aims {
-            let message = format!("cell {} at step {} is not on this lake of {cells} cells", state.cell, state.steps);
-            return Err(Error::State { part: Self::ID.to_owned(), message });
-        }
-        self.state = state;
-        Ok(())
-    }
-
-    fn tabular(&self) -> Option<Tabular> {
-        let cells = self.lake.tiles.len() as u32;
-        let mut start = vec![0.0; cells as usize];
-        for &cell in &self.lake.starts {
-            start[cell as usize] = 1.0 / self.lake.starts.len() as f64;
-        }
-        let ways = |cell| (0..ACTIONS).map(|action| self.ways(cell, action)).collect();
-        let table = Tabular::new(start, Some(self.config.max_steps), (0..cells).map(ways).collect());
-        Some(table.expect("odds sum to 1 and neighbours are cells"))
-    }
-
-    fn draw(&self, canvas: &mut Canvas) {
-        picture::draw(&self.lake, &self.state, canvas);
+    fn draw(&self, cell: u32, last: Option<u32>, canvas: &mut Canvas) {
+        picture::draw(&self.map, cell, last, canvas);
     }
 }

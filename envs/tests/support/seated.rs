@@ -1,7 +1,7 @@
 //! What the tests of all environments share: an entry seated, and rows to step it into.
 #![allow(dead_code)] // each test binary uses its own part
 
-use rl_core::{Act, End, EnvEntry, Episode, Error, Result, Rng, Rows, Seating, Spec, Stream, VecEnv};
+use rl_core::{Act, End, EnvEntry, Episode, Error, Result, Rng, Rows, Seating, Spec, Stream, Tabular, VecEnv};
 use rl_envs::ENVS;
 
 /// Full names to test: every single environment, and the first two members of a family.
@@ -169,4 +169,18 @@ pub(crate) fn play(env: &mut dyn VecEnv, steps: usize, seed: u64, pattern: u8) -
         rows.push(buffer.row());
     }
     rows
+}
+
+/// Gymnasium's tuple of probability, next state, reward and end.
+pub(crate) type Way = (f64, u32, f64, bool);
+
+/// Compares a table with Gymnasium's `P[state][action]`, in its order and to the bit.
+pub(crate) fn assert_equals(ours: &Tabular, theirs: &[Vec<Vec<Way>>], what: &str) {
+    assert_eq!((ours.states(), ours.actions()), (theirs.len(), theirs[0].len()), "{what}");
+    for (s, actions) in (0..).zip(theirs) {
+        for (a, theirs) in (0..).zip(actions) {
+            let ours = ours.outcomes(s, a).iter().map(|way| (way.probability, way.next, way.reward, way.terminated));
+            assert_eq!(&ours.collect::<Vec<_>>(), theirs, "{what}, state {s}, action {a}");
+        }
+    }
 }

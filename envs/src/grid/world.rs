@@ -1,0 +1,214 @@
+//! What worlds of cells have in common: a state is a number, an action turns out in one of a few ways, and the steps that are
+//! played and the table that judges a policy come from the same two functions.
+
+use rl_core::{
+    Act, Canvas, End, Env, Error, Obs, Outcome, Result, Rng, Spec, Step, Tabular, load_postcard, save_postcard,
+};
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+
+/// The map, rules and picture of a world; [`Walk`] makes an environment of it.
+pub trait World: Sized + Send + 'static {
+    /// Name on the command line.
+    const ID: &'static str;
+    /// Raised by every change of dynamics.
+    const VERSION: u32;
+    /// What the actions do, in their order.
+    const ACTIONS: &'static [&'static str];
+    /// The `[env]` table.
+    type Config: DeserializeOwned;
+
+    /// Builds the world.
+    ///
+    /// # Errors
+    /// If a value is out of range.
+    fn new(config: &Self::Config) -> Result<Self>;
+
+    /// Steps after which an episode is truncated, if ever.
+    fn limit(&self) -> Option<u32>;
+
+    /// Number of states.
+    fn states(&self) -> u32;
+
+    /// Number of symbols that states are shown as: fewer than states where some look alike.
+    fn symbols(&self) -> u32 {
+        self.states()
+    }
+
+    /// The symbol that shows a state.
+    fn symbol(&self, state: u32) -> u32 {
+        state
+    }
+
+    /// Whether legal actions are reported.
+    fn mask(&self) -> bool {
+        false
+    }
+
+    /// Whether an action is legal.
+    fn legal(&self, _state: u32, _action: u32) -> bool {
+        true
+    }
+
+    /// The states that an episode starts in, equally probable.
+    fn starts(&self) -> &[u32];
+
+    /// Probabilities of the ways in which an action can turn out.
+    fn odds(&self, state: u32, action: u32) -> &[f64];
+
+    /// How the action turns out in way `which` of [`odds`](World::odds).
+    fn way(&self, state: u32, action: u32, which: usize) -> Way;
+
+    /// Draws a state and the action that led to it.
+    fn draw(&self, state: u32, last: Option<u32>, canvas: &mut Canvas);
+}
+
+/// One way that an action can turn out.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Way {
+    /// The state that it leads to.
+    pub next: u32,
+    /// Raw reward.
+    pub reward: f64,
+    /// Whether the episode ends there.
+    pub terminated: bool,
+}
+
+/// The environment of somebody who walks through a [`World`].
+#[derive(Clone, Debug)]
+pub struct Walk<W> {
+    world: W,
+    place: Place,
+}
+
+/// Everything that changes in an episode.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+struct Place {
+    state: u32,
+    steps: u32,
+    /// The last action, for the picture.
+    last: Option<u8>,
+    rng: Rng,
+}
+
+impl<W: World> Walk<W> {
+    fn show(&self, obs: Obs<'_>) {
+        let state = self.place.state;
+        obs.symbols[0] = self.world.symbol(state);
+        for (action, flag) in (0..).zip(obs.legal) {
+            *flag = u8::from(self.world.legal(state, action));
+        }
+    }
+
+    /// The outcomes of an action in the order of its odds, impossible ones included.
+    fn outcomes(&self, state: u32, action: u32) -> Vec<Outcome> {
+        let outcome = |(which, &probability)| {
+            let Way { next, reward, terminated } = self.world.way(state, action, which);
+            Outcome { probability, next, reward, terminated }
+        };
+        self.world.odds(state, action).iter().enumerate().map(outcome).collect()
+    }
+}
+
+/// Which of the odds a uniform number falls on.
+fn pick(odds: &[f64], draw: f64) -> usize {
+    let mut sum = 0.0;
+    let falls = odds.iter().position(|p| {
+        sum += p;
+        draw < sum
+    });
+    falls.unwrap_or(odds.len() - 1) // where the sum is rounded below 1
+}
+
+impl<W: World> Env for Walk<W> {
+    const ID: &'static str = W::ID;
+    const VERSION: u32 = W::VERSION;
+    type Config = W::Config;
+
+    fn new(config: &W::Config) -> Result<Self> {
+        let world = W::new(config)?;
+        let place = Place { state: world.starts()[0], steps: 0, last: None, rng: Rng::episode(0) };
+        Ok(Self { world, place })
+    }
+
+    fn spec(&self) -> Spec {
+        let (symbols, discrete) = ([self.world.symbols()].into(), [W::ACTIONS.len() as u32].into());
+        Spec { symbols, mask: self.world.mask(), discrete, ..Spec::none() }
+    }
+
+    fn reset(&mut self, rng: &mut Rng, obs: Obs<'_>) -> Result<()> {
+        let mut rng = Rng::episode(rng.u64());
+        let starts = self.world.starts();
+        let state = starts[rng.below(starts.len() as u32) as usize];
+        self.place = Place { state, steps: 0, last: None, rng };
+        self.show(obs);
+        Ok(())
+    }
+
+    fn step(&mut self, act: Act<'_>, obs: Obs<'_>) -> Result<Step> {
+        let (action, place) = (act.discrete[0], &mut self.place);
+        let known = (action as usize) < W::ACTIONS.len();
+        assert!(
+            known,
+            "{}: action {action} is none of 0 to {}: {}",
+            W::ID,
+            W::ACTIONS.len() - 1,
+            W::ACTIONS.join(", ")
+        );
+        let odds = self.world.odds(place.state, action);
+        let which = if odds.len() == 1 { 0 } else { pick(odds, place.rng.f64()) };
+        let way = self.world.way(place.state, action, which);
+        (place.state, place.last) = (way.next, Some(action as u8));
+        place.steps += 1;
+        let truncated = self.world.limit().is_some_and(|limit| place.steps >= limit);
+        self.show(obs);
+        Ok(Step { reward: way.reward as f32, end: End::of(way.terminated, truncated), frames: 1 })
+    }
+
+    fn save(&self, out: &mut Vec<u8>) -> Result<()> {
+        save_postcard(&self.place, out)
+    }
+
+    fn load(&mut self, bytes: &[u8]) -> Result<()> {
+        let place: Place = load_postcard(W::ID, bytes)?;
+        let (states, actions) = (self.world.states(), W::ACTIONS.len());
+        let late = self.world.limit().is_some_and(|limit| place.steps > limit);
+        if place.state >= states || late || place.last.is_some_and(|last| usize::from(last) >= actions) {
+            let message = format!("state {} at step {} is not of this world of {states}", place.state, place.steps);
+            return Err(Error::State { part: W::ID.to_owned(), message });
+        }
+        self.place = place;
+        Ok(())
+    }
+
+    fn tabular(&self) -> Option<Tabular> {
+        let (states, actions) = (self.world.states(), W::ACTIONS.len() as u32);
+        let mut start = vec![0.0; states as usize];
+        for &state in self.world.starts() {
+            start[state as usize] = 1.0 / self.world.starts().len() as f64;
+        }
+        let outcomes = |state| (0..actions).map(|action| self.outcomes(state, action)).collect();
+        let table = Tabular::new(start, self.world.limit(), (0..states).map(outcomes).collect());
+        let legal = |state| (0..actions).map(move |action| u8::from(self.world.legal(state, action)));
+        let legal = if self.world.mask() { (0..states).flat_map(legal).collect() } else { Vec::new() };
+        let symbols = (0..states).map(|state| self.world.symbol(state)).collect();
+        Some(table.expect("odds sum to 1 and ways lead to states").showing(symbols, legal))
+    }
+
+    fn draw(&self, canvas: &mut Canvas) {
+        self.world.draw(self.place.state, self.place.last.map(u32::from), canvas);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_number_falls_on_the_odds_that_it_lies_between() {
+        let odds = [0.25, 0.0, 0.5, 0.25];
+        let picked = [0.0, 0.2499, 0.25, 0.7499, 0.75, 0.9999].map(|draw| pick(&odds, draw));
+        assert_eq!(picked, [0, 0, 2, 2, 3, 3]);
+        assert_eq!(pick(&[0.1; 10], 1.0 - f64::EPSILON / 2.0), 9, "ten times 0.1 is less than 1");
+    }
+}

@@ -1,0 +1,24 @@
+//! What the settings of several environments are held to.
+
+use rl_core::{Error, Result};
+
+/// The error of a key of `[env]`.
+pub(crate) fn bad(key: &str, message: String) -> Error {
+    Error::Config { key: format!("env.{key}"), message }
+}
+
+/// Refuses episodes without a step.
+pub(crate) fn check_limit(max_steps: u32) -> Result<()> {
+    if max_steps > 0 { Ok(()) } else { Err(bad("max_steps", "must be at least 1".to_owned())) }
+}
+
+/// Refuses what is no probability.
+pub(crate) fn check_probability(key: &str, value: f64) -> Result<()> {
+    let message = || format!("{value} is not a probability from 0 to 1");
+    if (0.0..=1.0).contains(&value) { Ok(()) } else { Err(bad(key, message())) }
+}
+
+/// Refuses infinity and what is no number.
+pub(crate) fn check_finite(key: &str, value: f64) -> Result<()> {
+    if value.is_finite() { Ok(()) } else { Err(bad(key, format!("{value} is not finite"))) }
+}
