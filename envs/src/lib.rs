@@ -17,6 +17,10 @@ pub static ENVS: &[EnvEntry] = &[
     grid::frozen_lake::ENTRY_8X8,
     classic::cartpole::ENTRY,
     classic::cartpole::ENTRY_V0,
+    classic::mountain_car::ENTRY,
+    classic::mountain_car_continuous::ENTRY,
+    classic::acrobot::ENTRY,
+    classic::pendulum::ENTRY,
     #[cfg(feature = "atari")]
     atari::ENTRY,
 ];

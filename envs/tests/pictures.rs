@@ -4,7 +4,10 @@
 
 use rl_core::{Act, Canvas, Env, Obs, Rng, Stream};
 use rl_envs::ENVS;
+use rl_envs::classic::acrobot::Acrobot;
 use rl_envs::classic::cartpole::CartPole;
+use rl_envs::classic::mountain_car::MountainCar;
+use rl_envs::classic::pendulum::Pendulum;
 use rl_envs::grid::frozen_lake::FrozenLake;
 
 fn config<E: Env>(id: &str) -> E::Config {
@@ -29,33 +32,58 @@ fn pin(name: &str, canvas: &Canvas, size: (usize, usize), expected: u64) {
     assert_eq!(found, expected, "{path} differs: {found:#018x}; look at it before you pin it");
 }
 
-fn obs(symbols: &mut [u32]) -> Obs<'_> {
-    Obs { frame: &mut [], vector: &mut [], symbols, legal: &mut [] }
+fn obs<'a>(vector: &'a mut [f32], symbols: &'a mut [u32]) -> Obs<'a> {
+    Obs { frame: &mut [], vector, symbols, legal: &mut [] }
 }
 
-fn walk(id: &str, actions: &[u32]) -> Canvas {
-    let mut lake = FrozenLake::new(&config::<FrozenLake>(id)).unwrap();
-    let mut symbol = [0];
-    lake.reset(&mut Rng::new(1, Stream::Env(0)), obs(&mut symbol)).unwrap();
+fn walk<E: Env>(id: &str, seed: u64, actions: &[u32]) -> Canvas {
+    let mut env = E::new(&config::<E>(id)).unwrap();
+    let mut symbols = vec![0; env.spec().symbols.len()];
+    env.reset(&mut Rng::new(seed, Stream::Env(0)), obs(&mut [], &mut symbols)).unwrap();
     for &action in actions {
-        lake.step(Act { discrete: &[action], continuous: &[] }, obs(&mut symbol)).unwrap();
+        env.step(Act { discrete: &[action], continuous: &[] }, obs(&mut [], &mut symbols)).unwrap();
     }
-    let mut canvas = Canvas::new(1, 1);
-    lake.draw(&mut canvas);
-    canvas
+    drawn(&env)
 }
 
 #[test]
 fn frozen_lake_shows_start_goal_holes_and_walker() {
-    pin("frozenlake", &walk("frozenlake", &[2, 1]), (384, 384), 0x9e51c50167086b32);
-    pin("frozenlake8x8", &walk("frozenlake8x8", &[2, 2, 1, 2, 1]), (512, 512), 0x964fe6b05bf29d44);
+    pin("frozenlake", &walk::<FrozenLake>("frozenlake", 1, &[2, 1]), (384, 384), 0x9e51c50167086b32);
+    pin("frozenlake8x8", &walk::<FrozenLake>("frozenlake8x8", 1, &[2, 2, 1, 2, 1]), (512, 512), 0x964fe6b05bf29d44);
+}
+
+/// The picture of an environment that starts from a given state.
+fn picture<E: Env, const S: usize>(start_from: fn(&mut E, [f64; S]), state: [f64; S]) -> Canvas {
+    let mut env = E::new(&config::<E>(E::ID)).unwrap();
+    start_from(&mut env, state);
+    drawn(&env)
+}
+
+fn drawn(env: &impl Env) -> Canvas {
+    let mut canvas = Canvas::new(1, 1);
+    env.draw(&mut canvas);
+    canvas
 }
 
 #[test]
 fn cartpole_shows_cart_pole_track_and_limits() {
-    let mut cartpole = CartPole::new(&config::<CartPole>("cartpole")).unwrap();
-    let mut canvas = Canvas::new(1, 1);
-    cartpole.start_from([0.8, 0.0, -0.12, 0.0]);
-    cartpole.draw(&mut canvas);
-    pin("cartpole", &canvas, (600, 400), 0x83fe8273da23b175);
+    pin("cartpole", &picture(CartPole::start_from, [0.8, 0.0, -0.12, 0.0]), (600, 400), 0x83fe8273da23b175);
+}
+
+#[test]
+fn mountain_car_shows_valley_car_and_flag() {
+    pin("mountaincar", &picture(MountainCar::start_from, [-0.85, 0.0]), (600, 400), 0x7859b39dd96bf22a);
+}
+
+#[test]
+fn acrobot_shows_both_links_bar_and_line() {
+    pin("acrobot", &picture(Acrobot::start_from, [0.7, 1.1, 0.0, 0.0]), (440, 440), 0x3c68aad90d143920);
+}
+
+#[test]
+fn pendulum_shows_rod_dial_and_torque() {
+    let mut env = Pendulum::new(&config::<Pendulum>("pendulum")).unwrap();
+    env.start_from([2.2, 0.0]);
+    env.step(Act { discrete: &[], continuous: &[1.5] }, obs(&mut [0.0; 3], &mut [])).unwrap();
+    pin("pendulum", &drawn(&env), (400, 400), 0x79b8edba057e6766);
 }
