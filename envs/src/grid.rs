@@ -3,4 +3,6 @@
 pub mod world;
 mod cells;
 
+pub mod cliff_walking;
 pub mod frozen_lake;
+pub mod taxi;

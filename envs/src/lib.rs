@@ -5,6 +5,7 @@
 
 #[cfg(feature = "atari")]
 pub mod atari;
+pub mod cards;
 pub mod classic;
 pub mod grid;
 mod settings;
@@ -15,6 +16,10 @@ use rl_core::EnvEntry;
 pub static ENVS: &[EnvEntry] = &[
     grid::frozen_lake::ENTRY,
     grid::frozen_lake::ENTRY_8X8,
+    grid::cliff_walking::ENTRY,
+    grid::cliff_walking::ENTRY_SLIPPERY,
+    grid::taxi::ENTRY,
+    cards::blackjack::ENTRY,
     classic::cartpole::ENTRY,
     classic::cartpole::ENTRY_V0,
     classic::mountain_car::ENTRY,

@@ -4,11 +4,14 @@
 
 use rl_core::{Act, Canvas, Env, Obs, Rng, Stream};
 use rl_envs::ENVS;
+use rl_envs::cards::blackjack::Blackjack;
 use rl_envs::classic::acrobot::Acrobot;
 use rl_envs::classic::cartpole::CartPole;
 use rl_envs::classic::mountain_car::MountainCar;
 use rl_envs::classic::pendulum::Pendulum;
+use rl_envs::grid::cliff_walking::CliffWalking;
 use rl_envs::grid::frozen_lake::FrozenLake;
+use rl_envs::grid::taxi::Taxi;
 
 fn config<E: Env>(id: &str) -> E::Config {
     let entry = ENVS.iter().find(|entry| entry.id == id).expect("an entry of that name");
@@ -50,6 +53,23 @@ fn walk<E: Env>(id: &str, seed: u64, actions: &[u32]) -> Canvas {
 fn frozen_lake_shows_start_goal_holes_and_walker() {
     pin("frozenlake", &walk::<FrozenLake>("frozenlake", 1, &[2, 1]), (384, 384), 0x9e51c50167086b32);
     pin("frozenlake8x8", &walk::<FrozenLake>("frozenlake8x8", 1, &[2, 2, 1, 2, 1]), (512, 512), 0x964fe6b05bf29d44);
+}
+
+#[test]
+fn cliff_walking_shows_meadow_cliff_and_walker() {
+    pin("cliffwalking", &walk::<CliffWalking>("cliffwalking", 1, &[0, 1, 1]), (768, 256), 0xaddf6344ec286dd3);
+}
+
+#[test]
+fn taxi_shows_walls_stands_passenger_and_destination() {
+    pin("taxi", &walk::<Taxi>("taxi", 1, &[0, 2]), (400, 400), 0x8951ef7c87fa6b98);
+    pin("taxi-taken", &walk::<Taxi>("taxi", 1, &[0, 2, 0, 0, 0, 3, 4, 1]), (400, 400), 0x7d5822cf583a8e91);
+}
+
+#[test]
+fn blackjack_shows_both_hands_and_the_hidden_card() {
+    pin("blackjack", &walk::<Blackjack>("blackjack", 1, &[]), (420, 320), 0xdb0096e95503cd59);
+    pin("blackjack-over", &walk::<Blackjack>("blackjack", 1, &[0]), (420, 320), 0xd55eb53efc9fe8f2);
 }
 
 /// The picture of an environment that starts from a given state.

@@ -1,0 +1,3 @@
+//! Games of cards.
+
+pub mod blackjack;
