@@ -66,6 +66,21 @@ fn random_steps_depend_on_the_seed_alone() {
 }
 
 #[test]
+fn continuous_actions_are_numbers_within_their_bounds() {
+    let dir = tempfile::tempdir().unwrap();
+    std::fs::write(dir.path().join("torques"), "0.5\n-2\n").unwrap();
+    let lines = lines(dir.path(), "rollout --env pendulum --actions torques --json");
+    let actions: Vec<f64> = lines.iter().map(|line| line["action"].as_f64().unwrap()).collect();
+    assert_eq!(actions, [0.5, -2.0]);
+    assert!(
+        lines.iter().all(|line| line["vector"].as_array().unwrap().len() == 3 && line["reward"].as_f64() < Some(0.0))
+    );
+    std::fs::write(dir.path().join("torques"), "0.5\n2.5\n").unwrap();
+    let (code, said) = refusal(dir.path(), "rollout --env pendulum --actions torques");
+    assert!(code == 2 && said.contains("torques:2: expected an action from -2 to 2, got `2.5`"), "{said}");
+}
+
+#[test]
 fn wrong_actions_are_refused_before_the_first_line() {
     let dir = tempfile::tempdir().unwrap();
     std::fs::write(dir.path().join("walk"), "1\n4\n").unwrap();

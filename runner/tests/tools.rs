@@ -22,14 +22,17 @@ fn lists_name_what_can_be_named() {
     let at = dir.path();
     let envs = json(at, "list envs --json");
     let names = column(&envs, "name");
-    for name in ["cartpole", "cartpole-v0", "frozenlake", "frozenlake8x8"] {
+    let trained = ["frozenlake", "frozenlake8x8", "cartpole", "cartpole-v0"];
+    let others = ["cliffwalking", "taxi", "blackjack", "mountaincar", "mountaincar-continuous", "acrobot", "pendulum"];
+    for name in trained.iter().chain(&others) {
         assert!(names.iter().any(|known| known == name), "{name}: {names:?}");
     }
     assert!(envs.as_array().unwrap().iter().all(|env| env["version"].as_u64() >= Some(1)));
     assert_eq!(column(&json(at, "list agents --json"), "name"), ["dqn"]);
     let presets = json(at, "list presets --json");
-    assert_eq!(column(&presets, "agent").len(), names.len(), "dqn has a preset for every environment");
-    assert_eq!(column(&presets, "env"), names);
+    let with_preset = column(&presets, "env");
+    assert!(with_preset.iter().all(|env| names.contains(env)), "{with_preset:?}");
+    assert!(trained.iter().all(|name| with_preset.iter().any(|env| env == name)), "{with_preset:?}");
     // The same for people, a line each.
     let plain = text(&output(at, "list envs"));
     assert_eq!(plain.lines().count(), names.len());
@@ -82,7 +85,7 @@ fn doctor_says_what_is_missing_and_how_to_mend_it() {
         (&"warning".into(), &"rl-run fetch ale".into())
     );
     // The program lacks what it exists for where there are no ROMs; without Atari it can do all that it knows.
-    let opened = check(if cfg!(feature = "atari") { "open kungfu" } else { "open cartpole-v0" });
+    let opened = check(if cfg!(feature = "atari") { "open kungfu" } else { "open frozenlake" });
     if cfg!(feature = "atari") {
         assert_eq!(
             (&opened["state"], &report["ok"], output.status.code()),
