@@ -303,7 +303,7 @@ pub(crate) fn backward(
             dv.fill(0.0);
             kernel::weight_gradient(&Patches::rows(steps), w, &go, depth, &mut dv);
             scatter(&dv, 3 * width, 2 * width + head * depth, depth, d);
-            turn(v, depth, turned);
+            kernel::transpose(v, depth, turned);
             kernel::forward(&Patches::rows(depth), &go, turned, &none[..steps], false, &mut dw);
             softmax_rows_back(w, &mut dw, steps); // now of the scores
             dv.fill(0.0);
@@ -321,7 +321,7 @@ pub(crate) fn backward(
 fn attention_weights(shape: Heads, causal: bool, penalties: Option<&[f32]>, scratch: &mut Scratch) {
     let (steps, depth) = (shape.steps, shape.depth());
     let Scratch { q, k, turned, weights, none, .. } = scratch;
-    turn(k, depth, turned);
+    kernel::transpose(k, depth, turned);
     let start = penalties.unwrap_or(&none[..steps]);
     kernel::forward(&Patches::rows(depth), q, turned, start, false, weights);
     vectorised(
@@ -354,14 +354,6 @@ fn gather(from: &[f32], stride: usize, at: usize, depth: usize, to: &mut [f32]) 
 fn scatter(from: &[f32], stride: usize, at: usize, depth: usize, to: &mut [f32]) {
     for (from, to) in from.chunks_exact(depth).zip(to.chunks_exact_mut(stride)) {
         to[at..][..depth].copy_from_slice(from);
-    }
-}
-
-/// `[rows, columns]` to `[columns, rows]`.
-fn turn(from: &[f32], columns: usize, to: &mut [f32]) {
-    let rows = from.len() / columns;
-    for (c, to) in to.chunks_exact_mut(rows).enumerate() {
-        to.iter_mut().zip(from[c..].iter().step_by(columns)).for_each(|(to, from)| *to = *from);
     }
 }
 

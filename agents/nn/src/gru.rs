@@ -7,10 +7,10 @@ use std::sync::OnceLock;
 
 use candle_core::{CpuStorage, CustomOp2, DType, Layout, Result, Shape, Tensor, bail};
 
-use crate::kernel::{self, Patches, vectorised};
+use crate::kernel::{self, Patches, Prepared, Workspace, vectorised};
 use crate::math;
 use crate::params::{values, with_values};
-use crate::parts::{self, PARALLEL, rows_of, transpose};
+use crate::parts::{self, PARALLEL, rows_of};
 use crate::sequence::{Extent, Starts, cleared, sigmoid};
 use crate::tie::{Own, Tie};
 use crate::{Init, Scope};
@@ -171,14 +171,16 @@ impl CustomOp2 for Op {
         let (mut b, rows) = (vec![0.0; batch * n], rows_of(n));
         let (w, bias) = (self.own.var(1), self.own.var(3));
         let bias = with_values(bias, <[f32]>::to_vec)?;
+        let mut room = Workspace::new();
         with_values(w, |w| {
+            let recurrence = Prepared::new(w, n, batch, &mut room);
             for t in 0..steps {
                 let now = t * state..(t + 1) * state;
                 if t > 0 {
                     h[now.clone()].copy_from_slice(&y[now.start - state..now.start]);
                 }
                 self.starts.clear(self.extent, t, &mut h[now.clone()]);
-                kernel::forward(&Patches::rows(units), &h[now.clone()], w, &bias, false, &mut b);
+                recurrence.forward(&h[now.clone()], &bias, &mut b);
                 let outs = [
                     (&mut gates[t * batch * n..][..batch * n], rows * n),
                     (&mut part[now.clone()], rows * units),
@@ -200,10 +202,12 @@ impl CustomOp2 for Op {
         let cache = self.cache.get().expect("the forward pass fills it");
         let [mut dh, mut through] = [(); 2].map(|()| vec![0.0; state]);
         // Gradients of the sums with the inputs and with the recurrence; they differ in n.
-        let [mut da, mut db] = [(); 2].map(|()| vec![0.0; steps * batch * n]);
-        let back = with_values(self.own.var(1), |w| transpose(w, n))?; // [3·units, units]
+        let [mut inputs, mut hidden, mut room] = [(); 3].map(|()| Workspace::new());
+        let [da, db] = [&mut inputs, &mut hidden].map(|sequence| sequence.sized(steps * batch * n));
         let (none, rows) = (vec![0.0; units], rows_of(n));
-        with_values(&g.contiguous()?, |g| {
+        let g = g.contiguous()?;
+        let mut through_time = |w: &[f32], g: &[f32]| {
+            let recurrence = Prepared::transposed(w, n, batch, &mut room); // [3·units, units]
             for t in (0..steps).rev() {
                 let (at, now) = (t * batch * n, t * state);
                 let (da, db) = (&mut da[at..][..batch * n], &mut db[at..][..batch * n]);
@@ -213,25 +217,26 @@ impl CustomOp2 for Op {
                     let [part, h, g] = [&cache.part, &cache.h, g].map(|all| &all[from..]);
                     step_back(units, [&cache.gates[at + i * rows * n..], part, h, g], da, db, dh);
                 });
-                kernel::forward(&Patches::rows(n), db, &back, &none, false, &mut through);
+                recurrence.forward(db, &none, &mut through);
                 dh.iter_mut().zip(&through).for_each(|(d, t)| *d += t);
                 self.starts.clear(self.extent, t, &mut dh);
             }
-        })?;
+        };
+        with_values(self.own.var(1), |w| with_values(&g, |g| through_time(w, g)))??;
         let mut gradients = self.own.add(|grad| {
             let (dw, grad) = grad.split_at_mut(self.inputs * n);
             let (du, grad) = grad.split_at_mut(units * n);
             let (bias, other) = grad.split_at_mut(n);
-            with_values(x, |x| kernel::weight_gradient(&Patches::rows(self.inputs), x, &da, n, dw))?;
-            kernel::weight_gradient(&Patches::rows(units), &cache.h, &db, n, du);
-            kernel::bias_gradient(&da, bias);
-            kernel::bias_gradient(&db, other);
+            with_values(x, |x| kernel::weight_gradient(&Patches::rows(self.inputs), x, da, n, dw))?;
+            kernel::weight_gradient(&Patches::rows(units), &cache.h, db, n, du);
+            kernel::bias_gradient(da, bias);
+            kernel::bias_gradient(db, other);
             Ok(())
         })?;
         let first = self.state.track_op().then(|| Tensor::from_vec(dh, (batch, units), x.device()));
         gradients.push(first.transpose()?);
         let dx = x.track_op().then(|| {
-            let dx = with_values(self.own.var(0), |w| kernel::input_gradient(&Patches::rows(self.inputs), w, &da, n))?;
+            let dx = with_values(self.own.var(0), |w| kernel::input_gradient(&Patches::rows(self.inputs), w, da, n))?;
             Tensor::from_vec(dx, x.dims(), x.device())
         });
         let tied: Vec<&Tensor> = self.own.tensors().chain([&self.state]).collect();

@@ -9,6 +9,7 @@ mod isa;
 mod panels;
 mod parts;
 mod patches;
+mod prepared;
 mod tile;
 mod weight_gradient;
 mod workspace;
@@ -19,6 +20,7 @@ pub use input_gradient::{input_gradient, write_input_gradient};
 pub(crate) use isa::vectorised;
 pub use isa::{Isa, choose_isa, isa};
 pub use patches::{Patches, Pixel};
+pub(crate) use prepared::Prepared;
 pub use weight_gradient::{Write, bias_gradient, weight_gradient, write_weight_gradient};
 pub(crate) use workspace::Workspace;
 
@@ -192,6 +194,16 @@ mod tests {
             let one = run(1);
             assert!([2, 3, 7].into_iter().all(|threads| run(threads) == one), "{shape:?}");
         }
+    }
+
+    #[test]
+    fn a_transpose_moves_every_element() {
+        let w: Vec<f32> = (0..37 * 19).map(|i| i as f32).collect();
+        let [mut turned, mut back] = [(); 2].map(|()| vec![0.0; w.len()]);
+        transpose(&w, 19, &mut turned);
+        assert!((0..37).all(|r| (0..19).all(|c| turned[c * 37 + r] == w[r * 19 + c])));
+        transpose(&turned, 37, &mut back);
+        assert_eq!(back, w);
     }
 
     #[test]

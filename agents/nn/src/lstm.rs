@@ -9,10 +9,10 @@ use std::sync::{Arc, Mutex, OnceLock};
 
 use candle_core::{CpuStorage, CustomOp1, CustomOp2, DType, Layout, Result, Shape, Tensor, bail};
 
-use crate::kernel::{self, Patches, vectorised};
+use crate::kernel::{self, Patches, Prepared, Workspace, vectorised};
 use crate::math;
 use crate::params::{values, with_values};
-use crate::parts::{self, PARALLEL, rows_of, transpose};
+use crate::parts::{self, PARALLEL, rows_of};
 use crate::sequence::{Extent, Starts, cleared, sigmoid};
 use crate::tie::{Own, Tie};
 use crate::{Init, Scope};
@@ -201,7 +201,9 @@ impl CustomOp2 for Op {
         with_values(&self.state.h, |first| h[..state].copy_from_slice(first))?;
         with_values(&self.state.c, |first| c[..state].copy_from_slice(first))?;
         let (mut z, none, rows) = (vec![0.0; batch * n], vec![0.0; n], rows_of(n));
+        let mut room = Workspace::new();
         with_values(self.own.var(1), |w| {
+            let recurrence = Prepared::new(w, n, batch, &mut room);
             for t in 0..steps {
                 let (now, next) = (t * state..(t + 1) * state, (t + 1) * state..(t + 2) * state);
                 if t > 0 {
@@ -209,7 +211,7 @@ impl CustomOp2 for Op {
                 }
                 self.starts.clear(self.extent, t, &mut h[now.clone()]);
                 self.starts.clear(self.extent, t, &mut c[now.clone()]);
-                kernel::forward(&Patches::rows(units), &h[now.clone()], w, &none, false, &mut z);
+                recurrence.forward(&h[now.clone()], &none, &mut z);
                 let (before, after) = c.split_at_mut(next.start);
                 let before = &before[now.start..];
                 let outs = [
@@ -234,10 +236,12 @@ impl CustomOp2 for Op {
         let last = self.last.lock().expect("nothing panics with it").take();
         let mut dc = last.unwrap_or_else(|| vec![0.0; state]);
         let mut dh = vec![0.0; state];
-        let mut dz = vec![0.0; steps * batch * n];
-        let back = with_values(self.own.var(1), |w| transpose(w, n))?; // [4·units, units]
+        let (mut sequence, mut room) = (Workspace::new(), Workspace::new());
+        let dz = sequence.sized(steps * batch * n);
         let (none, rows) = (vec![0.0; units], rows_of(n));
-        with_values(&g.contiguous()?, |g| {
+        let g = g.contiguous()?;
+        let mut through_time = |w: &[f32], g: &[f32]| {
+            let recurrence = Prepared::transposed(w, n, batch, &mut room); // [4·units, units]
             for t in (0..steps).rev() {
                 let (at, now) = (t * batch * n, t * state);
                 let dz = &mut dz[at..][..batch * n];
@@ -248,17 +252,18 @@ impl CustomOp2 for Op {
                     let gates = &cache.gates[at + i * rows * n..];
                     step_back(units, [gates, c, tanh, g, &dh[from..]], dz, dc);
                 });
-                kernel::forward(&Patches::rows(n), dz, &back, &none, false, &mut dh);
+                recurrence.forward(dz, &none, &mut dh);
                 self.starts.clear(self.extent, t, &mut dh);
                 self.starts.clear(self.extent, t, &mut dc);
             }
-        })?;
+        };
+        with_values(self.own.var(1), |w| with_values(&g, |g| through_time(w, g)))??;
         let mut gradients = self.own.add(|grad| {
             let (dw, grad) = grad.split_at_mut(self.inputs * n);
             let (du, db) = grad.split_at_mut(units * n);
-            with_values(x, |x| kernel::weight_gradient(&Patches::rows(self.inputs), x, &dz, n, dw))?;
-            kernel::weight_gradient(&Patches::rows(units), &cache.h, &dz, n, du);
-            kernel::bias_gradient(&dz, db);
+            with_values(x, |x| kernel::weight_gradient(&Patches::rows(self.inputs), x, dz, n, dw))?;
+            kernel::weight_gradient(&Patches::rows(units), &cache.h, dz, n, du);
+            kernel::bias_gradient(dz, db);
             Ok(())
         })?;
         for (first, d) in [(&self.state.h, dh), (&self.state.c, dc)] {
@@ -266,7 +271,7 @@ impl CustomOp2 for Op {
             gradients.push(d.transpose()?);
         }
         let dx = x.track_op().then(|| {
-            let dx = with_values(self.own.var(0), |w| kernel::input_gradient(&Patches::rows(self.inputs), w, &dz, n))?;
+            let dx = with_values(self.own.var(0), |w| kernel::input_gradient(&Patches::rows(self.inputs), w, dz, n))?;
             Tensor::from_vec(dx, x.dims(), x.device())
         });
         let tied: Vec<&Tensor> = self.own.tensors().chain([&self.state.h, &self.state.c]).collect();

@@ -76,13 +76,6 @@ pub(crate) fn rows_of(width: usize) -> usize {
     (PARALLEL / width.max(1)).max(1)
 }
 
-/// `w [rows, columns]` as `[columns, rows]`.
-pub(crate) fn transpose(w: &[f32], columns: usize) -> Vec<f32> {
-    let mut out = vec![0.0; w.len()];
-    crate::kernel::transpose(w, columns, &mut out);
-    out
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -108,13 +101,5 @@ mod tests {
             assert_eq!(out, [0.0, 1.0, 2.0, 3.0, 104.0, 105.0, 106.0, 107.0, 208.0, 209.0]);
             assert!(changed(&[], 4, parallel, |_, _| ()).is_empty());
         }
-    }
-
-    #[test]
-    fn a_transpose_moves_every_element() {
-        let w: Vec<f32> = (0..37 * 19).map(|i| i as f32).collect();
-        let t = transpose(&w, 19);
-        assert!((0..37).all(|r| (0..19).all(|c| t[c * 37 + r] == w[r * 19 + c])));
-        assert_eq!(transpose(&t, 37), w);
     }
 }

@@ -1,0 +1,157 @@
+//! The weights of a linear layer, made ready for many products: the steps of a recurrence.
+//!
+//! A product with more than a few rows packs its weights, which costs a step of a recurrence as much as a tenth of its
+//! multiplications; here they are packed once. Results have the bits of [`forward`](super::forward()).
+
+use pulp::{Simd, WithSimd};
+
+use super::forward::{FEW, Linear, Step, each_block, grid, linear, whole_rows};
+use super::isa::dispatch;
+use super::panels::{pack, pack_transposed, packed_len};
+use super::patches::row_blocks;
+use super::workspace::Workspace;
+
+/// Weights `[width, n]` for products of a fixed number of rows.
+pub(crate) struct Prepared<'a> {
+    /// As they lie in memory, or block of columns by block of columns in panels.
+    values: &'a [f32],
+    /// Rows and columns of a block of the product; none if the weights are not packed.
+    grid: Option<[usize; 2]>,
+    width: usize,
+    n: usize,
+}
+
+impl<'a> Prepared<'a> {
+    /// `w [width, n]` for products of `rows` rows.
+    pub(crate) fn new(w: &'a [f32], n: usize, rows: usize, room: &'a mut Workspace) -> Self {
+        let width = w.len() / n;
+        let grid = (rows > FEW).then(|| grid(rows, n, width));
+        let values = match grid {
+            Some([_, columns]) => dispatch(Pack { w, width, n, columns, transposed: false, room }),
+            None => w,
+        };
+        Self { values, grid, width, n }
+    }
+
+    /// The transpose of `w [n, width]` for products of `rows` rows.
+    pub(crate) fn transposed(w: &[f32], width: usize, rows: usize, room: &'a mut Workspace) -> Self {
+        let n = w.len() / width;
+        let grid = (rows > FEW).then(|| grid(rows, n, width));
+        let values = match grid {
+            Some([_, columns]) => dispatch(Pack { w, width, n, columns, transposed: true, room }),
+            None => {
+                let turned = room.sized(w.len());
+                super::transpose(w, width, turned);
+                turned
+            }
+        };
+        Self { values, grid, width, n }
+    }
+
+    /// `out [rows, n] = x [rows, width] · w + bias`.
+    pub(crate) fn forward(&self, x: &[f32], bias: &[f32], out: &mut [f32]) {
+        let Self { values, grid, width, n } = *self;
+        let Some(grid) = grid else {
+            if !out.is_empty() {
+                linear(Linear { x, width, w: values, n, bias, relu: false }, out);
+            }
+            return;
+        };
+        each_block(out, n, grid, |row, columns, out| {
+            let (x, packed) = (&x[row * width..], &values[columns.start * width..]);
+            dispatch(Product { x, width, packed, bias: &bias[columns], out });
+        });
+    }
+}
+
+struct Pack<'a, 'r> {
+    w: &'a [f32],
+    width: usize,
+    n: usize,
+    columns: usize,
+    transposed: bool,
+    room: &'r mut Workspace,
+}
+
+impl<'r> WithSimd for Pack<'_, 'r> {
+    type Output = &'r [f32];
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, simd: S) -> &'r [f32] {
+        let Self { w, width, n, columns, transposed, room } = self;
+        let packed = room.sized(packed_len::<S>(width, n));
+        let mut into = &mut *packed;
+        for first in (0..n).step_by(columns) {
+            let columns = columns.min(n - first);
+            for block in row_blocks(width) {
+                let (now, rest) = into.split_at_mut(packed_len::<S>(block.len, columns));
+                if transposed {
+                    pack_transposed::<S>(&w[first * width + block.offset..], width, block.len, columns, now);
+                } else {
+                    pack(simd, &w[block.offset * n + first..], n, block.len, columns, now);
+                }
+                into = rest;
+            }
+        }
+        packed
+    }
+}
+
+/// A block of a product by packed weights.
+struct Product<'a, 'o> {
+    x: &'a [f32],
+    width: usize,
+    /// From the block's first column on.
+    packed: &'a [f32],
+    bias: &'a [f32],
+    out: &'a mut [&'o mut [f32]],
+}
+
+impl WithSimd for Product<'_, '_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, simd: S) {
+        let Self { x, width, mut packed, bias, out } = self;
+        for block in row_blocks(width) {
+            let (now, rest) = packed.split_at(packed_len::<S>(block.len, bias.len()));
+            packed = rest;
+            let step = Step { bias, first: block.offset == 0, relu: false };
+            whole_rows(simd, x, width, block, now, step, out);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rl_core::{Rng, Stream};
+
+    use super::*;
+    use crate::kernel::{Patches, forward};
+
+    #[test]
+    fn prepared_weights_give_the_bits_of_a_product_by_itself() {
+        let mut rng = Rng::new(0, Stream::Tool(0));
+        for (rows, width, n) in [(1, 5, 7), (13, 300, 65), (32, 37, 1), (40, 260, 600), (900, 33, 130)] {
+            let mut draws = |len: usize| (0..len).map(|_| rng.normal() as f32).collect::<Vec<f32>>();
+            let (x, w, bias) = (draws(rows * width), draws(width * n), draws(n));
+            let mut turned = vec![0.0; w.len()];
+            super::super::transpose(&w, n, &mut turned);
+            let mut expected = vec![0.0; rows * n];
+            forward(&Patches::rows(width), &x, &w, &bias, false, &mut expected);
+            for threads in [1, 2, 4] {
+                let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+                pool.install(|| {
+                    let (mut one, mut two) = (Workspace::new(), Workspace::new());
+                    let both =
+                        [Prepared::new(&w, n, rows, &mut one), Prepared::transposed(&turned, width, rows, &mut two)];
+                    for prepared in both {
+                        let mut out = vec![0.0; rows * n];
+                        prepared.forward(&x, &bias, &mut out);
+                        assert!(out == expected, "{rows} rows, {width} by {n}, {threads} threads");
+                    }
+                });
+            }
+        }
+    }
+}
