@@ -5,7 +5,6 @@
 //! run of several members the steps that count are the mean of theirs, so that all owe the same updates.
 //! Differences from the paper: Adam instead of centred RMSProp, and the loss is the mean over the batch.
 
-use std::io::{Read, Write};
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -13,12 +12,13 @@ use candle_core::Tensor;
 use rl_core::{Error, Reduce, Result, Rng, Saved, Spec, State, Stream};
 use rl_nn::{Adam, AdamConfig, Flow, Params, huber, tensor};
 use rl_perception::{EncoderConfig, Seen};
-use rl_replays::{Replay, Rollout, Sample, Targets, played};
+use rl_replays::{Replay, Rollout, Sample, Targets};
 use serde::{Deserialize, Serialize};
 
 use crate::greedy::Greedy;
+use crate::progress::Progress;
 use crate::q_net::{QNet, argmax};
-use crate::{AgentEntry, Context, Learner, Log, Pace, Part, Plan, Policy, Schedule, kept};
+use crate::{AgentEntry, Context, Learner, LifeLoss, Log, Pace, Part, Plan, Policy, Schedule, config, guard};
 
 /// The entry of the table.
 pub(crate) const ENTRY: AgentEntry = AgentEntry {
@@ -37,16 +37,6 @@ pub(crate) const ENTRY: AgentEntry = AgentEntry {
     memory,
     build: |context| Ok(Box::new(Dqn::new(context)?)),
 };
-
-/// What a lost life means to the learner.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum LifeLoss {
-    /// Nothing: the value of what follows counts.
-    Ignore,
-    /// The end of the episode: nothing is bootstrapped across it.
-    Terminal,
-}
 
 /// The `[agent]` table. Every count of steps is of agent steps, of all seats together.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -92,11 +82,7 @@ pub struct Config {
 
 impl Config {
     fn read(context: &Context<'_>) -> Result<Self> {
-        let config: Self = context
-            .config
-            .clone()
-            .try_into()
-            .map_err(|e: toml::de::Error| Error::Config { key: "agent".to_owned(), message: e.message().to_owned() })?;
+        let config: Self = config::read(context)?;
         config.check()?;
         Ok(config)
     }
@@ -111,27 +97,21 @@ impl Config {
     }
 
     fn check(&self) -> Result<()> {
-        let at_least_one = [
+        config::at_least_one(&[
             ("n_step", self.n_step as u64),
             ("batch", self.batch as u64),
             ("replay_capacity", self.replay_capacity as u64),
             ("update_period", self.update_period),
             ("updates", self.updates),
             ("target_period", self.target_period),
-        ];
-        if let Some((key, _)) = at_least_one.iter().find(|(_, value)| *value == 0) {
-            return Err(bad(key, "must be at least 1".to_owned()));
-        }
-        let numbers =
-            [("lr", self.lr), ("lr_end", self.lr_end), ("adam_eps", self.adam_eps), ("grad_clip", self.grad_clip)];
-        for (key, value) in numbers {
-            if !(value >= 0.0 && value.is_finite()) {
-                return Err(bad(key, format!("{value} is not a number from 0 on")));
-            }
-        }
-        if !(0.0..=1.0).contains(&self.gamma) {
-            return Err(bad("gamma", format!("{} is not between 0 and 1", self.gamma)));
-        }
+        ])?;
+        config::from_zero_on(&[
+            ("lr", self.lr),
+            ("lr_end", self.lr_end),
+            ("adam_eps", self.adam_eps),
+            ("grad_clip", self.grad_clip),
+        ])?;
+        config::fractions(&[("gamma", self.gamma)])?;
         self.epsilon.check("agent.epsilon", 0.0, 1.0)
     }
 }
@@ -155,23 +135,6 @@ pub struct Dqn {
     flows: [Flow; 2],
 }
 
-/// How far the learner is, and what it draws next.
-#[derive(Serialize, Deserialize)]
-struct Progress {
-    /// Agent steps seen, the mean over all members of the run.
-    steps: f64,
-    /// Updates made.
-    updates: u64,
-    rng: Rng,
-}
-
-impl Progress {
-    /// Whole agent steps.
-    fn steps(&self) -> u64 {
-        self.steps as u64
-    }
-}
-
 impl Dqn {
     /// A learner that has seen nothing.
     ///
@@ -192,7 +155,7 @@ impl Dqn {
             adam: Adam::new(&params, adam).map_err(tensor)?,
             replay: Replay::new(context.spec, context.seats as usize, config.replay_capacity, config.returns()),
             sample: None,
-            progress: Progress { steps: 0.0, updates: 0, rng: Rng::new(context.seed, Stream::Learn) },
+            progress: Progress::new(context.seed),
             grad: Vec::new(),
             flows: Default::default(),
             spec: context.spec.clone(),
@@ -209,7 +172,7 @@ impl Dqn {
     /// The learning rate now.
     fn rate(&self) -> f64 {
         let Config { lr, lr_end, lr_steps, .. } = self.config;
-        if lr_steps == 0 { lr } else { Schedule { start: lr, end: lr_end, steps: lr_steps }.at(self.progress.steps()) }
+        Schedule::annealed(lr, lr_end, lr_steps).at(self.progress.steps())
     }
 
     /// What the value of each transition should be, `[B]`.
@@ -247,21 +210,14 @@ impl Dqn {
             loss.to_scalar::<f32>()
         })()
         .map_err(tensor)?;
-        if !loss.is_finite() {
-            let target = targets.iter().position(|y| !y.is_finite());
-            let whose = target.map_or(String::new(), |row| format!(" (targets: row {row} is {})", targets[row]));
-            return Err(Error::Tensor(format!("update {number}: the loss is {loss}{whose}")));
-        }
+        let culprit = || guard::first_not_finite("targets", &targets);
+        guard::finite_loss(number, f64::from(loss), culprit)?;
         log.lap(Part::Other);
         reduce.mean(&mut self.grad)?;
         log.lap(Part::Reduce);
         let norm = self.adam.step(&self.params, &self.grad, self.rate()).map_err(tensor)?;
         log.lap(Part::Optimiser);
-        if !norm.is_finite() {
-            let at = self.grad.iter().position(|g| !g.is_finite());
-            let name = at.map_or("all parameters", |at| self.params.name_at(at));
-            return Err(Error::Tensor(format!("update {number}: the gradient of {name} is not finite")));
-        }
+        guard::finite_norm(number, norm, &self.grad, &self.params)?;
         self.progress.updates = number;
         log.add("loss", f64::from(loss));
         log.add("grad_norm", norm);
@@ -284,9 +240,7 @@ impl Learner for Dqn {
     fn learn(&mut self, blocks: &[Rollout], reduce: &mut dyn Reduce, log: &mut Log) -> Result<()> {
         let before = self.progress.steps();
         self.replay.append(blocks);
-        let mut seen = [played(blocks).count() as f32]; // exact: fewer than 2^24 steps
-        reduce.mean(&mut seen)?;
-        self.progress.steps += f64::from(seen[0]);
+        self.progress.count(blocks, reduce)?;
         log.lap(Part::Sample);
         let (steps, start) = (self.progress.steps(), self.config.learning_starts);
         log.add("epsilon", self.config.epsilon.at(steps));
@@ -339,21 +293,6 @@ fn memory(context: &Context<'_>) -> Result<(u64, &'static str)> {
 /// A minibatch's observations as an encoder takes them.
 fn seen(obs: &rl_replays::Seen, rows: usize) -> Seen<'_> {
     Seen { rows, frames: obs.frames.all(), vector: obs.vector.all(), symbols: obs.symbols.all() }
-}
-
-impl Saved for Progress {
-    fn save(&self, out: &mut dyn Write) -> Result<()> {
-        kept::write(self, out)
-    }
-
-    fn load(&mut self, from: &mut dyn Read) -> Result<()> {
-        *self = kept::read("learner", from)?;
-        Ok(())
-    }
-}
-
-fn bad(key: &str, message: String) -> Error {
-    Error::Config { key: format!("agent.{key}"), message }
 }
 
 fn refuses(spec: &Spec) -> Option<String> {

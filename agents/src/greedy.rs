@@ -4,14 +4,15 @@ use std::io::{Read, Write};
 use std::ops::Range;
 use std::sync::Arc;
 
-use rl_core::{Error, Result, Rng, Saved, State, Stream};
+use rl_core::{Result, Saved, State};
 use rl_nn::Flow;
 use rl_replays::Rollout;
 use serde::{Deserialize, Serialize};
 
 use crate::gather::Gathered;
 use crate::q_net::{QNet, argmax};
-use crate::{Mode, Policy, Schedule, kept};
+use crate::streams::Streams;
+use crate::{Mode, Policy, Schedule, kept, legal};
 
 /// Takes a random action with probability ε, else the first of the best; only among legal ones.
 ///
@@ -34,15 +35,14 @@ pub(crate) struct Greedy {
 struct Memory {
     /// Agent steps made while exploring.
     steps: u64,
-    rngs: Vec<Rng>,
+    rngs: Streams,
 }
 
 impl Greedy {
     /// A policy for `seats`, of which the run has `all`.
     pub(crate) fn new(net: Arc<QNet>, epsilon: Schedule, seed: u64, seats: Range<u32>, all: u32) -> Self {
         let scale = u64::from((all / (seats.len() as u32).max(1)).max(1));
-        let rngs = seats.map(|seat| Rng::new(seed, Stream::Act(seat))).collect();
-        let memory = Memory { steps: 0, rngs };
+        let memory = Memory { steps: 0, rngs: Streams::new(seed, seats) };
         Self { net, epsilon, scale, memory, batch: Gathered::default(), flow: Flow::default(), places: Vec::new() }
     }
 }
@@ -67,7 +67,8 @@ impl Policy for Greedy {
                 }
                 playing += 1;
                 if rng.f32() < epsilon {
-                    block.discrete.row_mut(t)[e] = random(block, t, e, rng);
+                    let action = legal::random(block.spec().discrete[0], block.legal.at(t, e), rng);
+                    block.discrete.row_mut(t)[e] = action;
                 } else {
                     batch.push(block, t, e);
                     places.push((b, e));
@@ -93,33 +94,14 @@ impl Policy for Greedy {
     }
 }
 
-/// Uniform among the legal actions.
-fn random(block: &Rollout, t: usize, e: usize, rng: &mut Rng) -> u32 {
-    let actions = block.spec().discrete[0];
-    let legal = block.legal.at(t, e);
-    if legal.is_empty() {
-        return rng.below(actions);
-    }
-    let count = legal.iter().filter(|&&flag| flag != 0).count() as u32;
-    if count == 0 {
-        return 0;
-    }
-    let chosen = rng.below(count) as usize;
-    (0..actions).filter(|&action| legal[action as usize] != 0).nth(chosen).expect("fewer than there are")
-}
-
 impl Saved for Memory {
     fn save(&self, out: &mut dyn Write) -> Result<()> {
         kept::write(self, out)
     }
 
     fn load(&mut self, from: &mut dyn Read) -> Result<()> {
-        let memory: Memory = kept::read("policy", from)?;
-        if memory.rngs.len() != self.rngs.len() {
-            let message = format!("holds {} seats, expected {}", memory.rngs.len(), self.rngs.len());
-            return Err(Error::State { part: "policy".to_owned(), message });
-        }
-        *self = memory;
+        let Memory { steps, rngs } = kept::read("policy", from)?;
+        *self = Memory { steps, rngs: rngs.instead_of(&self.rngs)? };
         Ok(())
     }
 }

@@ -2,18 +2,27 @@
 #![forbid(unsafe_code)]
 
 mod agent;
+mod config;
 mod clock;
-mod dqn;
-mod gather;
-mod greedy;
-mod kept;
 mod log;
-mod q_net;
 mod schedule;
+mod life_loss;
+mod progress;
+mod guard;
+mod streams;
+mod legal;
+mod gather;
+mod kept;
+mod dqn;
+mod greedy;
+mod q_net;
+#[cfg(test)]
+mod testing;
 
 pub use agent::{AgentEntry, Context, Learner, Mode, Pace, Plan, Policy};
 pub use clock::{Clock, Part, Spent};
-pub use dqn::{Config as DqnConfig, Dqn, LifeLoss};
+pub use dqn::{Config as DqnConfig, Dqn};
+pub use life_loss::LifeLoss;
 pub use log::Log;
 pub use schedule::Schedule;
 

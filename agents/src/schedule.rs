@@ -16,6 +16,11 @@ pub struct Schedule {
 }
 
 impl Schedule {
+    /// From `start` to `end` in `steps` agent steps, or `start` for good where `steps` is 0, as learning rates have it.
+    pub(crate) fn annealed(start: f64, end: f64, steps: u64) -> Self {
+        Self { start, end: if steps == 0 { start } else { end }, steps }
+    }
+
     /// The value after `step` agent steps.
     pub fn at(&self, step: u64) -> f64 {
         if step >= self.steps {
@@ -45,5 +50,7 @@ mod tests {
         let epsilon = Schedule { start: 1.0, end: 0.1, steps: 1000 };
         assert_eq!([0, 500, 1000, 5000].map(|s| epsilon.at(s)), [1.0, 0.55, 0.1, 0.1]);
         assert_eq!(Schedule { steps: 0, ..epsilon }.at(0), 0.1);
+        assert_eq!(Schedule::annealed(1.0, 0.1, 0).at(7), 1.0);
+        assert_eq!(Schedule::annealed(1.0, 0.1, 1000), epsilon);
     }
 }

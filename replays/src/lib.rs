@@ -9,6 +9,6 @@ mod saved;
 mod stack;
 
 pub use lane::Lane;
-pub use replay::{Replay, Targets};
+pub use replay::{Replay, Targets, sign};
 pub use rollout::{Rollout, played};
 pub use sample::{Sample, Seen, Table};

@@ -256,6 +256,7 @@ fn rows_for(spec: &Spec, seats: usize, capacity: usize, n_step: usize) -> usize 
     capacity.div_ceil(seats) + n_step + spec.stack - 1
 }
 
-fn sign(reward: f32) -> f32 {
+/// -1, 0 or 1: what counts of a reward where only its sign does.
+pub fn sign(reward: f32) -> f32 {
     if reward == 0.0 { 0.0 } else { reward.signum() }
 }

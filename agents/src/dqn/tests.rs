@@ -1,13 +1,12 @@
 //! The learner against PyTorch (`tests/golden/dqn/make.py`), and against its own promises.
 
-use std::sync::mpsc::{Receiver, Sender, channel};
-
 use candle_core::Device;
 use rl_core::{End, Solo};
 use serde::Deserialize;
 
 use super::*;
 use crate::Mode;
+use crate::testing::{Pair, close, draws, fill, flat, load, save};
 
 #[derive(Deserialize)]
 struct Golden {
@@ -58,18 +57,6 @@ fn golden() -> Golden {
     serde_json::from_str(include_str!("../../../tests/golden/dqn/golden.json")).unwrap()
 }
 
-/// Uniform in [0, 1): the hash of `make.py`.
-fn draws(count: usize, salt: u32) -> Vec<f64> {
-    let draw = |index: u32| {
-        let mut x = index.wrapping_add(salt.wrapping_mul(0x9E37_79B9));
-        for (shift, factor) in [(16, 0x7FEB_352D), (15, 0x846C_A68B)] {
-            x = (x ^ (x >> shift)).wrapping_mul(factor);
-        }
-        f64::from(x ^ (x >> 16)) / 2f64.powi(32)
-    };
-    (0..count as u32).map(draw).collect()
-}
-
 fn spec(frame: [usize; 3], stack: usize, vector: usize, actions: u32) -> Spec {
     let (symbols, discrete, continuous) = ([].into(), [actions].into(), [].into());
     Spec { frame, stack, vector, symbols, mask: false, discrete, continuous }
@@ -103,22 +90,6 @@ fn learner(spec: &Spec, config: &Config, seats: u32) -> Result<Dqn> {
     Dqn::new(&Context { spec, config: &table, seats, seed: 1, device: &Device::Cpu })
 }
 
-/// The weights of `make.py`, layer by layer.
-fn fill(params: &Params, salt: u32) {
-    let mut flat = Vec::new();
-    for (index, (name, var)) in params.iter().enumerate() {
-        let values = draws(var.elem_count(), salt + index as u32);
-        let bound = if name.ends_with("weight") {
-            let fan_in: usize = var.dims()[..var.dims().len() - 1].iter().product();
-            (6.0 / fan_in as f64).sqrt()
-        } else {
-            0.1
-        };
-        flat.extend(values.iter().map(|v| ((v * 2.0 - 1.0) * bound) as f32));
-    }
-    params.write(&flat).unwrap();
-}
-
 /// The minibatch of `make.py`.
 fn minibatch(spec: &Spec) -> Sample {
     let rows = 8;
@@ -138,14 +109,6 @@ fn minibatch(spec: &Spec) -> Sample {
     let discount = |(end, steps): (f64, f64)| if end < 0.25 { 0.0 } else { 0.99f64.powi((1.0 + 3.0 * steps) as i32) };
     sample.discount = draws(rows, 107).into_iter().zip(draws(rows, 108)).map(|pair| discount(pair) as f32).collect();
     sample
-}
-
-/// Tolerance against PyTorch in double precision: 1e-5 of the largest value.
-fn close(what: &str, got: &[f32], expected: &[f64]) {
-    assert_eq!(got.len(), expected.len(), "{what}");
-    let scale = expected.iter().fold(1e-3f64, |m, e| m.max(e.abs()));
-    let worst = got.iter().zip(expected).map(|(g, e)| (f64::from(*g) - e).abs()).fold(0.0, f64::max);
-    assert!(worst <= 1e-5 * scale, "{what}: off by {worst}, of at most {scale}");
 }
 
 #[test]
@@ -172,9 +135,7 @@ fn targets_loss_gradient_and_adam_steps_equal_pytorch() {
             let every = golden.every[&case.kind];
             let kept = |flat: &[f32]| flat.iter().step_by(every).copied().collect::<Vec<_>>();
             close(&what("gradient"), &kept(&dqn.grad), &step.grad);
-            let mut params = vec![0.0; dqn.params.len()];
-            dqn.params.read(&mut params).unwrap();
-            close(&what("parameters"), &kept(&params), &step.params);
+            close(&what("parameters"), &kept(&flat(&dqn.params)), &step.params);
         }
     }
 }
@@ -268,23 +229,6 @@ fn updates_follow_agent_steps_whatever_the_seats() {
     }
 }
 
-/// One of two members in one process: sends its values and adds those that it gets.
-struct Pair {
-    to: Sender<Vec<f32>>,
-    from: Receiver<Vec<f32>>,
-}
-
-impl Reduce for Pair {
-    fn mean(&mut self, values: &mut [f32]) -> Result<()> {
-        let lost = || Error::Tensor("the other member is lost".to_owned());
-        self.to.send(values.to_vec()).map_err(|_| lost())?;
-        let theirs = self.from.recv().map_err(|_| lost())?;
-        assert_eq!(theirs.len(), values.len(), "both members average the same thing");
-        values.iter_mut().zip(theirs).for_each(|(own, other)| *own = (*own + other) / 2.0);
-        Ok(())
-    }
-}
-
 #[test]
 fn members_with_different_resets_owe_the_same_updates() {
     let spec = spec([0, 0, 0], 1, 4, 3);
@@ -302,16 +246,9 @@ fn members_with_different_resets_owe_the_same_updates() {
             own += (0..2).filter(|&t| block.valid(t, 0)).count();
             dqn.learn(&[block], &mut pair, &mut Log::default()).unwrap();
         }
-        let mut params = vec![0.0; dqn.params.len()];
-        dqn.params.read(&mut params).unwrap();
-        (own, dqn.updates(), params)
+        (own, dqn.updates(), flat(&dqn.params))
     };
-    let ((to_right, from_left), (to_left, from_right)) = (channel(), channel());
-    let (left, right) = (Pair { to: to_right, from: from_right }, Pair { to: to_left, from: from_left });
-    let (left, right) = std::thread::scope(|scope| {
-        let (left, right) = (scope.spawn(|| member(3, left)), scope.spawn(|| member(19, right)));
-        (left.join().unwrap(), right.join().unwrap())
-    });
+    let (left, right) = Pair::run(|pair| member(3, pair), |pair| member(19, pair));
     assert_eq!((left.0, right.0), (90, 114));
     // One per 2 of the mean of both, after the first 8.
     assert_eq!((left.1, right.1), (47, 47));
@@ -326,23 +263,11 @@ fn a_loaded_learner_goes_on_as_the_saved_one() {
             dqn.learn(&[rows(&spec, 2, 1, row)], &mut Solo, &mut Log::default()).unwrap();
         }
     };
-    let save = |dqn: &mut Dqn| {
-        let mut parts = vec![Vec::new()];
-        dqn.weights().save(&mut parts[0]).unwrap();
-        for (_, part) in dqn.state() {
-            parts.push(Vec::new());
-            part.save(parts.last_mut().unwrap()).unwrap();
-        }
-        parts
-    };
     let mut first = learner(&spec, &config(), 2).unwrap();
     learn(&mut first, 0);
     let saved = save(&mut first);
     let mut second = learner(&spec, &config(), 2).unwrap();
-    second.weights().load(&mut saved[0].as_slice()).unwrap();
-    for ((_, part), bytes) in second.state().into_iter().zip(&saved[1..]) {
-        part.load(&mut bytes.as_slice()).unwrap();
-    }
+    load(&mut second, &saved);
     learn(&mut first, 20);
     learn(&mut second, 20);
     assert!(save(&mut first) == save(&mut second));

@@ -8,23 +8,16 @@ in this suite's order: input-major, convolutions as [K, K, in, out], images as [
 
 import json
 import pathlib
+import sys
 
 import numpy as np
 import torch
 
+sys.path.insert(0, str(pathlib.Path(__file__).parents[1]))
+from inputs import draws, fill, short  # noqa: E402
+
 EVERY = {"mlp": 3, "nature": 97}  # one in so many values of a flat gradient is kept
 torch.set_default_dtype(torch.float64)
-
-
-def draws(count, salt):
-    """Uniform in [0, 1): an integer hash of index and salt."""
-    x = np.arange(count, dtype=np.uint64) + np.uint64(salt * 0x9E3779B9)
-    mask = np.uint64(0xFFFFFFFF)
-    x &= mask
-    for shift, factor in [(16, 0x7FEB352D), (15, 0x846CA68B)]:
-        x = ((x ^ (x >> np.uint64(shift))) * np.uint64(factor)) & mask
-    x ^= x >> np.uint64(16)
-    return x.astype(np.float64) / 2.0**32
 
 
 class Net:
@@ -32,14 +25,7 @@ class Net:
 
     def __init__(self, layers, salt):
         self.layers = layers
-        parts = []
-        for index, (_, shape) in enumerate(layers):
-            fan_in = int(np.prod(shape[:-1]))
-            bound = (6.0 / fan_in) ** 0.5
-            parts.append((draws(int(np.prod(shape)), salt + 2 * index) * 2 - 1) * bound)
-            parts.append((draws(shape[-1], salt + 2 * index + 1) * 2 - 1) * 0.1)
-        flat = np.concatenate(parts).astype(np.float32).astype(np.float64)
-        self.flat = torch.tensor(flat, requires_grad=True)
+        self.flat = torch.tensor(fill([shape for _, shape in layers], salt), requires_grad=True)
 
     def forward(self, x):
         at = 0
@@ -88,11 +74,6 @@ def batch(kind, rows):
         0.0 if end < 0.25 else 0.99 ** int(1 + 3 * steps) for end, steps in zip(draws(rows, 107), draws(rows, 108))
     ])
     return obs[0], action, reward, torch.tensor(discount.astype(np.float32).astype(np.float64)), obs[1]
-
-
-def short(values):
-    """Nine digits: more than f32 holds."""
-    return [float(f"{value:.8e}") for value in values.tolist()]
 
 
 def case(kind, double, clip):

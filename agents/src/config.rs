@@ -1,0 +1,42 @@
+//! Reading and checking the `[agent]` table: what the agents' settings have in common.
+
+use rl_core::{Error, Result};
+use serde::de::DeserializeOwned;
+
+use crate::Context;
+
+/// The `[agent]` table as the settings of one agent.
+pub(crate) fn read<T: DeserializeOwned>(context: &Context<'_>) -> Result<T> {
+    let table = context.config.clone();
+    table
+        .try_into()
+        .map_err(|e: toml::de::Error| Error::Config { key: "agent".to_owned(), message: e.message().to_owned() })
+}
+
+/// Refuses a count of 0.
+pub(crate) fn at_least_one(counts: &[(&str, u64)]) -> Result<()> {
+    match counts.iter().find(|(_, count)| *count == 0) {
+        Some((key, _)) => Err(bad(key, "must be at least 1".to_owned())),
+        None => Ok(()),
+    }
+}
+
+/// Refuses what is negative, infinite or no number.
+pub(crate) fn from_zero_on(numbers: &[(&str, f64)]) -> Result<()> {
+    match numbers.iter().find(|(_, number)| !(*number >= 0.0 && number.is_finite())) {
+        Some((key, number)) => Err(bad(key, format!("{number} is not a number from 0 on"))),
+        None => Ok(()),
+    }
+}
+
+/// Refuses what is not between 0 and 1.
+pub(crate) fn fractions(numbers: &[(&str, f64)]) -> Result<()> {
+    match numbers.iter().find(|(_, number)| !(0.0..=1.0).contains(number)) {
+        Some((key, number)) => Err(bad(key, format!("{number} is not between 0 and 1"))),
+        None => Ok(()),
+    }
+}
+
+fn bad(key: &str, message: String) -> Error {
+    Error::Config { key: format!("agent.{key}"), message }
+}

@@ -1,0 +1,31 @@
+//! One random stream per seat, so that what a seat draws does not depend on how seats are grouped.
+
+use std::ops::Range;
+
+use rl_core::{Error, Result, Rng, Stream};
+use serde::{Deserialize, Serialize};
+
+/// The streams of a policy's seats.
+#[derive(Serialize, Deserialize)]
+pub(crate) struct Streams(Vec<Rng>);
+
+impl Streams {
+    /// The streams of `seats` at their beginning.
+    pub(crate) fn new(seed: u64, seats: Range<u32>) -> Self {
+        Self(seats.map(|seat| Rng::new(seed, Stream::Act(seat))).collect())
+    }
+
+    /// In the order of seats.
+    pub(crate) fn iter_mut(&mut self) -> impl Iterator<Item = &mut Rng> {
+        self.0.iter_mut()
+    }
+
+    /// Refuses to stand in for the streams of another number of seats.
+    pub(crate) fn instead_of(self, here: &Self) -> Result<Self> {
+        if self.0.len() == here.0.len() {
+            return Ok(self);
+        }
+        let message = format!("holds {} seats, expected {}", self.0.len(), here.0.len());
+        Err(Error::State { part: "policy".to_owned(), message })
+    }
+}

@@ -1,0 +1,99 @@
+//! What the tests of several agents share: the inputs of `tests/golden`, comparisons, and a run of two members.
+
+use std::sync::mpsc::{Receiver, Sender, channel};
+
+use rl_core::{Error, Reduce, Result};
+use rl_nn::Params;
+
+use crate::Learner;
+
+/// Uniform in [0, 1): the hash of `tests/golden/inputs.py`.
+pub(crate) fn draws(count: usize, salt: u32) -> Vec<f64> {
+    let draw = |index: u32| {
+        let mut x = index.wrapping_add(salt.wrapping_mul(0x9E37_79B9));
+        for (shift, factor) in [(16, 0x7FEB_352D), (15, 0x846C_A68B)] {
+            x = (x ^ (x >> shift)).wrapping_mul(factor);
+        }
+        f64::from(x ^ (x >> 16)) / 2f64.powi(32)
+    };
+    (0..count as u32).map(draw).collect()
+}
+
+/// The weights of `tests/golden/inputs.py`, layer by layer.
+pub(crate) fn fill(params: &Params, salt: u32) {
+    let mut flat = Vec::new();
+    for (index, (name, var)) in params.iter().enumerate() {
+        let values = draws(var.elem_count(), salt + index as u32);
+        let bound = if name.ends_with("weight") {
+            let fan_in: usize = var.dims()[..var.dims().len() - 1].iter().product();
+            (6.0 / fan_in as f64).sqrt()
+        } else {
+            0.1
+        };
+        flat.extend(values.iter().map(|v| ((v * 2.0 - 1.0) * bound) as f32));
+    }
+    params.write(&flat).unwrap();
+}
+
+/// Tolerance against PyTorch in double precision: 1e-5 of the largest value.
+pub(crate) fn close(what: &str, got: &[f32], expected: &[f64]) {
+    assert_eq!(got.len(), expected.len(), "{what}");
+    let scale = expected.iter().fold(1e-3f64, |m, e| m.max(e.abs()));
+    let worst = got.iter().zip(expected).map(|(g, e)| (f64::from(*g) - e).abs()).fold(0.0, f64::max);
+    assert!(worst <= 1e-5 * scale, "{what}: off by {worst}, of at most {scale}");
+}
+
+/// All parameters, flat.
+pub(crate) fn flat(params: &Params) -> Vec<f32> {
+    let mut flat = vec![0.0; params.len()];
+    params.read(&mut flat).unwrap();
+    flat
+}
+
+/// Everything that a learner saves, weights first.
+pub(crate) fn save(learner: &mut dyn Learner) -> Vec<Vec<u8>> {
+    let mut parts = vec![Vec::new()];
+    learner.weights().save(&mut parts[0]).unwrap();
+    for (_, part) in learner.state() {
+        parts.push(Vec::new());
+        part.save(parts.last_mut().unwrap()).unwrap();
+    }
+    parts
+}
+
+/// Gives a learner what [`save`] took.
+pub(crate) fn load(learner: &mut dyn Learner, parts: &[Vec<u8>]) {
+    learner.weights().load(&mut parts[0].as_slice()).unwrap();
+    for ((_, part), bytes) in learner.state().into_iter().zip(&parts[1..]) {
+        part.load(&mut bytes.as_slice()).unwrap();
+    }
+}
+
+/// One of two members in one process: sends its values and adds those that it gets.
+pub(crate) struct Pair {
+    to: Sender<Vec<f32>>,
+    from: Receiver<Vec<f32>>,
+}
+
+impl Pair {
+    /// Runs both members, each in a thread, and returns what they return.
+    pub(crate) fn run<T: Send>(left: impl FnOnce(Pair) -> T + Send, right: impl FnOnce(Pair) -> T + Send) -> (T, T) {
+        let ((to_right, from_left), (to_left, from_right)) = (channel(), channel());
+        let (a, b) = (Pair { to: to_right, from: from_right }, Pair { to: to_left, from: from_left });
+        std::thread::scope(|scope| {
+            let (left, right) = (scope.spawn(|| left(a)), scope.spawn(|| right(b)));
+            (left.join().unwrap(), right.join().unwrap())
+        })
+    }
+}
+
+impl Reduce for Pair {
+    fn mean(&mut self, values: &mut [f32]) -> Result<()> {
+        let lost = || Error::Tensor("the other member is lost".to_owned());
+        self.to.send(values.to_vec()).map_err(|_| lost())?;
+        let theirs = self.from.recv().map_err(|_| lost())?;
+        assert_eq!(theirs.len(), values.len(), "both members average the same thing");
+        values.iter_mut().zip(theirs).for_each(|(own, other)| *own = (*own + other) / 2.0);
+        Ok(())
+    }
+}
