@@ -16,15 +16,25 @@ mod kept;
 mod dqn;
 mod greedy;
 mod q_net;
+mod ppo;
+mod a2c;
+mod on_policy;
+mod gae;
+mod loss;
+mod sampled;
+mod actor_critic;
+mod categorical;
 #[cfg(test)]
 mod testing;
 
+pub use a2c::{Config as A2cConfig, Kind as A2cOptimiser};
 pub use agent::{AgentEntry, Context, Learner, Mode, Pace, Plan, Policy};
 pub use clock::{Clock, Part, Spent};
 pub use dqn::{Config as DqnConfig, Dqn};
 pub use life_loss::LifeLoss;
 pub use log::Log;
+pub use ppo::Config as PpoConfig;
 pub use schedule::Schedule;
 
 /// Every agent of this crate.
-pub const AGENTS: &[AgentEntry] = &[dqn::ENTRY];
+pub const AGENTS: &[AgentEntry] = &[dqn::ENTRY, ppo::ENTRY, a2c::ENTRY];

@@ -35,7 +35,7 @@ impl Init {
     }
 
     /// Draws the values of a parameter of `shape`.
-    pub(crate) fn draw(self, shape: &[usize], rng: &mut Rng) -> Vec<f32> {
+    pub fn draw(self, shape: &[usize], rng: &mut Rng) -> Vec<f32> {
         let len = shape.iter().product();
         match self {
             Init::Zeros => vec![0.0; len],

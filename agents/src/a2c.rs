@@ -1,0 +1,144 @@
+//! Advantage actor-critic, the synchronous A3C: one step of the policy gradient on a few steps of every seat.
+//! Source: Mnih et al. 2016; Baselines' A2C for the constants, whose value loss is twice ours: its 0.5 is our 1.
+//! It is PPO with one epoch, a full batch, and neither clipping nor normalisation (Huang et al. 2022); a test shows it.
+
+use rl_core::Result;
+use rl_nn::{AdamConfig, EpsPlace, OptimiserConfig, RmsPropConfig};
+use serde::{Deserialize, Serialize};
+
+use crate::gae::Gae;
+use crate::loss::Weights;
+use crate::on_policy::{self, OnPolicy, Settings};
+use crate::{AgentEntry, Context, LifeLoss, Schedule, config};
+
+/// The entry of the table.
+pub(crate) const ENTRY: AgentEntry = AgentEntry {
+    id: "a2c",
+    summary: "Advantage actor-critic: one policy-gradient step on a few steps of all seats",
+    refuses: |spec| on_policy::refuses("a2c", spec),
+    presets: &[
+        ("cartpole", include_str!("../../presets/a2c/cartpole.toml")),
+        ("cartpole-v0", include_str!("../../presets/a2c/cartpole.toml")),
+        ("frozenlake", include_str!("../../presets/a2c/frozenlake.toml")),
+        ("frozenlake8x8", include_str!("../../presets/a2c/frozenlake8x8.toml")),
+        ("atari/kung_fu_master", include_str!("../../presets/a2c/kung_fu_master.toml")),
+        ("atari/", include_str!("../../presets/a2c/atari.toml")),
+    ],
+    stochastic: true,
+    memory: |context| Ok(on_policy::memory(context, Config::read(context)?.horizon, 1)),
+    build: |context| Ok(Box::new(OnPolicy::new("a2c", context, Config::read(context)?.settings())?)),
+};
+
+/// Which optimiser makes the steps.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Kind {
+    /// RMSProp as TensorFlow has it: ε inside of the root, the mean square 1 at first.
+    RmsProp,
+    /// Adam with the decays of its paper.
+    Adam,
+}
+
+/// The `[agent]` table. Every count of steps but `horizon` is of agent steps, of all seats together.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Config {
+    /// Learning rate at first.
+    pub lr: f64,
+    /// Learning rate after `lr_steps`.
+    pub lr_end: f64,
+    /// Agent steps over which the learning rate changes; 0 keeps `lr`.
+    pub lr_steps: u64,
+    /// Which optimiser.
+    pub optimiser: Kind,
+    /// Decay of RMSProp's mean square, 0 to 1.
+    pub rms_decay: f64,
+    /// ε of the optimiser.
+    pub eps: f64,
+    /// Largest global norm of the gradient; 0 for no limit.
+    pub grad_clip: f64,
+    /// Discount per agent step, 0 to 1.
+    pub gamma: f64,
+    /// Decay of generalised advantage estimation, 0 to 1; 1 for n-step returns.
+    pub lambda: f64,
+    /// Agent steps per seat and update.
+    pub horizon: usize,
+    /// Whether advantages get mean 0 and deviation 1 in every update.
+    pub normalise_advantage: bool,
+    /// Weight of the entropy.
+    pub entropy_coef: f64,
+    /// Weight of half the squared error of the value.
+    pub value_coef: f64,
+    /// Whether only the sign of a reward counts.
+    pub reward_clip: bool,
+    /// What a lost life means.
+    pub life_loss: LifeLoss,
+    /// Widths of the dense layers.
+    pub hidden: Vec<usize>,
+}
+
+impl Config {
+    fn read(context: &Context<'_>) -> Result<Self> {
+        let config: Self = config::read(context)?;
+        config.check()?;
+        Ok(config)
+    }
+
+    fn check(&self) -> Result<()> {
+        config::at_least_one(&[("horizon", self.horizon as u64)])?;
+        config::from_zero_on(&[
+            ("lr", self.lr),
+            ("lr_end", self.lr_end),
+            ("eps", self.eps),
+            ("grad_clip", self.grad_clip),
+            ("entropy_coef", self.entropy_coef),
+            ("value_coef", self.value_coef),
+        ])?;
+        config::fractions(&[("rms_decay", self.rms_decay), ("gamma", self.gamma), ("lambda", self.lambda)])
+    }
+
+    pub(crate) fn settings(self) -> Settings {
+        let (eps, clip) = (self.eps, self.grad_clip);
+        let optimiser = match self.optimiser {
+            Kind::Adam => OptimiserConfig::Adam(AdamConfig { beta1: 0.9, beta2: 0.999, eps, clip }),
+            Kind::RmsProp => OptimiserConfig::RmsProp(RmsPropConfig {
+                decay: self.rms_decay,
+                eps,
+                eps_place: EpsPlace::InsideRoot,
+                first_square: 1.0,
+                centred: false,
+                clip,
+            }),
+        };
+        let no_clip = f64::INFINITY;
+        Settings {
+            horizon: self.horizon,
+            epochs: 1,
+            minibatches: 1,
+            lr: Schedule::annealed(self.lr, self.lr_end, self.lr_steps),
+            optimiser,
+            gae: Gae {
+                gamma: self.gamma as f32,
+                lambda: self.lambda as f32,
+                reward_clip: self.reward_clip,
+                life_loss: self.life_loss,
+            },
+            normalise: self.normalise_advantage,
+            weights: Weights {
+                surrogate: policy_gradient,
+                clip: no_clip,
+                value_clip: false,
+                entropy: self.entropy_coef,
+                value: self.value_coef,
+            },
+            clip: Schedule::annealed(no_clip, no_clip, 0),
+            target_kl: 0.0,
+            hidden: self.hidden,
+        }
+    }
+}
+
+/// -A ln π.
+fn policy_gradient(log_prob: f64, _log_ratio: f64, advantage: f64, _clip: f64) -> (f64, f64) {
+    (-advantage * log_prob, -advantage)
+}

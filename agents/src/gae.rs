@@ -1,0 +1,170 @@
+//! Generalised advantage estimation on time-major blocks.
+//! Source: Schulman et al. 2016, eq. 16, with the ends that it leaves open: a terminal step looks at nothing beyond it; a
+//! truncated one bootstraps from the value of the true last observation, which the row after it holds; a reset is no step.
+
+use rl_core::End;
+use rl_replays::{Rollout, sign};
+
+use crate::LifeLoss;
+
+/// What an advantage is made of.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Gae {
+    /// Discount per agent step, 0 to 1.
+    pub(crate) gamma: f32,
+    /// Decay per agent step of what later errors count, 0 to 1.
+    pub(crate) lambda: f32,
+    /// Whether only the sign of a reward counts.
+    pub(crate) reward_clip: bool,
+    /// What a lost life means.
+    pub(crate) life_loss: LifeLoss,
+}
+
+impl Gae {
+    /// Appends the advantages of a block, `[T, N]`; 0 where no step was played. `value(t, e)` is that of what seat `e`
+    /// sees at row `t`, from 0 to `T`, and is not asked for beyond a terminal step. `carry` is scratch memory.
+    pub(crate) fn append(
+        &self,
+        block: &Rollout,
+        value: impl Fn(usize, usize) -> f32,
+        carry: &mut Vec<f32>,
+        out: &mut Vec<f32>,
+    ) {
+        let (horizon, envs, from) = (block.horizon(), block.envs(), out.len());
+        out.resize(from + horizon * envs, 0.0);
+        carry.clear();
+        carry.resize(envs, 0.0);
+        for (t, row) in out[from..].chunks_exact_mut(envs).enumerate().rev() {
+            let (ages, ends, rewards) = (block.age.row(t + 1), block.end.row(t + 1), block.reward.row(t + 1));
+            for e in 0..envs {
+                if ages[e] == 0 {
+                    continue; // the step before it ended an episode, and takes nothing from here
+                }
+                let reward = if self.reward_clip { sign(rewards[e]) } else { rewards[e] };
+                let future = match ends[e] {
+                    End::Terminated => 0.0,
+                    End::LifeLost if self.life_loss == LifeLoss::Terminal => 0.0,
+                    End::Truncated => self.gamma * value(t + 1, e),
+                    End::No | End::LifeLost => self.gamma * (value(t + 1, e) + self.lambda * carry[e]),
+                };
+                carry[e] = reward + future - value(t, e);
+                row[e] = carry[e];
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use rl_core::Spec;
+
+    use super::*;
+
+    /// What happens to a seat in one call: an end, a reward, and the value of what it sees then.
+    type Event = (End, f32, f32);
+
+    fn block(seats: &[Vec<Event>], begins_over: &[bool]) -> (Rollout, Vec<Vec<f32>>) {
+        let (symbols, discrete, continuous) = ([].into(), [2].into(), [].into());
+        let spec = Spec { frame: [0; 3], stack: 1, vector: 1, symbols, mask: false, discrete, continuous };
+        let horizon = seats[0].len() - 1;
+        let mut block = Rollout::new(&spec, horizon, seats.len(), 0);
+        for (e, events) in seats.iter().enumerate() {
+            let mut over = begins_over[e];
+            block.age.row_mut(0)[e] = 5;
+            block.end.row_mut(0)[e] = if over { End::Truncated } else { End::No };
+            for t in 1..=horizon {
+                // As environments do it: the call after an end resets, and is no step.
+                let (age, end, reward) =
+                    if over { (0, End::No, 0.0) } else { (block.age[(t - 1, e)] + 1, events[t].0, events[t].1) };
+                (block.age[(t, e)], block.end[(t, e)], block.reward[(t, e)]) = (age, end, reward);
+                over = end.over();
+            }
+        }
+        (block, seats.iter().map(|events| events.iter().map(|event| event.2).collect()).collect())
+    }
+
+    /// Σ (γλ)^k δ_{t+k} of one seat, by its definition: forward from each step, to the end of its episode or block.
+    fn naive(gae: &Gae, block: &Rollout, values: &[Vec<f32>], t: usize, e: usize) -> f64 {
+        let (mut sum, mut weight) = (0.0, 1.0);
+        for s in t..block.horizon() {
+            let end = block.end[(s + 1, e)];
+            let dead = end == End::Terminated || (end == End::LifeLost && gae.life_loss == LifeLoss::Terminal);
+            let raw = f64::from(block.reward[(s + 1, e)]);
+            let reward = if gae.reward_clip && raw != 0.0 { raw.signum() } else { raw };
+            let next = if dead { 0.0 } else { f64::from(values[e][s + 1]) };
+            sum += weight * (reward + f64::from(gae.gamma) * next - f64::from(values[e][s]));
+            if dead || end == End::Truncated {
+                break;
+            }
+            weight *= f64::from(gae.gamma) * f64::from(gae.lambda);
+        }
+        sum
+    }
+
+    fn advantages(gae: &Gae, block: &Rollout, values: &[Vec<f32>]) -> Vec<f32> {
+        let mut out = vec![7.0; 3]; // what stands there already stays
+        gae.append(block, |t, e| values[e][t], &mut vec![9.0], &mut out);
+        assert_eq!(out[..3], [7.0; 3]);
+        out.split_off(3)
+    }
+
+    fn events() -> impl Strategy<Value = Vec<(Vec<Event>, bool)>> {
+        let end = prop_oneof![
+            6 => Just(End::No),
+            1 => Just(End::LifeLost),
+            1 => Just(End::Truncated),
+            1 => Just(End::Terminated),
+        ];
+        let event = (end, -2.0f32..2.0, -5.0f32..5.0);
+        (2usize..20, 1usize..4).prop_flat_map(move |(rows, seats)| {
+            let seat = (prop::collection::vec(event.clone(), rows), any::<bool>());
+            prop::collection::vec(seat, seats)
+        })
+    }
+
+    proptest! {
+        #[test]
+        fn equals_the_sum_of_its_definition_whatever_ends(
+            seats in events(), gamma in 0.0f32..=1.0, lambda in 0.0f32..=1.0, reward_clip: bool, terminal: bool,
+        ) {
+            let life_loss = if terminal { LifeLoss::Terminal } else { LifeLoss::Ignore };
+            let gae = Gae { gamma, lambda, reward_clip, life_loss };
+            let (seats, over): (Vec<_>, Vec<_>) = seats.into_iter().unzip();
+            let (block, values) = block(&seats, &over);
+            let got = advantages(&gae, &block, &values);
+            for t in 0..block.horizon() {
+                for e in 0..block.envs() {
+                    let got = f64::from(got[t * block.envs() + e]);
+                    let expected = if block.valid(t, e) { naive(&gae, &block, &values, t, e) } else { 0.0 };
+                    prop_assert!((got - expected).abs() < 1e-4, "step {} of seat {}: {} {}", t, e, got, expected);
+                }
+            }
+        }
+    }
+
+    const GAE: Gae = Gae { gamma: 0.5, lambda: 1.0, reward_clip: false, life_loss: LifeLoss::Ignore };
+
+    #[test]
+    fn truncation_bootstraps_from_the_true_last_observation_and_the_reset_counts_nothing() {
+        let seat = vec![
+            (End::No, 0.0, 1.0),
+            (End::Truncated, 2.0, 8.0),
+            (End::No, 0.0, 100.0), // the reset, and what the new episode begins with
+            (End::No, 3.0, 4.0),
+        ];
+        let (block, values) = block(&[seat], &[false]);
+        assert_eq!(advantages(&GAE, &block, &values), [2.0 + 4.0 - 1.0, 0.0, 3.0 + 2.0 - 100.0]);
+    }
+
+    #[test]
+    fn nothing_beyond_a_terminal_step_is_looked_at() {
+        let seat = vec![(End::No, 0.0, 1.0), (End::Terminated, 2.0, f32::NAN)];
+        let (ended, values) = block(&[seat], &[false]);
+        assert_eq!(advantages(&GAE, &ended, &values), [1.0]);
+        let seat = vec![(End::No, 0.0, 1.0), (End::LifeLost, 2.0, 6.0)];
+        let (lost, values) = block(&[seat], &[false]);
+        assert_eq!(advantages(&GAE, &lost, &values), [4.0]);
+        assert_eq!(advantages(&Gae { life_loss: LifeLoss::Terminal, ..GAE }, &lost, &values), [1.0]);
+    }
+}

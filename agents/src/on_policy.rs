@@ -1,0 +1,313 @@
+//! What PPO and A2C share: blocks of all seats, advantages, epochs of minibatches, and nothing kept for the next time.
+//!
+//! Every step that was played is in exactly one minibatch of each epoch; where their number does not divide, the first
+//! minibatches have one step more. In a run of several members all make as many minibatches as the mean of their steps
+//! allows, and gradients are averaged member by member.
+//! Source: Mnih et al. 2016; Schulman et al. 2017.
+
+use std::ops::Range;
+use std::sync::Arc;
+
+use candle_core::Tensor;
+use rl_core::{Error, Reduce, Result, Rng, Saved, Spec, State, Stream};
+use rl_nn::{Optimiser, OptimiserConfig, Params, tensor};
+use rl_perception::EncoderConfig;
+use rl_replays::Rollout;
+
+use crate::actor_critic::{ActorCritic, Flows};
+use crate::gae::Gae;
+use crate::gather::Gathered;
+use crate::loss::{Loss, Step, Weights};
+use crate::progress::Progress;
+use crate::sampled::{Behaviour, Sampled};
+use crate::{Context, Learner, Log, Pace, Part, Plan, Policy, Schedule, guard};
+
+/// What an agent makes of its `[agent]` table; [`on_policy`](self) says what it means.
+#[derive(Clone, Debug)]
+pub(crate) struct Settings {
+    /// Agent steps per seat between rounds of updates.
+    pub(crate) horizon: usize,
+    /// How often every step is learned from.
+    pub(crate) epochs: usize,
+    /// Updates per epoch.
+    pub(crate) minibatches: usize,
+    /// Learning rate by agent steps of all seats.
+    pub(crate) lr: Schedule,
+    pub(crate) optimiser: OptimiserConfig,
+    pub(crate) gae: Gae,
+    /// Whether advantages get mean 0 and deviation 1 in every minibatch of more than one step.
+    pub(crate) normalise: bool,
+    /// The parts of the loss; its clipping range is replaced by `clip`.
+    pub(crate) weights: Weights,
+    /// Clipping range by agent steps of all seats.
+    pub(crate) clip: Schedule,
+    /// Largest divergence from the policy that acted, beyond which a round of updates ends; 0 for no limit.
+    pub(crate) target_kl: f64,
+    /// Widths of the dense layers.
+    pub(crate) hidden: Vec<usize>,
+}
+
+/// The learner.
+pub(crate) struct OnPolicy {
+    settings: Settings,
+    spec: Spec,
+    seed: u64,
+    seats: u32,
+    net: Arc<ActorCritic>,
+    params: Params,
+    optimiser: Optimiser,
+    progress: Progress,
+    batch: Batch,
+    loss: Loss,
+    grad: Vec<f32>,
+}
+
+/// Memory of a round of updates.
+#[derive(Default)]
+struct Batch {
+    /// Values of the rows after the last steps, seat by seat.
+    last: Vec<f32>,
+    /// Advantages of all blocks, one after the other, each `[T, N]`; and scratch memory of theirs.
+    advantages: Vec<f32>,
+    carry: Vec<f32>,
+    /// Steps that were played, by time, then by seat.
+    steps: Vec<Played>,
+    /// The order of an epoch.
+    order: Vec<u32>,
+    seen: Gathered,
+    flows: Flows,
+}
+
+/// A step to learn from: its place in the blocks, and what came of it.
+#[derive(Clone, Copy)]
+struct Played {
+    block: u32,
+    t: u32,
+    e: u32,
+    advantage: f32,
+    target: f32,
+}
+
+impl OnPolicy {
+    /// A learner that has seen nothing.
+    ///
+    /// # Errors
+    /// If the agent called `id` cannot act here, or no encoder fits the environment.
+    pub(crate) fn new(id: &str, context: &Context<'_>, settings: Settings) -> Result<Self> {
+        if let Some(reason) = refuses(id, context.spec) {
+            return Err(Error::Config { key: "agent".to_owned(), message: reason });
+        }
+        let encoder = EncoderConfig { hidden: settings.hidden.clone() };
+        let rng = Rng::new(context.seed, Stream::Init);
+        let (net, params) = ActorCritic::new(context.spec, &encoder, context.device, &rng).map_err(tensor)?;
+        Ok(Self {
+            optimiser: Optimiser::new(&params, settings.optimiser).map_err(tensor)?,
+            progress: Progress::new(context.seed),
+            batch: Batch::default(),
+            loss: Loss::new(context.spec),
+            grad: Vec::new(),
+            spec: context.spec.clone(),
+            seed: context.seed,
+            seats: context.seats,
+            net: Arc::new(net),
+            params,
+            settings,
+        })
+    }
+
+    /// Advantages and targets of every step that was played.
+    fn estimate(&mut self, blocks: &[Rollout]) -> Result<()> {
+        let Batch { last, advantages, carry, steps, seen, flows, .. } = &mut self.batch;
+        seen.clear();
+        for block in blocks {
+            (0..block.envs()).for_each(|e| seen.push(block, block.horizon(), e));
+        }
+        self.net.run(&seen.seen(), true, flows)?;
+        last.clear();
+        last.extend_from_slice(flows.values());
+        advantages.clear();
+        let mut first = 0;
+        for block in blocks {
+            let last = &last[first..first + block.envs()];
+            let value = |t, e| if t == block.horizon() { last[e] } else { Behaviour::at(block, t, e).value };
+            self.settings.gae.append(block, value, carry, advantages);
+            first += block.envs();
+        }
+        steps.clear();
+        for t in 0..blocks.first().map_or(0, Rollout::horizon) {
+            let mut from = 0;
+            for (b, block) in blocks.iter().enumerate() {
+                for e in (0..block.envs()).filter(|&e| block.valid(t, e)) {
+                    let advantage = advantages[from + t * block.envs() + e];
+                    let target = advantage + Behaviour::at(block, t, e).value;
+                    steps.push(Played { block: b as u32, t: t as u32, e: e as u32, advantage, target });
+                }
+                from += block.horizon() * block.envs();
+            }
+        }
+        Ok(())
+    }
+
+    /// One optimiser step on the steps `part`; false, and no step, if the policy is too far from the one that acted.
+    fn update(
+        &mut self,
+        blocks: &[Rollout],
+        part: &[u32],
+        now: Now,
+        reduce: &mut dyn Reduce,
+        log: &mut Log,
+    ) -> Result<bool> {
+        let number = self.progress.updates + 1;
+        let Batch { steps, seen, .. } = &mut self.batch;
+        let steps = || part.iter().map(|&i| steps[i as usize]);
+        seen.clear();
+        steps().for_each(|step| seen.push(&blocks[step.block as usize], step.t as usize, step.e as usize));
+        let (mean, scale) = if self.settings.normalise { standard(steps().map(|s| s.advantage)) } else { (0.0, 1.0) };
+        log.lap(Part::Sample);
+
+        let (logits, values) = self.net.forward(&seen.seen()).map_err(tensor)?; // [B, A] and [B]
+        let host = |x: &Tensor| x.flatten_all().and_then(|x| x.to_vec1::<f32>()).map_err(tensor);
+        let (z, v) = (host(&logits)?, host(&values)?);
+        let steps = steps().map(|Played { block, t, e, advantage, target }| {
+            let (block, t, e) = (&blocks[block as usize], t as usize, e as usize);
+            let Behaviour { log_prob, value } = Behaviour::at(block, t, e);
+            let advantage = (f64::from(advantage) - mean) * scale;
+            Step { actions: block.discrete.at(t, e), legal: block.legal.at(t, e), log_prob, value, advantage, target }
+        });
+        let weights = Weights { clip: now.clip, ..self.settings.weights };
+        let terms = self.loss.of(&weights, &z, &v, steps.clone());
+        log.lap(Part::Forward);
+        guard::finite_loss(number, terms.loss, || {
+            let targets: Vec<f32> = steps.map(|step| step.target).collect();
+            let told = [("logits", &z), ("values", &v), ("targets", &targets)];
+            told.into_iter().find_map(|(of, values)| guard::first_not_finite(of, values))
+        })?;
+        if self.settings.target_kl > 0.0 {
+            let mut kl = [terms.approx_kl as f32];
+            reduce.mean(&mut kl)?;
+            if f64::from(kl[0]) > self.settings.target_kl {
+                return Ok(false);
+            }
+        }
+        let handle = self.loss.handle(&logits, &values).map_err(tensor)?;
+        self.params.backward(&handle, &mut self.grad).map_err(tensor)?;
+        log.lap(Part::Backward);
+        reduce.mean(&mut self.grad)?;
+        log.lap(Part::Reduce);
+        let norm = self.optimiser.step(&self.params, &self.grad, now.rate).map_err(tensor)?;
+        log.lap(Part::Optimiser);
+        guard::finite_norm(number, norm, &self.grad, &self.params)?;
+        self.progress.updates = number;
+        terms.tell(log);
+        log.add("grad_norm", norm);
+        Ok(true)
+    }
+}
+
+/// What changes over a run.
+#[derive(Clone, Copy)]
+struct Now {
+    rate: f64,
+    clip: f64,
+}
+
+impl Learner for OnPolicy {
+    fn plan(&self) -> Plan {
+        let Settings { horizon, epochs, minibatches, .. } = self.settings;
+        let pace = Pace { updates: (epochs * minibatches) as u64, steps: horizon as u64 * u64::from(self.seats) };
+        Plan { horizon, extra: Behaviour::WIDTH, pace }
+    }
+
+    fn policy(&self, seats: Range<u32>) -> Result<Box<dyn Policy>> {
+        Ok(Box::new(Sampled::new(self.net.clone(), &self.spec, self.seed, seats)))
+    }
+
+    fn learn(&mut self, blocks: &[Rollout], reduce: &mut dyn Reduce, log: &mut Log) -> Result<()> {
+        let before = self.progress.steps();
+        let now = Now { rate: self.settings.lr.at(before), clip: self.settings.clip.at(before) };
+        self.progress.count(blocks, reduce)?;
+        self.estimate(blocks)?;
+        log.add("lr", now.rate);
+        if let Some(explained) = explained_variance(&self.batch.steps) {
+            log.add("explained_variance", explained);
+        }
+        let minibatches = self.settings.minibatches.min((self.progress.steps() - before) as usize);
+        let mut order = std::mem::take(&mut self.batch.order);
+        order.clear();
+        order.extend(0..self.batch.steps.len() as u32);
+        'round: for _ in 0..self.settings.epochs {
+            if minibatches > 1 {
+                self.progress.rng.shuffle(&mut order);
+            }
+            for part in parts(order.len(), minibatches) {
+                if !self.update(blocks, &order[part], now, reduce, log)? {
+                    break 'round;
+                }
+            }
+        }
+        self.batch.order = order;
+        log.lap(Part::Other);
+        Ok(())
+    }
+
+    fn updates(&self) -> u64 {
+        self.progress.updates
+    }
+
+    fn weights(&mut self) -> &mut dyn Saved {
+        &mut self.params
+    }
+
+    fn state(&mut self) -> State<'_> {
+        vec![("optimiser".to_owned(), &mut self.optimiser), ("progress".to_owned(), &mut self.progress)]
+    }
+}
+
+/// Cuts `len` steps into `count` parts, the first of which are longer by one where it does not divide.
+fn parts(len: usize, count: usize) -> impl Iterator<Item = Range<usize>> {
+    let (each, more) = (len / count.max(1), len % count.max(1));
+    let edge = move |part: usize| part * each + part.min(more);
+    (0..count).map(move |part| edge(part)..edge(part + 1))
+}
+
+/// Mean, and what makes the deviation 1; neither changes a single value. 1e-8 and the n - 1 are PyTorch's and everyone's.
+fn standard(values: impl Iterator<Item = f32> + Clone) -> (f64, f64) {
+    let count = values.clone().count();
+    if count < 2 {
+        return (0.0, 1.0);
+    }
+    let mean = values.clone().map(f64::from).sum::<f64>() / count as f64;
+    let squares: f64 = values.map(|value| (f64::from(value) - mean).powi(2)).sum();
+    (mean, 1.0 / ((squares / (count - 1) as f64).sqrt() + 1e-8))
+}
+
+/// 1 - Var(target - value) / Var(target): 1 if values foresee everything, 0 or less if they are no better than a constant.
+fn explained_variance(steps: &[Played]) -> Option<f64> {
+    let variance = |of: fn(&Played) -> f32| {
+        let mean = steps.iter().map(|step| f64::from(of(step))).sum::<f64>() / steps.len() as f64;
+        steps.iter().map(|step| (f64::from(of(step)) - mean).powi(2)).sum::<f64>()
+    };
+    let all = variance(|step| step.target);
+    // The advantage is the target less the value.
+    (all > 0.0).then(|| 1.0 - variance(|step| step.advantage) / all)
+}
+
+/// Bytes of the blocks and of a minibatch gathered from them; networks, moments and gradients are some megabytes.
+pub(crate) fn memory(context: &Context<'_>, horizon: usize, minibatches: usize) -> (u64, &'static str) {
+    let spec = context.spec;
+    let lanes = 4 * (spec.vector + spec.symbols.len() + spec.discrete.len() + Behaviour::WIDTH + 8) + spec.legal_len();
+    let steps = (horizon as u64).saturating_mul(u64::from(context.seats));
+    let gathered = (steps / minibatches.max(1) as u64).saturating_mul((spec.frame_len() * spec.stack) as u64);
+    (steps.saturating_mul((spec.frame_len() + lanes) as u64).saturating_add(gathered), "agent.horizon")
+}
+
+/// Why an agent of this kind cannot act in an environment of these shapes, if it cannot.
+pub(crate) fn refuses(id: &str, spec: &Spec) -> Option<String> {
+    match (spec.discrete.len(), spec.continuous.len()) {
+        (1.., 0) => None,
+        (d, c) => Some(format!("{id} needs discrete actions only; this environment has {d}, and {c} continuous")),
+    }
+}
+
+#[cfg(test)]
+mod tests;

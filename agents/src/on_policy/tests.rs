@@ -1,0 +1,512 @@
+//! The learner against PyTorch (`tests/golden/on_policy/make.py`), and against its own promises.
+
+use std::collections::BTreeMap;
+
+use candle_core::Device;
+use rl_core::{Bound, End, Solo};
+use serde::Deserialize;
+
+use super::*;
+use crate::testing::{Pair, close, draws, fill, flat, load, save};
+use crate::{A2cConfig, A2cOptimiser, AGENTS, AgentEntry, LifeLoss, Mode, PpoConfig};
+
+#[derive(Deserialize)]
+struct Golden {
+    every: BTreeMap<String, usize>,
+    cases: Vec<Case>,
+}
+
+#[derive(Deserialize)]
+struct Case {
+    agent: String,
+    kind: String,
+    counts: Vec<u32>,
+    mask: bool,
+    value_clip: bool,
+    actions: Vec<Vec<u32>>,
+    legal: Vec<Vec<u8>>,
+    log_prob: Vec<f32>,
+    value: Vec<f32>,
+    steps: Vec<GoldenStep>,
+}
+
+#[derive(Deserialize)]
+struct GoldenStep {
+    terms: BTreeMap<String, f64>,
+    norm: f64,
+    grad: Vec<f64>,
+    params: Vec<f64>,
+}
+
+fn spec(counts: &[u32]) -> Spec {
+    let (symbols, discrete, continuous) = ([].into(), counts.into(), [].into());
+    Spec { frame: [0; 3], stack: 1, vector: 4, symbols, mask: false, discrete, continuous }
+}
+
+fn ppo() -> PpoConfig {
+    PpoConfig {
+        lr: 1e-3,
+        lr_end: 0.0,
+        lr_steps: 0,
+        adam_eps: 1e-5,
+        grad_clip: 0.5,
+        gamma: 0.99,
+        lambda: 0.95,
+        horizon: 6,
+        epochs: 2,
+        minibatches: 3,
+        clip: 0.2,
+        clip_end: 0.2,
+        value_clip: false,
+        normalise_advantage: true,
+        entropy_coef: 0.01,
+        value_coef: 0.7,
+        target_kl: 0.0,
+        reward_clip: false,
+        life_loss: LifeLoss::Ignore,
+        hidden: vec![16, 12],
+    }
+}
+
+fn a2c() -> A2cConfig {
+    A2cConfig {
+        lr: 1e-3,
+        lr_end: 0.0,
+        lr_steps: 0,
+        optimiser: A2cOptimiser::RmsProp,
+        rms_decay: 0.99,
+        eps: 1e-5,
+        grad_clip: 0.5,
+        gamma: 0.99,
+        lambda: 0.95,
+        horizon: 6,
+        normalise_advantage: false,
+        entropy_coef: 0.01,
+        value_coef: 0.7,
+        reward_clip: false,
+        life_loss: LifeLoss::Ignore,
+        hidden: vec![16, 12],
+    }
+}
+
+fn learner(spec: &Spec, settings: Settings, seats: u32, seed: u64) -> OnPolicy {
+    let config = toml::Table::new();
+    OnPolicy::new("ppo", &Context { spec, config: &config, seats, seed, device: &Device::Cpu }, settings).unwrap()
+}
+
+/// The steps of `make.py` as a block of one seat.
+fn golden_block(case: &Case, spec: &Spec) -> Rollout {
+    let rows = case.actions.len();
+    let mut block = Rollout::new(spec, rows, 1, Behaviour::WIDTH);
+    let (mut vector, mut frames) = (draws(rows * 4, 101).into_iter(), draws(rows * 36 * 44 * 2, 102).into_iter());
+    for t in 0..rows {
+        block.age.row_mut(t)[0] = t as u32;
+        block.age.row_mut(t + 1)[0] = t as u32 + 1;
+        block.vector.row_mut(t).iter_mut().zip(&mut vector).for_each(|(v, d)| *v = (d * 4.0 - 2.0) as f32);
+        block.legal.row_mut(t).iter_mut().zip(&case.legal[t]).for_each(|(v, &legal)| *v = legal);
+        block.discrete.row_mut(t).copy_from_slice(&case.actions[t]);
+        block.extra.row_mut(t).copy_from_slice(&[case.log_prob[t], case.value[t]]);
+        // Both frames of a pixel come from one image of two channels.
+        block.frame.row_mut(t).iter_mut().zip(&mut frames).for_each(|(v, d)| *v = (d * 256.0) as u8);
+    }
+    block
+}
+
+#[test]
+fn loss_gradient_and_optimiser_steps_equal_pytorch() {
+    let golden: Golden = serde_json::from_str(include_str!("../../../tests/golden/on_policy/golden.json")).unwrap();
+    for case in &golden.cases {
+        let mut spec = Spec { mask: case.mask, ..spec(&case.counts) };
+        let mut hidden = vec![16, 12];
+        if case.kind == "nature" {
+            (spec.frame, spec.vector, hidden) = ([36, 44, 2], 0, vec![12]);
+        }
+        let settings = match case.agent.as_str() {
+            "ppo" => PpoConfig { value_clip: case.value_clip, hidden, ..ppo() }.settings(),
+            _ => A2cConfig { hidden, ..a2c() }.settings(),
+        };
+        let mut learner = learner(&spec, settings, 1, 1);
+        fill(&learner.params, 1);
+        let block = golden_block(case, &spec);
+        let rows = case.actions.len();
+        let single = |salt, by: f64, less: f64| draws(rows, salt).into_iter().map(move |d| (d * by - less) as f32);
+        let (advantages, targets) = (single(108, 4.0, 1.5), single(109, 6.0, 3.0));
+        let step = |(t, (advantage, target))| Played { block: 0, t: t as u32, e: 0, advantage, target };
+        learner.batch.steps = advantages.zip(targets).enumerate().map(step).collect();
+        let part: Vec<u32> = (0..rows as u32).collect();
+        let now = Now { rate: 1e-3, clip: learner.settings.clip.at(0) };
+        for (number, step) in case.steps.iter().enumerate() {
+            let what =
+                |name: &str| format!("{name} of step {number}, {} on {} {:?}", case.agent, case.kind, case.counts);
+            let mut log = Log::default();
+            let blocks = std::slice::from_ref(&block);
+            assert!(learner.update(blocks, &part, now, &mut Solo, &mut log).unwrap());
+            let log = log.drain();
+            let logged = |name: &str| log.iter().find(|(known, _)| *known == name).unwrap().1 as f32;
+            for (name, &term) in &step.terms {
+                close(&what(name), &[logged(name)], &[term]);
+            }
+            close(&what("norm"), &[logged("grad_norm")], &[step.norm]);
+            let every = golden.every[&case.kind];
+            let kept = |flat: &[f32]| flat.iter().step_by(every).copied().collect::<Vec<_>>();
+            close(&what("gradient"), &kept(&learner.grad), &step.grad);
+            close(&what("parameters"), &kept(&flat(&learner.params)), &step.params);
+        }
+    }
+}
+
+/// Steps a made-up world of `blocks`, whose seats are numbered from 0: rewards, ends and what is seen hang on the seat,
+/// the time and the actions alone.
+fn step(blocks: &mut [Rollout], from: usize, t: usize) {
+    let mut seat = 0;
+    for block in blocks {
+        for e in 0..block.envs() {
+            let chance = draws(6, (1000 * (from + t) + seat) as u32);
+            let over = block.end[(t, e)].over();
+            let age = if over { 0 } else { block.age[(t, e)] + 1 };
+            let end = match chance[4] {
+                _ if over => End::No,
+                d if d < 0.1 => End::Terminated,
+                d if d < 0.2 => End::Truncated,
+                d if d < 0.3 => End::LifeLost,
+                _ => End::No,
+            };
+            let good = f64::from(block.discrete.at(t, e)[0]) - 1.0;
+            (block.age[(t + 1, e)], block.end[(t + 1, e)]) = (age, end);
+            block.reward[(t + 1, e)] = if over { 0.0 } else { (good * chance[0] + chance[5]) as f32 };
+            let seen = &mut block.vector.row_mut(t + 1)[e * 4..][..4];
+            seen.iter_mut().zip(chance).for_each(|(v, d)| *v = (d * 4.0 - 2.0) as f32);
+            let width = block.legal.width();
+            let legal = &mut block.legal.row_mut(t + 1)[e * width..][..width];
+            legal.iter_mut().enumerate().for_each(|(i, flag)| *flag = u8::from(i != seat % 3));
+            seat += 1;
+        }
+    }
+}
+
+/// A run of rounds in groups of these sizes, from time `from` on.
+struct World {
+    blocks: Vec<Rollout>,
+    policy: Box<dyn Policy>,
+    from: usize,
+}
+
+impl World {
+    fn new(learner: &OnPolicy, sizes: &[usize]) -> Self {
+        let plan = learner.plan();
+        let mut blocks: Vec<_> =
+            sizes.iter().map(|&size| Rollout::new(&learner.spec, plan.horizon, size, plan.extra)).collect();
+        blocks.iter_mut().for_each(|block| block.legal.row_mut(0).fill(1));
+        Self { blocks, policy: learner.policy(0..sizes.iter().sum::<usize>() as u32).unwrap(), from: 0 }
+    }
+
+    fn collect(&mut self) {
+        for t in 0..self.blocks[0].horizon() {
+            self.policy.act(&mut self.blocks, t, Mode::Explore).unwrap();
+            step(&mut self.blocks, self.from, t);
+        }
+        self.from += self.blocks[0].horizon();
+    }
+
+    fn rounds(&mut self, learner: &mut OnPolicy, count: usize) -> Vec<u32> {
+        let mut actions = Vec::new();
+        for _ in 0..count {
+            self.collect();
+            for t in 0..self.blocks[0].horizon() {
+                actions.extend(self.blocks.iter().flat_map(|block| block.discrete.row(t).to_vec()));
+            }
+            learner.learn(&self.blocks, &mut Solo, &mut Log::default()).unwrap();
+            self.blocks.iter_mut().for_each(Rollout::carry);
+        }
+        actions
+    }
+}
+
+#[test]
+fn a2c_is_ppo_with_one_epoch_a_full_batch_and_neither_clipping_nor_normalisation() {
+    let spec = spec(&[3, 2]);
+    let a2c = A2cConfig { optimiser: A2cOptimiser::Adam, ..a2c() };
+    let ppo = PpoConfig { epochs: 1, minibatches: 1, normalise_advantage: false, ..ppo() };
+    let run = |settings: Settings| {
+        let mut learner = learner(&spec, settings, 4, 1);
+        World::new(&learner, &[4]).rounds(&mut learner, 5);
+        (flat(&learner.params), learner.updates())
+    };
+    let mut unclipped = ppo.clone().settings();
+    unclipped.clip = Schedule::annealed(f64::INFINITY, f64::INFINITY, 0);
+    assert_eq!(run(a2c.clone().settings()), run(unclipped));
+    // The range is never left in one epoch of a full batch. With two it is another algorithm.
+    assert_eq!(run(a2c.clone().settings()), run(ppo.clone().settings()));
+    assert_ne!(run(a2c.clone().settings()).0, run(PpoConfig { epochs: 2, ..ppo }.settings()).0);
+    let normalised = A2cConfig { normalise_advantage: true, ..a2c.clone() };
+    assert_ne!(run(a2c.settings()).0, run(normalised.settings()).0);
+}
+
+#[test]
+fn bits_follow_the_seed_and_not_how_seats_are_grouped() {
+    let spec = Spec { mask: true, ..spec(&[3, 2]) };
+    let run = |sizes: &[usize], seed| {
+        let mut learner = learner(&spec, ppo().settings(), 4, seed);
+        let actions = World::new(&learner, sizes).rounds(&mut learner, 4);
+        (actions, save(&mut learner))
+    };
+    let one = run(&[4], 1);
+    for sizes in [&[4][..], &[1, 3], &[2, 2], &[1, 1, 1, 1]] {
+        assert!(run(sizes, 1) == one, "{sizes:?}");
+    }
+    let other = run(&[4], 2);
+    assert!(other.0 != one.0 && other.1[0] != one.1[0]);
+    // All that is legal is done, and nothing else but the zeros of resets: seat e lacks value e % 3 of the first action.
+    let first = one.0.chunks_exact(2).skip(4).enumerate();
+    assert!(first.clone().all(|(i, actions)| actions[0] == 0 || actions[0] as usize != (i % 4) % 3));
+    assert!((0..3).all(|action| first.clone().any(|(_, actions)| actions[0] == action)));
+}
+
+#[test]
+fn a_loaded_learner_goes_on_as_the_saved_one() {
+    let spec = spec(&[3]);
+    for settings in [PpoConfig { lr_steps: 300, ..ppo() }.settings(), a2c().settings()] {
+        let mut first = learner(&spec, settings.clone(), 4, 1);
+        let mut world = World::new(&first, &[4]);
+        world.rounds(&mut first, 3);
+        let mut second = learner(&spec, settings, 4, 1);
+        load(&mut second, &save(&mut first));
+        let mut again = World { blocks: world.blocks.clone(), policy: second.policy(0..4).unwrap(), from: world.from };
+        for ((_, from), (_, to)) in world.policy.state().into_iter().zip(again.policy.state()) {
+            let mut bytes = Vec::new();
+            from.save(&mut bytes).unwrap();
+            to.load(&mut bytes.as_slice()).unwrap();
+        }
+        assert_eq!(world.rounds(&mut first, 3), again.rounds(&mut second, 3));
+        assert!(save(&mut first) == save(&mut second));
+        let (_, part) = second
+            .policy(0..3)
+            .map(|mut policy| {
+                let mut bytes = Vec::new();
+                world.policy.state()[0].1.save(&mut bytes).unwrap();
+                ((), policy.state()[0].1.load(&mut bytes.as_slice()).unwrap_err().to_string())
+            })
+            .unwrap();
+        assert!(part.contains("holds 4 seats, expected 3"), "{part}");
+    }
+}
+
+#[test]
+fn only_steps_that_were_played_are_learned_from_each_once_an_epoch() {
+    for count in 1..20 {
+        for minibatches in 1..=count {
+            let parts: Vec<_> = parts(count, minibatches).collect();
+            assert_eq!((parts[0].start, parts.last().unwrap().end, parts.len()), (0, count, minibatches));
+            assert!(parts.windows(2).all(|pair| pair[0].end == pair[1].start && pair[0].len() - pair[1].len() <= 1));
+            assert!(parts.iter().all(|part| !part.is_empty()));
+        }
+    }
+    let mut learner = learner(&spec(&[3]), ppo().settings(), 4, 1);
+    let mut world = World::new(&learner, &[1, 3]);
+    let mut steps = 0;
+    for round in 1..=20 {
+        world.collect();
+        learner.learn(&world.blocks, &mut Solo, &mut Log::default()).unwrap();
+        let place = |played: &Played| (played.t, played.block, played.e);
+        let learned: Vec<_> = learner.batch.steps.iter().map(place).collect();
+        let expected: Vec<_> = (0..6)
+            .flat_map(|t| [(t, 0, 0), (t, 1, 0), (t, 1, 1), (t, 1, 2)])
+            .filter(|&(t, b, e)| world.blocks[b as usize].age[(t as usize + 1, e as usize)] != 0)
+            .collect();
+        assert_eq!(learned, expected);
+        assert!(round == 1 || learned.len() < 24 || learned == expected);
+        steps += learned.len() as u64;
+        assert_eq!((learner.progress.steps(), learner.updates()), (steps, round * 6));
+        let mut order = learner.batch.order.clone();
+        order.sort_unstable();
+        assert!(order.iter().copied().eq(0..learned.len() as u32), "an order holds every step once");
+        world.blocks.iter_mut().for_each(Rollout::carry);
+    }
+    assert!(steps < 20 * 24, "there were resets");
+}
+
+#[test]
+fn a_truncated_step_aims_at_the_value_of_its_true_last_observation() {
+    let learner = || {
+        let learner = learner(&spec(&[3]), PpoConfig { lambda: 0.0, ..ppo() }.settings(), 1, 1);
+        fill(&learner.params, 1); // values that differ from row to row
+        learner
+    };
+    let value = |learner: &OnPolicy, block: &Rollout, t: usize| {
+        let (mut seen, mut flows) = (Gathered::default(), Flows::default());
+        seen.push(block, t, 0);
+        learner.net.run(&seen.seen(), true, &mut flows).unwrap();
+        flows.values()[0]
+    };
+    // The last step of the block is truncated, or one within it.
+    for at in [6, 3] {
+        let mut learner = learner();
+        let mut world = World::new(&learner, &[1]);
+        for t in 0..6 {
+            world.policy.act(&mut world.blocks, t, Mode::Explore).unwrap();
+            step(&mut world.blocks, 0, t);
+            let block = &mut world.blocks[0];
+            let over = block.end[(t, 0)].over();
+            block.age[(t + 1, 0)] = if over { 0 } else { block.age[(t, 0)] + 1 };
+            block.end[(t + 1, 0)] = if t + 1 == at { End::Truncated } else { End::No };
+        }
+        learner.estimate(&world.blocks).unwrap();
+        let block = &world.blocks[0];
+        let played = learner.batch.steps.iter().find(|played| played.t as usize == at - 1).unwrap();
+        let expected = block.reward[(at, 0)] + 0.99 * value(&learner, block, at);
+        assert!((played.target - expected).abs() < 1e-5, "{} {expected}", played.target);
+        assert_eq!(learner.batch.steps.len(), if at == 6 { 6 } else { 5 });
+    }
+}
+
+#[test]
+fn rates_and_ranges_follow_agent_steps_and_a_round_ends_at_its_divergence() {
+    let spec = spec(&[3]);
+    let annealed = PpoConfig { lr_steps: 48, clip_end: 0.0, ..ppo() };
+    let mut learner_ = learner(&spec, annealed.settings(), 4, 1);
+    let mut world = World::new(&learner_, &[4]);
+    let mut rates: Vec<f64> = Vec::new();
+    while rates.last() != Some(&0.0) {
+        world.collect();
+        let before = learner_.progress.steps() as f64;
+        let mut log = Log::default();
+        learner_.learn(&world.blocks, &mut Solo, &mut log).unwrap();
+        let rate = log.drain().iter().find(|(name, _)| *name == "lr").unwrap().1;
+        assert!((rate - 1e-3 * (1.0 - before / 48.0).max(0.0)).abs() < 1e-12);
+        rates.push(rate);
+        world.blocks.iter_mut().for_each(Rollout::carry);
+    }
+    assert!(rates[0] == 1e-3 && rates.len() > 2);
+    // The first update of a round is made by the policy that acted; a large step leaves it far behind.
+    let bold = PpoConfig { lr: 0.1, target_kl: 0.01, ..ppo() };
+    let mut learner = learner(&spec, bold.settings(), 4, 1);
+    World::new(&learner, &[4]).rounds(&mut learner, 5);
+    assert!((5..15).contains(&learner.updates()), "{} of 30 updates", learner.updates());
+}
+
+#[test]
+fn members_with_different_resets_make_the_same_updates() {
+    let spec = spec(&[3]);
+    let member = |dead: bool, mut pair: Pair| {
+        let mut learner = learner(&spec, PpoConfig { minibatches: 5, ..ppo() }.settings(), 1, 1);
+        let mut world = World::new(&learner, &[1]);
+        let mut own = 0;
+        for round in 0..6 {
+            world.collect();
+            if dead && round == 3 {
+                (1..=6).for_each(|t| world.blocks[0].age[(t, 0)] = 0); // nothing but resets
+            }
+            own += (0..6).filter(|&t| world.blocks[0].valid(t, 0)).count();
+            learner.learn(&world.blocks, &mut pair, &mut Log::default()).unwrap();
+            world.blocks[0].carry();
+        }
+        (own, learner.updates(), flat(&learner.params))
+    };
+    let (left, right) = Pair::run(|pair| member(false, pair), |pair| member(true, pair));
+    assert!(left.0 > right.0 && left.1 > 40, "{} {} {}", left.0, right.0, left.1);
+    assert_eq!((left.1, left.2), (right.1, right.2));
+}
+
+#[test]
+fn a_value_that_is_not_finite_is_named_with_its_update() {
+    let mut learner = learner(&spec(&[3]), ppo().settings(), 4, 1);
+    let mut world = World::new(&learner, &[4]);
+    world.collect();
+    let (t, e) = (0..6).flat_map(|t| (0..4).map(move |e| (t, e))).find(|&(t, e)| world.blocks[0].valid(t, e)).unwrap();
+    world.blocks[0].reward[(t + 1, e)] = f32::NAN;
+    let before = flat(&learner.params);
+    let error = learner.learn(&world.blocks, &mut Solo, &mut Log::default()).unwrap_err().to_string();
+    assert!(error.starts_with("tensor: update ") && error.contains(": the loss is NaN (targets: row "), "{error}");
+    let weights = learner.params.iter().find(|(name, _)| *name == "policy_head.weight").unwrap().1.clone();
+    assert!(learner.updates() > 0 || before == flat(&learner.params));
+    let broken = vec![f32::INFINITY; learner.params.len()];
+    learner.params.write(&broken).unwrap();
+    let mut world = World::new(&learner, &[4]);
+    world.collect();
+    let error = learner.learn(&world.blocks, &mut Solo, &mut Log::default()).unwrap_err().to_string();
+    assert!(error.contains("the loss is NaN (logits: row 0 is"), "{error} {:?}", weights.dims());
+}
+
+fn entry(id: &str) -> &'static AgentEntry {
+    AGENTS.iter().find(|entry| entry.id == id).unwrap()
+}
+
+#[test]
+fn an_evaluation_samples_takes_the_most_probable_or_acts_at_random() {
+    let learner = learner(&spec(&[3]), ppo().settings(), 64, 1);
+    // A policy that says: 2 with e / (e + 2), else 0 or 1.
+    let mut weights = vec![0.0; learner.params.len()];
+    let at = (0..weights.len()).find(|&i| learner.params.name_at(i) == "policy_head.bias").unwrap();
+    weights[at + 2] = 1.0;
+    learner.params.write(&weights).unwrap();
+    let share = |mode: Mode| {
+        let mut block = Rollout::new(&learner.spec, 50, 64, Behaviour::WIDTH);
+        block.age.row_mut(0).fill(1);
+        let mut policy = learner.policy(0..64).unwrap();
+        let mut blocks = [block];
+        (0..50).for_each(|t| policy.act(&mut blocks, t, mode).unwrap());
+        assert!(mode == Mode::Explore || (0..50).all(|t| blocks[0].extra.row(t).iter().all(|&kept| kept == 0.0)));
+        let twos = (0..50).flat_map(|t| blocks[0].discrete.row(t).to_vec()).filter(|&action| action == 2).count();
+        twos as f64 / (50.0 * 64.0)
+    };
+    let evaluate = |epsilon, greedy| Mode::Evaluate { epsilon, greedy };
+    let e = 1f64.exp();
+    for (mode, expected) in [
+        (Mode::Explore, e / (e + 2.0)),
+        (evaluate(0.0, false), e / (e + 2.0)),
+        (evaluate(0.0, true), 1.0),
+        (evaluate(1.0, true), 1.0 / 3.0),
+        (evaluate(0.5, true), 0.5 + 0.5 / 3.0),
+    ] {
+        let share = share(mode);
+        assert!((share - expected).abs() < 0.04, "{mode:?}: {share}, expected {expected}");
+    }
+    assert!(entry("ppo").stochastic && entry("a2c").stochastic);
+}
+
+#[test]
+fn environments_and_values_that_do_not_fit_are_refused_in_one_line() {
+    let good = spec(&[3, 2]);
+    let continuous = Spec { continuous: [Bound { low: -1.0, high: 1.0 }].into(), ..good.clone() };
+    let nothing = spec(&[]);
+    for id in ["ppo", "a2c"] {
+        let refuses = entry(id).refuses;
+        assert_eq!(refuses(&good), None);
+        let reason = |d, c| format!("{id} needs discrete actions only; this environment has {d}, and {c} continuous");
+        assert_eq!((refuses(&continuous), refuses(&nothing)), (Some(reason(2, 1)), Some(reason(0, 0))));
+    }
+    let refused = |id: &str, config: toml::Table, spec: &Spec| {
+        let context = Context { spec, config: &config, seats: 2, seed: 1, device: &Device::Cpu };
+        (entry(id).build)(&context).err().unwrap().to_string()
+    };
+    let of = |config: PpoConfig| refused("ppo", toml::Table::try_from(config).unwrap(), &good);
+    assert_eq!(of(PpoConfig { epochs: 0, ..ppo() }), "agent.epochs: must be at least 1");
+    assert_eq!(of(PpoConfig { lambda: 1.5, ..ppo() }), "agent.lambda: 1.5 is not between 0 and 1");
+    assert_eq!(of(PpoConfig { clip: -0.1, ..ppo() }), "agent.clip: -0.1 is not a number from 0 on");
+    let of = |config: A2cConfig, spec: &Spec| refused("a2c", toml::Table::try_from(config).unwrap(), spec);
+    assert_eq!(of(A2cConfig { horizon: 0, ..a2c() }, &good), "agent.horizon: must be at least 1");
+    assert_eq!(of(A2cConfig { rms_decay: 2.0, ..a2c() }, &good), "agent.rms_decay: 2 is not between 0 and 1");
+    assert!(of(a2c(), &continuous).contains("a2c needs discrete actions only"));
+    let mut unknown = toml::Table::try_from(ppo()).unwrap();
+    unknown.insert("optimiser".to_owned(), "adam".into());
+    assert!(refused("ppo", unknown, &good).contains("unknown field `optimiser`"));
+}
+
+#[test]
+fn every_preset_is_a_complete_configuration() {
+    for id in ["ppo", "a2c"] {
+        for (name, text) in entry(id).presets {
+            let tables: toml::Table = text.parse().unwrap();
+            let config = tables["agent"].as_table().unwrap();
+            let spec = if name.starts_with("atari") {
+                Spec { frame: [84, 84, 1], stack: 4, vector: 0, ..spec(&[4]) }
+            } else {
+                spec(&[2])
+            };
+            let context = Context { spec: &spec, config, seats: 8, seed: 1, device: &Device::Cpu };
+            let memory = (entry(id).memory)(&context).unwrap_or_else(|e| panic!("{id}/{name}: {e}"));
+            assert!(memory.0 > 0 && memory.0 < 1 << 30, "{id}/{name}: {memory:?}");
+            assert!(tables["train"].is_table() && tables.len() == 2, "{id}/{name}");
+        }
+    }
+}

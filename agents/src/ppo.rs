@@ -1,0 +1,158 @@
+//! Proximal policy optimisation with a clipped probability ratio.
+//! Source: Schulman et al. 2017; details after Huang et al. 2022, "The 37 implementation details of PPO", of which these
+//! differ: a truncated episode bootstraps from the value of its true last observation, and no step is left out of an epoch.
+
+use rl_core::Result;
+use rl_nn::{AdamConfig, OptimiserConfig};
+use serde::{Deserialize, Serialize};
+
+use crate::gae::Gae;
+use crate::loss::Weights;
+use crate::on_policy::{self, OnPolicy, Settings};
+use crate::{AgentEntry, Context, LifeLoss, Schedule, config};
+
+/// The entry of the table.
+pub(crate) const ENTRY: AgentEntry = AgentEntry {
+    id: "ppo",
+    summary: "Proximal policy optimisation: epochs of clipped steps on what all seats just did",
+    refuses: |spec| on_policy::refuses("ppo", spec),
+    presets: &[
+        ("cartpole", include_str!("../../presets/ppo/cartpole.toml")),
+        ("cartpole-v0", include_str!("../../presets/ppo/cartpole.toml")),
+        ("frozenlake", include_str!("../../presets/ppo/frozenlake.toml")),
+        ("frozenlake8x8", include_str!("../../presets/ppo/frozenlake8x8.toml")),
+        ("atari/kung_fu_master", include_str!("../../presets/ppo/kung_fu_master.toml")),
+        ("atari/", include_str!("../../presets/ppo/atari.toml")),
+    ],
+    stochastic: true,
+    memory: |context| {
+        let config = Config::read(context)?;
+        Ok(on_policy::memory(context, config.horizon, config.minibatches))
+    },
+    build: |context| Ok(Box::new(OnPolicy::new("ppo", context, Config::read(context)?.settings())?)),
+};
+
+/// The `[agent]` table. Every count of steps but `horizon` is of agent steps, of all seats together.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Config {
+    /// Learning rate of Adam at first.
+    pub lr: f64,
+    /// Learning rate after `lr_steps`.
+    pub lr_end: f64,
+    /// Agent steps over which the learning rate and the clipping range change; 0 keeps `lr` and `clip`.
+    pub lr_steps: u64,
+    /// ε of Adam.
+    pub adam_eps: f64,
+    /// Largest global norm of the gradient; 0 for no limit.
+    pub grad_clip: f64,
+    /// Discount per agent step, 0 to 1.
+    pub gamma: f64,
+    /// Decay of generalised advantage estimation, 0 to 1.
+    pub lambda: f64,
+    /// Agent steps per seat between rounds of updates.
+    pub horizon: usize,
+    /// How often every step is learned from.
+    pub epochs: usize,
+    /// Updates per epoch; a smaller remainder does not exist, minibatches differ by one step at most.
+    pub minibatches: usize,
+    /// Range of the probability ratio around 1 at first.
+    pub clip: f64,
+    /// The same after `lr_steps`.
+    pub clip_end: f64,
+    /// Whether the value's steps are clipped too, by the same range.
+    pub value_clip: bool,
+    /// Whether advantages get mean 0 and deviation 1 in every minibatch.
+    pub normalise_advantage: bool,
+    /// Weight of the entropy.
+    pub entropy_coef: f64,
+    /// Weight of half the squared error of the value.
+    pub value_coef: f64,
+    /// Divergence from the policy that acted beyond which a round of updates ends; 0 for no limit.
+    pub target_kl: f64,
+    /// Whether only the sign of a reward counts.
+    pub reward_clip: bool,
+    /// What a lost life means.
+    pub life_loss: LifeLoss,
+    /// Widths of the dense layers.
+    pub hidden: Vec<usize>,
+}
+
+impl Config {
+    fn read(context: &Context<'_>) -> Result<Self> {
+        let config: Self = config::read(context)?;
+        config.check()?;
+        Ok(config)
+    }
+
+    fn check(&self) -> Result<()> {
+        config::at_least_one(&[
+            ("horizon", self.horizon as u64),
+            ("epochs", self.epochs as u64),
+            ("minibatches", self.minibatches as u64),
+        ])?;
+        config::from_zero_on(&[
+            ("lr", self.lr),
+            ("lr_end", self.lr_end),
+            ("adam_eps", self.adam_eps),
+            ("grad_clip", self.grad_clip),
+            ("clip", self.clip),
+            ("clip_end", self.clip_end),
+            ("entropy_coef", self.entropy_coef),
+            ("value_coef", self.value_coef),
+            ("target_kl", self.target_kl),
+        ])?;
+        config::fractions(&[("gamma", self.gamma), ("lambda", self.lambda)])
+    }
+
+    pub(crate) fn settings(self) -> Settings {
+        let adam = AdamConfig { beta1: 0.9, beta2: 0.999, eps: self.adam_eps, clip: self.grad_clip };
+        Settings {
+            horizon: self.horizon,
+            epochs: self.epochs,
+            minibatches: self.minibatches,
+            lr: Schedule::annealed(self.lr, self.lr_end, self.lr_steps),
+            optimiser: OptimiserConfig::Adam(adam),
+            gae: Gae {
+                gamma: self.gamma as f32,
+                lambda: self.lambda as f32,
+                reward_clip: self.reward_clip,
+                life_loss: self.life_loss,
+            },
+            normalise: self.normalise_advantage,
+            weights: Weights {
+                surrogate: clipped,
+                clip: self.clip,
+                value_clip: self.value_clip,
+                entropy: self.entropy_coef,
+                value: self.value_coef,
+            },
+            clip: Schedule::annealed(self.clip, self.clip_end, self.lr_steps),
+            target_kl: self.target_kl,
+            hidden: self.hidden,
+        }
+    }
+}
+
+/// -min(r A, clip(r) A) for the probability ratio r. Where the clipped one is the smaller, nothing is to be gained.
+fn clipped(_log_prob: f64, log_ratio: f64, advantage: f64, clip: f64) -> (f64, f64) {
+    let ratio = libm::exp(log_ratio);
+    let (free, bound) = (ratio * advantage, ratio.clamp(1.0 - clip, 1.0 + clip) * advantage);
+    if bound < free { (-bound, 0.0) } else { (-free, -free) } // ∂r / ∂ ln π = r
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_ratio_beyond_its_range_has_no_slope_where_that_would_gain() {
+        let of = |ratio: f64, advantage| clipped(-1.0, ratio.ln(), advantage, 0.2);
+        let close = |(a, b): (f64, f64), (c, d): (f64, f64)| (a - c).abs() < 1e-12 && (b - d).abs() < 1e-12;
+        assert!(close(of(1.1, 2.0), (-2.2, -2.2)), "within");
+        assert!(close(of(1.5, 2.0), (-2.4, 0.0)), "gained enough");
+        assert!(close(of(0.5, 2.0), (-1.0, -1.0)), "lost: comes back");
+        assert!(close(of(0.5, -2.0), (1.6, 0.0)), "gained enough");
+        assert!(close(of(1.5, -2.0), (3.0, 3.0)), "lost: comes back");
+    }
+}
