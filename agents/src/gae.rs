@@ -73,10 +73,10 @@ mod tests {
             let mut over = begins_over[e];
             block.age.row_mut(0)[e] = 5;
             block.end.row_mut(0)[e] = if over { End::Truncated } else { End::No };
-            for t in 1..=horizon {
+            for (t, &(end, reward, _)) in events.iter().enumerate().skip(1) {
                 // As environments do it: the call after an end resets, and is no step.
                 let (age, end, reward) =
-                    if over { (0, End::No, 0.0) } else { (block.age[(t - 1, e)] + 1, events[t].0, events[t].1) };
+                    if over { (0, End::No, 0.0) } else { (block.age[(t - 1, e)] + 1, end, reward) };
                 (block.age[(t, e)], block.end[(t, e)], block.reward[(t, e)]) = (age, end, reward);
                 over = end.over();
             }

@@ -252,7 +252,13 @@ mod tests {
         if env.starts_with("atari/") {
             sets.extend(["agent.batch=4", "agent.update_period=20", "agent.hidden=[16]"].map(str::to_owned));
         }
-        let sets = if agent == "dqn" { &sets[..] } else { &[] };
+        // Rounds short enough that there are some before and after it, on few seats.
+        let short = ["agent.horizon=5", "agent.hidden=[16]", "train.envs=4"].map(str::to_owned);
+        let sets = match agent {
+            "dqn" => &sets[..],
+            "ppo" | "a2c" => &short[..],
+            _ => &[],
+        };
         resolve(&tables, &Ask { env, agent: Some(agent), sets, ..Ask::default() }).unwrap()
     }
 
@@ -285,7 +291,8 @@ mod tests {
 
     #[test]
     fn a_resumed_session_is_the_uninterrupted_one_and_no_part_can_be_spared() {
-        for (env, agent) in [("frozenlake", "toy"), ("cartpole", "toy"), ("frozenlake", "dqn"), ("cartpole", "dqn")] {
+        let agents = ["toy", "dqn", "ppo", "a2c"];
+        for (env, agent) in agents.into_iter().flat_map(|agent| [("frozenlake", agent), ("cartpole", agent)]) {
             let resolved = resolved(env, agent);
             let owner = train::owner(&resolved);
             let dir = tempfile::tempdir().unwrap();
@@ -322,9 +329,11 @@ mod tests {
             ("cartpole", "toy", 400),
             ("frozenlake", "dqn", 600),
             ("cartpole", "dqn", 600),
+            ("frozenlake", "a2c", 400),
+            ("cartpole", "ppo", 400),
         ];
         #[cfg(feature = "atari")]
-        let cases = [&cases[..], &[("atari/breakout", "dqn", 240)]].concat();
+        let cases = [&cases[..], &[("atari/breakout", "dqn", 240), ("atari/breakout", "ppo", 80)]].concat();
         for (env, agent, steps) in cases {
             let mut resolved = resolved(env, agent);
             resolved.set("train.envs", 5).unwrap();

@@ -28,11 +28,15 @@ fn lists_name_what_can_be_named() {
         assert!(names.iter().any(|known| known == name), "{name}: {names:?}");
     }
     assert!(envs.as_array().unwrap().iter().all(|env| env["version"].as_u64() >= Some(1)));
-    assert_eq!(column(&json(at, "list agents --json"), "name"), ["dqn"]);
+    assert_eq!(column(&json(at, "list agents --json"), "name"), ["dqn", "ppo", "a2c"]);
     let presets = json(at, "list presets --json");
-    let with_preset = column(&presets, "env");
-    assert!(with_preset.iter().all(|env| names.contains(env)), "{with_preset:?}");
-    assert!(trained.iter().all(|name| with_preset.iter().any(|env| env == name)), "{with_preset:?}");
+    for agent in ["dqn", "ppo", "a2c"] {
+        let of = |row: &&Value| row["agent"] == agent;
+        let with: Value = presets.as_array().unwrap().iter().filter(of).cloned().collect();
+        let with = column(&with, "env");
+        assert!(with.iter().all(|env| names.contains(env)), "{agent}: {with:?}");
+        assert!(trained.iter().all(|name| with.iter().any(|env| env == name)), "{agent}: {with:?}");
+    }
     // The same for people, a line each.
     let plain = text(&output(at, "list envs"));
     assert_eq!(plain.lines().count(), names.len());

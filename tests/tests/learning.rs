@@ -17,52 +17,56 @@ fn json(line: &str, run: &Path) -> Value {
 }
 
 /// Score of the last weights, trained on `env` as its preset says and evaluated as `eval` says.
-fn score(env: &str, seed: u64, eval: &str) -> f64 {
+fn score(agent: &str, env: &str, seed: u64, eval: &str) -> f64 {
     let dir = tempfile::tempdir().expect("there is room");
     let run = dir.path().join("run");
-    json(&format!("--env {env} --agent dqn --seed {seed} --threads 1 --run RUN --quiet --json"), &run);
+    json(&format!("--env {env} --agent {agent} --seed {seed} --threads 1 --run RUN --quiet --json"), &run);
     json(&format!("eval RUN {eval} --json"), &run)["mean"].as_f64().expect("a mean is a number")
 }
 
 /// Mean of 100 games.
-fn cartpole(seed: u64) -> f64 {
-    score("cartpole", seed, "--episodes 100 --seed 0 --threads 1")
+fn cartpole(agent: &str, seed: u64) -> f64 {
+    score(agent, "cartpole", seed, "--episodes 100 --seed 0 --threads 1")
 }
 
 /// Expected success, computed from the transition table.
-fn frozenlake(seed: u64) -> f64 {
-    score("frozenlake", seed, "--exact --threads 1")
+fn frozenlake(agent: &str, seed: u64) -> f64 {
+    score(agent, "frozenlake", seed, "--exact --threads 1")
 }
 
 /// Most of five seeds reach `goal`.
-fn four_of_five(of: fn(u64) -> f64, goal: f64) {
-    let scores: Vec<f64> = (1..=5).map(of).collect();
+fn four_of_five(of: fn(&str, u64) -> f64, agent: &str, goal: f64) {
+    let scores: Vec<f64> = (1..=5).map(|seed| of(agent, seed)).collect();
     let reached = scores.iter().filter(|&&score| score >= goal).count();
-    assert!(reached >= 4, "{goal} is reached by {reached} of 5 seeds: {scores:?}");
+    assert!(reached >= 4, "{agent}: {goal} is reached by {reached} of 5 seeds: {scores:?}");
 }
 
 #[test]
-fn dqn_balances_the_pole() {
-    let score = cartpole(1);
-    assert!(score >= 475.0, "{score}");
+fn agents_balance_the_pole() {
+    for agent in ["dqn", "ppo", "a2c"] {
+        let score = cartpole(agent, 1);
+        assert!(score >= 475.0, "{agent}: {score}");
+    }
 }
 
 #[test]
-fn dqn_crosses_the_lake() {
-    let score = frozenlake(1);
-    assert!(score >= 0.70, "{score}; 0.7402 is the best");
+fn agents_cross_the_lake() {
+    for (agent, goal) in [("dqn", 0.70), ("ppo", 0.735), ("a2c", 0.70)] {
+        let score = frozenlake(agent, 1);
+        assert!(score >= goal, "{agent}: {score}; 0.7402 is the best");
+    }
 }
 
 #[test]
 #[ignore = "slow"]
-fn dqn_balances_the_pole_from_most_seeds() {
-    four_of_five(cartpole, 475.0);
+fn agents_balance_the_pole_from_most_seeds() {
+    ["dqn", "ppo", "a2c"].into_iter().for_each(|agent| four_of_five(cartpole, agent, 475.0));
 }
 
 #[test]
 #[ignore = "slow"]
-fn dqn_crosses_the_lake_from_most_seeds() {
-    four_of_five(frozenlake, 0.70);
+fn agents_cross_the_lake_from_most_seeds() {
+    ["dqn", "ppo", "a2c"].into_iter().for_each(|agent| four_of_five(frozenlake, agent, 0.70));
 }
 
 /// Too short to learn the game: it runs to its end on the real ROM, changes the weights, and its checkpoint is a player.

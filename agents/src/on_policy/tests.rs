@@ -279,15 +279,11 @@ fn a_loaded_learner_goes_on_as_the_saved_one() {
         }
         assert_eq!(world.rounds(&mut first, 3), again.rounds(&mut second, 3));
         assert!(save(&mut first) == save(&mut second));
-        let (_, part) = second
-            .policy(0..3)
-            .map(|mut policy| {
-                let mut bytes = Vec::new();
-                world.policy.state()[0].1.save(&mut bytes).unwrap();
-                ((), policy.state()[0].1.load(&mut bytes.as_slice()).unwrap_err().to_string())
-            })
-            .unwrap();
-        assert!(part.contains("holds 4 seats, expected 3"), "{part}");
+        let mut bytes = Vec::new();
+        world.policy.state()[0].1.save(&mut bytes).unwrap();
+        let mut fewer = second.policy(0..3).unwrap();
+        let error = fewer.state()[0].1.load(&mut bytes.as_slice()).unwrap_err().to_string();
+        assert!(error.contains("holds 4 seats, expected 3"), "{error}");
     }
 }
 
@@ -314,7 +310,6 @@ fn only_steps_that_were_played_are_learned_from_each_once_an_epoch() {
             .filter(|&(t, b, e)| world.blocks[b as usize].age[(t as usize + 1, e as usize)] != 0)
             .collect();
         assert_eq!(learned, expected);
-        assert!(round == 1 || learned.len() < 24 || learned == expected);
         steps += learned.len() as u64;
         assert_eq!((learner.progress.steps(), learner.updates()), (steps, round * 6));
         let mut order = learner.batch.order.clone();
@@ -363,14 +358,14 @@ fn a_truncated_step_aims_at_the_value_of_its_true_last_observation() {
 fn rates_and_ranges_follow_agent_steps_and_a_round_ends_at_its_divergence() {
     let spec = spec(&[3]);
     let annealed = PpoConfig { lr_steps: 48, clip_end: 0.0, ..ppo() };
-    let mut learner_ = learner(&spec, annealed.settings(), 4, 1);
-    let mut world = World::new(&learner_, &[4]);
+    let mut first = learner(&spec, annealed.settings(), 4, 1);
+    let mut world = World::new(&first, &[4]);
     let mut rates: Vec<f64> = Vec::new();
     while rates.last() != Some(&0.0) {
         world.collect();
-        let before = learner_.progress.steps() as f64;
+        let before = first.progress.steps() as f64;
         let mut log = Log::default();
-        learner_.learn(&world.blocks, &mut Solo, &mut log).unwrap();
+        first.learn(&world.blocks, &mut Solo, &mut log).unwrap();
         let rate = log.drain().iter().find(|(name, _)| *name == "lr").unwrap().1;
         assert!((rate - 1e-3 * (1.0 - before / 48.0).max(0.0)).abs() < 1e-12);
         rates.push(rate);
@@ -417,14 +412,13 @@ fn a_value_that_is_not_finite_is_named_with_its_update() {
     let before = flat(&learner.params);
     let error = learner.learn(&world.blocks, &mut Solo, &mut Log::default()).unwrap_err().to_string();
     assert!(error.starts_with("tensor: update ") && error.contains(": the loss is NaN (targets: row "), "{error}");
-    let weights = learner.params.iter().find(|(name, _)| *name == "policy_head.weight").unwrap().1.clone();
     assert!(learner.updates() > 0 || before == flat(&learner.params));
     let broken = vec![f32::INFINITY; learner.params.len()];
     learner.params.write(&broken).unwrap();
     let mut world = World::new(&learner, &[4]);
     world.collect();
     let error = learner.learn(&world.blocks, &mut Solo, &mut Log::default()).unwrap_err().to_string();
-    assert!(error.contains("the loss is NaN (logits: row 0 is"), "{error} {:?}", weights.dims());
+    assert!(error.contains("the loss is NaN (logits: row 0 is"), "{error}");
 }
 
 fn entry(id: &str) -> &'static AgentEntry {
