@@ -1,16 +1,15 @@
 //! `activation(patches(x) · w + b)`.
 //!
 //! A convolution packs its weights once and goes through its images with them. A linear layer, whose weights are large and
-//! whose rows are few, is cut by columns: each part packs a block of its weights, uses it for all its rows and forgets it.
+//! whose rows are few, is cut by columns: each part packs a block of its weights, uses it for all rows and forgets it.
 
 use std::ops::Range;
 
 use pulp::{Simd, WithSimd};
-use rayon::prelude::*;
 
 use super::isa::{dispatch, vectorised};
 use super::panels::{Panel, load, pack, packed_len, panels, store, widest};
-use super::parts::{count, each, share};
+use super::parts::{each, share};
 use super::patches::{Patches, Pixel, Segment, row_blocks};
 use super::tile::{ROWS, Sums, accumulate, multiply_add, tiles};
 use super::workspace::Workspace;
@@ -21,11 +20,8 @@ const GROUP: usize = 96;
 pub(super) const FEW: usize = 2 * ROWS;
 /// Inputs per pass where weights are not packed: they are read once, as they lie in memory.
 const DEPTH_UNPACKED: usize = 16;
-/// Columns of a block of a linear layer, at most; and what they are a multiple of, whole panels of any width.
-const COLUMNS: usize = 256;
-const PANELS: usize = 64;
-/// Rows of a block where there are more: beside them, packing its weights is little.
-const RUN: usize = 4 * GROUP;
+/// Columns of a block of a linear layer, a multiple of the widest panel.
+pub(super) const COLUMNS: usize = 256;
 
 /// `out = patches(x) · w + bias`, clipped at 0 if `relu`; `w [depth, n]`, `out [rows, n]`.
 pub fn forward<P: Pixel>(patches: &Patches, x: &[P], w: &[f32], bias: &[f32], relu: bool, out: &mut [f32]) {
@@ -77,51 +73,45 @@ pub(crate) struct Linear<'a> {
 pub(crate) fn linear(layer: Linear<'_>, out: &mut [f32]) {
     let Linear { x, width, w, n, bias, .. } = layer;
     let rows = out.len() / n;
+    let part = share(rows, w.len());
     if rows <= FEW {
-        let part = share(rows, w.len());
         return each(out, part * n, |i, out| {
             dispatch(Unpacked { layer: Linear { x: &x[i * part * width..], ..layer }, out });
         });
     }
-    each_block(out, n, grid(rows, n, width), |row, columns, out| {
+    cut(out, n, part, |row, columns, stride, out| {
         let (x, w, bias) = (&x[row * width..], &w[columns.start..], &bias[columns]);
-        dispatch(Packed { layer: Linear { x, w, bias, ..layer }, out });
+        dispatch(Packed { layer: Linear { x, w, bias, ..layer }, stride, out });
     });
 }
 
-/// Rows and columns of a block of `[rows, n]` with `depth` inputs: enough blocks for all threads. Where it is cut changes
-/// no bit.
-pub(super) fn grid(rows: usize, n: usize, depth: usize) -> [usize; 2] {
-    let parts = if rayon::current_num_threads() == 1 { 1 } else { count(rows * n * depth) };
-    let runs = (rows / RUN).clamp(1, parts);
-    let across = n.div_ceil(COLUMNS).max(parts / runs).max(1);
-    [rows.div_ceil(runs).max(1), n.div_ceil(across).next_multiple_of(PANELS)]
-}
-
-/// Runs `work(first row, columns, rows of the block)` on every block of `out [rows, n]`.
-pub(super) fn each_block(
+/// Cuts `out [rows, n]` for threads that get `part` rows each, and runs `work(first row, columns, stride, rows of out)` on
+/// every part: narrow rows are cut by rows, wide ones by blocks of columns. Where it is cut changes no bit.
+pub(super) fn cut(
     out: &mut [f32],
     n: usize,
-    [rows, columns]: [usize; 2],
-    work: impl Fn(usize, Range<usize>, &mut [&mut [f32]]) + Sync,
+    part: usize,
+    work: impl Fn(usize, Range<usize>, usize, &mut [f32]) + Sync,
 ) {
-    let across = n.div_ceil(columns);
-    let mut blocks: Vec<Vec<&mut [f32]>> = Vec::new();
-    for run in out.chunks_mut(rows * n) {
-        let first = blocks.len();
-        blocks.extend((0..across).map(|_| Vec::with_capacity(run.len() / n)));
-        for row in run.chunks_exact_mut(n) {
-            row.chunks_mut(columns).zip(&mut blocks[first..]).for_each(|(part, block)| block.push(part));
-        }
+    if n <= COLUMNS {
+        return each(out, part * n, |i, out| work(i * part, 0..n, n, out));
     }
-    let work = |(i, mut out): (usize, Vec<&mut [f32]>)| {
-        let first = i % across * columns;
-        work(i / across * rows, first..n.min(first + columns), &mut out);
-    };
-    if blocks.len() == 1 || rayon::current_num_threads() == 1 {
-        blocks.into_iter().enumerate().for_each(work);
-    } else {
-        blocks.into_par_iter().enumerate().for_each(work);
+    let rows = out.len() / n;
+    let block = |first: usize| first..n.min(first + COLUMNS);
+    if part >= rows || rayon::current_num_threads() == 1 {
+        return (0..n).step_by(COLUMNS).for_each(|first| work(0, block(first), n, &mut out[first..]));
+    }
+    let mut room = Workspace::new();
+    let parts = room.sized(out.len()); // a block of columns after the other
+    each(parts, rows * COLUMNS, |i, out| {
+        let columns = block(i * COLUMNS);
+        work(0, columns.clone(), columns.len(), out);
+    });
+    for (i, part) in parts.chunks(rows * COLUMNS).enumerate() {
+        let columns = part.len() / rows;
+        for (from, into) in part.chunks_exact(columns).zip(out.chunks_exact_mut(n)) {
+            into[i * COLUMNS..][..columns].copy_from_slice(from);
+        }
     }
 }
 
@@ -168,37 +158,38 @@ impl WithSimd for Convolution<'_> {
         let Self { patches, x, packed, bias, relu, out } = self;
         let n = bias.len();
         for (starts, out) in patches.starts.chunks(GROUP).zip(out.chunks_mut(GROUP * n)) {
-            let mut rows = out.chunks_exact_mut(n);
-            let mut rows: [&mut [f32]; GROUP] = std::array::from_fn(|_| rows.next().unwrap_or_default());
             let mut packed = packed;
             for (i, block) in patches.blocks.iter().enumerate() {
                 let depth = block.iter().map(|segment| segment.len).sum();
                 let (weights, rest) = packed.split_at(packed_len::<S>(depth, n));
                 packed = rest;
-                let step = Step { bias, first: i == 0, relu: relu && i + 1 == patches.blocks.len() };
-                product(simd, x, starts, block, weights, step, &mut rows);
+                let step = Step { bias, first: i == 0, relu: relu && i + 1 == patches.blocks.len(), stride: n };
+                product(simd, x, starts, block, weights, step, out);
             }
         }
     }
 }
 
-/// Some rows of a linear layer by the columns of its bias.
-struct Packed<'a, 'o> {
+/// All rows of a linear layer by the columns of its bias.
+struct Packed<'a> {
     layer: Linear<'a>,
-    out: &'a mut [&'o mut [f32]],
+    /// From one row of `out` to the next.
+    stride: usize,
+    out: &'a mut [f32],
 }
 
-impl WithSimd for Packed<'_, '_> {
+impl WithSimd for Packed<'_> {
     type Output = ();
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) {
-        let Self { layer: Linear { x, width, w, n, bias, relu }, out } = self;
+        let Self { layer: Linear { x, width, w, n, bias, relu }, stride, out } = self;
         let mut room = Workspace::new();
         for block in row_blocks(width) {
-            let packed = room.sized(packed_len::<S>(block.len, bias.len()));
-            pack(simd, &w[block.offset * n..], n, block.len, bias.len(), packed);
-            let step = Step { bias, first: block.offset == 0, relu: relu && block.offset + block.len == width };
+            let Segment { offset, len } = block;
+            let packed = room.sized(packed_len::<S>(len, bias.len()));
+            pack(simd, &w[offset * n..], n, len, bias.len(), packed);
+            let step = Step { bias, first: offset == 0, relu: relu && offset + len == width, stride };
             whole_rows(simd, x, width, block, packed, step, out);
         }
     }
@@ -213,11 +204,11 @@ pub(super) fn whole_rows<S: Simd>(
     block: Segment,
     packed: &[f32],
     step: Step<'_>,
-    out: &mut [&mut [f32]],
+    out: &mut [f32],
 ) {
     let mut starts = [0; GROUP];
-    for (group, out) in out.chunks_mut(GROUP).enumerate() {
-        let starts = &mut starts[..out.len()];
+    for (group, out) in out.chunks_mut(GROUP * step.stride).enumerate() {
+        let starts = &mut starts[..out.len().div_ceil(step.stride)];
         starts.iter_mut().enumerate().for_each(|(r, start)| *start = (group * GROUP + r) * width);
         product(simd, x, starts, &[block], packed, step, out);
     }
@@ -232,6 +223,8 @@ pub(super) struct Step<'a> {
     pub first: bool,
     /// Whether to clip at 0.
     pub relu: bool,
+    /// From one row of `out` to the next.
+    pub stride: usize,
 }
 
 /// `out[r] += Σ_k x[starts[r] + k] · packed[k]` over the inputs of a block.
@@ -243,7 +236,7 @@ fn product<S: Simd>(
     block: &[Segment],
     packed: &[f32],
     step: Step<'_>,
-    out: &mut [&mut [f32]],
+    out: &mut [f32],
 ) {
     let depth: usize = block.iter().map(|segment| segment.len).sum();
     for panel in panels::<S>(step.bias.len()) {
@@ -269,10 +262,10 @@ fn strip<S: Simd, const V: usize>(
     weights: &[f32],
     step: Step<'_>,
     panel: Panel,
-    out: &mut [&mut [f32]],
+    out: &mut [f32],
 ) {
     for (row, rows) in tiles(starts.len()) {
-        let (starts, out) = (&starts[row..], &mut out[row..]);
+        let (starts, out) = (&starts[row..], &mut out[row * step.stride + panel.column..]);
         match rows {
             6 => simd.vectorize(Tile::<6, V> { x, starts, block, weights, step, panel, out }),
             5 => simd.vectorize(Tile::<5, V> { x, starts, block, weights, step, panel, out }),
@@ -285,17 +278,17 @@ fn strip<S: Simd, const V: usize>(
 }
 
 /// `R` rows by `V` vectors; a function of its own, which is what gives its loop the registers.
-struct Tile<'a, 'o, const R: usize, const V: usize> {
+struct Tile<'a, const R: usize, const V: usize> {
     x: &'a [f32],
     starts: &'a [usize],
     block: &'a [Segment],
     weights: &'a [f32],
     step: Step<'a>,
     panel: Panel,
-    out: &'a mut [&'o mut [f32]],
+    out: &'a mut [f32],
 }
 
-impl<const R: usize, const V: usize> WithSimd for Tile<'_, '_, R, V> {
+impl<const R: usize, const V: usize> WithSimd for Tile<'_, R, V> {
     type Output = ();
 
     #[inline(always)]
@@ -305,7 +298,7 @@ impl<const R: usize, const V: usize> WithSimd for Tile<'_, '_, R, V> {
         let mut sums: Sums<S, R, V> = [load(simd, &step.bias[panel.column..], panel.width); R];
         if !step.first {
             for r in 0..R {
-                sums[r] = load(simd, &out[r][panel.column..], panel.width);
+                sums[r] = load(simd, &out[r * step.stride..], panel.width);
             }
         }
         for segment in block {
@@ -324,7 +317,7 @@ impl<const R: usize, const V: usize> WithSimd for Tile<'_, '_, R, V> {
                     *y = simd.select_f32s(simd.less_than_or_equal_f32s(*y, zero), zero, *y);
                 }
             }
-            store(simd, &mut out[r][panel.column..], sum, panel.width);
+            store(simd, &mut out[r * step.stride..], sum, panel.width);
         }
     }
 }

@@ -5,14 +5,10 @@ const PARALLEL: usize = 1 << 20;
 /// Parts that work is cut into, so that threads end at about the same time.
 const PARTS: usize = 16;
 
-/// Parts of so many multiply-adds; one where that is little work.
-pub(crate) fn count(multiply_adds: usize) -> usize {
-    (multiply_adds / PARALLEL * 2).clamp(1, PARTS)
-}
-
-/// Items of a part of `items` of `cost` multiply-adds each.
+/// Items of a part of `items` of `cost` multiply-adds each; all of them where that is little work.
 pub(crate) fn share(items: usize, cost: usize) -> usize {
-    items.div_ceil(count(items * cost)).max(1)
+    let parts = (items * cost / PARALLEL * 2).clamp(1, PARTS);
+    items.div_ceil(parts).max(1)
 }
 
 /// Runs `work` on every part of `out`, with its number.

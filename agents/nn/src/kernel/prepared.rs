@@ -5,9 +5,10 @@
 
 use pulp::{Simd, WithSimd};
 
-use super::forward::{FEW, Linear, Step, each_block, grid, linear, whole_rows};
+use super::forward::{COLUMNS, FEW, Linear, Step, cut, linear, whole_rows};
 use super::isa::dispatch;
 use super::panels::{pack, pack_transposed, packed_len};
+use super::parts::share;
 use super::patches::row_blocks;
 use super::workspace::Workspace;
 
@@ -15,8 +16,7 @@ use super::workspace::Workspace;
 pub(crate) struct Prepared<'a> {
     /// As they lie in memory, or block of columns by block of columns in panels.
     values: &'a [f32],
-    /// Rows and columns of a block of the product; none if the weights are not packed.
-    grid: Option<[usize; 2]>,
+    packed: bool,
     width: usize,
     n: usize,
 }
@@ -24,42 +24,36 @@ pub(crate) struct Prepared<'a> {
 impl<'a> Prepared<'a> {
     /// `w [width, n]` for products of `rows` rows.
     pub(crate) fn new(w: &'a [f32], n: usize, rows: usize, room: &'a mut Workspace) -> Self {
-        let width = w.len() / n;
-        let grid = (rows > FEW).then(|| grid(rows, n, width));
-        let values = match grid {
-            Some([_, columns]) => dispatch(Pack { w, width, n, columns, transposed: false, room }),
-            None => w,
-        };
-        Self { values, grid, width, n }
+        let (width, packed) = (w.len() / n, rows > FEW);
+        let values = if packed { dispatch(Pack { w, width, n, transposed: false, room }) } else { w };
+        Self { values, packed, width, n }
     }
 
     /// The transpose of `w [n, width]` for products of `rows` rows.
     pub(crate) fn transposed(w: &[f32], width: usize, rows: usize, room: &'a mut Workspace) -> Self {
-        let n = w.len() / width;
-        let grid = (rows > FEW).then(|| grid(rows, n, width));
-        let values = match grid {
-            Some([_, columns]) => dispatch(Pack { w, width, n, columns, transposed: true, room }),
-            None => {
-                let turned = room.sized(w.len());
-                super::transpose(w, width, turned);
-                turned
-            }
+        let (n, packed) = (w.len() / width, rows > FEW);
+        let values = if packed {
+            dispatch(Pack { w, width, n, transposed: true, room })
+        } else {
+            let turned = room.sized(w.len());
+            super::transpose(w, width, turned);
+            turned
         };
-        Self { values, grid, width, n }
+        Self { values, packed, width, n }
     }
 
     /// `out [rows, n] = x [rows, width] · w + bias`.
     pub(crate) fn forward(&self, x: &[f32], bias: &[f32], out: &mut [f32]) {
-        let Self { values, grid, width, n } = *self;
-        let Some(grid) = grid else {
-            if !out.is_empty() {
-                linear(Linear { x, width, w: values, n, bias, relu: false }, out);
-            }
+        let Self { values, packed, width, n } = *self;
+        if out.is_empty() {
             return;
-        };
-        each_block(out, n, grid, |row, columns, out| {
+        }
+        if !packed {
+            return linear(Linear { x, width, w: values, n, bias, relu: false }, out);
+        }
+        cut(out, n, share(out.len() / n, width * n), |row, columns, stride, out| {
             let (x, packed) = (&x[row * width..], &values[columns.start * width..]);
-            dispatch(Product { x, width, packed, bias: &bias[columns], out });
+            dispatch(Product { x, width, packed, bias: &bias[columns], stride, out });
         });
     }
 }
@@ -68,7 +62,6 @@ struct Pack<'a, 'r> {
     w: &'a [f32],
     width: usize,
     n: usize,
-    columns: usize,
     transposed: bool,
     room: &'r mut Workspace,
 }
@@ -78,11 +71,11 @@ impl<'r> WithSimd for Pack<'_, 'r> {
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) -> &'r [f32] {
-        let Self { w, width, n, columns, transposed, room } = self;
+        let Self { w, width, n, transposed, room } = self;
         let packed = room.sized(packed_len::<S>(width, n));
         let mut into = &mut *packed;
-        for first in (0..n).step_by(columns) {
-            let columns = columns.min(n - first);
+        for first in (0..n).step_by(COLUMNS) {
+            let columns = COLUMNS.min(n - first);
             for block in row_blocks(width) {
                 let (now, rest) = into.split_at_mut(packed_len::<S>(block.len, columns));
                 if transposed {
@@ -98,25 +91,27 @@ impl<'r> WithSimd for Pack<'_, 'r> {
 }
 
 /// A block of a product by packed weights.
-struct Product<'a, 'o> {
+struct Product<'a> {
     x: &'a [f32],
     width: usize,
     /// From the block's first column on.
     packed: &'a [f32],
     bias: &'a [f32],
-    out: &'a mut [&'o mut [f32]],
+    /// From one row of `out` to the next.
+    stride: usize,
+    out: &'a mut [f32],
 }
 
-impl WithSimd for Product<'_, '_> {
+impl WithSimd for Product<'_> {
     type Output = ();
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) {
-        let Self { x, width, mut packed, bias, out } = self;
+        let Self { x, width, mut packed, bias, stride, out } = self;
         for block in row_blocks(width) {
             let (now, rest) = packed.split_at(packed_len::<S>(block.len, bias.len()));
             packed = rest;
-            let step = Step { bias, first: block.offset == 0, relu: false };
+            let step = Step { bias, first: block.offset == 0, relu: false, stride };
             whole_rows(simd, x, width, block, now, step, out);
         }
     }
