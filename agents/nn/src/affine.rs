@@ -61,10 +61,8 @@ impl Affine {
         let len = images * self.patches.pixels() * self.outputs();
         out.truncate(len); // the kernel writes every element: nothing is cleared that need not be
         out.resize(len, 0.0);
-        self.own.read(|p| {
-            kernel::forward(&self.patches, x, p[0], p[1], self.relu, out);
-            Ok(())
-        })
+        let [w, b] = [self.own.var(0), self.own.var(1)];
+        with_values(w, |w| with_values(b, |b| kernel::forward(&self.patches, x, w, b, self.relu, out)))?
     }
 
     /// The gradients of weights and bias, given that of the sum, `g [rows, n]`.
