@@ -204,7 +204,7 @@ fn tile_of<S: Simd>(
     match panel.vectors {
         // Not compiled where registers would not hold it.
         _ if widest::<S>() == 4 && panel.vectors == 4 => {
-            rows_of::<S, 4>(simd, x, starts, at, size, g, panel, n, dw, write)
+            rows_of::<S, 4>(simd, x, starts, at, size, g, panel, n, dw, write);
         }
         2 => rows_of::<S, 2>(simd, x, starts, at, size, g, panel, n, dw, write),
         _ => rows_of::<S, 1>(simd, x, starts, at, size, g, panel, n, dw, write),
