@@ -116,7 +116,7 @@ mod tests {
     }
 
     fn build(spec: &Spec, hidden: &[usize]) -> (ActorCritic, Params) {
-        let config = EncoderConfig { hidden: hidden.to_vec() };
+        let config = EncoderConfig { hidden: hidden.to_vec(), precision: Precision::F32 };
         ActorCritic::new(spec, &config, &Device::Cpu, &Rng::new(2, Stream::Init)).unwrap()
     }
 

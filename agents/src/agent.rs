@@ -4,6 +4,7 @@ use std::ops::Range;
 
 use candle_core::Device;
 use rl_core::{Reduce, Result, Spec, State};
+use rl_nn::Precision;
 use rl_replays::Rollout;
 
 use crate::Log;
@@ -102,6 +103,8 @@ pub struct Context<'a> {
     pub seed: u64,
     /// Where tensors live.
     pub device: &'a Device,
+    /// What encoders multiply.
+    pub precision: Precision,
 }
 
 /// An agent that `rl-run` can name.

@@ -146,7 +146,7 @@ impl Dqn {
             return Err(Error::Config { key: "agent".to_owned(), message: reason });
         }
         let build = || {
-            let encoder = EncoderConfig { hidden: config.hidden.clone() };
+            let encoder = EncoderConfig { hidden: config.hidden.clone(), precision: context.precision };
             QNet::new(context.spec, &encoder, context.device, Rng::new(context.seed, Stream::Init)).map_err(tensor)
         };
         let ((net, params), (target, target_params)) = (build()?, build()?);

@@ -97,7 +97,7 @@ impl OnPolicy {
         if let Some(reason) = refuses(id, context.spec) {
             return Err(Error::Config { key: "agent".to_owned(), message: reason });
         }
-        let encoder = EncoderConfig { hidden: settings.hidden.clone() };
+        let encoder = EncoderConfig { hidden: settings.hidden.clone(), precision: context.precision };
         let rng = Rng::new(context.seed, Stream::Init);
         let (net, params) = ActorCritic::new(context.spec, &encoder, context.device, &rng).map_err(tensor)?;
         Ok(Self {

@@ -7,6 +7,7 @@ use candle_core::Device;
 use counting::allocations;
 use rl_agents::{AGENTS, Context, Mode};
 use rl_core::{Rng, Spec, Stream};
+use rl_nn::Precision;
 use rl_replays::Rollout;
 
 fn spec(frame: [usize; 3], stack: usize, vector: usize, symbols: &[u32]) -> Spec {
@@ -30,8 +31,9 @@ fn no_act_allocates_after_the_first() {
         if let Some(capacity) = config.get_mut("replay_capacity") {
             *capacity = 100.into();
         }
-        for seats in [1, 3, 16] {
-            let context = Context { spec, config: &config, seats, seed: 1, device: &Device::Cpu };
+        for (seats, precision) in [(1, Precision::F32), (3, Precision::F32), (16, Precision::F32), (3, Precision::Bf16)]
+        {
+            let context = Context { spec, config: &config, seats, seed: 1, device: &Device::Cpu, precision };
             let learner = (agent.build)(&context).unwrap();
             let mut policy = learner.policy(0..seats).unwrap();
             let mut block = Rollout::new(spec, 1, seats as usize, learner.plan().extra);

@@ -7,6 +7,7 @@ use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_m
 use rl_agents::{AGENTS, Context, Learner, Mode};
 use rl_benches::{Actions, envs, fill, seats};
 use rl_core::{Solo, Spec};
+use rl_nn::Precision;
 use rl_replays::Rollout;
 use toml::Table;
 
@@ -22,7 +23,8 @@ fn dqn(name: &str, spec: &Spec, n: usize) -> Box<dyn Learner> {
     let mut config = text.parse::<Table>().expect("presets are TOML")["agent"].as_table().expect("a table").clone();
     config.insert("learning_starts".to_owned(), START.into());
     config.insert("replay_capacity".to_owned(), CAPACITY.into());
-    let context = Context { spec, config: &config, seats: n as u32, seed: 1, device: &Device::Cpu };
+    let context =
+        Context { spec, config: &config, seats: n as u32, seed: 1, device: &Device::Cpu, precision: Precision::F32 };
     (agent.build)(&context).unwrap_or_else(|e| panic!("dqn on {name}: {e}"))
 }
 

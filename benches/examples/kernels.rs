@@ -1,4 +1,4 @@
-//! Times every layer and pass of the Nature network: `kernels [BATCH …]`, at 1 and 2 threads, each the best of many.
+//! Times every layer and pass of the Nature network: `kernels [bf16] [BATCH …]`, at 1 and 2 threads, each the best of many.
 //! Excludes candle: no tensors, no graph, no loss. The peak of a core is 32 floating-point operations a cycle with AVX2.
 #![allow(clippy::print_stdout)] // its product is a table
 
@@ -7,7 +7,8 @@ use std::time::Instant;
 use candle_core::Device;
 use rl_core::{Rng, Stream};
 use rl_nn::Window;
-use rl_nn::kernel::{Patches, forward, input_gradient, weight_gradient};
+use rl_nn::kernel::bf16::{self, Unit};
+use rl_nn::kernel::{Patches, Pixel, Write, forward, write_input_gradient, write_weight_gradient};
 use rl_nn::{Adam, AdamConfig, Init, Params};
 
 /// Seconds that a pass is repeated for.
@@ -24,17 +25,55 @@ fn best(mut pass: impl FnMut()) -> f64 {
 }
 
 fn main() -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
-    let batches: Vec<usize> = std::env::args().skip(1).map(|arg| arg.parse()).collect::<Result<_, _>>()?;
+    let mut args = std::env::args().skip(1).peekable();
+    let unit = if args.next_if_eq("bf16").is_some() { Some(Unit::best().ok_or("no bf16 here")?) } else { None };
+    let batches: Vec<usize> = args.map(|arg| arg.parse()).collect::<Result<_, _>>()?;
     for batch in if batches.is_empty() { vec![32, 256] } else { batches } {
         for threads in [1, 2] {
-            rayon::ThreadPoolBuilder::new().num_threads(threads).build()?.install(|| table(batch, threads))?;
+            rayon::ThreadPoolBuilder::new().num_threads(threads).build()?.install(|| table(unit, batch, threads))?;
         }
     }
     Ok(())
 }
 
-fn table(batch: usize, threads: usize) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
-    println!("{} batch {batch} threads {threads}: ms (GFLOP/s)", rl_nn::isa());
+/// A layer and its operands.
+struct Layer<'a, P> {
+    unit: Option<Unit>,
+    patches: &'a Patches,
+    x: &'a [P],
+    w: &'a [f32],
+    bias: &'a [f32],
+    g: &'a [f32],
+}
+
+impl<P: Pixel> Layer<'_, P> {
+    fn forward(&self, out: &mut [f32]) {
+        match self.unit {
+            None => forward(self.patches, self.x, self.w, self.bias, true, out),
+            Some(unit) => bf16::forward(unit, self.patches, self.x, self.w, self.bias, true, out),
+        }
+    }
+
+    fn weight_gradient(&self, dw: &mut [f32]) {
+        let (patches, n) = (self.patches, self.bias.len());
+        match self.unit {
+            None => write_weight_gradient(patches, self.x, self.g, n, dw, Write::Replace),
+            Some(unit) => bf16::write_weight_gradient(unit, patches, self.x, self.g, n, dw, Write::Replace),
+        }
+    }
+
+    fn input_gradient(&self, dx: &mut [f32]) {
+        let n = self.bias.len();
+        match self.unit {
+            None => write_input_gradient(self.patches, self.w, self.g, n, None, dx),
+            Some(unit) => bf16::write_input_gradient(unit, self.patches, self.w, self.g, n, None, dx),
+        }
+    }
+}
+
+fn table(unit: Option<Unit>, batch: usize, threads: usize) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
+    let isa = unit.map_or(rl_nn::isa().name(), Unit::name);
+    println!("{isa} batch {batch} threads {threads}: ms (GFLOP/s)");
     println!("{:6} {:>16} {:>16} {:>16}", "layer", "forward", "weight gradient", "input gradient");
     let window = |kernel, stride| Window { kernel: [kernel; 2], stride: [stride; 2], padding: [0; 2] };
     let layers = [
@@ -52,18 +91,19 @@ fn table(batch: usize, threads: usize) -> Result<(), Box<dyn std::error::Error +
         let flop = 2.0 * (rows * patches.depth() * n) as f64;
         let bytes = vec![127u8; batch * input];
         let (x, w, bias, g) = (draws(batch * input), draws(patches.depth() * n), draws(n), draws(rows * n));
-        let (mut out, mut dw) = (vec![0.0; rows * n], vec![0.0; w.len()]);
+        let (mut out, mut dw, mut dx) = (vec![0.0; rows * n], vec![0.0; w.len()], vec![0.0; x.len()]);
+        let unit = unit.filter(|_| bf16::serves(&patches, n));
+        let layer = Layer { unit, patches: &patches, x: &x, w: &w, bias: &bias, g: &g };
         let times = if name == "conv1" {
-            [
-                best(|| forward(&patches, &bytes, &w, &bias, true, &mut out)),
-                best(|| weight_gradient(&patches, &bytes, &g, n, &mut dw)),
-                0.0, // frames need none
-            ]
+            let Layer { unit, patches, w, bias, g, .. } = layer;
+            let layer = Layer { unit, patches, x: &bytes, w, bias, g };
+            // Frames need no gradient.
+            [best(|| layer.forward(&mut out)), best(|| layer.weight_gradient(&mut dw)), 0.0]
         } else {
             [
-                best(|| forward(&patches, &x, &w, &bias, true, &mut out)),
-                best(|| weight_gradient(&patches, &x, &g, n, &mut dw)),
-                best(|| drop(input_gradient(&patches, &w, &g, n))),
+                best(|| layer.forward(&mut out)),
+                best(|| layer.weight_gradient(&mut dw)),
+                best(|| layer.input_gradient(&mut dx)),
             ]
         };
         total += times.iter().sum::<f64>();

@@ -54,8 +54,10 @@ def rows(tools: Tools, bf16: bool, cores: int) -> list[Row]:
         act(tools),
         *atari(tools, threads),
         *classic(tools, threads),
-        dqn(tools, cores),
-        ppo(tools, cores),
+        dqn(tools, cores, "f32", True),
+        dqn(tools, cores, "bf16", bf16),
+        *on_policy(tools, cores, "f32", True),
+        *on_policy(tools, cores, "bf16", bf16),
     ]
 
 
@@ -156,26 +158,40 @@ def classic(tools: Tools, threads: list[int]) -> Iterator[Row]:
             yield Row(f"{env}-{lib}-{t}", "envs", work, Unit.RATE, bench, (peer,), bar)
 
 
-def dqn(tools: Tools, cores: int) -> Row:
+def dqn(tools: Tools, cores: int, precision: str, possible: bool) -> Row:
     """Agent steps of a plain DQN once it updates: batch 32, one update per 4 steps, single-step targets."""
     plain = ["agent.double=false", "agent.n_step=1", "agent.batch=32", "agent.update_period=4", "agent.updates=1"]
-    sets = [part for value in plain for part in ("--set", value)]
+    bar = 2.2 if precision == "f32" else 3.5
+    peers = tuple(stable_baselines(tools, "dqn", n, cores) for n in (1, 8))
+    return training(tools, "dqn", precision, plain, peers, cores, bar, possible)
+
+
+def on_policy(tools: Tools, cores: int, precision: str, possible: bool) -> Iterator[Row]:
+    """Agent steps of PPO and A2C by the settings of our presets, which are those of the papers."""
+    bars = {"f32": (2.5, 3.0), "bf16": (3.5, 3.6)}[precision]
+    cleanrl = tools.peer("CleanRL-style PPO on EnvPool", "ppo_peer.py", threads=cores)
+    peers = {"ppo": (stable_baselines(tools, "ppo", 8, cores), cleanrl), "a2c": (stable_baselines(tools, "a2c", 16, cores),)}
+    for (agent, theirs), bar in zip(peers.items(), bars):
+        yield training(tools, agent, precision, [], theirs, cores, bar, possible)
+
+
+def stable_baselines(tools: Tools, agent: str, seats: int, cores: int) -> Worker:
+    """An agent of Stable-Baselines3."""
+    label = f"Stable-Baselines3, {count(seats, 'seat')}"
+    return tools.peer(label, "sb3_peer.py", "--agent", agent, "--envs", str(seats), threads=cores)
+
+
+def training(
+    tools: Tools, agent: str, precision: str, sets: list[str], peers: tuple[Worker, ...], cores: int, bar: float, possible: bool
+) -> Row:
+    """Agent steps of a training run on Kung Fu Master."""
+    values = [part for value in [*sets, f"train.precision={precision}"] for part in ("--set", value)]
     ours = tools.bench(
-        "agent_steps_per_s", "train", "--env", "kungfu", "--agent", "dqn", *sets, "--seconds", "{seconds}"
+        "agent_steps_per_s", "train", "--env", "kungfu", "--agent", agent, *values, "--seconds", "{seconds}"
     )
-    peers = tuple(
-        tools.peer(f"Stable-Baselines3, {count(n, 'seat')}", "sb3_peer.py", "--envs", str(n), threads=cores)
-        for n in (1, 8)
-    )
-    work = f"DQN on Kung Fu Master f32, agent steps, {count(cores, 'thread')}"
-    return Row("dqn", "dqn", work, Unit.RATE, ours, peers, 2.2)
-
-
-def ppo(tools: Tools, cores: int) -> Row:
-    """Agent steps of PPO, acting and learning: 8 seats, horizon 128, 4 epochs of 4 minibatches."""
-    peer = tools.peer("CleanRL-style PPO on EnvPool", "ppo_peer.py", threads=cores)
-    work = f"PPO on Kung Fu Master f32, agent steps, {count(cores, 'thread')}"
-    return Row("ppo", "ppo", work, Unit.RATE, Absent("not yet"), (peer,), None)
+    work = f"{agent.upper()} on Kung Fu Master {precision}, agent steps, {count(cores, 'thread')}"
+    name = agent if precision == "f32" else f"{agent}-{precision}"
+    return Row(name, agent, work, Unit.RATE, ours, peers, bar, "" if possible else "no bf16 here")
 
 
 def count(n: int, noun: str) -> str:

@@ -6,6 +6,7 @@ use std::path::Path;
 use std::process::{Command, ExitCode, Stdio};
 
 use rl_core::Seating;
+use rl_nn::Precision;
 use serde::Serialize;
 
 use crate::preset::{self, Ask};
@@ -104,8 +105,9 @@ fn program() -> Check {
 
 fn processor() -> Check {
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
-    let found = format!("{}, {cores} cores, instruction set {}", run_dir::cpu(), run_dir::isa());
-    if run_dir::isa() == "portable" {
+    let isa = run_dir::isa(Precision::Bf16);
+    let found = format!("{}, {cores} cores, instruction set {isa}", run_dir::cpu());
+    if isa == "portable" {
         let mend = "training runs, but slowly: neither AVX2 with FMA nor NEON is there";
         return Check::not(State::Warning, "processor", found, mend);
     }

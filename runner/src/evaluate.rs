@@ -13,7 +13,7 @@ use serde::Serialize;
 use crate::checkpoint::{self, Checkpoint};
 use crate::cli::Machine;
 use crate::collect::{self, Seats, Workers};
-use crate::preset::{self, Ask, Resolved};
+use crate::preset::{self, Ask, Resolved, Train};
 use crate::session::WEIGHTS;
 use crate::stop::{STOPPED, Stop};
 use crate::tables::Tables;
@@ -182,7 +182,7 @@ pub(crate) fn run(args: &EvalArgs, tables: &Tables) -> anyhow::Result<ExitCode> 
     }
     let mut learner = build(&resolved, &spec, args.seed, &device(&args.machine.device)?)?;
     let dir = checkpoint::find(&args.run, &args.checkpoint)?;
-    let checkpoint = Checkpoint::open(&dir, &owner(&resolved))?;
+    let checkpoint = Checkpoint::open(&dir, &owner(&resolved, &resolved.train()?))?;
     checkpoint.load_part(WEIGHTS, learner.weights())?;
 
     let greedy = args.greedy || args.exact;
@@ -259,7 +259,8 @@ pub(crate) fn context<'a>(
     device: &'a Device,
 ) -> anyhow::Result<(&'static AgentEntry, Context<'a>)> {
     let agent = resolved.agent.expect("whoever builds a learner named its agent");
-    Ok((agent, Context { spec, config: resolved.table("agent"), seats: resolved.train()?.envs, seed, device }))
+    let Train { envs: seats, precision, .. } = resolved.train()?;
+    Ok((agent, Context { spec, config: resolved.table("agent"), seats, seed, device, precision }))
 }
 
 /// The learner of a run, untrained.

@@ -8,6 +8,7 @@ use std::path::Path;
 use anyhow::Context as _;
 use rl_agents::AgentEntry;
 use rl_core::{EnvEntry, Seating, VecEnv};
+use rl_nn::Precision;
 use serde::{Deserialize, de::DeserializeOwned};
 use sha2::{Digest as _, Sha256};
 use toml::{Table, Value};
@@ -60,6 +61,9 @@ pub(crate) struct Train {
     pub(crate) keep_checkpoints: usize,
     /// Frames between evaluations; 0 for none.
     pub(crate) eval_every: u64,
+    /// What encoders multiply.
+    #[serde(default)]
+    pub(crate) precision: Precision,
 }
 
 /// How a policy is evaluated.

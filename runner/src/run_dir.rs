@@ -7,6 +7,7 @@ use std::io::{ErrorKind, Write as _};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, bail};
+use rl_nn::Precision;
 use rustix::fs::{FlockOperation, flock};
 use serde::{Deserialize, Serialize};
 
@@ -21,7 +22,7 @@ pub(crate) struct About {
     pub(crate) revision: String,
     /// Cargo features.
     pub(crate) features: Vec<String>,
-    /// Instruction set: `avx512`, `avx2`, `neon` or `portable`.
+    /// Instruction set: `avx512`, `avx2`, `neon` or `portable`, and what multiplied bf16.
     pub(crate) isa: String,
     /// Model of the processor.
     pub(crate) cpu: String,
@@ -49,9 +50,10 @@ pub(crate) fn cpu() -> String {
     model.map_or_else(|| std::env::consts::ARCH.to_owned(), |(_, name)| name.trim().to_owned())
 }
 
-/// The instruction set that kernels use.
-pub(crate) fn isa() -> &'static str {
-    rl_nn::isa().name()
+/// The instruction set that kernels use, and what multiplies bf16 beside it.
+pub(crate) fn isa(precision: Precision) -> String {
+    let isa = rl_nn::isa().name();
+    precision.unit().map_or_else(|| isa.to_owned(), |unit| format!("{isa}, {unit}"))
 }
 
 /// Cargo features of this binary.

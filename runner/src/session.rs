@@ -294,7 +294,7 @@ mod tests {
         let agents = ["toy", "dqn", "ppo", "a2c"];
         for (env, agent) in agents.into_iter().flat_map(|agent| [("frozenlake", agent), ("cartpole", agent)]) {
             let resolved = resolved(env, agent);
-            let owner = train::owner(&resolved);
+            let owner = train::owner(&resolved, &resolved.train().unwrap());
             let dir = tempfile::tempdir().unwrap();
             let mut whole = begin(&resolved);
             whole.seats.reset().unwrap();
@@ -337,7 +337,7 @@ mod tests {
         for (env, agent, steps) in cases {
             let mut resolved = resolved(env, agent);
             resolved.set("train.envs", 5).unwrap();
-            let owner = train::owner(&resolved);
+            let owner = train::owner(&resolved, &resolved.train().unwrap());
             let dir = tempfile::tempdir().unwrap();
             let mut saved = None;
             let mut ends = Vec::new();
@@ -370,7 +370,7 @@ mod tests {
     #[test]
     fn damaged_and_foreign_checkpoints_are_refused_by_name() {
         let resolved = resolved("cartpole", "toy");
-        let owner = train::owner(&resolved);
+        let owner = train::owner(&resolved, &resolved.train().unwrap());
         let dir = tempfile::tempdir().unwrap();
         let mut session = begin(&resolved);
         let path = checkpoint::write(dir.path(), &mut session, &owner, Extent::Whole).unwrap();

@@ -7,6 +7,7 @@ use anyhow::{Context as _, bail};
 use candle_core::Device;
 use rl_agents::{Mode, Part};
 use rl_core::Seating;
+use rl_nn::Precision;
 use serde::Serialize;
 
 use crate::checkpoint::{self, Checkpoint, Extent, Owner};
@@ -54,6 +55,9 @@ pub(crate) struct TrainArgs {
     /// Replace one value of the preset
     #[arg(long, value_name = "KEY=VALUE")]
     set: Vec<String>,
+    /// Numbers that the layers of encoders multiply: f32 | bf16 (where the CPU has instructions for it, else f32)
+    #[arg(long)]
+    precision: Option<Precision>,
     /// Frames between evaluations, 0 for none
     #[arg(long, value_name = "FRAMES", allow_negative_numbers = true)]
     eval_every: Option<u64>,
@@ -139,8 +143,14 @@ pub(crate) fn run(args: &TrainArgs, tables: &Tables) -> anyhow::Result<ExitCode>
             resolved.set(key, i64::try_from(value).map_err(|_| usage(format!("{key}: {value} is too large")))?)?;
         }
     }
+    if let Some(precision) = args.precision {
+        resolved.set("train.precision", precision.name())?;
+    }
     let (train, eval) = (resolved.train()?, resolved.eval()?);
-    let about = about(&resolved, args.seed, &args.machine);
+    if train.precision == Precision::Bf16 && train.precision.unit().is_none() && !args.report.quiet {
+        output::note("this CPU has no instructions for bf16: multiplying f32");
+    }
+    let about = about(&resolved, &train, args.seed, &args.machine);
     let (workers, device) = (args.machine.workers()?, device(&args.machine.device)?);
     let mut session = start(&resolved, &train, args.seed, &device, workers)?;
     let place = args.run.as_deref().unwrap_or(Path::new("runs"));
@@ -152,7 +162,7 @@ pub(crate) fn run(args: &TrainArgs, tables: &Tables) -> anyhow::Result<ExitCode>
     session.seats.reset()?;
     session.counts.next_checkpoint = train.checkpoint_every;
     session.counts.next_eval = train.eval_every;
-    let (owner, metrics) = (owner(&resolved), Metrics::create(dir.path())?);
+    let (owner, metrics) = (owner(&resolved, &train), Metrics::create(dir.path())?);
     let run = Run { resolved, train, eval, seed: args.seed, workers, owner, dir, report: args.report, stop };
     drive(&run, &mut session, metrics)
 }
@@ -169,14 +179,14 @@ pub(crate) fn resume(args: &ResumeArgs, tables: &Tables) -> anyhow::Result<ExitC
         resolved.set("train.frames", i64::try_from(frames).map_err(|_| usage("--frames: too large"))?)?;
     }
     let (train, eval) = (resolved.train()?, resolved.eval()?);
-    let owner = owner(&resolved);
+    let owner = owner(&resolved, &train);
     let checkpoint = Checkpoint::open(&checkpoint::find(&args.run, &args.checkpoint)?, &owner)?;
     let workers = args.machine.workers()?;
     let mut session = start(&resolved, &train, about.seed, &device(&args.machine.device)?, workers)?;
     checkpoint.load(&mut session)?;
     checkpoint::forget_after(&dir.checkpoints(), checkpoint.frames())?;
-    if checkpoint.isa() != run_dir::isa() && !args.report.quiet {
-        let (theirs, ours) = (checkpoint.isa(), run_dir::isa());
+    let (theirs, ours) = (checkpoint.isa(), &owner.isa);
+    if theirs != ours && !args.report.quiet {
         output::note(format!("this run used {theirs}, this machine has {ours}: going on, but not to the same bits"));
     }
     about.config_sha256 = resolved.sha256();
@@ -302,17 +312,17 @@ fn finish(run: &Run, outcome: &Outcome<'_>, stopped: bool) -> anyhow::Result<Exi
 }
 
 /// Whose checkpoints a configuration reads and writes.
-pub(crate) fn owner(resolved: &Resolved) -> Owner {
+pub(crate) fn owner(resolved: &Resolved, train: &Train) -> Owner {
     Owner {
         env: resolved.env_name.clone(),
         env_version: resolved.env.version,
         agent: resolved.agent.map_or_else(String::new, |agent| agent.id.to_owned()),
-        isa: run_dir::isa().to_owned(),
+        isa: run_dir::isa(train.precision),
     }
 }
 
-fn about(resolved: &Resolved, seed: u64, machine: &Machine) -> About {
-    let owner = owner(resolved);
+fn about(resolved: &Resolved, train: &Train, seed: u64, machine: &Machine) -> About {
+    let owner = owner(resolved, train);
     About {
         version: env!("CARGO_PKG_VERSION").to_owned(),
         revision: env!("RL_REVISION").to_owned(),

@@ -18,9 +18,14 @@ fn json(line: &str, run: &Path) -> Value {
 
 /// Score of the last weights, trained on `env` as its preset says and evaluated as `eval` says.
 fn score(agent: &str, env: &str, seed: u64, eval: &str) -> f64 {
+    score_with(agent, env, seed, "", eval)
+}
+
+/// The same, trained with more arguments.
+fn score_with(agent: &str, env: &str, seed: u64, train: &str, eval: &str) -> f64 {
     let dir = tempfile::tempdir().expect("there is room");
     let run = dir.path().join("run");
-    json(&format!("--env {env} --agent {agent} --seed {seed} --threads 1 --run RUN --quiet --json"), &run);
+    json(&format!("--env {env} --agent {agent} --seed {seed} --threads 1 --run RUN --quiet --json {train}"), &run);
     json(&format!("eval RUN {eval} --json"), &run)["mean"].as_f64().expect("a mean is a number")
 }
 
@@ -47,6 +52,13 @@ fn agents_balance_the_pole() {
         let score = cartpole(agent, 1);
         assert!(score >= 475.0, "{agent}: {score}");
     }
+}
+
+/// In f32 where the CPU has no instructions for bf16.
+#[test]
+fn dqn_balances_the_pole_in_bf16() {
+    let score = score_with("dqn", "cartpole", 1, "--precision bf16", "--episodes 100 --seed 0 --threads 1");
+    assert!(score >= 475.0, "{score}");
 }
 
 #[test]

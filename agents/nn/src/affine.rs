@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use candle_core::{CpuStorage, Layout, Result, Tensor, bail};
 
+use crate::kernel::bf16::{self, Unit};
 use crate::kernel::{self, Patches, Pixel};
 use crate::params::{values, with_values};
 use crate::tie::Own;
@@ -14,6 +15,8 @@ pub(crate) struct Affine {
     pub own: Own,
     pub patches: Arc<Patches>,
     pub relu: bool,
+    /// What multiplies bf16, where the products are not of f32.
+    pub unit: Option<Unit>,
     /// Shape of one image of the output.
     pub output: Vec<usize>,
 }
@@ -62,7 +65,12 @@ impl Affine {
         out.truncate(len); // the kernel writes every element: nothing is cleared that need not be
         out.resize(len, 0.0);
         let [w, b] = [self.own.var(0), self.own.var(1)];
-        with_values(w, |w| with_values(b, |b| kernel::forward(&self.patches, x, w, b, self.relu, out)))?
+        with_values(w, |w| {
+            with_values(b, |b| match self.unit {
+                None => kernel::forward(&self.patches, x, w, b, self.relu, out),
+                Some(unit) => bf16::forward(unit, &self.patches, x, w, b, self.relu, out),
+            })
+        })?
     }
 
     /// The gradients of weights and bias, given that of the sum, `g [rows, n]`.
@@ -70,9 +78,11 @@ impl Affine {
         let n = self.outputs();
         self.own.write(|into, write| {
             let (dw, db) = into.split_at_mut(self.patches.depth() * n);
-            match x {
-                Images::Bytes(x) => kernel::write_weight_gradient(&self.patches, x, g, n, dw, write),
-                Images::Floats(x) => kernel::write_weight_gradient(&self.patches, x, g, n, dw, write),
+            match (x, self.unit) {
+                (Images::Bytes(x), None) => kernel::write_weight_gradient(&self.patches, x, g, n, dw, write),
+                (Images::Floats(x), None) => kernel::write_weight_gradient(&self.patches, x, g, n, dw, write),
+                (Images::Bytes(x), Some(unit)) => bf16::write_weight_gradient(unit, &self.patches, x, g, n, dw, write),
+                (Images::Floats(x), Some(unit)) => bf16::write_weight_gradient(unit, &self.patches, x, g, n, dw, write),
             }
             if write == kernel::Write::Replace {
                 db.fill(0.0);
@@ -84,8 +94,10 @@ impl Affine {
 
     /// The gradient of the input, given that of the sum; before the ReLU that made the input, if `relu` is that input.
     pub(crate) fn input_gradient(&self, g: &[f32], relu: Option<&[f32]>, dx: &mut [f32]) -> Result<()> {
-        with_values(self.own.var(0), |w| {
-            kernel::write_input_gradient(&self.patches, w, g, self.outputs(), relu, dx);
+        let n = self.outputs();
+        with_values(self.own.var(0), |w| match self.unit {
+            None => kernel::write_input_gradient(&self.patches, w, g, n, relu, dx),
+            Some(unit) => bf16::write_input_gradient(unit, &self.patches, w, g, n, relu, dx),
         })
     }
 }

@@ -3,6 +3,9 @@
 //! Each element of a result is a chain of fused multiply-adds in an order that the shape alone decides: neither the batch
 //! around a row, nor threads, nor the instruction set change a bit of it.
 
+pub mod bf16;
+#[cfg(test)]
+mod case;
 mod forward;
 mod input_gradient;
 mod isa;
@@ -27,57 +30,12 @@ pub(crate) use workspace::Workspace;
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
-    use rl_core::{Rng, Stream};
 
+    use super::case::{Case, SQUARE};
     use super::*;
     use crate::Window;
 
-    fn draws(len: usize, rng: &mut Rng) -> Vec<f32> {
-        (0..len).map(|_| rng.normal() as f32).collect()
-    }
-
-    /// A layer, the shape of its images and its window, with its operands.
-    struct Case {
-        patches: Patches,
-        shape: [usize; 3],
-        window: Window,
-        n: usize,
-        images: usize,
-        x: Vec<f32>,
-        w: Vec<f32>,
-        bias: Vec<f32>,
-        g: Vec<f32>,
-    }
-
     impl Case {
-        fn new(shape: [usize; 3], window: Window, n: usize, images: usize) -> Self {
-            let [height, width, channels] = shape;
-            let patches = if height == 1 && width == 1 && window.padding == [0, 0] {
-                Patches::rows(channels)
-            } else {
-                Patches::window(shape, window)
-            };
-            let mut rng = Rng::new(images as u64, Stream::Tool(n as u32));
-            let (x, w) = (draws(images * patches.input, &mut rng), draws(patches.depth() * n, &mut rng));
-            let (bias, g) = (draws(n, &mut rng), draws(images * patches.pixels() * n, &mut rng));
-            Self { patches, shape, window, n, images, x, w, bias, g }
-        }
-
-        fn rows(&self) -> usize {
-            self.images * self.patches.pixels()
-        }
-
-        /// Place in `x` of input `k` of output row `row`; `None` where it is padding.
-        fn place(&self, row: usize, k: usize) -> Option<usize> {
-            let ([height, width, channels], Window { kernel, stride, padding }) = (self.shape, self.window);
-            let across = self.window.output([height, width])?[1];
-            let (image, pixel) = (row / self.patches.pixels(), row % self.patches.pixels());
-            let (tap, channel) = (k / channels, k % channels);
-            let y = (pixel / across * stride[0] + tap / kernel[1]).checked_sub(padding[0]).filter(|y| *y < height)?;
-            let x = (pixel % across * stride[1] + tap % kernel[1]).checked_sub(padding[1]).filter(|x| *x < width)?;
-            Some(((image * height + y) * width + x) * channels + channel)
-        }
-
         fn forward(&self) -> Vec<f32> {
             let mut out = vec![0.0; self.g.len()];
             forward(&self.patches, &self.x, &self.w, &self.bias, true, &mut out);
@@ -136,9 +94,6 @@ mod tests {
     fn flat<A, B, C>(((a, b), c): ((A, B), C)) -> (A, B, C) {
         (a, b, c)
     }
-
-    const SQUARE: fn(usize, usize) -> Window =
-        |kernel, stride| Window { kernel: [kernel; 2], stride: [stride; 2], padding: [0; 2] };
 
     #[test]
     fn known_layers_equal_their_definition() {
@@ -204,6 +159,18 @@ mod tests {
         assert!((0..37).all(|r| (0..19).all(|c| turned[c * 37 + r] == w[r * 19 + c])));
         transpose(&turned, 37, &mut back);
         assert_eq!(back, w);
+    }
+
+    #[test]
+    fn the_gradient_of_a_row_does_not_depend_on_how_many_there_are() {
+        let case = Case::new([1, 1, 70], SQUARE(1, 1), 40, 700);
+        let all = input_gradient(&case.patches, &case.w, &case.g, case.n);
+        let parts = case.g.chunks(100 * case.n).map(|g| input_gradient(&case.patches, &case.w, g, case.n));
+        assert!(all == parts.flatten().collect::<Vec<_>>());
+        let mut masked = vec![f32::NAN; case.x.len()];
+        write_input_gradient(&case.patches, &case.w, &case.g, case.n, Some(&case.x), &mut masked);
+        let expected = all.iter().zip(&case.x).map(|(d, x)| if *x > 0.0 { *d } else { 0.0 });
+        assert!(masked.into_iter().eq(expected), "the ReLU before the input");
     }
 
     #[test]

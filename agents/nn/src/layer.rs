@@ -53,7 +53,8 @@ impl Linear {
             Ok(vec![scope.var("weight", &[inputs, outputs], weight)?, scope.var("bias", &[outputs], bias)?])
         })?;
         let patches = Arc::new(Patches::rows(inputs));
-        let affine = Affine { own, patches, relu: activation == Activation::Relu, output: vec![outputs] };
+        let unit = scope.unit(&patches, outputs);
+        let affine = Affine { own, patches, relu: activation == Activation::Relu, unit, output: vec![outputs] };
         Ok(Self { affine: Affines::new([affine]) })
     }
 
@@ -134,7 +135,8 @@ impl Conv2d {
         })?;
         let output = [down, across, channels];
         let patches = Arc::new(Patches::window(input, window));
-        let affine = Affine { own, patches, relu: activation == Activation::Relu, output: output.to_vec() };
+        let unit = scope.unit(&patches, channels);
+        let affine = Affine { own, patches, relu: activation == Activation::Relu, unit, output: output.to_vec() };
         Ok(Self { input, output, window, affine: Affines::new([affine]) })
     }
 

@@ -2,8 +2,9 @@
 //!
 //! On the CPU a layer is one operation of ours with its own backward pass; on another device the same layer runs stock
 //! candle operations on the same variables. Every element that a CPU layer writes is one chain of fused multiply-adds in
-//! a fixed order, so that its bits depend neither on the batch around it, nor on threads, nor on the instruction set.
-#![forbid(unsafe_code)]
+//! a fixed order, so that its bits depend neither on the batch around it, nor on threads, nor on the instruction set; with
+//! [`Precision::Bf16`] they do depend on the last.
+#![deny(unsafe_code)] // but for kernel/bf16/unit.rs
 
 mod adam;
 mod affine;
@@ -28,6 +29,7 @@ mod optimiser;
 mod params;
 mod parts;
 mod pool;
+mod precision;
 mod rms_prop;
 mod saved;
 mod sequence;
@@ -53,6 +55,7 @@ pub use lstm::{Lstm, LstmInit, LstmState};
 pub use optimiser::{Optimiser, OptimiserConfig};
 pub use params::{Params, Scope};
 pub use pool::{avg_pool, max_pool};
+pub use precision::Precision;
 pub use rms_prop::{EpsPlace, RmsProp, RmsPropConfig};
 pub use softmax::{log_softmax, softmax};
 pub use upsample::{upsample_bilinear, upsample_nearest};

@@ -11,8 +11,9 @@ use std::sync::{Arc, Mutex};
 use candle_core::{CpuStorage, Device, InplaceOp1, Layout, Result, Storage, Tensor, Var, bail};
 use rl_core::Rng;
 
-use crate::Init;
-use crate::kernel::Write;
+use crate::kernel::bf16::{self, Unit};
+use crate::kernel::{Patches, Write};
+use crate::{Init, Precision};
 
 /// Where layers leave the gradients of their parameters.
 pub(crate) type Sink = Arc<Mutex<Gathered>>;
@@ -73,7 +74,8 @@ struct Entry {
 impl Params {
     /// No parameters yet; those to come live on `device` and draw their first values from `rng`.
     pub fn new(device: &Device, rng: Rng) -> Self {
-        Self { device: device.clone(), rng, entries: Vec::new(), buffers: Vec::new(), len: 0, sink: Sink::default() }
+        let (entries, buffers, sink) = (Vec::new(), Vec::new(), Sink::default());
+        Self { device: device.clone(), rng, entries, buffers, len: 0, sink }
     }
 
     /// Where the parameters live.
@@ -83,12 +85,12 @@ impl Params {
 
     /// The root of all names.
     pub fn root(&mut self) -> Scope<'_> {
-        Scope { params: self, prefix: String::new() }
+        Scope { params: self, prefix: String::new(), precision: Precision::F32 }
     }
 
     /// The place of a layer or module, such as `trunk.conv1`.
     pub fn layer(&mut self, path: &str) -> Scope<'_> {
-        Scope { params: self, prefix: format!("{path}.") }
+        Scope { params: self, prefix: format!("{path}."), precision: Precision::F32 }
     }
 
     /// Number of values of all parameters.
@@ -218,12 +220,18 @@ impl Params {
 pub struct Scope<'a> {
     params: &'a mut Params,
     prefix: String,
+    precision: Precision,
 }
 
 impl Scope<'_> {
     /// The place `name` below this one.
     pub fn layer(&mut self, name: &str) -> Scope<'_> {
-        Scope { prefix: format!("{}{name}.", self.prefix), params: self.params }
+        Scope { prefix: format!("{}{name}.", self.prefix), params: self.params, precision: self.precision }
+    }
+
+    /// The same place for layers that multiply in `precision`.
+    pub fn with_precision(&mut self, precision: Precision) -> Scope<'_> {
+        Scope { prefix: self.prefix.clone(), params: self.params, precision }
     }
 
     /// Makes the parameter `name` here, of `shape`, filled by `init`.
@@ -278,6 +286,12 @@ impl Scope<'_> {
     /// Where the parameters live.
     pub fn device(&self) -> &Device {
         &self.params.device
+    }
+
+    /// What multiplies the bf16 of a layer of `n` outputs; `None` where it multiplies `f32`.
+    pub(crate) fn unit(&self, patches: &Patches, n: usize) -> Option<Unit> {
+        let wanted = self.precision == Precision::Bf16 && self.params.device.is_cpu();
+        (wanted && bf16::serves(patches, n)).then(Unit::best).flatten()
     }
 
     /// The sink of gradients, and the place in it of the parameter that comes next.

@@ -2,7 +2,7 @@
 
 use candle_core::{Result, Tensor};
 use rl_core::Spec;
-use rl_nn::{Flow, Scope};
+use rl_nn::{Flow, Precision, Scope};
 use serde::{Deserialize, Serialize};
 
 use crate::{Mlp, Nature};
@@ -50,6 +50,9 @@ pub trait Encoder: Send + Sync {
 pub struct EncoderConfig {
     /// Widths of the dense layers: all of an [`Mlp`], those after the convolutions of a [`Nature`].
     pub hidden: Vec<usize>,
+    /// What its layers multiply.
+    #[serde(default)]
+    pub precision: Precision,
 }
 
 /// The encoder for `spec`: [`Nature`] where there are frames, else [`Mlp`].
@@ -57,6 +60,7 @@ pub struct EncoderConfig {
 /// # Errors
 /// If frames are too small, there is nothing to see, or a size is 0.
 pub fn encoder_for(spec: &Spec, config: &EncoderConfig, scope: &mut Scope<'_>) -> Result<Box<dyn Encoder>> {
+    let scope = &mut scope.with_precision(config.precision);
     if spec.frame_len() > 0 {
         Ok(Box::new(Nature::new(spec, &config.hidden, scope)?))
     } else {

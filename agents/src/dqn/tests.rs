@@ -87,7 +87,7 @@ fn config() -> Config {
 
 fn learner(spec: &Spec, config: &Config, seats: u32) -> Result<Dqn> {
     let table = toml::Table::try_from(config).unwrap();
-    Dqn::new(&Context { spec, config: &table, seats, seed: 1, device: &Device::Cpu })
+    Dqn::new(&Context { spec, config: &table, seats, seed: 1, device: &Device::Cpu, precision: Precision::F32 })
 }
 
 /// The minibatch of `make.py`.

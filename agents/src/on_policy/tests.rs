@@ -91,7 +91,12 @@ fn a2c() -> A2cConfig {
 
 fn learner(spec: &Spec, settings: Settings, seats: u32, seed: u64) -> OnPolicy {
     let config = toml::Table::new();
-    OnPolicy::new("ppo", &Context { spec, config: &config, seats, seed, device: &Device::Cpu }, settings).unwrap()
+    OnPolicy::new(
+        "ppo",
+        &Context { spec, config: &config, seats, seed, device: &Device::Cpu, precision: Precision::F32 },
+        settings,
+    )
+    .unwrap()
 }
 
 /// The steps of `make.py` as a block of one seat.
@@ -470,7 +475,8 @@ fn environments_and_values_that_do_not_fit_are_refused_in_one_line() {
         assert_eq!((refuses(&continuous), refuses(&nothing)), (Some(reason(2, 1)), Some(reason(0, 0))));
     }
     let refused = |id: &str, config: toml::Table, spec: &Spec| {
-        let context = Context { spec, config: &config, seats: 2, seed: 1, device: &Device::Cpu };
+        let context =
+            Context { spec, config: &config, seats: 2, seed: 1, device: &Device::Cpu, precision: Precision::F32 };
         (entry(id).build)(&context).err().unwrap().to_string()
     };
     let of = |config: PpoConfig| refused("ppo", toml::Table::try_from(config).unwrap(), &good);
@@ -497,7 +503,8 @@ fn every_preset_is_a_complete_configuration() {
             } else {
                 spec(&[2])
             };
-            let context = Context { spec: &spec, config, seats: 8, seed: 1, device: &Device::Cpu };
+            let context =
+                Context { spec: &spec, config, seats: 8, seed: 1, device: &Device::Cpu, precision: Precision::F32 };
             let memory = (entry(id).memory)(&context).unwrap_or_else(|e| panic!("{id}/{name}: {e}"));
             assert!(memory.0 > 0 && memory.0 < 1 << 30, "{id}/{name}: {memory:?}");
             assert!(tables["train"].is_table() && tables.len() == 2, "{id}/{name}");

@@ -12,7 +12,7 @@ use candle_core::{CpuStorage, CustomOp1, Device, Layout, Result, Shape, Tensor, 
 use rl_core::{Rng, Spec, Stream};
 use rl_nn::{
     Activation, Adam, AdamConfig, BatchNorm, Bend, Conv2d, EncoderLayer, EncoderLayerConfig, Flow, Linear, Lstm, Mask,
-    NormPlace, Params, Scope, Statistics, Window, huber,
+    NormPlace, Params, Precision, Scope, Statistics, Window, huber,
 };
 use rl_perception::{EncoderConfig, Seen, encoder_for};
 use serde::Serialize;
@@ -21,15 +21,15 @@ use crate::cli::Cpu;
 use crate::output;
 use crate::usage::{hint, usage};
 
-/// What can be measured: a name, and what it is built from for a batch.
-const MODELS: &[(&str, Build)] = &[
-    ("nature", nature),
-    ("mlp", mlp),
-    ("linear", linear),
-    ("lstm", lstm),
-    ("encoder", encoder),
-    ("conv3x3", conv3x3),
-    ("batchnorm", batchnorm),
+/// What can be measured: a name, whether its products may be of bf16, and what it is built from for a batch.
+const MODELS: &[(&str, bool, Build)] = &[
+    ("nature", true, nature),
+    ("mlp", true, mlp),
+    ("linear", true, linear),
+    ("lstm", false, lstm),
+    ("encoder", false, encoder),
+    ("conv3x3", true, conv3x3),
+    ("batchnorm", false, batchnorm),
 ];
 
 /// Calls before the clock starts.
@@ -54,8 +54,8 @@ pub(crate) struct NnArgs {
     batch: u32,
     #[command(flatten)]
     pub(crate) cpu: Cpu,
-    /// Numbers that matrix products multiply
-    #[arg(long, value_enum, default_value_t = Precision::F32)]
+    /// Numbers that matrix products multiply: f32 | bf16 (linear and convolutional layers, where the CPU has instructions)
+    #[arg(long, default_value_t = Precision::F32)]
     precision: Precision,
     /// What is timed
     #[arg(long, value_enum, default_value_t = Pass::Train)]
@@ -66,13 +66,6 @@ pub(crate) struct NnArgs {
     /// One JSON object on stdout
     #[arg(long)]
     json: bool,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, clap::ValueEnum)]
-#[serde(rename_all = "lowercase")]
-enum Precision {
-    F32,
-    Bf16,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, clap::ValueEnum)]
@@ -101,7 +94,7 @@ struct Report<'a> {
 }
 
 /// Makes a model for a batch.
-type Build = fn(usize) -> Result<Work>;
+type Build = fn(usize, Precision) -> Result<Work>;
 
 /// One call of a pass.
 type Call = Box<dyn FnMut() -> Result<()>>;
@@ -118,15 +111,19 @@ pub(crate) fn run(args: &NnArgs) -> anyhow::Result<ExitCode> {
     if !(args.seconds >= 0.0 && args.seconds.is_finite()) {
         bail!(usage(format!("--seconds {}: expected a number from 0 on", args.seconds)));
     }
-    if args.precision == Precision::Bf16 {
-        bail!(usage("--precision bf16: this rl-run multiplies f32 only"));
-    }
-    let names = || MODELS.iter().map(|&(name, _)| name);
-    let Some(&(model, build)) = MODELS.iter().find(|(name, _)| *name == args.model) else {
+    let names = || MODELS.iter().map(|&(name, ..)| name);
+    let Some(&(model, rounds, build)) = MODELS.iter().find(|(name, ..)| *name == args.model) else {
         let known = names().collect::<Vec<_>>().join(", ");
         bail!(usage(format!("--model {}: expected one of {known}{}", args.model, hint(&args.model, names()))));
     };
-    let Work { mut forward, mut train, flop } = build(args.batch as usize)?;
+    let bf16 = args.precision == Precision::Bf16;
+    if bf16 && !rounds {
+        bail!(usage(format!("--precision bf16: {model} multiplies f32 only")));
+    }
+    if bf16 && args.precision.unit().is_none() {
+        bail!(usage("--precision bf16: this CPU has no instructions for it"));
+    }
+    let Work { mut forward, mut train, flop } = build(args.batch as usize, args.precision)?;
     let (call, flop) = match args.pass {
         Pass::Forward => (&mut forward, flop[0]),
         Pass::Train => (&mut train, flop[1]),
@@ -140,7 +137,7 @@ pub(crate) fn run(args: &NnArgs) -> anyhow::Result<ExitCode> {
         threads: args.cpu.threads(),
         precision: args.precision,
         pass: args.pass,
-        isa: rl_nn::isa().name(),
+        isa: args.precision.unit().unwrap_or(rl_nn::isa().name()),
         median_ms: 1e3 * median,
         min_ms: 1e3 * times[0],
         max_ms: 1e3 * times[times.len() - 1],
@@ -181,29 +178,29 @@ fn time(call: &mut Call, seconds: f64) -> anyhow::Result<(Vec<f64>, usize)> {
 }
 
 /// Multiply-adds of the layers per row; no gradient of the frames is computed.
-fn nature(batch: usize) -> Result<Work> {
+fn nature(batch: usize, precision: Precision) -> Result<Work> {
     let spec = Spec { frame: [84, 84, 1], stack: 4, vector: 0, ..shape(14) };
     let layers = [400 * 8 * 8 * 4 * 32, 81 * 4 * 4 * 32 * 64, 49 * 3 * 3 * 64 * 64, 3136 * 512, 512 * 14];
-    values(&spec, &[512], batch, &layers)
+    values(&spec, &[512], batch, precision, &layers)
 }
 
 /// The network of `presets/dqn/cartpole.toml`.
-fn mlp(batch: usize) -> Result<Work> {
+fn mlp(batch: usize, precision: Precision) -> Result<Work> {
     let spec = Spec { vector: 4, ..shape(2) };
-    values(&spec, &[128, 128], batch, &[4 * 128, 128 * 128, 128 * 2])
+    values(&spec, &[128, 128], batch, precision, &[4 * 128, 128 * 128, 128 * 2])
 }
 
 /// One dense layer.
-fn linear(batch: usize) -> Result<Work> {
-    layer(&[batch, 512], batch * 512 * 512, |scope| {
+fn linear(batch: usize, precision: Precision) -> Result<Work> {
+    layer(&[batch, 512], precision, batch * 512 * 512, |scope| {
         let layer = Linear::new(scope, 512, 512, Activation::None)?;
         Ok(move |x: &Tensor| layer.forward(x))
     })
 }
 
 /// 20 steps from a state of zeros.
-fn lstm(batch: usize) -> Result<Work> {
-    layer(&[20, batch, 512], 20 * batch * (512 + 512) * 4 * 512, |scope| {
+fn lstm(batch: usize, precision: Precision) -> Result<Work> {
+    layer(&[20, batch, 512], precision, 20 * batch * (512 + 512) * 4 * 512, |scope| {
         let lstm = Lstm::new(scope, 512, 512)?;
         let state = lstm.state(batch)?;
         Ok(move |x: &Tensor| Ok(lstm.forward(x, None, &state)?.0))
@@ -211,9 +208,9 @@ fn lstm(batch: usize) -> Result<Work> {
 }
 
 /// A layer of a transformer's encoder, on 64 tokens: four projections, two products of attention, two dense layers.
-fn encoder(batch: usize) -> Result<Work> {
+fn encoder(batch: usize, precision: Precision) -> Result<Work> {
     let per_token = 4 * 256 * 256 + 2 * 64 * 256 + 2 * 256 * 1024;
-    layer(&[batch, 64, 256], batch * 64 * per_token, |scope| {
+    layer(&[batch, 64, 256], precision, batch * 64 * per_token, |scope| {
         let (bend, norm) = (Bend::Relu, NormPlace::After);
         let config = EncoderLayerConfig { width: 256, heads: 8, hidden: 1024, bend, norm, eps: 1e-5 };
         let layer = EncoderLayer::new(scope, config)?;
@@ -222,8 +219,8 @@ fn encoder(batch: usize) -> Result<Work> {
 }
 
 /// A convolution that keeps the size of its images.
-fn conv3x3(batch: usize) -> Result<Work> {
-    layer(&[batch, 32, 32, 64], batch * 32 * 32 * 9 * 64 * 64, |scope| {
+fn conv3x3(batch: usize, precision: Precision) -> Result<Work> {
+    layer(&[batch, 32, 32, 64], precision, batch * 32 * 32 * 9 * 64 * 64, |scope| {
         let window = Window { kernel: [3; 2], stride: [1; 2], padding: [1; 2] };
         let layer = Conv2d::with_window(scope, [32, 32, 64], 64, window, Activation::None)?;
         Ok(move |x: &Tensor| layer.forward(x))
@@ -231,8 +228,8 @@ fn conv3x3(batch: usize) -> Result<Work> {
 }
 
 /// With the statistics of the batch; it multiplies no matrices, so that it counts no operations.
-fn batchnorm(batch: usize) -> Result<Work> {
-    layer(&[batch, 32, 32, 64], 0, |scope| {
+fn batchnorm(batch: usize, precision: Precision) -> Result<Work> {
+    layer(&[batch, 32, 32, 64], precision, 0, |scope| {
         let layer = BatchNorm::new(scope, 64, 0.1, 1e-5)?;
         Ok(move |x: &Tensor| layer.forward(x, Statistics::Batch))
     })
@@ -241,6 +238,7 @@ fn batchnorm(batch: usize) -> Result<Work> {
 /// One layer on an input of `shape` whose gradient is asked for too, given that of its output.
 fn layer<F: Fn(&Tensor) -> Result<Tensor> + 'static>(
     shape: &[usize],
+    precision: Precision,
     multiply_adds: usize,
     build: impl FnOnce(&mut Scope<'_>) -> Result<F>,
 ) -> Result<Work> {
@@ -250,7 +248,7 @@ fn layer<F: Fn(&Tensor) -> Result<Tensor> + 'static>(
         Tensor::from_vec(values, shape, &Device::Cpu)
     };
     let mut params = Params::new(&Device::Cpu, Rng::new(1, Stream::Init));
-    let layer = std::rc::Rc::new(build(&mut params.layer("layer"))?);
+    let layer = std::rc::Rc::new(build(&mut params.layer("layer").with_precision(precision))?);
     let x = Var::from_tensor(&draws(shape)?)?;
     let gradient = draws(layer(&x)?.dims())?;
     let (forward, input, mut grad) = (std::rc::Rc::clone(&layer), x.as_detached_tensor(), Vec::new());
@@ -286,10 +284,10 @@ fn shape(actions: u32) -> Spec {
 }
 
 /// An encoder with a linear head of action values, on inputs and targets that stand still.
-fn values(spec: &Spec, hidden: &[usize], batch: usize, layers: &[usize]) -> Result<Work> {
+fn values(spec: &Spec, hidden: &[usize], batch: usize, precision: Precision, layers: &[usize]) -> Result<Work> {
     let device = Device::Cpu;
     let mut params = Params::new(&device, Rng::new(1, Stream::Init));
-    let config = EncoderConfig { hidden: hidden.to_vec() };
+    let config = EncoderConfig { hidden: hidden.to_vec(), precision };
     let encoder = encoder_for(spec, &config, &mut params.layer("encoder"))?;
     let actions = spec.discrete[0] as usize;
     let head = Linear::new(&mut params.layer("q"), encoder.width(), actions, Activation::None)?;

@@ -243,7 +243,7 @@ fn product<S: Simd>(
         let weights = panel.of::<S>(packed, depth);
         match panel.vectors {
             // Not compiled where registers would not hold it.
-            _ if widest::<S>() == 4 && panel.vectors == 4 => {
+            4 if const { widest::<S>() == 4 } => {
                 strip::<S, 4>(simd, x, starts, block, weights, step, panel, out);
             }
             2 => strip::<S, 2>(simd, x, starts, block, weights, step, panel, out),
@@ -387,7 +387,7 @@ fn unpacked<S: Simd, const R: usize>(
         let (w, out) = (&w[done + panel.column..], &mut out[done + panel.column..]);
         match panel.vectors {
             // Not compiled where registers would not hold it.
-            _ if widest::<S>() == 4 && panel.vectors == 4 => {
+            4 if const { widest::<S>() == 4 } => {
                 unpacked_tile::<S, R, 4>(simd, &rows, w, n, panel.width, out);
             }
             2 => unpacked_tile::<S, R, 2>(simd, &rows, w, n, panel.width, out),

@@ -2,8 +2,9 @@
 //!
 //! A convolution goes through its patches from their last column to the first, and through a panel of columns in the order
 //! of output rows. A later output row reaches an input by an earlier column; so each input is summed in the order of
-//! output rows, however wide panels are. A linear layer is the product `w · gᵀ` instead, which reads its weights once as
-//! they lie in memory; the small results are transposed.
+//! output rows, however wide panels are. A linear layer of few rows is the product `w · gᵀ` instead, which reads its
+//! weights once as they lie in memory; the small results are transposed. With many rows it is cheaper to pack the transpose
+//! of the weights. Either way an element is one sum over the outputs, in their order.
 
 use pulp::{Simd, WithSimd};
 
@@ -12,9 +13,12 @@ use super::isa::{dispatch, vectorised};
 use super::panels::{add, load, pack_transposed, packed_len, panels, store, widest};
 use super::parts::{each, share};
 use super::patches::Patches;
+use super::prepared::Prepared;
 use super::tile::{Sums, accumulate, tiles};
 use super::workspace::Workspace;
 
+/// Rows from which a linear layer packs the transpose of its weights.
+const MANY: usize = 512;
 /// Output rows that share one pass over the weights.
 const GROUP: usize = 96;
 
@@ -70,6 +74,16 @@ fn rows(w: &[f32], g: &[f32], n: usize, relu: Option<&[f32]>, dx: &mut [f32]) {
     let rows = g.len() / n;
     let width = w.len() / n;
     let (mut room, mut result, mut zeros) = (Workspace::new(), Workspace::new(), Workspace::new());
+    if rows >= MANY {
+        let bias = zeros.sized(width);
+        bias.fill(0.0);
+        Prepared::transposed(w, n, rows, &mut room).forward(g, bias, dx);
+        if let Some(x) = relu {
+            let part = share(dx.len(), 16);
+            each(dx, part, |i, dx| mask(&x[i * part..], dx));
+        }
+        return;
+    }
     let transposed = room.sized(g.len()); // [n, rows]
     transpose(g, n, transposed);
     let bias = zeros.sized(rows);
@@ -86,7 +100,7 @@ fn rows(w: &[f32], g: &[f32], n: usize, relu: Option<&[f32]>, dx: &mut [f32]) {
 }
 
 /// Zeros `dx` where `x`, which a ReLU made, is not above 0.
-fn mask(x: &[f32], dx: &mut [f32]) {
+pub(super) fn mask(x: &[f32], dx: &mut [f32]) {
     vectorised(
         #[inline(always)]
         || dx.iter_mut().zip(x).for_each(|(d, x)| *d = if *x > 0.0 { *d } else { 0.0 }),
@@ -166,7 +180,7 @@ impl WithSimd for Scatter<'_> {
                     let (weights, dx) = (panel.of::<S>(packed, n), &mut dx[run + panel.column..]);
                     match panel.vectors {
                         // Not compiled where registers would not hold it.
-                        _ if widest::<S>() == 4 && panel.vectors == 4 => {
+                        4 if const { widest::<S>() == 4 } => {
                             strip::<S, 4>(simd, g, &at, starts, weights, panel.width, dx);
                         }
                         2 => strip::<S, 2>(simd, g, &at, starts, weights, panel.width, dx),

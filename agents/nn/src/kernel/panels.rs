@@ -56,7 +56,7 @@ pub(crate) fn packed_len<S: Simd>(rows: usize, columns: usize) -> usize {
 /// Copies `rows` rows of `columns` columns, `stride` apart in `from`, to panels; it reads along rows, as memory likes it.
 #[inline(always)]
 pub(crate) fn pack<S: Simd>(simd: S, from: &[f32], stride: usize, rows: usize, columns: usize, into: &mut [f32]) {
-    if widest::<S>() == 4 {
+    if const { widest::<S>() == 4 } {
         pack_rows::<S, 4>(simd, from, stride, rows, columns, into);
     } else {
         pack_rows::<S, 2>(simd, from, stride, rows, columns, into);

@@ -11,6 +11,7 @@ use super::parts::{each, share};
 use super::patches::{Patches, Pixel};
 use super::tile::{Sums, accumulate_outer, tiles};
 use super::workspace::Workspace;
+use crate::parts::{PARALLEL, add_rows};
 
 /// Output rows summed before they are added to the gradient: no more than this, and no fewer than half where there are
 /// more. Part of its definition.
@@ -52,9 +53,7 @@ pub fn write_weight_gradient<P: Pixel>(patches: &Patches, x: &[P], g: &[f32], n:
     }
     let images = x.len() / patches.input;
     let image = patches.pixels() * n;
-    let parts = (g.len() * patches.depth() / IMAGES).clamp(1, MOST.min(images.max(1)));
-    let part = images.div_ceil(parts);
-    let parts = images.div_ceil(part.max(1));
+    let (part, parts) = image_parts(images, g.len() * patches.depth());
     let mut room = Workspace::new();
     let len = dw.len();
     let sums = room.sized(parts * len);
@@ -82,13 +81,20 @@ pub fn write_weight_gradient<P: Pixel>(patches: &Patches, x: &[P], g: &[f32], n:
     );
 }
 
+/// How many images a part has, and how many parts there are, given their multiply-adds.
+pub(super) fn image_parts(images: usize, cost: usize) -> (usize, usize) {
+    let parts = (cost / IMAGES).clamp(1, MOST.min(images.max(1)));
+    let part = images.div_ceil(parts);
+    (part, images.div_ceil(part.max(1)))
+}
+
 /// Images of small outputs go together, so that sums are long enough.
 fn images_per_step(patches: &Patches) -> usize {
     (BLOCK / patches.pixels()).max(1)
 }
 
 /// Adds all parts of `len` to the first, as a binary tree over their numbers.
-fn add_pairwise(parts: &mut [f32], len: usize) {
+pub(super) fn add_pairwise(parts: &mut [f32], len: usize) {
     let mut step = len;
     while step < parts.len() {
         for pair in parts.chunks_mut(2 * step) {
@@ -109,8 +115,9 @@ fn add_pairwise(parts: &mut [f32], len: usize) {
 pub fn bias_gradient(g: &[f32], db: &mut [f32]) {
     let n = db.len();
     let mut room = Workspace::new();
-    let sum = room.sized(n);
-    for block in g.chunks(BLOCK * n) {
+    let sums = room.sized(g.len().div_ceil(BLOCK * n) * n); // of each block
+    crate::parts::each([(&mut *sums, n)], g.len() >= PARALLEL, |i, [sum]| {
+        let block = &g[i * BLOCK * n..g.len().min((i + 1) * BLOCK * n)];
         vectorised(
             #[inline(always)]
             || {
@@ -118,10 +125,10 @@ pub fn bias_gradient(g: &[f32], db: &mut [f32]) {
                 for row in block.chunks_exact(n) {
                     sum.iter_mut().zip(row).for_each(|(s, g)| *s += g);
                 }
-                db.iter_mut().zip(&*sum).for_each(|(d, s)| *d += s);
             },
         );
-    }
+    });
+    add_rows(db, sums);
 }
 
 struct WeightGradient<'a> {
@@ -203,7 +210,7 @@ fn tile_of<S: Simd>(
 ) {
     match panel.vectors {
         // Not compiled where registers would not hold it.
-        _ if widest::<S>() == 4 && panel.vectors == 4 => {
+        4 if const { widest::<S>() == 4 } => {
             rows_of::<S, 4>(simd, x, starts, at, size, g, panel, n, dw, write);
         }
         2 => rows_of::<S, 2>(simd, x, starts, at, size, g, panel, n, dw, write),

@@ -19,6 +19,16 @@ impl Workspace {
         Self(FREE.with_borrow_mut(Vec::pop).unwrap_or_default())
     }
 
+    /// `len` pairs of bf16 that start at a cache line.
+    pub(crate) fn pairs(&mut self, len: usize) -> &mut [u32] {
+        bytemuck::cast_slice_mut(self.sized(len))
+    }
+
+    /// `len` numbers of bf16 that start at a cache line.
+    pub(crate) fn halves(&mut self, len: usize) -> &mut [u16] {
+        &mut bytemuck::cast_slice_mut(self.sized(len.div_ceil(2)))[..len]
+    }
+
     /// `len` floats that start at a cache line.
     pub(crate) fn sized(&mut self, len: usize) -> &mut [f32] {
         if self.0.len() < len + LINE {

@@ -1,0 +1,125 @@
+//! `activation(patches(x) · w + b)`.
+
+use super::unit::{BLOCK, PANEL, SIDE, Unit, multiply};
+use super::{Images, panels};
+use crate::kernel::isa::vectorised;
+use crate::kernel::parts::{each, share};
+use crate::kernel::patches::{Patches, Pixel};
+use crate::kernel::workspace::Workspace;
+
+/// Groups of output rows that are packed and multiplied at a time.
+const GROUPS: usize = 2;
+/// Columns of a block of a linear layer: long pieces of its rows, which memory likes.
+const COLUMNS: usize = 256;
+/// Inputs of a linear layer whose weights are packed at a time.
+const INPUTS: usize = 512;
+
+/// `out = patches(x) · w + bias`, clipped at 0 if `relu`; `w [depth, n]`, `out [rows, n]`.
+pub fn forward<P: Pixel>(unit: Unit, patches: &Patches, x: &[P], w: &[f32], bias: &[f32], relu: bool, out: &mut [f32]) {
+    if out.is_empty() {
+        return;
+    }
+    if patches.is_rows() {
+        let mut room = Workspace::new();
+        return linear(unit, patches.images(x, &mut room), w, bias, relu, out);
+    }
+    let (n, depth) = (bias.len(), patches.depth());
+    let mut room = Workspace::new();
+    let weights = room.pairs(panels::packed_len(n, depth));
+    panels::pairs(depth, |k| &w[k * n..(k + 1) * n], weights);
+    let image = patches.pixels() * n;
+    let part = share(out.len() / image, depth * image);
+    each(out, part * image, |i, out| {
+        let images = &x[i * part * patches.input..][..out.len() / image * patches.input];
+        convolve(unit, patches, images, weights, bias, relu, out);
+    });
+}
+
+/// The images of one part.
+fn convolve<P: Pixel>(
+    unit: Unit,
+    patches: &Patches,
+    x: &[P],
+    weights: &[u32],
+    bias: &[f32],
+    relu: bool,
+    out: &mut [f32],
+) {
+    let (n, depth) = (bias.len(), patches.depth());
+    let [mut one, mut two, mut three, mut four] = std::array::from_fn(|_| Workspace::new());
+    let images = Images::new(patches, x, &mut one);
+    let patch = two.halves(depth);
+    let packed = three.pairs(panels::packed_len(GROUPS * SIDE, depth));
+    let group = packed.len() / GROUPS;
+    let blocks = n.div_ceil(SIDE);
+    let sums = four.sized(GROUPS * blocks * BLOCK);
+    for (step, out) in out.chunks_mut(GROUPS * SIDE * n).enumerate() {
+        let rows = out.len() / n;
+        let groups = rows.div_ceil(SIDE);
+        vectorised(
+            #[inline(always)]
+            || {
+                for (g, packed) in packed.chunks_exact_mut(group).enumerate().take(groups) {
+                    for i in 0..SIDE {
+                        images.line((step * GROUPS + g) * SIDE + i, i, patch, packed);
+                    }
+                }
+            },
+        );
+        let sums = &mut sums[..groups * blocks * BLOCK];
+        multiply(unit, &packed[..groups * group], weights, panels::panels(depth), sums, false);
+        for (sums, out) in sums.chunks_exact(blocks * BLOCK).zip(out.chunks_mut(SIDE * n)) {
+            finish(sums, bias, relu, n, out);
+        }
+    }
+}
+
+/// Whole rows `x [rows, width]`. Each part packs a block of columns of the weights for itself, so many inputs at a time that
+/// they stay in the cache.
+fn linear(unit: Unit, x: &[f32], w: &[f32], bias: &[f32], relu: bool, out: &mut [f32]) {
+    let n = bias.len();
+    let (rows, width) = (out.len() / n, w.len() / n);
+    let [mut one, mut two] = std::array::from_fn(|_| Workspace::new());
+    let packed = one.pairs(panels::packed_len(rows, width)); // groups of rows, each of all inputs
+    panels::lines(rows, width, |r| &x[r * width..(r + 1) * width], packed);
+    let group = packed.len() / rows.div_ceil(SIDE);
+    let blocks = n.min(COLUMNS).div_ceil(SIDE);
+    let sums = two.sized(n.div_ceil(COLUMNS) * rows.div_ceil(SIDE) * blocks * BLOCK);
+    each(sums, rows.div_ceil(SIDE) * blocks * BLOCK, |i, sums| {
+        let columns = i * COLUMNS..n.min((i + 1) * COLUMNS);
+        let mut room = Workspace::new();
+        for (step, inputs) in (0..width).step_by(INPUTS).enumerate() {
+            let count = INPUTS.min(width - inputs);
+            let weights = room.pairs(panels::packed_len(columns.len(), count));
+            panels::pairs(count, |k| &w[(inputs + k) * n..][columns.clone()], weights);
+            for (packed, sums) in packed.chunks_exact(group).zip(sums.chunks_exact_mut(blocks * BLOCK)) {
+                let packed = &packed[step * panels::panels(INPUTS) * PANEL..][..panels::panels(count) * PANEL];
+                let sums = &mut sums[..columns.len().div_ceil(SIDE) * BLOCK];
+                multiply(unit, packed, weights, panels::panels(count), sums, step > 0);
+            }
+        }
+    });
+    for (sums, first) in sums.chunks_exact(rows.div_ceil(SIDE) * blocks * BLOCK).zip((0..n).step_by(COLUMNS)) {
+        for (sums, out) in sums.chunks_exact(blocks * BLOCK).zip(out.chunks_mut(SIDE * n)) {
+            finish(sums, &bias[first..n.min(first + COLUMNS)], relu, n, &mut out[first..]);
+        }
+    }
+}
+
+/// Adds the bias to the blocks of a group of rows, clips, and lays them out in rows of `stride`.
+fn finish(sums: &[f32], bias: &[f32], relu: bool, stride: usize, out: &mut [f32]) {
+    let least = if relu { 0.0 } else { f32::NEG_INFINITY };
+    vectorised(
+        #[inline(always)]
+        || {
+            for (i, (block, bias)) in sums.chunks_exact(BLOCK).zip(bias.chunks(SIDE)).enumerate() {
+                for (sums, out) in block.chunks_exact(SIDE).zip(out.chunks_mut(stride)) {
+                    let out = &mut out[i * SIDE..][..bias.len()];
+                    for ((out, sum), bias) in out.iter_mut().zip(sums).zip(bias) {
+                        *out = (sum + bias).max(least);
+                    }
+                }
+            }
+        },
+    );
+}

@@ -1,0 +1,257 @@
+//! Gradients of weights and input. Those of a convolution's weights are summed the wrong way round, `gᵀ · patches`, so that
+//! the smaller factor is the one that is turned; those of a linear layer's input too, so that its weights are packed the way
+//! they lie.
+
+use super::unit::{BLOCK, PANEL, SIDE, Unit, multiply};
+use super::{Images, panels};
+use crate::kernel::Write;
+use crate::kernel::input_gradient::mask;
+use crate::kernel::isa::vectorised;
+use crate::kernel::parts::{each, share};
+use crate::kernel::patches::{Patches, Pixel};
+use crate::kernel::weight_gradient::{add_pairwise, image_parts};
+use crate::kernel::workspace::Workspace;
+
+/// Output rows that a convolution's gradient sums at a time, at least; part of its definition.
+const ROWS: usize = 256;
+/// Groups of inputs whose gradient is found before it is added where it came from.
+const GROUPS: usize = 4;
+
+/// Writes the gradient of the weights to `dw [depth, n]`, given that of the output, `g [rows, n]`.
+pub fn write_weight_gradient<P: Pixel>(
+    unit: Unit,
+    patches: &Patches,
+    x: &[P],
+    g: &[f32],
+    n: usize,
+    dw: &mut [f32],
+    write: Write,
+) {
+    if g.is_empty() {
+        if write == Write::Replace {
+            dw.fill(0.0);
+        }
+        return;
+    }
+    if patches.is_rows() {
+        let mut room = Workspace::new();
+        return linear_weights(unit, patches.images(x, &mut room), g, n, dw, write);
+    }
+    let depth = patches.depth();
+    let image = patches.pixels() * n;
+    let (part, parts) = image_parts(g.len() / image, g.len() * depth);
+    let (of_n, of_depth) = (n.div_ceil(SIDE), depth.div_ceil(SIDE));
+    let len = of_n * of_depth * BLOCK;
+    let mut room = Workspace::new();
+    let sums = room.sized(parts * len);
+    each(sums, len, |i, sums| {
+        let step = ROWS.div_ceil(patches.pixels());
+        let images = part.min(g.len() / image - i * part);
+        let x = x[i * part * patches.input..][..images * patches.input].chunks(step * patches.input);
+        let g = g[i * part * image..][..images * image].chunks(step * image);
+        for (j, (x, g)) in x.zip(g).enumerate() {
+            add_images(unit, patches, x, g, n, sums, j > 0);
+        }
+    });
+    add_pairwise(sums, len);
+    let sums = &sums[..len];
+    let total = |k: usize, c: usize| sums[(c / SIDE * of_depth + k / SIDE) * BLOCK + c % SIDE * SIDE + k % SIDE];
+    for (k, row) in dw.chunks_exact_mut(n).enumerate() {
+        match write {
+            Write::Replace => row.iter_mut().enumerate().for_each(|(c, dw)| *dw = total(k, c)),
+            Write::Add => row.iter_mut().enumerate().for_each(|(c, dw)| *dw += total(k, c)),
+        }
+    }
+}
+
+/// Adds `gᵀ · patches(x)` to the blocks `sums`, or begins with it.
+fn add_images<P: Pixel>(unit: Unit, patches: &Patches, x: &[P], g: &[f32], n: usize, sums: &mut [f32], add: bool) {
+    let depth = patches.depth();
+    let [mut one, mut two, mut three, mut four] = std::array::from_fn(|_| Workspace::new());
+    let images = Images::new(patches, x, &mut one);
+    let rows = images.rows();
+    let count = panels::panels(rows);
+    let first = two.pairs(panels::packed_len(n, rows));
+    panels::pairs(rows, |r| &g[r * n..(r + 1) * n], first);
+    panels::turn(first);
+    let second = three.pairs(panels::packed_len(depth, rows));
+    let room = four.halves(2 * depth);
+    vectorised(
+        #[inline(always)]
+        || {
+            for p in 0..count * SIDE / 2 {
+                images.pair(p, count, room, second);
+            }
+        },
+    );
+    multiply(unit, first, second, count, sums, add);
+}
+
+/// The gradient of a linear layer's weights: `xᵀ · g`, cut by inputs.
+fn linear_weights(unit: Unit, x: &[f32], g: &[f32], n: usize, dw: &mut [f32], write: Write) {
+    let rows = g.len() / n;
+    let width = x.len() / rows;
+    let mut room = Workspace::new();
+    let second = room.pairs(panels::packed_len(n, rows));
+    panels::pairs(rows, |r| &g[r * n..(r + 1) * n], second);
+    let part = share(width, g.len()).next_multiple_of(SIDE);
+    each(dw, part * n, |i, dw| {
+        let [mut one, mut two] = std::array::from_fn(|_| Workspace::new());
+        let first = one.pairs(panels::packed_len(SIDE, rows));
+        let sums = two.sized(n.div_ceil(SIDE) * BLOCK);
+        for (j, dw) in dw.chunks_mut(SIDE * n).enumerate() {
+            let at = i * part + j * SIDE;
+            let columns = dw.len() / n;
+            panels::pairs(rows, |r| &x[r * width + at..][..columns], first);
+            panels::turn(first);
+            multiply(unit, first, second, panels::panels(rows), sums, false);
+            vectorised(
+                #[inline(always)]
+                || {
+                    for (c, block) in sums.chunks_exact(BLOCK).enumerate() {
+                        let columns = c * SIDE..n.min((c + 1) * SIDE);
+                        for (sums, dw) in block.chunks_exact(SIDE).zip(dw.chunks_exact_mut(n)) {
+                            let dw = &mut dw[columns.clone()];
+                            match write {
+                                Write::Replace => panels::copy(&sums[..dw.len()], dw),
+                                Write::Add => dw.iter_mut().zip(sums).for_each(|(dw, sum)| *dw += sum),
+                            }
+                        }
+                    }
+                },
+            );
+        }
+    });
+}
+
+/// Replaces `dx [images, input]` by the gradient of the input, given that of the output, `g [rows, n]`. Where the input
+/// is what a ReLU made, `relu` is that input, and `dx` the gradient before the ReLU: 0 where the input is not above 0.
+pub fn write_input_gradient(
+    unit: Unit,
+    patches: &Patches,
+    w: &[f32],
+    g: &[f32],
+    n: usize,
+    relu: Option<&[f32]>,
+    dx: &mut [f32],
+) {
+    if g.is_empty() {
+        return;
+    }
+    if patches.is_rows() {
+        return linear_input(unit, w, g, n, relu, dx);
+    }
+    let depth = patches.depth();
+    let mut room = Workspace::new();
+    let weights = room.pairs(panels::packed_len(depth, n));
+    panels::lines(depth, n, |k| &w[k * n..(k + 1) * n], weights);
+    panels::turn(weights);
+    let image = patches.pixels() * n;
+    let part = share(g.len() / image, image * depth);
+    each(dx, part * patches.input, |i, dx| {
+        let [mut one, mut two, mut three] = std::array::from_fn(|_| Workspace::new());
+        let rows = patches.pixels();
+        let packed = one.pairs(panels::packed_len(rows, n));
+        let sums = two.sized(rows.div_ceil(SIDE) * GROUPS * BLOCK);
+        for (j, dx) in dx.chunks_exact_mut(patches.input).enumerate() {
+            let at = i * part + j;
+            let g = &g[at * image..][..image];
+            panels::lines(rows, n, |r| &g[r * n..(r + 1) * n], packed);
+            let mut add = |dx: &mut [f32]| {
+                dx.fill(0.0);
+                for (i, weights) in weights.chunks(GROUPS * panels::panels(n) * PANEL).enumerate() {
+                    let groups = weights.len() / (panels::panels(n) * PANEL);
+                    let sums = &mut sums[..rows.div_ceil(SIDE) * groups * BLOCK];
+                    multiply(unit, packed, weights, panels::panels(n), sums, false);
+                    scatter(patches, sums, groups, i * GROUPS * SIDE, dx);
+                }
+            };
+            if patches.is_padded() {
+                let padded = three.sized(patches.image);
+                add(padded);
+                patches.crop(padded, dx);
+            } else {
+                add(dx);
+            }
+            if let Some(x) = relu {
+                mask(&x[at * patches.input..], dx);
+            }
+        }
+    });
+}
+
+/// Adds the blocks of all output rows, `groups` to a row, which hold the gradients of their patches from input `first` on,
+/// where they came from.
+fn scatter(patches: &Patches, sums: &[f32], groups: usize, first: usize, dx: &mut [f32]) {
+    let last = patches.depth().min(first + groups * SIDE);
+    vectorised(
+        #[inline(always)]
+        || {
+            for (starts, sums) in patches.starts.chunks(SIDE).zip(sums.chunks_exact(groups * BLOCK)) {
+                for (r, start) in starts.iter().enumerate() {
+                    let mut k = first;
+                    while k < last {
+                        // Up to the end of the run or of the block.
+                        let (run, offset) = (k / patches.run, k % patches.run);
+                        let len = (patches.run - offset).min(SIDE - k % SIDE).min(last - k);
+                        let sums = &sums[(k - first) / SIDE * BLOCK + r * SIDE + k % SIDE..][..len];
+                        let dx = &mut dx[start + patches.runs[run] + offset..][..len];
+                        add(dx, sums);
+                        k += len;
+                    }
+                }
+            }
+        },
+    );
+}
+
+#[inline(always)]
+fn add(dx: &mut [f32], sums: &[f32]) {
+    let ((whole, rest), (sums, last)) = (dx.as_chunks_mut::<SIDE>(), sums.as_chunks::<SIDE>());
+    for (dx, sums) in whole.iter_mut().zip(sums) {
+        let mut sum = *dx; // apart from `sums`, which the compiler may not take for `dx`
+        for j in 0..SIDE {
+            sum[j] += sums[j];
+        }
+        *dx = sum;
+    }
+    rest.iter_mut().zip(last).for_each(|(dx, sum)| *dx += sum);
+}
+
+/// The gradient of a linear layer's input: `w · gᵀ`, turned block by block.
+fn linear_input(unit: Unit, w: &[f32], g: &[f32], n: usize, relu: Option<&[f32]>, dx: &mut [f32]) {
+    let (rows, width) = (g.len() / n, w.len() / n);
+    let groups = rows.div_ceil(SIDE);
+    let [mut one, mut two] = std::array::from_fn(|_| Workspace::new());
+    let second = one.pairs(panels::packed_len(rows, n));
+    panels::lines(rows, n, |r| &g[r * n..(r + 1) * n], second);
+    panels::turn(second);
+    let turned = two.sized(width.div_ceil(SIDE) * groups * BLOCK); // by groups of inputs, of rows; rows first in a block
+    let part = share(width, g.len()).div_ceil(SIDE);
+    each(turned, part * groups * BLOCK, |i, turned| {
+        let [mut one, mut two] = std::array::from_fn(|_| Workspace::new());
+        let first = one.pairs(panels::packed_len(SIDE, n));
+        let sums = two.sized(groups * BLOCK);
+        for (j, turned) in turned.chunks_exact_mut(groups * BLOCK).enumerate() {
+            let at = (i * part + j) * SIDE;
+            panels::lines(SIDE.min(width - at), n, |k| &w[(at + k) * n..][..n], first);
+            multiply(unit, first, second, panels::panels(n), sums, false);
+            for (block, turned) in sums.chunks_exact(BLOCK).zip(turned.chunks_exact_mut(BLOCK)) {
+                panels::turn_block(block, turned);
+            }
+        }
+    });
+    let part = share(rows, width * 16).max(16);
+    each(dx, part * width, |i, dx| {
+        for (r, dx) in dx.chunks_exact_mut(width).enumerate() {
+            let r = i * part + r;
+            for (group, dx) in dx.chunks_mut(SIDE).enumerate() {
+                let row = (group * groups + r / SIDE) * BLOCK + r % SIDE * SIDE;
+                panels::copy(&turned[row..][..dx.len()], dx);
+            }
+        }
+        if let Some(x) = relu {
+            mask(&x[i * part * width..], dx);
+        }
+    });
+}
