@@ -88,6 +88,8 @@ pub(crate) struct Cpu {
 
 /// Read by rayon and candle whenever they need it, so they are set before anything of this process runs.
 const THREADS: [&str; 2] = ["RAYON_NUM_THREADS", "CANDLE_NUM_THREADS"];
+/// Memory that is freed stays with the process: the next update asks for it again, and fresh pages cost a tenth of it.
+const KEEP: (&str, &str) = ("MIMALLOC_PURGE_DELAY", "-1");
 
 impl Cpu {
     /// How many threads there may be.
@@ -102,21 +104,26 @@ impl Cpu {
     /// # Errors
     /// If this CPU lacks the instruction set, or the program cannot be started again.
     pub(crate) fn settle(&self) -> anyhow::Result<()> {
-        self.settle_threads()?;
+        self.settle_environment()?;
         let Some(isa) = &self.isa else { return Ok(()) };
         isa.parse().and_then(rl_nn::choose_isa).map_err(|reason| usage(format!("--isa: {reason}")))
     }
 
-    /// Starts this program again in its own place where the environment says something else than `--threads`: a process
-    /// cannot change its environment without `unsafe`.
-    fn settle_threads(&self) -> anyhow::Result<()> {
-        let Some(threads) = self.threads else { return Ok(()) };
-        let threads = threads.to_string();
-        if THREADS.iter().all(|name| std::env::var(name).as_ref() == Ok(&threads)) {
+    /// Starts this program again in its own place where the environment says something else than `--threads`, or nothing of
+    /// how memory is kept: a process cannot change its environment without `unsafe`, and for its allocator it is too late.
+    fn settle_environment(&self) -> anyhow::Result<()> {
+        let threads = self.threads.map(|threads| threads.to_string());
+        let mut wanted: Vec<(&str, &str)> =
+            threads.iter().flat_map(|threads| THREADS.map(|name| (name, threads.as_str()))).collect();
+        if std::env::var_os(KEEP.0).is_none() {
+            wanted.push(KEEP);
+        }
+        wanted.retain(|(name, value)| std::env::var(name).as_deref() != Ok(value));
+        if wanted.is_empty() {
             return Ok(());
         }
         let mut again = Process::new(std::env::current_exe()?);
-        again.args(std::env::args_os().skip(1)).envs(THREADS.map(|name| (name, &threads)));
+        again.args(std::env::args_os().skip(1)).envs(wanted);
         Err(again.exec().into())
     }
 }
