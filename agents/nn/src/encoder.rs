@@ -4,12 +4,12 @@
 //! Source: Vaswani et al. 2017, as `torch.nn.TransformerEncoderLayer` computes it, without dropout; the norm before each
 //! block after Xiong et al. 2020.
 
-use std::sync::OnceLock;
+use std::sync::{Arc, Mutex, OnceLock};
 
 use candle_core::{CpuStorage, CustomOp2, D, Layout, Result, Shape, Tensor, bail};
 
 use crate::attention::{self, Heads, Mask, check_heads};
-use crate::kernel::{self, Patches};
+use crate::kernel::{self, Patches, Workspace};
 use crate::params::{values, with_values};
 use crate::parts::{self, PARALLEL, add};
 use crate::tie::{Own, Tie, split};
@@ -56,6 +56,7 @@ pub struct EncoderLayer {
     /// In the order of [`Places`].
     own: Own,
     config: EncoderLayerConfig,
+    free: Free,
 }
 
 /// Places of the parameters.
@@ -93,7 +94,7 @@ impl EncoderLayer {
             }
             Ok(vars)
         })?;
-        Ok(Self { own, config })
+        Ok(Self { own, config, free: Arc::default() })
     }
 
     /// `[B, T, width]` to the same shape.
@@ -123,6 +124,7 @@ impl EncoderLayer {
             causal: mask.causal,
             penalties: mask.penalties()?,
             cache: OnceLock::new(),
+            free: self.free.clone(),
         };
         x.contiguous()?.apply_op2(&node, op)
     }
@@ -155,8 +157,11 @@ impl EncoderLayer {
     }
 }
 
+/// Memory of earlier passes.
+type Free = Arc<Mutex<Vec<Cache>>>;
+
 /// What the backward pass needs of the forward pass; rows of `width` unless said otherwise.
-#[derive(Default)]
+#[derive(Debug, Default)]
 struct Cache {
     /// What the first block got; empty if that is the layer's input.
     first: Vec<f32>,
@@ -185,6 +190,7 @@ struct Op {
     causal: bool,
     penalties: Option<Vec<f32>>,
     cache: OnceLock<Cache>,
+    free: Free,
 }
 
 impl Op {
@@ -192,108 +198,118 @@ impl Op {
         self.shape.batch * self.shape.steps
     }
 
-    /// A norm with the parameters at `k`, of `x`.
-    fn norm(&self, p: &[&[f32]], k: usize, x: &[f32], statistics: &mut Vec<f32>) -> Vec<f32> {
-        let mut y = vec![0.0; x.len()];
-        *statistics = vec![0.0; 2 * self.rows()];
-        layer_norm::forward(x, p[k], p[k + 1], self.config.eps as f32, &mut y, statistics);
-        y
+    /// A norm with the parameters at `k`, of `x`; both outputs keep their memory.
+    fn norm(&self, p: &[&[f32]], k: usize, x: &[f32], y: &mut Vec<f32>, statistics: &mut Vec<f32>) {
+        sized(y, x.len());
+        sized(statistics, 2 * self.rows());
+        layer_norm::forward(x, p[k], p[k + 1], self.config.eps as f32, y, statistics);
     }
 
-    /// A product with the parameters at `k`.
-    fn line(&self, p: &[&[f32]], k: usize, x: &[f32], relu: bool) -> Vec<f32> {
-        let mut y = vec![0.0; self.rows() * p[k + 1].len()];
-        kernel::forward(&Patches::rows(p[k].len() / p[k + 1].len()), x, p[k], p[k + 1], relu, &mut y);
-        y
+    /// A product with the parameters at `k`; the output keeps its memory.
+    fn line(&self, p: &[&[f32]], k: usize, x: &[f32], relu: bool, y: &mut Vec<f32>) {
+        sized(y, self.rows() * p[k + 1].len());
+        kernel::forward(&Patches::rows(p[k].len() / p[k + 1].len()), x, p[k], p[k + 1], relu, y);
     }
 
-    fn run(&self, p: &[&[f32]], x: &[f32]) -> (Vec<f32>, Cache) {
-        let (rows, width) = (self.rows(), self.shape.width);
+    fn run(&self, p: &[&[f32]], x: &[f32], cache: &mut Cache) -> Vec<f32> {
         let before = self.config.norm == NormPlace::Before;
-        let mut cache = Cache::default();
-        let [one, two] = &mut cache.statistics;
+        let Cache { first, qkv, weights, seen, sum1, second, up, bent, sum2, statistics: [one, two] } = cache;
         if before {
-            cache.first = self.norm(p, NORM1, x, one);
+            self.norm(p, NORM1, x, first, one);
         }
-        cache.qkv = self.line(p, QKV, if before { &cache.first } else { x }, false);
-        cache.weights = vec![0.0; self.shape.kept()];
-        cache.seen = vec![0.0; rows * width];
-        let penalties = self.penalties.as_deref();
-        attention::forward(self.shape, self.causal, penalties, &cache.qkv, &mut cache.weights, &mut cache.seen);
-        cache.sum1 = self.line(p, OUT, &cache.seen, false);
-        add(&mut cache.sum1, x);
-        cache.second =
-            if before { self.norm(p, NORM2, &cache.sum1, two) } else { self.norm(p, NORM1, &cache.sum1, one) };
+        self.line(p, QKV, if before { first } else { x }, false, qkv);
+        sized(weights, self.shape.kept());
+        sized(seen, x.len());
+        attention::forward(self.shape, self.causal, self.penalties.as_deref(), qkv, weights, seen);
+        self.line(p, OUT, seen, false, sum1);
+        add(sum1, x);
+        let (k, statistics) = if before { (NORM2, &mut *two) } else { (NORM1, one) };
+        self.norm(p, k, sum1, second, statistics);
         if self.config.bend == Bend::Gelu {
-            cache.up = self.line(p, UP, &cache.second, false);
-            cache.bent = gelu::forward(&cache.up);
+            self.line(p, UP, second, false, up);
+            gelu::forward(up, bent);
         } else {
-            cache.bent = self.line(p, UP, &cache.second, true);
+            self.line(p, UP, second, true, bent);
         }
-        let mut y = self.line(p, DOWN, &cache.bent, false);
+        let mut y = Vec::new();
         if before {
-            add(&mut y, &cache.sum1);
+            self.line(p, DOWN, bent, false, &mut y);
+            add(&mut y, sum1);
         } else {
-            add(&mut y, &cache.second);
-            let normed = self.norm(p, NORM2, &y, two);
-            cache.sum2 = std::mem::replace(&mut y, normed);
+            self.line(p, DOWN, bent, false, sum2);
+            add(sum2, second);
+            self.norm(p, NORM2, sum2, &mut y, two);
         }
-        (y, cache)
+        y
     }
 
     /// Adds the gradients of the parameters to `grad` and returns that of `x`.
     fn run_back(&self, p: &[&[f32]], cache: &Cache, x: &[f32], g: &[f32], grad: &mut [f32]) -> Vec<f32> {
         let before = self.config.norm == NormPlace::Before;
         let mut grads = split(grad, p.iter().map(|p| p.len()));
-        let norm_back = |grads: &mut [&mut [f32]], k: usize, x: &[f32], g: &[f32]| {
-            let mut dx = vec![0.0; x.len()];
+        let norm_back = |grads: &mut [&mut [f32]], k: usize, x: &[f32], g: &[f32], dx: &mut [f32]| {
             let statistics = &cache.statistics[usize::from(k == NORM2)];
             let mut both = vec![0.0; 2 * self.shape.width];
-            layer_norm::backward(x, p[k], g, statistics, &mut dx, &mut both);
+            layer_norm::backward(x, p[k], g, statistics, dx, &mut both);
             let (dw, db) = both.split_at(self.shape.width);
             add(grads[k], dw);
             add(grads[k + 1], db);
-            dx
         };
-        let line_back = |grads: &mut [&mut [f32]], k: usize, x: &[f32], g: &[f32]| {
+        let line_back = |grads: &mut [&mut [f32]], k: usize, x: &[f32], g: &[f32], dx: &mut [f32]| {
             let n = p[k + 1].len();
             let patches = Patches::rows(p[k].len() / n);
             kernel::weight_gradient(&patches, x, g, n, grads[k]);
             kernel::bias_gradient(g, grads[k + 1]);
-            kernel::input_gradient(&patches, p[k], g, n)
+            kernel::write_input_gradient(&patches, p[k], g, n, None, dx);
         };
-        let normed = (!before).then(|| norm_back(&mut grads, NORM2, &cache.sum2, g));
-        let dsum2 = normed.as_deref().unwrap_or(g);
-        let mut dup = line_back(&mut grads, DOWN, &cache.bent, dsum2);
+        let mut rooms: [Workspace; 6] = std::array::from_fn(|_| Workspace::new());
+        let [one, two, three, four, five, six] = &mut rooms;
+        let dsum2 = if before {
+            g
+        } else {
+            let normed = one.sized(x.len());
+            norm_back(&mut grads, NORM2, &cache.sum2, g, normed);
+            &*normed
+        };
+        let dup = two.sized(cache.bent.len());
+        line_back(&mut grads, DOWN, &cache.bent, dsum2, dup);
         match self.config.bend {
-            Bend::Gelu => dup = gelu::backward(&cache.up, &dup),
-            Bend::Relu => parts::each([(&mut dup, PARALLEL)], true, |i, [dup]| {
+            Bend::Gelu => gelu::backward(&cache.up, dup),
+            Bend::Relu => parts::each([(&mut *dup, PARALLEL)], true, |i, [dup]| {
                 let bent = &cache.bent[i * PARALLEL..];
                 dup.iter_mut().zip(bent).for_each(|(d, y)| *d = if *y > 0.0 { *d } else { 0.0 });
             }),
         }
-        let mut dsecond = line_back(&mut grads, UP, &cache.second, &dup);
-        drop(dup);
-        let dsum1 = if before {
-            let mut d = norm_back(&mut grads, NORM2, &cache.sum1, &dsecond);
-            add(&mut d, dsum2);
-            d
-        } else {
-            add(&mut dsecond, dsum2);
-            norm_back(&mut grads, NORM1, &cache.sum1, &dsecond)
-        };
-        let dseen = line_back(&mut grads, OUT, &cache.seen, &dsum1);
-        let mut dqkv = vec![0.0; cache.qkv.len()];
-        let penalties = self.penalties.as_deref();
-        attention::backward(self.shape, self.causal, penalties, &cache.qkv, &cache.weights, &dseen, &mut dqkv);
-        let first = if before { &cache.first } else { x };
-        let mut dx = line_back(&mut grads, QKV, first, &dqkv);
+        let (dsecond, dsum1) = (three.sized(x.len()), four.sized(x.len()));
+        line_back(&mut grads, UP, &cache.second, dup, dsecond);
         if before {
-            dx = norm_back(&mut grads, NORM1, x, &dx);
+            norm_back(&mut grads, NORM2, &cache.sum1, dsecond, dsum1);
+            add(dsum1, dsum2);
+        } else {
+            add(dsecond, dsum2);
+            norm_back(&mut grads, NORM1, &cache.sum1, dsecond, dsum1);
         }
-        add(&mut dx, &dsum1);
+        let (dseen, dqkv) = (dsecond, five.sized(cache.qkv.len()));
+        line_back(&mut grads, OUT, &cache.seen, dsum1, dseen);
+        let penalties = self.penalties.as_deref();
+        attention::backward(self.shape, self.causal, penalties, &cache.qkv, &cache.weights, dseen, dqkv);
+        let mut dx = vec![0.0; x.len()];
+        if before {
+            let normed = six.sized(x.len());
+            line_back(&mut grads, QKV, &cache.first, dqkv, normed);
+            norm_back(&mut grads, NORM1, x, normed, &mut dx);
+        } else {
+            line_back(&mut grads, QKV, x, dqkv, &mut dx);
+        }
+        add(&mut dx, dsum1);
         dx
     }
+}
+
+/// Gives `values` a length; what they hold is anybody's guess.
+fn sized(values: &mut Vec<f32>, len: usize) {
+    values.truncate(len);
+    values.resize(len, 0.0);
 }
 
 impl CustomOp2 for Op {
@@ -303,7 +319,8 @@ impl CustomOp2 for Op {
 
     fn cpu_fwd(&self, x: &CpuStorage, layout: &Layout, _: &CpuStorage, _: &Layout) -> Result<(CpuStorage, Shape)> {
         let x = values(x, layout)?;
-        let (y, cache) = self.own.read(|p| Ok(self.run(p, x)))?;
+        let mut cache = self.free.lock().expect("nothing panics with it").pop().unwrap_or_default();
+        let y = self.own.read(|p| Ok(self.run(p, x, &mut cache)))?;
         let _ = self.cache.set(cache);
         Ok((CpuStorage::F32(y), layout.shape().clone()))
     }
@@ -319,6 +336,14 @@ impl CustomOp2 for Op {
         let tied: Vec<&Tensor> = self.own.tensors().collect();
         let dx = x.track_op().then(|| Tensor::from_vec(dx, x.dims(), x.device()));
         Ok((dx.transpose()?, Some(self.tie.give(node, &tied, gradients)?)))
+    }
+}
+
+impl Drop for Op {
+    fn drop(&mut self) {
+        if let (Some(cache), Ok(mut free)) = (self.cache.take(), self.free.lock()) {
+            free.push(cache);
+        }
     }
 }
 

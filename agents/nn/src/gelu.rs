@@ -28,28 +28,34 @@ impl CustomOp1 for Gelu {
     }
 
     fn cpu_fwd(&self, x: &CpuStorage, layout: &Layout) -> Result<(CpuStorage, Shape)> {
-        Ok((CpuStorage::F32(forward(values(x, layout)?)), layout.shape().clone()))
+        let mut y = Vec::new();
+        forward(values(x, layout)?, &mut y);
+        Ok((CpuStorage::F32(y), layout.shape().clone()))
     }
 
     fn bwd(&self, x: &Tensor, _: &Tensor, g: &Tensor) -> Result<Option<Tensor>> {
-        let dx = with_values(x, |x| with_values(&g.contiguous()?, |g| backward(x, g)))??;
+        let mut dx = with_values(&g.contiguous()?, <[f32]>::to_vec)?;
+        with_values(x, |x| backward(x, &mut dx))?;
         Tensor::from_vec(dx, x.dims(), x.device()).map(Some)
     }
 }
 
-/// x · Φ(x)
-pub(crate) fn forward(x: &[f32]) -> Vec<f32> {
-    parts::changed(x, PARALLEL, x.len() >= PARALLEL, |_, y| {
+/// `y = x · Φ(x)`; `y` keeps its memory.
+pub(crate) fn forward(x: &[f32], y: &mut Vec<f32>) {
+    y.truncate(x.len());
+    y.resize(x.len(), 0.0);
+    parts::each([(y, PARALLEL)], x.len() >= PARALLEL, |i, [y]| {
+        let x = &x[i * PARALLEL..][..y.len()];
         vectorised(
             #[inline(always)]
-            || y.iter_mut().for_each(|y| *y = 0.5 * *y * (1.0 + math::erf(*y * HALF_ROOT))),
+            || y.iter_mut().zip(x).for_each(|(y, x)| *y = 0.5 * x * (1.0 + math::erf(x * HALF_ROOT))),
         );
-    })
+    });
 }
 
-/// The gradient of the input `x`, given that of the output.
-pub(crate) fn backward(x: &[f32], g: &[f32]) -> Vec<f32> {
-    parts::changed(g, PARALLEL, x.len() >= PARALLEL, |i, d| {
+/// The gradient of the input `x`, in the place of that of the output.
+pub(crate) fn backward(x: &[f32], d: &mut [f32]) {
+    parts::each([(d, PARALLEL)], x.len() >= PARALLEL, |i, [d]| {
         let x = &x[i * PARALLEL..][..d.len()];
         vectorised(
             #[inline(always)]
@@ -60,7 +66,7 @@ pub(crate) fn backward(x: &[f32], g: &[f32]) -> Vec<f32> {
                 }
             },
         );
-    })
+    });
 }
 
 #[cfg(test)]
