@@ -255,7 +255,7 @@ mod tests {
         // Rounds short enough that there are some before and after it, on few seats.
         let short = ["agent.horizon=5", "agent.hidden=[16]", "train.envs=4"].map(str::to_owned);
         let sets = match agent {
-            "dqn" => &sets[..],
+            "dqn" | "rainbow" | "c51" | "qrdqn" | "iqn" => &sets[..],
             "ppo" | "a2c" => &short[..],
             _ => &[],
         };
@@ -291,7 +291,7 @@ mod tests {
 
     #[test]
     fn a_resumed_session_is_the_uninterrupted_one_and_no_part_can_be_spared() {
-        let agents = ["toy", "dqn", "ppo", "a2c"];
+        let agents = ["toy", "dqn", "rainbow", "c51", "qrdqn", "iqn", "ppo", "a2c"];
         for (env, agent) in agents.into_iter().flat_map(|agent| [("frozenlake", agent), ("cartpole", agent)]) {
             let resolved = resolved(env, agent);
             let owner = train::owner(&resolved);
@@ -329,6 +329,8 @@ mod tests {
             ("cartpole", "toy", 400),
             ("frozenlake", "dqn", 600),
             ("cartpole", "dqn", 600),
+            ("cartpole", "rainbow", 600),
+            ("frozenlake", "iqn", 600),
             ("frozenlake", "a2c", 400),
             ("cartpole", "ppo", 400),
         ];
