@@ -15,7 +15,7 @@ use rl_replays::{Replay, Rollout, Sample};
 
 use crate::greedy::{Greedy, Reading};
 use crate::progress::Progress;
-use crate::q_net::{Draws, QNet, draw_noise};
+use crate::q_net::QNet;
 use crate::{Context, Learner, Log, Pace, Part, Plan, Policy, Schedule, guard};
 
 pub use bootstrap::Bootstrap;
@@ -160,14 +160,6 @@ impl Dqn {
         log.add("loss", terms.loss);
         log.add("grad_norm", norm);
         Ok(())
-    }
-}
-
-impl Draws {
-    /// Draws so many quantiles, and one row of noise of `width`.
-    fn draw(&mut self, taus: usize, width: usize, rng: &mut Rng) {
-        self.taus.extend((0..taus).map(|_| rng.f32()));
-        draw_noise(width, rng, &mut self.noise);
     }
 }
 

@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::dqn::Distribution;
 use crate::gather::Gathered;
-use crate::q_net::{Draws, Pass, QNet, argmax, draw_noise};
+use crate::q_net::{Draws, Pass, QNet, argmax};
 use crate::streams::Streams;
 use crate::{Mode, Policy, Schedule, kept, legal};
 
@@ -97,8 +97,7 @@ impl Policy for Greedy {
                 } else {
                     batch.push(block, t, e);
                     places.push((b, e));
-                    draws.taus.extend((0..reading.taus).map(|_| rng.f32()));
-                    draw_noise(noise, rng, &mut draws.noise);
+                    draws.draw(reading.taus, noise, rng);
                 }
             }
         }

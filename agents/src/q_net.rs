@@ -11,10 +11,9 @@ use rl_core::{Rng, Spec};
 use rl_nn::{Activation, Flow, Params, Scope};
 use rl_perception::{Encoder, EncoderConfig, Seen, encoder_for};
 
-pub(crate) use dense::draw_noise;
 pub use embedding::Mix;
 
-use dense::{Dense, Noise};
+use dense::{Dense, Noise, draw_noise};
 use embedding::Embedding;
 
 mod dense;
@@ -48,6 +47,12 @@ impl Draws {
     pub(crate) fn clear(&mut self) {
         self.taus.clear();
         self.noise.clear();
+    }
+
+    /// Draws so many quantiles more, and a row of noise of `width`.
+    pub(crate) fn draw(&mut self, taus: usize, width: usize, rng: &mut Rng) {
+        self.taus.extend((0..taus).map(|_| rng.f32()));
+        draw_noise(width, rng, &mut self.noise);
     }
 }
 

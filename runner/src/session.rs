@@ -291,8 +291,9 @@ mod tests {
 
     #[test]
     fn a_resumed_session_is_the_uninterrupted_one_and_no_part_can_be_spared() {
-        let agents = ["toy", "dqn", "rainbow", "c51", "qrdqn", "iqn", "ppo", "a2c"];
-        for (env, agent) in agents.into_iter().flat_map(|agent| [("frozenlake", agent), ("cartpole", agent)]) {
+        let agents = ["toy", "dqn", "ppo", "a2c"];
+        let pairs = agents.into_iter().flat_map(|agent| [("frozenlake", agent), ("cartpole", agent)]);
+        for (env, agent) in pairs.chain(["rainbow", "c51", "qrdqn", "iqn"].map(|agent| ("cartpole", agent))) {
             let resolved = resolved(env, agent);
             let owner = train::owner(&resolved);
             let dir = tempfile::tempdir().unwrap();

@@ -5,6 +5,8 @@
 //! kernels are those of plain layers, and every row of a batch may have noise of its own.
 //! Source: Fortunato et al. 2018, "Noisy networks for exploration", section 3.1 and, for the first values, 3.2.
 
+use std::f64::consts::TAU;
+
 use candle_core::{Result, Tensor};
 use rl_core::Rng;
 use rl_nn::{Activation, Flow, Init, Linear, Scope};
@@ -33,12 +35,18 @@ impl Noise<'_> {
     }
 }
 
-/// Appends a row of noise: `sgn(x) √|x|` of standard normal numbers.
+/// Appends a row of noise: `sgn(x) √|x|` of standard normal numbers, two from each point that Box and Muller's method draws.
 pub(crate) fn draw_noise(width: usize, rng: &mut Rng, out: &mut Vec<f32>) {
-    out.extend((0..width).map(|_| {
-        let x = rng.normal();
-        (x.signum() * x.abs().sqrt()) as f32
-    }));
+    let shrink = |x: f64| (x.signum() * x.abs().sqrt()) as f32;
+    let end = out.len() + width;
+    while out.len() < end {
+        let radius = libm::sqrt(-2.0 * libm::log(1.0 - rng.f64()));
+        let (sin, cos) = libm::sincos(TAU * rng.f64());
+        out.push(shrink(radius * cos));
+        if out.len() < end {
+            out.push(shrink(radius * sin));
+        }
+    }
 }
 
 /// `[B, inputs]` to `[B, outputs]`.

@@ -57,7 +57,7 @@ fn learn(config: &Config, steps: usize) -> Vec<[f32; 2]> {
     }
     let symbols: Vec<u32> = (0..CELLS as u32).collect();
     let obs = rl_perception::Seen { rows: CELLS, frames: &[], vector: &[], symbols: &symbols };
-    let mut draws = Draws::default();
+    let mut draws = crate::q_net::Draws::default();
     let taus = if config.values.taus().act > 0 { 32 } else { 0 };
     draws.taus.extend((0..CELLS * taus).map(|i| ((i % taus) as f32 + 0.5) / taus as f32));
     let mut pass = crate::q_net::Pass::default();
