@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::config::{Taus, Values};
 use super::distribution::{Distribution, softmax};
+use crate::config;
 use crate::q_net::{Draws, Pass, QNet, argmax};
 
 /// What a target looks ahead to: in a preset a table whose key `kind` is `greedy` or `munchausen`.
@@ -33,17 +34,17 @@ impl Bootstrap {
     pub(crate) fn check(&self, double: bool) -> Result<()> {
         let Self::Munchausen { alpha, temperature, floor } = *self else { return Ok(()) };
         let bad = |key: &str, message: String| Err(Error::Config { key: format!("agent.{key}"), message });
-        match () {
-            () if double => bad("double", "Munchausen targets choose no action: set it to false".to_owned()),
-            () if !(0.0..=1.0).contains(&alpha) => bad("bootstrap.alpha", format!("{alpha} is not between 0 and 1")),
-            () if !(temperature > 0.0 && temperature.is_finite()) => {
-                bad("bootstrap.temperature", format!("{temperature} is not a positive number"))
-            }
-            () if !(floor <= 0.0 && floor.is_finite()) => {
-                bad("bootstrap.floor", format!("{floor} is not a number up to 0"))
-            }
-            () => Ok(()),
+        if double {
+            return bad("double", "Munchausen targets choose no action: set it to false".to_owned());
         }
+        config::fractions(&[("bootstrap.alpha", alpha)])?;
+        if !(temperature > 0.0 && temperature.is_finite()) {
+            return bad("bootstrap.temperature", format!("{temperature} is not a positive number"));
+        }
+        if !(floor <= 0.0 && floor.is_finite()) {
+            return bad("bootstrap.floor", format!("{floor} is not a number up to 0"));
+        }
+        Ok(())
     }
 }
 

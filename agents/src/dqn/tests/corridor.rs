@@ -23,19 +23,23 @@ fn step(block: &mut Rollout, t: usize) {
         let (cell, age) = (block.symbols.row(t)[e] as usize, block.age[(t, e)]);
         let ahead = block.discrete.row(t)[e] == 1;
         let won = !over && ahead && cell + 1 == CELLS;
-        let next = match () {
-            () if over || (!ahead && cell == 0) => 0,
-            () if won => cell,
-            () if ahead => cell + 1,
-            () => cell - 1,
+        let next = if over {
+            0
+        } else if ahead {
+            (cell + 1).min(CELLS - 1)
+        } else {
+            cell.saturating_sub(1)
         };
         block.symbols.row_mut(t + 1)[e] = next as u32;
         block.age[(t + 1, e)] = if over { 0 } else { age + 1 };
         block.reward[(t + 1, e)] = if won { 1.0 } else { 0.0 };
-        block.end[(t + 1, e)] = match () {
-            () if won => End::Terminated,
-            () if !over && age + 1 == CUT => End::Truncated,
-            () => End::No,
+        let cut = !over && age + 1 == CUT;
+        block.end[(t + 1, e)] = if won {
+            End::Terminated
+        } else if cut {
+            End::Truncated
+        } else {
+            End::No
         };
     }
 }
@@ -81,7 +85,9 @@ fn every_switch_learns_what_each_cell_is_worth() {
         hidden: vec![24, 24],
         ..config()
     };
-    for (name, config) in family::compositions(&base) {
+    let alone = Schedule { start: 0.0, end: 0.0, steps: 0 };
+    let noise = ("noise instead of random actions", Config { noisy: 0.5, epsilon: alone, ..base.clone() });
+    for (name, config) in family::compositions(&base).into_iter().chain([noise]) {
         let values = learn(&config, 6000);
         let soft = matches!(config.bootstrap, Bootstrap::Munchausen { .. });
         for (cell, [back, ahead]) in values.iter().copied().enumerate() {
