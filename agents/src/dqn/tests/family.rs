@@ -191,6 +191,8 @@ fn switches_that_do_not_fit_are_refused_in_one_line() {
     assert_eq!(read("values = { kind = 'quantiles', count = 3 }"), "");
     assert!(read("values = { kind = 'quantiles', counts = 3 }").contains("`counts`"));
     assert!(read("values = { kind = 'expected', count = 3 }").contains("`count`"));
+    let missing = "agent: missing field `count` (a table of another `kind` is given whole)";
+    assert_eq!(read("values = { kind = 'quantiles' }"), missing);
     assert!(read("priorities = { kind = 'uniform', eps = 1 }").contains("`eps`"));
     assert!(read("bootstrap = { kind = 'softest' }").contains("`softest`"));
 }
