@@ -108,6 +108,8 @@ fn initialise(params: &Params, mut rng: Rng) -> Result<()> {
 mod tests {
     use rl_core::Stream;
 
+    use rl_nn::Precision;
+
     use super::*;
 
     fn spec(frame: [usize; 3], stack: usize, vector: usize, symbols: &[u32]) -> Spec {

@@ -7,10 +7,11 @@ use crate::Context;
 
 /// The `[agent]` table as the settings of one agent.
 pub(crate) fn read<T: DeserializeOwned>(context: &Context<'_>) -> Result<T> {
-    let table = context.config.clone();
-    table
-        .try_into()
-        .map_err(|e: toml::de::Error| Error::Config { key: "agent".to_owned(), message: e.message().to_owned() })
+    context.config.clone().try_into().map_err(|e: toml::de::Error| {
+        let whole =
+            if e.message().starts_with("missing field") { " (a table of another `kind` is given whole)" } else { "" };
+        Error::Config { key: "agent".to_owned(), message: format!("{}{whole}", e.message()) }
+    })
 }
 
 /// Refuses a count of 0.

@@ -1,5 +1,6 @@
-//! Deep Q-network with switches for double Q-learning and n-step returns.
-//! Source: Mnih et al. 2015; van Hasselt et al. 2016 (double); Sutton 1988 (n-step, uncorrected).
+//! Deep Q-network and its family: one learner, whose switches compose.
+//! Source: Mnih et al. 2015; Sutton 1988 (n-step, uncorrected); of each switch where it stands: `dqn/bootstrap.rs` (double,
+//! Munchausen), `dqn/config.rs` (distributions), `dqn/priorities.rs`, `q_net.rs` (dueling) and `q_net/dense.rs` (noisy).
 //!
 //! The order of a step: append the block to the replay, make the updates that its agent steps owe, copy the target. In a
 //! run of several members the steps that count are the mean of theirs, so that all owe the same updates.
@@ -8,113 +9,30 @@
 use std::ops::Range;
 use std::sync::Arc;
 
-use candle_core::Tensor;
 use rl_core::{Error, Reduce, Result, Rng, Saved, Spec, State, Stream};
-use rl_nn::{Adam, AdamConfig, Flow, Params, huber, tensor};
-use rl_perception::{EncoderConfig, Seen};
-use rl_replays::{Replay, Rollout, Sample, Targets};
-use serde::{Deserialize, Serialize};
+use rl_nn::{Adam, AdamConfig, Params, tensor};
+use rl_replays::{Replay, Rollout, Sample};
 
-use crate::greedy::Greedy;
+use crate::greedy::{Greedy, Reading};
 use crate::progress::Progress;
-use crate::q_net::{QNet, argmax};
-use crate::{AgentEntry, Context, Learner, LifeLoss, Log, Pace, Part, Plan, Policy, Schedule, config, guard};
+use crate::q_net::QNet;
+use crate::{Context, Learner, Log, Pace, Part, Plan, Policy, Schedule, guard};
 
-/// The entry of the table.
-pub(crate) const ENTRY: AgentEntry = AgentEntry {
-    id: "dqn",
-    summary: "Deep Q-network with replay and target network; double and n-step by switch",
-    refuses,
-    presets: &[
-        ("cartpole", include_str!("../../presets/dqn/cartpole.toml")),
-        ("cartpole-v0", include_str!("../../presets/dqn/cartpole.toml")),
-        ("frozenlake", include_str!("../../presets/dqn/frozenlake.toml")),
-        ("frozenlake8x8", include_str!("../../presets/dqn/frozenlake8x8.toml")),
-        ("atari/kung_fu_master", include_str!("../../presets/dqn/kung_fu_master.toml")),
-        ("atari/", include_str!("../../presets/dqn/atari.toml")),
-    ],
-    stochastic: false,
-    memory,
-    build: |context| Ok(Box::new(Dqn::new(context)?)),
-};
+pub use bootstrap::Bootstrap;
+pub use config::{Config, Values};
+pub(crate) use distribution::Distribution;
+pub(crate) use entries::{C51, DQN, IQN, QRDQN, RAINBOW};
+pub use priorities::Priorities;
 
-/// The `[agent]` table. Every count of steps is of agent steps, of all seats together.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Config {
-    /// Learning rate of Adam at first.
-    pub lr: f64,
-    /// Learning rate after `lr_steps`.
-    pub lr_end: f64,
-    /// Agent steps over which the learning rate changes; 0 keeps it at `lr`.
-    pub lr_steps: u64,
-    /// ε of Adam.
-    pub adam_eps: f64,
-    /// Largest global norm of the gradient; 0 for no limit.
-    pub grad_clip: f64,
-    /// Discount per agent step, 0 to 1.
-    pub gamma: f64,
-    /// Rewards summed before the bootstrap.
-    pub n_step: usize,
-    /// Whether the online network chooses the action that the target network values.
-    pub double: bool,
-    /// Transitions per update.
-    pub batch: usize,
-    /// Agent steps that the replay remembers.
-    pub replay_capacity: usize,
-    /// Agent steps before the first update.
-    pub learning_starts: u64,
-    /// Agent steps per round of updates.
-    pub update_period: u64,
-    /// Updates of a round.
-    pub updates: u64,
-    /// Agent steps between copies of the online network to the target network.
-    pub target_period: u64,
-    /// Probability of a random action while training.
-    pub epsilon: Schedule,
-    /// Whether only the sign of a reward counts.
-    pub reward_clip: bool,
-    /// What a lost life means.
-    pub life_loss: LifeLoss,
-    /// Widths of the dense layers.
-    pub hidden: Vec<usize>,
-}
+use bootstrap::{Drawn, Targets, seen};
+use loss::{Against, Losses};
 
-impl Config {
-    fn read(context: &Context<'_>) -> Result<Self> {
-        let config: Self = config::read(context)?;
-        config.check()?;
-        Ok(config)
-    }
-
-    fn returns(&self) -> Targets {
-        Targets {
-            n_step: self.n_step,
-            gamma: self.gamma as f32,
-            reward_clip: self.reward_clip,
-            life_loss_terminal: self.life_loss == LifeLoss::Terminal,
-        }
-    }
-
-    fn check(&self) -> Result<()> {
-        config::at_least_one(&[
-            ("n_step", self.n_step as u64),
-            ("batch", self.batch as u64),
-            ("replay_capacity", self.replay_capacity as u64),
-            ("update_period", self.update_period),
-            ("updates", self.updates),
-            ("target_period", self.target_period),
-        ])?;
-        config::from_zero_on(&[
-            ("lr", self.lr),
-            ("lr_end", self.lr_end),
-            ("adam_eps", self.adam_eps),
-            ("grad_clip", self.grad_clip),
-        ])?;
-        config::fractions(&[("gamma", self.gamma)])?;
-        self.epsilon.check("agent.epsilon", 0.0, 1.0)
-    }
-}
+mod entries;
+mod config;
+mod bootstrap;
+mod distribution;
+mod loss;
+mod priorities;
 
 /// The learner.
 pub struct Dqn {
@@ -132,32 +50,41 @@ pub struct Dqn {
     sample: Option<Sample>,
     progress: Progress,
     grad: Vec<f32>,
-    flows: [Flow; 2],
+    drawn: Drawn,
+    estimate: Targets,
+    targets: Vec<f32>,
+    losses: Losses,
+    /// What the rows of a minibatch count, then their new weights in the replay.
+    importance: Vec<f64>,
 }
 
 impl Dqn {
-    /// A learner that has seen nothing.
+    /// A learner that has seen nothing; `id` names it in messages.
     ///
     /// # Errors
     /// If a value of the configuration is out of range, or no encoder fits the environment.
-    pub fn new(context: &Context<'_>) -> Result<Self> {
+    pub fn new(id: &str, context: &Context<'_>) -> Result<Self> {
         let config = Config::read(context)?;
-        if let Some(reason) = refuses(context.spec) {
+        if let Some(reason) = refuses(id, context.spec) {
             return Err(Error::Config { key: "agent".to_owned(), message: reason });
         }
-        let build = || {
-            let encoder = EncoderConfig { hidden: config.hidden.clone(), precision: context.precision };
-            QNet::new(context.spec, &encoder, context.device, Rng::new(context.seed, Stream::Init)).map_err(tensor)
-        };
+        let (shape, seats) = (config.shape(context.precision), context.seats as usize);
+        let build =
+            || QNet::new(context.spec, &shape, context.device, Rng::new(context.seed, Stream::Init)).map_err(tensor);
         let ((net, params), (target, target_params)) = (build()?, build()?);
         let adam = AdamConfig { beta1: 0.9, beta2: 0.999, eps: config.adam_eps, clip: config.grad_clip };
+        let replay = Replay::new(context.spec, seats, config.replay_capacity, config.returns());
         Ok(Self {
             adam: Adam::new(&params, adam).map_err(tensor)?,
-            replay: Replay::new(context.spec, context.seats as usize, config.replay_capacity, config.returns()),
+            replay: if config.priorities.is_uniform() { replay } else { replay.prioritised() },
             sample: None,
             progress: Progress::new(context.seed),
             grad: Vec::new(),
-            flows: Default::default(),
+            drawn: Drawn::default(),
+            estimate: Targets::new(config.values, config.bootstrap, config.double),
+            targets: Vec::new(),
+            losses: Losses::default(),
+            importance: Vec::new(),
             spec: context.spec.clone(),
             seed: context.seed,
             seats: context.seats,
@@ -175,51 +102,62 @@ impl Dqn {
         Schedule::annealed(lr, lr_end, lr_steps).at(self.progress.steps())
     }
 
-    /// What the value of each transition should be, `[B]`.
-    fn targets(&mut self, batch: &Sample) -> Result<Vec<f32>> {
-        let next = seen(&batch.next, batch.rows());
-        let [flow, other] = &mut self.flows;
-        let values = self.target.values(&next, flow)?; // [B, A]
-        let chooser = if self.config.double { self.net.values(&next, other)? } else { values };
-        let actions = self.spec.discrete[0] as usize;
-        let target = |row: usize| {
-            let range = row * actions..(row + 1) * actions;
-            let best = argmax(&chooser[range.clone()], batch.next.legal.row(row));
-            // A terminal row does not look at what follows, be it infinite.
-            let future = if batch.discount[row] == 0.0 { 0.0 } else { batch.discount[row] * values[range][best] };
-            batch.reward[row] + future
-        };
-        Ok((0..batch.rows()).map(target).collect())
+    /// Draws quantiles for each row of a minibatch and noise for each pass of a network.
+    fn draw(&mut self, rows: usize) {
+        let Drawn { next, choice, here, online } = &mut self.drawn;
+        let passes = [next, choice, here, online];
+        for ((draws, taus), made) in passes.into_iter().zip(self.estimate.taus()).zip(self.estimate.passes()) {
+            draws.clear();
+            if made {
+                draws.draw(rows * taus, self.net.noise(), &mut self.progress.rng);
+            }
+        }
     }
 
-    /// One optimiser step: mean Huber loss of the chosen actions' values against their targets.
+    /// One update on a minibatch.
     fn update(&mut self, batch: &Sample, reduce: &mut dyn Reduce, log: &mut Log) -> Result<()> {
-        let device = self.params.device().clone();
-        let targets = self.targets(batch)?;
-        let rows = batch.rows();
+        self.draw(batch.rows());
+        self.fit(batch, reduce, log)?;
+        let steps = self.progress.steps();
+        self.config.priorities.weights(&self.losses.errors, steps, &mut self.importance);
+        if !self.importance.is_empty() {
+            self.replay.weigh(batch, &self.importance);
+        }
+        Ok(())
+    }
+
+    /// One optimiser step towards the targets of a minibatch, with what was drawn.
+    fn fit(&mut self, batch: &Sample, reduce: &mut dyn Reduce, log: &mut Log) -> Result<()> {
         let number = self.progress.updates + 1;
-        let loss = (|| {
-            let q = self.net.forward(&seen(&batch.obs, rows))?; // [B, A]
-            let action = Tensor::from_slice(batch.action.all(), (rows, 1), &device)?;
-            let q = q.gather(&action, 1)?.squeeze(1)?; // [B]
-            let loss = huber(&q, &Tensor::from_slice(&targets, rows, &device)?)?.mean_all()?; // []
-            log.lap(Part::Forward);
-            self.params.backward(&loss, &mut self.grad)?;
-            log.lap(Part::Backward);
-            log.add("q", f64::from(q.mean_all()?.to_scalar::<f32>()?));
-            loss.to_scalar::<f32>()
-        })()
-        .map_err(tensor)?;
-        let culprit = || guard::first_not_finite("targets", &targets);
-        guard::finite_loss(number, f64::from(loss), culprit)?;
-        log.lap(Part::Other);
+        self.estimate.of(batch, [&self.net, &self.target], &self.drawn, &mut self.targets)?;
+        let online = &self.drawn.online;
+        let outputs = self.net.forward(&seen(&batch.obs, batch.rows()), online).map_err(tensor)?;
+        let values = outputs.to_host().map_err(tensor)?; // [B, W, A]
+        self.config.priorities.importance(&batch.weights, self.progress.steps(), &mut self.importance);
+        let against = Against {
+            actions: self.net.actions(),
+            chosen: batch.action.all(),
+            targets: &self.targets,
+            taus: &online.taus,
+            importance: &self.importance,
+        };
+        let terms = self.losses.of(self.config.values.distribution(), &values, against);
+        log.lap(Part::Forward);
+        guard::finite_loss(number, terms.loss, || {
+            let rows = self.targets.chunks_exact(self.targets.len() / batch.rows());
+            guard::first_not_finite("targets", &rows.map(|row| row.iter().sum()).collect::<Vec<f32>>())
+        })?;
+        let handle = outputs.handle(&self.losses.by_outputs).map_err(tensor)?;
+        self.params.backward(&handle, &mut self.grad).map_err(tensor)?;
+        log.lap(Part::Backward);
         reduce.mean(&mut self.grad)?;
         log.lap(Part::Reduce);
         let norm = self.adam.step(&self.params, &self.grad, self.rate()).map_err(tensor)?;
         log.lap(Part::Optimiser);
         guard::finite_norm(number, norm, &self.grad, &self.params)?;
         self.progress.updates = number;
-        log.add("loss", f64::from(loss));
+        log.add("q", terms.q);
+        log.add("loss", terms.loss);
         log.add("grad_norm", norm);
         Ok(())
     }
@@ -234,7 +172,9 @@ impl Learner for Dqn {
     }
 
     fn policy(&self, seats: Range<u32>) -> Result<Box<dyn Policy>> {
-        Ok(Box::new(Greedy::new(self.net.clone(), self.config.epsilon, self.seed, seats, self.seats)))
+        let values = self.config.values;
+        let reading = Reading { distribution: values.distribution(), taus: values.taus().act };
+        Ok(Box::new(Greedy::new(self.net.clone(), reading, self.config.epsilon, self.seed, seats, self.seats)))
     }
 
     fn learn(&mut self, blocks: &[Rollout], reduce: &mut dyn Reduce, log: &mut Log) -> Result<()> {
@@ -286,19 +226,17 @@ impl Learner for Dqn {
 
 /// The replay is nearly all of it: networks, moments and gradients are some megabytes.
 fn memory(context: &Context<'_>) -> Result<(u64, &'static str)> {
-    let Config { replay_capacity, n_step, .. } = Config::read(context)?;
-    Ok((Replay::bytes_for(context.spec, context.seats as usize, replay_capacity, n_step), "agent.replay_capacity"))
+    let Config { replay_capacity, n_step, priorities, .. } = Config::read(context)?;
+    let (spec, seats) = (context.spec, context.seats as usize);
+    let tree =
+        if priorities.is_uniform() { 0 } else { Replay::priority_bytes_for(spec, seats, replay_capacity, n_step) };
+    Ok((Replay::bytes_for(spec, seats, replay_capacity, n_step) + tree, "agent.replay_capacity"))
 }
 
-/// A minibatch's observations as an encoder takes them.
-fn seen(obs: &rl_replays::Seen, rows: usize) -> Seen<'_> {
-    Seen { rows, frames: obs.frames.all(), vector: obs.vector.all(), symbols: obs.symbols.all() }
-}
-
-fn refuses(spec: &Spec) -> Option<String> {
+fn refuses(id: &str, spec: &Spec) -> Option<String> {
     match (spec.discrete.len(), spec.continuous.len()) {
         (1, 0) => None,
-        (d, c) => Some(format!("dqn needs exactly one discrete action; this environment has {d}, and {c} continuous")),
+        (d, c) => Some(format!("{id} needs exactly one discrete action; this environment has {d}, and {c} continuous")),
     }
 }
 

@@ -1,16 +1,19 @@
 //! ε-greedy action choice on the values of a shared network.
+//!
+//! What noisy weights and implicit quantiles draw, every seat draws from its own stream at every step. An evaluation takes
+//! the means of noisy weights, without noise.
 
 use std::io::{Read, Write};
 use std::ops::Range;
 use std::sync::Arc;
 
 use rl_core::{Result, Saved, State};
-use rl_nn::Flow;
 use rl_replays::Rollout;
 use serde::{Deserialize, Serialize};
 
+use crate::dqn::Distribution;
 use crate::gather::Gathered;
-use crate::q_net::{QNet, argmax};
+use crate::q_net::{Draws, Pass, QNet, argmax};
 use crate::streams::Streams;
 use crate::{Mode, Policy, Schedule, kept, legal};
 
@@ -20,14 +23,26 @@ use crate::{Mode, Policy, Schedule, kept, legal};
 /// depend on how seats are grouped.
 pub(crate) struct Greedy {
     net: Arc<QNet>,
+    reading: Reading,
     epsilon: Schedule,
     /// Agent steps of all seats of the run per step counted here.
     scale: u64,
     memory: Memory,
     batch: Gathered,
-    flow: Flow,
+    draws: Draws,
+    pass: Pass,
+    means: Vec<f32>,
     /// Block and seat of each row of `batch`.
     places: Vec<(usize, usize)>,
+}
+
+/// How values are read from a network.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Reading {
+    /// What its numbers are.
+    pub(crate) distribution: Distribution,
+    /// Quantiles to draw per observation; 0 where it embeds none.
+    pub(crate) taus: usize,
 }
 
 /// What the next action depends on.
@@ -40,21 +55,31 @@ struct Memory {
 
 impl Greedy {
     /// A policy for `seats`, of which the run has `all`.
-    pub(crate) fn new(net: Arc<QNet>, epsilon: Schedule, seed: u64, seats: Range<u32>, all: u32) -> Self {
+    pub(crate) fn new(
+        net: Arc<QNet>,
+        reading: Reading,
+        epsilon: Schedule,
+        seed: u64,
+        seats: Range<u32>,
+        all: u32,
+    ) -> Self {
         let scale = u64::from((all / (seats.len() as u32).max(1)).max(1));
         let memory = Memory { steps: 0, rngs: Streams::new(seed, seats) };
-        Self { net, epsilon, scale, memory, batch: Gathered::default(), flow: Flow::default(), places: Vec::new() }
+        let (batch, draws, pass) = Default::default();
+        Self { net, reading, epsilon, scale, memory, batch, draws, pass, means: Vec::new(), places: Vec::new() }
     }
 }
 
 impl Policy for Greedy {
     fn act(&mut self, blocks: &mut [Rollout], t: usize, mode: Mode) -> Result<()> {
-        let Self { net, memory, batch, flow, places, .. } = self;
+        let Self { net, reading, memory, batch, draws, pass, means, places, .. } = self;
+        let noise = if mode == Mode::Explore { net.noise() } else { 0 };
         let epsilon = match mode {
             Mode::Explore => self.epsilon.at(memory.steps * self.scale) as f32,
             Mode::Evaluate { epsilon, .. } => epsilon,
         };
         batch.clear();
+        draws.clear();
         places.clear();
         let mut rngs = memory.rngs.iter_mut();
         let mut playing = 0;
@@ -72,6 +97,7 @@ impl Policy for Greedy {
                 } else {
                     batch.push(block, t, e);
                     places.push((b, e));
+                    draws.draw(reading.taus, noise, rng);
                 }
             }
         }
@@ -81,8 +107,10 @@ impl Policy for Greedy {
         if batch.is_empty() {
             return Ok(());
         }
-        let values = net.values(&batch.seen(), flow)?;
-        for (&(b, e), values) in places.iter().zip(values.chunks_exact(values.len() / places.len())) {
+        let outputs = net.run(&batch.seen(), draws, pass)?;
+        let shape = [outputs.len() / (places.len() * net.actions()), net.actions()];
+        let values = reading.distribution.means(outputs, shape, 0..shape[0], means);
+        for (&(b, e), values) in places.iter().zip(values.chunks_exact(net.actions())) {
             let action = argmax(values, blocks[b].legal.at(t, e));
             blocks[b].discrete.row_mut(t)[e] = action as u32;
         }

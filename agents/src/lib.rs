@@ -30,11 +30,12 @@ mod testing;
 pub use a2c::{Config as A2cConfig, Kind as A2cOptimiser};
 pub use agent::{AgentEntry, Context, Learner, Mode, Pace, Plan, Policy};
 pub use clock::{Clock, Part, Spent};
-pub use dqn::{Config as DqnConfig, Dqn};
+pub use dqn::{Bootstrap, Config as DqnConfig, Dqn, Priorities, Values};
 pub use life_loss::LifeLoss;
 pub use log::Log;
 pub use ppo::Config as PpoConfig;
+pub use q_net::Mix;
 pub use schedule::Schedule;
 
 /// Every agent of this crate.
-pub const AGENTS: &[AgentEntry] = &[dqn::ENTRY, ppo::ENTRY, a2c::ENTRY];
+pub const AGENTS: &[AgentEntry] = &[dqn::DQN, dqn::RAINBOW, dqn::C51, dqn::QRDQN, dqn::IQN, ppo::ENTRY, a2c::ENTRY];

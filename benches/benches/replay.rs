@@ -1,4 +1,5 @@
-//! The two ways of the replay: appending a block, and gathering a batch of 32 with its stacks and three-step returns.
+//! The two ways of the replay, uniform and prioritised: appending a block, and gathering a batch of 32 with its stacks and
+//! three-step returns.
 //! Excludes stepping the environment and everything that a network does.
 
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
@@ -20,10 +21,12 @@ fn replay(criterion: &mut Criterion) {
         let mut block = Rollout::new(&spec, HORIZON, SEATS, 0);
         let mut actions = Actions::new(&spec, SEATS);
         let mut replay = Replay::new(&spec, SEATS, CAPACITY, targets);
+        let mut prioritised = Replay::new(&spec, SEATS, CAPACITY, targets).prioritised();
         env.reset(block.first()).expect("the environment resets");
         for _ in 0..CAPACITY / (HORIZON * SEATS) + 1 {
             fill(env.as_mut(), &mut block, &mut actions);
             replay.append(std::slice::from_ref(&block));
+            prioritised.append(std::slice::from_ref(&block));
             block.carry();
         }
 
@@ -33,12 +36,22 @@ fn replay(criterion: &mut Criterion) {
         group.bench_function(BenchmarkId::new(name, BATCH), |bencher| {
             bencher.iter(|| replay.sample(&mut rng, &mut sample).expect("the replay is full"));
         });
+        let weights: Vec<f64> = (1..=BATCH).map(|i| i as f64).collect();
+        group.bench_function(BenchmarkId::new(format!("{name}, prioritised"), BATCH), |bencher| {
+            bencher.iter(|| {
+                prioritised.sample(&mut rng, &mut sample).expect("the replay is full");
+                prioritised.weigh(&sample, &weights);
+            });
+        });
         group.finish();
 
         let mut group = criterion.benchmark_group("append");
         group.throughput(Throughput::Elements((HORIZON * SEATS) as u64));
         group.bench_function(BenchmarkId::new(name, SEATS), |bencher| {
             bencher.iter(|| replay.append(std::slice::from_ref(&block)));
+        });
+        group.bench_function(BenchmarkId::new(format!("{name}, prioritised"), SEATS), |bencher| {
+            bencher.iter(|| prioritised.append(std::slice::from_ref(&block)));
         });
         group.finish();
     }

@@ -3,6 +3,8 @@
 
 mod lane;
 mod replay;
+mod priorities;
+mod sum_tree;
 mod rollout;
 mod sample;
 mod saved;

@@ -6,8 +6,10 @@
 //! through a truncation need no special case.
 //! Source: Mnih et al. 2015 (uniform replay); Sutton and Barto 2018, section 7.1 (n-step returns).
 
-use rl_core::{End, Error, Result, Rng, Spec};
+use rl_core::{End, Result, Rng, Spec};
 
+use crate::priorities::Priorities;
+use crate::sum_tree::SumTree;
 use crate::{Lane, Rollout, Sample, stack};
 
 /// Uniform draws that may miss before the sampler counts the transitions instead.
@@ -42,6 +44,8 @@ pub struct Replay {
     pub(crate) reward: Lane<f32>,
     pub(crate) end: Lane<End>,
     pub(crate) action: Lane<u32>,
+    /// Where draws are not uniform.
+    pub(crate) priorities: Option<Priorities>,
     targets: Targets,
 }
 
@@ -70,6 +74,7 @@ impl Replay {
             reward: Lane::new(rows, seats, 1),
             end: Lane::new(rows, seats, 1),
             action: Lane::new(rows, seats, spec.discrete.len()),
+            priorities: None,
             written: 0,
             rows,
             seats,
@@ -95,6 +100,7 @@ impl Replay {
             + self.reward.bytes()
             + self.end.bytes()
             + self.action.bytes()
+            + self.priorities.as_ref().map_or(0, |priorities| SumTree::bytes_for(priorities.tree.len()))
     }
 
     /// Rows present of all seats together: an upper bound of the transitions that can be sampled.
@@ -150,52 +156,68 @@ impl Replay {
             seat += block.envs();
         }
         self.written += 1;
+        self.settle();
     }
 
-    /// Draws as many transitions as `out` has room for, uniformly with replacement.
+    /// Draws as many transitions as `out` has room for, with replacement: uniformly, or by their weights where the ring is
+    /// [prioritised](Replay::prioritised).
     ///
     /// # Errors
     /// If no transition is complete yet.
     pub fn sample(&self, rng: &mut Rng, out: &mut Sample) -> Result<()> {
+        if let Some(priorities) = &self.priorities {
+            return self.sample_by_weight(priorities, rng, out);
+        }
         for row in 0..out.rows() {
             let (at, seat) = self.draw(rng)?;
-            let window = self.window(at, seat).expect("draw returns complete transitions");
-            let slot = self.slot(at);
-            out.action.copy_row(row, self.action.at(slot, seat));
-            (out.reward[row], out.discount[row]) = (window.ret, window.discount);
-            self.observe(at, seat, &mut out.obs, row);
-            self.observe(window.last, seat, &mut out.next, row);
+            self.put(at, seat, out, row);
+            out.weights[row] = 1.0;
         }
         Ok(())
+    }
+
+    /// Writes a transition that can be drawn to row `row` of a minibatch.
+    pub(crate) fn put(&self, at: u64, seat: usize, out: &mut Sample, row: usize) {
+        let window = self.window(at, seat).expect("draws are complete transitions");
+        let slot = self.slot(at);
+        out.places[row] = slot * self.seats + seat;
+        out.action.copy_row(row, self.action.at(slot, seat));
+        (out.reward[row], out.discount[row]) = (window.ret, window.discount);
+        self.observe(at, seat, &mut out.obs, row);
+        self.observe(window.last, seat, &mut out.next, row);
     }
 
     /// Every transition that can be drawn, as (row, seat): rows are counted from the first ever written.
     pub fn transitions(&self) -> impl Iterator<Item = (u64, usize)> + '_ {
         let rows = self.oldest()..self.written;
         rows.flat_map(move |at| (0..self.seats).map(move |seat| (at, seat)))
-            .filter(|&(at, seat)| self.window(at, seat).is_some())
+            .filter(|&(at, seat)| self.is_drawable(at, seat))
+    }
+
+    /// Whether a transition begins in that row, complete and with its whole stack.
+    pub(crate) fn is_drawable(&self, at: u64, seat: usize) -> bool {
+        self.window(at, seat).is_some()
+    }
+
+    pub(crate) fn n_step(&self) -> usize {
+        self.targets.n_step
     }
 
     /// A uniform draw by rejection; where most rows do not qualify, by counting those that do.
     fn draw(&self, rng: &mut Rng) -> Result<(u64, usize)> {
-        let none = || Error::Config {
-            key: "agent.learning_starts".to_owned(),
-            message: "the replay holds no complete transition yet: learn later, or with fewer steps per return"
-                .to_owned(),
-        };
         let places = u32::try_from(self.len()).expect("a ring has fewer than 2^32 rows");
         if places == 0 {
-            return Err(none());
+            return Err(self.nothing_to_draw());
         }
         for _ in 0..PATIENCE {
             let place = rng.below(places) as usize;
             let (at, seat) = (self.oldest() + (place / self.seats) as u64, place % self.seats);
-            if self.window(at, seat).is_some() {
+            if self.is_drawable(at, seat) {
                 return Ok((at, seat));
             }
         }
         match self.transitions().count() as u32 {
-            0 => Err(none()),
+            0 => Err(self.nothing_to_draw()),
             count => Ok(self.transitions().nth(rng.below(count) as usize).expect("fewer than counted")),
         }
     }
@@ -242,7 +264,7 @@ impl Replay {
         out.legal.copy_row(row, self.legal.at(slot, seat));
     }
 
-    fn slot(&self, row: u64) -> usize {
+    pub(crate) fn slot(&self, row: u64) -> usize {
         (row % self.rows as u64) as usize
     }
 
@@ -252,7 +274,7 @@ impl Replay {
 }
 
 /// Rows for `capacity` transitions: the newest have no whole return yet, and the oldest lack their history.
-fn rows_for(spec: &Spec, seats: usize, capacity: usize, n_step: usize) -> usize {
+pub(crate) fn rows_for(spec: &Spec, seats: usize, capacity: usize, n_step: usize) -> usize {
     capacity.div_ceil(seats) + n_step + spec.stack - 1
 }
 

@@ -71,6 +71,10 @@ pub struct Sample {
     pub reward: Vec<f32>,
     /// What the value of `next` counts, `[B]`: γ^k after `k` steps, 0 after a terminal one.
     pub discount: Vec<f32>,
+    /// What each was drawn in proportion to, `[B]`: 1 where draws are uniform.
+    pub weights: Vec<f64>,
+    /// Where each stands in the ring until the next append, `[B]`.
+    pub places: Vec<usize>,
 }
 
 impl Sample {
@@ -82,6 +86,8 @@ impl Sample {
             action: Table::new(rows, spec.discrete.len()),
             reward: vec![0.0; rows],
             discount: vec![0.0; rows],
+            weights: vec![1.0; rows],
+            places: vec![0; rows],
         }
     }
 

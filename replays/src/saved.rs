@@ -1,4 +1,5 @@
-//! The replay's state as a stream: a header, then the rows that are still there, oldest first, lane after lane.
+//! The replay's state as a stream: a header, then the rows that are still there, oldest first, lane after lane; of a
+//! prioritised one also the weights of their transitions, and the largest ever given.
 //!
 //! Values pass through a small buffer, so that saving or loading a ring of gigabytes needs no second copy of it.
 
@@ -6,6 +7,7 @@ use std::io::{ErrorKind, Read, Write};
 
 use rl_core::{End, Error, Result, Saved};
 
+use crate::priorities::Priorities;
 use crate::{Lane, Replay};
 
 const MAGIC: &[u8; 8] = b"rlreply1";
@@ -24,13 +26,20 @@ impl Saved for Replay {
         self.each_row(|slot| write(out, self.age.row(slot), |v| v.to_le_bytes()))?;
         self.each_row(|slot| write(out, self.reward.row(slot), |v| v.to_le_bytes()))?;
         self.each_row(|slot| write(out, self.action.row(slot), |v| v.to_le_bytes()))?;
-        self.each_row(|slot| write(out, self.end.row(slot), |v| (v as u32).to_le_bytes()))
+        self.each_row(|slot| write(out, self.end.row(slot), |v| (v as u32).to_le_bytes()))?;
+        let Some(priorities) = &self.priorities else { return Ok(()) };
+        self.each_row(|slot| {
+            let mut weights = (0..self.seats).map(|seat| priorities.tree.weight(slot * self.seats + seat));
+            weights.try_for_each(|weight| Ok(out.write_all(&weight.to_le_bytes())?))
+        })?;
+        Ok(out.write_all(&priorities.largest.to_le_bytes())?)
     }
 
     /// Reads into the memory that is there. After an error the replay is empty.
     fn load(&mut self, from: &mut dyn Read) -> Result<()> {
         self.read_from(from).map_err(|error| {
             self.written = 0;
+            self.priorities = self.priorities.take().map(|priorities| Priorities::new(priorities.tree.len()));
             match error {
                 Error::Io(io) if io.kind() == ErrorKind::UnexpectedEof => foreign("ends too early"),
                 error => error,
@@ -74,6 +83,15 @@ impl Replay {
             let ends = [End::No, End::LifeLost, End::Truncated, End::Terminated];
             ends.get(u32::from_le_bytes(v) as usize).copied()
         })?;
+        if let Some(priorities) = &mut self.priorities {
+            *priorities = Priorities::new(priorities.tree.len());
+            for &slot in &slots {
+                for seat in 0..self.seats {
+                    priorities.tree.set(slot * self.seats + seat, read_weight(from)?);
+                }
+            }
+            priorities.largest = read_weight(from)?;
+        }
         match from.read_exact(&mut [0]) {
             Err(error) if error.kind() == ErrorKind::UnexpectedEof => self.check(),
             Err(error) => Err(error.into()),
@@ -124,12 +142,17 @@ impl Replay {
             }
             before = Some(slot);
         }
-        Ok(())
+        if self.weights_fit() { Ok(()) } else { Err(foreign("holds a weight that is none of its transitions'")) }
     }
 }
 
 fn foreign(message: &str) -> Error {
     Error::State { part: "replay".to_owned(), message: message.to_owned() }
+}
+
+fn read_weight(from: &mut dyn Read) -> Result<f64> {
+    let weight = f64::from_bits(read_u64(from)?);
+    if weight >= 0.0 && weight.is_finite() { Ok(weight) } else { Err(foreign("holds a weight that is no number")) }
 }
 
 fn read_u64(from: &mut dyn Read) -> Result<u64> {

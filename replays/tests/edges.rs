@@ -91,6 +91,43 @@ fn an_episode_that_was_running_before_is_drawn_from_where_its_stack_is_whole() {
 }
 
 #[test]
+fn weights_are_kept_only_of_what_can_still_be_drawn() {
+    let mut replay = Replay::new(&spec(4), 1, 8, TARGETS).prioritised();
+    replay.append(&[block(4, 1, 8, 0)]);
+    let sample = drawn(&replay);
+    for from in (8..80).step_by(8) {
+        replay.append(&[block(4, 1, 8, from)]);
+    }
+    // All rows of the sample were overwritten: their weights would be those of others.
+    replay.weigh(&sample, &vec![1e9; sample.rows()]);
+    let numbers: Vec<u32> = (0..64).map(|b| drawn(&replay).obs.symbols.row(b)[0]).collect();
+    assert!(numbers.iter().all(|number| (70..=78).contains(number)), "{numbers:?}");
+}
+
+#[test]
+fn a_state_of_another_kind_of_draws_is_refused() {
+    let mut uniform = Replay::new(&spec(4), 1, 8, TARGETS);
+    let mut prioritised = Replay::new(&spec(4), 1, 8, TARGETS).prioritised();
+    let bytes = |replay: &mut Replay| {
+        replay.append(&[block(4, 1, 6, 0)]);
+        let mut bytes = Vec::new();
+        replay.save(&mut bytes).unwrap();
+        bytes
+    };
+    let (plain, mut weighed) = (bytes(&mut uniform), bytes(&mut prioritised));
+    let error = |replay: &mut Replay, bytes: &[u8]| replay.load(&mut &bytes[..]).unwrap_err().to_string();
+    assert!(error(&mut prioritised, &plain).contains("too early"));
+    assert!(error(&mut uniform, &weighed).contains("too many"));
+    // The last transition has no whole return yet: a weight of its own is a damaged file.
+    let at = weighed.len() - 16;
+    weighed[at..at + 8].copy_from_slice(&0.5f64.to_le_bytes());
+    assert!(error(&mut prioritised, &weighed).contains("a weight that is none of its transitions'"));
+    assert!(prioritised.is_empty());
+    prioritised.append(&[block(4, 1, 6, 0)]);
+    assert_eq!(drawn(&prioritised).weights, [1.0; 64], "nothing of the refused state is left");
+}
+
+#[test]
 fn a_reset_that_no_end_announced_is_not_crossed() {
     let mut cut = block(4, 1, 6, 0);
     for t in 3..=6 {

@@ -1,5 +1,7 @@
 //! The ring against the obvious implementation: whole episodes kept as lists, stacks copied, nothing overwritten in place.
 
+use std::collections::BTreeMap;
+
 use proptest::prelude::*;
 use rl_core::{End, Rng, Saved, Spec, Stream};
 use rl_replays::{Replay, Rollout, Sample, Targets};
@@ -97,14 +99,23 @@ fn fill(block: &mut Rollout, case: &Case, from: usize) {
 }
 
 fn filled(case: &Case) -> Replay {
+    fill_up(Replay::new(&spec(case.stack), case.seats.len(), case.capacity, case.targets), case)
+}
+
+fn fill_up(mut replay: Replay, case: &Case) -> Replay {
     let spec = spec(case.stack);
-    let mut replay = Replay::new(&spec, case.seats.len(), case.capacity, case.targets);
     let mut block = Rollout::new(&spec, case.horizon, case.seats.len(), 0);
     for from in (0..case.seats[0].len() - 1).step_by(case.horizon) {
         fill(&mut block, case, from);
         replay.append(std::slice::from_ref(&block));
     }
     replay
+}
+
+/// `1000 · seat + row` of a drawn transition.
+fn id(sample: &Sample, b: usize) -> usize {
+    let symbol = sample.obs.symbols.row(b)[0];
+    (symbol >> 8 | (symbol & 0xff) << 8) as usize
 }
 
 fn stacked(rows: &[Row], at: usize, stack: usize) -> Vec<u8> {
@@ -162,7 +173,8 @@ proptest! {
 
     #[test]
     fn every_drawn_transition_equals_the_naive_one(case in cases(), seed in 0..1000u64) {
-        let replay = filled(&case);
+        let empty = || Replay::new(&spec(case.stack), case.seats.len(), case.capacity, case.targets);
+        let replay = fill_up(if seed % 2 == 0 { empty() } else { empty().prioritised() }, &case);
         let mut sample = Sample::new(&spec(case.stack), 32);
         let drawn = replay.sample(&mut Rng::new(seed, Stream::Learn), &mut sample);
         prop_assert_eq!(drawn.is_ok(), replay.transitions().next().is_some());
@@ -170,8 +182,7 @@ proptest! {
             return Ok(());
         }
         for b in 0..sample.rows() {
-            let symbol = sample.obs.symbols.row(b)[0];
-            let id = (symbol >> 8 | (symbol & 0xff) << 8) as usize;
+            let (symbol, id) = (sample.obs.symbols.row(b)[0], id(&sample, b));
             let (frames, next, action, ret, discount) = expected(&case, id / 1000, id % 1000).expect("a legal draw");
             prop_assert_eq!(sample.obs.frames.row(b), &frames[..]);
             prop_assert_eq!(sample.next.frames.row(b), &next[..]);
@@ -182,13 +193,63 @@ proptest! {
         }
     }
 
+    /// Weights are whole numbers, and as many are drawn as they add up to: each share of the sum is one unit of one of them.
     #[test]
-    fn a_loaded_ring_draws_what_the_saved_one_draws(case in cases()) {
-        let replay = filled(&case);
+    fn a_prioritised_ring_draws_each_transition_as_often_as_it_weighs(
+        case in cases(), weights in prop::collection::vec(1..5u32, 50), seed in 0..1000u64,
+    ) {
+        let spec = spec(case.stack);
+        let mut replay = Replay::new(&spec, case.seats.len(), case.capacity, case.targets).prioritised();
+        let mut block = Rollout::new(&spec, case.horizon, case.seats.len(), 0);
+        let mut rng = Rng::new(seed, Stream::Learn);
+        let (mut given, mut largest, mut weights) = (BTreeMap::new(), 1, weights.into_iter().cycle());
+        for from in (0..case.seats[0].len() - 1).step_by(case.horizon) {
+            fill(&mut block, &case, from);
+            replay.append(std::slice::from_ref(&block));
+            let rows = from + case.horizon + 1;
+            let seats = case.seats.iter().map(|seat| seat[..rows].to_vec()).collect();
+            let seen = Case { seats, ..case.clone() };
+            given = (0..rows)
+                .flat_map(|at| (0..case.seats.len()).map(move |seat| (seat, at)))
+                .filter(|&(seat, at)| at >= rows.saturating_sub(case.rows()) && expected(&seen, seat, at).is_some())
+                .map(|(seat, at)| (1000 * seat + at, given.get(&(1000 * seat + at)).copied().unwrap_or(largest)))
+                .collect();
+            let mut sample = Sample::new(&spec, given.values().sum::<u32>().max(1) as usize);
+            let drawn = replay.sample(&mut rng, &mut sample);
+            prop_assert_eq!(drawn.is_ok(), !given.is_empty());
+            if drawn.is_err() {
+                continue;
+            }
+            let mut counts = BTreeMap::new();
+            (0..sample.rows()).for_each(|b| *counts.entry(id(&sample, b)).or_insert(0) += 1);
+            prop_assert_eq!(&counts, &given);
+            let mut few = Sample::new(&spec, 3);
+            replay.sample(&mut rng, &mut few).unwrap();
+            let new: Vec<u32> = weights.by_ref().take(3).collect();
+            for (b, &weight) in new.iter().enumerate() {
+                prop_assert_eq!(few.weights[b], f64::from(given[&id(&few, b)]));
+                largest = largest.max(weight);
+            }
+            new.iter().enumerate().for_each(|(b, &weight)| *given.get_mut(&id(&few, b)).unwrap() = weight);
+            replay.weigh(&few, &new.iter().copied().map(f64::from).collect::<Vec<_>>());
+        }
+    }
+
+    #[test]
+    fn a_loaded_ring_draws_what_the_saved_one_draws(case in cases(), prioritised: bool) {
+        let spec = spec(case.stack);
+        let empty = || {
+            let replay = Replay::new(&spec, case.seats.len(), case.capacity, case.targets);
+            if prioritised { replay.prioritised() } else { replay }
+        };
+        let mut replay = fill_up(empty(), &case);
+        let mut few = Sample::new(&spec, 4);
+        if prioritised && replay.sample(&mut Rng::new(2, Stream::Learn), &mut few).is_ok() {
+            replay.weigh(&few, &[0.1, 7.3, 0.4, 1e-3]);
+        }
         let mut bytes = Vec::new();
         replay.save(&mut bytes).unwrap();
-        let spec = spec(case.stack);
-        let mut loaded = Replay::new(&spec, case.seats.len(), case.capacity, case.targets);
+        let mut loaded = empty();
         loaded.load(&mut &bytes[..]).unwrap();
         let (mut a, mut b) = (Sample::new(&spec, 16), Sample::new(&spec, 16));
         let drawn = replay.sample(&mut Rng::new(1, Stream::Learn), &mut a).is_ok();
@@ -202,10 +263,14 @@ proptest! {
     #[test]
     fn damaged_bytes_are_refused_or_harmless(case in cases(), cut in any::<prop::sample::Index>(), flip in any::<u8>()) {
         let mut bytes = Vec::new();
-        filled(&case).save(&mut bytes).unwrap();
-        let at = cut.index(bytes.len());
         let spec = spec(case.stack);
-        let mut loaded = Replay::new(&spec, case.seats.len(), case.capacity, case.targets);
+        let empty = || {
+            let replay = Replay::new(&spec, case.seats.len(), case.capacity, case.targets);
+            if flip % 2 == 0 { replay } else { replay.prioritised() }
+        };
+        fill_up(empty(), &case).save(&mut bytes).unwrap();
+        let at = cut.index(bytes.len());
+        let mut loaded = empty();
         prop_assert!(loaded.load(&mut &bytes[..at]).is_err());
         bytes[at] ^= flip;
         if loaded.load(&mut &bytes[..]).is_ok() {
@@ -252,5 +317,7 @@ fn a_million_kung_fu_master_transitions_fit_into_7_3_gb() {
             Replay::bytes_for(&kungfu(4), seats, 10_000, targets.n_step),
             "the figure is the allocation"
         );
+        let weights = Replay::priority_bytes_for(&kungfu(4), seats, 10_000, targets.n_step);
+        assert_eq!(replay.bytes() + weights, replay.prioritised().bytes());
     }
 }

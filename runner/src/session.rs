@@ -254,8 +254,11 @@ mod tests {
         }
         // Rounds short enough that there are some before and after it, on few seats.
         let short = ["agent.horizon=5", "agent.hidden=[16]", "train.envs=4"].map(str::to_owned);
+        // So many seats that some are over, and small updates. Values that have learned little choose the same everywhere.
+        let many = ["train.envs=16", "agent.batch=8", "agent.hidden=[16,16]"].map(str::to_owned);
         let sets = match agent {
             "dqn" => &sets[..],
+            "rainbow" | "c51" | "qrdqn" | "iqn" => &[&sets[..], &many[..]].concat(),
             "ppo" | "a2c" => &short[..],
             _ => &[],
         };
@@ -292,13 +295,15 @@ mod tests {
     #[test]
     fn a_resumed_session_is_the_uninterrupted_one_and_no_part_can_be_spared() {
         let agents = ["toy", "dqn", "ppo", "a2c"];
-        for (env, agent) in agents.into_iter().flat_map(|agent| [("frozenlake", agent), ("cartpole", agent)]) {
+        let cases = agents.into_iter().flat_map(|agent| [("frozenlake", agent, 600), ("cartpole", agent, 600)]);
+        let family = ["rainbow", "c51", "qrdqn", "iqn"].map(|agent| ("cartpole", agent, 160)); // per 4 of their seats
+        for (env, agent, steps) in cases.chain(family) {
             let resolved = resolved(env, agent);
             let owner = train::owner(&resolved, &resolved.train().unwrap());
             let dir = tempfile::tempdir().unwrap();
             let mut whole = begin(&resolved);
             whole.seats.reset().unwrap();
-            let blocks = blocks(&whole, 600);
+            let blocks = blocks(&whole, steps);
             play(&mut whole, blocks).unwrap();
             let path = checkpoint::write(dir.path(), &mut whole, &owner, Extent::Whole).unwrap();
             play(&mut whole, blocks).unwrap();
@@ -329,6 +334,8 @@ mod tests {
             ("cartpole", "toy", 400),
             ("frozenlake", "dqn", 600),
             ("cartpole", "dqn", 600),
+            ("cartpole", "rainbow", 600),
+            ("frozenlake", "iqn", 600),
             ("frozenlake", "a2c", 400),
             ("cartpole", "ppo", 400),
         ];

@@ -81,6 +81,18 @@ fn agents_cross_the_lake_from_most_seeds() {
     ["dqn", "ppo", "a2c"].into_iter().for_each(|agent| four_of_five(frozenlake, agent, 0.70));
 }
 
+#[test]
+#[ignore = "slow"]
+fn the_family_of_dqn_balances_the_pole() {
+    ["rainbow", "c51", "qrdqn", "iqn"].into_iter().for_each(|agent| four_of_five(cartpole, agent, 475.0));
+}
+
+#[test]
+#[ignore = "slow"]
+fn the_family_of_dqn_crosses_the_lake() {
+    ["rainbow", "c51", "qrdqn", "iqn"].into_iter().for_each(|agent| four_of_five(frozenlake, agent, 0.70));
+}
+
 /// Too short to learn the game: it runs to its end on the real ROM, changes the weights, and its checkpoint is a player.
 #[test]
 #[ignore = "slow"]

@@ -39,7 +39,8 @@ fn build(entry: &AgentEntry, name: &str, text: &str, env: &dyn VecEnv) {
     let config = tables["agent"].as_table().expect("[agent] is a table");
     let seats =
         tables["train"]["envs"].as_integer().and_then(|n| u32::try_from(n).ok()).expect("train.envs is a count");
-    let context = Context { spec: env.spec(), config, seats, seed: SEED, device: &Device::Cpu };
+    let context =
+        Context { spec: env.spec(), config, seats, seed: SEED, device: &Device::Cpu, precision: Default::default() };
     let learner = (entry.build)(&context).unwrap_or_else(|e| panic!("{what}: {e}"));
     assert!(learner.plan().horizon > 0, "{what}");
     assert_eq!(learner.updates(), 0, "{what}");

@@ -47,6 +47,11 @@ impl Flow {
         &self.now
     }
 
+    /// The same, to be changed in place.
+    pub fn values_mut(&mut self) -> &mut [f32] {
+        &mut self.now
+    }
+
     /// `[B, inputs]` to `[B, outputs]`.
     ///
     /// # Errors

@@ -59,7 +59,6 @@ fn accuracy(precision: Precision) -> f64 {
 fn pictures_are_learned_in_either_precision() {
     for precision in [Precision::F32, Precision::Bf16] {
         let accuracy = accuracy(precision);
-        println!("{precision}: {accuracy}");
         assert!(accuracy >= 0.9, "{precision}: {accuracy}; chance is 0.25");
     }
 }

@@ -2,11 +2,15 @@
 
 use candle_core::Device;
 use rl_core::{End, Solo};
+use rl_nn::Precision;
 use serde::Deserialize;
 
 use super::*;
-use crate::Mode;
 use crate::testing::{Pair, close, draws, fill, flat, load, save};
+use crate::{LifeLoss, Mode};
+
+mod corridor;
+mod family;
 
 #[derive(Deserialize)]
 struct Golden {
@@ -82,12 +86,17 @@ fn config() -> Config {
         reward_clip: false,
         life_loss: LifeLoss::Ignore,
         hidden: vec![16, 12],
+        dueling: false,
+        noisy: 0.0,
+        values: Values::Expected {},
+        bootstrap: Bootstrap::Greedy {},
+        priorities: Priorities::Uniform {},
     }
 }
 
 fn learner(spec: &Spec, config: &Config, seats: u32) -> Result<Dqn> {
     let table = toml::Table::try_from(config).unwrap();
-    Dqn::new(&Context { spec, config: &table, seats, seed: 1, device: &Device::Cpu, precision: Precision::F32 })
+    Dqn::new("dqn", &Context { spec, config: &table, seats, seed: 1, device: &Device::Cpu, precision: Precision::F32 })
 }
 
 /// The minibatch of `make.py`.
@@ -125,9 +134,9 @@ fn targets_loss_gradient_and_adam_steps_equal_pytorch() {
         let sample = minibatch(&spec);
         for (number, step) in case.steps.iter().enumerate() {
             let what = |name: &str| format!("{name} of step {number}, {} double {}", case.kind, case.double);
-            close(&what("target"), &dqn.targets(&sample).unwrap(), &step.target);
             let mut log = Log::default();
             dqn.update(&sample, &mut Solo, &mut log).unwrap();
+            close(&what("target"), &dqn.targets, &step.target);
             let log = log.drain();
             let logged = |name: &str| log.iter().find(|(known, _)| *known == name).unwrap().1 as f32;
             close(&what("loss"), &[logged("loss")], &[step.loss]);
@@ -263,20 +272,27 @@ fn a_loaded_learner_goes_on_as_the_saved_one() {
             dqn.learn(&[rows(&spec, 2, 1, row)], &mut Solo, &mut Log::default()).unwrap();
         }
     };
-    let mut first = learner(&spec, &config(), 2).unwrap();
-    learn(&mut first, 0);
-    let saved = save(&mut first);
-    let mut second = learner(&spec, &config(), 2).unwrap();
-    load(&mut second, &saved);
-    learn(&mut first, 20);
-    learn(&mut second, 20);
-    assert!(save(&mut first) == save(&mut second));
+    for (name, config) in family::compositions(&config()) {
+        let mut first = learner(&spec, &config, 2).unwrap();
+        learn(&mut first, 0);
+        let saved = save(&mut first);
+        let mut second = learner(&spec, &config, 2).unwrap();
+        load(&mut second, &saved);
+        learn(&mut first, 20);
+        learn(&mut second, 20);
+        assert!(save(&mut first) == save(&mut second), "{name}");
+    }
 }
 
 #[test]
 fn choices_do_not_depend_on_how_seats_are_grouped() {
+    let half = Config { epsilon: Schedule { start: 0.5, end: 0.5, steps: 0 }, ..config() };
+    family::compositions(&half).iter().for_each(|(_, config)| check_grouping(config));
+}
+
+fn check_grouping(config: &Config) {
     let spec = Spec { mask: true, ..spec([0, 0, 0], 1, 4, 3) };
-    let dqn = learner(&spec, &Config { epsilon: Schedule { start: 0.5, end: 0.5, steps: 0 }, ..config() }, 6).unwrap();
+    let dqn = learner(&spec, config, 6).unwrap();
     let whole = || {
         let mut block = rows(&spec, 6, 30, 0);
         for t in 0..=30 {
@@ -321,9 +337,10 @@ fn environments_and_values_that_do_not_fit_are_refused_in_one_line() {
         ..spec([0, 0, 0], 1, 4, 3)
     };
     let reason = "dqn needs exactly one discrete action; this environment has 0, and 1 continuous";
-    assert_eq!((ENTRY.refuses)(&continuous).unwrap(), reason);
+    assert_eq!((DQN.refuses)(&continuous).unwrap(), reason);
+    assert!((IQN.refuses)(&continuous).unwrap().starts_with("iqn needs"));
     let good = spec([0, 0, 0], 1, 4, 3);
-    assert!((ENTRY.refuses)(&good).is_none());
+    assert!((DQN.refuses)(&good).is_none());
     let refused = |config: Config| learner(&good, &config, 1).err().unwrap().to_string();
     assert_eq!(refused(Config { batch: 0, ..config() }), "agent.batch: must be at least 1");
     assert_eq!(refused(Config { gamma: 1.5, ..config() }), "agent.gamma: 1.5 is not between 0 and 1");
@@ -335,10 +352,12 @@ fn environments_and_values_that_do_not_fit_are_refused_in_one_line() {
 
 #[test]
 fn every_preset_is_a_complete_configuration() {
-    for (name, text) in ENTRY.presets {
-        let table: toml::Table = text.parse().unwrap();
-        let config: Config = table["agent"].clone().try_into().unwrap_or_else(|e| panic!("{name}: {e}"));
-        config.check().unwrap();
-        assert!(table["train"].is_table() && table.len() == 2, "{name}");
+    for entry in [DQN, RAINBOW, C51, QRDQN, IQN] {
+        for (name, text) in entry.presets {
+            let table: toml::Table = text.parse().unwrap();
+            let config = table["agent"].clone().try_into::<Config>();
+            config.unwrap_or_else(|e| panic!("{}/{name}: {e}", entry.id)).check().unwrap();
+            assert!(table["train"].is_table() && table.len() == 2, "{}/{name}", entry.id);
+        }
     }
 }

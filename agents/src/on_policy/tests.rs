@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use candle_core::Device;
 use rl_core::{Bound, End, Solo};
+use rl_nn::Precision;
 use serde::Deserialize;
 
 use super::*;

@@ -1,0 +1,242 @@
+//! What the value of each transition should be: its return, and what the target network says of where it leads.
+//! Source: Mnih et al. 2015; van Hasselt et al. 2016 (double); Bellemare et al. 2017 and Dabney et al. 2018 for what takes the
+//! value's place; Vieillard et al. 2020, "Munchausen reinforcement learning", eq. 1 and, for quantiles, appendix.
+
+use rl_core::{Error, Result};
+use rl_perception::Seen;
+use rl_replays::Sample;
+use serde::{Deserialize, Serialize};
+
+use super::config::{Taus, Values};
+use super::distribution::{Distribution, softmax};
+use crate::config;
+use crate::q_net::{Draws, Pass, QNet, argmax};
+
+/// What a target looks ahead to: in a preset a table whose key `kind` is `greedy` or `munchausen`.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "lowercase", deny_unknown_fields)]
+pub enum Bootstrap {
+    /// The best action.
+    Greedy {}, // a struct, since only of those are unknown keys refused
+    /// All actions as often as a softmax of their values takes them, with its entropy; and the reward is raised by the
+    /// logarithm of the probability of the action taken. Of several steps only the first is: what was taken later is not its.
+    Munchausen {
+        /// Weight of that logarithm, 0 to 1.
+        alpha: f64,
+        /// Temperature τ of the softmax, in units of value.
+        temperature: f64,
+        /// Lowest value of `τ ln π` that counts.
+        floor: f64,
+    },
+}
+
+impl Bootstrap {
+    pub(crate) fn check(&self, double: bool) -> Result<()> {
+        let Self::Munchausen { alpha, temperature, floor } = *self else { return Ok(()) };
+        let bad = |key: &str, message: String| Err(Error::Config { key: format!("agent.{key}"), message });
+        if double {
+            return bad("double", "Munchausen targets choose no action: set it to false".to_owned());
+        }
+        config::fractions(&[("bootstrap.alpha", alpha)])?;
+        if !(temperature > 0.0 && temperature.is_finite()) {
+            return bad("bootstrap.temperature", format!("{temperature} is not a positive number"));
+        }
+        if !(floor <= 0.0 && floor.is_finite()) {
+            return bad("bootstrap.floor", format!("{floor} is not a number up to 0"));
+        }
+        Ok(())
+    }
+}
+
+/// What the passes of an update take.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Drawn {
+    /// The target network where transitions lead.
+    pub(crate) next: Draws,
+    /// The online network there, where it chooses.
+    pub(crate) choice: Draws,
+    /// The target network where transitions begin, where it says how probable the action was.
+    pub(crate) here: Draws,
+    /// The online network where transitions begin: what is learned.
+    pub(crate) online: Draws,
+}
+
+/// Makes targets; the memory serves update after update.
+pub(crate) struct Targets {
+    distribution: Distribution,
+    taus: Taus,
+    bootstrap: Bootstrap,
+    double: bool,
+    next: Pass,
+    choice: Pass,
+    here: Pass,
+    next_means: Vec<f32>,
+    here_means: Vec<f32>,
+    options: Vec<Choice>,
+    probs: Vec<f64>,
+    masses: Vec<f64>,
+}
+
+/// An action that is looked ahead to.
+#[derive(Clone, Copy)]
+struct Choice {
+    action: usize,
+    prob: f64,
+    /// What taking it is worth besides what follows.
+    bonus: f64,
+}
+
+impl Targets {
+    pub(crate) fn new(values: Values, bootstrap: Bootstrap, double: bool) -> Self {
+        Self {
+            distribution: values.distribution(),
+            taus: values.taus(),
+            bootstrap,
+            double,
+            next: Pass::default(),
+            choice: Pass::default(),
+            here: Pass::default(),
+            next_means: Vec::new(),
+            here_means: Vec::new(),
+            options: Vec::new(),
+            probs: Vec::new(),
+            masses: Vec::new(),
+        }
+    }
+
+    /// Quantiles per observation that the passes of [`Drawn`] take, in its order. A network that both values and chooses is
+    /// run once, on those to value by and then those to choose by.
+    pub(crate) fn taus(&self) -> [usize; 4] {
+        let Taus { online, target, act } = self.taus;
+        [target + if self.double { 0 } else { act }, act, act, online]
+    }
+
+    /// Which of the passes are made.
+    pub(crate) fn passes(&self) -> [bool; 4] {
+        [true, self.double, matches!(self.bootstrap, Bootstrap::Munchausen { .. }), true]
+    }
+
+    /// Replaces `out` by the targets, `[B, W']`: values, masses of the atoms, or quantiles.
+    pub(crate) fn of(
+        &mut self,
+        batch: &Sample,
+        [online, target]: [&QNet; 2],
+        drawn: &Drawn,
+        out: &mut Vec<f32>,
+    ) -> Result<()> {
+        let (rows, actions) = (batch.rows(), target.actions());
+        let following = seen(&batch.next, rows);
+        let z = target.run(&following, &drawn.next, &mut self.next)?; // [B, W, A]
+        let width = z.len() / (rows * actions);
+        let taken = if self.taus.target > 0 { self.taus.target } else { width };
+        let means = if self.double {
+            let all = online.run(&following, &drawn.choice, &mut self.choice)?;
+            let width = all.len() / (rows * actions);
+            self.distribution.means(all, [width, actions], 0..width, &mut self.next_means)
+        } else {
+            let from = if taken < width { taken } else { 0 };
+            self.distribution.means(z, [width, actions], from..width, &mut self.next_means)
+        }; // [B, A]
+        let here = if let Bootstrap::Munchausen { .. } = self.bootstrap {
+            let all = target.run(&seen(&batch.obs, rows), &drawn.here, &mut self.here)?;
+            let width = all.len() / (rows * actions);
+            self.distribution.means(all, [width, actions], 0..width, &mut self.here_means)
+        } else {
+            &[]
+        }; // [B, A]
+        out.clear();
+        for row in 0..rows {
+            let (z, means) = (part(z, row, rows), part(means, row, rows));
+            let legal = batch.next.legal.row(row);
+            let mut reward = batch.reward[row];
+            self.options.clear();
+            match self.bootstrap {
+                Bootstrap::Greedy {} => {
+                    self.options.push(Choice { action: argmax(means, legal), prob: 1.0, bonus: 0.0 });
+                }
+                Bootstrap::Munchausen { alpha, temperature, floor } => {
+                    let log = |value: f32, sum: f64| f64::from(value) / temperature - sum;
+                    let sum = policy(means, legal, temperature, &mut self.probs);
+                    let taken = self.probs.iter().zip(means).enumerate().filter(|(_, (prob, _))| **prob > 0.0);
+                    self.options.extend(taken.map(|(action, (&prob, &value))| Choice {
+                        action,
+                        prob,
+                        bonus: -temperature * log(value, sum),
+                    }));
+                    let here = part(here, row, rows);
+                    let sum = policy(here, batch.obs.legal.row(row), temperature, &mut self.probs);
+                    let log = log(here[batch.action.row(row)[0] as usize], sum);
+                    reward += (alpha * (temperature * log).clamp(floor, 0.0)) as f32;
+                }
+            }
+            let choices = Choices { z: &z[..taken * actions], actions, options: &self.options };
+            choices.back_up(self.distribution, [reward, batch.discount[row]], &mut self.probs, &mut self.masses, out);
+        }
+        Ok(())
+    }
+}
+
+/// The values of one row of `rows`.
+fn part(all: &[f32], row: usize, rows: usize) -> &[f32] {
+    let each = all.len() / rows;
+    &all[row * each..][..each]
+}
+
+/// What the target network says of the actions that are looked ahead to.
+struct Choices<'a> {
+    /// `[W', A]`.
+    z: &'a [f32],
+    actions: usize,
+    options: &'a [Choice],
+}
+
+impl Choices<'_> {
+    /// Appends the target of one transition. A terminal one does not look at what follows, be it infinite.
+    fn back_up(
+        &self,
+        distribution: Distribution,
+        [reward, discount]: [f32; 2],
+        probs: &mut Vec<f64>,
+        masses: &mut Vec<f64>,
+        out: &mut Vec<f32>,
+    ) {
+        let Distribution::Categorical(support) = distribution else {
+            return out.extend(self.z.chunks_exact(self.actions).map(|z| {
+                let each = |choice: &Choice| choice.prob * (f64::from(z[choice.action]) + choice.bonus);
+                let future = || discount * self.options.iter().map(each).sum::<f64>() as f32;
+                reward + if discount == 0.0 { 0.0 } else { future() }
+            }));
+        };
+        let [reward, discount] = [reward, discount].map(f64::from);
+        masses.clear();
+        masses.resize(support.atoms, 0.0);
+        if discount == 0.0 {
+            support.project(reward, 1.0, masses);
+        } else {
+            for &Choice { action, prob, bonus } in self.options {
+                softmax((0..support.atoms).map(|atom| f64::from(self.z[atom * self.actions + action])), probs);
+                for (atom, p) in probs.iter().enumerate() {
+                    support.project(reward + discount * (support.at(atom) + bonus), prob * p, masses);
+                }
+            }
+        }
+        out.extend(masses.iter().map(|&mass| mass as f32));
+    }
+}
+
+/// Leaves π, a softmax of the legal values over the temperature, in `probs`; returns what makes `ln π` of their quotient when
+/// it is subtracted. Where no action is legal, all are.
+fn policy(values: &[f32], legal: &[u8], temperature: f64, probs: &mut Vec<f64>) -> f64 {
+    let any = legal.iter().any(|&flag| flag != 0);
+    let allowed = |action: usize| !any || legal[action] != 0;
+    let logit = |(action, &value): (usize, &f32)| match allowed(action) {
+        true => f64::from(value) / temperature,
+        false => f64::NEG_INFINITY,
+    };
+    softmax(values.iter().enumerate().map(logit), probs)
+}
+
+/// A minibatch's observations as an encoder takes them.
+pub(crate) fn seen(obs: &rl_replays::Seen, rows: usize) -> Seen<'_> {
+    Seen { rows, frames: obs.frames.all(), vector: obs.vector.all(), symbols: obs.symbols.all() }
+}

@@ -1,0 +1,75 @@
+//! The family's lines of the table: one learner, each line with presets of its own.
+
+use super::{Dqn, memory, refuses};
+use crate::AgentEntry;
+
+/// The presets of an agent, by the environments that all of the family serve.
+macro_rules! presets {
+    ($agent:literal) => {
+        &[
+            ("cartpole", include_str!(concat!("../../../presets/", $agent, "/cartpole.toml"))),
+            ("cartpole-v0", include_str!(concat!("../../../presets/", $agent, "/cartpole.toml"))),
+            ("frozenlake", include_str!(concat!("../../../presets/", $agent, "/frozenlake.toml"))),
+            ("atari/kung_fu_master", include_str!(concat!("../../../presets/", $agent, "/kung_fu_master.toml"))),
+            ("atari/", include_str!(concat!("../../../presets/", $agent, "/atari.toml"))),
+        ]
+    };
+}
+
+/// Deep Q-network.
+pub(crate) const DQN: AgentEntry = AgentEntry {
+    id: "dqn",
+    summary: "Deep Q-network with replay and target network; the rest of the family by switch",
+    refuses: |spec| refuses("dqn", spec),
+    presets: &[
+        ("cartpole", include_str!("../../../presets/dqn/cartpole.toml")),
+        ("cartpole-v0", include_str!("../../../presets/dqn/cartpole.toml")),
+        ("frozenlake", include_str!("../../../presets/dqn/frozenlake.toml")),
+        ("frozenlake8x8", include_str!("../../../presets/dqn/frozenlake8x8.toml")),
+        ("atari/kung_fu_master", include_str!("../../../presets/dqn/kung_fu_master.toml")),
+        ("atari/", include_str!("../../../presets/dqn/atari.toml")),
+    ],
+    stochastic: false,
+    memory,
+    build: |context| Ok(Box::new(Dqn::new("dqn", context)?)),
+};
+
+/// Hessel et al. 2018.
+pub(crate) const RAINBOW: AgentEntry = AgentEntry {
+    id: "rainbow",
+    summary: "DQN with six improvements: double, dueling, n-step, priorities, noisy weights, a categorical distribution",
+    refuses: |spec| refuses("rainbow", spec),
+    presets: presets!("rainbow"),
+    build: |context| Ok(Box::new(Dqn::new("rainbow", context)?)),
+    ..DQN
+};
+
+/// Bellemare et al. 2017.
+pub(crate) const C51: AgentEntry = AgentEntry {
+    id: "c51",
+    summary: "DQN that learns the probabilities of 51 returns",
+    refuses: |spec| refuses("c51", spec),
+    presets: presets!("c51"),
+    build: |context| Ok(Box::new(Dqn::new("c51", context)?)),
+    ..DQN
+};
+
+/// Dabney et al. 2018, "Distributional reinforcement learning with quantile regression".
+pub(crate) const QRDQN: AgentEntry = AgentEntry {
+    id: "qrdqn",
+    summary: "DQN that learns quantiles of the return",
+    refuses: |spec| refuses("qrdqn", spec),
+    presets: presets!("qrdqn"),
+    build: |context| Ok(Box::new(Dqn::new("qrdqn", context)?)),
+    ..DQN
+};
+
+/// Dabney et al. 2018, "Implicit quantile networks".
+pub(crate) const IQN: AgentEntry = AgentEntry {
+    id: "iqn",
+    summary: "DQN that learns any quantile of the return that is asked for",
+    refuses: |spec| refuses("iqn", spec),
+    presets: presets!("iqn"),
+    build: |context| Ok(Box::new(Dqn::new("iqn", context)?)),
+    ..DQN
+};

@@ -1,0 +1,196 @@
+//! The losses of a minibatch, and their gradient by the network's outputs `[B, W, A]`, in closed form.
+//!
+//! On the host and in double precision, as those of the actor-critics (`agents/src/loss.rs`). The loss is the mean over the
+//! batch of what each row's importance makes of:
+//! - values: Huber's loss with κ = 1 of the error (Mnih et al. 2015: the clipped error);
+//! - atoms: the cross-entropy of the target's masses; the priority is the divergence, which is 0 where they are equal
+//!   (Bellemare et al. 2017; Hessel et al. 2018);
+//! - quantiles: Huber's quantile loss with κ = 1, summed over the online quantiles and averaged over the target's
+//!   (Dabney et al. 2018, both eq. 10 of QR-DQN and eq. 3 of IQN).
+
+use super::distribution::{Distribution, softmax};
+
+/// A loss with its gradient; the memory serves minibatch after minibatch.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Losses {
+    /// `[B, W, A]`.
+    pub(crate) by_outputs: Vec<f32>,
+    /// What the priority of each row follows, `[B]`: the size of the error, the divergence, or the loss.
+    pub(crate) errors: Vec<f64>,
+    probs: Vec<f64>,
+}
+
+/// Means over a minibatch.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub(crate) struct Terms {
+    /// What is minimised.
+    pub(crate) loss: f64,
+    /// Expected return of the action taken.
+    pub(crate) q: f64,
+}
+
+/// What the outputs of a minibatch are compared with.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Against<'a> {
+    /// A.
+    pub(crate) actions: usize,
+    /// The actions taken, `[B]`.
+    pub(crate) chosen: &'a [u32],
+    /// `[B, W']`.
+    pub(crate) targets: &'a [f32],
+    /// The quantiles that the outputs are, `[B, W]`; none for the middles of equal shares.
+    pub(crate) taus: &'a [f32],
+    /// What each row counts, `[B]`.
+    pub(crate) importance: &'a [f64],
+}
+
+impl Losses {
+    /// Computes the loss of `outputs [B, W, A]` and leaves its gradient and the errors.
+    pub(crate) fn of(&mut self, distribution: Distribution, outputs: &[f32], against: Against<'_>) -> Terms {
+        let Against { actions, chosen, targets, taus, importance } = against;
+        let rows = chosen.len();
+        let (each, width) = (outputs.len() / rows, targets.len() / rows);
+        let numbers = each / actions; // W
+        self.by_outputs.clear();
+        self.by_outputs.resize(outputs.len(), 0.0);
+        self.errors.clear();
+        let mut terms = Terms::default();
+        for row in 0..rows {
+            let action = chosen[row] as usize;
+            let z = (0..numbers).map(|w| outputs[row * each + w * actions + action]);
+            let targets = &targets[row * width..][..width];
+            let share = importance[row] / rows as f64;
+            let by = self.by_outputs[row * each + action..].iter_mut().step_by(actions).take(numbers);
+            let by = by.map(|by| move |slope: f64| *by = (share * slope) as f32);
+            terms.q += distribution.mean(z.clone()) / rows as f64;
+            let (loss, error) = match distribution {
+                Distribution::Expected => value_loss(z, targets, by),
+                Distribution::Categorical(_) => cross_entropy(z, targets, by, &mut self.probs),
+                Distribution::Quantiles => {
+                    let middle = |w: usize| (w as f64 + 0.5) / numbers as f64;
+                    let drawn = taus.get(row * numbers..(row + 1) * numbers);
+                    let tau = |w: usize| drawn.map_or_else(|| middle(w), |taus| f64::from(taus[w]));
+                    let loss = z.zip(by).enumerate().map(|(w, (z, by))| quantile_loss(z, targets, tau(w), by)).sum();
+                    (loss, loss)
+                }
+            };
+            terms.loss += share * loss;
+            self.errors.push(error);
+        }
+        terms
+    }
+}
+
+/// Huber's loss of a number with κ = 1; its derivative is the number clipped to ±1.
+fn huber(x: f64) -> f64 {
+    let near = x.abs().min(1.0);
+    0.5 * near * near + (x.abs() - near)
+}
+
+/// Loss and size of the error of a value.
+fn value_loss(z: impl Iterator<Item = f32>, targets: &[f32], by: impl Iterator<Item = impl FnOnce(f64)>) -> (f64, f64) {
+    z.zip(by).zip(targets).fold((0.0, 0.0), |(loss, size), ((z, by), target)| {
+        let error = z - target;
+        // The clipped error as a graph of the loss makes it, of the parts near² / 2 and |error| - near: with its rounding, so
+        // that runs end in the bits of earlier versions.
+        let near = error.abs().min(1.0);
+        by(f64::from(error.signum() * ((near - 1.0) + 1.0)));
+        let error = f64::from(error);
+        (loss + huber(error), size + error.abs())
+    })
+}
+
+/// Cross-entropy of the masses `targets` and the probabilities of the logits `z`, and the divergence of the two.
+fn cross_entropy(
+    z: impl Iterator<Item = f32> + Clone,
+    targets: &[f32],
+    by: impl Iterator<Item = impl FnOnce(f64)>,
+    probs: &mut Vec<f64>,
+) -> (f64, f64) {
+    let log_sum = softmax(z.clone().map(f64::from), probs);
+    let masses = targets.iter().map(|&mass| f64::from(mass));
+    let all: f64 = masses.clone().sum();
+    let (mut loss, mut entropy) = (0.0, 0.0);
+    for (((z, p), mass), by) in z.zip(&*probs).zip(masses).zip(by) {
+        by(all * p - mass);
+        loss += mass * (log_sum - f64::from(z));
+        entropy -= if mass > 0.0 { mass * libm::log(mass) } else { 0.0 };
+    }
+    (loss, (loss - entropy).max(0.0)) // rounding apart it is not below 0
+}
+
+/// Mean over the targets of |τ - 1{u < 0}| times Huber's loss of u, the target less the quantile `z`.
+fn quantile_loss(z: f32, targets: &[f32], tau: f64, by: impl FnOnce(f64)) -> f64 {
+    let (mut loss, mut slope) = (0.0, 0.0);
+    for target in targets {
+        let u = f64::from(target - z);
+        let weight = if u < 0.0 { 1.0 - tau } else { tau };
+        loss += weight * huber(u);
+        slope -= weight * u.clamp(-1.0, 1.0);
+    }
+    let count = targets.len() as f64;
+    by(slope / count);
+    loss / count
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::distribution::Support;
+    use super::*;
+
+    const ACTIONS: usize = 3;
+
+    fn against<'a>(chosen: &'a [u32], targets: &'a [f32], taus: &'a [f32], importance: &'a [f64]) -> Against<'a> {
+        Against { actions: ACTIONS, chosen, targets, taus, importance }
+    }
+
+    #[test]
+    fn gradients_are_differences_and_of_the_action_taken_alone() {
+        let support = Support { atoms: 4, low: -1.0, high: 2.0 };
+        let taus = [0.1, 0.6, 0.2, 0.9, 0.5, 0.3, 0.7, 0.8];
+        let masses = [0.0, 0.5, 0.25, 0.25, 1.0, 0.0, 0.0, 0.0];
+        let cases: [(Distribution, usize, &[f32], &[f32]); 4] = [
+            (Distribution::Expected, 1, &[0.3, -2.0], &[]),
+            (Distribution::Categorical(support), 4, &masses, &[]),
+            (Distribution::Quantiles, 4, &[0.3, -0.9, 2.5, 0.1, 0.2, -3.0], &[]),
+            (Distribution::Quantiles, 4, &[0.3, -0.9, 2.5, 0.1, 0.2, -3.0], &taus),
+        ];
+        for (distribution, width, targets, taus) in cases {
+            let (chosen, importance) = ([2, 0], [1.0, 0.25]);
+            let mut outputs: Vec<f32> = (0..2 * width * ACTIONS).map(|i| (i as f32 * 0.7).sin()).collect();
+            let mut losses = Losses::default();
+            let mut loss = |outputs: &[f32]| {
+                let loss = losses.of(distribution, outputs, against(&chosen, targets, taus, &importance)).loss;
+                (loss, losses.by_outputs.clone())
+            };
+            let slopes = loss(&outputs).1;
+            for (i, &slope) in slopes.iter().enumerate() {
+                let (middle, step) = (outputs[i], 1e-3);
+                let mut at = |x| {
+                    outputs[i] = x;
+                    loss(&outputs).0
+                };
+                let difference = (at(middle + step) - at(middle - step)) / (2.0 * f64::from(step));
+                outputs[i] = middle;
+                assert!((difference - f64::from(slope)).abs() < 2e-4, "{distribution:?}, {i}: {slope} {difference}");
+                let taken = i % ACTIONS == chosen[i / (width * ACTIONS)] as usize;
+                assert!(taken || slope == 0.0, "{distribution:?}, {i}");
+            }
+            assert!(slopes.iter().filter(|slope| **slope != 0.0).count() >= 2 * width - 1, "{distribution:?}");
+        }
+    }
+
+    #[test]
+    fn priorities_follow_the_error_the_divergence_and_the_loss() {
+        let mut losses = Losses::default();
+        let outputs = [0.0, 3.0, 0.0];
+        losses.of(Distribution::Expected, &outputs, against(&[1], &[-1.5], &[], &[0.5]));
+        assert_eq!(losses.errors, [4.5], "whatever it counts");
+        // Equal distributions have no divergence, though their cross-entropy is ln 2.
+        let support = Distribution::Categorical(Support { atoms: 2, low: 0.0, high: 1.0 });
+        let terms = losses.of(support, &[0.0; 6], against(&[1], &[0.5, 0.5], &[], &[1.0]));
+        assert!(losses.errors[0] < 1e-12 && (terms.loss - 2f64.ln()).abs() < 1e-12);
+        let terms = losses.of(Distribution::Quantiles, &[0.0; 6], against(&[1], &[2.0], &[], &[1.0]));
+        assert_eq!((losses.errors[0], terms.loss), (1.5, 1.5)); // (1/4 + 3/4) · (2 - 1/2)
+    }
+}

@@ -1,0 +1,82 @@
+//! How often a transition is drawn by the error that it showed, and what its update counts for that.
+//! Source: Schaul et al. 2016, eq. 1 and section 3.4.
+
+use rl_core::{Error, Result};
+use serde::{Deserialize, Serialize};
+
+use crate::Schedule;
+
+/// Which transitions are drawn: in a preset a table whose key `kind` is `uniform` or `proportional`.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "lowercase", deny_unknown_fields)]
+pub enum Priorities {
+    /// All equally often.
+    Uniform {}, // a struct, since only of those are unknown keys refused
+    /// In proportion to `(error + eps)^alpha`, the error being that of the last update: of the value its size, of a
+    /// distribution the loss. New transitions have the largest so far.
+    Proportional {
+        /// Added to every error, so that none is forgotten.
+        eps: f64,
+        /// Exponent at the update that gives the priority; 0 for draws as good as uniform.
+        alpha: Schedule,
+        /// How far the more frequent count less: 1 makes up for all of it.
+        beta: Schedule,
+    },
+}
+
+impl Priorities {
+    pub(crate) fn is_uniform(&self) -> bool {
+        matches!(self, Self::Uniform {})
+    }
+
+    pub(crate) fn check(&self) -> Result<()> {
+        let Self::Proportional { eps, alpha, beta } = self else { return Ok(()) };
+        if !(*eps > 0.0 && eps.is_finite()) {
+            let message = format!("{eps} is not a positive number");
+            return Err(Error::Config { key: "agent.priorities.eps".to_owned(), message });
+        }
+        alpha.check("agent.priorities.alpha", 0.0, 1.0)?;
+        beta.check("agent.priorities.beta", 0.0, 1.0)
+    }
+
+    /// What each row of a minibatch counts at `steps`, given what it was drawn in proportion to: `(N · P)^-β`, over the
+    /// largest of the minibatch.
+    pub(crate) fn importance(&self, weights: &[f64], steps: u64, out: &mut Vec<f64>) {
+        out.clear();
+        let Self::Proportional { beta, .. } = self else { return out.resize(weights.len(), 1.0) };
+        let (least, beta) = (weights.iter().copied().fold(f64::INFINITY, f64::min), beta.at(steps));
+        out.extend(weights.iter().map(|weight| libm::pow(least / weight, beta)));
+    }
+
+    /// What transitions of these errors are drawn in proportion to from `steps` on; nothing where draws are uniform.
+    pub(crate) fn weights(&self, errors: &[f64], steps: u64, out: &mut Vec<f64>) {
+        out.clear();
+        let Self::Proportional { eps, alpha, .. } = self else { return };
+        let alpha = alpha.at(steps);
+        out.extend(errors.iter().map(|error| libm::pow(error + eps, alpha)));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_drawn_more_often_counts_less_as_beta_grows() {
+        let alpha = Schedule { start: 0.5, end: 0.5, steps: 0 };
+        let priorities =
+            Priorities::Proportional { eps: 0.25, alpha, beta: Schedule { start: 0.0, end: 1.0, steps: 10 } };
+        let mut out = vec![7.0];
+        priorities.weights(&[0.0, 3.75, 8.75], 0, &mut out);
+        assert_eq!(out, [0.5, 2.0, 3.0]);
+        let weights = out.clone();
+        priorities.importance(&weights, 0, &mut out);
+        assert_eq!(out, [1.0; 3]);
+        priorities.importance(&weights, 5, &mut out);
+        assert_eq!(out, [1.0, 0.5, (0.5f64 / 3.0).sqrt()]);
+        priorities.importance(&weights, 99, &mut out);
+        assert_eq!(out, [1.0, 0.25, 0.5 / 3.0]);
+        Priorities::Uniform {}.importance(&[1.0; 2], 5, &mut out);
+        assert_eq!(out, [1.0; 2]);
+    }
+}

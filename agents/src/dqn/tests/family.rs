@@ -1,0 +1,199 @@
+//! The switches and their compositions against PyTorch (`tests/golden/dqn/family.py`), and what they refuse.
+
+use super::*;
+
+#[derive(Deserialize)]
+struct Golden {
+    every: usize,
+    beta: f64,
+    cases: Vec<Case>,
+}
+
+#[derive(Deserialize)]
+struct Case {
+    name: String,
+    values: Values,
+    bootstrap: Bootstrap,
+    double: bool,
+    dueling: bool,
+    noisy: bool,
+    weighed: bool,
+    steps: Vec<Step>,
+}
+
+#[derive(Deserialize)]
+struct Step {
+    target: Vec<f64>,
+    loss: f64,
+    norm: f64,
+    errors: Vec<f64>,
+    grad: Vec<f64>,
+    params: Vec<f64>,
+}
+
+fn constant(value: f64) -> Schedule {
+    Schedule { start: value, end: value, steps: 0 }
+}
+
+fn proportional(beta: f64) -> Priorities {
+    Priorities::Proportional { eps: 1e-6, alpha: constant(0.6), beta: constant(beta) }
+}
+
+fn implicit(mix: crate::Mix) -> Values {
+    Values::Implicit { online: 4, target: 3, act: 5, cosines: 6, mix }
+}
+
+/// Every switch alone, and some together.
+pub(super) fn compositions(base: &Config) -> Vec<(&'static str, Config)> {
+    let base = || base.clone();
+    let categorical = Values::Categorical { atoms: 11, low: 0.0, high: 1.0 };
+    let quantiles = Values::Quantiles { count: 5 };
+    let (late, early) = (implicit(crate::Mix::After), implicit(crate::Mix::Before));
+    let munchausen = Bootstrap::Munchausen { alpha: 0.9, temperature: 0.03, floor: -1.0 };
+    let priorities = proportional(0.5);
+    let rainbow =
+        Config { values: categorical, double: true, dueling: true, noisy: 0.5, n_step: 3, priorities, ..base() };
+    vec![
+        ("plain", base()),
+        ("double", Config { double: true, ..base() }),
+        ("dueling", Config { dueling: true, ..base() }),
+        ("priorities", Config { priorities, ..base() }),
+        ("noisy", Config { noisy: 0.5, ..base() }),
+        ("munchausen", Config { bootstrap: munchausen, ..base() }),
+        ("categorical", Config { values: categorical, ..base() }),
+        ("quantiles", Config { values: quantiles, ..base() }),
+        ("implicit, early", Config { values: early, ..base() }),
+        ("implicit, late", Config { values: late, ..base() }),
+        ("double quantiles with priorities", Config { values: quantiles, double: true, priorities, ..base() }),
+        (
+            "munchausen, implicit, n-step, noisy",
+            Config { noisy: 0.5, values: late, bootstrap: munchausen, n_step: 2, ..base() },
+        ),
+        (
+            "dueling implicit with priorities",
+            Config { dueling: true, values: early, double: true, priorities, ..base() },
+        ),
+        ("munchausen, categorical", Config { values: categorical, bootstrap: munchausen, ..base() }),
+        ("rainbow", rainbow),
+    ]
+}
+
+#[test]
+fn targets_losses_gradients_and_adam_steps_equal_pytorch() {
+    let golden: Golden = serde_json::from_str(include_str!("../../../../tests/golden/dqn/family.json")).unwrap();
+    let spec = spec([0, 0, 0], 1, 4, 3);
+    for case in &golden.cases {
+        let &Case { values, bootstrap, double, dueling, noisy, weighed, .. } = case;
+        let priorities = if weighed { proportional(golden.beta) } else { Priorities::Uniform {} };
+        let noisy = if noisy { 0.5 } else { 0.0 };
+        let config = Config { values, bootstrap, double, dueling, noisy, priorities, ..config() };
+        let mut dqn = learner(&spec, &config, 1).unwrap();
+        fill(&dqn.params, 1);
+        fill(&dqn.target_params, 51);
+        let mut sample = minibatch(&spec);
+        if weighed {
+            sample.weights = draws(sample.rows(), 120).iter().map(|draw| 0.25 + draw).collect();
+        }
+        for (number, step) in case.steps.iter().enumerate() {
+            let what = |name: &str| format!("{name} of step {number}, {}", case.name);
+            hand_over(&mut dqn, sample.rows(), number as u32);
+            let mut log = Log::default();
+            dqn.fit(&sample, &mut Solo, &mut log).unwrap();
+            let log = log.drain();
+            let logged = |name: &str| log.iter().find(|(known, _)| *known == name).unwrap().1 as f32;
+            let kept = |flat: &[f32]| flat.iter().step_by(golden.every).copied().collect::<Vec<_>>();
+            close(&what("target"), &dqn.targets, &step.target);
+            close(&what("loss"), &[logged("loss")], &[step.loss]);
+            close(&what("norm"), &[logged("grad_norm")], &[step.norm]);
+            close(&what("errors"), &dqn.losses.errors.iter().map(|&e| e as f32).collect::<Vec<_>>(), &step.errors);
+            close(&what("gradient"), &kept(&dqn.grad), &step.grad);
+            close(&what("parameters"), &kept(&flat(&dqn.params)), &step.params);
+        }
+    }
+}
+
+/// The quantiles and the noise of `family.py`.
+fn hand_over(dqn: &mut Dqn, rows: usize, step: u32) {
+    let (taus, width) = (dqn.estimate.taus(), dqn.net.noise());
+    let Drawn { next, choice, here, online } = &mut dqn.drawn;
+    for (which, (draw, taus)) in [next, choice, here, online].into_iter().zip(taus).enumerate() {
+        let salt = 10 * step + which as u32;
+        draw.taus = draws(rows * taus, 301 + salt).iter().map(|&draw| draw as f32).collect();
+        draw.noise = draws(width, 305 + salt).iter().map(|draw| (draw * 4.0 - 2.0) as f32).collect();
+    }
+}
+
+#[test]
+fn each_update_draws_anew_and_each_pass_of_its_own() {
+    let spec = spec([0, 0, 0], 1, 4, 3);
+    let config = Config { values: implicit(crate::Mix::Before), noisy: 0.5, double: true, ..config() };
+    let mut dqn = learner(&spec, &config, 1).unwrap();
+    let mut seen = Vec::new();
+    for _ in 0..2 {
+        dqn.draw(8);
+        let Drawn { next, choice, here, online } = dqn.drawn.clone();
+        assert!(here.taus.is_empty() && here.noise.is_empty(), "no pass, no draws");
+        for (draws, taus) in [(next, 3), (choice, 5), (online, 4)] {
+            assert_eq!((draws.taus.len(), draws.noise.len()), (8 * taus, dqn.net.noise()));
+            assert!(draws.taus.iter().all(|tau| (0.0..1.0).contains(tau)));
+            assert!(!seen.contains(&draws.noise[0]) && !seen.contains(&draws.taus[0]));
+            seen.extend([draws.noise[0], draws.taus[0]]);
+        }
+    }
+}
+
+#[test]
+fn an_evaluation_takes_the_means_of_noisy_weights() {
+    let spec = spec([0, 0, 0], 1, 4, 3);
+    let noisy = Config { noisy: 5.0, epsilon: constant(0.0), ..config() };
+    let dqn = learner(&spec, &noisy, 1).unwrap();
+    let mut policy = dqn.policy(0..1).unwrap();
+    let mut block = [rows(&spec, 1, 200, 0)];
+    block[0].vector.row_mut(0).fill(0.3);
+    let mut actions = |mode| {
+        let act = |_| {
+            policy.act(&mut block, 0, mode).unwrap();
+            block[0].discrete.row(0)[0]
+        };
+        (0..200).map(act).collect::<std::collections::BTreeSet<u32>>().len()
+    };
+    assert_eq!(actions(Mode::Evaluate { epsilon: 0.0, greedy: false }), 1);
+    assert!(actions(Mode::Explore) > 1, "noise explores, drawn anew at every step");
+}
+
+#[test]
+fn switches_that_do_not_fit_are_refused_in_one_line() {
+    let spec = spec([0, 0, 0], 1, 4, 3);
+    let refused = |config: Config| learner(&spec, &config, 1).err().unwrap().to_string();
+    let values = |values| refused(Config { values, ..config() });
+    let one = Values::Categorical { atoms: 1, low: 0.0, high: 1.0 };
+    assert_eq!(values(one), "agent.values.atoms: must be at least 2");
+    let none = Values::Categorical { atoms: 3, low: 1.0, high: 1.0 };
+    assert_eq!(values(none), "agent.values.high: 1 is not a number above `low`, 1");
+    assert_eq!(values(Values::Quantiles { count: 0 }), "agent.values.count: must be at least 1");
+    assert_eq!(refused(Config { noisy: -1.0, ..config() }), "agent.noisy: -1 is not a number from 0 on");
+    let munchausen = Bootstrap::Munchausen { alpha: 0.9, temperature: 0.0, floor: -1.0 };
+    let bootstrap = |double| refused(Config { bootstrap: munchausen, double, ..config() });
+    assert_eq!(bootstrap(false), "agent.bootstrap.temperature: 0 is not a positive number");
+    assert_eq!(bootstrap(true), "agent.double: Munchausen targets choose no action: set it to false");
+    let priorities = |eps, alpha| {
+        let priorities = Priorities::Proportional { eps, alpha: constant(alpha), beta: constant(1.0) };
+        refused(Config { priorities, ..config() })
+    };
+    assert_eq!(priorities(0.0, 0.5), "agent.priorities.eps: 0 is not a positive number");
+    assert_eq!(priorities(1e-6, 2.0), "agent.priorities.alpha.start: 2 is not between 0 and 1");
+    let read = |text: &str| {
+        let mut table = toml::Table::try_from(config()).unwrap();
+        table.extend(text.parse::<toml::Table>().unwrap());
+        let context =
+            Context { spec: &spec, config: &table, seats: 1, seed: 1, device: &Device::Cpu, precision: Precision::F32 };
+        Dqn::new("dqn", &context).err().map(|error| error.to_string()).unwrap_or_default()
+    };
+    assert_eq!(read("values = { kind = 'quantiles', count = 3 }"), "");
+    assert!(read("values = { kind = 'quantiles', counts = 3 }").contains("`counts`"));
+    assert!(read("values = { kind = 'expected', count = 3 }").contains("`count`"));
+    let missing = "agent: missing field `count` (a table of another `kind` is given whole)";
+    assert_eq!(read("values = { kind = 'quantiles' }"), missing);
+    assert!(read("priorities = { kind = 'uniform', eps = 1 }").contains("`eps`"));
+    assert!(read("bootstrap = { kind = 'softest' }").contains("`softest`"));
+}

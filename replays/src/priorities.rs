@@ -1,0 +1,127 @@
+//! Which transitions of the ring are drawn more often than others: a weight for each that can be drawn, 0 for the rest.
+//!
+//! A transition enters when its return is complete, with the largest weight given so far, so that it is soon learned from
+//! once; it leaves when a row that it needs is overwritten. Rows come and go one at a time, so that only those around the
+//! two ends of the ring have to be looked at.
+//! Source: Schaul et al. 2016, "Prioritized experience replay", algorithm 1, with draws from equal shares of the sum.
+
+use rl_core::{Error, Result, Rng};
+
+use crate::sum_tree::SumTree;
+use crate::{Replay, Sample};
+
+/// The weights of a ring.
+#[derive(Clone, Debug)]
+pub(crate) struct Priorities {
+    /// A leaf per slot and seat.
+    pub(crate) tree: SumTree,
+    /// The largest weight ever given.
+    pub(crate) largest: f64,
+}
+
+impl Priorities {
+    pub(crate) fn new(places: usize) -> Self {
+        Self { tree: SumTree::new(places), largest: 1.0 }
+    }
+}
+
+impl Replay {
+    /// The same empty ring, which draws each transition in proportion to a weight: what [`weigh`](Replay::weigh) gave it, or
+    /// the largest that was given to any.
+    ///
+    /// # Panics
+    /// If something was appended already.
+    #[must_use]
+    pub fn prioritised(mut self) -> Self {
+        assert!(self.is_empty(), "a ring is prioritised before it is filled");
+        self.priorities = Some(Priorities::new(self.rows * self.seats));
+        self
+    }
+
+    /// Bytes that [`prioritised`](Replay::prioritised) allocates, for the arguments of [`bytes_for`](Replay::bytes_for).
+    pub fn priority_bytes_for(spec: &rl_core::Spec, seats: usize, capacity: usize, n_step: usize) -> u64 {
+        SumTree::bytes_for(crate::replay::rows_for(spec, seats, capacity, n_step) * seats)
+    }
+
+    /// Gives the transitions of `sample`, which was drawn since the last append, new weights.
+    ///
+    /// # Panics
+    /// If the ring is not prioritised, there is not a weight for each row, or one is not a positive number.
+    pub fn weigh(&mut self, sample: &Sample, weights: &[f64]) {
+        let priorities = self.priorities.as_mut().expect("only a prioritised ring has weights");
+        assert_eq!(sample.rows(), weights.len(), "a weight for each row");
+        for (&place, &weight) in sample.places.iter().zip(weights) {
+            assert!(weight > 0.0 && weight.is_finite(), "a weight of {weight}");
+            // What has left the ring since does not return.
+            if priorities.tree.weight(place) > 0.0 {
+                priorities.tree.set(place, weight);
+                priorities.largest = priorities.largest.max(weight);
+            }
+        }
+    }
+
+    /// Lets transitions in and out after a row was written.
+    pub(crate) fn settle(&mut self) {
+        let Some(mut priorities) = self.priorities.take() else { return };
+        let (oldest, newest) = (self.oldest(), self.written - 1);
+        // What stood where the new row stands is gone, and the stacks of the oldest rows have lost a frame.
+        let out = oldest..(oldest + self.spec.stack as u64 - 1).min(newest);
+        // Returns that end with the new row, or that an end in it cuts short.
+        let whole = newest.saturating_sub(self.n_step() as u64).max(oldest)..newest;
+        for seat in 0..self.seats {
+            let place = |row: u64| self.slot(row) * self.seats + seat;
+            priorities.tree.set(place(newest), 0.0);
+            for row in out.clone() {
+                if priorities.tree.weight(place(row)) > 0.0 && !self.is_drawable(row, seat) {
+                    priorities.tree.set(place(row), 0.0);
+                }
+            }
+            for row in whole.clone() {
+                if priorities.tree.weight(place(row)) == 0.0 && self.is_drawable(row, seat) {
+                    priorities.tree.set(place(row), priorities.largest);
+                }
+            }
+        }
+        self.priorities = Some(priorities);
+    }
+
+    /// Draws one transition from each of as many equal shares of the sum as `out` has room for.
+    pub(crate) fn sample_by_weight(&self, priorities: &Priorities, rng: &mut Rng, out: &mut Sample) -> Result<()> {
+        let total = priorities.tree.total();
+        if total == 0.0 {
+            return Err(self.nothing_to_draw());
+        }
+        let share = total / out.rows() as f64;
+        for row in 0..out.rows() {
+            let place = priorities.tree.find((row as f64 + rng.f64()) * share);
+            let (slot, seat) = (place / self.seats, place % self.seats);
+            let oldest = self.oldest();
+            let since = (slot as u64 + self.rows as u64 - oldest % self.rows as u64) % self.rows as u64;
+            self.put(oldest + since, seat, out, row);
+            out.weights[row] = priorities.tree.weight(place);
+        }
+        Ok(())
+    }
+
+    /// Whether the weights are those of the rows: a damaged file must not become a draw of nothing later.
+    pub(crate) fn weights_fit(&self) -> bool {
+        let Some(priorities) = &self.priorities else { return true };
+        let right = |weight: f64| weight >= 0.0 && weight.is_finite() && weight <= priorities.largest;
+        priorities.largest.is_finite()
+            && (self.oldest()..self.written).all(|row| {
+                (0..self.seats).all(|seat| {
+                    let weight = priorities.tree.weight(self.slot(row) * self.seats + seat);
+                    right(weight) && (weight > 0.0) == self.is_drawable(row, seat)
+                })
+            })
+    }
+
+    /// Why nothing can be drawn, and what mends it.
+    pub(crate) fn nothing_to_draw(&self) -> Error {
+        Error::Config {
+            key: "agent.learning_starts".to_owned(),
+            message: "the replay holds no complete transition yet: learn later, or with fewer steps per return"
+                .to_owned(),
+        }
+    }
+}
