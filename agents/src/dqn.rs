@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use candle_core::Tensor;
 use rl_core::{Error, Reduce, Result, Rng, Saved, Spec, State, Stream};
-use rl_nn::{Adam, AdamConfig, Flow, Params, huber, tensor};
+use rl_nn::{Activation, Adam, AdamConfig, Flow, Params, huber, tensor};
 use rl_perception::{EncoderConfig, Seen};
 use rl_replays::{Replay, Rollout, Sample, Targets};
 use serde::{Deserialize, Serialize};
@@ -146,7 +146,7 @@ impl Dqn {
             return Err(Error::Config { key: "agent".to_owned(), message: reason });
         }
         let build = || {
-            let encoder = EncoderConfig { hidden: config.hidden.clone() };
+            let encoder = EncoderConfig { hidden: config.hidden.clone(), activation: Activation::Relu };
             QNet::new(context.spec, &encoder, context.device, Rng::new(context.seed, Stream::Init)).map_err(tensor)
         };
         let ((net, params), (target, target_params)) = (build()?, build()?);

@@ -3,13 +3,14 @@
 //! differ: a truncated episode bootstraps from the value of its true last observation, and no step is left out of an epoch.
 
 use rl_core::Result;
-use rl_nn::{AdamConfig, OptimiserConfig};
+use rl_nn::{Activation, AdamConfig, OptimiserConfig};
+use rl_perception::EncoderConfig;
 use serde::{Deserialize, Serialize};
 
 use crate::gae::Gae;
 use crate::loss::Weights;
 use crate::on_policy::{self, OnPolicy, Settings};
-use crate::{AgentEntry, Context, LifeLoss, Schedule, config};
+use crate::{AgentEntry, Context, LifeLoss, RewardScale, Schedule, config};
 
 /// The entry of the table.
 pub(crate) const ENTRY: AgentEntry = AgentEntry {
@@ -70,12 +71,16 @@ pub struct Config {
     pub value_coef: f64,
     /// Divergence from the policy that acted beyond which a round of updates ends; 0 for no limit.
     pub target_kl: f64,
-    /// Whether only the sign of a reward counts.
-    pub reward_clip: bool,
+    /// Whether features get mean 0 and deviation 1 by what was seen so far, ±10 at most.
+    pub normalise_observations: bool,
+    /// What of a reward counts.
+    pub reward_scale: RewardScale,
     /// What a lost life means.
     pub life_loss: LifeLoss,
     /// Widths of the dense layers.
     pub hidden: Vec<usize>,
+    /// What follows each of them: `relu` or `tanh`.
+    pub activation: Activation,
 }
 
 impl Config {
@@ -113,12 +118,9 @@ impl Config {
             minibatches: self.minibatches,
             lr: Schedule::annealed(self.lr, self.lr_end, self.lr_steps),
             optimiser: OptimiserConfig::Adam(adam),
-            gae: Gae {
-                gamma: self.gamma as f32,
-                lambda: self.lambda as f32,
-                reward_clip: self.reward_clip,
-                life_loss: self.life_loss,
-            },
+            gae: Gae { gamma: self.gamma as f32, lambda: self.lambda as f32, life_loss: self.life_loss },
+            normalise_observations: self.normalise_observations,
+            reward_scale: self.reward_scale,
             normalise: self.normalise_advantage,
             weights: Weights {
                 surrogate: clipped,
@@ -129,7 +131,7 @@ impl Config {
             },
             clip: Schedule::annealed(self.clip, self.clip_end, self.lr_steps),
             target_kl: self.target_kl,
-            hidden: self.hidden,
+            encoder: EncoderConfig { hidden: self.hidden, activation: self.activation },
         }
     }
 }

@@ -72,7 +72,7 @@ mod tests {
         let mut rng = Rng::new(1, Stream::Tool(0));
         let (mut flow, mut distinct) = (Flow::default(), 0);
         for (spec, hidden) in cases {
-            let config = EncoderConfig { hidden };
+            let config = EncoderConfig { hidden, activation: Activation::Relu };
             let net = QNet::new(&spec, &config, &Device::Cpu, Rng::new(2, Stream::Init)).unwrap().0;
             for rows in (1..=16).rev() {
                 let frames: Vec<u8> = (0..rows * spec.frame_len() * spec.stack).map(|_| rng.below(256) as u8).collect();

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use candle_core::{CpuStorage, Layout, Result, Tensor, bail};
 
+use crate::Activation;
 use crate::kernel::{self, Patches, Pixel};
 use crate::params::{values, with_values};
 use crate::tie::Own;
@@ -13,7 +14,7 @@ use crate::tie::Own;
 pub(crate) struct Affine {
     pub own: Own,
     pub patches: Arc<Patches>,
-    pub relu: bool,
+    pub activation: Activation,
     /// Shape of one image of the output.
     pub output: Vec<usize>,
 }
@@ -62,7 +63,10 @@ impl Affine {
         out.truncate(len); // the kernel writes every element: nothing is cleared that need not be
         out.resize(len, 0.0);
         let [w, b] = [self.own.var(0), self.own.var(1)];
-        with_values(w, |w| with_values(b, |b| kernel::forward(&self.patches, x, w, b, self.relu, out)))?
+        let relu = self.activation == Activation::Relu;
+        with_values(w, |w| with_values(b, |b| kernel::forward(&self.patches, x, w, b, relu, out)))??;
+        self.activation.finish(out);
+        Ok(())
     }
 
     /// The gradients of weights and bias, given that of the sum, `g [rows, n]`.
@@ -82,10 +86,15 @@ impl Affine {
         })
     }
 
-    /// The gradient of the input, given that of the sum; before the ReLU that made the input, if `relu` is that input.
-    pub(crate) fn input_gradient(&self, g: &[f32], relu: Option<&[f32]>, dx: &mut [f32]) -> Result<()> {
+    /// The gradient of the input, given that of the sum; before the activation that made the input, if `made` is both.
+    pub(crate) fn input_gradient(&self, g: &[f32], made: Option<(Activation, &[f32])>, dx: &mut [f32]) -> Result<()> {
+        let relu = made.filter(|(activation, _)| *activation == Activation::Relu).map(|(_, x)| x);
         with_values(self.own.var(0), |w| {
             kernel::write_input_gradient(&self.patches, w, g, self.outputs(), relu, dx);
-        })
+        })?;
+        if let Some((activation, x)) = made {
+            activation.bend(dx, x);
+        }
+        Ok(())
     }
 }

@@ -5,6 +5,7 @@
 //! a fixed order, so that its bits depend neither on the batch around it, nor on threads, nor on the instruction set.
 #![forbid(unsafe_code)]
 
+mod activation;
 mod adam;
 mod affine;
 mod attention;
@@ -32,10 +33,13 @@ mod rms_prop;
 mod saved;
 mod sequence;
 mod softmax;
+mod standardise;
+mod tail;
 mod tie;
 mod upsample;
 mod window;
 
+pub use activation::Activation;
 pub use adam::{Adam, AdamConfig};
 pub use attention::{Attention, Mask};
 pub use batch_norm::{BatchNorm, Statistics};
@@ -46,7 +50,7 @@ pub use gelu::gelu;
 pub use gru::{Gru, GruInit};
 pub use init::Init;
 pub use kernel::{Isa, choose_isa, isa};
-pub use layer::{Activation, Conv2d, Linear};
+pub use layer::{Conv2d, Linear};
 pub use layer_norm::LayerNorm;
 pub use loss::huber;
 pub use lstm::{Lstm, LstmInit, LstmState};
@@ -55,6 +59,8 @@ pub use params::{Params, Scope};
 pub use pool::{avg_pool, max_pool};
 pub use rms_prop::{EpsPlace, RmsProp, RmsPropConfig};
 pub use softmax::{log_softmax, softmax};
+pub use standardise::Standardise;
+pub use tail::Tail;
 pub use upsample::{upsample_bilinear, upsample_nearest};
 pub use window::Window;
 

@@ -14,7 +14,11 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let (symbols, discrete, continuous) = ([].into(), [6].into(), [].into());
     let spec = Spec { frame: [84, 84, 1], stack: 4, vector: 0, symbols, mask: false, discrete, continuous };
     let mut params = Params::new(&Device::Cpu, Rng::new(1, Stream::Init));
-    let encoder = encoder_for(&spec, &EncoderConfig { hidden: vec![512] }, &mut params.layer("encoder"))?;
+    let encoder = encoder_for(
+        &spec,
+        &EncoderConfig { hidden: vec![512], activation: Activation::Relu },
+        &mut params.layer("encoder"),
+    )?;
     let head = Linear::new(&mut params.layer("q"), 512, 6, Activation::None)?;
     let mut adam = Adam::new(&params, AdamConfig { beta1: 0.9, beta2: 0.999, eps: 1.5e-4, clip: 0.0 })?;
     let mut rng = Rng::new(1, Stream::Tool(0));

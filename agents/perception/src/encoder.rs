@@ -2,7 +2,7 @@
 
 use candle_core::{Result, Tensor};
 use rl_core::Spec;
-use rl_nn::{Flow, Scope};
+use rl_nn::{Activation, Flow, Scope};
 use serde::{Deserialize, Serialize};
 
 use crate::{Mlp, Nature};
@@ -50,6 +50,8 @@ pub trait Encoder: Send + Sync {
 pub struct EncoderConfig {
     /// Widths of the dense layers: all of an [`Mlp`], those after the convolutions of a [`Nature`].
     pub hidden: Vec<usize>,
+    /// What follows each of them; convolutions have a ReLU.
+    pub activation: Activation,
 }
 
 /// The encoder for `spec`: [`Nature`] where there are frames, else [`Mlp`].
@@ -58,8 +60,8 @@ pub struct EncoderConfig {
 /// If frames are too small, there is nothing to see, or a size is 0.
 pub fn encoder_for(spec: &Spec, config: &EncoderConfig, scope: &mut Scope<'_>) -> Result<Box<dyn Encoder>> {
     if spec.frame_len() > 0 {
-        Ok(Box::new(Nature::new(spec, &config.hidden, scope)?))
+        Ok(Box::new(Nature::new(spec, &config.hidden, config.activation, scope)?))
     } else {
-        Ok(Box::new(Mlp::new(spec, &config.hidden, scope)?))
+        Ok(Box::new(Mlp::new(spec, &config.hidden, config.activation, scope)?))
     }
 }

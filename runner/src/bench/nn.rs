@@ -289,7 +289,7 @@ fn shape(actions: u32) -> Spec {
 fn values(spec: &Spec, hidden: &[usize], batch: usize, layers: &[usize]) -> Result<Work> {
     let device = Device::Cpu;
     let mut params = Params::new(&device, Rng::new(1, Stream::Init));
-    let config = EncoderConfig { hidden: hidden.to_vec() };
+    let config = EncoderConfig { hidden: hidden.to_vec(), activation: Activation::Relu };
     let encoder = encoder_for(spec, &config, &mut params.layer("encoder"))?;
     let actions = spec.discrete[0] as usize;
     let head = Linear::new(&mut params.layer("q"), encoder.width(), actions, Activation::None)?;
