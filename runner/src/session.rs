@@ -252,10 +252,13 @@ mod tests {
         if env.starts_with("atari/") {
             sets.extend(["agent.batch=4", "agent.update_period=20", "agent.hidden=[16]"].map(str::to_owned));
         }
-        // Rounds short enough that there are some before and after it, on few seats.
-        let short = ["agent.horizon=5", "agent.hidden=[16]", "train.envs=4"].map(str::to_owned);
+        // Rounds and episodes short enough that there are some before and after it, on few seats; every scale is on.
+        let short = ["agent.horizon=5", "agent.hidden=[16]", "train.envs=4", "agent.reward_scale=std"];
+        let short = [&short[..], &["agent.normalise_observations=true", "env.max_steps=40"]].concat();
+        let short: Vec<String> = short.into_iter().map(str::to_owned).collect();
         let sets = match agent {
             "dqn" => &sets[..],
+            "ppo" | "a2c" if env == "frozenlake" || env.starts_with("atari/") => &short[..4], // no features
             "ppo" | "a2c" => &short[..],
             _ => &[],
         };
@@ -292,7 +295,8 @@ mod tests {
     #[test]
     fn a_resumed_session_is_the_uninterrupted_one_and_no_part_can_be_spared() {
         let agents = ["toy", "dqn", "ppo", "a2c"];
-        for (env, agent) in agents.into_iter().flat_map(|agent| [("frozenlake", agent), ("cartpole", agent)]) {
+        let pairs = agents.into_iter().flat_map(|agent| [("frozenlake", agent), ("cartpole", agent)]);
+        for (env, agent) in pairs.chain([("pendulum", "ppo"), ("mountaincar-continuous", "a2c")]) {
             let resolved = resolved(env, agent);
             let owner = train::owner(&resolved);
             let dir = tempfile::tempdir().unwrap();
@@ -331,6 +335,8 @@ mod tests {
             ("cartpole", "dqn", 600),
             ("frozenlake", "a2c", 400),
             ("cartpole", "ppo", 400),
+            ("pendulum", "a2c", 400),
+            ("mountaincar-continuous", "ppo", 400),
         ];
         #[cfg(feature = "atari")]
         let cases = [&cases[..], &[("atari/breakout", "dqn", 240), ("atari/breakout", "ppo", 80)]].concat();
