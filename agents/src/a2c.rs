@@ -3,13 +3,13 @@
 //! It is PPO with one epoch, a full batch, and neither clipping nor normalisation (Huang et al. 2022); a test shows it.
 
 use rl_core::Result;
-use rl_nn::{AdamConfig, EpsPlace, OptimiserConfig, RmsPropConfig};
+use rl_nn::{Activation, AdamConfig, EpsPlace, OptimiserConfig, RmsPropConfig};
 use serde::{Deserialize, Serialize};
 
 use crate::gae::Gae;
 use crate::loss::Weights;
 use crate::on_policy::{self, OnPolicy, Settings};
-use crate::{AgentEntry, Context, LifeLoss, Schedule, config};
+use crate::{AgentEntry, Context, LifeLoss, RewardScale, Schedule, config};
 
 /// The entry of the table.
 pub(crate) const ENTRY: AgentEntry = AgentEntry {
@@ -21,6 +21,13 @@ pub(crate) const ENTRY: AgentEntry = AgentEntry {
         ("cartpole-v0", include_str!("../../presets/a2c/cartpole.toml")),
         ("frozenlake", include_str!("../../presets/a2c/frozenlake.toml")),
         ("frozenlake8x8", include_str!("../../presets/a2c/frozenlake8x8.toml")),
+        ("acrobot", include_str!("../../presets/a2c/acrobot.toml")),
+        ("blackjack", include_str!("../../presets/a2c/blackjack.toml")),
+        ("cliffwalking", include_str!("../../presets/a2c/cliffwalking.toml")),
+        ("mountaincar", include_str!("../../presets/a2c/mountaincar.toml")),
+        ("mountaincar-continuous", include_str!("../../presets/a2c/mountaincar-continuous.toml")),
+        ("pendulum", include_str!("../../presets/a2c/pendulum.toml")),
+        ("taxi", include_str!("../../presets/a2c/taxi.toml")),
         ("atari/kung_fu_master", include_str!("../../presets/a2c/kung_fu_master.toml")),
         ("atari/", include_str!("../../presets/a2c/atari.toml")),
     ],
@@ -69,12 +76,16 @@ pub struct Config {
     pub entropy_coef: f64,
     /// Weight of half the squared error of the value.
     pub value_coef: f64,
-    /// Whether only the sign of a reward counts.
-    pub reward_clip: bool,
+    /// Whether features get mean 0 and deviation 1 by what was seen so far, ±10 at most.
+    pub normalise_observations: bool,
+    /// What of a reward counts.
+    pub reward_scale: RewardScale,
     /// What a lost life means.
     pub life_loss: LifeLoss,
     /// Widths of the dense layers.
     pub hidden: Vec<usize>,
+    /// What follows each of them: `relu` or `tanh`.
+    pub activation: Activation,
 }
 
 impl Config {
@@ -117,12 +128,9 @@ impl Config {
             minibatches: 1,
             lr: Schedule::annealed(self.lr, self.lr_end, self.lr_steps),
             optimiser,
-            gae: Gae {
-                gamma: self.gamma as f32,
-                lambda: self.lambda as f32,
-                reward_clip: self.reward_clip,
-                life_loss: self.life_loss,
-            },
+            gae: Gae { gamma: self.gamma as f32, lambda: self.lambda as f32, life_loss: self.life_loss },
+            normalise_observations: self.normalise_observations,
+            reward_scale: self.reward_scale,
             normalise: self.normalise_advantage,
             weights: Weights {
                 surrogate: policy_gradient,
@@ -134,6 +142,7 @@ impl Config {
             clip: Schedule::annealed(no_clip, no_clip, 0),
             target_kl: 0.0,
             hidden: self.hidden,
+            activation: self.activation,
         }
     }
 }

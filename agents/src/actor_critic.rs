@@ -1,23 +1,30 @@
-//! A network of action logits and of the value of what is seen.
+//! A network of what a policy's distributions are made of, and of the value of what is seen.
 //!
 //! Frames have one trunk for both, features and symbols a trunk each: there a shared one costs more than it saves.
-//! Weights are orthogonal with gain √2, the heads' with 0.01 and 1, biases 0.
+//! Weights are orthogonal with gain √2, the heads' with 0.01 and 1, biases and logarithms of deviations 0.
 //! Source: Engstrom et al. 2020; Huang et al. 2022, "The 37 implementation details of PPO".
 
 use std::f64::consts::SQRT_2;
 
 use candle_core::{Device, Result, Tensor};
 use rl_core::{Rng, Spec};
-use rl_nn::{Activation, Flow, Init, Linear, Params};
+use rl_nn::{Activation, Flow, Init, Linear, Params, Standardise, Tail};
 use rl_perception::{Encoder, EncoderConfig, Seen, encoder_for};
 
-/// π(· | s) of all discrete actions as logits, and V(s).
+/// π(· | s) of all actions as the outputs that a `Distribution` takes, and V(s).
 pub(crate) struct ActorCritic {
+    /// Standardises features, where that is asked for.
+    standardise: Option<Standardise>,
     trunk: Box<dyn Encoder>,
     /// The critic's own trunk, where they are two.
     critic: Option<Box<dyn Encoder>>,
+    /// Logits, then means.
     policy_head: Linear,
     value_head: Linear,
+    /// Behind the outputs of the policy's head, where actions are continuous.
+    log_std: Option<Tail>,
+    /// Outputs of the policy's head.
+    heads: usize,
     on_cpu: bool,
 }
 
@@ -29,8 +36,8 @@ pub(crate) struct Flows {
 }
 
 impl Flows {
-    /// Logits of the last pass, `[B, A]`.
-    pub(crate) fn logits(&self) -> &[f32] {
+    /// Outputs of the last pass, `[B, W]`.
+    pub(crate) fn outputs(&self) -> &[f32] {
         self.policy.values()
     }
 
@@ -41,28 +48,49 @@ impl Flows {
 }
 
 impl ActorCritic {
-    /// A network for `spec` and its parameters, drawn from `rng`.
-    pub(crate) fn new(spec: &Spec, config: &EncoderConfig, device: &Device, rng: &Rng) -> Result<(Self, Params)> {
+    /// A network for `spec` and its parameters, drawn from `rng`; with `standardise`, features are seen as the statistics in
+    /// its buffers say.
+    pub(crate) fn new(
+        spec: &Spec,
+        config: &EncoderConfig,
+        standardise: bool,
+        device: &Device,
+        rng: &Rng,
+    ) -> Result<(Self, Params)> {
         let mut params = Params::new(device, rng.clone());
         let shared = spec.frame_len() > 0;
         let trunk = encoder_for(spec, config, &mut params.layer(if shared { "trunk" } else { "policy" }))?;
         let critic = if shared { None } else { Some(encoder_for(spec, config, &mut params.layer("value"))?) };
-        let actions = spec.discrete.iter().map(|&count| count as usize).sum();
+        let continuous = spec.continuous.len();
+        let heads = spec.discrete.iter().map(|&count| count as usize).sum::<usize>() + continuous;
         let mut head = |name, outputs| Linear::new(&mut params.layer(name), trunk.width(), outputs, Activation::None);
-        let (policy_head, value_head) = (head("policy_head", actions)?, head("value_head", 1)?);
+        let (policy_head, value_head) = (head("policy_head", heads)?, head("value_head", 1)?);
+        let log_std = match continuous {
+            0 => None,
+            count => Some(Tail::new(&mut params.root(), "log_std", count, Init::Zeros)?),
+        };
+        let standardise =
+            if standardise { Some(Standardise::new(&mut params.layer("features"), spec.vector)?) } else { None };
         initialise(&params, rng.clone())?;
-        Ok((Self { trunk, critic, policy_head, value_head, on_cpu: device.is_cpu() }, params))
+        let on_cpu = device.is_cpu();
+        Ok((Self { standardise, trunk, critic, policy_head, value_head, log_std, heads, on_cpu }, params))
     }
 
-    /// Logits `[B, A]` and values `[B]`.
+    /// What standardises features, where anything does.
+    pub(crate) fn standardise(&self) -> Option<&Standardise> {
+        self.standardise.as_ref()
+    }
+
+    /// Outputs `[B, W]` and values `[B]` of observations whose features are standardised already.
     pub(crate) fn forward(&self, obs: &Seen<'_>) -> Result<(Tensor, Tensor)> {
         let features = self.trunk.forward(obs)?;
-        let logits = self.policy_head.forward(&features)?; // [B, A]
+        let outputs = self.policy_head.forward(&features)?;
+        let outputs = self.log_std.as_ref().map_or(Ok(outputs.clone()), |log_std| log_std.forward(&outputs))?; // [B, W]
         let features = self.critic.as_ref().map_or(Ok(features), |critic| critic.forward(obs))?;
-        Ok((logits, self.value_head.forward(&features)?.squeeze(1)?)) // [B]
+        Ok((outputs, self.value_head.forward(&features)?.squeeze(1)?)) // [B]
     }
 
-    /// Logits, and values where they are asked for, left in `flows`: the bits of [`forward`](Self::forward). On the CPU
+    /// Outputs, and values where they are asked for, left in `flows`: the bits of [`forward`](Self::forward). On the CPU
     /// nothing is built or allocated on the way.
     pub(crate) fn run(&self, obs: &Seen<'_>, values: bool, flows: &mut Flows) -> rl_core::Result<()> {
         let run = if self.on_cpu { self.run_on_host(obs, values, flows) } else { self.run_on_device(obs, flows) };
@@ -78,12 +106,13 @@ impl ActorCritic {
             }
             value.linear(&self.value_head)?;
         }
-        policy.linear(&self.policy_head)
+        policy.linear(&self.policy_head)?;
+        self.log_std.as_ref().map_or(Ok(()), |log_std| policy.tail(self.heads, log_std))
     }
 
     fn run_on_device(&self, obs: &Seen<'_>, Flows { policy, value }: &mut Flows) -> Result<()> {
-        let (logits, values) = self.forward(obs)?;
-        *policy.begin() = logits.flatten_all()?.to_vec1()?;
+        let (outputs, values) = self.forward(obs)?;
+        *policy.begin() = outputs.flatten_all()?.to_vec1()?;
         *value.begin() = values.to_vec1()?;
         Ok(())
     }
@@ -94,7 +123,7 @@ fn initialise(params: &Params, mut rng: Rng) -> Result<()> {
     let mut flat = Vec::with_capacity(params.len());
     for (name, var) in params.iter() {
         let init = match name {
-            _ if name.ends_with("bias") => Init::Zeros,
+            _ if name.ends_with("bias") || name == "log_std" => Init::Zeros,
             "policy_head.weight" => Init::Orthogonal { gain: 0.01 },
             "value_head.weight" => Init::Orthogonal { gain: 1.0 },
             _ => Init::Orthogonal { gain: SQRT_2 },
@@ -106,26 +135,27 @@ fn initialise(params: &Params, mut rng: Rng) -> Result<()> {
 
 #[cfg(test)]
 mod tests {
-    use rl_core::Stream;
+    use rl_core::{Bound, Stream};
 
     use rl_nn::Precision;
 
     use super::*;
 
     fn spec(frame: [usize; 3], stack: usize, vector: usize, symbols: &[u32]) -> Spec {
-        let (symbols, discrete, continuous) = (symbols.into(), [3, 2].into(), [].into());
-        Spec { frame, stack, vector, symbols, mask: false, discrete, continuous }
+        Spec { frame, stack, vector, symbols: symbols.into(), discrete: [3, 2].into(), ..Spec::none() }
     }
 
     fn build(spec: &Spec, hidden: &[usize]) -> (ActorCritic, Params) {
-        let config = EncoderConfig { hidden: hidden.to_vec(), precision: Precision::F32 };
-        ActorCritic::new(spec, &config, &Device::Cpu, &Rng::new(2, Stream::Init)).unwrap()
+        let config = EncoderConfig { hidden: hidden.to_vec(), activation: Activation::Relu, precision: Precision::F32 };
+        ActorCritic::new(spec, &config, false, &Device::Cpu, &Rng::new(2, Stream::Init)).unwrap()
     }
 
     #[test]
     fn the_host_has_the_bits_of_the_graph_at_every_batch() {
+        let continuous = [Bound { low: -1.0, high: 1.0 }; 2].into();
         let cases = [
             (spec([0; 3], 1, 4, &[]), vec![64, 64]),
+            (Spec { continuous, ..spec([0; 3], 1, 4, &[]) }, vec![32]),
             (spec([0; 3], 1, 3, &[4, 7]), vec![]),
             (spec([44, 36, 1], 2, 3, &[6]), vec![33, 17]),
         ];
@@ -133,19 +163,21 @@ mod tests {
         let mut flows = Flows::default();
         for (spec, hidden) in cases {
             let net = build(&spec, &hidden).0;
+            let width = 5 + 2 * spec.continuous.len();
             for rows in (1..=16).rev() {
                 let frames: Vec<u8> = (0..rows * spec.frame_len() * spec.stack).map(|_| rng.below(256) as u8).collect();
                 let vector: Vec<f32> = (0..rows * spec.vector).map(|_| rng.normal() as f32).collect();
                 let symbols: Vec<u32> =
                     (0..rows).flat_map(|_| spec.symbols.to_vec()).map(|count| rng.below(count)).collect();
                 let obs = Seen { rows, frames: &frames, vector: &vector, symbols: &symbols };
-                let (logits, values) = net.forward(&obs).unwrap();
-                let logits: Vec<f32> = logits.flatten_all().unwrap().to_vec1().unwrap();
+                let (outputs, values) = net.forward(&obs).unwrap();
+                let outputs: Vec<f32> = outputs.flatten_all().unwrap().to_vec1().unwrap();
+                assert_eq!(outputs.len(), rows * width);
                 net.run(&obs, true, &mut flows).unwrap();
-                assert_eq!((flows.logits(), flows.values()), (&logits[..], &values.to_vec1::<f32>().unwrap()[..]));
+                assert_eq!((flows.outputs(), flows.values()), (&outputs[..], &values.to_vec1::<f32>().unwrap()[..]));
                 net.run(&obs, false, &mut flows).unwrap();
-                assert_eq!(flows.logits(), logits);
-                assert!(rows == 1 || logits[..5] != logits[5..10], "rows differ");
+                assert_eq!(flows.outputs(), outputs);
+                assert!(rows == 1 || outputs[..5] != outputs[width..][..5], "rows differ");
             }
         }
     }

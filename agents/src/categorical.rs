@@ -88,10 +88,10 @@ impl Categorical {
         }
     }
 
-    /// Logarithm of the probability of `actions`, one of each. A single, so that one that was kept equals one made again.
-    pub(crate) fn log_prob(&self, actions: &[u32]) -> f32 {
+    /// Logarithm of the probability of `actions`, one of each.
+    pub(crate) fn log_prob(&self, actions: &[u32]) -> f64 {
         let each = actions.iter().zip(self.parts(&self.log_probs)).map(|(&action, logs)| logs[action as usize]);
-        each.sum::<f64>() as f32
+        each.sum()
     }
 
     /// Sum of the entropies of all actions, in nats.
@@ -152,7 +152,7 @@ mod tests {
         dist.probs.iter().zip(expected).for_each(|(p, e)| assert!((p - e).abs() < 1e-15, "{p} {e}"));
         let second = exp[4] / (exp[3] + exp[4]);
         let log_prob = expected[0].ln() + second.ln();
-        assert!((f64::from(dist.log_prob(&[0, 1])) - log_prob).abs() < 1e-7);
+        assert!((dist.log_prob(&[0, 1]) - log_prob).abs() < 1e-14);
         let entropy = |p: f64| -p * p.ln() - (1.0 - p) * (1.0 - p).ln();
         assert!((dist.entropy() - entropy(expected[0]) - entropy(second)).abs() < 1e-14);
         let mut actions = [9; 2];
@@ -196,7 +196,7 @@ mod tests {
                 let mut logits = LOGITS;
                 logits[i] += step;
                 dist.set(&logits, &legal);
-                by * f64::from(dist.log_prob(&actions)) + entropy_by * dist.entropy()
+                by * dist.log_prob(&actions) + entropy_by * dist.entropy()
             };
             for (i, &slope) in slopes.iter().enumerate() {
                 let difference = (at(i, 0.01) - at(i, -0.01)) / 0.02;

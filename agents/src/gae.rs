@@ -3,9 +3,10 @@
 //! truncated one bootstraps from the value of the true last observation, which the row after it holds; a reset is no step.
 
 use rl_core::End;
-use rl_replays::{Rollout, sign};
+use rl_replays::Rollout;
 
 use crate::LifeLoss;
+use crate::reward_scale::Counted;
 
 /// What an advantage is made of.
 #[derive(Clone, Copy, Debug)]
@@ -14,8 +15,6 @@ pub(crate) struct Gae {
     pub(crate) gamma: f32,
     /// Decay per agent step of what later errors count, 0 to 1.
     pub(crate) lambda: f32,
-    /// Whether only the sign of a reward counts.
-    pub(crate) reward_clip: bool,
     /// What a lost life means.
     pub(crate) life_loss: LifeLoss,
 }
@@ -26,6 +25,7 @@ impl Gae {
     pub(crate) fn append(
         &self,
         block: &Rollout,
+        counted: Counted,
         value: impl Fn(usize, usize) -> f32,
         carry: &mut Vec<f32>,
         out: &mut Vec<f32>,
@@ -40,14 +40,13 @@ impl Gae {
                 if ages[e] == 0 {
                     continue; // the step before it ended an episode, and takes nothing from here
                 }
-                let reward = if self.reward_clip { sign(rewards[e]) } else { rewards[e] };
                 let future = match ends[e] {
                     End::Terminated => 0.0,
                     End::LifeLost if self.life_loss == LifeLoss::Terminal => 0.0,
                     End::Truncated => self.gamma * value(t + 1, e),
                     End::No | End::LifeLost => self.gamma * (value(t + 1, e) + self.lambda * carry[e]),
                 };
-                carry[e] = reward + future - value(t, e);
+                carry[e] = counted.of(rewards[e]) + future - value(t, e);
                 row[e] = carry[e];
             }
         }
@@ -85,13 +84,12 @@ mod tests {
     }
 
     /// Σ (γλ)^k δ_{t+k} of one seat, by its definition: forward from each step, to the end of its episode or block.
-    fn naive(gae: &Gae, block: &Rollout, values: &[Vec<f32>], t: usize, e: usize) -> f64 {
+    fn naive(gae: &Gae, counted: Counted, block: &Rollout, values: &[Vec<f32>], t: usize, e: usize) -> f64 {
         let (mut sum, mut weight) = (0.0, 1.0);
         for s in t..block.horizon() {
             let end = block.end[(s + 1, e)];
             let dead = end == End::Terminated || (end == End::LifeLost && gae.life_loss == LifeLoss::Terminal);
-            let raw = f64::from(block.reward[(s + 1, e)]);
-            let reward = if gae.reward_clip && raw != 0.0 { raw.signum() } else { raw };
+            let reward = f64::from(counted.of(block.reward[(s + 1, e)]));
             let next = if dead { 0.0 } else { f64::from(values[e][s + 1]) };
             sum += weight * (reward + f64::from(gae.gamma) * next - f64::from(values[e][s]));
             if dead || end == End::Truncated {
@@ -102,9 +100,9 @@ mod tests {
         sum
     }
 
-    fn advantages(gae: &Gae, block: &Rollout, values: &[Vec<f32>]) -> Vec<f32> {
+    fn advantages(gae: &Gae, counted: Counted, block: &Rollout, values: &[Vec<f32>]) -> Vec<f32> {
         let mut out = vec![7.0; 3]; // what stands there already stays
-        gae.append(block, |t, e| values[e][t], &mut vec![9.0], &mut out);
+        gae.append(block, counted, |t, e| values[e][t], &mut vec![9.0], &mut out);
         assert_eq!(out[..3], [7.0; 3]);
         out.split_off(3)
     }
@@ -123,27 +121,31 @@ mod tests {
         })
     }
 
+    fn counted() -> impl Strategy<Value = Counted> {
+        prop_oneof![Just(Counted::Raw), Just(Counted::Sign), (0.1f32..20.0).prop_map(Counted::Times)]
+    }
+
     proptest! {
         #[test]
         fn equals_the_sum_of_its_definition_whatever_ends(
-            seats in events(), gamma in 0.0f32..=1.0, lambda in 0.0f32..=1.0, reward_clip: bool, terminal: bool,
+            seats in events(), gamma in 0.0f32..=1.0, lambda in 0.0f32..=1.0, terminal: bool, counted in counted(),
         ) {
             let life_loss = if terminal { LifeLoss::Terminal } else { LifeLoss::Ignore };
-            let gae = Gae { gamma, lambda, reward_clip, life_loss };
+            let gae = Gae { gamma, lambda, life_loss };
             let (seats, over): (Vec<_>, Vec<_>) = seats.into_iter().unzip();
             let (block, values) = block(&seats, &over);
-            let got = advantages(&gae, &block, &values);
+            let got = advantages(&gae, counted, &block, &values);
             for t in 0..block.horizon() {
                 for e in 0..block.envs() {
                     let got = f64::from(got[t * block.envs() + e]);
-                    let expected = if block.valid(t, e) { naive(&gae, &block, &values, t, e) } else { 0.0 };
+                    let expected = if block.valid(t, e) { naive(&gae, counted, &block, &values, t, e) } else { 0.0 };
                     prop_assert!((got - expected).abs() < 1e-4, "step {} of seat {}: {} {}", t, e, got, expected);
                 }
             }
         }
     }
 
-    const GAE: Gae = Gae { gamma: 0.5, lambda: 1.0, reward_clip: false, life_loss: LifeLoss::Ignore };
+    const GAE: Gae = Gae { gamma: 0.5, lambda: 1.0, life_loss: LifeLoss::Ignore };
 
     #[test]
     fn truncation_bootstraps_from_the_true_last_observation_and_the_reset_counts_nothing() {
@@ -154,17 +156,17 @@ mod tests {
             (End::No, 3.0, 4.0),
         ];
         let (block, values) = block(&[seat], &[false]);
-        assert_eq!(advantages(&GAE, &block, &values), [2.0 + 4.0 - 1.0, 0.0, 3.0 + 2.0 - 100.0]);
+        assert_eq!(advantages(&GAE, Counted::Raw, &block, &values), [2.0 + 4.0 - 1.0, 0.0, 3.0 + 2.0 - 100.0]);
     }
 
     #[test]
     fn nothing_beyond_a_terminal_step_is_looked_at() {
         let seat = vec![(End::No, 0.0, 1.0), (End::Terminated, 2.0, f32::NAN)];
         let (ended, values) = block(&[seat], &[false]);
-        assert_eq!(advantages(&GAE, &ended, &values), [1.0]);
+        assert_eq!(advantages(&GAE, Counted::Raw, &ended, &values), [1.0]);
         let seat = vec![(End::No, 0.0, 1.0), (End::LifeLost, 2.0, 6.0)];
         let (lost, values) = block(&[seat], &[false]);
-        assert_eq!(advantages(&GAE, &lost, &values), [4.0]);
-        assert_eq!(advantages(&Gae { life_loss: LifeLoss::Terminal, ..GAE }, &lost, &values), [1.0]);
+        assert_eq!(advantages(&GAE, Counted::Raw, &lost, &values), [4.0]);
+        assert_eq!(advantages(&Gae { life_loss: LifeLoss::Terminal, ..GAE }, Counted::Raw, &lost, &values), [1.0]);
     }
 }

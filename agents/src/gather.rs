@@ -1,5 +1,7 @@
 //! Observations of some seats, gathered from blocks into one batch at the moment of use.
 
+use rl_core::Result;
+use rl_nn::{Standardise, tensor};
 use rl_perception::Seen;
 use rl_replays::Rollout;
 
@@ -30,6 +32,11 @@ impl Gathered {
         self.vector.extend_from_slice(block.vector.at(t, e));
         self.symbols.extend_from_slice(block.symbols.at(t, e));
         self.rows += 1;
+    }
+
+    /// Standardises the features of the batch, once it is whole, where anything does.
+    pub(crate) fn standardise(&mut self, by: Option<&Standardise>) -> Result<()> {
+        by.map_or(Ok(()), |by| by.apply(&mut self.vector)).map_err(tensor)
     }
 
     pub(crate) fn is_empty(&self) -> bool {

@@ -23,7 +23,12 @@ mod gae;
 mod loss;
 mod sampled;
 mod actor_critic;
+mod distribution;
 mod categorical;
+mod gaussian;
+mod features;
+mod reward_scale;
+mod running;
 #[cfg(test)]
 mod testing;
 
@@ -35,6 +40,7 @@ pub use life_loss::LifeLoss;
 pub use log::Log;
 pub use ppo::Config as PpoConfig;
 pub use q_net::Mix;
+pub use reward_scale::RewardScale;
 pub use schedule::Schedule;
 
 /// Every agent of this crate.

@@ -8,14 +8,13 @@ use candle_core::{Result, Tensor};
 use rl_core::Spec;
 
 use crate::Log;
-use crate::categorical::Categorical;
+use crate::distribution::{Actions, Distribution};
 
 /// One step of a minibatch.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Step<'a> {
-    /// One of each discrete action.
-    pub(crate) actions: &'a [u32],
-    /// Legal values of all actions, `[A]`, or nothing where all are.
+    pub(crate) actions: Actions<'a>,
+    /// Legal values of all discrete actions, one after the other, or nothing where all are.
     pub(crate) legal: &'a [u8],
     /// Logarithm of the probability of the actions when they were taken.
     pub(crate) log_prob: f32,
@@ -63,9 +62,9 @@ pub(crate) struct Terms {
 
 /// A loss with its gradients; the memory serves minibatch after minibatch.
 pub(crate) struct Loss {
-    dist: Categorical,
-    /// `[B, A]`.
-    pub(crate) by_logits: Vec<f32>,
+    dist: Distribution,
+    /// `[B, W]`.
+    pub(crate) by_outputs: Vec<f32>,
     /// `[B]`.
     pub(crate) by_values: Vec<f32>,
 }
@@ -73,37 +72,37 @@ pub(crate) struct Loss {
 impl Loss {
     /// For the actions of `spec`.
     pub(crate) fn new(spec: &Spec) -> Self {
-        Self { dist: Categorical::new(spec), by_logits: Vec::new(), by_values: Vec::new() }
+        Self { dist: Distribution::new(spec), by_outputs: Vec::new(), by_values: Vec::new() }
     }
 
     /// Computes the terms and leaves the gradients of the loss; of no step, all are 0.
     ///
     /// # Panics
-    /// If there are not as many `logits`, `[B, A]`, and `values`, `[B]`, as steps.
+    /// If there are not as many `outputs`, `[B, W]`, and `values`, `[B]`, as steps.
     pub(crate) fn of<'a>(
         &mut self,
         weights: &Weights,
-        logits: &[f32],
+        outputs: &[f32],
         values: &[f32],
         steps: impl Iterator<Item = Step<'a>>,
     ) -> Terms {
         let (rows, width) = (values.len(), self.dist.width());
-        assert_eq!(logits.len(), rows * width, "logits of {rows} steps");
-        self.by_logits.resize(logits.len(), 0.0);
+        assert_eq!(outputs.len(), rows * width, "outputs of {rows} steps");
+        self.by_outputs.resize(outputs.len(), 0.0);
         self.by_values.resize(rows, 0.0);
         let share = 1.0 / (rows.max(1)) as f64;
         let mut sums = Terms::default();
-        let logits = logits.chunks_exact(width).zip(self.by_logits.chunks_exact_mut(width));
+        let outputs = outputs.chunks_exact(width).zip(self.by_outputs.chunks_exact_mut(width));
         let mut count = 0;
-        for (((logits, by_logits), (&value, by_value)), step) in
-            logits.zip(values.iter().zip(&mut self.by_values)).zip(steps)
+        for (((outputs, by_outputs), (&value, by_value)), step) in
+            outputs.zip(values.iter().zip(&mut self.by_values)).zip(steps)
         {
-            self.dist.set(logits, step.legal);
+            self.dist.set(outputs, step.legal);
             let log_prob = self.dist.log_prob(step.actions);
             let log_ratio = f64::from(log_prob - step.log_prob);
             let (loss, slope) = (weights.surrogate)(f64::from(log_prob), log_ratio, step.advantage, weights.clip);
             let (value_loss, value_slope) = value_loss(value, &step, weights);
-            self.dist.slopes(step.actions, slope * share, -weights.entropy * share, by_logits);
+            self.dist.slopes(step.actions, slope * share, -weights.entropy * share, by_outputs);
             *by_value = (weights.value * value_slope * share) as f32;
             let ratio = libm::exp(log_ratio);
             sums.policy_loss += loss;
@@ -126,9 +125,9 @@ impl Loss {
     }
 
     /// A scalar whose gradient by the network is that of the loss: Σ outputs · gradients by them.
-    pub(crate) fn handle(&self, logits: &Tensor, values: &Tensor) -> Result<Tensor> {
+    pub(crate) fn handle(&self, outputs: &Tensor, values: &Tensor) -> Result<Tensor> {
         let along = |x: &Tensor, by: &[f32]| (x * Tensor::from_slice(by, x.dims(), x.device())?)?.sum_all();
-        along(logits, &self.by_logits)? + along(values, &self.by_values)?
+        along(outputs, &self.by_outputs)? + along(values, &self.by_values)?
     }
 }
 

@@ -10,15 +10,18 @@ use std::sync::Arc;
 
 use candle_core::Tensor;
 use rl_core::{Error, Reduce, Result, Rng, Saved, Spec, State, Stream};
-use rl_nn::{Optimiser, OptimiserConfig, Params, tensor};
+use rl_nn::{Activation, Optimiser, OptimiserConfig, Params, tensor};
 use rl_perception::EncoderConfig;
 use rl_replays::Rollout;
 
 use crate::actor_critic::{ActorCritic, Flows};
+use crate::distribution::Actions;
+use crate::features::Features;
 use crate::gae::Gae;
 use crate::gather::Gathered;
 use crate::loss::{Loss, Step, Weights};
 use crate::progress::Progress;
+use crate::reward_scale::{Counted, RewardScale, Rewards};
 use crate::sampled::{Behaviour, Sampled};
 use crate::{Context, Learner, Log, Pace, Part, Plan, Policy, Schedule, guard};
 
@@ -35,6 +38,10 @@ pub(crate) struct Settings {
     pub(crate) lr: Schedule,
     pub(crate) optimiser: OptimiserConfig,
     pub(crate) gae: Gae,
+    /// Whether features get mean 0 and deviation 1 by what was seen so far.
+    pub(crate) normalise_observations: bool,
+    /// What of a reward counts.
+    pub(crate) reward_scale: RewardScale,
     /// Whether advantages get mean 0 and deviation 1 in every minibatch of more than one step.
     pub(crate) normalise: bool,
     /// The parts of the loss; its clipping range is replaced by `clip`.
@@ -43,8 +50,10 @@ pub(crate) struct Settings {
     pub(crate) clip: Schedule,
     /// Largest divergence from the policy that acted, beyond which a round of updates ends; 0 for no limit.
     pub(crate) target_kl: f64,
-    /// Widths of the dense layers.
+    /// Widths of the dense layers below the heads.
     pub(crate) hidden: Vec<usize>,
+    /// What follows each of them.
+    pub(crate) activation: Activation,
 }
 
 /// The learner.
@@ -57,6 +66,8 @@ pub(crate) struct OnPolicy {
     params: Params,
     optimiser: Optimiser,
     progress: Progress,
+    features: Option<Features>,
+    rewards: Rewards,
     batch: Batch,
     loss: Loss,
     grad: Vec<f32>,
@@ -97,12 +108,22 @@ impl OnPolicy {
         if let Some(reason) = refuses(id, context.spec) {
             return Err(Error::Config { key: "agent".to_owned(), message: reason });
         }
-        let encoder = EncoderConfig { hidden: settings.hidden.clone(), precision: context.precision };
+        if settings.normalise_observations && context.spec.vector == 0 {
+            let message = "this environment shows no features to normalise: set it to false".to_owned();
+            return Err(Error::Config { key: "agent.normalise_observations".to_owned(), message });
+        }
         let rng = Rng::new(context.seed, Stream::Init);
-        let (net, params) = ActorCritic::new(context.spec, &encoder, context.device, &rng).map_err(tensor)?;
+        let (hidden, activation, precision) = (settings.hidden.clone(), settings.activation, context.precision);
+        let encoder = EncoderConfig { hidden, activation, precision };
+        let standardise = settings.normalise_observations;
+        let (net, params) =
+            ActorCritic::new(context.spec, &encoder, standardise, context.device, &rng).map_err(tensor)?;
+        let (gamma, life_loss) = (f64::from(settings.gae.gamma), settings.gae.life_loss);
         Ok(Self {
             optimiser: Optimiser::new(&params, settings.optimiser).map_err(tensor)?,
             progress: Progress::new(context.seed),
+            features: net.standardise().map(|by| Features::new(context.spec.vector, by.clone())),
+            rewards: Rewards::new(settings.reward_scale, gamma, life_loss, context.seats),
             batch: Batch::default(),
             loss: Loss::new(context.spec),
             grad: Vec::new(),
@@ -116,12 +137,13 @@ impl OnPolicy {
     }
 
     /// Advantages and targets of every step that was played.
-    fn estimate(&mut self, blocks: &[Rollout]) -> Result<()> {
+    fn estimate(&mut self, blocks: &[Rollout], counted: Counted) -> Result<()> {
         let Batch { last, advantages, carry, steps, seen, flows, .. } = &mut self.batch;
         seen.clear();
         for block in blocks {
             (0..block.envs()).for_each(|e| seen.push(block, block.horizon(), e));
         }
+        seen.standardise(self.net.standardise())?;
         self.net.run(&seen.seen(), true, flows)?;
         last.clear();
         last.extend_from_slice(flows.values());
@@ -130,7 +152,7 @@ impl OnPolicy {
         for block in blocks {
             let last = &last[first..first + block.envs()];
             let value = |t, e| if t == block.horizon() { last[e] } else { Behaviour::at(block, t, e).value };
-            self.settings.gae.append(block, value, carry, advantages);
+            self.settings.gae.append(block, counted, value, carry, advantages);
             first += block.envs();
         }
         steps.clear();
@@ -162,24 +184,26 @@ impl OnPolicy {
         let steps = || part.iter().map(|&i| steps[i as usize]);
         seen.clear();
         steps().for_each(|step| seen.push(&blocks[step.block as usize], step.t as usize, step.e as usize));
+        seen.standardise(self.net.standardise())?;
         let (mean, scale) = if self.settings.normalise { standard(steps().map(|s| s.advantage)) } else { (0.0, 1.0) };
         log.lap(Part::Sample);
 
-        let (logits, values) = self.net.forward(&seen.seen()).map_err(tensor)?; // [B, A] and [B]
+        let (outputs, values) = self.net.forward(&seen.seen()).map_err(tensor)?; // [B, W] and [B]
         let host = |x: &Tensor| x.flatten_all().and_then(|x| x.to_vec1::<f32>()).map_err(tensor);
-        let (z, v) = (host(&logits)?, host(&values)?);
+        let (z, v) = (host(&outputs)?, host(&values)?);
         let steps = steps().map(|Played { block, t, e, advantage, target }| {
             let (block, t, e) = (&blocks[block as usize], t as usize, e as usize);
-            let Behaviour { log_prob, value } = Behaviour::at(block, t, e);
+            let Behaviour { log_prob, value, drawn } = Behaviour::at(block, t, e);
+            let actions = Actions { discrete: block.discrete.at(t, e), continuous: drawn };
             let advantage = (f64::from(advantage) - mean) * scale;
-            Step { actions: block.discrete.at(t, e), legal: block.legal.at(t, e), log_prob, value, advantage, target }
+            Step { actions, legal: block.legal.at(t, e), log_prob, value, advantage, target }
         });
         let weights = Weights { clip: now.clip, ..self.settings.weights };
         let terms = self.loss.of(&weights, &z, &v, steps.clone());
         log.lap(Part::Forward);
         guard::finite_loss(number, terms.loss, || {
             let targets: Vec<f32> = steps.map(|step| step.target).collect();
-            let told = [("logits", &z), ("values", &v), ("targets", &targets)];
+            let told = [("outputs of the policy", &z), ("values", &v), ("targets", &targets)];
             told.into_iter().find_map(|(of, values)| guard::first_not_finite(of, values))
         })?;
         if self.settings.target_kl > 0.0 {
@@ -189,7 +213,7 @@ impl OnPolicy {
                 return Ok(false);
             }
         }
-        let handle = self.loss.handle(&logits, &values).map_err(tensor)?;
+        let handle = self.loss.handle(&outputs, &values).map_err(tensor)?;
         self.params.backward(&handle, &mut self.grad).map_err(tensor)?;
         log.lap(Part::Backward);
         reduce.mean(&mut self.grad)?;
@@ -215,7 +239,7 @@ impl Learner for OnPolicy {
     fn plan(&self) -> Plan {
         let Settings { horizon, epochs, minibatches, .. } = self.settings;
         let pace = Pace { updates: (epochs * minibatches) as u64, steps: horizon as u64 * u64::from(self.seats) };
-        Plan { horizon, extra: Behaviour::WIDTH, pace }
+        Plan { horizon, extra: Behaviour::width(&self.spec), pace }
     }
 
     fn policy(&self, seats: Range<u32>) -> Result<Box<dyn Policy>> {
@@ -226,8 +250,12 @@ impl Learner for OnPolicy {
         let before = self.progress.steps();
         let now = Now { rate: self.settings.lr.at(before), clip: self.settings.clip.at(before) };
         self.progress.count(blocks, reduce)?;
-        self.estimate(blocks)?;
+        let counted = self.rewards.counted(blocks, reduce)?;
+        self.estimate(blocks, counted)?;
         log.add("lr", now.rate);
+        if let Counted::Times(scale) = counted {
+            log.add("reward_scale", f64::from(scale));
+        }
         if let Some(explained) = explained_variance(&self.batch.steps) {
             log.add("explained_variance", explained);
         }
@@ -246,6 +274,9 @@ impl Learner for OnPolicy {
             }
         }
         self.batch.order = order;
+        if let Some(features) = &mut self.features {
+            features.add(blocks, reduce)?;
+        }
         log.lap(Part::Other);
         Ok(())
     }
@@ -259,7 +290,11 @@ impl Learner for OnPolicy {
     }
 
     fn state(&mut self) -> State<'_> {
-        vec![("optimiser".to_owned(), &mut self.optimiser), ("progress".to_owned(), &mut self.progress)]
+        let mut state: State<'_> =
+            vec![("optimiser".to_owned(), &mut self.optimiser), ("progress".to_owned(), &mut self.progress)];
+        state.extend(self.features.as_mut().map(|features| ("features".to_owned(), features as &mut dyn Saved)));
+        state.extend(self.rewards.saved().map(|rewards| ("rewards".to_owned(), rewards)));
+        state
     }
 }
 
@@ -295,7 +330,8 @@ fn explained_variance(steps: &[Played]) -> Option<f64> {
 /// Bytes of the blocks and of a minibatch gathered from them; networks, moments and gradients are some megabytes.
 pub(crate) fn memory(context: &Context<'_>, horizon: usize, minibatches: usize) -> (u64, &'static str) {
     let spec = context.spec;
-    let lanes = 4 * (spec.vector + spec.symbols.len() + spec.discrete.len() + Behaviour::WIDTH + 8) + spec.legal_len();
+    let actions = spec.discrete.len() + spec.continuous.len();
+    let lanes = 4 * (spec.vector + spec.symbols.len() + actions + Behaviour::width(spec) + 8) + spec.legal_len();
     let steps = (horizon as u64).saturating_mul(u64::from(context.seats));
     let gathered = (steps / minibatches.max(1) as u64).saturating_mul((spec.frame_len() * spec.stack) as u64);
     (steps.saturating_mul((spec.frame_len() + lanes) as u64).saturating_add(gathered), "agent.horizon")
@@ -303,10 +339,8 @@ pub(crate) fn memory(context: &Context<'_>, horizon: usize, minibatches: usize) 
 
 /// Why an agent of this kind cannot act in an environment of these shapes, if it cannot.
 pub(crate) fn refuses(id: &str, spec: &Spec) -> Option<String> {
-    match (spec.discrete.len(), spec.continuous.len()) {
-        (1.., 0) => None,
-        (d, c) => Some(format!("{id} needs discrete actions only; this environment has {d}, and {c} continuous")),
-    }
+    let none = spec.discrete.is_empty() && spec.continuous.is_empty();
+    none.then(|| format!("{id} needs an action to choose; this environment has none"))
 }
 
 #[cfg(test)]

@@ -3,13 +3,13 @@
 //! differ: a truncated episode bootstraps from the value of its true last observation, and no step is left out of an epoch.
 
 use rl_core::Result;
-use rl_nn::{AdamConfig, OptimiserConfig};
+use rl_nn::{Activation, AdamConfig, OptimiserConfig};
 use serde::{Deserialize, Serialize};
 
 use crate::gae::Gae;
 use crate::loss::Weights;
 use crate::on_policy::{self, OnPolicy, Settings};
-use crate::{AgentEntry, Context, LifeLoss, Schedule, config};
+use crate::{AgentEntry, Context, LifeLoss, RewardScale, Schedule, config};
 
 /// The entry of the table.
 pub(crate) const ENTRY: AgentEntry = AgentEntry {
@@ -21,6 +21,13 @@ pub(crate) const ENTRY: AgentEntry = AgentEntry {
         ("cartpole-v0", include_str!("../../presets/ppo/cartpole.toml")),
         ("frozenlake", include_str!("../../presets/ppo/frozenlake.toml")),
         ("frozenlake8x8", include_str!("../../presets/ppo/frozenlake8x8.toml")),
+        ("acrobot", include_str!("../../presets/ppo/acrobot.toml")),
+        ("blackjack", include_str!("../../presets/ppo/blackjack.toml")),
+        ("cliffwalking", include_str!("../../presets/ppo/cliffwalking.toml")),
+        ("mountaincar", include_str!("../../presets/ppo/mountaincar.toml")),
+        ("mountaincar-continuous", include_str!("../../presets/ppo/mountaincar-continuous.toml")),
+        ("pendulum", include_str!("../../presets/ppo/pendulum.toml")),
+        ("taxi", include_str!("../../presets/ppo/taxi.toml")),
         ("atari/kung_fu_master", include_str!("../../presets/ppo/kung_fu_master.toml")),
         ("atari/", include_str!("../../presets/ppo/atari.toml")),
     ],
@@ -70,12 +77,16 @@ pub struct Config {
     pub value_coef: f64,
     /// Divergence from the policy that acted beyond which a round of updates ends; 0 for no limit.
     pub target_kl: f64,
-    /// Whether only the sign of a reward counts.
-    pub reward_clip: bool,
+    /// Whether features get mean 0 and deviation 1 by what was seen so far, ±10 at most.
+    pub normalise_observations: bool,
+    /// What of a reward counts.
+    pub reward_scale: RewardScale,
     /// What a lost life means.
     pub life_loss: LifeLoss,
     /// Widths of the dense layers.
     pub hidden: Vec<usize>,
+    /// What follows each of them: `relu` or `tanh`.
+    pub activation: Activation,
 }
 
 impl Config {
@@ -113,12 +124,9 @@ impl Config {
             minibatches: self.minibatches,
             lr: Schedule::annealed(self.lr, self.lr_end, self.lr_steps),
             optimiser: OptimiserConfig::Adam(adam),
-            gae: Gae {
-                gamma: self.gamma as f32,
-                lambda: self.lambda as f32,
-                reward_clip: self.reward_clip,
-                life_loss: self.life_loss,
-            },
+            gae: Gae { gamma: self.gamma as f32, lambda: self.lambda as f32, life_loss: self.life_loss },
+            normalise_observations: self.normalise_observations,
+            reward_scale: self.reward_scale,
             normalise: self.normalise_advantage,
             weights: Weights {
                 surrogate: clipped,
@@ -130,6 +138,7 @@ impl Config {
             clip: Schedule::annealed(self.clip, self.clip_end, self.lr_steps),
             target_kl: self.target_kl,
             hidden: self.hidden,
+            activation: self.activation,
         }
     }
 }

@@ -102,7 +102,7 @@ impl QNet {
         let early = matches!(shape.embedding, Some((_, Mix::Before)));
         let own = (shape.dueling || shape.noisy > 0.0 || early) && !late;
         let wide = if own { hidden.pop() } else { None };
-        let config = EncoderConfig { hidden, precision: shape.precision };
+        let config = EncoderConfig { hidden, activation: Activation::Relu, precision: shape.precision };
         let encoder = encoder_for(spec, &config, &mut params.layer("encoder"))?;
         let inputs = encoder.width();
         let embedding = match shape.embedding {

@@ -8,28 +8,32 @@ use rl_core::{End, Result, Saved, Spec, State};
 use rl_replays::Rollout;
 
 use crate::actor_critic::{ActorCritic, Flows};
-use crate::categorical::Categorical;
+use crate::distribution::{Actions, Distribution};
 use crate::gather::Gathered;
 use crate::streams::Streams;
 use crate::{Mode, Policy, kept};
 
 /// What is kept of a step in [`Rollout::extra`].
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Behaviour {
+pub(crate) struct Behaviour<'a> {
     /// Logarithm of the probability of the actions taken.
     pub(crate) log_prob: f32,
     /// Value of what was seen.
     pub(crate) value: f32,
+    /// Continuous actions as they were drawn; the block holds what the environment got of them.
+    pub(crate) drawn: &'a [f32],
 }
 
-impl Behaviour {
+impl<'a> Behaviour<'a> {
     /// Values per step.
-    pub(crate) const WIDTH: usize = 2;
+    pub(crate) fn width(spec: &Spec) -> usize {
+        2 + spec.continuous.len()
+    }
 
     /// That of step `t` of seat `e`.
-    pub(crate) fn at(block: &Rollout, t: usize, e: usize) -> Self {
-        let kept = block.extra.at(t, e);
-        Self { log_prob: kept[0], value: kept[1] }
+    pub(crate) fn at(block: &'a Rollout, t: usize, e: usize) -> Self {
+        let (kept, drawn) = block.extra.at(t, e).split_at(2);
+        Self { log_prob: kept[0], value: kept[1], drawn }
     }
 }
 
@@ -40,9 +44,11 @@ impl Behaviour {
 pub(crate) struct Sampled {
     net: Arc<ActorCritic>,
     memory: Memory,
-    dist: Categorical,
+    dist: Distribution,
     batch: Gathered,
     flows: Flows,
+    /// Continuous actions of one seat as they were drawn.
+    drawn: Vec<f32>,
 }
 
 /// What the next action depends on.
@@ -51,52 +57,59 @@ struct Memory(Streams);
 impl Sampled {
     /// A policy for `seats`.
     pub(crate) fn new(net: Arc<ActorCritic>, spec: &Spec, seed: u64, seats: Range<u32>) -> Self {
-        let (memory, dist) = (Memory(Streams::new(seed, seats)), Categorical::new(spec));
-        Self { net, memory, dist, batch: Gathered::default(), flows: Flows::default() }
+        let (memory, dist) = (Memory(Streams::new(seed, seats)), Distribution::new(spec));
+        let drawn = vec![0.0; spec.continuous.len()];
+        Self { net, memory, dist, batch: Gathered::default(), flows: Flows::default(), drawn }
     }
 }
 
 impl Policy for Sampled {
     fn act(&mut self, blocks: &mut [Rollout], t: usize, mode: Mode) -> Result<()> {
-        let Self { net, memory, dist, batch, flows } = self;
+        let Self { net, memory, dist, batch, flows, drawn } = self;
         let explore = mode == Mode::Explore;
         let looks = |end: End| !end.over() || (explore && end == End::Truncated);
         batch.clear();
-        for block in &*blocks {
+        for block in &mut *blocks {
+            block.discrete.row_mut(t).fill(0); // stays where the environment resets, which ignores it
+            block.continuous.row_mut(t).fill(0.0);
             (0..block.envs()).filter(|&e| looks(block.end[(t, e)])).for_each(|e| batch.push(block, t, e));
         }
         if batch.is_empty() {
-            blocks.iter_mut().for_each(|block| block.discrete.row_mut(t).fill(0));
             return Ok(());
         }
+        batch.standardise(net.standardise())?;
         net.run(&batch.seen(), explore, flows)?;
-        let mut rows = flows.logits().chunks_exact(dist.width());
+        let mut rows = flows.outputs().chunks_exact(dist.width());
         let mut values = flows.values().iter();
         let mut rngs = memory.0.iter_mut();
         for block in blocks {
-            let width = block.discrete.width();
-            for (e, actions) in block.discrete.row_mut(t).chunks_exact_mut(width).enumerate() {
+            for e in 0..block.envs() {
                 let (rng, end) = (rngs.next().expect("a stream per seat"), block.end[(t, e)]);
-                actions.fill(0); // ignored where the environment resets
                 if !looks(end) {
                     continue;
                 }
-                let logits = rows.next().expect("a row per seat that looks");
+                let outputs = rows.next().expect("a row per seat that looks");
                 let legal = block.legal.at(t, e);
-                if !end.over() {
-                    dist.set(logits, legal);
+                let discrete = block.discrete.at_mut(t, e);
+                if end.over() {
+                    drawn.fill(0.0);
+                } else {
+                    dist.set(outputs, legal);
                     match mode {
                         Mode::Evaluate { epsilon, .. } if epsilon > 0.0 && rng.f32() < epsilon => {
-                            dist.uniform(legal, rng, actions);
+                            dist.uniform(legal, rng, discrete, drawn);
                         }
-                        Mode::Evaluate { greedy: true, .. } => dist.mode(actions),
-                        _ => dist.sample(rng, actions),
+                        Mode::Evaluate { greedy: true, .. } => dist.mode(discrete, drawn),
+                        _ => dist.sample(rng, discrete, drawn),
                     }
+                    dist.give(drawn, block.continuous.at_mut(t, e));
                 }
                 if explore {
-                    let kept = &mut block.extra.row_mut(t)[e * Behaviour::WIDTH..][..Behaviour::WIDTH];
+                    let actions = Actions { discrete, continuous: drawn };
                     let log_prob = if end.over() { 0.0 } else { dist.log_prob(actions) };
+                    let (kept, kept_drawn) = block.extra.at_mut(t, e).split_at_mut(2);
                     kept.copy_from_slice(&[log_prob, *values.next().expect("as many values as rows")]);
+                    kept_drawn.copy_from_slice(drawn);
                 }
             }
         }

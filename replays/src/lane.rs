@@ -43,6 +43,12 @@ impl<T: Copy + Default> Lane<T> {
         &self.row(t)[e * self.width..(e + 1) * self.width]
     }
 
+    /// The values of seat `e` in row `t`, `[width]`.
+    pub fn at_mut(&mut self, t: usize, e: usize) -> &mut [T] {
+        let width = self.width;
+        &mut self.row_mut(t)[e * width..(e + 1) * width]
+    }
+
     /// Moves the last `rows` rows to the front, where the next block begins.
     pub(crate) fn carry(&mut self, rows: usize) {
         let n = self.envs * self.width * rows;

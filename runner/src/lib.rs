@@ -8,6 +8,7 @@ mod usage;
 mod output;
 mod tables;
 mod preset;
+mod claim;
 mod run_dir;
 mod needs;
 mod stop;

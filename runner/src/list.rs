@@ -5,13 +5,15 @@ use std::process::ExitCode;
 use rl_core::EnvEntry;
 use serde::Serialize;
 
+use crate::claim::{self, Claim};
 use crate::output;
-use crate::preset::agent_preset;
+use crate::preset::{agent_preset, parse};
 use crate::tables::{Tables, is_family};
 
-/// Lists environments, agents or presets.
+/// Lists environments, agents, or presets with what they claim to reach.
 #[derive(Clone, Debug, clap::Args)]
-#[command(after_help = "Example: rl-run list envs --json")]
+#[command(after_help = "Examples: rl-run list envs --json
+          rl-run list presets")]
 pub(crate) struct ListArgs {
     /// What to list
     #[arg(value_enum)]
@@ -48,6 +50,8 @@ struct Agent {
 struct Preset {
     env: String,
     agent: &'static str,
+    /// What the last weights reach.
+    claim: Option<Claim>,
 }
 
 /// `rl-run list …`.
@@ -55,14 +59,17 @@ pub(crate) fn run(args: &ListArgs, tables: &Tables) -> anyhow::Result<ExitCode> 
     match args.what {
         What::Envs => print(&envs(tables), args.json, |env| {
             let names: Vec<&str> = env.aliases.iter().copied().chain([env.name.as_str()]).collect();
-            (names.join(", "), env.summary)
+            (names.join(", "), env.summary.to_owned())
         }),
-        What::Agents => print(&agents(tables), args.json, |agent| (agent.name.to_owned(), agent.summary)),
-        What::Presets => print(&presets(tables), args.json, |preset| (preset.env.clone(), preset.agent)),
+        What::Agents => print(&agents(tables), args.json, |agent| (agent.name.to_owned(), agent.summary.to_owned())),
+        What::Presets => print(&presets(tables)?, args.json, |preset| {
+            let line = preset.claim.as_ref().map(|claim| format!("{:8}  {claim}", preset.agent));
+            (preset.env.clone(), line.unwrap_or_else(|| preset.agent.to_owned()))
+        }),
     }
 }
 
-fn print<T: Serialize>(rows: &[T], json: bool, columns: fn(&T) -> (String, &'static str)) -> anyhow::Result<ExitCode> {
+fn print<T: Serialize>(rows: &[T], json: bool, columns: fn(&T) -> (String, String)) -> anyhow::Result<ExitCode> {
     if json {
         output::line(serde_json::to_string(rows)?);
     } else {
@@ -98,13 +105,17 @@ fn agents(tables: &Tables) -> Vec<Agent> {
     tables.agents.iter().map(|entry| Agent { name: entry.id, summary: entry.summary }).collect()
 }
 
-fn presets(tables: &Tables) -> Vec<Preset> {
+fn presets(tables: &Tables) -> anyhow::Result<Vec<Preset>> {
     let mut rows = Vec::new();
     for entry in &tables.envs {
         for env in names(entry) {
-            let with = tables.agents.iter().filter(|agent| agent_preset(entry, &env, agent).is_some());
-            rows.extend(with.map(|agent| Preset { env: env.clone(), agent: agent.id }));
+            for agent in &tables.agents {
+                let Some(text) = agent_preset(entry, &env, agent) else { continue };
+                let origin = format!("preset {}/{env}", agent.id);
+                let claim = claim::take(&mut parse(text, &origin)?, &origin)?.filter(|claim| claim.env == env);
+                rows.push(Preset { env: env.clone(), agent: agent.id, claim });
+            }
         }
     }
-    rows
+    Ok(rows)
 }

@@ -13,9 +13,9 @@ use serde::{Deserialize, de::DeserializeOwned};
 use sha2::{Digest as _, Sha256};
 use toml::{Table, Value};
 
-use crate::checkpoint;
 use crate::tables::Tables;
 use crate::usage::{hint, usage};
+use crate::{checkpoint, claim};
 
 /// What a person asked for.
 #[derive(Clone, Debug, Default)]
@@ -91,7 +91,9 @@ pub(crate) fn resolve(tables: &Tables, ask: &Ask<'_>) -> anyhow::Result<Resolved
     if let Some(agent) = agent {
         if let Some(text) = agent_preset(env, &env_name, agent) {
             origin = format!("presets env/{env_name} and {}/{env_name}", agent.id);
-            merged.extend(parse(text, &origin)?);
+            let mut tables = parse(text, &origin)?;
+            claim::take(&mut tables, &origin)?;
+            merged.extend(tables);
         } else if ask.preset.is_none() {
             let with: Vec<&str> = agent.presets.iter().map(|&(name, _)| name).collect();
             return Err(usage(format!(
@@ -241,16 +243,22 @@ impl Resolved {
     }
 }
 
-fn parse(text: &str, origin: &str) -> anyhow::Result<Table> {
+/// The tables of a preset's text.
+///
+/// # Errors
+/// If it is no TOML; the message names the line.
+pub(crate) fn parse(text: &str, origin: &str) -> anyhow::Result<Table> {
     text.parse::<Table>().map_err(|e| {
         let line = e.span().map_or(1, |span| text[..span.start.min(text.len())].matches('\n').count() + 1);
         usage(format!("{origin}, line {line}: {}", e.message()))
     })
 }
 
-/// Replaces whole tables of `merged` by those of a file.
+/// Replaces whole tables of `merged` by those of a file; what it claims is checked, and changes nothing.
 fn replace(merged: &mut Table, text: &str, origin: &str) -> anyhow::Result<()> {
-    for (name, value) in parse(text, origin)? {
+    let mut tables = parse(text, origin)?;
+    claim::take(&mut tables, origin)?;
+    for (name, value) in tables {
         if !["env", "eval", "agent", "train"].contains(&name.as_str()) || !value.is_table() {
             let hint = hint(&name, ["env", "eval", "agent", "train"]);
             return Err(usage(format!("{origin}: `{name}` is not a table of a preset{hint}")));

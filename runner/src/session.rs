@@ -252,13 +252,16 @@ mod tests {
         if env.starts_with("atari/") {
             sets.extend(["agent.batch=4", "agent.update_period=20", "agent.hidden=[16]"].map(str::to_owned));
         }
-        // Rounds short enough that there are some before and after it, on few seats.
-        let short = ["agent.horizon=5", "agent.hidden=[16]", "train.envs=4"].map(str::to_owned);
+        // Rounds and episodes short enough that there are some before and after it, on few seats; every scale is on.
+        let short = ["agent.horizon=5", "agent.hidden=[16]", "train.envs=4", "agent.reward_scale=std"];
+        let short = [&short[..], &["agent.normalise_observations=true", "env.max_steps=40"]].concat();
+        let short: Vec<String> = short.into_iter().map(str::to_owned).collect();
         // So many seats that some are over, and small updates. Values that have learned little choose the same everywhere.
         let many = ["train.envs=16", "agent.batch=8", "agent.hidden=[16,16]"].map(str::to_owned);
         let sets = match agent {
             "dqn" => &sets[..],
             "rainbow" | "c51" | "qrdqn" | "iqn" => &[&sets[..], &many[..]].concat(),
+            "ppo" | "a2c" if env == "frozenlake" || env.starts_with("atari/") => &short[..4], // no features
             "ppo" | "a2c" => &short[..],
             _ => &[],
         };
@@ -297,7 +300,8 @@ mod tests {
         let agents = ["toy", "dqn", "ppo", "a2c"];
         let cases = agents.into_iter().flat_map(|agent| [("frozenlake", agent, 600), ("cartpole", agent, 600)]);
         let family = ["rainbow", "c51", "qrdqn", "iqn"].map(|agent| ("cartpole", agent, 160)); // per 4 of their seats
-        for (env, agent, steps) in cases.chain(family) {
+        let continuous = [("pendulum", "ppo", 600), ("mountaincar-continuous", "a2c", 600)];
+        for (env, agent, steps) in cases.chain(family).chain(continuous) {
             let resolved = resolved(env, agent);
             let owner = train::owner(&resolved, &resolved.train().unwrap());
             let dir = tempfile::tempdir().unwrap();
@@ -338,6 +342,8 @@ mod tests {
             ("frozenlake", "iqn", 600),
             ("frozenlake", "a2c", 400),
             ("cartpole", "ppo", 400),
+            ("pendulum", "a2c", 400),
+            ("mountaincar-continuous", "ppo", 400),
         ];
         #[cfg(feature = "atari")]
         let cases = [&cases[..], &[("atari/breakout", "dqn", 240), ("atari/breakout", "ppo", 80)]].concat();

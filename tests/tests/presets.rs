@@ -9,7 +9,8 @@ use toml::Table;
 const SEED: u64 = 7;
 
 fn parse(what: &str, text: &str, names: &[&str]) -> Table {
-    let tables: Table = text.parse().unwrap_or_else(|e| panic!("{what}: {e}"));
+    let mut tables: Table = text.parse().unwrap_or_else(|e| panic!("{what}: {e}"));
+    tables.remove("claim"); // which `rl-run list presets` checks
     let found: Vec<&str> = tables.keys().map(String::as_str).collect();
     assert_eq!(found, names, "{what}: a preset has these tables and no other");
     tables
@@ -70,6 +71,23 @@ fn every_agent_is_built_from_each_of_its_presets() {
             build(agent, name, text, seat(entry, &member.expect("a family has members")).as_ref());
         }
     }
+}
+
+#[test]
+fn every_claim_is_about_an_environment_that_has_the_preset() {
+    let mut claims = 0;
+    for agent in AGENTS {
+        for &(name, text) in agent.presets {
+            let tables: Table = text.parse().unwrap();
+            let Some(env) = tables.get("claim").and_then(|claim| claim["env"].as_str()) else { continue };
+            let text_of = |name: &str| agent.presets.iter().find(|(known, _)| *known == name).map(|&(_, text)| text);
+            let family = env.split_inclusive('/').next().filter(|family| family.ends_with('/'));
+            let found = text_of(env).or_else(|| family.and_then(text_of));
+            assert_eq!(found, Some(text), "{}/{name}: the claim is about {env}, which has another preset", agent.id);
+            claims += 1;
+        }
+    }
+    assert!(claims >= 20, "{claims} claims");
 }
 
 #[test]

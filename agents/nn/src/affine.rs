@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use candle_core::{CpuStorage, Layout, Result, Tensor, bail};
 
+use crate::Activation;
 use crate::kernel::bf16::{self, Unit};
 use crate::kernel::{self, Patches, Pixel};
 use crate::params::{values, with_values};
@@ -14,7 +15,7 @@ use crate::tie::Own;
 pub(crate) struct Affine {
     pub own: Own,
     pub patches: Arc<Patches>,
-    pub relu: bool,
+    pub activation: Activation,
     /// What multiplies bf16, where the products are not of f32.
     pub unit: Option<Unit>,
     /// Shape of one image of the output.
@@ -65,12 +66,15 @@ impl Affine {
         out.truncate(len); // the kernel writes every element: nothing is cleared that need not be
         out.resize(len, 0.0);
         let [w, b] = [self.own.var(0), self.own.var(1)];
+        let relu = self.activation == Activation::Relu;
         with_values(w, |w| {
             with_values(b, |b| match self.unit {
-                None => kernel::forward(&self.patches, x, w, b, self.relu, out),
-                Some(unit) => bf16::forward(unit, &self.patches, x, w, b, self.relu, out),
+                None => kernel::forward(&self.patches, x, w, b, relu, out),
+                Some(unit) => bf16::forward(unit, &self.patches, x, w, b, relu, out),
             })
-        })?
+        })??;
+        self.activation.finish(out);
+        Ok(())
     }
 
     /// The gradients of weights and bias, given that of the sum, `g [rows, n]`.
@@ -92,12 +96,17 @@ impl Affine {
         })
     }
 
-    /// The gradient of the input, given that of the sum; before the ReLU that made the input, if `relu` is that input.
-    pub(crate) fn input_gradient(&self, g: &[f32], relu: Option<&[f32]>, dx: &mut [f32]) -> Result<()> {
+    /// The gradient of the input, given that of the sum; before the activation that made the input, if `made` is both.
+    pub(crate) fn input_gradient(&self, g: &[f32], made: Option<(Activation, &[f32])>, dx: &mut [f32]) -> Result<()> {
         let n = self.outputs();
+        let relu = made.filter(|(activation, _)| *activation == Activation::Relu).map(|(_, x)| x);
         with_values(self.own.var(0), |w| match self.unit {
             None => kernel::write_input_gradient(&self.patches, w, g, n, relu, dx),
             Some(unit) => bf16::write_input_gradient(unit, &self.patches, w, g, n, relu, dx),
-        })
+        })?;
+        if let Some((activation, x)) = made {
+            activation.bend(dx, x);
+        }
+        Ok(())
     }
 }

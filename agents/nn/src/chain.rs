@@ -9,10 +9,10 @@ use std::sync::{Arc, Mutex, OnceLock};
 use candle_core::{CpuStorage, CustomOp2, Layout, Result, Shape, Storage, Tensor};
 
 use crate::affine::{Affine, Images};
-use crate::kernel::{self, Workspace};
+use crate::kernel::Workspace;
 use crate::params::with_values;
 use crate::tie::Tie;
-use crate::{Conv2d, Linear};
+use crate::{Activation, Conv2d, Linear};
 
 /// A layer of a [`Chain`].
 #[derive(Clone, Debug)]
@@ -165,12 +165,13 @@ impl CustomOp2 for Op {
         let g = g.contiguous()?;
         let mut room = Workspace::new();
         let (dx, gradients) = with_values(&g, |g| {
-            if !self.affines.layers[self.affines.layers.len() - 1].relu {
+            let activation = self.affines.layers[self.affines.layers.len() - 1].activation;
+            if activation == Activation::None {
                 return self.gradients(x, g);
             }
-            let masked = room.sized(g.len());
-            with_values(y, |y| kernel::mask(g, y, masked))?;
-            self.gradients(x, masked)
+            let before = room.sized(g.len());
+            with_values(y, |y| activation.before(g, y, before))?;
+            self.gradients(x, before)
         })??;
         Ok((dx, Some(self.tie.give(node, &self.affines.tied(), gradients)?)))
     }
@@ -198,7 +199,7 @@ impl Op {
             };
             let made = &between[before];
             gradients.push(layer.gradients(Images::Floats(made), g)?);
-            layer.input_gradient(g, layers[before].relu.then_some(made), below.sized(made.len()))?;
+            layer.input_gradient(g, Some((layers[before].activation, made)), below.sized(made.len()))?;
             std::mem::swap(&mut above, &mut below);
         }
         unreachable!("there is a first layer")
@@ -217,8 +218,8 @@ impl Drop for Op {
 mod tests {
 
     use super::*;
+    use crate::Params;
     use crate::check::{draws, flat, params, variable};
-    use crate::{Activation, Params};
 
     /// Two convolutions and two dense layers, with and without a ReLU.
     fn layers(params: &mut Params) -> (Conv2d, Conv2d, Linear, Linear) {

@@ -6,7 +6,8 @@
 use candle_core::Result;
 
 use crate::affine::{Affine, Images};
-use crate::{Chain, Linear};
+use crate::params::with_values;
+use crate::{Chain, Linear, Tail};
 
 /// The values of a batch between two layers.
 #[derive(Clone, Debug, Default)]
@@ -72,6 +73,17 @@ impl Flow {
     /// If the values are not inputs of the first layer.
     pub fn chain(&mut self, chain: &Chain) -> Result<()> {
         chain.affines().iter().try_for_each(|layer| self.pass(layer))
+    }
+
+    /// `[B, inputs]` to `[B, inputs + width]`.
+    ///
+    /// # Errors
+    /// If the device fails.
+    ///
+    /// # Panics
+    /// If the values are not rows of `inputs`.
+    pub fn tail(&mut self, inputs: usize, tail: &Tail) -> Result<()> {
+        with_values(tail.values(), |values| self.join(inputs, values.len(), |_, out| out.copy_from_slice(values)))
     }
 
     fn pass(&mut self, layer: &Affine) -> Result<()> {

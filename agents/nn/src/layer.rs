@@ -11,16 +11,7 @@ use crate::affine::Affine;
 use crate::chain::Affines;
 use crate::kernel::Patches;
 use crate::tie::Own;
-use crate::{Init, Scope, Window};
-
-/// What follows the sum of a layer.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Activation {
-    /// Nothing.
-    None,
-    /// max(0, ·), with gradient 0 at 0.
-    Relu,
-}
+use crate::{Activation, Init, Scope, Window};
 
 /// `activation(x · weight + bias)`.
 #[derive(Clone, Debug)]
@@ -54,7 +45,7 @@ impl Linear {
         })?;
         let patches = Arc::new(Patches::rows(inputs));
         let unit = scope.unit(&patches, outputs);
-        let affine = Affine { own, patches, relu: activation == Activation::Relu, unit, output: vec![outputs] };
+        let affine = Affine { own, patches, activation, unit, output: vec![outputs] };
         Ok(Self { affine: Affines::new([affine]) })
     }
 
@@ -67,8 +58,8 @@ impl Linear {
         if x.device().is_cpu() {
             return self.affine.forward(x);
         }
-        let Affine { own, relu, .. } = self.affine();
-        stock(x, own.var(0), own.var(1), *relu)
+        let Affine { own, activation, .. } = self.affine();
+        stock(x, own.var(0), own.var(1), *activation)
     }
 
     pub(crate) fn check(&self, x: &Tensor) -> Result<()> {
@@ -136,7 +127,7 @@ impl Conv2d {
         let output = [down, across, channels];
         let patches = Arc::new(Patches::window(input, window));
         let unit = scope.unit(&patches, channels);
-        let affine = Affine { own, patches, relu: activation == Activation::Relu, unit, output: output.to_vec() };
+        let affine = Affine { own, patches, activation, unit, output: output.to_vec() };
         Ok(Self { input, output, window, affine: Affines::new([affine]) })
     }
 
@@ -154,8 +145,8 @@ impl Conv2d {
         if x.device().is_cpu() {
             return self.affine.forward(x);
         }
-        let Affine { own, relu, .. } = self.affine();
-        stock_conv(x, own.var(0), own.var(1), self.window, *relu)
+        let Affine { own, activation, .. } = self.affine();
+        stock_conv(x, own.var(0), own.var(1), self.window, *activation)
     }
 
     pub(crate) fn check(&self, x: &Tensor) -> Result<()> {
@@ -172,13 +163,12 @@ impl Conv2d {
 }
 
 /// A linear layer of candle's own operations.
-fn stock(x: &Tensor, weight: &Tensor, bias: &Tensor, relu: bool) -> Result<Tensor> {
-    let y = x.matmul(weight)?.broadcast_add(bias)?;
-    if relu { y.relu() } else { Ok(y) }
+fn stock(x: &Tensor, weight: &Tensor, bias: &Tensor, activation: Activation) -> Result<Tensor> {
+    activation.stock(x.matmul(weight)?.broadcast_add(bias)?)
 }
 
 /// A convolution of candle's own operations.
-fn stock_conv(x: &Tensor, weight: &Tensor, bias: &Tensor, window: Window, relu: bool) -> Result<Tensor> {
+fn stock_conv(x: &Tensor, weight: &Tensor, bias: &Tensor, window: Window, activation: Activation) -> Result<Tensor> {
     let ([stride_y, stride_x], [above, left]) = (window.stride, window.padding);
     let x = if x.dtype() == DType::U8 { (x.to_dtype(DType::F32)? / 255.0)? } else { x.clone() };
     let x = x.pad_with_zeros(1, above, above)?.pad_with_zeros(2, left, left)?;
@@ -193,8 +183,7 @@ fn stock_conv(x: &Tensor, weight: &Tensor, bias: &Tensor, window: Window, relu: 
             y = y.contiguous()?.index_select(&Tensor::new(kept, y.device())?, dim)?;
         }
     }
-    let y = y.broadcast_add(bias)?.contiguous()?;
-    if relu { y.relu() } else { Ok(y) }
+    activation.stock(y.broadcast_add(bias)?.contiguous()?)
 }
 
 #[cfg(test)]
@@ -244,7 +233,7 @@ mod tests {
         }
         params.write(&values).unwrap();
         // A ReLU's corner may lie between the two points.
-        let least = if activation == Activation::None { values.len() } else { values.len() * 95 / 100 };
+        let least = if activation != Activation::Relu { values.len() } else { values.len() * 95 / 100 };
         assert!(close >= least, "{close} of {} gradients equal their difference", values.len());
         for (name, var) in params.iter() {
             let at: Vec<usize> = (0..values.len()).filter(|&i| params.name_at(i) == name).collect();
@@ -266,7 +255,7 @@ mod tests {
 
     #[test]
     fn convolution_gradients_are_differences() {
-        for activation in [Activation::None, Activation::Relu] {
+        for activation in [Activation::None, Activation::Relu, Activation::Tanh] {
             let mut params = params();
             let window = Window { kernel: [3, 2], stride: [1, 2], padding: [0, 1] };
             let first = Conv2d::with_window(&mut params.layer("a"), [7, 6, 2], 4, window, activation).unwrap();
@@ -287,8 +276,8 @@ mod tests {
         let ours = |x: &Tensor| line.forward(&conv.forward(x).unwrap().flatten_from(1).unwrap()).unwrap();
         let theirs = |x: &Tensor| {
             let [c, l] = [&conv.affine().own, &line.affine().own];
-            let y = stock_conv(x, c.var(0), c.var(1), conv.window, true).unwrap();
-            stock(&y.flatten_from(1).unwrap(), l.var(0), l.var(1), true).unwrap()
+            let y = stock_conv(x, c.var(0), c.var(1), conv.window, Activation::Relu).unwrap();
+            stock(&y.flatten_from(1).unwrap(), l.var(0), l.var(1), Activation::Relu).unwrap()
         };
         let close = |a: &Tensor, b: &Tensor, what: &str| {
             let worst = (a - b).unwrap().abs().unwrap().max_all().unwrap().to_scalar::<f32>().unwrap();

@@ -6,6 +6,7 @@
 //! [`Precision::Bf16`] they do depend on the last.
 #![deny(unsafe_code)] // but for kernel/bf16/unit.rs
 
+mod activation;
 mod adam;
 mod affine;
 mod attention;
@@ -34,10 +35,13 @@ mod rms_prop;
 mod saved;
 mod sequence;
 mod softmax;
+mod standardise;
+mod tail;
 mod tie;
 mod upsample;
 mod window;
 
+pub use activation::Activation;
 pub use adam::{Adam, AdamConfig};
 pub use attention::{Attention, Mask};
 pub use batch_norm::{BatchNorm, Statistics};
@@ -48,7 +52,7 @@ pub use gelu::gelu;
 pub use gru::{Gru, GruInit};
 pub use init::Init;
 pub use kernel::{Isa, choose_isa, isa};
-pub use layer::{Activation, Conv2d, Linear};
+pub use layer::{Conv2d, Linear};
 pub use layer_norm::LayerNorm;
 pub use loss::huber;
 pub use lstm::{Lstm, LstmInit, LstmState};
@@ -58,6 +62,8 @@ pub use pool::{avg_pool, max_pool};
 pub use precision::Precision;
 pub use rms_prop::{EpsPlace, RmsProp, RmsPropConfig};
 pub use softmax::{log_softmax, softmax};
+pub use standardise::Standardise;
+pub use tail::Tail;
 pub use upsample::{upsample_bilinear, upsample_nearest};
 pub use window::Window;
 

@@ -2,7 +2,7 @@
 
 use candle_core::{Result, Tensor};
 use rl_core::Spec;
-use rl_nn::{Flow, Precision, Scope};
+use rl_nn::{Activation, Flow, Precision, Scope};
 use serde::{Deserialize, Serialize};
 
 use crate::{Mlp, Nature};
@@ -50,7 +50,9 @@ pub trait Encoder: Send + Sync {
 pub struct EncoderConfig {
     /// Widths of the dense layers: all of an [`Mlp`], those after the convolutions of a [`Nature`].
     pub hidden: Vec<usize>,
-    /// What its layers multiply.
+    /// What follows each of them; convolutions have a ReLU.
+    pub activation: Activation,
+    /// What all layers multiply.
     #[serde(default)]
     pub precision: Precision,
 }
@@ -62,8 +64,8 @@ pub struct EncoderConfig {
 pub fn encoder_for(spec: &Spec, config: &EncoderConfig, scope: &mut Scope<'_>) -> Result<Box<dyn Encoder>> {
     let scope = &mut scope.with_precision(config.precision);
     if spec.frame_len() > 0 {
-        Ok(Box::new(Nature::new(spec, &config.hidden, scope)?))
+        Ok(Box::new(Nature::new(spec, &config.hidden, config.activation, scope)?))
     } else {
-        Ok(Box::new(Mlp::new(spec, &config.hidden, scope)?))
+        Ok(Box::new(Mlp::new(spec, &config.hidden, config.activation, scope)?))
     }
 }

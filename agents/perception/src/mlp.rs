@@ -1,4 +1,4 @@
-//! Dense layers with ReLU on features and one-hot symbols.
+//! Dense layers on features and one-hot symbols.
 
 use candle_core::{Device, Result, Tensor, bail};
 use rl_core::Spec;
@@ -17,16 +17,16 @@ pub struct Mlp {
 }
 
 impl Mlp {
-    /// Layers of the widths `hidden`; with none, the observation itself is the feature.
+    /// Layers of the widths `hidden` with `activation`; with none, the observation itself is the feature.
     ///
     /// # Errors
     /// If there is nothing to see or a width is 0.
-    pub fn new(spec: &Spec, hidden: &[usize], scope: &mut Scope<'_>) -> Result<Self> {
+    pub fn new(spec: &Spec, hidden: &[usize], activation: Activation, scope: &mut Scope<'_>) -> Result<Self> {
         let sense = Sense::new(spec);
         if sense.width() == 0 {
             bail!("an observation without pixels, features and symbols has nothing to encode");
         }
-        let (layers, width) = dense(sense.width(), hidden, scope)?;
+        let (layers, width) = dense(sense.width(), hidden, activation, scope)?;
         Ok(Self { sense, device: scope.device().clone(), layers: Chain::new(layers)?, width })
     }
 }
@@ -47,15 +47,20 @@ impl Encoder for Mlp {
     }
 }
 
-/// Dense ReLU layers `fc1`, `fc2`, … on `inputs` numbers, and the width of the last.
-pub(crate) fn dense(inputs: usize, hidden: &[usize], scope: &mut Scope<'_>) -> Result<(Vec<Linear>, usize)> {
+/// Dense layers `fc1`, `fc2`, … on `inputs` numbers, and the width of the last.
+pub(crate) fn dense(
+    inputs: usize,
+    hidden: &[usize],
+    activation: Activation,
+    scope: &mut Scope<'_>,
+) -> Result<(Vec<Linear>, usize)> {
     let mut width = inputs;
     let mut layers = Vec::new();
     for (i, &next) in hidden.iter().enumerate() {
         if next == 0 {
             bail!("dense layer {} has width 0", i + 1);
         }
-        layers.push(Linear::new(&mut scope.layer(&format!("fc{}", i + 1)), width, next, Activation::Relu)?);
+        layers.push(Linear::new(&mut scope.layer(&format!("fc{}", i + 1)), width, next, activation)?);
         width = next;
     }
     Ok((layers, width))

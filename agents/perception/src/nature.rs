@@ -27,11 +27,12 @@ pub struct Nature {
 }
 
 impl Nature {
-    /// The network on stacked frames of `spec`, with dense layers of the widths `hidden` (`[512]` in the paper).
+    /// The network on stacked frames of `spec`, with dense layers of the widths `hidden` and `activation` (`[512]` and ReLU
+    /// in the paper).
     ///
     /// # Errors
     /// If a frame is smaller than 36 × 36, where the third convolution has no output, or a width is 0.
-    pub fn new(spec: &Spec, hidden: &[usize], scope: &mut Scope<'_>) -> Result<Self> {
+    pub fn new(spec: &Spec, hidden: &[usize], activation: Activation, scope: &mut Scope<'_>) -> Result<Self> {
         let [height, width, channels] = spec.frame;
         if height < SMALLEST || width < SMALLEST {
             bail!("frames of {height} × {width} are too small for the Nature network, which needs 36 × 36");
@@ -45,7 +46,7 @@ impl Nature {
         }
         let sense = Sense::new(spec);
         let flat = convolutions[2].output().iter().product();
-        let (dense, width) = dense(flat + sense.width(), hidden, scope)?;
+        let (dense, width) = dense(flat + sense.width(), hidden, activation, scope)?;
         let (mut first, mut rest): (Vec<Link>, Vec<Link>) = (Vec::new(), Vec::new());
         first.extend(convolutions.into_iter().map(Link::from));
         (if sense.width() > 0 { &mut rest } else { &mut first }).extend(dense.into_iter().map(Link::from));

@@ -2,7 +2,7 @@
 
 use candle_core::{Device, Tensor};
 use rl_core::{Rng, Spec, Stream};
-use rl_nn::{Params, Precision};
+use rl_nn::{Activation, Params, Precision};
 use rl_perception::{Encoder, EncoderConfig, Seen, encoder_for};
 
 fn spec(frame: [usize; 3], stack: usize, vector: usize, symbols: &[u32]) -> Spec {
@@ -22,7 +22,7 @@ fn specs() -> Vec<Spec> {
 
 fn build(spec: &Spec) -> (Params, Box<dyn Encoder>) {
     let mut params = Params::new(&Device::Cpu, Rng::new(3, Stream::Init));
-    let config = EncoderConfig { hidden: vec![24, 8], precision: Precision::F32 };
+    let config = EncoderConfig { hidden: vec![24, 8], activation: Activation::Relu, precision: Precision::F32 };
     let encoder = encoder_for(spec, &config, &mut params.layer("encoder")).unwrap();
     (params, encoder)
 }
@@ -90,8 +90,12 @@ fn pixels_are_scaled_once() {
     // With weights 0 but for one tap of conv1, the first feature map is that pixel over 255.
     let spec = spec([36, 36, 1], 1, 0, &[]);
     let mut params = Params::new(&Device::Cpu, Rng::new(3, Stream::Init));
-    let encoder =
-        encoder_for(&spec, &EncoderConfig { hidden: vec![], precision: Precision::F32 }, &mut params.root()).unwrap();
+    let encoder = encoder_for(
+        &spec,
+        &EncoderConfig { hidden: vec![], activation: Activation::Relu, precision: Precision::F32 },
+        &mut params.root(),
+    )
+    .unwrap();
     for (name, var) in params.iter() {
         let mut values = vec![0f32; var.elem_count()];
         if name.ends_with("weight") {
@@ -109,7 +113,7 @@ fn pixels_are_scaled_once() {
 fn too_small_frames_and_empty_observations_are_refused() {
     let refused = |spec: Spec, hidden: &[usize]| {
         let mut params = Params::new(&Device::Cpu, Rng::new(3, Stream::Init));
-        let config = EncoderConfig { hidden: hidden.to_vec(), precision: Precision::F32 };
+        let config = EncoderConfig { hidden: hidden.to_vec(), activation: Activation::Relu, precision: Precision::F32 };
         encoder_for(&spec, &config, &mut params.root()).map(|_| ()).unwrap_err().to_string()
     };
     assert!(refused(spec([35, 84, 1], 4, 0, &[]), &[8]).contains("35 × 84 are too small"));

@@ -1,7 +1,8 @@
 """Writes golden.json: PPO and A2C losses, gradients and optimiser steps, by PyTorch in double precision.
 
 Inputs and weights come from a hash that the Rust test repeats, so that the file holds only results. Weights are filled
-in this suite's order: trunks, policy head, value head; input-major, convolutions as [K, K, in, out], images as [H, W, C].
+in this suite's order: trunks, policy head, value head, logarithms of deviations; input-major, convolutions as
+[K, K, in, out], images as [H, W, C].
 
     python make.py        # needs torch and numpy
 """
@@ -25,12 +26,13 @@ NATURE = {"trunk": [(8, 8, 2, 32), (4, 4, 32, 64), (3, 3, 64, 64), (64 * 2, 12)]
 
 
 class Net:
-    """Trunks and two heads; parameters as one flat leaf tensor."""
+    """Trunks, two heads and logarithms of deviations; parameters as one flat leaf tensor."""
 
-    def __init__(self, trunks, actions):
-        self.trunks, self.actions = trunks, actions
-        shapes = [shape for trunk in trunks.values() for shape in trunk] + [(12, actions), (12, 1)]
-        self.flat = torch.tensor(fill(shapes, 1), requires_grad=True)
+    def __init__(self, trunks, actions, continuous):
+        self.trunks, self.actions, self.continuous = trunks, actions, continuous
+        shapes = [shape for trunk in trunks.values() for shape in trunk] + [(12, actions + continuous), (12, 1)]
+        log_std = single((draws(continuous, 1 + 2 * len(shapes)) * 2 - 1) * 0.1)
+        self.flat = torch.tensor(np.concatenate([fill(shapes, 1), log_std]), requires_grad=True)
 
     def forward(self, x):
         at = 0
@@ -54,8 +56,11 @@ class Net:
                     y = y.permute(0, 2, 3, 1)
                 y = torch.relu(y)
             features.append(y)
-        logits = features[0] @ take(12, self.actions) + take(self.actions)
-        return logits, (features[-1] @ take(12, 1) + take(1)).squeeze(1)
+        width = self.actions + self.continuous
+        outputs = features[0] @ take(12, width) + take(width)
+        value = (features[-1] @ take(12, 1) + take(1)).squeeze(1)
+        gaussian = torch.distributions.Normal(outputs[:, self.actions :], take(self.continuous).exp())
+        return outputs[:, : self.actions], gaussian, value
 
 
 def observations(kind):
@@ -78,9 +83,9 @@ def distributions(logits, counts, legal):
     return rows
 
 
-def case(agent, kind, counts, mask, settings):
+def case(agent, kind, counts, mask, settings, continuous=0):
     width = sum(counts)
-    net = Net(MLP if kind == "mlp" else NATURE, width)
+    net = Net(MLP if kind == "mlp" else NATURE, width, continuous)
     obs = observations(kind)
     # The first value of each action stays legal.
     legal = np.ones((ROWS, width), dtype=bool)
@@ -95,12 +100,16 @@ def case(agent, kind, counts, mask, settings):
             actions[row, index] = allowed[int(draws(ROWS * 2, 105)[2 * row + index] * len(allowed))]
             at += count
 
-    def log_prob(dists):
-        return torch.stack([sum(part[a] for part, a in zip(dists[r], actions[r])) for r in range(ROWS)])
+    # As a policy draws them: some beyond the ends of their interval, which is from -1 to 1.
+    drawn = torch.tensor(single(draws(ROWS * continuous, 111) * 4 - 2).reshape(ROWS, continuous))
+
+    def log_prob(dists, gaussian):
+        discrete = [sum((part[a] for part, a in zip(dists[r], actions[r])), torch.zeros(())) for r in range(ROWS)]
+        return torch.stack(discrete) + gaussian.log_prob(drawn).sum(1)
 
     with torch.no_grad():
-        logits, values = net.forward(obs)
-        start = log_prob(distributions(logits, counts, legal)).numpy()
+        logits, gaussian, values = net.forward(obs)
+        start = log_prob(distributions(logits, counts, legal), gaussian).numpy()
     # The policy and the value that acted differ from those that learn, by more than the range of clipping here and there.
     off = (draws(ROWS, 106) - 0.5) * (0.0 if agent == "a2c" else 1.0)
     old_log_prob = torch.tensor(single(start + off))
@@ -112,10 +121,11 @@ def case(agent, kind, counts, mask, settings):
     square = torch.ones_like(net.flat)
     steps = []
     for _ in range(3):
-        logits, value = net.forward(obs)
+        logits, gaussian, value = net.forward(obs)
         dists = distributions(logits, counts, legal)
-        new = log_prob(dists)
-        entropy = torch.stack([sum(-(p.exp() * p) for part in dists[r] for p in part.values()) for r in range(ROWS)])
+        new = log_prob(dists, gaussian)
+        parts = [[-(p.exp() * p) for part in dists[r] for p in part.values()] for r in range(ROWS)]
+        entropy = torch.stack([sum(part, torch.zeros(())) for part in parts]) + gaussian.entropy().sum(1)
         log_ratio = new - old_log_prob
         ratio = log_ratio.exp()
         adv = advantage
@@ -158,7 +168,7 @@ def case(agent, kind, counts, mask, settings):
     return {
         "agent": agent, "kind": kind, "counts": counts, "mask": mask, "value_clip": settings["value_clip"],
         "actions": actions.tolist(), "legal": legal.astype(int).tolist(),
-        "log_prob": short(old_log_prob), "value": short(old_value), "steps": steps,
+        "drawn": [short(row) for row in drawn], "log_prob": short(old_log_prob), "value": short(old_value), "steps": steps,
     }
 
 
@@ -170,6 +180,9 @@ def main():
             case("ppo", "mlp", [3, 2], True, {"clip": 0.2, "value_clip": True}),
             case("ppo", "nature", [3], False, {"clip": 0.2, "value_clip": True}),
             case("a2c", "mlp", [3, 2], True, {"clip": float("inf"), "value_clip": False}),
+            case("ppo", "mlp", [], False, {"clip": 0.2, "value_clip": False}, continuous=2),
+            case("ppo", "mlp", [3, 2], True, {"clip": 0.2, "value_clip": True}, continuous=1),
+            case("a2c", "mlp", [], False, {"clip": float("inf"), "value_clip": False}, continuous=2),
         ],
     }
     path = pathlib.Path(__file__).with_name("golden.json")

@@ -1,0 +1,113 @@
+//! What follows the sum of a linear or convolutional layer.
+
+use candle_core::{Result, Tensor};
+use serde::{Deserialize, Serialize};
+
+use crate::kernel::{self, vectorised};
+use crate::math;
+use crate::parts::{self, PARALLEL};
+
+/// What follows the sum of a layer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Activation {
+    /// Nothing.
+    None,
+    /// max(0, ·), with gradient 0 at 0.
+    Relu,
+    /// The hyperbolic tangent.
+    Tanh,
+}
+
+impl Activation {
+    /// What the kernel of a sum has not done yet: it clips at 0 itself.
+    pub(crate) fn finish(self, y: &mut [f32]) {
+        if self == Activation::Tanh {
+            let parallel = y.len() >= PARALLEL;
+            parts::each([(y, PARALLEL)], parallel, |_, [y]| {
+                vectorised(
+                    #[inline(always)]
+                    || y.iter_mut().for_each(|y| *y = math::tanh(*y)),
+                );
+            });
+        }
+    }
+
+    /// The gradient of the sum, written to `out`, given that of the output `y`.
+    pub(crate) fn before(self, g: &[f32], y: &[f32], out: &mut [f32]) {
+        match self {
+            Activation::Relu => kernel::mask(g, y, out),
+            Activation::None | Activation::Tanh => {
+                out.copy_from_slice(g);
+                self.bend(out, y);
+            }
+        }
+    }
+
+    /// What the kernel of a gradient has not done yet: it masks a ReLU itself.
+    pub(crate) fn bend(self, g: &mut [f32], y: &[f32]) {
+        if self == Activation::Tanh {
+            let parallel = g.len() >= PARALLEL;
+            parts::each([(g, PARALLEL)], parallel, |i, [g]| {
+                let y = &y[i * PARALLEL..][..g.len()];
+                vectorised(
+                    #[inline(always)]
+                    || g.iter_mut().zip(y).for_each(|(g, y)| *g *= 1.0 - y * y),
+                );
+            });
+        }
+    }
+
+    /// The same in candle's own operations.
+    pub(crate) fn stock(self, sum: Tensor) -> Result<Tensor> {
+        match self {
+            Activation::None => Ok(sum),
+            Activation::Relu => sum.relu(),
+            Activation::Tanh => sum.tanh(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use candle_core::Tensor;
+
+    use super::*;
+    use crate::check::{differences, draws, params, parity, variable};
+    use crate::{Chain, Flow, Linear};
+
+    #[test]
+    fn a_tanh_between_and_behind_layers_has_stock_values_and_gradients_in_any_batch() {
+        let mut params = params();
+        let a = Linear::new(&mut params.layer("a"), 5, 40, Activation::Tanh).unwrap();
+        let b = Linear::new(&mut params.layer("b"), 40, 7, Activation::Tanh).unwrap();
+        let chain = Chain::new([a.clone(), b.clone()]).unwrap();
+        let x = variable(&[9, 5], 1);
+        let vars: Vec<Tensor> = params.iter().map(|(_, var)| var.as_tensor().clone()).collect();
+        let stock = || {
+            let y = x.matmul(&vars[0]).unwrap().broadcast_add(&vars[1]).unwrap().tanh().unwrap();
+            vec![y.matmul(&vars[2]).unwrap().broadcast_add(&vars[3]).unwrap().tanh().unwrap()]
+        };
+        parity(&params, &[&x], 1e-5, &|| vec![chain.forward(&x).unwrap()], &stock);
+        parity(&params, &[&x], 1e-5, &|| vec![b.forward(&a.forward(&x).unwrap()).unwrap()], &stock);
+        differences(&params, &[&x], 1.0, &|| vec![chain.forward(&x).unwrap()]);
+        let rows: Vec<f32> = chain.forward(&x).unwrap().flatten_all().unwrap().to_vec1().unwrap();
+        let mut flow = Flow::default();
+        flow.begin().extend(x.flatten_all().unwrap().to_vec1::<f32>().unwrap()[10..15].iter());
+        flow.chain(&chain).unwrap();
+        assert_eq!(flow.values(), &rows[14..21]);
+    }
+
+    #[test]
+    fn batches_beyond_a_thread_have_the_same_bits() {
+        let y: Vec<f32> = draws(&[PARALLEL + 77], 2).to_vec1().unwrap();
+        let (mut whole, mut apart) = (y.clone(), y.clone());
+        Activation::Tanh.finish(&mut whole);
+        apart.chunks_mut(1000).for_each(|part| Activation::Tanh.finish(part));
+        assert_eq!(whole, apart);
+        let (mut g, mut out) = (y.clone(), vec![0.0; y.len()]);
+        Activation::Tanh.bend(&mut g, &whole);
+        Activation::Tanh.before(&y, &whole, &mut out);
+        assert_eq!(g, out);
+    }
+}

@@ -1,0 +1,54 @@
+//! Statistics of the features that a policy sees, taken by its learner after each round of updates.
+//!
+//! After it, and not while acting: the policy that acted and the one that learns from it see with the same eyes, and how
+//! seats are grouped decides no bit. In the first round features are as they come.
+
+use std::io::{Read, Write};
+
+use rl_core::{Error, Reduce, Result, Saved};
+use rl_nn::{Standardise, tensor};
+use rl_replays::{Rollout, played};
+
+use crate::kept;
+use crate::running::Running;
+
+/// What the features were so far, and who is told.
+pub(crate) struct Features {
+    running: Running,
+    standardise: Standardise,
+}
+
+impl Features {
+    /// Of `width` features, none seen yet; `standardise` gets what is found.
+    pub(crate) fn new(width: usize, standardise: Standardise) -> Self {
+        Self { running: Running::new(width), standardise }
+    }
+
+    /// Adds what was seen before each step that was played.
+    ///
+    /// # Errors
+    /// If a member of the run is lost or the device fails.
+    pub(crate) fn add(&mut self, blocks: &[Rollout], reduce: &mut dyn Reduce) -> Result<()> {
+        self.running.add(|| played(blocks).map(|(block, t, e)| block.vector.at(t, e)), reduce)?;
+        let mean: Vec<f32> = self.running.mean().iter().map(|&mean| mean as f32).collect();
+        let scale: Vec<f32> = self.running.scale().map(|scale| scale as f32).collect();
+        self.standardise.set(&mean, &scale).map_err(tensor)
+    }
+}
+
+impl Saved for Features {
+    fn save(&self, out: &mut dyn Write) -> Result<()> {
+        kept::write(&self.running, out)
+    }
+
+    fn load(&mut self, from: &mut dyn Read) -> Result<()> {
+        let running: Running = kept::read("features", from)?;
+        let (found, expected) = (running.width(), self.running.width());
+        if found != expected {
+            let message = format!("holds {found} features, expected {expected}");
+            return Err(Error::State { part: "features".to_owned(), message });
+        }
+        self.running = running;
+        Ok(())
+    }
+}

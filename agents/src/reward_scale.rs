@@ -1,0 +1,204 @@
+//! What of a reward counts in learning; what is logged stays raw.
+
+use std::io::{Read, Write};
+
+use rl_core::{End, Error, Reduce, Result, Saved};
+use rl_replays::{Rollout, sign};
+use serde::{Deserialize, Serialize};
+
+use crate::running::Running;
+use crate::{LifeLoss, kept};
+
+/// Farther from 0 no scaled reward is let. Source: Baselines' `VecNormalize`.
+const LIMIT: f32 = 10.0;
+
+/// What of a reward counts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum RewardScale {
+    /// All of it.
+    None,
+    /// Its sign.
+    Sign,
+    /// How many running standard deviations of the discounted return it is, ±10 at most; its sign stays.
+    Std,
+}
+
+/// How rewards are counted in one round of updates.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) enum Counted {
+    Raw,
+    Sign,
+    /// Times a number, ±10 at most.
+    Times(f32),
+}
+
+impl Counted {
+    /// What counts of `reward`.
+    pub(crate) fn of(self, reward: f32) -> f32 {
+        match self {
+            Counted::Raw => reward,
+            Counted::Sign => sign(reward),
+            Counted::Times(scale) => (reward * scale).clamp(-LIMIT, LIMIT),
+        }
+    }
+}
+
+/// Decides how rewards are counted.
+pub(crate) struct Rewards {
+    scale: RewardScale,
+    gamma: f64,
+    life_loss: LifeLoss,
+    memory: Memory,
+    /// Discounted returns of one round, by time, then by seat.
+    seen: Vec<f32>,
+}
+
+/// What the next scale depends on.
+#[derive(Serialize, Deserialize)]
+struct Memory {
+    returns: Running,
+    /// Discounted return of each seat's episode up to now.
+    open: Vec<f64>,
+}
+
+impl Rewards {
+    /// Of `seats` that have earned nothing yet.
+    pub(crate) fn new(scale: RewardScale, gamma: f64, life_loss: LifeLoss, seats: u32) -> Self {
+        let memory = Memory { returns: Running::new(1), open: vec![0.0; seats as usize] };
+        Self { scale, gamma, life_loss, memory, seen: Vec::new() }
+    }
+
+    /// How the rewards of `blocks` are counted; their returns take part in it.
+    ///
+    /// # Errors
+    /// If a member of the run is lost.
+    pub(crate) fn counted(&mut self, blocks: &[Rollout], reduce: &mut dyn Reduce) -> Result<Counted> {
+        match self.scale {
+            RewardScale::None => Ok(Counted::Raw),
+            RewardScale::Sign => Ok(Counted::Sign),
+            RewardScale::Std => {
+                self.look(blocks);
+                self.memory.returns.add(|| self.seen.chunks_exact(1), reduce)?;
+                Ok(Counted::Times(self.memory.returns.scale().next().expect("returns have a width of 1") as f32))
+            }
+        }
+    }
+
+    fn look(&mut self, blocks: &[Rollout]) {
+        self.seen.clear();
+        for t in 0..blocks.first().map_or(0, Rollout::horizon) {
+            let seats = blocks.iter().flat_map(|block| (0..block.envs()).map(move |e| (block, e)));
+            for ((block, e), open) in seats.zip(&mut self.memory.open) {
+                if !block.valid(t, e) {
+                    *open = 0.0;
+                    continue;
+                }
+                *open = self.gamma * *open + f64::from(block.reward[(t + 1, e)]);
+                self.seen.push(*open as f32);
+                match block.end[(t + 1, e)] {
+                    End::Truncated | End::Terminated => *open = 0.0,
+                    End::LifeLost if self.life_loss == LifeLoss::Terminal => *open = 0.0,
+                    End::No | End::LifeLost => {}
+                }
+            }
+        }
+    }
+
+    /// What is to be saved, where anything is kept.
+    pub(crate) fn saved(&mut self) -> Option<&mut dyn Saved> {
+        (self.scale == RewardScale::Std).then_some(&mut self.memory as &mut dyn Saved)
+    }
+}
+
+impl Saved for Memory {
+    fn save(&self, out: &mut dyn Write) -> Result<()> {
+        kept::write(self, out)
+    }
+
+    fn load(&mut self, from: &mut dyn Read) -> Result<()> {
+        let read: Self = kept::read("rewards", from)?;
+        let (found, expected) = (read.open.len(), self.open.len());
+        if found != expected || read.returns.width() != 1 {
+            let message = format!("holds the returns of {found} seats, expected {expected}");
+            return Err(Error::State { part: "rewards".to_owned(), message });
+        }
+        *self = read;
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rl_core::{Solo, Spec};
+
+    use super::*;
+
+    /// A block of one seat per row of `seats`: reward and end of each step, `None` for a reset.
+    fn block(seats: &[Vec<Option<(f32, End)>>]) -> Rollout {
+        let spec = Spec { vector: 1, discrete: [2].into(), ..Spec::none() };
+        let mut block = Rollout::new(&spec, seats[0].len(), seats.len(), 0);
+        for (e, steps) in seats.iter().enumerate() {
+            for (t, step) in steps.iter().enumerate() {
+                let (reward, end) = step.unwrap_or((9.0, End::No));
+                block.age[(t + 1, e)] = u32::from(step.is_some());
+                (block.reward[(t + 1, e)], block.end[(t + 1, e)]) = (reward, end);
+            }
+        }
+        block
+    }
+
+    fn steps() -> Vec<Option<(f32, End)>> {
+        let (go, lost) = (End::No, End::LifeLost);
+        vec![Some((2.0, go)), Some((4.0, lost)), Some((-1.0, End::Truncated)), None, Some((8.0, go))]
+    }
+
+    #[test]
+    fn returns_are_discounted_within_an_episode_and_go_on_in_the_next_block() {
+        for (life_loss, third) in [(LifeLoss::Ignore, -1.0 + 0.5 * 5.0), (LifeLoss::Terminal, -1.0)] {
+            let mut rewards = Rewards::new(RewardScale::Std, 0.5, life_loss, 1);
+            rewards.counted(&[block(&[steps()])], &mut Solo).unwrap();
+            assert_eq!(rewards.seen, [2.0, 5.0, third, 8.0]);
+            rewards.counted(&[block(&[vec![Some((1.0, End::Terminated))]])], &mut Solo).unwrap();
+            assert_eq!(rewards.seen, [5.0]);
+            assert_eq!(rewards.memory.open, [0.0]);
+        }
+    }
+
+    #[test]
+    fn a_reward_is_counted_in_deviations_of_the_return_and_never_beyond_the_limit() {
+        let mut rewards = Rewards::new(RewardScale::Std, 0.0, LifeLoss::Ignore, 1);
+        let seen = [3.0, -1.0, 3.0, -1.0f32];
+        let steps = seen.map(|reward| Some((reward, End::No))).to_vec();
+        let counted = rewards.counted(&[block(&[steps])], &mut Solo).unwrap();
+        let close = |reward: f32, expected: f32| assert!((counted.of(reward) - expected).abs() < 1e-6, "{counted:?}");
+        close(3.0, 1.5); // the deviation of the four is 2, and their mean is not subtracted
+        close(-1.0, -0.5);
+        close(1000.0, 10.0);
+        close(-1000.0, -10.0);
+        for (scale, counted) in [(RewardScale::None, Counted::Raw), (RewardScale::Sign, Counted::Sign)] {
+            let mut rewards = Rewards::new(scale, 0.9, LifeLoss::Ignore, 1);
+            assert_eq!(rewards.counted(&[block(&[self::steps()])], &mut Solo).unwrap(), counted);
+            assert!(rewards.saved().is_none());
+        }
+        assert_eq!([Counted::Raw.of(-3.0), Counted::Sign.of(-3.0), Counted::Sign.of(0.0)], [-3.0, -1.0, 0.0]);
+    }
+
+    #[test]
+    fn seats_have_the_same_returns_in_one_block_or_two_and_a_loaded_one_goes_on() {
+        let (a, b) = (steps(), steps().into_iter().rev().collect::<Vec<_>>());
+        let new = || Rewards::new(RewardScale::Std, 0.9, LifeLoss::Ignore, 2);
+        let (mut one, mut two) = (new(), new());
+        let whole = one.counted(&[block(&[a.clone(), b.clone()])], &mut Solo).unwrap();
+        assert_eq!(two.counted(&[&a, &b].map(|steps| block(std::slice::from_ref(steps))), &mut Solo).unwrap(), whole);
+        let mut bytes = Vec::new();
+        one.saved().unwrap().save(&mut bytes).unwrap();
+        let mut loaded = new();
+        loaded.saved().unwrap().load(&mut bytes.as_slice()).unwrap();
+        let next = |rewards: &mut Rewards| rewards.counted(&[block(&[b.clone(), a.clone()])], &mut Solo).unwrap();
+        assert_eq!(next(&mut loaded), next(&mut one));
+        let mut fewer = Rewards::new(RewardScale::Std, 0.9, LifeLoss::Ignore, 1);
+        let error = fewer.saved().unwrap().load(&mut bytes.as_slice()).unwrap_err().to_string();
+        assert!(error.ends_with("holds the returns of 2 seats, expected 1"), "{error}");
+    }
+}
