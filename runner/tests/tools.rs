@@ -28,7 +28,10 @@ fn lists_name_what_can_be_named() {
         assert!(names.iter().any(|known| known == name), "{name}: {names:?}");
     }
     assert!(envs.as_array().unwrap().iter().all(|env| env["version"].as_u64() >= Some(1)));
-    assert_eq!(column(&json(at, "list agents --json"), "name"), ["dqn", "ppo", "a2c"]);
+    assert_eq!(
+        column(&json(at, "list agents --json"), "name"),
+        ["dqn", "rainbow", "c51", "qrdqn", "iqn", "ppo", "a2c"]
+    );
     let presets = json(at, "list presets --json");
     for agent in ["dqn", "ppo", "a2c"] {
         let of = |row: &&Value| row["agent"] == agent;
