@@ -19,6 +19,7 @@ mod q_net;
 mod ppo;
 mod a2c;
 mod on_policy;
+mod tabular;
 mod gae;
 mod loss;
 mod sampled;
@@ -42,6 +43,8 @@ pub use ppo::Config as PpoConfig;
 pub use q_net::Mix;
 pub use reward_scale::RewardScale;
 pub use schedule::Schedule;
+pub use tabular::{Config as TabularConfig, Tabular};
 
 /// Every agent of this crate.
-pub const AGENTS: &[AgentEntry] = &[dqn::DQN, dqn::RAINBOW, dqn::C51, dqn::QRDQN, dqn::IQN, ppo::ENTRY, a2c::ENTRY];
+pub const AGENTS: &[AgentEntry] =
+    &[dqn::DQN, dqn::RAINBOW, dqn::C51, dqn::QRDQN, dqn::IQN, ppo::ENTRY, a2c::ENTRY, tabular::ENTRY];

@@ -260,6 +260,7 @@ mod tests {
         let many = ["train.envs=16", "agent.batch=8", "agent.hidden=[16,16]"].map(str::to_owned);
         let sets = match agent {
             "dqn" => &sets[..],
+            "tabular" => &["agent.horizon=5", "train.envs=4"].map(str::to_owned),
             "rainbow" | "c51" | "qrdqn" | "iqn" => &[&sets[..], &many[..]].concat(),
             "ppo" | "a2c" if env == "frozenlake" || env.starts_with("atari/") => &short[..4], // no features
             "ppo" | "a2c" => &short[..],
@@ -301,7 +302,8 @@ mod tests {
         let cases = agents.into_iter().flat_map(|agent| [("frozenlake", agent, 600), ("cartpole", agent, 600)]);
         let family = ["rainbow", "c51", "qrdqn", "iqn"].map(|agent| ("cartpole", agent, 160)); // per 4 of their seats
         let continuous = [("pendulum", "ppo", 600), ("mountaincar-continuous", "a2c", 600)];
-        for (env, agent, steps) in cases.chain(family).chain(continuous) {
+        let tabular = [("frozenlake", "tabular", 600), ("blackjack", "tabular", 600)];
+        for (env, agent, steps) in cases.chain(family).chain(continuous).chain(tabular) {
             let resolved = resolved(env, agent);
             let owner = train::owner(&resolved, &resolved.train().unwrap());
             let dir = tempfile::tempdir().unwrap();
@@ -341,6 +343,7 @@ mod tests {
             ("cartpole", "rainbow", 600),
             ("frozenlake", "iqn", 600),
             ("frozenlake", "a2c", 400),
+            ("frozenlake", "tabular", 400),
             ("cartpole", "ppo", 400),
             ("pendulum", "a2c", 400),
             ("mountaincar-continuous", "ppo", 400),

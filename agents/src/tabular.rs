@@ -1,0 +1,269 @@
+//! Q-learning on a table: one value for every action in every state, for environments that show symbols alone.
+//! Source: Watkins and Dayan 1992; step sizes that fall with visits after Even-Dar and Mansour 2003.
+//!
+//! Updates go by time, then by seat, so that the bits do not depend on how seats are grouped. In a run of several members
+//! each learns from its own steps, and their tables are averaged after every block.
+
+mod table;
+
+use std::io::{Read, Write};
+use std::ops::Range;
+
+use rl_core::{End, Error, Reduce, Result, Saved, Spec, State};
+use rl_replays::{Rollout, played, sign};
+use serde::{Deserialize, Serialize};
+
+use crate::progress::Progress;
+use crate::q_net::argmax;
+use crate::streams::Streams;
+use crate::{AgentEntry, Context, Learner, Log, Mode, Pace, Part, Plan, Policy, Schedule, config, kept, legal};
+use table::Table;
+
+/// The entry of the table of agents.
+pub(crate) const ENTRY: AgentEntry = AgentEntry {
+    id: "tabular",
+    summary: "Q-learning on a table of states and actions",
+    refuses,
+    presets: &[
+        ("frozenlake", include_str!("../../presets/tabular/frozenlake.toml")),
+        ("frozenlake8x8", include_str!("../../presets/tabular/frozenlake8x8.toml")),
+        ("cliffwalking", include_str!("../../presets/tabular/cliffwalking.toml")),
+        ("taxi", include_str!("../../presets/tabular/taxi.toml")),
+        ("blackjack", include_str!("../../presets/tabular/blackjack.toml")),
+    ],
+    stochastic: false,
+    memory: |context| Ok((16 * cells(context.spec).unwrap_or(0) as u64, "env")),
+    build: |context| Ok(Box::new(Tabular::new(context)?)),
+};
+
+/// Values that a table may have.
+const MOST: usize = 1 << 22;
+
+/// The `[agent]` table. Every count of steps is of agent steps, of all seats together.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Config {
+    /// The n-th update of a value moves it by n^-`rate_power` of the way; 0 replaces it, which suits what is deterministic.
+    pub rate_power: f64,
+    /// Discount per agent step, 0 to 1.
+    pub gamma: f64,
+    /// Value of what was never tried; above what can be reached it makes the agent try everything.
+    pub initial: f64,
+    /// Agent steps per seat between updates.
+    pub horizon: usize,
+    /// Probability of a random action while training.
+    pub epsilon: Schedule,
+    /// Whether only the sign of a reward counts.
+    pub reward_clip: bool,
+}
+
+impl Config {
+    fn read(context: &Context<'_>) -> Result<Self> {
+        let config: Self = config::read(context)?;
+        config::at_least_one(&[("horizon", config.horizon as u64)])?;
+        config::fractions(&[("gamma", config.gamma), ("rate_power", config.rate_power)])?;
+        config.epsilon.check("agent.epsilon", 0.0, 1.0)?;
+        if !config.initial.is_finite() {
+            let message = format!("{} is not a number", config.initial);
+            return Err(Error::Config { key: "agent.initial".to_owned(), message });
+        }
+        Ok(config)
+    }
+}
+
+/// The learner.
+pub struct Tabular {
+    config: Config,
+    seed: u64,
+    seats: u32,
+    table: Table,
+    visits: Visits,
+    progress: Progress,
+}
+
+/// Updates of each value so far.
+struct Visits(Vec<u32>);
+
+impl Tabular {
+    /// A learner that has seen nothing.
+    ///
+    /// # Errors
+    /// If a value of the configuration is out of range, or the environment shows more than symbols.
+    pub fn new(context: &Context<'_>) -> Result<Self> {
+        let config = Config::read(context)?;
+        if let Some(reason) = refuses(context.spec) {
+            return Err(Error::Config { key: "agent".to_owned(), message: reason });
+        }
+        let table = Table::new(context.spec, config.initial as f32)?;
+        let (visits, progress) = (Visits(vec![0; table.len()]), Progress::new(context.seed));
+        Ok(Self { config, seed: context.seed, seats: context.seats, table, visits, progress })
+    }
+}
+
+impl Learner for Tabular {
+    fn plan(&self) -> Plan {
+        let steps = self.config.horizon as u64 * u64::from(self.seats);
+        Plan { horizon: self.config.horizon, extra: 0, pace: Pace { updates: 1, steps } }
+    }
+
+    fn policy(&self, seats: Range<u32>) -> Result<Box<dyn Policy>> {
+        let scale = u64::from((self.seats / (seats.len() as u32).max(1)).max(1));
+        let memory = Memory { steps: 0, rngs: Streams::new(self.seed, seats) };
+        Ok(Box::new(Reader { table: self.table.clone(), epsilon: self.config.epsilon, scale, memory }))
+    }
+
+    fn learn(&mut self, blocks: &[Rollout], reduce: &mut dyn Reduce, log: &mut Log) -> Result<()> {
+        self.progress.count(blocks, reduce)?;
+        log.lap(Part::Sample);
+        let Config { gamma, rate_power, reward_clip, .. } = self.config;
+        let mut values = self.table.values();
+        let (mut error, mut count) = (0.0, 0u32);
+        for (block, t, e) in played(blocks) {
+            let at = self.table.at(block.symbols.at(t, e)) + block.discrete[(t, e)] as usize;
+            let next = self.table.at(block.symbols.at(t + 1, e));
+            let next = &values[next..next + self.table.actions()];
+            let bootstrap = if block.end[(t + 1, e)] == End::Terminated {
+                0.0
+            } else {
+                next[argmax(next, block.legal.at(t + 1, e))]
+            };
+            let reward = block.reward[(t + 1, e)];
+            let reward = if reward_clip { sign(reward) } else { reward };
+            let off = f64::from(reward) + gamma * f64::from(bootstrap) - f64::from(values[at]);
+            self.visits.0[at] = self.visits.0[at].saturating_add(1);
+            let rate = libm::pow(f64::from(self.visits.0[at]), -rate_power);
+            values[at] = (f64::from(values[at]) + rate * off) as f32;
+            (error, count) = (error + off.abs(), count + 1);
+        }
+        reduce.mean(&mut values)?;
+        drop(values);
+        self.progress.updates += 1;
+        if count > 0 {
+            log.add("td_error", error / f64::from(count));
+        }
+        log.add("epsilon", self.config.epsilon.at(self.progress.steps()));
+        log.lap(Part::Optimiser);
+        Ok(())
+    }
+
+    fn updates(&self) -> u64 {
+        self.progress.updates
+    }
+
+    fn weights(&mut self) -> &mut dyn Saved {
+        &mut self.table
+    }
+
+    fn state(&mut self) -> State<'_> {
+        vec![("visits".to_owned(), &mut self.visits as &mut dyn Saved), ("progress".to_owned(), &mut self.progress)]
+    }
+}
+
+impl Saved for Visits {
+    fn save(&self, out: &mut dyn Write) -> Result<()> {
+        kept::write(&self.0, out)
+    }
+
+    fn load(&mut self, from: &mut dyn Read) -> Result<()> {
+        let visits: Vec<u32> = kept::read("visits", from)?;
+        if visits.len() != self.0.len() {
+            let message = format!("holds {} values, expected {}", visits.len(), self.0.len());
+            return Err(Error::State { part: "visits".to_owned(), message });
+        }
+        self.0 = visits;
+        Ok(())
+    }
+}
+
+/// Takes a random action with probability ε, else the first of the best; only among legal ones.
+struct Reader {
+    table: Table,
+    epsilon: Schedule,
+    /// Agent steps of all seats of the run per step counted here.
+    scale: u64,
+    memory: Memory,
+}
+
+/// What the next action depends on.
+#[derive(Serialize, Deserialize)]
+struct Memory {
+    /// Agent steps made while exploring.
+    steps: u64,
+    rngs: Streams,
+}
+
+impl Policy for Reader {
+    fn act(&mut self, blocks: &mut [Rollout], t: usize, mode: Mode) -> Result<()> {
+        let Self { table, memory, .. } = self;
+        let epsilon = match mode {
+            Mode::Explore => self.epsilon.at(memory.steps * self.scale) as f32,
+            Mode::Evaluate { epsilon, .. } => epsilon,
+        };
+        let values = table.values();
+        let (mut rngs, mut playing) = (memory.rngs.iter_mut(), 0);
+        for block in blocks {
+            for e in 0..block.envs() {
+                let rng = rngs.next().expect("a stream per seat");
+                let action = if block.end[(t, e)].over() {
+                    0 // ignored: the environment resets
+                } else {
+                    playing += 1;
+                    let legal = block.legal.at(t, e);
+                    if rng.f32() < epsilon {
+                        legal::random(table.actions() as u32, legal, rng)
+                    } else {
+                        let at = table.at(block.symbols.at(t, e));
+                        argmax(&values[at..at + table.actions()], legal) as u32
+                    }
+                };
+                block.discrete[(t, e)] = action;
+            }
+        }
+        drop(values);
+        if mode == Mode::Explore {
+            memory.steps += playing;
+        }
+        Ok(())
+    }
+
+    fn state(&mut self) -> State<'_> {
+        vec![("act".to_owned(), &mut self.memory)]
+    }
+}
+
+impl Saved for Memory {
+    fn save(&self, out: &mut dyn Write) -> Result<()> {
+        kept::write(self, out)
+    }
+
+    fn load(&mut self, from: &mut dyn Read) -> Result<()> {
+        let Memory { steps, rngs } = kept::read("policy", from)?;
+        *self = Memory { steps, rngs: rngs.instead_of(&self.rngs)? };
+        Ok(())
+    }
+}
+
+/// Values of a table for `spec`; `None` where they cannot be counted.
+fn cells(spec: &Spec) -> Option<usize> {
+    let states = spec.symbols.iter().try_fold(1usize, |states, &count| states.checked_mul(count as usize))?;
+    states.checked_mul(*spec.discrete.first()? as usize)
+}
+
+fn refuses(spec: &Spec) -> Option<String> {
+    if spec.discrete.len() != 1 || !spec.continuous.is_empty() {
+        let (d, c) = (spec.discrete.len(), spec.continuous.len());
+        return Some(format!(
+            "tabular needs exactly one discrete action; this environment has {d}, and {c} continuous"
+        ));
+    }
+    if spec.frame_len() > 0 || spec.vector > 0 || spec.symbols.is_empty() {
+        return Some("tabular needs observations that are symbols alone, such as frozenlake's cell".to_owned());
+    }
+    match cells(spec) {
+        Some(cells) if cells <= MOST => None,
+        _ => Some(format!("tabular keeps {MOST} values at most: this environment has more states")),
+    }
+}
+
+#[cfg(test)]
+mod tests;
