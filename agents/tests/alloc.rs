@@ -50,7 +50,9 @@ fn no_act_allocates_after_the_first() {
             let evaluate = |epsilon, greedy| Mode::Evaluate { epsilon, greedy };
             let modes = [evaluate(0.0, false), evaluate(0.5, false), evaluate(0.0, true), Mode::Explore];
             pool.install(|| {
-                assert_ne!(act(evaluate(0.0, false)), 0, "{what}: the first act of {seats} seats makes the buffers");
+                // A table has nothing to make.
+                let first = act(evaluate(0.0, false));
+                assert!(first > 0 || agent.id == "tabular", "{what}: the first act of {seats} seats makes the buffers");
                 act(Mode::Explore); // may have more to keep
                 let later: u64 = (0..20).map(|i| act(modes[i % modes.len()])).sum();
                 assert_eq!(later, 0, "{what}, {seats} seats");
