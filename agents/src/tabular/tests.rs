@@ -1,3 +1,5 @@
+//! Updates by hand, what is saved, and what is refused.
+
 use candle_core::Device;
 use rl_core::Solo;
 use rl_nn::Precision;
