@@ -113,28 +113,29 @@ pub(super) fn whole_line<H: Half>(from: &[H; SIDE], i: usize, panel: &mut [u32; 
 /// Line `p`, counted over all panels, of every group of columns: `even` and `odd`, then zeros.
 #[inline(always)]
 pub(super) fn pair<H: Half>(even: &[H], odd: &[H], p: usize, panels: usize, into: &mut [u32]) {
-    let ([evens, odds], [even_rest, odd_rest]) = {
-        let ((evens, even_rest), (odds, odd_rest)) = (even.as_chunks(), odd.as_chunks());
-        ([evens, odds], [even_rest, odd_rest])
-    };
+    let [evens, odds] = [even, odd].map(<[H]>::as_chunks::<SIDE>);
     for (g, into) in into.chunks_exact_mut(panels * PANEL).enumerate() {
-        match (evens.get(g), odds.get(g)) {
-            (Some(even), Some(odd)) => whole_pair(even, odd, p, into),
-            (even, odd) => {
-                let padded = |whole: Option<&[H; SIDE]>, rest: &[H], at_end: bool| {
-                    let mut block = [0; SIDE];
-                    let from = whole.map_or(if at_end { rest } else { &[] }, |whole| whole);
-                    for (block, from) in block.iter_mut().zip(from) {
-                        *block = from.half();
-                    }
-                    block
-                };
-                let even = padded(even, even_rest, g == evens.len());
-                let odd = padded(odd, odd_rest, g == odds.len());
-                whole_pair(&even, &odd, p, into);
-            }
+        if let (Some(even), Some(odd)) = (evens.0.get(g), odds.0.get(g)) {
+            whole_pair(even, odd, p, into);
+        } else {
+            whole_pair(&padded(evens, g), &padded(odds, g), p, into);
         }
     }
+}
+
+/// Block `g` of a row that is given by its whole blocks and the rest: zeros after its end.
+#[inline(always)]
+fn padded<H: Half>((whole, rest): (&[[H; SIDE]], &[H]), g: usize) -> [u16; SIDE] {
+    let from = match whole.get(g) {
+        Some(whole) => whole,
+        None if g == whole.len() => rest,
+        None => &[],
+    };
+    let mut block = [0; SIDE];
+    for (block, from) in block.iter_mut().zip(from) {
+        *block = from.half();
+    }
+    block
 }
 
 /// Line `p`, counted over all panels, of one group.

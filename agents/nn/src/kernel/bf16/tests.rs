@@ -78,6 +78,7 @@ fn known_layers_equal_their_definition() {
             check(&Case::new([1, 1, depth], SQUARE(1, 1), n, images));
         }
     }
+    check(&Case::new([1, 1, 1100], SQUARE(1, 1), 300, 40)); // several blocks of inputs and of columns
     for (shape, window, n) in [
         ([9, 7, 4], SQUARE(3, 1), 17),
         ([12, 12, 4], SQUARE(8, 4), 32),
