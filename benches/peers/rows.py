@@ -167,12 +167,13 @@ def dqn(tools: Tools, cores: int, precision: str, possible: bool) -> Row:
 
 
 def on_policy(tools: Tools, cores: int, precision: str, possible: bool) -> Iterator[Row]:
-    """Agent steps of PPO and A2C by the settings of our presets, which are those of the papers."""
+    """Agent steps of PPO and A2C by the settings of the papers."""
     bars = {"f32": (2.5, 3.0), "bf16": (3.5, 3.6)}[precision]
     cleanrl = tools.peer("CleanRL-style PPO on EnvPool", "ppo_peer.py", threads=cores)
     peers = {"ppo": (stable_baselines(tools, "ppo", 8, cores), cleanrl), "a2c": (stable_baselines(tools, "a2c", 16, cores),)}
+    sets = {"ppo": ["train.envs=8", "agent.horizon=128", "agent.epochs=4", "agent.minibatches=4"], "a2c": []}
     for (agent, theirs), bar in zip(peers.items(), bars):
-        yield training(tools, agent, precision, [], theirs, cores, bar, possible)
+        yield training(tools, agent, precision, sets[agent], theirs, cores, bar, possible)
 
 
 def stable_baselines(tools: Tools, agent: str, seats: int, cores: int) -> Worker:
