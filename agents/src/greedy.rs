@@ -3,19 +3,17 @@
 //! What noisy weights and implicit quantiles draw, every seat draws from its own stream at every step. An evaluation takes
 //! the means of noisy weights, without noise.
 
-use std::io::{Read, Write};
 use std::ops::Range;
 use std::sync::Arc;
 
-use rl_core::{Result, Saved, State};
+use rl_core::{Result, State};
 use rl_replays::Rollout;
-use serde::{Deserialize, Serialize};
 
 use crate::dqn::Distribution;
+use crate::exploring::Exploring;
 use crate::gather::Gathered;
 use crate::q_net::{Draws, Pass, QNet, argmax};
-use crate::streams::Streams;
-use crate::{Mode, Policy, Schedule, kept, legal};
+use crate::{Mode, Policy, Schedule, legal};
 
 /// Takes a random action with probability ε, else the first of the best; only among legal ones.
 ///
@@ -24,10 +22,7 @@ use crate::{Mode, Policy, Schedule, kept, legal};
 pub(crate) struct Greedy {
     net: Arc<QNet>,
     reading: Reading,
-    epsilon: Schedule,
-    /// Agent steps of all seats of the run per step counted here.
-    scale: u64,
-    memory: Memory,
+    exploring: Exploring,
     batch: Gathered,
     draws: Draws,
     pass: Pass,
@@ -45,14 +40,6 @@ pub(crate) struct Reading {
     pub(crate) taus: usize,
 }
 
-/// What the next action depends on.
-#[derive(Serialize, Deserialize)]
-struct Memory {
-    /// Agent steps made while exploring.
-    steps: u64,
-    rngs: Streams,
-}
-
 impl Greedy {
     /// A policy for `seats`, of which the run has `all`.
     pub(crate) fn new(
@@ -63,25 +50,21 @@ impl Greedy {
         seats: Range<u32>,
         all: u32,
     ) -> Self {
-        let scale = u64::from((all / (seats.len() as u32).max(1)).max(1));
-        let memory = Memory { steps: 0, rngs: Streams::new(seed, seats) };
+        let exploring = Exploring::new(epsilon, seed, seats, all);
         let (batch, draws, pass) = Default::default();
-        Self { net, reading, epsilon, scale, memory, batch, draws, pass, means: Vec::new(), places: Vec::new() }
+        Self { net, reading, exploring, batch, draws, pass, means: Vec::new(), places: Vec::new() }
     }
 }
 
 impl Policy for Greedy {
     fn act(&mut self, blocks: &mut [Rollout], t: usize, mode: Mode) -> Result<()> {
-        let Self { net, reading, memory, batch, draws, pass, means, places, .. } = self;
+        let Self { net, reading, exploring, batch, draws, pass, means, places } = self;
         let noise = if mode == Mode::Explore { net.noise() } else { 0 };
-        let epsilon = match mode {
-            Mode::Explore => self.epsilon.at(memory.steps * self.scale) as f32,
-            Mode::Evaluate { epsilon, .. } => epsilon,
-        };
+        let epsilon = exploring.epsilon(mode);
         batch.clear();
         draws.clear();
         places.clear();
-        let mut rngs = memory.rngs.iter_mut();
+        let mut rngs = exploring.rngs();
         let mut playing = 0;
         for (b, block) in blocks.iter_mut().enumerate() {
             for e in 0..block.envs() {
@@ -101,9 +84,8 @@ impl Policy for Greedy {
                 }
             }
         }
-        if mode == Mode::Explore {
-            memory.steps += playing;
-        }
+        drop(rngs);
+        exploring.count(mode, playing);
         if batch.is_empty() {
             return Ok(());
         }
@@ -118,18 +100,6 @@ impl Policy for Greedy {
     }
 
     fn state(&mut self) -> State<'_> {
-        vec![("act".to_owned(), &mut self.memory)]
-    }
-}
-
-impl Saved for Memory {
-    fn save(&self, out: &mut dyn Write) -> Result<()> {
-        kept::write(self, out)
-    }
-
-    fn load(&mut self, from: &mut dyn Read) -> Result<()> {
-        let Memory { steps, rngs } = kept::read("policy", from)?;
-        *self = Memory { steps, rngs: rngs.instead_of(&self.rngs)? };
-        Ok(())
+        vec![("act".to_owned(), &mut self.exploring)]
     }
 }

@@ -10,6 +10,7 @@ mod life_loss;
 mod progress;
 mod guard;
 mod streams;
+mod exploring;
 mod legal;
 mod gather;
 mod kept;

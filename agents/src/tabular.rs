@@ -13,9 +13,9 @@ use rl_core::{End, Error, Reduce, Result, Saved, Spec, State};
 use rl_replays::{Rollout, played, sign};
 use serde::{Deserialize, Serialize};
 
+use crate::exploring::Exploring;
 use crate::progress::Progress;
 use crate::q_net::argmax;
-use crate::streams::Streams;
 use crate::{AgentEntry, Context, Learner, Log, Mode, Pace, Part, Plan, Policy, Schedule, config, kept, legal};
 use table::Table;
 
@@ -107,9 +107,8 @@ impl Learner for Tabular {
     }
 
     fn policy(&self, seats: Range<u32>) -> Result<Box<dyn Policy>> {
-        let scale = u64::from((self.seats / (seats.len() as u32).max(1)).max(1));
-        let memory = Memory { steps: 0, rngs: Streams::new(self.seed, seats) };
-        Ok(Box::new(Reader { table: self.table.clone(), epsilon: self.config.epsilon, scale, memory }))
+        let exploring = Exploring::new(self.config.epsilon, self.seed, seats, self.seats);
+        Ok(Box::new(Reader { table: self.table.clone(), exploring }))
     }
 
     fn learn(&mut self, blocks: &[Rollout], reduce: &mut dyn Reduce, log: &mut Log) -> Result<()> {
@@ -178,29 +177,14 @@ impl Saved for Visits {
 /// Takes a random action with probability ε, else the first of the best; only among legal ones.
 struct Reader {
     table: Table,
-    epsilon: Schedule,
-    /// Agent steps of all seats of the run per step counted here.
-    scale: u64,
-    memory: Memory,
-}
-
-/// What the next action depends on.
-#[derive(Serialize, Deserialize)]
-struct Memory {
-    /// Agent steps made while exploring.
-    steps: u64,
-    rngs: Streams,
+    exploring: Exploring,
 }
 
 impl Policy for Reader {
     fn act(&mut self, blocks: &mut [Rollout], t: usize, mode: Mode) -> Result<()> {
-        let Self { table, memory, .. } = self;
-        let epsilon = match mode {
-            Mode::Explore => self.epsilon.at(memory.steps * self.scale) as f32,
-            Mode::Evaluate { epsilon, .. } => epsilon,
-        };
-        let values = table.values();
-        let (mut rngs, mut playing) = (memory.rngs.iter_mut(), 0);
+        let Self { table, exploring } = self;
+        let (epsilon, values) = (exploring.epsilon(mode), table.values());
+        let (mut rngs, mut playing) = (exploring.rngs(), 0);
         for block in blocks {
             for e in 0..block.envs() {
                 let rng = rngs.next().expect("a stream per seat");
@@ -219,27 +203,13 @@ impl Policy for Reader {
                 block.discrete[(t, e)] = action;
             }
         }
-        drop(values);
-        if mode == Mode::Explore {
-            memory.steps += playing;
-        }
+        drop(rngs);
+        exploring.count(mode, playing);
         Ok(())
     }
 
     fn state(&mut self) -> State<'_> {
-        vec![("act".to_owned(), &mut self.memory)]
-    }
-}
-
-impl Saved for Memory {
-    fn save(&self, out: &mut dyn Write) -> Result<()> {
-        kept::write(self, out)
-    }
-
-    fn load(&mut self, from: &mut dyn Read) -> Result<()> {
-        let Memory { steps, rngs } = kept::read("policy", from)?;
-        *self = Memory { steps, rngs: rngs.instead_of(&self.rngs)? };
-        Ok(())
+        vec![("act".to_owned(), &mut self.exploring)]
     }
 }
 

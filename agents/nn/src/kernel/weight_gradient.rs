@@ -31,6 +31,15 @@ pub enum Write {
     Add,
 }
 
+impl Write {
+    /// The gradient of no rows.
+    pub(super) fn nothing(self, dw: &mut [f32]) {
+        if self == Self::Replace {
+            dw.fill(0.0);
+        }
+    }
+}
+
 /// Adds the gradient of the weights to `dw [depth, n]`, given that of the output, `g [rows, n]`.
 pub fn weight_gradient<P: Pixel>(patches: &Patches, x: &[P], g: &[f32], n: usize, dw: &mut [f32]) {
     write_weight_gradient(patches, x, g, n, dw, Write::Add);
@@ -39,10 +48,7 @@ pub fn weight_gradient<P: Pixel>(patches: &Patches, x: &[P], g: &[f32], n: usize
 /// Writes the gradient of the weights to `dw [depth, n]`, given that of the output, `g [rows, n]`.
 pub fn write_weight_gradient<P: Pixel>(patches: &Patches, x: &[P], g: &[f32], n: usize, dw: &mut [f32], write: Write) {
     if g.is_empty() {
-        if write == Write::Replace {
-            dw.fill(0.0);
-        }
-        return;
+        return write.nothing(dw);
     }
     if patches.is_rows() {
         let mut room = Workspace::new();

@@ -28,10 +28,7 @@ pub fn write_weight_gradient<P: Pixel>(
     write: Write,
 ) {
     if g.is_empty() {
-        if write == Write::Replace {
-            dw.fill(0.0);
-        }
-        return;
+        return write.nothing(dw);
     }
     if patches.is_rows() {
         let mut room = Workspace::new();

@@ -1,0 +1,66 @@
+//! How far an ε-greedy policy is, and what its seats draw next: all that its next action depends on besides what it sees.
+
+use std::io::{Read, Write};
+use std::ops::Range;
+
+use rl_core::{Result, Rng, Saved};
+use serde::{Deserialize, Serialize};
+
+use crate::streams::Streams;
+use crate::{Mode, Schedule, kept};
+
+/// ε of some seats of a run, and their streams.
+pub(crate) struct Exploring {
+    epsilon: Schedule,
+    /// Agent steps of all seats of the run per step counted here.
+    scale: u64,
+    memory: Memory,
+}
+
+/// What is saved.
+#[derive(Serialize, Deserialize)]
+struct Memory {
+    /// Agent steps made while exploring.
+    steps: u64,
+    rngs: Streams,
+}
+
+impl Exploring {
+    /// For `seats`, of which the run has `all`.
+    pub(crate) fn new(epsilon: Schedule, seed: u64, seats: Range<u32>, all: u32) -> Self {
+        let scale = u64::from((all / (seats.len() as u32).max(1)).max(1));
+        Self { epsilon, scale, memory: Memory { steps: 0, rngs: Streams::new(seed, seats) } }
+    }
+
+    /// Probability of a random action now.
+    pub(crate) fn epsilon(&self, mode: Mode) -> f32 {
+        match mode {
+            Mode::Explore => self.epsilon.at(self.memory.steps * self.scale) as f32,
+            Mode::Evaluate { epsilon, .. } => epsilon,
+        }
+    }
+
+    /// The streams, in the order of seats.
+    pub(crate) fn rngs(&mut self) -> impl Iterator<Item = &mut Rng> {
+        self.memory.rngs.iter_mut()
+    }
+
+    /// Counts the steps of the seats that play; those of an evaluation leave ε as it is.
+    pub(crate) fn count(&mut self, mode: Mode, playing: u64) {
+        if mode == Mode::Explore {
+            self.memory.steps += playing;
+        }
+    }
+}
+
+impl Saved for Exploring {
+    fn save(&self, out: &mut dyn Write) -> Result<()> {
+        kept::write(&self.memory, out)
+    }
+
+    fn load(&mut self, from: &mut dyn Read) -> Result<()> {
+        let Memory { steps, rngs } = kept::read("policy", from)?;
+        self.memory = Memory { steps, rngs: rngs.instead_of(&self.memory.rngs)? };
+        Ok(())
+    }
+}
