@@ -8,6 +8,7 @@ use crate::Activation;
 use crate::kernel::bf16::{self, Unit};
 use crate::kernel::{self, Patches, Pixel};
 use crate::params::{values, with_values};
+use crate::parts::sized;
 use crate::tie::Own;
 
 /// `activation(patches(x) · w + b)`; its parameters are `w [depth, n]` and `b [n]`.
@@ -63,8 +64,7 @@ impl Affine {
         let images = x.len() / self.patches.input;
         assert_eq!(x.len(), images * self.patches.input, "inputs of {} values each", self.patches.input);
         let len = images * self.patches.pixels() * self.outputs();
-        out.truncate(len); // the kernel writes every element: nothing is cleared that need not be
-        out.resize(len, 0.0);
+        sized(out, len); // the kernel writes every element
         let [w, b] = [self.own.var(0), self.own.var(1)];
         let relu = self.activation == Activation::Relu;
         with_values(w, |w| {
@@ -88,10 +88,7 @@ impl Affine {
                 (Images::Bytes(x), Some(unit)) => bf16::write_weight_gradient(unit, &self.patches, x, g, n, dw, write),
                 (Images::Floats(x), Some(unit)) => bf16::write_weight_gradient(unit, &self.patches, x, g, n, dw, write),
             }
-            if write == kernel::Write::Replace {
-                db.fill(0.0);
-            }
-            kernel::bias_gradient(g, db);
+            kernel::write_bias_gradient(g, db, write);
             Ok(())
         })
     }

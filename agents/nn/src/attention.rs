@@ -189,7 +189,7 @@ impl CustomOp1 for Op {
 
     fn cpu_fwd(&self, qkv: &CpuStorage, layout: &Layout) -> Result<(CpuStorage, Shape)> {
         let Heads { batch, steps, width, .. } = self.shape;
-        let mut y = vec![0.0; batch * steps * width];
+        let mut y = parts::zeros(batch * steps * width);
         let mut weights = vec![0.0; self.shape.kept()];
         forward(self.shape, self.causal, self.penalties.as_deref(), values(qkv, layout)?, &mut weights, &mut y);
         let _ = self.weights.set(weights);
@@ -198,7 +198,7 @@ impl CustomOp1 for Op {
 
     fn bwd(&self, qkv: &Tensor, _: &Tensor, g: &Tensor) -> Result<Option<Tensor>> {
         let weights = self.weights.get().expect("the forward pass fills it");
-        let mut d = vec![0.0; qkv.elem_count()];
+        let mut d = parts::zeros(qkv.elem_count());
         with_values(qkv, |qkv| {
             with_values(&g.contiguous()?, |g| {
                 backward(self.shape, self.causal, self.penalties.as_deref(), qkv, weights, g, &mut d);

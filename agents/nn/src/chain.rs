@@ -11,6 +11,7 @@ use candle_core::{CpuStorage, CustomOp2, Layout, Result, Shape, Storage, Tensor}
 use crate::affine::{Affine, Images};
 use crate::kernel::Workspace;
 use crate::params::with_values;
+use crate::parts;
 use crate::tie::Tie;
 use crate::{Activation, Conv2d, Linear};
 
@@ -191,7 +192,7 @@ impl Op {
             let Some(before) = i.checked_sub(1) else {
                 gradients.push(layer.gradients(Images::of(images, layout)?, g)?);
                 let dx = x.track_op().then(|| {
-                    let mut dx = vec![0.0; x.elem_count()];
+                    let mut dx = parts::zeros(x.elem_count());
                     layer.input_gradient(g, None, &mut dx)?;
                     Tensor::from_vec(dx, x.dims(), x.device())
                 });

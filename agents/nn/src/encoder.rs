@@ -11,7 +11,7 @@ use candle_core::{CpuStorage, CustomOp2, D, Layout, Result, Shape, Tensor, bail}
 use crate::attention::{self, Heads, Mask, check_heads};
 use crate::kernel::{self, Patches, Workspace};
 use crate::params::{values, with_values};
-use crate::parts::{self, PARALLEL, add};
+use crate::parts::{self, PARALLEL, add, sized};
 use crate::tie::{Own, Tie, split};
 use crate::{Init, Scope, gelu, layer_norm};
 
@@ -293,7 +293,7 @@ impl Op {
         line_back(&mut grads, OUT, &cache.seen, dsum1, dseen);
         let penalties = self.penalties.as_deref();
         attention::backward(self.shape, self.causal, penalties, &cache.qkv, &cache.weights, dseen, dqkv);
-        let mut dx = vec![0.0; x.len()];
+        let mut dx = parts::zeros(x.len());
         if before {
             let normed = six.sized(x.len());
             line_back(&mut grads, QKV, &cache.first, dqkv, normed);
@@ -304,12 +304,6 @@ impl Op {
         add(&mut dx, dsum1);
         dx
     }
-}
-
-/// Gives `values` a length; what they hold is anybody's guess.
-fn sized(values: &mut Vec<f32>, len: usize) {
-    values.truncate(len);
-    values.resize(len, 0.0);
 }
 
 impl CustomOp2 for Op {

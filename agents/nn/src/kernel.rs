@@ -13,6 +13,7 @@ mod panels;
 mod parts;
 mod patches;
 mod prepared;
+mod row_gradient;
 mod tile;
 mod weight_gradient;
 mod workspace;
@@ -24,7 +25,7 @@ pub(crate) use isa::vectorised;
 pub use isa::{Isa, choose_isa, isa};
 pub use patches::{Patches, Pixel};
 pub(crate) use prepared::Prepared;
-pub use weight_gradient::{Write, bias_gradient, weight_gradient, write_weight_gradient};
+pub use weight_gradient::{Write, bias_gradient, weight_gradient, write_bias_gradient, write_weight_gradient};
 pub(crate) use workspace::Workspace;
 
 #[cfg(test)]

@@ -77,7 +77,7 @@ impl CustomOp2 for Op {
 
     fn cpu_fwd(&self, x: &CpuStorage, layout: &Layout, _: &CpuStorage, _: &Layout) -> Result<(CpuStorage, Shape)> {
         let x = values(x, layout)?;
-        let mut y = vec![0.0; x.len()];
+        let mut y = parts::zeros(x.len());
         let mut statistics = vec![0.0; x.len() / self.width * 2];
         with_values(self.own.var(0), |w| {
             with_values(self.own.var(1), |b| forward(x, w, b, self.eps, &mut y, &mut statistics))
@@ -88,7 +88,7 @@ impl CustomOp2 for Op {
 
     fn bwd(&self, x: &Tensor, node: &Tensor, _: &Tensor, g: &Tensor) -> Result<(Option<Tensor>, Option<Tensor>)> {
         let statistics = self.statistics.get().expect("the forward pass fills it");
-        let mut dx = vec![0.0; x.elem_count()];
+        let mut dx = parts::zeros(x.elem_count());
         let g = g.contiguous()?;
         let gradients = self.own.add(|grad| {
             with_values(self.own.var(0), |w| {

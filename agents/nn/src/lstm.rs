@@ -191,7 +191,7 @@ impl CustomOp2 for Op {
         let Extent { steps, batch, units } = self.extent;
         let (n, state) = (4 * units, self.extent.state());
         let x = values(x, layout)?;
-        let mut gates = vec![0.0; steps * batch * n];
+        let mut gates = parts::zeros(steps * batch * n);
         let (w, b) = (self.own.var(0), self.own.var(2));
         with_values(w, |w| {
             with_values(b, |b| kernel::forward(&Patches::rows(self.inputs), x, w, b, false, &mut gates))
@@ -258,12 +258,13 @@ impl CustomOp2 for Op {
             }
         };
         with_values(self.own.var(1), |w| with_values(&g, |g| through_time(w, g)))??;
-        let mut gradients = self.own.add(|grad| {
-            let (dw, grad) = grad.split_at_mut(self.inputs * n);
-            let (du, db) = grad.split_at_mut(units * n);
-            with_values(x, |x| kernel::weight_gradient(&Patches::rows(self.inputs), x, dz, n, dw))?;
-            kernel::weight_gradient(&Patches::rows(units), &cache.h, dz, n, du);
-            kernel::bias_gradient(dz, db);
+        let mut gradients = self.own.write(|into, write| {
+            let (dw, into) = into.split_at_mut(self.inputs * n);
+            let (du, db) = into.split_at_mut(units * n);
+            let inputs = Patches::rows(self.inputs);
+            with_values(x, |x| kernel::write_weight_gradient(&inputs, x, dz, n, dw, write))?;
+            kernel::write_weight_gradient(&Patches::rows(units), &cache.h, dz, n, du, write);
+            kernel::write_bias_gradient(dz, db, write);
             Ok(())
         })?;
         for (first, d) in [(&self.state.h, dh), (&self.state.c, dc)] {

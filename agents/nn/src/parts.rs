@@ -34,10 +34,31 @@ pub(crate) fn each<const N: usize>(
     }
 }
 
+/// `len` zeros, on several threads where they are many: a large vector is cleared as slowly as memory is written.
+pub(crate) fn zeros(len: usize) -> Vec<f32> {
+    const LINE: usize = 16;
+    if len < 8 * PARALLEL || rayon::current_num_threads() == 1 {
+        return vec![0.0; len];
+    }
+    let lines: Vec<[f32; LINE]> = rayon::iter::repeat_n([0.0; LINE], len.div_ceil(LINE)).collect();
+    let mut zeros = lines.into_flattened();
+    zeros.truncate(len);
+    zeros
+}
+
+/// Gives `values` a length; what they hold is anybody's guess.
+pub(crate) fn sized(values: &mut Vec<f32>, len: usize) {
+    if values.capacity() < len {
+        *values = zeros(len);
+    }
+    values.truncate(len);
+    values.resize(len, 0.0);
+}
+
 /// A copy of `from`, each part of which `work(i, part)` changes while it is in cache; on several threads if `parallel`.
 pub(crate) fn changed(from: &[f32], part: usize, parallel: bool, work: impl Fn(usize, &mut [f32]) + Sync) -> Vec<f32> {
     if parallel && rayon::current_num_threads() > 1 {
-        let mut out = vec![0.0; from.len()];
+        let mut out = zeros(from.len());
         each([(&mut out, part)], true, |i, [out]| {
             out.copy_from_slice(&from[i * part..][..out.len()]);
             work(i, out);
@@ -90,6 +111,13 @@ mod tests {
             });
             assert_eq!(a, [0.0, 0.0, 0.0, 1.0, 1.0, 1.0, 2.0, 2.0, 2.0, 3.0]);
             assert_eq!(b, [3.0, 3.0, 3.0, 1.0]);
+        }
+    }
+
+    #[test]
+    fn many_zeros_are_as_many_as_few() {
+        for len in [0, 5, 8 * PARALLEL, 8 * PARALLEL + 7] {
+            assert!(zeros(len) == vec![0.0; len], "{len}");
         }
     }
 

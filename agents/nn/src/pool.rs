@@ -182,7 +182,7 @@ impl CustomOp1 for Max {
     fn bwd(&self, x: &Tensor, _: &Tensor, g: &Tensor) -> Result<Option<Tensor>> {
         let grid = self.grid;
         let winners = self.winners.get().expect("the forward pass fills it");
-        let mut dx = vec![0.0; x.elem_count()];
+        let mut dx = parts::zeros(x.elem_count());
         with_values(&g.contiguous()?, |g| {
             parts::each([(&mut dx, grid.image())], grid.parallel(), |b, [dx]| {
                 let of = b * grid.pooled()..(b + 1) * grid.pooled();
@@ -213,7 +213,7 @@ impl CustomOp1 for Mean {
     fn cpu_fwd(&self, x: &CpuStorage, layout: &Layout) -> Result<(CpuStorage, Shape)> {
         let (grid, scale) = (self.grid, self.scale());
         let x = values(x, layout)?;
-        let mut y = vec![0.0; grid.batch * grid.pooled()];
+        let mut y = parts::zeros(grid.batch * grid.pooled());
         parts::each([(&mut y, grid.pooled())], grid.parallel(), |b, [y]| {
             let x = &x[b * grid.image()..][..grid.image()];
             vectorised(
@@ -232,7 +232,7 @@ impl CustomOp1 for Mean {
 
     fn bwd(&self, x: &Tensor, _: &Tensor, g: &Tensor) -> Result<Option<Tensor>> {
         let (grid, scale) = (self.grid, self.scale());
-        let mut dx = vec![0.0; x.elem_count()];
+        let mut dx = parts::zeros(x.elem_count());
         with_values(&g.contiguous()?, |g| {
             parts::each([(&mut dx, grid.image())], grid.parallel(), |b, [dx]| {
                 let g = &g[b * grid.pooled()..][..grid.pooled()];

@@ -115,7 +115,7 @@ impl CustomOp1 for Resample {
     fn cpu_fwd(&self, x: &CpuStorage, layout: &Layout) -> Result<(CpuStorage, Shape)> {
         let x = values(x, layout)?;
         let c = self.channels;
-        let mut y = vec![0.0; self.batch * self.scaled()];
+        let mut y = parts::zeros(self.batch * self.scaled());
         parts::each([(&mut y, self.scaled())], self.parallel(), |b, [y]| {
             let x = &x[b * self.image()..][..self.image()];
             vectorised(
@@ -136,7 +136,7 @@ impl CustomOp1 for Resample {
 
     fn bwd(&self, x: &Tensor, _: &Tensor, g: &Tensor) -> Result<Option<Tensor>> {
         let c = self.channels;
-        let mut dx = vec![0.0; x.elem_count()];
+        let mut dx = parts::zeros(x.elem_count());
         with_values(&g.contiguous()?, |g| {
             parts::each([(&mut dx, self.image())], self.parallel(), |b, [dx]| {
                 let g = &g[b * self.scaled()..][..self.scaled()];

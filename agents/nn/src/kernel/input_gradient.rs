@@ -25,7 +25,7 @@ const GROUP: usize = 96;
 /// The gradient of the input, `[images, input]`, given that of the output, `g [rows, n]`.
 pub fn input_gradient(patches: &Patches, w: &[f32], g: &[f32], n: usize) -> Vec<f32> {
     let images = g.len() / n / patches.pixels();
-    let mut dx = vec![0.0; images * patches.input];
+    let mut dx = crate::parts::zeros(images * patches.input);
     write_input_gradient(patches, w, g, n, None, &mut dx);
     dx
 }

@@ -8,7 +8,7 @@ use pulp::{Simd, WithSimd};
 use super::forward::{COLUMNS, FEW, Linear, Step, cut, linear, whole_rows};
 use super::isa::dispatch;
 use super::panels::{pack, pack_transposed, packed_len};
-use super::parts::share;
+use super::parts::{each, share};
 use super::patches::row_blocks;
 use super::workspace::Workspace;
 
@@ -25,7 +25,7 @@ impl<'a> Prepared<'a> {
     /// `w [width, n]` for products of `rows` rows.
     pub(crate) fn new(w: &'a [f32], n: usize, rows: usize, room: &'a mut Workspace) -> Self {
         let (width, packed) = (w.len() / n, rows > FEW);
-        let values = if packed { dispatch(Pack { w, width, n, transposed: false, room }) } else { w };
+        let values = if packed { pack_all(w, width, n, false, room) } else { w };
         Self { values, packed, width, n }
     }
 
@@ -33,7 +33,7 @@ impl<'a> Prepared<'a> {
     pub(crate) fn transposed(w: &[f32], width: usize, rows: usize, room: &'a mut Workspace) -> Self {
         let (n, packed) = (w.len() / width, rows > FEW);
         let values = if packed {
-            dispatch(Pack { w, width, n, transposed: true, room })
+            pack_all(w, width, n, true, room)
         } else {
             let turned = room.sized(w.len());
             super::transpose(w, width, turned);
@@ -58,35 +58,57 @@ impl<'a> Prepared<'a> {
     }
 }
 
-struct Pack<'a, 'r> {
+/// Packs weights `[width, n]`, or the transpose of `[n, width]`, block of columns by block of columns.
+fn pack_all<'r>(w: &[f32], width: usize, n: usize, transposed: bool, room: &'r mut Workspace) -> &'r [f32] {
+    let packed = room.sized(dispatch(Packed { width, n }));
+    each(packed, width * COLUMNS, |i, into| {
+        let first = i * COLUMNS;
+        dispatch(Pack { w, width, n, first, columns: COLUMNS.min(n - first), transposed, into });
+    });
+    packed
+}
+
+/// Floats of all packed weights.
+struct Packed {
+    width: usize,
+    n: usize,
+}
+
+impl WithSimd for Packed {
+    type Output = usize;
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, _: S) -> usize {
+        packed_len::<S>(self.width, self.n)
+    }
+}
+
+/// A block of columns.
+struct Pack<'a> {
     w: &'a [f32],
     width: usize,
     n: usize,
+    first: usize,
+    columns: usize,
     transposed: bool,
-    room: &'r mut Workspace,
+    into: &'a mut [f32],
 }
 
-impl<'r> WithSimd for Pack<'_, 'r> {
-    type Output = &'r [f32];
+impl WithSimd for Pack<'_> {
+    type Output = ();
 
     #[inline(always)]
-    fn with_simd<S: Simd>(self, simd: S) -> &'r [f32] {
-        let Self { w, width, n, transposed, room } = self;
-        let packed = room.sized(packed_len::<S>(width, n));
-        let mut into = &mut *packed;
-        for first in (0..n).step_by(COLUMNS) {
-            let columns = COLUMNS.min(n - first);
-            for block in row_blocks(width) {
-                let (now, rest) = into.split_at_mut(packed_len::<S>(block.len, columns));
-                if transposed {
-                    pack_transposed::<S>(&w[first * width + block.offset..], width, block.len, columns, now);
-                } else {
-                    pack(simd, &w[block.offset * n + first..], n, block.len, columns, now);
-                }
-                into = rest;
+    fn with_simd<S: Simd>(self, simd: S) {
+        let Self { w, width, n, first, columns, transposed, mut into } = self;
+        for block in row_blocks(width) {
+            let (now, rest) = into.split_at_mut(packed_len::<S>(block.len, columns));
+            if transposed {
+                pack_transposed::<S>(&w[first * width + block.offset..], width, block.len, columns, now);
+            } else {
+                pack(simd, &w[block.offset * n + first..], n, block.len, columns, now);
             }
+            into = rest;
         }
-        packed
     }
 }
 

@@ -1,26 +1,27 @@
 //! `dw = patches(x)ᵀ · g`, or added to what `dw` holds: a product whose sum runs over output rows.
 //!
-//! A linear layer is cut by its inputs, that is by rows of `dw`, so that nothing is added up across threads. A convolution
-//! is cut by images, so that each is read while it is in the cache, and the parts' sums are added pairwise.
+//! A convolution is cut by images, so that each is read while it is in the cache, and the parts' sums are added pairwise.
+//! A linear layer is a matter of its own, [`row_gradient`].
+
+use std::ops::Range;
 
 use pulp::{Simd, WithSimd};
 
 use super::isa::{dispatch, vectorised};
 use super::panels::{Panel, add, load, pack, packed_len, panels, store, widest};
-use super::parts::{each, share};
+use super::parts::each;
 use super::patches::{Patches, Pixel};
+use super::row_gradient::row_gradient;
 use super::tile::{Sums, accumulate_outer, tiles};
 use super::workspace::Workspace;
 use crate::parts::{PARALLEL, add_rows};
 
 /// Output rows summed before they are added to the gradient: no more than this, and no fewer than half where there are
 /// more. Part of its definition.
-const BLOCK: usize = 128;
+pub(super) const BLOCK: usize = 128;
 /// Multiply-adds of a part of a convolution's images, and the most parts there are; part of the gradient's definition.
 const IMAGES: usize = 12 << 20;
 const MOST: usize = 8;
-/// Inputs of a part of a linear layer, at least.
-const INPUTS: usize = 96;
 
 /// What a gradient becomes of the memory that it is written to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -52,10 +53,7 @@ pub fn write_weight_gradient<P: Pixel>(patches: &Patches, x: &[P], g: &[f32], n:
     }
     if patches.is_rows() {
         let mut room = Workspace::new();
-        let x = patches.images(x, &mut room);
-        let part = share(patches.depth(), g.len()).max(INPUTS);
-        each(dw, part * n, |i, dw| dispatch(WeightGradient { patches, x, g, n, first: i * part, dw, write }));
-        return;
+        return row_gradient(patches.images(x, &mut room), g, n, dw, write);
     }
     let images = x.len() / patches.input;
     let image = patches.pixels() * n;
@@ -72,7 +70,7 @@ pub fn write_weight_gradient<P: Pixel>(patches: &Patches, x: &[P], g: &[f32], n:
         for (x, g) in x.chunks(step * patches.input).zip(g.chunks(step * image)) {
             let g = &g[..x.len() / patches.input * image];
             let x = patches.images(x, &mut room);
-            dispatch(WeightGradient { patches, x, g, n, first: 0, dw, write });
+            dispatch(WeightGradient { patches, x, g, n, dw, write });
             write = Write::Add;
         }
     });
@@ -92,6 +90,12 @@ pub(super) fn image_parts(images: usize, cost: usize) -> (usize, usize) {
     let parts = (cost / IMAGES).clamp(1, MOST.min(images.max(1)));
     let part = images.div_ceil(parts);
     (part, images.div_ceil(part.max(1)))
+}
+
+/// The blocks of output rows that are summed at a time.
+pub(super) fn blocks(rows: usize) -> impl Iterator<Item = Range<usize>> {
+    let blocks = rows.div_ceil(BLOCK).max(1);
+    (0..blocks).map(move |i| i * rows / blocks..(i + 1) * rows / blocks)
 }
 
 /// Images of small outputs go together, so that sums are long enough.
@@ -137,14 +141,17 @@ pub fn bias_gradient(g: &[f32], db: &mut [f32]) {
     add_rows(db, sums);
 }
 
+/// Writes the gradient of the bias to `db [n]`.
+pub fn write_bias_gradient(g: &[f32], db: &mut [f32], write: Write) {
+    write.nothing(db);
+    bias_gradient(g, db);
+}
+
 struct WeightGradient<'a> {
     patches: &'a Patches,
     x: &'a [f32],
     g: &'a [f32],
     n: usize,
-    /// First input of this part.
-    first: usize,
-    /// Rows of this part's inputs.
     dw: &'a mut [f32],
     write: Write,
 }
@@ -154,16 +161,13 @@ impl WithSimd for WeightGradient<'_> {
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) {
-        let Self { patches, x, g, n, first, dw, write } = self;
+        let Self { patches, x, g, n, dw, write } = self;
         let rows = g.len() / n;
-        let last = first + dw.len() / n;
         let mut room = Workspace::new();
         let mut starts = [0u32; BLOCK];
-        let blocks = rows.div_ceil(BLOCK).max(1);
         let (mut image, mut pixel) = (0, 0);
-        for i in 0..blocks {
-            let (from, to) = (i * rows / blocks, (i + 1) * rows / blocks);
-            let starts = &mut starts[..to - from];
+        for (i, block) in blocks(rows).enumerate() {
+            let starts = &mut starts[..block.len()];
             for start in &mut *starts {
                 *start = u32::try_from(image + patches.starts[pixel]).expect("fewer than 2³² values");
                 pixel += 1;
@@ -172,27 +176,14 @@ impl WithSimd for WeightGradient<'_> {
                 }
             }
             let packed = room.sized(packed_len::<S>(starts.len(), n));
-            pack(simd, &g[from * n..], n, starts.len(), n, packed);
-            let rows = starts.len();
+            pack(simd, &g[block.start * n..], n, starts.len(), n, packed);
             let write = if i == 0 { write } else { Write::Add };
-            if patches.is_rows() {
-                // The gradient is large: it is written from front to back.
-                for (k, size) in tiles(last - first) {
-                    let dw = &mut dw[k * n..];
-                    for panel in panels::<S>(n) {
-                        tile_of(simd, x, starts, first + k, size, panel.of::<S>(packed, rows), panel, n, dw, write);
-                    }
-                }
-                continue;
-            }
-            // The gradient is small: a panel of `g` stays in the cache.
             for panel in panels::<S>(n) {
-                let g = panel.of::<S>(packed, rows);
+                let g = panel.of::<S>(packed, starts.len()); // stays in the cache: the gradient is small
                 for (run, offset) in patches.runs.iter().enumerate() {
-                    let (from, to) = (first.max(run * patches.run), last.min((run + 1) * patches.run));
-                    for (k, size) in tiles(to.saturating_sub(from)) {
-                        let (at, dw) = (offset + from - run * patches.run + k, &mut dw[(from - first + k) * n..]);
-                        tile_of(simd, x, starts, at, size, g, panel, n, dw, write);
+                    for (k, size) in tiles(patches.run) {
+                        let dw = &mut dw[(run * patches.run + k) * n..];
+                        tile_of(simd, x, starts, offset + k, size, g, panel, n, dw, write);
                     }
                 }
             }
@@ -202,7 +193,7 @@ impl WithSimd for WeightGradient<'_> {
 
 #[inline(always)]
 #[allow(clippy::too_many_arguments)] // a block of a matrix product has that many extents
-fn tile_of<S: Simd>(
+pub(super) fn tile_of<S: Simd>(
     simd: S,
     x: &[f32],
     starts: &[u32],
