@@ -1,5 +1,5 @@
 # One word per thing a person wants. Everything can be repeated; ARGS='…' is handed on to the program.
-.PHONY: help setup kungfu test test-slow install fmt lint bench peers ci
+.PHONY: help setup kungfu test test-slow test-cuda install fmt lint bench peers ci
 .DEFAULT_GOAL := help
 CARGO ?= cargo
 
@@ -7,6 +7,7 @@ help:
 	@echo "make kungfu     set up, build, and train DQN on Kung Fu Master   (ARGS='--frames 40000')"
 	@echo "make test       set up and run every test but the slow ones      (ARGS='-- name')"
 	@echo "make test-slow  the slow tests: learning runs and long parity    (ARGS='name')"
+	@echo "make test-cuda  trains every agent on an NVIDIA GPU; needs the CUDA toolkit"
 	@echo "make install    put rl-run on the PATH (cargo's bin directory)"
 	@echo "make peers      ours against PyTorch, EnvPool and others, in turns   (ARGS='--only nature,envs --quick')"
 	@echo "make fmt | lint | bench | ci"
@@ -26,6 +27,11 @@ test:
 test-slow:
 	@scripts/setup test
 	$(CARGO) test --workspace --locked --no-fail-fast --release --lib --bins --tests -- --ignored $(ARGS)
+
+# Needs the CUDA toolkit and an NVIDIA GPU.
+test-cuda:
+	@scripts/setup test
+	$(CARGO) test --locked --no-fail-fast --release -p rl-runner --features cuda --test cuda -- --ignored $(ARGS)
 
 install: setup
 	$(CARGO) install --locked --path runner

@@ -1,0 +1,74 @@
+//! Training on an NVIDIA GPU, for `make test-cuda` on a machine that has one. Without the feature there is nothing here.
+#![cfg(feature = "cuda")]
+#![forbid(unsafe_code)]
+
+mod common;
+
+use std::path::Path;
+
+use common::json;
+
+/// Settings with which every agent updates within a few hundred steps.
+fn short(agent: &str) -> &'static str {
+    match agent {
+        "ppo" | "a2c" => "--frames 3000",
+        _ => "--frames 3000 --set agent.learning_starts=500",
+    }
+}
+
+fn train(at: &Path, line: &str) -> serde_json::Value {
+    json(at, &format!("{line} --quiet --json --device cuda"))
+}
+
+#[test]
+#[ignore = "needs an NVIDIA GPU"]
+fn every_agent_trains_resumes_and_plays() {
+    let dir = tempfile::tempdir().unwrap();
+    let at = dir.path();
+    for agent in ["dqn", "rainbow", "c51", "qrdqn", "iqn", "ppo", "a2c"] {
+        for env in ["cartpole", "frozenlake"] {
+            let run = format!("{agent}-{env}");
+            let done = train(at, &format!("--env {env} --agent {agent} --seed 1 --run {run} {}", short(agent)));
+            assert!(done["updates"].as_u64().unwrap() > 0, "{run}: {done}");
+            let more = train(at, &format!("resume {run} --frames 6000"));
+            assert!(more["updates"].as_u64() > done["updates"].as_u64(), "{run}: {more}");
+            assert_ne!(more["parameters_sha256"], done["parameters_sha256"], "{run}");
+            for device in ["cuda", "cpu"] {
+                let played = json(at, &format!("eval {run} --episodes 3 --json --device {device}"));
+                assert_eq!(played["episodes"], 3, "{run} on {device}: {played}");
+            }
+        }
+    }
+}
+
+#[test]
+#[ignore = "needs an NVIDIA GPU"]
+fn continuous_actions_and_normalised_observations_work() {
+    let dir = tempfile::tempdir().unwrap();
+    let done = train(dir.path(), "--env pendulum --agent ppo --seed 1 --run r --frames 20000");
+    assert!(done["updates"].as_u64().unwrap() > 0, "{done}");
+}
+
+#[test]
+#[ignore = "needs an NVIDIA GPU"]
+fn cartpole_is_learned_and_plays_alike_on_the_cpu() {
+    let dir = tempfile::tempdir().unwrap();
+    train(dir.path(), "--env cartpole --agent ppo --seed 1 --run r");
+    for device in ["cuda", "cpu"] {
+        let played = json(dir.path(), &format!("eval r --episodes 20 --greedy --json --device {device}"));
+        assert!(played["mean"].as_f64().unwrap() >= 475.0, "{device}: {played}");
+    }
+}
+
+#[cfg(feature = "atari")]
+#[test]
+#[ignore = "needs an NVIDIA GPU"]
+fn pixels_are_learned_from() {
+    let dir = tempfile::tempdir().unwrap();
+    let at = dir.path();
+    let replay = "--frames 8000 --set agent.learning_starts=400 --set agent.replay_capacity=2000";
+    for (agent, more) in [("dqn", replay), ("rainbow", replay), ("ppo", "--frames 40000"), ("a2c", "--frames 8000")] {
+        let done = train(at, &format!("--env kungfu --agent {agent} --seed 1 --run {agent} {more}"));
+        assert!(done["updates"].as_u64().unwrap() > 0, "{agent}: {done}");
+    }
+}
