@@ -2,6 +2,7 @@
 
 pub mod world;
 mod cells;
+mod chart;
 
 pub mod cliff_walking;
 pub mod frozen_lake;

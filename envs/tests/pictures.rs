@@ -72,6 +72,25 @@ fn blackjack_shows_both_hands_and_the_hidden_card() {
     pin("blackjack-over", &walk::<Blackjack>("blackjack", 1, &[0]), (420, 320), 0xd55eb53efc9fe8f2);
 }
 
+/// The best policy and its values.
+fn solved<E: Env>(id: &str, discount: f64) -> Canvas {
+    let env = E::new(&config::<E>(id)).unwrap();
+    let table = env.tabular().unwrap();
+    let values = table.value_iteration(discount);
+    let mut canvas = Canvas::new(1, 1);
+    assert!(env.draw_policy(&table.greedy(&values, discount), &values, &mut canvas));
+    canvas
+}
+
+#[test]
+fn policies_show_an_arrow_and_a_value_in_every_cell_that_is_open() {
+    pin("frozenlake-policy", &solved::<FrozenLake>("frozenlake", 0.99), (384, 384), 0x91c4ff417c0db5ea);
+    pin("frozenlake8x8-policy", &solved::<FrozenLake>("frozenlake8x8", 0.99), (512, 512), 0x4d1179e56b0a8074);
+    pin("cliffwalking-policy", &solved::<CliffWalking>("cliffwalking", 1.0), (768, 256), 0x7e8b5b087a3113cf);
+    let taxi = Taxi::new(&config::<Taxi>("taxi")).unwrap();
+    assert!(!taxi.draw_policy(&[], &[], &mut Canvas::new(1, 1)), "500 states on 25 cells");
+}
+
 /// The picture of an environment that starts from a given state.
 fn picture<E: Env, const S: usize>(start_from: fn(&mut E, [f64; S]), state: [f64; S]) -> Canvas {
     let mut env = E::new(&config::<E>(E::ID)).unwrap();

@@ -11,7 +11,7 @@ use crate::collect::Workers;
 use crate::tables::Tables;
 use crate::usage::{is_usage, usage};
 use crate::workers::hush_caught_panics;
-use crate::{bench, doctor, evaluate, fetch, list, output, profile, rollout, train};
+use crate::{bench, doctor, evaluate, fetch, list, output, profile, rollout, solve, train};
 
 #[derive(Debug, Parser)]
 #[command(name = "rl-run", version, about = "Trains, evaluates and shows reinforcement learning agents")]
@@ -30,6 +30,7 @@ enum Command {
     List(list::ListArgs),
     Fetch(fetch::FetchArgs),
     Doctor(doctor::DoctorArgs),
+    Solve(solve::SolveArgs),
     Rollout(rollout::RolloutArgs),
     Profile(profile::ProfileArgs),
     Bench(bench::BenchArgs),
@@ -153,6 +154,7 @@ fn run(cli: Cli, tables: &Tables) -> anyhow::Result<ExitCode> {
         Some(Command::List(args)) => list::run(&args, tables),
         Some(Command::Fetch(args)) => fetch::run(&args, tables),
         Some(Command::Doctor(args)) => doctor::run(&args, tables),
+        Some(Command::Solve(args)) => solve::run(&args, tables),
         Some(Command::Rollout(args)) => rollout::run(&args, tables),
         Some(Command::Profile(args)) => args.machine.settle().and_then(|()| profile::run(&args, tables)),
         Some(Command::Bench(args)) => bench::run(&args, tables),

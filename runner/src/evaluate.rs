@@ -1,12 +1,12 @@
 //! `rl-run eval`: full games, on seats that training never sees, by the rules of a protocol.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::{Context as _, bail};
 use candle_core::Device;
 use rl_agents::{AgentEntry, Clock, Context, Learner, Mode, Plan};
-use rl_core::Seating;
+use rl_core::{Canvas, Seating};
 use rl_replays::Rollout;
 use serde::Serialize;
 
@@ -19,7 +19,7 @@ use crate::stop::{STOPPED, Stop};
 use crate::tables::Tables;
 use crate::train::{device, owner};
 use crate::usage::usage;
-use crate::{needs, output, run_dir};
+use crate::{needs, output, picture, run_dir};
 
 /// First seat of evaluations; training seats are numbered from 0.
 const SEATS: u32 = 1_000_000;
@@ -28,6 +28,8 @@ const SIDE_BY_SIDE: u32 = 16;
 
 /// Plays full games with the policy of a run and says what they earned.
 #[derive(Clone, Debug, clap::Args)]
+#[command(after_help = "Examples: rl-run eval runs/kungfu-dqn-s1 --episodes 30 --json
+          rl-run eval runs/frozenlake-tabular-s1 --exact --picture policy.png")]
 pub(crate) struct EvalArgs {
     /// Directory of the run
     run: PathBuf,
@@ -49,6 +51,9 @@ pub(crate) struct EvalArgs {
     /// Compute the expected return by dynamic programming instead of playing (small environments; greedy policy)
     #[arg(long)]
     exact: bool,
+    /// Draw the policy and what states are worth on the map, where there is one: a PNG file (with --exact)
+    #[arg(long, value_name = "FILE", requires = "exact")]
+    picture: Option<PathBuf>,
     /// One JSON object on stdout and nothing else
     #[arg(long)]
     json: bool,
@@ -185,6 +190,7 @@ pub(crate) fn run(args: &EvalArgs, tables: &Tables) -> anyhow::Result<ExitCode> 
     let checkpoint = Checkpoint::open(&dir, &owner(&resolved, &resolved.train()?))?;
     checkpoint.load_part(WEIGHTS, learner.weights())?;
 
+    args.picture.as_deref().map(picture::check).transpose()?;
     let greedy = args.greedy || args.exact;
     let mut report = Report {
         env: resolved.env_name.clone(),
@@ -202,7 +208,8 @@ pub(crate) fn run(args: &EvalArgs, tables: &Tables) -> anyhow::Result<ExitCode> 
         frames: 0,
     };
     if args.exact {
-        (report.episodes, report.mean) = (0, exact(&resolved, learner.as_ref(), eval.epsilon)?);
+        let picture = args.picture.as_deref();
+        (report.episodes, report.mean) = (0, exact(&resolved, learner.as_ref(), eval.epsilon, picture)?);
     } else {
         let mode = Mode::Evaluate { epsilon: eval.epsilon, greedy };
         let games = Games { seed: args.seed, episodes: eval.episodes, mode, workers: args.machine.workers()? };
@@ -274,19 +281,19 @@ pub(crate) fn build(
     device: &Device,
 ) -> anyhow::Result<Box<dyn Learner>> {
     let agent = resolved.agent.expect("whoever builds a learner named its agent");
-    if let Some(why) = (agent.refuses)(spec) {
-        return Err(usage(format!("agent `{}` cannot play `{}`: {why}", agent.id, resolved.env_name)));
+    if let Some(refusal) = needs::refusal(agent, &resolved.env_name, spec) {
+        return Err(refusal);
     }
     let (agent, context) = context(resolved, spec, seed, device)?;
     needs::allocation(agent, &context).with_context(|| resolved.blame("agent"))?;
     (agent.build)(&context).with_context(|| resolved.blame("agent"))
 }
 
-/// Expected return of the greedy policy with ε, from the table of the environment.
+/// Expected return of the greedy policy with ε, from the table of the environment; draws it where asked.
 ///
 /// # Errors
-/// If the environment has no such table.
-fn exact(resolved: &Resolved, learner: &dyn Learner, epsilon: f32) -> anyhow::Result<f64> {
+/// If the environment has no such table, or no map to draw on.
+fn exact(resolved: &Resolved, learner: &dyn Learner, epsilon: f32, picture: Option<&Path>) -> anyhow::Result<f64> {
     let env = resolved.seat_eval(&Seating { seed: 0, seats: SEATS..SEATS + 1 })?;
     let Some(table) = env.tabular() else {
         bail!(usage(format!(
@@ -300,7 +307,16 @@ fn exact(resolved: &Resolved, learner: &dyn Learner, epsilon: f32) -> anyhow::Re
     block.legal.row_mut(0).copy_from_slice(table.legal());
     let mut policy = learner.policy(SEATS..SEATS + states)?;
     policy.act(std::slice::from_mut(&mut block), 0, Mode::Evaluate { epsilon: 0.0, greedy: true })?;
-    Ok(table.evaluate(&table.policy(block.discrete.row(0), f64::from(epsilon))).mean)
+    let actions = block.discrete.row(0);
+    let plays = table.policy(actions, f64::from(epsilon));
+    if let Some(path) = picture {
+        let mut canvas = Canvas::new(0, 0);
+        if !env.draw_policy(actions, &table.expected_returns(&plays), &mut canvas) {
+            bail!(usage(format!("--picture: the states of `{}` are not places on one map", resolved.env_name)));
+        }
+        picture::write(path, &canvas)?;
+    }
+    Ok(table.evaluate(&plays).mean)
 }
 
 #[cfg(test)]

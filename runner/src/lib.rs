@@ -23,6 +23,8 @@ mod events;
 mod progress;
 mod checkpoint;
 mod evaluate;
+mod solve;
+mod picture;
 mod list;
 mod fetch;
 mod doctor;

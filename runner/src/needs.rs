@@ -1,15 +1,23 @@
-//! What a run will need of memory and disk, against what is free before it starts.
+//! What a run needs before it starts: an agent that can play the environment, memory and disk.
 
 use std::path::Path;
 
 use anyhow::Context as _;
 use anyhow::bail;
 use rl_agents::{AgentEntry, Context};
+use rl_core::Spec;
 
 use crate::preset::Train;
+use crate::usage::usage;
 
 /// Weights, moments and the rest of a session beside its experience, generously.
 const REST: u64 = 256 << 20;
+
+/// Why an agent cannot play an environment of these shapes, if so.
+pub(crate) fn refusal(agent: &AgentEntry, env: &str, spec: &Spec) -> Option<anyhow::Error> {
+    let why = (agent.refuses)(spec)?;
+    Some(usage(format!("agent `{}` cannot play `{env}`: {why}", agent.id)))
+}
 
 /// Compares what the learner will allocate with the memory of this machine, before an allocation could abort the program.
 ///

@@ -15,7 +15,7 @@ use toml::{Table, Value};
 
 use crate::tables::Tables;
 use crate::usage::{hint, usage};
-use crate::{checkpoint, claim};
+use crate::{checkpoint, claim, needs};
 
 /// What a person asked for.
 #[derive(Clone, Debug, Default)]
@@ -95,12 +95,18 @@ pub(crate) fn resolve(tables: &Tables, ask: &Ask<'_>) -> anyhow::Result<Resolved
             claim::take(&mut tables, &origin)?;
             merged.extend(tables);
         } else if ask.preset.is_none() {
+            let table = merged.get("env").and_then(Value::as_table).cloned().unwrap_or_default();
+            let spec = (env.build)(&env_name, &table, &Seating { seed: 0, seats: 0..1 }).map(|env| env.spec().clone());
+            // A preset would not help an agent that cannot play this.
+            let refused = spec.ok().and_then(|spec| needs::refusal(agent, &env_name, &spec));
             let with: Vec<&str> = agent.presets.iter().map(|&(name, _)| name).collect();
-            return Err(usage(format!(
-                "agent `{}` has no preset for `{env_name}` (it has {}): give one with --preset FILE",
-                agent.id,
-                with.join(", ")
-            )));
+            return Err(refused.unwrap_or_else(|| {
+                usage(format!(
+                    "agent `{}` has no preset for `{env_name}` (it has {}): give one with --preset FILE",
+                    agent.id,
+                    with.join(", ")
+                ))
+            }));
         }
     }
     if let Some(path) = ask.preset {

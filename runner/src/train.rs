@@ -147,8 +147,12 @@ pub(crate) fn run(args: &TrainArgs, tables: &Tables) -> anyhow::Result<ExitCode>
         resolved.set("train.precision", precision.name())?;
     }
     let (train, eval) = (resolved.train()?, resolved.eval()?);
-    if train.precision == Precision::Bf16 && train.precision.unit().is_none() && !args.report.quiet {
-        output::note("this CPU has no instructions for bf16: multiplying f32");
+    if train.precision == Precision::Bf16 && !args.report.quiet {
+        if args.machine.device != "cpu" {
+            output::note("bf16 is for the CPU: the GPU multiplies f32");
+        } else if train.precision.unit().is_none() {
+            output::note("this CPU has no instructions for bf16: multiplying f32");
+        }
     }
     let about = about(&resolved, &train, args.seed, &args.machine);
     let (workers, device) = (args.machine.workers()?, device(&args.machine.device)?);

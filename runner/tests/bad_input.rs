@@ -42,6 +42,12 @@ fn usage_errors_name_what_is_wrong_and_what_was_meant() {
         ("--env frozenlake --agent dqn --set env.map=[1,2]", "map must be \"4x4\", \"8x8\" or a list of rows"),
         (r#"--env frozenlake --agent dqn --set env.map=["SF","FG""#, "is neither \"4x4\" nor \"8x8\" nor rows"),
         ("--env frozenlake --agent dqn --set env.map=5", "env.map: expected string like \"4x4\", got integer 5"),
+        ("--env pendulum --agent dqn", "agent `dqn` cannot play `pendulum`: dqn needs exactly one discrete action"),
+        ("--env cliffwalking-slippery --agent dqn", "agent `dqn` has no preset for `cliffwalking-slippery` (it has "),
+        ("solve --env cartpole", "not small enough to have a table"),
+        ("solve --env frozenlake --gamma 0", "--gamma 0: above 0 and at most 1"),
+        ("solve --env frozenlake --picture lake.gif", "lake.gif: pictures are PNG files"),
+        ("solve --env taxi --picture taxi.png", "the states of `taxi` are not places on one map"),
         ("eval nowhere", "nowhere is not the directory of a run"),
         ("resume nowhere", "nowhere is not the directory of a run"),
     ];

@@ -113,6 +113,10 @@ impl<E: Env> VecEnv for Batch<E> {
         self.seats[0].env.tabular()
     }
 
+    fn draw_policy(&self, actions: &[u32], values: &[f64], canvas: &mut Canvas) -> bool {
+        self.seats[0].env.draw_policy(actions, values, canvas)
+    }
+
     fn draw(&self, n: usize, canvas: &mut Canvas) {
         self.seats[n].env.draw(canvas);
     }

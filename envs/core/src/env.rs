@@ -73,6 +73,12 @@ pub trait Env: Sized + Send + 'static {
         None
     }
 
+    /// Draws what a policy does in every state, `actions [S]`, and what states are worth, `values [S]`, both by the states of
+    /// [`tabular`](Env::tabular). Says `false`, and draws nothing, where states are not places on one map.
+    fn draw_policy(&self, _actions: &[u32], _values: &[f64], _canvas: &mut Canvas) -> bool {
+        false
+    }
+
     /// Draws the present state for people, at a size of its own choosing (see [`Canvas::begin`]).
     fn draw(&self, canvas: &mut Canvas);
 }

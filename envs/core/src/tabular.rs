@@ -194,6 +194,31 @@ impl Tabular {
     /// # Panics
     /// If `policy` is not `[S, A]`.
     pub fn evaluate(&self, policy: &[f64]) -> Exact {
+        let mut total = Moments::default();
+        for (&probability, state) in self.start.iter().zip(&self.all_moments(policy)) {
+            total.add(probability, state);
+        }
+        Exact { mean: total.first, std: (total.second - total.first * total.first).max(0.0).sqrt(), steps: total.steps }
+    }
+
+    /// The expected undiscounted return of a policy, `[S, A]`, from every state with the whole step limit ahead: `[S]`.
+    ///
+    /// # Panics
+    /// If `policy` is not `[S, A]`.
+    pub fn expected_returns(&self, policy: &[f64]) -> Vec<f64> {
+        self.all_moments(policy).iter().map(|state| state.first).collect()
+    }
+
+    /// The value of the state that an episode starts in, given those of all states.
+    ///
+    /// # Panics
+    /// If there is not one value per state.
+    pub fn at_start(&self, value: &[f64]) -> f64 {
+        assert_eq!(value.len(), self.states(), "one value per state");
+        self.start.iter().zip(value).map(|(probability, value)| probability * value).sum()
+    }
+
+    fn all_moments(&self, policy: &[f64]) -> Vec<Moments> {
         assert_eq!(policy.len(), self.states() * self.actions(), "one probability per state and action");
         let mut moments = vec![Moments::default(); self.states()];
         for _ in 0..self.limit.map_or(SWEEPS, |limit| limit as usize) {
@@ -204,11 +229,7 @@ impl Tabular {
                 break; // not only without a limit: the rest of the sweeps would change nothing
             }
         }
-        let mut total = Moments::default();
-        for (&probability, state) in self.start.iter().zip(&moments) {
-            total.add(probability, state);
-        }
-        Exact { mean: total.first, std: (total.second - total.first * total.first).max(0.0).sqrt(), steps: total.steps }
+        moments
     }
 
     fn sweep(&self, value: &[f64], update: impl Fn(usize, &[f64]) -> f64) -> Vec<f64> {
@@ -222,10 +243,6 @@ impl Tabular {
     fn backup(&self, s: usize, a: usize, discount: f64, value: &[f64]) -> f64 {
         let worth = |way: &Outcome| way.reward + if way.terminated { 0.0 } else { discount * value[way.next as usize] };
         self.outcomes[s][a].iter().map(|way| way.probability * worth(way)).sum()
-    }
-
-    fn at_start(&self, value: &[f64]) -> f64 {
-        self.start.iter().zip(value).map(|(probability, value)| probability * value).sum()
     }
 
     fn moments(&self, s: usize, policy: &[f64], after: &[Moments]) -> Moments {
@@ -284,6 +301,19 @@ fn distance(a: &[f64], b: &[f64]) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn returns_from_each_state_agree_with_the_expectation_at_the_start() {
+        let stay = vec![way(1.0, 0, -1.0, false)];
+        let go = vec![way(1.0, 1, 0.0, false)];
+        let end = vec![way(1.0, 1, 5.0, true)];
+        let table =
+            Tabular::new(vec![0.25, 0.75], Some(3), vec![vec![stay, go.clone()], vec![end.clone(), end]]).unwrap();
+        let policy = table.policy(&[0, 0], 0.0);
+        let returns = table.expected_returns(&policy);
+        assert_eq!(returns, [-3.0, 5.0]);
+        assert_eq!(table.at_start(&returns), table.evaluate(&policy).mean);
+    }
 
     fn way(probability: f64, next: u32, reward: f64, terminated: bool) -> Outcome {
         Outcome { probability, next, reward, terminated }

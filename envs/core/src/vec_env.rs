@@ -33,6 +33,11 @@ pub trait VecEnv: Send {
         None
     }
 
+    /// Draws a policy and the values of states; see [`Env::draw_policy`](crate::Env::draw_policy).
+    fn draw_policy(&self, _actions: &[u32], _values: &[f64], _canvas: &mut Canvas) -> bool {
+        false
+    }
+
     /// Draws seat `n`.
     fn draw(&self, n: usize, canvas: &mut Canvas);
 

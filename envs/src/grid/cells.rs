@@ -1,7 +1,7 @@
 //! The picture of a world of cells: what the drawings of several worlds are made of. Lengths are fractions of a cell.
 
 use embedded_graphics::mono_font::MonoTextStyle;
-use embedded_graphics::mono_font::ascii::FONT_10X20;
+use embedded_graphics::mono_font::ascii::{FONT_6X10, FONT_9X15, FONT_10X20};
 use embedded_graphics::pixelcolor::Rgb888;
 use embedded_graphics::prelude::{Drawable, Point, Size};
 use embedded_graphics::primitives::{Circle, CornerRadii, Ellipse, Line, Rectangle, RoundedRectangle, Triangle};
@@ -108,6 +108,25 @@ impl<'a> Cells<'a> {
         let font = MonoTextStyle::new(&FONT_10X20, LETTER);
         let at = self.at(self.corner(cell), 0.15, 0.17);
         let Ok(_) = Text::with_text_style(letter, at, font, style).draw(self.canvas);
+    }
+
+    /// A number at the foot of a cell, once the picture is halved.
+    pub(super) fn number(&mut self, cell: u32, number: &str) {
+        let style = TextStyleBuilder::new().alignment(Alignment::Center).baseline(Baseline::Middle).build();
+        let font = MonoTextStyle::new(if self.side < 64 { &FONT_6X10 } else { &FONT_9X15 }, EYE);
+        let at = self.at(self.corner(cell), 0.5, 0.83);
+        let Ok(_) = Text::with_text_style(number, at, font, style).draw(self.canvas);
+    }
+
+    /// An arrow through the middle of a cell.
+    pub(super) fn arrow(&mut self, corner: Point, (down, right): (isize, isize)) {
+        let (down, right) = (down as f64, right as f64);
+        let place =
+            |along: f64, across: f64| (0.5 + along * right + across * down, 0.42 + along * down - across * right);
+        self.stroke(corner, place(-0.22, 0.0), place(0.10, 0.0), 0.05, EYE);
+        let [tip, left, right] =
+            [place(0.24, 0.0), place(0.06, 0.11), place(0.06, -0.11)].map(|(x, y)| self.at(corner, x, y));
+        self.canvas.fill(&Triangle::new(tip, left, right), EYE);
     }
 
     /// Somebody standing on the shadow of that colour.

@@ -8,6 +8,7 @@ use rl_core::{Canvas, EnvEntry, Result};
 use serde::Deserialize;
 
 use super::cells::Cells;
+use super::chart::Chart;
 use super::world::{Walk, Way, World};
 
 /// The cliff whose edge is firm.
@@ -94,6 +95,11 @@ impl World for Cliff {
         Way { next, reward: -1.0, terminated: next == GOAL }
     }
 
+    fn draw_policy(&self, actions: &[u32], values: &[f64], canvas: &mut Canvas) -> bool {
+        chart(actions, values, canvas);
+        true
+    }
+
     fn draw(&self, cell: u32, last: Option<u32>, canvas: &mut Canvas) {
         draw(cell, last, canvas);
     }
@@ -111,31 +117,7 @@ const ABYSS: Rgb888 = Rgb888::new(0x33, 0x2B, 0x29);
 /// Meadow, cliff, start, goal, and the walker with an arrow where it meant to go.
 fn draw(walker: u32, aim: Option<u32>, canvas: &mut Canvas) {
     let mut cells = Cells::begin(canvas, [ROWS, COLUMNS], 128, SEAM);
-    for cell in 0..ROWS * COLUMNS {
-        let corner = cells.corner(cell);
-        match cell {
-            START => cells.tile(corner, HOME),
-            GOAL => {
-                cells.tile(corner, TARGET);
-                cells.flag(corner);
-            }
-            _ if is_cliff(cell) => {
-                cells.bar(corner, (0.0, 0.0), (1.0, 1.0), ABYSS);
-                cells.bar(corner, (0.0, 0.0), (1.0, 0.34), ROCK);
-                cells.bar(corner, (0.0, 0.0), (1.0, 0.10), EDGE);
-                for (x, depth) in [(0.08, 0.50), (0.38, 0.62), (0.70, 0.44)] {
-                    cells.slab(corner, (x, 0.2), (0.2, depth - 0.2), 0.08, ROCK);
-                }
-            }
-            _ => {
-                cells.tile(corner, GRASS);
-                for (x, y) in [(0.24, 0.34), (0.68, 0.28), (0.46, 0.74)] {
-                    cells.stroke(corner, (x, y), (x - 0.04, y - 0.09), 0.03, BLADE);
-                    cells.stroke(corner, (x, y), (x + 0.05, y - 0.08), 0.03, BLADE);
-                }
-            }
-        }
-    }
+    (0..ROWS * COLUMNS).for_each(|cell| draw_cell(&mut cells, cell));
     let corner = cells.corner(walker);
     cells.walker(corner, SEAM);
     if let Some(aim) = aim {
@@ -144,4 +126,48 @@ fn draw(walker: u32, aim: Option<u32>, canvas: &mut Canvas) {
     cells.halve();
     cells.letter(START, "S");
     cells.letter(GOAL, "G");
+}
+
+fn draw_cell(cells: &mut Cells<'_>, cell: u32) {
+    let corner = cells.corner(cell);
+    match cell {
+        START => cells.tile(corner, HOME),
+        GOAL => {
+            cells.tile(corner, TARGET);
+            cells.flag(corner);
+        }
+        _ if is_cliff(cell) => {
+            cells.bar(corner, (0.0, 0.0), (1.0, 1.0), ABYSS);
+            cells.bar(corner, (0.0, 0.0), (1.0, 0.34), ROCK);
+            cells.bar(corner, (0.0, 0.0), (1.0, 0.10), EDGE);
+            for (x, depth) in [(0.08, 0.50), (0.38, 0.62), (0.70, 0.44)] {
+                cells.slab(corner, (x, 0.2), (0.2, depth - 0.2), 0.08, ROCK);
+            }
+        }
+        _ => {
+            cells.tile(corner, GRASS);
+            for (x, y) in [(0.24, 0.34), (0.68, 0.28), (0.46, 0.74)] {
+                cells.stroke(corner, (x, y), (x - 0.04, y - 0.09), 0.03, BLADE);
+                cells.stroke(corner, (x, y), (x + 0.05, y - 0.08), 0.03, BLADE);
+            }
+        }
+    }
+}
+
+/// A policy and the values of the cells.
+fn chart(actions: &[u32], values: &[f64], canvas: &mut Canvas) {
+    let mut cells = Cells::begin(canvas, [ROWS, COLUMNS], 128, SEAM);
+    let open = |cell| cell != GOAL && !is_cliff(cell);
+    let chart = Chart::new(actions, values, &DIRECTIONS, open);
+    for cell in 0..ROWS * COLUMNS {
+        if open(cell) {
+            chart.draw(&mut cells, cell);
+        } else {
+            draw_cell(&mut cells, cell);
+        }
+    }
+    cells.halve();
+    cells.letter(START, "S");
+    cells.letter(GOAL, "G");
+    (0..ROWS * COLUMNS).filter(|&cell| open(cell)).for_each(|cell| chart.label(&mut cells, cell));
 }

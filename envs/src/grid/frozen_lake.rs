@@ -228,6 +228,11 @@ impl World for Lake {
         Way { next, reward, terminated: self.map.tile(next).ends() }
     }
 
+    fn draw_policy(&self, actions: &[u32], values: &[f64], canvas: &mut Canvas) -> bool {
+        picture::chart(&self.map, actions, values, canvas);
+        true
+    }
+
     fn draw(&self, cell: u32, last: Option<u32>, canvas: &mut Canvas) {
         picture::draw(&self.map, cell, last, canvas);
     }

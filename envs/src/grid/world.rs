@@ -59,6 +59,11 @@ pub trait World: Sized + Send + 'static {
     /// How the action turns out in way `which` of [`odds`](World::odds).
     fn way(&self, state: u32, action: u32, which: usize) -> Way;
 
+    /// Draws a policy and the values of states, where states are places on one map; see [`Env::draw_policy`].
+    fn draw_policy(&self, _actions: &[u32], _values: &[f64], _canvas: &mut Canvas) -> bool {
+        false
+    }
+
     /// Draws a state and the action that led to it.
     fn draw(&self, state: u32, last: Option<u32>, canvas: &mut Canvas);
 }
@@ -193,6 +198,10 @@ impl<W: World> Env for Walk<W> {
         let legal = if self.world.mask() { (0..states).flat_map(legal).collect() } else { Vec::new() };
         let symbols = (0..states).map(|state| self.world.symbol(state)).collect();
         Some(table.expect("odds sum to 1 and ways lead to states").showing(symbols, legal))
+    }
+
+    fn draw_policy(&self, actions: &[u32], values: &[f64], canvas: &mut Canvas) -> bool {
+        self.world.draw_policy(actions, values, canvas)
     }
 
     fn draw(&self, canvas: &mut Canvas) {

@@ -6,6 +6,7 @@ use rl_core::Canvas;
 
 use super::{DIRECTIONS, Grid, Tile};
 use crate::grid::cells::Cells;
+use crate::grid::chart::Chart;
 
 const ICE: Rgb888 = Rgb888::new(0xDC, 0xEE, 0xF9);
 const SHEEN: Rgb888 = Rgb888::new(0xF3, 0xFA, 0xFE);
@@ -16,10 +17,43 @@ const DEEP: Rgb888 = Rgb888::new(0x12, 0x36, 0x59);
 const START: Rgb888 = Rgb888::new(0xBF, 0xE6, 0xC8);
 const GOAL: Rgb888 = Rgb888::new(0xFF, 0xE9, 0xAE);
 
+/// Draws a policy and the values of the cells.
+pub(super) fn chart(lake: &Grid, actions: &[u32], values: &[f64], canvas: &mut Canvas) {
+    let mut cells = begin(lake, canvas);
+    let open = |cell| matches!(lake.tile(cell), Tile::Start | Tile::Frozen);
+    let chart = Chart::new(actions, values, &DIRECTIONS, open);
+    let all = || (0..).zip(&lake.tiles);
+    for (cell, &tile) in all() {
+        if open(cell) {
+            chart.draw(&mut cells, cell);
+        } else {
+            let corner = cells.corner(cell);
+            draw_tile(&mut cells, corner, tile);
+        }
+    }
+    cells.halve();
+    letters(lake, &mut cells);
+    all().filter(|&(cell, _)| open(cell)).for_each(|(cell, _)| chart.label(&mut cells, cell));
+}
+
+fn begin<'a>(lake: &Grid, canvas: &'a mut Canvas) -> Cells<'a> {
+    let side = (1024 / lake.rows.max(lake.columns)).clamp(48, 192) as i32 & !1;
+    Cells::begin(canvas, [lake.rows as u32, lake.columns as u32], side, SEAM)
+}
+
+fn letters(lake: &Grid, cells: &mut Cells<'_>) {
+    for (cell, &tile) in (0..).zip(&lake.tiles) {
+        match tile {
+            Tile::Start => cells.letter(cell, "S"),
+            Tile::Goal => cells.letter(cell, "G"),
+            Tile::Frozen | Tile::Hole => {}
+        }
+    }
+}
+
 /// Draws the lake with cells of at most 96 pixels, 512 for the longer side of a larger one.
 pub(super) fn draw(lake: &Grid, walker: u32, aim: Option<u32>, canvas: &mut Canvas) {
-    let side = (1024 / lake.rows.max(lake.columns)).clamp(48, 192) as i32 & !1;
-    let mut cells = Cells::begin(canvas, [lake.rows as u32, lake.columns as u32], side, SEAM);
+    let mut cells = begin(lake, canvas);
     for (cell, &tile) in (0..).zip(&lake.tiles) {
         let corner = cells.corner(cell);
         draw_tile(&mut cells, corner, tile);
@@ -36,13 +70,7 @@ pub(super) fn draw(lake: &Grid, walker: u32, aim: Option<u32>, canvas: &mut Canv
         cells.aim(corner, DIRECTIONS[aim as usize]);
     }
     cells.halve();
-    for (cell, &tile) in (0..).zip(&lake.tiles) {
-        match tile {
-            Tile::Start => cells.letter(cell, "S"),
-            Tile::Goal => cells.letter(cell, "G"),
-            Tile::Frozen | Tile::Hole => {}
-        }
-    }
+    letters(lake, &mut cells);
 }
 
 fn draw_tile(cells: &mut Cells<'_>, corner: Point, tile: Tile) {

@@ -1,0 +1,41 @@
+//! Pictures as files.
+
+use std::fs::Permissions;
+use std::io::BufWriter;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::Path;
+
+use anyhow::Context as _;
+use rl_core::Canvas;
+
+use crate::usage::usage;
+
+/// Refuses a name that says another format than the one that is written.
+///
+/// # Errors
+/// If `path` does not end in `.png`.
+pub(crate) fn check(path: &Path) -> anyhow::Result<()> {
+    if path.extension().is_some_and(|ending| ending.eq_ignore_ascii_case("png")) {
+        return Ok(());
+    }
+    Err(usage(format!(
+        "--picture {}: pictures are PNG files: give the name of one, such as policy.png",
+        path.display()
+    )))
+}
+
+/// Writes a PNG file, whole or not at all.
+///
+/// # Errors
+/// If the file cannot be written.
+pub(crate) fn write(path: &Path, canvas: &Canvas) -> anyhow::Result<()> {
+    let dir = path.parent().filter(|dir| !dir.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let told = || format!("--picture {}", path.display());
+    let anyone = Permissions::from_mode(0o666); // less the umask
+    let file = tempfile::Builder::new().permissions(anyone).tempfile_in(dir).with_context(told)?;
+    let mut encoder = png::Encoder::new(BufWriter::new(&file), canvas.width() as u32, canvas.height() as u32);
+    encoder.set_color(png::ColorType::Rgb);
+    encoder.write_header().and_then(|mut writer| writer.write_image_data(canvas.pixels())).with_context(told)?;
+    file.persist(path).with_context(told)?;
+    Ok(())
+}

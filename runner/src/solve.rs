@@ -1,0 +1,108 @@
+//! `rl-run solve`: what is best in an environment small enough to be written down as a table.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use rl_core::{Canvas, Seating};
+use serde::Serialize;
+
+use crate::preset::{self, Ask};
+use crate::tables::Tables;
+use crate::usage::usage;
+use crate::{output, picture};
+
+/// Solves a small environment by value iteration, without an agent: values, the best policy, and what it earns
+#[derive(Clone, Debug, clap::Args)]
+#[command(after_help = "Examples: rl-run solve --env frozenlake --picture policy.png
+          rl-run solve --env taxi --gamma 1 --json")]
+pub(crate) struct SolveArgs {
+    /// Environment: `rl-run list envs` shows all
+    #[arg(long)]
+    env: String,
+    /// Discount per step, above 0 and at most 1
+    #[arg(long, default_value_t = 0.99)]
+    gamma: f64,
+    /// Tables of this file replace those of the preset
+    #[arg(long, value_name = "FILE")]
+    preset: Option<PathBuf>,
+    /// Replace one value of the preset
+    #[arg(long, value_name = "KEY=VALUE")]
+    set: Vec<String>,
+    /// Draw policy and values on the map, where there is one: a PNG file
+    #[arg(long, value_name = "FILE")]
+    picture: Option<PathBuf>,
+    /// One JSON object on stdout and nothing else
+    #[arg(long)]
+    json: bool,
+}
+
+/// What `--json` prints.
+#[derive(Debug, Serialize)]
+struct Report {
+    env: String,
+    gamma: f64,
+    /// Discounted, of the states that an episode starts in.
+    value_at_start: f64,
+    /// Undiscounted, of the policy below within the step limit.
+    expected_return: f64,
+    /// Deviation of the return of one episode.
+    std: f64,
+    expected_steps: f64,
+    /// The most that a player can expect who counts steps.
+    optimum: f64,
+    policy: Vec<u32>,
+    values: Vec<f64>,
+}
+
+/// Solves and shows.
+pub(crate) fn run(args: &SolveArgs, tables: &Tables) -> anyhow::Result<ExitCode> {
+    if !(args.gamma > 0.0 && args.gamma <= 1.0) {
+        return Err(usage(format!("--gamma {}: above 0 and at most 1", args.gamma)));
+    }
+    args.picture.as_deref().map(picture::check).transpose()?;
+    let ask = Ask { env: &args.env, preset: args.preset.as_deref(), sets: &args.set, ..Ask::default() };
+    let resolved = preset::resolve(tables, &ask)?;
+    let env = resolved.seat_eval(&Seating { seed: 0, seats: 0..1 })?;
+    let Some(table) = env.tabular() else {
+        return Err(usage(format!(
+            "--env {}: not small enough to have a table of its transitions; `rl-run --env {} --agent ppo` learns it",
+            resolved.env_name, resolved.env_name
+        )));
+    };
+    let values = table.value_iteration(args.gamma);
+    let policy = table.greedy(&values, args.gamma);
+    let exact = table.evaluate(&table.policy(&policy, 0.0));
+    if let Some(path) = &args.picture {
+        let mut canvas = Canvas::new(0, 0);
+        if !env.draw_policy(&policy, &values, &mut canvas) {
+            return Err(usage(format!("--picture: the states of `{}` are not places on one map", resolved.env_name)));
+        }
+        picture::write(path, &canvas)?;
+    }
+    let report = Report {
+        env: resolved.env_name.clone(),
+        gamma: args.gamma,
+        value_at_start: table.at_start(&values),
+        expected_return: exact.mean,
+        std: exact.std,
+        expected_steps: exact.steps,
+        optimum: table.optimum(),
+        policy,
+        values,
+    };
+    if args.json {
+        output::line(serde_json::to_string(&report)?);
+        return Ok(ExitCode::SUCCESS);
+    }
+    output::line(format!("{}: {} states, {} actions, γ = {}", report.env, table.states(), table.actions(), args.gamma));
+    output::line(format!("value at the start  {:.6} (discounted, by value iteration)", report.value_at_start));
+    output::line(format!(
+        "expected return     {:.6} ± {:.6} (deviation of an episode) in {:.1} steps, exact",
+        report.expected_return, report.std, report.expected_steps
+    ));
+    output::line(format!("best of any player  {:.6} (who may count steps)", report.optimum));
+    if let Some(path) = &args.picture {
+        output::line(format!("picture             {}", path.display()));
+    }
+    Ok(ExitCode::SUCCESS)
+}

@@ -1,0 +1,49 @@
+//! Small environments are solved without an agent, and policies are drawn on their maps.
+#![forbid(unsafe_code)]
+
+mod common;
+
+use std::io::BufReader;
+use std::path::Path;
+
+use common::{json, output};
+
+/// Width and height of a PNG file, and whether it shows more than one colour.
+fn looked_at(path: &Path) -> (u32, u32, bool) {
+    let decoder = png::Decoder::new(BufReader::new(std::fs::File::open(path).unwrap()));
+    let mut reader = decoder.read_info().unwrap();
+    let mut pixels = vec![0; reader.output_buffer_size().unwrap()];
+    let info = reader.next_frame(&mut pixels).unwrap();
+    (info.width, info.height, pixels.chunks_exact(3).any(|pixel| pixel != &pixels[..3]))
+}
+
+#[test]
+fn value_iteration_reaches_what_is_known_of_small_worlds() {
+    let dir = tempfile::tempdir().unwrap();
+    let at = dir.path();
+    // Expected returns of the optimal policies under the step limits; see presets/tabular.
+    for (env, gamma, least, most) in [
+        ("frozenlake", 0.99, 0.74016, 0.7403),
+        ("frozenlake8x8", 0.995, 0.885, 0.9133),
+        ("cliffwalking", 1.0, -13.0, -13.0),
+        ("taxi", 1.0, 7.929, 7.931),
+    ] {
+        let solved = json(at, &format!("solve --env {env} --gamma {gamma} --json"));
+        let earned = solved["expected_return"].as_f64().unwrap();
+        assert!((least..=most).contains(&earned), "{env}: {earned}");
+        assert!(solved["optimum"].as_f64().unwrap() >= earned - 1e-9, "{env}: {solved}");
+        assert_eq!(solved["policy"].as_array().unwrap().len(), solved["values"].as_array().unwrap().len());
+    }
+}
+
+#[test]
+fn policies_are_drawn_solved_or_learned() {
+    let dir = tempfile::tempdir().unwrap();
+    let at = dir.path();
+    let said = output(at, "solve --env frozenlake --picture best.png");
+    assert!(said.status.success() && String::from_utf8_lossy(&said.stdout).contains("0.740"), "{said:?}");
+    assert_eq!(looked_at(&at.join("best.png")), (384, 384, true));
+    json(at, "--env cliffwalking --agent tabular --frames 2000 --run r --quiet --json");
+    json(at, "eval r --exact --picture learned.png --json");
+    assert_eq!(looked_at(&at.join("learned.png")), (768, 256, true));
+}
