@@ -6,10 +6,11 @@ import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from sides import Absent, Command, Failed, Side, Worker
+from sides import Absent, Command, Failed, Program, Side, Worker
 from table import Outcome, Unit
 
 HERE = os.path.dirname(os.path.abspath(__file__))
+SOLVED = 475.0  # CartPole-v1, the mean of 100 games
 SAME_WORK = 0.05  # by which two counts of floating point operations may differ
 
 
@@ -58,6 +59,7 @@ def rows(tools: Tools, bf16: bool, cores: int) -> list[Row]:
         dqn(tools, cores, "bf16", bf16),
         *on_policy(tools, cores, "f32", True),
         *on_policy(tools, cores, "bf16", bf16),
+        *cartpole(tools, cores),
     ]
 
 
@@ -176,6 +178,22 @@ def on_policy(tools: Tools, cores: int, precision: str, possible: bool) -> Itera
         yield training(tools, agent, precision, sets[agent], theirs, cores, bar, possible)
 
 
+def cartpole(tools: Tools, cores: int) -> Iterator[Row]:
+    """CartPole from nothing to the end of the preset, each side by its own: whole processes, seeds 1, 2, 3 ... by turn."""
+    for agent, bar in (("ppo", 8.0), ("dqn", 5.0)):
+        run, judged = "{dir}/run", ["--greedy", "--episodes", "100", "--json"]
+        train = [tools.rl_run, "--env", "cartpole", "--agent", agent, "--seed", "{seed}", "--run", run, "--quiet", "--json"]
+        ours = Program("rl-run", train, [tools.rl_run, "eval", run, *judged], cores)
+        script = [tools.python, os.path.join(HERE, "zoo_peer.py"), "--agent", agent]
+        script += ["--seed", "{seed}", "--model", "{dir}/model"]
+        peers = tuple(
+            Program(f"Stable-Baselines3, zoo's preset, {count(t, 'thread')}", script, [*script, "--judge"], t)
+            for t in sorted({1, cores})
+        )
+        work = f"{agent.upper()} on CartPole-v1, whole process, {count(cores, 'thread')}"
+        yield Row(f"cartpole-{agent}", "cartpole", work, Unit.SECONDS, ours, peers, bar)
+
+
 def stable_baselines(tools: Tools, agent: str, seats: int, cores: int) -> Worker:
     """An agent of Stable-Baselines3."""
     label = f"Stable-Baselines3, {count(seats, 'seat')}"
@@ -220,7 +238,7 @@ def measure(row: Row, rounds: int, seconds: float) -> Outcome:
             if peer is not None and not _turn(peer, seconds, outcome.theirs, peer.label, reasons):
                 peer = None
         if peer is not None and ours is not None:
-            outcome.note = _same_work(ours, peer)
+            outcome.note = _same_work(ours, peer) or _learned(ours, peer)
     finally:
         for side in (row.ours, *row.peers):
             side.close()
@@ -239,7 +257,7 @@ def _heat(row: Row, seconds: float, outcome: Outcome, reasons: list[str]) -> Sid
             peer.close()
             continue
         outcome.heat[peer.label] = value = values[0]
-        faster = best is None or (value < outcome.heat[best.label]) == (row.unit is Unit.MS)
+        faster = best is None or (value < outcome.heat[best.label]) == row.unit.less_is_better
         loser = best if faster else peer
         if loser is not None:
             loser.close()
@@ -264,3 +282,11 @@ def _same_work(ours: Side, theirs: Side) -> str:
     if a <= 0 or b <= 0 or abs(a / b - 1) <= SAME_WORK:
         return ""
     return f"ours counts {a:.3g} GFLOP, theirs {b:.3g}"
+
+
+def _learned(ours: Side, theirs: Side) -> str:
+    """How many runs solved the game, where the sides are whole runs."""
+    if not isinstance(ours, Program) or not isinstance(theirs, Program):
+        return ""
+    solved = [f"{sum(score >= SOLVED for score in side.scores)} of {len(side.scores)}" for side in (ours, theirs)]
+    return f"solved by ours {solved[0]}, by theirs {solved[1]}"

@@ -83,6 +83,48 @@ class Command:
         pass
 
 
+class Program:
+    """A program that trains and ends: its wall clock in seconds, start-up included. `{seed}` and `{dir}` in its arguments are
+    replaced, the seed by the number of the turn. What it learned is judged off the clock by a second program, which prints
+    `mean` in one JSON object."""
+
+    gflop = 0.0
+
+    def __init__(self, label: str, train: list[str], judge: list[str], threads: int) -> None:
+        self.label, self.train, self.judge, self.threads = label, train, judge, threads
+        self.scores: list[float] = []
+
+    def open(self) -> None:
+        pass
+
+    def measure(self, seconds: float) -> float:
+        with tempfile.TemporaryDirectory() as directory:
+            filled = {"{dir}": directory, "{seed}": str(len(self.scores) + 1)}
+            began = time.perf_counter()
+            self._run(self.train, filled)
+            took = time.perf_counter() - began
+            try:
+                self.scores.append(float(json.loads(self._run(self.judge, filled).splitlines()[-1])["mean"]))
+            except (ValueError, KeyError, IndexError) as error:
+                raise Failed(f"no mean in what {self.judge[0]} printed") from error
+        return took
+
+    def close(self) -> None:
+        pass
+
+    def _run(self, argv: list[str], filled: dict[str, str]) -> str:
+        for word, value in filled.items():
+            argv = [part.replace(word, value) for part in argv]
+        env = {**os.environ, "OMP_NUM_THREADS": str(self.threads), "MKL_NUM_THREADS": str(self.threads)}
+        try:
+            done = subprocess.run(argv, capture_output=True, text=True, timeout=TURN_SECONDS, check=False, env=env)
+        except (OSError, subprocess.TimeoutExpired) as error:
+            raise Failed(one_line(str(error))) from error
+        if done.returncode != 0:
+            raise Failed(why(done.stderr, argv))
+        return done.stdout
+
+
 class Worker:
     """A peer that prepares once (imports, compiles, warms up) and then answers a line per turn: see serve.py."""
 

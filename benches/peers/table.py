@@ -15,7 +15,13 @@ class Unit(Enum):
     """What a figure counts, and whether less is better."""
 
     MS = "ms"
+    SECONDS = "s"
     RATE = "steps/s"
+
+    @property
+    def less_is_better(self) -> bool:
+        """Whether it counts time."""
+        return self is not Unit.RATE
 
 
 @dataclass
@@ -53,7 +59,7 @@ def ratio(outcome: Outcome) -> Ratio | None:
 
 
 def _ratio(unit: Unit, ours: float, theirs: float) -> float:
-    return theirs / ours if unit is Unit.MS else ours / theirs
+    return theirs / ours if unit.less_is_better else ours / theirs
 
 
 def verdict(outcome: Outcome) -> str:

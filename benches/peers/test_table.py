@@ -89,6 +89,18 @@ class Alternation(unittest.TestCase):
         self.assertEqual(worker.measure(0.0), 5.0)
         worker.close()
 
+    def test_a_program_is_timed_by_seed_and_judged_off_the_clock(self) -> None:
+        write = "import sys; open(sys.argv[2] + '/w', 'w').write(sys.argv[1])"
+        judge = "import sys, json, time; time.sleep(0.3); print(json.dumps({'mean': 470 + float(open(sys.argv[1] + '/w').read())}))"
+        train = [sys.executable, "-c", write, "{seed}", "{dir}"]
+        program = sides.Program("p", train, [sys.executable, "-c", judge, "{dir}"], threads=1)
+        took = [program.measure(0.0) for _ in range(6)]
+        self.assertEqual(program.scores, [471.0, 472.0, 473.0, 474.0, 475.0, 476.0])
+        self.assertTrue(all(seconds > 0.0 for seconds in took))
+        self.assertEqual(rows._learned(program, program), "solved by ours 2 of 6, by theirs 2 of 6")
+        broken = sides.Program("b", [sys.executable, "-c", "raise SystemExit('no such game')"], [], threads=1)
+        self.assertRaisesRegex(sides.Failed, "no such game", broken.measure, 0.0)
+
     def test_every_row_has_a_name_of_its_own_and_fits_into_json(self) -> None:
         every = rows.rows(rows.Tools("rl-run", sys.executable), bf16=True, cores=2)
         self.assertEqual(len({row.name for row in every}), len(every))
