@@ -20,6 +20,8 @@ mod q_net;
 mod ppo;
 mod a2c;
 mod on_policy;
+mod pqn;
+mod rounds;
 mod tabular;
 mod gae;
 mod loss;
@@ -41,6 +43,7 @@ pub use dqn::{Bootstrap, Config as DqnConfig, Dqn, Priorities, Values};
 pub use life_loss::LifeLoss;
 pub use log::Log;
 pub use ppo::Config as PpoConfig;
+pub use pqn::{Config as PqnConfig, Kind as PqnOptimiser};
 pub use q_net::Mix;
 pub use reward_scale::RewardScale;
 pub use schedule::Schedule;
@@ -48,4 +51,4 @@ pub use tabular::{Config as TabularConfig, Tabular};
 
 /// Every agent of this crate.
 pub const AGENTS: &[AgentEntry] =
-    &[dqn::DQN, dqn::RAINBOW, dqn::C51, dqn::QRDQN, dqn::IQN, ppo::ENTRY, a2c::ENTRY, tabular::ENTRY];
+    &[dqn::DQN, dqn::RAINBOW, dqn::C51, dqn::QRDQN, dqn::IQN, pqn::ENTRY, ppo::ENTRY, a2c::ENTRY, tabular::ENTRY];

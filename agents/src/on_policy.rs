@@ -1,8 +1,7 @@
 //! What PPO and A2C share: blocks of all seats, advantages, epochs of minibatches, and nothing kept for the next time.
 //!
-//! Every step that was played is in exactly one minibatch of each epoch; where their number does not divide, the first
-//! minibatches have one step more. In a run of several members all make as many minibatches as the mean of their steps
-//! allows, and gradients are averaged member by member.
+//! In a run of several members all make as many minibatches as the mean of their steps allows, and gradients are averaged
+//! member by member.
 //! Source: Mnih et al. 2016; Schulman et al. 2017.
 
 use std::ops::Range;
@@ -22,6 +21,7 @@ use crate::gather::Gathered;
 use crate::loss::{Loss, Step, Weights};
 use crate::progress::Progress;
 use crate::reward_scale::{Counted, RewardScale, Rewards};
+use crate::rounds::{self, Played, Room, parts};
 use crate::sampled::{Behaviour, Sampled};
 use crate::{Context, Learner, Log, Pace, Part, Plan, Policy, Schedule, guard};
 
@@ -78,25 +78,13 @@ pub(crate) struct OnPolicy {
 struct Batch {
     /// Values of the rows after the last steps, seat by seat.
     last: Vec<f32>,
-    /// Advantages of all blocks, one after the other, each `[T, N]`; and scratch memory of theirs.
-    advantages: Vec<f32>,
-    carry: Vec<f32>,
+    room: Room,
     /// Steps that were played, by time, then by seat.
     steps: Vec<Played>,
     /// The order of an epoch.
     order: Vec<u32>,
     seen: Gathered,
     flows: Flows,
-}
-
-/// A step to learn from: its place in the blocks, and what came of it.
-#[derive(Clone, Copy)]
-struct Played {
-    block: u32,
-    t: u32,
-    e: u32,
-    advantage: f32,
-    target: f32,
 }
 
 impl OnPolicy {
@@ -114,7 +102,7 @@ impl OnPolicy {
         }
         let rng = Rng::new(context.seed, Stream::Init);
         let (hidden, activation, precision) = (settings.hidden.clone(), settings.activation, context.precision);
-        let encoder = EncoderConfig { hidden, activation, precision };
+        let encoder = EncoderConfig { hidden, activation, layer_norm: false, precision };
         let standardise = settings.normalise_observations;
         let (net, params) =
             ActorCritic::new(context.spec, &encoder, standardise, context.device, &rng).map_err(tensor)?;
@@ -138,7 +126,7 @@ impl OnPolicy {
 
     /// Advantages and targets of every step that was played.
     fn estimate(&mut self, blocks: &[Rollout], counted: Counted) -> Result<()> {
-        let Batch { last, advantages, carry, steps, seen, flows, .. } = &mut self.batch;
+        let Batch { last, room, steps, seen, flows, .. } = &mut self.batch;
         seen.clear();
         for block in blocks {
             (0..block.envs()).for_each(|e| seen.push(block, block.horizon(), e));
@@ -147,26 +135,8 @@ impl OnPolicy {
         self.net.run(&seen.seen(), true, flows)?;
         last.clear();
         last.extend_from_slice(flows.values());
-        advantages.clear();
-        let mut first = 0;
-        for block in blocks {
-            let last = &last[first..first + block.envs()];
-            let value = |t, e| if t == block.horizon() { last[e] } else { Behaviour::at(block, t, e).value };
-            self.settings.gae.append(block, counted, value, carry, advantages);
-            first += block.envs();
-        }
-        steps.clear();
-        for t in 0..blocks.first().map_or(0, Rollout::horizon) {
-            let mut from = 0;
-            for (b, block) in blocks.iter().enumerate() {
-                for e in (0..block.envs()).filter(|&e| block.valid(t, e)) {
-                    let advantage = advantages[from + t * block.envs() + e];
-                    let target = advantage + Behaviour::at(block, t, e).value;
-                    steps.push(Played { block: b as u32, t: t as u32, e: e as u32, advantage, target });
-                }
-                from += block.horizon() * block.envs();
-            }
-        }
+        let value = |block: &Rollout, t, e| Behaviour::at(block, t, e).value;
+        rounds::estimate(&self.settings.gae, blocks, counted, last, value, room, steps);
         Ok(())
     }
 
@@ -296,13 +266,6 @@ impl Learner for OnPolicy {
         state.extend(self.rewards.saved().map(|rewards| ("rewards".to_owned(), rewards)));
         state
     }
-}
-
-/// Cuts `len` steps into `count` parts, the first of which are longer by one where it does not divide.
-fn parts(len: usize, count: usize) -> impl Iterator<Item = Range<usize>> {
-    let (each, more) = (len / count.max(1), len % count.max(1));
-    let edge = move |part: usize| part * each + part.min(more);
-    (0..count).map(move |part| edge(part)..edge(part + 1))
 }
 
 /// Mean, and what makes the deviation 1; neither changes a single value. 1e-8 and the n - 1 are PyTorch's and everyone's.
