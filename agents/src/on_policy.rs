@@ -1,4 +1,4 @@
-//! What PPO and A2C share: blocks of all seats, advantages, epochs of minibatches, and nothing kept for the next time.
+//! What PPO, A2C and IMPALA share: blocks of all seats, advantages, epochs of minibatches, and nothing kept for the next time.
 //!
 //! In a run of several members all make as many minibatches as the mean of their steps allows, and gradients are averaged
 //! member by member.
@@ -20,10 +20,12 @@ use crate::gae::Gae;
 use crate::gather::Gathered;
 use crate::loss::{Loss, Step, Weights};
 use crate::progress::Progress;
+use crate::published::Published;
 use crate::reward_scale::{Counted, RewardScale, Rewards};
 use crate::rounds::{self, Played, Room, parts};
 use crate::sampled::{Behaviour, Sampled};
-use crate::{Context, Learner, Log, Pace, Part, Plan, Policy, Schedule, guard};
+use crate::vtrace::{Corrected, Correction, Judge};
+use crate::{Actor, Context, Learner, Log, Pace, Part, Plan, Policy, Schedule, guard};
 
 /// What an agent makes of its `[agent]` table; [`on_policy`](self) says what it means.
 #[derive(Clone, Debug)]
@@ -38,6 +40,8 @@ pub(crate) struct Settings {
     pub(crate) lr: Schedule,
     pub(crate) optimiser: OptimiserConfig,
     pub(crate) gae: Gae,
+    /// How it learns from what older weights did; `None` if it does not.
+    pub(crate) lagging: Option<Lagging>,
     /// Whether features get mean 0 and deviation 1 by what was seen so far.
     pub(crate) normalise_observations: bool,
     /// What of a reward counts.
@@ -56,19 +60,30 @@ pub(crate) struct Settings {
     pub(crate) activation: Activation,
 }
 
+/// Learning from actors that lag behind.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Lagging {
+    pub(crate) correction: Correction,
+    /// How many rounds of updates old their weights may be.
+    pub(crate) most: usize,
+}
+
 /// The learner.
 pub(crate) struct OnPolicy {
     settings: Settings,
     spec: Spec,
     seed: u64,
     seats: u32,
+    encoder: EncoderConfig,
     net: Arc<ActorCritic>,
     params: Params,
+    published: Published,
     optimiser: Optimiser,
     progress: Progress,
     features: Option<Features>,
     rewards: Rewards,
     batch: Batch,
+    judge: Judge,
     loss: Loss,
     grad: Vec<f32>,
 }
@@ -79,6 +94,7 @@ struct Batch {
     /// Values of the rows after the last steps, seat by seat.
     last: Vec<f32>,
     room: Room,
+    corrected: Corrected,
     /// Steps that were played, by time, then by seat.
     steps: Vec<Played>,
     /// The order of an epoch.
@@ -113,11 +129,14 @@ impl OnPolicy {
             features: net.standardise().map(|by| Features::new(context.spec.vector, by.clone())),
             rewards: Rewards::new(settings.reward_scale, gamma, life_loss, context.seats),
             batch: Batch::default(),
+            judge: Judge::new(context.spec),
+            published: Published::default(),
             loss: Loss::new(context.spec),
             grad: Vec::new(),
             spec: context.spec.clone(),
             seed: context.seed,
             seats: context.seats,
+            encoder,
             net: Arc::new(net),
             params,
             settings,
@@ -126,7 +145,7 @@ impl OnPolicy {
 
     /// Advantages and targets of every step that was played.
     fn estimate(&mut self, blocks: &[Rollout], counted: Counted) -> Result<()> {
-        let Batch { last, room, steps, seen, flows, .. } = &mut self.batch;
+        let Batch { last, room, corrected, steps, seen, flows, .. } = &mut self.batch;
         seen.clear();
         for block in blocks {
             (0..block.envs()).for_each(|e| seen.push(block, block.horizon(), e));
@@ -135,8 +154,25 @@ impl OnPolicy {
         self.net.run(&seen.seen(), true, flows)?;
         last.clear();
         last.extend_from_slice(flows.values());
-        let value = |block: &Rollout, t, e| Behaviour::at(block, t, e).value;
-        rounds::estimate(&self.settings.gae, blocks, counted, last, value, room, steps);
+        let gae = &self.settings.gae;
+        let Some(Lagging { correction, .. }) = self.settings.lagging else {
+            let value = |block: &Rollout, t, e| Behaviour::at(block, t, e).value;
+            rounds::estimate(gae, blocks, counted, last, value, room, steps);
+            return Ok(());
+        };
+        corrected.clear();
+        let mut first = 0;
+        for block in blocks {
+            let last = &last[first..first + block.envs()];
+            if block.weights == self.progress.updates {
+                self.judge.recall(block, last);
+            } else {
+                self.judge.judge(&self.net, block, last)?;
+            }
+            corrected.append(correction, gae, block, counted, &self.judge.judged);
+            first += block.envs();
+        }
+        rounds::list(blocks, |at, _, _, _| (corrected.advantages[at], corrected.targets[at]), steps);
         Ok(())
     }
 
@@ -216,6 +252,19 @@ impl Learner for OnPolicy {
         Ok(Box::new(Sampled::new(self.net.clone(), &self.spec, self.seed, seats)))
     }
 
+    fn actor(&self, seats: Range<u32>) -> Result<Option<Actor>> {
+        let Some(Lagging { most, .. }) = self.settings.lagging else { return Ok(None) };
+        let rng = Rng::new(self.seed, Stream::Init);
+        let (standardise, device) = (self.settings.normalise_observations, self.params.device());
+        let (net, params) = ActorCritic::new(&self.spec, &self.encoder, standardise, device, &rng).map_err(tensor)?;
+        let policy = Box::new(Sampled::new(Arc::new(net), &self.spec, self.seed, seats));
+        Ok(Some(Actor { policy, weights: self.published.follow(params), max_lag: most }))
+    }
+
+    fn publish(&mut self) -> Result<()> {
+        self.published.publish(&self.params, self.progress.updates)
+    }
+
     fn learn(&mut self, blocks: &[Rollout], reduce: &mut dyn Reduce, log: &mut Log) -> Result<()> {
         let before = self.progress.steps();
         let now = Now { rate: self.settings.lr.at(before), clip: self.settings.clip.at(before) };
@@ -226,7 +275,10 @@ impl Learner for OnPolicy {
         if let Counted::Times(scale) = counted {
             log.add("reward_scale", f64::from(scale));
         }
-        if let Some(explained) = explained_variance(&self.batch.steps) {
+        if self.settings.lagging.is_some() {
+            let lags = blocks.iter().map(|block| self.progress.updates.saturating_sub(block.weights));
+            log.add("lag", lags.sum::<u64>() as f64 / blocks.len() as f64);
+        } else if let Some(explained) = explained_variance(&self.batch.steps) {
             log.add("explained_variance", explained);
         }
         let minibatches = self.settings.minibatches.min((self.progress.steps() - before) as usize);
