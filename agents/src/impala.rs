@@ -25,6 +25,7 @@ pub(crate) const ENTRY: AgentEntry = AgentEntry {
     presets: &[
         ("cartpole", include_str!("../../presets/impala/cartpole.toml")),
         ("cartpole-v0", include_str!("../../presets/impala/cartpole.toml")),
+        ("frozenlake", include_str!("../../presets/impala/frozenlake.toml")),
         ("atari/", include_str!("../../presets/impala/atari.toml")),
     ],
     stochastic: true,

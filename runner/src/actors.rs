@@ -54,7 +54,11 @@ struct Crew {
     edge: Rollout,
 }
 
+/// What an actor owned, from a thread that was told to rest; nothing from one that failed or was abandoned.
+type Returned = Option<(Box<dyn VecEnv>, Crew)>;
+
 /// What comes back from the threads.
+#[allow(clippy::large_enum_variant)] // nearly all of them are blocks
 enum Event {
     /// A whole block of an actor.
     Full(usize, Rollout),
@@ -66,7 +70,7 @@ enum Event {
 
 /// Threads, and the ends of their channels.
 struct Running {
-    threads: Vec<JoinHandle<Option<(Box<dyn VecEnv>, Crew)>>>,
+    threads: Vec<JoinHandle<Returned>>,
     empties: Vec<Sender<Rollout>>,
     events: Receiver<Event>,
     /// Full blocks of each actor, oldest first.
@@ -282,7 +286,7 @@ enum Fate {
 
 impl Thread {
     /// Acts until no block comes any more, and returns what it was given; nothing, if the run is over.
-    fn run(mut self, env: Box<dyn VecEnv>, crew: Crew, block: Rollout) -> Option<(Box<dyn VecEnv>, Crew)> {
+    fn run(mut self, env: Box<dyn VecEnv>, crew: Crew, block: Rollout) -> Returned {
         let number = self.number;
         let done = workers::caught(|| self.act(env, crew, block));
         match done.unwrap_or_else(|panic| Err(anyhow!("it panicked: {panic}"))) {
@@ -294,12 +298,7 @@ impl Thread {
         }
     }
 
-    fn act(
-        &mut self,
-        mut env: Box<dyn VecEnv>,
-        mut crew: Crew,
-        mut block: Rollout,
-    ) -> anyhow::Result<Option<(Box<dyn VecEnv>, Crew)>> {
+    fn act(&mut self, mut env: Box<dyn VecEnv>, mut crew: Crew, mut block: Rollout) -> anyhow::Result<Returned> {
         let mut failures = 0;
         loop {
             match self.fill(env.as_mut(), &mut crew.actor, &mut block)? {
