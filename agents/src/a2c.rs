@@ -129,6 +129,7 @@ impl Config {
             lr: Schedule::annealed(self.lr, self.lr_end, self.lr_steps),
             optimiser,
             gae: Gae { gamma: self.gamma as f32, lambda: self.lambda as f32, life_loss: self.life_loss },
+            lagging: None,
             normalise_observations: self.normalise_observations,
             reward_scale: self.reward_scale,
             normalise: self.normalise_advantage,
@@ -148,6 +149,6 @@ impl Config {
 }
 
 /// -A ln π.
-fn policy_gradient(log_prob: f64, _log_ratio: f64, advantage: f64, _clip: f64) -> (f64, f64) {
+pub(crate) fn policy_gradient(log_prob: f64, _log_ratio: f64, advantage: f64, _clip: f64) -> (f64, f64) {
     (-advantage * log_prob, -advantage)
 }

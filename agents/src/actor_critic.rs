@@ -146,7 +146,12 @@ mod tests {
     }
 
     fn build(spec: &Spec, hidden: &[usize]) -> (ActorCritic, Params) {
-        let config = EncoderConfig { hidden: hidden.to_vec(), activation: Activation::Relu, precision: Precision::F32 };
+        let config = EncoderConfig {
+            hidden: hidden.to_vec(),
+            activation: Activation::Relu,
+            layer_norm: false,
+            precision: Precision::F32,
+        };
         ActorCritic::new(spec, &config, false, &Device::Cpu, &Rng::new(2, Stream::Init)).unwrap()
     }
 

@@ -7,7 +7,7 @@ use rl_core::{Reduce, Result, Spec, State};
 use rl_nn::Precision;
 use rl_replays::Rollout;
 
-use crate::Log;
+use crate::{Actor, Log};
 
 /// How a policy chooses.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -65,6 +65,23 @@ pub trait Learner {
     /// # Errors
     /// If a tensor operation fails.
     fn policy(&self, seats: Range<u32>) -> Result<Box<dyn Policy>>;
+
+    /// An actor for `seats`, with weights of its own, that may act in another thread while this learner learns; `None` if it
+    /// learns from what the newest weights did and from nothing else.
+    ///
+    /// # Errors
+    /// If a tensor operation fails.
+    fn actor(&self, _seats: Range<u32>) -> Result<Option<Actor>> {
+        Ok(None)
+    }
+
+    /// Shows its actors the weights as they are now; without actors nothing is done.
+    ///
+    /// # Errors
+    /// If a tensor operation fails.
+    fn publish(&mut self) -> Result<()> {
+        Ok(())
+    }
 
     /// Learns from one block per group of seats, the groups in the order of their seats.
     ///

@@ -22,6 +22,14 @@ pub(crate) fn at_least_one(counts: &[(&str, u64)]) -> Result<()> {
     }
 }
 
+/// Refuses a count above a limit.
+pub(crate) fn at_most(counts: &[(&str, u64, u64)]) -> Result<()> {
+    match counts.iter().find(|(_, count, most)| count > most) {
+        Some((key, count, most)) => Err(bad(key, format!("{count} is more than {most}"))),
+        None => Ok(()),
+    }
+}
+
 /// Refuses what is negative, infinite or no number.
 pub(crate) fn from_zero_on(numbers: &[(&str, f64)]) -> Result<()> {
     match numbers.iter().find(|(_, number)| !(*number >= 0.0 && number.is_finite())) {

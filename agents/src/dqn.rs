@@ -233,7 +233,8 @@ fn memory(context: &Context<'_>) -> Result<(u64, &'static str)> {
     Ok((Replay::bytes_for(spec, seats, replay_capacity, n_step) + tree, "agent.replay_capacity"))
 }
 
-fn refuses(id: &str, spec: &Spec) -> Option<String> {
+/// Why an agent of values, called `id`, cannot act in an environment of these shapes, if it cannot.
+pub(crate) fn refuses(id: &str, spec: &Spec) -> Option<String> {
     match (spec.discrete.len(), spec.continuous.len()) {
         (1, 0) => None,
         (d, c) => Some(format!("{id} needs exactly one discrete action; this environment has {d}, and {c} continuous")),

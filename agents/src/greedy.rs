@@ -1,12 +1,13 @@
 //! ε-greedy action choice on the values of a shared network.
 //!
 //! What noisy weights and implicit quantiles draw, every seat draws from its own stream at every step. An evaluation takes
-//! the means of noisy weights, without noise.
+//! the means of noisy weights, without noise. For a learner whose targets are made of the values that were acted on, they are
+//! kept: the network makes them anyway.
 
 use std::ops::Range;
 use std::sync::Arc;
 
-use rl_core::{Result, State};
+use rl_core::{End, Result, State};
 use rl_replays::Rollout;
 
 use crate::dqn::Distribution;
@@ -27,8 +28,18 @@ pub(crate) struct Greedy {
     draws: Draws,
     pass: Pass,
     means: Vec<f32>,
-    /// Block and seat of each row of `batch`.
-    places: Vec<(usize, usize)>,
+    places: Vec<Place>,
+    /// Whether the greatest value of what a seat sees is kept in [`Rollout::extra`], that of a truncated seat's true last
+    /// observation included.
+    keeps: bool,
+}
+
+/// Where a row of a batch came from.
+struct Place {
+    block: usize,
+    seat: usize,
+    /// Whether the row decides the action.
+    decides: bool,
 }
 
 /// How values are read from a network.
@@ -52,13 +63,19 @@ impl Greedy {
     ) -> Self {
         let exploring = Exploring::new(epsilon, seed, seats, all);
         let (batch, draws, pass) = Default::default();
-        Self { net, reading, exploring, batch, draws, pass, means: Vec::new(), places: Vec::new() }
+        Self { net, reading, exploring, batch, draws, pass, means: Vec::new(), places: Vec::new(), keeps: false }
+    }
+
+    /// The same, which keeps the greatest values.
+    pub(crate) fn keeping(self) -> Self {
+        Self { keeps: true, ..self }
     }
 }
 
 impl Policy for Greedy {
     fn act(&mut self, blocks: &mut [Rollout], t: usize, mode: Mode) -> Result<()> {
-        let Self { net, reading, exploring, batch, draws, pass, means, places } = self;
+        let Self { net, reading, exploring, batch, draws, pass, means, places, keeps } = self;
+        let keeps = *keeps && mode == Mode::Explore;
         let noise = if mode == Mode::Explore { net.noise() } else { 0 };
         let epsilon = exploring.epsilon(mode);
         batch.clear();
@@ -69,17 +86,20 @@ impl Policy for Greedy {
         for (b, block) in blocks.iter_mut().enumerate() {
             for e in 0..block.envs() {
                 let rng = rngs.next().expect("a stream per seat");
-                if block.end[(t, e)].over() {
-                    block.discrete.row_mut(t)[e] = 0; // ignored: the environment resets
-                    continue;
-                }
-                playing += 1;
-                if rng.f32() < epsilon {
-                    let action = legal::random(block.spec().discrete[0], block.legal.at(t, e), rng);
+                let end = block.end[(t, e)];
+                let random = end.over() || {
+                    playing += 1;
+                    rng.f32() < epsilon
+                };
+                if random {
+                    let count = block.spec().discrete[0];
+                    // Where the environment resets, it ignores the action.
+                    let action = if end.over() { 0 } else { legal::random(count, block.legal.at(t, e), rng) };
                     block.discrete.row_mut(t)[e] = action;
-                } else {
+                }
+                if !random || (keeps && end != End::Terminated) {
                     batch.push(block, t, e);
-                    places.push((b, e));
+                    places.push(Place { block: b, seat: e, decides: !random });
                     draws.draw(reading.taus, noise, rng);
                 }
             }
@@ -92,9 +112,15 @@ impl Policy for Greedy {
         let outputs = net.run(&batch.seen(), draws, pass)?;
         let shape = [outputs.len() / (places.len() * net.actions()), net.actions()];
         let values = reading.distribution.means(outputs, shape, 0..shape[0], means);
-        for (&(b, e), values) in places.iter().zip(values.chunks_exact(net.actions())) {
-            let action = argmax(values, blocks[b].legal.at(t, e));
-            blocks[b].discrete.row_mut(t)[e] = action as u32;
+        for (&Place { block, seat, decides }, values) in places.iter().zip(values.chunks_exact(net.actions())) {
+            let block = &mut blocks[block];
+            let action = argmax(values, block.legal.at(t, seat));
+            if decides {
+                block.discrete.row_mut(t)[seat] = action as u32;
+            }
+            if keeps {
+                block.extra.at_mut(t, seat)[0] = values[action];
+            }
         }
         Ok(())
     }

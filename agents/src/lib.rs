@@ -20,6 +20,11 @@ mod q_net;
 mod ppo;
 mod a2c;
 mod on_policy;
+mod pqn;
+mod rounds;
+mod impala;
+mod vtrace;
+mod published;
 mod tabular;
 mod gae;
 mod loss;
@@ -38,14 +43,27 @@ pub use a2c::{Config as A2cConfig, Kind as A2cOptimiser};
 pub use agent::{AgentEntry, Context, Learner, Mode, Pace, Plan, Policy};
 pub use clock::{Clock, Part, Spent};
 pub use dqn::{Bootstrap, Config as DqnConfig, Dqn, Priorities, Values};
+pub use impala::Config as ImpalaConfig;
 pub use life_loss::LifeLoss;
 pub use log::Log;
 pub use ppo::Config as PpoConfig;
+pub use pqn::{Config as PqnConfig, Kind as PqnOptimiser};
+pub use published::{Actor, Follower};
 pub use q_net::Mix;
 pub use reward_scale::RewardScale;
 pub use schedule::Schedule;
 pub use tabular::{Config as TabularConfig, Tabular};
 
 /// Every agent of this crate.
-pub const AGENTS: &[AgentEntry] =
-    &[dqn::DQN, dqn::RAINBOW, dqn::C51, dqn::QRDQN, dqn::IQN, ppo::ENTRY, a2c::ENTRY, tabular::ENTRY];
+pub const AGENTS: &[AgentEntry] = &[
+    dqn::DQN,
+    dqn::RAINBOW,
+    dqn::C51,
+    dqn::QRDQN,
+    dqn::IQN,
+    pqn::ENTRY,
+    ppo::ENTRY,
+    a2c::ENTRY,
+    impala::ENTRY,
+    tabular::ENTRY,
+];

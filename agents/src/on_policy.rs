@@ -1,8 +1,7 @@
-//! What PPO and A2C share: blocks of all seats, advantages, epochs of minibatches, and nothing kept for the next time.
+//! What PPO, A2C and IMPALA share: blocks of all seats, advantages, epochs of minibatches, and nothing kept for the next time.
 //!
-//! Every step that was played is in exactly one minibatch of each epoch; where their number does not divide, the first
-//! minibatches have one step more. In a run of several members all make as many minibatches as the mean of their steps
-//! allows, and gradients are averaged member by member.
+//! In a run of several members all make as many minibatches as the mean of their steps allows, and gradients are averaged
+//! member by member.
 //! Source: Mnih et al. 2016; Schulman et al. 2017.
 
 use std::ops::Range;
@@ -21,9 +20,12 @@ use crate::gae::Gae;
 use crate::gather::Gathered;
 use crate::loss::{Loss, Step, Weights};
 use crate::progress::Progress;
+use crate::published::Published;
 use crate::reward_scale::{Counted, RewardScale, Rewards};
+use crate::rounds::{self, Played, Room, parts};
 use crate::sampled::{Behaviour, Sampled};
-use crate::{Context, Learner, Log, Pace, Part, Plan, Policy, Schedule, guard};
+use crate::vtrace::{Corrected, Correction, Judge};
+use crate::{Actor, Context, Learner, Log, Pace, Part, Plan, Policy, Schedule, guard};
 
 /// What an agent makes of its `[agent]` table; [`on_policy`](self) says what it means.
 #[derive(Clone, Debug)]
@@ -38,6 +40,8 @@ pub(crate) struct Settings {
     pub(crate) lr: Schedule,
     pub(crate) optimiser: OptimiserConfig,
     pub(crate) gae: Gae,
+    /// How it learns from what older weights did; `None` if it does not.
+    pub(crate) lagging: Option<Lagging>,
     /// Whether features get mean 0 and deviation 1 by what was seen so far.
     pub(crate) normalise_observations: bool,
     /// What of a reward counts.
@@ -56,19 +60,30 @@ pub(crate) struct Settings {
     pub(crate) activation: Activation,
 }
 
+/// Learning from actors that lag behind.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Lagging {
+    pub(crate) correction: Correction,
+    /// How many rounds of updates old their weights may be.
+    pub(crate) most: usize,
+}
+
 /// The learner.
 pub(crate) struct OnPolicy {
     settings: Settings,
     spec: Spec,
     seed: u64,
     seats: u32,
+    encoder: EncoderConfig,
     net: Arc<ActorCritic>,
     params: Params,
+    published: Published,
     optimiser: Optimiser,
     progress: Progress,
     features: Option<Features>,
     rewards: Rewards,
     batch: Batch,
+    judge: Judge,
     loss: Loss,
     grad: Vec<f32>,
 }
@@ -78,25 +93,14 @@ pub(crate) struct OnPolicy {
 struct Batch {
     /// Values of the rows after the last steps, seat by seat.
     last: Vec<f32>,
-    /// Advantages of all blocks, one after the other, each `[T, N]`; and scratch memory of theirs.
-    advantages: Vec<f32>,
-    carry: Vec<f32>,
+    room: Room,
+    corrected: Corrected,
     /// Steps that were played, by time, then by seat.
     steps: Vec<Played>,
     /// The order of an epoch.
     order: Vec<u32>,
     seen: Gathered,
     flows: Flows,
-}
-
-/// A step to learn from: its place in the blocks, and what came of it.
-#[derive(Clone, Copy)]
-struct Played {
-    block: u32,
-    t: u32,
-    e: u32,
-    advantage: f32,
-    target: f32,
 }
 
 impl OnPolicy {
@@ -114,7 +118,7 @@ impl OnPolicy {
         }
         let rng = Rng::new(context.seed, Stream::Init);
         let (hidden, activation, precision) = (settings.hidden.clone(), settings.activation, context.precision);
-        let encoder = EncoderConfig { hidden, activation, precision };
+        let encoder = EncoderConfig { hidden, activation, layer_norm: false, precision };
         let standardise = settings.normalise_observations;
         let (net, params) =
             ActorCritic::new(context.spec, &encoder, standardise, context.device, &rng).map_err(tensor)?;
@@ -125,11 +129,14 @@ impl OnPolicy {
             features: net.standardise().map(|by| Features::new(context.spec.vector, by.clone())),
             rewards: Rewards::new(settings.reward_scale, gamma, life_loss, context.seats),
             batch: Batch::default(),
+            judge: Judge::new(context.spec),
+            published: Published::default(),
             loss: Loss::new(context.spec),
             grad: Vec::new(),
             spec: context.spec.clone(),
             seed: context.seed,
             seats: context.seats,
+            encoder,
             net: Arc::new(net),
             params,
             settings,
@@ -138,7 +145,7 @@ impl OnPolicy {
 
     /// Advantages and targets of every step that was played.
     fn estimate(&mut self, blocks: &[Rollout], counted: Counted) -> Result<()> {
-        let Batch { last, advantages, carry, steps, seen, flows, .. } = &mut self.batch;
+        let Batch { last, room, corrected, steps, seen, flows, .. } = &mut self.batch;
         seen.clear();
         for block in blocks {
             (0..block.envs()).for_each(|e| seen.push(block, block.horizon(), e));
@@ -147,26 +154,25 @@ impl OnPolicy {
         self.net.run(&seen.seen(), true, flows)?;
         last.clear();
         last.extend_from_slice(flows.values());
-        advantages.clear();
+        let gae = &self.settings.gae;
+        let Some(Lagging { correction, .. }) = self.settings.lagging else {
+            let value = |block: &Rollout, t, e| Behaviour::at(block, t, e).value;
+            rounds::estimate(gae, blocks, counted, last, value, room, steps);
+            return Ok(());
+        };
+        corrected.clear();
         let mut first = 0;
         for block in blocks {
             let last = &last[first..first + block.envs()];
-            let value = |t, e| if t == block.horizon() { last[e] } else { Behaviour::at(block, t, e).value };
-            self.settings.gae.append(block, counted, value, carry, advantages);
+            if block.weights == self.progress.updates {
+                self.judge.recall(block, last);
+            } else {
+                self.judge.judge(&self.net, block, last)?;
+            }
+            corrected.append(correction, gae, block, counted, &self.judge.judged);
             first += block.envs();
         }
-        steps.clear();
-        for t in 0..blocks.first().map_or(0, Rollout::horizon) {
-            let mut from = 0;
-            for (b, block) in blocks.iter().enumerate() {
-                for e in (0..block.envs()).filter(|&e| block.valid(t, e)) {
-                    let advantage = advantages[from + t * block.envs() + e];
-                    let target = advantage + Behaviour::at(block, t, e).value;
-                    steps.push(Played { block: b as u32, t: t as u32, e: e as u32, advantage, target });
-                }
-                from += block.horizon() * block.envs();
-            }
-        }
+        rounds::list(blocks, |at, _, _, _| (corrected.advantages[at], corrected.targets[at]), steps);
         Ok(())
     }
 
@@ -246,6 +252,19 @@ impl Learner for OnPolicy {
         Ok(Box::new(Sampled::new(self.net.clone(), &self.spec, self.seed, seats)))
     }
 
+    fn actor(&self, seats: Range<u32>) -> Result<Option<Actor>> {
+        let Some(Lagging { most, .. }) = self.settings.lagging else { return Ok(None) };
+        let rng = Rng::new(self.seed, Stream::Init);
+        let (standardise, device) = (self.settings.normalise_observations, self.params.device());
+        let (net, params) = ActorCritic::new(&self.spec, &self.encoder, standardise, device, &rng).map_err(tensor)?;
+        let policy = Box::new(Sampled::new(Arc::new(net), &self.spec, self.seed, seats));
+        Ok(Some(Actor { policy, weights: self.published.follow(params), max_lag: most }))
+    }
+
+    fn publish(&mut self) -> Result<()> {
+        self.published.publish(&self.params, self.progress.updates)
+    }
+
     fn learn(&mut self, blocks: &[Rollout], reduce: &mut dyn Reduce, log: &mut Log) -> Result<()> {
         let before = self.progress.steps();
         let now = Now { rate: self.settings.lr.at(before), clip: self.settings.clip.at(before) };
@@ -256,7 +275,10 @@ impl Learner for OnPolicy {
         if let Counted::Times(scale) = counted {
             log.add("reward_scale", f64::from(scale));
         }
-        if let Some(explained) = explained_variance(&self.batch.steps) {
+        if self.settings.lagging.is_some() {
+            let lags = blocks.iter().map(|block| self.progress.updates.saturating_sub(block.weights));
+            log.add("lag", lags.sum::<u64>() as f64 / blocks.len() as f64);
+        } else if let Some(explained) = explained_variance(&self.batch.steps) {
             log.add("explained_variance", explained);
         }
         let minibatches = self.settings.minibatches.min((self.progress.steps() - before) as usize);
@@ -296,13 +318,6 @@ impl Learner for OnPolicy {
         state.extend(self.rewards.saved().map(|rewards| ("rewards".to_owned(), rewards)));
         state
     }
-}
-
-/// Cuts `len` steps into `count` parts, the first of which are longer by one where it does not divide.
-fn parts(len: usize, count: usize) -> impl Iterator<Item = Range<usize>> {
-    let (each, more) = (len / count.max(1), len % count.max(1));
-    let edge = move |part: usize| part * each + part.min(more);
-    (0..count).map(move |part| edge(part)..edge(part + 1))
 }
 
 /// Mean, and what makes the deviation 1; neither changes a single value. 1e-8 and the n - 1 are PyTorch's and everyone's.

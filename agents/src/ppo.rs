@@ -125,6 +125,7 @@ impl Config {
             lr: Schedule::annealed(self.lr, self.lr_end, self.lr_steps),
             optimiser: OptimiserConfig::Adam(adam),
             gae: Gae { gamma: self.gamma as f32, lambda: self.lambda as f32, life_loss: self.life_loss },
+            lagging: None,
             normalise_observations: self.normalise_observations,
             reward_scale: self.reward_scale,
             normalise: self.normalise_advantage,

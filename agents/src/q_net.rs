@@ -32,6 +32,8 @@ pub(crate) struct Shape {
     pub(crate) noisy: f64,
     /// Cosines of an embedding of τ, and where it is mixed in.
     pub(crate) embedding: Option<(usize, Mix)>,
+    /// Whether the encoder's layers are normalised.
+    pub(crate) layer_norm: bool,
     /// What the dense and convolutional layers below the last multiply.
     pub(crate) precision: Precision,
 }
@@ -102,7 +104,8 @@ impl QNet {
         let early = matches!(shape.embedding, Some((_, Mix::Before)));
         let own = (shape.dueling || shape.noisy > 0.0 || early) && !late;
         let wide = if own { hidden.pop() } else { None };
-        let config = EncoderConfig { hidden, activation: Activation::Relu, precision: shape.precision };
+        let Shape { layer_norm, precision, .. } = *shape;
+        let config = EncoderConfig { hidden, activation: Activation::Relu, layer_norm, precision };
         let encoder = encoder_for(spec, &config, &mut params.layer("encoder"))?;
         let inputs = encoder.width();
         let embedding = match shape.embedding {
@@ -263,6 +266,7 @@ mod tests {
             dueling: false,
             noisy: 0.0,
             embedding: None,
+            layer_norm: false,
             precision: Precision::F32,
         }
     }
@@ -280,6 +284,7 @@ mod tests {
             implicit(Mix::After),
             Shape { dueling: true, noisy: 0.5, ..implicit(Mix::Before) },
             Shape { dueling: true, noisy: 0.5, ..implicit(Mix::After) },
+            Shape { layer_norm: true, ..plain.clone() },
             plain,
         ]
     }

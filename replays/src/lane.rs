@@ -49,6 +49,12 @@ impl<T: Copy + Default> Lane<T> {
         &mut self.row_mut(t)[e * width..(e + 1) * width]
     }
 
+    /// Replaces the first `rows` rows by those of `other` from row `at` on; both have as many envs and values each.
+    pub(crate) fn begin_with(&mut self, other: &Self, at: usize, rows: usize) {
+        let n = self.envs * self.width;
+        self.data[..n * rows].copy_from_slice(&other.data[n * at..][..n * rows]);
+    }
+
     /// Moves the last `rows` rows to the front, where the next block begins.
     pub(crate) fn carry(&mut self, rows: usize) {
         let n = self.envs * self.width * rows;

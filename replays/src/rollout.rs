@@ -37,6 +37,8 @@ pub struct Rollout {
     pub extra: Lane<f32>,
     /// Episodes that finished in this block.
     pub episodes: Vec<Episode>,
+    /// Version of the weights that acted: the updates that they had seen.
+    pub weights: u64,
 }
 
 impl Rollout {
@@ -60,6 +62,7 @@ impl Rollout {
             continuous: Lane::new(horizon, envs, spec.continuous.len()),
             extra: Lane::new(horizon, envs, extra),
             episodes: Vec::new(),
+            weights: 0,
             spec: spec.clone(),
             horizon,
             envs,
@@ -131,6 +134,22 @@ impl Rollout {
             episodes: &mut self.episodes,
         };
         (act, rows)
+    }
+
+    /// Makes row `t` of `other` (and the frames behind it) the first of this block, and forgets its episodes.
+    ///
+    /// # Panics
+    /// If `other` is not of as many seats of the same shapes.
+    pub fn begin_with(&mut self, other: &Rollout, t: usize) {
+        self.frame.begin_with(&other.frame, t, self.spec.stack);
+        self.vector.begin_with(&other.vector, t, 1);
+        self.symbols.begin_with(&other.symbols, t, 1);
+        self.legal.begin_with(&other.legal, t, 1);
+        self.age.begin_with(&other.age, t, 1);
+        self.reward.begin_with(&other.reward, t, 1);
+        self.end.begin_with(&other.end, t, 1);
+        self.frames.begin_with(&other.frames, t, 1);
+        self.episodes.clear();
     }
 
     /// Makes the last row (and the frames behind it) the first of the next block, and forgets its episodes.

@@ -102,6 +102,16 @@ impl Seats {
         &mut self.blocks
     }
 
+    /// Hands over all environments and blocks, in the order of seats, until they are [put back](Self::put_back).
+    pub(crate) fn take(&mut self) -> (Vec<Box<dyn VecEnv>>, Vec<Rollout>) {
+        (std::mem::take(&mut self.envs), std::mem::take(&mut self.blocks))
+    }
+
+    /// Takes back what was handed over.
+    pub(crate) fn put_back(&mut self, envs: Vec<Box<dyn VecEnv>>, blocks: Vec<Rollout>) {
+        (self.envs, self.blocks) = (envs, blocks);
+    }
+
     /// The environments, in the order of seats.
     pub(crate) fn envs(&self) -> impl Iterator<Item = &(dyn VecEnv + 'static)> {
         self.envs.iter().map(|env| &**env)
@@ -195,6 +205,16 @@ fn together(
         done = done.and(theirs);
     }
     done
+}
+
+/// Episodes that finished in blocks that were filled apart, by time, then by seat.
+pub(crate) fn finished(blocks: &[Rollout]) -> impl Iterator<Item = &Episode> {
+    let mut left: Vec<_> = blocks.iter().map(|block| block.episodes.iter()).collect();
+    let row = move |t| {
+        let ended = |block: &Rollout| block.end.row(t).iter().filter(|end| end.over()).count();
+        blocks.iter().zip(&mut left).flat_map(|(block, left)| left.by_ref().take(ended(block))).collect::<Vec<_>>()
+    };
+    (1..=blocks.first().map_or(0, Rollout::horizon)).flat_map(row)
 }
 
 /// Emulator frames and agent steps of filled blocks; a reset is neither.

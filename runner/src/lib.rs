@@ -15,6 +15,7 @@ mod stop;
 mod session;
 mod collect;
 mod workers;
+mod actors;
 mod train;
 mod watch;
 mod spent;

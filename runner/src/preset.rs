@@ -64,6 +64,9 @@ pub(crate) struct Train {
     /// What encoders multiply.
     #[serde(default)]
     pub(crate) precision: Precision,
+    /// Threads that act and step while the agent learns; 0 for turns. Only presets of agents that can have it.
+    #[serde(default)]
+    pub(crate) actors: u32,
 }
 
 /// How a policy is evaluated.
@@ -157,6 +160,9 @@ impl Resolved {
             if value == 0 {
                 return Err(usage(format!("train.{key}: must be at least 1")));
             }
+        }
+        if train.actors > train.envs {
+            return Err(usage(format!("train.actors: {} of them cannot share {} seats", train.actors, train.envs)));
         }
         if train.keep_checkpoints == 0 {
             return Err(usage("train.keep_checkpoints: must be at least 1"));

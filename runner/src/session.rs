@@ -5,28 +5,39 @@
 use std::collections::VecDeque;
 use std::io::{Read, Write};
 
-use rl_agents::{Learner, Log, Mode, Policy};
+use rl_agents::{Learner, Log, Mode, Part, Policy};
 use rl_core::{End, Episode, Result, Saved, Solo, load_postcard, load_seats, save_postcard, save_seats};
 use rl_replays::{Lane, Rollout};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
-use crate::collect::{Seats, count};
+use crate::actors::Actors;
+use crate::collect::{Seats, count, finished};
 
 /// Finished episodes that a mean return is taken over.
 pub(crate) const WINDOW: usize = 100;
 
 /// A run between two blocks.
 pub(crate) struct Session {
-    /// All training seats; row 0 of their blocks is where the next ones begin.
+    /// All training seats; row 0 of their blocks is where the next ones begin. Actors take them along.
     pub(crate) seats: Seats,
     /// What learns.
     pub(crate) learner: Box<dyn Learner>,
     /// What acts in the training seats.
-    pub(crate) policy: Box<dyn Policy>,
+    pub(crate) acting: Acting,
     /// How far the run is.
     pub(crate) counts: Counts,
     /// Returns of the last episodes.
     pub(crate) window: Window,
+    /// What happened that a person should know.
+    pub(crate) notes: Vec<String>,
+}
+
+/// Who acts.
+pub(crate) enum Acting {
+    /// This thread, in turns with the learner, by its weights.
+    InTurn(Box<dyn Policy>),
+    /// Threads of their own, by weights that may lag behind.
+    Apart(Actors),
 }
 
 /// How far a run is. Frames, agent steps and updates are different things.
@@ -46,6 +57,16 @@ pub(crate) struct Counts {
     pub(crate) next_row: u64,
     /// Mean of the best evaluation.
     pub(crate) best: Option<f64>,
+}
+
+impl Counts {
+    /// Counts what filled `blocks`, in which so many episodes finished.
+    fn add(&mut self, blocks: &[Rollout], episodes: usize) {
+        let (frames, steps) = count(blocks);
+        self.frames += frames;
+        self.agent_steps += steps;
+        self.episodes += episodes as u64;
+    }
 }
 
 /// The last [`WINDOW`] finished episodes. Short episodes finish first, so an early mean is biased towards them.
@@ -88,16 +109,66 @@ impl Session {
     /// # Errors
     /// If an environment, the policy or the learner fails.
     pub(crate) fn advance(&mut self, log: &mut Log) -> anyhow::Result<()> {
-        self.seats.collect(self.policy.as_mut(), Mode::Explore, &mut log.clock)?;
-        self.learner.learn(self.seats.blocks(), &mut Solo, log)?;
-        let (frames, steps) = count(self.seats.blocks());
-        self.counts.frames += frames;
-        self.counts.agent_steps += steps;
-        self.counts.episodes += self.seats.episodes().len() as u64;
-        for episode in self.seats.episodes() {
-            self.window.push(episode);
+        match &mut self.acting {
+            Acting::InTurn(policy) => {
+                let updates = self.learner.updates();
+                self.seats.blocks_mut().iter_mut().for_each(|block| block.weights = updates);
+                self.seats.collect(policy.as_mut(), Mode::Explore, &mut log.clock)?;
+                self.learner.learn(self.seats.blocks(), &mut Solo, log)?;
+                self.counts.add(self.seats.blocks(), self.seats.episodes().len());
+                self.seats.episodes().iter().for_each(|episode| self.window.push(episode));
+                self.seats.carry();
+            }
+            Acting::Apart(actors) => {
+                if actors.at_rest() {
+                    self.learner.publish()?;
+                    actors.start(&mut self.seats)?;
+                }
+                actors.give_back();
+                self.round(log)?;
+            }
         }
-        self.seats.carry();
+        Ok(())
+    }
+
+    /// Learns from what actors have under way and ends their threads: from here on every part can be saved. They start again
+    /// with the next [`advance`](Self::advance).
+    ///
+    /// # Errors
+    /// If an actor or the learner fails.
+    pub(crate) fn rest(&mut self, log: &mut Log) -> anyhow::Result<()> {
+        while self.actors().is_some_and(|actors| actors.under_way()) {
+            self.round(log)?;
+        }
+        match &mut self.acting {
+            Acting::Apart(actors) => actors.rest(&mut self.seats),
+            Acting::InTurn(_) => Ok(()),
+        }
+    }
+
+    /// Whether it ends in the same bits every time: actors that lag behind see weights whenever they come.
+    pub(crate) fn is_exact(&mut self) -> bool {
+        self.actors().is_none_or(|actors| actors.max_lag() == 0)
+    }
+
+    fn actors(&mut self) -> Option<&mut Actors> {
+        match &mut self.acting {
+            Acting::Apart(actors) => Some(actors),
+            Acting::InTurn(_) => None,
+        }
+    }
+
+    /// One round of actors that are under way: waits for their blocks and learns from them.
+    fn round(&mut self, log: &mut Log) -> anyhow::Result<()> {
+        let Acting::Apart(actors) = &mut self.acting else { unreachable!("only actors are ever under way") };
+        let blocks = actors.round(&mut self.notes)?;
+        log.lap(Part::Step);
+        log.add("restarts", actors.restarts() as f64);
+        self.learner.learn(&blocks, &mut Solo, log)?;
+        self.learner.publish()?;
+        self.counts.add(&blocks, blocks.iter().map(|block| block.episodes.len()).sum());
+        finished(&blocks).for_each(|episode| self.window.push(episode));
+        actors.keep(blocks);
         Ok(())
     }
 
@@ -105,13 +176,28 @@ impl Session {
     ///
     /// # Errors
     /// The first error of `visit`.
+    ///
+    /// # Panics
+    /// If actors are under way.
     pub(crate) fn visit(&mut self, visit: &mut Visit<'_>) -> anyhow::Result<()> {
         visit(WEIGHTS, self.learner.weights())?;
         for (name, part) in self.learner.state() {
             visit(&format!("learner.{name}"), part)?;
         }
-        for (name, part) in self.policy.state() {
-            visit(&format!("policy.{name}"), part)?;
+        match &mut self.acting {
+            Acting::InTurn(policy) => {
+                for (name, part) in policy.state() {
+                    visit(&format!("policy.{name}"), part)?;
+                }
+            }
+            Acting::Apart(actors) => {
+                for (number, policy) in actors.policies().enumerate() {
+                    for (name, part) in policy.state() {
+                        visit(&format!("policy.{number}.{name}"), part)?;
+                    }
+                }
+                visit("restarts", &mut Plain("restarts", actors.restarts_mut()))?;
+            }
         }
         visit("env", &mut Worlds(&mut self.seats))?;
         visit("block", &mut Carried(&mut self.seats))?;
@@ -262,6 +348,8 @@ mod tests {
             "dqn" => &sets[..],
             "tabular" => &["agent.horizon=5", "train.envs=4"].map(str::to_owned),
             "rainbow" | "c51" | "qrdqn" | "iqn" => &[&sets[..], &many[..]].concat(),
+            "impala" => &[&short[..], &["train.actors=0".to_owned()]].concat(),
+            "pqn" => &[&short[..4], &["agent.epochs=1", "agent.minibatches=2"].map(str::to_owned)[..]].concat(),
             "ppo" | "a2c" if env == "frozenlake" || env.starts_with("atari/") => &short[..4], // no features
             "ppo" | "a2c" => &short[..],
             _ => &[],
@@ -302,8 +390,8 @@ mod tests {
         let cases = agents.into_iter().flat_map(|agent| [("frozenlake", agent, 600), ("cartpole", agent, 600)]);
         let family = ["rainbow", "c51", "qrdqn", "iqn"].map(|agent| ("cartpole", agent, 160)); // per 4 of their seats
         let continuous = [("pendulum", "ppo", 600), ("mountaincar-continuous", "a2c", 600)];
-        let tabular = [("frozenlake", "tabular", 600)];
-        for (env, agent, steps) in cases.chain(family).chain(continuous).chain(tabular) {
+        let more = [("frozenlake", "tabular", 600), ("cartpole", "pqn", 600), ("cartpole", "impala", 600)];
+        for (env, agent, steps) in cases.chain(family).chain(continuous).chain(more) {
             let resolved = resolved(env, agent);
             let owner = train::owner(&resolved, &resolved.train().unwrap());
             let dir = tempfile::tempdir().unwrap();
@@ -344,6 +432,8 @@ mod tests {
             ("frozenlake", "iqn", 600),
             ("frozenlake", "a2c", 400),
             ("frozenlake", "tabular", 400),
+            ("frozenlake", "pqn", 400),
+            ("cartpole", "impala", 400),
             ("cartpole", "ppo", 400),
             ("pendulum", "a2c", 400),
             ("mountaincar-continuous", "ppo", 400),

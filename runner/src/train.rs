@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use anyhow::{Context as _, bail};
 use candle_core::Device;
@@ -10,6 +11,7 @@ use rl_core::Seating;
 use rl_nn::Precision;
 use serde::Serialize;
 
+use crate::actors::Actors;
 use crate::checkpoint::{self, Checkpoint, Extent, Owner};
 use crate::cli::Machine;
 use crate::collect::{self, Seats, Workers};
@@ -18,7 +20,7 @@ use crate::metrics::Metrics;
 use crate::preset::{self, Ask, Eval, Resolved, Train};
 use crate::progress::Progress;
 use crate::run_dir::{self, About, RunDir};
-use crate::session::{Counts, Session, Window};
+use crate::session::{Acting, Counts, Session, Window};
 use crate::stop::{STOPPED, Stop};
 use crate::tables::Tables;
 use crate::usage::usage;
@@ -58,6 +60,9 @@ pub(crate) struct TrainArgs {
     /// Numbers that the layers of encoders multiply: f32 | bf16 (where the CPU has instructions for it, else f32)
     #[arg(long)]
     precision: Option<Precision>,
+    /// Threads that act and step while the agent learns, 0 for none: only for agents that learn from older weights
+    #[arg(long, value_name = "N", allow_negative_numbers = true)]
+    actors: Option<u32>,
     /// Frames between evaluations, 0 for none
     #[arg(long, value_name = "FRAMES", allow_negative_numbers = true)]
     eval_every: Option<u64>,
@@ -146,6 +151,9 @@ pub(crate) fn run(args: &TrainArgs, tables: &Tables) -> anyhow::Result<ExitCode>
     if let Some(precision) = args.precision {
         resolved.set("train.precision", precision.name())?;
     }
+    if let Some(actors) = args.actors {
+        take_actors(&mut resolved, actors)?;
+    }
     let (train, eval) = (resolved.train()?, resolved.eval()?);
     if train.precision == Precision::Bf16 && !args.report.quiet {
         if args.machine.device != "cpu" {
@@ -193,6 +201,9 @@ pub(crate) fn resume(args: &ResumeArgs, tables: &Tables) -> anyhow::Result<ExitC
     if theirs != ours && !args.report.quiet {
         output::note(format!("this run used {theirs}, this machine has {ours}: going on, but not to the same bits"));
     }
+    if !session.is_exact() && !args.report.quiet {
+        output::note("actors lag behind by chance: going on from here, but not to the bits of an uninterrupted run");
+    }
     about.config_sha256 = resolved.sha256();
     dir.describe(&about, &resolved.text())?;
     let metrics = Metrics::reopen(dir.path(), checkpoint.frames())?;
@@ -208,13 +219,39 @@ pub(crate) fn start(
     device: &Device,
     workers: Workers,
 ) -> anyhow::Result<Session> {
-    let seats = 0..train.envs;
-    let seating = Seating { seed, seats: seats.clone() };
-    let envs = collect::groups(&|seating| resolved.seat(seating), &seating, workers)?;
+    let range = 0..train.envs;
+    let seating = Seating { seed, seats: range.clone() };
+    // Actors are groups too, and need nobody else to step them.
+    let (groups, workers) = match train.actors {
+        0 => (workers, workers),
+        actors => (Workers::Exactly(actors as usize), Workers::UpTo(1)),
+    };
+    let envs = collect::groups(&|seating| resolved.seat(seating), &seating, groups)?;
     let learner = build(resolved, envs[0].spec(), seed, device)?;
-    let policy = learner.policy(seats)?;
     let seats = Seats::new(envs, learner.plan(), workers)?;
-    Ok(Session { seats, learner, policy, counts: Counts::default(), window: Window::default() })
+    let acting = if train.actors == 0 {
+        Acting::InTurn(learner.policy(range)?)
+    } else {
+        let anew = resolved.clone();
+        let rebuild = Arc::new(move |seating: &Seating| anew.seat(seating));
+        let actors = Actors::new(learner.as_ref(), &seats, seed, rebuild)?;
+        Acting::Apart(actors.ok_or_else(|| newest_only(resolved, "train.actors"))?)
+    };
+    let (counts, window) = (Counts::default(), Window::default());
+    Ok(Session { seats, learner, acting, counts, window, notes: Vec::new() })
+}
+
+/// `--actors N`. A preset without that key is one of an agent that has none.
+fn take_actors(resolved: &mut Resolved, actors: u32) -> anyhow::Result<()> {
+    if resolved.table("train").contains_key("actors") {
+        return resolved.set("train.actors", i64::from(actors));
+    }
+    if actors == 0 { Ok(()) } else { Err(newest_only(resolved, &format!("--actors {actors}"))) }
+}
+
+fn newest_only(resolved: &Resolved, asked: &str) -> anyhow::Error {
+    let agent = resolved.agent.map_or("", |agent| agent.id);
+    usage(format!("{asked}: agent `{agent}` learns from what its newest weights did (impala takes older ones)"))
 }
 
 /// The training loop: one block per group of seats after the other; what workers do, they do inside of `collect`.
@@ -223,6 +260,7 @@ fn drive(run: &Run, session: &mut Session, metrics: Metrics) -> anyhow::Result<E
     let mut watch = Watch::new(metrics, progress, session);
     let stopped = loop {
         if run.train.eval_every > 0 && session.counts.frames >= session.counts.next_eval {
+            session.rest(&mut watch.log)?;
             if !evaluate(run, session, &mut watch)? {
                 break true;
             }
@@ -233,6 +271,7 @@ fn drive(run: &Run, session: &mut Session, metrics: Metrics) -> anyhow::Result<E
             watch.row(session)?;
         }
         if session.counts.frames >= session.counts.next_checkpoint {
+            session.rest(&mut watch.log)?;
             session.counts.next_checkpoint = due(session.counts.frames, run.train.checkpoint_every);
             watch.row(session)?; // a row before a checkpoint: no mean spans it
             save(run, session)?;
@@ -244,9 +283,11 @@ fn drive(run: &Run, session: &mut Session, metrics: Metrics) -> anyhow::Result<E
             break true;
         }
         session.advance(&mut watch.log)?;
+        session.notes.drain(..).for_each(|note| watch.note(&note));
         watch.show(session);
         watch.log.lap(Part::Other);
     };
+    session.rest(&mut watch.log)?;
     watch.row(session)?;
     watch.finish();
     save(run, session)?;

@@ -22,17 +22,22 @@ type Group = (Box<dyn VecEnv>, Rollout);
 /// If an environment fails or panics: one line that names its seat.
 pub(crate) fn step(env: &mut dyn VecEnv, block: &mut Rollout, t: usize) -> anyhow::Result<()> {
     let (act, rows) = block.step(t);
-    CATCHING.set(true);
-    let done = catch_unwind(AssertUnwindSafe(|| env.step(act, rows)));
-    CATCHING.set(false);
-    match done {
+    match caught(|| env.step(act, rows)) {
         Ok(Ok(())) => Ok(()),
         Ok(Err(error)) => Err(anyhow::Error::from(error).context(format!("seat {}", env.serving()))),
-        Err(panic) => {
-            let (seat, place) = (env.serving(), PLACE.take());
-            Err(anyhow!("seat {seat}: the environment panicked: {}{place}", words(&*panic)))
-        }
+        Err(panic) => Err(anyhow!("seat {}: the environment panicked: {panic}", env.serving())),
     }
+}
+
+/// Runs `work`, whose panic is an error of its words and its place, and stays off the terminal.
+///
+/// # Errors
+/// If it panics.
+pub(crate) fn caught<T>(work: impl FnOnce() -> T) -> Result<T, String> {
+    let outer = CATCHING.replace(true);
+    let done = catch_unwind(AssertUnwindSafe(work));
+    CATCHING.set(outer);
+    done.map_err(|panic| format!("{}{}", words(&*panic), PLACE.take()))
 }
 
 /// A thread that steps the groups that it is sent.
@@ -85,13 +90,13 @@ impl Drop for Worker {
 }
 
 thread_local! {
-    /// Whether this thread steps an environment, whose panic is reported as an error.
+    /// Whether this thread's panics are reported as errors.
     static CATCHING: Cell<bool> = const { Cell::new(false) };
     /// Where the panic was, as ` (file:line)`.
     static PLACE: RefCell<String> = const { RefCell::new(String::new()) };
 }
 
-/// Keeps the message of a panic that [`step`] will report off the terminal; others are told as ever.
+/// Keeps the message of a panic that [`caught`] will report off the terminal; others are told as ever.
 pub(crate) fn hush_caught_panics() {
     let usual = std::panic::take_hook();
     std::panic::set_hook(Box::new(move |info: &PanicHookInfo<'_>| {

@@ -35,15 +35,15 @@ pub struct Adam {
 
 /// The numbers of one step.
 #[derive(Clone, Copy)]
-struct Factors {
-    beta1: f32,
-    beta2: f32,
+pub(crate) struct Factors {
+    pub(crate) beta1: f32,
+    pub(crate) beta2: f32,
     /// Learning rate over the bias correction of m, times the root of that of v.
-    rate: f32,
+    pub(crate) rate: f32,
     /// ε times the same root: the correction of √v taken out of the quotient, which spares each value a division.
-    eps: f32,
+    pub(crate) eps: f32,
     /// Of the gradient, by clipping.
-    scale: f32,
+    pub(crate) scale: f32,
 }
 
 impl Adam {
@@ -100,7 +100,7 @@ impl Adam {
     }
 }
 
-fn update(p: &mut [f32], m: &mut [f32], v: &mut [f32], g: &[f32], factors: Factors) {
+pub(crate) fn update(p: &mut [f32], m: &mut [f32], v: &mut [f32], g: &[f32], factors: Factors) {
     let Factors { beta1, beta2, rate, eps, scale } = factors;
     crate::kernel::vectorised(
         #[inline(always)]
@@ -116,7 +116,7 @@ fn update(p: &mut [f32], m: &mut [f32], v: &mut [f32], g: &[f32], factors: Facto
 }
 
 /// The same step in candle's own operations.
-fn update_stock(p: &Tensor, g: &Tensor, [m, v]: &mut [Tensor; 2], factors: Factors) -> Result<Tensor> {
+pub(crate) fn update_stock(p: &Tensor, g: &Tensor, [m, v]: &mut [Tensor; 2], factors: Factors) -> Result<Tensor> {
     let f = |x: f32| f64::from(x);
     let g = (g * f(factors.scale))?;
     *m = ((&*m * f(factors.beta1))? + (&g * f(1.0 - factors.beta1))?)?;

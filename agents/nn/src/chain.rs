@@ -1,4 +1,4 @@
-//! Linear and convolutional layers one after the other, as one operation of candle's graph.
+//! Linear, convolutional and layer-norm layers one after the other, as one operation of candle's graph.
 //!
 //! Between two operations candle clears and adds up a gradient as large as what passed between them; inside of one, each
 //! layer leaves the gradient for the one below where that reads it, and what the layers made keeps its memory from step to
@@ -13,7 +13,7 @@ use crate::kernel::Workspace;
 use crate::params::with_values;
 use crate::parts;
 use crate::tie::Tie;
-use crate::{Activation, Conv2d, Linear};
+use crate::{Activation, Conv2d, LayerNorm, Linear};
 
 /// A layer of a [`Chain`].
 #[derive(Clone, Debug)]
@@ -22,6 +22,8 @@ pub enum Link {
     Conv2d(Conv2d),
     /// On rows; images that reach it are rows.
     Linear(Linear),
+    /// On rows, or on the channels of every pixel, and what follows it.
+    Norm(LayerNorm, Activation),
 }
 
 impl From<Conv2d> for Link {
@@ -41,13 +43,23 @@ impl Link {
         match self {
             Self::Conv2d(layer) => layer.forward(x),
             Self::Linear(layer) => layer.forward(&x.flatten_from(1)?),
+            Self::Norm(layer, activation) => activation.stock(layer.forward(x)?),
         }
     }
 
-    fn affine(&self) -> &Affine {
+    /// The layer on the CPU behind one that makes `before`, and the values that it takes; `None` for a norm that does not
+    /// fit.
+    fn layer(&self, before: Option<&[usize]>) -> Option<(Layer, usize)> {
+        let affine = |affine: &Affine| (Layer::Affine(affine.clone()), affine.patches.input);
         match self {
-            Self::Conv2d(layer) => layer.affine(),
-            Self::Linear(layer) => layer.affine(),
+            Self::Conv2d(layer) => Some(affine(layer.affine())),
+            Self::Linear(layer) => Some(affine(layer.affine())),
+            Self::Norm(norm, activation) => {
+                let output = before.map_or_else(|| vec![norm.width()], <[usize]>::to_vec);
+                let taken = output.iter().product();
+                let layer = Layer::Norm { norm: norm.clone(), activation: *activation, output };
+                (layer.output().last() == Some(&norm.width())).then_some((layer, taken))
+            }
         }
     }
 }
@@ -66,14 +78,19 @@ impl Chain {
     /// If a layer does not take what the one before it makes.
     pub fn new(links: impl IntoIterator<Item = impl Into<Link>>) -> Result<Self> {
         let links: Vec<Link> = links.into_iter().map(Into::into).collect();
-        for (i, pair) in links.windows(2).enumerate() {
-            let [made, taken] = [pair[0].affine().output.iter().product(), pair[1].affine().patches.input];
+        let mut layers: Vec<Layer> = Vec::new();
+        for (i, link) in links.iter().enumerate() {
+            let before = layers.last().map(Layer::output);
+            let Some((layer, taken)) = link.layer(before) else {
+                candle_core::bail!("layer {i} of a chain makes {before:?}, the norm behind it takes other rows");
+            };
+            let made = before.map_or(taken, |output| output.iter().product());
             if made != taken {
-                candle_core::bail!("layer {} of a chain makes {made} values, the next takes {taken}", i + 1);
+                candle_core::bail!("layer {i} of a chain makes {made} values, the next takes {taken}");
             }
+            layers.push(layer);
         }
-        let affines = Affines::new(links.iter().map(|link| link.affine().clone()));
-        Ok(Self { links, affines })
+        Ok(Self { links, affines: Affines::new(layers) })
     }
 
     /// What the last layer makes of `x`, a batch of the first one's inputs.
@@ -87,6 +104,7 @@ impl Chain {
                 match first {
                     Link::Conv2d(layer) => layer.check(x)?,
                     Link::Linear(layer) => layer.check(&x.flatten_from(1)?)?,
+                    Link::Norm(layer, _) => layer.check(x)?,
                 }
                 self.affines.forward(x)
             }
@@ -95,8 +113,82 @@ impl Chain {
     }
 
     /// Its layers on the CPU.
-    pub(crate) fn affines(&self) -> &[Affine] {
+    pub(crate) fn layers(&self) -> &[Layer] {
         &self.affines.layers
+    }
+}
+
+/// A layer on the CPU.
+#[derive(Clone, Debug)]
+pub(crate) enum Layer {
+    Affine(Affine),
+    Norm {
+        norm: LayerNorm,
+        activation: Activation,
+        /// Shape of one image or row.
+        output: Vec<usize>,
+    },
+}
+
+impl From<Affine> for Layer {
+    fn from(layer: Affine) -> Self {
+        Self::Affine(layer)
+    }
+}
+
+impl Layer {
+    fn output(&self) -> &[usize] {
+        match self {
+            Self::Affine(layer) => &layer.output,
+            Self::Norm { output, .. } => output,
+        }
+    }
+
+    fn activation(&self) -> Activation {
+        match self {
+            Self::Affine(layer) => layer.activation,
+            Self::Norm { activation, .. } => *activation,
+        }
+    }
+
+    /// The value: `out` is replaced and keeps its memory.
+    pub(crate) fn run(&self, x: Images<'_>, out: &mut Vec<f32>) -> Result<()> {
+        match (self, x) {
+            (Self::Affine(layer), x) => layer.run(x, out),
+            (Self::Norm { norm, activation, .. }, Images::Floats(x)) => norm.run(x, *activation, out),
+            (Self::Norm { .. }, Images::Bytes(_)) => candle_core::bail!("a layer norm takes no bytes"),
+        }
+    }
+
+    /// The gradients of the parameters, given that of the sum before the activation; that of the input is written to `dx`,
+    /// if there is one: before the activation that made the input, if `made` is that.
+    fn gradients(
+        &self,
+        x: Images<'_>,
+        g: &[f32],
+        made: Activation,
+        dx: Option<&mut [f32]>,
+    ) -> Result<Vec<Option<Tensor>>> {
+        match (self, x) {
+            (Self::Affine(layer), x) => {
+                let gradients = layer.gradients(x, g)?;
+                let made = if let Images::Floats(x) = x { Some((made, x)) } else { None };
+                dx.map_or(Ok(()), |dx| layer.input_gradient(g, made, dx))?;
+                Ok(gradients)
+            }
+            (Self::Norm { norm, .. }, Images::Floats(x)) => {
+                let (mut room, mut bent) = (Workspace::new(), Workspace::new());
+                let Some(dx) = dx else { return norm.gradients(x, g, room.sized(x.len())) };
+                if made == Activation::None {
+                    return norm.gradients(x, g, dx);
+                }
+                let by = bent.sized(x.len());
+                let gradients = norm.gradients(x, g, by)?;
+                made.before(by, x, dx);
+                Ok(gradients)
+            }
+            (Self::Norm { .. }, Images::Bytes(_)) => unreachable!("the forward pass refused them"),
+        }
     }
 }
 
@@ -106,18 +198,22 @@ type Between = Vec<Vec<f32>>;
 /// The layers of a chain on the CPU.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Affines {
-    layers: Arc<[Affine]>,
+    layers: Arc<[Layer]>,
     /// Memory of earlier passes.
     free: Arc<Mutex<Vec<Between>>>,
 }
 
 impl Affines {
-    pub(crate) fn new(layers: impl IntoIterator<Item = Affine>) -> Self {
-        Self { layers: layers.into_iter().collect(), free: Arc::default() }
+    pub(crate) fn new(layers: impl IntoIterator<Item = impl Into<Layer>>) -> Self {
+        Self { layers: layers.into_iter().map(Into::into).collect(), free: Arc::default() }
     }
 
-    pub(crate) fn first(&self) -> &Affine {
-        &self.layers[0]
+    /// The only layer of a linear or convolutional one.
+    pub(crate) fn only(&self) -> &Affine {
+        match &*self.layers {
+            [Layer::Affine(affine)] => affine,
+            _ => unreachable!("it was made of one"),
+        }
     }
 
     /// The operation; there is at least one layer.
@@ -128,7 +224,14 @@ impl Affines {
     }
 
     fn tied(&self) -> Vec<&Tensor> {
-        self.layers.iter().flat_map(|layer| layer.own.tensors()).collect()
+        let mut tied = Vec::new();
+        for layer in &*self.layers {
+            match layer {
+                Layer::Affine(layer) => tied.extend(layer.own.tensors()),
+                Layer::Norm { norm, .. } => tied.extend(norm.tensors()),
+            }
+        }
+        tied
     }
 }
 
@@ -156,7 +259,7 @@ impl CustomOp2 for Op {
         }
         let _ = self.between.set(between);
         let mut shape = vec![layout.dims()[0]];
-        shape.extend(&layers[layers.len() - 1].output);
+        shape.extend(layers[layers.len() - 1].output());
         Ok((CpuStorage::F32(last), shape.into()))
     }
 
@@ -166,7 +269,7 @@ impl CustomOp2 for Op {
         let g = g.contiguous()?;
         let mut room = Workspace::new();
         let (dx, gradients) = with_values(&g, |g| {
-            let activation = self.affines.layers[self.affines.layers.len() - 1].activation;
+            let activation = self.affines.layers[self.affines.layers.len() - 1].activation();
             if activation == Activation::None {
                 return self.gradients(x, g);
             }
@@ -190,17 +293,14 @@ impl Op {
         for (i, layer) in layers.iter().enumerate().rev() {
             let g = between.get(i).map_or(g, |y| above.sized(y.len()));
             let Some(before) = i.checked_sub(1) else {
-                gradients.push(layer.gradients(Images::of(images, layout)?, g)?);
-                let dx = x.track_op().then(|| {
-                    let mut dx = parts::zeros(x.elem_count());
-                    layer.input_gradient(g, None, &mut dx)?;
-                    Tensor::from_vec(dx, x.dims(), x.device())
-                });
+                let mut dx = x.track_op().then(|| parts::zeros(x.elem_count()));
+                gradients.push(layer.gradients(Images::of(images, layout)?, g, Activation::None, dx.as_deref_mut())?);
+                let dx = dx.map(|dx| Tensor::from_vec(dx, x.dims(), x.device()));
                 return Ok((dx.transpose()?, gradients.into_iter().rev().flatten().collect()));
             };
             let made = &between[before];
-            gradients.push(layer.gradients(Images::Floats(made), g)?);
-            layer.input_gradient(g, Some((layers[before].activation, made)), below.sized(made.len()))?;
+            let activation = layers[before].activation();
+            gradients.push(layer.gradients(Images::Floats(made), g, activation, Some(below.sized(made.len())))?);
             std::mem::swap(&mut above, &mut below);
         }
         unreachable!("there is a first layer")
@@ -219,8 +319,8 @@ impl Drop for Op {
 mod tests {
 
     use super::*;
-    use crate::Params;
-    use crate::check::{draws, flat, params, variable};
+    use crate::check::{draws, flat, params, parity, variable};
+    use crate::{Flow, Params};
 
     /// Two convolutions and two dense layers, with and without a ReLU.
     fn layers(params: &mut Params) -> (Conv2d, Conv2d, Linear, Linear) {
@@ -260,6 +360,43 @@ mod tests {
     }
 
     #[test]
+    fn norms_within_a_chain_have_stock_values_and_gradients_and_run_on_the_host() {
+        let mut params = params();
+        let conv = Conv2d::new(&mut params.layer("a"), [9, 8, 3], 6, 4, 2, Activation::None).unwrap();
+        let flat_width = conv.output().iter().product();
+        let norm = |params: &mut Params, name: &str, width| {
+            let norm = LayerNorm::new(&mut params.layer(name), width, 1e-5).unwrap();
+            let bends = (0..width).map(|i| 0.5 + (i % 5) as f32 * 0.3).collect::<Vec<_>>();
+            norm.tensors()
+                .for_each(|var| crate::params::set(&candle_core::Var::from_tensor(var).unwrap(), &bends).unwrap());
+            norm
+        };
+        let pixels = norm(&mut params, "b", 6);
+        let dense = Linear::new(&mut params.layer("c"), flat_width, 20, Activation::Relu).unwrap();
+        let rows = norm(&mut params, "d", 20);
+        let links = |behind| -> [Link; 4] {
+            [
+                conv.clone().into(),
+                Link::Norm(pixels.clone(), Activation::Relu),
+                dense.clone().into(),
+                Link::Norm(rows.clone(), behind),
+            ]
+        };
+        for behind in [Activation::None, Activation::Relu, Activation::Tanh] {
+            let chain = Chain::new(links(behind)).unwrap();
+            let x = variable(&[7, 9, 8, 3], 1);
+            let alone =
+                || vec![links(behind).iter().try_fold(x.as_tensor().clone(), |x, link| link.forward(&x)).unwrap()];
+            parity(&params, &[&x], 1e-5, &|| vec![chain.forward(&x).unwrap()], &alone);
+            let graph = flat(&chain.forward(&x).unwrap());
+            let mut flow = Flow::default();
+            flow.begin().extend(flat(&x));
+            flow.chain(&chain).unwrap();
+            assert_eq!(flow.values(), graph);
+        }
+    }
+
+    #[test]
     fn a_gradient_of_two_uses_is_their_sum_and_of_none_is_zero() {
         let mut params = params();
         let (a, b, c, d) = layers(&mut params);
@@ -288,6 +425,9 @@ mod tests {
         let (a, _, c, _) = layers(&mut params);
         let error = Chain::new([Link::from(a.clone()), c.into()]).unwrap_err().to_string();
         assert!(error.contains("layer 1 of a chain makes 128 values, the next takes 45"), "{error}");
+        let norm = LayerNorm::new(&mut params.layer("norm"), 3, 1e-5).unwrap();
+        let error = Chain::new([Link::from(a.clone()), Link::Norm(norm, Activation::Relu)]).unwrap_err().to_string();
+        assert!(error.contains("layer 1 of a chain makes") && error.contains("takes other rows"), "{error}");
         let error = Chain::new([a]).unwrap().forward(&draws(&[2, 5, 5, 3], 1)).unwrap_err().to_string();
         assert!(error.contains("a convolution on [11, 10, 3] got [5, 5, 3]"), "{error}");
         let x = draws(&[2, 3], 1);

@@ -5,7 +5,8 @@
 
 use candle_core::Result;
 
-use crate::affine::{Affine, Images};
+use crate::affine::Images;
+use crate::chain::Layer;
 use crate::params::with_values;
 use crate::{Chain, Linear, Tail};
 
@@ -37,7 +38,7 @@ impl Flow {
     /// If the chain has no layers, or the bytes are not images of the first one's input.
     pub fn begin_with_bytes(&mut self, chain: &Chain, images: &[u8]) -> Result<()> {
         self.begin();
-        let [first, rest @ ..] = chain.affines() else { panic!("no layer takes the bytes") };
+        let [first, rest @ ..] = chain.layers() else { panic!("no layer takes the bytes") };
         first.run(Images::Bytes(images), &mut self.next)?;
         self.swap();
         rest.iter().try_for_each(|layer| self.pass(layer))
@@ -61,7 +62,9 @@ impl Flow {
     /// # Panics
     /// If the values are not rows of the layer's inputs.
     pub fn linear(&mut self, layer: &Linear) -> Result<()> {
-        self.pass(layer.affine())
+        layer.affine().run(Images::Floats(&self.now), &mut self.next)?;
+        self.swap();
+        Ok(())
     }
 
     /// A batch of the first layer's inputs to one of the last layer's outputs.
@@ -72,7 +75,7 @@ impl Flow {
     /// # Panics
     /// If the values are not inputs of the first layer.
     pub fn chain(&mut self, chain: &Chain) -> Result<()> {
-        chain.affines().iter().try_for_each(|layer| self.pass(layer))
+        chain.layers().iter().try_for_each(|layer| self.pass(layer))
     }
 
     /// `[B, inputs]` to `[B, inputs + width]`.
@@ -86,7 +89,7 @@ impl Flow {
         with_values(tail.values(), |values| self.join(inputs, values.len(), |_, out| out.copy_from_slice(values)))
     }
 
-    fn pass(&mut self, layer: &Affine) -> Result<()> {
+    fn pass(&mut self, layer: &Layer) -> Result<()> {
         layer.run(Images::Floats(&self.now), &mut self.next)?;
         self.swap();
         Ok(())

@@ -72,7 +72,7 @@ impl Linear {
     }
 
     pub(crate) fn affine(&self) -> &Affine {
-        self.affine.first()
+        self.affine.only()
     }
 }
 
@@ -158,7 +158,7 @@ impl Conv2d {
     }
 
     pub(crate) fn affine(&self) -> &Affine {
-        self.affine.first()
+        self.affine.only()
     }
 }
 

@@ -5,12 +5,12 @@ use std::sync::OnceLock;
 
 use candle_core::{CpuStorage, CustomOp2, D, Layout, Result, Shape, Tensor, bail};
 
-use crate::kernel::vectorised;
+use crate::kernel::{Workspace, vectorised};
 use crate::math::{sum, sum2};
 use crate::params::{values, with_values};
 use crate::parts::{self, PARALLEL, add_rows, rows_of};
 use crate::tie::{Own, Tie};
-use crate::{Init, Scope};
+use crate::{Activation, Init, Scope};
 
 /// `(x − mean) / √(variance + ε) · weight + bias` of every row of the last axis.
 #[derive(Clone, Debug)]
@@ -41,9 +41,7 @@ impl LayerNorm {
     /// # Errors
     /// If the last axis is another.
     pub fn forward(&self, x: &Tensor) -> Result<Tensor> {
-        if x.dims().last() != Some(&self.width) {
-            bail!("a layer norm of width {} got {:?}", self.width, x.dims());
-        }
+        self.check(x)?;
         if !x.device().is_cpu() {
             return self.stock(x);
         }
@@ -51,6 +49,42 @@ impl LayerNorm {
         let (node, tie) = Tie::new(&tied)?;
         let op = Op { own: self.own.clone(), tie, width: self.width, eps: self.eps, statistics: OnceLock::new() };
         x.contiguous()?.apply_op2(&node, op)
+    }
+
+    pub(crate) fn check(&self, x: &Tensor) -> Result<()> {
+        if x.dims().last() != Some(&self.width) {
+            bail!("a layer norm of width {} got {:?}", self.width, x.dims());
+        }
+        Ok(())
+    }
+
+    /// Values of a row.
+    pub(crate) fn width(&self) -> usize {
+        self.width
+    }
+
+    /// `weight` and `bias`.
+    pub(crate) fn tensors(&self) -> impl Iterator<Item = &Tensor> {
+        self.own.tensors()
+    }
+
+    /// What [`forward`](Self::forward) and `activation` make of `x`, bit for bit: `y` is replaced and keeps its memory.
+    pub(crate) fn run(&self, x: &[f32], activation: Activation, y: &mut Vec<f32>) -> Result<()> {
+        y.truncate(x.len()); // every element is written
+        y.resize(x.len(), 0.0);
+        with_values(self.own.var(0), |w| {
+            with_values(self.own.var(1), |b| normalise(x, w, b, self.eps, activation == Activation::Relu, y))
+        })??;
+        activation.finish(y);
+        Ok(())
+    }
+
+    /// Writes the gradient of `x` to `dx` and gives those of weight and bias, given that of the sum before an activation.
+    pub(crate) fn gradients(&self, x: &[f32], g: &[f32], dx: &mut [f32]) -> Result<Vec<Option<Tensor>>> {
+        let mut kept = Workspace::new();
+        let kept = kept.sized(x.len() / self.width * 2);
+        statistics(x, self.width, self.eps, kept);
+        self.own.add(|grad| with_values(self.own.var(0), |w| backward(x, w, g, kept, dx, grad)))
     }
 
     /// The same in candle's own operations.
@@ -112,9 +146,7 @@ pub(crate) fn forward(x: &[f32], w: &[f32], b: &[f32], eps: f32, y: &mut [f32], 
             || {
                 let kept = statistics.chunks_exact_mut(2);
                 for ((x, y), kept) in x.chunks_exact(width).zip(y.chunks_exact_mut(width)).zip(kept) {
-                    let mean = sum(x) * scale;
-                    let variance = sum2(x, x, |x, _| (x - mean) * (x - mean)) * scale;
-                    let root = 1.0 / (variance + eps).sqrt();
+                    let [mean, root] = moments(x, scale, eps);
                     kept.copy_from_slice(&[mean, root]);
                     for (((y, x), w), b) in y.iter_mut().zip(x).zip(w).zip(b) {
                         *y = ((x - mean) * root).mul_add(*w, *b);
@@ -123,6 +155,51 @@ pub(crate) fn forward(x: &[f32], w: &[f32], b: &[f32], eps: f32, y: &mut [f32], 
             },
         );
     });
+}
+
+/// The same without statistics, and clipped at 0 for a ReLU.
+fn normalise(x: &[f32], w: &[f32], b: &[f32], eps: f32, relu: bool, y: &mut [f32]) {
+    let (width, rows) = (w.len(), rows_of(w.len()));
+    let (scale, least) = (1.0 / width as f32, if relu { 0.0 } else { f32::NEG_INFINITY });
+    parts::each([(y, rows * width)], x.len() >= PARALLEL, |i, [y]| {
+        let x = &x[i * rows * width..];
+        vectorised(
+            #[inline(always)]
+            || {
+                for (x, y) in x.chunks_exact(width).zip(y.chunks_exact_mut(width)) {
+                    let [mean, root] = moments(x, scale, eps);
+                    for (((y, x), w), b) in y.iter_mut().zip(x).zip(w).zip(b) {
+                        let value = ((x - mean) * root).mul_add(*w, *b);
+                        *y = if value < least { least } else { value }; // what is not a number stays one
+                    }
+                }
+            },
+        );
+    });
+}
+
+/// Mean and reciprocal deviation of each row, `[rows, 2]`.
+fn statistics(x: &[f32], width: usize, eps: f32, out: &mut [f32]) {
+    let (rows, scale) = (rows_of(width), 1.0 / width as f32);
+    parts::each([(out, rows * 2)], x.len() >= PARALLEL, |i, [out]| {
+        let x = &x[i * rows * width..];
+        vectorised(
+            #[inline(always)]
+            || {
+                for (x, out) in x.chunks_exact(width).zip(out.chunks_exact_mut(2)) {
+                    out.copy_from_slice(&moments(x, scale, eps));
+                }
+            },
+        );
+    });
+}
+
+/// Mean and reciprocal deviation of one row; `scale` is the reciprocal of its width.
+#[inline(always)]
+fn moments(x: &[f32], scale: f32, eps: f32) -> [f32; 2] {
+    let mean = sum(x) * scale;
+    let variance = sum2(x, x, |x, _| (x - mean) * (x - mean)) * scale;
+    [mean, 1.0 / (variance + eps).sqrt()]
 }
 
 /// Writes the gradient of `x` to `dx`, and adds those of weight and bias to `grad`.

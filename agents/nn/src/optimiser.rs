@@ -6,14 +6,17 @@ use candle_core::Result;
 use rl_core::{Error, Saved};
 use serde::{Deserialize, Serialize};
 
-use crate::{Adam, AdamConfig, Params, RmsProp, RmsPropConfig};
+use crate::{Adam, AdamConfig, Params, RAdam, RmsProp, RmsPropConfig};
 
-/// Which optimiser, and its constants: in a preset a table whose key `kind` is `adam` or `rms_prop`.
+/// Which optimiser, and its constants: in a preset a table whose key `kind` is `adam`, `radam` or `rms_prop`.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]
 pub enum OptimiserConfig {
     /// [`Adam`]
     Adam(AdamConfig),
+    /// [`RAdam`]
+    #[serde(rename = "radam")]
+    RAdam(AdamConfig),
     /// [`RmsProp`]
     RmsProp(RmsPropConfig),
 }
@@ -23,6 +26,8 @@ pub enum OptimiserConfig {
 pub enum Optimiser {
     /// Adam
     Adam(Adam),
+    /// Rectified Adam
+    RAdam(RAdam),
     /// RMSProp
     RmsProp(RmsProp),
 }
@@ -35,6 +40,7 @@ impl Optimiser {
     pub fn new(params: &Params, config: OptimiserConfig) -> Result<Self> {
         Ok(match config {
             OptimiserConfig::Adam(config) => Self::Adam(Adam::new(params, config)?),
+            OptimiserConfig::RAdam(config) => Self::RAdam(RAdam::new(params, config)?),
             OptimiserConfig::RmsProp(config) => Self::RmsProp(RmsProp::new(params, config)?),
         })
     }
@@ -43,6 +49,7 @@ impl Optimiser {
     pub fn steps(&self) -> u64 {
         match self {
             Self::Adam(adam) => adam.steps(),
+            Self::RAdam(adam) => adam.steps(),
             Self::RmsProp(rms) => rms.steps(),
         }
     }
@@ -58,6 +65,7 @@ impl Optimiser {
     pub fn step(&mut self, params: &Params, grad: &[f32], rate: f64) -> Result<f64> {
         match self {
             Self::Adam(adam) => adam.step(params, grad, rate),
+            Self::RAdam(adam) => adam.step(params, grad, rate),
             Self::RmsProp(rms) => rms.step(params, grad, rate),
         }
     }
@@ -66,6 +74,7 @@ impl Optimiser {
     fn mark(&self) -> u8 {
         match self {
             Self::Adam(_) => b'A',
+            Self::RAdam(_) => b'D',
             Self::RmsProp(_) => b'R',
         }
     }
@@ -76,6 +85,7 @@ impl Saved for Optimiser {
         out.write_all(&[self.mark()])?;
         match self {
             Self::Adam(adam) => adam.save(out),
+            Self::RAdam(adam) => adam.save(out),
             Self::RmsProp(rms) => rms.save(out),
         }
     }
@@ -89,6 +99,7 @@ impl Saved for Optimiser {
         }
         match self {
             Self::Adam(adam) => adam.load(from),
+            Self::RAdam(adam) => adam.load(from),
             Self::RmsProp(rms) => rms.load(from),
         }
     }
@@ -103,7 +114,8 @@ mod tests {
     fn each_kind_is_saved_and_refuses_the_others_state() {
         let mut params = crate::check::params();
         params.root().var("a", &[3], Init::Ones).unwrap();
-        let adam = OptimiserConfig::Adam(AdamConfig { beta1: 0.9, beta2: 0.999, eps: 1e-5, clip: 0.5 });
+        let config = AdamConfig { beta1: 0.9, beta2: 0.999, eps: 1e-5, clip: 0.5 };
+        let (adam, radam) = (OptimiserConfig::Adam(config), OptimiserConfig::RAdam(config));
         let rms = OptimiserConfig::RmsProp(RmsPropConfig {
             decay: 0.99,
             eps: 1e-5,
@@ -113,7 +125,7 @@ mod tests {
             clip: 0.5,
         });
         let mut saved = Vec::new();
-        for config in [adam, rms] {
+        for config in [adam, rms, radam] {
             let mut optimiser = Optimiser::new(&params, config).unwrap();
             optimiser.step(&params, &[1.0, 2.0, 3.0], 0.1).unwrap();
             let (mut bytes, mut again) = (Vec::new(), Vec::new());
@@ -124,7 +136,7 @@ mod tests {
             assert_eq!((&bytes, fresh.steps()), (&again, 1));
             saved.push(bytes);
         }
-        for (config, bytes) in [(adam, &saved[1]), (rms, &saved[0])] {
+        for (config, bytes) in [(adam, &saved[1]), (rms, &saved[0]), (radam, &saved[0])] {
             let error = Optimiser::new(&params, config).unwrap().load(&mut bytes.as_slice()).unwrap_err().to_string();
             assert!(error.contains("another kind of optimiser"), "{error}");
         }

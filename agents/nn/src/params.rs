@@ -154,6 +154,33 @@ impl Params {
         Ok(())
     }
 
+    /// Replaces `out` by all values and then those of the buffers, flat in order.
+    ///
+    /// # Errors
+    /// If the device fails.
+    pub fn copy_to(&self, out: &mut Vec<f32>) -> Result<()> {
+        out.clear();
+        self.kept().try_for_each(|(_, var)| with_values(var, |values| out.extend_from_slice(values)))
+    }
+
+    /// Replaces all values and buffers by what [`copy_to`](Params::copy_to) took of parameters of the same shapes.
+    ///
+    /// # Errors
+    /// If the device fails.
+    ///
+    /// # Panics
+    /// If there are not as many values.
+    pub fn copy_from_slice(&self, values: &[f32]) -> Result<()> {
+        let count: usize = self.kept().map(|(_, var)| var.elem_count()).sum();
+        assert_eq!(values.len(), count, "values of parameters and buffers");
+        let mut left = values;
+        self.kept().try_for_each(|(_, var)| {
+            let (own, rest) = left.split_at(var.elem_count());
+            left = rest;
+            set(var, own)
+        })
+    }
+
     /// Replaces all values and buffers by those of `other`, as for a target network.
     ///
     /// # Errors
@@ -413,6 +440,11 @@ mod tests {
         assert_eq!(digest(&a), digest(&b));
         set(&buffer, &[1.0, 2.0]).unwrap();
         assert_ne!(digest(&a), digest(&b), "a copy is no alias");
+        let mut flat = vec![9.0];
+        a.copy_to(&mut flat).unwrap();
+        assert_eq!((flat.len(), &flat[10..]), (12, &[1.0, 2.0][..]));
+        b.copy_from_slice(&flat).unwrap();
+        assert_eq!(digest(&a), digest(&b));
     }
 
     #[test]

@@ -16,7 +16,12 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let mut params = Params::new(&Device::Cpu, Rng::new(1, Stream::Init));
     let encoder = encoder_for(
         &spec,
-        &EncoderConfig { hidden: vec![512], activation: Activation::Relu, precision: Precision::F32 },
+        &EncoderConfig {
+            hidden: vec![512],
+            activation: Activation::Relu,
+            layer_norm: false,
+            precision: Precision::F32,
+        },
         &mut params.layer("encoder"),
     )?;
     let head = Linear::new(&mut params.layer("q"), 512, 6, Activation::None)?;

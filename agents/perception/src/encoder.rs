@@ -52,6 +52,10 @@ pub struct EncoderConfig {
     pub hidden: Vec<usize>,
     /// What follows each of them; convolutions have a ReLU.
     pub activation: Activation,
+    /// Whether a layer norm stands between the sum of every layer and what follows it; convolutions are normalised pixel by
+    /// pixel.
+    #[serde(default)]
+    pub layer_norm: bool,
     /// What all layers multiply.
     #[serde(default)]
     pub precision: Precision,
@@ -64,8 +68,8 @@ pub struct EncoderConfig {
 pub fn encoder_for(spec: &Spec, config: &EncoderConfig, scope: &mut Scope<'_>) -> Result<Box<dyn Encoder>> {
     let scope = &mut scope.with_precision(config.precision);
     if spec.frame_len() > 0 {
-        Ok(Box::new(Nature::new(spec, &config.hidden, config.activation, scope)?))
+        Ok(Box::new(Nature::new(spec, config, scope)?))
     } else {
-        Ok(Box::new(Mlp::new(spec, &config.hidden, config.activation, scope)?))
+        Ok(Box::new(Mlp::new(spec, config, scope)?))
     }
 }

@@ -2,10 +2,10 @@
 
 use candle_core::{Device, Result, Tensor, bail};
 use rl_core::Spec;
-use rl_nn::{Activation, Chain, Flow, Linear, Scope};
+use rl_nn::{Activation, Chain, Flow, LayerNorm, Linear, Link, Scope};
 
 use crate::sense::Sense;
-use crate::{Encoder, Seen};
+use crate::{Encoder, EncoderConfig, Seen};
 
 /// A multi-layer perceptron, for observations without pixels.
 #[derive(Clone, Debug)]
@@ -17,16 +17,16 @@ pub struct Mlp {
 }
 
 impl Mlp {
-    /// Layers of the widths `hidden` with `activation`; with none, the observation itself is the feature.
+    /// Layers of the widths `config.hidden`; with none, the observation itself is the feature.
     ///
     /// # Errors
     /// If there is nothing to see or a width is 0.
-    pub fn new(spec: &Spec, hidden: &[usize], activation: Activation, scope: &mut Scope<'_>) -> Result<Self> {
+    pub fn new(spec: &Spec, config: &EncoderConfig, scope: &mut Scope<'_>) -> Result<Self> {
         let sense = Sense::new(spec);
         if sense.width() == 0 {
             bail!("an observation without pixels, features and symbols has nothing to encode");
         }
-        let (layers, width) = dense(sense.width(), hidden, activation, scope)?;
+        let (layers, width) = dense(sense.width(), config, scope)?;
         Ok(Self { sense, device: scope.device().clone(), layers: Chain::new(layers)?, width })
     }
 }
@@ -48,20 +48,37 @@ impl Encoder for Mlp {
 }
 
 /// Dense layers `fc1`, `fc2`, … on `inputs` numbers, and the width of the last.
-pub(crate) fn dense(
-    inputs: usize,
-    hidden: &[usize],
-    activation: Activation,
-    scope: &mut Scope<'_>,
-) -> Result<(Vec<Linear>, usize)> {
+pub(crate) fn dense(inputs: usize, config: &EncoderConfig, scope: &mut Scope<'_>) -> Result<(Vec<Link>, usize)> {
     let mut width = inputs;
-    let mut layers = Vec::new();
-    for (i, &next) in hidden.iter().enumerate() {
+    let mut links = Vec::new();
+    for (i, &next) in config.hidden.iter().enumerate() {
         if next == 0 {
             bail!("dense layer {} has width 0", i + 1);
         }
-        layers.push(Linear::new(&mut scope.layer(&format!("fc{}", i + 1)), width, next, activation)?);
+        let (name, sum) = (format!("fc{}", i + 1), sum_of(config.activation, config));
+        links.push(Linear::new(&mut scope.layer(&name), width, next, sum)?.into());
+        links.extend(norm(&name, next, config.activation, config, scope)?);
         width = next;
     }
-    Ok((layers, width))
+    Ok((links, width))
+}
+
+/// What follows the sum of a layer that `activation` follows: nothing, where a norm comes before that.
+pub(crate) fn sum_of(activation: Activation, config: &EncoderConfig) -> Activation {
+    if config.layer_norm { Activation::None } else { activation }
+}
+
+/// The norm behind the sum of the layer called `name`, where one is asked for. ε as PyTorch has it.
+pub(crate) fn norm(
+    name: &str,
+    width: usize,
+    activation: Activation,
+    config: &EncoderConfig,
+    scope: &mut Scope<'_>,
+) -> Result<Option<Link>> {
+    if !config.layer_norm {
+        return Ok(None);
+    }
+    let norm = LayerNorm::new(&mut scope.layer(&format!("{name}_norm")), width, 1e-5)?;
+    Ok(Some(Link::Norm(norm, activation)))
 }

@@ -5,9 +5,9 @@ use candle_core::{Device, Result, Tensor, bail};
 use rl_core::Spec;
 use rl_nn::{Activation, Chain, Conv2d, Flow, Link, Scope};
 
-use crate::mlp::dense;
+use crate::mlp::{dense, norm, sum_of};
 use crate::sense::Sense;
-use crate::{Encoder, Seen};
+use crate::{Encoder, EncoderConfig, Seen};
 
 /// The smallest frame side from which the third convolution still has an output.
 const SMALLEST: usize = 36;
@@ -27,29 +27,29 @@ pub struct Nature {
 }
 
 impl Nature {
-    /// The network on stacked frames of `spec`, with dense layers of the widths `hidden` and `activation` (`[512]` and ReLU
-    /// in the paper).
+    /// The network on stacked frames of `spec`, with the dense layers of `config` (`[512]` and ReLU in the paper).
     ///
     /// # Errors
     /// If a frame is smaller than 36 × 36, where the third convolution has no output, or a width is 0.
-    pub fn new(spec: &Spec, hidden: &[usize], activation: Activation, scope: &mut Scope<'_>) -> Result<Self> {
+    pub fn new(spec: &Spec, config: &EncoderConfig, scope: &mut Scope<'_>) -> Result<Self> {
         let [height, width, channels] = spec.frame;
         if height < SMALLEST || width < SMALLEST {
             bail!("frames of {height} × {width} are too small for the Nature network, which needs 36 × 36");
         }
         let input = [height, width, channels * spec.stack];
-        let mut convolutions: Vec<Conv2d> = Vec::new();
+        let (mut first, mut rest): (Vec<Link>, Vec<Link>) = (Vec::new(), Vec::new());
+        let mut output = input;
         for (name, filters, kernel, stride) in [("conv1", 32, 8, 4), ("conv2", 64, 4, 2), ("conv3", 64, 3, 1)] {
-            let input = convolutions.last().map_or(input, Conv2d::output);
-            let mut scope = scope.layer(name);
-            convolutions.push(Conv2d::new(&mut scope, input, filters, kernel, stride, Activation::Relu)?);
+            let sum = sum_of(Activation::Relu, config);
+            let layer = Conv2d::new(&mut scope.layer(name), output, filters, kernel, stride, sum)?;
+            output = layer.output();
+            first.push(layer.into());
+            first.extend(norm(name, filters, Activation::Relu, config, scope)?);
         }
         let sense = Sense::new(spec);
-        let flat = convolutions[2].output().iter().product();
-        let (dense, width) = dense(flat + sense.width(), hidden, activation, scope)?;
-        let (mut first, mut rest): (Vec<Link>, Vec<Link>) = (Vec::new(), Vec::new());
-        first.extend(convolutions.into_iter().map(Link::from));
-        (if sense.width() > 0 { &mut rest } else { &mut first }).extend(dense.into_iter().map(Link::from));
+        let flat = output.iter().product();
+        let (dense, width) = dense(flat + sense.width(), config, scope)?;
+        (if sense.width() > 0 { &mut rest } else { &mut first }).extend(dense);
         let (first, rest) = (Chain::new(first)?, Chain::new(rest)?);
         Ok(Self { input, device: scope.device().clone(), first, flat, sense, rest, width })
     }

@@ -20,11 +20,21 @@ fn specs() -> Vec<Spec> {
     ]
 }
 
-fn build(spec: &Spec) -> (Params, Box<dyn Encoder>) {
-    let mut params = Params::new(&Device::Cpu, Rng::new(3, Stream::Init));
-    let config = EncoderConfig { hidden: vec![24, 8], activation: Activation::Relu, precision: Precision::F32 };
-    let encoder = encoder_for(spec, &config, &mut params.layer("encoder")).unwrap();
-    (params, encoder)
+/// The encoder of a spec, with layer norms and without.
+fn builds(spec: &Spec) -> [(Params, Box<dyn Encoder>); 2] {
+    [false, true].map(|layer_norm| {
+        let mut params = Params::new(&Device::Cpu, Rng::new(3, Stream::Init));
+        let (hidden, activation, precision) = (vec![24, 8], Activation::Relu, Precision::F32);
+        let config = EncoderConfig { hidden, activation, layer_norm, precision };
+        let encoder = encoder_for(spec, &config, &mut params.layer("encoder")).unwrap();
+        assert_eq!(params.iter().any(|(name, _)| name.contains("norm")), layer_norm);
+        (params, encoder)
+    })
+}
+
+/// Every encoder with its spec.
+fn all() -> impl Iterator<Item = (Spec, (Params, Box<dyn Encoder>))> {
+    specs().into_iter().flat_map(|spec| builds(&spec).map(|built| (spec.clone(), built)))
 }
 
 struct Rows {
@@ -58,8 +68,7 @@ impl Rows {
 
 #[test]
 fn a_row_does_not_depend_on_the_batch_around_it() {
-    for spec in specs() {
-        let (_params, encoder) = build(&spec);
+    for (spec, (_params, encoder)) in all() {
         let rows = Rows::draw(&spec, 64);
         let run = |from, rows_| encoder.forward(&rows.seen(from, rows_)).unwrap().to_vec2::<f32>().unwrap();
         let all = run(0, 64);
@@ -73,8 +82,7 @@ fn a_row_does_not_depend_on_the_batch_around_it() {
 
 #[test]
 fn every_parameter_gets_a_gradient() {
-    for spec in specs() {
-        let (params, encoder) = build(&spec);
+    for (spec, (params, encoder)) in all() {
         let features = encoder.forward(&Rows::draw(&spec, 16).seen(0, 16)).unwrap();
         let mut grad = Vec::new();
         params.backward(&features.sqr().unwrap().sum_all().unwrap(), &mut grad).unwrap();
@@ -92,7 +100,7 @@ fn pixels_are_scaled_once() {
     let mut params = Params::new(&Device::Cpu, Rng::new(3, Stream::Init));
     let encoder = encoder_for(
         &spec,
-        &EncoderConfig { hidden: vec![], activation: Activation::Relu, precision: Precision::F32 },
+        &EncoderConfig { hidden: vec![], activation: Activation::Relu, layer_norm: false, precision: Precision::F32 },
         &mut params.root(),
     )
     .unwrap();
@@ -113,7 +121,12 @@ fn pixels_are_scaled_once() {
 fn too_small_frames_and_empty_observations_are_refused() {
     let refused = |spec: Spec, hidden: &[usize]| {
         let mut params = Params::new(&Device::Cpu, Rng::new(3, Stream::Init));
-        let config = EncoderConfig { hidden: hidden.to_vec(), activation: Activation::Relu, precision: Precision::F32 };
+        let config = EncoderConfig {
+            hidden: hidden.to_vec(),
+            activation: Activation::Relu,
+            layer_norm: false,
+            precision: Precision::F32,
+        };
         encoder_for(&spec, &config, &mut params.root()).map(|_| ()).unwrap_err().to_string()
     };
     assert!(refused(spec([35, 84, 1], 4, 0, &[]), &[8]).contains("35 × 84 are too small"));

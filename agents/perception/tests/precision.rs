@@ -28,7 +28,7 @@ fn accuracy(precision: Precision) -> f64 {
     let (symbols, discrete, continuous) = ([].into(), [4].into(), [].into());
     let spec = Spec { frame: [SIDE, SIDE, 1], stack: 1, vector: 0, symbols, mask: false, discrete, continuous };
     let mut params = Params::new(&Device::Cpu, Rng::new(1, Stream::Init));
-    let config = EncoderConfig { hidden: vec![128], activation: Activation::Relu, precision };
+    let config = EncoderConfig { hidden: vec![128], activation: Activation::Relu, layer_norm: false, precision };
     let encoder = encoder_for(&spec, &config, &mut params.layer("encoder")).unwrap();
     let head = Linear::new(&mut params.layer("head"), encoder.width(), 4, Activation::None).unwrap();
     let mut adam = Adam::new(&params, AdamConfig { beta1: 0.9, beta2: 0.999, eps: 1e-8, clip: 0.0 }).unwrap();

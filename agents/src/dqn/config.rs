@@ -168,7 +168,8 @@ impl Config {
             Values::Quantiles { count } => (count, None),
             Values::Implicit { cosines, mix, .. } => (1, Some((cosines, mix))),
         };
-        Shape { hidden: self.hidden.clone(), width, dueling: self.dueling, noisy: self.noisy, embedding, precision }
+        let (hidden, layer_norm) = (self.hidden.clone(), false);
+        Shape { hidden, width, dueling: self.dueling, noisy: self.noisy, embedding, layer_norm, precision }
     }
 
     pub(crate) fn check(&self) -> Result<()> {

@@ -9,6 +9,7 @@ use crate::testing::{Pair, close, draws, fill, flat, load, save};
 use crate::{A2cConfig, A2cOptimiser, AGENTS, AgentEntry, LifeLoss, Mode, PpoConfig};
 
 mod golden;
+mod lagging;
 mod scales;
 
 fn spec(counts: &[u32]) -> Spec {
@@ -422,7 +423,7 @@ fn environments_and_values_that_do_not_fit_are_refused_in_one_line() {
 
 #[test]
 fn every_preset_is_a_complete_configuration() {
-    for id in ["ppo", "a2c"] {
+    for id in ["ppo", "a2c", "impala"] {
         for (name, text) in entry(id).presets {
             let tables: toml::Table = text.parse().unwrap();
             let config = tables["agent"].as_table().unwrap();

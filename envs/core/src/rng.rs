@@ -22,6 +22,8 @@ pub enum Stream {
     Learn,
     /// Anything a test or a tool draws.
     Tool(u32),
+    /// Seeds of environments that are built anew after a failure, by their first seat.
+    Restart(u32),
 }
 
 impl Stream {
@@ -32,6 +34,7 @@ impl Stream {
             Stream::Init => (3, 0),
             Stream::Learn => (4, 0),
             Stream::Tool(index) => (5, index),
+            Stream::Restart(seat) => (6, seat),
         };
         kind << 32 | u64::from(index)
     }

@@ -287,7 +287,7 @@ fn shape(actions: u32) -> Spec {
 fn values(spec: &Spec, hidden: &[usize], batch: usize, precision: Precision, layers: &[usize]) -> Result<Work> {
     let device = Device::Cpu;
     let mut params = Params::new(&device, Rng::new(1, Stream::Init));
-    let config = EncoderConfig { hidden: hidden.to_vec(), activation: Activation::Relu, precision };
+    let config = EncoderConfig { hidden: hidden.to_vec(), activation: Activation::Relu, layer_norm: false, precision };
     let encoder = encoder_for(spec, &config, &mut params.layer("encoder"))?;
     let actions = spec.discrete[0] as usize;
     let head = Linear::new(&mut params.layer("q"), encoder.width(), actions, Activation::None)?;

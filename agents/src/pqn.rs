@@ -1,0 +1,331 @@
+//! Parallelised Q-learning: rounds of updates on what all seats just did, without a replay and without a target network.
+//!
+//! A layer norm behind every layer keeps values from running away, which is what the other two are for. Targets are Q(λ)
+//! returns of the values that were acted on: with V(s) = max Q(s, ·), `R = r + γ (V' + λ (R' - V'))` is a value and its
+//! generalised advantage, so that they are estimated as those of the actor-critics are. They are not cut where an action was
+//! random, as Watkins would: that is Peng's variant, and the paper's.
+//! Source: Gallici et al. 2024, "Simplifying deep temporal difference learning"; Peng and Williams 1996. Differences from the
+//! authors' program: a truncated episode bootstraps from its true last observation, no step is left out of an epoch, and
+//! initial weights are PyTorch's.
+
+use std::ops::Range;
+use std::sync::Arc;
+
+use rl_core::{Error, Reduce, Result, Rng, Saved, State, Stream};
+use rl_nn::{AdamConfig, Optimiser, OptimiserConfig, Params, tensor};
+use rl_replays::Rollout;
+use serde::{Deserialize, Serialize};
+
+use crate::dqn::{Distribution, refuses};
+use crate::gae::Gae;
+use crate::gather::Gathered;
+use crate::greedy::{Greedy, Reading};
+use crate::progress::Progress;
+use crate::q_net::{Draws, Pass, QNet, Shape, argmax};
+use crate::reward_scale::{Counted, RewardScale, Rewards};
+use crate::rounds::{self, Played, Room, parts};
+use crate::{
+    AgentEntry, Context, Learner, LifeLoss, Log, Pace, Part, Plan, Policy, Schedule, config, guard, on_policy,
+};
+
+/// The entry of the table.
+pub(crate) const ENTRY: AgentEntry = AgentEntry {
+    id: "pqn",
+    summary: "Parallelised Q-learning: Q(λ) on what all seats just did, without replay and target network",
+    refuses: |spec| refuses("pqn", spec),
+    presets: &[
+        ("cartpole", include_str!("../../presets/pqn/cartpole.toml")),
+        ("cartpole-v0", include_str!("../../presets/pqn/cartpole.toml")),
+        ("frozenlake", include_str!("../../presets/pqn/frozenlake.toml")),
+        ("atari/", include_str!("../../presets/pqn/atari.toml")),
+    ],
+    stochastic: false,
+    memory: |context| {
+        let config = Config::read(context)?;
+        Ok(on_policy::memory(context, config.horizon, config.minibatches))
+    },
+    build: |context| Ok(Box::new(Pqn::new(context)?)),
+};
+
+/// Which optimiser makes the steps.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Kind {
+    /// Rectified Adam, the paper's.
+    RAdam,
+    /// Adam.
+    Adam,
+}
+
+/// The `[agent]` table. Every count of steps but `horizon` is of agent steps, of all seats together.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Config {
+    /// Learning rate at first.
+    pub lr: f64,
+    /// Learning rate after `lr_steps`.
+    pub lr_end: f64,
+    /// Agent steps over which the learning rate changes; 0 keeps `lr`.
+    pub lr_steps: u64,
+    /// Which optimiser, with the decays of its paper.
+    pub optimiser: Kind,
+    /// ε of the optimiser.
+    pub eps: f64,
+    /// Largest global norm of the gradient; 0 for no limit.
+    pub grad_clip: f64,
+    /// Discount per agent step, 0 to 1.
+    pub gamma: f64,
+    /// How much of a target is what came later and not the value of what came next, 0 to 1.
+    pub lambda: f64,
+    /// Agent steps per seat between rounds of updates.
+    pub horizon: usize,
+    /// How often every step is learned from.
+    pub epochs: usize,
+    /// Updates per epoch; minibatches differ by one step at most.
+    pub minibatches: usize,
+    /// What of a reward counts.
+    pub reward_scale: RewardScale,
+    /// What a lost life means.
+    pub life_loss: LifeLoss,
+    /// Whether a layer norm stands between the sum and the ReLU of every layer.
+    pub layer_norm: bool,
+    /// Widths of the dense layers.
+    pub hidden: Vec<usize>,
+    /// Probability of a random action while training.
+    pub epsilon: Schedule,
+}
+
+impl Config {
+    fn read(context: &Context<'_>) -> Result<Self> {
+        let config: Self = config::read(context)?;
+        config.check()?;
+        Ok(config)
+    }
+
+    fn check(&self) -> Result<()> {
+        config::at_least_one(&[
+            ("horizon", self.horizon as u64),
+            ("epochs", self.epochs as u64),
+            ("minibatches", self.minibatches as u64),
+        ])?;
+        config::from_zero_on(&[
+            ("lr", self.lr),
+            ("lr_end", self.lr_end),
+            ("eps", self.eps),
+            ("grad_clip", self.grad_clip),
+        ])?;
+        config::fractions(&[("gamma", self.gamma), ("lambda", self.lambda)])?;
+        self.epsilon.check("agent.epsilon", 0.0, 1.0)
+    }
+
+    fn gae(&self) -> Gae {
+        Gae { gamma: self.gamma as f32, lambda: self.lambda as f32, life_loss: self.life_loss }
+    }
+
+    fn optimiser(&self) -> OptimiserConfig {
+        let adam = AdamConfig { beta1: 0.9, beta2: 0.999, eps: self.eps, clip: self.grad_clip };
+        match self.optimiser {
+            Kind::RAdam => OptimiserConfig::RAdam(adam),
+            Kind::Adam => OptimiserConfig::Adam(adam),
+        }
+    }
+}
+
+/// The learner.
+pub(crate) struct Pqn {
+    config: Config,
+    seed: u64,
+    seats: u32,
+    net: Arc<QNet>,
+    params: Params,
+    optimiser: Optimiser,
+    progress: Progress,
+    rewards: Rewards,
+    batch: Batch,
+    grad: Vec<f32>,
+}
+
+/// Memory of a round of updates.
+#[derive(Default)]
+struct Batch {
+    /// Greatest values of the rows after the last steps, seat by seat.
+    last: Vec<f32>,
+    room: Room,
+    steps: Vec<Played>,
+    /// The order of an epoch.
+    order: Vec<u32>,
+    seen: Gathered,
+    pass: Pass,
+    /// Gradient of the loss by the values, `[B, A]`.
+    by_values: Vec<f32>,
+}
+
+impl Pqn {
+    /// A learner that has seen nothing.
+    ///
+    /// # Errors
+    /// If a value of the configuration is out of range, or the agent cannot act here.
+    pub(crate) fn new(context: &Context<'_>) -> Result<Self> {
+        let config = Config::read(context)?;
+        if let Some(reason) = refuses("pqn", context.spec) {
+            return Err(Error::Config { key: "agent".to_owned(), message: reason });
+        }
+        let (hidden, layer_norm, precision) = (config.hidden.clone(), config.layer_norm, context.precision);
+        let shape = Shape { hidden, width: 1, dueling: false, noisy: 0.0, embedding: None, layer_norm, precision };
+        let rng = Rng::new(context.seed, Stream::Init);
+        let (net, params) = QNet::new(context.spec, &shape, context.device, rng).map_err(tensor)?;
+        Ok(Self {
+            optimiser: Optimiser::new(&params, config.optimiser()).map_err(tensor)?,
+            progress: Progress::new(context.seed),
+            rewards: Rewards::new(config.reward_scale, config.gamma, config.life_loss, context.seats),
+            batch: Batch::default(),
+            grad: Vec::new(),
+            seed: context.seed,
+            seats: context.seats,
+            net: Arc::new(net),
+            params,
+            config,
+        })
+    }
+
+    /// The returns that every step that was played aims at.
+    fn estimate(&mut self, blocks: &[Rollout], counted: Counted) -> Result<()> {
+        let Batch { last, room, steps, seen, pass, .. } = &mut self.batch;
+        seen.clear();
+        let ends = || blocks.iter().flat_map(|block| (0..block.envs()).map(move |e| (block, e)));
+        ends().for_each(|(block, e)| seen.push(block, block.horizon(), e));
+        let values = self.net.run(&seen.seen(), &Draws::default(), pass)?; // [B, A]
+        last.clear();
+        let rows = values.chunks_exact(self.net.actions());
+        last.extend(ends().zip(rows).map(|((block, e), row)| row[argmax(row, block.legal.at(block.horizon(), e))]));
+        let value = |block: &Rollout, t, e| block.extra.at(t, e)[0];
+        rounds::estimate(&self.config.gae(), blocks, counted, last, value, room, steps);
+        Ok(())
+    }
+
+    /// One optimiser step on the steps `part`.
+    fn update(
+        &mut self,
+        blocks: &[Rollout],
+        part: &[u32],
+        rate: f64,
+        reduce: &mut dyn Reduce,
+        log: &mut Log,
+    ) -> Result<()> {
+        let number = self.progress.updates + 1;
+        let Batch { steps, seen, by_values, .. } = &mut self.batch;
+        let steps = || part.iter().map(|&i| steps[i as usize]);
+        seen.clear();
+        steps().for_each(|step| seen.push(&blocks[step.block as usize], step.t as usize, step.e as usize));
+        log.lap(Part::Sample);
+        let outputs = self.net.forward(&seen.seen(), &Draws::default()).map_err(tensor)?;
+        let values = outputs.to_host().map_err(tensor)?; // [B, A]
+        let taken = steps().map(|step| blocks[step.block as usize].discrete[(step.t as usize, step.e as usize)]);
+        let aims = taken.zip(steps().map(|step| step.target));
+        let terms = squared_error(&values, self.net.actions(), aims, by_values);
+        log.lap(Part::Forward);
+        guard::finite_loss(number, terms.loss, || {
+            let targets: Vec<f32> = steps().map(|step| step.target).collect();
+            let told = [("values", &values), ("targets", &targets)];
+            told.into_iter().find_map(|(of, values)| guard::first_not_finite(of, values))
+        })?;
+        let handle = outputs.handle(by_values).map_err(tensor)?;
+        self.params.backward(&handle, &mut self.grad).map_err(tensor)?;
+        log.lap(Part::Backward);
+        reduce.mean(&mut self.grad)?;
+        log.lap(Part::Reduce);
+        let norm = self.optimiser.step(&self.params, &self.grad, rate).map_err(tensor)?;
+        log.lap(Part::Optimiser);
+        guard::finite_norm(number, norm, &self.grad, &self.params)?;
+        self.progress.updates = number;
+        log.add("loss", terms.loss);
+        log.add("q", terms.q);
+        log.add("grad_norm", norm);
+        Ok(())
+    }
+}
+
+/// Means over a minibatch.
+struct Terms {
+    /// Half the squared error.
+    loss: f64,
+    /// Value of the action taken.
+    q: f64,
+}
+
+/// The loss of `values [B, A]`, given the action taken and the target of each row, and its gradient in `by`.
+fn squared_error(values: &[f32], actions: usize, aims: impl Iterator<Item = (u32, f32)>, by: &mut Vec<f32>) -> Terms {
+    by.clear();
+    by.resize(values.len(), 0.0);
+    let share = 1.0 / (values.len() / actions).max(1) as f64;
+    let mut terms = Terms { loss: 0.0, q: 0.0 };
+    for ((values, by), (action, target)) in values.chunks_exact(actions).zip(by.chunks_exact_mut(actions)).zip(aims) {
+        let q = f64::from(values[action as usize]);
+        let error = q - f64::from(target);
+        by[action as usize] = (share * error) as f32;
+        terms.loss += share * 0.5 * error * error;
+        terms.q += share * q;
+    }
+    terms
+}
+
+impl Learner for Pqn {
+    fn plan(&self) -> Plan {
+        let Config { horizon, epochs, minibatches, .. } = self.config;
+        let pace = Pace { updates: (epochs * minibatches) as u64, steps: horizon as u64 * u64::from(self.seats) };
+        Plan { horizon, extra: 1, pace }
+    }
+
+    fn policy(&self, seats: Range<u32>) -> Result<Box<dyn Policy>> {
+        let reading = Reading { distribution: Distribution::Expected, taus: 0 };
+        let (net, epsilon) = (self.net.clone(), self.config.epsilon);
+        Ok(Box::new(Greedy::new(net, reading, epsilon, self.seed, seats, self.seats).keeping()))
+    }
+
+    fn learn(&mut self, blocks: &[Rollout], reduce: &mut dyn Reduce, log: &mut Log) -> Result<()> {
+        let before = self.progress.steps();
+        let Config { lr, lr_end, lr_steps, epochs, .. } = self.config;
+        let rate = Schedule::annealed(lr, lr_end, lr_steps).at(before);
+        self.progress.count(blocks, reduce)?;
+        let counted = self.rewards.counted(blocks, reduce)?;
+        self.estimate(blocks, counted)?;
+        log.add("lr", rate);
+        log.add("epsilon", self.config.epsilon.at(self.progress.steps()));
+        if let Counted::Times(scale) = counted {
+            log.add("reward_scale", f64::from(scale));
+        }
+        let minibatches = self.config.minibatches.min((self.progress.steps() - before) as usize);
+        let mut order = std::mem::take(&mut self.batch.order);
+        order.clear();
+        order.extend(0..self.batch.steps.len() as u32);
+        for _ in 0..epochs {
+            if minibatches > 1 {
+                self.progress.rng.shuffle(&mut order);
+            }
+            for part in parts(order.len(), minibatches) {
+                self.update(blocks, &order[part], rate, reduce, log)?;
+            }
+        }
+        self.batch.order = order;
+        log.lap(Part::Other);
+        Ok(())
+    }
+
+    fn updates(&self) -> u64 {
+        self.progress.updates
+    }
+
+    fn weights(&mut self) -> &mut dyn Saved {
+        &mut self.params
+    }
+
+    fn state(&mut self) -> State<'_> {
+        let mut state: State<'_> =
+            vec![("optimiser".to_owned(), &mut self.optimiser), ("progress".to_owned(), &mut self.progress)];
+        state.extend(self.rewards.saved().map(|rewards| ("rewards".to_owned(), rewards)));
+        state
+    }
+}
+
+#[cfg(test)]
+mod tests;
