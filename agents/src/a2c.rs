@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use crate::gae::Gae;
 use crate::loss::Weights;
 use crate::on_policy::{self, OnPolicy, Settings};
-use crate::{AgentEntry, Context, LifeLoss, RewardScale, Schedule, config};
+use crate::{AgentEntry, Context, LifeLoss, Memory, RewardScale, Schedule, config};
 
 /// The entry of the table.
 pub(crate) const ENTRY: AgentEntry = AgentEntry {
@@ -32,7 +32,10 @@ pub(crate) const ENTRY: AgentEntry = AgentEntry {
         ("atari/", include_str!("../../presets/a2c/atari.toml")),
     ],
     stochastic: true,
-    memory: |context| Ok(on_policy::memory(context, Config::read(context)?.horizon, 1)),
+    memory: |context| {
+        let config = Config::read(context)?;
+        Ok(on_policy::memory(context, config.horizon, 1, config.memory))
+    },
     build: |context| Ok(Box::new(OnPolicy::new("a2c", context, Config::read(context)?.settings())?)),
 };
 
@@ -86,6 +89,8 @@ pub struct Config {
     pub hidden: Vec<usize>,
     /// What follows each of them: `relu` or `tanh`.
     pub activation: Activation,
+    /// What is remembered of an episode, behind those layers.
+    pub memory: Memory,
 }
 
 impl Config {
@@ -105,7 +110,8 @@ impl Config {
             ("entropy_coef", self.entropy_coef),
             ("value_coef", self.value_coef),
         ])?;
-        config::fractions(&[("rms_decay", self.rms_decay), ("gamma", self.gamma), ("lambda", self.lambda)])
+        config::fractions(&[("rms_decay", self.rms_decay), ("gamma", self.gamma), ("lambda", self.lambda)])?;
+        self.memory.check(self.horizon)
     }
 
     pub(crate) fn settings(self) -> Settings {
@@ -143,6 +149,7 @@ impl Config {
             target_kl: 0.0,
             hidden: self.hidden,
             activation: self.activation,
+            memory: self.memory,
         }
     }
 }

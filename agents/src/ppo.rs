@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use crate::gae::Gae;
 use crate::loss::Weights;
 use crate::on_policy::{self, OnPolicy, Settings};
-use crate::{AgentEntry, Context, LifeLoss, RewardScale, Schedule, config};
+use crate::{AgentEntry, Context, LifeLoss, Memory, RewardScale, Schedule, config};
 
 /// The entry of the table.
 pub(crate) const ENTRY: AgentEntry = AgentEntry {
@@ -19,6 +19,7 @@ pub(crate) const ENTRY: AgentEntry = AgentEntry {
     presets: &[
         ("cartpole", include_str!("../../presets/ppo/cartpole.toml")),
         ("cartpole-v0", include_str!("../../presets/ppo/cartpole.toml")),
+        ("cartpole-positions", include_str!("../../presets/ppo/cartpole-positions.toml")),
         ("frozenlake", include_str!("../../presets/ppo/frozenlake.toml")),
         ("frozenlake8x8", include_str!("../../presets/ppo/frozenlake8x8.toml")),
         ("acrobot", include_str!("../../presets/ppo/acrobot.toml")),
@@ -34,7 +35,7 @@ pub(crate) const ENTRY: AgentEntry = AgentEntry {
     stochastic: true,
     memory: |context| {
         let config = Config::read(context)?;
-        Ok(on_policy::memory(context, config.horizon, config.minibatches))
+        Ok(on_policy::memory(context, config.horizon, config.minibatches, config.memory))
     },
     build: |context| Ok(Box::new(OnPolicy::new("ppo", context, Config::read(context)?.settings())?)),
 };
@@ -87,6 +88,8 @@ pub struct Config {
     pub hidden: Vec<usize>,
     /// What follows each of them: `relu` or `tanh`.
     pub activation: Activation,
+    /// What is remembered of an episode, behind those layers.
+    pub memory: Memory,
 }
 
 impl Config {
@@ -113,7 +116,8 @@ impl Config {
             ("value_coef", self.value_coef),
             ("target_kl", self.target_kl),
         ])?;
-        config::fractions(&[("gamma", self.gamma), ("lambda", self.lambda)])
+        config::fractions(&[("gamma", self.gamma), ("lambda", self.lambda)])?;
+        self.memory.check(self.horizon)
     }
 
     pub(crate) fn settings(self) -> Settings {
@@ -139,6 +143,7 @@ impl Config {
             target_kl: self.target_kl,
             hidden: self.hidden,
             activation: self.activation,
+            memory: self.memory,
         }
     }
 }

@@ -263,6 +263,9 @@ mod tests {
             "tabular" => &["agent.horizon=5", "train.envs=4"].map(str::to_owned),
             "rainbow" | "c51" | "qrdqn" | "iqn" => &[&sets[..], &many[..]].concat(),
             "ppo" | "a2c" if env == "frozenlake" || env.starts_with("atari/") => &short[..4], // no features
+            "ppo" | "a2c" if env == "cartpole-positions" => {
+                &[&short[..], &["agent.memory={kind=\"lstm\", units=8, steps=5}".to_owned()]].concat()
+            }
             "ppo" | "a2c" => &short[..],
             _ => &[],
         };
@@ -303,7 +306,8 @@ mod tests {
         let family = ["rainbow", "c51", "qrdqn", "iqn"].map(|agent| ("cartpole", agent, 160)); // per 4 of their seats
         let continuous = [("pendulum", "ppo", 600), ("mountaincar-continuous", "a2c", 600)];
         let tabular = [("frozenlake", "tabular", 600)];
-        for (env, agent, steps) in cases.chain(family).chain(continuous).chain(tabular) {
+        let remembering = [("cartpole-positions", "ppo", 600)];
+        for (env, agent, steps) in cases.chain(family).chain(continuous).chain(tabular).chain(remembering) {
             let resolved = resolved(env, agent);
             let owner = train::owner(&resolved, &resolved.train().unwrap());
             let dir = tempfile::tempdir().unwrap();
@@ -345,6 +349,7 @@ mod tests {
             ("frozenlake", "a2c", 400),
             ("frozenlake", "tabular", 400),
             ("cartpole", "ppo", 400),
+            ("cartpole-positions", "ppo", 400),
             ("pendulum", "a2c", 400),
             ("mountaincar-continuous", "ppo", 400),
         ];

@@ -7,7 +7,7 @@ use candle_core::Result;
 
 use crate::affine::{Affine, Images};
 use crate::params::with_values;
-use crate::{Chain, Linear, Tail};
+use crate::{Chain, Linear, Recurrent, Tail};
 
 /// The values of a batch between two layers.
 #[derive(Clone, Debug, Default)]
@@ -84,6 +84,20 @@ impl Flow {
     /// If the values are not rows of `inputs`.
     pub fn tail(&mut self, inputs: usize, tail: &Tail) -> Result<()> {
         with_values(tail.values(), |values| self.join(inputs, values.len(), |_, out| out.copy_from_slice(values)))
+    }
+
+    /// One step of a recurrent layer, `[B, inputs]` to `[B, units]`. Of each row of `states [B, width]` the numbers from `at`
+    /// on are the layer's: they go from before the step to after it.
+    ///
+    /// # Errors
+    /// If the layer is not on the CPU.
+    ///
+    /// # Panics
+    /// If the values are not a row of the layer's inputs for each row of `states`.
+    pub fn recurrent(&mut self, layer: &Recurrent, states: &mut [f32], width: usize, at: usize) -> Result<()> {
+        layer.step(&self.now, states, width, at, &mut self.next)?;
+        self.swap();
+        Ok(())
     }
 
     fn pass(&mut self, layer: &Affine) -> Result<()> {
