@@ -4,6 +4,7 @@
 
 use rl_core::Result;
 use rl_nn::{Activation, AdamConfig, EpsPlace, OptimiserConfig, RmsPropConfig};
+use rl_perception::Trunk;
 use serde::{Deserialize, Serialize};
 
 use crate::gae::Gae;
@@ -34,7 +35,7 @@ pub(crate) const ENTRY: AgentEntry = AgentEntry {
     stochastic: true,
     memory: |context| {
         let config = Config::read(context)?;
-        Ok(on_policy::memory(context, config.horizon, 1, config.memory))
+        Ok(on_policy::memory(context, config.horizon, 1, config.trunk, config.memory))
     },
     build: |context| Ok(Box::new(OnPolicy::new("a2c", context, Config::read(context)?.settings())?)),
 };
@@ -85,6 +86,8 @@ pub struct Config {
     pub reward_scale: RewardScale,
     /// What a lost life means.
     pub life_loss: LifeLoss,
+    /// What looks at frames, where there are any.
+    pub trunk: Trunk,
     /// Widths of the dense layers.
     pub hidden: Vec<usize>,
     /// What follows each of them: `relu` or `tanh`.
@@ -147,6 +150,7 @@ impl Config {
             },
             clip: Schedule::annealed(no_clip, no_clip, 0),
             target_kl: 0.0,
+            trunk: self.trunk,
             hidden: self.hidden,
             activation: self.activation,
             memory: self.memory,

@@ -188,6 +188,7 @@ mod tests {
     use rl_core::{Bound, Stream};
 
     use rl_nn::Precision;
+    use rl_perception::Trunk;
 
     use super::*;
 
@@ -196,7 +197,12 @@ mod tests {
     }
 
     fn build(spec: &Spec, hidden: &[usize], memory: Memory) -> (ActorCritic, Params) {
-        let config = EncoderConfig { hidden: hidden.to_vec(), activation: Activation::Relu, precision: Precision::F32 };
+        let config = EncoderConfig {
+            trunk: Trunk::Nature,
+            hidden: hidden.to_vec(),
+            activation: Activation::Relu,
+            precision: Precision::F32,
+        };
         ActorCritic::new(spec, &config, memory, false, &Device::Cpu, &Rng::new(2, Stream::Init)).unwrap()
     }
 

@@ -11,7 +11,7 @@ use std::sync::Arc;
 use candle_core::Tensor;
 use rl_core::{Error, Reduce, Result, Rng, Saved, Spec, State, Stream};
 use rl_nn::{Activation, Optimiser, OptimiserConfig, Params, tensor};
-use rl_perception::EncoderConfig;
+use rl_perception::{EncoderConfig, Trunk};
 use rl_replays::Rollout;
 
 use crate::actor_critic::{ActorCritic, Flows};
@@ -50,6 +50,8 @@ pub(crate) struct Settings {
     pub(crate) clip: Schedule,
     /// Largest divergence from the policy that acted, beyond which a round of updates ends; 0 for no limit.
     pub(crate) target_kl: f64,
+    /// What looks at frames, where there are any.
+    pub(crate) trunk: Trunk,
     /// Widths of the dense layers below the heads.
     pub(crate) hidden: Vec<usize>,
     /// What follows each of them.
@@ -109,12 +111,11 @@ impl OnPolicy {
             return Err(Error::Config { key: "agent.normalise_observations".to_owned(), message });
         }
         let rng = Rng::new(context.seed, Stream::Init);
-        let (hidden, activation, precision) = (settings.hidden.clone(), settings.activation, context.precision);
-        let encoder = EncoderConfig { hidden, activation, precision };
+        let Settings { trunk, ref hidden, activation, memory, .. } = settings;
+        let encoder = EncoderConfig { trunk, hidden: hidden.clone(), activation, precision: context.precision };
         let standardise = settings.normalise_observations;
         let (net, params) =
-            ActorCritic::new(context.spec, &encoder, settings.memory, standardise, context.device, &rng)
-                .map_err(tensor)?;
+            ActorCritic::new(context.spec, &encoder, memory, standardise, context.device, &rng).map_err(tensor)?;
         let (gamma, life_loss) = (f64::from(settings.gae.gamma), settings.gae.life_loss);
         Ok(Self {
             optimiser: Optimiser::new(&params, settings.optimiser).map_err(tensor)?,
@@ -352,14 +353,22 @@ fn explained_variance(steps: &[Played]) -> Option<f64> {
     (all > 0.0).then(|| 1.0 - variance(|step| step.advantage) / all)
 }
 
-/// Bytes of the blocks and of a minibatch gathered from them; networks, moments and gradients are some megabytes.
-pub(crate) fn memory(context: &Context<'_>, horizon: usize, minibatches: usize, memory: Memory) -> (u64, &'static str) {
+/// Bytes of the blocks, of a minibatch gathered from them, and of what its frames become; networks, moments and gradients are
+/// some megabytes.
+pub(crate) fn memory(
+    context: &Context<'_>,
+    horizon: usize,
+    minibatches: usize,
+    trunk: Trunk,
+    memory: Memory,
+) -> (u64, &'static str) {
     let spec = context.spec;
     let actions = spec.discrete.len() + spec.continuous.len();
     let kept = Behaviour::width(spec, memory.state().saturating_mul(if spec.frame_len() > 0 { 1 } else { 2 }));
     let lanes = 4 * (spec.vector + spec.symbols.len() + actions + kept + 8) + spec.legal_len();
     let steps = (horizon as u64).saturating_mul(u64::from(context.seats));
-    let gathered = (steps / minibatches.max(1) as u64).saturating_mul((spec.frame_len() * spec.stack) as u64);
+    let row = spec.frame_len() * spec.stack + trunk.bytes(spec.frame);
+    let gathered = (steps / minibatches.max(1) as u64).saturating_mul(row as u64);
     (steps.saturating_mul((spec.frame_len() + lanes) as u64).saturating_add(gathered), "agent.horizon")
 }
 

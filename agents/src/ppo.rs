@@ -4,6 +4,7 @@
 
 use rl_core::Result;
 use rl_nn::{Activation, AdamConfig, OptimiserConfig};
+use rl_perception::Trunk;
 use serde::{Deserialize, Serialize};
 
 use crate::gae::Gae;
@@ -35,7 +36,7 @@ pub(crate) const ENTRY: AgentEntry = AgentEntry {
     stochastic: true,
     memory: |context| {
         let config = Config::read(context)?;
-        Ok(on_policy::memory(context, config.horizon, config.minibatches, config.memory))
+        Ok(on_policy::memory(context, config.horizon, config.minibatches, config.trunk, config.memory))
     },
     build: |context| Ok(Box::new(OnPolicy::new("ppo", context, Config::read(context)?.settings())?)),
 };
@@ -84,6 +85,8 @@ pub struct Config {
     pub reward_scale: RewardScale,
     /// What a lost life means.
     pub life_loss: LifeLoss,
+    /// What looks at frames, where there are any.
+    pub trunk: Trunk,
     /// Widths of the dense layers.
     pub hidden: Vec<usize>,
     /// What follows each of them: `relu` or `tanh`.
@@ -141,6 +144,7 @@ impl Config {
             },
             clip: Schedule::annealed(self.clip, self.clip_end, self.lr_steps),
             target_kl: self.target_kl,
+            trunk: self.trunk,
             hidden: self.hidden,
             activation: self.activation,
             memory: self.memory,

@@ -20,7 +20,7 @@ pub(crate) struct Sequences {
     pub(crate) wanted: Vec<u32>,
 }
 
-/// The same where a network reads it.
+/// The same as tensors, where the network is.
 pub(crate) struct Unrolled {
     starts: Tensor,
     states: Tensor,
@@ -28,7 +28,7 @@ pub(crate) struct Unrolled {
     wanted: Option<Tensor>,
 }
 
-/// An encoder, and what it is remembered by.
+/// An encoder and, where there is one, its memory.
 pub(crate) struct Tower {
     encoder: Box<dyn Encoder>,
     memory: Option<Recurrent>,

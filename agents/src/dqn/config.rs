@@ -2,6 +2,7 @@
 
 use rl_core::{Error, Result};
 use rl_nn::Precision;
+use rl_perception::Trunk;
 use rl_replays::Targets;
 use serde::{Deserialize, Serialize};
 
@@ -51,6 +52,8 @@ pub struct Config {
     pub reward_clip: bool,
     /// What a lost life means.
     pub life_loss: LifeLoss,
+    /// What looks at frames, where there are any.
+    pub trunk: Trunk,
     /// Widths of the dense layers.
     pub hidden: Vec<usize>,
     /// Probability of a random action while training.
@@ -168,7 +171,8 @@ impl Config {
             Values::Quantiles { count } => (count, None),
             Values::Implicit { cosines, mix, .. } => (1, Some((cosines, mix))),
         };
-        Shape { hidden: self.hidden.clone(), width, dueling: self.dueling, noisy: self.noisy, embedding, precision }
+        let (trunk, hidden, dueling, noisy) = (self.trunk, self.hidden.clone(), self.dueling, self.noisy);
+        Shape { trunk, hidden, width, dueling, noisy, embedding, precision }
     }
 
     pub(crate) fn check(&self) -> Result<()> {
