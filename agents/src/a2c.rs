@@ -4,12 +4,13 @@
 
 use rl_core::Result;
 use rl_nn::{Activation, AdamConfig, EpsPlace, OptimiserConfig, RmsPropConfig};
+use rl_perception::Trunk;
 use serde::{Deserialize, Serialize};
 
 use crate::gae::Gae;
 use crate::loss::Weights;
 use crate::on_policy::{self, OnPolicy, Settings};
-use crate::{AgentEntry, Context, LifeLoss, RewardScale, Schedule, config};
+use crate::{AgentEntry, Context, LifeLoss, Memory, RewardScale, Schedule, config};
 
 /// The entry of the table.
 pub(crate) const ENTRY: AgentEntry = AgentEntry {
@@ -32,7 +33,10 @@ pub(crate) const ENTRY: AgentEntry = AgentEntry {
         ("atari/", include_str!("../../presets/a2c/atari.toml")),
     ],
     stochastic: true,
-    memory: |context| Ok(on_policy::memory(context, Config::read(context)?.horizon, 1)),
+    memory: |context| {
+        let config = Config::read(context)?;
+        Ok(on_policy::memory(context, config.horizon, 1, config.trunk, config.memory))
+    },
     build: |context| Ok(Box::new(OnPolicy::new("a2c", context, Config::read(context)?.settings())?)),
 };
 
@@ -82,10 +86,14 @@ pub struct Config {
     pub reward_scale: RewardScale,
     /// What a lost life means.
     pub life_loss: LifeLoss,
+    /// What looks at frames, where there are any.
+    pub trunk: Trunk,
     /// Widths of the dense layers.
     pub hidden: Vec<usize>,
     /// What follows each of them: `relu` or `tanh`.
     pub activation: Activation,
+    /// What is remembered of an episode, behind those layers.
+    pub memory: Memory,
 }
 
 impl Config {
@@ -105,7 +113,8 @@ impl Config {
             ("entropy_coef", self.entropy_coef),
             ("value_coef", self.value_coef),
         ])?;
-        config::fractions(&[("rms_decay", self.rms_decay), ("gamma", self.gamma), ("lambda", self.lambda)])
+        config::fractions(&[("rms_decay", self.rms_decay), ("gamma", self.gamma), ("lambda", self.lambda)])?;
+        self.memory.check(self.horizon)
     }
 
     pub(crate) fn settings(self) -> Settings {
@@ -142,8 +151,10 @@ impl Config {
             },
             clip: Schedule::annealed(no_clip, no_clip, 0),
             target_kl: 0.0,
+            trunk: self.trunk,
             hidden: self.hidden,
             activation: self.activation,
+            memory: self.memory,
         }
     }
 }

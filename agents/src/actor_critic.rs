@@ -1,7 +1,8 @@
 //! A network of what a policy's distributions are made of, and of the value of what is seen.
 //!
-//! Frames have one trunk for both, features and symbols a trunk each: there a shared one costs more than it saves.
-//! Weights are orthogonal with gain √2, the heads' with 0.01 and 1, biases and logarithms of deviations 0.
+//! Frames have one trunk for both, features and symbols a trunk each: there a shared one costs more than it saves. So have
+//! memories, which stand behind trunks.
+//! Weights are orthogonal with gain √2, a memory's with 1, the heads' with 0.01 and 1; biases and logarithms of deviations 0.
 //! Source: Engstrom et al. 2020; Huang et al. 2022, "The 37 implementation details of PPO".
 
 use std::f64::consts::SQRT_2;
@@ -9,15 +10,18 @@ use std::f64::consts::SQRT_2;
 use candle_core::{Device, Result, Tensor};
 use rl_core::{Rng, Spec};
 use rl_nn::{Activation, Flow, Init, Linear, Params, Standardise, Tail};
-use rl_perception::{Encoder, EncoderConfig, Seen, encoder_for};
+use rl_perception::{EncoderConfig, Seen};
+
+use crate::Memory;
+use crate::tower::{Sequences, Tower};
 
 /// π(· | s) of all actions as the outputs that a `Distribution` takes, and V(s).
 pub(crate) struct ActorCritic {
     /// Standardises features, where that is asked for.
     standardise: Option<Standardise>,
-    trunk: Box<dyn Encoder>,
+    trunk: Tower,
     /// The critic's own trunk, where they are two.
-    critic: Option<Box<dyn Encoder>>,
+    critic: Option<Tower>,
     /// Logits, then means.
     policy_head: Linear,
     value_head: Linear,
@@ -25,7 +29,7 @@ pub(crate) struct ActorCritic {
     log_std: Option<Tail>,
     /// Outputs of the policy's head.
     heads: usize,
-    on_cpu: bool,
+    device: Device,
 }
 
 /// Memory of a pass on the host.
@@ -48,19 +52,21 @@ impl Flows {
 }
 
 impl ActorCritic {
-    /// A network for `spec` and its parameters, drawn from `rng`; with `standardise`, features are seen as the statistics in
+    /// A network for `spec` and its parameters, drawn from `rng`, that remembers by `memory`; with `standardise`, features are seen as the statistics in
     /// its buffers say.
     pub(crate) fn new(
         spec: &Spec,
         config: &EncoderConfig,
+        memory: Memory,
         standardise: bool,
         device: &Device,
         rng: &Rng,
     ) -> Result<(Self, Params)> {
         let mut params = Params::new(device, rng.clone());
         let shared = spec.frame_len() > 0;
-        let trunk = encoder_for(spec, config, &mut params.layer(if shared { "trunk" } else { "policy" }))?;
-        let critic = if shared { None } else { Some(encoder_for(spec, config, &mut params.layer("value"))?) };
+        let mut tower = |name| Tower::new(spec, config, memory, &mut params.layer(name));
+        let trunk = tower(if shared { "trunk" } else { "policy" })?;
+        let critic = if shared { None } else { Some(tower("value")?) };
         let continuous = spec.continuous.len();
         let heads = spec.discrete.iter().map(|&count| count as usize).sum::<usize>() + continuous;
         let mut head = |name, outputs| Linear::new(&mut params.layer(name), trunk.width(), outputs, Activation::None);
@@ -72,8 +78,13 @@ impl ActorCritic {
         let standardise =
             if standardise { Some(Standardise::new(&mut params.layer("features"), spec.vector)?) } else { None };
         initialise(&params, rng.clone())?;
-        let on_cpu = device.is_cpu();
-        Ok((Self { standardise, trunk, critic, policy_head, value_head, log_std, heads, on_cpu }, params))
+        let device = device.clone();
+        Ok((Self { standardise, trunk, critic, policy_head, value_head, log_std, heads, device }, params))
+    }
+
+    /// Numbers that it remembers of a seat, `S`: the policy's, then the critic's own.
+    pub(crate) fn state(&self) -> usize {
+        self.trunk.state() + self.critic.as_ref().map_or(0, Tower::state)
     }
 
     /// What standardises features, where anything does.
@@ -81,27 +92,50 @@ impl ActorCritic {
         self.standardise.as_ref()
     }
 
-    /// Outputs `[B, W]` and values `[B]` of observations whose features are standardised already.
-    pub(crate) fn forward(&self, obs: &Seen<'_>) -> Result<(Tensor, Tensor)> {
-        let features = self.trunk.forward(obs)?;
+    /// Outputs `[B, W]` and values `[B]` of observations whose features are standardised already; with a memory, those of the
+    /// rows that `sequences` wants.
+    pub(crate) fn forward(&self, obs: &Seen<'_>, sequences: Option<&Sequences>) -> Result<(Tensor, Tensor)> {
+        self.unroll(obs, sequences).map(|(outputs, values, _)| (outputs, values))
+    }
+
+    /// The same, and what is remembered after the last step, `[B, S]`.
+    fn unroll(&self, obs: &Seen<'_>, sequences: Option<&Sequences>) -> Result<(Tensor, Tensor, Vec<Tensor>)> {
+        let unrolled = sequences.map(|sequences| sequences.unroll(self.state(), &self.device)).transpose()?;
+        let (features, state) = self.trunk.forward(obs, unrolled.as_ref(), 0)?;
         let outputs = self.policy_head.forward(&features)?;
         let outputs = self.log_std.as_ref().map_or(Ok(outputs.clone()), |log_std| log_std.forward(&outputs))?; // [B, W]
-        let features = self.critic.as_ref().map_or(Ok(features), |critic| critic.forward(obs))?;
-        Ok((outputs, self.value_head.forward(&features)?.squeeze(1)?)) // [B]
+        let critic = self.critic.as_ref().map(|critic| critic.forward(obs, unrolled.as_ref(), self.trunk.state()));
+        let (features, own) = critic.unwrap_or(Ok((features, None)))?;
+        let values = self.value_head.forward(&features)?.squeeze(1)?; // [B]
+        Ok((outputs, values, state.into_iter().chain(own).collect()))
     }
 
-    /// Outputs, and values where they are asked for, left in `flows`: the bits of [`forward`](Self::forward). On the CPU
+    /// Outputs, and values where they are asked for, left in `flows`: the bits of [`forward`](Self::forward). What is
+    /// remembered, `states [B, S]`, goes from before the step to after it, the critic's only with its values. On the CPU
     /// nothing is built or allocated on the way.
-    pub(crate) fn run(&self, obs: &Seen<'_>, values: bool, flows: &mut Flows) -> rl_core::Result<()> {
-        let run = if self.on_cpu { self.run_on_host(obs, values, flows) } else { self.run_on_device(obs, flows) };
-        run.map_err(rl_nn::tensor)
+    pub(crate) fn run(
+        &self,
+        obs: &Seen<'_>,
+        values: bool,
+        states: &mut [f32],
+        flows: &mut Flows,
+    ) -> rl_core::Result<()> {
+        let run = if self.device.is_cpu() { Self::run_on_host } else { Self::run_on_device };
+        run(self, obs, values, states, flows).map_err(rl_nn::tensor)
     }
 
-    fn run_on_host(&self, obs: &Seen<'_>, values: bool, Flows { policy, value }: &mut Flows) -> Result<()> {
-        self.trunk.run(obs, policy)?;
+    fn run_on_host(
+        &self,
+        obs: &Seen<'_>,
+        values: bool,
+        states: &mut [f32],
+        Flows { policy, value }: &mut Flows,
+    ) -> Result<()> {
+        let width = self.state();
+        self.trunk.run(obs, states, width, 0, policy)?;
         if values {
             match &self.critic {
-                Some(critic) => critic.run(obs, value)?,
+                Some(critic) => critic.run(obs, states, width, self.trunk.state(), value)?,
                 None => value.begin().extend_from_slice(policy.values()),
             }
             value.linear(&self.value_head)?;
@@ -110,10 +144,25 @@ impl ActorCritic {
         self.log_std.as_ref().map_or(Ok(()), |log_std| policy.tail(self.heads, log_std))
     }
 
-    fn run_on_device(&self, obs: &Seen<'_>, Flows { policy, value }: &mut Flows) -> Result<()> {
-        let (outputs, values) = self.forward(obs)?;
+    fn run_on_device(
+        &self,
+        obs: &Seen<'_>,
+        _values: bool,
+        states: &mut [f32],
+        Flows { policy, value }: &mut Flows,
+    ) -> Result<()> {
+        let sequences = (self.state() > 0).then(|| Sequences {
+            steps: 1,
+            starts: vec![0.0; obs.rows],
+            states: states.to_vec(),
+            wanted: (0..obs.rows as u32).collect(),
+        });
+        let (outputs, values, after) = self.unroll(obs, sequences.as_ref())?;
         *policy.begin() = outputs.flatten_all()?.to_vec1()?;
         *value.begin() = values.to_vec1()?;
+        if !after.is_empty() {
+            states.copy_from_slice(&Tensor::cat(&after, 1)?.flatten_all()?.to_vec1::<f32>()?);
+        }
         Ok(())
     }
 }
@@ -123,7 +172,8 @@ fn initialise(params: &Params, mut rng: Rng) -> Result<()> {
     let mut flat = Vec::with_capacity(params.len());
     for (name, var) in params.iter() {
         let init = match name {
-            _ if name.ends_with("bias") || name == "log_std" => Init::Zeros,
+            _ if name.contains("bias") || name == "log_std" => Init::Zeros,
+            _ if name.contains(".memory.") => Init::Orthogonal { gain: 1.0 },
             "policy_head.weight" => Init::Orthogonal { gain: 0.01 },
             "value_head.weight" => Init::Orthogonal { gain: 1.0 },
             _ => Init::Orthogonal { gain: SQRT_2 },
@@ -138,6 +188,7 @@ mod tests {
     use rl_core::{Bound, Stream};
 
     use rl_nn::Precision;
+    use rl_perception::Trunk;
 
     use super::*;
 
@@ -145,29 +196,34 @@ mod tests {
         Spec { frame, stack, vector, symbols: symbols.into(), discrete: [3, 2].into(), ..Spec::none() }
     }
 
-    fn build(spec: &Spec, hidden: &[usize]) -> (ActorCritic, Params) {
+    fn build(spec: &Spec, hidden: &[usize], memory: Memory) -> (ActorCritic, Params) {
         let config = EncoderConfig {
+            trunk: Trunk::Nature,
             hidden: hidden.to_vec(),
             activation: Activation::Relu,
             layer_norm: false,
             precision: Precision::F32,
         };
-        ActorCritic::new(spec, &config, false, &Device::Cpu, &Rng::new(2, Stream::Init)).unwrap()
+        ActorCritic::new(spec, &config, memory, false, &Device::Cpu, &Rng::new(2, Stream::Init)).unwrap()
     }
+
+    const NONE: Memory = Memory::None {};
 
     #[test]
     fn the_host_has_the_bits_of_the_graph_at_every_batch() {
         let continuous = [Bound { low: -1.0, high: 1.0 }; 2].into();
+        let (gru, lstm) = (Memory::Gru { units: 9, steps: 1 }, Memory::Lstm { units: 7, steps: 1 });
         let cases = [
-            (spec([0; 3], 1, 4, &[]), vec![64, 64]),
-            (Spec { continuous, ..spec([0; 3], 1, 4, &[]) }, vec![32]),
-            (spec([0; 3], 1, 3, &[4, 7]), vec![]),
-            (spec([44, 36, 1], 2, 3, &[6]), vec![33, 17]),
+            (spec([0; 3], 1, 4, &[]), vec![64, 64], NONE),
+            (Spec { continuous, ..spec([0; 3], 1, 4, &[]) }, vec![32], lstm),
+            (spec([0; 3], 1, 3, &[4, 7]), vec![], gru),
+            (spec([44, 36, 1], 2, 3, &[6]), vec![33, 17], NONE),
+            (spec([44, 36, 1], 2, 3, &[6]), vec![33], lstm),
         ];
         let mut rng = Rng::new(1, Stream::Tool(0));
         let mut flows = Flows::default();
-        for (spec, hidden) in cases {
-            let net = build(&spec, &hidden).0;
+        for (spec, hidden, memory) in cases {
+            let net = build(&spec, &hidden, memory).0;
             let width = 5 + 2 * spec.continuous.len();
             for rows in (1..=16).rev() {
                 let frames: Vec<u8> = (0..rows * spec.frame_len() * spec.stack).map(|_| rng.below(256) as u8).collect();
@@ -175,13 +231,29 @@ mod tests {
                 let symbols: Vec<u32> =
                     (0..rows).flat_map(|_| spec.symbols.to_vec()).map(|count| rng.below(count)).collect();
                 let obs = Seen { rows, frames: &frames, vector: &vector, symbols: &symbols };
-                let (outputs, values) = net.forward(&obs).unwrap();
+                let states: Vec<f32> = (0..rows * net.state()).map(|_| rng.normal() as f32).collect();
+                let (starts, wanted) = (vec![0.0; rows], (0..rows as u32).collect());
+                let step = Sequences { steps: 1, starts, states: states.clone(), wanted };
+                let (outputs, values, after) = net.unroll(&obs, (net.state() > 0).then_some(&step)).unwrap();
                 let outputs: Vec<f32> = outputs.flatten_all().unwrap().to_vec1().unwrap();
                 assert_eq!(outputs.len(), rows * width);
-                net.run(&obs, true, &mut flows).unwrap();
+                let mut remembered = states.clone();
+                net.run(&obs, true, &mut remembered, &mut flows).unwrap();
                 assert_eq!((flows.outputs(), flows.values()), (&outputs[..], &values.to_vec1::<f32>().unwrap()[..]));
-                net.run(&obs, false, &mut flows).unwrap();
+                if net.state() > 0 {
+                    let after = Tensor::cat(&after, 1).unwrap().flatten_all().unwrap().to_vec1::<f32>().unwrap();
+                    assert!(remembered == after && remembered != states, "{memory:?}");
+                }
+                let mut device = states.clone();
+                net.run_on_device(&obs, true, &mut device, &mut flows).unwrap();
+                assert_eq!((flows.outputs(), &device), (&outputs[..], &remembered));
+                let mut policy = states.clone();
+                net.run(&obs, false, &mut policy, &mut flows).unwrap();
                 assert_eq!(flows.outputs(), outputs);
+                let rows_of = |of: &[f32]| -> Vec<Vec<f32>> {
+                    (0..rows).map(|row| of[row * net.state()..][..net.trunk.state()].to_vec()).collect()
+                };
+                assert_eq!(rows_of(&policy), rows_of(&remembered), "the policy remembers without its critic");
                 assert!(rows == 1 || outputs[..5] != outputs[width..][..5], "rows differ");
             }
         }
@@ -190,7 +262,12 @@ mod tests {
     #[test]
     fn frames_share_a_trunk_and_features_do_not() {
         let names = |spec: &Spec| -> Vec<String> {
-            build(spec, &[8]).1.iter().map(|(name, _)| name.to_owned()).filter(|n| n.ends_with("weight")).collect()
+            build(spec, &[8], NONE)
+                .1
+                .iter()
+                .map(|(name, _)| name.to_owned())
+                .filter(|n| n.ends_with("weight"))
+                .collect()
         };
         let features = ["policy.fc1", "value.fc1", "policy_head", "value_head"];
         assert_eq!(names(&spec([0; 3], 1, 4, &[])), features.map(|name| format!("{name}.weight")));
@@ -200,13 +277,16 @@ mod tests {
 
     #[test]
     fn weights_are_orthogonal_with_their_gain_and_biases_zero() {
-        let params = build(&spec([0; 3], 1, 4, &[]), &[8]).1;
+        let memory = Memory::Gru { units: 3, steps: 1 };
+        let params = build(&spec([0; 3], 1, 4, &[]), &[8], memory).1;
         for (name, var) in params.iter() {
             let squares = var.sqr().unwrap().sum_all().unwrap().to_scalar::<f32>().unwrap();
             // As many directions of length `gain` as the smaller side has.
             let expected = match name {
                 "policy.fc1.weight" | "value.fc1.weight" => 4.0 * 2.0,
-                "policy_head.weight" => 5.0 * 1e-4,
+                _ if name.contains("memory.weight_ih") => 8.0,
+                _ if name.contains("memory.weight_hh") => 3.0,
+                "policy_head.weight" => 3.0 * 1e-4,
                 "value_head.weight" => 1.0,
                 _ => 0.0,
             };

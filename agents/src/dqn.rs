@@ -224,13 +224,16 @@ impl Learner for Dqn {
     }
 }
 
-/// The replay is nearly all of it: networks, moments and gradients are some megabytes.
+/// The replay is nearly all of it, then what a network makes of the frames of a minibatch; parameters, moments and gradients
+/// are some megabytes.
 fn memory(context: &Context<'_>) -> Result<(u64, &'static str)> {
-    let Config { replay_capacity, n_step, priorities, .. } = Config::read(context)?;
+    let Config { replay_capacity, n_step, priorities, batch, trunk, .. } = Config::read(context)?;
     let (spec, seats) = (context.spec, context.seats as usize);
     let tree =
         if priorities.is_uniform() { 0 } else { Replay::priority_bytes_for(spec, seats, replay_capacity, n_step) };
-    Ok((Replay::bytes_for(spec, seats, replay_capacity, n_step) + tree, "agent.replay_capacity"))
+    let made = (batch as u64).saturating_mul(trunk.bytes(spec.frame) as u64);
+    let replay = Replay::bytes_for(spec, seats, replay_capacity, n_step) + tree;
+    Ok((replay.saturating_add(made), "agent.replay_capacity"))
 }
 
 /// Why an agent of values, called `id`, cannot act in an environment of these shapes, if it cannot.

@@ -8,6 +8,7 @@
 
 use rl_core::Result;
 use rl_nn::{Activation, AdamConfig, EpsPlace, OptimiserConfig, RmsPropConfig};
+use rl_perception::Trunk;
 use serde::{Deserialize, Serialize};
 
 use crate::a2c::{Kind, policy_gradient};
@@ -15,7 +16,7 @@ use crate::gae::Gae;
 use crate::loss::Weights;
 use crate::on_policy::{self, Lagging, OnPolicy, Settings};
 use crate::vtrace::Correction;
-use crate::{AgentEntry, Context, LifeLoss, RewardScale, Schedule, config};
+use crate::{AgentEntry, Context, LifeLoss, Memory, RewardScale, Schedule, config};
 
 /// The entry of the table.
 pub(crate) const ENTRY: AgentEntry = AgentEntry {
@@ -31,7 +32,7 @@ pub(crate) const ENTRY: AgentEntry = AgentEntry {
     stochastic: true,
     memory: |context| {
         let config = Config::read(context)?;
-        let (bytes, key) = on_policy::memory(context, config.horizon, 1);
+        let (bytes, key) = on_policy::memory(context, config.horizon, 1, config.trunk, Memory::None {});
         Ok((bytes.saturating_mul(config.max_lag as u64 + 1), key))
     },
     build: |context| Ok(Box::new(OnPolicy::new("impala", context, Config::read(context)?.settings())?)),
@@ -81,6 +82,8 @@ pub struct Config {
     pub reward_scale: RewardScale,
     /// What a lost life means.
     pub life_loss: LifeLoss,
+    /// What looks at frames, where there are any: `nature`, `small` or `impala`.
+    pub trunk: Trunk,
     /// Widths of the dense layers.
     pub hidden: Vec<usize>,
     /// What follows each of them: `relu` or `tanh`.
@@ -146,7 +149,9 @@ impl Config {
             },
             clip: Schedule::annealed(no_clip, no_clip, 0),
             target_kl: 0.0,
+            trunk: self.trunk,
             hidden: self.hidden,
+            memory: Memory::None {},
             activation: self.activation,
         }
     }

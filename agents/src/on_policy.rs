@@ -1,7 +1,7 @@
 //! What PPO, A2C and IMPALA share: blocks of all seats, advantages, epochs of minibatches, and nothing kept for the next time.
 //!
-//! In a run of several members all make as many minibatches as the mean of their steps allows, and gradients are averaged
-//! member by member.
+//! With a memory, minibatches are of whole sequences instead of steps. In a run of several members all make as many
+//! minibatches as the mean of their steps allows, and gradients are averaged member by member.
 //! Source: Mnih et al. 2016; Schulman et al. 2017.
 
 use std::ops::Range;
@@ -10,22 +10,22 @@ use std::sync::Arc;
 use candle_core::Tensor;
 use rl_core::{Error, Reduce, Result, Rng, Saved, Spec, State, Stream};
 use rl_nn::{Activation, Optimiser, OptimiserConfig, Params, tensor};
-use rl_perception::EncoderConfig;
+use rl_perception::{EncoderConfig, Trunk};
 use rl_replays::Rollout;
 
 use crate::actor_critic::{ActorCritic, Flows};
 use crate::distribution::Actions;
 use crate::features::Features;
 use crate::gae::Gae;
-use crate::gather::Gathered;
 use crate::loss::{Loss, Step, Weights};
+use crate::minibatch::Minibatch;
 use crate::progress::Progress;
 use crate::published::Published;
 use crate::reward_scale::{Counted, RewardScale, Rewards};
 use crate::rounds::{self, Played, Room, parts};
 use crate::sampled::{Behaviour, Sampled};
 use crate::vtrace::{Corrected, Correction, Judge};
-use crate::{Actor, Context, Learner, Log, Pace, Part, Plan, Policy, Schedule, guard};
+use crate::{Actor, Context, Learner, Log, Memory, Pace, Part, Plan, Policy, Schedule, guard};
 
 /// What an agent makes of its `[agent]` table; [`on_policy`](self) says what it means.
 #[derive(Clone, Debug)]
@@ -54,10 +54,14 @@ pub(crate) struct Settings {
     pub(crate) clip: Schedule,
     /// Largest divergence from the policy that acted, beyond which a round of updates ends; 0 for no limit.
     pub(crate) target_kl: f64,
+    /// What looks at frames, where there are any.
+    pub(crate) trunk: Trunk,
     /// Widths of the dense layers below the heads.
     pub(crate) hidden: Vec<usize>,
     /// What follows each of them.
     pub(crate) activation: Activation,
+    /// What is remembered of an episode, behind those layers.
+    pub(crate) memory: Memory,
 }
 
 /// Learning from actors that lag behind.
@@ -97,9 +101,13 @@ struct Batch {
     corrected: Corrected,
     /// Steps that were played, by time, then by seat.
     steps: Vec<Played>,
-    /// The order of an epoch.
+    /// Block and place in it of every seat.
+    seats: Vec<(u32, u32)>,
+    /// What is remembered of them.
+    states: Vec<f32>,
+    /// The order of an epoch, in which every step or sequence has its number.
     order: Vec<u32>,
-    seen: Gathered,
+    minibatch: Minibatch,
     flows: Flows,
 }
 
@@ -117,11 +125,12 @@ impl OnPolicy {
             return Err(Error::Config { key: "agent.normalise_observations".to_owned(), message });
         }
         let rng = Rng::new(context.seed, Stream::Init);
-        let (hidden, activation, precision) = (settings.hidden.clone(), settings.activation, context.precision);
-        let encoder = EncoderConfig { hidden, activation, layer_norm: false, precision };
+        let Settings { trunk, ref hidden, activation, memory, .. } = settings;
+        let (hidden, precision) = (hidden.clone(), context.precision);
+        let encoder = EncoderConfig { trunk, hidden, activation, layer_norm: false, precision };
         let standardise = settings.normalise_observations;
         let (net, params) =
-            ActorCritic::new(context.spec, &encoder, standardise, context.device, &rng).map_err(tensor)?;
+            ActorCritic::new(context.spec, &encoder, memory, standardise, context.device, &rng).map_err(tensor)?;
         let (gamma, life_loss) = (f64::from(settings.gae.gamma), settings.gae.life_loss);
         Ok(Self {
             optimiser: Optimiser::new(&params, settings.optimiser).map_err(tensor)?,
@@ -145,15 +154,8 @@ impl OnPolicy {
 
     /// Advantages and targets of every step that was played.
     fn estimate(&mut self, blocks: &[Rollout], counted: Counted) -> Result<()> {
-        let Batch { last, room, corrected, steps, seen, flows, .. } = &mut self.batch;
-        seen.clear();
-        for block in blocks {
-            (0..block.envs()).for_each(|e| seen.push(block, block.horizon(), e));
-        }
-        seen.standardise(self.net.standardise())?;
-        self.net.run(&seen.seen(), true, flows)?;
-        last.clear();
-        last.extend_from_slice(flows.values());
+        self.values_after(blocks)?;
+        let Batch { last, room, corrected, steps, .. } = &mut self.batch;
         let gae = &self.settings.gae;
         let Some(Lagging { correction, .. }) = self.settings.lagging else {
             let value = |block: &Rollout, t, e| Behaviour::at(block, t, e).value;
@@ -176,7 +178,34 @@ impl OnPolicy {
         Ok(())
     }
 
-    /// One optimiser step on the steps `part`; false, and no step, if the policy is too far from the one that acted.
+    /// Values of the rows after the last steps, made from what is remembered after those.
+    fn values_after(&mut self, blocks: &[Rollout]) -> Result<()> {
+        let Batch { last, seats, states, minibatch: Minibatch { seen, .. }, flows, .. } = &mut self.batch;
+        let horizon = blocks.first().map_or(0, Rollout::horizon);
+        seats.clear();
+        states.clear();
+        for (b, block) in blocks.iter().enumerate() {
+            seats.extend((0..block.envs()).map(|e| (b as u32, e as u32)));
+            (0..block.envs()).for_each(|e| states.extend_from_slice(Behaviour::at(block, horizon - 1, e).state));
+        }
+        let mut run = |t: usize, states: &mut [f32]| {
+            seen.clear();
+            seats.iter().for_each(|&(block, e)| seen.push(&blocks[block as usize], t, e as usize));
+            seen.standardise(self.net.standardise())?;
+            self.net.run(&seen.seen(), true, states, flows)
+        };
+        if !states.is_empty() {
+            // What was remembered before the last step is kept, what after it is not: that step is made again. A seat that
+            // starts anew has no step before the row after the last, whose value nobody asks for.
+            run(horizon - 1, states)?;
+        }
+        run(horizon, states)?;
+        last.clear();
+        last.extend_from_slice(flows.values());
+        Ok(())
+    }
+
+    /// One optimiser step on the steps or sequences `part`; false, and no step, if the policy is too far from the one that acted.
     fn update(
         &mut self,
         blocks: &[Rollout],
@@ -186,20 +215,23 @@ impl OnPolicy {
         log: &mut Log,
     ) -> Result<bool> {
         let number = self.progress.updates + 1;
-        let Batch { steps, seen, .. } = &mut self.batch;
-        let steps = || part.iter().map(|&i| steps[i as usize]);
-        seen.clear();
-        steps().for_each(|step| seen.push(&blocks[step.block as usize], step.t as usize, step.e as usize));
+        let Batch { steps, seats, minibatch, .. } = &mut self.batch;
+        match self.settings.memory.steps() {
+            None => minibatch.of_steps(blocks, steps, part),
+            Some(length) => minibatch.of_sequences(blocks, seats, length, steps, part),
+        }
+        let Minibatch { seen, steps, sequences } = minibatch;
         seen.standardise(self.net.standardise())?;
-        let (mean, scale) = if self.settings.normalise { standard(steps().map(|s| s.advantage)) } else { (0.0, 1.0) };
+        let advantages = steps.iter().map(|step| step.advantage);
+        let (mean, scale) = if self.settings.normalise { standard(advantages) } else { (0.0, 1.0) };
         log.lap(Part::Sample);
 
-        let (outputs, values) = self.net.forward(&seen.seen()).map_err(tensor)?; // [B, W] and [B]
+        let (outputs, values) = self.net.forward(&seen.seen(), sequences.as_ref()).map_err(tensor)?; // [B, W] and [B]
         let host = |x: &Tensor| x.flatten_all().and_then(|x| x.to_vec1::<f32>()).map_err(tensor);
         let (z, v) = (host(&outputs)?, host(&values)?);
-        let steps = steps().map(|Played { block, t, e, advantage, target }| {
+        let steps = steps.iter().map(|&Played { block, t, e, advantage, target }| {
             let (block, t, e) = (&blocks[block as usize], t as usize, e as usize);
-            let Behaviour { log_prob, value, drawn } = Behaviour::at(block, t, e);
+            let Behaviour { log_prob, value, drawn, .. } = Behaviour::at(block, t, e);
             let actions = Actions { discrete: block.discrete.at(t, e), continuous: drawn };
             let advantage = (f64::from(advantage) - mean) * scale;
             Step { actions, legal: block.legal.at(t, e), log_prob, value, advantage, target }
@@ -245,7 +277,7 @@ impl Learner for OnPolicy {
     fn plan(&self) -> Plan {
         let Settings { horizon, epochs, minibatches, .. } = self.settings;
         let pace = Pace { updates: (epochs * minibatches) as u64, steps: horizon as u64 * u64::from(self.seats) };
-        Plan { horizon, extra: Behaviour::width(&self.spec), pace }
+        Plan { horizon, extra: Behaviour::width(&self.spec, self.net.state()), pace }
     }
 
     fn policy(&self, seats: Range<u32>) -> Result<Box<dyn Policy>> {
@@ -255,8 +287,10 @@ impl Learner for OnPolicy {
     fn actor(&self, seats: Range<u32>) -> Result<Option<Actor>> {
         let Some(Lagging { most, .. }) = self.settings.lagging else { return Ok(None) };
         let rng = Rng::new(self.seed, Stream::Init);
-        let (standardise, device) = (self.settings.normalise_observations, self.params.device());
-        let (net, params) = ActorCritic::new(&self.spec, &self.encoder, standardise, device, &rng).map_err(tensor)?;
+        let Settings { memory, normalise_observations: standardise, .. } = self.settings;
+        let device = self.params.device();
+        let (net, params) =
+            ActorCritic::new(&self.spec, &self.encoder, memory, standardise, device, &rng).map_err(tensor)?;
         let policy = Box::new(Sampled::new(Arc::new(net), &self.spec, self.seed, seats));
         Ok(Some(Actor { policy, weights: self.published.follow(params), max_lag: most }))
     }
@@ -281,10 +315,15 @@ impl Learner for OnPolicy {
         } else if let Some(explained) = explained_variance(&self.batch.steps) {
             log.add("explained_variance", explained);
         }
-        let minibatches = self.settings.minibatches.min((self.progress.steps() - before) as usize);
+        // Sequences are as many in every member of the run; steps are not, where seats were reset.
+        let (count, mean) = match self.settings.memory.steps() {
+            None => (self.batch.steps.len(), (self.progress.steps() - before) as usize),
+            Some(length) => [self.settings.horizon / length * self.batch.seats.len(); 2].into(),
+        };
+        let minibatches = self.settings.minibatches.min(mean);
         let mut order = std::mem::take(&mut self.batch.order);
         order.clear();
-        order.extend(0..self.batch.steps.len() as u32);
+        order.extend(0..count as u32);
         'round: for _ in 0..self.settings.epochs {
             if minibatches > 1 {
                 self.progress.rng.shuffle(&mut order);
@@ -342,13 +381,22 @@ fn explained_variance(steps: &[Played]) -> Option<f64> {
     (all > 0.0).then(|| 1.0 - variance(|step| step.advantage) / all)
 }
 
-/// Bytes of the blocks and of a minibatch gathered from them; networks, moments and gradients are some megabytes.
-pub(crate) fn memory(context: &Context<'_>, horizon: usize, minibatches: usize) -> (u64, &'static str) {
+/// Bytes of the blocks, of a minibatch gathered from them, and of what its frames become; networks, moments and gradients are
+/// some megabytes.
+pub(crate) fn memory(
+    context: &Context<'_>,
+    horizon: usize,
+    minibatches: usize,
+    trunk: Trunk,
+    memory: Memory,
+) -> (u64, &'static str) {
     let spec = context.spec;
     let actions = spec.discrete.len() + spec.continuous.len();
-    let lanes = 4 * (spec.vector + spec.symbols.len() + actions + Behaviour::width(spec) + 8) + spec.legal_len();
+    let kept = Behaviour::width(spec, memory.state().saturating_mul(if spec.frame_len() > 0 { 1 } else { 2 }));
+    let lanes = 4 * (spec.vector + spec.symbols.len() + actions + kept + 8) + spec.legal_len();
     let steps = (horizon as u64).saturating_mul(u64::from(context.seats));
-    let gathered = (steps / minibatches.max(1) as u64).saturating_mul((spec.frame_len() * spec.stack) as u64);
+    let row = spec.frame_len() * spec.stack + trunk.bytes(spec.frame);
+    let gathered = (steps / minibatches.max(1) as u64).saturating_mul(row as u64);
     (steps.saturating_mul((spec.frame_len() + lanes) as u64).saturating_add(gathered), "agent.horizon")
 }
 

@@ -4,12 +4,13 @@
 
 use rl_core::Result;
 use rl_nn::{Activation, AdamConfig, OptimiserConfig};
+use rl_perception::Trunk;
 use serde::{Deserialize, Serialize};
 
 use crate::gae::Gae;
 use crate::loss::Weights;
 use crate::on_policy::{self, OnPolicy, Settings};
-use crate::{AgentEntry, Context, LifeLoss, RewardScale, Schedule, config};
+use crate::{AgentEntry, Context, LifeLoss, Memory, RewardScale, Schedule, config};
 
 /// The entry of the table.
 pub(crate) const ENTRY: AgentEntry = AgentEntry {
@@ -19,6 +20,7 @@ pub(crate) const ENTRY: AgentEntry = AgentEntry {
     presets: &[
         ("cartpole", include_str!("../../presets/ppo/cartpole.toml")),
         ("cartpole-v0", include_str!("../../presets/ppo/cartpole.toml")),
+        ("cartpole-positions", include_str!("../../presets/ppo/cartpole-positions.toml")),
         ("frozenlake", include_str!("../../presets/ppo/frozenlake.toml")),
         ("frozenlake8x8", include_str!("../../presets/ppo/frozenlake8x8.toml")),
         ("acrobot", include_str!("../../presets/ppo/acrobot.toml")),
@@ -34,7 +36,7 @@ pub(crate) const ENTRY: AgentEntry = AgentEntry {
     stochastic: true,
     memory: |context| {
         let config = Config::read(context)?;
-        Ok(on_policy::memory(context, config.horizon, config.minibatches))
+        Ok(on_policy::memory(context, config.horizon, config.minibatches, config.trunk, config.memory))
     },
     build: |context| Ok(Box::new(OnPolicy::new("ppo", context, Config::read(context)?.settings())?)),
 };
@@ -83,10 +85,14 @@ pub struct Config {
     pub reward_scale: RewardScale,
     /// What a lost life means.
     pub life_loss: LifeLoss,
+    /// What looks at frames, where there are any.
+    pub trunk: Trunk,
     /// Widths of the dense layers.
     pub hidden: Vec<usize>,
     /// What follows each of them: `relu` or `tanh`.
     pub activation: Activation,
+    /// What is remembered of an episode, behind those layers.
+    pub memory: Memory,
 }
 
 impl Config {
@@ -113,7 +119,8 @@ impl Config {
             ("value_coef", self.value_coef),
             ("target_kl", self.target_kl),
         ])?;
-        config::fractions(&[("gamma", self.gamma), ("lambda", self.lambda)])
+        config::fractions(&[("gamma", self.gamma), ("lambda", self.lambda)])?;
+        self.memory.check(self.horizon)
     }
 
     pub(crate) fn settings(self) -> Settings {
@@ -138,8 +145,10 @@ impl Config {
             },
             clip: Schedule::annealed(self.clip, self.clip_end, self.lr_steps),
             target_kl: self.target_kl,
+            trunk: self.trunk,
             hidden: self.hidden,
             activation: self.activation,
+            memory: self.memory,
         }
     }
 }

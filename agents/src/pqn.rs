@@ -13,6 +13,7 @@ use std::sync::Arc;
 
 use rl_core::{Error, Reduce, Result, Rng, Saved, State, Stream};
 use rl_nn::{AdamConfig, Optimiser, OptimiserConfig, Params, tensor};
+use rl_perception::Trunk;
 use rl_replays::Rollout;
 use serde::{Deserialize, Serialize};
 
@@ -25,7 +26,7 @@ use crate::q_net::{Draws, Pass, QNet, Shape, argmax};
 use crate::reward_scale::{Counted, RewardScale, Rewards};
 use crate::rounds::{self, Played, Room, parts};
 use crate::{
-    AgentEntry, Context, Learner, LifeLoss, Log, Pace, Part, Plan, Policy, Schedule, config, guard, on_policy,
+    AgentEntry, Context, Learner, LifeLoss, Log, Memory, Pace, Part, Plan, Policy, Schedule, config, guard, on_policy,
 };
 
 /// The entry of the table.
@@ -42,7 +43,7 @@ pub(crate) const ENTRY: AgentEntry = AgentEntry {
     stochastic: false,
     memory: |context| {
         let config = Config::read(context)?;
-        Ok(on_policy::memory(context, config.horizon, config.minibatches))
+        Ok(on_policy::memory(context, config.horizon, config.minibatches, Trunk::Nature, Memory::None {}))
     },
     build: |context| Ok(Box::new(Pqn::new(context)?)),
 };
@@ -171,7 +172,8 @@ impl Pqn {
             return Err(Error::Config { key: "agent".to_owned(), message: reason });
         }
         let (hidden, layer_norm, precision) = (config.hidden.clone(), config.layer_norm, context.precision);
-        let shape = Shape { hidden, width: 1, dueling: false, noisy: 0.0, embedding: None, layer_norm, precision };
+        let (trunk, width, dueling, noisy) = (Trunk::Nature, 1, false, 0.0);
+        let shape = Shape { trunk, hidden, width, dueling, noisy, embedding: None, layer_norm, precision };
         let rng = Rng::new(context.seed, Stream::Init);
         let (net, params) = QNet::new(context.spec, &shape, context.device, rng).map_err(tensor)?;
         Ok(Self {

@@ -9,7 +9,7 @@
 use candle_core::{Device, Result, Tensor};
 use rl_core::{Rng, Spec};
 use rl_nn::{Activation, Flow, Params, Precision, Scope};
-use rl_perception::{Encoder, EncoderConfig, Seen, encoder_for};
+use rl_perception::{Encoder, EncoderConfig, Seen, Trunk, encoder_for};
 
 pub use embedding::Mix;
 
@@ -22,6 +22,8 @@ mod embedding;
 /// What stands between an observation and its values.
 #[derive(Clone, Debug)]
 pub(crate) struct Shape {
+    /// What looks at frames, where there are any.
+    pub(crate) trunk: Trunk,
     /// Widths of the dense layers; the last belongs to the head where that has two streams, noise or an embedding before it.
     pub(crate) hidden: Vec<usize>,
     /// Numbers per action; 1 where τ is embedded.
@@ -104,8 +106,8 @@ impl QNet {
         let early = matches!(shape.embedding, Some((_, Mix::Before)));
         let own = (shape.dueling || shape.noisy > 0.0 || early) && !late;
         let wide = if own { hidden.pop() } else { None };
-        let Shape { layer_norm, precision, .. } = *shape;
-        let config = EncoderConfig { hidden, activation: Activation::Relu, layer_norm, precision };
+        let Shape { trunk, layer_norm, precision, .. } = *shape;
+        let config = EncoderConfig { trunk, hidden, activation: Activation::Relu, layer_norm, precision };
         let encoder = encoder_for(spec, &config, &mut params.layer("encoder"))?;
         let inputs = encoder.width();
         let embedding = match shape.embedding {
@@ -261,6 +263,7 @@ mod tests {
 
     fn plain(hidden: &[usize]) -> Shape {
         Shape {
+            trunk: Trunk::Nature,
             hidden: hidden.to_vec(),
             width: 1,
             dueling: false,

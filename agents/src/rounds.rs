@@ -11,13 +11,20 @@ use crate::gae::Gae;
 use crate::reward_scale::Counted;
 
 /// A step to learn from: its place in the blocks, and what came of it.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Debug)]
 pub(crate) struct Played {
     pub(crate) block: u32,
     pub(crate) t: u32,
     pub(crate) e: u32,
     pub(crate) advantage: f32,
     pub(crate) target: f32,
+}
+
+impl Played {
+    /// Block and place of the seat, after the time: the order in which steps are kept.
+    pub(crate) fn place(&self) -> (u32, u32, u32) {
+        (self.t, self.block, self.e)
+    }
 }
 
 /// Memory of estimates, for all blocks one after the other, each `[T, N]`.

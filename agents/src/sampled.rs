@@ -1,6 +1,5 @@
 //! Sampling actions from the policy of a shared network, and keeping what its learner needs.
 
-use std::io::{Read, Write};
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -10,8 +9,9 @@ use rl_replays::Rollout;
 use crate::actor_critic::{ActorCritic, Flows};
 use crate::distribution::{Actions, Distribution};
 use crate::gather::Gathered;
+use crate::states::States;
 use crate::streams::Streams;
-use crate::{Mode, Policy, kept};
+use crate::{Mode, Policy};
 
 /// What is kept of a step in [`Rollout::extra`].
 #[derive(Clone, Copy, Debug)]
@@ -22,28 +22,33 @@ pub(crate) struct Behaviour<'a> {
     pub(crate) value: f32,
     /// Continuous actions as they were drawn; the block holds what the environment got of them.
     pub(crate) drawn: &'a [f32],
+    /// What was remembered before it: zeros where an episode starts.
+    pub(crate) state: &'a [f32],
 }
 
 impl<'a> Behaviour<'a> {
-    /// Values per step.
-    pub(crate) fn width(spec: &Spec) -> usize {
-        2 + spec.continuous.len()
+    /// Values per step of a policy that remembers `state` numbers.
+    pub(crate) fn width(spec: &Spec, state: usize) -> usize {
+        2 + spec.continuous.len() + state
     }
 
     /// That of step `t` of seat `e`.
     pub(crate) fn at(block: &'a Rollout, t: usize, e: usize) -> Self {
-        let (kept, drawn) = block.extra.at(t, e).split_at(2);
-        Self { log_prob: kept[0], value: kept[1], drawn }
+        let (kept, rest) = block.extra.at(t, e).split_at(2);
+        let (drawn, state) = rest.split_at(block.spec().continuous.len());
+        Self { log_prob: kept[0], value: kept[1], drawn, state }
     }
 }
 
 /// Draws every action from its distribution, or takes the most probable where an evaluation asks for it.
 ///
 /// Every seat draws from its own stream, and a seat whose episode is over draws nothing, so that the choice does not
-/// depend on how seats are grouped. The value of a truncated seat's true last observation is kept all the same.
+/// depend on how seats are grouped. The value of a truncated seat's true last observation is kept all the same, made from
+/// what was remembered then. Nothing is remembered across the start of an episode.
 pub(crate) struct Sampled {
     net: Arc<ActorCritic>,
-    memory: Memory,
+    streams: Streams,
+    states: States,
     dist: Distribution,
     batch: Gathered,
     flows: Flows,
@@ -51,37 +56,47 @@ pub(crate) struct Sampled {
     drawn: Vec<f32>,
 }
 
-/// What the next action depends on.
-struct Memory(Streams);
-
 impl Sampled {
     /// A policy for `seats`.
     pub(crate) fn new(net: Arc<ActorCritic>, spec: &Spec, seed: u64, seats: Range<u32>) -> Self {
-        let (memory, dist) = (Memory(Streams::new(seed, seats)), Distribution::new(spec));
-        let drawn = vec![0.0; spec.continuous.len()];
-        Self { net, memory, dist, batch: Gathered::default(), flows: Flows::default(), drawn }
+        let (states, dist) = (States::new(net.state(), seats.len()), Distribution::new(spec));
+        let (streams, drawn) = (Streams::new(seed, seats), vec![0.0; spec.continuous.len()]);
+        Self { net, streams, states, dist, batch: Gathered::default(), flows: Flows::default(), drawn }
     }
 }
 
 impl Policy for Sampled {
     fn act(&mut self, blocks: &mut [Rollout], t: usize, mode: Mode) -> Result<()> {
-        let Self { net, memory, dist, batch, flows, drawn } = self;
+        let Self { net, streams, states, dist, batch, flows, drawn } = self;
         let explore = mode == Mode::Explore;
         let looks = |end: End| !end.over() || (explore && end == End::Truncated);
         batch.clear();
+        states.begin();
         for block in &mut *blocks {
             block.discrete.row_mut(t).fill(0); // stays where the environment resets, which ignores it
             block.continuous.row_mut(t).fill(0.0);
-            (0..block.envs()).filter(|&e| looks(block.end[(t, e)])).for_each(|e| batch.push(block, t, e));
+            for e in 0..block.envs() {
+                let looks = looks(block.end[(t, e)]);
+                let state = states.next(block.age[(t, e)] == 0, looks);
+                if explore {
+                    let kept = block.extra.at_mut(t, e);
+                    let at = kept.len() - state.len();
+                    kept[at..].copy_from_slice(state);
+                }
+                if looks {
+                    batch.push(block, t, e);
+                }
+            }
         }
         if batch.is_empty() {
             return Ok(());
         }
         batch.standardise(net.standardise())?;
-        net.run(&batch.seen(), explore, flows)?;
+        net.run(&batch.seen(), explore, states.taken(), flows)?;
+        states.finish();
         let mut rows = flows.outputs().chunks_exact(dist.width());
         let mut values = flows.values().iter();
-        let mut rngs = memory.0.iter_mut();
+        let mut rngs = streams.iter_mut();
         for block in blocks {
             for e in 0..block.envs() {
                 let (rng, end) = (rngs.next().expect("a stream per seat"), block.end[(t, e)]);
@@ -109,7 +124,7 @@ impl Policy for Sampled {
                     let log_prob = if end.over() { 0.0 } else { dist.log_prob(actions) };
                     let (kept, kept_drawn) = block.extra.at_mut(t, e).split_at_mut(2);
                     kept.copy_from_slice(&[log_prob, *values.next().expect("as many values as rows")]);
-                    kept_drawn.copy_from_slice(drawn);
+                    kept_drawn[..drawn.len()].copy_from_slice(drawn);
                 }
             }
         }
@@ -117,18 +132,10 @@ impl Policy for Sampled {
     }
 
     fn state(&mut self) -> State<'_> {
-        vec![("act".to_owned(), &mut self.memory)]
-    }
-}
-
-impl Saved for Memory {
-    fn save(&self, out: &mut dyn Write) -> Result<()> {
-        kept::write(&self.0, out)
-    }
-
-    fn load(&mut self, from: &mut dyn Read) -> Result<()> {
-        let streams: Streams = kept::read("policy", from)?;
-        self.0 = streams.instead_of(&self.0)?;
-        Ok(())
+        let mut state: State<'_> = vec![("act".to_owned(), &mut self.streams)];
+        if self.net.state() > 0 {
+            state.push(("memory".to_owned(), &mut self.states as &mut dyn Saved));
+        }
+        state
     }
 }

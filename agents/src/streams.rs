@@ -1,9 +1,12 @@
 //! One random stream per seat, so that what a seat draws does not depend on how seats are grouped.
 
+use std::io::{Read, Write};
 use std::ops::Range;
 
-use rl_core::{Error, Result, Rng, Stream};
+use rl_core::{Error, Result, Rng, Saved, Stream};
 use serde::{Deserialize, Serialize};
+
+use crate::kept;
 
 /// The streams of a policy's seats.
 #[derive(Serialize, Deserialize)]
@@ -27,5 +30,16 @@ impl Streams {
         }
         let message = format!("holds {} seats, expected {}", self.0.len(), here.0.len());
         Err(Error::State { part: "policy".to_owned(), message })
+    }
+}
+
+impl Saved for Streams {
+    fn save(&self, out: &mut dyn Write) -> Result<()> {
+        kept::write(self, out)
+    }
+
+    fn load(&mut self, from: &mut dyn Read) -> Result<()> {
+        *self = kept::read::<Self>("policy", from)?.instead_of(self)?;
+        Ok(())
     }
 }

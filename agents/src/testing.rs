@@ -24,7 +24,7 @@ pub(crate) fn fill(params: &Params, salt: u32) {
     let mut flat = Vec::new();
     for (index, (name, var)) in params.iter().enumerate() {
         let values = draws(var.elem_count(), salt + index as u32);
-        let bound = if name.ends_with("weight") {
+        let bound = if name.contains("weight") {
             let fan_in: usize = var.dims()[..var.dims().len() - 1].iter().product();
             (6.0 / fan_in as f64).sqrt()
         } else {

@@ -136,7 +136,7 @@ impl Judge {
                 (0..envs).for_each(|e| seen.push(block, t, e));
             }
             seen.standardise(net.standardise())?;
-            net.run(&seen.seen(), true, flows)?;
+            net.run(&seen.seen(), true, &mut [], flows)?;
             values.extend_from_slice(flows.values());
             let outputs = flows.outputs().chunks_exact(dist.width());
             for (at, outputs) in outputs.enumerate() {

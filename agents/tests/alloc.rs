@@ -10,6 +10,8 @@ use rl_core::{Rng, Spec, Stream};
 use rl_nn::Precision;
 use rl_replays::Rollout;
 
+const TRUNKS: &[&str] = &["nature", "small", "impala"];
+
 fn spec(frame: [usize; 3], stack: usize, vector: usize, symbols: &[u32]) -> Spec {
     let (symbols, discrete, continuous) = (symbols.into(), [4].into(), [].into());
     Spec { frame, stack, vector, symbols, mask: false, discrete, continuous }
@@ -19,20 +21,29 @@ fn spec(frame: [usize; 3], stack: usize, vector: usize, symbols: &[u32]) -> Spec
 fn no_act_allocates_after_the_first() {
     let cases = [
         ("cartpole", spec([0; 3], 1, 4, &[])),
+        ("cartpole-positions", spec([0; 3], 1, 2, &[])),
         ("frozenlake", spec([0; 3], 1, 0, &[16])),
         ("atari/", spec([84, 84, 1], 4, 0, &[])),
     ];
+    // Trunks differ on frames alone; one agent is enough.
+    let trunks = |agent: &str, preset: &str| if (agent, preset) == ("ppo", "atari/") { TRUNKS } else { &TRUNKS[..1] };
     // The kernels hand large batches to the pool, whose queue grows now and then: here they stay in this thread.
     let pool = rayon::ThreadPoolBuilder::new().num_threads(1).use_current_thread().build().unwrap();
-    for (agent, (preset, spec)) in AGENTS.iter().flat_map(|agent| cases.iter().map(move |case| (agent, case))) {
+    let pairs = AGENTS.iter().flat_map(|agent| cases.iter().map(move |case| (agent, case)));
+    for (agent, (preset, spec), trunk) in
+        pairs.flat_map(|(agent, case)| trunks(agent.id, case.0).iter().map(move |trunk| (agent, case, *trunk)))
+    {
+        let what = format!("{} on {preset}, {trunk}", agent.id);
+        let Some((_, text)) = agent.presets.iter().find(|(name, _)| name == preset) else { continue };
         if (agent.refuses)(spec).is_some() {
             continue;
         }
-        let what = format!("{} on {preset}", agent.id);
-        let text = agent.presets.iter().find(|(name, _)| name == preset).unwrap().1;
         let mut config = text.parse::<toml::Table>().unwrap()["agent"].as_table().unwrap().clone();
         if let Some(capacity) = config.get_mut("replay_capacity") {
             *capacity = 100.into();
+        }
+        if let Some(key) = config.get_mut("trunk") {
+            *key = trunk.into();
         }
         for (seats, precision) in [(1, Precision::F32), (3, Precision::F32), (16, Precision::F32), (3, Precision::Bf16)]
         {

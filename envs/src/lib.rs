@@ -12,6 +12,8 @@ mod settings;
 
 use rl_core::EnvEntry;
 
+pub use settings::Observe;
+
 /// Every environment of this suite, in the order in which `rl-run list envs` shows them.
 pub static ENVS: &[EnvEntry] = &[
     grid::frozen_lake::ENTRY,
@@ -22,6 +24,7 @@ pub static ENVS: &[EnvEntry] = &[
     cards::blackjack::ENTRY,
     classic::cartpole::ENTRY,
     classic::cartpole::ENTRY_V0,
+    classic::cartpole::ENTRY_POSITIONS,
     classic::mountain_car::ENTRY,
     classic::mountain_car_continuous::ENTRY,
     classic::acrobot::ENTRY,

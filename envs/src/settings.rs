@@ -1,6 +1,17 @@
 //! What the settings of several environments are held to.
 
 use rl_core::{Error, Result};
+use serde::Deserialize;
+
+/// What a world of physics shows of its state.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Observe {
+    /// Positions and velocities.
+    All,
+    /// Positions alone: where things go is told by what was seen before.
+    Positions,
+}
 
 /// The error of a key of `[env]`.
 pub(crate) fn bad(key: &str, message: String) -> Error {

@@ -4,6 +4,7 @@
 mod seated;
 
 use rl_core::{Act, Env, Obs, Rng, Stream};
+use rl_envs::Observe;
 use rl_envs::classic::cartpole::{CartPole, Config};
 use seated::with;
 use serde::Deserialize;
@@ -34,9 +35,11 @@ fn whole_episodes_equal_gymnasiums_to_the_bit_of_what_is_shown() {
     let golden: Golden = serde_json::from_str(include_str!("../../tests/golden/cartpole/episodes.json")).unwrap();
     assert_eq!((golden.gymnasium.as_str(), golden.episodes.len()), ("1.4.0", 10));
     for Episode { max_steps, sutton_barto_reward, policy, end, actions, rewards, states } in &golden.episodes {
-        let mut env =
-            CartPole::new(&Config { max_steps: *max_steps, sutton_barto_reward: *sutton_barto_reward }).unwrap();
+        let config = |observe| Config { max_steps: *max_steps, sutton_barto_reward: *sutton_barto_reward, observe };
+        let mut env = CartPole::new(&config(Observe::All)).unwrap();
+        let mut blind = CartPole::new(&config(Observe::Positions)).unwrap();
         env.start_from(states[0]);
+        blind.start_from(states[0]);
         let mut seen = [0.0f32; 4];
         for (t, &action) in actions.iter().enumerate() {
             let step = env.step(Act { discrete: &[action], continuous: &[] }, obs(&mut seen)).unwrap();
@@ -46,13 +49,16 @@ fn whole_episodes_equal_gymnasiums_to_the_bit_of_what_is_shown() {
             assert_eq!(step.reward, rewards[t], "{place}");
             let expected = if t + 1 == actions.len() { end } else { "no" };
             assert_eq!(step.end.name(), expected, "{place}");
+            let mut positions = [0.0f32; 2];
+            let same = blind.step(Act { discrete: &[action], continuous: &[] }, obs(&mut positions)).unwrap();
+            assert_eq!((same, positions), (step, [seen[0], seen[2]]), "{place}, positions alone");
         }
     }
 }
 
 #[test]
 fn starts_are_uniform_in_a_twentieth_and_fixed_by_the_seed() {
-    let mut env = CartPole::new(&Config { max_steps: 500, sutton_barto_reward: false }).unwrap();
+    let mut env = CartPole::new(&Config { max_steps: 500, sutton_barto_reward: false, observe: Observe::All }).unwrap();
     let mut rng = Rng::new(0, Stream::Env(0));
     let (mut low, mut high, mut sum) = ([0.0f32; 4], [0.0f32; 4], [0.0f32; 4]);
     for _ in 0..2_000 {
@@ -87,4 +93,5 @@ fn bad_values_are_refused() {
     check("max_steps = 1.5", "1.5");
     check("sutton_barto_reward = 1", "boolean");
     check("gravity = 9.8", "gravity");
+    check("observe = 'angles'", "unknown variant `angles`, expected `all` or `positions`");
 }

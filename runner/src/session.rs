@@ -351,6 +351,9 @@ mod tests {
             "impala" => &[&short[..], &["train.actors=0".to_owned()]].concat(),
             "pqn" => &[&short[..4], &["agent.epochs=1", "agent.minibatches=2"].map(str::to_owned)[..]].concat(),
             "ppo" | "a2c" if env == "frozenlake" || env.starts_with("atari/") => &short[..4], // no features
+            "ppo" | "a2c" if env == "cartpole-positions" => {
+                &[&short[..], &["agent.memory={kind=\"lstm\", units=8, steps=5}".to_owned()]].concat()
+            }
             "ppo" | "a2c" => &short[..],
             _ => &[],
         };
@@ -391,7 +394,8 @@ mod tests {
         let family = ["rainbow", "c51", "qrdqn", "iqn"].map(|agent| ("cartpole", agent, 160)); // per 4 of their seats
         let continuous = [("pendulum", "ppo", 600), ("mountaincar-continuous", "a2c", 600)];
         let more = [("frozenlake", "tabular", 600), ("cartpole", "pqn", 600), ("cartpole", "impala", 600)];
-        for (env, agent, steps) in cases.chain(family).chain(continuous).chain(more) {
+        let remembering = [("cartpole-positions", "ppo", 600)];
+        for (env, agent, steps) in cases.chain(family).chain(continuous).chain(more).chain(remembering) {
             let resolved = resolved(env, agent);
             let owner = train::owner(&resolved, &resolved.train().unwrap());
             let dir = tempfile::tempdir().unwrap();
@@ -435,6 +439,7 @@ mod tests {
             ("frozenlake", "pqn", 400),
             ("cartpole", "impala", 400),
             ("cartpole", "ppo", 400),
+            ("cartpole-positions", "ppo", 400),
             ("pendulum", "a2c", 400),
             ("mountaincar-continuous", "ppo", 400),
         ];

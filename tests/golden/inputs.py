@@ -21,12 +21,15 @@ def single(values):
 
 def fill(shapes, salt):
     """Flat weights of layers with these shapes, each followed by its bias."""
+    return fill_each([part for shape in shapes for part in (shape, shape[-1:])], salt)
+
+
+def fill_each(shapes, salt):
+    """Flat parameters of these shapes: weights, and what has one dimension as biases are."""
     parts = []
     for index, shape in enumerate(shapes):
-        fan_in = int(np.prod(shape[:-1]))
-        bound = (6.0 / fan_in) ** 0.5
-        parts.append((draws(int(np.prod(shape)), salt + 2 * index) * 2 - 1) * bound)
-        parts.append((draws(shape[-1], salt + 2 * index + 1) * 2 - 1) * 0.1)
+        bound = (6.0 / int(np.prod(shape[:-1]))) ** 0.5 if len(shape) > 1 else 0.1
+        parts.append((draws(int(np.prod(shape)), salt + index) * 2 - 1) * bound)
     return single(np.concatenate(parts))
 
 

@@ -8,13 +8,16 @@ use candle_core::Result;
 use crate::affine::Images;
 use crate::chain::Layer;
 use crate::params::with_values;
-use crate::{Chain, Linear, Tail};
+use crate::pool::pool_max;
+use crate::{Chain, Linear, Recurrent, Residual, Tail, Window};
 
 /// The values of a batch between two layers.
 #[derive(Clone, Debug, Default)]
 pub struct Flow {
     now: Vec<f32>,
     next: Vec<f32>,
+    /// Scratch memory of a block of layers.
+    rooms: [Vec<f32>; 2],
     /// Whether an odd number of layers has been passed.
     odd: bool,
 }
@@ -87,6 +90,47 @@ impl Flow {
     /// If the values are not rows of `inputs`.
     pub fn tail(&mut self, inputs: usize, tail: &Tail) -> Result<()> {
         with_values(tail.values(), |values| self.join(inputs, values.len(), |_, out| out.copy_from_slice(values)))
+    }
+
+    /// Images through a residual block.
+    ///
+    /// # Errors
+    /// If the block is not on the CPU.
+    ///
+    /// # Panics
+    /// If the values are not images of the block's shape.
+    pub fn residual(&mut self, block: &Residual) -> Result<()> {
+        let [bent, between] = &mut self.rooms;
+        block.run(&self.now, bent, between, &mut self.next)?;
+        self.swap();
+        Ok(())
+    }
+
+    /// The largest of each window of images of `shape`, `[H, W, C]`, as [`max_pool`](crate::max_pool) finds it.
+    ///
+    /// # Errors
+    /// If the window does not fit the image.
+    ///
+    /// # Panics
+    /// If the values are not such images.
+    pub fn max_pool(&mut self, shape: [usize; 3], window: Window) -> Result<()> {
+        pool_max(&self.now, shape, window, &mut self.next)?;
+        self.swap();
+        Ok(())
+    }
+
+    /// One step of a recurrent layer, `[B, inputs]` to `[B, units]`. Of each row of `states [B, width]` the numbers from `at`
+    /// on are the layer's: they go from before the step to after it.
+    ///
+    /// # Errors
+    /// If the layer is not on the CPU.
+    ///
+    /// # Panics
+    /// If the values are not a row of the layer's inputs for each row of `states`.
+    pub fn recurrent(&mut self, layer: &Recurrent, states: &mut [f32], width: usize, at: usize) -> Result<()> {
+        layer.step(&self.now, states, width, at, &mut self.next)?;
+        self.swap();
+        Ok(())
     }
 
     fn pass(&mut self, layer: &Layer) -> Result<()> {

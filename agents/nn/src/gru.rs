@@ -11,7 +11,7 @@ use crate::kernel::{self, Patches, Prepared, Workspace, vectorised};
 use crate::math;
 use crate::params::{values, with_values};
 use crate::parts::{self, PARALLEL, rows_of};
-use crate::sequence::{Extent, Starts, cleared, sigmoid};
+use crate::sequence::{Extent, Starts, cleared, product, sigmoid};
 use crate::tie::{Own, Tie};
 use crate::{Init, Scope};
 
@@ -110,6 +110,22 @@ impl Gru {
         let y = x.contiguous()?.apply_op2(&node, op)?; // [T, B, units]
         let last = y.get(extent.steps - 1)?;
         Ok((y, last))
+    }
+
+    /// Outputs per step, and numbers of a state.
+    pub(crate) fn units(&self) -> usize {
+        self.units
+    }
+
+    /// One step on the host, `x [B, inputs]` and `h [B, units]` to `y [B, units]`: the bits of [`forward`](Gru::forward).
+    pub(crate) fn step(&self, x: &[f32], h: &[f32], y: &mut [f32]) -> Result<()> {
+        let len = h.len() * 3;
+        let [mut one, mut two, mut three] = [(); 3].map(|()| Workspace::new());
+        let (gates, sums, part) = (one.sized(len), two.sized(len), three.sized(h.len()));
+        with_values(self.own.var(2), |bias| product(x, self.own.var(0), bias, gates))??;
+        with_values(self.own.var(3), |bias| product(h, self.own.var(1), bias, sums))??;
+        step(self.units, sums, h, gates, part, y);
+        Ok(())
     }
 
     /// The same in candle's own operations.

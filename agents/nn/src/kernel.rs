@@ -18,6 +18,7 @@ mod tile;
 mod weight_gradient;
 mod workspace;
 
+pub(crate) use forward::{Linear, linear};
 pub use forward::{forward, mask};
 pub(crate) use input_gradient::transpose;
 pub use input_gradient::{input_gradient, write_input_gradient};

@@ -13,7 +13,7 @@ use crate::kernel::{self, Patches, Prepared, Workspace, vectorised};
 use crate::math;
 use crate::params::{values, with_values};
 use crate::parts::{self, PARALLEL, rows_of};
-use crate::sequence::{Extent, Starts, cleared, sigmoid};
+use crate::sequence::{Extent, Starts, cleared, product, sigmoid};
 use crate::tie::{Own, Tie};
 use crate::{Init, Scope};
 
@@ -138,6 +138,26 @@ impl Lstm {
         let y = x.contiguous()?.apply_op2(&node, op)?; // [T, B, units]
         let state = LstmState { h: y.get(extent.steps - 1)?, c: y.apply_op1(last)? };
         Ok((y, state))
+    }
+
+    /// Outputs per step, and numbers of each part of a state.
+    pub(crate) fn units(&self) -> usize {
+        self.units
+    }
+
+    /// One step on the host, `x [B, inputs]` and `h [B, units]` to `y [B, units]`, with the memory `c [B, units]` in place:
+    /// the bits of [`forward`](Lstm::forward).
+    pub(crate) fn step(&self, x: &[f32], h: &[f32], c: &mut [f32], y: &mut [f32]) -> Result<()> {
+        let len = h.len() * 4;
+        let [mut one, mut two, mut three, mut four] = [(); 4].map(|()| Workspace::new());
+        let (gates, sums, before) = (one.sized(len), two.sized(len), three.sized(h.len()));
+        with_values(self.own.var(2), |bias| product(x, self.own.var(0), bias, gates))??;
+        let none = four.sized(4 * self.units);
+        none.fill(0.0);
+        product(h, self.own.var(1), none, sums)?;
+        before.copy_from_slice(c);
+        step(self.units, sums, before, gates, c, four.sized(h.len()), y);
+        Ok(())
     }
 
     /// The same in candle's own operations.

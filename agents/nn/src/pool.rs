@@ -26,6 +26,31 @@ pub fn max_pool(x: &Tensor, window: Window) -> Result<Tensor> {
     }
 }
 
+/// The values of [`max_pool`] on images of `[H, W, C]` on the host; `out` is replaced and keeps its memory.
+pub(crate) fn pool_max(x: &[f32], [h, w, channels]: [usize; 3], window: Window, out: &mut Vec<f32>) -> Result<()> {
+    let batch = x.len() / (h * w * channels);
+    let grid = Grid::of("max_pool", [batch, h, w, channels], window)?;
+    assert_eq!(x.len(), batch * grid.image(), "images of {h} × {w} × {channels}");
+    out.clear();
+    out.resize(batch * grid.pooled(), f32::NEG_INFINITY);
+    parts::each([(out, grid.pooled())], grid.parallel(), |b, [y]| {
+        let x = &x[b * grid.image()..][..grid.image()];
+        vectorised(
+            #[inline(always)]
+            || {
+                grid.each(
+                    #[inline(always)]
+                    |to, from| {
+                        let pairs = y[to].iter_mut().zip(&x[from]);
+                        pairs.for_each(|(y, &x)| *y = if x > *y || (x.is_nan() && !y.is_nan()) { x } else { *y });
+                    },
+                );
+            },
+        );
+    });
+    Ok(())
+}
+
 /// The mean of each window, per channel; padding counts as zeros.
 ///
 /// # Errors
@@ -48,10 +73,15 @@ struct Grid {
 impl Grid {
     fn new(name: &str, x: &Tensor, window: Window) -> Result<Self> {
         let &[batch, h, w, channels] = x.dims() else { bail!("{name} expects [B, H, W, C], got {:?}", x.dims()) };
+        Self::of(name, [batch, h, w, channels], window)
+    }
+
+    fn of(name: &str, dims: [usize; 4], window: Window) -> Result<Self> {
+        let [batch, h, w, channels] = dims;
         // A window wholly in the padding would have nothing to choose from.
         let thin = (0..2).all(|axis| window.padding[axis] <= window.kernel[axis] / 2);
         let Some(output) = window.output([h, w]).filter(|_| thin) else {
-            bail!("{name} with {window:?} does not fit {:?}", x.dims());
+            bail!("{name} with {window:?} does not fit {dims:?}");
         };
         Ok(Self { window, batch, input: [h, w], output, channels })
     }
@@ -298,6 +328,18 @@ mod tests {
                 });
             }
         }
+    }
+
+    #[test]
+    fn the_host_finds_the_same_maxima() {
+        let (x, mut out) = (draws(&[3, 9, 8, 11], 1), vec![7.0]);
+        for window in windows() {
+            pool_max(&flat(&x), [9, 8, 11], window, &mut out).unwrap();
+            assert_eq!(out, flat(&max_pool(&x, window).unwrap()));
+        }
+        pool_max(&[5.0, f32::NAN, 1.0, 9.0], [2, 2, 1], Window::square(2), &mut out).unwrap();
+        assert!(out[0].is_nan());
+        assert!(pool_max(&[0.0; 4], [2, 2, 1], Window::square(3), &mut out).is_err());
     }
 
     #[test]

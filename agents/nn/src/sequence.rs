@@ -2,6 +2,7 @@
 
 use candle_core::{Result, Tensor, bail};
 
+use crate::kernel;
 use crate::params::with_values;
 
 /// Extents of a time-major sequence.
@@ -70,6 +71,16 @@ pub(crate) fn cleared(state: &Tensor, starts: Option<&Tensor>, step: usize) -> R
     let Some(starts) = starts else { return Ok(state.clone()) };
     let start = starts.get(step)?.ne(0.0)?.unsqueeze(1)?.broadcast_as(state.dims())?; // [B, units]
     start.where_cond(&state.zeros_like()?, state)
+}
+
+/// `out [rows, n] = x · w + bias` on the host; `w [inputs, n]`.
+pub(crate) fn product(x: &[f32], w: &Tensor, bias: &[f32], out: &mut [f32]) -> Result<()> {
+    if !w.device().is_cpu() {
+        bail!("a layer on another device has no values on the host");
+    }
+    let (width, n) = w.dims2()?;
+    assert_eq!((x.len() % width, out.len()), (0, x.len() / width * n), "rows of {width} values to rows of {n}");
+    with_values(w, |w| kernel::linear(kernel::Linear { x, width, w, n, bias, relu: false }, out))
 }
 
 /// The logistic function in candle's own operations.

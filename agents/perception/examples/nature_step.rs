@@ -6,7 +6,7 @@ use std::time::Instant;
 use candle_core::{Device, Tensor};
 use rl_core::{Rng, Spec, Stream};
 use rl_nn::{Activation, Adam, AdamConfig, Linear, Params, Precision, huber};
-use rl_perception::{EncoderConfig, Seen, encoder_for};
+use rl_perception::{EncoderConfig, Seen, Trunk, encoder_for};
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let mut args = std::env::args().skip(1).map(|a| a.parse::<usize>());
@@ -17,6 +17,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let encoder = encoder_for(
         &spec,
         &EncoderConfig {
+            trunk: Trunk::Nature,
             hidden: vec![512],
             activation: Activation::Relu,
             layer_norm: false,

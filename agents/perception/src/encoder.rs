@@ -5,7 +5,8 @@ use rl_core::Spec;
 use rl_nn::{Activation, Flow, Precision, Scope};
 use serde::{Deserialize, Serialize};
 
-use crate::{Mlp, Nature};
+use crate::nature::{SMALL, USUAL};
+use crate::{Impala, Mlp, Nature};
 
 /// A gathered batch of `B` observations, borrowed from whoever gathered it.
 #[derive(Clone, Copy, Debug)]
@@ -44,11 +45,37 @@ pub trait Encoder: Send + Sync {
     fn run(&self, obs: &Seen<'_>, flow: &mut Flow) -> Result<()>;
 }
 
+/// What stands between frames and the dense layers; where there are no frames, nothing does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Trunk {
+    /// The convolutions of the Nature DQN: 32, 64 and 64 filters.
+    Nature,
+    /// The same with 16, 32 and 32: a third of the work.
+    Small,
+    /// The residual network of IMPALA: six times the work.
+    Impala,
+}
+
+impl Trunk {
+    /// Bytes that a training step keeps of each stack of frames `[H, W, C]`, about.
+    pub fn bytes(self, [height, width, _]: [usize; 3]) -> usize {
+        let numbers = match self {
+            Self::Nature => 8, // a pixel's: 32 filters on a sixteenth of them and 64 on a 64th, with their gradients
+            Self::Small => 4,
+            Self::Impala => 130, // 16 filters on all, and some ten copies on a quarter and less
+        };
+        height * width * numbers * size_of::<f32>()
+    }
+}
+
 /// Sizes of an encoder.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct EncoderConfig {
-    /// Widths of the dense layers: all of an [`Mlp`], those after the convolutions of a [`Nature`].
+    /// What looks at frames.
+    pub trunk: Trunk,
+    /// Widths of the dense layers: all of an [`Mlp`], else those after the trunk.
     pub hidden: Vec<usize>,
     /// What follows each of them; convolutions have a ReLU.
     pub activation: Activation,
@@ -61,15 +88,18 @@ pub struct EncoderConfig {
     pub precision: Precision,
 }
 
-/// The encoder for `spec`: [`Nature`] where there are frames, else [`Mlp`].
+/// The encoder for `spec`: that of the trunk where there are frames, else [`Mlp`].
 ///
 /// # Errors
-/// If frames are too small, there is nothing to see, or a size is 0.
+/// If frames are too small, there is nothing to see, a size is 0, or layer norms are asked of a trunk without.
 pub fn encoder_for(spec: &Spec, config: &EncoderConfig, scope: &mut Scope<'_>) -> Result<Box<dyn Encoder>> {
     let scope = &mut scope.with_precision(config.precision);
-    if spec.frame_len() > 0 {
-        Ok(Box::new(Nature::new(spec, config, scope)?))
-    } else {
-        Ok(Box::new(Mlp::new(spec, config, scope)?))
+    if spec.frame_len() == 0 {
+        return Ok(Box::new(Mlp::new(spec, config, scope)?));
     }
+    Ok(match config.trunk {
+        Trunk::Nature => Box::new(Nature::new(spec, USUAL, config, scope)?),
+        Trunk::Small => Box::new(Nature::new(spec, SMALL, config, scope)?),
+        Trunk::Impala => Box::new(Impala::new(spec, config, scope)?),
+    })
 }

@@ -4,10 +4,12 @@
 #![forbid(unsafe_code)]
 
 mod encoder;
+mod impala;
 mod mlp;
 mod nature;
 mod sense;
 
-pub use encoder::{Encoder, EncoderConfig, Seen, encoder_for};
+pub use encoder::{Encoder, EncoderConfig, Seen, Trunk, encoder_for};
+pub use impala::Impala;
 pub use mlp::Mlp;
 pub use nature::Nature;

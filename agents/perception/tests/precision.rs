@@ -3,7 +3,7 @@
 use candle_core::{Device, Tensor};
 use rl_core::{Rng, Spec, Stream};
 use rl_nn::{Activation, Adam, AdamConfig, Linear, Params, Precision, huber};
-use rl_perception::{EncoderConfig, Seen, encoder_for};
+use rl_perception::{EncoderConfig, Seen, Trunk, encoder_for};
 
 const BATCH: usize = 16;
 const SIDE: usize = 84;
@@ -24,11 +24,12 @@ fn pictures(rng: &mut Rng) -> (Vec<u8>, Vec<u32>) {
 }
 
 /// The part of unseen pictures whose quarter is found after a short training by regression on the quarter's value.
-fn accuracy(precision: Precision) -> f64 {
+fn accuracy(trunk: Trunk, precision: Precision) -> f64 {
     let (symbols, discrete, continuous) = ([].into(), [4].into(), [].into());
     let spec = Spec { frame: [SIDE, SIDE, 1], stack: 1, vector: 0, symbols, mask: false, discrete, continuous };
     let mut params = Params::new(&Device::Cpu, Rng::new(1, Stream::Init));
-    let config = EncoderConfig { hidden: vec![128], activation: Activation::Relu, layer_norm: false, precision };
+    let hidden = vec![128];
+    let config = EncoderConfig { trunk, hidden, activation: Activation::Relu, layer_norm: false, precision };
     let encoder = encoder_for(&spec, &config, &mut params.layer("encoder")).unwrap();
     let head = Linear::new(&mut params.layer("head"), encoder.width(), 4, Activation::None).unwrap();
     let mut adam = Adam::new(&params, AdamConfig { beta1: 0.9, beta2: 0.999, eps: 1e-8, clip: 0.0 }).unwrap();
@@ -57,8 +58,10 @@ fn accuracy(precision: Precision) -> f64 {
 
 #[test]
 fn pictures_are_learned_in_either_precision() {
-    for precision in [Precision::F32, Precision::Bf16] {
-        let accuracy = accuracy(precision);
-        assert!(accuracy >= 0.9, "{precision}: {accuracy}; chance is 0.25");
+    for (trunk, precision) in
+        [(Trunk::Nature, Precision::F32), (Trunk::Nature, Precision::Bf16), (Trunk::Impala, Precision::Bf16)]
+    {
+        let accuracy = accuracy(trunk, precision);
+        assert!(accuracy >= 0.9, "{trunk:?} in {precision}: {accuracy}; chance is 0.25");
     }
 }

@@ -2,6 +2,7 @@
 
 use rl_core::{Error, Result};
 use rl_nn::Precision;
+use rl_perception::Trunk;
 use rl_replays::Targets;
 use serde::{Deserialize, Serialize};
 
@@ -51,6 +52,8 @@ pub struct Config {
     pub reward_clip: bool,
     /// What a lost life means.
     pub life_loss: LifeLoss,
+    /// What looks at frames, where there are any.
+    pub trunk: Trunk,
     /// Widths of the dense layers.
     pub hidden: Vec<usize>,
     /// Probability of a random action while training.
@@ -168,8 +171,8 @@ impl Config {
             Values::Quantiles { count } => (count, None),
             Values::Implicit { cosines, mix, .. } => (1, Some((cosines, mix))),
         };
-        let (hidden, layer_norm) = (self.hidden.clone(), false);
-        Shape { hidden, width, dueling: self.dueling, noisy: self.noisy, embedding, layer_norm, precision }
+        let (trunk, hidden, dueling, noisy) = (self.trunk, self.hidden.clone(), self.dueling, self.noisy);
+        Shape { trunk, hidden, width, dueling, noisy, embedding, layer_norm: false, precision }
     }
 
     pub(crate) fn check(&self) -> Result<()> {

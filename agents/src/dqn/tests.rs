@@ -3,6 +3,7 @@
 use candle_core::Device;
 use rl_core::{End, Solo};
 use rl_nn::Precision;
+use rl_perception::Trunk;
 use serde::Deserialize;
 
 use super::*;
@@ -85,6 +86,7 @@ fn config() -> Config {
         epsilon: Schedule { start: 1.0, end: 0.1, steps: 20 },
         reward_clip: false,
         life_loss: LifeLoss::Ignore,
+        trunk: Trunk::Nature,
         hidden: vec![16, 12],
         dueling: false,
         noisy: 0.0,

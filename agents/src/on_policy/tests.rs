@@ -5,11 +5,13 @@ use rl_core::{Bound, End, Solo};
 use rl_nn::{Activation, Precision};
 
 use super::*;
+use crate::gather::Gathered;
 use crate::testing::{Pair, close, draws, fill, flat, load, save};
 use crate::{A2cConfig, A2cOptimiser, AGENTS, AgentEntry, LifeLoss, Mode, PpoConfig};
 
 mod golden;
 mod lagging;
+mod remembering;
 mod scales;
 
 fn spec(counts: &[u32]) -> Spec {
@@ -39,8 +41,10 @@ fn ppo() -> PpoConfig {
         normalise_observations: false,
         reward_scale: RewardScale::None,
         life_loss: LifeLoss::Ignore,
+        trunk: Trunk::Nature,
         hidden: vec![16, 12],
         activation: Activation::Relu,
+        memory: Memory::None {},
     }
 }
 
@@ -62,8 +66,10 @@ fn a2c() -> A2cConfig {
         normalise_observations: false,
         reward_scale: RewardScale::None,
         life_loss: LifeLoss::Ignore,
+        trunk: Trunk::Nature,
         hidden: vec![16, 12],
         activation: Activation::Relu,
+        memory: Memory::None {},
     }
 }
 
@@ -151,10 +157,16 @@ impl World {
 #[test]
 fn a2c_is_ppo_with_one_epoch_a_full_batch_and_neither_clipping_nor_normalisation() {
     let spec = spec(&[3, 2]);
-    let a2c = A2cConfig { optimiser: A2cOptimiser::Adam, ..a2c() };
-    let ppo = PpoConfig { epochs: 1, minibatches: 1, normalise_advantage: false, ..ppo() };
+    for memory in [Memory::None {}, Memory::Gru { units: 5, steps: 6 }] {
+        is_ppo(&spec, memory);
+    }
+}
+
+fn is_ppo(spec: &Spec, memory: Memory) {
+    let a2c = A2cConfig { optimiser: A2cOptimiser::Adam, memory, ..a2c() };
+    let ppo = PpoConfig { epochs: 1, minibatches: 1, normalise_advantage: false, memory, ..ppo() };
     let run = |settings: Settings| {
-        let mut learner = learner(&spec, settings, 4, 1);
+        let mut learner = learner(spec, settings, 4, 1);
         World::new(&learner, &[4]).rounds(&mut learner, 5);
         (flat(&learner.params), learner.updates())
     };
@@ -171,15 +183,19 @@ fn a2c_is_ppo_with_one_epoch_a_full_batch_and_neither_clipping_nor_normalisation
 #[test]
 fn bits_follow_the_seed_and_not_how_seats_are_grouped() {
     let spec = Spec { mask: true, ..spec(&[3, 2]) };
-    let run = |sizes: &[usize], seed| {
-        let mut learner = learner(&spec, ppo().settings(), 4, seed);
+    let run = |sizes: &[usize], seed, memory| {
+        let mut learner = learner(&spec, PpoConfig { memory, ..ppo() }.settings(), 4, seed);
         let actions = World::new(&learner, sizes).rounds(&mut learner, 4);
         (actions, save(&mut learner))
     };
-    let one = run(&[4], 1);
-    for sizes in [&[4][..], &[1, 3], &[2, 2], &[1, 1, 1, 1]] {
-        assert!(run(sizes, 1) == one, "{sizes:?}");
+    for memory in [Memory::None {}, Memory::Gru { units: 5, steps: 3 }, Memory::Lstm { units: 4, steps: 2 }] {
+        let one = run(&[4], 1, memory);
+        for sizes in [&[4][..], &[1, 3], &[2, 2], &[1, 1, 1, 1]] {
+            assert!(run(sizes, 1, memory) == one, "{sizes:?} with {memory:?}");
+        }
     }
+    let run = |sizes: &[usize], seed| run(sizes, seed, Memory::None {});
+    let one = run(&[4], 1);
     let other = run(&[4], 2);
     assert!(other.0 != one.0 && other.1[0] != one.1[0]);
     // All that is legal is done, and nothing else but the zeros of resets: seat e lacks value e % 3 of the first action.
@@ -191,7 +207,8 @@ fn bits_follow_the_seed_and_not_how_seats_are_grouped() {
 #[test]
 fn a_loaded_learner_goes_on_as_the_saved_one() {
     let spec = spec(&[3]);
-    for settings in [PpoConfig { lr_steps: 300, ..ppo() }.settings(), a2c().settings()] {
+    let remembering = PpoConfig { memory: Memory::Lstm { units: 4, steps: 3 }, ..ppo() };
+    for settings in [PpoConfig { lr_steps: 300, ..ppo() }.settings(), a2c().settings(), remembering.settings()] {
         let mut first = learner(&spec, settings.clone(), 4, 1);
         let mut world = World::new(&first, &[4]);
         world.rounds(&mut first, 3);
@@ -256,7 +273,7 @@ fn a_truncated_step_aims_at_the_value_of_its_true_last_observation() {
     let value = |learner: &OnPolicy, block: &Rollout, t: usize| {
         let (mut seen, mut flows) = (Gathered::default(), Flows::default());
         seen.push(block, t, 0);
-        learner.net.run(&seen.seen(), true, &mut flows).unwrap();
+        learner.net.run(&seen.seen(), true, &mut [], &mut flows).unwrap();
         flows.values()[0]
     };
     // The last step of the block is truncated, or one within it.
@@ -360,7 +377,7 @@ fn an_evaluation_samples_takes_the_most_probable_or_acts_at_random() {
     weights[at + 2] = 1.0;
     learner.params.write(&weights).unwrap();
     let share = |mode: Mode| {
-        let mut block = Rollout::new(&learner.spec, 50, 64, Behaviour::width(&learner.spec));
+        let mut block = Rollout::new(&learner.spec, 50, 64, Behaviour::width(&learner.spec, 0));
         block.age.row_mut(0).fill(1);
         let mut policy = learner.policy(0..64).unwrap();
         let mut blocks = [block];
@@ -402,6 +419,13 @@ fn environments_and_values_that_do_not_fit_are_refused_in_one_line() {
     let of = |config: PpoConfig| refused("ppo", toml::Table::try_from(config).unwrap(), &good);
     assert_eq!(of(PpoConfig { epochs: 0, ..ppo() }), "agent.epochs: must be at least 1");
     assert_eq!(of(PpoConfig { lambda: 1.5, ..ppo() }), "agent.lambda: 1.5 is not between 0 and 1");
+    let memory = Memory::Gru { units: 8, steps: 4 };
+    let steps = "agent.memory.steps: sequences of 4 steps do not divide a horizon of 6";
+    assert_eq!(of(PpoConfig { memory, ..ppo() }), steps);
+    assert_eq!(
+        of(PpoConfig { memory: Memory::Lstm { units: 0, steps: 3 }, ..ppo() }),
+        "agent.memory.units: must be at least 1"
+    );
     assert_eq!(of(PpoConfig { clip: -0.1, ..ppo() }), "agent.clip: -0.1 is not a number from 0 on");
     let of = |config: A2cConfig, spec: &Spec| refused("a2c", toml::Table::try_from(config).unwrap(), spec);
     assert_eq!(of(A2cConfig { horizon: 0, ..a2c() }, &good), "agent.horizon: must be at least 1");

@@ -10,7 +10,7 @@ use embedded_graphics::primitives::{Circle, CornerRadii, Line, Rectangle, Rounde
 use rl_core::{Act, Canvas, End, Env, EnvEntry, Error, Obs, Result, Rng, Spec, Step, load_postcard, save_postcard};
 use serde::{Deserialize, Serialize};
 
-use crate::settings::check_limit;
+use crate::settings::{Observe, check_limit};
 
 /// CartPole of 500 steps.
 pub const ENTRY: EnvEntry = EnvEntry::single::<CartPole>(
@@ -24,6 +24,15 @@ pub const ENTRY_V0: EnvEntry = EnvEntry {
     ..EnvEntry::single::<CartPole>(
         "Balance a pole on a cart for 200 steps (Gymnasium's CartPole-v0)",
         include_str!("../../../presets/env/cartpole-v0.toml"),
+    )
+};
+
+/// CartPole of 500 steps without velocities.
+pub const ENTRY_POSITIONS: EnvEntry = EnvEntry {
+    id: "cartpole-positions",
+    ..EnvEntry::single::<CartPole>(
+        "Balance a pole on a cart for 500 steps without seeing how fast they move",
+        include_str!("../../../presets/env/cartpole-positions.toml"),
     )
 };
 
@@ -47,6 +56,8 @@ const START: f64 = 0.05;
 pub struct Config {
     /// Rewards 0 for every step and −1 for the one that ends the episode, instead of 1 for every step.
     pub sutton_barto_reward: bool,
+    /// Whether velocities are shown.
+    pub observe: Observe,
     /// Steps after which an episode is truncated.
     pub max_steps: u32,
 }
@@ -75,7 +86,10 @@ impl CartPole {
 
     fn show(&self, obs: &mut Obs<'_>) {
         let State { x, x_dot, angle, angle_dot, .. } = self.state;
-        obs.vector.copy_from_slice(&[x as f32, x_dot as f32, angle as f32, angle_dot as f32]);
+        match self.config.observe {
+            Observe::All => obs.vector.copy_from_slice(&[x, x_dot, angle, angle_dot].map(|value| value as f32)),
+            Observe::Positions => obs.vector.copy_from_slice(&[x, angle].map(|value| value as f32)),
+        }
     }
 }
 
@@ -114,7 +128,11 @@ impl Env for CartPole {
     }
 
     fn spec(&self) -> Spec {
-        Spec { vector: 4, discrete: [2].into(), ..Spec::none() }
+        let vector = match self.config.observe {
+            Observe::All => 4,
+            Observe::Positions => 2,
+        };
+        Spec { vector, discrete: [2].into(), ..Spec::none() }
     }
 
     fn reset(&mut self, rng: &mut Rng, mut obs: Obs<'_>) -> Result<()> {

@@ -14,7 +14,7 @@ use rl_nn::{
     Activation, Adam, AdamConfig, BatchNorm, Bend, Conv2d, EncoderLayer, EncoderLayerConfig, Flow, Linear, Lstm, Mask,
     NormPlace, Params, Precision, Scope, Statistics, Window, huber,
 };
-use rl_perception::{EncoderConfig, Seen, encoder_for};
+use rl_perception::{EncoderConfig, Seen, Trunk, encoder_for};
 use serde::Serialize;
 
 use crate::cli::Cpu;
@@ -287,7 +287,8 @@ fn shape(actions: u32) -> Spec {
 fn values(spec: &Spec, hidden: &[usize], batch: usize, precision: Precision, layers: &[usize]) -> Result<Work> {
     let device = Device::Cpu;
     let mut params = Params::new(&device, Rng::new(1, Stream::Init));
-    let config = EncoderConfig { hidden: hidden.to_vec(), activation: Activation::Relu, layer_norm: false, precision };
+    let (trunk, hidden) = (Trunk::Nature, hidden.to_vec());
+    let config = EncoderConfig { trunk, hidden, activation: Activation::Relu, layer_norm: false, precision };
     let encoder = encoder_for(spec, &config, &mut params.layer("encoder"))?;
     let actions = spec.discrete[0] as usize;
     let head = Linear::new(&mut params.layer("q"), encoder.width(), actions, Activation::None)?;

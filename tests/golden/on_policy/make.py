@@ -2,7 +2,7 @@
 
 Inputs and weights come from a hash that the Rust test repeats, so that the file holds only results. Weights are filled
 in this suite's order: trunks, policy head, value head, logarithms of deviations; input-major, convolutions as
-[K, K, in, out], images as [H, W, C].
+[K, K, in, out], images as [H, W, C]. A memory stands behind its trunk: weights of inputs, of the recurrence, biases.
 
     python make.py        # needs torch and numpy
 """
@@ -15,24 +15,57 @@ import numpy as np
 import torch
 
 sys.path.insert(0, str(pathlib.Path(__file__).parents[1]))
-from inputs import draws, fill, short, single  # noqa: E402
+from inputs import draws, fill_each, short, single  # noqa: E402
 
-EVERY = {"mlp": 3, "nature": 97}  # one in so many values of a flat gradient is kept
+EVERY = {"mlp": 3, "nature": 97, "gru": 13, "lstm": 13}  # one in so many values of a flat gradient is kept
 ROWS = 12
 torch.set_default_dtype(torch.float64)
 
 MLP = {"policy": [(4, 16), (16, 12)], "value": [(4, 16), (16, 12)]}
+REMEMBERS = {"policy": [(4, 16)], "value": [(4, 16)]}
+UNITS = 12
+GATES = {"gru": 3, "lstm": 4}
+LENGTH = 4  # steps of a sequence: 3 of them
+AGES = [0, 1, 2, 3, 4, 5, 0, 1, 0, 1, 2, 3, 4]  # one episode ends within a sequence, the next with one
 NATURE = {"trunk": [(8, 8, 2, 32), (4, 4, 32, 64), (3, 3, 64, 64), (64 * 2, 12)]}
 
 
 class Net:
-    """Trunks, two heads and logarithms of deviations; parameters as one flat leaf tensor."""
+    """Trunks, perhaps with memories, two heads and logarithms of deviations; parameters as one flat leaf tensor."""
 
-    def __init__(self, trunks, actions, continuous):
-        self.trunks, self.actions, self.continuous = trunks, actions, continuous
-        shapes = [shape for trunk in trunks.values() for shape in trunk] + [(12, actions + continuous), (12, 1)]
-        log_std = single((draws(continuous, 1 + 2 * len(shapes)) * 2 - 1) * 0.1)
-        self.flat = torch.tensor(np.concatenate([fill(shapes, 1), log_std]), requires_grad=True)
+    def __init__(self, trunks, actions, continuous, memory=None):
+        self.trunks, self.actions, self.continuous, self.memory = trunks, actions, continuous, memory
+        shapes = []
+        for trunk in trunks.values():
+            for shape in trunk:
+                shapes += [shape, shape[-1:]]
+            if memory:
+                n = GATES[memory] * UNITS
+                shapes += [(trunk[-1][-1], n), (UNITS, n), (n,)] + ([(n,)] if memory == "gru" else [])
+        width = actions + continuous
+        shapes += [(12, width), (width,), (12, 1), (1,)] + ([(continuous,)] if continuous else [])
+        self.flat = torch.tensor(fill_each(shapes, 1), requires_grad=True)
+        # What was remembered before each sequence, the policy's and the critic's.
+        state = UNITS * (2 if memory == "lstm" else 1)
+        self.states = torch.tensor(single(draws(3 * 2 * state, 112) * 2 - 1).reshape(3, 2, state))
+
+    def remember(self, y, tower, take):
+        """Sequence by sequence and step by step with PyTorch's own cells; an episode starts with zeros."""
+        n = GATES[self.memory] * UNITS
+        weights = [take(y.shape[1], n).T, take(UNITS, n).T, take(n)]
+        weights.append(take(n) if self.memory == "gru" else torch.zeros(n))
+        rows = []
+        for sequence in range(3):
+            state = self.states[sequence, tower][None]
+            for t in range(sequence * LENGTH, (sequence + 1) * LENGTH):
+                state = state * 0 if AGES[t] == 0 else state
+                x = y[t : t + 1]
+                if self.memory == "gru":
+                    state = torch.gru_cell(x, state, *weights)
+                else:
+                    state = torch.cat(torch.lstm_cell(x, (state[:, :UNITS], state[:, UNITS:]), *weights), 1)
+                rows.append(state[0, :UNITS])
+        return torch.stack(rows)
 
     def forward(self, x):
         at = 0
@@ -44,7 +77,7 @@ class Net:
             return self.flat[at - size : at].reshape(shape)
 
         features = []
-        for trunk in self.trunks.values():
+        for tower, trunk in enumerate(self.trunks.values()):
             y = x
             for shape in trunk:
                 weight, bias = take(*shape), take(shape[-1])
@@ -55,7 +88,7 @@ class Net:
                     y = torch.nn.functional.conv2d(y.permute(0, 3, 1, 2), weight.permute(3, 2, 0, 1), bias, stride)
                     y = y.permute(0, 2, 3, 1)
                 y = torch.relu(y)
-            features.append(y)
+            features.append(self.remember(y, tower, take) if self.memory else y)
         width = self.actions + self.continuous
         outputs = features[0] @ take(12, width) + take(width)
         value = (features[-1] @ take(12, 1) + take(1)).squeeze(1)
@@ -64,7 +97,7 @@ class Net:
 
 
 def observations(kind):
-    if kind == "mlp":
+    if kind != "nature":
         return torch.tensor(single(draws(ROWS * 4, 101) * 4 - 2).reshape(ROWS, 4))
     return torch.tensor(np.floor(draws(ROWS * 36 * 44 * 2, 102) * 256).reshape(ROWS, 36, 44, 2) / 255.0)
 
@@ -85,8 +118,11 @@ def distributions(logits, counts, legal):
 
 def case(agent, kind, counts, mask, settings, continuous=0):
     width = sum(counts)
-    net = Net(MLP if kind == "mlp" else NATURE, width, continuous)
+    memory = kind if kind in GATES else None
+    net = Net(REMEMBERS if memory else {"mlp": MLP, "nature": NATURE}[kind], width, continuous, memory)
     obs = observations(kind)
+    # The row before a reset is the last observation of an episode: no step was played there.
+    played = [t for t in range(ROWS) if not memory or AGES[t + 1] != 0]
     # The first value of each action stays legal.
     legal = np.ones((ROWS, width), dtype=bool)
     if mask:
@@ -123,21 +159,22 @@ def case(agent, kind, counts, mask, settings, continuous=0):
     for _ in range(3):
         logits, gaussian, value = net.forward(obs)
         dists = distributions(logits, counts, legal)
-        new = log_prob(dists, gaussian)
+        new = log_prob(dists, gaussian)[played]
         parts = [[-(p.exp() * p) for part in dists[r] for p in part.values()] for r in range(ROWS)]
         entropy = torch.stack([sum(part, torch.zeros(())) for part in parts]) + gaussian.entropy().sum(1)
-        log_ratio = new - old_log_prob
+        entropy, value = entropy[played], value[played]
+        log_ratio = new - old_log_prob[played]
         ratio = log_ratio.exp()
-        adv = advantage
+        adv = advantage[played]
         if agent == "ppo":
             adv = (adv - adv.mean()) / (adv.std() + 1e-8)
             policy_loss = torch.max(-adv * ratio, -adv * torch.clamp(ratio, 1 - clip, 1 + clip)).mean()
         else:
             policy_loss = -(adv * new).mean()
-        error = (value - target) ** 2
+        error = (value - target[played]) ** 2
         if settings["value_clip"]:
-            moved = old_value + torch.clamp(value - old_value, -clip, clip)
-            error = torch.max(error, (moved - target) ** 2)
+            moved = old_value[played] + torch.clamp(value - old_value[played], -clip, clip)
+            error = torch.max(error, (moved - target[played]) ** 2)
         value_loss = 0.5 * error.mean()
         loss = policy_loss - 0.01 * entropy.mean() + 0.7 * value_loss
         net.flat.grad = None
@@ -183,6 +220,9 @@ def main():
             case("ppo", "mlp", [], False, {"clip": 0.2, "value_clip": False}, continuous=2),
             case("ppo", "mlp", [3, 2], True, {"clip": 0.2, "value_clip": True}, continuous=1),
             case("a2c", "mlp", [], False, {"clip": float("inf"), "value_clip": False}, continuous=2),
+            case("ppo", "gru", [3, 2], True, {"clip": 0.2, "value_clip": True}, continuous=1),
+            case("ppo", "lstm", [3], False, {"clip": 0.2, "value_clip": False}),
+            case("a2c", "lstm", [3, 2], True, {"clip": float("inf"), "value_clip": False}),
         ],
     }
     path = pathlib.Path(__file__).with_name("golden.json")

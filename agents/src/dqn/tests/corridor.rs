@@ -82,6 +82,7 @@ fn every_switch_learns_what_each_cell_is_worth() {
         update_period: 4,
         target_period: 40,
         epsilon: Schedule { start: 1.0, end: 0.2, steps: 1000 },
+        trunk: Trunk::Nature,
         hidden: vec![24, 24],
         ..config()
     };

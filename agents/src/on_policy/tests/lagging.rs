@@ -27,6 +27,7 @@ fn impala() -> ImpalaConfig {
         normalise_observations: false,
         reward_scale: RewardScale::None,
         life_loss: LifeLoss::Ignore,
+        trunk: Trunk::Nature,
         hidden: vec![16, 12],
         activation: Activation::Relu,
     }
@@ -93,7 +94,7 @@ fn an_actor_acts_by_what_it_pulled_and_is_judged_by_what_there_is_now() {
     for (at, (t, e)) in (0..6).flat_map(|t| (0..4).map(move |e| (t, e))).enumerate() {
         seen.clear();
         seen.push(block, t, e);
-        learner.net.run(&seen.seen(), true, &mut flows).unwrap();
+        learner.net.run(&seen.seen(), true, &mut [], &mut flows).unwrap();
         assert_eq!(values[at], flows.values()[0]);
         if !block.valid(t, e) {
             continue;

@@ -44,7 +44,7 @@ fn an_evaluation_takes_the_mean_or_acts_at_random_within_the_interval() {
     (weights[at], weights[at + 1]) = (0.5, -3.0);
     learner.params.write(&weights).unwrap();
     let act = |mode| {
-        let mut blocks = [Rollout::new(&learner.spec, 20, 64, Behaviour::width(&learner.spec))];
+        let mut blocks = [Rollout::new(&learner.spec, 20, 64, Behaviour::width(&learner.spec, 0))];
         blocks[0].age.row_mut(0).fill(1);
         let mut policy = learner.policy(0..64).unwrap();
         (0..20).for_each(|t| policy.act(&mut blocks, t, mode).unwrap());

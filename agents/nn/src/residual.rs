@@ -1,0 +1,175 @@
+//! Two convolutions beside a path that skips them, as one operation of candle's graph.
+//! Source: He et al. 2016, "Identity mappings in deep residual networks", without norms, as Espeholt et al. 2018 (IMPALA).
+
+use std::sync::OnceLock;
+
+use candle_core::{CpuStorage, CustomOp2, Layout, Result, Shape, Tensor};
+
+use crate::affine::{Affine, Images};
+use crate::kernel::Workspace;
+use crate::params::{values, with_values};
+use crate::tie::Tie;
+use crate::{Activation, Conv2d, Scope, Window};
+
+/// `activation(x + conv2(relu(conv1(relu(x)))))` on images `[H, W, C]`, whose shape stays.
+#[derive(Clone, Debug)]
+pub struct Residual {
+    first: Conv2d,
+    second: Conv2d,
+    activation: Activation,
+}
+
+impl Residual {
+    /// A block of 3 × 3 convolutions on images of `shape`, `[H, W, C]`, with PyTorch's default initialisation.
+    ///
+    /// # Errors
+    /// If the device fails.
+    pub fn new(scope: &mut Scope<'_>, shape: [usize; 3], activation: Activation) -> Result<Self> {
+        let window = Window { kernel: [3; 2], stride: [1; 2], padding: [1; 2] };
+        let mut conv =
+            |name, activation| Conv2d::with_window(&mut scope.layer(name), shape, shape[2], window, activation);
+        Ok(Self { first: conv("conv1", Activation::Relu)?, second: conv("conv2", Activation::None)?, activation })
+    }
+
+    /// `[B, H, W, C]` to the same.
+    ///
+    /// # Errors
+    /// If `x` is not a batch of such images.
+    pub fn forward(&self, x: &Tensor) -> Result<Tensor> {
+        self.first.check(x)?;
+        if !x.device().is_cpu() {
+            return self.activation.stock((x + self.second.forward(&self.first.forward(&x.relu()?)?)?)?);
+        }
+        let (node, tie) = Tie::new(&self.tied())?;
+        x.contiguous()?.apply_op2(&node, Op { block: self.clone(), tie, made: OnceLock::new() })
+    }
+
+    fn affines(&self) -> [&Affine; 2] {
+        [self.first.affine(), self.second.affine()]
+    }
+
+    fn tied(&self) -> Vec<&Tensor> {
+        self.affines().into_iter().flat_map(|layer| layer.own.tensors()).collect()
+    }
+
+    /// The value on the host: `out` is replaced. `bent` and `between` get what each convolution was given.
+    pub(crate) fn run(&self, x: &[f32], bent: &mut Vec<f32>, between: &mut Vec<f32>, out: &mut Vec<f32>) -> Result<()> {
+        let [first, second] = self.affines();
+        bent.clear();
+        bent.extend(x.iter().map(|x| x.max(0.0)));
+        first.run(Images::Floats(bent), between)?;
+        second.run(Images::Floats(between), out)?;
+        let sums = out.iter_mut().zip(x);
+        if self.activation == Activation::Relu {
+            sums.for_each(|(out, x)| *out = (x + *out).max(0.0));
+        } else {
+            sums.for_each(|(out, x)| *out += x);
+            self.activation.finish(out);
+        }
+        Ok(())
+    }
+}
+
+/// One pass; its arguments are `x` and the tie of all parameters.
+struct Op {
+    block: Residual,
+    tie: Tie,
+    /// What each convolution was given.
+    made: OnceLock<[Vec<f32>; 2]>,
+}
+
+impl CustomOp2 for Op {
+    fn name(&self) -> &'static str {
+        "residual"
+    }
+
+    fn cpu_fwd(&self, x: &CpuStorage, layout: &Layout, _: &CpuStorage, _: &Layout) -> Result<(CpuStorage, Shape)> {
+        let [mut bent, mut between, mut out] = [(); 3].map(|()| Vec::new());
+        self.block.run(values(x, layout)?, &mut bent, &mut between, &mut out)?;
+        let _ = self.made.set([bent, between]);
+        Ok((CpuStorage::F32(out), layout.shape().clone()))
+    }
+
+    fn bwd(&self, x: &Tensor, node: &Tensor, y: &Tensor, g: &Tensor) -> Result<(Option<Tensor>, Option<Tensor>)> {
+        let [first, second] = self.block.affines();
+        let [bent, between] = self.made.get().expect("the forward pass fills it");
+        let g = g.contiguous()?;
+        let [mut room, mut inner] = [Workspace::new(), Workspace::new()];
+        let (dx, gradients) = with_values(&g, |g| -> Result<_> {
+            let sum = room.sized(g.len());
+            with_values(y, |y| self.block.activation.before(g, y, sum))?;
+            let behind = second.gradients(Images::Floats(between), sum)?;
+            let inner = inner.sized(between.len());
+            second.input_gradient(sum, Some((Activation::Relu, between)), inner)?;
+            let mut gradients = first.gradients(Images::Floats(bent), inner)?;
+            gradients.extend(behind);
+            let dx = x.track_op().then(|| {
+                let mut dx = vec![0.0; bent.len()];
+                first.input_gradient(inner, Some((Activation::Relu, bent)), &mut dx)?;
+                dx.iter_mut().zip(&*sum).for_each(|(d, g)| *d += g);
+                Tensor::from_vec(dx, x.dims(), x.device())
+            });
+            Ok((dx.transpose()?, gradients))
+        })??;
+        Ok((dx, Some(self.tie.give(node, &self.block.tied(), gradients)?)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::check::{any_threads, differences, draws, flat, params, parity, variable};
+    use crate::{Flow, Params};
+
+    const BOTH: [Activation; 2] = [Activation::None, Activation::Relu];
+
+    fn block(activation: Activation) -> (Params, Residual) {
+        let mut params = params();
+        let block = Residual::new(&mut params.layer("block"), [5, 4, 3], activation).unwrap();
+        (params, block)
+    }
+
+    #[test]
+    fn gradients_are_differences() {
+        for activation in BOTH {
+            // Few pixels, so that a weight moves few ReLUs across their corners.
+            let mut params = params();
+            let block = Residual::new(&mut params.layer("block"), [3, 2, 3], activation).unwrap();
+            let x = variable(&[1, 3, 2, 3], 1);
+            differences(&params, &[&x], 0.9, &|| vec![block.forward(&x).unwrap()]);
+        }
+    }
+
+    #[test]
+    fn the_operation_equals_its_layers_in_value_and_every_gradient() {
+        for activation in BOTH {
+            let (params, block) = block(activation);
+            let x = variable(&[3, 5, 4, 3], 1);
+            parity(&params, &[&x], 1e-5, &|| vec![block.forward(&x).unwrap()], &|| {
+                let inner = block.second.forward(&block.first.forward(&x.relu().unwrap()).unwrap()).unwrap();
+                vec![activation.stock((x.as_tensor() + inner).unwrap()).unwrap()]
+            });
+        }
+    }
+
+    #[test]
+    fn bits_depend_neither_on_threads_nor_on_the_batch_nor_on_the_graph() {
+        let mut params = params();
+        let block = Residual::new(&mut params.layer("block"), [21, 20, 32], Activation::Relu).unwrap();
+        let x = variable(&[9, 21, 20, 32], 1);
+        any_threads(&params, &[&x], &|| vec![block.forward(&x).unwrap()]);
+        let all = block.forward(&x).unwrap();
+        let part = x.narrow(0, 3, 2).unwrap();
+        assert_eq!(flat(&block.forward(&part).unwrap()), flat(&all.narrow(0, 3, 2).unwrap()));
+        let mut flow = Flow::default();
+        *flow.begin() = flat(&part);
+        flow.residual(&block).unwrap();
+        assert_eq!(flow.values(), flat(&all.narrow(0, 3, 2).unwrap()));
+    }
+
+    #[test]
+    fn other_images_are_refused() {
+        let error = block(Activation::None).1.forward(&draws(&[2, 4, 4, 3], 1)).unwrap_err().to_string();
+        assert!(error.contains("a convolution on [5, 4, 3] got [4, 4, 3]"), "{error}");
+    }
+}

@@ -1,0 +1,69 @@
+//! What one update learns from: single steps, or, where the network has a memory, sequences of the steps of a seat.
+//!
+//! A sequence begins with what the policy remembered there, and forgets it where an episode starts. Its rows without a step,
+//! the last observations of episodes, pass through the network and count nothing.
+//! Source: Huang et al. 2022, "The 37 implementation details of PPO", of the LSTM: states that reset, seats that stay in order.
+
+use rl_replays::Rollout;
+
+use crate::gather::Gathered;
+use crate::rounds::Played;
+use crate::sampled::Behaviour;
+use crate::tower::Sequences;
+
+/// A batch that keeps its memory from update to update.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Minibatch {
+    /// What is seen in all rows.
+    pub(crate) seen: Gathered,
+    /// The steps to learn from, in the order of the network's outputs.
+    pub(crate) steps: Vec<Played>,
+    /// How rows follow each other, where that matters.
+    pub(crate) sequences: Option<Sequences>,
+}
+
+impl Minibatch {
+    /// Those of `steps` that `part` numbers.
+    pub(crate) fn of_steps(&mut self, blocks: &[Rollout], steps: &[Played], part: &[u32]) {
+        self.seen.clear();
+        self.steps.clear();
+        self.sequences = None;
+        for step in part.iter().map(|&i| &steps[i as usize]) {
+            self.seen.push(&blocks[step.block as usize], step.t as usize, step.e as usize);
+            self.steps.push(*step);
+        }
+    }
+
+    /// The sequences that `part` numbers, each of `length` steps of one of `seats` (block and place in it): by time, then by
+    /// seat. `steps` are all that were played, in their order.
+    pub(crate) fn of_sequences(
+        &mut self,
+        blocks: &[Rollout],
+        seats: &[(u32, u32)],
+        length: usize,
+        steps: &[Played],
+        part: &[u32],
+    ) {
+        self.seen.clear();
+        self.steps.clear();
+        let sequences = self.sequences.get_or_insert_default();
+        sequences.begin(length);
+        for row in 0..length {
+            for &number in part {
+                let (first, seat) = (number as usize / seats.len() * length, number as usize % seats.len());
+                let ((block, e), t) = (seats[seat], first + row);
+                let place = (t as u32, block, e);
+                let (block, e) = (&blocks[block as usize], e as usize);
+                self.seen.push(block, t, e);
+                sequences.starts.push(if block.age[(t, e)] == 0 { 1.0 } else { 0.0 });
+                if row == 0 {
+                    sequences.states.extend_from_slice(Behaviour::at(block, t, e).state);
+                }
+                if let Ok(found) = steps.binary_search_by_key(&place, Played::place) {
+                    sequences.wanted.push(sequences.starts.len() as u32 - 1);
+                    self.steps.push(steps[found]);
+                }
+            }
+        }
+    }
+}
