@@ -4,6 +4,7 @@
 
 use rl_core::{Act, Canvas, Env, Obs, Rng, Stream};
 use rl_envs::ENVS;
+use rl_envs::board::connect_four::ConnectFour;
 use rl_envs::cards::blackjack::Blackjack;
 use rl_envs::classic::acrobot::Acrobot;
 use rl_envs::classic::cartpole::CartPole;
@@ -70,6 +71,22 @@ fn taxi_shows_walls_stands_passenger_and_destination() {
 fn blackjack_shows_both_hands_and_the_hidden_card() {
     pin("blackjack", &walk::<Blackjack>("blackjack", 1, &[]), (420, 320), 0xdb0096e95503cd59);
     pin("blackjack-over", &walk::<Blackjack>("blackjack", 1, &[0]), (420, 320), 0xd55eb53efc9fe8f2);
+}
+
+#[test]
+fn connect_four_shows_stones_of_both_sides_and_a_line_of_four() {
+    let mut env = ConnectFour::new(&config::<ConnectFour>("connectfour")).unwrap();
+    let (mut planes, mut legal) = ([0.0; 84], [0; 7]);
+    for column in [3, 2, 2, 3, 4, 5, 4, 4, 3, 3, 2] {
+        let obs = Obs { frame: &mut [], vector: &mut planes, symbols: &mut [], legal: &mut legal };
+        env.step(Act { discrete: &[column], continuous: &[] }, obs).unwrap();
+    }
+    pin("connectfour", &drawn(&env), (452, 396), 0x61c2e68ad9979b19);
+    for column in [5, 0, 6] {
+        let obs = Obs { frame: &mut [], vector: &mut planes, symbols: &mut [], legal: &mut legal };
+        env.step(Act { discrete: &[column], continuous: &[] }, obs).unwrap();
+    }
+    pin("connectfour-over", &drawn(&env), (452, 396), 0x8835a7edb786d2bb);
 }
 
 /// The picture of an environment that starts from a given state.
