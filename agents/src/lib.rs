@@ -21,6 +21,7 @@ mod ppo;
 mod a2c;
 mod on_policy;
 mod tabular;
+mod alphazero;
 mod gae;
 mod loss;
 mod sampled;
@@ -36,6 +37,7 @@ mod testing;
 
 pub use a2c::{Config as A2cConfig, Kind as A2cOptimiser};
 pub use agent::{AgentEntry, Context, Learner, Mode, Pace, Plan, Policy};
+pub use alphazero::{Config as AlphaZeroConfig, entry as alphazero};
 pub use clock::{Clock, Part, Spent};
 pub use dqn::{Bootstrap, Config as DqnConfig, Dqn, Priorities, Values};
 pub use life_loss::LifeLoss;
@@ -46,6 +48,6 @@ pub use reward_scale::RewardScale;
 pub use schedule::Schedule;
 pub use tabular::{Config as TabularConfig, Tabular};
 
-/// Every agent of this crate.
+/// Every agent of this crate but [`alphazero()`], which is listed together with a game.
 pub const AGENTS: &[AgentEntry] =
     &[dqn::DQN, dqn::RAINBOW, dqn::C51, dqn::QRDQN, dqn::IQN, ppo::ENTRY, a2c::ENTRY, tabular::ENTRY];

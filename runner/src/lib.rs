@@ -1,12 +1,13 @@
 //! Runs agents on environments: the library behind `rl-run`.
 //!
-//! A user's binary is `rl_runner::main(&[ENVS, MY_ENVS], &[AGENTS, MY_AGENTS])`.
+//! A user's binary is `rl_runner::main(&[ENVS, MY_ENVS], &[AGENTS, PLANNERS, MY_AGENTS])`.
 #![forbid(unsafe_code)]
 
 mod cli;
 mod usage;
 mod output;
 mod tables;
+mod planners;
 mod preset;
 mod claim;
 mod run_dir;
@@ -23,6 +24,7 @@ mod events;
 mod progress;
 mod checkpoint;
 mod evaluate;
+mod versus;
 mod list;
 mod fetch;
 mod doctor;
@@ -34,3 +36,4 @@ mod bench;
 mod toy;
 
 pub use cli::main;
+pub use planners::PLANNERS;

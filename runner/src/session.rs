@@ -240,12 +240,13 @@ mod tests {
     use crate::checkpoint::{self, Checkpoint, Extent};
     use crate::collect::Workers;
     use crate::evaluate::Games;
+    use crate::planners::PLANNERS;
     use crate::preset::{Ask, Resolved, resolve};
     use crate::tables::Tables;
     use crate::{toy, train};
 
     fn resolved(env: &str, agent: &str) -> Resolved {
-        let tables = Tables::new(&[rl_envs::ENVS], &[rl_agents::AGENTS, &[toy::ENTRY]]);
+        let tables = Tables::new(&[rl_envs::ENVS], &[rl_agents::AGENTS, PLANNERS, &[toy::ENTRY]]);
         // DQN begins to learn, to forget and to choose before the checkpoint.
         let early = ["learning_starts=200", "target_period=100", "replay_capacity=400", "epsilon.start=0.1"];
         let mut sets = early.map(|set| format!("agent.{set}")).to_vec();
@@ -261,6 +262,20 @@ mod tests {
         let sets = match agent {
             "dqn" => &sets[..],
             "tabular" => &["agent.horizon=5", "train.envs=4"].map(str::to_owned),
+            // Games end before the checkpoint and after it, and the ring overflows; seven moves a side at least.
+            "alphazero" => &[
+                "train.envs=4",
+                "agent.horizon=5",
+                "agent.learning_starts=40",
+                "agent.replay_capacity=120",
+                "agent.batch=16",
+                "agent.updates=2",
+                "agent.simulations=4",
+                "agent.channels=4",
+                "agent.blocks=1",
+                "agent.hidden=8",
+            ]
+            .map(str::to_owned),
             "rainbow" | "c51" | "qrdqn" | "iqn" => &[&sets[..], &many[..]].concat(),
             "ppo" | "a2c" if env == "frozenlake" || env.starts_with("atari/") => &short[..4], // no features
             "ppo" | "a2c" => &short[..],
@@ -302,8 +317,8 @@ mod tests {
         let cases = agents.into_iter().flat_map(|agent| [("frozenlake", agent, 600), ("cartpole", agent, 600)]);
         let family = ["rainbow", "c51", "qrdqn", "iqn"].map(|agent| ("cartpole", agent, 160)); // per 4 of their seats
         let continuous = [("pendulum", "ppo", 600), ("mountaincar-continuous", "a2c", 600)];
-        let tabular = [("frozenlake", "tabular", 600)];
-        for (env, agent, steps) in cases.chain(family).chain(continuous).chain(tabular) {
+        let others = [("frozenlake", "tabular", 600), ("connectfour", "alphazero", 300)];
+        for (env, agent, steps) in cases.chain(family).chain(continuous).chain(others) {
             let resolved = resolved(env, agent);
             let owner = train::owner(&resolved, &resolved.train().unwrap());
             let dir = tempfile::tempdir().unwrap();
@@ -347,6 +362,7 @@ mod tests {
             ("cartpole", "ppo", 400),
             ("pendulum", "a2c", 400),
             ("mountaincar-continuous", "ppo", 400),
+            ("connectfour", "alphazero", 200),
         ];
         #[cfg(feature = "atari")]
         let cases = [&cases[..], &[("atari/breakout", "dqn", 240), ("atari/breakout", "ppo", 80)]].concat();
