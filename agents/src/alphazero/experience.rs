@@ -151,10 +151,11 @@ impl<G: Game> Default for Waiting<G> {
     }
 }
 
-/// The position that a seat sees.
+/// The position that a seat sees, of a game that goes on.
 pub(crate) fn recognise<G: Game>(planes: &[f32]) -> Result<G> {
-    G::recognise(planes).ok_or_else(|| {
-        let message = "alphazero: the environment shows what is no position of its game".to_owned();
+    G::recognise(planes).filter(|position| position.outcome().is_none()).ok_or_else(|| {
+        let message =
+            "alphazero: the environment goes on where its game is over, or shows no position of it".to_owned();
         Error::Config { key: "agent".to_owned(), message }
     })
 }
