@@ -28,6 +28,7 @@ mod impala;
 mod vtrace;
 mod published;
 mod tabular;
+mod alphazero;
 mod gae;
 mod loss;
 mod minibatch;
@@ -45,6 +46,7 @@ mod testing;
 
 pub use a2c::{Config as A2cConfig, Kind as A2cOptimiser};
 pub use agent::{AgentEntry, Context, Learner, Mode, Pace, Plan, Policy};
+pub use alphazero::{Config as AlphaZeroConfig, entry as alphazero};
 pub use clock::{Clock, Part, Spent};
 pub use dqn::{Bootstrap, Config as DqnConfig, Dqn, Priorities, Values};
 pub use impala::Config as ImpalaConfig;
@@ -59,7 +61,7 @@ pub use reward_scale::RewardScale;
 pub use schedule::Schedule;
 pub use tabular::{Config as TabularConfig, Tabular};
 
-/// Every agent of this crate.
+/// Every agent of this crate but [`alphazero()`], which is listed together with a game.
 pub const AGENTS: &[AgentEntry] = &[
     dqn::DQN,
     dqn::RAINBOW,

@@ -2,11 +2,13 @@
 
 #[path = "../../envs/tests/support/counting.rs"]
 mod counting;
+#[path = "../src/alphazero/tests/nim.rs"]
+mod nim;
 
 use candle_core::Device;
 use counting::allocations;
 use rl_agents::{AGENTS, Context, Mode};
-use rl_core::{Rng, Spec, Stream};
+use rl_core::{Game as _, Rng, Spec, Stream};
 use rl_nn::Precision;
 use rl_replays::Rollout;
 
@@ -69,5 +71,31 @@ fn no_act_allocates_after_the_first() {
                 assert_eq!(later, 0, "{what}, {seats} seats");
             });
         }
+    }
+}
+
+#[test]
+fn no_search_allocates_after_the_first() {
+    let agent = rl_agents::alphazero::<nim::Nim>(&[]);
+    let spec = Spec { vector: 2 * (nim::MOST + 1), mask: true, discrete: [3].into(), ..Spec::none() };
+    let text = include_str!("../../presets/alphazero/connectfour.toml");
+    let config = text.parse::<toml::Table>().unwrap()["agent"].as_table().unwrap().clone();
+    let pool = rayon::ThreadPoolBuilder::new().num_threads(1).use_current_thread().build().unwrap();
+    for precision in [Precision::F32, Precision::Bf16] {
+        let context = Context { spec: &spec, config: &config, seats: 4, seed: 1, device: &Device::Cpu, precision };
+        let learner = (agent.build)(&context).unwrap();
+        let mut policy = learner.policy(0..4).unwrap();
+        let mut block = Rollout::new(&spec, 1, 4, learner.plan().extra);
+        (0..4).for_each(|e| nim::Nim { left: 11 - e, plies: 0 }.observe(block.vector.at_mut(0, e)));
+        let mut act = |mode| {
+            let before = allocations();
+            policy.act(std::slice::from_mut(&mut block), 0, mode).unwrap();
+            allocations() - before
+        };
+        let modes = [Mode::Explore, Mode::Evaluate { epsilon: 0.0, greedy: true }];
+        pool.install(|| {
+            assert!(act(modes[0]) > 0, "the first search makes the buffers");
+            assert_eq!((0..6).map(|i| act(modes[i % 2])).sum::<u64>(), 0);
+        });
     }
 }

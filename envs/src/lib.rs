@@ -5,6 +5,7 @@
 
 #[cfg(feature = "atari")]
 pub mod atari;
+pub mod board;
 pub mod cards;
 pub mod classic;
 pub mod grid;
@@ -22,6 +23,7 @@ pub static ENVS: &[EnvEntry] = &[
     grid::cliff_walking::ENTRY_SLIPPERY,
     grid::taxi::ENTRY,
     cards::blackjack::ENTRY,
+    board::connect_four::ENTRY,
     classic::cartpole::ENTRY,
     classic::cartpole::ENTRY_V0,
     classic::cartpole::ENTRY_POSITIONS,

@@ -4,6 +4,7 @@
 
 use rl_core::{Act, Canvas, Env, Obs, Rng, Stream};
 use rl_envs::ENVS;
+use rl_envs::board::connect_four::ConnectFour;
 use rl_envs::cards::blackjack::Blackjack;
 use rl_envs::classic::acrobot::Acrobot;
 use rl_envs::classic::cartpole::CartPole;
@@ -89,6 +90,22 @@ fn policies_show_an_arrow_and_a_value_in_every_cell_that_is_open() {
     pin("cliffwalking-policy", &solved::<CliffWalking>("cliffwalking", 1.0), (768, 256), 0x7e8b5b087a3113cf);
     let taxi = Taxi::new(&config::<Taxi>("taxi")).unwrap();
     assert!(!taxi.draw_policy(&[], &[], &mut Canvas::new(1, 1)), "500 states on 25 cells");
+}
+
+#[test]
+fn connect_four_shows_stones_of_both_sides_and_a_line_of_four() {
+    let mut env = ConnectFour::new(&config::<ConnectFour>("connectfour")).unwrap();
+    let (mut planes, mut legal) = ([0.0; 84], [0; 7]);
+    for column in [3, 2, 2, 3, 4, 5, 4, 4, 3, 3, 2] {
+        let obs = Obs { frame: &mut [], vector: &mut planes, symbols: &mut [], legal: &mut legal };
+        env.step(Act { discrete: &[column], continuous: &[] }, obs).unwrap();
+    }
+    pin("connectfour", &drawn(&env), (452, 396), 0x61c2e68ad9979b19);
+    for column in [5, 0, 6] {
+        let obs = Obs { frame: &mut [], vector: &mut planes, symbols: &mut [], legal: &mut legal };
+        env.step(Act { discrete: &[column], continuous: &[] }, obs).unwrap();
+    }
+    pin("connectfour-over", &drawn(&env), (452, 396), 0x8835a7edb786d2bb);
 }
 
 /// The picture of an environment that starts from a given state.

@@ -17,6 +17,9 @@ pub(crate) struct Claim {
     pub(crate) score: f64,
     /// How they are judged.
     pub(crate) protocol: Protocol,
+    /// Protocol of the environment by which they are, where that is another than they were trained by.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) rules: Option<String>,
     /// Games that a seed's score is the mean of; 0 where it is exact.
     pub(crate) episodes: u32,
     /// Emulator frames of training.
@@ -80,12 +83,13 @@ impl fmt::Display for Protocol {
 
 impl fmt::Display for Claim {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { score, protocol, episodes, frames, seeds, minutes, .. } = self;
+        let Self { score, protocol, rules, episodes, frames, seeds, minutes, .. } = self;
         write!(f, "{score} after {frames} frames, {minutes} min: median of {seeds} seeds, ")?;
         match protocol {
             Protocol::Exact => write!(f, "exact"),
             _ => write!(f, "{episodes} {protocol} games"),
-        }
+        }?;
+        rules.as_ref().map_or(Ok(()), |rules| write!(f, " by protocol {rules}"))
     }
 }
 
@@ -106,6 +110,8 @@ mod tests {
         let (claim, rest) = of(PRESET).unwrap();
         assert_eq!(claim.unwrap().to_string(), "475 after 100 frames, 0.1 min: median of 5 seeds, 100 greedy games");
         assert_eq!(rest, "[train]\nframes = 100".parse().unwrap());
+        let by_rules = of(&format!("{PRESET}\nrules = \"random\"")).unwrap().0.unwrap().to_string();
+        assert!(by_rules.ends_with("100 greedy games by protocol random"), "{by_rules}");
         let exact = PRESET.replace("greedy", "exact").replace("episodes = 100", "episodes = 0");
         assert!(of(&exact).unwrap().0.unwrap().to_string().ends_with("median of 5 seeds, exact"));
         assert_eq!(of("[train]\nframes = 100").unwrap().0, None);

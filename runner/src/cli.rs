@@ -11,7 +11,7 @@ use crate::collect::Workers;
 use crate::tables::Tables;
 use crate::usage::{is_usage, usage};
 use crate::workers::hush_caught_panics;
-use crate::{bench, doctor, evaluate, fetch, list, output, profile, rollout, solve, train};
+use crate::{bench, doctor, evaluate, fetch, list, output, profile, rollout, solve, train, versus};
 
 #[derive(Debug, Parser)]
 #[command(name = "rl-run", version, about = "Trains, evaluates and shows reinforcement learning agents")]
@@ -27,6 +27,7 @@ struct Cli {
 enum Command {
     Resume(train::ResumeArgs),
     Eval(evaluate::EvalArgs),
+    Match(versus::MatchArgs),
     List(list::ListArgs),
     Fetch(fetch::FetchArgs),
     Doctor(doctor::DoctorArgs),
@@ -151,6 +152,7 @@ fn run(cli: Cli, tables: &Tables) -> anyhow::Result<ExitCode> {
         None => cli.train.machine.settle().and_then(|()| train::run(&cli.train, tables)),
         Some(Command::Resume(args)) => args.machine.settle().and_then(|()| train::resume(&args, tables)),
         Some(Command::Eval(args)) => args.machine.settle().and_then(|()| evaluate::run(&args, tables)),
+        Some(Command::Match(args)) => args.machine.settle().and_then(|()| versus::run(&args, tables)),
         Some(Command::List(args)) => list::run(&args, tables),
         Some(Command::Fetch(args)) => fetch::run(&args, tables),
         Some(Command::Doctor(args)) => doctor::run(&args, tables),

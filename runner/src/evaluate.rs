@@ -22,7 +22,7 @@ use crate::usage::usage;
 use crate::{needs, output, picture, run_dir};
 
 /// First seat of evaluations; training seats are numbered from 0.
-const SEATS: u32 = 1_000_000;
+pub(crate) const SEATS: u32 = 1_000_000;
 /// Games that are played side by side. Which games are played depends on it, so it is not a setting.
 const SIDE_BY_SIDE: u32 = 16;
 

@@ -1,12 +1,13 @@
 //! Runs agents on environments: the library behind `rl-run`.
 //!
-//! A user's binary is `rl_runner::main(&[ENVS, MY_ENVS], &[AGENTS, MY_AGENTS])`.
+//! A user's binary is `rl_runner::main(&[ENVS, MY_ENVS], &[AGENTS, PLANNERS, MY_AGENTS])`.
 #![forbid(unsafe_code)]
 
 mod cli;
 mod usage;
 mod output;
 mod tables;
+mod planners;
 mod preset;
 mod claim;
 mod run_dir;
@@ -26,6 +27,7 @@ mod checkpoint;
 mod evaluate;
 mod solve;
 mod picture;
+mod versus;
 mod list;
 mod fetch;
 mod doctor;
@@ -37,3 +39,4 @@ mod bench;
 mod toy;
 
 pub use cli::main;
+pub use planners::PLANNERS;

@@ -8,5 +8,5 @@ use std::process::ExitCode;
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
-    rl_runner::main(&[rl_envs::ENVS], &[rl_agents::AGENTS])
+    rl_runner::main(&[rl_envs::ENVS], &[rl_agents::AGENTS, rl_runner::PLANNERS])
 }

@@ -326,12 +326,13 @@ mod tests {
     use crate::checkpoint::{self, Checkpoint, Extent};
     use crate::collect::Workers;
     use crate::evaluate::Games;
+    use crate::planners::PLANNERS;
     use crate::preset::{Ask, Resolved, resolve};
     use crate::tables::Tables;
     use crate::{toy, train};
 
     fn resolved(env: &str, agent: &str) -> Resolved {
-        let tables = Tables::new(&[rl_envs::ENVS], &[rl_agents::AGENTS, &[toy::ENTRY]]);
+        let tables = Tables::new(&[rl_envs::ENVS], &[rl_agents::AGENTS, PLANNERS, &[toy::ENTRY]]);
         // DQN begins to learn, to forget and to choose before the checkpoint.
         let early = ["learning_starts=200", "target_period=100", "replay_capacity=400", "epsilon.start=0.1"];
         let mut sets = early.map(|set| format!("agent.{set}")).to_vec();
@@ -347,6 +348,20 @@ mod tests {
         let sets = match agent {
             "dqn" => &sets[..],
             "tabular" => &["agent.horizon=5", "train.envs=4"].map(str::to_owned),
+            // Games end before the checkpoint and after it, and the ring overflows; seven moves a side at least.
+            "alphazero" => &[
+                "train.envs=4",
+                "agent.horizon=5",
+                "agent.learning_starts=40",
+                "agent.replay_capacity=120",
+                "agent.batch=16",
+                "agent.updates=2",
+                "agent.simulations=4",
+                "agent.channels=4",
+                "agent.blocks=1",
+                "agent.hidden=8",
+            ]
+            .map(str::to_owned),
             "rainbow" | "c51" | "qrdqn" | "iqn" => &[&sets[..], &many[..]].concat(),
             "impala" => &[&short[..], &["train.actors=0".to_owned()]].concat(),
             "pqn" => &[&short[..4], &["agent.epochs=1", "agent.minibatches=2"].map(str::to_owned)[..]].concat(),
@@ -394,8 +409,9 @@ mod tests {
         let family = ["rainbow", "c51", "qrdqn", "iqn"].map(|agent| ("cartpole", agent, 160)); // per 4 of their seats
         let continuous = [("pendulum", "ppo", 600), ("mountaincar-continuous", "a2c", 600)];
         let more = [("frozenlake", "tabular", 600), ("cartpole", "pqn", 600), ("cartpole", "impala", 600)];
+        let planned = [("connectfour", "alphazero", 300)];
         let remembering = [("cartpole-positions", "ppo", 600)];
-        for (env, agent, steps) in cases.chain(family).chain(continuous).chain(more).chain(remembering) {
+        for (env, agent, steps) in cases.chain(family).chain(continuous).chain(more).chain(remembering).chain(planned) {
             let resolved = resolved(env, agent);
             let owner = train::owner(&resolved, &resolved.train().unwrap());
             let dir = tempfile::tempdir().unwrap();
@@ -442,6 +458,7 @@ mod tests {
             ("cartpole-positions", "ppo", 400),
             ("pendulum", "a2c", 400),
             ("mountaincar-continuous", "ppo", 400),
+            ("connectfour", "alphazero", 200),
         ];
         #[cfg(feature = "atari")]
         let cases = [&cases[..], &[("atari/breakout", "dqn", 240), ("atari/breakout", "ppo", 80)]].concat();

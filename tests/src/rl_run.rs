@@ -4,5 +4,5 @@
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    rl_runner::main(&[rl_envs::ENVS], &[rl_agents::AGENTS])
+    rl_runner::main(&[rl_envs::ENVS], &[rl_agents::AGENTS, rl_runner::PLANNERS])
 }

@@ -49,7 +49,10 @@ fn score_with(preset: &Value, seed: u64, train: &str) -> f64 {
         "greedy" => format!("--greedy --episodes {}", claim["episodes"]),
         _ => format!("--episodes {}", claim["episodes"]),
     };
-    json(&format!("eval RUN {how} --seed 0 --threads 1 --json"), &run)["mean"].as_f64().expect("a mean is a number")
+    let rules = claim["rules"].as_str().map(|rules| format!("--protocol {rules}")).unwrap_or_default();
+    json(&format!("eval RUN {how} {rules} --seed 0 --threads 1 --json"), &run)["mean"]
+        .as_f64()
+        .expect("a mean is a number")
 }
 
 fn text(value: &Value) -> &str {

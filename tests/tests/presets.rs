@@ -4,6 +4,7 @@ use candle_core::Device;
 use rl_agents::{AGENTS, AgentEntry, Context};
 use rl_core::{EnvEntry, Seating, VecEnv};
 use rl_envs::ENVS;
+use rl_runner::PLANNERS;
 use toml::Table;
 
 const SEED: u64 = 7;
@@ -14,6 +15,11 @@ fn parse(what: &str, text: &str, names: &[&str]) -> Table {
     let found: Vec<&str> = tables.keys().map(String::as_str).collect();
     assert_eq!(found, names, "{what}: a preset has these tables and no other");
     tables
+}
+
+/// Every agent, those that know a game among them.
+fn agents() -> impl Iterator<Item = &'static AgentEntry> {
+    AGENTS.iter().chain(PLANNERS)
 }
 
 /// Full names of an entry: its members', or its own.
@@ -59,7 +65,7 @@ fn every_environment_is_built_from_its_preset() {
 
 #[test]
 fn every_agent_is_built_from_each_of_its_presets() {
-    for agent in AGENTS {
+    for agent in agents() {
         for &(name, text) in agent.presets {
             let covers = |entry: &&EnvEntry| entry.id == name || names(entry).iter().any(|full| full == name);
             let Some(entry) = ENVS.iter().find(covers) else {
@@ -76,7 +82,7 @@ fn every_agent_is_built_from_each_of_its_presets() {
 #[test]
 fn every_claim_is_about_an_environment_that_has_the_preset() {
     let mut claims = 0;
-    for agent in AGENTS {
+    for agent in agents() {
         for &(name, text) in agent.presets {
             let tables: Table = text.parse().unwrap();
             let Some(env) = tables.get("claim").and_then(|claim| claim["env"].as_str()) else { continue };
@@ -94,7 +100,7 @@ fn every_claim_is_about_an_environment_that_has_the_preset() {
 fn every_preset_that_an_environment_brings_along_builds_its_agent() {
     for entry in ENVS {
         for &(id, text) in entry.agents {
-            let agent = AGENTS.iter().find(|agent| agent.id == id);
+            let agent = agents().find(|agent| agent.id == id);
             let agent = agent.unwrap_or_else(|| panic!("{}: brings a preset for `{id}`, which is no agent", entry.id));
             let name = names(entry).remove(0);
             build(agent, &name, text, seat(entry, &name).as_ref());

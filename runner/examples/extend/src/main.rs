@@ -15,5 +15,5 @@ const MY_ENVS: &[rl_core::EnvEntry] = &[corridor::ENTRY];
 const MY_AGENTS: &[rl_agents::AgentEntry] = &[qtable::ENTRY];
 
 fn main() -> ExitCode {
-    rl_runner::main(&[rl_envs::ENVS, MY_ENVS], &[rl_agents::AGENTS, MY_AGENTS])
+    rl_runner::main(&[rl_envs::ENVS, MY_ENVS], &[rl_agents::AGENTS, rl_runner::PLANNERS, MY_AGENTS])
 }

@@ -1,0 +1,306 @@
+//! AlphaZero: a network that learns, from games against itself, what a search by its advice found out.
+//! Source: Silver et al. 2018, "A general reinforcement learning algorithm that masters chess, shogi, and Go through
+//! self-play"; the search of Danihelka et al. 2022, which improves the policy with as few as 16 simulations.
+//!
+//! The game is a type: whoever lists the agent names it, and the search knows its rules from there. What a position shows
+//! must be all that there is to know of it.
+
+mod experience;
+mod forest;
+mod halving;
+mod loss;
+mod net;
+mod planner;
+mod searcher;
+
+use std::ops::Range;
+use std::sync::Arc;
+
+use candle_core::Tensor;
+use rl_core::{Error, Game, Reduce, Result, Rng, Saved, Spec, State, Stream};
+use rl_nn::{AdamConfig, Optimiser, OptimiserConfig, Params, tensor};
+use rl_replays::Rollout;
+use serde::{Deserialize, Serialize};
+
+use crate::progress::Progress;
+use crate::{AgentEntry, Context, Learner, Log, Pace, Part, Plan, Policy, Schedule, config, guard};
+use experience::Experience;
+use forest::{Forest, Sigma};
+use loss::{Target, loss};
+use net::{Net, Shape};
+use planner::Search;
+use searcher::Searcher;
+
+/// The entry of a table of agents, for the game `G` and environments that show its positions.
+pub const fn entry<G: Game>(presets: &'static [(&'static str, &'static str)]) -> AgentEntry {
+    AgentEntry {
+        id: "alphazero",
+        summary: "search by the advice of a network that learns from it, in games against itself",
+        refuses: refuses::<G>,
+        presets,
+        stochastic: false,
+        memory: |context| {
+            let config = Config::read(context)?;
+            let trees = Forest::<G>::bytes_for(context.seats as usize, config.simulations);
+            Ok((Experience::<G>::bytes_for(config.replay_capacity).saturating_add(trees), "agent.replay_capacity"))
+        },
+        build: |context| Ok(Box::new(AlphaZero::<G>::new(context)?)),
+    }
+}
+
+/// The `[agent]` table. Every count of steps but `horizon` is of moves, of all seats together.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Config {
+    /// Learning rate of Adam at first.
+    pub lr: f64,
+    /// Learning rate after `lr_steps`.
+    pub lr_end: f64,
+    /// Moves over which it changes; 0 keeps `lr`.
+    pub lr_steps: u64,
+    /// ε of Adam.
+    pub adam_eps: f64,
+    /// Largest global norm of the gradient; 0 for no limit.
+    pub grad_clip: f64,
+    /// Weight of half the squared error of the value.
+    pub value_coef: f64,
+    /// Share of the search's own value in what a value should be; the rest is the outcome of the game.
+    pub search_value: f64,
+    /// Moves per seat between rounds of updates.
+    pub horizon: usize,
+    /// Updates of a round.
+    pub updates: usize,
+    /// Positions of an update, each seen in one of its images.
+    pub batch: usize,
+    /// Positions of finished games that are kept.
+    pub replay_capacity: usize,
+    /// Moves before the first update.
+    pub learning_starts: u64,
+    /// Positions that the network is asked about for a move, beside the one to move in.
+    pub simulations: usize,
+    /// Moves that a search considers at its root, at most.
+    pub considered: usize,
+    /// Visits that are added to the most of a move before values are scaled by them.
+    pub sigma_visit: f64,
+    /// What a value from 0 to 1 counts against a log-probability, per such visit.
+    pub sigma_scale: f64,
+    /// Channels of every convolution.
+    pub channels: usize,
+    /// Residual blocks of two convolutions.
+    pub blocks: usize,
+    /// Width of the value's dense layer.
+    pub hidden: usize,
+}
+
+impl Config {
+    fn read(context: &Context<'_>) -> Result<Self> {
+        let config: Self = config::read(context)?;
+        config::at_least_one(&[
+            ("horizon", config.horizon as u64),
+            ("updates", config.updates as u64),
+            ("batch", config.batch as u64),
+            ("replay_capacity", config.replay_capacity as u64),
+            ("simulations", config.simulations as u64),
+            ("considered", config.considered as u64),
+            ("channels", config.channels as u64),
+            ("hidden", config.hidden as u64),
+        ])?;
+        config::from_zero_on(&[
+            ("lr", config.lr),
+            ("lr_end", config.lr_end),
+            ("adam_eps", config.adam_eps),
+            ("grad_clip", config.grad_clip),
+            ("value_coef", config.value_coef),
+            ("sigma_visit", config.sigma_visit),
+            ("sigma_scale", config.sigma_scale),
+        ])?;
+        config::fractions(&[("search_value", config.search_value)])?;
+        Ok(config)
+    }
+}
+
+/// The learner.
+struct AlphaZero<G: Game> {
+    config: Config,
+    seed: u64,
+    seats: u32,
+    lr: Schedule,
+    net: Arc<Net>,
+    params: Params,
+    optimiser: Optimiser,
+    experience: Experience<G>,
+    progress: Progress,
+    batch: Batch,
+    grad: Vec<f32>,
+}
+
+/// Memory of an update.
+#[derive(Default)]
+struct Batch {
+    /// `[B, H, W, C]`.
+    planes: Vec<f32>,
+    /// `[B, A]`.
+    policies: Vec<f32>,
+    /// Whether the rules allow each move, `[B, A]`.
+    legal: Vec<bool>,
+    /// `[B]`.
+    values: Vec<f32>,
+    by_logits: Vec<f32>,
+    by_values: Vec<f32>,
+}
+
+impl<G: Game> AlphaZero<G> {
+    fn new(context: &Context<'_>) -> Result<Self> {
+        let config = Config::read(context)?;
+        if let Some(reason) = refuses::<G>(context.spec) {
+            return Err(Error::Config { key: "agent".to_owned(), message: reason });
+        }
+        let Config { channels, blocks, hidden, .. } = config;
+        let (planes, actions, precision) = (G::PLANES, G::ACTIONS, context.precision);
+        let shape = Shape { planes, actions, channels, blocks, hidden, precision };
+        let (net, params) = Net::new(shape, context.device, &Rng::new(context.seed, Stream::Init)).map_err(tensor)?;
+        let adam = AdamConfig { beta1: 0.9, beta2: 0.999, eps: config.adam_eps, clip: config.grad_clip };
+        Ok(Self {
+            lr: Schedule::annealed(config.lr, config.lr_end, config.lr_steps),
+            optimiser: Optimiser::new(&params, OptimiserConfig::Adam(adam)).map_err(tensor)?,
+            experience: Experience::new(config.replay_capacity, config.search_value, context.seats as usize),
+            progress: Progress::new(context.seed),
+            batch: Batch::default(),
+            grad: Vec::new(),
+            seed: context.seed,
+            seats: context.seats,
+            net: Arc::new(net),
+            params,
+            config,
+        })
+    }
+
+    fn search(&self) -> Search {
+        let Config { simulations, considered, sigma_visit, sigma_scale, .. } = self.config;
+        let sigma = Sigma { visit: sigma_visit, scale: sigma_scale };
+        Search { simulations, considered: considered.min(G::ACTIONS), sigma }
+    }
+
+    /// Draws a minibatch, every position in one of its images.
+    fn draw(&mut self) {
+        let Batch { planes, policies, legal, values, .. } = &mut self.batch;
+        let width = G::PLANES.iter().product::<usize>();
+        planes.resize(self.config.batch * width, 0.0);
+        policies.resize(self.config.batch * G::ACTIONS, 0.0);
+        legal.resize(self.config.batch * G::ACTIONS, false);
+        values.clear();
+        for row in 0..self.config.batch {
+            let drawn = self.experience.draw(&mut self.progress.rng);
+            let symmetry = self.progress.rng.below(G::SYMMETRIES as u32) as usize;
+            let position = drawn.position.image(symmetry);
+            position.observe(&mut planes[row * width..(row + 1) * width]);
+            for (action, &probability) in drawn.policy.iter().enumerate() {
+                let at = row * G::ACTIONS + G::image_of(action, symmetry);
+                (policies[at], legal[at]) = (probability, drawn.position.legal(action));
+            }
+            values.push(drawn.value);
+        }
+    }
+
+    /// One optimiser step on the minibatch at hand.
+    fn fit(&mut self, rate: f64, reduce: &mut dyn Reduce, log: &mut Log) -> Result<()> {
+        let number = self.progress.updates + 1;
+        let Batch { planes, policies, legal, values, by_logits, by_values } = &mut self.batch;
+        let (logits, valued) = self.net.forward(planes).map_err(tensor)?; // [B, A] and [B]
+        let host = |x: &Tensor| x.flatten_all().and_then(|x| x.to_vec1::<f32>()).map_err(tensor);
+        let (z, v) = (host(&logits)?, host(&valued)?);
+        let targets = policies.chunks_exact(G::ACTIONS).zip(&*values).map(|(policy, &value)| Target { policy, value });
+        let allowed = |row: usize, action: usize| legal[row * G::ACTIONS + action];
+        let gradients = (&mut *by_logits, &mut *by_values);
+        let terms = loss((&z, &v), targets, allowed, self.config.value_coef, gradients);
+        log.lap(Part::Forward);
+        guard::finite_loss(number, terms.loss, || {
+            let told = [("logits", &z), ("values", &v)];
+            told.into_iter().find_map(|(of, values)| guard::first_not_finite(of, values))
+        })?;
+        // A scalar whose gradient by the network is that of the loss.
+        let along = |x: &Tensor, by: &[f32]| (x * Tensor::from_slice(by, x.dims(), x.device())?)?.sum_all();
+        let handle = along(&logits, by_logits).and_then(|sum| sum + along(&valued, by_values)?).map_err(tensor)?;
+        self.params.backward(&handle, &mut self.grad).map_err(tensor)?;
+        log.lap(Part::Backward);
+        reduce.mean(&mut self.grad)?;
+        log.lap(Part::Reduce);
+        let norm = self.optimiser.step(&self.params, &self.grad, rate).map_err(tensor)?;
+        log.lap(Part::Optimiser);
+        guard::finite_norm(number, norm, &self.grad, &self.params)?;
+        self.progress.updates = number;
+        log.add("loss", terms.loss);
+        log.add("policy_loss", terms.policy_loss);
+        log.add("value_loss", terms.value_loss);
+        log.add("entropy", terms.entropy);
+        log.add("grad_norm", norm);
+        Ok(())
+    }
+}
+
+impl<G: Game> Learner for AlphaZero<G> {
+    fn plan(&self) -> Plan {
+        let Config { horizon, updates, .. } = self.config;
+        let pace = Pace { updates: updates as u64, steps: horizon as u64 * u64::from(self.seats) };
+        Plan { horizon, extra: G::ACTIONS + 1, pace }
+    }
+
+    fn policy(&self, seats: Range<u32>) -> Result<Box<dyn Policy>> {
+        let all = self.seats;
+        Ok(Box::new(Searcher::<G>::new(self.net.clone(), self.search(), self.seed, seats, all)))
+    }
+
+    fn learn(&mut self, blocks: &[Rollout], reduce: &mut dyn Reduce, log: &mut Log) -> Result<()> {
+        let rate = self.lr.at(self.progress.steps());
+        self.progress.count(blocks, reduce)?;
+        self.experience.append(blocks)?;
+        log.add("lr", rate);
+        log.add("positions", self.experience.len() as f64);
+        // Members wait for the last of them to have seen the end of a game.
+        let mut ready = [if self.experience.len() > 0 { 1.0 } else { 0.0 }];
+        reduce.mean(&mut ready)?;
+        if ready[0] < 1.0 || self.progress.steps() < self.config.learning_starts {
+            return Ok(());
+        }
+        for _ in 0..self.config.updates {
+            self.draw();
+            log.lap(Part::Sample);
+            self.fit(rate, reduce, log)?;
+        }
+        log.lap(Part::Other);
+        Ok(())
+    }
+
+    fn updates(&self) -> u64 {
+        self.progress.updates
+    }
+
+    fn warm_up(&self) -> u64 {
+        self.config.learning_starts
+    }
+
+    fn weights(&mut self) -> &mut dyn Saved {
+        &mut self.params
+    }
+
+    fn state(&mut self) -> State<'_> {
+        vec![
+            ("optimiser".to_owned(), &mut self.optimiser as &mut dyn Saved),
+            ("experience".to_owned(), &mut self.experience),
+            ("progress".to_owned(), &mut self.progress),
+        ]
+    }
+}
+
+fn refuses<G: Game>(spec: &Spec) -> Option<String> {
+    let width = G::PLANES.iter().product();
+    let game = Spec { vector: width, mask: true, discrete: [G::ACTIONS as u32].into(), ..Spec::none() };
+    (*spec != game).then(|| {
+        let planes = G::PLANES.map(|side| side.to_string()).join(" x ");
+        let moves = G::ACTIONS;
+        format!("alphazero searches a game whose rules it is built with, of {planes} features and {moves} moves")
+    })
+}
+
+#[cfg(test)]
+mod tests;

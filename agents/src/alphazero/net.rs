@@ -1,0 +1,151 @@
+//! Policy and value of a position: a residual network on the planes that it shows.
+//!
+//! There is no normalisation: a block begins as the identity, its last convolution at zero, which lets so few of them train
+//! from the first step on; logits begin near 0, and so do values.
+//! Source: Silver et al. 2017, "Mastering the game of Go without human knowledge"; Zhang et al. 2019, "Fixup
+//! initialization".
+
+use std::f64::consts::SQRT_2;
+
+use candle_core::{Device, Result, Tensor};
+use rl_core::Rng;
+use rl_nn::{Activation, Chain, Conv2d, Flow, Init, Linear, Link, Params, Precision, Window};
+
+/// Sizes of a network.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Shape {
+    /// Height, width and planes of what it sees.
+    pub(crate) planes: [usize; 3],
+    pub(crate) actions: usize,
+    /// Of every convolution.
+    pub(crate) channels: usize,
+    /// Residual ones, of two convolutions each.
+    pub(crate) blocks: usize,
+    /// Width of the value's dense layer.
+    pub(crate) hidden: usize,
+    pub(crate) precision: Precision,
+}
+
+/// Logits of all moves, and the value for the side to move, in ±1.
+pub(crate) struct Net {
+    planes: [usize; 3],
+    stem: Chain,
+    blocks: Vec<Chain>,
+    policy: Linear,
+    value: Chain,
+    device: Device,
+}
+
+/// Memory of a pass on the host.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Flows {
+    policy: Flow,
+    value: Flow,
+    /// What a block adds to.
+    kept: Vec<f32>,
+}
+
+impl Flows {
+    /// An empty batch, to be filled with planes, `[B, H, W, C]`.
+    pub(crate) fn begin(&mut self) -> &mut Vec<f32> {
+        self.policy.begin()
+    }
+
+    /// Logits of the last pass, `[B, A]`.
+    pub(crate) fn logits(&self) -> &[f32] {
+        self.policy.values()
+    }
+
+    /// Values of the last pass, `[B]`.
+    pub(crate) fn values(&self) -> &[f32] {
+        self.value.values()
+    }
+}
+
+impl Net {
+    /// A network and its parameters, drawn from `rng`.
+    ///
+    /// # Errors
+    /// If a size is 0, or the device fails.
+    pub(crate) fn new(shape: Shape, device: &Device, rng: &Rng) -> Result<(Self, Params)> {
+        let mut params = Params::new(device, rng.clone());
+        let [height, width, planes] = shape.planes;
+        let mut layer = |name: &str, inputs: usize, activation| {
+            let window = Window { kernel: [3; 2], stride: [1; 2], padding: [1; 2] };
+            let scope = &mut params.layer(name);
+            let input = [height, width, inputs];
+            Conv2d::with_window(&mut scope.with_precision(shape.precision), input, shape.channels, window, activation)
+        };
+        let stem = Chain::new([layer("stem", planes, Activation::Relu)?])?;
+        let mut blocks = Vec::with_capacity(shape.blocks);
+        for block in 1..=shape.blocks {
+            let first = layer(&format!("block{block}.conv1"), shape.channels, Activation::Relu)?;
+            let last = layer(&format!("block{block}.conv2"), shape.channels, Activation::None)?;
+            blocks.push(Chain::new([first, last])?);
+        }
+        let flat = height * width * shape.channels;
+        let mut dense = |name, inputs, outputs, activation| {
+            Linear::new(&mut params.layer(name), inputs, outputs, activation).map(Link::from)
+        };
+        let value = [dense("value_fc", flat, shape.hidden, Activation::Relu)?];
+        let value = value.into_iter().chain([dense("value_head", shape.hidden, 1, Activation::Tanh)?]);
+        let value = Chain::new(value)?;
+        let policy = Linear::new(&mut params.layer("policy_head"), flat, shape.actions, Activation::None)?;
+        initialise(&params, rng.clone())?;
+        Ok((Self { planes: shape.planes, stem, blocks, policy, value, device: device.clone() }, params))
+    }
+
+    /// Logits `[B, A]` and values `[B]` of planes, `[B, H, W, C]`.
+    pub(crate) fn forward(&self, planes: &[f32]) -> Result<(Tensor, Tensor)> {
+        let [height, width, count] = self.planes;
+        let rows = planes.len() / (height * width * count);
+        let x = Tensor::from_slice(planes, (rows, height, width, count), &self.device)?;
+        let mut x = self.stem.forward(&x)?; // [B, H, W, channels]
+        for block in &self.blocks {
+            x = (&x + block.forward(&x)?)?.relu()?;
+        }
+        let x = x.flatten_from(1)?; // [B, H·W·channels]
+        Ok((self.policy.forward(&x)?, self.value.forward(&x)?.squeeze(1)?))
+    }
+
+    /// The same of the planes in `flows`, left there: the bits of [`forward`](Self::forward). On the CPU nothing is built or
+    /// allocated on the way.
+    pub(crate) fn run(&self, flows: &mut Flows) -> rl_core::Result<()> {
+        let run = if self.device.is_cpu() { self.run_on_host(flows) } else { self.run_on_device(flows) };
+        run.map_err(rl_nn::tensor)
+    }
+
+    fn run_on_host(&self, Flows { policy, value, kept }: &mut Flows) -> Result<()> {
+        policy.chain(&self.stem)?;
+        for block in &self.blocks {
+            kept.clear();
+            kept.extend_from_slice(policy.values());
+            policy.chain(block)?;
+            policy.values_mut().iter_mut().zip(&*kept).for_each(|(y, x)| *y = (x + *y).max(0.0));
+        }
+        value.begin().extend_from_slice(policy.values());
+        value.chain(&self.value)?;
+        policy.linear(&self.policy)
+    }
+
+    fn run_on_device(&self, Flows { policy, value, .. }: &mut Flows) -> Result<()> {
+        let (logits, values) = self.forward(policy.values())?;
+        *policy.begin() = logits.flatten_all()?.to_vec1()?;
+        *value.begin() = values.to_vec1()?;
+        Ok(())
+    }
+}
+
+/// Fills every parameter.
+fn initialise(params: &Params, mut rng: Rng) -> Result<()> {
+    let mut flat = Vec::with_capacity(params.len());
+    for (name, var) in params.iter() {
+        let init = match name {
+            _ if name.ends_with("bias") || name.ends_with("conv2.weight") => Init::Zeros,
+            "policy_head.weight" | "value_head.weight" => Init::Orthogonal { gain: 0.01 },
+            _ => Init::Orthogonal { gain: SQRT_2 },
+        };
+        flat.extend(init.draw(var.dims(), &mut rng));
+    }
+    params.write(&flat)
+}

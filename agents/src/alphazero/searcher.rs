@@ -1,0 +1,82 @@
+//! A policy that searches before every move, for all seats at once.
+//!
+//! A search begins anew at every move, from what the seat sees: nothing of it outlives the move, and what is saved of the
+//! policy is its random streams alone.
+
+use std::ops::Range;
+use std::sync::Arc;
+
+use rl_core::{Game, Result, State};
+use rl_replays::Rollout;
+
+use super::experience::recognise;
+use super::net::Net;
+use super::planner::{Planner, Search};
+use crate::exploring::Exploring;
+use crate::{Mode, Policy, Schedule, legal};
+
+/// Chooses by search: with noise where it explores, without where it is judged.
+pub(crate) struct Searcher<G> {
+    net: Arc<Net>,
+    planner: Planner<G>,
+    exploring: Exploring,
+    /// Block and seat of each root.
+    places: Vec<(usize, usize)>,
+}
+
+impl<G: Game> Searcher<G> {
+    /// A policy for `seats`, of which the run has `all`.
+    pub(crate) fn new(net: Arc<Net>, search: Search, seed: u64, seats: Range<u32>, all: u32) -> Self {
+        let planner = Planner::new(search, seats.len());
+        // Noise at the root explores: there are no random moves in training.
+        let never = Schedule { start: 0.0, end: 0.0, steps: 0 };
+        Self { net, planner, exploring: Exploring::new(never, seed, seats, all), places: Vec::new() }
+    }
+}
+
+impl<G: Game> Policy for Searcher<G> {
+    fn act(&mut self, blocks: &mut [Rollout], t: usize, mode: Mode) -> Result<()> {
+        let Self { net, planner, exploring, places } = self;
+        let epsilon = exploring.epsilon(mode);
+        planner.clear();
+        places.clear();
+        let mut rngs = exploring.rngs();
+        let mut playing = 0;
+        for (b, block) in blocks.iter_mut().enumerate() {
+            for e in 0..block.envs() {
+                let rng = rngs.next().expect("a stream per seat");
+                if block.end[(t, e)].over() {
+                    block.discrete[(t, e)] = 0; // ignored: the environment resets
+                    continue;
+                }
+                playing += 1;
+                if mode != Mode::Explore && rng.f32() < epsilon {
+                    block.discrete[(t, e)] = legal::random(G::ACTIONS as u32, block.legal.at(t, e), rng);
+                    continue;
+                }
+                let position: G = recognise(block.vector.at(t, e))?;
+                // -ln -ln u is Gumbel's; u is never 0 here.
+                let gumbel = || -libm::log(-libm::log((rng.f64() + f64::EPSILON).min(1.0 - f64::EPSILON)));
+                match mode {
+                    Mode::Explore => planner.push(&position, gumbel),
+                    Mode::Evaluate { .. } => planner.push(&position, || 0.0),
+                }
+                places.push((b, e));
+            }
+        }
+        drop(rngs);
+        exploring.count(mode, playing);
+        planner.run(net)?;
+        for (tree, &(b, e)) in places.iter().enumerate() {
+            let block = &mut blocks[b];
+            block.discrete[(t, e)] = planner.choice(tree) as u32;
+            let (policy, value) = block.extra.at_mut(t, e).split_at_mut(G::ACTIONS);
+            value[0] = planner.improved(tree, policy);
+        }
+        Ok(())
+    }
+
+    fn state(&mut self) -> State<'_> {
+        vec![("act".to_owned(), &mut self.exploring)]
+    }
+}

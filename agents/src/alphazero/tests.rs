@@ -1,0 +1,312 @@
+//! Search, experience, loss and learning on a game whose values are known.
+
+mod golden;
+mod nim;
+
+use candle_core::Device;
+use rl_core::{End, Solo, Standing};
+use rl_nn::Precision;
+
+use super::forest::softmax;
+use super::net::Flows;
+use super::planner::Planner;
+use super::*;
+use crate::Mode;
+use crate::testing::{load, save};
+use nim::{MOST, Nim};
+
+const SEATS: usize = 16;
+
+fn config() -> Config {
+    Config {
+        lr: 4e-3,
+        lr_end: 0.0,
+        lr_steps: 4000,
+        adam_eps: 1e-8,
+        grad_clip: 1.0,
+        value_coef: 1.0,
+        search_value: 0.25,
+        horizon: 4,
+        updates: 4,
+        batch: 64,
+        replay_capacity: 1000,
+        learning_starts: 128,
+        simulations: 8,
+        considered: 3,
+        sigma_visit: 50.0,
+        sigma_scale: 0.5,
+        channels: 8,
+        blocks: 1,
+        hidden: 16,
+    }
+}
+
+fn spec() -> Spec {
+    Spec { vector: 2 * (MOST + 1), mask: true, discrete: [3].into(), ..Spec::none() }
+}
+
+fn learner(config: &Config, seed: u64) -> AlphaZero<Nim> {
+    let (spec, table) = (spec(), toml::Table::try_from(config).unwrap());
+    let (seats, device, precision) = (SEATS as u32, &Device::Cpu, Precision::F32);
+    AlphaZero::new(&Context { spec: &spec, config: &table, seats, seed, device, precision }).unwrap()
+}
+
+fn at(left: usize) -> Nim {
+    Nim { left, plies: 0 }
+}
+
+/// A search of `simulations` by a fresh network, from each of these positions.
+fn plan(simulations: usize, roots: &[Nim], noise: f64) -> Vec<(usize, Vec<f32>, f32)> {
+    let learner = learner(&config(), 1);
+    let mut planner = Planner::new(Search { simulations, ..learner.search() }, roots.len());
+    planner.clear();
+    let mut rng = Rng::new(1, Stream::Tool(0));
+    for root in roots {
+        planner.push(root, || noise * rng.normal());
+    }
+    planner.run(&learner.net).unwrap();
+    let tell = |tree| {
+        let mut policy = vec![0.0; 3];
+        let value = planner.improved(tree, &mut policy);
+        (planner.choice(tree), policy, value)
+    };
+    (0..roots.len()).map(tell).collect()
+}
+
+#[test]
+fn a_search_by_an_untrained_network_finds_what_wins_where_it_sees_the_end() {
+    let heaps: Vec<Nim> = (1..8).map(at).collect();
+    for (heap, (choice, policy, value)) in heaps.iter().zip(plan(200, &heaps, 0.0)) {
+        let left = heap.left;
+        assert!((policy.iter().sum::<f32>() - 1.0).abs() < 1e-6, "{left}: {policy:?}");
+        assert!((0..3).all(|action| heap.legal(action) || policy[action] == 0.0), "{left}: {policy:?}");
+        if left % 4 > 0 {
+            assert_eq!(choice, left % 4 - 1, "{left}: {policy:?}");
+            assert!(policy[choice] > 0.9 && value > 0.5, "{left}: {policy:?}, {value}");
+        } else {
+            assert!(value < -0.5, "{left}: {value}");
+        }
+    }
+}
+
+#[test]
+fn a_search_does_not_know_of_those_beside_it() {
+    let heaps: Vec<Nim> = (1..=MOST).map(at).collect();
+    let together = plan(12, &heaps, 0.0);
+    for (heap, together) in heaps.iter().zip(together) {
+        assert_eq!(plan(12, std::slice::from_ref(heap), 0.0)[0], together, "{heap:?}");
+    }
+}
+
+#[test]
+fn values_of_moves_that_were_not_tried_are_filled_in() {
+    let sigma = Sigma { visit: 10.0, scale: 0.2 };
+    let mut forest = Forest::<Nim>::new(1, 8, sigma);
+    let root = forest.plant(0, &at(5));
+    forest.grow(root, &[0.0, 1.0, -1.0], 0.4);
+    let child = forest.descend(0, 0).unwrap();
+    forest.grow(child, &[0.0; 3], 0.6); // worth -0.6 here
+    let second = forest.descend(0, 1).unwrap();
+    forest.grow(second, &[0.0; 3], -0.2); // and 0.2
+    // Below a heap of three the search takes what is best by the improved policy of what it knows: any, once.
+    let third = forest.descend(0, 1).unwrap();
+    forest.grow(third, &[0.0; 3], 0.0);
+    assert_eq!([0, 1, 2].map(|action| forest.visits(root, action)), [1, 2, 0]);
+
+    let mut prior = [0.0, 1.0, -1.0];
+    softmax(&mut prior);
+    let values = [-0.6, 0.1]; // of the second, the mean of 0.2 and of 0 above
+    let expected = (prior[0] * values[0] + prior[1] * values[1]) / (prior[0] + prior[1]);
+    let mixed = (0.4 + 3.0 * expected) / 4.0;
+    let slope = (10.0 + 2.0) * 0.2;
+    let mut improved = [0.0; 3];
+    forest.completed(root, &mut improved);
+    forest.improve(root, &mut improved);
+    for (action, value) in [values[0], values[1], mixed].into_iter().enumerate() {
+        let wanted = prior[action].ln() + slope * (value + 1.0) / 2.0;
+        assert!((improved[action] - wanted).abs() < 1e-6, "{action}: {} {wanted}", improved[action]);
+    }
+}
+
+#[test]
+fn the_host_has_the_bits_of_the_graph_in_any_batch() {
+    let learner = learner(&Config { blocks: 2, ..config() }, 1);
+    let mut flat = vec![0.0; learner.params.len()];
+    let mut rng = Rng::new(2, Stream::Tool(0));
+    flat.iter_mut().for_each(|value| *value = 0.2 * rng.normal() as f32); // blocks that are not the identity
+    learner.params.write(&flat).unwrap();
+    let mut flows = Flows::default();
+    for rows in (1..=9).rev() {
+        let planes: Vec<f32> = (0..rows * spec().vector).map(|_| rng.normal() as f32).collect();
+        flows.begin().extend_from_slice(&planes);
+        learner.net.run(&mut flows).unwrap();
+        let (logits, values) = learner.net.forward(&planes).unwrap();
+        assert_eq!(flows.logits(), logits.flatten_all().unwrap().to_vec1::<f32>().unwrap());
+        assert_eq!(flows.values(), values.to_vec1::<f32>().unwrap());
+        let last = planes[(rows - 1) * spec().vector..].to_vec();
+        let (logits, _) = learner.net.forward(&last).unwrap();
+        assert_eq!(flows.logits()[(rows - 1) * 3..], logits.flatten_all().unwrap().to_vec1::<f32>().unwrap());
+    }
+}
+
+#[test]
+fn a_position_is_worth_what_its_side_got_and_partly_what_was_thought() {
+    let mut experience = Experience::<Nim>::new(3, 0.25, 1);
+    // Three moves of one game: the first side takes the last stone.
+    let mut block = Rollout::new(&spec(), 3, 1, 4);
+    let heaps = [Nim { left: 5, plies: 0 }, Nim { left: 4, plies: 1 }, Nim { left: 1, plies: 2 }];
+    for (t, heap) in heaps.iter().enumerate() {
+        heap.observe(block.vector.at_mut(t, 0));
+        block.age[(t + 1, 0)] = t as u32 + 1;
+        block.extra.at_mut(t, 0).copy_from_slice(&[0.1 * t as f32, 0.5, 0.5, 0.2]);
+    }
+    experience.append(std::slice::from_ref(&block)).unwrap();
+    assert_eq!(experience.len(), 0, "the game goes on");
+    block.end[(1, 0)] = End::Terminated;
+    block.reward[(1, 0)] = 1.0;
+    let mut last = block.clone();
+    (1..3).for_each(|t| last.age[(t + 1, 0)] = 0); // nothing follows
+    experience.append(&[last]).unwrap();
+    assert_eq!(experience.len(), 3, "of four positions the oldest was overwritten");
+    let mut bytes = Vec::new();
+    experience.save(&mut bytes).unwrap();
+    let mut other = Experience::<Nim>::new(3, 0.25, 1);
+    other.load(&mut bytes.as_slice()).unwrap();
+    let mut rng = Rng::new(1, Stream::Tool(0));
+    let mut seen = [false; 3];
+    for _ in 0..60 {
+        let drawn = other.draw(&mut rng);
+        let outcome = if drawn.position.to_move() == rl_core::Side::First { 1.0 } else { -1.0 };
+        assert!((drawn.value - (0.75 * outcome + 0.25 * 0.2)).abs() < 1e-6, "{:?}: {}", drawn.position, drawn.value);
+        seen[(drawn.policy[0] * 10.0).round() as usize] = true;
+    }
+    assert_eq!(seen, [true; 3], "two of the first block's, and the one that ended it");
+    assert!(Experience::<Nim>::new(4, 0.25, 1).load(&mut bytes.as_slice()).is_err(), "another capacity");
+    assert!(Experience::<Nim>::new(3, 0.25, 2).load(&mut bytes.as_slice()).is_err(), "other seats");
+}
+
+#[test]
+fn gradients_of_the_loss_are_differences() {
+    let (logits, values) = ([0.4f32, -1.0, 0.7, 2.0, 0.1, -0.3], [0.3f32, -0.8]);
+    let targets = [Target { policy: &[0.7, 0.3, 0.0], value: 1.0 }, Target { policy: &[0.0, 0.1, 0.9], value: -0.5 }];
+    let of = |logits: &[f32], values: &[f32]| {
+        let (mut by_logits, mut by_values) = (Vec::new(), Vec::new());
+        let legal = |row, action| (row, action) != (0, 2);
+        let terms = loss((logits, values), targets.into_iter(), legal, 0.7, (&mut by_logits, &mut by_values));
+        (terms.loss, by_logits, by_values)
+    };
+    let (_, by_logits, by_values) = of(&logits, &values);
+    assert_eq!(by_logits[2], 0.0, "what the rules forbid");
+    let step = 0.01;
+    for i in 0..6 {
+        let [mut up, mut down] = [logits; 2];
+        (up[i], down[i]) = (up[i] + step, down[i] - step);
+        let slope = (of(&up, &values).0 - of(&down, &values).0) / f64::from(2.0 * step);
+        assert!((slope - f64::from(by_logits[i])).abs() < 1e-4, "logit {i}");
+    }
+    for i in 0..2 {
+        let [mut up, mut down] = [values; 2];
+        (up[i], down[i]) = (up[i] + step, down[i] - step);
+        let slope = (of(&logits, &up).0 - of(&logits, &down).0) / f64::from(2.0 * step);
+        assert!((slope - f64::from(by_values[i])).abs() < 1e-4, "value {i}");
+    }
+}
+
+/// Games against itself, a block at a time.
+struct Table {
+    seats: Vec<Nim>,
+    block: Rollout,
+}
+
+impl Table {
+    fn new() -> Self {
+        let mut block = Rollout::new(&spec(), config().horizon, SEATS, 4);
+        let seats: Vec<Nim> = (0..SEATS).map(|seat| at(1 + seat % MOST)).collect();
+        seats.iter().enumerate().for_each(|(e, heap)| heap.observe(block.vector.at_mut(0, e)));
+        Self { seats, block }
+    }
+
+    fn play(&mut self, policy: &mut dyn Policy) {
+        let block = &mut self.block;
+        for t in 0..block.horizon() {
+            policy.act(std::slice::from_mut(block), t, Mode::Explore).unwrap();
+            for (e, heap) in self.seats.iter_mut().enumerate() {
+                let (mut reward, mut end, mut age) = (0.0, End::No, block.age[(t, e)] + 1);
+                if block.end[(t, e)].over() {
+                    (*heap, age) = (at(1 + (e + t) % MOST), 0);
+                } else {
+                    heap.play(block.discrete[(t, e)] as usize);
+                    if heap.outcome() == Some(Standing::Lost) {
+                        (reward, end) = (1.0, End::Terminated);
+                    }
+                }
+                heap.observe(block.vector.at_mut(t + 1, e));
+                (block.reward[(t + 1, e)], block.end[(t + 1, e)], block.age[(t + 1, e)]) = (reward, end, age);
+            }
+        }
+    }
+}
+
+fn train(learner: &mut AlphaZero<Nim>, policy: &mut dyn Policy, table: &mut Table, rounds: usize) {
+    for _ in 0..rounds {
+        table.play(policy);
+        learner.learn(std::slice::from_ref(&table.block), &mut Solo, &mut Log::default()).unwrap();
+        table.block.carry();
+    }
+}
+
+#[test]
+fn a_network_learns_the_moves_and_values_of_every_heap() {
+    let mut learner = learner(&config(), 1);
+    let mut policy = learner.policy(0..SEATS as u32).unwrap();
+    train(&mut learner, policy.as_mut(), &mut Table::new(), 60);
+    let mut planes = vec![0.0; spec().vector];
+    for left in 1..=MOST {
+        at(left).observe(&mut planes);
+        let (logits, value) = learner.net.forward(&planes).unwrap();
+        let (logits, value) =
+            (logits.flatten_all().unwrap().to_vec1::<f32>().unwrap(), value.to_vec1::<f32>().unwrap());
+        if left % 4 > 0 {
+            let best = (0..left.min(3)).max_by(|&a, &b| logits[a].total_cmp(&logits[b])).unwrap();
+            assert_eq!(best, left % 4 - 1, "{left}: {logits:?}");
+        }
+        assert_eq!(value[0] > 0.0, left % 4 > 0, "{left}: {value:?}");
+    }
+}
+
+#[test]
+fn a_saved_learner_and_policy_go_on_alike() {
+    let mut whole = learner(&config(), 1);
+    let mut policy = whole.policy(0..SEATS as u32).unwrap();
+    let mut table = Table::new();
+    train(&mut whole, policy.as_mut(), &mut table, 8);
+    let parts = save(&mut whole);
+    let mut acting = Vec::new();
+    policy.state()[0].1.save(&mut acting).unwrap();
+
+    let mut other = learner(&config(), 2);
+    load(&mut other, &parts);
+    let mut resumed = other.policy(0..SEATS as u32).unwrap();
+    resumed.state()[0].1.load(&mut acting.as_slice()).unwrap();
+    let mut again = Table { seats: table.seats.clone(), block: table.block.clone() };
+    train(&mut whole, policy.as_mut(), &mut table, 3);
+    train(&mut other, resumed.as_mut(), &mut again, 3);
+    assert!(whole.updates() > 12, "it learns");
+    assert_eq!(save(&mut whole), save(&mut other));
+}
+
+#[test]
+fn another_environment_is_refused_in_a_line() {
+    assert_eq!(refuses::<Nim>(&spec()), None);
+    let said = refuses::<Nim>(&Spec { vector: 4, discrete: [2].into(), ..Spec::none() }).unwrap();
+    assert_eq!(said, "alphazero searches a game whose rules it is built with, of 1 x 12 x 2 features and 3 moves");
+    let context_of = |config: &Config| {
+        let (spec, table) = (spec(), toml::Table::try_from(config).unwrap());
+        let (seats, device, precision) = (1, &Device::Cpu, Precision::F32);
+        let built = AlphaZero::<Nim>::new(&Context { spec: &spec, config: &table, seats, seed: 1, device, precision });
+        built.err().map(|error| error.to_string())
+    };
+    assert_eq!(context_of(&Config { simulations: 0, ..config() }).unwrap(), "agent.simulations: must be at least 1");
+    let said = context_of(&Config { search_value: 1.5, ..config() }).unwrap();
+    assert_eq!(said, "agent.search_value: 1.5 is not between 0 and 1");
+}
