@@ -1,0 +1,234 @@
+//! Sessions that stop and go on, part by part, and agents that play in them.
+
+use candle_core::Device;
+
+use super::*;
+use crate::checkpoint::{self, Checkpoint, Extent};
+use crate::collect::Workers;
+use crate::evaluate::Games;
+use crate::planners::PLANNERS;
+use crate::preset::{Ask, Resolved, resolve};
+use crate::tables::Tables;
+use crate::{toy, train};
+
+fn resolved(env: &str, agent: &str) -> Resolved {
+    let tables = Tables::new(&[rl_envs::ENVS], &[rl_agents::AGENTS, PLANNERS, &[toy::ENTRY]]);
+    // DQN begins to learn, to forget and to choose before the checkpoint.
+    let early = ["learning_starts=200", "target_period=100", "replay_capacity=400", "epsilon.start=0.1"];
+    let mut sets = early.map(|set| format!("agent.{set}")).to_vec();
+    if env.starts_with("atari/") {
+        sets.extend(["agent.batch=4", "agent.update_period=20", "agent.hidden=[16]"].map(str::to_owned));
+    }
+    // Rounds and episodes short enough that there are some before and after it, on few seats; every scale is on.
+    let short = ["agent.horizon=5", "agent.hidden=[16]", "train.envs=4", "agent.reward_scale=std"];
+    let short = [&short[..], &["agent.normalise_observations=true", "env.max_steps=40"]].concat();
+    let short: Vec<String> = short.into_iter().map(str::to_owned).collect();
+    // So many seats that some are over, and small updates. Values that have learned little choose the same everywhere.
+    let many = ["train.envs=16", "agent.batch=8", "agent.hidden=[16,16]"].map(str::to_owned);
+    let sets = match agent {
+        "dqn" => &sets[..],
+        "tabular" => &["agent.horizon=5", "train.envs=4"].map(str::to_owned),
+        // Games end before the checkpoint and after it, and the ring overflows; seven moves a side at least.
+        "alphazero" => &[
+            "train.envs=4",
+            "agent.horizon=5",
+            "agent.learning_starts=40",
+            "agent.replay_capacity=120",
+            "agent.batch=16",
+            "agent.updates=2",
+            "agent.simulations=4",
+            "agent.channels=4",
+            "agent.blocks=1",
+            "agent.hidden=8",
+        ]
+        .map(str::to_owned),
+        "rainbow" | "c51" | "qrdqn" | "iqn" => &[&sets[..], &many[..]].concat(),
+        "impala" => &[&short[..], &["train.actors=0".to_owned()]].concat(),
+        "pqn" => &[&short[..4], &["agent.epochs=1", "agent.minibatches=2"].map(str::to_owned)[..]].concat(),
+        "ppo" | "a2c" if env == "frozenlake" || env.starts_with("atari/") => &short[..4], // no features
+        "ppo" | "a2c" if env == "cartpole-positions" => {
+            &[&short[..], &["agent.memory={kind=\"lstm\", units=8, steps=5}".to_owned()]].concat()
+        }
+        "ppo" | "a2c" => &short[..],
+        _ => &[],
+    };
+    resolve(&tables, &Ask { env, agent: Some(agent), sets, ..Ask::default() }).unwrap()
+}
+
+fn begin(resolved: &Resolved) -> Session {
+    begin_with(resolved, 1)
+}
+
+fn begin_with(resolved: &Resolved, workers: usize) -> Session {
+    train::start(resolved, &resolved.train().unwrap(), 3, &Device::Cpu, Workers::Exactly(workers)).unwrap()
+}
+
+fn play(session: &mut Session, blocks: usize) -> anyhow::Result<()> {
+    (0..blocks).try_for_each(|_| session.advance(&mut Log::default()))
+}
+
+/// Blocks of so many steps of all seats.
+fn blocks(session: &Session, steps: usize) -> usize {
+    session.seats.blocks().iter().map(|block| steps.div_ceil(block.horizon() * 4)).max().unwrap()
+}
+
+fn parts(session: &mut Session) -> Vec<(String, String)> {
+    let mut parts = Vec::new();
+    let mut hash = |name: &str, part: &mut dyn Saved| {
+        parts.push((name.to_owned(), checkpoint::sha256(part)?));
+        Ok(())
+    };
+    session.visit(&mut hash).unwrap();
+    parts
+}
+
+#[test]
+fn a_resumed_session_is_the_uninterrupted_one_and_no_part_can_be_spared() {
+    let agents = ["toy", "dqn", "ppo", "a2c"];
+    let cases = agents.into_iter().flat_map(|agent| [("frozenlake", agent, 600), ("cartpole", agent, 600)]);
+    let family = ["rainbow", "c51", "qrdqn", "iqn"].map(|agent| ("cartpole", agent, 160)); // per 4 of their seats
+    let continuous = [("pendulum", "ppo", 600), ("mountaincar-continuous", "a2c", 600)];
+    let more = [("frozenlake", "tabular", 600), ("cartpole", "pqn", 600), ("cartpole", "impala", 600)];
+    let planned = [("connectfour", "alphazero", 300)];
+    let remembering = [("cartpole-positions", "ppo", 600)];
+    for (env, agent, steps) in cases.chain(family).chain(continuous).chain(more).chain(remembering).chain(planned) {
+        let resolved = resolved(env, agent);
+        let owner = train::owner(&resolved, &resolved.train().unwrap());
+        let dir = tempfile::tempdir().unwrap();
+        let mut whole = begin(&resolved);
+        whole.seats.reset().unwrap();
+        let blocks = blocks(&whole, steps);
+        play(&mut whole, blocks).unwrap();
+        let path = checkpoint::write(dir.path(), &mut whole, &owner, Extent::Whole).unwrap();
+        play(&mut whole, blocks).unwrap();
+        let whole = Some(parts(&mut whole));
+
+        let saved = Checkpoint::open(&path, &owner).unwrap();
+        let go_on_without = |dropped: Option<&str>| {
+            let mut session = begin(&resolved);
+            let mut load = |name: &str, part: &mut dyn Saved| match dropped {
+                Some(dropped) if dropped == name => Ok(()),
+                _ => saved.load_part(name, part),
+            };
+            session.visit(&mut load).unwrap();
+            play(&mut session, blocks).ok()?; // an empty replay cannot even go on
+            Some(parts(&mut session))
+        };
+        assert_eq!(go_on_without(None), whole, "{agent} on {env}");
+        for (name, _) in whole.iter().flatten() {
+            assert_ne!(go_on_without(Some(name)), whole, "{agent} on {env}: {name} decides nothing");
+        }
+    }
+}
+
+#[test]
+fn every_part_is_the_same_for_any_number_of_workers_and_across_a_change_of_it() {
+    let cases = [
+        ("frozenlake", "toy", 400),
+        ("cartpole", "toy", 400),
+        ("frozenlake", "dqn", 600),
+        ("cartpole", "dqn", 600),
+        ("cartpole", "rainbow", 600),
+        ("frozenlake", "iqn", 600),
+        ("frozenlake", "a2c", 400),
+        ("frozenlake", "tabular", 400),
+        ("frozenlake", "pqn", 400),
+        ("cartpole", "impala", 400),
+        ("cartpole", "ppo", 400),
+        ("cartpole-positions", "ppo", 400),
+        ("pendulum", "a2c", 400),
+        ("mountaincar-continuous", "ppo", 400),
+        ("connectfour", "alphazero", 200),
+    ];
+    #[cfg(feature = "atari")]
+    let cases = [&cases[..], &[("atari/breakout", "dqn", 240), ("atari/breakout", "ppo", 80)]].concat();
+    for (env, agent, steps) in cases {
+        let mut resolved = resolved(env, agent);
+        resolved.set("train.envs", 5).unwrap();
+        let owner = train::owner(&resolved, &resolved.train().unwrap());
+        let dir = tempfile::tempdir().unwrap();
+        let mut saved = None;
+        let mut ends = Vec::new();
+        for workers in [1, 2, 3, 4] {
+            let mut session = begin_with(&resolved, workers);
+            session.seats.reset().unwrap();
+            let blocks = blocks(&session, steps);
+            play(&mut session, blocks).unwrap();
+            if workers == 3 {
+                let path = checkpoint::write(dir.path(), &mut session, &owner, Extent::Whole).unwrap();
+                saved = Some(Checkpoint::open(&path, &owner).unwrap());
+            }
+            play(&mut session, blocks / 2).unwrap();
+            assert!(session.learner.updates() > 0, "{agent} on {env} learns");
+            ends.push((workers, parts(&mut session)));
+        }
+        for workers in [1, 2, 4] {
+            let mut session = begin_with(&resolved, workers);
+            saved.as_ref().unwrap().load(&mut session).unwrap();
+            let blocks = blocks(&session, steps);
+            play(&mut session, blocks / 2).unwrap();
+            ends.push((workers, parts(&mut session)));
+        }
+        for (workers, end) in &ends[1..] {
+            assert_eq!(end, &ends[0].1, "{agent} on {env} with {workers} workers");
+        }
+    }
+}
+
+#[test]
+fn damaged_and_foreign_checkpoints_are_refused_by_name() {
+    let resolved = resolved("cartpole", "toy");
+    let owner = train::owner(&resolved, &resolved.train().unwrap());
+    let dir = tempfile::tempdir().unwrap();
+    let mut session = begin(&resolved);
+    let path = checkpoint::write(dir.path(), &mut session, &owner, Extent::Whole).unwrap();
+    let open = |owner| Checkpoint::open(&path, owner).map(|_| ()).map_err(|e| format!("{e:#}"));
+    let refused = |file: &str, bytes: Option<&[u8]>, why: &str| {
+        let file = path.join(file);
+        let before = std::fs::read(&file).unwrap();
+        match bytes {
+            Some(bytes) => std::fs::write(&file, bytes).unwrap(),
+            None => std::fs::remove_file(&file).unwrap(),
+        }
+        let error = open(&owner).unwrap_err();
+        assert!(error.contains(file.to_str().unwrap()) && error.contains(why), "{error}");
+        std::fs::write(&file, before).unwrap();
+    };
+    assert_eq!(open(&owner), Ok(()));
+    for part in [WEIGHTS, "env", "learner.rng", "counts"] {
+        let bytes = std::fs::read(path.join(part)).unwrap();
+        let mut flipped = bytes.clone();
+        flipped[bytes.len() / 2] ^= 1;
+        refused(part, Some(&flipped), "damaged");
+        refused(part, Some(&bytes[..bytes.len() - 1]), "truncated");
+        refused(part, None, "No such file");
+    }
+    let manifest = std::fs::read_to_string(path.join("manifest.json")).unwrap();
+    refused("manifest.json", Some(manifest.replace("\"version\": 2", "\"version\": 9").as_bytes()), "version 9");
+    refused("manifest.json", Some(manifest.replace("\"frames\": 0", "\"frames\": 1").as_bytes()), "damaged");
+    refused("manifest.json", Some(b"{}"), "not the manifest");
+    refused("manifest.json", Some(&manifest.as_bytes()[..40]), "damaged");
+    let stranger = checkpoint::Owner { agent: "dqn".to_owned(), ..owner.clone() };
+    assert!(open(&stranger).unwrap_err().contains("belongs to toy on cartpole, not to dqn on cartpole"));
+    let newer = checkpoint::Owner { env_version: 99, ..owner.clone() };
+    assert!(open(&newer).unwrap_err().contains("version 99"));
+}
+
+#[test]
+fn evaluation_changes_no_bit_of_the_session() {
+    let resolved = resolved("frozenlake", "toy");
+    let mut session = begin(&resolved);
+    session.seats.reset().unwrap();
+    play(&mut session, 5).unwrap();
+    let before = parts(&mut session);
+    let mode = Mode::Evaluate { epsilon: 0.1, greedy: false };
+    let stop = crate::stop::Stop::default();
+    let score = |workers| {
+        let games = Games { seed: 3, episodes: 21, mode, workers };
+        crate::evaluate::play(&resolved, session.learner.as_ref(), games, &stop).unwrap().unwrap()
+    };
+    let (first, second) = (score(Workers::UpTo(2)), score(Workers::Exactly(3)));
+    assert_eq!(first, second);
+    assert_eq!(first.returns.len(), 21);
+    assert_eq!(parts(&mut session), before);
+}
