@@ -11,7 +11,8 @@ use common::json;
 /// Settings with which every agent updates within a few hundred steps.
 fn short(agent: &str) -> &'static str {
     match agent {
-        "ppo" | "a2c" => "--frames 3000",
+        "ppo" | "a2c" | "pqn" => "--frames 3000",
+        "impala" => "--frames 3000 --actors 2",
         _ => "--frames 3000 --set agent.learning_starts=500",
     }
 }
@@ -25,7 +26,7 @@ fn train(at: &Path, line: &str) -> serde_json::Value {
 fn every_agent_trains_resumes_and_plays() {
     let dir = tempfile::tempdir().unwrap();
     let at = dir.path();
-    for agent in ["dqn", "rainbow", "c51", "qrdqn", "iqn", "ppo", "a2c"] {
+    for agent in ["dqn", "rainbow", "c51", "qrdqn", "iqn", "pqn", "ppo", "a2c", "impala"] {
         for env in ["cartpole", "frozenlake"] {
             let run = format!("{agent}-{env}");
             let done = train(at, &format!("--env {env} --agent {agent} --seed 1 --run {run} {}", short(agent)));
@@ -51,6 +52,27 @@ fn continuous_actions_and_normalised_observations_work() {
 
 #[test]
 #[ignore = "needs an NVIDIA GPU"]
+fn memories_work() {
+    let dir = tempfile::tempdir().unwrap();
+    for kind in ["gru", "lstm"] {
+        let memory = format!("--set agent.memory={{kind=\"{kind}\",units=16,steps=16}} --set agent.horizon=32");
+        let run = format!("--env cartpole-positions --agent ppo --seed 1 --run {kind} --frames 6000");
+        let done = train(dir.path(), &format!("{run} {memory}"));
+        assert!(done["updates"].as_u64().unwrap() > 0, "{kind}: {done}");
+    }
+}
+
+#[test]
+#[ignore = "needs an NVIDIA GPU"]
+fn planning_works() {
+    let dir = tempfile::tempdir().unwrap();
+    let small = "--set agent.simulations=8 --set agent.learning_starts=500 --set agent.replay_capacity=4000";
+    let done = train(dir.path(), &format!("--env connectfour --agent alphazero --seed 1 --run r --frames 3000 {small}"));
+    assert!(done["updates"].as_u64().unwrap() > 0, "{done}");
+}
+
+#[test]
+#[ignore = "needs an NVIDIA GPU"]
 fn cartpole_is_learned_and_plays_alike_on_the_cpu() {
     let dir = tempfile::tempdir().unwrap();
     train(dir.path(), "--env cartpole --agent ppo --seed 1 --run r");
@@ -67,7 +89,10 @@ fn pixels_are_learned_from() {
     let dir = tempfile::tempdir().unwrap();
     let at = dir.path();
     let replay = "--frames 8000 --set agent.learning_starts=400 --set agent.replay_capacity=2000";
-    for (agent, more) in [("dqn", replay), ("rainbow", replay), ("ppo", "--frames 40000"), ("a2c", "--frames 8000")] {
+    let residual = "--frames 40000 --set agent.trunk=impala";
+    let small = "--frames 8000 --set agent.trunk=small";
+    let all = [("dqn", replay), ("rainbow", replay), ("ppo", residual), ("a2c", small), ("pqn", "--frames 40000")];
+    for (agent, more) in all {
         let done = train(at, &format!("--env kungfu --agent {agent} --seed 1 --run {agent} {more}"));
         assert!(done["updates"].as_u64().unwrap() > 0, "{agent}: {done}");
     }
