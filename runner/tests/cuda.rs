@@ -67,7 +67,8 @@ fn memories_work() {
 fn planning_works() {
     let dir = tempfile::tempdir().unwrap();
     let small = "--set agent.simulations=8 --set agent.learning_starts=500 --set agent.replay_capacity=4000";
-    let done = train(dir.path(), &format!("--env connectfour --agent alphazero --seed 1 --run r --frames 3000 {small}"));
+    let done =
+        train(dir.path(), &format!("--env connectfour --agent alphazero --seed 1 --run r --frames 3000 {small}"));
     assert!(done["updates"].as_u64().unwrap() > 0, "{done}");
 }
 

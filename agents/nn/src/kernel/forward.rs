@@ -20,6 +20,8 @@ const GROUP: usize = 96;
 pub(super) const FEW: usize = 2 * ROWS;
 /// Inputs per pass where weights are not packed: they are read once, as they lie in memory.
 const DEPTH_UNPACKED: usize = 16;
+/// Rows of a part, at least, where both rows and columns are many: a part packs the weights for itself.
+const TALL: usize = 256;
 /// Columns of a block of a linear layer, a multiple of the widest panel.
 pub(super) const COLUMNS: usize = 256;
 
@@ -86,7 +88,8 @@ pub(crate) fn linear(layer: Linear<'_>, out: &mut [f32]) {
 }
 
 /// Cuts `out [rows, n]` for threads that get `part` rows each, and runs `work(first row, columns, stride, rows of out)` on
-/// every part: narrow rows are cut by rows, wide ones by blocks of columns. Where it is cut changes no bit.
+/// every part: narrow rows are cut by rows, wide ones by blocks of columns, and many wide ones by both, since a block of
+/// columns by itself has to be copied to its place. Where it is cut changes no bit.
 pub(super) fn cut(
     out: &mut [f32],
     n: usize,
@@ -96,10 +99,18 @@ pub(super) fn cut(
     if n <= COLUMNS {
         return each(out, part * n, |i, out| work(i * part, 0..n, n, out));
     }
-    let rows = out.len() / n;
+    let (rows, threads) = (out.len() / n, rayon::current_num_threads());
     let block = |first: usize| first..n.min(first + COLUMNS);
-    if part >= rows || rayon::current_num_threads() == 1 {
-        return (0..n).step_by(COLUMNS).for_each(|first| work(0, block(first), n, &mut out[first..]));
+    let blocks = |row: usize, out: &mut [f32]| {
+        (0..n).step_by(COLUMNS).for_each(|first| work(row, block(first), n, &mut out[first..]));
+    };
+    if part >= rows || threads == 1 {
+        return blocks(0, out);
+    }
+    let shares = rows / (threads * TALL); // of each thread
+    if shares > 0 {
+        let part = rows.div_ceil(threads * shares.min(4));
+        return each(out, part * n, |i, out| blocks(i * part, out));
     }
     let mut room = Workspace::new();
     let parts = room.sized(out.len()); // a block of columns after the other

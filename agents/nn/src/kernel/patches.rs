@@ -110,10 +110,16 @@ impl Patches {
         match self.padding {
             None => P::widen(x, room),
             Some(Padding { row, padded, first }) => {
-                room.fill(0.0);
                 for (x, image) in x.chunks_exact(self.input).zip(room.chunks_exact_mut(self.image)) {
-                    for (x, into) in x.chunks_exact(row).zip(image[first..].chunks_mut(padded)) {
-                        P::widen(x, &mut into[..row]);
+                    let (before, inner) = image.split_at_mut(first);
+                    before.fill(0.0);
+                    let mut rows = x.chunks_exact(row);
+                    for into in inner.chunks_mut(padded) {
+                        let held = rows.next().map_or(0, |x| {
+                            P::widen(x, &mut into[..row]);
+                            row
+                        });
+                        into[held..].fill(0.0);
                     }
                 }
             }

@@ -149,7 +149,8 @@ mod tests {
     #[test]
     fn prepared_weights_give_the_bits_of_a_product_by_itself() {
         let mut rng = Rng::new(0, Stream::Tool(0));
-        for (rows, width, n) in [(1, 5, 7), (13, 300, 65), (32, 37, 1), (40, 260, 600), (900, 33, 130)] {
+        for (rows, width, n) in [(1, 5, 7), (13, 300, 65), (32, 37, 1), (40, 260, 600), (900, 33, 130), (1100, 33, 300)]
+        {
             let mut draws = |len: usize| (0..len).map(|_| rng.normal() as f32).collect::<Vec<f32>>();
             let (x, w, bias) = (draws(rows * width), draws(width * n), draws(n));
             let mut turned = vec![0.0; w.len()];
