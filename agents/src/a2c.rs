@@ -50,6 +50,19 @@ pub enum Kind {
     Adam,
 }
 
+impl Kind {
+    /// Its constants; the decay of RMSProp's mean square, and what that is before the first update, do not concern Adam.
+    pub(crate) fn config(self, decay: f64, first_square: f64, eps: f64, clip: f64) -> OptimiserConfig {
+        match self {
+            Self::Adam => OptimiserConfig::Adam(AdamConfig { beta1: 0.9, beta2: 0.999, eps, clip }),
+            Self::RmsProp => {
+                let (eps_place, centred) = (EpsPlace::InsideRoot, false);
+                OptimiserConfig::RmsProp(RmsPropConfig { decay, eps, eps_place, first_square, centred, clip })
+            }
+        }
+    }
+}
+
 /// The `[agent]` table. Every count of steps but `horizon` is of agent steps, of all seats together.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -118,38 +131,19 @@ impl Config {
     }
 
     pub(crate) fn settings(self) -> Settings {
-        let (eps, clip) = (self.eps, self.grad_clip);
-        let optimiser = match self.optimiser {
-            Kind::Adam => OptimiserConfig::Adam(AdamConfig { beta1: 0.9, beta2: 0.999, eps, clip }),
-            Kind::RmsProp => OptimiserConfig::RmsProp(RmsPropConfig {
-                decay: self.rms_decay,
-                eps,
-                eps_place: EpsPlace::InsideRoot,
-                first_square: 1.0,
-                centred: false,
-                clip,
-            }),
-        };
-        let no_clip = f64::INFINITY;
         Settings {
             horizon: self.horizon,
             epochs: 1,
             minibatches: 1,
             lr: Schedule::annealed(self.lr, self.lr_end, self.lr_steps),
-            optimiser,
+            optimiser: self.optimiser.config(self.rms_decay, 1.0, self.eps, self.grad_clip),
             gae: Gae { gamma: self.gamma as f32, lambda: self.lambda as f32, life_loss: self.life_loss },
             lagging: None,
             normalise_observations: self.normalise_observations,
             reward_scale: self.reward_scale,
             normalise: self.normalise_advantage,
-            weights: Weights {
-                surrogate: policy_gradient,
-                clip: no_clip,
-                value_clip: false,
-                entropy: self.entropy_coef,
-                value: self.value_coef,
-            },
-            clip: Schedule::annealed(no_clip, no_clip, 0),
+            weights: unclipped(self.entropy_coef, self.value_coef),
+            clip: Schedule::annealed(f64::INFINITY, f64::INFINITY, 0),
             target_kl: 0.0,
             trunk: self.trunk,
             hidden: self.hidden,
@@ -159,7 +153,12 @@ impl Config {
     }
 }
 
+/// The loss of the plain policy gradient.
+pub(crate) fn unclipped(entropy: f64, value: f64) -> Weights {
+    Weights { surrogate: policy_gradient, clip: f64::INFINITY, value_clip: false, entropy, value }
+}
+
 /// -A ln π.
-pub(crate) fn policy_gradient(log_prob: f64, _log_ratio: f64, advantage: f64, _clip: f64) -> (f64, f64) {
+fn policy_gradient(log_prob: f64, _log_ratio: f64, advantage: f64, _clip: f64) -> (f64, f64) {
     (-advantage * log_prob, -advantage)
 }

@@ -52,8 +52,8 @@ impl Flows {
 }
 
 impl ActorCritic {
-    /// A network for `spec` and its parameters, drawn from `rng`, that remembers by `memory`; with `standardise`, features are seen as the statistics in
-    /// its buffers say.
+    /// A network for `spec` and its parameters, drawn from `rng`, that remembers by `memory`; with `standardise`, features are
+    /// seen as the statistics in its buffers say.
     pub(crate) fn new(
         spec: &Spec,
         config: &EncoderConfig,

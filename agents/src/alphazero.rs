@@ -22,6 +22,7 @@ use rl_nn::{AdamConfig, Optimiser, OptimiserConfig, Params, tensor};
 use rl_replays::Rollout;
 use serde::{Deserialize, Serialize};
 
+use crate::descent::{along, descend};
 use crate::progress::Progress;
 use crate::{AgentEntry, Context, Learner, Log, Pace, Part, Plan, Policy, Schedule, config, guard};
 use experience::Experience;
@@ -218,16 +219,9 @@ impl<G: Game> AlphaZero<G> {
             let told = [("logits", &z), ("values", &v)];
             told.into_iter().find_map(|(of, values)| guard::first_not_finite(of, values))
         })?;
-        // A scalar whose gradient by the network is that of the loss.
-        let along = |x: &Tensor, by: &[f32]| (x * Tensor::from_slice(by, x.dims(), x.device())?)?.sum_all();
         let handle = along(&logits, by_logits).and_then(|sum| sum + along(&valued, by_values)?).map_err(tensor)?;
-        self.params.backward(&handle, &mut self.grad).map_err(tensor)?;
-        log.lap(Part::Backward);
-        reduce.mean(&mut self.grad)?;
-        log.lap(Part::Reduce);
-        let norm = self.optimiser.step(&self.params, &self.grad, rate).map_err(tensor)?;
-        log.lap(Part::Optimiser);
-        guard::finite_norm(number, norm, &self.grad, &self.params)?;
+        let step = |params: &Params, grad: &[f32]| self.optimiser.step(params, grad, rate);
+        let norm = descend((&self.params, &mut self.grad), number, &handle, step, reduce, log)?;
         self.progress.updates = number;
         log.add("loss", terms.loss);
         log.add("policy_loss", terms.policy_loss);

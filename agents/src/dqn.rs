@@ -13,6 +13,7 @@ use rl_core::{Error, Reduce, Result, Rng, Saved, Spec, State, Stream};
 use rl_nn::{Adam, AdamConfig, Params, tensor};
 use rl_replays::{Replay, Rollout, Sample};
 
+use crate::descent::descend;
 use crate::greedy::{Greedy, Reading};
 use crate::progress::Progress;
 use crate::q_net::QNet;
@@ -148,13 +149,9 @@ impl Dqn {
             guard::first_not_finite("targets", &rows.map(|row| row.iter().sum()).collect::<Vec<f32>>())
         })?;
         let handle = outputs.handle(&self.losses.by_outputs).map_err(tensor)?;
-        self.params.backward(&handle, &mut self.grad).map_err(tensor)?;
-        log.lap(Part::Backward);
-        reduce.mean(&mut self.grad)?;
-        log.lap(Part::Reduce);
-        let norm = self.adam.step(&self.params, &self.grad, self.rate()).map_err(tensor)?;
-        log.lap(Part::Optimiser);
-        guard::finite_norm(number, norm, &self.grad, &self.params)?;
+        let rate = self.rate();
+        let step = |params: &Params, grad: &[f32]| self.adam.step(params, grad, rate);
+        let norm = descend((&self.params, &mut self.grad), number, &handle, step, reduce, log)?;
         self.progress.updates = number;
         log.add("q", terms.q);
         log.add("loss", terms.loss);

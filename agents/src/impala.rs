@@ -7,13 +7,12 @@
 //! largest norm of the gradient have to be chosen accordingly, as `presets/impala/atari.toml` does.
 
 use rl_core::Result;
-use rl_nn::{Activation, AdamConfig, EpsPlace, OptimiserConfig, RmsPropConfig};
+use rl_nn::Activation;
 use rl_perception::Trunk;
 use serde::{Deserialize, Serialize};
 
-use crate::a2c::{Kind, policy_gradient};
+use crate::a2c::{Kind, unclipped};
 use crate::gae::Gae;
-use crate::loss::Weights;
 use crate::on_policy::{self, Lagging, OnPolicy, Settings};
 use crate::vtrace::Correction;
 use crate::{AgentEntry, Context, LifeLoss, Memory, RewardScale, Schedule, config};
@@ -115,39 +114,20 @@ impl Config {
     }
 
     pub(crate) fn settings(self) -> Settings {
-        let (eps, clip) = (self.eps, self.grad_clip);
-        let optimiser = match self.optimiser {
-            Kind::Adam => OptimiserConfig::Adam(AdamConfig { beta1: 0.9, beta2: 0.999, eps, clip }),
-            Kind::RmsProp => OptimiserConfig::RmsProp(RmsPropConfig {
-                decay: self.rms_decay,
-                eps,
-                eps_place: EpsPlace::InsideRoot,
-                first_square: self.rms_first,
-                centred: false,
-                clip,
-            }),
-        };
-        let no_clip = f64::INFINITY;
         let correction = Correction { rho: self.rho_clip as f32, c: self.c_clip as f32 };
         Settings {
             horizon: self.horizon,
             epochs: 1,
             minibatches: 1,
             lr: Schedule::annealed(self.lr, self.lr_end, self.lr_steps),
-            optimiser,
+            optimiser: self.optimiser.config(self.rms_decay, self.rms_first, self.eps, self.grad_clip),
             gae: Gae { gamma: self.gamma as f32, lambda: self.lambda as f32, life_loss: self.life_loss },
             lagging: Some(Lagging { correction, most: self.max_lag }),
             normalise_observations: self.normalise_observations,
             reward_scale: self.reward_scale,
             normalise: self.normalise_advantage,
-            weights: Weights {
-                surrogate: policy_gradient,
-                clip: no_clip,
-                value_clip: false,
-                entropy: self.entropy_coef,
-                value: self.value_coef,
-            },
-            clip: Schedule::annealed(no_clip, no_clip, 0),
+            weights: unclipped(self.entropy_coef, self.value_coef),
+            clip: Schedule::annealed(f64::INFINITY, f64::INFINITY, 0),
             target_kl: 0.0,
             trunk: self.trunk,
             hidden: self.hidden,

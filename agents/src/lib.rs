@@ -9,6 +9,7 @@ mod schedule;
 mod life_loss;
 mod progress;
 mod guard;
+mod descent;
 mod streams;
 mod states;
 mod exploring;

@@ -8,6 +8,7 @@ use candle_core::{Result, Tensor};
 use rl_core::Spec;
 
 use crate::Log;
+use crate::descent::along;
 use crate::distribution::{Actions, Distribution};
 
 /// One step of a minibatch.
@@ -126,7 +127,6 @@ impl Loss {
 
     /// A scalar whose gradient by the network is that of the loss: Σ outputs · gradients by them.
     pub(crate) fn handle(&self, outputs: &Tensor, values: &Tensor) -> Result<Tensor> {
-        let along = |x: &Tensor, by: &[f32]| (x * Tensor::from_slice(by, x.dims(), x.device())?)?.sum_all();
         along(outputs, &self.by_outputs)? + along(values, &self.by_values)?
     }
 }

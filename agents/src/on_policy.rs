@@ -14,6 +14,7 @@ use rl_perception::{EncoderConfig, Trunk};
 use rl_replays::Rollout;
 
 use crate::actor_critic::{ActorCritic, Flows};
+use crate::descent::descend;
 use crate::distribution::Actions;
 use crate::features::Features;
 use crate::gae::Gae;
@@ -252,13 +253,8 @@ impl OnPolicy {
             }
         }
         let handle = self.loss.handle(&outputs, &values).map_err(tensor)?;
-        self.params.backward(&handle, &mut self.grad).map_err(tensor)?;
-        log.lap(Part::Backward);
-        reduce.mean(&mut self.grad)?;
-        log.lap(Part::Reduce);
-        let norm = self.optimiser.step(&self.params, &self.grad, now.rate).map_err(tensor)?;
-        log.lap(Part::Optimiser);
-        guard::finite_norm(number, norm, &self.grad, &self.params)?;
+        let step = |params: &Params, grad: &[f32]| self.optimiser.step(params, grad, now.rate);
+        let norm = descend((&self.params, &mut self.grad), number, &handle, step, reduce, log)?;
         self.progress.updates = number;
         terms.tell(log);
         log.add("grad_norm", norm);

@@ -17,6 +17,7 @@ use rl_perception::Trunk;
 use rl_replays::Rollout;
 use serde::{Deserialize, Serialize};
 
+use crate::descent::descend;
 use crate::dqn::{Distribution, refuses};
 use crate::gae::Gae;
 use crate::gather::Gathered;
@@ -232,13 +233,8 @@ impl Pqn {
             told.into_iter().find_map(|(of, values)| guard::first_not_finite(of, values))
         })?;
         let handle = outputs.handle(by_values).map_err(tensor)?;
-        self.params.backward(&handle, &mut self.grad).map_err(tensor)?;
-        log.lap(Part::Backward);
-        reduce.mean(&mut self.grad)?;
-        log.lap(Part::Reduce);
-        let norm = self.optimiser.step(&self.params, &self.grad, rate).map_err(tensor)?;
-        log.lap(Part::Optimiser);
-        guard::finite_norm(number, norm, &self.grad, &self.params)?;
+        let step = |params: &Params, grad: &[f32]| self.optimiser.step(params, grad, rate);
+        let norm = descend((&self.params, &mut self.grad), number, &handle, step, reduce, log)?;
         self.progress.updates = number;
         log.add("loss", terms.loss);
         log.add("q", terms.q);

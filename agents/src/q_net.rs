@@ -13,6 +13,7 @@ use rl_perception::{Encoder, EncoderConfig, Seen, Trunk, encoder_for};
 
 pub use embedding::Mix;
 
+use crate::descent::along;
 use dense::{Dense, Noise, draw_noise};
 use embedding::Embedding;
 
@@ -226,12 +227,11 @@ impl Outputs {
 
     /// A scalar whose gradient by the network is that of a loss with the gradient `by [B, W, A]`: Σ outputs · gradients.
     pub(crate) fn handle(&self, by: &[f32]) -> Result<Tensor> {
-        let along = |x: &Tensor, by: Vec<f32>| (x * Tensor::from_vec(by, x.dims(), x.device())?)?.sum_all();
-        let Some(value) = &self.value else { return along(&self.advantage, by.to_vec()) };
+        let Some(value) = &self.value else { return along(&self.advantage, by) };
         let sums: Vec<f32> = by.chunks_exact(self.actions).map(|by| by.iter().sum()).collect();
         let share = |by: &[f32], sum: f32| by.iter().map(|by| by - sum / self.actions as f32).collect::<Vec<_>>();
-        let rest = by.chunks_exact(self.actions).zip(&sums).flat_map(|(by, &sum)| share(by, sum)).collect();
-        along(&self.advantage, rest)? + along(value, sums)?
+        let rest: Vec<f32> = by.chunks_exact(self.actions).zip(&sums).flat_map(|(by, &sum)| share(by, sum)).collect();
+        along(&self.advantage, &rest)? + along(value, &sums)?
     }
 }
 

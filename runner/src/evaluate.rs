@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use anyhow::{Context as _, bail};
 use candle_core::Device;
 use rl_agents::{AgentEntry, Clock, Context, Learner, Mode, Plan};
-use rl_core::{Canvas, Seating};
+use rl_core::Seating;
 use rl_replays::Rollout;
 use serde::Serialize;
 
@@ -14,6 +14,7 @@ use crate::checkpoint::{self, Checkpoint};
 use crate::cli::Machine;
 use crate::collect::{self, Seats, Workers};
 use crate::preset::{self, Ask, Resolved, Train};
+use crate::run_dir::About;
 use crate::session::WEIGHTS;
 use crate::stop::{STOPPED, Stop};
 use crate::tables::Tables;
@@ -165,13 +166,38 @@ pub(crate) fn play(
     Ok(Some(score))
 }
 
+/// What a run says of itself, and its settings.
+///
+/// # Errors
+/// If `run` is not the directory of a run that this program knows.
+pub(crate) fn recorded(run: &Path, tables: &Tables) -> anyhow::Result<(About, Resolved)> {
+    let about = run_dir::about(run)?;
+    let file = run.join("run.toml");
+    let ask = Ask { env: &about.env, agent: Some(&about.agent), preset: Some(&file), ..Ask::default() };
+    let resolved = preset::resolve(tables, &ask)?;
+    Ok((about, resolved))
+}
+
+/// Gives `learner` the weights of a checkpoint of its run and returns the frames after which it was made.
+///
+/// # Errors
+/// If there is no such checkpoint, or it does not fit.
+pub(crate) fn load_weights(
+    run: &Path,
+    checkpoint: &str,
+    resolved: &Resolved,
+    learner: &mut dyn Learner,
+) -> anyhow::Result<u64> {
+    let dir = checkpoint::find(run, checkpoint)?;
+    let checkpoint = Checkpoint::open(&dir, &owner(resolved, &resolved.train()?))?;
+    checkpoint.load_part(WEIGHTS, learner.weights())?;
+    Ok(checkpoint.frames())
+}
+
 /// Evaluates a checkpoint.
 pub(crate) fn run(args: &EvalArgs, tables: &Tables) -> anyhow::Result<ExitCode> {
     let stop = Stop::listen()?;
-    let about = run_dir::about(&args.run)?;
-    let file = args.run.join("run.toml");
-    let ask = Ask { env: &about.env, agent: Some(&about.agent), preset: Some(&file), ..Ask::default() };
-    let mut resolved = preset::resolve(tables, &ask)?;
+    let (about, mut resolved) = recorded(&args.run, tables)?;
     let trained = resolved.seat(&Seating { seed: args.seed, seats: 0..1 })?.spec().clone();
     if let Some(protocol) = &args.protocol {
         resolved.use_protocol(protocol)?;
@@ -186,9 +212,7 @@ pub(crate) fn run(args: &EvalArgs, tables: &Tables) -> anyhow::Result<ExitCode> 
         bail!(usage(format!("protocol {protocol} shows or asks for other shapes than this run was trained on")));
     }
     let mut learner = build(&resolved, &spec, args.seed, &device(&args.machine.device)?)?;
-    let dir = checkpoint::find(&args.run, &args.checkpoint)?;
-    let checkpoint = Checkpoint::open(&dir, &owner(&resolved, &resolved.train()?))?;
-    checkpoint.load_part(WEIGHTS, learner.weights())?;
+    let frames = load_weights(&args.run, &args.checkpoint, &resolved, learner.as_mut())?;
 
     args.picture.as_deref().map(picture::check).transpose()?;
     let greedy = args.greedy || args.exact;
@@ -196,7 +220,7 @@ pub(crate) fn run(args: &EvalArgs, tables: &Tables) -> anyhow::Result<ExitCode> 
         env: resolved.env_name.clone(),
         agent: about.agent.clone(),
         protocol: resolved.protocol(),
-        checkpoint: checkpoint.frames(),
+        checkpoint: frames,
         policy: describe(eval.epsilon, greedy || !resolved.agent.is_some_and(|agent| agent.stochastic)),
         seed: args.seed,
         exact: args.exact,
@@ -310,11 +334,7 @@ fn exact(resolved: &Resolved, learner: &dyn Learner, epsilon: f32, picture: Opti
     let actions = block.discrete.row(0);
     let plays = table.policy(actions, f64::from(epsilon));
     if let Some(path) = picture {
-        let mut canvas = Canvas::new(0, 0);
-        if !env.draw_policy(actions, &table.expected_returns(&plays), &mut canvas) {
-            bail!(usage(format!("--picture: the states of `{}` are not places on one map", resolved.env_name)));
-        }
-        picture::write(path, &canvas)?;
+        picture::policy(path, env.as_ref(), &resolved.env_name, actions, &table.expected_returns(&plays))?;
     }
     Ok(table.evaluate(&plays).mean)
 }

@@ -6,7 +6,7 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 
 use anyhow::Context as _;
-use rl_core::Canvas;
+use rl_core::{Canvas, VecEnv};
 
 use crate::usage::usage;
 
@@ -24,11 +24,23 @@ pub(crate) fn check(path: &Path) -> anyhow::Result<()> {
     )))
 }
 
+/// Draws a policy and the values of states on the map of an environment called `name`, and writes that.
+///
+/// # Errors
+/// If it has no map, or the file cannot be written.
+pub(crate) fn policy(path: &Path, env: &dyn VecEnv, name: &str, actions: &[u32], values: &[f64]) -> anyhow::Result<()> {
+    let mut canvas = Canvas::new(0, 0);
+    if !env.draw_policy(actions, values, &mut canvas) {
+        return Err(usage(format!("--picture: the states of `{name}` are not places on one map")));
+    }
+    write(path, &canvas)
+}
+
 /// Writes a PNG file, whole or not at all.
 ///
 /// # Errors
 /// If the file cannot be written.
-pub(crate) fn write(path: &Path, canvas: &Canvas) -> anyhow::Result<()> {
+fn write(path: &Path, canvas: &Canvas) -> anyhow::Result<()> {
     let dir = path.parent().filter(|dir| !dir.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let told = || format!("--picture {}", path.display());
     let anyone = Permissions::from_mode(0o666); // less the umask

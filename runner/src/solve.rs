@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use rl_core::{Canvas, Seating};
+use rl_core::Seating;
 use serde::Serialize;
 
 use crate::preset::{self, Ask};
@@ -73,11 +73,7 @@ pub(crate) fn run(args: &SolveArgs, tables: &Tables) -> anyhow::Result<ExitCode>
     let policy = table.greedy(&values, args.gamma);
     let exact = table.evaluate(&table.policy(&policy, 0.0));
     if let Some(path) = &args.picture {
-        let mut canvas = Canvas::new(0, 0);
-        if !env.draw_policy(&policy, &values, &mut canvas) {
-            return Err(usage(format!("--picture: the states of `{}` are not places on one map", resolved.env_name)));
-        }
-        picture::write(path, &canvas)?;
+        picture::policy(path, env.as_ref(), &resolved.env_name, &policy, &values)?;
     }
     let report = Report {
         env: resolved.env_name.clone(),

@@ -14,16 +14,13 @@ use rl_envs::board::connect_four::{ConnectFour, Position, Solver, WIDTH, thumb};
 use rl_replays::Rollout;
 use serde::Serialize;
 
-use crate::checkpoint::{self, Checkpoint};
 use crate::cli::Machine;
-use crate::evaluate::{SEATS, build};
-use crate::preset::{self, Ask};
-use crate::session::WEIGHTS;
+use crate::evaluate::{SEATS, build, load_weights, recorded};
+use crate::output;
 use crate::stop::{STOPPED, Stop};
 use crate::tables::Tables;
-use crate::train::{device, owner};
+use crate::train::device;
 use crate::usage::usage;
-use crate::{output, run_dir};
 
 /// Random moves that a game begins with, fewest and most.
 const OPENING: [u32; 2] = [2, 4];
@@ -136,10 +133,7 @@ impl Player {
 /// Plays a match for every name of `--against`, then asks the solver.
 pub(crate) fn run(args: &MatchArgs, tables: &Tables) -> anyhow::Result<ExitCode> {
     let stop = Stop::listen()?;
-    let about = run_dir::about(&args.run)?;
-    let file = args.run.join("run.toml");
-    let ask = Ask { env: &about.env, agent: Some(&about.agent), preset: Some(&file), ..Ask::default() };
-    let resolved = preset::resolve(tables, &ask)?;
+    let (about, resolved) = recorded(&args.run, tables)?;
     if resolved.env.id != ConnectFour::ID {
         let (env, game) = (&resolved.env_name, ConnectFour::ID);
         return Err(usage(format!("match: `{env}` is no board game of two players; `{game}` is one")));
@@ -152,12 +146,10 @@ pub(crate) fn run(args: &MatchArgs, tables: &Tables) -> anyhow::Result<ExitCode>
     let device = device(&args.machine.device)?;
     let untrained = build(&resolved, &spec, about.seed, &device)?;
     let mut learner = build(&resolved, &spec, about.seed, &device)?;
-    let dir = checkpoint::find(&args.run, &args.checkpoint)?;
-    let checkpoint = Checkpoint::open(&dir, &owner(&resolved, &resolved.train()?))?;
-    checkpoint.load_part(WEIGHTS, learner.weights())?;
+    let checkpoint = load_weights(&args.run, &args.checkpoint, &resolved, learner.as_mut())?;
 
     let (env, agent, games) = (resolved.env_name.clone(), about.agent.clone(), args.games as usize);
-    let (checkpoint, seed, matches) = (checkpoint.frames(), args.seed, Vec::new());
+    let (seed, matches) = (args.seed, Vec::new());
     let mut report = Report { env, agent, checkpoint, seed, matches, solver: None };
     for (against, kind) in args.against.iter().zip(kinds) {
         let mut other = match kind {

@@ -7,8 +7,8 @@ use candle_core::{Result, Tensor};
 use rl_core::Saved;
 use serde::{Deserialize, Serialize};
 
-use crate::Params;
 use crate::moments::{Moments, clipping, norm};
+use crate::{Params, radam};
 
 /// The constants of [`Adam`]; the learning rate comes with each step.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
@@ -28,9 +28,11 @@ pub struct AdamConfig {
 #[derive(Debug)]
 pub struct Adam {
     config: AdamConfig,
+    /// Whether steps adapt only as far as the second moment can be trusted.
+    pub(crate) rectified: bool,
     steps: u64,
     /// Mean and mean square of the gradient.
-    moments: Moments,
+    pub(crate) moments: Moments,
 }
 
 /// The numbers of one step.
@@ -42,6 +44,8 @@ pub(crate) struct Factors {
     pub(crate) rate: f32,
     /// ε times the same root: the correction of √v taken out of the quotient, which spares each value a division.
     pub(crate) eps: f32,
+    /// Whether the second moment has a say.
+    pub(crate) adapts: bool,
     /// Of the gradient, by clipping.
     pub(crate) scale: f32,
 }
@@ -53,7 +57,15 @@ impl Adam {
     /// If the device fails.
     pub fn new(params: &Params, config: AdamConfig) -> Result<Self> {
         let moments = Moments::new(params, [0.0; 2])?;
-        Ok(Self { config, steps: 0, moments })
+        Ok(Self { config, rectified: false, steps: 0, moments })
+    }
+
+    /// Rectified Adam, which [waits](crate::radam) with adapting until its second moment can be trusted.
+    ///
+    /// # Errors
+    /// If the device fails.
+    pub fn rectified(params: &Params, config: AdamConfig) -> Result<Self> {
+        Ok(Self { rectified: true, ..Self::new(params, config)? })
     }
 
     /// Steps made.
@@ -80,8 +92,11 @@ impl Adam {
         self.moments.step(
             params,
             grad,
-            |p, [m, v], g| update(p, m, v, g, factors),
-            |p, g, moments| update_stock(p, g, moments, factors),
+            |p, [m, v], g| if factors.adapts { update(p, m, v, g, factors) } else { radam::wait(p, m, v, g, factors) },
+            |p, g, moments| match factors.adapts {
+                true => update_stock(p, g, moments, factors),
+                false => radam::wait_stock(p, g, moments, factors),
+            },
         )?;
         Ok(norm)
     }
@@ -90,18 +105,25 @@ impl Adam {
         let AdamConfig { beta1, beta2, eps, clip } = self.config;
         let steps = i32::try_from(self.steps).unwrap_or(i32::MAX);
         let root = (1.0 - beta2.powi(steps)).sqrt();
+        let rate = rate / (1.0 - beta1.powi(steps));
+        let (rate, eps, adapts) = match self.rectified.then(|| radam::rectification(beta2, self.steps)) {
+            None => (rate * root, eps * root, true),
+            Some(Some(by)) => (rate * (by * root), eps, true),
+            Some(None) => (rate, eps, false),
+        };
         Factors {
             beta1: beta1 as f32,
             beta2: beta2 as f32,
-            rate: (rate / (1.0 - beta1.powi(steps)) * root) as f32,
-            eps: (eps * root) as f32,
+            rate: rate as f32,
+            eps: eps as f32,
+            adapts,
             scale: clipping(clip, norm),
         }
     }
 }
 
-pub(crate) fn update(p: &mut [f32], m: &mut [f32], v: &mut [f32], g: &[f32], factors: Factors) {
-    let Factors { beta1, beta2, rate, eps, scale } = factors;
+fn update(p: &mut [f32], m: &mut [f32], v: &mut [f32], g: &[f32], factors: Factors) {
+    let Factors { beta1, beta2, rate, eps, scale, .. } = factors;
     crate::kernel::vectorised(
         #[inline(always)]
         || {
@@ -116,7 +138,7 @@ pub(crate) fn update(p: &mut [f32], m: &mut [f32], v: &mut [f32], g: &[f32], fac
 }
 
 /// The same step in candle's own operations.
-pub(crate) fn update_stock(p: &Tensor, g: &Tensor, [m, v]: &mut [Tensor; 2], factors: Factors) -> Result<Tensor> {
+fn update_stock(p: &Tensor, g: &Tensor, [m, v]: &mut [Tensor; 2], factors: Factors) -> Result<Tensor> {
     let f = |x: f32| f64::from(x);
     let g = (g * f(factors.scale))?;
     *m = ((&*m * f(factors.beta1))? + (&g * f(1.0 - factors.beta1))?)?;
@@ -168,7 +190,8 @@ mod tests {
     fn fused_step_equals_stock_operations() {
         let (ours, theirs) = (params(), params());
         let mut fused = Adam::new(&ours, CONFIG).unwrap();
-        let mut stock = Adam { config: CONFIG, steps: 0, moments: Moments::on_device(&theirs, [0.0; 2]).unwrap() };
+        let mut stock = Adam::new(&theirs, CONFIG).unwrap();
+        stock.moments = Moments::on_device(&theirs, [0.0; 2]).unwrap();
         for grad in grads(&ours) {
             assert_eq!(fused.step(&ours, &grad, 1e-3).unwrap(), stock.step(&theirs, &grad, 1e-3).unwrap());
         }

@@ -42,8 +42,7 @@ impl CustomOp1 for Gelu {
 
 /// `y = x · Φ(x)`; `y` keeps its memory.
 pub(crate) fn forward(x: &[f32], y: &mut Vec<f32>) {
-    y.truncate(x.len());
-    y.resize(x.len(), 0.0);
+    parts::sized(y, x.len());
     parts::each([(y, PARALLEL)], x.len() >= PARALLEL, |i, [y]| {
         let x = &x[i * PARALLEL..][..y.len()];
         vectorised(

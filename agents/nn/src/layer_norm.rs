@@ -70,8 +70,7 @@ impl LayerNorm {
 
     /// What [`forward`](Self::forward) and `activation` make of `x`, bit for bit: `y` is replaced and keeps its memory.
     pub(crate) fn run(&self, x: &[f32], activation: Activation, y: &mut Vec<f32>) -> Result<()> {
-        y.truncate(x.len()); // every element is written
-        y.resize(x.len(), 0.0);
+        parts::sized(y, x.len()); // every element is written
         with_values(self.own.var(0), |w| {
             with_values(self.own.var(1), |b| normalise(x, w, b, self.eps, activation == Activation::Relu, y))
         })??;

@@ -63,7 +63,6 @@ pub use optimiser::{Optimiser, OptimiserConfig};
 pub use params::{Params, Scope};
 pub use pool::{avg_pool, max_pool};
 pub use precision::Precision;
-pub use radam::RAdam;
 pub use recurrent::Recurrent;
 pub use residual::Residual;
 pub use rms_prop::{EpsPlace, RmsProp, RmsPropConfig};

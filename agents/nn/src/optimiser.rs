@@ -6,7 +6,7 @@ use candle_core::Result;
 use rl_core::{Error, Saved};
 use serde::{Deserialize, Serialize};
 
-use crate::{Adam, AdamConfig, Params, RAdam, RmsProp, RmsPropConfig};
+use crate::{Adam, AdamConfig, Params, RmsProp, RmsPropConfig};
 
 /// Which optimiser, and its constants: in a preset a table whose key `kind` is `adam`, `radam` or `rms_prop`.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
@@ -14,7 +14,7 @@ use crate::{Adam, AdamConfig, Params, RAdam, RmsProp, RmsPropConfig};
 pub enum OptimiserConfig {
     /// [`Adam`]
     Adam(AdamConfig),
-    /// [`RAdam`]
+    /// [`Adam::rectified`]
     #[serde(rename = "radam")]
     RAdam(AdamConfig),
     /// [`RmsProp`]
@@ -24,10 +24,8 @@ pub enum OptimiserConfig {
 /// An optimiser and its moments.
 #[derive(Debug)]
 pub enum Optimiser {
-    /// Adam
+    /// Adam, rectified or not
     Adam(Adam),
-    /// Rectified Adam
-    RAdam(RAdam),
     /// RMSProp
     RmsProp(RmsProp),
 }
@@ -40,7 +38,7 @@ impl Optimiser {
     pub fn new(params: &Params, config: OptimiserConfig) -> Result<Self> {
         Ok(match config {
             OptimiserConfig::Adam(config) => Self::Adam(Adam::new(params, config)?),
-            OptimiserConfig::RAdam(config) => Self::RAdam(RAdam::new(params, config)?),
+            OptimiserConfig::RAdam(config) => Self::Adam(Adam::rectified(params, config)?),
             OptimiserConfig::RmsProp(config) => Self::RmsProp(RmsProp::new(params, config)?),
         })
     }
@@ -49,7 +47,6 @@ impl Optimiser {
     pub fn steps(&self) -> u64 {
         match self {
             Self::Adam(adam) => adam.steps(),
-            Self::RAdam(adam) => adam.steps(),
             Self::RmsProp(rms) => rms.steps(),
         }
     }
@@ -65,7 +62,6 @@ impl Optimiser {
     pub fn step(&mut self, params: &Params, grad: &[f32], rate: f64) -> Result<f64> {
         match self {
             Self::Adam(adam) => adam.step(params, grad, rate),
-            Self::RAdam(adam) => adam.step(params, grad, rate),
             Self::RmsProp(rms) => rms.step(params, grad, rate),
         }
     }
@@ -73,8 +69,8 @@ impl Optimiser {
     /// What its saved state begins with, so that one's moments are not taken for another's.
     fn mark(&self) -> u8 {
         match self {
+            Self::Adam(adam) if adam.rectified => b'D',
             Self::Adam(_) => b'A',
-            Self::RAdam(_) => b'D',
             Self::RmsProp(_) => b'R',
         }
     }
@@ -85,7 +81,6 @@ impl Saved for Optimiser {
         out.write_all(&[self.mark()])?;
         match self {
             Self::Adam(adam) => adam.save(out),
-            Self::RAdam(adam) => adam.save(out),
             Self::RmsProp(rms) => rms.save(out),
         }
     }
@@ -99,7 +94,6 @@ impl Saved for Optimiser {
         }
         match self {
             Self::Adam(adam) => adam.load(from),
-            Self::RAdam(adam) => adam.load(from),
             Self::RmsProp(rms) => rms.load(from),
         }
     }

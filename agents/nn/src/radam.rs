@@ -1,89 +1,19 @@
-//! Adam that waits with adapting until its second moment can be trusted: rectified Adam, with clipping by the global norm.
+//! Adam that waits with adapting until its second moment can be trusted: rectified Adam, the rules of its steps.
 //!
 //! The mean square of a few gradients varies so much that a step divided by its root is a matter of luck. While so few have
 //! been seen that its variance has no bound, steps follow the first moment alone; then the adaptive ones grow to Adam's.
 //! Source: Liu et al. 2020, "On the variance of the adaptive learning rate and beyond", algorithm 2, as PyTorch computes it:
 //! ε is added to √v before the bias correction, and adapting begins where more than 5 degrees of freedom are seen.
 
-use std::io::{Read, Write};
-
 use candle_core::{Result, Tensor};
-use rl_core::Saved;
 
-use crate::adam::{Factors, update, update_stock};
-use crate::moments::{Moments, clipping, norm};
-use crate::{AdamConfig, Params};
+use crate::adam::Factors;
 
 /// Degrees of freedom beyond which steps adapt.
 const TRUSTED: f64 = 5.0;
 
-/// The optimiser and its moments.
-#[derive(Debug)]
-pub struct RAdam {
-    config: AdamConfig,
-    steps: u64,
-    /// Mean and mean square of the gradient.
-    moments: Moments,
-}
-
-impl RAdam {
-    /// An optimiser of `params` that has made no step.
-    ///
-    /// # Errors
-    /// If the device fails.
-    pub fn new(params: &Params, config: AdamConfig) -> Result<Self> {
-        Ok(Self { config, steps: 0, moments: Moments::new(params, [0.0; 2])? })
-    }
-
-    /// Steps made.
-    pub fn steps(&self) -> u64 {
-        self.steps
-    }
-
-    /// Moves `params` against `grad`, flat as [`Params::backward`] leaves it, and returns the gradient's global norm
-    /// before clipping; a norm that is not finite changes nothing.
-    ///
-    /// # Errors
-    /// If the device fails.
-    ///
-    /// # Panics
-    /// If `grad` is not of these parameters.
-    pub fn step(&mut self, params: &Params, grad: &[f32], rate: f64) -> Result<f64> {
-        assert_eq!(grad.len(), params.len(), "gradient of these parameters");
-        let norm = norm(grad);
-        if !norm.is_finite() {
-            return Ok(norm);
-        }
-        self.steps += 1;
-        let AdamConfig { beta1, beta2, eps, clip } = self.config;
-        let root = (1.0 - beta2.powi(i32::try_from(self.steps).unwrap_or(i32::MAX))).sqrt();
-        let rate = rate / (1.0 - beta1.powi(i32::try_from(self.steps).unwrap_or(i32::MAX)));
-        let rectified = rectification(beta2, self.steps);
-        let factors = Factors {
-            beta1: beta1 as f32,
-            beta2: beta2 as f32,
-            rate: (rate * rectified.map_or(1.0, |by| by * root)) as f32,
-            eps: eps as f32,
-            scale: clipping(clip, norm),
-        };
-        self.moments.step(
-            params,
-            grad,
-            |p, [m, v], g| match rectified {
-                Some(_) => update(p, m, v, g, factors),
-                None => wait(p, m, v, g, factors),
-            },
-            |p, g, moments| match rectified {
-                Some(_) => update_stock(p, g, moments, factors),
-                None => wait_stock(p, g, moments, factors),
-            },
-        )?;
-        Ok(norm)
-    }
-}
-
 /// What an adaptive step is multiplied by after `steps`; `None` while none can be trusted.
-fn rectification(beta2: f64, steps: u64) -> Option<f64> {
+pub(crate) fn rectification(beta2: f64, steps: u64) -> Option<f64> {
     let power = beta2.powi(i32::try_from(steps).unwrap_or(i32::MAX));
     let most = 2.0 / (1.0 - beta2) - 1.0;
     let seen = most - 2.0 * steps as f64 * power / (1.0 - power);
@@ -92,7 +22,7 @@ fn rectification(beta2: f64, steps: u64) -> Option<f64> {
 }
 
 /// A step along the first moment.
-fn wait(p: &mut [f32], m: &mut [f32], v: &mut [f32], g: &[f32], factors: Factors) {
+pub(crate) fn wait(p: &mut [f32], m: &mut [f32], v: &mut [f32], g: &[f32], factors: Factors) {
     let Factors { beta1, beta2, rate, scale, .. } = factors;
     crate::kernel::vectorised(
         #[inline(always)]
@@ -108,7 +38,7 @@ fn wait(p: &mut [f32], m: &mut [f32], v: &mut [f32], g: &[f32], factors: Factors
 }
 
 /// The same in candle's own operations.
-fn wait_stock(p: &Tensor, g: &Tensor, [m, v]: &mut [Tensor; 2], factors: Factors) -> Result<Tensor> {
+pub(crate) fn wait_stock(p: &Tensor, g: &Tensor, [m, v]: &mut [Tensor; 2], factors: Factors) -> Result<Tensor> {
     let f = |x: f32| f64::from(x);
     let g = (g * f(factors.scale))?;
     *m = ((&*m * f(factors.beta1))? + (&g * f(1.0 - factors.beta1))?)?;
@@ -116,24 +46,14 @@ fn wait_stock(p: &Tensor, g: &Tensor, [m, v]: &mut [Tensor; 2], factors: Factors
     p - (&*m * f(factors.rate))?
 }
 
-impl Saved for RAdam {
-    fn save(&self, out: &mut dyn Write) -> rl_core::Result<()> {
-        self.moments.save(self.steps, out)
-    }
-
-    fn load(&mut self, from: &mut dyn Read) -> rl_core::Result<()> {
-        self.steps = self.moments.load(from)?;
-        Ok(())
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use candle_core::Device;
-    use rl_core::{Rng, Stream};
+    use rl_core::{Rng, Saved, Stream};
 
     use super::*;
-    use crate::Init;
+    use crate::moments::Moments;
+    use crate::{Adam, AdamConfig, Init, Params};
 
     const CONFIG: AdamConfig = AdamConfig { beta1: 0.9, beta2: 0.999, eps: 1e-8, clip: 2.0 };
 
@@ -166,8 +86,9 @@ mod tests {
     #[test]
     fn fused_steps_equal_stock_operations() {
         let (ours, theirs) = (params(), params());
-        let mut fused = RAdam::new(&ours, CONFIG).unwrap();
-        let mut stock = RAdam { config: CONFIG, steps: 0, moments: Moments::on_device(&theirs, [0.0; 2]).unwrap() };
+        let mut fused = Adam::rectified(&ours, CONFIG).unwrap();
+        let mut stock = Adam::rectified(&theirs, CONFIG).unwrap();
+        stock.moments = Moments::on_device(&theirs, [0.0; 2]).unwrap();
         for grad in grads(9, ours.len()) {
             assert_eq!(fused.step(&ours, &grad, 1e-3).unwrap(), stock.step(&theirs, &grad, 1e-3).unwrap());
         }
@@ -178,7 +99,7 @@ mod tests {
     #[test]
     fn a_loaded_optimiser_goes_on_as_the_saved_one_and_a_bad_gradient_changes_nothing() {
         let (a, b) = (params(), params());
-        let mut first = RAdam::new(&a, CONFIG).unwrap();
+        let mut first = Adam::rectified(&a, CONFIG).unwrap();
         let grads = grads(8, a.len());
         grads[..4].iter().for_each(|grad| assert!(first.step(&a, grad, 1e-3).unwrap() > 0.0));
         let before = flat(&a);
@@ -187,7 +108,7 @@ mod tests {
         b.copy_from(&a).unwrap();
         let mut bytes = Vec::new();
         first.save(&mut bytes).unwrap();
-        let mut second = RAdam::new(&b, CONFIG).unwrap();
+        let mut second = Adam::rectified(&b, CONFIG).unwrap();
         second.load(&mut bytes.as_slice()).unwrap();
         for grad in &grads[4..] {
             first.step(&a, grad, 1e-3).unwrap();

@@ -3,6 +3,7 @@
 use candle_core::{Result, Tensor};
 
 use crate::kernel::Workspace;
+use crate::parts::sized;
 use crate::{Gru, Lstm, LstmState};
 
 /// A GRU or an LSTM.
@@ -54,8 +55,7 @@ impl Recurrent {
     pub(crate) fn step(&self, x: &[f32], states: &mut [f32], width: usize, at: usize, y: &mut Vec<f32>) -> Result<()> {
         let units = self.units();
         let len = states.len() / width * units;
-        y.truncate(len); // the layer writes every element
-        y.resize(len, 0.0);
+        sized(y, len); // the layer writes every element
         if len == 0 {
             return Ok(());
         }

@@ -8,6 +8,7 @@ use candle_core::{CpuStorage, CustomOp2, Layout, Result, Shape, Tensor};
 use crate::affine::{Affine, Images};
 use crate::kernel::Workspace;
 use crate::params::{values, with_values};
+use crate::parts;
 use crate::tie::Tie;
 use crate::{Activation, Conv2d, Scope, Window};
 
@@ -104,9 +105,9 @@ impl CustomOp2 for Op {
             let mut gradients = first.gradients(Images::Floats(bent), inner)?;
             gradients.extend(behind);
             let dx = x.track_op().then(|| {
-                let mut dx = vec![0.0; bent.len()];
+                let mut dx = parts::zeros(bent.len());
                 first.input_gradient(inner, Some((Activation::Relu, bent)), &mut dx)?;
-                dx.iter_mut().zip(&*sum).for_each(|(d, g)| *d += g);
+                parts::add(&mut dx, sum);
                 Tensor::from_vec(dx, x.dims(), x.device())
             });
             Ok((dx.transpose()?, gradients))

@@ -9,7 +9,7 @@ use std::f64::consts::SQRT_2;
 
 use candle_core::{Device, Result, Tensor};
 use rl_core::Rng;
-use rl_nn::{Activation, Chain, Conv2d, Flow, Init, Linear, Link, Params, Precision, Window};
+use rl_nn::{Activation, Chain, Conv2d, Flow, Init, Linear, Link, Params, Precision, Residual, Window};
 
 /// Sizes of a network.
 #[derive(Clone, Copy, Debug)]
@@ -30,7 +30,7 @@ pub(crate) struct Shape {
 pub(crate) struct Net {
     planes: [usize; 3],
     stem: Chain,
-    blocks: Vec<Chain>,
+    blocks: Vec<Residual>,
     policy: Linear,
     value: Chain,
     device: Device,
@@ -41,8 +41,6 @@ pub(crate) struct Net {
 pub(crate) struct Flows {
     policy: Flow,
     value: Flow,
-    /// What a block adds to.
-    kept: Vec<f32>,
 }
 
 impl Flows {
@@ -70,20 +68,18 @@ impl Net {
     pub(crate) fn new(shape: Shape, device: &Device, rng: &Rng) -> Result<(Self, Params)> {
         let mut params = Params::new(device, rng.clone());
         let [height, width, planes] = shape.planes;
-        let mut layer = |name: &str, inputs: usize, activation| {
-            let window = Window { kernel: [3; 2], stride: [1; 2], padding: [1; 2] };
-            let scope = &mut params.layer(name);
-            let input = [height, width, inputs];
-            Conv2d::with_window(&mut scope.with_precision(shape.precision), input, shape.channels, window, activation)
+        let window = Window { kernel: [3; 2], stride: [1; 2], padding: [1; 2] };
+        let (input, channels) = ([height, width, planes], shape.channels);
+        let scope = &mut params.layer("stem");
+        let stem =
+            Conv2d::with_window(&mut scope.with_precision(shape.precision), input, channels, window, Activation::Relu)?;
+        let stem = Chain::new([stem])?;
+        let mut block = |number: usize| {
+            let scope = &mut params.layer(&format!("block{number}"));
+            Residual::new(&mut scope.with_precision(shape.precision), [height, width, channels], Activation::Relu)
         };
-        let stem = Chain::new([layer("stem", planes, Activation::Relu)?])?;
-        let mut blocks = Vec::with_capacity(shape.blocks);
-        for block in 1..=shape.blocks {
-            let first = layer(&format!("block{block}.conv1"), shape.channels, Activation::Relu)?;
-            let last = layer(&format!("block{block}.conv2"), shape.channels, Activation::None)?;
-            blocks.push(Chain::new([first, last])?);
-        }
-        let flat = height * width * shape.channels;
+        let blocks = (1..=shape.blocks).map(&mut block).collect::<Result<Vec<_>>>()?;
+        let flat = height * width * channels;
         let mut dense = |name, inputs, outputs, activation| {
             Linear::new(&mut params.layer(name), inputs, outputs, activation).map(Link::from)
         };
@@ -102,7 +98,7 @@ impl Net {
         let x = Tensor::from_slice(planes, (rows, height, width, count), &self.device)?;
         let mut x = self.stem.forward(&x)?; // [B, H, W, channels]
         for block in &self.blocks {
-            x = (&x + block.forward(&x)?)?.relu()?;
+            x = block.forward(&x)?;
         }
         let x = x.flatten_from(1)?; // [B, H·W·channels]
         Ok((self.policy.forward(&x)?, self.value.forward(&x)?.squeeze(1)?))
@@ -115,20 +111,15 @@ impl Net {
         run.map_err(rl_nn::tensor)
     }
 
-    fn run_on_host(&self, Flows { policy, value, kept }: &mut Flows) -> Result<()> {
+    fn run_on_host(&self, Flows { policy, value }: &mut Flows) -> Result<()> {
         policy.chain(&self.stem)?;
-        for block in &self.blocks {
-            kept.clear();
-            kept.extend_from_slice(policy.values());
-            policy.chain(block)?;
-            policy.values_mut().iter_mut().zip(&*kept).for_each(|(y, x)| *y = (x + *y).max(0.0));
-        }
+        self.blocks.iter().try_for_each(|block| policy.residual(block))?;
         value.begin().extend_from_slice(policy.values());
         value.chain(&self.value)?;
         policy.linear(&self.policy)
     }
 
-    fn run_on_device(&self, Flows { policy, value, .. }: &mut Flows) -> Result<()> {
+    fn run_on_device(&self, Flows { policy, value }: &mut Flows) -> Result<()> {
         let (logits, values) = self.forward(policy.values())?;
         *policy.begin() = logits.flatten_all()?.to_vec1()?;
         *value.begin() = values.to_vec1()?;

@@ -10,7 +10,8 @@ const WORST: Rgb888 = Rgb888::new(0xFD, 0xF3, 0xD7);
 const BEST: Rgb888 = Rgb888::new(0x62, 0xB5, 0x7F);
 
 /// A policy over the cells of a map.
-pub(super) struct Chart<'a> {
+pub(super) struct Chart<'a, F> {
+    open: F,
     actions: &'a [u32],
     values: &'a [f64],
     directions: &'a [(isize, isize)],
@@ -18,32 +19,37 @@ pub(super) struct Chart<'a> {
     highest: f64,
 }
 
-impl<'a> Chart<'a> {
+impl<'a, F: Fn(u32) -> bool> Chart<'a, F> {
     /// `actions` and `values` by cell; `directions` in rows and columns by action. Cells that are not `open`, where an
     /// episode is over, have no say in what is pale and what is green.
-    pub(super) fn new(
-        actions: &'a [u32],
-        values: &'a [f64],
-        directions: &'a [(isize, isize)],
-        open: impl Fn(u32) -> bool,
-    ) -> Self {
+    pub(super) fn new(actions: &'a [u32], values: &'a [f64], directions: &'a [(isize, isize)], open: F) -> Self {
         let shown = || (0..).zip(values).filter(|&(cell, _)| open(cell)).map(|(_, &value)| value);
         let (lowest, highest) = (shown().fold(f64::INFINITY, f64::min), shown().fold(f64::NEG_INFINITY, f64::max));
-        Self { actions, values, directions, lowest, highest }
+        Self { open, actions, values, directions, lowest, highest }
     }
 
-    /// The ground and the arrow of a cell.
-    pub(super) fn draw(&self, cells: &mut Cells<'_>, cell: u32) {
-        let corner = cells.corner(cell);
-        cells.tile(corner, self.shade(cell));
-        cells.arrow(corner, self.directions[self.actions[cell as usize] as usize]);
-    }
-
-    /// The value of a cell, once the picture is halved.
-    pub(super) fn label(&self, cells: &mut Cells<'_>, cell: u32) {
-        let value = self.values[cell as usize];
-        let decimals = if value.abs() < 9.995 { 2 } else { usize::from(value.abs() < 99.95) };
-        cells.number(cell, &format!("{value:.decimals$}"));
+    /// Paints all cells, those that are not open by `other`, and `letters` between arrows and values, which are not halved.
+    pub(super) fn paint(
+        &self,
+        cells: &mut Cells<'_>,
+        other: impl Fn(&mut Cells<'_>, u32),
+        letters: impl Fn(&mut Cells<'_>),
+    ) {
+        for (cell, &action) in (0..).zip(self.actions) {
+            if (self.open)(cell) {
+                let corner = cells.corner(cell);
+                cells.tile(corner, self.shade(cell));
+                cells.arrow(corner, self.directions[action as usize]);
+            } else {
+                other(cells, cell);
+            }
+        }
+        cells.halve();
+        letters(cells);
+        for (cell, &value) in (0..).zip(self.values).filter(|&(cell, _)| (self.open)(cell)) {
+            let decimals = if value.abs() < 9.995 { 2 } else { usize::from(value.abs() < 99.95) };
+            cells.number(cell, &format!("{value:.decimals$}"));
+        }
     }
 
     fn shade(&self, cell: u32) -> Rgb888 {

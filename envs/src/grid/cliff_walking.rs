@@ -124,8 +124,7 @@ fn draw(walker: u32, aim: Option<u32>, canvas: &mut Canvas) {
         cells.aim(corner, DIRECTIONS[aim as usize]);
     }
     cells.halve();
-    cells.letter(START, "S");
-    cells.letter(GOAL, "G");
+    letters(&mut cells);
 }
 
 fn draw_cell(cells: &mut Cells<'_>, cell: u32) {
@@ -158,16 +157,10 @@ fn draw_cell(cells: &mut Cells<'_>, cell: u32) {
 fn chart(actions: &[u32], values: &[f64], canvas: &mut Canvas) {
     let mut cells = Cells::begin(canvas, [ROWS, COLUMNS], 128, SEAM);
     let open = |cell| cell != GOAL && !is_cliff(cell);
-    let chart = Chart::new(actions, values, &DIRECTIONS, open);
-    for cell in 0..ROWS * COLUMNS {
-        if open(cell) {
-            chart.draw(&mut cells, cell);
-        } else {
-            draw_cell(&mut cells, cell);
-        }
-    }
-    cells.halve();
+    Chart::new(actions, values, &DIRECTIONS, open).paint(&mut cells, draw_cell, letters);
+}
+
+fn letters(cells: &mut Cells<'_>) {
     cells.letter(START, "S");
     cells.letter(GOAL, "G");
-    (0..ROWS * COLUMNS).filter(|&cell| open(cell)).for_each(|cell| chart.label(&mut cells, cell));
 }

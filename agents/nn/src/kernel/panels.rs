@@ -2,7 +2,9 @@
 //!
 //! Columns are cut into panels of a few vectors; a panel holds its vectors row by row, filled up with zeros.
 
-use pulp::Simd;
+use pulp::{Simd, WithSimd};
+
+use super::isa::dispatch;
 
 /// Vectors of the widest panel: with 6 rows they fill the accumulators, and broadcasts do not limit.
 pub(crate) const fn widest<S: Simd>() -> usize {
@@ -51,6 +53,25 @@ pub(crate) fn panels<S: Simd>(columns: usize) -> impl DoubleEndedIterator<Item =
 /// Floats of all panels of `columns` on `rows`.
 pub(crate) fn packed_len<S: Simd>(rows: usize, columns: usize) -> usize {
     panels::<S>(columns).last().map_or(0, |panel| rows * (panel.column + panel.floats::<S>()))
+}
+
+/// The same for the instruction set in use.
+pub(crate) fn packed_floats(rows: usize, columns: usize) -> usize {
+    dispatch(PackedLen { rows, columns })
+}
+
+struct PackedLen {
+    rows: usize,
+    columns: usize,
+}
+
+impl WithSimd for PackedLen {
+    type Output = usize;
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, _: S) -> usize {
+        packed_len::<S>(self.rows, self.columns)
+    }
 }
 
 /// Copies `rows` rows of `columns` columns, `stride` apart in `from`, to panels; it reads along rows, as memory likes it.

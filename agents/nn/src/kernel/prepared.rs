@@ -7,7 +7,7 @@ use pulp::{Simd, WithSimd};
 
 use super::forward::{COLUMNS, FEW, Linear, Step, cut, linear, whole_rows};
 use super::isa::dispatch;
-use super::panels::{pack, pack_transposed, packed_len};
+use super::panels::{pack, pack_transposed, packed_floats, packed_len};
 use super::parts::{each, share};
 use super::patches::row_blocks;
 use super::workspace::Workspace;
@@ -60,27 +60,12 @@ impl<'a> Prepared<'a> {
 
 /// Packs weights `[width, n]`, or the transpose of `[n, width]`, block of columns by block of columns.
 fn pack_all<'r>(w: &[f32], width: usize, n: usize, transposed: bool, room: &'r mut Workspace) -> &'r [f32] {
-    let packed = room.sized(dispatch(Packed { width, n }));
+    let packed = room.sized(packed_floats(width, n));
     each(packed, width * COLUMNS, |i, into| {
         let first = i * COLUMNS;
         dispatch(Pack { w, width, n, first, columns: COLUMNS.min(n - first), transposed, into });
     });
     packed
-}
-
-/// Floats of all packed weights.
-struct Packed {
-    width: usize,
-    n: usize,
-}
-
-impl WithSimd for Packed {
-    type Output = usize;
-
-    #[inline(always)]
-    fn with_simd<S: Simd>(self, _: S) -> usize {
-        packed_len::<S>(self.width, self.n)
-    }
 }
 
 /// A block of columns.

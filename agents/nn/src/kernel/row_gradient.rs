@@ -10,7 +10,7 @@ use std::ops::Range;
 use pulp::{Simd, WithSimd};
 
 use super::isa::dispatch;
-use super::panels::{pack, packed_len, panels};
+use super::panels::{pack, packed_floats, panels};
 use super::parts::{each, share};
 use super::tile::{ROWS, tiles};
 use super::weight_gradient::{BLOCK, Write, blocks, tile_of};
@@ -28,7 +28,7 @@ const STRIP: usize = 3 * ROWS;
 pub(super) fn row_gradient(x: &[f32], g: &[f32], n: usize, dw: &mut [f32], write: Write) {
     let (rows, width) = (g.len() / n, dw.len() / n);
     let blocks: Vec<Range<usize>> = blocks(rows).collect();
-    let floats = dispatch(Packed { rows: rows.div_ceil(blocks.len()), n });
+    let floats = packed_floats(rows.div_ceil(blocks.len()), n);
     let part = share(width, rows * n).max(INPUTS);
     let mut room = Workspace::new();
     for (group, blocks) in blocks.chunks((HELD / floats).max(1)).enumerate() {
@@ -39,21 +39,6 @@ pub(super) fn row_gradient(x: &[f32], g: &[f32], n: usize, dw: &mut [f32], write
             let write = if group == 0 { write } else { Write::Add };
             dispatch(Part { x, width, blocks, g, floats, n, first: i * part, dw, write });
         });
-    }
-}
-
-/// Floats of a packed block.
-struct Packed {
-    rows: usize,
-    n: usize,
-}
-
-impl WithSimd for Packed {
-    type Output = usize;
-
-    #[inline(always)]
-    fn with_simd<S: Simd>(self, _: S) -> usize {
-        packed_len::<S>(self.rows, self.n)
     }
 }
 

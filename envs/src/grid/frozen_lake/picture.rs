@@ -21,19 +21,11 @@ const GOAL: Rgb888 = Rgb888::new(0xFF, 0xE9, 0xAE);
 pub(super) fn chart(lake: &Grid, actions: &[u32], values: &[f64], canvas: &mut Canvas) {
     let mut cells = begin(lake, canvas);
     let open = |cell| matches!(lake.tile(cell), Tile::Start | Tile::Frozen);
-    let chart = Chart::new(actions, values, &DIRECTIONS, open);
-    let all = || (0..).zip(&lake.tiles);
-    for (cell, &tile) in all() {
-        if open(cell) {
-            chart.draw(&mut cells, cell);
-        } else {
-            let corner = cells.corner(cell);
-            draw_tile(&mut cells, corner, tile);
-        }
-    }
-    cells.halve();
-    letters(lake, &mut cells);
-    all().filter(|&(cell, _)| open(cell)).for_each(|(cell, _)| chart.label(&mut cells, cell));
+    let other = |cells: &mut Cells<'_>, cell| {
+        let corner = cells.corner(cell);
+        draw_tile(cells, corner, lake.tile(cell));
+    };
+    Chart::new(actions, values, &DIRECTIONS, open).paint(&mut cells, other, |cells| letters(lake, cells));
 }
 
 fn begin<'a>(lake: &Grid, canvas: &'a mut Canvas) -> Cells<'a> {
