@@ -135,7 +135,9 @@ impl CustomOp2 for Op {
         let x = values(x, layout)?;
         let (scale, part) = (self.scale()?, rows_of(self.channels) * self.channels);
         let y = with_values(self.own.var(1), |bias| {
-            parts::changed(x, part, x.len() >= PARALLEL, |_, y| normalise(y, &self.mean, &scale, bias))
+            parts::made(x.len(), part, x.len() >= PARALLEL, |i, y| {
+                normalise(&x[i * part..], y, [&self.mean, &scale, bias]);
+            })
         })?;
         Ok((CpuStorage::F32(y), layout.shape().clone()))
     }
@@ -159,19 +161,21 @@ impl CustomOp2 for Op {
         };
         let offset = constant(&|c| -scale[c] * level[c] / count);
         let tilt = constant(&|c| -scale[c] * self.root[c] * self.root[c] * slope[c] / count);
-        let dx = x.track_op().then(|| {
+        let mut dx = None;
+        if x.track_op() {
             let part = rows_of(channels) * channels;
-            let dx = with_values(x, |x| {
+            let given = with_values(x, |x| {
                 with_values(&g, |g| {
-                    parts::changed(g, part, x.len() >= PARALLEL, |i, d| {
-                        input_gradient(&x[i * part..], d, [&self.mean, &scale, &offset, &tilt]);
+                    parts::made(x.len(), part, x.len() >= PARALLEL, |i, d| {
+                        let from = i * part..i * part + d.len();
+                        input_gradient(&x[from.clone()], &g[from], d, [&self.mean, &scale, &offset, &tilt]);
                     })
                 })
             })??;
-            Tensor::from_vec(dx, x.dims(), x.device())
-        });
+            dx = self.own.give_input(x, given)?;
+        }
         let tied: Vec<&Tensor> = self.own.tensors().collect();
-        Ok((dx.transpose()?, Some(self.tie.give(node, &tied, gradients)?)))
+        Ok((dx, Some(self.tie.give(node, &tied, gradients)?)))
     }
 }
 
@@ -182,31 +186,32 @@ impl Op {
     }
 }
 
-/// `y = (y − mean) · scale + bias`.
-fn normalise(y: &mut [f32], mean: &[f32], scale: &[f32], bias: &[f32]) {
-    let channels = mean.len();
+/// `y = (x − mean) · scale + bias`.
+fn normalise(x: &[f32], y: &mut [f32], constants: [&[f32]; 3]) {
+    let n = constants[0].len();
     vectorised(
         #[inline(always)]
         || {
-            for y in y.chunks_exact_mut(channels) {
-                for (((y, m), s), b) in y.iter_mut().zip(mean).zip(scale).zip(bias) {
-                    *y = (*y - m).mul_add(*s, *b);
+            let [mean, scale, bias] = constants.map(|constant| &constant[..n]);
+            for (x, y) in x.chunks_exact(n).zip(y.chunks_exact_mut(n)) {
+                for j in 0..n {
+                    y[j] = (x[j] - mean[j]).mul_add(scale[j], bias[j]);
                 }
             }
         },
     );
 }
 
-/// `d = d · scale + (x − mean) · tilt + offset`, where `d` comes as the gradient of the output.
-fn input_gradient(x: &[f32], d: &mut [f32], [mean, scale, offset, tilt]: [&[f32]; 4]) {
-    let channels = mean.len();
+/// `d = g · scale + (x − mean) · tilt + offset`, where `g` is the gradient of the output.
+fn input_gradient(x: &[f32], g: &[f32], d: &mut [f32], constants: [&[f32]; 4]) {
+    let n = constants[0].len();
     vectorised(
         #[inline(always)]
         || {
-            for (x, d) in x.chunks_exact(channels).zip(d.chunks_exact_mut(channels)) {
-                let constants = mean.iter().zip(scale).zip(offset).zip(tilt);
-                for ((d, x), (((m, s), o), t)) in d.iter_mut().zip(x).zip(constants) {
-                    *d = d.mul_add(*s, (x - m).mul_add(*t, *o));
+            let [mean, scale, offset, tilt] = constants.map(|constant| &constant[..n]);
+            for ((x, g), d) in x.chunks_exact(n).zip(g.chunks_exact(n)).zip(d.chunks_exact_mut(n)) {
+                for j in 0..n {
+                    d[j] = g[j].mul_add(scale[j], (x[j] - mean[j]).mul_add(tilt[j], offset[j]));
                 }
             }
         },

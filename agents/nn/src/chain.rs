@@ -12,7 +12,7 @@ use crate::affine::{Affine, Images};
 use crate::kernel::Workspace;
 use crate::params::with_values;
 use crate::parts;
-use crate::tie::Tie;
+use crate::tie::{Own, Tie};
 use crate::{Activation, Conv2d, LayerNorm, Linear};
 
 /// A layer of a [`Chain`].
@@ -144,6 +144,13 @@ impl Layer {
         }
     }
 
+    fn own(&self) -> &Own {
+        match self {
+            Self::Affine(layer) => &layer.own,
+            Self::Norm { norm, .. } => norm.own(),
+        }
+    }
+
     fn activation(&self) -> Activation {
         match self {
             Self::Affine(layer) => layer.activation,
@@ -225,12 +232,7 @@ impl Affines {
 
     fn tied(&self) -> Vec<&Tensor> {
         let mut tied = Vec::new();
-        for layer in &*self.layers {
-            match layer {
-                Layer::Affine(layer) => tied.extend(layer.own.tensors()),
-                Layer::Norm { norm, .. } => tied.extend(norm.tensors()),
-            }
-        }
+        self.layers.iter().for_each(|layer| tied.extend(layer.own().tensors()));
         tied
     }
 }
@@ -295,8 +297,8 @@ impl Op {
             let Some(before) = i.checked_sub(1) else {
                 let mut dx = x.track_op().then(|| parts::zeros(x.elem_count()));
                 gradients.push(layer.gradients(Images::of(images, layout)?, g, Activation::None, dx.as_deref_mut())?);
-                let dx = dx.map(|dx| Tensor::from_vec(dx, x.dims(), x.device()));
-                return Ok((dx.transpose()?, gradients.into_iter().rev().flatten().collect()));
+                let dx = dx.map_or(Ok(None), |dx| layer.own().give_input(x, dx))?;
+                return Ok((dx, gradients.into_iter().rev().flatten().collect()));
             };
             let made = &between[before];
             let activation = layers[before].activation();
@@ -367,7 +369,8 @@ mod tests {
         let norm = |params: &mut Params, name: &str, width| {
             let norm = LayerNorm::new(&mut params.layer(name), width, 1e-5).unwrap();
             let bends = (0..width).map(|i| 0.5 + (i % 5) as f32 * 0.3).collect::<Vec<_>>();
-            norm.tensors()
+            norm.own()
+                .tensors()
                 .for_each(|var| crate::params::set(&candle_core::Var::from_tensor(var).unwrap(), &bends).unwrap());
             norm
         };

@@ -50,12 +50,14 @@ pub(crate) fn gradients(params: &Params, inputs: &[&Var], run: &dyn Fn() -> Vec<
 }
 
 /// Compares gradients by every parameter and input with central differences; at least `share` of each tensor's must be
-/// close, for corners of ReLUs and maxima. None of them may be zero altogether, and the flat gradient must be the same.
+/// close, for corners of ReLUs and maxima. None of them may be zero altogether, and those that
+/// [`Params::backward_to`] gathers must be the same.
 pub(crate) fn differences(params: &Params, inputs: &[&Var], share: f64, run: &dyn Fn() -> Vec<Tensor>) {
     let got = gradients(params, inputs, run);
     let mut sunk = Vec::new();
-    params.backward(&probe(&run()), &mut sunk).unwrap();
-    let stored: Vec<f32> = got[..params.iter().count()].concat();
+    let given = params.backward_to(&probe(&run()), &mut sunk, inputs).unwrap();
+    sunk.extend(given.iter().flat_map(flat));
+    let stored = got.concat();
     let worst = stored.iter().zip(&sunk).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
     assert!(stored.len() == sunk.len() && worst < 1e-5, "sink and store differ by {worst}");
 

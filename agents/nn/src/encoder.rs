@@ -328,8 +328,8 @@ impl CustomOp2 for Op {
             Ok(())
         })?;
         let tied: Vec<&Tensor> = self.own.tensors().collect();
-        let dx = x.track_op().then(|| Tensor::from_vec(dx, x.dims(), x.device()));
-        Ok((dx.transpose()?, Some(self.tie.give(node, &tied, gradients)?)))
+        let dx = if x.track_op() { self.own.give_input(x, dx)? } else { None };
+        Ok((dx, Some(self.tie.give(node, &tied, gradients)?)))
     }
 }
 

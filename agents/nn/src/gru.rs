@@ -252,12 +252,14 @@ impl CustomOp2 for Op {
         })?;
         let first = self.state.track_op().then(|| Tensor::from_vec(dh, (batch, units), x.device()));
         gradients.push(first.transpose()?);
-        let dx = x.track_op().then(|| {
-            let dx = with_values(self.own.var(0), |w| kernel::input_gradient(&Patches::rows(self.inputs), w, da, n))?;
-            Tensor::from_vec(dx, x.dims(), x.device())
-        });
+        let mut dx = None;
+        if x.track_op() {
+            let inputs = Patches::rows(self.inputs);
+            let given = with_values(self.own.var(0), |w| kernel::input_gradient(&inputs, w, da, n))?;
+            dx = self.own.give_input(x, given)?;
+        }
         let tied: Vec<&Tensor> = self.own.tensors().chain([&self.state]).collect();
-        Ok((dx.transpose()?, Some(self.tie.give(node, &tied, gradients)?)))
+        Ok((dx, Some(self.tie.give(node, &tied, gradients)?)))
     }
 }
 

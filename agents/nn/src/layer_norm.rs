@@ -64,8 +64,8 @@ impl LayerNorm {
     }
 
     /// `weight` and `bias`.
-    pub(crate) fn tensors(&self) -> impl Iterator<Item = &Tensor> {
-        self.own.tensors()
+    pub(crate) fn own(&self) -> &Own {
+        &self.own
     }
 
     /// What [`forward`](Self::forward) and `activation` make of `x`, bit for bit: `y` is replaced and keeps its memory.
@@ -129,8 +129,8 @@ impl CustomOp2 for Op {
             })??
         })?;
         let tied: Vec<&Tensor> = self.own.tensors().collect();
-        let dx = x.track_op().then(|| Tensor::from_vec(dx, x.dims(), x.device()));
-        Ok((dx.transpose()?, Some(self.tie.give(node, &tied, gradients)?)))
+        let dx = if x.track_op() { self.own.give_input(x, dx)? } else { None };
+        Ok((dx, Some(self.tie.give(node, &tied, gradients)?)))
     }
 }
 

@@ -8,11 +8,12 @@
 use std::ops::Range;
 use std::sync::{Arc, Mutex};
 
-use candle_core::{CpuStorage, Device, InplaceOp1, Layout, Result, Storage, Tensor, Var, bail};
+use candle_core::{CpuStorage, Device, InplaceOp1, Layout, Result, Storage, Tensor, TensorId, Var, bail};
 use rl_core::Rng;
 
 use crate::kernel::bf16::{self, Unit};
 use crate::kernel::{Patches, Write};
+use crate::parts;
 use crate::{Init, Precision};
 
 /// Where layers leave the gradients of their parameters.
@@ -24,6 +25,8 @@ pub(crate) struct Gathered {
     values: Vec<f32>,
     /// The parts that hold a gradient already; the others hold anything.
     written: Vec<Range<usize>>,
+    /// Inputs whose gradients are asked for, and what they have got.
+    inputs: Vec<(TensorId, Option<Vec<f32>>)>,
 }
 
 impl Gathered {
@@ -39,6 +42,16 @@ impl Gathered {
             Write::Replace
         };
         Some((&mut self.values[range], write))
+    }
+
+    /// Takes the gradient of `x`, or gives it back where nobody asked for it.
+    pub(crate) fn input(&mut self, x: &Tensor, dx: Vec<f32>) -> Option<Vec<f32>> {
+        let Some((_, held)) = self.inputs.iter_mut().find(|(id, _)| *id == x.id()) else { return Some(dx) };
+        match held {
+            Some(held) => parts::add(held, &dx),
+            None => *held = Some(dx),
+        }
+        None
     }
 
     /// Zeros what no layer wrote.
@@ -217,9 +230,19 @@ impl Params {
     /// # Errors
     /// If an operation behind `loss` has no backward pass.
     pub fn backward(&self, loss: &Tensor, grad: &mut Vec<f32>) -> Result<()> {
+        self.backward_to(loss, grad, &[]).map(drop)
+    }
+
+    /// The same, and returns the gradients by `inputs`, which are no parameters: the pixels of a saliency map, say. They
+    /// come as the layers made them, where candle's store would add them to zeros.
+    ///
+    /// # Errors
+    /// If an operation behind `loss` has no backward pass.
+    pub fn backward_to(&self, loss: &Tensor, grad: &mut Vec<f32>, inputs: &[&Var]) -> Result<Vec<Tensor>> {
         grad.resize(self.len, 0.0); // of the last step, if there was one: layers write over it
         let sink = || self.sink.lock().expect("no layer panics with it");
         std::mem::swap(grad, &mut sink().values);
+        sink().inputs = inputs.iter().map(|x| (x.id(), None)).collect();
         let store = loss.backward();
         let mut gathered = std::mem::take(&mut *sink());
         gathered.finish();
@@ -230,7 +253,16 @@ impl Params {
             let into = &mut grad[entry.at..][..entry.var.elem_count()];
             with_values(&tensor.contiguous()?, |from| into.iter_mut().zip(from).for_each(|(a, b)| *a += b))?;
         }
-        Ok(())
+        let given = gathered.inputs.into_iter().zip(inputs).map(|((_, given), x)| {
+            let given = given.map(|given| Tensor::from_vec(given, x.dims(), x.device())).transpose()?;
+            match (given, store.get(x)) {
+                (Some(given), Some(stored)) => given + stored,
+                (None, Some(stored)) => Ok(stored.clone()),
+                (Some(given), None) => Ok(given),
+                (None, None) => x.zeros_like(),
+            }
+        });
+        given.collect()
     }
 
     fn each(&self, mut f: impl FnMut(usize, &[f32])) -> Result<()> {

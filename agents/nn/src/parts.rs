@@ -55,22 +55,27 @@ pub(crate) fn sized(values: &mut Vec<f32>, len: usize) {
     values.resize(len, 0.0);
 }
 
-/// A copy of `from`, each part of which `work(i, part)` changes while it is in cache; on several threads if `parallel`.
-pub(crate) fn changed(from: &[f32], part: usize, parallel: bool, work: impl Fn(usize, &mut [f32]) + Sync) -> Vec<f32> {
+/// `len` numbers, each part of which `work(i, part)` writes over zeros; on several threads if `parallel`.
+pub(crate) fn made(len: usize, part: usize, parallel: bool, work: impl Fn(usize, &mut [f32]) + Sync) -> Vec<f32> {
     if parallel && rayon::current_num_threads() > 1 {
-        let mut out = zeros(from.len());
-        each([(&mut out, part)], true, |i, [out]| {
-            out.copy_from_slice(&from[i * part..][..out.len()]);
-            work(i, out);
-        });
+        let mut out = zeros(len);
+        each([(&mut out, part)], true, |i, [out]| work(i, out));
         return out;
     }
-    let mut out = Vec::with_capacity(from.len()); // not zeroed first
-    for (i, from) in from.chunks(part.max(1)).enumerate() {
-        out.extend_from_slice(from);
+    let mut out = Vec::with_capacity(len);
+    for i in 0..len.div_ceil(part.max(1)) {
+        out.resize(len.min((i + 1) * part), 0.0); // a part is still in the cache when it is written
         work(i, &mut out[i * part..]);
     }
     out
+}
+
+/// A copy of `from`, each part of which `work(i, part)` changes while it is in cache; on several threads if `parallel`.
+pub(crate) fn changed(from: &[f32], part: usize, parallel: bool, work: impl Fn(usize, &mut [f32]) + Sync) -> Vec<f32> {
+    made(from.len(), part, parallel, |i, out| {
+        out.copy_from_slice(&from[i * part..][..out.len()]);
+        work(i, out);
+    })
 }
 
 /// `to += from`, elementwise.

@@ -104,13 +104,13 @@ impl CustomOp2 for Op {
             second.input_gradient(sum, Some((Activation::Relu, between)), inner)?;
             let mut gradients = first.gradients(Images::Floats(bent), inner)?;
             gradients.extend(behind);
-            let dx = x.track_op().then(|| {
-                let mut dx = parts::zeros(bent.len());
-                first.input_gradient(inner, Some((Activation::Relu, bent)), &mut dx)?;
-                parts::add(&mut dx, sum);
-                Tensor::from_vec(dx, x.dims(), x.device())
-            });
-            Ok((dx.transpose()?, gradients))
+            if !x.track_op() {
+                return Ok((None, gradients));
+            }
+            let mut dx = parts::zeros(bent.len());
+            first.input_gradient(inner, Some((Activation::Relu, bent)), &mut dx)?;
+            parts::add(&mut dx, sum);
+            Ok((first.own.give_input(x, dx)?, gradients))
         })??;
         Ok((dx, Some(self.tie.give(node, &self.block.tied(), gradients)?)))
     }

@@ -133,6 +133,13 @@ impl Own {
         f(&slices.collect::<Result<Vec<_>>>()?)
     }
 
+    /// Hands on `dx`, the gradient of the layer's input `x`: returns it for candle's graph, unless it is asked for by
+    /// [`Params::backward_to`](crate::Params::backward_to), which gets it as it is.
+    pub(crate) fn give_input(&self, x: &Tensor, dx: Vec<f32>) -> Result<Option<Tensor>> {
+        let dx = self.sink.lock().expect("no layer panics with it").input(x, dx);
+        dx.map(|dx| Tensor::from_vec(dx, x.dims(), x.device())).transpose()
+    }
+
     /// Lets `add` add the gradients of all parameters to a flat slice; see [`write`](Own::write).
     pub(crate) fn add(&self, add: impl FnOnce(&mut [f32]) -> Result<()>) -> Result<Vec<Option<Tensor>>> {
         self.write(|into, write| {
