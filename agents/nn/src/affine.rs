@@ -46,7 +46,7 @@ impl<'a> Images<'a> {
 impl Affine {
     /// Outputs of a pixel, `n`.
     pub(crate) fn outputs(&self) -> usize {
-        self.own.var(1).elem_count()
+        *self.output.last().expect("an image has an axis")
     }
 
     /// The value: `out` is replaced and keeps its memory.

@@ -9,7 +9,7 @@ use pulp::{Simd, WithSimd};
 
 use super::isa::{dispatch, vectorised};
 use super::panels::{Panel, load, pack, packed_len, panels, store, widest};
-use super::parts::{each, share};
+use super::parts::{PARALLEL, each, share};
 use super::patches::{Patches, Pixel, Segment, row_blocks};
 use super::tile::{ROWS, Sums, accumulate, multiply_add, tiles};
 use super::workspace::Workspace;
@@ -17,9 +17,13 @@ use super::workspace::Workspace;
 /// Rows that share one pass over a block of weights.
 const GROUP: usize = 96;
 /// Rows up to which it does not pay to pack the weights of a linear layer.
-pub(super) const FEW: usize = 2 * ROWS;
-/// Inputs per pass where weights are not packed: they are read once, as they lie in memory.
+pub(super) const FEW: usize = 3 * ROWS;
+/// Inputs per pass, at least, where weights are not packed: they are read once, as they lie in memory.
 const DEPTH_UNPACKED: usize = 16;
+/// Weights per pass where their rows are short.
+const BLOCK_UNPACKED: usize = 512 * DEPTH_UNPACKED;
+/// Columns of a thread's part of those, at least, and a multiple of the widest panel.
+const NARROW: usize = 64;
 /// Rows of a part, at least, where both rows and columns are many: a part packs the weights for itself.
 const TALL: usize = 256;
 /// Columns of a block of a linear layer, a multiple of the widest panel.
@@ -75,16 +79,45 @@ pub(crate) struct Linear<'a> {
 pub(crate) fn linear(layer: Linear<'_>, out: &mut [f32]) {
     let Linear { x, width, w, n, bias, .. } = layer;
     let rows = out.len() / n;
-    let part = share(rows, w.len());
     if rows <= FEW {
-        return each(out, part * n, |i, out| {
-            dispatch(Unpacked { layer: Linear { x: &x[i * part * width..], ..layer }, out });
-        });
+        return few(layer, rows, out);
     }
-    cut(out, n, part, |row, columns, stride, out| {
+    cut(out, n, share(rows, w.len()), |row, columns, stride, out| {
         let (x, w, bias) = (&x[row * width..], &w[columns.start..], &bias[columns]);
         dispatch(Packed { layer: Linear { x, w, bias, ..layer }, stride, out });
     });
+}
+
+/// A few rows, for which the weights are read once: threads get columns of them.
+fn few(layer: Linear<'_>, rows: usize, out: &mut [f32]) {
+    let Linear { w, n, bias, .. } = layer;
+    let all = Unpacked { layer, rows, stride: n, out };
+    if rows * w.len() < PARALLEL {
+        return dispatch(all);
+    }
+    let columns = n.div_ceil(rayon::current_num_threads()).next_multiple_of(NARROW);
+    if columns >= n {
+        return dispatch(all);
+    }
+    let out = all.out;
+    let mut room = Workspace::new();
+    let parts = room.sized(out.len()); // a block of columns after the other
+    each(parts, rows * columns, |i, out| {
+        let first = i * columns;
+        let bias = &bias[first..n.min(first + columns)];
+        dispatch(Unpacked { layer: Linear { w: &w[first..], bias, ..layer }, rows, stride: bias.len(), out });
+    });
+    place(parts, rows, columns, n, out);
+}
+
+/// Copies blocks of `columns` columns, one after the other, to `out [rows, n]`.
+fn place(parts: &[f32], rows: usize, columns: usize, n: usize, out: &mut [f32]) {
+    for (i, part) in parts.chunks(rows * columns).enumerate() {
+        let width = part.len() / rows;
+        for (from, into) in part.chunks_exact(width).zip(out.chunks_exact_mut(n)) {
+            into[i * columns..][..width].copy_from_slice(from);
+        }
+    }
 }
 
 /// Cuts `out [rows, n]` for threads that get `part` rows each, and runs `work(first row, columns, stride, rows of out)` on
@@ -118,12 +151,7 @@ pub(super) fn cut(
         let columns = block(i * COLUMNS);
         work(0, columns.clone(), columns.len(), out);
     });
-    for (i, part) in parts.chunks(rows * COLUMNS).enumerate() {
-        let columns = part.len() / rows;
-        for (from, into) in part.chunks_exact(columns).zip(out.chunks_exact_mut(n)) {
-            into[i * COLUMNS..][..columns].copy_from_slice(from);
-        }
-    }
+    place(parts, rows, COLUMNS, n, out);
 }
 
 struct Pack<'a, 'r> {
@@ -333,9 +361,12 @@ impl<const R: usize, const V: usize> WithSimd for Tile<'_, R, V> {
     }
 }
 
-/// A few rows of a linear layer, by weights as they lie in memory.
+/// A few rows of a linear layer by the columns of its bias, by weights as they lie in memory.
 struct Unpacked<'a> {
     layer: Linear<'a>,
+    rows: usize,
+    /// From one row of `out` to the next.
+    stride: usize,
     out: &'a mut [f32],
 }
 
@@ -344,22 +375,25 @@ impl WithSimd for Unpacked<'_> {
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) {
-        let Self { layer: Linear { x, width, w, n, bias, relu }, out } = self;
-        for row in out.chunks_exact_mut(n) {
-            row.copy_from_slice(bias);
+        // Of a CartPole act, what divides here and in `tiles` would be a tenth.
+        let Self { layer: Linear { x, width, w, n, bias, relu }, rows: count, stride, out } = self;
+        for row in out.chunks_mut(stride) {
+            row[..bias.len()].copy_from_slice(bias);
         }
-        for (block, w) in w.chunks(DEPTH_UNPACKED * n).enumerate() {
-            let (at, depth) = (block * DEPTH_UNPACKED, w.len() / n);
-            for (row, rows) in tiles(out.len() / n) {
-                let out = &mut out[row * n..];
+        let depth = (BLOCK_UNPACKED / n).max(DEPTH_UNPACKED);
+        for (block, w) in w.chunks(depth * n).enumerate() {
+            let at = block * depth;
+            let weights = Rows { w, n, depth: depth.min(width - at), columns: bias.len() };
+            for (row, rows) in tiles(count) {
+                let out = &mut out[row * stride..];
                 let x = &x[row * width + at..];
                 match rows {
-                    6 => unpacked::<S, 6>(simd, x, width, depth, w, n, out),
-                    5 => unpacked::<S, 5>(simd, x, width, depth, w, n, out),
-                    4 => unpacked::<S, 4>(simd, x, width, depth, w, n, out),
-                    3 => unpacked::<S, 3>(simd, x, width, depth, w, n, out),
-                    2 => unpacked::<S, 2>(simd, x, width, depth, w, n, out),
-                    _ => unpacked::<S, 1>(simd, x, width, depth, w, n, out),
+                    6 => unpacked::<S, 6>(simd, x, width, weights, stride, out),
+                    5 => unpacked::<S, 5>(simd, x, width, weights, stride, out),
+                    4 => unpacked::<S, 4>(simd, x, width, weights, stride, out),
+                    3 => unpacked::<S, 3>(simd, x, width, weights, stride, out),
+                    2 => unpacked::<S, 2>(simd, x, width, weights, stride, out),
+                    _ => unpacked::<S, 1>(simd, x, width, weights, stride, out),
                 }
             }
         }
@@ -369,59 +403,74 @@ impl WithSimd for Unpacked<'_> {
     }
 }
 
-/// `out[r] += Σ_k x[r · width + k] · w[k]`.
+/// Some rows and columns of the weights of a layer of `n` outputs.
+#[derive(Clone, Copy)]
+struct Rows<'a> {
+    w: &'a [f32],
+    n: usize,
+    depth: usize,
+    columns: usize,
+}
+
+/// `out[r · stride] += Σ_k x[r · width + k] · w[k]`.
 #[inline(always)]
 fn unpacked<S: Simd, const R: usize>(
     simd: S,
     x: &[f32],
     width: usize,
-    depth: usize,
-    w: &[f32],
-    n: usize,
+    weights: Rows<'_>,
+    stride: usize,
     out: &mut [f32],
 ) {
+    let Rows { w, n, depth, columns } = weights;
     let mut rows: [&[f32]; R] = [&[]; R];
     for r in 0..R {
         rows[r] = &x[r * width..][..depth];
     }
     // One row or two leave registers free: more chains of sums at a time hide how long each multiply-add takes.
     let mut done = 0;
-    while R == 1 && n - done >= 8 * S::F32_LANES {
-        unpacked_tile::<S, R, 8>(simd, &rows, &w[done..], n, 8 * S::F32_LANES, &mut out[done..]);
+    while R == 1 && columns - done >= 8 * S::F32_LANES {
+        unpacked_tile::<S, R, 8>(simd, &rows, &w[done..], n, stride, 8 * S::F32_LANES, &mut out[done..]);
         done += 8 * S::F32_LANES;
     }
-    while R == 2 && n - done >= 4 * S::F32_LANES {
-        unpacked_tile::<S, R, 4>(simd, &rows, &w[done..], n, 4 * S::F32_LANES, &mut out[done..]);
+    while R == 2 && columns - done >= 4 * S::F32_LANES {
+        unpacked_tile::<S, R, 4>(simd, &rows, &w[done..], n, stride, 4 * S::F32_LANES, &mut out[done..]);
         done += 4 * S::F32_LANES;
     }
-    for panel in panels::<S>(n - done) {
+    for panel in panels::<S>(columns - done) {
         let (w, out) = (&w[done + panel.column..], &mut out[done + panel.column..]);
         match panel.vectors {
             // Not compiled where registers would not hold it.
             4 if const { widest::<S>() == 4 } => {
-                unpacked_tile::<S, R, 4>(simd, &rows, w, n, panel.width, out);
+                unpacked_tile::<S, R, 4>(simd, &rows, w, n, stride, panel.width, out);
             }
-            2 => unpacked_tile::<S, R, 2>(simd, &rows, w, n, panel.width, out),
-            _ => unpacked_tile::<S, R, 1>(simd, &rows, w, n, panel.width, out),
+            2 => unpacked_tile::<S, R, 2>(simd, &rows, w, n, stride, panel.width, out),
+            _ => unpacked_tile::<S, R, 1>(simd, &rows, w, n, stride, panel.width, out),
         }
     }
 }
 
 #[inline(always)]
+#[allow(clippy::too_many_arguments)] // as above
 fn unpacked_tile<S: Simd, const R: usize, const V: usize>(
     simd: S,
     x: &[&[f32]; R],
     w: &[f32],
     n: usize,
+    stride: usize,
     width: usize,
     out: &mut [f32],
 ) {
     let mut sums: Sums<S, R, V> = [[simd.splat_f32s(0.0); V]; R];
     for r in 0..R {
-        sums[r] = load(simd, &out[r * n..], width);
+        sums[r] = load(simd, &out[r * stride..], width);
     }
-    for (k, w) in w.chunks(n).enumerate().take(x[0].len()) {
-        let b: [S::f32s; V] = load(simd, w, width);
+    for k in 0..x[0].len() {
+        // Whole vectors as long as there are weights behind the row, whatever becomes of columns that are not stored:
+        // faster than to load a part of one.
+        let w = &w[k * n..];
+        let behind = if w.len() >= V * S::F32_LANES { V * S::F32_LANES } else { width };
+        let b: [S::f32s; V] = load(simd, w, behind);
         let mut a = [0.0; R];
         for r in 0..R {
             a[r] = x[r][k];
@@ -429,6 +478,6 @@ fn unpacked_tile<S: Simd, const R: usize, const V: usize>(
         multiply_add(simd, &a, &b, &mut sums);
     }
     for (r, sum) in sums.into_iter().enumerate() {
-        store(simd, &mut out[r * n..], sum, width);
+        store(simd, &mut out[r * stride..], sum, width);
     }
 }

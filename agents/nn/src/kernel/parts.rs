@@ -1,7 +1,7 @@
 //! How work is cut for threads: by the shape alone.
 
 /// Multiply-adds from which a second thread pays for its start.
-const PARALLEL: usize = 1 << 20;
+pub(crate) const PARALLEL: usize = 1 << 20;
 /// Parts that work is cut into, so that threads end at about the same time.
 const PARTS: usize = 16;
 

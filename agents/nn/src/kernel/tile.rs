@@ -86,6 +86,6 @@ pub(crate) fn accumulate_outer<S: Simd, const R: usize, const V: usize>(
 #[inline(always)]
 pub(crate) fn tiles(len: usize) -> impl DoubleEndedIterator<Item = (usize, usize)> {
     let count = len.div_ceil(ROWS);
-    let (size, larger) = (len / count.max(1), len % count.max(1));
+    let (size, larger) = if count < 2 { (len, 0) } else { (len / count, len % count) };
     (0..count).map(move |i| (i * size + i.min(larger), size + usize::from(i < larger)))
 }
