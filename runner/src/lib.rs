@@ -9,6 +9,7 @@ mod output;
 mod tables;
 mod planners;
 mod preset;
+mod budgets;
 mod claim;
 mod run_dir;
 mod needs;
@@ -39,6 +40,7 @@ mod rollout;
 mod measure;
 mod profile;
 mod bench;
+mod plan;
 #[cfg(test)]
 mod toy;
 

@@ -50,8 +50,8 @@ pub(crate) struct TrainArgs {
     /// Replace the run that is in the directory
     #[arg(long)]
     force: bool,
-    /// Tables of this file replace those of the preset
-    #[arg(long, value_name = "FILE")]
+    /// Tables of this file replace those of the preset; or one of the pair's named presets (`rl-run list presets`)
+    #[arg(long, value_name = "FILE|NAME")]
     preset: Option<PathBuf>,
     /// Replace one value of the preset
     #[arg(long, value_name = "KEY=VALUE")]
