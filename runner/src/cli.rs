@@ -11,7 +11,7 @@ use crate::collect::Workers;
 use crate::tables::Tables;
 use crate::usage::{is_usage, usage};
 use crate::workers::hush_caught_panics;
-use crate::{bench, doctor, evaluate, fetch, list, output, profile, rollout, solve, train, versus};
+use crate::{bench, doctor, evaluate, fetch, list, output, plan, profile, rollout, solve, train, versus};
 
 #[derive(Debug, Parser)]
 #[command(name = "rl-run", version, about = "Trains, evaluates and shows reinforcement learning agents")]
@@ -34,6 +34,7 @@ enum Command {
     Solve(solve::SolveArgs),
     Rollout(rollout::RolloutArgs),
     Profile(profile::ProfileArgs),
+    Plan(plan::PlanArgs),
     Bench(bench::BenchArgs),
 }
 
@@ -159,6 +160,7 @@ fn run(cli: Cli, tables: &Tables) -> anyhow::Result<ExitCode> {
         Some(Command::Solve(args)) => solve::run(&args, tables),
         Some(Command::Rollout(args)) => rollout::run(&args, tables),
         Some(Command::Profile(args)) => args.machine.settle().and_then(|()| profile::run(&args, tables)),
+        Some(Command::Plan(args)) => args.machine.settle().and_then(|()| plan::run(&args, tables)),
         Some(Command::Bench(args)) => bench::run(&args, tables),
     }
 }

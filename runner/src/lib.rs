@@ -9,6 +9,7 @@ mod output;
 mod tables;
 mod planners;
 mod preset;
+mod budgets;
 mod claim;
 mod run_dir;
 mod needs;
@@ -18,6 +19,10 @@ mod collect;
 mod workers;
 mod actors;
 mod train;
+mod drive;
+mod seeds;
+mod group;
+mod interval;
 mod watch;
 mod spent;
 mod metrics;
@@ -35,6 +40,7 @@ mod rollout;
 mod measure;
 mod profile;
 mod bench;
+mod plan;
 #[cfg(test)]
 mod toy;
 

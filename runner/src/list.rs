@@ -6,9 +6,9 @@ use rl_core::EnvEntry;
 use serde::Serialize;
 
 use crate::claim::{self, Claim};
-use crate::output;
 use crate::preset::{agent_preset, parse};
 use crate::tables::{Tables, is_family};
+use crate::{budgets, output};
 
 /// Lists environments, agents, or presets with what they claim to reach.
 #[derive(Clone, Debug, clap::Args)]
@@ -50,6 +50,8 @@ struct Agent {
 struct Preset {
     env: String,
     agent: &'static str,
+    /// What `--preset` calls it; none for the usual one.
+    preset: Option<&'static str>,
     /// What the last weights reach.
     claim: Option<Claim>,
 }
@@ -63,8 +65,10 @@ pub(crate) fn run(args: &ListArgs, tables: &Tables) -> anyhow::Result<ExitCode> 
         }),
         What::Agents => print(&agents(tables), args.json, |agent| (agent.name.to_owned(), agent.summary.to_owned())),
         What::Presets => print(&presets(tables)?, args.json, |preset| {
-            let line = preset.claim.as_ref().map(|claim| format!("{:8}  {claim}", preset.agent));
-            (preset.env.clone(), line.unwrap_or_else(|| preset.agent.to_owned()))
+            let named = preset.preset.map(|name| format!(" --preset {name}")).unwrap_or_default();
+            let agent = format!("{}{named}", preset.agent);
+            let line = preset.claim.as_ref().map(|claim| format!("{agent:8}  {claim}"));
+            (preset.env.clone(), line.unwrap_or(agent))
         }),
     }
 }
@@ -113,7 +117,11 @@ fn presets(tables: &Tables) -> anyhow::Result<Vec<Preset>> {
                 let Some(text) = agent_preset(entry, &env, agent) else { continue };
                 let origin = format!("preset {}/{env}", agent.id);
                 let claim = claim::take(&mut parse(text, &origin)?, &origin)?.filter(|claim| claim.env == env);
-                rows.push(Preset { env: env.clone(), agent: agent.id, claim });
+                rows.push(Preset { env: env.clone(), agent: agent.id, preset: None, claim });
+                for budget in budgets::of(agent.id, &env) {
+                    let preset = Some(budget.name);
+                    rows.push(Preset { env: env.clone(), agent: agent.id, preset, claim: None });
+                }
             }
         }
     }

@@ -33,19 +33,27 @@ pub(crate) fn allocation(agent: &AgentEntry, context: &Context<'_>) -> anyhow::R
     }
 }
 
-/// Compares the needs of a run with what is free.
+/// Compares the needs of as many runs `at_once` with what is free.
 ///
 /// # Errors
 /// If either is too small; the message holds both figures and the key to lower.
-pub(crate) fn check(agent: &AgentEntry, context: &Context<'_>, train: &Train, run: &Path) -> anyhow::Result<()> {
+pub(crate) fn check(
+    agent: &AgentEntry,
+    context: &Context<'_>,
+    train: &Train,
+    run: &Path,
+    at_once: usize,
+) -> anyhow::Result<()> {
     let (spec, (most, key)) = (context.spec, (agent.memory)(context)?);
     // No experience is larger than that of the whole run: a short one may be tried on a small machine.
     let row = (spec.frame_len() + 4 * (spec.vector + spec.symbols.len()) + 64) as u64;
     let memory = REST.saturating_add(most).min(REST.saturating_add(train.frames.saturating_mul(row)));
+    let memory = memory.saturating_mul(at_once as u64);
     if let Some(free) = meminfo("MemAvailable:")
         && memory > free
     {
-        bail!("this run may need {} of memory and {} are free: lower {key} or --frames", human(memory), human(free));
+        let who = if at_once == 1 { "this run".to_owned() } else { format!("{at_once} runs at once") };
+        bail!("{who} may need {} of memory and {} are free: lower {key} or --frames", human(memory), human(free));
     }
     let disk = memory.saturating_mul(train.keep_checkpoints as u64 + 1);
     let free = free_disk(run)?;

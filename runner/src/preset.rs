@@ -15,7 +15,7 @@ use toml::{Table, Value};
 
 use crate::tables::Tables;
 use crate::usage::{hint, usage};
-use crate::{checkpoint, claim, needs};
+use crate::{budgets, checkpoint, claim, needs};
 
 /// What a person asked for.
 #[derive(Clone, Debug, Default)]
@@ -24,7 +24,7 @@ pub(crate) struct Ask<'a> {
     pub(crate) env: &'a str,
     /// Name of the agent, where one is needed.
     pub(crate) agent: Option<&'a str>,
-    /// A file that replaces the tables that it holds.
+    /// A file that replaces the tables that it holds, or the name of a preset of the pair.
     pub(crate) preset: Option<&'a Path>,
     /// `table.key=value`, applied last.
     pub(crate) sets: &'a [String],
@@ -114,7 +114,8 @@ pub(crate) fn resolve(tables: &Tables, ask: &Ask<'_>) -> anyhow::Result<Resolved
     }
     if let Some(path) = ask.preset {
         origin = path.display().to_string();
-        replace(&mut merged, &std::fs::read_to_string(path).map_err(|e| usage(format!("{origin}: {e}")))?, &origin)?;
+        let text = budgets::read(path, agent.map_or("", |agent| agent.id), &env_name).map_err(usage)?;
+        replace(&mut merged, &text, &origin)?;
         for table in ["agent", "train"] {
             if agent.is_some() && !merged.contains_key(table) {
                 return Err(usage(format!("{origin}: the table [{table}] is missing")));

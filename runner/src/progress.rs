@@ -26,10 +26,24 @@ pub(crate) struct Glance {
     pub(crate) loss: Option<f64>,
     /// Frames at which the first update is expected, until it is made: no run ends before it.
     pub(crate) first_update: Option<u64>,
+    /// Of several runs, how many have ended, and how many there are.
+    pub(crate) seeds: Option<(usize, usize)>,
 }
 
-/// Shows the frames of one run.
-#[derive(Debug)]
+/// What a run that is one of several says to whoever shows all of them.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) enum Told {
+    /// How far it is.
+    Frames {
+        frames: u64,
+        /// Mean raw return of its last 100 episodes.
+        mean_return: Option<f64>,
+    },
+    /// Something that stays.
+    Note(String),
+}
+
+/// Shows the frames of a run, or of several.
 pub(crate) struct Progress {
     way: Way,
     total: u64,
@@ -38,11 +52,11 @@ pub(crate) struct Progress {
     past: VecDeque<(Instant, u64)>,
 }
 
-#[derive(Debug)]
 enum Way {
     Quiet,
     Bar(ProgressBar),
     Lines,
+    Told(Box<dyn Fn(Told) + Send>),
 }
 
 impl Progress {
@@ -57,6 +71,15 @@ impl Progress {
                 Way::Bar(ProgressBar::new(total).with_style(style).with_position(done))
             }
         };
+        Self::by(way, done, total)
+    }
+
+    /// Tells someone else, who shows it.
+    pub(crate) fn told(by: impl Fn(Told) + Send + 'static) -> Self {
+        Self::by(Way::Told(Box::new(by)), 0, 0)
+    }
+
+    fn by(way: Way, done: u64, total: u64) -> Self {
         let now = Instant::now();
         let next = now + if matches!(way, Way::Lines) { PAUSE } else { BLINK };
         Self { way, total, next, past: VecDeque::from([(now, done)]) }
@@ -71,6 +94,10 @@ impl Progress {
         if now < self.next {
             return;
         }
+        if let Way::Told(by) = &self.way {
+            self.next = now + BLINK;
+            return by(Told::Frames { frames, mean_return: glance.mean_return });
+        }
         while self.past.len() > 1 && now - self.past[0].0 > SPAN {
             self.past.pop_front();
         }
@@ -80,7 +107,7 @@ impl Progress {
         let text = text(frames, self.total, rate, glance);
         let total = total(self.total, glance);
         match &self.way {
-            Way::Quiet => {}
+            Way::Quiet | Way::Told(_) => {}
             Way::Bar(bar) => {
                 bar.set_length(total);
                 bar.set_position(frames.min(total));
@@ -100,6 +127,15 @@ impl Progress {
             Way::Quiet => {}
             Way::Bar(bar) => bar.suspend(|| output::note(text)),
             Way::Lines => output::note(text),
+            Way::Told(by) => by(Told::Note(text.to_owned())),
+        }
+    }
+
+    /// Says what went wrong, even where nothing else is said.
+    pub(crate) fn fail(&self, text: &str) {
+        match &self.way {
+            Way::Quiet => output::note(text),
+            _ => self.note(text),
         }
     }
 
@@ -121,7 +157,8 @@ fn text(frames: u64, asked: u64, rate: f64, glance: &Glance) -> String {
     let until = if total > asked { " to the first update" } else { "" };
     let left = total.saturating_sub(frames) as f64 / rate;
     let left = if left.is_finite() { clock(left as u64) } else { "?".to_owned() };
-    let mut text = format!("{frames}/{total} frames{until}  {rate:.0} frames/s  {left} left");
+    let seeds = glance.seeds.map(|(ended, all)| format!("{ended}/{all} seeds  ")).unwrap_or_default();
+    let mut text = format!("{seeds}{frames}/{total} frames{until}  {rate:.0} frames/s  {left} left");
     let values = [("return", glance.mean_return), ("ε", glance.epsilon), ("loss", glance.loss)];
     for (name, value) in values {
         if let Some(value) = value {
@@ -158,6 +195,8 @@ mod tests {
             "4000/40000 frames  10 frames/s  1:00:00 left  return 481.2  loss 0.01234"
         );
         assert_eq!(text(0, 10, 0.0, &Glance::default()), "0/10 frames  0 frames/s  ? left");
+        let glance = Glance { seeds: Some((3, 64)), ..Glance::default() };
+        assert_eq!(text(30, 640, 10.0, &glance), "3/64 seeds  30/640 frames  10 frames/s  1:01 left");
     }
 
     #[test]

@@ -143,7 +143,11 @@ pub(crate) fn about(path: &Path) -> anyhow::Result<About> {
     serde_json::from_slice(&text).with_context(|| format!("{}: damaged", file.display()))
 }
 
-fn claim(path: &Path, force: bool) -> anyhow::Result<PathBuf> {
+/// Whether a run may have the directory `path`, and whether another is there that it replaces.
+///
+/// # Errors
+/// If it holds something, unless `force` is given and that is a run.
+pub(crate) fn may_be(path: &Path, force: bool) -> anyhow::Result<bool> {
     let empty = match fs::read_dir(path) {
         Ok(mut entries) => entries.next().is_none(),
         Err(e) if e.kind() == ErrorKind::NotFound => true,
@@ -152,14 +156,20 @@ fn claim(path: &Path, force: bool) -> anyhow::Result<PathBuf> {
         }
         Err(e) => return Err(e).with_context(|| path.display().to_string()),
     };
+    if !empty && !force {
+        return Err(usage(format!(
+            "{} exists: name another --run, go on with `rl-run resume`, or replace it with --force",
+            path.display()
+        )));
+    }
     if !empty {
-        if !force {
-            return Err(usage(format!(
-                "{} exists: name another --run, go on with `rl-run resume`, or replace it with --force",
-                path.display()
-            )));
-        }
         about(path)?; // what is not a run is not ours to remove
+    }
+    Ok(!empty)
+}
+
+fn claim(path: &Path, force: bool) -> anyhow::Result<PathBuf> {
+    if may_be(path, force)? {
         let _lock = lock(path)?;
         fs::remove_dir_all(path).with_context(|| path.display().to_string())?;
     }

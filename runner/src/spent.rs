@@ -31,6 +31,13 @@ const BAR: usize = 32;
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub(crate) struct Profile([f64; Part::ALL.len()]);
 
+impl Profile {
+    /// Seconds of one part.
+    pub(crate) fn of(&self, part: Part) -> f64 {
+        self.0[part as usize]
+    }
+}
+
 impl From<Spent> for Profile {
     fn from(spent: Spent) -> Self {
         Self(spent.map(|part| Duration::as_secs_f64(&part)))

@@ -6,29 +6,25 @@ use std::sync::Arc;
 
 use anyhow::{Context as _, bail};
 use candle_core::Device;
-use rl_agents::{Mode, Part};
 use rl_core::Seating;
 use rl_nn::Precision;
-use serde::Serialize;
 
 use crate::actors::Actors;
-use crate::checkpoint::{self, Checkpoint, Extent, Owner};
+use crate::checkpoint::{self, Checkpoint, Owner};
 use crate::cli::Machine;
 use crate::collect::{self, Seats, Workers};
-use crate::evaluate::{Games, build, context, play};
+use crate::drive::{Outcome, Run, drive};
+use crate::evaluate::{build, context};
 use crate::metrics::Metrics;
 use crate::preset::{self, Ask, Eval, Resolved, Train};
 use crate::progress::Progress;
 use crate::run_dir::{self, About, RunDir};
+use crate::seeds::Seeds;
 use crate::session::{Acting, Counts, Session, Window};
 use crate::stop::{STOPPED, Stop};
 use crate::tables::Tables;
 use crate::usage::usage;
-use crate::watch::Watch;
-use crate::{needs, output};
-
-/// Rows of metrics in a run, at least.
-const ROWS: u64 = 200;
+use crate::{group, needs, output};
 
 /// Trains an agent.
 #[derive(Clone, Debug, clap::Args)]
@@ -45,14 +41,17 @@ pub(crate) struct TrainArgs {
     /// Seed of every random stream
     #[arg(long, default_value_t = 1, allow_negative_numbers = true)]
     seed: u64,
-    /// Directory of the run [default: runs/<env>-<agent>-s<seed>]
+    /// Trains several seeds side by side, as many at once as there are threads: 1..64 (both included) or 1,2,5
+    #[arg(long, value_name = "SEEDS", conflicts_with = "seed", allow_negative_numbers = true)]
+    seeds: Option<Seeds>,
+    /// Directory of the run, with --seeds of their directories s<seed> [default: runs/<env>-<agent>-s<seed>]
     #[arg(long, value_name = "DIR")]
     run: Option<PathBuf>,
     /// Replace the run that is in the directory
     #[arg(long)]
     force: bool,
-    /// Tables of this file replace those of the preset
-    #[arg(long, value_name = "FILE")]
+    /// Tables of this file replace those of the preset; or one of the pair's named presets (`rl-run list presets`)
+    #[arg(long, value_name = "FILE|NAME")]
     preset: Option<PathBuf>,
     /// Replace one value of the preset
     #[arg(long, value_name = "KEY=VALUE")]
@@ -70,7 +69,7 @@ pub(crate) struct TrainArgs {
     #[arg(long, value_name = "N", allow_negative_numbers = true)]
     eval_episodes: Option<u32>,
     #[command(flatten)]
-    report: ReportArgs,
+    report: Report,
     #[command(flatten)]
     pub(crate) machine: Machine,
 }
@@ -87,44 +86,65 @@ pub(crate) struct ResumeArgs {
     #[arg(long, allow_negative_numbers = true)]
     frames: Option<u64>,
     #[command(flatten)]
-    report: ReportArgs,
+    report: Report,
     #[command(flatten)]
     pub(crate) machine: Machine,
 }
 
+/// What is said of a run, and how.
 #[derive(Clone, Copy, Debug, clap::Args)]
-struct ReportArgs {
+pub(crate) struct Report {
     /// Nothing on stderr but errors
     #[arg(long)]
-    quiet: bool,
-    /// End with one JSON object on stdout
+    pub(crate) quiet: bool,
+    /// End with one JSON object on stdout; with --seeds one of each seed and one of all
     #[arg(long)]
-    json: bool,
+    pub(crate) json: bool,
 }
 
-/// What `--json` prints at the end.
-#[derive(Debug, Serialize)]
-struct Outcome<'a> {
-    frames: u64,
-    agent_steps: u64,
-    updates: u64,
-    seconds: f64,
-    mean_return_100: Option<f64>,
-    parameters_sha256: String,
-    run: &'a Path,
-}
-
-/// Everything that stays the same while a run runs.
-struct Run {
+/// What to train, and with what: the same for every seed.
+#[derive(Clone, Debug)]
+pub(crate) struct Order {
     resolved: Resolved,
-    train: Train,
+    pub(crate) train: Train,
     eval: Eval,
-    seed: u64,
+    pub(crate) device: Device,
+    /// Name of the device.
+    on: String,
+    /// Threads of a run.
+    pub(crate) threads: usize,
     workers: Workers,
-    owner: Owner,
-    dir: RunDir,
-    report: ReportArgs,
-    stop: Stop,
+    pub(crate) stop: Stop,
+}
+
+/// Where runs go.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Place<'a> {
+    /// The directory that was asked for.
+    run: Option<&'a Path>,
+    /// Whether it holds one directory per seed.
+    many: bool,
+    /// Whether to replace a run that is there.
+    force: bool,
+}
+
+impl Place<'_> {
+    /// Whether every run can have its directory: none is begun where one could not.
+    ///
+    /// # Errors
+    /// If one is there that may not be replaced.
+    pub(crate) fn check(&self, seeds: &[u64]) -> anyhow::Result<()> {
+        if let Some(run) = self.run
+            && run_dir::about(run).is_ok()
+        {
+            bail!(usage(format!("{} is the directory of one run: name another --run for several", run.display())));
+        }
+        seeds.iter().filter_map(|&seed| self.of(seed)).try_for_each(|dir| run_dir::may_be(&dir, self.force).map(drop))
+    }
+
+    fn of(&self, seed: u64) -> Option<PathBuf> {
+        self.run.map(|run| if self.many { group::below(run, seed) } else { run.to_owned() })
+    }
 }
 
 /// `rl-run --env E --agent A`.
@@ -162,21 +182,66 @@ pub(crate) fn run(args: &TrainArgs, tables: &Tables) -> anyhow::Result<ExitCode>
             output::note("this CPU has no instructions for bf16: multiplying f32");
         }
     }
-    let about = about(&resolved, &train, args.seed, &args.machine);
-    let (workers, device) = (args.machine.workers()?, device(&args.machine.device)?);
-    let mut session = start(&resolved, &train, args.seed, &device, workers)?;
-    let place = args.run.as_deref().unwrap_or(Path::new("runs"));
-    let (agent, context) = context(&resolved, session.seats.spec(), args.seed, &device)?;
-    needs::check(agent, &context, &train, place)?;
+    let (device, workers) = (device(&args.machine.device)?, args.machine.workers()?);
+    let (on, threads) = (args.machine.device.clone(), args.machine.threads());
+    let order = Order { resolved, train, eval, device, on, threads, workers, stop };
+    let place = Place { run: args.run.as_deref(), many: args.seeds.is_some(), force: args.force };
+    if let Some(seeds) = &args.seeds {
+        return group::run(&order, seeds, &place, args.report);
+    }
+    let Report { quiet, json } = args.report;
+    let outcome = fresh(&order, args.seed, &place, Progress::new(0, order.train.frames, quiet, json))?;
+    finish(&outcome, args.report)
+}
 
-    let name = format!("{}-{}-s{}", resolved.env_name.replace('/', "-"), about.agent, args.seed);
-    let dir = RunDir::create(args.run.as_deref(), &name, args.force, &about, &resolved.text())?;
+impl Order {
+    /// A session at its very beginning, once it is known that as many runs `at_once` have room here.
+    fn session(&self, seed: u64, at_once: usize, place: &Place<'_>) -> anyhow::Result<Session> {
+        let Self { resolved, train, device, workers, .. } = self;
+        let session = start(resolved, train, seed, device, self.workers_of(*workers))?;
+        let (agent, context) = context(resolved, session.seats.spec(), seed, device)?;
+        needs::check(agent, &context, train, place.run.unwrap_or(Path::new("runs")), at_once)?;
+        Ok(session)
+    }
+
+    /// Whether a run could start: of several only the first needs to be asked.
+    ///
+    /// # Errors
+    /// If the pair cannot work, a value is refused, or memory or disk is short.
+    pub(crate) fn check(&self, seed: u64, at_once: usize, place: &Place<'_>) -> anyhow::Result<()> {
+        self.session(seed, at_once, place).map(drop)
+    }
+
+    /// The same for one of as many runs `at_once`.
+    pub(crate) fn share(&self, at_once: usize) -> Self {
+        Self { threads: (self.threads / at_once).max(1), ..self.clone() }
+    }
+
+    /// Threads that step, of the threads of a run.
+    fn workers_of(&self, workers: Workers) -> Workers {
+        match workers {
+            Workers::UpTo(most) => Workers::UpTo(most.min(self.threads)),
+            Workers::Exactly(workers) => Workers::Exactly(workers),
+        }
+    }
+}
+
+/// Trains `seed` from its beginning, in a directory of its own.
+///
+/// # Errors
+/// If anything that it needs is missing, refused or fails.
+pub(crate) fn fresh(order: &Order, seed: u64, place: &Place<'_>, progress: Progress) -> anyhow::Result<Outcome> {
+    let mut session = order.session(seed, 1, place)?;
+    let Order { resolved, train, eval, workers, stop, .. } = order.clone();
+    let about = about(order, seed);
+    let name = format!("{}-{}-s{seed}", resolved.env_name.replace('/', "-"), about.agent);
+    let dir = RunDir::create(place.of(seed).as_deref(), &name, place.force, &about, &resolved.text())?;
     session.seats.reset()?;
     session.counts.next_checkpoint = train.checkpoint_every;
     session.counts.next_eval = train.eval_every;
     let (owner, metrics) = (owner(&resolved, &train), Metrics::create(dir.path())?);
-    let run = Run { resolved, train, eval, seed: args.seed, workers, owner, dir, report: args.report, stop };
-    drive(&run, &mut session, metrics)
+    let workers = order.workers_of(workers);
+    drive(&Run { resolved, train, eval, seed, workers, owner, dir, stop }, &mut session, metrics, progress)
 }
 
 /// `rl-run resume RUN`.
@@ -207,8 +272,28 @@ pub(crate) fn resume(args: &ResumeArgs, tables: &Tables) -> anyhow::Result<ExitC
     about.config_sha256 = resolved.sha256();
     dir.describe(&about, &resolved.text())?;
     let metrics = Metrics::reopen(dir.path(), checkpoint.frames())?;
-    let run = Run { resolved, train, eval, seed: about.seed, workers, owner, dir, report: args.report, stop };
-    drive(&run, &mut session, metrics)
+    let Report { quiet, json } = args.report;
+    let progress = Progress::new(session.counts.frames, train.frames, quiet, json);
+    let run = Run { resolved, train, eval, seed: about.seed, workers, owner, dir, stop };
+    finish(&drive(&run, &mut session, metrics, progress)?, args.report)
+}
+
+fn finish(outcome: &Outcome, report: Report) -> anyhow::Result<ExitCode> {
+    let Outcome { frames, agent_steps, updates, seconds, run, stopped, .. } = outcome;
+    if !report.quiet {
+        let mean = outcome.mean_return_100.map(|m| format!(", mean return {m:.3}")).unwrap_or_default();
+        let run = run.display();
+        output::note(format!(
+            "{frames} frames, {agent_steps} agent steps, {updates} updates in {seconds:.1} s{mean}: {run}"
+        ));
+        if *stopped {
+            output::note(format!("stopped; go on with: rl-run resume {run}"));
+        }
+    }
+    if report.json {
+        output::line(serde_json::to_string(outcome)?);
+    }
+    Ok(if *stopped { ExitCode::from(STOPPED) } else { ExitCode::SUCCESS })
 }
 
 /// A session at its very beginning, its environment not yet reset.
@@ -254,108 +339,6 @@ fn newest_only(resolved: &Resolved, asked: &str) -> anyhow::Error {
     usage(format!("{asked}: agent `{agent}` learns from what its newest weights did (impala takes older ones)"))
 }
 
-/// The training loop: one block per group of seats after the other; what workers do, they do inside of `collect`.
-fn drive(run: &Run, session: &mut Session, metrics: Metrics) -> anyhow::Result<ExitCode> {
-    let progress = Progress::new(session.counts.frames, run.train.frames, run.report.quiet, run.report.json);
-    let mut watch = Watch::new(metrics, progress, session);
-    let stopped = loop {
-        if run.train.eval_every > 0 && session.counts.frames >= session.counts.next_eval {
-            session.rest(&mut watch.log)?;
-            if !evaluate(run, session, &mut watch)? {
-                break true;
-            }
-            session.counts.next_eval = due(session.counts.frames, run.train.eval_every);
-        }
-        if session.counts.frames >= session.counts.next_row {
-            session.counts.next_row = due(session.counts.frames, (run.train.frames / ROWS).max(1));
-            watch.row(session)?;
-        }
-        if session.counts.frames >= session.counts.next_checkpoint {
-            session.rest(&mut watch.log)?;
-            session.counts.next_checkpoint = due(session.counts.frames, run.train.checkpoint_every);
-            watch.row(session)?; // a row before a checkpoint: no mean spans it
-            save(run, session)?;
-        }
-        if session.counts.frames >= run.train.frames && session.learner.updates() > 0 {
-            break false;
-        }
-        if run.stop.asked() {
-            break true;
-        }
-        session.advance(&mut watch.log)?;
-        session.notes.drain(..).for_each(|note| watch.note(&note));
-        watch.show(session);
-        watch.log.lap(Part::Other);
-    };
-    session.rest(&mut watch.log)?;
-    watch.row(session)?;
-    watch.finish();
-    save(run, session)?;
-    let outcome = Outcome {
-        frames: session.counts.frames,
-        agent_steps: session.counts.agent_steps,
-        updates: session.learner.updates(),
-        seconds: watch.seconds(),
-        mean_return_100: session.window.mean_return(),
-        parameters_sha256: checkpoint::sha256(session.learner.weights())?,
-        run: run.dir.path(),
-    };
-    finish(run, &outcome, stopped)
-}
-
-/// The first multiple of `every` after `frames`.
-fn due(frames: u64, every: u64) -> u64 {
-    (frames / every + 1).saturating_mul(every)
-}
-
-fn save(run: &Run, session: &mut Session) -> anyhow::Result<()> {
-    let dir = run.dir.checkpoints();
-    std::fs::create_dir_all(&dir).with_context(|| dir.display().to_string())?;
-    checkpoint::write(&dir, session, &run.owner, Extent::Whole)?;
-    checkpoint::prune(&dir, run.train.keep_checkpoints)
-}
-
-/// Plays on seats of its own; nothing of the session changes but the record of the best. False if it was
-/// stopped: a resumed run plays it again.
-fn evaluate(run: &Run, session: &mut Session, watch: &mut Watch) -> anyhow::Result<bool> {
-    let mode = Mode::Evaluate { epsilon: run.eval.epsilon, greedy: false };
-    let learner = session.learner.as_ref();
-    let games = Games { seed: run.seed, episodes: run.eval.episodes, mode, workers: run.workers };
-    let Some(score) = play(&run.resolved, learner, games, &run.stop)? else {
-        return Ok(false);
-    };
-    let (frames, games, mean, error) = (session.counts.frames, score.returns.len(), score.mean(), score.stderr());
-    watch.note(&format!("evaluation at {frames} frames: mean {mean:.3} ± {error:.3} over {games} games"));
-    watch.add("eval_return", mean);
-    watch.add("eval_stderr", error);
-    if session.counts.best.is_none_or(|best| mean > best) {
-        session.counts.best = Some(mean);
-        let dir = run.dir.best();
-        std::fs::create_dir_all(&dir).with_context(|| dir.display().to_string())?;
-        checkpoint::write(&dir, session, &run.owner, Extent::Weights)?;
-        checkpoint::prune(&dir, 1)?;
-    }
-    Ok(true)
-}
-
-fn finish(run: &Run, outcome: &Outcome<'_>, stopped: bool) -> anyhow::Result<ExitCode> {
-    if !run.report.quiet {
-        let Outcome { frames, agent_steps, updates, seconds, .. } = outcome;
-        let mean = outcome.mean_return_100.map(|m| format!(", mean return {m:.3}")).unwrap_or_default();
-        output::note(format!(
-            "{frames} frames, {agent_steps} agent steps, {updates} updates in {seconds:.1} s{mean}: {}",
-            outcome.run.display()
-        ));
-        if stopped {
-            output::note(format!("stopped; go on with: rl-run resume {}", outcome.run.display()));
-        }
-    }
-    if run.report.json {
-        output::line(serde_json::to_string(outcome)?);
-    }
-    Ok(if stopped { ExitCode::from(STOPPED) } else { ExitCode::SUCCESS })
-}
-
 /// Whose checkpoints a configuration reads and writes.
 pub(crate) fn owner(resolved: &Resolved, train: &Train) -> Owner {
     Owner {
@@ -366,21 +349,21 @@ pub(crate) fn owner(resolved: &Resolved, train: &Train) -> Owner {
     }
 }
 
-fn about(resolved: &Resolved, train: &Train, seed: u64, machine: &Machine) -> About {
-    let owner = owner(resolved, train);
+fn about(order: &Order, seed: u64) -> About {
+    let owner = owner(&order.resolved, &order.train);
     About {
         version: env!("CARGO_PKG_VERSION").to_owned(),
         revision: env!("RL_REVISION").to_owned(),
         features: run_dir::features(),
         isa: owner.isa,
         cpu: run_dir::cpu(),
-        threads: machine.threads(),
-        device: machine.device.clone(),
+        threads: order.threads,
+        device: order.on.clone(),
         env: owner.env,
         env_version: owner.env_version,
         agent: owner.agent,
         seed,
-        config_sha256: resolved.sha256(),
+        config_sha256: order.resolved.sha256(),
     }
 }
 

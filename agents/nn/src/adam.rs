@@ -7,7 +7,7 @@ use candle_core::{Result, Tensor};
 use rl_core::Saved;
 use serde::{Deserialize, Serialize};
 
-use crate::moments::{Moments, clipping, norm};
+use crate::moments::{Moments, clipping, norm, settled};
 use crate::{Params, radam};
 
 /// The constants of [`Adam`]; the learning rate comes with each step.
@@ -129,8 +129,8 @@ fn update(p: &mut [f32], m: &mut [f32], v: &mut [f32], g: &[f32], factors: Facto
         || {
             for (((p, m), v), g) in p.iter_mut().zip(m).zip(v).zip(g) {
                 let g = g * scale;
-                *m = beta1 * *m + (1.0 - beta1) * g;
-                *v = beta2 * *v + (1.0 - beta2) * g * g;
+                *m = settled(beta1 * *m + (1.0 - beta1) * g);
+                *v = settled(beta2 * *v + (1.0 - beta2) * g * g);
                 *p -= rate * *m / (v.sqrt() + eps);
             }
         },
@@ -245,5 +245,20 @@ mod tests {
         let Moments::Host([m, _]) = &adam.moments else { panic!("the CPU keeps them flat") };
         let clipped = m.iter().map(|m| f64::from(*m * 10.0).powi(2)).sum::<f64>().sqrt();
         assert!((clipped - 2.0).abs() < 1e-3, "{clipped}");
+    }
+
+    #[test]
+    fn moments_of_gradients_that_ceased_end_at_zero_and_are_never_subnormal() {
+        let params = params();
+        let mut adam = Adam::new(&params, CONFIG).unwrap();
+        let mut grad = grads(&params)[0].clone();
+        for _ in 0..1200 {
+            adam.step(&params, &grad, 1e-3).unwrap();
+            let Moments::Host([m, v]) = &adam.moments else { panic!("the CPU keeps them flat") };
+            assert!(m.iter().chain(v).all(|moment| moment.is_normal() || *moment == 0.0));
+            grad.fill(0.0);
+        }
+        let Moments::Host([m, _]) = &adam.moments else { panic!("the CPU keeps them flat") };
+        assert!(m.iter().all(|m| *m == 0.0), "0.9 to the power of 1200 is below any number of f32");
     }
 }

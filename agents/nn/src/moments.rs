@@ -15,6 +15,17 @@ use crate::params::{values_mut, with_values};
 /// Values of a task. An update is elementwise, so that it decides no bit of one; the sum of a norm is cut by it.
 const PART: usize = 1 << 16;
 
+/// A moment nearer to 0 than this is 0. Behind a ReLU that never opens gradients are 0 for good, and what is remembered of
+/// them would shrink to subnormal numbers, which no decay brings to 0 and which cost a processor a hundred times as much.
+/// No step of such a moment would reach the last bit of a weight.
+const LEAST: f32 = 1e-36;
+
+/// A moment that may just have become too small to matter.
+#[inline(always)]
+pub(crate) fn settled(moment: f32) -> f32 {
+    if moment.abs() < LEAST { 0.0 } else { moment }
+}
+
 #[derive(Debug)]
 pub(crate) enum Moments {
     /// Flat, in parameter order.

@@ -8,6 +8,7 @@
 use candle_core::{Result, Tensor};
 
 use crate::adam::Factors;
+use crate::moments::settled;
 
 /// Degrees of freedom beyond which steps adapt.
 const TRUSTED: f64 = 5.0;
@@ -29,8 +30,8 @@ pub(crate) fn wait(p: &mut [f32], m: &mut [f32], v: &mut [f32], g: &[f32], facto
         || {
             for (((p, m), v), g) in p.iter_mut().zip(m).zip(v).zip(g) {
                 let g = g * scale;
-                *m = beta1 * *m + (1.0 - beta1) * g;
-                *v = beta2 * *v + (1.0 - beta2) * g * g;
+                *m = settled(beta1 * *m + (1.0 - beta1) * g);
+                *v = settled(beta2 * *v + (1.0 - beta2) * g * g);
                 *p -= rate * *m;
             }
         },

@@ -9,7 +9,7 @@ use rl_core::Saved;
 use serde::{Deserialize, Serialize};
 
 use crate::Params;
-use crate::moments::{Moments, clipping, norm};
+use crate::moments::{Moments, clipping, norm, settled};
 
 /// Where ε is added.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -120,7 +120,7 @@ fn update(p: &mut [f32], square: &mut [f32], g: &[f32], factors: Factors) {
         || {
             for ((p, v), g) in p.iter_mut().zip(square).zip(g) {
                 let g = g * scale;
-                *v = decay * *v + (1.0 - decay) * g * g;
+                *v = settled(decay * *v + (1.0 - decay) * g * g);
                 *p -= rate * g / ((*v + inside).sqrt() + outside);
             }
         },
@@ -134,8 +134,8 @@ fn update_centred(p: &mut [f32], square: &mut [f32], mean: &mut [f32], g: &[f32]
         || {
             for (((p, v), m), g) in p.iter_mut().zip(square).zip(mean).zip(g) {
                 let g = g * scale;
-                *v = decay * *v + (1.0 - decay) * g * g;
-                *m = decay * *m + (1.0 - decay) * g;
+                *v = settled(decay * *v + (1.0 - decay) * g * g);
+                *m = settled(decay * *m + (1.0 - decay) * g);
                 let variance = *v - *m * *m;
                 let variance = if variance < 0.0 { 0.0 } else { variance }; // by rounding only
                 *p -= rate * g / ((variance + inside).sqrt() + outside);

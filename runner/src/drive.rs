@@ -1,0 +1,144 @@
+//! The training loop of one run: act, step, learn, until the frames are spent or someone asks to stop.
+
+use std::path::PathBuf;
+
+use anyhow::Context as _;
+use rl_agents::{Mode, Part};
+use serde::Serialize;
+
+use crate::checkpoint::{self, Extent, Owner};
+use crate::collect::Workers;
+use crate::evaluate::{Games, play};
+use crate::metrics::Metrics;
+use crate::preset::{Eval, Resolved, Train};
+use crate::progress::Progress;
+use crate::run_dir::RunDir;
+use crate::session::Session;
+use crate::stop::Stop;
+use crate::watch::Watch;
+
+/// Rows of metrics in a run, at least.
+const ROWS: u64 = 200;
+
+/// Everything that stays the same while a run runs.
+pub(crate) struct Run {
+    pub(crate) resolved: Resolved,
+    pub(crate) train: Train,
+    pub(crate) eval: Eval,
+    pub(crate) seed: u64,
+    pub(crate) workers: Workers,
+    pub(crate) owner: Owner,
+    pub(crate) dir: RunDir,
+    pub(crate) stop: Stop,
+}
+
+/// How a run ended; what `--json` prints.
+#[derive(Clone, Debug, Serialize)]
+pub(crate) struct Outcome {
+    pub(crate) seed: u64,
+    pub(crate) frames: u64,
+    pub(crate) agent_steps: u64,
+    pub(crate) updates: u64,
+    /// Those of all sittings.
+    pub(crate) seconds: f64,
+    /// Of the last games of training.
+    pub(crate) mean_return_100: Option<f64>,
+    /// Of the last evaluation, where one was made in this sitting.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) eval_return: Option<f64>,
+    pub(crate) parameters_sha256: String,
+    pub(crate) run: PathBuf,
+    /// Whether it was asked to stop before its end.
+    #[serde(skip)]
+    pub(crate) stopped: bool,
+}
+
+/// Trains: one block per group of seats after the other; what workers do, they do inside of `collect`.
+///
+/// # Errors
+/// If an environment, the learner or a file fails.
+pub(crate) fn drive(run: &Run, session: &mut Session, metrics: Metrics, progress: Progress) -> anyhow::Result<Outcome> {
+    let mut watch = Watch::new(metrics, progress, session);
+    let mut eval_return = None;
+    let stopped = loop {
+        if run.train.eval_every > 0 && session.counts.frames >= session.counts.next_eval {
+            session.rest(&mut watch.log)?;
+            let Some(mean) = evaluate(run, session, &mut watch)? else {
+                break true; // a resumed run plays it again
+            };
+            eval_return = Some(mean);
+            session.counts.next_eval = due(session.counts.frames, run.train.eval_every);
+        }
+        if session.counts.frames >= session.counts.next_row {
+            session.counts.next_row = due(session.counts.frames, (run.train.frames / ROWS).max(1));
+            watch.row(session)?;
+        }
+        if session.counts.frames >= session.counts.next_checkpoint {
+            session.rest(&mut watch.log)?;
+            session.counts.next_checkpoint = due(session.counts.frames, run.train.checkpoint_every);
+            watch.row(session)?; // a row before a checkpoint: no mean spans it
+            save(run, session)?;
+        }
+        if session.counts.frames >= run.train.frames && session.learner.updates() > 0 {
+            break false;
+        }
+        if run.stop.asked() {
+            break true;
+        }
+        session.advance(&mut watch.log)?;
+        session.notes.drain(..).for_each(|note| watch.note(&note));
+        watch.show(session);
+        watch.log.lap(Part::Other);
+    };
+    session.rest(&mut watch.log)?;
+    watch.row(session)?;
+    watch.finish();
+    save(run, session)?;
+    Ok(Outcome {
+        seed: run.seed,
+        frames: session.counts.frames,
+        agent_steps: session.counts.agent_steps,
+        updates: session.learner.updates(),
+        seconds: watch.seconds(),
+        mean_return_100: session.window.mean_return(),
+        eval_return,
+        parameters_sha256: checkpoint::sha256(session.learner.weights())?,
+        run: run.dir.path().to_owned(),
+        stopped,
+    })
+}
+
+/// The first multiple of `every` after `frames`.
+fn due(frames: u64, every: u64) -> u64 {
+    (frames / every + 1).saturating_mul(every)
+}
+
+fn save(run: &Run, session: &mut Session) -> anyhow::Result<()> {
+    let dir = run.dir.checkpoints();
+    std::fs::create_dir_all(&dir).with_context(|| dir.display().to_string())?;
+    checkpoint::write(&dir, session, &run.owner, Extent::Whole)?;
+    checkpoint::prune(&dir, run.train.keep_checkpoints)
+}
+
+/// Plays on seats of its own and returns the mean; nothing of the session changes but the record of the best. `None` if it
+/// was stopped.
+fn evaluate(run: &Run, session: &mut Session, watch: &mut Watch) -> anyhow::Result<Option<f64>> {
+    let mode = Mode::Evaluate { epsilon: run.eval.epsilon, greedy: false };
+    let learner = session.learner.as_ref();
+    let games = Games { seed: run.seed, episodes: run.eval.episodes, mode, workers: run.workers };
+    let Some(score) = play(&run.resolved, learner, games, &run.stop)? else {
+        return Ok(None);
+    };
+    let (frames, games, mean, error) = (session.counts.frames, score.returns.len(), score.mean(), score.stderr());
+    watch.note(&format!("evaluation at {frames} frames: mean {mean:.3} ± {error:.3} over {games} games"));
+    watch.add("eval_return", mean);
+    watch.add("eval_stderr", error);
+    if session.counts.best.is_none_or(|best| mean > best) {
+        session.counts.best = Some(mean);
+        let dir = run.dir.best();
+        std::fs::create_dir_all(&dir).with_context(|| dir.display().to_string())?;
+        checkpoint::write(&dir, session, &run.owner, Extent::Weights)?;
+        checkpoint::prune(&dir, 1)?;
+    }
+    Ok(Some(mean))
+}

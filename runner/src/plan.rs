@@ -1,0 +1,272 @@
+//! `rl-run plan`: what to train in a given time on this machine, and the preset for it.
+//!
+//! Every candidate is the preset with some work taken away: a smaller trunk, fewer epochs, larger minibatches, products of
+//! bf16. Trunks and precisions are timed; what the rest saves follows from how often a step is learned from.
+//!
+//! The rule: bf16 where it makes a run a tenth faster. Then the candidate with the most work per step that still makes as many
+//! frames as the preset is annealed over; if none does, the one with the most frames. So a preset is changed only where the
+//! time is too short for it, and what is left of a long time goes into frames.
+
+mod budget;
+mod candidates;
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::time::Instant;
+
+use rl_core::Seating;
+use rl_nn::Precision;
+use serde::Serialize;
+
+use crate::claim::{self, Claim};
+use crate::cli::Machine;
+use crate::measure::{self, Span};
+use crate::preset::{self, Ask, Resolved, agent_preset, parse};
+use crate::stop::{STOPPED, Stop};
+use crate::tables::Tables;
+use crate::usage::usage;
+use crate::{output, run_dir};
+use candidates::{Candidate, Times};
+
+/// Finds out how much of an agent's training fits into a given time here, and writes the preset for it.
+#[derive(Clone, Debug, clap::Args)]
+#[command(after_help = "Examples: rl-run plan --env kungfu --minutes 60 --out hour.toml
+          rl-run --env kungfu --agent ppo --preset hour.toml")]
+pub(crate) struct PlanArgs {
+    /// Environment: `rl-run list envs` shows all
+    #[arg(long)]
+    env: String,
+    /// Agent [default: the one that claims the most there, else ppo]
+    #[arg(long)]
+    agent: Option<String>,
+    /// Time for the whole run
+    #[arg(long, allow_negative_numbers = true)]
+    minutes: f64,
+    /// How long to time each trunk and precision, its first update not counted
+    #[arg(long, default_value_t = 2.0, allow_negative_numbers = true)]
+    seconds: f64,
+    /// Seed of what is timed
+    #[arg(long, default_value_t = 1)]
+    seed: u64,
+    /// Tables of this file replace those of the preset; or one of the pair's named presets (`rl-run list presets`)
+    #[arg(long, value_name = "FILE|NAME")]
+    preset: Option<PathBuf>,
+    /// Replace one value of the preset
+    #[arg(long, value_name = "KEY=VALUE")]
+    set: Vec<String>,
+    /// Write the preset there instead of printing it
+    #[arg(long, value_name = "FILE")]
+    out: Option<PathBuf>,
+    /// One JSON object on stdout
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    pub(crate) machine: Machine,
+}
+
+/// What `--json` prints.
+#[derive(Debug, Serialize)]
+struct Report {
+    env: String,
+    agent: &'static str,
+    minutes: f64,
+    threads: usize,
+    cpu: String,
+    /// Seconds before the first frames of a run.
+    start_seconds: f64,
+    candidates: Vec<Row>,
+    /// Place of the one that was taken.
+    chosen: usize,
+    frames: u64,
+    /// What is known to be reached with as many frames.
+    claim: Option<Claim>,
+    /// The whole preset.
+    preset: String,
+}
+
+/// A candidate, its speed, and how far it gets.
+#[derive(Debug, Serialize)]
+struct Row {
+    settings: toml::Table,
+    agent_steps_per_s: f64,
+    frames_per_s: f64,
+    frames: u64,
+}
+
+/// `rl-run plan …`.
+pub(crate) fn run(args: &PlanArgs, tables: &Tables) -> anyhow::Result<ExitCode> {
+    for (flag, value) in [("--minutes", args.minutes), ("--seconds", args.seconds)] {
+        if !(value > 0.0 && value.is_finite()) {
+            return Err(usage(format!("{flag} {value}: expected a number above 0")));
+        }
+    }
+    let agent = args.agent.clone().map_or_else(|| best_agent(tables, &args.env), Ok)?;
+    let (env, preset) = (args.env.as_str(), args.preset.as_deref());
+    let ask = Ask { env, agent: Some(&agent), preset, sets: &args.set, protocol: None };
+    let own = preset::resolve(tables, &ask)?;
+    let train = own.train()?;
+    let spec = own.seat(&Seating { seed: args.seed, seats: 0..1 })?.spec().clone();
+    let bf16 = args.machine.device == "cpu" && Precision::Bf16.unit().is_some();
+    let mut candidates = candidates::all(&own, spec.frame_len() > 0, bf16);
+    let dir = args.out.as_deref().and_then(Path::parent).filter(|dir| !dir.as_os_str().is_empty() && !dir.is_dir());
+    if let Some(dir) = dir {
+        return Err(usage(format!("--out: there is no directory {}", dir.display())));
+    }
+
+    let stop = Stop::listen()?;
+    let Some(start_seconds) = time(&own, &mut candidates, args, &stop)? else {
+        output::note("stopped: nothing was planned");
+        return Ok(ExitCode::from(STOPPED));
+    };
+    let seconds = budget::seconds(args.minutes, start_seconds);
+    let rows: Vec<Row> = candidates.iter().map(|candidate| row(candidate, seconds)).collect();
+    let chosen = candidates::choose(&candidates, &rows.iter().map(|row| row.frames).collect::<Vec<_>>(), train.frames);
+    let (taken, frames) = (&candidates[chosen], rows[chosen].frames);
+    let steps = (frames as f64 / taken.times.frames_per_step) as u64;
+    let least = budget::least_steps(&own, &train);
+    if steps < least {
+        let need = start_seconds + least as f64 * taken.times.step();
+        return Err(usage(format!(
+            "--minutes {}: too short, starting and a first update take {need:.1} s here",
+            args.minutes
+        )));
+    }
+    let mut planned = own.clone();
+    taken.apply(&mut planned)?;
+    budget::spend(&mut planned, &train, frames, steps)?;
+    let claim = claim_of(&own, args.preset.is_some() || !args.set.is_empty() || chosen != 0)?;
+    let report = Report {
+        env: own.env_name.clone(),
+        agent: own.agent.map_or("", |agent| agent.id),
+        minutes: args.minutes,
+        threads: args.machine.threads(),
+        cpu: run_dir::cpu(),
+        start_seconds,
+        candidates: rows,
+        chosen,
+        frames,
+        claim: claim.filter(|claim| claim.frames <= frames),
+        preset: String::new(),
+    };
+    let preset = text(&report, &planned);
+    if let Some(out) = &args.out {
+        run_dir::write(out, preset.as_bytes())?;
+    }
+    if args.json {
+        output::line(serde_json::to_string(&Report { preset, ..report })?);
+        return Ok(ExitCode::SUCCESS);
+    }
+    show(&report, taken.times, train.frames).iter().for_each(output::line);
+    match &args.out {
+        Some(out) => {
+            let out = out.display();
+            output::line(format!("rl-run --env {} --agent {} --preset {out}", args.env, report.agent));
+        }
+        None => output::line(format!("\n{}", preset.trim_end())),
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// The agent with the highest claim on an environment, the quicker of two alike; without any, `ppo` if it has a preset there.
+fn best_agent(tables: &Tables, env: &str) -> anyhow::Result<String> {
+    let (name, entry) = tables.env(env)?;
+    let (mut claimed, mut with) = (Vec::new(), Vec::new());
+    for agent in &tables.agents {
+        let Some(text) = agent_preset(entry, &name, agent) else { continue };
+        let origin = format!("preset {}/{name}", agent.id);
+        let claim = claim::take(&mut parse(text, &origin)?, &origin)?.filter(|claim| claim.env == name);
+        claimed.extend(claim.map(|claim| (claim, agent.id)));
+        with.push(agent.id);
+    }
+    let order = |a: &Claim, b: &Claim| a.score.total_cmp(&b.score).then(b.minutes.total_cmp(&a.minutes));
+    let best = claimed.iter().rev().max_by(|(a, _), (b, _)| order(a, b)).map(|&(_, id)| id);
+    let usual = || with.iter().copied().find(|id| *id == "ppo").or(with.first().copied());
+    let none =
+        || usage(format!("no agent has a preset for `{name}`: name one with --agent, and a --preset FILE for it"));
+    best.or_else(usual).map(str::to_owned).ok_or_else(none)
+}
+
+/// Times every candidate that is built differently, and returns the seconds before the first frames of the first; `None`
+/// if it was stopped.
+fn time(own: &Resolved, candidates: &mut [Candidate], args: &PlanArgs, stop: &Stop) -> anyhow::Result<Option<f64>> {
+    let mut start_seconds = None;
+    for first in 0..candidates.len() {
+        if candidates[..first].iter().any(|known| known.build == candidates[first].build) {
+            continue;
+        }
+        let mut probe = own.clone();
+        candidates[first].apply_build(&mut probe)?;
+        budget::shorten(&mut probe)?;
+        if !args.json {
+            output::note(format!("timing {}", candidates[first].built()));
+        }
+        let begin = Instant::now();
+        let Some(timed) = measure::train(&probe, args.seed, &args.machine, Span::Seconds(args.seconds), stop)? else {
+            return Ok(None);
+        };
+        if stop.asked() {
+            return Ok(None);
+        }
+        start_seconds.get_or_insert(begin.elapsed().as_secs_f64() - timed.seconds);
+        let times = Times::of(&timed);
+        let build = candidates[first].build.clone();
+        candidates.iter_mut().filter(|other| other.build == build).for_each(|other| other.take(times));
+    }
+    Ok(start_seconds)
+}
+
+fn row(candidate: &Candidate, seconds: f64) -> Row {
+    let Times { frames_per_step, .. } = candidate.times;
+    let steps = 1.0 / candidate.times.step();
+    let frames = budget::round(seconds.max(0.0) * steps * frames_per_step);
+    Row { settings: candidate.settings(), agent_steps_per_s: steps, frames_per_s: steps * frames_per_step, frames }
+}
+
+/// What the preset claims, unless something of it was changed.
+fn claim_of(own: &Resolved, changed: bool) -> anyhow::Result<Option<Claim>> {
+    let text = own.agent.and_then(|agent| agent_preset(own.env, &own.env_name, agent));
+    let Some(text) = text.filter(|_| !changed) else { return Ok(None) };
+    Ok(claim::take(&mut parse(text, "preset")?, "preset")?.filter(|claim| claim.env == own.env_name))
+}
+
+/// The preset, and where its numbers come from.
+fn text(report: &Report, planned: &Resolved) -> String {
+    let Report { minutes, threads, cpu, candidates, chosen, .. } = report;
+    let speed = candidates[*chosen].frames_per_s;
+    format!("# Minutes: {minutes}, threads: {threads}, frames/s: {speed:.0}, on {cpu}.\n{}", planned.text())
+}
+
+fn show(report: &Report, times: Times, annealed: u64) -> Vec<String> {
+    let Report { env, agent, minutes, threads, candidates, chosen, frames, claim, .. } = report;
+    let keys: Vec<&String> = candidates[0].settings.keys().collect();
+    let short = |key: &str| key.rsplit('.').next().unwrap_or(key).to_owned();
+    let time = if *minutes == 1.0 { "a minute".to_owned() } else { format!("{minutes} minutes") };
+    let on = if *threads == 1 { "a thread".to_owned() } else { format!("{threads} threads") };
+    let mut lines = vec![format!("{agent} on {env}, {time} on {on}"), String::new()];
+    let head: String = keys.iter().map(|key| format!("{:>14}", short(key))).collect();
+    lines.push(format!(" {head}{:>12}{:>12}{:>14}", "steps/s", "frames/s", "frames"));
+    for (at, row) in candidates.iter().enumerate() {
+        let mark = if at == *chosen { '*' } else { ' ' };
+        let cell = |value: &toml::Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+        let cells: String = row.settings.values().map(|value| format!("{:>14}", cell(value))).collect();
+        let Row { agent_steps_per_s, frames_per_s, frames, .. } = row;
+        lines.push(format!("{mark}{cells}{agent_steps_per_s:>12.0}{frames_per_s:>12.0}{frames:>14}"));
+    }
+    let Times { environment, acting, learning, optimiser, .. } = times;
+    let micro = |seconds: f64| format!("{:.1} µs", 1e6 * seconds);
+    lines.push(String::new());
+    lines.push(format!(
+        "an agent step: environment {}, acting {}, learning {}",
+        micro(environment),
+        micro(acting),
+        micro(learning + optimiser)
+    ));
+    lines.push(format!(
+        "* the most work per step that makes the {annealed} frames of the preset, or the most frames; bf16 if a tenth faster"
+    ));
+    lines.push(match claim {
+        Some(claim) => format!("expects {frames} frames; the preset claims {claim}"),
+        None => format!("expects {frames} frames; no score is claimed for these settings"),
+    });
+    lines
+}

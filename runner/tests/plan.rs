@@ -1,0 +1,128 @@
+//! `rl-run plan`: what it prints fits together, and its preset trains. No test asks how fast anything is.
+#![forbid(unsafe_code)]
+
+mod common;
+
+use common::{json, names, output, refusal};
+use serde_json::Value;
+
+/// What a plan says of the candidate that it took, checked against the preset that it made.
+fn check(plan: &Value, minutes: f64) -> toml::Table {
+    let row = &plan["candidates"][plan["chosen"].as_u64().unwrap() as usize];
+    let preset: toml::Table = plan["preset"].as_str().unwrap().parse().unwrap();
+    for (key, value) in row["settings"].as_object().unwrap() {
+        let (table, key) = key.split_once('.').unwrap();
+        let set = &preset[table][key];
+        assert_eq!(serde_json::to_value(set).unwrap(), *value, "{key}");
+    }
+    let (frames, speed) = (plan["frames"].as_u64().unwrap(), row["frames_per_s"].as_f64().unwrap());
+    assert_eq!((row["frames"].as_u64(), preset["train"]["frames"].as_integer()), (Some(frames), Some(frames as i64)));
+    // As many as the speed and the time make, but for the start, a spare and rounding.
+    let most = speed * 60.0 * minutes;
+    let least = 0.96 * most - speed * plan["start_seconds"].as_f64().unwrap();
+    assert!((0.99 * least..most).contains(&(frames as f64)), "{frames} frames of at most {most}");
+    preset
+}
+
+#[test]
+fn a_plan_is_a_preset_that_ends_its_annealing_with_its_frames() {
+    let dir = tempfile::tempdir().unwrap();
+    let at = dir.path();
+    let plan = json(at, "plan --env cartpole --agent ppo --minutes 0.5 --seconds 0.05 --out p.toml --json");
+    let preset = check(&plan, 0.5);
+    assert_eq!(std::fs::read_to_string(at.join("p.toml")).unwrap(), plan["preset"].as_str().unwrap());
+    // Six numbers of epochs times two of minibatches; the first is the preset itself.
+    assert_eq!(plan["candidates"].as_array().unwrap().len(), 12, "{plan}");
+    assert_eq!(plan["candidates"][0]["settings"]["agent.epochs"], 6);
+    let steps = preset["agent"]["lr_steps"].as_integer().unwrap();
+    assert_eq!(steps, preset["train"]["frames"].as_integer().unwrap(), "a frame is a step");
+    let done = json(at, "--env cartpole --agent ppo --preset p.toml --frames 1 --run r --quiet --json");
+    assert!(done["updates"].as_u64() >= Some(1), "{done}");
+}
+
+#[test]
+fn schedules_keep_their_share_of_a_run() {
+    let dir = tempfile::tempdir().unwrap();
+    let plan = json(dir.path(), "plan --env cartpole --agent dqn --minutes 2 --seconds 0.05 --json");
+    let preset = check(&plan, 2.0);
+    let of = |key: &str| preset["agent"][key].as_integer().unwrap() as f64;
+    let before: toml::Table = include_str!("../../presets/dqn/cartpole.toml").parse().unwrap();
+    let share = |preset: &toml::Table| {
+        let steps = preset["agent"]["epsilon"]["steps"].as_integer().unwrap() as f64;
+        steps / preset["train"]["frames"].as_integer().unwrap() as f64
+    };
+    assert!((share(&preset) - share(&before)).abs() < 1e-3 * share(&before), "{}", plan["preset"]);
+    assert_eq!(
+        of("learning_starts"),
+        before["agent"]["learning_starts"].as_integer().unwrap() as f64,
+        "not a schedule"
+    );
+    assert!(
+        plan["candidates"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .any(|row| row["settings"]["agent.update_period"]
+                != plan["candidates"][0]["settings"]["agent.update_period"]),
+        "{plan}"
+    );
+}
+
+#[test]
+fn the_agent_that_claims_the_most_is_the_default() {
+    let dir = tempfile::tempdir().unwrap();
+    let at = dir.path();
+    let plan = json(at, "plan --env taxi --minutes 1 --seconds 0.05 --json");
+    assert_eq!((plan["agent"].as_str(), plan["candidates"].as_array().unwrap().len()), (Some("tabular"), 1));
+    check(&plan, 1.0);
+    let said = String::from_utf8(output(at, "plan --env taxi --minutes 1 --seconds 0.05").stdout).unwrap();
+    assert!(said.starts_with("tabular on taxi, a minute on ") && said.contains("the preset claims 7.93"), "{said}");
+    assert!(names(at).is_empty(), "a plan leaves nothing behind");
+}
+
+#[test]
+fn a_time_that_is_none_or_too_short_is_refused() {
+    let dir = tempfile::tempdir().unwrap();
+    for (line, expected) in [
+        ("--env cartpole --minutes 0", "--minutes 0: expected a number above 0"),
+        ("--env cartpole --minutes -3", "--minutes -3: expected a number above 0"),
+        ("--env cartpole --minutes inf", "--minutes inf"),
+        ("--env cartpole --minutes 1 --seconds 0", "--seconds 0: expected a number above 0"),
+        ("--env cartpole --minutes soon", "--minutes"),
+        ("--env cartpol --minutes 1", "did you mean `cartpole`?"),
+        ("--env cartpole --agent pop --minutes 1", "no agent is called `pop`"),
+        ("--env cliffwalking-slippery --minutes 1", "no agent has a preset for `cliffwalking-slippery`"),
+        ("--env pendulum --agent dqn --minutes 1", "agent `dqn` cannot play `pendulum`"),
+        ("--env cartpole --minutes 1 --out nowhere/p.toml", "--out: there is no directory nowhere"),
+    ] {
+        let (code, said) = refusal(dir.path(), &format!("plan {line}"));
+        assert!(code == 2 && said.contains(expected), "{line}\n{code} {said}");
+    }
+    let line = "plan --env cartpole --agent ppo --minutes 0.000001 --seconds 0.05 --json";
+    let (code, said) = refusal(dir.path(), line);
+    assert!(code == 2 && said.contains("too short, starting and a first update take"), "{said}");
+}
+
+#[test]
+#[cfg(feature = "atari")]
+fn presets_for_a_time_are_listed_and_train() {
+    let dir = tempfile::tempdir().unwrap();
+    let at = dir.path();
+    let presets = json(at, "list presets --json");
+    let named = |row: &&Value| row["env"] == "atari/kung_fu_master" && !row["preset"].is_null();
+    let names: Vec<&str> =
+        presets.as_array().unwrap().iter().filter(named).map(|row| row["preset"].as_str().unwrap()).collect();
+    assert_eq!(names, ["10min", "60min", "480min"]);
+    let small = "--set train.envs=2 --set agent.horizon=8 --set agent.hidden=[16] --set agent.trunk=small";
+    for name in names {
+        let line = format!("--env kungfu --agent ppo --preset {name} --frames 1 --run {name} --quiet --json {small}");
+        assert!(json(at, &line)["updates"].as_u64() >= Some(1), "{name}");
+        let settings = std::fs::read_to_string(at.join(name).join("run.toml")).unwrap();
+        assert!(settings.contains("precision = \"bf16\""), "{settings}");
+    }
+    let (code, said) = refusal(at, "--env kungfu --agent ppo --preset 5min");
+    assert!(
+        code == 2 && said.contains("5min: No such file") && said.contains("built in: 10min, 60min, 480min"),
+        "{said}"
+    );
+}

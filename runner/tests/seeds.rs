@@ -1,0 +1,169 @@
+//! `--seeds`: every run of a group is the run that its seed alone would be.
+#![forbid(unsafe_code)]
+
+mod common;
+
+use std::path::Path;
+use std::process::{Output, Stdio};
+use std::time::Duration;
+
+use common::{json, names, output, refusal, rl_run};
+use serde_json::Value;
+
+/// The objects that `--json` prints for each seed, by seed, and the last one, for all.
+fn group(output: &Output) -> (Vec<Value>, Option<Value>) {
+    let text = String::from_utf8_lossy(&output.stdout);
+    let lines = text.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
+    let (mut runs, all): (Vec<Value>, Vec<Value>) = lines.partition(|line| line.get("seed").is_some());
+    runs.sort_by_key(|run| run["seed"].as_u64());
+    (runs, all.into_iter().next())
+}
+
+/// Rows of metrics without what a clock measured.
+fn rows(run: &Path) -> Vec<Value> {
+    let text = std::fs::read_to_string(run.join("metrics.jsonl")).unwrap();
+    let timeless = |line: &str| {
+        let mut row: serde_json::Map<String, Value> = serde_json::from_str(line).unwrap();
+        row.retain(|key, _| !key.starts_with("seconds") && key != "frames_per_s");
+        Value::Object(row)
+    };
+    text.lines().map(timeless).collect()
+}
+
+/// Names and bytes of the files of every checkpoint.
+fn checkpoints(run: &Path) -> Vec<(String, Vec<u8>)> {
+    let dir = run.join("checkpoints");
+    let files = |name: String| {
+        let dir = dir.join(&name);
+        let read = |file: &String| (format!("{name}/{file}"), std::fs::read(dir.join(file)).unwrap());
+        names(&dir).iter().map(read).collect::<Vec<_>>()
+    };
+    names(&dir).into_iter().flat_map(files).collect()
+}
+
+#[test]
+fn each_seed_ends_in_the_bits_rows_and_checkpoints_of_its_single_run() {
+    let dir = tempfile::tempdir().unwrap();
+    let at = dir.path();
+    let evaluated = "--eval-every 500 --eval-episodes 4";
+    for (name, line) in [
+        ("ppo", "--env cartpole --agent ppo --frames 3000 --set train.checkpoint_every=1000"),
+        ("a2c", &format!("--env cartpole --agent a2c --frames 2000 {evaluated}")),
+        ("dqn", "--env cartpole --agent dqn --frames 1500"),
+        ("tabular", "--env frozenlake --agent tabular --frames 20000"),
+    ] {
+        let done = output(at, &format!("{line} --seeds 4,1..2 --threads 2 --run {name} --quiet --json"));
+        assert!(done.status.success() && done.stderr.is_empty(), "{done:?}");
+        let (runs, all) = group(&done);
+        let all = all.expect("the last line is of all seeds");
+        assert_eq!((runs.len(), all["seeds"].as_u64()), (3, Some(3)), "{name}");
+        let score = if name == "a2c" { "eval_return" } else { "mean_return_100" };
+        let mean = runs.iter().map(|run| run[score].as_f64().unwrap()).sum::<f64>() / 3.0;
+        assert!(all["score"] == score && (all["mean"].as_f64().unwrap() - mean).abs() < 1e-9, "{name}: {all}");
+        assert!(all["low"].as_f64() <= all["mean"].as_f64() && all["mean"].as_f64() <= all["high"].as_f64(), "{all}");
+        for (run, seed) in runs.iter().zip([1, 2, 4]) {
+            let single = json(at, &format!("{line} --seed {seed} --run {name}-{seed} --quiet --json"));
+            for key in
+                ["seed", "frames", "agent_steps", "updates", "mean_return_100", "eval_return", "parameters_sha256"]
+            {
+                assert_eq!(run[key], single[key], "{name}, seed {seed}: {key}");
+            }
+            let (ours, theirs) = (at.join(run["run"].as_str().unwrap()), at.join(format!("{name}-{seed}")));
+            assert_eq!(ours, at.join(name).join(format!("s{seed}")));
+            assert!(rows(&ours) == rows(&theirs), "{name}, seed {seed}: rows of metrics");
+            assert!(checkpoints(&ours) == checkpoints(&theirs), "{name}, seed {seed}: checkpoints");
+            let text = |run: &Path| std::fs::read_to_string(run.join("run.toml")).unwrap();
+            assert_eq!(text(&ours), text(&theirs));
+        }
+        assert!(json(at, &format!("eval {name}/s4 --episodes 3 --json"))["mean"].is_number());
+        assert_eq!(json(at, &format!("profile {name}/s4 --json"))["frames"], runs[2]["frames"]);
+    }
+}
+
+#[test]
+fn a_table_shows_every_seed_and_what_they_reach_together() {
+    let dir = tempfile::tempdir().unwrap();
+    let done = output(dir.path(), "--env cartpole --agent ppo --frames 1 --seeds 1..3");
+    let text = String::from_utf8(done.stdout).unwrap();
+    assert!(done.status.success(), "{text}");
+    assert_eq!(text.lines().count(), 5, "{text}");
+    for seed in 1..=3 {
+        assert!(text.contains(&format!("runs/cartpole-ppo-s{seed}\n")), "{text}");
+    }
+    assert!(text.contains("mean_return_100 over 3 seeds: mean ") && text.contains("95 % bootstrap interval"), "{text}");
+    assert_eq!(names(&dir.path().join("runs")), ["cartpole-ppo-s1", "cartpole-ppo-s2", "cartpole-ppo-s3"]);
+}
+
+#[test]
+fn a_stopped_group_leaves_runs_that_go_on_to_the_same_bits() {
+    let dir = tempfile::tempdir().unwrap();
+    let at = dir.path();
+    let line = "--env cartpole --agent ppo --frames 12000 --set train.checkpoint_every=1000";
+    let group = format!("{line} --seeds 1..9 --threads 2 --run g");
+    let mut child = rl_run(at, &group).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let begun = || names_if_there(&at.join("g/s1/checkpoints")).iter().any(|name| !name.starts_with('.'));
+    while !begun() && child.try_wait().unwrap().is_none() {
+        std::thread::sleep(Duration::from_millis(2));
+    }
+    let sent = std::process::Command::new("kill").args(["-s", "INT", &child.id().to_string()]).status().unwrap();
+    assert!(sent.success());
+    let ended = child.wait_with_output().unwrap();
+    let said = String::from_utf8_lossy(&ended.stderr);
+    assert_eq!(ended.status.code(), Some(75), "it must be long enough to be stopped before its end: {said}");
+    assert!(said.contains("go on with: rl-run resume g/s") && said.contains("not begun: --seeds "), "{said}");
+    let begun = names(&at.join("g"));
+    assert!((1..9).contains(&begun.len()), "{begun:?}");
+    for run in &begun {
+        let seed = run.strip_prefix('s').unwrap();
+        let single = json(at, &format!("{line} --seed {seed} --run single{seed} --quiet --json"));
+        let resumed = json(at, &format!("resume g/{run} --quiet --json"));
+        for key in ["seed", "frames", "agent_steps", "updates", "mean_return_100", "parameters_sha256"] {
+            assert_eq!(resumed[key], single[key], "{run}: {key}");
+        }
+        let (ours, theirs) = (rows(&at.join("g").join(run)), rows(&at.join(format!("single{seed}"))));
+        assert_eq!(ours.last().unwrap()["frames"], theirs.last().unwrap()["frames"]);
+    }
+}
+
+fn names_if_there(dir: &Path) -> Vec<String> {
+    if dir.exists() { names(dir) } else { Vec::new() }
+}
+
+#[test]
+fn a_seed_that_fails_is_named_and_the_others_go_on() {
+    let dir = tempfile::tempdir().unwrap();
+    let at = dir.path();
+    let line = "--env cartpole --agent ppo --quiet --json";
+    // Someone else writes to the run of seed 2 for as long as the group takes.
+    let mut other =
+        rl_run(at, &format!("{line} --frames 1000000000 --run g/s2")).stdout(Stdio::null()).spawn().unwrap();
+    while !at.join("g/s2/metrics.jsonl").exists() && other.try_wait().unwrap().is_none() {
+        std::thread::sleep(Duration::from_millis(2));
+    }
+    let done = output(at, &format!("{line} --frames 1 --seeds 1..3 --run g --force"));
+    let alive = other.try_wait().unwrap().is_none();
+    other.kill().unwrap();
+    other.wait().unwrap();
+    let said = String::from_utf8_lossy(&done.stderr);
+    assert_eq!((done.status.code(), alive, said.lines().count()), (Some(1), true, 1), "{said}");
+    assert!(said.starts_with("error: seed 2: g/s2: another rl-run is writing to this run"), "{said}");
+    let (runs, all) = group(&done);
+    assert_eq!(runs.iter().map(|run| run["seed"].as_u64().unwrap()).collect::<Vec<_>>(), [1, 3]);
+    // One update is no finished game for every seed; a score needs one of each.
+    assert!(all.is_none_or(|all| all["seeds"] == 2));
+}
+
+#[test]
+fn a_group_begins_only_where_every_run_has_room() {
+    let dir = tempfile::tempdir().unwrap();
+    let at = dir.path();
+    let line = "--env cartpole --agent ppo --frames 1 --quiet";
+    assert!(output(at, &format!("{line} --seeds 3 --run g")).status.success());
+    let (code, said) = refusal(at, &format!("{line} --seeds 1..4 --run g"));
+    assert!(code == 2 && said.contains("g/s3 exists"), "{said}");
+    let (code, said) = refusal(at, &format!("{line} --seeds 1..4 --run g/s3 --force"));
+    assert!(code == 2 && said.contains("g/s3 is the directory of one run"), "{said}");
+    assert_eq!(names(&at.join("g")), ["s3"], "nothing was begun");
+    assert!(output(at, &format!("{line} --seeds 1..4 --run g --force")).status.success());
+    assert_eq!(names(&at.join("g")), ["s1", "s2", "s3", "s4"]);
+}
