@@ -295,6 +295,30 @@ fn check_part(path: &Path, part: &Part) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// Name and SHA-256 of every part of the checkpoint in `dir`, which was just written.
+///
+/// # Errors
+/// If its manifest cannot be read.
+pub(crate) fn parts(dir: &Path) -> anyhow::Result<Vec<(String, String)>> {
+    let path = dir.join(MANIFEST);
+    let read = || anyhow::Ok(serde_json::from_slice::<Manifest>(&fs::read(&path)?)?);
+    let manifest = read().with_context(|| path.display().to_string())?;
+    Ok(manifest.parts.into_iter().map(|part| (part.file, part.sha256)).collect())
+}
+
+/// The same of every part of `session`, as a checkpoint would have them.
+///
+/// # Errors
+/// If a part cannot be saved.
+pub(crate) fn digests(session: &mut Session) -> anyhow::Result<Vec<(String, String)>> {
+    let mut digests = Vec::new();
+    session.visit(&mut |name, part| {
+        digests.push((name.to_owned(), sha256(part)?));
+        Ok(())
+    })?;
+    Ok(digests)
+}
+
 /// SHA-256 of a part as it is saved.
 ///
 /// # Errors

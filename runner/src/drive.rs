@@ -2,17 +2,16 @@
 
 use std::path::PathBuf;
 
-use anyhow::Context as _;
 use rl_agents::{Mode, Part};
 use serde::Serialize;
 
-use crate::checkpoint::{self, Extent, Owner};
+use crate::checkpoint;
 use crate::collect::Workers;
 use crate::evaluate::{Games, play};
+use crate::keep::Keep;
 use crate::metrics::Metrics;
 use crate::preset::{Eval, Resolved, Train};
 use crate::progress::Progress;
-use crate::run_dir::RunDir;
 use crate::session::Session;
 use crate::stop::Stop;
 use crate::watch::Watch;
@@ -27,8 +26,8 @@ pub(crate) struct Run {
     pub(crate) eval: Eval,
     pub(crate) seed: u64,
     pub(crate) workers: Workers,
-    pub(crate) owner: Owner,
-    pub(crate) dir: RunDir,
+    /// Where the run lies.
+    pub(crate) path: PathBuf,
     pub(crate) stop: Stop,
 }
 
@@ -57,14 +56,21 @@ pub(crate) struct Outcome {
 ///
 /// # Errors
 /// If an environment, the learner or a file fails.
-pub(crate) fn drive(run: &Run, session: &mut Session, metrics: Metrics, progress: Progress) -> anyhow::Result<Outcome> {
+pub(crate) fn drive(
+    run: &Run,
+    session: &mut Session,
+    metrics: Option<Metrics>,
+    progress: Progress,
+    keep: &mut dyn Keep,
+) -> anyhow::Result<Outcome> {
     let mut watch = Watch::new(metrics, progress, session);
-    let mut eval_return = None;
+    let (mut eval_return, mut settled) = (None, true);
     let stopped = loop {
         if run.train.eval_every > 0 && session.counts.frames >= session.counts.next_eval {
             session.rest(&mut watch.log)?;
-            let Some(mean) = evaluate(run, session, &mut watch)? else {
-                break true; // a resumed run plays it again
+            let Some(mean) = evaluate(run, session, &mut watch, keep)? else {
+                settled = false; // a resumed run plays it again
+                break true;
             };
             eval_return = Some(mean);
             session.counts.next_eval = due(session.counts.frames, run.train.eval_every);
@@ -77,7 +83,10 @@ pub(crate) fn drive(run: &Run, session: &mut Session, metrics: Metrics, progress
             session.rest(&mut watch.log)?;
             session.counts.next_checkpoint = due(session.counts.frames, run.train.checkpoint_every);
             watch.row(session)?; // a row before a checkpoint: no mean spans it
-            save(run, session)?;
+            keep.checkpoint(session, true)?;
+        }
+        if keep.pass(session)? {
+            break true;
         }
         if session.counts.frames >= run.train.frames && session.learner.updates() > 0 {
             break false;
@@ -93,7 +102,7 @@ pub(crate) fn drive(run: &Run, session: &mut Session, metrics: Metrics, progress
     session.rest(&mut watch.log)?;
     watch.row(session)?;
     watch.finish();
-    save(run, session)?;
+    keep.checkpoint(session, settled)?;
     Ok(Outcome {
         seed: run.seed,
         frames: session.counts.frames,
@@ -103,7 +112,7 @@ pub(crate) fn drive(run: &Run, session: &mut Session, metrics: Metrics, progress
         mean_return_100: session.window.mean_return(),
         eval_return,
         parameters_sha256: checkpoint::sha256(session.learner.weights())?,
-        run: run.dir.path().to_owned(),
+        run: run.path.clone(),
         stopped,
     })
 }
@@ -113,16 +122,9 @@ fn due(frames: u64, every: u64) -> u64 {
     (frames / every + 1).saturating_mul(every)
 }
 
-fn save(run: &Run, session: &mut Session) -> anyhow::Result<()> {
-    let dir = run.dir.checkpoints();
-    std::fs::create_dir_all(&dir).with_context(|| dir.display().to_string())?;
-    checkpoint::write(&dir, session, &run.owner, Extent::Whole)?;
-    checkpoint::prune(&dir, run.train.keep_checkpoints)
-}
-
 /// Plays on seats of its own and returns the mean; nothing of the session changes but the record of the best. `None` if it
 /// was stopped.
-fn evaluate(run: &Run, session: &mut Session, watch: &mut Watch) -> anyhow::Result<Option<f64>> {
+fn evaluate(run: &Run, session: &mut Session, watch: &mut Watch, keep: &mut dyn Keep) -> anyhow::Result<Option<f64>> {
     let mode = Mode::Evaluate { epsilon: run.eval.epsilon, greedy: false };
     let learner = session.learner.as_ref();
     let games = Games { seed: run.seed, episodes: run.eval.episodes, mode, workers: run.workers };
@@ -135,10 +137,7 @@ fn evaluate(run: &Run, session: &mut Session, watch: &mut Watch) -> anyhow::Resu
     watch.add("eval_stderr", error);
     if session.counts.best.is_none_or(|best| mean > best) {
         session.counts.best = Some(mean);
-        let dir = run.dir.best();
-        std::fs::create_dir_all(&dir).with_context(|| dir.display().to_string())?;
-        checkpoint::write(&dir, session, &run.owner, Extent::Weights)?;
-        checkpoint::prune(&dir, 1)?;
+        keep.best(session)?;
     }
     Ok(Some(mean))
 }

@@ -3,15 +3,13 @@
 //! Nothing of either is part of a checkpoint. A run that goes on from frame F keeps the rows up to F and drops the rest, so
 //! that a row is never there twice; a last row that was torn by a crash goes with them. So write a row, then a checkpoint.
 
-use std::fs::{self, File, OpenOptions};
-use std::io::{Seek as _, SeekFrom, Write as _};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::Instant;
 
-use anyhow::Context as _;
 use serde::Deserialize;
 use serde::ser::{Serialize, SerializeMap as _, Serializer};
 
+use crate::appended::{Appended, lines, read};
 use crate::events;
 
 /// Name of the file of rows.
@@ -83,9 +81,9 @@ impl Metrics {
     /// If a file cannot be read or cut.
     pub(crate) fn reopen(run: &Path, frames: u64) -> anyhow::Result<Self> {
         let (path, mut before, mut kept) = (run.join(ROWS), 0.0, 0);
-        for line in read(&path)?.split_inclusive(|&byte| byte == b'\n') {
+        for line in lines(&read(&path)?) {
             match serde_json::from_slice::<Kept>(line) {
-                Ok(row) if line.ends_with(b"\n") && row.frames <= frames => {
+                Ok(row) if row.frames <= frames => {
                     (before, kept) = (row.seconds, kept + line.len() as u64);
                 }
                 _ => break,
@@ -118,45 +116,10 @@ impl Metrics {
     }
 }
 
-/// A file that only grows.
-#[derive(Debug)]
-struct Appended {
-    path: PathBuf,
-    file: File,
-}
-
-impl Appended {
-    fn create(path: PathBuf) -> anyhow::Result<Self> {
-        let file = File::create_new(&path).with_context(|| path.display().to_string())?;
-        Ok(Self { path, file })
-    }
-
-    /// Opens a file, which may be missing, at its first `length` bytes.
-    fn cut(path: PathBuf, length: u64) -> anyhow::Result<Self> {
-        let open = || -> std::io::Result<File> {
-            let mut file = OpenOptions::new().create(true).truncate(false).write(true).open(&path)?;
-            file.set_len(length)?;
-            file.seek(SeekFrom::Start(length))?;
-            Ok(file)
-        };
-        let file = open().with_context(|| path.display().to_string())?;
-        Ok(Self { path, file })
-    }
-
-    fn append(&mut self, bytes: &[u8]) -> anyhow::Result<()> {
-        self.file.write_all(bytes).with_context(|| self.path.display().to_string())
-    }
-}
-
-fn read(path: &Path) -> anyhow::Result<Vec<u8>> {
-    match fs::read(path) {
-        Err(e) if e.kind() == std::io::ErrorKind::NotFound => Ok(Vec::new()),
-        other => other.with_context(|| path.display().to_string()),
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
 
     fn point(frames: u64) -> Point {

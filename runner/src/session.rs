@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 use crate::actors::Actors;
 use crate::collect::{Seats, count, finished};
+use crate::preset::Train;
 
 /// Finished episodes that a mean return is taken over.
 pub(crate) const WINDOW: usize = 100;
@@ -104,6 +105,17 @@ pub(crate) type Visit<'a> = dyn FnMut(&str, &mut dyn Saved) -> anyhow::Result<()
 pub(crate) const WEIGHTS: &str = "model.safetensors";
 
 impl Session {
+    /// Resets every environment: the first state of a run.
+    ///
+    /// # Errors
+    /// If one fails.
+    pub(crate) fn begin(&mut self, train: &Train) -> anyhow::Result<()> {
+        self.seats.reset()?;
+        self.counts.next_checkpoint = train.checkpoint_every;
+        self.counts.next_eval = train.eval_every;
+        Ok(())
+    }
+
     /// Fills the blocks, learns from them and counts them.
     ///
     /// # Errors

@@ -15,6 +15,7 @@ use crate::cli::Machine;
 use crate::collect::{self, Seats, Workers};
 use crate::drive::{Outcome, Run, drive};
 use crate::evaluate::{build, context};
+use crate::keep::Archive;
 use crate::metrics::Metrics;
 use crate::preset::{self, Ask, Eval, Resolved, Train};
 use crate::progress::Progress;
@@ -236,12 +237,12 @@ pub(crate) fn fresh(order: &Order, seed: u64, place: &Place<'_>, progress: Progr
     let about = about(order, seed);
     let name = format!("{}-{}-s{seed}", resolved.env_name.replace('/', "-"), about.agent);
     let dir = RunDir::create(place.of(seed).as_deref(), &name, place.force, &about, &resolved.text())?;
-    session.seats.reset()?;
-    session.counts.next_checkpoint = train.checkpoint_every;
-    session.counts.next_eval = train.eval_every;
-    let (owner, metrics) = (owner(&resolved, &train), Metrics::create(dir.path())?);
+    session.begin(&train)?;
+    let (path, metrics) = (dir.path().to_owned(), Metrics::create(dir.path())?);
+    let mut archive = Archive::create(dir, owner(&resolved, &train), train.keep_checkpoints)?;
     let workers = order.workers_of(workers);
-    drive(&Run { resolved, train, eval, seed, workers, owner, dir, stop }, &mut session, metrics, progress)
+    let run = Run { resolved, train, eval, seed, workers, path, stop };
+    drive(&run, &mut session, Some(metrics), progress, &mut archive)
 }
 
 /// `rl-run resume RUN`.
@@ -269,13 +270,17 @@ pub(crate) fn resume(args: &ResumeArgs, tables: &Tables) -> anyhow::Result<ExitC
     if !session.is_exact() && !args.report.quiet {
         output::note("actors lag behind by chance: going on from here, but not to the bits of an uninterrupted run");
     }
-    about.config_sha256 = resolved.sha256();
+    let config = std::mem::replace(&mut about.config_sha256, resolved.sha256());
+    if !config.is_empty() && config != about.config_sha256 {
+        about.extended_at = Some(checkpoint.frames());
+    }
     dir.describe(&about, &resolved.text())?;
     let metrics = Metrics::reopen(dir.path(), checkpoint.frames())?;
     let Report { quiet, json } = args.report;
     let progress = Progress::new(session.counts.frames, train.frames, quiet, json);
-    let run = Run { resolved, train, eval, seed: about.seed, workers, owner, dir, stop };
-    finish(&drive(&run, &mut session, metrics, progress)?, args.report)
+    let mut archive = Archive::reopen(dir, owner, train.keep_checkpoints, checkpoint.frames())?;
+    let run = Run { resolved, train, eval, seed: about.seed, workers, path: args.run.clone(), stop };
+    finish(&drive(&run, &mut session, Some(metrics), progress, &mut archive)?, args.report)
 }
 
 fn finish(outcome: &Outcome, report: Report) -> anyhow::Result<ExitCode> {
@@ -364,6 +369,7 @@ fn about(order: &Order, seed: u64) -> About {
         agent: owner.agent,
         seed,
         config_sha256: order.resolved.sha256(),
+        extended_at: None,
     }
 }
 

@@ -13,7 +13,8 @@ use crate::spent::KEYS;
 pub(crate) struct Watch {
     /// Filled by the learner; empty whenever a checkpoint is written.
     pub(crate) log: Log,
-    metrics: Metrics,
+    /// None of a run that is done again.
+    metrics: Option<Metrics>,
     progress: Progress,
     glance: Glance,
     /// Values that belong into the next row.
@@ -24,14 +25,14 @@ pub(crate) struct Watch {
 
 impl Watch {
     /// Watches `session`, whose frames so far have been measured.
-    pub(crate) fn new(metrics: Metrics, progress: Progress, session: &Session) -> Self {
+    pub(crate) fn new(metrics: Option<Metrics>, progress: Progress, session: &Session) -> Self {
         let last = (Instant::now(), session.counts.frames);
         Self { log: Log::default(), metrics, progress, glance: Glance::default(), extra: Vec::new(), last }
     }
 
     /// Seconds that the run has taken, those before an interruption included.
     pub(crate) fn seconds(&self) -> f64 {
-        self.metrics.seconds()
+        self.metrics.as_ref().map_or(0.0, Metrics::seconds)
     }
 
     /// Moves the bar; cheap, after every block.
@@ -80,7 +81,7 @@ impl Watch {
         self.last = (now, counts.frames);
         let point =
             Point { frames: counts.frames, agent_steps: counts.agent_steps, updates: session.learner.updates() };
-        self.metrics.row(point, &scalars)
+        self.metrics.as_mut().map_or(Ok(()), |metrics| metrics.row(point, &scalars))
     }
 
     /// Takes the bar away.

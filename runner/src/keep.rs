@@ -1,0 +1,85 @@
+//! Where the states of a run go: to its directory while it trains, past the recorded ones while it is verified.
+
+use std::fs;
+
+use anyhow::Context as _;
+
+use crate::checkpoint::{self, Extent, Owner};
+use crate::digests::{Digest, Digests};
+use crate::run_dir::RunDir;
+use crate::session::Session;
+
+/// What becomes of states.
+pub(crate) trait Keep {
+    /// Takes the whole state: a checkpoint is due, or the run ends here. It is `settled` unless something that was due was
+    /// cut short and waits to be done again.
+    ///
+    /// # Errors
+    /// If a file cannot be written.
+    fn checkpoint(&mut self, session: &mut Session, settled: bool) -> anyhow::Result<()>;
+
+    /// Takes the weights, the best so far.
+    ///
+    /// # Errors
+    /// If a file cannot be written.
+    fn best(&mut self, session: &mut Session) -> anyhow::Result<()>;
+
+    /// Sees the state between two blocks, when nothing is due; whether it needs no more of them.
+    ///
+    /// # Errors
+    /// If it is not what it should be.
+    fn pass(&mut self, session: &mut Session) -> anyhow::Result<bool>;
+}
+
+/// The directory of a run.
+#[derive(Debug)]
+pub(crate) struct Archive {
+    dir: RunDir,
+    owner: Owner,
+    /// Checkpoints to keep.
+    most: usize,
+    digests: Digests,
+}
+
+impl Archive {
+    /// That of a new run.
+    ///
+    /// # Errors
+    /// If a file cannot be written.
+    pub(crate) fn create(dir: RunDir, owner: Owner, most: usize) -> anyhow::Result<Self> {
+        let digests = Digests::create(dir.path())?;
+        Ok(Self { dir, owner, most, digests })
+    }
+
+    /// That of a run that goes on from `frames`.
+    ///
+    /// # Errors
+    /// If a file cannot be read or cut.
+    pub(crate) fn reopen(dir: RunDir, owner: Owner, most: usize, frames: u64) -> anyhow::Result<Self> {
+        let digests = Digests::reopen(dir.path(), frames)?;
+        Ok(Self { dir, owner, most, digests })
+    }
+}
+
+impl Keep for Archive {
+    fn checkpoint(&mut self, session: &mut Session, settled: bool) -> anyhow::Result<()> {
+        let dir = self.dir.checkpoints();
+        fs::create_dir_all(&dir).with_context(|| dir.display().to_string())?;
+        let path = checkpoint::write(&dir, session, &self.owner, Extent::Whole)?;
+        if settled {
+            self.digests.append(&Digest { frames: session.counts.frames, parts: checkpoint::parts(&path)? })?;
+        }
+        checkpoint::prune(&dir, self.most)
+    }
+
+    fn best(&mut self, session: &mut Session) -> anyhow::Result<()> {
+        let dir = self.dir.best();
+        fs::create_dir_all(&dir).with_context(|| dir.display().to_string())?;
+        checkpoint::write(&dir, session, &self.owner, Extent::Weights)?;
+        checkpoint::prune(&dir, 1)
+    }
+
+    fn pass(&mut self, _: &mut Session) -> anyhow::Result<bool> {
+        Ok(false)
+    }
+}

@@ -1,0 +1,178 @@
+//! `rl-run verify`: does a run again, and compares every part of it with what was recorded at its checkpoints.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use anyhow::bail;
+use serde::Serialize;
+
+use crate::checkpoint::{self, Checkpoint};
+use crate::cli::Machine;
+use crate::digests::{self, Digest};
+use crate::drive::{Run, drive};
+use crate::keep::Keep;
+use crate::output;
+use crate::preset::{self, Ask};
+use crate::progress::Progress;
+use crate::run_dir;
+use crate::session::Session;
+use crate::stop::{STOPPED, Stop};
+use crate::tables::Tables;
+use crate::train::{Report, device, owner, start};
+use crate::usage::usage;
+
+/// Replays a run from its seed, or from one of its checkpoints, and compares weights, optimiser, replay, environments and
+/// all else with what was recorded; names the first part that differs.
+#[derive(Clone, Debug, clap::Args)]
+#[command(after_help = "Examples: rl-run verify runs/cartpole-dqn-s1
+          rl-run verify runs/cartpole-dqn-s1 --from 30000 --threads 1 --json")]
+pub(crate) struct VerifyArgs {
+    /// Directory of the run; nothing in it changes
+    run: PathBuf,
+    /// `start`, `last`, or the frames of a checkpoint
+    #[arg(long, default_value = "start")]
+    from: String,
+    #[command(flatten)]
+    report: Report,
+    #[command(flatten)]
+    pub(crate) machine: Machine,
+}
+
+/// What `--json` prints.
+#[derive(Debug, Serialize)]
+struct Verdict {
+    run: PathBuf,
+    equal: bool,
+    /// States that were compared and are equal.
+    states: usize,
+    from: u64,
+    /// Frames of the last state that is equal.
+    until: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    first_difference: Option<Difference>,
+}
+
+/// Where a replayed run leaves the recorded one.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+struct Difference {
+    frames: u64,
+    part: String,
+}
+
+/// Recorded states that a replayed run is yet to pass.
+struct Comparison {
+    /// The next one last.
+    left: Vec<Digest>,
+    equal: usize,
+    until: u64,
+    difference: Option<Difference>,
+}
+
+impl Keep for Comparison {
+    fn checkpoint(&mut self, _: &mut Session, _: bool) -> anyhow::Result<()> {
+        Ok(()) // it passes here too
+    }
+
+    fn best(&mut self, _: &mut Session) -> anyhow::Result<()> {
+        Ok(())
+    }
+
+    fn pass(&mut self, session: &mut Session) -> anyhow::Result<bool> {
+        let frames = session.counts.frames;
+        let Some(next) = self.left.last() else { return Ok(true) };
+        if frames < next.frames {
+            return Ok(false);
+        }
+        self.difference = if frames > next.frames {
+            Some(Difference { frames: next.frames, part: "counts".to_owned() })
+        } else {
+            first_difference(next, &checkpoint::digests(session)?)
+        };
+        if self.difference.is_none() {
+            (self.equal, self.until) = (self.equal + 1, frames);
+            self.left.pop();
+        }
+        Ok(self.difference.is_some() || self.left.is_empty())
+    }
+}
+
+/// The first part that is not the recorded one.
+fn first_difference(recorded: &Digest, now: &[(String, String)]) -> Option<Difference> {
+    let names = recorded.parts.iter().chain(now).map(|(name, _)| name);
+    let of = |parts: &[(String, String)], name: &str| parts.iter().find(|(known, _)| known == name).cloned();
+    let part = names.into_iter().find(|name| of(&recorded.parts, name) != of(now, name))?;
+    Some(Difference { frames: recorded.frames, part: part.clone() })
+}
+
+/// `rl-run verify RUN`.
+pub(crate) fn run(args: &VerifyArgs, tables: &Tables) -> anyhow::Result<ExitCode> {
+    let (stop, Report { quiet, json }) = (Stop::listen()?, args.report);
+    let about = run_dir::about(&args.run)?;
+    let mut left = digests::all(&args.run)?;
+    let Some(end) = left.last().map(|digest| digest.frames) else {
+        bail!(
+            "{}: no {} with states to compare with: it ended before its first checkpoint, or is of an older rl-run",
+            args.run.display(),
+            digests::FILE
+        );
+    };
+    let file = args.run.join("run.toml");
+    let ask = Ask { env: &about.env, agent: Some(&about.agent), preset: Some(&file), ..Ask::default() };
+    let resolved = preset::resolve(tables, &ask)?;
+    let (train, eval, workers) = (resolved.train()?, resolved.eval()?, args.machine.workers()?);
+    let owner = owner(&resolved, &train);
+    let mut session = start(&resolved, &train, about.seed, &device(&args.machine.device)?, workers)?;
+    if !session.is_exact() {
+        bail!(usage(format!("{}: its actors lag behind by chance, so that no run is like it", args.run.display())));
+    }
+    if args.from == "start" {
+        session.begin(&train)?;
+    } else {
+        let path = checkpoint::find(&args.run, &args.from).map_err(|e| usage(format!("--from: {e:#}")))?;
+        Checkpoint::open(&path, &owner)?.load(&mut session)?;
+    }
+    if about.isa != owner.isa && !quiet {
+        output::note(format!("this run used {}, this machine has {}: bits may differ", about.isa, owner.isa));
+    }
+    if let (Some(frames), false) = (about.extended_at, quiet) {
+        output::note(format!(
+            "this run was given another length at {frames} frames: schedules before were of the old one"
+        ));
+    }
+    let from = session.counts.frames;
+    left.retain(|digest| digest.frames >= from);
+    left.reverse();
+    let mut comparison = Comparison { left, equal: 0, until: from, difference: None };
+    let progress = Progress::new(from, end, quiet, json);
+    let run = Run { resolved, train, eval, seed: about.seed, workers, path: args.run.clone(), stop };
+    let outcome = drive(&run, &mut session, None, progress, &mut comparison)?;
+    let Comparison { left, equal: states, until, difference } = comparison;
+    if difference.is_none() && !left.is_empty() && outcome.stopped {
+        if !quiet {
+            output::note(format!("stopped at {} frames; {states} states were equal until then", outcome.frames));
+        }
+        return Ok(ExitCode::from(STOPPED));
+    }
+    // A run that ends before a recorded state has lost its way too.
+    let difference = difference.or_else(|| first_difference(left.last()?, &[]));
+    let verdict = Verdict {
+        run: args.run.clone(),
+        equal: difference.is_none(),
+        states,
+        from,
+        until,
+        first_difference: difference,
+    };
+    if json {
+        output::line(serde_json::to_string(&verdict)?);
+    }
+    let name = args.run.display();
+    match &verdict.first_difference {
+        None if !json => output::line(format!("{name}: {states} states are equal, from {from} to {until} frames")),
+        None => {}
+        Some(Difference { frames, part }) => output::note(format!(
+            "error: {name}: at {frames} frames `{part}` is not what was recorded; {states} states before are equal, until {until} frames"
+        )),
+    }
+    Ok(if verdict.equal { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}

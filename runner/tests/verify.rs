@@ -1,0 +1,113 @@
+//! `rl-run verify`: a run that is done again is the recorded one, part by part, or the first part that is not is named.
+#![forbid(unsafe_code)]
+
+mod common;
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+use std::time::Duration;
+
+use common::{json, output, refusal, rl_run};
+
+const RUN: &str = "--env frozenlake --agent dqn --frames 3000 --seed 9 --quiet --json --set train.checkpoint_every=500 --set train.keep_checkpoints=2 --eval-every 1000 --eval-episodes 5 --set agent.batch=32";
+
+/// Every file below `dir`, with its bytes.
+fn files(dir: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
+    let mut found = BTreeMap::new();
+    for entry in std::fs::read_dir(dir).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            found.extend(files(&path));
+        } else {
+            found.insert(path.clone(), std::fs::read(&path).unwrap());
+        }
+    }
+    found
+}
+
+/// Frames of the recorded states of the run `r`.
+fn recorded(at: &Path) -> Vec<u64> {
+    let text = std::fs::read_to_string(at.join("r/digests.jsonl")).unwrap();
+    text.lines()
+        .map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap()["frames"].as_u64().unwrap())
+        .collect()
+}
+
+#[test]
+fn a_run_is_what_it_recorded_from_its_start_and_from_a_checkpoint_and_stays_as_it_is() {
+    let dir = tempfile::tempdir().unwrap();
+    let at = dir.path();
+    json(at, &format!("{RUN} --run r"));
+    let (before, frames) = (files(&at.join("r")), recorded(at));
+    let (&[.., kept, end], states) = (&frames[..], frames.len()) else { panic!("{frames:?}") };
+    assert!(states >= 6, "{frames:?}");
+    let verdict = json(at, "verify r --json --quiet --threads 2 --workers 2");
+    let expected = serde_json::json!({"run": "r", "equal": true, "states": states, "from": 0, "until": end});
+    assert_eq!(verdict, expected);
+    let verdict = json(at, &format!("verify r --json --quiet --from {kept}"));
+    assert_eq!(verdict, serde_json::json!({"run": "r", "equal": true, "states": 2, "from": kept, "until": end}));
+    assert!(files(&at.join("r")) == before, "verifying changed the run");
+}
+
+#[test]
+fn a_run_that_was_stopped_and_went_on_is_verified_too() {
+    let dir = tempfile::tempdir().unwrap();
+    let at = dir.path();
+    let line = format!("{} --run r", RUN.replace("3000", "12000"));
+    let mut child = rl_run(at, &line).stdout(Stdio::null()).spawn().unwrap();
+    let states = || std::fs::read_to_string(at.join("r/digests.jsonl")).map_or(0, |text| text.lines().count());
+    while states() < 2 && child.try_wait().unwrap().is_none() {
+        std::thread::sleep(Duration::from_millis(2));
+    }
+    let sent = std::process::Command::new("kill").args(["-s", "INT", &child.id().to_string()]).status().unwrap();
+    assert!(sent.success());
+    assert_eq!(child.wait().unwrap().code(), Some(75), "the run must be long enough to be stopped before its end");
+    let stopped = json(at, "verify r --json --quiet");
+    json(at, "resume r --quiet --json");
+    let whole = json(at, "verify r --json --quiet");
+    assert!(stopped["equal"] == true && whole["equal"] == true, "{stopped} {whole}");
+    assert_eq!(whole["states"].as_u64(), Some(recorded(at).len() as u64));
+    assert!(whole["states"].as_u64() > stopped["states"].as_u64(), "{stopped} {whole}");
+}
+
+#[test]
+fn the_first_part_that_differs_is_named() {
+    let dir = tempfile::tempdir().unwrap();
+    let at = dir.path();
+    json(at, &format!("{RUN} --run r"));
+    let (file, frames) = (at.join("r/digests.jsonl"), recorded(at));
+    let text = std::fs::read_to_string(&file).unwrap();
+    let lines: Vec<&str> = text.lines().collect();
+    let mut line: serde_json::Value = serde_json::from_str(lines[2]).unwrap();
+    let parts = line["parts"].as_array_mut().unwrap();
+    let replay = parts.iter_mut().find(|part| part[0] == "learner.replay").unwrap();
+    replay[1] = "0".repeat(64).into();
+    let told = text.replace(lines[2], &line.to_string());
+    std::fs::write(&file, told).unwrap();
+    let done = output(at, "verify r --json --quiet");
+    let said = String::from_utf8(done.stderr).unwrap();
+    assert_eq!(done.status.code(), Some(1));
+    let expected = format!("error: r: at {} frames `learner.replay` is not what was recorded; 2 states", frames[2]);
+    assert!(said.contains(&expected), "{said}");
+    let verdict: serde_json::Value = serde_json::from_slice(&done.stdout).unwrap();
+    assert_eq!(verdict["first_difference"], serde_json::json!({"frames": frames[2], "part": "learner.replay"}));
+    assert_eq!((&verdict["equal"], &verdict["until"]), (&false.into(), &frames[1].into()));
+}
+
+#[test]
+fn what_cannot_be_verified_is_refused_in_a_line() {
+    let dir = tempfile::tempdir().unwrap();
+    let at = dir.path();
+    json(at, &format!("{RUN} --run r"));
+    let (code, said) = refusal(at, "verify r --from 7");
+    assert!(code == 2 && said.contains("--from: r: no checkpoint `7` (it has "), "{said}");
+    std::fs::write(at.join("r/digests.jsonl"), "{\"frames\": 5").unwrap();
+    let (code, said) = refusal(at, "verify r");
+    assert!(code == 1 && said.contains("no digests.jsonl with states to compare with"), "{said}");
+    let (code, said) = refusal(at, "verify nowhere");
+    assert!(code == 2 && said.contains("nowhere is not the directory of a run"), "{said}");
+    json(at, "--env cartpole --agent impala --frames 2000 --actors 1 --run a --quiet --json");
+    let (code, said) = refusal(at, "verify a");
+    assert!(code == 2 && said.contains("actors lag behind by chance"), "{said}");
+}
