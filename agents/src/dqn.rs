@@ -1,7 +1,7 @@
 //! Deep Q-network and its family: one learner, whose switches compose.
 //! Source: Mnih et al. 2015; Sutton 1988 (n-step, uncorrected); of each switch where it stands: `dqn/bootstrap.rs` (double,
 //! Munchausen), `dqn/config.rs` (distributions), `dqn/priorities.rs`, `q_net.rs` (dueling), `q_net/dense.rs` (noisy),
-//! `dqn/recall.rs` (memory) and `dqn/rescale.rs`.
+//! `dqn/recall.rs` (memory), `dqn/rescale.rs` and `dqn/augment.rs`.
 //!
 //! The order of a step: append the block to the replay, make the updates that its agent steps owe, copy the target. In a
 //! run of several members the steps that count are the mean of theirs, so that all owe the same updates.
@@ -20,13 +20,15 @@ use crate::progress::Progress;
 use crate::q_net::QNet;
 use crate::{Context, Learner, Log, Pace, Part, Plan, Policy, Schedule, guard};
 
+pub use augment::Augment;
 pub use bootstrap::Bootstrap;
 pub use config::{Config, Values};
 pub(crate) use distribution::Distribution;
-pub(crate) use entries::{C51, DQN, IQN, QRDQN, R2D2, RAINBOW};
+pub(crate) use entries::{C51, DQN, DRQ, IQN, QRDQN, R2D2, RAINBOW};
 pub use priorities::Priorities;
 pub use recall::{Recall, Unroll};
 
+use augment::Augmenter;
 use bootstrap::{Drawn, Targets};
 use loss::{Against, Losses};
 use minibatch::Minibatch;
@@ -35,6 +37,7 @@ mod entries;
 mod config;
 mod recall;
 mod minibatch;
+mod augment;
 mod bootstrap;
 mod rescale;
 mod distribution;
@@ -55,6 +58,7 @@ pub struct Dqn {
     replay: Replay,
     /// Memory of the last minibatch.
     minibatch: Option<Minibatch>,
+    augmenter: Augmenter,
     progress: Progress,
     grad: Vec<f32>,
     drawn: Drawn,
@@ -75,6 +79,7 @@ impl Dqn {
         if let Some(reason) = refuses(id, context.spec) {
             return Err(Error::Config { key: "agent".to_owned(), message: reason });
         }
+        config.augment.check(context.spec)?;
         let (shape, seats) = (config.shape(context.precision), context.seats as usize);
         let build =
             || QNet::new(context.spec, &shape, context.device, Rng::new(context.seed, Stream::Init)).map_err(tensor);
@@ -89,6 +94,7 @@ impl Dqn {
             adam: Adam::new(&params, adam).map_err(tensor)?,
             replay: if config.priorities.is_uniform() { replay } else { replay.prioritised() },
             minibatch: None,
+            augmenter: Augmenter::new(config.augment, context.spec),
             progress: Progress::new(context.seed),
             grad: Vec::new(),
             drawn: Drawn::default(),
@@ -201,6 +207,7 @@ impl Learner for Dqn {
         let mut minibatch = self.minibatch.take().unwrap_or_else(|| Minibatch::new(&self.spec, &self.config));
         for _ in 0..rounds * self.config.updates {
             minibatch.draw(&self.replay, &mut self.progress.rng)?;
+            minibatch.augment(&mut self.augmenter, &mut self.progress.rng);
             log.lap(Part::Sample);
             self.update(&mut minibatch, reduce, log)?;
         }

@@ -6,6 +6,7 @@ use rl_perception::Trunk;
 use rl_replays::Targets;
 use serde::{Deserialize, Serialize};
 
+use super::augment::Augment;
 use super::bootstrap::Bootstrap;
 use super::distribution::{Distribution, Support};
 use super::priorities::Priorities;
@@ -69,6 +70,8 @@ pub struct Config {
     pub priorities: Priorities,
     /// What is remembered of an episode.
     pub memory: Recall,
+    /// What happens to the frames that are learned from.
+    pub augment: Augment,
 }
 
 /// What the network says of an action: in a preset a table whose key `kind` is one of these.

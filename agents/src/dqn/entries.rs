@@ -92,3 +92,16 @@ pub(crate) const R2D2: AgentEntry = AgentEntry {
     build: |context| Ok(Box::new(Dqn::new("r2d2", context)?)),
     ..DQN
 };
+
+/// Yarats et al. 2021, with Rainbow for the learner.
+pub(crate) const DRQ: AgentEntry = AgentEntry {
+    id: "drq",
+    summary: "Rainbow that learns often from few frames, moved and lit at random: for 100,000 steps of a game",
+    refuses: |spec| {
+        let sees = || (spec.frame_len() == 0).then(|| "drq needs frames; this environment shows none".to_owned());
+        refuses("drq", spec).or_else(sees)
+    },
+    presets: &[("atari/", include_str!("../../../presets/drq/atari.toml"))],
+    build: |context| Ok(Box::new(Dqn::new("drq", context)?)),
+    ..DQN
+};

@@ -8,6 +8,7 @@ use rl_perception::Seen;
 use rl_replays::{Replay, Sample, Sequences};
 
 use super::Config;
+use super::augment::Augmenter;
 use crate::q_net::{Draws, Outputs, Pass, QNet};
 use crate::tower;
 
@@ -69,6 +70,14 @@ impl Minibatch {
         match self {
             Self::Transitions(sample) => replay.sample(rng, sample),
             Self::Sequences(unrolled) => replay.sample_sequences(rng, &mut unrolled.sample),
+        }
+    }
+
+    /// Moves and lights its frames.
+    pub(crate) fn augment(&mut self, augmenter: &mut Augmenter, rng: &mut Rng) {
+        match self {
+            Self::Transitions(sample) => augmenter.transitions(sample, rng),
+            Self::Sequences(unrolled) => augmenter.sequences(&mut unrolled.sample, rng),
         }
     }
 

@@ -11,6 +11,7 @@ use super::*;
 use crate::testing::{Pair, close, draws, fill, flat, load, save};
 use crate::{LifeLoss, Mode};
 
+mod augment;
 mod corridor;
 mod family;
 mod recall;
@@ -97,6 +98,7 @@ fn config() -> Config {
         priorities: Priorities::Uniform {},
         rescale: false,
         memory: Recall::None {},
+        augment: Augment::None {},
     }
 }
 
@@ -364,7 +366,7 @@ fn environments_and_values_that_do_not_fit_are_refused_in_one_line() {
 
 #[test]
 fn every_preset_is_a_complete_configuration() {
-    for entry in [DQN, RAINBOW, C51, QRDQN, IQN, R2D2] {
+    for entry in [DQN, RAINBOW, C51, QRDQN, IQN, R2D2, DRQ] {
         for (name, text) in entry.presets {
             let table: toml::Table = text.parse().unwrap();
             let config = table["agent"].clone().try_into::<Config>();
