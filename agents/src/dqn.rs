@@ -1,6 +1,7 @@
 //! Deep Q-network and its family: one learner, whose switches compose.
 //! Source: Mnih et al. 2015; Sutton 1988 (n-step, uncorrected); of each switch where it stands: `dqn/bootstrap.rs` (double,
-//! Munchausen), `dqn/config.rs` (distributions), `dqn/priorities.rs`, `q_net.rs` (dueling) and `q_net/dense.rs` (noisy).
+//! Munchausen), `dqn/config.rs` (distributions), `dqn/priorities.rs`, `q_net.rs` (dueling), `q_net/dense.rs` (noisy),
+//! `dqn/recall.rs` (memory), `dqn/rescale.rs` and `dqn/augment.rs`.
 //!
 //! The order of a step: append the block to the replay, make the updates that its agent steps owe, copy the target. In a
 //! run of several members the steps that count are the mean of theirs, so that all owe the same updates.
@@ -11,7 +12,7 @@ use std::sync::Arc;
 
 use rl_core::{Error, Reduce, Result, Rng, Saved, Spec, State, Stream};
 use rl_nn::{Adam, AdamConfig, Params, tensor};
-use rl_replays::{Replay, Rollout, Sample};
+use rl_replays::{Replay, Rollout};
 
 use crate::descent::descend;
 use crate::greedy::{Greedy, Reading};
@@ -19,18 +20,26 @@ use crate::progress::Progress;
 use crate::q_net::QNet;
 use crate::{Context, Learner, Log, Pace, Part, Plan, Policy, Schedule, guard};
 
+pub use augment::Augment;
 pub use bootstrap::Bootstrap;
 pub use config::{Config, Values};
 pub(crate) use distribution::Distribution;
-pub(crate) use entries::{C51, DQN, IQN, QRDQN, RAINBOW};
+pub(crate) use entries::{C51, DQN, DRQ, IQN, QRDQN, R2D2, RAINBOW};
 pub use priorities::Priorities;
+pub use recall::{Recall, Unroll};
 
-use bootstrap::{Drawn, Targets, seen};
+use augment::Augmenter;
+use bootstrap::{Drawn, Targets};
 use loss::{Against, Losses};
+use minibatch::Minibatch;
 
 mod entries;
 mod config;
+mod recall;
+mod minibatch;
+mod augment;
 mod bootstrap;
+mod rescale;
 mod distribution;
 mod loss;
 mod priorities;
@@ -48,7 +57,8 @@ pub struct Dqn {
     adam: Adam,
     replay: Replay,
     /// Memory of the last minibatch.
-    sample: Option<Sample>,
+    minibatch: Option<Minibatch>,
+    augmenter: Augmenter,
     progress: Progress,
     grad: Vec<f32>,
     drawn: Drawn,
@@ -69,20 +79,26 @@ impl Dqn {
         if let Some(reason) = refuses(id, context.spec) {
             return Err(Error::Config { key: "agent".to_owned(), message: reason });
         }
+        config.augment.check(context.spec)?;
         let (shape, seats) = (config.shape(context.precision), context.seats as usize);
         let build =
             || QNet::new(context.spec, &shape, context.device, Rng::new(context.seed, Stream::Init)).map_err(tensor);
         let ((net, params), (target, target_params)) = (build()?, build()?);
         let adam = AdamConfig { beta1: 0.9, beta2: 0.999, eps: config.adam_eps, clip: config.grad_clip };
-        let replay = Replay::new(context.spec, seats, config.replay_capacity, config.returns());
+        let (capacity, returns) = (config.replay_capacity, config.returns());
+        let replay = match config.memory.sequence() {
+            None => Replay::new(context.spec, seats, capacity, returns),
+            Some(sequence) => Replay::of_sequences(context.spec, seats, capacity, returns, sequence),
+        };
         Ok(Self {
             adam: Adam::new(&params, adam).map_err(tensor)?,
             replay: if config.priorities.is_uniform() { replay } else { replay.prioritised() },
-            sample: None,
+            minibatch: None,
+            augmenter: Augmenter::new(config.augment, context.spec),
             progress: Progress::new(context.seed),
             grad: Vec::new(),
             drawn: Drawn::default(),
-            estimate: Targets::new(config.values, config.bootstrap, config.double),
+            estimate: Targets::new(&config),
             targets: Vec::new(),
             losses: Losses::default(),
             importance: Vec::new(),
@@ -103,41 +119,42 @@ impl Dqn {
         Schedule::annealed(lr, lr_end, lr_steps).at(self.progress.steps())
     }
 
-    /// Draws quantiles for each row of a minibatch and noise for each pass of a network.
-    fn draw(&mut self, rows: usize) {
+    /// Draws quantiles for the rows of each pass of a network, and noise for the pass.
+    fn draw(&mut self, rows: [usize; 4]) {
         let Drawn { next, choice, here, online } = &mut self.drawn;
-        let passes = [next, choice, here, online];
-        for ((draws, taus), made) in passes.into_iter().zip(self.estimate.taus()).zip(self.estimate.passes()) {
+        let passes = [next, choice, here, online].into_iter().zip(rows);
+        for (((draws, rows), taus), made) in passes.zip(self.estimate.taus()).zip(self.estimate.passes()) {
             draws.clear();
-            if made {
+            if made && rows > 0 {
                 draws.draw(rows * taus, self.net.noise(), &mut self.progress.rng);
             }
         }
     }
 
     /// One update on a minibatch.
-    fn update(&mut self, batch: &Sample, reduce: &mut dyn Reduce, log: &mut Log) -> Result<()> {
+    fn update(&mut self, batch: &mut Minibatch, reduce: &mut dyn Reduce, log: &mut Log) -> Result<()> {
         self.draw(batch.rows());
         self.fit(batch, reduce, log)?;
-        let steps = self.progress.steps();
-        self.config.priorities.weights(&self.losses.errors, steps, &mut self.importance);
+        let errors = batch.errors(&self.losses.errors);
+        self.config.priorities.weights(errors, self.progress.steps(), &mut self.importance);
         if !self.importance.is_empty() {
-            self.replay.weigh(batch, &self.importance);
+            self.replay.weigh(batch.drawn().1, &self.importance);
         }
         Ok(())
     }
 
     /// One optimiser step towards the targets of a minibatch, with what was drawn.
-    fn fit(&mut self, batch: &Sample, reduce: &mut dyn Reduce, log: &mut Log) -> Result<()> {
+    fn fit(&mut self, batch: &mut Minibatch, reduce: &mut dyn Reduce, log: &mut Log) -> Result<()> {
         let number = self.progress.updates + 1;
         self.estimate.of(batch, [&self.net, &self.target], &self.drawn, &mut self.targets)?;
         let online = &self.drawn.online;
-        let outputs = self.net.forward(&seen(&batch.obs, batch.rows()), online).map_err(tensor)?;
-        let values = outputs.to_host().map_err(tensor)?; // [B, W, A]
-        self.config.priorities.importance(&batch.weights, self.progress.steps(), &mut self.importance);
+        let outputs = batch.forward(&self.net, online)?;
+        let values = outputs.to_host().map_err(tensor)?; // [M, W, A]
+        self.config.priorities.importance(batch.drawn().0, self.progress.steps(), &mut self.importance);
+        batch.spread(&mut self.importance);
         let against = Against {
             actions: self.net.actions(),
-            chosen: batch.action.all(),
+            chosen: batch.actions(),
             targets: &self.targets,
             taus: &online.taus,
             importance: &self.importance,
@@ -145,7 +162,7 @@ impl Dqn {
         let terms = self.losses.of(self.config.values.distribution(), &values, against);
         log.lap(Part::Forward);
         guard::finite_loss(number, terms.loss, || {
-            let rows = self.targets.chunks_exact(self.targets.len() / batch.rows());
+            let rows = self.targets.chunks_exact(self.targets.len() / batch.len());
             guard::first_not_finite("targets", &rows.map(|row| row.iter().sum()).collect::<Vec<f32>>())
         })?;
         let handle = outputs.handle(&self.losses.by_outputs).map_err(tensor)?;
@@ -165,7 +182,8 @@ impl Learner for Dqn {
     fn plan(&self) -> Plan {
         let horizon = self.config.update_period / u64::from(self.seats);
         let Config { updates, update_period, .. } = self.config;
-        Plan { horizon: horizon.max(1) as usize, extra: 0, pace: Pace { updates, steps: update_period } }
+        let extra = self.net.state();
+        Plan { horizon: horizon.max(1) as usize, extra, pace: Pace { updates, steps: update_period } }
     }
 
     fn policy(&self, seats: Range<u32>) -> Result<Box<dyn Policy>> {
@@ -186,13 +204,14 @@ impl Learner for Dqn {
         }
         let crossed = |period: u64| steps / period - before / period;
         let rounds = steps / self.config.update_period - before.max(start) / self.config.update_period;
-        let mut sample = self.sample.take().unwrap_or_else(|| Sample::new(&self.spec, self.config.batch));
+        let mut minibatch = self.minibatch.take().unwrap_or_else(|| Minibatch::new(&self.spec, &self.config));
         for _ in 0..rounds * self.config.updates {
-            self.replay.sample(&mut self.progress.rng, &mut sample)?;
+            minibatch.draw(&self.replay, &mut self.progress.rng)?;
+            minibatch.augment(&mut self.augmenter, &mut self.progress.rng);
             log.lap(Part::Sample);
-            self.update(&sample, reduce, log)?;
+            self.update(&mut minibatch, reduce, log)?;
         }
-        self.sample = Some(sample);
+        self.minibatch = Some(minibatch);
         if crossed(self.config.target_period) > 0 {
             self.target_params.copy_from(&self.params).map_err(tensor)?;
         }
@@ -224,12 +243,13 @@ impl Learner for Dqn {
 /// The replay is nearly all of it, then what a network makes of the frames of a minibatch; parameters, moments and gradients
 /// are some megabytes.
 fn memory(context: &Context<'_>) -> Result<(u64, &'static str)> {
-    let Config { replay_capacity, n_step, priorities, batch, trunk, .. } = Config::read(context)?;
-    let (spec, seats) = (context.spec, context.seats as usize);
-    let tree =
-        if priorities.is_uniform() { 0 } else { Replay::priority_bytes_for(spec, seats, replay_capacity, n_step) };
-    let made = (batch as u64).saturating_mul(trunk.bytes(spec.frame) as u64);
-    let replay = Replay::bytes_for(spec, seats, replay_capacity, n_step) + tree;
+    let Config { replay_capacity, n_step, priorities, batch, trunk, memory, .. } = Config::read(context)?;
+    let (spec, seats, sequence) = (context.spec, context.seats as usize, memory.sequence());
+    let tree = || Replay::priority_bytes_for(spec, seats, replay_capacity, n_step, sequence);
+    let tree = if priorities.is_uniform() { 0 } else { tree() };
+    let rows = (batch as u64).saturating_mul(sequence.map_or(1, |sequence| sequence.rows(n_step)) as u64);
+    let made = rows.saturating_mul(trunk.bytes(spec.frame) as u64);
+    let replay = Replay::bytes_for(spec, seats, replay_capacity, n_step, sequence) + tree;
     Ok((replay.saturating_add(made), "agent.replay_capacity"))
 }
 

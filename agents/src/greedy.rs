@@ -2,18 +2,20 @@
 //!
 //! What noisy weights and implicit quantiles draw, every seat draws from its own stream at every step. An evaluation takes
 //! the means of noisy weights, without noise. For a learner whose targets are made of the values that were acted on, they are
-//! kept: the network makes them anyway.
+//! kept: the network makes them anyway. A network with a memory sees every step, those of random actions too; what it
+//! remembered before each is kept for its learner, and nothing is remembered across the start of an episode.
 
 use std::ops::Range;
 use std::sync::Arc;
 
-use rl_core::{End, Result, State};
+use rl_core::{End, Result, Saved, State};
 use rl_replays::Rollout;
 
 use crate::dqn::Distribution;
 use crate::exploring::Exploring;
 use crate::gather::Gathered;
 use crate::q_net::{Draws, Pass, QNet, argmax};
+use crate::states::States;
 use crate::{Mode, Policy, Schedule, legal};
 
 /// Takes a random action with probability ε, else the first of the best; only among legal ones.
@@ -24,6 +26,7 @@ pub(crate) struct Greedy {
     net: Arc<QNet>,
     reading: Reading,
     exploring: Exploring,
+    states: States,
     batch: Gathered,
     draws: Draws,
     pass: Pass,
@@ -61,9 +64,21 @@ impl Greedy {
         seats: Range<u32>,
         all: u32,
     ) -> Self {
+        let states = States::new(net.state(), seats.len());
         let exploring = Exploring::new(epsilon, seed, seats, all);
         let (batch, draws, pass) = Default::default();
-        Self { net, reading, exploring, batch, draws, pass, means: Vec::new(), places: Vec::new(), keeps: false }
+        Self {
+            net,
+            reading,
+            exploring,
+            states,
+            batch,
+            draws,
+            pass,
+            means: Vec::new(),
+            places: Vec::new(),
+            keeps: false,
+        }
     }
 
     /// The same, which keeps the greatest values.
@@ -74,13 +89,15 @@ impl Greedy {
 
 impl Policy for Greedy {
     fn act(&mut self, blocks: &mut [Rollout], t: usize, mode: Mode) -> Result<()> {
-        let Self { net, reading, exploring, batch, draws, pass, means, places, keeps } = self;
+        let Self { net, reading, exploring, states, batch, draws, pass, means, places, keeps } = self;
         let keeps = *keeps && mode == Mode::Explore;
+        let remembers = net.state() > 0;
         let noise = if mode == Mode::Explore { net.noise() } else { 0 };
         let epsilon = exploring.epsilon(mode);
         batch.clear();
         draws.clear();
         places.clear();
+        states.begin();
         let mut rngs = exploring.rngs();
         let mut playing = 0;
         for (b, block) in blocks.iter_mut().enumerate() {
@@ -97,7 +114,12 @@ impl Policy for Greedy {
                     let action = if end.over() { 0 } else { legal::random(count, block.legal.at(t, e), rng) };
                     block.discrete.row_mut(t)[e] = action;
                 }
-                if !random || (keeps && end != End::Terminated) {
+                let looks = !random || (keeps && end != End::Terminated) || (remembers && !end.over());
+                let state = states.next(block.age[(t, e)] == 0, looks);
+                if remembers && mode == Mode::Explore {
+                    block.extra.at_mut(t, e).copy_from_slice(state);
+                }
+                if looks {
                     batch.push(block, t, e);
                     places.push(Place { block: b, seat: e, decides: !random });
                     draws.draw(reading.taus, noise, rng);
@@ -109,7 +131,8 @@ impl Policy for Greedy {
         if batch.is_empty() {
             return Ok(());
         }
-        let outputs = net.run(&batch.seen(), draws, pass)?;
+        let outputs = net.run(&batch.seen(), draws, states.taken(), pass)?;
+        states.finish();
         let shape = [outputs.len() / (places.len() * net.actions()), net.actions()];
         let values = reading.distribution.means(outputs, shape, 0..shape[0], means);
         for (&Place { block, seat, decides }, values) in places.iter().zip(values.chunks_exact(net.actions())) {
@@ -126,6 +149,10 @@ impl Policy for Greedy {
     }
 
     fn state(&mut self) -> State<'_> {
-        vec![("act".to_owned(), &mut self.exploring)]
+        let mut state: State<'_> = vec![("act".to_owned(), &mut self.exploring)];
+        if self.net.state() > 0 {
+            state.push(("memory".to_owned(), &mut self.states as &mut dyn Saved));
+        }
+        state
     }
 }

@@ -49,7 +49,7 @@ pub use a2c::{Config as A2cConfig, Kind as A2cOptimiser};
 pub use agent::{AgentEntry, Context, Learner, Mode, Pace, Plan, Policy};
 pub use alphazero::{Config as AlphaZeroConfig, entry as alphazero};
 pub use clock::{Clock, Part, Spent};
-pub use dqn::{Bootstrap, Config as DqnConfig, Dqn, Priorities, Values};
+pub use dqn::{Augment, Bootstrap, Config as DqnConfig, Dqn, Priorities, Recall, Unroll, Values};
 pub use impala::Config as ImpalaConfig;
 pub use life_loss::LifeLoss;
 pub use log::Log;
@@ -69,6 +69,8 @@ pub const AGENTS: &[AgentEntry] = &[
     dqn::C51,
     dqn::QRDQN,
     dqn::IQN,
+    dqn::R2D2,
+    dqn::DRQ,
     pqn::ENTRY,
     ppo::ENTRY,
     a2c::ENTRY,

@@ -174,7 +174,8 @@ impl Pqn {
         }
         let (hidden, layer_norm, precision) = (config.hidden.clone(), config.layer_norm, context.precision);
         let (trunk, width, dueling, noisy) = (Trunk::Nature, 1, false, 0.0);
-        let shape = Shape { trunk, hidden, width, dueling, noisy, embedding: None, layer_norm, precision };
+        let (memory, embedding) = (Memory::None {}, None);
+        let shape = Shape { trunk, hidden, memory, width, dueling, noisy, embedding, layer_norm, precision };
         let rng = Rng::new(context.seed, Stream::Init);
         let (net, params) = QNet::new(context.spec, &shape, context.device, rng).map_err(tensor)?;
         Ok(Self {
@@ -197,7 +198,7 @@ impl Pqn {
         seen.clear();
         let ends = || blocks.iter().flat_map(|block| (0..block.envs()).map(move |e| (block, e)));
         ends().for_each(|(block, e)| seen.push(block, block.horizon(), e));
-        let values = self.net.run(&seen.seen(), &Draws::default(), pass)?; // [B, A]
+        let values = self.net.run(&seen.seen(), &Draws::default(), &mut [], pass)?; // [B, A]
         last.clear();
         let rows = values.chunks_exact(self.net.actions());
         last.extend(ends().zip(rows).map(|((block, e), row)| row[argmax(row, block.legal.at(block.horizon(), e))]));
@@ -221,7 +222,7 @@ impl Pqn {
         seen.clear();
         steps().for_each(|step| seen.push(&blocks[step.block as usize], step.t as usize, step.e as usize));
         log.lap(Part::Sample);
-        let outputs = self.net.forward(&seen.seen(), &Draws::default()).map_err(tensor)?;
+        let outputs = self.net.forward(&seen.seen(), &Draws::default(), None).map_err(tensor)?;
         let values = outputs.to_host().map_err(tensor)?; // [B, A]
         let taken = steps().map(|step| blocks[step.block as usize].discrete[(step.t as usize, step.e as usize)]);
         let aims = taken.zip(steps().map(|step| step.target));

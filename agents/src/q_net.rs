@@ -1,4 +1,4 @@
-//! A network of action values, or of their distributions: an encoder and a head of one stream or two.
+//! A network of action values, or of their distributions: an encoder, a memory or none, and a head of one stream or two.
 //!
 //! What it makes is always `[B, W, A]`: for each action W numbers, one where only the value is asked for, else the logits of
 //! atoms or quantiles; the W of an implicit network are the quantiles that were drawn. With two streams a number is the
@@ -9,11 +9,13 @@
 use candle_core::{Device, Result, Tensor};
 use rl_core::{Rng, Spec};
 use rl_nn::{Activation, Flow, Params, Precision, Scope};
-use rl_perception::{Encoder, EncoderConfig, Seen, Trunk, encoder_for};
+use rl_perception::{EncoderConfig, Seen, Trunk};
 
 pub use embedding::Mix;
 
+use crate::Memory;
 use crate::descent::along;
+use crate::tower::{Sequences, Tower};
 use dense::{Dense, Noise, draw_noise};
 use embedding::Embedding;
 
@@ -27,6 +29,8 @@ pub(crate) struct Shape {
     pub(crate) trunk: Trunk,
     /// Widths of the dense layers; the last belongs to the head where that has two streams, noise or an embedding before it.
     pub(crate) hidden: Vec<usize>,
+    /// What is remembered of an episode, behind the encoder's layers.
+    pub(crate) memory: Memory,
     /// Numbers per action; 1 where τ is embedded.
     pub(crate) width: usize,
     /// Whether there are two streams.
@@ -65,7 +69,7 @@ impl Draws {
 
 /// Q(s, ·) of one discrete action.
 pub(crate) struct QNet {
-    encoder: Box<dyn Encoder>,
+    tower: Tower,
     embedding: Option<Embedding>,
     /// The state's stream, where they are two.
     value: Option<Head>,
@@ -73,7 +77,7 @@ pub(crate) struct QNet {
     advantage: Head,
     actions: usize,
     noise: usize,
-    on_cpu: bool,
+    device: Device,
 }
 
 /// The last dense layer, where it is not the encoder's, and the linear one after it.
@@ -89,6 +93,8 @@ pub(crate) struct Pass {
     mixed: Flow,
     value: Flow,
     room: Flow,
+    /// What is remembered after the last row of sequences.
+    states: Vec<f32>,
 }
 
 /// What a pass left in the graph.
@@ -107,10 +113,10 @@ impl QNet {
         let early = matches!(shape.embedding, Some((_, Mix::Before)));
         let own = (shape.dueling || shape.noisy > 0.0 || early) && !late;
         let wide = if own { hidden.pop() } else { None };
-        let Shape { trunk, layer_norm, precision, .. } = *shape;
+        let Shape { trunk, memory, layer_norm, precision, .. } = *shape;
         let config = EncoderConfig { trunk, hidden, activation: Activation::Relu, layer_norm, precision };
-        let encoder = encoder_for(spec, &config, &mut params.layer("encoder"))?;
-        let inputs = encoder.width();
+        let tower = Tower::new(spec, &config, memory, &mut params.layer("encoder"))?;
+        let inputs = tower.width();
         let embedding = match shape.embedding {
             Some((cosines, _)) => Some(Embedding::new(&mut params.layer("tau"), cosines, inputs)?),
             None => None,
@@ -119,7 +125,7 @@ impl QNet {
         let mut head = |name, outputs| Head::new(&mut params.layer(name), [inputs, outputs], wide, shape, &mut noise);
         let value = if shape.dueling { Some(head("value", shape.width)?) } else { None };
         let advantage = head(if shape.dueling { "advantage" } else { "q" }, shape.width * actions)?;
-        Ok((Self { encoder, embedding, value, advantage, actions, noise, on_cpu: device.is_cpu() }, params))
+        Ok((Self { tower, embedding, value, advantage, actions, noise, device: device.clone() }, params))
     }
 
     /// Numbers in a row of noise; 0 for a network without.
@@ -132,32 +138,105 @@ impl QNet {
         self.actions
     }
 
-    /// The graph of a pass.
-    pub(crate) fn forward(&self, obs: &Seen<'_>, draws: &Draws) -> Result<Outputs> {
+    /// Numbers that it remembers of a seat; 0 without a memory.
+    pub(crate) fn state(&self) -> usize {
+        self.tower.state()
+    }
+
+    /// The graph of a pass; with a memory of the rows of `sequences` that are wanted.
+    pub(crate) fn forward(&self, obs: &Seen<'_>, draws: &Draws, sequences: Option<&Sequences>) -> Result<Outputs> {
+        Ok(self.forward_on(obs, draws, sequences)?.0)
+    }
+
+    /// The same with what is remembered after the last step.
+    fn forward_on(
+        &self,
+        obs: &Seen<'_>,
+        draws: &Draws,
+        sequences: Option<&Sequences>,
+    ) -> Result<(Outputs, Option<Tensor>)> {
         let noise = Noise { values: &draws.noise, width: self.noise };
-        let mut features = self.encoder.forward(obs)?; // [B, F]
+        let unrolled = sequences.map(|sequences| sequences.unroll(self.state(), &self.device)).transpose()?;
+        let (mut features, states) = self.tower.forward(obs, unrolled.as_ref(), 0)?; // [B, F]
         if let Some(embedding) = &self.embedding {
             features = embedding.forward(&features, &draws.taus)?; // [B·N, F]
         }
         let value = self.value.as_ref().map(|head| head.forward(&features, noise)).transpose()?;
-        Ok(Outputs { advantage: self.advantage.forward(&features, noise)?, value, actions: self.actions })
+        let advantage = self.advantage.forward(&features, noise)?;
+        Ok((Outputs { advantage, value, actions: self.actions }, states))
     }
 
     /// `[B, W, A]` on the host, in memory of `pass`: the bits of [`forward`](QNet::forward). On the CPU nothing is built or
-    /// allocated on the way.
-    pub(crate) fn run<'a>(&self, obs: &Seen<'_>, draws: &Draws, pass: &'a mut Pass) -> rl_core::Result<&'a [f32]> {
-        if !self.on_cpu {
-            let outputs = self.forward(obs, draws).and_then(|outputs| outputs.to_host()).map_err(rl_nn::tensor)?;
-            *pass.encoder.begin() = outputs;
-            return Ok(pass.encoder.values());
+    /// allocated on the way. `states [B, S]` go from before the step to after it; none without a memory.
+    pub(crate) fn run<'a>(
+        &self,
+        obs: &Seen<'_>,
+        draws: &Draws,
+        states: &mut [f32],
+        pass: &'a mut Pass,
+    ) -> rl_core::Result<&'a [f32]> {
+        if !self.device.is_cpu() {
+            let starts = vec![0.0; obs.rows];
+            return self.run_on_device(obs, draws, &starts, states, pass).map_err(rl_nn::tensor);
         }
-        self.run_on_host(obs, draws, pass).map_err(rl_nn::tensor)
+        self.tower.run(obs, states, self.state(), 0, &mut pass.encoder).map_err(rl_nn::tensor)?;
+        self.heads(draws, pass).map_err(rl_nn::tensor)
     }
 
-    fn run_on_host<'a>(&self, obs: &Seen<'_>, draws: &Draws, pass: &'a mut Pass) -> Result<&'a [f32]> {
+    /// The same of all rows of sequences, `[T·B, W, A]`, with a memory that is `states [B, S]` before the first; `starts [T, B]`
+    /// are not 0 where an episode starts.
+    pub(crate) fn unroll<'a>(
+        &self,
+        obs: &Seen<'_>,
+        starts: &[f32],
+        states: &[f32],
+        draws: &Draws,
+        pass: &'a mut Pass,
+    ) -> rl_core::Result<&'a [f32]> {
+        if !self.device.is_cpu() {
+            return self.run_on_device(obs, draws, starts, &mut states.to_vec(), pass).map_err(rl_nn::tensor);
+        }
+        self.pass_on(obs, starts, states, pass).map_err(rl_nn::tensor)?;
+        self.heads(draws, pass).map_err(rl_nn::tensor)
+    }
+
+    /// What is remembered after all rows of sequences, `[B, S]`.
+    pub(crate) fn remember<'a>(
+        &self,
+        obs: &Seen<'_>,
+        starts: &[f32],
+        states: &[f32],
+        pass: &'a mut Pass,
+    ) -> rl_core::Result<&'a [f32]> {
+        pass.states.clear();
+        pass.states.extend_from_slice(states);
+        if starts.is_empty() {
+            return Ok(&pass.states);
+        }
+        let done = if self.device.is_cpu() {
+            self.pass_on(obs, starts, states, pass)
+        } else {
+            self.sequences(starts, states).unroll(self.state(), &self.device).and_then(|unrolled| {
+                let after = self.tower.forward(obs, Some(&unrolled), 0)?.1;
+                read_states(after, &mut pass.states)
+            })
+        };
+        done.map_err(rl_nn::tensor)?;
+        Ok(&pass.states)
+    }
+
+    /// Features of all rows and the states after them, in memory of `pass`.
+    fn pass_on(&self, obs: &Seen<'_>, starts: &[f32], states: &[f32], pass: &mut Pass) -> Result<()> {
+        let Pass { encoder, value, room, states: after, .. } = pass;
+        after.clear();
+        after.extend_from_slice(states);
+        self.tower.unroll(obs, starts, after, encoder, [room, value])
+    }
+
+    /// Features, left in `pass`, to values.
+    fn heads<'a>(&self, draws: &Draws, pass: &'a mut Pass) -> Result<&'a [f32]> {
         let noise = Noise { values: &draws.noise, width: self.noise };
-        let Pass { encoder, mixed, value, room } = pass;
-        self.encoder.run(obs, encoder)?;
+        let Pass { encoder, mixed, value, room, .. } = pass;
         let features = match &self.embedding {
             Some(embedding) => {
                 embedding.run(encoder.values(), &draws.taus, mixed)?;
@@ -175,6 +254,35 @@ impl QNet {
         }
         Ok(features.values())
     }
+
+    /// All rows of sequences, as a graph takes them.
+    fn sequences(&self, starts: &[f32], states: &[f32]) -> Sequences {
+        let batch = states.len() / self.state();
+        let wanted = (0..starts.len() as u32).collect();
+        Sequences { steps: starts.len() / batch, starts: starts.to_vec(), states: states.to_vec(), wanted }
+    }
+
+    fn run_on_device<'a>(
+        &self,
+        obs: &Seen<'_>,
+        draws: &Draws,
+        starts: &[f32],
+        states: &mut [f32],
+        pass: &'a mut Pass,
+    ) -> Result<&'a [f32]> {
+        let sequences = (self.state() > 0).then(|| self.sequences(starts, states));
+        let (outputs, after) = self.forward_on(obs, draws, sequences.as_ref())?;
+        *pass.encoder.begin() = outputs.to_host()?;
+        read_states(after, states)?;
+        Ok(pass.encoder.values())
+    }
+}
+
+fn read_states(after: Option<Tensor>, states: &mut [f32]) -> Result<()> {
+    if let Some(after) = after {
+        states.copy_from_slice(&after.flatten_all()?.to_vec1::<f32>()?);
+    }
+    Ok(())
 }
 
 impl Head {
@@ -251,128 +359,4 @@ pub(crate) fn argmax(values: &[f32], legal: &[u8]) -> usize {
 }
 
 #[cfg(test)]
-mod tests {
-    use rl_core::Stream;
-
-    use super::*;
-
-    fn spec(frame: [usize; 3], stack: usize, vector: usize, symbols: &[u32]) -> Spec {
-        let (symbols, discrete, continuous) = (symbols.into(), [5].into(), [].into());
-        Spec { frame, stack, vector, symbols, mask: false, discrete, continuous }
-    }
-
-    fn plain(hidden: &[usize]) -> Shape {
-        Shape {
-            trunk: Trunk::Nature,
-            hidden: hidden.to_vec(),
-            width: 1,
-            dueling: false,
-            noisy: 0.0,
-            embedding: None,
-            layer_norm: false,
-            precision: Precision::F32,
-        }
-    }
-
-    /// Every head on the encoder of `hidden`.
-    fn shapes(hidden: &[usize]) -> Vec<Shape> {
-        let plain = plain(hidden);
-        let implicit = |mix| Shape { embedding: Some((8, mix)), ..plain.clone() };
-        vec![
-            Shape { width: 3, ..plain.clone() },
-            Shape { width: 3, dueling: true, ..plain.clone() },
-            Shape { width: 3, noisy: 0.5, ..plain.clone() },
-            Shape { width: 2, noisy: 0.5, dueling: true, ..plain.clone() },
-            implicit(Mix::Before),
-            implicit(Mix::After),
-            Shape { dueling: true, noisy: 0.5, ..implicit(Mix::Before) },
-            Shape { dueling: true, noisy: 0.5, ..implicit(Mix::After) },
-            Shape { layer_norm: true, ..plain.clone() },
-            plain,
-        ]
-    }
-
-    #[test]
-    fn values_have_the_bits_of_the_graph_at_every_batch() {
-        let cases = [
-            (spec([0; 3], 1, 4, &[]), vec![128, 128]),
-            (spec([0; 3], 1, 0, &[16]), vec![64]),
-            (spec([0; 3], 1, 3, &[4, 7]), vec![]),
-            (spec([84, 84, 1], 4, 0, &[]), vec![512]),
-            (spec([44, 36, 1], 2, 3, &[6]), vec![33, 17]),
-        ];
-        let mut rng = Rng::new(1, Stream::Tool(0));
-        let (mut pass, mut distinct) = (Pass::default(), 0);
-        for (spec, shape) in cases.iter().flat_map(|(spec, hidden)| shapes(hidden).into_iter().map(move |s| (spec, s)))
-        {
-            let large = spec.frame[0] == 84;
-            let net = QNet::new(spec, &shape, &Device::Cpu, Rng::new(2, Stream::Init)).unwrap().0;
-            for rows in (1..=if large { 3 } else { 16 }).rev() {
-                let frames: Vec<u8> = (0..rows * spec.frame_len() * spec.stack).map(|_| rng.below(256) as u8).collect();
-                let vector: Vec<f32> = (0..rows * spec.vector).map(|_| rng.normal() as f32).collect();
-                let symbols: Vec<u32> =
-                    (0..rows).flat_map(|_| spec.symbols.to_vec()).map(|count| rng.below(count)).collect();
-                let obs = Seen { rows, frames: &frames, vector: &vector, symbols: &symbols };
-                let taus = if shape.embedding.is_some() { (0..rows * 4).map(|_| rng.f32()).collect() } else { vec![] };
-                // No noise, one for all, one for each.
-                for noises in if shape.noisy > 0.0 { vec![0, 1, rows] } else { vec![0] } {
-                    let mut draws = Draws { taus: taus.clone(), noise: Vec::new() };
-                    (0..noises).for_each(|_| draw_noise(net.noise(), &mut rng, &mut draws.noise));
-                    let graph = net.forward(&obs, &draws).unwrap().to_host().unwrap();
-                    let bits = |values: &[f32]| values.iter().map(|value| value.to_bits()).collect::<Vec<_>>();
-                    let ours = bits(net.run(&obs, &draws, &mut pass).unwrap());
-                    assert_eq!(ours, bits(&graph), "{rows} rows of {spec:?}, {shape:?}");
-                    let each = ours.len() / rows;
-                    distinct += usize::from(rows > 1 && ours[..each] != ours[each..2 * each]);
-                }
-            }
-        }
-        assert!(distinct > 500, "rows differ in their values: {distinct}");
-    }
-
-    #[test]
-    fn every_parameter_of_every_head_gets_a_gradient() {
-        let mut rng = Rng::new(1, Stream::Tool(0));
-        for shape in shapes(&[24, 16]) {
-            let (net, params) =
-                QNet::new(&spec([0; 3], 1, 4, &[]), &shape, &Device::Cpu, Rng::new(2, Stream::Init)).unwrap();
-            let vector: Vec<f32> = (0..32).map(|_| rng.normal() as f32).collect();
-            let obs = Seen { rows: 8, frames: &[], vector: &vector, symbols: &[] };
-            let mut draws = Draws::default();
-            draws.taus.extend((0..if shape.embedding.is_some() { 24 } else { 0 }).map(|_| rng.f32()));
-            draw_noise(net.noise(), &mut rng, &mut draws.noise);
-            let outputs = net.forward(&obs, &draws).unwrap();
-            let by: Vec<f32> = outputs.to_host().unwrap().iter().map(|_| rng.normal() as f32).collect();
-            let mut grad = Vec::new();
-            params.backward(&outputs.handle(&by).unwrap(), &mut grad).unwrap();
-            for (name, _) in params.iter() {
-                let some = (0..grad.len()).any(|i| grad[i] != 0.0 && params.name_at(i) == name);
-                assert!(some, "{name} of {shape:?} gets no gradient");
-            }
-        }
-    }
-
-    #[test]
-    fn two_streams_give_back_the_mean_of_the_actions() {
-        let mut advantages = [1.0, 2.0, 6.0, 0.0, 0.0, 3.0];
-        join(&[10.0, -1.0], &mut advantages, 3);
-        assert_eq!(advantages, [8.0, 9.0, 13.0, -2.0, -2.0, 1.0]);
-    }
-
-    #[test]
-    fn noise_has_the_moments_of_its_definition() {
-        let (mut noise, count) = (Vec::new(), 40_000);
-        draw_noise(count, &mut Rng::new(3, Stream::Tool(0)), &mut noise);
-        let mean = noise.iter().map(|&x| f64::from(x)).sum::<f64>() / count as f64;
-        // E f(x)² = E |x| = √(2 / π).
-        let square = noise.iter().map(|&x| f64::from(x).powi(2)).sum::<f64>() / count as f64;
-        assert!(mean.abs() < 0.02 && (square - 0.797_885).abs() < 0.02, "mean {mean}, square {square}");
-    }
-
-    #[test]
-    fn ties_go_to_the_first_legal_action() {
-        assert_eq!(argmax(&[1.0, 3.0, 3.0, 2.0], &[]), 1);
-        assert_eq!(argmax(&[1.0, 3.0, 3.0, 2.0], &[1, 0, 1, 1]), 2);
-        assert_eq!(argmax(&[9.0, -3.0], &[0, 1]), 1);
-    }
-}
+mod tests;

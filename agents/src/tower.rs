@@ -106,4 +106,30 @@ impl Tower {
         self.encoder.run(obs, flow)?;
         self.memory.as_ref().map_or(Ok(()), |memory| flow.recurrent(memory, states, width, at))
     }
+
+    /// All steps of sequences on the host: features of all rows, `[T·B, width]`, left in `flow`, with the bits of
+    /// [`forward`](Tower::forward). `states [B, S]` are only this tower's, and go from before the first step to after the
+    /// last; `starts [T, B]` are not 0 where an episode starts. The rest is scratch memory.
+    pub(crate) fn unroll(
+        &self,
+        obs: &Seen<'_>,
+        starts: &[f32],
+        states: &mut [f32],
+        flow: &mut Flow,
+        [features, step]: [&mut Flow; 2],
+    ) -> Result<()> {
+        let Some(memory) = &self.memory else { return self.encoder.run(obs, flow) };
+        self.encoder.run(obs, features)?;
+        let (width, inputs) = (memory.state(), self.encoder.width());
+        let batch = states.len() / width;
+        let out = flow.begin();
+        for (x, starts) in features.values().chunks_exact(batch * inputs).zip(starts.chunks_exact(batch)) {
+            let fresh = states.chunks_exact_mut(width).zip(starts).filter(|(_, start)| **start != 0.0);
+            fresh.for_each(|(state, _)| state.fill(0.0));
+            step.begin().extend_from_slice(x);
+            step.recurrent(memory, states, width, 0)?;
+            out.extend_from_slice(step.values());
+        }
+        Ok(())
+    }
 }

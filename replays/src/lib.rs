@@ -3,6 +3,7 @@
 
 mod lane;
 mod replay;
+mod sequences;
 mod priorities;
 mod sum_tree;
 mod rollout;
@@ -14,3 +15,4 @@ pub use lane::Lane;
 pub use replay::{Replay, Targets, sign};
 pub use rollout::{Rollout, played};
 pub use sample::{Sample, Seen, Table};
+pub use sequences::{Sequence, Sequences};

@@ -1,14 +1,16 @@
-//! Which transitions of the ring are drawn more often than others: a weight for each that can be drawn, 0 for the rest.
+//! Which transitions of the ring are drawn more often than others: a weight for each that can be drawn, 0 for the rest. Of a
+//! ring of sequences, read "sequence" for "transition".
 //!
 //! A transition enters when its return is complete, with the largest weight given so far, so that it is soon learned from
 //! once; it leaves when a row that it needs is overwritten. Rows come and go one at a time, so that only those around the
 //! two ends of the ring have to be looked at.
 //! Source: Schaul et al. 2016, "Prioritized experience replay", algorithm 1, with draws from equal shares of the sum.
 
-use rl_core::{Error, Result, Rng};
+use rl_core::{Error, Result, Rng, Spec};
 
+use crate::replay::rows_for;
 use crate::sum_tree::SumTree;
-use crate::{Replay, Sample};
+use crate::{Replay, Sequence};
 
 /// The weights of a ring.
 #[derive(Clone, Debug)]
@@ -39,18 +41,24 @@ impl Replay {
     }
 
     /// Bytes that [`prioritised`](Replay::prioritised) allocates, for the arguments of [`bytes_for`](Replay::bytes_for).
-    pub fn priority_bytes_for(spec: &rl_core::Spec, seats: usize, capacity: usize, n_step: usize) -> u64 {
-        SumTree::bytes_for(crate::replay::rows_for(spec, seats, capacity, n_step) * seats)
+    pub fn priority_bytes_for(
+        spec: &Spec,
+        seats: usize,
+        capacity: usize,
+        n_step: usize,
+        sequence: Option<Sequence>,
+    ) -> u64 {
+        SumTree::bytes_for(rows_for(spec, seats, capacity, n_step, sequence) * seats)
     }
 
-    /// Gives the transitions of `sample`, which was drawn since the last append, new weights.
+    /// Gives the transitions that were drawn from `places` since the last append new weights.
     ///
     /// # Panics
-    /// If the ring is not prioritised, there is not a weight for each row, or one is not a positive number.
-    pub fn weigh(&mut self, sample: &Sample, weights: &[f64]) {
+    /// If the ring is not prioritised, there is not a weight for each place, or one is not a positive number.
+    pub fn weigh(&mut self, places: &[usize], weights: &[f64]) {
         let priorities = self.priorities.as_mut().expect("only a prioritised ring has weights");
-        assert_eq!(sample.rows(), weights.len(), "a weight for each row");
-        for (&place, &weight) in sample.places.iter().zip(weights) {
+        assert_eq!(places.len(), weights.len(), "a weight for each place");
+        for (&place, &weight) in places.iter().zip(weights) {
             assert!(weight > 0.0 && weight.is_finite(), "a weight of {weight}");
             // What has left the ring since does not return.
             if priorities.tree.weight(place) > 0.0 {
@@ -66,8 +74,8 @@ impl Replay {
         let (oldest, newest) = (self.oldest(), self.written - 1);
         // What stood where the new row stands is gone, and the stacks of the oldest rows have lost a frame.
         let out = oldest..(oldest + self.spec.stack as u64 - 1).min(newest);
-        // Returns that end with the new row, or that an end in it cuts short.
-        let whole = newest.saturating_sub(self.n_step() as u64).max(oldest)..newest;
+        // Returns that end with the new row, or that an end in it cuts short; sequences that end with it.
+        let whole = newest.saturating_sub(self.reach() as u64).max(oldest)..newest;
         for seat in 0..self.seats {
             let place = |row: u64| self.slot(row) * self.seats + seat;
             priorities.tree.set(place(newest), 0.0);
@@ -85,20 +93,25 @@ impl Replay {
         self.priorities = Some(priorities);
     }
 
-    /// Draws one transition from each of as many equal shares of the sum as `out` has room for.
-    pub(crate) fn sample_by_weight(&self, priorities: &Priorities, rng: &mut Rng, out: &mut Sample) -> Result<()> {
+    /// One draw from each of `count` equal shares of the sum.
+    pub(crate) fn draws_by_weight(
+        &self,
+        priorities: &Priorities,
+        count: usize,
+        rng: &mut Rng,
+        mut put: impl FnMut(usize, (u64, usize), f64),
+    ) -> Result<()> {
         let total = priorities.tree.total();
         if total == 0.0 {
             return Err(self.nothing_to_draw());
         }
-        let share = total / out.rows() as f64;
-        for row in 0..out.rows() {
-            let place = priorities.tree.find((row as f64 + rng.f64()) * share);
+        let share = total / count as f64;
+        for number in 0..count {
+            let place = priorities.tree.find((number as f64 + rng.f64()) * share);
             let (slot, seat) = (place / self.seats, place % self.seats);
             let oldest = self.oldest();
             let since = (slot as u64 + self.rows as u64 - oldest % self.rows as u64) % self.rows as u64;
-            self.put(oldest + since, seat, out, row);
-            out.weights[row] = priorities.tree.weight(place);
+            put(number, (oldest + since, seat), priorities.tree.weight(place));
         }
         Ok(())
     }
@@ -118,10 +131,10 @@ impl Replay {
 
     /// Why nothing can be drawn, and what mends it.
     pub(crate) fn nothing_to_draw(&self) -> Error {
-        Error::Config {
-            key: "agent.learning_starts".to_owned(),
-            message: "the replay holds no complete transition yet: learn later, or with fewer steps per return"
-                .to_owned(),
-        }
+        let message = match self.beginnings {
+            None => "the replay holds no complete transition yet: learn later, or with fewer steps per return",
+            Some(_) => "the replay holds no complete sequence yet: learn later, or from shorter ones",
+        };
+        Error::Config { key: "agent.learning_starts".to_owned(), message: message.to_owned() }
     }
 }

@@ -9,6 +9,7 @@
 use rl_core::{End, Result, Rng, Spec};
 
 use crate::priorities::Priorities;
+use crate::sequences::{self, Beginnings, Sequence};
 use crate::sum_tree::SumTree;
 use crate::{Lane, Rollout, Sample, stack};
 
@@ -46,14 +47,16 @@ pub struct Replay {
     pub(crate) action: Lane<u32>,
     /// Where draws are not uniform.
     pub(crate) priorities: Option<Priorities>,
+    /// Where sequences are drawn.
+    pub(crate) beginnings: Option<Beginnings>,
     targets: Targets,
 }
 
 /// Where an n-step window leads.
-struct Window {
-    last: u64,
-    ret: f32,
-    discount: f32,
+pub(crate) struct Window {
+    pub(crate) last: u64,
+    pub(crate) ret: f32,
+    pub(crate) discount: f32,
 }
 
 impl Replay {
@@ -62,9 +65,24 @@ impl Replay {
     /// # Panics
     /// If `capacity`, `seats` or `n_step` is 0, or the actions are not discrete.
     pub fn new(spec: &Spec, seats: usize, capacity: usize, targets: Targets) -> Self {
+        Self::build(spec, seats, capacity, targets, None)
+    }
+
+    /// The same for [sequences](Replay::sample_sequences) instead of transitions, whose memory begins with what the policy
+    /// kept in [`Rollout::extra`].
+    ///
+    /// # Panics
+    /// As [`new`](Replay::new) does, or if a sequence has no steps or no period.
+    pub fn of_sequences(spec: &Spec, seats: usize, capacity: usize, targets: Targets, sequence: Sequence) -> Self {
+        assert!(sequence.steps > 0 && sequence.period > 0, "sequences have steps and a period");
+        Self::build(spec, seats, capacity, targets, Some(sequence))
+    }
+
+    fn build(spec: &Spec, seats: usize, capacity: usize, targets: Targets, sequence: Option<Sequence>) -> Self {
         assert!(capacity > 0 && seats > 0 && targets.n_step > 0, "a replay has room, seats and steps");
         assert!(spec.continuous.is_empty(), "the replay stores discrete actions");
-        let rows = rows_for(spec, seats, capacity, targets.n_step);
+        let rows = rows_for(spec, seats, capacity, targets.n_step, sequence);
+        let states = |sequence: Sequence| Lane::new(rows / sequence.period, seats, sequence.state);
         Self {
             frame: Lane::new(rows, seats, spec.frame_len()),
             vector: Lane::new(rows, seats, spec.vector),
@@ -75,6 +93,7 @@ impl Replay {
             end: Lane::new(rows, seats, 1),
             action: Lane::new(rows, seats, spec.discrete.len()),
             priorities: None,
+            beginnings: sequence.map(|sequence| Beginnings { sequence, states: states(sequence) }),
             written: 0,
             rows,
             seats,
@@ -83,11 +102,13 @@ impl Replay {
         }
     }
 
-    /// Bytes that [`new`](Replay::new) allocates for returns of `n_step` rewards.
-    pub fn bytes_for(spec: &Spec, seats: usize, capacity: usize, n_step: usize) -> u64 {
+    /// Bytes that [`new`](Replay::new) allocates for returns of `n_step` rewards, or [`of_sequences`](Replay::of_sequences).
+    pub fn bytes_for(spec: &Spec, seats: usize, capacity: usize, n_step: usize, sequence: Option<Sequence>) -> u64 {
         let row = spec.frame_len() + 4 * spec.vector + 4 * spec.symbols.len() + spec.legal_len();
         let row = row + size_of::<u32>() + size_of::<f32>() + size_of::<End>() + 4 * spec.discrete.len();
-        row as u64 * rows_for(spec, seats, capacity, n_step) as u64 * seats as u64
+        let rows = rows_for(spec, seats, capacity, n_step, sequence) as u64;
+        let states = sequence.map_or(0, |sequence| rows / sequence.period as u64 * 4 * sequence.state as u64);
+        (row as u64 * rows + states) * seats as u64
     }
 
     /// Bytes allocated.
@@ -100,6 +121,7 @@ impl Replay {
             + self.reward.bytes()
             + self.end.bytes()
             + self.action.bytes()
+            + self.beginnings.as_ref().map_or(0, |beginnings| beginnings.states.bytes())
             + self.priorities.as_ref().map_or(0, |priorities| SumTree::bytes_for(priorities.tree.len()))
     }
 
@@ -132,6 +154,12 @@ impl Replay {
                 let width = self.action.width();
                 let row = block.discrete.row(t);
                 self.action.row_mut(slot)[seat * width..][..row.len()].copy_from_slice(row);
+                if let Some(Beginnings { sequence: Sequence { period, state, .. }, states }) = &mut self.beginnings
+                    && slot.is_multiple_of(*period)
+                {
+                    let row = block.extra.row(t);
+                    states.row_mut(slot / *period)[seat * *state..][..row.len()].copy_from_slice(row);
+                }
                 seat += block.envs();
             }
             self.push(blocks, t + 1);
@@ -164,20 +192,35 @@ impl Replay {
     ///
     /// # Errors
     /// If no transition is complete yet.
+    ///
+    /// # Panics
+    /// If the ring is one of sequences.
     pub fn sample(&self, rng: &mut Rng, out: &mut Sample) -> Result<()> {
-        if let Some(priorities) = &self.priorities {
-            return self.sample_by_weight(priorities, rng, out);
-        }
-        for row in 0..out.rows() {
-            let (at, seat) = self.draw(rng)?;
+        assert!(self.beginnings.is_none(), "a ring of sequences gives no single transitions");
+        self.draws(out.rows(), rng, |row, (at, seat), weight| {
             self.put(at, seat, out, row);
-            out.weights[row] = 1.0;
+            out.weights[row] = weight;
+        })
+    }
+
+    /// Draws `count` times, and hands each draw to `put` with its number and its weight.
+    pub(crate) fn draws(
+        &self,
+        count: usize,
+        rng: &mut Rng,
+        mut put: impl FnMut(usize, (u64, usize), f64),
+    ) -> Result<()> {
+        if let Some(priorities) = &self.priorities {
+            return self.draws_by_weight(priorities, count, rng, put);
+        }
+        for number in 0..count {
+            put(number, self.draw(rng)?, 1.0);
         }
         Ok(())
     }
 
     /// Writes a transition that can be drawn to row `row` of a minibatch.
-    pub(crate) fn put(&self, at: u64, seat: usize, out: &mut Sample, row: usize) {
+    fn put(&self, at: u64, seat: usize, out: &mut Sample, row: usize) {
         let window = self.window(at, seat).expect("draws are complete transitions");
         let slot = self.slot(at);
         out.places[row] = slot * self.seats + seat;
@@ -187,31 +230,53 @@ impl Replay {
         self.observe(window.last, seat, &mut out.next, row);
     }
 
-    /// Every transition that can be drawn, as (row, seat): rows are counted from the first ever written.
+    /// Every transition that can be drawn, or the beginning of every sequence, as (row, seat): rows are counted from the first
+    /// ever written.
     pub fn transitions(&self) -> impl Iterator<Item = (u64, usize)> + '_ {
-        let rows = self.oldest()..self.written;
+        let rows = (self.first()..self.written).step_by(self.period());
         rows.flat_map(move |at| (0..self.seats).map(move |seat| (at, seat)))
             .filter(|&(at, seat)| self.is_drawable(at, seat))
     }
 
-    /// Whether a transition begins in that row, complete and with its whole stack.
+    /// Whether a transition begins in that row, complete and with its whole stack, or a sequence.
     pub(crate) fn is_drawable(&self, at: u64, seat: usize) -> bool {
-        self.window(at, seat).is_some()
+        match &self.beginnings {
+            None => self.window(at, seat).is_some(),
+            Some(beginnings) => self.is_sequence(beginnings.sequence, at, seat),
+        }
     }
 
     pub(crate) fn n_step(&self) -> usize {
         self.targets.n_step
     }
 
+    /// Rows behind its first that a draw may need.
+    pub(crate) fn reach(&self) -> usize {
+        let n_step = self.n_step();
+        self.beginnings.as_ref().map_or(n_step, |beginnings| beginnings.sequence.reach(n_step))
+    }
+
+    /// Rows between those where a draw may begin.
+    fn period(&self) -> usize {
+        self.beginnings.as_ref().map_or(1, |beginnings| beginnings.sequence.period)
+    }
+
+    /// The oldest row where one may.
+    fn first(&self) -> u64 {
+        self.oldest().next_multiple_of(self.period() as u64)
+    }
+
     /// A uniform draw by rejection; where most rows do not qualify, by counting those that do.
     fn draw(&self, rng: &mut Rng) -> Result<(u64, usize)> {
-        let places = u32::try_from(self.len()).expect("a ring has fewer than 2^32 rows");
+        let (first, period) = (self.first(), self.period() as u64);
+        let rows = self.written.saturating_sub(first).div_ceil(period);
+        let places = u32::try_from(rows * self.seats as u64).expect("a ring has fewer than 2^32 rows");
         if places == 0 {
             return Err(self.nothing_to_draw());
         }
         for _ in 0..PATIENCE {
             let place = rng.below(places) as usize;
-            let (at, seat) = (self.oldest() + (place / self.seats) as u64, place % self.seats);
+            let (at, seat) = (first + (place / self.seats) as u64 * period, place % self.seats);
             if self.is_drawable(at, seat) {
                 return Ok((at, seat));
             }
@@ -222,11 +287,14 @@ impl Replay {
         }
     }
 
+    /// Whether the stack of a row is whole.
+    pub(crate) fn has_history(&self, at: u64, seat: usize) -> bool {
+        at >= self.oldest() + stack::history(self.spec.stack, self.age[(self.slot(at), seat)]) as u64
+    }
+
     /// The return from row `at`; `None` where no transition begins, its window is not complete, or its stack is overwritten.
-    fn window(&self, at: u64, seat: usize) -> Option<Window> {
-        let start = self.slot(at);
-        let history = stack::history(self.spec.stack, self.age[(start, seat)]) as u64;
-        if self.end[(start, seat)].over() || at < self.oldest() + history {
+    pub(crate) fn window(&self, at: u64, seat: usize) -> Option<Window> {
+        if self.end[(self.slot(at), seat)].over() || !self.has_history(at, seat) {
             return None;
         }
         let Targets { n_step, gamma, reward_clip, life_loss_terminal } = self.targets;
@@ -252,7 +320,7 @@ impl Replay {
         Some(Window { last: at + n_step as u64, ret, discount })
     }
 
-    fn observe(&self, at: u64, seat: usize, out: &mut crate::sample::Seen, row: usize) {
+    pub(crate) fn observe(&self, at: u64, seat: usize, out: &mut crate::sample::Seen, row: usize) {
         let slot = self.slot(at);
         if self.spec.frame_len() > 0 {
             let frame = |back: usize| self.frame.at(self.slot(at - back as u64), seat);
@@ -274,8 +342,11 @@ impl Replay {
 }
 
 /// Rows for `capacity` transitions: the newest have no whole return yet, and the oldest lack their history.
-pub(crate) fn rows_for(spec: &Spec, seats: usize, capacity: usize, n_step: usize) -> usize {
-    capacity.div_ceil(seats) + n_step + spec.stack - 1
+pub(crate) fn rows_for(spec: &Spec, seats: usize, capacity: usize, n_step: usize, sequence: Option<Sequence>) -> usize {
+    match sequence {
+        None => capacity.div_ceil(seats) + n_step + stack::most(spec),
+        Some(sequence) => sequences::rows_for(spec, seats, capacity, n_step, sequence),
+    }
 }
 
 /// -1, 0 or 1: what counts of a reward where only its sign does.

@@ -48,7 +48,7 @@ pub struct Seen {
 }
 
 impl Seen {
-    fn new(spec: &Spec, rows: usize) -> Self {
+    pub(crate) fn new(spec: &Spec, rows: usize) -> Self {
         Self {
             frames: Table::new(rows, spec.frame_len() * spec.stack),
             vector: Table::new(rows, spec.vector),

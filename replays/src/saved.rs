@@ -1,5 +1,6 @@
 //! The replay's state as a stream: a header, then the rows that are still there, oldest first, lane after lane; of a
-//! prioritised one also the weights of their transitions, and the largest ever given.
+//! prioritised one also the weights of their transitions, and the largest ever given; of one of sequences also the states
+//! that those begin with.
 //!
 //! Values pass through a small buffer, so that saving or loading a ring of gigabytes needs no second copy of it.
 
@@ -8,7 +9,8 @@ use std::io::{ErrorKind, Read, Write};
 use rl_core::{End, Error, Result, Saved};
 
 use crate::priorities::Priorities;
-use crate::{Lane, Replay};
+use crate::sequences::Beginnings;
+use crate::{Lane, Replay, Sequence};
 
 const MAGIC: &[u8; 8] = b"rlreply1";
 
@@ -27,12 +29,15 @@ impl Saved for Replay {
         self.each_row(|slot| write(out, self.reward.row(slot), |v| v.to_le_bytes()))?;
         self.each_row(|slot| write(out, self.action.row(slot), |v| v.to_le_bytes()))?;
         self.each_row(|slot| write(out, self.end.row(slot), |v| (v as u32).to_le_bytes()))?;
-        let Some(priorities) = &self.priorities else { return Ok(()) };
-        self.each_row(|slot| {
-            let mut weights = (0..self.seats).map(|seat| priorities.tree.weight(slot * self.seats + seat));
-            weights.try_for_each(|weight| Ok(out.write_all(&weight.to_le_bytes())?))
-        })?;
-        Ok(out.write_all(&priorities.largest.to_le_bytes())?)
+        if let Some(priorities) = &self.priorities {
+            self.each_row(|slot| {
+                let mut weights = (0..self.seats).map(|seat| priorities.tree.weight(slot * self.seats + seat));
+                weights.try_for_each(|weight| Ok(out.write_all(&weight.to_le_bytes())?))
+            })?;
+            out.write_all(&priorities.largest.to_le_bytes())?;
+        }
+        let Some(Beginnings { sequence, states }) = &self.beginnings else { return Ok(()) };
+        sequence.places(self.slots()).try_for_each(|place| write(out, states.row(place), |v| v.to_le_bytes()))
     }
 
     /// Reads into the memory that is there. After an error the replay is empty.
@@ -92,6 +97,10 @@ impl Replay {
             }
             priorities.largest = read_weight(from)?;
         }
+        if let Some(Beginnings { sequence, states }) = &mut self.beginnings {
+            let places: Vec<usize> = sequence.places(slots.iter().copied()).collect();
+            read(from, states, &places, |v| Some(f32::from_le_bytes(v)))?;
+        }
         match from.read_exact(&mut [0]) {
             Err(error) if error.kind() == ErrorKind::UnexpectedEof => self.check(),
             Err(error) => Err(error.into()),
@@ -100,9 +109,9 @@ impl Replay {
     }
 
     /// What must be equal for a saved ring to fit.
-    fn shape(&self) -> [u64; 8] {
+    fn shape(&self) -> Vec<u64> {
         let spec = &self.spec;
-        [
+        let mut shape = vec![
             self.rows as u64,
             self.seats as u64,
             spec.stack as u64,
@@ -111,7 +120,11 @@ impl Replay {
             spec.symbols.len() as u64,
             spec.legal_len() as u64,
             spec.discrete.len() as u64,
-        ]
+        ];
+        if let Some(Beginnings { sequence: Sequence { burn_in, steps, period, state }, .. }) = self.beginnings {
+            shape.extend([burn_in, steps, period, state].map(|number| number as u64));
+        }
+        shape
     }
 
     fn slots(&self) -> impl Iterator<Item = usize> + use<> {

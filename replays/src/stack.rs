@@ -1,5 +1,7 @@
 //! How single frames become the stack that a policy sees: stated once, for blocks and for the replay.
 
+use rl_core::Spec;
+
 /// Writes `[H, W, stack·C]`, oldest frame first, from the frame that is `back` rows before the newest, `frame(back)`.
 ///
 /// `age` is the newest frame's steps since the reset: rows before it are padded with the first frame of the episode, so a
@@ -14,6 +16,11 @@ pub(crate) fn gather<'a>(stack: usize, channels: usize, age: u32, frame: impl Fn
             pixel[s * channels..(s + 1) * channels].copy_from_slice(from);
         }
     }
+}
+
+/// How many rows behind its newest a stack may reach.
+pub(crate) fn most(spec: &Spec) -> usize {
+    spec.stack - 1
 }
 
 /// How many rows before the newest the oldest of its last `stack` frames stands.

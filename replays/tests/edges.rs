@@ -99,7 +99,7 @@ fn weights_are_kept_only_of_what_can_still_be_drawn() {
         replay.append(&[block(4, 1, 8, from)]);
     }
     // All rows of the sample were overwritten: their weights would be those of others.
-    replay.weigh(&sample, &vec![1e9; sample.rows()]);
+    replay.weigh(&sample.places, &vec![1e9; sample.rows()]);
     let numbers: Vec<u32> = (0..64).map(|b| drawn(&replay).obs.symbols.row(b)[0]).collect();
     assert!(numbers.iter().all(|number| (70..=78).contains(number)), "{numbers:?}");
 }

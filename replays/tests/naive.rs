@@ -6,96 +6,18 @@ use proptest::prelude::*;
 use rl_core::{End, Rng, Saved, Spec, Stream};
 use rl_replays::{Replay, Rollout, Sample, Targets};
 
-/// One row as an environment would write it.
-#[derive(Clone, Debug)]
-struct Row {
-    frame: [u8; 4],
-    age: u32,
-    reward: f32,
-    end: End,
-    action: u32,
+#[path = "naive/cases.rs"]
+mod cases;
+
+use cases::{Case, append, cases, fill, play, spec};
+
+/// Rows that are kept: the capacity, the steps that await the end of their return, and the history of a stack.
+fn kept(case: &Case) -> usize {
+    case.capacity.div_ceil(case.seats.len()) + case.targets.n_step + case.stack - 1
 }
 
-#[derive(Clone, Debug)]
-struct Case {
-    stack: usize,
-    capacity: usize,
-    horizon: usize,
-    targets: Targets,
-    seats: Vec<Vec<Row>>,
-}
-
-impl Case {
-    /// Rows that are kept: the capacity, the steps that await the end of their return, and the history of a stack.
-    fn rows(&self) -> usize {
-        self.capacity.div_ceil(self.seats.len()) + self.targets.n_step + self.stack - 1
-    }
-}
-
-fn spec(stack: usize) -> Spec {
-    Spec {
-        frame: [2, 1, 2],
-        stack,
-        vector: 1,
-        symbols: [1 << 20].into(),
-        mask: true,
-        discrete: [5].into(),
-        continuous: [].into(),
-    }
-}
-
-/// Rows of one seat under next-step autoreset, every frame different from every other.
-fn play(seat: usize, script: &[(End, i8, u32)]) -> Vec<Row> {
-    let mut rows: Vec<Row> = Vec::new();
-    for (t, &(end, reward, action)) in script.iter().enumerate() {
-        let fresh = rows.last().is_none_or(|row| row.end.over());
-        let age = if fresh { 0 } else { rows[t - 1].age + 1 };
-        let (end, reward) = if fresh { (End::No, 0.0) } else { (end, f32::from(reward) * 0.5) };
-        let id = (seat * 1000 + t) as u16;
-        rows.push(Row { frame: [id as u8, (id >> 8) as u8, id as u8 ^ 0x55, 7], age, reward, end, action });
-    }
-    rows
-}
-
-fn cases() -> impl Strategy<Value = Case> {
-    let end = prop_oneof![
-        6 => Just(End::No),
-        1 => Just(End::LifeLost),
-        1 => Just(End::Truncated),
-        1 => Just(End::Terminated)
-    ];
-    let targets = (1..6usize, any::<bool>(), any::<bool>()).prop_map(|(n_step, reward_clip, life_loss_terminal)| {
-        Targets { n_step, gamma: 0.9, reward_clip, life_loss_terminal }
-    });
-    (1..5usize, 1..4usize, 1..20usize, 1..5usize, 1..12usize, targets).prop_flat_map(
-        move |(stack, seats, capacity, horizon, blocks, targets)| {
-            let script = prop::collection::vec((end.clone(), -3..4i8, 0..5u32), horizon * blocks + 1);
-            prop::collection::vec(script, seats).prop_map(move |scripts| Case {
-                stack,
-                capacity,
-                horizon,
-                targets,
-                seats: scripts.iter().enumerate().map(|(seat, script)| play(seat, script)).collect(),
-            })
-        },
-    )
-}
-
-/// Writes rows `from..` of the case into rows 0.. of a block.
-fn fill(block: &mut Rollout, case: &Case, from: usize) {
-    for t in 0..=block.horizon() {
-        for (e, rows) in case.seats.iter().enumerate() {
-            let row = &rows[from + t];
-            block.frame.row_mut(case.stack - 1 + t)[e * 4..(e + 1) * 4].copy_from_slice(&row.frame);
-            block.vector.row_mut(t)[e] = row.frame[0].into();
-            block.symbols.row_mut(t)[e] = u32::from(row.frame[0]) << 8 | u32::from(row.frame[1]);
-            block.legal.row_mut(t)[e * 5..(e + 1) * 5].fill(row.frame[0] & 1);
-            (block.age[(t, e)], block.reward[(t, e)], block.end[(t, e)]) = (row.age, row.reward, row.end);
-            if t < block.horizon() {
-                block.discrete.row_mut(t)[e] = row.action;
-            }
-        }
-    }
+fn expected(case: &Case, seat: usize, at: usize) -> Option<cases::Drawn> {
+    cases::expected(case, kept(case), seat, at)
 }
 
 fn filled(case: &Case) -> Replay {
@@ -103,12 +25,7 @@ fn filled(case: &Case) -> Replay {
 }
 
 fn fill_up(mut replay: Replay, case: &Case) -> Replay {
-    let spec = spec(case.stack);
-    let mut block = Rollout::new(&spec, case.horizon, case.seats.len(), 0);
-    for from in (0..case.seats[0].len() - 1).step_by(case.horizon) {
-        fill(&mut block, case, from);
-        replay.append(std::slice::from_ref(&block));
-    }
+    append(&mut replay, case);
     replay
 }
 
@@ -118,43 +35,6 @@ fn id(sample: &Sample, b: usize) -> usize {
     (symbol >> 8 | (symbol & 0xff) << 8) as usize
 }
 
-fn stacked(rows: &[Row], at: usize, stack: usize) -> Vec<u8> {
-    let first = at - rows[at].age as usize;
-    let frames: Vec<&[u8; 4]> =
-        (0..stack).map(|s| &rows[(at + s + 1).saturating_sub(stack).max(first)].frame).collect();
-    [[0, 1], [2, 3]].iter().flat_map(|pixel| frames.iter().flat_map(move |f| pixel.map(|c| f[c]))).collect()
-}
-
-/// Frames, next frames, action, return, discount.
-type Drawn = (Vec<u8>, Vec<u8>, u32, f32, f32);
-
-/// What a draw must show, or nothing where no transition may be drawn.
-fn expected(case: &Case, seat: usize, at: usize) -> Option<Drawn> {
-    let rows = &case.seats[seat];
-    let kept = case.rows();
-    let oldest = rows.len().saturating_sub(kept);
-    let first = at - rows[at].age as usize;
-    if rows[at].end.over() || (at + 1).saturating_sub(case.stack).max(first) < oldest {
-        return None;
-    }
-    let (mut ret, mut discount) = (0.0f32, 1.0f32);
-    let mut last = at;
-    for k in 1..=case.targets.n_step {
-        last = at + k;
-        let row = rows.get(last)?;
-        let reward = if case.targets.reward_clip && row.reward != 0.0 { row.reward.signum() } else { row.reward };
-        ret += discount * reward;
-        discount *= case.targets.gamma;
-        if row.end == End::Terminated || (row.end == End::LifeLost && case.targets.life_loss_terminal) {
-            discount = 0.0;
-        }
-        if row.end.over() || discount == 0.0 {
-            break;
-        }
-    }
-    Some((stacked(rows, at, case.stack), stacked(rows, last, case.stack), rows[at].action, ret, discount))
-}
-
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(400))]
 
@@ -162,7 +42,7 @@ proptest! {
     fn exactly_the_naive_transitions_can_be_drawn(case in cases()) {
         let replay = filled(&case);
         let ours: Vec<(u64, usize)> = replay.transitions().collect();
-        let oldest = case.seats[0].len().saturating_sub(case.rows());
+        let oldest = case.seats[0].len().saturating_sub(kept(&case));
         let naive: Vec<(u64, usize)> = (oldest..case.seats[0].len())
             .flat_map(|at| (0..case.seats.len()).map(move |seat| (at, seat)))
             .filter(|&(at, seat)| expected(&case, seat, at).is_some())
@@ -200,7 +80,7 @@ proptest! {
     ) {
         let spec = spec(case.stack);
         let mut replay = Replay::new(&spec, case.seats.len(), case.capacity, case.targets).prioritised();
-        let mut block = Rollout::new(&spec, case.horizon, case.seats.len(), 0);
+        let mut block = Rollout::new(&spec, case.horizon, case.seats.len(), 1);
         let mut rng = Rng::new(seed, Stream::Learn);
         let (mut given, mut largest, mut weights) = (BTreeMap::new(), 1, weights.into_iter().cycle());
         for from in (0..case.seats[0].len() - 1).step_by(case.horizon) {
@@ -211,7 +91,7 @@ proptest! {
             let seen = Case { seats, ..case.clone() };
             given = (0..rows)
                 .flat_map(|at| (0..case.seats.len()).map(move |seat| (seat, at)))
-                .filter(|&(seat, at)| at >= rows.saturating_sub(case.rows()) && expected(&seen, seat, at).is_some())
+                .filter(|&(seat, at)| at >= rows.saturating_sub(kept(&case)) && expected(&seen, seat, at).is_some())
                 .map(|(seat, at)| (1000 * seat + at, given.get(&(1000 * seat + at)).copied().unwrap_or(largest)))
                 .collect();
             let mut sample = Sample::new(&spec, given.values().sum::<u32>().max(1) as usize);
@@ -231,7 +111,7 @@ proptest! {
                 largest = largest.max(weight);
             }
             new.iter().enumerate().for_each(|(b, &weight)| *given.get_mut(&id(&few, b)).unwrap() = weight);
-            replay.weigh(&few, &new.iter().copied().map(f64::from).collect::<Vec<_>>());
+            replay.weigh(&few.places, &new.iter().copied().map(f64::from).collect::<Vec<_>>());
         }
     }
 
@@ -245,7 +125,7 @@ proptest! {
         let mut replay = fill_up(empty(), &case);
         let mut few = Sample::new(&spec, 4);
         if prioritised && replay.sample(&mut Rng::new(2, Stream::Learn), &mut few).is_ok() {
-            replay.weigh(&few, &[0.1, 7.3, 0.4, 1e-3]);
+            replay.weigh(&few.places, &[0.1, 7.3, 0.4, 1e-3]);
         }
         let mut bytes = Vec::new();
         replay.save(&mut bytes).unwrap();
@@ -309,15 +189,15 @@ fn a_million_kung_fu_master_transitions_fit_into_7_3_gb() {
         continuous: [].into(),
     };
     let targets = Targets { n_step: 3, gamma: 0.99, reward_clip: true, life_loss_terminal: false };
-    assert!(Replay::bytes_for(&kungfu(4), 1, 1_000_000, targets.n_step) <= 7_300_000_000);
+    assert!(Replay::bytes_for(&kungfu(4), 1, 1_000_000, targets.n_step, None) <= 7_300_000_000);
     for seats in [1, 8] {
         let replay = Replay::new(&kungfu(4), seats, 10_000, targets);
         assert_eq!(
             replay.bytes(),
-            Replay::bytes_for(&kungfu(4), seats, 10_000, targets.n_step),
+            Replay::bytes_for(&kungfu(4), seats, 10_000, targets.n_step, None),
             "the figure is the allocation"
         );
-        let weights = Replay::priority_bytes_for(&kungfu(4), seats, 10_000, targets.n_step);
+        let weights = Replay::priority_bytes_for(&kungfu(4), seats, 10_000, targets.n_step, None);
         assert_eq!(replay.bytes() + weights, replay.prioritised().bytes());
     }
 }

@@ -59,6 +59,10 @@ fn memories_work() {
         let run = format!("--env cartpole-positions --agent ppo --seed 1 --run {kind} --frames 6000");
         let done = train(dir.path(), &format!("{run} {memory}"));
         assert!(done["updates"].as_u64().unwrap() > 0, "{kind}: {done}");
+        let memory = format!("--set agent.memory={{kind=\"{kind}\",units=16,burn_in=4,steps=8,period=4,eta=0.9}}");
+        let run = format!("--env cartpole-positions --agent r2d2 --seed 1 --run r2d2-{kind} --frames 6000");
+        let done = train(dir.path(), &format!("{run} {memory}"));
+        assert!(done["updates"].as_u64().unwrap() > 0, "r2d2, {kind}: {done}");
     }
 }
 

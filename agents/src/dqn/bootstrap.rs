@@ -3,12 +3,12 @@
 //! value's place; Vieillard et al. 2020, "Munchausen reinforcement learning", eq. 1 and, for quantiles, appendix.
 
 use rl_core::{Error, Result};
-use rl_perception::Seen;
-use rl_replays::Sample;
 use serde::{Deserialize, Serialize};
 
-use super::config::{Taus, Values};
+use super::config::{Config, Taus};
 use super::distribution::{Distribution, softmax};
+use super::minibatch::{Minibatch, Taken};
+use super::rescale::Rescale;
 use crate::config;
 use crate::q_net::{Draws, Pass, QNet, argmax};
 
@@ -31,11 +31,17 @@ pub enum Bootstrap {
 }
 
 impl Bootstrap {
-    pub(crate) fn check(&self, double: bool) -> Result<()> {
+    pub(crate) fn check(&self, double: bool, rescale: bool) -> Result<()> {
         let Self::Munchausen { alpha, temperature, floor } = *self else { return Ok(()) };
         let bad = |key: &str, message: String| Err(Error::Config { key: format!("agent.{key}"), message });
         if double {
             return bad("double", "Munchausen targets choose no action: set it to false".to_owned());
+        }
+        if rescale {
+            return bad(
+                "rescale",
+                "Munchausen's logarithms are in units of unscaled values: set it to false".to_owned(),
+            );
         }
         config::fractions(&[("bootstrap.alpha", alpha)])?;
         if !(temperature > 0.0 && temperature.is_finite()) {
@@ -67,6 +73,7 @@ pub(crate) struct Targets {
     taus: Taus,
     bootstrap: Bootstrap,
     double: bool,
+    rescale: Rescale,
     next: Pass,
     choice: Pass,
     here: Pass,
@@ -87,12 +94,14 @@ struct Choice {
 }
 
 impl Targets {
-    pub(crate) fn new(values: Values, bootstrap: Bootstrap, double: bool) -> Self {
+    pub(crate) fn new(config: &Config) -> Self {
+        let Config { values, bootstrap, double, rescale, .. } = *config;
         Self {
             distribution: values.distribution(),
             taus: values.taus(),
             bootstrap,
             double,
+            rescale: Rescale(rescale),
             next: Pass::default(),
             choice: Pass::default(),
             here: Pass::default(),
@@ -119,58 +128,59 @@ impl Targets {
     /// Replaces `out` by the targets, `[B, W']`: values, masses of the atoms, or quantiles.
     pub(crate) fn of(
         &mut self,
-        batch: &Sample,
+        batch: &Minibatch,
         [online, target]: [&QNet; 2],
         drawn: &Drawn,
         out: &mut Vec<f32>,
     ) -> Result<()> {
-        let (rows, actions) = (batch.rows(), target.actions());
-        let following = seen(&batch.next, rows);
-        let z = target.run(&following, &drawn.next, &mut self.next)?; // [B, W, A]
+        let ([rows, ..], actions) = (batch.rows(), target.actions());
+        let z = batch.ahead(target, &drawn.next, &mut self.next)?; // [R, W, A]
         let width = z.len() / (rows * actions);
         let taken = if self.taus.target > 0 { self.taus.target } else { width };
         let means = if self.double {
-            let all = online.run(&following, &drawn.choice, &mut self.choice)?;
+            let all = batch.ahead(online, &drawn.choice, &mut self.choice)?;
             let width = all.len() / (rows * actions);
             self.distribution.means(all, [width, actions], 0..width, &mut self.next_means)
         } else {
             let from = if taken < width { taken } else { 0 };
             self.distribution.means(z, [width, actions], from..width, &mut self.next_means)
-        }; // [B, A]
+        }; // [R, A]
         let here = if let Bootstrap::Munchausen { .. } = self.bootstrap {
-            let all = target.run(&seen(&batch.obs, rows), &drawn.here, &mut self.here)?;
-            let width = all.len() / (rows * actions);
-            self.distribution.means(all, [width, actions], 0..width, &mut self.here_means)
+            match batch.here(target, &drawn.here, &mut self.here)? {
+                None => means,
+                Some(all) => {
+                    let width = all.len() / (rows * actions);
+                    self.distribution.means(all, [width, actions], 0..width, &mut self.here_means)
+                }
+            }
         } else {
             &[]
-        }; // [B, A]
+        }; // [R, A]
         out.clear();
-        for row in 0..rows {
-            let (z, means) = (part(z, row, rows), part(means, row, rows));
-            let legal = batch.next.legal.row(row);
-            let mut reward = batch.reward[row];
+        for m in 0..batch.len() {
+            let Taken { next, here: at, action, mut reward, discount, legal_next, legal_here } = batch.taken(m);
+            let (z, means) = (part(z, next, rows), part(means, next, rows));
             self.options.clear();
             match self.bootstrap {
                 Bootstrap::Greedy {} => {
-                    self.options.push(Choice { action: argmax(means, legal), prob: 1.0, bonus: 0.0 });
+                    self.options.push(Choice { action: argmax(means, legal_next), prob: 1.0, bonus: 0.0 });
                 }
                 Bootstrap::Munchausen { alpha, temperature, floor } => {
                     let log = |value: f32, sum: f64| f64::from(value) / temperature - sum;
-                    let sum = policy(means, legal, temperature, &mut self.probs);
+                    let sum = policy(means, legal_next, temperature, &mut self.probs);
                     let taken = self.probs.iter().zip(means).enumerate().filter(|(_, (prob, _))| **prob > 0.0);
                     self.options.extend(taken.map(|(action, (&prob, &value))| Choice {
                         action,
                         prob,
                         bonus: -temperature * log(value, sum),
                     }));
-                    let here = part(here, row, rows);
-                    let sum = policy(here, batch.obs.legal.row(row), temperature, &mut self.probs);
-                    let log = log(here[batch.action.row(row)[0] as usize], sum);
-                    reward += (alpha * (temperature * log).clamp(floor, 0.0)) as f32;
+                    let here = part(here, at, rows);
+                    let sum = policy(here, legal_here, temperature, &mut self.probs);
+                    reward += (alpha * (temperature * log(here[action], sum)).clamp(floor, 0.0)) as f32;
                 }
             }
-            let choices = Choices { z: &z[..taken * actions], actions, options: &self.options };
-            choices.back_up(self.distribution, [reward, batch.discount[row]], &mut self.probs, &mut self.masses, out);
+            let choices = Choices { z: &z[..taken * actions], actions, options: &self.options, rescale: self.rescale };
+            choices.back_up(self.distribution, [reward, discount], &mut self.probs, &mut self.masses, out);
         }
         Ok(())
     }
@@ -188,6 +198,7 @@ struct Choices<'a> {
     z: &'a [f32],
     actions: usize,
     options: &'a [Choice],
+    rescale: Rescale,
 }
 
 impl Choices<'_> {
@@ -202,21 +213,24 @@ impl Choices<'_> {
     ) {
         let Distribution::Categorical(support) = distribution else {
             return out.extend(self.z.chunks_exact(self.actions).map(|z| {
-                let each = |choice: &Choice| choice.prob * (f64::from(z[choice.action]) + choice.bonus);
+                let worth = |choice: &Choice| self.rescale.undo(f64::from(z[choice.action])) + choice.bonus;
+                let each = |choice: &Choice| choice.prob * worth(choice);
                 let future = || discount * self.options.iter().map(each).sum::<f64>() as f32;
-                reward + if discount == 0.0 { 0.0 } else { future() }
+                let target = reward + if discount == 0.0 { 0.0 } else { future() };
+                self.rescale.apply(f64::from(target)) as f32
             }));
         };
         let [reward, discount] = [reward, discount].map(f64::from);
         masses.clear();
         masses.resize(support.atoms, 0.0);
         if discount == 0.0 {
-            support.project(reward, 1.0, masses);
+            support.project(self.rescale.apply(reward), 1.0, masses);
         } else {
             for &Choice { action, prob, bonus } in self.options {
                 softmax((0..support.atoms).map(|atom| f64::from(self.z[atom * self.actions + action])), probs);
                 for (atom, p) in probs.iter().enumerate() {
-                    support.project(reward + discount * (support.at(atom) + bonus), prob * p, masses);
+                    let at = reward + discount * (self.rescale.undo(support.at(atom)) + bonus);
+                    support.project(self.rescale.apply(at), prob * p, masses);
                 }
             }
         }
@@ -234,9 +248,4 @@ fn policy(values: &[f32], legal: &[u8], temperature: f64, probs: &mut Vec<f64>) 
         false => f64::NEG_INFINITY,
     };
     softmax(values.iter().enumerate().map(logit), probs)
-}
-
-/// A minibatch's observations as an encoder takes them.
-pub(crate) fn seen(obs: &rl_replays::Seen, rows: usize) -> Seen<'_> {
-    Seen { rows, frames: obs.frames.all(), vector: obs.vector.all(), symbols: obs.symbols.all() }
 }

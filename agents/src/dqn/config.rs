@@ -6,9 +6,11 @@ use rl_perception::Trunk;
 use rl_replays::Targets;
 use serde::{Deserialize, Serialize};
 
+use super::augment::Augment;
 use super::bootstrap::Bootstrap;
 use super::distribution::{Distribution, Support};
 use super::priorities::Priorities;
+use super::recall::Recall;
 use crate::q_net::{Mix, Shape};
 use crate::{Context, LifeLoss, Schedule, config};
 
@@ -36,7 +38,7 @@ pub struct Config {
     pub dueling: bool,
     /// First deviation σ₀ of the noise on the weights of the head; 0 for none.
     pub noisy: f64,
-    /// Transitions per update.
+    /// Transitions per update; sequences, where anything is remembered.
     pub batch: usize,
     /// Agent steps that the replay remembers.
     pub replay_capacity: usize,
@@ -50,6 +52,8 @@ pub struct Config {
     pub target_period: u64,
     /// Whether only the sign of a reward counts.
     pub reward_clip: bool,
+    /// Whether values are of returns made small by h(x) = sign(x) (√(|x| + 1) - 1) + x / 1000.
+    pub rescale: bool,
     /// What a lost life means.
     pub life_loss: LifeLoss,
     /// What looks at frames, where there are any.
@@ -64,6 +68,10 @@ pub struct Config {
     pub bootstrap: Bootstrap,
     /// Which transitions are drawn.
     pub priorities: Priorities,
+    /// What is remembered of an episode.
+    pub memory: Recall,
+    /// What happens to the frames that are learned from.
+    pub augment: Augment,
 }
 
 /// What the network says of an action: in a preset a table whose key `kind` is one of these.
@@ -172,7 +180,8 @@ impl Config {
             Values::Implicit { cosines, mix, .. } => (1, Some((cosines, mix))),
         };
         let (trunk, hidden, dueling, noisy) = (self.trunk, self.hidden.clone(), self.dueling, self.noisy);
-        Shape { trunk, hidden, width, dueling, noisy, embedding, layer_norm: false, precision }
+        let memory = self.memory.layer();
+        Shape { trunk, hidden, memory, width, dueling, noisy, embedding, layer_norm: false, precision }
     }
 
     pub(crate) fn check(&self) -> Result<()> {
@@ -194,7 +203,8 @@ impl Config {
         config::fractions(&[("gamma", self.gamma)])?;
         self.epsilon.check("agent.epsilon", 0.0, 1.0)?;
         self.values.check()?;
-        self.bootstrap.check(self.double)?;
-        self.priorities.check()
+        self.bootstrap.check(self.double, self.rescale)?;
+        self.priorities.check()?;
+        self.memory.check()
     }
 }

@@ -76,3 +76,32 @@ pub(crate) const IQN: AgentEntry = AgentEntry {
     build: |context| Ok(Box::new(Dqn::new("iqn", context)?)),
     ..DQN
 };
+
+/// Kapturowski et al. 2019.
+pub(crate) const R2D2: AgentEntry = AgentEntry {
+    id: "r2d2",
+    summary: "DQN with a memory, which learns from sequences of its replay",
+    refuses: |spec| refuses("r2d2", spec),
+    presets: &[
+        ("cartpole", include_str!("../../../presets/r2d2/cartpole.toml")),
+        ("cartpole-v0", include_str!("../../../presets/r2d2/cartpole.toml")),
+        ("cartpole-positions", include_str!("../../../presets/r2d2/cartpole-positions.toml")),
+        ("atari/kung_fu_master", include_str!("../../../presets/r2d2/kung_fu_master.toml")),
+        ("atari/", include_str!("../../../presets/r2d2/atari.toml")),
+    ],
+    build: |context| Ok(Box::new(Dqn::new("r2d2", context)?)),
+    ..DQN
+};
+
+/// Yarats et al. 2021, with Rainbow for the learner.
+pub(crate) const DRQ: AgentEntry = AgentEntry {
+    id: "drq",
+    summary: "Rainbow that learns often from few frames, moved and lit at random: for 100,000 steps of a game",
+    refuses: |spec| {
+        let sees = || (spec.frame_len() == 0).then(|| "drq needs frames; this environment shows none".to_owned());
+        refuses("drq", spec).or_else(sees)
+    },
+    presets: &[("atari/", include_str!("../../../presets/drq/atari.toml"))],
+    build: |context| Ok(Box::new(Dqn::new("drq", context)?)),
+    ..DQN
+};

@@ -39,7 +39,7 @@ impl Priorities {
         beta.check("agent.priorities.beta", 0.0, 1.0)
     }
 
-    /// What each row of a minibatch counts at `steps`, given what it was drawn in proportion to: `(N · P)^-β`, over the
+    /// What each draw of a minibatch counts at `steps`, given what it was drawn in proportion to: `(N · P)^-β`, over the
     /// largest of the minibatch.
     pub(crate) fn importance(&self, weights: &[f64], steps: u64, out: &mut Vec<f64>) {
         out.clear();

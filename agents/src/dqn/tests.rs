@@ -4,14 +4,17 @@ use candle_core::Device;
 use rl_core::{End, Solo};
 use rl_nn::Precision;
 use rl_perception::Trunk;
+use rl_replays::Sample;
 use serde::Deserialize;
 
 use super::*;
 use crate::testing::{Pair, close, draws, fill, flat, load, save};
 use crate::{LifeLoss, Mode};
 
+mod augment;
 mod corridor;
 mod family;
+mod recall;
 
 #[derive(Deserialize)]
 struct Golden {
@@ -93,6 +96,9 @@ fn config() -> Config {
         values: Values::Expected {},
         bootstrap: Bootstrap::Greedy {},
         priorities: Priorities::Uniform {},
+        rescale: false,
+        memory: Recall::None {},
+        augment: Augment::None {},
     }
 }
 
@@ -102,7 +108,7 @@ fn learner(spec: &Spec, config: &Config, seats: u32) -> Result<Dqn> {
 }
 
 /// The minibatch of `make.py`.
-fn minibatch(spec: &Spec) -> Sample {
+fn sample(spec: &Spec) -> Sample {
     let rows = 8;
     let mut sample = Sample::new(spec, rows);
     for (seen, salts) in [(&mut sample.obs, [101, 103]), (&mut sample.next, [102, 104])] {
@@ -133,11 +139,11 @@ fn targets_loss_gradient_and_adam_steps_equal_pytorch() {
         let mut dqn = learner(&spec, &config, 1).unwrap();
         fill(&dqn.params, 1);
         fill(&dqn.target_params, 51);
-        let sample = minibatch(&spec);
+        let mut batch = Minibatch::Transitions(Box::new(sample(&spec)));
         for (number, step) in case.steps.iter().enumerate() {
             let what = |name: &str| format!("{name} of step {number}, {} double {}", case.kind, case.double);
             let mut log = Log::default();
-            dqn.update(&sample, &mut Solo, &mut log).unwrap();
+            dqn.update(&mut batch, &mut Solo, &mut log).unwrap();
             close(&what("target"), &dqn.targets, &step.target);
             let log = log.drain();
             let logged = |name: &str| log.iter().find(|(known, _)| *known == name).unwrap().1 as f32;
@@ -202,20 +208,21 @@ fn sampled_transitions_are_the_n_step_returns_of_their_definition() {
 fn a_value_that_is_not_finite_is_named_with_its_update() {
     let spec = spec([0, 0, 0], 1, 4, 3);
     let mut dqn = learner(&spec, &config(), 1).unwrap();
-    let mut sample = minibatch(&spec);
-    sample.reward[3] = f32::NAN;
-    let error = dqn.update(&sample, &mut Solo, &mut Log::default()).unwrap_err().to_string();
+    let mut infinite = sample(&spec);
+    infinite.reward[3] = f32::NAN;
+    let mut update = |sample| dqn.update(&mut Minibatch::Transitions(Box::new(sample)), &mut Solo, &mut Log::default());
+    let error = update(infinite).unwrap_err().to_string();
     assert_eq!(error, "tensor: update 1: the loss is NaN (targets: row 3 is NaN)");
-    let mut sample = minibatch(&spec);
-    sample.obs.vector.row_mut(0)[0] = f32::INFINITY;
-    let error = dqn.update(&sample, &mut Solo, &mut Log::default()).unwrap_err().to_string();
+    let mut infinite = sample(&spec);
+    infinite.obs.vector.row_mut(0)[0] = f32::INFINITY;
+    let error = update(infinite).unwrap_err().to_string();
     assert!(error.starts_with("tensor: update 1: the loss is"), "{error}");
     assert_eq!(dqn.updates(), 0);
 }
 
-/// Rows `from` and on of `seats` seats whose episodes never end.
-fn rows(spec: &Spec, seats: usize, horizon: usize, from: usize) -> Rollout {
-    let mut block = Rollout::new(spec, horizon, seats, 0);
+/// Rows `from` and on of `seats` seats whose episodes never end, for a learner whose policy keeps `extra` numbers of a step.
+fn rows(spec: &Spec, seats: usize, horizon: usize, from: usize, extra: usize) -> Rollout {
+    let mut block = Rollout::new(spec, horizon, seats, extra);
     for t in 0..=horizon {
         let row = (from + t) as u32;
         block.age.row_mut(t).fill(row);
@@ -232,7 +239,7 @@ fn updates_follow_agent_steps_whatever_the_seats() {
         let mut dqn = learner(&spec, &config(), seats).unwrap();
         assert_eq!(dqn.plan().horizon, horizon);
         for from in (0..40 / seats as usize).step_by(horizon) {
-            let block = rows(&spec, seats as usize, horizon, from);
+            let block = rows(&spec, seats as usize, horizon, from, 0);
             dqn.learn(&[block], &mut Solo, &mut Log::default()).unwrap();
         }
         // One per 2 agent steps after the first 8.
@@ -248,7 +255,7 @@ fn members_with_different_resets_owe_the_same_updates() {
         let mut dqn = learner(&spec, &config(), 1).unwrap();
         let mut own = 0;
         for from in (0..120).step_by(2) {
-            let mut block = rows(&spec, 1, 2, from);
+            let mut block = rows(&spec, 1, 2, from, 0);
             for t in 0..=2 {
                 let age = (from + t) as u32 % (every + 1);
                 block.age.row_mut(t)[0] = age;
@@ -271,7 +278,8 @@ fn a_loaded_learner_goes_on_as_the_saved_one() {
     let spec = spec([0, 0, 0], 1, 4, 3);
     let learn = |dqn: &mut Dqn, from: usize| {
         for row in from..from + 20 {
-            dqn.learn(&[rows(&spec, 2, 1, row)], &mut Solo, &mut Log::default()).unwrap();
+            let block = rows(&spec, 2, 1, row, dqn.plan().extra);
+            dqn.learn(&[block], &mut Solo, &mut Log::default()).unwrap();
         }
     };
     for (name, config) in family::compositions(&config()) {
@@ -295,8 +303,9 @@ fn choices_do_not_depend_on_how_seats_are_grouped() {
 fn check_grouping(config: &Config) {
     let spec = Spec { mask: true, ..spec([0, 0, 0], 1, 4, 3) };
     let dqn = learner(&spec, config, 6).unwrap();
+    let extra = dqn.plan().extra;
     let whole = || {
-        let mut block = rows(&spec, 6, 30, 0);
+        let mut block = rows(&spec, 6, 30, 0, extra);
         for t in 0..=30 {
             (0..6).for_each(|e| block.legal.row_mut(t)[e * 3..][..3].copy_from_slice(&[1, u8::from(e % 2 == 0), 1]));
         }
@@ -309,24 +318,27 @@ fn check_grouping(config: &Config) {
         let mut at = 0;
         let mut blocks: Vec<Rollout> = Vec::new();
         for &size in sizes {
-            let mut part = Rollout::new(&spec, 30, size, 0);
+            let mut part = Rollout::new(&spec, 30, size, extra);
             for t in 0..=30 {
                 part.vector.row_mut(t).copy_from_slice(&whole.vector.row(t)[at * 4..(at + size) * 4]);
                 part.legal.row_mut(t).copy_from_slice(&whole.legal.row(t)[at * 3..(at + size) * 3]);
                 part.end.row_mut(t).copy_from_slice(&whole.end.row(t)[at..at + size]);
+                part.age.row_mut(t).copy_from_slice(&whole.age.row(t)[at..at + size]);
             }
             blocks.push(part);
             at += size;
         }
-        let mut actions = Vec::new();
+        let (mut actions, mut kept) = (Vec::new(), Vec::new());
         for t in 0..30 {
             policy.act(&mut blocks, t, Mode::Explore).unwrap();
             actions.extend(blocks.iter().flat_map(|b| b.discrete.row(t).to_vec()));
+            kept.extend(blocks.iter().flat_map(|b| b.extra.row(t).to_vec()));
         }
-        actions
+        (actions, kept)
     };
-    let together = run(&[6]);
-    assert_eq!(together, run(&[1, 2, 3]));
+    let whole = run(&[6]);
+    assert_eq!(whole, run(&[1, 2, 3]));
+    let together = whole.0;
     assert!((0..30).all(|t| (1..6).step_by(2).all(|e| together[t * 6 + e] != 1)), "only legal actions");
     assert!((0..3).all(|action| together.contains(&action)));
 }
@@ -354,7 +366,7 @@ fn environments_and_values_that_do_not_fit_are_refused_in_one_line() {
 
 #[test]
 fn every_preset_is_a_complete_configuration() {
-    for entry in [DQN, RAINBOW, C51, QRDQN, IQN] {
+    for entry in [DQN, RAINBOW, C51, QRDQN, IQN, R2D2, DRQ] {
         for (name, text) in entry.presets {
             let table: toml::Table = text.parse().unwrap();
             let config = table["agent"].clone().try_into::<Config>();

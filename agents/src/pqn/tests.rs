@@ -230,7 +230,7 @@ fn what_is_kept_is_the_greatest_legal_value_of_every_step_and_of_truncated_ends(
             }
             seen.clear();
             seen.push(block, t, e);
-            let values = pqn.net.run(&seen.seen(), &Draws::default(), &mut pass).unwrap();
+            let values = pqn.net.run(&seen.seen(), &Draws::default(), &mut [], &mut pass).unwrap();
             let legal = |action: usize| block.legal.at(t, e)[action] != 0;
             let best = (0..3).filter(|&action| legal(action)).map(|action| values[action]).fold(f32::MIN, f32::max);
             assert_eq!(block.extra[(t, e)], best, "row {t} of seat {e}");

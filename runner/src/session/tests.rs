@@ -43,6 +43,14 @@ fn resolved(env: &str, agent: &str) -> Resolved {
         ]
         .map(str::to_owned),
         "rainbow" | "c51" | "qrdqn" | "iqn" => &[&sets[..], &many[..]].concat(),
+        "drq" => &[&sets[..], &["train.envs=4".to_owned(), "agent.n_step=3".to_owned()]].concat(),
+        "r2d2" => {
+            let memory = "agent.memory={kind=\"lstm\", units=8, burn_in=2, steps=4, period=3, eta=0.9}".to_owned();
+            let one = "{start=0.6, end=0.6, steps=0}";
+            let priorities = format!("agent.priorities={{kind=\"proportional\", eps=1e-6, alpha={one}, beta={one}}}");
+            // So many updates that each copy of the target network is learned from.
+            &[&sets[..], &many[..], &[memory, priorities, "agent.update_period=4".to_owned()]].concat()
+        }
         "impala" => &[&short[..], &["train.actors=0".to_owned()]].concat(),
         "pqn" => &[&short[..4], &["agent.epochs=1", "agent.minibatches=2"].map(str::to_owned)[..]].concat(),
         "ppo" | "a2c" if env == "frozenlake" || env.starts_with("atari/") => &short[..4], // no features
@@ -90,7 +98,7 @@ fn a_resumed_session_is_the_uninterrupted_one_and_no_part_can_be_spared() {
     let continuous = [("pendulum", "ppo", 600), ("mountaincar-continuous", "a2c", 600)];
     let more = [("frozenlake", "tabular", 600), ("cartpole", "pqn", 600), ("cartpole", "impala", 600)];
     let planned = [("connectfour", "alphazero", 300)];
-    let remembering = [("cartpole-positions", "ppo", 600)];
+    let remembering = [("cartpole-positions", "ppo", 600), ("cartpole-positions", "r2d2", 160)];
     for (env, agent, steps) in cases.chain(family).chain(continuous).chain(more).chain(remembering).chain(planned) {
         let resolved = resolved(env, agent);
         let owner = train::owner(&resolved, &resolved.train().unwrap());
@@ -136,12 +144,15 @@ fn every_part_is_the_same_for_any_number_of_workers_and_across_a_change_of_it() 
         ("cartpole", "impala", 400),
         ("cartpole", "ppo", 400),
         ("cartpole-positions", "ppo", 400),
+        ("cartpole-positions", "r2d2", 600),
         ("pendulum", "a2c", 400),
         ("mountaincar-continuous", "ppo", 400),
         ("connectfour", "alphazero", 200),
     ];
     #[cfg(feature = "atari")]
-    let cases = [&cases[..], &[("atari/breakout", "dqn", 240), ("atari/breakout", "ppo", 80)]].concat();
+    let cases =
+        [&cases[..], &[("atari/breakout", "dqn", 240), ("atari/breakout", "drq", 240), ("atari/breakout", "ppo", 80)]]
+            .concat();
     for (env, agent, steps) in cases {
         let mut resolved = resolved(env, agent);
         resolved.set("train.envs", 5).unwrap();

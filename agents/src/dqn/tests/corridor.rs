@@ -50,7 +50,7 @@ fn learn(config: &Config, steps: usize) -> Vec<[f32; 2]> {
     let mut dqn = learner(&spec, config, seats).unwrap();
     let mut policy = dqn.policy(0..seats).unwrap();
     let horizon = dqn.plan().horizon;
-    let mut block = [Rollout::new(&spec, horizon, seats as usize, 0)];
+    let mut block = [Rollout::new(&spec, horizon, seats as usize, dqn.plan().extra)];
     for _ in 0..steps / (horizon * seats as usize) {
         for t in 0..horizon {
             policy.act(&mut block, t, Mode::Explore).unwrap();
@@ -65,10 +65,14 @@ fn learn(config: &Config, steps: usize) -> Vec<[f32; 2]> {
     let taus = if config.values.taus().act > 0 { 32 } else { 0 };
     draws.taus.extend((0..CELLS * taus).map(|i| ((i % taus) as f32 + 0.5) / taus as f32));
     let mut pass = crate::q_net::Pass::default();
-    let outputs = dqn.net.run(&obs, &draws, &mut pass).unwrap();
+    // One after the other, as a seat that goes ahead sees them.
+    let (mut starts, states) = ([0.0; CELLS], vec![0.0; dqn.net.state()]);
+    starts[0] = 1.0;
+    let outputs = dqn.net.unroll(&obs, &starts, &states, &draws, &mut pass).unwrap();
     let width = outputs.len() / (2 * CELLS);
     let means = dqn.config.values.distribution().means(outputs, [width, 2], 0..width, &mut Vec::new()).to_vec();
-    means.chunks_exact(2).map(|pair| [pair[0], pair[1]]).collect()
+    let worth = |value: f32| rescale::Rescale(config.rescale).undo(f64::from(value)) as f32;
+    means.chunks_exact(2).map(|pair| [worth(pair[0]), worth(pair[1])]).collect()
 }
 
 #[test]

@@ -31,17 +31,20 @@ struct Step {
     params: Vec<f64>,
 }
 
-fn constant(value: f64) -> Schedule {
+pub(super) fn constant(value: f64) -> Schedule {
     Schedule { start: value, end: value, steps: 0 }
 }
 
-fn proportional(beta: f64) -> Priorities {
+pub(super) fn proportional(beta: f64) -> Priorities {
     Priorities::Proportional { eps: 1e-6, alpha: constant(0.6), beta: constant(beta) }
 }
 
-fn implicit(mix: crate::Mix) -> Values {
+pub(super) fn implicit(mix: crate::Mix) -> Values {
     Values::Implicit { online: 4, target: 3, act: 5, cosines: 6, mix }
 }
+
+/// A memory of sequences that a short test can hold.
+const SHORT: Unroll = Unroll { units: 8, burn_in: 1, steps: 3, period: 2, eta: 0.9 };
 
 /// Every switch alone, and some together.
 pub(super) fn compositions(base: &Config) -> Vec<(&'static str, Config)> {
@@ -53,6 +56,11 @@ pub(super) fn compositions(base: &Config) -> Vec<(&'static str, Config)> {
     let priorities = proportional(0.5);
     let rainbow =
         Config { values: categorical, double: true, dueling: true, noisy: 0.5, n_step: 3, priorities, ..base() };
+    // A sequence is longer than a return.
+    let learning_starts = base().learning_starts.max(20);
+    let later = || Config { learning_starts, ..base() };
+    let memory = Recall::Lstm(SHORT);
+    let r2d2 = Config { double: true, dueling: true, rescale: true, n_step: 3, priorities, memory, ..later() };
     vec![
         ("plain", base()),
         ("double", Config { double: true, ..base() }),
@@ -74,7 +82,10 @@ pub(super) fn compositions(base: &Config) -> Vec<(&'static str, Config)> {
             Config { dueling: true, values: early, double: true, priorities, ..base() },
         ),
         ("munchausen, categorical", Config { values: categorical, bootstrap: munchausen, ..base() }),
-        ("rainbow", rainbow),
+        ("rainbow", rainbow.clone()),
+        ("gru", Config { memory: Recall::Gru(SHORT), ..later() }),
+        ("r2d2", r2d2),
+        ("rainbow with a memory", Config { memory: Recall::Gru(SHORT), learning_starts, ..rainbow }),
     ]
 }
 
@@ -90,15 +101,16 @@ fn targets_losses_gradients_and_adam_steps_equal_pytorch() {
         let mut dqn = learner(&spec, &config, 1).unwrap();
         fill(&dqn.params, 1);
         fill(&dqn.target_params, 51);
-        let mut sample = minibatch(&spec);
+        let mut sample = sample(&spec);
         if weighed {
             sample.weights = draws(sample.rows(), 120).iter().map(|draw| 0.25 + draw).collect();
         }
+        let mut batch = Minibatch::Transitions(Box::new(sample));
         for (number, step) in case.steps.iter().enumerate() {
             let what = |name: &str| format!("{name} of step {number}, {}", case.name);
-            hand_over(&mut dqn, sample.rows(), number as u32);
+            hand_over(&mut dqn, batch.rows(), number as u32);
             let mut log = Log::default();
-            dqn.fit(&sample, &mut Solo, &mut log).unwrap();
+            dqn.fit(&mut batch, &mut Solo, &mut log).unwrap();
             let log = log.drain();
             let logged = |name: &str| log.iter().find(|(known, _)| *known == name).unwrap().1 as f32;
             let kept = |flat: &[f32]| flat.iter().step_by(golden.every).copied().collect::<Vec<_>>();
@@ -113,10 +125,11 @@ fn targets_losses_gradients_and_adam_steps_equal_pytorch() {
 }
 
 /// The quantiles and the noise of `family.py`.
-fn hand_over(dqn: &mut Dqn, rows: usize, step: u32) {
+pub(super) fn hand_over(dqn: &mut Dqn, rows: [usize; 4], step: u32) {
     let (taus, width) = (dqn.estimate.taus(), dqn.net.noise());
     let Drawn { next, choice, here, online } = &mut dqn.drawn;
-    for (which, (draw, taus)) in [next, choice, here, online].into_iter().zip(taus).enumerate() {
+    let passes = [next, choice, here, online].into_iter().zip(rows);
+    for (which, ((draw, rows), taus)) in passes.zip(taus).enumerate() {
         let salt = 10 * step + which as u32;
         draw.taus = draws(rows * taus, 301 + salt).iter().map(|&draw| draw as f32).collect();
         draw.noise = draws(width, 305 + salt).iter().map(|draw| (draw * 4.0 - 2.0) as f32).collect();
@@ -130,7 +143,7 @@ fn each_update_draws_anew_and_each_pass_of_its_own() {
     let mut dqn = learner(&spec, &config, 1).unwrap();
     let mut seen = Vec::new();
     for _ in 0..2 {
-        dqn.draw(8);
+        dqn.draw([8; 4]);
         let Drawn { next, choice, here, online } = dqn.drawn.clone();
         assert!(here.taus.is_empty() && here.noise.is_empty(), "no pass, no draws");
         for (draws, taus) in [(next, 3), (choice, 5), (online, 4)] {
@@ -148,7 +161,7 @@ fn an_evaluation_takes_the_means_of_noisy_weights() {
     let noisy = Config { noisy: 5.0, epsilon: constant(0.0), ..config() };
     let dqn = learner(&spec, &noisy, 1).unwrap();
     let mut policy = dqn.policy(0..1).unwrap();
-    let mut block = [rows(&spec, 1, 200, 0)];
+    let mut block = [rows(&spec, 1, 200, 0, 0)];
     block[0].vector.row_mut(0).fill(0.3);
     let mut actions = |mode| {
         let act = |_| {
@@ -176,6 +189,17 @@ fn switches_that_do_not_fit_are_refused_in_one_line() {
     let bootstrap = |double| refused(Config { bootstrap: munchausen, double, ..config() });
     assert_eq!(bootstrap(false), "agent.bootstrap.temperature: 0 is not a positive number");
     assert_eq!(bootstrap(true), "agent.double: Munchausen targets choose no action: set it to false");
+    let rescaled = refused(Config {
+        bootstrap: Bootstrap::Munchausen { alpha: 0.9, temperature: 1.0, floor: -1.0 },
+        rescale: true,
+        ..config()
+    });
+    let reason = "agent.rescale: Munchausen's logarithms are in units of unscaled values: set it to false";
+    assert_eq!(rescaled, reason);
+    let memory = |unroll| refused(Config { memory: Recall::Gru(unroll), ..config() });
+    assert_eq!(memory(Unroll { period: 0, ..SHORT }), "agent.memory.period: must be at least 1");
+    assert_eq!(memory(Unroll { burn_in: 1 << 20, ..SHORT }), "agent.memory.burn_in: 1048576 is more than 65536");
+    assert_eq!(memory(Unroll { eta: 1.1, ..SHORT }), "agent.memory.eta: 1.1 is not between 0 and 1");
     let priorities = |eps, alpha| {
         let priorities = Priorities::Proportional { eps, alpha: constant(alpha), beta: constant(1.0) };
         refused(Config { priorities, ..config() })
@@ -196,4 +220,8 @@ fn switches_that_do_not_fit_are_refused_in_one_line() {
     assert_eq!(read("values = { kind = 'quantiles' }"), missing);
     assert!(read("priorities = { kind = 'uniform', eps = 1 }").contains("`eps`"));
     assert!(read("bootstrap = { kind = 'softest' }").contains("`softest`"));
+    assert!(read("memory = { kind = 'none', units = 3 }").contains("`units`"));
+    let memory = "units = 3, burn_in = 1, steps = 2, period = 2, eta = 0.9";
+    assert_eq!(read(&format!("memory = {{ kind = 'lstm', {memory} }}")), "");
+    assert!(read(&format!("memory = {{ kind = 'gru', {memory}, layers = 2 }}")).contains("`layers`"));
 }
