@@ -3,7 +3,7 @@
 use std::time::Instant;
 
 use anyhow::bail;
-use rl_agents::{Log, Part};
+use rl_agents::{Log, Pace, Part};
 
 use crate::cli::Machine;
 use crate::output;
@@ -57,21 +57,42 @@ pub(crate) fn train(
     }
     let (frames, steps) = (session.counts.frames - counts.frames, session.counts.agent_steps - counts.agent_steps);
     let updates = session.learner.updates() - updates;
-    keeps_pace(&session, steps, updates)?;
+    keeps_pace(session.learner.plan().pace, [steps, session.counts.episodes - counts.episodes], updates)?;
     if stop.asked() {
         output::note("stopped early: the figures are of what was done");
     }
     Ok((steps > 0).then(|| Timed::new(frames, steps, updates, log.clock.take().into())))
 }
 
-/// A figure of steps per second says nothing if they were not learnt from as the preset says.
-fn keeps_pace(session: &Session, steps: u64, updates: u64) -> anyhow::Result<()> {
-    let pace = session.learner.plan().pace;
-    let due = steps as f64 * pace.updates as f64 / pace.steps as f64;
-    // A round may be under way at either end, and rows of resets are no steps of a learner that learns from whole blocks.
-    if (updates as f64 - due).abs() > pace.updates as f64 + 0.05 * due {
+/// A figure of steps per second says nothing if they were not learnt from as the preset says. Each episode that ended may
+/// have left the row of a reset, which is no step but counts in the blocks of a learner that learns from whole ones.
+fn keeps_pace(pace: Pace, [steps, episodes]: [u64; 2], updates: u64) -> anyhow::Result<()> {
+    let due = |rows: u64| rows as f64 * pace.updates as f64 / pace.steps as f64;
+    let (least, most) = (due(steps) - pace.updates as f64, due(steps + episodes) + pace.updates as f64);
+    if !(least..=most).contains(&(updates as f64)) {
         let (per, of) = (pace.updates, pace.steps);
         bail!("{updates} updates in {steps} agent steps, where the preset asks for {per} per {of}: not a fair measure");
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn updates_are_those_of_the_steps_and_of_resets_and_a_round_at_the_ends() {
+        let pace = Pace { updates: 4, steps: 256 };
+        for (steps, episodes, updates, fair) in [
+            (25_600, 0, 400, true),
+            (25_600, 0, 396, true),
+            (25_600, 0, 404, true),
+            (25_600, 0, 395, false),
+            (25_600, 0, 405, false),
+            (24_000, 1_600, 400, true), // every fifteenth row was a reset
+            (24_000, 800, 400, false),
+        ] {
+            assert_eq!(keeps_pace(pace, [steps, episodes], updates).is_ok(), fair, "{updates} in {steps}");
+        }
+    }
 }

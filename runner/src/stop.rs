@@ -1,29 +1,49 @@
-//! Ctrl-C and SIGTERM: the first asks for a checkpoint, the second ends the process at once.
+//! Ctrl-C and SIGTERM: the first asks for a checkpoint, another one ends the process at once.
+//!
+//! A terminal and a supervisor such as `timeout` may both pass one request on, so that it comes twice in a moment: signals
+//! that close behind the first are the same request.
 
+use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+use std::time::{Duration, Instant};
 
 use signal_hook::consts::{SIGINT, SIGTERM};
-use signal_hook::flag;
+use signal_hook::iterator::Signals;
+use signal_hook::low_level;
 
 /// Exit code of a run that was stopped before its end and can be resumed. Source: `EX_TEMPFAIL` of sysexits.h.
 pub(crate) const STOPPED: u8 = 75;
+
+/// Signals within this time of the first are the same request.
+const SAME: Duration = Duration::from_millis(300);
 
 /// Whether someone asked the run to stop.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Stop(Arc<AtomicBool>);
 
 impl Stop {
-    /// Listens from now on.
+    /// Listens from now on, in a thread of its own, so that a second request is met even where the run hangs.
     ///
     /// # Errors
-    /// If the system refuses a handler.
-    pub(crate) fn listen() -> std::io::Result<Self> {
+    /// If the system refuses a handler or a thread.
+    pub(crate) fn listen() -> io::Result<Self> {
         let stop = Self::default();
-        for signal in [SIGINT, SIGTERM] {
-            flag::register_conditional_shutdown(signal, 128 + signal, Arc::clone(&stop.0))?;
-            flag::register(signal, Arc::clone(&stop.0))?; // after the shutdown, so that the first signal only sets it
-        }
+        let asked = Arc::clone(&stop.0);
+        let mut signals = Signals::new([SIGINT, SIGTERM])?;
+        thread::Builder::new().name("signals".to_owned()).spawn(move || {
+            let mut first: Option<Instant> = None;
+            for signal in signals.forever() {
+                match first {
+                    None => asked.store(true, Ordering::Relaxed),
+                    // Without destructors: other threads are at work.
+                    Some(first) if first.elapsed() > SAME => low_level::exit(128 + signal),
+                    Some(_) => {}
+                }
+                first.get_or_insert_with(Instant::now);
+            }
+        })?;
         Ok(stop)
     }
 

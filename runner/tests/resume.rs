@@ -47,6 +47,17 @@ fn stopped_and_killed_runs_end_in_the_same_bits() {
 }
 
 #[test]
+fn a_signal_that_comes_twice_in_a_moment_is_one_request() {
+    let dir = tempfile::tempdir().unwrap();
+    let at = dir.path();
+    let mut child = until_a_checkpoint(at, "r");
+    ["INT", "TERM", "INT"].into_iter().for_each(|name| signal(&child, name));
+    assert_eq!(child.wait().unwrap().code(), Some(75));
+    let whole = json(at, &format!("{RUN} --run whole"));
+    assert_eq!(json(at, "resume r --quiet --json")["parameters_sha256"], whole["parameters_sha256"]);
+}
+
+#[test]
 fn a_finished_run_can_be_extended_and_an_earlier_checkpoint_taken() {
     let dir = tempfile::tempdir().unwrap();
     let at = dir.path();

@@ -18,6 +18,8 @@ use super::workspace::Workspace;
 const GROUP: usize = 96;
 /// Rows up to which it does not pay to pack the weights of a linear layer.
 pub(super) const FEW: usize = 3 * ROWS;
+/// The same where one thread reads the weights as they lie in memory, whole rows of them.
+const FEW_ALONE: usize = 6 * ROWS;
 /// Inputs per pass, at least, where weights are not packed: they are read once, as they lie in memory.
 const DEPTH_UNPACKED: usize = 16;
 /// Weights per pass where their rows are short.
@@ -79,7 +81,7 @@ pub(crate) struct Linear<'a> {
 pub(crate) fn linear(layer: Linear<'_>, out: &mut [f32]) {
     let Linear { x, width, w, n, bias, .. } = layer;
     let rows = out.len() / n;
-    if rows <= FEW {
+    if rows <= FEW || rows <= FEW_ALONE && rayon::current_num_threads() == 1 {
         return few(layer, rows, out);
     }
     cut(out, n, share(rows, w.len()), |row, columns, stride, out| {
