@@ -16,7 +16,7 @@ use crate::session::{Session, WEIGHTS};
 use crate::usage::usage;
 
 /// Raised whenever older checkpoints can no longer be read.
-const VERSION: u32 = 2;
+const VERSION: u32 = 3;
 const MANIFEST: &str = "manifest.json";
 
 /// Whose checkpoint it is.
@@ -154,7 +154,10 @@ pub(crate) fn forget_after(dir: &Path, frames: u64) -> anyhow::Result<()> {
 }
 
 /// Checkpoints below `dir` by frames, oldest first.
-fn list(dir: &Path) -> anyhow::Result<Vec<(u64, PathBuf)>> {
+///
+/// # Errors
+/// If the directory cannot be read.
+pub(crate) fn list(dir: &Path) -> anyhow::Result<Vec<(u64, PathBuf)>> {
     let mut found = Vec::new();
     if dir.exists() {
         for entry in fs::read_dir(dir).with_context(|| dir.display().to_string())? {

@@ -11,7 +11,9 @@ use crate::collect::Workers;
 use crate::tables::Tables;
 use crate::usage::{is_usage, usage};
 use crate::workers::hush_caught_panics;
-use crate::{bench, doctor, evaluate, fetch, list, output, plan, profile, rollout, solve, train, verify, versus};
+use crate::{
+    bench, doctor, evaluate, fetch, list, output, plan, profile, resume, rollout, solve, train, verify, versus,
+};
 
 #[derive(Debug, Parser)]
 #[command(name = "rl-run", version, about = "Trains, evaluates and shows reinforcement learning agents")]
@@ -25,7 +27,7 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    Resume(train::ResumeArgs),
+    Resume(resume::ResumeArgs),
     Verify(verify::VerifyArgs),
     Eval(evaluate::EvalArgs),
     Match(versus::MatchArgs),
@@ -152,7 +154,7 @@ pub fn main(envs: &[&'static [EnvEntry]], agents: &[&'static [AgentEntry]]) -> E
 fn run(cli: Cli, tables: &Tables) -> anyhow::Result<ExitCode> {
     match cli.command {
         None => cli.train.machine.settle().and_then(|()| train::run(&cli.train, tables)),
-        Some(Command::Resume(args)) => args.machine.settle().and_then(|()| train::resume(&args, tables)),
+        Some(Command::Resume(args)) => args.machine.settle().and_then(|()| resume::run(&args, tables)),
         Some(Command::Verify(args)) => args.machine.settle().and_then(|()| verify::run(&args, tables)),
         Some(Command::Eval(args)) => args.machine.settle().and_then(|()| evaluate::run(&args, tables)),
         Some(Command::Match(args)) => args.machine.settle().and_then(|()| versus::run(&args, tables)),

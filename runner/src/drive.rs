@@ -65,6 +65,9 @@ pub(crate) fn drive(
 ) -> anyhow::Result<Outcome> {
     let mut watch = Watch::new(metrics, progress, session);
     let (mut eval_return, mut settled) = (None, true);
+    // Of no checkpoint: it hangs on the length of the run, which decides nothing else.
+    let every = (run.train.frames / ROWS).max(1);
+    let mut next_row = due(session.counts.frames, every);
     let stopped = loop {
         if run.train.eval_every > 0 && session.counts.frames >= session.counts.next_eval {
             session.rest(&mut watch.log)?;
@@ -75,8 +78,8 @@ pub(crate) fn drive(
             eval_return = Some(mean);
             session.counts.next_eval = due(session.counts.frames, run.train.eval_every);
         }
-        if session.counts.frames >= session.counts.next_row {
-            session.counts.next_row = due(session.counts.frames, (run.train.frames / ROWS).max(1));
+        if session.counts.frames >= next_row {
+            next_row = due(session.counts.frames, every);
             watch.row(session)?;
         }
         if session.counts.frames >= session.counts.next_checkpoint {

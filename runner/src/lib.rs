@@ -19,6 +19,7 @@ mod collect;
 mod workers;
 mod actors;
 mod train;
+mod resume;
 mod drive;
 mod seeds;
 mod group;

@@ -41,9 +41,6 @@ pub(crate) struct About {
     /// SHA-256 of `run.toml`; empty in runs from before it was noted.
     #[serde(default)]
     pub(crate) config_sha256: String,
-    /// Frames at which it was resumed for another length.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(crate) extended_at: Option<u64>,
 }
 
 /// Model of the processor, as Linux names it.

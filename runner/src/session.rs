@@ -54,8 +54,6 @@ pub(crate) struct Counts {
     pub(crate) next_checkpoint: u64,
     /// Frames at which the next evaluation is due.
     pub(crate) next_eval: u64,
-    /// Frames at which the next row of metrics is due.
-    pub(crate) next_row: u64,
     /// Mean of the best evaluation.
     pub(crate) best: Option<f64>,
 }

@@ -1,4 +1,4 @@
-//! The default command: act, step, learn, until the frames are spent; and `rl-run resume`, which goes on with it.
+//! The default command: act, step, learn, until the frames are spent.
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -10,7 +10,7 @@ use rl_core::Seating;
 use rl_nn::Precision;
 
 use crate::actors::Actors;
-use crate::checkpoint::{self, Checkpoint, Owner};
+use crate::checkpoint::Owner;
 use crate::cli::Machine;
 use crate::collect::{self, Seats, Workers};
 use crate::drive::{Outcome, Run, drive};
@@ -69,23 +69,6 @@ pub(crate) struct TrainArgs {
     /// Games of an evaluation
     #[arg(long, value_name = "N", allow_negative_numbers = true)]
     eval_episodes: Option<u32>,
-    #[command(flatten)]
-    report: Report,
-    #[command(flatten)]
-    pub(crate) machine: Machine,
-}
-
-/// Goes on with a run from its last checkpoint, to the bits that it would have had without the interruption.
-#[derive(Clone, Debug, clap::Args)]
-pub(crate) struct ResumeArgs {
-    /// Directory of the run
-    run: PathBuf,
-    /// `last`, or the frames of a checkpoint; later ones are removed
-    #[arg(long, default_value = "last")]
-    checkpoint: String,
-    /// Train for this many frames in all, instead of the run's
-    #[arg(long, allow_negative_numbers = true)]
-    frames: Option<u64>,
     #[command(flatten)]
     report: Report,
     #[command(flatten)]
@@ -245,45 +228,11 @@ pub(crate) fn fresh(order: &Order, seed: u64, place: &Place<'_>, progress: Progr
     drive(&run, &mut session, Some(metrics), progress, &mut archive)
 }
 
-/// `rl-run resume RUN`.
-pub(crate) fn resume(args: &ResumeArgs, tables: &Tables) -> anyhow::Result<ExitCode> {
-    let stop = Stop::listen()?;
-    let mut about = run_dir::about(&args.run)?;
-    let mut dir = RunDir::open(&args.run)?;
-    let file = args.run.join("run.toml");
-    let ask = Ask { env: &about.env, agent: Some(&about.agent), preset: Some(&file), ..Ask::default() };
-    let mut resolved = preset::resolve(tables, &ask)?;
-    if let Some(frames) = args.frames {
-        resolved.set("train.frames", i64::try_from(frames).map_err(|_| usage("--frames: too large"))?)?;
-    }
-    let (train, eval) = (resolved.train()?, resolved.eval()?);
-    let owner = owner(&resolved, &train);
-    let checkpoint = Checkpoint::open(&checkpoint::find(&args.run, &args.checkpoint)?, &owner)?;
-    let workers = args.machine.workers()?;
-    let mut session = start(&resolved, &train, about.seed, &device(&args.machine.device)?, workers)?;
-    checkpoint.load(&mut session)?;
-    checkpoint::forget_after(&dir.checkpoints(), checkpoint.frames())?;
-    let (theirs, ours) = (checkpoint.isa(), &owner.isa);
-    if theirs != ours && !args.report.quiet {
-        output::note(format!("this run used {theirs}, this machine has {ours}: going on, but not to the same bits"));
-    }
-    if !session.is_exact() && !args.report.quiet {
-        output::note("actors lag behind by chance: going on from here, but not to the bits of an uninterrupted run");
-    }
-    let config = std::mem::replace(&mut about.config_sha256, resolved.sha256());
-    if !config.is_empty() && config != about.config_sha256 {
-        about.extended_at = Some(checkpoint.frames());
-    }
-    dir.describe(&about, &resolved.text())?;
-    let metrics = Metrics::reopen(dir.path(), checkpoint.frames())?;
-    let Report { quiet, json } = args.report;
-    let progress = Progress::new(session.counts.frames, train.frames, quiet, json);
-    let mut archive = Archive::reopen(dir, owner, train.keep_checkpoints, checkpoint.frames())?;
-    let run = Run { resolved, train, eval, seed: about.seed, workers, path: args.run.clone(), stop };
-    finish(&drive(&run, &mut session, Some(metrics), progress, &mut archive)?, args.report)
-}
-
-fn finish(outcome: &Outcome, report: Report) -> anyhow::Result<ExitCode> {
+/// Says how a run ended.
+///
+/// # Errors
+/// If its outcome cannot be written as JSON.
+pub(crate) fn finish(outcome: &Outcome, report: Report) -> anyhow::Result<ExitCode> {
     let Outcome { frames, agent_steps, updates, seconds, run, stopped, .. } = outcome;
     if !report.quiet {
         let mean = outcome.mean_return_100.map(|m| format!(", mean return {m:.3}")).unwrap_or_default();
@@ -369,7 +318,6 @@ fn about(order: &Order, seed: u64) -> About {
         agent: owner.agent,
         seed,
         config_sha256: order.resolved.sha256(),
-        extended_at: None,
     }
 }
 

@@ -134,11 +134,6 @@ pub(crate) fn run(args: &VerifyArgs, tables: &Tables) -> anyhow::Result<ExitCode
     if about.isa != owner.isa && !quiet {
         output::note(format!("this run used {}, this machine has {}: bits may differ", about.isa, owner.isa));
     }
-    if let (Some(frames), false) = (about.extended_at, quiet) {
-        output::note(format!(
-            "this run was given another length at {frames} frames: schedules before were of the old one"
-        ));
-    }
     let from = session.counts.frames;
     left.retain(|digest| digest.frames >= from);
     left.reverse();

@@ -7,7 +7,7 @@ use std::path::Path;
 use std::process::{Child, Stdio};
 use std::time::Duration;
 
-use common::{json, refusal, rl_run};
+use common::{json, names, output, refusal, rl_run};
 
 const RUN: &str = "--env frozenlake --agent dqn --frames 12000 --seed 9 --quiet --json --set train.checkpoint_every=500 --set agent.batch=32";
 
@@ -69,6 +69,51 @@ fn a_finished_run_can_be_extended_and_an_earlier_checkpoint_taken() {
     assert_eq!(extended["parameters_sha256"], whole["parameters_sha256"]);
     let again = json(at, &format!("resume half --checkpoint {} --quiet --json", half["frames"]));
     assert_eq!(again["parameters_sha256"], whole["parameters_sha256"]);
+}
+
+#[test]
+fn a_run_without_a_checkpoint_begins_again_and_a_longer_one_says_what_ends_early() {
+    let dir = tempfile::tempdir().unwrap();
+    let at = dir.path();
+    let line = "--env cartpole --agent dqn --seed 9 --frames 2000 --quiet --json";
+    let whole = json(at, &format!("{line} --run r"));
+    std::fs::remove_dir_all(at.join("r/checkpoints")).unwrap();
+    let again = output(at, "resume r --json");
+    let said = String::from_utf8(again.stderr).unwrap();
+    assert!(again.status.success() && said.contains("no checkpoint yet: it begins again"), "{said}");
+    let again: serde_json::Value = serde_json::from_slice(&again.stdout).unwrap();
+    assert_eq!(again["parameters_sha256"], whole["parameters_sha256"]);
+    let rows = std::fs::read_to_string(at.join("r/metrics.jsonl")).unwrap();
+    let frames: Vec<_> =
+        rows.lines().map(|row| serde_json::from_str::<serde_json::Value>(row).unwrap()["frames"].clone()).collect();
+    let mut once = frames.clone();
+    once.dedup();
+    assert_eq!(frames, once);
+    let said = String::from_utf8(output(at, "resume r --frames 10500").stderr).unwrap();
+    assert!(said.contains("agent.epsilon.steps stays 10000: of some 10500 agent steps"), "{said}");
+}
+
+#[test]
+fn of_a_damaged_checkpoint_the_whole_one_before_it_is_named() {
+    let dir = tempfile::tempdir().unwrap();
+    let at = dir.path();
+    json(
+        at,
+        "--env frozenlake --agent tabular --seed 9 --frames 6000 --set train.checkpoint_every=2000 --set train.keep_checkpoints=9 --quiet --json --run r",
+    );
+    let all = names(&at.join("r/checkpoints"));
+    let [.., before, damaged, last] = &all[..] else { panic!("{all:?}") };
+    for name in [damaged, last] {
+        let path = at.join("r/checkpoints").join(name).join("env");
+        let mut bytes = std::fs::read(&path).unwrap();
+        bytes[0] ^= 1;
+        std::fs::write(&path, bytes).unwrap();
+    }
+    let (code, said) = refusal(at, "resume r");
+    let number = before.trim_start_matches('0');
+    let mend = format!("the one before it is whole: rl-run resume r --checkpoint {number}");
+    assert!(code == 1 && said.contains("env: damaged") && said.ends_with(&mend), "{said}");
+    json(at, &format!("resume r --checkpoint {number} --quiet --json"));
 }
 
 #[test]

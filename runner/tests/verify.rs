@@ -48,6 +48,9 @@ fn a_run_is_what_it_recorded_from_its_start_and_from_a_checkpoint_and_stays_as_i
     let verdict = json(at, &format!("verify r --json --quiet --from {kept}"));
     assert_eq!(verdict, serde_json::json!({"run": "r", "equal": true, "states": 2, "from": kept, "until": end}));
     assert!(files(&at.join("r")) == before, "verifying changed the run");
+    json(at, "resume r --frames 4200 --json --quiet");
+    let longer = json(at, "verify r --json --quiet");
+    assert!(longer["equal"] == true && longer["until"].as_u64() >= Some(4200), "{longer}");
 }
 
 #[test]

@@ -215,7 +215,7 @@ fn damaged_and_foreign_checkpoints_are_refused_by_name() {
         refused(part, None, "No such file");
     }
     let manifest = std::fs::read_to_string(path.join("manifest.json")).unwrap();
-    refused("manifest.json", Some(manifest.replace("\"version\": 2", "\"version\": 9").as_bytes()), "version 9");
+    refused("manifest.json", Some(manifest.replace("\"version\": 3", "\"version\": 9").as_bytes()), "version 9");
     refused("manifest.json", Some(manifest.replace("\"frames\": 0", "\"frames\": 1").as_bytes()), "damaged");
     refused("manifest.json", Some(b"{}"), "not the manifest");
     refused("manifest.json", Some(&manifest.as_bytes()[..40]), "damaged");

@@ -1,0 +1,129 @@
+//! `rl-run resume`: goes on with a run.
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use crate::checkpoint::{self, Checkpoint, Owner};
+use crate::cli::Machine;
+use crate::drive::{Run, drive};
+use crate::keep::Archive;
+use crate::metrics::Metrics;
+use crate::output;
+use crate::preset::{self, Ask, Resolved};
+use crate::progress::Progress;
+use crate::run_dir::{self, RunDir};
+use crate::session::Counts;
+use crate::stop::Stop;
+use crate::tables::Tables;
+use crate::train::{Report, device, finish, owner, start};
+use crate::usage::usage;
+
+/// Goes on with a run from its last checkpoint, to the bits that it would have had without the interruption; one without a
+/// checkpoint begins again.
+#[derive(Clone, Debug, clap::Args)]
+#[command(after_help = "Examples: rl-run resume runs/cartpole-dqn-s1
+          rl-run resume runs/cartpole-dqn-s1 --frames 200000   (longer than it was to be)")]
+pub(crate) struct ResumeArgs {
+    /// Directory of the run
+    run: PathBuf,
+    /// `last`, or the frames of a checkpoint; later ones are removed
+    #[arg(long, default_value = "last")]
+    checkpoint: String,
+    /// Train for this many frames in all, instead of the run's; schedules stay as they are
+    #[arg(long, allow_negative_numbers = true)]
+    frames: Option<u64>,
+    #[command(flatten)]
+    report: Report,
+    #[command(flatten)]
+    pub(crate) machine: Machine,
+}
+
+/// `rl-run resume RUN`.
+pub(crate) fn run(args: &ResumeArgs, tables: &Tables) -> anyhow::Result<ExitCode> {
+    let stop = Stop::listen()?;
+    let mut about = run_dir::about(&args.run)?;
+    let mut dir = RunDir::open(&args.run)?;
+    let file = args.run.join("run.toml");
+    let ask = Ask { env: &about.env, agent: Some(&about.agent), preset: Some(&file), ..Ask::default() };
+    let mut resolved = preset::resolve(tables, &ask)?;
+    if let Some(frames) = args.frames {
+        resolved.set("train.frames", i64::try_from(frames).map_err(|_| usage("--frames: too large"))?)?;
+    }
+    let (train, eval) = (resolved.train()?, resolved.eval()?);
+    let owner = owner(&resolved, &train);
+    let checkpoint = from(&args.run, &args.checkpoint, &owner)?;
+    let workers = args.machine.workers()?;
+    let mut session = start(&resolved, &train, about.seed, &device(&args.machine.device)?, workers)?;
+    let note = |text: String| {
+        if !args.report.quiet {
+            output::note(text);
+        }
+    };
+    match &checkpoint {
+        Some(checkpoint) => checkpoint.load(&mut session)?,
+        None => {
+            session.begin(&train)?;
+            note("this run has no checkpoint yet: it begins again".to_owned());
+        }
+    }
+    let frames = session.counts.frames;
+    checkpoint::forget_after(&dir.checkpoints(), frames)?;
+    let (theirs, ours) = (checkpoint.as_ref().map_or(about.isa.as_str(), Checkpoint::isa), owner.isa.as_str());
+    if theirs != ours {
+        note(format!("this run used {theirs}, this machine has {ours}: going on, but not to the same bits"));
+    }
+    if !session.is_exact() {
+        note("actors lag behind by chance: going on from here, but not to the bits of an uninterrupted run".to_owned());
+    }
+    if args.frames.is_some() {
+        ended(&resolved, &session.counts, train.frames).into_iter().for_each(note);
+    }
+    about.config_sha256 = resolved.sha256();
+    dir.describe(&about, &resolved.text())?;
+    let metrics = Metrics::reopen(dir.path(), frames)?;
+    let Report { quiet, json } = args.report;
+    let progress = Progress::new(frames, train.frames, quiet, json);
+    let mut archive = Archive::reopen(dir, owner, train.keep_checkpoints, frames)?;
+    let run = Run { resolved, train, eval, seed: about.seed, workers, path: args.run.clone(), stop };
+    finish(&drive(&run, &mut session, Some(metrics), progress, &mut archive)?, args.report)
+}
+
+/// The checkpoint to go on from; none where the last of a run that has none is asked for. Of a damaged one the message names
+/// the newest whole one before it.
+fn from(run: &Path, which: &str, owner: &Owner) -> anyhow::Result<Option<Checkpoint>> {
+    let all = checkpoint::list(&run.join("checkpoints"))?;
+    if which == "last" && all.is_empty() {
+        return Ok(None);
+    }
+    let path = checkpoint::find(run, which)?;
+    let error = match Checkpoint::open(&path, owner) {
+        Ok(checkpoint) => return Ok(Some(checkpoint)),
+        Err(error) => error,
+    };
+    let before = all.iter().rev().skip_while(|(_, other)| *other >= path);
+    let whole = before.map(|(frames, path)| (frames, Checkpoint::open(path, owner))).find(|(_, open)| open.is_ok());
+    Err(match whole {
+        Some((frames, _)) => anyhow::anyhow!(
+            "{error:#}; the one before it is whole: rl-run resume {} --checkpoint {frames}",
+            run.display()
+        ),
+        None => error,
+    })
+}
+
+/// Schedules whose end comes before that of the run: what they change stays at its last value.
+fn ended(resolved: &Resolved, counts: &Counts, frames: u64) -> Vec<String> {
+    let agent = resolved.table("agent");
+    let steps = |table: &toml::Table, key: &str| table.get(key).and_then(toml::Value::as_integer);
+    let epsilon = agent.get("epsilon").and_then(toml::Value::as_table);
+    let schedules = [
+        ("agent.lr_steps", steps(agent, "lr_steps")),
+        ("agent.epsilon.steps", epsilon.and_then(|table| steps(table, "steps"))),
+    ];
+    // As many frames a step as so far.
+    let all = (frames as f64 * counts.agent_steps as f64 / counts.frames.max(1) as f64) as i64;
+    let early = schedules.into_iter().filter_map(|(key, end)| Some((key, end.filter(|end| (1..all).contains(end))?)));
+    early
+        .map(|(key, end)| format!("{key} stays {end}: of some {all} agent steps, those after it are at its end"))
+        .collect()
+}
