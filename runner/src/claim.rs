@@ -5,6 +5,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 use toml::{Table, Value};
 
+use crate::preset::parse;
 use crate::usage::usage;
 
 /// The table `[claim]` of an agent's preset.
@@ -40,6 +41,14 @@ pub(crate) enum Protocol {
     Greedy,
     /// By dynamic programming on the greedy policy.
     Exact,
+}
+
+/// What a preset, of TOML, claims on the environment called `env`.
+///
+/// # Errors
+/// If it cannot be read; `origin` names it.
+pub(crate) fn on(env: &str, text: &str, origin: &str) -> anyhow::Result<Option<Claim>> {
+    Ok(take(&mut parse(text, origin)?, origin)?.filter(|claim| claim.env == env))
 }
 
 /// Removes the claim from the tables of a preset, where it has one: nothing of a run depends on it.

@@ -88,8 +88,11 @@ pub(crate) fn drive(
             watch.row(session)?; // a row before a checkpoint: no mean spans it
             keep.checkpoint(session, true)?;
         }
-        if keep.pass(session)? {
-            break true;
+        if keep.wants(session.counts.frames) {
+            session.rest(&mut watch.log)?;
+            if keep.pass(session)? {
+                break true;
+            }
         }
         if session.counts.frames >= run.train.frames && session.learner.updates() > 0 {
             break false;

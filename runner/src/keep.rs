@@ -24,11 +24,18 @@ pub(crate) trait Keep {
     /// If a file cannot be written.
     fn best(&mut self, session: &mut Session) -> anyhow::Result<()>;
 
-    /// Sees the state between two blocks, when nothing is due; whether it needs no more of them.
+    /// Whether the state between two blocks is wanted, when nothing is due.
+    fn wants(&self, _frames: u64) -> bool {
+        false
+    }
+
+    /// Takes such a state; whether the run need not go on.
     ///
     /// # Errors
-    /// If it is not what it should be.
-    fn pass(&mut self, session: &mut Session) -> anyhow::Result<bool>;
+    /// If a part cannot be read.
+    fn pass(&mut self, _session: &mut Session) -> anyhow::Result<bool> {
+        Ok(false)
+    }
 }
 
 /// The directory of a run.
@@ -77,9 +84,5 @@ impl Keep for Archive {
         fs::create_dir_all(&dir).with_context(|| dir.display().to_string())?;
         checkpoint::write(&dir, session, &self.owner, Extent::Weights)?;
         checkpoint::prune(&dir, 1)
-    }
-
-    fn pass(&mut self, _: &mut Session) -> anyhow::Result<bool> {
-        Ok(false)
     }
 }

@@ -6,7 +6,7 @@ use rl_core::EnvEntry;
 use serde::Serialize;
 
 use crate::claim::{self, Claim};
-use crate::preset::{agent_preset, parse};
+use crate::preset::agent_preset;
 use crate::tables::{Tables, is_family};
 use crate::{budgets, output};
 
@@ -116,7 +116,7 @@ fn presets(tables: &Tables) -> anyhow::Result<Vec<Preset>> {
             for agent in &tables.agents {
                 let Some(text) = agent_preset(entry, &env, agent) else { continue };
                 let origin = format!("preset {}/{env}", agent.id);
-                let claim = claim::take(&mut parse(text, &origin)?, &origin)?.filter(|claim| claim.env == env);
+                let claim = claim::on(&env, text, &origin)?;
                 rows.push(Preset { env: env.clone(), agent: agent.id, preset: None, claim });
                 for budget in budgets::of(agent.id, &env) {
                     let preset = Some(budget.name);

@@ -21,7 +21,7 @@ use serde::Serialize;
 use crate::claim::{self, Claim};
 use crate::cli::Machine;
 use crate::measure::{self, Span};
-use crate::preset::{self, Ask, Resolved, agent_preset, parse};
+use crate::preset::{self, Ask, Resolved, agent_preset};
 use crate::stop::{STOPPED, Stop};
 use crate::tables::Tables;
 use crate::usage::usage;
@@ -174,8 +174,7 @@ fn best_agent(tables: &Tables, env: &str) -> anyhow::Result<String> {
     for agent in &tables.agents {
         let Some(text) = agent_preset(entry, &name, agent) else { continue };
         let origin = format!("preset {}/{name}", agent.id);
-        let claim = claim::take(&mut parse(text, &origin)?, &origin)?.filter(|claim| claim.env == name);
-        claimed.extend(claim.map(|claim| (claim, agent.id)));
+        claimed.extend(claim::on(&name, text, &origin)?.map(|claim| (claim, agent.id)));
         with.push(agent.id);
     }
     let order = |a: &Claim, b: &Claim| a.score.total_cmp(&b.score).then(b.minutes.total_cmp(&a.minutes));
@@ -225,8 +224,7 @@ fn row(candidate: &Candidate, seconds: f64) -> Row {
 /// What the preset claims, unless something of it was changed.
 fn claim_of(own: &Resolved, changed: bool) -> anyhow::Result<Option<Claim>> {
     let text = own.agent.and_then(|agent| agent_preset(own.env, &own.env_name, agent));
-    let Some(text) = text.filter(|_| !changed) else { return Ok(None) };
-    Ok(claim::take(&mut parse(text, "preset")?, "preset")?.filter(|claim| claim.env == own.env_name))
+    text.filter(|_| !changed).map_or(Ok(None), |text| claim::on(&own.env_name, text, "preset"))
 }
 
 /// The preset, and where its numbers come from.

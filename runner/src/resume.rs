@@ -6,12 +6,13 @@ use std::process::ExitCode;
 use crate::checkpoint::{self, Checkpoint, Owner};
 use crate::cli::Machine;
 use crate::drive::{Run, drive};
+use crate::evaluate::recorded;
 use crate::keep::Archive;
 use crate::metrics::Metrics;
 use crate::output;
-use crate::preset::{self, Ask, Resolved};
+use crate::preset::Resolved;
 use crate::progress::Progress;
-use crate::run_dir::{self, RunDir};
+use crate::run_dir::RunDir;
 use crate::session::Counts;
 use crate::stop::Stop;
 use crate::tables::Tables;
@@ -41,11 +42,8 @@ pub(crate) struct ResumeArgs {
 /// `rl-run resume RUN`.
 pub(crate) fn run(args: &ResumeArgs, tables: &Tables) -> anyhow::Result<ExitCode> {
     let stop = Stop::listen()?;
-    let mut about = run_dir::about(&args.run)?;
+    let (mut about, mut resolved) = recorded(&args.run, tables)?;
     let mut dir = RunDir::open(&args.run)?;
-    let file = args.run.join("run.toml");
-    let ask = Ask { env: &about.env, agent: Some(&about.agent), preset: Some(&file), ..Ask::default() };
-    let mut resolved = preset::resolve(tables, &ask)?;
     if let Some(frames) = args.frames {
         resolved.set("train.frames", i64::try_from(frames).map_err(|_| usage("--frames: too large"))?)?;
     }

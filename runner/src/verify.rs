@@ -10,11 +10,10 @@ use crate::checkpoint::{self, Checkpoint};
 use crate::cli::Machine;
 use crate::digests::{self, Digest};
 use crate::drive::{Run, drive};
+use crate::evaluate::recorded;
 use crate::keep::Keep;
 use crate::output;
-use crate::preset::{self, Ask};
 use crate::progress::Progress;
-use crate::run_dir;
 use crate::session::Session;
 use crate::stop::{STOPPED, Stop};
 use crate::tables::Tables;
@@ -77,14 +76,15 @@ impl Keep for Comparison {
         Ok(())
     }
 
+    fn wants(&self, frames: u64) -> bool {
+        self.left.last().is_none_or(|next| frames >= next.frames)
+    }
+
     fn pass(&mut self, session: &mut Session) -> anyhow::Result<bool> {
         let frames = session.counts.frames;
         let Some(next) = self.left.last() else { return Ok(true) };
-        if frames < next.frames {
-            return Ok(false);
-        }
         self.difference = if frames > next.frames {
-            Some(Difference { frames: next.frames, part: "counts".to_owned() })
+            Some(missed(next))
         } else {
             first_difference(next, &checkpoint::digests(session)?)
         };
@@ -98,16 +98,20 @@ impl Keep for Comparison {
 
 /// The first part that is not the recorded one.
 fn first_difference(recorded: &Digest, now: &[(String, String)]) -> Option<Difference> {
-    let names = recorded.parts.iter().chain(now).map(|(name, _)| name);
-    let of = |parts: &[(String, String)], name: &str| parts.iter().find(|(known, _)| known == name).cloned();
-    let part = names.into_iter().find(|name| of(&recorded.parts, name) != of(now, name))?;
+    let mut parts = recorded.parts.iter().chain(now);
+    let (part, _) = parts.find(|part| !(recorded.parts.contains(part) && now.contains(part)))?;
     Some(Difference { frames: recorded.frames, part: part.clone() })
+}
+
+/// A state that the replayed run never is in.
+fn missed(recorded: &Digest) -> Difference {
+    Difference { frames: recorded.frames, part: "counts".to_owned() }
 }
 
 /// `rl-run verify RUN`.
 pub(crate) fn run(args: &VerifyArgs, tables: &Tables) -> anyhow::Result<ExitCode> {
     let (stop, Report { quiet, json }) = (Stop::listen()?, args.report);
-    let about = run_dir::about(&args.run)?;
+    let (about, resolved) = recorded(&args.run, tables)?;
     let mut left = digests::all(&args.run)?;
     let Some(end) = left.last().map(|digest| digest.frames) else {
         bail!(
@@ -116,9 +120,6 @@ pub(crate) fn run(args: &VerifyArgs, tables: &Tables) -> anyhow::Result<ExitCode
             digests::FILE
         );
     };
-    let file = args.run.join("run.toml");
-    let ask = Ask { env: &about.env, agent: Some(&about.agent), preset: Some(&file), ..Ask::default() };
-    let resolved = preset::resolve(tables, &ask)?;
     let (train, eval, workers) = (resolved.train()?, resolved.eval()?, args.machine.workers()?);
     let owner = owner(&resolved, &train);
     let mut session = start(&resolved, &train, about.seed, &device(&args.machine.device)?, workers)?;
@@ -149,7 +150,7 @@ pub(crate) fn run(args: &VerifyArgs, tables: &Tables) -> anyhow::Result<ExitCode
         return Ok(ExitCode::from(STOPPED));
     }
     // A run that ends before a recorded state has lost its way too.
-    let difference = difference.or_else(|| first_difference(left.last()?, &[]));
+    let difference = difference.or_else(|| left.last().map(missed));
     let verdict = Verdict {
         run: args.run.clone(),
         equal: difference.is_none(),

@@ -110,7 +110,11 @@ fn what_cannot_be_verified_is_refused_in_a_line() {
     assert!(code == 1 && said.contains("no digests.jsonl with states to compare with"), "{said}");
     let (code, said) = refusal(at, "verify nowhere");
     assert!(code == 2 && said.contains("nowhere is not the directory of a run"), "{said}");
-    json(at, "--env cartpole --agent impala --frames 2000 --actors 1 --run a --quiet --json");
+    let actors =
+        "--env cartpole --agent impala --frames 2000 --actors 2 --quiet --json --set train.checkpoint_every=500";
+    json(at, &format!("{actors} --set agent.max_lag=0 --run prompt"));
+    assert_eq!(json(at, "verify prompt --quiet --json")["equal"], true);
+    json(at, &format!("{actors} --run a"));
     let (code, said) = refusal(at, "verify a");
     assert!(code == 2 && said.contains("actors lag behind by chance"), "{said}");
 }

@@ -141,6 +141,8 @@ mod tests {
             ([20, 20, 32], SQUARE(4, 2), 64, 9),
             ([16, 16, 24], padded, 40, 7),
             ([1, 1, 700], SQUARE(1, 1), 600, 40),
+            ([1, 1, 700], SQUARE(1, 1), 600, 25), // as they lie in memory on one thread, packed on several
+            ([1, 1, 700], SQUARE(1, 1), 600, 8),
             ([1, 1, 2000], SQUARE(1, 1), 512, 3),
         ] {
             let case = Case::new(shape, window, n, images);

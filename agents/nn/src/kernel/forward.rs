@@ -93,15 +93,11 @@ pub(crate) fn linear(layer: Linear<'_>, out: &mut [f32]) {
 /// A few rows, for which the weights are read once: threads get columns of them.
 fn few(layer: Linear<'_>, rows: usize, out: &mut [f32]) {
     let Linear { w, n, bias, .. } = layer;
-    let all = Unpacked { layer, rows, stride: n, out };
-    if rows * w.len() < PARALLEL {
-        return dispatch(all);
-    }
-    let columns = n.div_ceil(rayon::current_num_threads()).next_multiple_of(NARROW);
+    let share = || n.div_ceil(rayon::current_num_threads()).next_multiple_of(NARROW);
+    let columns = if rows * w.len() < PARALLEL { n } else { share() };
     if columns >= n {
-        return dispatch(all);
+        return dispatch(Unpacked { layer, rows, stride: n, out });
     }
-    let out = all.out;
     let mut room = Workspace::new();
     let parts = room.sized(out.len()); // a block of columns after the other
     each(parts, rows * columns, |i, out| {
@@ -377,7 +373,6 @@ impl WithSimd for Unpacked<'_> {
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) {
-        // Of a CartPole act, what divides here and in `tiles` would be a tenth.
         let Self { layer: Linear { x, width, w, n, bias, relu }, rows: count, stride, out } = self;
         for row in out.chunks_mut(stride) {
             row[..bias.len()].copy_from_slice(bias);

@@ -21,14 +21,15 @@ struct Case {
     steps: Vec<Step>,
 }
 
+/// What PyTorch makes of an update.
 #[derive(Deserialize)]
-struct Step {
-    target: Vec<f64>,
-    loss: f64,
-    norm: f64,
-    errors: Vec<f64>,
-    grad: Vec<f64>,
-    params: Vec<f64>,
+pub(super) struct Step {
+    pub(super) target: Vec<f64>,
+    pub(super) loss: f64,
+    pub(super) norm: f64,
+    pub(super) errors: Vec<f64>,
+    pub(super) grad: Vec<f64>,
+    pub(super) params: Vec<f64>,
 }
 
 pub(super) fn constant(value: f64) -> Schedule {

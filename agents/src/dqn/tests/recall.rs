@@ -1,6 +1,6 @@
 //! Learning from sequences against PyTorch, which unrolls them cell by cell (`tests/golden/dqn/recall.py`).
 
-use super::family::{constant, hand_over, proportional};
+use super::family::{Step, constant, hand_over, proportional};
 use super::*;
 
 #[derive(Deserialize)]
@@ -33,16 +33,6 @@ struct Case {
     sequences: usize,
     taken: usize,
     steps: Vec<Step>,
-}
-
-#[derive(Deserialize)]
-struct Step {
-    target: Vec<f64>,
-    loss: f64,
-    norm: f64,
-    errors: Vec<f64>,
-    grad: Vec<f64>,
-    params: Vec<f64>,
 }
 
 const SEATS: usize = 2;
