@@ -22,13 +22,15 @@ pub enum Part {
     Optimiser,
     /// Averages over the members of a run.
     Reduce,
-    /// Everything else: evaluations, checkpoints, logs, bookkeeping.
+    /// Copies what checkpoints keep, and waits for the disk where that is too slow.
+    Save,
+    /// Everything else: evaluations, logs, bookkeeping.
     Other,
 }
 
 impl Part {
     /// All parts, in the order of a step.
-    pub const ALL: [Part; 8] = [
+    pub const ALL: [Part; 9] = [
         Part::Step,
         Part::Infer,
         Part::Sample,
@@ -36,6 +38,7 @@ impl Part {
         Part::Backward,
         Part::Optimiser,
         Part::Reduce,
+        Part::Save,
         Part::Other,
     ];
 
@@ -49,6 +52,7 @@ impl Part {
             Part::Backward => "backward",
             Part::Optimiser => "optimiser",
             Part::Reduce => "reduce",
+            Part::Save => "save",
             Part::Other => "other",
         }
     }

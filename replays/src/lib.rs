@@ -9,6 +9,7 @@ mod sum_tree;
 mod rollout;
 mod sample;
 mod saved;
+mod segments;
 mod stack;
 
 pub use lane::Lane;

@@ -9,6 +9,7 @@
 use rl_core::{End, Result, Rng, Spec};
 
 use crate::priorities::Priorities;
+use crate::segments::rows_of_segment;
 use crate::sequences::{self, Beginnings, Sequence};
 use crate::sum_tree::SumTree;
 use crate::{Lane, Rollout, Sample, stack};
@@ -35,6 +36,8 @@ pub struct Replay {
     pub(crate) spec: Spec,
     pub(crate) seats: usize,
     pub(crate) rows: usize,
+    /// Rows of a segment, 0 for none.
+    pub(crate) segment: usize,
     /// Rows ever written; row `r` stands at `r % rows`.
     pub(crate) written: u64,
     pub(crate) frame: Lane<u8>,
@@ -82,6 +85,7 @@ impl Replay {
         assert!(capacity > 0 && seats > 0 && targets.n_step > 0, "a replay has room, seats and steps");
         assert!(spec.continuous.is_empty(), "the replay stores discrete actions");
         let rows = rows_for(spec, seats, capacity, targets.n_step, sequence);
+        let bytes = Self::bytes_for(spec, seats, capacity, targets.n_step, sequence);
         let states = |sequence: Sequence| Lane::new(rows / sequence.period, seats, sequence.state);
         Self {
             frame: Lane::new(rows, seats, spec.frame_len()),
@@ -95,6 +99,7 @@ impl Replay {
             priorities: None,
             beginnings: sequence.map(|sequence| Beginnings { sequence, states: states(sequence) }),
             written: 0,
+            segment: rows_of_segment(rows, bytes),
             rows,
             seats,
             targets,

@@ -1,60 +1,72 @@
-//! The replay's state as a stream: a header, then the rows that are still there, oldest first, lane after lane; of a
-//! prioritised one also the weights of their transitions, and the largest ever given; of one of sequences also the states
-//! that those begin with.
+//! The replay's state as a stream: a header, then rows, oldest first, lane after lane, and of one of sequences the states
+//! that those begin with; of a prioritised one also the weights of all transitions, and the largest ever given. The rows are
+//! all that are still there, or those that are in no [segment](crate::segments) yet.
 //!
 //! Values pass through a small buffer, so that saving or loading a ring of gigabytes needs no second copy of it.
 
 use std::io::{ErrorKind, Read, Write};
+use std::ops::Range;
 
-use rl_core::{End, Error, Result, Saved};
+use rl_core::{End, Error, Result, Saved, Segmented};
 
 use crate::priorities::Priorities;
 use crate::sequences::Beginnings;
 use crate::{Lane, Replay, Sequence};
 
-const MAGIC: &[u8; 8] = b"rlreply1";
+const MAGIC: &[u8; 8] = b"rlreply2";
 
 impl Saved for Replay {
     fn save(&self, out: &mut dyn Write) -> Result<()> {
-        out.write_all(MAGIC)?;
-        for number in self.shape() {
-            out.write_all(&number.to_le_bytes())?;
-        }
-        out.write_all(&self.written.to_le_bytes())?;
-        self.each_row(|slot| Ok(out.write_all(self.frame.row(slot))?))?;
-        self.each_row(|slot| Ok(out.write_all(self.legal.row(slot))?))?;
-        self.each_row(|slot| write(out, self.vector.row(slot), |v| v.to_le_bytes()))?;
-        self.each_row(|slot| write(out, self.symbols.row(slot), |v| v.to_le_bytes()))?;
-        self.each_row(|slot| write(out, self.age.row(slot), |v| v.to_le_bytes()))?;
-        self.each_row(|slot| write(out, self.reward.row(slot), |v| v.to_le_bytes()))?;
-        self.each_row(|slot| write(out, self.action.row(slot), |v| v.to_le_bytes()))?;
-        self.each_row(|slot| write(out, self.end.row(slot), |v| (v as u32).to_le_bytes()))?;
-        if let Some(priorities) = &self.priorities {
-            self.each_row(|slot| {
-                let mut weights = (0..self.seats).map(|seat| priorities.tree.weight(slot * self.seats + seat));
-                weights.try_for_each(|weight| Ok(out.write_all(&weight.to_le_bytes())?))
-            })?;
-            out.write_all(&priorities.largest.to_le_bytes())?;
-        }
-        let Some(Beginnings { sequence, states }) = &self.beginnings else { return Ok(()) };
-        sequence.places(self.slots()).try_for_each(|place| write(out, states.row(place), |v| v.to_le_bytes()))
+        self.save_from(self.oldest(), out)
     }
 
     /// Reads into the memory that is there. After an error the replay is empty.
     fn load(&mut self, from: &mut dyn Read) -> Result<()> {
-        self.read_from(from).map_err(|error| {
-            self.written = 0;
-            self.priorities = self.priorities.take().map(|priorities| Priorities::new(priorities.tree.len()));
-            match error {
-                Error::Io(io) if io.kind() == ErrorKind::UnexpectedEof => foreign("ends too early"),
-                error => error,
-            }
-        })
+        self.load_rest(from, &mut |number| Err(foreign(&format!("lacks its segment {number}"))))
+    }
+
+    fn segmented(&mut self) -> Option<&mut dyn Segmented> {
+        if self.segment > 0 { Some(self) } else { None }
     }
 }
 
 impl Replay {
-    fn read_from(&mut self, from: &mut dyn Read) -> Result<()> {
+    /// Writes the rows from `first` on, and all that is not in rows.
+    pub(crate) fn save_from(&self, first: u64, out: &mut dyn Write) -> Result<()> {
+        out.write_all(MAGIC)?;
+        for number in self.shape().into_iter().chain([self.written, first]) {
+            out.write_all(&number.to_le_bytes())?;
+        }
+        self.save_rows(first..self.written, out)?;
+        let Some(priorities) = &self.priorities else { return Ok(()) };
+        self.slots(self.oldest()..self.written).try_for_each(|slot| {
+            let mut weights = (0..self.seats).map(|seat| priorities.tree.weight(slot * self.seats + seat));
+            weights.try_for_each(|weight| out.write_all(&weight.to_le_bytes()))
+        })?;
+        Ok(out.write_all(&priorities.largest.to_le_bytes())?)
+    }
+
+    pub(crate) fn save_rows(&self, rows: Range<u64>, out: &mut dyn Write) -> Result<()> {
+        let slots = || self.slots(rows.clone());
+        slots().try_for_each(|slot| out.write_all(self.frame.row(slot)))?;
+        slots().try_for_each(|slot| out.write_all(self.legal.row(slot)))?;
+        slots().try_for_each(|slot| write(out, self.vector.row(slot), |v| v.to_le_bytes()))?;
+        slots().try_for_each(|slot| write(out, self.symbols.row(slot), |v| v.to_le_bytes()))?;
+        slots().try_for_each(|slot| write(out, self.age.row(slot), |v| v.to_le_bytes()))?;
+        slots().try_for_each(|slot| write(out, self.reward.row(slot), |v| v.to_le_bytes()))?;
+        slots().try_for_each(|slot| write(out, self.action.row(slot), |v| v.to_le_bytes()))?;
+        slots().try_for_each(|slot| write(out, self.end.row(slot), |v| (v as u32).to_le_bytes()))?;
+        let Some(Beginnings { sequence, states }) = &self.beginnings else { return Ok(()) };
+        Ok(sequence.places(slots()).try_for_each(|place| write(out, states.row(place), |v| v.to_le_bytes()))?)
+    }
+
+    /// Reads what [`save_from`](Replay::save_from) wrote. Rows before its first are those of whole segments, which `rows_of`
+    /// reads.
+    pub(crate) fn load_from(
+        &mut self,
+        from: &mut dyn Read,
+        rows_of: &mut dyn FnMut(&mut Self, u64) -> Result<()>,
+    ) -> Result<()> {
         let mut magic = [0; 8];
         from.read_exact(&mut magic)?;
         if &magic != MAGIC {
@@ -72,7 +84,31 @@ impl Replay {
         if self.written > u64::from(u32::MAX) << 16 {
             return Err(foreign("counts more rows than a run can write"));
         }
-        let slots: Vec<usize> = self.slots().collect();
+        let first = read_u64(from)?;
+        if first != self.oldest() && first != self.rest() {
+            return Err(foreign("begins with a row that it cannot begin with"));
+        }
+        // The oldest segment may reach back behind the oldest row: what is read later stands where that would.
+        for number in self.segments_until(first) {
+            rows_of(self, number)?;
+        }
+        self.load_rows(first..self.written, from)?;
+        let slots: Vec<usize> = self.slots(self.oldest()..self.written).collect();
+        if let Some(priorities) = &mut self.priorities {
+            *priorities = Priorities::new(priorities.tree.len());
+            for &slot in &slots {
+                for seat in 0..self.seats {
+                    priorities.tree.set(slot * self.seats + seat, read_weight(from)?);
+                }
+            }
+            priorities.largest = read_weight(from)?;
+        }
+        ends(from)?;
+        self.check()
+    }
+
+    pub(crate) fn load_rows(&mut self, rows: Range<u64>, from: &mut dyn Read) -> Result<()> {
+        let slots: Vec<usize> = self.slots(rows).collect();
         for &slot in &slots {
             from.read_exact(self.frame.row_mut(slot))?;
         }
@@ -88,23 +124,18 @@ impl Replay {
             let ends = [End::No, End::LifeLost, End::Truncated, End::Terminated];
             ends.get(u32::from_le_bytes(v) as usize).copied()
         })?;
-        if let Some(priorities) = &mut self.priorities {
-            *priorities = Priorities::new(priorities.tree.len());
-            for &slot in &slots {
-                for seat in 0..self.seats {
-                    priorities.tree.set(slot * self.seats + seat, read_weight(from)?);
-                }
-            }
-            priorities.largest = read_weight(from)?;
-        }
-        if let Some(Beginnings { sequence, states }) = &mut self.beginnings {
-            let places: Vec<usize> = sequence.places(slots.iter().copied()).collect();
-            read(from, states, &places, |v| Some(f32::from_le_bytes(v)))?;
-        }
-        match from.read_exact(&mut [0]) {
-            Err(error) if error.kind() == ErrorKind::UnexpectedEof => self.check(),
-            Err(error) => Err(error.into()),
-            Ok(()) => Err(foreign("has bytes too many")),
+        let Some(Beginnings { sequence, states }) = &mut self.beginnings else { return Ok(()) };
+        let places: Vec<usize> = sequence.places(slots.iter().copied()).collect();
+        read(from, states, &places, |v| Some(f32::from_le_bytes(v)))
+    }
+
+    /// Empties it, where loading failed.
+    pub(crate) fn forget(&mut self, error: Error) -> Error {
+        self.written = 0;
+        self.priorities = self.priorities.take().map(|priorities| Priorities::new(priorities.tree.len()));
+        match error {
+            Error::Io(io) if io.kind() == ErrorKind::UnexpectedEof => foreign("ends too early"),
+            error => error,
         }
     }
 
@@ -120,6 +151,7 @@ impl Replay {
             spec.symbols.len() as u64,
             spec.legal_len() as u64,
             spec.discrete.len() as u64,
+            self.segment as u64,
         ];
         if let Some(Beginnings { sequence: Sequence { burn_in, steps, period, state }, .. }) = self.beginnings {
             shape.extend([burn_in, steps, period, state].map(|number| number as u64));
@@ -127,13 +159,9 @@ impl Replay {
         shape
     }
 
-    fn slots(&self) -> impl Iterator<Item = usize> + use<> {
-        let rows = self.rows as u64;
-        (self.oldest()..self.written).map(move |row| (row % rows) as usize)
-    }
-
-    fn each_row(&self, write: impl FnMut(usize) -> Result<()>) -> Result<()> {
-        self.slots().try_for_each(write)
+    fn slots(&self, rows: Range<u64>) -> impl Iterator<Item = usize> + use<> {
+        let all = self.rows as u64;
+        rows.map(move |row| (row % all) as usize)
     }
 
     /// A damaged file must not become an index out of range later.
@@ -142,7 +170,7 @@ impl Replay {
             values.chunks(limits.len().max(1)).all(|row| row.iter().zip(limits).all(|(value, limit)| value < limit))
         };
         let mut before = None;
-        for slot in self.slots() {
+        for slot in self.slots(self.oldest()..self.written) {
             if !fits(self.symbols.row(slot), &self.spec.symbols) || !fits(self.action.row(slot), &self.spec.discrete) {
                 return Err(foreign("holds a symbol or an action that does not exist"));
             }
@@ -159,7 +187,7 @@ impl Replay {
     }
 }
 
-fn foreign(message: &str) -> Error {
+pub(crate) fn foreign(message: &str) -> Error {
     Error::State { part: "replay".to_owned(), message: message.to_owned() }
 }
 
@@ -168,17 +196,23 @@ fn read_weight(from: &mut dyn Read) -> Result<f64> {
     if weight >= 0.0 && weight.is_finite() { Ok(weight) } else { Err(foreign("holds a weight that is no number")) }
 }
 
-fn read_u64(from: &mut dyn Read) -> Result<u64> {
+pub(crate) fn read_u64(from: &mut dyn Read) -> Result<u64> {
     let mut bytes = [0; 8];
     from.read_exact(&mut bytes)?;
     Ok(u64::from_le_bytes(bytes))
 }
 
-fn write<T: Copy>(out: &mut dyn Write, values: &[T], bytes: impl Fn(T) -> [u8; 4]) -> Result<()> {
-    for &value in values {
-        out.write_all(&bytes(value))?;
+/// Nothing may be left.
+pub(crate) fn ends(from: &mut dyn Read) -> Result<()> {
+    match from.read_exact(&mut [0]) {
+        Err(error) if error.kind() == ErrorKind::UnexpectedEof => Ok(()),
+        Err(error) => Err(error.into()),
+        Ok(()) => Err(foreign("has bytes too many")),
     }
-    Ok(())
+}
+
+fn write<T: Copy>(out: &mut dyn Write, values: &[T], bytes: impl Fn(T) -> [u8; 4]) -> std::io::Result<()> {
+    values.iter().try_for_each(|&value| out.write_all(&bytes(value)))
 }
 
 fn read<T: Copy + Default>(

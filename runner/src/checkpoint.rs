@@ -1,124 +1,110 @@
 //! Checkpoints: a directory per checkpoint that is either whole or not there.
 //!
-//! Written as a hidden directory, synced, then renamed. `manifest.json` names every part with its size and SHA-256 and
-//! ends in its own; nothing is loaded before all of them hold.
+//! Written as a hidden directory, synced, then renamed; segments, which checkpoints share, lie beside them and are whole
+//! before. Nothing is loaded before every file has the hash of the manifest.
 
+use std::collections::BTreeSet;
 use std::fs::{self, File};
-use std::io::{BufReader, BufWriter, Read, Write};
+use std::io::{BufReader, Read, Write};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, anyhow, bail};
 use rl_core::Saved;
-use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use crate::session::{Session, WEIGHTS};
+use crate::manifest::{self, Manifest, Owner, Part, SEGMENTS, Segment, hex};
+use crate::session::Session;
+use crate::snapshot::{self, Snapshot};
 use crate::usage::usage;
+use crate::writer::Known;
 
-/// Raised whenever older checkpoints can no longer be read.
-const VERSION: u32 = 3;
-const MANIFEST: &str = "manifest.json";
-
-/// Whose checkpoint it is.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub(crate) struct Owner {
-    /// Full name of the environment.
-    pub(crate) env: String,
-    /// Version of its dynamics.
-    pub(crate) env_version: u32,
-    /// The agent.
-    pub(crate) agent: String,
-    /// Instruction set: bits differ between them.
-    pub(crate) isa: String,
-}
-
-#[derive(Clone, Debug, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Manifest {
-    version: u32,
-    owner: Owner,
-    frames: u64,
-    updates: u64,
-    parts: Vec<Part>,
-    sha256: String,
-}
-
-#[derive(Clone, Debug, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Part {
-    file: String,
-    bytes: u64,
-    sha256: String,
-}
-
-impl Manifest {
-    /// SHA-256 of everything but itself.
-    fn seal(&self) -> String {
-        let open = Self { sha256: String::new(), ..self.clone() };
-        hex(&Sha256::digest(serde_json::to_vec(&open).expect("a manifest is plain JSON")))
-    }
-}
-
-/// Which parts to write.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Extent {
-    /// All: the run can be resumed.
-    Whole,
-    /// What evaluation needs.
-    Weights,
-}
-
-/// Writes a checkpoint of `session` below `dir`, or nothing; one with its number that is there already is left alone.
+/// Writes a checkpoint below `dir`, or nothing; one with its number that is there already is left alone. Its segments are
+/// `known`.
 ///
 /// # Errors
-/// If a part cannot be saved or the disk is full.
-pub(crate) fn write(dir: &Path, session: &mut Session, owner: &Owner, extent: Extent) -> anyhow::Result<PathBuf> {
-    let name = format!("{:012}", session.counts.frames);
+/// If the disk is full.
+pub(crate) fn write(dir: &Path, snapshot: &Snapshot, owner: &Owner, known: &Known) -> anyhow::Result<Manifest> {
+    let name = format!("{:012}", snapshot.frames);
     let (path, draft) = (dir.join(&name), dir.join(format!(".{name}.tmp")));
     if path.exists() {
-        return Ok(path);
+        return Manifest::read(&path);
     }
-    let written = write_draft(&draft, session, owner, extent)
-        .and_then(|()| Ok(fs::rename(&draft, &path)?))
-        .and_then(|()| Ok(File::open(dir)?.sync_all()?));
+    let written = write_draft(&draft, snapshot, owner, known).and_then(|manifest| {
+        fs::rename(&draft, &path)?;
+        File::open(dir)?.sync_all()?;
+        Ok(manifest)
+    });
     if written.is_err() {
         let _ = fs::remove_dir_all(&draft); // what is left of a failure is of no use; the failure itself is reported
     }
-    written.with_context(|| format!("writing checkpoint {}", path.display()))?;
-    Ok(path)
+    written.with_context(|| format!("writing checkpoint {}", path.display()))
 }
 
-fn write_draft(draft: &Path, session: &mut Session, owner: &Owner, extent: Extent) -> anyhow::Result<()> {
+fn write_draft(draft: &Path, snapshot: &Snapshot, owner: &Owner, known: &Known) -> anyhow::Result<Manifest> {
     if draft.exists() {
         fs::remove_dir_all(draft)?;
     }
     fs::create_dir_all(draft)?;
-    let (frames, updates) = (session.counts.frames, session.learner.updates());
-    let mut parts = Vec::new();
-    session.visit(&mut |name, part| {
-        if extent == Extent::Whole || name == WEIGHTS {
-            parts.push(write_part(draft, name, part)?);
-        }
-        Ok(())
-    })?;
-    let mut manifest =
-        Manifest { version: VERSION, owner: owner.clone(), frames, updates, parts, sha256: String::new() };
-    manifest.sha256 = manifest.seal();
-    let mut file = File::create(draft.join(MANIFEST))?;
-    file.write_all(&serde_json::to_vec_pretty(&manifest)?)?;
-    file.sync_all()?;
-    Ok(File::open(draft)?.sync_all()?)
+    let parts = snapshot.parts.iter().map(|part| write_part(draft, part, known).with_context(|| part.name.clone()));
+    let parts = parts.collect::<anyhow::Result<_>>()?;
+    let manifest = Manifest::new(owner, snapshot.frames, snapshot.updates, parts);
+    write_file(&draft.join(manifest::FILE), &serde_json::to_vec_pretty(&manifest)?)?;
+    File::open(draft)?.sync_all()?;
+    Ok(manifest)
 }
 
-fn write_part(dir: &Path, name: &str, part: &mut dyn Saved) -> anyhow::Result<Part> {
-    let context = || format!("part {name}");
-    let file = File::create(dir.join(name)).with_context(context)?;
-    let mut out = Hashed { inner: BufWriter::with_capacity(1 << 20, file), hash: Sha256::new(), bytes: 0 };
-    part.save(&mut out).map_err(anyhow::Error::from).with_context(context)?;
-    let Hashed { inner, hash, bytes } = out;
-    let file = inner.into_inner().map_err(|e| e.into_error()).with_context(context)?;
-    file.sync_all().with_context(context)?;
-    Ok(Part { file: name.to_owned(), bytes, sha256: hex(&hash.finalize()) })
+fn write_part(draft: &Path, part: &snapshot::Part, known: &Known) -> anyhow::Result<Part> {
+    let snapshot::Part { name, bytes, segments } = part;
+    write_file(&draft.join(name), bytes)?;
+    let segments = segments.clone().map(|number| known.get(&(name.clone(), number)).cloned());
+    let segments = segments.collect::<Option<_>>().context("one of its segments is not written")?;
+    Ok(Part { file: name.clone(), bytes: bytes.len() as u64, sha256: hex(&Sha256::digest(bytes)), segments })
+}
+
+fn write_file(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
+    let mut file = File::create(path)?;
+    file.write_all(bytes)?;
+    file.sync_all()
+}
+
+/// Writes the segment of that number, whole or not at all.
+///
+/// # Errors
+/// If the disk is full.
+pub(crate) fn write_segment(path: &Path, number: u64, bytes: &[u8]) -> anyhow::Result<Segment> {
+    let draft = path.with_extension("tmp");
+    let written = write_file(&draft, bytes).and_then(|()| fs::rename(&draft, path));
+    if written.is_err() {
+        let _ = fs::remove_file(&draft); // of no use; the failure itself is reported
+    }
+    written.with_context(|| format!("writing {}", path.display()))?;
+    Ok(Segment { number, bytes: bytes.len() as u64, sha256: hex(&Sha256::digest(bytes)) })
+}
+
+/// Removes the segments that no checkpoint below `dir` has and that are not `known`: those of removed checkpoints, and what a
+/// killed process wrote after its last one.
+///
+/// # Errors
+/// If one cannot be removed.
+pub(crate) fn collect(dir: &Path, known: &Known) -> anyhow::Result<()> {
+    let at = dir.join(SEGMENTS);
+    if !at.exists() {
+        return Ok(());
+    }
+    let mut used: BTreeSet<PathBuf> = known.keys().map(|(part, number)| manifest::segment(part, *number)).collect();
+    for (_, path) in list(dir)? {
+        // A checkpoint that cannot be read has no use for them.
+        let Ok(manifest) = Manifest::read(&path) else { continue };
+        let segments = manifest.parts.iter().flat_map(|part| part.segments.iter().map(|s| part.segment(s.number)));
+        used.extend(segments);
+    }
+    for entry in fs::read_dir(&at).with_context(|| at.display().to_string())? {
+        let entry = entry?;
+        if !used.contains(&Path::new(SEGMENTS).join(entry.file_name())) {
+            fs::remove_file(entry.path()).with_context(|| entry.path().display().to_string())?;
+        }
+    }
+    Ok(())
 }
 
 /// Removes all but the newest `keep` checkpoints, and drafts that a killed process left.
@@ -209,21 +195,8 @@ impl Checkpoint {
     /// # Errors
     /// If it is of another version or owner, or a file is missing, truncated or changed; the message names the file.
     pub(crate) fn open(dir: &Path, owner: &Owner) -> anyhow::Result<Self> {
-        let path = dir.join(MANIFEST);
-        let name = path.display().to_string();
-        let text = fs::read(&path).with_context(|| name.clone())?;
-        let value: serde_json::Value =
-            serde_json::from_slice(&text).map_err(|e| anyhow!("{name}: damaged, not a manifest ({e})"))?;
-        match value.get("version").and_then(serde_json::Value::as_u64) {
-            Some(version) if version == u64::from(VERSION) => {}
-            Some(version) => bail!("{name}: version {version}, this rl-run reads version {VERSION}"),
-            None => bail!("{name}: not the manifest of a checkpoint"),
-        }
-        let manifest: Manifest =
-            serde_json::from_value(value).map_err(|e| anyhow!("{name}: damaged, not a manifest ({e})"))?;
-        if manifest.seal() != manifest.sha256 {
-            bail!("{name}: damaged, its checksum does not match");
-        }
+        let manifest = Manifest::read(dir)?;
+        let name = dir.join(manifest::FILE).display().to_string();
         let (theirs, ours) = (&manifest.owner, owner);
         if (&theirs.env, &theirs.agent) != (&ours.env, &ours.agent) {
             bail!("{name}: belongs to {} on {}, not to {} on {}", theirs.agent, theirs.env, ours.agent, ours.env);
@@ -232,8 +205,12 @@ impl Checkpoint {
             let (theirs, ours) = (theirs.env_version, ours.env_version);
             bail!("{name}: made with version {theirs} of {}, this rl-run has version {ours}", owner.env);
         }
+        let shared = dir.parent().unwrap_or(Path::new(".."));
         for part in &manifest.parts {
-            check_part(&dir.join(&part.file), part)?;
+            check(&dir.join(&part.file), part.bytes, &part.sha256)?;
+            let segments =
+                part.segments.iter().map(|s| check(&shared.join(part.segment(s.number)), s.bytes, &s.sha256));
+            segments.collect::<anyhow::Result<()>>()?;
         }
         Ok(Self { dir: dir.to_owned(), manifest })
     }
@@ -270,56 +247,60 @@ impl Checkpoint {
     /// If it is not there or does not fit.
     pub(crate) fn load_part(&self, name: &str, part: &mut dyn Saved) -> anyhow::Result<()> {
         let path = self.dir.join(name);
-        if !self.manifest.parts.iter().any(|part| part.file == name) {
+        let Some(listed) = self.manifest.parts.iter().find(|part| part.file == name) else {
             bail!("{}: no part `{name}` in this checkpoint: it holds too little to go on from", self.dir.display());
+        };
+        let mut from = opened(&path)?;
+        match part.segmented() {
+            Some(part) if !listed.segments.is_empty() => {
+                let mut open = |number| -> rl_core::Result<Box<dyn Read>> {
+                    if !listed.segments.iter().any(|segment| segment.number == number) {
+                        return Err(not_listed(name, number));
+                    }
+                    Ok(Box::new(opened(&self.dir.join("..").join(listed.segment(number)))?))
+                };
+                part.load_rest(&mut from, &mut open)
+            }
+            _ => part.load(&mut from),
         }
-        let mut from = BufReader::with_capacity(1 << 20, File::open(&path)?);
-        part.load(&mut from).map_err(anyhow::Error::from).with_context(|| path.display().to_string())?;
+        .map_err(anyhow::Error::from)
+        .with_context(|| path.display().to_string())?;
         match from.read(&mut [0])? {
             0 => Ok(()),
             _ => bail!("{}: holds more than this part", path.display()),
         }
     }
+
+    /// The segments that its parts have.
+    pub(crate) fn segments(&self) -> Known {
+        let parts = self.manifest.parts.iter();
+        parts.flat_map(|part| part.segments.iter().map(|s| ((part.file.clone(), s.number), s.clone()))).collect()
+    }
 }
 
-fn check_part(path: &Path, part: &Part) -> anyhow::Result<()> {
+fn not_listed(part: &str, number: u64) -> rl_core::Error {
+    rl_core::Error::State { part: part.to_owned(), message: format!("its segment {number} is not in the manifest") }
+}
+
+fn opened(path: &Path) -> std::io::Result<BufReader<File>> {
+    Ok(BufReader::with_capacity(1 << 20, File::open(path)?))
+}
+
+/// Whether a file is the one that was written.
+fn check(path: &Path, bytes: u64, sha256: &str) -> anyhow::Result<()> {
     let name = path.display();
     let mut file = File::open(path).with_context(|| format!("{name}: part of the checkpoint"))?;
-    let bytes = file.metadata()?.len();
-    if bytes != part.bytes {
-        let how = if bytes < part.bytes { "truncated" } else { "too long" };
-        bail!("{name}: {how}, {bytes} bytes where the manifest says {}", part.bytes);
+    let found = file.metadata()?.len();
+    if found != bytes {
+        let how = if found < bytes { "truncated" } else { "too long" };
+        bail!("{name}: {how}, {found} bytes where the manifest says {bytes}");
     }
-    let mut hash = Hashed { inner: std::io::sink(), hash: Sha256::new(), bytes: 0 };
+    let mut hash = Hashed(Sha256::new());
     std::io::copy(&mut file, &mut hash).with_context(|| name.to_string())?;
-    if hex(&hash.hash.finalize()) != part.sha256 {
+    if hex(&hash.0.finalize()) != sha256 {
         bail!("{name}: damaged, its SHA-256 is not the one of the manifest");
     }
     Ok(())
-}
-
-/// Name and SHA-256 of every part of the checkpoint in `dir`, which was just written.
-///
-/// # Errors
-/// If its manifest cannot be read.
-pub(crate) fn parts(dir: &Path) -> anyhow::Result<Vec<(String, String)>> {
-    let path = dir.join(MANIFEST);
-    let read = || anyhow::Ok(serde_json::from_slice::<Manifest>(&fs::read(&path)?)?);
-    let manifest = read().with_context(|| path.display().to_string())?;
-    Ok(manifest.parts.into_iter().map(|part| (part.file, part.sha256)).collect())
-}
-
-/// The same of every part of `session`, as a checkpoint would have them.
-///
-/// # Errors
-/// If a part cannot be saved.
-pub(crate) fn digests(session: &mut Session) -> anyhow::Result<Vec<(String, String)>> {
-    let mut digests = Vec::new();
-    session.visit(&mut |name, part| {
-        digests.push((name.to_owned(), sha256(part)?));
-        Ok(())
-    })?;
-    Ok(digests)
 }
 
 /// SHA-256 of a part as it is saved.
@@ -327,32 +308,29 @@ pub(crate) fn digests(session: &mut Session) -> anyhow::Result<Vec<(String, Stri
 /// # Errors
 /// If it cannot be saved.
 pub(crate) fn sha256(part: &dyn Saved) -> rl_core::Result<String> {
-    let mut hash = Hashed { inner: std::io::sink(), hash: Sha256::new(), bytes: 0 };
+    let mut hash = Hashed(Sha256::new());
     part.save(&mut hash)?;
-    Ok(hex(&hash.hash.finalize()))
+    Ok(hex(&hash.0.finalize()))
 }
 
-/// A writer that remembers what went through it.
-struct Hashed<W> {
-    inner: W,
-    hash: Sha256,
-    bytes: u64,
-}
+/// A writer that keeps nothing but the hash of what went through it.
+struct Hashed(Sha256);
 
-impl<W: Write> Write for Hashed<W> {
+impl Write for Hashed {
     fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-        let written = self.inner.write(bytes)?;
-        self.hash.update(&bytes[..written]);
-        self.bytes += written as u64;
-        Ok(written)
+        self.0.update(bytes);
+        Ok(bytes.len())
     }
 
     fn flush(&mut self) -> std::io::Result<()> {
-        self.inner.flush()
+        Ok(())
     }
 }
 
-/// Lower-case hexadecimal digits.
-pub(crate) fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+/// Writes a checkpoint of `session` below `dir`, whose parts are whole files, and returns its directory.
+#[cfg(test)]
+pub(crate) fn written(dir: &Path, session: &mut Session, owner: &Owner) -> PathBuf {
+    let snapshot = Snapshot::take(session, snapshot::Extent::Whole, &snapshot::Handed::default()).unwrap();
+    write(dir, &snapshot, owner, &Known::new()).unwrap();
+    dir.join(format!("{:012}", snapshot.frames))
 }

@@ -86,7 +86,9 @@ pub(crate) fn drive(
             session.rest(&mut watch.log)?;
             session.counts.next_checkpoint = due(session.counts.frames, run.train.checkpoint_every);
             watch.row(session)?; // a row before a checkpoint: no mean spans it
+            watch.log.lap(Part::Other);
             keep.checkpoint(session, true)?;
+            watch.log.lap(Part::Save);
         }
         if keep.wants(session.counts.frames) {
             session.rest(&mut watch.log)?;
@@ -104,11 +106,14 @@ pub(crate) fn drive(
         session.notes.drain(..).for_each(|note| watch.note(&note));
         watch.show(session);
         watch.log.lap(Part::Other);
+        keep.hand_on(session)?;
+        watch.log.lap(Part::Save);
     };
     session.rest(&mut watch.log)?;
     watch.row(session)?;
     watch.finish();
     keep.checkpoint(session, settled)?;
+    keep.finish()?;
     Ok(Outcome {
         seed: run.seed,
         frames: session.counts.frames,

@@ -1,16 +1,21 @@
 //! Where the states of a run go: to its directory while it trains, past the recorded ones while it is verified.
 
-use std::fs;
-
-use anyhow::Context as _;
-
-use crate::checkpoint::{self, Extent, Owner};
-use crate::digests::{Digest, Digests};
+use crate::checkpoint;
+use crate::digests::Digests;
+use crate::manifest::Owner;
 use crate::run_dir::RunDir;
 use crate::session::Session;
+use crate::snapshot::{Extent, Handed, Snapshot};
+use crate::writer::{Files, Known, Writer};
 
 /// What becomes of states.
 pub(crate) trait Keep {
+    /// Takes what will never change again, after every block: the less is left for a checkpoint.
+    ///
+    /// # Errors
+    /// If a file cannot be written.
+    fn hand_on(&mut self, session: &mut Session) -> anyhow::Result<()>;
+
     /// Takes the whole state: a checkpoint is due, or the run ends here. It is `settled` unless something that was due was
     /// cut short and waits to be done again.
     ///
@@ -36,16 +41,23 @@ pub(crate) trait Keep {
     fn pass(&mut self, _session: &mut Session) -> anyhow::Result<bool> {
         Ok(false)
     }
+
+    /// Waits until everything is where it goes.
+    ///
+    /// # Errors
+    /// If a file could not be written.
+    fn finish(&mut self) -> anyhow::Result<()> {
+        Ok(())
+    }
 }
 
 /// The directory of a run.
 #[derive(Debug)]
 pub(crate) struct Archive {
-    dir: RunDir,
-    owner: Owner,
-    /// Checkpoints to keep.
-    most: usize,
-    digests: Digests,
+    handed: Handed,
+    // Before the directory, which is another's as soon as it is dropped.
+    writer: Writer,
+    _dir: RunDir,
 }
 
 impl Archive {
@@ -55,34 +67,42 @@ impl Archive {
     /// If a file cannot be written.
     pub(crate) fn create(dir: RunDir, owner: Owner, most: usize) -> anyhow::Result<Self> {
         let digests = Digests::create(dir.path())?;
-        Ok(Self { dir, owner, most, digests })
+        Self::new(dir, owner, most, digests, Known::new())
     }
 
-    /// That of a run that goes on from `frames`.
+    /// That of a run that goes on from `frames`, and from the segments of its checkpoint there.
     ///
     /// # Errors
     /// If a file cannot be read or cut.
-    pub(crate) fn reopen(dir: RunDir, owner: Owner, most: usize, frames: u64) -> anyhow::Result<Self> {
+    pub(crate) fn reopen(dir: RunDir, owner: Owner, most: usize, frames: u64, known: Known) -> anyhow::Result<Self> {
         let digests = Digests::reopen(dir.path(), frames)?;
-        Ok(Self { dir, owner, most, digests })
+        checkpoint::collect(&dir.checkpoints(), &known)?;
+        Self::new(dir, owner, most, digests, known)
+    }
+
+    fn new(dir: RunDir, owner: Owner, most: usize, digests: Digests, known: Known) -> anyhow::Result<Self> {
+        let handed = Handed::of(known.keys());
+        let (checkpoints, best) = (dir.checkpoints(), dir.best());
+        let writer = Writer::start(Files { checkpoints, best, owner, most, digests, known })?;
+        Ok(Self { handed, writer, _dir: dir })
     }
 }
 
 impl Keep for Archive {
+    fn hand_on(&mut self, session: &mut Session) -> anyhow::Result<()> {
+        let Self { handed, writer, .. } = self;
+        handed.hand_on(session, &mut |part, number, bytes| writer.segment(part, number, bytes))
+    }
+
     fn checkpoint(&mut self, session: &mut Session, settled: bool) -> anyhow::Result<()> {
-        let dir = self.dir.checkpoints();
-        fs::create_dir_all(&dir).with_context(|| dir.display().to_string())?;
-        let path = checkpoint::write(&dir, session, &self.owner, Extent::Whole)?;
-        if settled {
-            self.digests.append(&Digest { frames: session.counts.frames, parts: checkpoint::parts(&path)? })?;
-        }
-        checkpoint::prune(&dir, self.most)
+        self.writer.checkpoint(Snapshot::take(session, Extent::Whole, &self.handed)?, settled)
     }
 
     fn best(&mut self, session: &mut Session) -> anyhow::Result<()> {
-        let dir = self.dir.best();
-        fs::create_dir_all(&dir).with_context(|| dir.display().to_string())?;
-        checkpoint::write(&dir, session, &self.owner, Extent::Weights)?;
-        checkpoint::prune(&dir, 1)
+        self.writer.best(Snapshot::take(session, Extent::Weights, &self.handed)?)
+    }
+
+    fn finish(&mut self) -> anyhow::Result<()> {
+        self.writer.finish()
     }
 }

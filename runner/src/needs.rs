@@ -55,7 +55,10 @@ pub(crate) fn check(
         let who = if at_once == 1 { "this run".to_owned() } else { format!("{at_once} runs at once") };
         bail!("{who} may need {} of memory and {} are free: lower {key} or --frames", human(memory), human(free));
     }
-    let disk = memory.saturating_mul(train.keep_checkpoints as u64 + 1);
+    // Checkpoints share what they can: each more costs what was added since the one before.
+    let added = train.checkpoint_every.saturating_mul(row).saturating_mul(at_once as u64).min(memory);
+    let each = added.saturating_add(REST.saturating_mul(at_once as u64));
+    let disk = memory.saturating_add(each.saturating_mul(train.keep_checkpoints as u64));
     let free = free_disk(run)?;
     if disk > free {
         bail!(

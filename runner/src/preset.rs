@@ -15,7 +15,7 @@ use toml::{Table, Value};
 
 use crate::tables::Tables;
 use crate::usage::{hint, usage};
-use crate::{budgets, checkpoint, claim, needs};
+use crate::{budgets, claim, manifest, needs};
 
 /// What a person asked for.
 #[derive(Clone, Debug, Default)]
@@ -252,7 +252,7 @@ impl Resolved {
     /// SHA-256 of [`text`](Resolved::text): runs of one configuration share it, whatever their seeds. Tables are sorted, so
     /// that it does not depend on how the values were given.
     pub(crate) fn sha256(&self) -> String {
-        checkpoint::hex(&Sha256::digest(self.text()))
+        manifest::hex(&Sha256::digest(self.text()))
     }
 }
 

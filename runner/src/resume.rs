@@ -3,11 +3,12 @@
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use crate::checkpoint::{self, Checkpoint, Owner};
+use crate::checkpoint::{self, Checkpoint};
 use crate::cli::Machine;
 use crate::drive::{Run, drive};
 use crate::evaluate::recorded;
 use crate::keep::Archive;
+use crate::manifest::Owner;
 use crate::metrics::Metrics;
 use crate::output;
 use crate::preset::Resolved;
@@ -81,7 +82,8 @@ pub(crate) fn run(args: &ResumeArgs, tables: &Tables) -> anyhow::Result<ExitCode
     let metrics = Metrics::reopen(dir.path(), frames)?;
     let Report { quiet, json } = args.report;
     let progress = Progress::new(frames, train.frames, quiet, json);
-    let mut archive = Archive::reopen(dir, owner, train.keep_checkpoints, frames)?;
+    let known = checkpoint.as_ref().map(Checkpoint::segments).unwrap_or_default();
+    let mut archive = Archive::reopen(dir, owner, train.keep_checkpoints, frames, known)?;
     let run = Run { resolved, train, eval, seed: about.seed, workers, path: args.run.clone(), stop };
     finish(&drive(&run, &mut session, Some(metrics), progress, &mut archive)?, args.report)
 }

@@ -191,9 +191,7 @@ impl Session {
     /// If actors are under way.
     pub(crate) fn visit(&mut self, visit: &mut Visit<'_>) -> anyhow::Result<()> {
         visit(WEIGHTS, self.learner.weights())?;
-        for (name, part) in self.learner.state() {
-            visit(&format!("learner.{name}"), part)?;
-        }
+        self.visit_learner(visit)?;
         match &mut self.acting {
             Acting::InTurn(policy) => {
                 for (name, part) in policy.state() {
@@ -213,6 +211,14 @@ impl Session {
         visit("block", &mut Carried(&mut self.seats))?;
         visit("counts", &mut Plain("counts", &mut self.counts))?;
         visit("window", &mut Plain("window", &mut self.window))
+    }
+
+    /// Shows the learner's parts beside its weights to `visit`, actors under way or not.
+    ///
+    /// # Errors
+    /// The first error of `visit`.
+    pub(crate) fn visit_learner(&mut self, visit: &mut Visit<'_>) -> anyhow::Result<()> {
+        self.learner.state().into_iter().try_for_each(|(name, part)| visit(&format!("learner.{name}"), part))
     }
 }
 

@@ -21,6 +21,7 @@ pub(crate) const KEYS: [&str; Part::ALL.len()] = [
     "seconds_backward",
     "seconds_optimiser",
     "seconds_reduce",
+    "seconds_save",
     "seconds_other",
 ];
 
@@ -166,7 +167,7 @@ mod tests {
 
     #[test]
     fn a_table_is_sorted_adds_up_and_leaves_out_what_took_no_time() {
-        let timed = Timed::new(400, 100, 25, Profile([0.1, 0.025, 0.0, 0.3, 0.5, 0.0, 0.0, 0.0750]));
+        let timed = Timed::new(400, 100, 25, Profile([0.1, 0.025, 0.0, 0.3, 0.5, 0.0, 0.0, 0.0, 0.0750]));
         let table = timed.table();
         let names: Vec<&str> = table.iter().map(|line| line.split(' ').next().unwrap()).collect();
         assert_eq!(names, ["part", "backward", "forward", "step", "other", "infer", "all"]);
@@ -187,7 +188,7 @@ mod tests {
             std::fs::write(dir.path().join(metrics::ROWS), text).unwrap();
             Timed::read(dir.path()).map_err(|e| e.to_string())
         };
-        let expected = Timed::new(20, 20, 1, Profile([0.75; 8]));
+        let expected = Timed::new(20, 20, 1, Profile([0.75; KEYS.len()]));
         assert_eq!(read(&format!("{}{}{{\"frames\":3", row(10, 0.25), row(20, 0.5))), Ok(expected));
         assert!(read("{\"frames\":1,\"agent_steps\":1,\"updates\":1}\n").unwrap_err().contains("older rl-run"));
         assert!(read("").unwrap_err().contains("nothing was measured yet"));

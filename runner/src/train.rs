@@ -10,12 +10,12 @@ use rl_core::Seating;
 use rl_nn::Precision;
 
 use crate::actors::Actors;
-use crate::checkpoint::Owner;
 use crate::cli::Machine;
 use crate::collect::{self, Seats, Workers};
 use crate::drive::{Outcome, Run, drive};
 use crate::evaluate::{build, context};
 use crate::keep::Archive;
+use crate::manifest::Owner;
 use crate::metrics::Metrics;
 use crate::preset::{self, Ask, Eval, Resolved, Train};
 use crate::progress::Progress;

@@ -1,10 +1,12 @@
 //! `rl-run verify`: does a run again, and compares every part of it with what was recorded at its checkpoints.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::bail;
 use serde::Serialize;
+use sha2::{Digest as _, Sha256};
 
 use crate::checkpoint::{self, Checkpoint};
 use crate::cli::Machine;
@@ -12,9 +14,11 @@ use crate::digests::{self, Digest};
 use crate::drive::{Run, drive};
 use crate::evaluate::recorded;
 use crate::keep::Keep;
+use crate::manifest::{self, hex};
 use crate::output;
 use crate::progress::Progress;
 use crate::session::Session;
+use crate::snapshot::{Extent, Handed, Part, Snapshot};
 use crate::stop::{STOPPED, Stop};
 use crate::tables::Tables;
 use crate::train::{Report, device, owner, start};
@@ -65,9 +69,34 @@ struct Comparison {
     equal: usize,
     until: u64,
     difference: Option<Difference>,
+    handed: Handed,
+    /// SHA-256 of the segments that were handed on.
+    segments: BTreeMap<(String, u64), String>,
+}
+
+impl Comparison {
+    /// Name and SHA-256 of every part, as they were recorded.
+    fn digests(&self, session: &mut Session) -> anyhow::Result<Vec<(String, String)>> {
+        let snapshot = Snapshot::take(session, Extent::Whole, &self.handed)?;
+        let of = |part: Part| {
+            let own = hex(&Sha256::digest(&part.bytes));
+            let segments = part.segments.map(|number| self.segments[&(part.name.clone(), number)].as_str());
+            let digest = manifest::digest(&own, segments);
+            (part.name, digest)
+        };
+        Ok(snapshot.parts.into_iter().map(of).collect())
+    }
 }
 
 impl Keep for Comparison {
+    fn hand_on(&mut self, session: &mut Session) -> anyhow::Result<()> {
+        let Self { handed, segments, .. } = self;
+        handed.hand_on(session, &mut |part, number, bytes| {
+            segments.insert((part.to_owned(), number), hex(&Sha256::digest(bytes)));
+            Ok(())
+        })
+    }
+
     fn checkpoint(&mut self, _: &mut Session, _: bool) -> anyhow::Result<()> {
         Ok(()) // it passes here too
     }
@@ -83,11 +112,8 @@ impl Keep for Comparison {
     fn pass(&mut self, session: &mut Session) -> anyhow::Result<bool> {
         let frames = session.counts.frames;
         let Some(next) = self.left.last() else { return Ok(true) };
-        self.difference = if frames > next.frames {
-            Some(missed(next))
-        } else {
-            first_difference(next, &checkpoint::digests(session)?)
-        };
+        self.difference =
+            if frames > next.frames { Some(missed(next)) } else { first_difference(next, &self.digests(session)?) };
         if self.difference.is_none() {
             (self.equal, self.until) = (self.equal + 1, frames);
             self.left.pop();
@@ -126,11 +152,14 @@ pub(crate) fn run(args: &VerifyArgs, tables: &Tables) -> anyhow::Result<ExitCode
     if !session.is_exact() {
         bail!(usage(format!("{}: its actors lag behind by chance, so that no run is like it", args.run.display())));
     }
+    let mut segments = BTreeMap::new();
     if args.from == "start" {
         session.begin(&train)?;
     } else {
         let path = checkpoint::find(&args.run, &args.from).map_err(|e| usage(format!("--from: {e:#}")))?;
-        Checkpoint::open(&path, &owner)?.load(&mut session)?;
+        let checkpoint = Checkpoint::open(&path, &owner)?;
+        checkpoint.load(&mut session)?;
+        segments.extend(checkpoint.segments().into_iter().map(|(key, segment)| (key, segment.sha256)));
     }
     if about.isa != owner.isa && !quiet {
         output::note(format!("this run used {}, this machine has {}: bits may differ", about.isa, owner.isa));
@@ -138,11 +167,12 @@ pub(crate) fn run(args: &VerifyArgs, tables: &Tables) -> anyhow::Result<ExitCode
     let from = session.counts.frames;
     left.retain(|digest| digest.frames >= from);
     left.reverse();
-    let mut comparison = Comparison { left, equal: 0, until: from, difference: None };
+    let handed = Handed::of(segments.keys());
+    let mut comparison = Comparison { left, equal: 0, until: from, difference: None, handed, segments };
     let progress = Progress::new(from, end, quiet, json);
     let run = Run { resolved, train, eval, seed: about.seed, workers, path: args.run.clone(), stop };
     let outcome = drive(&run, &mut session, None, progress, &mut comparison)?;
-    let Comparison { left, equal: states, until, difference } = comparison;
+    let Comparison { left, equal: states, until, difference, .. } = comparison;
     if difference.is_none() && !left.is_empty() && outcome.stopped {
         if !quiet {
             output::note(format!("stopped at {} frames; {states} states were equal until then", outcome.frames));

@@ -4,7 +4,7 @@ use std::io::{Read, Write};
 
 use serde::{Serialize, de::DeserializeOwned};
 
-use crate::{Error, Result};
+use crate::{Error, Result, Segmented};
 
 /// A part of a session that decides its future.
 pub trait Saved {
@@ -19,6 +19,11 @@ pub trait Saved {
     /// # Errors
     /// If the reader fails, or its content is not such a part.
     fn load(&mut self, from: &mut dyn Read) -> Result<()>;
+
+    /// The part as one of segments, where most of it never changes again.
+    fn segmented(&mut self) -> Option<&mut dyn Segmented> {
+        None
+    }
 }
 
 /// Named parts in the order in which they are saved; names are stable, unique, and fit a file name.

@@ -11,8 +11,9 @@ use rl_agents::{AGENTS, Context, Log, Plan};
 use rl_core::{Act, Batch, Canvas, End, Env, Error, Obs, Reduce, Saved, Spec, State, Step};
 
 use super::*;
-use crate::checkpoint::{self, Checkpoint, Extent};
+use crate::checkpoint::{self, Checkpoint};
 use crate::collect::{self, Workers};
+use crate::manifest::Owner;
 use crate::preset::{Ask, resolve};
 use crate::session::{Acting, Counts, Session, WEIGHTS, Window};
 use crate::tables::Tables;
@@ -353,16 +354,11 @@ fn whoever_fails_is_named_and_no_thread_outlives_it() {
 #[test]
 fn a_session_at_rest_is_saved_whole_and_another_goes_on_with_it() {
     let dir = tempfile::tempdir().unwrap();
-    let owner = checkpoint::Owner {
-        env: "cartpole".to_owned(),
-        env_version: 1,
-        agent: "impala".to_owned(),
-        isa: String::new(),
-    };
+    let owner = Owner { env: "cartpole".to_owned(), env_version: 1, agent: "impala".to_owned(), isa: String::new() };
     let mut first = cartpole(2, 2);
     (0..30).for_each(|_| first.advance(&mut Log::default()).unwrap());
     first.rest(&mut Log::default()).unwrap();
-    let path = checkpoint::write(dir.path(), &mut first, &owner, Extent::Whole).unwrap();
+    let path = checkpoint::written(dir.path(), &mut first, &owner);
     let mut second = cartpole(2, 2);
     Checkpoint::open(&path, &owner).unwrap().load(&mut second).unwrap();
     assert_eq!(parts(&mut first), parts(&mut second));

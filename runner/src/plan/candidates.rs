@@ -36,7 +36,7 @@ impl Times {
             acting: of(&[Part::Infer]),
             learning: of(&[Part::Sample, Part::Forward, Part::Backward]),
             optimiser: of(&[Part::Optimiser]),
-            other: of(&[Part::Reduce, Part::Other]),
+            other: of(&[Part::Reduce, Part::Save, Part::Other]),
             frames_per_step: timed.frames as f64 / steps,
         }
     }

@@ -3,9 +3,10 @@
 use candle_core::Device;
 
 use super::*;
-use crate::checkpoint::{self, Checkpoint, Extent};
+use crate::checkpoint::{self, Checkpoint};
 use crate::collect::Workers;
 use crate::evaluate::Games;
+use crate::manifest::Owner;
 use crate::planners::PLANNERS;
 use crate::preset::{Ask, Resolved, resolve};
 use crate::tables::Tables;
@@ -107,7 +108,7 @@ fn a_resumed_session_is_the_uninterrupted_one_and_no_part_can_be_spared() {
         whole.seats.reset().unwrap();
         let blocks = blocks(&whole, steps);
         play(&mut whole, blocks).unwrap();
-        let path = checkpoint::write(dir.path(), &mut whole, &owner, Extent::Whole).unwrap();
+        let path = checkpoint::written(dir.path(), &mut whole, &owner);
         play(&mut whole, blocks).unwrap();
         let whole = Some(parts(&mut whole));
 
@@ -166,7 +167,7 @@ fn every_part_is_the_same_for_any_number_of_workers_and_across_a_change_of_it() 
             let blocks = blocks(&session, steps);
             play(&mut session, blocks).unwrap();
             if workers == 3 {
-                let path = checkpoint::write(dir.path(), &mut session, &owner, Extent::Whole).unwrap();
+                let path = checkpoint::written(dir.path(), &mut session, &owner);
                 saved = Some(Checkpoint::open(&path, &owner).unwrap());
             }
             play(&mut session, blocks / 2).unwrap();
@@ -192,7 +193,7 @@ fn damaged_and_foreign_checkpoints_are_refused_by_name() {
     let owner = train::owner(&resolved, &resolved.train().unwrap());
     let dir = tempfile::tempdir().unwrap();
     let mut session = begin(&resolved);
-    let path = checkpoint::write(dir.path(), &mut session, &owner, Extent::Whole).unwrap();
+    let path = checkpoint::written(dir.path(), &mut session, &owner);
     let open = |owner| Checkpoint::open(&path, owner).map(|_| ()).map_err(|e| format!("{e:#}"));
     let refused = |file: &str, bytes: Option<&[u8]>, why: &str| {
         let file = path.join(file);
@@ -215,13 +216,13 @@ fn damaged_and_foreign_checkpoints_are_refused_by_name() {
         refused(part, None, "No such file");
     }
     let manifest = std::fs::read_to_string(path.join("manifest.json")).unwrap();
-    refused("manifest.json", Some(manifest.replace("\"version\": 3", "\"version\": 9").as_bytes()), "version 9");
+    refused("manifest.json", Some(manifest.replace("\"version\": 4", "\"version\": 9").as_bytes()), "version 9");
     refused("manifest.json", Some(manifest.replace("\"frames\": 0", "\"frames\": 1").as_bytes()), "damaged");
     refused("manifest.json", Some(b"{}"), "not the manifest");
     refused("manifest.json", Some(&manifest.as_bytes()[..40]), "damaged");
-    let stranger = checkpoint::Owner { agent: "dqn".to_owned(), ..owner.clone() };
+    let stranger = Owner { agent: "dqn".to_owned(), ..owner.clone() };
     assert!(open(&stranger).unwrap_err().contains("belongs to toy on cartpole, not to dqn on cartpole"));
-    let newer = checkpoint::Owner { env_version: 99, ..owner.clone() };
+    let newer = Owner { env_version: 99, ..owner.clone() };
     assert!(open(&newer).unwrap_err().contains("version 99"));
 }
 

@@ -1,0 +1,160 @@
+//! What a checkpoint consists of: `manifest.json`, which names every file with its size and SHA-256 and ends in its own.
+
+use std::fs;
+use std::path::{Component, Path, PathBuf};
+
+use anyhow::{Context as _, anyhow, bail};
+use serde::{Deserialize, Serialize};
+use sha2::{Digest as _, Sha256};
+
+/// Name of the file.
+pub(crate) const FILE: &str = "manifest.json";
+
+/// The directory, beside the checkpoints of a run, of what they share.
+pub(crate) const SEGMENTS: &str = "segments";
+
+/// Raised whenever older checkpoints can no longer be read.
+const VERSION: u32 = 4;
+
+/// Whose checkpoint it is.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Owner {
+    /// Full name of the environment.
+    pub(crate) env: String,
+    /// Version of its dynamics.
+    pub(crate) env_version: u32,
+    /// The agent.
+    pub(crate) agent: String,
+    /// Instruction set: bits differ between them.
+    pub(crate) isa: String,
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Manifest {
+    version: u32,
+    pub(crate) owner: Owner,
+    pub(crate) frames: u64,
+    updates: u64,
+    pub(crate) parts: Vec<Part>,
+    sha256: String,
+}
+
+/// A part of a session: a file of the checkpoint, and the segments that it shares with others.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Part {
+    pub(crate) file: String,
+    pub(crate) bytes: u64,
+    pub(crate) sha256: String,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) segments: Vec<Segment>,
+}
+
+/// A piece of a part that never changes again.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Segment {
+    pub(crate) number: u64,
+    pub(crate) bytes: u64,
+    pub(crate) sha256: String,
+}
+
+impl Part {
+    /// SHA-256 of the part: that of its file, or of that and those of its segments.
+    pub(crate) fn digest(&self) -> String {
+        digest(&self.sha256, self.segments.iter().map(|segment| segment.sha256.as_str()))
+    }
+
+    /// Where its segment of that number lies, from the directory of the checkpoints.
+    pub(crate) fn segment(&self, number: u64) -> PathBuf {
+        segment(&self.file, number)
+    }
+}
+
+/// The same of a file and segments with these hashes.
+pub(crate) fn digest<'a>(file: &str, segments: impl Iterator<Item = &'a str>) -> String {
+    let mut segments = segments.peekable();
+    if segments.peek().is_none() {
+        return file.to_owned();
+    }
+    let mut hash = Sha256::new_with_prefix(file);
+    segments.for_each(|segment| hash.update(segment));
+    hex(&hash.finalize())
+}
+
+/// Where a segment lies, from the directory of the checkpoints.
+pub(crate) fn segment(part: &str, number: u64) -> PathBuf {
+    Path::new(SEGMENTS).join(format!("{part}.{number:012}"))
+}
+
+impl Manifest {
+    pub(crate) fn new(owner: &Owner, frames: u64, updates: u64, parts: Vec<Part>) -> Self {
+        let mut manifest =
+            Self { version: VERSION, owner: owner.clone(), frames, updates, parts, sha256: String::new() };
+        manifest.sha256 = manifest.seal();
+        manifest
+    }
+
+    /// Reads that of the checkpoint in `dir`.
+    ///
+    /// # Errors
+    /// If it is missing, damaged, or of another version; the message names the file.
+    pub(crate) fn read(dir: &Path) -> anyhow::Result<Self> {
+        let path = dir.join(FILE);
+        let name = path.display();
+        let text = fs::read(&path).with_context(|| name.to_string())?;
+        let value: serde_json::Value =
+            serde_json::from_slice(&text).map_err(|e| anyhow!("{name}: damaged, not a manifest ({e})"))?;
+        match value.get("version").and_then(serde_json::Value::as_u64) {
+            Some(version) if version == u64::from(VERSION) => {}
+            Some(version) => bail!("{name}: version {version}, this rl-run reads version {VERSION}"),
+            None => bail!("{name}: not the manifest of a checkpoint"),
+        }
+        let manifest: Self =
+            serde_json::from_value(value).map_err(|e| anyhow!("{name}: damaged, not a manifest ({e})"))?;
+        if manifest.seal() != manifest.sha256 {
+            bail!("{name}: damaged, its checksum does not match");
+        }
+        if let Some(part) = manifest.parts.iter().find(|part| !is_name(&part.file)) {
+            bail!("{name}: `{}` is not the name of a part", part.file);
+        }
+        Ok(manifest)
+    }
+
+    /// SHA-256 of everything but itself.
+    fn seal(&self) -> String {
+        let open = Self { sha256: String::new(), ..self.clone() };
+        hex(&Sha256::digest(serde_json::to_vec(&open).expect("a manifest is plain JSON")))
+    }
+}
+
+/// Whether a file of that name lies in the directory that it is looked for in, and nowhere else.
+fn is_name(file: &str) -> bool {
+    let mut components = Path::new(file).components();
+    matches!((components.next(), components.next()), (Some(Component::Normal(name)), None) if name == file)
+}
+
+/// Lower-case hexadecimal digits.
+pub(crate) fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn files_of_other_directories_are_no_parts() {
+        assert!(["env", "model.safetensors", "learner.replay", "..."].into_iter().all(is_name));
+        assert!(!["", ".", "..", "/etc/passwd", "../env", "a/b", "a/", "./a"].into_iter().any(is_name));
+    }
+
+    #[test]
+    fn a_digest_hangs_on_every_segment_and_their_order() {
+        let of = |segments: &[&str]| digest("file", segments.iter().copied());
+        assert_eq!(of(&[]), "file");
+        let all = [of(&[]), of(&["a"]), of(&["b"]), of(&["a", "b"]), of(&["b", "a"])];
+        assert!(all.iter().enumerate().all(|(at, one)| !all[..at].contains(one)), "{all:?}");
+    }
+}

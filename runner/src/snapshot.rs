@@ -1,0 +1,124 @@
+//! The state of a session in memory: all that training has to wait for when a checkpoint is due.
+//!
+//! Of a replay of gigabytes only the rest is in it: its segments were handed on while training went on, each once.
+
+use std::collections::BTreeMap;
+use std::ops::Range;
+
+use crate::session::{Session, WEIGHTS};
+
+/// Which parts to take.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Extent {
+    /// All: the run can be resumed.
+    Whole,
+    /// What evaluation needs.
+    Weights,
+}
+
+/// Every part at one moment.
+#[derive(Debug)]
+pub(crate) struct Snapshot {
+    pub(crate) frames: u64,
+    pub(crate) updates: u64,
+    pub(crate) parts: Vec<Part>,
+}
+
+/// One part.
+#[derive(Debug)]
+pub(crate) struct Part {
+    pub(crate) name: String,
+    pub(crate) bytes: Vec<u8>,
+    /// Segments that belong to it beside `bytes`.
+    pub(crate) segments: Range<u64>,
+}
+
+impl Snapshot {
+    /// Takes the parts of `session`, without the segments that were handed on.
+    ///
+    /// # Errors
+    /// If a part cannot be saved.
+    pub(crate) fn take(session: &mut Session, extent: Extent, handed: &Handed) -> anyhow::Result<Self> {
+        let (frames, updates) = (session.counts.frames, session.learner.updates());
+        let mut parts = Vec::new();
+        session.visit(&mut |name, part| {
+            if extent == Extent::Weights && name != WEIGHTS {
+                return Ok(());
+            }
+            let (mut bytes, mut segments) = (Vec::new(), 0..0);
+            match part.segmented().filter(|part| handed.has(name, &part.segments())) {
+                Some(part) => {
+                    segments = part.segments();
+                    part.save_rest(&mut bytes)?;
+                }
+                None => part.save(&mut bytes)?,
+            }
+            parts.push(Part { name: name.to_owned(), bytes, segments });
+            Ok(())
+        })?;
+        Ok(Self { frames, updates, parts })
+    }
+}
+
+/// The segments that were handed on, by part: those behind each other that are still needed.
+#[derive(Debug, Default)]
+pub(crate) struct Handed {
+    parts: BTreeMap<String, Range<u64>>,
+    /// Nothing here has segments: it need not be asked again.
+    none: bool,
+}
+
+impl Handed {
+    /// Those of a checkpoint that a run goes on from, in their order.
+    pub(crate) fn of<'a>(segments: impl Iterator<Item = &'a (String, u64)>) -> Self {
+        let mut handed = Self::default();
+        for (part, number) in segments {
+            handed.parts.entry(part.clone()).or_insert(*number..*number).end = number + 1;
+        }
+        handed
+    }
+
+    /// Hands every segment that is new to `take`, with its part and number.
+    ///
+    /// # Errors
+    /// The first error of `take`.
+    pub(crate) fn hand_on(
+        &mut self,
+        session: &mut Session,
+        take: &mut dyn FnMut(&str, u64, Vec<u8>) -> anyhow::Result<()>,
+    ) -> anyhow::Result<()> {
+        if self.none {
+            return Ok(());
+        }
+        self.none = true;
+        session.visit_learner(&mut |name, part| {
+            let Some(part) = part.segmented() else { return Ok(()) };
+            self.none = false;
+            let segments = part.segments();
+            if !self.parts.contains_key(name) {
+                self.parts.insert(name.to_owned(), 0..0);
+            }
+            let handed = self.parts.get_mut(name).expect("it was inserted");
+            handed.start = handed.start.max(segments.start);
+            for number in segments.start.max(handed.end)..segments.end {
+                let mut bytes = Vec::new();
+                // One that is half overwritten belongs to no checkpoint without the rows of the others: see `has`.
+                if part.save_segment(number, &mut bytes).is_err() {
+                    continue;
+                }
+                if number != handed.end {
+                    handed.start = number;
+                }
+                handed.end = number + 1;
+                take(name, number, bytes)?;
+            }
+            Ok(())
+        })
+    }
+
+    /// Whether these of the part `name` were handed on, each of them.
+    fn has(&self, name: &str, segments: &Range<u64>) -> bool {
+        let held = |held: &Range<u64>| held.start <= segments.start && segments.end <= held.end;
+        segments.is_empty() || self.parts.get(name).is_some_and(held)
+    }
+}
