@@ -91,7 +91,7 @@ impl Archive {
 impl Keep for Archive {
     fn hand_on(&mut self, session: &mut Session) -> anyhow::Result<()> {
         let Self { handed, writer, .. } = self;
-        handed.hand_on(session, &mut |part, number, bytes| writer.segment(part, number, bytes))
+        handed.hand_on(session, |part, number, bytes| writer.segment(part, number, bytes))
     }
 
     fn checkpoint(&mut self, session: &mut Session, settled: bool) -> anyhow::Result<()> {

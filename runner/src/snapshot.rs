@@ -85,7 +85,7 @@ impl Handed {
     pub(crate) fn hand_on(
         &mut self,
         session: &mut Session,
-        take: &mut dyn FnMut(&str, u64, Vec<u8>) -> anyhow::Result<()>,
+        mut take: impl FnMut(&str, u64, Vec<u8>) -> anyhow::Result<()>,
     ) -> anyhow::Result<()> {
         if self.none {
             return Ok(());

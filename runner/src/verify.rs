@@ -91,7 +91,7 @@ impl Comparison {
 impl Keep for Comparison {
     fn hand_on(&mut self, session: &mut Session) -> anyhow::Result<()> {
         let Self { handed, segments, .. } = self;
-        handed.hand_on(session, &mut |part, number, bytes| {
+        handed.hand_on(session, |part, number, bytes| {
             segments.insert((part.to_owned(), number), hex(&Sha256::digest(bytes)));
             Ok(())
         })
