@@ -72,7 +72,8 @@ fn a_damaged_segment_is_named_and_a_checkpoint_without_it_offered() {
     let [before, last] = &kept[..] else { panic!("{kept:?}") };
     let (old, new) = (segments(before), segments(last));
     let of = |name: &String| run.join("checkpoints/segments").join(name);
-    let changes: [(&str, fn(&mut Vec<u8>)); 3] = [
+    type Change = (&'static str, fn(&mut Vec<u8>));
+    let changes: [Change; 3] = [
         ("damaged", |bytes| {
             let middle = bytes.len() / 2;
             bytes[middle] ^= 1;
