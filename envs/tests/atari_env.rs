@@ -35,7 +35,7 @@ impl Seat {
 
     fn reset(&mut self) {
         let obs = Obs { frame: &mut self.frame, vector: &mut [], symbols: &mut [], legal: &mut [] };
-        self.env.reset(&mut self.rng, obs).unwrap();
+        self.env.reset(self.rng.u64(), obs).unwrap();
     }
 
     fn step(&mut self) -> Step {

@@ -100,7 +100,7 @@ fn a_thousand_observations_equal_gymnasium() {
         let (mut lcg, mut hash, mut played) = (Lcg(2), crc32fast::Hasher::new(), 0);
         let reset = |env: &mut Atari, frame: &mut [u8]| {
             let obs = Obs { frame, vector: &mut [], symbols: &mut [], legal: &mut [] };
-            env.reset(&mut Rng::new(seed, stream), obs).unwrap();
+            env.reset(Rng::new(seed, stream).u64(), obs).unwrap();
         };
         reset(&mut env, &mut frame);
         hash.update(&frame);

@@ -63,7 +63,7 @@ fn starts_are_uniform_in_a_twentieth_and_fixed_by_the_seed() {
     let (mut low, mut high, mut sum) = ([0.0f32; 4], [0.0f32; 4], [0.0f32; 4]);
     for _ in 0..2_000 {
         let mut seen = [0.0; 4];
-        env.reset(&mut rng, obs(&mut seen)).unwrap();
+        env.reset(rng.u64(), obs(&mut seen)).unwrap();
         for (i, value) in seen.into_iter().enumerate() {
             (low[i], high[i], sum[i]) = (low[i].min(value), high[i].max(value), sum[i] + value);
         }

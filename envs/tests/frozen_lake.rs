@@ -108,7 +108,7 @@ fn what_is_played_has_the_frequencies_of_the_table() {
         let state = symbol[0];
         let obs = Obs { frame: &mut [], vector: &mut [], symbols: &mut symbol, legal: &mut [] };
         if over {
-            lake.reset(&mut rng, obs).unwrap();
+            lake.reset(rng.u64(), obs).unwrap();
             over = false;
             continue;
         }

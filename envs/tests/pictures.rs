@@ -43,7 +43,7 @@ fn obs<'a>(vector: &'a mut [f32], symbols: &'a mut [u32]) -> Obs<'a> {
 fn walk<E: Env>(id: &str, seed: u64, actions: &[u32]) -> Canvas {
     let mut env = E::new(&config::<E>(id)).unwrap();
     let mut symbols = vec![0; env.spec().symbols.len()];
-    env.reset(&mut Rng::new(seed, Stream::Env(0)), obs(&mut [], &mut symbols)).unwrap();
+    env.reset(Rng::new(seed, Stream::Env(0)).u64(), obs(&mut [], &mut symbols)).unwrap();
     for &action in actions {
         env.step(Act { discrete: &[action], continuous: &[] }, obs(&mut [], &mut symbols)).unwrap();
     }

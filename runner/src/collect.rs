@@ -229,7 +229,7 @@ mod tests {
     use std::sync::Arc;
 
     use rl_agents::Pace;
-    use rl_core::{Act, Batch, Canvas, End, Env, Error, Obs, Result, Rng, State, Step};
+    use rl_core::{Act, Batch, Canvas, End, Env, Error, Obs, Result, State, Step};
 
     use super::*;
 
@@ -254,7 +254,7 @@ mod tests {
             Spec { frame: [0; 3], stack: 1, vector: 1, symbols, mask: false, discrete, continuous }
         }
 
-        fn reset(&mut self, _rng: &mut Rng, obs: Obs<'_>) -> Result<()> {
+        fn reset(&mut self, _seed: u64, obs: Obs<'_>) -> Result<()> {
             obs.vector[0] = 0.0;
             Ok(())
         }

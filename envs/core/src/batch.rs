@@ -25,7 +25,10 @@ struct Seat<E> {
 /// What a seat remembers beside its environment.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 struct Run {
+    /// Episode seeds, one after the other.
     rng: Rng,
+    /// That of the present episode.
+    seed: u64,
     age: u32,
     over: bool,
     episode: Episode,
@@ -41,7 +44,7 @@ impl<E: Env> Batch<E> {
         let spec = envs.first().expect("at least one seat").spec();
         let seats = envs.into_iter().zip(seating.seats.clone()).map(|(env, seat)| {
             let rng = Rng::new(seating.seed, Stream::Env(seat));
-            Seat { env, run: Run { rng, age: 0, over: true, episode: started(seat) } }
+            Seat { env, run: Run { rng, seed: 0, age: 0, over: true, episode: started(seat) } }
         });
         Self { spec, seats: seats.collect(), serving: 0 }
     }
@@ -53,7 +56,13 @@ fn started(seat: u32) -> Episode {
 
 impl<E: Env> Seat<E> {
     fn reset(&mut self, obs: Obs<'_>) -> Result<()> {
-        self.env.reset(&mut self.run.rng, obs)?;
+        let seed = self.run.rng.u64();
+        self.begin(seed, obs)
+    }
+
+    fn begin(&mut self, seed: u64, obs: Obs<'_>) -> Result<()> {
+        self.env.reset(seed, obs)?;
+        self.run.seed = seed;
         self.run.age = 0;
         self.run.over = false;
         self.run.episode = started(self.run.episode.seat);
@@ -75,10 +84,21 @@ impl<E: Env> VecEnv for Batch<E> {
             self.serving = n;
             seat.reset(rows.obs(&self.spec, n))?;
         }
-        rows.age.fill(0);
-        rows.reward.fill(0.0);
-        rows.end.fill(crate::End::No);
-        rows.frames.fill(0);
+        rows.begin();
+        Ok(())
+    }
+
+    fn episode_seed(&self, n: usize) -> u64 {
+        self.seats[n].run.seed
+    }
+
+    fn begin(&mut self, seeds: &[u64], mut rows: Rows<'_>) -> Result<()> {
+        assert_eq!(seeds.len(), self.seats.len(), "one episode per seat");
+        for (n, (seat, &seed)) in self.seats.iter_mut().zip(seeds).enumerate() {
+            self.serving = n;
+            seat.begin(seed, rows.obs(&self.spec, n))?;
+        }
+        rows.begin();
         Ok(())
     }
 

@@ -2,7 +2,7 @@
 
 use serde::de::DeserializeOwned;
 
-use crate::{Act, Canvas, End, Obs, Result, Rng, Spec, Tabular};
+use crate::{Act, Canvas, End, Obs, Result, Spec, Tabular};
 
 /// The answer to one action.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -17,8 +17,8 @@ pub struct Step {
 
 /// One environment for one seat.
 ///
-/// It owns no random generator: it is lent its seat's at reset and draws one episode seed from it, so that an episode is
-/// fixed by (version, configuration, episode seed, actions), whatever ran before it.
+/// It owns no random generator that outlives an episode: an episode is fixed by (version, configuration, episode seed,
+/// actions), whatever ran before it.
 pub trait Env: Sized + Send + 'static {
     /// Name on the command line, in lower case.
     const ID: &'static str;
@@ -36,11 +36,12 @@ pub trait Env: Sized + Send + 'static {
     /// Shapes of observations and actions.
     fn spec(&self) -> Spec;
 
-    /// Starts an episode from a seed drawn from `rng` and writes its first observation.
+    /// Starts the episode of this seed and writes its first observation. Whatever is random in it is drawn from
+    /// [`Rng::episode`](crate::Rng::episode) of the seed.
     ///
     /// # Errors
     /// If the engine behind the environment fails.
-    fn reset(&mut self, rng: &mut Rng, obs: Obs<'_>) -> Result<()>;
+    fn reset(&mut self, seed: u64, obs: Obs<'_>) -> Result<()>;
 
     /// Takes one action and writes the observation after it. Allocates nothing.
     ///

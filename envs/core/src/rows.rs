@@ -73,6 +73,14 @@ pub struct Rows<'a> {
 }
 
 impl Rows<'_> {
+    /// Says of every seat that an episode begins here.
+    pub(crate) fn begin(&mut self) {
+        self.age.fill(0);
+        self.reward.fill(0.0);
+        self.end.fill(End::No);
+        self.frames.fill(0);
+    }
+
     /// Where seat `n` writes its observation.
     pub fn obs(&mut self, spec: &Spec, n: usize) -> Obs<'_> {
         let (f, v, s, l) = (spec.frame_len(), spec.vector, spec.symbols.len(), spec.legal_len());

@@ -19,6 +19,18 @@ pub trait VecEnv: Send {
     /// If an environment fails.
     fn reset(&mut self, rows: Rows<'_>) -> Result<()>;
 
+    /// Seed of the episode in seat `n`: [`begin`](VecEnv::begin) starts it again, there or in another seat.
+    fn episode_seed(&self, n: usize) -> u64;
+
+    /// Starts the episodes of these seeds, one per seat. What follows them is what would have followed any other.
+    ///
+    /// # Errors
+    /// If an environment fails.
+    ///
+    /// # Panics
+    /// If there is not one seed per seat.
+    fn begin(&mut self, seeds: &[u64], rows: Rows<'_>) -> Result<()>;
+
     /// Steps every seat, or resets those whose episode is over.
     ///
     /// # Errors

@@ -177,8 +177,8 @@ impl Env for Atari {
         }
     }
 
-    fn reset(&mut self, rng: &mut Rng, obs: Obs<'_>) -> Result<()> {
-        let mut draws = Rng::episode(rng.u64());
+    fn reset(&mut self, seed: u64, obs: Obs<'_>) -> Result<()> {
+        let mut draws = Rng::episode(seed);
         let sticky = draws.u32();
         let noops = if self.config.noops == 0 { 0 } else { 1 + draws.below(self.config.noops) };
         self.begin(sticky)?;

@@ -146,8 +146,8 @@ impl Env for ConnectFour {
         Spec { vector: planes, mask: true, discrete: [WIDTH as u32].into(), ..Spec::none() }
     }
 
-    fn reset(&mut self, rng: &mut Rng, mut obs: Obs<'_>) -> Result<()> {
-        let mut rng = Rng::episode(rng.u64());
+    fn reset(&mut self, seed: u64, mut obs: Obs<'_>) -> Result<()> {
+        let mut rng = Rng::episode(seed);
         let [least, most] = self.random_plies;
         let plies = least + rng.below(most - least + 1);
         let position = Position::random(plies, &mut rng).expect("no game is over so soon");

@@ -170,8 +170,8 @@ impl Env for Blackjack {
         Spec { symbols: [32, 11, 2].into(), discrete: [2].into(), ..Spec::none() }
     }
 
-    fn reset(&mut self, rng: &mut Rng, mut obs: Obs<'_>) -> Result<()> {
-        self.state = State::deal(Rng::episode(rng.u64()));
+    fn reset(&mut self, seed: u64, mut obs: Obs<'_>) -> Result<()> {
+        self.state = State::deal(Rng::episode(seed));
         self.show(&mut obs);
         Ok(())
     }

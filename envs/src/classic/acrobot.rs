@@ -139,8 +139,8 @@ impl Env for Acrobot {
         Spec { vector: 6, discrete: [3].into(), ..Spec::none() }
     }
 
-    fn reset(&mut self, rng: &mut Rng, mut obs: Obs<'_>) -> Result<()> {
-        let mut rng = Rng::episode(rng.u64());
+    fn reset(&mut self, seed: u64, mut obs: Obs<'_>) -> Result<()> {
+        let mut rng = Rng::episode(seed);
         let links = std::array::from_fn(|_| f64::from(rng.uniform(-START, START) as f32));
         self.state = State { links, steps: 0, rng };
         self.show(&mut obs);

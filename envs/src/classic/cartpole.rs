@@ -135,8 +135,8 @@ impl Env for CartPole {
         Spec { vector, discrete: [2].into(), ..Spec::none() }
     }
 
-    fn reset(&mut self, rng: &mut Rng, mut obs: Obs<'_>) -> Result<()> {
-        let mut episode = Rng::episode(rng.u64());
+    fn reset(&mut self, seed: u64, mut obs: Obs<'_>) -> Result<()> {
+        let mut episode = Rng::episode(seed);
         self.start_from(std::array::from_fn(|_| episode.uniform(-START, START)));
         self.show(&mut obs);
         Ok(())

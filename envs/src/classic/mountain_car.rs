@@ -3,7 +3,7 @@
 //!
 //! Source: Moore 1990; Gymnasium 1.4, `classic_control/mountain_car.py`.
 
-use rl_core::{Act, Canvas, End, Env, EnvEntry, Obs, Result, Rng, Spec, Step, save_postcard};
+use rl_core::{Act, Canvas, End, Env, EnvEntry, Obs, Result, Spec, Step, save_postcard};
 
 pub use super::valley::Config;
 use super::valley::{Car, GRAVITY, LEFT, MAX_SPEED, RIGHT};
@@ -44,8 +44,8 @@ impl Env for MountainCar {
         Spec { vector: 2, discrete: [3].into(), ..Spec::none() }
     }
 
-    fn reset(&mut self, rng: &mut Rng, mut obs: Obs<'_>) -> Result<()> {
-        self.car = Car::start(rng);
+    fn reset(&mut self, seed: u64, mut obs: Obs<'_>) -> Result<()> {
+        self.car = Car::start(seed);
         self.car.show(&mut obs);
         Ok(())
     }

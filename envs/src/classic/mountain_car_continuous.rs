@@ -5,7 +5,7 @@
 //! `f64` and keeps `f32` from then on; both are followed here, to the bit.
 //! Source: Gymnasium 1.4, `classic_control/continuous_mountain_car.py`.
 
-use rl_core::{Act, Bound, Canvas, End, Env, EnvEntry, Obs, Result, Rng, Spec, Step, save_postcard};
+use rl_core::{Act, Bound, Canvas, End, Env, EnvEntry, Obs, Result, Spec, Step, save_postcard};
 
 pub use super::valley::Config;
 use super::valley::{Car, GRAVITY, LEFT, MAX_SPEED, RIGHT};
@@ -75,8 +75,8 @@ impl Env for MountainCarContinuous {
         Spec { vector: 2, continuous: [Bound { low: -FORCE, high: FORCE }].into(), ..Spec::none() }
     }
 
-    fn reset(&mut self, rng: &mut Rng, mut obs: Obs<'_>) -> Result<()> {
-        self.car = Car::start(rng);
+    fn reset(&mut self, seed: u64, mut obs: Obs<'_>) -> Result<()> {
+        self.car = Car::start(seed);
         self.car.show(&mut obs);
         Ok(())
     }

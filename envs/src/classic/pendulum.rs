@@ -107,8 +107,8 @@ impl Env for Pendulum {
         Spec { vector: 3, continuous: [Bound { low: -MAX_TORQUE, high: MAX_TORQUE }].into(), ..Spec::none() }
     }
 
-    fn reset(&mut self, rng: &mut Rng, mut obs: Obs<'_>) -> Result<()> {
-        let mut episode = Rng::episode(rng.u64());
+    fn reset(&mut self, seed: u64, mut obs: Obs<'_>) -> Result<()> {
+        let mut episode = Rng::episode(seed);
         self.start_from([episode.uniform(-PI, PI), episode.uniform(-START_SPEED, START_SPEED)]);
         self.show(&mut obs);
         Ok(())

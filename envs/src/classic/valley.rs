@@ -50,8 +50,8 @@ impl Car {
     }
 
     /// At rest near the bottom.
-    pub(super) fn start(rng: &mut Rng) -> Self {
-        Self::at([Rng::episode(rng.u64()).uniform(-0.6, -0.4), 0.0])
+    pub(super) fn start(seed: u64) -> Self {
+        Self::at([Rng::episode(seed).uniform(-0.6, -0.4), 0.0])
     }
 
     pub(super) fn show(&self, obs: &mut Obs<'_>) {

@@ -141,8 +141,8 @@ impl<W: World> Env for Walk<W> {
         Spec { symbols, mask: self.world.mask(), discrete, ..Spec::none() }
     }
 
-    fn reset(&mut self, rng: &mut Rng, obs: Obs<'_>) -> Result<()> {
-        let mut rng = Rng::episode(rng.u64());
+    fn reset(&mut self, seed: u64, obs: Obs<'_>) -> Result<()> {
+        let mut rng = Rng::episode(seed);
         let starts = self.world.starts();
         let state = starts[rng.below(starts.len() as u32) as usize];
         self.place = Place { state, steps: 0, last: None, rng };

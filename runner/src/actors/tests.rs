@@ -52,7 +52,7 @@ impl Env for Line {
         spec()
     }
 
-    fn reset(&mut self, _rng: &mut Rng, obs: Obs<'_>) -> rl_core::Result<()> {
+    fn reset(&mut self, _seed: u64, obs: Obs<'_>) -> rl_core::Result<()> {
         (self.at, obs.vector[0]) = (0.0, 0.0);
         Ok(())
     }

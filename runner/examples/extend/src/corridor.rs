@@ -40,8 +40,8 @@ impl Env for Corridor {
         Spec { frame: [0; 3], stack: 1, vector: 0, symbols, mask: false, discrete, continuous: [].into() }
     }
 
-    fn reset(&mut self, rng: &mut Rng, obs: Obs<'_>) -> Result<()> {
-        let mut episode = Rng::episode(rng.u64());
+    fn reset(&mut self, seed: u64, obs: Obs<'_>) -> Result<()> {
+        let mut episode = Rng::episode(seed);
         (self.at, self.steps) = (episode.below(self.config.length / 2), 0);
         obs.symbols[0] = self.at;
         Ok(())
