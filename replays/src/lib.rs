@@ -1,4 +1,4 @@
-//! Where experience rests: rollout blocks that travel, and the replay ring that remembers.
+//! Where experience rests: rollout blocks that travel, the replay ring that remembers, and the log of actions.
 #![forbid(unsafe_code)]
 
 mod lane;
@@ -11,6 +11,7 @@ mod sample;
 mod saved;
 mod segments;
 mod stack;
+pub mod recording;
 
 pub use lane::Lane;
 pub use replay::{Replay, Targets, sign};

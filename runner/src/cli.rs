@@ -12,7 +12,8 @@ use crate::tables::Tables;
 use crate::usage::{is_usage, usage};
 use crate::workers::hush_caught_panics;
 use crate::{
-    bench, doctor, evaluate, fetch, list, output, plan, profile, resume, rollout, solve, train, verify, versus,
+    bench, doctor, evaluate, export, fetch, list, output, plan, profile, record, resume, rollout, solve, train, verify,
+    versus,
 };
 
 #[derive(Debug, Parser)]
@@ -30,6 +31,8 @@ enum Command {
     Resume(resume::ResumeArgs),
     Verify(verify::VerifyArgs),
     Eval(evaluate::EvalArgs),
+    Record(record::RecordArgs),
+    Export(export::ExportArgs),
     Match(versus::MatchArgs),
     List(list::ListArgs),
     Fetch(fetch::FetchArgs),
@@ -157,6 +160,8 @@ fn run(cli: Cli, tables: &Tables) -> anyhow::Result<ExitCode> {
         Some(Command::Resume(args)) => args.machine.settle().and_then(|()| resume::run(&args, tables)),
         Some(Command::Verify(args)) => args.machine.settle().and_then(|()| verify::run(&args, tables)),
         Some(Command::Eval(args)) => args.machine.settle().and_then(|()| evaluate::run(&args, tables)),
+        Some(Command::Record(args)) => args.machine.settle().and_then(|()| record::run(&args, tables)),
+        Some(Command::Export(args)) => export::run(&args, tables),
         Some(Command::Match(args)) => args.machine.settle().and_then(|()| versus::run(&args, tables)),
         Some(Command::List(args)) => list::run(&args, tables),
         Some(Command::Fetch(args)) => fetch::run(&args, tables),

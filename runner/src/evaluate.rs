@@ -124,6 +124,14 @@ pub(crate) struct Games {
     pub(crate) workers: Workers,
 }
 
+impl Games {
+    /// How many of them are played in that seat, of those side by side.
+    pub(crate) fn share(&self, seat: u32) -> u32 {
+        let seats = self.episodes.min(SIDE_BY_SIDE);
+        self.episodes / seats + u32::from(seat < self.episodes % seats)
+    }
+}
+
 /// Plays full games: each seat a fixed share of them, so that short games are not favoured. `None` if stopped.
 ///
 /// Reads the learner and changes nothing of it.
@@ -136,6 +144,20 @@ pub(crate) fn play(
     games: Games,
     stop: &Stop,
 ) -> anyhow::Result<Option<Score>> {
+    watched(resolved, learner, games, stop, &mut |_| {})
+}
+
+/// The same, shown to `watch` after the first reset and after every step: the second rows of the blocks are what it led to.
+///
+/// # Errors
+/// If the environment or the policy fails.
+pub(crate) fn watched(
+    resolved: &Resolved,
+    learner: &dyn Learner,
+    games: Games,
+    stop: &Stop,
+    watch: &mut dyn FnMut(&Seats),
+) -> anyhow::Result<Option<Score>> {
     let Games { seed, episodes, mode, workers } = games;
     let seats = episodes.min(SIDE_BY_SIDE);
     let range = SEATS..SEATS + seats;
@@ -144,15 +166,17 @@ pub(crate) fn play(
     let mut policy = learner.policy(range)?;
     let mut seated = Seats::new(envs, Plan { horizon: 1, ..learner.plan() }, workers)?;
     let mut clock = Clock::default();
-    let share = |seat: u32| episodes / seats + u32::from(seat < episodes % seats);
     let mut played: Vec<Vec<f64>> = vec![Vec::new(); seats as usize];
     let mut score = Score::default();
     seated.reset()?;
+    watch(&seated);
+    let share = |seat| games.share(seat);
     while (0..seats).any(|seat| played[seat as usize].len() < share(seat) as usize) {
         if stop.asked() {
             return Ok(None);
         }
         seated.collect(policy.as_mut(), mode, &mut clock)?;
+        watch(&seated);
         for episode in seated.episodes() {
             let seat = episode.seat - SEATS;
             if played[seat as usize].len() < share(seat) as usize {
@@ -194,25 +218,61 @@ pub(crate) fn load_weights(
     Ok(checkpoint.frames())
 }
 
+/// A trained agent and the games that it plays.
+pub(crate) struct Trained {
+    pub(crate) about: About,
+    pub(crate) resolved: Resolved,
+    pub(crate) learner: Box<dyn Learner>,
+    /// Frames that it was trained for.
+    pub(crate) frames: u64,
+}
+
+impl Trained {
+    /// Loads a checkpoint of a run, to play by another protocol and so many games where one is asked for.
+    ///
+    /// # Errors
+    /// If there is no such checkpoint, or the protocol shows something else.
+    pub(crate) fn load(
+        run: &Path,
+        checkpoint: &str,
+        (protocol, episodes): (Option<&str>, Option<u32>),
+        seed: u64,
+        device: &Device,
+        tables: &Tables,
+    ) -> anyhow::Result<Self> {
+        let (about, mut resolved) = recorded(run, tables)?;
+        let trained = resolved.seat(&Seating { seed, seats: 0..1 })?.spec().clone();
+        if let Some(protocol) = protocol {
+            resolved.use_protocol(protocol)?;
+        }
+        if let Some(episodes) = episodes {
+            resolved.set("eval.episodes", i64::from(episodes))?;
+        }
+        resolved.eval()?;
+        let spec = resolved.seat_eval(&Seating { seed, seats: 0..1 })?.spec().clone();
+        if spec != trained {
+            let protocol = protocol.unwrap_or("this");
+            bail!(usage(format!("protocol {protocol} shows or asks for other shapes than this run was trained on")));
+        }
+        let mut learner = build(&resolved, &spec, seed, device)?;
+        let frames = load_weights(run, checkpoint, &resolved, learner.as_mut())?;
+        Ok(Self { about, resolved, learner, frames })
+    }
+
+    /// How it chooses, in words.
+    pub(crate) fn policy(&self, epsilon: f32, greedy: bool) -> String {
+        describe(epsilon, greedy || !self.resolved.agent.is_some_and(|agent| agent.stochastic))
+    }
+}
+
 /// Evaluates a checkpoint.
 pub(crate) fn run(args: &EvalArgs, tables: &Tables) -> anyhow::Result<ExitCode> {
     let stop = Stop::listen()?;
-    let (about, mut resolved) = recorded(&args.run, tables)?;
-    let trained = resolved.seat(&Seating { seed: args.seed, seats: 0..1 })?.spec().clone();
-    if let Some(protocol) = &args.protocol {
-        resolved.use_protocol(protocol)?;
-    }
-    if let Some(episodes) = args.episodes {
-        resolved.set("eval.episodes", i64::from(episodes))?;
-    }
+    let asked = (args.protocol.as_deref(), args.episodes);
+    let device = device(&args.machine.device)?;
+    let trained = Trained::load(&args.run, &args.checkpoint, asked, args.seed, &device, tables)?;
+    let Trained { about, resolved, learner, frames } = &trained;
     let eval = resolved.eval()?;
-    let spec = resolved.seat_eval(&Seating { seed: args.seed, seats: 0..1 })?.spec().clone();
-    if spec != trained {
-        let protocol = args.protocol.as_deref().unwrap_or("this");
-        bail!(usage(format!("protocol {protocol} shows or asks for other shapes than this run was trained on")));
-    }
-    let mut learner = build(&resolved, &spec, args.seed, &device(&args.machine.device)?)?;
-    let frames = load_weights(&args.run, &args.checkpoint, &resolved, learner.as_mut())?;
 
     args.picture.as_deref().map(picture::check).transpose()?;
     let greedy = args.greedy || args.exact;
@@ -220,8 +280,8 @@ pub(crate) fn run(args: &EvalArgs, tables: &Tables) -> anyhow::Result<ExitCode> 
         env: resolved.env_name.clone(),
         agent: about.agent.clone(),
         protocol: resolved.protocol(),
-        checkpoint: frames,
-        policy: describe(eval.epsilon, greedy || !resolved.agent.is_some_and(|agent| agent.stochastic)),
+        checkpoint: *frames,
+        policy: trained.policy(eval.epsilon, greedy),
         seed: args.seed,
         exact: args.exact,
         episodes: eval.episodes,
@@ -233,11 +293,11 @@ pub(crate) fn run(args: &EvalArgs, tables: &Tables) -> anyhow::Result<ExitCode> 
     };
     if args.exact {
         let picture = args.picture.as_deref();
-        (report.episodes, report.mean) = (0, exact(&resolved, learner.as_ref(), eval.epsilon, picture)?);
+        (report.episodes, report.mean) = (0, exact(resolved, learner.as_ref(), eval.epsilon, picture)?);
     } else {
         let mode = Mode::Evaluate { epsilon: eval.epsilon, greedy };
         let games = Games { seed: args.seed, episodes: eval.episodes, mode, workers: args.machine.workers()? };
-        let Some(score) = play(&resolved, learner.as_ref(), games, &stop)? else {
+        let Some(score) = play(resolved, learner.as_ref(), games, &stop)? else {
             output::note("stopped before the last game: no score");
             return Ok(ExitCode::from(STOPPED));
         };

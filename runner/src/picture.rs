@@ -1,13 +1,12 @@
 //! Pictures as files.
 
-use std::fs::Permissions;
 use std::io::BufWriter;
-use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 
 use anyhow::Context as _;
 use rl_core::{Canvas, VecEnv};
 
+use crate::file;
 use crate::usage::usage;
 
 /// Refuses a name that says another format than the one that is written.
@@ -33,21 +32,17 @@ pub(crate) fn policy(path: &Path, env: &dyn VecEnv, name: &str, actions: &[u32],
     if !env.draw_policy(actions, values, &mut canvas) {
         return Err(usage(format!("--picture: the states of `{name}` are not places on one map")));
     }
-    write(path, &canvas)
+    write(path, &canvas).context("--picture")
 }
 
-/// Writes a PNG file, whole or not at all.
+/// Writes a PNG file.
 ///
 /// # Errors
 /// If the file cannot be written.
-fn write(path: &Path, canvas: &Canvas) -> anyhow::Result<()> {
-    let dir = path.parent().filter(|dir| !dir.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let told = || format!("--picture {}", path.display());
-    let anyone = Permissions::from_mode(0o666); // less the umask
-    let file = tempfile::Builder::new().permissions(anyone).tempfile_in(dir).with_context(told)?;
-    let mut encoder = png::Encoder::new(BufWriter::new(&file), canvas.width() as u32, canvas.height() as u32);
-    encoder.set_color(png::ColorType::Rgb);
-    encoder.write_header().and_then(|mut writer| writer.write_image_data(canvas.pixels())).with_context(told)?;
-    file.persist(path).with_context(told)?;
-    Ok(())
+pub(crate) fn write(path: &Path, canvas: &Canvas) -> anyhow::Result<()> {
+    file::whole(path, |file| {
+        let mut encoder = png::Encoder::new(BufWriter::new(file), canvas.width() as u32, canvas.height() as u32);
+        encoder.set_color(png::ColorType::Rgb);
+        Ok(encoder.write_header()?.write_image_data(canvas.pixels())?)
+    })
 }

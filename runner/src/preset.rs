@@ -227,11 +227,19 @@ impl Resolved {
     /// # Errors
     /// If the environment refuses a value or fails to start.
     pub(crate) fn seat_eval(&self, seating: &Seating) -> anyhow::Result<Box<dyn VecEnv>> {
+        (self.env.build)(&self.env_name, &self.eval_table()?, seating).with_context(|| self.blame("env"))
+    }
+
+    /// `[env]` as it is evaluated.
+    ///
+    /// # Errors
+    /// If `[eval]` is out of range.
+    pub(crate) fn eval_table(&self) -> anyhow::Result<Table> {
         let mut table = self.table("env").clone();
         if let (Some(cap), Some(value)) = (self.eval()?.max_frames, table.get_mut("max_frames")) {
             *value = Value::Integer(cap);
         }
-        (self.env.build)(&self.env_name, &table, seating).with_context(|| self.blame("env"))
+        Ok(table)
     }
 
     /// Where a value of `table` came from, for the front of a message.

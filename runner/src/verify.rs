@@ -8,6 +8,7 @@ use anyhow::bail;
 use serde::Serialize;
 use sha2::{Digest as _, Sha256};
 
+use crate::certify;
 use crate::checkpoint::{self, Checkpoint};
 use crate::cli::Machine;
 use crate::digests::{self, Digest};
@@ -25,12 +26,13 @@ use crate::train::{Report, device, owner, start};
 use crate::usage::usage;
 
 /// Replays a run from its seed, or from one of its checkpoints, and compares weights, optimiser, replay, environments and
-/// all else with what was recorded; names the first part that differs.
+/// all else with what was recorded; names the first part that differs. Plays a recording again and certifies its scores.
 #[derive(Clone, Debug, clap::Args)]
 #[command(after_help = "Examples: rl-run verify runs/cartpole-dqn-s1
-          rl-run verify runs/cartpole-dqn-s1 --from 30000 --threads 1 --json")]
+          rl-run verify runs/cartpole-dqn-s1 --from 30000 --threads 1 --json
+          rl-run verify kungfu.rec")]
 pub(crate) struct VerifyArgs {
-    /// Directory of the run; nothing in it changes
+    /// Directory of the run, in which nothing changes; or a recording
     run: PathBuf,
     /// `start`, `last`, or the frames of a checkpoint
     #[arg(long, default_value = "start")]
@@ -136,6 +138,12 @@ fn missed(recorded: &Digest) -> Difference {
 
 /// `rl-run verify RUN`.
 pub(crate) fn run(args: &VerifyArgs, tables: &Tables) -> anyhow::Result<ExitCode> {
+    if args.run.is_file() {
+        if args.from != "start" {
+            bail!(usage(format!("--from {}: a recording is played from its start", args.from)));
+        }
+        return certify::run(&args.run, args.report, tables);
+    }
     let (stop, Report { quiet, json }) = (Stop::listen()?, args.report);
     let (about, resolved) = recorded(&args.run, tables)?;
     let mut left = digests::all(&args.run)?;

@@ -125,6 +125,14 @@ impl<E: Env> VecEnv for Batch<E> {
         Ok(())
     }
 
+    fn frame_rate(&self) -> f64 {
+        E::FRAME_RATE
+    }
+
+    fn assets(&self) -> Vec<(String, String)> {
+        self.seats[0].env.assets()
+    }
+
     fn lives(&self, n: usize) -> Option<u32> {
         self.seats[n].env.lives()
     }

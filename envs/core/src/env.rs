@@ -24,6 +24,8 @@ pub trait Env: Sized + Send + 'static {
     const ID: &'static str;
     /// Raised by every change of dynamics; recordings name it.
     const VERSION: u32;
+    /// Frames per second at which people watch it.
+    const FRAME_RATE: f64 = 4.0;
     /// Read from the `[env]` table of a preset. No `Default`: presets spell every value.
     type Config: DeserializeOwned;
 
@@ -63,6 +65,11 @@ pub trait Env: Sized + Send + 'static {
     /// # Errors
     /// If `bytes` is not a state of this environment and configuration.
     fn load(&mut self, bytes: &[u8]) -> Result<()>;
+
+    /// Hashes of the files that it plays from, by name: recordings hold them.
+    fn assets(&self) -> Vec<(String, String)> {
+        Vec::new()
+    }
 
     /// Lives left, where the game has lives.
     fn lives(&self) -> Option<u32> {

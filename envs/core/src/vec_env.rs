@@ -37,6 +37,14 @@ pub trait VecEnv: Send {
     /// If an environment fails.
     fn step(&mut self, act: Act<'_>, rows: Rows<'_>) -> Result<()>;
 
+    /// Frames per second at which people watch it; see [`Env::FRAME_RATE`](crate::Env::FRAME_RATE).
+    fn frame_rate(&self) -> f64;
+
+    /// Hashes of the files that it plays from, by name.
+    fn assets(&self) -> Vec<(String, String)> {
+        Vec::new()
+    }
+
     /// Lives left in seat `n`, where the game has lives.
     fn lives(&self, n: usize) -> Option<u32>;
 

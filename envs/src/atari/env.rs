@@ -127,6 +127,7 @@ enum Eye {
 impl Env for Atari {
     const ID: &'static str = "atari/";
     const VERSION: u32 = 1;
+    const FRAME_RATE: f64 = 60.0;
     type Config = AtariConfig;
 
     fn new(config: &AtariConfig) -> Result<Self> {
@@ -244,6 +245,11 @@ impl Env for Atari {
     }
 
     /// The whole screen in colours; pixels of the console are twice as wide as they are high.
+    fn assets(&self) -> Vec<(String, String)> {
+        let rom = self.ale.rom();
+        vec![(format!("{}.bin", rom.game()), format!("md5 {}", String::from_utf8_lossy(rom.md5())))]
+    }
+
     fn draw(&self, canvas: &mut Canvas) {
         let (height, width) = self.ale.screen_size();
         let palette = self.ale.palette();

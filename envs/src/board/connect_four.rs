@@ -121,6 +121,7 @@ impl ConnectFour {
 impl Env for ConnectFour {
     const ID: &'static str = "connectfour";
     const VERSION: u32 = 1;
+    const FRAME_RATE: f64 = 2.0;
     type Config = Config;
 
     fn new(config: &Config) -> Result<Self> {

@@ -125,6 +125,7 @@ fn height([upper, between, ..]: Links) -> f64 {
 impl Env for Acrobot {
     const ID: &'static str = "acrobot";
     const VERSION: u32 = 1;
+    const FRAME_RATE: f64 = 15.0;
     type Config = Config;
 
     fn new(config: &Config) -> Result<Self> {

@@ -120,6 +120,7 @@ impl State {
 impl Env for CartPole {
     const ID: &'static str = "cartpole";
     const VERSION: u32 = 1;
+    const FRAME_RATE: f64 = 50.0;
     type Config = Config;
 
     fn new(config: &Config) -> Result<Self> {

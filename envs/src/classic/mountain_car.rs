@@ -34,6 +34,7 @@ impl MountainCar {
 impl Env for MountainCar {
     const ID: &'static str = "mountaincar";
     const VERSION: u32 = 1;
+    const FRAME_RATE: f64 = 30.0;
     type Config = Config;
 
     fn new(config: &Config) -> Result<Self> {

@@ -65,6 +65,7 @@ fn single(value: f64) -> f64 {
 impl Env for MountainCarContinuous {
     const ID: &'static str = "mountaincar-continuous";
     const VERSION: u32 = 1;
+    const FRAME_RATE: f64 = 30.0;
     type Config = Config;
 
     fn new(config: &Config) -> Result<Self> {

@@ -95,6 +95,7 @@ impl State {
 impl Env for Pendulum {
     const ID: &'static str = "pendulum";
     const VERSION: u32 = 1;
+    const FRAME_RATE: f64 = 30.0;
     type Config = Config;
 
     fn new(config: &Config) -> Result<Self> {

@@ -1,0 +1,115 @@
+//! The action log: episodes as small files, from which everything that people look at can be made again.
+//!
+//! An episode is fixed by the environment with its version and configuration, an episode seed, and the actions. A recording
+//! holds these, and of every step four bits of a checksum of what was seen, with a hash of all of it now and then: whoever
+//! plays the actions again learns whether he sees the same, and else from which step on he does not.
+//!
+//! A file is a magic number and chunks: kind (1 byte), number (4), length (4), content, CRC-32 of all that (4); numbers are
+//! little-endian. First comes the manifest, as JSON; then of each episode its seed, its steps by the thousand, deflated, and
+//! its outcome; last, how many episodes there are. What is cut short is readable up to there.
+
+mod chunk;
+mod read;
+mod seen;
+mod write;
+
+use std::collections::BTreeMap;
+
+use rl_core::End;
+use serde::{Deserialize, Serialize};
+
+pub use read::{Differs, Played, Recording, Replayed};
+pub use seen::seen;
+pub use write::Recorder;
+
+/// Raised whenever older recordings can no longer be read.
+pub const VERSION: u32 = 1;
+
+/// Steps of a chunk.
+const STEPS: usize = 1024;
+
+/// Values of an action, at most: a limit for what is read from a file.
+const WIDTH: usize = 256;
+
+/// Whose episodes they are, and where they can be played again.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Manifest {
+    /// Of this format.
+    pub version: u32,
+    /// Full name of the environment.
+    pub env: String,
+    /// Version of its dynamics.
+    pub env_version: u32,
+    /// Its `[env]` table, as TOML.
+    pub config: String,
+    /// Hashes of the files that it needs, by name.
+    pub assets: BTreeMap<String, String>,
+    /// Cardinality of each discrete value of an action.
+    pub discrete: Vec<u32>,
+    /// Continuous values of an action.
+    pub continuous: usize,
+    /// Who chose the actions.
+    pub player: Player,
+    /// The program that wrote it.
+    pub made_by: String,
+}
+
+/// Who chose the actions.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case", deny_unknown_fields)]
+pub enum Player {
+    /// An agent.
+    Agent {
+        /// Its name.
+        agent: String,
+        /// Frames that it was trained for.
+        frames: u64,
+        /// SHA-256 of its weights.
+        weights_sha256: String,
+        /// How it chose: `greedy`, or `sampled`, and its ε.
+        policy: String,
+        /// Seed of the games and of its draws.
+        seed: u64,
+    },
+    /// Uniformly random actions, drawn from a seed.
+    Random {
+        /// The seed.
+        seed: u64,
+    },
+    /// A person.
+    Human {},
+}
+
+/// How an episode ended.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Outcome {
+    /// Sum of raw rewards.
+    pub ret: f64,
+    /// Emulator frames.
+    pub frames: u64,
+    /// `Truncated` or `Terminated`.
+    pub end: End,
+}
+
+/// Why a file is no recording that can be read.
+#[derive(Debug, thiserror::Error)]
+pub enum RecordingError {
+    /// Something else.
+    #[error("is not a recording")]
+    Foreign,
+    /// Of another program.
+    #[error("is a recording of version {0}, this rl-run reads version {VERSION}")]
+    Version(u32),
+    /// Some byte is not what was written.
+    #[error("is damaged at byte {at}: {what}")]
+    Damaged {
+        /// Where the chunk begins.
+        at: u64,
+        /// What is wrong.
+        what: &'static str,
+    },
+    /// It cannot be read or written.
+    #[error(transparent)]
+    Io(#[from] std::io::Error),
+}

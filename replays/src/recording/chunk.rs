@@ -1,0 +1,133 @@
+//! The frame around everything in a recording: kind, number, length, content, checksum.
+
+use std::io::{ErrorKind, Read, Write};
+
+use super::RecordingError;
+
+/// What begins a file.
+pub(super) const MAGIC: &[u8; 8] = b"rl-rec\r\n";
+
+/// Bytes of a content, at most: longer ones are not written.
+const MOST: u32 = 1 << 20;
+
+/// What a chunk holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub(super) enum Kind {
+    Manifest = 1,
+    Begin = 2,
+    Steps = 3,
+    End = 4,
+    Close = 5,
+}
+
+impl Kind {
+    fn of(byte: u8) -> Option<Self> {
+        [Self::Manifest, Self::Begin, Self::Steps, Self::End, Self::Close].into_iter().find(|kind| *kind as u8 == byte)
+    }
+}
+
+/// Writes chunks one after the other.
+#[derive(Debug)]
+pub(super) struct Chunks<W> {
+    out: W,
+    number: u32,
+}
+
+impl<W: Write> Chunks<W> {
+    pub(super) fn begin(mut out: W) -> std::io::Result<Self> {
+        out.write_all(MAGIC)?;
+        Ok(Self { out, number: 0 })
+    }
+
+    /// Writes one, and hands it to whoever reads along.
+    ///
+    /// # Panics
+    /// If the content is longer than a mebibyte.
+    pub(super) fn write(&mut self, kind: Kind, content: &[u8]) -> std::io::Result<()> {
+        let length = u32::try_from(content.len()).ok().filter(|length| *length <= MOST).expect("a short content");
+        let mut bytes = vec![kind as u8];
+        bytes.extend(self.number.to_le_bytes());
+        bytes.extend(length.to_le_bytes());
+        bytes.extend(content);
+        bytes.extend(crc32fast::hash(&bytes).to_le_bytes());
+        self.number += 1;
+        self.out.write_all(&bytes)?;
+        self.out.flush()
+    }
+
+    pub(super) fn into_inner(self) -> W {
+        self.out
+    }
+}
+
+/// A chunk that is what was written.
+#[derive(Debug)]
+pub(super) struct Chunk {
+    pub(super) kind: Kind,
+    pub(super) content: Vec<u8>,
+    /// Where it begins in the file.
+    pub(super) at: u64,
+}
+
+/// Reads chunks one after the other.
+#[derive(Debug)]
+pub(super) struct Reader<R> {
+    from: R,
+    number: u32,
+    at: u64,
+}
+
+impl<R: Read> Reader<R> {
+    pub(super) fn begin(mut from: R) -> Result<Self, RecordingError> {
+        let mut magic = Vec::new();
+        from.by_ref().take(MAGIC.len() as u64).read_to_end(&mut magic)?;
+        if magic != MAGIC {
+            return Err(RecordingError::Foreign);
+        }
+        Ok(Self { from, number: 0, at: MAGIC.len() as u64 })
+    }
+
+    /// The next chunk; `None` where the file ends, be it within one.
+    pub(super) fn next(&mut self) -> Result<Option<Chunk>, RecordingError> {
+        let at = self.at;
+        let damaged = |what| RecordingError::Damaged { at, what };
+        let mut head = [0; 9];
+        if !self.fill(&mut head)? {
+            return Ok(None);
+        }
+        let number = |from: &[u8]| u32::from_le_bytes(from.try_into().expect("four bytes"));
+        let length = number(&head[5..9]);
+        if length > MOST {
+            return Err(damaged("a chunk is longer than any that is written"));
+        }
+        // As much is allocated as there is.
+        let mut content = Vec::new();
+        self.from.by_ref().take(length.into()).read_to_end(&mut content)?;
+        let mut crc = [0; 4];
+        if content.len() < length as usize || !self.fill(&mut crc)? {
+            return Ok(None);
+        }
+        let mut hash = crc32fast::Hasher::new();
+        hash.update(&head);
+        hash.update(&content);
+        if hash.finalize() != u32::from_le_bytes(crc) {
+            return Err(damaged("its checksum does not match"));
+        }
+        if number(&head[1..5]) != self.number {
+            return Err(damaged("a chunk is missing before it"));
+        }
+        let kind = Kind::of(head[0]).ok_or(damaged("a chunk of an unknown kind"))?;
+        self.number += 1;
+        self.at += head.len() as u64 + u64::from(length) + crc.len() as u64;
+        Ok(Some(Chunk { kind, content, at }))
+    }
+
+    fn fill(&mut self, buffer: &mut [u8]) -> Result<bool, RecordingError> {
+        match self.from.read_exact(buffer) {
+            Ok(()) => Ok(true),
+            Err(e) if e.kind() == ErrorKind::UnexpectedEof => Ok(false),
+            Err(e) => Err(e.into()),
+        }
+    }
+}

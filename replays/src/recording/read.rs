@@ -1,0 +1,232 @@
+//! Reads recordings, whoever wrote them: a file may be cut short, damaged or made to do harm.
+
+use std::io::Read;
+
+use flate2::read::DeflateDecoder;
+use rl_core::End;
+
+use super::chunk::{Chunk, Kind, Reader};
+use super::seen::History;
+use super::write::bytes_of;
+use super::{Manifest, Outcome, RecordingError, STEPS, VERSION, WIDTH};
+
+/// A recording in memory.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Recording {
+    /// Where its episodes can be played again.
+    pub manifest: Manifest,
+    /// In the order in which they were recorded; the last may be cut short.
+    pub episodes: Vec<Played>,
+    /// Whether it was ended: else it is being written, or was cut short.
+    pub whole: bool,
+}
+
+/// An episode.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Played {
+    /// Its seed.
+    pub seed: u64,
+    /// How it ended; `None` where it is cut short.
+    pub outcome: Option<Outcome>,
+    /// By step, then by value.
+    discrete: Vec<u32>,
+    continuous: Vec<f32>,
+    /// Discrete and continuous values of an action.
+    width: (usize, usize),
+    /// Four bits of what each step showed.
+    checks: Vec<u8>,
+    /// Steps after which everything has that hash.
+    hashes: Vec<(usize, u64)>,
+}
+
+impl Played {
+    /// Steps that were recorded.
+    pub fn steps(&self) -> usize {
+        self.checks.len()
+    }
+
+    /// The action of a step: discrete values, and continuous ones.
+    ///
+    /// # Panics
+    /// If there is no such step.
+    pub fn action(&self, step: usize) -> (&[u32], &[f32]) {
+        let (discrete, continuous) = self.width;
+        (&self.discrete[step * discrete..][..discrete], &self.continuous[step * continuous..][..continuous])
+    }
+}
+
+/// Where an episode that is played again is not the recorded one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Differs {
+    /// First step, from 0, that may differ.
+    pub from: usize,
+    /// First step that does, or one before it did.
+    pub seen: usize,
+}
+
+/// An episode that is being played again.
+#[derive(Clone, Debug)]
+pub struct Replayed<'a> {
+    played: &'a Played,
+    history: History,
+    steps: usize,
+    /// Steps of which everything is known to be equal.
+    equal: usize,
+    /// The next hash.
+    hash: usize,
+}
+
+impl<'a> Replayed<'a> {
+    /// Begins again.
+    pub fn begin(played: &'a Played) -> Self {
+        Self { played, history: History::begin(played.seed), steps: 0, equal: 0, hash: 0 }
+    }
+
+    /// Compares what the next step showed, see [`seen`](super::seen()), with what was recorded.
+    ///
+    /// # Errors
+    /// If it differs.
+    ///
+    /// # Panics
+    /// If all steps were compared.
+    pub fn step(&mut self, seen: u32) -> Result<(), Differs> {
+        let differs = Differs { from: self.equal, seen: self.steps };
+        self.history.push(seen);
+        if self.played.checks[self.steps] != seen as u8 & 0xf {
+            return Err(Differs { from: differs.seen, ..differs });
+        }
+        self.steps += 1;
+        if let Some(&(at, hash)) = self.played.hashes.get(self.hash)
+            && at == self.steps
+        {
+            if hash != self.history.hash() {
+                return Err(differs);
+            }
+            (self.equal, self.hash) = (self.steps, self.hash + 1);
+        }
+        Ok(())
+    }
+}
+
+impl Recording {
+    /// Reads a recording.
+    ///
+    /// # Errors
+    /// If it is none, or of another version, or damaged.
+    pub fn read(from: impl Read) -> Result<Self, RecordingError> {
+        let mut chunks = Reader::begin(from)?;
+        let Some(first) = chunks.next()? else { return Err(RecordingError::Foreign) };
+        let mut recording = Self { manifest: manifest(&first)?, episodes: Vec::new(), whole: false };
+        while let Some(chunk) = chunks.next()? {
+            let damaged = |what| RecordingError::Damaged { at: chunk.at, what };
+            if recording.whole {
+                return Err(damaged("something follows its end"));
+            }
+            let open = recording.episodes.last_mut().filter(|last| last.outcome.is_none());
+            match (chunk.kind, open) {
+                (Kind::Begin, None) => {
+                    let seed = number(&chunk.content).ok_or(damaged("not a seed"))?;
+                    let width = (recording.manifest.discrete.len(), recording.manifest.continuous);
+                    recording.episodes.push(Played {
+                        seed,
+                        outcome: None,
+                        discrete: Vec::new(),
+                        continuous: Vec::new(),
+                        width,
+                        checks: Vec::new(),
+                        hashes: Vec::new(),
+                    });
+                }
+                (Kind::Steps, Some(played)) => {
+                    steps(&chunk.content, &recording.manifest, played)
+                        .ok_or(damaged("not steps of this environment"))?;
+                }
+                (Kind::End, Some(played)) => {
+                    played.outcome = Some(outcome(&chunk.content).ok_or(damaged("not an outcome"))?);
+                }
+                (Kind::Close, None) => {
+                    let episodes = u32::try_from(recording.episodes.len()).ok().map(u32::to_le_bytes);
+                    if episodes.is_none_or(|episodes| chunk.content != episodes) {
+                        return Err(damaged("it ends with another number of episodes"));
+                    }
+                    recording.whole = true;
+                }
+                _ => return Err(damaged("a chunk that cannot stand there")),
+            }
+        }
+        Ok(recording)
+    }
+}
+
+fn manifest(chunk: &Chunk) -> Result<Manifest, RecordingError> {
+    let damaged = |what| RecordingError::Damaged { at: chunk.at, what };
+    if chunk.kind != Kind::Manifest {
+        return Err(damaged("it does not begin with a manifest"));
+    }
+    let value: serde_json::Value = serde_json::from_slice(&chunk.content).map_err(|_| damaged("not a manifest"))?;
+    match value.get("version").and_then(serde_json::Value::as_u64).map(u32::try_from) {
+        Some(Ok(VERSION)) => {}
+        Some(Ok(version)) => return Err(RecordingError::Version(version)),
+        _ => return Err(damaged("not a manifest")),
+    }
+    let manifest: Manifest = serde_json::from_value(value).map_err(|_| damaged("not a manifest"))?;
+    if manifest.discrete.len().saturating_add(manifest.continuous) > WIDTH || manifest.discrete.contains(&0) {
+        return Err(damaged("actions that no environment has"));
+    }
+    Ok(manifest)
+}
+
+fn number(content: &[u8]) -> Option<u64> {
+    Some(u64::from_le_bytes(content.try_into().ok()?))
+}
+
+fn outcome(content: &[u8]) -> Option<Outcome> {
+    let (ret, rest) = content.split_first_chunk()?;
+    let (frames, rest) = rest.split_first_chunk()?;
+    let ends = [End::Truncated, End::Terminated];
+    let end = ends.into_iter().find(|end| rest == [*end as u8])?;
+    Some(Outcome { ret: f64::from_bits(u64::from_le_bytes(*ret)), frames: u64::from_le_bytes(*frames), end })
+}
+
+/// Appends the steps of a chunk; `None` if they are none.
+fn steps(content: &[u8], manifest: &Manifest, played: &mut Played) -> Option<()> {
+    let (count, deflated) = content.split_first_chunk()?;
+    let count = usize::from(u16::from_le_bytes(*count));
+    if count == 0 || count > STEPS {
+        return None;
+    }
+    let row: usize = manifest.discrete.iter().map(|&cardinality| bytes_of(cardinality)).sum();
+    let length = count * (row + 4 * manifest.continuous) + count.div_ceil(2) + 8;
+    let mut bytes = Vec::new();
+    DeflateDecoder::new(deflated).take(length as u64 + 1).read_to_end(&mut bytes).ok()?;
+    if bytes.len() != length {
+        return None;
+    }
+    let mut rest = &bytes[..];
+    let mut next = |length| rest.split_off(..length);
+    let (discrete, continuous) = played.width;
+    let before = played.steps();
+    played.discrete.resize((before + count) * discrete, 0);
+    for (value, &cardinality) in manifest.discrete.iter().enumerate() {
+        let width = bytes_of(cardinality);
+        for (step, bytes) in next(count * width)?.chunks(width).enumerate() {
+            let mut action = [0; 4];
+            action[..width].copy_from_slice(bytes);
+            let action = u32::from_le_bytes(action);
+            if action >= cardinality {
+                return None;
+            }
+            played.discrete[(before + step) * discrete + value] = action;
+        }
+    }
+    played.continuous.resize((before + count) * continuous, 0.0);
+    for value in 0..continuous {
+        for (step, bytes) in next(4 * count)?.as_chunks::<4>().0.iter().enumerate() {
+            played.continuous[(before + step) * continuous + value] = f32::from_bits(u32::from_le_bytes(*bytes));
+        }
+    }
+    let pairs = next(count.div_ceil(2))?.iter().flat_map(|pair| [pair & 0xf, pair >> 4]);
+    played.checks.extend(pairs.take(count));
+    played.hashes.push((before + count, number(next(8)?)?));
+    Some(())
+}

@@ -1,0 +1,140 @@
+//! Writes recordings: what an episode was is on disk a thousand steps later at most.
+
+use std::io::Write;
+
+use flate2::Compression;
+use flate2::write::DeflateEncoder;
+
+use super::chunk::{Chunks, Kind};
+use super::seen::History;
+use super::{Manifest, Outcome, STEPS};
+
+/// Writes one recording.
+#[derive(Debug)]
+pub struct Recorder<W> {
+    chunks: Chunks<W>,
+    discrete: Vec<u32>,
+    continuous: usize,
+    episodes: u32,
+    /// Of the episode that is being recorded.
+    history: Option<History>,
+    steps: Steps,
+}
+
+/// Steps that are not written yet.
+#[derive(Debug, Default)]
+struct Steps {
+    count: usize,
+    /// By step, then by value.
+    discrete: Vec<u32>,
+    continuous: Vec<f32>,
+    /// Four bits of what each showed.
+    checks: Vec<u8>,
+}
+
+impl<W: Write> Recorder<W> {
+    /// Begins a recording.
+    ///
+    /// # Errors
+    /// If it cannot be written.
+    pub fn begin(out: W, manifest: &Manifest) -> std::io::Result<Self> {
+        let mut chunks = Chunks::begin(out)?;
+        chunks.write(Kind::Manifest, &serde_json::to_vec(manifest)?)?;
+        let Manifest { discrete, continuous, .. } = manifest.clone();
+        Ok(Self { chunks, discrete, continuous, episodes: 0, history: None, steps: Steps::default() })
+    }
+
+    /// Begins the episode of a seed.
+    ///
+    /// # Errors
+    /// If it cannot be written.
+    ///
+    /// # Panics
+    /// If another has not ended.
+    pub fn episode(&mut self, seed: u64) -> std::io::Result<()> {
+        assert!(self.history.is_none(), "episodes are recorded one after the other");
+        self.history = Some(History::begin(seed));
+        self.chunks.write(Kind::Begin, &seed.to_le_bytes())
+    }
+
+    /// Records an action and what it showed: see [`seen`](super::seen()).
+    ///
+    /// # Errors
+    /// If it cannot be written.
+    ///
+    /// # Panics
+    /// If no episode has begun, or the action does not have the manifest's values.
+    pub fn step(&mut self, discrete: &[u32], continuous: &[f32], seen: u32) -> std::io::Result<()> {
+        assert_eq!((discrete.len(), continuous.len()), (self.discrete.len(), self.continuous), "values of an action");
+        self.history.as_mut().expect("an episode has begun").push(seen);
+        self.steps.count += 1;
+        self.steps.discrete.extend_from_slice(discrete);
+        self.steps.continuous.extend_from_slice(continuous);
+        self.steps.checks.push(seen as u8 & 0xf);
+        if self.steps.count == STEPS { self.flush() } else { Ok(()) }
+    }
+
+    /// Ends the episode.
+    ///
+    /// # Errors
+    /// If it cannot be written.
+    ///
+    /// # Panics
+    /// If none has begun.
+    pub fn end(&mut self, outcome: &Outcome) -> std::io::Result<()> {
+        self.flush()?;
+        assert!(self.history.take().is_some(), "an episode has begun");
+        self.episodes += 1;
+        let mut content = outcome.ret.to_bits().to_le_bytes().to_vec();
+        content.extend(outcome.frames.to_le_bytes());
+        content.push(outcome.end as u8);
+        self.chunks.write(Kind::End, &content)
+    }
+
+    /// Ends the recording: from here on it is known to be whole.
+    ///
+    /// # Errors
+    /// If it cannot be written.
+    ///
+    /// # Panics
+    /// If an episode has not ended.
+    pub fn close(mut self) -> std::io::Result<W> {
+        assert!(self.history.is_none(), "the last episode has ended");
+        self.chunks.write(Kind::Close, &self.episodes.to_le_bytes())?;
+        Ok(self.chunks.into_inner())
+    }
+
+    /// Writes the steps so far: how many, then deflated the values, value after value, the checks and the hash.
+    fn flush(&mut self) -> std::io::Result<()> {
+        let Steps { count, discrete, continuous, checks } = std::mem::take(&mut self.steps);
+        if count == 0 {
+            return Ok(());
+        }
+        let mut bytes = Vec::new();
+        for (value, &cardinality) in self.discrete.iter().enumerate() {
+            let column = discrete.iter().skip(value).step_by(self.discrete.len());
+            column.for_each(|action| bytes.extend(&action.to_le_bytes()[..bytes_of(cardinality)]));
+        }
+        for value in 0..self.continuous {
+            let column = continuous.iter().skip(value).step_by(self.continuous);
+            column.for_each(|action| bytes.extend(action.to_bits().to_le_bytes()));
+        }
+        let pairs = checks.chunks(2);
+        bytes.extend(pairs.map(|pair| pair[0] | pair.get(1).map_or(0, |second| second << 4)));
+        bytes.extend(self.history.as_ref().expect("an episode has begun").hash().to_le_bytes());
+        let mut content = (count as u16).to_le_bytes().to_vec();
+        let mut deflated = DeflateEncoder::new(&mut content, Compression::best());
+        deflated.write_all(&bytes)?;
+        deflated.finish()?;
+        self.chunks.write(Kind::Steps, &content)
+    }
+}
+
+/// Bytes of one of so many actions.
+pub(super) fn bytes_of(cardinality: u32) -> usize {
+    match cardinality {
+        0..=0x100 => 1,
+        0x101..=0x1_0000 => 2,
+        _ => 4,
+    }
+}

@@ -1,0 +1,156 @@
+//! Recordings: what is written is read, and what was changed on the way is noticed.
+
+use proptest::prelude::*;
+use rl_core::End;
+use rl_replays::recording::{Manifest, Outcome, Player, Recorder, Recording, RecordingError, Replayed, VERSION};
+
+/// Steps of a game: discrete values, continuous ones, what they showed.
+type Steps = Vec<(Vec<u32>, Vec<f32>, u32)>;
+
+fn manifest(discrete: &[u32], continuous: usize) -> Manifest {
+    Manifest {
+        version: VERSION,
+        env: "test".to_owned(),
+        env_version: 3,
+        config: "size = 4\n".to_owned(),
+        assets: [("a.bin".to_owned(), "md5 0".to_owned())].into(),
+        discrete: discrete.to_vec(),
+        continuous,
+        player: Player::Random { seed: 7 },
+        made_by: "a test".to_owned(),
+    }
+}
+
+fn outcome(number: usize) -> Outcome {
+    let end = if number.is_multiple_of(2) { End::Terminated } else { End::Truncated };
+    Outcome { ret: 0.1 * number as f64, frames: 4 * number as u64, end }
+}
+
+/// The bytes of games in a file, and where each ends.
+fn recorded(manifest: &Manifest, games: &[Steps]) -> (Vec<u8>, Vec<usize>) {
+    let (mut bytes, mut ends) = (Vec::new(), Vec::new());
+    for games in (0..=games.len()).map(|count| &games[..count]) {
+        bytes.clear();
+        let mut recorder = Recorder::begin(&mut bytes, manifest).unwrap();
+        for (number, steps) in games.iter().enumerate() {
+            recorder.episode(number as u64 ^ 0xfeed).unwrap();
+            steps.iter().for_each(|(discrete, continuous, seen)| recorder.step(discrete, continuous, *seen).unwrap());
+            recorder.end(&outcome(number)).unwrap();
+        }
+        recorder.close().unwrap();
+        ends.push(bytes.len());
+    }
+    (bytes, ends)
+}
+
+/// Games of an environment of these actions, more than a thousand steps among them.
+fn games() -> impl Strategy<Value = (Manifest, Vec<Steps>)> {
+    let cardinality = prop_oneof![1..20u32, 250..260u32, 65_530..65_540u32, Just(u32::MAX)];
+    (prop::collection::vec(cardinality, 0..3), 0..3usize).prop_flat_map(|(discrete, continuous)| {
+        let manifest = manifest(&discrete, continuous);
+        let action: Vec<_> = discrete.iter().map(|&cardinality| 0..cardinality).collect();
+        let step = (action, prop::collection::vec(any::<f32>(), continuous), any::<u32>());
+        let length = prop_oneof![9 => 0..20usize, 1 => 1000..2100usize];
+        let game = length.prop_flat_map(move |length| prop::collection::vec(step.clone(), length));
+        prop::collection::vec(game, 0..4).prop_map(move |games| (manifest.clone(), games))
+    })
+}
+
+fn bits(values: &[f32]) -> Vec<u32> {
+    values.iter().map(|value| value.to_bits()).collect()
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(60))]
+
+    #[test]
+    fn what_is_written_is_read((manifest, games) in games()) {
+        let (bytes, _) = recorded(&manifest, &games);
+        let recording = Recording::read(&bytes[..]).unwrap();
+        prop_assert!(recording.whole);
+        prop_assert_eq!(&recording.manifest, &manifest);
+        prop_assert_eq!(recording.episodes.len(), games.len());
+        for (number, (played, steps)) in recording.episodes.iter().zip(&games).enumerate() {
+            prop_assert_eq!((played.seed, played.outcome), (number as u64 ^ 0xfeed, Some(outcome(number))));
+            prop_assert_eq!(played.steps(), steps.len());
+            let mut replayed = Replayed::begin(played);
+            for (step, (discrete, continuous, seen)) in steps.iter().enumerate() {
+                let (actions, values) = played.action(step);
+                prop_assert_eq!((actions, bits(values)), (&discrete[..], bits(continuous)));
+                prop_assert_eq!(replayed.step(*seen), Ok(()));
+            }
+        }
+    }
+
+    /// Another sight of any step is noticed there, or, one time in sixteen, at the end of its thousand.
+    #[test]
+    fn a_step_that_differs_is_noticed((manifest, games) in games(), at: prop::sample::Index, change in 1..u32::MAX) {
+        let (bytes, _) = recorded(&manifest, &games);
+        let recording = Recording::read(&bytes[..]).unwrap();
+        for (played, steps) in recording.episodes.iter().zip(&games).filter(|(_, steps)| !steps.is_empty()) {
+            let at = at.index(steps.len());
+            let mut replayed = Replayed::begin(played);
+            let seen = |step: usize| if step == at { steps[step].2 ^ change } else { steps[step].2 };
+            let found = (0..steps.len()).find_map(|step| replayed.step(seen(step)).err()).expect("a difference");
+            prop_assert!(found.from <= at && at <= found.seen);
+            if change & 0xf != 0 {
+                prop_assert_eq!(found.seen, at);
+            }
+            prop_assert!(found.seen - at <= 1024);
+        }
+    }
+
+    #[test]
+    fn no_changed_byte_goes_unnoticed((manifest, games) in games(), flips in prop::collection::vec((any::<prop::sample::Index>(), 1..=255u8), 40)) {
+        let (bytes, ends) = recorded(&manifest, &games);
+        for (at, flip) in flips {
+            let mut damaged = bytes.clone();
+            let at = at.index(bytes.len());
+            damaged[at] ^= flip;
+            // A length that grew is a file that is cut short.
+            prop_assert!(Recording::read(&damaged[..]).map_or(true, |read| !read.whole));
+            let cut = Recording::read(&bytes[..at]);
+            if let Ok(cut) = &cut {
+                let whole = cut.episodes.iter().filter(|played| played.outcome.is_some()).count();
+                prop_assert!(!cut.whole && whole <= games.len());
+                let known = ends.iter().filter(|&&end| end <= at).count().saturating_sub(1);
+                prop_assert!(whole + 1 >= known, "what was recorded before is there");
+            }
+        }
+    }
+
+    #[test]
+    fn any_bytes_are_read_without_harm(bytes in prop::collection::vec(any::<u8>(), 0..400), keep in 0..200usize) {
+        let _ = Recording::read(&bytes[..]);
+        // Behind a beginning that is right.
+        let (whole, _) = recorded(&manifest(&[4], 1), &[vec![(vec![1], vec![0.5], 9); 30]]);
+        let _ = Recording::read(&[&whole[..keep.min(whole.len())], &bytes[..]].concat()[..]);
+    }
+}
+
+#[test]
+fn what_is_no_recording_is_refused_by_what_it_is() {
+    let error = |bytes: &[u8]| Recording::read(bytes).unwrap_err().to_string();
+    assert!(matches!(Recording::read(&b""[..]), Err(RecordingError::Foreign)));
+    assert_eq!(error(b"\x89PNG\r\n\x1a\n and so on"), "is not a recording");
+    let newer = Manifest { version: 9, ..manifest(&[4], 0) };
+    assert_eq!(error(&recorded(&newer, &[]).0), "is a recording of version 9, this rl-run reads version 1");
+    let wide = manifest(&[2; 300], 0);
+    assert!(error(&recorded(&wide, &[]).0).contains("actions that no environment has"));
+    let (bytes, _) = recorded(&manifest(&[4], 0), &[vec![(vec![3], vec![], 1)]]);
+    assert!(error(&[&bytes[..], &bytes[8..]].concat()).contains("damaged"), "nothing follows the end");
+}
+
+/// The bar of the format: a step costs about a byte, whatever was seen.
+#[test]
+fn ten_thousand_steps_of_an_uneven_policy_fit_into_15_kb() {
+    let mut state = 1u64;
+    let mut next = || {
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (state >> 33) as u32
+    };
+    // Actions of Kung Fu Master, all 14 of them equally often: no policy has less order.
+    let steps: Steps = (0..10_000).map(|_| (vec![next() % 14], vec![], next())).collect();
+    let (bytes, _) = recorded(&manifest(&[14], 0), &[steps]);
+    assert!(bytes.len() < 15_000, "{}", bytes.len());
+}

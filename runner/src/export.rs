@@ -1,0 +1,208 @@
+//! `rl-run export`: pictures and tables of recorded games, without a display or another program.
+
+mod apng;
+mod gif;
+mod strip;
+
+use std::io::{BufWriter, Write as _};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use anyhow::{Context as _, bail};
+use rl_core::Canvas;
+use rl_replays::recording::{Played, Recording};
+
+use crate::playback::{self, Playback};
+use crate::tables::Tables;
+use crate::usage::usage;
+use crate::{file, output};
+
+/// Pictures per second of a film, at most: more are not shown by browsers.
+const PICTURES: f64 = 50.0;
+/// Seconds for which the last picture stays.
+const LAST: f64 = 1.0;
+
+/// Makes a film, a row of pictures or a table of a recording; the ending of --out says which.
+#[derive(Clone, Debug, clap::Args)]
+#[command(after_help = "Examples: rl-run export kungfu.rec --out kungfu.gif
+          rl-run export kungfu.rec --out kungfu.png --episode 3 --from 200 --steps 400
+          rl-run export kungfu.rec --out returns.csv
+
+Endings: .gif (film), .apng (film without loss), .png (a row of pictures), .csv (a line per game)")]
+pub(crate) struct ExportArgs {
+    /// Recording: `rl-run record` writes them
+    file: PathBuf,
+    /// File to write
+    #[arg(long, value_name = "FILE")]
+    out: PathBuf,
+    /// Number of the game, from 1, or `best`, the one of the highest return
+    #[arg(long, default_value = "best")]
+    episode: String,
+    /// First step to show
+    #[arg(long, default_value_t = 0)]
+    from: usize,
+    /// Steps to show [default: all]
+    #[arg(long, value_parser = clap::value_parser!(u32).range(1..))]
+    steps: Option<u32>,
+    /// Shows every so manieth step [default: as many as 50 pictures a second allow]
+    #[arg(long, value_parser = clap::value_parser!(u32).range(1..))]
+    every: Option<u32>,
+    /// How many times faster than people play
+    #[arg(long, default_value_t = 1.0)]
+    speed: f64,
+    /// Each pixel becomes a square of so many
+    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=16))]
+    scale: u32,
+    /// Pictures of a .png
+    #[arg(long, default_value_t = 8, value_parser = clap::value_parser!(u32).range(1..=256))]
+    pictures: u32,
+}
+
+/// Where pictures go.
+trait Film {
+    /// Takes the next picture, which is shown for so many seconds.
+    fn show(&mut self, canvas: &Canvas, seconds: f64) -> anyhow::Result<()>;
+
+    /// The last one was taken.
+    fn finish(&mut self) -> anyhow::Result<()>;
+}
+
+/// Which steps of a game are shown: picture `p` is what is there after `first + p · every` steps.
+#[derive(Clone, Copy, Debug)]
+struct Cut {
+    first: usize,
+    every: usize,
+    pictures: usize,
+}
+
+/// `rl-run export`.
+pub(crate) fn run(args: &ExportArgs, tables: &Tables) -> anyhow::Result<ExitCode> {
+    let recording = playback::read(&args.file)?;
+    let ending = args.out.extension().and_then(|ending| ending.to_str()).unwrap_or_default().to_ascii_lowercase();
+    if !["gif", "apng", "png", "csv"].contains(&ending.as_str()) {
+        let out = args.out.display();
+        bail!(usage(format!("--out {out}: give the name of a .gif, .apng, .png or .csv file")));
+    }
+    if !(args.speed > 0.0 && args.speed.is_finite()) {
+        bail!(usage(format!("--speed {}: must be a number above 0", args.speed)));
+    }
+    if ending == "csv" {
+        table(&recording, &args.out)?;
+        output::line(format!("{}: {} games", args.out.display(), recording.episodes.len()));
+        return Ok(ExitCode::SUCCESS);
+    }
+    let played = chosen(&recording, &args.episode)?;
+    let name = || args.file.display().to_string();
+    let mut playback = Playback::new(&recording.manifest, tables).with_context(name)?;
+    if args.from > played.steps() {
+        bail!(usage(format!("--from {}: this game has {} steps", args.from, played.steps())));
+    }
+    let steps = (played.steps() - args.from).min(args.steps.map_or(usize::MAX, |steps| steps as usize));
+    let every = match (args.every, ending.as_str()) {
+        (Some(every), _) => every as usize,
+        (None, "png") => steps.div_ceil(args.pictures as usize).max(1),
+        // Of frames per step the first tells.
+        (None, _) => {
+            playback.begin(played)?;
+            let frames = if played.steps() > 0 { playback.step(played, 0)?.frames.max(1) } else { 1 };
+            (playback.frame_rate() * args.speed / f64::from(frames) / PICTURES).ceil().max(1.0) as usize
+        }
+    };
+    let mut cut = Cut { first: args.from, every, pictures: steps / every + 1 };
+    if ending == "png" {
+        cut.pictures = cut.pictures.min(args.pictures as usize);
+    }
+    file::whole(&args.out, |file| {
+        let out = BufWriter::new(file);
+        let mut film: Box<dyn Film> = match ending.as_str() {
+            "gif" => Box::new(gif::Gif::new(out)),
+            "apng" => Box::new(apng::Apng::new(out, cut.pictures)?),
+            _ => Box::new(strip::Strip::new(out)),
+        };
+        shoot(&mut playback, played, cut, args, film.as_mut()).with_context(name)?;
+        film.finish()
+    })?;
+    let bytes = std::fs::metadata(&args.out)?.len();
+    output::line(format!("{}: {} pictures, {bytes} bytes", args.out.display(), cut.pictures));
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Plays a game again and shows the steps of a cut.
+fn shoot(
+    playback: &mut Playback,
+    played: &Played,
+    cut: Cut,
+    args: &ExportArgs,
+    film: &mut dyn Film,
+) -> anyhow::Result<()> {
+    let (mut canvas, mut shown, mut frames) = (Canvas::new(0, 0), Canvas::new(0, 0), 0);
+    let seconds = |frames: u32, rate: f64| f64::from(frames) / rate / args.speed;
+    playback.begin(played)?;
+    let mut pictures = 0;
+    for step in 0..=played.steps() {
+        if step >= cut.first && (step - cut.first).is_multiple_of(cut.every) {
+            if pictures > 0 {
+                film.show(&shown, seconds(std::mem::take(&mut frames), playback.frame_rate()))?;
+            }
+            playback.draw(&mut canvas);
+            enlarge(&canvas, args.scale as usize, &mut shown);
+            pictures += 1;
+            if pictures == cut.pictures {
+                break;
+            }
+        }
+        if step < played.steps() {
+            let taken = playback.step(played, step)?.frames;
+            frames += if pictures > 0 { taken } else { 0 };
+        }
+    }
+    film.show(&shown, LAST)
+}
+
+/// Every pixel becomes a square.
+fn enlarge(from: &Canvas, scale: usize, into: &mut Canvas) {
+    into.resize(from.width() * scale, from.height() * scale);
+    let row = into.width() * 3;
+    for (y, line) in into.pixels_mut().chunks_exact_mut(row.max(1)).enumerate() {
+        let source = &from.pixels()[y / scale * from.width() * 3..][..from.width() * 3];
+        for (x, pixel) in line.as_chunks_mut::<3>().0.iter_mut().enumerate() {
+            pixel.copy_from_slice(&source[x / scale * 3..][..3]);
+        }
+    }
+}
+
+/// The game that `which` names.
+fn chosen<'a>(recording: &'a Recording, which: &str) -> anyhow::Result<&'a Played> {
+    let games = &recording.episodes;
+    let ret = |played: &Played| played.outcome.map_or(f64::NEG_INFINITY, |outcome| outcome.ret);
+    let found = match which {
+        "best" => games.iter().rev().max_by(|a, b| ret(a).total_cmp(&ret(b))), // the first of equals
+        number => number.parse().ok().and_then(|number: usize| games.get(number.checked_sub(1)?)),
+    };
+    found.ok_or_else(|| usage(format!("--episode {which}: this recording has {} games", games.len())))
+}
+
+/// A line per game.
+fn table(recording: &Recording, out: &Path) -> anyhow::Result<()> {
+    file::whole(out, |file| {
+        let mut out = BufWriter::new(file);
+        writeln!(out, "episode,seed,return,steps,frames,end")?;
+        for (number, played) in recording.episodes.iter().enumerate() {
+            let (seed, steps) = (played.seed, played.steps());
+            match played.outcome {
+                Some(o) => writeln!(out, "{},{seed},{},{steps},{},{}", number + 1, o.ret, o.frames, o.end.name())?,
+                None => writeln!(out, "{},{seed},,{steps},,", number + 1)?,
+            }
+        }
+        Ok(out.flush()?)
+    })
+}
+
+/// All pictures of a film are of one size.
+fn same_size(first: &mut Option<(usize, usize)>, canvas: &Canvas) -> anyhow::Result<()> {
+    let (width, height) = *first.get_or_insert((canvas.width(), canvas.height()));
+    if (width, height) != (canvas.width(), canvas.height()) {
+        bail!("its pictures change their size from {width} x {height} to {} x {}", canvas.width(), canvas.height());
+    }
+    Ok(())
+}

@@ -1,0 +1,45 @@
+//! APNG: a PNG whose further pictures browsers show one after the other, all colours as they are.
+
+use std::io::Write;
+
+use anyhow::Context as _;
+use png::Writer;
+use rl_core::Canvas;
+
+use super::{Film, same_size};
+
+/// A film that is repeated for ever.
+pub(super) struct Apng<W: Write> {
+    pictures: u32,
+    /// Until the size is known.
+    out: Option<W>,
+    writer: Option<Writer<W>>,
+    size: Option<(usize, usize)>,
+}
+
+impl<W: Write> Apng<W> {
+    /// A film of so many pictures.
+    pub(super) fn new(out: W, pictures: usize) -> anyhow::Result<Self> {
+        let pictures = u32::try_from(pictures).context("too many pictures: raise --every")?;
+        Ok(Self { pictures, out: Some(out), writer: None, size: None })
+    }
+}
+
+impl<W: Write> Film for Apng<W> {
+    fn show(&mut self, canvas: &Canvas, seconds: f64) -> anyhow::Result<()> {
+        same_size(&mut self.size, canvas)?;
+        if let Some(out) = self.out.take() {
+            let mut encoder = png::Encoder::new(out, canvas.width() as u32, canvas.height() as u32);
+            encoder.set_color(png::ColorType::Rgb);
+            encoder.set_animated(self.pictures, 0)?;
+            self.writer = Some(encoder.write_header()?);
+        }
+        let writer = self.writer.as_mut().context("a film has a first picture")?;
+        writer.set_frame_delay((seconds * 1000.0).round().clamp(1.0, f64::from(u16::MAX)) as u16, 1000)?;
+        Ok(writer.write_image_data(canvas.pixels())?)
+    }
+
+    fn finish(&mut self) -> anyhow::Result<()> {
+        Ok(self.writer.take().context("a film has a first picture")?.finish()?)
+    }
+}

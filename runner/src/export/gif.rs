@@ -1,0 +1,193 @@
+//! GIF: of each picture only what changed since the one before, in its own colours where 255 of them suffice.
+
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+use std::io::Write;
+
+use anyhow::Context as _;
+use gif::{DisposalMethod, Encoder, Frame, Repeat};
+use rl_core::Canvas;
+
+use super::{Film, same_size};
+
+/// Colours of a picture beside the one that is none.
+const COLOURS: usize = 255;
+
+/// A film that is repeated for ever.
+pub(super) struct Gif<W: Write> {
+    /// Until the size is known.
+    out: Option<W>,
+    encoder: Option<Encoder<W>>,
+    size: Option<(usize, usize)>,
+    /// What is on the screen.
+    screen: Vec<u8>,
+    /// The picture that was shown last, until it is known for how long.
+    waiting: Option<Frame<'static>>,
+    /// When that began, and when it ends.
+    since: f64,
+    until: f64,
+}
+
+impl<W: Write> Gif<W> {
+    pub(super) fn new(out: W) -> Self {
+        Self { out: Some(out), encoder: None, size: None, screen: Vec::new(), waiting: None, since: 0.0, until: 0.0 }
+    }
+
+    /// Writes the picture that waits.
+    fn flush(&mut self) -> anyhow::Result<()> {
+        let Some(mut frame) = self.waiting.take() else { return Ok(()) };
+        // Rounded as times, so that hundredths that are lost here are made up for there.
+        let hundredths = (self.until * 100.0).round() - (self.since * 100.0).round();
+        frame.delay = hundredths.clamp(1.0, f64::from(u16::MAX)) as u16;
+        self.since = self.until;
+        self.encoder.as_mut().context("a film has a first picture")?.write_frame(&frame)?;
+        Ok(())
+    }
+}
+
+impl<W: Write> Film for Gif<W> {
+    fn show(&mut self, canvas: &Canvas, seconds: f64) -> anyhow::Result<()> {
+        same_size(&mut self.size, canvas)?;
+        let size = |side: usize| u16::try_from(side).context("a GIF has sides of 65535 pixels at most: lower --scale");
+        if let Some(out) = self.out.take() {
+            let mut encoder = Encoder::new(out, size(canvas.width())?, size(canvas.height())?, &[])?;
+            encoder.set_repeat(Repeat::Infinite)?;
+            self.encoder = Some(encoder);
+        }
+        if let Some(area) = changed(&self.screen, canvas) {
+            self.flush()?;
+            let whole = self.screen.is_empty();
+            self.waiting = Some(frame(if whole { None } else { Some(&self.screen) }, canvas, area)?);
+            self.screen = canvas.pixels().to_vec();
+        }
+        self.until += seconds;
+        Ok(())
+    }
+
+    fn finish(&mut self) -> anyhow::Result<()> {
+        self.flush()?;
+        let out = self.encoder.take().context("a film has a first picture")?.into_inner()?;
+        { out }.flush()?;
+        Ok(())
+    }
+}
+
+/// Left, top, width and height of what is not as on the screen, which is empty before the first picture.
+fn changed(screen: &[u8], canvas: &Canvas) -> Option<[usize; 4]> {
+    let (width, height) = (canvas.width(), canvas.height());
+    if screen.is_empty() {
+        return Some([0, 0, width, height]);
+    }
+    let pixels = |bytes: &[u8]| bytes.as_chunks::<3>().0.to_vec();
+    let (old, new) = (pixels(screen), pixels(canvas.pixels()));
+    let differs = |x: usize, y: usize| old[y * width + x] != new[y * width + x];
+    let rows: Vec<usize> = (0..height).filter(|&y| (0..width).any(|x| differs(x, y))).collect();
+    let (&top, &bottom) = (rows.first()?, rows.last()?);
+    let columns: Vec<usize> = (0..width).filter(|&x| rows.iter().any(|&y| differs(x, y))).collect();
+    let (&left, &right) = (columns.first()?, columns.last()?);
+    Some([left, top, right + 1 - left, bottom + 1 - top])
+}
+
+/// An area of a picture; what is as before is left out.
+fn frame(
+    before: Option<&[u8]>,
+    canvas: &Canvas,
+    [left, top, width, height]: [usize; 4],
+) -> anyhow::Result<Frame<'static>> {
+    let places = (top..top + height).flat_map(|y| (left..left + width).map(move |x| (y * canvas.width() + x) * 3));
+    let at = |bytes: &[u8], place: usize| [bytes[place], bytes[place + 1], bytes[place + 2]];
+    let mut colours = BTreeMap::new();
+    let mut indices = Vec::with_capacity(width * height);
+    for place in places.clone() {
+        let colour = at(canvas.pixels(), place);
+        if before.is_some_and(|before| at(before, place) == colour) {
+            indices.push(0);
+            continue;
+        }
+        let next = colours.len() + 1;
+        let index = *colours.entry(colour).or_insert(next);
+        if index > COLOURS {
+            break;
+        }
+        indices.push(index as u8);
+    }
+    let side = |side: usize| u16::try_from(side).context("a GIF has sides of 65535 pixels at most: lower --scale");
+    let (width, height) = (side(width)?, side(height)?);
+    let mut frame = if colours.len() <= COLOURS {
+        let mut palette = vec![0; 3 * (colours.len() + 1)];
+        colours.iter().for_each(|(colour, &index)| palette[3 * index..][..3].copy_from_slice(colour));
+        Frame {
+            width,
+            height,
+            buffer: Cow::Owned(indices),
+            palette: Some(palette),
+            transparent: Some(0),
+            ..Frame::default()
+        }
+    } else {
+        let pixels: Vec<u8> = places.flat_map(|place| at(canvas.pixels(), place)).collect();
+        Frame::from_rgb_speed(width, height, &pixels, 10)
+    };
+    (frame.left, frame.top, frame.dispose) = (side(left)?, side(top)?, DisposalMethod::Keep);
+    Ok(frame)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn picture(pixels: &[u8]) -> Canvas {
+        let mut canvas = Canvas::new(3, 2);
+        for (pixel, &grey) in canvas.pixels_mut().chunks_exact_mut(3).zip(pixels) {
+            pixel.fill(grey);
+        }
+        canvas
+    }
+
+    /// Every picture of a film as it is on the screen, with its hundredths of a second.
+    fn screened(bytes: &[u8]) -> Vec<(Vec<u8>, u16)> {
+        let mut options = gif::DecodeOptions::new();
+        options.set_color_output(gif::ColorOutput::RGBA);
+        let mut decoder = options.read_info(bytes).unwrap();
+        let (mut screen, mut shown) = (vec![0; 6], Vec::new());
+        while let Some(frame) = decoder.read_next_frame().unwrap() {
+            let (left, top, width) = (usize::from(frame.left), usize::from(frame.top), usize::from(frame.width));
+            for (i, pixel) in frame.buffer.chunks_exact(4).enumerate() {
+                if pixel[3] > 0 {
+                    screen[(top + i / width) * 3 + left + i % width] = pixel[0];
+                }
+            }
+            shown.push((screen.clone(), frame.delay));
+        }
+        shown
+    }
+
+    #[test]
+    fn pictures_are_shown_as_they_are_for_as_long_as_they_stay() {
+        let mut bytes = Vec::new();
+        let mut film = Gif::new(&mut bytes);
+        let pictures = [[1, 2, 3, 4, 5, 6], [1, 2, 3, 4, 9, 6], [1, 2, 3, 4, 9, 6], [0, 2, 3, 4, 9, 0]];
+        for pixels in &pictures {
+            film.show(&picture(pixels), 1.0 / 15.0).unwrap();
+        }
+        film.finish().unwrap();
+        drop(film);
+        let shown = screened(&bytes);
+        let expected = [(&pictures[0], 7), (&pictures[1], 13), (&pictures[3], 7)];
+        assert_eq!(shown, expected.map(|(pixels, delay)| (pixels.to_vec(), delay)));
+    }
+
+    #[test]
+    fn pictures_of_many_colours_and_of_changing_size_end_well() {
+        let mut canvas = Canvas::new(64, 64);
+        for (i, byte) in canvas.pixels_mut().iter_mut().enumerate() {
+            *byte = (i * 7) as u8 ^ (i / 192) as u8;
+        }
+        let mut bytes = Vec::new();
+        let mut film = Gif::new(&mut bytes);
+        film.show(&canvas, 1.0).unwrap();
+        assert!(film.show(&picture(&[0; 6]), 1.0).unwrap_err().to_string().contains("from 64 x 64 to 3 x 2"));
+        film.finish().unwrap();
+        assert!(Gif::new(Vec::new()).finish().is_err(), "no pictures, no film");
+    }
+}

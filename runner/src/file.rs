@@ -1,0 +1,21 @@
+//! Files that appear whole or not at all.
+
+use std::fs::{File, Permissions};
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::Path;
+
+use anyhow::Context as _;
+
+/// Writes the file `path` by `write`, and shows it when that is done.
+///
+/// # Errors
+/// If it cannot be written; the message names it.
+pub(crate) fn whole(path: &Path, write: impl FnOnce(&File) -> anyhow::Result<()>) -> anyhow::Result<()> {
+    let dir = path.parent().filter(|dir| !dir.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let told = || path.display().to_string();
+    let anyone = Permissions::from_mode(0o666); // less the umask
+    let file = tempfile::Builder::new().permissions(anyone).tempfile_in(dir).with_context(told)?;
+    write(file.as_file()).with_context(told)?;
+    file.persist(path).with_context(told)?;
+    Ok(())
+}

@@ -1,0 +1,122 @@
+//! Plays recorded episodes again: for `rl-run verify FILE`, and for everything that shows them.
+
+use std::fs::File;
+use std::io::BufReader;
+use std::path::Path;
+
+use anyhow::{Context as _, anyhow, bail};
+use rl_core::{Canvas, End, Seating, VecEnv};
+use rl_replays::Rollout;
+use rl_replays::recording::{Manifest, Played, Player, Recording, seen};
+
+use crate::tables::Tables;
+use crate::usage::usage;
+
+/// Reads a recording.
+///
+/// # Errors
+/// If it is missing or none; the message names it.
+pub(crate) fn read(path: &Path) -> anyhow::Result<Recording> {
+    let name = path.display();
+    let file = File::open(path).map_err(|e| usage(format!("{name}: {e}")))?;
+    Recording::read(BufReader::new(file)).map_err(|e| anyhow!("{name} {e}"))
+}
+
+/// Who played, in words.
+pub(crate) fn player(manifest: &Manifest) -> String {
+    match &manifest.player {
+        Player::Agent { agent, frames, weights_sha256, policy, .. } => {
+            let hash: String = weights_sha256.chars().take(12).collect();
+            format!("{agent} after {frames} frames ({policy}, weights {hash})")
+        }
+        Player::Random { .. } => "random actions".to_owned(),
+        Player::Human {} => "a person".to_owned(),
+    }
+}
+
+/// What a step led to.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Shown {
+    /// As [`seen`] has it.
+    pub(crate) seen: u32,
+    pub(crate) reward: f32,
+    pub(crate) end: End,
+    /// Emulator frames.
+    pub(crate) frames: u32,
+}
+
+/// One seat of the environment of a recording.
+pub(crate) struct Playback {
+    env: Box<dyn VecEnv>,
+    block: Rollout,
+}
+
+impl Playback {
+    /// Builds the environment as it was recorded.
+    ///
+    /// # Errors
+    /// If it is unknown here, of another version, or plays from other files.
+    pub(crate) fn new(manifest: &Manifest, tables: &Tables) -> anyhow::Result<Self> {
+        let (name, entry) = tables.env(&manifest.env)?;
+        if entry.version != manifest.env_version {
+            let (theirs, ours) = (manifest.env_version, entry.version);
+            bail!(
+                "was recorded with version {theirs} of {name}, and this rl-run has version {ours}: it plays otherwise"
+            );
+        }
+        let config: toml::Table = toml::from_str(&manifest.config).context("its configuration")?;
+        let env = (entry.build)(&name, &config, &Seating { seed: 0, seats: 0..1 })?;
+        let here = env.assets();
+        for (asset, hash) in &manifest.assets {
+            let found = here.iter().find(|(known, _)| known == asset).map_or("none", |(_, hash)| hash.as_str());
+            if found != hash {
+                bail!("was recorded with {asset} of {hash}, and here is {found}");
+            }
+        }
+        let spec = env.spec();
+        if *spec.discrete != *manifest.discrete || spec.continuous.len() != manifest.continuous {
+            bail!("holds other actions than {name} has");
+        }
+        let block = Rollout::new(spec, 1, 1, 0);
+        Ok(Self { env, block })
+    }
+
+    /// Begins the episode of a recording.
+    ///
+    /// # Errors
+    /// If the environment fails.
+    pub(crate) fn begin(&mut self, played: &Played) -> anyhow::Result<()> {
+        Ok(self.env.begin(&[played.seed], self.block.first())?)
+    }
+
+    /// Takes the action of that step.
+    ///
+    /// # Errors
+    /// If the environment fails.
+    pub(crate) fn step(&mut self, played: &Played, step: usize) -> anyhow::Result<Shown> {
+        let (discrete, continuous) = played.action(step);
+        self.block.discrete.row_mut(0).copy_from_slice(discrete);
+        self.block.continuous.row_mut(0).copy_from_slice(continuous);
+        let (act, rows) = self.block.step(0);
+        self.env.step(act, rows)?;
+        let block = &self.block;
+        let shown = Shown {
+            seen: seen(block, 1, 0),
+            reward: block.reward[(1, 0)],
+            end: block.end[(1, 0)],
+            frames: block.frames[(1, 0)],
+        };
+        self.block.carry();
+        Ok(shown)
+    }
+
+    /// Draws what is there now.
+    pub(crate) fn draw(&self, canvas: &mut Canvas) {
+        self.env.draw(0, canvas);
+    }
+
+    /// Frames per second at which people watch it.
+    pub(crate) fn frame_rate(&self) -> f64 {
+        self.env.frame_rate()
+    }
+}
