@@ -37,6 +37,7 @@ fn resolved(env: &str, agent: &str) -> Resolved {
             "agent.batch=16",
             "agent.updates=2",
             "agent.simulations=4",
+            "agent.eval_simulations=3",
             "agent.channels=4",
             "agent.blocks=1",
             "agent.hidden=8",
