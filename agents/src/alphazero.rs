@@ -42,7 +42,8 @@ pub const fn entry<G: Game>(presets: &'static [(&'static str, &'static str)]) ->
         stochastic: false,
         memory: |context| {
             let config = Config::read(context)?;
-            let trees = Forest::<G>::bytes_for(context.seats as usize, config.simulations);
+            let trees = |simulations| Forest::<G>::bytes_for(context.seats as usize, simulations);
+            let trees = trees(config.simulations).saturating_add(trees(config.eval_simulations));
             Ok((Experience::<G>::bytes_for(config.replay_capacity).saturating_add(trees), "agent.replay_capacity"))
         },
         build: |context| Ok(Box::new(AlphaZero::<G>::new(context)?)),
@@ -77,8 +78,10 @@ pub struct Config {
     pub replay_capacity: usize,
     /// Moves before the first update.
     pub learning_starts: u64,
-    /// Positions that the network is asked about for a move, beside the one to move in.
+    /// Positions that the network is asked about for a move in games against itself, beside the one to move in.
     pub simulations: usize,
+    /// The same where it is judged: in an evaluation or a match.
+    pub eval_simulations: usize,
     /// Moves that a search considers at its root, at most.
     pub considered: usize,
     /// Visits that are added to the most of a move before values are scaled by them.
@@ -102,6 +105,7 @@ impl Config {
             ("batch", config.batch as u64),
             ("replay_capacity", config.replay_capacity as u64),
             ("simulations", config.simulations as u64),
+            ("eval_simulations", config.eval_simulations as u64),
             ("considered", config.considered as u64),
             ("channels", config.channels as u64),
             ("hidden", config.hidden as u64),
@@ -176,8 +180,9 @@ impl<G: Game> AlphaZero<G> {
         })
     }
 
-    fn search(&self) -> Search {
-        let Config { simulations, considered, sigma_visit, sigma_scale, .. } = self.config;
+    /// A search that asks about so many positions.
+    fn search(&self, simulations: usize) -> Search {
+        let Config { considered, sigma_visit, sigma_scale, .. } = self.config;
         let sigma = Sigma { visit: sigma_visit, scale: sigma_scale };
         Search { simulations, considered: considered.min(G::ACTIONS), sigma }
     }
@@ -240,8 +245,9 @@ impl<G: Game> Learner for AlphaZero<G> {
     }
 
     fn policy(&self, seats: Range<u32>) -> Result<Box<dyn Policy>> {
-        let all = self.seats;
-        Ok(Box::new(Searcher::<G>::new(self.net.clone(), self.search(), self.seed, seats, all)))
+        let Config { simulations, eval_simulations, .. } = self.config;
+        let searches = [simulations, eval_simulations].map(|simulations| self.search(simulations));
+        Ok(Box::new(Searcher::<G>::new(self.net.clone(), searches, self.seed, seats, self.seats)))
     }
 
     fn learn(&mut self, blocks: &[Rollout], reduce: &mut dyn Reduce, log: &mut Log) -> Result<()> {

@@ -1,4 +1,7 @@
 //! Reading and checking the `[agent]` table: what the agents' settings have in common.
+//!
+//! A key that several agents share stands in the table of each: a table that refuses unknown keys cannot take in another one,
+//! since serde's `flatten` and `deny_unknown_fields` exclude each other, and a preset must not hold a key that does nothing.
 
 use rl_core::{Error, Result};
 use serde::de::DeserializeOwned;

@@ -12,12 +12,14 @@ use std::sync::Arc;
 
 use rl_core::{Error, Reduce, Result, Rng, Saved, Spec, State, Stream};
 use rl_nn::{Adam, AdamConfig, Params, tensor};
-use rl_replays::{Replay, Rollout};
+use rl_replays::{Counted, Replay, Rollout};
 
 use crate::descent::descend;
+use crate::features::{self, Features};
 use crate::greedy::{Greedy, Reading};
 use crate::progress::Progress;
 use crate::q_net::QNet;
+use crate::reward_scale::Rewards;
 use crate::{Context, Learner, Log, Pace, Part, Plan, Policy, Schedule, guard};
 
 pub use augment::Augment;
@@ -60,6 +62,8 @@ pub struct Dqn {
     minibatch: Option<Minibatch>,
     augmenter: Augmenter,
     progress: Progress,
+    features: Option<Features>,
+    rewards: Rewards,
     grad: Vec<f32>,
     drawn: Drawn,
     estimate: Targets,
@@ -80,6 +84,7 @@ impl Dqn {
             return Err(Error::Config { key: "agent".to_owned(), message: reason });
         }
         config.augment.check(context.spec)?;
+        features::check(config.normalise_observations, context.spec)?;
         let (shape, seats) = (config.shape(context.precision), context.seats as usize);
         let build =
             || QNet::new(context.spec, &shape, context.device, Rng::new(context.seed, Stream::Init)).map_err(tensor);
@@ -96,6 +101,8 @@ impl Dqn {
             minibatch: None,
             augmenter: Augmenter::new(config.augment, context.spec),
             progress: Progress::new(context.seed),
+            features: net.standardise().map(|by| Features::new(context.spec.vector, by.clone())),
+            rewards: Rewards::new(config.reward_scale, config.gamma, config.life_loss, context.seats),
             grad: Vec::new(),
             drawn: Drawn::default(),
             estimate: Targets::new(&config),
@@ -129,6 +136,29 @@ impl Dqn {
                 draws.draw(rows * taus, self.net.noise(), &mut self.progress.rng);
             }
         }
+    }
+
+    /// The updates that are owed since the step `before`, in which rewards count as `counted` says, then a copy of the target.
+    fn catch_up(&mut self, before: u64, counted: Counted, reduce: &mut dyn Reduce, log: &mut Log) -> Result<()> {
+        let (steps, start) = (self.progress.steps(), self.config.learning_starts);
+        if steps < start {
+            return Ok(());
+        }
+        let crossed = |period: u64| steps / period - before / period;
+        let rounds = steps / self.config.update_period - before.max(start) / self.config.update_period;
+        let mut minibatch = self.minibatch.take().unwrap_or_else(|| Minibatch::new(&self.spec, &self.config));
+        for _ in 0..rounds * self.config.updates {
+            minibatch.draw(&self.replay, counted, &mut self.progress.rng)?;
+            minibatch.standardise(self.net.standardise())?;
+            minibatch.augment(&mut self.augmenter, &mut self.progress.rng);
+            log.lap(Part::Sample);
+            self.update(&mut minibatch, reduce, log)?;
+        }
+        self.minibatch = Some(minibatch);
+        if crossed(self.config.target_period) > 0 {
+            self.target_params.copy_from(&self.params).map_err(tensor)?;
+        }
+        Ok(())
     }
 
     /// One update on a minibatch.
@@ -196,24 +226,13 @@ impl Learner for Dqn {
         let before = self.progress.steps();
         self.replay.append(blocks);
         self.progress.count(blocks, reduce)?;
+        let counted = self.rewards.counted(blocks, reduce, log)?;
+        log.add("epsilon", self.config.epsilon.at(self.progress.steps()));
         log.lap(Part::Sample);
-        let (steps, start) = (self.progress.steps(), self.config.learning_starts);
-        log.add("epsilon", self.config.epsilon.at(steps));
-        if steps < start {
-            return Ok(());
-        }
-        let crossed = |period: u64| steps / period - before / period;
-        let rounds = steps / self.config.update_period - before.max(start) / self.config.update_period;
-        let mut minibatch = self.minibatch.take().unwrap_or_else(|| Minibatch::new(&self.spec, &self.config));
-        for _ in 0..rounds * self.config.updates {
-            minibatch.draw(&self.replay, &mut self.progress.rng)?;
-            minibatch.augment(&mut self.augmenter, &mut self.progress.rng);
-            log.lap(Part::Sample);
-            self.update(&mut minibatch, reduce, log)?;
-        }
-        self.minibatch = Some(minibatch);
-        if crossed(self.config.target_period) > 0 {
-            self.target_params.copy_from(&self.params).map_err(tensor)?;
+        self.catch_up(before, counted, reduce, log)?;
+        if let Some(features) = &mut self.features {
+            features.add(blocks, reduce)?;
+            log.lap(Part::Other);
         }
         Ok(())
     }
@@ -231,12 +250,15 @@ impl Learner for Dqn {
     }
 
     fn state(&mut self) -> State<'_> {
-        vec![
+        let mut state: State<'_> = vec![
             ("target".to_owned(), &mut self.target_params),
             ("adam".to_owned(), &mut self.adam),
             ("replay".to_owned(), &mut self.replay),
             ("progress".to_owned(), &mut self.progress),
-        ]
+        ];
+        state.extend(self.features.as_mut().map(|features| ("features".to_owned(), features as &mut dyn Saved)));
+        state.extend(self.rewards.saved().map(|rewards| ("rewards".to_owned(), rewards)));
+        state
     }
 }
 

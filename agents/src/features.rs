@@ -5,7 +5,7 @@
 
 use std::io::{Read, Write};
 
-use rl_core::{Error, Reduce, Result, Saved};
+use rl_core::{Error, Reduce, Result, Saved, Spec};
 use rl_nn::{Standardise, tensor};
 use rl_replays::{Rollout, played};
 
@@ -16,6 +16,15 @@ use crate::running::Running;
 pub(crate) struct Features {
     running: Running,
     standardise: Standardise,
+}
+
+/// Refuses to normalise features where an environment shows none.
+pub(crate) fn check(normalise: bool, spec: &Spec) -> Result<()> {
+    if normalise && spec.vector == 0 {
+        let message = "this environment shows no features to normalise: set it to false".to_owned();
+        return Err(Error::Config { key: "agent.normalise_observations".to_owned(), message });
+    }
+    Ok(())
 }
 
 impl Features {

@@ -3,10 +3,9 @@
 //! truncated one bootstraps from the value of the true last observation, which the row after it holds; a reset is no step.
 
 use rl_core::End;
-use rl_replays::Rollout;
+use rl_replays::{Counted, Rollout};
 
 use crate::LifeLoss;
-use crate::reward_scale::Counted;
 
 /// What an advantage is made of.
 #[derive(Clone, Copy, Debug)]

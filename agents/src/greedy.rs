@@ -131,6 +131,7 @@ impl Policy for Greedy {
         if batch.is_empty() {
             return Ok(());
         }
+        batch.standardise(net.standardise())?;
         let outputs = net.run(&batch.seen(), draws, states.taken(), pass)?;
         states.finish();
         let shape = [outputs.len() / (places.len() * net.actions()), net.actions()];

@@ -11,18 +11,18 @@ use candle_core::Tensor;
 use rl_core::{Error, Reduce, Result, Rng, Saved, Spec, State, Stream};
 use rl_nn::{Activation, Optimiser, OptimiserConfig, Params, tensor};
 use rl_perception::{EncoderConfig, Trunk};
-use rl_replays::Rollout;
+use rl_replays::{Counted, Rollout};
 
 use crate::actor_critic::{ActorCritic, Flows};
 use crate::descent::descend;
 use crate::distribution::Actions;
-use crate::features::Features;
+use crate::features::{self, Features};
 use crate::gae::Gae;
 use crate::loss::{Loss, Step, Weights};
 use crate::minibatch::Minibatch;
 use crate::progress::Progress;
 use crate::published::Published;
-use crate::reward_scale::{Counted, RewardScale, Rewards};
+use crate::reward_scale::{RewardScale, Rewards};
 use crate::rounds::{self, Played, Room, parts};
 use crate::sampled::{Behaviour, Sampled};
 use crate::vtrace::{Corrected, Correction, Judge};
@@ -121,10 +121,7 @@ impl OnPolicy {
         if let Some(reason) = refuses(id, context.spec) {
             return Err(Error::Config { key: "agent".to_owned(), message: reason });
         }
-        if settings.normalise_observations && context.spec.vector == 0 {
-            let message = "this environment shows no features to normalise: set it to false".to_owned();
-            return Err(Error::Config { key: "agent.normalise_observations".to_owned(), message });
-        }
+        features::check(settings.normalise_observations, context.spec)?;
         let rng = Rng::new(context.seed, Stream::Init);
         let Settings { trunk, ref hidden, activation, memory, .. } = settings;
         let (hidden, precision) = (hidden.clone(), context.precision);
@@ -299,12 +296,9 @@ impl Learner for OnPolicy {
         let before = self.progress.steps();
         let now = Now { rate: self.settings.lr.at(before), clip: self.settings.clip.at(before) };
         self.progress.count(blocks, reduce)?;
-        let counted = self.rewards.counted(blocks, reduce)?;
+        let counted = self.rewards.counted(blocks, reduce, log)?;
         self.estimate(blocks, counted)?;
         log.add("lr", now.rate);
-        if let Counted::Times(scale) = counted {
-            log.add("reward_scale", f64::from(scale));
-        }
         if self.settings.lagging.is_some() {
             let lags = blocks.iter().map(|block| self.progress.updates.saturating_sub(block.weights));
             log.add("lag", lags.sum::<u64>() as f64 / blocks.len() as f64);

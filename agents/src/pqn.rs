@@ -14,17 +14,18 @@ use std::sync::Arc;
 use rl_core::{Error, Reduce, Result, Rng, Saved, State, Stream};
 use rl_nn::{AdamConfig, Optimiser, OptimiserConfig, Params, tensor};
 use rl_perception::Trunk;
-use rl_replays::Rollout;
+use rl_replays::{Counted, Rollout};
 use serde::{Deserialize, Serialize};
 
 use crate::descent::descend;
 use crate::dqn::{Distribution, refuses};
+use crate::features::{self, Features};
 use crate::gae::Gae;
 use crate::gather::Gathered;
 use crate::greedy::{Greedy, Reading};
 use crate::progress::Progress;
 use crate::q_net::{Draws, Pass, QNet, Shape, argmax};
-use crate::reward_scale::{Counted, RewardScale, Rewards};
+use crate::reward_scale::{RewardScale, Rewards};
 use crate::rounds::{self, Played, Room, parts};
 use crate::{
     AgentEntry, Context, Learner, LifeLoss, Log, Memory, Pace, Part, Plan, Policy, Schedule, config, guard, on_policy,
@@ -85,6 +86,8 @@ pub struct Config {
     pub epochs: usize,
     /// Updates per epoch; minibatches differ by one step at most.
     pub minibatches: usize,
+    /// Whether features get mean 0 and deviation 1 by what was seen so far, ±10 at most.
+    pub normalise_observations: bool,
     /// What of a reward counts.
     pub reward_scale: RewardScale,
     /// What a lost life means.
@@ -142,6 +145,7 @@ pub(crate) struct Pqn {
     params: Params,
     optimiser: Optimiser,
     progress: Progress,
+    features: Option<Features>,
     rewards: Rewards,
     batch: Batch,
     grad: Vec<f32>,
@@ -172,15 +176,18 @@ impl Pqn {
         if let Some(reason) = refuses("pqn", context.spec) {
             return Err(Error::Config { key: "agent".to_owned(), message: reason });
         }
+        features::check(config.normalise_observations, context.spec)?;
         let (hidden, layer_norm, precision) = (config.hidden.clone(), config.layer_norm, context.precision);
         let (trunk, width, dueling, noisy) = (Trunk::Nature, 1, false, 0.0);
-        let (memory, embedding) = (Memory::None {}, None);
-        let shape = Shape { trunk, hidden, memory, width, dueling, noisy, embedding, layer_norm, precision };
+        let (memory, embedding, standardise) = (Memory::None {}, None, config.normalise_observations);
+        let shape =
+            Shape { trunk, hidden, memory, width, dueling, noisy, embedding, layer_norm, standardise, precision };
         let rng = Rng::new(context.seed, Stream::Init);
         let (net, params) = QNet::new(context.spec, &shape, context.device, rng).map_err(tensor)?;
         Ok(Self {
             optimiser: Optimiser::new(&params, config.optimiser()).map_err(tensor)?,
             progress: Progress::new(context.seed),
+            features: net.standardise().map(|by| Features::new(context.spec.vector, by.clone())),
             rewards: Rewards::new(config.reward_scale, config.gamma, config.life_loss, context.seats),
             batch: Batch::default(),
             grad: Vec::new(),
@@ -198,6 +205,7 @@ impl Pqn {
         seen.clear();
         let ends = || blocks.iter().flat_map(|block| (0..block.envs()).map(move |e| (block, e)));
         ends().for_each(|(block, e)| seen.push(block, block.horizon(), e));
+        seen.standardise(self.net.standardise())?;
         let values = self.net.run(&seen.seen(), &Draws::default(), &mut [], pass)?; // [B, A]
         last.clear();
         let rows = values.chunks_exact(self.net.actions());
@@ -221,6 +229,7 @@ impl Pqn {
         let steps = || part.iter().map(|&i| steps[i as usize]);
         seen.clear();
         steps().for_each(|step| seen.push(&blocks[step.block as usize], step.t as usize, step.e as usize));
+        seen.standardise(self.net.standardise())?;
         log.lap(Part::Sample);
         let outputs = self.net.forward(&seen.seen(), &Draws::default(), None).map_err(tensor)?;
         let values = outputs.to_host().map_err(tensor)?; // [B, A]
@@ -286,13 +295,10 @@ impl Learner for Pqn {
         let Config { lr, lr_end, lr_steps, epochs, .. } = self.config;
         let rate = Schedule::annealed(lr, lr_end, lr_steps).at(before);
         self.progress.count(blocks, reduce)?;
-        let counted = self.rewards.counted(blocks, reduce)?;
+        let counted = self.rewards.counted(blocks, reduce, log)?;
         self.estimate(blocks, counted)?;
         log.add("lr", rate);
         log.add("epsilon", self.config.epsilon.at(self.progress.steps()));
-        if let Counted::Times(scale) = counted {
-            log.add("reward_scale", f64::from(scale));
-        }
         let minibatches = self.config.minibatches.min((self.progress.steps() - before) as usize);
         let mut order = std::mem::take(&mut self.batch.order);
         order.clear();
@@ -306,6 +312,9 @@ impl Learner for Pqn {
             }
         }
         self.batch.order = order;
+        if let Some(features) = &mut self.features {
+            features.add(blocks, reduce)?;
+        }
         log.lap(Part::Other);
         Ok(())
     }
@@ -321,6 +330,7 @@ impl Learner for Pqn {
     fn state(&mut self) -> State<'_> {
         let mut state: State<'_> =
             vec![("optimiser".to_owned(), &mut self.optimiser), ("progress".to_owned(), &mut self.progress)];
+        state.extend(self.features.as_mut().map(|features| ("features".to_owned(), features as &mut dyn Saved)));
         state.extend(self.rewards.saved().map(|rewards| ("rewards".to_owned(), rewards)));
         state
     }

@@ -8,7 +8,7 @@
 
 use candle_core::{Device, Result, Tensor};
 use rl_core::{Rng, Spec};
-use rl_nn::{Activation, Flow, Params, Precision, Scope};
+use rl_nn::{Activation, Flow, Params, Precision, Scope, Standardise};
 use rl_perception::{EncoderConfig, Seen, Trunk};
 
 pub use embedding::Mix;
@@ -41,6 +41,8 @@ pub(crate) struct Shape {
     pub(crate) embedding: Option<(usize, Mix)>,
     /// Whether the encoder's layers are normalised.
     pub(crate) layer_norm: bool,
+    /// Whether features are to be seen as the statistics in its buffers say.
+    pub(crate) standardise: bool,
     /// What the dense and convolutional layers below the last multiply.
     pub(crate) precision: Precision,
 }
@@ -69,6 +71,8 @@ impl Draws {
 
 /// Q(s, ·) of one discrete action.
 pub(crate) struct QNet {
+    /// Standardises features, where that is asked for.
+    standardise: Option<Standardise>,
     tower: Tower,
     embedding: Option<Embedding>,
     /// The state's stream, where they are two.
@@ -125,7 +129,17 @@ impl QNet {
         let mut head = |name, outputs| Head::new(&mut params.layer(name), [inputs, outputs], wide, shape, &mut noise);
         let value = if shape.dueling { Some(head("value", shape.width)?) } else { None };
         let advantage = head(if shape.dueling { "advantage" } else { "q" }, shape.width * actions)?;
-        Ok((Self { tower, embedding, value, advantage, actions, noise, device: device.clone() }, params))
+        let standardise = match shape.standardise {
+            true => Some(Standardise::new(&mut params.layer("features"), spec.vector)?),
+            false => None,
+        };
+        let device = device.clone();
+        Ok((Self { standardise, tower, embedding, value, advantage, actions, noise, device }, params))
+    }
+
+    /// What standardises features, where anything does; passes take features that it was applied to.
+    pub(crate) fn standardise(&self) -> Option<&Standardise> {
+        self.standardise.as_ref()
     }
 
     /// Numbers in a row of noise; 0 for a network without.

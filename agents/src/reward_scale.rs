@@ -3,14 +3,11 @@
 use std::io::{Read, Write};
 
 use rl_core::{End, Error, Reduce, Result, Saved};
-use rl_replays::{Rollout, sign};
+use rl_replays::{Counted, Rollout};
 use serde::{Deserialize, Serialize};
 
 use crate::running::Running;
-use crate::{LifeLoss, kept};
-
-/// Farther from 0 no scaled reward is let. Source: Baselines' `VecNormalize`.
-const LIMIT: f32 = 10.0;
+use crate::{LifeLoss, Log, kept};
 
 /// What of a reward counts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -22,26 +19,6 @@ pub enum RewardScale {
     Sign,
     /// How many running standard deviations of the discounted return it is, ±10 at most; its sign stays.
     Std,
-}
-
-/// How rewards are counted in one round of updates.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub(crate) enum Counted {
-    Raw,
-    Sign,
-    /// Times a number, ±10 at most.
-    Times(f32),
-}
-
-impl Counted {
-    /// What counts of `reward`.
-    pub(crate) fn of(self, reward: f32) -> f32 {
-        match self {
-            Counted::Raw => reward,
-            Counted::Sign => sign(reward),
-            Counted::Times(scale) => (reward * scale).clamp(-LIMIT, LIMIT),
-        }
-    }
 }
 
 /// Decides how rewards are counted.
@@ -69,18 +46,20 @@ impl Rewards {
         Self { scale, gamma, life_loss, memory, seen: Vec::new() }
     }
 
-    /// How the rewards of `blocks` are counted; their returns take part in it.
+    /// How rewards are counted after `blocks`, whose returns take part in it; a scale is logged.
     ///
     /// # Errors
     /// If a member of the run is lost.
-    pub(crate) fn counted(&mut self, blocks: &[Rollout], reduce: &mut dyn Reduce) -> Result<Counted> {
+    pub(crate) fn counted(&mut self, blocks: &[Rollout], reduce: &mut dyn Reduce, log: &mut Log) -> Result<Counted> {
         match self.scale {
             RewardScale::None => Ok(Counted::Raw),
             RewardScale::Sign => Ok(Counted::Sign),
             RewardScale::Std => {
                 self.look(blocks);
                 self.memory.returns.add(|| self.seen.chunks_exact(1), reduce)?;
-                Ok(Counted::Times(self.memory.returns.scale().next().expect("returns have a width of 1") as f32))
+                let scale = self.memory.returns.scale().next().expect("returns have a width of 1") as f32;
+                log.add("reward_scale", f64::from(scale));
+                Ok(Counted::Times(scale))
             }
         }
     }
@@ -157,9 +136,9 @@ mod tests {
     fn returns_are_discounted_within_an_episode_and_go_on_in_the_next_block() {
         for (life_loss, third) in [(LifeLoss::Ignore, -1.0 + 0.5 * 5.0), (LifeLoss::Terminal, -1.0)] {
             let mut rewards = Rewards::new(RewardScale::Std, 0.5, life_loss, 1);
-            rewards.counted(&[block(&[steps()])], &mut Solo).unwrap();
+            rewards.counted(&[block(&[steps()])], &mut Solo, &mut Log::default()).unwrap();
             assert_eq!(rewards.seen, [2.0, 5.0, third, 8.0]);
-            rewards.counted(&[block(&[vec![Some((1.0, End::Terminated))]])], &mut Solo).unwrap();
+            rewards.counted(&[block(&[vec![Some((1.0, End::Terminated))]])], &mut Solo, &mut Log::default()).unwrap();
             assert_eq!(rewards.seen, [5.0]);
             assert_eq!(rewards.memory.open, [0.0]);
         }
@@ -170,7 +149,7 @@ mod tests {
         let mut rewards = Rewards::new(RewardScale::Std, 0.0, LifeLoss::Ignore, 1);
         let seen = [3.0, -1.0, 3.0, -1.0f32];
         let steps = seen.map(|reward| Some((reward, End::No))).to_vec();
-        let counted = rewards.counted(&[block(&[steps])], &mut Solo).unwrap();
+        let counted = rewards.counted(&[block(&[steps])], &mut Solo, &mut Log::default()).unwrap();
         let close = |reward: f32, expected: f32| assert!((counted.of(reward) - expected).abs() < 1e-6, "{counted:?}");
         close(3.0, 1.5); // the deviation of the four is 2, and their mean is not subtracted
         close(-1.0, -0.5);
@@ -178,10 +157,9 @@ mod tests {
         close(-1000.0, -10.0);
         for (scale, counted) in [(RewardScale::None, Counted::Raw), (RewardScale::Sign, Counted::Sign)] {
             let mut rewards = Rewards::new(scale, 0.9, LifeLoss::Ignore, 1);
-            assert_eq!(rewards.counted(&[block(&[self::steps()])], &mut Solo).unwrap(), counted);
+            assert_eq!(rewards.counted(&[block(&[self::steps()])], &mut Solo, &mut Log::default()).unwrap(), counted);
             assert!(rewards.saved().is_none());
         }
-        assert_eq!([Counted::Raw.of(-3.0), Counted::Sign.of(-3.0), Counted::Sign.of(0.0)], [-3.0, -1.0, 0.0]);
     }
 
     #[test]
@@ -189,13 +167,19 @@ mod tests {
         let (a, b) = (steps(), steps().into_iter().rev().collect::<Vec<_>>());
         let new = || Rewards::new(RewardScale::Std, 0.9, LifeLoss::Ignore, 2);
         let (mut one, mut two) = (new(), new());
-        let whole = one.counted(&[block(&[a.clone(), b.clone()])], &mut Solo).unwrap();
-        assert_eq!(two.counted(&[&a, &b].map(|steps| block(std::slice::from_ref(steps))), &mut Solo).unwrap(), whole);
+        let whole = one.counted(&[block(&[a.clone(), b.clone()])], &mut Solo, &mut Log::default()).unwrap();
+        assert_eq!(
+            two.counted(&[&a, &b].map(|steps| block(std::slice::from_ref(steps))), &mut Solo, &mut Log::default())
+                .unwrap(),
+            whole
+        );
         let mut bytes = Vec::new();
         one.saved().unwrap().save(&mut bytes).unwrap();
         let mut loaded = new();
         loaded.saved().unwrap().load(&mut bytes.as_slice()).unwrap();
-        let next = |rewards: &mut Rewards| rewards.counted(&[block(&[b.clone(), a.clone()])], &mut Solo).unwrap();
+        let next = |rewards: &mut Rewards| {
+            rewards.counted(&[block(&[b.clone(), a.clone()])], &mut Solo, &mut Log::default()).unwrap()
+        };
         assert_eq!(next(&mut loaded), next(&mut one));
         let mut fewer = Rewards::new(RewardScale::Std, 0.9, LifeLoss::Ignore, 1);
         let error = fewer.saved().unwrap().load(&mut bytes.as_slice()).unwrap_err().to_string();

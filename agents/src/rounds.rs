@@ -5,10 +5,9 @@
 
 use std::ops::Range;
 
-use rl_replays::Rollout;
+use rl_replays::{Counted, Rollout};
 
 use crate::gae::Gae;
-use crate::reward_scale::Counted;
 
 /// A step to learn from: its place in the blocks, and what came of it.
 #[derive(Clone, Copy, Debug)]

@@ -10,13 +10,16 @@ use std::io::{Read, Write};
 use std::ops::Range;
 
 use rl_core::{End, Error, Reduce, Result, Saved, Spec, State};
-use rl_replays::{Rollout, played, sign};
+use rl_replays::{Rollout, played};
 use serde::{Deserialize, Serialize};
 
 use crate::exploring::Exploring;
 use crate::progress::Progress;
 use crate::q_net::argmax;
-use crate::{AgentEntry, Context, Learner, Log, Mode, Pace, Part, Plan, Policy, Schedule, config, kept, legal};
+use crate::reward_scale::{RewardScale, Rewards};
+use crate::{
+    AgentEntry, Context, Learner, LifeLoss, Log, Mode, Pace, Part, Plan, Policy, Schedule, config, kept, legal,
+};
 use table::Table;
 
 /// The entry of the table of agents.
@@ -53,8 +56,8 @@ pub struct Config {
     pub horizon: usize,
     /// Probability of a random action while training.
     pub epsilon: Schedule,
-    /// Whether only the sign of a reward counts.
-    pub reward_clip: bool,
+    /// What of a reward counts.
+    pub reward_scale: RewardScale,
 }
 
 impl Config {
@@ -79,6 +82,7 @@ pub struct Tabular {
     table: Table,
     visits: Visits,
     progress: Progress,
+    rewards: Rewards,
 }
 
 /// Updates of each value so far.
@@ -96,7 +100,8 @@ impl Tabular {
         }
         let table = Table::new(context.spec, config.initial as f32)?;
         let (visits, progress) = (Visits(vec![0; table.len()]), Progress::new(context.seed));
-        Ok(Self { config, seed: context.seed, seats: context.seats, table, visits, progress })
+        let rewards = Rewards::new(config.reward_scale, config.gamma, LifeLoss::Ignore, context.seats);
+        Ok(Self { config, seed: context.seed, seats: context.seats, table, visits, progress, rewards })
     }
 }
 
@@ -113,8 +118,9 @@ impl Learner for Tabular {
 
     fn learn(&mut self, blocks: &[Rollout], reduce: &mut dyn Reduce, log: &mut Log) -> Result<()> {
         self.progress.count(blocks, reduce)?;
+        let counted = self.rewards.counted(blocks, reduce, log)?;
         log.lap(Part::Sample);
-        let Config { gamma, rate_power, reward_clip, .. } = self.config;
+        let Config { gamma, rate_power, .. } = self.config;
         let mut values = self.table.values();
         let (mut error, mut count) = (0.0, 0u32);
         for (block, t, e) in played(blocks) {
@@ -126,8 +132,7 @@ impl Learner for Tabular {
             } else {
                 next[argmax(next, block.legal.at(t + 1, e))]
             };
-            let reward = block.reward[(t + 1, e)];
-            let reward = if reward_clip { sign(reward) } else { reward };
+            let reward = counted.of(block.reward[(t + 1, e)]);
             let off = f64::from(reward) + gamma * f64::from(bootstrap) - f64::from(values[at]);
             self.visits.0[at] = self.visits.0[at].saturating_add(1);
             let rate = libm::pow(f64::from(self.visits.0[at]), -rate_power);
@@ -154,7 +159,10 @@ impl Learner for Tabular {
     }
 
     fn state(&mut self) -> State<'_> {
-        vec![("visits".to_owned(), &mut self.visits as &mut dyn Saved), ("progress".to_owned(), &mut self.progress)]
+        let mut state: State<'_> =
+            vec![("visits".to_owned(), &mut self.visits), ("progress".to_owned(), &mut self.progress)];
+        state.extend(self.rewards.saved().map(|rewards| ("rewards".to_owned(), rewards)));
+        state
     }
 }
 

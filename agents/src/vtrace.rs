@@ -7,14 +7,13 @@
 //! Source: Espeholt et al. 2018, eq. 1 and section 4.2, λ by remark 2; the λ of the advantage's own bootstrap after rlax.
 
 use rl_core::{End, Result, Spec};
-use rl_replays::Rollout;
+use rl_replays::{Counted, Rollout};
 
 use crate::LifeLoss;
 use crate::actor_critic::{ActorCritic, Flows};
 use crate::distribution::{Actions, Distribution};
 use crate::gae::Gae;
 use crate::gather::Gathered;
-use crate::reward_scale::Counted;
 use crate::sampled::Behaviour;
 
 /// Observations that are judged in one batch: a block of frames may be larger than memory should be.

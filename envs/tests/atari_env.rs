@@ -238,9 +238,9 @@ fn protocols_overlay_the_preset() {
             assert_eq!(merged, preset, "the preset spells its protocol out");
         }
         let agent = overlay["agent"].as_table().unwrap();
-        assert_eq!(agent.keys().collect::<Vec<_>>(), ["life_loss", "reward_clip", "reward_scale"], "{name}");
+        assert_eq!(agent.keys().collect::<Vec<_>>(), ["life_loss", "reward_scale"], "{name}");
         assert!(["ignore", "terminal"].contains(&agent["life_loss"].as_str().unwrap()), "{name}");
-        assert!(agent["reward_clip"].is_bool() && agent["reward_scale"].is_str(), "{name}");
+        assert_eq!(agent["reward_scale"].as_str(), Some("sign"), "{name}");
 
         let env = merged["env"].as_table_mut().unwrap();
         env.insert("protocol".to_owned(), name.into());

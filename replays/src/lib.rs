@@ -2,6 +2,7 @@
 #![forbid(unsafe_code)]
 
 mod lane;
+mod counted;
 mod replay;
 mod sequences;
 mod priorities;
@@ -13,8 +14,9 @@ mod segments;
 mod stack;
 pub mod recording;
 
+pub use counted::Counted;
 pub use lane::Lane;
-pub use replay::{Replay, Targets, sign};
+pub use replay::{Replay, Targets};
 pub use rollout::{Rollout, played};
 pub use sample::{Sample, Seen, Table};
 pub use sequences::{Sequence, Sequences};

@@ -12,7 +12,7 @@ use crate::priorities::Priorities;
 use crate::segments::rows_of_segment;
 use crate::sequences::{self, Beginnings, Sequence};
 use crate::sum_tree::SumTree;
-use crate::{Lane, Rollout, Sample, stack};
+use crate::{Counted, Lane, Rollout, Sample, stack};
 
 /// Uniform draws that may miss before the sampler counts the transitions instead.
 const PATIENCE: u32 = 64;
@@ -24,8 +24,6 @@ pub struct Targets {
     pub n_step: usize,
     /// Discount per step.
     pub gamma: f32,
-    /// Whether rewards count by their sign (0 stays 0). The ring stores them raw.
-    pub reward_clip: bool,
     /// Whether a lost life cuts the return as a terminal step does.
     pub life_loss_terminal: bool,
 }
@@ -58,7 +56,6 @@ pub struct Replay {
 /// Where an n-step window leads.
 pub(crate) struct Window {
     pub(crate) last: u64,
-    pub(crate) ret: f32,
     pub(crate) discount: f32,
 }
 
@@ -193,17 +190,17 @@ impl Replay {
     }
 
     /// Draws as many transitions as `out` has room for, with replacement: uniformly, or by their weights where the ring is
-    /// [prioritised](Replay::prioritised).
+    /// [prioritised](Replay::prioritised). Their returns are made of what is `counted` of the rewards now.
     ///
     /// # Errors
     /// If no transition is complete yet.
     ///
     /// # Panics
     /// If the ring is one of sequences.
-    pub fn sample(&self, rng: &mut Rng, out: &mut Sample) -> Result<()> {
+    pub fn sample(&self, rng: &mut Rng, counted: Counted, out: &mut Sample) -> Result<()> {
         assert!(self.beginnings.is_none(), "a ring of sequences gives no single transitions");
         self.draws(out.rows(), rng, |row, (at, seat), weight| {
-            self.put(at, seat, out, row);
+            self.put((at, seat), counted, out, row);
             out.weights[row] = weight;
         })
     }
@@ -225,12 +222,13 @@ impl Replay {
     }
 
     /// Writes a transition that can be drawn to row `row` of a minibatch.
-    fn put(&self, at: u64, seat: usize, out: &mut Sample, row: usize) {
+    fn put(&self, (at, seat): (u64, usize), counted: Counted, out: &mut Sample, row: usize) {
         let window = self.window(at, seat).expect("draws are complete transitions");
         let slot = self.slot(at);
         out.places[row] = slot * self.seats + seat;
         out.action.copy_row(row, self.action.at(slot, seat));
-        (out.reward[row], out.discount[row]) = (window.ret, window.discount);
+        out.reward[row] = self.earned((at, seat), window.last, counted);
+        out.discount[row] = window.discount;
         self.observe(at, seat, &mut out.obs, row);
         self.observe(window.last, seat, &mut out.next, row);
     }
@@ -297,13 +295,14 @@ impl Replay {
         at >= self.oldest() + stack::history(self.spec.stack, self.age[(self.slot(at), seat)]) as u64
     }
 
-    /// The return from row `at`; `None` where no transition begins, its window is not complete, or its stack is overwritten.
+    /// Where the return from row `at` ends; `None` where no transition begins, its window is not complete, or its stack is
+    /// overwritten.
     pub(crate) fn window(&self, at: u64, seat: usize) -> Option<Window> {
         if self.end[(self.slot(at), seat)].over() || !self.has_history(at, seat) {
             return None;
         }
-        let Targets { n_step, gamma, reward_clip, life_loss_terminal } = self.targets;
-        let (mut ret, mut discount) = (0.0, 1.0);
+        let Targets { n_step, gamma, life_loss_terminal } = self.targets;
+        let mut discount = 1.0;
         for last in at + 1..=at + n_step as u64 {
             if last >= self.written {
                 return None;
@@ -312,17 +311,25 @@ impl Replay {
             if self.age[(slot, seat)] == 0 {
                 return None; // a reset that no end announced
             }
-            let reward = self.reward[(slot, seat)];
-            ret += discount * if reward_clip { sign(reward) } else { reward };
             discount *= gamma;
             match self.end[(slot, seat)] {
-                End::Terminated => return Some(Window { last, ret, discount: 0.0 }),
-                End::LifeLost if life_loss_terminal => return Some(Window { last, ret, discount: 0.0 }),
-                End::Truncated => return Some(Window { last, ret, discount }),
+                End::Terminated => return Some(Window { last, discount: 0.0 }),
+                End::LifeLost if life_loss_terminal => return Some(Window { last, discount: 0.0 }),
+                End::Truncated => return Some(Window { last, discount }),
                 End::No | End::LifeLost => {}
             }
         }
-        Some(Window { last: at + n_step as u64, ret, discount })
+        Some(Window { last: at + n_step as u64, discount })
+    }
+
+    /// Discounted sum of what counts of the rewards after row `at`, that of row `last` among them.
+    pub(crate) fn earned(&self, (at, seat): (u64, usize), last: u64, counted: Counted) -> f32 {
+        let (mut sum, mut discount) = (0.0, 1.0);
+        for row in at + 1..=last {
+            sum += discount * counted.of(self.reward[(self.slot(row), seat)]);
+            discount *= self.targets.gamma;
+        }
+        sum
     }
 
     pub(crate) fn observe(&self, at: u64, seat: usize, out: &mut crate::sample::Seen, row: usize) {
@@ -352,9 +359,4 @@ pub(crate) fn rows_for(spec: &Spec, seats: usize, capacity: usize, n_step: usize
         None => capacity.div_ceil(seats) + n_step + stack::most(spec),
         Some(sequence) => sequences::rows_for(spec, seats, capacity, n_step, sequence),
     }
-}
-
-/// -1, 0 or 1: what counts of a reward where only its sign does.
-pub fn sign(reward: f32) -> f32 {
-    if reward == 0.0 { 0.0 } else { reward.signum() }
 }

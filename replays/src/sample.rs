@@ -32,6 +32,11 @@ impl<T: Copy + Default> Table<T> {
     pub fn all(&self) -> &[T] {
         &self.data
     }
+
+    /// All rows, `[B, width]`.
+    pub fn all_mut(&mut self) -> &mut [T] {
+        &mut self.data
+    }
 }
 
 /// Observations of a minibatch.
@@ -67,7 +72,7 @@ pub struct Sample {
     pub next: Seen,
     /// `[B, discrete]`.
     pub action: Table<u32>,
-    /// Discounted sum of the rewards on the way, `[B]`.
+    /// Discounted sum of what counts of the rewards on the way, `[B]`.
     pub reward: Vec<f32>,
     /// What the value of `next` counts, `[B]`: γ^k after `k` steps, 0 after a terminal one.
     pub discount: Vec<f32>,

@@ -10,7 +10,7 @@ use rl_core::{Result, Rng, Spec};
 
 use crate::replay::Window;
 use crate::sample::Seen;
-use crate::{Lane, Replay, stack};
+use crate::{Counted, Lane, Replay, stack};
 
 /// The extent of a sequence.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -65,7 +65,7 @@ pub struct Sequences {
     pub next: Vec<u32>,
     /// `[M, discrete]`.
     pub action: Vec<u32>,
-    /// Discounted sum of the rewards on the way, `[M]`.
+    /// Discounted sum of what counts of the rewards on the way, `[M]`.
     pub reward: Vec<f32>,
     /// What the value of `next` counts, `[M]`.
     pub discount: Vec<f32>,
@@ -126,7 +126,7 @@ impl Replay {
     ///
     /// # Panics
     /// If the ring is not one of sequences, or `out` was made for others.
-    pub fn sample_sequences(&self, rng: &mut Rng, out: &mut Sequences) -> Result<()> {
+    pub fn sample_sequences(&self, rng: &mut Rng, counted: Counted, out: &mut Sequences) -> Result<()> {
         let Beginnings { sequence, states } = self.beginnings.as_ref().expect("a ring of sequences");
         let (count, rows, width) = (out.count(), sequence.rows(self.n_step()), sequence.state);
         assert_eq!((out.rows, out.states.len()), (rows, count * width), "room for these sequences");
@@ -149,11 +149,11 @@ impl Replay {
         for t in sequence.burn_in..sequence.burn_in + sequence.steps {
             for (b, &(first, seat)) in out.firsts.iter().enumerate() {
                 let at = first + t as u64;
-                let Some(Window { last, ret, discount: counts }) = self.window(at, seat) else { continue };
+                let Some(Window { last, discount: counts }) = self.window(at, seat) else { continue };
                 here.push((t * count + b) as u32);
                 next.push(((last - first) as usize * count + b) as u32);
                 action.extend_from_slice(self.action.at(self.slot(at), seat));
-                reward.push(ret);
+                reward.push(self.earned((at, seat), last, counted));
                 discount.push(counts);
             }
         }

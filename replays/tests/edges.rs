@@ -1,9 +1,9 @@
 //! The edges of the ring that random episodes reach seldom: groups of seats, a start amid an episode, foreign and huge states.
 
 use rl_core::{End, Rng, Saved, Spec, Stream};
-use rl_replays::{Replay, Rollout, Sample, Targets};
+use rl_replays::{Counted, Replay, Rollout, Sample, Targets};
 
-const TARGETS: Targets = Targets { n_step: 2, gamma: 0.5, reward_clip: false, life_loss_terminal: false };
+const TARGETS: Targets = Targets { n_step: 2, gamma: 0.5, life_loss_terminal: false };
 
 fn spec(stack: usize) -> Spec {
     Spec {
@@ -35,7 +35,7 @@ fn block(stack: usize, seats: usize, horizon: usize, from: u32) -> Rollout {
 
 fn drawn(replay: &Replay) -> Sample {
     let mut sample = Sample::new(&spec(4), 64);
-    replay.sample(&mut Rng::new(3, Stream::Learn), &mut sample).unwrap();
+    replay.sample(&mut Rng::new(3, Stream::Learn), Counted::Raw, &mut sample).unwrap();
     sample
 }
 
@@ -43,7 +43,8 @@ fn drawn(replay: &Replay) -> Sample {
 fn nothing_to_draw_is_an_error_and_not_a_hang() {
     let mut replay = Replay::new(&spec(4), 1, 8, TARGETS);
     let mut sample = Sample::new(&spec(4), 1);
-    let mut refuse = |replay: &Replay| replay.sample(&mut Rng::new(0, Stream::Learn), &mut sample).is_err();
+    let mut refuse =
+        |replay: &Replay| replay.sample(&mut Rng::new(0, Stream::Learn), Counted::Raw, &mut sample).is_err();
     assert!(refuse(&replay));
     replay.append(&[block(4, 1, 1, 0)]);
     assert!(refuse(&replay), "one step of two");
@@ -158,7 +159,7 @@ fn drawing_and_appending_keep_their_buffers() {
     let before = places(&sample);
     for from in (0..90).step_by(3) {
         replay.append(&[block(4, 2, 3, from)]);
-        replay.sample(&mut Rng::new(0, Stream::Learn), &mut sample).unwrap();
+        replay.sample(&mut Rng::new(0, Stream::Learn), Counted::Raw, &mut sample).unwrap();
     }
     assert_eq!((replay.bytes(), places(&sample)), (bytes, before));
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use proptest::prelude::*;
 use rl_core::{End, Rng, Saved, Spec, Stream};
-use rl_replays::{Replay, Rollout, Sample, Targets};
+use rl_replays::{Counted, Replay, Rollout, Sample, Targets};
 
 #[path = "naive/cases.rs"]
 mod cases;
@@ -56,7 +56,7 @@ proptest! {
         let empty = || Replay::new(&spec(case.stack), case.seats.len(), case.capacity, case.targets);
         let replay = fill_up(if seed % 2 == 0 { empty() } else { empty().prioritised() }, &case);
         let mut sample = Sample::new(&spec(case.stack), 32);
-        let drawn = replay.sample(&mut Rng::new(seed, Stream::Learn), &mut sample);
+        let drawn = replay.sample(&mut Rng::new(seed, Stream::Learn), case.counted, &mut sample);
         prop_assert_eq!(drawn.is_ok(), replay.transitions().next().is_some());
         if drawn.is_err() {
             return Ok(());
@@ -95,7 +95,7 @@ proptest! {
                 .map(|(seat, at)| (1000 * seat + at, given.get(&(1000 * seat + at)).copied().unwrap_or(largest)))
                 .collect();
             let mut sample = Sample::new(&spec, given.values().sum::<u32>().max(1) as usize);
-            let drawn = replay.sample(&mut rng, &mut sample);
+            let drawn = replay.sample(&mut rng, case.counted, &mut sample);
             prop_assert_eq!(drawn.is_ok(), !given.is_empty());
             if drawn.is_err() {
                 continue;
@@ -104,7 +104,7 @@ proptest! {
             (0..sample.rows()).for_each(|b| *counts.entry(id(&sample, b)).or_insert(0) += 1);
             prop_assert_eq!(&counts, &given);
             let mut few = Sample::new(&spec, 3);
-            replay.sample(&mut rng, &mut few).unwrap();
+            replay.sample(&mut rng, case.counted, &mut few).unwrap();
             let new: Vec<u32> = weights.by_ref().take(3).collect();
             for (b, &weight) in new.iter().enumerate() {
                 prop_assert_eq!(few.weights[b], f64::from(given[&id(&few, b)]));
@@ -124,7 +124,7 @@ proptest! {
         };
         let mut replay = fill_up(empty(), &case);
         let mut few = Sample::new(&spec, 4);
-        if prioritised && replay.sample(&mut Rng::new(2, Stream::Learn), &mut few).is_ok() {
+        if prioritised && replay.sample(&mut Rng::new(2, Stream::Learn), case.counted, &mut few).is_ok() {
             replay.weigh(&few.places, &[0.1, 7.3, 0.4, 1e-3]);
         }
         let mut bytes = Vec::new();
@@ -132,8 +132,8 @@ proptest! {
         let mut loaded = empty();
         loaded.load(&mut &bytes[..]).unwrap();
         let (mut a, mut b) = (Sample::new(&spec, 16), Sample::new(&spec, 16));
-        let drawn = replay.sample(&mut Rng::new(1, Stream::Learn), &mut a).is_ok();
-        prop_assert_eq!(drawn, loaded.sample(&mut Rng::new(1, Stream::Learn), &mut b).is_ok());
+        let drawn = replay.sample(&mut Rng::new(1, Stream::Learn), case.counted, &mut a).is_ok();
+        prop_assert_eq!(drawn, loaded.sample(&mut Rng::new(1, Stream::Learn), case.counted, &mut b).is_ok());
         prop_assert_eq!(a, b);
         let mut again = Vec::new();
         loaded.save(&mut again).unwrap();
@@ -154,7 +154,7 @@ proptest! {
         prop_assert!(loaded.load(&mut &bytes[..at]).is_err());
         bytes[at] ^= flip;
         if loaded.load(&mut &bytes[..]).is_ok() {
-            let _ = loaded.sample(&mut Rng::new(1, Stream::Learn), &mut Sample::new(&spec, 16));
+            let _ = loaded.sample(&mut Rng::new(1, Stream::Learn), case.counted, &mut Sample::new(&spec, 16));
         }
     }
 }
@@ -163,12 +163,13 @@ proptest! {
 fn every_transition_is_drawn_equally_often() {
     let script: Vec<(End, i8, u32)> =
         (0..40).map(|t| (if t % 7 == 6 { End::Terminated } else { End::No }, 1, t % 5)).collect();
-    let targets = Targets { n_step: 3, gamma: 0.9, reward_clip: false, life_loss_terminal: false };
-    let case = Case { stack: 4, capacity: 20, horizon: 3, targets, seats: vec![play(0, &script), play(1, &script)] };
+    let targets = Targets { n_step: 3, gamma: 0.9, life_loss_terminal: false };
+    let seats = vec![play(0, &script), play(1, &script)];
+    let case = Case { stack: 4, capacity: 20, horizon: 3, targets, counted: Counted::Raw, seats };
     let replay = filled(&case);
     let places = replay.transitions().count();
     let mut sample = Sample::new(&spec(4), 1000 * places);
-    replay.sample(&mut Rng::new(0, Stream::Learn), &mut sample).unwrap();
+    replay.sample(&mut Rng::new(0, Stream::Learn), case.counted, &mut sample).unwrap();
     let mut counts = std::collections::BTreeMap::new();
     for b in 0..sample.rows() {
         *counts.entry(sample.obs.symbols.row(b)[0]).or_insert(0) += 1;
@@ -188,7 +189,7 @@ fn a_million_kung_fu_master_transitions_fit_into_7_3_gb() {
         discrete: [14].into(),
         continuous: [].into(),
     };
-    let targets = Targets { n_step: 3, gamma: 0.99, reward_clip: true, life_loss_terminal: false };
+    let targets = Targets { n_step: 3, gamma: 0.99, life_loss_terminal: false };
     assert!(Replay::bytes_for(&kungfu(4), 1, 1_000_000, targets.n_step, None) <= 7_300_000_000);
     for seats in [1, 8] {
         let replay = Replay::new(&kungfu(4), seats, 10_000, targets);

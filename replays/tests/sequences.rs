@@ -60,7 +60,7 @@ proptest! {
         let begun = beginnings(&case, sequence);
         let (rows, count) = (sequence.rows(case.targets.n_step), begun.len().max(1));
         let mut sample = Sequences::new(&spec(case.stack), count, rows, 1);
-        let drawn = replay.sample_sequences(&mut Rng::new(seed, Stream::Learn), &mut sample);
+        let drawn = replay.sample_sequences(&mut Rng::new(seed, Stream::Learn), case.counted, &mut sample);
         prop_assert_eq!(drawn.is_ok(), !begun.is_empty());
         if drawn.is_err() {
             return Ok(());
@@ -107,7 +107,7 @@ proptest! {
             let weights: Vec<f64> = (0..count).map(|b| 1.0 + b as f64).collect();
             replay.weigh(&sample.places, &weights);
             let (places, mut again) = (sample.places.clone(), sample);
-            replay.sample_sequences(&mut Rng::new(seed, Stream::Learn), &mut again).unwrap();
+            replay.sample_sequences(&mut Rng::new(seed, Stream::Learn), case.counted, &mut again).unwrap();
             let given = |place| weights[places.iter().position(|known| known == place).unwrap()];
             prop_assert!(again.places.iter().map(given).eq(again.weights.iter().copied()));
         }
@@ -124,7 +124,7 @@ proptest! {
         loaded.load(&mut &bytes[..]).unwrap();
         let mut samples = [&replay, &loaded].map(|ring| {
             let mut sample = Sequences::new(&spec(case.stack), 8, sequence.rows(case.targets.n_step), 1);
-            let drawn = ring.sample_sequences(&mut Rng::new(1, Stream::Learn), &mut sample).is_ok();
+            let drawn = ring.sample_sequences(&mut Rng::new(1, Stream::Learn), case.counted, &mut sample).is_ok();
             (drawn, sample)
         });
         let [first, second] = &mut samples;
@@ -141,7 +141,7 @@ proptest! {
 #[test]
 fn the_figure_for_memory_is_the_allocation() {
     let sequence = Sequence { burn_in: 3, steps: 5, period: 4, state: 1 };
-    let targets = rl_replays::Targets { n_step: 3, gamma: 0.99, reward_clip: false, life_loss_terminal: false };
+    let targets = rl_replays::Targets { n_step: 3, gamma: 0.99, life_loss_terminal: false };
     for seats in [1, 8] {
         let replay = Replay::of_sequences(&spec(4), seats, 1000, targets, sequence);
         assert_eq!(replay.bytes(), Replay::bytes_for(&spec(4), seats, 1000, 3, Some(sequence)));

@@ -18,26 +18,34 @@ use crate::{Mode, Policy, Schedule, legal};
 /// Chooses by search: with noise where it explores, without where it is judged.
 pub(crate) struct Searcher<G> {
     net: Arc<Net>,
-    planner: Planner<G>,
+    /// In games that are learned from.
+    explorer: Planner<G>,
+    /// Where it is judged.
+    judged: Planner<G>,
     exploring: Exploring,
     /// Block and seat of each root.
     places: Vec<(usize, usize)>,
 }
 
 impl<G: Game> Searcher<G> {
-    /// A policy for `seats`, of which the run has `all`.
-    pub(crate) fn new(net: Arc<Net>, search: Search, seed: u64, seats: Range<u32>, all: u32) -> Self {
-        let planner = Planner::new(search, seats.len());
+    /// A policy for `seats`, of which the run has `all`, that searches in the one way where it explores and in the other where
+    /// it is judged.
+    pub(crate) fn new(net: Arc<Net>, searches: [Search; 2], seed: u64, seats: Range<u32>, all: u32) -> Self {
+        let [explorer, judged] = searches.map(|search| Planner::new(search, seats.len()));
         // Noise at the root explores: there are no random moves in training.
         let never = Schedule { start: 0.0, end: 0.0, steps: 0 };
-        Self { net, planner, exploring: Exploring::new(never, seed, seats, all), places: Vec::new() }
+        Self { net, explorer, judged, exploring: Exploring::new(never, seed, seats, all), places: Vec::new() }
     }
 }
 
 impl<G: Game> Policy for Searcher<G> {
     fn act(&mut self, blocks: &mut [Rollout], t: usize, mode: Mode) -> Result<()> {
-        let Self { net, planner, exploring, places } = self;
+        let Self { net, explorer, judged, exploring, places } = self;
         let epsilon = exploring.epsilon(mode);
+        let planner = match mode {
+            Mode::Explore => explorer,
+            Mode::Evaluate { .. } => judged,
+        };
         planner.clear();
         places.clear();
         let mut rngs = exploring.rngs();

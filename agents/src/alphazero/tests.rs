@@ -32,6 +32,7 @@ fn config() -> Config {
         replay_capacity: 1000,
         learning_starts: 128,
         simulations: 8,
+        eval_simulations: 8,
         considered: 3,
         sigma_visit: 50.0,
         sigma_scale: 0.5,
@@ -58,7 +59,7 @@ fn at(left: usize) -> Nim {
 /// A search of `simulations` by a fresh network, from each of these positions.
 fn plan(simulations: usize, roots: &[Nim], noise: f64) -> Vec<(usize, Vec<f32>, f32)> {
     let learner = learner(&config(), 1);
-    let mut planner = Planner::new(Search { simulations, ..learner.search() }, roots.len());
+    let mut planner = Planner::new(learner.search(simulations), roots.len());
     planner.clear();
     let mut rng = Rng::new(1, Stream::Tool(0));
     for root in roots {
@@ -96,6 +97,28 @@ fn a_search_does_not_know_of_those_beside_it() {
     for (heap, together) in heaps.iter().zip(together) {
         assert_eq!(plan(12, std::slice::from_ref(heap), 0.0)[0], together, "{heap:?}");
     }
+}
+
+#[test]
+fn a_policy_that_is_judged_searches_as_far_as_it_is_told_and_then_learns_as_before() {
+    let choices = |mode, eval_simulations| {
+        let learner = learner(&Config { eval_simulations, ..config() }, 1);
+        let mut block = Rollout::new(&spec(), 1, MOST, 4);
+        let heaps: Vec<Nim> = (1..=MOST).map(at).collect();
+        heaps.iter().enumerate().for_each(|(e, heap)| heap.observe(block.vector.at_mut(0, e)));
+        let mut policy = learner.policy(0..MOST as u32).unwrap();
+        policy.act(std::slice::from_mut(&mut block), 0, Mode::Explore).unwrap();
+        let explored = block.clone();
+        policy.act(std::slice::from_mut(&mut block), 0, mode).unwrap();
+        (explored, (0..MOST).map(|e| block.discrete[(0, e)] as usize).collect::<Vec<_>>())
+    };
+    let judged = Mode::Evaluate { epsilon: 0.0, greedy: true };
+    let right = |choices: &[usize]| (1..8).filter(|left| left % 4 > 0 && choices[left - 1] == left % 4 - 1).count();
+    let ((explored, far), (same, near)) = (choices(judged, 200), choices(judged, 1));
+    assert_eq!(right(&far), 6, "{far:?}");
+    assert!(right(&near) < 6, "{near:?}");
+    assert!(explored.discrete.row(0) == same.discrete.row(0) && explored.extra.row(0) == same.extra.row(0));
+    assert!(choices(Mode::Explore, 200).1 == choices(Mode::Explore, 1).1);
 }
 
 #[test]

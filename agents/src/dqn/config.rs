@@ -12,7 +12,7 @@ use super::distribution::{Distribution, Support};
 use super::priorities::Priorities;
 use super::recall::Recall;
 use crate::q_net::{Mix, Shape};
-use crate::{Context, LifeLoss, Schedule, config};
+use crate::{Context, LifeLoss, RewardScale, Schedule, config};
 
 /// The `[agent]` table. Every count of steps is of agent steps, of all seats together.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -50,8 +50,10 @@ pub struct Config {
     pub updates: u64,
     /// Agent steps between copies of the online network to the target network.
     pub target_period: u64,
-    /// Whether only the sign of a reward counts.
-    pub reward_clip: bool,
+    /// Whether features get mean 0 and deviation 1 by what was seen so far, ±10 at most.
+    pub normalise_observations: bool,
+    /// What of a reward counts.
+    pub reward_scale: RewardScale,
     /// Whether values are of returns made small by h(x) = sign(x) (√(|x| + 1) - 1) + x / 1000.
     pub rescale: bool,
     /// What a lost life means.
@@ -166,7 +168,6 @@ impl Config {
         Targets {
             n_step: self.n_step,
             gamma: self.gamma as f32,
-            reward_clip: self.reward_clip,
             life_loss_terminal: self.life_loss == LifeLoss::Terminal,
         }
     }
@@ -180,8 +181,8 @@ impl Config {
             Values::Implicit { cosines, mix, .. } => (1, Some((cosines, mix))),
         };
         let (trunk, hidden, dueling, noisy) = (self.trunk, self.hidden.clone(), self.dueling, self.noisy);
-        let memory = self.memory.layer();
-        Shape { trunk, hidden, memory, width, dueling, noisy, embedding, layer_norm: false, precision }
+        let (memory, standardise) = (self.memory.layer(), self.normalise_observations);
+        Shape { trunk, hidden, memory, width, dueling, noisy, embedding, layer_norm: false, standardise, precision }
     }
 
     pub(crate) fn check(&self) -> Result<()> {

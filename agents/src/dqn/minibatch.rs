@@ -4,8 +4,9 @@
 //! through them, and on the CPU they leave no graph. Both networks begin with what the policy remembered when it acted.
 
 use rl_core::{Result, Rng, Spec};
+use rl_nn::{Standardise, tensor};
 use rl_perception::Seen;
-use rl_replays::{Replay, Sample, Sequences};
+use rl_replays::{Counted, Replay, Sample, Sequences};
 
 use super::Config;
 use super::augment::Augmenter;
@@ -65,12 +66,25 @@ impl Minibatch {
         }))
     }
 
-    /// Draws another one.
-    pub(crate) fn draw(&mut self, replay: &Replay, rng: &mut Rng) -> Result<()> {
+    /// Draws another one, with returns of what is `counted` of rewards now.
+    pub(crate) fn draw(&mut self, replay: &Replay, counted: Counted, rng: &mut Rng) -> Result<()> {
         match self {
-            Self::Transitions(sample) => replay.sample(rng, sample),
-            Self::Sequences(unrolled) => replay.sample_sequences(rng, &mut unrolled.sample),
+            Self::Transitions(sample) => replay.sample(rng, counted, sample),
+            Self::Sequences(unrolled) => replay.sample_sequences(rng, counted, &mut unrolled.sample),
         }
+    }
+
+    /// Standardises its features, where anything does, by what is known now. Both networks are shown the same: the target
+    /// network's own statistics would be older, and no better.
+    pub(crate) fn standardise(&mut self, by: Option<&Standardise>) -> Result<()> {
+        let Some(by) = by else { return Ok(()) };
+        match self {
+            Self::Transitions(sample) => {
+                by.apply(sample.obs.vector.all_mut()).and_then(|()| by.apply(sample.next.vector.all_mut()))
+            }
+            Self::Sequences(unrolled) => by.apply(unrolled.sample.obs.vector.all_mut()),
+        }
+        .map_err(tensor)
     }
 
     /// Moves and lights its frames.

@@ -9,12 +9,13 @@ use serde::Deserialize;
 
 use super::*;
 use crate::testing::{Pair, close, draws, fill, flat, load, save};
-use crate::{LifeLoss, Mode};
+use crate::{LifeLoss, Mode, RewardScale};
 
 mod augment;
 mod corridor;
 mod family;
 mod recall;
+mod scales;
 
 #[derive(Deserialize)]
 struct Golden {
@@ -87,7 +88,8 @@ fn config() -> Config {
         updates: 1,
         target_period: 10,
         epsilon: Schedule { start: 1.0, end: 0.1, steps: 20 },
-        reward_clip: false,
+        normalise_observations: false,
+        reward_scale: RewardScale::None,
         life_loss: LifeLoss::Ignore,
         trunk: Trunk::Nature,
         hidden: vec![16, 12],
@@ -177,18 +179,12 @@ fn block(returns: &Returns) -> Rollout {
 fn sampled_transitions_are_the_n_step_returns_of_their_definition() {
     for returns in &golden().returns {
         let life_loss = if returns.life_terminal { LifeLoss::Terminal } else { LifeLoss::Ignore };
-        let config = Config {
-            n_step: returns.n,
-            gamma: returns.gamma,
-            reward_clip: returns.clip,
-            life_loss,
-            batch: 512,
-            ..config()
-        };
+        let config = Config { n_step: returns.n, gamma: returns.gamma, life_loss, batch: 512, ..config() };
         let mut dqn = learner(&spec([0, 0, 0], 1, 1, 2), &config, 1).unwrap();
         dqn.replay.append(&[block(returns)]);
         let mut sample = Sample::new(&dqn.spec, config.batch);
-        dqn.replay.sample(&mut dqn.progress.rng, &mut sample).unwrap();
+        let counted = if returns.clip { Counted::Sign } else { Counted::Raw };
+        dqn.replay.sample(&mut dqn.progress.rng, counted, &mut sample).unwrap();
         let mut seen = std::collections::BTreeSet::new();
         for row in 0..sample.rows() {
             let start = sample.obs.vector.row(row)[0] as usize;

@@ -67,6 +67,7 @@ fn config() -> Config {
         horizon: 6,
         epochs: 2,
         minibatches: 3,
+        normalise_observations: false,
         reward_scale: RewardScale::None,
         life_loss: LifeLoss::Ignore,
         layer_norm: true,
@@ -201,8 +202,9 @@ fn rounds_of(
 #[test]
 fn bits_follow_the_seed_and_not_how_seats_are_grouped() {
     let spec = Spec { mask: true, ..spec([0; 3], 4, 3) };
+    let scaled = Config { normalise_observations: true, reward_scale: RewardScale::Std, ..config() };
     let run = |sizes: &[usize], seed| {
-        let mut pqn = learner(&spec, &Config { reward_scale: RewardScale::Std, ..config() }, 4, seed).unwrap();
+        let mut pqn = learner(&spec, &scaled, 4, seed).unwrap();
         let actions = rounds_of(&mut pqn, &spec, sizes, 5, &mut Solo).1;
         (actions, save(&mut pqn))
     };
@@ -267,7 +269,7 @@ fn every_step_is_learned_from_once_an_epoch_and_the_rate_falls() {
 #[test]
 fn a_loaded_learner_goes_on_as_the_saved_one() {
     let spec = spec([0; 3], 4, 3);
-    let config = Config { reward_scale: RewardScale::Std, ..config() };
+    let config = Config { normalise_observations: true, reward_scale: RewardScale::Std, ..config() };
     let mut first = learner(&spec, &config, 4, 1).unwrap();
     let (blocks, _) = rounds_of(&mut first, &spec, &[4], 4, &mut Solo);
     let mut second = learner(&spec, &config, 4, 1).unwrap();
@@ -304,4 +306,69 @@ fn values_and_environments_that_do_not_fit_are_refused_in_one_line() {
     block.reward[(4, 0)] = f32::NAN;
     let error = pqn.learn(&[block], &mut Solo, &mut Log::default()).unwrap_err().to_string();
     assert!(error.starts_with("tensor: update 1: the loss is NaN (targets: row"), "{error}");
+}
+
+/// Mean and deviation by their definition, but for what is added to every variance.
+fn of(values: &[f64]) -> (f64, f64) {
+    let mean = values.iter().sum::<f64>() / values.len() as f64;
+    (mean, (values.iter().map(|x| (x - mean).powi(2)).sum::<f64>() / values.len() as f64 + 1e-8).sqrt())
+}
+
+#[test]
+fn a_scaled_round_is_that_of_a_plain_learner_on_steps_that_were_scaled_by_hand() {
+    let spec = spec([0; 3], 4, 3);
+    let plain = config();
+    let scaled = Config { normalise_observations: true, reward_scale: RewardScale::Std, ..plain.clone() };
+    let mut pqn = learner(&spec, &scaled, 4, 1).unwrap();
+    let (first, _) = rounds_of(&mut pqn, &spec, &[4], 1, &mut Solo);
+    // Values that were acted on are those of features as they were seen.
+    let mut second = first.clone();
+    second[0].carry();
+    let mut policy = pqn.policy(0..4).unwrap();
+    for t in 0..6 {
+        policy.act(&mut second, t, Mode::Explore).unwrap();
+        step(&mut second, 6, t);
+    }
+    let feature = |i| {
+        let seen = rl_replays::played(&first).map(|(block, t, e)| f64::from(block.vector.at(t, e)[i]));
+        of(&seen.collect::<Vec<_>>())
+    };
+    let features = [0, 1, 2, 3].map(feature);
+    let mut returns = Vec::new();
+    for e in 0..4 {
+        let mut open = 0.0;
+        for (block, t) in [&first[0], &second[0]].into_iter().flat_map(|block| (0..6).map(move |t| (block, t))) {
+            open = if block.valid(t, e) { scaled.gamma * open + f64::from(block.reward[(t + 1, e)]) } else { 0.0 };
+            returns.extend(block.valid(t, e).then_some(open));
+            open = if block.end[(t + 1, e)].over() { 0.0 } else { open };
+        }
+    }
+    let deviation = of(&returns).1;
+    let mut by_hand = second.clone();
+    for t in 0..=6 {
+        for (x, (mean, deviation)) in by_hand[0].vector.row_mut(t).iter_mut().zip(features.iter().cycle()) {
+            *x = ((f64::from(*x) - mean) / deviation) as f32;
+        }
+        by_hand[0].reward.row_mut(t).iter_mut().for_each(|x| *x = (f64::from(*x) / deviation) as f32);
+    }
+    let mut other = learner(&spec, &plain, 4, 1).unwrap();
+    other.params.write(&flat(&pqn.params)).unwrap();
+    let saved = save(&mut pqn);
+    for ((_, part), bytes) in other.state().into_iter().zip(&saved[1..3]) {
+        part.load(&mut bytes.as_slice()).unwrap();
+    }
+    // What the network says of features by hand is what the policy kept.
+    let (mut seen, mut pass) = (Gathered::default(), Pass::default());
+    (0..4).for_each(|e| seen.push(&by_hand[0], 3, e));
+    let values = other.net.run(&seen.seen(), &Draws::default(), &mut [], &mut pass).unwrap();
+    for (e, row) in values.chunks_exact(3).enumerate().filter(|(e, _)| second[0].end[(3, *e)] != End::Terminated) {
+        assert!((second[0].extra[(3, e)] - row.iter().copied().fold(f32::MIN, f32::max)).abs() < 1e-4);
+    }
+    pqn.learn(&second, &mut Solo, &mut Log::default()).unwrap();
+    other.learn(&by_hand, &mut Solo, &mut Log::default()).unwrap();
+    assert_eq!((pqn.updates(), other.updates()), (12, 12));
+    let wide: Vec<f64> = flat(&other.params).into_iter().map(f64::from).collect();
+    close("parameters", &flat(&pqn.params), &wide);
+    let names: Vec<String> = pqn.state().into_iter().map(|(name, _)| name).collect();
+    assert_eq!(names, ["optimiser", "progress", "features", "rewards"]);
 }

@@ -2,7 +2,7 @@
 
 use proptest::prelude::*;
 use rl_core::{End, Spec};
-use rl_replays::{Replay, Rollout, Targets};
+use rl_replays::{Counted, Replay, Rollout, Targets};
 
 /// One row as an environment would write it.
 #[derive(Clone, Debug)]
@@ -20,6 +20,7 @@ pub(crate) struct Case {
     pub(crate) capacity: usize,
     pub(crate) horizon: usize,
     pub(crate) targets: Targets,
+    pub(crate) counted: Counted,
     pub(crate) seats: Vec<Vec<Row>>,
 }
 
@@ -55,17 +56,21 @@ pub(crate) fn cases() -> impl Strategy<Value = Case> {
         1 => Just(End::Truncated),
         1 => Just(End::Terminated)
     ];
-    let targets = (1..6usize, any::<bool>(), any::<bool>()).prop_map(|(n_step, reward_clip, life_loss_terminal)| {
-        Targets { n_step, gamma: 0.9, reward_clip, life_loss_terminal }
+    let targets = (1..6usize, any::<bool>()).prop_map(|(n_step, life_loss_terminal)| Targets {
+        n_step,
+        gamma: 0.9,
+        life_loss_terminal,
     });
-    (1..5usize, 1..4usize, 1..20usize, 1..5usize, 1..12usize, targets).prop_flat_map(
-        move |(stack, seats, capacity, horizon, blocks, targets)| {
+    let counted = prop_oneof![Just(Counted::Raw), Just(Counted::Sign), (0.1f32..20.0).prop_map(Counted::Times)];
+    (1..5usize, 1..4usize, 1..20usize, 1..5usize, 1..12usize, targets, counted).prop_flat_map(
+        move |(stack, seats, capacity, horizon, blocks, targets, counted)| {
             let script = prop::collection::vec((end.clone(), -3..4i8, 0..5u32), horizon * blocks + 1);
             prop::collection::vec(script, seats).prop_map(move |scripts| Case {
                 stack,
                 capacity,
                 horizon,
                 targets,
+                counted,
                 seats: scripts.iter().enumerate().map(|(seat, script)| play(seat, script)).collect(),
             })
         },
@@ -122,7 +127,12 @@ pub(crate) fn expected(case: &Case, kept: usize, seat: usize, at: usize) -> Opti
     for k in 1..=case.targets.n_step {
         last = at + k;
         let row = rows.get(last)?;
-        let reward = if case.targets.reward_clip && row.reward != 0.0 { row.reward.signum() } else { row.reward };
+        let reward = match case.counted {
+            Counted::Raw => row.reward,
+            Counted::Sign if row.reward == 0.0 => 0.0,
+            Counted::Sign => row.reward.signum(),
+            Counted::Times(scale) => (row.reward * scale).clamp(-10.0, 10.0),
+        };
         ret += discount * reward;
         discount *= case.targets.gamma;
         if row.end == End::Terminated || (row.end == End::LifeLost && case.targets.life_loss_terminal) {

@@ -27,6 +27,9 @@ fn resolved(env: &str, agent: &str) -> Resolved {
     // So many seats that some are over, and small updates. Values that have learned little choose the same everywhere.
     let many = ["train.envs=16", "agent.batch=8", "agent.hidden=[16,16]"].map(str::to_owned);
     let sets = match agent {
+        "dqn" if env == "cartpole" => {
+            &[&sets[..], &["agent.normalise_observations=true", "agent.reward_scale=std"].map(str::to_owned)].concat()
+        }
         "dqn" => &sets[..],
         "tabular" => &["agent.horizon=5", "train.envs=4"].map(str::to_owned),
         // Games end before the checkpoint and after it, and the ring overflows; seven moves a side at least.
@@ -38,6 +41,7 @@ fn resolved(env: &str, agent: &str) -> Resolved {
             "agent.batch=16",
             "agent.updates=2",
             "agent.simulations=4",
+            "agent.eval_simulations=3",
             "agent.channels=4",
             "agent.blocks=1",
             "agent.hidden=8",
@@ -53,6 +57,9 @@ fn resolved(env: &str, agent: &str) -> Resolved {
             &[&sets[..], &many[..], &[memory, priorities, "agent.update_period=4".to_owned()]].concat()
         }
         "impala" => &[&short[..], &["train.actors=0".to_owned()]].concat(),
+        "pqn" if env == "cartpole" => {
+            &[&short[..], &["agent.epochs=1", "agent.minibatches=2"].map(str::to_owned)[..]].concat()
+        }
         "pqn" => &[&short[..4], &["agent.epochs=1", "agent.minibatches=2"].map(str::to_owned)[..]].concat(),
         "ppo" | "a2c" if env == "frozenlake" || env.starts_with("atari/") => &short[..4], // no features
         "ppo" | "a2c" if env == "cartpole-positions" => {

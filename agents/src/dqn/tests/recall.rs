@@ -91,7 +91,7 @@ fn updates_on_sequences_equal_a_naive_unroll_in_pytorch() {
         assert_eq!(dqn.replay.transitions().count(), case.sequences, "{}", case.name);
         let mut batch = Minibatch::new(&spec, &config);
         // Equal weights and as many draws as sequences: each is drawn once, in the order of the ring.
-        batch.draw(&dqn.replay, &mut dqn.progress.rng).unwrap();
+        batch.draw(&dqn.replay, Counted::Raw, &mut dqn.progress.rng).unwrap();
         assert_eq!(batch.len(), case.taken, "{}", case.name);
         if let (true, Minibatch::Sequences(unrolled)) = (case.weighed, &mut batch) {
             unrolled.sample.weights = draws(case.sequences, 420).iter().map(|draw| 0.25 + draw).collect();
