@@ -128,9 +128,7 @@ fn write_part(dir: &Path, name: &str, part: &mut dyn Saved) -> anyhow::Result<Pa
 pub(crate) fn prune(dir: &Path, keep: usize) -> anyhow::Result<()> {
     let found = list(dir)?;
     for (_, path) in &found[..found.len().saturating_sub(keep)] {
-        // Hidden first: a removal that is cut short leaves a draft, never half a checkpoint.
-        let draft = dir.join(format!(".{}.tmp", path.file_name().expect("a listed path has a name").to_string_lossy()));
-        fs::rename(path, &draft).and_then(|()| fs::remove_dir_all(&draft))?;
+        remove(dir, path)?;
     }
     for entry in fs::read_dir(dir)? {
         let entry = entry?;
@@ -148,9 +146,16 @@ pub(crate) fn prune(dir: &Path, keep: usize) -> anyhow::Result<()> {
 /// If one cannot be removed.
 pub(crate) fn forget_after(dir: &Path, frames: u64) -> anyhow::Result<()> {
     for (_, path) in list(dir)?.into_iter().filter(|&(number, _)| number > frames) {
-        fs::remove_dir_all(&path).with_context(|| path.display().to_string())?;
+        remove(dir, &path).with_context(|| path.display().to_string())?;
     }
     Ok(())
+}
+
+/// Removes a checkpoint, hidden first: a removal that is cut short leaves a draft, never half a checkpoint.
+fn remove(dir: &Path, path: &Path) -> std::io::Result<()> {
+    let draft = dir.join(format!(".{}.tmp", path.file_name().expect("a listed path has a name").to_string_lossy()));
+    fs::rename(path, &draft)?;
+    fs::remove_dir_all(&draft)
 }
 
 /// Checkpoints below `dir` by frames, oldest first.
@@ -236,6 +241,11 @@ impl Checkpoint {
             check_part(&dir.join(&part.file), part)?;
         }
         Ok(Self { dir: dir.to_owned(), manifest })
+    }
+
+    /// Where it lies.
+    pub(crate) fn dir(&self) -> &Path {
+        &self.dir
     }
 
     /// Instruction set that wrote it.

@@ -1,6 +1,7 @@
 //! Where the states of a run go: to its directory while it trains, past the recorded ones while it is verified.
 
 use std::fs;
+use std::path::Path;
 
 use anyhow::Context as _;
 
@@ -58,12 +59,22 @@ impl Archive {
         Ok(Self { dir, owner, most, digests })
     }
 
-    /// That of a run that goes on from `frames`.
+    /// That of a run that goes on from `frames`. `from` is its checkpoint there, where that is settled: a process that was killed
+    /// may have left it without its line.
     ///
     /// # Errors
     /// If a file cannot be read or cut.
-    pub(crate) fn reopen(dir: RunDir, owner: Owner, most: usize, frames: u64) -> anyhow::Result<Self> {
-        let digests = Digests::reopen(dir.path(), frames)?;
+    pub(crate) fn reopen(
+        dir: RunDir,
+        owner: Owner,
+        most: usize,
+        frames: u64,
+        from: Option<&Path>,
+    ) -> anyhow::Result<Self> {
+        let mut digests = Digests::reopen(dir.path(), frames)?;
+        if let Some(from) = from {
+            digests.append(&Digest { frames, parts: checkpoint::parts(from)? })?;
+        }
         Ok(Self { dir, owner, most, digests })
     }
 }

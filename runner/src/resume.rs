@@ -82,7 +82,10 @@ pub(crate) fn run(args: &ResumeArgs, tables: &Tables) -> anyhow::Result<ExitCode
     let metrics = Metrics::reopen(dir.path(), frames)?;
     let Report { quiet, json } = args.report;
     let progress = Progress::new(frames, train.frames, quiet, json);
-    let mut archive = Archive::reopen(dir, owner, train.keep_checkpoints, frames)?;
+    // Of a run that was stopped in an evaluation the state waits for it to be played again, and is recorded after that.
+    let settled = train.eval_every == 0 || frames < session.counts.next_eval;
+    let from = checkpoint.as_ref().filter(|_| settled).map(Checkpoint::dir);
+    let mut archive = Archive::reopen(dir, owner, train.keep_checkpoints, frames, from)?;
     let run = Run { resolved, train, eval, seed: about.seed, workers, path: args.run.clone(), stop };
     let done = drive(&run, &mut session, Some(metrics), progress, &mut archive);
     finish(&done.map_err(|error| keep_batch(error, &run.path))?, args.report)
