@@ -1,5 +1,5 @@
 # One word per thing a person wants. Everything can be repeated; ARGS='…' is handed on to the program.
-.PHONY: help setup kungfu test test-slow test-cuda install fmt lint bench peers ci
+.PHONY: help setup kungfu test test-slow test-cuda soak install fmt lint bench peers ci
 .DEFAULT_GOAL := help
 CARGO ?= cargo
 
@@ -8,6 +8,7 @@ help:
 	@echo "make test       set up and run every test but the slow ones      (ARGS='-- name')"
 	@echo "make test-slow  the slow tests: learning runs and long parity    (ARGS='name')"
 	@echo "make test-cuda  trains every agent on an NVIDIA GPU; needs the CUDA toolkit"
+	@echo "make soak       watches the memory of long runs: 35 minutes      (ARGS='--only kungfu --minutes 60')"
 	@echo "make install    put rl-run on the PATH (cargo's bin directory)"
 	@echo "make peers      ours against PyTorch, EnvPool and others, in turns   (ARGS='--only nature,envs --quick')"
 	@echo "make fmt | lint | bench | ci"
@@ -32,6 +33,11 @@ test-slow:
 test-cuda:
 	@scripts/setup test
 	$(CARGO) test --locked --no-fail-fast --release -p rl-runner --features cuda --test cuda -- --ignored $(ARGS)
+
+# Memory, descriptors and threads of a million steps of CartPole and of half an hour of Atari.
+soak: setup
+	$(CARGO) build --release --locked -p rl-runner --bin rl-run
+	python3 -B scripts/soak.py --program "$${CARGO_TARGET_DIR:-target}/release/rl-run" $(ARGS)
 
 install: setup
 	$(CARGO) install --locked --path runner

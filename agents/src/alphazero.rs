@@ -17,7 +17,7 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use candle_core::Tensor;
-use rl_core::{Error, Game, Reduce, Result, Rng, Saved, Spec, State, Stream};
+use rl_core::{Column, Error, Game, Reduce, Result, Rng, Saved, Spec, State, Stream};
 use rl_nn::{AdamConfig, Optimiser, OptimiserConfig, Params, tensor};
 use rl_replays::Rollout;
 use serde::{Deserialize, Serialize};
@@ -208,6 +208,18 @@ impl<G: Game> AlphaZero<G> {
         }
     }
 
+    /// What the loss reads of the minibatch at hand, each kind by its name.
+    fn columns(&self) -> Vec<Column> {
+        let Batch { planes, policies, legal, values, .. } = &self.batch;
+        let ([height, width, channels], rows) = (G::PLANES, values.len());
+        vec![
+            Column { name: "observation", shape: vec![rows, height, width, channels], values: planes.clone().into() },
+            Column::new("policy", rows, policies.clone()),
+            Column::new("legal", rows, legal.iter().map(|&legal| u8::from(legal)).collect::<Vec<u8>>()),
+            Column::new("target", rows, values.clone()),
+        ]
+    }
+
     /// One optimiser step on the minibatch at hand.
     fn fit(&mut self, rate: f64, reduce: &mut dyn Reduce, log: &mut Log) -> Result<()> {
         let number = self.progress.updates + 1;
@@ -222,7 +234,7 @@ impl<G: Game> AlphaZero<G> {
         log.lap(Part::Forward);
         guard::finite_loss(number, terms.loss, || {
             let told = [("logits", &z), ("values", &v)];
-            told.into_iter().find_map(|(of, values)| guard::first_not_finite(of, values))
+            told.into_iter().find_map(|(of, values)| guard::first_not_finite(of, values, v.len()))
         })?;
         let handle = along(&logits, by_logits).and_then(|sum| sum + along(&valued, by_values)?).map_err(tensor)?;
         let step = |params: &Params, grad: &[f32]| self.optimiser.step(params, grad, rate);
@@ -265,7 +277,7 @@ impl<G: Game> Learner for AlphaZero<G> {
         for _ in 0..self.config.updates {
             self.draw();
             log.lap(Part::Sample);
-            self.fit(rate, reduce, log)?;
+            self.fit(rate, reduce, log).map_err(|error| guard::with_batch(error, || self.columns()))?;
         }
         log.lap(Part::Other);
         Ok(())

@@ -3,7 +3,7 @@
 
 use candle_core::Tensor;
 use rl_core::{Reduce, Result};
-use rl_nn::{Params, tensor};
+use rl_nn::{Moved, Params, tensor};
 
 use crate::{Log, Part, guard};
 
@@ -12,16 +12,16 @@ pub(crate) fn along(x: &Tensor, by: &[f32]) -> candle_core::Result<Tensor> {
     (x * Tensor::from_slice(by, x.dims(), x.device())?)?.sum_all()
 }
 
-/// Update `number`, against the gradient of `handle`, which is left in `grad`; `step` moves the parameters by it and returns
-/// its norm, as this does.
+/// Update `number`, against the gradient of `handle`, which is left in `grad`; `step` moves the parameters by it, and the
+/// norm of the gradient is returned.
 ///
 /// # Errors
-/// If the gradient is not finite: then nothing has moved.
+/// If the gradient is not finite: then nothing has moved. If a parameter no longer is.
 pub(crate) fn descend(
     (params, grad): (&Params, &mut Vec<f32>),
     number: u64,
     handle: &Tensor,
-    step: impl FnOnce(&Params, &[f32]) -> candle_core::Result<f64>,
+    step: impl FnOnce(&Params, &[f32]) -> candle_core::Result<Moved>,
     reduce: &mut dyn Reduce,
     log: &mut Log,
 ) -> Result<f64> {
@@ -29,8 +29,8 @@ pub(crate) fn descend(
     log.lap(Part::Backward);
     reduce.mean(grad)?;
     log.lap(Part::Reduce);
-    let norm = step(params, grad).map_err(tensor)?;
+    let moved = step(params, grad).map_err(tensor)?;
     log.lap(Part::Optimiser);
-    guard::finite_norm(number, norm, grad, params)?;
-    Ok(norm)
+    guard::finite_step(number, moved, grad, params)?;
+    Ok(moved.norm)
 }

@@ -10,7 +10,7 @@
 use std::ops::Range;
 use std::sync::Arc;
 
-use rl_core::{Error, Reduce, Result, Rng, Saved, Spec, State, Stream};
+use rl_core::{Column, Error, Reduce, Result, Rng, Saved, Spec, State, Stream};
 use rl_nn::{Adam, AdamConfig, Params, tensor};
 use rl_replays::{Counted, Replay, Rollout};
 
@@ -164,7 +164,7 @@ impl Dqn {
     /// One update on a minibatch.
     fn update(&mut self, batch: &mut Minibatch, reduce: &mut dyn Reduce, log: &mut Log) -> Result<()> {
         self.draw(batch.rows());
-        self.fit(batch, reduce, log)?;
+        self.fit(batch, reduce, log).map_err(|error| guard::with_batch(error, || self.columns(batch)))?;
         let errors = batch.errors(&self.losses.errors);
         self.config.priorities.weights(errors, self.progress.steps(), &mut self.importance);
         if !self.importance.is_empty() {
@@ -192,8 +192,8 @@ impl Dqn {
         let terms = self.losses.of(self.config.values.distribution(), &values, against);
         log.lap(Part::Forward);
         guard::finite_loss(number, terms.loss, || {
-            let rows = self.targets.chunks_exact(self.targets.len() / batch.len());
-            guard::first_not_finite("targets", &rows.map(|row| row.iter().sum()).collect::<Vec<f32>>())
+            let told = [("targets", &self.targets), ("outputs", &values)];
+            told.into_iter().find_map(|(of, values)| guard::first_not_finite(of, values, batch.len()))
         })?;
         let handle = outputs.handle(&self.losses.by_outputs).map_err(tensor)?;
         let rate = self.rate();
@@ -204,6 +204,17 @@ impl Dqn {
         log.add("loss", terms.loss);
         log.add("grad_norm", norm);
         Ok(())
+    }
+}
+
+impl Dqn {
+    /// What the loss reads of a minibatch and what was made of it, each kind by its name.
+    fn columns(&self, batch: &Minibatch) -> Vec<Column> {
+        let mut columns = batch.columns(&self.spec);
+        columns.push(Column::new("target", batch.len(), self.targets.clone()));
+        columns.push(Column::new("importance", batch.len(), self.importance.clone()));
+        columns.retain(|column| !column.values.is_empty());
+        columns
     }
 }
 

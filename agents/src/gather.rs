@@ -1,6 +1,6 @@
 //! Observations of some seats, gathered from blocks into one batch at the moment of use.
 
-use rl_core::Result;
+use rl_core::{Column, Result, Spec};
 use rl_nn::{Standardise, tensor};
 use rl_perception::Seen;
 use rl_replays::Rollout;
@@ -43,7 +43,36 @@ impl Gathered {
         self.rows == 0
     }
 
+    /// What is in it, for a batch that is told; `spec` has the shape of a frame.
+    pub(crate) fn columns(&self, spec: &Spec) -> Vec<Column> {
+        let Self { rows, frames, vector, symbols } = self;
+        observed(
+            ["observation.frames", "observation.vector", "observation.symbols"],
+            spec,
+            *rows,
+            (frames, vector, symbols),
+        )
+    }
+
     pub(crate) fn seen(&self) -> Seen<'_> {
         Seen { rows: self.rows, frames: &self.frames, vector: &self.vector, symbols: &self.symbols }
     }
+}
+
+/// The kinds of values that observations have, each under its name: `u8 [B, H, W, stack·C]`, `f32` and `u32`.
+pub(crate) fn observed(
+    names: [&'static str; 3],
+    spec: &Spec,
+    rows: usize,
+    (frames, vector, symbols): (&[u8], &[f32], &[u32]),
+) -> Vec<Column> {
+    let [height, width, channels] = spec.frame;
+    let shape = vec![rows, height, width, spec.stack * channels];
+    let mut columns = vec![
+        Column { name: names[0], shape, values: frames.to_vec().into() },
+        Column::new(names[1], rows, vector.to_vec()),
+        Column::new(names[2], rows, symbols.to_vec()),
+    ];
+    columns.retain(|column| !column.values.is_empty());
+    columns
 }

@@ -4,6 +4,7 @@
 //! the last observations of episodes, pass through the network and count nothing.
 //! Source: Huang et al. 2022, "The 37 implementation details of PPO", of the LSTM: states that reset, seats that stay in order.
 
+use rl_core::{Column, Spec};
 use rl_replays::Rollout;
 
 use crate::gather::Gathered;
@@ -65,5 +66,36 @@ impl Minibatch {
                 }
             }
         }
+    }
+
+    /// What the loss reads of it, each kind by its name. Advantages are as they were estimated, not yet standardised; with a
+    /// memory observations are of all rows of the sequences, and the rest is of those with a step.
+    pub(crate) fn columns(&self, spec: &Spec, blocks: &[Rollout]) -> Vec<Column> {
+        let rows = self.steps.len();
+        let steps = || self.steps.iter().map(|step| (&blocks[step.block as usize], step.t as usize, step.e as usize));
+        let kept = || steps().map(|(block, t, e)| Behaviour::at(block, t, e));
+        let discrete: Vec<u32> = steps().flat_map(|(block, t, e)| block.discrete.at(t, e)).copied().collect();
+        let drawn: Vec<f32> = kept().flat_map(|kept| kept.drawn).copied().collect();
+        let legal: Vec<u8> = steps().flat_map(|(block, t, e)| block.legal.at(t, e)).copied().collect();
+        let mut columns = self.seen.columns(spec);
+        columns.extend([
+            Column::new("action.discrete", rows, discrete),
+            Column::new("action.continuous", rows, drawn),
+            Column::new("legal", rows, legal),
+            Column::new("reward", rows, steps().map(|(block, t, e)| block.reward[(t + 1, e)]).collect::<Vec<f32>>()),
+            Column::new("log_prob", rows, kept().map(|kept| kept.log_prob).collect::<Vec<f32>>()),
+            Column::new("value", rows, kept().map(|kept| kept.value).collect::<Vec<f32>>()),
+            Column::new("advantage", rows, self.steps.iter().map(|step| step.advantage).collect::<Vec<f32>>()),
+            Column::new("target", rows, self.steps.iter().map(|step| step.target).collect::<Vec<f32>>()),
+        ]);
+        if let Some(Sequences { steps, starts, states, wanted }) = &self.sequences {
+            columns.extend([
+                Column::new("sequence.starts", *steps, starts.clone()),
+                Column::new("sequence.states", starts.len() / steps, states.clone()),
+                Column::new("sequence.wanted", wanted.len(), wanted.clone()),
+            ]);
+        }
+        columns.retain(|column| !column.values.is_empty());
+        columns
     }
 }

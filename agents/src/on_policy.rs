@@ -240,7 +240,7 @@ impl OnPolicy {
         guard::finite_loss(number, terms.loss, || {
             let targets: Vec<f32> = steps.map(|step| step.target).collect();
             let told = [("outputs of the policy", &z), ("values", &v), ("targets", &targets)];
-            told.into_iter().find_map(|(of, values)| guard::first_not_finite(of, values))
+            told.into_iter().find_map(|(of, values)| guard::first_not_finite(of, values, v.len()))
         })?;
         if self.settings.target_kl > 0.0 {
             let mut kl = [terms.approx_kl as f32];
@@ -319,7 +319,9 @@ impl Learner for OnPolicy {
                 self.progress.rng.shuffle(&mut order);
             }
             for part in parts(order.len(), minibatches) {
-                if !self.update(blocks, &order[part], now, reduce, log)? {
+                let done = self.update(blocks, &order[part], now, reduce, log);
+                let batch = || self.batch.minibatch.columns(&self.spec, blocks);
+                if !done.map_err(|error| guard::with_batch(error, batch))? {
                     break 'round;
                 }
             }

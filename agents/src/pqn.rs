@@ -11,7 +11,7 @@
 use std::ops::Range;
 use std::sync::Arc;
 
-use rl_core::{Error, Reduce, Result, Rng, Saved, State, Stream};
+use rl_core::{Column, Error, Reduce, Result, Rng, Saved, State, Stream};
 use rl_nn::{AdamConfig, Optimiser, OptimiserConfig, Params, tensor};
 use rl_perception::Trunk;
 use rl_replays::{Counted, Rollout};
@@ -166,6 +166,22 @@ struct Batch {
     by_values: Vec<f32>,
 }
 
+impl Batch {
+    /// What the loss reads of the steps `part`, each kind by its name.
+    fn columns(&self, blocks: &[Rollout], part: &[u32]) -> Vec<Column> {
+        let (rows, steps) = (part.len(), || part.iter().map(|&i| &self.steps[i as usize]));
+        let at = || steps().map(|step| (&blocks[step.block as usize], step.t as usize, step.e as usize));
+        let mut columns = blocks.first().map_or_else(Vec::new, |block| self.seen.columns(block.spec()));
+        columns.extend([
+            Column::new("action", rows, at().map(|(block, t, e)| block.discrete[(t, e)]).collect::<Vec<u32>>()),
+            Column::new("reward", rows, at().map(|(block, t, e)| block.reward[(t + 1, e)]).collect::<Vec<f32>>()),
+            Column::new("advantage", rows, steps().map(|step| step.advantage).collect::<Vec<f32>>()),
+            Column::new("target", rows, steps().map(|step| step.target).collect::<Vec<f32>>()),
+        ]);
+        columns
+    }
+}
+
 impl Pqn {
     /// A learner that has seen nothing.
     ///
@@ -240,7 +256,7 @@ impl Pqn {
         guard::finite_loss(number, terms.loss, || {
             let targets: Vec<f32> = steps().map(|step| step.target).collect();
             let told = [("values", &values), ("targets", &targets)];
-            told.into_iter().find_map(|(of, values)| guard::first_not_finite(of, values))
+            told.into_iter().find_map(|(of, values)| guard::first_not_finite(of, values, part.len()))
         })?;
         let handle = outputs.handle(by_values).map_err(tensor)?;
         let step = |params: &Params, grad: &[f32]| self.optimiser.step(params, grad, rate);
@@ -308,7 +324,8 @@ impl Learner for Pqn {
                 self.progress.rng.shuffle(&mut order);
             }
             for part in parts(order.len(), minibatches) {
-                self.update(blocks, &order[part], rate, reduce, log)?;
+                let done = self.update(blocks, &order[part.clone()], rate, reduce, log);
+                done.map_err(|error| guard::with_batch(error, || self.batch.columns(blocks, &order[part])))?;
             }
         }
         self.batch.order = order;

@@ -114,9 +114,7 @@ pub(crate) fn collect(dir: &Path, known: &Known) -> anyhow::Result<()> {
 pub(crate) fn prune(dir: &Path, keep: usize) -> anyhow::Result<()> {
     let found = list(dir)?;
     for (_, path) in &found[..found.len().saturating_sub(keep)] {
-        // Hidden first: a removal that is cut short leaves a draft, never half a checkpoint.
-        let draft = dir.join(format!(".{}.tmp", path.file_name().expect("a listed path has a name").to_string_lossy()));
-        fs::rename(path, &draft).and_then(|()| fs::remove_dir_all(&draft))?;
+        remove(dir, path)?;
     }
     for entry in fs::read_dir(dir)? {
         let entry = entry?;
@@ -134,9 +132,16 @@ pub(crate) fn prune(dir: &Path, keep: usize) -> anyhow::Result<()> {
 /// If one cannot be removed.
 pub(crate) fn forget_after(dir: &Path, frames: u64) -> anyhow::Result<()> {
     for (_, path) in list(dir)?.into_iter().filter(|&(number, _)| number > frames) {
-        fs::remove_dir_all(&path).with_context(|| path.display().to_string())?;
+        remove(dir, &path).with_context(|| path.display().to_string())?;
     }
     Ok(())
+}
+
+/// Removes a checkpoint, hidden first: a removal that is cut short leaves a draft, never half a checkpoint.
+fn remove(dir: &Path, path: &Path) -> std::io::Result<()> {
+    let draft = dir.join(format!(".{}.tmp", path.file_name().expect("a listed path has a name").to_string_lossy()));
+    fs::rename(path, &draft)?;
+    fs::remove_dir_all(&draft)
 }
 
 /// Checkpoints below `dir` by frames, oldest first.
@@ -269,6 +274,11 @@ impl Checkpoint {
             0 => Ok(()),
             _ => bail!("{}: holds more than this part", path.display()),
         }
+    }
+
+    /// Name and SHA-256 of every part.
+    pub(crate) fn digests(&self) -> Vec<(String, String)> {
+        self.manifest.digests()
     }
 
     /// The segments that its parts have.

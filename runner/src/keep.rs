@@ -1,7 +1,7 @@
 //! Where the states of a run go: to its directory while it trains, past the recorded ones while it is verified.
 
-use crate::checkpoint;
-use crate::digests::Digests;
+use crate::checkpoint::{self, Checkpoint};
+use crate::digests::{Digest, Digests};
 use crate::manifest::Owner;
 use crate::run_dir::RunDir;
 use crate::session::Session;
@@ -70,12 +70,24 @@ impl Archive {
         Self::new(dir, owner, most, digests, Known::new())
     }
 
-    /// That of a run that goes on from `frames`, and from the segments of its checkpoint there.
+    /// That of a run that goes on from `frames`, with the segments of its checkpoint there. Where that is `settled`, its line is
+    /// added: a process that was killed may have left it without.
     ///
     /// # Errors
     /// If a file cannot be read or cut.
-    pub(crate) fn reopen(dir: RunDir, owner: Owner, most: usize, frames: u64, known: Known) -> anyhow::Result<Self> {
-        let digests = Digests::reopen(dir.path(), frames)?;
+    pub(crate) fn reopen(
+        dir: RunDir,
+        owner: Owner,
+        most: usize,
+        frames: u64,
+        from: Option<&Checkpoint>,
+        settled: bool,
+    ) -> anyhow::Result<Self> {
+        let mut digests = Digests::reopen(dir.path(), frames)?;
+        if let Some(from) = from.filter(|_| settled) {
+            digests.append(&Digest { frames, parts: from.digests() })?;
+        }
+        let known = from.map(Checkpoint::segments).unwrap_or_default();
         checkpoint::collect(&dir.checkpoints(), &known)?;
         Self::new(dir, owner, most, digests, known)
     }

@@ -21,6 +21,7 @@ mod actors;
 mod train;
 mod resume;
 mod drive;
+mod suspect;
 mod seeds;
 mod group;
 mod interval;

@@ -122,6 +122,11 @@ impl Manifest {
         Ok(manifest)
     }
 
+    /// Name and SHA-256 of every part.
+    pub(crate) fn digests(&self) -> Vec<(String, String)> {
+        self.parts.iter().map(|part| (part.file.clone(), part.digest())).collect()
+    }
+
     /// SHA-256 of everything but itself.
     fn seal(&self) -> String {
         let open = Self { sha256: String::new(), ..self.clone() };

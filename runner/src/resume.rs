@@ -16,6 +16,7 @@ use crate::progress::Progress;
 use crate::run_dir::RunDir;
 use crate::session::Counts;
 use crate::stop::Stop;
+use crate::suspect::keep_batch;
 use crate::tables::Tables;
 use crate::train::{Report, device, finish, owner, start};
 use crate::usage::usage;
@@ -82,10 +83,12 @@ pub(crate) fn run(args: &ResumeArgs, tables: &Tables) -> anyhow::Result<ExitCode
     let metrics = Metrics::reopen(dir.path(), frames)?;
     let Report { quiet, json } = args.report;
     let progress = Progress::new(frames, train.frames, quiet, json);
-    let known = checkpoint.as_ref().map(Checkpoint::segments).unwrap_or_default();
-    let mut archive = Archive::reopen(dir, owner, train.keep_checkpoints, frames, known)?;
+    // Of a run that was stopped in an evaluation the state waits for it to be played again, and is recorded after that.
+    let settled = train.eval_every == 0 || frames < session.counts.next_eval;
+    let mut archive = Archive::reopen(dir, owner, train.keep_checkpoints, frames, checkpoint.as_ref(), settled)?;
     let run = Run { resolved, train, eval, seed: about.seed, workers, path: args.run.clone(), stop };
-    finish(&drive(&run, &mut session, Some(metrics), progress, &mut archive)?, args.report)
+    let done = drive(&run, &mut session, Some(metrics), progress, &mut archive);
+    finish(&done.map_err(|error| keep_batch(error, &run.path))?, args.report)
 }
 
 /// The checkpoint to go on from; none where the last of a run that has none is asked for. Of a damaged one the message names

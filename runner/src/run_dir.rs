@@ -104,9 +104,10 @@ impl RunDir {
     /// # Errors
     /// If a file cannot be written, or another process was faster.
     pub(crate) fn describe(&mut self, about: &About, preset: &str) -> anyhow::Result<()> {
+        // What makes the directory that of a run comes last: a process that is killed in between leaves none, or the one before.
+        write(&self.path.join("run.toml"), preset.as_bytes())?;
         let json = format!("{}\n", serde_json::to_string_pretty(about)?);
         write(&self.path.join("run.json"), json.as_bytes())?;
-        write(&self.path.join("run.toml"), preset.as_bytes())?;
         self.locks.push(lock(&self.path)?);
         Ok(())
     }

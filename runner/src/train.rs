@@ -23,6 +23,7 @@ use crate::run_dir::{self, About, RunDir};
 use crate::seeds::Seeds;
 use crate::session::{Acting, Counts, Session, Window};
 use crate::stop::{STOPPED, Stop};
+use crate::suspect::keep_batch;
 use crate::tables::Tables;
 use crate::usage::usage;
 use crate::{group, needs, output};
@@ -225,7 +226,7 @@ pub(crate) fn fresh(order: &Order, seed: u64, place: &Place<'_>, progress: Progr
     let mut archive = Archive::create(dir, owner(&resolved, &train), train.keep_checkpoints)?;
     let workers = order.workers_of(workers);
     let run = Run { resolved, train, eval, seed, workers, path, stop };
-    drive(&run, &mut session, Some(metrics), progress, &mut archive)
+    drive(&run, &mut session, Some(metrics), progress, &mut archive).map_err(|error| keep_batch(error, &run.path))
 }
 
 /// Says how a run ended.

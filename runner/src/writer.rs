@@ -13,7 +13,7 @@ use crossbeam_channel::{Receiver, Sender, bounded};
 
 use crate::checkpoint;
 use crate::digests::{Digest, Digests};
-use crate::manifest::{Manifest, Owner, SEGMENTS, Segment, segment};
+use crate::manifest::{Owner, SEGMENTS, Segment, segment};
 use crate::snapshot::Snapshot;
 
 /// Requests that may wait.
@@ -134,10 +134,9 @@ impl Files {
     }
 
     fn checkpoint(&mut self, snapshot: &Snapshot, settled: bool) -> anyhow::Result<()> {
-        let Manifest { parts, .. } = checkpoint::write(made(&self.checkpoints)?, snapshot, &self.owner, &self.known)?;
+        let manifest = checkpoint::write(made(&self.checkpoints)?, snapshot, &self.owner, &self.known)?;
         if settled {
-            let parts = parts.iter().map(|part| (part.file.clone(), part.digest())).collect();
-            self.digests.append(&Digest { frames: snapshot.frames, parts })?;
+            self.digests.append(&Digest { frames: snapshot.frames, parts: manifest.digests() })?;
         }
         checkpoint::prune(&self.checkpoints, self.most)?;
         // What is before the first segment of a part is in no later checkpoint.

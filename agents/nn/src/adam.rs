@@ -8,7 +8,7 @@ use rl_core::Saved;
 use serde::{Deserialize, Serialize};
 
 use crate::moments::{Moments, clipping, norm, settled};
-use crate::{Params, radam};
+use crate::{Moved, Params, radam};
 
 /// The constants of [`Adam`]; the learning rate comes with each step.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
@@ -73,23 +73,23 @@ impl Adam {
         self.steps
     }
 
-    /// Moves `params` against `grad`, flat as [`Params::backward`] leaves it, and returns the gradient's global norm
-    /// before clipping; a norm that is not finite changes nothing.
+    /// Moves `params` against `grad`, flat as [`Params::backward`] leaves it; a gradient whose norm is not finite changes
+    /// nothing.
     ///
     /// # Errors
     /// If the device fails.
     ///
     /// # Panics
     /// If `grad` is not of these parameters.
-    pub fn step(&mut self, params: &Params, grad: &[f32], rate: f64) -> Result<f64> {
+    pub fn step(&mut self, params: &Params, grad: &[f32], rate: f64) -> Result<Moved> {
         assert_eq!(grad.len(), params.len(), "gradient of these parameters");
         let norm = norm(grad);
         if !norm.is_finite() {
-            return Ok(norm);
+            return Ok(Moved { norm, finite: true });
         }
         self.steps += 1;
         let factors = self.factors(norm, rate);
-        self.moments.step(
+        let finite = self.moments.step(
             params,
             grad,
             |p, [m, v], g| if factors.adapts { update(p, m, v, g, factors) } else { radam::wait(p, m, v, g, factors) },
@@ -98,7 +98,7 @@ impl Adam {
                 false => radam::wait_stock(p, g, moments, factors),
             },
         )?;
-        Ok(norm)
+        Ok(Moved { norm, finite })
     }
 
     fn factors(&self, norm: f64, rate: f64) -> Factors {
@@ -231,7 +231,7 @@ mod tests {
         let mut adam = Adam::new(&params, CONFIG).unwrap();
         let mut grad = vec![0.0; params.len()];
         grad[70] = f32::NAN;
-        assert!(adam.step(&params, &grad, 1e-3).unwrap().is_nan());
+        assert!(adam.step(&params, &grad, 1e-3).unwrap().norm.is_nan());
         assert_eq!((flat(&params), adam.steps()), (before, 0));
     }
 
@@ -240,7 +240,7 @@ mod tests {
         let params = params();
         let mut adam = Adam::new(&params, CONFIG).unwrap();
         let grad = vec![1.0; params.len()];
-        let norm = adam.step(&params, &grad, 1e-3).unwrap();
+        let norm = adam.step(&params, &grad, 1e-3).unwrap().norm;
         assert!((norm - (params.len() as f64).sqrt()).abs() < 1e-3);
         let Moments::Host([m, _]) = &adam.moments else { panic!("the CPU keeps them flat") };
         let clipped = m.iter().map(|m| f64::from(*m * 10.0).powi(2)).sum::<f64>().sqrt();

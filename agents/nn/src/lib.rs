@@ -59,7 +59,7 @@ pub use layer::{Conv2d, Linear};
 pub use layer_norm::LayerNorm;
 pub use loss::huber;
 pub use lstm::{Lstm, LstmInit, LstmState};
-pub use optimiser::{Optimiser, OptimiserConfig};
+pub use optimiser::{Moved, Optimiser, OptimiserConfig};
 pub use params::{Params, Scope};
 pub use pool::{avg_pool, max_pool};
 pub use precision::Precision;

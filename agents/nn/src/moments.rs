@@ -2,6 +2,7 @@
 
 use std::io::{Read, Write};
 use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use candle_core::{CpuStorage, InplaceOp1, Layout, Result, Tensor, Var};
 use rayon::prelude::*;
@@ -62,7 +63,8 @@ impl Moments {
     }
 
     /// Moves parameters and moments by the gradient: on the host `fused(p, moments, g)` does on slices; elsewhere
-    /// `stock(p, g, moments)` says in candle's operations what the parameter becomes.
+    /// `stock(p, g, moments)` says in candle's operations what the parameter becomes. Returns whether all of them still are
+    /// finite numbers.
     ///
     /// # Errors
     /// If the device fails.
@@ -72,8 +74,10 @@ impl Moments {
         grad: &[f32],
         fused: impl Fn(&mut [f32], [&mut [f32]; 2], &[f32]) + Sync,
         stock: impl Fn(&Tensor, &Tensor, &mut [Tensor; 2]) -> Result<Tensor>,
-    ) -> Result<()> {
-        let mut at = 0;
+    ) -> Result<bool> {
+        let (mut at, finite) = (0, AtomicBool::new(true));
+        // On a device 0 · p is summed up, which only what is finite makes 0, so that one number is waited for.
+        let mut zero: Option<Tensor> = None;
         for (i, (_, var)) in params.iter().enumerate() {
             let range = at..at + var.elem_count();
             at = range.end;
@@ -81,15 +85,19 @@ impl Moments {
             match self {
                 Self::Host(moments) => {
                     let moments = Mutex::new(moments.each_mut().map(|moment| &mut moment[range.clone()]));
-                    var.inplace_op1(&Update { grad, moments, fused: &fused })?;
+                    var.inplace_op1(&Update { grad, moments, fused: &fused, finite: &finite })?;
                 }
                 Self::Device(moments) => {
                     let grad = Tensor::from_slice(grad, var.dims(), var.device())?;
-                    var.set(&stock(var.as_tensor(), &grad, &mut moments[i])?)?;
+                    let moved = stock(var.as_tensor(), &grad, &mut moments[i])?;
+                    let none = (&moved * 0.0)?.sum_all()?;
+                    zero = Some(zero.map_or(Ok(none.clone()), |zero| zero + none)?);
+                    var.set(&moved)?;
                 }
             }
         }
-        Ok(())
+        let on_device = zero.map_or(Ok(0.0), |zero| zero.to_scalar::<f32>())?;
+        Ok(finite.into_inner() && on_device.is_finite())
     }
 
     /// Appends `steps` and the moments.
@@ -149,6 +157,8 @@ struct Update<'a, F> {
     grad: &'a [f32],
     moments: Mutex<[&'a mut [f32]; 2]>,
     fused: &'a F,
+    /// Made false by a parameter that is not finite.
+    finite: &'a AtomicBool,
 }
 
 impl<F: Fn(&mut [f32], [&mut [f32]; 2], &[f32]) + Sync> InplaceOp1 for Update<'_, F> {
@@ -160,14 +170,32 @@ impl<F: Fn(&mut [f32], [&mut [f32]; 2], &[f32]) + Sync> InplaceOp1 for Update<'_
         let p = values_mut(storage, layout)?;
         let mut moments = self.moments.lock().expect("locked once");
         let [a, b] = &mut *moments;
+        // In parts on one thread too: what was just written is near when it is looked at.
+        let step = |(((p, a), b), g): (((&mut [f32], &mut [f32]), &mut [f32]), &[f32])| {
+            (self.fused)(p, [a, b], g);
+            if !are_finite(p) {
+                self.finite.store(false, Ordering::Relaxed);
+            }
+        };
         if p.len() <= PART || rayon::current_num_threads() == 1 {
-            (self.fused)(p, [a, b], self.grad);
-            return Ok(());
+            let parts = p.chunks_mut(PART).zip(a.chunks_mut(PART)).zip(b.chunks_mut(PART));
+            parts.zip(self.grad.chunks(PART)).for_each(step);
+        } else {
+            let parts = p.par_chunks_mut(PART).zip(a.par_chunks_mut(PART)).zip(b.par_chunks_mut(PART));
+            parts.zip(self.grad.par_chunks(PART)).for_each(step);
         }
-        let parts = p.par_chunks_mut(PART).zip(a.par_chunks_mut(PART)).zip(b.par_chunks_mut(PART));
-        parts.zip(self.grad.par_chunks(PART)).for_each(|(((p, a), b), g)| (self.fused)(p, [a, b], g));
         Ok(())
     }
+}
+
+/// Whether all of `values` are numbers: the greatest of their bits without the sign, as integers, is that of one.
+fn are_finite(values: &[f32]) -> bool {
+    let mut most = 0;
+    vectorised(
+        #[inline(always)]
+        || most = values.iter().fold(0, |most, value| most.max(value.to_bits() & !(1 << 31))),
+    );
+    most < f32::INFINITY.to_bits()
 }
 
 /// The global norm: 32 sums side by side in blocks, then in double precision, block after block and part after part,
@@ -201,4 +229,24 @@ pub(crate) fn norm(grad: &[f32]) -> f64 {
 /// The factor on a gradient of global norm `norm` that leaves it at most `clip` long; 0 for no limit.
 pub(crate) fn clipping(clip: f64, norm: f64) -> f32 {
     if clip > 0.0 { (clip / (norm + 1e-6)).min(1.0) as f32 } else { 1.0 }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_value_that_is_not_finite_is_seen_wherever_it_stands() {
+        for len in [1, 7, 32, 1000] {
+            let mut values = vec![-f32::MAX; len];
+            assert!(are_finite(&values));
+            for at in [0, len / 2, len - 1] {
+                for bad in [f32::INFINITY, f32::NEG_INFINITY, f32::NAN, -f32::NAN] {
+                    let good = std::mem::replace(&mut values[at], bad);
+                    assert!(!are_finite(&values), "{bad} at {at} of {len}");
+                    values[at] = good;
+                }
+            }
+        }
+    }
 }

@@ -21,6 +21,15 @@ pub enum OptimiserConfig {
     RmsProp(RmsPropConfig),
 }
 
+/// What a step of an optimiser did.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Moved {
+    /// Global norm of the gradient before clipping; where it is not finite, nothing has moved.
+    pub norm: f64,
+    /// Whether every parameter still is a finite number.
+    pub finite: bool,
+}
+
 /// An optimiser and its moments.
 #[derive(Debug)]
 pub enum Optimiser {
@@ -51,15 +60,15 @@ impl Optimiser {
         }
     }
 
-    /// Moves `params` against `grad`, flat as [`Params::backward`] leaves it, and returns the gradient's global norm
-    /// before clipping; a norm that is not finite changes nothing.
+    /// Moves `params` against `grad`, flat as [`Params::backward`] leaves it; a gradient whose norm is not finite changes
+    /// nothing.
     ///
     /// # Errors
     /// If the device fails.
     ///
     /// # Panics
     /// If `grad` is not of these parameters.
-    pub fn step(&mut self, params: &Params, grad: &[f32], rate: f64) -> Result<f64> {
+    pub fn step(&mut self, params: &Params, grad: &[f32], rate: f64) -> Result<Moved> {
         match self {
             Self::Adam(adam) => adam.step(params, grad, rate),
             Self::RmsProp(rms) => rms.step(params, grad, rate),
@@ -133,6 +142,25 @@ mod tests {
         for (config, bytes) in [(adam, &saved[1]), (rms, &saved[0]), (radam, &saved[0])] {
             let error = Optimiser::new(&params, config).unwrap().load(&mut bytes.as_slice()).unwrap_err().to_string();
             assert!(error.contains("another kind of optimiser"), "{error}");
+        }
+    }
+
+    #[test]
+    fn a_parameter_that_a_step_makes_infinite_is_told_on_the_host_and_in_operations_of_candle() {
+        let config = AdamConfig { beta1: 0.9, beta2: 0.999, eps: 1e-5, clip: 0.0 };
+        for stock in [false, true] {
+            let mut params = crate::check::params();
+            params.root().var("a", &[3], Init::Ones).unwrap();
+            params.root().var("b", &[70_000], Init::Ones).unwrap();
+            let mut adam = Adam::new(&params, config).unwrap();
+            if stock {
+                adam.moments = crate::moments::Moments::on_device(&params, [0.0; 2]).unwrap();
+            }
+            let mut grad = vec![1e-3; params.len()];
+            assert!(adam.step(&params, &grad, 1e-3).unwrap().finite);
+            grad[..70_000].fill(0.0);
+            let moved = adam.step(&params, &grad, 1e39).unwrap();
+            assert!(moved.norm.is_finite() && !moved.finite, "{moved:?}");
         }
     }
 

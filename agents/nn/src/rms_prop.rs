@@ -8,8 +8,8 @@ use candle_core::{Result, Tensor};
 use rl_core::Saved;
 use serde::{Deserialize, Serialize};
 
-use crate::Params;
 use crate::moments::{Moments, clipping, norm, settled};
+use crate::{Moved, Params};
 
 /// Where ε is added.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -74,19 +74,19 @@ impl RmsProp {
         self.steps
     }
 
-    /// Moves `params` against `grad`, flat as [`Params::backward`] leaves it, and returns the gradient's global norm
-    /// before clipping; a norm that is not finite changes nothing.
+    /// Moves `params` against `grad`, flat as [`Params::backward`] leaves it; a gradient whose norm is not finite changes
+    /// nothing.
     ///
     /// # Errors
     /// If the device fails.
     ///
     /// # Panics
     /// If `grad` is not of these parameters.
-    pub fn step(&mut self, params: &Params, grad: &[f32], rate: f64) -> Result<f64> {
+    pub fn step(&mut self, params: &Params, grad: &[f32], rate: f64) -> Result<Moved> {
         assert_eq!(grad.len(), params.len(), "gradient of these parameters");
         let norm = norm(grad);
         if !norm.is_finite() {
-            return Ok(norm);
+            return Ok(Moved { norm, finite: true });
         }
         self.steps += 1;
         let eps = self.config.eps as f32;
@@ -97,7 +97,7 @@ impl RmsProp {
             scale: clipping(self.config.clip, norm),
         };
         let centred = self.config.centred;
-        self.moments.step(
+        let finite = self.moments.step(
             params,
             grad,
             |p, [square, mean], g| {
@@ -109,7 +109,7 @@ impl RmsProp {
             },
             |p, g, moments| update_stock(p, g, moments, centred, factors),
         )?;
-        Ok(norm)
+        Ok(Moved { norm, finite })
     }
 }
 
@@ -279,7 +279,7 @@ mod tests {
         let mut rms = RmsProp::new(&params, TF).unwrap();
         let mut grad = vec![0.0; params.len()];
         grad[70] = f32::INFINITY;
-        assert!(rms.step(&params, &grad, 1e-3).unwrap().is_infinite());
+        assert!(rms.step(&params, &grad, 1e-3).unwrap().norm.is_infinite());
         assert_eq!((values(&params), rms.steps()), (before, 0));
     }
 

@@ -5,11 +5,12 @@
 //! policy, however few the simulations. Without noise the choice is deterministic.
 //! Source: Danihelka et al. 2022, "Policy improvement by planning with Gumbel".
 
-use rl_core::{Game, Result};
+use rl_core::{Error, Game, Result};
 
 use super::forest::{Forest, Sigma, softmax};
 use super::halving::Halving;
 use super::net::{Flows, Net};
+use crate::guard;
 
 /// What a search may do.
 #[derive(Clone, Copy, Debug)]
@@ -139,6 +140,12 @@ impl<G: Game> Planner<G> {
             self.forest.position(leaf).observe(planes);
         }
         net.run(&mut self.flows)?;
+        // No move is the best of what is not ordered.
+        for (of, values) in [("logits", self.flows.logits()), ("values", self.flows.values())] {
+            if let Some(told) = guard::first_not_finite(of, values, self.leaves.len()) {
+                return Err(Error::Tensor(format!("the network that a search asks is at its end ({told})")));
+            }
+        }
         let (logits, values) = (self.flows.logits().chunks_exact(G::ACTIONS), self.flows.values());
         for ((&leaf, logits), &value) in self.leaves.iter().zip(logits).zip(values) {
             self.forest.grow(leaf, logits, value);

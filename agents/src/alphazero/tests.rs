@@ -91,6 +91,17 @@ fn a_search_by_an_untrained_network_finds_what_wins_where_it_sees_the_end() {
 }
 
 #[test]
+fn a_search_by_a_network_that_is_at_its_end_is_refused() {
+    let learner = learner(&config(), 1);
+    learner.params.write(&vec![f32::MAX; learner.params.len()]).unwrap();
+    let mut planner = Planner::new(learner.search(learner.config.simulations), 1);
+    planner.clear();
+    planner.push(&at(5), || 0.0);
+    let error = planner.run(&learner.net).unwrap_err().to_string();
+    assert!(error.contains("row 0 is"), "{error}");
+}
+
+#[test]
 fn a_search_does_not_know_of_those_beside_it() {
     let heaps: Vec<Nim> = (1..=MOST).map(at).collect();
     let together = plan(12, &heaps, 0.0);

@@ -3,15 +3,20 @@
 //! Of a sequence every step counts as a transition does. The rows before the steps warm the memory up: no gradient goes back
 //! through them, and on the CPU they leave no graph. Both networks begin with what the policy remembered when it acted.
 
-use rl_core::{Result, Rng, Spec};
+use rl_core::{Column, Result, Rng, Spec};
 use rl_nn::{Standardise, tensor};
 use rl_perception::Seen;
 use rl_replays::{Counted, Replay, Sample, Sequences};
 
 use super::Config;
 use super::augment::Augmenter;
+use crate::gather::observed;
 use crate::q_net::{Draws, Outputs, Pass, QNet};
 use crate::tower;
+
+/// What is seen where a transition begins, and where it leads.
+const OBSERVATION: [&str; 3] = ["observation.frames", "observation.vector", "observation.symbols"];
+const NEXT: [&str; 3] = ["next.frames", "next.vector", "next.symbols"];
 
 /// A minibatch that keeps its memory from update to update.
 pub(crate) enum Minibatch {
@@ -186,6 +191,41 @@ impl Minibatch {
             Self::Transitions(sample) => sample.action.all(),
             Self::Sequences(unrolled) => &unrolled.sample.action,
         }
+    }
+
+    /// What is in it, each kind by its name: observations where transitions begin and lead, or of all rows of sequences.
+    pub(crate) fn columns(&self, spec: &Spec) -> Vec<Column> {
+        let of = |names, seen: &rl_replays::Seen, rows| {
+            observed(names, spec, rows, (seen.frames.all(), seen.vector.all(), seen.symbols.all()))
+        };
+        let rows = self.len();
+        let (mut columns, reward, discount) = match self {
+            Self::Transitions(sample) => {
+                let mut columns = of(OBSERVATION, &sample.obs, rows);
+                columns.extend(of(NEXT, &sample.next, rows));
+                (columns, &sample.reward, &sample.discount)
+            }
+            Self::Sequences(unrolled) => {
+                let Sequences { obs, starts, states, here, next, reward, discount, .. } = &unrolled.sample;
+                let mut columns = of(OBSERVATION, obs, starts.len());
+                let count = unrolled.sample.count();
+                columns.extend([
+                    Column::new("sequence.starts", unrolled.sample.rows(), starts.clone()),
+                    Column::new("sequence.states", count, states.clone()),
+                    Column::new("sequence.here", rows, here.clone()),
+                    Column::new("sequence.next", rows, next.clone()),
+                ]);
+                (columns, reward, discount)
+            }
+        };
+        let drawn = self.drawn().0;
+        columns.extend([
+            Column::new("action", rows, self.actions().to_vec()),
+            Column::new("reward", rows, reward.clone()),
+            Column::new("discount", rows, discount.clone()),
+            Column::new("weight", drawn.len(), drawn.to_vec()),
+        ]);
+        columns
     }
 
     /// What each draw was made in proportion to, `[B]`, and where it stands.

@@ -208,11 +208,11 @@ fn a_value_that_is_not_finite_is_named_with_its_update() {
     infinite.reward[3] = f32::NAN;
     let mut update = |sample| dqn.update(&mut Minibatch::Transitions(Box::new(sample)), &mut Solo, &mut Log::default());
     let error = update(infinite).unwrap_err().to_string();
-    assert_eq!(error, "tensor: update 1: the loss is NaN (targets: row 3 is NaN)");
+    assert_eq!(error, "update 1: the loss is NaN (targets: row 3 is NaN)");
     let mut infinite = sample(&spec);
     infinite.obs.vector.row_mut(0)[0] = f32::INFINITY;
     let error = update(infinite).unwrap_err().to_string();
-    assert!(error.starts_with("tensor: update 1: the loss is"), "{error}");
+    assert!(error.starts_with("update 1: the loss is"), "{error}");
     assert_eq!(dqn.updates(), 0);
 }
 

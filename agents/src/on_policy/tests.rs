@@ -354,8 +354,13 @@ fn a_value_that_is_not_finite_is_named_with_its_update() {
     world.blocks[0].reward[(t + 1, e)] = f32::NAN;
     let before = flat(&learner.params);
     let error = learner.learn(&world.blocks, &mut Solo, &mut Log::default()).unwrap_err().to_string();
-    assert!(error.starts_with("tensor: update ") && error.contains(": the loss is NaN (targets: row "), "{error}");
+    assert!(error.starts_with("update ") && error.contains(": the loss is NaN (targets: row "), "{error}");
     assert!(learner.updates() > 0 || before == flat(&learner.params));
+    let error = learner.learn(&world.blocks, &mut Solo, &mut Log::default()).unwrap_err();
+    let Error::NotFinite { batch, .. } = error else { panic!("{error}") };
+    let reward = batch.iter().find(|column| column.name == "reward").unwrap();
+    let rl_core::Values::F32(rewards) = &reward.values else { panic!("{reward:?}") };
+    assert!(rewards.iter().any(|reward| reward.is_nan()) && reward.shape == [rewards.len()], "{reward:?}");
     let broken = vec![f32::INFINITY; learner.params.len()];
     learner.params.write(&broken).unwrap();
     let mut world = World::new(&learner, &[4]);

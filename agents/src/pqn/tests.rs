@@ -305,7 +305,7 @@ fn values_and_environments_that_do_not_fit_are_refused_in_one_line() {
     (1..=6).for_each(|t| block.age[(t, 0)] = t as u32);
     block.reward[(4, 0)] = f32::NAN;
     let error = pqn.learn(&[block], &mut Solo, &mut Log::default()).unwrap_err().to_string();
-    assert!(error.starts_with("tensor: update 1: the loss is NaN (targets: row"), "{error}");
+    assert!(error.starts_with("update 1: the loss is NaN (targets: row"), "{error}");
 }
 
 /// Mean and deviation by their definition, but for what is added to every variance.

@@ -1,5 +1,7 @@
 //! What can go wrong below the runner.
 
+use crate::Column;
+
 /// An error with its operands.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -35,6 +37,16 @@ pub enum Error {
         part: String,
         /// What does not fit.
         message: String,
+    },
+    /// A loss, a gradient or a parameter is not a finite number.
+    #[error("update {update}: {what}")]
+    NotFinite {
+        /// Number of the update, the first being 1.
+        update: u64,
+        /// Which tensor, and what is wrong with it.
+        what: String,
+        /// What the update learned from; nothing where its learner does not tell.
+        batch: Vec<Column>,
     },
     /// Tensors failed.
     #[error("tensor: {0}")]

@@ -5,6 +5,7 @@
 
 mod batch;
 mod canvas;
+mod column;
 mod end;
 mod entry;
 mod env;
@@ -24,6 +25,7 @@ pub use embedded_graphics;
 
 pub use batch::Batch;
 pub use canvas::Canvas;
+pub use column::{Column, Values};
 pub use end::End;
 pub use entry::{Build, EnvEntry, Seating, build_batch};
 pub use env::{Env, Step};

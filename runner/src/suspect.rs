@@ -1,0 +1,42 @@
+//! The batch of an update that made something that is no number, as a file in the run's directory.
+
+use std::path::Path;
+
+use anyhow::anyhow;
+use rl_core::{Column, Error, Values};
+use safetensors::Dtype;
+use safetensors::tensor::TensorView;
+
+use crate::run_dir;
+
+/// Writes the batch of an error that has one to `run`, and adds to its words where; returns other errors as they are.
+pub(crate) fn keep_batch(error: anyhow::Error, run: &Path) -> anyhow::Error {
+    let batch = error.chain().find_map(|cause| match cause.downcast_ref() {
+        Some(Error::NotFinite { update, batch, .. }) if !batch.is_empty() => Some((update, batch)),
+        _ => None,
+    });
+    let Some((update, batch)) = batch else { return error };
+    let path = run.join(format!("not-finite-update-{update}.safetensors"));
+    match safetensors(batch).and_then(|bytes| run_dir::write(&path, &bytes)) {
+        Ok(()) => anyhow!("{error:#}; its batch is in {}, no checkpoint is of it", path.display()),
+        Err(failed) => anyhow!("{error:#}; its batch could not be kept: {failed:#}"),
+    }
+}
+
+fn safetensors(batch: &[Column]) -> anyhow::Result<Vec<u8>> {
+    let parts: Vec<_> = batch.iter().map(|column| (column, bytes(&column.values))).collect();
+    let views = parts
+        .iter()
+        .map(|(column, (dtype, bytes))| Ok((column.name, TensorView::new(*dtype, column.shape.clone(), bytes)?)));
+    Ok(safetensors::serialize(views.collect::<anyhow::Result<Vec<_>>>()?, None)?)
+}
+
+/// Little-endian, the order of safetensors.
+fn bytes(values: &Values) -> (Dtype, Vec<u8>) {
+    match values {
+        Values::U8(values) => (Dtype::U8, values.clone()),
+        Values::U32(values) => (Dtype::U32, values.iter().flat_map(|value| value.to_le_bytes()).collect()),
+        Values::F32(values) => (Dtype::F32, values.iter().flat_map(|value| value.to_le_bytes()).collect()),
+        Values::F64(values) => (Dtype::F64, values.iter().flat_map(|value| value.to_le_bytes()).collect()),
+    }
+}
