@@ -26,6 +26,7 @@ struct Seat<E> {
 #[derive(Clone, Debug, Serialize, Deserialize)]
 struct Run {
     rng: Rng,
+    #[serde(deserialize_with = "crate::counter")]
     age: u32,
     over: bool,
     episode: Episode,
