@@ -143,7 +143,7 @@ fn bad_values_are_refused() {
     }
     check("mountaincar", "goal_velocity = nan", "env.goal_velocity: NaN is not finite");
     check("mountaincar-continuous", "goal_velocity = inf", "env.goal_velocity: inf is not finite");
-    check("acrobot", "torque_noise = -0.5", "env.torque_noise: -0.5 is not a torque of 0 or more");
+    check("acrobot", "torque_noise = -0.5", "env.torque_noise: -0.5 is not a torque from 0 to 1000");
     check("acrobot", "torque_noise = nan", "env.torque_noise: NaN is not");
     check("pendulum", "g = inf", "env.g: inf is not finite");
 }

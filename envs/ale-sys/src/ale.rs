@@ -237,7 +237,8 @@ impl Ale {
     /// Restores what [`save`](Ale::save) wrote, the generator of sticky actions included.
     ///
     /// # Errors
-    /// If `bytes` is damaged, or the state of another game or version; the console is untouched then.
+    /// If `bytes` is damaged, the state of another game or version, or holds what no console can. Where a part of it was
+    /// taken the game goes on from there: load another state, or reset.
     pub fn load(&mut self, bytes: &[u8]) -> Result<()> {
         let refuse = |message: &str| Error::State { game: self.rom.game().to_owned(), message: message.to_owned() };
         let (head, state) = bytes.split_at_checked(HEAD_LEN).ok_or_else(|| refuse("the state ends early"))?;

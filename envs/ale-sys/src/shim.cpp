@@ -14,6 +14,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include "shim.h"
 
+#include "checked.hpp"
+
 #include <cstdio>
 #include <cstring>
 #include <exception>
@@ -94,6 +96,23 @@ class Archive {
     }
   }
 
+  // Any other byte is no bool to a compiler.
+  void field(bool& value) {
+    uint8_t byte = value;
+    bytes(&byte, 1);
+    if (byte > 1) throw std::runtime_error("the state holds a truth that is neither");
+    value = byte != 0;
+  }
+
+  // A value of some range, which stays as it is where the state holds another.
+  template <class T>
+  void within(T& value, T least, T most) {
+    T read = value;
+    field(read);
+    if (!(read >= least && read <= most)) throw std::runtime_error("the state holds a value out of range");
+    value = read;
+  }
+
   template <class T>
   void field(T& value) {
     static_assert(std::is_trivially_copyable<T>::value && !std::is_pointer<T>::value, "plain values only");
@@ -126,6 +145,9 @@ struct Table {
   size_t bytes;
 };
 
+// A row of a mask has its pixels twice, so that a mask begins with any of the first 160 and has as many behind it.
+constexpr size_t kMaskRow = 320;
+
 template <class T, size_t N>
 void table_pointer(Archive& archive, const T*& pointer, const Table (&tables)[N]) {
   uint32_t table = 0, offset = 0;
@@ -143,7 +165,9 @@ void table_pointer(Archive& archive, const T*& pointer, const Table (&tables)[N]
   archive.field(table);
   archive.field(offset);
   if (!archive.writing()) {
-    if (table >= N || offset >= tables[table].bytes || offset % sizeof(T) != 0)
+    const bool inside = table < N && offset < tables[table].bytes && offset % sizeof(T) == 0;
+    const size_t place = offset / sizeof(T) % (sizeof(T) == 1 ? kMaskRow : checked::kWidth);
+    if (!inside || place > (sizeof(T) == 1 ? kMaskRow - checked::kWidth : 0))
       throw std::runtime_error("the state holds a TIA mask outside its tables");
     pointer = reinterpret_cast<const T*>(static_cast<const char*>(tables[table].begin) + offset);
   }
@@ -161,11 +185,11 @@ void tia_extras(Archive& archive, TIA& tia) {
   archive.bytes(tia.myCurrentFrameBuffer, kFrameBuffer);
   archive.bytes(tia.myPreviousFrameBuffer, kFrameBuffer);
 
-  int64_t offset = archive.writing() ? tia.myFramePointer - tia.myCurrentFrameBuffer : 0;
-  archive.field(offset);
-  if (offset < 0 || offset > static_cast<int64_t>(kFrameBuffer))
-    throw std::runtime_error("the TIA's frame pointer is outside its buffer");
-  tia.myFramePointer = tia.myCurrentFrameBuffer + offset;
+  // Where the frame pointer is follows from the clocks, which were checked; what is saved must say the same.
+  const int64_t drawn = checked::pixels(tia.myClockAtLastUpdate - tia.myClockStartDisplay);
+  if (!archive.writing()) tia.myFramePointer = tia.myCurrentFrameBuffer + drawn;
+  int64_t offset = tia.myFramePointer - tia.myCurrentFrameBuffer;
+  archive.within(offset, drawn, drawn);
 
   const Table ball[] = {table_of(TIA::ourBallMaskTable), table_of(TIA::ourDisabledMaskTable)};
   const Table missile[] = {table_of(TIA::ourMissleMaskTable), table_of(TIA::ourDisabledMaskTable)};
@@ -186,7 +210,7 @@ void cartridge_extras(Archive& archive, ale::stella::System& system) {
   for (uint32_t i = 0; i < system.myNumberOfDevices; ++i) {
     ale::stella::Device* device = system.myDevices[i];
     if (auto* dpc = dynamic_cast<ale::stella::CartridgeDPC*>(device)) {
-      archive.field(dpc->myFractionalClocks);
+      archive.within(dpc->myFractionalClocks, 0.0, 1.0);
     } else if (auto* e0 = dynamic_cast<ale::stella::CartridgeE0*>(device)) {
       if (archive.writing()) continue;
       const uint16_t* slice = e0->myCurrentSlice;  // the fourth is fixed
@@ -217,10 +241,11 @@ void extras(Archive& archive, ALEInterface& ale) {
   ale::stella::System& system = console.system();
   ale::stella::Event& event = *ale.theOSystem->event();
 
-  archive.field(env.m_player_a_action);
-  archive.field(env.m_player_b_action);
-  archive.field(env.m_paddle_a_strength);
-  archive.field(env.m_paddle_b_strength);
+  // Of an action that does not exist ALE ends the process.
+  archive.within(env.m_player_a_action, ale::PLAYER_A_NOOP, ale::PLAYER_A_DOWNLEFTFIRE);
+  archive.within(env.m_player_b_action, ale::PLAYER_B_NOOP, ale::PLAYER_B_DOWNLEFTFIRE);
+  archive.within(env.m_paddle_a_strength, -1.0f, 1.0f);
+  archive.within(env.m_paddle_b_strength, -1.0f, 1.0f);
   archive.bytes(env.m_screen.getArray(), env.m_screen.arraySize());
   archive.field(env.m_ram.m_ram);
   archive.field(event.myValues);
@@ -264,7 +289,9 @@ ale_shim* ale_shim_new(const char* path, float sticky, uint32_t seed, char* erro
   std::unique_ptr<ale_shim> shim;
   const int status = guarded(error, error_len, [&] {
     const std::lock_guard<std::mutex> lock(one_at_a_time);
-    ale::Logger::setMode(ale::Logger::Error);
+    // Once: consoles in other threads read it, and hold no lock.
+    static const bool quiet = (ale::Logger::setMode(ale::Logger::Error), true);
+    static_cast<void>(quiet);
     shim = std::make_unique<ale_shim>();
     ALEInterface& ale = shim->ale;
     ale.setFloat("repeat_action_probability", sticky);
@@ -370,6 +397,7 @@ int ale_shim_load(ale_shim* ale, const uint8_t* data, size_t len, char* error, s
     Archive archive(reinterpret_cast<const char*>(data), len);
     std::string core;
     archive.text(core);
+    checked::core(core, ale->ale.environment->m_cartridge_md5, ale->ale.theOSystem->console().system());
     ale->ale.restoreState(ale::ALEState(core));
     extras(archive, ale->ale);
     archive.end();

@@ -12,6 +12,8 @@ mod error;
 mod listing;
 mod manifest;
 mod unpack;
+#[doc(hidden)]
+pub mod fuzzing;
 
 pub use cache::{Found, cache, check, fetch, locate, replace};
 pub use error::{Error, Result};

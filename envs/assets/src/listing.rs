@@ -2,7 +2,7 @@
 
 use std::fs::{self, File};
 use std::io::{ErrorKind, Read};
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 
 use sha2::{Digest, Sha256};
 
@@ -38,6 +38,9 @@ pub(crate) fn check(asset: &Asset, dir: &Path) -> Result<bool> {
     for line in text.lines() {
         let changed = |file: &Path| Error::Changed { name: asset.name.to_owned(), path: file.to_owned() };
         let (expected, file) = line.split_once("  ").ok_or_else(|| changed(&path))?;
+        if !Path::new(file).components().all(|part| matches!(part, Component::Normal(_))) {
+            return Err(changed(&path)); // what lies elsewhere is no file of ours
+        }
         let file = dir.join(file);
         match hash(&file) {
             Ok(found) if found == expected => {}

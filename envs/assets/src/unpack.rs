@@ -37,18 +37,27 @@ pub(crate) fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
+/// How many times its size an archive unpacks to at most; the sources of ALE do to twice.
+pub(crate) const SWELLS: u64 = 8;
+/// And so much more: headers and padding of a few small files nearly vanish when they are packed.
+pub(crate) const PADDING: u64 = 1 << 16;
+
 /// Unpacks the regular files and directories below `asset.top` to `into`.
 pub(crate) fn unpack(asset: &Asset, file: &Path, into: &Path) -> Result<()> {
-    let refuse = |message: String| Error::Archive { name: asset.name.to_owned(), file: asset.file.to_owned(), message };
-    let broken = |e: std::io::Error| refuse(e.to_string());
-    let write = |path: &Path| {
-        let path = path.to_owned();
-        move |source| Error::Io { name: asset.name.to_owned(), path, source }
-    };
+    fs::create_dir(into).map_err(write(asset, into))?;
+    let archive = File::open(file).map_err(write(asset, file))?;
+    let most = asset.bytes.saturating_mul(SWELLS).saturating_add(PADDING);
+    let mut archive = tar::Archive::new(GzDecoder::new(archive).take(most));
+    let done = unpack_entries(asset, &mut archive, into);
+    match archive.into_inner().limit() {
+        0 => Err(refuse(asset, format!("unpacks to more than {most} bytes"))), // where it was cut it may look whole, or torn
+        _ => done,
+    }
+}
 
-    fs::create_dir(into).map_err(write(into))?;
-    let archive = File::open(file).map_err(write(file))?;
-    let mut archive = tar::Archive::new(GzDecoder::new(archive));
+fn unpack_entries(asset: &Asset, archive: &mut tar::Archive<impl Read>, into: &Path) -> Result<()> {
+    let refuse = |message: String| refuse(asset, message);
+    let broken = |e: std::io::Error| refuse(e.to_string());
     for entry in archive.entries().map_err(broken)? {
         let mut entry = entry.map_err(broken)?;
         let path = entry.path().map_err(broken)?.into_owned();
@@ -56,22 +65,32 @@ pub(crate) fn unpack(asset: &Asset, file: &Path, into: &Path) -> Result<()> {
             below(asset.top, &path).ok_or_else(|| refuse(format!("{} leaves {}", path.display(), asset.top)))?;
         let to = into.join(inside);
         match entry.header().entry_type() {
-            tar::EntryType::Directory => fs::create_dir_all(&to).map_err(write(&to))?,
+            tar::EntryType::Directory => fs::create_dir_all(&to).map_err(write(asset, &to))?,
             tar::EntryType::Regular => {
                 let dir = to.parent().expect("a joined path has a parent");
-                fs::create_dir_all(dir).map_err(write(dir))?;
-                let mut content = Vec::new();
-                entry.read_to_end(&mut content).map_err(broken)?;
-                fs::write(&to, content).map_err(write(&to))?;
+                fs::create_dir_all(dir).map_err(write(asset, dir))?;
                 // The archive's time, so that a build script that fetched its sources does not see them change under it.
-                let modified = SystemTime::UNIX_EPOCH + Duration::from_secs(entry.header().mtime().map_err(broken)?);
-                File::options().write(true).open(&to).and_then(|f| f.set_modified(modified)).map_err(write(&to))?;
+                let seconds = Duration::from_secs(entry.header().mtime().map_err(broken)?);
+                let modified = SystemTime::UNIX_EPOCH.checked_add(seconds);
+                let modified = modified.ok_or_else(|| refuse(format!("{} has no time", path.display())))?;
+                let mut content = File::create(&to).map_err(write(asset, &to))?;
+                std::io::copy(&mut entry, &mut content).map_err(|e| refuse(format!("{}: {e}", path.display())))?;
+                content.set_modified(modified).map_err(write(asset, &to))?;
             }
             tar::EntryType::XGlobalHeader => {}
             other => return Err(refuse(format!("{} is a {other:?}, expected a file or directory", path.display()))),
         }
     }
     Ok(())
+}
+
+fn refuse(asset: &Asset, message: String) -> Error {
+    Error::Archive { name: asset.name.to_owned(), file: asset.file.to_owned(), message }
+}
+
+fn write(asset: &Asset, path: &Path) -> impl FnOnce(std::io::Error) -> Error + use<> {
+    let (name, path) = (asset.name.to_owned(), path.to_owned());
+    move |source| Error::Io { name, path, source }
 }
 
 /// `path` without the leading `top`; `None` if it does not lie below it.
@@ -121,6 +140,31 @@ pub(crate) mod tests {
         unpack(&Asset { top: "toy-1", ..crate::ASSETS[0] }, &file, &dir.path().join("out")).unwrap();
         let modified = dir.path().join("out/a").metadata().unwrap().modified().unwrap();
         assert_eq!(modified.duration_since(SystemTime::UNIX_EPOCH).unwrap(), Duration::from_secs(1_000_000_000));
+    }
+
+    #[test]
+    fn an_archive_that_swells_or_has_no_time_is_refused() {
+        let dir = tempfile::tempdir().unwrap();
+        let refused = |name: &str, bytes: &[u8], size: u64| {
+            let file = dir.path().join(name);
+            fs::write(&file, bytes).unwrap();
+            let asset = Asset { top: "toy-1", bytes: size, ..crate::ASSETS[0] };
+            unpack(&asset, &file, &dir.path().join(format!("{name}-out"))).unwrap_err().to_string()
+        };
+        let zeros = archive(&[("toy-1/a", &[0; 1 << 20])]);
+        assert!(zeros.len() < 1 << 14, "a megabyte of zeros has {} bytes", zeros.len());
+        let error = refused("zeros", &zeros, zeros.len() as u64);
+        assert!(error.contains(&format!("unpacks to more than {} bytes", 8 * zeros.len() + (1 << 16))), "{error}");
+        let mut tar = tar::Builder::new(flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast()));
+        let mut header = tar::Header::new_gnu();
+        header.set_path("toy-1/late").unwrap();
+        header.set_mtime(u64::MAX); // the second before the beginning, to who counts in 64 bits
+        header.set_size(0);
+        header.set_cksum();
+        tar.append(&header, &[][..]).unwrap();
+        let bytes = tar.into_inner().unwrap().finish().unwrap();
+        let error = refused("late", &bytes, 1 << 20);
+        assert!(error.contains("toy-1/late has no time"), "{error}");
     }
 
     #[test]

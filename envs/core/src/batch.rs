@@ -29,6 +29,7 @@ struct Run {
     rng: Rng,
     /// That of the present episode.
     seed: u64,
+    #[serde(deserialize_with = "crate::counter")]
     age: u32,
     over: bool,
     episode: Episode,

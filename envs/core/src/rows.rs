@@ -42,8 +42,10 @@ pub struct Episode {
     /// Sum of raw rewards.
     pub ret: f64,
     /// Agent steps.
+    #[serde(deserialize_with = "crate::counter")]
     pub steps: u64,
     /// Emulator frames.
+    #[serde(deserialize_with = "crate::counter")]
     pub frames: u64,
     /// `Truncated` or `Terminated`.
     pub end: End,

@@ -2,7 +2,8 @@
 
 use std::io::{Read, Write};
 
-use serde::{Serialize, de::DeserializeOwned};
+use serde::de::{DeserializeOwned, Error as _};
+use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::{Error, Result, Segmented};
 
@@ -69,6 +70,19 @@ pub fn load_postcard<T: DeserializeOwned>(part: &str, bytes: &[u8]) -> Result<T>
     if rest.is_empty() { Ok(value) } else { Err(state(format!("{} bytes too many", rest.len()))) }
 }
 
+/// Reads a counter, for serde's `deserialize_with`, and refuses one in the upper half of its range: a run that goes on from a
+/// file must have room to count on.
+///
+/// # Errors
+/// If it is too large.
+pub fn counter<'de, D: Deserializer<'de>, T: Deserialize<'de> + Copy + Into<u64>>(
+    from: D,
+) -> std::result::Result<T, D::Error> {
+    let counter = T::deserialize(from)?;
+    let most = (1u64 << (8 * size_of::<T>() - 1)) - 1;
+    if counter.into() <= most { Ok(counter) } else { Err(D::Error::custom("counts more than a run can")) }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -87,5 +101,22 @@ mod tests {
         assert!(refuse(&bytes[..bytes.len() - 1]).starts_with("saved state of"));
         bytes.push(0);
         assert!(refuse(&bytes).ends_with("1 bytes too many"));
+    }
+
+    #[test]
+    fn a_counter_has_room_to_count_on() {
+        #[derive(Debug, PartialEq, Serialize, Deserialize)]
+        struct Counts {
+            #[serde(deserialize_with = "counter")]
+            steps: u32,
+            #[serde(deserialize_with = "counter")]
+            frames: u64,
+        }
+        for (steps, frames, fits) in [(7, 9, true), (u32::MAX / 2, 0, true), (1 << 31, 0, false), (0, u64::MAX, false)]
+        {
+            let (counts, mut bytes) = (Counts { steps, frames }, Vec::new());
+            save_postcard(&counts, &mut bytes).unwrap();
+            assert_eq!(load_postcard::<Counts>("counts", &bytes).is_ok(), fits, "{counts:?}");
+        }
     }
 }

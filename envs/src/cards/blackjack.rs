@@ -118,9 +118,12 @@ impl Drawn {
         self.cards().iter().fold(Hand::EMPTY, |hand, &card| hand.with(card))
     }
 
+    /// Whether they can have been drawn: nobody draws to a hand that is bust.
     fn is_sound(&self) -> bool {
         let count = usize::from(self.count);
-        (2..=MOST).contains(&count) && self.cards().iter().all(|card| (1..=10).contains(card))
+        (2..=MOST).contains(&count)
+            && self.cards().iter().all(|card| (1..=10).contains(card))
+            && self.cards[..count - 1].iter().sum::<u8>() <= BEST
     }
 }
 
@@ -180,7 +183,10 @@ impl Env for Blackjack {
         let State { player, dealer, revealed, rng } = &mut self.state;
         let (reward, terminated) = match act.discrete[0] {
             HIT => {
-                player.draw(rng);
+                // A saved state may hold a hand that is bust in an episode that goes on.
+                if !player.hand().bust() {
+                    player.draw(rng);
+                }
                 if player.hand().bust() { (-1.0, true) } else { (0.0, false) }
             }
             STICK => {

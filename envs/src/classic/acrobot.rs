@@ -29,6 +29,8 @@ const TICK: f64 = 0.2; // s
 const MAX_SPEEDS: [f64; 2] = [4.0 * PI, 9.0 * PI]; // rad/s
 /// How far above the bar the lower end has to come.
 const LINE: f64 = 1.0; // m
+/// A thousand times the motor's torque turns a link some ten times in a tick.
+const MOST_NOISE: f64 = 1000.0; // N m
 /// Initial values are uniform in plus and minus this.
 const START: f64 = 0.1;
 
@@ -129,8 +131,8 @@ impl Env for Acrobot {
     type Config = Config;
 
     fn new(config: &Config) -> Result<Self> {
-        if !(0.0..=f64::MAX).contains(&config.torque_noise) {
-            return Err(bad("torque_noise", format!("{} is not a torque of 0 or more", config.torque_noise)));
+        if !(0.0..=MOST_NOISE).contains(&config.torque_noise) {
+            return Err(bad("torque_noise", format!("{} is not a torque from 0 to {MOST_NOISE}", config.torque_noise)));
         }
         check_limit(config.max_steps)?;
         Ok(Self { config: config.clone(), state: State { links: [0.0; 4], steps: 0, rng: Rng::episode(0) } })
@@ -169,9 +171,9 @@ impl Env for Acrobot {
 
     fn load(&mut self, bytes: &[u8]) -> Result<()> {
         let state: State = load_postcard(Self::ID, bytes)?;
-        let [upper, between, ..] = state.links;
-        let angles = upper.abs() <= PI && between.abs() <= PI; // else a wrap might not end
-        if !angles || !state.links.iter().all(|value| value.is_finite()) || state.steps > self.config.max_steps {
+        let most = [PI, PI, MAX_SPEEDS[0], MAX_SPEEDS[1]]; // beyond them a wrap might not end
+        if !state.links.iter().zip(most).all(|(value, most)| value.abs() <= most) || state.steps > self.config.max_steps
+        {
             let message = format!("step {} at {:?} is no state of two links", state.steps, state.links);
             return Err(Error::State { part: Self::ID.to_owned(), message });
         }

@@ -47,6 +47,8 @@ const TICK: f64 = 0.02; // s
 const X_LIMIT: f64 = 2.4;
 /// Angles beyond which the pole has fallen: 12 degrees in radians.
 const ANGLE_LIMIT: f64 = 12.0 * 2.0 * std::f64::consts::PI / 360.0;
+/// What no position, angle or velocity reaches, in their units.
+const FARTHEST: f64 = 100.0;
 /// Initial values are uniform in plus and minus this.
 const START: f64 = 0.05;
 
@@ -112,8 +114,9 @@ impl State {
         self.x.abs() > X_LIMIT || self.angle.abs() > ANGLE_LIMIT
     }
 
-    fn is_finite(&self) -> bool {
-        [self.x, self.x_dot, self.angle, self.angle_dot].iter().all(|value| value.is_finite())
+    /// Whether an episode can come there: it ends long before any value is as large.
+    fn is_sound(&self) -> bool {
+        [self.x, self.x_dot, self.angle, self.angle_dot].iter().all(|value| value.abs() <= FARTHEST)
     }
 }
 
@@ -164,7 +167,7 @@ impl Env for CartPole {
 
     fn load(&mut self, bytes: &[u8]) -> Result<()> {
         let state: State = load_postcard(Self::ID, bytes)?;
-        if !state.is_finite() || state.steps > self.config.max_steps {
+        if !state.is_sound() || state.steps > self.config.max_steps {
             let message = format!("step {} at {}, {} is no state of cart and pole", state.steps, state.x, state.angle);
             return Err(Error::State { part: Self::ID.to_owned(), message });
         }

@@ -87,8 +87,9 @@ impl State {
         self.steps += 1;
     }
 
-    fn is_finite(&self) -> bool {
-        self.angle.is_finite() && self.speed.is_finite() && self.torque.is_finite()
+    /// Whether a pendulum can be there: turns add up, but not beyond what its speed allows in 2³² steps.
+    fn is_sound(&self) -> bool {
+        self.angle.abs() <= 2e9 && self.speed.abs() <= MAX_SPEED && self.torque.abs() <= MAX_TORQUE
     }
 }
 
@@ -129,7 +130,7 @@ impl Env for Pendulum {
 
     fn load(&mut self, bytes: &[u8]) -> Result<()> {
         let state: State = load_postcard(Self::ID, bytes)?;
-        if !state.is_finite() || state.steps > self.config.max_steps {
+        if !state.is_sound() || state.steps > self.config.max_steps {
             let message = format!("step {} at {} is no state of a pendulum", state.steps, state.angle);
             return Err(Error::State { part: Self::ID.to_owned(), message });
         }

@@ -138,7 +138,8 @@ impl Grid {
         if grid.starts.is_empty() {
             return Err(bad("map", "has no start S".to_owned()));
         }
-        match grid.starts.iter().find(|&&start| !grid.reaches_goal(start)) {
+        let leads = grid.leads_to_goal();
+        match grid.starts.iter().find(|&&start| !leads[start as usize]) {
             None => Ok(grid),
             Some(&start) => {
                 let (row, column) = (start as usize / columns + 1, start as usize % columns + 1);
@@ -160,18 +161,18 @@ impl Grid {
         (row * self.columns + column) as u32
     }
 
-    fn reaches_goal(&self, start: u32) -> bool {
-        let mut seen = vec![false; self.tiles.len()];
-        let mut open = vec![start];
+    /// The cells that a way over ice leads from to a goal, and the goals: who can go somewhere can come back, so that one
+    /// flood from all goals finds them.
+    fn leads_to_goal(&self) -> Vec<bool> {
+        let mut leads = vec![false; self.tiles.len()];
+        let mut open: Vec<u32> =
+            (0u32..).zip(&self.tiles).filter(|&(_, &tile)| tile == Tile::Goal).map(|(cell, _)| cell).collect();
         while let Some(cell) = open.pop() {
-            if self.tile(cell) == Tile::Goal {
-                return true;
-            }
-            if self.tile(cell) != Tile::Hole && !std::mem::replace(&mut seen[cell as usize], true) {
+            if self.tile(cell) != Tile::Hole && !std::mem::replace(&mut leads[cell as usize], true) {
                 open.extend((0..ACTIONS).map(|direction| self.neighbour(cell, direction)));
             }
         }
-        false
+        leads
     }
 }
 

@@ -90,6 +90,7 @@ pub struct Walk<W> {
 #[derive(Clone, Debug, Serialize, Deserialize)]
 struct Place {
     state: u32,
+    #[serde(deserialize_with = "rl_core::counter")]
     steps: u32,
     /// The last action, for the picture.
     last: Option<u8>,

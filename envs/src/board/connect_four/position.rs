@@ -31,9 +31,26 @@ pub(super) const DIRECTIONS: [usize; 4] = [1, STRIDE, STRIDE - 1, STRIDE + 1];
 
 /// A position.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(try_from = "Boards")]
 pub struct Position {
     mine: u64,
     all: u64,
+}
+
+/// What is read from a file: any two boards.
+#[derive(Deserialize)]
+struct Boards {
+    mine: u64,
+    all: u64,
+}
+
+impl TryFrom<Boards> for Position {
+    type Error = &'static str;
+
+    fn try_from(Boards { mine, all }: Boards) -> Result<Self, Self::Error> {
+        let position = Self { mine, all };
+        if position.is_sound() { Ok(position) } else { Err("stones in no order that moves lead to") }
+    }
 }
 
 impl Position {
@@ -62,7 +79,7 @@ impl Position {
     }
 
     /// Whether two boards are of a position that moves can lead to, apart from lines of four.
-    pub(super) fn is_sound(&self) -> bool {
+    fn is_sound(&self) -> bool {
         let Self { mine, all } = *self;
         let stacked = (0..WIDTH).all(|column| {
             let stones = all >> (column * STRIDE) & COLUMN;
