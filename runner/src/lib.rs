@@ -46,6 +46,8 @@ mod measure;
 mod profile;
 mod bench;
 mod plan;
+#[doc(hidden)]
+pub mod fuzzing;
 #[cfg(test)]
 mod toy;
 
