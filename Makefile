@@ -1,5 +1,5 @@
 # One word per thing a person wants. Everything can be repeated; ARGS='…' is handed on to the program.
-.PHONY: help setup kungfu test test-slow test-cuda soak install fmt lint bench peers ci
+.PHONY: help setup kungfu test test-slow test-cuda soak install fmt lint bench peers fuzz sanitize ci
 .DEFAULT_GOAL := help
 CARGO ?= cargo
 
@@ -11,6 +11,8 @@ help:
 	@echo "make soak       watches the memory of long runs: 35 minutes      (ARGS='--only kungfu --minutes 60')"
 	@echo "make install    put rl-run on the PATH (cargo's bin directory)"
 	@echo "make peers      ours against PyTorch, EnvPool and others, in turns   (ARGS='--only nature,envs --quick')"
+	@echo "make fuzz       every parser under hostile input                 (SECONDS=300 ARGS='preset run')"
+	@echo "make sanitize   AddressSanitizer, loom and helgrind              (ARGS='address loom helgrind')"
 	@echo "make fmt | lint | bench | ci"
 
 setup:
@@ -55,6 +57,14 @@ bench: setup
 peers: setup
 	$(CARGO) build --release --locked -p rl-runner --bin rl-run
 	python3 -B benches/peers $(ARGS)
+
+# See CONTRIBUTING.md.
+SECONDS ?= 60
+fuzz: setup
+	scripts/fuzz $(SECONDS) $(ARGS)
+
+sanitize: setup
+	scripts/sanitize $(ARGS)
 
 ci:
 	.ci/run

@@ -21,6 +21,7 @@ pub(crate) struct Exploring {
 #[derive(Serialize, Deserialize)]
 struct Memory {
     /// Agent steps made while exploring.
+    #[serde(deserialize_with = "rl_core::counter")]
     steps: u64,
     rngs: Streams,
 }
@@ -35,7 +36,7 @@ impl Exploring {
     /// Probability of a random action now.
     pub(crate) fn epsilon(&self, mode: Mode) -> f32 {
         match mode {
-            Mode::Explore => self.epsilon.at(self.memory.steps * self.scale) as f32,
+            Mode::Explore => self.epsilon.at(self.memory.steps.saturating_mul(self.scale)) as f32,
             Mode::Evaluate { epsilon, .. } => epsilon,
         }
     }

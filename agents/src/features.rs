@@ -53,8 +53,8 @@ impl Saved for Features {
     fn load(&mut self, from: &mut dyn Read) -> Result<()> {
         let running: Running = kept::read("features", from)?;
         let (found, expected) = (running.width(), self.running.width());
-        if found != expected {
-            let message = format!("holds {found} features, expected {expected}");
+        if !running.fits(expected) {
+            let message = format!("holds statistics of {found} features, expected {expected}");
             return Err(Error::State { part: "features".to_owned(), message });
         }
         self.running = running;

@@ -14,6 +14,7 @@ pub(crate) struct Progress {
     /// Agent steps seen, the mean over all members of the run.
     steps: f64,
     /// Updates made.
+    #[serde(deserialize_with = "rl_core::counter")]
     pub(crate) updates: u64,
     /// Samples, and orders minibatches.
     pub(crate) rng: Rng,

@@ -1,15 +1,18 @@
 //! Weights on their way from a learner to the actors that follow it.
 //!
 //! The learner copies them to a place that nobody sees and then swaps one pointer; an actor takes the pointer and copies from
-//! what it points to. The lock guards the pointer alone and is held for as long as that takes: nobody copies under it, and
-//! nobody waits for a copy. What was replaced is written over by the next copy once no actor reads it any more.
+//! what it points to. Nobody copies under a lock, and nobody waits for a copy. What was replaced is written over by the next
+//! copy once no actor reads it any more.
 
-use std::sync::{Arc, Mutex, PoisonError};
+mod exchange;
+
+use std::sync::{Arc, Mutex, MutexGuard};
 
 use rl_core::Result;
 use rl_nn::{Params, tensor};
 
 use crate::Policy;
+use exchange::{Exchange, Place};
 
 /// A policy with weights of its own, for a thread that acts while its learner learns.
 pub struct Actor {
@@ -28,16 +31,9 @@ struct Snapshot {
     values: Vec<f32>,
 }
 
-/// Where the newest snapshot is, once there is one.
-type Newest = Arc<Mutex<Option<Arc<Snapshot>>>>;
-
 /// The learner's side.
 #[derive(Default)]
-pub(crate) struct Published {
-    newest: Newest,
-    /// What was replaced last.
-    spare: Option<Arc<Snapshot>>,
-}
+pub(crate) struct Published(Exchange<Snapshot>);
 
 impl Published {
     /// Replaces what is published by `params` as they are now; without followers nothing is done.
@@ -45,26 +41,24 @@ impl Published {
     /// # Errors
     /// If the device fails.
     pub(crate) fn publish(&mut self, params: &Params, version: u64) -> Result<()> {
-        if Arc::strong_count(&self.newest) == 1 {
+        if !self.0.is_followed() {
             return Ok(());
         }
-        let spare = self.spare.take().and_then(Arc::into_inner); // none while an actor still reads it
-        let mut values = spare.map_or_else(Vec::new, |snapshot| snapshot.values);
+        let mut values = self.0.spare().map_or_else(Vec::new, |snapshot| snapshot.values);
         params.copy_to(&mut values).map_err(tensor)?;
-        let snapshot = Arc::new(Snapshot { version, values });
-        self.spare = lock(&self.newest).replace(snapshot);
+        self.0.replace(Snapshot { version, values });
         Ok(())
     }
 
     /// Lets `params`, which have the names and shapes of those that are published, follow them.
     pub(crate) fn follow(&self, params: Params) -> Follower {
-        Follower { newest: self.newest.clone(), params, version: None }
+        Follower { newest: self.0.place(), params, version: None }
     }
 }
 
 /// The actor's side.
 pub struct Follower {
-    newest: Newest,
+    newest: Place<Snapshot>,
     params: Params,
     version: Option<u64>,
 }
@@ -75,18 +69,12 @@ impl Follower {
     /// # Errors
     /// If the device fails.
     pub fn pull(&mut self) -> Result<u64> {
-        let newest = lock(&self.newest).clone();
-        if let Some(newest) = newest.filter(|newest| self.version != Some(newest.version)) {
+        if let Some(newest) = self.newest.newest().filter(|newest| self.version != Some(newest.version)) {
             self.params.copy_from_slice(&newest.values).map_err(tensor)?;
             self.version = Some(newest.version);
         }
         Ok(self.version.unwrap_or(0))
     }
-}
-
-/// Nothing that can panic is done under the lock.
-fn lock(newest: &Newest) -> std::sync::MutexGuard<'_, Option<Arc<Snapshot>>> {
-    newest.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 #[cfg(test)]
@@ -149,9 +137,13 @@ mod tests {
             }
         });
         let _still = published.follow(params(0.0));
-        let memory = |published: &Published| published.spare.as_ref().unwrap().values.as_ptr();
-        let before = memory(&published);
+        let memory = |snapshot: Option<&Snapshot>| snapshot.map(|snapshot| snapshot.values.as_ptr());
+        let spare = published.0.spare();
+        let before = memory(spare.as_ref());
+        spare.into_iter().for_each(|spare| published.0.replace(spare));
         published.publish(&params(1.0), 401).unwrap();
-        assert_eq!(lock(&published.newest).as_ref().unwrap().values.as_ptr(), before);
+        published.publish(&params(1.0), 402).unwrap();
+        assert!(before.is_some());
+        assert_eq!(memory(published.0.place().newest().as_deref()), before);
     }
 }

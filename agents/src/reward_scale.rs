@@ -98,8 +98,8 @@ impl Saved for Memory {
     fn load(&mut self, from: &mut dyn Read) -> Result<()> {
         let read: Self = kept::read("rewards", from)?;
         let (found, expected) = (read.open.len(), self.open.len());
-        if found != expected || read.returns.width() != 1 {
-            let message = format!("holds the returns of {found} seats, expected {expected}");
+        if found != expected || !read.returns.fits(1) {
+            let message = format!("holds the returns of {found} seats and their statistics, expected {expected}");
             return Err(Error::State { part: "rewards".to_owned(), message });
         }
         *self = read;
@@ -184,5 +184,17 @@ mod tests {
         let mut fewer = Rewards::new(RewardScale::Std, 0.9, LifeLoss::Ignore, 1);
         let error = fewer.saved().unwrap().load(&mut bytes.as_slice()).unwrap_err().to_string();
         assert!(error.ends_with("holds the returns of 2 seats, expected 1"), "{error}");
+    }
+
+    /// A mean without squares would be read beyond its end with the next round.
+    #[test]
+    fn statistics_that_are_not_of_one_number_are_refused() {
+        let mut rewards = Rewards::new(RewardScale::Std, 0.9, LifeLoss::Ignore, 2);
+        let part = rewards.saved().unwrap();
+        for (mean, squares, fits) in [(1, 1, true), (1, 0, false), (0, 1, false), (2, 2, false)] {
+            let (mut bytes, open) = (Vec::new(), vec![0.0f64; 2]);
+            kept::write(&((1.0f64, vec![0.0f64; mean], vec![0.0f64; squares]), open), &mut bytes).unwrap();
+            assert_eq!(part.load(&mut bytes.as_slice()).is_ok(), fits, "{mean} and {squares}");
+        }
     }
 }

@@ -23,6 +23,11 @@ impl Running {
         Self { count: 0.0, mean: vec![0.0; width], squares: vec![0.0; width] }
     }
 
+    /// Whether these are statistics of rows of `width` numbers: what is read from a file may be anything.
+    pub(crate) fn fits(&self, width: usize) -> bool {
+        self.mean.len() == width && self.squares.len() == width && self.count >= 0.0 && self.count.is_finite()
+    }
+
     /// Numbers per row.
     pub(crate) fn width(&self) -> usize {
         self.mean.len()

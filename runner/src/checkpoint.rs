@@ -299,8 +299,12 @@ fn opened(path: &Path) -> std::io::Result<BufReader<File>> {
 /// Whether a file is the one that was written.
 fn check(path: &Path, bytes: u64, sha256: &str) -> anyhow::Result<()> {
     let name = path.display();
-    let mut file = File::open(path).with_context(|| format!("{name}: part of the checkpoint"))?;
-    let found = file.metadata()?.len();
+    let context = || format!("{name}: part of the checkpoint");
+    let about = fs::metadata(path).with_context(context)?;
+    if !about.is_file() {
+        bail!("{name}: is no file"); // a pipe or a device would never end
+    }
+    let (mut file, found) = (File::open(path).with_context(context)?, about.len());
     if found != bytes {
         let how = if found < bytes { "truncated" } else { "too long" };
         bail!("{name}: {how}, {found} bytes where the manifest says {bytes}");

@@ -55,6 +55,8 @@ mod measure;
 mod profile;
 mod bench;
 mod plan;
+#[doc(hidden)]
+pub mod fuzzing;
 #[cfg(test)]
 mod toy;
 

@@ -65,7 +65,7 @@ struct Line<'a> {
 
 /// One action: discrete values, then continuous ones.
 #[derive(Clone, Debug, PartialEq)]
-struct Action {
+pub(crate) struct Action {
     discrete: Vec<u32>,
     continuous: Vec<f32>,
 }
@@ -170,7 +170,7 @@ pub(crate) fn draw(spec: &Spec, rng: &mut Rng, discrete: &mut [u32], continuous:
 }
 
 /// The first `most` actions of a file, all of them checked before the first is played.
-fn read(path: &Path, spec: &Spec, most: u64) -> anyhow::Result<Vec<Action>> {
+pub(crate) fn read(path: &Path, spec: &Spec, most: u64) -> anyhow::Result<Vec<Action>> {
     let text = std::fs::read_to_string(path).map_err(|e| usage(format!("{}: {e}", path.display())))?;
     let most = usize::try_from(most).unwrap_or(usize::MAX);
     let parse = |(i, line)| parse(line, spec).map_err(|e| usage(format!("{}:{}: {e}", path.display(), i + 1)));

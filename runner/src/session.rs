@@ -45,10 +45,13 @@ pub(crate) enum Acting {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Counts {
     /// Emulator frames.
+    #[serde(deserialize_with = "rl_core::counter")]
     pub(crate) frames: u64,
     /// Actions taken.
+    #[serde(deserialize_with = "rl_core::counter")]
     pub(crate) agent_steps: u64,
     /// Episodes finished.
+    #[serde(deserialize_with = "rl_core::counter")]
     pub(crate) episodes: u64,
     /// Frames at which the next checkpoint is due.
     pub(crate) next_checkpoint: u64,
@@ -313,10 +316,14 @@ impl Saved for Carried<'_> {
         let mut bytes = Vec::new();
         from.read_to_end(&mut bytes)?;
         let row: Row = load_postcard("block", &bytes)?;
-        let stack = self.0.spec().stack;
+        let spec = self.0.spec();
+        let stack = spec.stack;
+        let exists = row.symbols.iter().zip(spec.symbols.iter().cycle()).all(|(symbol, n)| symbol < n)
+            && row.legal.chunks(spec.legal_len().max(1)).all(|legal| legal.contains(&1));
         let blocks = self.0.blocks_mut();
         let frames = row.frame.iter().enumerate();
-        let same = row.frame.len() == stack
+        let same = exists
+            && row.frame.len() == stack
             && frames.fold(true, |same, (t, frame)| same && part(blocks, t, |block| &mut block.frame, frame))
             && part(blocks, 0, |block| &mut block.vector, &row.vector)
             && part(blocks, 0, |block| &mut block.symbols, &row.symbols)

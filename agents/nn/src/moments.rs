@@ -38,6 +38,7 @@ pub(crate) enum Moments {
 /// What is saved.
 #[derive(Serialize, Deserialize)]
 struct Kept {
+    #[serde(deserialize_with = "rl_core::counter")]
     steps: u64,
     moments: [Vec<f32>; 2],
 }

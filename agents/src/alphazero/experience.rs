@@ -23,6 +23,7 @@ pub(crate) struct Experience<G: Game> {
 #[serde(bound = "")]
 struct Held<G: Game> {
     /// Positions ever written; number `n` stands at `n % capacity`.
+    #[serde(deserialize_with = "rl_core::counter")]
     written: u64,
     positions: Vec<G>,
     /// `[positions, A]`.

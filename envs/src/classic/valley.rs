@@ -61,7 +61,7 @@ impl Car {
     pub(super) fn load(id: &str, bytes: &[u8], max_steps: u32) -> Result<Self> {
         let car: Self = load_postcard(id, bytes)?;
         let Self { position, velocity, steps } = car;
-        if !(LEFT..=RIGHT).contains(&position) || !(velocity.abs() <= MAX_SPEED) || steps > max_steps {
+        if !(LEFT..=RIGHT).contains(&position) || !(-MAX_SPEED..=MAX_SPEED).contains(&velocity) || steps > max_steps {
             let message = format!("step {steps} at {position} with {velocity} is no state of a car");
             return Err(Error::State { part: id.to_owned(), message });
         }

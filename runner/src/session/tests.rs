@@ -6,7 +6,7 @@ use super::*;
 use crate::checkpoint::{self, Checkpoint};
 use crate::collect::Workers;
 use crate::evaluate::Games;
-use crate::manifest::Owner;
+use crate::manifest::{Manifest, Owner};
 use crate::planners::PLANNERS;
 use crate::preset::{Ask, Resolved, resolve};
 use crate::tables::Tables;
@@ -225,6 +225,9 @@ fn damaged_and_foreign_checkpoints_are_refused_by_name() {
     let manifest = std::fs::read_to_string(path.join("manifest.json")).unwrap();
     refused("manifest.json", Some(manifest.replace("\"version\": 4", "\"version\": 9").as_bytes()), "version 9");
     refused("manifest.json", Some(manifest.replace("\"frames\": 0", "\"frames\": 1").as_bytes()), "damaged");
+    let elsewhere = manifest.replace("\"file\": \"env\"", "\"file\": \"../env\"");
+    let elsewhere = Manifest::forged(elsewhere.as_bytes()).unwrap();
+    refused("manifest.json", Some(&elsewhere), "`../env` is not the name of a part");
     refused("manifest.json", Some(b"{}"), "not the manifest");
     refused("manifest.json", Some(&manifest.as_bytes()[..40]), "damaged");
     let stranger = Owner { agent: "dqn".to_owned(), ..owner.clone() };
@@ -250,4 +253,23 @@ fn evaluation_changes_no_bit_of_the_session() {
     assert_eq!(first, second);
     assert_eq!(first.returns.len(), 21);
     assert_eq!(parts(&mut session), before);
+}
+
+/// Symbols that the environment does not have and rows that forbid every action would be looked up later.
+#[test]
+fn a_row_that_the_environment_cannot_have_shown_is_refused() {
+    for (env, agent) in [("frozenlake", "toy"), ("connectfour", "alphazero")] {
+        let mut session = begin(&resolved(env, agent));
+        session.seats.reset().unwrap();
+        let mut bytes = Vec::new();
+        Carried(&mut session.seats).save(&mut bytes).unwrap();
+        Carried(&mut session.seats).load(&mut bytes.as_slice()).unwrap();
+        let mut row: Row = load_postcard("block", &bytes).unwrap();
+        row.symbols.first_mut().into_iter().for_each(|symbol| *symbol = 99);
+        row.legal.fill(0);
+        bytes.clear();
+        save_postcard(&row, &mut bytes).unwrap();
+        let error = Carried(&mut session.seats).load(&mut bytes.as_slice()).unwrap_err().to_string();
+        assert!(error.contains("is not a row"), "{error}");
+    }
 }

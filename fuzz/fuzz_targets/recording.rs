@@ -1,0 +1,64 @@
+//! Recordings, every chunk with a number and a checksum that match: what is read can be played.
+#![no_main]
+
+use libfuzzer_sys::fuzz_target;
+use rl_core::End;
+use rl_fuzz::edited;
+use rl_replays::recording::{Manifest, Outcome, Player, Recorder, Recording, Replayed, VERSION};
+
+/// Two games, one of more steps than a chunk holds.
+fn recorded() -> Vec<u8> {
+    let manifest = Manifest {
+        version: VERSION,
+        env: "fuzz".to_owned(),
+        env_version: 1,
+        config: "size = 4".to_owned(),
+        assets: [("a".to_owned(), "b".to_owned())].into(),
+        discrete: vec![3, 300],
+        continuous: 1,
+        player: Player::Human {},
+        made_by: "fuzz".to_owned(),
+    };
+    let mut recorder = Recorder::begin(Vec::new(), &manifest).expect("memory suffices");
+    for steps in [3, 1100u32] {
+        recorder.episode(steps.into()).expect("memory suffices");
+        (0..steps).for_each(|step| recorder.step(&[step % 3, step % 300], &[0.5], step).expect("memory suffices"));
+        recorder.end(&Outcome { ret: 1.0, frames: 9, end: End::Terminated }).expect("memory suffices");
+    }
+    recorder.close().expect("memory suffices")
+}
+
+/// Gives the chunks of a file the numbers and checksums that whoever forges one would.
+fn seal(bytes: &mut [u8]) {
+    let (mut at, mut number) = (8, 0u32);
+    while let Some(head) = bytes.get(at..at + 9) {
+        let length = u32::from_le_bytes([head[5], head[6], head[7], head[8]]) as usize;
+        let end = at + 9 + length;
+        if bytes.len() < end + 4 {
+            break;
+        }
+        bytes[at + 1..at + 5].copy_from_slice(&number.to_le_bytes());
+        let crc = crc32fast::hash(&bytes[at..end]);
+        bytes[end..end + 4].copy_from_slice(&crc.to_le_bytes());
+        (at, number) = (end + 4, number + 1);
+    }
+}
+
+fuzz_target!(|data: &[u8]| {
+    let Some((&[kind], edits)) = data.split_first_chunk() else { return };
+    let mut bytes = if kind & 1 == 0 { edited(&recorded(), edits) } else { edits.to_vec() };
+    if kind & 2 == 0 {
+        seal(&mut bytes);
+    }
+    let Ok(recording) = Recording::read(&bytes[..]) else { return };
+    for played in &recording.episodes {
+        let mut replayed = Replayed::begin(played);
+        for step in 0..played.steps() {
+            let (discrete, _) = played.action(step);
+            assert!(discrete.iter().zip(&recording.manifest.discrete).all(|(action, actions)| action < actions));
+            if replayed.step(step as u32).is_err() {
+                break;
+            }
+        }
+    }
+});

@@ -1,0 +1,159 @@
+//! What the targets of `fuzz/` reach into: the parsers of this crate, and runs small enough to load a part of in a
+//! millisecond. No part of the crate's face.
+
+use std::path::Path;
+
+use candle_core::Device;
+use rl_agents::Log;
+use rl_core::{Env as _, Seating};
+use rl_envs::grid::frozen_lake::FrozenLake;
+
+use crate::checkpoint::{self, Checkpoint};
+use crate::collect::Workers;
+use crate::digests::{self, Digests};
+use crate::manifest::Manifest;
+use crate::metrics::Metrics;
+use crate::planners::PLANNERS;
+use crate::preset::{self, Ask, Resolved};
+use crate::seeds::Seeds;
+use crate::session::Session;
+use crate::snapshot::{Extent, Handed, Snapshot};
+use crate::spent::Timed;
+use crate::tables::Tables;
+use crate::writer::Known;
+use crate::{evaluate, needs, rollout, train};
+
+fn tables() -> Tables {
+    Tables::new(&[rl_envs::ENVS], &[rl_agents::AGENTS, PLANNERS])
+}
+
+/// A run in memory that has just begun.
+pub struct Run {
+    resolved: Resolved,
+    session: Session,
+}
+
+impl Run {
+    /// The preset of a pair with some values replaced.
+    ///
+    /// # Errors
+    /// If one is refused.
+    pub fn new(env: &str, agent: &str, sets: &[&str]) -> anyhow::Result<Self> {
+        let sets: Vec<String> = sets.iter().map(|&set| set.to_owned()).collect();
+        let resolved = preset::resolve(&tables(), &Ask { env, agent: Some(agent), sets: &sets, ..Ask::default() })?;
+        let train = resolved.train()?;
+        let mut session = train::start(&resolved, &train, 1, &Device::Cpu, Workers::Exactly(1))?;
+        session.begin(&train)?;
+        Ok(Self { resolved, session })
+    }
+
+    /// Acts, steps and learns once.
+    ///
+    /// # Errors
+    /// If the environment or the learner fails.
+    pub fn advance(&mut self) -> anyhow::Result<()> {
+        self.session.advance(&mut Log::default())
+    }
+
+    /// Every part by its name.
+    ///
+    /// # Errors
+    /// If one cannot be saved.
+    pub fn parts(&mut self) -> anyhow::Result<Vec<(String, Vec<u8>)>> {
+        let mut parts = Vec::new();
+        self.session.visit(&mut |name, part| {
+            let mut bytes = Vec::new();
+            part.save(&mut bytes)?;
+            parts.push((name.to_owned(), bytes));
+            Ok(())
+        })?;
+        Ok(parts)
+    }
+
+    /// Loads the part called `name`.
+    ///
+    /// # Errors
+    /// If `bytes` is not such a part.
+    pub fn load(&mut self, name: &str, bytes: &[u8]) -> anyhow::Result<()> {
+        self.session.visit(&mut |found, part| if found == name { Ok(part.load(&mut &*bytes)?) } else { Ok(()) })
+    }
+
+    /// Writes `run.toml` and a checkpoint into the directory of a run.
+    ///
+    /// # Errors
+    /// If a file cannot be written.
+    pub fn write(&mut self, dir: &Path) -> anyhow::Result<()> {
+        let owner = train::owner(&self.resolved, &self.resolved.train()?);
+        std::fs::write(dir.join("run.toml"), self.resolved.text())?;
+        let snapshot = Snapshot::take(&mut self.session, Extent::Whole, &Handed::default())?;
+        checkpoint::write(&dir.join("checkpoints"), &snapshot, &owner, &Known::new()).map(drop)
+    }
+}
+
+/// Reads what `rl-run resume`, `verify` and `profile` read of a run, and goes on with it in memory.
+///
+/// # Errors
+/// If any of it is refused.
+pub fn open(dir: &Path) -> anyhow::Result<()> {
+    let timed = Timed::read(dir).map(|timed| timed.table());
+    let states = digests::all(dir);
+    let (about, resolved) = evaluate::recorded(dir, &tables())?;
+    let train = resolved.train()?;
+    let path = checkpoint::find(dir, "last")?;
+    let checkpoint = Checkpoint::open(&path, &train::owner(&resolved, &train))?;
+    let mut session = train::start(&resolved, &train, about.seed, &Device::Cpu, Workers::Exactly(1))?;
+    checkpoint.load(&mut session)?;
+    Metrics::reopen(dir, checkpoint.frames())?;
+    Digests::reopen(dir, checkpoint.frames())?;
+    timed?;
+    states.map(drop)
+}
+
+/// A manifest with the checksum that whoever forges one would give it.
+pub fn seal(manifest: &[u8]) -> Option<Vec<u8>> {
+    Manifest::forged(manifest)
+}
+
+/// Resolves a pair with the preset in `file`, and seats its environment and builds its learner where they are small.
+///
+/// # Errors
+/// If a key or a value is refused.
+pub fn resolve(env: &str, agent: &str, file: Option<&Path>, sets: &[String]) -> anyhow::Result<()> {
+    let resolved = preset::resolve(&tables(), &Ask { env, agent: Some(agent), preset: file, sets, protocol: None })?;
+    let (train, _) = (resolved.train()?, resolved.eval()?);
+    let text = resolved.text(); // and not the tables themselves, of which one that holds a NaN is no other's equal
+    let mut again = resolved.clone();
+    again.tables = preset::parse(&text, "what was written")?;
+    assert_eq!(again.text(), text, "a resolved preset is read as it is written");
+    let seating = Seating { seed: 0, seats: 0..train.envs.min(2) };
+    let env = resolved.seat(&seating)?;
+    resolved.seat_eval(&seating)?;
+    let (agent, context) = evaluate::context(&resolved, env.spec(), 0, &Device::Cpu)?;
+    if (agent.memory)(&context)?.0 < SMALL && needs::refusal(agent, &resolved.env_name, env.spec()).is_none() {
+        (agent.build)(&context)?;
+    }
+    Ok(())
+}
+
+/// Bytes of a learner that a target builds.
+const SMALL: u64 = 1 << 24;
+
+/// Reads the `--seeds` of a command line.
+///
+/// # Errors
+/// If they are none.
+pub fn seeds(text: &str) -> Result<String, String> {
+    text.parse::<Seeds>().map(|seeds| seeds.to_string())
+}
+
+/// Reads the actions of `rl-run rollout` for FrozenLake, which has four.
+///
+/// # Errors
+/// If one does not exist.
+pub fn actions(file: &Path) -> anyhow::Result<usize> {
+    let spec = tables().env(FrozenLake::ID)?.1;
+    let table: toml::Table = preset::parse(spec.preset, "preset")?;
+    let env =
+        (spec.build)(FrozenLake::ID, table["env"].as_table().expect("a table"), &Seating { seed: 0, seats: 0..1 })?;
+    rollout::read(file, env.spec(), u64::MAX).map(|actions| actions.len())
+}
