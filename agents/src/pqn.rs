@@ -40,6 +40,7 @@ pub(crate) const ENTRY: AgentEntry = AgentEntry {
         ("cartpole", include_str!("../../presets/pqn/cartpole.toml")),
         ("cartpole-v0", include_str!("../../presets/pqn/cartpole.toml")),
         ("frozenlake", include_str!("../../presets/pqn/frozenlake.toml")),
+        ("atari/kung_fu_master", include_str!("../../presets/pqn/kung_fu_master.toml")),
         ("atari/", include_str!("../../presets/pqn/atari.toml")),
     ],
     stochastic: false,

@@ -173,7 +173,10 @@ def on_policy(tools: Tools, cores: int, precision: str, possible: bool) -> Itera
     bars = {"f32": (2.5, 3.0), "bf16": (3.5, 3.6)}[precision]
     cleanrl = tools.peer("CleanRL-style PPO on EnvPool", "ppo_peer.py", threads=cores)
     peers = {"ppo": (stable_baselines(tools, "ppo", 8, cores), cleanrl), "a2c": (stable_baselines(tools, "a2c", 16, cores),)}
-    sets = {"ppo": ["train.envs=8", "agent.horizon=128", "agent.epochs=4", "agent.minibatches=4"], "a2c": []}
+    sets = {
+        "ppo": ["train.envs=8", "agent.horizon=128", "agent.epochs=4", "agent.minibatches=4"],
+        "a2c": ["train.envs=16", "agent.horizon=5", "agent.optimiser=rms_prop"],
+    }
     for (agent, theirs), bar in zip(peers.items(), bars):
         yield training(tools, agent, precision, sets[agent], theirs, cores, bar, possible)
 
