@@ -68,8 +68,8 @@ impl Faulty {
         Error::Engine { env: Self::ID.to_owned(), message: message.to_owned() }
     }
 
-    fn show(&self, obs: Obs<'_>) {
-        obs.vector.copy_from_slice(&[self.last as f32, self.age as f32 / 20.0]);
+    fn show(&self, vector: &mut [f32]) {
+        vector.copy_from_slice(&[self.last as f32, self.age as f32 / 20.0]);
     }
 }
 
@@ -88,7 +88,7 @@ impl Env for Faulty {
 
     fn reset(&mut self, rng: &mut Rng, obs: Obs<'_>) -> Result<()> {
         (self.age, self.last) = (0, Rng::episode(rng.u64()).below(2));
-        self.show(obs);
+        self.show(obs.vector);
         Ok(())
     }
 
@@ -100,7 +100,7 @@ impl Env for Faulty {
         assert!(!self.fails("panic"), "its author erred");
         let reward = f32::from(u8::from(act.discrete[0] != self.last));
         (self.age, self.last) = (self.age + 1, act.discrete[0]);
-        self.show(obs);
+        self.show(obs.vector);
         Ok(Step { reward, end: End::of(false, self.age == 20), frames: 1 })
     }
 
