@@ -62,6 +62,10 @@ for kind in range(4):
     write("replay", f"empty-{kind}", [kind])
     write("replay", f"filled-{kind}", [kind | 6 << 2])
     write("replay", f"edited-{kind}", bytes([kind | 3 << 2]) + edit(90, 1, b"\3"))
+    write("replay", f"segments-{kind}", bytes([kind | 7 << 2 | 32 | 64]) + edit(-9, 1, b"\3"))
+for kind in range(3):
+    write("recording", f"whole-{kind}", [kind])
+    write("recording", f"edited-{kind}", bytes([kind]) + edit(-40, 1, b"\3"))
 for number in range(14):
     write("seats", f"{number}", [number])
     write("seats", f"{number}-edited", bytes([number]) + edit(-4, 1, b"\x09"))

@@ -104,12 +104,10 @@ fn a_batch_of_pqn_is_kept() {
 #[test]
 fn a_batch_of_alphazero_is_kept() {
     let told = ["the loss is", "the gradient of", "its step makes the parameter"];
-    let line = format!(
-        "--env connectfour --agent alphazero --precision f32 --frames 20000 --set train.envs=8 --set train.checkpoint_every=1 \
+    let line = "--env connectfour --agent alphazero --precision f32 --frames 20000 --set train.envs=8 --set train.checkpoint_every=1 \
          --set agent.updates=4 --set agent.learning_starts=100 --set agent.batch=8 --set agent.simulations=2 --set agent.channels=4 \
-         --set agent.blocks=1 --set agent.lr=1e20 --set agent.lr_end=1e20"
-    );
-    breaks(&line, &told, &["observation", "policy", "legal", "target"]);
+         --set agent.blocks=1 --set agent.lr=1e20 --set agent.lr_end=1e20";
+    breaks(line, &told, &["observation", "policy", "legal", "target"]);
 }
 
 /// A rate beyond all numbers makes the very step infinite, after which a checkpoint is due.

@@ -162,6 +162,15 @@ struct Update<'a, F> {
     finite: &'a AtomicBool,
 }
 
+impl<F: Fn(&mut [f32], [&mut [f32]; 2], &[f32]) + Sync> Update<'_, F> {
+    fn part(&self, p: &mut [f32], moments: [&mut [f32]; 2], grad: &[f32]) {
+        (self.fused)(p, moments, grad);
+        if !are_finite(p) {
+            self.finite.store(false, Ordering::Relaxed);
+        }
+    }
+}
+
 impl<F: Fn(&mut [f32], [&mut [f32]; 2], &[f32]) + Sync> InplaceOp1 for Update<'_, F> {
     fn name(&self) -> &'static str {
         "optimiser"
@@ -172,18 +181,12 @@ impl<F: Fn(&mut [f32], [&mut [f32]; 2], &[f32]) + Sync> InplaceOp1 for Update<'_
         let mut moments = self.moments.lock().expect("locked once");
         let [a, b] = &mut *moments;
         // In parts on one thread too: what was just written is near when it is looked at.
-        let step = |(((p, a), b), g): (((&mut [f32], &mut [f32]), &mut [f32]), &[f32])| {
-            (self.fused)(p, [a, b], g);
-            if !are_finite(p) {
-                self.finite.store(false, Ordering::Relaxed);
-            }
-        };
         if p.len() <= PART || rayon::current_num_threads() == 1 {
             let parts = p.chunks_mut(PART).zip(a.chunks_mut(PART)).zip(b.chunks_mut(PART));
-            parts.zip(self.grad.chunks(PART)).for_each(step);
+            parts.zip(self.grad.chunks(PART)).for_each(|(((p, a), b), g)| self.part(p, [a, b], g));
         } else {
             let parts = p.par_chunks_mut(PART).zip(a.par_chunks_mut(PART)).zip(b.par_chunks_mut(PART));
-            parts.zip(self.grad.par_chunks(PART)).for_each(step);
+            parts.zip(self.grad.par_chunks(PART)).for_each(|(((p, a), b), g)| self.part(p, [a, b], g));
         }
         Ok(())
     }

@@ -1,5 +1,6 @@
 //! One process of a run, watched from outside until its moment comes.
 
+use std::cell::Cell;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Stdio};
@@ -15,8 +16,10 @@ pub(crate) struct Pace {
     start: Duration,
     /// To the first checkpoint.
     first: Duration,
-    /// From one checkpoint to the next.
-    between: Duration,
+    /// From one checkpoint to the beginning of the next.
+    training: Duration,
+    /// The writing of one.
+    writing: Duration,
 }
 
 /// Where a kill landed: with a checkpoint before it, in training or while the next was written or an old one removed.
@@ -71,11 +74,20 @@ impl Pace {
         let start = sitting.begin.elapsed();
         assert!(sitting.until(|at| look(at).0.is_some()), "{} of {} writes checkpoints", case.agent, case.env);
         let first = sitting.begin.elapsed();
+        // How often it is seen to write is how long it does, of all of the time.
+        let [looks, writes] = [Cell::new(0u32), Cell::new(0u32)];
+        sitting.until(|at| {
+            looks.set(looks.get() + 1);
+            writes.set(writes.get() + u32::from(look(at).1));
+            false
+        });
         let status = sitting.child.wait().unwrap();
         assert!(status.success(), "{} of {}: {status}", case.agent, case.env);
         let states = fs::read_to_string(&written).unwrap().lines().count() as u32;
         assert!(states > 8, "{} of {}: {states} checkpoints are too few to be killed between", case.agent, case.env);
-        Self { start, first, between: (sitting.begin.elapsed() - first) / (states - 1) }
+        let between = (sitting.begin.elapsed() - first) / (states - 1);
+        let writing = between * writes.get() / looks.get();
+        Self { start, first, training: between - writing, writing }
     }
 }
 
@@ -106,13 +118,9 @@ impl Sitting {
         let wait = match kind {
             Kind::Start => pace.first.mul_f64(share),
             Kind::Resume => pace.start.mul_f64(share),
-            Kind::Between => pace.between.mul_f64(share),
-            Kind::Write => {
-                if !self.until(|at| look(at).1) {
-                    return None;
-                }
-                Duration::from_micros(2000).mul_f64(share) // as long as a small one takes
-            }
+            Kind::Between if self.until(|at| !look(at).1) => pace.training.mul_f64(share),
+            Kind::Write if self.until(|at| look(at).1) => pace.writing.mul_f64(share),
+            Kind::Between | Kind::Write => return None,
         };
         std::thread::sleep(wait);
         self.child.kill().unwrap(); // SIGKILL
