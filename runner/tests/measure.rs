@@ -14,7 +14,7 @@ fn parts(profile: &Value) -> Vec<&String> {
     profile.as_object().unwrap().keys().collect()
 }
 
-const PARTS: [&str; 8] = ["backward", "forward", "infer", "optimiser", "other", "reduce", "sample", "step"];
+const PARTS: [&str; 9] = ["backward", "forward", "infer", "optimiser", "other", "reduce", "sample", "save", "step"];
 
 #[test]
 fn the_profile_of_a_run_is_the_sum_of_its_rows_also_after_a_resume() {
