@@ -183,7 +183,7 @@ mod tests {
         assert_eq!(next(&mut loaded), next(&mut one));
         let mut fewer = Rewards::new(RewardScale::Std, 0.9, LifeLoss::Ignore, 1);
         let error = fewer.saved().unwrap().load(&mut bytes.as_slice()).unwrap_err().to_string();
-        assert!(error.ends_with("holds the returns of 2 seats, expected 1"), "{error}");
+        assert!(error.ends_with("holds the returns of 2 seats and their statistics, expected 1"), "{error}");
     }
 
     /// A mean without squares would be read beyond its end with the next round.

@@ -24,7 +24,7 @@ use crate::writer::Known;
 /// # Errors
 /// If the disk is full.
 pub(crate) fn write(dir: &Path, snapshot: &Snapshot, owner: &Owner, known: &Known) -> anyhow::Result<Manifest> {
-    let name = format!("{:012}", snapshot.frames);
+    let name = name(snapshot.frames);
     let (path, draft) = (dir.join(&name), dir.join(format!(".{name}.tmp")));
     if path.exists() {
         return Manifest::read(&path);
@@ -38,6 +38,11 @@ pub(crate) fn write(dir: &Path, snapshot: &Snapshot, owner: &Owner, known: &Know
         let _ = fs::remove_dir_all(&draft); // what is left of a failure is of no use; the failure itself is reported
     }
     written.with_context(|| format!("writing checkpoint {}", path.display()))
+}
+
+/// What the checkpoint after so many frames is called.
+pub(crate) fn name(frames: u64) -> String {
+    format!("{frames:012}")
 }
 
 fn write_draft(draft: &Path, snapshot: &Snapshot, owner: &Owner, known: &Known) -> anyhow::Result<Manifest> {
@@ -346,5 +351,5 @@ impl Write for Hashed {
 pub(crate) fn written(dir: &Path, session: &mut Session, owner: &Owner) -> PathBuf {
     let snapshot = Snapshot::take(session, snapshot::Extent::Whole, &snapshot::Handed::default()).unwrap();
     write(dir, &snapshot, owner, &Known::new()).unwrap();
-    dir.join(format!("{:012}", snapshot.frames))
+    dir.join(name(snapshot.frames))
 }

@@ -1,5 +1,7 @@
 //! Where the states of a run go: to its directory while it trains, past the recorded ones while it is verified.
 
+use anyhow::Context as _;
+
 use crate::checkpoint::{self, Checkpoint};
 use crate::digests::{Digest, Digests};
 use crate::manifest::Owner;
@@ -57,7 +59,7 @@ pub(crate) struct Archive {
     handed: Handed,
     // Before the directory, which is another's as soon as it is dropped.
     writer: Writer,
-    _dir: RunDir,
+    dir: RunDir,
 }
 
 impl Archive {
@@ -96,7 +98,7 @@ impl Archive {
         let handed = Handed::of(known.keys());
         let (checkpoints, best) = (dir.checkpoints(), dir.best());
         let writer = Writer::start(Files { checkpoints, best, owner, most, digests, known })?;
-        Ok(Self { handed, writer, _dir: dir })
+        Ok(Self { handed, writer, dir })
     }
 }
 
@@ -107,7 +109,9 @@ impl Keep for Archive {
     }
 
     fn checkpoint(&mut self, session: &mut Session, settled: bool) -> anyhow::Result<()> {
-        self.writer.checkpoint(Snapshot::take(session, Extent::Whole, &self.handed)?, settled)
+        let path = self.dir.checkpoints().join(checkpoint::name(session.counts.frames));
+        let snapshot = Snapshot::take(session, Extent::Whole, &self.handed);
+        self.writer.checkpoint(snapshot.with_context(|| format!("writing checkpoint {}", path.display()))?, settled)
     }
 
     fn best(&mut self, session: &mut Session) -> anyhow::Result<()> {

@@ -5,6 +5,8 @@
 use std::collections::BTreeMap;
 use std::ops::Range;
 
+use anyhow::Context as _;
+
 use crate::session::{Session, WEIGHTS};
 
 /// Which parts to take.
@@ -46,13 +48,14 @@ impl Snapshot {
                 return Ok(());
             }
             let (mut bytes, mut segments) = (Vec::new(), 0..0);
-            match part.segmented().filter(|part| handed.has(name, &part.segments())) {
+            let saved = match part.segmented().filter(|part| handed.has(name, &part.segments())) {
                 Some(part) => {
                     segments = part.segments();
-                    part.save_rest(&mut bytes)?;
+                    part.save_rest(&mut bytes)
                 }
-                None => part.save(&mut bytes)?,
-            }
+                None => part.save(&mut bytes),
+            };
+            saved.with_context(|| format!("part {name}"))?;
             parts.push(Part { name: name.to_owned(), bytes, segments });
             Ok(())
         })?;
