@@ -10,6 +10,8 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, anyhow, bail};
 use rl_core::Saved;
+use rustix::fs::{CWD, RenameFlags, renameat_with};
+use rustix::io::Errno;
 use sha2::{Digest, Sha256};
 
 use crate::manifest::{self, Manifest, Owner, Part, SEGMENTS, Segment, hex};
@@ -18,19 +20,21 @@ use crate::snapshot::{self, Snapshot};
 use crate::usage::usage;
 use crate::writer::Known;
 
-/// Writes a checkpoint below `dir`, or nothing; one with its number that is there already is left alone. Its segments are
-/// `known`.
+/// Writes a checkpoint below `dir`; nothing where the same is there already. One of its number that holds another state, as
+/// of a run that was stopped before everything that was due was done, is replaced. Its segments are `known`.
 ///
 /// # Errors
 /// If the disk is full.
 pub(crate) fn write(dir: &Path, snapshot: &Snapshot, owner: &Owner, known: &Known) -> anyhow::Result<Manifest> {
     let name = name(snapshot.frames);
     let (path, draft) = (dir.join(&name), dir.join(format!(".{name}.tmp")));
-    if path.exists() {
-        return Manifest::read(&path);
+    if let Ok(there) = Manifest::read(&path)
+        && is_of(&there, snapshot)
+    {
+        return Ok(there);
     }
     let written = write_draft(&draft, snapshot, owner, known).and_then(|manifest| {
-        fs::rename(&draft, &path)?;
+        show(&draft, &path)?;
         File::open(dir)?.sync_all()?;
         Ok(manifest)
     });
@@ -38,6 +42,33 @@ pub(crate) fn write(dir: &Path, snapshot: &Snapshot, owner: &Owner, known: &Know
         let _ = fs::remove_dir_all(&draft); // what is left of a failure is of no use; the failure itself is reported
     }
     written.with_context(|| format!("writing checkpoint {}", path.display()))
+}
+
+/// Whether a manifest is that of this state.
+fn is_of(manifest: &Manifest, snapshot: &Snapshot) -> bool {
+    let same = |(there, part): (&Part, &snapshot::Part)| {
+        let segments = there.segments.iter().map(|segment| segment.number);
+        there.file == part.name
+            && segments.eq(part.segments.clone())
+            && there.sha256 == hex(&Sha256::digest(&part.bytes))
+    };
+    manifest.parts.len() == snapshot.parts.len() && manifest.parts.iter().zip(&snapshot.parts).all(same)
+}
+
+/// Gives a draft its name, and takes it from another that has it: at every moment there is one of the two.
+fn show(draft: &Path, path: &Path) -> std::io::Result<()> {
+    if !path.exists() {
+        return fs::rename(draft, path);
+    }
+    match renameat_with(CWD, draft, CWD, path, RenameFlags::EXCHANGE) {
+        Ok(()) => fs::remove_dir_all(draft),
+        // A file system that cannot exchange: for a moment there is none.
+        Err(Errno::INVAL | Errno::NOSYS | Errno::OPNOTSUPP) => {
+            fs::remove_dir_all(path)?;
+            fs::rename(draft, path)
+        }
+        Err(error) => Err(error.into()),
+    }
 }
 
 /// What the checkpoint after so many frames is called.

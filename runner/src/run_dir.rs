@@ -2,6 +2,7 @@
 //!
 //! `run.toml` (every value resolved), `run.json` (binary, machine, seed), `checkpoints/`, `best/`, metrics.
 
+use std::ffi::OsStr;
 use std::fs::{self, File};
 use std::io::{ErrorKind, Write as _};
 use std::path::{Path, PathBuf};
@@ -150,7 +151,7 @@ pub(crate) fn about(path: &Path) -> anyhow::Result<About> {
 /// If it holds something, unless `force` is given and that is a run.
 pub(crate) fn may_be(path: &Path, force: bool) -> anyhow::Result<bool> {
     let empty = match fs::read_dir(path) {
-        Ok(mut entries) => entries.next().is_none(),
+        Ok(mut entries) => entries.all(|entry| entry.is_ok_and(|entry| is_unborn(&entry.file_name()))),
         Err(e) if e.kind() == ErrorKind::NotFound => true,
         Err(e) if e.kind() == ErrorKind::NotADirectory => {
             return Err(usage(format!("{} is a file, not a directory", path.display())));
@@ -167,6 +168,11 @@ pub(crate) fn may_be(path: &Path, force: bool) -> anyhow::Result<bool> {
         about(path)?; // what is not a run is not ours to remove
     }
     Ok(!empty)
+}
+
+/// Whether a file is of a run that was killed before it was one: its `run.json` comes last.
+fn is_unborn(name: &OsStr) -> bool {
+    name == "run.toml" || name.as_encoded_bytes().starts_with(b".tmp")
 }
 
 fn claim(path: &Path, force: bool) -> anyhow::Result<PathBuf> {

@@ -120,3 +120,20 @@ fn quiet_is_quiet_and_an_existing_run_is_replaced_only_by_force() {
     assert_eq!(refused.status.code(), Some(2));
     assert!(dir.path().join("mine/thesis.tex").exists());
 }
+
+/// A process that is killed between its first two files leaves a directory that is no run yet.
+#[test]
+fn what_was_killed_before_it_was_a_run_stands_in_nobodys_way() {
+    let dir = tempfile::tempdir().unwrap();
+    let run = dir.path().join("r");
+    std::fs::create_dir(&run).unwrap();
+    std::fs::write(run.join("run.toml"), "half").unwrap();
+    std::fs::write(run.join(".tmpAb12"), "").unwrap();
+    let done = output(dir.path(), "--env frozenlake --agent tabular --frames 200 --quiet --run r");
+    assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
+    // A file of somebody's is.
+    std::fs::create_dir(dir.path().join("s")).unwrap();
+    std::fs::write(dir.path().join("s/letter.txt"), "dear").unwrap();
+    let refused = output(dir.path(), "--env frozenlake --agent tabular --frames 200 --quiet --run s");
+    assert_eq!(refused.status.code(), Some(2));
+}

@@ -194,6 +194,32 @@ fn every_part_is_the_same_for_any_number_of_workers_and_across_a_change_of_it() 
     }
 }
 
+/// A run that is stopped in an evaluation writes a state in which that is still due; the one after it has the same frames.
+#[test]
+fn a_checkpoint_of_another_state_of_the_same_frames_is_replaced_and_the_same_left_alone() {
+    let resolved = resolved("cartpole", "toy");
+    let owner = train::owner(&resolved, &resolved.train().unwrap());
+    let dir = tempfile::tempdir().unwrap();
+    let mut session = begin(&resolved);
+    let mut write = |next_eval| {
+        session.counts.next_eval = next_eval;
+        checkpoint::written(dir.path(), &mut session, &owner)
+    };
+    let loaded = |path: &std::path::Path| {
+        let mut session = begin(&resolved);
+        Checkpoint::open(path, &owner).unwrap().load(&mut session).unwrap();
+        session.counts.next_eval
+    };
+    let path = write(1000);
+    let made = || std::fs::metadata(path.join("manifest.json")).unwrap().modified().unwrap();
+    let first = made();
+    assert_eq!((write(1000), made(), loaded(&path)), (path.clone(), first, 1000));
+    assert_eq!((write(2000), loaded(&path)), (path.clone(), 2000));
+    assert!(made() > first);
+    let names: Vec<_> = std::fs::read_dir(dir.path()).unwrap().map(|entry| entry.unwrap().path()).collect();
+    assert_eq!(names, [path], "no draft is left");
+}
+
 #[test]
 fn damaged_and_foreign_checkpoints_are_refused_by_name() {
     let resolved = resolved("cartpole", "toy");
