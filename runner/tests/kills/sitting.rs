@@ -58,6 +58,9 @@ fn look(checkpoints: &Path) -> (Option<String>, bool) {
         let name = entry.file_name().to_string_lossy().into_owned();
         if is_number(&name) && entry.path().join("manifest.json").exists() {
             newest = newest.max(Some(name));
+        } else if name == "segments" {
+            let drafts = fs::read_dir(entry.path()).into_iter().flatten().flatten();
+            unfinished |= drafts.map(|draft| draft.path()).any(|path| path.extension().is_some_and(|end| end == "tmp"));
         } else {
             unfinished = true;
         }
