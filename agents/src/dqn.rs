@@ -205,9 +205,7 @@ impl Dqn {
         log.add("grad_norm", norm);
         Ok(())
     }
-}
 
-impl Dqn {
     /// What the loss reads of a minibatch and what was made of it, each kind by its name.
     fn columns(&self, batch: &Minibatch) -> Vec<Column> {
         let mut columns = batch.columns(&self.spec);

@@ -34,6 +34,9 @@ pub(crate) fn write(dir: &Path, snapshot: &Snapshot, owner: &Owner, known: &Know
         return Ok(there);
     }
     let written = write_draft(&draft, snapshot, owner, known).and_then(|manifest| {
+        if snapshot.parts.iter().any(|part| !part.segments.is_empty()) {
+            File::open(dir.join(SEGMENTS))?.sync_all()?; // the names of what it needs are on disk before its own
+        }
         show(&draft, &path)?;
         File::open(dir)?.sync_all()?;
         Ok(manifest)
@@ -246,11 +249,10 @@ impl Checkpoint {
             let (theirs, ours) = (theirs.env_version, ours.env_version);
             bail!("{name}: made with version {theirs} of {}, this rl-run has version {ours}", owner.env);
         }
-        let shared = dir.parent().unwrap_or(Path::new(".."));
         for part in &manifest.parts {
             check(&dir.join(&part.file), part.bytes, &part.sha256)?;
             let segments =
-                part.segments.iter().map(|s| check(&shared.join(part.segment(s.number)), s.bytes, &s.sha256));
+                part.segments.iter().map(|s| check(&shared(dir).join(part.segment(s.number)), s.bytes, &s.sha256));
             segments.collect::<anyhow::Result<()>>()?;
         }
         Ok(Self { dir: dir.to_owned(), manifest })
@@ -298,7 +300,7 @@ impl Checkpoint {
                     if !listed.segments.iter().any(|segment| segment.number == number) {
                         return Err(not_listed(name, number));
                     }
-                    Ok(Box::new(opened(&self.dir.join("..").join(listed.segment(number)))?))
+                    Ok(Box::new(opened(&shared(&self.dir).join(listed.segment(number)))?))
                 };
                 part.load_rest(&mut from, &mut open)
             }
@@ -326,6 +328,11 @@ impl Checkpoint {
 
 fn not_listed(part: &str, number: u64) -> rl_core::Error {
     rl_core::Error::State { part: part.to_owned(), message: format!("its segment {number} is not in the manifest") }
+}
+
+/// Where a checkpoint's segments are counted from.
+fn shared(dir: &Path) -> &Path {
+    dir.parent().expect("a checkpoint lies in a directory")
 }
 
 fn opened(path: &Path) -> std::io::Result<BufReader<File>> {

@@ -27,6 +27,26 @@ pub(crate) const SEATS: u32 = 1_000_000;
 /// Games that are played side by side. Which games are played depends on it, so it is not a setting.
 const SIDE_BY_SIDE: u32 = 16;
 
+/// Which games are to be played, and by whom.
+#[derive(Clone, Debug, clap::Args)]
+pub(crate) struct Asked {
+    /// `last`, `best`, or the frames of a checkpoint
+    #[arg(long, default_value = "last")]
+    pub(crate) checkpoint: String,
+    /// Full games to play; the protocol's by default
+    #[arg(long, allow_negative_numbers = true)]
+    pub(crate) episodes: Option<u32>,
+    /// Protocol of the environment; the run's by default
+    #[arg(long)]
+    pub(crate) protocol: Option<String>,
+    /// Seed of the games and of the policy's draws
+    #[arg(long, default_value_t = 0, allow_negative_numbers = true)]
+    pub(crate) seed: u64,
+    /// Take the most probable action where the policy would sample
+    #[arg(long)]
+    pub(crate) greedy: bool,
+}
+
 /// Plays full games with the policy of a run and says what they earned.
 #[derive(Clone, Debug, clap::Args)]
 #[command(after_help = "Examples: rl-run eval runs/kungfu-dqn-s1 --episodes 30 --json
@@ -34,21 +54,8 @@ const SIDE_BY_SIDE: u32 = 16;
 pub(crate) struct EvalArgs {
     /// Directory of the run
     run: PathBuf,
-    /// `last`, `best`, or the frames of a checkpoint
-    #[arg(long, default_value = "last")]
-    checkpoint: String,
-    /// Full games to play; the protocol's by default
-    #[arg(long, allow_negative_numbers = true)]
-    episodes: Option<u32>,
-    /// Protocol of the environment; the run's by default
-    #[arg(long)]
-    protocol: Option<String>,
-    /// Seed of the games and of the policy's draws
-    #[arg(long, default_value_t = 0, allow_negative_numbers = true)]
-    seed: u64,
-    /// Take the most probable action where the policy would sample
-    #[arg(long)]
-    greedy: bool,
+    #[command(flatten)]
+    asked: Asked,
     /// Compute the expected return by dynamic programming instead of playing (small environments; greedy policy)
     #[arg(long)]
     exact: bool,
@@ -228,33 +235,28 @@ pub(crate) struct Trained {
 }
 
 impl Trained {
-    /// Loads a checkpoint of a run, to play by another protocol and so many games where one is asked for.
+    /// Loads the checkpoint of a run that was asked for, to play as was asked for.
     ///
     /// # Errors
     /// If there is no such checkpoint, or the protocol shows something else.
-    pub(crate) fn load(
-        run: &Path,
-        checkpoint: &str,
-        (protocol, episodes): (Option<&str>, Option<u32>),
-        seed: u64,
-        device: &Device,
-        tables: &Tables,
-    ) -> anyhow::Result<Self> {
+    pub(crate) fn load(run: &Path, asked: &Asked, device: &Device, tables: &Tables) -> anyhow::Result<Self> {
+        let Asked { checkpoint, episodes, protocol, seed, .. } = asked;
+        let seating = Seating { seed: *seed, seats: 0..1 };
         let (about, mut resolved) = recorded(run, tables)?;
-        let trained = resolved.seat(&Seating { seed, seats: 0..1 })?.spec().clone();
+        let trained = resolved.seat(&seating)?.spec().clone();
         if let Some(protocol) = protocol {
             resolved.use_protocol(protocol)?;
         }
         if let Some(episodes) = episodes {
-            resolved.set("eval.episodes", i64::from(episodes))?;
+            resolved.set("eval.episodes", i64::from(*episodes))?;
         }
         resolved.eval()?;
-        let spec = resolved.seat_eval(&Seating { seed, seats: 0..1 })?.spec().clone();
+        let spec = resolved.seat_eval(&seating)?.spec().clone();
         if spec != trained {
-            let protocol = protocol.unwrap_or("this");
+            let protocol = protocol.as_deref().unwrap_or("this");
             bail!(usage(format!("protocol {protocol} shows or asks for other shapes than this run was trained on")));
         }
-        let mut learner = build(&resolved, &spec, seed, device)?;
+        let mut learner = build(&resolved, &spec, *seed, device)?;
         let frames = load_weights(run, checkpoint, &resolved, learner.as_mut())?;
         Ok(Self { about, resolved, learner, frames })
     }
@@ -268,21 +270,20 @@ impl Trained {
 /// Evaluates a checkpoint.
 pub(crate) fn run(args: &EvalArgs, tables: &Tables) -> anyhow::Result<ExitCode> {
     let stop = Stop::listen()?;
-    let asked = (args.protocol.as_deref(), args.episodes);
-    let device = device(&args.machine.device)?;
-    let trained = Trained::load(&args.run, &args.checkpoint, asked, args.seed, &device, tables)?;
+    let Asked { seed, greedy, .. } = args.asked;
+    let trained = Trained::load(&args.run, &args.asked, &device(&args.machine.device)?, tables)?;
     let Trained { about, resolved, learner, frames } = &trained;
     let eval = resolved.eval()?;
 
     args.picture.as_deref().map(picture::check).transpose()?;
-    let greedy = args.greedy || args.exact;
+    let greedy = greedy || args.exact;
     let mut report = Report {
         env: resolved.env_name.clone(),
         agent: about.agent.clone(),
         protocol: resolved.protocol(),
         checkpoint: *frames,
         policy: trained.policy(eval.epsilon, greedy),
-        seed: args.seed,
+        seed,
         exact: args.exact,
         episodes: eval.episodes,
         mean: 0.0,
@@ -296,7 +297,7 @@ pub(crate) fn run(args: &EvalArgs, tables: &Tables) -> anyhow::Result<ExitCode> 
         (report.episodes, report.mean) = (0, exact(resolved, learner.as_ref(), eval.epsilon, picture)?);
     } else {
         let mode = Mode::Evaluate { epsilon: eval.epsilon, greedy };
-        let games = Games { seed: args.seed, episodes: eval.episodes, mode, workers: args.machine.workers()? };
+        let games = Games { seed, episodes: eval.episodes, mode, workers: args.machine.workers()? };
         let Some(score) = play(resolved, learner.as_ref(), games, &stop)? else {
             output::note("stopped before the last game: no score");
             return Ok(ExitCode::from(STOPPED));

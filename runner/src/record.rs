@@ -13,7 +13,7 @@ use serde::Serialize;
 
 use crate::cli::Machine;
 use crate::collect::Seats;
-use crate::evaluate::{Games, SEATS, Score, Trained, watched};
+use crate::evaluate::{Asked, Games, SEATS, Score, Trained, watched};
 use crate::preset::{self, Ask, Resolved};
 use crate::rollout::draw;
 use crate::stop::{STOPPED, Stop};
@@ -32,9 +32,6 @@ pub(crate) struct RecordArgs {
     /// Directory of the run whose policy plays
     #[arg(required_unless_present = "random", conflicts_with_all = ["random", "env", "set"])]
     run: Option<PathBuf>,
-    /// `last`, `best`, or the frames of a checkpoint
-    #[arg(long, default_value = "last")]
-    checkpoint: String,
     /// Environment that random actions are played in: `rl-run list envs` shows all
     #[arg(long, requires = "random")]
     env: Option<String>,
@@ -47,18 +44,8 @@ pub(crate) struct RecordArgs {
     /// File to write
     #[arg(long, value_name = "FILE")]
     out: PathBuf,
-    /// Full games to play; the protocol's by default
-    #[arg(long, value_parser = clap::value_parser!(u32).range(1..))]
-    episodes: Option<u32>,
-    /// Protocol of the environment; the run's by default
-    #[arg(long)]
-    protocol: Option<String>,
-    /// Seed of the games and of the policy's draws
-    #[arg(long, default_value_t = 0, allow_negative_numbers = true)]
-    seed: u64,
-    /// Take the most probable action where the policy would sample
-    #[arg(long)]
-    greedy: bool,
+    #[command(flatten)]
+    asked: Asked,
     /// One JSON object on stdout and nothing else
     #[arg(long)]
     json: bool,
@@ -190,18 +177,18 @@ fn by_agent(
     tables: &Tables,
     stop: &Stop,
 ) -> anyhow::Result<Option<(Manifest, Vec<Take>)>> {
-    let (asked, seed) = ((args.protocol.as_deref(), args.episodes), args.seed);
-    let mut trained = Trained::load(run, &args.checkpoint, asked, seed, &device(&args.machine.device)?, tables)?;
+    let Asked { seed, greedy, .. } = args.asked;
+    let mut trained = Trained::load(run, &args.asked, &device(&args.machine.device)?, tables)?;
     let eval = trained.resolved.eval()?;
     let player = Player::Agent {
         agent: trained.about.agent.clone(),
         frames: trained.frames,
         weights_sha256: checkpoint::sha256(trained.learner.weights())?,
-        policy: trained.policy(eval.epsilon, args.greedy),
+        policy: trained.policy(eval.epsilon, greedy),
         seed,
     };
     let Trained { resolved, learner, .. } = &trained;
-    let mode = Mode::Evaluate { epsilon: eval.epsilon, greedy: args.greedy };
+    let mode = Mode::Evaluate { epsilon: eval.epsilon, greedy };
     let games = Games { seed, episodes: eval.episodes, mode, workers: args.machine.workers()? };
     let mut takes = Takes::default();
     let played = watched(resolved, learner.as_ref(), games, stop, &mut |seats| takes.watch(seats))?;
@@ -218,14 +205,21 @@ fn by_chance(
     tables: &Tables,
     stop: &Stop,
 ) -> anyhow::Result<Option<(Manifest, Vec<Take>)>> {
-    let ask = Ask { env, sets: &args.set, protocol: args.protocol.as_deref(), ..Ask::default() };
-    let (resolved, seed) = (preset::resolve(tables, &ask)?, args.seed);
+    let Asked { ref checkpoint, ref protocol, episodes, seed, greedy } = args.asked;
+    if greedy || checkpoint != "last" {
+        bail!(usage("--random: random actions have neither --greedy nor a --checkpoint"));
+    }
+    let ask = Ask { env, sets: &args.set, protocol: protocol.as_deref(), ..Ask::default() };
+    let mut resolved = preset::resolve(tables, &ask)?;
+    if let Some(episodes) = episodes {
+        resolved.set("eval.episodes", i64::from(episodes))?;
+    }
     let mut env = resolved.seat_eval(&Seating { seed, seats: SEATS..SEATS + 1 })?;
     let spec = env.spec().clone();
     let (mut rng, mut takes) = (Rng::new(seed, Stream::Act(SEATS)), Vec::new());
     let mut block = Rollout::new(&spec, 1, 1, 0);
     env.reset(block.first())?;
-    for _ in 0..args.episodes.map_or_else(|| Ok(resolved.eval()?.episodes), anyhow::Ok)? {
+    for _ in 0..resolved.eval()?.episodes {
         let mut take = Take::begin(env.episode_seed(0));
         while !take.outcome.end.over() {
             if stop.asked() {

@@ -98,10 +98,7 @@ impl Handed {
             let Some(part) = part.segmented() else { return Ok(()) };
             self.none = false;
             let segments = part.segments();
-            if !self.parts.contains_key(name) {
-                self.parts.insert(name.to_owned(), 0..0);
-            }
-            let handed = self.parts.get_mut(name).expect("it was inserted");
+            let handed = self.parts.entry(name.to_owned()).or_default();
             handed.start = handed.start.max(segments.start);
             for number in segments.start.max(handed.end)..segments.end {
                 let mut bytes = Vec::new();

@@ -120,7 +120,8 @@ impl Files {
     fn work(mut self, jobs: &Receiver<Job>) -> anyhow::Result<()> {
         jobs.iter().try_for_each(|job| match job {
             Job::Segment { part, number, bytes } => {
-                let path = made(&self.checkpoints.join(SEGMENTS))?.join("..").join(segment(&part, number));
+                made(&self.checkpoints.join(SEGMENTS))?;
+                let path = self.checkpoints.join(segment(&part, number));
                 let written = checkpoint::write_segment(&path, number, &bytes)?;
                 self.known.insert((part, number), written);
                 Ok(())

@@ -112,6 +112,8 @@ fn films_are_films_and_wrong_words_are_refused() {
         ("export a.rec --out a.gif --from 100000", "steps"),
         ("export a.rec --out a.gif --speed 0", "--speed 0"),
         ("record --env frozenlake --out a.rec", "--random"),
+        ("record --env frozenlake --random --greedy --out a.rec", "--greedy"),
+        ("record --env frozenlake --random --episodes 0 --out a.rec", "at least 1"),
         ("record nowhere --out a.rec", "not the directory of a run"),
         ("verify a.rec --from 100", "from its start"),
     ];
