@@ -15,6 +15,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("rl-core", &[]),
     ("rl-assets", &[]),
     ("ale-sys", &["rl-assets"]),
+    ("vizdoom", &[]),
     ("rl-envs", &["rl-core", "rl-assets", "ale-sys"]),
     ("rl-replays", &["rl-core"]),
     ("rl-nn", &["rl-core"]),
