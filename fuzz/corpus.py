@@ -5,6 +5,7 @@ Inputs that once crashed lie beside them under names of their own, and are left 
 
 import gzip
 import io
+import json
 import struct
 import tarfile
 from pathlib import Path
@@ -80,6 +81,9 @@ toy = tar([("toy-1/a/b.txt", b"hello"), ("toy-1/c", b"")])
 write("archive", "tar", b"\1" + toy)
 write("archive", "gzip", b"\0" + gzip.compress(toy, mtime=0))
 write("archive", "sums", b"\2e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855  c\n")
+cases = json.loads((HERE.parent / "envs/vizdoom/tests/golden/cfg.json").read_text())["cases"]
+for kind, keep in (("lists", lambda text: "{" in text), ("values", lambda text: "{" not in text)):
+    write("cfg", kind, "\n".join(case["text"] for case in cases.values() if case["took"] and keep(case["text"])).encode())
 write("words", "actions", b"\x000\n3\n2\n")
 write("words", "map", b"\1SFFF/FHFH/FFFH/HFFG")
 write("words", "map-rows", b"\1/SF/FG")
