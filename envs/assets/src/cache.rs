@@ -151,6 +151,7 @@ mod tests {
             sha256: Box::leak(crate::unpack::sha256(bytes).into_boxed_str()),
             bytes: bytes.len() as u64,
             top: "toy-1",
+            leaves_out: &[],
             place: "toy-1",
             summary: "",
         }

@@ -13,37 +13,69 @@ const LAST_LINES: usize = 3;
 pub(crate) fn download(asset: &Asset, dir: &Path, status: &mut dyn FnMut(&str)) -> Result<PathBuf> {
     match asset.client {
         Client::PipSource { needs } => pip_source(asset, needs, dir, status),
+        Client::PipWheel { python, platform } => pip_wheel(asset, python, platform, dir, status),
     }
 }
 
+/// What pip is told with every command.
+const QUIET: [&str; 3] = ["--quiet", "--disable-pip-version-check", "--no-input"];
+/// The mend where the network may be at fault.
+const REACHABLE: &str = "is the package index reachable?";
+
+fn pip_wheel(asset: &Asset, python: &str, platform: &str, dir: &Path, status: &mut dyn FnMut(&str)) -> Result<PathBuf> {
+    let venv = venv(asset, dir, status)?;
+    let wanted = wanted(asset, status);
+    let mut command = Command::new(venv.join("bin/pip"));
+    command
+        .arg("download")
+        .args(QUIET)
+        .args(["--no-deps", "--only-binary=:all:", "--implementation", "cp", "--python-version", python])
+        .args(["--platform", platform, wanted.as_str(), "--dest"])
+        .arg(dir);
+    run(asset, &mut command, REACHABLE)?;
+    left(asset, dir)
+}
+
 fn pip_source(asset: &Asset, needs: &[&str], dir: &Path, status: &mut dyn FnMut(&str)) -> Result<PathBuf> {
-    let venv = dir.join("venv");
-    status("making a throw-away Python environment");
-    run(asset, Command::new("python3").args(["-m", "venv"]).arg(&venv), "on Debian: apt install python3-venv")?;
-
+    let venv = venv(asset, dir, status)?;
     let pip = venv.join("bin/pip");
-    let quiet = ["--quiet", "--disable-pip-version-check", "--no-input"];
     status(&format!("installing {} into it", needs.join(" and ")));
-    run(asset, Command::new(&pip).arg("install").args(quiet).args(needs), "is the package index reachable?")?;
+    run(asset, Command::new(&pip).arg("install").args(QUIET).args(needs), REACHABLE)?;
 
-    let wanted = format!("{}=={}", asset.package, asset.version);
-    status(&format!("downloading {wanted} ({} MB)", asset.bytes / 1_000_000));
+    let wanted = wanted(asset, status);
     let mut command = Command::new(&pip);
     command
         .arg("download")
-        .args(quiet)
+        .args(QUIET)
         .args(["--no-deps", "--no-build-isolation", "--no-binary", asset.package])
-        .arg(&wanted)
-        .arg("--dest")
+        .args([wanted.as_str(), "--dest"])
         .arg(dir)
         .env("PATH", path_with(&venv.join("bin")));
-    run(asset, &mut command, "is the package index reachable?")?;
+    run(asset, &mut command, REACHABLE)?;
+    left(asset, dir)
+}
 
+fn venv(asset: &Asset, dir: &Path, status: &mut dyn FnMut(&str)) -> Result<PathBuf> {
+    let venv = dir.join("venv");
+    status("making a throw-away Python environment");
+    run(asset, Command::new("python3").args(["-m", "venv"]).arg(&venv), "on Debian: apt install python3-venv")?;
+    Ok(venv)
+}
+
+/// The package as pip is asked for it.
+fn wanted(asset: &Asset, status: &mut dyn FnMut(&str)) -> String {
+    let wanted = format!("{}=={}", asset.package, asset.version);
+    status(&format!("downloading {wanted} ({} MB)", asset.bytes / 1_000_000));
+    wanted
+}
+
+/// The file that pip should have left.
+fn left(asset: &Asset, dir: &Path) -> Result<PathBuf> {
     let file = dir.join(asset.file);
     if file.is_file() {
         return Ok(file);
     }
-    let message = format!("pip left no {} for {wanted}", asset.file);
+    let message = format!("pip left no {} for {}=={}", asset.file, asset.package, asset.version);
     Err(Error::Client { name: asset.name.to_owned(), message })
 }
 

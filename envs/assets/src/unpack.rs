@@ -42,9 +42,12 @@ pub(crate) const SWELLS: u64 = 8;
 /// And so much more: headers and padding of a few small files nearly vanish when they are packed.
 pub(crate) const PADDING: u64 = 1 << 16;
 
-/// Unpacks the regular files and directories below `asset.top` to `into`.
+/// Unpacks the regular files and directories below `asset.top` to `into`: a wheel is a zip, all else a gzipped tarball.
 pub(crate) fn unpack(asset: &Asset, file: &Path, into: &Path) -> Result<()> {
     fs::create_dir(into).map_err(write(asset, into))?;
+    if asset.file.ends_with(".whl") {
+        return unpack_zip(asset, file, into);
+    }
     let archive = File::open(file).map_err(write(asset, file))?;
     let most = asset.bytes.saturating_mul(SWELLS).saturating_add(PADDING);
     let mut archive = tar::Archive::new(GzDecoder::new(archive).take(most));
@@ -79,6 +82,40 @@ fn unpack_entries(asset: &Asset, archive: &mut tar::Archive<impl Read>, into: &P
             }
             tar::EntryType::XGlobalHeader => {}
             other => return Err(refuse(format!("{} is a {other:?}, expected a file or directory", path.display()))),
+        }
+    }
+    Ok(())
+}
+
+fn unpack_zip(asset: &Asset, file: &Path, into: &Path) -> Result<()> {
+    let refuse = |message: String| refuse(asset, message);
+    let archive = File::open(file).map_err(write(asset, file))?;
+    let mut archive = zip::ZipArchive::new(archive).map_err(|e| refuse(e.to_string()))?;
+    let mut most = asset.bytes.saturating_mul(SWELLS).saturating_add(PADDING);
+    for n in 0..archive.len() {
+        let mut entry = archive.by_index(n).map_err(|e| refuse(e.to_string()))?;
+        let name = entry.name().map_err(|e| refuse(e.to_string()))?.into_owned();
+        let path = PathBuf::from(&name);
+        let inside = below(asset.top, &path).ok_or_else(|| refuse(format!("{} leaves the archive", path.display())))?;
+        if entry.is_dir() || asset.leaves_out.iter().any(|left| name.starts_with(left)) {
+            continue;
+        }
+        if !entry.is_file() {
+            return Err(refuse(format!("{} is no file", path.display())));
+        }
+        let to = into.join(inside);
+        let dir = to.parent().expect("a joined path has a parent");
+        fs::create_dir_all(dir).map_err(write(asset, dir))?;
+        let mut content = File::create(&to).map_err(write(asset, &to))?;
+        let copied = std::io::copy(&mut entry.by_ref().take(most), &mut content);
+        most -= copied.map_err(|e| refuse(format!("{}: {e}", path.display())))?;
+        if most == 0 {
+            return Err(refuse(format!("unpacks to more than {SWELLS} times its size")));
+        }
+        // Zip's permissions are advice; what matters is whether a file is a program.
+        if entry.unix_mode().is_some_and(|mode| mode & 0o100 != 0) {
+            let program = std::os::unix::fs::PermissionsExt::from_mode(0o755);
+            fs::set_permissions(&to, program).map_err(write(asset, &to))?;
         }
     }
     Ok(())
@@ -165,6 +202,49 @@ pub(crate) mod tests {
         let bytes = tar.into_inner().unwrap().finish().unwrap();
         let error = refused("late", &bytes, 1 << 20);
         assert!(error.contains("toy-1/late has no time"), "{error}");
+    }
+
+    /// A wheel with these files, the first of them a program.
+    fn wheel(files: &[(&str, &[u8])]) -> Vec<u8> {
+        let mut zip = zip::ZipWriter::new(std::io::Cursor::new(Vec::new()));
+        for (n, (name, content)) in files.iter().enumerate() {
+            let mode = if n == 0 { 0o755 } else { 0o644 };
+            let options = zip::write::SimpleFileOptions::default().unix_permissions(mode);
+            zip.start_file(*name, options).unwrap();
+            std::io::Write::write_all(&mut zip, content).unwrap();
+        }
+        zip.finish().unwrap().into_inner()
+    }
+
+    #[test]
+    fn a_wheel_keeps_its_programs_and_leaves_out_what_it_is_told_to() {
+        use std::os::unix::fs::PermissionsExt;
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("toy.whl");
+        let bytes = wheel(&[("toy/run", b"program"), ("toy/data", b"data"), ("toy/python.so", b"x")]);
+        fs::write(&file, &bytes).unwrap();
+        let toy =
+            |size| Asset { top: "", file: "toy.whl", bytes: size, leaves_out: &["toy/python"], ..crate::ASSETS[0] };
+        let out = dir.path().join("out");
+        unpack(&toy(bytes.len() as u64), &file, &out).unwrap();
+        let mode = |name: &str| out.join(name).metadata().unwrap().permissions().mode() & 0o111;
+        assert!(mode("toy/run") == 0o111 && mode("toy/data") == 0 && !out.join("toy/python.so").exists());
+        assert_eq!(fs::read(out.join("toy/data")).unwrap(), b"data");
+    }
+
+    #[test]
+    fn a_wheel_that_escapes_swells_or_is_cut_is_refused() {
+        let dir = tempfile::tempdir().unwrap();
+        let refused = |name: &str, bytes: &[u8]| {
+            let file = dir.path().join(name);
+            fs::write(&file, bytes).unwrap();
+            let asset = Asset { top: "", file: "toy.whl", bytes: bytes.len() as u64, ..crate::ASSETS[0] };
+            unpack(&asset, &file, &dir.path().join(format!("{name}-out"))).unwrap_err().to_string()
+        };
+        assert!(refused("evil", &wheel(&[("../evil", b"x")])).contains("leaves the archive"));
+        assert!(refused("zeros", &wheel(&[("zeros", &[0; 1 << 20])])).contains("more than 8 times"));
+        let whole = wheel(&[("a", &[7; 4000])]);
+        assert!(refused("cut", &whole[..whole.len() / 2]).contains("nothing was kept"));
     }
 
     #[test]

@@ -4,17 +4,27 @@
 //! Facts about the interface are from the MIT-licensed parts of ViZDoom (© Wydmuch, Kempka, Jaśkowski, Runc, Toczek and the
 //! Farama Foundation). The engine itself is fetched by its user, and neither linked nor shipped.
 
-mod error;
-mod names;
+mod args;
 mod button;
-mod variable;
+mod cfg;
+mod engine;
+mod error;
+mod game;
+mod keys;
+mod layout;
+mod memory;
+mod names;
+mod queue;
+mod rewards;
 mod screen;
 mod settings;
-mod keys;
-mod cfg;
+mod state;
+mod variable;
 
 pub use button::Button;
 pub use error::{Error, Result};
+pub use game::{Buffer, Game};
 pub use screen::{ScreenFormat, ScreenResolution};
 pub use settings::{Audio, Automap, AutomapMode, Config, Mode, Notifications, Render, Rewards, SamplingRate};
+pub use state::{Label, Line, Object, Player, Pose, Sector};
 pub use variable::Variable;

@@ -17,6 +17,18 @@ named! {
     }
 }
 
+impl Mode {
+    /// Whether a person plays.
+    pub fn is_spectator(self) -> bool {
+        matches!(self, Mode::Spectator | Mode::AsyncSpectator)
+    }
+
+    /// Whether the engine goes on by its clock.
+    pub fn is_async(self) -> bool {
+        matches!(self, Mode::AsyncPlayer | Mode::AsyncSpectator)
+    }
+}
+
 named! {
     /// What the automap shows.
     AutomapMode "mode of the automap" {

@@ -1,0 +1,305 @@
+//! The engine as a child process: how it is started, spoken with, watched and ended.
+//!
+//! Nothing outlives it. Its names in `/dev/shm` and its working directory are taken away once it has answered for the first
+//! time, and the kernel kills it when the thread that started it ends: that is one thread of this process, which starts all
+//! of them and ends with the process, since who owns an engine may pass it on to another thread.
+
+use std::fs::File;
+use std::io::{Read, Seek, SeekFrom};
+use std::os::fd::OwnedFd;
+use std::os::unix::process::CommandExt;
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::sync::{Mutex, mpsc};
+use std::time::Duration;
+
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, set_parent_process_death_signal};
+use rustix::thread::{CpuSet, sched_setaffinity};
+use tempfile::TempDir;
+
+use crate::error::doing;
+use crate::layout::Message;
+use crate::memory::{Memory, text};
+use crate::queue::{Queue, Wait};
+use crate::{Error, Result};
+
+/// How long a whole start may take: players of a game for several wait there for each other.
+const START: Duration = Duration::from_secs(120);
+/// How long a tic may take; one takes less than a millisecond.
+const TIC: Duration = Duration::from_secs(60);
+/// How long an engine that was asked to end is waited for.
+const END: Duration = Duration::from_millis(500);
+/// Bytes of its output that an error shows.
+const OUTPUT: u64 = 600;
+/// Bytes of output after which it is forgotten.
+const FORGET: u64 = 1 << 20;
+
+/// What messages say. Most of ours are answered by one `DONE`.
+mod code {
+    pub(super) const DONE: u8 = 11;
+    pub(super) const CLOSE: u8 = 12;
+    pub(super) const ERROR: u8 = 13;
+    pub(super) const TIC: u8 = 21;
+    pub(super) const UPDATE: u8 = 22;
+    pub(super) const TIC_AND_UPDATE: u8 = 23;
+    pub(super) const COMMAND: u8 = 24;
+    pub(super) const END: u8 = 25;
+}
+
+/// A message that the engine answers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Ask {
+    /// Play a tic.
+    Tic,
+    /// Draw what is seen, and tell the state.
+    Update,
+    /// Both.
+    TicAndUpdate,
+}
+
+/// A running engine.
+#[derive(Debug)]
+pub(crate) struct Engine {
+    process: Process,
+    to: Queue,
+    from: Queue,
+    memory: Memory,
+}
+
+impl Engine {
+    /// Starts the engine at `program` with `args`, to which what it is called is added, and waits for its first answer.
+    ///
+    /// # Errors
+    /// If it does not start, is of another version, or says what is wrong with its arguments.
+    pub(crate) fn start(program: &Path, args: Vec<String>) -> Result<Self> {
+        let dir = tempfile::Builder::new().prefix("rl-run-doom-").tempdir().map_err(doing("making a directory"))?;
+        // Ten letters and digits: what tempfile chose, so that no name is taken twice on one machine.
+        let name = dir.path().file_name().expect("it has a name").to_string_lossy();
+        let instance = format!("{:0>10}", format!("{}{}", std::process::id(), &name["rl-run-doom-".len()..]));
+        let mut to = Queue::create(format!("/ViZDoomMQDoom{instance}"))?;
+        let mut from = Queue::create(format!("/ViZDoomMQCtr{instance}"))?;
+        let shared = Unlinked(format!("/ViZDoomSM{instance}"));
+        let process = Process::spawn(program, args, &instance, &dir)?;
+        let first = from.receive(START, &|| process.lives());
+        process.heed(first)?;
+        let memory = Memory::open(&shared.0)?;
+        to.unlink();
+        from.unlink();
+        drop(dir); // what it writes there, its settings, nobody reads
+        Ok(Self { process, to, from, memory })
+    }
+
+    /// What it shares with us.
+    pub(crate) fn memory(&self) -> &Memory {
+        &self.memory
+    }
+
+    /// The same, to set inputs.
+    pub(crate) fn memory_mut(&mut self) -> &mut Memory {
+        &mut self.memory
+    }
+
+    /// Number of its process.
+    pub(crate) fn id(&self) -> u32 {
+        self.process.child.id()
+    }
+
+    /// Lets it work, and waits until it is done.
+    pub(crate) fn ask(&mut self, what: Ask) -> Result<()> {
+        let code = match what {
+            Ask::Tic => code::TIC,
+            Ask::Update => code::UPDATE,
+            Ask::TicAndUpdate => code::TIC_AND_UPDATE,
+        };
+        self.send(&Message { code, command: [0; 128] })?;
+        let answer = self.from.receive(TIC, &|| self.process.lives());
+        self.process.heed(answer)
+    }
+
+    /// Gives a command of its console, which it obeys before the next tic.
+    ///
+    /// # Errors
+    /// If it is too long, or the engine is no more.
+    pub(crate) fn command(&mut self, command: &str) -> Result<()> {
+        let mut message = Message { code: code::COMMAND, command: [0; 128] };
+        let most = message.command.len() - 1; // a zero ends it
+        if command.len() > most || command.contains('\0') {
+            return Err(Error::Command { command: command.to_owned(), bytes: command.len(), most });
+        }
+        message.command[..command.len()].copy_from_slice(command.as_bytes());
+        self.send(&message)
+    }
+
+    /// Lets it run on this core alone.
+    ///
+    /// # Errors
+    /// If there is no such core, or this process may not use it.
+    pub(crate) fn pin(&self, core: usize) -> Result<()> {
+        let mut set = CpuSet::new();
+        set.set(core);
+        let id = Pid::from_child(&self.process.child);
+        sched_setaffinity(Some(id), &set).map_err(doing(format!("pinning the engine to core {core}")))
+    }
+
+    /// Forgets what it has printed, where that is much: it has a line for every episode.
+    pub(crate) fn forget_output(&self) {
+        if self.process.output.metadata().is_ok_and(|file| file.len() > FORGET) {
+            let _ = self.process.output.set_len(0); // it appends, so that the file begins anew
+        }
+    }
+
+    fn send(&mut self, message: &Message) -> Result<()> {
+        let sent = self.to.send(message, &|| self.process.lives());
+        sent.map_err(|wait| self.process.explain(wait, TIC))
+    }
+}
+
+impl Drop for Engine {
+    /// Asks it to end, which settles a demo that it records, and sees to it that it does.
+    fn drop(&mut self) {
+        let asked = self.process.lives() && self.send(&Message { code: code::END, command: [0; 128] }).is_ok();
+        if asked {
+            self.process.wait(END);
+        }
+    }
+}
+
+/// A name in `/dev/shm` that goes when this does.
+struct Unlinked(String);
+
+impl Drop for Unlinked {
+    fn drop(&mut self) {
+        let _ = rustix::shm::unlink(&self.0); // the engine may not have come so far
+    }
+}
+
+/// The child. Dropped, it is killed and waited for.
+#[derive(Debug)]
+struct Process {
+    child: Child,
+    /// Becomes readable when it ends.
+    death: OwnedFd,
+    /// What it prints, in a file without a name.
+    output: File,
+}
+
+impl Process {
+    fn spawn(program: &Path, args: Vec<String>, instance: &str, dir: &TempDir) -> Result<Self> {
+        let output = dir.path().join("output");
+        let output = File::options().read(true).append(true).create_new(true).open(&output);
+        let output = output.map_err(doing("making a file for the engine's output"))?;
+        let copy = || output.try_clone().map_err(doing("opening the file of the engine's output twice"));
+        let mut command = Command::new(program);
+        command.args(args).args(["+viz_controlled", "1", "+viz_instance_id", instance]);
+        command.current_dir(dir.path()).stdin(Stdio::null()).stdout(copy()?).stderr(copy()?);
+        let mut child = start(command).map_err(doing(format!("starting {}", program.display())))?;
+        match pidfd_open(Pid::from_child(&child), PidfdFlags::empty()) {
+            Ok(death) => Ok(Self { child, death, output }),
+            Err(e) => {
+                let _ = child.kill().and_then(|()| child.wait());
+                Err(doing("watching the engine")(e))
+            }
+        }
+    }
+
+    fn lives(&self) -> bool {
+        !self.ends_within(Duration::ZERO)
+    }
+
+    fn ends_within(&self, time: Duration) -> bool {
+        let time = Timespec { tv_sec: time.as_secs() as _, tv_nsec: time.subsec_nanos() as _ };
+        let mut watched = [PollFd::new(&self.death, PollFlags::IN)];
+        matches!(poll(&mut watched, Some(&time)), Ok(ready) if ready > 0)
+    }
+
+    fn wait(&mut self, time: Duration) {
+        if self.ends_within(time) {
+            let _ = self.child.wait();
+        }
+    }
+
+    /// Takes an answer for what it says.
+    fn heed(&self, answer: std::result::Result<Message, Wait>) -> Result<()> {
+        let message = answer.map_err(|wait| self.explain(wait, TIC))?;
+        match message.code {
+            code::DONE => Ok(()),
+            code::ERROR => Err(Error::Engine { message: self.with_output(text(&message.command)) }),
+            code::CLOSE => Err(Error::Died { message: self.with_output("it was closed".to_owned()) }),
+            code => Err(Error::Version { found: format!("unknown: its message has code {code}") }),
+        }
+    }
+
+    fn explain(&self, wait: Wait, patience: Duration) -> Error {
+        match wait {
+            Wait::TimedOut => Error::Silent { seconds: patience.as_secs() },
+            Wait::Died => Error::Died { message: self.with_output(self.how_it_died()) },
+        }
+    }
+
+    fn how_it_died(&self) -> String {
+        use rustix::process::{WaitId, WaitIdOptions, waitid};
+        // Without reaping it: `drop` does that.
+        let options = WaitIdOptions::EXITED | WaitIdOptions::NOWAIT | WaitIdOptions::NOHANG;
+        match waitid(WaitId::Pid(Pid::from_child(&self.child)), options) {
+            Ok(Some(status)) => match (status.exit_status(), status.terminating_signal()) {
+                (Some(code), _) => format!("exit status {code}"),
+                (None, Some(signal)) => format!("signal {signal}"),
+                (None, None) => "for a reason unknown".to_owned(),
+            },
+            _ => "while it held a lock".to_owned(),
+        }
+    }
+
+    /// A message, and what it printed last.
+    fn with_output(&self, message: String) -> String {
+        let mut file = &self.output;
+        let mut printed = Vec::new();
+        let from = file.metadata().map_or(0, |file| file.len().saturating_sub(OUTPUT));
+        let read = file.seek(SeekFrom::Start(from)).and_then(|_| file.take(OUTPUT).read_to_end(&mut printed));
+        let printed = String::from_utf8_lossy(&printed);
+        let printed = printed.trim();
+        if read.is_err() || printed.is_empty() { message } else { format!("{message}; it printed last:\n{printed}") }
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        if self.lives() {
+            let _ = self.child.kill();
+        }
+        let _ = self.child.wait();
+    }
+}
+
+/// Starts a program from the thread that starts all engines, and says what came of it.
+fn start(mut command: Command) -> std::io::Result<Child> {
+    type Order = (Command, mpsc::SyncSender<std::io::Result<Child>>);
+    static NURSERY: Mutex<Option<mpsc::Sender<Order>>> = Mutex::new(None);
+
+    // SAFETY: between fork and exec it makes two calls of the system and allocates nothing.
+    unsafe {
+        command.pre_exec(|| {
+            set_parent_process_death_signal(Some(Signal::KILL))?;
+            Ok(())
+        });
+    }
+    let (answer, born) = mpsc::sync_channel(1);
+    let mut nursery = NURSERY.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+    let orders = match nursery.as_ref() {
+        Some(orders) => orders.clone(),
+        None => {
+            let (orders, inbox) = mpsc::channel::<Order>();
+            std::thread::Builder::new().name("engines".to_owned()).spawn(move || {
+                for (mut command, answer) in inbox {
+                    let _ = answer.send(command.spawn()); // who asked waits for it
+                }
+            })?;
+            nursery.insert(orders).clone()
+        }
+    };
+    drop(nursery);
+    let ended = |_| std::io::Error::other("the thread that starts engines has ended");
+    orders.send((command, answer)).map_err(|_| ended(()))?;
+    born.recv().map_err(|_| ended(()))?
+}

@@ -1,0 +1,11 @@
+//! The fetched engine.
+
+use std::path::PathBuf;
+
+/// Where the package is unpacked, fetched first where it is not there.
+///
+/// # Panics
+/// If it cannot be had.
+pub(crate) fn package() -> PathBuf {
+    rl_assets::fetch("vizdoom", &mut |status| eprintln!("vizdoom: {status}")).expect("the engine can be fetched")
+}
