@@ -32,6 +32,7 @@ pub(crate) const ENTRY: AgentEntry = AgentEntry {
         ("taxi", include_str!("../../presets/ppo/taxi.toml")),
         ("atari/kung_fu_master", include_str!("../../presets/ppo/kung_fu_master.toml")),
         ("atari/", include_str!("../../presets/ppo/atari.toml")),
+        ("doom/", include_str!("../../presets/ppo/doom.toml")),
     ],
     stochastic: true,
     memory: |context| {

@@ -1,6 +1,5 @@
 //! Games of the Atari 2600, played on the Arcade Learning Environment (GPL-2.0-only, hence the feature `atari`).
 
-mod area;
 mod env;
 mod scores;
 

@@ -3,11 +3,15 @@
 //! A new environment is a file that implements [`Env`](rl_core::Env), a preset in `presets/env`, and a line below.
 #![forbid(unsafe_code)]
 
+#[cfg(any(feature = "atari", feature = "doom"))]
+mod area;
 #[cfg(feature = "atari")]
 pub mod atari;
 pub mod board;
 pub mod cards;
 pub mod classic;
+#[cfg(feature = "doom")]
+pub mod doom;
 pub mod grid;
 mod settings;
 
@@ -33,4 +37,6 @@ pub static ENVS: &[EnvEntry] = &[
     classic::pendulum::ENTRY,
     #[cfg(feature = "atari")]
     atari::ENTRY,
+    #[cfg(feature = "doom")]
+    doom::ENTRY,
 ];

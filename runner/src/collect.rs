@@ -153,6 +153,11 @@ impl Seats {
         Ok(())
     }
 
+    /// Takes what has been lost since it was last asked.
+    pub(crate) fn take_losses(&mut self) -> Vec<String> {
+        self.envs.iter_mut().flat_map(|env| env.take_losses()).collect()
+    }
+
     /// Makes the last row of every block the first of the next, and forgets finished episodes.
     pub(crate) fn carry(&mut self) {
         self.blocks.iter_mut().for_each(Rollout::carry);

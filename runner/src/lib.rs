@@ -53,6 +53,7 @@ mod doctor;
 mod rollout;
 mod measure;
 mod profile;
+mod bring;
 mod bench;
 mod plan;
 #[doc(hidden)]

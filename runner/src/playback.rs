@@ -9,6 +9,7 @@ use rl_core::{Canvas, End, Seating, VecEnv};
 use rl_replays::Rollout;
 use rl_replays::recording::{Manifest, Played, Player, Recording, seen};
 
+use crate::bring::bring;
 use crate::tables::Tables;
 use crate::usage::usage;
 
@@ -64,6 +65,7 @@ impl Playback {
                 "was recorded with version {theirs} of {name}, and this rl-run has version {ours}: it plays otherwise"
             );
         }
+        bring(entry)?;
         let config: toml::Table = toml::from_str(&manifest.config).context("its configuration")?;
         let env = (entry.build)(&name, &config, &Seating { seed: 0, seats: 0..1 })?;
         let here = env.assets();

@@ -13,6 +13,7 @@ use serde::{Deserialize, de::DeserializeOwned};
 use sha2::{Digest as _, Sha256};
 use toml::{Table, Value};
 
+use crate::bring::bring;
 use crate::tables::Tables;
 use crate::usage::{hint, usage};
 use crate::{budgets, claim, manifest, needs};
@@ -87,6 +88,7 @@ pub(crate) struct Eval {
 /// If a name, key or value is wrong; the message names the key path, the file and the nearest key.
 pub(crate) fn resolve(tables: &Tables, ask: &Ask<'_>) -> anyhow::Result<Resolved> {
     let (env_name, env) = tables.env(ask.env)?;
+    bring(env)?;
     let agent = ask.agent.map(|name| tables.agent(name)).transpose()?;
     let text = env.member_presets.iter().find(|(name, _)| *name == env_name).map_or(env.preset, |&(_, text)| text);
     let mut merged = parse(text, &format!("preset env/{env_name}"))?;

@@ -2,12 +2,13 @@
 //!
 //! Line i answers line i of the file of actions. The first reset has no line; a later one has, and consumes its action.
 
+use std::collections::BTreeMap;
 use std::io::{ErrorKind, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::Context as _;
-use rl_core::{End, Rng, Seating, Spec, Stream, VecEnv};
+use rl_core::{End, Fact, Rng, Seating, Spec, Stream, VecEnv};
 use rl_replays::Rollout;
 use serde::Serialize;
 use serde_json::Value;
@@ -61,6 +62,9 @@ struct Line<'a> {
     symbols: &'a [u32],
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     reset: bool,
+    /// What the environment tells beside it, such as checksums of buffers.
+    #[serde(flatten)]
+    facts: BTreeMap<&'static str, Fact>,
 }
 
 /// One action: discrete values, then continuous ones.
@@ -106,7 +110,7 @@ fn play(env: &mut dyn VecEnv, mut source: Source, steps: u64, json: bool) -> any
         }
         let (act, rows) = block.step(0);
         env.step(act, rows)?;
-        let line = line(&block, env.lives(0));
+        let line = line(&block, env);
         let text = if json { serde_json::to_string(&line)? } else { plain(number, &line) };
         match writeln!(out, "{text}") {
             Err(e) if e.kind() == ErrorKind::BrokenPipe => return Ok(()),
@@ -120,7 +124,7 @@ fn play(env: &mut dyn VecEnv, mut source: Source, steps: u64, json: bool) -> any
     }
 }
 
-fn line(block: &Rollout, lives: Option<u32>) -> Line<'_> {
+fn line<'a>(block: &'a Rollout, env: &dyn VecEnv) -> Line<'a> {
     let frame = block.frame_at(1, 0);
     let end: End = block.end[(1, 0)];
     let (discrete, continuous) = (block.discrete.row(0), block.continuous.row(0));
@@ -130,11 +134,12 @@ fn line(block: &Rollout, lives: Option<u32>) -> Line<'_> {
         action: if let [one] = values.as_slice() { one.clone() } else { Value::from(values) },
         reward: block.reward[(1, 0)],
         end: end.name(),
-        lives,
+        lives: env.lives(0),
         frame_crc32: (!frame.is_empty()).then(|| crc32fast::hash(frame)),
         vector: block.vector.row(1),
         symbols: block.symbols.row(1),
         reset: block.age[(1, 0)] == 0,
+        facts: env.facts(0).into_iter().collect(),
     }
 }
 

@@ -16,7 +16,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("rl-assets", &[]),
     ("ale-sys", &["rl-assets"]),
     ("vizdoom", &[]),
-    ("rl-envs", &["rl-core", "rl-assets", "ale-sys"]),
+    ("rl-envs", &["rl-core", "rl-assets", "ale-sys", "vizdoom"]),
     ("rl-replays", &["rl-core"]),
     ("rl-nn", &["rl-core"]),
     ("rl-perception", &["rl-core", "rl-nn"]),

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    Act, Canvas, Env, Episode, Error, Obs, Result, Rng, Rows, Seating, Spec, Stream, Tabular, VecEnv, load_postcard,
+    Act, Canvas, Env, Episode, Error, Fact, Obs, Result, Rng, Rows, Seating, Spec, Stream, Tabular, VecEnv, load_postcard,
     save_postcard,
 };
 
@@ -14,7 +14,11 @@ pub struct Batch<E> {
     seats: Vec<Seat<E>>,
     /// Place of the seat that is being served.
     serving: usize,
+    losses: Vec<String>,
 }
+
+/// Engines that may be gone in a row before it is an error.
+const PATIENCE: u32 = 3;
 
 #[derive(Debug)]
 struct Seat<E> {
@@ -47,7 +51,7 @@ impl<E: Env> Batch<E> {
             let rng = Rng::new(seating.seed, Stream::Env(seat));
             Seat { env, run: Run { rng, seed: 0, age: 0, over: true, episode: started(seat) } }
         });
-        Self { spec, seats: seats.collect(), serving: 0 }
+        Self { spec, seats: seats.collect(), serving: 0, losses: Vec::new() }
     }
 }
 
@@ -61,8 +65,15 @@ impl<E: Env> Seat<E> {
         self.begin(seed, obs)
     }
 
-    fn begin(&mut self, seed: u64, obs: Obs<'_>) -> Result<()> {
-        self.env.reset(seed, obs)?;
+    fn begin(&mut self, seed: u64, mut obs: Obs<'_>) -> Result<()> {
+        let mut tries = 0;
+        loop {
+            tries += 1;
+            match self.env.reset(seed, obs.again()) {
+                Err(Error::Lost { .. }) if tries < PATIENCE => {}
+                done => break done?,
+            }
+        }
         self.run.seed = seed;
         self.run.age = 0;
         self.run.over = false;
@@ -111,14 +122,25 @@ impl<E: Env> VecEnv for Batch<E> {
                 (rows.age[n], rows.reward[n], rows.end[n], rows.frames[n]) = (0, 0.0, crate::End::No, 0);
                 continue;
             }
-            let step = seat.env.step(act.seat(&self.spec, n), rows.obs(&self.spec, n))?;
+            let step = match seat.env.step(act.seat(&self.spec, n), rows.obs(&self.spec, n)) {
+                Err(error @ Error::Lost { .. }) => {
+                    // Nothing answers the action: the row begins another episode, and the transition is none.
+                    self.losses.push(format!("seat {}: {error}", seat.run.episode.seat));
+                    rows.episodes.push(Episode { end: crate::End::Truncated, ..seat.run.episode });
+                    seat.reset(rows.obs(&self.spec, n))?;
+                    (rows.age[n], rows.reward[n], rows.end[n], rows.frames[n]) = (0, 0.0, crate::End::No, 0);
+                    continue;
+                }
+                step => step?,
+            };
             let run = &mut seat.run;
             run.age += 1;
             run.over = step.end.over();
             run.episode.ret += f64::from(step.reward);
             run.episode.steps += 1;
             run.episode.frames += u64::from(step.frames);
-            (rows.age[n], rows.reward[n], rows.end[n], rows.frames[n]) = (run.age, step.reward, step.end, step.frames);
+            let paid = step.reward + seat.env.bonus();
+            (rows.age[n], rows.reward[n], rows.end[n], rows.frames[n]) = (run.age, paid, step.end, step.frames);
             if run.over {
                 rows.episodes.push(Episode { end: step.end, ..run.episode });
             }
@@ -132,6 +154,14 @@ impl<E: Env> VecEnv for Batch<E> {
 
     fn assets(&self) -> Vec<(String, String)> {
         self.seats[0].env.assets()
+    }
+
+    fn facts(&self, n: usize) -> Vec<(&'static str, Fact)> {
+        self.seats[n].env.facts()
+    }
+
+    fn take_losses(&mut self) -> Vec<String> {
+        std::mem::take(&mut self.losses)
     }
 
     fn lives(&self, n: usize) -> Option<u32> {

@@ -39,6 +39,8 @@ pub struct EnvEntry {
     pub agents: &'static [(&'static str, &'static str)],
     /// Scores of a random and of a human player, for human-normalised results; `None` where none are published.
     pub reference: fn(&str) -> Option<(f64, f64)>,
+    /// Assets that must be there before it is built.
+    pub assets: &'static [&'static str],
     /// Builds the seats.
     pub build: Build,
 }
@@ -57,6 +59,7 @@ impl EnvEntry {
             protocols: &[],
             agents: &[],
             reference: |_| None,
+            assets: &[],
             build: build_batch::<E>,
         }
     }

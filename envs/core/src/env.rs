@@ -1,5 +1,6 @@
 //! What the author of an environment implements.
 
+use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::{Act, Canvas, End, Obs, Result, Spec, Tabular};
@@ -13,6 +14,18 @@ pub struct Step {
     pub end: End,
     /// Emulator frames that passed; 1 where the environment has no frame skip.
     pub frames: u32,
+}
+
+/// Something about a state that a comparison may look at.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(untagged)]
+pub enum Fact {
+    /// A number.
+    Number(f64),
+    /// Several.
+    Numbers(Vec<f64>),
+    /// A checksum or a word.
+    Text(String),
 }
 
 /// One environment for one seat.
@@ -48,7 +61,8 @@ pub trait Env: Sized + Send + 'static {
     /// Takes one action and writes the observation after it. Allocates nothing.
     ///
     /// # Errors
-    /// If the engine behind the environment fails.
+    /// If the engine behind the environment fails; [`Error::Lost`](crate::Error::Lost) where it is gone, which costs no more
+    /// than the episode.
     ///
     /// # Panics
     /// If a discrete action is not below its cardinality.
@@ -68,6 +82,17 @@ pub trait Env: Sized + Send + 'static {
 
     /// Hashes of the files that it plays from, by name: recordings hold them.
     fn assets(&self) -> Vec<(String, String)> {
+        Vec::new()
+    }
+
+    /// What the last step is worth to a learner besides its reward, by a shaping that the configuration names: the returns
+    /// of episodes hold none of it.
+    fn bonus(&self) -> f32 {
+        0.0
+    }
+
+    /// What there is to compare with other implementations beside the observation, by name.
+    fn facts(&self) -> Vec<(&'static str, Fact)> {
         Vec::new()
     }
 

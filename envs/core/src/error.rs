@@ -30,6 +30,14 @@ pub enum Error {
         /// What the engine said.
         message: String,
     },
+    /// The engine behind an environment is no more. The episode is lost, and a reset starts another engine.
+    #[error("environment {env}: {message}")]
+    Lost {
+        /// Name of the environment.
+        env: String,
+        /// What became of it.
+        message: String,
+    },
     /// A saved state does not fit the object that reads it.
     #[error("saved state of {part}: {message}")]
     State {

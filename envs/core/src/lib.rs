@@ -28,7 +28,7 @@ pub use canvas::Canvas;
 pub use column::{Column, Values};
 pub use end::End;
 pub use entry::{Build, EnvEntry, Seating, build_batch};
-pub use env::{Env, Step};
+pub use env::{Env, Fact, Step};
 pub use error::{Error, Result};
 pub use game::{Game, Side, Standing};
 pub use reduce::{Reduce, Solo};

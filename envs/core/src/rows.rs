@@ -17,6 +17,13 @@ pub struct Obs<'a> {
     pub legal: &'a mut [u8],
 }
 
+impl Obs<'_> {
+    /// The same places, lent again.
+    pub fn again(&mut self) -> Obs<'_> {
+        Obs { frame: self.frame, vector: self.vector, symbols: self.symbols, legal: self.legal }
+    }
+}
+
 /// Actions of one seat, or of a row of seats one after the other.
 #[derive(Clone, Copy, Debug)]
 pub struct Act<'a> {

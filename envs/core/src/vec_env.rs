@@ -1,6 +1,6 @@
 //! The coarse boundary between environments and everything else: one virtual call per row of seats.
 
-use crate::{Act, Canvas, Error, Result, Rows, Spec, Tabular, load_postcard, save_postcard};
+use crate::{Act, Canvas, Error, Fact, Result, Rows, Spec, Tabular, load_postcard, save_postcard};
 
 /// `N` seats that step together.
 ///
@@ -42,6 +42,16 @@ pub trait VecEnv: Send {
 
     /// Hashes of the files that it plays from, by name.
     fn assets(&self) -> Vec<(String, String)> {
+        Vec::new()
+    }
+
+    /// What there is to compare with other implementations in seat `n`; see [`Env::facts`](crate::Env::facts).
+    fn facts(&self, _n: usize) -> Vec<(&'static str, Fact)> {
+        Vec::new()
+    }
+
+    /// Takes what has been lost since it was last asked: an episode each, whose engine was gone.
+    fn take_losses(&mut self) -> Vec<String> {
         Vec::new()
     }
 

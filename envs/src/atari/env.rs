@@ -12,7 +12,7 @@ use rl_core::{Act, Canvas, End, Env, Error, Obs, Result, Rng, Spec, Step, load_p
 use serde::{Deserialize, Serialize};
 
 use super::PROTOCOLS;
-use super::area::{Area, Size};
+use crate::area::{Area, Size};
 
 /// The `[env]` table, and the game from the environment's name.
 #[derive(Clone, Debug, Deserialize)]

@@ -17,6 +17,8 @@ use crate::{Button, Error, Result, Variable};
 
 /// Every so many tics the command that begins an episode is given again: the engine may have been in no state to obey.
 const AGAIN: u32 = 4;
+/// Tics after which a map that has not begun is taken for one that the game does not have: ten seconds of play.
+const NEVER: u32 = 350;
 
 /// A buffer of pixels.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -73,7 +75,14 @@ impl Game {
         let iwad = iwad(&config, &folder)?;
         let mut seeds = Mt::new(config.seed.unwrap_or_else(drawn));
         let mut engine = Engine::start(&program, args(&config, &iwad, seeds.next_u32())?)?;
-        while engine.memory().get(game::MAP_TIC) < config.episode_start_time.max(1) {
+        let start = config.episode_start_time.max(1);
+        for waited in 0.. {
+            if engine.memory().get(game::MAP_TIC) >= start {
+                break;
+            }
+            if waited >= start.saturating_add(NEVER) {
+                return Err(no_map(&config.doom_map));
+            }
             engine.ask(Ask::Tic)?;
         }
         engine.ask(Ask::Update)?;
@@ -418,6 +427,9 @@ impl Game {
             if self.has_begun() {
                 break;
             }
+            if tic >= NEVER {
+                return Err(no_map(&self.config.doom_map));
+            }
         }
         self.until_start_time()
     }
@@ -522,6 +534,11 @@ fn iwad(config: &Config, folder: &Path) -> Result<PathBuf> {
         .flatten()
         .find(|path| path.is_file())
         .ok_or_else(|| missing("the game's data", path))
+}
+
+/// The error of a map that does not begin.
+fn no_map(map: &str) -> Error {
+    Error::Config { key: "doom_map", message: format!("{map} does not begin: is it a map of this game?") }
 }
 
 /// A seed that nobody has chosen.

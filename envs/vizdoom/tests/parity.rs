@@ -67,11 +67,14 @@ fn every_scenario_answers_as_it_does_in_python() {
     let package = support::package();
     let golden = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/golden/parity.json")).unwrap();
     let golden: BTreeMap<String, BTreeMap<u32, Vec<Episode>>> = serde_json::from_str(&golden).unwrap();
-    assert!(golden.len() >= 20, "all scenarios are there");
+    assert_eq!(golden.len(), 18, "all scenarios for one player");
     let mut different = Vec::new();
     for (name, runs) in golden {
         for (seed, expected) in runs {
             let mut config = Config::read(&package.join("vizdoom/scenarios").join(format!("{name}.cfg"))).unwrap();
+            if name == "freedoom1" {
+                config.doom_map = "e1m1".to_owned(); // see MAPS there
+            }
             config.seed = Some(seed);
             config.mode = Mode::Player;
             config.window_visible = false;

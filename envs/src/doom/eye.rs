@@ -1,0 +1,146 @@
+//! From the engine's buffers to one observation: planes of bytes, shrunk and put side by side as channels.
+
+use rl_core::{Canvas, Error, Result};
+use serde::Deserialize;
+use vizdoom::{Buffer, Config, Game, ScreenFormat};
+
+use crate::area::{Area, Size};
+
+/// A buffer that an agent may see.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Shown {
+    /// The view.
+    Screen,
+    /// How far it is away.
+    Depth,
+    /// Which thing is seen where.
+    Labels,
+    /// The map.
+    Automap,
+}
+
+impl Shown {
+    fn buffer(self) -> Buffer {
+        match self {
+            Shown::Screen => Buffer::Screen,
+            Shown::Depth => Buffer::Depth,
+            Shown::Labels => Buffer::Labels,
+            Shown::Automap => Buffer::Automap,
+        }
+    }
+}
+
+/// Looks at the engine's buffers.
+#[derive(Debug)]
+pub(super) struct Eye {
+    shown: Vec<Shown>,
+    format: ScreenFormat,
+    source: Size,
+    target: Size,
+    area: Area<1>,
+    identity: Box<[[f32; 1]; 256]>,
+    /// A buffer as the engine has it, one plane of it, and the same shrunk.
+    raw: Vec<u8>,
+    plane: Vec<u8>,
+    small: Vec<u8>,
+    /// The screen, for people.
+    screen: Vec<u8>,
+}
+
+impl Eye {
+    /// # Errors
+    /// If an observation would be larger than the screen, or its format has no channels to show.
+    pub(super) fn new(config: &Config, shown: &[Shown], target: Size) -> Result<Self> {
+        let refuse = |key: &str, message: String| Error::Config { key: format!("env.{key}"), message };
+        let (resolution, format) = (config.screen_resolution, config.screen_format);
+        let source = Size { height: resolution.height(), width: resolution.width() };
+        for (key, target, source) in [("height", target.height, source.height), ("width", target.width, source.width)] {
+            if !(1..=source).contains(&target) {
+                return Err(refuse(key, format!("{target} is not from 1 to the {source} pixels of env.resolution")));
+            }
+        }
+        if format.channels() == 4 || format == ScreenFormat::Doom256Colors8 {
+            let message = format!("{} is for other programs; agents see GRAY8, RGB24 or CRCGCB", format.name());
+            return Err(refuse("format", message));
+        }
+        if shown.is_empty() {
+            return Err(refuse("observe", "names no buffer; \"screen\" is one".to_owned()));
+        }
+        let pixels = source.height * source.width;
+        Ok(Self {
+            shown: shown.to_vec(),
+            format,
+            source,
+            target,
+            area: Area::new(source, target),
+            identity: Box::new(std::array::from_fn(|value| [value as f32])),
+            raw: Vec::new(),
+            plane: vec![0; pixels],
+            small: vec![0; target.height * target.width],
+            screen: vec![0; pixels * format.channels()],
+        })
+    }
+
+    /// Height, width and channels of an observation.
+    pub(super) fn shape(&self) -> [usize; 3] {
+        let channels = self.shown.iter().map(|&shown| self.channels(shown)).sum();
+        [self.target.height, self.target.width, channels]
+    }
+
+    /// Takes the screen, for people.
+    pub(super) fn see(&mut self, game: &Game) {
+        game.copy(Buffer::Screen, &mut self.screen);
+    }
+
+    /// Writes an observation, `[H, W, C]`.
+    pub(super) fn look(&mut self, game: &Game, out: &mut [u8]) {
+        let [.., all] = self.shape();
+        self.see(game);
+        let mut channel = 0;
+        for n in 0..self.shown.len() {
+            let shown = self.shown[n];
+            self.raw.resize(game.buffer_len(shown.buffer()), 0);
+            game.copy(shown.buffer(), &mut self.raw);
+            let channels = self.channels(shown);
+            let planar = channels == 1 || self.format.is_planar();
+            for c in 0..channels {
+                let pixels = self.plane.len();
+                if planar {
+                    self.plane.copy_from_slice(&self.raw[c * pixels..(c + 1) * pixels]);
+                } else {
+                    let of_channel = self.raw.iter().skip(c).step_by(channels);
+                    self.plane.iter_mut().zip(of_channel).for_each(|(to, &from)| *to = from);
+                }
+                self.area.shrink(&self.identity, &self.plane, None, &mut self.small);
+                let to = out.iter_mut().skip(channel).step_by(all);
+                to.zip(&self.small).for_each(|(to, &from)| *to = from);
+                channel += 1;
+            }
+        }
+    }
+
+    /// Draws the screen as it was when it was last looked at, in its own size.
+    pub(super) fn draw(&self, canvas: &mut Canvas) {
+        canvas.resize(self.source.width, self.source.height);
+        let pixels = self.source.width * self.source.height;
+        let backwards = matches!(self.format, ScreenFormat::CbCgCr | ScreenFormat::Bgr24);
+        for (n, pixel) in canvas.pixels_mut().chunks_exact_mut(3).enumerate() {
+            for (c, to) in pixel.iter_mut().enumerate() {
+                let c = if backwards { 2 - c } else { c };
+                *to = match (self.format.channels(), self.format.is_planar()) {
+                    (1, _) => self.screen[n],
+                    (_, true) => self.screen[c * pixels + n],
+                    (_, false) => self.screen[n * 3 + c],
+                };
+            }
+        }
+    }
+
+    fn channels(&self, shown: Shown) -> usize {
+        match shown {
+            Shown::Screen | Shown::Automap => self.format.channels(),
+            Shown::Depth | Shown::Labels => 1,
+        }
+    }
+}

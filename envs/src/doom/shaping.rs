@@ -1,0 +1,68 @@
+//! What a learner may be paid beside the reward of a scenario. Returns that are reported hold none of it.
+
+use serde::Deserialize;
+use vizdoom::{Game, Variable};
+
+/// A named shaping.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Shaping {
+    /// Nothing.
+    None,
+    /// 1 when health is gained. Source: Sample Factory's `health_gathering`.
+    Health,
+    /// What a shooter lives by: 5 for a kill, 0.05 a point of health gained or lost, -0.05 a round fired.
+    Combat,
+}
+
+/// What the bonus is counted from.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Before {
+    health: f64,
+    kills: f64,
+    ammo: f64,
+}
+
+impl Shaping {
+    /// What there is before a step.
+    pub(super) fn read(self, game: &Game) -> Before {
+        match self {
+            Shaping::None => Before::default(),
+            Shaping::Health => Before { health: game.variable(Variable::Health), ..Before::default() },
+            Shaping::Combat => Before {
+                health: game.variable(Variable::Health),
+                kills: game.variable(Variable::KillCount),
+                ammo: game.variable(Variable::SelectedWeaponAmmo),
+            },
+        }
+    }
+
+    /// What the step from there to `now` is worth.
+    pub(super) fn bonus(self, before: Before, now: Before) -> f32 {
+        let health = now.health.max(0.0) - before.health.max(0.0); // the dead may have less than none
+        (match self {
+            Shaping::None => 0.0,
+            Shaping::Health => f64::from(u8::from(health > 0.0)),
+            Shaping::Combat => {
+                let fired = (before.ammo - now.ammo).max(0.0);
+                5.0 * (now.kills - before.kills).max(0.0) + 0.05 * health - 0.05 * fired
+            }
+        }) as f32
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_bonus_is_for_what_changed() {
+        let before = Before { health: 50.0, kills: 1.0, ammo: 20.0 };
+        let now = Before { health: 60.0, kills: 2.0, ammo: 18.0 };
+        assert_eq!(Shaping::None.bonus(before, now), 0.0);
+        assert_eq!((Shaping::Health.bonus(before, now), Shaping::Health.bonus(now, before)), (1.0, 0.0));
+        assert_eq!(Shaping::Combat.bonus(before, now), 5.0 + 0.5 - 0.1);
+        let dead = Before { health: -12.0, ..before };
+        assert_eq!(Shaping::Combat.bonus(before, dead), -2.5);
+    }
+}
