@@ -3,8 +3,8 @@
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    Act, Canvas, Env, Episode, Error, Fact, Obs, Result, Rng, Rows, Seating, Spec, Stream, Tabular, VecEnv, load_postcard,
-    save_postcard,
+    Act, Canvas, Env, Episode, Error, Fact, Obs, Result, Rng, Rows, Seating, Spec, Stream, Tabular, VecEnv,
+    load_postcard, save_postcard,
 };
 
 /// A [`VecEnv`] of independent environments.

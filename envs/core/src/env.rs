@@ -20,6 +20,8 @@ pub struct Step {
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(untagged)]
 pub enum Fact {
+    /// A whole number.
+    Count(u64),
     /// A number.
     Number(f64),
     /// Several.

@@ -234,7 +234,12 @@ impl Env for Doom {
                 let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
                 let hash = std::fs::read(path).map_or_else(
                     |e| format!("unreadable: {e}"),
-                    |content| format!("sha256 {}", Sha256::digest(content).iter().map(|b| format!("{b:02x}")).collect::<String>()),
+                    |content| {
+                        format!(
+                            "sha256 {}",
+                            Sha256::digest(content).iter().map(|b| format!("{b:02x}")).collect::<String>()
+                        )
+                    },
                 );
                 assets.push((name, hash));
             }
@@ -248,8 +253,9 @@ impl Env for Doom {
 
     fn facts(&self) -> Vec<(&'static str, Fact)> {
         let Some(game) = &self.game else { return Vec::new() };
-        let variables = self.settings.available_game_variables.iter().map(|&variable| game.variable(variable)).collect();
-        let mut facts = vec![("tic", Fact::Number(game.tic().into())), ("variables", Fact::Numbers(variables))];
+        let variables =
+            self.settings.available_game_variables.iter().map(|&variable| game.variable(variable)).collect();
+        let mut facts = vec![("tic", Fact::Count(game.tic().into())), ("variables", Fact::Numbers(variables))];
         let buffers = [
             ("screen_crc32", Buffer::Screen),
             ("depth_crc32", Buffer::Depth),
@@ -259,7 +265,7 @@ impl Env for Doom {
         for (name, buffer) in buffers.into_iter().filter(|&(_, buffer)| game.buffer_len(buffer) > 0) {
             let mut bytes = vec![0; game.buffer_len(buffer)];
             game.copy(buffer, &mut bytes);
-            facts.push((name, Fact::Number(crc32fast::hash(&bytes).into())));
+            facts.push((name, Fact::Count(crc32fast::hash(&bytes).into())));
         }
         facts
     }

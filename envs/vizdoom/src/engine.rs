@@ -239,6 +239,8 @@ impl Process {
 
     fn how_it_died(&self) -> String {
         use rustix::process::{WaitId, WaitIdOptions, waitid};
+        // Its lock is let go before its end is told.
+        self.ends_within(END);
         // Without reaping it: `drop` does that.
         let options = WaitIdOptions::EXITED | WaitIdOptions::NOWAIT | WaitIdOptions::NOHANG;
         match waitid(WaitId::Pid(Pid::from_child(&self.child)), options) {

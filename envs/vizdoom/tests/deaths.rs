@@ -1,0 +1,106 @@
+//! An engine that is killed at any moment is noticed, leaves nothing behind, and another takes its place.
+
+mod support;
+
+use std::path::Path;
+use std::process::Command;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use vizdoom::{Config, Error, Game, ScreenFormat, ScreenResolution};
+
+fn start(package: &Path) -> Game {
+    let mut config = Config::read(&package.join("vizdoom/scenarios/basic.cfg")).unwrap();
+    config.seed = Some(1);
+    config.window_visible = false;
+    config.screen_format = ScreenFormat::Gray8;
+    config.screen_resolution = ScreenResolution::named("RES_160X120").unwrap();
+    Game::start(config, package).unwrap()
+}
+
+fn kill(process: u32) {
+    assert!(Command::new("kill").args(["-9", &process.to_string()]).status().unwrap().success());
+}
+
+/// Held by a test that looks at what all engines of this process have left.
+static ALONE: Mutex<()> = Mutex::new(());
+
+fn alone() -> MutexGuard<'static, ()> {
+    ALONE.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Whether there is such a process, were it a dead one that nobody has asked for.
+fn exists(process: u32) -> bool {
+    Path::new("/proc").join(process.to_string()).exists()
+}
+
+fn names() -> usize {
+    let names = std::fs::read_dir("/dev/shm").unwrap().flatten();
+    names.filter(|entry| entry.file_name().to_string_lossy().contains(&format!("Doom{}", std::process::id()))).count()
+}
+
+/// Kills `kills` engines, each somewhere in the first moments of its play.
+fn killed(kills: u64) {
+    let (package, _alone) = (support::package(), alone());
+    for n in 0..kills {
+        let mut game = start(&package);
+        let process = game.process();
+        let killer = std::thread::spawn(move || {
+            std::thread::sleep(Duration::from_micros(n * 7919 % 20_000)); // anywhere in some 40 actions
+            kill(process);
+        });
+        let error = loop {
+            let played = if game.is_over() { game.new_episode() } else { game.act(&[0.0, 1.0, 0.0], 4).map(drop) };
+            if let Err(error) = played {
+                break error;
+            }
+        };
+        assert!(matches!(&error, Error::Died { message } if message.contains("signal 9")), "kill {n}: {error}");
+        killer.join().unwrap();
+        drop(game);
+        assert!(!exists(process) && names() == 0, "kill {n} left something");
+    }
+}
+
+#[test]
+fn an_engine_that_is_killed_is_noticed_and_leaves_nothing() {
+    killed(10);
+}
+
+#[test]
+#[ignore = "slow: a minute"]
+fn two_hundred_engines_that_are_killed_are_noticed_and_leave_nothing() {
+    killed(200);
+}
+
+#[test]
+fn an_engine_that_lives_leaves_nothing_either() {
+    let _alone = alone();
+    let game = start(&support::package());
+    let process = game.process();
+    assert!(exists(process) && names() == 0, "its names are gone while it plays");
+    drop(game);
+    assert!(!exists(process));
+}
+
+#[test]
+fn what_is_missing_or_not_an_engine_is_named() {
+    let (package, _alone) = (support::package(), alone());
+    let mut config = Config::read(&package.join("vizdoom/scenarios/basic.cfg")).unwrap();
+    let refused = |config: &Config| Game::start(config.clone(), &package).unwrap_err().to_string();
+    let other = Config::read(&package.join("vizdoom/scenarios/freedoom1.cfg")).unwrap(); // its map has another name
+    let mut game =
+        Game::start(Config { audio: config.audio.clone(), automap: config.automap.clone(), ..other }, &package)
+            .unwrap();
+    let error = game.new_episode().unwrap_err().to_string();
+    assert!(error.contains("map01 does not begin"), "{error}");
+    drop(game);
+    config.doom_scenario_path = Some("/nowhere/x.wad".into());
+    assert!(refused(&config).contains("/nowhere/x.wad"));
+    config.vizdoom_path = Some("/bin/false".into());
+    config.doom_scenario_path = None;
+    let error = refused(&config);
+    assert!(error.contains("exit status 1"), "{error}");
+    config.vizdoom_path = Some("/nowhere/engine".into());
+    assert!(refused(&config).contains("/nowhere/engine"));
+}
