@@ -91,7 +91,7 @@ pub(crate) fn run(args: &ExportArgs, tables: &Tables) -> anyhow::Result<ExitCode
         output::line(format!("{}: {} games", args.out.display(), recording.episodes.len()));
         return Ok(ExitCode::SUCCESS);
     }
-    let played = chosen(&recording, &args.episode)?;
+    let played = &recording.episodes[chosen(&recording, &args.episode)?];
     let name = || args.file.display().to_string();
     let mut playback = Playback::new(&recording.manifest, tables).with_context(name)?;
     if args.from > played.steps() {
@@ -171,13 +171,18 @@ fn enlarge(from: &Canvas, scale: usize, into: &mut Canvas) {
     }
 }
 
-/// The game that `which` names.
-fn chosen<'a>(recording: &'a Recording, which: &str) -> anyhow::Result<&'a Played> {
+/// Place of the game that `which` names.
+///
+/// # Errors
+/// If there is none.
+pub(crate) fn chosen(recording: &Recording, which: &str) -> anyhow::Result<usize> {
     let games = &recording.episodes;
-    let ret = |played: &Played| played.outcome.map_or(f64::NEG_INFINITY, |outcome| outcome.ret);
+    let ret = |game: &usize| games[*game].outcome.map_or(f64::NEG_INFINITY, |outcome| outcome.ret);
     let found = match which {
-        "best" => games.iter().rev().max_by(|a, b| ret(a).total_cmp(&ret(b))), // the first of equals
-        number => number.parse().ok().and_then(|number: usize| games.get(number.checked_sub(1)?)),
+        "best" => (0..games.len()).rev().max_by(|a, b| ret(a).total_cmp(&ret(b))), // the first of equals
+        number => {
+            number.parse().ok().and_then(|number: usize| number.checked_sub(1)).filter(|game| *game < games.len())
+        }
     };
     found.ok_or_else(|| usage(format!("--episode {which}: this recording has {} games", games.len())))
 }

@@ -46,6 +46,7 @@ mod record;
 mod playback;
 mod certify;
 mod export;
+mod viewer;
 mod versus;
 mod list;
 mod fetch;

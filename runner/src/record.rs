@@ -66,28 +66,34 @@ struct Report {
 
 /// A game that is being played.
 #[derive(Clone, Debug)]
-struct Take {
+pub(crate) struct Take {
     seed: u64,
     discrete: Vec<u32>,
     continuous: Vec<f32>,
     seen: Vec<u32>,
-    outcome: Outcome,
+    pub(crate) outcome: Outcome,
 }
 
 impl Take {
-    fn begin(seed: u64) -> Self {
+    /// Begins the game of a seed.
+    pub(crate) fn begin(seed: u64) -> Self {
         let outcome = Outcome { ret: 0.0, frames: 0, end: rl_core::End::No };
         Self { seed, discrete: Vec::new(), continuous: Vec::new(), seen: Vec::new(), outcome }
     }
 
     /// Takes what the action of row 0 of seat `e` led to in row 1.
-    fn push(&mut self, block: &Rollout, e: usize) {
+    pub(crate) fn push(&mut self, block: &Rollout, e: usize) {
         self.discrete.extend_from_slice(block.discrete.at(0, e));
         self.continuous.extend_from_slice(block.continuous.at(0, e));
         self.seen.push(seen(block, 1, e));
         self.outcome.ret += f64::from(block.reward[(1, e)]);
         self.outcome.frames += u64::from(block.frames[(1, e)]);
         self.outcome.end = block.end[(1, e)];
+    }
+
+    /// Steps that were taken.
+    pub(crate) fn steps(&self) -> usize {
+        self.seen.len()
     }
 }
 
@@ -138,26 +144,13 @@ pub(crate) fn run(args: &RecordArgs, tables: &Tables) -> anyhow::Result<ExitCode
         output::note("stopped before the last game: nothing was recorded");
         return Ok(ExitCode::from(STOPPED));
     };
-    file::whole(&args.out, |file| {
-        let mut recorder = Recorder::begin(BufWriter::new(file), &manifest)?;
-        let (discrete, continuous) = (manifest.discrete.len(), manifest.continuous);
-        for take in &takes {
-            recorder.episode(take.seed)?;
-            for (step, &seen) in take.seen.iter().enumerate() {
-                let discrete = &take.discrete[step * discrete..][..discrete];
-                recorder.step(discrete, &take.continuous[step * continuous..][..continuous], seen)?;
-            }
-            recorder.end(&take.outcome)?;
-        }
-        recorder.close()?;
-        Ok(())
-    })?;
+    write(&args.out, &manifest, &takes)?;
     let score = Score { returns: takes.iter().map(|take| take.outcome.ret).collect(), frames: 0 };
     let report = Report {
         file: args.out.clone(),
         env: manifest.env,
         episodes: takes.len(),
-        steps: takes.iter().map(|take| take.seen.len()).sum(),
+        steps: takes.iter().map(|take| take.steps()).sum(),
         mean: score.mean(),
         bytes: std::fs::metadata(&args.out)?.len(),
     };
@@ -169,6 +162,27 @@ pub(crate) fn run(args: &RecordArgs, tables: &Tables) -> anyhow::Result<ExitCode
         output::line(format!("{file}: {episodes} games of {env}, {steps} steps, mean {mean:.3}, {bytes} bytes"));
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// Writes a recording of these games.
+///
+/// # Errors
+/// If it cannot be written.
+pub(crate) fn write(out: &Path, manifest: &Manifest, takes: &[Take]) -> anyhow::Result<()> {
+    file::whole(out, |file| {
+        let mut recorder = Recorder::begin(BufWriter::new(file), manifest)?;
+        let (discrete, continuous) = (manifest.discrete.len(), manifest.continuous);
+        for take in takes {
+            recorder.episode(take.seed)?;
+            for (step, &seen) in take.seen.iter().enumerate() {
+                let discrete = &take.discrete[step * discrete..][..discrete];
+                recorder.step(discrete, &take.continuous[step * continuous..][..continuous], seen)?;
+            }
+            recorder.end(&take.outcome)?;
+        }
+        recorder.close()?;
+        Ok(())
+    })
 }
 
 fn by_agent(
@@ -240,7 +254,10 @@ fn by_chance(
 }
 
 /// Where episodes of `env`, which was built for an evaluation, can be played again.
-fn manifest(resolved: &Resolved, env: &dyn VecEnv, player: Player) -> anyhow::Result<Manifest> {
+///
+/// # Errors
+/// If `[eval]` is out of range.
+pub(crate) fn manifest(resolved: &Resolved, env: &dyn VecEnv, player: Player) -> anyhow::Result<Manifest> {
     Ok(Manifest {
         version: VERSION,
         env: resolved.env_name.clone(),

@@ -134,6 +134,10 @@ impl<E: Env> VecEnv for Batch<E> {
         self.seats[0].env.assets()
     }
 
+    fn action_names(&self) -> Vec<String> {
+        self.seats[0].env.action_names()
+    }
+
     fn lives(&self, n: usize) -> Option<u32> {
         self.seats[n].env.lives()
     }

@@ -1,0 +1,130 @@
+//! Below the game: where one is in words, the return so far, and the timeline.
+
+use embedded_graphics::prelude::{Point, Size};
+use embedded_graphics::primitives::{Circle, Primitive as _, PrimitiveStyle, Rectangle, Triangle};
+use embedded_graphics::{Drawable as _, pixelcolor::Rgb888};
+use rl_core::End;
+
+use super::super::layout::Layout;
+use super::super::player::Player;
+use super::super::surface::Surface;
+use super::super::survey::Tally;
+use super::ink::{AMBER, BLUE, DEEP, FAINT, GROOVE, INK, Ink, PANEL, RED, grouped, text, text_right, width};
+
+/// Paints all three.
+pub(super) fn paint(player: &Player, layout: &Layout, surface: &mut Surface) {
+    words(player, layout.words, surface);
+    if let Some(area) = layout.curve {
+        curve(player, area, surface);
+    }
+    line(player, layout.line, surface);
+}
+
+fn words(player: &Player, area: Rectangle, surface: &mut Surface) {
+    let Rectangle { top_left: at, size } = area;
+    sign(player.playing(), at + Point::new(0, 3), surface);
+    let mut x = at.x + 24;
+    let mut say = |name: &str, value: &str, of: &str| {
+        for (words, ink, color) in [(name, Ink::Plain, FAINT), (value, Ink::Strong, INK), (of, Ink::Plain, FAINT)] {
+            if x + width(ink, words) < at.x + size.width as i32 - 130 {
+                text(surface, words, Point::new(x, at.y + 3), ink, color);
+            }
+            x += width(ink, words);
+        }
+        x += 22;
+    };
+    let (games, steps) = (grouped(player.games().len() as f64), grouped(player.played().steps() as f64));
+    say("game ", &grouped(player.game() as f64 + 1.0), &format!(" / {games}"));
+    say("step ", &grouped(player.position() as f64), &format!(" / {steps}"));
+    say("return ", &grouped(player.now().ret), "");
+    if player.now().reward != 0.0 {
+        say("reward ", &grouped(player.now().reward.into()), "");
+    }
+    match player.now().end {
+        End::Terminated => say("", "over", ""),
+        End::Truncated => say("", "cut off", ""),
+        End::No | End::LifeLost => {}
+    }
+    let right = Point::new(at.x + size.width as i32, at.y + 3);
+    let help = "? keys";
+    text_right(surface, help, right, Ink::Plain, FAINT);
+    let speed = right - Point::new(width(Ink::Plain, help) + 20, 0);
+    text_right(surface, &format!("{}\u{d7}", player.speed()), speed, Ink::Strong, AMBER);
+}
+
+/// A triangle, or two bars.
+fn sign(playing: bool, at: Point, surface: &mut Surface) {
+    let style = PrimitiveStyle::with_fill(AMBER);
+    let drawn = if playing {
+        Triangle::new(at, at + Point::new(0, 12), at + Point::new(11, 6)).into_styled(style).draw(surface)
+    } else {
+        surface.fill(Rectangle::new(at + Point::new(6, 0), Size::new(4, 13)), AMBER);
+        Rectangle::new(at, Size::new(4, 13)).into_styled(style).draw(surface)
+    };
+    let Ok(()) = drawn;
+}
+
+/// Where step `step` of `steps` is.
+fn place(area: Rectangle, step: usize, steps: usize) -> i32 {
+    let part = step as f64 / steps.max(1) as f64;
+    area.top_left.x + (part * f64::from(area.size.width.saturating_sub(1))).round() as i32
+}
+
+/// The return over the steps that are known, filled up to where one is.
+fn curve(player: &Player, area: Rectangle, surface: &mut Surface) {
+    surface.fill(area, PANEL);
+    let (known, steps) = (player.survey().steps(), player.played().steps());
+    let Some((low, high)) = span(known) else { return };
+    let (top, room) = (area.top_left.y + 5, f64::from(area.size.height.saturating_sub(10)));
+    let bottom = area.top_left.y + area.size.height as i32;
+    let y_of = |ret: f64| top + ((high - ret) / (high - low) * room).round() as i32;
+    let here = place(area, player.position(), steps);
+    let zero = y_of(0.0).min(bottom);
+    let mut before = y_of(0.0);
+    for x in 0..area.size.width as usize {
+        let step = x * steps / (area.size.width as usize).max(1);
+        let Some(ret) = step.checked_sub(1).map_or(Some(0.0), |before| known.get(before).map(|tally| tally.ret)) else {
+            break;
+        };
+        let (y, x) = (y_of(ret), area.top_left.x + x as i32);
+        let (line, fill) = if x <= here { (BLUE, DEEP) } else { (FAINT, GROOVE) };
+        let column = |from: i32, to: i32| Rectangle::new(Point::new(x, from), Size::new(1, (to - from).max(0) as u32));
+        let base = if low < 0.0 { zero } else { bottom };
+        surface.fill(column(y.min(base), y.max(base)), fill);
+        surface.fill(column(y.min(before), y.max(before) + 2), line);
+        before = y;
+    }
+    surface.fill(Rectangle::new(Point::new(here, area.top_left.y), Size::new(1, area.size.height)), AMBER);
+    let corner = area.top_left + Point::new(8, 5);
+    text(surface, "return", corner, Ink::Plain, FAINT);
+    text(surface, &grouped(high), corner + Point::new(width(Ink::Plain, "return "), 0), Ink::Strong, BLUE);
+    if low < 0.0 {
+        text(surface, &grouped(low), corner + Point::new(0, area.size.height as i32 - 22), Ink::Strong, BLUE);
+    }
+}
+
+/// Lowest and highest return, 0 among them; `None` if nothing is known.
+fn span(known: &[Tally]) -> Option<(f64, f64)> {
+    let fold =
+        |of: fn(f64, f64) -> f64| known.iter().map(|tally| tally.ret).filter(|ret| ret.is_finite()).fold(0.0, of);
+    let (low, high) = (fold(f64::min), fold(f64::max));
+    (!known.is_empty()).then_some((low, if high > low { high } else { low + 1.0 }))
+}
+
+fn line(player: &Player, area: Rectangle, surface: &mut Surface) {
+    let (known, steps) = (player.survey().steps(), player.played().steps());
+    let bar = |from: i32, to: i32, color: Rgb888, surface: &mut Surface| {
+        let at = Point::new(from, area.top_left.y + 7);
+        surface.fill(Rectangle::new(at, Size::new((to - from).max(0) as u32, 4)), color);
+    };
+    let (left, here) = (area.top_left.x, place(area, player.position(), steps));
+    bar(left, left + area.size.width as i32, PANEL, surface);
+    bar(left, place(area, known.len(), steps) + 1, GROOVE, surface); // jumps to there are quick
+    bar(left, here, AMBER, surface);
+    for (step, _) in known.iter().enumerate().filter(|(_, tally)| tally.end == End::LifeLost) {
+        let x = place(area, step + 1, steps);
+        surface.fill(Rectangle::new(Point::new(x, area.top_left.y + 2), Size::new(2, 14)), RED);
+    }
+    let handle = Circle::with_center(Point::new(here, area.top_left.y + 9), 13);
+    let Ok(()) = handle.into_styled(PrimitiveStyle::with_fill(INK)).draw(surface);
+}
