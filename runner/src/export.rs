@@ -2,6 +2,7 @@
 
 mod apng;
 mod gif;
+mod steps;
 mod strip;
 
 use std::io::{BufWriter, Write as _};
@@ -27,8 +28,9 @@ const LAST: f64 = 1.0;
 #[command(after_help = "Examples: rl-run export kungfu.rec --out kungfu.gif
           rl-run export kungfu.rec --out kungfu.png --episode 3 --from 200 --steps 400
           rl-run export kungfu.rec --out returns.csv
+          rl-run export kungfu.rec --out steps.csv --by-step --episode 2
 
-Endings: .gif (film), .apng (film without loss), .png (a row of pictures), .csv (a line per game)")]
+Endings: .gif (film), .apng (film without loss), .png (a row of pictures), .csv (a line per game, or per step)")]
 pub(crate) struct ExportArgs {
     /// Recording: `rl-run record` writes them
     file: PathBuf,
@@ -53,6 +55,9 @@ pub(crate) struct ExportArgs {
     /// Each pixel becomes a square of so many
     #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=16))]
     scale: u32,
+    /// A line per step of one game in a .csv: actions, rewards, and what the agent thought where that was recorded
+    #[arg(long)]
+    by_step: bool,
     /// Pictures of a .png
     #[arg(long, default_value_t = 8, value_parser = clap::value_parser!(u32).range(1..=256))]
     pictures: u32,
@@ -86,7 +91,10 @@ pub(crate) fn run(args: &ExportArgs, tables: &Tables) -> anyhow::Result<ExitCode
     if !(args.speed > 0.0 && args.speed.is_finite()) {
         bail!(usage(format!("--speed {}: must be a number above 0", args.speed)));
     }
-    if ending == "csv" {
+    if args.by_step && ending != "csv" {
+        bail!(usage("--by-step: steps are lines of a .csv file"));
+    }
+    if ending == "csv" && !args.by_step {
         table(&recording, &args.out)?;
         output::line(format!("{}: {} games", args.out.display(), recording.episodes.len()));
         return Ok(ExitCode::SUCCESS);
@@ -98,6 +106,11 @@ pub(crate) fn run(args: &ExportArgs, tables: &Tables) -> anyhow::Result<ExitCode
         bail!(usage(format!("--from {}: this game has {} steps", args.from, played.steps())));
     }
     let steps = (played.steps() - args.from).min(args.steps.map_or(usize::MAX, |steps| steps as usize));
+    if ending == "csv" {
+        let lines = steps::table(&mut playback, &recording, played, args.from..args.from + steps, &args.out)?;
+        output::line(format!("{}: {lines} steps", args.out.display()));
+        return Ok(ExitCode::SUCCESS);
+    }
     let every = match (args.every, ending.as_str()) {
         (Some(every), _) => every as usize,
         (None, "png") => steps.div_ceil(args.pictures as usize).max(1),

@@ -42,6 +42,7 @@ mod evaluate;
 mod solve;
 mod file;
 mod picture;
+mod takes;
 mod record;
 mod playback;
 mod certify;

@@ -45,14 +45,18 @@ pub(super) enum Part {
     Games,
     /// What is done.
     Action,
+    /// What the agent thought of its choices.
+    Thoughts,
     /// What the policy sees.
     Sees,
     /// The return so far, along the timeline.
     Return,
+    /// What the agent expected, there too.
+    Value,
 }
 
 /// Keys, what they are called, and what they ask for: the help shows them in this order.
-const KEYS: [(&[Key], &str, Command, &str); 16] = [
+const KEYS: [(&[Key], &str, Command, &str); 18] = [
     (&[Key::Space], "space", Command::Play, "play, pause"),
     (&[Key::Right, Key::Period], "right", Command::Forward, "one step on"),
     (&[Key::Left, Key::Comma], "left", Command::Back, "one step back"),
@@ -64,8 +68,10 @@ const KEYS: [(&[Key], &str, Command, &str); 16] = [
     (&[Key::PageUp], "page up", Command::Previous, "game before"),
     (&[Key::G], "G", Command::Toggle(Part::Games), "list of games"),
     (&[Key::A], "A", Command::Toggle(Part::Action), "action"),
+    (&[Key::O], "O", Command::Toggle(Part::Thoughts), "what the agent thinks of its choices"),
     (&[Key::N], "N", Command::Toggle(Part::Sees), "what the network sees"),
     (&[Key::R], "R", Command::Toggle(Part::Return), "return along the timeline"),
+    (&[Key::V], "V", Command::Toggle(Part::Value), "value along the timeline"),
     (&[Key::Tab], "tab", Command::Bare, "everything beside the game"),
     (&[Key::S], "S", Command::Picture, "write a picture"),
     (&[Key::Escape, Key::Q], "Q, esc", Command::Quit, "close"),

@@ -7,7 +7,7 @@ use rl_core::Canvas;
 use super::player::Player;
 
 /// Width of the cards.
-pub(super) const SIDE: u32 = 296;
+pub(super) const SIDE: u32 = 372;
 /// Space around everything.
 pub(super) const GAP: u32 = 12;
 /// Height of the line of words above the timeline.
@@ -20,16 +20,21 @@ pub(super) const LINE: u32 = 18;
 pub(super) const HEADING: u32 = 30;
 /// Height of a line in a card.
 pub(super) const ROW: u32 = 20;
+/// Height of a line of which there are many.
+pub(super) const THIN: u32 = 16;
+/// Actions of which an agent's thoughts are shown, at most.
+pub(super) const THOUGHTS: usize = 18;
 /// Height of the joystick or the words in the card of the action.
 const ACTION: u32 = 88;
 /// Widest and highest first window.
-const ROOM: (u32, u32) = (1300, 800);
+const ROOM: (u32, u32) = (1400, 800);
 
 /// A card at the right.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Card {
     Games,
     Action,
+    Thoughts,
     Sees,
 }
 
@@ -68,7 +73,7 @@ impl Layout {
     pub(super) fn of(player: &Player, (width, height): (usize, usize)) -> Self {
         let (width, height) = (width as u32, height as u32);
         let view = &player.view;
-        let curve = view.ret && !view.bare && height > 300;
+        let curve = (view.ret || view.value && player.manifest().outputs.is_some()) && !view.bare && height > 300;
         let below = WORDS + LINE + if curve { CURVE + GAP / 2 } else { 0 };
         let inner = Size::new(width, height).saturating_sub(Size::new_equal(2 * GAP));
         let upper = inner.height.saturating_sub(below + GAP);
@@ -134,6 +139,10 @@ fn heights(player: &Player, room: u32) -> Vec<(Card, u32)> {
     if view.action {
         all.push((Card::Action, HEADING + ACTION));
     }
+    let actions: u32 = player.manifest().discrete.iter().sum();
+    if view.thoughts && player.manifest().outputs.is_some() && actions > 0 {
+        all.push((Card::Thoughts, HEADING + THIN * actions.min(THOUGHTS as u32) + GAP));
+    }
     let sees = sees(player);
     if view.sees && sees > 0 {
         all.push((Card::Sees, HEADING + sees + GAP));
@@ -162,9 +171,7 @@ fn sees(player: &Player) -> u32 {
 pub(super) fn tiles(spec: &rl_core::Spec) -> (u32, u32) {
     let [height, width, _] = spec.frame.map(|side| side as u32);
     let across = ((SIDE - 2 * GAP + 4) / (width + 4)).clamp(1, spec.stack as u32);
-    // Two rows of two look better than three and one.
-    let columns = if spec.stack == 4 && across == 3 { 2 } else { across };
-    (columns, (spec.stack as u32).div_ceil(columns) * (height + 4) - 4)
+    (across, (spec.stack as u32).div_ceil(across) * (height + 4) - 4)
 }
 
 /// Where the lines of the list of games are, and which games are on them: the present one among them.

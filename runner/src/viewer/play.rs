@@ -27,7 +27,7 @@ pub(crate) struct PlayArgs {
     /// Seed of the first game; the games of one seed are the same for everybody
     #[arg(long, default_value_t = 0)]
     seed: u64,
-    /// Pixels that a pixel is high and wide at first [default: as many as fit into 1300 x 800]
+    /// Pixels that a pixel is high and wide at first [default: as many as fit into 1400 x 800]
     #[arg(long, value_parser = clap::value_parser!(u32).range(1..=16))]
     scale: Option<u32>,
 }
@@ -60,7 +60,7 @@ mod shown {
     use super::*;
     use crate::preset::{self, Ask};
     use crate::usage::usage;
-    use crate::{output, record};
+    use crate::{output, takes};
 
     /// Frames that a person's action is held for, unless they say otherwise.
     const SKIP: (&str, i64) = ("env.frame_skip", 1);
@@ -76,7 +76,7 @@ mod shown {
             output::note("you act in every frame, where an agent acts once in four: --set env.frame_skip=4 is like it");
         }
         let env = resolved.seat_eval(&Seating { seed: args.seed, seats: 0..1 })?;
-        let manifest = record::manifest(&resolved, env.as_ref(), Player::Human {})?;
+        let manifest = takes::manifest(&resolved, &resolved.eval_table()?, env.as_ref(), Player::Human {}, None)?;
         let mut sitting = Sitting::begin(env, &resolved.env_name)?;
         let mut surface = Surface::default();
         let mut screen = Screen::open(&sitting.title(), layout::plain(sitting.picture(), args.scale))?;
@@ -97,7 +97,7 @@ mod shown {
             if sitting.takes().len() > written {
                 written = sitting.takes().len();
                 if let Some(out) = &args.out {
-                    record::write(out, &manifest, sitting.takes())?;
+                    takes::write(out, &manifest, sitting.takes())?;
                 }
             }
             surface.resize(input.size);

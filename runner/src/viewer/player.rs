@@ -25,8 +25,10 @@ const MESSAGE: f64 = 3.0;
 pub(super) struct View {
     pub(super) games: bool,
     pub(super) action: bool,
+    pub(super) thoughts: bool,
     pub(super) sees: bool,
     pub(super) ret: bool,
+    pub(super) value: bool,
     /// Nothing at all, whatever the others say.
     pub(super) bare: bool,
     pub(super) help: bool,
@@ -73,7 +75,17 @@ impl Player {
         playback: Playback,
         tables: &Tables,
     ) -> anyhow::Result<Self> {
-        let view = View { games: true, action: true, sees: true, ret: true, bare: false, help: false, message: None };
+        let view = View {
+            games: true,
+            action: true,
+            thoughts: true,
+            sees: true,
+            ret: true,
+            value: true,
+            bare: false,
+            help: false,
+            message: None,
+        };
         let mut player = Self {
             survey: Survey::begin(&recording, game, tables),
             recording,
@@ -212,8 +224,10 @@ impl Player {
                 let shown = match part {
                     Part::Games => &mut view.games,
                     Part::Action => &mut view.action,
+                    Part::Thoughts => &mut view.thoughts,
                     Part::Sees => &mut view.sees,
                     Part::Return => &mut view.ret,
+                    Part::Value => &mut view.value,
                 };
                 *shown = view.bare || !*shown; // what was hidden with all others comes back
                 view.bare = false;

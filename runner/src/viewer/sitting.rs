@@ -6,7 +6,7 @@ use rl_replays::Rollout;
 
 use super::hands::{Act, Hands};
 use super::window::Input;
-use crate::record::Take;
+use crate::takes::Take;
 
 /// Time of one call at most, in seconds.
 const LONGEST: f64 = 0.1;
@@ -138,7 +138,7 @@ impl Sitting {
         }
         let (act, rows) = self.block.step(0);
         self.env.step(act, rows)?;
-        self.take.push(&self.block, 0);
+        self.take.push(&self.block, 0, 0, None);
         let frames = self.block.frames[(1, 0)];
         self.block.carry();
         self.env.draw(0, &mut self.picture);

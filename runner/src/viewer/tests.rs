@@ -18,8 +18,9 @@ use super::surface::Surface;
 use super::window::Input;
 use crate::playback::Playback;
 use crate::preset::{Ask, Resolved, resolve};
-use crate::record::{self, Take};
+
 use crate::tables::Tables;
+use crate::takes::{self, Take};
 
 fn tables() -> Tables {
     Tables::new(&[rl_envs::ENVS], &[])
@@ -48,7 +49,7 @@ fn recorded(env: &str, sets: &[&str], games: usize) -> Recording {
                 block.carry();
                 break;
             }
-            take.push(&block, 0);
+            take.push(&block, 0, 0, None);
             block.carry();
         }
         takes.push(take);
@@ -58,8 +59,8 @@ fn recorded(env: &str, sets: &[&str], games: usize) -> Recording {
 
 fn read(resolved: &Resolved, env: &dyn rl_core::VecEnv, takes: &[Take]) -> Recording {
     let file = tempfile::NamedTempFile::new().unwrap();
-    let manifest = record::manifest(resolved, env, By::Human {}).unwrap();
-    record::write(file.path(), &manifest, takes).unwrap();
+    let manifest = takes::manifest(resolved, &resolved.eval_table().unwrap(), env, By::Human {}, None).unwrap();
+    takes::write(file.path(), &manifest, takes).unwrap();
     crate::playback::read(file.path()).unwrap()
 }
 

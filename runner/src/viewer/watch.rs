@@ -23,7 +23,7 @@ pub(crate) struct WatchArgs {
     /// How many times faster than people play: 0.25, 0.5, 1, 2, 4, 8 or 16
     #[arg(long, default_value_t = 1.0)]
     speed: f64,
-    /// Pixels that a pixel is high and wide at first [default: as many as fit into 1300 x 800]
+    /// Pixels that a pixel is high and wide at first [default: as many as fit into 1400 x 800]
     #[arg(long, value_parser = clap::value_parser!(u32).range(1..=16))]
     scale: Option<u32>,
     /// Begins paused

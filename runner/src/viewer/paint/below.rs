@@ -9,7 +9,7 @@ use super::super::layout::Layout;
 use super::super::player::Player;
 use super::super::surface::Surface;
 use super::super::survey::Tally;
-use super::ink::{AMBER, BLUE, DEEP, FAINT, GROOVE, INK, Ink, PANEL, RED, grouped, text, text_right, width};
+use super::ink::{AMBER, BLUE, DEEP, FAINT, GROOVE, INK, Ink, PANEL, RED, VIOLET, grouped, text, text_right, width};
 
 /// Paints all three.
 pub(super) fn paint(player: &Player, layout: &Layout, surface: &mut Surface) {
@@ -70,11 +70,69 @@ fn place(area: Rectangle, step: usize, steps: usize) -> i32 {
     area.top_left.x + (part * f64::from(area.size.width.saturating_sub(1))).round() as i32
 }
 
-/// The return over the steps that are known, filled up to where one is.
+/// The return over the steps that are known, filled up to where one is, and what the agent expected.
 fn curve(player: &Player, area: Rectangle, surface: &mut Surface) {
     surface.fill(area, PANEL);
     let (known, steps) = (player.survey().steps(), player.played().steps());
-    let Some((low, high)) = span(known) else { return };
+    let here = place(area, player.position(), steps);
+    let mut words = area.top_left + Point::new(8, 5);
+    if player.view.ret
+        && let Some((low, high)) = span(known)
+    {
+        returns(player, area, (low, high), surface);
+        words.x += legend("return", high, words, BLUE, surface);
+        if low < 0.0 {
+            text(
+                surface,
+                &grouped(low),
+                area.top_left + Point::new(8, area.size.height as i32 - 17),
+                Ink::Strong,
+                BLUE,
+            );
+        }
+    }
+    if player.view.value {
+        values(player, area, words, surface);
+    }
+    surface.fill(Rectangle::new(Point::new(here, area.top_left.y), Size::new(1, area.size.height)), AMBER);
+}
+
+/// A word and a number, and how far they reach.
+fn legend(name: &str, value: f64, at: Point, color: Rgb888, surface: &mut Surface) -> i32 {
+    let (number, aside) = (grouped(value), width(Ink::Plain, name) + 7);
+    text(surface, name, at, Ink::Plain, FAINT);
+    text(surface, &number, at + Point::new(aside, 0), Ink::Strong, color);
+    aside + width(Ink::Strong, &number) + 22
+}
+
+/// What the agent expected: a line from the lowest to the highest of the game.
+fn values(player: &Player, area: Rectangle, words: Point, surface: &mut Surface) {
+    let (played, steps) = (player.played(), player.played().steps());
+    let at = |step: usize| played.latest_output(step).map(|output| f64::from(output.value)).filter(|it| it.is_finite());
+    let Some(first) = (0..steps).find_map(at) else { return };
+    let (low, high) = (0..steps).filter_map(at).fold((first, first), |(low, high), it| (low.min(it), high.max(it)));
+    let (top, room) = (f64::from(area.top_left.y + 5), f64::from(area.size.height.saturating_sub(12)));
+    let mut before = None;
+    for x in 0..area.size.width as usize {
+        let Some(value) = at((x * steps / area.size.width.max(1) as usize).min(steps.saturating_sub(1))) else {
+            continue;
+        };
+        let part = if high > low { (high - value) / (high - low) } else { 0.5 };
+        let y = (top + part * room).round() as i32;
+        let from = before.replace(y).unwrap_or(y);
+        let (upper, lower) = (y.min(from), y.max(from));
+        let column =
+            Rectangle::new(Point::new(area.top_left.x + x as i32, upper), Size::new(1, (lower - upper + 2) as u32));
+        surface.fill(column, VIOLET);
+    }
+    if let Some(now) = at(player.position().min(steps.saturating_sub(1))) {
+        legend("value", (now * 100.0).round() / 100.0, words, VIOLET, surface);
+    }
+}
+
+/// The area below the return.
+fn returns(player: &Player, area: Rectangle, (low, high): (f64, f64), surface: &mut Surface) {
+    let (known, steps) = (player.survey().steps(), player.played().steps());
     let (top, room) = (area.top_left.y + 5, f64::from(area.size.height.saturating_sub(10)));
     let bottom = area.top_left.y + area.size.height as i32;
     let y_of = |ret: f64| top + ((high - ret) / (high - low) * room).round() as i32;
@@ -93,13 +151,6 @@ fn curve(player: &Player, area: Rectangle, surface: &mut Surface) {
         surface.fill(column(y.min(base), y.max(base)), fill);
         surface.fill(column(y.min(before), y.max(before) + 2), line);
         before = y;
-    }
-    surface.fill(Rectangle::new(Point::new(here, area.top_left.y), Size::new(1, area.size.height)), AMBER);
-    let corner = area.top_left + Point::new(8, 5);
-    text(surface, "return", corner, Ink::Plain, FAINT);
-    text(surface, &grouped(high), corner + Point::new(width(Ink::Plain, "return "), 0), Ink::Strong, BLUE);
-    if low < 0.0 {
-        text(surface, &grouped(low), corner + Point::new(0, area.size.height as i32 - 22), Ink::Strong, BLUE);
     }
 }
 

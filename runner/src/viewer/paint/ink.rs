@@ -24,6 +24,8 @@ pub(super) const AMBER: Rgb888 = Rgb888::new(246, 173, 66);
 pub(super) const BLUE: Rgb888 = Rgb888::new(92, 168, 236);
 /// The same, behind a curve.
 pub(super) const DEEP: Rgb888 = Rgb888::new(32, 56, 82);
+/// What was expected.
+pub(super) const VIOLET: Rgb888 = Rgb888::new(200, 146, 244);
 /// What was lost.
 pub(super) const RED: Rgb888 = Rgb888::new(230, 92, 92);
 

@@ -3,8 +3,9 @@
 use embedded_graphics::prelude::{Point, Size};
 use embedded_graphics::primitives::{Circle, Line, Rectangle};
 use rl_core::Canvas;
+use rl_replays::Outputs;
 
-use super::super::layout::{Card, GAP, HEADING, ROW, rows, tiles};
+use super::super::layout::{Card, GAP, HEADING, ROW, THIN, THOUGHTS, rows, tiles};
 use super::super::player::Player;
 use super::super::stick::Stick;
 use super::super::surface::{Scale, Surface};
@@ -28,11 +29,23 @@ pub(super) fn card(player: &Player, card: Card, area: Rectangle, surface: &mut S
             heading("Action", &by(player), corner, right, surface);
             action(player, area, surface);
         }
+        Card::Thoughts => {
+            let kind = player.manifest().outputs.map(|kept| kept.kind);
+            let name = if kind == Some(Outputs::Q) { "Worth of actions" } else { "Probabilities" };
+            let value = player.played().latest_output(player.position()).map(|output| output.value);
+            let value = value.filter(|value| value.is_finite());
+            let value = value.map(|value| format!("value {value:.3}")).unwrap_or_default();
+            heading(name, &value, corner, right, surface);
+            thoughts(player, area, surface);
+        }
         Card::Sees => {
             let spec = player.sees().spec();
             let [height, width, _] = spec.frame;
-            let what =
-                if spec.frame_len() > 0 { format!("{} of {width} \u{d7} {height}", spec.stack) } else { String::new() };
+            let what = if spec.frame_len() > 0 {
+                format!("{} of {width} \u{d7} {height}, the last at the right", spec.stack)
+            } else {
+                String::new()
+            };
             heading("The network sees", &what, corner, right, surface);
             sees(player, area, surface);
         }
@@ -112,6 +125,40 @@ fn action(player: &Player, card: Rectangle, surface: &mut Surface) {
     }
 }
 
+/// A bar per action, that of the one that was chosen in another colour.
+fn thoughts(player: &Player, card: Rectangle, surface: &mut Surface) {
+    let step = player.position();
+    let Some(output) = player.played().latest_output(step) else { return };
+    let chosen = if step < player.played().steps() { player.played().action(step).0 } else { &[] };
+    let finite = || output.actions.iter().copied().filter(|number| number.is_finite());
+    let probabilities = player.manifest().outputs.is_some_and(|kept| kept.kind == Outputs::Probabilities);
+    // Probabilities are seen from 0 to 1; of what actions are worth only the difference can be seen.
+    let (low, high) =
+        if probabilities { (0.0, 1.0) } else { (finite().fold(f32::MAX, f32::min), finite().fold(f32::MIN, f32::max)) };
+    let corner = card.top_left + Point::new(GAP as i32, HEADING as i32);
+    let names = player.names();
+    let longest = names.iter().map(|name| width(Ink::Plain, name)).max().unwrap_or(14);
+    let (from, to) = (corner.x + longest + 10, card.top_left.x + (card.size.width - GAP) as i32 - 62);
+    let counts = player.manifest().discrete.iter().enumerate();
+    let all = counts.flat_map(|(value, &count)| (0..count).map(move |action| (value, action)));
+    for (line, ((value, action), &number)) in all.zip(output.actions).take(THOUGHTS).enumerate() {
+        let y = corner.y + (line * THIN as usize) as i32;
+        let here = chosen.get(value) == Some(&action);
+        let (ink, color) = if here { (Ink::Strong, INK) } else { (Ink::Plain, FAINT) };
+        let digits = action.to_string();
+        text(surface, names.get(action as usize).unwrap_or(&digits), Point::new(corner.x, y), ink, color);
+        let room = (to - from).max(1);
+        surface.fill(Rectangle::new(Point::new(from, y + 3), Size::new(room as u32, 8)), GROOVE);
+        if !number.is_finite() {
+            continue;
+        }
+        let part = if high > low { ((number - low) / (high - low)).clamp(0.0, 1.0) } else { 0.0 };
+        let bar = Size::new(((part * room as f32) as u32).max(1), 8);
+        surface.fill(Rectangle::new(Point::new(from, y + 3), bar), if here { AMBER } else { BLUE });
+        text_right(surface, &format!("{number:.3}"), Point::new(to + 62, y), ink, color);
+    }
+}
+
 /// Drawn at twice its size, so that its edges are smooth.
 fn joystick(stick: Stick, button: bool, at: Point, surface: &mut Surface) {
     let (mut canvas, side) = (Canvas::new(0, 0), 2 * STICK as i32);
@@ -148,13 +195,6 @@ fn sees(player: &Player, card: Rectangle, surface: &mut Surface) {
             let (row, column) = (frame as i32 / columns as i32, frame as i32 % columns as i32);
             let at = left + Point::new(column * (width as i32 + 4), row * (height as i32 + 4));
             surface.put(&pixels.collect::<Vec<u8>>(), spec.frame, at, Scale { times: 1, every: 1 });
-        }
-        if columns == 2 && width < 100 {
-            let aside = left + Point::new(2 * (width as i32 + 4) + 8, 2);
-            text(surface, "oldest", aside, Ink::Plain, FAINT);
-            text(surface, "first,", aside + Point::new(0, 16), Ink::Plain, FAINT);
-            text(surface, "newest", aside + Point::new(0, 32), Ink::Plain, FAINT);
-            text(surface, "last", aside + Point::new(0, 48), Ink::Plain, FAINT);
         }
         return;
     }
