@@ -153,9 +153,10 @@ fn heights(player: &Player, room: u32) -> Vec<(Card, u32)> {
         left = left.saturating_sub(if fits { height + GAP } else { 0 });
         fits
     });
-    let list = HEADING + ROW * player.games().len() as u32 + GAP;
-    if view.games && !view.bare && left >= HEADING + 3 * ROW {
-        all.insert(0, (Card::Games, list.min(left)));
+    let lines = left.saturating_sub(HEADING + GAP) / ROW;
+    if view.games && !view.bare && lines >= 2 {
+        let lines = lines.min(player.games().len() as u32);
+        all.insert(0, (Card::Games, HEADING + lines * ROW + GAP));
     }
     all
 }
@@ -176,7 +177,7 @@ pub(super) fn tiles(spec: &rl_core::Spec) -> (u32, u32) {
 
 /// Where the lines of the list of games are, and which games are on them: the present one among them.
 pub(super) fn rows(player: &Player, card: Rectangle) -> (Rectangle, std::ops::Range<usize>) {
-    let height = card.size.height.saturating_sub(HEADING + GAP / 2);
+    let height = card.size.height.saturating_sub(HEADING + GAP);
     let area = Rectangle::new(card.top_left + Point::new(0, HEADING as i32), Size::new(card.size.width, height));
     let (fit, all) = ((height / ROW).max(1) as usize, player.games().len());
     let first = player.game().saturating_sub(fit / 2).min(all.saturating_sub(fit));

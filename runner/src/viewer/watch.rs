@@ -88,10 +88,11 @@ mod shown {
         let (mut last, mut looked, mut said, mut stale) = (Instant::now(), Instant::now(), title(&player), true);
         while let Some(input) = screen.input() {
             stale |= input.size != (surface.width(), surface.height());
+            let mut picture = false;
             for command in commands(&input, player.view.help) {
                 match command {
                     Command::Quit => return Ok(ExitCode::SUCCESS),
-                    Command::Picture => player.tell(save(&player, &surface)?),
+                    Command::Picture => picture = true,
                     command => player.obey(command)?,
                 }
                 stale = true;
@@ -118,7 +119,10 @@ mod shown {
                     said = now;
                 }
             }
-            stale = false;
+            stale = picture;
+            if picture {
+                player.tell(save(&player, &surface)?);
+            }
             screen.show(&surface)?;
         }
         Ok(ExitCode::SUCCESS)

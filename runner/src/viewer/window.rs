@@ -108,13 +108,9 @@ impl Screen {
         }
         let Events { down, typed } = std::mem::take(&mut *self.events.borrow_mut());
         let (now, held) = (Instant::now(), self.window.get_keys());
-        let mut pressed = Vec::new();
-        // Systems repeat a key that is held by letting it go and pressing it again.
-        for key in down {
-            if !pressed.contains(&key) && !self.held.iter().any(|(held, _)| *held == key) {
-                pressed.push(key);
-            }
-        }
+        // Systems repeat a key that is held by letting it go and pressing it again: that is told by the clock below.
+        let mut pressed = down;
+        pressed.retain(|key| !self.held.iter().any(|(held, _)| held == key));
         self.held.retain(|(key, _)| held.contains(key));
         for (key, again) in &mut self.held {
             if now >= *again {

@@ -24,8 +24,8 @@ fn words(player: &Player, area: Rectangle, surface: &mut Surface) {
     let Rectangle { top_left: at, size } = area;
     sign(player.playing(), at + Point::new(0, 3), surface);
     let mut x = at.x + 24;
-    let mut say = |name: &str, value: &str, of: &str| {
-        for (words, ink, color) in [(name, Ink::Plain, FAINT), (value, Ink::Strong, INK), (of, Ink::Plain, FAINT)] {
+    let mut say = |name: &str, value: &str, of: &str, color: Rgb888| {
+        for (words, ink, color) in [(name, Ink::Plain, FAINT), (value, Ink::Strong, color), (of, Ink::Plain, FAINT)] {
             if x + width(ink, words) < at.x + size.width as i32 - 130 {
                 text(surface, words, Point::new(x, at.y + 3), ink, color);
             }
@@ -34,15 +34,20 @@ fn words(player: &Player, area: Rectangle, surface: &mut Surface) {
         x += 22;
     };
     let (games, steps) = (grouped(player.games().len() as f64), grouped(player.played().steps() as f64));
-    say("game ", &grouped(player.game() as f64 + 1.0), &format!(" / {games}"));
-    say("step ", &grouped(player.position() as f64), &format!(" / {steps}"));
-    say("return ", &grouped(player.now().ret), "");
+    say("game ", &grouped(player.game() as f64 + 1.0), &format!(" / {games}"), INK);
+    say("step ", &grouped(player.position() as f64), &format!(" / {steps}"), INK);
+    // In the colours of their curves.
+    let all = player.played().outcome.map(|outcome| format!(" / {}", grouped(outcome.ret))).unwrap_or_default();
+    say("return ", &grouped(player.now().ret), &all, BLUE);
+    if let Some(value) = expected(player, player.position()) {
+        say("value ", &format!("{value:.2}"), "", VIOLET);
+    }
     if player.now().reward != 0.0 {
-        say("reward ", &grouped(player.now().reward.into()), "");
+        say("reward ", &grouped(player.now().reward.into()), "", INK);
     }
     match player.now().end {
-        End::Terminated => say("", "over", ""),
-        End::Truncated => say("", "cut off", ""),
+        End::Terminated => say("", "over", "", AMBER),
+        End::Truncated => say("", "cut off", "", AMBER),
         End::No | End::LifeLost => {}
     }
     let right = Point::new(at.x + size.width as i32, at.y + 3);
@@ -75,40 +80,26 @@ fn curve(player: &Player, area: Rectangle, surface: &mut Surface) {
     surface.fill(area, PANEL);
     let (known, steps) = (player.survey().steps(), player.played().steps());
     let here = place(area, player.position(), steps);
-    let mut words = area.top_left + Point::new(8, 5);
     if player.view.ret
-        && let Some((low, high)) = span(known)
+        && let Some(span) = span(known)
     {
-        returns(player, area, (low, high), surface);
-        words.x += legend("return", high, words, BLUE, surface);
-        if low < 0.0 {
-            text(
-                surface,
-                &grouped(low),
-                area.top_left + Point::new(8, area.size.height as i32 - 17),
-                Ink::Strong,
-                BLUE,
-            );
-        }
+        returns(player, area, span, surface);
     }
     if player.view.value {
-        values(player, area, words, surface);
+        values(player, area, surface);
     }
     surface.fill(Rectangle::new(Point::new(here, area.top_left.y), Size::new(1, area.size.height)), AMBER);
 }
 
-/// A word and a number, and how far they reach.
-fn legend(name: &str, value: f64, at: Point, color: Rgb888, surface: &mut Surface) -> i32 {
-    let (number, aside) = (grouped(value), width(Ink::Plain, name) + 7);
-    text(surface, name, at, Ink::Plain, FAINT);
-    text(surface, &number, at + Point::new(aside, 0), Ink::Strong, color);
-    aside + width(Ink::Strong, &number) + 22
+/// What the agent expected of a step, or of the last one.
+fn expected(player: &Player, step: usize) -> Option<f64> {
+    let (played, last) = (player.played(), player.played().steps().checked_sub(1)?);
+    played.latest_output(step.min(last)).map(|output| f64::from(output.value)).filter(|value| value.is_finite())
 }
 
 /// What the agent expected: a line from the lowest to the highest of the game.
-fn values(player: &Player, area: Rectangle, words: Point, surface: &mut Surface) {
-    let (played, steps) = (player.played(), player.played().steps());
-    let at = |step: usize| played.latest_output(step).map(|output| f64::from(output.value)).filter(|it| it.is_finite());
+fn values(player: &Player, area: Rectangle, surface: &mut Surface) {
+    let (steps, at) = (player.played().steps(), |step: usize| expected(player, step));
     let Some(first) = (0..steps).find_map(at) else { return };
     let (low, high) = (0..steps).filter_map(at).fold((first, first), |(low, high), it| (low.min(it), high.max(it)));
     let (top, room) = (f64::from(area.top_left.y + 5), f64::from(area.size.height.saturating_sub(12)));
@@ -124,9 +115,6 @@ fn values(player: &Player, area: Rectangle, words: Point, surface: &mut Surface)
         let column =
             Rectangle::new(Point::new(area.top_left.x + x as i32, upper), Size::new(1, (lower - upper + 2) as u32));
         surface.fill(column, VIOLET);
-    }
-    if let Some(now) = at(player.position().min(steps.saturating_sub(1))) {
-        legend("value", (now * 100.0).round() / 100.0, words, VIOLET, surface);
     }
 }
 

@@ -41,10 +41,11 @@ pub(super) fn card(player: &Player, card: Card, area: Rectangle, surface: &mut S
         Card::Sees => {
             let spec = player.sees().spec();
             let [height, width, _] = spec.frame;
-            let what = if spec.frame_len() > 0 {
-                format!("{} of {width} \u{d7} {height}, the last at the right", spec.stack)
-            } else {
-                String::new()
+            let what = match (spec.frame_len(), spec.stack, spec.vector) {
+                (1.., 2.., _) => format!("{width} \u{d7} {height}, newest at the right"),
+                (1.., ..) => format!("{width} \u{d7} {height}"),
+                (0, _, 9..) => format!("8 of {} numbers", spec.vector),
+                _ => String::new(),
             };
             heading("The network sees", &what, corner, right, surface);
             sees(player, area, surface);
