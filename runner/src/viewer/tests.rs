@@ -5,8 +5,8 @@ use std::sync::Arc;
 use embedded_graphics::prelude::Point;
 use minifb::Key;
 use rl_core::{Canvas, Seating};
-use rl_replays::Rollout;
-use rl_replays::recording::{Played, Player as By, Recording};
+use rl_replays::recording::{Kept, Played, Player as By, Recording};
+use rl_replays::{Outputs, Rollout};
 
 use super::command::{Command, Part};
 use super::keyframes::EVERY;
@@ -250,6 +250,46 @@ fn parts_come_and_go_and_all_of_them_at_once() {
     assert!(Layout::of(&player, size).cards.is_empty());
     player.obey(Command::Toggle(Part::Games)).unwrap();
     assert!(painted(&player, size).pixels() == all.pixels());
+}
+
+#[test]
+fn what_an_agent_thought_is_shown_where_it_was_kept() {
+    let resolved = resolved("frozenlake", &["env.slippery=false"]);
+    let mut env = resolved.seat_eval(&Seating { seed: 3, seats: 0..1 }).unwrap();
+    let mut block = Rollout::new(env.spec(), 1, 1, 0);
+    block.ask();
+    env.reset(block.first()).unwrap();
+    let (mut take, kept) = (Take::begin(env.episode_seed(0)), Kept { kind: Outputs::Q, every: 1 });
+    for (step, action) in [2, 2, 0, 1].into_iter().enumerate() {
+        block.discrete.row_mut(0)[0] = action;
+        let best = if step == 1 { f32::NAN } else { 0.25 * step as f32 };
+        block.outputs.row_mut(0).copy_from_slice(&[best, f32::NAN, best, -1.0, -2.0]);
+        let (act, rows) = block.step(0);
+        env.step(act, rows).unwrap();
+        take.push(&block, 0, 0, Some(1));
+        block.carry();
+    }
+    assert!(take.outcome.end.over(), "a hole");
+    let manifest =
+        takes::manifest(&resolved, &resolved.eval_table().unwrap(), env.as_ref(), By::Human {}, Some(kept)).unwrap();
+    let file = tempfile::NamedTempFile::new().unwrap();
+    takes::write(file.path(), &manifest, &[take]).unwrap();
+    let mut player = player(crate::playback::read(file.path()).unwrap());
+    let size = (1000, 700);
+    for step in 0..=4 {
+        player.seek(step).unwrap();
+        let all = painted(&player, size);
+        for part in [Part::Thoughts, Part::Value] {
+            player.obey(Command::Toggle(part)).unwrap();
+            assert!(painted(&player, size).pixels() != all.pixels(), "{part:?} of step {step}");
+            player.obey(Command::Toggle(part)).unwrap();
+        }
+    }
+    let without = recorded("frozenlake", &[], 1);
+    let mut player = self::player(without);
+    let all = painted(&player, size);
+    player.obey(Command::Toggle(Part::Thoughts)).unwrap();
+    assert!(painted(&player, size).pixels() == all.pixels(), "nothing was kept");
 }
 
 #[test]

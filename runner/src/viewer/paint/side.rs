@@ -4,6 +4,7 @@ use embedded_graphics::prelude::{Point, Size};
 use embedded_graphics::primitives::{Circle, Line, Rectangle};
 use rl_core::Canvas;
 use rl_replays::Outputs;
+use rl_replays::recording::Output;
 
 use super::super::layout::{Card, GAP, HEADING, ROW, THIN, THOUGHTS, rows, tiles};
 use super::super::player::Player;
@@ -32,7 +33,7 @@ pub(super) fn card(player: &Player, card: Card, area: Rectangle, surface: &mut S
         Card::Thoughts => {
             let kind = player.manifest().outputs.map(|kept| kept.kind);
             let name = if kind == Some(Outputs::Q) { "Worth of actions" } else { "Probabilities" };
-            let value = player.played().latest_output(player.position()).map(|output| output.value);
+            let value = thought(player).map(|output| output.value);
             let value = value.filter(|value| value.is_finite());
             let value = value.map(|value| format!("value {value:.3}")).unwrap_or_default();
             heading(name, &value, corner, right, surface);
@@ -126,10 +127,16 @@ fn action(player: &Player, card: Rectangle, surface: &mut Surface) {
     }
 }
 
+/// What the agent last thought; behind the last step, what it thought before that.
+fn thought(player: &Player) -> Option<Output<'_>> {
+    let last = player.played().steps().checked_sub(1)?;
+    player.played().latest_output(player.position().min(last))
+}
+
 /// A bar per action, that of the one that was chosen in another colour.
 fn thoughts(player: &Player, card: Rectangle, surface: &mut Surface) {
     let step = player.position();
-    let Some(output) = player.played().latest_output(step) else { return };
+    let Some(output) = thought(player) else { return };
     let chosen = if step < player.played().steps() { player.played().action(step).0 } else { &[] };
     let finite = || output.actions.iter().copied().filter(|number| number.is_finite());
     let probabilities = player.manifest().outputs.is_some_and(|kept| kept.kind == Outputs::Probabilities);
