@@ -13,7 +13,6 @@ use crate::tables::Tables;
 
 Arrows (or W, A, S, D) and space play; ? shows the keys of a game. An agent acts once in env.frame_skip frames of a game of
 Atari; a person acts in each of them, unless --set env.frame_skip says otherwise, and all other settings stay as they are.")]
-#[cfg_attr(not(feature = "viewer"), expect(dead_code, reason = "read where there are windows"))]
 pub(crate) struct PlayArgs {
     /// Environment: `rl-run list envs` shows all
     #[arg(long)]

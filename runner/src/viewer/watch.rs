@@ -13,7 +13,6 @@ use crate::tables::Tables;
 
 Keys: space plays and pauses, arrows step and change the speed, page up and down change the game, ? shows all of them.
 The mouse drags along the timeline and chooses games. Without a display: `rl-run export`.")]
-#[cfg_attr(not(feature = "viewer"), expect(dead_code, reason = "read where there are windows"))]
 pub(crate) struct WatchArgs {
     /// Recording, or the directory of a run or of recordings, whose newest one is followed
     path: PathBuf,
