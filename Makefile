@@ -1,5 +1,5 @@
 # One word per thing a person wants. Everything can be repeated; ARGS='…' is handed on to the program.
-.PHONY: help setup kungfu test test-slow test-cuda soak install fmt lint bench peers fuzz sanitize ci
+.PHONY: help setup kungfu test test-slow test-window test-cuda soak install fmt lint bench peers fuzz sanitize ci
 .DEFAULT_GOAL := help
 CARGO ?= cargo
 
@@ -7,6 +7,7 @@ help:
 	@echo "make kungfu     set up, build, and train DQN on Kung Fu Master   (ARGS='--frames 40000')"
 	@echo "make test       set up and run every test but the slow ones      (ARGS='-- name')"
 	@echo "make test-slow  the slow tests: learning runs and long parity    (ARGS='name')"
+	@echo "make test-window  the real windows, on a display of their own (Xvfb)"
 	@echo "make test-cuda  trains every agent on an NVIDIA GPU; needs the CUDA toolkit"
 	@echo "make soak       watches the memory of long runs: 35 minutes      (ARGS='--only kungfu --minutes 60')"
 	@echo "make install    put rl-run on the PATH (cargo's bin directory)"
@@ -26,9 +27,15 @@ test:
 	python3 -B benches/peers/test_table.py
 	$(CARGO) test --workspace --locked --no-fail-fast $(ARGS)
 
+# Xvfb is the display, and the tests start it.
+test-window:
+	@scripts/setup window
+	$(CARGO) test --locked --no-fail-fast -p rl-runner --test window -- --ignored $(ARGS)
+
 # Only tests marked ignored. Targets are named because --ignored would also run doc examples that are not meant to run.
 test-slow:
 	@scripts/setup test
+	@scripts/setup window
 	$(CARGO) test --workspace --locked --no-fail-fast --release --lib --bins --tests -- --ignored $(ARGS)
 
 # Needs the CUDA toolkit and an NVIDIA GPU.

@@ -5,7 +5,7 @@ use std::ops::Range;
 use candle_core::Device;
 use rl_core::{Reduce, Result, Spec, State};
 use rl_nn::Precision;
-use rl_replays::Rollout;
+use rl_replays::{Outputs, Rollout};
 
 use crate::{Actor, Log};
 
@@ -50,6 +50,12 @@ pub trait Policy: Send {
     /// # Errors
     /// If a tensor operation fails.
     fn act(&mut self, blocks: &mut [Rollout], t: usize, mode: Mode) -> Result<()>;
+
+    /// What it says of its choices in [`Rollout::outputs`], where a block [asks](Rollout::asks); `None` if nothing. Being asked
+    /// changes no action.
+    fn outputs(&self) -> Option<Outputs> {
+        None
+    }
 
     /// Random streams, counters and recurrent state.
     fn state(&mut self) -> State<'_>;

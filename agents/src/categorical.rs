@@ -88,6 +88,11 @@ impl Categorical {
         }
     }
 
+    /// Probabilities of all actions, `[A]`.
+    pub(crate) fn probabilities(&self) -> &[f64] {
+        &self.probs
+    }
+
     /// Logarithm of the probability of `actions`, one of each.
     pub(crate) fn log_prob(&self, actions: &[u32]) -> f64 {
         let each = actions.iter().zip(self.parts(&self.log_probs)).map(|(&action, logs)| logs[action as usize]);

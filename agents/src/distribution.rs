@@ -63,6 +63,11 @@ impl Distribution {
         self.continuous.give(continuous, out);
     }
 
+    /// Probabilities of all values of the discrete actions, `[A]`.
+    pub(crate) fn probabilities(&self, out: &mut [f32]) {
+        out.iter_mut().zip(self.discrete.probabilities()).for_each(|(out, &p)| *out = p as f32);
+    }
+
     /// Logarithm of the probability of `actions`. A single, so that one that was kept equals one made again.
     pub(crate) fn log_prob(&self, actions: Actions<'_>) -> f32 {
         (self.discrete.log_prob(actions.discrete) + self.continuous.log_prob(actions.continuous)) as f32

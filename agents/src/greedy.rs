@@ -9,7 +9,7 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use rl_core::{End, Result, Saved, State};
-use rl_replays::Rollout;
+use rl_replays::{Outputs, Rollout};
 
 use crate::dqn::Distribution;
 use crate::exploring::Exploring;
@@ -91,6 +91,7 @@ impl Policy for Greedy {
     fn act(&mut self, blocks: &mut [Rollout], t: usize, mode: Mode) -> Result<()> {
         let Self { net, reading, exploring, states, batch, draws, pass, means, places, keeps } = self;
         let keeps = *keeps && mode == Mode::Explore;
+        let asked = blocks.first().is_some_and(Rollout::asks);
         let remembers = net.state() > 0;
         let noise = if mode == Mode::Explore { net.noise() } else { 0 };
         let epsilon = exploring.epsilon(mode);
@@ -101,6 +102,7 @@ impl Policy for Greedy {
         let mut rngs = exploring.rngs();
         let mut playing = 0;
         for (b, block) in blocks.iter_mut().enumerate() {
+            block.outputs.row_mut(t).fill(f32::NAN);
             for e in 0..block.envs() {
                 let rng = rngs.next().expect("a stream per seat");
                 let end = block.end[(t, e)];
@@ -115,14 +117,17 @@ impl Policy for Greedy {
                     block.discrete.row_mut(t)[e] = action;
                 }
                 let looks = !random || (keeps && end != End::Terminated) || (remembers && !end.over());
+                // An onlooker draws from a copy.
+                let mut aside = (asked && !looks && !end.over()).then(|| rng.clone());
                 let state = states.next(block.age[(t, e)] == 0, looks);
+                let looks = looks || aside.is_some();
                 if remembers && mode == Mode::Explore {
                     block.extra.at_mut(t, e).copy_from_slice(state);
                 }
                 if looks {
                     batch.push(block, t, e);
                     places.push(Place { block: b, seat: e, decides: !random });
-                    draws.draw(reading.taus, noise, rng);
+                    draws.draw(reading.taus, noise, aside.as_mut().unwrap_or(rng));
                 }
             }
         }
@@ -145,8 +150,18 @@ impl Policy for Greedy {
             if keeps {
                 block.extra.at_mut(t, seat)[0] = values[action];
             }
+            if !block.end[(t, seat)].over()
+                && let Some((said, all)) = block.outputs.at_mut(t, seat).split_first_mut()
+            {
+                *said = values[action];
+                legal::keep(values, block.legal.at(t, seat), all);
+            }
         }
         Ok(())
+    }
+
+    fn outputs(&self) -> Option<Outputs> {
+        Some(Outputs::Q)
     }
 
     fn state(&mut self) -> State<'_> {

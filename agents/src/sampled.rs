@@ -4,7 +4,7 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use rl_core::{End, Result, Saved, Spec, State};
-use rl_replays::Rollout;
+use rl_replays::{Outputs, Rollout};
 
 use crate::actor_critic::{ActorCritic, Flows};
 use crate::distribution::{Actions, Distribution};
@@ -69,12 +69,14 @@ impl Policy for Sampled {
     fn act(&mut self, blocks: &mut [Rollout], t: usize, mode: Mode) -> Result<()> {
         let Self { net, streams, states, dist, batch, flows, drawn } = self;
         let explore = mode == Mode::Explore;
+        let asked = blocks.first().is_some_and(Rollout::asks);
         let looks = |end: End| !end.over() || (explore && end == End::Truncated);
         batch.clear();
         states.begin();
         for block in &mut *blocks {
             block.discrete.row_mut(t).fill(0); // stays where the environment resets, which ignores it
             block.continuous.row_mut(t).fill(0.0);
+            block.outputs.row_mut(t).fill(f32::NAN);
             for e in 0..block.envs() {
                 let looks = looks(block.end[(t, e)]);
                 let state = states.next(block.age[(t, e)] == 0, looks);
@@ -92,7 +94,7 @@ impl Policy for Sampled {
             return Ok(());
         }
         batch.standardise(net.standardise())?;
-        net.run(&batch.seen(), explore, states.taken(), flows)?;
+        net.run(&batch.seen(), explore || asked, states.taken(), flows)?;
         states.finish();
         let mut rows = flows.outputs().chunks_exact(dist.width());
         let mut values = flows.values().iter();
@@ -104,6 +106,7 @@ impl Policy for Sampled {
                     continue;
                 }
                 let outputs = rows.next().expect("a row per seat that looks");
+                let value = values.next();
                 let legal = block.legal.at(t, e);
                 let discrete = block.discrete.at_mut(t, e);
                 if end.over() {
@@ -118,17 +121,25 @@ impl Policy for Sampled {
                         _ => dist.sample(rng, discrete, drawn),
                     }
                     dist.give(drawn, block.continuous.at_mut(t, e));
+                    if let Some((said, probabilities)) = block.outputs.at_mut(t, e).split_first_mut() {
+                        *said = *value.expect("as many values as rows");
+                        dist.probabilities(probabilities);
+                    }
                 }
                 if explore {
                     let actions = Actions { discrete, continuous: drawn };
                     let log_prob = if end.over() { 0.0 } else { dist.log_prob(actions) };
                     let (kept, kept_drawn) = block.extra.at_mut(t, e).split_at_mut(2);
-                    kept.copy_from_slice(&[log_prob, *values.next().expect("as many values as rows")]);
+                    kept.copy_from_slice(&[log_prob, *value.expect("as many values as rows")]);
                     kept_drawn[..drawn.len()].copy_from_slice(drawn);
                 }
             }
         }
         Ok(())
+    }
+
+    fn outputs(&self) -> Option<Outputs> {
+        Some(Outputs::Probabilities)
     }
 
     fn state(&mut self) -> State<'_> {

@@ -10,7 +10,7 @@ use std::io::{Read, Write};
 use std::ops::Range;
 
 use rl_core::{End, Error, Reduce, Result, Saved, Spec, State};
-use rl_replays::{Rollout, played};
+use rl_replays::{Outputs, Rollout, played};
 use serde::{Deserialize, Serialize};
 
 use crate::exploring::Exploring;
@@ -209,11 +209,21 @@ impl Policy for Reader {
                     }
                 };
                 block.discrete[(t, e)] = action;
+                if let Some((said, all)) = block.outputs.at_mut(t, e).split_first_mut() {
+                    let at = table.at(block.symbols.at(t, e));
+                    let (values, legal) = (&values[at..at + table.actions()], block.legal.at(t, e));
+                    *said = values[argmax(values, legal)];
+                    legal::keep(values, legal, all);
+                }
             }
         }
         drop(rngs);
         exploring.count(mode, playing);
         Ok(())
+    }
+
+    fn outputs(&self) -> Option<Outputs> {
+        Some(Outputs::Q)
     }
 
     fn state(&mut self) -> State<'_> {

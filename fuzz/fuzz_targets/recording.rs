@@ -4,25 +4,31 @@
 use libfuzzer_sys::fuzz_target;
 use rl_core::End;
 use rl_fuzz::edited;
-use rl_replays::recording::{Manifest, Outcome, Player, Recorder, Recording, Replayed, VERSION};
+use rl_replays::Outputs;
+use rl_replays::recording::{Kept, Manifest, Outcome, Player, Recorder, Recording, Replayed, VERSION};
 
 /// Two games, one of more steps than a chunk holds.
-fn recorded() -> Vec<u8> {
+fn recorded(outputs: Option<Outputs>) -> Vec<u8> {
     let manifest = Manifest {
         version: VERSION,
         env: "fuzz".to_owned(),
         env_version: 1,
         config: "size = 4".to_owned(),
         assets: [("a".to_owned(), "b".to_owned())].into(),
-        discrete: vec![3, 300],
+        discrete: vec![3, if outputs.is_some() { 30 } else { 300 }],
         continuous: 1,
         player: Player::Human {},
+        outputs: outputs.map(|kind| Kept { kind, every: 3 }),
         made_by: "fuzz".to_owned(),
     };
     let mut recorder = Recorder::begin(Vec::new(), &manifest).expect("memory suffices");
     for steps in [3, 1100u32] {
         recorder.episode(steps.into()).expect("memory suffices");
-        (0..steps).for_each(|step| recorder.step(&[step % 3, step % 300], &[0.5], step).expect("memory suffices"));
+        for step in 0..steps {
+            // Left out where nothing is kept.
+            recorder.output(&[step as f32; 1 + 3 + 30]);
+            recorder.step(&[step % 3, step % 30], &[0.5], step).expect("memory suffices");
+        }
         recorder.end(&Outcome { ret: 1.0, frames: 9, end: End::Terminated }).expect("memory suffices");
     }
     recorder.close().expect("memory suffices")
@@ -46,7 +52,8 @@ fn seal(bytes: &mut [u8]) {
 
 fuzz_target!(|data: &[u8]| {
     let Some((&[kind], edits)) = data.split_first_chunk() else { return };
-    let mut bytes = if kind & 1 == 0 { edited(&recorded(), edits) } else { edits.to_vec() };
+    let outputs = [None, Some(Outputs::Q), None, Some(Outputs::Probabilities)][usize::from(kind >> 2 & 3)];
+    let mut bytes = if kind & 1 == 0 { edited(&recorded(outputs), edits) } else { edits.to_vec() };
     if kind & 2 == 0 {
         seal(&mut bytes);
     }
@@ -56,6 +63,10 @@ fuzz_target!(|data: &[u8]| {
         for step in 0..played.steps() {
             let (discrete, _) = played.action(step);
             assert!(discrete.iter().zip(&recording.manifest.discrete).all(|(action, actions)| action < actions));
+            if let Some(output) = played.latest_output(step) {
+                let actions = recording.manifest.discrete.iter().sum::<u32>() as usize;
+                assert!(output.actions.len() == actions && !output.actions.contains(&f32::INFINITY));
+            }
             if replayed.step(step as u32).is_err() {
                 break;
             }

@@ -2,6 +2,7 @@
 #![forbid(unsafe_code)]
 
 mod lane;
+mod outputs;
 mod counted;
 mod replay;
 mod sequences;
@@ -16,6 +17,7 @@ pub mod recording;
 
 pub use counted::Counted;
 pub use lane::Lane;
+pub use outputs::Outputs;
 pub use replay::{Replay, Targets};
 pub use rollout::{Rollout, played};
 pub use sample::{Sample, Seen, Table};

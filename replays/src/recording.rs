@@ -7,8 +7,13 @@
 //! A file is a magic number and chunks: kind (1 byte), number (4), length (4), content, CRC-32 of all that (4); numbers are
 //! little-endian. First comes the manifest, as JSON; then of each episode its seed, its steps by the thousand, deflated, and
 //! its outcome; last, how many episodes there are. What is cut short is readable up to there.
+//!
+//! On request it also keeps what the player thought before every so manieth step: the value as it was, and a number per
+//! action in 8 bits, in 254 steps from the lowest to the highest of its row. A number is off by a 508th of that range at
+//! most, so that what is told apart within a row stays apart, however large the values are.
 
 mod chunk;
+mod outputs;
 mod read;
 mod seen;
 mod write;
@@ -18,18 +23,24 @@ use std::collections::BTreeMap;
 use rl_core::End;
 use serde::{Deserialize, Serialize};
 
+use crate::Outputs;
+
+pub use outputs::Output;
 pub use read::{Differs, Played, Recording, Replayed};
 pub use seen::seen;
 pub use write::Recorder;
 
-/// Raised whenever older recordings can no longer be read.
-pub const VERSION: u32 = 1;
+/// Raised with every change of the format: 2 may hold outputs.
+pub const VERSION: u32 = 2;
+
+/// The oldest version that is still read.
+const OLDEST: u32 = 1;
 
 /// Steps of a chunk.
 const STEPS: usize = 1024;
 
-/// Values of an action, at most: a limit for what is read from a file.
-const WIDTH: usize = 256;
+/// Values of an action, and numbers of its outputs, at most: a limit for what is read from a file.
+pub const WIDTH: usize = 256;
 
 /// Whose episodes they are, and where they can be played again.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -51,8 +62,28 @@ pub struct Manifest {
     pub continuous: usize,
     /// Who chose the actions.
     pub player: Player,
+    /// What is kept of what the player thought.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub outputs: Option<Kept>,
     /// The program that wrote it.
     pub made_by: String,
+}
+
+/// Which outputs are kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Kept {
+    /// What they are.
+    pub kind: Outputs,
+    /// Those before every so manieth step of an episode, the first included.
+    pub every: u32,
+}
+
+impl Manifest {
+    /// Numbers of the outputs of a step beside the value, `A`.
+    fn actions(&self) -> usize {
+        self.discrete.iter().map(|&cardinality| cardinality as usize).sum()
+    }
 }
 
 /// Who chose the actions.
@@ -99,7 +130,7 @@ pub enum RecordingError {
     #[error("is not a recording")]
     Foreign,
     /// Of another program.
-    #[error("is a recording of version {0}, this rl-run reads version {VERSION}")]
+    #[error("is a recording of version {0}, this rl-run reads versions {OLDEST} to {VERSION}")]
     Version(u32),
     /// Some byte is not what was written.
     #[error("is damaged at byte {at}: {what}")]

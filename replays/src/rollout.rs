@@ -5,7 +5,7 @@
 
 use rl_core::{Act, End, Episode, Rows, Spec};
 
-use crate::{Lane, stack};
+use crate::{Lane, Outputs, stack};
 
 /// `T` steps of `N` seats.
 #[derive(Clone, Debug)]
@@ -35,6 +35,8 @@ pub struct Rollout {
     pub continuous: Lane<f32>,
     /// What a policy keeps for its learner (log-probabilities, values, …), `[T, N, extra]`.
     pub extra: Lane<f32>,
+    /// What a policy says of its choices, `[T, N, 1 + A]` once it was [asked](Self::ask), else of no width: see [`Outputs`].
+    pub outputs: Lane<f32>,
     /// Episodes that finished in this block.
     pub episodes: Vec<Episode>,
     /// Version of the weights that acted: the updates that they had seen.
@@ -61,12 +63,23 @@ impl Rollout {
             discrete: Lane::new(horizon, envs, spec.discrete.len()),
             continuous: Lane::new(horizon, envs, spec.continuous.len()),
             extra: Lane::new(horizon, envs, extra),
+            outputs: Lane::new(horizon, envs, 0),
             episodes: Vec::new(),
             weights: 0,
             spec: spec.clone(),
             horizon,
             envs,
         }
+    }
+
+    /// Asks the policies that act here for their outputs.
+    pub fn ask(&mut self) {
+        self.outputs = Lane::new(self.horizon, self.envs, Outputs::width(&self.spec));
+    }
+
+    /// Whether policies are asked for their outputs.
+    pub fn asks(&self) -> bool {
+        self.outputs.width() > 0
     }
 
     /// Shapes of the environment.

@@ -2,7 +2,8 @@
 
 use proptest::prelude::*;
 use rl_core::End;
-use rl_replays::recording::{Manifest, Outcome, Player, Recorder, Recording, RecordingError, Replayed, VERSION};
+use rl_replays::Outputs;
+use rl_replays::recording::{Kept, Manifest, Outcome, Player, Recorder, Recording, RecordingError, Replayed, VERSION};
 
 /// Steps of a game: discrete values, continuous ones, what they showed.
 type Steps = Vec<(Vec<u32>, Vec<f32>, u32)>;
@@ -17,6 +18,7 @@ fn manifest(discrete: &[u32], continuous: usize) -> Manifest {
         discrete: discrete.to_vec(),
         continuous,
         player: Player::Random { seed: 7 },
+        outputs: None,
         made_by: "a test".to_owned(),
     }
 }
@@ -24,6 +26,22 @@ fn manifest(discrete: &[u32], continuous: usize) -> Manifest {
 fn outcome(number: usize) -> Outcome {
     let end = if number.is_multiple_of(2) { End::Terminated } else { End::Truncated };
     Outcome { ret: 0.1 * number as f64, frames: 4 * number as u64, end }
+}
+
+/// What was thought before a step: now and then nothing, of an action or of all.
+fn thought(manifest: &Manifest, step: usize, seen: u32) -> Vec<f32> {
+    if manifest.outputs.is_none() {
+        return Vec::new(); // some of these environments have too many actions
+    }
+    let actions = manifest.discrete.iter().sum::<u32>() as usize;
+    let of = |action: usize| match (step + action) % 5 {
+        0 => f32::NAN,
+        _ => (seen >> (action % 24)) as f32 * 1e-5 - 30.0,
+    };
+    let numbers: Vec<f32> = (0..actions).map(of).collect();
+    let highest = numbers.iter().copied().filter(|x| !x.is_nan()).reduce(f32::max).unwrap_or(f32::NAN);
+    let value = if manifest.outputs.is_some_and(|kept| kept.kind == Outputs::Q) { highest } else { seen as f32 };
+    [&[value], &numbers[..]].concat()
 }
 
 /// The bytes of games in a file, and where each ends.
@@ -34,7 +52,10 @@ fn recorded(manifest: &Manifest, games: &[Steps]) -> (Vec<u8>, Vec<usize>) {
         let mut recorder = Recorder::begin(&mut bytes, manifest).unwrap();
         for (number, steps) in games.iter().enumerate() {
             recorder.episode(number as u64 ^ 0xfeed).unwrap();
-            steps.iter().for_each(|(discrete, continuous, seen)| recorder.step(discrete, continuous, *seen).unwrap());
+            for (step, (discrete, continuous, seen)) in steps.iter().enumerate() {
+                recorder.output(&thought(manifest, step, *seen));
+                recorder.step(discrete, continuous, *seen).unwrap();
+            }
             recorder.end(&outcome(number)).unwrap();
         }
         recorder.close().unwrap();
@@ -46,8 +67,12 @@ fn recorded(manifest: &Manifest, games: &[Steps]) -> (Vec<u8>, Vec<usize>) {
 /// Games of an environment of these actions, more than a thousand steps among them.
 fn games() -> impl Strategy<Value = (Manifest, Vec<Steps>)> {
     let cardinality = prop_oneof![1..20u32, 250..260u32, 65_530..65_540u32, Just(u32::MAX)];
-    (prop::collection::vec(cardinality, 0..3), 0..3usize).prop_flat_map(|(discrete, continuous)| {
-        let manifest = manifest(&discrete, continuous);
+    let kind = prop_oneof![Just(Outputs::Probabilities), Just(Outputs::Q)];
+    let kept = prop::option::of((kind, 1..9u32));
+    (prop::collection::vec(cardinality, 0..3), 0..3usize, kept).prop_flat_map(|(discrete, continuous, kept)| {
+        let few = discrete.iter().map(|&cardinality| u64::from(cardinality)).sum::<u64>() <= 256;
+        let outputs = kept.filter(|_| few).map(|(kind, every)| Kept { kind, every });
+        let manifest = Manifest { outputs, ..manifest(&discrete, continuous) };
         let action: Vec<_> = discrete.iter().map(|&cardinality| 0..cardinality).collect();
         let step = (action, prop::collection::vec(any::<f32>(), continuous), any::<u32>());
         let length = prop_oneof![9 => 0..20usize, 1 => 1000..2100usize];
@@ -78,6 +103,22 @@ proptest! {
                 let (actions, values) = played.action(step);
                 prop_assert_eq!((actions, bits(values)), (&discrete[..], bits(continuous)));
                 prop_assert_eq!(replayed.step(*seen), Ok(()));
+                let due = manifest.outputs.is_some_and(|kept| step % kept.every as usize == 0);
+                prop_assert_eq!(played.output(step).is_some(), due);
+                let Some(output) = played.output(step) else { continue };
+                let expected = thought(&manifest, step, *seen);
+                let same = |a: f32, b: f32, off: f32| (a.is_nan() && b.is_nan()) || (a - b).abs() <= off;
+                prop_assert!(same(output.value, expected[0], 0.0), "{} {}", output.value, expected[0]);
+                let known = || expected[1..].iter().copied().filter(|x| !x.is_nan());
+                let range = known().fold(f32::MIN, f32::max) - known().fold(f32::MAX, f32::min);
+                prop_assert_eq!(output.actions.len(), expected.len() - 1);
+                for (&a, &b) in output.actions.iter().zip(&expected[1..]) {
+                    prop_assert!(same(a, b, range / 508.0 * 1.001 + 1e-5), "{a} {b} of {range}");
+                }
+                let later = (step + 1) / manifest.outputs.unwrap().every as usize == step / manifest.outputs.unwrap().every as usize;
+                if later && step + 1 < steps.len() {
+                    prop_assert_eq!(played.latest_output(step + 1).map(|o| o.value.to_bits()), Some(output.value.to_bits()));
+                }
             }
         }
     }
@@ -134,7 +175,15 @@ fn what_is_no_recording_is_refused_by_what_it_is() {
     assert!(matches!(Recording::read(&b""[..]), Err(RecordingError::Foreign)));
     assert_eq!(error(b"\x89PNG\r\n\x1a\n and so on"), "is not a recording");
     let newer = Manifest { version: 9, ..manifest(&[4], 0) };
-    assert_eq!(error(&recorded(&newer, &[]).0), "is a recording of version 9, this rl-run reads version 1");
+    assert_eq!(error(&recorded(&newer, &[]).0), "is a recording of version 9, this rl-run reads versions 1 to 2");
+    let outputs = Some(Kept { kind: Outputs::Q, every: 4 });
+    for kept in [
+        Manifest { outputs, ..manifest(&[300], 0) },
+        Manifest { outputs, version: 1, ..manifest(&[4], 0) },
+        Manifest { outputs: Some(Kept { kind: Outputs::Q, every: 0 }), ..manifest(&[4], 0) },
+    ] {
+        assert!(error(&recorded(&kept, &[]).0).contains("outputs that nobody keeps"));
+    }
     let wide = manifest(&[2; 300], 0);
     assert!(error(&recorded(&wide, &[]).0).contains("actions that no environment has"));
     let (bytes, _) = recorded(&manifest(&[4], 0), &[vec![(vec![3], vec![], 1)]]);
@@ -143,14 +192,31 @@ fn what_is_no_recording_is_refused_by_what_it_is() {
 
 /// The bar of the format: a step costs about a byte, whatever was seen.
 #[test]
-fn ten_thousand_steps_of_an_uneven_policy_fit_into_15_kb() {
+fn ten_thousand_steps_of_an_uneven_policy_fit_into_15_kb_and_every_fourth_thought_into_100() {
     let mut state = 1u64;
     let mut next = || {
         state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
         (state >> 33) as u32
     };
     // Actions of Kung Fu Master, all 14 of them equally often: no policy has less order.
-    let steps: Steps = (0..10_000).map(|_| (vec![next() % 14], vec![], next())).collect();
-    let (bytes, _) = recorded(&manifest(&[14], 0), &[steps]);
+    let steps: Vec<Steps> = vec![(0..10_000).map(|_| (vec![next() % 14], vec![], next())).collect()];
+    let (bytes, _) = recorded(&manifest(&[14], 0), &steps);
     assert!(bytes.len() < 15_000, "{}", bytes.len());
+    // Numbers without any order cost a byte each and eight bytes a row, probabilities four more for the value.
+    for (kind, bar) in [(Outputs::Q, 75_000), (Outputs::Probabilities, 85_000)] {
+        let outputs = Some(Kept { kind, every: 4 });
+        let (bytes, _) = recorded(&Manifest { outputs, ..manifest(&[14], 0) }, &steps);
+        assert!(bytes.len() < bar, "{kind:?}: {}", bytes.len());
+    }
+}
+
+/// What the program before wrote: it had no outputs.
+#[test]
+fn recordings_of_version_1_are_still_read() {
+    let old = Manifest { version: 1, ..manifest(&[4], 0) };
+    let (bytes, _) = recorded(&old, &[vec![(vec![3], vec![], 1)]]);
+    let recording = Recording::read(&bytes[..]).unwrap();
+    assert_eq!((recording.manifest, recording.episodes[0].steps()), (old, 1));
+    assert_eq!(recording.episodes[0].output(0), None);
+    assert!(!String::from_utf8_lossy(&bytes).contains("outputs"), "the manifest is the one of before");
 }

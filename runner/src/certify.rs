@@ -159,6 +159,7 @@ mod tests {
             discrete: env.spec().discrete.to_vec(),
             continuous: 0,
             player: Player::Human {},
+            outputs: None,
             made_by: "a test".to_owned(),
         }
     }

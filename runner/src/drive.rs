@@ -138,7 +138,7 @@ fn due(frames: u64, every: u64) -> u64 {
 fn evaluate(run: &Run, session: &mut Session, watch: &mut Watch, keep: &mut dyn Keep) -> anyhow::Result<Option<f64>> {
     let mode = Mode::Evaluate { epsilon: run.eval.epsilon, greedy: false };
     let learner = session.learner.as_ref();
-    let games = Games { seed: run.seed, episodes: run.eval.episodes, mode, workers: run.workers };
+    let games = Games { seed: run.seed, episodes: run.eval.episodes, mode, workers: run.workers, outputs: false };
     let Some(score) = play(&run.resolved, learner, games, &run.stop)? else {
         return Ok(None);
     };

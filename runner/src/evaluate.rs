@@ -129,6 +129,8 @@ pub(crate) struct Games {
     pub(crate) mode: Mode,
     /// Threads that step; they decide no score.
     pub(crate) workers: Workers,
+    /// Whether the policy is asked what it thinks: it changes no game.
+    pub(crate) outputs: bool,
 }
 
 impl Games {
@@ -165,13 +167,16 @@ pub(crate) fn watched(
     stop: &Stop,
     watch: &mut dyn FnMut(&Seats),
 ) -> anyhow::Result<Option<Score>> {
-    let Games { seed, episodes, mode, workers } = games;
+    let Games { seed, episodes, mode, workers, outputs } = games;
     let seats = episodes.min(SIDE_BY_SIDE);
     let range = SEATS..SEATS + seats;
     let seating = Seating { seed, seats: range.clone() };
     let envs = collect::groups(&|seating| resolved.seat_eval(seating), &seating, workers)?;
     let mut policy = learner.policy(range)?;
     let mut seated = Seats::new(envs, Plan { horizon: 1, ..learner.plan() }, workers)?;
+    if outputs {
+        seated.blocks_mut().iter_mut().for_each(Rollout::ask);
+    }
     let mut clock = Clock::default();
     let mut played: Vec<Vec<f64>> = vec![Vec::new(); seats as usize];
     let mut score = Score::default();
@@ -297,7 +302,7 @@ pub(crate) fn run(args: &EvalArgs, tables: &Tables) -> anyhow::Result<ExitCode> 
         (report.episodes, report.mean) = (0, exact(resolved, learner.as_ref(), eval.epsilon, picture)?);
     } else {
         let mode = Mode::Evaluate { epsilon: eval.epsilon, greedy };
-        let games = Games { seed, episodes: eval.episodes, mode, workers: args.machine.workers()? };
+        let games = Games { seed, episodes: eval.episodes, mode, workers: args.machine.workers()?, outputs: false };
         let Some(score) = play(resolved, learner.as_ref(), games, &stop)? else {
             output::note("stopped before the last game: no score");
             return Ok(ExitCode::from(STOPPED));

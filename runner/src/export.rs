@@ -2,6 +2,7 @@
 
 mod apng;
 mod gif;
+mod steps;
 mod strip;
 
 use std::io::{BufWriter, Write as _};
@@ -27,8 +28,9 @@ const LAST: f64 = 1.0;
 #[command(after_help = "Examples: rl-run export kungfu.rec --out kungfu.gif
           rl-run export kungfu.rec --out kungfu.png --episode 3 --from 200 --steps 400
           rl-run export kungfu.rec --out returns.csv
+          rl-run export kungfu.rec --out steps.csv --by-step --episode 2
 
-Endings: .gif (film), .apng (film without loss), .png (a row of pictures), .csv (a line per game)")]
+Endings: .gif (film), .apng (film without loss), .png (a row of pictures), .csv (a line per game, or per step)")]
 pub(crate) struct ExportArgs {
     /// Recording: `rl-run record` writes them
     file: PathBuf,
@@ -53,6 +55,9 @@ pub(crate) struct ExportArgs {
     /// Each pixel becomes a square of so many
     #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=16))]
     scale: u32,
+    /// A line per step of one game in a .csv: actions, rewards, and what the agent thought where that was recorded
+    #[arg(long)]
+    by_step: bool,
     /// Pictures of a .png
     #[arg(long, default_value_t = 8, value_parser = clap::value_parser!(u32).range(1..=256))]
     pictures: u32,
@@ -86,18 +91,26 @@ pub(crate) fn run(args: &ExportArgs, tables: &Tables) -> anyhow::Result<ExitCode
     if !(args.speed > 0.0 && args.speed.is_finite()) {
         bail!(usage(format!("--speed {}: must be a number above 0", args.speed)));
     }
-    if ending == "csv" {
+    if args.by_step && ending != "csv" {
+        bail!(usage("--by-step: steps are lines of a .csv file"));
+    }
+    if ending == "csv" && !args.by_step {
         table(&recording, &args.out)?;
         output::line(format!("{}: {} games", args.out.display(), recording.episodes.len()));
         return Ok(ExitCode::SUCCESS);
     }
-    let played = chosen(&recording, &args.episode)?;
+    let played = &recording.episodes[chosen(&recording, &args.episode)?];
     let name = || args.file.display().to_string();
     let mut playback = Playback::new(&recording.manifest, tables).with_context(name)?;
     if args.from > played.steps() {
         bail!(usage(format!("--from {}: this game has {} steps", args.from, played.steps())));
     }
     let steps = (played.steps() - args.from).min(args.steps.map_or(usize::MAX, |steps| steps as usize));
+    if ending == "csv" {
+        let lines = steps::table(&mut playback, &recording, played, args.from..args.from + steps, &args.out)?;
+        output::line(format!("{}: {lines} steps", args.out.display()));
+        return Ok(ExitCode::SUCCESS);
+    }
     let every = match (args.every, ending.as_str()) {
         (Some(every), _) => every as usize,
         (None, "png") => steps.div_ceil(args.pictures as usize).max(1),
@@ -171,13 +184,18 @@ fn enlarge(from: &Canvas, scale: usize, into: &mut Canvas) {
     }
 }
 
-/// The game that `which` names.
-fn chosen<'a>(recording: &'a Recording, which: &str) -> anyhow::Result<&'a Played> {
+/// Place of the game that `which` names.
+///
+/// # Errors
+/// If there is none.
+pub(crate) fn chosen(recording: &Recording, which: &str) -> anyhow::Result<usize> {
     let games = &recording.episodes;
-    let ret = |played: &Played| played.outcome.map_or(f64::NEG_INFINITY, |outcome| outcome.ret);
+    let ret = |game: &usize| games[*game].outcome.map_or(f64::NEG_INFINITY, |outcome| outcome.ret);
     let found = match which {
-        "best" => games.iter().rev().max_by(|a, b| ret(a).total_cmp(&ret(b))), // the first of equals
-        number => number.parse().ok().and_then(|number: usize| games.get(number.checked_sub(1)?)),
+        "best" => (0..games.len()).rev().max_by(|a, b| ret(a).total_cmp(&ret(b))), // the first of equals
+        number => {
+            number.parse().ok().and_then(|number: usize| number.checked_sub(1)).filter(|game| *game < games.len())
+        }
     };
     found.ok_or_else(|| usage(format!("--episode {which}: this recording has {} games", games.len())))
 }

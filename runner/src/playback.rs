@@ -117,6 +117,38 @@ impl Playback {
         self.env.draw(0, canvas);
     }
 
+    /// The state that is there now.
+    ///
+    /// # Errors
+    /// If the environment cannot give it.
+    #[cfg(feature = "viewer")]
+    pub(crate) fn save(&self) -> anyhow::Result<Vec<u8>> {
+        let mut state = Vec::new();
+        self.env.save(0, &mut state)?;
+        Ok(state)
+    }
+
+    /// Goes to a state that was [saved](Self::save); what is seen and drawn there is known after a step for each frame of a stack.
+    ///
+    /// # Errors
+    /// If the environment refuses it.
+    #[cfg(feature = "viewer")]
+    pub(crate) fn load(&mut self, state: &[u8]) -> anyhow::Result<()> {
+        Ok(self.env.load(0, state)?)
+    }
+
+    /// What is seen now, in row 0.
+    #[cfg(feature = "viewer")]
+    pub(crate) fn block(&self) -> &Rollout {
+        &self.block
+    }
+
+    /// What the values of the action do, where they have names.
+    #[cfg(feature = "viewer")]
+    pub(crate) fn action_names(&self) -> Vec<String> {
+        self.env.action_names()
+    }
+
     /// Frames per second at which people watch it.
     pub(crate) fn frame_rate(&self) -> f64 {
         self.env.frame_rate()

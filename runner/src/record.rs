@@ -1,30 +1,31 @@
 //! `rl-run record`: plays games and writes what they were to a file, from which each can be made again.
 
-use std::io::BufWriter;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::bail;
-use rl_agents::Mode;
-use rl_core::{Rng, Seating, Stream, VecEnv};
-use rl_replays::Rollout;
-use rl_replays::recording::{Manifest, Outcome, Player, Recorder, VERSION, seen};
+use rl_agents::{Learner, Mode};
+use rl_core::{Rng, Seating, Spec, Stream};
+use rl_replays::recording::WIDTH;
+use rl_replays::recording::{Kept, Manifest, Player};
+use rl_replays::{Outputs, Rollout};
 use serde::Serialize;
 
 use crate::cli::Machine;
-use crate::collect::Seats;
 use crate::evaluate::{Asked, Games, SEATS, Score, Trained, watched};
-use crate::preset::{self, Ask, Resolved};
+use crate::preset::{self, Ask};
 use crate::rollout::draw;
 use crate::stop::{STOPPED, Stop};
 use crate::tables::Tables;
+use crate::takes::{self, Take, Takes, manifest};
 use crate::train::device;
 use crate::usage::usage;
-use crate::{checkpoint, file, output};
+use crate::{checkpoint, output};
 
 /// Plays full games and records them: `rl-run verify FILE` plays them again, `rl-run export FILE` makes pictures of them.
 #[derive(Clone, Debug, clap::Args)]
 #[command(after_help = "Examples: rl-run record runs/kungfu-ppo-s1 --episodes 10 --out kungfu.rec
+          rl-run record runs/kungfu-dqn-s1 --outputs every:4 --out thoughts.rec
           rl-run record --env cartpole --random --episodes 3 --out random.rec
 
 The games are those of `rl-run eval` with the same seed and number of episodes.")]
@@ -44,6 +45,9 @@ pub(crate) struct RecordArgs {
     /// File to write
     #[arg(long, value_name = "FILE")]
     out: PathBuf,
+    /// Keeps what the agent thought too, before every so manieth step: values, and probabilities or Q of actions [default: nothing]
+    #[arg(long, value_name = "every:N", value_parser = every, conflicts_with = "random")]
+    outputs: Option<u32>,
     #[command(flatten)]
     asked: Asked,
     /// One JSON object on stdout and nothing else
@@ -64,68 +68,6 @@ struct Report {
     bytes: u64,
 }
 
-/// A game that is being played.
-#[derive(Clone, Debug)]
-struct Take {
-    seed: u64,
-    discrete: Vec<u32>,
-    continuous: Vec<f32>,
-    seen: Vec<u32>,
-    outcome: Outcome,
-}
-
-impl Take {
-    fn begin(seed: u64) -> Self {
-        let outcome = Outcome { ret: 0.0, frames: 0, end: rl_core::End::No };
-        Self { seed, discrete: Vec::new(), continuous: Vec::new(), seen: Vec::new(), outcome }
-    }
-
-    /// Takes what the action of row 0 of seat `e` led to in row 1.
-    fn push(&mut self, block: &Rollout, e: usize) {
-        self.discrete.extend_from_slice(block.discrete.at(0, e));
-        self.continuous.extend_from_slice(block.continuous.at(0, e));
-        self.seen.push(seen(block, 1, e));
-        self.outcome.ret += f64::from(block.reward[(1, e)]);
-        self.outcome.frames += u64::from(block.frames[(1, e)]);
-        self.outcome.end = block.end[(1, e)];
-    }
-}
-
-/// Of each seat, the games that are over, and the one that is not.
-#[derive(Debug, Default)]
-struct Takes {
-    over: Vec<Vec<Take>>,
-    running: Vec<Take>,
-}
-
-impl Takes {
-    fn watch(&mut self, seats: &Seats) {
-        let first = self.running.is_empty();
-        let mut seat = 0;
-        for (env, block) in seats.envs().zip(seats.blocks()) {
-            for e in 0..block.envs() {
-                if first {
-                    self.running.push(Take::begin(env.episode_seed(e)));
-                    self.over.push(Vec::new());
-                } else if block.age[(1, e)] == 0 {
-                    let over = std::mem::replace(&mut self.running[seat], Take::begin(env.episode_seed(e)));
-                    self.over[seat].push(over);
-                } else {
-                    self.running[seat].push(block, e);
-                }
-                seat += 1;
-            }
-        }
-    }
-
-    /// The games that count, in the order of their returns in a score.
-    fn of(self, games: &Games) -> impl Iterator<Item = Take> {
-        let seats = self.over.into_iter().zip(self.running).enumerate();
-        let all = seats.map(|(seat, (over, last))| (games.share(seat as u32) as usize, over.into_iter().chain([last])));
-        all.flat_map(|(share, takes)| takes.take(share).collect::<Vec<_>>())
-    }
-}
-
 /// `rl-run record`.
 pub(crate) fn run(args: &RecordArgs, tables: &Tables) -> anyhow::Result<ExitCode> {
     let stop = Stop::listen()?;
@@ -138,26 +80,13 @@ pub(crate) fn run(args: &RecordArgs, tables: &Tables) -> anyhow::Result<ExitCode
         output::note("stopped before the last game: nothing was recorded");
         return Ok(ExitCode::from(STOPPED));
     };
-    file::whole(&args.out, |file| {
-        let mut recorder = Recorder::begin(BufWriter::new(file), &manifest)?;
-        let (discrete, continuous) = (manifest.discrete.len(), manifest.continuous);
-        for take in &takes {
-            recorder.episode(take.seed)?;
-            for (step, &seen) in take.seen.iter().enumerate() {
-                let discrete = &take.discrete[step * discrete..][..discrete];
-                recorder.step(discrete, &take.continuous[step * continuous..][..continuous], seen)?;
-            }
-            recorder.end(&take.outcome)?;
-        }
-        recorder.close()?;
-        Ok(())
-    })?;
+    takes::write(&args.out, &manifest, &takes)?;
     let score = Score { returns: takes.iter().map(|take| take.outcome.ret).collect(), frames: 0 };
     let report = Report {
         file: args.out.clone(),
         env: manifest.env,
         episodes: takes.len(),
-        steps: takes.iter().map(|take| take.seen.len()).sum(),
+        steps: takes.iter().map(|take| take.steps()).sum(),
         mean: score.mean(),
         bytes: std::fs::metadata(&args.out)?.len(),
     };
@@ -189,14 +118,36 @@ fn by_agent(
     };
     let Trained { resolved, learner, .. } = &trained;
     let mode = Mode::Evaluate { epsilon: eval.epsilon, greedy };
-    let games = Games { seed, episodes: eval.episodes, mode, workers: args.machine.workers()? };
-    let mut takes = Takes::default();
+    let spec = resolved.seat_eval(&Seating { seed, seats: SEATS..SEATS + 1 })?.spec().clone();
+    let outputs = args.outputs.map(|every| kept(every, learner.as_ref(), &spec, &trained.about.agent)).transpose()?;
+    let workers = args.machine.workers()?;
+    let games = Games { seed, episodes: eval.episodes, mode, workers, outputs: outputs.is_some() };
+    let mut takes = Takes::new(args.outputs);
     let played = watched(resolved, learner.as_ref(), games, stop, &mut |seats| takes.watch(seats))?;
     if played.is_none() {
         return Ok(None);
     }
     let env = resolved.seat_eval(&Seating { seed, seats: SEATS..SEATS + 1 })?;
-    Ok(Some((manifest(resolved, env.as_ref(), player)?, takes.of(&games).collect())))
+    let manifest = manifest(resolved, &resolved.eval_table()?, env.as_ref(), player, outputs)?;
+    Ok(Some((manifest, takes.of(&games).collect())))
+}
+
+/// `every:N` of `--outputs`.
+fn every(text: &str) -> Result<u32, String> {
+    let every = text.strip_prefix("every:").and_then(|number| number.parse().ok()).filter(|&every| every > 0);
+    every.ok_or_else(|| "expected every:N, N a number of steps, such as every:4".to_owned())
+}
+
+/// What is kept of the outputs of that agent's policies.
+fn kept(every: u32, learner: &dyn Learner, spec: &Spec, agent: &str) -> anyhow::Result<Kept> {
+    let Some(kind) = learner.policy(SEATS..SEATS + 1)?.outputs() else {
+        bail!(usage(format!("--outputs: agent `{agent}` does not say what it thinks of its choices")));
+    };
+    let actions = Outputs::width(spec) - 1;
+    if actions > WIDTH {
+        bail!(usage(format!("--outputs: recordings keep numbers of {WIDTH} actions at most, here are {actions}")));
+    }
+    Ok(Kept { kind, every })
 }
 
 fn by_chance(
@@ -228,7 +179,7 @@ fn by_chance(
             draw(&spec, &mut rng, block.discrete.row_mut(0), block.continuous.row_mut(0));
             let (act, rows) = block.step(0);
             env.step(act, rows)?;
-            take.push(&block, 0);
+            take.push(&block, 0, 0, None);
             block.carry();
         }
         takes.push(take);
@@ -236,20 +187,6 @@ fn by_chance(
         env.step(act, rows)?;
         block.carry();
     }
-    Ok(Some((manifest(&resolved, env.as_ref(), Player::Random { seed })?, takes)))
-}
-
-/// Where episodes of `env`, which was built for an evaluation, can be played again.
-fn manifest(resolved: &Resolved, env: &dyn VecEnv, player: Player) -> anyhow::Result<Manifest> {
-    Ok(Manifest {
-        version: VERSION,
-        env: resolved.env_name.clone(),
-        env_version: resolved.env.version,
-        config: toml::to_string(&resolved.eval_table()?)?,
-        assets: env.assets().into_iter().collect(),
-        discrete: env.spec().discrete.to_vec(),
-        continuous: env.spec().continuous.len(),
-        player,
-        made_by: format!("rl-run {} ({})", env!("CARGO_PKG_VERSION"), env!("RL_REVISION")),
-    })
+    let manifest = manifest(&resolved, &resolved.eval_table()?, env.as_ref(), Player::Random { seed }, None)?;
+    Ok(Some((manifest, takes)))
 }

@@ -6,7 +6,7 @@ use rl_core::EnvEntry;
 use crate::usage::{hint, usage};
 
 /// Every environment and agent, of this project and of its users.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Tables {
     /// In the order in which they were given.
     pub(crate) envs: Vec<&'static EnvEntry>,

@@ -43,6 +43,68 @@ fn recorded_games_are_those_of_an_evaluation_and_play_again() {
     assert_eq!(returns.iter().sum::<f64>() / 20.0, score["mean"].as_f64().unwrap());
 }
 
+/// Every kind of policy: asked or not, it plays the same, and what it says is what it did.
+#[test]
+fn what_an_agent_thought_is_recorded_and_changes_no_game() {
+    let dir = tempfile::tempdir().unwrap();
+    let at = dir.path();
+    let small = "--set agent.hidden=[8] --set agent.learning_starts=64";
+    let runs = [
+        ("tabular", "frozenlake", "", "q", 4),
+        ("dqn", "cartpole", small, "q", 2),
+        ("iqn", "frozenlake", small, "q", 4),
+        ("r2d2", "cartpole-positions", "--set agent.hidden=[8]", "q", 2),
+        ("pqn", "cartpole", "", "q", 2),
+        ("ppo", "cartpole", "", "p", 2),
+        ("ppo", "cartpole-positions", "", "p", 2),
+        ("ppo", "pendulum", "", "p", 0),
+        ("alphazero", "connectfour", "--set agent.eval_simulations=4 --set agent.channels=2", "p", 7),
+    ];
+    for (agent, env, sets, what, actions) in runs {
+        json(at, &format!("--env {env} --agent {agent} --frames 300 --quiet --json --run r --force {sets}"));
+        let games = "record r --episodes 3 --seed 5 --json";
+        let plain = json(at, &format!("{games} --out plain.rec"));
+        let told = json(at, &format!("{games} --out told.rec --outputs every:3 --threads 2"));
+        assert_eq!((&plain["mean"], &plain["steps"]), (&told["mean"], &told["steps"]), "{agent} on {env}");
+        assert_eq!(json(at, "verify told.rec --json")["equal"], true);
+        let lines = |file: &str| -> Vec<Vec<String>> {
+            let done = output(at, &format!("export {file} --out steps.csv --by-step --episode 2"));
+            assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
+            let text = fs::read_to_string(at.join("steps.csv")).unwrap();
+            text.lines().map(|line| line.split(',').map(str::to_owned).collect()).collect()
+        };
+        let (plain, told) = (lines("plain.rec"), lines("told.rec"));
+        let columns = plain[0].len();
+        assert_eq!(told[0].len(), columns + 1 + actions, "{:?}", told[0]);
+        assert!(actions == 0 || told[0][columns + 1] == format!("{what}_0"), "{:?}", told[0]);
+        assert_eq!(plain.len(), told.len());
+        for (step, (plain, told)) in plain.iter().zip(&told).skip(1).enumerate() {
+            assert_eq!(plain[..], told[..columns], "{agent} on {env}, step {step}");
+            let numbers: Vec<f64> = told[columns..].iter().filter_map(|x| x.parse().ok()).collect();
+            if step % 3 > 0 {
+                assert!(numbers.is_empty(), "{told:?}");
+                continue;
+            }
+            let (value, numbers) = numbers.split_first().expect("a value");
+            let highest = numbers.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+            match what {
+                "q" => assert_eq!((numbers.len(), *value), (actions, highest), "{told:?}"),
+                _ if actions > 0 => assert!((numbers.iter().sum::<f64>() - 1.0).abs() < 0.01, "{told:?}"),
+                _ => {}
+            }
+        }
+    }
+    for (line, said) in [
+        ("record r --out a.rec --outputs 4", "every:N"),
+        ("record r --out a.rec --outputs every:0", "every:N"),
+        ("record --env cartpole --random --out a.rec --outputs every:4", "--outputs"),
+        ("export told.rec --out a.gif --by-step", "--by-step"),
+    ] {
+        let (code, text) = refusal(at, line);
+        assert!(code == 2 && text.contains(said), "{line}: {text}");
+    }
+}
+
 #[test]
 fn every_environment_of_ours_plays_again() {
     let dir = tempfile::tempdir().unwrap();

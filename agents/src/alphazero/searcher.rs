@@ -7,7 +7,7 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use rl_core::{Game, Result, State};
-use rl_replays::Rollout;
+use rl_replays::{Outputs, Rollout};
 
 use super::experience::recognise;
 use super::net::Net;
@@ -51,6 +51,7 @@ impl<G: Game> Policy for Searcher<G> {
         let mut rngs = exploring.rngs();
         let mut playing = 0;
         for (b, block) in blocks.iter_mut().enumerate() {
+            block.outputs.row_mut(t).fill(f32::NAN);
             for e in 0..block.envs() {
                 let rng = rngs.next().expect("a stream per seat");
                 if block.end[(t, e)].over() {
@@ -80,8 +81,16 @@ impl<G: Game> Policy for Searcher<G> {
             block.discrete[(t, e)] = planner.choice(tree) as u32;
             let (policy, value) = block.extra.at_mut(t, e).split_at_mut(G::ACTIONS);
             value[0] = planner.improved(tree, policy);
+            if let Some((said, probabilities)) = block.outputs.at_mut(t, e).split_first_mut() {
+                *said = value[0];
+                probabilities.copy_from_slice(policy);
+            }
         }
         Ok(())
+    }
+
+    fn outputs(&self) -> Option<Outputs> {
+        Some(Outputs::Probabilities)
     }
 
     fn state(&mut self) -> State<'_> {

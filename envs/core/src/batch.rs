@@ -164,6 +164,10 @@ impl<E: Env> VecEnv for Batch<E> {
         std::mem::take(&mut self.losses)
     }
 
+    fn action_names(&self) -> Vec<String> {
+        self.seats[0].env.action_names()
+    }
+
     fn lives(&self, n: usize) -> Option<u32> {
         self.seats[n].env.lives()
     }

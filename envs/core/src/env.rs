@@ -98,6 +98,12 @@ pub trait Env: Sized + Send + 'static {
         Vec::new()
     }
 
+    /// What the values of its one discrete action do, in their order; empty where they have no names. Those of a joystick are
+    /// words of `no-op`, `up`, `down`, `left`, `right` and `fire` with spaces between.
+    fn action_names(&self) -> Vec<String> {
+        Vec::new()
+    }
+
     /// Lives left, where the game has lives.
     fn lives(&self) -> Option<u32> {
         None

@@ -55,6 +55,11 @@ pub trait VecEnv: Send {
         Vec::new()
     }
 
+    /// What the values of the discrete action do; see [`Env::action_names`](crate::Env::action_names).
+    fn action_names(&self) -> Vec<String> {
+        Vec::new()
+    }
+
     /// Lives left in seat `n`, where the game has lives.
     fn lives(&self, n: usize) -> Option<u32>;
 

@@ -86,6 +86,28 @@ pub enum DefaultMode {
     Default,
 }
 
+/// What the joystick does in each of ALE's actions, by its number.
+const NAMES: [&str; 18] = [
+    "no-op",
+    "fire",
+    "up",
+    "right",
+    "left",
+    "down",
+    "up right",
+    "up left",
+    "down right",
+    "down left",
+    "up fire",
+    "right fire",
+    "left fire",
+    "down fire",
+    "up right fire",
+    "up left fire",
+    "down right fire",
+    "down left fire",
+];
+
 /// A console with a game, and the episode that it plays.
 #[derive(Debug)]
 pub struct Atari {
@@ -244,12 +266,16 @@ impl Env for Atari {
         Some(self.episode.lives)
     }
 
-    /// The whole screen in colours; pixels of the console are twice as wide as they are high.
     fn assets(&self) -> Vec<(String, String)> {
         let rom = self.ale.rom();
         vec![(format!("{}.bin", rom.game()), format!("md5 {}", String::from_utf8_lossy(rom.md5())))]
     }
 
+    fn action_names(&self) -> Vec<String> {
+        self.actions.iter().map(|&action| NAMES[action as usize].to_owned()).collect()
+    }
+
+    /// The whole screen in colours; pixels of the console are twice as wide as they are high.
     fn draw(&self, canvas: &mut Canvas) {
         let (height, width) = self.ale.screen_size();
         let palette = self.ale.palette();

@@ -189,6 +189,10 @@ impl Env for ConnectFour {
         Ok(())
     }
 
+    fn action_names(&self) -> Vec<String> {
+        (1..=WIDTH).map(|column| format!("column {column}")).collect()
+    }
+
     fn draw(&self, canvas: &mut Canvas) {
         picture::draw(&self.state.position, canvas);
     }

@@ -221,6 +221,10 @@ impl Env for Blackjack {
         Some(table(&self.config))
     }
 
+    fn action_names(&self) -> Vec<String> {
+        ["stick", "hit"].map(str::to_owned).to_vec()
+    }
+
     fn draw(&self, canvas: &mut Canvas) {
         picture::draw(&self.state, canvas);
     }

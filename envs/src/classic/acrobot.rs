@@ -181,6 +181,10 @@ impl Env for Acrobot {
         Ok(())
     }
 
+    fn action_names(&self) -> Vec<String> {
+        ["torque -1", "torque 0", "torque 1"].map(str::to_owned).to_vec()
+    }
+
     fn draw(&self, canvas: &mut Canvas) {
         draw(self.state.links, canvas);
     }

@@ -175,6 +175,10 @@ impl Env for CartPole {
         Ok(())
     }
 
+    fn action_names(&self) -> Vec<String> {
+        ["left", "right"].map(str::to_owned).to_vec()
+    }
+
     fn draw(&self, canvas: &mut Canvas) {
         let scene = Scene { x: self.state.x, angle: self.state.angle };
         scene.draw(canvas);

@@ -77,6 +77,10 @@ impl Env for MountainCar {
         Ok(())
     }
 
+    fn action_names(&self) -> Vec<String> {
+        ["left", "no-op", "right"].map(str::to_owned).to_vec()
+    }
+
     fn draw(&self, canvas: &mut Canvas) {
         self.car.draw(GOAL, canvas);
     }

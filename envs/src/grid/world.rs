@@ -201,6 +201,10 @@ impl<W: World> Env for Walk<W> {
         Some(table.expect("odds sum to 1 and ways lead to states").showing(symbols, legal))
     }
 
+    fn action_names(&self) -> Vec<String> {
+        W::ACTIONS.iter().map(|&name| name.to_owned()).collect()
+    }
+
     fn draw_policy(&self, actions: &[u32], values: &[f64], canvas: &mut Canvas) -> bool {
         self.world.draw_policy(actions, values, canvas)
     }

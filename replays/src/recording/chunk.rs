@@ -8,7 +8,7 @@ use super::RecordingError;
 pub(super) const MAGIC: &[u8; 8] = b"rl-rec\r\n";
 
 /// Bytes of a content, at most: longer ones are not written.
-const MOST: u32 = 1 << 20;
+const MOST: u32 = 1 << 21;
 
 /// What a chunk holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -43,7 +43,7 @@ impl<W: Write> Chunks<W> {
     /// Writes one, and hands it to whoever reads along.
     ///
     /// # Panics
-    /// If the content is longer than a mebibyte.
+    /// If the content is longer than two mebibytes.
     pub(super) fn write(&mut self, kind: Kind, content: &[u8]) -> std::io::Result<()> {
         let length = u32::try_from(content.len()).ok().filter(|length| *length <= MOST).expect("a short content");
         let mut bytes = vec![kind as u8];

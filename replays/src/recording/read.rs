@@ -6,9 +6,10 @@ use flate2::read::DeflateDecoder;
 use rl_core::End;
 
 use super::chunk::{Chunk, Kind, Reader};
+use super::outputs::{self, Output};
 use super::seen::History;
 use super::write::bytes_of;
-use super::{Manifest, Outcome, RecordingError, STEPS, VERSION, WIDTH};
+use super::{Kept, Manifest, OLDEST, Outcome, RecordingError, STEPS, VERSION, WIDTH};
 
 /// A recording in memory.
 #[derive(Clone, Debug, PartialEq)]
@@ -37,6 +38,11 @@ pub struct Played {
     checks: Vec<u8>,
     /// Steps after which everything has that hash.
     hashes: Vec<(usize, u64)>,
+    kept: Option<Kept>,
+    /// Rows of a value and a number per action.
+    outputs: Vec<f32>,
+    /// Numbers per action.
+    actions: usize,
 }
 
 impl Played {
@@ -52,6 +58,19 @@ impl Played {
     pub fn action(&self, step: usize) -> (&[u32], &[f32]) {
         let (discrete, continuous) = self.width;
         (&self.discrete[step * discrete..][..discrete], &self.continuous[step * continuous..][..continuous])
+    }
+
+    /// What the player thought before that step; `None` where nothing of it was kept.
+    pub fn output(&self, step: usize) -> Option<Output<'_>> {
+        let kept = self.kept.filter(|kept| kept.due(step))?;
+        let row = self.outputs.chunks_exact(1 + self.actions).nth(step / kept.every as usize)?;
+        Some(Output { value: row[0], actions: &row[1..] })
+    }
+
+    /// What the player was last known to think at that step; `None` where nothing was kept before.
+    pub fn latest_output(&self, step: usize) -> Option<Output<'_>> {
+        let every = self.kept?.every as usize;
+        self.output(step / every * every)
     }
 }
 
@@ -135,6 +154,9 @@ impl Recording {
                         width,
                         checks: Vec::new(),
                         hashes: Vec::new(),
+                        kept: recording.manifest.outputs,
+                        outputs: Vec::new(),
+                        actions: recording.manifest.outputs.map_or(0, |_| recording.manifest.actions()),
                     });
                 }
                 (Kind::Steps, Some(played)) => {
@@ -165,13 +187,19 @@ fn manifest(chunk: &Chunk) -> Result<Manifest, RecordingError> {
     }
     let value: serde_json::Value = serde_json::from_slice(&chunk.content).map_err(|_| damaged("not a manifest"))?;
     match value.get("version").and_then(serde_json::Value::as_u64).map(u32::try_from) {
-        Some(Ok(VERSION)) => {}
+        Some(Ok(OLDEST..=VERSION)) => {}
         Some(Ok(version)) => return Err(RecordingError::Version(version)),
         _ => return Err(damaged("not a manifest")),
     }
     let manifest: Manifest = serde_json::from_value(value).map_err(|_| damaged("not a manifest"))?;
     if manifest.discrete.len().saturating_add(manifest.continuous) > WIDTH || manifest.discrete.contains(&0) {
         return Err(damaged("actions that no environment has"));
+    }
+    if let Some(Kept { every, .. }) = manifest.outputs {
+        let actions = manifest.discrete.iter().map(|&cardinality| u64::from(cardinality)).sum::<u64>();
+        if every == 0 || actions > WIDTH as u64 || manifest.version < 2 {
+            return Err(damaged("outputs that nobody keeps"));
+        }
     }
     Ok(manifest)
 }
@@ -196,7 +224,10 @@ fn steps(content: &[u8], manifest: &Manifest, played: &mut Played) -> Option<()>
         return None;
     }
     let row: usize = manifest.discrete.iter().map(|&cardinality| bytes_of(cardinality)).sum();
-    let length = count * (row + 4 * manifest.continuous) + count.div_ceil(2) + 8;
+    let before = played.steps();
+    let rows = played.kept.map_or(0, |kept| kept.rows(before, count));
+    let said = rows * played.kept.map_or(0, |kept| kept.bytes(played.actions));
+    let length = count * (row + 4 * manifest.continuous) + count.div_ceil(2) + 8 + said;
     let mut bytes = Vec::new();
     DeflateDecoder::new(deflated).take(length as u64 + 1).read_to_end(&mut bytes).ok()?;
     if bytes.len() != length {
@@ -205,7 +236,6 @@ fn steps(content: &[u8], manifest: &Manifest, played: &mut Played) -> Option<()>
     let mut rest = &bytes[..];
     let mut next = |length| rest.split_off(..length);
     let (discrete, continuous) = played.width;
-    let before = played.steps();
     played.discrete.resize((before + count) * discrete, 0);
     for (value, &cardinality) in manifest.discrete.iter().enumerate() {
         let width = bytes_of(cardinality);
@@ -228,5 +258,8 @@ fn steps(content: &[u8], manifest: &Manifest, played: &mut Played) -> Option<()>
     let pairs = next(count.div_ceil(2))?.iter().flat_map(|pair| [pair & 0xf, pair >> 4]);
     played.checks.extend(pairs.take(count));
     played.hashes.push((before + count, number(next(8)?)?));
-    Some(())
+    match played.kept {
+        Some(_) => outputs::decode(rest, manifest, rows, &mut played.outputs),
+        None => Some(()),
+    }
 }

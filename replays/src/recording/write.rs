@@ -7,7 +7,7 @@ use flate2::write::DeflateEncoder;
 
 use super::chunk::{Chunks, Kind};
 use super::seen::History;
-use super::{Manifest, Outcome, STEPS};
+use super::{Kept, Manifest, Outcome, STEPS, outputs};
 
 /// Writes one recording.
 #[derive(Debug)]
@@ -15,9 +15,14 @@ pub struct Recorder<W> {
     chunks: Chunks<W>,
     discrete: Vec<u32>,
     continuous: usize,
+    kept: Option<Kept>,
+    /// Numbers of an output beside the value.
+    actions: usize,
     episodes: u32,
     /// Of the episode that is being recorded.
     history: Option<History>,
+    /// Steps of it.
+    taken: usize,
     steps: Steps,
 }
 
@@ -30,6 +35,8 @@ struct Steps {
     continuous: Vec<f32>,
     /// Four bits of what each showed.
     checks: Vec<u8>,
+    /// Rows of a value and a number per action.
+    outputs: Vec<f32>,
 }
 
 impl<W: Write> Recorder<W> {
@@ -40,8 +47,9 @@ impl<W: Write> Recorder<W> {
     pub fn begin(out: W, manifest: &Manifest) -> std::io::Result<Self> {
         let mut chunks = Chunks::begin(out)?;
         chunks.write(Kind::Manifest, &serde_json::to_vec(manifest)?)?;
-        let Manifest { discrete, continuous, .. } = manifest.clone();
-        Ok(Self { chunks, discrete, continuous, episodes: 0, history: None, steps: Steps::default() })
+        let Manifest { discrete, continuous, outputs: kept, .. } = manifest.clone();
+        let (actions, steps) = (manifest.actions(), Steps::default());
+        Ok(Self { chunks, discrete, continuous, kept, actions, episodes: 0, history: None, taken: 0, steps })
     }
 
     /// Begins the episode of a seed.
@@ -53,8 +61,19 @@ impl<W: Write> Recorder<W> {
     /// If another has not ended.
     pub fn episode(&mut self, seed: u64) -> std::io::Result<()> {
         assert!(self.history.is_none(), "episodes are recorded one after the other");
-        self.history = Some(History::begin(seed));
+        (self.history, self.taken) = (Some(History::begin(seed)), 0);
         self.chunks.write(Kind::Begin, &seed.to_le_bytes())
+    }
+
+    /// Keeps what the player thought before its next action, `[1 + A]`, where that is one of the steps that the manifest wants.
+    ///
+    /// # Panics
+    /// If it does not have a number per action, or the one before was followed by no action.
+    pub fn output(&mut self, output: &[f32]) {
+        let Some(kept) = self.kept.filter(|kept| kept.due(self.taken)) else { return };
+        assert_eq!(output.len(), 1 + self.actions, "numbers of an output");
+        assert_eq!(self.steps.outputs.len(), self.rows(kept) * output.len(), "one output per step");
+        self.steps.outputs.extend_from_slice(output);
     }
 
     /// Records an action and what it showed: see [`seen`](super::seen()).
@@ -63,11 +82,14 @@ impl<W: Write> Recorder<W> {
     /// If it cannot be written.
     ///
     /// # Panics
-    /// If no episode has begun, or the action does not have the manifest's values.
+    /// If no episode has begun, the action does not have the manifest's values, or an output is missing before it.
     pub fn step(&mut self, discrete: &[u32], continuous: &[f32], seen: u32) -> std::io::Result<()> {
         assert_eq!((discrete.len(), continuous.len()), (self.discrete.len(), self.continuous), "values of an action");
         self.history.as_mut().expect("an episode has begun").push(seen);
-        self.steps.count += 1;
+        (self.steps.count, self.taken) = (self.steps.count + 1, self.taken + 1);
+        if let Some(kept) = self.kept {
+            assert_eq!(self.steps.outputs.len(), self.rows(kept) * (1 + self.actions), "an output before the step");
+        }
         self.steps.discrete.extend_from_slice(discrete);
         self.steps.continuous.extend_from_slice(continuous);
         self.steps.checks.push(seen as u8 & 0xf);
@@ -104,9 +126,14 @@ impl<W: Write> Recorder<W> {
         Ok(self.chunks.into_inner())
     }
 
-    /// Writes the steps so far: how many, then deflated the values, value after value, the checks and the hash.
+    /// Rows of outputs that the steps so far have.
+    fn rows(&self, kept: Kept) -> usize {
+        kept.rows(self.taken - self.steps.count, self.steps.count)
+    }
+
+    /// Writes the steps so far: how many, then deflated the values, value after value, the checks, the hash and the outputs.
     fn flush(&mut self) -> std::io::Result<()> {
-        let Steps { count, discrete, continuous, checks } = std::mem::take(&mut self.steps);
+        let Steps { count, discrete, continuous, checks, outputs: rows } = std::mem::take(&mut self.steps);
         if count == 0 {
             return Ok(());
         }
@@ -122,6 +149,9 @@ impl<W: Write> Recorder<W> {
         let pairs = checks.chunks(2);
         bytes.extend(pairs.map(|pair| pair[0] | pair.get(1).map_or(0, |second| second << 4)));
         bytes.extend(self.history.as_ref().expect("an episode has begun").hash().to_le_bytes());
+        if let Some(kept) = self.kept {
+            outputs::encode(&rows, kept, self.actions, &mut bytes);
+        }
         let mut content = (count as u16).to_le_bytes().to_vec();
         let mut deflated = DeflateEncoder::new(&mut content, Compression::best());
         deflated.write_all(&bytes)?;

@@ -1,0 +1,93 @@
+//! What a player thought before a step, in a byte per action.
+
+use super::{Kept, Manifest};
+use crate::Outputs;
+
+/// Steps between the lowest and the highest number of a row.
+const LEVELS: f64 = 254.0;
+
+/// The code of what is not a number.
+const NONE: u8 = 255;
+
+/// What a player thought before a step.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Output<'a> {
+    /// Value of what it saw; not a number where it did not say.
+    pub value: f32,
+    /// A number per value of each discrete action, all actions one after the other: see [`Outputs`].
+    pub actions: &'a [f32],
+}
+
+impl Kept {
+    /// Whether those before that step are kept.
+    pub(super) fn due(&self, step: usize) -> bool {
+        step.is_multiple_of(self.every as usize)
+    }
+
+    /// Rows of so many steps after `before`.
+    pub(super) fn rows(&self, before: usize, count: usize) -> usize {
+        let every = self.every as usize;
+        (before + count).div_ceil(every) - before.div_ceil(every)
+    }
+
+    /// Bytes of a row of `actions` numbers: lowest and highest, the value where it is not the highest, and the codes.
+    pub(super) fn bytes(&self, actions: usize) -> usize {
+        4 * self.wide() + actions
+    }
+
+    fn wide(&self) -> usize {
+        match self.kind {
+            Outputs::Probabilities => 3,
+            Outputs::Q => 2,
+        }
+    }
+}
+
+/// Appends rows of a value and a number per action, column after column.
+pub(super) fn encode(rows: &[f32], kept: Kept, actions: usize, out: &mut Vec<u8>) {
+    let (begin, count) = (out.len(), rows.len() / (1 + actions));
+    out.resize(begin + count * kept.bytes(actions), 0);
+    let (wide, codes) = out[begin..].split_at_mut(count * 4 * kept.wide());
+    for (r, row) in rows.chunks_exact(1 + actions).enumerate() {
+        let finite = || row[1..].iter().copied().filter(|x| x.is_finite());
+        let range = finite().reduce(f32::min).zip(finite().reduce(f32::max));
+        let (low, high) = range.unwrap_or_default();
+        for (column, number) in [low, high, row[0]].into_iter().take(kept.wide()).enumerate() {
+            wide[(column * count + r) * 4..][..4].copy_from_slice(&number.to_bits().to_le_bytes());
+        }
+        let span = f64::from(high) - f64::from(low);
+        for (a, &x) in row[1..].iter().enumerate() {
+            let level = if span > 0.0 { (f64::from(x) - f64::from(low)) / span * LEVELS } else { 0.0 };
+            codes[a * count + r] = if x.is_finite() { level.round() as u8 } else { NONE };
+        }
+    }
+}
+
+/// Appends the rows of so many steps from what [`encode`] made of them; `None` if it is something else.
+pub(super) fn decode(bytes: &[u8], manifest: &Manifest, count: usize, rows: &mut Vec<f32>) -> Option<()> {
+    let (kept, actions) = (manifest.outputs?, manifest.actions());
+    if bytes.len() != count * kept.bytes(actions) {
+        return None;
+    }
+    let (wide, codes) = bytes.split_at(count * 4 * kept.wide());
+    let wide = wide.as_chunks::<4>().0;
+    let number = |column: usize, r: usize| f32::from_bits(u32::from_le_bytes(wide[column * count + r]));
+    for r in 0..count {
+        let (low, high) = (number(0, r), number(1, r));
+        if !(low.is_finite() && high.is_finite() && low <= high) {
+            return None;
+        }
+        let none = (0..actions).all(|a| codes[a * count + r] == NONE);
+        rows.push(match kept.kind {
+            Outputs::Probabilities => number(2, r),
+            Outputs::Q if none => f32::NAN,
+            Outputs::Q => high,
+        });
+        let span = f64::from(high) - f64::from(low);
+        rows.extend((0..actions).map(|a| match codes[a * count + r] {
+            NONE => f32::NAN,
+            code => (f64::from(low) + span * (f64::from(code) / LEVELS)) as f32,
+        }));
+    }
+    Some(())
+}

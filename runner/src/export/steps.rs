@@ -1,0 +1,82 @@
+//! CSV of one game, a line per step: what was done, what came of it, and what the agent thought before it.
+
+use std::io::{BufWriter, Write as _};
+use std::ops::Range;
+use std::path::Path;
+
+use rl_replays::Outputs;
+use rl_replays::recording::{Manifest, Played, Recording};
+
+use crate::file;
+use crate::playback::Playback;
+
+/// Writes the steps in `range` of a game that is played again, and returns how many they are. Columns of outputs are empty
+/// where nothing was kept, or nothing was said of an action.
+///
+/// # Errors
+/// If the environment fails or the file cannot be written.
+pub(super) fn table(
+    playback: &mut Playback,
+    recording: &Recording,
+    played: &Played,
+    range: Range<usize>,
+    out: &Path,
+) -> anyhow::Result<usize> {
+    let manifest = &recording.manifest;
+    file::whole(out, |file| {
+        let mut out = BufWriter::new(file);
+        writeln!(out, "{}", head(manifest).join(","))?;
+        let (mut ret, mut line) = (0.0, String::new());
+        playback.begin(played)?;
+        for step in 0..range.end {
+            let shown = playback.step(played, step)?;
+            ret += f64::from(shown.reward);
+            if step < range.start {
+                continue;
+            }
+            let (discrete, continuous) = played.action(step);
+            line.clear();
+            line += &step.to_string();
+            discrete.iter().for_each(|action| line += &format!(",{action}"));
+            continuous.iter().for_each(|action| line += &format!(",{action}"));
+            line += &format!(",{},{ret},{},{}", shown.reward, shown.frames, shown.end.name());
+            if manifest.outputs.is_some() {
+                let output = played.output(step);
+                let said = |x: Option<f32>| x.filter(|x| !x.is_nan()).map_or(",".to_owned(), |x| format!(",{x}"));
+                line += &said(output.map(|output| output.value));
+                for action in 0..names(manifest).len() {
+                    line += &said(output.map(|output| output.actions[action]));
+                }
+            }
+            writeln!(out, "{line}")?;
+        }
+        Ok(out.flush()?)
+    })?;
+    Ok(range.len())
+}
+
+/// Names of the columns.
+fn head(manifest: &Manifest) -> Vec<String> {
+    let actions = manifest.discrete.len() + manifest.continuous;
+    let action = |i| if actions == 1 { "action".to_owned() } else { format!("action_{i}") };
+    let mut names_of = vec!["step".to_owned()];
+    names_of.extend((0..actions).map(action));
+    names_of.extend(["reward", "return", "frames", "end"].map(str::to_owned));
+    if let Some(kept) = manifest.outputs {
+        let what = match kept.kind {
+            Outputs::Probabilities => "p",
+            Outputs::Q => "q",
+        };
+        names_of.push("value".to_owned());
+        names_of.extend(names(manifest).into_iter().map(|name| format!("{what}_{name}")));
+    }
+    names_of
+}
+
+/// The values of all discrete actions, of several with the number of the action before it.
+fn names(manifest: &Manifest) -> Vec<String> {
+    let several = manifest.discrete.len() > 1;
+    let of =
+        |(i, &count): (usize, &u32)| (0..count).map(move |a| if several { format!("{i}_{a}") } else { a.to_string() });
+    manifest.discrete.iter().enumerate().flat_map(of).collect()
+}

@@ -1,0 +1,155 @@
+//! Games that are noted down while they are played, and what becomes a recording of them.
+
+use std::io::{BufWriter, Write};
+use std::path::Path;
+
+use rl_core::{End, VecEnv};
+use rl_replays::Rollout;
+use rl_replays::recording::{Kept, Manifest, Outcome, Player, Recorder, VERSION, seen};
+
+use crate::collect::Seats;
+use crate::evaluate::Games;
+use crate::file;
+use crate::preset::Resolved;
+
+/// A game that is being played.
+#[derive(Clone, Debug)]
+pub(crate) struct Take {
+    seed: u64,
+    /// By step, then by value.
+    discrete: Vec<u32>,
+    continuous: Vec<f32>,
+    seen: Vec<u32>,
+    /// What the policy thought before every so manieth step, where that was asked for.
+    outputs: Vec<f32>,
+    pub(crate) outcome: Outcome,
+}
+
+impl Take {
+    /// The game of that seed, of which nothing was played.
+    pub(crate) fn begin(seed: u64) -> Self {
+        let outcome = Outcome { ret: 0.0, frames: 0, end: End::No };
+        let (discrete, continuous, seen, outputs) = Default::default();
+        Self { seed, discrete, continuous, seen, outputs, outcome }
+    }
+
+    /// Steps that were played.
+    pub(crate) fn steps(&self) -> usize {
+        self.seen.len()
+    }
+
+    /// Takes what the action of row `t` of seat `e` led to in the row after it; of outputs, one before `every` so many steps.
+    pub(crate) fn push(&mut self, block: &Rollout, t: usize, e: usize, every: Option<u32>) {
+        if every.is_some_and(|every| self.steps().is_multiple_of(every as usize)) {
+            self.outputs.extend_from_slice(block.outputs.at(t, e));
+        }
+        self.discrete.extend_from_slice(block.discrete.at(t, e));
+        self.continuous.extend_from_slice(block.continuous.at(t, e));
+        self.seen.push(seen(block, t + 1, e));
+        self.outcome.ret += f64::from(block.reward[(t + 1, e)]);
+        self.outcome.frames += u64::from(block.frames[(t + 1, e)]);
+        self.outcome.end = block.end[(t + 1, e)];
+    }
+
+    fn write(&self, manifest: &Manifest, recorder: &mut Recorder<impl Write>) -> std::io::Result<()> {
+        let (discrete, continuous) = (manifest.discrete.len(), manifest.continuous);
+        let every = manifest.outputs.map_or(usize::MAX, |kept| kept.every as usize);
+        let mut outputs = self.outputs.chunks_exact(1 + actions(manifest));
+        recorder.episode(self.seed)?;
+        for (step, &seen) in self.seen.iter().enumerate() {
+            if step.is_multiple_of(every)
+                && let Some(output) = outputs.next()
+            {
+                recorder.output(output);
+            }
+            let discrete = &self.discrete[step * discrete..][..discrete];
+            recorder.step(discrete, &self.continuous[step * continuous..][..continuous], seen)?;
+        }
+        recorder.end(&self.outcome)
+    }
+}
+
+fn actions(manifest: &Manifest) -> usize {
+    manifest.discrete.iter().map(|&count| count as usize).sum()
+}
+
+/// Of each seat, the games that are over, and the one that is not.
+#[derive(Debug, Default)]
+pub(crate) struct Takes {
+    over: Vec<Vec<Take>>,
+    running: Vec<Take>,
+    /// Steps between two outputs that are kept.
+    every: Option<u32>,
+}
+
+impl Takes {
+    /// Of no game yet.
+    pub(crate) fn new(every: Option<u32>) -> Self {
+        Self { every, ..Self::default() }
+    }
+
+    /// Takes the step that all seats just made, in blocks of one step; the first time, where they begin.
+    pub(crate) fn watch(&mut self, seats: &Seats) {
+        let first = self.running.is_empty();
+        let mut seat = 0;
+        for (env, block) in seats.envs().zip(seats.blocks()) {
+            for e in 0..block.envs() {
+                if first {
+                    self.running.push(Take::begin(env.episode_seed(e)));
+                    self.over.push(Vec::new());
+                } else if block.age[(1, e)] == 0 {
+                    let over = std::mem::replace(&mut self.running[seat], Take::begin(env.episode_seed(e)));
+                    self.over[seat].push(over);
+                } else {
+                    self.running[seat].push(block, 0, e, self.every);
+                }
+                seat += 1;
+            }
+        }
+    }
+
+    /// The games that count, in the order of their returns in a score.
+    pub(crate) fn of(self, games: &Games) -> impl Iterator<Item = Take> {
+        let seats = self.over.into_iter().zip(self.running).enumerate();
+        let all = seats.map(|(seat, (over, last))| (games.share(seat as u32) as usize, over.into_iter().chain([last])));
+        all.flat_map(|(share, takes)| takes.take(share).collect::<Vec<_>>())
+    }
+}
+
+/// Writes a recording of these games.
+///
+/// # Errors
+/// If the file cannot be written; the message names it.
+pub(crate) fn write(path: &Path, manifest: &Manifest, takes: &[Take]) -> anyhow::Result<()> {
+    file::whole(path, |file| {
+        let mut recorder = Recorder::begin(BufWriter::new(file), manifest)?;
+        takes.iter().try_for_each(|take| take.write(manifest, &mut recorder))?;
+        recorder.close()?;
+        Ok(())
+    })
+}
+
+/// Where episodes of `env`, which was built from its table `config`, can be played again.
+///
+/// # Errors
+/// If the table cannot be written as TOML.
+pub(crate) fn manifest(
+    resolved: &Resolved,
+    config: &toml::Table,
+    env: &dyn VecEnv,
+    player: Player,
+    outputs: Option<Kept>,
+) -> anyhow::Result<Manifest> {
+    Ok(Manifest {
+        version: VERSION,
+        env: resolved.env_name.clone(),
+        env_version: resolved.env.version,
+        config: toml::to_string(config)?,
+        assets: env.assets().into_iter().collect(),
+        discrete: env.spec().discrete.to_vec(),
+        continuous: env.spec().continuous.len(),
+        player,
+        outputs,
+        made_by: format!("rl-run {} ({})", env!("CARGO_PKG_VERSION"), env!("RL_REVISION")),
+    })
+}

@@ -1,0 +1,46 @@
+//! Windows: `rl-run watch` shows recorded games, `rl-run play` lets a person play.
+//!
+//! What happens in them is apart from the window: a [`Player`](player::Player) is where one is in a game, painters turn it
+//! into a [`Surface`](surface::Surface), and only `window.rs` knows of a display. Without the feature `viewer` the commands
+//! are there and say how to get it.
+
+#[cfg(feature = "viewer")]
+mod command;
+#[cfg(feature = "viewer")]
+mod follow;
+#[cfg(feature = "viewer")]
+mod hands;
+#[cfg(feature = "viewer")]
+mod keyframes;
+#[cfg(feature = "viewer")]
+mod layout;
+#[cfg(feature = "viewer")]
+mod measure;
+#[cfg(feature = "viewer")]
+mod paint;
+pub(crate) mod play;
+#[cfg(feature = "viewer")]
+mod player;
+#[cfg(feature = "viewer")]
+mod sitting;
+#[cfg(feature = "viewer")]
+mod stick;
+#[cfg(feature = "viewer")]
+mod surface;
+#[cfg(feature = "viewer")]
+mod survey;
+#[cfg(test)]
+#[cfg(feature = "viewer")]
+mod tests;
+pub(crate) mod watch;
+#[cfg(feature = "viewer")]
+mod window;
+
+/// What a build without windows says.
+#[cfg(not(feature = "viewer"))]
+fn none(command: &str) -> anyhow::Error {
+    crate::usage::usage(format!(
+        "{command}: this rl-run was built without the feature `viewer`: `cargo build --release -p rl-runner --features viewer` \
+         makes one with windows, and `rl-run export FILE --out game.gif` needs none"
+    ))
+}

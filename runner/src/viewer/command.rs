@@ -1,0 +1,112 @@
+//! What one can ask for while games are watched, by which key, in the words of the help.
+
+use minifb::Key;
+
+/// Speeds, in times of what people play at.
+pub(super) const SPEEDS: [f64; 7] = [0.25, 0.5, 1.0, 2.0, 4.0, 8.0, 16.0];
+
+/// What one can ask for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Command {
+    /// Plays, or pauses.
+    Play,
+    /// One step on.
+    Forward,
+    /// One step back.
+    Back,
+    /// To the first step.
+    Start,
+    /// Behind the last one.
+    End,
+    /// The next higher speed.
+    Faster,
+    /// The next lower speed.
+    Slower,
+    /// The game after this.
+    Next,
+    /// The game before this.
+    Previous,
+    /// Shows or hides a part.
+    Toggle(Part),
+    /// Shows or hides all of them.
+    Bare,
+    /// Writes what is seen to a file.
+    Picture,
+    /// Shows or hides the keys.
+    Help,
+    /// Closes the window.
+    Quit,
+}
+
+/// A part of what is shown beside the game.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Part {
+    /// The list of games.
+    Games,
+    /// What is done.
+    Action,
+    /// What the agent thought of its choices.
+    Thoughts,
+    /// What the policy sees.
+    Sees,
+    /// The return so far, along the timeline.
+    Return,
+    /// What the agent expected, there too.
+    Value,
+}
+
+/// Keys, what they are called, and what they ask for: the help shows them in this order.
+const KEYS: [(&[Key], &str, Command, &str); 18] = [
+    (&[Key::Space], "space", Command::Play, "play, pause"),
+    (&[Key::Right, Key::Period], "right", Command::Forward, "one step on"),
+    (&[Key::Left, Key::Comma], "left", Command::Back, "one step back"),
+    (&[Key::Home], "home", Command::Start, "to the start"),
+    (&[Key::End], "end", Command::End, "to the end"),
+    (&[Key::Up, Key::Equal, Key::NumPadPlus], "up", Command::Faster, "faster, up to 16 times"),
+    (&[Key::Down, Key::Minus, Key::NumPadMinus], "down", Command::Slower, "slower, down to a quarter"),
+    (&[Key::PageDown], "page down", Command::Next, "next game"),
+    (&[Key::PageUp], "page up", Command::Previous, "game before"),
+    (&[Key::G], "G", Command::Toggle(Part::Games), "list of games"),
+    (&[Key::A], "A", Command::Toggle(Part::Action), "action"),
+    (&[Key::O], "O", Command::Toggle(Part::Thoughts), "what the agent thinks of its choices"),
+    (&[Key::N], "N", Command::Toggle(Part::Sees), "what the network sees"),
+    (&[Key::R], "R", Command::Toggle(Part::Return), "return along the timeline"),
+    (&[Key::V], "V", Command::Toggle(Part::Value), "value along the timeline"),
+    (&[Key::Tab], "tab", Command::Bare, "everything beside the game"),
+    (&[Key::S], "S", Command::Picture, "write a picture"),
+    (&[Key::Escape, Key::Q], "Q, esc", Command::Quit, "close"),
+];
+
+/// What a key asks for; `?` is a character, wherever a keyboard has it.
+pub(super) fn of_key(key: Key) -> Option<Command> {
+    if key == Key::F1 {
+        return Some(Command::Help);
+    }
+    KEYS.iter().find(|(keys, ..)| keys.contains(&key)).map(|&(.., command, _)| command)
+}
+
+/// What a character asks for.
+pub(super) fn of_char(typed: char) -> Option<Command> {
+    (typed == '?').then_some(Command::Help)
+}
+
+/// Names of keys and what they do.
+pub(super) fn help() -> impl Iterator<Item = (&'static str, &'static str)> {
+    KEYS.iter().map(|&(_, name, _, what)| (name, what)).chain([("F1, ?", "these keys")])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_key_asks_for_one_thing() {
+        let keys: Vec<Key> = KEYS.iter().flat_map(|(keys, ..)| keys.iter().copied()).collect();
+        for (at, key) in keys.iter().enumerate() {
+            assert!(!keys[..at].contains(key), "{key:?}");
+        }
+        assert_eq!(of_key(Key::Space), Some(Command::Play));
+        assert_eq!((of_key(Key::F1), of_char('?')), (Some(Command::Help), Some(Command::Help)));
+        assert_eq!((of_key(Key::F7), of_char('a')), (None, None));
+    }
+}

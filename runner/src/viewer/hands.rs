@@ -1,0 +1,163 @@
+//! Which keys do what, for a person who plays.
+
+use minifb::Key;
+use rl_core::{Spec, VecEnv};
+
+use super::stick::Stick;
+use crate::usage::usage;
+
+/// Games of at most so many frames per second wait for each move.
+const TURNS: f64 = 4.0;
+/// Keys of a joystick: what it does, where it points, and which keys do that.
+const STICK: [(&str, Stick, &[Key]); 5] = [
+    ("up", Stick { x: 0, y: -1, fire: false }, &[Key::Up, Key::W]),
+    ("down", Stick { x: 0, y: 1, fire: false }, &[Key::Down, Key::S]),
+    ("left", Stick { x: -1, y: 0, fire: false }, &[Key::Left, Key::A]),
+    ("right", Stick { x: 1, y: 0, fire: false }, &[Key::Right, Key::D]),
+    ("fire", Stick { x: 0, y: 0, fire: true }, &[Key::Space, Key::LeftCtrl]),
+];
+/// Keys of other actions by their names.
+const WORDS: [(&str, &[Key]); 11] = [
+    ("north", &[Key::Up, Key::W]),
+    ("south", &[Key::Down, Key::S]),
+    ("east", &[Key::Right, Key::D]),
+    ("west", &[Key::Left, Key::A]),
+    ("pick up", &[Key::Space]),
+    ("drop off", &[Key::Backspace, Key::X]),
+    ("hit", &[Key::Space, Key::H]),
+    ("stick", &[Key::S]),
+    ("torque -1", &[Key::Left, Key::A]),
+    ("torque 0", &[]),
+    ("torque 1", &[Key::Right, Key::D]),
+];
+const DIGITS: [Key; 9] =
+    [Key::Key1, Key::Key2, Key::Key3, Key::Key4, Key::Key5, Key::Key6, Key::Key7, Key::Key8, Key::Key9];
+
+/// An action.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) enum Act {
+    Discrete(u32),
+    Continuous(f32),
+}
+
+/// Turns keys into actions.
+#[derive(Clone, Debug)]
+pub(super) struct Hands {
+    spec: Spec,
+    names: Vec<String>,
+    sticks: Option<Vec<Stick>>,
+    turns: bool,
+    /// What is done while no key is down and the game knows no way to do nothing.
+    last: u32,
+}
+
+impl Hands {
+    /// Those for a game.
+    ///
+    /// # Errors
+    /// If its actions are more than keys can say.
+    pub(super) fn new(env: &dyn VecEnv, name: &str) -> anyhow::Result<Self> {
+        let spec = env.spec().clone();
+        if spec.discrete.len() + spec.continuous.len() != 1 {
+            let (discrete, continuous) = (spec.discrete.len(), spec.continuous.len());
+            return Err(usage(format!(
+                "--env {name}: has {discrete} discrete and {continuous} continuous values of an action, and keys serve one"
+            )));
+        }
+        let names = env.action_names();
+        Ok(Self { sticks: Stick::all(&names), spec, names, turns: env.frame_rate() <= TURNS, last: 0 })
+    }
+
+    /// Whether the game waits for each move.
+    pub(super) fn turns(&self) -> bool {
+        self.turns
+    }
+
+    /// What these keys do: those that are down in a game in which time goes on, those that were pressed where it waits.
+    pub(super) fn act(&mut self, keys: &[Key]) -> Option<Act> {
+        if let [bound] = *self.spec.continuous {
+            let stick = pointed(keys);
+            let value = [bound.low, 0.0f32.clamp(bound.low, bound.high), bound.high][(stick.x + 1) as usize];
+            return Some(Act::Continuous(value));
+        }
+        let chosen = self.chosen(keys);
+        self.last = chosen.unwrap_or(self.last);
+        chosen.or((!self.turns).then(|| self.idle())).map(Act::Discrete)
+    }
+
+    fn chosen(&self, keys: &[Key]) -> Option<u32> {
+        let count = self.spec.discrete[0];
+        let digit = || DIGITS.iter().position(|digit| keys.contains(digit)).map(|at| at as u32);
+        let number = digit().filter(|number| *number < count && (self.turns || !self.bound()));
+        if number.is_some() {
+            return number;
+        }
+        if let Some(sticks) = &self.sticks {
+            let stick = pointed(keys);
+            let nearest = (0..count).rev().max_by_key(|&action| stick.like(sticks[action as usize]))?;
+            return (stick != Stick::default() && stick.like(sticks[nearest as usize]) > 0).then_some(nearest);
+        }
+        let does = |name: &String| keys_of(name).iter().any(|key| keys.contains(key));
+        self.names.iter().position(does).map(|at| at as u32)
+    }
+
+    /// Whether any action has a key by its name.
+    fn bound(&self) -> bool {
+        self.sticks.is_some() || self.names.iter().any(|name| !keys_of(name).is_empty())
+    }
+
+    /// What is done while nobody does anything.
+    fn idle(&self) -> u32 {
+        let nothing = |name: &String| name == "no-op" || name == "torque 0";
+        self.names.iter().position(nothing).map_or(self.last, |at| at as u32)
+    }
+
+    /// Keys and what they do.
+    pub(super) fn help(&self) -> Vec<(String, String)> {
+        let name = |keys: &[Key]| keys.iter().map(|&key| called(key)).collect::<Vec<_>>().join(", ");
+        let mut help = Vec::new();
+        let stick = |x: bool, y: bool, fire: bool| {
+            STICK.iter().filter(move |(_, stick, _)| (stick.x != 0 && x) || (stick.y != 0 && y) || (stick.fire && fire))
+        };
+        if self.spec.discrete.is_empty() {
+            help.extend(stick(true, false, false).map(|(does, _, keys)| (name(keys), (*does).to_owned())));
+        } else if let Some(sticks) = &self.sticks {
+            let any = |of: fn(&Stick) -> bool| sticks.iter().any(of);
+            let known = stick(any(|stick| stick.x != 0), any(|stick| stick.y != 0), any(|stick| stick.fire));
+            help.extend(known.map(|(does, _, keys)| (name(keys), (*does).to_owned())));
+        } else {
+            let bound = self.names.iter().filter(|name| !keys_of(name).is_empty());
+            help.extend(bound.map(|does| (name(keys_of(does)), does.clone())));
+        }
+        if help.is_empty() {
+            let named = |at: usize| self.names.get(at).cloned().unwrap_or_else(|| format!("action {at}"));
+            let count = (self.spec.discrete[0] as usize).min(DIGITS.len());
+            help.extend((0..count).map(|at| ((at + 1).to_string(), named(at))));
+        }
+        help
+    }
+}
+
+/// Where the keys point a joystick; two that point apart cancel out.
+fn pointed(keys: &[Key]) -> Stick {
+    let mut all = Stick::default();
+    for (_, stick, names) in &STICK {
+        if names.iter().any(|key| keys.contains(key)) {
+            (all.x, all.y, all.fire) = (all.x + stick.x, all.y + stick.y, all.fire || stick.fire);
+        }
+    }
+    all
+}
+
+fn keys_of(name: &str) -> &'static [Key] {
+    WORDS.iter().find(|(word, _)| *word == name).map_or(&[], |&(_, keys)| keys)
+}
+
+/// What people call a key.
+fn called(key: Key) -> String {
+    match key {
+        Key::LeftCtrl => "ctrl".to_owned(),
+        Key::Space | Key::Up | Key::Down | Key::Left | Key::Right | Key::Backspace => format!("{key:?}").to_lowercase(),
+        key => format!("{key:?}"),
+    }
+}

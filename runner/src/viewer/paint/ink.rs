@@ -1,0 +1,107 @@
+//! Colours, fonts and numbers.
+
+use embedded_graphics::Drawable as _;
+use embedded_graphics::draw_target::DrawTarget;
+use embedded_graphics::mono_font::iso_8859_1::{FONT_7X13, FONT_7X13_BOLD, FONT_9X18_BOLD, FONT_10X20};
+use embedded_graphics::mono_font::{MonoFont, MonoTextStyle};
+use embedded_graphics::pixelcolor::Rgb888;
+use embedded_graphics::prelude::Point;
+use embedded_graphics::text::{Baseline, Text};
+
+/// Behind everything.
+pub(super) const GROUND: Rgb888 = Rgb888::new(17, 19, 24);
+/// A card.
+pub(super) const PANEL: Rgb888 = Rgb888::new(27, 30, 38);
+/// What can be filled, and lines between.
+pub(super) const GROOVE: Rgb888 = Rgb888::new(46, 51, 63);
+/// Words and numbers.
+pub(super) const INK: Rgb888 = Rgb888::new(232, 234, 240);
+/// Words that name others.
+pub(super) const FAINT: Rgb888 = Rgb888::new(142, 150, 168);
+/// Where one is.
+pub(super) const AMBER: Rgb888 = Rgb888::new(246, 173, 66);
+/// What has been.
+pub(super) const BLUE: Rgb888 = Rgb888::new(92, 168, 236);
+/// The same, behind a curve.
+pub(super) const DEEP: Rgb888 = Rgb888::new(32, 56, 82);
+/// What was expected.
+pub(super) const VIOLET: Rgb888 = Rgb888::new(200, 146, 244);
+/// What was lost.
+pub(super) const RED: Rgb888 = Rgb888::new(230, 92, 92);
+
+/// A font.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Ink {
+    /// Most things.
+    Plain,
+    /// What matters.
+    Strong,
+    /// Headings.
+    Title,
+    /// Words that stand alone.
+    Large,
+}
+
+impl Ink {
+    fn font(self) -> &'static MonoFont<'static> {
+        match self {
+            Ink::Plain => &FONT_7X13,
+            Ink::Strong => &FONT_7X13_BOLD,
+            Ink::Title => &FONT_9X18_BOLD,
+            Ink::Large => &FONT_10X20,
+        }
+    }
+}
+
+/// Writes a line whose upper left corner is at a place.
+pub(super) fn text<D>(target: &mut D, line: &str, at: Point, ink: Ink, color: Rgb888)
+where
+    D: DrawTarget<Color = Rgb888>,
+{
+    // What does not fit on the target is cut off, and nothing else can go wrong.
+    let _ = Text::with_baseline(line, at, MonoTextStyle::new(ink.font(), color), Baseline::Top).draw(target);
+}
+
+/// Writes a line whose upper right corner is at a place.
+pub(super) fn text_right<D>(target: &mut D, line: &str, at: Point, ink: Ink, color: Rgb888)
+where
+    D: DrawTarget<Color = Rgb888>,
+{
+    text(target, line, at - Point::new(width(ink, line), 0), ink, color);
+}
+
+/// Pixels of a line.
+pub(super) fn width(ink: Ink, line: &str) -> i32 {
+    line.chars().count() as i32 * ink.font().character_size.width as i32
+}
+
+/// A number as people read it: thousands apart, and as many places behind the point as it has, two at most.
+pub(super) fn grouped(number: f64) -> String {
+    if !number.is_finite() {
+        return number.to_string();
+    }
+    let text = format!("{:.2}", number.abs());
+    let (whole, rest) = text.split_once('.').unwrap_or((&text, ""));
+    let rest = rest.trim_end_matches('0');
+    let mut out = String::new();
+    for (at, digit) in whole.chars().enumerate() {
+        if at > 0 && (whole.len() - at).is_multiple_of(3) {
+            out.push(',');
+        }
+        out.push(digit);
+    }
+    let sign = if number < 0.0 && (out != "0" || !rest.is_empty()) { "-" } else { "" };
+    let point = if rest.is_empty() { "" } else { "." };
+    format!("{sign}{out}{point}{rest}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_read_easily() {
+        let shown = [0.0, -0.001, 999.0, 1000.0, -1234567.0, 0.74, -98.9, f64::NAN].map(grouped);
+        assert_eq!(shown, ["0", "0", "999", "1,000", "-1,234,567", "0.74", "-98.9", "NaN"]);
+    }
+}

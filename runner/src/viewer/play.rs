@@ -1,0 +1,126 @@
+//! `rl-run play`: a person plays, and the games are recorded.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use crate::tables::Tables;
+
+/// Lets you play in a window, and records the games: `rl-run verify FILE` certifies their scores.
+#[derive(Clone, Debug, clap::Args)]
+#[command(after_help = "Examples: rl-run play --env kungfu --out mine.rec
+          rl-run play --env atari/breakout --set env.sticky=0
+          rl-run play --env connectfour --set env.protocol=alphabeta4
+
+Arrows (or W, A, S, D) and space play; ? shows the keys of a game. An agent acts once in env.frame_skip frames of a game of
+Atari; a person acts in each of them, unless --set env.frame_skip says otherwise, and all other settings stay as they are.")]
+pub(crate) struct PlayArgs {
+    /// Environment: `rl-run list envs` shows all
+    #[arg(long)]
+    env: String,
+    /// Replace one value of its preset
+    #[arg(long, value_name = "KEY=VALUE")]
+    set: Vec<String>,
+    /// File for the games that were played to their end
+    #[arg(long, value_name = "FILE")]
+    out: Option<PathBuf>,
+    /// Seed of the first game; the games of one seed are the same for everybody
+    #[arg(long, default_value_t = 0)]
+    seed: u64,
+    /// Pixels that a pixel is high and wide at first [default: as many as fit into 1400 x 800]
+    #[arg(long, value_parser = clap::value_parser!(u32).range(1..=16))]
+    scale: Option<u32>,
+}
+
+/// `rl-run play`.
+#[cfg(not(feature = "viewer"))]
+pub(crate) fn run(_args: &PlayArgs, _tables: &Tables) -> anyhow::Result<ExitCode> {
+    Err(super::none("play"))
+}
+
+/// `rl-run play`.
+#[cfg(feature = "viewer")]
+pub(crate) fn run(args: &PlayArgs, tables: &Tables) -> anyhow::Result<ExitCode> {
+    shown::run(args, tables)
+}
+
+#[cfg(feature = "viewer")]
+mod shown {
+    use std::time::Instant;
+
+    use anyhow::bail;
+    use minifb::Key;
+    use rl_core::Seating;
+    use rl_replays::recording::Player;
+
+    use super::super::sitting::{Phase, Sitting};
+    use super::super::surface::Surface;
+    use super::super::window::Screen;
+    use super::super::{layout, paint};
+    use super::*;
+    use crate::preset::{self, Ask};
+    use crate::usage::usage;
+    use crate::{output, takes};
+
+    /// Frames that a person's action is held for, unless they say otherwise.
+    const SKIP: (&str, i64) = ("env.frame_skip", 1);
+
+    pub(super) fn run(args: &PlayArgs, tables: &Tables) -> anyhow::Result<ExitCode> {
+        if let Some(out) = args.out.as_ref().filter(|out| out.exists()) {
+            bail!(usage(format!("--out {}: is there already: give another name", out.display())));
+        }
+        let mut resolved = preset::resolve(tables, &Ask { env: &args.env, sets: &args.set, ..Ask::default() })?;
+        let skips = resolved.table("env").contains_key("frame_skip");
+        if skips && !args.set.iter().any(|set| set.starts_with(SKIP.0)) {
+            resolved.set(SKIP.0, SKIP.1)?;
+            output::note("you act in every frame, where an agent acts once in four: --set env.frame_skip=4 is like it");
+        }
+        let env = resolved.seat_eval(&Seating { seed: args.seed, seats: 0..1 })?;
+        let manifest = takes::manifest(&resolved, &resolved.eval_table()?, env.as_ref(), Player::Human {}, None)?;
+        let mut sitting = Sitting::begin(env, &resolved.env_name)?;
+        let mut surface = Surface::default();
+        let mut screen = Screen::open(&sitting.title(), layout::plain(sitting.picture(), args.scale))?;
+        let (mut last, mut said, mut written, mut help) = (Instant::now(), sitting.title(), 0, false);
+        while let Some(input) = screen.input() {
+            let seconds = std::mem::replace(&mut last, Instant::now()).elapsed().as_secs_f64();
+            let asked = |key| input.pressed.contains(&key);
+            if asked(Key::Escape) && !help {
+                break;
+            }
+            if asked(Key::F1) || input.typed.contains(&'?') {
+                help = !help;
+            } else if help && input.pressed.iter().any(|key| !matches!(key, Key::LeftShift | Key::RightShift)) {
+                help = false;
+            } else if !help {
+                sitting.advance(&input, seconds)?;
+            }
+            if sitting.takes().len() > written {
+                written = sitting.takes().len();
+                if let Some(out) = &args.out {
+                    takes::write(out, &manifest, sitting.takes())?;
+                }
+            }
+            surface.resize(input.size);
+            paint::sitting(&sitting, help, &mut surface);
+            let now = sitting.title();
+            if now != said {
+                screen.entitle(&now);
+                said = now;
+            }
+            screen.show(&surface)?;
+        }
+        if !matches!(sitting.phase(), Phase::Over | Phase::Ready) {
+            output::note("the game that was not played to its end is not kept");
+        }
+        let returns: Vec<String> = sitting.takes().iter().map(|take| take.outcome.ret.to_string()).collect();
+        match &args.out {
+            Some(out) if written > 0 => {
+                output::line(format!("{}: {written} games, returns {}", out.display(), returns.join(", ")));
+            }
+            _ if written > 0 => {
+                output::line(format!("{written} games, returns {}; --out FILE records them", returns.join(", ")));
+            }
+            _ => output::line("no game was played to its end"),
+        }
+        Ok(ExitCode::SUCCESS)
+    }
+}

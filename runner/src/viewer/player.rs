@@ -1,0 +1,379 @@
+//! Where one is in a recording: the game, the step, the speed, what is shown beside it, and how commands change that.
+
+use std::sync::Arc;
+
+use rl_core::Canvas;
+use rl_replays::Rollout;
+use rl_replays::recording::{Manifest, Played, Recording};
+
+use super::command::{Command, Part, SPEEDS};
+use super::survey::{Survey, Tally};
+use crate::playback::Playback;
+use crate::tables::Tables;
+
+/// Steps of one call at most: more would be felt, and a longer way shows where it has come to.
+const BURST: usize = 128;
+/// Time of one call at most, in seconds: a window that was held up does not make up for it.
+const LONGEST: f64 = 0.1;
+/// Seconds for which the end of a game is seen before the next begins.
+const REST: f64 = 1.5;
+/// Seconds for which a message is seen.
+const MESSAGE: f64 = 3.0;
+
+/// What is shown beside the game.
+#[derive(Clone, Debug)]
+pub(super) struct View {
+    pub(super) games: bool,
+    pub(super) action: bool,
+    pub(super) thoughts: bool,
+    pub(super) sees: bool,
+    pub(super) ret: bool,
+    pub(super) value: bool,
+    /// Nothing at all, whatever the others say.
+    pub(super) bare: bool,
+    pub(super) help: bool,
+    /// What is said for a while, and for how many seconds more.
+    pub(super) message: Option<(String, f64)>,
+}
+
+/// One recording, being watched.
+pub(super) struct Player {
+    recording: Arc<Recording>,
+    tables: Tables,
+    playback: Playback,
+    names: Vec<String>,
+    game: usize,
+    survey: Survey,
+    /// Steps that were taken.
+    position: usize,
+    /// What they came to.
+    now: Tally,
+    /// Where a jump leads that needs more than one call.
+    goal: Option<usize>,
+    playing: bool,
+    /// Place in [`SPEEDS`].
+    speed: usize,
+    /// Frames that should have been seen and were not yet.
+    due: f64,
+    /// Seconds at the end of the game.
+    rested: f64,
+    picture: Canvas,
+    pub(super) view: View,
+}
+
+impl Player {
+    /// Begins with game `game` of a recording.
+    ///
+    /// # Errors
+    /// If the environment fails.
+    ///
+    /// # Panics
+    /// If there is no such game.
+    pub(super) fn new(
+        recording: Arc<Recording>,
+        game: usize,
+        playback: Playback,
+        tables: &Tables,
+    ) -> anyhow::Result<Self> {
+        let view = View {
+            games: true,
+            action: true,
+            thoughts: true,
+            sees: true,
+            ret: true,
+            value: true,
+            bare: false,
+            help: false,
+            message: None,
+        };
+        let mut player = Self {
+            survey: Survey::begin(&recording, game, tables),
+            recording,
+            tables: tables.clone(),
+            names: playback.action_names(),
+            playback,
+            game,
+            position: 0,
+            now: Tally::default(),
+            goal: None,
+            playing: true,
+            speed: SPEEDS.iter().position(|&speed| speed == 1.0).expect("1 is a speed"),
+            due: 0.0,
+            rested: 0.0,
+            picture: Canvas::new(0, 0),
+            view,
+        };
+        player.rewind()?;
+        Ok(player)
+    }
+
+    /// Where the games can be played again.
+    pub(super) fn manifest(&self) -> &Manifest {
+        &self.recording.manifest
+    }
+
+    /// All games.
+    pub(super) fn games(&self) -> &[Played] {
+        &self.recording.episodes
+    }
+
+    /// Number of the game, from 0.
+    pub(super) fn game(&self) -> usize {
+        self.game
+    }
+
+    /// The game.
+    pub(super) fn played(&self) -> &Played {
+        &self.recording.episodes[self.game]
+    }
+
+    /// Steps that were taken.
+    pub(super) fn position(&self) -> usize {
+        self.position
+    }
+
+    /// What they came to.
+    pub(super) fn now(&self) -> Tally {
+        self.now
+    }
+
+    /// Whether time goes on.
+    pub(super) fn playing(&self) -> bool {
+        self.playing
+    }
+
+    /// How many times faster than people play.
+    pub(super) fn speed(&self) -> f64 {
+        SPEEDS[self.speed]
+    }
+
+    /// Frames per second of one times.
+    pub(super) fn frame_rate(&self) -> f64 {
+        self.playback.frame_rate()
+    }
+
+    /// What is known of the game.
+    pub(super) fn survey(&self) -> &Survey {
+        &self.survey
+    }
+
+    /// Waits until all of it is.
+    ///
+    /// # Errors
+    /// If the environment failed.
+    pub(super) fn survey_all(&mut self) -> anyhow::Result<()> {
+        self.survey.finish()
+    }
+
+    /// What the values of the action do, where they have names.
+    pub(super) fn names(&self) -> &[String] {
+        &self.names
+    }
+
+    /// The game as it looks.
+    pub(super) fn picture(&self) -> &Canvas {
+        &self.picture
+    }
+
+    /// What the policy sees, in row 0 of its one seat.
+    pub(super) fn sees(&self) -> &Rollout {
+        self.playback.block()
+    }
+
+    /// Plays so many times faster than people; only [`SPEEDS`] are known.
+    pub(super) fn speed_to(&mut self, speed: f64) {
+        self.speed = SPEEDS.iter().position(|&known| known == speed).unwrap_or(self.speed);
+    }
+
+    /// Stops or goes on.
+    pub(super) fn pause(&mut self, pause: bool) {
+        self.playing = !pause;
+    }
+
+    /// Says something for a while.
+    pub(super) fn tell(&mut self, message: String) {
+        self.view.message = Some((message, MESSAGE));
+    }
+
+    /// Does what is asked for, but for what concerns the window.
+    ///
+    /// # Errors
+    /// If the environment fails.
+    pub(super) fn obey(&mut self, command: Command) -> anyhow::Result<()> {
+        let steps = self.played().steps();
+        match command {
+            Command::Play if !self.playing && self.at_end() => {
+                self.playing = true;
+                self.seek(0)?;
+            }
+            Command::Play => self.playing = !self.playing,
+            Command::Forward | Command::Back => {
+                self.playing = false;
+                let from = self.goal.unwrap_or(self.position);
+                let to = if command == Command::Forward { from + 1 } else { from.saturating_sub(1) };
+                self.seek(to)?;
+            }
+            Command::Start => self.seek(0)?,
+            Command::End => self.seek(steps)?,
+            Command::Faster => self.speed = (self.speed + 1).min(SPEEDS.len() - 1),
+            Command::Slower => self.speed = self.speed.saturating_sub(1),
+            Command::Next => self.select(self.game + 1)?,
+            Command::Previous => self.select(self.game.saturating_sub(1))?,
+            Command::Toggle(part) => {
+                let view = &mut self.view;
+                let shown = match part {
+                    Part::Games => &mut view.games,
+                    Part::Action => &mut view.action,
+                    Part::Thoughts => &mut view.thoughts,
+                    Part::Sees => &mut view.sees,
+                    Part::Return => &mut view.ret,
+                    Part::Value => &mut view.value,
+                };
+                *shown = view.bare || !*shown; // what was hidden with all others comes back
+                view.bare = false;
+            }
+            Command::Bare => self.view.bare = !self.view.bare,
+            Command::Help => self.view.help = !self.view.help,
+            Command::Picture | Command::Quit => {}
+        }
+        Ok(())
+    }
+
+    /// Goes to where so many steps were taken, or as near as there are steps.
+    ///
+    /// # Errors
+    /// If the environment fails.
+    pub(super) fn seek(&mut self, step: usize) -> anyhow::Result<()> {
+        let step = step.min(self.played().steps());
+        (self.due, self.rested) = (0.0, 0.0);
+        // As many steps before it as a policy sees at once: they fill what it sees.
+        let from = self.survey.keyframes.before(step.saturating_sub(self.sees().spec().stack));
+        match from {
+            Some(keyframe) if self.position > step || self.position < keyframe.step => {
+                self.playback.load(&keyframe.state)?;
+                (self.position, self.now) = (keyframe.step, keyframe.tally);
+            }
+            None if self.position > step => self.rewind()?,
+            _ => {}
+        }
+        self.goal = Some(step);
+        self.approach()
+    }
+
+    /// Goes to another game, or stays where there is none.
+    ///
+    /// # Errors
+    /// If the environment fails.
+    pub(super) fn select(&mut self, game: usize) -> anyhow::Result<()> {
+        if game == self.game || game >= self.games().len() {
+            return Ok(());
+        }
+        self.game = game;
+        self.survey = Survey::begin(&self.recording, game, &self.tables);
+        self.rewind()
+    }
+
+    /// Shows another recording from its beginning, or more of this one where it has `grown`.
+    ///
+    /// # Errors
+    /// If the environment fails.
+    pub(super) fn renew(&mut self, recording: Recording, playback: Playback, grown: bool) -> anyhow::Result<()> {
+        let same = grown && self.game < recording.episodes.len() && self.played() == &recording.episodes[self.game];
+        let game = if grown { self.game.min(recording.episodes.len() - 1) } else { 0 };
+        self.recording = Arc::new(recording);
+        if same {
+            return Ok(());
+        }
+        (self.names, self.playback) = (playback.action_names(), playback);
+        let position = if grown { self.position } else { 0 };
+        self.game = game;
+        self.survey = Survey::begin(&self.recording, game, &self.tables);
+        self.rewind()?;
+        self.seek(position)
+    }
+
+    /// Lets time go by, and says whether anything looks different now.
+    ///
+    /// # Errors
+    /// If the environment fails.
+    pub(super) fn advance(&mut self, seconds: f64) -> anyhow::Result<bool> {
+        let seconds = seconds.min(LONGEST);
+        let mut changed = self.survey.catch_up()?;
+        if let Some((_, left)) = &mut self.view.message {
+            *left -= seconds;
+            if *left <= 0.0 {
+                self.view.message = None;
+                changed = true;
+            }
+        }
+        if self.goal.is_some() {
+            self.approach()?;
+            return Ok(true);
+        }
+        if !self.playing {
+            return Ok(changed);
+        }
+        if self.at_end() {
+            self.rested += seconds;
+            if self.rested >= REST {
+                match self.game + 1 < self.games().len() {
+                    true => self.select(self.game + 1)?,
+                    false => self.playing = false,
+                }
+                return Ok(true);
+            }
+            return Ok(changed);
+        }
+        self.due += seconds * self.frame_rate() * self.speed();
+        let before = self.position;
+        while self.due >= 1.0 && !self.at_end() && self.position - before < BURST {
+            let frames = self.now.frames;
+            self.step()?;
+            self.due -= (self.now.frames - frames).max(1) as f64;
+        }
+        if self.position == before {
+            return Ok(changed);
+        }
+        self.playback.draw(&mut self.picture);
+        Ok(true)
+    }
+
+    /// Whether there is no step left, be it that the environment ended earlier than the recording.
+    pub(super) fn at_end(&self) -> bool {
+        self.position == self.played().steps() || self.now.end.over()
+    }
+
+    /// Takes some of the steps towards where a jump leads.
+    fn approach(&mut self) -> anyhow::Result<()> {
+        let Some(goal) = self.goal else { return Ok(()) };
+        // Meanwhile a nearer state may have become known.
+        let from = self.survey.keyframes.before(goal.saturating_sub(self.sees().spec().stack));
+        if let Some(keyframe) = from.filter(|keyframe| keyframe.step > self.position) {
+            self.playback.load(&keyframe.state)?;
+            (self.position, self.now) = (keyframe.step, keyframe.tally);
+        }
+        for _ in 0..BURST {
+            if self.position == goal || self.at_end() {
+                self.goal = None;
+                break;
+            }
+            self.step()?;
+        }
+        self.playback.draw(&mut self.picture);
+        Ok(())
+    }
+
+    fn step(&mut self) -> anyhow::Result<()> {
+        let shown = self.playback.step(&self.recording.episodes[self.game], self.position)?;
+        self.position += 1;
+        self.now.add(shown);
+        Ok(())
+    }
+
+    fn rewind(&mut self) -> anyhow::Result<()> {
+        (self.position, self.now, self.goal, self.due, self.rested) = (0, Tally::default(), None, 0.0, 0.0);
+        self.playback.begin(&self.recording.episodes[self.game])?;
+        self.playback.draw(&mut self.picture);
+        Ok(())
+    }
+}

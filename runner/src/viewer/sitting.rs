@@ -1,0 +1,162 @@
+//! A person at a game: when it waits, when time goes on, and what was played to its end.
+
+use minifb::Key;
+use rl_core::{Canvas, VecEnv};
+use rl_replays::Rollout;
+
+use super::hands::{Act, Hands};
+use super::window::Input;
+use crate::takes::Take;
+
+/// Time of one call at most, in seconds.
+const LONGEST: f64 = 0.1;
+
+/// What a sitting waits for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Phase {
+    /// Somebody to begin.
+    Ready,
+    /// The end of the game.
+    Going,
+    /// Somebody to go on.
+    Paused,
+    /// Somebody to begin another.
+    Over,
+}
+
+/// Games of one person.
+pub(super) struct Sitting {
+    name: String,
+    env: Box<dyn VecEnv>,
+    block: Rollout,
+    hands: Hands,
+    phase: Phase,
+    /// Frames that should have been played and were not yet.
+    due: f64,
+    take: Take,
+    over: Vec<Take>,
+    picture: Canvas,
+}
+
+impl Sitting {
+    /// Sits down to a first game.
+    ///
+    /// # Errors
+    /// If keys cannot play it, or the environment fails.
+    pub(super) fn begin(mut env: Box<dyn VecEnv>, name: &str) -> anyhow::Result<Self> {
+        let hands = Hands::new(env.as_ref(), name)?;
+        let mut block = Rollout::new(env.spec(), 1, 1, 0);
+        env.reset(block.first())?;
+        let take = Take::begin(env.episode_seed(0));
+        let phase = if hands.turns() { Phase::Going } else { Phase::Ready };
+        let (over, picture) = (Vec::new(), Canvas::new(0, 0));
+        let mut sitting = Self { name: name.to_owned(), env, block, hands, phase, due: 0.0, take, over, picture };
+        sitting.env.draw(0, &mut sitting.picture);
+        Ok(sitting)
+    }
+
+    /// What it waits for.
+    pub(super) fn phase(&self) -> Phase {
+        self.phase
+    }
+
+    /// Games that were played to their end.
+    pub(super) fn takes(&self) -> &[Take] {
+        &self.over
+    }
+
+    /// The game as it looks.
+    pub(super) fn picture(&self) -> &Canvas {
+        &self.picture
+    }
+
+    /// Keys and what they do.
+    pub(super) fn help(&self) -> Vec<(String, String)> {
+        let mut help = self.hands.help();
+        if !self.hands.turns() {
+            help.push(("P".to_owned(), "pause".to_owned()));
+        }
+        help.push(("enter".to_owned(), "another game".to_owned()));
+        help.push(("esc".to_owned(), "close".to_owned()));
+        help
+    }
+
+    /// Number of the game, steps and return.
+    pub(super) fn counts(&self) -> (usize, usize, f64) {
+        let number = self.over.len() + usize::from(self.phase != Phase::Over);
+        (number, self.take.steps(), self.take.outcome.ret)
+    }
+
+    /// Lives left, where the game has lives.
+    pub(super) fn lives(&self) -> Option<u32> {
+        self.env.lives(0)
+    }
+
+    /// The window's title.
+    pub(super) fn title(&self) -> String {
+        let (number, _, ret) = self.counts();
+        format!("{} - game {number} - return {ret} - rl-run", self.name)
+    }
+
+    /// Lets time go by with keys down.
+    ///
+    /// # Errors
+    /// If the environment fails.
+    pub(super) fn advance(&mut self, input: &Input, seconds: f64) -> anyhow::Result<()> {
+        let any = !input.pressed.is_empty();
+        match self.phase {
+            Phase::Ready | Phase::Paused if any => (self.phase, self.due) = (Phase::Going, 0.0),
+            Phase::Over if input.pressed.contains(&Key::Enter) => return self.again(),
+            Phase::Going if self.hands.turns() => {
+                if let Some(act) = self.hands.act(&input.pressed) {
+                    self.step(act)?;
+                }
+            }
+            Phase::Going if input.pressed.contains(&Key::P) => self.phase = Phase::Paused,
+            Phase::Going => {
+                self.due += seconds.min(LONGEST) * self.env.frame_rate();
+                while self.due >= 1.0 && self.phase == Phase::Going {
+                    let Some(act) = self.hands.act(&input.held) else { break };
+                    self.due -= f64::from(self.step(act)?.max(1));
+                }
+            }
+            Phase::Ready | Phase::Paused | Phase::Over => {}
+        }
+        Ok(())
+    }
+
+    /// Takes an action, unless the rules forbid it, and says how many frames passed.
+    fn step(&mut self, act: Act) -> anyhow::Result<u32> {
+        match act {
+            Act::Discrete(action) => {
+                if self.block.legal.at(0, 0).get(action as usize) == Some(&0) {
+                    return Ok(0);
+                }
+                self.block.discrete.row_mut(0)[0] = action;
+            }
+            Act::Continuous(value) => self.block.continuous.row_mut(0)[0] = value,
+        }
+        let (act, rows) = self.block.step(0);
+        self.env.step(act, rows)?;
+        self.take.push(&self.block, 0, 0, None);
+        let frames = self.block.frames[(1, 0)];
+        self.block.carry();
+        self.env.draw(0, &mut self.picture);
+        if self.take.outcome.end.over() {
+            self.phase = Phase::Over;
+            self.over.push(self.take.clone());
+        }
+        Ok(frames)
+    }
+
+    /// Begins another game.
+    fn again(&mut self) -> anyhow::Result<()> {
+        let (act, rows) = self.block.step(0); // resets
+        self.env.step(act, rows)?;
+        self.block.carry();
+        self.take = Take::begin(self.env.episode_seed(0));
+        self.phase = if self.hands.turns() { Phase::Going } else { Phase::Ready };
+        self.env.draw(0, &mut self.picture);
+        Ok(())
+    }
+}

@@ -1,0 +1,390 @@
+//! The player, what is painted of it, and a person's games, without a display.
+
+use std::sync::Arc;
+
+use embedded_graphics::prelude::Point;
+use minifb::Key;
+use rl_core::{Canvas, Seating};
+use rl_replays::recording::{Kept, Played, Player as By, Recording};
+use rl_replays::{Outputs, Rollout};
+
+use super::command::{Command, Part};
+use super::keyframes::EVERY;
+use super::layout::{Card, HEADING, Layout, ROW};
+use super::paint::{self, paint};
+use super::player::Player;
+use super::sitting::{Phase, Sitting};
+use super::surface::Surface;
+use super::window::Input;
+use crate::playback::Playback;
+use crate::preset::{Ask, Resolved, resolve};
+
+use crate::tables::Tables;
+use crate::takes::{self, Take};
+
+fn tables() -> Tables {
+    Tables::new(&[rl_envs::ENVS], &[])
+}
+
+fn resolved(env: &str, sets: &[&str]) -> Resolved {
+    let sets: Vec<String> = sets.iter().map(|&set| set.to_owned()).collect();
+    resolve(&tables(), &Ask { env, sets: &sets, ..Ask::default() }).unwrap()
+}
+
+/// A recording of games in which actions take turns.
+fn recorded(env: &str, sets: &[&str], games: usize) -> Recording {
+    let resolved = resolved(env, sets);
+    let mut env = resolved.seat_eval(&Seating { seed: 3, seats: 0..1 }).unwrap();
+    let mut block = Rollout::new(env.spec(), 1, 1, 0);
+    env.reset(block.first()).unwrap();
+    let (mut takes, mut turn, actions) = (Vec::new(), 0, env.spec().discrete[0]);
+    for _ in 0..games {
+        let mut take = Take::begin(env.episode_seed(0));
+        loop {
+            turn += 1;
+            block.discrete.row_mut(0)[0] = turn / 7 % actions;
+            let (act, rows) = block.step(0);
+            env.step(act, rows).unwrap();
+            if block.age[(1, 0)] == 0 {
+                block.carry();
+                break;
+            }
+            take.push(&block, 0, 0, None);
+            block.carry();
+        }
+        takes.push(take);
+    }
+    read(&resolved, env.as_ref(), &takes)
+}
+
+fn read(resolved: &Resolved, env: &dyn rl_core::VecEnv, takes: &[Take]) -> Recording {
+    let file = tempfile::NamedTempFile::new().unwrap();
+    let manifest = takes::manifest(resolved, &resolved.eval_table().unwrap(), env, By::Human {}, None).unwrap();
+    takes::write(file.path(), &manifest, takes).unwrap();
+    crate::playback::read(file.path()).unwrap()
+}
+
+fn player(recording: Recording) -> Player {
+    let playback = Playback::new(&recording.manifest, &tables()).unwrap();
+    let mut player = Player::new(Arc::new(recording), 0, playback, &tables()).unwrap();
+    player.survey_all().unwrap();
+    player
+}
+
+/// Everything that a person sees of a step, and what the policy sees.
+fn look(player: &Player) -> (usize, f64, Canvas, Vec<u8>, Vec<f32>) {
+    let block = player.sees();
+    let mut stack = vec![0; block.spec().frame_len() * block.spec().stack];
+    if !stack.is_empty() {
+        block.stack(0, 0, &mut stack);
+    }
+    (player.position(), player.now().ret, player.picture().clone(), stack, block.vector.at(0, 0).to_vec())
+}
+
+/// Jumps to and fro end in what straight play shows.
+fn jumps_are_straight(recording: Recording) {
+    let mut player = player(recording);
+    let steps = player.played().steps();
+    let mut straight = vec![look(&player)];
+    for _ in 0..steps {
+        player.obey(Command::Forward).unwrap();
+        straight.push(look(&player));
+    }
+    assert!(player.survey().keyframes.size().0 >= 3, "{steps} steps");
+    for n in 0..60 {
+        let to = n * 83 % (steps + 1);
+        player.seek(to).unwrap();
+        while player.position() != to {
+            player.advance(0.0).unwrap();
+        }
+        assert!(look(&player) == straight[to], "step {to}");
+        if n % 3 == 0 && to > 0 {
+            player.obey(Command::Back).unwrap();
+            assert!(look(&player) == straight[to - 1], "back from step {to}");
+        }
+    }
+    assert_eq!(player.survey().differs(), None);
+}
+
+#[test]
+fn a_jump_ends_in_what_straight_play_shows() {
+    let recording = recorded("mountaincar", &["env.max_steps=300"], 1);
+    assert!(recording.episodes[0].steps() > 4 * EVERY);
+    jumps_are_straight(recording);
+}
+
+#[cfg(feature = "atari")]
+#[test]
+fn a_jump_in_a_game_of_atari_fills_the_stack_of_frames() {
+    jumps_are_straight(recorded("atari/pong", &["eval.max_frames=1200"], 1));
+}
+
+#[test]
+fn a_long_way_shows_where_it_has_come_to_without_keyframes() {
+    let recording = recorded("mountaincar", &["env.max_steps=300"], 1);
+    let playback = Playback::new(&recording.manifest, &tables()).unwrap();
+    let mut player = Player::new(Arc::new(recording), 0, playback, &tables()).unwrap();
+    player.obey(Command::End).unwrap();
+    assert_eq!(player.position(), 128, "a call does not take longer");
+    player.pause(true);
+    while player.advance(0.0).unwrap() && player.position() < 300 {}
+    assert_eq!(player.position(), 300);
+}
+
+/// So many tenths of a second.
+fn wait(player: &mut Player, tenths: usize) {
+    for _ in 0..tenths {
+        player.advance(0.1).unwrap();
+    }
+}
+
+#[test]
+fn time_goes_by_at_the_speed_that_was_asked_for() {
+    let mut player = player(recorded("mountaincar", &[], 1));
+    player.advance(0.1).unwrap();
+    assert_eq!(player.position(), 3, "30 frames a second");
+    for _ in 0..9 {
+        player.obey(Command::Faster).unwrap();
+    }
+    player.advance(0.1).unwrap();
+    assert_eq!((player.speed(), player.position()), (16.0, 51));
+    for _ in 0..9 {
+        player.obey(Command::Slower).unwrap();
+    }
+    let before = player.position();
+    wait(&mut player, 8);
+    assert_eq!((player.speed(), player.position()), (0.25, before + 6));
+    player.obey(Command::Play).unwrap();
+    assert!(!player.advance(0.1).unwrap(), "paused");
+    player.advance(1e9).unwrap();
+    player.obey(Command::Play).unwrap();
+    player.obey(Command::Back).unwrap();
+    assert_eq!((player.playing(), player.position()), (false, before + 5), "a step pauses");
+}
+
+#[test]
+fn the_next_game_follows_and_the_last_one_stops() {
+    let mut player = player(recorded("cartpole", &[], 2));
+    for _ in 0..3 {
+        player.obey(Command::Previous).unwrap();
+        player.obey(Command::Back).unwrap();
+    }
+    assert_eq!((player.game(), player.position()), (0, 0));
+    player.obey(Command::End).unwrap();
+    player.obey(Command::Forward).unwrap();
+    assert!(player.at_end());
+    player.pause(false);
+    wait(&mut player, 16);
+    assert_eq!((player.game(), player.at_end()), (1, false));
+    wait(&mut player, 90);
+    assert!(player.at_end() && !player.playing());
+    player.obey(Command::Play).unwrap();
+    assert_eq!((player.position(), player.playing()), (0, true), "once more");
+    player.obey(Command::Next).unwrap();
+    assert_eq!(player.game(), 1);
+}
+
+#[test]
+fn a_game_that_is_not_what_was_recorded_is_told() {
+    let mut recording = recorded("mountaincar", &[], 1);
+    recording.manifest.config = recording.manifest.config.replace("max_steps = 200", "max_steps = 150");
+    let player = player(recording);
+    // Of a step four bits are recorded: one in sixteen is seen a step later.
+    assert!(matches!(player.survey().differs(), Some(149 | 150)), "where it is cut off");
+    assert_eq!(player.survey().steps().len(), 150);
+}
+
+#[test]
+fn a_recording_that_grows_goes_on_where_it_was_and_a_newer_one_begins() {
+    let (two, three) = (recorded("mountaincar", &[], 2), recorded("mountaincar", &[], 3));
+    let mut player = player(two.clone());
+    player.obey(Command::Next).unwrap();
+    player.seek(70).unwrap();
+    let fresh = || Playback::new(&two.manifest, &tables()).unwrap();
+    player.renew(three.clone(), fresh(), true).unwrap();
+    assert_eq!((player.game(), player.position(), player.games().len()), (1, 70, 3));
+    player.renew(three, fresh(), false).unwrap();
+    assert_eq!((player.game(), player.position()), (0, 0));
+}
+
+/// A picture of the player in a window of some size.
+fn painted(player: &Player, size: (usize, usize)) -> Surface {
+    let mut surface = Surface::default();
+    surface.resize(size);
+    paint(player, &mut surface);
+    surface
+}
+
+#[test]
+fn every_size_of_window_can_be_painted_and_the_game_is_in_it() {
+    let mut player = player(recorded("frozenlake", &[], 30));
+    for size in [(1, 1), (30, 900), (900, 30), (300, 301), (640, 480), (1300, 800), (3000, 2000)] {
+        for _ in 0..2 {
+            painted(&player, size);
+            player.obey(Command::Help).unwrap();
+        }
+        player.obey(Command::Bare).unwrap();
+        painted(&player, size);
+        player.obey(Command::Bare).unwrap();
+    }
+    let (size, picture) = ((1300, 800), player.picture().clone());
+    let area = Layout::of(&player, size).game;
+    let mut alone = painted(&player, size);
+    let before = alone.pixels().to_vec();
+    alone.center(&picture, area);
+    assert!(alone.pixels() == before, "nothing covers the game");
+}
+
+#[test]
+fn parts_come_and_go_and_all_of_them_at_once() {
+    let mut player = player(recorded("frozenlake", &[], 2));
+    let size = (1000, 700);
+    let all = painted(&player, size);
+    for part in [Part::Games, Part::Action, Part::Sees, Part::Return] {
+        player.obey(Command::Toggle(part)).unwrap();
+        assert!(painted(&player, size).pixels() != all.pixels(), "{part:?}");
+        player.obey(Command::Toggle(part)).unwrap();
+        assert!(painted(&player, size).pixels() == all.pixels(), "{part:?}");
+    }
+    player.obey(Command::Bare).unwrap();
+    assert!(Layout::of(&player, size).cards.is_empty());
+    player.obey(Command::Toggle(Part::Games)).unwrap();
+    assert!(painted(&player, size).pixels() == all.pixels());
+}
+
+#[test]
+fn what_an_agent_thought_is_shown_where_it_was_kept() {
+    let resolved = resolved("frozenlake", &["env.slippery=false"]);
+    let mut env = resolved.seat_eval(&Seating { seed: 3, seats: 0..1 }).unwrap();
+    let mut block = Rollout::new(env.spec(), 1, 1, 0);
+    block.ask();
+    env.reset(block.first()).unwrap();
+    let (mut take, kept) = (Take::begin(env.episode_seed(0)), Kept { kind: Outputs::Q, every: 1 });
+    for (step, action) in [2, 2, 0, 1].into_iter().enumerate() {
+        block.discrete.row_mut(0)[0] = action;
+        let best = if step == 1 { f32::NAN } else { 0.25 * step as f32 };
+        block.outputs.row_mut(0).copy_from_slice(&[best, f32::NAN, best, -1.0, -2.0]);
+        let (act, rows) = block.step(0);
+        env.step(act, rows).unwrap();
+        take.push(&block, 0, 0, Some(1));
+        block.carry();
+    }
+    assert!(take.outcome.end.over(), "a hole");
+    let manifest =
+        takes::manifest(&resolved, &resolved.eval_table().unwrap(), env.as_ref(), By::Human {}, Some(kept)).unwrap();
+    let file = tempfile::NamedTempFile::new().unwrap();
+    takes::write(file.path(), &manifest, &[take]).unwrap();
+    let mut player = player(crate::playback::read(file.path()).unwrap());
+    let size = (1000, 700);
+    for step in 0..=4 {
+        player.seek(step).unwrap();
+        let all = painted(&player, size);
+        for part in [Part::Thoughts, Part::Value] {
+            player.obey(Command::Toggle(part)).unwrap();
+            assert!(painted(&player, size).pixels() != all.pixels(), "{part:?} of step {step}");
+            player.obey(Command::Toggle(part)).unwrap();
+        }
+    }
+    let without = recorded("frozenlake", &[], 1);
+    let mut player = self::player(without);
+    let all = painted(&player, size);
+    player.obey(Command::Toggle(Part::Thoughts)).unwrap();
+    assert!(painted(&player, size).pixels() == all.pixels(), "nothing was kept");
+}
+
+#[test]
+fn the_mouse_drags_the_timeline_chooses_games_and_pauses() {
+    let mut player = player(recorded("mountaincar", &[], 5));
+    let layout = Layout::of(&player, (1000, 700));
+    let middle = layout.line.center();
+    assert!(layout.point(&mut player, middle, false).unwrap());
+    assert!(player.position().abs_diff(100) <= 1, "{}", player.position());
+    let (_, list) = *layout.cards.iter().find(|(card, _)| *card == Card::Games).unwrap();
+    let third = list.top_left + Point::new(40, (HEADING + 2 * ROW + 3) as i32);
+    assert!(!layout.point(&mut player, third, false).unwrap(), "only where it is clicked");
+    assert!(layout.point(&mut player, third, true).unwrap());
+    assert_eq!((player.game(), player.position()), (2, 0));
+    layout.point(&mut player, layout.game.center(), true).unwrap();
+    assert!(!player.playing());
+}
+
+fn sitting(env: &str, sets: &[&str]) -> Sitting {
+    let env_of = resolved(env, sets).seat_eval(&Seating { seed: 1, seats: 0..1 }).unwrap();
+    Sitting::begin(env_of, env).unwrap()
+}
+
+fn pressed(keys: &[Key]) -> Input {
+    Input { pressed: keys.to_vec(), held: keys.to_vec(), ..Input::default() }
+}
+
+#[test]
+fn a_persons_game_is_recorded_as_it_was() {
+    let sets = ["env.slippery=false"];
+    let mut sitting = sitting("frozenlake", &sets);
+    sitting.advance(&pressed(&[]), 9.0).unwrap();
+    assert_eq!(sitting.counts(), (1, 0, 0.0), "it waits for each move");
+    for key in [Key::Down, Key::S, Key::Right, Key::D, Key::Down, Key::Right] {
+        sitting.advance(&pressed(&[key]), 0.0).unwrap();
+    }
+    assert_eq!((sitting.phase(), sitting.counts()), (Phase::Over, (1, 6, 1.0)));
+    let mut surface = Surface::default();
+    surface.resize((640, 480));
+    paint::sitting(&sitting, true, &mut surface);
+    sitting.advance(&pressed(&[Key::Enter]), 0.0).unwrap();
+    assert_eq!((sitting.phase(), sitting.counts()), (Phase::Going, (2, 0, 0.0)));
+    let resolved = resolved("frozenlake", &sets);
+    let env = resolved.seat_eval(&Seating { seed: 1, seats: 0..1 }).unwrap();
+    let recording = read(&resolved, env.as_ref(), sitting.takes());
+    assert!(recording.whole && recording.episodes.len() == 1);
+    let ret = |played: &Played| played.outcome.unwrap().ret;
+    assert_eq!(ret(&recording.episodes[0]), 1.0);
+    assert_eq!(player(recording).survey().differs(), None);
+}
+
+#[test]
+fn time_goes_on_once_a_person_is_ready() {
+    let mut sitting = sitting("cartpole", &[]);
+    sitting.advance(&pressed(&[]), 0.1).unwrap();
+    assert_eq!((sitting.phase(), sitting.counts().1), (Phase::Ready, 0));
+    sitting.advance(&pressed(&[Key::Left]), 0.1).unwrap();
+    sitting.advance(&pressed(&[Key::Left]), 0.1).unwrap();
+    assert_eq!((sitting.phase(), sitting.counts().1), (Phase::Going, 5), "50 frames a second");
+    sitting.advance(&pressed(&[Key::P]), 0.1).unwrap();
+    sitting.advance(&pressed(&[]), 0.1).unwrap();
+    assert_eq!((sitting.phase(), sitting.counts().1), (Phase::Paused, 5));
+}
+
+#[test]
+fn keys_do_what_their_names_say() {
+    use super::hands::{Act, Hands};
+    let hands = |env: &str| {
+        let seated = resolved(env, &[]).seat_eval(&Seating { seed: 1, seats: 0..1 }).unwrap();
+        Hands::new(seated.as_ref(), env).unwrap()
+    };
+    let mut checks: Vec<(&str, &[Key], Option<Act>)> = vec![
+        ("taxi", &[Key::Up], Some(Act::Discrete(1))),
+        ("taxi", &[Key::Space], Some(Act::Discrete(4))),
+        ("connectfour", &[Key::Key4], Some(Act::Discrete(3))),
+        ("connectfour", &[Key::Key8], None),
+        ("blackjack", &[Key::H], Some(Act::Discrete(1))),
+        ("mountaincar", &[], Some(Act::Discrete(1))),
+        ("mountaincar", &[Key::Left, Key::Right], Some(Act::Discrete(1))),
+        ("acrobot", &[Key::Right], Some(Act::Discrete(2))),
+        ("pendulum", &[Key::Left], Some(Act::Continuous(-2.0))),
+        ("pendulum", &[], Some(Act::Continuous(0.0))),
+        ("cliffwalking", &[Key::Key2], Some(Act::Discrete(1))),
+    ];
+    if cfg!(feature = "atari") {
+        checks.push(("atari/pong", &[Key::Space], Some(Act::Discrete(1))));
+        checks.push(("atari/pong", &[Key::Right, Key::Space], Some(Act::Discrete(4))));
+        checks.push(("atari/pong", &[Key::Up], Some(Act::Discrete(0))));
+    }
+    for (env, keys, expected) in checks {
+        assert_eq!(hands(env).act(keys), expected, "{env} {keys:?}");
+    }
+    let mut cartpole = hands("cartpole");
+    cartpole.act(&[Key::Right]);
+    assert_eq!(cartpole.act(&[]), Some(Act::Discrete(1)), "what was done last");
+    assert_eq!(hands("connectfour").help()[6], ("7".to_owned(), "column 7".to_owned()));
+    assert_eq!(hands("cartpole").help()[0], ("left, A".to_owned(), "left".to_owned()));
+}

@@ -1,0 +1,167 @@
+//! `rl-run watch`: recorded games in a window.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use crate::tables::Tables;
+
+/// Shows recorded games in a window, with everything that is known of them.
+#[derive(Clone, Debug, clap::Args)]
+#[command(after_help = "Examples: rl-run watch kungfu.rec
+          rl-run watch kungfu.rec --episode 3 --speed 4
+          rl-run watch runs/kungfu-ppo-s1    # the newest recording in there, and every newer one as it appears
+
+Keys: space plays and pauses, arrows step and change the speed, page up and down change the game, ? shows all of them.
+The mouse drags along the timeline and chooses games. Without a display: `rl-run export`.")]
+pub(crate) struct WatchArgs {
+    /// Recording, or the directory of a run or of recordings, whose newest one is followed
+    path: PathBuf,
+    /// Number of the game to begin with, from 1, or `best`, the one of the highest return
+    #[arg(long, default_value = "1")]
+    episode: String,
+    /// How many times faster than people play: 0.25, 0.5, 1, 2, 4, 8 or 16
+    #[arg(long, default_value_t = 1.0)]
+    speed: f64,
+    /// Pixels that a pixel is high and wide at first [default: as many as fit into 1400 x 800]
+    #[arg(long, value_parser = clap::value_parser!(u32).range(1..=16))]
+    scale: Option<u32>,
+    /// Begins paused
+    #[arg(long)]
+    paused: bool,
+    /// Paints as fast as it can for so many seconds, says how fast that and jumps were, and ends
+    #[arg(long, value_name = "SECONDS")]
+    measure: Option<u32>,
+}
+
+/// `rl-run watch`.
+#[cfg(not(feature = "viewer"))]
+pub(crate) fn run(_args: &WatchArgs, _tables: &Tables) -> anyhow::Result<ExitCode> {
+    Err(super::none("watch"))
+}
+
+/// `rl-run watch`.
+#[cfg(feature = "viewer")]
+pub(crate) fn run(args: &WatchArgs, tables: &Tables) -> anyhow::Result<ExitCode> {
+    shown::run(args, tables)
+}
+
+#[cfg(feature = "viewer")]
+mod shown {
+    use std::sync::Arc;
+    use std::time::{Duration, Instant};
+
+    use anyhow::{Context as _, bail};
+    use minifb::Key;
+
+    use super::super::command::{Command, SPEEDS, of_char, of_key};
+    use super::super::follow::Follow;
+    use super::super::layout::{self, Layout};
+    use super::super::player::Player;
+    use super::super::surface::Surface;
+    use super::super::window::{Input, Screen};
+    use super::super::{measure, paint};
+    use super::*;
+    use crate::picture;
+    use crate::playback::{self, Playback};
+    use crate::usage::usage;
+    use crate::{export, output};
+
+    pub(super) fn run(args: &WatchArgs, tables: &Tables) -> anyhow::Result<ExitCode> {
+        if !SPEEDS.contains(&args.speed) {
+            bail!(usage(format!("--speed {}: must be 0.25, 0.5, 1, 2, 4, 8 or 16", args.speed)));
+        }
+        let (mut follow, file) = Follow::new(&args.path)?;
+        let recording = playback::read(&file)?;
+        let name = || file.display().to_string();
+        let game = export::chosen(&recording, &args.episode)?;
+        let playback = Playback::new(&recording.manifest, tables).with_context(name)?;
+        let mut player = Player::new(Arc::new(recording), game, playback, tables)?;
+        player.speed_to(args.speed);
+        player.pause(args.paused);
+        let mut surface = Surface::default();
+        let size = layout::window(player.picture(), args.scale);
+        let mut screen = Screen::open(&title(&player), size)?;
+        if let Some(seconds) = args.measure {
+            return measure::run(&mut player, &mut screen, Duration::from_secs(seconds.into()));
+        }
+        let (mut last, mut looked, mut said, mut stale) = (Instant::now(), Instant::now(), title(&player), true);
+        while let Some(input) = screen.input() {
+            stale |= input.size != (surface.width(), surface.height());
+            let mut picture = false;
+            for command in commands(&input, player.view.help) {
+                match command {
+                    Command::Quit => return Ok(ExitCode::SUCCESS),
+                    Command::Picture => picture = true,
+                    command => player.obey(command)?,
+                }
+                stale = true;
+            }
+            if let Some(point) = input.pointer {
+                let layout = Layout::of(&player, input.size);
+                stale |= layout.point(&mut player, point, input.clicked)?;
+            }
+            if looked.elapsed() > Duration::from_secs(1) {
+                looked = Instant::now();
+                if let Some((recording, grown)) = follow.newer()? {
+                    let playback = Playback::new(&recording.manifest, tables)?;
+                    player.renew(recording, playback, grown)?;
+                    stale = true;
+                }
+            }
+            stale |= player.advance(std::mem::replace(&mut last, Instant::now()).elapsed().as_secs_f64())?;
+            if stale {
+                surface.resize(input.size);
+                paint::paint(&player, &mut surface);
+                let now = title(&player);
+                if now != said {
+                    screen.entitle(&now);
+                    said = now;
+                }
+            }
+            stale = picture;
+            if picture {
+                player.tell(save(&player, &surface)?);
+            }
+            screen.show(&surface)?;
+        }
+        Ok(ExitCode::SUCCESS)
+    }
+
+    /// What the keys of a frame ask for; with the help before it, any of them takes that away.
+    fn commands(input: &Input, help: bool) -> Vec<Command> {
+        let keys = input.pressed.iter().filter_map(|&key| of_key(key));
+        let all = keys.chain(input.typed.iter().filter_map(|&typed| of_char(typed)));
+        if help && input.pressed.iter().any(|key| !matches!(key, Key::LeftShift | Key::RightShift)) {
+            return vec![Command::Help];
+        }
+        all.collect()
+    }
+
+    /// The window's title.
+    pub(super) fn title(player: &Player) -> String {
+        let (step, steps) = (player.position(), player.played().steps());
+        format!(
+            "{} - game {} of {} - step {step} of {steps} - return {} - {}x - rl-run",
+            player.manifest().env,
+            player.game() + 1,
+            player.games().len(),
+            player.now().ret,
+            player.speed(),
+        )
+    }
+
+    /// Writes what is seen to a file beside nothing that exists, and says where.
+    fn save(player: &Player, surface: &Surface) -> anyhow::Result<String> {
+        let env = player.manifest().env.replace('/', "-");
+        let stem = format!("{env}-{}-{}", player.game() + 1, player.position());
+        let names = std::iter::once(format!("{stem}.png")).chain((2..).map(|n| format!("{stem}-{n}.png")));
+        let path = names.map(PathBuf::from).find(|path| !path.exists()).context("a free name")?;
+        match picture::write(&path, &surface.to_canvas()) {
+            Ok(()) => {
+                output::note(format!("wrote {}", path.display()));
+                Ok(format!("wrote {}", path.display()))
+            }
+            Err(error) => Ok(format!("no picture: {error:#}")),
+        }
+    }
+}

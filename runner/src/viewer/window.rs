@@ -1,0 +1,131 @@
+//! The window itself: the only file that knows of a display.
+
+use std::cell::RefCell;
+use std::rc::Rc;
+use std::time::{Duration, Instant};
+
+use anyhow::anyhow;
+use embedded_graphics::prelude::Point;
+use minifb::{InputCallback, Key, MouseButton, MouseMode, ScaleMode, Window, WindowOptions};
+
+use super::surface::Surface;
+use crate::usage::usage;
+
+/// Frames per second that are shown.
+const RATE: usize = 60;
+/// How long a key is held before it counts again, and how often then.
+const DELAY: Duration = Duration::from_millis(300);
+const REPEAT: Duration = Duration::from_millis(50);
+
+/// What happened since the last frame.
+#[derive(Debug, Default)]
+pub(super) struct Input {
+    /// Keys that went down, or have been down for so long that they count again.
+    pub(super) pressed: Vec<Key>,
+    /// Keys that are down.
+    pub(super) held: Vec<Key>,
+    pub(super) typed: Vec<char>,
+    /// Where the mouse is while its left button is down.
+    pub(super) pointer: Option<Point>,
+    /// Whether the button has only just gone down.
+    pub(super) clicked: bool,
+    /// Pixels of the window.
+    pub(super) size: (usize, usize),
+}
+
+/// Every event, in its order: a key that goes down and up between two frames was pressed all the same.
+#[derive(Debug, Default)]
+struct Events {
+    down: Vec<Key>,
+    typed: Vec<char>,
+}
+
+struct Listener(Rc<RefCell<Events>>);
+
+impl InputCallback for Listener {
+    fn add_char(&mut self, code: u32) {
+        self.0.borrow_mut().typed.extend(char::from_u32(code));
+    }
+
+    fn set_key_state(&mut self, key: Key, down: bool) {
+        if down {
+            self.0.borrow_mut().down.push(key);
+        }
+    }
+}
+
+/// A window.
+pub(super) struct Screen {
+    window: Window,
+    events: Rc<RefCell<Events>>,
+    /// Keys that are down, and when each counts again.
+    held: Vec<(Key, Instant)>,
+    button: bool,
+}
+
+impl Screen {
+    /// Opens one.
+    ///
+    /// # Errors
+    /// If there is no display.
+    pub(super) fn open(title: &str, (width, height): (usize, usize)) -> anyhow::Result<Self> {
+        let options = WindowOptions { resize: true, scale_mode: ScaleMode::UpperLeft, ..WindowOptions::default() };
+        let mut window = Window::new(title, width, height, options).map_err(|e| {
+            usage(format!(
+                "no window can be opened here ({e}): set DISPLAY or WAYLAND_DISPLAY, or make a film with \
+                 `rl-run export FILE --out game.gif`, which needs none"
+            ))
+        })?;
+        window.set_target_fps(RATE);
+        let events = Rc::default();
+        window.set_input_callback(Box::new(Listener(Rc::clone(&events))));
+        Ok(Self { window, events, held: Vec::new(), button: false })
+    }
+
+    /// Shows frames as fast as they come.
+    pub(super) fn unlimited(&mut self) {
+        self.window.set_target_fps(0);
+    }
+
+    /// Changes the title.
+    pub(super) fn entitle(&mut self, title: &str) {
+        self.window.set_title(title);
+    }
+
+    /// Shows a frame, and waits until it is time for the next.
+    ///
+    /// # Errors
+    /// If the display is gone.
+    pub(super) fn show(&mut self, surface: &Surface) -> anyhow::Result<()> {
+        let shown = self.window.update_with_buffer(surface.pixels(), surface.width(), surface.height());
+        shown.map_err(|e| anyhow!("the window: {e}"))
+    }
+
+    /// What happened since the last frame; `None` where the window was closed.
+    pub(super) fn input(&mut self) -> Option<Input> {
+        if !self.window.is_open() {
+            return None;
+        }
+        let Events { down, typed } = std::mem::take(&mut *self.events.borrow_mut());
+        let (now, held) = (Instant::now(), self.window.get_keys());
+        // Systems repeat a key that is held by letting it go and pressing it again: that is told by the clock below.
+        let mut pressed = down;
+        pressed.retain(|key| !self.held.iter().any(|(held, _)| held == key));
+        self.held.retain(|(key, _)| held.contains(key));
+        for (key, again) in &mut self.held {
+            if now >= *again {
+                *again = now + REPEAT;
+                pressed.push(*key);
+            }
+        }
+        let new = held.iter().filter(|key| !self.held.iter().any(|(held, _)| held == *key));
+        let new: Vec<(Key, Instant)> = new.map(|&key| (key, now + DELAY)).collect();
+        self.held.extend(new);
+        let button = self.window.get_mouse_down(MouseButton::Left);
+        let clicked = button && !std::mem::replace(&mut self.button, button);
+        let mouse = self.window.get_mouse_pos(MouseMode::Clamp).filter(|_| button);
+        let pointer = mouse.map(|(x, y)| Point::new(x as i32, y as i32));
+        let size = self.window.get_size();
+        Some(Input { pressed, held, typed, pointer, clicked, size: (size.0.max(1), size.1.max(1)) })
+    }
+}
