@@ -43,6 +43,7 @@ mod solve;
 mod file;
 mod picture;
 mod takes;
+mod tape;
 mod record;
 mod playback;
 mod certify;

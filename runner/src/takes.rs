@@ -6,6 +6,7 @@ use std::path::Path;
 use rl_core::{End, VecEnv};
 use rl_replays::Rollout;
 use rl_replays::recording::{Kept, Manifest, Outcome, Player, Recorder, VERSION, seen};
+use serde::{Deserialize, Serialize};
 
 use crate::collect::Seats;
 use crate::evaluate::Games;
@@ -13,7 +14,7 @@ use crate::file;
 use crate::preset::Resolved;
 
 /// A game that is being played.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Take {
     seed: u64,
     /// By step, then by value.
@@ -31,6 +32,11 @@ impl Take {
         let outcome = Outcome { ret: 0.0, frames: 0, end: End::No };
         let (discrete, continuous, seen, outputs) = Default::default();
         Self { seed, discrete, continuous, seen, outputs, outcome }
+    }
+
+    /// The same, of another seed.
+    pub(crate) fn of(self, seed: u64) -> Self {
+        Self { seed, ..self }
     }
 
     /// Steps that were played.
