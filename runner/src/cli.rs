@@ -12,8 +12,8 @@ use crate::tables::Tables;
 use crate::usage::{is_usage, usage};
 use crate::workers::hush_caught_panics;
 use crate::{
-    bench, doctor, evaluate, export, fetch, list, output, plan, profile, record, resume, rollout, solve, train, verify,
-    versus,
+    bench, doctor, evaluate, export, fetch, list, output, plan, plot, profile, record, report, resume, rollout, solve,
+    train, verify, versus,
 };
 
 #[derive(Debug, Parser)]
@@ -33,6 +33,8 @@ enum Command {
     Eval(evaluate::EvalArgs),
     Record(record::RecordArgs),
     Export(export::ExportArgs),
+    Plot(plot::PlotArgs),
+    Report(report::ReportArgs),
     Match(versus::MatchArgs),
     List(list::ListArgs),
     Fetch(fetch::FetchArgs),
@@ -162,6 +164,8 @@ fn run(cli: Cli, tables: &Tables) -> anyhow::Result<ExitCode> {
         Some(Command::Eval(args)) => args.machine.settle().and_then(|()| evaluate::run(&args, tables)),
         Some(Command::Record(args)) => args.machine.settle().and_then(|()| record::run(&args, tables)),
         Some(Command::Export(args)) => export::run(&args, tables),
+        Some(Command::Plot(args)) => plot::run(&args, tables),
+        Some(Command::Report(args)) => report::run(&args, tables),
         Some(Command::Match(args)) => args.machine.settle().and_then(|()| versus::run(&args, tables)),
         Some(Command::List(args)) => list::run(&args, tables),
         Some(Command::Fetch(args)) => fetch::run(&args, tables),

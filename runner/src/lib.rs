@@ -48,6 +48,8 @@ mod record;
 mod playback;
 mod certify;
 mod export;
+mod plot;
+mod report;
 mod versus;
 mod list;
 mod fetch;
