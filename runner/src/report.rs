@@ -43,9 +43,21 @@ pub(crate) fn run(args: &ReportArgs, tables: &Tables) -> anyhow::Result<ExitCode
         bail!(usage(format!("--out {}: give the name of a .html file", args.out.display())));
     }
     let groups = curves::read(&args.runs, args.x, "return_100", 5)?;
-    let mut charts = vec![svg::part(&chart(&groups, args.x, "return_100", tables))];
-    if let Ok(evaluated) = curves::read(&args.runs, args.x, "eval_return", 1) {
-        charts.push(svg::part(&chart(&evaluated, args.x, "eval_return", tables)));
+    let mut envs: Vec<String> = Vec::new();
+    for group in &groups {
+        if !envs.contains(&group.env) {
+            envs.push(group.env.clone());
+        }
+    }
+    let evaluated = curves::read(&args.runs, args.x, "eval_return", 1).unwrap_or_default();
+    let mut charts = Vec::new();
+    for env in &envs {
+        for (groups, key) in [(&groups, "return_100"), (&evaluated, "eval_return")] {
+            let of: Vec<Group> = groups.iter().filter(|group| group.env == *env).cloned().collect();
+            if !of.is_empty() {
+                charts.push(svg::part(&chart(&of, args.x, key, tables)));
+            }
+        }
     }
     let (mut rows, mut settings, mut films) = (Vec::new(), Vec::new(), Vec::new());
     for group in &groups {
@@ -54,8 +66,6 @@ pub(crate) fn run(args: &ReportArgs, tables: &Tables) -> anyhow::Result<ExitCode
         settings.push(Settings { name: group.name.clone(), text: preset(&group.runs[0])?, made_by: made_by(&about) });
         films.extend(film(group, tables)?);
     }
-    let mut envs: Vec<String> = groups.iter().map(|group| group.env.clone()).collect();
-    envs.dedup();
     let page = Page { title: envs.join(", "), charts, rows, films, settings };
     file::whole(&args.out, |mut file| Ok(file.write_all(page.html().as_bytes())?))?;
     let bytes = std::fs::metadata(&args.out)?.len();

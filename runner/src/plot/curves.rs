@@ -123,7 +123,12 @@ fn name(groups: &mut [Group]) {
         if count[&group.agent] > 1 || several {
             let dir = group.runs[0].as_path();
             let dir = if group.runs.len() > 1 { dir.parent().unwrap_or(dir) } else { dir };
-            let dir = dir.file_name().map_or_else(String::new, |name| name.to_string_lossy().into_owned());
+            let last = |dir: &Path| dir.file_name().map(|name| name.to_string_lossy().into_owned());
+            let dir = match (last(dir), dir.parent().and_then(last)) {
+                // Of a seed its directory alone says nothing.
+                (Some(own), Some(above)) if own == format!("s{}", group.seeds[0]) => format!("{above}/{own}"),
+                (own, _) => own.unwrap_or_default(),
+            };
             group.name = format!("{} ({dir})", group.agent);
         }
         if group.runs.len() > 1 {

@@ -42,7 +42,7 @@ const OURS: &str = "
 :root { color-scheme: light dark }
 body { margin: 0 auto; max-width: 60rem; padding: 1rem; font: 1rem/1.5 system-ui, sans-serif; color: #1a1a1a; background: #fff }
 h1 { font-size: 1.5rem } h2 { font-size: 1.1rem; margin-top: 2rem }
-svg { width: 100%; height: auto } figure { margin: 1rem 0 } figcaption, .by { color: #666; font-size: .875rem }
+svg { width: 100%; min-width: 36rem; height: auto } figure { margin: 1rem 0; overflow-x: auto } figcaption, .by { color: #666; font-size: .875rem }
 .films { display: grid; grid-template-columns: repeat(auto-fill, minmax(15rem, 1fr)); gap: 1rem }
 img { width: 100%; image-rendering: pixelated; border-radius: 4px }
 .wide { overflow-x: auto } table { border-collapse: collapse; font-variant-numeric: tabular-nums }
