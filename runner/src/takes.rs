@@ -39,6 +39,13 @@ impl Take {
         Self { seed, ..self }
     }
 
+    /// Whether it is of as many actions as steps, each of the environment of `manifest`.
+    pub(crate) fn fits(&self, manifest: &Manifest) -> bool {
+        let (steps, values) = (self.steps(), manifest.discrete.len());
+        let exists = self.discrete.iter().zip(manifest.discrete.iter().cycle()).all(|(action, count)| action < count);
+        self.discrete.len() == steps * values && self.continuous.len() == steps * manifest.continuous && exists
+    }
+
     /// Steps that were played.
     pub(crate) fn steps(&self) -> usize {
         self.seen.len()

@@ -123,11 +123,13 @@ impl Tape {
         let manifest = takes::manifest(resolved, resolved.table("env"), env, player, None)?;
         let dir = run.join(DIR);
         fs::create_dir_all(&dir).with_context(|| dir.display().to_string())?;
-        let state = match fs::read(dir.join(format!("{STATE}{frames}"))) {
+        let mut state: State = match fs::read(dir.join(format!("{STATE}{frames}"))) {
             Ok(bytes) => load_postcard("recording", &bytes).unwrap_or_default(),
             Err(e) if e.kind() == ErrorKind::NotFound => State::default(),
             Err(e) => return Err(e).with_context(|| dir.display().to_string()),
         };
+        // Whose file it may be: one that does not fit is no better than none.
+        state.take = state.take.filter(|take| take.fits(&manifest));
         let tape = Self { which, run: run.to_owned(), manifest, state };
         tape.remove(|name| name.starts_with(".tmp") || ended_at(name).is_some_and(|ended| ended > frames))?;
         Ok(tape)
@@ -155,7 +157,7 @@ impl Tape {
                 take.push(block, t, 0, None);
             }
             if block.end[(t + 1, 0)].over() {
-                self.state.episodes += 1;
+                self.state.episodes = self.state.episodes.saturating_add(1);
                 let episode = ended.next().expect("an end is told of");
                 if let Some(take) = self.state.take.take() {
                     self.keep(take.of(episode.seed), frames)?;

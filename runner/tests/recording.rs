@@ -139,6 +139,21 @@ fn episodes_are_recorded_while_an_agent_learns_and_leave_every_bit_of_it() {
             assert!(taped(&at.join("half")) == whole, "{agent}, {which}: a resumed run records the same");
         }
     }
+    // Without what was held, or with something else, the next episode is the first that is recorded.
+    let line = "--env cartpole --agent dqn --seed 2 --quiet --json --force --run half --record every:1";
+    json(at, &format!("{line} --frames 1000"));
+    let state =
+        common::names(&at.join("half/recordings")).into_iter().find(|name| name.starts_with(".state-")).unwrap();
+    let file = at.join("half/recordings").join(state);
+    let held = fs::read(&file).unwrap();
+    for damaged in [&held[..held.len() / 2], &[&held[..3], &[0xff; 40][..], &held[3..]].concat()[..], b""] {
+        json(at, &format!("{line} --frames 1000"));
+        fs::write(&file, damaged).unwrap();
+        json(at, "resume half --quiet --json --frames 1500");
+        for (name, _) in taped(&at.join("half")) {
+            assert_eq!(json(at, &format!("verify half/recordings/{name} --json"))["equal"], true, "{name}");
+        }
+    }
     let (code, text) = refusal(at, "--env cartpole --agent dqn --record every:0");
     assert!(code == 2 && text.contains("best, every:N or last:N"), "{text}");
 }
