@@ -103,6 +103,15 @@ pub enum Player {
         /// Seed of the games and of its draws.
         seed: u64,
     },
+    /// An agent that learned on the way.
+    Learner {
+        /// Its name.
+        agent: String,
+        /// Frames of its training when the episode had ended.
+        frames: u64,
+        /// Seed of the run.
+        seed: u64,
+    },
     /// Uniformly random actions, drawn from a seed.
     Random {
         /// The seed.

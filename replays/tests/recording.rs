@@ -169,6 +169,51 @@ proptest! {
     }
 }
 
+/// Gives the chunks of a file the numbers and checksums that whoever forges one would.
+fn seal(bytes: &mut [u8]) {
+    let (mut at, mut number) = (8, 0u32);
+    while let Some(head) = bytes.get(at..at + 9) {
+        let end = at + 9 + u32::from_le_bytes(head[5..9].try_into().unwrap()) as usize;
+        if bytes.len() < end + 4 {
+            break;
+        }
+        bytes[at + 1..at + 5].copy_from_slice(&number.to_le_bytes());
+        let crc = crc32fast::hash(&bytes[at..end]);
+        bytes[end..end + 4].copy_from_slice(&crc.to_le_bytes());
+        (at, number) = (end + 4, number + 1);
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(60))]
+
+    /// Behind checksums that match: what is read can be played and shown.
+    #[test]
+    fn forged_recordings_are_refused_or_whole((manifest, games) in games(), flips in prop::collection::vec((any::<prop::sample::Index>(), 1..=255u8), 40)) {
+        let (bytes, _) = recorded(&manifest, &games);
+        for (at, flip) in flips {
+            let mut forged = bytes.clone();
+            let at = at.index(bytes.len());
+            forged[at] ^= flip;
+            seal(&mut forged);
+            let Ok(recording) = Recording::read(&forged[..]) else { continue };
+            let Manifest { discrete, outputs, .. } = &recording.manifest;
+            for played in &recording.episodes {
+                for step in 0..played.steps() {
+                    let (actions, _) = played.action(step);
+                    prop_assert!(actions.iter().zip(discrete).all(|(action, actions)| action < actions));
+                    let output = played.latest_output(step);
+                    prop_assert_eq!(output.is_some(), outputs.is_some());
+                    if let Some(output) = output {
+                        prop_assert_eq!(output.actions.len(), discrete.iter().sum::<u32>() as usize);
+                        prop_assert!(output.actions.iter().all(|x| !x.is_infinite()));
+                    }
+                }
+            }
+        }
+    }
+}
+
 #[test]
 fn what_is_no_recording_is_refused_by_what_it_is() {
     let error = |bytes: &[u8]| Recording::read(bytes).unwrap_err().to_string();

@@ -12,8 +12,8 @@ use crate::tables::Tables;
 use crate::usage::{is_usage, usage};
 use crate::workers::hush_caught_panics;
 use crate::{
-    bench, doctor, evaluate, export, fetch, list, output, plan, profile, record, resume, rollout, solve, train, verify,
-    versus, viewer,
+    bench, doctor, evaluate, export, fetch, list, output, plan, plot, profile, record, report, resume, rollout, solve,
+    train, verify, versus, viewer,
 };
 
 #[derive(Debug, Parser)]
@@ -35,6 +35,8 @@ enum Command {
     Export(export::ExportArgs),
     Watch(viewer::watch::WatchArgs),
     Play(viewer::play::PlayArgs),
+    Plot(plot::PlotArgs),
+    Report(report::ReportArgs),
     Match(versus::MatchArgs),
     List(list::ListArgs),
     Fetch(fetch::FetchArgs),
@@ -166,6 +168,8 @@ fn run(cli: Cli, tables: &Tables) -> anyhow::Result<ExitCode> {
         Some(Command::Export(args)) => export::run(&args, tables),
         Some(Command::Watch(args)) => viewer::watch::run(&args, tables),
         Some(Command::Play(args)) => viewer::play::run(&args, tables),
+        Some(Command::Plot(args)) => plot::run(&args, tables),
+        Some(Command::Report(args)) => report::run(&args, tables),
         Some(Command::Match(args)) => args.machine.settle().and_then(|()| versus::run(&args, tables)),
         Some(Command::List(args)) => list::run(&args, tables),
         Some(Command::Fetch(args)) => fetch::run(&args, tables),

@@ -87,6 +87,7 @@ pub(crate) fn drive(
             session.counts.next_checkpoint = due(session.counts.frames, run.train.checkpoint_every);
             watch.row(session)?; // a row before a checkpoint: no mean spans it
             watch.log.lap(Part::Other);
+            hold(session)?;
             keep.checkpoint(session, true)?;
             watch.log.lap(Part::Save);
         }
@@ -112,6 +113,7 @@ pub(crate) fn drive(
     session.rest(&mut watch.log)?;
     watch.row(session)?;
     watch.finish();
+    hold(session)?;
     keep.checkpoint(session, settled)?;
     keep.finish()?;
     Ok(Outcome {
@@ -126,6 +128,11 @@ pub(crate) fn drive(
         run: run.path.clone(),
         stopped,
     })
+}
+
+/// Before a checkpoint is there, so is what its episode under way needs to be recorded.
+fn hold(session: &Session) -> anyhow::Result<()> {
+    session.tape.as_ref().map_or(Ok(()), |tape| tape.hold(session.counts.frames))
 }
 
 /// The first multiple of `every` after `frames`.

@@ -132,7 +132,7 @@ pub(crate) fn run(args: &ExportArgs, tables: &Tables) -> anyhow::Result<ExitCode
             "apng" => Box::new(apng::Apng::new(out, cut.pictures)?),
             _ => Box::new(strip::Strip::new(out)),
         };
-        shoot(&mut playback, played, cut, args, film.as_mut()).with_context(name)?;
+        shoot(&mut playback, played, cut, (args.speed, args.scale), film.as_mut()).with_context(name)?;
         film.finish()
     })?;
     let bytes = std::fs::metadata(&args.out)?.len();
@@ -140,16 +140,37 @@ pub(crate) fn run(args: &ExportArgs, tables: &Tables) -> anyhow::Result<ExitCode
     Ok(ExitCode::SUCCESS)
 }
 
+/// A GIF of the first `seconds` of the best game of a recording, of `rate` pictures a second at most.
+///
+/// # Errors
+/// If the game cannot be played here.
+pub(crate) fn film(recording: &Recording, seconds: f64, rate: f64, tables: &Tables) -> anyhow::Result<Vec<u8>> {
+    let played = chosen(recording, "best")?;
+    let mut playback = Playback::new(&recording.manifest, tables)?;
+    playback.begin(played)?;
+    let frames = if played.steps() > 0 { playback.step(played, 0)?.frames.max(1) } else { 1 };
+    let steps_per_second = playback.frame_rate() / f64::from(frames);
+    let every = (steps_per_second / rate).ceil().max(1.0) as usize;
+    let steps = played.steps().min((seconds * steps_per_second) as usize);
+    let mut bytes = Vec::new();
+    let mut film = gif::Gif::new(&mut bytes);
+    let cut = Cut { first: 0, every, pictures: steps / every + 1 };
+    shoot(&mut playback, played, cut, (1.0, 1), &mut film)?;
+    film.finish()?;
+    drop(film);
+    Ok(bytes)
+}
+
 /// Plays a game again and shows the steps of a cut.
 fn shoot(
     playback: &mut Playback,
     played: &Played,
     cut: Cut,
-    args: &ExportArgs,
+    (speed, scale): (f64, u32),
     film: &mut dyn Film,
 ) -> anyhow::Result<()> {
     let (mut canvas, mut shown, mut frames) = (Canvas::new(0, 0), Canvas::new(0, 0), 0);
-    let seconds = |frames: u32, rate: f64| f64::from(frames) / rate / args.speed;
+    let seconds = |frames: u32, rate: f64| f64::from(frames) / rate / speed;
     playback.begin(played)?;
     let mut pictures = 0;
     for step in 0..=played.steps() {
@@ -158,7 +179,7 @@ fn shoot(
                 film.show(&shown, seconds(std::mem::take(&mut frames), playback.frame_rate()))?;
             }
             playback.draw(&mut canvas);
-            enlarge(&canvas, args.scale as usize, &mut shown);
+            enlarge(&canvas, scale as usize, &mut shown);
             pictures += 1;
             if pictures == cut.pictures {
                 break;

@@ -30,6 +30,7 @@ pub(crate) fn player(manifest: &Manifest) -> String {
             let hash: String = weights_sha256.chars().take(12).collect();
             format!("{agent} after {frames} frames ({policy}, weights {hash})")
         }
+        Player::Learner { agent, frames, .. } => format!("{agent} as it learned, at {frames} frames"),
         Player::Random { .. } => "random actions".to_owned(),
         Player::Human {} => "a person".to_owned(),
     }

@@ -18,6 +18,7 @@ use crate::session::Counts;
 use crate::stop::Stop;
 use crate::suspect::keep_batch;
 use crate::tables::Tables;
+use crate::tape::Tape;
 use crate::train::{Report, device, finish, owner, start};
 use crate::usage::usage;
 
@@ -80,6 +81,8 @@ pub(crate) fn run(args: &ResumeArgs, tables: &Tables) -> anyhow::Result<ExitCode
     }
     about.config_sha256 = resolved.sha256();
     dir.describe(&about, &resolved.text())?;
+    let tape = about.record.map(|which| Tape::open(which, &args.run, &resolved, about.seed, &session)).transpose()?;
+    session.tape = tape;
     let metrics = Metrics::reopen(dir.path(), frames)?;
     let Report { quiet, json } = args.report;
     let progress = Progress::new(frames, train.frames, quiet, json);

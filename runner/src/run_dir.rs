@@ -12,6 +12,7 @@ use rl_nn::Precision;
 use rustix::fs::{FlockOperation, flock};
 use serde::{Deserialize, Serialize};
 
+use crate::tape::Which;
 use crate::usage::usage;
 
 /// `run.json`.
@@ -42,6 +43,9 @@ pub(crate) struct About {
     /// SHA-256 of `run.toml`; empty in runs from before it was noted.
     #[serde(default)]
     pub(crate) config_sha256: String,
+    /// Episodes that are recorded while it trains.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) record: Option<Which>,
 }
 
 /// Model of the processor, as Linux names it.

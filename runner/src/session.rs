@@ -13,6 +13,7 @@ use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use crate::actors::Actors;
 use crate::collect::{Seats, count, finished};
 use crate::preset::Train;
+use crate::tape::Tape;
 
 /// Finished episodes that a mean return is taken over.
 pub(crate) const WINDOW: usize = 100;
@@ -31,6 +32,8 @@ pub(crate) struct Session {
     pub(crate) window: Window,
     /// What happened that a person should know.
     pub(crate) notes: Vec<String>,
+    /// What records episodes, where that was asked for; it decides nothing.
+    pub(crate) tape: Option<Tape>,
 }
 
 /// Who acts.
@@ -132,6 +135,9 @@ impl Session {
                 self.learner.learn(self.seats.blocks(), &mut Solo, log)?;
                 self.counts.add(self.seats.blocks(), self.seats.episodes().len());
                 self.seats.episodes().iter().for_each(|episode| self.window.push(episode));
+                if let Some(tape) = &mut self.tape {
+                    tape.watch(self.seats.blocks(), self.counts.frames)?;
+                }
                 self.seats.carry();
             }
             Acting::Apart(actors) => {
@@ -183,6 +189,9 @@ impl Session {
         self.learner.publish()?;
         self.counts.add(&blocks, blocks.iter().map(|block| block.episodes.len()).sum());
         finished(&blocks).for_each(|episode| self.window.push(episode));
+        if let Some(tape) = &mut self.tape {
+            tape.watch(&blocks, self.counts.frames)?;
+        }
         actors.keep(blocks);
         Ok(())
     }

@@ -6,6 +6,7 @@ use std::path::Path;
 use rl_core::{End, VecEnv};
 use rl_replays::Rollout;
 use rl_replays::recording::{Kept, Manifest, Outcome, Player, Recorder, VERSION, seen};
+use serde::{Deserialize, Serialize};
 
 use crate::collect::Seats;
 use crate::evaluate::Games;
@@ -13,7 +14,7 @@ use crate::file;
 use crate::preset::Resolved;
 
 /// A game that is being played.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Take {
     seed: u64,
     /// By step, then by value.
@@ -31,6 +32,18 @@ impl Take {
         let outcome = Outcome { ret: 0.0, frames: 0, end: End::No };
         let (discrete, continuous, seen, outputs) = Default::default();
         Self { seed, discrete, continuous, seen, outputs, outcome }
+    }
+
+    /// The same, of another seed.
+    pub(crate) fn of(self, seed: u64) -> Self {
+        Self { seed, ..self }
+    }
+
+    /// Whether it is of as many actions as steps, each of the environment of `manifest`.
+    pub(crate) fn fits(&self, manifest: &Manifest) -> bool {
+        let (steps, values) = (self.steps(), manifest.discrete.len());
+        let exists = self.discrete.iter().zip(manifest.discrete.iter().cycle()).all(|(action, count)| action < count);
+        self.discrete.len() == steps * values && self.continuous.len() == steps * manifest.continuous && exists
     }
 
     /// Steps that were played.

@@ -25,6 +25,7 @@ use crate::session::{Acting, Counts, Session, Window};
 use crate::stop::{STOPPED, Stop};
 use crate::suspect::keep_batch;
 use crate::tables::Tables;
+use crate::tape::{Tape, Which};
 use crate::usage::usage;
 use crate::{group, needs, output};
 
@@ -70,6 +71,9 @@ pub(crate) struct TrainArgs {
     /// Games of an evaluation
     #[arg(long, value_name = "N", allow_negative_numbers = true)]
     eval_episodes: Option<u32>,
+    /// Records whole episodes of the first seat in the run's directory: best | every:N | last:N
+    #[arg(long, value_name = "WHICH")]
+    record: Option<Which>,
     #[command(flatten)]
     report: Report,
     #[command(flatten)]
@@ -99,6 +103,7 @@ pub(crate) struct Order {
     /// Threads of a run.
     pub(crate) threads: usize,
     workers: Workers,
+    record: Option<Which>,
     pub(crate) stop: Stop,
 }
 
@@ -169,7 +174,7 @@ pub(crate) fn run(args: &TrainArgs, tables: &Tables) -> anyhow::Result<ExitCode>
     }
     let (device, workers) = (device(&args.machine.device)?, args.machine.workers()?);
     let (on, threads) = (args.machine.device.clone(), args.machine.threads());
-    let order = Order { resolved, train, eval, device, on, threads, workers, stop };
+    let order = Order { resolved, train, eval, device, on, threads, workers, record: args.record, stop };
     let place = Place { run: args.run.as_deref(), many: args.seeds.is_some(), force: args.force };
     if let Some(seeds) = &args.seeds {
         return group::run(&order, seeds, &place, args.report);
@@ -222,6 +227,8 @@ pub(crate) fn fresh(order: &Order, seed: u64, place: &Place<'_>, progress: Progr
     let name = format!("{}-{}-s{seed}", resolved.env_name.replace('/', "-"), about.agent);
     let dir = RunDir::create(place.of(seed).as_deref(), &name, place.force, &about, &resolved.text())?;
     session.begin(&train)?;
+    let tape = order.record.map(|which| Tape::open(which, dir.path(), &resolved, seed, &session)).transpose()?;
+    session.tape = tape;
     let (path, metrics) = (dir.path().to_owned(), Metrics::create(dir.path())?);
     let mut archive = Archive::create(dir, owner(&resolved, &train), train.keep_checkpoints)?;
     let workers = order.workers_of(workers);
@@ -278,7 +285,7 @@ pub(crate) fn start(
         Acting::Apart(actors.ok_or_else(|| newest_only(resolved, "train.actors"))?)
     };
     let (counts, window) = (Counts::default(), Window::default());
-    Ok(Session { seats, learner, acting, counts, window, notes: Vec::new() })
+    Ok(Session { seats, learner, acting, counts, window, notes: Vec::new(), tape: None })
 }
 
 /// `--actors N`. A preset without that key is one of an agent that has none.
@@ -319,6 +326,7 @@ fn about(order: &Order, seed: u64) -> About {
         agent: owner.agent,
         seed,
         config_sha256: order.resolved.sha256(),
+        record: order.record,
     }
 }
 

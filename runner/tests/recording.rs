@@ -105,6 +105,59 @@ fn what_an_agent_thought_is_recorded_and_changes_no_game() {
     }
 }
 
+/// Names and bytes of the recordings of a run.
+fn taped(run: &Path) -> Vec<(String, Vec<u8>)> {
+    let names = common::names(&run.join("recordings")).into_iter().filter(|name| name.ends_with(".rec"));
+    names.map(|name| (name.clone(), fs::read(run.join("recordings").join(name)).unwrap())).collect()
+}
+
+#[test]
+fn episodes_are_recorded_while_an_agent_learns_and_leave_every_bit_of_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let at = dir.path();
+    for (agent, env, frames) in [("dqn", "cartpole", 2000), ("impala", "cartpole", 6000)] {
+        let frames = |part: u64| format!("--frames {}", frames * part / 2);
+        let line =
+            format!("--env {env} --agent {agent} --seed 2 --quiet --json --force --set train.checkpoint_every=700");
+        let line = if agent == "impala" { format!("{line} --actors 0") } else { line };
+        let plain = json(at, &format!("{line} --run plain {}", frames(2)));
+        for which in ["best", "every:3", "last:4"] {
+            let told = json(at, &format!("{line} --run whole --record {which} {}", frames(2)));
+            assert_eq!(told["parameters_sha256"], plain["parameters_sha256"], "{agent}, {which}");
+            let whole = taped(&at.join("whole"));
+            let most = if which == "best" { 1 } else { 4 };
+            assert!(whole.len() == most || (which == "every:3" && whole.len() > 2), "{}", whole.len());
+            for (name, _) in &whole {
+                let verdict = json(at, &format!("verify whole/recordings/{name} --json"));
+                assert_eq!((&verdict["equal"], &verdict["episodes"]), (&true.into(), &1.into()), "{name}");
+            }
+            // Half of it, then the other half.
+            json(at, &format!("{line} --run half --record {which} {}", frames(1)));
+            fs::write(at.join("half/recordings/000099999999-00000001.rec"), "of a later time").unwrap();
+            let told = json(at, &format!("resume half --quiet --json {}", frames(2)));
+            assert_eq!(told["parameters_sha256"], plain["parameters_sha256"], "{agent}, {which}, resumed");
+            assert!(taped(&at.join("half")) == whole, "{agent}, {which}: a resumed run records the same");
+        }
+    }
+    // Without what was held, or with something else, the next episode is the first that is recorded.
+    let line = "--env cartpole --agent dqn --seed 2 --quiet --json --force --run half --record every:1";
+    json(at, &format!("{line} --frames 1000"));
+    let state =
+        common::names(&at.join("half/recordings")).into_iter().find(|name| name.starts_with(".state-")).unwrap();
+    let file = at.join("half/recordings").join(state);
+    let held = fs::read(&file).unwrap();
+    for damaged in [&held[..held.len() / 2], &[&held[..3], &[0xff; 40][..], &held[3..]].concat()[..], b""] {
+        json(at, &format!("{line} --frames 1000"));
+        fs::write(&file, damaged).unwrap();
+        json(at, "resume half --quiet --json --frames 1500");
+        for (name, _) in taped(&at.join("half")) {
+            assert_eq!(json(at, &format!("verify half/recordings/{name} --json"))["equal"], true, "{name}");
+        }
+    }
+    let (code, text) = refusal(at, "--env cartpole --agent dqn --record every:0");
+    assert!(code == 2 && text.contains("best, every:N or last:N"), "{text}");
+}
+
 #[test]
 fn every_environment_of_ours_plays_again() {
     let dir = tempfile::tempdir().unwrap();

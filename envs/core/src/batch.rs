@@ -56,7 +56,7 @@ impl<E: Env> Batch<E> {
 }
 
 fn started(seat: u32) -> Episode {
-    Episode { seat, ret: 0.0, steps: 0, frames: 0, end: crate::End::No }
+    Episode { seat, ret: 0.0, steps: 0, frames: 0, end: crate::End::No, seed: 0 }
 }
 
 impl<E: Env> Seat<E> {
@@ -142,7 +142,7 @@ impl<E: Env> VecEnv for Batch<E> {
             let paid = step.reward + seat.env.bonus();
             (rows.age[n], rows.reward[n], rows.end[n], rows.frames[n]) = (run.age, paid, step.end, step.frames);
             if run.over {
-                rows.episodes.push(Episode { end: step.end, ..run.episode });
+                rows.episodes.push(Episode { end: step.end, seed: run.seed, ..run.episode });
             }
         }
         Ok(())

@@ -56,6 +56,9 @@ pub struct Episode {
     pub frames: u64,
     /// `Truncated` or `Terminated`.
     pub end: End,
+    /// The seed that it began with; known when it has ended.
+    #[serde(skip)]
+    pub seed: u64,
 }
 
 /// One row of `N` seats, written by a [`VecEnv`](crate::VecEnv).

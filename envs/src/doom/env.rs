@@ -162,20 +162,20 @@ impl Env for Doom {
         spec
     }
 
-    fn reset(&mut self, seed: u64, obs: Obs<'_>) -> Result<()> {
+    fn reset(&mut self, seed: u64, mut obs: Obs<'_>) -> Result<()> {
         let begun = self.begin(seed);
         self.lost_if(begun)?;
-        self.look(obs);
+        self.look(&mut obs);
         Ok(())
     }
 
-    fn step(&mut self, act: Act<'_>, obs: Obs<'_>) -> Result<Step> {
+    fn step(&mut self, act: Act<'_>, mut obs: Obs<'_>) -> Result<Step> {
         self.episode.discrete.extend(act.discrete.iter().map(|&value| value as u8));
         self.episode.continuous.extend_from_slice(act.continuous);
         self.episode.steps += 1;
         let played = self.play(act);
         let step = self.lost_if(played)?;
-        self.look(obs);
+        self.look(&mut obs);
         Ok(step)
     }
 
@@ -336,9 +336,9 @@ impl Doom {
         })
     }
 
-    fn look(&mut self, obs: Obs<'_>) {
+    fn look(&mut self, obs: &mut Obs<'_>) {
         let game = self.game.as_ref().expect("it has just answered");
-        self.eye.look(game, obs.frame);
+        self.eye.look(game, &mut *obs.frame);
         if self.config.variables {
             let variables = &self.settings.available_game_variables;
             obs.vector.iter_mut().zip(variables).for_each(|(to, &variable)| *to = game.variable(variable) as f32);

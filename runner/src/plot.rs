@@ -1,0 +1,89 @@
+//! `rl-run plot`: learning curves of runs, seeds of the same settings together, as a picture or as numbers.
+
+pub(crate) mod chart;
+pub(crate) mod curves;
+mod raster;
+pub(crate) mod svg;
+
+use std::io::Write as _;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use anyhow::bail;
+
+use crate::tables::Tables;
+use crate::usage::usage;
+use crate::{file, output, picture};
+use chart::{Chart, Reference};
+use curves::{Axis, Group};
+
+/// Draws learning curves: seeds of the same settings as their mean and its 95 % bootstrap band.
+#[derive(Clone, Debug, clap::Args)]
+#[command(after_help = "Examples: rl-run plot runs/kungfu-ppo-s1 --out kungfu.svg
+          rl-run plot runs/ppo runs/dqn --out both.png --x minutes      (directories of --seeds)
+          rl-run plot runs/cartpole-dqn-s1 --y loss --json")]
+pub(crate) struct PlotArgs {
+    /// Directories of runs, or of several seeds
+    #[arg(required = true)]
+    runs: Vec<PathBuf>,
+    /// File to write: .svg or .png
+    #[arg(long, value_name = "FILE", required_unless_present = "json")]
+    out: Option<PathBuf>,
+    /// What goes to the right: frames, steps or minutes
+    #[arg(long, value_enum, default_value = "frames")]
+    x: Axis,
+    /// What goes up: a key of metrics.jsonl, such as return_100, eval_return or loss
+    #[arg(long, value_name = "KEY", default_value = "return_100")]
+    y: String,
+    /// Points, of 200, that each is the mean of
+    #[arg(long, value_name = "N", default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..=100))]
+    smooth: u32,
+    /// The numbers as one JSON object on stdout
+    #[arg(long)]
+    json: bool,
+}
+
+/// `rl-run plot`.
+pub(crate) fn run(args: &PlotArgs, tables: &Tables) -> anyhow::Result<ExitCode> {
+    let ending = args.out.as_ref().and_then(|out| out.extension()?.to_str()).unwrap_or_default().to_ascii_lowercase();
+    if let Some(out) = &args.out
+        && !["svg", "png"].contains(&ending.as_str())
+    {
+        bail!(usage(format!("--out {}: give the name of a .svg or .png file", out.display())));
+    }
+    let groups = curves::read(&args.runs, args.x, &args.y, args.smooth as usize)?;
+    if let Some(out) = &args.out {
+        let chart = chart(&groups, args.x, &args.y, tables);
+        if ending == "svg" {
+            file::whole(out, |mut file| Ok(file.write_all(svg::page(&chart).as_bytes())?))?;
+        } else {
+            picture::write(out, &raster::picture(&chart))?;
+        }
+    }
+    if args.json {
+        output::line(serde_json::to_string(&groups)?);
+    } else if let Some(out) = &args.out {
+        let runs: usize = groups.iter().map(|group| group.runs.len()).sum();
+        output::line(format!("{}: {runs} runs in {} curves", out.display(), groups.len()));
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// The chart of these curves, with the scores of a person and of chance where returns of one environment are shown.
+pub(crate) fn chart(groups: &[Group], x: Axis, y: &str, tables: &Tables) -> Chart {
+    let mut envs: Vec<&str> = groups.iter().map(|group| group.env.as_str()).collect();
+    envs.dedup();
+    let mut references = Vec::new();
+    if let ([env], "return_100" | "eval_return") = (&envs[..], y)
+        && let Ok((name, entry)) = tables.env(env)
+        && let Some((random, human)) = (entry.reference)(&name)
+    {
+        references = vec![Reference { name: "human", at: human }, Reference { name: "random", at: random }];
+    }
+    let y = match y {
+        "return_100" => "mean return of the last 100 episodes",
+        "eval_return" => "mean return of an evaluation",
+        key => key,
+    };
+    Chart::new(&envs.join(", "), x.name(), y, groups, &references)
+}

@@ -1,0 +1,278 @@
+//! Where everything of a chart goes, as marks that any painter can draw: curves with their bands, axes, names.
+
+use super::curves::Group;
+
+/// Size of a chart, in units of about a pixel.
+pub(crate) const SIZE: (f64, f64) = (800.0, 450.0);
+/// The frame of the curves: left, top, right, bottom.
+const FRAME: (f64, f64, f64, f64) = (64.0, 64.0, 780.0, 406.0);
+
+/// Colours that people of any sight tell apart. Source: Okabe and Ito 2008.
+pub(crate) const COLOURS: [[u8; 3]; 7] =
+    [[0, 114, 178], [213, 94, 0], [0, 158, 115], [204, 121, 167], [86, 180, 233], [230, 159, 0], [120, 120, 120]];
+
+/// What a mark is painted in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Paint {
+    /// Text that is read first.
+    Ink,
+    /// Text and lines behind it.
+    Faint,
+    /// Lines of the grid.
+    Grid,
+    /// Of a curve.
+    Colour([u8; 3]),
+}
+
+/// Where a text has its place.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Anchor {
+    Start,
+    Middle,
+    End,
+}
+
+/// What is drawn, the first below the others.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) enum Mark {
+    Line {
+        points: Vec<(f64, f64)>,
+        width: f64,
+        dashed: bool,
+        paint: Paint,
+    },
+    /// Between two lines that share their x: x, upper, lower.
+    Band {
+        points: Vec<(f64, f64, f64)>,
+        paint: Paint,
+    },
+    /// The foot of the text stands at `at`.
+    Text {
+        at: (f64, f64),
+        text: String,
+        anchor: Anchor,
+        large: bool,
+        paint: Paint,
+    },
+}
+
+/// A line that curves are compared with.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Reference {
+    pub(crate) name: &'static str,
+    pub(crate) at: f64,
+}
+
+/// A chart.
+#[derive(Clone, Debug)]
+pub(crate) struct Chart {
+    pub(crate) title: String,
+    pub(crate) marks: Vec<Mark>,
+}
+
+impl Chart {
+    /// A chart of these curves. A reference far above all of them is named, and not shown: it would press them flat.
+    pub(crate) fn new(title: &str, x: &str, y: &str, groups: &[Group], references: &[Reference]) -> Self {
+        let all = |of: fn(&Group) -> &Vec<f64>| groups.iter().flat_map(of).copied();
+        let (right, top) = (all(|g| &g.x).fold(0.0, f64::max), all(|g| &g.high).fold(f64::NEG_INFINITY, f64::max));
+        let bottom = all(|g| &g.low).fold(f64::INFINITY, f64::min);
+        let near =
+            |at: f64| at <= top + 1.5 * (top - bottom).max(1e-9) && at >= bottom - 1.5 * (top - bottom).max(1e-9);
+        let (shown, far): (Vec<Reference>, Vec<Reference>) = references.iter().partition(|r| near(r.at));
+        let range = shown.iter().fold((bottom, top), |(low, high), r| (low.min(r.at), high.max(r.at)));
+        let mut scale = Scale { x: steps(0.0, right.max(1e-9)), y: steps(range.0, range.1) };
+        scale.x.end(right);
+        let mut chart = Self { title: title.to_owned(), marks: Vec::new() };
+        chart.axes(&scale, x, y);
+        chart.references(&scale, &shown);
+        for (group, paint) in groups.iter().zip(colours()) {
+            if group.runs.len() > 1 {
+                let points = (0..group.x.len())
+                    .map(|i| (scale.right(group.x[i]), scale.up(group.high[i]), scale.up(group.low[i])))
+                    .collect();
+                chart.marks.push(Mark::Band { points, paint });
+            }
+        }
+        for (group, paint) in groups.iter().zip(colours()) {
+            let points: Vec<_> =
+                group.x.iter().zip(&group.mean).map(|(&x, &y)| (scale.right(x), scale.up(y))).collect();
+            chart.marks.push(Mark::Line { points, width: 2.0, dashed: false, paint });
+        }
+        chart.legend(groups, &far);
+        chart
+    }
+
+    fn axes(&mut self, scale: &Scale, x: &str, y: &str) {
+        let (left, top, right, bottom) = FRAME;
+        self.text((left - 48.0, 26.0), self.title.clone(), Anchor::Start, true, Paint::Ink);
+        for &value in &scale.y.ticks {
+            let at = scale.up(value);
+            let paint = if value == scale.y.ticks[0] { Paint::Faint } else { Paint::Grid };
+            self.line(vec![(left, at), (right, at)], 1.0, false, paint);
+            self.text((left - 8.0, at + 4.0), scale.y.number(value), Anchor::End, false, Paint::Faint);
+        }
+        for &value in &scale.x.ticks {
+            let at = scale.right(value);
+            self.line(vec![(at, bottom), (at, bottom + 4.0)], 1.0, false, Paint::Faint);
+            self.text((at, bottom + 18.0), scale.x.number(value), Anchor::Middle, false, Paint::Faint);
+        }
+        self.text((right, bottom + 36.0), x.to_owned(), Anchor::End, false, Paint::Ink);
+        self.text((left - 48.0, top - 16.0), y.to_owned(), Anchor::Start, false, Paint::Faint);
+    }
+
+    fn references(&mut self, scale: &Scale, shown: &[Reference]) {
+        let (left, _, right, _) = FRAME;
+        for reference in shown {
+            let at = scale.up(reference.at);
+            self.line(vec![(left, at), (right, at)], 1.2, true, Paint::Faint);
+            let told = format!("{} {}", reference.name, grouped(reference.at));
+            self.text((right, at - 5.0), told, Anchor::End, false, Paint::Faint);
+        }
+    }
+
+    /// Names of the curves, in rows from the top right.
+    fn legend(&mut self, groups: &[Group], far: &[Reference]) {
+        let (_, top, right, _) = FRAME;
+        let far = far.iter().map(|reference| format!("{} {}", reference.name, grouped(reference.at)));
+        let far = far.map(|told| (format!("({told})"), None));
+        let names = groups.iter().zip(colours()).map(|(group, paint)| (group.name.clone(), Some(paint)));
+        let mut at = right;
+        let entries: Vec<_> = names.chain(far).collect();
+        let mut row = 0.0;
+        for (name, paint) in entries.into_iter().rev() {
+            let wide = name.chars().count() as f64 * WIDE;
+            if at - wide - 30.0 < 260.0 && at < right {
+                (at, row) = (right, row + 1.0);
+            }
+            let y = top - 38.0 + row * 17.0;
+            at -= wide;
+            self.text((at, y), name, Anchor::Start, false, if paint.is_some() { Paint::Ink } else { Paint::Faint });
+            if let Some(paint) = paint {
+                self.line(vec![(at - 26.0, y - 4.0), (at - 8.0, y - 4.0)], 3.0, false, paint);
+                at -= 26.0;
+            }
+            at -= 14.0;
+        }
+    }
+
+    fn line(&mut self, points: Vec<(f64, f64)>, width: f64, dashed: bool, paint: Paint) {
+        self.marks.push(Mark::Line { points, width, dashed, paint });
+    }
+
+    fn text(&mut self, at: (f64, f64), text: String, anchor: Anchor, large: bool, paint: Paint) {
+        self.marks.push(Mark::Text { at, text, anchor, large, paint });
+    }
+}
+
+/// Width of a letter, about.
+const WIDE: f64 = 6.6;
+
+fn colours() -> impl Iterator<Item = Paint> {
+    COLOURS.into_iter().cycle().map(Paint::Colour)
+}
+
+/// Both axes.
+struct Scale {
+    x: Steps,
+    y: Steps,
+}
+
+impl Scale {
+    fn right(&self, x: f64) -> f64 {
+        let (left, _, right, _) = FRAME;
+        left + (right - left) * ((x - self.x.low) / (self.x.high - self.x.low))
+    }
+
+    fn up(&self, y: f64) -> f64 {
+        let (_, top, _, bottom) = FRAME;
+        bottom - (bottom - top) * ((y - self.y.low) / (self.y.high - self.y.low))
+    }
+}
+
+/// An axis from `low` to `high`, with round numbers on it.
+struct Steps {
+    low: f64,
+    high: f64,
+    step: f64,
+    ticks: Vec<f64>,
+}
+
+/// About five steps of 1, 2 or 5 times a power of ten, the outermost at or beyond both ends.
+fn steps(low: f64, high: f64) -> Steps {
+    let (low, high) = if high > low { (low, high) } else { (low - 1.0, low + 1.0) };
+    let rough = (high - low) / 5.0;
+    let power = 10f64.powf(rough.log10().floor());
+    let step =
+        [1.0, 2.0, 5.0, 10.0].into_iter().map(|by| by * power).find(|&step| step >= rough * 0.999).unwrap_or(power);
+    let (first, last) = ((low / step).floor(), (high / step - 1e-9).ceil());
+    let ticks: Vec<f64> = (0..=(last - first) as usize).map(|i| (first + i as f64) * step).collect();
+    Steps { low: first * step, high: last * step, step, ticks }
+}
+
+impl Steps {
+    /// Ends the axis where nothing follows.
+    fn end(&mut self, at: f64) {
+        if at > self.low {
+            self.high = at;
+            self.ticks.retain(|&tick| tick <= at * 1.000_001);
+        }
+    }
+
+    /// A number on it: thousands as k, millions as M, and as many digits as its steps need.
+    fn number(&self, value: f64) -> String {
+        let (by, unit) = match self.high.abs().max(self.low.abs()) {
+            most if most >= 1e6 => (1e6, "M"),
+            most if most >= 1e4 => (1e3, "k"),
+            _ => (1.0, ""),
+        };
+        if value == 0.0 {
+            return "0".to_owned();
+        }
+        let digits = (-(self.step / by).log10().floor()).clamp(0.0, 6.0) as usize;
+        format!("{:.digits$}{unit}", value / by)
+    }
+}
+
+/// A score with its thousands apart.
+fn grouped(value: f64) -> String {
+    let text = format!("{value:.1}");
+    let text = text.strip_suffix(".0").unwrap_or(&text);
+    let (sign, digits) = text.strip_prefix('-').map_or(("", text), |digits| ("-", digits));
+    let (whole, rest) = digits.split_at(digits.find('.').unwrap_or(digits.len()));
+    let mut parts = Vec::new();
+    let mut left = whole;
+    while left.len() > 3 {
+        let (head, tail) = left.split_at(left.len() - 3);
+        parts.push(tail);
+        left = head;
+    }
+    parts.push(left);
+    parts.reverse();
+    format!("{sign}{}{rest}", parts.join(","))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn axes_have_round_numbers_around_what_they_show() {
+        let Steps { low, high, ticks, .. } = steps(3.0, 498.0);
+        assert_eq!((low, high, ticks.len()), (0.0, 500.0, 6));
+        let axis = steps(-21.0, 18.3);
+        assert_eq!((axis.low, axis.high, axis.step), (-30.0, 20.0, 10.0));
+        let flat = steps(5.0, 5.0);
+        assert!(flat.low < 5.0 && flat.high > 5.0);
+        let numbers = |low, high| {
+            let axis = steps(low, high);
+            axis.ticks.iter().map(|&tick| axis.number(tick)).collect::<Vec<_>>()
+        };
+        assert_eq!(numbers(0.0, 20_000.0), ["0", "5k", "10k", "15k", "20k"]);
+        assert_eq!(numbers(0.0, 1.4e6), ["0", "0.5M", "1.0M", "1.5M"]);
+        assert_eq!(numbers(-0.25, 0.0), ["-0.25", "-0.20", "-0.15", "-0.10", "-0.05", "0"]);
+        let mut axis = steps(0.0, 21_000.0);
+        axis.end(21_000.0);
+        assert_eq!((axis.high, axis.ticks.len()), (21_000.0, 5));
+        assert_eq!([grouped(22_736.3), grouped(258.5), grouped(-1_234_567.0)], ["22,736.3", "258.5", "-1,234,567"]);
+    }
+}

@@ -1,0 +1,225 @@
+//! What runs measured, as curves: each run on one grid, seeds of the same settings as their mean and its interval.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context as _, bail};
+use serde::Serialize;
+use serde_json::Value;
+
+use crate::appended::{lines, read as bytes};
+use crate::metrics::ROWS;
+use crate::usage::usage;
+use crate::{interval, run_dir};
+
+/// Points of a curve.
+const POINTS: usize = 200;
+
+/// What a curve goes along.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum Axis {
+    /// Emulator frames
+    Frames,
+    /// Agent steps
+    Steps,
+    /// Minutes of training, those of all sittings
+    Minutes,
+}
+
+impl Axis {
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Frames => "frames",
+            Self::Steps => "agent steps",
+            Self::Minutes => "minutes",
+        }
+    }
+
+    fn of(self, row: &Value) -> Option<f64> {
+        match self {
+            Self::Frames => row["frames"].as_f64(),
+            Self::Steps => row["agent_steps"].as_f64(),
+            Self::Minutes => row["seconds"].as_f64().map(|seconds| seconds / 60.0),
+        }
+    }
+}
+
+/// Runs that differ in their seeds alone.
+#[derive(Clone, Debug, Serialize)]
+pub(crate) struct Group {
+    pub(crate) name: String,
+    pub(crate) env: String,
+    pub(crate) agent: String,
+    pub(crate) runs: Vec<PathBuf>,
+    pub(crate) seeds: Vec<u64>,
+    pub(crate) x: Vec<f64>,
+    /// Mean over the runs, and the ends of its 95 % interval.
+    pub(crate) mean: Vec<f64>,
+    pub(crate) low: Vec<f64>,
+    pub(crate) high: Vec<f64>,
+}
+
+/// Curves of the runs in these directories, or in their directories of seeds, each point smoothed over `smooth` of them.
+///
+/// # Errors
+/// If one holds no run, or no row with `key`; the message names it.
+pub(crate) fn read(dirs: &[PathBuf], axis: Axis, key: &str, smooth: usize) -> anyhow::Result<Vec<Group>> {
+    let mut runs = Vec::new();
+    for dir in dirs {
+        runs.extend(runs_of(dir)?);
+    }
+    runs.dedup();
+    // By settings, in the order in which they were named.
+    let mut order: Vec<(String, Vec<PathBuf>)> = Vec::new();
+    for run in runs {
+        let about = run_dir::about(&run)?;
+        let id = format!("{} {} {}", about.env, about.agent, about.config_sha256);
+        match order.iter_mut().find(|(other, _)| *other == id) {
+            Some((_, all)) => all.push(run),
+            None => order.push((id, vec![run])),
+        }
+    }
+    let mut groups = Vec::new();
+    for (_, runs) in order {
+        let curves = runs.iter().map(|run| points(run, axis, key)).collect::<anyhow::Result<Vec<_>>>()?;
+        let abouts = runs.iter().map(|run| run_dir::about(run)).collect::<anyhow::Result<Vec<_>>>()?;
+        let seeds = abouts.iter().map(|about| about.seed).collect();
+        let (name, env, agent) = (abouts[0].agent.clone(), abouts[0].env.clone(), abouts[0].agent.clone());
+        let [x, mean, low, high] = together(&curves, smooth);
+        groups.push(Group { name, env, agent, runs, seeds, x, mean, low, high });
+    }
+    name(&mut groups);
+    Ok(groups)
+}
+
+/// `dir` if it is a run, else the runs in it.
+///
+/// # Errors
+/// If there are none.
+pub(crate) fn runs_of(dir: &Path) -> anyhow::Result<Vec<PathBuf>> {
+    let Err(none) = run_dir::about(dir) else { return Ok(vec![dir.to_owned()]) };
+    let Ok(entries) = fs::read_dir(dir) else { return Err(none) };
+    let mut runs: Vec<(Option<u64>, PathBuf)> = Vec::new();
+    for entry in entries {
+        let path = entry.with_context(|| dir.display().to_string())?.path();
+        if let Ok(about) = run_dir::about(&path) {
+            runs.push((Some(about.seed), path));
+        }
+    }
+    if runs.is_empty() {
+        return Err(none);
+    }
+    runs.sort();
+    Ok(runs.into_iter().map(|(_, path)| path).collect())
+}
+
+/// Tells groups apart: by their agents where that suffices, else by their directories too.
+fn name(groups: &mut [Group]) {
+    let mut count = BTreeMap::new();
+    groups.iter().for_each(|group| *count.entry(group.agent.clone()).or_insert(0) += 1);
+    let several = groups.iter().any(|group| group.env != groups[0].env);
+    for group in groups {
+        if count[&group.agent] > 1 || several {
+            let dir = group.runs[0].as_path();
+            let dir = if group.runs.len() > 1 { dir.parent().unwrap_or(dir) } else { dir };
+            let last = |dir: &Path| dir.file_name().map(|name| name.to_string_lossy().into_owned());
+            let dir = match (last(dir), dir.parent().and_then(last)) {
+                // Of a seed its directory alone says nothing.
+                (Some(own), Some(above)) if own == format!("s{}", group.seeds[0]) => format!("{above}/{own}"),
+                (own, _) => own.unwrap_or_default(),
+            };
+            group.name = format!("{} ({dir})", group.agent);
+        }
+        if group.runs.len() > 1 {
+            let seeds = group.seeds.iter().collect::<BTreeSet<_>>().len();
+            let (count, what) = if seeds == group.runs.len() { (seeds, "seeds") } else { (group.runs.len(), "runs") };
+            group.name = format!("{}, {count} {what}", group.name);
+        }
+    }
+}
+
+/// Rows of a run that have `key`.
+fn points(run: &Path, axis: Axis, key: &str) -> anyhow::Result<Vec<(f64, f64)>> {
+    let path = run.join(ROWS);
+    let (mut points, mut keys) = (Vec::new(), BTreeMap::new());
+    for line in lines(&bytes(&path)?) {
+        // The last may be torn: a run that is going on is read too.
+        let Ok(Value::Object(row)) = serde_json::from_slice(line) else { break };
+        let value = row.get(key).and_then(Value::as_f64);
+        row.keys().for_each(|key| *keys.entry(key.clone()).or_insert(0) += 1);
+        points.extend(axis.of(&Value::Object(row)).zip(value));
+    }
+    if points.is_empty() {
+        let known: Vec<&str> = keys.keys().map(String::as_str).collect();
+        let known = if known.is_empty() { "it has no rows yet".to_owned() } else { known.join(", ") };
+        bail!(usage(format!("{}: no row has `{key}` yet: {known}", path.display())));
+    }
+    Ok(points)
+}
+
+/// The last value that a run measured of `key`, where it measured any.
+pub(crate) fn last(run: &Path, axis: Axis, key: &str) -> Option<(f64, f64)> {
+    points(run, axis, key).ok()?.last().copied()
+}
+
+/// One grid, on which every curve has a value, and there their smoothed mean with its interval.
+fn together(curves: &[Vec<(f64, f64)>], smooth: usize) -> [Vec<f64>; 4] {
+    let edge = |of: fn(&Vec<(f64, f64)>) -> f64| curves.iter().map(of).collect::<Vec<_>>();
+    let first = edge(|curve| curve[0].0).into_iter().fold(f64::NEG_INFINITY, f64::max);
+    let last = edge(|curve| curve[curve.len() - 1].0).into_iter().fold(f64::INFINITY, f64::min).max(first);
+    let count = if last > first { POINTS } else { 1 };
+    let x: Vec<f64> = (0..count).map(|i| first + (last - first) * i as f64 / (count.max(2) - 1) as f64).collect();
+    let smoothed: Vec<Vec<f64>> =
+        curves.iter().map(|curve| smoothed(&x.iter().map(|&x| at(curve, x)).collect::<Vec<_>>(), smooth)).collect();
+    let (mut mean, mut low, mut high) = (Vec::new(), Vec::new(), Vec::new());
+    for i in 0..count {
+        let values: Vec<f64> = smoothed.iter().map(|curve| curve[i]).collect();
+        let [middle, below, above] = if let [one] = values[..] { [one; 3] } else { interval::mean(&values) };
+        mean.push(middle);
+        low.push(below);
+        high.push(above);
+    }
+    [x, mean, low, high]
+}
+
+/// The value of a curve at `x`, between its points in a straight line.
+fn at(curve: &[(f64, f64)], x: f64) -> f64 {
+    let next = curve.partition_point(|point| point.0 < x).min(curve.len() - 1);
+    let (before, after) = (curve[next.saturating_sub(1)], curve[next]);
+    let span = after.0 - before.0;
+    if span > 0.0 { before.1 + (after.1 - before.1) * ((x - before.0) / span).clamp(0.0, 1.0) } else { after.1 }
+}
+
+/// Each value as the mean of as many around it, of fewer at the ends.
+fn smoothed(values: &[f64], over: usize) -> Vec<f64> {
+    let half = over / 2;
+    let around = |i: usize| {
+        let half = half.min(i).min(values.len() - 1 - i);
+        &values[i - half..=i + half]
+    };
+    (0..values.len()).map(|i| around(i).iter().sum::<f64>() / around(i).len() as f64).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn curves_meet_where_all_have_values() {
+        let (a, b) = (vec![(0.0, 0.0), (10.0, 10.0)], vec![(2.0, 4.0), (6.0, 4.0), (8.0, 6.0)]);
+        let [x, mean, low, high] = together(&[a, b], 1);
+        assert_eq!((x.len(), x[0], x[199]), (200, 2.0, 8.0));
+        assert_eq!((mean[0], low[0], high[0]), (3.0, 2.0, 4.0));
+        assert!((mean[199] - 7.0).abs() < 1e-12);
+        let [x, mean, ..] = together(&[vec![(5.0, 1.0)]], 5);
+        assert_eq!((x, mean), (vec![5.0], vec![1.0]));
+    }
+
+    #[test]
+    fn smoothing_keeps_straight_lines_to_their_ends() {
+        let line: Vec<f64> = (0..9).map(f64::from).collect();
+        assert_eq!(smoothed(&line, 5), line);
+        assert_eq!(smoothed(&[0.0, 3.0, 0.0], 3), [0.0, 1.0, 0.0]);
+    }
+}

@@ -1,0 +1,100 @@
+//! A chart as pixels, at twice its size, with letters that are part of the program: no font of the system is asked.
+
+use embedded_graphics::mono_font::MonoTextStyle;
+use embedded_graphics::mono_font::ascii::FONT_10X20;
+use embedded_graphics::pixelcolor::Rgb888;
+use embedded_graphics::prelude::{Drawable as _, Point};
+use embedded_graphics::primitives::{Circle, Line};
+use embedded_graphics::text::{Alignment, Text};
+use rl_core::Canvas;
+
+use super::chart::{Anchor, Chart, Mark, Paint, SIZE};
+
+/// Pixels of the picture per unit of the chart.
+const SCALE: f64 = 2.0;
+/// How much of a band its colour is.
+const BAND: f64 = 0.18;
+
+/// Draws a chart on white.
+pub(super) fn picture(chart: &Chart) -> Canvas {
+    let (width, height) = (SIZE.0 * SCALE, SIZE.1 * SCALE);
+    let mut canvas = Canvas::new(0, 0);
+    canvas.begin(2 * width as usize, 2 * height as usize, Rgb888::new(255, 255, 255));
+    // At twice the size, so that edges become smooth.
+    let by = 2.0 * SCALE;
+    for mark in &chart.marks {
+        match mark {
+            Mark::Line { points, width, dashed, paint } => {
+                line(&mut canvas, points, by, width * by, *dashed, colour(*paint));
+            }
+            Mark::Band { points, paint } => band(&mut canvas, points, by, colour(*paint)),
+            Mark::Text { .. } => {}
+        }
+    }
+    canvas.halve();
+    for mark in &chart.marks {
+        let Mark::Text { at, text, anchor, large, paint } = mark else { continue };
+        let alignment = match anchor {
+            Anchor::Start => Alignment::Left,
+            Anchor::Middle => Alignment::Center,
+            Anchor::End => Alignment::Right,
+        };
+        let style = MonoTextStyle::new(&FONT_10X20, colour(*paint));
+        let at = Point::new((at.0 * SCALE) as i32, (at.1 * SCALE) as i32);
+        for shift in 0..1 + i32::from(*large) {
+            let Ok(_) = Text::with_alignment(text, at + Point::new(shift, 0), style, alignment).draw(&mut canvas);
+        }
+    }
+    canvas
+}
+
+fn colour(paint: Paint) -> Rgb888 {
+    match paint {
+        Paint::Ink => Rgb888::new(26, 26, 26),
+        Paint::Faint => Rgb888::new(110, 110, 110),
+        Paint::Grid => Rgb888::new(228, 228, 228),
+        Paint::Colour([r, g, b]) => Rgb888::new(r, g, b),
+    }
+}
+
+/// Round where it bends.
+fn line(canvas: &mut Canvas, points: &[(f64, f64)], by: f64, width: f64, dashed: bool, colour: Rgb888) {
+    let wide = width.round().max(1.0) as u32;
+    let at = |(x, y): (f64, f64)| Point::new((x * by).round() as i32, (y * by).round() as i32);
+    for pair in points.windows(2) {
+        let (from, to) = (at(pair[0]), at(pair[1]));
+        if !dashed {
+            canvas.stroke(&Line::new(from, to), colour, wide);
+            if wide > 4 {
+                canvas.fill(&Circle::with_center(to, wide), colour);
+            }
+            continue;
+        }
+        // Dashed lines are level.
+        let (dash, gap) = ((6.0 * by) as i32, (5.0 * by) as i32);
+        for left in (from.x..to.x).step_by((dash + gap) as usize) {
+            let right = (left + dash).min(to.x);
+            canvas.stroke(&Line::new(Point::new(left, from.y), Point::new(right, from.y)), colour, wide);
+        }
+    }
+}
+
+/// Column by column, so that what is below shines through once.
+fn band(canvas: &mut Canvas, points: &[(f64, f64, f64)], by: f64, colour: Rgb888) {
+    use embedded_graphics::pixelcolor::RgbColor as _;
+    let (width, height) = (canvas.width(), canvas.height());
+    let ink = [colour.r(), colour.g(), colour.b()];
+    for pair in points.windows(2) {
+        let (from, to) = ((pair[0].0 * by) as usize, (pair[1].0 * by) as usize);
+        for x in from..to.min(width) {
+            let share = (x - from) as f64 / (to - from) as f64;
+            let between = |a: f64, b: f64| ((a + (b - a) * share) * by).clamp(0.0, height as f64) as usize;
+            for y in between(pair[0].1, pair[1].1)..between(pair[0].2, pair[1].2) {
+                let pixel = &mut canvas.pixels_mut()[(y * width + x) * 3..][..3];
+                for (old, ink) in pixel.iter_mut().zip(ink) {
+                    *old = (f64::from(*old) * (1.0 - BAND) + f64::from(ink) * BAND).round() as u8;
+                }
+            }
+        }
+    }
+}

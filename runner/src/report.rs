@@ -1,0 +1,119 @@
+//! `rl-run report`: one page about some runs that needs nothing else, to be sent around.
+
+mod page;
+
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use anyhow::{Context as _, bail};
+
+use crate::plot::curves::{self, Axis, Group};
+use crate::plot::{chart, svg};
+use crate::run_dir::{self, About};
+use crate::tables::Tables;
+use crate::usage::usage;
+use crate::{export, file, interval, output, playback, tape};
+use page::{Film, Page, Row, Settings};
+
+/// Seconds of a film, and its pictures per second at most.
+const FILM: (f64, f64) = (15.0, 12.0);
+
+/// Writes a page of learning curves, results, settings and films of runs: one HTML file without links.
+#[derive(Clone, Debug, clap::Args)]
+#[command(after_help = "Examples: rl-run report runs/kungfu-ppo-s1 --out kungfu.html
+          rl-run report runs/ppo runs/dqn --out both.html      (directories of --seeds)
+
+Films are of what --record kept while a run trained: its last recording.")]
+pub(crate) struct ReportArgs {
+    /// Directories of runs, or of several seeds
+    #[arg(required = true)]
+    runs: Vec<PathBuf>,
+    /// File to write, .html
+    #[arg(long, value_name = "FILE")]
+    out: PathBuf,
+    /// What curves go along: frames, steps or minutes
+    #[arg(long, value_enum, default_value = "frames")]
+    x: Axis,
+}
+
+/// `rl-run report`.
+pub(crate) fn run(args: &ReportArgs, tables: &Tables) -> anyhow::Result<ExitCode> {
+    if args.out.extension().is_none_or(|ending| !ending.eq_ignore_ascii_case("html")) {
+        bail!(usage(format!("--out {}: give the name of a .html file", args.out.display())));
+    }
+    let groups = curves::read(&args.runs, args.x, "return_100", 5)?;
+    let mut envs: Vec<String> = Vec::new();
+    for group in &groups {
+        if !envs.contains(&group.env) {
+            envs.push(group.env.clone());
+        }
+    }
+    let evaluated = curves::read(&args.runs, args.x, "eval_return", 1).unwrap_or_default();
+    let mut charts = Vec::new();
+    for env in &envs {
+        for (groups, key) in [(&groups, "return_100"), (&evaluated, "eval_return")] {
+            let of: Vec<Group> = groups.iter().filter(|group| group.env == *env).cloned().collect();
+            if !of.is_empty() {
+                charts.push(svg::part(&chart(&of, args.x, key, tables)));
+            }
+        }
+    }
+    let (mut rows, mut settings, mut films) = (Vec::new(), Vec::new(), Vec::new());
+    for group in &groups {
+        let about = run_dir::about(&group.runs[0])?;
+        rows.push(row(group));
+        settings.push(Settings { name: group.name.clone(), text: preset(&group.runs[0])?, made_by: made_by(&about) });
+        films.extend(film(group, tables)?);
+    }
+    let page = Page { title: envs.join(", "), charts, rows, films, settings };
+    file::whole(&args.out, |mut file| Ok(file.write_all(page.html().as_bytes())?))?;
+    let bytes = std::fs::metadata(&args.out)?.len();
+    output::line(format!("{}: {} curves, {} films, {bytes} bytes", args.out.display(), groups.len(), page.films.len()));
+    Ok(ExitCode::SUCCESS)
+}
+
+/// What the runs of a group reached.
+fn row(group: &Group) -> Row {
+    let last =
+        |axis, key| -> Vec<(f64, f64)> { group.runs.iter().filter_map(|run| curves::last(run, axis, key)).collect() };
+    let score = |key| {
+        let values: Vec<f64> = last(Axis::Frames, key).iter().map(|point| point.1).collect();
+        (!values.is_empty()).then(|| interval::mean(&values))
+    };
+    let mean = |points: Vec<(f64, f64)>| points.iter().map(|point| point.0).sum::<f64>() / points.len().max(1) as f64;
+    Row {
+        name: group.name.clone(),
+        env: group.env.clone(),
+        frames: mean(last(Axis::Frames, "frames")),
+        minutes: mean(last(Axis::Minutes, "frames")),
+        trained: score("return_100"),
+        evaluated: score("eval_return"),
+    }
+}
+
+fn preset(run: &Path) -> anyhow::Result<String> {
+    let path = run.join("run.toml");
+    std::fs::read_to_string(&path).with_context(|| path.display().to_string())
+}
+
+fn made_by(about: &About) -> String {
+    let About { version, revision, cpu, threads, isa, .. } = about;
+    let threads = if *threads == 1 { "1 thread".to_owned() } else { format!("{threads} threads") };
+    format!("rl-run {version} ({revision}), {threads} of {cpu}, {isa}")
+}
+
+/// The last recording of the first run that has one.
+fn film(group: &Group, tables: &Tables) -> anyhow::Result<Option<Film>> {
+    for run in &group.runs {
+        let Some(path) = tape::list(run)?.pop() else { continue };
+        let recording = playback::read(&path)?;
+        let told = || path.display().to_string();
+        let gif = export::film(&recording, FILM.0, FILM.1, tables).with_context(told)?;
+        let score = recording.episodes.iter().filter_map(|played| played.outcome).map(|o| o.ret).reduce(f64::max);
+        let score = score.map(|score| format!(", return {score}")).unwrap_or_default();
+        let caption = format!("{}: {}{score}", group.name, playback::player(&recording.manifest));
+        return Ok(Some(Film { caption, gif }));
+    }
+    Ok(None)
+}

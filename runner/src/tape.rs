@@ -1,0 +1,255 @@
+//! `--record`: whole episodes of the first training seat become recordings in the run's directory while it trains.
+//!
+//! A tape reads finished blocks and changes nothing: no bit of training hangs on it. What it holds of the episode under way is
+//! written beside every checkpoint, so that a run that goes on from there records what an uninterrupted one would; where that
+//! is missing, it begins with the next episode.
+
+use std::collections::BTreeSet;
+use std::fmt;
+use std::fs;
+use std::io::ErrorKind;
+use std::path::{Path, PathBuf};
+use std::str::FromStr;
+
+use anyhow::Context as _;
+use rl_core::{load_postcard, save_postcard};
+use rl_replays::Rollout;
+use rl_replays::recording::{Manifest, Player};
+use serde::{Deserialize, Serialize};
+
+use crate::preset::Resolved;
+use crate::session::Session;
+use crate::takes::{self, Take};
+use crate::{checkpoint, run_dir};
+
+/// The directory, in that of a run.
+pub(crate) const DIR: &str = "recordings";
+
+/// What begins the name of a state, before the frames of its checkpoint.
+const STATE: &str = ".state-";
+
+/// Steps of an episode at most: longer ones are not kept.
+const LONGEST: usize = 1 << 22;
+
+/// Which episodes are recorded.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub(crate) enum Which {
+    /// The one of the highest return so far.
+    Best,
+    /// One of so many.
+    Every(u64),
+    /// As many as that, the newest.
+    Last(u64),
+}
+
+impl FromStr for Which {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let number = |text: &str| text.parse().ok().filter(|&number| number > 0);
+        let which = match text.split_once(':') {
+            None if text == "best" => Some(Self::Best),
+            Some(("every", n)) => number(n).map(Self::Every),
+            Some(("last", n)) => number(n).map(Self::Last),
+            _ => None,
+        };
+        which.ok_or_else(|| "expected best, every:N or last:N, N a number of episodes".to_owned())
+    }
+}
+
+impl fmt::Display for Which {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Best => f.write_str("best"),
+            Self::Every(n) => write!(f, "every:{n}"),
+            Self::Last(n) => write!(f, "last:{n}"),
+        }
+    }
+}
+
+impl TryFrom<String> for Which {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        text.parse()
+    }
+}
+
+impl From<Which> for String {
+    fn from(which: Which) -> Self {
+        which.to_string()
+    }
+}
+
+/// Records the first seat of a run.
+#[derive(Debug)]
+pub(crate) struct Tape {
+    which: Which,
+    run: PathBuf,
+    /// Of the next recording.
+    manifest: Manifest,
+    state: State,
+}
+
+/// What the next recording depends on beside the run.
+#[derive(Debug, Default, Serialize, Deserialize)]
+struct State {
+    /// Episodes that ended.
+    episodes: u64,
+    /// The highest return that was recorded.
+    best: Option<f64>,
+    /// The episode under way, from its first step.
+    take: Option<Take>,
+}
+
+impl Tape {
+    /// A tape of `session`, which is at `frames` frames of the run in the directory `run`: recordings of later episodes are
+    /// removed, since they are played again.
+    ///
+    /// # Errors
+    /// If a file cannot be read or removed.
+    pub(crate) fn open(
+        which: Which,
+        run: &Path,
+        resolved: &Resolved,
+        seed: u64,
+        session: &Session,
+    ) -> anyhow::Result<Self> {
+        let frames = session.counts.frames;
+        let env = session.seats.envs().next().expect("a run has seats");
+        let agent = resolved.agent.map_or_else(String::new, |agent| agent.id.to_owned());
+        let player = Player::Learner { agent, frames, seed };
+        let manifest = takes::manifest(resolved, resolved.table("env"), env, player, None)?;
+        let dir = run.join(DIR);
+        fs::create_dir_all(&dir).with_context(|| dir.display().to_string())?;
+        let mut state: State = match fs::read(dir.join(format!("{STATE}{frames}"))) {
+            Ok(bytes) => load_postcard("recording", &bytes).unwrap_or_default(),
+            Err(e) if e.kind() == ErrorKind::NotFound => State::default(),
+            Err(e) => return Err(e).with_context(|| dir.display().to_string()),
+        };
+        // Whose file it may be: one that does not fit is no better than none.
+        state.take = state.take.filter(|take| take.fits(&manifest));
+        let tape = Self { which, run: run.to_owned(), manifest, state };
+        tape.remove(|name| name.starts_with(".tmp") || ended_at(name).is_some_and(|ended| ended > frames))?;
+        Ok(tape)
+    }
+
+    /// Takes the steps of the first seat in `blocks`, after which the run is at `frames` frames.
+    ///
+    /// # Errors
+    /// If a recording cannot be written.
+    pub(crate) fn watch(&mut self, blocks: &[Rollout], frames: u64) -> anyhow::Result<()> {
+        let block = &blocks[0];
+        let mut ended = block.episodes.iter().filter(|episode| episode.seat == 0);
+        let age = block.age[(0, 0)] as usize;
+        // One that was not seen from its beginning cannot be played again.
+        self.state.take = match self.state.take.take() {
+            Some(take) if take.steps() == age => Some(take),
+            _ => (age == 0).then(|| Take::begin(0)),
+        };
+        for t in 0..block.horizon() {
+            if block.age[(t + 1, 0)] == 0 {
+                self.state.take = Some(Take::begin(0));
+                continue;
+            }
+            if let Some(take) = &mut self.state.take {
+                take.push(block, t, 0, None);
+            }
+            if block.end[(t + 1, 0)].over() {
+                self.state.episodes = self.state.episodes.saturating_add(1);
+                let episode = ended.next().expect("an end is told of");
+                if let Some(take) = self.state.take.take() {
+                    self.keep(take.of(episode.seed), frames)?;
+                }
+            } else if self.state.take.as_ref().is_some_and(|take| take.steps() > LONGEST) {
+                self.state.take = None;
+            }
+        }
+        Ok(())
+    }
+
+    /// Records an episode that ended, if it is one that is wanted.
+    fn keep(&mut self, take: Take, frames: u64) -> anyhow::Result<()> {
+        let (ret, number) = (take.outcome.ret, self.state.episodes);
+        let wanted = match self.which {
+            Which::Best => self.state.best.is_none_or(|best| ret > best),
+            Which::Every(n) => number.is_multiple_of(n),
+            Which::Last(_) => true,
+        };
+        if !wanted {
+            return Ok(());
+        }
+        self.state.best = Some(self.state.best.map_or(ret, |best| best.max(ret)));
+        if let Player::Learner { frames: so_far, .. } = &mut self.manifest.player {
+            *so_far = frames;
+        }
+        let name = format!("{frames:012}-{number:08}.rec");
+        takes::write(&self.run.join(DIR).join(&name), &self.manifest, &[take])?;
+        let most = match self.which {
+            Which::Best => 1,
+            Which::Every(_) => return Ok(()),
+            Which::Last(most) => most as usize,
+        };
+        let all: Vec<String> = list(&self.run)?.into_iter().filter_map(|path| name_of(&path)).collect();
+        let old = &all[..all.len().saturating_sub(most)];
+        self.remove(|name| old.iter().any(|old| old == name))
+    }
+
+    /// Writes what is held, beside the checkpoint of `frames`, and forgets what belongs to checkpoints that are gone.
+    ///
+    /// # Errors
+    /// If a file cannot be written or removed.
+    pub(crate) fn hold(&self, frames: u64) -> anyhow::Result<()> {
+        let mut bytes = Vec::new();
+        save_postcard(&self.state, &mut bytes)?;
+        run_dir::write(&self.run.join(DIR).join(format!("{STATE}{frames}")), &bytes)?;
+        let known = checkpoint::list(&self.run.join("checkpoints"))?;
+        let known: BTreeSet<u64> = known.into_iter().map(|(frames, _)| frames).chain([frames]).collect();
+        self.remove(|name| {
+            let of = name.strip_prefix(STATE).and_then(|frames| frames.parse().ok());
+            of.is_some_and(|frames| !known.contains(&frames))
+        })
+    }
+
+    /// Removes the files whose names are said to go.
+    fn remove(&self, goes: impl Fn(&str) -> bool) -> anyhow::Result<()> {
+        let dir = self.run.join(DIR);
+        for entry in fs::read_dir(&dir).with_context(|| dir.display().to_string())? {
+            let path = entry?.path();
+            if name_of(&path).is_some_and(|name| goes(&name)) {
+                fs::remove_file(&path).with_context(|| path.display().to_string())?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The recordings of a run that were made while it trained, oldest first.
+///
+/// # Errors
+/// If the directory cannot be read.
+pub(crate) fn list(run: &Path) -> anyhow::Result<Vec<PathBuf>> {
+    let dir = run.join(DIR);
+    let entries = match fs::read_dir(&dir) {
+        Ok(entries) => entries,
+        Err(e) if e.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(e) => return Err(e).with_context(|| dir.display().to_string()),
+    };
+    let paths = entries.map(|entry| entry.map(|entry| entry.path())).collect::<Result<Vec<_>, _>>()?;
+    let mut found: Vec<PathBuf> =
+        paths.into_iter().filter(|path| name_of(path).is_some_and(|name| ended_at(&name).is_some())).collect();
+    found.sort();
+    Ok(found)
+}
+
+fn name_of(path: &Path) -> Option<String> {
+    Some(path.file_name()?.to_str()?.to_owned())
+}
+
+/// The frames in the name of a recording.
+fn ended_at(name: &str) -> Option<u64> {
+    let (frames, number) = name.strip_suffix(".rec")?.split_once('-')?;
+    number.parse::<u64>().ok()?;
+    frames.parse().ok()
+}

@@ -1,0 +1,61 @@
+//! Recordings of every environment, made once by `corpus/make.py`: whoever changes what one does must raise its VERSION, or
+//! games that people have kept would no longer be what they were.
+#![forbid(unsafe_code)]
+
+mod common;
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use common::{json, output};
+
+fn corpus() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/corpus")
+}
+
+/// The recording of an environment.
+fn of(name: &str) -> PathBuf {
+    corpus().join(format!("{}.rec", name.replace('/', "-")))
+}
+
+/// Environments that have one.
+fn names() -> Vec<String> {
+    let envs = json(&corpus(), "list envs --json");
+    let names = envs.as_array().unwrap().iter().map(|env| env["name"].as_str().unwrap().to_owned());
+    let mut names: Vec<String> = names.filter(|name| !name.starts_with("atari/")).collect();
+    if cfg!(feature = "atari") {
+        names.extend(["kung_fu_master", "pong", "montezuma_revenge"].map(|rom| format!("atari/{rom}")));
+    }
+    names
+}
+
+#[test]
+fn every_environment_plays_as_when_its_version_was_given() {
+    for name in names() {
+        let file = of(&name);
+        assert!(file.exists(), "{name} has no recording: python3 runner/tests/corpus/make.py {name}");
+        let done = output(&corpus(), &format!("verify {} --json", file.file_name().unwrap().to_str().unwrap()));
+        let said = String::from_utf8_lossy(&done.stderr).into_owned();
+        assert!(
+            !said.contains("was recorded with version"),
+            "the VERSION of {name} was raised: commit what `python3 runner/tests/corpus/make.py {name}` writes. {said}"
+        );
+        assert!(
+            done.status.success(),
+            "{name} no longer plays as it did: raise its VERSION, since recordings and checkpoints of before are of \
+             another environment, then run runner/tests/corpus/make.py {name}. {said}"
+        );
+        assert!(fs::metadata(&file).unwrap().len() < 8 << 10, "{name}: a corpus is small");
+    }
+}
+
+#[test]
+fn every_recording_is_of_an_environment_that_is_known() {
+    let known: Vec<PathBuf> = names().iter().map(|name| of(name)).collect();
+    for entry in fs::read_dir(corpus()).unwrap() {
+        let path = entry.unwrap().path();
+        let atari = path.file_name().unwrap().to_str().unwrap().starts_with("atari-");
+        let expected = path.ends_with("make.py") || known.contains(&path) || (atari && cfg!(not(feature = "atari")));
+        assert!(expected, "{}: of no environment", path.display());
+    }
+}
