@@ -228,7 +228,7 @@ mod tests {
                 pictures.push((height, channels, (0..height * 160 * channels).map(|_| draw()).collect()));
             }
         }
-        let golden = include_str!("../../../tests/golden/atari/area.txt");
+        let golden = include_str!("../../tests/golden/atari/area.txt");
         let mut wrong = Vec::new();
         for line in golden.lines().filter(|line| !line.starts_with('#')) {
             let [height, width, channels, to_height, to_width, hash] = *line.split(' ').collect::<Vec<_>>() else {

@@ -145,7 +145,7 @@ pub(crate) fn run(args: &ExportArgs, tables: &Tables) -> anyhow::Result<ExitCode
 /// # Errors
 /// If the game cannot be played here.
 pub(crate) fn film(recording: &Recording, seconds: f64, rate: f64, tables: &Tables) -> anyhow::Result<Vec<u8>> {
-    let played = chosen(recording, "best")?;
+    let played = &recording.episodes[chosen(recording, "best")?];
     let mut playback = Playback::new(&recording.manifest, tables)?;
     playback.begin(played)?;
     let frames = if played.steps() > 0 { playback.step(played, 0)?.frames.max(1) } else { 1 };

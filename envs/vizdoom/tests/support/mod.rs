@@ -7,5 +7,5 @@ use std::path::PathBuf;
 /// # Panics
 /// If it cannot be had.
 pub(crate) fn package() -> PathBuf {
-    rl_assets::fetch("vizdoom", &mut |status| eprintln!("vizdoom: {status}")).expect("the engine can be fetched")
+    rl_assets::fetch("vizdoom", &mut |_| ()).expect("the engine can be fetched")
 }
