@@ -14,12 +14,11 @@ use rl_core::{EnvEntry, Error, Result, Seating, VecEnv, build_batch};
 /// Prefix of every scenario's name.
 const FAMILY: &str = "doom/";
 
-/// The scenarios of ViZDoom's package, but for two that want data that is sold.
-pub const SCENARIOS: [&str; 21] = [
+/// The scenarios of ViZDoom's package that one player can play with what is in it.
+pub const SCENARIOS: [&str; 18] = [
     "basic",
     "basic_audio",
     "basic_notifications",
-    "cig",
     "deadly_corridor",
     "deathmatch",
     "defend_the_center",
@@ -29,8 +28,6 @@ pub const SCENARIOS: [&str; 21] = [
     "health_gathering",
     "health_gathering_supreme",
     "learning",
-    "multi",
-    "multi_duel",
     "my_way_home",
     "oblige",
     "predict_position",

@@ -76,6 +76,16 @@ impl Actions {
         }
     }
 
+    /// What each row presses; empty where every button has a value of its own.
+    pub(super) fn names(&self, buttons: &[Button]) -> Vec<String> {
+        let Actions::Set(rows) = self else { return Vec::new() };
+        let words = |row: &[f64]| {
+            let pressed = buttons.iter().zip(row).filter(|&(_, &value)| value != 0.0);
+            pressed.map(|(button, _)| button.name().to_lowercase().replace('_', " ")).collect::<Vec<_>>().join(" + ")
+        };
+        rows.iter().map(|row| words(row)).map(|name| if name.is_empty() { "no-op".to_owned() } else { name }).collect()
+    }
+
     /// Writes the values of all buttons.
     pub(super) fn press(&self, act: Act<'_>, row: &mut [f64]) {
         match self {
@@ -107,6 +117,7 @@ mod tests {
     fn a_set_has_every_combination_but_of_opposites() {
         let basic = [Button::MoveLeft, Button::MoveRight, Button::Attack];
         assert_eq!(rows(&basic), [[0, 0, 0], [1, 0, 0], [0, 1, 0], [0, 0, 1], [1, 0, 1], [0, 1, 1]]);
+        assert_eq!(Actions::set(&basic).names(&basic)[4..], ["move left + attack", "move right + attack"]);
         assert_eq!(rows(&[Button::MoveLeft, Button::TurnLeftRightDelta]), [[0, 0], [1, 0]]);
         assert_eq!(rows(&Button::ALL[..38]).len(), 39, "nothing, and each alone");
     }

@@ -247,6 +247,10 @@ impl Env for Doom {
         assets
     }
 
+    fn action_names(&self) -> Vec<String> {
+        self.actions.names(&self.settings.available_buttons)
+    }
+
     fn bonus(&self) -> f32 {
         self.bonus
     }

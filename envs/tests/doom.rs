@@ -1,0 +1,151 @@
+//! Doom: engines that die, limits of time, shaping, seeds as Python's, and what is refused.
+#![cfg(feature = "doom")]
+
+#[path = "support/seated.rs"]
+mod seated;
+
+use std::fs;
+use std::process::Command;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use rl_core::{End, Fact, Result, Seating, VecEnv};
+use rl_envs::doom::ENTRY;
+use seated::{Actions, Buffer, Row, play, preset};
+
+fn seated(name: &str, change: &str) -> Result<Box<dyn VecEnv>> {
+    let mut table = preset(&ENTRY, name);
+    table.extend(change.parse::<toml::Table>().unwrap_or_else(|e| panic!("{change}: {e}")));
+    (ENTRY.build)(name, &table, &Seating { seed: 5, seats: 0..1 })
+}
+
+fn basic(change: &str) -> Box<dyn VecEnv> {
+    seated("doom/basic", change).unwrap_or_else(|e| panic!("{change}: {e}"))
+}
+
+/// Held by who counts engines.
+fn alone() -> MutexGuard<'static, ()> {
+    static ALONE: Mutex<()> = Mutex::new(());
+    ALONE.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Processes of engines that this one has started.
+fn engines() -> Vec<u32> {
+    let child = |entry: fs::DirEntry| {
+        let id: u32 = entry.file_name().to_string_lossy().parse().ok()?;
+        let stat = fs::read_to_string(entry.path().join("stat")).ok()?;
+        let (name, rest) = stat.split_once('(')?.1.rsplit_once(')')?;
+        let parent: u32 = rest.split_whitespace().nth(1)?.parse().ok()?;
+        (name == "vizdoom" && parent == std::process::id()).then_some(id)
+    };
+    fs::read_dir("/proc").unwrap().flatten().filter_map(child).collect()
+}
+
+#[test]
+fn an_engine_that_is_killed_costs_its_episode_and_no_more() {
+    let _alone = alone();
+    let mut env = basic("");
+    let spec = env.spec().clone();
+    let (mut buffer, mut actions) = (Buffer::new(&spec, 1, 0), Actions::new(&spec, 1, 1));
+    env.reset(buffer.rows()).unwrap();
+    for round in 0..3 {
+        env.step(actions.draw(&spec), buffer.rows()).unwrap();
+        let [engine] = engines()[..] else { panic!("one engine plays: {:?}", engines()) };
+        assert!(Command::new("kill").args(["-9", &engine.to_string()]).status().unwrap().success());
+        buffer.cover();
+        env.step(actions.draw(&spec), buffer.rows()).unwrap();
+        let row: Row = buffer.row();
+        assert_eq!((row.age[0], row.end[0], row.reward[0], row.frames[0]), (0, End::No, 0.0, 0), "round {round}");
+        let [episode] = row.episodes[..] else { panic!("one episode is over") };
+        assert!(episode.end == End::Truncated && episode.steps > 0, "{episode:?}");
+        let losses = env.take_losses();
+        assert!(losses.len() == 1 && losses[0].contains("seat 0") && losses[0].contains("signal 9"), "{losses:?}");
+        assert!(env.take_losses().is_empty());
+    }
+    drop(env);
+    assert!(engines().is_empty());
+}
+
+#[test]
+fn episodes_end_by_the_limit_of_the_file_or_by_ours() {
+    let _alone = alone();
+    for (change, steps, tics) in [("", 75, 300), ("max_tics = 30", 8, 30), ("max_tics = 30\nframe_repeat = 7", 5, 30)] {
+        let mut env = basic(&format!("skill = 1\n{change}"));
+        let spec = env.spec().clone();
+        let mut buffer = Buffer::new(&spec, 1, 0);
+        env.reset(buffer.rows()).unwrap();
+        let episode = loop {
+            let act = rl_core::Act { discrete: &[0], continuous: &[] }; // nothing, so that nobody dies
+            env.step(act, buffer.rows()).unwrap();
+            if let Some(episode) = buffer.row().episodes.last() {
+                break *episode;
+            }
+        };
+        assert_eq!((episode.steps, episode.frames, episode.end), (steps, tics, End::Truncated), "{change}");
+        assert_eq!(episode.ret, -f64::from(tics as u32), "{change}: a tic costs 1");
+    }
+}
+
+#[test]
+fn a_shaping_is_paid_and_not_reported() {
+    let _alone = alone();
+    let rows = |change: &str| play(&mut *basic(change), 200, 3, 0);
+    let (plain, shaped) = (rows(""), rows("shaping = \"combat\""));
+    let paid = |rows: &[Row]| rows.iter().map(|row| f64::from(row.reward[0])).sum::<f64>();
+    let told = |rows: &[Row]| rows.iter().flat_map(|row| &row.episodes).map(|episode| episode.ret).sum::<f64>();
+    assert_eq!(told(&plain), told(&shaped));
+    assert!(told(&plain) != 0.0 && paid(&plain) != paid(&shaped));
+}
+
+/// The first episode of seed 7 in `vizdoom/tests/golden/parity.json` ends at a score of 8 after 20 actions of 4 tics.
+#[test]
+fn a_seed_of_the_engine_and_a_value_for_each_button_play_what_python_plays() {
+    let _alone = alone();
+    let golden = fs::read_to_string("vizdoom/tests/golden/parity.json").unwrap();
+    let golden: serde_json::Value = serde_json::from_str(&golden).unwrap();
+    let first = &golden["basic"]["7"][0];
+    let mut env = basic("engine_seed = 7\nbuttons = \"all\"");
+    let spec = env.spec().clone();
+    assert_eq!((&spec.discrete[..], spec.continuous.len()), (&[2, 2, 2][..], 0));
+    let mut buffer = Buffer::new(&spec, 1, 0);
+    env.reset(buffer.rows()).unwrap();
+    assert!(env.facts(0).iter().any(|fact| *fact == ("tic", Fact::Count(14))), "{:?}", env.facts(0));
+    let mut x = 7u32;
+    let episode = loop {
+        let row: Vec<u32> = (0..3)
+            .map(|_| {
+                x = x.wrapping_mul(1_664_525).wrapping_add(1_013_904_223); // as in parity.py
+                (x >> 16) % 2
+            })
+            .collect();
+        env.step(rl_core::Act { discrete: &row, continuous: &[] }, buffer.rows()).unwrap();
+        if let Some(episode) = buffer.row().episodes.last() {
+            break *episode;
+        }
+    };
+    let total = u64::from_str_radix(first[0].as_str().unwrap(), 16).unwrap();
+    assert_eq!((episode.ret.to_bits(), episode.steps), (total, first[2].as_u64().unwrap()));
+}
+
+#[test]
+fn what_cannot_be_played_is_refused_by_the_key_at_fault() {
+    let dir = std::env::temp_dir().join(format!("rl-envs-doom-{}", std::process::id()));
+    fs::create_dir_all(&dir).unwrap();
+    let file = dir.join("mine.cfg");
+    fs::write(&file, "living_reward = -1\nepisode_timeuot = 3\n").unwrap();
+    let path = file.display();
+    for (change, message) in [
+        ("resolution = \"9x9\"".to_owned(), "env.resolution: 9x9 is not one of"),
+        ("format = \"PINK\"".to_owned(), "env.format: PINK is not one of"),
+        ("format = \"RGBA32\"".to_owned(), "env.format: RGBA32 is for other programs"),
+        ("width = 161".to_owned(), "env.width: 161 is not from 1 to the 160 pixels"),
+        ("observe = []".to_owned(), "env.observe: names no buffer"),
+        ("skill = 6".to_owned(), "env.skill: 6"),
+        ("frame_repeat = 0".to_owned(), "env.frame_repeat: must be at least 1"),
+        ("config = \"/nowhere.cfg\"".to_owned(), "/nowhere.cfg"),
+        (format!("config = \"{path}\""), "mine.cfg:2: episode_timeuot"),
+    ] {
+        let error = seated("doom/basic", &change).err().unwrap_or_else(|| panic!("{change}: taken")).to_string();
+        assert!(error.contains(message), "{change}: {error}");
+    }
+    fs::remove_dir_all(&dir).unwrap();
+}
