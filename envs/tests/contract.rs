@@ -92,7 +92,12 @@ fn spec_is_long(id: &str) -> bool {
 #[test]
 fn a_seed_fixes_the_trajectory_and_another_changes_it() {
     for (entry, name) in names() {
-        let run = |seed| play(&mut *seat(entry, &name, seed, 0..2), STEPS, 4, 0x55);
+        let run = |seed| {
+            let mut rows = play(&mut *seat(entry, &name, seed, 0..2), STEPS, 4, 0x55);
+            // Seeds of episodes differ where nothing else does.
+            rows.iter_mut().flat_map(|row| &mut row.episodes).for_each(|episode| episode.seed = 0);
+            rows
+        };
         let one = run(6);
         assert!(one == run(6), "{name}: the same seed gave another trajectory");
         let chance = seat(entry, &name, 6, 0..1).tabular().is_none_or(|table| chance(&table));

@@ -13,6 +13,9 @@ fn corpus() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/corpus")
 }
 
+/// Of these some members have one.
+const FAMILIES: [&str; 2] = ["atari/", "doom/"];
+
 /// The recording of an environment.
 fn of(name: &str) -> PathBuf {
     corpus().join(format!("{}.rec", name.replace('/', "-")))
@@ -22,9 +25,12 @@ fn of(name: &str) -> PathBuf {
 fn names() -> Vec<String> {
     let envs = json(&corpus(), "list envs --json");
     let names = envs.as_array().unwrap().iter().map(|env| env["name"].as_str().unwrap().to_owned());
-    let mut names: Vec<String> = names.filter(|name| !name.starts_with("atari/")).collect();
+    let mut names: Vec<String> = names.filter(|name| !FAMILIES.iter().any(|family| name.starts_with(family))).collect();
     if cfg!(feature = "atari") {
         names.extend(["kung_fu_master", "pong", "montezuma_revenge"].map(|rom| format!("atari/{rom}")));
+    }
+    if cfg!(feature = "doom") {
+        names.extend(["basic", "defend_the_center", "health_gathering"].map(|name| format!("doom/{name}")));
     }
     names
 }
@@ -54,8 +60,9 @@ fn every_recording_is_of_an_environment_that_is_known() {
     let known: Vec<PathBuf> = names().iter().map(|name| of(name)).collect();
     for entry in fs::read_dir(corpus()).unwrap() {
         let path = entry.unwrap().path();
-        let atari = path.file_name().unwrap().to_str().unwrap().starts_with("atari-");
-        let expected = path.ends_with("make.py") || known.contains(&path) || (atari && cfg!(not(feature = "atari")));
+        let is = |family: &str| path.file_name().unwrap().to_str().unwrap().starts_with(family);
+        let without = (is("atari-") && cfg!(not(feature = "atari"))) || (is("doom-") && cfg!(not(feature = "doom")));
+        let expected = path.ends_with("make.py") || known.contains(&path) || without;
         assert!(expected, "{}: of no environment", path.display());
     }
 }

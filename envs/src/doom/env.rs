@@ -115,6 +115,17 @@ struct Episode {
     steps: u32,
 }
 
+/// Steps that are noted without asking for memory: half an hour by four tics.
+const STEPS: usize = 16_000;
+
+impl Episode {
+    fn begin(&mut self, seed: u64) {
+        (self.seed, self.steps) = (seed, 0);
+        self.discrete.clear();
+        self.continuous.clear();
+    }
+}
+
 impl Env for Doom {
     const ID: &'static str = "doom/";
     const VERSION: u32 = 1;
@@ -140,7 +151,14 @@ impl Env for Doom {
         let target = Size { height: config.height, width: config.width };
         let eye = Eye::new(&settings, &config.observe, target)?;
         let row = vec![0.0; buttons.len()];
-        let (before, episode) = (Before::default(), Episode::default());
+        let mut spec = Spec::none();
+        actions.describe(&mut spec);
+        let episode = Episode {
+            discrete: Vec::with_capacity(STEPS * spec.discrete.len()),
+            continuous: Vec::with_capacity(STEPS * spec.continuous.len()),
+            ..Episode::default()
+        };
+        let before = Before::default();
         Ok(Self {
             config: config.clone(),
             package,
@@ -286,8 +304,7 @@ impl Doom {
     }
 
     fn begin(&mut self, seed: u64) -> vizdoom::Result<()> {
-        let drawn = self.episode.drawn;
-        self.episode = Episode { seed, drawn, ..Episode::default() };
+        self.episode.begin(seed);
         self.bonus = 0.0;
         if self.config.exact {
             self.game = None;
