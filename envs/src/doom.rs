@@ -5,7 +5,7 @@ mod env;
 mod eye;
 mod shaping;
 
-pub use env::{Doom, DoomConfig, EngineSeed, FromEpisode};
+pub use env::{Buttons, Doom, DoomConfig, EngineSeed, FromEpisode};
 pub use eye::Shown;
 pub use shaping::Shaping;
 

@@ -2,10 +2,13 @@
 //!
 //! Source: the cycle of `DoomController` and `DoomGame` of ViZDoom 1.3.2, told in `docs/doom.md`.
 
+mod episode;
+
 use std::path::{Path, PathBuf};
 
 use rand_mt::Mt;
 
+use self::episode::{NEVER, no_map};
 use crate::Config;
 use crate::args::{args, missing};
 use crate::engine::{Ask, Engine};
@@ -14,11 +17,6 @@ use crate::memory::Region;
 use crate::rewards::{Counts, Outcome, reward};
 use crate::state::{self, Label, Object, Player, Sector};
 use crate::{Button, Error, Result, Variable};
-
-/// Every so many tics the command that begins an episode is given again: the engine may have been in no state to obey.
-const AGAIN: u32 = 4;
-/// Tics after which a map that has not begun is taken for one that the game does not have: ten seconds of play.
-const NEVER: u32 = 350;
 
 /// A buffer of pixels.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -102,51 +100,6 @@ impl Game {
         Ok(this)
     }
 
-    /// Begins the next episode, of the next seed.
-    ///
-    /// # Errors
-    /// If the engine dies.
-    pub fn new_episode(&mut self) -> Result<()> {
-        let seed = self.seeds.next_u32();
-        self.episode(seed, None)
-    }
-
-    /// Begins the episode of a seed that the engine is given as it is.
-    ///
-    /// # Errors
-    /// If the engine dies.
-    pub fn new_episode_of(&mut self, seed: u32) -> Result<()> {
-        self.episode(seed, None)
-    }
-
-    /// Begins the next episode, and records it as a demo at `path`, which is whole when the episode after it begins.
-    ///
-    /// # Errors
-    /// If the engine dies, or the path is too long for a command of its console.
-    pub fn record_episode(&mut self, path: &Path) -> Result<()> {
-        let seed = self.seeds.next_u32();
-        self.episode(seed, Some(path))
-    }
-
-    /// Plays a demo, seen by `player` (the first is 1; 0 is who recorded it). Actions have no effect in it.
-    ///
-    /// # Errors
-    /// If the engine dies, or cannot read the file.
-    pub fn replay_episode(&mut self, path: &Path, player: u32) -> Result<()> {
-        self.stop_recording()?;
-        if !path.is_file() {
-            return Err(missing("the demo", path));
-        }
-        let map = format!("map {}", self.config.doom_map);
-        self.engine.command(&map)?; // leaves a demo that is being played
-        self.engine.ask(Ask::Tic)?;
-        let play = format!("playdemo {}", quoted(path));
-        self.engine.command(&play)?;
-        self.until_it_begins(|engine| engine.command(&play))?;
-        self.engine.command(&format!("viz_override_player {player}"))?;
-        self.settle()
-    }
-
     /// Sets buttons, in the order of the configuration; those without a value are released. Binary buttons are pressed by
     /// what is not 0, delta buttons turn or move by so much per tic.
     pub fn press(&mut self, values: &[f64]) {
@@ -196,65 +149,6 @@ impl Game {
     pub fn act(&mut self, values: &[f64], tics: u32) -> Result<f64> {
         self.press(values);
         self.advance(tics)
-    }
-
-    /// Brings a dead player of a game for several back; a game for one begins a new episode.
-    ///
-    /// # Errors
-    /// If the engine dies.
-    pub fn respawn(&mut self) -> Result<()> {
-        if !self.flag(game::GAME_MULTIPLAYER) {
-            return self.new_episode();
-        }
-        if self.is_dead() && !self.is_over() {
-            let heeded = self.engine.memory().get_input(input::BT_AVAILABLE.element(Button::Use.number()));
-            self.heed_use(1);
-            loop {
-                self.engine.command("+use")?;
-                self.engine.ask(Ask::Tic)?;
-                if self.is_over() {
-                    return Ok(());
-                }
-                if !self.is_dead() {
-                    break;
-                }
-            }
-            self.engine.command("-use")?;
-            self.engine.ask(Ask::Update)?;
-            self.heed_use(heeded);
-            self.last_tic = self.tic();
-        }
-        self.count();
-        self.reward = 0.0;
-        Ok(())
-    }
-
-    /// Saves the game to a file of the engine's, which takes two tics.
-    ///
-    /// # Errors
-    /// If the engine dies.
-    pub fn save(&mut self, path: &Path) -> Result<()> {
-        self.engine.command(&format!("save {}", quoted(path)))?;
-        for _ in 0..2 {
-            self.last_tic = self.tic() + 1;
-            self.engine.ask(Ask::Tic)?;
-        }
-        if path.is_file() { Ok(()) } else { Err(missing("the saved game", path)) }
-    }
-
-    /// Loads a game that was saved, which takes a tic.
-    ///
-    /// # Errors
-    /// If the engine dies, or there is no such file.
-    pub fn load(&mut self, path: &Path) -> Result<()> {
-        if !path.is_file() {
-            return Err(missing("the saved game", path));
-        }
-        self.engine.command(&format!("load {}", quoted(path)))?;
-        self.last_tic = self.tic() + 1;
-        self.engine.ask(Ask::TicAndUpdate)?;
-        self.count();
-        Ok(())
     }
 
     /// Gives a command of the engine's console, at most 127 bytes, which it obeys before the next tic.
@@ -375,84 +269,6 @@ impl Game {
         self.engine.memory().get_input(input::BT.element(button.number()))
     }
 
-    fn episode(&mut self, seed: u32, demo: Option<&Path>) -> Result<()> {
-        self.stop_recording()?;
-        self.engine.forget_output();
-        let map = &self.config.doom_map;
-        let begin = match demo {
-            Some(path) => format!("recordmap {} {map}", quoted(path)),
-            None => format!("map {map}"),
-        };
-        if self.flag(game::GAME_MULTIPLAYER) {
-            self.engine.command(&format!("rngseed set {seed}"))?;
-            if self.flag(game::GAME_SETTINGS_CONTROLLER) {
-                let change = format!("changemap {}", self.config.doom_map);
-                self.engine.command(&change)?;
-            }
-            self.join_next_map()?;
-        } else {
-            self.engine.command(&format!("viz_set_seed {seed}"))?;
-            self.engine.command(&begin)?;
-            self.until_it_begins(|engine| engine.command(&begin))?;
-        }
-        self.engine.command("viz_override_player 0")?;
-        self.settle()
-    }
-
-    /// Plays until the map has changed under all players; one that is dead presses USE to come back.
-    fn join_next_map(&mut self) -> Result<()> {
-        self.release_buttons();
-        let heeded = self.engine.memory().get_input(input::BT_AVAILABLE.element(Button::Use.number()));
-        self.heed_use(1);
-        self.engine.command("-use")?;
-        for tic in 1.. {
-            self.engine.command(if tic % 2 == 1 { "+use" } else { "-use" })?;
-            self.engine.ask(Ask::Tic)?;
-            if self.has_begun() {
-                break;
-            }
-        }
-        self.engine.command("-use")?;
-        self.heed_use(heeded);
-        self.until_start_time()
-    }
-
-    fn until_it_begins(&mut self, again: impl Fn(&mut Engine) -> Result<()>) -> Result<()> {
-        self.release_buttons();
-        for tic in 1.. {
-            self.engine.ask(Ask::Tic)?;
-            if tic % AGAIN == 0 {
-                again(&mut self.engine)?;
-            }
-            if self.has_begun() {
-                break;
-            }
-            if tic >= NEVER {
-                return Err(no_map(&self.config.doom_map));
-            }
-        }
-        self.until_start_time()
-    }
-
-    fn has_begun(&self) -> bool {
-        !self.flag(game::MAP_END) && self.tic() <= self.last_tic
-    }
-
-    fn until_start_time(&mut self) -> Result<()> {
-        while self.tic() < self.config.episode_start_time.max(1) {
-            self.engine.ask(Ask::Tic)?;
-        }
-        Ok(())
-    }
-
-    /// Has the first picture drawn, and counts from there.
-    fn settle(&mut self) -> Result<()> {
-        self.engine.ask(Ask::Update)?;
-        self.last_tic = self.tic();
-        self.begin();
-        Ok(())
-    }
-
     fn begin(&mut self) {
         self.counted_tic = 0;
         self.count();
@@ -474,16 +290,8 @@ impl Game {
         self.counted_tic = if self.config.mode.is_async() { self.tic() } else { self.last_tic };
     }
 
-    fn stop_recording(&mut self) -> Result<()> {
-        if self.flag(game::DEMO_RECORDING) { self.engine.command("stop") } else { Ok(()) }
-    }
-
     fn flag(&self, field: crate::layout::Field<u8>) -> bool {
         self.engine.memory().flag(field)
-    }
-
-    fn heed_use(&mut self, heeded: u8) {
-        self.engine.memory_mut().set_input(input::BT_AVAILABLE.element(Button::Use.number()), heeded);
     }
 
     fn release_buttons(&mut self) {
@@ -536,18 +344,8 @@ fn iwad(config: &Config, folder: &Path) -> Result<PathBuf> {
         .ok_or_else(|| missing("the game's data", path))
 }
 
-/// The error of a map that does not begin.
-fn no_map(map: &str) -> Error {
-    Error::Config { key: "doom_map", message: format!("{map} does not begin: is it a map of this game?") }
-}
-
 /// A seed that nobody has chosen.
 fn drawn() -> u32 {
     use std::hash::{BuildHasher, RandomState};
     RandomState::new().hash_one(std::process::id()) as u32
-}
-
-/// A path as a word of the engine's console.
-fn quoted(path: &Path) -> String {
-    format!("\"{}\"", path.display())
 }
