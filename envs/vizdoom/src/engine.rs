@@ -74,7 +74,7 @@ impl Engine {
     /// If it does not start, is of another version, or says what is wrong with its arguments.
     pub(crate) fn start(program: &Path, args: Vec<String>) -> Result<Self> {
         let dir = tempfile::Builder::new().prefix("rl-run-doom-").tempdir().map_err(doing("making a directory"))?;
-        // Ten letters and digits: what tempfile chose, so that no name is taken twice on one machine.
+        // Our process and what tempfile chose: no name is taken twice on one machine.
         let name = dir.path().file_name().expect("it has a name").to_string_lossy();
         let instance = format!("{:0>10}", format!("{}{}", std::process::id(), &name["rl-run-doom-".len()..]));
         let mut to = Queue::create(format!("/ViZDoomMQDoom{instance}"))?;
@@ -82,7 +82,7 @@ impl Engine {
         let shared = Unlinked(format!("/ViZDoomSM{instance}"));
         let process = Process::spawn(program, args, &instance, &dir)?;
         let first = from.receive(START, &|| process.lives());
-        process.heed(first)?;
+        process.heed(first, START)?;
         let memory = Memory::open(&shared.0)?;
         to.unlink();
         from.unlink();
@@ -114,7 +114,7 @@ impl Engine {
         };
         self.send(&Message { code, command: [0; 128] })?;
         let answer = self.from.receive(TIC, &|| self.process.lives());
-        self.process.heed(answer)
+        self.process.heed(answer, TIC)
     }
 
     /// Gives a command of its console, which it obeys before the next tic.
@@ -219,9 +219,9 @@ impl Process {
         }
     }
 
-    /// Takes an answer for what it says.
-    fn heed(&self, answer: std::result::Result<Message, Wait>) -> Result<()> {
-        let message = answer.map_err(|wait| self.explain(wait, TIC))?;
+    /// Takes an answer, for which it was waited so long at most, for what it says.
+    fn heed(&self, answer: std::result::Result<Message, Wait>, patience: Duration) -> Result<()> {
+        let message = answer.map_err(|wait| self.explain(wait, patience))?;
         match message.code {
             code::DONE => Ok(()),
             code::ERROR => Err(Error::Engine { message: self.with_output(text(&message.command)) }),
