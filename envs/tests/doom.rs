@@ -140,6 +140,7 @@ fn what_cannot_be_played_is_refused_by_the_key_at_fault() {
         ("width = 161".to_owned(), "env.width: 161 is not from 1 to the 160 pixels"),
         ("observe = []".to_owned(), "env.observe: names no buffer"),
         ("skill = 6".to_owned(), "env.skill: 6"),
+        ("exact = true\nengine_seed = 3".to_owned(), "env.exact: each engine would begin with the first draw"),
         ("frame_repeat = 0".to_owned(), "env.frame_repeat: must be at least 1"),
         ("config = \"/nowhere.cfg\"".to_owned(), "/nowhere.cfg"),
         (format!("config = \"{path}\""), "mine.cfg:2: episode_timeuot"),

@@ -137,6 +137,11 @@ impl Env for Doom {
             let key = if config.stack == 0 { "stack" } else { "frame_repeat" };
             return Err(refuse(key, "must be at least 1".to_owned()));
         }
+        if config.exact && config.engine_seed != EngineSeed::Named(FromEpisode::Episode) {
+            let message =
+                "each engine would begin with the first draw of env.engine_seed: leave that \"episode\"".to_owned();
+            return Err(refuse("exact", message));
+        }
         let asset = |e: rl_assets::Error| Error::Asset { name: "vizdoom".to_owned(), message: e.to_string() };
         let package = rl_assets::fetch("vizdoom", &mut |_| ()).map_err(asset)?;
         let settings = settings(config, &package)?;
@@ -217,8 +222,7 @@ impl Env for Doom {
             return Err(state("holds an action that there is not"));
         }
         if let EngineSeed::Number(_) = self.config.engine_seed {
-            self.game = None; // begin with its first draw
-            self.episode.drawn = 0;
+            self.game = None;
             for _ in 1..episode.drawn.max(1) {
                 let begun = self.begin(episode.seed);
                 self.lost_if(begun)?;
@@ -312,6 +316,7 @@ impl Doom {
         let mut game = match self.game.take() {
             Some(game) => game,
             None => {
+                self.episode.drawn = 0; // a new engine begins with its first draw
                 let mut settings = self.settings.clone();
                 settings.seed = Some(match self.config.engine_seed {
                     EngineSeed::Number(seed) => seed,
@@ -413,7 +418,9 @@ fn refuse(key: &str, message: String) -> Error {
 fn translated(error: vizdoom::Error) -> Error {
     let message = error.to_string();
     match error {
-        vizdoom::Error::Died { .. } => Error::Lost { env: Doom::ID.to_owned(), message },
+        vizdoom::Error::Died { .. } | vizdoom::Error::Silent { .. } => {
+            Error::Lost { env: Doom::ID.to_owned(), message }
+        }
         vizdoom::Error::Cfg { .. } => refuse("config", message),
         vizdoom::Error::Config { key, message } => refuse("config", format!("{key}: {message}")),
         vizdoom::Error::Missing { .. } | vizdoom::Error::Version { .. } => {

@@ -40,7 +40,7 @@ pub(super) struct Eye {
     target: Size,
     area: Area<1>,
     identity: Box<[[f32; 1]; 256]>,
-    /// A buffer as the engine has it, one plane of it, and the same shrunk.
+    /// A buffer but the screen as the engine has it, one plane of it, and the same shrunk.
     raw: Vec<u8>,
     plane: Vec<u8>,
     small: Vec<u8>,
@@ -100,16 +100,19 @@ impl Eye {
         let mut channel = 0;
         for n in 0..self.shown.len() {
             let shown = self.shown[n];
-            self.raw.resize(game.buffer_len(shown.buffer()), 0);
-            game.copy(shown.buffer(), &mut self.raw);
+            if shown != Shown::Screen {
+                self.raw.resize(game.buffer_len(shown.buffer()), 0);
+                game.copy(shown.buffer(), &mut self.raw);
+            }
+            let raw = if shown == Shown::Screen { &self.screen } else { &self.raw };
             let channels = self.channels(shown);
             let planar = channels == 1 || self.format.is_planar();
             for c in 0..channels {
                 let pixels = self.plane.len();
                 if planar {
-                    self.plane.copy_from_slice(&self.raw[c * pixels..(c + 1) * pixels]);
+                    self.plane.copy_from_slice(&raw[c * pixels..(c + 1) * pixels]);
                 } else {
-                    let of_channel = self.raw.iter().skip(c).step_by(channels);
+                    let of_channel = raw.iter().skip(c).step_by(channels);
                     self.plane.iter_mut().zip(of_channel).for_each(|(to, &from)| *to = from);
                 }
                 self.area.shrink(&self.identity, &self.plane, None, &mut self.small);
