@@ -263,6 +263,16 @@ impl Checkpoint {
         &self.manifest.owner.isa
     }
 
+    /// Whose it is, and what wrote it.
+    pub(crate) fn owner(&self) -> &Owner {
+        &self.manifest.owner
+    }
+
+    /// Updates until it was made.
+    pub(crate) fn updates(&self) -> u64 {
+        self.manifest.updates
+    }
+
     /// Frames at which it was made.
     pub(crate) fn frames(&self) -> u64 {
         self.manifest.frames

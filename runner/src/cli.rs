@@ -12,8 +12,8 @@ use crate::tables::Tables;
 use crate::usage::{is_usage, usage};
 use crate::workers::hush_caught_panics;
 use crate::{
-    bench, doctor, evaluate, export, fetch, list, output, plan, plot, profile, record, report, resume, rollout, solve,
-    train, verify, versus, viewer,
+    bench, doctor, evaluate, export, fetch, list, output, plan, plot, profile, publish, record, report, resume,
+    rollout, solve, train, verify, versus, viewer,
 };
 
 #[derive(Debug, Parser)]
@@ -32,6 +32,7 @@ enum Command {
     Verify(verify::VerifyArgs),
     Eval(evaluate::EvalArgs),
     Record(record::RecordArgs),
+    Publish(publish::PublishArgs),
     Export(export::ExportArgs),
     Watch(viewer::watch::WatchArgs),
     Play(viewer::play::PlayArgs),
@@ -165,6 +166,7 @@ fn run(cli: Cli, tables: &Tables) -> anyhow::Result<ExitCode> {
         Some(Command::Verify(args)) => args.machine.settle().and_then(|()| verify::run(&args, tables)),
         Some(Command::Eval(args)) => args.machine.settle().and_then(|()| evaluate::run(&args, tables)),
         Some(Command::Record(args)) => args.machine.settle().and_then(|()| record::run(&args, tables)),
+        Some(Command::Publish(args)) => args.machine.settle().and_then(|()| publish::run(&args, tables)),
         Some(Command::Export(args)) => export::run(&args, tables),
         Some(Command::Watch(args)) => viewer::watch::run(&args, tables),
         Some(Command::Play(args)) => viewer::play::run(&args, tables),

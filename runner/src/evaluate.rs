@@ -8,11 +8,12 @@ use candle_core::Device;
 use rl_agents::{AgentEntry, Clock, Context, Learner, Mode, Plan};
 use rl_core::Seating;
 use rl_replays::Rollout;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::checkpoint::{self, Checkpoint};
 use crate::cli::Machine;
 use crate::collect::{self, Seats, Workers};
+use crate::model::Source;
 use crate::preset::{self, Ask, Resolved, Train};
 use crate::run_dir::About;
 use crate::session::WEIGHTS;
@@ -50,10 +51,11 @@ pub(crate) struct Asked {
 /// Plays full games with the policy of a run and says what they earned.
 #[derive(Clone, Debug, clap::Args)]
 #[command(after_help = "Examples: rl-run eval runs/kungfu-dqn-s1 --episodes 30 --json
+          rl-run eval --model kungfu
           rl-run eval runs/frozenlake-tabular-s1 --exact --picture policy.png")]
 pub(crate) struct EvalArgs {
-    /// Directory of the run
-    run: PathBuf,
+    #[command(flatten)]
+    source: Source,
     #[command(flatten)]
     asked: Asked,
     /// Compute the expected return by dynamic programming instead of playing (small environments; greedy policy)
@@ -69,22 +71,63 @@ pub(crate) struct EvalArgs {
     pub(crate) machine: Machine,
 }
 
-/// What `--json` prints.
-#[derive(Debug, Serialize)]
-struct Report {
-    env: String,
-    agent: String,
-    protocol: Option<String>,
-    checkpoint: u64,
-    policy: String,
-    seed: u64,
-    exact: bool,
-    episodes: u32,
-    mean: f64,
-    median: Option<f64>,
-    stderr: f64,
-    human_normalised: Option<f64>,
-    frames: u64,
+/// What `--json` prints, and `score.json` of a model holds.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct Report {
+    pub(crate) env: String,
+    pub(crate) agent: String,
+    pub(crate) protocol: Option<String>,
+    /// Frames that it was trained for.
+    pub(crate) checkpoint: u64,
+    /// How it chooses, in words.
+    pub(crate) policy: String,
+    pub(crate) seed: u64,
+    pub(crate) exact: bool,
+    pub(crate) episodes: u32,
+    pub(crate) mean: f64,
+    pub(crate) median: Option<f64>,
+    pub(crate) stderr: f64,
+    pub(crate) human_normalised: Option<f64>,
+    /// Of the games that were played.
+    pub(crate) frames: u64,
+}
+
+impl Report {
+    /// What `trained` earned in these games.
+    ///
+    /// # Errors
+    /// If `[eval]` is out of range.
+    pub(crate) fn of(trained: &Trained, asked: &Asked, score: &Score) -> anyhow::Result<Self> {
+        let report = Self {
+            episodes: score.returns.len() as u32,
+            median: Some(score.median()),
+            stderr: score.stderr(),
+            frames: score.frames,
+            ..Self::expected(trained, asked, score.mean())?
+        };
+        Ok(report)
+    }
+
+    /// That `trained` is expected to earn `mean`, by dynamic programming.
+    fn expected(trained: &Trained, asked: &Asked, mean: f64) -> anyhow::Result<Self> {
+        let resolved = &trained.resolved;
+        let reference = (resolved.env.reference)(&resolved.env_name);
+        Ok(Self {
+            env: resolved.env_name.clone(),
+            agent: trained.about.agent.clone(),
+            protocol: resolved.protocol(),
+            checkpoint: trained.frames,
+            policy: trained.policy(resolved.eval()?.epsilon, asked.greedy),
+            seed: asked.seed,
+            exact: false,
+            episodes: 0,
+            mean,
+            median: None,
+            stderr: 0.0,
+            human_normalised: reference.map(|(random, human)| (mean - random) / (human - random)),
+            frames: 0,
+        })
+    }
 }
 
 /// Finished games.
@@ -275,43 +318,25 @@ impl Trained {
 /// Evaluates a checkpoint.
 pub(crate) fn run(args: &EvalArgs, tables: &Tables) -> anyhow::Result<ExitCode> {
     let stop = Stop::listen()?;
-    let Asked { seed, greedy, .. } = args.asked;
-    let trained = Trained::load(&args.run, &args.asked, &device(&args.machine.device)?, tables)?;
-    let Trained { about, resolved, learner, frames } = &trained;
+    let asked = Asked { greedy: args.asked.greedy || args.exact, ..args.asked.clone() };
+    let trained = Trained::load(&args.source.path()?, &asked, &device(&args.machine.device)?, tables)?;
+    let Trained { resolved, learner, .. } = &trained;
     let eval = resolved.eval()?;
 
     args.picture.as_deref().map(picture::check).transpose()?;
-    let greedy = greedy || args.exact;
-    let mut report = Report {
-        env: resolved.env_name.clone(),
-        agent: about.agent.clone(),
-        protocol: resolved.protocol(),
-        checkpoint: *frames,
-        policy: trained.policy(eval.epsilon, greedy),
-        seed,
-        exact: args.exact,
-        episodes: eval.episodes,
-        mean: 0.0,
-        median: None,
-        stderr: 0.0,
-        human_normalised: None,
-        frames: 0,
-    };
-    if args.exact {
-        let picture = args.picture.as_deref();
-        (report.episodes, report.mean) = (0, exact(resolved, learner.as_ref(), eval.epsilon, picture)?);
+    let report = if args.exact {
+        let mean = exact(resolved, learner.as_ref(), eval.epsilon, args.picture.as_deref())?;
+        Report { exact: true, ..Report::expected(&trained, &asked, mean)? }
     } else {
-        let mode = Mode::Evaluate { epsilon: eval.epsilon, greedy };
-        let games = Games { seed, episodes: eval.episodes, mode, workers: args.machine.workers()?, outputs: false };
+        let mode = Mode::Evaluate { epsilon: eval.epsilon, greedy: asked.greedy };
+        let workers = args.machine.workers()?;
+        let games = Games { seed: asked.seed, episodes: eval.episodes, mode, workers, outputs: false };
         let Some(score) = play(resolved, learner.as_ref(), games, &stop)? else {
             output::note("stopped before the last game: no score");
             return Ok(ExitCode::from(STOPPED));
         };
-        (report.mean, report.median) = (score.mean(), Some(score.median()));
-        (report.stderr, report.frames) = (score.stderr(), score.frames);
-    }
-    report.human_normalised =
-        (resolved.env.reference)(&resolved.env_name).map(|(random, human)| (report.mean - random) / (human - random));
+        Report::of(&trained, &asked, &score)?
+    };
     if args.json {
         output::line(serde_json::to_string(&report)?);
     } else {

@@ -45,6 +45,8 @@ mod picture;
 mod takes;
 mod tape;
 mod record;
+mod model;
+mod publish;
 mod playback;
 mod certify;
 mod export;

@@ -6,11 +6,12 @@ use rl_core::EnvEntry;
 use serde::Serialize;
 
 use crate::claim::{self, Claim};
+use crate::evaluate::Report;
 use crate::preset::agent_preset;
 use crate::tables::{Tables, is_family};
-use crate::{budgets, output};
+use crate::{budgets, model, output};
 
-/// Lists environments, agents, or presets with what they claim to reach.
+/// Lists environments, agents, presets with what they claim to reach, or trained models.
 #[derive(Clone, Debug, clap::Args)]
 #[command(after_help = "Examples: rl-run list envs --json
           rl-run list presets")]
@@ -28,6 +29,7 @@ enum What {
     Envs,
     Agents,
     Presets,
+    Models,
 }
 
 #[derive(Debug, Serialize)]
@@ -69,6 +71,11 @@ pub(crate) fn run(args: &ListArgs, tables: &Tables) -> anyhow::Result<ExitCode> 
             let agent = format!("{}{named}", preset.agent);
             let line = preset.claim.as_ref().map(|claim| format!("{agent:8}  {claim}"));
             (preset.env.clone(), line.unwrap_or(agent))
+        }),
+        What::Models => print(&model::all()?, args.json, |model| {
+            let Report { env, agent, checkpoint, mean, stderr, episodes, .. } = &model.score;
+            let score = format!("{mean:.3} ± {stderr:.3} over {episodes} games");
+            (model.name.clone(), format!("{agent} on {env}, {checkpoint} frames: {score}"))
         }),
     }
 }

@@ -35,7 +35,7 @@ pub(crate) struct Manifest {
     version: u32,
     pub(crate) owner: Owner,
     pub(crate) frames: u64,
-    updates: u64,
+    pub(crate) updates: u64,
     pub(crate) parts: Vec<Part>,
     sha256: String,
 }

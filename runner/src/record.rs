@@ -1,6 +1,6 @@
 //! `rl-run record`: plays games and writes what they were to a file, from which each can be made again.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::bail;
@@ -12,6 +12,7 @@ use rl_replays::{Outputs, Rollout};
 use serde::Serialize;
 
 use crate::cli::Machine;
+use crate::collect::Workers;
 use crate::evaluate::{Asked, Games, SEATS, Score, Trained, watched};
 use crate::preset::{self, Ask};
 use crate::rollout::draw;
@@ -20,7 +21,7 @@ use crate::tables::Tables;
 use crate::takes::{self, Take, Takes, manifest};
 use crate::train::device;
 use crate::usage::usage;
-use crate::{checkpoint, output};
+use crate::{checkpoint, model, output};
 
 /// Plays full games and records them: `rl-run verify FILE` plays them again, `rl-run export FILE` makes pictures of them.
 #[derive(Clone, Debug, clap::Args)]
@@ -31,8 +32,11 @@ use crate::{checkpoint, output};
 The games are those of `rl-run eval` with the same seed and number of episodes.")]
 pub(crate) struct RecordArgs {
     /// Directory of the run whose policy plays
-    #[arg(required_unless_present = "random", conflicts_with_all = ["random", "env", "set"])]
+    #[arg(required_unless_present_any = ["random", "model"], conflicts_with_all = ["random", "env", "set"])]
     run: Option<PathBuf>,
+    /// Name of a trained model whose policy plays: `rl-run list models`
+    #[arg(long, value_name = "NAME", conflicts_with_all = ["run", "random", "env", "set"])]
+    model: Option<String>,
     /// Environment that random actions are played in: `rl-run list envs` shows all
     #[arg(long, requires = "random")]
     env: Option<String>,
@@ -71,8 +75,12 @@ struct Report {
 /// `rl-run record`.
 pub(crate) fn run(args: &RecordArgs, tables: &Tables) -> anyhow::Result<ExitCode> {
     let stop = Stop::listen()?;
-    let played = match (&args.run, &args.env) {
-        (Some(run), _) => by_agent(args, run, tables, &stop)?,
+    let run = args.model.as_deref().map(model::find).transpose()?.or_else(|| args.run.clone());
+    let played = match (run, &args.env) {
+        (Some(run), _) => {
+            let mut trained = Trained::load(&run, &args.asked, &device(&args.machine.device)?, tables)?;
+            by_agent(&mut trained, &args.asked, args.outputs, args.machine.workers()?, &stop)?
+        }
         (None, Some(env)) => by_chance(args, env, tables, &stop)?,
         (None, None) => bail!(usage("record: name a run, or --env and --random")),
     };
@@ -100,35 +108,39 @@ pub(crate) fn run(args: &RecordArgs, tables: &Tables) -> anyhow::Result<ExitCode
     Ok(ExitCode::SUCCESS)
 }
 
-fn by_agent(
-    args: &RecordArgs,
-    run: &Path,
-    tables: &Tables,
+/// Plays the games that were asked for, and what a recording of them says; `None` if stopped. Of outputs, one before every
+/// so many steps is kept.
+///
+/// # Errors
+/// If the environment or the policy fails, or does not say what it thinks.
+pub(crate) fn by_agent(
+    trained: &mut Trained,
+    asked: &Asked,
+    outputs: Option<u32>,
+    workers: Workers,
     stop: &Stop,
 ) -> anyhow::Result<Option<(Manifest, Vec<Take>)>> {
-    let Asked { seed, greedy, .. } = args.asked;
-    let mut trained = Trained::load(run, &args.asked, &device(&args.machine.device)?, tables)?;
-    let eval = trained.resolved.eval()?;
+    let (eval, &Asked { seed, greedy, .. }) = (trained.resolved.eval()?, asked);
+    let weights_sha256 = checkpoint::sha256(trained.learner.weights())?;
+    let Trained { about, resolved, learner, frames } = &*trained;
     let player = Player::Agent {
-        agent: trained.about.agent.clone(),
-        frames: trained.frames,
-        weights_sha256: checkpoint::sha256(trained.learner.weights())?,
+        agent: about.agent.clone(),
+        frames: *frames,
+        weights_sha256,
         policy: trained.policy(eval.epsilon, greedy),
         seed,
     };
-    let Trained { resolved, learner, .. } = &trained;
     let mode = Mode::Evaluate { epsilon: eval.epsilon, greedy };
     let spec = resolved.seat_eval(&Seating { seed, seats: SEATS..SEATS + 1 })?.spec().clone();
-    let outputs = args.outputs.map(|every| kept(every, learner.as_ref(), &spec, &trained.about.agent)).transpose()?;
-    let workers = args.machine.workers()?;
-    let games = Games { seed, episodes: eval.episodes, mode, workers, outputs: outputs.is_some() };
-    let mut takes = Takes::new(args.outputs);
+    let kept = outputs.map(|every| kept(every, learner.as_ref(), &spec, &about.agent)).transpose()?;
+    let games = Games { seed, episodes: eval.episodes, mode, workers, outputs: kept.is_some() };
+    let mut takes = Takes::new(outputs);
     let played = watched(resolved, learner.as_ref(), games, stop, &mut |seats| takes.watch(seats))?;
     if played.is_none() {
         return Ok(None);
     }
     let env = resolved.seat_eval(&Seating { seed, seats: SEATS..SEATS + 1 })?;
-    let manifest = manifest(resolved, &resolved.eval_table()?, env.as_ref(), player, outputs)?;
+    let manifest = manifest(resolved, &resolved.eval_table()?, env.as_ref(), player, kept)?;
     Ok(Some((manifest, takes.of(&games).collect())))
 }
 

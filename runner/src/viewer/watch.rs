@@ -9,13 +9,18 @@ use crate::tables::Tables;
 #[derive(Clone, Debug, clap::Args)]
 #[command(after_help = "Examples: rl-run watch kungfu.rec
           rl-run watch kungfu.rec --episode 3 --speed 4
+          rl-run watch --model kungfu
           rl-run watch runs/kungfu-ppo-s1    # the newest recording in there, and every newer one as it appears
 
 Keys: space plays and pauses, arrows step and change the speed, page up and down change the game, ? shows all of them.
 The mouse drags along the timeline and chooses games. Without a display: `rl-run export`.")]
 pub(crate) struct WatchArgs {
     /// Recording, or the directory of a run or of recordings, whose newest one is followed
-    path: PathBuf,
+    #[arg(required_unless_present = "model")]
+    path: Option<PathBuf>,
+    /// Name of a trained model, whose best game is shown: `rl-run list models`
+    #[arg(long, value_name = "NAME", conflicts_with = "path")]
+    model: Option<String>,
     /// Number of the game to begin with, from 1, or `best`, the one of the highest return
     #[arg(long, default_value = "1")]
     episode: String,
@@ -64,13 +69,18 @@ mod shown {
     use crate::picture;
     use crate::playback::{self, Playback};
     use crate::usage::usage;
-    use crate::{export, output};
+    use crate::{export, model, output};
 
     pub(super) fn run(args: &WatchArgs, tables: &Tables) -> anyhow::Result<ExitCode> {
         if !SPEEDS.contains(&args.speed) {
             bail!(usage(format!("--speed {}: must be 0.25, 0.5, 1, 2, 4, 8 or 16", args.speed)));
         }
-        let (mut follow, file) = Follow::new(&args.path)?;
+        let place = match (&args.path, &args.model) {
+            (Some(path), _) => path.clone(),
+            (None, Some(name)) => model::find(name)?.join(model::BEST),
+            (None, None) => bail!(usage("name a recording, a run or a --model")),
+        };
+        let (mut follow, file) = Follow::new(&place)?;
         let recording = playback::read(&file)?;
         let name = || file.display().to_string();
         let game = export::chosen(&recording, &args.episode)?;

@@ -1,0 +1,164 @@
+//! `rl-run publish`: what others need of a run, to play with its weights and to check its score.
+
+use std::fmt::Write as _;
+use std::fs::{self, Permissions};
+use std::io::Write as _;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use anyhow::Context as _;
+use rl_replays::recording::Manifest;
+use sha2::{Digest as _, Sha256};
+
+use crate::checkpoint::{self, Checkpoint};
+use crate::cli::Machine;
+use crate::evaluate::{Asked, Report, Score, Trained};
+use crate::manifest::hex;
+use crate::model::{BEST, SCORE};
+use crate::record::by_agent;
+use crate::session::WEIGHTS;
+use crate::snapshot::{Part, Snapshot};
+use crate::stop::{STOPPED, Stop};
+use crate::tables::Tables;
+use crate::takes::{self, Take};
+use crate::train::{device, owner};
+use crate::usage::usage;
+use crate::writer::Known;
+use crate::{file, output};
+
+/// Makes a trained model of a run: its weights and settings, the score of its games, three of them as recordings, and a card.
+#[derive(Clone, Debug, clap::Args)]
+#[command(after_help = "Example: rl-run publish runs/kungfu-ppo-s1 --out models/kungfu --episodes 100
+
+A model is the directory of a run that cannot be resumed: eval, record and watch take it, by name where it is in models/.")]
+pub(crate) struct PublishArgs {
+    /// Directory of the run
+    run: PathBuf,
+    /// Directory to make
+    #[arg(long, value_name = "DIR")]
+    out: PathBuf,
+    #[command(flatten)]
+    asked: Asked,
+    /// One JSON object on stdout and nothing else: the score
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    pub(crate) machine: Machine,
+}
+
+/// A game that is published, by the name of its file.
+struct Game<'a> {
+    file: &'static str,
+    take: &'a Take,
+}
+
+/// `rl-run publish`.
+pub(crate) fn run(args: &PublishArgs, tables: &Tables) -> anyhow::Result<ExitCode> {
+    let stop = Stop::listen()?;
+    let PublishArgs { run, out, asked, .. } = args;
+    if out.exists() {
+        return Err(usage(format!("{} exists: name another --out, or remove it", out.display())));
+    }
+    let mut trained = Trained::load(run, asked, &device(&args.machine.device)?, tables)?;
+    let Some((manifest, mut takes)) = by_agent(&mut trained, asked, None, args.machine.workers()?, &stop)? else {
+        output::note("stopped before the last game: nothing was published");
+        return Ok(ExitCode::from(STOPPED));
+    };
+    let (returns, frames) =
+        (takes.iter().map(|take| take.outcome.ret).collect(), takes.iter().map(|take| take.outcome.frames).sum());
+    let report = Report::of(&trained, asked, &Score { returns, frames })?;
+    takes.sort_by(|a, b| b.outcome.ret.total_cmp(&a.outcome.ret));
+    let games = [(BEST, 0), ("median.rec", takes.len() / 2), ("worst.rec", takes.len() - 1)];
+    let games = games.map(|(file, at)| Game { file, take: &takes[at] });
+
+    let told = || out.display().to_string();
+    let parent = out.parent().filter(|dir| !dir.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    fs::create_dir_all(parent).with_context(told)?;
+    let draft = tempfile::Builder::new().prefix(".publish").tempdir_in(parent).with_context(told)?;
+    fill(draft.path(), run, &mut trained, asked, &manifest, &games, &report).with_context(told)?;
+    fs::set_permissions(draft.path(), Permissions::from_mode(0o755)).with_context(told)?;
+    fs::rename(draft.path(), out).with_context(told)?;
+    if args.json {
+        output::line(serde_json::to_string(&report)?);
+    } else {
+        let Report { mean, stderr, episodes, .. } = report;
+        output::line(format!("{}: {mean:.3} ± {stderr:.3} over {episodes} games, and three of them", out.display()));
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Writes the files of a model.
+fn fill(
+    to: &Path,
+    run: &Path,
+    trained: &mut Trained,
+    asked: &Asked,
+    manifest: &Manifest,
+    games: &[Game<'_>],
+    report: &Report,
+) -> anyhow::Result<()> {
+    let owner = owner(&trained.resolved, &trained.resolved.train()?);
+    let from = Checkpoint::open(&checkpoint::find(run, &asked.checkpoint)?, &owner)?;
+    let mut bytes = Vec::new();
+    trained.learner.weights().save(&mut bytes)?;
+    let sha256 = hex(&Sha256::digest(&bytes));
+    let parts = vec![Part { name: WEIGHTS.to_owned(), bytes, segments: 0..0 }];
+    let weights = Snapshot { frames: from.frames(), updates: from.updates(), parts };
+    let checkpoints = to.join("checkpoints");
+    fs::create_dir(&checkpoints)?;
+    checkpoint::write(&checkpoints, &weights, from.owner(), &Known::new())?;
+    for Game { file, take } in games {
+        takes::write(&to.join(file), manifest, std::slice::from_ref(*take))?;
+    }
+    for name in ["run.toml", "run.json"] {
+        let text = fs::read_to_string(run.join(name)).with_context(|| run.join(name).display().to_string())?;
+        write(&to.join(name), &text)?;
+    }
+    write(&to.join(SCORE), &(serde_json::to_string_pretty(report)? + "\n"))?;
+    write(&to.join("README.md"), &card(trained, report, games, &sha256))
+}
+
+/// Writes a file that anybody may read, as a run's own need not be.
+fn write(path: &Path, text: &str) -> anyhow::Result<()> {
+    file::whole(path, |mut file| Ok(file.write_all(text.as_bytes())?))
+}
+
+/// What a model is, how it was made, what it earned and how to try it.
+fn card(trained: &Trained, report: &Report, games: &[Game<'_>], sha256: &str) -> String {
+    let Trained { about, resolved, frames, .. } = trained;
+    let Report { env, agent, protocol, policy, seed, episodes, mean, stderr, median, human_normalised, .. } = report;
+    let precision = resolved.train().map(|train| train.precision.to_string()).unwrap_or_default();
+    let mut rows = vec![
+        ("environment", format!("`{env}`, version {}", about.env_version)),
+        ("protocol", protocol.as_ref().map_or_else(|| "none".to_owned(), |name| format!("`{name}`"))),
+        ("agent", format!("`{agent}`, all of its settings in `run.toml`")),
+        ("trained for", format!("{frames} frames, seed {}", about.seed)),
+        ("by", format!("rl-run {} ({}), on {} threads of {}", about.version, about.revision, about.threads, about.cpu)),
+        ("numbers", format!("{precision}; instruction set {}", about.isa)),
+        ("weights", format!("`checkpoints`, safetensors, SHA-256 `{sha256}`")),
+        ("judged by", format!("{episodes} games that training never saw, seed {seed}, actions {policy}")),
+        ("mean", format!("{mean:.1} ± {stderr:.1} (standard error)")),
+    ];
+    rows.extend(median.map(|median| ("median", format!("{median:.1}"))));
+    rows.extend(human_normalised.map(|score| ("human-normalised", format!("{score:.3}"))));
+    let mut text = format!("# {agent} on {env}\n\n| | |\n|---|---|\n");
+    for (name, value) in rows {
+        let _ = writeln!(text, "| {name} | {value} |");
+    }
+    text.push_str(
+        "\nOne seed says little of how others would come out. Three of the games, which play again exactly:\n\n",
+    );
+    text.push_str("| recording | return | steps |\n|---|---|---|\n");
+    for Game { file, take } in games {
+        let _ = writeln!(text, "| `{file}` | {} | {} |", take.outcome.ret, take.steps());
+    }
+    text.push_str(
+        "\n```sh\nrl-run verify DIR/best.rec     # certifies its score\nrl-run watch DIR/best.rec\n\
+         rl-run eval DIR                # plays other games with --seed 1\n```\n",
+    );
+    text.push_str(
+        "\nDIR is this directory. Where the CPU multiplies other numbers, the weights play other games as well.\n",
+    );
+    text
+}
