@@ -3,6 +3,7 @@
 //!
 //! `cargo run --release -p vizdoom --example oracle -- PACKAGE`, the directory that `rl-run fetch vizdoom` names.
 
+use std::io::Write as _;
 use std::path::Path;
 
 use vizdoom::{Config, Game, Mode};
@@ -20,6 +21,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     config.window_visible = false;
     config.mode = Mode::Player;
     let mut game = Game::start(config, package)?;
+    let mut out = std::io::stdout().lock();
     // In pixels of 320, beside the box of the monster.
     for margin in (-8..=24).step_by(4) {
         let mut returns = Vec::new();
@@ -33,7 +35,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         let mean = returns.iter().sum::<f64>() / f64::from(EPISODES);
         let squares: f64 = returns.iter().map(|one| (one - mean) * (one - mean)).sum();
         let error = (squares / f64::from(EPISODES - 1) / f64::from(EPISODES)).sqrt();
-        println!("margin {margin:3}: {mean:.2} ± {error:.2} (standard error)");
+        writeln!(out, "margin {margin:3}: {mean:.2} ± {error:.2} (standard error)")?;
     }
     Ok(())
 }
