@@ -17,6 +17,12 @@ fn parse(what: &str, text: &str, names: &[&str]) -> Table {
     tables
 }
 
+/// The preset of an agent: `[env]` is there where the agent is to see or earn something else than the environment's own shows.
+fn agent_tables(what: &str, text: &str) -> Table {
+    let own = text.lines().any(|line| line == "[env]");
+    parse(what, text, if own { &["agent", "env", "train"] } else { &["agent", "train"] })
+}
+
 /// Every agent, those that know a game among them.
 fn agents() -> impl Iterator<Item = &'static AgentEntry> {
     AGENTS.iter().chain(PLANNERS)
@@ -30,19 +36,29 @@ fn names(entry: &EnvEntry) -> Vec<String> {
     }
 }
 
-fn seat(entry: &EnvEntry, name: &str) -> Box<dyn VecEnv> {
+fn env_table(entry: &EnvEntry, name: &str) -> Table {
     let text = entry.member_presets.iter().find(|(member, _)| *member == name).map_or(entry.preset, |&(_, text)| text);
     let tables = parse(&format!("env/{name}"), text, &["env", "eval"]);
-    let table = tables["env"].as_table().expect("[env] is a table");
+    tables["env"].as_table().expect("[env] is a table").clone()
+}
+
+fn seat(entry: &EnvEntry, name: &str, table: &Table) -> Box<dyn VecEnv> {
     (entry.build)(name, table, &Seating { seed: SEED, seats: 0..1 }).unwrap_or_else(|e| panic!("env/{name}: {e}"))
 }
 
-fn build(entry: &AgentEntry, name: &str, text: &str, env: &dyn VecEnv) {
+fn build(entry: &AgentEntry, name: &str, text: &str, env: &EnvEntry, member: &str) {
     let what = format!("{}/{name}", entry.id);
+    let tables = agent_tables(&what, text);
+    let usual = env_table(env, member);
+    let own = tables.get("env").map(|table| table.as_table().expect("[env] is a table"));
+    if let Some(own) = own {
+        assert!(own.keys().eq(usual.keys()), "{what}: [env] has other keys than preset env/{member}");
+        assert_ne!(own, &usual, "{what}: [env] is that of preset env/{member}");
+    }
+    let env = seat(env, member, own.unwrap_or(&usual));
     if let Some(reason) = (entry.refuses)(env.spec()) {
         panic!("{what}: there is a preset for what the agent refuses: {reason}");
     }
-    let tables = parse(&what, text, &["agent", "train"]);
     let config = tables["agent"].as_table().expect("[agent] is a table");
     let seats =
         tables["train"]["envs"].as_integer().and_then(|n| u32::try_from(n).ok()).expect("train.envs is a count");
@@ -57,7 +73,7 @@ fn build(entry: &AgentEntry, name: &str, text: &str, env: &dyn VecEnv) {
 fn every_environment_is_built_from_its_preset() {
     for entry in ENVS {
         for name in names(entry) {
-            let env = seat(entry, &name);
+            let env = seat(entry, &name, &env_table(entry, &name));
             assert_eq!(env.seats(), 1, "{name}");
         }
     }
@@ -74,7 +90,7 @@ fn every_agent_is_built_from_each_of_its_presets() {
                 continue;
             };
             let member = names(entry).into_iter().find(|full| full == name || name.ends_with('/'));
-            build(agent, name, text, seat(entry, &member.expect("a family has members")).as_ref());
+            build(agent, name, text, entry, &member.expect("a family has members"));
         }
     }
 }
@@ -103,7 +119,7 @@ fn every_preset_that_an_environment_brings_along_builds_its_agent() {
             let agent = agents().find(|agent| agent.id == id);
             let agent = agent.unwrap_or_else(|| panic!("{}: brings a preset for `{id}`, which is no agent", entry.id));
             let name = names(entry).remove(0);
-            build(agent, &name, text, seat(entry, &name).as_ref());
+            build(agent, &name, text, entry, &name);
         }
     }
 }

@@ -33,6 +33,7 @@ pub(crate) const DQN: AgentEntry = AgentEntry {
         ("blackjack", include_str!("../../../presets/dqn/blackjack.toml")),
         ("atari/kung_fu_master", include_str!("../../../presets/dqn/kung_fu_master.toml")),
         ("atari/", include_str!("../../../presets/dqn/atari.toml")),
+        ("doom/", include_str!("../../../presets/dqn/doom.toml")),
     ],
     stochastic: false,
     memory,
