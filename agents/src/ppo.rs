@@ -35,6 +35,8 @@ pub(crate) const ENTRY: AgentEntry = AgentEntry {
         ("doom/basic", include_str!("../../presets/ppo/doom-basic.toml")),
         ("doom/defend_the_line", include_str!("../../presets/ppo/doom-defend_the_line.toml")),
         ("doom/health_gathering", include_str!("../../presets/ppo/doom-health_gathering.toml")),
+        ("doom/my_way_home", include_str!("../../presets/ppo/doom-my_way_home.toml")),
+        ("doom/take_cover", include_str!("../../presets/ppo/doom-take_cover.toml")),
         ("doom/", include_str!("../../presets/ppo/doom.toml")),
     ],
     stochastic: true,

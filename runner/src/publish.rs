@@ -27,7 +27,7 @@ use crate::usage::usage;
 use crate::writer::Known;
 use crate::{file, output};
 
-/// Makes a trained model of a run: its weights and settings, the score of its games, three of them as recordings, and a card.
+/// Makes a trained model of a run: its weights and settings, its score and the games that it is of, and a card.
 #[derive(Clone, Debug, clap::Args)]
 #[command(after_help = "Example: rl-run publish runs/kungfu-ppo-s1 --out models/kungfu --episodes 100
 
@@ -47,6 +47,9 @@ pub(crate) struct PublishArgs {
     pub(crate) machine: Machine,
 }
 
+/// All games that the score is of.
+const GAMES: &str = "games.rec";
+
 /// A game that is published, by the name of its file.
 struct Game<'a> {
     file: &'static str,
@@ -61,29 +64,28 @@ pub(crate) fn run(args: &PublishArgs, tables: &Tables) -> anyhow::Result<ExitCod
         return Err(usage(format!("{} exists: name another --out, or remove it", out.display())));
     }
     let mut trained = Trained::load(run, asked, &device(&args.machine.device)?, tables)?;
-    let Some((manifest, mut takes)) = by_agent(&mut trained, asked, None, args.machine.workers()?, &stop)? else {
+    let Some((manifest, takes)) = by_agent(&mut trained, asked, None, args.machine.workers()?, &stop)? else {
         output::note("stopped before the last game: nothing was published");
         return Ok(ExitCode::from(STOPPED));
     };
     let (returns, frames) =
         (takes.iter().map(|take| take.outcome.ret).collect(), takes.iter().map(|take| take.outcome.frames).sum());
     let report = Report::of(&trained, asked, &Score { returns, frames })?;
-    takes.sort_by(|a, b| b.outcome.ret.total_cmp(&a.outcome.ret));
-    let games = [(BEST, 0), ("median.rec", takes.len() / 2), ("worst.rec", takes.len() - 1)];
-    let games = games.map(|(file, at)| Game { file, take: &takes[at] });
-
     let told = || out.display().to_string();
     let parent = out.parent().filter(|dir| !dir.as_os_str().is_empty()).unwrap_or(Path::new("."));
     fs::create_dir_all(parent).with_context(told)?;
     let draft = tempfile::Builder::new().prefix(".publish").tempdir_in(parent).with_context(told)?;
-    fill(draft.path(), run, &mut trained, asked, &manifest, &games, &report).with_context(told)?;
+    fill(draft.path(), run, &mut trained, asked, &manifest, &takes, &report).with_context(told)?;
     fs::set_permissions(draft.path(), Permissions::from_mode(0o755)).with_context(told)?;
     fs::rename(draft.path(), out).with_context(told)?;
     if args.json {
         output::line(serde_json::to_string(&report)?);
     } else {
         let Report { mean, stderr, episodes, .. } = report;
-        output::line(format!("{}: {mean:.3} ± {stderr:.3} over {episodes} games, and three of them", out.display()));
+        output::line(format!(
+            "{}: {mean:.3} ± {stderr:.3} over {episodes} games, which are there as recordings",
+            out.display()
+        ));
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -95,7 +97,7 @@ fn fill(
     trained: &mut Trained,
     asked: &Asked,
     manifest: &Manifest,
-    games: &[Game<'_>],
+    takes: &[Take],
     report: &Report,
 ) -> anyhow::Result<()> {
     let owner = owner(&trained.resolved, &trained.resolved.train()?);
@@ -108,7 +110,12 @@ fn fill(
     let checkpoints = to.join("checkpoints");
     fs::create_dir(&checkpoints)?;
     checkpoint::write(&checkpoints, &weights, from.owner(), &Known::new())?;
-    for Game { file, take } in games {
+    takes::write(&to.join(GAMES), manifest, takes)?;
+    let mut by_return: Vec<&Take> = takes.iter().collect();
+    by_return.sort_by(|a, b| b.outcome.ret.total_cmp(&a.outcome.ret));
+    let games = [(BEST, 0), ("median.rec", takes.len() / 2), ("worst.rec", takes.len() - 1)];
+    let games = games.map(|(file, at)| Game { file, take: by_return[at] });
+    for Game { file, take } in &games {
         takes::write(&to.join(file), manifest, std::slice::from_ref(*take))?;
     }
     for name in ["run.toml", "run.json"] {
@@ -116,7 +123,7 @@ fn fill(
         write(&to.join(name), &text)?;
     }
     write(&to.join(SCORE), &(serde_json::to_string_pretty(report)? + "\n"))?;
-    write(&to.join("README.md"), &card(trained, report, games, &sha256))
+    write(&to.join("README.md"), &card(trained, report, &games, &sha256))
 }
 
 /// Writes a file that anybody may read, as a run's own need not be.
@@ -147,14 +154,14 @@ fn card(trained: &Trained, report: &Report, games: &[Game<'_>], sha256: &str) ->
         let _ = writeln!(text, "| {name} | {value} |");
     }
     text.push_str(
-        "\nOne seed says little of how others would come out. Three of the games, which play again exactly:\n\n",
+        "\nOne seed says little of how others would come out. `games.rec` holds all games of the score; three of them:\n\n",
     );
     text.push_str("| recording | return | steps |\n|---|---|---|\n");
     for Game { file, take } in games {
         let _ = writeln!(text, "| `{file}` | {} | {} |", take.outcome.ret, take.steps());
     }
     text.push_str(
-        "\n```sh\nrl-run verify DIR/best.rec     # certifies its score\nrl-run watch DIR/best.rec\n\
+        "\n```sh\nrl-run verify DIR/games.rec    # plays all of them again and certifies the score\nrl-run watch DIR/best.rec\n\
          rl-run eval DIR                # plays other games with --seed 1\n```\n",
     );
     text.push_str(

@@ -16,8 +16,17 @@ fn a_published_run_plays_the_same_games_and_cannot_be_resumed() {
     let score = json(at, "publish r --out models/pole --episodes 5 --seed 9 --json");
     assert_eq!(json(at, "eval r --episodes 5 --seed 9 --json"), score);
     assert_eq!(json(at, "eval --model pole --episodes 5 --seed 9 --json"), score);
-    let files =
-        ["README.md", "best.rec", "checkpoints", "median.rec", "run.json", "run.toml", "score.json", "worst.rec"];
+    let files = [
+        "README.md",
+        "best.rec",
+        "checkpoints",
+        "games.rec",
+        "median.rec",
+        "run.json",
+        "run.toml",
+        "score.json",
+        "worst.rec",
+    ];
     assert_eq!(names(&at.join("models/pole")), files);
     assert_eq!(json(at, "list models --json").as_array().unwrap().iter().filter(|m| m["name"] == "pole").count(), 1);
 
@@ -28,6 +37,8 @@ fn a_published_run_plays_the_same_games_and_cannot_be_resumed() {
     });
     assert!(returns.is_sorted_by(|a, b| a >= b), "{returns:?}");
     assert_eq!(score["median"].as_f64(), Some(returns[1]));
+    let all = json(at, "verify models/pole/games.rec --json");
+    assert_eq!((all["equal"].as_bool(), &all["mean"], all["episodes"].as_u64()), (Some(true), &score["mean"], Some(5)));
     let card = fs::read_to_string(at.join("models/pole/README.md")).unwrap();
     assert!(
         card.starts_with("# ppo on cartpole\n") && card.contains(&format!("`best.rec` | {} |", returns[0])),
@@ -79,5 +90,20 @@ fn the_models_of_this_repository_keep_what_their_cards_promise() {
         let weights =
             fs::read_dir(at.join("checkpoints")).unwrap().next().unwrap().unwrap().path().join("model.safetensors");
         assert!(fs::metadata(&weights).unwrap().len() <= 8_000_000, "{name}: a model of the repository is small");
+    }
+}
+
+#[cfg(feature = "atari")]
+#[test]
+#[ignore = "minutes: all games of all models are played again"]
+fn the_scores_of_the_models_of_this_repository_are_those_of_their_games() {
+    let models = Path::new(env!("CARGO_MANIFEST_DIR")).join("../models");
+    for name in names(&models) {
+        let at = models.join(&name);
+        let verdict = json(&at, "verify games.rec --json");
+        let score: serde_json::Value =
+            serde_json::from_str(&fs::read_to_string(at.join("score.json")).unwrap()).unwrap();
+        let found = (verdict["equal"].as_bool(), &verdict["mean"], &verdict["episodes"]);
+        assert_eq!(found, (Some(true), &score["mean"], &score["episodes"]), "{name}");
     }
 }
