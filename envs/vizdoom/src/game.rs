@@ -3,17 +3,20 @@
 //! Source: the cycle of `DoomController` and `DoomGame` of ViZDoom 1.3.2, told in `docs/doom.md`.
 
 mod episode;
+mod sway;
 
 use std::path::{Path, PathBuf};
 
 use rand_mt::Mt;
 
 use self::episode::{NEVER, no_map};
+use self::sway::Sway;
 use crate::Config;
 use crate::args::{args, missing};
 use crate::engine::{Ask, Engine};
 use crate::layout::{game, input};
 use crate::memory::Region;
+use crate::pin;
 use crate::rewards::{Counts, Outcome, reward};
 use crate::state::{self, Label, Object, Player, Sector};
 use crate::{Button, Error, Result, Variable};
@@ -50,12 +53,16 @@ pub struct Game {
     /// One draw for the start of the engine, and one for each episode.
     seeds: Mt,
     counts: Counts,
+    sway: Sway,
     /// The tic that the player has lived to.
     last_tic: u32,
     /// The same, when rewards were last counted.
     counted_tic: u32,
     reward: f64,
     total_reward: f64,
+    /// Values that buttons were given, and those of the last action: whoever plays gives them.
+    given: Vec<f64>,
+    action: Vec<f64>,
 }
 
 impl Game {
@@ -83,14 +90,26 @@ impl Game {
             }
             engine.ask(Ask::Tic)?;
         }
-        engine.ask(Ask::Update)?;
-        if config.audio.enabled && !engine.memory().flag(game::OPENAL_SOUND) {
+        engine.ask(Ask::Update)?; // of a player who has not moved: the weapon does not sway yet
+        // Without its library the engine says that it has sound, and tells silence.
+        if config.audio.enabled && !(engine.memory().flag(game::OPENAL_SOUND) && engine.has_loaded("libopenal")) {
             let message = "no sound could be opened: on Debian, apt install libopenal1".to_owned();
             return Err(Error::Config { key: "audio_buffer_enabled", message });
         }
-        let counts = Counts::default();
-        let mut this =
-            Self { engine, config, seeds, counts, last_tic: 0, counted_tic: 0, reward: 0.0, total_reward: 0.0 };
+        let buttons = config.available_buttons.len();
+        let mut this = Self {
+            engine,
+            config,
+            seeds,
+            given: vec![0.0; buttons],
+            action: vec![0.0; buttons],
+            counts: Counts::default(),
+            sway: Sway::default(),
+            last_tic: 0,
+            counted_tic: 0,
+            reward: 0.0,
+            total_reward: 0.0,
+        };
         this.last_tic = this.tic();
         this.forbid_all_buttons();
         for n in 0..this.config.available_buttons.len() {
@@ -104,8 +123,9 @@ impl Game {
     /// what is not 0, delta buttons turn or move by so much per tic.
     pub fn press(&mut self, values: &[f64]) {
         for n in 0..self.config.available_buttons.len() {
+            self.given[n] = values.get(n).copied().unwrap_or(0.0);
             let field = input::BT.element(self.config.available_buttons[n].number());
-            self.engine.memory_mut().set_input(field, values.get(n).copied().unwrap_or(0.0));
+            self.engine.memory_mut().set_input(field, self.given[n]);
         }
     }
 
@@ -125,10 +145,10 @@ impl Game {
         let mut played = 0;
         for left in (0..tics).rev() {
             self.last_tic = self.tic() + 1;
-            self.engine.ask(if left == 0 { Ask::TicAndUpdate } else { Ask::Tic })?;
+            self.ask(if left == 0 { Ask::TicAndUpdate } else { Ask::Tic })?;
             played += 1;
             if left > 0 && self.is_over() {
-                self.engine.ask(Ask::Update)?;
+                self.ask(Ask::Update)?;
                 break;
             }
         }
@@ -163,8 +183,20 @@ impl Game {
     ///
     /// # Errors
     /// If this process may not use the core.
-    pub fn pin(&self, core: usize) -> Result<()> {
+    pub fn pin(&mut self, core: usize) -> Result<()> {
         self.engine.pin(core)
+    }
+
+    /// Does `work` with this thread and the engine on one core, which is the thread's own for as long as there are cores for
+    /// all threads that ask; afterwards the thread may go where it likes. It decides no bit.
+    ///
+    /// # Errors
+    /// That of `work`, or if the system lets neither be pinned.
+    pub fn pinned<T>(&mut self, work: impl FnOnce(&mut Self) -> Result<T>) -> Result<T> {
+        pin::pinned(|core| {
+            self.engine.pin(core)?;
+            work(self)
+        })
     }
 
     /// Number of the engine's process.
@@ -266,7 +298,30 @@ impl Game {
 
     /// Value of a button as the engine has it: in the modes for spectators and in demos, what somebody else pressed.
     pub fn button(&self, button: Button) -> f64 {
-        self.engine.memory().get_input(input::BT.element(button.number()))
+        let pressed = if self.flag(game::DEMO_PLAYBACK) { input::CMD_BT } else { input::BT };
+        self.engine.memory().get_input(pressed.element(button.number()))
+    }
+
+    /// Values of the last action, in the order of the configuration's buttons: those that were given, but in the modes for
+    /// spectators and in demos what somebody else pressed. An episode that begins leaves them as they were.
+    pub fn last_action(&self) -> &[f64] {
+        &self.action
+    }
+
+    /// Lets the engine work, and counts what it draws.
+    fn ask(&mut self, what: Ask) -> Result<()> {
+        self.engine.ask(what)?;
+        if what != Ask::Tic {
+            self.sway.drawn(self.is_still());
+        }
+        Ok(())
+    }
+
+    /// Whether the player neither moves over the ground nor presses what would do that.
+    fn is_still(&self) -> bool {
+        let speed = |variable| self.variable(variable) != 0.0;
+        let moved = speed(Variable::VelocityX) || speed(Variable::VelocityY);
+        !moved && !self.config.available_buttons.iter().any(|&button| button.moves() && self.button(button) != 0.0)
     }
 
     fn begin(&mut self) {
@@ -275,8 +330,12 @@ impl Game {
         (self.reward, self.total_reward) = (0.0, 0.0);
     }
 
-    /// Counts what has been earned since it was last counted.
+    /// Counts what has been earned since it was last counted, and notes what was done for it.
     fn count(&mut self) {
+        let watched = self.config.mode.is_spectator() || self.flag(game::DEMO_PLAYBACK);
+        for n in 0..self.action.len() {
+            self.action[n] = if watched { self.button(self.config.available_buttons[n]) } else { self.given[n] };
+        }
         let now = Counts::read(self.engine.memory());
         let outcome = match (self.is_dead(), self.is_ended()) {
             (true, _) => Outcome::Dead,

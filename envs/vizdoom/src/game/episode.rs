@@ -3,10 +3,11 @@
 use std::path::Path;
 
 use super::Game;
+use super::sway::{Sway, WIDEST};
 use crate::args::missing;
 use crate::engine::{Ask, Engine};
 use crate::layout::{game, input};
-use crate::{Button, Error, Result};
+use crate::{Button, Error, Result, Variable};
 
 /// Every so many tics the command that begins an episode is given again: the engine may have been in no state to obey.
 const AGAIN: u32 = 4;
@@ -23,11 +24,23 @@ impl Game {
         self.episode(seed, None)
     }
 
-    /// Begins the episode of a seed that the engine is given as it is.
+    /// Begins the episode of a seed that the engine is given as it is. With the same actions it is the same episode, to the
+    /// pixel, whatever the engine has played before; Python's, which [`new_episode`](Self::new_episode) follows, are not.
     ///
     /// # Errors
     /// If the engine dies.
     pub fn new_episode_of(&mut self, seed: u32) -> Result<()> {
+        self.episode(seed, None)?;
+        if !self.config.render.weapon || self.sway == Sway::default() {
+            return Ok(());
+        }
+        if self.is_armed() {
+            return self.steady();
+        }
+        // No hand, no sway: it comes to rest in the tic after, and the map begins once more.
+        self.ask(Ask::TicAndUpdate)?;
+        self.steady()?;
+        self.last_tic = self.tic();
         self.episode(seed, None)
     }
 
@@ -81,7 +94,7 @@ impl Game {
                 }
             }
             self.engine.command("-use")?;
-            self.engine.ask(Ask::Update)?;
+            self.ask(Ask::Update)?;
             self.heed_use(heeded);
             self.last_tic = self.tic();
         }
@@ -113,7 +126,7 @@ impl Game {
         }
         self.engine.command(&format!("load {}", quoted(path)))?;
         self.last_tic = self.tic() + 1;
-        self.engine.ask(Ask::TicAndUpdate)?;
+        self.ask(Ask::TicAndUpdate)?;
         self.count();
         Ok(())
     }
@@ -190,10 +203,24 @@ impl Game {
 
     /// Has the first picture drawn, and counts from there.
     fn settle(&mut self) -> Result<()> {
-        self.engine.ask(Ask::Update)?;
+        self.ask(Ask::Update)?;
         self.last_tic = self.tic();
         self.begin();
         Ok(())
+    }
+
+    /// Draws until the weapon does not sway any more from what was played before: see [`super::sway`].
+    fn steady(&mut self) -> Result<()> {
+        let pictures = match self.is_still() {
+            true => self.sway.pictures(),
+            false => WIDEST, // from wherever it was to where this player's speed has it
+        };
+        (0..pictures).try_for_each(|_| self.ask(Ask::Update))
+    }
+
+    /// Whether the player has a weapon in hand: not in the first tic of a map.
+    fn is_armed(&self) -> bool {
+        self.variable(Variable::SelectedWeapon) >= 0.0
     }
 
     fn stop_recording(&mut self) -> Result<()> {
