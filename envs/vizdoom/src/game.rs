@@ -2,6 +2,7 @@
 //!
 //! Source: the cycle of `DoomController` and `DoomGame` of ViZDoom 1.3.2, told in `docs/doom.md`.
 
+mod buttons;
 mod episode;
 mod sway;
 
@@ -14,12 +15,12 @@ use self::sway::Sway;
 use crate::Config;
 use crate::args::{args, missing};
 use crate::engine::{Ask, Engine};
-use crate::layout::{game, input};
+use crate::layout::game;
 use crate::memory::Region;
 use crate::pin;
 use crate::rewards::{Counts, Outcome, reward};
 use crate::state::{self, Label, Object, Player, Sector};
-use crate::{Button, Error, Result, Variable};
+use crate::{Error, Result, Variable};
 
 /// A buffer of pixels.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -63,6 +64,8 @@ pub struct Game {
     /// Values that buttons were given, and those of the last action: whoever plays gives them.
     given: Vec<f64>,
     action: Vec<f64>,
+    /// Whether one that moves the player was among those that were given in this episode's last action.
+    moves: bool,
 }
 
 impl Game {
@@ -103,6 +106,7 @@ impl Game {
             seeds,
             given: vec![0.0; buttons],
             action: vec![0.0; buttons],
+            moves: false,
             counts: Counts::default(),
             sway: Sway::default(),
             last_tic: 0,
@@ -117,16 +121,6 @@ impl Game {
         }
         this.begin();
         Ok(this)
-    }
-
-    /// Sets buttons, in the order of the configuration; those without a value are released. Binary buttons are pressed by
-    /// what is not 0, delta buttons turn or move by so much per tic.
-    pub fn press(&mut self, values: &[f64]) {
-        for n in 0..self.config.available_buttons.len() {
-            self.given[n] = values.get(n).copied().unwrap_or(0.0);
-            let field = input::BT.element(self.config.available_buttons[n].number());
-            self.engine.memory_mut().set_input(field, self.given[n]);
-        }
     }
 
     /// Plays so many tics with the buttons as they are, or until the episode is over, and returns what they were worth.
@@ -296,18 +290,6 @@ impl Game {
         state::players(self.engine.memory())
     }
 
-    /// Value of a button as the engine has it: in the modes for spectators and in demos, what somebody else pressed.
-    pub fn button(&self, button: Button) -> f64 {
-        let pressed = if self.flag(game::DEMO_PLAYBACK) { input::CMD_BT } else { input::BT };
-        self.engine.memory().get_input(pressed.element(button.number()))
-    }
-
-    /// Values of the last action, in the order of the configuration's buttons: those that were given, but in the modes for
-    /// spectators and in demos what somebody else pressed. An episode that begins leaves them as they were.
-    pub fn last_action(&self) -> &[f64] {
-        &self.action
-    }
-
     /// Lets the engine work, and counts what it draws.
     fn ask(&mut self, what: Ask) -> Result<()> {
         self.engine.ask(what)?;
@@ -317,25 +299,15 @@ impl Game {
         Ok(())
     }
 
-    /// Whether the player neither moves over the ground nor presses what would do that.
-    fn is_still(&self) -> bool {
-        let speed = |variable| self.variable(variable) != 0.0;
-        let moved = speed(Variable::VelocityX) || speed(Variable::VelocityY);
-        !moved && !self.config.available_buttons.iter().any(|&button| button.moves() && self.button(button) != 0.0)
-    }
-
     fn begin(&mut self) {
         self.counted_tic = 0;
         self.count();
         (self.reward, self.total_reward) = (0.0, 0.0);
     }
 
-    /// Counts what has been earned since it was last counted, and notes what was done for it.
+    /// Counts what has been earned since it was last counted, and notes what was done.
     fn count(&mut self) {
-        let watched = self.config.mode.is_spectator() || self.flag(game::DEMO_PLAYBACK);
-        for n in 0..self.action.len() {
-            self.action[n] = if watched { self.button(self.config.available_buttons[n]) } else { self.given[n] };
-        }
+        self.note_action();
         let now = Counts::read(self.engine.memory());
         let outcome = match (self.is_dead(), self.is_ended()) {
             (true, _) => Outcome::Dead,
@@ -351,35 +323,6 @@ impl Game {
 
     fn flag(&self, field: crate::layout::Field<u8>) -> bool {
         self.engine.memory().flag(field)
-    }
-
-    fn release_buttons(&mut self) {
-        self.engine.memory_mut().set_input(input::BT, [0.0; 43]);
-    }
-
-    fn forbid_all_buttons(&mut self) {
-        let memory = self.engine.memory_mut();
-        memory.set_input(input::BT, [0.0; 43]);
-        memory.set_input(input::BT_AVAILABLE, [0; 43]);
-        memory.set_input(input::BT_MAX_VALUE, self.config.button_max_values);
-    }
-
-    fn allow(&mut self, button: Button) {
-        self.engine.memory_mut().set_input(input::BT_AVAILABLE.element(button.number()), 1);
-    }
-
-    /// Lets the buttons with an amount go so many times as far.
-    fn scale_deltas(&mut self, by: f64) {
-        let most = self.config.button_max_values.map(|most| most * by);
-        self.engine.memory_mut().set_input(input::BT_MAX_VALUE, most);
-    }
-
-    fn mean_deltas(&mut self, tics: f64) {
-        for button in Button::ALL.iter().filter(|button| button.is_delta()) {
-            let field = input::BT.element(button.number());
-            let sum = self.engine.memory().get_input(field);
-            self.engine.memory_mut().set_input(field, sum / tics);
-        }
     }
 }
 
