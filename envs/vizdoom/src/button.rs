@@ -77,12 +77,9 @@ impl Button {
         !self.is_binary()
     }
 
-    /// Whether it can move its player over the ground: turning and looking, hands and weapons do not.
-    pub(crate) fn moves(self) -> bool {
-        use Button::*;
-        let walks =
-            (MoveRight..=MoveForward).contains(&self) || (MoveForwardBackwardDelta..=MoveUpDownDelta).contains(&self);
-        walks || matches!(self, Strafe | Jump | MoveUp | MoveDown)
+    /// Whether it moves its player over the ground, by an amount.
+    pub(crate) fn pushes(self) -> bool {
+        matches!(self, Button::MoveForwardBackwardDelta | Button::MoveLeftRightDelta)
     }
 
     /// The place among the buttons with an amount, from 0 to 4.
@@ -101,13 +98,6 @@ mod tests {
         assert!(deltas.iter().all(|button| button.name().ends_with("_DELTA")) && deltas.len() == 5, "{deltas:?}");
         assert_eq!(Button::ALL.iter().filter(|button| button.is_binary()).count(), 38);
         assert_eq!((Button::DropSelectedItem.delta(), Button::MoveUpDownDelta.delta()), (None, Some(4)));
-    }
-
-    #[test]
-    fn what_moves_is_what_walks_steps_or_jumps() {
-        let moves: Vec<_> = Button::ALL.iter().filter(|button| button.moves()).map(|button| button.name()).collect();
-        assert_eq!(moves.len(), 11, "{moves:?}");
-        assert!(!Button::TurnLeftRightDelta.moves() && !Button::Attack.moves() && Button::Strafe.moves());
     }
 
     #[test]

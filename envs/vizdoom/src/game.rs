@@ -64,8 +64,8 @@ pub struct Game {
     /// Values that buttons were given, and those of the last action: whoever plays gives them.
     given: Vec<f64>,
     action: Vec<f64>,
-    /// Whether one that moves the player was among those that were given in this episode's last action.
-    moves: bool,
+    /// Whether one that moves the player by an amount was given in this episode's last action.
+    pushed: bool,
 }
 
 impl Game {
@@ -106,7 +106,7 @@ impl Game {
             seeds,
             given: vec![0.0; buttons],
             action: vec![0.0; buttons],
-            moves: false,
+            pushed: false,
             counts: Counts::default(),
             sway: Sway::default(),
             last_tic: 0,
@@ -294,9 +294,15 @@ impl Game {
     fn ask(&mut self, what: Ask) -> Result<()> {
         self.engine.ask(what)?;
         if what != Ask::Tic {
-            self.sway.drawn(self.is_still());
+            // An amount moves as far as it says, and a wall may have stopped it in the same tic.
+            self.sway.drawn(if self.pushed { f64::INFINITY } else { self.speed() });
         }
         Ok(())
+    }
+
+    /// The player's speed over the ground, squared, in units of the map per tic.
+    fn speed(&self) -> f64 {
+        [Variable::VelocityX, Variable::VelocityY].map(|part| self.variable(part)).iter().map(|part| part * part).sum()
     }
 
     fn begin(&mut self) {

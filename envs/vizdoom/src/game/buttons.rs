@@ -1,18 +1,18 @@
 //! Buttons: what is pressed, what the engine heeds, and what was done in the end.
 
 use super::Game;
+use crate::Button;
 use crate::layout::{game, input};
-use crate::{Button, Variable};
 
 impl Game {
     /// Sets buttons, in the order of the configuration; those without a value are released. Binary buttons are pressed by
     /// what is not 0, delta buttons turn or move by so much per tic.
     pub fn press(&mut self, values: &[f64]) {
-        self.moves = false;
+        self.pushed = false;
         for n in 0..self.config.available_buttons.len() {
             let button = self.config.available_buttons[n];
             self.given[n] = values.get(n).copied().unwrap_or(0.0);
-            self.moves |= button.moves() && self.given[n] != 0.0;
+            self.pushed |= button.pushes() && self.given[n] != 0.0;
             let field = input::BT.element(button.number());
             self.engine.memory_mut().set_input(field, self.given[n]);
         }
@@ -38,17 +38,8 @@ impl Game {
         }
     }
 
-    /// Whether the player neither moves over the ground nor presses what would do that. An amount is gone from the engine's
-    /// memory after a tic, so that what was given counts too.
-    pub(super) fn is_still(&self) -> bool {
-        let speed = |variable| self.variable(variable) != 0.0;
-        let moved = speed(Variable::VelocityX) || speed(Variable::VelocityY);
-        let pressed = |&button: &Button| button.moves() && self.button(button) != 0.0;
-        !(moved || self.moves || self.config.available_buttons.iter().any(pressed))
-    }
-
     pub(super) fn release_buttons(&mut self) {
-        self.moves = false;
+        self.pushed = false;
         self.engine.memory_mut().set_input(input::BT, [0.0; 43]);
     }
 

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use super::Game;
-use super::sway::{Sway, WIDEST};
+use super::sway::WIDEST;
 use crate::args::missing;
 use crate::engine::{Ask, Engine};
 use crate::layout::{game, input};
@@ -30,16 +30,19 @@ impl Game {
     /// # Errors
     /// If the engine dies.
     pub fn new_episode_of(&mut self, seed: u32) -> Result<()> {
+        let pictures = self.sway.pictures();
         self.episode(seed, None)?;
-        if !self.config.render.weapon || self.sway == Sway::default() {
+        // One who moves from the beginning sways by it, from wherever it was.
+        let pictures = if self.speed() > 0.0 { WIDEST } else { pictures };
+        if pictures == 0 || !self.config.render.weapon {
             return Ok(());
         }
         if self.is_armed() {
-            return self.steady();
+            return self.redraw(pictures);
         }
         // No hand, no sway: it comes to rest in the tic after, and the map begins once more.
         self.ask(Ask::TicAndUpdate)?;
-        self.steady()?;
+        self.redraw(pictures)?;
         self.last_tic = self.tic();
         self.episode(seed, None)
     }
@@ -209,12 +212,8 @@ impl Game {
         Ok(())
     }
 
-    /// Draws until the weapon does not sway any more from what was played before: see [`super::sway`].
-    fn steady(&mut self) -> Result<()> {
-        let pictures = match self.is_still() {
-            true => self.sway.pictures(),
-            false => WIDEST, // from wherever it was to where this player's speed has it
-        };
+    /// Draws what is there already: see [`super::sway`].
+    fn redraw(&mut self, pictures: u32) -> Result<()> {
         (0..pictures).try_for_each(|_| self.ask(Ask::Update))
     }
 
