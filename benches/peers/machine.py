@@ -8,7 +8,7 @@ import platform
 import subprocess
 import time
 
-PACKAGES = ("torch", "numpy", "gymnasium", "ale-py", "envpool", "stable-baselines3", "opencv-python-headless")
+PACKAGES = ("torch", "numpy", "gymnasium", "ale-py", "envpool", "stable-baselines3", "opencv-python-headless", "vizdoom")
 
 
 def busy_cores(seconds: float) -> float:

@@ -55,6 +55,7 @@ def rows(tools: Tools, bf16: bool, cores: int) -> list[Row]:
         act(tools),
         *atari(tools, threads),
         *classic(tools, threads),
+        *doom(tools, cores),
         dqn(tools, cores, "f32", True),
         dqn(tools, cores, "bf16", bf16),
         *on_policy(tools, cores, "f32", True),
@@ -158,6 +159,30 @@ def classic(tools: Tools, threads: list[int]) -> Iterator[Row]:
             peer = tools.peer(label, "env_peer.py", "--lib", lib, *seats, threads=t)
             work = f"{env}, 1,024 seats, {count(t, 'thread')}"
             yield Row(f"{env}-{lib}-{t}", "envs", work, Unit.RATE, bench, (peer,), bar)
+
+
+def doom(tools: Tools, cores: int) -> Iterator[Row]:
+    """Doom's `basic` by four tics, the whole screen in grey, a game and its engine on one core: against ViZDoom's Python package
+    on one, and on two against ourselves on one."""
+    for size in ("160x120", "320x240"):
+        one, peer = doom_bench(tools, size, 1), "doom_peer.py"
+        theirs = tools.peer("vizdoom, 1 core", peer, "--resolution", size, "--core", "0", "--rl-run", tools.rl_run)
+        yield Row(f"doom-{size}-1", "doom", f"Doom basic {size}, 1 core", Unit.RATE, one, (theirs,), 1.05)
+        skip = "" if cores > 1 else "one core here"
+        two = doom_bench(tools, size, 2)
+        yield Row(f"doom-{size}-2", "doom", f"Doom basic {size}, 2 cores", Unit.RATE, two, (one,), 1.7, skip)
+
+
+def doom_bench(tools: Tools, size: str, cores: int) -> Command:
+    """Our side on so many cores, a seat and a thread on each, with the seed of doom_peer.py."""
+    width, height = size.split("x")
+    sets = [f"env.resolution=\"{size}\"", f"env.width={width}", f"env.height={height}", "env.engine_seed=7", "env.pin=true"]
+    values = [part for value in sets for part in ("--set", value)]
+    seats = ["--env", "doom/basic", "--envs", str(cores), "--threads", str(cores), "--seconds", "{seconds}"]
+    command = tools.bench("env_steps_per_s", "env", *seats, *values)
+    command.label = f"rl-run, {count(cores, 'core')}"
+    command.argv = ["taskset", "--cpu-list", ",".join(map(str, range(cores))), *command.argv]
+    return command
 
 
 def dqn(tools: Tools, cores: int, precision: str, possible: bool) -> Row:

@@ -86,6 +86,19 @@ fn episodes_end_by_the_limit_of_the_file_or_by_ours() {
 }
 
 #[test]
+fn pinning_decides_no_bit_and_leaves_the_thread_free() {
+    let _alone = alone();
+    let cores = || rustix::thread::sched_getaffinity(None).unwrap().count();
+    let before = cores();
+    let checksums = |change: &str| {
+        let rows = play(&mut *basic(change), 60, 3, 0);
+        rows.iter().map(|row| (crc32fast::hash(&row.frame), row.reward[0].to_bits())).collect::<Vec<_>>()
+    };
+    assert_eq!(checksums("pin = true"), checksums(""));
+    assert_eq!(cores(), before);
+}
+
+#[test]
 fn a_shaping_is_paid_and_not_reported() {
     let _alone = alone();
     let rows = |change: &str| play(&mut *basic(change), 200, 3, 0);

@@ -24,7 +24,7 @@ use rl_agents::{Actor, Learner, Mode, Policy};
 use rl_core::{Rng, Seating, Stream, VecEnv};
 use rl_replays::Rollout;
 
-use crate::collect::Seats;
+use crate::collect::{self, Seats};
 use crate::workers;
 
 /// Failures of an environment between two whole blocks that are met by building it anew.
@@ -60,8 +60,8 @@ type Returned = Option<(Box<dyn VecEnv>, Crew)>;
 /// What comes back from the threads.
 #[allow(clippy::large_enum_variant)] // nearly all of them are blocks
 enum Event {
-    /// A whole block of an actor.
-    Full(usize, Rollout),
+    /// A whole block of an actor, and what was lost while it filled.
+    Full(usize, Rollout, Vec<String>),
     /// An actor's environments failed, and were built anew.
     Restarted(usize, String),
     /// An actor has ended. Of several the first that did is told.
@@ -190,7 +190,10 @@ impl Actors {
         assert!(running.rounds > 0, "a round that no actor has a block for never comes");
         while running.full.iter().any(VecDeque::is_empty) {
             match running.events.recv() {
-                Ok(Event::Full(number, block)) => running.full[number].push_back(block),
+                Ok(Event::Full(number, block, lost)) => {
+                    running.full[number].push_back(block);
+                    notes.extend(lost.into_iter().map(collect::lost));
+                }
                 Ok(Event::Restarted(number, why)) => {
                     self.restarts[number] += 1;
                     notes.push(format!("{why}: its actor's seats begin new episodes"));
@@ -317,7 +320,7 @@ impl Thread {
                 }
             }
             crew.edge.begin_with(&block, block.horizon());
-            if self.events.send(Event::Full(self.number, block)).is_err() {
+            if self.events.send(Event::Full(self.number, block, env.take_losses())).is_err() {
                 return Ok(None);
             }
             match self.empties.recv() {

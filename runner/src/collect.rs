@@ -51,6 +51,11 @@ pub(crate) fn groups(seat: &Seat<'_>, seating: &Seating, workers: Workers) -> an
     (0..groups).map(|g| seat(&Seating { seed: seating.seed, seats: edge(g)..edge(g + 1) })).collect()
 }
 
+/// What there is to tell of an engine that was lost in the middle of an episode.
+pub(crate) fn lost(loss: String) -> String {
+    loss + ": the episode is over, another begins"
+}
+
 /// Seats that act and step together, and the blocks that they fill.
 pub(crate) struct Seats {
     envs: Vec<Box<dyn VecEnv>>,

@@ -317,8 +317,10 @@ fn same_shape(old: &Value, new: &Value, path: &str, origin: &str) -> anyhow::Res
 }
 
 fn fits(old: &Value, new: &Value, path: &str, origin: &str) -> anyhow::Result<()> {
-    // A string may become a list (the name of a map, or its rows): its reader knows which words it takes.
-    let wider = (old.is_float() && new.is_integer()) || (old.is_str() && new.is_array());
+    // A string may become a list (the name of a map, or its rows), or say where a seed comes from, which may be a number: its
+    // reader knows which words it takes.
+    let seed = new.is_integer() && path.ends_with("_seed");
+    let wider = (old.is_float() && new.is_integer()) || (old.is_str() && (new.is_array() || seed));
     if old.same_type(new) || wider {
         return Ok(());
     }
@@ -399,7 +401,8 @@ mod tests {
     use super::*;
 
     fn check(set: &str) -> String {
-        let mut table: Table = "[agent]\nlr = 1.0\nname = \"x\"\n[agent.net]\nwidth = 3".parse().unwrap();
+        let mut table: Table =
+            "[agent]\nlr = 1.0\nname = \"x\"\nnet_seed = \"run\"\n[agent.net]\nwidth = 3".parse().unwrap();
         let (key, value) = set.split_once('=').unwrap();
         match assign(&mut table, key, literal(value), "preset p") {
             Ok(()) => find(&mut table, key).unwrap().to_string(),
@@ -411,6 +414,8 @@ mod tests {
     fn set_keeps_types_and_suggests_keys() {
         assert_eq!(check("agent.lr=2"), "2.0");
         assert_eq!(check("agent.name=word"), "\"word\"");
+        assert_eq!(check("agent.name=7"), "agent.name: expected string like \"x\", got integer 7 (preset p)");
+        assert_eq!(check("agent.net_seed=7"), "7");
         assert_eq!(check("agent.net.width=4"), "4");
         assert_eq!(
             check("agent.net.widht=4"),

@@ -11,7 +11,7 @@ use rl_replays::{Lane, Rollout};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 use crate::actors::Actors;
-use crate::collect::{Seats, count, finished};
+use crate::collect::{self, Seats, count, finished};
 use crate::preset::Train;
 use crate::tape::Tape;
 
@@ -130,8 +130,7 @@ impl Session {
                 let updates = self.learner.updates();
                 self.seats.blocks_mut().iter_mut().for_each(|block| block.weights = updates);
                 self.seats.collect(policy.as_mut(), Mode::Explore, &mut log.clock)?;
-                let lost = self.seats.take_losses();
-                self.notes.extend(lost.into_iter().map(|loss| format!("{loss}: the episode is over, another begins")));
+                self.notes.extend(self.seats.take_losses().into_iter().map(collect::lost));
                 self.learner.learn(self.seats.blocks(), &mut Solo, log)?;
                 self.counts.add(self.seats.blocks(), self.seats.episodes().len());
                 self.seats.episodes().iter().for_each(|episode| self.window.push(episode));

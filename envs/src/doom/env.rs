@@ -55,6 +55,9 @@ pub struct DoomConfig {
     pub engine_seed: EngineSeed,
     /// Whether every episode has an engine of its own.
     pub exact: bool,
+    /// Whether a thread and the engine that it plays with keep to one core.
+    #[serde(default)] // runs of before there was this key
+    pub pin: bool,
 }
 
 /// Which buttons an action presses.
@@ -325,10 +328,11 @@ impl Doom {
                 Game::start(settings, &self.package)?
             }
         };
-        match self.config.engine_seed {
-            EngineSeed::Number(_) => game.new_episode()?,
-            EngineSeed::Named(_) => game.new_episode_of(Rng::episode(seed).u32())?,
-        }
+        let engine_seed = self.config.engine_seed;
+        on_core(self.config.pin, &mut game, |game| match engine_seed {
+            EngineSeed::Number(_) => game.new_episode(),
+            EngineSeed::Named(_) => game.new_episode_of(Rng::episode(seed).u32()),
+        })?;
         self.episode.drawn += 1;
         self.before = self.config.shaping.read(&game);
         self.game = Some(game);
@@ -343,7 +347,8 @@ impl Doom {
             0 => self.config.frame_repeat,
             most => self.config.frame_repeat.min((most + game.config().episode_start_time).saturating_sub(from).max(1)),
         };
-        let reward = game.act(&self.row, left)?;
+        let row = &self.row;
+        let reward = on_core(self.config.pin, game, |game| game.act(row, left))?;
         let cut = self.config.max_tics > 0 && game.tic() >= self.config.max_tics + game.config().episode_start_time;
         let end = End::of(game.is_ended(), cut || game.is_timed_out());
         let now = self.config.shaping.read(game);
@@ -370,6 +375,11 @@ impl Doom {
             obs.vector.iter_mut().zip(variables).for_each(|(to, &variable)| *to = game.variable(variable) as f32);
         }
     }
+}
+
+/// Does `work`, where `pin` on the core of this thread.
+fn on_core<T>(pin: bool, game: &mut Game, work: impl FnOnce(&mut Game) -> vizdoom::Result<T>) -> vizdoom::Result<T> {
+    if pin { game.pinned(work) } else { work(game) }
 }
 
 /// The `.cfg`, and what the table changes of it.

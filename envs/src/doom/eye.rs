@@ -38,9 +38,8 @@ pub(super) struct Eye {
     format: ScreenFormat,
     source: Size,
     target: Size,
-    area: Area<1>,
-    identity: Box<[[f32; 1]; 256]>,
-    /// A buffer but the screen as the engine has it, one plane of it, and the same shrunk.
+    shrinking: Shrinking,
+    /// A buffer but the screen as the engine has it, one plane of pixels that lie side by side, and a plane shrunk.
     raw: Vec<u8>,
     plane: Vec<u8>,
     small: Vec<u8>,
@@ -73,8 +72,7 @@ impl Eye {
             format,
             source,
             target,
-            area: Area::new(source, target),
-            identity: Box::new(std::array::from_fn(|value| [value as f32])),
+            shrinking: Shrinking::new(source, target),
             raw: Vec::new(),
             plane: vec![0; pixels],
             small: vec![0; target.height * target.width],
@@ -105,17 +103,19 @@ impl Eye {
                 game.copy(shown.buffer(), &mut self.raw);
             }
             let raw = if shown == Shown::Screen { &self.screen } else { &self.raw };
-            let channels = self.channels(shown);
-            let planar = channels == 1 || self.format.is_planar();
+            let (channels, pixels) = (self.channels(shown), self.plane.len());
             for c in 0..channels {
-                let pixels = self.plane.len();
-                if planar {
-                    self.plane.copy_from_slice(&raw[c * pixels..(c + 1) * pixels]);
+                let plane = if channels == 1 || self.format.is_planar() {
+                    &raw[c * pixels..(c + 1) * pixels]
                 } else {
                     let of_channel = raw.iter().skip(c).step_by(channels);
                     self.plane.iter_mut().zip(of_channel).for_each(|(to, &from)| *to = from);
+                    &self.plane
+                };
+                if all == 1 {
+                    return self.shrinking.shrink(plane, out);
                 }
-                self.area.shrink(&self.identity, &self.plane, None, &mut self.small);
+                self.shrinking.shrink(plane, &mut self.small);
                 let to = out.iter_mut().skip(channel).step_by(all);
                 to.zip(&self.small).for_each(|(to, &from)| *to = from);
                 channel += 1;
@@ -144,6 +144,67 @@ impl Eye {
         match shown {
             Shown::Screen | Shown::Automap => self.format.channels(),
             Shown::Depth | Shown::Labels => 1,
+        }
+    }
+}
+
+/// How a plane becomes smaller: to the bits of `Area`, without a palette and in whole numbers where that is as good.
+#[derive(Debug)]
+enum Shrinking {
+    /// It stays as it is.
+    No,
+    /// To a half in both directions; so wide it was.
+    Half(usize),
+    /// To any size.
+    Area(Area<1>, Box<[[f32; 1]; 256]>),
+}
+
+impl Shrinking {
+    fn new(source: Size, target: Size) -> Self {
+        let doubled = Size { height: 2 * target.height, width: 2 * target.width };
+        if source == target {
+            Shrinking::No
+        } else if source == doubled {
+            Shrinking::Half(source.width)
+        } else {
+            Shrinking::Area(Area::new(source, target), Box::new(std::array::from_fn(|value| [value as f32])))
+        }
+    }
+
+    fn shrink(&mut self, plane: &[u8], out: &mut [u8]) {
+        match self {
+            Shrinking::No => out.copy_from_slice(plane),
+            Shrinking::Half(width) => {
+                let rows = plane.chunks_exact(2 * *width).zip(out.chunks_exact_mut(*width / 2));
+                for (two, to) in rows {
+                    let (above, below) = two.split_at(*width);
+                    let pairs = above.as_chunks::<2>().0.iter().zip(below.as_chunks::<2>().0);
+                    for (to, (a, b)) in to.iter_mut().zip(pairs) {
+                        let sum = u16::from(a[0]) + u16::from(a[1]) + u16::from(b[0]) + u16::from(b[1]);
+                        *to = ((sum + 2) / 4) as u8;
+                    }
+                }
+            }
+            Shrinking::Area(area, identity) => area.shrink(identity, plane, None, out),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_short_ways_end_in_the_bits_of_the_long_one() {
+        let source = Size { height: 12, width: 16 };
+        let plane: Vec<u8> = (0..12 * 16_u32).map(|n| (n.wrapping_mul(2_654_435_761) >> 24) as u8).collect();
+        for (height, width) in [(12, 16), (6, 8), (4, 8), (3, 4)] {
+            let target = Size { height, width };
+            let (mut short, mut long) = (vec![0; height * width], vec![0; height * width]);
+            Shrinking::new(source, target).shrink(&plane, &mut short);
+            let identity = std::array::from_fn(|value| [value as f32]);
+            Area::<1>::new(source, target).shrink(&identity, &plane, None, &mut long);
+            assert_eq!(short, long, "{target:?}");
         }
     }
 }

@@ -77,6 +77,11 @@ impl Button {
         !self.is_binary()
     }
 
+    /// Whether it moves its player over the ground, by an amount.
+    pub(crate) fn pushes(self) -> bool {
+        matches!(self, Button::MoveForwardBackwardDelta | Button::MoveLeftRightDelta)
+    }
+
     /// The place among the buttons with an amount, from 0 to 4.
     pub(crate) fn delta(self) -> Option<usize> {
         self.number().checked_sub(BINARY)

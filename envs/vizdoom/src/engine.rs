@@ -65,6 +65,8 @@ pub(crate) struct Engine {
     to: Queue,
     from: Queue,
     memory: Memory,
+    /// The core that it was told to keep to.
+    core: Option<usize>,
 }
 
 impl Engine {
@@ -87,7 +89,7 @@ impl Engine {
         to.unlink();
         from.unlink();
         drop(dir); // what it writes there, its settings, nobody reads
-        Ok(Self { process, to, from, memory })
+        Ok(Self { process, to, from, memory, core: None })
     }
 
     /// What it shares with us.
@@ -131,15 +133,25 @@ impl Engine {
         self.send(&message)
     }
 
-    /// Lets it run on this core alone.
+    /// Whether it has loaded a library whose file's name begins so.
+    pub(crate) fn has_loaded(&self, library: &str) -> bool {
+        let maps = std::fs::read_to_string(format!("/proc/{}/maps", self.id())).unwrap_or_default();
+        maps.lines().any(|line| line.rsplit('/').next().is_some_and(|file| file.starts_with(library)))
+    }
+
+    /// Lets it run on this core alone, from now on.
     ///
     /// # Errors
     /// If there is no such core, or this process may not use it.
-    pub(crate) fn pin(&self, core: usize) -> Result<()> {
-        let mut set = CpuSet::new();
-        set.set(core);
-        let id = Pid::from_child(&self.process.child);
-        sched_setaffinity(Some(id), &set).map_err(doing(format!("pinning the engine to core {core}")))
+    pub(crate) fn pin(&mut self, core: usize) -> Result<()> {
+        if self.core != Some(core) {
+            let mut set = CpuSet::new();
+            set.set(core);
+            let id = Pid::from_child(&self.process.child);
+            sched_setaffinity(Some(id), &set).map_err(doing(format!("pinning the engine to core {core}")))?;
+            self.core = Some(core);
+        }
+        Ok(())
     }
 
     /// Forgets what it has printed, where that is much: it has a line for every episode.

@@ -2,21 +2,25 @@
 //!
 //! Source: the cycle of `DoomController` and `DoomGame` of ViZDoom 1.3.2, told in `docs/doom.md`.
 
+mod buttons;
 mod episode;
+mod sway;
 
 use std::path::{Path, PathBuf};
 
 use rand_mt::Mt;
 
 use self::episode::{NEVER, no_map};
+use self::sway::Sway;
 use crate::Config;
 use crate::args::{args, missing};
 use crate::engine::{Ask, Engine};
-use crate::layout::{game, input};
+use crate::layout::game;
 use crate::memory::Region;
+use crate::pin;
 use crate::rewards::{Counts, Outcome, reward};
 use crate::state::{self, Label, Object, Player, Sector};
-use crate::{Button, Error, Result, Variable};
+use crate::{Error, Result, Variable};
 
 /// A buffer of pixels.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -50,12 +54,18 @@ pub struct Game {
     /// One draw for the start of the engine, and one for each episode.
     seeds: Mt,
     counts: Counts,
+    sway: Sway,
     /// The tic that the player has lived to.
     last_tic: u32,
     /// The same, when rewards were last counted.
     counted_tic: u32,
     reward: f64,
     total_reward: f64,
+    /// Values that buttons were given, and those of the last action: whoever plays gives them.
+    given: Vec<f64>,
+    action: Vec<f64>,
+    /// Whether one that moves the player by an amount was given in this episode's last action.
+    pushed: bool,
 }
 
 impl Game {
@@ -83,14 +93,27 @@ impl Game {
             }
             engine.ask(Ask::Tic)?;
         }
-        engine.ask(Ask::Update)?;
-        if config.audio.enabled && !engine.memory().flag(game::OPENAL_SOUND) {
+        engine.ask(Ask::Update)?; // of a player who has not moved: the weapon does not sway yet
+        // Without its library the engine says that it has sound, and tells silence.
+        if config.audio.enabled && !(engine.memory().flag(game::OPENAL_SOUND) && engine.has_loaded("libopenal")) {
             let message = "no sound could be opened: on Debian, apt install libopenal1".to_owned();
             return Err(Error::Config { key: "audio_buffer_enabled", message });
         }
-        let counts = Counts::default();
-        let mut this =
-            Self { engine, config, seeds, counts, last_tic: 0, counted_tic: 0, reward: 0.0, total_reward: 0.0 };
+        let buttons = config.available_buttons.len();
+        let mut this = Self {
+            engine,
+            config,
+            seeds,
+            given: vec![0.0; buttons],
+            action: vec![0.0; buttons],
+            pushed: false,
+            counts: Counts::default(),
+            sway: Sway::default(),
+            last_tic: 0,
+            counted_tic: 0,
+            reward: 0.0,
+            total_reward: 0.0,
+        };
         this.last_tic = this.tic();
         this.forbid_all_buttons();
         for n in 0..this.config.available_buttons.len() {
@@ -98,15 +121,6 @@ impl Game {
         }
         this.begin();
         Ok(this)
-    }
-
-    /// Sets buttons, in the order of the configuration; those without a value are released. Binary buttons are pressed by
-    /// what is not 0, delta buttons turn or move by so much per tic.
-    pub fn press(&mut self, values: &[f64]) {
-        for n in 0..self.config.available_buttons.len() {
-            let field = input::BT.element(self.config.available_buttons[n].number());
-            self.engine.memory_mut().set_input(field, values.get(n).copied().unwrap_or(0.0));
-        }
     }
 
     /// Plays so many tics with the buttons as they are, or until the episode is over, and returns what they were worth.
@@ -125,10 +139,10 @@ impl Game {
         let mut played = 0;
         for left in (0..tics).rev() {
             self.last_tic = self.tic() + 1;
-            self.engine.ask(if left == 0 { Ask::TicAndUpdate } else { Ask::Tic })?;
+            self.ask(if left == 0 { Ask::TicAndUpdate } else { Ask::Tic })?;
             played += 1;
             if left > 0 && self.is_over() {
-                self.engine.ask(Ask::Update)?;
+                self.ask(Ask::Update)?;
                 break;
             }
         }
@@ -163,8 +177,20 @@ impl Game {
     ///
     /// # Errors
     /// If this process may not use the core.
-    pub fn pin(&self, core: usize) -> Result<()> {
+    pub fn pin(&mut self, core: usize) -> Result<()> {
         self.engine.pin(core)
+    }
+
+    /// Does `work` with this thread and the engine on one core, which is the thread's own for as long as there are cores for
+    /// all threads that ask; afterwards the thread may go where it likes. It decides no bit.
+    ///
+    /// # Errors
+    /// That of `work`, or if the system lets neither be pinned.
+    pub fn pinned<T>(&mut self, work: impl FnOnce(&mut Self) -> Result<T>) -> Result<T> {
+        pin::pinned(|core| {
+            self.engine.pin(core)?;
+            work(self)
+        })
     }
 
     /// Number of the engine's process.
@@ -264,9 +290,19 @@ impl Game {
         state::players(self.engine.memory())
     }
 
-    /// Value of a button as the engine has it: in the modes for spectators and in demos, what somebody else pressed.
-    pub fn button(&self, button: Button) -> f64 {
-        self.engine.memory().get_input(input::BT.element(button.number()))
+    /// Lets the engine work, and counts what it draws.
+    fn ask(&mut self, what: Ask) -> Result<()> {
+        self.engine.ask(what)?;
+        if what != Ask::Tic {
+            // An amount moves as far as it says, and a wall may have stopped it in the same tic.
+            self.sway.drawn(if self.pushed { f64::INFINITY } else { self.speed() });
+        }
+        Ok(())
+    }
+
+    /// The player's speed over the ground, squared, in units of the map per tic.
+    fn speed(&self) -> f64 {
+        [Variable::VelocityX, Variable::VelocityY].map(|part| self.variable(part)).iter().map(|part| part * part).sum()
     }
 
     fn begin(&mut self) {
@@ -275,8 +311,9 @@ impl Game {
         (self.reward, self.total_reward) = (0.0, 0.0);
     }
 
-    /// Counts what has been earned since it was last counted.
+    /// Counts what has been earned since it was last counted, and notes what was done.
     fn count(&mut self) {
+        self.note_action();
         let now = Counts::read(self.engine.memory());
         let outcome = match (self.is_dead(), self.is_ended()) {
             (true, _) => Outcome::Dead,
@@ -292,35 +329,6 @@ impl Game {
 
     fn flag(&self, field: crate::layout::Field<u8>) -> bool {
         self.engine.memory().flag(field)
-    }
-
-    fn release_buttons(&mut self) {
-        self.engine.memory_mut().set_input(input::BT, [0.0; 43]);
-    }
-
-    fn forbid_all_buttons(&mut self) {
-        let memory = self.engine.memory_mut();
-        memory.set_input(input::BT, [0.0; 43]);
-        memory.set_input(input::BT_AVAILABLE, [0; 43]);
-        memory.set_input(input::BT_MAX_VALUE, self.config.button_max_values);
-    }
-
-    fn allow(&mut self, button: Button) {
-        self.engine.memory_mut().set_input(input::BT_AVAILABLE.element(button.number()), 1);
-    }
-
-    /// Lets the buttons with an amount go so many times as far.
-    fn scale_deltas(&mut self, by: f64) {
-        let most = self.config.button_max_values.map(|most| most * by);
-        self.engine.memory_mut().set_input(input::BT_MAX_VALUE, most);
-    }
-
-    fn mean_deltas(&mut self, tics: f64) {
-        for button in Button::ALL.iter().filter(|button| button.is_delta()) {
-            let field = input::BT.element(button.number());
-            let sum = self.engine.memory().get_input(field);
-            self.engine.memory_mut().set_input(field, sum / tics);
-        }
     }
 }
 

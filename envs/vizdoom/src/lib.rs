@@ -14,6 +14,7 @@ mod keys;
 mod layout;
 mod memory;
 mod names;
+mod pin;
 mod queue;
 mod rewards;
 mod screen;

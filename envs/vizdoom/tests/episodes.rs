@@ -7,8 +7,6 @@ use std::path::Path;
 use vizdoom::{Buffer, Config, Game, Mode, ScreenFormat, ScreenResolution};
 
 const STEPS: u32 = 25;
-/// Where an old engine does not draw what a new one does, for a reason that has not been found; see `docs/doom.md`.
-const KNOWN: [&str; 3] = ["deadly_corridor", "freedoom1", "freedoom2"];
 
 fn start(package: &Path, name: &str) -> Game {
     let mut config = Config::read(&package.join("vizdoom/scenarios").join(format!("{name}.cfg"))).unwrap();
@@ -58,20 +56,20 @@ fn different(name: &str, episodes: u32) -> Vec<u32> {
 
 #[test]
 fn an_episode_is_the_same_in_an_old_engine_and_in_a_new_one() {
-    for name in ["basic", "defend_the_center", "health_gathering", "my_way_home"] {
+    // In the last the weapon is not in hand when an episode begins.
+    for name in ["basic", "defend_the_center", "health_gathering", "my_way_home", "deadly_corridor"] {
         assert_eq!(different(name, 4), [0; 0], "{name}");
     }
 }
 
 #[test]
 #[ignore = "slow: four minutes"]
-fn twenty_episodes_of_every_other_scenario_are_the_same_in_old_and_new_engines() {
+fn twenty_episodes_of_every_scenario_are_the_same_in_old_and_new_engines() {
     let scenarios = support::package().join("vizdoom/scenarios");
     let mut names: Vec<String> = std::fs::read_dir(scenarios)
         .unwrap()
         .filter_map(|entry| entry.unwrap().file_name().into_string().ok()?.strip_suffix(".cfg").map(str::to_owned))
         .filter(|name| !["doom", "doom2", "cig", "multi", "multi_duel"].contains(&name.as_str())) // sold, or for several
-        .filter(|name| !KNOWN.contains(&name.as_str()))
         .collect();
     names.sort();
     let different: Vec<_> =

@@ -9,33 +9,18 @@ use std::fmt::Write as _;
 
 use vizdoom::{Buffer, Config, Game, Mode};
 
+use support::{Draws, number};
+
 /// Sum of rewards (bits), last tic, actions, checksum of all that was answered.
 type Episode = (String, u32, u32, String);
 
 const ACTIONS: u32 = 60;
 const TICS: u32 = 4;
 
-/// The generator of `parity.py`.
-struct Draws(u32);
-
-impl Draws {
-    fn below(&mut self, n: u32) -> u32 {
-        self.0 = self.0.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
-        (self.0 >> 16) % n
-    }
-}
-
-fn number(x: f64) -> String {
-    format!("{:016x}", x.to_bits())
-}
-
 fn episode(game: &mut Game, draws: &mut Draws) -> Episode {
     let (mut crc, mut actions) = (crc32fast::Hasher::new(), 0);
     for _ in 0..ACTIONS {
-        let buttons = game.config().available_buttons.clone();
-        let amount =
-            |draws: &mut Draws, delta| if delta { f64::from(draws.below(21)) - 10.0 } else { draws.below(2).into() };
-        let row: Vec<f64> = buttons.iter().map(|button| amount(draws, button.is_delta())).collect();
+        let row = draws.action(&game.config().available_buttons);
         let reward = game.act(&row, TICS).unwrap();
         let mut line = format!("{} {}", number(reward), game.tic());
         for &variable in &game.config().available_game_variables {

@@ -26,6 +26,7 @@ enum Trouble {
     Fails,
     Panics,
     FailsForever,
+    Loses,
 }
 
 /// Counts its steps, and those of all others on one fuse.
@@ -64,6 +65,9 @@ impl Env for Line {
         match self.trouble {
             Trouble::Panics if left == 1 => panic!("the line broke"),
             Trouble::Fails if left == 1 => Err(broken()),
+            Trouble::Loses if left == 1 => {
+                Err(Error::Lost { env: Self::ID.to_owned(), message: "the engine died".to_owned() })
+            }
             Trouble::FailsForever if left <= 1 => Err(broken()),
             _ => Ok(Step { reward: 1.0, end: End::of(false, self.at >= 7.0), frames: 1 }),
         }
@@ -318,6 +322,19 @@ fn environments_that_fail_are_built_anew_and_counted_until_that_is_in_vain() {
     let error = case(Trouble::FailsForever, 1, 0, None).fail();
     let told = error.starts_with("actor ") && error.contains("after 3 restarts without a whole block: seat ");
     assert!(told && error.ends_with("environment line: broke"), "{error}");
+}
+
+#[test]
+fn an_engine_that_is_lost_is_told_and_nothing_is_built_anew() {
+    let mut case = case(Trouble::Loses, 1, 0, None);
+    case.rounds(60).unwrap();
+    case.rest();
+    case.check_blocks(1);
+    assert_eq!(case.actors().restarts(), 0);
+    assert_eq!(case.session.notes.len(), 1, "{:?}", case.session.notes);
+    let note = &case.session.notes[0];
+    let told = note.starts_with("seat ") && note.contains("the engine died");
+    assert!(told && note.ends_with(": the episode is over, another begins"), "{note}");
 }
 
 /// A policy that cannot go on.

@@ -3,10 +3,11 @@
 use std::path::Path;
 
 use super::Game;
+use super::sway::WIDEST;
 use crate::args::missing;
 use crate::engine::{Ask, Engine};
 use crate::layout::{game, input};
-use crate::{Button, Error, Result};
+use crate::{Button, Error, Result, Variable};
 
 /// Every so many tics the command that begins an episode is given again: the engine may have been in no state to obey.
 const AGAIN: u32 = 4;
@@ -23,11 +24,26 @@ impl Game {
         self.episode(seed, None)
     }
 
-    /// Begins the episode of a seed that the engine is given as it is.
+    /// Begins the episode of a seed that the engine is given as it is. With the same actions it is the same episode, to the
+    /// pixel, whatever the engine has played before; Python's, which [`new_episode`](Self::new_episode) follows, are not.
     ///
     /// # Errors
     /// If the engine dies.
     pub fn new_episode_of(&mut self, seed: u32) -> Result<()> {
+        let pictures = self.sway.pictures();
+        self.episode(seed, None)?;
+        // One who moves from the beginning sways by it, from wherever it was.
+        let pictures = if self.speed() > 0.0 { WIDEST } else { pictures };
+        if pictures == 0 || !self.config.render.weapon {
+            return Ok(());
+        }
+        if self.is_armed() {
+            return self.redraw(pictures);
+        }
+        // No hand, no sway: it comes to rest in the tic after, and the map begins once more.
+        self.ask(Ask::TicAndUpdate)?;
+        self.redraw(pictures)?;
+        self.last_tic = self.tic();
         self.episode(seed, None)
     }
 
@@ -81,7 +97,7 @@ impl Game {
                 }
             }
             self.engine.command("-use")?;
-            self.engine.ask(Ask::Update)?;
+            self.ask(Ask::Update)?;
             self.heed_use(heeded);
             self.last_tic = self.tic();
         }
@@ -113,7 +129,7 @@ impl Game {
         }
         self.engine.command(&format!("load {}", quoted(path)))?;
         self.last_tic = self.tic() + 1;
-        self.engine.ask(Ask::TicAndUpdate)?;
+        self.ask(Ask::TicAndUpdate)?;
         self.count();
         Ok(())
     }
@@ -190,10 +206,20 @@ impl Game {
 
     /// Has the first picture drawn, and counts from there.
     fn settle(&mut self) -> Result<()> {
-        self.engine.ask(Ask::Update)?;
+        self.ask(Ask::Update)?;
         self.last_tic = self.tic();
         self.begin();
         Ok(())
+    }
+
+    /// Draws what is there already: see [`super::sway`].
+    fn redraw(&mut self, pictures: u32) -> Result<()> {
+        (0..pictures).try_for_each(|_| self.ask(Ask::Update))
+    }
+
+    /// Whether the player has a weapon in hand: not in the first tic of a map.
+    fn is_armed(&self) -> bool {
+        self.variable(Variable::SelectedWeapon) >= 0.0
     }
 
     fn stop_recording(&mut self) -> Result<()> {
