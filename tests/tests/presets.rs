@@ -34,7 +34,8 @@ fn seat(entry: &EnvEntry, name: &str) -> Box<dyn VecEnv> {
     let text = entry.member_presets.iter().find(|(member, _)| *member == name).map_or(entry.preset, |&(_, text)| text);
     let tables = parse(&format!("env/{name}"), text, &["env", "eval"]);
     let table = tables["env"].as_table().expect("[env] is a table");
-    (entry.build)(name, table, &Seating { seed: SEED, seats: 0..1 }).unwrap_or_else(|e| panic!("env/{name}: {e}"))
+    (entry.build)(name, table, &Seating { seed: SEED, seats: 0..(entry.together)(table) })
+        .unwrap_or_else(|e| panic!("env/{name}: {e}"))
 }
 
 fn build(entry: &AgentEntry, name: &str, text: &str, env: &dyn VecEnv) {

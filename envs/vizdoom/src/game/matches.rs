@@ -41,6 +41,9 @@ pub struct Match {
 }
 
 impl Match {
+    /// Most players of a match.
+    pub const MOST: usize = MOST;
+
     /// Starts `players` engines of the package that is unpacked at `package`, the first of which is the host, and with them
     /// a first episode: it begins with tic 40 at the earliest. `config.game_args` say what is played, as
     /// `-deathmatch +timelimit 2`; of guests' own settings those of the host take the place.
