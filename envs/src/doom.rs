@@ -1,15 +1,23 @@
 //! Doom, played on the engine of ViZDoom 1.3.2, which runs as a process of its own (feature `doom`).
 
 mod actions;
+mod arena;
+mod duel;
 mod env;
+mod episode;
 mod eye;
+mod matches;
+mod setup;
 mod shaping;
 
-pub use env::{Buttons, Doom, DoomConfig, EngineSeed, FromEpisode};
+pub use duel::Duel;
+pub use env::Doom;
 pub use eye::Shown;
+pub use matches::Matches;
+pub use setup::{Buttons, DoomConfig, EngineSeed, FromEpisode, Opponent};
 pub use shaping::Shaping;
 
-use rl_core::{EnvEntry, Error, Result, Seating, VecEnv, build_batch};
+use rl_core::{EnvEntry, Error, Result, Seating, VecEnv, build_batch, read};
 
 /// Prefix of every scenario's name.
 const FAMILY: &str = "doom/";
@@ -36,10 +44,19 @@ pub const SCENARIOS: [&str; 18] = [
     "take_cover",
 ];
 
+/// Those for several.
+pub const MATCHES: [&str; 3] = ["cig", "multi", "multi_duel"];
+
 /// Every scenario, as `doom/<name of its .cfg>`.
 pub const ENTRY: EnvEntry = EnvEntry {
     id: FAMILY,
-    members: || SCENARIOS.iter().map(|&name| name.to_owned()).collect(),
+    members: || SCENARIOS.iter().chain(&MATCHES).map(|&name| name.to_owned()).collect(),
+    member_presets: &[("doom/cig", MATCH), ("doom/multi", MATCH), ("doom/multi_duel", MATCH)],
+    protocols: &[
+        ("self-play", include_str!("../../presets/protocol/doom-self-play.toml")),
+        ("random", include_str!("../../presets/protocol/doom-random.toml")),
+    ],
+    together,
     assets: &["vizdoom"],
     build,
     ..EnvEntry::single::<Doom>(
@@ -47,6 +64,8 @@ pub const ENTRY: EnvEntry = EnvEntry {
         include_str!("../../presets/env/doom.toml"),
     )
 };
+
+const MATCH: &str = include_str!("../../presets/env/doom-match.toml");
 
 /// Seats the scenario that `name` names: it is no key of the preset, which is the family's.
 fn build(name: &str, table: &toml::Table, seating: &Seating) -> Result<Box<dyn VecEnv>> {
@@ -56,5 +75,18 @@ fn build(name: &str, table: &toml::Table, seating: &Seating) -> Result<Box<dyn V
         let message = format!("is no key: the name of the environment, {name}, says which scenario it is");
         return Err(Error::Config { key: "env.scenario".to_owned(), message });
     }
-    build_batch::<Doom>(name, &table, seating)
+    let config: DoomConfig = read(&table)?;
+    match (config.players, config.opponent) {
+        (0, _) => Err(Error::Config { key: "env.players".to_owned(), message: "must be at least 1".to_owned() }),
+        (1, _) => build_batch::<Doom>(name, &table, seating),
+        (_, Opponent::Random) => build_batch::<Duel>(name, &table, seating),
+        (_, Opponent::Oneself) => Ok(Box::new(Matches::new(&config, seating)?)),
+    }
+}
+
+/// Seats that play against each other sit together.
+fn together(table: &toml::Table) -> u32 {
+    let players = table.get("players").and_then(toml::Value::as_integer);
+    let oneself = table.get("opponent").and_then(toml::Value::as_str) == Some("oneself");
+    players.filter(|_| oneself).and_then(|players| u32::try_from(players).ok()).unwrap_or(1).max(1)
 }

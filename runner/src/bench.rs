@@ -101,7 +101,9 @@ fn env(args: &EnvArgs, tables: &Tables) -> anyhow::Result<ExitCode> {
     let limit = Duration::try_from_secs_f64(args.seconds).ok().filter(|limit| !limit.is_zero());
     let limit = limit.ok_or_else(|| usage(format!("--seconds {}: expected a time above 0", args.seconds)))?;
     let resolved = preset::resolve(tables, &Ask { env: &args.env, sets: &args.set, ..Ask::default() })?;
-    let share = |thread: u32| (u64::from(args.envs) * u64::from(thread) / u64::from(args.threads)) as u32;
+    let together = resolved.together();
+    let worlds = u64::from(args.envs / together);
+    let share = |thread: u32| (worlds * u64::from(thread) / u64::from(args.threads)) as u32 * together;
     let mut workers = Vec::new();
     for thread in 0..args.threads {
         let seating = Seating { seed: args.seed, seats: share(thread)..share(thread + 1) };

@@ -7,6 +7,7 @@
 //! Two halves that take turns, one stepping while actions are chosen for the other, would not pay here: both already use
 //! every core, and choosing takes a few hundredths of a training run's time.
 
+use std::ops::Range;
 use std::time::{Duration, Instant};
 
 use rl_agents::{Clock, Mode, Part, Plan, Policy};
@@ -40,14 +41,21 @@ impl Workers {
 /// Builds the environments of some seats.
 pub(crate) type Seat<'a> = dyn Fn(&Seating) -> anyhow::Result<Box<dyn VecEnv>> + 'a;
 
-/// The seats of a run in groups.
+/// The seats of a run in groups; so many of them as share a world stay `together`.
 ///
 /// # Errors
 /// If the environment refuses a value or fails to start.
-pub(crate) fn groups(seat: &Seat<'_>, seating: &Seating, workers: Workers) -> anyhow::Result<Vec<Box<dyn VecEnv>>> {
-    let (first, seats) = (seating.seats.start, seating.seats.len());
-    let groups = workers.most().clamp(1, seats);
-    let edge = |group: usize| first + (seats * group / groups) as u32;
+pub(crate) fn groups(
+    seat: &Seat<'_>,
+    seating: &Seating,
+    workers: Workers,
+    together: u32,
+) -> anyhow::Result<Vec<Box<dyn VecEnv>>> {
+    let Range { start: first, end } = seating.seats;
+    let worlds = ((end - first) / together).max(1) as usize;
+    let groups = workers.most().clamp(1, worlds);
+    // Seats that are too few for another world are the last group's, which refuses them.
+    let edge = |group: usize| if group == groups { end } else { first + (worlds * group / groups) as u32 * together };
     (0..groups).map(|g| seat(&Seating { seed: seating.seed, seats: edge(g)..edge(g + 1) })).collect()
 }
 
@@ -315,7 +323,7 @@ mod tests {
             };
             Ok(Box::new(Batch::new(seating.seats.clone().map(fuse).collect(), seating)))
         };
-        let envs = groups(&build, &Seating { seed: 1, seats: 10..16 }, workers).unwrap();
+        let envs = groups(&build, &Seating { seed: 1, seats: 10..16 }, workers, 1).unwrap();
         let mut seats = Seats::new(envs, PLAN, workers).unwrap();
         seats.reset().unwrap();
         let failed = loop {
@@ -345,13 +353,39 @@ mod tests {
     }
 
     #[test]
+    fn seats_of_one_world_are_in_one_group() {
+        let asked = std::cell::RefCell::new(Vec::new());
+        let build = |seating: &Seating| -> anyhow::Result<Box<dyn VecEnv>> {
+            asked.borrow_mut().push(seating.seats.clone());
+            let envs = seating.seats.clone().map(|_| Fuse::new(&())).collect::<Result<_>>()?;
+            Ok(Box::new(Batch::new(envs, seating)))
+        };
+        // Where each group begins.
+        let cases: [(Range<u32>, usize, &[u32]); 6] = [
+            (10..22, 3, &[10, 14, 18]),
+            (10..22, 2, &[10, 14]),
+            (0..4, 8, &[0]),
+            (0..6, 1, &[0]),
+            (0..2, 1, &[0]),
+            (0..9, 2, &[0, 4]),
+        ];
+        for (seats, workers, expected) in cases {
+            let end = seats.end;
+            groups(&build, &Seating { seed: 1, seats }, Workers::Exactly(workers), 4).unwrap();
+            let asked = asked.take();
+            assert_eq!(asked.iter().map(|seats| seats.start).collect::<Vec<_>>(), expected);
+            assert!(asked.windows(2).all(|pair| pair[0].end == pair[1].start) && asked[asked.len() - 1].end == end);
+        }
+    }
+
+    #[test]
     fn rows_that_take_no_time_stay_in_this_thread() {
         let build = |seating: &Seating| -> anyhow::Result<Box<dyn VecEnv>> {
             let envs = seating.seats.clone().map(|_| Fuse::new(&())).collect::<Result<_>>()?;
             Ok(Box::new(Batch::new(envs, seating)))
         };
         let workers = Workers::UpTo(4);
-        let envs = groups(&build, &Seating { seed: 1, seats: 0..6 }, workers).unwrap();
+        let envs = groups(&build, &Seating { seed: 1, seats: 0..6 }, workers, 1).unwrap();
         let mut seats = Seats::new(envs, PLAN, workers).unwrap();
         seats.reset().unwrap();
         assert!(matches!(seats.way, Way::Trying(0, _)));

@@ -214,7 +214,7 @@ pub(crate) fn watched(
     let seats = episodes.min(SIDE_BY_SIDE);
     let range = SEATS..SEATS + seats;
     let seating = Seating { seed, seats: range.clone() };
-    let envs = collect::groups(&|seating| resolved.seat_eval(seating), &seating, workers)?;
+    let envs = collect::groups(&|seating| resolved.seat_eval(seating), &seating, workers, resolved.together())?;
     let mut policy = learner.policy(range)?;
     let mut seated = Seats::new(envs, Plan { horizon: 1, ..learner.plan() }, workers)?;
     if outputs {
@@ -289,9 +289,8 @@ impl Trained {
     /// If there is no such checkpoint, or the protocol shows something else.
     pub(crate) fn load(run: &Path, asked: &Asked, device: &Device, tables: &Tables) -> anyhow::Result<Self> {
         let Asked { checkpoint, episodes, protocol, seed, .. } = asked;
-        let seating = Seating { seed: *seed, seats: 0..1 };
         let (about, mut resolved) = recorded(run, tables)?;
-        let trained = resolved.seat(&seating)?.spec().clone();
+        let trained = resolved.shapes()?;
         if let Some(protocol) = protocol {
             resolved.use_protocol(protocol)?;
         }
@@ -299,7 +298,7 @@ impl Trained {
             resolved.set("eval.episodes", i64::from(*episodes))?;
         }
         resolved.eval()?;
-        let spec = resolved.seat_eval(&seating)?.spec().clone();
+        let spec = resolved.shapes()?;
         if spec != trained {
             let protocol = protocol.as_deref().unwrap_or("this");
             bail!(usage(format!("protocol {protocol} shows or asks for other shapes than this run was trained on")));

@@ -14,7 +14,6 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Instant;
 
-use rl_core::Seating;
 use rl_nn::Precision;
 use serde::Serialize;
 
@@ -105,7 +104,7 @@ pub(crate) fn run(args: &PlanArgs, tables: &Tables) -> anyhow::Result<ExitCode> 
     let ask = Ask { env, agent: Some(&agent), preset, sets: &args.set, protocol: None };
     let own = preset::resolve(tables, &ask)?;
     let train = own.train()?;
-    let spec = own.seat(&Seating { seed: args.seed, seats: 0..1 })?.spec().clone();
+    let spec = own.shapes()?;
     let bf16 = args.machine.device == "cpu" && Precision::Bf16.unit().is_some();
     let mut candidates = candidates::all(&own, spec.frame_len() > 0, bf16);
     let dir = args.out.as_deref().and_then(Path::parent).filter(|dir| !dir.as_os_str().is_empty() && !dir.is_dir());

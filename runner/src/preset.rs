@@ -7,7 +7,7 @@ use std::path::Path;
 
 use anyhow::Context as _;
 use rl_agents::AgentEntry;
-use rl_core::{EnvEntry, Seating, VecEnv};
+use rl_core::{EnvEntry, Seating, Spec, VecEnv};
 use rl_nn::Precision;
 use serde::{Deserialize, de::DeserializeOwned};
 use sha2::{Digest as _, Sha256};
@@ -101,7 +101,8 @@ pub(crate) fn resolve(tables: &Tables, ask: &Ask<'_>) -> anyhow::Result<Resolved
             merged.extend(tables);
         } else if ask.preset.is_none() {
             let table = merged.get("env").and_then(Value::as_table).cloned().unwrap_or_default();
-            let spec = (env.build)(&env_name, &table, &Seating { seed: 0, seats: 0..1 }).map(|env| env.spec().clone());
+            let seats = 0..(env.together)(&table);
+            let spec = (env.build)(&env_name, &table, &Seating { seed: 0, seats }).map(|env| env.spec().clone());
             // A preset would not help an agent that cannot play this.
             let refused = spec.ok().and_then(|spec| needs::refusal(agent, &env_name, &spec));
             let with: Vec<&str> = agent.presets.iter().map(|&(name, _)| name).collect();
@@ -230,6 +231,19 @@ impl Resolved {
     /// If the environment refuses a value or fails to start.
     pub(crate) fn seat_eval(&self, seating: &Seating) -> anyhow::Result<Box<dyn VecEnv>> {
         (self.env.build)(&self.env_name, &self.eval_table()?, seating).with_context(|| self.blame("env"))
+    }
+
+    /// How many seats share a world.
+    pub(crate) fn together(&self) -> u32 {
+        (self.env.together)(self.table("env"))
+    }
+
+    /// Shapes of one seat.
+    ///
+    /// # Errors
+    /// If the environment refuses a value.
+    pub(crate) fn shapes(&self) -> anyhow::Result<Spec> {
+        Ok(self.seat_eval(&Seating { seed: 0, seats: 0..self.together() })?.spec().clone())
     }
 
     /// `[env]` as it is evaluated.

@@ -164,6 +164,9 @@ pub(crate) fn run(args: &TrainArgs, tables: &Tables) -> anyhow::Result<ExitCode>
     if let Some(actors) = args.actors {
         take_actors(&mut resolved, actors)?;
     }
+    if args.record.is_some() && resolved.together() > 1 {
+        return Err(usage("--record: a recording is of one seat, and seats of this run share a world".to_owned()));
+    }
     let (train, eval) = (resolved.train()?, resolved.eval()?);
     if train.precision == Precision::Bf16 && !args.report.quiet {
         if args.machine.device != "cpu" {
@@ -273,7 +276,7 @@ pub(crate) fn start(
         0 => (workers, workers),
         actors => (Workers::Exactly(actors as usize), Workers::UpTo(1)),
     };
-    let envs = collect::groups(&|seating| resolved.seat(seating), &seating, groups)?;
+    let envs = collect::groups(&|seating| resolved.seat(seating), &seating, groups, resolved.together())?;
     let learner = build(resolved, envs[0].spec(), seed, device)?;
     let seats = Seats::new(envs, learner.plan(), workers)?;
     let acting = if train.actors == 0 {

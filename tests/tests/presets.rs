@@ -43,7 +43,8 @@ fn env_table(entry: &EnvEntry, name: &str) -> Table {
 }
 
 fn seat(entry: &EnvEntry, name: &str, table: &Table) -> Box<dyn VecEnv> {
-    (entry.build)(name, table, &Seating { seed: SEED, seats: 0..1 }).unwrap_or_else(|e| panic!("env/{name}: {e}"))
+    let seats = 0..(entry.together)(table);
+    (entry.build)(name, table, &Seating { seed: SEED, seats }).unwrap_or_else(|e| panic!("env/{name}: {e}"))
 }
 
 fn build(entry: &AgentEntry, name: &str, text: &str, env: &EnvEntry, member: &str) {

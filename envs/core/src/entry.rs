@@ -2,6 +2,8 @@
 
 use std::ops::Range;
 
+use serde::de::DeserializeOwned;
+
 use crate::{Batch, Env, Error, Result, VecEnv};
 
 /// Which seats a [`VecEnv`] serves, and from which seed their streams come.
@@ -41,6 +43,8 @@ pub struct EnvEntry {
     pub reference: fn(&str) -> Option<(f64, f64)>,
     /// Assets that must be there before it is built.
     pub assets: &'static [&'static str],
+    /// How many seats share a world, by the `[env]` table, so that nobody parts them.
+    pub together: fn(&toml::Table) -> u32,
     /// Builds the seats.
     pub build: Build,
 }
@@ -60,6 +64,7 @@ impl EnvEntry {
             agents: &[],
             reference: |_| None,
             assets: &[],
+            together: |_| 1,
             build: build_batch::<E>,
         }
     }
@@ -70,10 +75,16 @@ impl EnvEntry {
 /// # Errors
 /// If the table does not fit the configuration, or the environment refuses it.
 pub fn build_batch<E: Env>(_name: &str, table: &toml::Table, seating: &Seating) -> Result<Box<dyn VecEnv>> {
-    let config: E::Config = table
-        .clone()
-        .try_into()
-        .map_err(|e: toml::de::Error| Error::Config { key: "env".to_owned(), message: e.message().to_owned() })?;
+    let config: E::Config = read(table)?;
     let seats = seating.seats.clone().map(|_| E::new(&config)).collect::<Result<Vec<E>>>()?;
     Ok(Box::new(Batch::new(seats, seating)))
+}
+
+/// Reads an `[env]` table.
+///
+/// # Errors
+/// If it does not fit the configuration.
+pub fn read<C: DeserializeOwned>(table: &toml::Table) -> Result<C> {
+    let wrong = |e: toml::de::Error| Error::Config { key: "env".to_owned(), message: e.message().to_owned() };
+    table.clone().try_into().map_err(wrong)
 }

@@ -27,7 +27,7 @@ pub use batch::Batch;
 pub use canvas::Canvas;
 pub use column::{Column, Values};
 pub use end::End;
-pub use entry::{Build, EnvEntry, Seating, build_batch};
+pub use entry::{Build, EnvEntry, Seating, build_batch, read};
 pub use env::{Env, Fact, Step};
 pub use error::{Error, Result};
 pub use game::{Game, Side, Standing};

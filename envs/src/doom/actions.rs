@@ -18,7 +18,7 @@ const OPPOSITES: &[&[Button]] = &[
 ];
 
 /// How actions become values of buttons.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) enum Actions {
     /// One of these rows.
     Set(Vec<Box<[f64]>>),

@@ -11,7 +11,7 @@ use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::sync::{Mutex, mpsc};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, set_parent_process_death_signal};
@@ -27,7 +27,7 @@ use crate::{Error, Result};
 /// How long a whole start may take: players of a game for several wait there for each other.
 const START: Duration = Duration::from_secs(120);
 /// How long a tic may take; one takes less than a millisecond.
-const TIC: Duration = Duration::from_secs(60);
+pub(crate) const TIC: Duration = Duration::from_secs(60);
 /// How long an engine that was asked to end is waited for.
 const END: Duration = Duration::from_millis(500);
 /// Bytes of its output that an error shows.
@@ -69,27 +69,73 @@ pub(crate) struct Engine {
     core: Option<usize>,
 }
 
-impl Engine {
-    /// Starts the engine at `program` with `args`, to which what it is called is added, and waits for its first answer.
+/// An engine that has not answered yet: those of one match wait for each other before any of them does.
+#[derive(Debug)]
+pub(crate) struct Starting {
+    process: Process,
+    to: Queue,
+    from: Queue,
+    shared: Unlinked,
+    /// What it writes there, its settings, nobody reads.
+    _dir: TempDir,
+    since: Instant,
+}
+
+impl Starting {
+    /// Starts the engine at `program` with `args`, to which what it is called is added.
     ///
     /// # Errors
-    /// If it does not start, is of another version, or says what is wrong with its arguments.
-    pub(crate) fn start(program: &Path, args: Vec<String>) -> Result<Self> {
+    /// If it does not start.
+    pub(crate) fn new(program: &Path, args: Vec<String>) -> Result<Self> {
         let dir = tempfile::Builder::new().prefix("rl-run-doom-").tempdir().map_err(doing("making a directory"))?;
         // Our process and what tempfile chose: no name is taken twice on one machine.
         let name = dir.path().file_name().expect("it has a name").to_string_lossy();
         let instance = format!("{:0>10}", format!("{}{}", std::process::id(), &name["rl-run-doom-".len()..]));
-        let mut to = Queue::create(format!("/ViZDoomMQDoom{instance}"))?;
-        let mut from = Queue::create(format!("/ViZDoomMQCtr{instance}"))?;
+        let to = Queue::create(format!("/ViZDoomMQDoom{instance}"))?;
+        let from = Queue::create(format!("/ViZDoomMQCtr{instance}"))?;
         let shared = Unlinked(format!("/ViZDoomSM{instance}"));
         let process = Process::spawn(program, args, &instance, &dir)?;
-        let first = from.receive(START, &|| process.lives());
-        process.heed(first, START)?;
-        let memory = Memory::open(&shared.0)?;
-        to.unlink();
-        from.unlink();
-        drop(dir); // what it writes there, its settings, nobody reads
-        Ok(Self { process, to, from, memory, core: None })
+        Ok(Self { process, to, from, shared, _dir: dir, since: Instant::now() })
+    }
+
+    /// Number of its process.
+    pub(crate) fn id(&self) -> u32 {
+        self.process.child.id()
+    }
+
+    /// Whether it has answered for the first time, for which it is waited so long.
+    ///
+    /// # Errors
+    /// If it says what is wrong with its arguments, dies, or has been silent for too long.
+    pub(crate) fn answers_within(&mut self, time: Duration) -> Result<bool> {
+        let answer = self.from.receive(time, &|| self.process.lives());
+        if matches!(answer, Err(Wait::TimedOut)) && self.since.elapsed() < START {
+            return Ok(false);
+        }
+        self.process.heed(answer, START).map(|()| true)
+    }
+
+    /// The engine, once it has answered.
+    ///
+    /// # Errors
+    /// If it is of another version.
+    pub(crate) fn ready(mut self) -> Result<Engine> {
+        let memory = Memory::open(&self.shared.0)?;
+        self.to.unlink();
+        self.from.unlink();
+        Ok(Engine { process: self.process, to: self.to, from: self.from, memory, core: None })
+    }
+}
+
+impl Engine {
+    /// Starts the engine at `program` with `args`, and waits for its first answer.
+    ///
+    /// # Errors
+    /// If it does not start, is of another version, or says what is wrong with its arguments.
+    pub(crate) fn start(program: &Path, args: Vec<String>) -> Result<Self> {
+        let mut starting = Starting::new(program, args)?;
+        while !starting.answers_within(START)? {}
+        starting.ready()
     }
 
     /// What it shares with us.
@@ -108,15 +154,42 @@ impl Engine {
     }
 
     /// Lets it work, and waits until it is done.
+    ///
+    /// # Errors
+    /// If it is no more, or silent for too long.
     pub(crate) fn ask(&mut self, what: Ask) -> Result<()> {
+        self.post(what)?;
+        let answer = self.from.receive(TIC, &|| self.process.lives());
+        self.process.heed(answer, TIC)
+    }
+
+    /// Lets it work.
+    ///
+    /// # Errors
+    /// If it is no more.
+    pub(crate) fn post(&mut self, what: Ask) -> Result<()> {
         let code = match what {
             Ask::Tic => code::TIC,
             Ask::Update => code::UPDATE,
             Ask::TicAndUpdate => code::TIC_AND_UPDATE,
         };
-        self.send(&Message { code, command: [0; 128] })?;
-        let answer = self.from.receive(TIC, &|| self.process.lives());
-        self.process.heed(answer, TIC)
+        self.send(&Message { code, command: [0; 128] })
+    }
+
+    /// Whether it is done with what was posted, for which it is waited so long.
+    ///
+    /// # Errors
+    /// If it is no more.
+    pub(crate) fn answers_within(&mut self, time: Duration) -> Result<bool> {
+        match self.from.receive(time, &|| self.process.lives()) {
+            Err(Wait::TimedOut) => Ok(false),
+            answer => self.process.heed(answer, time).map(|()| true),
+        }
+    }
+
+    /// Ends it without asking.
+    pub(crate) fn kill(&mut self) {
+        let _ = self.process.child.kill();
     }
 
     /// Gives a command of its console, which it obeys before the next tic.
@@ -178,6 +251,7 @@ impl Drop for Engine {
 }
 
 /// A name in `/dev/shm` that goes when this does.
+#[derive(Debug)]
 struct Unlinked(String);
 
 impl Drop for Unlinked {

@@ -4,23 +4,22 @@
 
 mod buttons;
 mod episode;
+mod matches;
+mod start;
 mod sway;
-
-use std::path::{Path, PathBuf};
 
 use rand_mt::Mt;
 
-use self::episode::{NEVER, no_map};
+pub use self::matches::Match;
 use self::sway::Sway;
 use crate::Config;
-use crate::args::{args, missing};
 use crate::engine::{Ask, Engine};
 use crate::layout::game;
 use crate::memory::Region;
 use crate::pin;
 use crate::rewards::{Counts, Outcome, reward};
 use crate::state::{self, Label, Object, Player, Sector};
-use crate::{Error, Result, Variable};
+use crate::{Result, Variable};
 
 /// A buffer of pixels.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -46,7 +45,7 @@ impl From<Buffer> for Region {
     }
 }
 
-/// A running game of one player.
+/// A running game, as one player sees it.
 #[derive(Debug)]
 pub struct Game {
     engine: Engine,
@@ -69,60 +68,6 @@ pub struct Game {
 }
 
 impl Game {
-    /// Starts the engine of the package that is unpacked at `package` (the folder with `vizdoom/` and `vizdoom.libs/`), and
-    /// with it a first episode.
-    ///
-    /// # Errors
-    /// If a file is missing, the engine is of another version or refuses its arguments.
-    pub fn start(config: Config, package: &Path) -> Result<Self> {
-        let folder = package.join("vizdoom");
-        let program = config.vizdoom_path.clone().unwrap_or_else(|| folder.join("vizdoom"));
-        if !program.is_file() {
-            return Err(missing("the engine", &program));
-        }
-        let iwad = iwad(&config, &folder)?;
-        let mut seeds = Mt::new(config.seed.unwrap_or_else(drawn));
-        let mut engine = Engine::start(&program, args(&config, &iwad, seeds.next_u32())?)?;
-        let start = config.episode_start_time.max(1);
-        for waited in 0.. {
-            if engine.memory().get(game::MAP_TIC) >= start {
-                break;
-            }
-            if waited >= start.saturating_add(NEVER) {
-                return Err(no_map(&config.doom_map));
-            }
-            engine.ask(Ask::Tic)?;
-        }
-        engine.ask(Ask::Update)?; // of a player who has not moved: the weapon does not sway yet
-        // Without its library the engine says that it has sound, and tells silence.
-        if config.audio.enabled && !(engine.memory().flag(game::OPENAL_SOUND) && engine.has_loaded("libopenal")) {
-            let message = "no sound could be opened: on Debian, apt install libopenal1".to_owned();
-            return Err(Error::Config { key: "audio_buffer_enabled", message });
-        }
-        let buttons = config.available_buttons.len();
-        let mut this = Self {
-            engine,
-            config,
-            seeds,
-            given: vec![0.0; buttons],
-            action: vec![0.0; buttons],
-            pushed: false,
-            counts: Counts::default(),
-            sway: Sway::default(),
-            last_tic: 0,
-            counted_tic: 0,
-            reward: 0.0,
-            total_reward: 0.0,
-        };
-        this.last_tic = this.tic();
-        this.forbid_all_buttons();
-        for n in 0..this.config.available_buttons.len() {
-            this.allow(this.config.available_buttons[n]);
-        }
-        this.begin();
-        Ok(this)
-    }
-
     /// Plays so many tics with the buttons as they are, or until the episode is over, and returns what they were worth.
     /// Nothing happens, and nothing is earned again, in an episode that is over.
     ///
@@ -290,6 +235,11 @@ impl Game {
         state::players(self.engine.memory())
     }
 
+    /// Number of the player in a match; the host's is 0.
+    pub fn number(&self) -> u32 {
+        self.engine.memory().get(game::PLAYER_NUMBER)
+    }
+
     /// Lets the engine work, and counts what it draws.
     fn ask(&mut self, what: Ask) -> Result<()> {
         self.engine.ask(what)?;
@@ -339,21 +289,4 @@ impl Drop for Game {
             let _ = self.engine.command("stop").and_then(|()| self.engine.ask(Ask::Tic));
         }
     }
-}
-
-/// The game's data: what the configuration names, or a file of that name beside the engine, or the free one.
-fn iwad(config: &Config, folder: &Path) -> Result<PathBuf> {
-    let Some(path) = &config.doom_game_path else { return Ok(folder.join("freedoom2.wad")) };
-    let beside = path.file_name().map(|name| folder.join(name));
-    [Some(path.clone()), beside]
-        .into_iter()
-        .flatten()
-        .find(|path| path.is_file())
-        .ok_or_else(|| missing("the game's data", path))
-}
-
-/// A seed that nobody has chosen.
-fn drawn() -> u32 {
-    use std::hash::{BuildHasher, RandomState};
-    RandomState::new().hash_one(std::process::id()) as u32
 }

@@ -15,6 +15,7 @@ mod layout;
 mod memory;
 mod names;
 mod pin;
+mod port;
 mod queue;
 mod rewards;
 mod screen;
@@ -24,7 +25,7 @@ mod variable;
 
 pub use button::Button;
 pub use error::{Error, Result};
-pub use game::{Buffer, Game};
+pub use game::{Buffer, Game, Match};
 pub use screen::{ScreenFormat, ScreenResolution};
 pub use settings::{Audio, Automap, AutomapMode, Config, Mode, Notifications, Render, Rewards, SamplingRate};
 pub use state::{Label, Line, Object, Player, Pose, Sector};

@@ -183,7 +183,7 @@ fn case(trouble: Trouble, max_lag: i64, pause: u64, blows: Option<(u64, bool)>) 
         Ok(Box::new(Batch::new(seating.seats.clone().map(line).collect(), seating)))
     });
     let seating = Seating { seed: 1, seats: 0..SEATS };
-    let envs = collect::groups(&|seating| rebuild(seating), &seating, Workers::Exactly(3)).unwrap();
+    let envs = collect::groups(&|seating| rebuild(seating), &seating, Workers::Exactly(3), 1).unwrap();
     let mut seats = Seats::new(envs, learner.plan(), Workers::UpTo(1)).unwrap();
     seats.reset().unwrap();
     let actors = Actors::new(&learner, &seats, 1, rebuild.clone()).unwrap().unwrap();

@@ -84,8 +84,7 @@ impl Game {
             return self.new_episode();
         }
         if self.is_dead() && !self.is_over() {
-            let heeded = self.engine.memory().get_input(input::BT_AVAILABLE.element(Button::Use.number()));
-            self.heed_use(1);
+            let heeded = self.heed_use(1);
             loop {
                 self.engine.command("+use")?;
                 self.engine.ask(Ask::Tic)?;
@@ -161,8 +160,7 @@ impl Game {
     /// Plays until the map has changed under all players; one that is dead presses USE to come back.
     fn join_next_map(&mut self) -> Result<()> {
         self.release_buttons();
-        let heeded = self.engine.memory().get_input(input::BT_AVAILABLE.element(Button::Use.number()));
-        self.heed_use(1);
+        let heeded = self.heed_use(1);
         self.engine.command("-use")?;
         for tic in 1.. {
             self.engine.command(if tic % 2 == 1 { "+use" } else { "-use" })?;
@@ -193,7 +191,7 @@ impl Game {
         self.until_start_time()
     }
 
-    fn has_begun(&self) -> bool {
+    pub(super) fn has_begun(&self) -> bool {
         !self.flag(game::MAP_END) && self.tic() <= self.last_tic
     }
 
@@ -226,8 +224,12 @@ impl Game {
         if self.flag(game::DEMO_RECORDING) { self.engine.command("stop") } else { Ok(()) }
     }
 
-    fn heed_use(&mut self, heeded: u8) {
-        self.engine.memory_mut().set_input(input::BT_AVAILABLE.element(Button::Use.number()), heeded);
+    /// Whether USE is heeded, which an action may not be allowed to press, and what it was before.
+    pub(super) fn heed_use(&mut self, heeded: u8) -> u8 {
+        let field = input::BT_AVAILABLE.element(Button::Use.number());
+        let before = self.engine.memory().get_input(field);
+        self.engine.memory_mut().set_input(field, heeded);
+        before
     }
 }
 

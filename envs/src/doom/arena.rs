@@ -1,0 +1,238 @@
+//! A match as an environment: what all players of one world do in a step, and what each of them sees and earns.
+//!
+//! Every episode has engines of its own, since chance in an old match goes on from where it was. So an episode is what follows
+//! from its seed and the actions of all players, and a state is saved as both and restored by playing them again. Starting
+//! engines is mostly waiting for them to find each other, and can go on while another match is played.
+
+use std::thread::{Builder, JoinHandle};
+
+use rl_core::{Act, Canvas, End, Fact, Obs, Result, Rng, Spec, save_postcard};
+use vizdoom::{Match, Variable};
+
+use super::env::{facts, look};
+use super::episode::Episode;
+use super::eye::Eye;
+use super::setup::{DoomConfig, Setup, refuse, translated};
+use super::shaping::Before;
+
+/// What a deathmatch is: the dead come back by themselves after a second, far from others and safe for a moment, and nobody's
+/// aim is helped. Arguments of the `.cfg` follow, and win.
+const RULES: &str = "-deathmatch +sv_forcerespawn 1 +sv_noautoaim 1 +sv_respawnprotect 1 +sv_spawnfarthest 1";
+
+/// Tic with which a match begins at the earliest; before it engines find their step.
+const START: u32 = 40;
+
+/// A match and the episode that it plays.
+#[derive(Debug)]
+pub(super) struct Arena {
+    setup: Setup,
+    spec: Spec,
+    /// Started by the first episode.
+    game: Option<Match>,
+    next: Option<Next>,
+    episode: Episode,
+    /// Which player the first seat is; the others follow it.
+    first: usize,
+    seats: Vec<Seat>,
+    /// Values of all buttons.
+    row: Vec<f64>,
+}
+
+/// What one seat has, beside its player.
+#[derive(Debug)]
+struct Seat {
+    eye: Eye,
+    frags: f64,
+    before: Before,
+    reward: f32,
+    bonus: f32,
+}
+
+/// A match that starts while another is played. Dropped, it is waited for, so that no engine outlives its environment.
+#[derive(Debug)]
+struct Next {
+    seed: u64,
+    starting: Option<JoinHandle<vizdoom::Result<Match>>>,
+}
+
+impl Next {
+    fn wait(&mut self) -> Option<Match> {
+        self.starting.take()?.join().ok()?.ok()
+    }
+}
+
+impl Drop for Next {
+    fn drop(&mut self) {
+        self.wait();
+    }
+}
+
+impl Arena {
+    /// # Errors
+    /// If a value is out of range, or a file is missing or cannot be read.
+    pub(super) fn new(config: &DoomConfig) -> Result<Self> {
+        let mut setup = Setup::new(config)?;
+        if config.players > Match::MOST {
+            return Err(refuse("players", format!("{} is not from 1 to {}", config.players, Match::MOST)));
+        }
+        let settings = &mut setup.settings;
+        let own = std::mem::take(&mut settings.game_args);
+        settings.game_args = RULES.split(' ').map(str::to_owned).chain(own).collect();
+        settings.episode_start_time = settings.episode_start_time.max(START);
+        let seat = || Ok(Seat { eye: setup.eye()?, frags: 0.0, before: Before::default(), reward: 0.0, bonus: 0.0 });
+        let seats = (0..config.players).map(|_| seat()).collect::<Result<Vec<_>>>()?;
+        let spec = setup.spec(&seats[0].eye);
+        let episode = Episode::new(&spec, config.players);
+        let row = vec![0.0; setup.settings.available_buttons.len()];
+        Ok(Self { setup, spec, game: None, next: None, episode, first: 0, seats, row })
+    }
+
+    /// Shapes of one seat.
+    pub(super) fn spec(&self) -> &Spec {
+        &self.spec
+    }
+
+    /// How many play.
+    pub(super) fn players(&self) -> usize {
+        self.seats.len()
+    }
+
+    /// Lets the match of this seed start, in a thread of its own, in case that it is the next.
+    pub(super) fn prepare(&mut self, seed: u64) {
+        if self.next.as_ref().is_some_and(|next| next.seed == seed) {
+            return;
+        }
+        let setup = self.setup.clone();
+        let start = move || start(&setup, seed);
+        // Without it the match starts when it begins.
+        let starting = Builder::new().name("match".to_owned()).spawn(start).ok();
+        self.next = Some(Next { seed, starting });
+    }
+
+    /// Begins the match of this seed. Returns what may be drawn from further.
+    ///
+    /// # Errors
+    /// If an engine fails.
+    pub(super) fn begin(&mut self, seed: u64) -> Result<Rng> {
+        self.game = None; // its engines end before others start
+        let ready = self.next.take_if(|next| next.seed == seed).and_then(|mut next| next.wait());
+        let started = ready.map_or_else(|| start(&self.setup, seed), Ok);
+        let game = self.game.insert(started.map_err(translated)?);
+        let mut rng = Rng::episode(seed);
+        rng.u32(); // is the engine's seed
+        self.episode.begin(seed);
+        self.first = rng.below(self.seats.len() as u32) as usize;
+        for (n, seat) in self.seats.iter_mut().enumerate() {
+            let player = &game.players()[(self.first + n) % game.players().len()];
+            seat.frags = player.variable(Variable::FragCount);
+            seat.before = self.setup.config.shaping.read(player);
+            (seat.reward, seat.bonus) = (0.0, 0.0);
+        }
+        Ok(rng)
+    }
+
+    /// Plays the actions of all seats, `[players, ..]`, and says how the step ended for all, and how many tics it took.
+    ///
+    /// # Errors
+    /// If an engine fails; then the match is no more.
+    pub(super) fn step(&mut self, act: Act<'_>) -> Result<(End, u32)> {
+        self.episode.note(act);
+        self.play(act)
+    }
+
+    /// What the last step earned a seat: its frags, and the bonus of the shaping.
+    pub(super) fn earned(&self, seat: usize) -> (f32, f32) {
+        (self.seats[seat].reward, self.seats[seat].bonus)
+    }
+
+    /// Writes what a seat sees.
+    ///
+    /// # Panics
+    /// If no match has begun.
+    pub(super) fn look(&mut self, seat: usize, obs: &mut Obs<'_>) {
+        let players = self.game.as_ref().expect("a match has begun").players();
+        look(&mut self.seats[seat].eye, &players[(self.first + seat) % players.len()], &self.setup, obs);
+    }
+
+    /// Draws what a seat saw last.
+    pub(super) fn draw(&self, seat: usize, canvas: &mut Canvas) {
+        self.seats[seat].eye.draw(canvas);
+    }
+
+    /// What there is to compare in a seat.
+    pub(super) fn facts(&self, seat: usize) -> Vec<(&'static str, Fact)> {
+        let Some(game) = &self.game else { return Vec::new() };
+        let players = game.players();
+        let player = &players[(self.first + seat) % players.len()];
+        let mut facts = facts(player, &self.setup.settings);
+        facts.push(("frags", Fact::Number(player.variable(Variable::FragCount))));
+        facts
+    }
+
+    /// Hashes of the files that are played from.
+    pub(super) fn assets(&self) -> Vec<(String, String)> {
+        self.setup.assets()
+    }
+
+    /// What the values of the discrete action do.
+    pub(super) fn action_names(&self) -> Vec<String> {
+        self.setup.action_names()
+    }
+
+    /// Appends the seed and the actions of the present match.
+    pub(super) fn save(&self, out: &mut Vec<u8>) -> Result<()> {
+        save_postcard(&self.episode, out)
+    }
+
+    /// Plays the match again that was saved.
+    ///
+    /// # Errors
+    /// If `bytes` is no match of so many players, or an engine fails.
+    pub(super) fn load(&mut self, bytes: &[u8]) -> Result<()> {
+        let episode = Episode::load(bytes, &self.spec, self.seats.len())?;
+        self.begin(episode.seed)?;
+        episode.replay(|act| self.play(act).map(drop))?;
+        self.episode = episode;
+        let game = self.game.as_ref().expect("it has just been played");
+        for (n, seat) in self.seats.iter_mut().enumerate() {
+            seat.eye.see(&game.players()[(self.first + n) % game.players().len()]);
+        }
+        Ok(())
+    }
+
+    fn play(&mut self, act: Act<'_>) -> Result<(End, u32)> {
+        let game = self.game.as_mut().expect("a step follows a reset");
+        let (config, start) = (&self.setup.config, self.setup.settings.episode_start_time);
+        let players = self.seats.len();
+        for n in 0..players {
+            self.setup.actions.press(act.seat(&self.spec, n), &mut self.row);
+            game.press((self.first + n) % players, &self.row);
+        }
+        let from = game.players()[0].tic();
+        let left = match config.max_tics {
+            0 => config.frame_repeat,
+            most => config.frame_repeat.min((most + start).saturating_sub(from).max(1)),
+        };
+        if let Err(error) = game.advance(left) {
+            self.game = None;
+            return Err(translated(error));
+        }
+        for (n, seat) in self.seats.iter_mut().enumerate() {
+            let player = &game.players()[(self.first + n) % players];
+            let frags = player.variable(Variable::FragCount);
+            seat.reward = (frags - std::mem::replace(&mut seat.frags, frags)) as f32;
+            let now = config.shaping.read(player);
+            seat.bonus = config.shaping.bonus(std::mem::replace(&mut seat.before, now), now);
+        }
+        let host = &game.players()[0];
+        let cut = config.max_tics > 0 && host.tic() >= config.max_tics + start;
+        // A map that has ended is at tic 0 again.
+        let tics = host.tic().checked_sub(from).filter(|&tics| tics > 0).unwrap_or(left);
+        Ok((End::of(host.is_ended(), cut || host.is_timed_out()), tics))
+    }
+}
+
+/// Starts the match of an episode.
+fn start(setup: &Setup, seed: u64) -> vizdoom::Result<Match> {
+    Match::start_of(&setup.settings, setup.config.players, Rng::episode(seed).u32(), &setup.package)
+}

@@ -1,0 +1,98 @@
+//! A match as one seat plays it, the others being players of any action. Which player the seat is, is drawn anew for every
+//! match.
+
+use rl_core::{Act, Canvas, Env, Fact, Obs, Result, Rng, Spec, Step, load_postcard, save_postcard};
+
+use super::FAMILY;
+use super::arena::Arena;
+use super::setup::DoomConfig;
+
+/// A seat among players who act at random.
+#[derive(Debug)]
+pub struct Duel {
+    arena: Arena,
+    /// Draws what the others do.
+    rng: Rng,
+    bonus: f32,
+    /// Actions of all players, the seat's first.
+    discrete: Vec<u32>,
+    continuous: Vec<f32>,
+}
+
+impl Env for Duel {
+    const ID: &'static str = FAMILY;
+    const VERSION: u32 = 1;
+    const FRAME_RATE: f64 = 35.0;
+    type Config = DoomConfig;
+
+    fn new(config: &DoomConfig) -> Result<Self> {
+        let arena = Arena::new(config)?;
+        let (spec, players) = (arena.spec(), arena.players());
+        let discrete = vec![0; players * spec.discrete.len()];
+        let continuous = vec![0.0; players * spec.continuous.len()];
+        Ok(Self { arena, rng: Rng::episode(0), bonus: 0.0, discrete, continuous })
+    }
+
+    fn spec(&self) -> Spec {
+        self.arena.spec().clone()
+    }
+
+    fn reset(&mut self, seed: u64, mut obs: Obs<'_>) -> Result<()> {
+        self.rng = self.arena.begin(seed)?;
+        self.bonus = 0.0;
+        self.arena.look(0, &mut obs);
+        Ok(())
+    }
+
+    fn step(&mut self, act: Act<'_>, mut obs: Obs<'_>) -> Result<Step> {
+        let (own, others) = self.discrete.split_at_mut(act.discrete.len());
+        own.copy_from_slice(act.discrete);
+        for (n, value) in others.iter_mut().enumerate() {
+            *value = self.rng.below(self.arena.spec().discrete[n % act.discrete.len()]);
+        }
+        let (own, others) = self.continuous.split_at_mut(act.continuous.len());
+        own.copy_from_slice(act.continuous);
+        for (n, value) in others.iter_mut().enumerate() {
+            let bound = self.arena.spec().continuous[n % act.continuous.len()];
+            *value = self.rng.uniform(bound.low.into(), bound.high.into()) as f32;
+        }
+        let (end, frames) = self.arena.step(Act { discrete: &self.discrete, continuous: &self.continuous })?;
+        let (reward, bonus) = self.arena.earned(0);
+        self.bonus = bonus;
+        self.arena.look(0, &mut obs);
+        Ok(Step { reward, end, frames })
+    }
+
+    fn save(&self, out: &mut Vec<u8>) -> Result<()> {
+        let mut played = Vec::new();
+        self.arena.save(&mut played)?;
+        save_postcard(&(&self.rng, played), out)
+    }
+
+    fn load(&mut self, bytes: &[u8]) -> Result<()> {
+        let (rng, played): (Rng, Vec<u8>) = load_postcard(Self::ID, bytes)?;
+        self.arena.load(&played)?;
+        self.rng = rng;
+        Ok(())
+    }
+
+    fn assets(&self) -> Vec<(String, String)> {
+        self.arena.assets()
+    }
+
+    fn bonus(&self) -> f32 {
+        self.bonus
+    }
+
+    fn facts(&self) -> Vec<(&'static str, Fact)> {
+        self.arena.facts(0)
+    }
+
+    fn action_names(&self) -> Vec<String> {
+        self.arena.action_names()
+    }
+
+    fn draw(&self, canvas: &mut Canvas) {
+        self.arena.draw(0, canvas);
+    }
+}

@@ -1,0 +1,81 @@
+//! What an episode of Doom follows from: the seed that it began with, and the actions.
+
+use rl_core::{Act, Error, Result, Spec, load_postcard};
+use serde::{Deserialize, Serialize};
+
+use super::FAMILY;
+
+/// Steps that are noted without asking for memory: half an hour by four tics.
+const STEPS: usize = 16_000;
+
+/// An episode's seed and actions.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub(super) struct Episode {
+    pub(super) seed: u64,
+    /// Episodes that this engine's generator has begun.
+    pub(super) drawn: u32,
+    /// One after the other, of all players.
+    discrete: Vec<u8>,
+    continuous: Vec<f32>,
+    steps: u32,
+}
+
+impl Episode {
+    /// None yet, with room for the actions of `players`.
+    pub(super) fn new(spec: &Spec, players: usize) -> Self {
+        Self {
+            discrete: Vec::with_capacity(STEPS * players * spec.discrete.len()),
+            continuous: Vec::with_capacity(STEPS * players * spec.continuous.len()),
+            ..Self::default()
+        }
+    }
+
+    /// Another one.
+    pub(super) fn begin(&mut self, seed: u64) {
+        (self.seed, self.steps) = (seed, 0);
+        self.discrete.clear();
+        self.continuous.clear();
+    }
+
+    /// Notes what all players do.
+    pub(super) fn note(&mut self, act: Act<'_>) {
+        self.discrete.extend(act.discrete.iter().map(|&value| value as u8));
+        self.continuous.extend_from_slice(act.continuous);
+        self.steps += 1;
+    }
+
+    /// Reads one that was saved.
+    ///
+    /// # Errors
+    /// If it is none of so many players with actions of `spec`.
+    pub(super) fn load(bytes: &[u8], spec: &Spec, players: usize) -> Result<Self> {
+        let this: Self = load_postcard(FAMILY, bytes)?;
+        let state = |message: &str| Error::State { part: FAMILY.to_owned(), message: message.to_owned() };
+        let steps = this.steps as usize;
+        let (discrete, continuous) = (players * spec.discrete.len(), players * spec.continuous.len());
+        let lengths = [(discrete, this.discrete.len()), (continuous, this.continuous.len())];
+        if lengths.iter().any(|&(each, all)| steps.checked_mul(each) != Some(all)) {
+            return Err(state("holds another number of actions than of steps"));
+        }
+        if this.discrete.iter().zip(spec.discrete.iter().cycle()).any(|(&value, &n)| u32::from(value) >= n) {
+            return Err(state("holds an action that there is not"));
+        }
+        Ok(this)
+    }
+
+    /// Does every action again.
+    ///
+    /// # Errors
+    /// That of `play`.
+    pub(super) fn replay(&self, mut play: impl FnMut(Act<'_>) -> Result<()>) -> Result<()> {
+        let steps = self.steps as usize;
+        let values: Vec<u32> = self.discrete.iter().map(|&value| value.into()).collect();
+        let (discrete, continuous) = (values.len() / steps.max(1), self.continuous.len() / steps.max(1));
+        (0..steps).try_for_each(|step| {
+            play(Act {
+                discrete: &values[step * discrete..(step + 1) * discrete],
+                continuous: &self.continuous[step * continuous..(step + 1) * continuous],
+            })
+        })
+    }
+}

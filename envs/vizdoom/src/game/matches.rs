@@ -1,0 +1,325 @@
+//! A match: several players of one world, an engine each, over loopback.
+//!
+//! Each engine plays a tic when it has the commands of all players for it. A guest keeps one command in hand: what it is
+//! given at a tic is played in the next. Once all guests are so far ahead, an engine that is asked needs nobody who has not
+//! been asked, if the host comes first: one after the other answers, nobody waits for a packet, and no bit depends on how
+//! long anything takes. Engines find this step in the first tics of a match, which nobody's action is part of.
+//!
+//! Source: ViZDoom 1.3.2, `d_net.cpp`; and for what is played in lockstep, `DoomController`.
+
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use super::Game;
+use super::episode::{NEVER, no_map};
+use super::start::{order, seeds};
+use crate::engine::{Ask, Engine, Starting, TIC};
+use crate::layout::{MAX_PLAYERS, game};
+use crate::{Config, Error, Result, port};
+
+/// Most players of the engine.
+const MOST: usize = MAX_PLAYERS;
+/// How long an engine is waited for before the next is asked, while they may not be in step.
+const LEAD: Duration = Duration::from_millis(50);
+/// And in step, where it is a matter of the machine's load alone.
+const PATIENCE: Duration = Duration::from_secs(2);
+/// How long one of several is waited for at a time, so that another's death is noticed.
+const TURN: Duration = Duration::from_millis(5);
+/// Rounds in which each engine answered before the next was asked, after which they are in step.
+const IN_STEP: u32 = 16;
+/// Tic with which a match begins at the earliest.
+const EARLIEST: u32 = 40;
+/// Starts of a match that may fail because a port was taken meanwhile, or engines did not find their step.
+const STARTS: u32 = 4;
+
+/// A running match.
+#[derive(Debug)]
+pub struct Match {
+    players: Vec<Game>,
+    /// Whether one has died, and the others with it.
+    lost: bool,
+}
+
+impl Match {
+    /// Most players of a match.
+    pub const MOST: usize = MOST;
+
+    /// Starts `players` engines of the package that is unpacked at `package`, the first of which is the host, and with them
+    /// a first episode: it begins with tic 40 at the earliest. `config.game_args` say what is played, as
+    /// `-deathmatch +timelimit 2`; of guests' own settings those of the host take the place.
+    ///
+    /// # Errors
+    /// If a number of players cannot be played, a file is missing, or an engine refuses its arguments or dies.
+    pub fn start(config: &Config, players: usize, package: &Path) -> Result<Self> {
+        let seed = seeds(config).next_u32();
+        Self::start_of(config, players, seed, package)
+    }
+
+    /// The same with a seed that the host is given as it is.
+    ///
+    /// # Errors
+    /// As [`start`](Self::start).
+    pub fn start_of(config: &Config, players: usize, seed: u32, package: &Path) -> Result<Self> {
+        if !(2..=MOST).contains(&players) {
+            let message = format!("{players} players: a match has 2 to {MOST}");
+            return Err(Error::Config { key: "players", message });
+        }
+        if config.mode.is_async() || config.mode.is_spectator() {
+            let message = format!("{} does not wait for others: a match is of mode PLAYER", config.mode.name());
+            return Err(Error::Config { key: "mode", message });
+        }
+        for _ in 0..STARTS {
+            if let Some(this) = Self::try_start(config, players, seed, package)? {
+                return Ok(this);
+            }
+        }
+        let message = format!("{STARTS} times its port was taken, or its engines did not find their step");
+        Err(Error::Engine { message })
+    }
+
+    /// `None` where another try may succeed.
+    fn try_start(config: &Config, players: usize, seed: u32, package: &Path) -> Result<Option<Self>> {
+        let port = port::free()?;
+        let order = |number: usize| {
+            let mut config = config.clone();
+            let words = match number {
+                0 => format!("-host {players} -port {port} -netmode 0"),
+                _ => format!("-join 127.0.0.1:{port}"),
+            };
+            config.game_args.extend(words.split(' ').map(str::to_owned));
+            order(&config, package, seed)
+        };
+        let (program, args) = order(0)?;
+        let mut host = Starting::new(&program, args)?;
+        // Guests join who listens there: that is the host, or nobody.
+        while !port::is_held_by(host.id(), port) {
+            match host.answers_within(TURN) {
+                Err(Error::Died { message } | Error::Engine { message }) if message.contains("BindToPort") => {
+                    return Ok(None);
+                }
+                answered => answered?,
+            };
+        }
+        let mut starting = vec![host];
+        for number in 1..players {
+            let (program, args) = order(number)?;
+            starting.push(Starting::new(&program, args)?);
+        }
+        let mut silent: Vec<usize> = (0..players).collect();
+        while !silent.is_empty() {
+            let mut left = Vec::new();
+            for n in silent {
+                if !starting[n].answers_within(TURN)? {
+                    left.push(n);
+                }
+            }
+            silent = left;
+        }
+        let engines = starting.into_iter().map(Starting::ready).collect::<Result<Vec<Engine>>>()?;
+        let game = |engine| Game::on(engine, config.clone(), seeds(config));
+        let mut this = Self { players: engines.into_iter().map(game).collect(), lost: false };
+        // Guests connect in the order in which they come: players are sorted by the number that the host gave them.
+        this.players.sort_by_key(Game::number);
+        let start = config.episode_start_time.max(EARLIEST);
+        let mut rounds = 0;
+        while this.players[0].tic() < start {
+            rounds = if this.round(LEAD)? { rounds + 1 } else { 0 };
+        }
+        if rounds < IN_STEP {
+            return Ok(None);
+        }
+        this.update()?;
+        this.players.iter_mut().try_for_each(Game::take_over)?;
+        Ok(Some(this))
+    }
+
+    /// The players, the host first: what each of them sees, and what its last action was worth.
+    pub fn players(&self) -> &[Game] {
+        &self.players
+    }
+
+    /// Sets the buttons of a player, as [`Game::press`].
+    pub fn press(&mut self, player: usize, values: &[f64]) {
+        self.players[player].press(values);
+    }
+
+    /// Gives a player's engine a command of its console, as [`Game::command`].
+    ///
+    /// # Errors
+    /// If it is too long, or the engine is no more.
+    pub fn command(&mut self, player: usize, command: &str) -> Result<()> {
+        self.all_there()?;
+        let done = self.players[player].command(command);
+        self.lost_if(done)
+    }
+
+    /// Plays so many tics with the buttons as they are, or until the episode is over. Nothing happens in an episode that is.
+    ///
+    /// # Errors
+    /// If an engine dies: then all of them are ended.
+    pub fn advance(&mut self, tics: u32) -> Result<()> {
+        self.all_there()?;
+        if self.is_over() || tics == 0 {
+            return Ok(());
+        }
+        let done = self.play(tics);
+        self.lost_if(done)
+    }
+
+    /// Whether the episode is over, for all of them.
+    pub fn is_over(&self) -> bool {
+        self.players[0].is_over()
+    }
+
+    /// Begins the next episode as the original does it, with `changemap`: frags are counted anew, and chance goes on from
+    /// where it was, so that an episode that only its seed decides wants a match of its own.
+    ///
+    /// # Errors
+    /// If an engine dies: then all of them are ended.
+    pub fn new_episode(&mut self) -> Result<()> {
+        self.all_there()?;
+        let done = self.change_map();
+        self.lost_if(done)
+    }
+
+    /// Lets the dead press USE until they are back. What is earned meanwhile is counted and is no action's worth.
+    ///
+    /// # Errors
+    /// If an engine dies: then all of them are ended.
+    pub fn respawn(&mut self) -> Result<()> {
+        self.all_there()?;
+        let done = self.bring_back();
+        self.lost_if(done)
+    }
+
+    fn play(&mut self, tics: u32) -> Result<()> {
+        for _ in 0..tics {
+            self.players.iter_mut().for_each(|player| player.last_tic = player.tic() + 1);
+            self.round(PATIENCE)?;
+            if self.is_over() {
+                break;
+            }
+        }
+        self.update()?;
+        self.players.iter_mut().for_each(Game::count);
+        Ok(())
+    }
+
+    fn change_map(&mut self) -> Result<()> {
+        let mut heeded = [0; MOST];
+        for (player, heeded) in self.players.iter_mut().zip(&mut heeded) {
+            player.engine.forget_output();
+            let seed = player.seeds.next_u32();
+            player.engine.command(&format!("rngseed set {seed}"))?;
+            if player.flag(game::GAME_SETTINGS_CONTROLLER) {
+                let change = format!("changemap {}", player.config.doom_map);
+                player.engine.command(&change)?;
+            }
+            player.release_buttons();
+            *heeded = player.heed_use(1); // who is dead joins by it
+            player.engine.command("-use")?;
+        }
+        for tic in 1.. {
+            let using = if tic % 2 == 1 { "+use" } else { "-use" };
+            self.players.iter_mut().try_for_each(|player| player.engine.command(using))?;
+            self.round(PATIENCE)?;
+            if self.players.iter().all(Game::has_begun) {
+                break;
+            }
+            if tic >= NEVER {
+                return Err(no_map(&self.players[0].config.doom_map));
+            }
+        }
+        for (player, heeded) in self.players.iter_mut().zip(heeded) {
+            player.engine.command("-use")?;
+            player.heed_use(heeded);
+        }
+        while self.players[0].tic() < self.players[0].config.episode_start_time.max(1) {
+            self.round(PATIENCE)?;
+        }
+        self.players.iter_mut().try_for_each(|player| player.engine.command("viz_override_player 0"))?;
+        self.update()?;
+        for player in &mut self.players {
+            player.last_tic = player.tic();
+            player.begin();
+        }
+        Ok(())
+    }
+
+    fn bring_back(&mut self) -> Result<()> {
+        let mut heeded = [None; MOST];
+        for (player, heeded) in self.players.iter_mut().zip(&mut heeded).filter(|(player, _)| player.is_dead()) {
+            *heeded = Some(player.heed_use(1));
+        }
+        while !self.is_over() && self.players.iter().any(Game::is_dead) {
+            for player in self.players.iter_mut().filter(|player| player.is_dead()) {
+                player.engine.command("+use")?;
+            }
+            self.round(PATIENCE)?;
+        }
+        for (player, heeded) in self.players.iter_mut().zip(heeded) {
+            if let Some(heeded) = heeded {
+                player.engine.command("-use")?;
+                player.heed_use(heeded);
+            }
+        }
+        self.update()?;
+        for player in &mut self.players {
+            player.last_tic = player.tic();
+            player.count();
+            player.reward = 0.0;
+        }
+        Ok(())
+    }
+
+    /// Asks all engines for a tic, each of them for so long before the next. Whether each answered in that time.
+    fn round(&mut self, lead: Duration) -> Result<bool> {
+        ask_all(&mut self.players, Ask::Tic, lead)
+    }
+
+    /// Has all pictures drawn, all at the same time.
+    fn update(&mut self) -> Result<()> {
+        ask_all(&mut self.players, Ask::Update, Duration::ZERO).map(drop)
+    }
+
+    /// Sees to it that nobody waits for the dead.
+    fn lost_if<T>(&mut self, done: Result<T>) -> Result<T> {
+        if done.is_err() {
+            self.lost = true;
+            self.players.iter_mut().for_each(|player| player.engine.kill());
+        }
+        done
+    }
+
+    fn all_there(&self) -> Result<()> {
+        let message = "another of its match did, and all of them were ended".to_owned();
+        if self.lost { Err(Error::Died { message }) } else { Ok(()) }
+    }
+}
+
+/// Asks one after the other, and waits `lead` for each before the next is asked; then for those who are left.
+fn ask_all(players: &mut [Game], what: Ask, lead: Duration) -> Result<bool> {
+    let mut left = [false; MOST];
+    for (player, left) in players.iter_mut().zip(&mut left) {
+        player.engine.post(what)?;
+        *left = lead.is_zero() || !player.engine.answers_within(lead)?;
+    }
+    let in_step = !left.contains(&true);
+    let since = Instant::now();
+    while left.contains(&true) {
+        for (player, left) in players.iter_mut().zip(&mut left).filter(|(_, left)| **left) {
+            *left = !player.engine.answers_within(TURN)?;
+        }
+        if since.elapsed() > TIC {
+            return Err(Error::Silent { seconds: TIC.as_secs() });
+        }
+    }
+    Ok(in_step)
+}
+
+impl Drop for Match {
+    /// Who leaves tells the others, which takes time and helps nobody.
+    fn drop(&mut self) {
+        self.players.iter_mut().for_each(|player| player.engine.kill());
+    }
+}

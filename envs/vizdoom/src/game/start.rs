@@ -1,0 +1,111 @@
+//! How a game is started: the engine's files and arguments, and the tics before a first episode.
+
+use std::path::{Path, PathBuf};
+
+use rand_mt::Mt;
+
+use super::Game;
+use super::episode::{NEVER, no_map};
+use super::sway::Sway;
+use crate::args::{args, missing};
+use crate::engine::{Ask, Engine};
+use crate::layout::game;
+use crate::rewards::Counts;
+use crate::{Config, Error, Result};
+
+impl Game {
+    /// Starts the engine of the package that is unpacked at `package` (the folder with `vizdoom/` and `vizdoom.libs/`), and
+    /// with it a first episode.
+    ///
+    /// # Errors
+    /// If a file is missing, the engine is of another version or refuses its arguments.
+    pub fn start(config: Config, package: &Path) -> Result<Self> {
+        let mut seeds = seeds(&config);
+        let (program, args) = order(&config, package, seeds.next_u32())?;
+        let mut this = Self::on(Engine::start(&program, args)?, config, seeds);
+        let start = this.config.episode_start_time.max(1);
+        for waited in 0.. {
+            if this.tic() >= start {
+                break;
+            }
+            if waited >= start.saturating_add(NEVER) {
+                return Err(no_map(&this.config.doom_map));
+            }
+            this.engine.ask(Ask::Tic)?;
+        }
+        this.engine.ask(Ask::Update)?; // of a player who has not moved: the weapon does not sway yet
+        this.take_over()?;
+        Ok(this)
+    }
+
+    /// A game on an engine that has answered, before its first episode.
+    pub(super) fn on(engine: Engine, config: Config, seeds: Mt) -> Self {
+        let buttons = config.available_buttons.len();
+        Self {
+            engine,
+            config,
+            seeds,
+            counts: Counts::default(),
+            sway: Sway::default(),
+            last_tic: 0,
+            counted_tic: 0,
+            reward: 0.0,
+            total_reward: 0.0,
+            given: vec![0.0; buttons],
+            action: vec![0.0; buttons],
+            pushed: false,
+        }
+    }
+
+    /// Begins to play what the engine has drawn.
+    ///
+    /// # Errors
+    /// If there should be sound and is none.
+    pub(super) fn take_over(&mut self) -> Result<()> {
+        // Without its library the engine says that it has sound, and tells silence.
+        if self.config.audio.enabled && !(self.flag(game::OPENAL_SOUND) && self.engine.has_loaded("libopenal")) {
+            let message = "no sound could be opened: on Debian, apt install libopenal1".to_owned();
+            return Err(Error::Config { key: "audio_buffer_enabled", message });
+        }
+        self.last_tic = self.tic();
+        self.forbid_all_buttons();
+        for n in 0..self.config.available_buttons.len() {
+            self.allow(self.config.available_buttons[n]);
+        }
+        self.begin();
+        Ok(())
+    }
+}
+
+/// The generator of a game's seeds.
+pub(super) fn seeds(config: &Config) -> Mt {
+    Mt::new(config.seed.unwrap_or_else(drawn))
+}
+
+/// The engine of the package, and its arguments.
+pub(super) fn order(config: &Config, package: &Path, seed: u32) -> Result<(PathBuf, Vec<String>)> {
+    let folder = package.join("vizdoom");
+    let program = config.vizdoom_path.clone().unwrap_or_else(|| folder.join("vizdoom"));
+    if !program.is_file() {
+        return Err(missing("the engine", &program));
+    }
+    let args = args(config, &iwad(config, &folder)?, seed)?;
+    Ok((program, args))
+}
+
+/// The game's data: what the configuration names, or a file of that name beside the engine, or the free one.
+fn iwad(config: &Config, folder: &Path) -> Result<PathBuf> {
+    let Some(path) = &config.doom_game_path else { return Ok(folder.join("freedoom2.wad")) };
+    let beside = path.file_name().map(|name| folder.join(name));
+    [Some(path.clone()), beside]
+        .into_iter()
+        .flatten()
+        .find(|path| path.is_file())
+        .ok_or_else(|| missing("the game's data", path))
+}
+
+/// A seed that nobody has chosen.
+fn drawn() -> u32 {
+    use std::hash::{BuildHasher, RandomState};
+    RandomState::new().hash_one(std::process::id()) as u32
+}

@@ -1,0 +1,47 @@
+//! Ports of the engines that host a match.
+
+use std::net::{Ipv4Addr, UdpSocket};
+
+use crate::Result;
+use crate::error::doing;
+
+/// A port that was free a moment ago. Whether it is ours is known when [`is_held_by`] says so.
+///
+/// # Errors
+/// If the system has none.
+pub(crate) fn free() -> Result<u16> {
+    let socket = UdpSocket::bind((Ipv4Addr::UNSPECIFIED, 0)).map_err(doing("looking for a free port"))?;
+    Ok(socket.local_addr().map_err(doing("looking for a free port"))?.port())
+}
+
+/// Whether this process is the one that listens at the port.
+pub(crate) fn is_held_by(process: u32, port: u16) -> bool {
+    // A line of the table: number, local address as `hex:hex`, remote address, state, and 5 more before the socket's inode.
+    let table = std::fs::read_to_string("/proc/net/udp").unwrap_or_default();
+    let holds = |line: &str| {
+        let mut words = line.split_whitespace().skip(1);
+        let local = words.next()?;
+        let (_, found) = local.split_once(':')?;
+        (u16::from_str_radix(found, 16) == Ok(port)).then(|| words.nth(7).map(str::to_owned)).flatten()
+    };
+    let Some(inode) = table.lines().find_map(holds) else { return false };
+    let socket = format!("socket:[{inode}]");
+    let open = std::fs::read_dir(format!("/proc/{process}/fd")).into_iter().flatten().flatten();
+    open.filter_map(|entry| std::fs::read_link(entry.path()).ok()).any(|link| link.to_string_lossy() == socket)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_holds_a_port_is_known() {
+        let port = free().unwrap();
+        let ours = std::process::id();
+        assert!(!is_held_by(ours, port));
+        let socket = UdpSocket::bind((Ipv4Addr::UNSPECIFIED, port)).unwrap();
+        assert!(is_held_by(ours, port) && !is_held_by(1, port));
+        drop(socket);
+        assert!(!is_held_by(ours, port));
+    }
+}

@@ -1,0 +1,281 @@
+//! Matches of several players: equal to Python's, the same every time, and over for all when one engine dies.
+//!
+//! `golden/matches.json` is made by `golden/matches.py`.
+
+mod support;
+
+use std::fmt::Write as _;
+use std::path::Path;
+use std::process::Command;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use vizdoom::{Buffer, Config, Error, Game, Match, Mode, ScreenResolution, Variable};
+
+const ARGS: &str =
+    "-deathmatch +sv_forcerespawn 1 +sv_noautoaim 1 +sv_respawnprotect 1 +sv_spawnfarthest 1 +cl_noprediction 1";
+const ASKED: [Variable; 4] = [Variable::FragCount, Variable::DeathCount, Variable::PositionX, Variable::PositionY];
+
+/// Engines of one test at a time: what is left in `/dev/shm` is looked at.
+fn alone() -> MutexGuard<'static, ()> {
+    static ALONE: Mutex<()> = Mutex::new(());
+    ALONE.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn config(name: &str, seed: u32) -> Config {
+    let mut config = Config::read(&support::package().join(format!("vizdoom/scenarios/{name}.cfg"))).unwrap();
+    config.seed = Some(seed);
+    config.mode = Mode::Player;
+    config.window_visible = false;
+    config.screen_resolution = ScreenResolution::named("RES_160X120").unwrap();
+    config.game_args = ARGS.split(' ').map(str::to_owned).collect();
+    config
+}
+
+fn start(name: &str, players: usize, seed: u32) -> Match {
+    Match::start(&config(name, seed), players, &support::package()).unwrap()
+}
+
+/// The generator of `matches.py`.
+struct Draws(u32);
+
+impl Draws {
+    fn below(&mut self, n: u32) -> u32 {
+        self.0 = self.0.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        (self.0 >> 16) % n
+    }
+
+    fn press(&mut self, game: &mut Match) {
+        for player in 0..game.players().len() {
+            let buttons = &game.players()[player].config().available_buttons;
+            let amount = |delta| if delta { f64::from(self.below(21)) - 10.0 } else { self.below(2).into() };
+            let row: Vec<f64> = buttons.iter().map(|button| button.is_delta()).map(amount).collect();
+            game.press(player, &row);
+        }
+    }
+}
+
+fn screen(game: &Game) -> u32 {
+    let mut screen = vec![0; game.buffer_len(Buffer::Screen)];
+    game.copy(Buffer::Screen, &mut screen);
+    crc32fast::hash(&screen)
+}
+
+/// What a player is told after an action, as a line of `matches.py`.
+fn line(game: &Game) -> String {
+    let number = |x: f64| format!("{:016x}", x.to_bits());
+    let mut line = format!("{} {}", number(game.reward()), game.tic());
+    for &variable in game.config().available_game_variables.iter().chain(&ASKED) {
+        write!(line, " {}", number(game.variable(variable))).unwrap();
+    }
+    write!(line, " {:08x}", screen(game)).unwrap();
+    line
+}
+
+/// Lines of `actions` actions of 4 tics, and what they earned each player.
+fn play(game: &mut Match, draws: &mut Draws, actions: u32) -> (Vec<String>, Vec<f64>) {
+    let (mut lines, mut earned) = (Vec::new(), vec![0.0; game.players().len()]);
+    for _ in 0..actions {
+        draws.press(game);
+        game.advance(4).unwrap();
+        lines.extend(game.players().iter().map(line));
+        earned.iter_mut().zip(game.players()).for_each(|(sum, player)| *sum += player.reward());
+    }
+    (lines, earned)
+}
+
+/// Nobody does anything before this tic.
+fn idle(game: &mut Match, tic: u32) {
+    (0..game.players().len()).for_each(|player| game.press(player, &[]));
+    while game.players()[0].tic() < tic {
+        game.advance(1).unwrap();
+    }
+}
+
+/// Sums of rewards, frags and deaths of each player, the last tic, and a checksum of all that was told.
+type Episode = (Vec<[f64; 3]>, u32, String);
+
+#[test]
+fn matches_are_what_they_are_in_python() {
+    let _alone = alone();
+    let golden = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/golden/matches.json")).unwrap();
+    let golden: Vec<(String, usize, u32, Vec<Episode>)> = serde_json::from_str(&golden).unwrap();
+    assert_eq!(golden.iter().map(|run| run.1).collect::<Vec<_>>(), [2, 2, 3, 4]);
+    for (name, players, seed, episodes) in golden {
+        let mut game = start(&name, players, seed);
+        let mut draws = Draws(seed);
+        for (number, expected) in episodes.into_iter().enumerate() {
+            if number > 0 {
+                game.new_episode().unwrap();
+            }
+            idle(&mut game, 60);
+            let (lines, earned) = play(&mut game, &mut draws, 80);
+            let mut crc = crc32fast::Hasher::new();
+            lines.iter().for_each(|line| crc.update(format!("{line}\n").as_bytes()));
+            let counts = |game: &Game| [Variable::FragCount, Variable::DeathCount].map(|count| game.variable(count));
+            let counts = game.players().iter().map(counts);
+            let sums = earned.iter().zip(counts).map(|(&earned, [frags, deaths])| [earned, frags, deaths]).collect();
+            let played: Episode = (sums, game.players()[0].tic(), format!("{:08x}", crc.finalize()));
+            assert_eq!(played, expected, "{name} of {players}, episode {number}");
+        }
+    }
+}
+
+#[test]
+fn a_match_of_the_same_seed_is_the_same_whatever_else_the_machine_does() {
+    let _alone = alone();
+    for (name, players) in [("cig", 2), ("multi", 4)] {
+        let run = |seed| play(&mut start(name, players, seed), &mut Draws(9), 40).0;
+        let first = run(5);
+        let stop = AtomicBool::new(false);
+        std::thread::scope(|scope| {
+            for _ in 0..3 {
+                scope.spawn(|| {
+                    while !stop.load(Ordering::Relaxed) {
+                        std::hint::spin_loop();
+                    }
+                });
+            }
+            let again = run(5);
+            stop.store(true, Ordering::Relaxed);
+            assert!(again == first, "{name}: another match of the same seed");
+        });
+        assert!(run(6) != first, "{name}: a match of another seed");
+    }
+}
+
+#[test]
+fn the_dead_come_back_and_frags_begin_anew_on_the_next_map() {
+    let _alone = alone();
+    let mut config = config("cig", 2);
+    config.game_args = vec!["-deathmatch".to_owned()]; // nobody comes back by itself
+    let mut game = Match::start(&config, 2, &support::package()).unwrap();
+    game.players().iter().for_each(|player| assert!(!player.is_dead()));
+    for player in 0..2 {
+        game.command(player, "kill").unwrap();
+    }
+    for _ in 0..20 {
+        game.advance(4).unwrap();
+    }
+    assert!(game.players().iter().all(|player| player.is_dead() && player.variable(Variable::FragCount) == -1.0));
+    assert!(!game.is_over(), "a death ends no match");
+    game.respawn().unwrap();
+    assert!(game.players().iter().all(|player| !player.is_dead()));
+    let names = game.players()[1].players();
+    assert!(names.iter().flatten().count() == 2 && names[0].as_ref().is_some_and(|host| host.frags == -1), "{names:?}");
+    game.new_episode().unwrap();
+    for player in game.players() {
+        assert_eq!((player.variable(Variable::FragCount), player.total_reward()), (0.0, 0.0));
+        assert!(player.tic() < 10 && !player.is_dead());
+    }
+}
+
+#[test]
+fn a_limit_of_time_ends_a_match_for_all() {
+    let _alone = alone();
+    let mut config = config("multi_duel", 2);
+    config.episode_timeout = 103;
+    config.episode_start_time = 45;
+    let mut game = Match::start(&config, 2, &support::package()).unwrap();
+    let mut actions = 0;
+    while !game.is_over() {
+        game.advance(10).unwrap();
+        actions += 1;
+    }
+    assert_eq!(actions, 11);
+    assert!(game.players().iter().all(|player| player.tic() == 148 && player.is_timed_out() && !player.is_ended()));
+    game.advance(10).unwrap();
+    assert_eq!(game.players()[0].tic(), 148);
+}
+
+#[test]
+fn what_is_no_match_is_refused() {
+    let package = support::package();
+    for (players, mode, message) in [
+        (1, Mode::Player, "players: 1 players: a match has 2 to 16"),
+        (17, Mode::Player, "players: 17 players"),
+        (2, Mode::AsyncPlayer, "mode: ASYNC_PLAYER does not wait"),
+    ] {
+        let config = Config { mode, ..config("cig", 1) };
+        let error = Match::start(&config, players, &package).unwrap_err().to_string();
+        assert!(error.contains(message), "{error}");
+    }
+}
+
+fn exists(process: u32) -> bool {
+    Path::new("/proc").join(process.to_string()).exists()
+}
+
+fn names() -> usize {
+    let names = std::fs::read_dir("/dev/shm").unwrap().flatten();
+    names.filter(|entry| entry.file_name().to_string_lossy().contains(&format!("Doom{}", std::process::id()))).count()
+}
+
+/// Kills one engine of each of `kills` matches, somewhere in the first moments of its play, a change of map among them.
+fn killed(kills: u64) {
+    let _alone = alone();
+    for n in 0..kills {
+        let players = 2 + n as usize % 2;
+        let mut game = start("cig", players, 1);
+        let processes: Vec<u32> = game.players().iter().map(Game::process).collect();
+        let victim = processes[n as usize / 2 % players];
+        let killer = std::thread::spawn(move || {
+            std::thread::sleep(Duration::from_micros(n * 7919 % 40_000));
+            assert!(Command::new("kill").args(["-9", &victim.to_string()]).status().unwrap().success());
+        });
+        let mut draws = Draws(1);
+        let error = loop {
+            draws.press(&mut game);
+            if let Err(error) = game.advance(4).and_then(|()| game.new_episode()) {
+                break error;
+            }
+        };
+        assert!(matches!(error, Error::Died { .. }), "kill {n}: {error}");
+        killer.join().unwrap();
+        assert!(matches!(game.advance(4), Err(Error::Died { .. })), "kill {n}: the others are ended");
+        drop(game);
+        assert!(!processes.into_iter().any(exists) && names() == 0, "kill {n} left something");
+    }
+}
+
+#[test]
+fn an_engine_that_dies_ends_its_match_and_leaves_nothing() {
+    killed(4);
+}
+
+/// Engines that this process has started.
+fn engines() -> Vec<u32> {
+    let child = |entry: std::fs::DirEntry| {
+        let id: u32 = entry.file_name().to_string_lossy().parse().ok()?;
+        let stat = std::fs::read_to_string(entry.path().join("stat")).ok()?;
+        let (name, rest) = stat.split_once('(')?.1.rsplit_once(')')?;
+        let parent: u32 = rest.split_whitespace().nth(1)?.parse().ok()?;
+        (name == "vizdoom" && parent == std::process::id()).then_some(id)
+    };
+    std::fs::read_dir("/proc").unwrap().flatten().filter_map(child).collect()
+}
+
+#[test]
+fn an_engine_that_dies_while_its_match_starts_is_an_error_and_leaves_nothing() {
+    let _alone = alone();
+    for engine in 0..3 {
+        let killer = std::thread::spawn(move || {
+            loop {
+                if let Some(victim) = engines().get(engine) {
+                    return Command::new("kill").args(["-9", &victim.to_string()]).status().unwrap().success();
+                }
+                std::thread::sleep(Duration::from_millis(5));
+            }
+        });
+        let error = Match::start(&config("cig", 1), 3, &support::package()).unwrap_err();
+        assert!(matches!(&error, Error::Died { message } if message.contains("signal 9")), "engine {engine}: {error}");
+        assert!(killer.join().unwrap() && engines().is_empty() && names() == 0, "engine {engine} left something");
+    }
+}
+
+#[test]
+#[ignore = "slow: two minutes"]
+fn fifty_engines_that_die_end_their_matches_and_leave_nothing() {
+    killed(50);
+}
