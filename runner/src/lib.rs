@@ -47,6 +47,7 @@ mod tape;
 mod record;
 mod playback;
 mod certify;
+mod demonstrations;
 mod export;
 mod viewer;
 mod plot;
