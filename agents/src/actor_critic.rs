@@ -168,7 +168,7 @@ impl ActorCritic {
 }
 
 /// Fills every parameter; encoders come with the initialisation of whoever trains on targets.
-fn initialise(params: &Params, mut rng: Rng) -> Result<()> {
+pub(crate) fn initialise(params: &Params, mut rng: Rng) -> Result<()> {
     let mut flat = Vec::with_capacity(params.len());
     for (name, var) in params.iter() {
         let init = match name {

@@ -43,6 +43,15 @@ pub struct Pace {
     pub steps: u64,
 }
 
+/// Who is shown what others did.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Audience {
+    /// Seats of the blocks in which it is shown.
+    pub seats: usize,
+    /// Whether nothing is learned without it.
+    pub needs: bool,
+}
+
 /// Acts for some seats.
 pub trait Policy: Send {
     /// Writes the actions of row `t` of every block, whose seats follow each other in the order of the blocks.
@@ -86,6 +95,21 @@ pub trait Learner {
     /// # Errors
     /// If a tensor operation fails.
     fn publish(&mut self) -> Result<()> {
+        Ok(())
+    }
+
+    /// How it wants to be [shown](Self::show) what others did before it learns; `None` if it learns from its own steps alone.
+    fn audience(&self) -> Option<Audience> {
+        None
+    }
+
+    /// Takes steps of others, before anything is learned: blocks of the seats that its [`audience`](Self::audience) names, each
+    /// beginning with the last row of the one before. A seat rests in rows of age 0 whose end is over. The last row of the last
+    /// block is row 0 of what is played next where it has the seats of the run, else it rests too.
+    ///
+    /// # Errors
+    /// If it has no room for them.
+    fn show(&mut self, _blocks: &[Rollout]) -> Result<()> {
         Ok(())
     }
 

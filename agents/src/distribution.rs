@@ -63,6 +63,11 @@ impl Distribution {
         self.continuous.give(continuous, out);
     }
 
+    /// The continuous actions that the environment got as `given`, as a policy would have chosen them.
+    pub(crate) fn undo(&self, given: &[f32], out: &mut [f32]) {
+        self.continuous.undo(given, out);
+    }
+
     /// Probabilities of all values of the discrete actions, `[A]`.
     pub(crate) fn probabilities(&self, out: &mut [f32]) {
         out.iter_mut().zip(self.discrete.probabilities()).for_each(|(out, &p)| *out = p as f32);

@@ -20,7 +20,7 @@ use crate::greedy::{Greedy, Reading};
 use crate::progress::Progress;
 use crate::q_net::QNet;
 use crate::reward_scale::Rewards;
-use crate::{Context, Learner, Log, Pace, Part, Plan, Policy, Schedule, guard};
+use crate::{Audience, Context, Learner, Log, Pace, Part, Plan, Policy, Schedule, guard};
 
 pub use augment::Augment;
 pub use bootstrap::Bootstrap;
@@ -229,6 +229,20 @@ impl Learner for Dqn {
         let values = self.config.values;
         let reading = Reading { distribution: values.distribution(), taus: values.taus().act };
         Ok(Box::new(Greedy::new(self.net.clone(), reading, self.config.epsilon, self.seed, seats, self.seats)))
+    }
+
+    fn audience(&self) -> Option<Audience> {
+        Some(Audience { seats: self.seats as usize, needs: false })
+    }
+
+    /// Into the replay, as its own steps are; where sequences are learned from, theirs begin with an empty memory.
+    fn show(&mut self, blocks: &[Rollout]) -> Result<()> {
+        if blocks[0].horizon() >= self.replay.room() {
+            let message = "is less than the steps of agent.demonstrations".to_owned();
+            return Err(Error::Config { key: "agent.replay_capacity".to_owned(), message });
+        }
+        self.replay.append(blocks);
+        Ok(())
     }
 
     fn learn(&mut self, blocks: &[Rollout], reduce: &mut dyn Reduce, log: &mut Log) -> Result<()> {

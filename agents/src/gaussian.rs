@@ -74,6 +74,13 @@ impl Gaussian {
         }
     }
 
+    /// The actions, in units of their intervals, that the environment got as `given`.
+    pub(crate) fn undo(&self, given: &[f32], out: &mut [f32]) {
+        for ((out, given), (middle, half)) in out.iter_mut().zip(given).zip(&self.intervals) {
+            *out = if *half > 0.0 { (given - middle) / half } else { 0.0 };
+        }
+    }
+
     /// Logarithm of the density at `actions`.
     pub(crate) fn log_prob(&self, actions: &[f32]) -> f64 {
         let each = self.standardised(actions).map(|(z, log_std)| -0.5 * z * z - log_std - 0.5 * libm::log(TAU));
@@ -177,6 +184,9 @@ mod tests {
         assert_eq!(given([0.0, 0.0, 0.0]), [0.0, 20.0, 0.0]);
         assert_eq!(given([0.5, -0.5, 7.0]), [1.0, 15.0, 7.0]);
         assert_eq!(given([-1.5, 2.0, -1.0]), [-2.0, 30.0, 0.0]);
+        let mut undone = [f32::NAN; 3];
+        dist.undo(&given([0.5, -0.5, 7.0]), &mut undone);
+        assert_eq!(undone, [0.5, -0.5, 7.0]);
         let mut rng = Rng::new(1, Stream::Tool(0));
         let mut actions = [0.0; 3];
         for _ in 0..100 {

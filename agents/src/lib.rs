@@ -23,6 +23,7 @@ mod q_net;
 mod ppo;
 mod a2c;
 mod on_policy;
+mod bc;
 mod pqn;
 mod rounds;
 mod impala;
@@ -46,8 +47,9 @@ mod running;
 mod testing;
 
 pub use a2c::{Config as A2cConfig, Kind as A2cOptimiser};
-pub use agent::{AgentEntry, Context, Learner, Mode, Pace, Plan, Policy};
+pub use agent::{AgentEntry, Audience, Context, Learner, Mode, Pace, Plan, Policy};
 pub use alphazero::{Config as AlphaZeroConfig, entry as alphazero};
+pub use bc::Config as BcConfig;
 pub use clock::{Clock, Part, Spent};
 pub use dqn::{Augment, Bootstrap, Config as DqnConfig, Dqn, Priorities, Recall, Unroll, Values};
 pub use impala::Config as ImpalaConfig;
@@ -75,5 +77,6 @@ pub const AGENTS: &[AgentEntry] = &[
     ppo::ENTRY,
     a2c::ENTRY,
     impala::ENTRY,
+    bc::ENTRY,
     tabular::ENTRY,
 ];

@@ -12,6 +12,7 @@ mod rollout;
 mod sample;
 mod saved;
 mod segments;
+mod steps;
 mod stack;
 pub mod recording;
 
@@ -22,3 +23,4 @@ pub use replay::{Replay, Targets};
 pub use rollout::{Rollout, played};
 pub use sample::{Sample, Seen, Table};
 pub use sequences::{Sequence, Sequences};
+pub use steps::Steps;

@@ -46,6 +46,7 @@ pub struct Replay {
     pub(crate) reward: Lane<f32>,
     pub(crate) end: Lane<End>,
     pub(crate) action: Lane<u32>,
+    pub(crate) continuous: Lane<f32>,
     /// Where draws are not uniform.
     pub(crate) priorities: Option<Priorities>,
     /// Where sequences are drawn.
@@ -63,7 +64,7 @@ impl Replay {
     /// A ring for `capacity` transitions of all seats together, allocated whole.
     ///
     /// # Panics
-    /// If `capacity`, `seats` or `n_step` is 0, or the actions are not discrete.
+    /// If `capacity`, `seats` or `n_step` is 0.
     pub fn new(spec: &Spec, seats: usize, capacity: usize, targets: Targets) -> Self {
         Self::build(spec, seats, capacity, targets, None)
     }
@@ -80,7 +81,6 @@ impl Replay {
 
     fn build(spec: &Spec, seats: usize, capacity: usize, targets: Targets, sequence: Option<Sequence>) -> Self {
         assert!(capacity > 0 && seats > 0 && targets.n_step > 0, "a replay has room, seats and steps");
-        assert!(spec.continuous.is_empty(), "the replay stores discrete actions");
         let rows = rows_for(spec, seats, capacity, targets.n_step, sequence);
         let bytes = Self::bytes_for(spec, seats, capacity, targets.n_step, sequence);
         let states = |sequence: Sequence| Lane::new(rows / sequence.period, seats, sequence.state);
@@ -93,6 +93,7 @@ impl Replay {
             reward: Lane::new(rows, seats, 1),
             end: Lane::new(rows, seats, 1),
             action: Lane::new(rows, seats, spec.discrete.len()),
+            continuous: Lane::new(rows, seats, spec.continuous.len()),
             priorities: None,
             beginnings: sequence.map(|sequence| Beginnings { sequence, states: states(sequence) }),
             written: 0,
@@ -107,7 +108,8 @@ impl Replay {
     /// Bytes that [`new`](Replay::new) allocates for returns of `n_step` rewards, or [`of_sequences`](Replay::of_sequences).
     pub fn bytes_for(spec: &Spec, seats: usize, capacity: usize, n_step: usize, sequence: Option<Sequence>) -> u64 {
         let row = spec.frame_len() + 4 * spec.vector + 4 * spec.symbols.len() + spec.legal_len();
-        let row = row + size_of::<u32>() + size_of::<f32>() + size_of::<End>() + 4 * spec.discrete.len();
+        let row = row + size_of::<u32>() + size_of::<f32>() + size_of::<End>();
+        let row = row + 4 * (spec.discrete.len() + spec.continuous.len());
         let rows = rows_for(spec, seats, capacity, n_step, sequence) as u64;
         let states = sequence.map_or(0, |sequence| rows / sequence.period as u64 * 4 * sequence.state as u64);
         (row as u64 * rows + states) * seats as u64
@@ -123,6 +125,7 @@ impl Replay {
             + self.reward.bytes()
             + self.end.bytes()
             + self.action.bytes()
+            + self.continuous.bytes()
             + self.beginnings.as_ref().map_or(0, |beginnings| beginnings.states.bytes())
             + self.priorities.as_ref().map_or(0, |priorities| SumTree::bytes_for(priorities.tree.len()))
     }
@@ -145,34 +148,48 @@ impl Replay {
     pub fn append(&mut self, blocks: &[Rollout]) {
         let horizon = blocks[0].horizon();
         assert!(blocks.iter().all(|block| block.horizon() == horizon), "blocks of one append have one horizon");
-        assert_eq!(blocks.iter().map(Rollout::envs).sum::<usize>(), self.seats, "one column per seat");
         if self.is_empty() {
-            self.push(blocks, 0);
+            self.begin(blocks, 0);
         }
-        for t in 0..horizon {
-            let slot = self.slot(self.written - 1);
-            let mut seat = 0;
-            for block in blocks {
-                let width = self.action.width();
-                let row = block.discrete.row(t);
-                self.action.row_mut(slot)[seat * width..][..row.len()].copy_from_slice(row);
-                if let Some(Beginnings { sequence: Sequence { period, state, .. }, states }) = &mut self.beginnings
-                    && slot.is_multiple_of(*period)
-                {
-                    let row = block.extra.row(t);
-                    states.row_mut(slot / *period)[seat * *state..][..row.len()].copy_from_slice(row);
-                }
-                seat += block.envs();
+        (0..horizon).for_each(|t| self.extend(blocks, t));
+    }
+
+    /// Appends row `t` of blocks as one that no step leads to: what follows begins there.
+    ///
+    /// # Panics
+    /// If the blocks do not have the seats of this replay.
+    pub fn begin(&mut self, blocks: &[Rollout], t: usize) {
+        assert_eq!(blocks.iter().map(Rollout::envs).sum::<usize>(), self.seats, "one column per seat");
+        self.push(blocks, t);
+    }
+
+    /// Appends step `t` of blocks: its actions to the row that is there, and the row after it.
+    ///
+    /// # Panics
+    /// If nothing was appended before, or the blocks do not have the seats of this replay.
+    pub fn extend(&mut self, blocks: &[Rollout], t: usize) {
+        assert_eq!(blocks.iter().map(Rollout::envs).sum::<usize>(), self.seats, "one column per seat");
+        let slot = self.slot(self.written.checked_sub(1).expect("a row that the step begins with"));
+        let mut seat = 0;
+        for block in blocks {
+            copy(&mut self.action, slot, seat, block.discrete.row(t));
+            copy(&mut self.continuous, slot, seat, block.continuous.row(t));
+            if let Some(Beginnings { sequence: Sequence { period, .. }, states }) = &mut self.beginnings
+                && slot.is_multiple_of(*period)
+            {
+                copy(states, slot / *period, seat, block.extra.row(t));
             }
-            self.push(blocks, t + 1);
+            seat += block.envs();
         }
+        self.push(blocks, t + 1);
+    }
+
+    /// Rows that can still be written before the oldest is overwritten.
+    pub fn room(&self) -> usize {
+        (self.rows as u64).saturating_sub(self.written) as usize
     }
 
     fn push(&mut self, blocks: &[Rollout], t: usize) {
-        fn copy<T: Copy + Default>(into: &mut Lane<T>, slot: usize, seat: usize, from: &[T]) {
-            let width = into.width();
-            into.row_mut(slot)[seat * width..][..from.len()].copy_from_slice(from);
-        }
         let slot = self.slot(self.written);
         let mut seat = 0;
         for block in blocks {
@@ -236,7 +253,13 @@ impl Replay {
     /// Every transition that can be drawn, or the beginning of every sequence, as (row, seat): rows are counted from the first
     /// ever written.
     pub fn transitions(&self) -> impl Iterator<Item = (u64, usize)> + '_ {
-        let rows = (self.first()..self.written).step_by(self.period());
+        self.transitions_from(0)
+    }
+
+    /// Those from row `from` on, or from the oldest.
+    pub fn transitions_from(&self, from: u64) -> impl Iterator<Item = (u64, usize)> + '_ {
+        let first = self.first().max(from.next_multiple_of(self.period() as u64));
+        let rows = (first..self.written).step_by(self.period());
         rows.flat_map(move |at| (0..self.seats).map(move |seat| (at, seat)))
             .filter(|&(at, seat)| self.is_drawable(at, seat))
     }
@@ -351,6 +374,12 @@ impl Replay {
     pub(crate) fn oldest(&self) -> u64 {
         self.written.saturating_sub(self.rows as u64)
     }
+}
+
+/// Writes the values of some seats, of which `seat` is the first, to a row.
+fn copy<T: Copy + Default>(into: &mut Lane<T>, slot: usize, seat: usize, from: &[T]) {
+    let width = into.width();
+    into.row_mut(slot)[seat * width..][..from.len()].copy_from_slice(from);
 }
 
 /// Rows for `capacity` transitions: the newest have no whole return yet, and the oldest lack their history.

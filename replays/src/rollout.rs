@@ -165,6 +165,22 @@ impl Rollout {
         self.episodes.clear();
     }
 
+    /// Makes what seat `e` shows in row `t` that of seat `from_e` in row `from_t` of `from`: one frame, not those behind it.
+    ///
+    /// # Panics
+    /// If the shapes differ.
+    pub fn copy_row(&mut self, (t, e): (usize, usize), from: &Rollout, (from_t, from_e): (usize, usize)) {
+        let frame = self.spec.stack - 1 + t;
+        self.frame.at_mut(frame, e).copy_from_slice(from.frame_at(from_t, from_e));
+        self.vector.at_mut(t, e).copy_from_slice(from.vector.at(from_t, from_e));
+        self.symbols.at_mut(t, e).copy_from_slice(from.symbols.at(from_t, from_e));
+        self.legal.at_mut(t, e).copy_from_slice(from.legal.at(from_t, from_e));
+        self.age[(t, e)] = from.age[(from_t, from_e)];
+        self.reward[(t, e)] = from.reward[(from_t, from_e)];
+        self.end[(t, e)] = from.end[(from_t, from_e)];
+        self.frames[(t, e)] = from.frames[(from_t, from_e)];
+    }
+
     /// Makes the last row (and the frames behind it) the first of the next block, and forgets its episodes.
     pub fn carry(&mut self) {
         self.frame.carry(self.spec.stack);

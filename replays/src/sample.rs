@@ -10,7 +10,7 @@ pub struct Table<T> {
 }
 
 impl<T: Copy + Default> Table<T> {
-    fn new(rows: usize, width: usize) -> Self {
+    pub(crate) fn new(rows: usize, width: usize) -> Self {
         Self { data: vec![T::default(); rows * width], width }
     }
 

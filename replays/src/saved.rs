@@ -55,6 +55,7 @@ impl Replay {
         slots().try_for_each(|slot| write(out, self.age.row(slot), |v| v.to_le_bytes()))?;
         slots().try_for_each(|slot| write(out, self.reward.row(slot), |v| v.to_le_bytes()))?;
         slots().try_for_each(|slot| write(out, self.action.row(slot), |v| v.to_le_bytes()))?;
+        slots().try_for_each(|slot| write(out, self.continuous.row(slot), |v| v.to_le_bytes()))?;
         slots().try_for_each(|slot| write(out, self.end.row(slot), |v| (v as u32).to_le_bytes()))?;
         let Some(Beginnings { sequence, states }) = &self.beginnings else { return Ok(()) };
         Ok(sequence.places(slots()).try_for_each(|place| write(out, states.row(place), |v| v.to_le_bytes()))?)
@@ -120,6 +121,7 @@ impl Replay {
         read(from, &mut self.age, &slots, |v| Some(u32::from_le_bytes(v)))?;
         read(from, &mut self.reward, &slots, |v| Some(f32::from_le_bytes(v)))?;
         read(from, &mut self.action, &slots, |v| Some(u32::from_le_bytes(v)))?;
+        read(from, &mut self.continuous, &slots, |v| Some(f32::from_le_bytes(v)))?;
         read(from, &mut self.end, &slots, |v| {
             let ends = [End::No, End::LifeLost, End::Truncated, End::Terminated];
             ends.get(u32::from_le_bytes(v) as usize).copied()
@@ -153,6 +155,8 @@ impl Replay {
             spec.discrete.len() as u64,
             self.segment as u64,
         ];
+        // One number more, and not a 0, so that rings of discrete actions alone are read as they ever were.
+        shape.extend(Some(spec.continuous.len() as u64).filter(|&count| count > 0));
         if let Some(Beginnings { sequence: Sequence { burn_in, steps, period, state }, .. }) = self.beginnings {
             shape.extend([burn_in, steps, period, state].map(|number| number as u64));
         }

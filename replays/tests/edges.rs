@@ -1,7 +1,7 @@
 //! The edges of the ring that random episodes reach seldom: groups of seats, a start amid an episode, foreign and huge states.
 
-use rl_core::{End, Rng, Saved, Spec, Stream};
-use rl_replays::{Counted, Replay, Rollout, Sample, Targets};
+use rl_core::{Bound, End, Rng, Saved, Spec, Stream};
+use rl_replays::{Counted, Replay, Rollout, Sample, Steps, Targets};
 
 const TARGETS: Targets = Targets { n_step: 2, gamma: 0.5, life_loss_terminal: false };
 
@@ -206,4 +206,50 @@ fn foreign_and_damaged_states_are_refused_and_leave_nothing_half_read() {
     }
     replay.load(&mut &bytes[..]).unwrap();
     assert_eq!(replay.transitions().count(), 5);
+}
+
+/// An episode that begins anew follows no step, whatever stands before it; continuous actions are kept as they were given.
+#[test]
+fn steps_are_what_was_seen_and_done_across_new_beginnings_and_a_saved_state() {
+    let continuous = [Bound { low: -1.0, high: 1.0 }; 2].into();
+    let spec = Spec { continuous, ..spec(2) };
+    let episode = |length: usize, salt: u32| {
+        let mut block = Rollout::new(&spec, length, 1, 0);
+        for t in 0..=length {
+            let number = salt + t as u32;
+            block.frame.row_mut(1 + t).fill(number as u8);
+            block.symbols.row_mut(t).fill(number);
+            block.age.row_mut(t).fill(t as u32);
+            if t < length {
+                block.discrete.row_mut(t).fill(number);
+                block.continuous.row_mut(t).copy_from_slice(&[0.5 * number as f32, -1.0]);
+            }
+        }
+        block // which nothing ends
+    };
+    let mut replay = Replay::new(&spec, 1, 16, Targets { n_step: 1, ..TARGETS });
+    for (length, salt) in [(3, 10), (2, 20)] {
+        let block = [episode(length, salt)];
+        replay.begin(&block, 0);
+        (0..length).for_each(|t| replay.extend(&block, t));
+    }
+    let mut bytes = Vec::new();
+    replay.save(&mut bytes).unwrap();
+    let mut loaded = Replay::new(&spec, 1, 16, Targets { n_step: 1, ..TARGETS });
+    loaded.load(&mut bytes.as_slice()).unwrap();
+    for replay in [&replay, &loaded] {
+        let rows: Vec<u64> = replay.transitions().map(|(row, _)| row).collect();
+        assert_eq!(rows, [0, 1, 2, 4, 5], "the last row of the first episode begins no step");
+        assert_eq!(replay.transitions_from(2).count(), 3);
+        let (mut places, mut steps) = (replay.transitions(), Steps::new(&spec, 4));
+        assert_eq!(replay.steps_of(&mut places, &mut steps), 4);
+        assert_eq!(steps.discrete.all(), [10, 11, 12, 20]);
+        assert_eq!(steps.continuous.row(3), [10.0, -1.0]);
+        assert_eq!((steps.obs.frames.row(2), steps.obs.frames.row(3)), (&[11, 12][..], &[20, 20][..]));
+        assert_eq!(replay.steps_of(&mut places, &mut steps), 1);
+        assert_eq!((steps.discrete.row(0), steps.obs.symbols.row(0)), (&[21][..], &[21][..]));
+        assert_eq!((replay.age((4, 0)), replay.age((5, 0))), (0, 1));
+    }
+    let mut other = Replay::new(&Spec { continuous: [].into(), ..spec.clone() }, 1, 16, TARGETS);
+    assert!(other.load(&mut bytes.as_slice()).is_err(), "a ring of other actions");
 }

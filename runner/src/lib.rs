@@ -49,6 +49,7 @@ mod model;
 mod publish;
 mod playback;
 mod certify;
+mod demonstrations;
 mod export;
 mod viewer;
 mod plot;

@@ -6,6 +6,7 @@ use anyhow::bail;
 use rl_agents::{Log, Pace, Part};
 
 use crate::cli::Machine;
+use crate::demonstrations;
 use crate::output;
 use crate::preset::Resolved;
 use crate::session::Session;
@@ -35,7 +36,7 @@ pub(crate) fn train(
 ) -> anyhow::Result<Option<Timed>> {
     let mut session = start(resolved, &resolved.train()?, seed, &device(&machine.device)?, machine.workers()?)?;
     let mut log = Log::default();
-    session.seats.reset()?;
+    demonstrations::begin(resolved, &mut session, &resolved.train()?)?;
     while session.learner.updates() == 0 {
         if stop.asked() {
             return Ok(None);

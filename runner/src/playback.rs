@@ -5,7 +5,7 @@ use std::io::BufReader;
 use std::path::Path;
 
 use anyhow::{Context as _, anyhow, bail};
-use rl_core::{Canvas, End, Seating, VecEnv};
+use rl_core::{Canvas, End, EnvEntry, Seating, VecEnv};
 use rl_replays::Rollout;
 use rl_replays::recording::{Manifest, Played, Player, Recording, seen};
 
@@ -60,6 +60,14 @@ impl Playback {
     /// If it is unknown here, of another version, or plays from other files.
     pub(crate) fn new(manifest: &Manifest, tables: &Tables) -> anyhow::Result<Self> {
         let (name, entry) = tables.env(&manifest.env)?;
+        Self::of(manifest, &name, entry)
+    }
+
+    /// The same, of the environment that is known by that full name.
+    ///
+    /// # Errors
+    /// As [`new`](Self::new).
+    pub(crate) fn of(manifest: &Manifest, name: &str, entry: &EnvEntry) -> anyhow::Result<Self> {
         if entry.version != manifest.env_version {
             let (theirs, ours) = (manifest.env_version, entry.version);
             bail!(
@@ -68,7 +76,7 @@ impl Playback {
         }
         bring(entry)?;
         let config: toml::Table = toml::from_str(&manifest.config).context("its configuration")?;
-        let env = (entry.build)(&name, &config, &Seating { seed: 0, seats: 0..1 })?;
+        let env = (entry.build)(name, &config, &Seating { seed: 0, seats: 0..1 })?;
         let here = env.assets();
         for (asset, hash) in &manifest.assets {
             let found = here.iter().find(|(known, _)| known == asset).map_or("none", |(_, hash)| hash.as_str());
@@ -139,7 +147,6 @@ impl Playback {
     }
 
     /// What is seen now, in row 0.
-    #[cfg(feature = "viewer")]
     pub(crate) fn block(&self) -> &Rollout {
         &self.block
     }

@@ -10,7 +10,6 @@ use crate::evaluate::recorded;
 use crate::keep::Archive;
 use crate::manifest::Owner;
 use crate::metrics::Metrics;
-use crate::output;
 use crate::preset::Resolved;
 use crate::progress::Progress;
 use crate::run_dir::RunDir;
@@ -21,6 +20,7 @@ use crate::tables::Tables;
 use crate::tape::Tape;
 use crate::train::{Report, device, finish, owner, start};
 use crate::usage::usage;
+use crate::{demonstrations, output};
 
 /// Goes on with a run from its last checkpoint, to the bits that it would have had without the interruption; one without a
 /// checkpoint begins again.
@@ -63,7 +63,7 @@ pub(crate) fn run(args: &ResumeArgs, tables: &Tables) -> anyhow::Result<ExitCode
     match &checkpoint {
         Some(checkpoint) => checkpoint.load(&mut session)?,
         None => {
-            session.begin(&train)?;
+            demonstrations::begin_again(&about, &resolved, &mut session, &train)?;
             note("this run has no checkpoint yet: it begins again".to_owned());
         }
     }

@@ -12,6 +12,7 @@ use rl_nn::Precision;
 use rustix::fs::{FlockOperation, flock};
 use serde::{Deserialize, Serialize};
 
+use crate::demonstrations::Shown;
 use crate::tape::Which;
 use crate::usage::usage;
 
@@ -46,6 +47,9 @@ pub(crate) struct About {
     /// Episodes that are recorded while it trains.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) record: Option<Which>,
+    /// What was shown to the agent before it learned.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) demonstrations: Option<Shown>,
 }
 
 /// Model of the processor, as Linux names it.

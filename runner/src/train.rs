@@ -27,7 +27,7 @@ use crate::suspect::keep_batch;
 use crate::tables::Tables;
 use crate::tape::{Tape, Which};
 use crate::usage::usage;
-use crate::{group, needs, output};
+use crate::{demonstrations, group, needs, output};
 
 /// Trains an agent.
 #[derive(Clone, Debug, clap::Args)]
@@ -167,6 +167,7 @@ pub(crate) fn run(args: &TrainArgs, tables: &Tables) -> anyhow::Result<ExitCode>
     if args.record.is_some() && resolved.together() > 1 {
         return Err(usage("--record: a recording is of one seat, and seats of this run share a world".to_owned()));
     }
+    demonstrations::settle(&mut resolved)?;
     let (train, eval) = (resolved.train()?, resolved.eval()?);
     if train.precision == Precision::Bf16 && !args.report.quiet {
         if args.machine.device != "cpu" {
@@ -226,10 +227,14 @@ impl Order {
 pub(crate) fn fresh(order: &Order, seed: u64, place: &Place<'_>, progress: Progress) -> anyhow::Result<Outcome> {
     let mut session = order.session(seed, 1, place)?;
     let Order { resolved, train, eval, workers, stop, .. } = order.clone();
-    let about = about(order, seed);
+    // Before there is a directory: what cannot be shown leaves none.
+    let shown = demonstrations::begin(&resolved, &mut session, &train)?;
+    if let Some(shown) = &shown {
+        progress.note(&shown.to_string());
+    }
+    let about = About { demonstrations: shown, ..about(order, seed) };
     let name = format!("{}-{}-s{seed}", resolved.env_name.replace('/', "-"), about.agent);
     let dir = RunDir::create(place.of(seed).as_deref(), &name, place.force, &about, &resolved.text())?;
-    session.begin(&train)?;
     let tape = order.record.map(|which| Tape::open(which, dir.path(), &resolved, seed, &session)).transpose()?;
     session.tape = tape;
     let (path, metrics) = (dir.path().to_owned(), Metrics::create(dir.path())?);
@@ -330,6 +335,7 @@ fn about(order: &Order, seed: u64) -> About {
         seed,
         config_sha256: order.resolved.sha256(),
         record: order.record,
+        demonstrations: None,
     }
 }
 

@@ -11,6 +11,7 @@ use sha2::{Digest as _, Sha256};
 use crate::certify;
 use crate::checkpoint::{self, Checkpoint};
 use crate::cli::Machine;
+use crate::demonstrations;
 use crate::digests::{self, Digest};
 use crate::drive::{Run, drive};
 use crate::evaluate::recorded;
@@ -162,7 +163,7 @@ pub(crate) fn run(args: &VerifyArgs, tables: &Tables) -> anyhow::Result<ExitCode
     }
     let mut segments = BTreeMap::new();
     if args.from == "start" {
-        session.begin(&train)?;
+        demonstrations::begin_again(&about, &resolved, &mut session, &train)?;
     } else {
         let path = checkpoint::find(&args.run, &args.from).map_err(|e| usage(format!("--from: {e:#}")))?;
         let checkpoint = Checkpoint::open(&path, &owner)?;

@@ -74,6 +74,8 @@ pub struct Config {
     pub memory: Recall,
     /// What happens to the frames that are learned from.
     pub augment: Augment,
+    /// A recording, or a directory of some, that whoever trains plays again to fill the replay with; empty for none.
+    pub demonstrations: String,
 }
 
 /// What the network says of an action: in a preset a table whose key `kind` is one of these.

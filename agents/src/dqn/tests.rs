@@ -101,6 +101,7 @@ fn config() -> Config {
         rescale: false,
         memory: Recall::None {},
         augment: Augment::None {},
+        demonstrations: String::new(),
     }
 }
 

@@ -1,0 +1,320 @@
+//! Behaviour cloning: a policy that gives what others did, seeing what they saw, as much likelihood as it can.
+//! Source: Pomerleau 1989; Bain and Sammut 1995.
+//!
+//! It learns from what it was shown before, and from nothing that it does itself: what it plays in its training seats is there
+//! to be counted and to show how well it does by now. The loss is -ln π(a | s), the cross entropy of discrete actions and the
+//! Gaussian likelihood of continuous ones. A continuous action that was clipped is learned from as the environment got it.
+//! Whole games are held out: steps of one game are too alike to judge by some what others taught.
+
+use std::ops::Range;
+use std::sync::Arc;
+
+use rl_core::{Column, Error, Reduce, Result, Rng, Saved, Solo, Spec, State, Stream};
+use rl_nn::{Activation, Adam, AdamConfig, Flow, Params, tensor};
+use rl_perception::{EncoderConfig, Seen, Trunk};
+use rl_replays::{Rollout, Steps};
+use serde::{Deserialize, Serialize};
+
+use crate::descent::{along, descend};
+use crate::features::{self, Features};
+use crate::gather::observed;
+use crate::progress::Progress;
+use crate::{
+    AgentEntry, Audience, Context, Learner, Log, Pace, Part, Plan, Policy, Schedule, config, guard, on_policy,
+};
+
+use demonstrated::Demonstrated;
+use imitator::Imitator;
+use likelihood::Likelihood;
+use net::PolicyNet;
+
+mod demonstrated;
+mod imitator;
+mod likelihood;
+mod net;
+
+/// The entry of the table.
+pub(crate) const ENTRY: AgentEntry = AgentEntry {
+    id: "bc",
+    summary: "Behaviour cloning: does what was done in recordings (agent.demonstrations)",
+    refuses: |spec| on_policy::refuses("bc", spec),
+    presets: &[
+        ("cartpole", include_str!("../../presets/bc/cartpole.toml")),
+        ("cartpole-v0", include_str!("../../presets/bc/cartpole.toml")),
+        ("acrobot", include_str!("../../presets/bc/classic.toml")),
+        ("mountaincar", include_str!("../../presets/bc/classic.toml")),
+        ("mountaincar-continuous", include_str!("../../presets/bc/classic.toml")),
+        ("pendulum", include_str!("../../presets/bc/classic.toml")),
+        ("atari/", include_str!("../../presets/bc/atari.toml")),
+    ],
+    stochastic: true,
+    memory: |context| {
+        let config = Config::read(context)?;
+        let made = (config.batch as u64).saturating_mul(config.trunk.bytes(context.spec.frame) as u64);
+        Ok((Demonstrated::bytes_for(context.spec, config.capacity).saturating_add(made), "agent.capacity"))
+    },
+    build: |context| Ok(Box::new(Bc::new(context)?)),
+};
+
+/// The `[agent]` table. Every period is of agent steps, of all seats together.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Config {
+    /// A recording, or a directory of some, that whoever trains plays again to show it.
+    pub demonstrations: String,
+    /// Steps of them that there is room for.
+    pub capacity: usize,
+    /// Share of the games that is not learned from.
+    pub held_out: f64,
+    /// Learning rate of Adam at first.
+    pub lr: f64,
+    /// Learning rate after `lr_steps`.
+    pub lr_end: f64,
+    /// Agent steps over which the learning rate changes; 0 keeps it at `lr`.
+    pub lr_steps: u64,
+    /// ε of Adam.
+    pub adam_eps: f64,
+    /// Largest global norm of the gradient; 0 for no limit.
+    pub grad_clip: f64,
+    /// Steps per update, drawn uniformly.
+    pub batch: usize,
+    /// Agent steps per round of updates.
+    pub update_period: u64,
+    /// Updates of a round.
+    pub updates: u64,
+    /// Agent steps between two looks at what is held out.
+    pub check_period: u64,
+    /// Whether features get mean 0 and deviation 1 by what was shown, ±10 at most.
+    pub normalise_observations: bool,
+    /// What looks at frames, where there are any.
+    pub trunk: Trunk,
+    /// Widths of the dense layers.
+    pub hidden: Vec<usize>,
+    /// What follows each of them: `relu` or `tanh`.
+    pub activation: Activation,
+}
+
+impl Config {
+    fn read(context: &Context<'_>) -> Result<Self> {
+        let config: Self = config::read(context)?;
+        config.check()?;
+        Ok(config)
+    }
+
+    fn check(&self) -> Result<()> {
+        config::at_least_one(&[
+            ("capacity", self.capacity as u64),
+            ("batch", self.batch as u64),
+            ("update_period", self.update_period),
+            ("updates", self.updates),
+            ("check_period", self.check_period),
+        ])?;
+        config::from_zero_on(&[
+            ("lr", self.lr),
+            ("lr_end", self.lr_end),
+            ("adam_eps", self.adam_eps),
+            ("grad_clip", self.grad_clip),
+        ])?;
+        config::fractions(&[("held_out", self.held_out)])
+    }
+}
+
+/// The learner.
+struct Bc {
+    config: Config,
+    spec: Spec,
+    seed: u64,
+    seats: u32,
+    net: Arc<PolicyNet>,
+    params: Params,
+    adam: Adam,
+    shown: Demonstrated,
+    progress: Progress,
+    features: Option<Features>,
+    likelihood: Likelihood,
+    /// The last minibatch.
+    steps: Steps,
+    flow: Flow,
+    grad: Vec<f32>,
+}
+
+impl Bc {
+    /// A learner that was shown nothing.
+    ///
+    /// # Errors
+    /// If a value of the configuration is out of range, or no encoder fits the environment.
+    fn new(context: &Context<'_>) -> Result<Self> {
+        let config = Config::read(context)?;
+        if let Some(reason) = on_policy::refuses("bc", context.spec) {
+            return Err(Error::Config { key: "agent".to_owned(), message: reason });
+        }
+        features::check(config.normalise_observations, context.spec)?;
+        let Config { trunk, ref hidden, activation, normalise_observations, .. } = config;
+        let (hidden, precision) = (hidden.clone(), context.precision);
+        let encoder = EncoderConfig { trunk, hidden, activation, layer_norm: false, precision };
+        let rng = Rng::new(context.seed, Stream::Init);
+        let (net, params) =
+            PolicyNet::new(context.spec, &encoder, normalise_observations, context.device, &rng).map_err(tensor)?;
+        let adam = AdamConfig { beta1: 0.9, beta2: 0.999, eps: config.adam_eps, clip: config.grad_clip };
+        Ok(Self {
+            adam: Adam::new(&params, adam).map_err(tensor)?,
+            shown: Demonstrated::new(context.spec, config.capacity, config.held_out),
+            progress: Progress::new(context.seed),
+            features: net.standardise().map(|by| Features::new(context.spec.vector, by.clone())),
+            likelihood: Likelihood::new(context.spec),
+            steps: Steps::new(context.spec, config.batch),
+            flow: Flow::default(),
+            grad: Vec::new(),
+            spec: context.spec.clone(),
+            seed: context.seed,
+            seats: context.seats,
+            net: Arc::new(net),
+            params,
+            config,
+        })
+    }
+
+    /// One optimiser step on steps that are learned from.
+    fn update(&mut self, reduce: &mut dyn Reduce, log: &mut Log) -> Result<()> {
+        let number = self.progress.updates + 1;
+        let (rows, rng) = (self.shown.learned(), &mut self.progress.rng);
+        let drawn = std::iter::repeat_with(|| rows[rng.below(rows.len() as u32) as usize]);
+        let count = self.shown.take(drawn, &mut self.steps);
+        self.standardise(count)?;
+        log.lap(Part::Sample);
+        let outputs = self.net.forward(&seen(&self.spec, &self.steps, count)).map_err(tensor)?; // [B, W]
+        let values: Vec<f32> = outputs.flatten_all().and_then(|z| z.to_vec1()).map_err(tensor)?;
+        let terms = self.likelihood.of(&values, &self.steps, count);
+        log.lap(Part::Forward);
+        guard::finite_loss(number, terms.loss, || guard::first_not_finite("outputs of the policy", &values, count))?;
+        let handle = along(&outputs, self.likelihood.by_outputs()).map_err(tensor)?;
+        let Config { lr, lr_end, lr_steps, .. } = self.config;
+        let rate = Schedule::annealed(lr, lr_end, lr_steps).at(self.progress.steps());
+        let step = |params: &Params, grad: &[f32]| self.adam.step(params, grad, rate);
+        let norm = descend((&self.params, &mut self.grad), number, &handle, step, reduce, log)?;
+        self.progress.updates = number;
+        log.add("loss", terms.loss);
+        if let Some(accuracy) = terms.accuracy {
+            log.add("accuracy", accuracy);
+        }
+        log.add("lr", rate);
+        log.add("grad_norm", norm);
+        Ok(())
+    }
+
+    /// How likely the steps that are held out are, and how many of their actions are the most probable ones.
+    fn check(&mut self, log: &mut Log) -> Result<()> {
+        let (mut loss, mut right, mut from) = (0.0, 0.0, 0);
+        let all = self.shown.held().len();
+        while from < all {
+            let count = self.shown.take(self.shown.held()[from..].iter().copied(), &mut self.steps);
+            self.standardise(count)?;
+            self.net.run(&seen(&self.spec, &self.steps, count), &mut self.flow)?;
+            let terms = self.likelihood.of(self.flow.values(), &self.steps, count);
+            loss += terms.loss * count as f64;
+            right += terms.accuracy.unwrap_or_default() * count as f64;
+            from += count;
+        }
+        if all > 0 {
+            log.add("held_out_loss", loss / all as f64);
+            if !self.spec.discrete.is_empty() {
+                log.add("held_out_accuracy", right / all as f64);
+            }
+        }
+        log.lap(Part::Other);
+        Ok(())
+    }
+
+    fn standardise(&mut self, count: usize) -> Result<()> {
+        let features = &mut self.steps.obs.vector.all_mut()[..count * self.spec.vector];
+        self.net.standardise().map_or(Ok(()), |by| by.apply(features)).map_err(tensor)
+    }
+
+    /// What the loss reads of the last minibatch, each kind by its name.
+    fn columns(&self) -> Vec<Column> {
+        let Steps { obs, discrete, continuous, .. } = &self.steps;
+        let rows = self.config.batch;
+        let names = ["observation.frames", "observation.vector", "observation.symbols"];
+        let mut columns = observed(names, &self.spec, rows, (obs.frames.all(), obs.vector.all(), obs.symbols.all()));
+        columns.extend([
+            Column::new("action.discrete", rows, discrete.all().to_vec()),
+            Column::new("action.continuous", rows, continuous.all().to_vec()),
+            Column::new("legal", rows, obs.legal.all().to_vec()),
+        ]);
+        columns.retain(|column| !column.values.is_empty());
+        columns
+    }
+}
+
+/// The first `rows` of some steps, as a network sees them.
+fn seen<'a>(spec: &Spec, steps: &'a Steps, rows: usize) -> Seen<'a> {
+    let obs = &steps.obs;
+    Seen {
+        rows,
+        frames: &obs.frames.all()[..rows * spec.frame_len() * spec.stack],
+        vector: &obs.vector.all()[..rows * spec.vector],
+        symbols: &obs.symbols.all()[..rows * spec.symbols.len()],
+    }
+}
+
+impl Learner for Bc {
+    /// Blocks of as many steps as a round of updates takes from all seats, one at least.
+    fn plan(&self) -> Plan {
+        let Config { updates, update_period, .. } = self.config;
+        let horizon = (update_period / u64::from(self.seats)).max(1) as usize;
+        Plan { horizon, extra: 0, pace: Pace { updates, steps: update_period } }
+    }
+
+    fn policy(&self, seats: Range<u32>) -> Result<Box<dyn Policy>> {
+        Ok(Box::new(Imitator::new(self.net.clone(), &self.spec, self.seed, seats)))
+    }
+
+    fn audience(&self) -> Option<Audience> {
+        Some(Audience { seats: 1, needs: true })
+    }
+
+    fn show(&mut self, blocks: &[Rollout]) -> Result<()> {
+        self.shown.append(blocks)?;
+        // Of what is held out too: what was seen says nothing of what was done. Every member is shown the same.
+        self.features.as_mut().map_or(Ok(()), |features| features.add(blocks, &mut Solo))
+    }
+
+    fn learn(&mut self, blocks: &[Rollout], reduce: &mut dyn Reduce, log: &mut Log) -> Result<()> {
+        if self.shown.learned().is_empty() {
+            let message = "no game to learn from: name a recording, and hold less than all of it out".to_owned();
+            return Err(Error::Config { key: "agent.demonstrations".to_owned(), message });
+        }
+        let before = self.progress.steps();
+        self.progress.count(blocks, reduce)?;
+        let crossed = |period: u64| self.progress.steps() / period - before / period;
+        let (rounds, checks) = (crossed(self.config.update_period), crossed(self.config.check_period));
+        for _ in 0..rounds * self.config.updates {
+            self.update(reduce, log).map_err(|error| guard::with_batch(error, || self.columns()))?;
+        }
+        if checks > 0 {
+            self.check(log)?;
+        }
+        Ok(())
+    }
+
+    fn updates(&self) -> u64 {
+        self.progress.updates
+    }
+
+    fn weights(&mut self) -> &mut dyn Saved {
+        &mut self.params
+    }
+
+    fn state(&mut self) -> State<'_> {
+        let mut state: State<'_> = vec![
+            ("adam".to_owned(), &mut self.adam),
+            ("shown".to_owned(), &mut self.shown),
+            ("progress".to_owned(), &mut self.progress),
+        ];
+        state.extend(self.features.as_mut().map(|features| ("features".to_owned(), features as &mut dyn Saved)));
+        state
+    }
+}
+
+#[cfg(test)]
+mod tests;

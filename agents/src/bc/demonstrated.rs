@@ -1,0 +1,125 @@
+//! What was shown to a learner: steps of whole games, some of which are held out to judge it by.
+
+use std::io::{Read, Write};
+use std::ops::Range;
+
+use rl_core::{Error, Open, Result, Saved, Segmented, Spec};
+use rl_replays::{Replay, Rollout, Steps, Targets};
+
+/// Returns are nobody's business here: a step is complete with the row after it.
+const TARGETS: Targets = Targets { n_step: 1, gamma: 1.0, life_loss_terminal: false };
+
+/// Steps of one seat.
+pub(crate) struct Demonstrated {
+    ring: Replay,
+    /// Share of the games that is held out.
+    share: f64,
+    /// Rows of the steps that are learned from, and of those that are held out.
+    learned: Vec<u64>,
+    held: Vec<u64>,
+    /// Games so far.
+    games: u64,
+    /// Rows that were sorted.
+    sorted: u64,
+}
+
+impl Demonstrated {
+    /// Nothing yet, and room for `capacity` steps.
+    pub(crate) fn new(spec: &Spec, capacity: usize, share: f64) -> Self {
+        let ring = Replay::new(spec, 1, capacity, TARGETS);
+        Self { ring, share, learned: Vec::new(), held: Vec::new(), games: 0, sorted: 0 }
+    }
+
+    /// Bytes of so much room.
+    pub(crate) fn bytes_for(spec: &Spec, capacity: usize) -> u64 {
+        Replay::bytes_for(spec, 1, capacity, TARGETS.n_step, None)
+    }
+
+    /// Adds the steps of one seat.
+    ///
+    /// # Errors
+    /// If there is no room for them.
+    pub(crate) fn append(&mut self, blocks: &[Rollout]) -> Result<()> {
+        if blocks[0].horizon() >= self.ring.room() {
+            let message = "is less than the steps of agent.demonstrations".to_owned();
+            return Err(Error::Config { key: "agent.capacity".to_owned(), message });
+        }
+        self.ring.append(blocks);
+        self.sort();
+        Ok(())
+    }
+
+    /// Rows of the steps that are learned from.
+    pub(crate) fn learned(&self) -> &[u64] {
+        &self.learned
+    }
+
+    /// Rows of those that are held out.
+    pub(crate) fn held(&self) -> &[u64] {
+        &self.held
+    }
+
+    /// Takes the steps of `rows` until `out` is full, and says how many it took.
+    pub(crate) fn take(&self, rows: impl Iterator<Item = u64>, out: &mut Steps) -> usize {
+        self.ring.steps_of(&mut rows.map(|row| (row, 0)), out)
+    }
+
+    /// Tells the steps that have come since the last time, which were complete then: of every so many games the last is held
+    /// out, so that the first ones, where they are few, are learned from.
+    fn sort(&mut self) {
+        let newest = self.ring.len() as u64 - 1;
+        for (row, _) in self.ring.transitions_from(self.sorted) {
+            let first = self.ring.age((row, 0)) == 0 || self.games == 0;
+            self.games += u64::from(first);
+            let share = |games: u64| (games as f64 * self.share).floor();
+            let held = share(self.games) > share(self.games - 1);
+            if held { &mut self.held } else { &mut self.learned }.push(row);
+        }
+        self.sorted = newest;
+    }
+
+    fn sort_anew(&mut self) {
+        (self.games, self.sorted) = (0, 0);
+        self.learned.clear();
+        self.held.clear();
+        if !self.ring.is_empty() {
+            self.sort();
+        }
+    }
+}
+
+impl Saved for Demonstrated {
+    fn save(&self, out: &mut dyn Write) -> Result<()> {
+        self.ring.save(out)
+    }
+
+    fn load(&mut self, from: &mut dyn Read) -> Result<()> {
+        let done = self.ring.load(from);
+        self.sort_anew();
+        done
+    }
+
+    fn segmented(&mut self) -> Option<&mut dyn Segmented> {
+        if self.ring.segmented().is_some() { Some(self) } else { None }
+    }
+}
+
+impl Segmented for Demonstrated {
+    fn segments(&self) -> Range<u64> {
+        self.ring.segments()
+    }
+
+    fn save_segment(&self, number: u64, out: &mut dyn Write) -> Result<()> {
+        self.ring.save_segment(number, out)
+    }
+
+    fn save_rest(&self, out: &mut dyn Write) -> Result<()> {
+        self.ring.save_rest(out)
+    }
+
+    fn load_rest(&mut self, from: &mut dyn Read, open: &mut Open<'_>) -> Result<()> {
+        let done = self.ring.load_rest(from, open);
+        self.sort_anew();
+        done
+    }
+}

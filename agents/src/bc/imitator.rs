@@ -1,0 +1,78 @@
+//! Acts as the network says: draws from its distributions, or takes what is most probable.
+
+use std::ops::Range;
+use std::sync::Arc;
+
+use rl_core::{Result, Spec, State};
+use rl_nn::Flow;
+use rl_replays::Rollout;
+
+use super::net::PolicyNet;
+use crate::distribution::Distribution;
+use crate::gather::Gathered;
+use crate::streams::Streams;
+use crate::{Mode, Policy};
+
+/// The policy. Every seat draws from its own stream, and one whose episode is over draws nothing, so that the choice does not
+/// depend on how seats are grouped.
+pub(crate) struct Imitator {
+    net: Arc<PolicyNet>,
+    streams: Streams,
+    dist: Distribution,
+    batch: Gathered,
+    flow: Flow,
+    /// Continuous actions of one seat as they were drawn.
+    drawn: Vec<f32>,
+}
+
+impl Imitator {
+    /// A policy for `seats`.
+    pub(crate) fn new(net: Arc<PolicyNet>, spec: &Spec, seed: u64, seats: Range<u32>) -> Self {
+        let (streams, drawn) = (Streams::new(seed, seats), vec![0.0; spec.continuous.len()]);
+        Self { net, streams, dist: Distribution::new(spec), batch: Gathered::default(), flow: Flow::default(), drawn }
+    }
+}
+
+impl Policy for Imitator {
+    fn act(&mut self, blocks: &mut [Rollout], t: usize, mode: Mode) -> Result<()> {
+        let Self { net, streams, dist, batch, flow, drawn } = self;
+        batch.clear();
+        for block in &mut *blocks {
+            block.discrete.row_mut(t).fill(0); // stays where the environment resets, which ignores it
+            block.continuous.row_mut(t).fill(0.0);
+            block.outputs.row_mut(t).fill(f32::NAN);
+            (0..block.envs()).filter(|&e| !block.end[(t, e)].over()).for_each(|e| batch.push(block, t, e));
+        }
+        if batch.is_empty() {
+            return Ok(());
+        }
+        batch.standardise(net.standardise())?;
+        net.run(&batch.seen(), flow)?;
+        let mut rows = flow.values().chunks_exact(dist.width());
+        let mut rngs = streams.iter_mut();
+        for block in blocks {
+            for e in 0..block.envs() {
+                let rng = rngs.next().expect("a stream per seat");
+                if block.end[(t, e)].over() {
+                    continue;
+                }
+                let legal = block.legal.at(t, e);
+                dist.set(rows.next().expect("a row per seat that plays"), legal);
+                let discrete = block.discrete.at_mut(t, e);
+                match mode {
+                    Mode::Evaluate { epsilon, .. } if epsilon > 0.0 && rng.f32() < epsilon => {
+                        dist.uniform(legal, rng, discrete, drawn);
+                    }
+                    Mode::Evaluate { greedy: true, .. } => dist.mode(discrete, drawn),
+                    _ => dist.sample(rng, discrete, drawn),
+                }
+                dist.give(drawn, block.continuous.at_mut(t, e));
+            }
+        }
+        Ok(())
+    }
+
+    fn state(&mut self) -> State<'_> {
+        vec![("act".to_owned(), &mut self.streams)]
+    }
+}

@@ -1,0 +1,79 @@
+//! A network of what a policy's distributions are made of, and of nothing else.
+//!
+//! Weights are drawn as those of `ActorCritic` are: orthogonal with gain √2, the head's with 0.01.
+
+use candle_core::{Device, Result, Tensor};
+use rl_core::{Rng, Spec};
+use rl_nn::{Activation, Flow, Init, Linear, Params, Standardise, Tail};
+use rl_perception::{Encoder, EncoderConfig, Seen, encoder_for};
+
+use crate::actor_critic::initialise;
+
+/// π(· | s) of all actions as the outputs that a `Distribution` takes.
+pub(crate) struct PolicyNet {
+    /// Standardises features, where that is asked for.
+    standardise: Option<Standardise>,
+    trunk: Box<dyn Encoder>,
+    /// Logits, then means.
+    head: Linear,
+    /// Behind the outputs of the head, where actions are continuous.
+    log_std: Option<Tail>,
+    /// Outputs of the head.
+    heads: usize,
+    device: Device,
+}
+
+impl PolicyNet {
+    /// A network for `spec` and its parameters, drawn from `rng`; with `standardise`, features are seen as the statistics in its
+    /// buffers say.
+    pub(crate) fn new(
+        spec: &Spec,
+        config: &EncoderConfig,
+        standardise: bool,
+        device: &Device,
+        rng: &Rng,
+    ) -> Result<(Self, Params)> {
+        let mut params = Params::new(device, rng.clone());
+        let trunk = encoder_for(spec, config, &mut params.layer("trunk"))?;
+        let continuous = spec.continuous.len();
+        let heads = spec.discrete.iter().map(|&count| count as usize).sum::<usize>() + continuous;
+        let head = Linear::new(&mut params.layer("policy_head"), trunk.width(), heads, Activation::None)?;
+        let log_std = match continuous {
+            0 => None,
+            count => Some(Tail::new(&mut params.root(), "log_std", count, Init::Zeros)?),
+        };
+        let standardise =
+            if standardise { Some(Standardise::new(&mut params.layer("features"), spec.vector)?) } else { None };
+        initialise(&params, rng.clone())?;
+        let device = device.clone();
+        Ok((Self { standardise, trunk, head, log_std, heads, device }, params))
+    }
+
+    /// What standardises features, where anything does.
+    pub(crate) fn standardise(&self) -> Option<&Standardise> {
+        self.standardise.as_ref()
+    }
+
+    /// Outputs `[B, W]` of observations whose features are standardised already.
+    pub(crate) fn forward(&self, obs: &Seen<'_>) -> Result<Tensor> {
+        let outputs = self.head.forward(&self.trunk.forward(obs)?)?;
+        self.log_std.as_ref().map_or(Ok(outputs.clone()), |log_std| log_std.forward(&outputs)) // [B, W]
+    }
+
+    /// The same left in `flow`, bit for bit; on the CPU nothing is built or allocated on the way.
+    pub(crate) fn run(&self, obs: &Seen<'_>, flow: &mut Flow) -> rl_core::Result<()> {
+        let run = if self.device.is_cpu() { Self::run_on_host } else { Self::run_on_device };
+        run(self, obs, flow).map_err(rl_nn::tensor)
+    }
+
+    fn run_on_host(&self, obs: &Seen<'_>, flow: &mut Flow) -> Result<()> {
+        self.trunk.run(obs, flow)?;
+        flow.linear(&self.head)?;
+        self.log_std.as_ref().map_or(Ok(()), |log_std| flow.tail(self.heads, log_std))
+    }
+
+    fn run_on_device(&self, obs: &Seen<'_>, flow: &mut Flow) -> Result<()> {
+        *flow.begin() = self.forward(obs)?.flatten_all()?.to_vec1()?;
+        Ok(())
+    }
+}

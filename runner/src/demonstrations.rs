@@ -1,0 +1,284 @@
+//! `agent.demonstrations`: recordings are played again, and what was seen and done in them is shown to the agent.
+//!
+//! Agents know no files and no environments: they are shown blocks. Each seat of a block plays one game after the other, with a
+//! row for each reset as in training, and rests when none is left. The last block leads to the first row of training, so that
+//! whoever appends blocks to a replay sees a next one as ever.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context as _, bail};
+use rl_agents::Audience;
+use rl_core::{End, Spec};
+use rl_replays::Rollout;
+use rl_replays::recording::{Manifest, Played, Recording, Replayed};
+use serde::{Deserialize, Serialize};
+use sha2::{Digest as _, Sha256};
+use toml::{Table, Value};
+
+use crate::manifest::hex;
+use crate::playback::{self, Playback};
+use crate::preset::{Resolved, Train};
+use crate::run_dir::About;
+use crate::session::Session;
+use crate::usage::usage;
+
+/// The key of `[agent]`.
+const KEY: &str = "demonstrations";
+
+/// Keys of `[env]` in which a recording may differ from the run: games are played as they were recorded, and these change
+/// nothing of a step but when a game is cut.
+const FREE: [&str; 2] = ["max_frames", "max_steps"];
+
+/// What was shown, as `run.json` says it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Shown {
+    /// SHA-256 of every recording, by its path.
+    files: BTreeMap<PathBuf, String>,
+    games: usize,
+    steps: usize,
+    /// Of the games.
+    mean_return: f64,
+}
+
+impl fmt::Display for Shown {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { files, games, steps, mean_return } = self;
+        let from = files.keys().map(|path| path.display().to_string()).collect::<Vec<_>>().join(", ");
+        write!(f, "demonstrations: {games} games, {steps} steps, mean return {mean_return:.3} ({from})")
+    }
+}
+
+/// Makes the path absolute, so that the run can be done again from elsewhere.
+///
+/// # Errors
+/// If there is no such file or directory.
+pub(crate) fn settle(resolved: &mut Resolved) -> anyhow::Result<()> {
+    let Some(path) = path(resolved) else { return Ok(()) };
+    let whole = path.canonicalize().map_err(|e| usage(format!("agent.{KEY}: {}: {e}", path.display())))?;
+    let whole = whole.to_str().ok_or_else(|| usage(format!("agent.{KEY}: {}: not UTF-8", whole.display())))?;
+    resolved.set(&format!("agent.{KEY}"), whole)
+}
+
+/// Begins a session: resets its seats, and shows the agent what its settings name.
+///
+/// # Errors
+/// If an environment fails, or a recording is missing, damaged, or none of this environment; the message names the file.
+pub(crate) fn begin(resolved: &Resolved, session: &mut Session, train: &Train) -> anyhow::Result<Option<Shown>> {
+    session.begin(train)?;
+    let Some(audience) = session.learner.audience() else { return Ok(None) };
+    let Some(path) = path(resolved) else {
+        let agent = resolved.agent.map_or("", |agent| agent.id);
+        match audience.needs {
+            true => {
+                bail!(usage(format!("agent `{agent}` learns from recordings: --set agent.{KEY}=FILE (or DIRECTORY)")))
+            }
+            false => return Ok(None),
+        }
+    };
+    let files = files(&path)?;
+    let recordings: Vec<(PathBuf, Recording)> = files
+        .keys()
+        .map(|path| {
+            let recording = playback::read(path)?;
+            fits(&recording.manifest, resolved, session.seats.spec()).with_context(|| path.display().to_string())?;
+            Ok((path.clone(), recording))
+        })
+        .collect::<anyhow::Result<_>>()?;
+    let mut games = Vec::new();
+    for (path, recording) in &recordings {
+        let whole = recording.episodes.iter().enumerate().filter(|(_, played)| played.outcome.is_some());
+        let before = games.len();
+        games.extend(whole.map(|(at, played)| Game { path, manifest: &recording.manifest, number: at + 1, played }));
+        if games.len() == before {
+            bail!(usage(format!("{}: holds no game that was played to its end", path.display())));
+        }
+    }
+    play(&games, audience, resolved, session)?;
+    let earned: f64 = games.iter().filter_map(|game| game.played.outcome).map(|outcome| outcome.ret).sum();
+    let mean_return = earned / games.len() as f64;
+    let steps = games.iter().map(|game| game.played.steps()).sum();
+    Ok(Some(Shown { files, games: games.len(), steps, mean_return }))
+}
+
+/// Begins a session that had begun before, as `about` says.
+///
+/// # Errors
+/// As [`begin`], or if the recordings are others now.
+pub(crate) fn begin_again(
+    about: &About,
+    resolved: &Resolved,
+    session: &mut Session,
+    train: &Train,
+) -> anyhow::Result<()> {
+    let shown = begin(resolved, session, train)?;
+    let others = |shown: &Shown| about.demonstrations.as_ref().is_none_or(|then| then.files != shown.files);
+    match shown {
+        Some(shown) if others(&shown) => {
+            bail!("agent.{KEY}: this run began with other recordings than there are now: {shown}")
+        }
+        _ => Ok(()),
+    }
+}
+
+/// What `agent.demonstrations` names, if anything.
+fn path(resolved: &Resolved) -> Option<PathBuf> {
+    let path = resolved.agent.and_then(|_| resolved.table("agent").get(KEY)).and_then(Value::as_str)?;
+    (!path.is_empty()).then(|| PathBuf::from(path))
+}
+
+/// The recordings that are meant by a file, or by a directory with some, each with its SHA-256.
+fn files(path: &Path) -> anyhow::Result<BTreeMap<PathBuf, String>> {
+    let name = path.display();
+    let missing = |e: std::io::Error| usage(format!("agent.{KEY}: {name}: {e}"));
+    let mut paths = vec![path.to_owned()];
+    if path.is_dir() {
+        let entries =
+            std::fs::read_dir(path).and_then(Iterator::collect::<std::io::Result<Vec<_>>>).map_err(missing)?;
+        paths = entries.into_iter().map(|entry| entry.path()).collect();
+        paths.retain(|path| path.extension().is_some_and(|extension| extension == "rec"));
+        if paths.is_empty() {
+            bail!(usage(format!(
+                "agent.{KEY}: {name}: holds no recording (*.rec): `rl-run record RUN --out {name}/games.rec` makes one"
+            )));
+        }
+    }
+    let hashed = paths.into_iter().map(|path| {
+        let bytes = std::fs::read(&path).map_err(missing)?;
+        Ok((path, hex(&Sha256::digest(bytes))))
+    });
+    hashed.collect()
+}
+
+/// Whether games of that recording are steps of this run's environment.
+fn fits(manifest: &Manifest, resolved: &Resolved, spec: &Spec) -> anyhow::Result<()> {
+    let here = &resolved.env_name;
+    if manifest.env != *here {
+        bail!(usage(format!("was recorded of {}, and this run is of {here}", manifest.env)));
+    }
+    let (theirs, ours): (Table, &Table) = (toml::from_str(&manifest.config)?, resolved.table("env"));
+    let differs = |key: &&String| !FREE.contains(&key.as_str()) && theirs.get(*key) != ours.get(*key);
+    if let Some(key) = theirs.keys().chain(ours.keys()).find(differs) {
+        let told = |table: &Table| table.get(key).map_or_else(|| "nothing".to_owned(), Value::to_string);
+        let (theirs, ours) = (told(&theirs), told(ours));
+        bail!(usage(format!(
+            "was recorded with env.{key} = {theirs}, and this run has {ours}: --set env.{key}={theirs} trains on what was recorded"
+        )));
+    }
+    if *spec.discrete != *manifest.discrete || spec.continuous.len() != manifest.continuous {
+        bail!(usage(format!("holds other actions than {here} has")));
+    }
+    Ok(())
+}
+
+/// A recorded game, and where it is.
+#[derive(Clone, Copy)]
+struct Game<'a> {
+    path: &'a Path,
+    manifest: &'a Manifest,
+    /// From 1.
+    number: usize,
+    played: &'a Played,
+}
+
+impl Game<'_> {
+    /// What plays it again.
+    fn playback(&self, resolved: &Resolved) -> anyhow::Result<Playback> {
+        let playback = Playback::of(self.manifest, &resolved.env_name, resolved.env);
+        playback.with_context(|| self.path.display().to_string())
+    }
+
+    fn named(&self) -> String {
+        format!("{}, game {}", self.path.display(), self.number)
+    }
+}
+
+/// Plays all games, divided between the seats of the audience, and shows them.
+fn play(games: &[Game<'_>], audience: Audience, resolved: &Resolved, session: &mut Session) -> anyhow::Result<()> {
+    let mut queues: Vec<(usize, Vec<Game<'_>>)> = vec![(0, Vec::new()); audience.seats];
+    for game in games {
+        // The first of those with the fewest steps, so that none rests for long.
+        let (steps, queue) = queues.iter_mut().min_by_key(|(steps, _)| *steps).expect("an audience has seats");
+        *steps += game.played.steps() + 1;
+        queue.push(*game);
+    }
+    let mut seats: Vec<Seat<'_>> = queues.into_iter().map(|(_, queue)| Seat::new(queue)).collect();
+    let extra = session.learner.plan().extra;
+    let mut block = [Rollout::new(session.seats.spec(), 1, audience.seats, extra)];
+    for (e, seat) in seats.iter_mut().enumerate() {
+        seat.advance(resolved, &mut block[0], 0, e)?;
+    }
+    while seats.iter().any(|seat| seat.now.is_some()) {
+        for (e, seat) in seats.iter_mut().enumerate() {
+            seat.advance(resolved, &mut block[0], 1, e)?;
+        }
+        session.learner.show(&block)?;
+        block[0].carry();
+    }
+    if audience.seats == session.seats.blocks().iter().map(Rollout::envs).sum::<usize>() {
+        let rows = session.seats.blocks().iter().flat_map(|from| (0..from.envs()).map(move |e| (from, e)));
+        rows.enumerate().for_each(|(e, (from, at))| block[0].copy_row((1, e), from, (0, at)));
+    } else {
+        (0..audience.seats).for_each(|e| rest(&mut block[0], 1, e));
+    }
+    Ok(session.learner.show(&block)?)
+}
+
+/// Plays some games one after the other.
+struct Seat<'a> {
+    /// The next one last.
+    left: Vec<Game<'a>>,
+    now: Option<(Game<'a>, Replayed<'a>, usize)>,
+    /// What plays games of one recording.
+    playback: Option<(&'a Manifest, Playback)>,
+}
+
+impl<'a> Seat<'a> {
+    fn new(mut queue: Vec<Game<'a>>) -> Self {
+        queue.reverse();
+        Self { left: queue, now: None, playback: None }
+    }
+
+    /// Writes the next row of seat `e` to row `row` of a block, and the action before it.
+    fn advance(&mut self, resolved: &Resolved, block: &mut Rollout, row: usize, e: usize) -> anyhow::Result<()> {
+        if let (Some((game, replayed, step)), Some((_, playback))) = (&mut self.now, &mut self.playback)
+            && *step < game.played.steps()
+        {
+            let (discrete, continuous) = game.played.action(*step);
+            block.discrete.at_mut(0, e).copy_from_slice(discrete);
+            block.continuous.at_mut(0, e).copy_from_slice(continuous);
+            let shown = playback.step(game.played, *step).with_context(|| game.named())?;
+            if replayed.step(shown.seen).is_err() {
+                let file = game.path.display();
+                bail!("{}: does not play again as it was recorded: `rl-run verify {file}` says where", game.named());
+            }
+            *step += 1;
+            block.copy_row((row, e), playback.block(), (0, 0));
+            return Ok(());
+        }
+        self.now = None;
+        let Some(game) = self.left.pop() else {
+            rest(block, row, e);
+            return Ok(());
+        };
+        let same = self.playback.take_if(|(manifest, _)| std::ptr::eq(*manifest, game.manifest));
+        let (_, playback) = self.playback.insert(match same {
+            Some(same) => same,
+            None => (game.manifest, game.playback(resolved)?),
+        });
+        playback.begin(game.played).with_context(|| game.named())?;
+        block.copy_row((row, e), playback.block(), (0, 0));
+        self.now = Some((game, Replayed::begin(game.played), 0));
+        Ok(())
+    }
+}
+
+/// A row in which nothing is played.
+fn rest(block: &mut Rollout, row: usize, e: usize) {
+    block.legal.at_mut(row, e).fill(1);
+    block.age[(row, e)] = 0;
+    block.reward[(row, e)] = 0.0;
+    block.end[(row, e)] = End::Terminated;
+    block.frames[(row, e)] = 0;
+}
