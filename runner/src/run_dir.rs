@@ -46,6 +46,9 @@ pub(crate) struct About {
     /// Episodes that are recorded while it trains.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) record: Option<Which>,
+    /// Steps between two outputs that recordings keep.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) record_outputs: Option<u32>,
 }
 
 /// Model of the processor, as Linux names it.
