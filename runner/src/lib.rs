@@ -47,6 +47,7 @@ mod tape;
 mod record;
 mod playback;
 mod certify;
+mod saliency;
 mod export;
 mod viewer;
 mod plot;

@@ -139,7 +139,6 @@ impl Playback {
     }
 
     /// What is seen now, in row 0.
-    #[cfg(feature = "viewer")]
     pub(crate) fn block(&self) -> &Rollout {
         &self.block
     }
