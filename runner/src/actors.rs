@@ -106,6 +106,11 @@ impl Actors {
         Ok(Some(Self { crews, running: None, rebuild, seed, restarts }))
     }
 
+    /// Asks the policy of the first seat for its outputs, in the blocks that it is given besides those of the seats.
+    pub(crate) fn ask(&mut self) {
+        self.crews.first_mut().into_iter().flat_map(|crew| &mut crew.spares).for_each(Rollout::ask);
+    }
+
     /// Whether nothing is under way.
     pub(crate) fn at_rest(&self) -> bool {
         self.running.is_none()

@@ -14,6 +14,7 @@ use rl_core::Canvas;
 use rl_replays::recording::{Played, Recording};
 
 use crate::playback::{self, Playback};
+use crate::saliency::{Saliency, Weights, run_of};
 use crate::tables::Tables;
 use crate::usage::usage;
 use crate::{file, output};
@@ -58,6 +59,12 @@ pub(crate) struct ExportArgs {
     /// A line per step of one game in a .csv: actions, rewards, and what the agent thought where that was recorded
     #[arg(long)]
     by_step: bool,
+    /// Lays over each picture which places of it move the agent: its value red, its choice turquoise
+    #[arg(long)]
+    saliency: bool,
+    /// Run whose weights say so [default: the run in whose directory FILE lies]
+    #[arg(long, value_name = "RUN", requires = "saliency")]
+    run: Option<PathBuf>,
     /// Pictures of a .png
     #[arg(long, default_value_t = 8, value_parser = clap::value_parser!(u32).range(1..=256))]
     pictures: u32,
@@ -80,6 +87,16 @@ struct Cut {
     pictures: usize,
 }
 
+/// How pictures look.
+struct Look<'a> {
+    /// Times that of people.
+    speed: f64,
+    /// Side of a pixel.
+    scale: u32,
+    /// Lays over them what moves the agent.
+    saliency: Option<&'a mut Saliency>,
+}
+
 /// `rl-run export`.
 pub(crate) fn run(args: &ExportArgs, tables: &Tables) -> anyhow::Result<ExitCode> {
     let recording = playback::read(&args.file)?;
@@ -93,6 +110,9 @@ pub(crate) fn run(args: &ExportArgs, tables: &Tables) -> anyhow::Result<ExitCode
     }
     if args.by_step && ending != "csv" {
         bail!(usage("--by-step: steps are lines of a .csv file"));
+    }
+    if args.saliency && ending == "csv" {
+        bail!(usage("--saliency: is laid over pictures, and a .csv has none"));
     }
     if ending == "csv" && !args.by_step {
         table(&recording, &args.out)?;
@@ -111,6 +131,11 @@ pub(crate) fn run(args: &ExportArgs, tables: &Tables) -> anyhow::Result<ExitCode
         output::line(format!("{}: {lines} steps", args.out.display()));
         return Ok(ExitCode::SUCCESS);
     }
+    let mut saliency = match (args.saliency, args.run.clone().or_else(|| run_of(&args.file))) {
+        (false, _) => None,
+        (true, Some(run)) => Some(Weights::load(&run, &recording.manifest, playback.block().spec(), tables)?.saliency),
+        (true, None) => bail!(usage("--saliency: whose weights? --run RUN names them")),
+    };
     let every = match (args.every, ending.as_str()) {
         (Some(every), _) => every as usize,
         (None, "png") => steps.div_ceil(args.pictures as usize).max(1),
@@ -132,7 +157,8 @@ pub(crate) fn run(args: &ExportArgs, tables: &Tables) -> anyhow::Result<ExitCode
             "apng" => Box::new(apng::Apng::new(out, cut.pictures)?),
             _ => Box::new(strip::Strip::new(out)),
         };
-        shoot(&mut playback, played, cut, (args.speed, args.scale), film.as_mut()).with_context(name)?;
+        let look = Look { speed: args.speed, scale: args.scale, saliency: saliency.as_mut() };
+        shoot(&mut playback, played, cut, look, film.as_mut()).with_context(name)?;
         film.finish()
     })?;
     let bytes = std::fs::metadata(&args.out)?.len();
@@ -155,7 +181,7 @@ pub(crate) fn film(recording: &Recording, seconds: f64, rate: f64, tables: &Tabl
     let mut bytes = Vec::new();
     let mut film = gif::Gif::new(&mut bytes);
     let cut = Cut { first: 0, every, pictures: steps / every + 1 };
-    shoot(&mut playback, played, cut, (1.0, 1), &mut film)?;
+    shoot(&mut playback, played, cut, Look { speed: 1.0, scale: 1, saliency: None }, &mut film)?;
     film.finish()?;
     drop(film);
     Ok(bytes)
@@ -166,9 +192,11 @@ fn shoot(
     playback: &mut Playback,
     played: &Played,
     cut: Cut,
-    (speed, scale): (f64, u32),
+    look: Look<'_>,
     film: &mut dyn Film,
 ) -> anyhow::Result<()> {
+    let Look { speed, scale, mut saliency } = look;
+    let remembers = saliency.as_mut().is_some_and(|saliency| saliency.remembers());
     let (mut canvas, mut shown, mut frames) = (Canvas::new(0, 0), Canvas::new(0, 0), 0);
     let seconds = |frames: u32, rate: f64| f64::from(frames) / rate / speed;
     playback.begin(played)?;
@@ -179,6 +207,11 @@ fn shoot(
                 film.show(&shown, seconds(std::mem::take(&mut frames), playback.frame_rate()))?;
             }
             playback.draw(&mut canvas);
+            if let Some(saliency) = &mut saliency
+                && let Some(heat) = saliency.look(playback.block())?
+            {
+                heat.tint(&mut canvas);
+            }
             enlarge(&canvas, scale as usize, &mut shown);
             pictures += 1;
             if pictures == cut.pictures {
@@ -186,6 +219,9 @@ fn shoot(
             }
         }
         if step < played.steps() {
+            if let Some(saliency) = saliency.as_mut().filter(|_| remembers) {
+                saliency.see(playback.block())?;
+            }
             let taken = playback.step(played, step)?.frames;
             frames += if pictures > 0 { taken } else { 0 };
         }

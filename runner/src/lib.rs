@@ -50,6 +50,7 @@ mod publish;
 mod playback;
 mod certify;
 mod demonstrations;
+mod saliency;
 mod export;
 mod viewer;
 mod plot;

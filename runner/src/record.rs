@@ -14,8 +14,9 @@ use serde::Serialize;
 use crate::cli::Machine;
 use crate::collect::Workers;
 use crate::evaluate::{Asked, Games, SEATS, Score, Trained, watched};
-use crate::preset::{self, Ask};
+use crate::preset::{self, Ask, Resolved};
 use crate::rollout::draw;
+use crate::session::Session;
 use crate::stop::{STOPPED, Stop};
 use crate::tables::Tables;
 use crate::takes::{self, Take, Takes, manifest};
@@ -145,9 +146,18 @@ pub(crate) fn by_agent(
 }
 
 /// `every:N` of `--outputs`.
-fn every(text: &str) -> Result<u32, String> {
+pub(crate) fn every(text: &str) -> Result<u32, String> {
     let every = text.strip_prefix("every:").and_then(|number| number.parse().ok()).filter(|&every| every > 0);
     every.ok_or_else(|| "expected every:N, N a number of steps, such as every:4".to_owned())
+}
+
+/// What is kept of the outputs of a run's policy while it learns, before every so manieth step.
+///
+/// # Errors
+/// If its agent does not say what it thinks, or of too many actions.
+pub(crate) fn kept_of(every: Option<u32>, session: &Session, resolved: &Resolved) -> anyhow::Result<Option<Kept>> {
+    let agent = resolved.agent.map_or("", |agent| agent.id);
+    every.map(|every| kept(every, session.learner.as_ref(), session.seats.spec(), agent)).transpose()
 }
 
 /// What is kept of the outputs of that agent's policies.

@@ -20,7 +20,7 @@ use crate::tables::Tables;
 use crate::tape::Tape;
 use crate::train::{Report, device, finish, owner, start};
 use crate::usage::usage;
-use crate::{demonstrations, output};
+use crate::{demonstrations, output, record};
 
 /// Goes on with a run from its last checkpoint, to the bits that it would have had without the interruption; one without a
 /// checkpoint begins again.
@@ -81,8 +81,10 @@ pub(crate) fn run(args: &ResumeArgs, tables: &Tables) -> anyhow::Result<ExitCode
     }
     about.config_sha256 = resolved.sha256();
     dir.describe(&about, &resolved.text())?;
-    let tape = about.record.map(|which| Tape::open(which, &args.run, &resolved, about.seed, &session)).transpose()?;
-    session.tape = tape;
+    if let Some(which) = about.record {
+        let kept = record::kept_of(about.record_outputs, &session, &resolved)?;
+        session.tape = Some(Tape::open(which, kept, &args.run, &resolved, about.seed, &mut session)?);
+    }
     let metrics = Metrics::reopen(dir.path(), frames)?;
     let Report { quiet, json } = args.report;
     let progress = Progress::new(frames, train.frames, quiet, json);

@@ -50,6 +50,9 @@ pub(crate) struct About {
     /// What was shown to the agent before it learned.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) demonstrations: Option<Shown>,
+    /// Steps between two outputs that recordings keep.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) record_outputs: Option<u32>,
 }
 
 /// Model of the processor, as Linux names it.

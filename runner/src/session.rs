@@ -120,6 +120,14 @@ impl Session {
         Ok(())
     }
 
+    /// Asks whoever acts in the first seat what it thinks of its choices: it changes none of them.
+    pub(crate) fn ask(&mut self) {
+        self.seats.blocks_mut().first_mut().into_iter().for_each(Rollout::ask);
+        if let Acting::Apart(actors) = &mut self.acting {
+            actors.ask();
+        }
+    }
+
     /// Fills the blocks, learns from them and counts them.
     ///
     /// # Errors

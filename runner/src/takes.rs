@@ -39,11 +39,15 @@ impl Take {
         Self { seed, ..self }
     }
 
-    /// Whether it is of as many actions as steps, each of the environment of `manifest`.
+    /// Whether it is of as many actions as steps, each of the environment of `manifest`, and of the outputs that it keeps.
     pub(crate) fn fits(&self, manifest: &Manifest) -> bool {
         let (steps, values) = (self.steps(), manifest.discrete.len());
         let exists = self.discrete.iter().zip(manifest.discrete.iter().cycle()).all(|(action, count)| action < count);
-        self.discrete.len() == steps * values && self.continuous.len() == steps * manifest.continuous && exists
+        let rows = manifest.outputs.map_or(0, |kept| steps.div_ceil(kept.every as usize));
+        self.discrete.len() == steps * values
+            && self.continuous.len() == steps * manifest.continuous
+            && self.outputs.len() == rows * (1 + actions(manifest))
+            && exists
     }
 
     /// Steps that were played.

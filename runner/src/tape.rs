@@ -14,7 +14,7 @@ use std::str::FromStr;
 use anyhow::Context as _;
 use rl_core::{load_postcard, save_postcard};
 use rl_replays::Rollout;
-use rl_replays::recording::{Manifest, Player};
+use rl_replays::recording::{Kept, Manifest, Player};
 use serde::{Deserialize, Serialize};
 
 use crate::preset::Resolved;
@@ -87,6 +87,8 @@ impl From<Which> for String {
 pub(crate) struct Tape {
     which: Which,
     run: PathBuf,
+    /// Steps between two outputs that are kept.
+    every: Option<u32>,
     /// Of the next recording.
     manifest: Manifest,
     state: State,
@@ -104,23 +106,27 @@ struct State {
 }
 
 impl Tape {
-    /// A tape of `session`, which is at `frames` frames of the run in the directory `run`: recordings of later episodes are
+    /// A tape of `session`, whose policy is asked for what is `kept` of its outputs, and which is at `frames` frames of the run in the directory `run`: recordings of later episodes are
     /// removed, since they are played again.
     ///
     /// # Errors
     /// If a file cannot be read or removed.
     pub(crate) fn open(
         which: Which,
+        kept: Option<Kept>,
         run: &Path,
         resolved: &Resolved,
         seed: u64,
-        session: &Session,
+        session: &mut Session,
     ) -> anyhow::Result<Self> {
+        if kept.is_some() {
+            session.ask();
+        }
         let frames = session.counts.frames;
         let env = session.seats.envs().next().expect("a run has seats");
         let agent = resolved.agent.map_or_else(String::new, |agent| agent.id.to_owned());
         let player = Player::Learner { agent, frames, seed };
-        let manifest = takes::manifest(resolved, resolved.table("env"), env, player, None)?;
+        let manifest = takes::manifest(resolved, resolved.table("env"), env, player, kept)?;
         let dir = run.join(DIR);
         fs::create_dir_all(&dir).with_context(|| dir.display().to_string())?;
         let mut state: State = match fs::read(dir.join(format!("{STATE}{frames}"))) {
@@ -130,7 +136,8 @@ impl Tape {
         };
         // Whose file it may be: one that does not fit is no better than none.
         state.take = state.take.filter(|take| take.fits(&manifest));
-        let tape = Self { which, run: run.to_owned(), manifest, state };
+        let every = kept.map(|kept| kept.every);
+        let tape = Self { which, run: run.to_owned(), every, manifest, state };
         tape.remove(|name| name.starts_with(".tmp") || ended_at(name).is_some_and(|ended| ended > frames))?;
         Ok(tape)
     }
@@ -154,7 +161,7 @@ impl Tape {
                 continue;
             }
             if let Some(take) = &mut self.state.take {
-                take.push(block, t, 0, None);
+                take.push(block, t, 0, self.every);
             }
             if block.end[(t + 1, 0)].over() {
                 self.state.episodes = self.state.episodes.saturating_add(1);

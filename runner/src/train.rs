@@ -27,7 +27,7 @@ use crate::suspect::keep_batch;
 use crate::tables::Tables;
 use crate::tape::{Tape, Which};
 use crate::usage::usage;
-use crate::{demonstrations, group, needs, output};
+use crate::{demonstrations, group, needs, output, record};
 
 /// Trains an agent.
 #[derive(Clone, Debug, clap::Args)]
@@ -74,6 +74,9 @@ pub(crate) struct TrainArgs {
     /// Records whole episodes of the first seat in the run's directory: best | every:N | last:N
     #[arg(long, value_name = "WHICH")]
     record: Option<Which>,
+    /// Keeps in those recordings what the agent thought too, before every so manieth step [default: nothing]
+    #[arg(long, value_name = "every:N", value_parser = record::every, requires = "record")]
+    outputs: Option<u32>,
     #[command(flatten)]
     report: Report,
     #[command(flatten)]
@@ -104,6 +107,7 @@ pub(crate) struct Order {
     pub(crate) threads: usize,
     workers: Workers,
     record: Option<Which>,
+    outputs: Option<u32>,
     pub(crate) stop: Stop,
 }
 
@@ -178,7 +182,8 @@ pub(crate) fn run(args: &TrainArgs, tables: &Tables) -> anyhow::Result<ExitCode>
     }
     let (device, workers) = (device(&args.machine.device)?, args.machine.workers()?);
     let (on, threads) = (args.machine.device.clone(), args.machine.threads());
-    let order = Order { resolved, train, eval, device, on, threads, workers, record: args.record, stop };
+    let (record, outputs) = (args.record, args.outputs);
+    let order = Order { resolved, train, eval, device, on, threads, workers, record, outputs, stop };
     let place = Place { run: args.run.as_deref(), many: args.seeds.is_some(), force: args.force };
     if let Some(seeds) = &args.seeds {
         return group::run(&order, seeds, &place, args.report);
@@ -226,6 +231,7 @@ impl Order {
 /// If anything that it needs is missing, refused or fails.
 pub(crate) fn fresh(order: &Order, seed: u64, place: &Place<'_>, progress: Progress) -> anyhow::Result<Outcome> {
     let mut session = order.session(seed, 1, place)?;
+    let kept = record::kept_of(order.outputs, &session, &order.resolved)?;
     let Order { resolved, train, eval, workers, stop, .. } = order.clone();
     // Before there is a directory: what cannot be shown leaves none.
     let shown = demonstrations::begin(&resolved, &mut session, &train)?;
@@ -235,8 +241,9 @@ pub(crate) fn fresh(order: &Order, seed: u64, place: &Place<'_>, progress: Progr
     let about = About { demonstrations: shown, ..about(order, seed) };
     let name = format!("{}-{}-s{seed}", resolved.env_name.replace('/', "-"), about.agent);
     let dir = RunDir::create(place.of(seed).as_deref(), &name, place.force, &about, &resolved.text())?;
-    let tape = order.record.map(|which| Tape::open(which, dir.path(), &resolved, seed, &session)).transpose()?;
-    session.tape = tape;
+    if let Some(which) = order.record {
+        session.tape = Some(Tape::open(which, kept, dir.path(), &resolved, seed, &mut session)?);
+    }
     let (path, metrics) = (dir.path().to_owned(), Metrics::create(dir.path())?);
     let mut archive = Archive::create(dir, owner(&resolved, &train), train.keep_checkpoints)?;
     let workers = order.workers_of(workers);
@@ -336,6 +343,7 @@ fn about(order: &Order, seed: u64) -> About {
         config_sha256: order.resolved.sha256(),
         record: order.record,
         demonstrations: None,
+        record_outputs: order.outputs,
     }
 }
 

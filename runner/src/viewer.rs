@@ -15,6 +15,8 @@ mod keyframes;
 #[cfg(feature = "viewer")]
 mod layout;
 #[cfg(feature = "viewer")]
+mod looks;
+#[cfg(feature = "viewer")]
 mod measure;
 #[cfg(feature = "viewer")]
 mod paint;
@@ -32,6 +34,8 @@ mod survey;
 #[cfg(test)]
 #[cfg(feature = "viewer")]
 mod tests;
+#[cfg(feature = "viewer")]
+mod view;
 pub(crate) mod watch;
 #[cfg(feature = "viewer")]
 mod window;

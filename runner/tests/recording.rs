@@ -105,6 +105,40 @@ fn what_an_agent_thought_is_recorded_and_changes_no_game() {
     }
 }
 
+#[test]
+fn what_a_learner_thought_is_recorded_too_and_leaves_every_bit_of_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let at = dir.path();
+    let small = "--set agent.hidden=[8] --set agent.learning_starts=64";
+    let runs = [
+        ("dqn", "cartpole", small),
+        ("iqn", "frozenlake", small),
+        ("r2d2", "cartpole-positions", "--set agent.hidden=[8]"),
+        ("ppo", "cartpole-positions", "--set agent.memory={kind=\"gru\",units=4,steps=8}"),
+        ("tabular", "blackjack", ""),
+        ("alphazero", "connectfour", "--set agent.simulations=4 --set agent.channels=2"),
+        ("impala", "cartpole", "--actors 2"),
+    ];
+    for (agent, env, sets) in runs {
+        let line = format!("--env {env} --agent {agent} --frames 900 --quiet --json --force {sets}");
+        let plain = json(at, &format!("{line} --run plain"));
+        let told = json(at, &format!("{line} --run told --record last:1 --outputs every:2"));
+        if agent != "impala" {
+            assert_eq!(told["parameters_sha256"], plain["parameters_sha256"], "{agent} on {env}");
+        }
+        let file = format!("told/recordings/{}", taped(&at.join("told")).pop().expect("an episode").0);
+        assert_eq!(json(at, &format!("verify {file} --json"))["equal"], true);
+        assert!(output(at, &format!("export {file} --out steps.csv --by-step")).status.success());
+        let text = fs::read_to_string(at.join("steps.csv")).unwrap();
+        let value = text.lines().next().unwrap().split(',').position(|name| name == "value").expect("a column");
+        for (step, line) in text.lines().skip(1).enumerate() {
+            assert_eq!(line.split(',').nth(value).unwrap().is_empty(), step % 2 == 1, "{agent} on {env}: {line}");
+        }
+    }
+    let (code, text) = refusal(at, "--env cartpole --agent dqn --outputs every:4");
+    assert!(code == 2 && text.contains("--record"), "{text}");
+}
+
 /// Names and bytes of the recordings of a run.
 fn taped(run: &Path) -> Vec<(String, Vec<u8>)> {
     let names = common::names(&run.join("recordings")).into_iter().filter(|name| name.ends_with(".rec"));
@@ -121,12 +155,12 @@ fn episodes_are_recorded_while_an_agent_learns_and_leave_every_bit_of_it() {
             format!("--env {env} --agent {agent} --seed 2 --quiet --json --force --set train.checkpoint_every=700");
         let line = if agent == "impala" { format!("{line} --actors 0") } else { line };
         let plain = json(at, &format!("{line} --run plain {}", frames(2)));
-        for which in ["best", "every:3", "last:4"] {
+        for which in ["best", "every:3 --outputs every:2", "last:4"] {
             let told = json(at, &format!("{line} --run whole --record {which} {}", frames(2)));
             assert_eq!(told["parameters_sha256"], plain["parameters_sha256"], "{agent}, {which}");
             let whole = taped(&at.join("whole"));
             let most = if which == "best" { 1 } else { 4 };
-            assert!(whole.len() == most || (which == "every:3" && whole.len() > 2), "{}", whole.len());
+            assert!(whole.len() == most || (which.starts_with("every:3") && whole.len() > 2), "{}", whole.len());
             for (name, _) in &whole {
                 let verdict = json(at, &format!("verify whole/recordings/{name} --json"));
                 assert_eq!((&verdict["equal"], &verdict["episodes"]), (&true.into(), &1.into()), "{name}");

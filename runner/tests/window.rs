@@ -97,6 +97,25 @@ impl Desk {
         until(part, || self.title().contains(part).then_some(()));
     }
 
+    /// Takes so many steps from the first on.
+    fn walk(&self, steps: usize) {
+        for step in 1..=steps {
+            let there = format!("step {step} of");
+            // A key that is let go and pressed again within one frame, as on a busy machine, is one that was held.
+            until(&there, || {
+                self.key(RIGHT);
+                let begun = Instant::now();
+                while begun.elapsed() < Duration::from_secs(5) {
+                    if self.title().contains(&there) {
+                        return Some(());
+                    }
+                    sleep(Duration::from_millis(20));
+                }
+                None
+            });
+        }
+    }
+
     fn size(&self) -> (u16, u16) {
         let about = self.x.get_geometry(self.window).unwrap().reply().unwrap();
         (about.width, about.height)
@@ -112,6 +131,19 @@ impl Desk {
     /// Waits until the window looks like this.
     fn looks(&self, what: &str, expected: &[u8]) {
         until(what, || (self.image() == expected).then_some(()));
+    }
+
+    /// Waits until nothing has moved for a second: threads beside have said what they had to.
+    fn rests(&self) -> Vec<u8> {
+        let (mut last, mut since) = (self.image(), Instant::now());
+        until("rest", || {
+            let image = self.image();
+            if image != last {
+                (last, since) = (image, Instant::now());
+            }
+            (since.elapsed() > Duration::from_secs(1)).then_some(())
+        });
+        last
     }
 
     /// Waits until the window looks otherwise, and does so twice.
@@ -240,6 +272,39 @@ fn a_person_watches_games() {
     desk.says("game 2 of 3 - step 0");
     json(at, "record --env cartpole --random --episodes 4 --out newer.rec --json");
     desk.says("cartpole - game 1 of 4");
+    desk.key(b'q'.into());
+    assert!(desk.ends());
+}
+
+/// What moves an agent lies over the game once it is known whose weights to ask.
+#[cfg(feature = "atari")]
+#[test]
+#[ignore = "needs Xvfb: make test-window"]
+fn a_person_sees_what_moves_the_agent() {
+    let dir = tempfile::tempdir().unwrap();
+    let at = dir.path();
+    let small = "--set agent.trunk=small --set agent.hidden=[32] --set agent.horizon=32 --set train.envs=2";
+    json(
+        at,
+        &format!("--env atari/pong --agent ppo --frames 300 --quiet --json --run r {small} --set eval.max_frames=400"),
+    );
+    json(at, "record r --episodes 1 --outputs every:1 --out games.rec --json");
+    let desk = Desk::with(at, "watch games.rec --paused");
+    desk.says("step 0 of 100");
+    desk.walk(3);
+    let plain = desk.rests();
+    desk.key(b'h'.into());
+    desk.changes("nobody knows whose weights", &plain);
+    desk.looks("a word on that goes", &plain);
+    desk.key(b'q'.into());
+    assert!(desk.ends());
+
+    let desk = Desk::with(at, "watch games.rec --paused --run r");
+    desk.key(b'h'.into());
+    desk.walk(3);
+    desk.looks("the same without what moves it", &plain);
+    desk.key(b'h'.into());
+    desk.changes("it lies over the game", &plain);
     desk.key(b'q'.into());
     assert!(desk.ends());
 }

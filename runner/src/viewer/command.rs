@@ -53,10 +53,12 @@ pub(super) enum Part {
     Return,
     /// What the agent expected, there too.
     Value,
+    /// What moves the agent, over the game.
+    Heat,
 }
 
 /// Keys, what they are called, and what they ask for: the help shows them in this order.
-const KEYS: [(&[Key], &str, Command, &str); 18] = [
+const KEYS: [(&[Key], &str, Command, &str); 19] = [
     (&[Key::Space], "space", Command::Play, "play, pause"),
     (&[Key::Right, Key::Period], "right", Command::Forward, "one step on"),
     (&[Key::Left, Key::Comma], "left", Command::Back, "one step back"),
@@ -70,6 +72,7 @@ const KEYS: [(&[Key], &str, Command, &str); 18] = [
     (&[Key::A], "A", Command::Toggle(Part::Action), "action"),
     (&[Key::O], "O", Command::Toggle(Part::Thoughts), "what the agent thinks of its choices"),
     (&[Key::N], "N", Command::Toggle(Part::Sees), "what the network sees"),
+    (&[Key::H], "H", Command::Toggle(Part::Heat), "which places move the agent"),
     (&[Key::R], "R", Command::Toggle(Part::Return), "return along the timeline"),
     (&[Key::V], "V", Command::Toggle(Part::Value), "value along the timeline"),
     (&[Key::Tab], "tab", Command::Bare, "everything beside the game"),

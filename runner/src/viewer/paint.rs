@@ -7,14 +7,16 @@ mod side;
 mod sitting;
 
 use embedded_graphics::geometry::AnchorY;
+use embedded_graphics::pixelcolor::Rgb888;
 use embedded_graphics::prelude::{Point, Size};
 use embedded_graphics::primitives::Rectangle;
 
 use super::layout::Layout;
 use super::player::Player;
 use super::surface::Surface;
+use crate::saliency::{CHOICE, VALUE};
 use help::help;
-use ink::{AMBER, GROUND, INK, Ink, PANEL, grouped, text, width};
+use ink::{AMBER, FAINT, GROUND, INK, Ink, PANEL, grouped, text, text_right, width};
 
 pub(super) use sitting::sitting;
 
@@ -25,7 +27,7 @@ pub(super) const TOP: AnchorY = AnchorY::Top;
 pub(super) fn paint(player: &Player, surface: &mut Surface) {
     let layout = Layout::of(player, (surface.width(), surface.height()));
     ground(surface);
-    surface.center(player.picture(), layout.game);
+    game(player, &layout, surface);
     for &(card, area) in &layout.cards {
         side::card(player, card, area, surface);
     }
@@ -38,6 +40,32 @@ pub(super) fn paint(player: &Player, surface: &mut Surface) {
     }
     if player.view.help {
         help("Keys", super::command::help(), "The mouse drags along the timeline and chooses games.", surface);
+    }
+}
+
+/// The game, and over it what moves the agent.
+fn game(player: &Player, layout: &Layout, surface: &mut Surface) {
+    let Some((heat, about)) = player.heat() else {
+        surface.center(player.picture(), layout.game);
+        return;
+    };
+    let mut picture = player.picture().clone();
+    heat.tint(&mut picture);
+    let Rectangle { top_left: at, size } = surface.center(&picture, layout.game);
+    let [value, choice] = heat.most();
+    let mut x = at.x + 6;
+    let words = [("value", value, VALUE), ("choice", choice, CHOICE)];
+    surface.fill(Rectangle::new(at, Size::new(size.width, 20)), PANEL);
+    for (name, most, [red, green, blue]) in words {
+        let colour = Rgb888::new(red, green, blue);
+        surface.fill(Rectangle::new(Point::new(x, at.y + 6), Size::new_equal(9)), colour);
+        let said = format!("moves the {name}, by {most:.3} at most");
+        text(surface, &said, Point::new(x + 14, at.y + 4), Ink::Plain, INK);
+        x += 14 + width(Ink::Plain, &said) + 18;
+    }
+    let right = Point::new(at.x + size.width as i32 - 6, at.y + 4);
+    if x + width(Ink::Plain, about) < right.x {
+        text_right(surface, about, right, Ink::Plain, FAINT);
     }
 }
 

@@ -1,5 +1,6 @@
 //! Where one is in a recording: the game, the step, the speed, what is shown beside it, and how commands change that.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use rl_core::Canvas;
@@ -7,8 +8,11 @@ use rl_replays::Rollout;
 use rl_replays::recording::{Manifest, Played, Recording};
 
 use super::command::{Command, Part, SPEEDS};
+use super::looks::Looks;
 use super::survey::{Survey, Tally};
+use super::view::View;
 use crate::playback::Playback;
+use crate::saliency::Heat;
 use crate::tables::Tables;
 
 /// Steps of one call at most: more would be felt, and a longer way shows where it has come to.
@@ -17,24 +21,6 @@ const BURST: usize = 128;
 const LONGEST: f64 = 0.1;
 /// Seconds for which the end of a game is seen before the next begins.
 const REST: f64 = 1.5;
-/// Seconds for which a message is seen.
-const MESSAGE: f64 = 3.0;
-
-/// What is shown beside the game.
-#[derive(Clone, Debug)]
-pub(super) struct View {
-    pub(super) games: bool,
-    pub(super) action: bool,
-    pub(super) thoughts: bool,
-    pub(super) sees: bool,
-    pub(super) ret: bool,
-    pub(super) value: bool,
-    /// Nothing at all, whatever the others say.
-    pub(super) bare: bool,
-    pub(super) help: bool,
-    /// What is said for a while, and for how many seconds more.
-    pub(super) message: Option<(String, f64)>,
-}
 
 /// One recording, being watched.
 pub(super) struct Player {
@@ -58,6 +44,9 @@ pub(super) struct Player {
     /// Seconds at the end of the game.
     rested: f64,
     picture: Canvas,
+    /// Whose weights look at the game, where that was asked for.
+    run: Option<PathBuf>,
+    looks: Option<Looks>,
     pub(super) view: View,
 }
 
@@ -75,17 +64,6 @@ impl Player {
         playback: Playback,
         tables: &Tables,
     ) -> anyhow::Result<Self> {
-        let view = View {
-            games: true,
-            action: true,
-            thoughts: true,
-            sees: true,
-            ret: true,
-            value: true,
-            bare: false,
-            help: false,
-            message: None,
-        };
         let mut player = Self {
             survey: Survey::begin(&recording, game, tables),
             recording,
@@ -101,7 +79,9 @@ impl Player {
             due: 0.0,
             rested: 0.0,
             picture: Canvas::new(0, 0),
-            view,
+            run: None,
+            looks: None,
+            view: View::new(),
         };
         player.rewind()?;
         Ok(player)
@@ -180,6 +160,17 @@ impl Player {
         self.playback.block()
     }
 
+    /// What moves the agent, where that is shown and known; whose weights say so.
+    pub(super) fn heat(&self) -> Option<(&Heat, &str)> {
+        let looks = self.looks.as_ref().filter(|_| self.view.heat && !self.view.bare)?;
+        Some((looks.heat(self.game)?, looks.about()))
+    }
+
+    /// Whose weights look at the game when that is asked for.
+    pub(super) fn look_by(&mut self, run: Option<PathBuf>) {
+        (self.run, self.looks) = (run, None);
+    }
+
     /// Plays so many times faster than people; only [`SPEEDS`] are known.
     pub(super) fn speed_to(&mut self, speed: f64) {
         self.speed = SPEEDS.iter().position(|&known| known == speed).unwrap_or(self.speed);
@@ -192,7 +183,7 @@ impl Player {
 
     /// Says something for a while.
     pub(super) fn tell(&mut self, message: String) {
-        self.view.message = Some((message, MESSAGE));
+        self.view.tell(message);
     }
 
     /// Does what is asked for, but for what concerns the window.
@@ -219,19 +210,8 @@ impl Player {
             Command::Slower => self.speed = self.speed.saturating_sub(1),
             Command::Next => self.select(self.game + 1)?,
             Command::Previous => self.select(self.game.saturating_sub(1))?,
-            Command::Toggle(part) => {
-                let view = &mut self.view;
-                let shown = match part {
-                    Part::Games => &mut view.games,
-                    Part::Action => &mut view.action,
-                    Part::Thoughts => &mut view.thoughts,
-                    Part::Sees => &mut view.sees,
-                    Part::Return => &mut view.ret,
-                    Part::Value => &mut view.value,
-                };
-                *shown = view.bare || !*shown; // what was hidden with all others comes back
-                view.bare = false;
-            }
+            Command::Toggle(Part::Heat) if self.looks.is_none() => self.begin_looks(),
+            Command::Toggle(part) => self.view.toggle(part),
             Command::Bare => self.view.bare = !self.view.bare,
             Command::Help => self.view.help = !self.view.help,
             Command::Picture | Command::Quit => {}
@@ -246,11 +226,11 @@ impl Player {
     pub(super) fn seek(&mut self, step: usize) -> anyhow::Result<()> {
         let step = step.min(self.played().steps());
         (self.due, self.rested) = (0.0, 0.0);
-        // As many steps before it as a policy sees at once: they fill what it sees.
-        let from = self.survey.keyframes.before(step.saturating_sub(self.sees().spec().stack));
+        let from = self.survey.keyframes.before(step.saturating_sub(self.lead()));
         match from {
             Some(keyframe) if self.position > step || self.position < keyframe.step => {
                 self.playback.load(&keyframe.state)?;
+                self.looks.iter_mut().for_each(Looks::forget);
                 (self.position, self.now) = (keyframe.step, keyframe.tally);
             }
             None if self.position > step => self.rewind()?,
@@ -299,13 +279,13 @@ impl Player {
     pub(super) fn advance(&mut self, seconds: f64) -> anyhow::Result<bool> {
         let seconds = seconds.min(LONGEST);
         let mut changed = self.survey.catch_up()?;
-        if let Some((_, left)) = &mut self.view.message {
-            *left -= seconds;
-            if *left <= 0.0 {
-                self.view.message = None;
-                changed = true;
-            }
+        if self.view.heat
+            && self.goal.is_none()
+            && let Some(looks) = &mut self.looks
+        {
+            changed |= looks.look((self.game, self.position), self.playback.block())?;
         }
+        changed |= self.view.wait(seconds);
         if self.goal.is_some() {
             self.approach()?;
             return Ok(true);
@@ -347,9 +327,10 @@ impl Player {
     fn approach(&mut self) -> anyhow::Result<()> {
         let Some(goal) = self.goal else { return Ok(()) };
         // Meanwhile a nearer state may have become known.
-        let from = self.survey.keyframes.before(goal.saturating_sub(self.sees().spec().stack));
+        let from = self.survey.keyframes.before(goal.saturating_sub(self.lead()));
         if let Some(keyframe) = from.filter(|keyframe| keyframe.step > self.position) {
             self.playback.load(&keyframe.state)?;
+            self.looks.iter_mut().for_each(Looks::forget);
             (self.position, self.now) = (keyframe.step, keyframe.tally);
         }
         for _ in 0..BURST {
@@ -363,7 +344,24 @@ impl Player {
         Ok(())
     }
 
+    /// As many steps before one as a policy sees or remembers at once: they fill what it knows.
+    fn lead(&self) -> usize {
+        self.sees().spec().stack.max(self.looks.as_ref().map_or(0, Looks::lead))
+    }
+
+    /// Shows what moves the agent, or says why that cannot be.
+    fn begin_looks(&mut self) {
+        let Some(run) = &self.run else {
+            return self.tell("whose weights? `rl-run watch FILE --run RUN` names them".to_owned());
+        };
+        match Looks::begin(run, &self.recording.manifest, self.playback.block(), &self.tables) {
+            Ok(looks) => (self.looks, self.view.heat, self.view.bare) = (Some(looks), true, false),
+            Err(error) => self.tell(format!("{error:#}")),
+        }
+    }
+
     fn step(&mut self) -> anyhow::Result<()> {
+        self.looks.iter_mut().for_each(|looks| looks.note(self.playback.block()));
         let shown = self.playback.step(&self.recording.episodes[self.game], self.position)?;
         self.position += 1;
         self.now.add(shown);
@@ -373,6 +371,7 @@ impl Player {
     fn rewind(&mut self) -> anyhow::Result<()> {
         (self.position, self.now, self.goal, self.due, self.rested) = (0, Tally::default(), None, 0.0, 0.0);
         self.playback.begin(&self.recording.episodes[self.game])?;
+        self.looks.iter_mut().for_each(Looks::forget);
         self.playback.draw(&mut self.picture);
         Ok(())
     }

@@ -30,6 +30,9 @@ pub(crate) struct WatchArgs {
     /// Pixels that a pixel is high and wide at first [default: as many as fit into 1400 x 800]
     #[arg(long, value_parser = clap::value_parser!(u32).range(1..=16))]
     scale: Option<u32>,
+    /// Run whose weights show on H which places of the picture move them [default: the run in whose directory FILE lies]
+    #[arg(long, value_name = "RUN")]
+    run: Option<PathBuf>,
     /// Begins paused
     #[arg(long)]
     paused: bool,
@@ -58,7 +61,7 @@ mod shown {
     use anyhow::{Context as _, bail};
     use minifb::Key;
 
-    use super::super::command::{Command, SPEEDS, of_char, of_key};
+    use super::super::command::{Command, Part, SPEEDS, of_char, of_key};
     use super::super::follow::Follow;
     use super::super::layout::{self, Layout};
     use super::super::player::Player;
@@ -68,6 +71,7 @@ mod shown {
     use super::*;
     use crate::picture;
     use crate::playback::{self, Playback};
+    use crate::saliency::run_of;
     use crate::usage::usage;
     use crate::{export, model, output};
 
@@ -88,6 +92,12 @@ mod shown {
         let mut player = Player::new(Arc::new(recording), game, playback, tables)?;
         player.speed_to(args.speed);
         player.pause(args.paused);
+        if let Some(run) = &args.run {
+            player.look_by(Some(run.clone()));
+            player.obey(Command::Toggle(Part::Heat))?;
+        } else {
+            player.look_by(run_of(&file));
+        }
         let mut surface = Surface::default();
         let size = layout::window(player.picture(), args.scale);
         let mut screen = Screen::open(&title(&player), size)?;

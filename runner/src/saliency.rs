@@ -1,0 +1,213 @@
+//! Which places of what a policy sees move what it thinks: a look at every place with that place blurred away.
+//!
+//! A place is a Gaussian of a seventeenth of the longer side, in all frames of the stack at once. What comes out otherwise, the
+//! value or the numbers of the actions (less their mean, so that a worth that all share does not count as a choice), moves by
+//! S = ½‖difference‖². It needs nothing of a network but a policy that [says](rl_agents::Policy::outputs) what it thinks, so that
+//! it serves every agent; each look begins with the same memory and the same random draws.
+//! Source: Greydanus et al. 2018, "Visualizing and Understanding Atari Agents", eqs. 1-3: σ of 5 pixels of 80, blurred by 3.
+
+mod heat;
+mod occlusion;
+mod weights;
+
+use rl_agents::{Mode, Policy};
+use rl_core::{Spec, State};
+use rl_replays::Rollout;
+
+pub(crate) use heat::Heat;
+#[cfg(feature = "viewer")]
+pub(crate) use heat::{CHOICE, VALUE};
+pub(crate) use weights::{Weights, run_of};
+
+use crate::usage::usage;
+use occlusion::Occlusion;
+
+/// Steps before a look from which a policy with a memory knows what it would. Source: Kapturowski et al. 2019, a burn-in of 40.
+pub(crate) const BURN_IN: usize = 40;
+
+/// Part of a policy's state that holds what it remembers of its episode.
+const MEMORY: &str = "memory";
+
+/// How a policy is asked: a look draws nothing that another does not.
+const MODE: Mode = Mode::Evaluate { epsilon: 0.0, greedy: true };
+
+/// Looks at what the policy of one seat sees.
+pub(crate) struct Saliency {
+    policy: Box<dyn Policy>,
+    /// What the policy was when nothing had been seen.
+    fresh: Vec<Vec<u8>>,
+    occlusion: Occlusion,
+    block: Rollout,
+}
+
+/// What a policy thinks of what it sees.
+struct Thought {
+    value: f32,
+    /// Less their mean; those that are not numbers are 0.
+    choice: Vec<f32>,
+}
+
+impl Saliency {
+    /// Looks with `policy`, which is of one seat of an environment of `spec` and keeps `extra` numbers.
+    ///
+    /// # Errors
+    /// If there are no frames to look at, or the policy does not say what it thinks.
+    pub(crate) fn new(mut policy: Box<dyn Policy>, spec: &Spec, extra: usize) -> anyhow::Result<Self> {
+        if spec.frame_len() == 0 {
+            return Err(usage("what is seen here is no picture, of which places could be looked at"));
+        }
+        if policy.outputs().is_none() {
+            return Err(usage("this agent does not say what it thinks of its choices"));
+        }
+        let mut block = Rollout::new(spec, 1, 1, extra);
+        block.ask();
+        let fresh = save(policy.state())?;
+        Ok(Self { policy, fresh, occlusion: Occlusion::new(spec), block })
+    }
+
+    /// Whether the policy remembers what it saw: then it is [shown](Self::see) every step.
+    pub(crate) fn remembers(&mut self) -> bool {
+        self.policy.state().iter().any(|(name, _)| name == MEMORY)
+    }
+
+    /// Forgets everything that was seen.
+    ///
+    /// # Errors
+    /// If the policy refuses its own state.
+    pub(crate) fn forget(&mut self) -> anyhow::Result<()> {
+        Ok(load(self.policy.state(), &self.fresh)?)
+    }
+
+    /// Lets the policy see row 0 of a block of one seat, and remember it.
+    ///
+    /// # Errors
+    /// If the policy fails.
+    pub(crate) fn see(&mut self, seen: &Rollout) -> anyhow::Result<()> {
+        self.block.begin_with(seen, 0);
+        Ok(self.policy.act(std::slice::from_mut(&mut self.block), 0, MODE)?)
+    }
+
+    /// Looks at row 0 of a block of one seat, place by place, and remembers none of it; `None` where the game is over.
+    ///
+    /// # Errors
+    /// If the policy fails.
+    pub(crate) fn look(&mut self, seen: &Rollout) -> anyhow::Result<Option<Heat>> {
+        let before = save(self.policy.state())?;
+        self.block.begin_with(seen, 0);
+        self.occlusion.begin(&self.block);
+        let Some(usual) = self.think()? else { return Ok(None) };
+        let [rows, columns] = self.occlusion.places();
+        let mut heat = Heat::new([rows, columns], self.occlusion.part_of_a_place());
+        for place in 0..rows * columns {
+            load(self.policy.state(), &before)?;
+            self.occlusion.hide(place, &mut self.block);
+            if let Some(otherwise) = self.think()? {
+                heat.value[place] = 0.5 * (otherwise.value - usual.value).powi(2);
+                let moved = otherwise.choice.iter().zip(&usual.choice).map(|(a, b)| (a - b).powi(2));
+                heat.choice[place] = 0.5 * moved.sum::<f32>();
+            }
+            self.occlusion.show(place, &mut self.block);
+        }
+        load(self.policy.state(), &before)?;
+        Ok(Some(heat))
+    }
+
+    fn think(&mut self) -> anyhow::Result<Option<Thought>> {
+        self.policy.act(std::slice::from_mut(&mut self.block), 0, MODE)?;
+        let (value, numbers) = self.block.outputs.at(0, 0).split_first().expect("a policy that was asked");
+        if !value.is_finite() {
+            return Ok(None);
+        }
+        let finite = || numbers.iter().copied().filter(|number| number.is_finite());
+        let mean = finite().sum::<f32>() / finite().count().max(1) as f32;
+        let choice = numbers.iter().map(|number| if number.is_finite() { number - mean } else { 0.0 });
+        Ok(Some(Thought { value: *value, choice: choice.collect() }))
+    }
+}
+
+fn save(state: State<'_>) -> rl_core::Result<Vec<Vec<u8>>> {
+    let bytes = |part: &mut dyn rl_core::Saved| {
+        let mut bytes = Vec::new();
+        part.save(&mut bytes).map(|()| bytes)
+    };
+    state.into_iter().map(|(_, part)| bytes(part)).collect()
+}
+
+fn load(state: State<'_>, bytes: &[Vec<u8>]) -> rl_core::Result<()> {
+    state.into_iter().zip(bytes).try_for_each(|((_, part), bytes)| part.load(&mut bytes.as_slice()))
+}
+
+#[cfg(test)]
+mod tests {
+    use rl_core::{Kept, Result};
+    use rl_replays::Outputs;
+
+    use super::*;
+
+    /// Thinks of the sum of the newest frame left of the middle, and chooses by the pixels right of it; how often it was asked
+    /// moves both.
+    struct Halves(Kept<u32>);
+
+    impl Policy for Halves {
+        fn act(&mut self, blocks: &mut [Rollout], t: usize, _mode: Mode) -> Result<()> {
+            let block = &mut blocks[0];
+            let [_, width, _] = block.spec().frame;
+            let newest = block.frame_at(t, 0).to_vec();
+            let sum = |range: std::ops::Range<usize>| -> f32 {
+                newest.chunks_exact(width).flat_map(|row| &row[range.clone()]).map(|&pixel| f32::from(pixel)).sum()
+            };
+            let (left, right) = (sum(0..width / 2), sum(width / 2..width));
+            let moved = self.0.0 as f32;
+            block.outputs.at_mut(t, 0).copy_from_slice(&[left + moved, right + moved, f32::NAN, moved, 0.0]);
+            self.0.0 += 1;
+            Ok(())
+        }
+
+        fn outputs(&self) -> Option<Outputs> {
+            Some(Outputs::Q)
+        }
+
+        fn state(&mut self) -> State<'_> {
+            vec![(MEMORY.to_owned(), &mut self.0)]
+        }
+    }
+
+    /// Two frames of 34 x 51 pixels: one bright spot in each half of the newest, and nothing else.
+    fn seen() -> Rollout {
+        let spec = Spec { frame: [34, 51, 1], stack: 2, discrete: [4].into(), ..Spec::none() };
+        let mut block = Rollout::new(&spec, 1, 1, 0);
+        block.age.row_mut(0)[0] = 1;
+        block.frame.row_mut(1)[10 * 51 + 7] = 255;
+        block.frame.row_mut(1)[25 * 51 + 43] = 200;
+        block
+    }
+
+    fn hottest(heat: &[f32], columns: usize) -> (usize, usize) {
+        let at = (0..heat.len()).max_by(|&a, &b| heat[a].total_cmp(&heat[b])).unwrap();
+        (at / columns, at % columns)
+    }
+
+    #[test]
+    fn what_moves_the_value_and_what_moves_the_choice_are_found_and_nothing_is_remembered() {
+        let seen = seen();
+        let mut saliency = Saliency::new(Box::new(Halves(Kept(7))), seen.spec(), 0).unwrap();
+        assert!(saliency.remembers());
+        let heat = saliency.look(&seen).unwrap().unwrap();
+        assert_eq!((heat.rows, heat.columns), (12, 17), "every third pixel");
+        assert_eq!((hottest(&heat.value, 17), hottest(&heat.choice, 17)), ((3, 2), (8, 14)));
+        assert_eq!((heat.value[8 * 17 + 14], heat.choice[3 * 17 + 2]), (0.0, 0.0), "a look moves nothing by itself");
+        let again = saliency.look(&seen).unwrap().unwrap();
+        assert_eq!((again.value, again.choice), (heat.value, heat.choice));
+        saliency.see(&seen).unwrap();
+        assert_eq!(save(saliency.policy.state()).unwrap(), [vec![8]], "one step");
+        saliency.forget().unwrap();
+        assert_eq!(save(saliency.policy.state()).unwrap(), [vec![7]]);
+    }
+
+    #[test]
+    fn what_is_no_picture_is_refused() {
+        let spec = Spec { vector: 4, discrete: [4].into(), ..Spec::none() };
+        let refused = Saliency::new(Box::new(Halves(Kept(0))), &spec, 0).err().unwrap().to_string();
+        assert!(refused.contains("no picture"), "{refused}");
+    }
+}
