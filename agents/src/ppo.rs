@@ -33,6 +33,8 @@ pub(crate) const ENTRY: AgentEntry = AgentEntry {
         ("atari/kung_fu_master", include_str!("../../presets/ppo/kung_fu_master.toml")),
         ("atari/", include_str!("../../presets/ppo/atari.toml")),
         ("doom/basic", include_str!("../../presets/ppo/doom-basic.toml")),
+        ("doom/deadly_corridor", include_str!("../../presets/ppo/doom-deadly_corridor.toml")),
+        ("doom/defend_the_center", include_str!("../../presets/ppo/doom-defend_the_center.toml")),
         ("doom/defend_the_line", include_str!("../../presets/ppo/doom-defend_the_line.toml")),
         ("doom/health_gathering", include_str!("../../presets/ppo/doom-health_gathering.toml")),
         ("doom/my_way_home", include_str!("../../presets/ppo/doom-my_way_home.toml")),

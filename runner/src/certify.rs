@@ -7,9 +7,9 @@ use anyhow::Context as _;
 use rl_replays::recording::{Outcome, Played, Replayed};
 use serde::Serialize;
 
-use crate::evaluate::Score;
 use crate::output;
 use crate::playback::{self, Playback};
+use crate::score::Score;
 use crate::stop::{STOPPED, Stop};
 use crate::tables::Tables;
 use crate::train::Report;

@@ -8,7 +8,6 @@ use candle_core::Device;
 use rl_agents::{AgentEntry, Clock, Context, Learner, Mode, Plan};
 use rl_core::Seating;
 use rl_replays::Rollout;
-use serde::{Deserialize, Serialize};
 
 use crate::checkpoint::{self, Checkpoint};
 use crate::cli::Machine;
@@ -16,6 +15,7 @@ use crate::collect::{self, Seats, Workers};
 use crate::model::Source;
 use crate::preset::{self, Ask, Resolved, Train};
 use crate::run_dir::About;
+use crate::score::{Report, Score};
 use crate::session::WEIGHTS;
 use crate::stop::{STOPPED, Stop};
 use crate::tables::Tables;
@@ -69,96 +69,6 @@ pub(crate) struct EvalArgs {
     json: bool,
     #[command(flatten)]
     pub(crate) machine: Machine,
-}
-
-/// What `--json` prints, and `score.json` of a model holds.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub(crate) struct Report {
-    pub(crate) env: String,
-    pub(crate) agent: String,
-    pub(crate) protocol: Option<String>,
-    /// Frames that it was trained for.
-    pub(crate) checkpoint: u64,
-    /// How it chooses, in words.
-    pub(crate) policy: String,
-    pub(crate) seed: u64,
-    pub(crate) exact: bool,
-    pub(crate) episodes: u32,
-    pub(crate) mean: f64,
-    pub(crate) median: Option<f64>,
-    pub(crate) stderr: f64,
-    pub(crate) human_normalised: Option<f64>,
-    /// Of the games that were played.
-    pub(crate) frames: u64,
-}
-
-impl Report {
-    /// What `trained` earned in these games.
-    ///
-    /// # Errors
-    /// If `[eval]` is out of range.
-    pub(crate) fn of(trained: &Trained, asked: &Asked, score: &Score) -> anyhow::Result<Self> {
-        let report = Self {
-            episodes: score.returns.len() as u32,
-            median: Some(score.median()),
-            stderr: score.stderr(),
-            frames: score.frames,
-            ..Self::expected(trained, asked, score.mean())?
-        };
-        Ok(report)
-    }
-
-    /// That `trained` is expected to earn `mean`, by dynamic programming.
-    fn expected(trained: &Trained, asked: &Asked, mean: f64) -> anyhow::Result<Self> {
-        let resolved = &trained.resolved;
-        let reference = (resolved.env.reference)(&resolved.env_name);
-        Ok(Self {
-            env: resolved.env_name.clone(),
-            agent: trained.about.agent.clone(),
-            protocol: resolved.protocol(),
-            checkpoint: trained.frames,
-            policy: trained.policy(resolved.eval()?.epsilon, asked.greedy),
-            seed: asked.seed,
-            exact: false,
-            episodes: 0,
-            mean,
-            median: None,
-            stderr: 0.0,
-            human_normalised: reference.map(|(random, human)| (mean - random) / (human - random)),
-            frames: 0,
-        })
-    }
-}
-
-/// Finished games.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub(crate) struct Score {
-    /// Raw returns, seat by seat.
-    pub(crate) returns: Vec<f64>,
-    /// Emulator frames of those games.
-    pub(crate) frames: u64,
-}
-
-impl Score {
-    /// Mean return.
-    pub(crate) fn mean(&self) -> f64 {
-        self.returns.iter().sum::<f64>() / self.returns.len() as f64
-    }
-
-    /// Median return.
-    pub(crate) fn median(&self) -> f64 {
-        let mut sorted = self.returns.clone();
-        sorted.sort_by(f64::total_cmp);
-        let middle = sorted.len() / 2;
-        if sorted.len() % 2 == 1 { sorted[middle] } else { 0.5 * (sorted[middle - 1] + sorted[middle]) }
-    }
-
-    /// Standard error of the mean, 0 for a single game.
-    pub(crate) fn stderr(&self) -> f64 {
-        let (n, mean) = (self.returns.len() as f64, self.mean());
-        let squares: f64 = self.returns.iter().map(|r| (r - mean) * (r - mean)).sum();
-        if n > 1.0 { (squares / (n - 1.0) / n).sqrt() } else { 0.0 }
-    }
 }
 
 /// Which games to play, and how.
@@ -339,7 +249,7 @@ pub(crate) fn run(args: &EvalArgs, tables: &Tables) -> anyhow::Result<ExitCode> 
     if args.json {
         output::line(serde_json::to_string(&report)?);
     } else {
-        show(&report);
+        report.show();
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -347,26 +257,6 @@ pub(crate) fn run(args: &EvalArgs, tables: &Tables) -> anyhow::Result<ExitCode> 
 fn describe(epsilon: f32, greedy: bool) -> String {
     let choice = if greedy { "greedy" } else { "sampled" };
     if epsilon > 0.0 { format!("{choice}, ε = {epsilon}") } else { choice.to_owned() }
-}
-
-fn show(report: &Report) {
-    let protocol = report.protocol.as_ref().map(|p| format!(", protocol {p}")).unwrap_or_default();
-    output::line(format!("{} on {}{protocol}, checkpoint {}", report.agent, report.env, report.checkpoint));
-    output::line(format!("policy            {}", report.policy));
-    match report.median {
-        Some(median) => {
-            output::line(format!(
-                "games             {} in {} frames, seed {}",
-                report.episodes, report.frames, report.seed
-            ));
-            output::line(format!("mean              {:.4} ± {:.4} (standard error)", report.mean, report.stderr));
-            output::line(format!("median            {median:.4}"));
-        }
-        None => output::line(format!("expected return   {:.6} (exact, by dynamic programming)", report.mean)),
-    }
-    if let Some(score) = report.human_normalised {
-        output::line(format!("human-normalised  {score:.4}"));
-    }
 }
 
 /// The agent of a resolved run, and what it is built from.
@@ -427,17 +317,4 @@ fn exact(resolved: &Resolved, learner: &dyn Learner, epsilon: f32, picture: Opti
         picture::policy(path, env.as_ref(), &resolved.env_name, actions, &table.expected_returns(&plays))?;
     }
     Ok(table.evaluate(&plays).mean)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn mean_median_and_error_of_four_games() {
-        let score = Score { returns: vec![4.0, 1.0, 3.0, 2.0], frames: 0 };
-        assert_eq!((score.mean(), score.median()), (2.5, 2.5));
-        assert!((score.stderr() - (5.0f64 / 3.0 / 4.0).sqrt()).abs() < 1e-12);
-        assert_eq!(Score { returns: vec![7.0], frames: 0 }.stderr(), 0.0);
-    }
 }

@@ -39,6 +39,7 @@ mod writer;
 mod keep;
 mod verify;
 mod evaluate;
+mod score;
 mod solve;
 mod file;
 mod picture;

@@ -6,8 +6,8 @@ use rl_core::EnvEntry;
 use serde::Serialize;
 
 use crate::claim::{self, Claim};
-use crate::evaluate::Report;
 use crate::preset::agent_preset;
+use crate::score::Report;
 use crate::tables::{Tables, is_family};
 use crate::{budgets, model, output};
 

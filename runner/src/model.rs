@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use anyhow::Context as _;
 use serde::Serialize;
 
-use crate::evaluate::Report;
+use crate::score::Report;
 use crate::usage::{hint, usage};
 
 /// The directory of a checkout that models lie in.

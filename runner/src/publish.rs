@@ -13,10 +13,11 @@ use sha2::{Digest as _, Sha256};
 
 use crate::checkpoint::{self, Checkpoint};
 use crate::cli::Machine;
-use crate::evaluate::{Asked, Report, Score, Trained};
+use crate::evaluate::{Asked, Trained};
 use crate::manifest::hex;
 use crate::model::{BEST, SCORE};
 use crate::record::by_agent;
+use crate::score::{Report, Score};
 use crate::session::WEIGHTS;
 use crate::snapshot::{Part, Snapshot};
 use crate::stop::{STOPPED, Stop};

@@ -13,9 +13,10 @@ use serde::Serialize;
 
 use crate::cli::Machine;
 use crate::collect::Workers;
-use crate::evaluate::{Asked, Games, SEATS, Score, Trained, watched};
+use crate::evaluate::{Asked, Games, SEATS, Trained, watched};
 use crate::preset::{self, Ask, Resolved};
 use crate::rollout::draw;
+use crate::score::Score;
 use crate::session::Session;
 use crate::stop::{STOPPED, Stop};
 use crate::tables::Tables;

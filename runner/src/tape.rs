@@ -106,8 +106,8 @@ struct State {
 }
 
 impl Tape {
-    /// A tape of `session`, whose policy is asked for what is `kept` of its outputs, and which is at `frames` frames of the run in the directory `run`: recordings of later episodes are
-    /// removed, since they are played again.
+    /// A tape of `session` and of the run in the directory `run`: recordings of episodes later than it is are removed, since
+    /// they are played again. Its policy is asked for what is `kept` of its outputs.
     ///
     /// # Errors
     /// If a file cannot be read or removed.

@@ -204,7 +204,12 @@ fn every_environment_of_ours_plays_again() {
         names.extend(["kungfu", "atari/pong"]);
     }
     for name in names {
-        let set = if name.contains("kungfu") || name.contains("atari") { "--set env.max_frames=2000" } else { "" };
+        let set = match name {
+            "kungfu" | "atari/pong" => "--set env.max_frames=2000",
+            // A recording is of one seat, and of all seats of a match none is alone.
+            "doom/cig" | "doom/multi" | "doom/multi_duel" => "--protocol random --set env.max_tics=350",
+            _ => "",
+        };
         let line = format!("record --env {name} --random --episodes 2 --seed 1 --out a.rec --json {set}");
         let told = json(at, &line);
         let verdict = json(at, "verify a.rec --json");

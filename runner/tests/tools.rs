@@ -30,7 +30,22 @@ fn lists_name_what_can_be_named() {
     assert!(envs.as_array().unwrap().iter().all(|env| env["version"].as_u64() >= Some(1)));
     assert_eq!(
         column(&json(at, "list agents --json"), "name"),
-        ["dqn", "rainbow", "c51", "qrdqn", "iqn", "r2d2", "drq", "pqn", "ppo", "a2c", "impala", "tabular", "alphazero"]
+        [
+            "dqn",
+            "rainbow",
+            "c51",
+            "qrdqn",
+            "iqn",
+            "r2d2",
+            "drq",
+            "pqn",
+            "ppo",
+            "a2c",
+            "impala",
+            "bc",
+            "tabular",
+            "alphazero"
+        ]
     );
     let presets = json(at, "list presets --json");
     for agent in ["dqn", "ppo", "a2c"] {

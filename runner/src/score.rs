@@ -1,0 +1,130 @@
+//! What games earned: their mean with its error, and the report that `rl-run eval` gives of it.
+
+use serde::{Deserialize, Serialize};
+
+use crate::evaluate::{Asked, Trained};
+use crate::output;
+
+/// Finished games.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(crate) struct Score {
+    /// Raw returns, seat by seat.
+    pub(crate) returns: Vec<f64>,
+    /// Emulator frames of those games.
+    pub(crate) frames: u64,
+}
+
+impl Score {
+    /// Mean return.
+    pub(crate) fn mean(&self) -> f64 {
+        self.returns.iter().sum::<f64>() / self.returns.len() as f64
+    }
+
+    /// Median return.
+    pub(crate) fn median(&self) -> f64 {
+        let mut sorted = self.returns.clone();
+        sorted.sort_by(f64::total_cmp);
+        let middle = sorted.len() / 2;
+        if sorted.len() % 2 == 1 { sorted[middle] } else { 0.5 * (sorted[middle - 1] + sorted[middle]) }
+    }
+
+    /// Standard error of the mean, 0 for a single game.
+    pub(crate) fn stderr(&self) -> f64 {
+        let (n, mean) = (self.returns.len() as f64, self.mean());
+        let squares: f64 = self.returns.iter().map(|r| (r - mean) * (r - mean)).sum();
+        if n > 1.0 { (squares / (n - 1.0) / n).sqrt() } else { 0.0 }
+    }
+}
+
+/// What `--json` prints, and `score.json` of a model holds.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct Report {
+    pub(crate) env: String,
+    pub(crate) agent: String,
+    pub(crate) protocol: Option<String>,
+    /// Frames that it was trained for.
+    pub(crate) checkpoint: u64,
+    /// How it chooses, in words.
+    pub(crate) policy: String,
+    pub(crate) seed: u64,
+    pub(crate) exact: bool,
+    pub(crate) episodes: u32,
+    pub(crate) mean: f64,
+    pub(crate) median: Option<f64>,
+    pub(crate) stderr: f64,
+    pub(crate) human_normalised: Option<f64>,
+    /// Of the games that were played.
+    pub(crate) frames: u64,
+}
+
+impl Report {
+    /// What `trained` earned in these games.
+    ///
+    /// # Errors
+    /// If `[eval]` is out of range.
+    pub(crate) fn of(trained: &Trained, asked: &Asked, score: &Score) -> anyhow::Result<Self> {
+        let report = Self {
+            episodes: score.returns.len() as u32,
+            median: Some(score.median()),
+            stderr: score.stderr(),
+            frames: score.frames,
+            ..Self::expected(trained, asked, score.mean())?
+        };
+        Ok(report)
+    }
+
+    /// That `trained` is expected to earn `mean`, by dynamic programming.
+    pub(crate) fn expected(trained: &Trained, asked: &Asked, mean: f64) -> anyhow::Result<Self> {
+        let resolved = &trained.resolved;
+        let reference = (resolved.env.reference)(&resolved.env_name);
+        Ok(Self {
+            env: resolved.env_name.clone(),
+            agent: trained.about.agent.clone(),
+            protocol: resolved.protocol(),
+            checkpoint: trained.frames,
+            policy: trained.policy(resolved.eval()?.epsilon, asked.greedy),
+            seed: asked.seed,
+            exact: false,
+            episodes: 0,
+            mean,
+            median: None,
+            stderr: 0.0,
+            human_normalised: reference.map(|(random, human)| (mean - random) / (human - random)),
+            frames: 0,
+        })
+    }
+
+    /// For a person.
+    pub(crate) fn show(&self) {
+        let protocol = self.protocol.as_ref().map(|p| format!(", protocol {p}")).unwrap_or_default();
+        output::line(format!("{} on {}{protocol}, checkpoint {}", self.agent, self.env, self.checkpoint));
+        output::line(format!("policy            {}", self.policy));
+        match self.median {
+            Some(median) => {
+                output::line(format!(
+                    "games             {} in {} frames, seed {}",
+                    self.episodes, self.frames, self.seed
+                ));
+                output::line(format!("mean              {:.4} ± {:.4} (standard error)", self.mean, self.stderr));
+                output::line(format!("median            {median:.4}"));
+            }
+            None => output::line(format!("expected return   {:.6} (exact, by dynamic programming)", self.mean)),
+        }
+        if let Some(score) = self.human_normalised {
+            output::line(format!("human-normalised  {score:.4}"));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn mean_median_and_error_of_four_games() {
+        let score = Score { returns: vec![4.0, 1.0, 3.0, 2.0], frames: 0 };
+        assert_eq!((score.mean(), score.median()), (2.5, 2.5));
+        assert!((score.stderr() - (5.0f64 / 3.0 / 4.0).sqrt()).abs() < 1e-12);
+        assert_eq!(Score { returns: vec![7.0], frames: 0 }.stderr(), 0.0);
+    }
+}
