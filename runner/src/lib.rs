@@ -32,6 +32,7 @@ mod metrics;
 mod digests;
 mod events;
 mod progress;
+mod dashboard;
 mod manifest;
 mod snapshot;
 mod checkpoint;

@@ -255,6 +255,10 @@ impl Resolved {
         if let (Some(cap), Some(value)) = (self.eval()?.max_frames, table.get_mut("max_frames")) {
             *value = Value::Integer(cap);
         }
+        // What a learner is paid besides is no part of a score.
+        if let Some(value) = table.get_mut("shaping") {
+            *value = Value::String("none".to_owned());
+        }
         Ok(table)
     }
 

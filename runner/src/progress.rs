@@ -6,7 +6,9 @@ use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressStyle};
 
+use crate::dashboard::Board;
 use crate::output;
+use crate::session::Session;
 
 /// Time between two updates of the bar.
 const BLINK: Duration = Duration::from_millis(200);
@@ -48,8 +50,27 @@ pub(crate) struct Progress {
     way: Way,
     total: u64,
     next: Instant,
-    /// Moments and the frames at them, over the last [`SPAN`].
-    past: VecDeque<(Instant, u64)>,
+    rate: Rate,
+}
+
+/// Frames per second of late: moments and the frames at them, over the last [`SPAN`].
+pub(crate) struct Rate(VecDeque<(Instant, u64)>);
+
+impl Rate {
+    /// Begins at frame `done`.
+    pub(crate) fn new(done: u64) -> Self {
+        Self(VecDeque::from([(Instant::now(), done)]))
+    }
+
+    /// The rate at a moment, at which so many frames are done.
+    pub(crate) fn of(&mut self, now: Instant, frames: u64) -> f64 {
+        while self.0.len() > 1 && now - self.0[0].0 > SPAN {
+            self.0.pop_front();
+        }
+        let (then, before) = self.0[0];
+        self.0.push_back((now, frames));
+        frames.saturating_sub(before) as f64 / (now - then).as_secs_f64().max(1e-9)
+    }
 }
 
 enum Way {
@@ -57,6 +78,7 @@ enum Way {
     Bar(ProgressBar),
     Lines,
     Told(Box<dyn Fn(Told) + Send>),
+    Board(Box<Board>),
 }
 
 impl Progress {
@@ -79,10 +101,29 @@ impl Progress {
         Self::by(Way::Told(Box::new(by)), 0, 0)
     }
 
+    /// Shows a dashboard.
+    pub(crate) fn board(board: Board) -> Self {
+        Self::by(Way::Board(Box::new(board)), 0, 0)
+    }
+
     fn by(way: Way, done: u64, total: u64) -> Self {
-        let now = Instant::now();
-        let next = now + if matches!(way, Way::Lines) { PAUSE } else { BLINK };
-        Self { way, total, next, past: VecDeque::from([(now, done)]) }
+        let next = Instant::now() + if matches!(way, Way::Lines) { PAUSE } else { BLINK };
+        Self { way, total, next, rate: Rate::new(done) }
+    }
+
+    /// Shows how far `session` is, if it is time to; cheap otherwise, so it may follow every block.
+    pub(crate) fn watch(&mut self, session: &Session, glance: &Glance) {
+        match &mut self.way {
+            Way::Board(board) => board.show(session, glance),
+            _ => self.show(session.counts.frames, glance),
+        }
+    }
+
+    /// Shows a row of metrics, where there is room for it.
+    pub(crate) fn row(&mut self, frames: u64, scalars: &[(&str, f64)]) {
+        if let Way::Board(board) = &mut self.way {
+            board.row(frames, scalars);
+        }
     }
 
     /// Shows `frames` if it is time to; cheap otherwise, so it may follow every block.
@@ -98,16 +139,11 @@ impl Progress {
             self.next = now + BLINK;
             return by(Told::Frames { frames, mean_return: glance.mean_return });
         }
-        while self.past.len() > 1 && now - self.past[0].0 > SPAN {
-            self.past.pop_front();
-        }
-        let (then, before) = self.past[0];
-        self.past.push_back((now, frames));
-        let rate = frames.saturating_sub(before) as f64 / (now - then).as_secs_f64().max(1e-9);
+        let rate = self.rate.of(now, frames);
         let text = text(frames, self.total, rate, glance);
         let total = total(self.total, glance);
         match &self.way {
-            Way::Quiet | Way::Told(_) => {}
+            Way::Quiet | Way::Told(_) | Way::Board(_) => {}
             Way::Bar(bar) => {
                 bar.set_length(total);
                 bar.set_position(frames.min(total));
@@ -128,6 +164,7 @@ impl Progress {
             Way::Bar(bar) => bar.suspend(|| output::note(text)),
             Way::Lines => output::note(text),
             Way::Told(by) => by(Told::Note(text.to_owned())),
+            Way::Board(board) => board.note(text),
         }
     }
 
@@ -139,16 +176,18 @@ impl Progress {
         }
     }
 
-    /// Takes the bar away.
-    pub(crate) fn finish(&self) {
-        if let Way::Bar(bar) = &self.way {
-            bar.finish_and_clear();
+    /// Takes the bar or the dashboard away.
+    pub(crate) fn finish(&mut self) {
+        match &mut self.way {
+            Way::Bar(bar) => bar.finish_and_clear(),
+            Way::Board(board) => board.finish(),
+            _ => {}
         }
     }
 }
 
 /// Frames at which the run ends that was asked to end at `asked`.
-fn total(asked: u64, glance: &Glance) -> u64 {
+pub(crate) fn total(asked: u64, glance: &Glance) -> u64 {
     glance.first_update.map_or(asked, |first| first.max(asked))
 }
 
@@ -169,7 +208,7 @@ fn text(frames: u64, asked: u64, rate: f64, glance: &Glance) -> String {
 }
 
 /// Four digits that matter: `1234`, `12.34`, `0.01234`.
-fn short(value: f64) -> String {
+pub(crate) fn short(value: f64) -> String {
     let magnitude = if value == 0.0 { 0.0 } else { value.abs().log10().floor() };
     if !(-4.0..6.0).contains(&magnitude) {
         return format!("{value:.3e}");
@@ -178,7 +217,7 @@ fn short(value: f64) -> String {
 }
 
 /// `1:02:03`, or `2:03` below an hour.
-fn clock(seconds: u64) -> String {
+pub(crate) fn clock(seconds: u64) -> String {
     let (hours, minutes, seconds) = (seconds / 3600, seconds / 60 % 60, seconds % 60);
     if hours > 0 { format!("{hours}:{minutes:02}:{seconds:02}") } else { format!("{minutes}:{seconds:02}") }
 }

@@ -11,14 +11,13 @@ use crate::keep::Archive;
 use crate::manifest::Owner;
 use crate::metrics::Metrics;
 use crate::preset::Resolved;
-use crate::progress::Progress;
 use crate::run_dir::RunDir;
 use crate::session::Counts;
 use crate::stop::Stop;
 use crate::suspect::keep_batch;
 use crate::tables::Tables;
 use crate::tape::Tape;
-use crate::train::{Report, device, finish, owner, start};
+use crate::train::{Report, device, finish, owner, progress, start};
 use crate::usage::usage;
 use crate::{demonstrations, output, record};
 
@@ -36,6 +35,9 @@ pub(crate) struct ResumeArgs {
     /// Train for this many frames in all, instead of the run's; schedules stay as they are
     #[arg(long, allow_negative_numbers = true)]
     frames: Option<u64>,
+    /// Shows a dashboard on the terminal: curves, where the time goes, the game of the first seat (? names its keys)
+    #[arg(long, conflicts_with_all = ["quiet", "json"])]
+    tui: bool,
     #[command(flatten)]
     report: Report,
     #[command(flatten)]
@@ -86,11 +88,10 @@ pub(crate) fn run(args: &ResumeArgs, tables: &Tables) -> anyhow::Result<ExitCode
         session.tape = Some(Tape::open(which, kept, &args.run, &resolved, about.seed, &mut session)?);
     }
     let metrics = Metrics::reopen(dir.path(), frames)?;
-    let Report { quiet, json } = args.report;
-    let progress = Progress::new(frames, train.frames, quiet, json);
     // Of a run that was stopped in an evaluation the state waits for it to be played again, and is recorded after that.
     let settled = train.eval_every == 0 || frames < session.counts.next_eval;
     let mut archive = Archive::reopen(dir, owner, train.keep_checkpoints, frames, checkpoint.as_ref(), settled)?;
+    let progress = progress(&resolved, about.seed, (frames, train.frames), (args.tui, args.report), &stop)?;
     let run = Run { resolved, train, eval, seed: about.seed, workers, path: args.run.clone(), stop };
     let done = drive(&run, &mut session, Some(metrics), progress, &mut archive);
     finish(&done.map_err(|error| keep_batch(error, &run.path))?, args.report)

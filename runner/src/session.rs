@@ -87,6 +87,12 @@ impl Window {
         self.0.push_back((episode.ret, episode.frames));
     }
 
+    /// Raw returns and frames of the last `count` episodes that are known, in their order.
+    #[cfg(feature = "tui")]
+    pub(crate) fn latest(&self, count: usize) -> impl ExactSizeIterator<Item = (f64, u64)> {
+        self.0.iter().skip(self.0.len().saturating_sub(count)).copied()
+    }
+
     /// Mean raw return, once an episode has finished.
     pub(crate) fn mean_return(&self) -> Option<f64> {
         self.mean(|&(ret, _)| ret)

@@ -13,6 +13,8 @@ use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 use signal_hook::low_level;
 
+use crate::dashboard;
+
 /// Exit code of a run that was stopped before its end and can be resumed. Source: `EX_TEMPFAIL` of sysexits.h.
 pub(crate) const STOPPED: u8 = 75;
 
@@ -38,13 +40,22 @@ impl Stop {
                 match first {
                     None => asked.store(true, Ordering::Relaxed),
                     // Without destructors: other threads are at work.
-                    Some(first) if first.elapsed() > SAME => low_level::exit(128 + signal),
+                    Some(first) if first.elapsed() > SAME => {
+                        dashboard::restore();
+                        low_level::exit(128 + signal);
+                    }
                     Some(_) => {}
                 }
                 first.get_or_insert_with(Instant::now);
             }
         })?;
         Ok(stop)
+    }
+
+    /// Asks for it, as a signal does.
+    #[cfg(feature = "tui")]
+    pub(crate) fn ask(&self) {
+        self.0.store(true, Ordering::Relaxed);
     }
 
     /// Whether a signal came.

@@ -12,6 +12,7 @@ use rl_nn::Precision;
 use crate::actors::Actors;
 use crate::cli::Machine;
 use crate::collect::{self, Seats, Workers};
+use crate::dashboard::Board;
 use crate::drive::{Outcome, Run, drive};
 use crate::evaluate::{build, context};
 use crate::keep::Archive;
@@ -77,6 +78,9 @@ pub(crate) struct TrainArgs {
     /// Keeps in those recordings what the agent thought too, before every so manieth step [default: nothing]
     #[arg(long, value_name = "every:N", value_parser = record::every, requires = "record")]
     outputs: Option<u32>,
+    /// Shows a dashboard on the terminal: curves, where the time goes, the game of the first seat (? names its keys)
+    #[arg(long, conflicts_with_all = ["seeds", "quiet", "json"])]
+    tui: bool,
     #[command(flatten)]
     report: Report,
     #[command(flatten)]
@@ -188,8 +192,8 @@ pub(crate) fn run(args: &TrainArgs, tables: &Tables) -> anyhow::Result<ExitCode>
     if let Some(seeds) = &args.seeds {
         return group::run(&order, seeds, &place, args.report);
     }
-    let Report { quiet, json } = args.report;
-    let outcome = fresh(&order, args.seed, &place, Progress::new(0, order.train.frames, quiet, json))?;
+    let progress = progress(&order.resolved, args.seed, (0, order.train.frames), (args.tui, args.report), &order.stop)?;
+    let outcome = fresh(&order, args.seed, &place, progress)?;
     finish(&outcome, args.report)
 }
 
@@ -249,6 +253,25 @@ pub(crate) fn fresh(order: &Order, seed: u64, place: &Place<'_>, progress: Progr
     let workers = order.workers_of(workers);
     let run = Run { resolved, train, eval, seed, workers, path, stop };
     drive(&run, &mut session, Some(metrics), progress, &mut archive).map_err(|error| keep_batch(error, &run.path))
+}
+
+/// Shows a run at some frame of all: in the way that was asked for, a dashboard or not.
+///
+/// # Errors
+/// If there is no terminal for a dashboard.
+pub(crate) fn progress(
+    resolved: &Resolved,
+    seed: u64,
+    (done, total): (u64, u64),
+    (tui, Report { quiet, json }): (bool, Report),
+    stop: &Stop,
+) -> anyhow::Result<Progress> {
+    if !tui {
+        return Ok(Progress::new(done, total, quiet, json));
+    }
+    let agent = resolved.agent.map_or("", |agent| agent.id);
+    let title = format!("{agent} on {}, seed {seed}", resolved.env_name);
+    Ok(Progress::board(Board::open(&title, done, total, stop)?))
 }
 
 /// Says how a run ended.

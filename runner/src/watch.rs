@@ -43,7 +43,7 @@ impl Watch {
             (0, 1..) => Some((learner.warm_up() * counts.frames / counts.agent_steps).max(counts.frames)),
             _ => None,
         };
-        self.progress.show(session.counts.frames, &self.glance);
+        self.progress.watch(session, &self.glance);
     }
 
     /// Adds a value to the next row.
@@ -81,11 +81,12 @@ impl Watch {
         self.last = (now, counts.frames);
         let point =
             Point { frames: counts.frames, agent_steps: counts.agent_steps, updates: session.learner.updates() };
+        self.progress.row(counts.frames, &scalars);
         self.metrics.as_mut().map_or(Ok(()), |metrics| metrics.row(point, &scalars))
     }
 
     /// Takes the bar away.
-    pub(crate) fn finish(&self) {
+    pub(crate) fn finish(&mut self) {
         self.progress.finish();
     }
 }

@@ -40,6 +40,12 @@ pub(crate) fn caught<T>(work: impl FnOnce() -> T) -> Result<T, String> {
     done.map_err(|panic| format!("{}{}", words(&*panic), PLACE.take()))
 }
 
+/// Whether a panic of this thread would be [caught].
+#[cfg(feature = "tui")]
+pub(crate) fn is_catching() -> bool {
+    CATCHING.get()
+}
+
 /// A thread that steps the groups that it is sent.
 pub(crate) struct Worker {
     to: Option<Sender<(Group, usize)>>,

@@ -219,6 +219,20 @@ fn every_environment_of_ours_plays_again() {
     }
 }
 
+#[cfg(feature = "doom")]
+#[test]
+fn a_score_holds_nothing_of_what_a_learner_is_paid_besides() {
+    let dir = tempfile::tempdir().unwrap();
+    let at = dir.path();
+    // A kill is paid with 5 there, and a game of chance in this scenario has some.
+    let [bare, shaped] = ["none", "combat"].map(|shaping| {
+        let line = "record --env doom/defend_the_line --random --episodes 2 --out a.rec --json --set env.shaping=";
+        json(at, &format!("{line}{shaping}"))
+    });
+    assert_eq!(bare, shaped);
+    assert!(bare["mean"].as_f64().unwrap() > 0.0, "{bare}");
+}
+
 #[test]
 fn what_differs_is_named_and_what_is_damaged_is_refused() {
     let dir = tempfile::tempdir().unwrap();

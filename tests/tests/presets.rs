@@ -74,8 +74,8 @@ fn build(entry: &AgentEntry, name: &str, text: &str, env: &EnvEntry, member: &st
 fn every_environment_is_built_from_its_preset() {
     for entry in ENVS {
         for name in names(entry) {
-            let env = seat(entry, &name, &env_table(entry, &name));
-            assert_eq!(env.seats(), 1, "{name}");
+            let table = env_table(entry, &name);
+            assert_eq!(seat(entry, &name, &table).seats(), (entry.together)(&table) as usize, "{name}");
         }
     }
 }

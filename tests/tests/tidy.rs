@@ -35,6 +35,7 @@ const RESERVED: &[(&str, &[&str])] = &[
     // Only the runner speaks to a terminal.
     ("clap", &["rl-runner"]),
     ("indicatif", &["rl-runner"]),
+    ("ratatui", &["rl-runner"]),
 ];
 
 /// Registries are named by the clients that a user configures, never by an address of ours.

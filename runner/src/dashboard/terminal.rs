@@ -1,0 +1,126 @@
+//! The terminal: taken whole, drawn on a few times a second by a thread of its own, and given back whatever happens.
+
+use std::io::{self, IsTerminal as _, Stderr, stderr, stdin};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::{Builder, JoinHandle};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, bail};
+use ratatui::Terminal;
+use ratatui::backend::CrosstermBackend;
+use ratatui::crossterm::cursor::Show;
+use ratatui::crossterm::event::{self, Event, KeyCode, KeyEvent, KeyEventKind, KeyModifiers};
+use ratatui::crossterm::execute;
+use ratatui::crossterm::terminal::{EnterAlternateScreen, LeaveAlternateScreen, disable_raw_mode, enable_raw_mode};
+
+use super::board::Shared;
+use super::paint::{Look, paint};
+use super::picture::Palette;
+use crate::stop::{STOPPED, Stop};
+use crate::usage::usage;
+use crate::workers::is_catching;
+
+/// Time between two drawings, where no key is pressed.
+const BLINK: Duration = Duration::from_millis(200);
+/// A second Ctrl-C after this time does not wait for a checkpoint.
+const PATIENCE: Duration = Duration::from_millis(300);
+
+/// Whether the terminal is taken.
+static TAKEN: AtomicBool = AtomicBool::new(false);
+
+/// Gives the terminal back, if it is taken.
+pub(crate) fn restore() {
+    if TAKEN.swap(false, Ordering::SeqCst) {
+        // Nobody is left to be told of an error.
+        let _ = disable_raw_mode();
+        let _ = execute!(stderr(), LeaveAlternateScreen, Show);
+    }
+}
+
+/// The thread that draws and takes keys.
+pub(super) struct Screen {
+    terminal: Terminal<CrosstermBackend<Stderr>>,
+    shared: Arc<Shared>,
+    stop: Stop,
+    look: Look,
+    /// When Ctrl-C was first pressed.
+    asked: Option<Instant>,
+}
+
+impl Screen {
+    /// Takes the terminal and starts the thread.
+    ///
+    /// # Errors
+    /// If there is no terminal, or it refuses.
+    pub(super) fn open(shared: Arc<Shared>, stop: Stop) -> anyhow::Result<JoinHandle<()>> {
+        if !(stdin().is_terminal() && stderr().is_terminal()) {
+            bail!(usage("--tui: this is no terminal; without it the progress is told in lines"));
+        }
+        hush();
+        enable_raw_mode().context("--tui")?;
+        TAKEN.store(true, Ordering::SeqCst);
+        let taken = execute!(stderr(), EnterAlternateScreen).and_then(|()| {
+            let terminal = Terminal::new(CrosstermBackend::new(stderr()))?;
+            let look = Look { palette: Palette::of_terminal(), ..Look::default() };
+            let screen = Self { terminal, shared, stop, look, asked: None };
+            Builder::new().name("dashboard".to_owned()).spawn(|| screen.run())
+        });
+        taken.inspect_err(|_| restore()).context("--tui")
+    }
+
+    /// Until the run is over or the terminal is given back. One that is gone is no reason to end a run.
+    fn run(mut self) {
+        let over = |shared: &Shared| shared.over.load(Ordering::Relaxed) || !TAKEN.load(Ordering::SeqCst);
+        while !over(&self.shared) && self.turn().is_ok() {}
+    }
+
+    fn turn(&mut self) -> io::Result<()> {
+        self.look.stopping = self.stop.asked();
+        let (shared, look) = (&self.shared, &mut self.look);
+        self.terminal.draw(|frame| paint(frame, &shared.scene(), look))?;
+        if event::poll(BLINK)? {
+            loop {
+                if let Event::Key(key) = event::read()?
+                    && key.kind != KeyEventKind::Release
+                {
+                    self.press(key);
+                }
+                if !event::poll(Duration::ZERO)? {
+                    break;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn press(&mut self, key: KeyEvent) {
+        let interrupts = key.code == KeyCode::Char('c') && key.modifiers.contains(KeyModifiers::CONTROL);
+        if interrupts {
+            let first = *self.asked.get_or_insert_with(Instant::now);
+            if first.elapsed() > PATIENCE {
+                restore();
+                std::process::exit(i32::from(STOPPED));
+            }
+        }
+        if interrupts || key.code == KeyCode::Char('q') {
+            self.stop.ask();
+        } else if key.code == KeyCode::Char(' ') {
+            self.look.still = !self.look.still;
+            self.shared.still.store(self.look.still, Ordering::Relaxed);
+        } else {
+            self.look.press(key.code);
+        }
+    }
+}
+
+/// A panic gives the terminal back before it is told there; one that is caught is told later.
+fn hush() {
+    let usual = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |info| {
+        if !is_catching() {
+            restore();
+        }
+        usual(info);
+    }));
+}

@@ -1,0 +1,97 @@
+//! The dashboard in a pseudo-terminal, which `script` (util-linux) makes: what it shows, and that it gives the terminal back.
+#![forbid(unsafe_code)]
+#![cfg(feature = "tui")]
+
+mod common;
+
+use std::fs;
+use std::io::Write as _;
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::time::Duration;
+
+use common::{json, refusal, rl_run};
+
+/// What ends the screen that was taken, and what shows the cursor.
+const BACK: [&str; 2] = ["\x1b[?1049l", "\x1b[?25h"];
+
+/// Runs `rl-run LINE` in a terminal of 100 by 30, presses `keys` once `ready` says so, and returns what was written there and
+/// the exit code.
+fn in_terminal(at: &Path, line: &str, keys: &[u8], ready: impl Fn() -> bool) -> (String, i32) {
+    let program = env!("CARGO_BIN_EXE_rl-run");
+    let command = format!("stty cols 100 rows 30; exec '{program}' {line}");
+    let mut child = Command::new("script")
+        .args(["--quiet", "--return", "--command", &command, "typescript"])
+        .current_dir(at)
+        .env("SHELL", "/bin/sh")
+        .env("TERM", "xterm-256color")
+        .stdin(Stdio::piped())
+        .stdout(Stdio::null())
+        .spawn()
+        .expect("script of util-linux is there");
+    let mut stdin = child.stdin.take().unwrap();
+    while !ready() && child.try_wait().unwrap().is_none() {
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    let _ = stdin.write_all(keys); // a run that is over takes none
+    let _ = stdin.flush();
+    let status = child.wait().unwrap();
+    drop(stdin);
+    let written = fs::read(at.join("typescript")).unwrap();
+    (String::from_utf8_lossy(&written).into_owned(), status.code().unwrap())
+}
+
+#[test]
+fn a_run_is_shown_and_stopped_by_a_key_and_the_terminal_given_back() {
+    let dir = tempfile::tempdir().unwrap();
+    let at = dir.path();
+    let run = "--env cartpole --agent ppo --frames 40000000 --seed 3 --set train.checkpoint_every=2000 --run r";
+    let checkpoint = || fs::read_dir(at.join("r/checkpoints")).is_ok_and(|mut all| all.next().is_some());
+    let (written, code) = in_terminal(at, &format!("{run} --tui"), b"\t?q", checkpoint);
+    assert_eq!(code, 75, "{written}");
+    assert!(written.contains("\x1b[?1049h"), "{written}");
+    for words in ["ppo on cartpole, seed 3", "where the time goes", "last episodes"] {
+        assert!(written.contains(words), "{words}: {written}");
+    }
+    // What is said at the end is said on the terminal as it was.
+    let (_, after) = written.rsplit_once(BACK[0]).expect("the screen is given back");
+    assert!(after.contains(BACK[1]) && after.contains("stopped; go on with: rl-run resume r"), "{after}");
+    // Stopped between the same two blocks or not, its checkpoints are those of a run that nobody looked at.
+    let plain = run.replace("--frames 40000000", "--frames 8000").replace("--run r", "--run plain --quiet");
+    assert!(rl_run(at, &plain).status().unwrap().success());
+    let states = |run: &str| -> Vec<serde_json::Value> {
+        let text = fs::read_to_string(at.join(run).join("digests.jsonl")).unwrap();
+        text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+    };
+    let (shown, plain) = (states("r"), states("plain"));
+    assert!(!shown.is_empty() && shown[0] == plain[0], "{:?} {:?}", shown.first(), plain.first());
+}
+
+#[test]
+fn an_error_gives_the_terminal_back_before_it_is_told() {
+    let dir = tempfile::tempdir().unwrap();
+    let line = "--env cartpole --agent ppo --run r --set agent.lr=1e30 --tui";
+    let (written, code) = in_terminal(dir.path(), line, b"", || false);
+    let (_, after) = written.rsplit_once(BACK[0]).expect("the screen is given back");
+    assert!(code == 1 && after.contains("error: ") && after.contains("update"), "{code}: {after}");
+}
+
+#[test]
+fn without_a_terminal_and_beside_other_reports_it_is_refused_in_one_line() {
+    let dir = tempfile::tempdir().unwrap();
+    let at = dir.path();
+    let run = "--env cartpole --agent ppo --run r --tui";
+    let (code, said) = refusal(at, run);
+    assert_eq!(
+        (code, said.as_str()),
+        (2, "error: --tui: this is no terminal; without it the progress is told in lines")
+    );
+    for other in ["--json", "--quiet", "--seeds 1,2"] {
+        let (code, said) = refusal(at, &format!("{run} {other}"));
+        let flag = other.split(' ').next().unwrap();
+        assert!(code == 2 && said.contains(flag) && said.contains("--tui"), "{said}");
+    }
+    assert!(!at.join("r").exists());
+    json(at, "--env cartpole --agent ppo --frames 500 --quiet --json --run done");
+    assert!(refusal(at, "resume done --tui --quiet").1.contains("--tui"));
+}
