@@ -107,3 +107,14 @@ fn the_scores_of_the_models_of_this_repository_are_those_of_their_games() {
         assert_eq!(found, (Some(true), &score["mean"], &score["episodes"]), "{name}");
     }
 }
+
+#[cfg(feature = "doom")]
+#[test]
+#[ignore = "minutes: 100 games of each of Doom's scores are played again"]
+fn the_games_of_published_scores_play_again() {
+    let scores = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/scores");
+    for name in names(&scores) {
+        let verdict = json(&scores, &format!("verify {name} --json"));
+        assert_eq!((verdict["equal"].as_bool(), verdict["episodes"].as_u64()), (Some(true), Some(100)), "{name}");
+    }
+}
