@@ -115,7 +115,12 @@ impl Config {
             ("adam_eps", self.adam_eps),
             ("grad_clip", self.grad_clip),
         ])?;
-        config::fractions(&[("held_out", self.held_out)])
+        config::fractions(&[("held_out", self.held_out)])?;
+        if self.held_out == 1.0 {
+            let message = "1 leaves no game to learn from".to_owned();
+            return Err(Error::Config { key: "agent.held_out".to_owned(), message });
+        }
+        Ok(())
     }
 }
 

@@ -219,6 +219,7 @@ fn what_cannot_be_learned_from_is_refused_in_one_line() {
     let refused = |config: Config| learner(&spec, &config, 1).err().unwrap().to_string();
     assert_eq!(refused(Config { batch: 0, ..config() }), "agent.batch: must be at least 1");
     assert_eq!(refused(Config { held_out: 1.5, ..config() }), "agent.held_out: 1.5 is not between 0 and 1");
+    assert_eq!(refused(Config { held_out: 1.0, ..config() }), "agent.held_out: 1 leaves no game to learn from");
     let mut bc = learner(&spec, &Config { capacity: 20, ..config() }, 1).unwrap();
     let nothing = learn(&mut bc, 1, &mut Log::default()).unwrap_err().to_string();
     assert!(nothing.starts_with("agent.demonstrations: no game to learn from"), "{nothing}");
