@@ -68,7 +68,12 @@ fn an_engine_that_is_killed_costs_its_episode_and_no_more() {
 #[test]
 fn episodes_end_by_the_limit_of_the_file_or_by_ours() {
     let _alone = alone();
-    for (change, steps, tics) in [("", 75, 300), ("max_tics = 30", 8, 30), ("max_tics = 30\nframe_repeat = 7", 5, 30)] {
+    for (change, steps, tics) in [
+        ("", 75, 300),
+        ("max_tics = 4294967295", 75, 300),
+        ("max_tics = 30", 8, 30),
+        ("max_tics = 30\nframe_repeat = 7", 5, 30),
+    ] {
         let mut env = basic(&format!("skill = 1\n{change}"));
         let spec = env.spec().clone();
         let mut buffer = Buffer::new(&spec, 1, 0);

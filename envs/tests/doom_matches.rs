@@ -199,6 +199,7 @@ fn what_is_no_match_is_refused_by_the_key_at_fault() {
         ("doom/cig", "players = 17", 0..17, "env.players: 17 is not from 1 to 16"),
         ("doom/cig", "players = 0", 0..1, "env.players: must be at least 1"),
         ("doom/cig", "engine_seed = 3", 0..2, "env.players: each engine would begin with the first draw"),
+        ("doom/cig", "pin = true", 0..2, "env.pin: engines of a match wait for each other"),
         ("doom/cig", "opponent = \"nobody\"", 0..2, "unknown variant `nobody`"),
     ] {
         let error = seated(name, change, seats).err().unwrap_or_else(|| panic!("{change}: taken")).to_string();

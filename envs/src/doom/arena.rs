@@ -202,18 +202,14 @@ impl Arena {
 
     fn play(&mut self, act: Act<'_>) -> Result<(End, u32)> {
         let game = self.game.as_mut().expect("a step follows a reset");
-        let (config, start) = (&self.setup.config, self.setup.settings.episode_start_time);
-        let players = self.seats.len();
+        let (shaping, players) = (self.setup.config.shaping, self.seats.len());
         for n in 0..players {
             self.setup.actions.press(act.seat(&self.spec, n), &mut self.row);
             game.press((self.first + n) % players, &self.row);
         }
         let from = game.players()[0].tic();
-        let left = match config.max_tics {
-            0 => config.frame_repeat,
-            most => config.frame_repeat.min((most + start).saturating_sub(from).max(1)),
-        };
-        if let Err(error) = game.advance(left) {
+        let held = self.setup.held(from);
+        if let Err(error) = game.advance(held) {
             self.game = None;
             return Err(translated(error));
         }
@@ -221,14 +217,10 @@ impl Arena {
             let player = &game.players()[(self.first + n) % players];
             let frags = player.variable(Variable::FragCount);
             seat.reward = (frags - std::mem::replace(&mut seat.frags, frags)) as f32;
-            let now = config.shaping.read(player);
-            seat.bonus = config.shaping.bonus(std::mem::replace(&mut seat.before, now), now);
+            let now = shaping.read(player);
+            seat.bonus = shaping.bonus(std::mem::replace(&mut seat.before, now), now);
         }
-        let host = &game.players()[0];
-        let cut = config.max_tics > 0 && host.tic() >= config.max_tics + start;
-        // A map that has ended is at tic 0 again.
-        let tics = host.tic().checked_sub(from).filter(|&tics| tics > 0).unwrap_or(left);
-        Ok((End::of(host.is_ended(), cut || host.is_timed_out()), tics))
+        Ok(self.setup.ended(&game.players()[0], from, held))
     }
 }
 

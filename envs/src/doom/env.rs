@@ -4,7 +4,7 @@
 //! both, and restored by playing them again, which takes as long as they took. Where the engine dies, the episode is lost
 //! and the next reset starts another.
 
-use rl_core::{Act, Canvas, End, Env, Fact, Obs, Result, Rng, Spec, Step, save_postcard};
+use rl_core::{Act, Canvas, Env, Fact, Obs, Result, Rng, Spec, Step, save_postcard};
 use vizdoom::{Buffer, Config, Game};
 
 use super::FAMILY;
@@ -146,24 +146,12 @@ impl Doom {
         let game = self.game.as_mut().expect("a step follows a reset");
         self.setup.actions.press(act, &mut self.row);
         let from = game.tic();
-        let left = match self.setup.config.max_tics {
-            0 => self.setup.config.frame_repeat,
-            most => self
-                .setup
-                .config
-                .frame_repeat
-                .min((most + game.config().episode_start_time).saturating_sub(from).max(1)),
-        };
-        let row = &self.row;
-        let reward = on_core(self.setup.config.pin, game, |game| game.act(row, left))?;
-        let cut = self.setup.config.max_tics > 0
-            && game.tic() >= self.setup.config.max_tics + game.config().episode_start_time;
-        let end = End::of(game.is_ended(), cut || game.is_timed_out());
+        let (row, held) = (&self.row, self.setup.held(from));
+        let reward = on_core(self.setup.config.pin, game, |game| game.act(row, held))?;
+        let (end, frames) = self.setup.ended(game, from, held);
         let now = self.setup.config.shaping.read(game);
         self.bonus = self.setup.config.shaping.bonus(self.before, now);
         self.before = now;
-        // A map that has ended is at tic 0 again.
-        let frames = game.tic().checked_sub(from).filter(|&tics| tics > 0).unwrap_or(left);
         Ok(Step { reward: reward as f32, end, frames })
     }
 

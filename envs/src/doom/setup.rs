@@ -3,10 +3,10 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-use rl_core::{Error, Result, Spec};
+use rl_core::{End, Error, Result, Spec};
 use serde::Deserialize;
 use sha2::{Digest, Sha256};
-use vizdoom::{Config, Mode, ScreenFormat, ScreenResolution};
+use vizdoom::{Config, Game, Mode, ScreenFormat, ScreenResolution};
 
 use super::FAMILY;
 use super::actions::Actions;
@@ -138,6 +138,9 @@ impl Setup {
             let message = "each engine would begin with the first draw of env.engine_seed: leave that \"episode\"";
             return Err(refuse(key, message.to_owned()));
         }
+        if config.pin && config.players > 1 {
+            return Err(refuse("pin", "engines of a match wait for each other: leave it false".to_owned()));
+        }
         let asset = |e: rl_assets::Error| Error::Asset { name: "vizdoom".to_owned(), message: e.to_string() };
         let package = rl_assets::fetch("vizdoom", &mut |_| ()).map_err(asset)?;
         let settings = settings(config, &package)?;
@@ -167,6 +170,27 @@ impl Setup {
         let mut spec = Spec { frame: eye.shape(), stack: self.config.stack, vector, ..Spec::none() };
         self.actions.describe(&mut spec);
         spec
+    }
+
+    /// Tics that an action is held for which begins at `tic`: `env.max_tics` may leave fewer than asked for.
+    pub(super) fn held(&self, tic: u32) -> u32 {
+        self.config.frame_repeat.min(self.last_tic().saturating_sub(tic).max(1))
+    }
+
+    /// How a step ended that began at tic `from` and was to be `held` so long, and how many tics it took.
+    pub(super) fn ended(&self, game: &Game, from: u32, held: u32) -> (End, u32) {
+        let cut = game.tic() >= self.last_tic();
+        // A map that has ended is at tic 0 again.
+        let tics = game.tic().checked_sub(from).filter(|&tics| tics > 0).unwrap_or(held);
+        (End::of(game.is_ended(), cut || game.is_timed_out()), tics)
+    }
+
+    /// Tic with which an episode is truncated.
+    fn last_tic(&self) -> u32 {
+        match self.config.max_tics {
+            0 => u32::MAX,
+            most => most.saturating_add(self.settings.episode_start_time),
+        }
     }
 
     /// What an action presses, where it is one of a set.
