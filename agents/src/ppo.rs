@@ -38,6 +38,7 @@ pub(crate) const ENTRY: AgentEntry = AgentEntry {
         ("doom/defend_the_line", include_str!("../../presets/ppo/doom-defend_the_line.toml")),
         ("doom/health_gathering", include_str!("../../presets/ppo/doom-health_gathering.toml")),
         ("doom/my_way_home", include_str!("../../presets/ppo/doom-my_way_home.toml")),
+        ("doom/predict_position", include_str!("../../presets/ppo/doom-predict_position.toml")),
         ("doom/take_cover", include_str!("../../presets/ppo/doom-take_cover.toml")),
         ("doom/cig", include_str!("../../presets/ppo/doom-match.toml")),
         ("doom/multi", include_str!("../../presets/ppo/doom-match.toml")),

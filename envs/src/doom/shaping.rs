@@ -13,7 +13,8 @@ pub enum Shaping {
     Health,
     /// What a shooter lives by: 5 for a kill, 0.05 a point of health gained or lost, -0.05 a round fired.
     Combat,
-    /// What a duel is decided by: 0.01 a point of damage done, -0.01 a point taken.
+    /// What a duel is decided by: 0.01 a point of damage done to others. What is taken would be paid for too, were it not that
+    /// rockets hurt those who fire them, so that a beginner would learn to leave it.
     Damage,
 }
 
@@ -24,7 +25,6 @@ pub(super) struct Before {
     kills: f64,
     ammo: f64,
     done: f64,
-    taken: f64,
 }
 
 impl Shaping {
@@ -39,11 +39,7 @@ impl Shaping {
                 ammo: game.variable(Variable::SelectedWeaponAmmo),
                 ..Before::default()
             },
-            Shaping::Damage => Before {
-                done: game.variable(Variable::DamageCount),
-                taken: game.variable(Variable::DamageTaken),
-                ..Before::default()
-            },
+            Shaping::Damage => Before { done: game.variable(Variable::DamageCount), ..Before::default() },
         }
     }
 
@@ -57,7 +53,7 @@ impl Shaping {
                 let fired = (before.ammo - now.ammo).max(0.0);
                 5.0 * (now.kills - before.kills).max(0.0) + 0.05 * health - 0.05 * fired
             }
-            Shaping::Damage => 0.01 * ((now.done - before.done) - (now.taken - before.taken)),
+            Shaping::Damage => 0.01 * (now.done - before.done),
         }) as f32
     }
 }
@@ -68,12 +64,12 @@ mod tests {
 
     #[test]
     fn a_bonus_is_for_what_changed() {
-        let before = Before { health: 50.0, kills: 1.0, ammo: 20.0, done: 10.0, taken: 0.0 };
-        let now = Before { health: 60.0, kills: 2.0, ammo: 18.0, done: 60.0, taken: 25.0 };
+        let before = Before { health: 50.0, kills: 1.0, ammo: 20.0, done: 10.0 };
+        let now = Before { health: 60.0, kills: 2.0, ammo: 18.0, done: 60.0 };
         assert_eq!(Shaping::None.bonus(before, now), 0.0);
         assert_eq!((Shaping::Health.bonus(before, now), Shaping::Health.bonus(now, before)), (1.0, 0.0));
         assert_eq!(Shaping::Combat.bonus(before, now), 5.0 + 0.5 - 0.1);
-        assert_eq!(Shaping::Damage.bonus(before, now), 0.25);
+        assert_eq!(Shaping::Damage.bonus(before, now), 0.5);
         let dead = Before { health: -12.0, ..before };
         assert_eq!(Shaping::Combat.bonus(before, dead), -2.5);
     }

@@ -29,8 +29,12 @@ fn config(name: &str, seed: u32) -> Config {
     config.mode = Mode::Player;
     config.window_visible = false;
     config.screen_resolution = ScreenResolution::named("RES_160X120").unwrap();
-    config.game_args = ARGS.split(' ').map(str::to_owned).collect();
+    config.game_args = args(ARGS);
     config
+}
+
+fn args(line: &str) -> Vec<String> {
+    line.split(' ').map(str::to_owned).collect()
 }
 
 fn start(name: &str, players: usize, seed: u32) -> Match {
@@ -169,6 +173,63 @@ fn the_dead_come_back_and_frags_begin_anew_on_the_next_map() {
         assert_eq!((player.variable(Variable::FragCount), player.total_reward()), (0.0, 0.0));
         assert!(player.tic() < 10 && !player.is_dead());
     }
+}
+
+/// Plays 40 actions of 4 tics in a world that is shared with another, by oneself and in one's own time. Returns how many
+/// players there were amid.
+fn by_hand(place: &str, seed: u32) -> usize {
+    let mut config = config("multi_duel", seed);
+    config.game_args.splice(0..0, args(place));
+    let mut game = Game::start(config.clone(), &support::package()).unwrap();
+    let buttons = config.available_buttons.len();
+    let mut draws = Draws(seed);
+    let mut players = 0;
+    for action in 0..40 {
+        let row: Vec<f64> = (0..buttons).map(|_| draws.below(2).into()).collect();
+        game.act(&row, 4).unwrap();
+        if action == 20 {
+            players = game.players().iter().flatten().count();
+        }
+    }
+    assert!(game.tic() >= 160 && game.number() == u32::from(seed == 2), "{} of player {}", game.tic(), game.number());
+    players
+}
+
+#[test]
+fn engines_that_are_started_by_hand_find_each_other_and_play() {
+    let _alone = alone();
+    let port = std::net::UdpSocket::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let seen = std::thread::scope(|scope| {
+        let host = scope.spawn(|| by_hand(&format!("-host 2 -port {port}"), 1));
+        let guest = scope.spawn(|| by_hand(&format!("-join 127.0.0.1:{port}"), 2));
+        [host.join().unwrap(), guest.join().unwrap()]
+    });
+    assert_eq!(seen, [2, 2]);
+}
+
+#[test]
+fn bots_come_when_they_are_called_and_walk_about() {
+    let _alone = alone();
+    let mut config = config("cig", 1);
+    config.objects_info_enabled = true;
+    config.game_args = args("-host 1 -deathmatch +sv_forcerespawn 1 +sv_spawnfarthest 1");
+    let mut game = Game::start(config.clone(), &support::package()).unwrap();
+    for _ in 0..3 {
+        game.command("addbot").unwrap();
+    }
+    let players = |game: &Game| {
+        let players = game.objects().into_iter().filter(|object| object.name == "DoomPlayer");
+        players.map(|player| (player.id, player.pose.position)).collect::<Vec<_>>()
+    };
+    game.act(&[], 4).unwrap();
+    let before = players(&game);
+    for _ in 0..60 {
+        game.act(&[], 4).unwrap();
+    }
+    assert!(game.players().iter().flatten().count() == 4 && before.len() == 4, "{before:?}");
+    let after = players(&game);
+    let moved = before.iter().filter(|(id, was)| after.iter().any(|(other, is)| id == other && is != was)).count();
+    assert!((1..=3).contains(&moved), "bots walk about, and I stand still: {before:?}, {after:?}");
 }
 
 #[test]
