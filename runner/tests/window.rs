@@ -276,7 +276,7 @@ fn a_person_watches_games() {
     assert!(desk.ends());
 }
 
-/// What moves an agent lies over the game once it is known whose weights to ask.
+/// What moves an agent lies over the game, follows the steps, and goes with its key.
 #[cfg(feature = "atari")]
 #[test]
 #[ignore = "needs Xvfb: make test-window"]
@@ -305,6 +305,24 @@ fn a_person_sees_what_moves_the_agent() {
     desk.looks("the same without what moves it", &plain);
     desk.key(b'h'.into());
     desk.changes("it lies over the game", &plain);
+    let hot = desk.rests();
+    let legend = |image: &[u8]| image.chunks_exact(4).filter(|pixel| pixel[..3] == [50, 70, 255]).count();
+    assert!((legend(&plain), legend(&hot) >= 81) == (0, true), "its colours are named");
+    let tinted = hot.chunks_exact(4).zip(plain.chunks_exact(4)).filter(|(hot, plain)| hot != plain).count();
+    assert!(tinted > 10_000, "{tinted}");
+    if let Ok(kept) = std::env::var("RL_WINDOW_PICTURES") {
+        let (width, height) = desk.size();
+        let rgb: Vec<u8> = hot.chunks_exact(4).flat_map(|p| [p[2], p[1], p[0]]).collect();
+        let head = format!("P6 {width} {height} 255\n");
+        std::fs::write(Path::new(&kept).join("saliency.ppm"), [head.as_bytes(), &rgb].concat()).unwrap();
+    }
+    desk.key(RIGHT);
+    desk.says("step 4 of");
+    desk.changes("another map", &hot);
+    desk.key(LEFT);
+    desk.looks("the map of before", &hot);
+    desk.key(b'h'.into());
+    desk.looks("it is gone", &plain);
     desk.key(b'q'.into());
     assert!(desk.ends());
 }
