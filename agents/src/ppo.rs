@@ -42,7 +42,7 @@ pub(crate) const ENTRY: AgentEntry = AgentEntry {
         ("doom/take_cover", include_str!("../../presets/ppo/doom-take_cover.toml")),
         ("doom/cig", include_str!("../../presets/ppo/doom-match.toml")),
         ("doom/multi", include_str!("../../presets/ppo/doom-match.toml")),
-        ("doom/multi_duel", include_str!("../../presets/ppo/doom-match.toml")),
+        ("doom/multi_duel", include_str!("../../presets/ppo/doom-multi_duel.toml")),
         ("doom/", include_str!("../../presets/ppo/doom.toml")),
     ],
     stochastic: true,

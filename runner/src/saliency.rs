@@ -42,6 +42,7 @@ pub(crate) struct Saliency {
 
 /// What a policy thinks of what it sees.
 struct Thought {
+    /// 0 of a policy that says none.
     value: f32,
     /// Less their mean; those that are not numbers are 0.
     choice: Vec<f32>,
@@ -115,13 +116,14 @@ impl Saliency {
     fn think(&mut self) -> anyhow::Result<Option<Thought>> {
         self.policy.act(std::slice::from_mut(&mut self.block), 0, MODE)?;
         let (value, numbers) = self.block.outputs.at(0, 0).split_first().expect("a policy that was asked");
-        if !value.is_finite() {
+        let finite = || numbers.iter().copied().filter(|number| number.is_finite());
+        if !value.is_finite() && finite().next().is_none() {
             return Ok(None);
         }
-        let finite = || numbers.iter().copied().filter(|number| number.is_finite());
         let mean = finite().sum::<f32>() / finite().count().max(1) as f32;
         let choice = numbers.iter().map(|number| if number.is_finite() { number - mean } else { 0.0 });
-        Ok(Some(Thought { value: *value, choice: choice.collect() }))
+        let value = if value.is_finite() { *value } else { 0.0 };
+        Ok(Some(Thought { value, choice: choice.collect() }))
     }
 }
 
@@ -145,8 +147,17 @@ mod tests {
     use super::*;
 
     /// Thinks of the sum of the newest frame left of the middle, and chooses by the pixels right of it; how often it was asked
-    /// moves both.
-    struct Halves(Kept<u32>);
+    /// moves both. One that is `shy` says no value.
+    struct Halves {
+        asked: Kept<u32>,
+        shy: bool,
+    }
+
+    impl Halves {
+        fn boxed(asked: u32, shy: bool) -> Box<dyn Policy> {
+            Box::new(Self { asked: Kept(asked), shy })
+        }
+    }
 
     impl Policy for Halves {
         fn act(&mut self, blocks: &mut [Rollout], t: usize, _mode: Mode) -> Result<()> {
@@ -157,9 +168,10 @@ mod tests {
                 newest.chunks_exact(width).flat_map(|row| &row[range.clone()]).map(|&pixel| f32::from(pixel)).sum()
             };
             let (left, right) = (sum(0..width / 2), sum(width / 2..width));
-            let moved = self.0.0 as f32;
-            block.outputs.at_mut(t, 0).copy_from_slice(&[left + moved, right + moved, f32::NAN, moved, 0.0]);
-            self.0.0 += 1;
+            let moved = self.asked.0 as f32;
+            let value = if self.shy { f32::NAN } else { left + moved };
+            block.outputs.at_mut(t, 0).copy_from_slice(&[value, right + moved, f32::NAN, moved, 0.0]);
+            self.asked.0 += 1;
             Ok(())
         }
 
@@ -168,7 +180,7 @@ mod tests {
         }
 
         fn state(&mut self) -> State<'_> {
-            vec![(MEMORY.to_owned(), &mut self.0)]
+            vec![(MEMORY.to_owned(), &mut self.asked)]
         }
     }
 
@@ -190,7 +202,7 @@ mod tests {
     #[test]
     fn what_moves_the_value_and_what_moves_the_choice_are_found_and_nothing_is_remembered() {
         let seen = seen();
-        let mut saliency = Saliency::new(Box::new(Halves(Kept(7))), seen.spec(), 0).unwrap();
+        let mut saliency = Saliency::new(Halves::boxed(7, false), seen.spec(), 0).unwrap();
         assert!(saliency.remembers());
         let heat = saliency.look(&seen).unwrap().unwrap();
         assert_eq!((heat.rows, heat.columns), (12, 17), "every third pixel");
@@ -205,9 +217,18 @@ mod tests {
     }
 
     #[test]
+    fn who_says_no_value_is_seen_by_the_choice_alone() {
+        let seen = seen();
+        let mut saliency = Saliency::new(Halves::boxed(0, true), seen.spec(), 0).unwrap();
+        let heat = saliency.look(&seen).unwrap().unwrap();
+        assert_eq!(hottest(&heat.choice, 17), (8, 14));
+        assert!(heat.value.iter().all(|&value| value == 0.0), "{:?}", heat.value);
+    }
+
+    #[test]
     fn what_is_no_picture_is_refused() {
         let spec = Spec { vector: 4, discrete: [4].into(), ..Spec::none() };
-        let refused = Saliency::new(Box::new(Halves(Kept(0))), &spec, 0).err().unwrap().to_string();
+        let refused = Saliency::new(Halves::boxed(0, false), &spec, 0).err().unwrap().to_string();
         assert!(refused.contains("no picture"), "{refused}");
     }
 }

@@ -92,6 +92,7 @@ fn briefly(agent: &str) -> &'static str {
         "r2d2" => "--set agent.hidden=[8]",
         "alphazero" => "--set agent.eval_simulations=4 --set agent.channels=2",
         "impala" => "--actors 0",
+        "bc" => "--set agent.demonstrations=shown.rec --set agent.hidden=[8]",
         _ => "",
     }
 }
@@ -135,6 +136,9 @@ fn cells(at: &Path) -> Vec<Cell> {
 fn record(at: &Path, cell: &Cell, count: usize, tally: &mut Tally) -> Vec<serde_json::Value> {
     let (env, sets) = (&cell.env, cell.sets.join(" "));
     let (mut told, mut taped) = (Vec::new(), Vec::new());
+    if cell.agents.iter().any(|(agent, _)| agent == "bc") {
+        json(at, &format!("record --env {env} --random --episodes 2 --seed 4 --out shown.rec --json {sets}"));
+    }
     for (agent, brief) in &cell.agents {
         let frames = if cell.family == "native" { 300 } else { 1200 };
         let line = format!("--env {env} --agent {agent} --frames {frames} --seed 4 --quiet --json --run {agent}");

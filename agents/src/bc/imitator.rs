@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use rl_core::{Result, Spec, State};
 use rl_nn::Flow;
-use rl_replays::Rollout;
+use rl_replays::{Outputs, Rollout};
 
 use super::net::PolicyNet;
 use crate::distribution::Distribution;
@@ -67,9 +67,16 @@ impl Policy for Imitator {
                     _ => dist.sample(rng, discrete, drawn),
                 }
                 dist.give(drawn, block.continuous.at_mut(t, e));
+                if let Some((_, probabilities)) = block.outputs.at_mut(t, e).split_first_mut() {
+                    dist.probabilities(probabilities); // it has no value to say
+                }
             }
         }
         Ok(())
+    }
+
+    fn outputs(&self) -> Option<Outputs> {
+        Some(Outputs::Probabilities)
     }
 
     fn state(&mut self) -> State<'_> {

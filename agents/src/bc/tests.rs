@@ -122,6 +122,20 @@ fn what_was_done_is_what_is_done_and_foreseen_in_games_that_were_held_out() {
         let mut block = [playing(&spec, 1, 20)];
         let mut policy = bc.policy(0..20).unwrap();
         policy.act(&mut block, 0, Mode::Evaluate { epsilon: 0.0, greedy: true }).unwrap();
+        let mut asked = [playing(&spec, 1, 20)];
+        asked[0].ask();
+        policy.act(&mut asked, 0, Mode::Evaluate { epsilon: 0.0, greedy: true }).unwrap();
+        assert!(asked[0].discrete.at(0, 0) == block[0].discrete.at(0, 0), "asked what it thinks, it does the same");
+        for e in 0..20 {
+            let (value, probabilities) = asked[0].outputs.at(0, e).split_first().unwrap();
+            assert!(value.is_nan(), "it knows none");
+            if !continuous {
+                let most = (0..3).max_by(|&a, &b| probabilities[a].total_cmp(&probabilities[b])).unwrap();
+                assert!(
+                    most as u32 == asked[0].discrete[(0, e)] && (probabilities.iter().sum::<f32>() - 1.0).abs() < 1e-5
+                );
+            }
+        }
         let right = (0..20).filter(|&e| {
             let (discrete, number) = deed(sight(e, 0));
             match continuous {
