@@ -9,7 +9,6 @@ there where it is missing.
 """
 
 import json
-import struct
 import sys
 import tempfile
 import zlib
@@ -17,17 +16,12 @@ from pathlib import Path
 
 import vizdoom as vzd
 
-from parity import MAPS, Draws
+from parity import MAPS, Draws, number
 
 HERE = Path(__file__).parent
 SHOWN = {"screen": "screen_buffer", "depth": "depth_buffer", "labels": "labels_buffer", "automap": "automap_buffer"}
 ALL_SHOWN = ["depth_buffer_enabled = true", "labels_buffer_enabled = true", "automap_buffer_enabled = true"]
 SMALL = "screen_resolution = RES_160X120"
-
-
-def number(x):
-    """A float as its bits: no two languages print all of them alike."""
-    return struct.pack(">d", float(x)).hex()
 
 
 def names(kind):

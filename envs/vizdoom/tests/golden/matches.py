@@ -13,34 +13,19 @@ runs in a row agree, since a machine under load may come out of step.
 import json
 import os
 import socket
-import struct
 import threading
 import zlib
 from pathlib import Path
 
 import vizdoom as vzd
 
+from parity import Draws, number
+
 MATCHES = [("multi_duel", 2, 7), ("cig", 2, 1), ("cig", 3, 4_000_000_000), ("multi", 4, 7)]
 # A guest's view is drawn where it will be once its own commands are played, which is no part of the world.
 ARGS = "-deathmatch +sv_forcerespawn 1 +sv_noautoaim 1 +sv_respawnprotect 1 +sv_spawnfarthest 1 +cl_noprediction 1"
 EPISODES, ACTIONS, TICS, IDLE = 2, 80, 4, 60
 ASKED = [vzd.GameVariable.FRAGCOUNT, vzd.GameVariable.DEATHCOUNT, vzd.GameVariable.POSITION_X, vzd.GameVariable.POSITION_Y]
-
-
-class Draws:
-    """x -> 1664525 x + 1013904223 mod 2^32, upper bits (Numerical Recipes)."""
-
-    def __init__(self, seed):
-        self.x = seed
-
-    def below(self, n):
-        self.x = (1664525 * self.x + 1013904223) % 2**32
-        return (self.x >> 16) % n
-
-
-def number(x):
-    """A float as its bits: no two languages print all of them alike."""
-    return struct.pack(">d", float(x)).hex()
 
 
 def in_turn(calls, lead):

@@ -9,6 +9,7 @@ those of multi are for several players: they are left out.
 """
 
 import json
+import struct
 import zlib
 from pathlib import Path
 
@@ -34,8 +35,6 @@ class Draws:
 
 def number(x):
     """A float as its bits: no two languages print all of them alike."""
-    import struct
-
     return struct.pack(">d", float(x)).hex()
 
 
