@@ -137,6 +137,35 @@ mod tests {
     }
 
     #[test]
+    fn every_button_is_a_key_and_triggers_fire_too() {
+        use Button::{
+            CrossDown, CrossLeft, CrossRight, CrossUp, East, LeftShoulder, LeftTrigger, North, RightShoulder,
+            RightTrigger, Select, South, Start, West,
+        };
+        let all = [
+            CrossUp,
+            CrossDown,
+            CrossLeft,
+            CrossRight,
+            South,
+            East,
+            West,
+            North,
+            LeftShoulder,
+            RightShoulder,
+            LeftTrigger,
+            Start,
+            Select,
+        ];
+        let mut keys: Vec<&Key> = all.iter().flat_map(|button| button.keys()).collect();
+        assert_eq!(keys.len(), all.len() + 1, "start alone is two");
+        keys.sort_unstable_by_key(|key| format!("{key:?}"));
+        keys.dedup();
+        assert_eq!(keys.len(), all.len() + 1, "no two are the same");
+        assert_eq!(RightTrigger.keys(), South.keys());
+    }
+
+    #[test]
     fn two_buttons_of_one_key_hold_it_as_long_as_either_is_down() {
         let mut pad = Pad::default();
         pad.press(Button::South, true);
