@@ -61,7 +61,7 @@ pub(crate) fn run(args: &DoctorArgs, tables: &Tables) -> anyhow::Result<ExitCode
     checks.extend(cache());
     checks.extend(rl_assets::ASSETS.iter().map(asset));
     checks.push(main_job(tables));
-    checks.extend([fetching(), rust(), compiler(), cuda()]);
+    checks.extend([fetching(), rust(), compiler(), cuda(), gamepad(), sound()]);
     let report = Report { ok: checks.iter().all(|check| check.state != State::Missing), checks };
     if args.json {
         output::line(serde_json::to_string(&report)?);
@@ -224,6 +224,34 @@ fn cuda() -> Check {
         (false, Some(card)) => Check::ok("cuda", format!("not compiled in ({card} is here)")),
         (false, None) => Check::ok("cuda", "not compiled in, no device found"),
     }
+}
+
+fn gamepad() -> Check {
+    let found = match cfg!(feature = "gamepad") {
+        true => "compiled in, for play".to_owned(),
+        false => unbuilt("gamepad", "libudev-dev"),
+    };
+    Check::ok("gamepad", found)
+}
+
+fn sound() -> Check {
+    #[cfg(feature = "sound")]
+    return match crate::viewer::speaker::device() {
+        Ok((device, config)) => {
+            Check::ok("sound", format!("compiled in, for play of Atari: {device}, {} Hz", config.sample_rate()))
+        }
+        Err(e) => Check::ok("sound", format!("compiled in, and games are silent: {e:#}")),
+    };
+    #[cfg(not(feature = "sound"))]
+    Check::ok("sound", unbuilt("sound", "libasound2-dev"))
+}
+
+/// What is not there and needs a library's headers, by the name of their package in Debian, to be built.
+fn unbuilt(feature: &str, headers: &str) -> String {
+    format!(
+        "not compiled in: `cargo build --release -p rl-runner --features {feature}` has it in play; on Debian, apt install \
+         {headers} before"
+    )
 }
 
 /// The first line that a program says, if it is there and succeeds.

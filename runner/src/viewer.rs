@@ -1,9 +1,13 @@
 //! Windows: `rl-run watch` shows recorded games, `rl-run play` lets a person play.
 //!
 //! What happens in them is apart from the window: a [`Player`](player::Player) is where one is in a game, painters turn it
-//! into a [`Surface`](surface::Surface), and only `window.rs` knows of a display. Without the feature `viewer` the commands
-//! are there and say how to get it.
+//! into a [`Surface`](surface::Surface), and only `window.rs` knows of a display, `pads.rs` of gamepads and `speaker.rs` of
+//! sound. Without the feature `viewer` the commands are there and say how to get it.
 
+#[cfg(feature = "viewer")]
+mod around;
+#[cfg(feature = "viewer")]
+mod buttons;
 #[cfg(feature = "viewer")]
 mod command;
 #[cfg(feature = "viewer")]
@@ -18,13 +22,23 @@ mod layout;
 mod looks;
 #[cfg(feature = "viewer")]
 mod measure;
+#[cfg(any(feature = "gamepad", all(test, feature = "viewer")))]
+mod pad;
+#[cfg(feature = "gamepad")]
+mod pads;
 #[cfg(feature = "viewer")]
 mod paint;
 pub(crate) mod play;
 #[cfg(feature = "viewer")]
 mod player;
 #[cfg(feature = "viewer")]
+mod repeat;
+#[cfg(any(feature = "sound", all(test, feature = "viewer")))]
+mod ring;
+#[cfg(feature = "viewer")]
 mod sitting;
+#[cfg(feature = "sound")]
+pub(crate) mod speaker;
 #[cfg(feature = "viewer")]
 mod stick;
 #[cfg(feature = "viewer")]
@@ -36,6 +50,8 @@ mod survey;
 mod tests;
 #[cfg(feature = "viewer")]
 mod view;
+#[cfg(any(feature = "sound", all(test, feature = "viewer")))]
+mod voice;
 pub(crate) mod watch;
 #[cfg(feature = "viewer")]
 mod window;

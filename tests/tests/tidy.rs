@@ -7,7 +7,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use cargo_metadata::{DependencyKind, Metadata, MetadataCommand, Package};
+use cargo_metadata::{CargoOpt, DependencyKind, Metadata, MetadataCommand, Package};
 use spdx::{Expression, ParseMode};
 
 /// Each crate of the workspace, and the crates of the workspace that it may use. A new crate needs a line here.
@@ -52,10 +52,12 @@ fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("tests/ lies in the workspace")
 }
 
-/// Packages of this platform with the default features, `atari` among them: what `make` builds.
+/// Packages of this platform with the default features, `atari` among them, which are what `make` builds, and with those
+/// that need headers of the system.
 fn metadata() -> Metadata {
     let mut command = MetadataCommand::new();
     command.manifest_path(root().join("Cargo.toml"));
+    command.features(CargoOpt::SomeFeatures(["gamepad", "sound"].map(|name| format!("rl-runner/{name}")).to_vec()));
     command.other_options(["--locked", "--filter-platform", &host()].map(str::to_owned));
     command.exec().expect("cargo metadata runs")
 }

@@ -14,6 +14,9 @@ pub const FIRE: i32 = 1;
 /// Bytes of the console's memory.
 pub const RAM_LEN: usize = 128;
 
+/// Samples of one frame's sound: at 60 frames a second, 30,720 of them.
+pub const SOUND_LEN: usize = 512;
+
 /// Room for a message of the shim.
 const ERROR_LEN: usize = 256;
 
@@ -202,6 +205,16 @@ impl Ale {
         assert!(at < RAM_LEN, "address {at} of {RAM_LEN} bytes");
         // SAFETY: the handle is valid and exclusively borrowed, and the address exists.
         unsafe { bindings::ale_shim_set_ram(self.shim.as_ptr(), at, value) }
+    }
+
+    /// Appends the [`SOUND_LEN`] samples of the frame that was just played, as `ale-py`'s `getAudio` gives them: unsigned, of
+    /// one channel, 128 being silence. To be called once a frame; nothing that is played or saved depends on it.
+    pub fn hear(&mut self, out: &mut Vec<u8>) {
+        let begin = out.len();
+        out.resize(begin + SOUND_LEN, 0);
+        let frame = &mut out[begin..];
+        // SAFETY: the handle is valid and exclusively borrowed, and `frame` is writable for its length.
+        unsafe { bindings::ale_shim_sound(self.shim.as_ptr(), frame.as_mut_ptr(), frame.len()) }
     }
 
     /// Colours of the game's television system.

@@ -1,4 +1,4 @@
-//! What `shim.h` declares, by hand: twenty functions need no generator.
+//! What `shim.h` declares, by hand: some twenty functions need no generator.
 
 use std::ffi::{c_char, c_int};
 
@@ -40,6 +40,7 @@ unsafe extern "C" {
     pub(crate) fn ale_shim_screen(ale: *const Shim, height: *mut usize, width: *mut usize) -> *const u8;
     pub(crate) fn ale_shim_ram(ale: *const Shim) -> *const u8;
     pub(crate) fn ale_shim_set_ram(ale: *mut Shim, at: usize, value: u8);
+    pub(crate) fn ale_shim_sound(ale: *mut Shim, samples: *mut u8, len: usize);
     pub(crate) fn ale_shim_palette(ale: *const Shim, rgb: *mut u32, gray: *mut u8);
     pub(crate) fn ale_shim_minimal_actions(ale: *const Shim, out: *mut i32, capacity: usize) -> usize;
     pub(crate) fn ale_shim_legal_actions(ale: *const Shim, out: *mut i32, capacity: usize) -> usize;

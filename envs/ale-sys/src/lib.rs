@@ -12,6 +12,6 @@ mod bindings;
 mod error;
 mod rom;
 
-pub use ale::{Ale, FIRE, NOOP, Palette, RAM_LEN};
+pub use ale::{Ale, FIRE, NOOP, Palette, RAM_LEN, SOUND_LEN};
 pub use error::{Error, Result};
 pub use rom::{GAMES, Rom};

@@ -9,7 +9,8 @@
 //   - the page tables of E0 cartridges (ALE restores the slice numbers, not the mapping);
 //   - the fractional clock of DPC cartridges (ALE rounds it to eight digits);
 //   - fields of seven games' settings (see game_extras).
-// Sound is off, so that it has no state. Constants of a ROM are not saved: a state belongs to one ROM.
+// ALE's sound is off, so that it has no state; who listens reads the registers beside it (ale_shim_sound). Constants of a
+// ROM are not saved: a state belongs to one ROM.
 //
 // SPDX-License-Identifier: GPL-2.0-only
 #include "shim.h"
@@ -37,6 +38,7 @@
 #include "ale/emucore/Switches.hxx"
 #include "ale/emucore/System.hxx"
 #include "ale/emucore/TIA.hxx"
+#include "ale/emucore/TIASnd.hxx"
 #include "ale/games/Roms.hpp"
 #include "ale/games/supported/Atlantis2.hpp"
 #include "ale/games/supported/ChopperCommand.hpp"
@@ -52,6 +54,7 @@ using ale::stella::TIA;
 struct ale_shim {
   ALEInterface ale;
   std::string state;
+  ale::stella::TIASound voice;  // what is heard, and no part of a state
 };
 
 namespace {
@@ -364,6 +367,16 @@ void ale_shim_palette(const ale_shim* ale, uint32_t rgb[256], uint8_t gray[256])
   }
 }
 
+// ALE's SoundRaw takes the registers over as they are at the end of a frame, and so does this: the samples are the same,
+// and nothing of the emulator is written.
+void ale_shim_sound(ale_shim* ale, uint8_t* samples, size_t len) noexcept {
+  const TIA& tia = ale->ale.theOSystem->console().system().tia();
+  uint16_t address = 0x15;  // AUDC0, the first of six
+  for (uint8_t value : {tia.myAUDC0, tia.myAUDC1, tia.myAUDF0, tia.myAUDF1, tia.myAUDV0, tia.myAUDV1})
+    ale->voice.set(address++, value);
+  ale->voice.process(samples, static_cast<uint32_t>(len));
+}
+
 size_t ale_shim_minimal_actions(const ale_shim* ale, int32_t* out, size_t capacity) noexcept {
   return copy_values(ale->ale.getMinimalActionSet(), out, capacity);
 }
@@ -401,6 +414,7 @@ int ale_shim_load(ale_shim* ale, const uint8_t* data, size_t len, char* error, s
     ale->ale.restoreState(ale::ALEState(core));
     extras(archive, ale->ale);
     archive.end();
+    ale->voice = ale::stella::TIASound();  // what follows sounds as if nothing had been before
   });
 }
 

@@ -43,6 +43,8 @@ const uint8_t *ale_shim_screen(const ale_shim *ale, size_t *height, size_t *widt
 /* 128 bytes. */
 const uint8_t *ale_shim_ram(const ale_shim *ale) RL_NOEXCEPT;
 void ale_shim_set_ram(ale_shim *ale, size_t at, uint8_t value) RL_NOEXCEPT;
+/* `len` unsigned samples, 128 being silence, of the sound that the last frame leaves on; a frame's are 512. */
+void ale_shim_sound(ale_shim *ale, uint8_t *samples, size_t len) RL_NOEXCEPT;
 /* 0xRRGGBB of each palette index, and its luminance as ALE computes it. */
 void ale_shim_palette(const ale_shim *ale, uint32_t rgb[256], uint8_t gray[256]) RL_NOEXCEPT;
 

@@ -172,6 +172,14 @@ impl<E: Env> VecEnv for Batch<E> {
         self.seats[n].env.lives()
     }
 
+    fn listen(&mut self, n: usize) -> Option<u32> {
+        self.seats[n].env.listen()
+    }
+
+    fn sound(&self, n: usize) -> &[u8] {
+        self.seats[n].env.sound()
+    }
+
     fn tabular(&self) -> Option<Tabular> {
         self.seats[0].env.tabular()
     }

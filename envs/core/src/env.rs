@@ -109,6 +109,17 @@ pub trait Env: Sized + Send + 'static {
         None
     }
 
+    /// Keeps from now on what steps sound like, and says how many samples a second has; `None` where there is nothing to
+    /// hear. Changes nothing that is played or saved.
+    fn listen(&mut self) -> Option<u32> {
+        None
+    }
+
+    /// What the last step sounded like to whoever [listens](Env::listen): unsigned samples of one channel, 128 being silence.
+    fn sound(&self) -> &[u8] {
+        &[]
+    }
+
     /// The whole environment as a table, where it is small enough to be one.
     fn tabular(&self) -> Option<Tabular> {
         None

@@ -63,6 +63,16 @@ pub trait VecEnv: Send {
     /// Lives left in seat `n`, where the game has lives.
     fn lives(&self, n: usize) -> Option<u32>;
 
+    /// Keeps from now on what steps of seat `n` sound like; see [`Env::listen`](crate::Env::listen).
+    fn listen(&mut self, _n: usize) -> Option<u32> {
+        None
+    }
+
+    /// What the last step of seat `n` sounded like; see [`Env::sound`](crate::Env::sound).
+    fn sound(&self, _n: usize) -> &[u8] {
+        &[]
+    }
+
     /// The environment of one seat as a table, where it is small enough to be one.
     fn tabular(&self) -> Option<Tabular> {
         None

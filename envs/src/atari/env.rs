@@ -7,7 +7,7 @@
 //! Source: Machado et al. 2018 (sticky actions); Mnih et al. 2015 (skip, maximum, no-ops); Gymnasium 1.4,
 //! `AtariPreprocessing`.
 
-use ale_sys::{Ale, FIRE, NOOP, Rom};
+use ale_sys::{Ale, FIRE, NOOP, Rom, SOUND_LEN};
 use rl_core::{Act, Canvas, End, Env, Error, Obs, Result, Rng, Spec, Step, load_postcard, save_postcard};
 use serde::{Deserialize, Serialize};
 
@@ -119,6 +119,8 @@ pub struct Atari {
     eye: Eye,
     /// The frame before the present one.
     before: Vec<u8>,
+    /// Samples of the last step, where somebody listens.
+    sound: Option<Vec<u8>>,
     episode: Episode,
 }
 
@@ -181,7 +183,8 @@ impl Env for Atari {
         };
         let start = start(&mut ale, 0).map_err(error)?;
         let episode = Episode { lives: ale.lives(), fire: false };
-        Ok(Self { config: config.clone(), ale, actions, start, eye, before: vec![0; height * width], episode })
+        let before = vec![0; height * width];
+        Ok(Self { config: config.clone(), ale, actions, start, eye, before, sound: None, episode })
     }
 
     fn spec(&self) -> Spec {
@@ -201,6 +204,7 @@ impl Env for Atari {
     }
 
     fn reset(&mut self, seed: u64, obs: Obs<'_>) -> Result<()> {
+        self.hush();
         let mut draws = Rng::episode(seed);
         let sticky = draws.u32();
         let noops = if self.config.noops == 0 { 0 } else { 1 + draws.below(self.config.noops) };
@@ -225,12 +229,16 @@ impl Env for Atari {
         let action = if std::mem::take(&mut self.episode.fire) { FIRE } else { chosen };
         let (mut reward, mut frames) = (0, 0);
         let (mut over, mut cut) = (false, false);
+        self.hush();
         while frames < self.config.frame_skip && !over && !cut {
             if frames > 0 {
                 self.before.copy_from_slice(self.ale.screen());
             }
             reward += self.ale.act(action).map_err(error)?;
             frames += 1;
+            if let Some(sound) = &mut self.sound {
+                self.ale.hear(sound);
+            }
             over = self.ale.game_over();
             cut = self.ale.episode_frame() >= self.config.max_frames;
         }
@@ -259,7 +267,17 @@ impl Env for Atari {
         let (episode, console): (Episode, Vec<u8>) = load_postcard(Self::ID, bytes)?;
         self.ale.load(&console).map_err(error)?;
         self.episode = episode;
+        self.hush();
         Ok(())
+    }
+
+    fn listen(&mut self) -> Option<u32> {
+        self.sound = Some(Vec::with_capacity(SOUND_LEN * self.config.frame_skip as usize));
+        Some(SOUND_LEN as u32 * Self::FRAME_RATE as u32)
+    }
+
+    fn sound(&self) -> &[u8] {
+        self.sound.as_deref().unwrap_or_default()
     }
 
     fn lives(&self) -> Option<u32> {
@@ -291,6 +309,13 @@ impl Atari {
     /// The console's screen as palette indices, `[height, width]`, for comparison with other implementations.
     pub fn console(&self) -> &Ale {
         &self.ale
+    }
+
+    /// Forgets what the last step sounded like.
+    fn hush(&mut self) {
+        if let Some(sound) = &mut self.sound {
+            sound.clear();
+        }
     }
 
     /// Starts an episode of which `sticky` seeds the generator inside ALE.

@@ -3,6 +3,7 @@
 use minifb::Key;
 use rl_core::{Spec, VecEnv};
 
+use super::buttons::Buttons;
 use super::stick::Stick;
 use crate::usage::usage;
 
@@ -25,12 +26,12 @@ const WORDS: [(&str, &[Key]); 11] = [
     ("pick up", &[Key::Space]),
     ("drop off", &[Key::Backspace, Key::X]),
     ("hit", &[Key::Space, Key::H]),
-    ("stick", &[Key::S]),
+    ("stick", &[Key::S, Key::Backspace]),
     ("torque -1", &[Key::Left, Key::A]),
     ("torque 0", &[]),
     ("torque 1", &[Key::Right, Key::D]),
 ];
-const DIGITS: [Key; 9] =
+pub(super) const DIGITS: [Key; 9] =
     [Key::Key1, Key::Key2, Key::Key3, Key::Key4, Key::Key5, Key::Key6, Key::Key7, Key::Key8, Key::Key9];
 
 /// An action.
@@ -46,8 +47,9 @@ pub(super) struct Hands {
     spec: Spec,
     names: Vec<String>,
     sticks: Option<Vec<Stick>>,
+    buttons: Option<Buttons>,
     turns: bool,
-    /// What is done while no key is down and the game knows no way to do nothing.
+    /// What is done while no key is down and the game knows no way to do nothing; in a list, what is marked.
     last: u32,
 }
 
@@ -65,7 +67,12 @@ impl Hands {
             )));
         }
         let names = env.action_names();
-        Ok(Self { sticks: Stick::all(&names), spec, names, turns: env.frame_rate() <= TURNS, last: 0 })
+        let (sticks, buttons) = (Stick::all(&names), Buttons::all(&names));
+        let mut hands = Self { sticks, buttons, spec, names, turns: env.frame_rate() <= TURNS, last: 0 };
+        if hands.listed() {
+            hands.last = hands.spec.discrete[0] / 2;
+        }
+        Ok(hands)
     }
 
     /// Whether the game waits for each move.
@@ -81,6 +88,11 @@ impl Hands {
             return Some(Act::Continuous(value));
         }
         let chosen = self.chosen(keys);
+        if chosen.is_none() && self.listed() {
+            let (stick, count) = (pointed(keys), self.spec.discrete[0]);
+            self.last = self.last.saturating_add_signed(stick.x).min(count - 1);
+            return stick.fire.then_some(Act::Discrete(self.last));
+        }
         self.last = chosen.unwrap_or(self.last);
         chosen.or((!self.turns).then(|| self.idle())).map(Act::Discrete)
     }
@@ -97,13 +109,30 @@ impl Hands {
             let nearest = (0..count).rev().max_by_key(|&action| stick.like(sticks[action as usize]))?;
             return (stick != Stick::default() && stick.like(sticks[nearest as usize]) > 0).then_some(nearest);
         }
+        if let Some(buttons) = &self.buttons {
+            return buttons.chosen(keys);
+        }
         let does = |name: &String| keys_of(name).iter().any(|key| keys.contains(key));
         self.names.iter().position(does).map(|at| at as u32)
     }
 
     /// Whether any action has a key by its name.
     fn bound(&self) -> bool {
-        self.sticks.is_some() || self.names.iter().any(|name| !keys_of(name).is_empty())
+        self.sticks.is_some() || self.buttons.is_some() || self.names.iter().any(|name| !keys_of(name).is_empty())
+    }
+
+    /// Whether one of a list is marked and taken, because no action has a key by its name.
+    fn listed(&self) -> bool {
+        self.turns && !self.spec.discrete.is_empty() && !self.bound()
+    }
+
+    /// What is marked in a list.
+    pub(super) fn marked(&self) -> Option<String> {
+        self.listed().then(|| self.named(self.last as usize))
+    }
+
+    fn named(&self, at: usize) -> String {
+        self.names.get(at).cloned().unwrap_or_else(|| format!("action {at}"))
     }
 
     /// What is done while nobody does anything.
@@ -114,7 +143,6 @@ impl Hands {
 
     /// Keys and what they do.
     pub(super) fn help(&self) -> Vec<(String, String)> {
-        let name = |keys: &[Key]| keys.iter().map(|&key| called(key)).collect::<Vec<_>>().join(", ");
         let mut help = Vec::new();
         let stick = |x: bool, y: bool, fire: bool| {
             STICK.iter().filter(move |(_, stick, _)| (stick.x != 0 && x) || (stick.y != 0 && y) || (stick.fire && fire))
@@ -125,14 +153,19 @@ impl Hands {
             let any = |of: fn(&Stick) -> bool| sticks.iter().any(of);
             let known = stick(any(|stick| stick.x != 0), any(|stick| stick.y != 0), any(|stick| stick.fire));
             help.extend(known.map(|(does, _, keys)| (name(keys), (*does).to_owned())));
+        } else if let Some(buttons) = &self.buttons {
+            help.extend(buttons.help().map(|(does, keys)| (name(keys), does.to_owned())));
         } else {
             let bound = self.names.iter().filter(|name| !keys_of(name).is_empty());
             help.extend(bound.map(|does| (name(keys_of(does)), does.clone())));
         }
         if help.is_empty() {
-            let named = |at: usize| self.names.get(at).cloned().unwrap_or_else(|| format!("action {at}"));
             let count = (self.spec.discrete[0] as usize).min(DIGITS.len());
-            help.extend((0..count).map(|at| ((at + 1).to_string(), named(at))));
+            help.extend((0..count).map(|at| ((at + 1).to_string(), self.named(at))));
+        }
+        if self.listed() {
+            help.push(("left, right".to_owned(), "mark another".to_owned()));
+            help.push(("space".to_owned(), "take what is marked".to_owned()));
         }
         help
     }
@@ -153,11 +186,19 @@ fn keys_of(name: &str) -> &'static [Key] {
     WORDS.iter().find(|(word, _)| *word == name).map_or(&[], |&(_, keys)| keys)
 }
 
+/// What people call these keys.
+fn name(keys: &[Key]) -> String {
+    keys.iter().map(|&key| called(key)).collect::<Vec<_>>().join(", ")
+}
+
 /// What people call a key.
 fn called(key: Key) -> String {
     match key {
         Key::LeftCtrl => "ctrl".to_owned(),
+        Key::LeftShift => "shift".to_owned(),
+        Key::PageUp => "page up".to_owned(),
+        Key::PageDown => "page down".to_owned(),
         Key::Space | Key::Up | Key::Down | Key::Left | Key::Right | Key::Backspace => format!("{key:?}").to_lowercase(),
-        key => format!("{key:?}"),
+        key => format!("{key:?}").trim_start_matches("Key").to_owned(),
     }
 }

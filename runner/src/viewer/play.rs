@@ -12,7 +12,8 @@ use crate::tables::Tables;
           rl-run play --env connectfour --set env.protocol=alphabeta4
 
 Arrows (or W, A, S, D) and space play; ? shows the keys of a game. An agent acts once in env.frame_skip frames of a game of
-Atari; a person acts in each of them, unless --set env.frame_skip says otherwise, and all other settings stay as they are.")]
+Atari; a person acts in each of them, unless --set env.frame_skip says otherwise, and all other settings stay as they are.
+Gamepads and sound need features of the build: `rl-run doctor` says which it has, and how to get the others.")]
 pub(crate) struct PlayArgs {
     /// Environment: `rl-run list envs` shows all
     #[arg(long)]
@@ -29,6 +30,9 @@ pub(crate) struct PlayArgs {
     /// Pixels that a pixel is high and wide at first [default: as many as fit into 1400 x 800]
     #[arg(long, value_parser = clap::value_parser!(u32).range(1..=16))]
     scale: Option<u32>,
+    /// Begin without sound: M switches it on
+    #[arg(long)]
+    mute: bool,
 }
 
 /// `rl-run play`.
@@ -52,6 +56,7 @@ mod shown {
     use rl_core::Seating;
     use rl_replays::recording::Player;
 
+    use super::super::around::Around;
     use super::super::sitting::{Phase, Sitting};
     use super::super::surface::Surface;
     use super::super::window::Screen;
@@ -77,10 +82,12 @@ mod shown {
         let env = resolved.seat_eval(&Seating { seed: args.seed, seats: 0..1 })?;
         let manifest = takes::manifest(&resolved, &resolved.eval_table()?, env.as_ref(), Player::Human {}, None)?;
         let mut sitting = Sitting::begin(env, &resolved.env_name)?;
+        let mut around = Around::look(&mut sitting, args.mute);
         let mut surface = Surface::default();
         let mut screen = Screen::open(&sitting.title(), layout::plain(sitting.picture(), args.scale))?;
         let (mut last, mut said, mut written, mut help) = (Instant::now(), sitting.title(), 0, false);
-        while let Some(input) = screen.input() {
+        while let Some(mut input) = screen.input() {
+            around.before(&mut input, &mut sitting);
             let seconds = std::mem::replace(&mut last, Instant::now()).elapsed().as_secs_f64();
             let asked = |key| input.pressed.contains(&key);
             if asked(Key::Escape) && !help {
@@ -92,6 +99,7 @@ mod shown {
                 help = false;
             } else if !help {
                 sitting.advance(&input, seconds)?;
+                around.after(&sitting);
             }
             if sitting.takes().len() > written {
                 written = sitting.takes().len();
@@ -100,7 +108,7 @@ mod shown {
                 }
             }
             surface.resize(input.size);
-            paint::sitting(&sitting, help, &mut surface);
+            paint::sitting(&sitting, help.then(|| around.help()).as_deref(), &mut surface);
             let now = sitting.title();
             if now != said {
                 screen.entitle(&now);

@@ -36,6 +36,8 @@ pub(super) struct Sitting {
     take: Take,
     over: Vec<Take>,
     picture: Canvas,
+    /// What the last call sounded like, where somebody listens.
+    sound: Vec<u8>,
 }
 
 impl Sitting {
@@ -49,8 +51,8 @@ impl Sitting {
         env.reset(block.first())?;
         let take = Take::begin(env.episode_seed(0));
         let phase = if hands.turns() { Phase::Going } else { Phase::Ready };
-        let (over, picture) = (Vec::new(), Canvas::new(0, 0));
-        let mut sitting = Self { name: name.to_owned(), env, block, hands, phase, due: 0.0, take, over, picture };
+        let (name, picture, (over, sound)) = (name.to_owned(), Canvas::new(0, 0), Default::default());
+        let mut sitting = Self { name, env, block, hands, phase, due: 0.0, take, over, picture, sound };
         sitting.env.draw(0, &mut sitting.picture);
         Ok(sitting)
     }
@@ -68,6 +70,31 @@ impl Sitting {
     /// The game as it looks.
     pub(super) fn picture(&self) -> &Canvas {
         &self.picture
+    }
+
+    /// Keeps from now on what is played for [`sound`](Self::sound), and says how many samples a second has, if there are any.
+    #[cfg(any(feature = "sound", test))]
+    pub(super) fn listen(&mut self) -> Option<u32> {
+        self.env.listen(0)
+    }
+
+    /// What the last call of [`advance`](Self::advance) sounded like.
+    #[cfg(any(feature = "sound", test))]
+    pub(super) fn sound(&self) -> &[u8] {
+        &self.sound
+    }
+
+    /// What is marked in a list of moves.
+    pub(super) fn marked(&self) -> Option<String> {
+        self.hands.marked()
+    }
+
+    /// Pauses a game in which time goes on.
+    #[cfg(any(feature = "gamepad", test))]
+    pub(super) fn pause(&mut self) {
+        if self.phase == Phase::Going && !self.hands.turns() {
+            self.phase = Phase::Paused;
+        }
     }
 
     /// Keys and what they do.
@@ -104,6 +131,7 @@ impl Sitting {
     /// If the environment fails.
     pub(super) fn advance(&mut self, input: &Input, seconds: f64) -> anyhow::Result<()> {
         let any = !input.pressed.is_empty();
+        self.sound.clear();
         match self.phase {
             Phase::Ready | Phase::Paused if any => (self.phase, self.due) = (Phase::Going, 0.0),
             Phase::Over if input.pressed.contains(&Key::Enter) => return self.again(),
@@ -138,6 +166,7 @@ impl Sitting {
         }
         let (act, rows) = self.block.step(0);
         self.env.step(act, rows)?;
+        self.sound.extend_from_slice(self.env.sound(0));
         self.take.push(&self.block, 0, 0, None);
         let frames = self.block.frames[(1, 0)];
         self.block.carry();

@@ -329,7 +329,7 @@ fn a_persons_game_is_recorded_as_it_was() {
     assert_eq!((sitting.phase(), sitting.counts()), (Phase::Over, (1, 6, 1.0)));
     let mut surface = Surface::default();
     surface.resize((640, 480));
-    paint::sitting(&sitting, true, &mut surface);
+    paint::sitting(&sitting, Some(&[("M", "sound")]), &mut surface);
     sitting.advance(&pressed(&[Key::Enter]), 0.0).unwrap();
     assert_eq!((sitting.phase(), sitting.counts()), (Phase::Going, (2, 0, 0.0)));
     let resolved = resolved("frozenlake", &sets);
@@ -355,6 +355,47 @@ fn time_goes_on_once_a_person_is_ready() {
 }
 
 #[test]
+fn a_game_pauses_only_where_time_goes_on() {
+    for (env, expected) in [("cartpole", Phase::Paused), ("frozenlake", Phase::Going)] {
+        let mut sitting = sitting(env, &[]);
+        sitting.pause();
+        assert_ne!(sitting.phase(), Phase::Paused, "{env} has not begun");
+        sitting.advance(&pressed(&[Key::Left]), 0.1).unwrap();
+        sitting.pause();
+        assert_eq!(sitting.phase(), expected, "{env}");
+    }
+}
+
+#[cfg(feature = "atari")]
+#[test]
+fn a_game_is_heard_as_long_as_it_goes_on() {
+    let mut sitting = sitting("atari/pong", &["env.frame_skip=1"]);
+    assert_eq!(sitting.listen(), Some(30_720));
+    let mut samples = |key: &[Key]| {
+        sitting.advance(&pressed(key), 0.05).unwrap();
+        sitting.sound().len()
+    };
+    let heard = [&[Key::Space][..], &[], &[], &[Key::P], &[]].map(&mut samples);
+    assert_eq!(heard, [0, 3 * 512, 3 * 512, 0, 0]);
+    assert_eq!(self::sitting("cartpole", &[]).listen(), None);
+}
+
+#[test]
+fn one_of_a_list_is_marked_and_taken() {
+    let mut sitting = sitting("connectfour", &[]);
+    assert_eq!(sitting.marked().as_deref(), Some("column 4"));
+    for key in [Key::Left, Key::Left, Key::Left, Key::Left, Key::Right] {
+        sitting.advance(&pressed(&[key]), 0.0).unwrap();
+    }
+    assert_eq!((sitting.marked().as_deref(), sitting.counts().1), (Some("column 2"), 0));
+    let before = sitting.picture().clone();
+    sitting.advance(&pressed(&[Key::Space]), 0.0).unwrap();
+    assert_eq!(sitting.counts().1, 1);
+    assert!(*sitting.picture() != before, "a stone fell");
+    assert_eq!(self::sitting("frozenlake", &[]).marked(), None);
+}
+
+#[test]
 fn keys_do_what_their_names_say() {
     use super::hands::{Act, Hands};
     let hands = |env: &str| {
@@ -367,6 +408,7 @@ fn keys_do_what_their_names_say() {
         ("connectfour", &[Key::Key4], Some(Act::Discrete(3))),
         ("connectfour", &[Key::Key8], None),
         ("blackjack", &[Key::H], Some(Act::Discrete(1))),
+        ("blackjack", &[Key::Backspace], Some(Act::Discrete(0))),
         ("mountaincar", &[], Some(Act::Discrete(1))),
         ("mountaincar", &[Key::Left, Key::Right], Some(Act::Discrete(1))),
         ("acrobot", &[Key::Right], Some(Act::Discrete(2))),
@@ -378,6 +420,10 @@ fn keys_do_what_their_names_say() {
         checks.push(("atari/pong", &[Key::Space], Some(Act::Discrete(1))));
         checks.push(("atari/pong", &[Key::Right, Key::Space], Some(Act::Discrete(4))));
         checks.push(("atari/pong", &[Key::Up], Some(Act::Discrete(0))));
+    }
+    if cfg!(feature = "doom") && rl_assets::locate("vizdoom").is_ok() {
+        checks.push(("doom/basic", &[], Some(Act::Discrete(0))));
+        checks.push(("doom/basic", &[Key::Left, Key::Space], Some(Act::Discrete(4))));
     }
     for (env, keys, expected) in checks {
         assert_eq!(hands(env).act(keys), expected, "{env} {keys:?}");

@@ -2,20 +2,18 @@
 
 use std::cell::RefCell;
 use std::rc::Rc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use anyhow::anyhow;
 use embedded_graphics::prelude::Point;
 use minifb::{InputCallback, Key, MouseButton, MouseMode, ScaleMode, Window, WindowOptions};
 
+use super::repeat::Repeat;
 use super::surface::Surface;
 use crate::usage::usage;
 
 /// Frames per second that are shown.
 const RATE: usize = 60;
-/// How long a key is held before it counts again, and how often then.
-const DELAY: Duration = Duration::from_millis(300);
-const REPEAT: Duration = Duration::from_millis(50);
 
 /// What happened since the last frame.
 #[derive(Debug, Default)]
@@ -58,8 +56,7 @@ impl InputCallback for Listener {
 pub(super) struct Screen {
     window: Window,
     events: Rc<RefCell<Events>>,
-    /// Keys that are down, and when each counts again.
-    held: Vec<(Key, Instant)>,
+    repeat: Repeat,
     button: bool,
 }
 
@@ -79,7 +76,7 @@ impl Screen {
         window.set_target_fps(RATE);
         let events = Rc::default();
         window.set_input_callback(Box::new(Listener(Rc::clone(&events))));
-        Ok(Self { window, events, held: Vec::new(), button: false })
+        Ok(Self { window, events, repeat: Repeat::default(), button: false })
     }
 
     /// Shows frames as fast as they come.
@@ -107,20 +104,8 @@ impl Screen {
             return None;
         }
         let Events { down, typed } = std::mem::take(&mut *self.events.borrow_mut());
-        let (now, held) = (Instant::now(), self.window.get_keys());
-        // Systems repeat a key that is held by letting it go and pressing it again: that is told by the clock below.
-        let mut pressed = down;
-        pressed.retain(|key| !self.held.iter().any(|(held, _)| held == key));
-        self.held.retain(|(key, _)| held.contains(key));
-        for (key, again) in &mut self.held {
-            if now >= *again {
-                *again = now + REPEAT;
-                pressed.push(*key);
-            }
-        }
-        let new = held.iter().filter(|key| !self.held.iter().any(|(held, _)| held == *key));
-        let new: Vec<(Key, Instant)> = new.map(|&key| (key, now + DELAY)).collect();
-        self.held.extend(new);
+        let held = self.window.get_keys();
+        let pressed = self.repeat.pressed(down, &held, Instant::now());
         let button = self.window.get_mouse_down(MouseButton::Left);
         let clicked = button && !std::mem::replace(&mut self.button, button);
         let mouse = self.window.get_mouse_pos(MouseMode::Clamp).filter(|_| button);

@@ -2,7 +2,7 @@
 """Makes the golden files of Atari from ale-py 0.12.1, Gymnasium's AtariPreprocessing and OpenCV's area resize.
 
     python3 -m venv V && V/bin/pip install ale-py==0.12.1 gymnasium==1.4.0 opencv-python-headless numpy
-    V/bin/python make.py [area] [observations] [frames]      # all without a name
+    V/bin/python make.py [area] [observations] [frames] [sound]      # all without a name
 
 Files are lines of fields; hashes are CRC-32. Actions come from a linear congruential generator (Knuth's MMIX constants)
 that the Rust tests repeat: state = state * 6364136223846793005 + 1442695040888963407 mod 2^64, draw = (state >> 33) mod n.
@@ -23,8 +23,9 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 GAMES = ("adventure air_raid breakout double_dunk kung_fu_master montezuma_revenge pitfall2 pong qbert seaquest "
          "space_invaders tetris").split()
 FRAMES, BLOCK = 20_000, 2_000
+SOUND_FRAMES, SOUND_BLOCK = 4_000, 500
 STEPS, STEP_BLOCK = 1_000, 100
-SEED = 7                     # of sticky actions in frames.txt
+SEED = 7                     # of sticky actions in frames.txt and sound.txt
 EPISODE_SEED = 820_282_386  # of sticky actions in observations.txt; the Rust test makes its episodes draw it
 MASK = 2**64 - 1
 
@@ -69,6 +70,31 @@ def frames():
                 if (frame + 1) % BLOCK == 0:
                     hashes.append(f"{crc:08x}")
             yield " ".join([game, str(sticky), str(resets), str(rewards), *hashes])
+
+
+def sound():
+    """Per game, how many frames are not one level throughout, and the running hash of the samples, every SOUND_BLOCK."""
+    yield "# game uneven hash-of-first-500 hash-of-first-1000 ..."
+    for game in GAMES:
+        if game == "double_dunk":  # its resets act, and what ALE makes of those frames moves its generators on
+            continue
+        ale = ale_py.ALEInterface()
+        ale.setFloat("repeat_action_probability", 0.25)
+        ale.setInt("random_seed", SEED)
+        ale.setBool("sound_obs", True)
+        ale.loadROM(rom(game))
+        actions, lcg = ale.getLegalActionSet(), Lcg(1)
+        crc, uneven, hashes = 0, 0, []
+        for frame in range(SOUND_FRAMES):
+            if ale.game_over():
+                ale.reset_game()
+            ale.act(actions[lcg.below(len(actions))])
+            samples = ale.getAudio()
+            uneven += int(samples.min() != samples.max())
+            crc = zlib.crc32(samples.tobytes(), crc)
+            if (frame + 1) % SOUND_BLOCK == 0:
+                hashes.append(f"{crc:08x}")
+        yield " ".join([game, str(uneven), *hashes])
 
 
 def observations():
@@ -120,7 +146,7 @@ def area():
 def main():
     gymnasium.register_envs(ale_py)
     ale_py.ALEInterface.setLoggerMode(ale_py.LoggerMode.Error)
-    for make in (area, observations, frames):
+    for make in (area, observations, frames, sound):
         if sys.argv[1:] and make.__name__ not in sys.argv[1:]:
             continue
         with open(os.path.join(HERE, make.__name__ + ".txt"), "w") as out:

@@ -9,8 +9,8 @@ use super::super::surface::Surface;
 use super::ink::{FAINT, INK, Ink, grouped, text, text_right, width};
 use super::{banner, ground, help};
 
-/// Paints the whole window.
-pub(in super::super) fn sitting(sitting: &Sitting, keys: bool, surface: &mut Surface) {
+/// Paints the whole window, with `keys` over it where they are asked for: those beside the game's.
+pub(in super::super) fn sitting(sitting: &Sitting, keys: Option<&[(&str, &str)]>, surface: &mut Surface) {
     ground(surface);
     let room = Size::new(surface.width() as u32, surface.height() as u32);
     let inner = room.saturating_sub(Size::new(2 * GAP, 3 * GAP + WORDS));
@@ -29,15 +29,20 @@ pub(in super::super) fn sitting(sitting: &Sitting, keys: bool, surface: &mut Sur
         text(surface, &value, at, Ink::Strong, INK);
         at.x += width(Ink::Strong, &value) + 22;
     }
+    if let Some(marked) = sitting.marked() {
+        text(surface, "marked ", at, Ink::Plain, FAINT);
+        at.x += width(Ink::Plain, "marked ");
+        text(surface, &marked, at, Ink::Strong, INK);
+    }
     match sitting.phase() {
         Phase::Ready => banner(surface, game, "press a key to begin"),
         Phase::Paused => banner(surface, game, "paused: press a key to go on"),
         Phase::Over => banner(surface, game, &format!("over: {}; enter begins another game", grouped(ret))),
         Phase::Going => {}
     }
-    if keys {
+    if let Some(keys) = keys {
         let all = sitting.help();
-        let all = all.iter().map(|(key, what)| (key.as_str(), what.as_str()));
+        let all = all.iter().map(|(key, what)| (key.as_str(), what.as_str())).chain(keys.iter().copied());
         help("Keys", all, "Games that are played to their end are kept.", surface);
     }
 }
