@@ -1,6 +1,8 @@
 //! Recordings, every chunk with a number and a checksum that match: what is read can be played.
 #![no_main]
 
+use std::sync::OnceLock;
+
 use libfuzzer_sys::fuzz_target;
 use rl_core::{Canvas, End};
 use rl_fuzz::edited;
@@ -8,6 +10,9 @@ use rl_replays::Outputs;
 use rl_replays::recording::{
     Group, Kept, Manifest, Outcome, Pictures, Player, Projector, Recorder, Recording, Reel, Replayed, Told, VERSION,
 };
+
+/// Recordings that inputs edit, made once: to pack pictures takes longer than all else.
+static MADE: [OnceLock<Vec<u8>>; 8] = [const { OnceLock::new() }; 8];
 
 /// Two games, one of more steps than a chunk holds, or with pictures than a group of them.
 fn recorded(outputs: Option<Outputs>, pictures: bool) -> Vec<u8> {
@@ -78,8 +83,12 @@ fn seal(bytes: &mut [u8]) {
 
 fuzz_target!(|data: &[u8]| {
     let Some((&[kind], edits)) = data.split_first_chunk() else { return };
-    let outputs = [None, Some(Outputs::Q), None, Some(Outputs::Probabilities)][usize::from(kind >> 2 & 3)];
-    let mut bytes = if kind & 1 == 0 { edited(&recorded(outputs, kind & 16 != 0), edits) } else { edits.to_vec() };
+    let edited = || {
+        let outputs = [None, Some(Outputs::Q), None, Some(Outputs::Probabilities)][usize::from(kind >> 2 & 3)];
+        let made = MADE[usize::from(kind >> 2 & 7)].get_or_init(|| recorded(outputs, kind & 16 != 0));
+        edited(made, edits)
+    };
+    let mut bytes = if kind & 1 == 0 { edited() } else { edits.to_vec() };
     if kind & 2 == 0 {
         seal(&mut bytes);
     }

@@ -151,8 +151,8 @@ pub(crate) fn run(path: &Path, report: Report, tables: &Tables) -> anyhow::Resul
     }
     if let Some(Place { episode, steps }) = verdict.first_other_picture {
         output::note(format!(
-            "error: {name}: the picture after step {steps} of game {episode} is not what is drawn here, or something else is told \
-             of that step: no picture is certified, and the games are only by what is said of them above"
+            "error: {name}: after step {steps} of game {episode} its picture, or what it tells of that step, is not what is seen \
+             here: the pictures are not those of the games"
         ));
     }
     Ok(if verdict.equal { ExitCode::SUCCESS } else { ExitCode::FAILURE })

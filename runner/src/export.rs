@@ -1,6 +1,7 @@
 //! `rl-run export`: pictures and tables of recorded games, without a display or another program.
 
 mod apng;
+mod filmed;
 mod gif;
 mod steps;
 mod strip;
@@ -13,7 +14,7 @@ use anyhow::{Context as _, bail};
 use rl_core::Canvas;
 use rl_replays::recording::{Played, Recording};
 
-use crate::playback;
+use crate::playback::{self, Playback};
 use crate::saliency::{Saliency, Weights, run_of};
 use crate::screening::Screening;
 use crate::tables::Tables;
@@ -25,14 +26,16 @@ const PICTURES: f64 = 50.0;
 /// Seconds for which the last picture stays.
 const LAST: f64 = 1.0;
 
-/// Makes a film, a row of pictures or a table of a recording; the ending of --out says which.
+/// Makes a film, a row of pictures, a table or a recording with pictures of a recording; the ending of --out says which.
 #[derive(Clone, Debug, clap::Args)]
 #[command(after_help = "Examples: rl-run export kungfu.rec --out kungfu.gif
           rl-run export kungfu.rec --out kungfu.png --episode 3 --from 200 --steps 400
           rl-run export kungfu.rec --out returns.csv
           rl-run export kungfu.rec --out steps.csv --by-step --episode 2
+          rl-run export kungfu.rec --out seen.rec    # all games, to be watched where there is no emulator
 
-Endings: .gif (film), .apng (film without loss), .png (a row of pictures), .csv (a line per game, or per step)")]
+Endings: .gif (film), .apng (film without loss), .png (a row of pictures), .csv (a line per game, or per step),
+.rec (the recording with the picture after every step, as record --frames makes it)")]
 pub(crate) struct ExportArgs {
     /// Recording: `rl-run record` writes them
     file: PathBuf,
@@ -102,9 +105,9 @@ struct Look<'a> {
 pub(crate) fn run(args: &ExportArgs, tables: &Tables) -> anyhow::Result<ExitCode> {
     let recording = playback::read(&args.file)?;
     let ending = args.out.extension().and_then(|ending| ending.to_str()).unwrap_or_default().to_ascii_lowercase();
-    if !["gif", "apng", "png", "csv"].contains(&ending.as_str()) {
+    if !["gif", "apng", "png", "csv", "rec"].contains(&ending.as_str()) {
         let out = args.out.display();
-        bail!(usage(format!("--out {out}: give the name of a .gif, .apng, .png or .csv file")));
+        bail!(usage(format!("--out {out}: give the name of a .gif, .apng, .png, .csv or .rec file")));
     }
     if !(args.speed > 0.0 && args.speed.is_finite()) {
         bail!(usage(format!("--speed {}: must be a number above 0", args.speed)));
@@ -112,12 +115,20 @@ pub(crate) fn run(args: &ExportArgs, tables: &Tables) -> anyhow::Result<ExitCode
     if args.by_step && ending != "csv" {
         bail!(usage("--by-step: steps are lines of a .csv file"));
     }
-    if args.saliency && ending == "csv" {
-        bail!(usage("--saliency: is laid over pictures, and a .csv has none"));
+    if args.saliency && ["csv", "rec"].contains(&ending.as_str()) {
+        bail!(usage(format!("--saliency: is laid over pictures of a film, and a .{ending} is none")));
     }
     if ending == "csv" && !args.by_step {
         table(&recording, &args.out)?;
         output::line(format!("{}: {} games", args.out.display(), recording.episodes.len()));
+        return Ok(ExitCode::SUCCESS);
+    }
+    if ending == "rec" {
+        let name = || args.file.display().to_string();
+        let mut playback = Playback::new(&recording.manifest, tables).with_context(name)?;
+        let games = filmed::write(&mut playback, &recording, &args.out).with_context(name)?;
+        let bytes = std::fs::metadata(&args.out)?.len();
+        output::line(format!("{}: {games} games with their pictures, {bytes} bytes", args.out.display()));
         return Ok(ExitCode::SUCCESS);
     }
     let played = &recording.episodes[chosen(&recording, &args.episode)?];

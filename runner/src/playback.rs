@@ -7,10 +7,11 @@ use std::path::Path;
 use anyhow::{Context as _, anyhow, bail};
 use rl_core::{Canvas, EnvEntry, Seating, VecEnv};
 use rl_replays::Rollout;
-use rl_replays::recording::{Manifest, Played, Player, Recording, Told, seen};
+use rl_replays::recording::{Manifest, Pictures, Played, Player, Recording, Told, seen};
 
 use crate::bring::bring;
 use crate::tables::Tables;
+use crate::takes;
 use crate::usage::usage;
 
 /// Reads a recording.
@@ -146,6 +147,11 @@ impl Playback {
     #[cfg(feature = "viewer")]
     pub(crate) fn action_names(&self) -> Vec<String> {
         self.env.action_names()
+    }
+
+    /// How to watch pictures of it.
+    pub(crate) fn pictures(&self) -> Pictures {
+        takes::pictures(self.env.as_ref())
     }
 
     /// Frames per second at which people watch it.

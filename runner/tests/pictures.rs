@@ -69,7 +69,10 @@ fn pictures_show_where_nobody_can_play_what_playing_again_shows() {
         let (code, said) = refusal(at, "verify b.rec");
         assert!(code == 1 && said.contains("no score is certified by them: was recorded with version"), "{said}");
 
-        for (ending, words) in [("gif", ""), ("apng", "--every 3"), ("png", "--pictures 3"), ("csv", "--by-step")] {
+        let kept = exported(at, "plain.rec", "", "rec").0;
+        assert!(kept == fs::read(at.join("a.rec")).unwrap(), "{env}: pictures that are taken afterwards");
+        let ways = [("csv", "--by-step"), ("gif", "--steps 40"), ("apng", "--every 3"), ("png", "--pictures 3")];
+        for (ending, words) in ways.into_iter().take(if env == "cartpole" { 4 } else { 2 }) {
             let words = format!("{words} --episode 2");
             let [again, kept] = ["a.rec", "b.rec"].map(|file| exported(at, file, &words, ending));
             assert!(again.0 == kept.0, "{env}: the same .{ending}");
@@ -95,6 +98,8 @@ fn games_of_an_agent_are_filmed_by_any_number_of_threads() {
         json(at, &format!("{line} --threads {threads} --workers {threads}"));
         assert!(fs::read(at.join("again.rec")).unwrap() == fs::read(at.join("a.rec")).unwrap());
     }
+    json(at, "record r --episodes 12 --seed 5 --outputs every:2 --out told.rec --json");
+    assert!(exported(at, "told.rec", "", "rec").0 == fs::read(at.join("a.rec")).unwrap(), "what it thought is copied");
     let verdict = json(at, "verify a.rec --json");
     assert_eq!((&verdict["equal"], &verdict["episodes"]), (&true.into(), &12.into()));
     assert_eq!(verdict["pictures"], told["steps"].as_u64().unwrap() + 12);
@@ -111,6 +116,8 @@ fn what_pictures_cannot_do_is_refused_by_name() {
     json(at, "--env frozenlake --agent dqn --frames 200 --quiet --json --run r");
     let (code, said) = refusal(at, "export b.rec --out x.gif --saliency --run r");
     assert!(code == 2 && said.contains("--saliency: b.rec: its pictures are not what the agent saw"), "{said}");
+    let (code, said) = refusal(at, "export b.rec --out x.rec");
+    assert!(code == 1 && said.contains("b.rec: was recorded with version"), "{said}");
     let (code, said) = refusal(at, "play --env cartpole --frames");
     assert!(code == 2 && said.contains("--out"), "{said}");
     // A flipped byte, or an end that is missing.
@@ -125,4 +132,24 @@ fn what_pictures_cannot_do_is_refused_by_name() {
     }
     fs::write(at.join("b.rec"), of_another_version(&bytes[..bytes.len() - 12])).unwrap();
     assert!(exported(at, "b.rec", "--episode 2", "gif").0.starts_with(b"GIF89a"), "as far as it goes");
+}
+
+/// The same file on the same machine, before and after its scenario went.
+#[cfg(feature = "doom")]
+#[test]
+fn a_scenario_of_ones_own_that_is_gone_can_still_be_seen() {
+    let dir = tempfile::tempdir().unwrap();
+    let at = dir.path();
+    let scenarios = rl_assets::fetch("vizdoom", &mut |_| ()).unwrap().join("vizdoom/scenarios");
+    for ending in ["cfg", "wad"] {
+        fs::copy(scenarios.join(format!("basic.{ending}")), at.join(format!("basic.{ending}"))).unwrap();
+    }
+    let line = "--env doom/basic --random --set env.config=basic.cfg";
+    json(at, &format!("record {line} --episodes 1 --seed 1 --frames --out a.rec --json"));
+    let before = exported(at, "a.rec", "", "gif");
+    fs::remove_file(at.join("basic.cfg")).unwrap();
+    let after = exported(at, "a.rec", "", "gif");
+    assert!(before.0 == after.0 && before.1.contains("is played again"), "{}", before.1);
+    assert!(after.1.contains("is shown from its pictures") && after.1.contains("basic.cfg"), "{}", after.1);
+    assert!(refusal(at, "verify a.rec").1.contains("no score is certified"));
 }
