@@ -64,7 +64,7 @@ for kind in range(4):
     write("replay", f"filled-{kind}", [kind | 6 << 2])
     write("replay", f"edited-{kind}", bytes([kind | 3 << 2]) + edit(90, 1, b"\3"))
     write("replay", f"segments-{kind}", bytes([kind | 7 << 2 | 32 | 64]) + edit(-9, 1, b"\3"))
-for kind in [0, 1, 2, 4, 6, 12, 14]:
+for kind in [0, 1, 2, 4, 6, 12, 14, 16, 18, 20]:
     write("recording", f"whole-{kind}", [kind])
     write("recording", f"edited-{kind}", bytes([kind]) + edit(-40, 1, b"\3"))
 for number in range(14):

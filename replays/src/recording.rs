@@ -11,9 +11,13 @@
 //! On request it also keeps what the player thought before every so manieth step: the value as it was, and a number per
 //! action in 8 bits, in 254 steps from the lowest to the highest of its row. A number is off by a 508th of that range at
 //! most, so that what is told apart within a row stays apart, however large the values are.
+//!
+//! On request it keeps the picture after every step too, with what the step came to: that shows games where nobody can play
+//! them again, and proves nothing.
 
 mod chunk;
 mod outputs;
+mod pictures;
 mod read;
 mod seen;
 mod write;
@@ -26,12 +30,13 @@ use serde::{Deserialize, Serialize};
 use crate::Outputs;
 
 pub use outputs::Output;
+pub use pictures::{Group, PIXELS, Pictures, Projector, Reel, Told};
 pub use read::{Differs, Played, Recording, Replayed};
 pub use seen::seen;
 pub use write::Recorder;
 
-/// Raised with every change of the format: 2 may hold outputs.
-pub const VERSION: u32 = 2;
+/// Raised with every change of the format: 2 may hold outputs, 3 pictures.
+pub const VERSION: u32 = 3;
 
 /// The oldest version that is still read.
 const OLDEST: u32 = 1;
@@ -65,6 +70,9 @@ pub struct Manifest {
     /// What is kept of what the player thought.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub outputs: Option<Kept>,
+    /// How to watch the pictures, where they are kept.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pictures: Option<Pictures>,
     /// The program that wrote it.
     pub made_by: String,
 }
@@ -148,6 +156,16 @@ pub enum RecordingError {
         at: u64,
         /// What is wrong.
         what: &'static str,
+    },
+    /// A picture that cannot be kept.
+    #[error(
+        "a picture of {width} x {height} pixels is larger than those that recordings keep: {PIXELS} pixels at most"
+    )]
+    Large {
+        /// Pixels in a row.
+        width: usize,
+        /// Rows.
+        height: usize,
     },
     /// It cannot be read or written.
     #[error(transparent)]

@@ -19,6 +19,7 @@ fn manifest(discrete: &[u32], continuous: usize) -> Manifest {
         continuous,
         player: Player::Random { seed: 7 },
         outputs: None,
+        pictures: None,
         made_by: "a test".to_owned(),
     }
 }
@@ -220,7 +221,7 @@ fn what_is_no_recording_is_refused_by_what_it_is() {
     assert!(matches!(Recording::read(&b""[..]), Err(RecordingError::Foreign)));
     assert_eq!(error(b"\x89PNG\r\n\x1a\n and so on"), "is not a recording");
     let newer = Manifest { version: 9, ..manifest(&[4], 0) };
-    assert_eq!(error(&recorded(&newer, &[]).0), "is a recording of version 9, this rl-run reads versions 1 to 2");
+    assert_eq!(error(&recorded(&newer, &[]).0), "is a recording of version 9, this rl-run reads versions 1 to 3");
     let outputs = Some(Kept { kind: Outputs::Q, every: 4 });
     for kept in [
         Manifest { outputs, ..manifest(&[300], 0) },

@@ -4,7 +4,8 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::Context as _;
-use rl_replays::recording::{Outcome, Played, Replayed};
+use rl_core::{Canvas, End};
+use rl_replays::recording::{Outcome, Played, Projector, Replayed, Told};
 use serde::Serialize;
 
 use crate::output;
@@ -31,6 +32,11 @@ struct Verdict {
     mean: Option<f64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     first_difference: Option<Difference>,
+    /// Pictures of those games that are what is drawn here.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pictures: Option<usize>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    first_other_picture: Option<Place>,
 }
 
 /// Where a game leaves the recorded one; both are counted from 1.
@@ -43,6 +49,26 @@ struct Difference {
     since: usize,
 }
 
+/// A picture.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+struct Place {
+    /// From 1.
+    episode: usize,
+    /// Steps before it.
+    steps: usize,
+}
+
+/// What playing a game again has shown.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+struct Found {
+    /// The step at which it is seen to differ, and since when it may have, from 1.
+    differs: Option<(usize, usize)>,
+    /// Pictures that are what is drawn here.
+    pictures: usize,
+    /// Steps before the first that is not, or of which something else is told.
+    other: Option<usize>,
+}
+
 /// Plays the games of a recording again.
 ///
 /// # Errors
@@ -51,7 +77,11 @@ pub(crate) fn run(path: &Path, report: Report, tables: &Tables) -> anyhow::Resul
     let stop = Stop::listen()?;
     let recording = playback::read(path)?;
     let name = path.display();
-    let mut playback = Playback::new(&recording.manifest, tables).with_context(|| name.to_string())?;
+    let pictured = recording.manifest.pictures.is_some();
+    let mut playback = Playback::new(&recording.manifest, tables).with_context(|| match pictured {
+        true => format!("{name}: its pictures can be watched and exported, but no score is certified by them"),
+        false => name.to_string(),
+    })?;
     let mut verdict = Verdict {
         file: path.to_owned(),
         env: recording.manifest.env.clone(),
@@ -62,6 +92,8 @@ pub(crate) fn run(path: &Path, report: Report, tables: &Tables) -> anyhow::Resul
         returns: Vec::new(),
         mean: None,
         first_difference: None,
+        pictures: pictured.then_some(0),
+        first_other_picture: None,
     };
     for played in &recording.episodes {
         if stop.asked() {
@@ -71,23 +103,33 @@ pub(crate) fn run(path: &Path, report: Report, tables: &Tables) -> anyhow::Resul
         }
         // Of one that is cut short there is no score.
         let Some(outcome) = &played.outcome else { break };
-        if let Some((step, since)) = differs(&mut playback, played, outcome)? {
-            verdict.first_difference = Some(Difference { episode: verdict.episodes + 1, step, since });
+        let episode = verdict.episodes + 1;
+        let found = again(&mut playback, played, outcome, pictured).with_context(|| name.to_string())?;
+        if let Some((step, since)) = found.differs {
+            verdict.first_difference = Some(Difference { episode, step, since });
             break;
         }
-        verdict.episodes += 1;
+        let other = found.other.map(|steps| Place { episode, steps });
+        verdict.first_other_picture = verdict.first_other_picture.or(other);
+        verdict.pictures = verdict.pictures.map(|pictures| pictures + found.pictures);
+        verdict.episodes = episode;
         verdict.steps += played.steps();
         verdict.returns.push(outcome.ret);
     }
-    verdict.equal = verdict.whole && verdict.first_difference.is_none();
+    let certified = verdict.whole && verdict.first_difference.is_none();
+    verdict.equal = certified && verdict.first_other_picture.is_none();
     let score = Score { returns: verdict.returns.clone(), frames: 0 };
     verdict.mean = (!score.returns.is_empty()).then(|| score.mean());
     if report.json {
         output::line(serde_json::to_string(&verdict)?);
-    } else if verdict.equal {
+    } else if certified {
         let by = playback::player(&recording.manifest);
         let Verdict { env, episodes, steps, .. } = &verdict;
-        output::line(format!("{name}: {episodes} games of {env} by {by} play again as recorded, {steps} steps"));
+        let pictures = verdict.pictures.filter(|_| verdict.equal);
+        let pictures = pictures.map(|pictures| format!(", and all {pictures} pictures are theirs")).unwrap_or_default();
+        output::line(format!(
+            "{name}: {episodes} games of {env} by {by} play again as recorded, {steps} steps{pictures}"
+        ));
         if let Some(mean) = verdict.mean {
             output::line(format!(
                 "mean {mean:.4} ± {:.4} (standard error), median {:.4}",
@@ -107,34 +149,79 @@ pub(crate) fn run(path: &Path, report: Report, tables: &Tables) -> anyhow::Resul
         )),
         None => {}
     }
+    if let Some(Place { episode, steps }) = verdict.first_other_picture {
+        output::note(format!(
+            "error: {name}: after step {steps} of game {episode} its picture, or what it tells of that step, is not what is seen \
+             here: the pictures are not those of the games"
+        ));
+    }
     Ok(if verdict.equal { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-/// The step at which a game is seen to differ, and since when it may have, from 1; `None` if it is the recorded one.
-fn differs(playback: &mut Playback, played: &Played, outcome: &Outcome) -> anyhow::Result<Option<(usize, usize)>> {
+/// Plays a game again beside what was recorded of it, pictures too where there are some.
+fn again(playback: &mut Playback, played: &Played, outcome: &Outcome, pictured: bool) -> anyhow::Result<Found> {
     playback.begin(played)?;
     let mut replayed = Replayed::begin(played);
-    let mut now = Outcome { ret: 0.0, frames: 0, end: rl_core::End::No };
+    let (mut found, mut look) = (Found::default(), pictured.then(Look::new));
+    let mut now = Outcome { ret: 0.0, frames: 0, end: End::No };
+    if let Some(look) = &mut look {
+        look.compare(playback, played, None, &mut found)?;
+    }
     for step in 0..played.steps() {
         let shown = playback.step(played, step)?;
         if let Err(differs) = replayed.step(shown.seen) {
-            return Ok(Some((differs.seen + 1, differs.from + 1)));
+            return Ok(Found { differs: Some((differs.seen + 1, differs.from + 1)), ..found });
         }
-        now.ret += f64::from(shown.reward);
-        now.frames += u64::from(shown.frames);
-        now.end = shown.end;
+        if let Some(look) = &mut look {
+            look.compare(playback, played, Some((step, shown.told)), &mut found)?;
+        }
+        now.ret += f64::from(shown.told.reward);
+        now.frames += u64::from(shown.told.frames);
+        now.end = shown.told.end;
         if now.end.over() && step + 1 < played.steps() {
-            return Ok(Some((step + 2, step + 2)));
+            return Ok(Found { differs: Some((step + 2, step + 2)), ..found });
         }
     }
     let same = now.ret.to_bits() == outcome.ret.to_bits() && (now.frames, now.end) == (outcome.frames, outcome.end);
-    Ok((!same).then_some((played.steps(), played.steps())))
+    Ok(Found { differs: (!same).then_some((played.steps(), played.steps())), ..found })
+}
+
+/// Looks at the pictures of a game beside it.
+struct Look {
+    projector: Projector,
+    drawn: Canvas,
+}
+
+impl Look {
+    fn new() -> Self {
+        Self { projector: Projector::default(), drawn: Canvas::new(0, 0) }
+    }
+
+    /// Compares the picture after a step that came to that, or the one before the first.
+    fn compare(
+        &mut self,
+        playback: &Playback,
+        played: &Played,
+        step: Option<(usize, Told)>,
+        found: &mut Found,
+    ) -> anyhow::Result<()> {
+        let steps = step.map_or(0, |(step, _)| step + 1);
+        playback.draw(&mut self.drawn);
+        let bits = |told: Told| (told.reward.to_bits(), told.frames, told.end);
+        let same_told = step.is_none_or(|(step, told)| played.told(step).map(bits) == Some(bits(told)));
+        if same_told && *self.projector.show(played, steps)? == self.drawn {
+            found.pictures += 1;
+        } else {
+            found.other = found.other.or(Some(steps));
+        }
+        Ok(())
+    }
 }
 
 #[cfg(test)]
 mod tests {
-    use rl_core::{End, Seating};
-    use rl_replays::recording::{Manifest, Player, Recorder, Recording, VERSION};
+    use rl_core::Seating;
+    use rl_replays::recording::{Manifest, Pictures, Player, Recorder, Recording, Reel, VERSION};
 
     use super::*;
     use crate::preset::{Ask, resolve};
@@ -160,6 +247,7 @@ mod tests {
             continuous: 0,
             player: Player::Human {},
             outputs: None,
+            pictures: None,
             made_by: "a test".to_owned(),
         }
     }
@@ -181,11 +269,11 @@ mod tests {
         let unseen = recorded(&MOVES, &[0; 5], &Outcome { ret: 0.0, frames: 5, end: End::Terminated });
         playback.begin(&unseen).unwrap();
         let shown: Vec<_> = (0..MOVES.len()).map(|step| playback.step(&unseen, step).unwrap()).collect();
-        assert_eq!(shown.last().unwrap().end, End::Terminated, "the hole");
+        assert_eq!(shown.last().unwrap().told.end, End::Terminated, "the hole");
         let seen: Vec<u32> = shown.iter().map(|shown| shown.seen).collect();
         let fair = Outcome { ret: 0.0, frames: 5, end: End::Terminated };
         let mut of = |moves: &[u32], seen: &[u32], outcome| {
-            differs(&mut playback, &recorded(moves, seen, &outcome), &outcome).unwrap()
+            again(&mut playback, &recorded(moves, seen, &outcome), &outcome, false).unwrap().differs
         };
         assert_eq!(of(&MOVES, &seen, fair), None);
         assert_eq!(of(&MOVES, &seen, Outcome { ret: 1.0, ..fair }), Some((5, 5)), "a better score");
@@ -193,6 +281,57 @@ mod tests {
         assert_eq!(of(&MOVES, &seen, Outcome { end: End::Truncated, ..fair }), Some((5, 5)));
         assert_eq!(of(&[0, 0, 2, 2, 1], &seen, fair).map(|(step, _)| step), Some(3), "another way");
         assert_eq!(of(&[&MOVES[..], &[0]].concat(), &[&seen[..], &[0]].concat(), fair), Some((6, 6)), "after its end");
+    }
+
+    /// The pictures of a recording of that game, changed at one of them.
+    fn pictured(playback: &mut Playback, change: impl Fn(usize, &mut Canvas, &mut Told)) -> Found {
+        let outcome = Outcome { ret: 0.0, frames: 5, end: End::Terminated };
+        let unseen = recorded(&MOVES, &[0; 5], &outcome);
+        let pictures = Some(Pictures { frame_rate: 4.0, action_names: Vec::new() });
+        let mut bytes = Vec::new();
+        let mut recorder = Recorder::begin(&mut bytes, &Manifest { pictures, ..manifest() }).unwrap();
+        recorder.episode(7).unwrap();
+        playback.begin(&unseen).unwrap();
+        let (mut reel, mut drawn, mut seen) = (Reel::default(), Canvas::new(0, 0), Vec::new());
+        for step in 0..=MOVES.len() {
+            let mut told = Told::default();
+            if let Some(step) = step.checked_sub(1) {
+                let shown = playback.step(&unseen, step).unwrap();
+                (told, _) = (shown.told, seen.push(shown.seen));
+            }
+            playback.draw(&mut drawn);
+            change(step, &mut drawn, &mut told);
+            assert!(reel.push(&drawn, told).unwrap().is_none());
+        }
+        recorder.pictures(&reel.cut().unwrap()).unwrap();
+        MOVES.iter().zip(&seen).for_each(|(&action, &seen)| recorder.step(&[action], &[], seen).unwrap());
+        recorder.end(&outcome).unwrap();
+        recorder.close().unwrap();
+        let played = Recording::read(&bytes[..]).unwrap().episodes.remove(0);
+        again(playback, &played, &outcome, true).unwrap()
+    }
+
+    #[test]
+    fn pictures_of_another_game_are_found_and_its_score_stands() {
+        let mut playback = Playback::new(&manifest(), &tables()).unwrap();
+        let found = pictured(&mut playback, |_, _, _| {});
+        assert_eq!(found, Found { differs: None, pictures: 6, other: None });
+        for at in 0..=MOVES.len() {
+            let found = pictured(&mut playback, |step, drawn, _| {
+                if step >= at {
+                    drawn.pixels_mut()[100] ^= 1;
+                }
+            });
+            assert_eq!(found, Found { differs: None, pictures: at, other: Some(at) }, "a dot");
+        }
+        let found = pictured(&mut playback, |step, drawn, _| {
+            if step == 2 {
+                drawn.resize(10, 10);
+            }
+        });
+        assert_eq!(found, Found { differs: None, pictures: 5, other: Some(2) }, "another size");
+        let found = pictured(&mut playback, |step, _, told| told.reward += if step == 3 { 1.0 } else { 0.0 });
+        assert_eq!(found, Found { differs: None, pictures: 5, other: Some(3) }, "a reward that was not paid");
     }
 
     #[test]

@@ -106,19 +106,19 @@ pub(crate) fn play(
     games: Games,
     stop: &Stop,
 ) -> anyhow::Result<Option<Score>> {
-    watched(resolved, learner, games, stop, &mut |_| {})
+    watched(resolved, learner, games, stop, &mut |_| Ok(()))
 }
 
 /// The same, shown to `watch` after the first reset and after every step: the second rows of the blocks are what it led to.
 ///
 /// # Errors
-/// If the environment or the policy fails.
+/// If the environment or the policy fails, or `watch`.
 pub(crate) fn watched(
     resolved: &Resolved,
     learner: &dyn Learner,
     games: Games,
     stop: &Stop,
-    watch: &mut dyn FnMut(&Seats),
+    watch: &mut dyn FnMut(&Seats) -> anyhow::Result<()>,
 ) -> anyhow::Result<Option<Score>> {
     let Games { seed, episodes, mode, workers, outputs } = games;
     let seats = episodes.min(SIDE_BY_SIDE);
@@ -134,14 +134,14 @@ pub(crate) fn watched(
     let mut played: Vec<Vec<f64>> = vec![Vec::new(); seats as usize];
     let mut score = Score::default();
     seated.reset()?;
-    watch(&seated);
+    watch(&seated)?;
     let share = |seat| games.share(seat);
     while (0..seats).any(|seat| played[seat as usize].len() < share(seat) as usize) {
         if stop.asked() {
             return Ok(None);
         }
         seated.collect(policy.as_mut(), mode, &mut clock)?;
-        watch(&seated);
+        watch(&seated)?;
         for episode in seated.episodes() {
             let seat = episode.seat - SEATS;
             if played[seat as usize].len() < share(seat) as usize {

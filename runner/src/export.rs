@@ -1,6 +1,7 @@
 //! `rl-run export`: pictures and tables of recorded games, without a display or another program.
 
 mod apng;
+mod filmed;
 mod gif;
 mod steps;
 mod strip;
@@ -15,6 +16,7 @@ use rl_replays::recording::{Played, Recording};
 
 use crate::playback::{self, Playback};
 use crate::saliency::{Saliency, Weights, run_of};
+use crate::screening::Screening;
 use crate::tables::Tables;
 use crate::usage::usage;
 use crate::{file, output};
@@ -24,14 +26,16 @@ const PICTURES: f64 = 50.0;
 /// Seconds for which the last picture stays.
 const LAST: f64 = 1.0;
 
-/// Makes a film, a row of pictures or a table of a recording; the ending of --out says which.
+/// Makes a film, a row of pictures, a table or a recording with pictures of a recording; the ending of --out says which.
 #[derive(Clone, Debug, clap::Args)]
 #[command(after_help = "Examples: rl-run export kungfu.rec --out kungfu.gif
           rl-run export kungfu.rec --out kungfu.png --episode 3 --from 200 --steps 400
           rl-run export kungfu.rec --out returns.csv
           rl-run export kungfu.rec --out steps.csv --by-step --episode 2
+          rl-run export kungfu.rec --out seen.rec    # all games, to be watched where there is no emulator
 
-Endings: .gif (film), .apng (film without loss), .png (a row of pictures), .csv (a line per game, or per step)")]
+Endings: .gif (film), .apng (film without loss), .png (a row of pictures), .csv (a line per game, or per step),
+.rec (the recording with the picture after every step, as record --frames makes it)")]
 pub(crate) struct ExportArgs {
     /// Recording: `rl-run record` writes them
     file: PathBuf,
@@ -101,9 +105,9 @@ struct Look<'a> {
 pub(crate) fn run(args: &ExportArgs, tables: &Tables) -> anyhow::Result<ExitCode> {
     let recording = playback::read(&args.file)?;
     let ending = args.out.extension().and_then(|ending| ending.to_str()).unwrap_or_default().to_ascii_lowercase();
-    if !["gif", "apng", "png", "csv"].contains(&ending.as_str()) {
+    if !["gif", "apng", "png", "csv", "rec"].contains(&ending.as_str()) {
         let out = args.out.display();
-        bail!(usage(format!("--out {out}: give the name of a .gif, .apng, .png or .csv file")));
+        bail!(usage(format!("--out {out}: give the name of a .gif, .apng, .png, .csv or .rec file")));
     }
     if !(args.speed > 0.0 && args.speed.is_finite()) {
         bail!(usage(format!("--speed {}: must be a number above 0", args.speed)));
@@ -111,39 +115,52 @@ pub(crate) fn run(args: &ExportArgs, tables: &Tables) -> anyhow::Result<ExitCode
     if args.by_step && ending != "csv" {
         bail!(usage("--by-step: steps are lines of a .csv file"));
     }
-    if args.saliency && ending == "csv" {
-        bail!(usage("--saliency: is laid over pictures, and a .csv has none"));
+    if args.saliency && ["csv", "rec"].contains(&ending.as_str()) {
+        bail!(usage(format!("--saliency: is laid over pictures of a film, and a .{ending} is none")));
     }
     if ending == "csv" && !args.by_step {
         table(&recording, &args.out)?;
         output::line(format!("{}: {} games", args.out.display(), recording.episodes.len()));
         return Ok(ExitCode::SUCCESS);
     }
+    if ending == "rec" {
+        let name = || args.file.display().to_string();
+        let mut playback = Playback::new(&recording.manifest, tables).with_context(name)?;
+        let games = filmed::write(&mut playback, &recording, &args.out).with_context(name)?;
+        let bytes = std::fs::metadata(&args.out)?.len();
+        output::line(format!("{}: {games} games with their pictures, {bytes} bytes", args.out.display()));
+        return Ok(ExitCode::SUCCESS);
+    }
     let played = &recording.episodes[chosen(&recording, &args.episode)?];
     let name = || args.file.display().to_string();
-    let mut playback = Playback::new(&recording.manifest, tables).with_context(name)?;
+    let mut screening = Screening::new(&recording.manifest, tables).with_context(name)?;
+    if let (true, Some(why)) = (args.saliency, screening.why()) {
+        bail!(usage(format!("--saliency: {}: its pictures are not what the agent saw, and {why}", name())));
+    }
     if args.from > played.steps() {
         bail!(usage(format!("--from {}: this game has {} steps", args.from, played.steps())));
     }
+    if let Some(said) = screening.said(&recording.manifest) {
+        output::note(format!("{} {said}", name()));
+    }
     let steps = (played.steps() - args.from).min(args.steps.map_or(usize::MAX, |steps| steps as usize));
     if ending == "csv" {
-        let lines = steps::table(&mut playback, &recording, played, args.from..args.from + steps, &args.out)?;
+        let lines = steps::table(&mut screening, &recording, played, args.from..args.from + steps, &args.out)?;
         output::line(format!("{}: {lines} steps", args.out.display()));
         return Ok(ExitCode::SUCCESS);
     }
-    let mut saliency = match (args.saliency, args.run.clone().or_else(|| run_of(&args.file))) {
-        (false, _) => None,
-        (true, Some(run)) => Some(Weights::load(&run, &recording.manifest, playback.block().spec(), tables)?.saliency),
-        (true, None) => bail!(usage("--saliency: whose weights? --run RUN names them")),
+    let run = args.run.clone().or_else(|| run_of(&args.file));
+    let mut saliency = match (screening.block().filter(|_| args.saliency), run) {
+        (None, _) => None,
+        (Some(block), Some(run)) => Some(Weights::load(&run, &recording.manifest, block.spec(), tables)?.saliency),
+        (Some(_), None) => bail!(usage("--saliency: whose weights? --run RUN names them")),
     };
     let every = match (args.every, ending.as_str()) {
         (Some(every), _) => every as usize,
         (None, "png") => steps.div_ceil(args.pictures as usize).max(1),
-        // Of frames per step the first tells.
         (None, _) => {
-            playback.begin(played)?;
-            let frames = if played.steps() > 0 { playback.step(played, 0)?.frames.max(1) } else { 1 };
-            (playback.frame_rate() * args.speed / f64::from(frames) / PICTURES).ceil().max(1.0) as usize
+            let frames = frames_of_a_step(&mut screening, played)?;
+            (screening.frame_rate() * args.speed / f64::from(frames) / PICTURES).ceil().max(1.0) as usize
         }
     };
     let mut cut = Cut { first: args.from, every, pictures: steps / every + 1 };
@@ -158,7 +175,7 @@ pub(crate) fn run(args: &ExportArgs, tables: &Tables) -> anyhow::Result<ExitCode
             _ => Box::new(strip::Strip::new(out)),
         };
         let look = Look { speed: args.speed, scale: args.scale, saliency: saliency.as_mut() };
-        shoot(&mut playback, played, cut, look, film.as_mut()).with_context(name)?;
+        shoot(&mut screening, played, cut, look, film.as_mut()).with_context(name)?;
         film.finish()
     })?;
     let bytes = std::fs::metadata(&args.out)?.len();
@@ -169,27 +186,32 @@ pub(crate) fn run(args: &ExportArgs, tables: &Tables) -> anyhow::Result<ExitCode
 /// A GIF of the first `seconds` of the best game of a recording, of `rate` pictures a second at most.
 ///
 /// # Errors
-/// If the game cannot be played here.
+/// If the game can neither be played here nor be seen.
 pub(crate) fn film(recording: &Recording, seconds: f64, rate: f64, tables: &Tables) -> anyhow::Result<Vec<u8>> {
     let played = &recording.episodes[chosen(recording, "best")?];
-    let mut playback = Playback::new(&recording.manifest, tables)?;
-    playback.begin(played)?;
-    let frames = if played.steps() > 0 { playback.step(played, 0)?.frames.max(1) } else { 1 };
-    let steps_per_second = playback.frame_rate() / f64::from(frames);
+    let mut screening = Screening::new(&recording.manifest, tables)?;
+    let frames = frames_of_a_step(&mut screening, played)?;
+    let steps_per_second = screening.frame_rate() / f64::from(frames);
     let every = (steps_per_second / rate).ceil().max(1.0) as usize;
     let steps = played.steps().min((seconds * steps_per_second) as usize);
     let mut bytes = Vec::new();
     let mut film = gif::Gif::new(&mut bytes);
     let cut = Cut { first: 0, every, pictures: steps / every + 1 };
-    shoot(&mut playback, played, cut, Look { speed: 1.0, scale: 1, saliency: None }, &mut film)?;
+    shoot(&mut screening, played, cut, Look { speed: 1.0, scale: 1, saliency: None }, &mut film)?;
     film.finish()?;
     drop(film);
     Ok(bytes)
 }
 
-/// Plays a game again and shows the steps of a cut.
+/// Frames of the first step of a game, which tells of all.
+fn frames_of_a_step(screening: &mut Screening, played: &Played) -> anyhow::Result<u32> {
+    screening.begin(played)?;
+    Ok(if played.steps() > 0 { screening.step(played, 0)?.0.frames.max(1) } else { 1 })
+}
+
+/// Shows the steps of a cut.
 fn shoot(
-    playback: &mut Playback,
+    screening: &mut Screening,
     played: &Played,
     cut: Cut,
     look: Look<'_>,
@@ -199,16 +221,16 @@ fn shoot(
     let remembers = saliency.as_mut().is_some_and(|saliency| saliency.remembers());
     let (mut canvas, mut shown, mut frames) = (Canvas::new(0, 0), Canvas::new(0, 0), 0);
     let seconds = |frames: u32, rate: f64| f64::from(frames) / rate / speed;
-    playback.begin(played)?;
+    screening.begin(played)?;
     let mut pictures = 0;
     for step in 0..=played.steps() {
         if step >= cut.first && (step - cut.first).is_multiple_of(cut.every) {
             if pictures > 0 {
-                film.show(&shown, seconds(std::mem::take(&mut frames), playback.frame_rate()))?;
+                film.show(&shown, seconds(std::mem::take(&mut frames), screening.frame_rate()))?;
             }
-            playback.draw(&mut canvas);
-            if let Some(saliency) = &mut saliency
-                && let Some(heat) = saliency.look(playback.block())?
+            screening.draw(played, &mut canvas)?;
+            if let (Some(saliency), Some(block)) = (&mut saliency, screening.block())
+                && let Some(heat) = saliency.look(block)?
             {
                 heat.tint(&mut canvas);
             }
@@ -219,10 +241,10 @@ fn shoot(
             }
         }
         if step < played.steps() {
-            if let Some(saliency) = saliency.as_mut().filter(|_| remembers) {
-                saliency.see(playback.block())?;
+            if let (Some(saliency), Some(block)) = (saliency.as_mut().filter(|_| remembers), screening.block()) {
+                saliency.see(block)?;
             }
-            let taken = playback.step(played, step)?.frames;
+            let taken = screening.step(played, step)?.0.frames;
             frames += if pictures > 0 { taken } else { 0 };
         }
     }

@@ -50,6 +50,7 @@ mod record;
 mod model;
 mod publish;
 mod playback;
+mod screening;
 mod certify;
 mod demonstrations;
 mod saliency;

@@ -1,16 +1,17 @@
-//! Plays recorded episodes again: for `rl-run verify FILE`, and for everything that shows them.
+//! Plays recorded episodes again: for `rl-run verify FILE`, and for everything that shows or learns from them.
 
 use std::fs::File;
 use std::io::BufReader;
 use std::path::Path;
 
 use anyhow::{Context as _, anyhow, bail};
-use rl_core::{Canvas, End, EnvEntry, Seating, VecEnv};
+use rl_core::{Canvas, EnvEntry, Seating, VecEnv};
 use rl_replays::Rollout;
-use rl_replays::recording::{Manifest, Played, Player, Recording, seen};
+use rl_replays::recording::{Manifest, Pictures, Played, Player, Recording, Told, seen};
 
 use crate::bring::bring;
 use crate::tables::Tables;
+use crate::takes;
 use crate::usage::usage;
 
 /// Reads a recording.
@@ -41,10 +42,7 @@ pub(crate) fn player(manifest: &Manifest) -> String {
 pub(crate) struct Shown {
     /// As [`seen`] has it.
     pub(crate) seen: u32,
-    pub(crate) reward: f32,
-    pub(crate) end: End,
-    /// Emulator frames.
-    pub(crate) frames: u32,
+    pub(crate) told: Told,
 }
 
 /// One seat of the environment of a recording.
@@ -110,13 +108,7 @@ impl Playback {
         self.block.continuous.row_mut(0).copy_from_slice(continuous);
         let (act, rows) = self.block.step(0);
         self.env.step(act, rows)?;
-        let block = &self.block;
-        let shown = Shown {
-            seen: seen(block, 1, 0),
-            reward: block.reward[(1, 0)],
-            end: block.end[(1, 0)],
-            frames: block.frames[(1, 0)],
-        };
+        let shown = Shown { seen: seen(&self.block, 1, 0), told: Told::of(&self.block, 1, 0) };
         self.block.carry();
         Ok(shown)
     }
@@ -155,6 +147,11 @@ impl Playback {
     #[cfg(feature = "viewer")]
     pub(crate) fn action_names(&self) -> Vec<String> {
         self.env.action_names()
+    }
+
+    /// How to watch pictures of it.
+    pub(crate) fn pictures(&self) -> Pictures {
+        takes::pictures(self.env.as_ref())
     }
 
     /// Frames per second at which people watch it.

@@ -65,7 +65,7 @@ pub(crate) fn run(args: &PublishArgs, tables: &Tables) -> anyhow::Result<ExitCod
         return Err(usage(format!("{} exists: name another --out, or remove it", out.display())));
     }
     let mut trained = Trained::load(run, asked, &device(&args.machine.device)?, tables)?;
-    let Some((manifest, takes)) = by_agent(&mut trained, asked, None, args.machine.workers()?, &stop)? else {
+    let Some((manifest, takes)) = by_agent(&mut trained, asked, None, false, args.machine.workers()?, &stop)? else {
         output::note("stopped before the last game: nothing was published");
         return Ok(ExitCode::from(STOPPED));
     };

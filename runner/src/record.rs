@@ -6,8 +6,7 @@ use std::process::ExitCode;
 use anyhow::bail;
 use rl_agents::{Learner, Mode};
 use rl_core::{Rng, Seating, Spec, Stream};
-use rl_replays::recording::WIDTH;
-use rl_replays::recording::{Kept, Manifest, Player};
+use rl_replays::recording::{Kept, Manifest, Player, Told, WIDTH};
 use rl_replays::{Outputs, Rollout};
 use serde::Serialize;
 
@@ -20,7 +19,7 @@ use crate::score::Score;
 use crate::session::Session;
 use crate::stop::{STOPPED, Stop};
 use crate::tables::Tables;
-use crate::takes::{self, Take, Takes, manifest};
+use crate::takes::{self, Take, Takes, manifest, pictures};
 use crate::train::device;
 use crate::usage::usage;
 use crate::{checkpoint, model, output};
@@ -30,6 +29,7 @@ use crate::{checkpoint, model, output};
 #[command(after_help = "Examples: rl-run record runs/kungfu-ppo-s1 --episodes 10 --out kungfu.rec
           rl-run record runs/kungfu-dqn-s1 --outputs every:4 --out thoughts.rec
           rl-run record --env cartpole --random --episodes 3 --out random.rec
+          rl-run record runs/kungfu-ppo-s1 --frames --out seen.rec    # to be watched where there is no emulator
 
 The games are those of `rl-run eval` with the same seed and number of episodes.")]
 pub(crate) struct RecordArgs {
@@ -54,6 +54,9 @@ pub(crate) struct RecordArgs {
     /// Keeps what the agent thought too, before every so manieth step: values, and probabilities or Q of actions [default: nothing]
     #[arg(long, value_name = "every:N", value_parser = every, conflicts_with = "random")]
     outputs: Option<u32>,
+    /// Keeps the picture after every step too: the games can be watched and exported where their environment cannot be made
+    #[arg(long)]
+    frames: bool,
     #[command(flatten)]
     asked: Asked,
     /// One JSON object on stdout and nothing else
@@ -81,7 +84,7 @@ pub(crate) fn run(args: &RecordArgs, tables: &Tables) -> anyhow::Result<ExitCode
     let played = match (run, &args.env) {
         (Some(run), _) => {
             let mut trained = Trained::load(&run, &args.asked, &device(&args.machine.device)?, tables)?;
-            by_agent(&mut trained, &args.asked, args.outputs, args.machine.workers()?, &stop)?
+            by_agent(&mut trained, &args.asked, args.outputs, args.frames, args.machine.workers()?, &stop)?
         }
         (None, Some(env)) => by_chance(args, env, tables, &stop)?,
         (None, None) => bail!(usage("record: name a run, or --env and --random")),
@@ -111,7 +114,7 @@ pub(crate) fn run(args: &RecordArgs, tables: &Tables) -> anyhow::Result<ExitCode
 }
 
 /// Plays the games that were asked for, and what a recording of them says; `None` if stopped. Of outputs, one before every
-/// so many steps is kept.
+/// so many steps is kept, and if `filmed` the picture after each.
 ///
 /// # Errors
 /// If the environment or the policy fails, or does not say what it thinks.
@@ -119,6 +122,7 @@ pub(crate) fn by_agent(
     trained: &mut Trained,
     asked: &Asked,
     outputs: Option<u32>,
+    filmed: bool,
     workers: Workers,
     stop: &Stop,
 ) -> anyhow::Result<Option<(Manifest, Vec<Take>)>> {
@@ -136,13 +140,14 @@ pub(crate) fn by_agent(
     let spec = resolved.seat_eval(&Seating { seed, seats: SEATS..SEATS + 1 })?.spec().clone();
     let kept = outputs.map(|every| kept(every, learner.as_ref(), &spec, &about.agent)).transpose()?;
     let games = Games { seed, episodes: eval.episodes, mode, workers, outputs: kept.is_some() };
-    let mut takes = Takes::new(outputs);
+    let mut takes = Takes::new(outputs, filmed);
     let played = watched(resolved, learner.as_ref(), games, stop, &mut |seats| takes.watch(seats))?;
     if played.is_none() {
         return Ok(None);
     }
     let env = resolved.seat_eval(&Seating { seed, seats: SEATS..SEATS + 1 })?;
-    let manifest = manifest(resolved, &resolved.eval_table()?, env.as_ref(), player, kept)?;
+    let mut manifest = manifest(resolved, &resolved.eval_table()?, env.as_ref(), player, kept)?;
+    manifest.pictures = filmed.then(|| pictures(env.as_ref()));
     Ok(Some((manifest, takes.of(&games).collect())))
 }
 
@@ -195,6 +200,9 @@ fn by_chance(
     env.reset(block.first())?;
     for _ in 0..resolved.eval()?.episodes {
         let mut take = Take::begin(env.episode_seed(0));
+        if args.frames {
+            take = take.film(env.as_ref(), 0)?;
+        }
         while !take.outcome.end.over() {
             if stop.asked() {
                 return Ok(None);
@@ -203,6 +211,7 @@ fn by_chance(
             let (act, rows) = block.step(0);
             env.step(act, rows)?;
             take.push(&block, 0, 0, None);
+            take.look(env.as_ref(), 0, Told::of(&block, 1, 0))?;
             block.carry();
         }
         takes.push(take);
@@ -210,6 +219,7 @@ fn by_chance(
         env.step(act, rows)?;
         block.carry();
     }
-    let manifest = manifest(&resolved, &resolved.eval_table()?, env.as_ref(), Player::Random { seed }, None)?;
+    let mut manifest = manifest(&resolved, &resolved.eval_table()?, env.as_ref(), Player::Random { seed }, None)?;
+    manifest.pictures = args.frames.then(|| pictures(env.as_ref()));
     Ok(Some((manifest, takes)))
 }

@@ -3,9 +3,10 @@
 use std::io::{BufWriter, Write};
 use std::path::Path;
 
-use rl_core::{End, VecEnv};
+use anyhow::Context as _;
+use rl_core::{Canvas, End, VecEnv};
 use rl_replays::Rollout;
-use rl_replays::recording::{Kept, Manifest, Outcome, Player, Recorder, VERSION, seen};
+use rl_replays::recording::{Group, Kept, Manifest, Outcome, Pictures, Player, Recorder, Reel, Told, VERSION, seen};
 use serde::{Deserialize, Serialize};
 
 use crate::collect::Seats;
@@ -24,6 +25,17 @@ pub(crate) struct Take {
     /// What the policy thought before every so manieth step, where that was asked for.
     outputs: Vec<f32>,
     pub(crate) outcome: Outcome,
+    /// What it looked like, where that was asked for: never of one that outlives this process.
+    #[serde(skip)]
+    shots: Option<Shots>,
+}
+
+/// The pictures of a game so far.
+#[derive(Clone, Debug)]
+struct Shots {
+    groups: Vec<Group>,
+    reel: Reel,
+    picture: Canvas,
 }
 
 impl Take {
@@ -31,7 +43,7 @@ impl Take {
     pub(crate) fn begin(seed: u64) -> Self {
         let outcome = Outcome { ret: 0.0, frames: 0, end: End::No };
         let (discrete, continuous, seen, outputs) = Default::default();
-        Self { seed, discrete, continuous, seen, outputs, outcome }
+        Self { seed, discrete, continuous, seen, outputs, outcome, shots: None }
     }
 
     /// The same, of another seed.
@@ -68,11 +80,36 @@ impl Take {
         self.outcome.end = block.end[(t + 1, e)];
     }
 
+    /// Keeps pictures: of what is there in seat `n` of `env` before the first step, and after each that is [looked at](Self::look).
+    ///
+    /// # Errors
+    /// If the picture is too large.
+    pub(crate) fn film(mut self, env: &dyn VecEnv, n: usize) -> anyhow::Result<Self> {
+        self.shots = Some(Shots { groups: Vec::new(), reel: Reel::default(), picture: Canvas::new(0, 0) });
+        self.look(env, n, Told::default())?;
+        Ok(self)
+    }
+
+    /// Keeps the picture after a step that came to what is `told`, if pictures are kept.
+    ///
+    /// # Errors
+    /// If it is too large.
+    pub(crate) fn look(&mut self, env: &dyn VecEnv, n: usize, told: Told) -> anyhow::Result<()> {
+        let Some(Shots { groups, reel, picture }) = &mut self.shots else { return Ok(()) };
+        env.draw(n, picture);
+        groups.extend(reel.push(picture, told).context("--frames")?);
+        if told.end.over() {
+            groups.extend(reel.cut());
+        }
+        Ok(())
+    }
+
     fn write(&self, manifest: &Manifest, recorder: &mut Recorder<impl Write>) -> std::io::Result<()> {
         let (discrete, continuous) = (manifest.discrete.len(), manifest.continuous);
         let every = manifest.outputs.map_or(usize::MAX, |kept| kept.every as usize);
         let mut outputs = self.outputs.chunks_exact(1 + actions(manifest));
         recorder.episode(self.seed)?;
+        self.shots.iter().flat_map(|shots| &shots.groups).try_for_each(|group| recorder.pictures(group))?;
         for (step, &seen) in self.seen.iter().enumerate() {
             if step.is_multiple_of(every)
                 && let Some(output) = outputs.next()
@@ -97,32 +134,46 @@ pub(crate) struct Takes {
     running: Vec<Take>,
     /// Steps between two outputs that are kept.
     every: Option<u32>,
+    /// Whether pictures are kept.
+    frames: bool,
 }
 
 impl Takes {
     /// Of no game yet.
-    pub(crate) fn new(every: Option<u32>) -> Self {
-        Self { every, ..Self::default() }
+    pub(crate) fn new(every: Option<u32>, frames: bool) -> Self {
+        Self { every, frames, ..Self::default() }
     }
 
     /// Takes the step that all seats just made, in blocks of one step; the first time, where they begin.
-    pub(crate) fn watch(&mut self, seats: &Seats) {
+    ///
+    /// # Errors
+    /// If a picture is too large.
+    pub(crate) fn watch(&mut self, seats: &Seats) -> anyhow::Result<()> {
         let first = self.running.is_empty();
         let mut seat = 0;
         for (env, block) in seats.envs().zip(seats.blocks()) {
             for e in 0..block.envs() {
                 if first {
-                    self.running.push(Take::begin(env.episode_seed(e)));
+                    self.running.push(self.begin(env, e)?);
                     self.over.push(Vec::new());
                 } else if block.age[(1, e)] == 0 {
-                    let over = std::mem::replace(&mut self.running[seat], Take::begin(env.episode_seed(e)));
+                    let next = self.begin(env, e)?;
+                    let over = std::mem::replace(&mut self.running[seat], next);
                     self.over[seat].push(over);
                 } else {
                     self.running[seat].push(block, 0, e, self.every);
+                    self.running[seat].look(env, e, Told::of(block, 1, e))?;
                 }
                 seat += 1;
             }
         }
+        Ok(())
+    }
+
+    /// The game that begins in seat `e` of `env`.
+    fn begin(&self, env: &dyn VecEnv, e: usize) -> anyhow::Result<Take> {
+        let take = Take::begin(env.episode_seed(e));
+        if self.frames { take.film(env, e) } else { Ok(take) }
     }
 
     /// The games that count, in the order of their returns in a score.
@@ -146,6 +197,11 @@ pub(crate) fn write(path: &Path, manifest: &Manifest, takes: &[Take]) -> anyhow:
     })
 }
 
+/// How to watch pictures of `env`.
+pub(crate) fn pictures(env: &dyn VecEnv) -> Pictures {
+    Pictures { frame_rate: env.frame_rate(), action_names: env.action_names() }
+}
+
 /// Where episodes of `env`, which was built from its table `config`, can be played again.
 ///
 /// # Errors
@@ -167,6 +223,7 @@ pub(crate) fn manifest(
         continuous: env.spec().continuous.len(),
         player,
         outputs,
+        pictures: None,
         made_by: format!("rl-run {} ({})", env!("CARGO_PKG_VERSION"), env!("RL_REVISION")),
     })
 }

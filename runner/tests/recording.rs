@@ -274,7 +274,7 @@ fn films_are_films_and_wrong_words_are_refused() {
     let animated = fs::read(at.join("a.apng")).unwrap();
     assert!(animated.windows(4).any(|four| four == b"acTL"), "a film has several pictures");
     let wrong = [
-        ("export a.rec --out a.mp4", ".gif, .apng, .png or .csv"),
+        ("export a.rec --out a.mp4", ".gif, .apng, .png, .csv or .rec"),
         ("export a.rec --out a.gif --episode 5", "has 4 games"),
         ("export a.rec --out a.gif --episode 0", "has 4 games"),
         ("export a.rec --out a.gif --from 100000", "steps"),

@@ -10,6 +10,9 @@ pub(super) const MAGIC: &[u8; 8] = b"rl-rec\r\n";
 /// Bytes of a content, at most: longer ones are not written.
 const MOST: u32 = 1 << 21;
 
+/// Those of pictures, of which each may be new in every pixel.
+const MOST_OF_PICTURES: u32 = 10 << 20;
+
 /// What a chunk holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
@@ -19,11 +22,17 @@ pub(super) enum Kind {
     Steps = 3,
     End = 4,
     Close = 5,
+    Pictures = 6,
 }
 
 impl Kind {
     fn of(byte: u8) -> Option<Self> {
-        [Self::Manifest, Self::Begin, Self::Steps, Self::End, Self::Close].into_iter().find(|kind| *kind as u8 == byte)
+        let known = [Self::Manifest, Self::Begin, Self::Steps, Self::End, Self::Close, Self::Pictures];
+        known.into_iter().find(|kind| *kind as u8 == byte)
+    }
+
+    fn most(self) -> u32 {
+        if self == Self::Pictures { MOST_OF_PICTURES } else { MOST }
     }
 }
 
@@ -43,9 +52,10 @@ impl<W: Write> Chunks<W> {
     /// Writes one, and hands it to whoever reads along.
     ///
     /// # Panics
-    /// If the content is longer than two mebibytes.
+    /// If the content is longer than two mebibytes, or ten of pictures.
     pub(super) fn write(&mut self, kind: Kind, content: &[u8]) -> std::io::Result<()> {
-        let length = u32::try_from(content.len()).ok().filter(|length| *length <= MOST).expect("a short content");
+        let length =
+            u32::try_from(content.len()).ok().filter(|length| *length <= kind.most()).expect("a short content");
         let mut bytes = vec![kind as u8];
         bytes.extend(self.number.to_le_bytes());
         bytes.extend(length.to_le_bytes());
@@ -98,7 +108,7 @@ impl<R: Read> Reader<R> {
         }
         let number = |from: &[u8]| u32::from_le_bytes(from.try_into().expect("four bytes"));
         let length = number(&head[5..9]);
-        if length > MOST {
+        if length > Kind::of(head[0]).map_or(MOST, Kind::most) {
             return Err(damaged("a chunk is longer than any that is written"));
         }
         // As much is allocated as there is.

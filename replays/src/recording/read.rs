@@ -7,9 +7,10 @@ use rl_core::End;
 
 use super::chunk::{Chunk, Kind, Reader};
 use super::outputs::{self, Output};
+use super::pictures::{self, Told};
 use super::seen::History;
 use super::write::bytes_of;
-use super::{Kept, Manifest, OLDEST, Outcome, RecordingError, STEPS, VERSION, WIDTH};
+use super::{Kept, Manifest, OLDEST, Outcome, Pictures, RecordingError, STEPS, VERSION, WIDTH};
 
 /// A recording in memory.
 #[derive(Clone, Debug, PartialEq)]
@@ -43,6 +44,7 @@ pub struct Played {
     outputs: Vec<f32>,
     /// Numbers per action.
     actions: usize,
+    pictures: pictures::Kept,
 }
 
 impl Played {
@@ -71,6 +73,16 @@ impl Played {
     pub fn latest_output(&self, step: usize) -> Option<Output<'_>> {
         let every = self.kept?.every as usize;
         self.output(step / every * every)
+    }
+
+    /// What is said beside the pictures of what that step came to; `None` where none are kept.
+    pub fn told(&self, step: usize) -> Option<Told> {
+        self.pictures.told.get(step + 1).copied() // the first is of the beginning
+    }
+
+    /// Its pictures: see [`Projector`](super::Projector).
+    pub(super) fn pictures(&self) -> &pictures::Kept {
+        &self.pictures
     }
 }
 
@@ -142,6 +154,7 @@ impl Recording {
                 return Err(damaged("something follows its end"));
             }
             let open = recording.episodes.last_mut().filter(|last| last.outcome.is_none());
+            let pictured = recording.manifest.pictures.is_some();
             match (chunk.kind, open) {
                 (Kind::Begin, None) => {
                     let seed = number(&chunk.content).ok_or(damaged("not a seed"))?;
@@ -157,13 +170,25 @@ impl Recording {
                         kept: recording.manifest.outputs,
                         outputs: Vec::new(),
                         actions: recording.manifest.outputs.map_or(0, |_| recording.manifest.actions()),
+                        pictures: pictures::Kept::default(),
                     });
                 }
                 (Kind::Steps, Some(played)) => {
                     steps(&chunk.content, &recording.manifest, played)
                         .ok_or(damaged("not steps of this environment"))?;
+                    if pictured && played.pictures.len() <= played.steps() {
+                        return Err(damaged("steps before their pictures"));
+                    }
+                }
+                (Kind::Pictures, Some(played)) if pictured => {
+                    let (at, content) = (chunk.at, chunk.content);
+                    let kept = played.pictures.push(content, at);
+                    kept.ok_or(RecordingError::Damaged { at, what: "not pictures" })?;
                 }
                 (Kind::End, Some(played)) => {
+                    if pictured && played.pictures.len() != played.steps() + 1 {
+                        return Err(damaged("an end without a picture of every step"));
+                    }
                     played.outcome = Some(outcome(&chunk.content).ok_or(damaged("not an outcome"))?);
                 }
                 (Kind::Close, None) => {
@@ -200,6 +225,11 @@ fn manifest(chunk: &Chunk) -> Result<Manifest, RecordingError> {
         if every == 0 || actions > WIDTH as u64 || manifest.version < 2 {
             return Err(damaged("outputs that nobody keeps"));
         }
+    }
+    if let Some(Pictures { frame_rate, .. }) = manifest.pictures
+        && (!(frame_rate > 0.0 && frame_rate.is_finite()) || manifest.version < 3)
+    {
+        return Err(damaged("pictures that nobody keeps"));
     }
     Ok(manifest)
 }

@@ -7,7 +7,7 @@ use flate2::write::DeflateEncoder;
 
 use super::chunk::{Chunks, Kind};
 use super::seen::History;
-use super::{Kept, Manifest, Outcome, STEPS, outputs};
+use super::{Group, Kept, Manifest, Outcome, STEPS, outputs};
 
 /// Writes one recording.
 #[derive(Debug)]
@@ -23,6 +23,8 @@ pub struct Recorder<W> {
     history: Option<History>,
     /// Steps of it.
     taken: usize,
+    /// Pictures of it, where they are kept.
+    pictures: Option<usize>,
     steps: Steps,
 }
 
@@ -48,8 +50,9 @@ impl<W: Write> Recorder<W> {
         let mut chunks = Chunks::begin(out)?;
         chunks.write(Kind::Manifest, &serde_json::to_vec(manifest)?)?;
         let Manifest { discrete, continuous, outputs: kept, .. } = manifest.clone();
-        let (actions, steps) = (manifest.actions(), Steps::default());
-        Ok(Self { chunks, discrete, continuous, kept, actions, episodes: 0, history: None, taken: 0, steps })
+        let (actions, pictures, steps) = (manifest.actions(), manifest.pictures.as_ref().map(|_| 0), Steps::default());
+        let (episodes, history, taken) = (0, None, 0);
+        Ok(Self { chunks, discrete, continuous, kept, actions, episodes, history, taken, pictures, steps })
     }
 
     /// Begins the episode of a seed.
@@ -62,7 +65,21 @@ impl<W: Write> Recorder<W> {
     pub fn episode(&mut self, seed: u64) -> std::io::Result<()> {
         assert!(self.history.is_none(), "episodes are recorded one after the other");
         (self.history, self.taken) = (Some(History::begin(seed)), 0);
+        self.pictures = self.pictures.map(|_| 0);
         self.chunks.write(Kind::Begin, &seed.to_le_bytes())
+    }
+
+    /// Keeps the next pictures of the episode: that of its beginning, then one after each step, before the steps themselves.
+    ///
+    /// # Errors
+    /// If they cannot be written.
+    ///
+    /// # Panics
+    /// If no episode has begun, or the manifest wants none.
+    pub fn pictures(&mut self, group: &Group) -> std::io::Result<()> {
+        assert!(self.history.is_some(), "an episode has begun");
+        *self.pictures.as_mut().expect("the manifest wants pictures") += group.count;
+        self.chunks.write(Kind::Pictures, &group.content)
     }
 
     /// Keeps what the player thought before its next action, `[1 + A]`, where that is one of the steps that the manifest wants.
@@ -82,7 +99,7 @@ impl<W: Write> Recorder<W> {
     /// If it cannot be written.
     ///
     /// # Panics
-    /// If no episode has begun, the action does not have the manifest's values, or an output is missing before it.
+    /// If no episode has begun, the action does not have the manifest's values, or an output or a picture is missing before it.
     pub fn step(&mut self, discrete: &[u32], continuous: &[f32], seen: u32) -> std::io::Result<()> {
         assert_eq!((discrete.len(), continuous.len()), (self.discrete.len(), self.continuous), "values of an action");
         self.history.as_mut().expect("an episode has begun").push(seen);
@@ -102,10 +119,11 @@ impl<W: Write> Recorder<W> {
     /// If it cannot be written.
     ///
     /// # Panics
-    /// If none has begun.
+    /// If none has begun, or it has not a picture per step where the manifest wants them.
     pub fn end(&mut self, outcome: &Outcome) -> std::io::Result<()> {
         self.flush()?;
         assert!(self.history.take().is_some(), "an episode has begun");
+        assert!(self.pictures.is_none_or(|pictures| pictures == self.taken + 1), "a picture per step");
         self.episodes += 1;
         let mut content = outcome.ret.to_bits().to_le_bytes().to_vec();
         content.extend(outcome.frames.to_le_bytes());
@@ -137,6 +155,7 @@ impl<W: Write> Recorder<W> {
         if count == 0 {
             return Ok(());
         }
+        assert!(self.pictures.is_none_or(|pictures| pictures > self.taken), "pictures before their steps");
         let mut bytes = Vec::new();
         for (value, &cardinality) in self.discrete.iter().enumerate() {
             let column = discrete.iter().skip(value).step_by(self.discrete.len());

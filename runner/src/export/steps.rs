@@ -8,15 +8,15 @@ use rl_replays::Outputs;
 use rl_replays::recording::{Manifest, Played, Recording};
 
 use crate::file;
-use crate::playback::Playback;
+use crate::screening::Screening;
 
-/// Writes the steps in `range` of a game that is played again, and returns how many they are. Columns of outputs are empty
+/// Writes the steps in `range` of a game, and returns how many they are. Columns of outputs are empty
 /// where nothing was kept, or nothing was said of an action.
 ///
 /// # Errors
 /// If the environment fails or the file cannot be written.
 pub(super) fn table(
-    playback: &mut Playback,
+    screening: &mut Screening,
     recording: &Recording,
     played: &Played,
     range: Range<usize>,
@@ -27,10 +27,10 @@ pub(super) fn table(
         let mut out = BufWriter::new(file);
         writeln!(out, "{}", head(manifest).join(","))?;
         let (mut ret, mut line) = (0.0, String::new());
-        playback.begin(played)?;
+        screening.begin(played)?;
         for step in 0..range.end {
-            let shown = playback.step(played, step)?;
-            ret += f64::from(shown.reward);
+            let (told, _) = screening.step(played, step)?;
+            ret += f64::from(told.reward);
             if step < range.start {
                 continue;
             }
@@ -39,7 +39,7 @@ pub(super) fn table(
             line += &step.to_string();
             discrete.iter().for_each(|action| line += &format!(",{action}"));
             continuous.iter().for_each(|action| line += &format!(",{action}"));
-            line += &format!(",{},{ret},{},{}", shown.reward, shown.frames, shown.end.name());
+            line += &format!(",{},{ret},{},{}", told.reward, told.frames, told.end.name());
             if manifest.outputs.is_some() {
                 let output = played.output(step);
                 let said = |x: Option<f32>| x.filter(|x| !x.is_nan()).map_or(",".to_owned(), |x| format!(",{x}"));

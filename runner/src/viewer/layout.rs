@@ -163,7 +163,7 @@ fn heights(player: &Player, room: u32) -> Vec<(Card, u32)> {
 
 /// Height of what the policy sees.
 fn sees(player: &Player) -> u32 {
-    let spec = player.sees().spec();
+    let Some(spec) = player.sees().map(|block| block.spec()) else { return 0 };
     let lines = (spec.vector.min(8) + spec.symbols.len().min(4)) as u32 * ROW;
     if spec.frame_len() == 0 { lines } else { tiles(spec).1 }
 }

@@ -24,6 +24,9 @@ pub(crate) struct PlayArgs {
     /// File for the games that were played to their end
     #[arg(long, value_name = "FILE")]
     out: Option<PathBuf>,
+    /// Keeps the picture of every step in it too, for whoever cannot make the environment
+    #[arg(long, requires = "out")]
+    frames: bool,
     /// Seed of the first game; the games of one seed are the same for everybody
     #[arg(long, default_value_t = 0)]
     seed: u64,
@@ -80,8 +83,9 @@ mod shown {
             output::note("you act in every frame, where an agent acts once in four: --set env.frame_skip=4 is like it");
         }
         let env = resolved.seat_eval(&Seating { seed: args.seed, seats: 0..1 })?;
-        let manifest = takes::manifest(&resolved, &resolved.eval_table()?, env.as_ref(), Player::Human {}, None)?;
-        let mut sitting = Sitting::begin(env, &resolved.env_name)?;
+        let mut manifest = takes::manifest(&resolved, &resolved.eval_table()?, env.as_ref(), Player::Human {}, None)?;
+        manifest.pictures = args.frames.then(|| takes::pictures(env.as_ref()));
+        let mut sitting = Sitting::begin(env, &resolved.env_name, args.frames)?;
         let mut around = Around::look(&mut sitting, args.mute);
         let mut surface = Surface::default();
         let mut screen = Screen::open(&sitting.title(), layout::plain(sitting.picture(), args.scale))?;

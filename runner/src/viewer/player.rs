@@ -11,8 +11,8 @@ use super::command::{Command, Part, SPEEDS};
 use super::looks::Looks;
 use super::survey::{Survey, Tally};
 use super::view::View;
-use crate::playback::Playback;
 use crate::saliency::Heat;
+use crate::screening::Screening;
 use crate::tables::Tables;
 
 /// Steps of one call at most: more would be felt, and a longer way shows where it has come to.
@@ -26,7 +26,7 @@ const REST: f64 = 1.5;
 pub(super) struct Player {
     recording: Arc<Recording>,
     tables: Tables,
-    playback: Playback,
+    screening: Screening,
     names: Vec<String>,
     game: usize,
     survey: Survey,
@@ -61,15 +61,15 @@ impl Player {
     pub(super) fn new(
         recording: Arc<Recording>,
         game: usize,
-        playback: Playback,
+        screening: Screening,
         tables: &Tables,
     ) -> anyhow::Result<Self> {
         let mut player = Self {
             survey: Survey::begin(&recording, game, tables),
             recording,
             tables: tables.clone(),
-            names: playback.action_names(),
-            playback,
+            names: screening.action_names(),
+            screening,
             game,
             position: 0,
             now: Tally::default(),
@@ -129,7 +129,7 @@ impl Player {
 
     /// Frames per second of one times.
     pub(super) fn frame_rate(&self) -> f64 {
-        self.playback.frame_rate()
+        self.screening.frame_rate()
     }
 
     /// What is known of the game.
@@ -155,9 +155,9 @@ impl Player {
         &self.picture
     }
 
-    /// What the policy sees, in row 0 of its one seat.
-    pub(super) fn sees(&self) -> &Rollout {
-        self.playback.block()
+    /// What the policy sees, in row 0 of its one seat; `None` where there are only pictures.
+    pub(super) fn sees(&self) -> Option<&Rollout> {
+        self.screening.block()
     }
 
     /// What moves the agent, where that is shown and known; whose weights say so.
@@ -229,7 +229,7 @@ impl Player {
         let from = self.survey.keyframes.before(step.saturating_sub(self.lead()));
         match from {
             Some(keyframe) if self.position > step || self.position < keyframe.step => {
-                self.playback.load(&keyframe.state)?;
+                self.screening.load(&keyframe.state)?;
                 self.looks.iter_mut().for_each(Looks::forget);
                 (self.position, self.now) = (keyframe.step, keyframe.tally);
             }
@@ -257,14 +257,14 @@ impl Player {
     ///
     /// # Errors
     /// If the environment fails.
-    pub(super) fn renew(&mut self, recording: Recording, playback: Playback, grown: bool) -> anyhow::Result<()> {
+    pub(super) fn renew(&mut self, recording: Recording, screening: Screening, grown: bool) -> anyhow::Result<()> {
         let same = grown && self.game < recording.episodes.len() && self.played() == &recording.episodes[self.game];
         let game = if grown { self.game.min(recording.episodes.len() - 1) } else { 0 };
         self.recording = Arc::new(recording);
         if same {
             return Ok(());
         }
-        (self.names, self.playback) = (playback.action_names(), playback);
+        (self.names, self.screening) = (screening.action_names(), screening);
         let position = if grown { self.position } else { 0 };
         self.game = game;
         self.survey = Survey::begin(&self.recording, game, &self.tables);
@@ -281,9 +281,9 @@ impl Player {
         let mut changed = self.survey.catch_up()?;
         if self.view.heat
             && self.goal.is_none()
-            && let Some(looks) = &mut self.looks
+            && let (Some(looks), Some(block)) = (&mut self.looks, self.screening.block())
         {
-            changed |= looks.look((self.game, self.position), self.playback.block())?;
+            changed |= looks.look((self.game, self.position), block)?;
         }
         changed |= self.view.wait(seconds);
         if self.goal.is_some() {
@@ -314,7 +314,7 @@ impl Player {
         if self.position == before {
             return Ok(changed);
         }
-        self.playback.draw(&mut self.picture);
+        self.draw()?;
         Ok(true)
     }
 
@@ -329,7 +329,7 @@ impl Player {
         // Meanwhile a nearer state may have become known.
         let from = self.survey.keyframes.before(goal.saturating_sub(self.lead()));
         if let Some(keyframe) = from.filter(|keyframe| keyframe.step > self.position) {
-            self.playback.load(&keyframe.state)?;
+            self.screening.load(&keyframe.state)?;
             self.looks.iter_mut().for_each(Looks::forget);
             (self.position, self.now) = (keyframe.step, keyframe.tally);
         }
@@ -340,13 +340,12 @@ impl Player {
             }
             self.step()?;
         }
-        self.playback.draw(&mut self.picture);
-        Ok(())
+        self.draw()
     }
 
     /// As many steps before one as a policy sees or remembers at once: they fill what it knows.
     fn lead(&self) -> usize {
-        self.sees().spec().stack.max(self.looks.as_ref().map_or(0, Looks::lead))
+        self.sees().map_or(1, |block| block.spec().stack).max(self.looks.as_ref().map_or(0, Looks::lead))
     }
 
     /// Shows what moves the agent, or says why that cannot be.
@@ -354,25 +353,32 @@ impl Player {
         let Some(run) = &self.run else {
             return self.tell("whose weights? `rl-run watch FILE --run RUN` names them".to_owned());
         };
-        match Looks::begin(run, &self.recording.manifest, self.playback.block(), &self.tables) {
+        let Some(block) = self.screening.block() else {
+            return self
+                .tell("pictures are not what the network saw, and this game cannot be played again here".to_owned());
+        };
+        match Looks::begin(run, &self.recording.manifest, block, &self.tables) {
             Ok(looks) => (self.looks, self.view.heat, self.view.bare) = (Some(looks), true, false),
             Err(error) => self.tell(format!("{error:#}")),
         }
     }
 
     fn step(&mut self) -> anyhow::Result<()> {
-        self.looks.iter_mut().for_each(|looks| looks.note(self.playback.block()));
-        let shown = self.playback.step(&self.recording.episodes[self.game], self.position)?;
+        self.looks.iter_mut().zip(self.screening.block()).for_each(|(looks, block)| looks.note(block));
+        let (told, _) = self.screening.step(&self.recording.episodes[self.game], self.position)?;
         self.position += 1;
-        self.now.add(shown);
+        self.now.add(told);
         Ok(())
+    }
+
+    fn draw(&mut self) -> anyhow::Result<()> {
+        self.screening.draw(&self.recording.episodes[self.game], &mut self.picture)
     }
 
     fn rewind(&mut self) -> anyhow::Result<()> {
         (self.position, self.now, self.goal, self.due, self.rested) = (0, Tally::default(), None, 0.0, 0.0);
-        self.playback.begin(&self.recording.episodes[self.game])?;
+        self.screening.begin(&self.recording.episodes[self.game])?;
         self.looks.iter_mut().for_each(Looks::forget);
-        self.playback.draw(&mut self.picture);
-        Ok(())
+        self.draw()
     }
 }

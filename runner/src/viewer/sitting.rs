@@ -3,6 +3,7 @@
 use minifb::Key;
 use rl_core::{Canvas, VecEnv};
 use rl_replays::Rollout;
+use rl_replays::recording::Told;
 
 use super::hands::{Act, Hands};
 use super::window::Input;
@@ -27,6 +28,8 @@ pub(super) enum Phase {
 /// Games of one person.
 pub(super) struct Sitting {
     name: String,
+    /// Whether pictures are kept.
+    frames: bool,
     env: Box<dyn VecEnv>,
     block: Rollout,
     hands: Hands,
@@ -41,18 +44,18 @@ pub(super) struct Sitting {
 }
 
 impl Sitting {
-    /// Sits down to a first game.
+    /// Sits down to a first game; with `frames`, pictures of every step are kept.
     ///
     /// # Errors
-    /// If keys cannot play it, or the environment fails.
-    pub(super) fn begin(mut env: Box<dyn VecEnv>, name: &str) -> anyhow::Result<Self> {
+    /// If keys cannot play it, the environment fails, or its pictures are too large.
+    pub(super) fn begin(mut env: Box<dyn VecEnv>, name: &str, frames: bool) -> anyhow::Result<Self> {
         let hands = Hands::new(env.as_ref(), name)?;
         let mut block = Rollout::new(env.spec(), 1, 1, 0);
         env.reset(block.first())?;
-        let take = Take::begin(env.episode_seed(0));
+        let take = begun(env.as_ref(), frames)?;
         let phase = if hands.turns() { Phase::Going } else { Phase::Ready };
         let (name, picture, (over, sound)) = (name.to_owned(), Canvas::new(0, 0), Default::default());
-        let mut sitting = Self { name, env, block, hands, phase, due: 0.0, take, over, picture, sound };
+        let mut sitting = Self { name, frames, env, block, hands, phase, due: 0.0, take, over, picture, sound };
         sitting.env.draw(0, &mut sitting.picture);
         Ok(sitting)
     }
@@ -168,6 +171,7 @@ impl Sitting {
         self.env.step(act, rows)?;
         self.sound.extend_from_slice(self.env.sound(0));
         self.take.push(&self.block, 0, 0, None);
+        self.take.look(self.env.as_ref(), 0, Told::of(&self.block, 1, 0))?;
         let frames = self.block.frames[(1, 0)];
         self.block.carry();
         self.env.draw(0, &mut self.picture);
@@ -183,9 +187,15 @@ impl Sitting {
         let (act, rows) = self.block.step(0); // resets
         self.env.step(act, rows)?;
         self.block.carry();
-        self.take = Take::begin(self.env.episode_seed(0));
+        self.take = begun(self.env.as_ref(), self.frames)?;
         self.phase = if self.hands.turns() { Phase::Going } else { Phase::Ready };
         self.env.draw(0, &mut self.picture);
         Ok(())
     }
+}
+
+/// The game that begins in the one seat of `env`.
+fn begun(env: &dyn VecEnv, frames: bool) -> anyhow::Result<Take> {
+    let take = Take::begin(env.episode_seed(0));
+    if frames { take.film(env, 0) } else { Ok(take) }
 }

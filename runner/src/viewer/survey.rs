@@ -1,14 +1,14 @@
-//! A game played through in a thread of its own, while it is watched: what each step came to, and states to jump to.
+//! A game gone through in a thread of its own, while it is watched: what each step came to, and states to jump to.
 
 use std::sync::Arc;
 use std::thread;
 
 use crossbeam_channel::{Receiver, Sender, TryRecvError, bounded};
 use rl_core::End;
-use rl_replays::recording::{Played, Recording, Replayed};
+use rl_replays::recording::{Played, Recording, Replayed, Told};
 
 use super::keyframes::{EVERY, Keyframe, Keyframes};
-use crate::playback::{Playback, Shown};
+use crate::screening::Screening;
 use crate::tables::Tables;
 
 /// Bytes of states, at most.
@@ -31,10 +31,10 @@ pub(super) struct Tally {
 
 impl Tally {
     /// Counts a step.
-    pub(super) fn add(&mut self, shown: Shown) {
-        self.ret += f64::from(shown.reward);
-        self.frames += u64::from(shown.frames);
-        (self.reward, self.end) = (shown.reward, shown.end);
+    pub(super) fn add(&mut self, told: Told) {
+        self.ret += f64::from(told.reward);
+        self.frames += u64::from(told.frames);
+        (self.reward, self.end) = (told.reward, told.end);
     }
 }
 
@@ -61,7 +61,7 @@ impl Survey {
         let thread = thread::Builder::new().name("survey".to_owned());
         let spawned = thread.spawn(move || {
             let played = &recording.episodes[game];
-            let done = Playback::new(&recording.manifest, &tables).and_then(|it| through(it, played, &sender));
+            let done = Screening::new(&recording.manifest, &tables).and_then(|it| through(it, played, &sender));
             if let Err(error) = done {
                 let _ = sender.send(Err(error));
             }
@@ -118,15 +118,15 @@ impl Survey {
 }
 
 /// Plays a game and sends it; ends early where nobody listens any more.
-fn through(mut playback: Playback, played: &Played, to: &Sender<anyhow::Result<Leg>>) -> anyhow::Result<()> {
-    playback.begin(played)?;
+fn through(mut screening: Screening, played: &Played, to: &Sender<anyhow::Result<Leg>>) -> anyhow::Result<()> {
+    screening.begin(played)?;
     let (mut tally, mut replayed) = (Tally::default(), Some(Replayed::begin(played)));
     let mut leg = Leg { steps: Vec::new(), keyframe: None, differs: None };
     for step in 0..played.steps() {
-        let shown = playback.step(played, step)?;
-        tally.add(shown);
+        let (told, seen) = screening.step(played, step)?;
+        tally.add(told);
         leg.steps.push(tally);
-        if let Some(Err(differs)) = replayed.as_mut().map(|replayed| replayed.step(shown.seen)) {
+        if let Some(Err(differs)) = replayed.as_mut().zip(seen).map(|(replayed, seen)| replayed.step(seen)) {
             (leg.differs, replayed) = (Some(differs.seen), None);
         }
         let (done, over) = (step + 1, tally.end.over());
@@ -135,7 +135,7 @@ fn through(mut playback: Playback, played: &Played, to: &Sender<anyhow::Result<L
         }
         let last = over || done == played.steps();
         if done.is_multiple_of(EVERY) && !last {
-            leg.keyframe = Some(Keyframe { step: done, tally, state: playback.save()? });
+            leg.keyframe = Some(Keyframe { step: done, tally, state: screening.save()? });
         }
         if done.is_multiple_of(EVERY) || last {
             let next = Leg { steps: Vec::new(), keyframe: None, differs: None };

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use embedded_graphics::prelude::Point;
 use minifb::Key;
 use rl_core::{Canvas, Seating};
-use rl_replays::recording::{Kept, Played, Player as By, Recording};
+use rl_replays::recording::{Kept, Played, Player as By, Recording, Told};
 use rl_replays::{Outputs, Rollout};
 
 use super::command::{Command, Part};
@@ -16,9 +16,8 @@ use super::player::Player;
 use super::sitting::{Phase, Sitting};
 use super::surface::Surface;
 use super::window::Input;
-use crate::playback::Playback;
 use crate::preset::{Ask, Resolved, resolve};
-
+use crate::screening::Screening;
 use crate::tables::Tables;
 use crate::takes::{self, Take};
 
@@ -33,6 +32,11 @@ fn resolved(env: &str, sets: &[&str]) -> Resolved {
 
 /// A recording of games in which actions take turns.
 fn recorded(env: &str, sets: &[&str], games: usize) -> Recording {
+    played(env, sets, games, false)
+}
+
+/// The same, with pictures if it is filmed.
+fn played(env: &str, sets: &[&str], games: usize, filmed: bool) -> Recording {
     let resolved = resolved(env, sets);
     let mut env = resolved.seat_eval(&Seating { seed: 3, seats: 0..1 }).unwrap();
     let mut block = Rollout::new(env.spec(), 1, 1, 0);
@@ -40,6 +44,9 @@ fn recorded(env: &str, sets: &[&str], games: usize) -> Recording {
     let (mut takes, mut turn, actions) = (Vec::new(), 0, env.spec().discrete[0]);
     for _ in 0..games {
         let mut take = Take::begin(env.episode_seed(0));
+        if filmed {
+            take = take.film(env.as_ref(), 0).unwrap();
+        }
         loop {
             turn += 1;
             block.discrete.row_mut(0)[0] = turn / 7 % actions;
@@ -50,30 +57,36 @@ fn recorded(env: &str, sets: &[&str], games: usize) -> Recording {
                 break;
             }
             take.push(&block, 0, 0, None);
+            take.look(env.as_ref(), 0, Told::of(&block, 1, 0)).unwrap();
             block.carry();
         }
         takes.push(take);
     }
-    read(&resolved, env.as_ref(), &takes)
+    read(&resolved, env.as_ref(), &takes, filmed)
 }
 
-fn read(resolved: &Resolved, env: &dyn rl_core::VecEnv, takes: &[Take]) -> Recording {
+fn read(resolved: &Resolved, env: &dyn rl_core::VecEnv, takes: &[Take], filmed: bool) -> Recording {
     let file = tempfile::NamedTempFile::new().unwrap();
-    let manifest = takes::manifest(resolved, &resolved.eval_table().unwrap(), env, By::Human {}, None).unwrap();
+    let mut manifest = takes::manifest(resolved, &resolved.eval_table().unwrap(), env, By::Human {}, None).unwrap();
+    manifest.pictures = filmed.then(|| takes::pictures(env));
     takes::write(file.path(), &manifest, takes).unwrap();
     crate::playback::read(file.path()).unwrap()
 }
 
 fn player(recording: Recording) -> Player {
-    let playback = Playback::new(&recording.manifest, &tables()).unwrap();
-    let mut player = Player::new(Arc::new(recording), 0, playback, &tables()).unwrap();
+    player_among(&tables(), recording)
+}
+
+fn player_among(tables: &Tables, recording: Recording) -> Player {
+    let screening = Screening::new(&recording.manifest, tables).unwrap();
+    let mut player = Player::new(Arc::new(recording), 0, screening, tables).unwrap();
     player.survey_all().unwrap();
     player
 }
 
 /// Everything that a person sees of a step, and what the policy sees.
 fn look(player: &Player) -> (usize, f64, Canvas, Vec<u8>, Vec<f32>) {
-    let block = player.sees();
+    let block = player.sees().expect("it is played again");
     let mut stack = vec![0; block.spec().frame_len() * block.spec().stack];
     if !stack.is_empty() {
         block.stack(0, 0, &mut stack);
@@ -119,11 +132,46 @@ fn a_jump_in_a_game_of_atari_fills_the_stack_of_frames() {
     jumps_are_straight(recorded("atari/pong", &["eval.max_frames=1200"], 1));
 }
 
+/// Where no environment is known: the same pictures, and nothing of what a network would see.
+#[test]
+fn pictures_show_what_playing_again_shows() {
+    let recording = played("mountaincar", &["env.max_steps=300"], 2, true);
+    let mut again = player(recording.clone());
+    let mut kept = player_among(&Tables::new(&[], &[]), recording);
+    assert!(kept.sees().is_none() && kept.names() == again.names() && kept.frame_rate() == again.frame_rate());
+    assert_eq!(kept.survey().steps(), again.survey().steps());
+    assert_eq!(kept.survey().differs(), None);
+    for n in 0..40 {
+        let to = n * 83 % 301;
+        for player in [&mut again, &mut kept] {
+            player.seek(to).unwrap();
+            while player.position() != to {
+                player.advance(0.0).unwrap();
+            }
+        }
+        assert!(kept.picture() == again.picture() && kept.now() == again.now(), "step {to}");
+        assert!(kept.picture().width() > 0);
+    }
+    let size = (1000, 700);
+    assert!(Layout::of(&again, size).cards.iter().any(|(card, _)| *card == Card::Sees));
+    assert!(!Layout::of(&kept, size).cards.iter().any(|(card, _)| *card == Card::Sees));
+    let before = painted(&kept, size);
+    kept.look_by(Some("a-run".into()));
+    kept.obey(Command::Toggle(Part::Heat)).unwrap();
+    assert!(painted(&kept, size).pixels() != before.pixels(), "it says why not");
+    kept.obey(Command::Next).unwrap();
+    assert_eq!((kept.game(), kept.position()), (1, 0));
+    again.obey(Command::Next).unwrap();
+    assert!(kept.picture() == again.picture());
+    let without = recorded("mountaincar", &[], 1);
+    assert!(Screening::new(&without.manifest, &Tables::new(&[], &[])).is_err(), "there is nothing to show");
+}
+
 #[test]
 fn a_long_way_shows_where_it_has_come_to_without_keyframes() {
     let recording = recorded("mountaincar", &["env.max_steps=300"], 1);
-    let playback = Playback::new(&recording.manifest, &tables()).unwrap();
-    let mut player = Player::new(Arc::new(recording), 0, playback, &tables()).unwrap();
+    let screening = Screening::new(&recording.manifest, &tables()).unwrap();
+    let mut player = Player::new(Arc::new(recording), 0, screening, &tables()).unwrap();
     player.obey(Command::End).unwrap();
     assert_eq!(player.position(), 128, "a call does not take longer");
     player.pause(true);
@@ -200,7 +248,7 @@ fn a_recording_that_grows_goes_on_where_it_was_and_a_newer_one_begins() {
     let mut player = player(two.clone());
     player.obey(Command::Next).unwrap();
     player.seek(70).unwrap();
-    let fresh = || Playback::new(&two.manifest, &tables()).unwrap();
+    let fresh = || Screening::new(&two.manifest, &tables()).unwrap();
     player.renew(three.clone(), fresh(), true).unwrap();
     assert_eq!((player.game(), player.position(), player.games().len()), (1, 70, 3));
     player.renew(three, fresh(), false).unwrap();
@@ -310,7 +358,7 @@ fn the_mouse_drags_the_timeline_chooses_games_and_pauses() {
 
 fn sitting(env: &str, sets: &[&str]) -> Sitting {
     let env_of = resolved(env, sets).seat_eval(&Seating { seed: 1, seats: 0..1 }).unwrap();
-    Sitting::begin(env_of, env).unwrap()
+    Sitting::begin(env_of, env, false).unwrap()
 }
 
 fn pressed(keys: &[Key]) -> Input {
@@ -334,7 +382,7 @@ fn a_persons_game_is_recorded_as_it_was() {
     assert_eq!((sitting.phase(), sitting.counts()), (Phase::Going, (2, 0, 0.0)));
     let resolved = resolved("frozenlake", &sets);
     let env = resolved.seat_eval(&Seating { seed: 1, seats: 0..1 }).unwrap();
-    let recording = read(&resolved, env.as_ref(), sitting.takes());
+    let recording = read(&resolved, env.as_ref(), sitting.takes(), false);
     assert!(recording.whole && recording.episodes.len() == 1);
     let ret = |played: &Played| played.outcome.unwrap().ret;
     assert_eq!(ret(&recording.episodes[0]), 1.0);

@@ -70,8 +70,9 @@ mod shown {
     use super::super::{measure, paint};
     use super::*;
     use crate::picture;
-    use crate::playback::{self, Playback};
+    use crate::playback;
     use crate::saliency::run_of;
+    use crate::screening::Screening;
     use crate::usage::usage;
     use crate::{export, model, output};
 
@@ -88,8 +89,15 @@ mod shown {
         let recording = playback::read(&file)?;
         let name = || file.display().to_string();
         let game = export::chosen(&recording, &args.episode)?;
-        let playback = Playback::new(&recording.manifest, tables).with_context(name)?;
-        let mut player = Player::new(Arc::new(recording), game, playback, tables)?;
+        let screening = Screening::new(&recording.manifest, tables).with_context(name)?;
+        if let Some(said) = screening.said(&recording.manifest) {
+            output::note(format!("{} {said}", name()));
+        }
+        let pictures = screening.why().is_some();
+        let mut player = Player::new(Arc::new(recording), game, screening, tables)?;
+        if pictures {
+            player.tell("from the pictures of the recording: it cannot be played again here".to_owned());
+        }
         player.speed_to(args.speed);
         player.pause(args.paused);
         if let Some(run) = &args.run {
@@ -123,8 +131,8 @@ mod shown {
             if looked.elapsed() > Duration::from_secs(1) {
                 looked = Instant::now();
                 if let Some((recording, grown)) = follow.newer()? {
-                    let playback = Playback::new(&recording.manifest, tables)?;
-                    player.renew(recording, playback, grown)?;
+                    let screening = Screening::new(&recording.manifest, tables)?;
+                    player.renew(recording, screening, grown)?;
                     stale = true;
                 }
             }

@@ -40,7 +40,7 @@ pub(super) fn card(player: &Player, card: Card, area: Rectangle, surface: &mut S
             thoughts(player, area, surface);
         }
         Card::Sees => {
-            let spec = player.sees().spec();
+            let Some(spec) = player.sees().map(|block| block.spec()) else { return };
             let [height, width, _] = spec.frame;
             let what = match (spec.frame_len(), spec.stack, spec.vector) {
                 (1.., 2.., _) => format!("{width} \u{d7} {height}, newest at the right"),
@@ -191,7 +191,8 @@ fn joystick(stick: Stick, button: bool, at: Point, surface: &mut Surface) {
 
 /// The frames of the stack, oldest first, or the numbers.
 fn sees(player: &Player, card: Rectangle, surface: &mut Surface) {
-    let (block, left) = (player.sees(), card.top_left + Point::new(GAP as i32, HEADING as i32));
+    let Some(block) = player.sees() else { return };
+    let left = card.top_left + Point::new(GAP as i32, HEADING as i32);
     let spec = block.spec();
     if spec.frame_len() > 0 {
         let [height, width, channels] = spec.frame;

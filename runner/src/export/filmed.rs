@@ -1,0 +1,77 @@
+//! The recording itself, with the picture after every step: for whoever cannot play it again.
+
+use std::io::BufWriter;
+use std::path::Path;
+
+use anyhow::bail;
+use rl_core::Canvas;
+use rl_replays::recording::{Group, Manifest, Outcome, Played, Recorder, Recording, Reel, Replayed, Told, VERSION};
+
+use crate::file;
+use crate::playback::Playback;
+
+/// A game that was played again, with all that a recording of it needs beside what is known.
+struct Seen {
+    /// Of each step, as [`rl_replays::recording::seen`] has it.
+    steps: Vec<u32>,
+    pictures: Vec<Group>,
+}
+
+/// Plays the games that ended again, writes them with their pictures, and returns how many they are.
+///
+/// # Errors
+/// If one does not play as it was recorded, its pictures are too large, or the file cannot be written.
+pub(super) fn write(playback: &mut Playback, recording: &Recording, out: &Path) -> anyhow::Result<usize> {
+    let pictures = Some(playback.pictures());
+    let manifest = Manifest { version: VERSION, pictures, ..recording.manifest.clone() };
+    let ended = || recording.episodes.iter().filter_map(|played| Some((played, played.outcome?)));
+    file::whole(out, |file| {
+        let mut recorder = Recorder::begin(BufWriter::new(file), &manifest)?;
+        for (number, (played, outcome)) in ended().enumerate() {
+            let seen = film(playback, played, number + 1)?;
+            copy(played, &outcome, &seen, &mut recorder)?;
+        }
+        recorder.close()?;
+        Ok(())
+    })?;
+    Ok(ended().count())
+}
+
+/// Plays game `number` again and takes its pictures.
+fn film(playback: &mut Playback, played: &Played, number: usize) -> anyhow::Result<Seen> {
+    let (mut reel, mut canvas, mut replayed) = (Reel::default(), Canvas::new(0, 0), Replayed::begin(played));
+    let mut seen = Seen { steps: Vec::new(), pictures: Vec::new() };
+    playback.begin(played)?;
+    playback.draw(&mut canvas);
+    seen.pictures.extend(reel.push(&canvas, Told::default())?);
+    for step in 0..played.steps() {
+        let shown = playback.step(played, step)?;
+        if let Err(differs) = replayed.step(shown.seen) {
+            bail!("game {number} is not what was recorded: step {} shows something else", differs.seen + 1);
+        }
+        playback.draw(&mut canvas);
+        seen.steps.push(shown.seen);
+        seen.pictures.extend(reel.push(&canvas, shown.told)?);
+    }
+    seen.pictures.extend(reel.cut());
+    Ok(seen)
+}
+
+/// Writes a game as it was recorded, behind its pictures.
+fn copy<W: std::io::Write>(
+    played: &Played,
+    outcome: &Outcome,
+    seen: &Seen,
+    recorder: &mut Recorder<W>,
+) -> std::io::Result<()> {
+    recorder.episode(played.seed)?;
+    seen.pictures.iter().try_for_each(|group| recorder.pictures(group))?;
+    for (step, &seen) in seen.steps.iter().enumerate() {
+        if let Some(output) = played.output(step) {
+            recorder.output(&[&[output.value], output.actions].concat());
+        }
+        let (discrete, continuous) = played.action(step);
+        recorder.step(discrete, continuous, seen)?;
+    }
+    recorder.end(outcome)
+}

@@ -1,0 +1,155 @@
+//! Games that were recorded with `--frames`, where they can be played again and where they cannot, by the program that a
+//! person runs.
+#![forbid(unsafe_code)]
+
+mod common;
+
+use std::fs;
+use std::path::Path;
+
+use common::{json, output, refusal};
+
+/// The chunk of the manifest is the first one: kind, number, length, content and checksum.
+fn of_another_version(bytes: &[u8]) -> Vec<u8> {
+    let mut bytes = bytes.to_vec();
+    let end = 17 + u32::from_le_bytes(bytes[13..17].try_into().unwrap()) as usize;
+    let key = b"\"env_version\":";
+    let at = bytes[..end].windows(key.len()).position(|window| window == key).expect("it is told") + key.len();
+    bytes[at] = if bytes[at] == b'9' { b'8' } else { b'9' };
+    let crc = crc32fast::hash(&bytes[8..end]);
+    bytes[end..end + 4].copy_from_slice(&crc.to_le_bytes());
+    bytes
+}
+
+/// Records two games with `--frames` as a.rec, and writes b.rec, which is of an environment that nobody has.
+fn recorded(at: &Path, line: &str) -> serde_json::Value {
+    let told = json(at, &format!("record {line} --episodes 2 --seed 1 --frames --out a.rec --json"));
+    fs::write(at.join("b.rec"), of_another_version(&fs::read(at.join("a.rec")).unwrap())).unwrap();
+    told
+}
+
+/// The file that an export makes, and the line that says how.
+fn exported(at: &Path, file: &str, words: &str, ending: &str) -> (Vec<u8>, String) {
+    let done = output(at, &format!("export {file} --out x.{ending} {words}"));
+    let said = String::from_utf8(done.stderr).unwrap();
+    assert!(done.status.success(), "{file}: {said}");
+    (fs::read(at.join(format!("x.{ending}"))).unwrap(), said)
+}
+
+#[test]
+fn pictures_show_where_nobody_can_play_what_playing_again_shows() {
+    let dir = tempfile::tempdir().unwrap();
+    let at = dir.path();
+    let mut envs = vec![
+        ("cartpole", "", 1500),
+        ("blackjack", "", 12_000),
+        ("pendulum", "--set env.max_steps=30", 1500),
+        ("connectfour", "", 1500),
+        ("taxi", "--set env.max_steps=30", 1500),
+    ];
+    if cfg!(feature = "atari") {
+        envs.push(("kungfu", "--set env.max_frames=2000", 400));
+    }
+    if cfg!(feature = "doom") {
+        envs.push(("doom/basic", "", 20_000));
+    }
+    for (env, set, bytes_per_step) in envs {
+        let line = format!("--env {env} --random {set}");
+        let told = recorded(at, &line);
+        let (steps, bytes) = (told["steps"].as_u64().unwrap(), told["bytes"].as_u64().unwrap());
+        assert!(bytes < 4000 + bytes_per_step * steps, "{env}: {bytes} bytes for {steps} steps");
+        let plain = json(at, &format!("record {line} --episodes 2 --seed 1 --out plain.rec --json"));
+        assert_eq!((&plain["mean"], &plain["steps"]), (&told["mean"], &told["steps"]), "{env}");
+
+        let verdict = json(at, "verify a.rec --json");
+        assert_eq!((&verdict["equal"], &verdict["mean"]), (&true.into(), &told["mean"]), "{env}");
+        assert_eq!(verdict["pictures"], steps + 2, "{env}: one of each beginning");
+        let (code, said) = refusal(at, "verify b.rec");
+        assert!(code == 1 && said.contains("no score is certified by them: was recorded with version"), "{said}");
+
+        let kept = exported(at, "plain.rec", "", "rec").0;
+        assert!(kept == fs::read(at.join("a.rec")).unwrap(), "{env}: pictures that are taken afterwards");
+        let ways = [("csv", "--by-step"), ("gif", "--steps 40"), ("apng", "--every 3"), ("png", "--pictures 3")];
+        for (ending, words) in ways.into_iter().take(if env == "cartpole" { 4 } else { 2 }) {
+            let words = format!("{words} --episode 2");
+            let [again, kept] = ["a.rec", "b.rec"].map(|file| exported(at, file, &words, ending));
+            assert!(again.0 == kept.0, "{env}: the same .{ending}");
+            assert!(again.0 == exported(at, "plain.rec", &words, ending).0, "{env}: .{ending} of before");
+            assert!(again.1.contains("a.rec is played again; its pictures are not needed"), "{}", again.1);
+            assert!(kept.1.contains("b.rec is shown from its pictures, since"), "{}", kept.1);
+        }
+    }
+    fs::write(at.join("c.rec"), of_another_version(&fs::read(at.join("plain.rec")).unwrap())).unwrap();
+    let (code, said) = refusal(at, "export c.rec --out x.gif");
+    assert!(code == 1 && said.contains("c.rec: was recorded with version"), "nothing to show: {said}");
+}
+
+#[test]
+fn games_of_an_agent_are_filmed_by_any_number_of_threads() {
+    let dir = tempfile::tempdir().unwrap();
+    let at = dir.path();
+    json(at, "--env blackjack --agent tabular --frames 3000 --seed 3 --quiet --json --run r");
+    json(at, "record r --episodes 5 --seed 5 --out plain.rec --json");
+    let told = json(at, "record r --episodes 5 --seed 5 --frames --outputs every:2 --out a.rec --json");
+    for threads in [1, 2] {
+        let line = "record r --episodes 5 --seed 5 --frames --outputs every:2 --out again.rec --json";
+        json(at, &format!("{line} --threads {threads} --workers {threads}"));
+        assert!(fs::read(at.join("again.rec")).unwrap() == fs::read(at.join("a.rec")).unwrap());
+    }
+    json(at, "record r --episodes 5 --seed 5 --outputs every:2 --out told.rec --json");
+    assert!(exported(at, "told.rec", "", "rec").0 == fs::read(at.join("a.rec")).unwrap(), "what it thought is copied");
+    let verdict = json(at, "verify a.rec --json");
+    assert_eq!((&verdict["equal"], &verdict["episodes"]), (&true.into(), &5.into()));
+    assert_eq!(verdict["pictures"], told["steps"].as_u64().unwrap() + 5);
+    assert!(json(at, "verify plain.rec --json").get("pictures").is_none());
+    let said = String::from_utf8(output(at, "verify a.rec").stdout).unwrap();
+    assert!(said.contains(&format!("and all {} pictures are theirs", verdict["pictures"])), "{said}");
+    let csv = |file: &str, words: &str| exported(at, file, words, "csv").0;
+    assert!(csv("a.rec", "") == csv("plain.rec", ""));
+}
+
+#[test]
+fn what_pictures_cannot_do_is_refused_by_name() {
+    let dir = tempfile::tempdir().unwrap();
+    let at = dir.path();
+    recorded(at, "--env frozenlake --random");
+    json(at, "--env frozenlake --agent dqn --frames 200 --quiet --json --run r");
+    let (code, said) = refusal(at, "export b.rec --out x.gif --saliency --run r");
+    assert!(code == 2 && said.contains("--saliency: b.rec: its pictures are not what the agent saw"), "{said}");
+    let (code, said) = refusal(at, "export b.rec --out x.rec");
+    assert!(code == 1 && said.contains("b.rec: was recorded with version"), "{said}");
+    let (code, said) = refusal(at, "play --env cartpole --frames");
+    assert!(code == 2 && said.contains("--out"), "{said}");
+    // A flipped byte, or an end that is missing.
+    let bytes = fs::read(at.join("a.rec")).unwrap();
+    for place in 1..40 {
+        let mut flipped = bytes.clone();
+        flipped[place * (bytes.len() - 1) / 40] ^= 4;
+        fs::write(at.join("flipped.rec"), flipped).unwrap();
+        let done = output(at, "verify flipped.rec");
+        let said = String::from_utf8(done.stderr).unwrap();
+        assert!(done.status.code() == Some(1) && said.contains("flipped.rec"), "{said}");
+    }
+    fs::write(at.join("b.rec"), of_another_version(&bytes[..bytes.len() - 12])).unwrap();
+    assert!(exported(at, "b.rec", "--episode 2", "gif").0.starts_with(b"GIF89a"), "as far as it goes");
+}
+
+/// The same file on the same machine, before and after its scenario went.
+#[cfg(feature = "doom")]
+#[test]
+fn a_scenario_of_ones_own_that_is_gone_can_still_be_seen() {
+    let dir = tempfile::tempdir().unwrap();
+    let at = dir.path();
+    let scenarios = rl_assets::fetch("vizdoom", &mut |_| ()).unwrap().join("vizdoom/scenarios");
+    for ending in ["cfg", "wad"] {
+        fs::copy(scenarios.join(format!("basic.{ending}")), at.join(format!("basic.{ending}"))).unwrap();
+    }
+    let line = "--env doom/basic --random --set env.config=basic.cfg";
+    json(at, &format!("record {line} --episodes 1 --seed 1 --frames --out a.rec --json"));
+    let before = exported(at, "a.rec", "", "gif");
+    fs::remove_file(at.join("basic.cfg")).unwrap();
+    let after = exported(at, "a.rec", "", "gif");
+    assert!(before.0 == after.0 && before.1.contains("is played again"), "{}", before.1);
+    assert!(after.1.contains("is shown from its pictures") && after.1.contains("basic.cfg"), "{}", after.1);
+    assert!(refusal(at, "verify a.rec").1.contains("no score is certified"));
+}
