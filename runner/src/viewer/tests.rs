@@ -1,21 +1,20 @@
-//! The player, what is painted of it, and a person's games, without a display.
+//! The player, and what is painted of it, without a display.
+
+mod person;
 
 use std::sync::Arc;
 
 use embedded_graphics::prelude::Point;
-use minifb::Key;
 use rl_core::{Canvas, Seating};
-use rl_replays::recording::{Kept, Played, Player as By, Recording, Told};
+use rl_replays::recording::{Kept, Player as By, Recording, Told};
 use rl_replays::{Outputs, Rollout};
 
 use super::command::{Command, Part};
 use super::keyframes::EVERY;
 use super::layout::{Card, HEADING, Layout, ROW};
-use super::paint::{self, paint};
+use super::paint::paint;
 use super::player::Player;
-use super::sitting::{Phase, Sitting};
 use super::surface::Surface;
-use super::window::Input;
 use crate::preset::{Ask, Resolved, resolve};
 use crate::screening::Screening;
 use crate::tables::Tables;
@@ -354,131 +353,4 @@ fn the_mouse_drags_the_timeline_chooses_games_and_pauses() {
     assert_eq!((player.game(), player.position()), (2, 0));
     layout.point(&mut player, layout.game.center(), true).unwrap();
     assert!(!player.playing());
-}
-
-fn sitting(env: &str, sets: &[&str]) -> Sitting {
-    let env_of = resolved(env, sets).seat_eval(&Seating { seed: 1, seats: 0..1 }).unwrap();
-    Sitting::begin(env_of, env, false).unwrap()
-}
-
-fn pressed(keys: &[Key]) -> Input {
-    Input { pressed: keys.to_vec(), held: keys.to_vec(), ..Input::default() }
-}
-
-#[test]
-fn a_persons_game_is_recorded_as_it_was() {
-    let sets = ["env.slippery=false"];
-    let mut sitting = sitting("frozenlake", &sets);
-    sitting.advance(&pressed(&[]), 9.0).unwrap();
-    assert_eq!(sitting.counts(), (1, 0, 0.0), "it waits for each move");
-    for key in [Key::Down, Key::S, Key::Right, Key::D, Key::Down, Key::Right] {
-        sitting.advance(&pressed(&[key]), 0.0).unwrap();
-    }
-    assert_eq!((sitting.phase(), sitting.counts()), (Phase::Over, (1, 6, 1.0)));
-    let mut surface = Surface::default();
-    surface.resize((640, 480));
-    paint::sitting(&sitting, Some(&[("M", "sound")]), &mut surface);
-    sitting.advance(&pressed(&[Key::Enter]), 0.0).unwrap();
-    assert_eq!((sitting.phase(), sitting.counts()), (Phase::Going, (2, 0, 0.0)));
-    let resolved = resolved("frozenlake", &sets);
-    let env = resolved.seat_eval(&Seating { seed: 1, seats: 0..1 }).unwrap();
-    let recording = read(&resolved, env.as_ref(), sitting.takes(), false);
-    assert!(recording.whole && recording.episodes.len() == 1);
-    let ret = |played: &Played| played.outcome.unwrap().ret;
-    assert_eq!(ret(&recording.episodes[0]), 1.0);
-    assert_eq!(player(recording).survey().differs(), None);
-}
-
-#[test]
-fn time_goes_on_once_a_person_is_ready() {
-    let mut sitting = sitting("cartpole", &[]);
-    sitting.advance(&pressed(&[]), 0.1).unwrap();
-    assert_eq!((sitting.phase(), sitting.counts().1), (Phase::Ready, 0));
-    sitting.advance(&pressed(&[Key::Left]), 0.1).unwrap();
-    sitting.advance(&pressed(&[Key::Left]), 0.1).unwrap();
-    assert_eq!((sitting.phase(), sitting.counts().1), (Phase::Going, 5), "50 frames a second");
-    sitting.advance(&pressed(&[Key::P]), 0.1).unwrap();
-    sitting.advance(&pressed(&[]), 0.1).unwrap();
-    assert_eq!((sitting.phase(), sitting.counts().1), (Phase::Paused, 5));
-}
-
-#[test]
-fn a_game_pauses_only_where_time_goes_on() {
-    for (env, expected) in [("cartpole", Phase::Paused), ("frozenlake", Phase::Going)] {
-        let mut sitting = sitting(env, &[]);
-        sitting.pause();
-        assert_ne!(sitting.phase(), Phase::Paused, "{env} has not begun");
-        sitting.advance(&pressed(&[Key::Left]), 0.1).unwrap();
-        sitting.pause();
-        assert_eq!(sitting.phase(), expected, "{env}");
-    }
-}
-
-#[cfg(feature = "atari")]
-#[test]
-fn a_game_is_heard_as_long_as_it_goes_on() {
-    let mut sitting = sitting("atari/pong", &["env.frame_skip=1"]);
-    assert_eq!(sitting.listen(), Some(30_720));
-    let mut samples = |key: &[Key]| {
-        sitting.advance(&pressed(key), 0.05).unwrap();
-        sitting.sound().len()
-    };
-    let heard = [&[Key::Space][..], &[], &[], &[Key::P], &[]].map(&mut samples);
-    assert_eq!(heard, [0, 3 * 512, 3 * 512, 0, 0]);
-    assert_eq!(self::sitting("cartpole", &[]).listen(), None);
-}
-
-#[test]
-fn one_of_a_list_is_marked_and_taken() {
-    let mut sitting = sitting("connectfour", &[]);
-    assert_eq!(sitting.marked().as_deref(), Some("column 4"));
-    for key in [Key::Left, Key::Left, Key::Left, Key::Left, Key::Right] {
-        sitting.advance(&pressed(&[key]), 0.0).unwrap();
-    }
-    assert_eq!((sitting.marked().as_deref(), sitting.counts().1), (Some("column 2"), 0));
-    let before = sitting.picture().clone();
-    sitting.advance(&pressed(&[Key::Space]), 0.0).unwrap();
-    assert_eq!(sitting.counts().1, 1);
-    assert!(*sitting.picture() != before, "a stone fell");
-    assert_eq!(self::sitting("frozenlake", &[]).marked(), None);
-}
-
-#[test]
-fn keys_do_what_their_names_say() {
-    use super::hands::{Act, Hands};
-    let hands = |env: &str| {
-        let seated = resolved(env, &[]).seat_eval(&Seating { seed: 1, seats: 0..1 }).unwrap();
-        Hands::new(seated.as_ref(), env).unwrap()
-    };
-    let mut checks: Vec<(&str, &[Key], Option<Act>)> = vec![
-        ("taxi", &[Key::Up], Some(Act::Discrete(1))),
-        ("taxi", &[Key::Space], Some(Act::Discrete(4))),
-        ("connectfour", &[Key::Key4], Some(Act::Discrete(3))),
-        ("connectfour", &[Key::Key8], None),
-        ("blackjack", &[Key::H], Some(Act::Discrete(1))),
-        ("blackjack", &[Key::Backspace], Some(Act::Discrete(0))),
-        ("mountaincar", &[], Some(Act::Discrete(1))),
-        ("mountaincar", &[Key::Left, Key::Right], Some(Act::Discrete(1))),
-        ("acrobot", &[Key::Right], Some(Act::Discrete(2))),
-        ("pendulum", &[Key::Left], Some(Act::Continuous(-2.0))),
-        ("pendulum", &[], Some(Act::Continuous(0.0))),
-        ("cliffwalking", &[Key::Key2], Some(Act::Discrete(1))),
-    ];
-    if cfg!(feature = "atari") {
-        checks.push(("atari/pong", &[Key::Space], Some(Act::Discrete(1))));
-        checks.push(("atari/pong", &[Key::Right, Key::Space], Some(Act::Discrete(4))));
-        checks.push(("atari/pong", &[Key::Up], Some(Act::Discrete(0))));
-    }
-    if cfg!(feature = "doom") && rl_assets::locate("vizdoom").is_ok() {
-        checks.push(("doom/basic", &[], Some(Act::Discrete(0))));
-        checks.push(("doom/basic", &[Key::Left, Key::Space], Some(Act::Discrete(4))));
-    }
-    for (env, keys, expected) in checks {
-        assert_eq!(hands(env).act(keys), expected, "{env} {keys:?}");
-    }
-    let mut cartpole = hands("cartpole");
-    cartpole.act(&[Key::Right]);
-    assert_eq!(cartpole.act(&[]), Some(Act::Discrete(1)), "what was done last");
-    assert_eq!(hands("connectfour").help()[6], ("7".to_owned(), "column 7".to_owned()));
-    assert_eq!(hands("cartpole").help()[0], ("left, A".to_owned(), "left".to_owned()));
 }
