@@ -5,6 +5,8 @@
 //! S = ½‖difference‖². It needs nothing of a network but a policy that [says](rl_agents::Policy::outputs) what it thinks, so that
 //! it serves every agent; each look begins with the same memory and the same random draws.
 //! Source: Greydanus et al. 2018, "Visualizing and Understanding Atari Agents", eqs. 1-3: σ of 5 pixels of 80, blurred by 3.
+// Films ask for less than windows do.
+#![cfg_attr(not(feature = "viewer"), allow(dead_code))]
 
 mod heat;
 mod occlusion;

@@ -4,7 +4,6 @@
 mod common;
 
 use std::fs;
-use std::path::Path;
 
 use common::{json, names, output, refusal};
 
@@ -72,7 +71,7 @@ fn wrong_names_and_places_are_refused() {
 #[cfg(feature = "atari")]
 #[test]
 fn the_models_of_this_repository_keep_what_their_cards_promise() {
-    let models = Path::new(env!("CARGO_MANIFEST_DIR")).join("../models");
+    let models = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../models");
     let known = json(&models, "list models --json");
     let known: Vec<&str> = known.as_array().unwrap().iter().map(|model| model["name"].as_str().unwrap()).collect();
     assert_eq!(known, names(&models));
@@ -97,7 +96,7 @@ fn the_models_of_this_repository_keep_what_their_cards_promise() {
 #[test]
 #[ignore = "minutes: all games of all models are played again"]
 fn the_scores_of_the_models_of_this_repository_are_those_of_their_games() {
-    let models = Path::new(env!("CARGO_MANIFEST_DIR")).join("../models");
+    let models = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../models");
     for name in names(&models) {
         let at = models.join(&name);
         let verdict = json(&at, "verify games.rec --json");
@@ -112,7 +111,7 @@ fn the_scores_of_the_models_of_this_repository_are_those_of_their_games() {
 #[test]
 #[ignore = "minutes: 100 games of each of Doom's scores are played again"]
 fn the_games_of_published_scores_play_again() {
-    let scores = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/scores");
+    let scores = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/scores");
     for name in names(&scores) {
         let verdict = json(&scores, &format!("verify {name} --json"));
         assert_eq!((verdict["equal"].as_bool(), verdict["episodes"].as_u64()), (Some(true), Some(100)), "{name}");
