@@ -11,6 +11,7 @@ import argparse
 import json
 import os
 import subprocess
+import tempfile
 from collections.abc import Callable
 
 import serve
@@ -72,11 +73,15 @@ def main() -> None:
     parser.add_argument("--resolution", required=True)
     parser.add_argument("--core", type=int, required=True)
     parser.add_argument("--rl-run", required=True, help="our program, which says what it plays")
+    parser.add_argument("--threads", type=int, choices=[1], default=1, help="every peer is told them; a game has one")
     args = parser.parse_args()
     os.sched_setaffinity(0, {args.core})  # the engine's too, which is started below
-    block = stepper(game(args.resolution), drawn(args.rl_run))
-    block()
-    serve.serve({}, lambda seconds: serve.rate(block, seconds))
+    actions = drawn(args.rl_run)
+    with tempfile.TemporaryDirectory() as scratch:
+        os.chdir(scratch)  # the engine leaves its settings where it is started
+        block = stepper(game(args.resolution), actions)
+        block()
+        serve.serve({}, lambda seconds: serve.rate(block, seconds))
 
 
 if __name__ == "__main__":

@@ -13,11 +13,11 @@ pub enum Error {
         game: String,
     },
     /// The ROM is nowhere.
-    #[error("no ROM at {path}: {cause}; run `rl-run fetch ale`, or set ALE_ROM_DIR to a directory of ROMs")]
+    #[error("no ROM at {path}: {cause}; or set ALE_ROM_DIR to a directory of ROMs")]
     Missing {
         /// Where it was looked for.
         path: PathBuf,
-        /// What the system or the cache said.
+        /// What the system or the cache said, and what mends it.
         cause: String,
     },
     /// The file is not a ROM that ALE supports, or not that of the game.

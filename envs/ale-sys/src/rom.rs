@@ -124,13 +124,16 @@ pub struct Rom {
     md5: [u8; 32],
 }
 
+fn missing(path: &Path, cause: String) -> Error {
+    Error::Missing { path: path.to_owned(), cause }
+}
+
 impl Rom {
     /// The ROM of `game`: in the directory `ALE_ROM_DIR` where that is set, else in the assets cache.
     ///
     /// # Errors
     /// If there is no such game, no such file, or the file is another one.
     pub fn find(game: &str) -> Result<Self> {
-        let missing = |path: PathBuf, cause: String| Error::Missing { path, cause };
         let Some(&game) = GAMES.iter().find(|&&known| known == game) else {
             return Err(Error::UnknownGame { game: game.to_owned() });
         };
@@ -139,7 +142,7 @@ impl Rom {
             Some(dir) => Path::new(&dir).join(file),
             None => match rl_assets::locate("ale") {
                 Ok(dir) => dir.join("src/ale/python/roms").join(file),
-                Err(e) => return Err(missing(PathBuf::from(file), e.to_string())),
+                Err(e) => return Err(missing(Path::new(&file), e.to_string())),
             },
         };
         Self::open(game, &path)
@@ -151,7 +154,7 @@ impl Rom {
     /// If the file cannot be read, or its hash is not the one that ALE knows for `game`.
     pub fn open(game: &str, path: &Path) -> Result<Self> {
         let content =
-            std::fs::read(path).map_err(|e| Error::Missing { path: path.to_owned(), cause: e.to_string() })?;
+            std::fs::read(path).map_err(|e| missing(path, format!("{e}; run `rl-run fetch ale`")))?;
         let (md5, found) = identify(&content);
         let listed = GAMES.iter().find(|&&known| known == game);
         if let (Some(&game), Some(found)) = (listed, &found)
