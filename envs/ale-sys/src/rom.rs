@@ -153,8 +153,7 @@ impl Rom {
     /// # Errors
     /// If the file cannot be read, or its hash is not the one that ALE knows for `game`.
     pub fn open(game: &str, path: &Path) -> Result<Self> {
-        let content =
-            std::fs::read(path).map_err(|e| missing(path, format!("{e}; run `rl-run fetch ale`")))?;
+        let content = std::fs::read(path).map_err(|e| missing(path, format!("{e}; run `rl-run fetch ale`")))?;
         let (md5, found) = identify(&content);
         let listed = GAMES.iter().find(|&&known| known == game);
         if let (Some(&game), Some(found)) = (listed, &found)
