@@ -3,9 +3,13 @@
 //! Golden files and the script that made them are in `tests/golden/atari`.
 #![cfg(feature = "atari")]
 
+#[path = "support/lcg.rs"]
+mod lcg;
+
 use std::thread;
 
 use ale_sys::{Ale, Rom};
+use lcg::Lcg;
 use rl_core::{Act, Env, Obs, Rng, Stream};
 use rl_envs::atari::{Atari, AtariConfig, ENTRY};
 
@@ -19,16 +23,6 @@ const SEED: u32 = 7;
 /// Of sticky actions in `observations.txt`: what the first episode of this stream draws.
 const STREAM: (u64, Stream) = (1, Stream::Env(0));
 const EPISODE_SEED: u32 = 820_282_386;
-
-/// The generator of `make.py`.
-struct Lcg(u64);
-
-impl Lcg {
-    fn below(&mut self, n: usize) -> usize {
-        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-        ((self.0 >> 33) % n as u64) as usize
-    }
-}
 
 /// Lines of fields, without the comment.
 fn lines(golden: &str) -> Vec<Vec<&str>> {

@@ -3,7 +3,11 @@
 //! The golden file and the script that made it are in `tests/golden/atari`.
 #![cfg(feature = "atari")]
 
+#[path = "support/lcg.rs"]
+mod lcg;
+
 use ale_sys::{Ale, Rom, SOUND_LEN};
+use lcg::Lcg;
 use rl_core::{Act, Env, Obs, Step};
 use rl_envs::atari::{Atari, AtariConfig, ENTRY};
 
@@ -14,16 +18,6 @@ const BLOCK: usize = 500;
 const SEED: u32 = 7;
 /// Frame skips of a game that is compared with itself.
 const STEPS: usize = 2_000;
-
-/// The generator of `make.py`.
-struct Lcg(u64);
-
-impl Lcg {
-    fn below(&mut self, n: usize) -> usize {
-        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-        ((self.0 >> 33) % n as u64) as usize
-    }
-}
 
 #[test]
 fn four_thousand_frames_sound_as_in_ale_py() {

@@ -1,6 +1,9 @@
 //! Recordings, every chunk with a number and a checksum that match: what is read can be played.
 #![no_main]
 
+#[path = "../../replays/tests/seal/mod.rs"]
+mod seal;
+
 use std::sync::OnceLock;
 
 use libfuzzer_sys::fuzz_target;
@@ -10,6 +13,7 @@ use rl_replays::Outputs;
 use rl_replays::recording::{
     Group, Kept, Manifest, Outcome, Pictures, Player, Projector, Recorder, Recording, Reel, Replayed, Told, VERSION,
 };
+use seal::seal;
 
 /// Recordings that inputs edit, made once: to pack pictures takes longer than all else.
 static MADE: [OnceLock<Vec<u8>>; 8] = [const { OnceLock::new() }; 8];
@@ -63,22 +67,6 @@ fn picture(steps: u32, recorder: &mut Recorder<Vec<u8>>) {
 
 fn put(recorder: &mut Recorder<Vec<u8>>, group: &Group) {
     recorder.pictures(group).expect("memory suffices");
-}
-
-/// Gives the chunks of a file the numbers and checksums that whoever forges one would.
-fn seal(bytes: &mut [u8]) {
-    let (mut at, mut number) = (8, 0u32);
-    while let Some(head) = bytes.get(at..at + 9) {
-        let length = u32::from_le_bytes([head[5], head[6], head[7], head[8]]) as usize;
-        let end = at + 9 + length;
-        if bytes.len() < end + 4 {
-            break;
-        }
-        bytes[at + 1..at + 5].copy_from_slice(&number.to_le_bytes());
-        let crc = crc32fast::hash(&bytes[at..end]);
-        bytes[end..end + 4].copy_from_slice(&crc.to_le_bytes());
-        (at, number) = (end + 4, number + 1);
-    }
 }
 
 fuzz_target!(|data: &[u8]| {

@@ -122,10 +122,7 @@ impl Replay {
         read(from, &mut self.reward, &slots, |v| Some(f32::from_le_bytes(v)))?;
         read(from, &mut self.action, &slots, |v| Some(u32::from_le_bytes(v)))?;
         read(from, &mut self.continuous, &slots, |v| Some(f32::from_le_bytes(v)))?;
-        read(from, &mut self.end, &slots, |v| {
-            let ends = [End::No, End::LifeLost, End::Truncated, End::Terminated];
-            ends.get(u32::from_le_bytes(v) as usize).copied()
-        })?;
+        read(from, &mut self.end, &slots, |v| End::of_number(u32::from_le_bytes(v)))?;
         let Some(Beginnings { sequence, states }) = &mut self.beginnings else { return Ok(()) };
         let places: Vec<usize> = sequence.places(slots.iter().copied()).collect();
         read(from, states, &places, |v| Some(f32::from_le_bytes(v)))

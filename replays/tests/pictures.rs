@@ -1,5 +1,7 @@
 //! Pictures of recorded games: what was seen is shown to the bit, in any order, and what is no picture is refused.
 
+mod seal;
+
 use std::io::Write as _;
 
 use flate2::Compression;
@@ -9,6 +11,7 @@ use rl_core::{Canvas, End};
 use rl_replays::recording::{
     Manifest, Outcome, Pictures, Player, Projector, Recorder, Recording, RecordingError, Reel, Told, VERSION,
 };
+use seal::seal;
 
 /// A picture, and what the step before it came to.
 type Shot = (Canvas, Told);
@@ -163,21 +166,6 @@ prop_assert!(n == played.steps() || played.told(n).is_some() == recording.manife
                 }
             }
         }
-    }
-}
-
-/// Gives the chunks of a file the numbers and checksums that whoever forges one would.
-fn seal(bytes: &mut [u8]) {
-    let (mut at, mut number) = (8, 0u32);
-    while let Some(head) = bytes.get(at..at + 9) {
-        let end = at + 9 + u32::from_le_bytes(head[5..9].try_into().unwrap()) as usize;
-        if bytes.len() < end + 4 {
-            break;
-        }
-        bytes[at + 1..at + 5].copy_from_slice(&number.to_le_bytes());
-        let crc = crc32fast::hash(&bytes[at..end]);
-        bytes[end..end + 4].copy_from_slice(&crc.to_le_bytes());
-        (at, number) = (end + 4, number + 1);
     }
 }
 

@@ -1,9 +1,12 @@
 //! Recordings: what is written is read, and what was changed on the way is noticed.
 
+mod seal;
+
 use proptest::prelude::*;
 use rl_core::End;
 use rl_replays::Outputs;
 use rl_replays::recording::{Kept, Manifest, Outcome, Player, Recorder, Recording, RecordingError, Replayed, VERSION};
+use seal::seal;
 
 /// Steps of a game: discrete values, continuous ones, what they showed.
 type Steps = Vec<(Vec<u32>, Vec<f32>, u32)>;
@@ -167,21 +170,6 @@ proptest! {
         // Behind a beginning that is right.
         let (whole, _) = recorded(&manifest(&[4], 1), &[vec![(vec![1], vec![0.5], 9); 30]]);
         let _ = Recording::read(&[&whole[..keep.min(whole.len())], &bytes[..]].concat()[..]);
-    }
-}
-
-/// Gives the chunks of a file the numbers and checksums that whoever forges one would.
-fn seal(bytes: &mut [u8]) {
-    let (mut at, mut number) = (8, 0u32);
-    while let Some(head) = bytes.get(at..at + 9) {
-        let end = at + 9 + u32::from_le_bytes(head[5..9].try_into().unwrap()) as usize;
-        if bytes.len() < end + 4 {
-            break;
-        }
-        bytes[at + 1..at + 5].copy_from_slice(&number.to_le_bytes());
-        let crc = crc32fast::hash(&bytes[at..end]);
-        bytes[end..end + 4].copy_from_slice(&crc.to_le_bytes());
-        (at, number) = (end + 4, number + 1);
     }
 }
 

@@ -199,10 +199,7 @@ fn by_chance(
     let mut block = Rollout::new(&spec, 1, 1, 0);
     env.reset(block.first())?;
     for _ in 0..resolved.eval()?.episodes {
-        let mut take = Take::begin(env.episode_seed(0));
-        if args.frames {
-            take = take.film(env.as_ref(), 0)?;
-        }
+        let mut take = Take::of_seat(env.as_ref(), 0, args.frames)?;
         while !take.outcome.end.over() {
             if stop.asked() {
                 return Ok(None);

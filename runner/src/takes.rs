@@ -80,14 +80,16 @@ impl Take {
         self.outcome.end = block.end[(t + 1, e)];
     }
 
-    /// Keeps pictures: of what is there in seat `n` of `env` before the first step, and after each that is [looked at](Self::look).
+    /// The game that begins in seat `n` of `env`; if `filmed`, with its picture, and that after each step that is
+    /// [looked at](Self::look).
     ///
     /// # Errors
     /// If the picture is too large.
-    pub(crate) fn film(mut self, env: &dyn VecEnv, n: usize) -> anyhow::Result<Self> {
-        self.shots = Some(Shots { groups: Vec::new(), reel: Reel::default(), picture: Canvas::new(0, 0) });
-        self.look(env, n, Told::default())?;
-        Ok(self)
+    pub(crate) fn of_seat(env: &dyn VecEnv, n: usize, filmed: bool) -> anyhow::Result<Self> {
+        let mut take = Self::begin(env.episode_seed(n));
+        take.shots = filmed.then(|| Shots { groups: Vec::new(), reel: Reel::default(), picture: Canvas::new(0, 0) });
+        take.look(env, n, Told::default())?;
+        Ok(take)
     }
 
     /// Keeps the picture after a step that came to what is `told`, if pictures are kept.
@@ -154,10 +156,10 @@ impl Takes {
         for (env, block) in seats.envs().zip(seats.blocks()) {
             for e in 0..block.envs() {
                 if first {
-                    self.running.push(self.begin(env, e)?);
+                    self.running.push(Take::of_seat(env, e, self.frames)?);
                     self.over.push(Vec::new());
                 } else if block.age[(1, e)] == 0 {
-                    let next = self.begin(env, e)?;
+                    let next = Take::of_seat(env, e, self.frames)?;
                     let over = std::mem::replace(&mut self.running[seat], next);
                     self.over[seat].push(over);
                 } else {
@@ -168,12 +170,6 @@ impl Takes {
             }
         }
         Ok(())
-    }
-
-    /// The game that begins in seat `e` of `env`.
-    fn begin(&self, env: &dyn VecEnv, e: usize) -> anyhow::Result<Take> {
-        let take = Take::begin(env.episode_seed(e));
-        if self.frames { take.film(env, e) } else { Ok(take) }
     }
 
     /// The games that count, in the order of their returns in a score.

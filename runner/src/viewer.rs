@@ -33,8 +33,6 @@ pub(crate) mod play;
 mod player;
 #[cfg(feature = "viewer")]
 mod repeat;
-#[cfg(any(feature = "sound", all(test, feature = "viewer")))]
-mod ring;
 #[cfg(feature = "viewer")]
 mod sitting;
 #[cfg(feature = "sound")]

@@ -28,6 +28,12 @@ impl End {
         }
     }
 
+    /// The end of this number, as files hold it; `None` if there is none.
+    pub fn of_number(number: u32) -> Option<Self> {
+        let all = [End::No, End::LifeLost, End::Truncated, End::Terminated];
+        all.into_iter().find(|&end| end as u32 == number)
+    }
+
     /// Whether the next step resets the environment.
     pub fn over(self) -> bool {
         matches!(self, End::Truncated | End::Terminated)
@@ -52,5 +58,11 @@ mod tests {
     fn the_stronger_of_two_ends_holds() {
         let ends = [(false, false), (false, true), (true, false), (true, true)].map(|(over, cut)| End::of(over, cut));
         assert_eq!(ends, [End::No, End::Truncated, End::Terminated, End::Terminated]);
+    }
+
+    #[test]
+    fn numbers_of_files_are_ends_or_none() {
+        let ends = [0, 1, 2, 3, 4, u32::MAX].map(End::of_number);
+        assert_eq!(ends, [Some(End::No), Some(End::LifeLost), Some(End::Truncated), Some(End::Terminated), None, None]);
     }
 }

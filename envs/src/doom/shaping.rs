@@ -13,8 +13,8 @@ pub enum Shaping {
     Health,
     /// What a shooter lives by: 5 for a kill, 0.05 a point of health gained or lost, -0.05 a round fired.
     Combat,
-    /// What a duel is decided by: 0.01 a point of damage done to others. What is taken would be paid for too, were it not that
-    /// rockets hurt those who fire them, so that a beginner would learn to leave it.
+    /// What a duel is decided by: 0.01 a point of damage done to others. Nothing for what is taken: rockets hurt those who
+    /// fire them too.
     Damage,
 }
 

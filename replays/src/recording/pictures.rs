@@ -104,8 +104,7 @@ impl Kept {
         for (n, &end) in rest.iter().enumerate() {
             let [width, height] = sides.map(|column| usize::from(u16::from_le_bytes(column[n])));
             let [reward, frames] = numbers.map(|column| u32::from_le_bytes(column[n]));
-            let ends = [End::No, End::LifeLost, End::Truncated, End::Terminated];
-            let end = ends.into_iter().find(|known| *known as u8 == end)?;
+            let end = End::of_number(end.into())?;
             if width * height > PIXELS {
                 return None;
             }

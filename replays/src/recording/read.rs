@@ -241,8 +241,8 @@ fn number(content: &[u8]) -> Option<u64> {
 fn outcome(content: &[u8]) -> Option<Outcome> {
     let (ret, rest) = content.split_first_chunk()?;
     let (frames, rest) = rest.split_first_chunk()?;
-    let ends = [End::Truncated, End::Terminated];
-    let end = ends.into_iter().find(|end| rest == [*end as u8])?;
+    let &[end] = rest else { return None };
+    let end = End::of_number(end.into()).filter(|end| end.over())?;
     Some(Outcome { ret: f64::from_bits(u64::from_le_bytes(*ret)), frames: u64::from_le_bytes(*frames), end })
 }
 

@@ -90,14 +90,19 @@ impl Pad {
         let Self { x, y, .. } = *self;
         let ways = [(x, y, Key::Right), (-x, y, Key::Left), (y, x, Key::Up), (-y, x, Key::Down)];
         let pointed = ways.into_iter().filter(|&(this, other, _)| self.tilted && this > BESIDE * other.abs());
-        let mut keys = Vec::new();
-        for key in self.down.iter().flat_map(|button| button.keys()).copied().chain(pointed.map(|(.., key)| key)) {
-            if !keys.contains(&key) {
-                keys.push(key);
-            }
-        }
-        keys
+        each(self.down.iter().flat_map(|button| button.keys()).copied().chain(pointed.map(|(.., key)| key)))
     }
+}
+
+/// Each of these keys once.
+pub(super) fn each(keys: impl Iterator<Item = Key>) -> Vec<Key> {
+    let mut all = Vec::new();
+    for key in keys {
+        if !all.contains(&key) {
+            all.push(key);
+        }
+    }
+    all
 }
 
 #[cfg(test)]
@@ -138,25 +143,9 @@ mod tests {
 
     #[test]
     fn every_button_is_a_key_and_triggers_fire_too() {
-        use Button::{
-            CrossDown, CrossLeft, CrossRight, CrossUp, East, LeftShoulder, LeftTrigger, North, RightShoulder,
-            RightTrigger, Select, South, Start, West,
-        };
-        let all = [
-            CrossUp,
-            CrossDown,
-            CrossLeft,
-            CrossRight,
-            South,
-            East,
-            West,
-            North,
-            LeftShoulder,
-            RightShoulder,
-            LeftTrigger,
-            Start,
-            Select,
-        ];
+        use Button::*;
+        let crosses = [CrossUp, CrossDown, CrossLeft, CrossRight, South, East, West, North];
+        let all = [&crosses[..], &[LeftShoulder, RightShoulder, LeftTrigger, Start, Select]].concat();
         let mut keys: Vec<&Key> = all.iter().flat_map(|button| button.keys()).collect();
         assert_eq!(keys.len(), all.len() + 1, "start alone is two");
         keys.sort_unstable_by_key(|key| format!("{key:?}"));

@@ -5,7 +5,7 @@ use std::time::Instant;
 use gilrs::{Axis, EventType, GamepadId, Gilrs};
 use minifb::Key;
 
-use super::pad::{Button, Pad};
+use super::pad::{Button, Pad, each};
 use super::repeat::Repeat;
 use super::window::Input;
 use crate::output;
@@ -65,8 +65,7 @@ impl Pads {
                 change => down.extend(changed(self.pad(event.id), change)),
             }
         }
-        let mut held: Vec<Key> = self.pads.iter().flat_map(|(_, pad)| pad.keys()).collect();
-        held.dedup();
+        let held = each(self.pads.iter().flat_map(|(_, pad)| pad.keys()));
         input.pressed.extend(self.repeat.pressed(down, &held, Instant::now()));
         input.held.extend(held);
         gone

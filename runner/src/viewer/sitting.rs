@@ -52,7 +52,7 @@ impl Sitting {
         let hands = Hands::new(env.as_ref(), name)?;
         let mut block = Rollout::new(env.spec(), 1, 1, 0);
         env.reset(block.first())?;
-        let take = begun(env.as_ref(), frames)?;
+        let take = Take::of_seat(env.as_ref(), 0, frames)?;
         let phase = if hands.turns() { Phase::Going } else { Phase::Ready };
         let (name, picture, (over, sound)) = (name.to_owned(), Canvas::new(0, 0), Default::default());
         let mut sitting = Self { name, frames, env, block, hands, phase, due: 0.0, take, over, picture, sound };
@@ -187,15 +187,9 @@ impl Sitting {
         let (act, rows) = self.block.step(0); // resets
         self.env.step(act, rows)?;
         self.block.carry();
-        self.take = begun(self.env.as_ref(), self.frames)?;
+        self.take = Take::of_seat(self.env.as_ref(), 0, self.frames)?;
         self.phase = if self.hands.turns() { Phase::Going } else { Phase::Ready };
         self.env.draw(0, &mut self.picture);
         Ok(())
     }
-}
-
-/// The game that begins in the one seat of `env`.
-fn begun(env: &dyn VecEnv, frames: bool) -> anyhow::Result<Take> {
-    let take = Take::begin(env.episode_seed(0));
-    if frames { take.film(env, 0) } else { Ok(take) }
 }

@@ -1,7 +1,5 @@
 //! The device that plays what games sound like: the only file that knows of one.
 
-use std::sync::Arc;
-
 use anyhow::{Context, anyhow};
 use cpal::traits::{DeviceTrait, HostTrait, StreamTrait};
 use cpal::{
@@ -9,7 +7,6 @@ use cpal::{
 };
 use crossbeam_channel::{Receiver, Sender, bounded};
 
-use super::ring::Ring;
 use super::voice::Voice;
 
 /// Samples between game and device at most, an eighth of a second of Atari, and those that are to wait, a twentieth: longer
@@ -19,7 +16,7 @@ const WAITING: usize = 1_536;
 
 /// A device that plays.
 pub(super) struct Speaker {
-    ring: Arc<Ring>,
+    samples: Sender<u8>,
     failed: Receiver<String>,
     /// Plays as long as it is there.
     _stream: Stream,
@@ -45,9 +42,9 @@ impl Speaker {
     /// If there is none, or it does not open.
     pub(super) fn open(rate: u32) -> anyhow::Result<Self> {
         let (device, config) = device()?;
-        let ring = Arc::new(Ring::new(ROOM));
+        let (samples, played) = bounded(ROOM);
         let (fail, failed) = bounded(1);
-        let source = Source { ring: Arc::clone(&ring), voice: Voice::new(rate, config.sample_rate(), WAITING) };
+        let source = Source { samples: played, voice: Voice::new(rate, config.sample_rate(), WAITING) };
         let stream = match config.sample_format() {
             SampleFormat::F32 => stream::<f32>(&device, config.into(), source, fail),
             SampleFormat::F64 => stream::<f64>(&device, config.into(), source, fail),
@@ -59,12 +56,12 @@ impl Speaker {
             other => Err(anyhow!("the device takes samples as {other}, which are not made here")),
         }?;
         stream.play()?;
-        Ok(Self { ring, failed, _stream: stream })
+        Ok(Self { samples, failed, _stream: stream })
     }
 
     /// Plays these samples when those before are done; what finds no room is left out.
     pub(super) fn play(&self, samples: &[u8]) {
-        self.ring.write(samples);
+        samples.iter().try_for_each(|&sample| self.samples.try_send(sample)).ok();
     }
 
     /// Why it no longer plays.
@@ -75,21 +72,21 @@ impl Speaker {
 
 /// What the device's thread has of its own.
 struct Source {
-    ring: Arc<Ring>,
+    samples: Receiver<u8>,
     voice: Voice,
 }
 
 fn stream<T: SizedSample + FromSample<f32>>(
     device: &Device,
     config: StreamConfig,
-    Source { ring, mut voice }: Source,
+    Source { samples, mut voice }: Source,
     fail: Sender<String>,
 ) -> anyhow::Result<Stream> {
     let channels = usize::from(config.channels);
     let mut levels = Vec::new();
     let speak = move |out: &mut [T], _: &_| {
         levels.resize(out.len(), 0.0); // grows once, to what the device asks for
-        voice.speak(&ring, channels, &mut levels);
+        voice.speak(&samples, channels, &mut levels);
         out.iter_mut().zip(&levels).for_each(|(out, &level)| *out = T::from_sample_(level));
     };
     let fails = move |error: cpal::Error| {

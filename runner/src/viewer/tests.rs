@@ -42,10 +42,7 @@ fn played(env: &str, sets: &[&str], games: usize, filmed: bool) -> Recording {
     env.reset(block.first()).unwrap();
     let (mut takes, mut turn, actions) = (Vec::new(), 0, env.spec().discrete[0]);
     for _ in 0..games {
-        let mut take = Take::begin(env.episode_seed(0));
-        if filmed {
-            take = take.film(env.as_ref(), 0).unwrap();
-        }
+        let mut take = Take::of_seat(env.as_ref(), 0, filmed).unwrap();
         loop {
             turn += 1;
             block.discrete.row_mut(0)[0] = turn / 7 % actions;

@@ -4,7 +4,7 @@
 //! nobody hears: so the device's clock, the game's and the window's may differ, and neither gaps nor delays build up.
 //! Source: Duchon 1979 (the kernel); Arntzen, "Dynamic rate control for retro game emulators", 2012.
 
-use super::ring::Ring;
+use crossbeam_channel::Receiver;
 
 /// The kernel reaches so many samples to each side.
 const REACH: usize = 3;
@@ -18,7 +18,7 @@ const INAUDIBLE: f32 = 6e-8;
 /// A game's sample that is silent.
 const SILENCE: u8 = 128;
 
-/// Reads a ring as a device wants it.
+/// Reads samples as a device wants them, and never waits for one.
 #[derive(Debug)]
 pub(super) struct Voice {
     /// Samples of the game for each of the device, as their rates say, and as they are taken now.
@@ -48,18 +48,18 @@ impl Voice {
     }
 
     /// Writes what the device plays next, `[frames, channels]` with the same in each channel, levels from -1 to 1.
-    pub(super) fn speak(&mut self, ring: &Ring, channels: usize, out: &mut [f32]) {
-        let ahead = ring.len() as f64 / self.waiting as f64 - 1.0;
+    pub(super) fn speak(&mut self, samples: &Receiver<u8>, channels: usize, out: &mut [f32]) {
+        let ahead = samples.len() as f64 / self.waiting as f64 - 1.0;
         self.step = self.nominal * (1.0 + FOLLOW * ahead.clamp(-1.0, 1.0));
         for frame in out.chunks_mut(channels) {
-            frame.fill(self.next(ring));
+            frame.fill(self.next(samples));
         }
     }
 
-    fn next(&mut self, ring: &Ring) -> f32 {
+    fn next(&mut self, samples: &Receiver<u8>) -> f32 {
         while self.at >= 1.0 {
             self.at -= 1.0;
-            self.take(ring);
+            self.take(samples);
         }
         let reach = self.heard.len() / 2;
         let wide = self.nominal.max(1.0);
@@ -74,9 +74,9 @@ impl Voice {
     }
 
     /// Takes one sample of the game; where none is there its level stays, and fades.
-    fn take(&mut self, ring: &Ring) {
-        self.going = if self.going { ring.len() > 0 } else { ring.len() >= self.waiting };
-        let sample = if self.going { ring.read().map(level) } else { None };
+    fn take(&mut self, samples: &Receiver<u8>) {
+        self.going = if self.going { !samples.is_empty() } else { samples.len() >= self.waiting };
+        let sample = if self.going { samples.try_recv().ok().map(level) } else { None };
         let (before, faded) = self.last;
         let sample = sample.unwrap_or(before);
         let now = sample - before + FADE * faded;
@@ -107,14 +107,21 @@ fn lanczos(x: f64) -> f64 {
 
 #[cfg(test)]
 mod tests {
+    use crossbeam_channel::{Sender, bounded};
+
     use super::*;
 
     const GAME: u32 = 30_720;
     const WAITING: usize = 1_536;
 
+    /// Sends as many of these samples as there is room for, and says how many that is.
+    fn write(to: &Sender<u8>, samples: &[u8]) -> usize {
+        samples.iter().take_while(|&&sample| to.try_send(sample).is_ok()).count()
+    }
+
     /// What a device of this rate plays of a sine of some frequency that lasts some seconds, one channel.
     fn sine(device: u32, frequency: f64, seconds: f64) -> Vec<f32> {
-        let (ring, mut voice) = (Ring::new(4_096), Voice::new(GAME, device, WAITING));
+        let ((to, from), mut voice) = (bounded(4_096), Voice::new(GAME, device, WAITING));
         let wave = |n: usize| {
             let angle = std::f64::consts::TAU * frequency * n as f64 / f64::from(GAME);
             (128.0 + 60.0 * angle.sin()).round() as u8
@@ -124,10 +131,10 @@ mod tests {
         let per_frame = device as usize / 60;
         for _ in 0..frames {
             let samples: Vec<u8> = (made..made + 512).map(wave).collect();
-            assert_eq!(ring.write(&samples), 512, "there is room");
+            assert_eq!(write(&to, &samples), 512, "there is room");
             made += 512;
             let mut some = vec![0.0; per_frame];
-            voice.speak(&ring, 1, &mut some);
+            voice.speak(&from, 1, &mut some);
             out.extend(some);
         }
         out
@@ -167,11 +174,11 @@ mod tests {
 
     #[test]
     fn nothing_is_silence_before_amid_and_after() {
-        let (ring, mut voice) = (Ring::new(4_096), Voice::new(GAME, 48_000, WAITING));
+        let ((to, from), mut voice) = (bounded(4_096), Voice::new(GAME, 48_000, WAITING));
         let mut speak = |samples: &[u8], frames: usize| {
-            ring.write(samples);
+            write(&to, samples);
             let mut out = vec![9.0; 2 * frames];
-            voice.speak(&ring, 2, &mut out);
+            voice.speak(&from, 2, &mut out);
             assert!(out.chunks(2).all(|frame| frame[0] == frame[1]), "both channels are one");
             out.iter().map(|level| level.abs()).fold(0.0, f32::max)
         };
@@ -189,14 +196,14 @@ mod tests {
     fn clocks_that_differ_leave_as_many_waiting() {
         // A device that is one in a thousand slower or faster than it says: worse than any.
         for device in [47_952, 48_048] {
-            let (ring, mut voice) = (Ring::new(4_096), Voice::new(GAME, 48_000, WAITING));
+            let ((to, from), mut voice) = (bounded(4_096), Voice::new(GAME, 48_000, WAITING));
             let mut out = vec![0.0; device / 60];
             let (mut lost, mut least, mut most) = (0, usize::MAX, 0);
             for frame in 0..30 * 60 {
-                lost += 512 - ring.write(&[128; 512]);
-                voice.speak(&ring, 1, &mut out);
+                lost += 512 - write(&to, &[128; 512]);
+                voice.speak(&from, 1, &mut out);
                 if frame > 10 * 60 {
-                    (least, most) = (least.min(ring.len()), most.max(ring.len()));
+                    (least, most) = (least.min(from.len()), most.max(from.len()));
                 }
             }
             assert_eq!(lost, 0, "{device}: there is room for all");
