@@ -159,6 +159,10 @@ impl Engine {
     /// If it is no more, or silent for too long.
     pub(crate) fn ask(&mut self, what: Ask) -> Result<()> {
         self.post(what)?;
+        if self.core.is_some() {
+            // It works here, and this thread cannot do a thing before it is done.
+            self.from.yield_to_sender();
+        }
         let answer = self.from.receive(TIC, &|| self.process.lives());
         self.process.heed(answer, TIC)
     }

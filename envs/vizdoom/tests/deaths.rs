@@ -39,7 +39,7 @@ fn names() -> usize {
     names.filter(|entry| entry.file_name().to_string_lossy().contains(&format!("Doom{}", std::process::id()))).count()
 }
 
-/// Kills `kills` engines, each somewhere in the first moments of its play.
+/// Kills `kills` engines, each somewhere in the first moments of its play. Every other one shares a core with this thread.
 fn killed(kills: u64) {
     let (package, _alone) = (support::package(), alone());
     for n in 0..kills {
@@ -50,7 +50,10 @@ fn killed(kills: u64) {
             kill(process);
         });
         let error = loop {
-            let played = if game.is_over() { game.new_episode() } else { game.act(&[0.0, 1.0, 0.0], 4).map(drop) };
+            let play = |game: &mut Game| {
+                if game.is_over() { game.new_episode() } else { game.act(&[0.0, 1.0, 0.0], 4).map(drop) }
+            };
+            let played = if n % 2 == 1 { game.pinned(play) } else { play(&mut game) };
             if let Err(error) = played {
                 break error;
             }
