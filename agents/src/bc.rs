@@ -115,6 +115,7 @@ impl Config {
             ("adam_eps", self.adam_eps),
             ("grad_clip", self.grad_clip),
         ])?;
+        config::widths("hidden", &self.hidden)?;
         config::fractions(&[("held_out", self.held_out)])?;
         if self.held_out == 1.0 {
             let message = "1 leaves no game to learn from".to_owned();

@@ -25,6 +25,14 @@ pub(crate) fn at_least_one(counts: &[(&str, u64)]) -> Result<()> {
     }
 }
 
+/// Refuses a dense layer without units.
+pub(crate) fn widths(key: &str, widths: &[usize]) -> Result<()> {
+    match widths.iter().position(|&width| width == 0) {
+        Some(layer) => Err(bad(key, format!("layer {}: must be at least 1 wide", layer + 1))),
+        None => Ok(()),
+    }
+}
+
 /// Refuses a count above a limit.
 pub(crate) fn at_most(counts: &[(&str, u64, u64)]) -> Result<()> {
     match counts.iter().find(|(_, count, most)| count > most) {

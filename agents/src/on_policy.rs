@@ -14,6 +14,7 @@ use rl_perception::{EncoderConfig, Trunk};
 use rl_replays::{Counted, Rollout};
 
 use crate::actor_critic::{ActorCritic, Flows};
+use crate::config;
 use crate::descent::descend;
 use crate::distribution::Actions;
 use crate::features::{self, Features};
@@ -122,6 +123,7 @@ impl OnPolicy {
             return Err(Error::Config { key: "agent".to_owned(), message: reason });
         }
         features::check(settings.normalise_observations, context.spec)?;
+        config::widths("hidden", &settings.hidden)?;
         let rng = Rng::new(context.seed, Stream::Init);
         let Settings { trunk, ref hidden, activation, memory, .. } = settings;
         let (hidden, precision) = (hidden.clone(), context.precision);

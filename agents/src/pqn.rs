@@ -120,6 +120,7 @@ impl Config {
             ("eps", self.eps),
             ("grad_clip", self.grad_clip),
         ])?;
+        config::widths("hidden", &self.hidden)?;
         config::fractions(&[("gamma", self.gamma), ("lambda", self.lambda)])?;
         self.epsilon.check("agent.epsilon", 0.0, 1.0)
     }

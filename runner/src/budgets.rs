@@ -1,5 +1,6 @@
 //! Presets for a given time, beside the usual one of a pair: `--preset 60min`. `rl-run plan` makes one for another machine.
 
+use std::io::ErrorKind;
 use std::path::Path;
 
 /// A preset that is named.
@@ -40,8 +41,10 @@ pub(crate) fn read(path: &Path, agent: &str, env: &str) -> Result<String, String
         let named = of(agent, env).find(|budget| Path::new(budget.name) == path);
         named.map(|budget| budget.text.to_owned()).ok_or_else(|| {
             let names: Vec<&str> = of(agent, env).map(|budget| budget.name).collect();
-            let known = if names.is_empty() { String::new() } else { format!(" (built in: {})", names.join(", ")) };
-            format!("{}: {error}{known}", path.display())
+            if names.is_empty() || error.kind() != ErrorKind::NotFound {
+                return format!("{}: {error}", path.display());
+            }
+            format!("{} is neither a file nor built in (built in: {})", path.display(), names.join(", "))
         })
     })
 }

@@ -144,7 +144,7 @@ pub(crate) fn run(path: &Path, report: Report, tables: &Tables) -> anyhow::Resul
             if since < step { format!(" (or one since step {since} did)") } else { String::new() }
         )),
         None if !verdict.whole => output::note(format!(
-            "error: {name}: is cut short; the {} games before that play again as recorded",
+            "error: {name}: is cut short or damaged; the {} games before that play again as recorded",
             verdict.episodes
         )),
         None => {}

@@ -51,7 +51,7 @@ pub(crate) struct ExportArgs {
     /// Steps to show [default: all]
     #[arg(long, value_parser = clap::value_parser!(u32).range(1..))]
     steps: Option<u32>,
-    /// Shows every so manieth step [default: as many as 50 pictures a second allow]
+    /// Shows every N-th step [default: as many as 50 pictures a second allow]
     #[arg(long, value_parser = clap::value_parser!(u32).range(1..))]
     every: Option<u32>,
     /// How many times faster than people play
@@ -117,6 +117,13 @@ pub(crate) fn run(args: &ExportArgs, tables: &Tables) -> anyhow::Result<ExitCode
     }
     if args.saliency && ["csv", "rec"].contains(&ending.as_str()) {
         bail!(usage(format!("--saliency: is laid over pictures of a film, and a .{ending} is none")));
+    }
+    if !recording.whole {
+        let games = recording.episodes.iter().filter(|game| game.outcome.is_some()).count();
+        output::note(format!(
+            "{} is cut short: {games} whole games, and what there is of the next",
+            args.file.display()
+        ));
     }
     if ending == "csv" && !args.by_step {
         table(&recording, &args.out)?;
@@ -276,7 +283,7 @@ pub(crate) fn chosen(recording: &Recording, which: &str) -> anyhow::Result<usize
             number.parse().ok().and_then(|number: usize| number.checked_sub(1)).filter(|game| *game < games.len())
         }
     };
-    found.ok_or_else(|| usage(format!("--episode {which}: this recording has {} games", games.len())))
+    found.ok_or_else(|| usage(format!("--episode {which}: `best`, or a game from 1 to {}", games.len())))
 }
 
 /// A line per game.

@@ -6,12 +6,27 @@ use std::path::Path;
 
 use anyhow::Context as _;
 
+use crate::usage::usage;
+
+/// The directory that `path` is to be written in.
+///
+/// # Errors
+/// If there is none.
+pub(crate) fn directory(path: &Path) -> anyhow::Result<&Path> {
+    let dir = path.parent().filter(|dir| !dir.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    if dir.is_dir() {
+        Ok(dir)
+    } else {
+        Err(usage(format!("{}: there is no directory {}", path.display(), dir.display())))
+    }
+}
+
 /// Writes the file `path` by `write`, and shows it when that is done.
 ///
 /// # Errors
 /// If it cannot be written; the message names it.
 pub(crate) fn whole(path: &Path, write: impl FnOnce(&File) -> anyhow::Result<()>) -> anyhow::Result<()> {
-    let dir = path.parent().filter(|dir| !dir.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let dir = directory(path)?;
     let told = || path.display().to_string();
     let anyone = Permissions::from_mode(0o666); // less the umask
     let file = tempfile::Builder::new().permissions(anyone).tempfile_in(dir).with_context(told)?;

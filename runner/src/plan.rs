@@ -10,7 +10,7 @@
 mod budget;
 mod candidates;
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Instant;
 
@@ -24,7 +24,7 @@ use crate::preset::{self, Ask, Resolved, agent_preset};
 use crate::stop::{STOPPED, Stop};
 use crate::tables::Tables;
 use crate::usage::usage;
-use crate::{output, run_dir};
+use crate::{file, output, run_dir};
 use candidates::{Candidate, Times};
 
 /// Finds out how much of an agent's training fits into a given time here, and writes the preset for it.
@@ -107,10 +107,7 @@ pub(crate) fn run(args: &PlanArgs, tables: &Tables) -> anyhow::Result<ExitCode> 
     let spec = own.shapes()?;
     let bf16 = args.machine.device == "cpu" && Precision::Bf16.unit().is_some();
     let mut candidates = candidates::all(&own, spec.frame_len() > 0, bf16);
-    let dir = args.out.as_deref().and_then(Path::parent).filter(|dir| !dir.as_os_str().is_empty() && !dir.is_dir());
-    if let Some(dir) = dir {
-        return Err(usage(format!("--out: there is no directory {}", dir.display())));
-    }
+    args.out.as_deref().map(file::directory).transpose()?;
 
     let stop = Stop::listen()?;
     let Some(start_seconds) = time(&own, &mut candidates, args, &stop)? else {

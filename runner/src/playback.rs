@@ -20,6 +20,9 @@ use crate::usage::usage;
 /// If it is missing or none; the message names it.
 pub(crate) fn read(path: &Path) -> anyhow::Result<Recording> {
     let name = path.display();
+    if path.is_dir() {
+        bail!(usage(format!("{name} is a directory: name one recording in it")));
+    }
     let file = File::open(path).map_err(|e| usage(format!("{name}: {e}")))?;
     Recording::read(BufReader::new(file)).map_err(|e| anyhow!("{name} {e}"))
 }

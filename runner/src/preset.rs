@@ -353,7 +353,8 @@ fn overlay(merged: &mut Table, env: &EnvEntry, protocol: &str) -> anyhow::Result
         let known = names().collect::<Vec<_>>().join(", ");
         let known = if known.is_empty() { "it has none".to_owned() } else { format!("it has {known}") };
         let hint = hint(protocol, names());
-        return Err(usage(format!("env.protocol: {} has no protocol `{protocol}`{hint} ({known})", env.id)));
+        let env = env.id.trim_end_matches('/');
+        return Err(usage(format!("env.protocol: {env} has no protocol `{protocol}`{hint} ({known})")));
     };
     let origin = format!("protocol {protocol}");
     for (table, value) in parse(text, &origin)? {

@@ -91,6 +91,22 @@ pub(crate) fn run(args: &PublishArgs, tables: &Tables) -> anyhow::Result<ExitCod
     Ok(ExitCode::SUCCESS)
 }
 
+/// Refuses a published model where a run is needed that can go on.
+///
+/// # Errors
+/// If `run` is one.
+pub(crate) fn refuse(run: &Path) -> anyhow::Result<()> {
+    if !run.join(SCORE).exists() {
+        return Ok(());
+    }
+    let (run, games) = (run.display(), run.join(GAMES));
+    let games = games.display();
+    Err(usage(format!(
+        "{run} is a published model: its weights are there, its training is not; `rl-run eval {run}` plays it, and \
+         `rl-run verify {games}` certifies its score"
+    )))
+}
+
 /// Writes the files of a model.
 fn fill(
     to: &Path,

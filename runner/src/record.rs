@@ -22,7 +22,7 @@ use crate::tables::Tables;
 use crate::takes::{self, Take, Takes, manifest, pictures};
 use crate::train::device;
 use crate::usage::usage;
-use crate::{checkpoint, model, output};
+use crate::{checkpoint, file, model, output};
 
 /// Plays full games and records them: `rl-run verify FILE` plays them again, `rl-run export FILE` makes pictures of them.
 #[derive(Clone, Debug, clap::Args)]
@@ -51,7 +51,7 @@ pub(crate) struct RecordArgs {
     /// File to write
     #[arg(long, value_name = "FILE")]
     out: PathBuf,
-    /// Keeps what the agent thought too, before every so manieth step: values, and probabilities or Q of actions [default: nothing]
+    /// Keeps what the agent thought too, before every N-th step: values, and probabilities or Q of actions [default: nothing]
     #[arg(long, value_name = "every:N", value_parser = every, conflicts_with = "random")]
     outputs: Option<u32>,
     /// Keeps the picture after every step too: the games can be watched and exported where their environment cannot be made
@@ -80,6 +80,7 @@ struct Report {
 /// `rl-run record`.
 pub(crate) fn run(args: &RecordArgs, tables: &Tables) -> anyhow::Result<ExitCode> {
     let stop = Stop::listen()?;
+    file::directory(&args.out)?; // before the games are played
     let run = args.model.as_deref().map(model::find).transpose()?.or_else(|| args.run.clone());
     let played = match (run, &args.env) {
         (Some(run), _) => {

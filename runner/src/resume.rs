@@ -18,8 +18,8 @@ use crate::suspect::keep_batch;
 use crate::tables::Tables;
 use crate::tape::Tape;
 use crate::train::{Report, device, finish, owner, progress, start};
-use crate::usage::usage;
-use crate::{demonstrations, output, record};
+use crate::usage::{self, usage};
+use crate::{demonstrations, output, publish, record};
 
 /// Goes on with a run from its last checkpoint, to the bits that it would have had without the interruption; one without a
 /// checkpoint begins again.
@@ -33,7 +33,7 @@ pub(crate) struct ResumeArgs {
     #[arg(long, default_value = "last")]
     checkpoint: String,
     /// Train for this many frames in all, instead of the run's; schedules stay as they are
-    #[arg(long, allow_negative_numbers = true)]
+    #[arg(long, allow_negative_numbers = true, value_parser = usage::count)]
     frames: Option<u64>,
     /// Shows a dashboard on the terminal: curves, where the time goes, the game of the first seat (? names its keys)
     #[arg(long, conflicts_with_all = ["quiet", "json"])]
@@ -49,6 +49,8 @@ pub(crate) fn run(args: &ResumeArgs, tables: &Tables) -> anyhow::Result<ExitCode
     let stop = Stop::listen()?;
     let (mut about, mut resolved) = recorded(&args.run, tables)?;
     let mut dir = RunDir::open(&args.run)?;
+    publish::refuse(&args.run)?;
+    let planned = resolved.train()?.frames;
     if let Some(frames) = args.frames {
         resolved.set("train.frames", i64::try_from(frames).map_err(|_| usage("--frames: too large"))?)?;
     }
@@ -70,6 +72,10 @@ pub(crate) fn run(args: &ResumeArgs, tables: &Tables) -> anyhow::Result<ExitCode
         }
     }
     let frames = session.counts.frames;
+    if let Some(fewer) = args.frames.filter(|&asked| asked < frames.min(planned)) {
+        let back = "--checkpoint goes back to an earlier state";
+        return Err(usage(format!("--frames {fewer}: this run has had {frames} already ({back})")));
+    }
     checkpoint::forget_after(&dir.checkpoints(), frames)?;
     let (theirs, ours) = (checkpoint.as_ref().map_or(about.isa.as_str(), Checkpoint::isa), owner.isa.as_str());
     if theirs != ours {

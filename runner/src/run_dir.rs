@@ -70,7 +70,15 @@ pub(crate) fn isa(precision: Precision) -> String {
 
 /// Cargo features of this binary.
 pub(crate) fn features() -> Vec<String> {
-    let all = [("atari", cfg!(feature = "atari")), ("cuda", cfg!(feature = "cuda"))];
+    let all = [
+        ("atari", cfg!(feature = "atari")),
+        ("doom", cfg!(feature = "doom")),
+        ("viewer", cfg!(feature = "viewer")),
+        ("gamepad", cfg!(feature = "gamepad")),
+        ("sound", cfg!(feature = "sound")),
+        ("tui", cfg!(feature = "tui")),
+        ("cuda", cfg!(feature = "cuda")),
+    ];
     all.iter().filter(|(_, on)| *on).map(|(name, _)| (*name).to_owned()).collect()
 }
 
@@ -149,7 +157,8 @@ pub(crate) fn about(path: &Path) -> anyhow::Result<About> {
     let text = match fs::read(&file) {
         Ok(text) => text,
         Err(e) if e.kind() == ErrorKind::NotFound || e.kind() == ErrorKind::NotADirectory => {
-            return Err(usage(format!("{} is not the directory of a run (no run.json in it)", path.display())));
+            let why = if path.exists() { "no run.json in it" } else { "there is no such file or directory" };
+            return Err(usage(format!("{} is not the directory of a run ({why})", path.display())));
         }
         Err(e) => return Err(e).with_context(|| file.display().to_string()),
     };

@@ -86,6 +86,11 @@ pub(crate) fn run(args: &SolveArgs, tables: &Tables) -> anyhow::Result<ExitCode>
         policy,
         values,
     };
+    if args.gamma == 1.0 && report.expected_return < report.optimum - 0.1 * report.optimum.abs() {
+        output::note(
+            "at γ = 1 a longer way is as good, and this policy takes ones that lead nowhere: try --gamma 0.999",
+        );
+    }
     if args.json {
         output::line(serde_json::to_string(&report)?);
         return Ok(ExitCode::SUCCESS);

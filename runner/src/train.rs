@@ -27,7 +27,7 @@ use crate::stop::{STOPPED, Stop};
 use crate::suspect::keep_batch;
 use crate::tables::Tables;
 use crate::tape::{Tape, Which};
-use crate::usage::usage;
+use crate::usage::{self, usage};
 use crate::{demonstrations, group, needs, output, record};
 
 /// Trains an agent.
@@ -40,7 +40,7 @@ pub(crate) struct TrainArgs {
     #[arg(long, required = true)]
     agent: Option<String>,
     /// Emulator frames to train for; ends at the first update at or after them, so that one is made at least
-    #[arg(long, allow_negative_numbers = true)]
+    #[arg(long, allow_negative_numbers = true, value_parser = usage::count)]
     frames: Option<u64>,
     /// Seed of every random stream
     #[arg(long, default_value_t = 1, allow_negative_numbers = true)]
@@ -67,7 +67,7 @@ pub(crate) struct TrainArgs {
     #[arg(long, value_name = "N", allow_negative_numbers = true)]
     actors: Option<u32>,
     /// Frames between evaluations, 0 for none
-    #[arg(long, value_name = "FRAMES", allow_negative_numbers = true)]
+    #[arg(long, value_name = "FRAMES", allow_negative_numbers = true, value_parser = usage::count)]
     eval_every: Option<u64>,
     /// Games of an evaluation
     #[arg(long, value_name = "N", allow_negative_numbers = true)]
@@ -75,7 +75,7 @@ pub(crate) struct TrainArgs {
     /// Records whole episodes of the first seat in the run's directory: best | every:N | last:N
     #[arg(long, value_name = "WHICH")]
     record: Option<Which>,
-    /// Keeps in those recordings what the agent thought too, before every so manieth step [default: nothing]
+    /// Keeps in those recordings what the agent thought too, before every N-th step [default: nothing]
     #[arg(long, value_name = "every:N", value_parser = record::every, requires = "record")]
     outputs: Option<u32>,
     /// Shows a dashboard on the terminal: curves, where the time goes, the game of the first seat (? names its keys)

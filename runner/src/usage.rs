@@ -26,8 +26,17 @@ pub(crate) fn is_usage(error: &anyhow::Error) -> bool {
         .any(|cause| cause.is::<Usage>() || matches!(cause.downcast_ref(), Some(rl_core::Error::Config { .. })))
 }
 
+/// A count on the command line.
+///
+/// # Errors
+/// If it is none.
+pub(crate) fn count(text: &str) -> Result<u64, &'static str> {
+    text.parse().map_err(|_| "expected a whole number from 0 on, such as 100000")
+}
+
 /// The candidate most like `name`, if any is near enough to be meant.
 pub(crate) fn nearest<'a>(name: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+    let name = &name.to_lowercase();
     let last = |path: &'a str| path.rsplit(['.', '/']).next().unwrap_or(path);
     candidates
         .into_iter()
@@ -49,6 +58,7 @@ mod tests {
     #[test]
     fn a_slip_is_recognised_and_a_stranger_is_not() {
         assert_eq!(nearest("cartpol", ["frozenlake", "cartpole"]), Some("cartpole"));
+        assert_eq!(nearest("DQN", ["ppo", "dqn"]), Some("dqn"));
         assert_eq!(nearest("lr", ["agent.gamma", "agent.lr"]), Some("agent.lr"));
         assert_eq!(nearest("pong", ["frozenlake", "cartpole"]), None);
     }

@@ -19,6 +19,7 @@ use crate::keep::Keep;
 use crate::manifest::{self, hex};
 use crate::output;
 use crate::progress::Progress;
+use crate::publish;
 use crate::session::Session;
 use crate::snapshot::{Extent, Handed, Part, Snapshot};
 use crate::stop::{STOPPED, Stop};
@@ -147,6 +148,7 @@ pub(crate) fn run(args: &VerifyArgs, tables: &Tables) -> anyhow::Result<ExitCode
     }
     let (stop, Report { quiet, json }) = (Stop::listen()?, args.report);
     let (about, resolved) = recorded(&args.run, tables)?;
+    publish::refuse(&args.run)?;
     let mut left = digests::all(&args.run)?;
     let Some(end) = left.last().map(|digest| digest.frames) else {
         bail!(

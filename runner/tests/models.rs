@@ -45,7 +45,7 @@ fn a_published_run_plays_the_same_games_and_cannot_be_resumed() {
     );
     assert!(output(at, "record --model pole --episodes 1 --out g.rec").status.success());
     let resumed = String::from_utf8(output(at, "resume models/pole --frames 9000 --quiet").stderr).unwrap();
-    assert!(resumed.contains("it holds too little to go on from"), "{resumed}");
+    assert!(resumed.contains("models/pole is a published model"), "{resumed}");
 }
 
 #[test]
@@ -59,6 +59,8 @@ fn wrong_names_and_places_are_refused() {
         ("watch --model lakes", "no such model in "),
         ("publish r --out models/lake", "models/lake exists"),
         ("publish x --out y", "is not the directory of a run"),
+        ("resume models/lake", "models/lake is a published model"),
+        ("verify models/lake", "`rl-run verify models/lake/games.rec` certifies its score"),
         ("eval", "<RUN|--model <NAME>>"),
         ("eval r --model lake", "cannot be used with"),
     ] {

@@ -93,7 +93,7 @@ fn a_time_that_is_none_or_too_short_is_refused() {
         ("--env cartpole --agent pop --minutes 1", "no agent is called `pop`"),
         ("--env cliffwalking-slippery --minutes 1", "no agent has a preset for `cliffwalking-slippery`"),
         ("--env pendulum --agent dqn --minutes 1", "agent `dqn` cannot play `pendulum`"),
-        ("--env cartpole --minutes 1 --out nowhere/p.toml", "--out: there is no directory nowhere"),
+        ("--env cartpole --minutes 1 --out nowhere/p.toml", "nowhere/p.toml: there is no directory nowhere"),
     ] {
         let (code, said) = refusal(dir.path(), &format!("plan {line}"));
         assert!(code == 2 && said.contains(expected), "{line}\n{code} {said}");
@@ -122,7 +122,7 @@ fn presets_for_a_time_are_listed_and_train() {
     }
     let (code, said) = refusal(at, "--env kungfu --agent ppo --preset 5min");
     assert!(
-        code == 2 && said.contains("5min: No such file") && said.contains("built in: 10min, 60min, 480min"),
+        code == 2 && said.contains("5min is neither a file nor built in (built in: 10min, 60min, 480min)"),
         "{said}"
     );
 }

@@ -243,7 +243,7 @@ fn what_differs_is_named_and_what_is_damaged_is_refused() {
 
     fs::write(at.join("cut.rec"), &bytes[..bytes.len() - 20]).unwrap();
     let (code, said) = failing(at, "verify cut.rec");
-    assert!(code == 1 && said.contains("cut short; the 2 games before that play again"), "{said}");
+    assert!(code == 1 && said.contains("cut short or damaged; the 2 games before that play again"), "{said}");
     let mut flipped = bytes.clone();
     flipped[bytes.len() / 2] ^= 4;
     fs::write(at.join("flipped.rec"), flipped).unwrap();
@@ -275,18 +275,26 @@ fn films_are_films_and_wrong_words_are_refused() {
     assert!(animated.windows(4).any(|four| four == b"acTL"), "a film has several pictures");
     let wrong = [
         ("export a.rec --out a.mp4", ".gif, .apng, .png, .csv or .rec"),
-        ("export a.rec --out a.gif --episode 5", "has 4 games"),
-        ("export a.rec --out a.gif --episode 0", "has 4 games"),
+        ("export a.rec --out a.gif --episode 5", "a game from 1 to 4"),
+        ("export a.rec --out a.gif --episode 0", "a game from 1 to 4"),
         ("export a.rec --out a.gif --from 100000", "steps"),
         ("export a.rec --out a.gif --speed 0", "--speed 0"),
         ("record --env frozenlake --out a.rec", "--random"),
         ("record --env frozenlake --random --greedy --out a.rec", "--greedy"),
         ("record --env frozenlake --random --episodes 0 --out a.rec", "at least 1"),
-        ("record nowhere --out a.rec", "not the directory of a run"),
+        ("record nowhere --out a.rec", "not the directory of a run (there is no such file or directory)"),
+        ("record --env frozenlake --random --out nowhere/a.rec", "nowhere/a.rec: there is no directory nowhere"),
+        ("export a.rec --out nowhere/a.gif", "nowhere/a.gif: there is no directory nowhere"),
+        ("export . --out a.gif", ". is a directory"),
         ("verify a.rec --from 100", "from its start"),
     ];
     for (line, said) in wrong {
         let (code, text) = refusal(at, line);
         assert!(code == 2 && text.contains(said), "{line}: {text}");
     }
+    let bytes = fs::read(at.join("a.rec")).unwrap();
+    fs::write(at.join("cut.rec"), &bytes[..bytes.len() - 40]).unwrap();
+    let done = output(at, "export cut.rec --out cut.csv");
+    let said = String::from_utf8(done.stderr).unwrap();
+    assert!(done.status.success() && said.contains("cut.rec is cut short: "), "{said}");
 }

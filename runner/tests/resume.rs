@@ -47,6 +47,20 @@ fn stopped_and_killed_runs_end_in_the_same_bits() {
 }
 
 #[test]
+fn a_run_is_not_made_shorter_than_it_is() {
+    let dir = tempfile::tempdir().unwrap();
+    let at = dir.path();
+    json(at, &format!("{RUN} --run r"));
+    let settings = || ["run.toml", "run.json"].map(|file| std::fs::read_to_string(at.join("r").join(file)).unwrap());
+    let before = settings();
+    let (code, said) = refusal(at, "resume r --frames 4000");
+    assert!(code == 2 && said.contains("--frames 4000: this run has had 12"), "{said}");
+    assert_eq!(settings(), before);
+    json(at, "resume r --frames 12000 --quiet --json"); // what it was to be, were it over by some frames
+    assert_eq!(settings(), before);
+}
+
+#[test]
 fn a_signal_that_comes_twice_in_a_moment_is_one_request() {
     let dir = tempfile::tempdir().unwrap();
     let at = dir.path();

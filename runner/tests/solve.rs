@@ -34,6 +34,10 @@ fn value_iteration_reaches_what_is_known_of_small_worlds() {
         assert!(solved["optimum"].as_f64().unwrap() >= earned - 1e-9, "{env}: {solved}");
         assert_eq!(solved["policy"].as_array().unwrap().len(), solved["values"].as_array().unwrap().len());
     }
+    for (env, gamma, told) in [("frozenlake8x8", 1.0, true), ("frozenlake8x8", 0.995, false), ("taxi", 1.0, false)] {
+        let said = String::from_utf8(output(at, &format!("solve --env {env} --gamma {gamma}")).stderr).unwrap();
+        assert_eq!(said.contains("ones that lead nowhere"), told, "{env} {gamma}: {said}");
+    }
 }
 
 #[test]

@@ -31,7 +31,7 @@ fn without_a_display_the_way_around_is_named() {
     }
     let wrong = [
         ("watch a.rec --speed 3", "0.25, 0.5, 1, 2, 4, 8 or 16"),
-        ("watch a.rec --episode 3", "has 2 games"),
+        ("watch a.rec --episode 3", "a game from 1 to 2"),
         ("watch b.rec", "b.rec"),
         ("play --env cartpole --out a.rec", "is there already"),
         ("play --env cartpol", "cartpole"),

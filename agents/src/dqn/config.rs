@@ -203,6 +203,7 @@ impl Config {
             ("grad_clip", self.grad_clip),
             ("noisy", self.noisy),
         ])?;
+        config::widths("hidden", &self.hidden)?;
         config::fractions(&[("gamma", self.gamma)])?;
         self.epsilon.check("agent.epsilon", 0.0, 1.0)?;
         self.values.check()?;

@@ -354,6 +354,7 @@ fn environments_and_values_that_do_not_fit_are_refused_in_one_line() {
     assert!((DQN.refuses)(&good).is_none());
     let refused = |config: Config| learner(&good, &config, 1).err().unwrap().to_string();
     assert_eq!(refused(Config { batch: 0, ..config() }), "agent.batch: must be at least 1");
+    assert_eq!(refused(Config { hidden: vec![0], ..config() }), "agent.hidden: layer 1: must be at least 1 wide");
     assert_eq!(refused(Config { gamma: 1.5, ..config() }), "agent.gamma: 1.5 is not between 0 and 1");
     let epsilon = Schedule { start: 2.0, end: 0.0, steps: 1 };
     assert_eq!(refused(Config { epsilon, ..config() }), "agent.epsilon.start: 2 is not between 0 and 1");

@@ -423,6 +423,8 @@ fn environments_and_values_that_do_not_fit_are_refused_in_one_line() {
     };
     let of = |config: PpoConfig| refused("ppo", toml::Table::try_from(config).unwrap(), &good);
     assert_eq!(of(PpoConfig { epochs: 0, ..ppo() }), "agent.epochs: must be at least 1");
+    let flat = PpoConfig { hidden: vec![64, 0], ..ppo() };
+    assert_eq!(of(flat), "agent.hidden: layer 2: must be at least 1 wide");
     assert_eq!(of(PpoConfig { lambda: 1.5, ..ppo() }), "agent.lambda: 1.5 is not between 0 and 1");
     let memory = Memory::Gru { units: 8, steps: 4 };
     let steps = "agent.memory.steps: sequences of 4 steps do not divide a horizon of 6";
