@@ -8,12 +8,17 @@ use anyhow::Context as _;
 
 use crate::usage::usage;
 
+/// The directory that holds `path`, were it not there.
+pub(crate) fn parent(path: &Path) -> &Path {
+    path.parent().filter(|dir| !dir.as_os_str().is_empty()).unwrap_or(Path::new("."))
+}
+
 /// The directory that `path` is to be written in.
 ///
 /// # Errors
 /// If there is none.
 pub(crate) fn directory(path: &Path) -> anyhow::Result<&Path> {
-    let dir = path.parent().filter(|dir| !dir.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let dir = parent(path);
     if dir.is_dir() {
         Ok(dir)
     } else {

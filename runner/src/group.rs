@@ -50,6 +50,7 @@ pub(crate) fn run(order: &Order, seeds: &Seeds, place: &Place<'_>, report: Repor
     let share = order.share(at_once);
     place.check(all)?;
     share.check(all[0], at_once, place)?;
+    order.instead().filter(|_| !report.quiet).into_iter().for_each(output::note);
     let (next, (tell, hear)) = (AtomicUsize::new(0), unbounded());
     let outcomes = thread::scope(|scope| {
         for number in 0..at_once {

@@ -73,7 +73,7 @@ pub(crate) fn run(args: &PublishArgs, tables: &Tables) -> anyhow::Result<ExitCod
         (takes.iter().map(|take| take.outcome.ret).collect(), takes.iter().map(|take| take.outcome.frames).sum());
     let report = Report::of(&trained, asked, &Score { returns, frames })?;
     let told = || out.display().to_string();
-    let parent = out.parent().filter(|dir| !dir.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let parent = file::parent(out);
     fs::create_dir_all(parent).with_context(told)?;
     let draft = tempfile::Builder::new().prefix(".publish").tempdir_in(parent).with_context(told)?;
     fill(draft.path(), run, &mut trained, asked, &manifest, &takes, &report).with_context(told)?;

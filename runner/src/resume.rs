@@ -48,8 +48,8 @@ pub(crate) struct ResumeArgs {
 pub(crate) fn run(args: &ResumeArgs, tables: &Tables) -> anyhow::Result<ExitCode> {
     let stop = Stop::listen()?;
     let (mut about, mut resolved) = recorded(&args.run, tables)?;
-    let mut dir = RunDir::open(&args.run)?;
     publish::refuse(&args.run)?;
+    let mut dir = RunDir::open(&args.run)?;
     let planned = resolved.train()?.frames;
     if let Some(frames) = args.frames {
         resolved.set("train.frames", i64::try_from(frames).map_err(|_| usage("--frames: too large"))?)?;
@@ -57,6 +57,11 @@ pub(crate) fn run(args: &ResumeArgs, tables: &Tables) -> anyhow::Result<ExitCode
     let (train, eval) = (resolved.train()?, resolved.eval()?);
     let owner = owner(&resolved, &train);
     let checkpoint = from(&args.run, &args.checkpoint, &owner)?;
+    let had = checkpoint.as_ref().map_or(0, Checkpoint::frames);
+    if let Some(fewer) = args.frames.filter(|&asked| asked < had.min(planned)) {
+        let back = "--checkpoint goes back to an earlier state";
+        return Err(usage(format!("--frames {fewer}: this run has had {had} already ({back})")));
+    }
     let workers = args.machine.workers()?;
     let mut session = start(&resolved, &train, about.seed, &device(&args.machine.device)?, workers)?;
     let note = |text: String| {
@@ -72,10 +77,6 @@ pub(crate) fn run(args: &ResumeArgs, tables: &Tables) -> anyhow::Result<ExitCode
         }
     }
     let frames = session.counts.frames;
-    if let Some(fewer) = args.frames.filter(|&asked| asked < frames.min(planned)) {
-        let back = "--checkpoint goes back to an earlier state";
-        return Err(usage(format!("--frames {fewer}: this run has had {frames} already ({back})")));
-    }
     checkpoint::forget_after(&dir.checkpoints(), frames)?;
     let (theirs, ours) = (checkpoint.as_ref().map_or(about.isa.as_str(), Checkpoint::isa), owner.isa.as_str());
     if theirs != ours {

@@ -177,13 +177,6 @@ pub(crate) fn run(args: &TrainArgs, tables: &Tables) -> anyhow::Result<ExitCode>
     }
     demonstrations::settle(&mut resolved)?;
     let (train, eval) = (resolved.train()?, resolved.eval()?);
-    if train.precision == Precision::Bf16 && !args.report.quiet {
-        if args.machine.device != "cpu" {
-            output::note("bf16 is for the CPU: the GPU multiplies f32");
-        } else if train.precision.unit().is_none() {
-            output::note("this CPU has no instructions for bf16: multiplying f32");
-        }
-    }
     let (device, workers) = (device(&args.machine.device)?, args.machine.workers()?);
     let (on, threads) = (args.machine.device.clone(), args.machine.threads());
     let (record, outputs) = (args.record, args.outputs);
@@ -198,6 +191,17 @@ pub(crate) fn run(args: &TrainArgs, tables: &Tables) -> anyhow::Result<ExitCode>
 }
 
 impl Order {
+    /// What a run multiplies, where that is not what was asked for.
+    pub(crate) fn instead(&self) -> Option<&'static str> {
+        match self.train.precision {
+            Precision::Bf16 if !self.device.is_cpu() => Some("bf16 is for the CPU: the GPU multiplies f32"),
+            Precision::Bf16 if self.train.precision.unit().is_none() => {
+                Some("this CPU has no instructions for bf16: multiplying f32")
+            }
+            _ => None,
+        }
+    }
+
     /// A session at its very beginning, once it is known that as many runs `at_once` have room here.
     fn session(&self, seed: u64, at_once: usize, place: &Place<'_>) -> anyhow::Result<Session> {
         let Self { resolved, train, device, workers, .. } = self;
@@ -235,6 +239,9 @@ impl Order {
 /// If anything that it needs is missing, refused or fails.
 pub(crate) fn fresh(order: &Order, seed: u64, place: &Place<'_>, progress: Progress) -> anyhow::Result<Outcome> {
     let mut session = order.session(seed, 1, place)?;
+    if let Some(instead) = order.instead().filter(|_| !place.many) {
+        progress.note(instead);
+    }
     let kept = record::kept_of(order.outputs, &session, &order.resolved)?;
     let Order { resolved, train, eval, workers, stop, .. } = order.clone();
     // Before there is a directory: what cannot be shown leaves none.

@@ -50,6 +50,6 @@ fn only_games_of_two_have_matches_and_only_games_that_it_knows_have_planners() {
     let (code, line) = refusal(at, "match c");
     assert!(code == 2 && line.contains("`cartpole` is no board game"), "{line}");
     let preset = concat!("--preset ", env!("CARGO_MANIFEST_DIR"), "/../presets/alphazero/connectfour.toml");
-    let (code, line) = refusal(at, &format!("--env cartpole --agent alphazero --quiet {preset}"));
+    let (code, line) = refusal(at, &format!("--env cartpole --agent alphazero {preset}"));
     assert!(code == 2 && line.contains("alphazero searches a game whose rules it is built with"), "{line}");
 }

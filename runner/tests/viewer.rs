@@ -34,6 +34,7 @@ fn without_a_display_the_way_around_is_named() {
         ("watch a.rec --episode 3", "a game from 1 to 2"),
         ("watch b.rec", "b.rec"),
         ("play --env cartpole --out a.rec", "is there already"),
+        ("play --env cartpole --out nowhere/a.rec", "nowhere/a.rec: there is no directory nowhere"),
         ("play --env cartpol", "cartpole"),
     ];
     for (line, expected) in wrong {

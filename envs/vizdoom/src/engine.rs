@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, set_parent_process_death_signal};
-use rustix::thread::{CpuSet, sched_setaffinity};
+use rustix::thread::{CpuSet, sched_getcpu, sched_setaffinity};
 use tempfile::TempDir;
 
 use crate::error::doing;
@@ -159,8 +159,8 @@ impl Engine {
     /// If it is no more, or silent for too long.
     pub(crate) fn ask(&mut self, what: Ask) -> Result<()> {
         self.post(what)?;
-        if self.core.is_some() {
-            // It works here, and this thread cannot do a thing before it is done.
+        if self.core == Some(sched_getcpu()) {
+            // It works on this core, where this thread cannot do a thing before it is done.
             self.from.yield_to_sender();
         }
         let answer = self.from.receive(TIC, &|| self.process.lives());

@@ -68,7 +68,7 @@ const _: () = {
 /// How long is waited before it is looked whether the other side lives.
 const GLANCE: Duration = Duration::from_millis(10);
 
-/// How often a core is lent to the other side before this one sleeps: once or twice is enough where nobody else wants it.
+/// How often a core is lent to the other side before this one sleeps, for others may be given it instead.
 const YIELDS: usize = 16;
 
 /// Why there is no message.
