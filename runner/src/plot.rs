@@ -2,6 +2,7 @@
 
 pub(crate) mod chart;
 pub(crate) mod curves;
+mod filed;
 mod raster;
 pub(crate) mod svg;
 
@@ -21,11 +22,15 @@ use curves::{Axis, Group};
 #[derive(Clone, Debug, clap::Args)]
 #[command(after_help = "Examples: rl-run plot runs/kungfu-ppo-s1 --out kungfu.svg
           rl-run plot runs/ppo runs/dqn --out both.png --x minutes      (directories of --seeds)
-          rl-run plot runs/cartpole-dqn-s1 --y loss --json")]
+          rl-run plot runs/cartpole-dqn-s1 --y loss --json > mine.json
+          rl-run plot runs/other --beside mine.json --out both.svg      (their curves, without their runs)")]
 pub(crate) struct PlotArgs {
     /// Directories of runs, or of several seeds
-    #[arg(required = true)]
+    #[arg(required_unless_present = "beside")]
     runs: Vec<PathBuf>,
+    /// File of curves, as --json writes them, to draw dashed as far as the runs go; may be given again
+    #[arg(long, value_name = "FILE")]
+    beside: Vec<PathBuf>,
     /// File to write: .svg or .png
     #[arg(long, value_name = "FILE", required_unless_present = "json")]
     out: Option<PathBuf>,
@@ -52,8 +57,12 @@ pub(crate) fn run(args: &PlotArgs, tables: &Tables) -> anyhow::Result<ExitCode> 
         bail!(usage(format!("--out {}: give the name of a .svg or .png file", out.display())));
     }
     let groups = curves::read(&args.runs, args.x, &args.y, args.smooth as usize)?;
+    let mut filed = Vec::new();
+    for path in &args.beside {
+        filed.extend(filed::read(path, args.x, &groups)?);
+    }
     if let Some(out) = &args.out {
-        let chart = chart(&groups, args.x, &args.y, tables);
+        let chart = chart(&groups, &filed, args.x, &args.y, tables);
         if ending == "svg" {
             file::whole(out, |mut file| Ok(file.write_all(svg::page(&chart).as_bytes())?))?;
         } else {
@@ -61,20 +70,21 @@ pub(crate) fn run(args: &PlotArgs, tables: &Tables) -> anyhow::Result<ExitCode> 
         }
     }
     if args.json {
-        output::line(serde_json::to_string(&groups)?);
+        output::line(serde_json::to_string(&[groups, filed].concat())?);
     } else if let Some(out) = &args.out {
         let runs: usize = groups.iter().map(|group| group.runs.len()).sum();
-        output::line(format!("{}: {runs} runs in {} curves", out.display(), groups.len()));
+        let files = if filed.is_empty() { String::new() } else { format!(", {} of files", filed.len()) };
+        output::line(format!("{}: {runs} runs in {} curves{files}", out.display(), groups.len()));
     }
     Ok(ExitCode::SUCCESS)
 }
 
 /// The chart of these curves, with the scores of a person and of chance where returns of one environment are shown.
-pub(crate) fn chart(groups: &[Group], x: Axis, y: &str, tables: &Tables) -> Chart {
-    let mut envs: Vec<&str> = groups.iter().map(|group| group.env.as_str()).collect();
-    envs.dedup();
+pub(crate) fn chart(groups: &[Group], filed: &[Group], x: Axis, y: &str, tables: &Tables) -> Chart {
+    let mut envs = groups.iter().chain(filed).map(|group| group.env.as_str());
+    let first = envs.next();
     let mut references = Vec::new();
-    if let ([env], "return_100" | "eval_return") = (&envs[..], y)
+    if let (Some(env), true, "return_100" | "eval_return") = (first, envs.all(|env| Some(env) == first), y)
         && let Ok((name, entry)) = tables.env(env)
         && let Some((random, human)) = (entry.reference)(&name)
     {
@@ -85,5 +95,5 @@ pub(crate) fn chart(groups: &[Group], x: Axis, y: &str, tables: &Tables) -> Char
         "eval_return" => "mean return of an evaluation",
         key => key,
     };
-    Chart::new(&envs.join(", "), x.name(), y, groups, &references)
+    Chart::new([x.name(), y], groups, filed, &references)
 }

@@ -55,7 +55,7 @@ pub(crate) fn run(args: &ReportArgs, tables: &Tables) -> anyhow::Result<ExitCode
         for (groups, key) in [(&groups, "return_100"), (&evaluated, "eval_return")] {
             let of: Vec<Group> = groups.iter().filter(|group| group.env == *env).cloned().collect();
             if !of.is_empty() {
-                charts.push(svg::part(&chart(&of, args.x, key, tables)));
+                charts.push(svg::part(&chart(&of, &[], args.x, key, tables)));
             }
         }
     }

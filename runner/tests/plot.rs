@@ -39,6 +39,22 @@ fn curves_are_what_runs_measured_and_a_page_holds_everything() {
     let svg = fs::read_to_string(at.join("a.svg")).unwrap();
     assert!(svg.contains("fill-opacity") && svg.contains(">dqn, 3 seeds<"), "{svg}");
 
+    // What --json wrote takes the place of the runs, and ends where those beside it do.
+    let shorter = json(at, "--env cartpole --agent ppo --frames 1500 --quiet --json --run short")["frames"].clone();
+    fs::write(at.join("kept.json"), serde_json::to_vec(&told).unwrap()).unwrap();
+    assert_eq!(json(at, "plot --beside kept.json --json"), told);
+    let beside = json(at, "plot short --beside kept.json --json");
+    assert_eq!((&beside[1]["name"], beside.as_array().unwrap().len()), (&told[0]["name"], 3));
+    for curve in beside.as_array().unwrap() {
+        assert_eq!(curve["x"].as_array().unwrap().last().unwrap().as_f64(), shorter.as_f64(), "{curve}");
+    }
+    let done = output(at, "plot short --beside kept.json --out c.svg");
+    assert!(String::from_utf8_lossy(&done.stdout).contains("1 runs in 1 curves, 2 of files"), "{done:?}");
+    let svg = fs::read_to_string(at.join("c.svg")).unwrap();
+    assert!(svg.contains(">dqn, 3 seeds<") && svg.contains("stroke-dasharray"), "{svg}");
+    fs::write(at.join("none.json"), "[]").unwrap();
+    fs::write(at.join("torn.json"), "[{\"name\":\"a\",\"x\":[1,").unwrap();
+
     let done = output(at, "report d p<&b --out a.html");
     assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
     let page = fs::read_to_string(at.join("a.html")).unwrap();
@@ -56,6 +72,11 @@ fn curves_are_what_runs_measured_and_a_page_holds_everything() {
         ("plot d --out a.pdf", ".svg or .png"),
         ("plot d --y nothing --json", "no row has `nothing`"),
         ("plot nowhere --json", "nowhere"),
+        ("plot --json", "--beside"),
+        ("plot --beside nowhere.json --json", "nowhere.json"),
+        ("plot --beside none.json --json", "holds no curve"),
+        ("plot --beside torn.json --json", "[0].x"),
+        ("plot --beside kept.json --x minutes --json", "along frames, and not along minutes"),
         ("report d --out a.txt", ".html"),
     ] {
         let (code, text) = refusal(at, line);

@@ -71,9 +71,11 @@ pub(crate) struct Chart {
 }
 
 impl Chart {
-    /// A chart of these curves. A reference far above all of them is named, and not shown: it would press them flat.
-    pub(crate) fn new(title: &str, x: &str, y: &str, groups: &[Group], references: &[Reference]) -> Self {
-        let all = |of: fn(&Group) -> &Vec<f64>| groups.iter().flat_map(of).copied();
+    /// A chart of the curves of runs, and dashed those of files. A reference far above all of them is named, and not shown: it
+    /// would press them flat.
+    pub(crate) fn new(axes: [&str; 2], runs: &[Group], files: &[Group], references: &[Reference]) -> Self {
+        let groups: Vec<&Group> = runs.iter().chain(files).collect();
+        let all = |of: fn(&Group) -> &Vec<f64>| groups.iter().flat_map(|&group| of(group)).copied();
         let (right, top) = (all(|g| &g.x).fold(0.0, f64::max), all(|g| &g.high).fold(f64::NEG_INFINITY, f64::max));
         let bottom = all(|g| &g.low).fold(f64::INFINITY, f64::min);
         let near =
@@ -82,27 +84,33 @@ impl Chart {
         let range = shown.iter().fold((bottom, top), |(low, high), r| (low.min(r.at), high.max(r.at)));
         let mut scale = Scale { x: steps(0.0, right.max(1e-9)), y: steps(range.0, range.1) };
         scale.x.end(right);
-        let mut chart = Self { title: title.to_owned(), marks: Vec::new() };
-        chart.axes(&scale, x, y);
+        let mut envs: Vec<&str> = Vec::new();
+        groups.iter().for_each(|group| {
+            if !envs.contains(&&*group.env) {
+                envs.push(&group.env)
+            }
+        });
+        let mut chart = Self { title: envs.join(", "), marks: Vec::new() };
+        chart.axes(&scale, axes);
         chart.references(&scale, &shown);
         for (group, paint) in groups.iter().zip(colours()) {
-            if group.runs.len() > 1 {
+            if group.low != group.high {
                 let points = (0..group.x.len())
                     .map(|i| (scale.right(group.x[i]), scale.up(group.high[i]), scale.up(group.low[i])))
                     .collect();
                 chart.marks.push(Mark::Band { points, paint });
             }
         }
-        for (group, paint) in groups.iter().zip(colours()) {
+        for (i, (group, paint)) in groups.iter().zip(colours()).enumerate() {
             let points: Vec<_> =
                 group.x.iter().zip(&group.mean).map(|(&x, &y)| (scale.right(x), scale.up(y))).collect();
-            chart.marks.push(Mark::Line { points, width: 2.0, dashed: false, paint });
+            chart.marks.push(Mark::Line { points, width: 2.0, dashed: i >= runs.len(), paint });
         }
-        chart.legend(groups, &far);
+        chart.legend(&groups, runs.len(), &far);
         chart
     }
 
-    fn axes(&mut self, scale: &Scale, x: &str, y: &str) {
+    fn axes(&mut self, scale: &Scale, [x, y]: [&str; 2]) {
         let (left, top, right, bottom) = FRAME;
         self.text((left - 48.0, 26.0), self.title.clone(), Anchor::Start, true, Paint::Ink);
         for &value in &scale.y.ticks {
@@ -130,12 +138,13 @@ impl Chart {
         }
     }
 
-    /// Names of the curves, in rows from the top right.
-    fn legend(&mut self, groups: &[Group], far: &[Reference]) {
+    /// Names of the curves, in rows from the top right; the first `solid` have lines without gaps.
+    fn legend(&mut self, groups: &[&Group], solid: usize, far: &[Reference]) {
         let (_, top, right, _) = FRAME;
         let far = far.iter().map(|reference| format!("{} {}", reference.name, grouped(reference.at)));
         let far = far.map(|told| (format!("({told})"), None));
-        let names = groups.iter().zip(colours()).map(|(group, paint)| (group.name.clone(), Some(paint)));
+        let names =
+            groups.iter().zip(colours()).enumerate().map(|(i, (group, paint))| (group.name.clone(), Some((i, paint))));
         let mut at = right;
         let entries: Vec<_> = names.chain(far).collect();
         let mut row = 0.0;
@@ -147,8 +156,8 @@ impl Chart {
             let y = top - 38.0 + row * 17.0;
             at -= wide;
             self.text((at, y), name, Anchor::Start, false, if paint.is_some() { Paint::Ink } else { Paint::Faint });
-            if let Some(paint) = paint {
-                self.line(vec![(at - 26.0, y - 4.0), (at - 8.0, y - 4.0)], 3.0, false, paint);
+            if let Some((i, paint)) = paint {
+                self.line(vec![(at - 26.0, y - 4.0), (at - 8.0, y - 4.0)], 3.0, i >= solid, paint);
                 at -= 26.0;
             }
             at -= 14.0;

@@ -5,7 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, bail};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::appended::{lines, read as bytes};
@@ -45,16 +45,24 @@ impl Axis {
     }
 }
 
-/// Runs that differ in their seeds alone.
-#[derive(Clone, Debug, Serialize)]
+/// Runs that differ in their seeds alone, or what a file says of such.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub(crate) struct Group {
     pub(crate) name: String,
     pub(crate) env: String,
     pub(crate) agent: String,
+    /// Where curves of a file are from.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) source: Option<String>,
+    #[serde(default)]
     pub(crate) runs: Vec<PathBuf>,
+    #[serde(default)]
     pub(crate) seeds: Vec<u64>,
+    /// What `x` counts, as [`Axis::name`] has it.
+    pub(crate) along: String,
     pub(crate) x: Vec<f64>,
-    /// Mean over the runs, and the ends of its 95 % interval.
+    /// Mean over the runs, and the ends of its 95 % interval, or whatever a file has around its curve.
     pub(crate) mean: Vec<f64>,
     pub(crate) low: Vec<f64>,
     pub(crate) high: Vec<f64>,
@@ -87,7 +95,8 @@ pub(crate) fn read(dirs: &[PathBuf], axis: Axis, key: &str, smooth: usize) -> an
         let seeds = abouts.iter().map(|about| about.seed).collect();
         let (name, env, agent) = (abouts[0].agent.clone(), abouts[0].env.clone(), abouts[0].agent.clone());
         let [x, mean, low, high] = together(&curves, smooth);
-        groups.push(Group { name, env, agent, runs, seeds, x, mean, low, high });
+        let (source, along) = (None, axis.name().to_owned());
+        groups.push(Group { name, env, agent, source, runs, seeds, along, x, mean, low, high });
     }
     name(&mut groups);
     Ok(groups)
@@ -184,7 +193,7 @@ fn together(curves: &[Vec<(f64, f64)>], smooth: usize) -> [Vec<f64>; 4] {
 }
 
 /// The value of a curve at `x`, between its points in a straight line.
-fn at(curve: &[(f64, f64)], x: f64) -> f64 {
+pub(super) fn at(curve: &[(f64, f64)], x: f64) -> f64 {
     let next = curve.partition_point(|point| point.0 < x).min(curve.len() - 1);
     let (before, after) = (curve[next.saturating_sub(1)], curve[next]);
     let span = after.0 - before.0;

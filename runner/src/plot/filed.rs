@@ -1,0 +1,111 @@
+//! Curves that a file keeps, in the form that `plot --json` writes: those of other machines, of runs that are gone, of
+//! publications.
+
+use std::fmt::Display;
+use std::fs;
+use std::path::Path;
+
+use anyhow::bail;
+
+use super::curves::{Axis, Group, at};
+use crate::usage::usage;
+
+/// Curves of the file `path` along `axis`, as far as `runs` go, where there are any.
+///
+/// # Errors
+/// If it cannot be read, holds none, or one is not along `axis` or begins behind the end of all runs; the message names it.
+pub(super) fn read(path: &Path, axis: Axis, runs: &[Group]) -> anyhow::Result<Vec<Group>> {
+    let told = |why: &dyn Display| usage(format!("{}: {why}", path.display()));
+    let text = fs::read_to_string(path).map_err(|e| told(&e))?;
+    let groups = parse(&text).map_err(|e| told(&format!("not curves as `rl-run plot --json` writes them: {e}")))?;
+    if groups.is_empty() {
+        bail!(told(&"holds no curve"));
+    }
+    let end = runs.iter().filter_map(|group| group.x.last()).copied().reduce(f64::max).unwrap_or(f64::INFINITY);
+    let kept = groups.into_iter().map(|group| check(&group, axis).and_then(|()| until(group, end)));
+    kept.collect::<Result<_, _>>().map_err(|e| told(&e))
+}
+
+fn parse(text: &str) -> Result<Vec<Group>, String> {
+    let mut json = serde_json::Deserializer::from_str(text);
+    let groups = serde_path_to_error::deserialize(&mut json).map_err(|e| e.to_string())?;
+    json.end().map_err(|e| e.to_string())?;
+    Ok(groups)
+}
+
+fn check(group: &Group, axis: Axis) -> Result<(), String> {
+    let Group { name, along, x, mean, low, high, .. } = group;
+    if along != axis.name() {
+        return Err(format!("`{name}` is along {along}, and not along {}", axis.name()));
+    }
+    if x.is_empty() || [mean, low, high].iter().any(|values| values.len() != x.len()) {
+        return Err(format!("`{name}` wants as many values of x, mean, low and high, one at least"));
+    }
+    if !x.is_sorted() {
+        return Err(format!("`{name}` goes back along x"));
+    }
+    Ok(())
+}
+
+/// The curve up to `end`, where it may get a point.
+fn until(group: Group, end: f64) -> Result<Group, String> {
+    let Group { name, x, .. } = &group;
+    let kept = x.partition_point(|&x| x <= end);
+    if kept == x.len() {
+        return Ok(group);
+    }
+    if kept == 0 {
+        let [begin, end] = [x[0], end].map(|x| (x * 10.0).round() / 10.0);
+        return Err(format!("`{name}` begins at {begin} {}, where all runs have ended (at {end})", group.along));
+    }
+    let cut = |values: &[f64]| -> Vec<f64> {
+        let curve: Vec<(f64, f64)> = x.iter().copied().zip(values.iter().copied()).collect();
+        values[..kept].iter().copied().chain([at(&curve, end)]).collect()
+    };
+    let [mean, low, high] = [&group.mean, &group.low, &group.high].map(|values| cut(values));
+    let x = x[..kept].iter().copied().chain([end]).collect();
+    Ok(Group { x, mean, low, high, ..group })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn curve(x: &[f64], mean: &[f64]) -> Group {
+        let all = mean.to_vec();
+        Group {
+            name: "c".to_owned(),
+            env: "cartpole".to_owned(),
+            agent: "dqn".to_owned(),
+            source: None,
+            runs: Vec::new(),
+            seeds: Vec::new(),
+            along: "frames".to_owned(),
+            x: x.to_vec(),
+            mean: all.clone(),
+            low: all.clone(),
+            high: all,
+        }
+    }
+
+    #[test]
+    fn a_curve_ends_where_the_runs_do() {
+        let all = curve(&[1.0, 3.0, 7.0], &[10.0, 30.0, 50.0]);
+        assert_eq!(until(all.clone(), 5.0), Ok(curve(&[1.0, 3.0, 5.0], &[10.0, 30.0, 40.0])));
+        assert_eq!(until(all.clone(), 7.0), Ok(all.clone()));
+        assert_eq!(until(all, 0.5), Err("`c` begins at 1 frames, where all runs have ended (at 0.5)".to_owned()));
+    }
+
+    #[test]
+    fn what_is_no_curve_along_the_axis_is_told() {
+        assert_eq!(check(&curve(&[1.0], &[1.0]), Axis::Frames), Ok(()));
+        for (bad, axis, said) in [
+            (curve(&[1.0], &[1.0]), Axis::Minutes, "along frames, and not along minutes"),
+            (curve(&[], &[]), Axis::Frames, "as many values"),
+            (curve(&[1.0, 2.0], &[1.0]), Axis::Frames, "as many values"),
+            (curve(&[2.0, 1.0], &[1.0, 1.0]), Axis::Frames, "goes back"),
+        ] {
+            assert!(check(&bad, axis).unwrap_err().contains(said));
+        }
+    }
+}
