@@ -37,7 +37,9 @@ impl Gae {
             let (ages, ends, rewards) = (block.age.row(t + 1), block.end.row(t + 1), block.reward.row(t + 1));
             for e in 0..envs {
                 if ages[e] == 0 {
-                    continue; // the step before it ended an episode, and takes nothing from here
+                    // Nothing passes a reset, not even one that no end announced: an engine was lost.
+                    carry[e] = 0.0;
+                    continue;
                 }
                 let future = match ends[e] {
                     End::Terminated => 0.0,
@@ -59,8 +61,8 @@ mod tests {
 
     use super::*;
 
-    /// What happens to a seat in one call: an end, a reward, and the value of what it sees then.
-    type Event = (End, f32, f32);
+    /// What happens to a seat in one call: an end, or none and the episode is lost, a reward, and the value of what it sees then.
+    type Event = (Option<End>, f32, f32);
 
     fn block(seats: &[Vec<Event>], begins_over: &[bool]) -> (Rollout, Vec<Vec<f32>>) {
         let (symbols, discrete, continuous) = ([].into(), [2].into(), [].into());
@@ -73,8 +75,10 @@ mod tests {
             block.end.row_mut(0)[e] = if over { End::Truncated } else { End::No };
             for (t, &(end, reward, _)) in events.iter().enumerate().skip(1) {
                 // As environments do it: the call after an end resets, and is no step.
-                let (age, end, reward) =
-                    if over { (0, End::No, 0.0) } else { (block.age[(t - 1, e)] + 1, end, reward) };
+                let (age, end, reward) = match end {
+                    Some(end) if !over => (block.age[(t - 1, e)] + 1, end, reward),
+                    _ => (0, End::No, 0.0),
+                };
                 (block.age[(t, e)], block.end[(t, e)], block.reward[(t, e)]) = (age, end, reward);
                 over = end.over();
             }
@@ -85,7 +89,7 @@ mod tests {
     /// Σ (γλ)^k δ_{t+k} of one seat, by its definition: forward from each step, to the end of its episode or block.
     fn naive(gae: &Gae, counted: Counted, block: &Rollout, values: &[Vec<f32>], t: usize, e: usize) -> f64 {
         let (mut sum, mut weight) = (0.0, 1.0);
-        for s in t..block.horizon() {
+        for s in (t..block.horizon()).take_while(|&s| block.valid(s, e)) {
             let end = block.end[(s + 1, e)];
             let dead = end == End::Terminated || (end == End::LifeLost && gae.life_loss == LifeLoss::Terminal);
             let reward = f64::from(counted.of(block.reward[(s + 1, e)]));
@@ -108,10 +112,11 @@ mod tests {
 
     fn events() -> impl Strategy<Value = Vec<(Vec<Event>, bool)>> {
         let end = prop_oneof![
-            6 => Just(End::No),
-            1 => Just(End::LifeLost),
-            1 => Just(End::Truncated),
-            1 => Just(End::Terminated),
+            6 => Just(Some(End::No)),
+            1 => Just(Some(End::LifeLost)),
+            1 => Just(Some(End::Truncated)),
+            1 => Just(Some(End::Terminated)),
+            1 => Just(None),
         ];
         let event = (end, -2.0f32..2.0, -5.0f32..5.0);
         (2usize..20, 1usize..4).prop_flat_map(move |(rows, seats)| {
@@ -149,21 +154,29 @@ mod tests {
     #[test]
     fn truncation_bootstraps_from_the_true_last_observation_and_the_reset_counts_nothing() {
         let seat = vec![
-            (End::No, 0.0, 1.0),
-            (End::Truncated, 2.0, 8.0),
-            (End::No, 0.0, 100.0), // the reset, and what the new episode begins with
-            (End::No, 3.0, 4.0),
+            (Some(End::No), 0.0, 1.0),
+            (Some(End::Truncated), 2.0, 8.0),
+            (Some(End::No), 0.0, 100.0), // the reset, and what the new episode begins with
+            (Some(End::No), 3.0, 4.0),
         ];
         let (block, values) = block(&[seat], &[false]);
         assert_eq!(advantages(&GAE, Counted::Raw, &block, &values), [2.0 + 4.0 - 1.0, 0.0, 3.0 + 2.0 - 100.0]);
     }
 
     #[test]
+    fn nothing_passes_a_reset_that_no_end_announced() {
+        let seat =
+            vec![(Some(End::No), 0.0, 1.0), (Some(End::No), 2.0, 4.0), (None, 0.0, 10.0), (Some(End::No), 3.0, 20.0)];
+        let (block, values) = block(&[seat], &[false]);
+        assert_eq!(advantages(&GAE, Counted::Raw, &block, &values), [2.0 + 2.0 - 1.0, 0.0, 3.0 + 10.0 - 10.0]);
+    }
+
+    #[test]
     fn nothing_beyond_a_terminal_step_is_looked_at() {
-        let seat = vec![(End::No, 0.0, 1.0), (End::Terminated, 2.0, f32::NAN)];
+        let seat = vec![(Some(End::No), 0.0, 1.0), (Some(End::Terminated), 2.0, f32::NAN)];
         let (ended, values) = block(&[seat], &[false]);
         assert_eq!(advantages(&GAE, Counted::Raw, &ended, &values), [1.0]);
-        let seat = vec![(End::No, 0.0, 1.0), (End::LifeLost, 2.0, 6.0)];
+        let seat = vec![(Some(End::No), 0.0, 1.0), (Some(End::LifeLost), 2.0, 6.0)];
         let (lost, values) = block(&[seat], &[false]);
         assert_eq!(advantages(&GAE, Counted::Raw, &lost, &values), [4.0]);
         assert_eq!(advantages(&Gae { life_loss: LifeLoss::Terminal, ..GAE }, Counted::Raw, &lost, &values), [1.0]);

@@ -69,8 +69,10 @@ impl Rewards {
         for t in 0..blocks.first().map_or(0, Rollout::horizon) {
             let seats = blocks.iter().flat_map(|block| (0..block.envs()).map(move |e| (block, e)));
             for ((block, e), open) in seats.zip(&mut self.memory.open) {
+                if block.age[(t, e)] == 0 || !block.valid(t, e) {
+                    *open = 0.0; // environments that were built again begin without a step that says so
+                }
                 if !block.valid(t, e) {
-                    *open = 0.0;
                     continue;
                 }
                 *open = self.gamma * *open + f64::from(block.reward[(t + 1, e)]);
@@ -118,6 +120,7 @@ mod tests {
         let spec = Spec { vector: 1, discrete: [2].into(), ..Spec::none() };
         let mut block = Rollout::new(&spec, seats[0].len(), seats.len(), 0);
         for (e, steps) in seats.iter().enumerate() {
+            block.age[(0, e)] = 1; // the episode goes on
             for (t, step) in steps.iter().enumerate() {
                 let (reward, end) = step.unwrap_or((9.0, End::No));
                 block.age[(t + 1, e)] = u32::from(step.is_some());
@@ -141,6 +144,11 @@ mod tests {
             rewards.counted(&[block(&[vec![Some((1.0, End::Terminated))]])], &mut Solo, &mut Log::default()).unwrap();
             assert_eq!(rewards.seen, [5.0]);
             assert_eq!(rewards.memory.open, [0.0]);
+            rewards.counted(&[block(&[steps()])], &mut Solo, &mut Log::default()).unwrap();
+            let mut anew = block(&[vec![Some((1.0, End::No))]]);
+            anew.age[(0, 0)] = 0; // environments were built again, and no step said so
+            rewards.counted(&[anew], &mut Solo, &mut Log::default()).unwrap();
+            assert_eq!(rewards.seen, [1.0]);
         }
     }
 

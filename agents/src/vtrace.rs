@@ -69,7 +69,8 @@ impl Corrected {
             let (ages, ends, rewards) = (block.age.row(t + 1), block.end.row(t + 1), block.reward.row(t + 1));
             for e in 0..envs {
                 if ages[e] == 0 {
-                    continue; // the step before it ended an episode, and takes nothing from here
+                    self.carry[e] = 0.0; // nothing passes a reset: see `Gae`
+                    continue;
                 }
                 let at = t * envs + e;
                 let next = || judged.values[at + envs];
@@ -230,6 +231,20 @@ mod tests {
                 close("advantages", &got.advantages, &wide);
             }
         }
+    }
+
+    #[test]
+    fn nothing_passes_a_reset_that_no_end_announced() {
+        let mut block = Rollout::new(&spec(), 3, 1, 2);
+        for (t, (age, reward)) in [(5, 0.0), (6, 2.0), (0, 0.0), (1, 3.0)].into_iter().enumerate() {
+            (block.age[(t, 0)], block.reward[(t, 0)]) = (age, reward);
+        }
+        let judged = Judged { values: vec![1.0, 4.0, 10.0, 20.0], ratios: vec![1.0; 3] };
+        let gae = Gae { gamma: 0.5, lambda: 1.0, life_loss: LifeLoss::Ignore };
+        let mut out = Corrected::default();
+        out.append(Correction { rho: 1.0, c: 1.0 }, &gae, &block, Counted::Raw, &judged);
+        assert_eq!(out.advantages, [2.0 + 2.0 - 1.0, 0.0, 3.0 + 10.0 - 10.0]);
+        assert_eq!(out.targets, [4.0, 0.0, 13.0]);
     }
 
     #[test]
