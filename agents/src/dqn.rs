@@ -138,26 +138,33 @@ impl Dqn {
         }
     }
 
-    /// The updates that are owed since the step `before`, in which rewards count as `counted` says, then a copy of the target.
+    /// The updates and copies of the target that are owed since the step `before`, each at its step, in which rewards count as
+    /// `counted` says.
     fn catch_up(&mut self, before: u64, counted: Counted, reduce: &mut dyn Reduce, log: &mut Log) -> Result<()> {
         let (steps, start) = (self.progress.steps(), self.config.learning_starts);
         if steps < start {
             return Ok(());
         }
-        let crossed = |period: u64| steps / period - before / period;
-        let rounds = steps / self.config.update_period - before.max(start) / self.config.update_period;
+        let Config { update_period, updates, target_period, .. } = self.config;
+        let rounds = before.max(start) / update_period + 1..=steps / update_period;
+        let mut copied = before;
         let mut minibatch = self.minibatch.take().unwrap_or_else(|| Minibatch::new(&self.spec, &self.config));
-        for _ in 0..rounds * self.config.updates {
-            minibatch.draw(&self.replay, counted, &mut self.progress.rng)?;
-            minibatch.standardise(self.net.standardise())?;
-            minibatch.augment(&mut self.augmenter, &mut self.progress.rng);
-            log.lap(Part::Sample);
-            self.update(&mut minibatch, reduce, log)?;
+        // Many seats make several rounds at once: the target is no older in one of them than it would be with one seat.
+        for now in rounds.map(|round| Some(round * update_period)).chain([None]) {
+            for _ in 0..now.map_or(0, |_| updates) {
+                minibatch.draw(&self.replay, counted, &mut self.progress.rng)?;
+                minibatch.standardise(self.net.standardise())?;
+                minibatch.augment(&mut self.augmenter, &mut self.progress.rng);
+                log.lap(Part::Sample);
+                self.update(&mut minibatch, reduce, log)?;
+            }
+            let now = now.unwrap_or(steps);
+            if now / target_period > copied / target_period {
+                self.target_params.copy_from(&self.params).map_err(tensor)?;
+                copied = now;
+            }
         }
         self.minibatch = Some(minibatch);
-        if crossed(self.config.target_period) > 0 {
-            self.target_params.copy_from(&self.params).map_err(tensor)?;
-        }
         Ok(())
     }
 
@@ -238,7 +245,7 @@ impl Learner for Dqn {
     /// Into the replay, as its own steps are; where sequences are learned from, theirs begin with an empty memory.
     fn show(&mut self, blocks: &[Rollout]) -> Result<()> {
         if blocks[0].horizon() >= self.replay.room() {
-            let message = "is less than the steps of agent.demonstrations".to_owned();
+            let message = crate::config::FULL.to_owned();
             return Err(Error::Config { key: "agent.replay_capacity".to_owned(), message });
         }
         self.replay.append(blocks);
@@ -285,17 +292,22 @@ impl Learner for Dqn {
     }
 }
 
-/// The replay is nearly all of it, then what a network makes of the frames of a minibatch; parameters, moments and gradients
-/// are some megabytes.
+/// The replay is nearly all of it, then what a network makes of the frames of a minibatch and a block; parameters, moments and
+/// gradients are some megabytes.
 fn memory(context: &Context<'_>) -> Result<(u64, &'static str)> {
-    let Config { replay_capacity, n_step, priorities, batch, trunk, memory, .. } = Config::read(context)?;
+    let Config { replay_capacity, n_step, priorities, batch, trunk, memory, update_period, .. } =
+        Config::read(context)?;
     let (spec, seats, sequence) = (context.spec, context.seats as usize, memory.sequence());
     let tree = || Replay::priority_bytes_for(spec, seats, replay_capacity, n_step, sequence);
     let tree = if priorities.is_uniform() { 0 } else { tree() };
     let rows = (batch as u64).saturating_mul(sequence.map_or(1, |sequence| sequence.rows(n_step)) as u64);
-    let made = rows.saturating_mul(trunk.bytes(spec.frame) as u64);
-    let replay = Replay::bytes_for(spec, seats, replay_capacity, n_step, sequence) + tree;
-    Ok((replay.saturating_add(made), "agent.replay_capacity"))
+    let seen = spec.frame_len() * spec.stack + 4 * (spec.vector + spec.symbols.len() + 8);
+    let made = rows.saturating_mul((trunk.bytes(spec.frame) + seen) as u64);
+    let block = update_period.saturating_mul(seen as u64);
+    let replay = Replay::bytes_for(spec, seats, replay_capacity, n_step, sequence).saturating_add(tree);
+    let parts = [(replay, "agent.replay_capacity"), (made, "agent.batch"), (block, "agent.update_period")];
+    let (_, key) = parts.into_iter().max_by_key(|&(bytes, _)| bytes).expect("three of them");
+    Ok((parts.iter().fold(0, |sum: u64, &(bytes, _)| sum.saturating_add(bytes)), key))
 }
 
 /// Why an agent of values, called `id`, cannot act in an environment of these shapes, if it cannot.

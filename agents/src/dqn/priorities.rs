@@ -12,8 +12,8 @@ use crate::Schedule;
 pub enum Priorities {
     /// All equally often.
     Uniform {}, // a struct, since only of those are unknown keys refused
-    /// In proportion to `(error + eps)^alpha`, the error being that of the last update: of the value its size, of a
-    /// distribution the loss. New transitions have the largest so far.
+    /// In proportion to `(error + eps)^alpha`, the error being that of the last update: of a value its size, of atoms the
+    /// divergence from their target (Hessel et al. 2018), of quantiles the loss. New transitions have the largest so far.
     Proportional {
         /// Added to every error, so that none is forgotten.
         eps: f64,

@@ -245,6 +245,22 @@ fn updates_follow_agent_steps_whatever_the_seats() {
 }
 
 #[test]
+fn the_target_is_copied_at_its_step_whatever_the_seats() {
+    let spec = spec([0, 0, 0], 1, 4, 3);
+    let mut dqn = learner(&spec, &Config { update_period: 1, target_period: 3, ..config() }, 4).unwrap();
+    let mut learned = |steps: usize| {
+        let before = flat(&dqn.target_params);
+        dqn.learn(&[rows(&spec, 4, 1, steps / 4 - 1, 0)], &mut Solo, &mut Log::default()).unwrap();
+        let target = flat(&dqn.target_params);
+        (target != before, target == flat(&dqn.params))
+    };
+    assert_eq!(learned(4), (false, true), "nothing is learned yet");
+    assert_eq!(learned(8), (false, true));
+    assert_eq!(learned(12), (true, true), "a copy at step 9, and one at step 12 after the last update");
+    assert_eq!(learned(16), (true, false), "a copy at step 15, before the last update");
+}
+
+#[test]
 fn members_with_different_resets_owe_the_same_updates() {
     let spec = spec([0, 0, 0], 1, 4, 3);
     // Row `every` of an episode is its last: the step from it is a reset, which is no step.
