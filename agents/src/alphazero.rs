@@ -107,8 +107,12 @@ impl Config {
             ("simulations", config.simulations as u64),
             ("eval_simulations", config.eval_simulations as u64),
             ("considered", config.considered as u64),
-            ("channels", config.channels as u64),
-            ("hidden", config.hidden as u64),
+        ])?;
+        config::units(&[("channels", config.channels), ("hidden", config.hidden)])?;
+        config::at_most(&[
+            ("blocks", config.blocks as u64, 1 << 10),
+            ("batch", config.batch as u64, 1 << 16),
+            ("horizon", config.horizon as u64, 1 << 16),
         ])?;
         config::from_zero_on(&[
             ("lr", config.lr),

@@ -50,8 +50,10 @@ pub(crate) const ENTRY: AgentEntry = AgentEntry {
     stochastic: true,
     memory: |context| {
         let config = Config::read(context)?;
-        let made = (config.batch as u64).saturating_mul(config.trunk.bytes(context.spec.frame) as u64);
-        Ok((Demonstrated::bytes_for(context.spec, config.capacity).saturating_add(made), "agent.capacity"))
+        let seen = context.spec.frame_len() * context.spec.stack + 4 * context.spec.vector;
+        let made = (config.batch as u64).saturating_mul((config.trunk.bytes(context.spec.frame) + seen) as u64);
+        let kept = Demonstrated::bytes_for(context.spec, config.capacity);
+        Ok((kept.saturating_add(made), if made > kept { "agent.batch" } else { "agent.capacity" }))
     },
     build: |context| Ok(Box::new(Bc::new(context)?)),
 };

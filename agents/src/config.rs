@@ -25,13 +25,30 @@ pub(crate) fn at_least_one(counts: &[(&str, u64)]) -> Result<()> {
     }
 }
 
-/// Refuses a dense layer without units.
+/// The most units of a layer, and the most atoms or quantiles: far beyond what is learned with, and few enough that what they
+/// take can be counted, and refused where it is more than there is.
+pub(crate) const WIDEST: usize = 1 << 14;
+
+/// Refuses dense layers without units, or with more than a layer may have.
 pub(crate) fn widths(key: &str, widths: &[usize]) -> Result<()> {
-    match widths.iter().position(|&width| width == 0) {
-        Some(layer) => Err(bad(key, format!("layer {}: must be at least 1 wide", layer + 1))),
+    match widths.iter().position(|width| !(1..=WIDEST).contains(width)) {
+        Some(layer) if widths[layer] == 0 => Err(bad(key, format!("layer {}: must be at least 1 wide", layer + 1))),
+        Some(layer) => Err(bad(key, format!("layer {}: {} is more than {WIDEST}", layer + 1, widths[layer]))),
         None => Ok(()),
     }
 }
+
+/// Refuses a number of units, atoms or quantiles that is 0 or above [`WIDEST`].
+pub(crate) fn units(counts: &[(&str, usize)]) -> Result<()> {
+    counts.iter().try_for_each(|&(key, count)| {
+        at_least_one(&[(key, count as u64)])?;
+        at_most(&[(key, count as u64, WIDEST as u64)])
+    })
+}
+
+/// What is wrong with a capacity that steps which are shown fill.
+pub(crate) const FULL: &str =
+    "is full before agent.demonstrations end: each step takes a place, and each game some more";
 
 /// Refuses a count above a limit.
 pub(crate) fn at_most(counts: &[(&str, u64, u64)]) -> Result<()> {

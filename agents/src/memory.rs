@@ -5,6 +5,8 @@ use rl_core::Error;
 use rl_nn::{Gru, Lstm, Recurrent, Scope};
 use serde::{Deserialize, Serialize};
 
+use crate::config;
+
 /// What stands between an encoder and the heads: in a preset a table whose key `kind` is one of these.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "lowercase", deny_unknown_fields)]
@@ -32,9 +34,7 @@ impl Memory {
     pub(crate) fn check(self, horizon: usize) -> rl_core::Result<()> {
         let (Self::Gru { units, steps } | Self::Lstm { units, steps }) = self else { return Ok(()) };
         let bad = |key: &str, message: String| Err(Error::Config { key: format!("agent.memory.{key}"), message });
-        if units == 0 {
-            return bad("units", "must be at least 1".to_owned());
-        }
+        config::units(&[("memory.units", units)])?;
         if steps == 0 || !horizon.is_multiple_of(steps) {
             return bad("steps", format!("sequences of {steps} steps do not divide a horizon of {horizon}"));
         }

@@ -35,7 +35,11 @@ pub(crate) const ENTRY: AgentEntry = AgentEntry {
         ("blackjack", include_str!("../../presets/tabular/blackjack.toml")),
     ],
     stochastic: false,
-    memory: |context| Ok((16 * cells(context.spec).unwrap_or(0) as u64, "env")),
+    memory: |context| {
+        let row = 4 * context.spec.symbols.len() as u64 + 64;
+        let steps = (Config::read(context)?.horizon as u64).saturating_mul(u64::from(context.seats));
+        Ok((steps.saturating_mul(row).saturating_add(16 * cells(context.spec).unwrap_or(0) as u64), "agent.horizon"))
+    },
     build: |context| Ok(Box::new(Tabular::new(context)?)),
 };
 
@@ -66,8 +70,8 @@ impl Config {
         config::at_least_one(&[("horizon", config.horizon as u64)])?;
         config::fractions(&[("gamma", config.gamma), ("rate_power", config.rate_power)])?;
         config.epsilon.check("agent.epsilon", 0.0, 1.0)?;
-        if !config.initial.is_finite() {
-            let message = format!("{} is not a number", config.initial);
+        if !(config.initial as f32).is_finite() {
+            let message = format!("{} is not a number that a value can have", config.initial);
             return Err(Error::Config { key: "agent.initial".to_owned(), message });
         }
         Ok(config)

@@ -111,8 +111,8 @@ impl Replay {
         let row = row + size_of::<u32>() + size_of::<f32>() + size_of::<End>();
         let row = row + 4 * (spec.discrete.len() + spec.continuous.len());
         let rows = rows_for(spec, seats, capacity, n_step, sequence) as u64;
-        let states = sequence.map_or(0, |sequence| rows / sequence.period as u64 * 4 * sequence.state as u64);
-        (row as u64 * rows + states) * seats as u64
+        let states = sequence.map_or(0, |it| (rows / it.period as u64).saturating_mul(4 * it.state as u64));
+        (row as u64).saturating_mul(rows).saturating_add(states).saturating_mul(seats as u64)
     }
 
     /// Bytes allocated.

@@ -6,6 +6,8 @@ use std::ops::Range;
 use rl_core::{Error, Open, Result, Saved, Segmented, Spec};
 use rl_replays::{Replay, Rollout, Steps, Targets};
 
+use crate::config;
+
 /// Returns are nobody's business here: a step is complete with the row after it.
 const TARGETS: Targets = Targets { n_step: 1, gamma: 1.0, life_loss_terminal: false };
 
@@ -41,7 +43,7 @@ impl Demonstrated {
     /// If there is no room for them.
     pub(crate) fn append(&mut self, blocks: &[Rollout]) -> Result<()> {
         if blocks[0].horizon() >= self.ring.room() {
-            let message = "is less than the steps of agent.demonstrations".to_owned();
+            let message = config::FULL.to_owned();
             return Err(Error::Config { key: "agent.capacity".to_owned(), message });
         }
         self.ring.append(blocks);

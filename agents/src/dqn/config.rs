@@ -139,13 +139,13 @@ impl Values {
             Self::Categorical { low, high, .. } if !(low.is_finite() && high.is_finite() && low < high) => {
                 bad("high", format!("{high} is not a number above `low`, {low}"))
             }
-            Self::Categorical { .. } => Ok(()),
-            Self::Quantiles { count } => config::at_least_one(&[("values.count", count as u64)]),
-            Self::Implicit { online, target, act, cosines, .. } => config::at_least_one(&[
-                ("values.online", online as u64),
-                ("values.target", target as u64),
-                ("values.act", act as u64),
-                ("values.cosines", cosines as u64),
+            Self::Categorical { atoms, .. } => config::units(&[("values.atoms", atoms)]),
+            Self::Quantiles { count } => config::units(&[("values.count", count)]),
+            Self::Implicit { online, target, act, cosines, .. } => config::units(&[
+                ("values.online", online),
+                ("values.target", target),
+                ("values.act", act),
+                ("values.cosines", cosines),
             ]),
         }
     }

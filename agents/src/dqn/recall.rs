@@ -38,11 +38,8 @@ pub struct Unroll {
 impl Recall {
     pub(crate) fn check(self) -> Result<()> {
         let (Self::Gru(unroll) | Self::Lstm(unroll)) = self else { return Ok(()) };
-        config::at_least_one(&[
-            ("memory.units", unroll.units as u64),
-            ("memory.steps", unroll.steps as u64),
-            ("memory.period", unroll.period as u64),
-        ])?;
+        config::units(&[("memory.units", unroll.units)])?;
+        config::at_least_one(&[("memory.steps", unroll.steps as u64), ("memory.period", unroll.period as u64)])?;
         // A sequence is a small part of a replay; more would overflow what is computed of it.
         let most = 1 << 16;
         let lengths = [("burn_in", unroll.burn_in), ("steps", unroll.steps), ("period", unroll.period)];
