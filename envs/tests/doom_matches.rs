@@ -162,7 +162,7 @@ fn an_engine_that_is_killed_costs_its_match_and_no_more() {
         assert_eq!((row.age[n], row.end[n], row.reward[n], row.frames[n]), (0, End::No, 0.0, 0));
     }
     assert!(row.age[2 - first] > 0, "the other match goes on");
-    assert_eq!(row.episodes.len(), 2);
+    assert!(row.episodes.is_empty(), "they have no end, and are no scores: {:?}", row.episodes);
     assert!(row.episodes.iter().all(|episode| episode.end == End::Truncated && episode.steps > 0));
     drop(env);
     assert!(engines().is_empty());

@@ -118,7 +118,7 @@ pub(crate) fn run(path: &Path, report: Report, tables: &Tables) -> anyhow::Resul
     }
     let certified = verdict.whole && verdict.first_difference.is_none();
     verdict.equal = certified && verdict.first_other_picture.is_none();
-    let score = Score { returns: verdict.returns.clone(), frames: 0 };
+    let score = Score { returns: verdict.returns.clone(), frames: 0, ..Score::default() };
     verdict.mean = (!score.returns.is_empty()).then(|| score.mean());
     if report.json {
         output::line(serde_json::to_string(&verdict)?);
@@ -175,7 +175,7 @@ fn again(playback: &mut Playback, played: &Played, outcome: &Outcome, pictured: 
         if let Some(look) = &mut look {
             look.compare(playback, played, Some((step, shown.told)), &mut found)?;
         }
-        now.ret += f64::from(shown.told.reward);
+        now.ret = shown.ret.unwrap_or(now.ret + f64::from(shown.told.reward));
         now.frames += u64::from(shown.told.frames);
         now.end = shown.told.end;
         if now.end.over() && step + 1 < played.steps() {

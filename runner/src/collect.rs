@@ -61,7 +61,7 @@ pub(crate) fn groups(
 
 /// What there is to tell of an engine that was lost in the middle of an episode.
 pub(crate) fn lost(loss: String) -> String {
-    loss + ": the episode is over, another begins"
+    loss + ": its episode is given up, another begins"
 }
 
 /// Seats that act and step together, and the blocks that they fill.

@@ -111,7 +111,9 @@ pub(crate) fn drive(
         watch.log.lap(Part::Save);
     };
     session.rest(&mut watch.log)?;
-    watch.row(session)?;
+    if settled {
+        watch.row(session)?; // else the evaluation is in the row that a resumed run writes
+    }
     watch.finish();
     hold(session)?;
     keep.checkpoint(session, settled)?;
@@ -150,6 +152,7 @@ fn evaluate(run: &Run, session: &mut Session, watch: &mut Watch, keep: &mut dyn 
         return Ok(None);
     };
     let (frames, games, mean, error) = (session.counts.frames, score.returns.len(), score.mean(), score.stderr());
+    score.losses.iter().for_each(|loss| watch.note(loss));
     watch.note(&format!("evaluation at {frames} frames: mean {mean:.3} ± {error:.3} over {games} games"));
     watch.add("eval_return", mean);
     watch.add("eval_stderr", error);

@@ -1,5 +1,6 @@
 //! `rl-run eval`: full games, on seats that training never sees, by the rules of a protocol.
 
+use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -141,6 +142,7 @@ pub(crate) fn watched(
             return Ok(None);
         }
         seated.collect(policy.as_mut(), mode, &mut clock)?;
+        score.losses.extend(seated.take_losses().into_iter().map(collect::lost));
         watch(&seated)?;
         for episode in seated.episodes() {
             let seat = episode.seat - SEATS;
@@ -162,6 +164,7 @@ pub(crate) fn watched(
 pub(crate) fn recorded(run: &Path, tables: &Tables) -> anyhow::Result<(About, Resolved)> {
     let about = run_dir::about(run)?;
     let file = run.join("run.toml");
+    fs::metadata(&file).with_context(|| file.display().to_string())?;
     let ask = Ask { env: &about.env, agent: Some(&about.agent), preset: Some(&file), ..Ask::default() };
     let resolved = preset::resolve(tables, &ask)?;
     Ok((about, resolved))
@@ -228,7 +231,7 @@ impl Trained {
 pub(crate) fn run(args: &EvalArgs, tables: &Tables) -> anyhow::Result<ExitCode> {
     let stop = Stop::listen()?;
     let asked = Asked { greedy: args.asked.greedy || args.exact, ..args.asked.clone() };
-    let trained = Trained::load(&args.source.path()?, &asked, &device(&args.machine.device)?, tables)?;
+    let trained = Trained::load(&args.source.path()?, &asked, &device(args.machine.device())?, tables)?;
     let Trained { resolved, learner, .. } = &trained;
     let eval = resolved.eval()?;
 
@@ -244,6 +247,7 @@ pub(crate) fn run(args: &EvalArgs, tables: &Tables) -> anyhow::Result<ExitCode> 
             output::note("stopped before the last game: no score");
             return Ok(ExitCode::from(STOPPED));
         };
+        score.losses.iter().for_each(output::note);
         Report::of(&trained, &asked, &score)?
     };
     if args.json {

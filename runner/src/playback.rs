@@ -46,6 +46,8 @@ pub(crate) struct Shown {
     /// As [`seen`] has it.
     pub(crate) seen: u32,
     pub(crate) told: Told,
+    /// Sum of raw rewards, where the episode is over: rewards may hold what a shaping pays besides.
+    pub(crate) ret: Option<f64>,
 }
 
 /// One seat of the environment of a recording.
@@ -111,7 +113,8 @@ impl Playback {
         self.block.continuous.row_mut(0).copy_from_slice(continuous);
         let (act, rows) = self.block.step(0);
         self.env.step(act, rows)?;
-        let shown = Shown { seen: seen(&self.block, 1, 0), told: Told::of(&self.block, 1, 0) };
+        let ret = self.block.episodes.last().map(|episode| episode.ret);
+        let shown = Shown { seen: seen(&self.block, 1, 0), told: Told::of(&self.block, 1, 0), ret };
         self.block.carry();
         Ok(shown)
     }

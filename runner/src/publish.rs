@@ -64,14 +64,14 @@ pub(crate) fn run(args: &PublishArgs, tables: &Tables) -> anyhow::Result<ExitCod
     if out.exists() {
         return Err(usage(format!("{} exists: name another --out, or remove it", out.display())));
     }
-    let mut trained = Trained::load(run, asked, &device(&args.machine.device)?, tables)?;
+    let mut trained = Trained::load(run, asked, &device(args.machine.device())?, tables)?;
     let Some((manifest, takes)) = by_agent(&mut trained, asked, None, false, args.machine.workers()?, &stop)? else {
         output::note("stopped before the last game: nothing was published");
         return Ok(ExitCode::from(STOPPED));
     };
     let (returns, frames) =
         (takes.iter().map(|take| take.outcome.ret).collect(), takes.iter().map(|take| take.outcome.frames).sum());
-    let report = Report::of(&trained, asked, &Score { returns, frames })?;
+    let report = Report::of(&trained, asked, &Score { returns, frames, ..Score::default() })?;
     let told = || out.display().to_string();
     let parent = file::parent(out);
     fs::create_dir_all(parent).with_context(told)?;

@@ -11,7 +11,7 @@ use rl_replays::{Outputs, Rollout};
 use serde::Serialize;
 
 use crate::cli::Machine;
-use crate::collect::Workers;
+use crate::collect::{Workers, lost};
 use crate::evaluate::{Asked, Games, SEATS, Trained, watched};
 use crate::preset::{self, Ask, Resolved};
 use crate::rollout::draw;
@@ -84,7 +84,7 @@ pub(crate) fn run(args: &RecordArgs, tables: &Tables) -> anyhow::Result<ExitCode
     let run = args.model.as_deref().map(model::find).transpose()?.or_else(|| args.run.clone());
     let played = match (run, &args.env) {
         (Some(run), _) => {
-            let mut trained = Trained::load(&run, &args.asked, &device(&args.machine.device)?, tables)?;
+            let mut trained = Trained::load(&run, &args.asked, &device(args.machine.device())?, tables)?;
             by_agent(&mut trained, &args.asked, args.outputs, args.frames, args.machine.workers()?, &stop)?
         }
         (None, Some(env)) => by_chance(args, env, tables, &stop)?,
@@ -95,7 +95,7 @@ pub(crate) fn run(args: &RecordArgs, tables: &Tables) -> anyhow::Result<ExitCode
         return Ok(ExitCode::from(STOPPED));
     };
     takes::write(&args.out, &manifest, &takes)?;
-    let score = Score { returns: takes.iter().map(|take| take.outcome.ret).collect(), frames: 0 };
+    let score = Score { returns: takes.iter().map(|take| take.outcome.ret).collect(), frames: 0, ..Score::default() };
     let report = Report {
         file: args.out.clone(),
         env: manifest.env,
@@ -143,9 +143,10 @@ pub(crate) fn by_agent(
     let games = Games { seed, episodes: eval.episodes, mode, workers, outputs: kept.is_some() };
     let mut takes = Takes::new(outputs, filmed);
     let played = watched(resolved, learner.as_ref(), games, stop, &mut |seats| takes.watch(seats))?;
-    if played.is_none() {
+    let Some(score) = played else {
         return Ok(None);
-    }
+    };
+    score.losses.iter().for_each(output::note);
     let env = resolved.seat_eval(&Seating { seed, seats: SEATS..SEATS + 1 })?;
     let mut manifest = manifest(resolved, &resolved.eval_table()?, env.as_ref(), player, kept)?;
     manifest.pictures = filmed.then(|| pictures(env.as_ref()));
@@ -208,8 +209,13 @@ fn by_chance(
             draw(&spec, &mut rng, block.discrete.row_mut(0), block.continuous.row_mut(0));
             let (act, rows) = block.step(0);
             env.step(act, rows)?;
-            take.push(&block, 0, 0, None);
-            take.look(env.as_ref(), 0, Told::of(&block, 1, 0))?;
+            if block.age[(1, 0)] == 0 {
+                take = Take::of_seat(env.as_ref(), 0, args.frames)?; // its engine was lost, and the game with it
+                env.take_losses().into_iter().for_each(|loss| output::note(lost(loss)));
+            } else {
+                take.push(&block, 0, 0, None);
+                take.look(env.as_ref(), 0, Told::of(&block, 1, 0))?;
+            }
             block.carry();
         }
         takes.push(take);

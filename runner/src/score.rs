@@ -12,6 +12,8 @@ pub(crate) struct Score {
     pub(crate) returns: Vec<f64>,
     /// Emulator frames of those games.
     pub(crate) frames: u64,
+    /// Games that were lost with their engines, and are none of these, in words.
+    pub(crate) losses: Vec<String>,
 }
 
 impl Score {
@@ -122,9 +124,9 @@ mod tests {
 
     #[test]
     fn mean_median_and_error_of_four_games() {
-        let score = Score { returns: vec![4.0, 1.0, 3.0, 2.0], frames: 0 };
+        let score = Score { returns: vec![4.0, 1.0, 3.0, 2.0], frames: 0, ..Score::default() };
         assert_eq!((score.mean(), score.median()), (2.5, 2.5));
         assert!((score.stderr() - (5.0f64 / 3.0 / 4.0).sqrt()).abs() < 1e-12);
-        assert_eq!(Score { returns: vec![7.0], frames: 0 }.stderr(), 0.0);
+        assert_eq!(Score { returns: vec![7.0], frames: 0, ..Score::default() }.stderr(), 0.0);
     }
 }

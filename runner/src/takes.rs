@@ -4,7 +4,7 @@ use std::io::{BufWriter, Write};
 use std::path::Path;
 
 use anyhow::Context as _;
-use rl_core::{Canvas, End, VecEnv};
+use rl_core::{Canvas, End, Episode, VecEnv};
 use rl_replays::Rollout;
 use rl_replays::recording::{Group, Kept, Manifest, Outcome, Pictures, Player, Recorder, Reel, Told, VERSION, seen};
 use serde::{Deserialize, Serialize};
@@ -46,9 +46,10 @@ impl Take {
         Self { seed, discrete, continuous, seen, outputs, outcome, shots: None }
     }
 
-    /// The same, of another seed.
-    pub(crate) fn of(self, seed: u64) -> Self {
-        Self { seed, ..self }
+    /// The same, that was this episode. Its return holds nothing of what a shaping pays a learner besides.
+    pub(crate) fn of(mut self, episode: &Episode) -> Self {
+        (self.seed, self.outcome.ret) = (episode.seed, episode.ret);
+        self
     }
 
     /// Whether it is of as many actions as steps, each of the environment of `manifest`, and of the outputs that it keeps.
@@ -160,8 +161,9 @@ impl Takes {
                     self.over.push(Vec::new());
                 } else if block.age[(1, e)] == 0 {
                     let next = Take::of_seat(env, e, self.frames)?;
-                    let over = std::mem::replace(&mut self.running[seat], next);
-                    self.over[seat].push(over);
+                    let before = std::mem::replace(&mut self.running[seat], next);
+                    // A game whose engine was lost has no end, and is none.
+                    self.over[seat].extend(Some(before).filter(|game| game.outcome.end.over()));
                 } else {
                     self.running[seat].push(block, 0, e, self.every);
                     self.running[seat].look(env, e, Told::of(block, 1, e))?;

@@ -4,7 +4,6 @@
 //! written beside every checkpoint, so that a run that goes on from there records what an uninterrupted one would; where that
 //! is missing, it begins with the next episode.
 
-use std::collections::BTreeSet;
 use std::fmt;
 use std::fs;
 use std::io::ErrorKind;
@@ -138,7 +137,7 @@ impl Tape {
         state.take = state.take.filter(|take| take.fits(&manifest));
         let every = kept.map(|kept| kept.every);
         let tape = Self { which, run: run.to_owned(), every, manifest, state };
-        tape.remove(|name| name.starts_with(".tmp") || ended_at(name).is_some_and(|ended| ended > frames))?;
+        tape.remove(|name| name.starts_with(".tmp") || ended_at(name).or(held_at(name)).is_some_and(|at| at > frames))?;
         Ok(tape)
     }
 
@@ -167,7 +166,7 @@ impl Tape {
                 self.state.episodes = self.state.episodes.saturating_add(1);
                 let episode = ended.next().expect("an end is told of");
                 if let Some(take) = self.state.take.take() {
-                    self.keep(take.of(episode.seed), frames)?;
+                    self.keep(take.of(episode), frames)?;
                 }
             } else if self.state.take.as_ref().is_some_and(|take| take.steps() > LONGEST) {
                 self.state.take = None;
@@ -211,12 +210,9 @@ impl Tape {
         let mut bytes = Vec::new();
         save_postcard(&self.state, &mut bytes)?;
         run_dir::write(&self.run.join(DIR).join(format!("{STATE}{frames}")), &bytes)?;
-        let known = checkpoint::list(&self.run.join("checkpoints"))?;
-        let known: BTreeSet<u64> = known.into_iter().map(|(frames, _)| frames).chain([frames]).collect();
-        self.remove(|name| {
-            let of = name.strip_prefix(STATE).and_then(|frames| frames.parse().ok());
-            of.is_some_and(|frames| !known.contains(&frames))
-        })
+        // A checkpoint after the oldest may be on its way to the disk: what belongs to it is wanted as soon as it is there.
+        let oldest = checkpoint::list(&self.run.join("checkpoints"))?.first().map_or(0, |&(frames, _)| frames);
+        self.remove(|name| held_at(name).is_some_and(|frames| frames < oldest))
     }
 
     /// Removes the files whose names are said to go.
@@ -252,6 +248,11 @@ pub(crate) fn list(run: &Path) -> anyhow::Result<Vec<PathBuf>> {
 
 fn name_of(path: &Path) -> Option<String> {
     Some(path.file_name()?.to_str()?.to_owned())
+}
+
+/// The frames of the checkpoint that a state belongs to, in its name.
+fn held_at(name: &str) -> Option<u64> {
+    name.strip_prefix(STATE)?.parse().ok()
 }
 
 /// The frames in the name of a recording.

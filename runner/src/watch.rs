@@ -62,7 +62,8 @@ impl Watch {
     /// If the disk is full.
     pub(crate) fn row(&mut self, session: &Session) -> anyhow::Result<()> {
         let counts = &session.counts;
-        if counts.frames == self.last.1 {
+        // Of an evaluation that is played again as a run goes on there may be something new all the same.
+        if counts.frames == self.last.1 && self.extra.is_empty() {
             return Ok(());
         }
         let told = self.log.drain();
@@ -71,7 +72,9 @@ impl Watch {
         self.glance.loss = of("loss").or(self.glance.loss);
         let (now, frames) = (Instant::now(), (counts.frames - self.last.1) as f64);
         let mut scalars = vec![("episodes", counts.episodes as f64)];
-        scalars.push(("frames_per_s", frames / (now - self.last.0).as_secs_f64().max(1e-9)));
+        if frames > 0.0 {
+            scalars.push(("frames_per_s", frames / (now - self.last.0).as_secs_f64().max(1e-9)));
+        }
         scalars.extend(session.window.mean_return().map(|value| ("return_100", value)));
         scalars.extend(session.window.mean_frames().map(|value| ("length_100", value)));
         scalars.extend(told);

@@ -165,6 +165,15 @@ fn episodes_are_recorded_while_an_agent_learns_and_leave_every_bit_of_it() {
                 let verdict = json(at, &format!("verify whole/recordings/{name} --json"));
                 assert_eq!((&verdict["equal"], &verdict["episodes"]), (&true.into(), &1.into()), "{name}");
             }
+            let held = |dir: &str| {
+                common::names(&at.join(dir))
+                    .into_iter()
+                    .map(|name| name.trim_start_matches(['0', '.']).replace("state-", ""))
+            };
+            let states: Vec<String> = held("whole/recordings").filter(|name| name.parse::<u64>().is_ok()).collect();
+            for checkpoint in held("whole/checkpoints") {
+                assert!(states.contains(&checkpoint), "{which}: of {checkpoint} there is a state in {states:?}");
+            }
             // Half of it, then the other half.
             json(at, &format!("{line} --run half --record {which} {}", frames(1)));
             fs::write(at.join("half/recordings/000099999999-00000001.rec"), "of a later time").unwrap();
@@ -231,6 +240,19 @@ fn a_score_holds_nothing_of_what_a_learner_is_paid_besides() {
     });
     assert_eq!(bare, shaped);
     assert!(bare["mean"].as_f64().unwrap() > 0.0, "{bare}");
+    // Nor do games of a learner who is paid it, which are still what it was paid for.
+    let sets = "--set env.shaping=combat --set env.max_tics=240 --set train.envs=1 --set agent.horizon=200";
+    let line = format!("--env doom/defend_the_line --agent ppo --frames 1600 {sets} --record every:1 --quiet --json");
+    let told = json(at, &format!("{line} --run r"));
+    let rows = fs::read_to_string(at.join("r/metrics.jsonl")).unwrap();
+    let paid = taped(&at.join("r")).into_iter().map(|(name, _)| {
+        let verdict = json(at, &format!("verify r/recordings/{name} --json"));
+        assert_eq!(verdict["equal"], true, "{name}");
+        verdict["mean"].as_f64().unwrap()
+    });
+    let returns: Vec<f64> = paid.collect();
+    let mean = returns.iter().sum::<f64>() / returns.len() as f64;
+    assert!(returns.len() > 3 && told["mean_return_100"].as_f64() == Some(mean), "{returns:?}, {told}, {rows}");
 }
 
 #[test]

@@ -124,9 +124,9 @@ impl<E: Env> VecEnv for Batch<E> {
             }
             let step = match seat.env.step(act.seat(&self.spec, n), rows.obs(&self.spec, n)) {
                 Err(error @ Error::Lost { .. }) => {
-                    // Nothing answers the action: the row begins another episode, and the transition is none.
+                    // Nothing answers the action: the row begins another episode, and the transition is none. What was played
+                    // so far has no end, and is no episode that could be a score.
                     self.losses.push(format!("seat {}: {error}", seat.run.episode.seat));
-                    rows.episodes.push(Episode { end: crate::End::Truncated, ..seat.run.episode });
                     seat.reset(rows.obs(&self.spec, n))?;
                     (rows.age[n], rows.reward[n], rows.end[n], rows.frames[n]) = (0, 0.0, crate::End::No, 0);
                     continue;

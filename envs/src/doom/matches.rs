@@ -179,10 +179,9 @@ impl VecEnv for Matches {
                 };
                 match seated.arena.step(of_match) {
                     Err(error @ Error::Lost { .. }) => {
-                        // Nothing answers the actions: the row begins another match, and the transitions are none.
+                        // Nothing answers the actions: the row begins another match, and the transitions are none. What was
+                        // played so far has no end, and is no episode that could be a score.
                         self.losses.push(format!("seats {} and on: {error}", self.serving));
-                        let cut = |episode: &Episode| Episode { end: End::Truncated, ..*episode };
-                        rows.episodes.extend(seated.episodes.iter().map(cut));
                     }
                     step => {
                         seated.show_step(&self.spec, first, step?, &mut rows);

@@ -334,7 +334,7 @@ fn an_engine_that_is_lost_is_told_and_nothing_is_built_anew() {
     assert_eq!(case.session.notes.len(), 1, "{:?}", case.session.notes);
     let note = &case.session.notes[0];
     let told = note.starts_with("seat ") && note.contains("the engine died");
-    assert!(told && note.ends_with(": the episode is over, another begins"), "{note}");
+    assert!(told && note.ends_with(": its episode is given up, another begins"), "{note}");
 }
 
 /// A policy that cannot go on.
