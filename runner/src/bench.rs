@@ -95,14 +95,18 @@ pub(crate) fn run(args: &BenchArgs, tables: &Tables) -> anyhow::Result<ExitCode>
 }
 
 fn env(args: &EnvArgs, tables: &Tables) -> anyhow::Result<ExitCode> {
-    if args.threads > args.envs {
-        return Err(usage(format!("--threads {} is more than --envs {}", args.threads, args.envs)));
-    }
     let limit = Duration::try_from_secs_f64(args.seconds).ok().filter(|limit| !limit.is_zero());
     let limit = limit.ok_or_else(|| usage(format!("--seconds {}: expected a time above 0", args.seconds)))?;
     let resolved = preset::resolve(tables, &Ask { env: &args.env, sets: &args.set, ..Ask::default() })?;
     let together = resolved.together();
+    if !args.envs.is_multiple_of(together) {
+        return Err(usage(format!("--envs {}: {together} seats of {} share a world", args.envs, args.env)));
+    }
     let worlds = u64::from(args.envs / together);
+    if u64::from(args.threads) > worlds {
+        let shared = if together == 1 { String::new() } else { format!(", of which {together} share a world") };
+        return Err(usage(format!("--threads {} is more than --envs {}{shared}", args.threads, args.envs)));
+    }
     let share = |thread: u32| (worlds * u64::from(thread) / u64::from(args.threads)) as u32 * together;
     let mut workers = Vec::new();
     for thread in 0..args.threads {

@@ -57,12 +57,22 @@ pub(crate) struct Machine {
     /// Threads that step environments [default: as --threads where a step takes long enough, else 1]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
     workers: Option<u16>,
-    /// `cpu` or `cuda`
-    #[arg(long, default_value = "cpu")]
-    pub(crate) device: String,
+    /// `cpu` or `cuda` [default: cpu, or what the run that is gone on with used]
+    #[arg(long)]
+    device: Option<String>,
 }
 
 impl Machine {
+    /// Name of the device.
+    pub(crate) fn device(&self) -> &str {
+        self.device.as_deref().unwrap_or("cpu")
+    }
+
+    /// The same for a run that `used` one.
+    pub(crate) fn device_of<'a>(&'a self, used: &'a str) -> &'a str {
+        self.device.as_deref().unwrap_or(used)
+    }
+
     /// Threads that may be used at once.
     pub(crate) fn threads(&self) -> usize {
         self.cpu.threads()
@@ -108,7 +118,7 @@ const KEEP: (&str, &str) = ("MIMALLOC_PURGE_DELAY", "-1");
 impl Cpu {
     /// How many threads there may be.
     pub(crate) fn threads(&self) -> usize {
-        let set = std::env::var(THREADS[0]).ok().and_then(|text| text.parse().ok());
+        let set = std::env::var(THREADS[0]).ok().and_then(|text| text.parse().ok()).filter(|&threads| threads > 0);
         let cores = || std::thread::available_parallelism().map_or(1, usize::from);
         self.threads.map(usize::from).or(set).unwrap_or_else(cores)
     }

@@ -16,10 +16,12 @@ pub(crate) fn parent(path: &Path) -> &Path {
 /// The directory that `path` is to be written in.
 ///
 /// # Errors
-/// If there is none.
+/// If there is none, or `path` is one itself.
 pub(crate) fn directory(path: &Path) -> anyhow::Result<&Path> {
     let dir = parent(path);
-    if dir.is_dir() {
+    if path.is_dir() {
+        Err(usage(format!("{} is a directory: give the name of a file", path.display())))
+    } else if dir.is_dir() {
         Ok(dir)
     } else {
         Err(usage(format!("{}: there is no directory {}", path.display(), dir.display())))

@@ -34,7 +34,7 @@ pub(crate) fn train(
     span: Span,
     stop: &Stop,
 ) -> anyhow::Result<Option<Timed>> {
-    let mut session = start(resolved, &resolved.train()?, seed, &device(&machine.device)?, machine.workers()?)?;
+    let mut session = start(resolved, &resolved.train()?, seed, &device(machine.device())?, machine.workers()?)?;
     let mut log = Log::default();
     demonstrations::begin(resolved, &mut session, &resolved.train()?)?;
     while session.learner.updates() == 0 {

@@ -105,7 +105,7 @@ pub(crate) fn run(args: &PlanArgs, tables: &Tables) -> anyhow::Result<ExitCode> 
     let own = preset::resolve(tables, &ask)?;
     let train = own.train()?;
     let spec = own.shapes()?;
-    let bf16 = args.machine.device == "cpu" && Precision::Bf16.unit().is_some();
+    let bf16 = args.machine.device() == "cpu" && Precision::Bf16.unit().is_some();
     let mut candidates = candidates::all(&own, spec.frame_len() > 0, bf16);
     args.out.as_deref().map(file::directory).transpose()?;
 

@@ -18,6 +18,9 @@ use crate::tables::Tables;
 use crate::usage::{hint, usage};
 use crate::{budgets, claim, manifest, needs};
 
+/// Seats of a run at most: each is a game, or an emulator, of its own.
+const MOST_SEATS: u32 = 1 << 16;
+
 /// What a person asked for.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Ask<'a> {
@@ -125,15 +128,31 @@ pub(crate) fn resolve(tables: &Tables, ask: &Ask<'_>) -> anyhow::Result<Resolved
             }
         }
     }
-    let named = ask.sets.iter().find_map(|set| set.strip_prefix("env.protocol=")).map(|p| p.trim_matches('"'));
-    if let Some(protocol) = ask.protocol.or(named) {
+    let split = |set: &'_ String| match set.split_once('=') {
+        Some((key, value)) => Ok((key.trim().to_owned(), literal(value.trim()))),
+        None => Err(usage(format!("--set {set}: expected key=value"))),
+    };
+    let sets = ask.sets.iter().map(split).collect::<anyhow::Result<Vec<_>>>()?;
+    if let Some(protocol) = protocol(ask.protocol, &sets)? {
         overlay(&mut merged, env, protocol)?;
     }
-    for set in ask.sets {
-        let (key, value) = set.split_once('=').ok_or_else(|| usage(format!("--set {set}: expected key=value")))?;
-        assign(&mut merged, key.trim(), literal(value.trim()), &origin)?;
+    for (key, value) in sets {
+        assign(&mut merged, &key, value, &origin)?;
     }
     Ok(Resolved { env_name, env, agent, tables: merged, sets: ask.sets.to_vec() })
+}
+
+/// The protocol that was asked for: it comes before every other value that is set, and there is one.
+fn protocol<'a>(asked: Option<&'a str>, sets: &'a [(String, Value)]) -> anyhow::Result<Option<&'a str>> {
+    let set = sets.iter().filter(|(key, _)| key == "env.protocol").filter_map(|(_, value)| value.as_str());
+    let mut all = asked.into_iter().chain(set);
+    let first = all.next();
+    match (first, all.find(|&other| Some(other) != first)) {
+        (Some(first), Some(other)) => {
+            Err(usage(format!("two protocols were asked for, `{first}` and `{other}`: name one")))
+        }
+        _ => Ok(first),
+    }
 }
 
 /// The preset text of `agent` for an environment: its own by exact name, the one that the environment brings along, its
@@ -164,6 +183,9 @@ impl Resolved {
             if value == 0 {
                 return Err(usage(format!("train.{key}: must be at least 1")));
             }
+        }
+        if train.envs > MOST_SEATS {
+            return Err(usage(format!("train.envs: {} is more than {MOST_SEATS}", train.envs)));
         }
         if train.actors > train.envs {
             return Err(usage(format!("train.actors: {} of them cannot share {} seats", train.actors, train.envs)));
@@ -442,6 +464,27 @@ mod tests {
         );
         assert_eq!(check("lr=4"), "unknown key `lr`; did you mean `agent.lr`? (preset p)");
         assert_eq!(check("agent.lr=fast"), "agent.lr: expected float like 1.0, got string \"fast\" (preset p)");
+    }
+
+    #[test]
+    fn a_protocol_is_one_however_it_is_written() {
+        let tables = Tables::new(&[rl_envs::ENVS], &[]);
+        let of = |protocol: Option<&str>, sets: &[&str]| {
+            let sets: Vec<String> = sets.iter().map(|&set| set.to_owned()).collect();
+            resolve(&tables, &Ask { env: "connectfour", protocol, sets: &sets, ..Ask::default() })
+                .map(|resolved| resolved.text())
+                .map_err(|e| e.to_string())
+        };
+        let (named, other) = (of(Some("random"), &[]), of(Some("self-play"), &[]));
+        assert_ne!(named, other);
+        for set in ["env.protocol=random", " env.protocol = random", "env.protocol='random'", "env.protocol=\"random\""]
+        {
+            assert_eq!(of(None, &[set]), named, "{set}");
+        }
+        assert_eq!(of(Some("random"), &["env.protocol=random"]), named);
+        let two = "two protocols were asked for, `random` and `self-play`: name one";
+        assert_eq!(of(Some("random"), &["env.protocol=self-play"]), Err(two.to_owned()));
+        assert_eq!(of(None, &["env.protocol=random", "env.protocol=self-play"]), Err(two.to_owned()));
     }
 
     #[test]

@@ -27,7 +27,7 @@ const SECONDS: f64 = 10.0;
           rl-run profile --env kungfu --agent dqn --set agent.learning_starts=1000 --json")]
 pub(crate) struct ProfileArgs {
     /// Directory of a run: what its rows of metrics say
-    #[arg(conflicts_with_all = ["env", "agent", "frames", "preset", "set"])]
+    #[arg(conflicts_with_all = ["env", "agent", "frames", "seed", "preset", "set", "threads", "isa", "workers", "device"])]
     run: Option<PathBuf>,
     /// Environment to train on: `rl-run list envs` shows all
     #[arg(long, requires = "agent")]

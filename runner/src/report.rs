@@ -49,7 +49,13 @@ pub(crate) fn run(args: &ReportArgs, tables: &Tables) -> anyhow::Result<ExitCode
             envs.push(group.env.clone());
         }
     }
-    let evaluated = curves::read(&args.runs, args.x, "eval_return", 1).unwrap_or_default();
+    let mut evaluated = Vec::new();
+    for group in &groups {
+        let runs = group.runs.iter().filter(|run| curves::last(run, args.x, "eval_return").is_some());
+        let runs: Vec<PathBuf> = runs.cloned().collect();
+        let read = if runs.is_empty() { Vec::new() } else { curves::read(&runs, args.x, "eval_return", 1)? };
+        evaluated.extend(read.into_iter().map(|read| Group { name: group.name.clone(), ..read }));
+    }
     let mut charts = Vec::new();
     for env in &envs {
         for (groups, key) in [(&groups, "return_100"), (&evaluated, "eval_return")] {

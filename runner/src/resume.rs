@@ -62,8 +62,8 @@ pub(crate) fn run(args: &ResumeArgs, tables: &Tables) -> anyhow::Result<ExitCode
         let back = "--checkpoint goes back to an earlier state";
         return Err(usage(format!("--frames {fewer}: this run has had {had} already ({back})")));
     }
-    let workers = args.machine.workers()?;
-    let mut session = start(&resolved, &train, about.seed, &device(&args.machine.device)?, workers)?;
+    let (workers, used) = (args.machine.workers()?, args.machine.device_of(&about.device).to_owned());
+    let mut session = start(&resolved, &train, about.seed, &device(&used)?, workers)?;
     let note = |text: String| {
         if !args.report.quiet {
             output::note(text);
@@ -77,10 +77,12 @@ pub(crate) fn run(args: &ResumeArgs, tables: &Tables) -> anyhow::Result<ExitCode
         }
     }
     let frames = session.counts.frames;
-    checkpoint::forget_after(&dir.checkpoints(), frames)?;
     let (theirs, ours) = (checkpoint.as_ref().map_or(about.isa.as_str(), Checkpoint::isa), owner.isa.as_str());
     if theirs != ours {
         note(format!("this run used {theirs}, this machine has {ours}: going on, but not to the same bits"));
+    }
+    if about.device != used {
+        note(format!("this run used the device {}: going on, but not to the same bits", about.device));
     }
     if !session.is_exact() {
         note("actors lag behind by chance: going on from here, but not to the bits of an uninterrupted run".to_owned());
@@ -88,7 +90,14 @@ pub(crate) fn run(args: &ResumeArgs, tables: &Tables) -> anyhow::Result<ExitCode
     if args.frames.is_some() {
         ended(&resolved, &session.counts, train.frames).into_iter().for_each(note);
     }
-    about.config_sha256 = resolved.sha256();
+    let progress = progress(&resolved, about.seed, (frames, train.frames), (args.tui, args.report), &stop)?;
+    // Nothing of the run is changed before this, whatever was refused.
+    checkpoint::forget_after(&dir.checkpoints(), frames)?;
+    checkpoint::forget_after(&dir.best(), frames)?;
+    if session.counts.best.is_some() && checkpoint::list(&dir.best())?.is_empty() {
+        note("the best weights before here are no more: the next better evaluation keeps its own".to_owned());
+    }
+    (about.config_sha256, about.device) = (resolved.sha256(), used);
     dir.describe(&about, &resolved.text())?;
     if let Some(which) = about.record {
         let kept = record::kept_of(about.record_outputs, &session, &resolved)?;
@@ -98,7 +107,6 @@ pub(crate) fn run(args: &ResumeArgs, tables: &Tables) -> anyhow::Result<ExitCode
     // Of a run that was stopped in an evaluation the state waits for it to be played again, and is recorded after that.
     let settled = train.eval_every == 0 || frames < session.counts.next_eval;
     let mut archive = Archive::reopen(dir, owner, train.keep_checkpoints, frames, checkpoint.as_ref(), settled)?;
-    let progress = progress(&resolved, about.seed, (frames, train.frames), (args.tui, args.report), &stop)?;
     let run = Run { resolved, train, eval, seed: about.seed, workers, path: args.run.clone(), stop };
     let done = drive(&run, &mut session, Some(metrics), progress, &mut archive);
     finish(&done.map_err(|error| keep_batch(error, &run.path))?, args.report)

@@ -13,6 +13,7 @@ use rustix::fs::{FlockOperation, flock};
 use serde::{Deserialize, Serialize};
 
 use crate::demonstrations::Shown;
+use crate::file;
 use crate::tape::Which;
 use crate::usage::usage;
 
@@ -230,8 +231,7 @@ fn lock(path: &Path) -> anyhow::Result<File> {
 /// If it cannot be written.
 pub(crate) fn write(path: &Path, bytes: &[u8]) -> anyhow::Result<()> {
     let context = || path.display().to_string();
-    let dir = path.parent().expect("a file lies in a directory");
-    let mut file = tempfile::NamedTempFile::new_in(dir).with_context(context)?;
+    let mut file = tempfile::NamedTempFile::new_in(file::parent(path)).with_context(context)?;
     file.write_all(bytes).with_context(context)?;
     file.as_file().sync_all().with_context(context)?;
     file.persist(path).map_err(|e| e.error).with_context(context)?;

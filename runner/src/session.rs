@@ -6,7 +6,7 @@ use std::collections::VecDeque;
 use std::io::{Read, Write};
 
 use rl_agents::{Learner, Log, Mode, Part, Policy};
-use rl_core::{End, Episode, Result, Saved, Solo, load_postcard, load_seats, save_postcard, save_seats};
+use rl_core::{End, Episode, Error, Result, Saved, Solo, load_postcard, load_seats, save_postcard, save_seats};
 use rl_replays::{Lane, Rollout};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
@@ -231,7 +231,7 @@ impl Session {
                         visit(&format!("policy.{number}.{name}"), part)?;
                     }
                 }
-                visit("restarts", &mut Plain("restarts", actors.restarts_mut()))?;
+                visit("restarts", &mut Restarts(actors.restarts_mut()))?;
             }
         }
         visit("env", &mut Worlds(&mut self.seats))?;
@@ -263,6 +263,31 @@ impl<T: Serialize + DeserializeOwned> Saved for Plain<'_, T> {
         let mut bytes = Vec::new();
         from.read_to_end(&mut bytes)?;
         *self.1 = load_postcard(self.0, &bytes)?;
+        Ok(())
+    }
+}
+
+/// Beyond it nobody would let a run go on.
+const MOST_RESTARTS: u32 = 1 << 16;
+
+/// How often the environments of each actor were built again.
+struct Restarts<'a>(&'a mut Vec<u32>);
+
+impl Saved for Restarts<'_> {
+    fn save(&self, out: &mut dyn Write) -> Result<()> {
+        let mut bytes = Vec::new();
+        save_postcard(&*self.0, &mut bytes)?;
+        Ok(out.write_all(&bytes)?)
+    }
+
+    fn load(&mut self, from: &mut dyn Read) -> Result<()> {
+        let mut read: Vec<u32> = Vec::new();
+        Plain("restarts", &mut read).load(from)?;
+        if read.len() != self.0.len() || read.iter().any(|&count| count > MOST_RESTARTS) {
+            let message = format!("{read:?} are not the restarts of {} actors", self.0.len());
+            return Err(Error::State { part: "restarts".to_owned(), message });
+        }
+        *self.0 = read;
         Ok(())
     }
 }

@@ -51,8 +51,8 @@ pub(crate) struct TrainArgs {
     /// Directory of the run, with --seeds of their directories s<seed> [default: runs/<env>-<agent>-s<seed>]
     #[arg(long, value_name = "DIR")]
     run: Option<PathBuf>,
-    /// Replace the run that is in the directory
-    #[arg(long)]
+    /// Replace the run that is in the directory of --run
+    #[arg(long, requires = "run")]
     force: bool,
     /// Tables of this file replace those of the preset; or one of the pair's named presets (`rl-run list presets`)
     #[arg(long, value_name = "FILE|NAME")]
@@ -177,8 +177,8 @@ pub(crate) fn run(args: &TrainArgs, tables: &Tables) -> anyhow::Result<ExitCode>
     }
     demonstrations::settle(&mut resolved)?;
     let (train, eval) = (resolved.train()?, resolved.eval()?);
-    let (device, workers) = (device(&args.machine.device)?, args.machine.workers()?);
-    let (on, threads) = (args.machine.device.clone(), args.machine.threads());
+    let (device, workers) = (device(args.machine.device())?, args.machine.workers()?);
+    let (on, threads) = (args.machine.device().to_owned(), args.machine.threads());
     let (record, outputs) = (args.record, args.outputs);
     let order = Order { resolved, train, eval, device, on, threads, workers, record, outputs, stop };
     let place = Place { run: args.run.as_deref(), many: args.seeds.is_some(), force: args.force };

@@ -159,7 +159,7 @@ pub(crate) fn run(args: &VerifyArgs, tables: &Tables) -> anyhow::Result<ExitCode
     };
     let (train, eval, workers) = (resolved.train()?, resolved.eval()?, args.machine.workers()?);
     let owner = owner(&resolved, &train);
-    let mut session = start(&resolved, &train, about.seed, &device(&args.machine.device)?, workers)?;
+    let mut session = start(&resolved, &train, about.seed, &device(args.machine.device_of(&about.device))?, workers)?;
     if !session.is_exact() {
         bail!(usage(format!("{}: its actors lag behind by chance, so that no run is like it", args.run.display())));
     }
@@ -175,7 +175,13 @@ pub(crate) fn run(args: &VerifyArgs, tables: &Tables) -> anyhow::Result<ExitCode
     if about.isa != owner.isa && !quiet {
         output::note(format!("this run used {}, this machine has {}: bits may differ", about.isa, owner.isa));
     }
+    if about.device != args.machine.device_of(&about.device) && !quiet {
+        output::note(format!("this run used the device {}: bits may differ", about.device));
+    }
     let from = session.counts.frames;
+    if end <= from && args.from != "start" {
+        bail!(usage(format!("--from {}: nothing was recorded after {from} frames to compare with", args.from)));
+    }
     left.retain(|digest| digest.frames >= from);
     left.reverse();
     let handed = Handed::of(segments.keys());

@@ -143,7 +143,7 @@ pub(crate) fn run(args: &MatchArgs, tables: &Tables) -> anyhow::Result<ExitCode>
     }
     let kinds = args.against.iter().map(|name| kind(name)).collect::<anyhow::Result<Vec<_>>>()?;
     let spec = resolved.seat(&Seating { seed: args.seed, seats: 0..1 })?.spec().clone();
-    let device = device(&args.machine.device)?;
+    let device = device(args.machine.device())?;
     let untrained = build(&resolved, &spec, about.seed, &device)?;
     let mut learner = build(&resolved, &spec, about.seed, &device)?;
     let checkpoint = load_weights(&args.run, &args.checkpoint, &resolved, learner.as_mut())?;

@@ -52,6 +52,19 @@ fn usage_errors_name_what_is_wrong_and_what_was_meant() {
         ("--env cartpole --agent DQN", "did you mean `dqn`?"),
         ("--env cartpole --agent dqn --frames 1e6", "expected a whole number from 0 on"),
         ("--env cartpole --agent ppo --set agent.hidden=[0]", "agent.hidden: layer 1: must be at least 1 wide"),
+        (
+            "--env cartpole --agent ppo --set agent.hidden=[64,1000000000000]",
+            "agent.hidden: layer 2: 1000000000000 is more",
+        ),
+        (
+            "--env cartpole --agent qrdqn --set agent.values.count=1000000000000",
+            "agent.values.count: 1000000000000 is more",
+        ),
+        ("--env cartpole-positions --agent ppo --set agent.memory.units=9223372036854775807", "agent.memory.units: 92"),
+        ("--env connectfour --agent alphazero --set agent.blocks=1000000000000", "agent.blocks: 1000000000000 is more"),
+        ("--env frozenlake --agent tabular --set agent.initial=1e39", "agent.initial: "),
+        ("--env cartpole --agent dqn --set train.envs=4294967295", "train.envs: 4294967295 is more than 65536"),
+        ("--env cartpole --agent dqn --frames 1 --force", "--run"),
         ("solve --env cartpole", "not small enough to have a table"),
         ("solve --env frozenlake --gamma 0", "--gamma 0: above 0 and at most 1"),
         ("solve --env frozenlake --picture lake.gif", "lake.gif: pictures are PNG files"),
@@ -107,6 +120,21 @@ fn damaged_checkpoints_are_refused_by_file_and_kept() {
     let (code, said) = refusal(at, "eval r");
     assert!(code == 1 && said.contains("belongs to dqn on frozenlake, not to dqn on cartpole"), "{said}");
     assert!(at.join("r/checkpoints/000000000001").exists());
+}
+
+#[test]
+fn what_no_memory_can_hold_is_refused_by_the_key_to_lower() {
+    let dir = tempfile::tempdir().unwrap();
+    for (pair, key) in [
+        ("--env cartpole --agent dqn", "agent.batch"),
+        ("--env cartpole --agent dqn", "agent.update_period"),
+        ("--env cartpole --agent dqn", "agent.replay_capacity"),
+        ("--env frozenlake --agent tabular", "agent.horizon"),
+    ] {
+        let (code, said) = refusal(dir.path(), &format!("{pair} --run r --set {key}=1000000000000"));
+        assert!(code == 1 && said.contains(&format!("lower {key}")), "{key}: {said}");
+    }
+    assert!(names(dir.path()).is_empty());
 }
 
 #[test]

@@ -59,20 +59,22 @@ fn curves_are_what_runs_measured_and_a_page_holds_everything() {
     assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
     let page = fs::read_to_string(at.join("a.html")).unwrap();
     assert!(page.contains("data:image/gif;base64,R0lGODlh"), "a film of what was recorded");
-    assert_eq!(page.matches("<svg").count(), 1, "not every run was evaluated");
+    assert_eq!(page.matches("<svg").count(), 2, "and a chart of those that were evaluated");
     let links = page.replace("http://www.w3.org/2000/svg", "");
     assert!(
         !links.contains("http") && !links.contains("<script") && !links.contains("<link"),
         "nothing from elsewhere"
     );
     output(at, "report d --out d.html");
-    assert_eq!(fs::read_to_string(at.join("d.html")).unwrap().matches("<svg").count(), 2, "evaluations have a chart");
+    assert_eq!(fs::read_to_string(at.join("d.html")).unwrap().matches("<svg").count(), 2);
+    output(at, "report p<&b --out p.html");
+    assert_eq!(fs::read_to_string(at.join("p.html")).unwrap().matches("<svg").count(), 1, "it was not evaluated");
 
     for (line, said) in [
         ("plot d --out a.pdf", ".svg or .png"),
         ("plot d --y nothing --json", "no row has `nothing`"),
         ("plot nowhere --json", "nowhere"),
-        ("plot --json", "--beside"),
+        ("plot --json", "<RUNS>"),
         ("plot --beside nowhere.json --json", "nowhere.json"),
         ("plot --beside none.json --json", "holds no curve"),
         ("plot --beside torn.json --json", "[0].x"),

@@ -86,6 +86,28 @@ fn a_finished_run_can_be_extended_and_an_earlier_checkpoint_taken() {
 }
 
 #[test]
+fn a_run_that_goes_back_forgets_what_came_later_and_only_once_nothing_can_be_refused() {
+    let dir = tempfile::tempdir().unwrap();
+    let at = dir.path();
+    let sets = "--set train.keep_checkpoints=50 --set train.checkpoint_every=2000";
+    let line =
+        format!("--env cartpole --agent ppo --seed 9 --quiet --json {sets} --eval-every 2000 --eval-episodes 20");
+    json(at, &format!("{line} --frames 14000 --run r"));
+    let number = |name: &String| name.parse::<u64>().unwrap();
+    let (all, best) = (names(&at.join("r/checkpoints")), names(&at.join("r/best")));
+    let (early, later) = (number(&all[0]), number(&best[0]));
+    assert!(later > early + 4000, "the best comes late: {best:?} of {all:?}");
+    let rows = || std::fs::read_to_string(at.join("r/metrics.jsonl")).unwrap();
+    let before = rows();
+    let (code, said) = refusal(at, &format!("resume r --checkpoint {early} --tui"));
+    assert!(code == 2 && said.contains("--tui"), "{said}");
+    assert_eq!((names(&at.join("r/checkpoints")), rows()), (all, before), "what was refused changes nothing");
+    let done = json(at, &format!("resume r --checkpoint {early} --frames {} --quiet --json", early + 4000));
+    let best = names(&at.join("r/best"));
+    assert!(best.len() == 1 && number(&best[0]) <= done["frames"].as_u64().unwrap(), "{best:?} of {done}");
+}
+
+#[test]
 fn a_run_without_a_checkpoint_begins_again_and_a_longer_one_says_what_ends_early() {
     let dir = tempfile::tempdir().unwrap();
     let at = dir.path();

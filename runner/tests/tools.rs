@@ -90,9 +90,13 @@ fn the_bench_counts_steps_frames_and_resets() {
     assert!(number("resets") >= (steps / 4.0).floor() - 6.0, "{report}");
     let plain = text(&output(dir.path(), line));
     assert!(plain.starts_with("frozenlake, 6 seats in 2 threads: "), "{plain}");
-    for (wrong, why) in [("--envs 2 --threads 3", "--threads 3 is more than --envs 2"), ("--seconds 0", "--seconds 0")]
-    {
-        let (code, said) = refusal(dir.path(), &format!("bench env --env frozenlake {wrong}"));
+    for (wrong, why) in [
+        ("frozenlake --envs 2 --threads 3", "--threads 3 is more than --envs 2"),
+        ("frozenlake --seconds 0", "--seconds 0"),
+        ("doom/multi_duel --envs 3", "--envs 3: 2 seats of doom/multi_duel share a world"),
+        ("doom/multi_duel --envs 2 --threads 2", "--threads 2 is more than --envs 2, of which 2 share a world"),
+    ] {
+        let (code, said) = refusal(dir.path(), &format!("bench env --env {wrong}"));
         assert!(code == 2 && said.contains(why), "{said}");
     }
 }

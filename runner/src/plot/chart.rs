@@ -75,7 +75,7 @@ impl Chart {
     /// would press them flat.
     pub(crate) fn new(axes: [&str; 2], runs: &[Group], files: &[Group], references: &[Reference]) -> Self {
         let groups: Vec<&Group> = runs.iter().chain(files).collect();
-        let all = |of: fn(&Group) -> &Vec<f64>| groups.iter().flat_map(|&group| of(group)).copied();
+        let all = |of: fn(&Group) -> &Vec<f64>| groups.iter().flat_map(move |&group| of(group)).copied();
         let (right, top) = (all(|g| &g.x).fold(0.0, f64::max), all(|g| &g.high).fold(f64::NEG_INFINITY, f64::max));
         let bottom = all(|g| &g.low).fold(f64::INFINITY, f64::min);
         let near =
@@ -87,7 +87,7 @@ impl Chart {
         let mut envs: Vec<&str> = Vec::new();
         groups.iter().for_each(|group| {
             if !envs.contains(&&*group.env) {
-                envs.push(&group.env)
+                envs.push(&group.env);
             }
         });
         let mut chart = Self { title: envs.join(", "), marks: Vec::new() };

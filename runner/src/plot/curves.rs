@@ -73,11 +73,14 @@ pub(crate) struct Group {
 /// # Errors
 /// If one holds no run, or no row with `key`; the message names it.
 pub(crate) fn read(dirs: &[PathBuf], axis: Axis, key: &str, smooth: usize) -> anyhow::Result<Vec<Group>> {
-    let mut runs = Vec::new();
+    let mut runs: Vec<PathBuf> = Vec::new();
     for dir in dirs {
-        runs.extend(runs_of(dir)?);
+        for run in runs_of(dir)? {
+            if !runs.contains(&run) {
+                runs.push(run);
+            }
+        }
     }
-    runs.dedup();
     // By settings, in the order in which they were named.
     let mut order: Vec<(String, Vec<PathBuf>)> = Vec::new();
     for run in runs {
