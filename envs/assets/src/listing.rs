@@ -1,7 +1,7 @@
 //! What an asset was made of: a hash per file, written when it is unpacked, against which it can be checked later.
 
 use std::fs::{self, File};
-use std::io::{ErrorKind, Read};
+use std::io::{ErrorKind, Read, Write as _};
 use std::path::{Component, Path, PathBuf};
 
 use sha2::{Digest, Sha256};
@@ -23,7 +23,9 @@ pub(crate) fn write(asset: &Asset, dir: &Path) -> Result<()> {
         text.push_str(&format!("{hash}  {}\n", file.display()));
     }
     let path = dir.join(LISTING);
-    fs::write(&path, text).map_err(io(asset, &path))
+    let written =
+        File::create(&path).and_then(|mut file| file.write_all(text.as_bytes()).and_then(|()| file.sync_all()));
+    written.map_err(io(asset, &path))
 }
 
 /// Hashes the files of an asset again. False if it was unpacked before there were lists; files beside those of the list
@@ -35,8 +37,11 @@ pub(crate) fn check(asset: &Asset, dir: &Path) -> Result<bool> {
         Err(e) if e.kind() == ErrorKind::NotFound => return Ok(false),
         Err(e) => return Err(io(asset, &path)(e)),
     };
+    let changed = |file: &Path| Error::Changed { name: asset.name.to_owned(), path: file.to_owned() };
+    if !text.ends_with('\n') {
+        return Err(changed(&path)); // empty, or cut short
+    }
     for line in text.lines() {
-        let changed = |file: &Path| Error::Changed { name: asset.name.to_owned(), path: file.to_owned() };
         let (expected, file) = line.split_once("  ").ok_or_else(|| changed(&path))?;
         if !Path::new(file).components().all(|part| matches!(part, Component::Normal(_))) {
             return Err(changed(&path)); // what lies elsewhere is no file of ours

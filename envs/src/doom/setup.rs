@@ -230,7 +230,10 @@ fn settings(config: &DoomConfig, package: &Path) -> Result<Config> {
         "" => package.join("vizdoom/scenarios").join(format!("{}.cfg", config.scenario)),
         path => PathBuf::from(path),
     };
-    let mut settings = Config::read(&path).map_err(translated)?;
+    let mut settings = Config::read(&path).map_err(|error| match config.config.as_str() {
+        "" => translated(error),
+        _ => refuse("config", error.to_string()),
+    })?;
     if config.scenario == "freedoom1" && config.config.is_empty() {
         settings.doom_map = "e1m1".to_owned(); // the file names none, and the default is no map of that game
     }

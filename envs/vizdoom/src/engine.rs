@@ -1,8 +1,9 @@
 //! The engine as a child process: how it is started, spoken with, watched and ended.
 //!
 //! Nothing outlives it. Its names in `/dev/shm` and its working directory are taken away once it has answered for the first
-//! time, and the kernel kills it when the thread that started it ends: that is one thread of this process, which starts all
-//! of them and ends with the process, since who owns an engine may pass it on to another thread.
+//! time (what a process leaves that is killed before, the [next one](crate::leftovers) takes away), and the kernel kills it
+//! when the thread that started it ends: that is one thread of this process, which starts all of them and ends with the
+//! process, since who owns an engine may pass it on to another thread.
 
 use std::fs::File;
 use std::io::{Read, Seek, SeekFrom};
@@ -10,16 +11,17 @@ use std::os::fd::OwnedFd;
 use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
-use std::sync::{Mutex, mpsc};
+use std::sync::{Mutex, Once, mpsc};
 use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
-use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, set_parent_process_death_signal};
+use rustix::process::{Pid, PidfdFlags, Signal, getpid, getppid, pidfd_open, set_parent_process_death_signal};
 use rustix::thread::{CpuSet, sched_getcpu, sched_setaffinity};
 use tempfile::TempDir;
 
 use crate::error::doing;
 use crate::layout::Message;
+use crate::leftovers;
 use crate::memory::{Memory, text};
 use crate::queue::{Queue, Wait};
 use crate::{Error, Result};
@@ -87,13 +89,13 @@ impl Starting {
     /// # Errors
     /// If it does not start.
     pub(crate) fn new(program: &Path, args: Vec<String>) -> Result<Self> {
-        let dir = tempfile::Builder::new().prefix("rl-run-doom-").tempdir().map_err(doing("making a directory"))?;
-        // Our process and what tempfile chose: no name is taken twice on one machine.
-        let name = dir.path().file_name().expect("it has a name").to_string_lossy();
-        let instance = format!("{:0>10}", format!("{}{}", std::process::id(), &name["rl-run-doom-".len()..]));
-        let to = Queue::create(format!("/ViZDoomMQDoom{instance}"))?;
-        let from = Queue::create(format!("/ViZDoomMQCtr{instance}"))?;
-        let shared = Unlinked(format!("/ViZDoomSM{instance}"));
+        static SWEPT: Once = Once::new();
+        SWEPT.call_once(|| leftovers::sweep(&std::env::temp_dir(), Path::new("/dev/shm")));
+        let dir =
+            tempfile::Builder::new().prefix(&leftovers::prefix()).tempdir().map_err(doing("making a directory"))?;
+        let instance = leftovers::instance(dir.path()).expect("it is named as ours are");
+        let [to, from, shared] = leftovers::NAMES.map(|name| format!("/{name}{instance}"));
+        let (to, from, shared) = (Queue::create(to)?, Queue::create(from)?, Unlinked(shared));
         let process = Process::spawn(program, args, &instance, &dir)?;
         Ok(Self { process, to, from, shared, _dir: dir, since: Instant::now() })
     }
@@ -369,11 +371,13 @@ fn start(mut command: Command) -> std::io::Result<Child> {
     type Order = (Command, mpsc::SyncSender<std::io::Result<Child>>);
     static NURSERY: Mutex<Option<mpsc::Sender<Order>>> = Mutex::new(None);
 
+    let us = getpid();
     // SAFETY: between fork and exec it makes two calls of the system and allocates nothing.
     unsafe {
-        command.pre_exec(|| {
+        command.pre_exec(move || {
             set_parent_process_death_signal(Some(Signal::KILL))?;
-            Ok(())
+            // Were we killed since the fork, no signal would come.
+            if getppid() == Some(us) { Ok(()) } else { Err(rustix::io::Errno::SRCH.into()) }
         });
     }
     let (answer, born) = mpsc::sync_channel(1);

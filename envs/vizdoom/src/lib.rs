@@ -12,6 +12,7 @@ mod error;
 mod game;
 mod keys;
 mod layout;
+mod leftovers;
 mod memory;
 mod names;
 mod pin;
