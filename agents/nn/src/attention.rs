@@ -331,8 +331,8 @@ fn attention_weights(shape: Heads, causal: bool, penalties: Option<&[f32]>, scra
                 let (row, hidden) = row.split_at_mut(if causal { t + 1 } else { steps });
                 hidden.fill(0.0);
                 let top = math::max(row);
-                if top == f32::NEG_INFINITY {
-                    row.fill(0.0); // no key to see; a NaN is not hidden, as below the sum is not a number
+                if top == f32::NEG_INFINITY && !row.iter().any(|x| x.is_nan()) {
+                    row.fill(0.0); // no key to see; what is not a number makes the sum below none
                     continue;
                 }
                 row.iter_mut().for_each(|x| *x = math::exp(*x - top));

@@ -57,12 +57,13 @@ impl Residual {
     pub(crate) fn run(&self, x: &[f32], bent: &mut Vec<f32>, between: &mut Vec<f32>, out: &mut Vec<f32>) -> Result<()> {
         let [first, second] = self.affines();
         bent.clear();
-        bent.extend(x.iter().map(|x| x.max(0.0)));
+        let clipped = |x: f32| if x <= 0.0 { 0.0 } else { x }; // what is not a number stays one
+        bent.extend(x.iter().map(|&x| clipped(x)));
         first.run(Images::Floats(bent), between)?;
         second.run(Images::Floats(between), out)?;
         let sums = out.iter_mut().zip(x);
         if self.activation == Activation::Relu {
-            sums.for_each(|(out, x)| *out = (x + *out).max(0.0));
+            sums.for_each(|(out, x)| *out = clipped(x + *out));
         } else {
             sums.for_each(|(out, x)| *out += x);
             self.activation.finish(out);
@@ -138,6 +139,17 @@ mod tests {
             let block = Residual::new(&mut params.layer("block"), [3, 2, 3], activation).unwrap();
             let x = variable(&[1, 3, 2, 3], 1);
             differences(&params, &[&x], 0.9, &|| vec![block.forward(&x).unwrap()]);
+        }
+    }
+
+    #[test]
+    fn what_is_not_a_number_stays_one() {
+        for activation in BOTH {
+            let (_, block) = block(activation);
+            let (mut x, mut out) = (flat(&draws(&[1, 5, 4, 3], 1)), Vec::new());
+            x[0] = f32::NAN;
+            block.run(&x, &mut Vec::new(), &mut Vec::new(), &mut out).unwrap();
+            assert!(out[0].is_nan(), "{activation:?}: {out:?}");
         }
     }
 

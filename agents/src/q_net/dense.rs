@@ -124,7 +124,8 @@ impl Dense {
             }
         }
         if *relu {
-            flow.values_mut().iter_mut().for_each(|y| *y = y.max(0.0));
+            // What is not a number stays one.
+            flow.values_mut().iter_mut().for_each(|y| *y = if *y <= 0.0 { 0.0 } else { *y });
         }
         Ok(())
     }

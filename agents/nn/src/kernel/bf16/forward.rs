@@ -116,10 +116,27 @@ fn finish(sums: &[f32], bias: &[f32], relu: bool, stride: usize, out: &mut [f32]
                 for (sums, out) in block.chunks_exact(SIDE).zip(out.chunks_mut(stride)) {
                     let out = &mut out[i * SIDE..][..bias.len()];
                     for ((out, sum), bias) in out.iter_mut().zip(sums).zip(bias) {
-                        *out = (sum + bias).max(least);
+                        let sum = sum + bias;
+                        *out = if sum <= least { least } else { sum }; // what is not a number stays one
                     }
                 }
             }
         },
     );
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_relu_clips_and_what_is_not_a_number_stays_one() {
+        let mut sums = vec![-1.0; BLOCK];
+        (sums[0], sums[1]) = (f32::NAN, 2.0);
+        let mut out = vec![9.0; BLOCK];
+        finish(&sums, &[0.5; SIDE], true, SIDE, &mut out);
+        assert!(out[0].is_nan() && out[1] == 2.5 && out[2..].iter().all(|&y| y.to_bits() == 0));
+        finish(&sums, &[0.5; SIDE], false, SIDE, &mut out);
+        assert!(out[0].is_nan() && out[1] == 2.5 && out[2..].iter().all(|&y| y == -0.5));
+    }
 }
