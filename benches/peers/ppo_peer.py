@@ -31,8 +31,9 @@ def linear(module: nn.Linear | nn.Conv2d, gain: float = 2**0.5) -> nn.Module:
 class ActorCritic(nn.Module):
     """One trunk, two heads."""
 
-    def __init__(self, actions: int) -> None:
+    def __init__(self, actions: int, bf16: bool, layout: torch.memory_format) -> None:
         super().__init__()
+        self.bf16, self.layout = bf16, layout
         convolutions = [nn.Conv2d(4, 32, 8, 4), nn.Conv2d(32, 64, 4, 2), nn.Conv2d(64, 64, 3, 1)]
         parts: list[nn.Module] = []
         for convolution in convolutions:
@@ -40,10 +41,13 @@ class ActorCritic(nn.Module):
         self.trunk = nn.Sequential(*parts, nn.Flatten(), linear(nn.Linear(64 * 7 * 7, 512)), nn.ReLU())
         self.actor = linear(nn.Linear(512, actions), 0.01)
         self.critic = linear(nn.Linear(512, 1), 1.0)
+        self.trunk.to(memory_format=layout)
 
     def forward(self, frames: Tensor) -> tuple[Categorical, Tensor]:
         """Frames `u8 [B, 4, 84, 84]`; a distribution of actions and values `[B]`."""
-        features = self.trunk(frames.float() / 255.0)
+        pixels = (frames.float() / 255.0).contiguous(memory_format=self.layout)
+        with torch.autocast("cpu", torch.bfloat16, enabled=self.bf16):
+            features = self.trunk(pixels).float()
         return Categorical(logits=self.actor(features)), self.critic(features).squeeze(1)
 
 
@@ -62,9 +66,9 @@ class Block:
 class Ppo:
     """The environment, the network and where the play stands."""
 
-    def __init__(self) -> None:
+    def __init__(self, bf16: bool, layout: torch.memory_format) -> None:
         self.env = env_peer.envpool("atari/kung_fu_master", SEATS, torch.get_num_threads(), 4)
-        self.network = ActorCritic(self.env.action_space.n)
+        self.network = ActorCritic(self.env.action_space.n, bf16, layout)
         self.optimiser = torch.optim.Adam(self.network.parameters(), lr=2.5e-4, eps=1e-5, fused=True)
         shape = (HORIZON, SEATS)
         frames = torch.zeros((*shape, 4, 84, 84), dtype=torch.uint8)
@@ -130,10 +134,14 @@ def advantages(block: Block, start: Tensor, bootstrap: Tensor) -> Tensor:
 def main() -> None:
     """Serves turns."""
     parser = argparse.ArgumentParser(description=__doc__)
+    layouts = {"nchw": torch.contiguous_format, "channels_last": torch.channels_last}
     parser.add_argument("--threads", type=int, default=1)
-    torch.set_num_threads(parser.parse_args().threads)
+    parser.add_argument("--precision", choices=("f32", "bf16"), default="f32", help="what the trunk multiplies")
+    parser.add_argument("--layout", choices=layouts, default="nchw")
+    args = parser.parse_args()
+    torch.set_num_threads(args.threads)
     torch.manual_seed(0)
-    ppo = Ppo()
+    ppo = Ppo(args.precision == "bf16", layouts[args.layout])
     ppo.iteration()
     serve.serve({}, lambda seconds: serve.rate(ppo.iteration, seconds))
 

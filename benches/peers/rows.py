@@ -67,7 +67,7 @@ def rows(tools: Tools, bf16: bool, cores: int) -> list[Row]:
 def network(tools: Tools, model: str, batch: int, threads: int, precision: str = "f32", passes: str = "train") -> Command:
     """Our side of a row on a network."""
     sizes = ["--batch", str(batch), "--threads", str(threads), "--precision", precision, "--pass", passes]
-    return tools.bench("median_ms", "nn", "--model", model, *sizes)
+    return tools.bench("median_ms", "nn", "--model", model, *sizes, "--seconds", "{seconds}")
 
 
 def torch(tools: Tools, model: str, batch: int, threads: int, mode: str, layout: str, precision: str = "f32") -> Worker:
@@ -134,7 +134,8 @@ def act(tools: Tools) -> Row:
 def atari(tools: Tools, threads: list[int]) -> Iterator[Row]:
     """84 x 84 gray, skip 4 with maximum, sticky 0.25, 1 to 30 no-ops, whole games, one frame per observation.
 
-    The clock runs through resets on both sides, and on neither is the row that a reset makes a step.
+    The clock runs through resets on both sides, and on neither is the row that a reset makes a step. Each of our threads steps
+    its own seats without waiting for the others; the peers return a batch of all seats.
     """
     for game in ("kung_fu_master", "pong", "breakout"):
         for t in threads:
@@ -150,15 +151,17 @@ def atari(tools: Tools, threads: list[int]) -> Iterator[Row]:
 
 
 def classic(tools: Tools, threads: list[int]) -> Iterator[Row]:
-    """Environments that are a few sums, where the way of stepping is what costs."""
+    """Environments that are a few sums, where the way of stepping is what costs. Each of our threads steps its own seats without
+    waiting for the others; the peers return a batch of all seats."""
     for env, lib, bar in (("cartpole", "envpool", 20.0), ("frozenlake", "envpool", 20.0), ("cartpole", "gymnasium", 2.0)):
         for t in threads:
             seats = ["--env", env, "--envs", "1024"]
             bench = tools.bench("env_steps_per_s", "env", *seats, "--threads", str(t), "--seconds", "{seconds}")
-            label = "gymnasium NumPy vector, 1 thread" if lib == "gymnasium" else f"{lib}, {count(t, 'thread')}"
-            peer = tools.peer(label, "env_peer.py", "--lib", lib, *seats, threads=t)
+            one = "gymnasium NumPy vector, 1 thread"
+            counts = {t: one} if lib == "gymnasium" else {n: f"{lib}, {count(n, 'thread')}" for n in sorted({1, t})}
+            peers = tuple(tools.peer(label, "env_peer.py", "--lib", lib, *seats, threads=n) for n, label in counts.items())
             work = f"{env}, 1,024 seats, {count(t, 'thread')}"
-            yield Row(f"{env}-{lib}-{t}", "envs", work, Unit.RATE, bench, (peer,), bar)
+            yield Row(f"{env}-{lib}-{t}", "envs", work, Unit.RATE, bench, peers, bar)
 
 
 def doom(tools: Tools, cores: int) -> Iterator[Row]:
@@ -189,15 +192,22 @@ def dqn(tools: Tools, cores: int, precision: str, possible: bool) -> Row:
     """Agent steps of a plain DQN once it updates: batch 32, one update per 4 steps, single-step targets."""
     plain = ["agent.double=false", "agent.n_step=1", "agent.batch=32", "agent.update_period=4", "agent.updates=1"]
     bar = 2.2 if precision == "f32" else 3.5
-    peers = tuple(stable_baselines(tools, "dqn", n, cores) for n in (1, 8))
+    peers = (*stable_baselines(tools, "dqn", 1, cores, precision), *stable_baselines(tools, "dqn", 8, cores, precision))
     return training(tools, "dqn", precision, plain, peers, cores, bar, possible)
 
 
 def on_policy(tools: Tools, cores: int, precision: str, possible: bool) -> Iterator[Row]:
     """Agent steps of PPO and A2C by the settings of the papers."""
     bars = {"f32": (2.5, 3.0), "bf16": (3.5, 3.6)}[precision]
-    cleanrl = tools.peer("CleanRL-style PPO on EnvPool", "ppo_peer.py", threads=cores)
-    peers = {"ppo": (stable_baselines(tools, "ppo", 8, cores), cleanrl), "a2c": (stable_baselines(tools, "a2c", 16, cores),)}
+    cleanrl = tuple(
+        tools.peer(f"CleanRL-style PPO on EnvPool {p} {layout}", "ppo_peer.py", "--precision", p, "--layout", layout, threads=cores)
+        for p in precisions(precision)
+        for layout in LAYOUTS
+    )
+    peers = {
+        "ppo": (*stable_baselines(tools, "ppo", 8, cores, precision), *cleanrl),
+        "a2c": stable_baselines(tools, "a2c", 16, cores, precision),
+    }
     sets = {
         "ppo": ["train.envs=8", "agent.horizon=128", "agent.epochs=4", "agent.minibatches=4"],
         "a2c": ["train.envs=16", "agent.horizon=5", "agent.optimiser=rms_prop"],
@@ -222,10 +232,23 @@ def cartpole(tools: Tools, cores: int) -> Iterator[Row]:
         yield Row(f"cartpole-{agent}", "cartpole", work, Unit.SECONDS, ours, peers, bar)
 
 
-def stable_baselines(tools: Tools, agent: str, seats: int, cores: int) -> Worker:
-    """An agent of Stable-Baselines3."""
-    label = f"Stable-Baselines3, {count(seats, 'seat')}"
-    return tools.peer(label, "sb3_peer.py", "--agent", agent, "--envs", str(seats), threads=cores)
+def precisions(precision: str) -> tuple[str, ...]:
+    """What a peer of ours in that precision may multiply: whichever makes it faster."""
+    return ("f32",) if precision == "f32" else ("f32", precision)
+
+
+def stable_baselines(tools: Tools, agent: str, seats: int, cores: int, precision: str) -> tuple[Worker, ...]:
+    """An agent of Stable-Baselines3: its seats in one process, which is its default, or in one each."""
+    return tuple(
+        tools.peer(
+            f"Stable-Baselines3 {p}, {count(seats, 'seat')}, {vec}",
+            "sb3_peer.py",
+            *("--agent", agent, "--envs", str(seats), "--vec", vec, "--precision", p),
+            threads=cores,
+        )
+        for p in precisions(precision)
+        for vec in (("dummy", "subproc") if seats > 1 else ("dummy",))
+    )
 
 
 def training(
@@ -259,6 +282,8 @@ def measure(row: Row, rounds: int, seconds: float) -> Outcome:
     reasons: list[str] = []
     ours: Side | None = row.ours
     peer = _heat(row, seconds / 2, outcome, reasons)
+    if isinstance(peer, Program):
+        peer.scores.clear()  # turns count from 1 on both sides, and so do their seeds
     try:
         for _ in range(rounds):
             if ours is not None and not _turn(ours, seconds, outcome.ours, "ours", reasons):

@@ -19,7 +19,8 @@ from stable_baselines3 import A2C, DQN, PPO
 from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.env_util import make_atari_env
-from stable_baselines3.common.vec_env import VecEnv, VecFrameStack
+from stable_baselines3.common.vec_env import DummyVecEnv, SubprocVecEnv, VecEnv, VecFrameStack
+from torch import Tensor, nn
 
 REPLAY = 10_000
 STARTS = 1_000  # agent steps before the first update
@@ -37,21 +38,43 @@ class Clock(BaseCallback):
         return time.perf_counter() < self.end
 
 
-def game(envs: int) -> VecEnv:
+VECS = {"dummy": DummyVecEnv, "subproc": SubprocVecEnv}  # all seats in this process, or one process each
+Vec = type[DummyVecEnv] | type[SubprocVecEnv]
+
+
+def game(envs: int, vec: Vec) -> VecEnv:
     """Kung Fu Master behind the library's own preprocessing."""
     gymnasium.register_envs(ale_py)
     wrapper = dict(noop_max=0, terminal_on_life_loss=False, action_repeat_probability=0.25)
     options = dict(frameskip=1, repeat_action_probability=0.0)
     one = "ALE/KungFuMaster-v5"
-    return VecFrameStack(make_atari_env(one, n_envs=envs, seed=0, wrapper_kwargs=wrapper, env_kwargs=options), 4)
+    many = make_atari_env(one, n_envs=envs, seed=0, vec_env_cls=vec, wrapper_kwargs=wrapper, env_kwargs=options)
+    return VecFrameStack(many, 4)
 
 
-def dqn(envs: int) -> DQN:
+def bf16(model: BaseAlgorithm) -> None:
+    """Lets what looks at frames multiply bf16; the library has no setting for it."""
+
+    def halved(module: nn.Module) -> None:
+        plain = module.forward
+
+        def forward(frames: Tensor) -> Tensor:
+            with torch.autocast("cpu", torch.bfloat16):
+                return plain(frames).float()
+
+        module.forward = forward
+
+    networks = (model.q_net, model.q_net_target) if isinstance(model, DQN) else (model.policy,)
+    for network in networks:
+        halved(network.features_extractor)
+
+
+def dqn(envs: int, vec: Vec) -> DQN:
     """A DQN whose ratio of updates to agent steps is 1 to 4."""
     period = max(PERIOD // envs, 1)
     return DQN(
         "CnnPolicy",
-        game(envs),
+        game(envs, vec),
         learning_rate=1e-4,
         buffer_size=REPLAY,
         learning_starts=STARTS,
@@ -66,12 +89,12 @@ def dqn(envs: int) -> DQN:
     )
 
 
-def ppo(envs: int) -> PPO:
+def ppo(envs: int, vec: Vec) -> PPO:
     """Its defaults for Atari."""
     sizes = dict(n_steps=128, n_epochs=4, batch_size=128 * envs // 4)
     return PPO(
         "CnnPolicy",
-        game(envs),
+        game(envs, vec),
         learning_rate=2.5e-4,
         clip_range=0.1,
         clip_range_vf=0.1,
@@ -82,9 +105,9 @@ def ppo(envs: int) -> PPO:
     )
 
 
-def a2c(envs: int) -> A2C:
+def a2c(envs: int, vec: Vec) -> A2C:
     """Its defaults for Atari."""
-    return A2C("CnnPolicy", game(envs), n_steps=5, ent_coef=0.01, vf_coef=0.25, device="cpu", seed=0)
+    return A2C("CnnPolicy", game(envs, vec), n_steps=5, ent_coef=0.01, vf_coef=0.25, device="cpu", seed=0)
 
 
 def until(seconds: float, model: BaseAlgorithm) -> None:
@@ -104,10 +127,14 @@ def main() -> None:
     agents = {"dqn": dqn, "ppo": ppo, "a2c": a2c}
     parser.add_argument("--agent", choices=agents, default="dqn")
     parser.add_argument("--envs", type=int, default=1)
+    parser.add_argument("--vec", choices=VECS, default="dummy")
+    parser.add_argument("--precision", choices=("f32", "bf16"), default="f32", help="what looks at frames multiplies")
     parser.add_argument("--threads", type=int, default=1)
     args = parser.parse_args()
     torch.set_num_threads(args.threads)
-    model = agents[args.agent](args.envs)
+    model = agents[args.agent](args.envs, VECS[args.vec])
+    if args.precision == "bf16":
+        bf16(model)
 
     def turn(seconds: float) -> float:
         steps, begin = model.num_timesteps, time.perf_counter()

@@ -101,6 +101,14 @@ class Alternation(unittest.TestCase):
         broken = sides.Program("b", [sys.executable, "-c", "raise SystemExit('no such game')"], [], threads=1)
         self.assertRaisesRegex(sides.Failed, "no such game", broken.measure, 0.0)
 
+    def test_turns_of_both_sides_have_the_same_seeds(self) -> None:
+        write = "import sys; open(sys.argv[2] + '/w', 'w').write(sys.argv[1])"
+        judge = "import sys, json; print(json.dumps({'mean': float(open(sys.argv[1] + '/w').read())}))"
+        train, judge = [sys.executable, "-c", write, "{seed}", "{dir}"], [sys.executable, "-c", judge, "{dir}"]
+        ours, theirs = (sides.Program(label, train, judge, threads=1) for label in ("ours", "theirs"))
+        rows.measure(self.row(ours, theirs), rounds=2, seconds=0.0)
+        self.assertEqual([ours.scores, theirs.scores], [[1.0, 2.0], [1.0, 2.0]])
+
     def test_every_row_has_a_name_of_its_own_and_fits_into_json(self) -> None:
         every = rows.rows(rows.Tools("rl-run", sys.executable), bf16=True, cores=2)
         self.assertEqual(len({row.name for row in every}), len(every))
