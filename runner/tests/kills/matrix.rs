@@ -17,7 +17,7 @@ impl Case {
     /// The command line but for the directory and the threads.
     pub(crate) fn line(&self) -> String {
         let [agent, env] = self.words;
-        format!("{agent} {env} --seed 3 --quiet --json --set train.keep_checkpoints=3")
+        format!("{agent} {env} --seed 3 --quiet --json --set train.keep_checkpoints=3 --record every:5")
     }
 }
 

@@ -16,6 +16,10 @@ pub(crate) struct Trace {
     weights: Vec<u8>,
     rows: Vec<Value>,
     events: Vec<(i64, Vec<(String, u32)>)>,
+    /// Which weights were the best.
+    best: Vec<String>,
+    /// Games that were recorded, by their files.
+    recordings: Vec<(String, Vec<u8>)>,
 }
 
 /// The part of TensorBoard's `Event` that is compared. Source: tensorflow `core/util/event.proto`.
@@ -70,6 +74,11 @@ fn events(mut bytes: &[u8]) -> Vec<(i64, Vec<(String, u32)>)> {
     events
 }
 
+fn recordings(dir: &Path) -> Vec<(String, Vec<u8>)> {
+    let names = crate::common::names(dir).into_iter().filter(|name| name.ends_with(".rec"));
+    names.map(|name| (name.clone(), fs::read(dir.join(name)).unwrap())).collect()
+}
+
 impl Trace {
     /// That of a run that has ended.
     pub(crate) fn of(run: &Path) -> Self {
@@ -80,12 +89,19 @@ impl Trace {
             weights: fs::read(run.join("checkpoints").join(last).join("model.safetensors")).unwrap(),
             rows: rows(&text("metrics.jsonl")),
             events: events(&fs::read(run.join("events.out.tfevents.rl-run")).unwrap()),
+            best: numbers(&run.join("best")),
+            recordings: recordings(&run.join("recordings")),
         }
     }
 
     /// Number of checkpoints that it made.
     pub(crate) fn states(&self) -> usize {
         self.states.len()
+    }
+
+    /// Number of games that were recorded.
+    pub(crate) fn recordings(&self) -> usize {
+        self.recordings.len()
     }
 
     /// No step is there twice, in rows or events, and both have the same ones.
@@ -108,6 +124,10 @@ impl Trace {
         first("states", &self.states, &other.states, what);
         first("rows", &self.rows, &other.rows, what);
         first("events", &self.events, &other.events, what);
+        first("best weights", &self.best, &other.best, what);
+        let names = |trace: &Self| trace.recordings.iter().map(|(name, _)| name.clone()).collect::<Vec<_>>();
+        first("recordings", &names(self), &names(other), what);
+        assert!(self.recordings == other.recordings, "{what}: what was recorded");
         assert!(self.weights == other.weights, "{what}: weights");
     }
 }
