@@ -8,7 +8,7 @@ use std::fs::{self, File};
 use std::io::{BufReader, Read, Write};
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context as _, anyhow, bail};
+use anyhow::{Context as _, bail};
 use rl_core::Saved;
 use rustix::fs::{CWD, RenameFlags, renameat_with};
 use rustix::io::Errno;
@@ -222,7 +222,7 @@ pub(crate) fn find(run: &Path, which: &str) -> anyhow::Result<PathBuf> {
             all.iter().chain(&best).find(|(known, _)| *known == frames)
         }
     };
-    let missing = || anyhow!("{}: no checkpoint `{which}` ({})", run.display(), known());
+    let missing = || usage(format!("{}: no checkpoint `{which}` ({})", run.display(), known()));
     found.map(|(_, path)| path.clone()).ok_or_else(missing)
 }
 

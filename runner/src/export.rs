@@ -10,7 +10,7 @@ use std::io::{BufWriter, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use anyhow::{Context as _, bail};
+use anyhow::{Context as _, anyhow, bail};
 use rl_core::Canvas;
 use rl_replays::recording::{Played, Recording};
 
@@ -42,24 +42,24 @@ pub(crate) struct ExportArgs {
     /// File to write
     #[arg(long, value_name = "FILE")]
     out: PathBuf,
-    /// Number of the game, from 1, or `best`, the one of the highest return
-    #[arg(long, default_value = "best")]
-    episode: String,
-    /// First step to show
-    #[arg(long, default_value_t = 0)]
-    from: usize,
+    /// Number of the game, from 1, or `best`, the one of the highest return [default: best]
+    #[arg(long)]
+    episode: Option<String>,
+    /// First step to show [default: 0]
+    #[arg(long)]
+    from: Option<usize>,
     /// Steps to show [default: all]
     #[arg(long, value_parser = clap::value_parser!(u32).range(1..))]
     steps: Option<u32>,
     /// Shows every N-th step [default: as many as 50 pictures a second allow]
     #[arg(long, value_parser = clap::value_parser!(u32).range(1..))]
     every: Option<u32>,
-    /// How many times faster than people play
-    #[arg(long, default_value_t = 1.0)]
-    speed: f64,
-    /// Each pixel becomes a square of so many
-    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=16))]
-    scale: u32,
+    /// How many times faster than people play, in a film [default: 1]
+    #[arg(long)]
+    speed: Option<f64>,
+    /// Each pixel becomes a square of so many [default: 1]
+    #[arg(long, value_parser = clap::value_parser!(u32).range(1..=16))]
+    scale: Option<u32>,
     /// A line per step of one game in a .csv: actions, rewards, and what the agent thought where that was recorded
     #[arg(long)]
     by_step: bool,
@@ -69,9 +69,28 @@ pub(crate) struct ExportArgs {
     /// Run whose weights say so [default: the run in whose directory FILE lies]
     #[arg(long, value_name = "RUN", requires = "saliency")]
     run: Option<PathBuf>,
-    /// Pictures of a .png
-    #[arg(long, default_value_t = 8, value_parser = clap::value_parser!(u32).range(1..=256))]
-    pictures: u32,
+    /// Pictures of a .png [default: 8]
+    #[arg(long, value_parser = clap::value_parser!(u32).range(1..=256))]
+    pictures: Option<u32>,
+}
+
+impl ExportArgs {
+    /// The first flag that was given and says nothing of a file of that ending.
+    fn idle(&self, ending: &str) -> Option<&'static str> {
+        let films = &["gif", "apng"][..];
+        let shown = &["gif", "apng", "png"][..];
+        let steps = if self.by_step { &["gif", "apng", "png", "csv"][..] } else { shown };
+        let flags = [
+            ("--episode", self.episode.is_some(), steps),
+            ("--from", self.from.is_some(), steps),
+            ("--steps", self.steps.is_some(), steps),
+            ("--every", self.every.is_some(), shown),
+            ("--scale", self.scale.is_some(), shown),
+            ("--speed", self.speed.is_some(), films),
+            ("--pictures", self.pictures.is_some(), &["png"][..]),
+        ];
+        flags.into_iter().find(|(_, given, of)| *given && !of.contains(&ending)).map(|(flag, ..)| flag)
+    }
 }
 
 /// Where pictures go.
@@ -109,9 +128,17 @@ pub(crate) fn run(args: &ExportArgs, tables: &Tables) -> anyhow::Result<ExitCode
         let out = args.out.display();
         bail!(usage(format!("--out {out}: give the name of a .gif, .apng, .png, .csv or .rec file")));
     }
-    if !(args.speed > 0.0 && args.speed.is_finite()) {
-        bail!(usage(format!("--speed {}: must be a number above 0", args.speed)));
+    let speed = args.speed.unwrap_or(1.0);
+    if !(speed > 0.0 && speed.is_finite()) {
+        bail!(usage(format!("--speed {speed}: must be a number above 0")));
     }
+    if let Some(flag) = args.idle(&ending) {
+        bail!(usage(format!(
+            "{flag}: says nothing of {}",
+            if args.by_step { "a .csv of steps" } else { what(&ending) }
+        )));
+    }
+    let (from, pictures) = (args.from.unwrap_or(0), args.pictures.unwrap_or(8) as usize);
     if args.by_step && ending != "csv" {
         bail!(usage("--by-step: steps are lines of a .csv file"));
     }
@@ -138,21 +165,21 @@ pub(crate) fn run(args: &ExportArgs, tables: &Tables) -> anyhow::Result<ExitCode
         output::line(format!("{}: {games} games with their pictures, {bytes} bytes", args.out.display()));
         return Ok(ExitCode::SUCCESS);
     }
-    let played = &recording.episodes[chosen(&recording, &args.episode)?];
+    let played = &recording.episodes[chosen(&recording, args.episode.as_deref().unwrap_or("best"))?];
     let name = || args.file.display().to_string();
     let mut screening = Screening::new(&recording.manifest, tables).with_context(name)?;
     if let (true, Some(why)) = (args.saliency, screening.why()) {
         bail!(usage(format!("--saliency: {}: its pictures are not what the agent saw, and {why}", name())));
     }
-    if args.from > played.steps() {
-        bail!(usage(format!("--from {}: this game has {} steps", args.from, played.steps())));
+    if from > played.steps() {
+        bail!(usage(format!("--from {from}: this game has {} steps", played.steps())));
     }
     if let Some(said) = screening.said(&recording.manifest) {
         output::note(format!("{} {said}", name()));
     }
-    let steps = (played.steps() - args.from).min(args.steps.map_or(usize::MAX, |steps| steps as usize));
+    let steps = (played.steps() - from).min(args.steps.map_or(usize::MAX, |steps| steps as usize));
     if ending == "csv" {
-        let lines = steps::table(&mut screening, &recording, played, args.from..args.from + steps, &args.out)?;
+        let lines = steps::table(&mut screening, &recording, played, from..from + steps, &args.out)?;
         output::line(format!("{}: {lines} steps", args.out.display()));
         return Ok(ExitCode::SUCCESS);
     }
@@ -164,15 +191,15 @@ pub(crate) fn run(args: &ExportArgs, tables: &Tables) -> anyhow::Result<ExitCode
     };
     let every = match (args.every, ending.as_str()) {
         (Some(every), _) => every as usize,
-        (None, "png") => steps.div_ceil(args.pictures as usize).max(1),
+        (None, "png") => steps.div_ceil(pictures).max(1),
         (None, _) => {
             let frames = frames_of_a_step(&mut screening, played)?;
-            (screening.frame_rate() * args.speed / f64::from(frames) / PICTURES).ceil().max(1.0) as usize
+            (screening.frame_rate() * speed / f64::from(frames) / PICTURES).ceil().max(1.0) as usize
         }
     };
-    let mut cut = Cut { first: args.from, every, pictures: steps / every + 1 };
+    let mut cut = Cut { first: from, every, pictures: steps / every + 1 };
     if ending == "png" {
-        cut.pictures = cut.pictures.min(args.pictures as usize);
+        cut.pictures = cut.pictures.min(pictures);
     }
     file::whole(&args.out, |file| {
         let out = BufWriter::new(file);
@@ -181,7 +208,7 @@ pub(crate) fn run(args: &ExportArgs, tables: &Tables) -> anyhow::Result<ExitCode
             "apng" => Box::new(apng::Apng::new(out, cut.pictures)?),
             _ => Box::new(strip::Strip::new(out)),
         };
-        let look = Look { speed: args.speed, scale: args.scale, saliency: saliency.as_mut() };
+        let look = Look { speed, scale: args.scale.unwrap_or(1), saliency: saliency.as_mut() };
         shoot(&mut screening, played, cut, look, film.as_mut()).with_context(name)?;
         film.finish()
     })?;
@@ -283,7 +310,20 @@ pub(crate) fn chosen(recording: &Recording, which: &str) -> anyhow::Result<usize
             number.parse().ok().and_then(|number: usize| number.checked_sub(1)).filter(|game| *game < games.len())
         }
     };
-    found.ok_or_else(|| usage(format!("--episode {which}: `best`, or a game from 1 to {}", games.len())))
+    found.ok_or_else(|| match games.len() {
+        0 => anyhow!("the recording holds no game: it was cut short before the first"),
+        most => usage(format!("--episode {which}: `best`, or a game from 1 to {most}")),
+    })
+}
+
+/// What a file of that ending holds.
+fn what(ending: &str) -> &'static str {
+    match ending {
+        "csv" => "a .csv of games (--by-step makes one of steps)",
+        "rec" => "a recording, which holds all games",
+        "png" => "a row of pictures",
+        _ => "a film",
+    }
 }
 
 /// A line per game.
@@ -305,6 +345,9 @@ fn table(recording: &Recording, out: &Path) -> anyhow::Result<()> {
 /// All pictures of a film are of one size.
 fn same_size(first: &mut Option<(usize, usize)>, canvas: &Canvas) -> anyhow::Result<()> {
     let (width, height) = *first.get_or_insert((canvas.width(), canvas.height()));
+    if width == 0 || height == 0 {
+        bail!("there is nothing on its pictures");
+    }
     if (width, height) != (canvas.width(), canvas.height()) {
         bail!("its pictures change their size from {width} x {height} to {} x {}", canvas.width(), canvas.height());
     }

@@ -43,6 +43,8 @@ pub(crate) fn write(path: &Path, canvas: &Canvas) -> anyhow::Result<()> {
     file::whole(path, |file| {
         let mut encoder = png::Encoder::new(BufWriter::new(file), canvas.width() as u32, canvas.height() as u32);
         encoder.set_color(png::ColorType::Rgb);
-        Ok(encoder.write_header()?.write_image_data(canvas.pixels())?)
+        let mut writer = encoder.write_header()?;
+        writer.write_image_data(canvas.pixels())?;
+        Ok(writer.finish()?) // a writer that is dropped loses its error, and the end of the file
     })
 }

@@ -10,6 +10,7 @@
 mod budget;
 mod candidates;
 
+use std::io::Write as _;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Instant;
@@ -95,8 +96,8 @@ struct Row {
 /// `rl-run plan …`.
 pub(crate) fn run(args: &PlanArgs, tables: &Tables) -> anyhow::Result<ExitCode> {
     for (flag, value) in [("--minutes", args.minutes), ("--seconds", args.seconds)] {
-        if !(value > 0.0 && value.is_finite()) {
-            return Err(usage(format!("{flag} {value}: expected a number above 0")));
+        if !(value > 0.0 && value <= 1e9) {
+            return Err(usage(format!("{flag} {value}: expected a number above 0, and a billion at most")));
         }
     }
     let agent = args.agent.clone().map_or_else(|| best_agent(tables, &args.env), Ok)?;
@@ -146,7 +147,7 @@ pub(crate) fn run(args: &PlanArgs, tables: &Tables) -> anyhow::Result<ExitCode> 
     };
     let preset = text(&report, &planned);
     if let Some(out) = &args.out {
-        run_dir::write(out, preset.as_bytes())?;
+        file::whole(out, |mut file| Ok(file.write_all(preset.as_bytes())?))?;
     }
     if args.json {
         output::line(serde_json::to_string(&Report { preset, ..report })?);

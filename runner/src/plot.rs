@@ -23,7 +23,7 @@ use curves::{Axis, Group};
 #[command(after_help = "Examples: rl-run plot runs/kungfu-ppo-s1 --out kungfu.svg
           rl-run plot runs/ppo runs/dqn --out both.png --x minutes      (directories of --seeds)
           rl-run plot runs/cartpole-dqn-s1 --y loss --json > mine.json
-          rl-run plot runs/other --beside mine.json --out both.svg      (their curves, without their runs)")]
+          rl-run plot runs/other --y loss --beside mine.json --out both.svg      (their curves, without their runs)")]
 pub(crate) struct PlotArgs {
     /// Directories of runs, or of several seeds
     #[arg(required_unless_present = "beside")]
@@ -40,7 +40,7 @@ pub(crate) struct PlotArgs {
     /// What goes up: a key of metrics.jsonl, such as return_100, eval_return or loss
     #[arg(long, value_name = "KEY", default_value = "return_100")]
     y: String,
-    /// Points, of 200, that each is the mean of
+    /// Points, of 200, that each is the mean of; one more where N is even
     #[arg(long, value_name = "N", default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..=100))]
     smooth: u32,
     /// The numbers as one JSON object on stdout
@@ -59,7 +59,7 @@ pub(crate) fn run(args: &PlotArgs, tables: &Tables) -> anyhow::Result<ExitCode> 
     let groups = curves::read(&args.runs, args.x, &args.y, args.smooth as usize)?;
     let mut filed = Vec::new();
     for path in &args.beside {
-        filed.extend(filed::read(path, args.x, &groups)?);
+        filed.extend(filed::read(path, args.x, &args.y, &groups)?);
     }
     if let Some(out) = &args.out {
         let chart = chart(&groups, &filed, args.x, &args.y, tables);

@@ -109,17 +109,24 @@ fn made_by(about: &About) -> String {
     format!("rl-run {version} ({revision}), {threads} of {cpu}, {isa}")
 }
 
-/// The last recording of the first run that has one.
+/// The last recording of the first run that has one which can be shown here; of others it is said why not.
 fn film(group: &Group, tables: &Tables) -> anyhow::Result<Option<Film>> {
     for run in &group.runs {
-        let Some(path) = tape::list(run)?.pop() else { continue };
-        let recording = playback::read(&path)?;
-        let told = || path.display().to_string();
-        let gif = export::film(&recording, FILM.0, FILM.1, tables).with_context(told)?;
-        let score = recording.episodes.iter().filter_map(|played| played.outcome).map(|o| o.ret).reduce(f64::max);
-        let score = score.map(|score| format!(", return {score}")).unwrap_or_default();
-        let caption = format!("{}: {}{score}", group.name, playback::player(&recording.manifest));
-        return Ok(Some(Film { caption, gif }));
+        for path in tape::list(run)?.into_iter().rev() {
+            match shown(&path, &group.name, tables) {
+                Ok(film) => return Ok(Some(film)),
+                Err(error) => output::note(format!("no film of {}: {error:#}", path.display())),
+            }
+        }
     }
     Ok(None)
+}
+
+fn shown(path: &Path, name: &str, tables: &Tables) -> anyhow::Result<Film> {
+    let recording = playback::read(path)?;
+    let gif = export::film(&recording, FILM.0, FILM.1, tables)?;
+    let score = recording.episodes.iter().filter_map(|played| played.outcome).map(|o| o.ret).reduce(f64::max);
+    let score = score.map(|score| format!(", return {score}")).unwrap_or_default();
+    let caption = format!("{name}: {}{score}", playback::player(&recording.manifest));
+    Ok(Film { caption, gif })
 }

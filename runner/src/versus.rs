@@ -165,7 +165,11 @@ pub(crate) fn run(args: &MatchArgs, tables: &Tables) -> anyhow::Result<ExitCode>
         report.matches.push(Match::of(against, &results));
     }
     if args.positions > 0 {
-        report.solver = Some(agreement(learner.as_ref(), &spec, args.positions as usize, args.seed)?);
+        report.solver = agreement(learner.as_ref(), &spec, args.positions as usize, args.seed, &stop)?;
+        if report.solver.is_none() {
+            output::note("stopped before the last position: no score");
+            return Ok(ExitCode::from(STOPPED));
+        }
     }
     if args.json {
         output::line(serde_json::to_string(&report)?);
@@ -232,11 +236,20 @@ fn play(
 }
 
 /// How often the move that the agent takes is worth as much as the best, in positions of random games where another is not.
-fn agreement(learner: &dyn Learner, spec: &Spec, count: usize, seed: u64) -> anyhow::Result<Agreement> {
+fn agreement(
+    learner: &dyn Learner,
+    spec: &Spec,
+    count: usize,
+    seed: u64,
+    stop: &Stop,
+) -> anyhow::Result<Option<Agreement>> {
     let (mut rng, mut solver) = (Rng::new(seed, Stream::Tool(1)), Solver::new());
     let [least, most] = STONES;
     let (mut positions, mut right): (_, Vec<[bool; WIDTH]>) = (Vec::with_capacity(count), Vec::with_capacity(count));
     while positions.len() < count {
+        if stop.asked() {
+            return Ok(None);
+        }
         let stones = least + rng.below(most - least + 1);
         let Some(position) = Position::random(stones, &mut rng) else { continue };
         let results = solver.results(&position);
@@ -249,7 +262,7 @@ fn agreement(learner: &dyn Learner, spec: &Spec, count: usize, seed: u64) -> any
     let mut moves = vec![0; count];
     Player::agent(learner, spec, count)?.choose(&positions, |_| true, &mut rng, &mut moves)?;
     let agreed = right.iter().zip(moves).filter(|(right, column)| right[*column]).count();
-    Ok(Agreement { positions: count, share: agreed as f64 / count as f64 })
+    Ok(Some(Agreement { positions: count, share: agreed as f64 / count as f64 }))
 }
 
 impl Match {

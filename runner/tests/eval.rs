@@ -22,7 +22,7 @@ fn evaluation_is_a_function_of_checkpoint_and_seed() {
     let said = String::from_utf8(output(at, "eval r --episodes 2 --greedy").stdout).unwrap();
     assert!(said.contains("policy            greedy") && said.contains("median"), "{said}");
     let (code, line) = refusal(at, "eval r --checkpoint 3 --json");
-    assert!(code == 1 && line.contains("no checkpoint `3` (it has "), "{line}");
+    assert!(code == 2 && line.contains("no checkpoint `3` (it has "), "{line}");
     assert_eq!(refusal(at, "eval r --checkpoint newest").0, 2);
     assert_eq!(refusal(at, "eval r --protocol nature15").0, 2);
 }

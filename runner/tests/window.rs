@@ -241,6 +241,18 @@ fn a_person_watches_games() {
         ["step 99 of", "step 100 of", "step 101 of"].iter().any(|s| desk.title().contains(s)).then_some(())
     });
     desk.key(HOME);
+    desk.says("step 0 of");
+    let place = (width as i16 / 4, height as i16 / 4);
+    desk.click(place.0, place.1);
+    until("a click lets time go on", || (!desk.title().contains("step 0 of")).then_some(()));
+    desk.click(place.0, place.1);
+    until("a second one stops it", || {
+        let title = desk.title();
+        sleep(Duration::from_millis(300));
+        (desk.title() == title).then_some(())
+    });
+    assert!(!desk.title().contains("step 200 of"), "it was stopped before its end");
+    desk.key(HOME);
     desk.key(RIGHT);
     desk.key(RIGHT);
     desk.looks("two steps after a jump", &second);

@@ -104,7 +104,11 @@ impl Chart {
         for (i, (group, paint)) in groups.iter().zip(colours()).enumerate() {
             let points: Vec<_> =
                 group.x.iter().zip(&group.mean).map(|(&x, &y)| (scale.right(x), scale.up(y))).collect();
-            chart.marks.push(Mark::Line { points, width: 2.0, dashed: i >= runs.len(), paint });
+            if let [(x, y)] = points[..] {
+                chart.line(vec![(x - 3.0, y), (x + 3.0, y)], 6.0, false, paint); // a line of one point is none
+            } else {
+                chart.line(points, 2.0, i >= runs.len(), paint);
+            }
         }
         chart.legend(&groups, runs.len(), &far);
         chart

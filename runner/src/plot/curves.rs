@@ -61,6 +61,9 @@ pub(crate) struct Group {
     pub(crate) seeds: Vec<u64>,
     /// What `x` counts, as [`Axis::name`] has it.
     pub(crate) along: String,
+    /// The key of the rows that goes up, where it was one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) key: Option<String>,
     pub(crate) x: Vec<f64>,
     /// Mean over the runs, and the ends of its 95 % interval, or whatever a file has around its curve.
     pub(crate) mean: Vec<f64>,
@@ -98,8 +101,8 @@ pub(crate) fn read(dirs: &[PathBuf], axis: Axis, key: &str, smooth: usize) -> an
         let seeds = abouts.iter().map(|about| about.seed).collect();
         let (name, env, agent) = (abouts[0].agent.clone(), abouts[0].env.clone(), abouts[0].agent.clone());
         let [x, mean, low, high] = together(&curves, smooth);
-        let (source, along) = (None, axis.name().to_owned());
-        groups.push(Group { name, env, agent, source, runs, seeds, along, x, mean, low, high });
+        let (source, along, key) = (None, axis.name().to_owned(), Some(key.to_owned()));
+        groups.push(Group { name, env, agent, source, runs, seeds, along, key, x, mean, low, high });
     }
     name(&mut groups);
     Ok(groups)
@@ -115,8 +118,8 @@ pub(crate) fn runs_of(dir: &Path) -> anyhow::Result<Vec<PathBuf>> {
     let mut runs: Vec<(Option<u64>, PathBuf)> = Vec::new();
     for entry in entries {
         let path = entry.with_context(|| dir.display().to_string())?.path();
-        if let Ok(about) = run_dir::about(&path) {
-            runs.push((Some(about.seed), path));
+        if path.join("run.json").exists() {
+            runs.push((Some(run_dir::about(&path)?.seed), path));
         }
     }
     if runs.is_empty() {
@@ -203,7 +206,7 @@ pub(super) fn at(curve: &[(f64, f64)], x: f64) -> f64 {
     if span > 0.0 { before.1 + (after.1 - before.1) * ((x - before.0) / span).clamp(0.0, 1.0) } else { after.1 }
 }
 
-/// Each value as the mean of as many around it, of fewer at the ends.
+/// Each value as the mean of as many around it, or one more where they are even, of fewer at the ends.
 fn smoothed(values: &[f64], over: usize) -> Vec<f64> {
     let half = over / 2;
     let around = |i: usize| {

@@ -13,8 +13,8 @@ use crate::usage::usage;
 /// Curves of the file `path` along `axis`, as far as `runs` go, where there are any.
 ///
 /// # Errors
-/// If it cannot be read, holds none, or one is not along `axis` or begins behind the end of all runs; the message names it.
-pub(super) fn read(path: &Path, axis: Axis, runs: &[Group]) -> anyhow::Result<Vec<Group>> {
+/// If it cannot be read, holds none, or one is not along `axis`, is of another key, or begins behind the end of all runs; the message names it.
+pub(super) fn read(path: &Path, axis: Axis, key: &str, runs: &[Group]) -> anyhow::Result<Vec<Group>> {
     let told = |why: &dyn Display| usage(format!("{}: {why}", path.display()));
     let text = fs::read_to_string(path).map_err(|e| told(&e))?;
     let groups = parse(&text).map_err(|e| told(&format!("not curves as `rl-run plot --json` writes them: {e}")))?;
@@ -22,7 +22,7 @@ pub(super) fn read(path: &Path, axis: Axis, runs: &[Group]) -> anyhow::Result<Ve
         bail!(told(&"holds no curve"));
     }
     let end = runs.iter().filter_map(|group| group.x.last()).copied().reduce(f64::max).unwrap_or(f64::INFINITY);
-    let kept = groups.into_iter().map(|group| check(&group, axis).and_then(|()| until(group, end)));
+    let kept = groups.into_iter().map(|group| check(&group, axis, key).and_then(|()| until(group, end)));
     kept.collect::<Result<_, _>>().map_err(|e| told(&e))
 }
 
@@ -33,10 +33,13 @@ fn parse(text: &str) -> Result<Vec<Group>, String> {
     Ok(groups)
 }
 
-fn check(group: &Group, axis: Axis) -> Result<(), String> {
+fn check(group: &Group, axis: Axis, key: &str) -> Result<(), String> {
     let Group { name, along, x, mean, low, high, .. } = group;
     if along != axis.name() {
         return Err(format!("`{name}` is along {along}, and not along {}", axis.name()));
+    }
+    if let Some(theirs) = group.key.as_ref().filter(|theirs| *theirs != key) {
+        return Err(format!("`{name}` is of {theirs}, and not of {key}"));
     }
     if x.is_empty() || [mean, low, high].iter().any(|values| values.len() != x.len()) {
         return Err(format!("`{name}` wants as many values of x, mean, low and high, one at least"));
@@ -81,6 +84,7 @@ mod tests {
             runs: Vec::new(),
             seeds: Vec::new(),
             along: "frames".to_owned(),
+            key: Some("loss".to_owned()),
             x: x.to_vec(),
             mean: all.clone(),
             low: all.clone(),
@@ -98,14 +102,18 @@ mod tests {
 
     #[test]
     fn what_is_no_curve_along_the_axis_is_told() {
-        assert_eq!(check(&curve(&[1.0], &[1.0]), Axis::Frames), Ok(()));
+        assert_eq!(check(&curve(&[1.0], &[1.0]), Axis::Frames, "loss"), Ok(()));
         for (bad, axis, said) in [
             (curve(&[1.0], &[1.0]), Axis::Minutes, "along frames, and not along minutes"),
             (curve(&[], &[]), Axis::Frames, "as many values"),
             (curve(&[1.0, 2.0], &[1.0]), Axis::Frames, "as many values"),
             (curve(&[2.0, 1.0], &[1.0, 1.0]), Axis::Frames, "goes back"),
         ] {
-            assert!(check(&bad, axis).unwrap_err().contains(said));
+            assert!(check(&bad, axis, "loss").unwrap_err().contains(said));
         }
+        let published = Group { key: None, ..curve(&[1.0], &[1.0]) };
+        assert_eq!(check(&published, Axis::Frames, "return_100"), Ok(()));
+        let other = check(&curve(&[1.0], &[1.0]), Axis::Frames, "return_100").unwrap_err();
+        assert_eq!(other, "`c` is of loss, and not of return_100");
     }
 }

@@ -61,22 +61,37 @@ fn colour(paint: Paint) -> Rgb888 {
 fn line(canvas: &mut Canvas, points: &[(f64, f64)], by: f64, width: f64, dashed: bool, colour: Rgb888) {
     let wide = width.round().max(1.0) as u32;
     let at = |(x, y): (f64, f64)| Point::new((x * by).round() as i32, (y * by).round() as i32);
-    for pair in points.windows(2) {
-        let (from, to) = (at(pair[0]), at(pair[1]));
-        if !dashed {
-            canvas.stroke(&Line::new(from, to), colour, wide);
-            if wide > 4 {
-                canvas.fill(&Circle::with_center(to, wide), colour);
-            }
-            continue;
-        }
-        // Dashed lines are level.
-        let (dash, gap) = ((6.0 * by) as i32, (5.0 * by) as i32);
-        for left in (from.x..to.x).step_by((dash + gap) as usize) {
-            let right = (left + dash).min(to.x);
-            canvas.stroke(&Line::new(Point::new(left, from.y), Point::new(right, from.y)), colour, wide);
+    let bends = points.windows(2).map(|pair| (pair[0], pair[1]));
+    let parts: Vec<_> = if dashed { dashes(bends, 6.0, 5.0) } else { bends.collect() };
+    for (from, to) in parts {
+        canvas.stroke(&Line::new(at(from), at(to)), colour, wide);
+        if wide > 4 && !dashed {
+            canvas.fill(&Circle::with_center(at(to), wide), colour);
         }
     }
+}
+
+type Place = (f64, f64);
+
+/// The parts of a bent line that are drawn where a `dash` and a `gap` take turns along it.
+fn dashes(bends: impl Iterator<Item = (Place, Place)>, dash: f64, gap: f64) -> Vec<(Place, Place)> {
+    let (mut parts, mut along) = (Vec::new(), 0.0);
+    for (from, to) in bends {
+        let length = (to.0 - from.0).hypot(to.1 - from.1);
+        let on = |at: f64| (from.0 + (to.0 - from.0) * at / length, from.1 + (to.1 - from.1) * at / length);
+        let mut done = 0.0;
+        while done < length {
+            let within = along % (dash + gap);
+            let left = if within < dash { dash - within } else { dash + gap - within };
+            // Never so little that rounding would stop it.
+            let end = (done + left.max(1e-6)).min(length);
+            if within < dash {
+                parts.push((on(done), on(end)));
+            }
+            (along, done) = (along + end - done, end);
+        }
+    }
+    parts
 }
 
 /// Column by column, so that what is below shines through once.
@@ -96,5 +111,19 @@ fn band(canvas: &mut Canvas, points: &[(f64, f64, f64)], by: f64, colour: Rgb888
                 }
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn dashes_go_on_around_a_bend() {
+        let bends = [((0.0, 0.0), (8.0, 0.0)), ((8.0, 0.0), (8.0, 20.0))];
+        let parts = dashes(bends.into_iter(), 6.0, 5.0);
+        assert_eq!(parts, [((0.0, 0.0), (6.0, 0.0)), ((8.0, 3.0), (8.0, 9.0)), ((8.0, 14.0), (8.0, 20.0))]);
+        let (drawn, slope) = (dashes([((0.0, 0.0), (30.0, 40.0))].into_iter(), 6.0, 5.0), 40.0 / 30.0);
+        assert!(drawn.iter().all(|(from, to)| ((to.1 - from.1) / (to.0 - from.0) - slope).abs() < 1e-9), "{drawn:?}");
     }
 }

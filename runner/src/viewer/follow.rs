@@ -37,6 +37,11 @@ impl Follow {
         Ok((Self { place: place.to_owned(), last }, file))
     }
 
+    /// The recording that was found last.
+    pub(super) fn file(&self) -> &Path {
+        &self.last.2
+    }
+
     /// A recording that is newer than the last one, or that one where it has grown, which it says.
     ///
     /// # Errors

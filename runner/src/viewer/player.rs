@@ -210,7 +210,15 @@ impl Player {
             Command::Slower => self.speed = self.speed.saturating_sub(1),
             Command::Next => self.select(self.game + 1)?,
             Command::Previous => self.select(self.game.saturating_sub(1))?,
-            Command::Toggle(Part::Heat) if self.looks.is_none() => self.begin_looks(),
+            Command::Toggle(Part::Heat) if self.looks.is_none() => {
+                self.begin_looks();
+                // What a policy remembers of the steps before has not been shown to it.
+                if self.looks.as_ref().is_some_and(|looks| looks.lead() > 0) {
+                    let here = self.position;
+                    self.rewind()?;
+                    self.seek(here)?;
+                }
+            }
             Command::Toggle(part) => self.view.toggle(part),
             Command::Bare => self.view.bare = !self.view.bare,
             Command::Help => self.view.help = !self.view.help,
@@ -263,6 +271,9 @@ impl Player {
         self.recording = Arc::new(recording);
         if same {
             return Ok(());
+        }
+        if !grown {
+            self.looks = None; // they are of another network, and maybe of another game
         }
         (self.names, self.screening) = (screening.action_names(), screening);
         let position = if grown { self.position } else { 0 };

@@ -7,6 +7,8 @@ use rl_replays::recording::Told;
 
 use super::hands::{Act, Hands};
 use super::window::Input;
+use crate::collect::lost;
+use crate::output;
 use crate::takes::Take;
 
 /// Time of one call at most, in seconds.
@@ -170,8 +172,13 @@ impl Sitting {
         let (act, rows) = self.block.step(0);
         self.env.step(act, rows)?;
         self.sound.extend_from_slice(self.env.sound(0));
-        self.take.push(&self.block, 0, 0, None);
-        self.take.look(self.env.as_ref(), 0, Told::of(&self.block, 1, 0))?;
+        if self.block.age[(1, 0)] == 0 {
+            self.take = Take::of_seat(self.env.as_ref(), 0, self.frames)?; // its engine was lost, and the game with it
+            self.env.take_losses().into_iter().for_each(|loss| output::note(lost(loss)));
+        } else {
+            self.take.push(&self.block, 0, 0, None);
+            self.take.look(self.env.as_ref(), 0, Told::of(&self.block, 1, 0))?;
+        }
         let frames = self.block.frames[(1, 0)];
         self.block.carry();
         self.env.draw(0, &mut self.picture);

@@ -131,8 +131,15 @@ mod shown {
             if looked.elapsed() > Duration::from_secs(1) {
                 looked = Instant::now();
                 if let Some((recording, grown)) = follow.newer()? {
-                    let screening = Screening::new(&recording.manifest, tables)?;
-                    player.renew(recording, screening, grown)?;
+                    match Screening::new(&recording.manifest, tables) {
+                        Ok(screening) => {
+                            player.renew(recording, screening, grown)?;
+                            if !grown {
+                                player.look_by(args.run.clone().or_else(|| run_of(follow.file())));
+                            }
+                        }
+                        Err(error) => player.tell(format!("{}: {error:#}", follow.file().display())),
+                    }
                     stale = true;
                 }
             }

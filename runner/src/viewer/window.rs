@@ -107,7 +107,8 @@ impl Screen {
         let held = self.window.get_keys();
         let pressed = self.repeat.pressed(down, &held, Instant::now());
         let button = self.window.get_mouse_down(MouseButton::Left);
-        let clicked = button && !std::mem::replace(&mut self.button, button);
+        let before = std::mem::replace(&mut self.button, button);
+        let clicked = button && !before;
         let mouse = self.window.get_mouse_pos(MouseMode::Clamp).filter(|_| button);
         let pointer = mouse.map(|(x, y)| Point::new(x as i32, y as i32));
         let size = self.window.get_size();
