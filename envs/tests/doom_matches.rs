@@ -163,7 +163,6 @@ fn an_engine_that_is_killed_costs_its_match_and_no_more() {
     }
     assert!(row.age[2 - first] > 0, "the other match goes on");
     assert!(row.episodes.is_empty(), "they have no end, and are no scores: {:?}", row.episodes);
-    assert!(row.episodes.iter().all(|episode| episode.end == End::Truncated && episode.steps > 0));
     drop(env);
     assert!(engines().is_empty());
 }

@@ -68,6 +68,9 @@ pub(crate) fn drive(
     // Of no checkpoint: it hangs on the length of the run, which decides nothing else.
     let every = (run.train.frames / ROWS).max(1);
     let mut next_row = due(session.counts.frames, every);
+    if run.train.eval_every > 0 && session.counts.frames >= session.counts.next_eval {
+        next_row = session.counts.frames; // of an evaluation that is played again, whose row was taken back
+    }
     let stopped = loop {
         if run.train.eval_every > 0 && session.counts.frames >= session.counts.next_eval {
             session.rest(&mut watch.log)?;
@@ -111,9 +114,7 @@ pub(crate) fn drive(
         watch.log.lap(Part::Save);
     };
     session.rest(&mut watch.log)?;
-    if settled {
-        watch.row(session)?; // else the evaluation is in the row that a resumed run writes
-    }
+    watch.row(session)?;
     watch.finish();
     hold(session)?;
     keep.checkpoint(session, settled)?;

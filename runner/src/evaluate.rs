@@ -95,6 +95,9 @@ impl Games {
     }
 }
 
+/// Engines that may be lost with no game's end between them.
+pub(crate) const LOSSES: usize = 50;
+
 /// Plays full games: each seat a fixed share of them, so that short games are not favoured. `None` if stopped.
 ///
 /// Reads the learner and changes nothing of it.
@@ -133,7 +136,7 @@ pub(crate) fn watched(
     }
     let mut clock = Clock::default();
     let mut played: Vec<Vec<f64>> = vec![Vec::new(); seats as usize];
-    let mut score = Score::default();
+    let (mut score, mut lost) = (Score::default(), 0);
     seated.reset()?;
     watch(&seated)?;
     let share = |seat| games.share(seat);
@@ -143,6 +146,12 @@ pub(crate) fn watched(
         }
         seated.collect(policy.as_mut(), mode, &mut clock)?;
         score.losses.extend(seated.take_losses().into_iter().map(collect::lost));
+        if !seated.episodes().is_empty() {
+            lost = score.losses.len();
+        } else if score.losses.len() > lost + LOSSES {
+            let last = score.losses.pop().unwrap_or_default();
+            bail!("{last}; so were more than {LOSSES} before it, and no game came to its end between them");
+        }
         watch(&seated)?;
         for episode in seated.episodes() {
             let seat = episode.seat - SEATS;

@@ -103,7 +103,7 @@ pub fn open(dir: &Path) -> anyhow::Result<()> {
     let checkpoint = Checkpoint::open(&path, &train::owner(&resolved, &train))?;
     let mut session = train::start(&resolved, &train, about.seed, &Device::Cpu, Workers::Exactly(1))?;
     checkpoint.load(&mut session)?;
-    Metrics::reopen(dir, checkpoint.frames())?;
+    Metrics::reopen(dir, checkpoint.frames(), true)?;
     Digests::reopen(dir, checkpoint.frames())?;
     timed?;
     states.map(drop)

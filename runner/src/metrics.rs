@@ -75,23 +75,26 @@ impl Metrics {
         Ok(Self { rows, events, begin: Instant::now(), before: 0.0 })
     }
 
-    /// Goes on after the rows up to and including `frames`, and removes those after it.
+    /// Goes on after the rows up to `frames`, and removes those after it; that of `frames` stays if it is `settled`, else it is
+    /// written again.
     ///
     /// # Errors
     /// If a file cannot be read or cut.
-    pub(crate) fn reopen(run: &Path, frames: u64) -> anyhow::Result<Self> {
+    pub(crate) fn reopen(run: &Path, frames: u64, settled: bool) -> anyhow::Result<Self> {
+        let last = if settled { frames } else { frames.saturating_sub(1) };
         let (path, mut before, mut kept) = (run.join(ROWS), 0.0, 0);
         for line in lines(&read(&path)?) {
             match serde_json::from_slice::<Kept>(line) {
                 Ok(row) if row.frames <= frames => {
-                    (before, kept) = (row.seconds, kept + line.len() as u64);
+                    before = row.seconds; // they were spent, whatever becomes of the row
+                    kept += if row.frames <= last { line.len() as u64 } else { 0 };
                 }
                 _ => break,
             }
         }
         let rows = Appended::cut(path, kept)?;
         let path = run.join(events::FILE);
-        let kept = events::until(&read(&path)?, frames);
+        let kept = events::until(&read(&path)?, last);
         let mut events = Appended::cut(path, kept)?;
         if kept == 0 {
             events.append(&events::begin(events::now()))?;
@@ -142,18 +145,23 @@ mod tests {
             file.append(b"{\"frames\": 32, \"sec").unwrap();
         }
         drop(metrics);
-        let mut metrics = Metrics::reopen(dir.path(), 32).unwrap();
+        let mut metrics = Metrics::reopen(dir.path(), 32, true).unwrap();
         metrics.row(point(48), &[("loss", f64::NAN)]).unwrap();
         assert_eq!(frames(dir.path()), [16, 32, 48]);
         let events = fs::read(dir.path().join(events::FILE)).unwrap();
         assert_eq!(events::until(&events, 48), events.len() as u64);
         assert_eq!(events::steps(&events), [0, 16, 32, 48]);
+        drop(metrics);
+        let metrics = Metrics::reopen(dir.path(), 48, false).unwrap();
+        assert_eq!(frames(dir.path()), [16, 32], "the last is written again");
+        assert_eq!(events::steps(&fs::read(dir.path().join(events::FILE)).unwrap()), [0, 16, 32]);
+        assert!(metrics.before > 0.0);
     }
 
     #[test]
     fn a_run_whose_files_are_gone_begins_them_again() {
         let dir = tempfile::tempdir().unwrap();
-        Metrics::reopen(dir.path(), 100).unwrap().row(point(160), &[]).unwrap();
+        Metrics::reopen(dir.path(), 100, true).unwrap().row(point(160), &[]).unwrap();
         assert_eq!(frames(dir.path()), [160]);
         assert_eq!(events::steps(&fs::read(dir.path().join(events::FILE)).unwrap()), [0, 160]);
     }

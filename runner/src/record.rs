@@ -12,7 +12,7 @@ use serde::Serialize;
 
 use crate::cli::Machine;
 use crate::collect::{Workers, lost};
-use crate::evaluate::{Asked, Games, SEATS, Trained, watched};
+use crate::evaluate::{Asked, Games, LOSSES, SEATS, Trained, watched};
 use crate::preset::{self, Ask, Resolved};
 use crate::rollout::draw;
 use crate::score::Score;
@@ -201,7 +201,7 @@ fn by_chance(
     let mut block = Rollout::new(&spec, 1, 1, 0);
     env.reset(block.first())?;
     for _ in 0..resolved.eval()?.episodes {
-        let mut take = Take::of_seat(env.as_ref(), 0, args.frames)?;
+        let (mut take, mut losses) = (Take::of_seat(env.as_ref(), 0, args.frames)?, 0);
         while !take.outcome.end.over() {
             if stop.asked() {
                 return Ok(None);
@@ -212,6 +212,10 @@ fn by_chance(
             if block.age[(1, 0)] == 0 {
                 take = Take::of_seat(env.as_ref(), 0, args.frames)?; // its engine was lost, and the game with it
                 env.take_losses().into_iter().for_each(|loss| output::note(lost(loss)));
+                losses += 1;
+                if losses > LOSSES {
+                    bail!("{losses} engines were lost, and no game came to its end between them");
+                }
             } else {
                 take.push(&block, 0, 0, None);
                 take.look(env.as_ref(), 0, Told::of(&block, 1, 0))?;

@@ -90,22 +90,22 @@ pub(crate) fn run(args: &ResumeArgs, tables: &Tables) -> anyhow::Result<ExitCode
     if args.frames.is_some() {
         ended(&resolved, &session.counts, train.frames).into_iter().for_each(note);
     }
+    if session.counts.best.is_some() && checkpoint::list(&dir.best())?.iter().all(|&(at, _)| at > frames) {
+        note("the best weights before here are no more: the next better evaluation keeps its own".to_owned());
+    }
     let progress = progress(&resolved, about.seed, (frames, train.frames), (args.tui, args.report), &stop)?;
     // Nothing of the run is changed before this, whatever was refused.
     checkpoint::forget_after(&dir.checkpoints(), frames)?;
     checkpoint::forget_after(&dir.best(), frames)?;
-    if session.counts.best.is_some() && checkpoint::list(&dir.best())?.is_empty() {
-        note("the best weights before here are no more: the next better evaluation keeps its own".to_owned());
-    }
     (about.config_sha256, about.device) = (resolved.sha256(), used);
     dir.describe(&about, &resolved.text())?;
     if let Some(which) = about.record {
         let kept = record::kept_of(about.record_outputs, &session, &resolved)?;
         session.tape = Some(Tape::open(which, kept, &args.run, &resolved, about.seed, &mut session)?);
     }
-    let metrics = Metrics::reopen(dir.path(), frames)?;
     // Of a run that was stopped in an evaluation the state waits for it to be played again, and is recorded after that.
     let settled = train.eval_every == 0 || frames < session.counts.next_eval;
+    let metrics = Metrics::reopen(dir.path(), frames, settled)?;
     let mut archive = Archive::reopen(dir, owner, train.keep_checkpoints, frames, checkpoint.as_ref(), settled)?;
     let run = Run { resolved, train, eval, seed: about.seed, workers, path: args.run.clone(), stop };
     let done = drive(&run, &mut session, Some(metrics), progress, &mut archive);

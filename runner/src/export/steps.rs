@@ -30,7 +30,9 @@ pub(super) fn table(
         screening.begin(played)?;
         for step in 0..range.end {
             let (told, _) = screening.step(played, step)?;
-            ret += f64::from(told.reward);
+            // Rewards hold what a shaping paid besides, the return does not.
+            let over = played.outcome.filter(|_| told.end.over());
+            ret = over.map_or(ret + f64::from(told.reward), |outcome| outcome.ret);
             if step < range.start {
                 continue;
             }

@@ -76,8 +76,9 @@ impl Chart {
     pub(crate) fn new(axes: [&str; 2], runs: &[Group], files: &[Group], references: &[Reference]) -> Self {
         let groups: Vec<&Group> = runs.iter().chain(files).collect();
         let all = |of: fn(&Group) -> &Vec<f64>| groups.iter().flat_map(move |&group| of(group)).copied();
-        let (right, top) = (all(|g| &g.x).fold(0.0, f64::max), all(|g| &g.high).fold(f64::NEG_INFINITY, f64::max));
-        let bottom = all(|g| &g.low).fold(f64::INFINITY, f64::min);
+        let right = all(|g| &g.x).fold(0.0, f64::max);
+        let top = all(|g| &g.high).chain(all(|g| &g.mean)).fold(f64::NEG_INFINITY, f64::max);
+        let bottom = all(|g| &g.low).chain(all(|g| &g.mean)).fold(f64::INFINITY, f64::min);
         let near =
             |at: f64| at <= top + 1.5 * (top - bottom).max(1e-9) && at >= bottom - 1.5 * (top - bottom).max(1e-9);
         let (shown, far): (Vec<Reference>, Vec<Reference>) = references.iter().partition(|r| near(r.at));

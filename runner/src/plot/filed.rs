@@ -44,8 +44,8 @@ fn check(group: &Group, axis: Axis, key: &str) -> Result<(), String> {
     if x.is_empty() || [mean, low, high].iter().any(|values| values.len() != x.len()) {
         return Err(format!("`{name}` wants as many values of x, mean, low and high, one at least"));
     }
-    if !x.is_sorted() {
-        return Err(format!("`{name}` goes back along x"));
+    if !x.is_sorted() || x[0] < 0.0 {
+        return Err(format!("`{name}` goes back along x, or begins below 0"));
     }
     Ok(())
 }
@@ -108,6 +108,7 @@ mod tests {
             (curve(&[], &[]), Axis::Frames, "as many values"),
             (curve(&[1.0, 2.0], &[1.0]), Axis::Frames, "as many values"),
             (curve(&[2.0, 1.0], &[1.0, 1.0]), Axis::Frames, "goes back"),
+            (curve(&[-2.0, 1.0], &[1.0, 1.0]), Axis::Frames, "begins below 0"),
         ] {
             assert!(check(&bad, axis, "loss").unwrap_err().contains(said));
         }

@@ -73,11 +73,17 @@ fn line(canvas: &mut Canvas, points: &[(f64, f64)], by: f64, width: f64, dashed:
 
 type Place = (f64, f64);
 
+/// A line beyond this is on no chart.
+const LONGEST: f64 = 1e5;
+
 /// The parts of a bent line that are drawn where a `dash` and a `gap` take turns along it.
 fn dashes(bends: impl Iterator<Item = (Place, Place)>, dash: f64, gap: f64) -> Vec<(Place, Place)> {
     let (mut parts, mut along) = (Vec::new(), 0.0);
     for (from, to) in bends {
         let length = (to.0 - from.0).hypot(to.1 - from.1);
+        if length.is_nan() || length >= LONGEST {
+            continue;
+        }
         let on = |at: f64| (from.0 + (to.0 - from.0) * at / length, from.1 + (to.1 - from.1) * at / length);
         let mut done = 0.0;
         while done < length {
@@ -123,6 +129,8 @@ mod tests {
         let bends = [((0.0, 0.0), (8.0, 0.0)), ((8.0, 0.0), (8.0, 20.0))];
         let parts = dashes(bends.into_iter(), 6.0, 5.0);
         assert_eq!(parts, [((0.0, 0.0), (6.0, 0.0)), ((8.0, 3.0), (8.0, 9.0)), ((8.0, 14.0), (8.0, 20.0))]);
+        let lost = [((0.0, 0.0), (f64::INFINITY, 0.0)), ((0.0, 0.0), (f64::NAN, 0.0)), ((1.0, 1.0), (1.0, 1.0))];
+        assert!(dashes(lost.into_iter(), 6.0, 5.0).is_empty());
         let (drawn, slope) = (dashes([((0.0, 0.0), (30.0, 40.0))].into_iter(), 6.0, 5.0), 40.0 / 30.0);
         assert!(drawn.iter().all(|(from, to)| ((to.1 - from.1) / (to.0 - from.0) - slope).abs() < 1e-9), "{drawn:?}");
     }

@@ -214,7 +214,7 @@ impl Player {
                 self.begin_looks();
                 // What a policy remembers of the steps before has not been shown to it.
                 if self.looks.as_ref().is_some_and(|looks| looks.lead() > 0) {
-                    let here = self.position;
+                    let here = self.goal.unwrap_or(self.position);
                     self.rewind()?;
                     self.seek(here)?;
                 }
@@ -376,9 +376,10 @@ impl Player {
 
     fn step(&mut self) -> anyhow::Result<()> {
         self.looks.iter_mut().zip(self.screening.block()).for_each(|(looks, block)| looks.note(block));
-        let (told, _) = self.screening.step(&self.recording.episodes[self.game], self.position)?;
+        let played = &self.recording.episodes[self.game];
+        let (told, _) = self.screening.step(played, self.position)?;
         self.position += 1;
-        self.now.add(told);
+        self.now.add(told, played);
         Ok(())
     }
 

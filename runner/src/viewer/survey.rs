@@ -19,7 +19,7 @@ const AHEAD: usize = 64;
 /// What the steps of a game came to.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub(super) struct Tally {
-    /// Sum of rewards.
+    /// Sum of rewards, and of what a shaping paid besides until the game is over: then it is the return.
     pub(super) ret: f64,
     /// Emulator frames.
     pub(super) frames: u64,
@@ -30,9 +30,10 @@ pub(super) struct Tally {
 }
 
 impl Tally {
-    /// Counts a step.
-    pub(super) fn add(&mut self, told: Told) {
-        self.ret += f64::from(told.reward);
+    /// Counts a step of a game.
+    pub(super) fn add(&mut self, told: Told, played: &Played) {
+        let over = played.outcome.filter(|_| told.end.over());
+        self.ret = over.map_or(self.ret + f64::from(told.reward), |outcome| outcome.ret);
         self.frames += u64::from(told.frames);
         (self.reward, self.end) = (told.reward, told.end);
     }
@@ -124,7 +125,7 @@ fn through(mut screening: Screening, played: &Played, to: &Sender<anyhow::Result
     let mut leg = Leg { steps: Vec::new(), keyframe: None, differs: None };
     for step in 0..played.steps() {
         let (told, seen) = screening.step(played, step)?;
-        tally.add(told);
+        tally.add(told, played);
         leg.steps.push(tally);
         if let Some(Err(differs)) = replayed.as_mut().zip(seen).map(|(replayed, seen)| replayed.step(seen)) {
             (leg.differs, replayed) = (Some(differs.seen), None);

@@ -136,6 +136,9 @@ mod shown {
                             player.renew(recording, screening, grown)?;
                             if !grown {
                                 player.look_by(args.run.clone().or_else(|| run_of(follow.file())));
+                                if player.view.heat {
+                                    player.obey(Command::Toggle(Part::Heat))?;
+                                }
                             }
                         }
                         Err(error) => player.tell(format!("{}: {error:#}", follow.file().display())),
