@@ -90,13 +90,13 @@ pub(crate) fn run(args: &ResumeArgs, tables: &Tables) -> anyhow::Result<ExitCode
     if args.frames.is_some() {
         ended(&resolved, &session.counts, train.frames).into_iter().for_each(note);
     }
-    if session.counts.best.is_some() && checkpoint::list(&dir.best())?.iter().all(|&(at, _)| at > frames) {
-        note("the best weights before here are no more: the next better evaluation keeps its own".to_owned());
-    }
     let progress = progress(&resolved, about.seed, (frames, train.frames), (args.tui, args.report), &stop)?;
     // Nothing of the run is changed before this, whatever was refused.
     checkpoint::forget_after(&dir.checkpoints(), frames)?;
     checkpoint::forget_after(&dir.best(), frames)?;
+    if session.counts.best.is_some() && checkpoint::list(&dir.best())?.is_empty() {
+        progress.note("the best weights before here are no more: the next better evaluation keeps its own");
+    }
     (about.config_sha256, about.device) = (resolved.sha256(), used);
     dir.describe(&about, &resolved.text())?;
     if let Some(which) = about.record {

@@ -108,7 +108,7 @@ fn what_cannot_be_shown_is_refused_by_name_and_leaves_no_run() {
         (bc("damaged.rec"), 1, "damaged.rec is damaged at byte"),
         (bc("cut.rec"), 2, "cut.rec: holds no game that was played to its end"),
         (dqn.to_owned(), 2, "env.slippery = false, and this run has true: --set env.slippery=false"),
-        (format!("{} --set agent.capacity=10", bc("games.rec")), 2, "agent.capacity: is less than the steps"),
+        (format!("{} --set agent.capacity=10", bc("games.rec")), 2, "agent.capacity: is full before"),
         (
             "--env cartpole --agent ppo --run r --quiet --set agent.demonstrations=games.rec".to_owned(),
             2,
