@@ -145,27 +145,30 @@ impl Dqn {
         if steps < start {
             return Ok(());
         }
-        let Config { update_period, updates, target_period, .. } = self.config;
+        let Config { update_period, updates, .. } = self.config;
         let rounds = before.max(start) / update_period + 1..=steps / update_period;
         let mut copied = before;
         let mut minibatch = self.minibatch.take().unwrap_or_else(|| Minibatch::new(&self.spec, &self.config));
-        // Many seats make several rounds at once: the target is no older in one of them than it would be with one seat.
-        for now in rounds.map(|round| Some(round * update_period)).chain([None]) {
-            for _ in 0..now.map_or(0, |_| updates) {
+        for round in rounds {
+            for _ in 0..updates {
                 minibatch.draw(&self.replay, counted, &mut self.progress.rng)?;
                 minibatch.standardise(self.net.standardise())?;
                 minibatch.augment(&mut self.augmenter, &mut self.progress.rng);
                 log.lap(Part::Sample);
                 self.update(&mut minibatch, reduce, log)?;
             }
-            let now = now.unwrap_or(steps);
-            if now / target_period > copied / target_period {
-                self.target_params.copy_from(&self.params).map_err(tensor)?;
-                copied = now;
-            }
+            // Many seats make several rounds at once: the target is no older in one of them than it would be with one seat.
+            self.copy_target(copied, round * update_period)?;
+            copied = round * update_period;
         }
         self.minibatch = Some(minibatch);
-        Ok(())
+        self.copy_target(copied, steps)
+    }
+
+    /// Copies the network to the target if that was due after the step `from`, up to `to`.
+    fn copy_target(&mut self, from: u64, to: u64) -> Result<()> {
+        let period = self.config.target_period;
+        if to / period > from / period { self.target_params.copy_from(&self.params).map_err(tensor) } else { Ok(()) }
     }
 
     /// One update on a minibatch.

@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use anyhow::bail;
 use rl_agents::{Learner, Mode};
 use rl_core::{Rng, Seating, Spec, Stream};
-use rl_replays::recording::{Kept, Manifest, Player, Told, WIDTH};
+use rl_replays::recording::{Kept, Manifest, Player, WIDTH};
 use rl_replays::{Outputs, Rollout};
 use serde::Serialize;
 
@@ -209,16 +209,13 @@ fn by_chance(
             draw(&spec, &mut rng, block.discrete.row_mut(0), block.continuous.row_mut(0));
             let (act, rows) = block.step(0);
             env.step(act, rows)?;
-            if block.age[(1, 0)] == 0 {
-                take = Take::of_seat(env.as_ref(), 0, args.frames)?; // its engine was lost, and the game with it
-                env.take_losses().into_iter().for_each(|loss| output::note(lost(loss)));
+            take.follow(env.as_ref(), &block)?;
+            for loss in env.take_losses() {
+                output::note(lost(loss));
                 losses += 1;
-                if losses > LOSSES {
-                    bail!("{losses} engines were lost, and no game came to its end between them");
-                }
-            } else {
-                take.push(&block, 0, 0, None);
-                take.look(env.as_ref(), 0, Told::of(&block, 1, 0))?;
+            }
+            if losses > LOSSES {
+                bail!("{losses} engines were lost, and no game came to its end between them");
             }
             block.carry();
         }

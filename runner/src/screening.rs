@@ -26,6 +26,13 @@ pub(crate) struct Film {
     step: usize,
 }
 
+/// The return of a game after a step, given that `before` it: rewards hold what a shaping paid besides, and the return of a game
+/// that is over does not.
+pub(crate) fn earned(played: &Played, before: f64, told: Told) -> f64 {
+    let over = played.outcome.filter(|_| told.end.over());
+    over.map_or(before + f64::from(told.reward), |outcome| outcome.ret)
+}
+
 impl Screening {
     /// Builds the environment as it was recorded, or does without where there are pictures.
     ///

@@ -231,7 +231,7 @@ impl Session {
                         visit(&format!("policy.{number}.{name}"), part)?;
                     }
                 }
-                visit("restarts", &mut Restarts(actors.restarts_mut()))?;
+                visit("restarts", &mut Restarts(Plain("restarts", actors.restarts_mut())))?;
             }
         }
         visit("env", &mut Worlds(&mut self.seats))?;
@@ -271,24 +271,22 @@ impl<T: Serialize + DeserializeOwned> Saved for Plain<'_, T> {
 const MOST_RESTARTS: u32 = 1 << 16;
 
 /// How often the environments of each actor were built again.
-struct Restarts<'a>(&'a mut Vec<u32>);
+struct Restarts<'a>(Plain<'a, Vec<u32>>);
 
 impl Saved for Restarts<'_> {
     fn save(&self, out: &mut dyn Write) -> Result<()> {
-        let mut bytes = Vec::new();
-        save_postcard(&*self.0, &mut bytes)?;
-        Ok(out.write_all(&bytes)?)
+        self.0.save(out)
     }
 
     fn load(&mut self, from: &mut dyn Read) -> Result<()> {
-        let mut read: Vec<u32> = Vec::new();
-        Plain("restarts", &mut read).load(from)?;
-        if read.len() != self.0.len() || read.iter().any(|&count| count > MOST_RESTARTS) {
-            let message = format!("{read:?} are not the restarts of {} actors", self.0.len());
-            return Err(Error::State { part: "restarts".to_owned(), message });
+        let actors = self.0.1.len();
+        self.0.load(from)?;
+        let read = &*self.0.1;
+        if read.len() == actors && read.iter().all(|&count| count <= MOST_RESTARTS) {
+            return Ok(());
         }
-        *self.0 = read;
-        Ok(())
+        let message = format!("{read:?} are not the restarts of {actors} actors");
+        Err(Error::State { part: "restarts".to_owned(), message })
     }
 }
 

@@ -81,6 +81,20 @@ impl Take {
         self.outcome.end = block.end[(t + 1, e)];
     }
 
+    /// Takes the step that the only seat of `env` just made in a block of one step, or begins anew where that lost its engine, and
+    /// the game with it.
+    ///
+    /// # Errors
+    /// If a picture is too large.
+    pub(crate) fn follow(&mut self, env: &dyn VecEnv, block: &Rollout) -> anyhow::Result<()> {
+        if block.age[(1, 0)] == 0 {
+            *self = Self::of_seat(env, 0, self.shots.is_some())?;
+            return Ok(());
+        }
+        self.push(block, 0, 0, None);
+        self.look(env, 0, Told::of(block, 1, 0))
+    }
+
     /// The game that begins in seat `n` of `env`; if `filmed`, with its picture, and that after each step that is
     /// [looked at](Self::look).
     ///

@@ -8,7 +8,7 @@ use rl_replays::Outputs;
 use rl_replays::recording::{Manifest, Played, Recording};
 
 use crate::file;
-use crate::screening::Screening;
+use crate::screening::{Screening, earned};
 
 /// Writes the steps in `range` of a game, and returns how many they are. Columns of outputs are empty
 /// where nothing was kept, or nothing was said of an action.
@@ -30,9 +30,7 @@ pub(super) fn table(
         screening.begin(played)?;
         for step in 0..range.end {
             let (told, _) = screening.step(played, step)?;
-            // Rewards hold what a shaping paid besides, the return does not.
-            let over = played.outcome.filter(|_| told.end.over());
-            ret = over.map_or(ret + f64::from(told.reward), |outcome| outcome.ret);
+            ret = earned(played, ret, told);
             if step < range.start {
                 continue;
             }

@@ -3,7 +3,6 @@
 use minifb::Key;
 use rl_core::{Canvas, VecEnv};
 use rl_replays::Rollout;
-use rl_replays::recording::Told;
 
 use super::hands::{Act, Hands};
 use super::window::Input;
@@ -172,13 +171,8 @@ impl Sitting {
         let (act, rows) = self.block.step(0);
         self.env.step(act, rows)?;
         self.sound.extend_from_slice(self.env.sound(0));
-        if self.block.age[(1, 0)] == 0 {
-            self.take = Take::of_seat(self.env.as_ref(), 0, self.frames)?; // its engine was lost, and the game with it
-            self.env.take_losses().into_iter().for_each(|loss| output::note(lost(loss)));
-        } else {
-            self.take.push(&self.block, 0, 0, None);
-            self.take.look(self.env.as_ref(), 0, Told::of(&self.block, 1, 0))?;
-        }
+        self.take.follow(self.env.as_ref(), &self.block)?;
+        self.env.take_losses().into_iter().for_each(|loss| output::note(lost(loss)));
         let frames = self.block.frames[(1, 0)];
         self.block.carry();
         self.env.draw(0, &mut self.picture);

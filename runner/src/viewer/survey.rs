@@ -8,7 +8,7 @@ use rl_core::End;
 use rl_replays::recording::{Played, Recording, Replayed, Told};
 
 use super::keyframes::{EVERY, Keyframe, Keyframes};
-use crate::screening::Screening;
+use crate::screening::{Screening, earned};
 use crate::tables::Tables;
 
 /// Bytes of states, at most.
@@ -32,8 +32,7 @@ pub(super) struct Tally {
 impl Tally {
     /// Counts a step of a game.
     pub(super) fn add(&mut self, told: Told, played: &Played) {
-        let over = played.outcome.filter(|_| told.end.over());
-        self.ret = over.map_or(self.ret + f64::from(told.reward), |outcome| outcome.ret);
+        self.ret = earned(played, self.ret, told);
         self.frames += u64::from(told.frames);
         (self.reward, self.end) = (told.reward, told.end);
     }

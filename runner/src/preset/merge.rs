@@ -1,0 +1,180 @@
+//! Tables of settings, laid over one another key by key: no key is new, and no value of another type.
+
+use rl_core::EnvEntry;
+use toml::{Table, Value};
+
+use crate::claim;
+use crate::usage::{hint, usage};
+
+/// The tables of a preset's text.
+///
+/// # Errors
+/// If it is no TOML; the message names the line.
+pub(crate) fn parse(text: &str, origin: &str) -> anyhow::Result<Table> {
+    text.parse::<Table>().map_err(|e| {
+        let line = e.span().map_or(1, |span| text[..span.start.min(text.len())].matches('\n').count() + 1);
+        usage(format!("{origin}, line {line}: {}", e.message()))
+    })
+}
+
+/// Replaces whole tables of `merged` by those of a file; what it claims is checked, and changes nothing.
+pub(super) fn replace(merged: &mut Table, text: &str, origin: &str) -> anyhow::Result<()> {
+    let mut tables = parse(text, origin)?;
+    claim::take(&mut tables, origin)?;
+    for (name, value) in tables {
+        if !["env", "eval", "agent", "train"].contains(&name.as_str()) || !value.is_table() {
+            let hint = hint(&name, ["env", "eval", "agent", "train"]);
+            return Err(usage(format!("{origin}: `{name}` is not a table of a preset{hint}")));
+        }
+        if let Some(builtin) = merged.get(&name) {
+            same_shape(builtin, &value, &name, origin)?;
+        }
+        merged.insert(name, value);
+    }
+    Ok(())
+}
+
+/// Whether `new` has exactly the keys of `old`, with values of their types.
+fn same_shape(old: &Value, new: &Value, path: &str, origin: &str) -> anyhow::Result<()> {
+    let (Value::Table(old), Value::Table(new)) = (old, new) else { return fits(old, new, path, origin) };
+    if old.get("kind").is_some() && old.get("kind") != new.get("kind") {
+        return Ok(()); // another variant has other keys, and its reader checks them
+    }
+    for (key, value) in new {
+        let path = format!("{path}.{key}");
+        match old.get(key) {
+            Some(old) => same_shape(old, value, &path, origin)?,
+            None => {
+                let hint = hint(key, old.keys().map(String::as_str));
+                return Err(usage(format!("{origin}: unknown key `{path}`{hint}")));
+            }
+        }
+    }
+    match old.keys().find(|key| !new.contains_key(*key)) {
+        Some(key) => Err(usage(format!("{origin}: `{path}.{key}` is missing (presets are complete)"))),
+        None => Ok(()),
+    }
+}
+
+fn fits(old: &Value, new: &Value, path: &str, origin: &str) -> anyhow::Result<()> {
+    // A string may become a list (the name of a map, or its rows), or say where a seed comes from, which may be a number: its
+    // reader knows which words it takes.
+    let seed = new.is_integer() && path.ends_with("_seed");
+    let wider = (old.is_float() && new.is_integer()) || (old.is_str() && (new.is_array() || seed));
+    if old.same_type(new) || wider {
+        return Ok(());
+    }
+    let example = old.to_string();
+    Err(usage(format!("{path}: expected {} like {example}, got {} {new} ({origin})", old.type_str(), new.type_str())))
+}
+
+/// Lays the tables of a protocol over the preset. What it says about agents holds for those that have such a key.
+pub(super) fn overlay(merged: &mut Table, env: &EnvEntry, protocol: &str) -> anyhow::Result<()> {
+    let names = || env.protocols.iter().map(|&(name, _)| name);
+    let Some(&(_, text)) = env.protocols.iter().find(|(name, _)| *name == protocol) else {
+        let known = names().collect::<Vec<_>>().join(", ");
+        let known = if known.is_empty() { "it has none".to_owned() } else { format!("it has {known}") };
+        let hint = hint(protocol, names());
+        let env = env.id.trim_end_matches('/');
+        return Err(usage(format!("env.protocol: {env} has no protocol `{protocol}`{hint} ({known})")));
+    };
+    let origin = format!("protocol {protocol}");
+    for (table, value) in parse(text, &origin)? {
+        for (key, value) in value.as_table().into_iter().flatten() {
+            let path = format!("{table}.{key}");
+            if table == "agent" && find(merged, &path).is_none() {
+                continue;
+            }
+            assign(merged, &path, value.clone(), &origin)?;
+        }
+    }
+    if find(merged, "env.protocol").is_some() {
+        assign(merged, "env.protocol", Value::String(protocol.to_owned()), &origin)?;
+    }
+    Ok(())
+}
+
+/// A TOML value, or the words themselves where quotes were left out.
+pub(super) fn literal(text: &str) -> Value {
+    format!("v = {text}")
+        .parse::<Table>()
+        .ok()
+        .and_then(|mut table| table.remove("v"))
+        .unwrap_or_else(|| Value::String(text.to_owned()))
+}
+
+fn find<'a>(tables: &'a mut Table, path: &str) -> Option<&'a mut Value> {
+    let mut keys = path.split('.');
+    let mut value = tables.get_mut(keys.next()?)?;
+    for key in keys {
+        value = value.as_table_mut()?.get_mut(key)?;
+    }
+    Some(value)
+}
+
+pub(super) fn assign(tables: &mut Table, path: &str, new: Value, origin: &str) -> anyhow::Result<()> {
+    let Some(old) = find(tables, path) else {
+        let mut known = Vec::new();
+        paths(tables, "", &mut known);
+        let hint = hint(path, known.iter().map(String::as_str));
+        return Err(usage(format!("unknown key `{path}`{hint} ({origin})")));
+    };
+    fits(old, &new, path, origin)?;
+    let float = old.is_float();
+    *old = match new {
+        Value::Integer(n) if float => Value::Float(n as f64),
+        new => new,
+    };
+    Ok(())
+}
+
+fn paths(table: &Table, prefix: &str, out: &mut Vec<String>) {
+    for (key, value) in table {
+        match value {
+            Value::Table(inner) => paths(inner, &format!("{prefix}{key}."), out),
+            _ => out.push(format!("{prefix}{key}")),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(set: &str) -> String {
+        let mut table: Table =
+            "[agent]\nlr = 1.0\nname = \"x\"\nnet_seed = \"run\"\n[agent.net]\nwidth = 3".parse().unwrap();
+        let (key, value) = set.split_once('=').unwrap();
+        match assign(&mut table, key, literal(value), "preset p") {
+            Ok(()) => find(&mut table, key).unwrap().to_string(),
+            Err(e) => e.to_string(),
+        }
+    }
+
+    #[test]
+    fn set_keeps_types_and_suggests_keys() {
+        assert_eq!(check("agent.lr=2"), "2.0");
+        assert_eq!(check("agent.name=word"), "\"word\"");
+        assert_eq!(check("agent.name=7"), "agent.name: expected string like \"x\", got integer 7 (preset p)");
+        assert_eq!(check("agent.net_seed=7"), "7");
+        assert_eq!(check("agent.net.width=4"), "4");
+        assert_eq!(
+            check("agent.net.widht=4"),
+            "unknown key `agent.net.widht`; did you mean `agent.net.width`? (preset p)"
+        );
+        assert_eq!(check("lr=4"), "unknown key `lr`; did you mean `agent.lr`? (preset p)");
+        assert_eq!(check("agent.lr=fast"), "agent.lr: expected float like 1.0, got string \"fast\" (preset p)");
+    }
+
+    #[test]
+    fn a_preset_file_is_complete_and_has_no_key_of_its_own() {
+        let base = || -> Table { "[train]\nframes = 1\nenvs = 2".parse().unwrap() };
+        let check = |text: &str| replace(&mut base(), text, "f.toml").map_err(|e| e.to_string());
+        assert_eq!(check("[train]\nframes = 5\nenvs = 1"), Ok(()));
+        assert_eq!(check("[train]\nframes = 5"), Err("f.toml: `train.envs` is missing (presets are complete)".into()));
+        let typo = check("[train]\nframse = 5\nenvs = 1").unwrap_err();
+        assert_eq!(typo, "f.toml: unknown key `train.framse`; did you mean `frames`?");
+        assert!(check("[trian]\nenvs = 1").unwrap_err().contains("did you mean `train`?"));
+        assert_eq!(check("[train]\n\nframes = ").unwrap_err().split(':').next().unwrap(), "f.toml, line 3");
+    }
+}
