@@ -19,6 +19,12 @@ use crate::{
 #[derive(Debug, Parser)]
 #[command(name = "rl-run", version, about = "Trains, evaluates and shows reinforcement learning agents")]
 #[command(args_conflicts_with_subcommands = true, subcommand_negates_reqs = true, arg_required_else_help = true)]
+#[command(after_help = "Examples: rl-run --env cartpole --agent ppo
+          rl-run --env kungfu --agent ppo --preset 10min --run runs/kungfu
+          rl-run resume runs/kungfu                            (after Ctrl-C, SIGTERM or a crash)
+          rl-run eval runs/kungfu --episodes 30
+
+`rl-run list envs` and `rl-run list agents` show what --env and --agent may name.")]
 struct Cli {
     #[command(subcommand)]
     command: Option<Command>,
@@ -203,4 +209,51 @@ fn one_line(text: &str) -> String {
         "{} (see --help)",
         said.trim_start_matches("error: ").trim_end_matches(" For more information, try '--help'.")
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::path::Path;
+
+    use clap::CommandFactory as _;
+
+    use super::*;
+
+    /// What follows `rl-run` in every line of a text that begins with it, without comments.
+    fn commands(text: &str) -> impl Iterator<Item = &str> {
+        let lines =
+            text.lines().map(|line| line.trim().trim_start_matches("Example: ").trim_start_matches("Examples: "));
+        let lines = lines.filter_map(|line| line.strip_prefix("rl-run "));
+        lines.map(|line| line.split(" # ").next().unwrap_or(line).split("   (").next().unwrap_or(line).trim())
+    }
+
+    /// What stands under the help of a command that does something, and of those below it.
+    fn helps(command: &clap::Command, out: &mut Vec<String>) {
+        let does = command.get_arguments().next().is_some();
+        let shown = command.get_after_help().map(ToString::to_string);
+        let example = shown.as_deref().and_then(|text| commands(text).next());
+        assert!(!does || example.is_some(), "{} shows no example", command.get_name());
+        out.extend(shown);
+        command.get_subcommands().for_each(|below| helps(below, out));
+    }
+
+    #[test]
+    fn every_command_that_documents_and_helps_show_is_understood() {
+        let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("runner/ lies in the workspace");
+        let mut texts = Vec::new();
+        helps(&Cli::command(), &mut texts);
+        let documents = fs::read_dir(root.join("docs")).unwrap().map(|entry| entry.unwrap().path());
+        let documents = documents.filter(|path| path.extension().is_some_and(|ending| ending == "md"));
+        let others = ["README.md", "CONTRIBUTING.md", "models/kungfu/README.md"].map(|name| root.join(name));
+        texts.extend(documents.chain(others).map(|path| fs::read_to_string(path).unwrap()));
+        let shown: Vec<&str> = texts.iter().flat_map(|text| commands(text)).collect();
+        assert!(shown.len() > 80, "{} commands are shown", shown.len());
+        for line in shown {
+            let words = shlex::split(line).unwrap_or_else(|| panic!("rl-run {line}: quotes are open"));
+            if let Err(e) = Cli::try_parse_from(["rl-run".to_owned()].into_iter().chain(words)) {
+                panic!("rl-run {line}: {e}");
+            }
+        }
+    }
 }

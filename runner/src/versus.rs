@@ -29,6 +29,8 @@ const STONES: [u32; 2] = [14, 28];
 
 /// Plays a trained agent against others, from random openings and both sides, a draw counting half (connectfour).
 #[derive(Clone, Debug, clap::Args)]
+#[command(after_help = "Examples: rl-run match runs/connectfour-alphazero-s1 --games 100
+          rl-run match runs/connectfour-alphazero-s1 --against alphabeta:6 --positions 0 --json")]
 pub(crate) struct MatchArgs {
     /// Directory of the run
     run: PathBuf,

@@ -216,6 +216,36 @@ fn architecture_is_short_and_names_only_what_exists() {
 }
 
 #[test]
+fn links_of_documents_lead_somewhere() {
+    // What GitHub makes of a heading.
+    let anchor = |heading: &str| -> String {
+        let kept = heading.trim().to_lowercase().replace(|c: char| !(c.is_alphanumeric() || " -_".contains(c)), "");
+        kept.replace(' ', "-")
+    };
+    let mut wrong = Vec::new();
+    let mut links = 0;
+    for path in files(&["md"]) {
+        let text = fs::read_to_string(&path).expect("documents are UTF-8");
+        let marked = text.split("](").skip(1).filter_map(|rest| rest.split(')').next());
+        let html = text.split("src=\"").skip(1).filter_map(|rest| rest.split('"').next());
+        for link in marked.chain(html).filter(|link| !link.contains("://")) {
+            links += 1;
+            let (file, part) = link.split_once('#').unwrap_or((link, ""));
+            let target = if file.is_empty() { path.clone() } else { path.parent().expect("a file").join(file) };
+            let headed = || {
+                let there = fs::read_to_string(&target).unwrap_or_default();
+                there.lines().any(|line| line.starts_with('#') && anchor(line.trim_start_matches('#')) == part)
+            };
+            if !target.exists() || !part.is_empty() && !headed() {
+                wrong.push(format!("{}: {link}", name(&path)));
+            }
+        }
+    }
+    assert!(links > 30, "documents link {links} times");
+    none("links that lead nowhere", &wrong);
+}
+
+#[test]
 fn unsafe_occurs_only_where_architecture_says() {
     let text = fs::read_to_string(root().join("ARCHITECTURE.md")).expect("ARCHITECTURE.md is there");
     let section = text.split("\n## ").find(|section| section.starts_with("Unsafe")).expect("it has a section Unsafe");
