@@ -12,7 +12,7 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use rl_core::{Column, Error, Reduce, Result, Rng, Saved, State, Stream};
-use rl_nn::{AdamConfig, Optimiser, OptimiserConfig, Params, tensor};
+use rl_nn::{AdamConfig, Optimiser, OptimiserConfig, Params, Start, tensor};
 use rl_perception::Trunk;
 use rl_replays::{Counted, Rollout};
 use serde::{Deserialize, Serialize};
@@ -34,7 +34,7 @@ use crate::{
 /// The entry of the table.
 pub(crate) const ENTRY: AgentEntry = AgentEntry {
     id: "pqn",
-    summary: "Parallelised Q-learning: Q(λ) on what all seats just did, without replay and target network",
+    summary: "Parallelised Q-learning: Q(λ) on the newest steps of all seats, without replay or target network",
     refuses: |spec| refuses("pqn", spec),
     presets: &[
         ("cartpole", include_str!("../../presets/pqn/cartpole.toml")),
@@ -79,15 +79,15 @@ pub struct Config {
     pub grad_clip: f64,
     /// Discount per agent step, 0 to 1.
     pub gamma: f64,
-    /// How much of a target is what came later and not the value of what came next, 0 to 1.
+    /// λ of the Q(λ) returns, 0 to 1: 0 for one-step targets.
     pub lambda: f64,
     /// Agent steps per seat between rounds of updates.
     pub horizon: usize,
-    /// How often every step is learned from.
+    /// Passes over the steps of a round.
     pub epochs: usize,
     /// Updates per epoch; minibatches differ by one step at most.
     pub minibatches: usize,
-    /// Whether features get mean 0 and deviation 1 by what was seen so far, ±10 at most.
+    /// Whether features get mean 0 and standard deviation 1 by what was seen so far, ±10 at most.
     pub normalise_observations: bool,
     /// What of a reward counts.
     pub reward_scale: RewardScale,
@@ -195,11 +195,19 @@ impl Pqn {
             return Err(Error::Config { key: "agent".to_owned(), message: reason });
         }
         features::check(config.normalise_observations, context.spec)?;
-        let (hidden, layer_norm, precision) = (config.hidden.clone(), config.layer_norm, context.precision);
-        let (trunk, width, dueling, noisy) = (Trunk::Nature, 1, false, 0.0);
-        let (memory, embedding, standardise) = (Memory::None {}, None, config.normalise_observations);
-        let shape =
-            Shape { trunk, hidden, memory, width, dueling, noisy, embedding, layer_norm, standardise, precision };
+        let shape = Shape {
+            trunk: Trunk::Nature,
+            hidden: config.hidden.clone(),
+            memory: Memory::None {},
+            width: 1,
+            dueling: false,
+            noisy: 0.0,
+            embedding: None,
+            layer_norm: config.layer_norm,
+            standardise: config.normalise_observations,
+            start: Start::Torch,
+            precision: context.precision,
+        };
         let rng = Rng::new(context.seed, Stream::Init);
         let (net, params) = QNet::new(context.spec, &shape, context.device, rng).map_err(tensor)?;
         Ok(Self {

@@ -8,7 +8,7 @@
 
 use candle_core::{Device, Result, Tensor};
 use rl_core::{Rng, Spec};
-use rl_nn::{Activation, Flow, Params, Precision, Scope, Standardise};
+use rl_nn::{Activation, Flow, Params, Precision, Scope, Standardise, Start};
 use rl_perception::{EncoderConfig, Seen, Trunk};
 
 pub use embedding::Mix;
@@ -43,6 +43,8 @@ pub(crate) struct Shape {
     pub(crate) layer_norm: bool,
     /// Whether features are to be seen as the statistics in its buffers say.
     pub(crate) standardise: bool,
+    /// How the weights of all layers begin, but for those of a memory and of noise.
+    pub(crate) start: Start,
     /// What the dense and convolutional layers below the last multiply.
     pub(crate) precision: Precision,
 }
@@ -117,16 +119,18 @@ impl QNet {
         let early = matches!(shape.embedding, Some((_, Mix::Before)));
         let own = (shape.dueling || shape.noisy > 0.0 || early) && !late;
         let wide = if own { hidden.pop() } else { None };
-        let Shape { trunk, memory, layer_norm, precision, .. } = *shape;
+        let Shape { trunk, memory, layer_norm, start, precision, .. } = *shape;
         let config = EncoderConfig { trunk, hidden, activation: Activation::Relu, layer_norm, precision };
-        let tower = Tower::new(spec, &config, memory, &mut params.layer("encoder"))?;
+        let tower = Tower::new(spec, &config, memory, &mut params.layer("encoder").with_start(start))?;
         let inputs = tower.width();
         let embedding = match shape.embedding {
-            Some((cosines, _)) => Some(Embedding::new(&mut params.layer("tau"), cosines, inputs)?),
+            Some((cosines, _)) => Some(Embedding::new(&mut params.layer("tau").with_start(start), cosines, inputs)?),
             None => None,
         };
         let (actions, mut noise) = (spec.discrete[0] as usize, 0);
-        let mut head = |name, outputs| Head::new(&mut params.layer(name), [inputs, outputs], wide, shape, &mut noise);
+        let mut head = |name, outputs| {
+            Head::new(&mut params.layer(name).with_start(start), [inputs, outputs], wide, shape, &mut noise)
+        };
         let value = if shape.dueling { Some(head("value", shape.width)?) } else { None };
         let advantage = head(if shape.dueling { "advantage" } else { "q" }, shape.width * actions)?;
         let standardise = match shape.standardise {

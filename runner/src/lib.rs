@@ -9,7 +9,7 @@ mod output;
 mod tables;
 mod planners;
 mod preset;
-mod budgets;
+mod named;
 mod claim;
 mod run_dir;
 mod needs;

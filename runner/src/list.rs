@@ -9,7 +9,7 @@ use crate::claim::{self, Claim};
 use crate::preset::agent_preset;
 use crate::score::Report;
 use crate::tables::{Tables, is_family};
-use crate::{budgets, model, output};
+use crate::{model, named, output};
 
 /// Lists environments, agents, presets with what they claim to reach, or trained models.
 #[derive(Clone, Debug, clap::Args)]
@@ -125,8 +125,8 @@ fn presets(tables: &Tables) -> anyhow::Result<Vec<Preset>> {
                 let origin = format!("preset {}/{env}", agent.id);
                 let claim = claim::on(&env, text, &origin)?;
                 rows.push(Preset { env: env.clone(), agent: agent.id, preset: None, claim });
-                for budget in budgets::of(agent.id, &env) {
-                    let preset = Some(budget.name);
+                for named in named::of(agent.id, &env) {
+                    let preset = Some(named.name);
                     rows.push(Preset { env: env.clone(), agent: agent.id, preset, claim: None });
                 }
             }

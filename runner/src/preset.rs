@@ -18,7 +18,7 @@ use toml::{Table, Value};
 use crate::bring::bring;
 use crate::tables::Tables;
 use crate::usage::usage;
-use crate::{budgets, claim, manifest, needs};
+use crate::{claim, manifest, named, needs};
 pub(crate) use merge::parse;
 use merge::{assign, literal, overlay, replace};
 
@@ -115,7 +115,7 @@ pub(crate) fn resolve(tables: &Tables, ask: &Ask<'_>) -> anyhow::Result<Resolved
             let with: Vec<&str> = agent.presets.iter().map(|&(name, _)| name).collect();
             return Err(refused.unwrap_or_else(|| {
                 usage(format!(
-                    "agent `{}` has no preset for `{env_name}` (it has {}): give one with --preset FILE",
+                    "agent `{}` has no preset for `{env_name}` (it has presets for {}): give one with --preset FILE",
                     agent.id,
                     with.join(", ")
                 ))
@@ -124,7 +124,7 @@ pub(crate) fn resolve(tables: &Tables, ask: &Ask<'_>) -> anyhow::Result<Resolved
     }
     if let Some(path) = ask.preset {
         origin = path.display().to_string();
-        let text = budgets::read(path, agent.map_or("", |agent| agent.id), &env_name).map_err(usage)?;
+        let text = named::read(path, agent.map_or("", |agent| agent.id), &env_name).map_err(usage)?;
         replace(&mut merged, &text, &origin)?;
         for table in ["agent", "train"] {
             if agent.is_some() && !merged.contains_key(table) {

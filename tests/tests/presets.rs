@@ -1,5 +1,8 @@
 //! Every preset is TOML, builds its environment, and builds its agent for that environment.
 
+#[cfg(feature = "atari")]
+use std::{fs, path::Path};
+
 use candle_core::Device;
 use rl_agents::{AGENTS, AgentEntry, Context};
 use rl_core::{EnvEntry, Seating, VecEnv};
@@ -123,4 +126,27 @@ fn every_preset_that_an_environment_brings_along_builds_its_agent() {
             build(agent, &name, text, entry, &name);
         }
     }
+}
+
+/// Those that `--preset NAME` finds: files of an agent's folder that are no pair's usual preset.
+#[test]
+#[cfg(feature = "atari")]
+fn every_named_preset_builds_its_agent() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../presets");
+    let mut built = 0;
+    for agent in agents() {
+        let brought = ENVS.iter().flat_map(|entry| entry.agents).filter(|(id, _)| *id == agent.id);
+        let usual: Vec<&str> = agent.presets.iter().chain(brought).map(|&(_, text)| text).collect();
+        for file in fs::read_dir(root.join(agent.id)).unwrap().map(|entry| entry.unwrap().path()) {
+            let (text, stem) = (fs::read_to_string(&file).unwrap(), file.file_stem().unwrap().to_str().unwrap());
+            if usual.contains(&text.as_str()) {
+                continue;
+            }
+            let game = if stem.starts_with("atari-") { "atari/pong" } else { "atari/kung_fu_master" };
+            let entry = ENVS.iter().find(|entry| entry.id == "atari/").unwrap();
+            build(agent, stem, &text, entry, game);
+            built += 1;
+        }
+    }
+    assert_eq!(built, 8, "named presets");
 }

@@ -1,7 +1,7 @@
 //! Batch norm over the last axis, with the batch's statistics in training and running ones otherwise.
 //!
 //! Sums are taken over parts of rows fixed by the shape and joined in their order, so that the bits do not depend on
-//! threads. The running statistics are buffers: copied to target networks and saved, but not trained; with several ranks
+//! threads. The running statistics are buffers: copied to target networks and saved, but not trained; with several members
 //! each has its own.
 //! Source: Ioffe and Szegedy 2015; parts are joined after Chan et al. 1979.
 

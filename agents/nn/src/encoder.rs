@@ -53,7 +53,7 @@ pub struct EncoderLayerConfig {
 /// One layer of a transformer's encoder.
 #[derive(Clone, Debug)]
 pub struct EncoderLayer {
-    /// In the order of [`Places`].
+    /// At the places below, from [`QKV`] on.
     own: Own,
     config: EncoderLayerConfig,
     free: Free,

@@ -1,6 +1,7 @@
 //! First values of parameters, drawn on the host so that every device starts from the same bits.
 
 use rl_core::Rng;
+use serde::{Deserialize, Serialize};
 
 /// How a parameter is filled.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -50,6 +51,33 @@ impl Init {
     }
 }
 
+/// How the linear and convolutional layers of a network begin; a preset names it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Start {
+    /// Weights and biases uniform in ±1/√`fan_in`: [`Init::torch`].
+    #[default]
+    Torch,
+    /// Weights uniform in ±√(6 / (`fan_in` + `fan_out`)), biases 0, as Dopamine's DQN has it. Source: Glorot and Bengio 2010.
+    Xavier,
+    /// Weights uniform in ±√(√3 / `fan_in`), biases 0: `variance_scaling(1/√3, "fan_in", "uniform")`, as Dopamine's Rainbow,
+    /// C51, QR-DQN and IQN have it.
+    FanIn,
+}
+
+impl Start {
+    /// How the weights and the biases of a layer are filled, whose outputs each see `fan_in` inputs, and whose inputs are each
+    /// seen by `fan_out` outputs.
+    pub fn of(self, fan_in: usize, fan_out: usize) -> [Init; 2] {
+        let uniform = |variance: f64| Init::Uniform { bound: (3.0 * variance).sqrt() };
+        match self {
+            Self::Torch => [Init::torch(fan_in); 2],
+            Self::Xavier => [uniform(2.0 / (fan_in + fan_out) as f64), Init::Zeros],
+            Self::FanIn => [uniform(1.0 / (3f64.sqrt() * fan_in as f64)), Init::Zeros],
+        }
+    }
+}
+
 /// Modified Gram-Schmidt, twice, on normal draws; `[rows, columns]`.
 fn orthogonal(rows: usize, columns: usize, gain: f64, rng: &mut Rng) -> Vec<f32> {
     let (count, length) = (rows.min(columns), rows.max(columns));
@@ -87,6 +115,20 @@ mod tests {
                 let dot: f32 = (0..rows).map(|r| w[r * columns + a] * w[r * columns + b]).sum();
                 assert!((dot - if a == b { 4.0 } else { 0.0 }).abs() < 1e-5, "columns {a} and {b}: {dot}");
             }
+        }
+    }
+
+    #[test]
+    fn layers_begin_with_the_variance_of_their_kind() {
+        let (fan_in, fan_out) = (256, 512);
+        for (start, variance) in
+            [(Start::Torch, 1.0 / 3.0 / 256.0), (Start::Xavier, 2.0 / 768.0), (Start::FanIn, 1.0 / 3f64.sqrt() / 256.0)]
+        {
+            let [weight, bias] = start.of(fan_in, fan_out);
+            let w = weight.draw(&[fan_in, fan_out], &mut Rng::new(1, Stream::Init));
+            let is = w.iter().map(|&x| f64::from(x * x)).sum::<f64>() / w.len() as f64;
+            assert!((is / variance - 1.0).abs() < 0.02, "{start:?}: {is} and not {variance}");
+            assert_eq!(bias == Init::Zeros, start != Start::Torch);
         }
     }
 

@@ -20,12 +20,13 @@ pub struct Linear {
 }
 
 impl Linear {
-    /// A layer of `inputs × outputs` with PyTorch's default initialisation.
+    /// A layer of `inputs × outputs` that begins as layers do at this place.
     ///
     /// # Errors
     /// If the device fails.
     pub fn new(scope: &mut Scope<'_>, inputs: usize, outputs: usize, activation: Activation) -> Result<Self> {
-        Self::with_init(scope, inputs, outputs, activation, Init::torch(inputs), Init::torch(inputs))
+        let [weight, bias] = scope.start().of(inputs, outputs);
+        Self::with_init(scope, inputs, outputs, activation, weight, bias)
     }
 
     /// A layer with its own initialisation of weight and bias.
@@ -86,8 +87,8 @@ pub struct Conv2d {
 }
 
 impl Conv2d {
-    /// A layer on images of `input` = `[H, W, C]` with a square window, without padding, and with PyTorch's default
-    /// initialisation.
+    /// A layer on images of `input` = `[H, W, C]` with a square window, without padding, that begins as layers do at this
+    /// place.
     ///
     /// # Errors
     /// If the window does not fit the image.
@@ -119,10 +120,10 @@ impl Conv2d {
             candle_core::bail!("a window of {window:?} does not fit {height}×{width}");
         };
         let [kernel_y, kernel_x] = window.kernel;
-        let init = Init::torch(depth * kernel_y * kernel_x);
+        let [weight, bias] = scope.start().of(depth * kernel_y * kernel_x, channels * kernel_y * kernel_x);
         let own = Own::new(scope, |scope| {
-            let weight = scope.var("weight", &[kernel_y, kernel_x, depth, channels], init)?;
-            Ok(vec![weight, scope.var("bias", &[channels], init)?])
+            let weight = scope.var("weight", &[kernel_y, kernel_x, depth, channels], weight)?;
+            Ok(vec![weight, scope.var("bias", &[channels], bias)?])
         })?;
         let output = [down, across, channels];
         let patches = Arc::new(Patches::window(input, window));

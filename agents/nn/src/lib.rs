@@ -53,7 +53,7 @@ pub use encoder::{Bend, EncoderLayer, EncoderLayerConfig, NormPlace};
 pub use flow::Flow;
 pub use gelu::gelu;
 pub use gru::{Gru, GruInit};
-pub use init::Init;
+pub use init::{Init, Start};
 pub use kernel::{Isa, choose_isa, isa};
 pub use layer::{Conv2d, Linear};
 pub use layer_norm::LayerNorm;

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{Adam, AdamConfig, Params, RmsProp, RmsPropConfig};
 
-/// Which optimiser, and its constants: in a preset a table whose key `kind` is `adam`, `radam` or `rms_prop`.
+/// Which optimiser, and its constants: serialised, a table whose key `kind` is `adam`, `radam` or `rms_prop`.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]
 pub enum OptimiserConfig {

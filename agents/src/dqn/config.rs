@@ -1,7 +1,7 @@
 //! The `[agent]` table of the family. What an agent leaves out stands there as the plainest choice of its kind.
 
 use rl_core::{Error, Result};
-use rl_nn::Precision;
+use rl_nn::{Precision, Start};
 use rl_perception::Trunk;
 use rl_replays::Targets;
 use serde::{Deserialize, Serialize};
@@ -36,7 +36,7 @@ pub struct Config {
     pub double: bool,
     /// Whether the state's value and the actions' advantages have a stream each.
     pub dueling: bool,
-    /// First deviation σ₀ of the noise on the weights of the head; 0 for none.
+    /// Initial standard deviation σ₀ of the noise on the weights of the head (NoisyNet); 0 for none.
     pub noisy: f64,
     /// Transitions per update; sequences, where anything is remembered.
     pub batch: usize,
@@ -50,7 +50,7 @@ pub struct Config {
     pub updates: u64,
     /// Agent steps between copies of the online network to the target network.
     pub target_period: u64,
-    /// Whether features get mean 0 and deviation 1 by what was seen so far, ±10 at most.
+    /// Whether features get mean 0 and standard deviation 1 by what was seen so far, ±10 at most.
     pub normalise_observations: bool,
     /// What of a reward counts.
     pub reward_scale: RewardScale,
@@ -62,6 +62,8 @@ pub struct Config {
     pub trunk: Trunk,
     /// Widths of the dense layers.
     pub hidden: Vec<usize>,
+    /// How the weights of linear and convolutional layers begin.
+    pub init: Start,
     /// Probability of a random action while training.
     pub epsilon: Schedule,
     /// What the network says of an action.
@@ -183,8 +185,20 @@ impl Config {
             Values::Implicit { cosines, mix, .. } => (1, Some((cosines, mix))),
         };
         let (trunk, hidden, dueling, noisy) = (self.trunk, self.hidden.clone(), self.dueling, self.noisy);
-        let (memory, standardise) = (self.memory.layer(), self.normalise_observations);
-        Shape { trunk, hidden, memory, width, dueling, noisy, embedding, layer_norm: false, standardise, precision }
+        let (memory, standardise, start) = (self.memory.layer(), self.normalise_observations, self.init);
+        Shape {
+            trunk,
+            hidden,
+            memory,
+            width,
+            dueling,
+            noisy,
+            embedding,
+            layer_norm: false,
+            standardise,
+            start,
+            precision,
+        }
     }
 
     pub(crate) fn check(&self) -> Result<()> {

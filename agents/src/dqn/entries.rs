@@ -53,7 +53,7 @@ pub(crate) const RAINBOW: AgentEntry = AgentEntry {
 /// Bellemare et al. 2017.
 pub(crate) const C51: AgentEntry = AgentEntry {
     id: "c51",
-    summary: "DQN that learns the probabilities of 51 returns",
+    summary: "DQN that learns the distribution of returns on 51 atoms",
     refuses: |spec| refuses("c51", spec),
     presets: presets!("c51"),
     build: |context| Ok(Box::new(Dqn::new("c51", context)?)),
@@ -99,7 +99,7 @@ pub(crate) const R2D2: AgentEntry = AgentEntry {
 /// Yarats et al. 2021, with Rainbow for the learner.
 pub(crate) const DRQ: AgentEntry = AgentEntry {
     id: "drq",
-    summary: "Rainbow that learns often from few frames, moved and lit at random: for 100,000 steps of a game",
+    summary: "Rainbow with many updates on augmented frames (shift, intensity): for 100,000 steps of a game",
     refuses: |spec| {
         let sees = || (spec.frame_len() == 0).then(|| "drq needs frames; this environment shows none".to_owned());
         refuses("drq", spec).or_else(sees)

@@ -2,10 +2,10 @@
 //!
 //! On the host and in double precision, as those of the actor-critics (`agents/src/loss.rs`). The loss is the mean over the
 //! batch of what each row's importance makes of:
-//! - values: Huber's loss with κ = 1 of the error (Mnih et al. 2015: the clipped error);
+//! - values: the Huber loss with κ = 1 of the error (Mnih et al. 2015: the clipped error);
 //! - atoms: the cross-entropy of the target's masses; the priority is the divergence, which is 0 where they are equal
 //!   (Bellemare et al. 2017; Hessel et al. 2018);
-//! - quantiles: Huber's quantile loss with κ = 1, summed over the online quantiles and averaged over the target's
+//! - quantiles: the quantile Huber loss with κ = 1, summed over the online quantiles and averaged over the target's
 //!   (Dabney et al. 2018, both eq. 10 of QR-DQN and eq. 3 of IQN).
 
 use super::distribution::{Distribution, softmax};
@@ -81,7 +81,7 @@ impl Losses {
     }
 }
 
-/// Huber's loss of a number with κ = 1; its derivative is the number clipped to ±1.
+/// The Huber loss of a number with κ = 1; its derivative is the number clipped to ±1.
 fn huber(x: f64) -> f64 {
     let near = x.abs().min(1.0);
     0.5 * near * near + (x.abs() - near)
@@ -119,7 +119,7 @@ fn cross_entropy(
     (loss, (loss - entropy).max(0.0)) // rounding apart it is not below 0
 }
 
-/// Mean over the targets of |τ - 1{u < 0}| times Huber's loss of u, the target less the quantile `z`.
+/// Mean over the targets of |τ - 1{u < 0}| times the Huber loss of u, the target less the quantile `z`.
 fn quantile_loss(z: f32, targets: &[f32], tau: f64, by: impl FnOnce(f64)) -> f64 {
     let (mut loss, mut slope) = (0.0, 0.0);
     for target in targets {

@@ -19,7 +19,7 @@ pub enum Priorities {
         eps: f64,
         /// Exponent at the update that gives the priority; 0 for draws as good as uniform.
         alpha: Schedule,
-        /// How far the more frequent count less: 1 makes up for all of it.
+        /// Exponent β of the importance-sampling weights: 1 corrects for the uneven draws in full.
         beta: Schedule,
     },
 }

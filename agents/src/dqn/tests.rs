@@ -2,7 +2,7 @@
 
 use candle_core::Device;
 use rl_core::{End, Solo};
-use rl_nn::Precision;
+use rl_nn::{Precision, Start};
 use rl_perception::Trunk;
 use rl_replays::Sample;
 use serde::Deserialize;
@@ -93,6 +93,7 @@ fn config() -> Config {
         life_loss: LifeLoss::Ignore,
         trunk: Trunk::Nature,
         hidden: vec![16, 12],
+        init: Start::Torch,
         dueling: false,
         noisy: 0.0,
         values: Values::Expected {},

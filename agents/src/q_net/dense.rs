@@ -79,7 +79,9 @@ impl Dense {
             return Ok(Self::Plain(Linear::new(scope, inputs, outputs, activation)?));
         }
         let spread = Init::Constant { value: noisy / (inputs as f64).sqrt() };
-        let mean = Linear::new(&mut scope.layer("mean"), inputs, outputs, Activation::None)?;
+        // As published, whatever plain layers begin with.
+        let begin = Init::torch(inputs);
+        let mean = Linear::with_init(&mut scope.layer("mean"), inputs, outputs, Activation::None, begin, begin)?;
         let spread = Linear::with_init(&mut scope.layer("spread"), inputs, outputs, Activation::None, spread, spread)?;
         let at = *noise_width;
         *noise_width += inputs + outputs;

@@ -21,6 +21,7 @@ fn plain(hidden: &[usize]) -> Shape {
         noisy: 0.0,
         embedding: None,
         layer_norm: false,
+        start: Start::Torch,
         standardise: false,
         precision: Precision::F32,
     }

@@ -88,6 +88,7 @@ fn every_switch_learns_what_each_cell_is_worth() {
         epsilon: Schedule { start: 1.0, end: 0.2, steps: 1000 },
         trunk: Trunk::Nature,
         hidden: vec![24, 24],
+        init: Start::Torch,
         ..config()
     };
     let alone = Schedule { start: 0.0, end: 0.0, steps: 0 };

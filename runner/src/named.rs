@@ -1,0 +1,97 @@
+//! Presets that have a name, beside the usual one of a pair: `--preset 60min`, `--preset dopamine`. Those of minutes are fixed
+//! in frames; `rl-run plan` makes one for another machine.
+
+use std::io::ErrorKind;
+use std::path::Path;
+
+/// A preset that is named.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Named {
+    /// The agent.
+    pub(crate) agent: &'static str,
+    /// Full name of the environment, or what the names of a family begin with, its `/` too.
+    env: &'static str,
+    /// What `--preset` calls it.
+    pub(crate) name: &'static str,
+    /// TOML with the tables `[agent]` and `[train]`.
+    text: &'static str,
+}
+
+/// All of them.
+const NAMED: &[Named] = &[
+    minutes("10min", include_str!("../../presets/ppo/kung_fu_master-10min.toml")),
+    minutes("60min", include_str!("../../presets/ppo/kung_fu_master-60min.toml")),
+    minutes("480min", include_str!("../../presets/ppo/kung_fu_master-480min.toml")),
+    dopamine("dqn", include_str!("../../presets/dqn/atari-dopamine.toml")),
+    dopamine("rainbow", include_str!("../../presets/rainbow/atari-dopamine.toml")),
+    dopamine("c51", include_str!("../../presets/c51/atari-dopamine.toml")),
+    dopamine("qrdqn", include_str!("../../presets/qrdqn/atari-dopamine.toml")),
+    dopamine("iqn", include_str!("../../presets/iqn/atari-dopamine.toml")),
+];
+
+/// For a given time on two cores with AMX.
+const fn minutes(name: &'static str, text: &'static str) -> Named {
+    Named { agent: "ppo", env: "atari/kung_fu_master", name, text }
+}
+
+/// For curves beside Dopamine's.
+const fn dopamine(agent: &'static str, text: &'static str) -> Named {
+    Named { agent, env: "atari/", name: "dopamine", text }
+}
+
+/// Those of a pair.
+pub(crate) fn of(agent: &str, env: &str) -> impl Iterator<Item = &'static Named> {
+    NAMED.iter().filter(move |named| {
+        named.agent == agent && (named.env == env || named.env.ends_with('/') && env.starts_with(named.env))
+    })
+}
+
+/// The tables of `--preset`: those of the file, or of the preset of the pair that is called so.
+///
+/// # Errors
+/// If there is neither.
+pub(crate) fn read(path: &Path, agent: &str, env: &str) -> Result<String, String> {
+    std::fs::read_to_string(path).or_else(|error| {
+        let found = of(agent, env).find(|named| Path::new(named.name) == path);
+        found.map(|named| named.text.to_owned()).ok_or_else(|| {
+            let names: Vec<&str> = of(agent, env).map(|named| named.name).collect();
+            if names.is_empty() || error.kind() != ErrorKind::NotFound {
+                return format!("{}: {error}", path.display());
+            }
+            format!("{} is neither a file nor built in (built in: {})", path.display(), names.join(", "))
+        })
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_goes_before_a_name_and_neither_is_an_error() {
+        let dir = tempfile::tempdir().unwrap();
+        let (there, pair) = (dir.path().join("60min"), ["ppo", "atari/kung_fu_master"]);
+        std::fs::write(&there, "mine").unwrap();
+        let read = |path: &Path, [agent, env]: [&str; 2]| read(path, agent, env);
+        assert_eq!(read(&there, pair), Ok("mine".to_owned()));
+        assert!(read(Path::new("60min"), pair).unwrap().contains("frames = 22000000"));
+        assert!(read(Path::new("61min"), pair).unwrap_err().ends_with("(built in: 10min, 60min, 480min)"));
+        assert!(!read(Path::new("60min"), ["ppo", "cartpole"]).unwrap_err().contains("built in"));
+    }
+
+    #[test]
+    fn a_preset_of_a_family_serves_all_of_it_and_nothing_else() {
+        let names = |agent, env| of(agent, env).map(|named| named.name).collect::<Vec<_>>();
+        assert_eq!(names("rainbow", "atari/pong"), ["dopamine"]);
+        assert!(names("rainbow", "cartpole").is_empty() && names("ppo", "atari/pong").is_empty());
+    }
+
+    #[test]
+    fn learning_rates_end_with_the_frames() {
+        for named in NAMED.iter().filter(|named| named.name.ends_with("min")) {
+            let preset: toml::Table = named.text.parse().unwrap();
+            let of = |table: &str, key: &str| preset[table][key].as_integer().unwrap();
+            assert_eq!(of("train", "frames"), 4 * of("agent", "lr_steps"), "{}: frames of four to a step", named.name);
+        }
+    }
+}
