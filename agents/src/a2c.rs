@@ -83,17 +83,17 @@ pub struct Config {
     pub grad_clip: f64,
     /// Discount per agent step, 0 to 1.
     pub gamma: f64,
-    /// Decay of generalised advantage estimation, 0 to 1; 1 for n-step returns.
+    /// λ of generalised advantage estimation (GAE), 0 to 1; 1 for n-step returns.
     pub lambda: f64,
     /// Agent steps per seat and update.
     pub horizon: usize,
-    /// Whether advantages get mean 0 and deviation 1 in every update.
+    /// Whether advantages get mean 0 and standard deviation 1 in every update.
     pub normalise_advantage: bool,
     /// Weight of the entropy.
     pub entropy_coef: f64,
     /// Weight of half the squared error of the value.
     pub value_coef: f64,
-    /// Whether features get mean 0 and deviation 1 by what was seen so far, ±10 at most.
+    /// Whether features get mean 0 and standard deviation 1 by what was seen so far, ±10 at most.
     pub normalise_observations: bool,
     /// What of a reward counts.
     pub reward_scale: RewardScale,

@@ -36,7 +36,7 @@ use searcher::Searcher;
 pub const fn entry<G: Game>(presets: &'static [(&'static str, &'static str)]) -> AgentEntry {
     AgentEntry {
         id: "alphazero",
-        summary: "search by the advice of a network that learns from it, in games against itself",
+        summary: "self-play by tree search, guided by a network that learns from it",
         refuses: refuses::<G>,
         presets,
         stochastic: false,

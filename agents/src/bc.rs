@@ -36,7 +36,7 @@ mod net;
 /// The entry of the table.
 pub(crate) const ENTRY: AgentEntry = AgentEntry {
     id: "bc",
-    summary: "Behaviour cloning: does what was done in recordings (agent.demonstrations)",
+    summary: "Behaviour cloning: imitates recordings (agent.demonstrations)",
     refuses: |spec| on_policy::refuses("bc", spec),
     presets: &[
         ("cartpole", include_str!("../../presets/bc/cartpole.toml")),
@@ -86,7 +86,7 @@ pub struct Config {
     pub updates: u64,
     /// Agent steps between two looks at what is held out.
     pub check_period: u64,
-    /// Whether features get mean 0 and deviation 1 by what was shown, ±10 at most.
+    /// Whether features get mean 0 and standard deviation 1 by what was shown, ±10 at most.
     pub normalise_observations: bool,
     /// What looks at frames, where there are any.
     pub trunk: Trunk,

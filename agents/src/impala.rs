@@ -20,7 +20,7 @@ use crate::{AgentEntry, Context, LifeLoss, Memory, RewardScale, Schedule, config
 /// The entry of the table.
 pub(crate) const ENTRY: AgentEntry = AgentEntry {
     id: "impala",
-    summary: "Actors that act while the learner learns, corrected by V-trace",
+    summary: "Actor-critic whose actors may act while it learns, corrected by V-trace",
     refuses: |spec| on_policy::refuses("impala", spec),
     presets: &[
         ("cartpole", include_str!("../../presets/impala/cartpole.toml")),
@@ -59,23 +59,23 @@ pub struct Config {
     pub grad_clip: f64,
     /// Discount per agent step, 0 to 1.
     pub gamma: f64,
-    /// Decay of what later errors count, 0 to 1.
+    /// λ of V-trace, 0 to 1: how far later errors count.
     pub lambda: f64,
-    /// ρ̄: the most that a probability ratio counts in an error and in the policy's gradient.
+    /// ρ̄: clip of the importance weights in the TD errors and in the policy's gradient.
     pub rho_clip: f64,
-    /// c̄: the most that one counts in how far later errors travel.
+    /// c̄: clip of the importance weights that carry later errors back (the trace).
     pub c_clip: f64,
     /// How many updates old the weights may be that acted. Actors that are farther ahead wait.
     pub max_lag: usize,
     /// Agent steps per seat and update.
     pub horizon: usize,
-    /// Whether advantages get mean 0 and deviation 1 in every update.
+    /// Whether advantages get mean 0 and standard deviation 1 in every update.
     pub normalise_advantage: bool,
     /// Weight of the entropy.
     pub entropy_coef: f64,
     /// Weight of half the squared error of the value.
     pub value_coef: f64,
-    /// Whether features get mean 0 and deviation 1 by what was seen so far, ±10 at most.
+    /// Whether features get mean 0 and standard deviation 1 by what was seen so far, ±10 at most.
     pub normalise_observations: bool,
     /// What of a reward counts.
     pub reward_scale: RewardScale,

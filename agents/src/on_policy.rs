@@ -44,11 +44,11 @@ pub(crate) struct Settings {
     pub(crate) gae: Gae,
     /// How it learns from what older weights did; `None` if it does not.
     pub(crate) lagging: Option<Lagging>,
-    /// Whether features get mean 0 and deviation 1 by what was seen so far.
+    /// Whether features get mean 0 and standard deviation 1 by what was seen so far.
     pub(crate) normalise_observations: bool,
     /// What of a reward counts.
     pub(crate) reward_scale: RewardScale,
-    /// Whether advantages get mean 0 and deviation 1 in every minibatch of more than one step.
+    /// Whether advantages get mean 0 and standard deviation 1 in every minibatch of more than one step.
     pub(crate) normalise: bool,
     /// The parts of the loss; its clipping range is replaced by `clip`.
     pub(crate) weights: Weights,

@@ -15,7 +15,7 @@ use crate::{AgentEntry, Context, LifeLoss, Memory, RewardScale, Schedule, config
 /// The entry of the table.
 pub(crate) const ENTRY: AgentEntry = AgentEntry {
     id: "ppo",
-    summary: "Proximal policy optimisation: epochs of clipped steps on what all seats just did",
+    summary: "Proximal policy optimisation: epochs of clipped updates on the newest steps of all seats",
     refuses: |spec| on_policy::refuses("ppo", spec),
     presets: &[
         ("cartpole", include_str!("../../presets/ppo/cartpole.toml")),
@@ -69,13 +69,13 @@ pub struct Config {
     pub grad_clip: f64,
     /// Discount per agent step, 0 to 1.
     pub gamma: f64,
-    /// Decay of generalised advantage estimation, 0 to 1.
+    /// λ of generalised advantage estimation (GAE), 0 to 1.
     pub lambda: f64,
     /// Agent steps per seat between rounds of updates.
     pub horizon: usize,
-    /// How often every step is learned from.
+    /// Passes over the steps of a round.
     pub epochs: usize,
-    /// Updates per epoch; a smaller remainder does not exist, minibatches differ by one step at most.
+    /// Updates per epoch; minibatches differ by at most one step, so that no small remainder is left.
     pub minibatches: usize,
     /// Range of the probability ratio around 1 at first.
     pub clip: f64,
@@ -83,15 +83,15 @@ pub struct Config {
     pub clip_end: f64,
     /// Whether the value's steps are clipped too, by the same range.
     pub value_clip: bool,
-    /// Whether advantages get mean 0 and deviation 1 in every minibatch.
+    /// Whether advantages get mean 0 and standard deviation 1 in every minibatch.
     pub normalise_advantage: bool,
     /// Weight of the entropy.
     pub entropy_coef: f64,
     /// Weight of half the squared error of the value.
     pub value_coef: f64,
-    /// Divergence from the policy that acted beyond which a round of updates ends; 0 for no limit.
+    /// KL divergence from the policy that acted, beyond which a round of updates ends; 0 for no limit.
     pub target_kl: f64,
-    /// Whether features get mean 0 and deviation 1 by what was seen so far, ±10 at most.
+    /// Whether features get mean 0 and standard deviation 1 by what was seen so far, ±10 at most.
     pub normalise_observations: bool,
     /// What of a reward counts.
     pub reward_scale: RewardScale,

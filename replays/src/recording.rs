@@ -2,13 +2,13 @@
 //!
 //! An episode is fixed by the environment with its version and configuration, an episode seed, and the actions. A recording
 //! holds these, and of every step four bits of a checksum of what was seen, with a hash of all of it now and then: whoever
-//! plays the actions again learns whether he sees the same, and else from which step on he does not.
+//! plays the actions again learns whether the same is seen, and if not, from which step on.
 //!
 //! A file is a magic number and chunks: kind (1 byte), number (4), length (4), content, CRC-32 of all that (4); numbers are
 //! little-endian. First comes the manifest, as JSON; then of each episode its seed, its steps by the thousand, deflated, and
 //! its outcome; last, how many episodes there are. What is cut short is readable up to there.
 //!
-//! On request it also keeps what the player thought before every so manieth step: the value as it was, and a number per
+//! On request it also keeps what the player thought before every N-th step: the value as it was, and a number per
 //! action in 8 bits, in 254 steps from the lowest to the highest of its row. A number is off by a 508th of that range at
 //! most, so that what is told apart within a row stays apart, however large the values are.
 //!
@@ -83,7 +83,7 @@ pub struct Manifest {
 pub struct Kept {
     /// What they are.
     pub kind: Outputs,
-    /// Those before every so manieth step of an episode, the first included.
+    /// Those before every N-th step of an episode, the first included.
     pub every: u32,
 }
 
@@ -143,10 +143,10 @@ pub struct Outcome {
 /// Why a file is no recording that can be read.
 #[derive(Debug, thiserror::Error)]
 pub enum RecordingError {
-    /// Something else.
+    /// Not a recording.
     #[error("is not a recording")]
     Foreign,
-    /// Of another program.
+    /// A recording in another version of the format.
     #[error("is a recording of version {0}, this rl-run reads versions {OLDEST} to {VERSION}")]
     Version(u32),
     /// Some byte is not what was written.

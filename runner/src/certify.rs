@@ -126,7 +126,7 @@ pub(crate) fn run(path: &Path, report: Report, tables: &Tables) -> anyhow::Resul
         let by = playback::player(&recording.manifest);
         let Verdict { env, episodes, steps, .. } = &verdict;
         let pictures = verdict.pictures.filter(|_| verdict.equal);
-        let pictures = pictures.map(|pictures| format!(", and all {pictures} pictures are theirs")).unwrap_or_default();
+        let pictures = pictures.map(|pictures| format!(", and all {pictures} pictures match")).unwrap_or_default();
         output::line(format!(
             "{name}: {episodes} games of {env} by {by} play again as recorded, {steps} steps{pictures}"
         ));
@@ -140,8 +140,8 @@ pub(crate) fn run(path: &Path, report: Report, tables: &Tables) -> anyhow::Resul
     }
     match verdict.first_difference {
         Some(Difference { episode, step, since }) => output::note(format!(
-            "error: {name}: game {episode} is not what was recorded: step {step} shows something else{}",
-            if since < step { format!(" (or one since step {since} did)") } else { String::new() }
+            "error: {name}: game {episode} does not match the recording: step {step} differs{}",
+            if since < step { format!(" (or an earlier one, from step {since} on)") } else { String::new() }
         )),
         None if !verdict.whole => output::note(format!(
             "error: {name}: is cut short or damaged; the {} games before that play again as recorded",
@@ -151,8 +151,8 @@ pub(crate) fn run(path: &Path, report: Report, tables: &Tables) -> anyhow::Resul
     }
     if let Some(Place { episode, steps }) = verdict.first_other_picture {
         output::note(format!(
-            "error: {name}: after step {steps} of game {episode} its picture, or what it tells of that step, is not what is seen \
-             here: the pictures are not those of the games"
+            "error: {name}: after step {steps} of game {episode} the recorded picture, reward or end differs from what is seen \
+             here: the pictures do not belong to these games"
         ));
     }
     Ok(if verdict.equal { ExitCode::SUCCESS } else { ExitCode::FAILURE })

@@ -21,7 +21,7 @@ use crate::{
 #[command(args_conflicts_with_subcommands = true, subcommand_negates_reqs = true, arg_required_else_help = true)]
 #[command(after_help = "Examples: rl-run --env cartpole --agent ppo
           rl-run --env kungfu --agent ppo --preset 10min --run runs/kungfu
-          rl-run resume runs/kungfu                            (after Ctrl-C, SIGTERM or a crash)
+          rl-run resume runs/kungfu                            # after Ctrl-C, SIGTERM or a crash
           rl-run eval runs/kungfu --episodes 30
 
 `rl-run list envs` and `rl-run list agents` show what --env and --agent may name.")]
@@ -63,7 +63,7 @@ pub(crate) struct Machine {
     /// Threads that step environments [default: as --threads where a step takes long enough, else 1]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
     workers: Option<u16>,
-    /// `cpu` or `cuda` [default: cpu, or what the run that is gone on with used]
+    /// `cpu` or `cuda` [default: cpu; for resume and verify, the device that the run used]
     #[arg(long)]
     device: Option<String>,
 }
@@ -108,7 +108,7 @@ impl Machine {
 /// What is used of the CPU.
 #[derive(Clone, Debug, Args)]
 pub(crate) struct Cpu {
-    /// Threads of anything: tensor operations, and workers between them [default: all cores]
+    /// Threads for tensor operations, and for stepping in between [default: $RAYON_NUM_THREADS if set, else all cores]
     #[arg(long, value_parser = clap::value_parser!(u16).range(1..))]
     threads: Option<u16>,
     /// Instruction set of tensor operations: `avx512`, `avx2`, `neon` or `portable` [default: the best of this CPU]
@@ -225,7 +225,7 @@ mod tests {
         let lines =
             text.lines().map(|line| line.trim().trim_start_matches("Example: ").trim_start_matches("Examples: "));
         let lines = lines.filter_map(|line| line.strip_prefix("rl-run "));
-        lines.map(|line| line.split(" # ").next().unwrap_or(line).split("   (").next().unwrap_or(line).trim())
+        lines.map(|line| line.split(" # ").next().unwrap_or(line).trim())
     }
 
     /// What stands under the help of a command that does something, and of those below it.

@@ -18,7 +18,7 @@ const MEMORY: u64 = 8_000_000_000;
 /// Disk below which a run with checkpoints may not fit.
 const DISK: u64 = 16_000_000_000;
 
-/// Says what is installed, found and missing, and how to mend it; exits with 1 if training cannot run.
+/// Says what is installed, found and missing, and how to fix it; exits with 1 if training cannot run.
 #[derive(Clone, Debug, clap::Args)]
 #[command(after_help = "Example: rl-run doctor --json")]
 pub(crate) struct DoctorArgs {
@@ -108,7 +108,7 @@ fn processor() -> Check {
     let isa = run_dir::isa(Precision::Bf16);
     let found = format!("{}, {cores} cores, instruction set {isa}", run_dir::cpu());
     if isa == "portable" {
-        let mend = "training runs, but slowly: neither AVX2 with FMA nor NEON is there";
+        let mend = "training works, but slowly: this CPU has neither AVX2 with FMA nor NEON";
         return Check::not(State::Warning, "processor", found, mend);
     }
     Check::ok("processor", found)
@@ -189,7 +189,7 @@ fn main_job(tables: &Tables) -> Check {
 }
 
 fn fetching() -> Check {
-    let mend = "fetching needs it: on Debian, apt install python3-venv";
+    let mend = "needed only to fetch assets: on Debian, apt install python3-venv";
     match (said("python3", &["--version"]), said("python3", &["-c", "import ensurepip, venv; print('venv')"])) {
         (Some(version), Some(_)) => Check::ok("python for fetch", format!("{version} with venv and pip")),
         (Some(version), None) => {
@@ -210,7 +210,7 @@ fn compiler() -> Check {
     match said("c++", &["--version"]) {
         Some(version) => Check::ok("c++", version),
         None => {
-            let mend = "only building the emulator needs it: on Debian, apt install g++";
+            let mend = "needed only to build the emulator: on Debian, apt install g++";
             Check::not(State::Warning, "c++", "no c++", mend)
         }
     }

@@ -49,7 +49,7 @@ pub(crate) struct Asked {
     pub(crate) greedy: bool,
 }
 
-/// Plays full games with the policy of a run and says what they earned.
+/// Plays full games with the policy of a run and reports their returns.
 #[derive(Clone, Debug, clap::Args)]
 #[command(after_help = "Examples: rl-run eval runs/kungfu-dqn-s1 --episodes 30 --json
           rl-run eval --model kungfu
@@ -150,7 +150,7 @@ pub(crate) fn watched(
             lost = score.losses.len();
         } else if score.losses.len() > lost + LOSSES {
             let last = score.losses.pop().unwrap_or_default();
-            bail!("{last}; so were more than {LOSSES} before it, and no game came to its end between them");
+            bail!("{last}; more than {LOSSES} engines were lost before it without a finished game in between");
         }
         watch(&seated)?;
         for episode in seated.episodes() {
@@ -223,7 +223,9 @@ impl Trained {
         let spec = resolved.shapes()?;
         if spec != trained {
             let protocol = protocol.as_deref().unwrap_or("this");
-            bail!(usage(format!("protocol {protocol} shows or asks for other shapes than this run was trained on")));
+            bail!(usage(format!(
+                "protocol {protocol} has other observation or action shapes than this run was trained on"
+            )));
         }
         let mut learner = build(&resolved, &spec, *seed, device)?;
         let frames = load_weights(run, checkpoint, &resolved, learner.as_mut())?;
@@ -313,10 +315,7 @@ pub(crate) fn build(
 fn exact(resolved: &Resolved, learner: &dyn Learner, epsilon: f32, picture: Option<&Path>) -> anyhow::Result<f64> {
     let env = resolved.seat_eval(&Seating { seed: 0, seats: SEATS..SEATS + 1 })?;
     let Some(table) = env.tabular() else {
-        bail!(usage(format!(
-            "--exact: `{}` is not small enough to have a table of its transitions",
-            resolved.env_name
-        )));
+        bail!(usage(format!("--exact: `{}` is not tabular (no table of its transitions)", resolved.env_name)));
     };
     let states = table.states() as u32;
     let mut block = Rollout::new(env.spec(), 1, states as usize, learner.plan().extra); // a seat per state

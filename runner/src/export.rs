@@ -26,7 +26,7 @@ const PICTURES: f64 = 50.0;
 /// Seconds for which the last picture stays.
 const LAST: f64 = 1.0;
 
-/// Makes a film, a row of pictures, a table or a recording with pictures of a recording; the ending of --out says which.
+/// Makes a film, a row of pictures, a table, or a copy with pictures, from a recording; the extension of --out says which.
 #[derive(Clone, Debug, clap::Args)]
 #[command(after_help = "Examples: rl-run export kungfu.rec --out kungfu.gif
           rl-run export kungfu.rec --out kungfu.png --episode 3 --from 200 --steps 400
@@ -34,7 +34,7 @@ const LAST: f64 = 1.0;
           rl-run export kungfu.rec --out steps.csv --by-step --episode 2
           rl-run export kungfu.rec --out seen.rec    # all games, to be watched where there is no emulator
 
-Endings: .gif (film), .apng (film without loss), .png (a row of pictures), .csv (a line per game, or per step),
+Extensions: .gif (film), .apng (film without loss), .png (a row of pictures), .csv (a line per game, or per step),
 .rec (the recording with the picture after every step, as record --frames makes it)")]
 pub(crate) struct ExportArgs {
     /// Recording: `rl-run record` writes them
@@ -51,19 +51,19 @@ pub(crate) struct ExportArgs {
     /// Steps to show [default: all]
     #[arg(long, value_parser = clap::value_parser!(u32).range(1..))]
     steps: Option<u32>,
-    /// Shows every N-th step [default: as many as 50 pictures a second allow]
+    /// Shows every N-th step [default: for a film as 50 pictures a second allow, for a .png as --pictures does]
     #[arg(long, value_parser = clap::value_parser!(u32).range(1..))]
     every: Option<u32>,
-    /// How many times faster than people play, in a film [default: 1]
+    /// Speed of a film, 1 being the speed at which people play [default: 1]
     #[arg(long)]
     speed: Option<f64>,
-    /// Each pixel becomes a square of so many [default: 1]
+    /// Scale: each pixel becomes a square of N x N [default: 1]
     #[arg(long, value_parser = clap::value_parser!(u32).range(1..=16))]
     scale: Option<u32>,
-    /// A line per step of one game in a .csv: actions, rewards, and what the agent thought where that was recorded
+    /// A line per step of one game in a .csv: actions, rewards, and the agent's outputs where they were recorded
     #[arg(long)]
     by_step: bool,
-    /// Lays over each picture which places of it move the agent: its value red, its choice turquoise
+    /// Overlays a saliency map on each picture: what moves the agent's value red, its choice of action turquoise
     #[arg(long)]
     saliency: bool,
     /// Run whose weights say so [default: the run in whose directory FILE lies]
@@ -143,7 +143,7 @@ pub(crate) fn run(args: &ExportArgs, tables: &Tables) -> anyhow::Result<ExitCode
         bail!(usage("--by-step: steps are lines of a .csv file"));
     }
     if args.saliency && ["csv", "rec"].contains(&ending.as_str()) {
-        bail!(usage(format!("--saliency: is laid over pictures of a film, and a .{ending} is none")));
+        bail!(usage(format!("--saliency: applies to films and .png, not to a .{ending}")));
     }
     if !recording.whole {
         let games = recording.episodes.iter().filter(|game| game.outcome.is_some()).count();

@@ -54,7 +54,7 @@ pub(crate) fn run(args: &FetchArgs, _tables: &Tables) -> anyhow::Result<ExitCode
         }
         match rl_assets::check(asset.name)? {
             Found::Nothing => drop(rl_assets::fetch(asset.name, &mut |status| note(status))?),
-            Found::Whole => note("it is there, and its files are as they were unpacked"),
+            Found::Whole => note("already there, with its files as they were unpacked"),
             Found::Unlisted => note("it is there without hashes to check it by: --force fetches it again"),
         }
     }

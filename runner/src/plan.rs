@@ -28,7 +28,7 @@ use crate::usage::usage;
 use crate::{file, output, run_dir};
 use candidates::{Candidate, Times};
 
-/// Finds out how much of an agent's training fits into a given time here, and writes the preset for it.
+/// Finds out how much training fits into a given time on this machine, and writes a preset for it.
 #[derive(Clone, Debug, clap::Args)]
 #[command(after_help = "Examples: rl-run plan --env kungfu --minutes 60 --out hour.toml
           rl-run --env kungfu --agent ppo --preset hour.toml")]
@@ -36,7 +36,7 @@ pub(crate) struct PlanArgs {
     /// Environment: `rl-run list envs` shows all
     #[arg(long)]
     env: String,
-    /// Agent [default: the one that claims the most there, else ppo]
+    /// Agent [default: the one whose preset claims the highest score there, else ppo]
     #[arg(long)]
     agent: Option<String>,
     /// Time for the whole run
@@ -48,7 +48,7 @@ pub(crate) struct PlanArgs {
     /// Seed of what is timed
     #[arg(long, default_value_t = 1)]
     seed: u64,
-    /// Tables of this file replace those of the preset; or one of the pair's named presets (`rl-run list presets`)
+    /// TOML file whose tables replace the preset's, or the name of a built-in preset of the pair (`rl-run list presets`)
     #[arg(long, value_name = "FILE|NAME")]
     preset: Option<PathBuf>,
     /// Replace one value of the preset
@@ -257,7 +257,7 @@ fn show(report: &Report, times: Times, annealed: u64) -> Vec<String> {
         micro(learning + optimiser)
     ));
     lines.push(format!(
-        "* the most work per step that makes the {annealed} frames of the preset, or the most frames; bf16 if a tenth faster"
+        "* chosen: the most work per step that still makes the preset's {annealed} frames, else the most frames; bf16 if a tenth faster"
     ));
     lines.push(match claim {
         Some(claim) => format!("expects {frames} frames; the preset claims {claim}"),

@@ -21,26 +21,26 @@ use curves::{Axis, Group};
 /// Draws learning curves: seeds of the same settings as their mean and its 95 % bootstrap band.
 #[derive(Clone, Debug, clap::Args)]
 #[command(after_help = "Examples: rl-run plot runs/kungfu-ppo-s1 --out kungfu.svg
-          rl-run plot runs/ppo runs/dqn --out both.png --x minutes      (directories of --seeds)
+          rl-run plot runs/ppo runs/dqn --out both.png --x minutes      # directories of --seeds
           rl-run plot runs/cartpole-dqn-s1 --y loss --json > mine.json
-          rl-run plot runs/other --y loss --beside mine.json --out both.svg      (their curves, without their runs)")]
+          rl-run plot runs/other --y loss --beside mine.json --out both.svg      # their curves, without their runs")]
 pub(crate) struct PlotArgs {
     /// Directories of runs, or of several seeds
     #[arg(required_unless_present = "beside")]
     runs: Vec<PathBuf>,
-    /// File of curves, as --json writes them, to draw dashed as far as the runs go; may be given again
+    /// File of curves, as written by --json, to draw dashed up to the end of the runs; may be repeated
     #[arg(long, value_name = "FILE")]
     beside: Vec<PathBuf>,
     /// File to write: .svg or .png
     #[arg(long, value_name = "FILE", required_unless_present = "json")]
     out: Option<PathBuf>,
-    /// What goes to the right: frames, steps or minutes
+    /// Horizontal axis: frames, steps or minutes
     #[arg(long, value_enum, default_value = "frames")]
     x: Axis,
-    /// What goes up: a key of metrics.jsonl, such as return_100, eval_return or loss
+    /// Vertical axis: a key of metrics.jsonl, such as return_100, eval_return or loss
     #[arg(long, value_name = "KEY", default_value = "return_100")]
     y: String,
-    /// Points, of 200, that each is the mean of; one more where N is even
+    /// Smoothing: each of the 200 points is the mean of N neighbouring ones (N + 1 if N is even)
     #[arg(long, value_name = "N", default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..=100))]
     smooth: u32,
     /// The numbers as one JSON object on stdout

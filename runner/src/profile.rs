@@ -20,8 +20,8 @@ const SECONDS: f64 = 10.0;
 
 /// Shows where the time of a training run goes: of a recorded run, or of a short one that leaves nothing behind.
 ///
-/// Parts: step (environments), infer (choosing actions), sample (replay), forward, backward, optimiser, reduce (between
-/// machines), other (evaluations, checkpoints, logs).
+/// Parts: step (environments), infer (choosing actions), sample (replay), forward, backward, optimiser, reduce (averaging
+/// over the members of a run), save (checkpoints: copying, waiting for the disk), other (evaluations, logs).
 #[derive(Clone, Debug, clap::Args)]
 #[command(after_help = "Examples: rl-run profile runs/cartpole-dqn-s1
           rl-run profile --env kungfu --agent dqn --set agent.learning_starts=1000 --json")]

@@ -28,11 +28,11 @@ use crate::usage::usage;
 use crate::writer::Known;
 use crate::{file, output};
 
-/// Makes a trained model of a run: its weights and settings, its score and the games that it is of, and a card.
+/// Makes a trained model from a run: weights, settings, the score with the games behind it, and a model card.
 #[derive(Clone, Debug, clap::Args)]
 #[command(after_help = "Example: rl-run publish runs/kungfu-ppo-s1 --out models/kungfu --episodes 100
 
-A model is the directory of a run that cannot be resumed: eval, record and watch take it, by name where it is in models/.")]
+A model is a run directory that cannot be resumed: eval, record and watch take it, by name (--model) if it is in models/.")]
 pub(crate) struct PublishArgs {
     /// Directory of the run
     run: PathBuf,
@@ -102,7 +102,7 @@ pub(crate) fn refuse(run: &Path) -> anyhow::Result<()> {
     let (run, games) = (run.display(), run.join(GAMES));
     let games = games.display();
     Err(usage(format!(
-        "{run} is a published model: its weights are there, its training is not; `rl-run eval {run}` plays it, and \
+        "{run} is a published model: it holds weights, but no training state; `rl-run eval {run}` plays it, and \
          `rl-run verify {games}` certifies its score"
     )))
 }
@@ -158,10 +158,13 @@ fn card(trained: &Trained, report: &Report, games: &[Game<'_>], sha256: &str) ->
         ("protocol", protocol.as_ref().map_or_else(|| "none".to_owned(), |name| format!("`{name}`"))),
         ("agent", format!("`{agent}`, all of its settings in `run.toml`")),
         ("trained for", format!("{frames} frames, seed {}", about.seed)),
-        ("by", format!("rl-run {} ({}), on {} threads of {}", about.version, about.revision, about.threads, about.cpu)),
-        ("numbers", format!("{precision}; instruction set {}", about.isa)),
+        (
+            "made with",
+            format!("rl-run {} ({}), on {} threads of {}", about.version, about.revision, about.threads, about.cpu),
+        ),
+        ("precision", format!("{precision}; instruction set {}", about.isa)),
         ("weights", format!("`checkpoints`, safetensors, SHA-256 `{sha256}`")),
-        ("judged by", format!("{episodes} games that training never saw, seed {seed}, actions {policy}")),
+        ("evaluated on", format!("{episodes} games not seen in training, seed {seed}, actions {policy}")),
         ("mean", format!("{mean:.1} ± {stderr:.1} (standard error)")),
     ];
     rows.extend(median.map(|median| ("median", format!("{median:.1}"))));
@@ -171,7 +174,7 @@ fn card(trained: &Trained, report: &Report, games: &[Game<'_>], sha256: &str) ->
         let _ = writeln!(text, "| {name} | {value} |");
     }
     text.push_str(
-        "\nOne seed says little of how others would come out. `games.rec` holds all games of the score; three of them:\n\n",
+        "\nOne training seed says little about others. `games.rec` holds all games of the evaluation; three of them:\n\n",
     );
     text.push_str("| recording | return | steps |\n|---|---|---|\n");
     for Game { file, take } in games {
@@ -179,10 +182,10 @@ fn card(trained: &Trained, report: &Report, games: &[Game<'_>], sha256: &str) ->
     }
     text.push_str(
         "\n```sh\nrl-run verify DIR/games.rec    # plays all of them again and certifies the score\nrl-run watch DIR/best.rec\n\
-         rl-run eval DIR                # plays other games with --seed 1\n```\n",
+         rl-run eval DIR                # evaluates again; other games with --seed 1\n```\n",
     );
     text.push_str(
-        "\nDIR is this directory. Where the CPU multiplies other numbers, the weights play other games as well.\n",
+        "\nDIR is this directory. On a CPU that computes in another precision, even the same seed plays other games.\n",
     );
     text
 }

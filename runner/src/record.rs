@@ -51,10 +51,10 @@ pub(crate) struct RecordArgs {
     /// File to write
     #[arg(long, value_name = "FILE")]
     out: PathBuf,
-    /// Keeps what the agent thought too, before every N-th step: values, and probabilities or Q of actions [default: nothing]
+    /// Also keeps the agent's value, and its action probabilities or Q values, before every N-th step [default: none]
     #[arg(long, value_name = "every:N", value_parser = every, conflicts_with = "random")]
     outputs: Option<u32>,
-    /// Keeps the picture after every step too: the games can be watched and exported where their environment cannot be made
+    /// Also keeps the picture after every step: the games can be watched and exported where their environment is missing
     #[arg(long)]
     frames: bool,
     #[command(flatten)]
@@ -159,7 +159,7 @@ pub(crate) fn every(text: &str) -> Result<u32, String> {
     every.ok_or_else(|| "expected every:N, N a number of steps, such as every:4".to_owned())
 }
 
-/// What is kept of the outputs of a run's policy while it learns, before every so manieth step.
+/// What is kept of the outputs of a run's policy while it learns, before every N-th step.
 ///
 /// # Errors
 /// If its agent does not say what it thinks, or of too many actions.
@@ -171,11 +171,13 @@ pub(crate) fn kept_of(every: Option<u32>, session: &Session, resolved: &Resolved
 /// What is kept of the outputs of that agent's policies.
 fn kept(every: u32, learner: &dyn Learner, spec: &Spec, agent: &str) -> anyhow::Result<Kept> {
     let Some(kind) = learner.policy(SEATS..SEATS + 1)?.outputs() else {
-        bail!(usage(format!("--outputs: agent `{agent}` does not say what it thinks of its choices")));
+        bail!(usage(format!("--outputs: agent `{agent}` has neither values nor action probabilities to record")));
     };
     let actions = Outputs::width(spec) - 1;
     if actions > WIDTH {
-        bail!(usage(format!("--outputs: recordings keep numbers of {WIDTH} actions at most, here are {actions}")));
+        bail!(usage(format!(
+            "--outputs: recordings keep the outputs of at most {WIDTH} actions, and this environment has {actions}"
+        )));
     }
     Ok(Kept { kind, every })
 }
@@ -215,7 +217,7 @@ fn by_chance(
                 losses += 1;
             }
             if losses > LOSSES {
-                bail!("{losses} engines were lost, and no game came to its end between them");
+                bail!("{losses} engines were lost without a finished game in between");
             }
             block.carry();
         }

@@ -19,10 +19,10 @@ use page::{Film, Page, Row, Settings};
 /// Seconds of a film, and its pictures per second at most.
 const FILM: (f64, f64) = (15.0, 12.0);
 
-/// Writes a page of learning curves, results, settings and films of runs: one HTML file without links.
+/// Writes a page of learning curves, results, settings and films of runs: one self-contained HTML file.
 #[derive(Clone, Debug, clap::Args)]
 #[command(after_help = "Examples: rl-run report runs/kungfu-ppo-s1 --out kungfu.html
-          rl-run report runs/ppo runs/dqn --out both.html      (directories of --seeds)
+          rl-run report runs/ppo runs/dqn --out both.html      # directories of --seeds
 
 Films are of what --record kept while a run trained: its last recording.")]
 pub(crate) struct ReportArgs {
@@ -32,7 +32,7 @@ pub(crate) struct ReportArgs {
     /// File to write, .html
     #[arg(long, value_name = "FILE")]
     out: PathBuf,
-    /// What curves go along: frames, steps or minutes
+    /// Horizontal axis of the curves: frames, steps or minutes
     #[arg(long, value_enum, default_value = "frames")]
     x: Axis,
 }

@@ -21,11 +21,11 @@ use crate::train::{Report, device, finish, owner, progress, start};
 use crate::usage::{self, usage};
 use crate::{demonstrations, output, publish, record};
 
-/// Goes on with a run from its last checkpoint, to the bits that it would have had without the interruption; one without a
-/// checkpoint begins again.
+/// Resumes a run from its last checkpoint, bit for bit as if it had not been interrupted; a run without a checkpoint
+/// starts over.
 #[derive(Clone, Debug, clap::Args)]
 #[command(after_help = "Examples: rl-run resume runs/cartpole-dqn-s1
-          rl-run resume runs/cartpole-dqn-s1 --frames 200000   (longer than it was to be)")]
+          rl-run resume runs/cartpole-dqn-s1 --frames 200000   # longer than planned")]
 pub(crate) struct ResumeArgs {
     /// Directory of the run
     run: PathBuf,
@@ -79,13 +79,15 @@ pub(crate) fn run(args: &ResumeArgs, tables: &Tables) -> anyhow::Result<ExitCode
     let frames = session.counts.frames;
     let (theirs, ours) = (checkpoint.as_ref().map_or(about.isa.as_str(), Checkpoint::isa), owner.isa.as_str());
     if theirs != ours {
-        note(format!("this run used {theirs}, this machine has {ours}: going on, but not to the same bits"));
+        note(format!(
+            "this run used {theirs}, this machine has {ours}: resuming, but the results will not be bit-identical"
+        ));
     }
     if about.device != used {
-        note(format!("this run used the device {}: going on, but not to the same bits", about.device));
+        note(format!("this run used the device {}: resuming, but the results will not be bit-identical", about.device));
     }
     if !session.is_exact() {
-        note("actors lag behind by chance: going on from here, but not to the bits of an uninterrupted run".to_owned());
+        note("the lag of actors is not reproducible: resuming, but not bit for bit as an uninterrupted run".to_owned());
     }
     if args.frames.is_some() {
         ended(&resolved, &session.counts, train.frames).into_iter().for_each(note);
@@ -95,7 +97,7 @@ pub(crate) fn run(args: &ResumeArgs, tables: &Tables) -> anyhow::Result<ExitCode
     checkpoint::forget_after(&dir.checkpoints(), frames)?;
     checkpoint::forget_after(&dir.best(), frames)?;
     if session.counts.best.is_some() && checkpoint::list(&dir.best())?.is_empty() {
-        progress.note("the best weights before here are no more: the next better evaluation keeps its own");
+        progress.note("the best weights up to here are gone: the next evaluation that is better saves its own");
     }
     (about.config_sha256, about.device) = (resolved.sha256(), used);
     dir.describe(&about, &resolved.text())?;
@@ -128,7 +130,7 @@ fn from(run: &Path, which: &str, owner: &Owner) -> anyhow::Result<Option<Checkpo
     let whole = before.map(|(frames, path)| (frames, Checkpoint::open(path, owner))).find(|(_, open)| open.is_ok());
     Err(match whole {
         Some((frames, _)) => anyhow::anyhow!(
-            "{error:#}; the one before it is whole: rl-run resume {} --checkpoint {frames}",
+            "{error:#}; an earlier one is intact: rl-run resume {} --checkpoint {frames}",
             run.display()
         ),
         None => error,
@@ -148,6 +150,8 @@ fn ended(resolved: &Resolved, counts: &Counts, frames: u64) -> Vec<String> {
     let all = (frames as f64 * counts.agent_steps as f64 / counts.frames.max(1) as f64) as i64;
     let early = schedules.into_iter().filter_map(|(key, end)| Some((key, end.filter(|end| (1..all).contains(end))?)));
     early
-        .map(|(key, end)| format!("{key} stays {end}: of some {all} agent steps, those after it are at its end"))
+        .map(|(key, end)| {
+            format!("{key} stays {end}: this schedule ends there, the run only after some {all} agent steps")
+        })
         .collect()
 }

@@ -60,7 +60,7 @@ impl Saliency {
             return Err(usage("what is seen here is no picture, of which places could be looked at"));
         }
         if policy.outputs().is_none() {
-            return Err(usage("this agent does not say what it thinks of its choices"));
+            return Err(usage("this agent has neither values nor action probabilities to explain"));
         }
         let mut block = Rollout::new(spec, 1, 1, extra);
         block.ask();

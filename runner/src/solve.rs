@@ -11,7 +11,7 @@ use crate::tables::Tables;
 use crate::usage::usage;
 use crate::{output, picture};
 
-/// Solves a small environment by value iteration, without an agent: values, the best policy, and what it earns
+/// Solves a small environment by value iteration, without an agent: values, the optimal policy, and its expected return
 #[derive(Clone, Debug, clap::Args)]
 #[command(after_help = "Examples: rl-run solve --env frozenlake --picture policy.png
           rl-run solve --env taxi --gamma 1 --json")]
@@ -65,7 +65,7 @@ pub(crate) fn run(args: &SolveArgs, tables: &Tables) -> anyhow::Result<ExitCode>
     let env = resolved.seat_eval(&Seating { seed: 0, seats: 0..1 })?;
     let Some(table) = env.tabular() else {
         return Err(usage(format!(
-            "--env {}: not small enough to have a table of its transitions; `rl-run --env {} --agent ppo` learns it",
+            "--env {}: not tabular (no table of its transitions); `rl-run --env {} --agent ppo` learns it",
             resolved.env_name, resolved.env_name
         )));
     };
@@ -88,7 +88,7 @@ pub(crate) fn run(args: &SolveArgs, tables: &Tables) -> anyhow::Result<ExitCode>
     };
     if args.gamma == 1.0 && report.expected_return < report.optimum - 0.1 * report.optimum.abs() {
         output::note(
-            "at γ = 1 a longer way is as good, and this policy takes ones that lead nowhere: try --gamma 0.999",
+            "at γ = 1 a detour costs nothing, and this policy takes ones that lead nowhere: try --gamma 0.999",
         );
     }
     if args.json {
@@ -98,10 +98,10 @@ pub(crate) fn run(args: &SolveArgs, tables: &Tables) -> anyhow::Result<ExitCode>
     output::line(format!("{}: {} states, {} actions, γ = {}", report.env, table.states(), table.actions(), args.gamma));
     output::line(format!("value at the start  {:.6} (discounted, by value iteration)", report.value_at_start));
     output::line(format!(
-        "expected return     {:.6} ± {:.6} (deviation of an episode) in {:.1} steps, exact",
+        "expected return     {:.6} ± {:.6} (standard deviation of an episode) in {:.1} steps, exact",
         report.expected_return, report.std, report.expected_steps
     ));
-    output::line(format!("best of any player  {:.6} (who may count steps)", report.optimum));
+    output::line(format!("optimum             {:.6} (of policies that may count steps)", report.optimum));
     if let Some(path) = &args.picture {
         output::line(format!("picture             {}", path.display()));
     }

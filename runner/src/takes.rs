@@ -22,7 +22,7 @@ pub(crate) struct Take {
     discrete: Vec<u32>,
     continuous: Vec<f32>,
     seen: Vec<u32>,
-    /// What the policy thought before every so manieth step, where that was asked for.
+    /// What the policy thought before every N-th step, where that was asked for.
     outputs: Vec<f32>,
     pub(crate) outcome: Outcome,
     /// What it looked like, where that was asked for: never of one that outlives this process.

@@ -39,7 +39,7 @@ pub(crate) struct TrainArgs {
     /// Agent: `rl-run list agents` shows all
     #[arg(long, required = true)]
     agent: Option<String>,
-    /// Emulator frames to train for; ends at the first update at or after them, so that one is made at least
+    /// Emulator frames to train for; the run ends with the first update at or after that many, so at least one is made
     #[arg(long, allow_negative_numbers = true, value_parser = usage::count)]
     frames: Option<u64>,
     /// Seed of every random stream
@@ -48,22 +48,22 @@ pub(crate) struct TrainArgs {
     /// Trains several seeds side by side, as many at once as there are threads: 1..64 (both included) or 1,2,5
     #[arg(long, value_name = "SEEDS", conflicts_with = "seed", allow_negative_numbers = true)]
     seeds: Option<Seeds>,
-    /// Directory of the run, with --seeds of their directories s<seed> [default: runs/<env>-<agent>-s<seed>]
+    /// Directory of the run; with --seeds, the parent of one directory s<seed> per seed [default: runs/<env>-<agent>-s<seed>]
     #[arg(long, value_name = "DIR")]
     run: Option<PathBuf>,
     /// Replace the run that is in the directory of --run
     #[arg(long, requires = "run")]
     force: bool,
-    /// Tables of this file replace those of the preset; or one of the pair's named presets (`rl-run list presets`)
+    /// TOML file whose tables replace the preset's, or the name of a built-in preset of the pair (`rl-run list presets`)
     #[arg(long, value_name = "FILE|NAME")]
     preset: Option<PathBuf>,
     /// Replace one value of the preset
     #[arg(long, value_name = "KEY=VALUE")]
     set: Vec<String>,
-    /// Numbers that the layers of encoders multiply: f32 | bf16 (where the CPU has instructions for it, else f32)
+    /// Precision of the encoder's matrix products: f32 | bf16 (falls back to f32 where the CPU has no bf16 instructions)
     #[arg(long)]
     precision: Option<Precision>,
-    /// Threads that act and step while the agent learns, 0 for none: only for agents that learn from older weights
+    /// Threads that act and step while the agent learns, 0 for none: only if it can learn from data of older weights (impala)
     #[arg(long, value_name = "N", allow_negative_numbers = true)]
     actors: Option<u32>,
     /// Frames between evaluations, 0 for none
@@ -75,7 +75,7 @@ pub(crate) struct TrainArgs {
     /// Records whole episodes of the first seat in the run's directory: best | every:N | last:N
     #[arg(long, value_name = "WHICH")]
     record: Option<Which>,
-    /// Keeps in those recordings what the agent thought too, before every N-th step [default: nothing]
+    /// Also keeps the agent's value, and its action probabilities or Q values, before every N-th step [default: none]
     #[arg(long, value_name = "every:N", value_parser = record::every, requires = "record")]
     outputs: Option<u32>,
     /// Shows a dashboard on the terminal: curves, where the time goes, the game of the first seat (? names its keys)
@@ -93,7 +93,7 @@ pub(crate) struct Report {
     /// Nothing on stderr but errors
     #[arg(long)]
     pub(crate) quiet: bool,
-    /// End with one JSON object on stdout; with --seeds one of each seed and one of all
+    /// End with one JSON object on stdout; with --seeds, with one per seed and one for all of them
     #[arg(long)]
     pub(crate) json: bool,
 }
@@ -194,9 +194,9 @@ impl Order {
     /// What a run multiplies, where that is not what was asked for.
     pub(crate) fn instead(&self) -> Option<&'static str> {
         match self.train.precision {
-            Precision::Bf16 if !self.device.is_cpu() => Some("bf16 is for the CPU: the GPU multiplies f32"),
+            Precision::Bf16 if !self.device.is_cpu() => Some("bf16 is supported on the CPU only: the GPU uses f32"),
             Precision::Bf16 if self.train.precision.unit().is_none() => {
-                Some("this CPU has no instructions for bf16: multiplying f32")
+                Some("this CPU has no bf16 instructions: using f32")
             }
             _ => None,
         }
@@ -343,7 +343,9 @@ fn take_actors(resolved: &mut Resolved, actors: u32) -> anyhow::Result<()> {
 
 fn newest_only(resolved: &Resolved, asked: &str) -> anyhow::Error {
     let agent = resolved.agent.map_or("", |agent| agent.id);
-    usage(format!("{asked}: agent `{agent}` learns from what its newest weights did (impala takes older ones)"))
+    usage(format!(
+        "{asked}: agent `{agent}` can learn only from data of its newest weights (impala also learns from older ones)"
+    ))
 }
 
 /// Whose checkpoints a configuration reads and writes.

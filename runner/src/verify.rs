@@ -28,7 +28,7 @@ use crate::train::{Report, device, owner, start};
 use crate::usage::usage;
 
 /// Replays a run from its seed, or from one of its checkpoints, and compares weights, optimiser, replay, environments and
-/// all else with what was recorded; names the first part that differs. Plays a recording again and certifies its scores.
+/// all else with what was recorded; names the first part that differs. A recording is replayed and its scores certified.
 #[derive(Clone, Debug, clap::Args)]
 #[command(after_help = "Examples: rl-run verify runs/cartpole-dqn-s1
           rl-run verify runs/cartpole-dqn-s1 --from 30000 --threads 1 --json
@@ -161,7 +161,10 @@ pub(crate) fn run(args: &VerifyArgs, tables: &Tables) -> anyhow::Result<ExitCode
     let owner = owner(&resolved, &train);
     let mut session = start(&resolved, &train, about.seed, &device(args.machine.device_of(&about.device))?, workers)?;
     if !session.is_exact() {
-        bail!(usage(format!("{}: its actors lag behind by chance, so that no run is like it", args.run.display())));
+        bail!(usage(format!(
+            "{}: the lag of its actors is not reproducible, so that it cannot be verified",
+            args.run.display()
+        )));
     }
     let mut segments = BTreeMap::new();
     if args.from == "start" {
@@ -214,7 +217,7 @@ pub(crate) fn run(args: &VerifyArgs, tables: &Tables) -> anyhow::Result<ExitCode
         None if !json => output::line(format!("{name}: {states} states are equal, from {from} to {until} frames")),
         None => {}
         Some(Difference { frames, part }) => output::note(format!(
-            "error: {name}: at {frames} frames `{part}` is not what was recorded; {states} states before are equal, until {until} frames"
+            "error: {name}: at {frames} frames `{part}` differs from what was recorded; the {states} states before, up to {until} frames, are equal"
         )),
     }
     Ok(if verdict.equal { ExitCode::SUCCESS } else { ExitCode::FAILURE })

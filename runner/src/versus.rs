@@ -40,10 +40,10 @@ pub(crate) struct MatchArgs {
     /// Whom to play: `random`, `alphabeta:DEPTH`, or `untrained`, the same agent as it was before training
     #[arg(long, value_delimiter = ',', default_value = "random,alphabeta:4,untrained")]
     against: Vec<String>,
-    /// Games against each, two of every opening
+    /// Games against each opponent, two per opening
     #[arg(long, default_value_t = 400, value_parser = clap::value_parser!(u32).range(2..=100_000))]
     games: u32,
-    /// Positions with a right and a wrong move to compare with an exact solver; 0 for none
+    /// Positions, each with right and wrong moves, on which to compare with an exact solver; 0 for none
     #[arg(long, default_value_t = 400, value_parser = clap::value_parser!(u32).range(..=100_000))]
     positions: u32,
     /// Seed of openings, positions and the draws of players
@@ -138,7 +138,7 @@ pub(crate) fn run(args: &MatchArgs, tables: &Tables) -> anyhow::Result<ExitCode>
     let (about, resolved) = recorded(&args.run, tables)?;
     if resolved.env.id != ConnectFour::ID {
         let (env, game) = (&resolved.env_name, ConnectFour::ID);
-        return Err(usage(format!("match: `{env}` is no board game of two players; `{game}` is one")));
+        return Err(usage(format!("match: `{env}` is not a two-player board game; `{game}` is one")));
     }
     if args.games % 2 == 1 {
         return Err(usage(format!("--games {}: must be even, since every opening is played twice", args.games)));

@@ -26,7 +26,7 @@ fn a_run_of_actors_can_be_stopped_goes_on_and_says_that_it_is_not_exact() {
     assert_eq!(child.wait().unwrap().code(), Some(75), "it must be long enough to be stopped before its end");
     let done = output(at, "resume r --frames 20000 --json");
     let said = String::from_utf8_lossy(&done.stderr);
-    assert!(done.status.success() && said.contains("not to the bits of an uninterrupted run"), "{said}");
+    assert!(done.status.success() && said.contains("not bit for bit as an uninterrupted run"), "{said}");
     let done: Value = serde_json::from_slice(&done.stdout).unwrap();
     assert!(done["frames"].as_u64() >= Some(20_000), "{done}");
     let rows = std::fs::read_to_string(at.join("r/metrics.jsonl")).unwrap();
@@ -53,7 +53,10 @@ fn in_turns_and_without_a_lag_runs_end_in_the_same_bits() {
 fn agents_that_learn_from_the_newest_weights_take_no_actors() {
     let dir = tempfile::tempdir().unwrap();
     for (line, expected) in [
-        ("--env cartpole --agent ppo --actors 2", "--actors 2: agent `ppo` learns from what its newest weights did"),
+        (
+            "--env cartpole --agent ppo --actors 2",
+            "--actors 2: agent `ppo` can learn only from data of its newest weights",
+        ),
         ("--env cartpole --agent impala --actors 9", "train.actors: 9 of them cannot share 8 seats"),
         ("--env cartpole --agent impala --set agent.max_lag=1000", "agent.max_lag: 1000 is more than 64"),
     ] {

@@ -65,7 +65,7 @@ fn usage_errors_name_what_is_wrong_and_what_was_meant() {
         ("--env frozenlake --agent tabular --set agent.initial=1e39", "agent.initial: "),
         ("--env cartpole --agent dqn --set train.envs=4294967295", "train.envs: 4294967295 is more than 65536"),
         ("--env cartpole --agent dqn --frames 1 --force", "--run"),
-        ("solve --env cartpole", "not small enough to have a table"),
+        ("solve --env cartpole", "not tabular"),
         ("solve --env frozenlake --gamma 0", "--gamma 0: above 0 and at most 1"),
         ("solve --env frozenlake --picture lake.gif", "lake.gif: pictures are PNG files"),
         ("solve --env taxi --picture taxi.png", "the states of `taxi` are not places on one map"),

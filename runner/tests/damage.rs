@@ -45,7 +45,7 @@ fn every_file_of_a_checkpoint_that_is_flipped_cut_or_missing_is_refused_by_name(
     let whole = json(at, &format!("{line} --run r"));
     let all = names(&at.join("r/checkpoints"));
     let [.., before, last] = &all[..] else { panic!("{all:?}") };
-    let mend = format!("the one before it is whole: rl-run resume r --checkpoint {}", before.trim_start_matches('0'));
+    let mend = format!("an earlier one is intact: rl-run resume r --checkpoint {}", before.trim_start_matches('0'));
     let refused = |path: &Path, how: &str| {
         let (code, said) = refusal(at, "resume r");
         let file = path.strip_prefix(at).unwrap().to_str().unwrap();

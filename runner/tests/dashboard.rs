@@ -84,7 +84,7 @@ fn without_a_terminal_and_beside_other_reports_it_is_refused_in_one_line() {
     let (code, said) = refusal(at, run);
     assert_eq!(
         (code, said.as_str()),
-        (2, "error: --tui: this is no terminal; without it the progress is told in lines")
+        (2, "error: --tui: this is not a terminal; without --tui, progress is printed in lines")
     );
     for other in ["--json", "--quiet", "--seeds 1,2"] {
         let (code, said) = refusal(at, &format!("{run} {other}"));

@@ -103,7 +103,7 @@ fn games_of_an_agent_are_filmed_by_any_number_of_threads() {
     assert_eq!(verdict["pictures"], told["steps"].as_u64().unwrap() + 5);
     assert!(json(at, "verify plain.rec --json").get("pictures").is_none());
     let said = String::from_utf8(output(at, "verify a.rec").stdout).unwrap();
-    assert!(said.contains(&format!("and all {} pictures are theirs", verdict["pictures"])), "{said}");
+    assert!(said.contains(&format!("and all {} pictures match", verdict["pictures"])), "{said}");
     let csv = |file: &str, words: &str| exported(at, file, words, "csv").0;
     assert!(csv("a.rec", "") == csv("plain.rec", ""));
 }

@@ -126,7 +126,12 @@ fn a_run_without_a_checkpoint_begins_again_and_a_longer_one_says_what_ends_early
     once.dedup();
     assert_eq!(frames, once);
     let said = String::from_utf8(output(at, "resume r --frames 10500").stderr).unwrap();
-    assert!(said.contains("agent.epsilon.steps stays 10000: of some 10500 agent steps"), "{said}");
+    assert!(
+        said.contains(
+            "agent.epsilon.steps stays 10000: this schedule ends there, the run only after some 10500 agent steps"
+        ),
+        "{said}"
+    );
 }
 
 #[test]
@@ -147,7 +152,7 @@ fn of_a_damaged_checkpoint_the_whole_one_before_it_is_named() {
     }
     let (code, said) = refusal(at, "resume r");
     let number = before.trim_start_matches('0');
-    let mend = format!("the one before it is whole: rl-run resume r --checkpoint {number}");
+    let mend = format!("an earlier one is intact: rl-run resume r --checkpoint {number}");
     assert!(code == 1 && said.contains("env: damaged") && said.ends_with(&mend), "{said}");
     json(at, &format!("resume r --checkpoint {number} --quiet --json"));
 }

@@ -91,7 +91,8 @@ fn the_first_part_that_differs_is_named() {
     let done = output(at, "verify r --json --quiet");
     let said = String::from_utf8(done.stderr).unwrap();
     assert_eq!(done.status.code(), Some(1));
-    let expected = format!("error: r: at {} frames `learner.replay` is not what was recorded; 2 states", frames[2]);
+    let expected =
+        format!("error: r: at {} frames `learner.replay` differs from what was recorded; the 2 states", frames[2]);
     assert!(said.contains(&expected), "{said}");
     let verdict: serde_json::Value = serde_json::from_slice(&done.stdout).unwrap();
     assert_eq!(verdict["first_difference"], serde_json::json!({"frames": frames[2], "part": "learner.replay"}));
@@ -116,5 +117,5 @@ fn what_cannot_be_verified_is_refused_in_a_line() {
     assert_eq!(json(at, "verify prompt --quiet --json")["equal"], true);
     json(at, &format!("{actors} --run a"));
     let (code, said) = refusal(at, "verify a");
-    assert!(code == 2 && said.contains("actors lag behind by chance"), "{said}");
+    assert!(code == 2 && said.contains("the lag of its actors is not reproducible"), "{said}");
 }

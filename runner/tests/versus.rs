@@ -48,7 +48,7 @@ fn only_games_of_two_have_matches_and_only_games_that_it_knows_have_planners() {
     let at = dir.path();
     json(at, "--env cartpole --agent ppo --frames 1 --run c --quiet --json");
     let (code, line) = refusal(at, "match c");
-    assert!(code == 2 && line.contains("`cartpole` is no board game"), "{line}");
+    assert!(code == 2 && line.contains("`cartpole` is not a two-player board game"), "{line}");
     let preset = concat!("--preset ", env!("CARGO_MANIFEST_DIR"), "/../presets/alphazero/connectfour.toml");
     let (code, line) = refusal(at, &format!("--env cartpole --agent alphazero {preset}"));
     assert!(code == 2 && line.contains("alphazero searches a game whose rules it is built with"), "{line}");

@@ -42,19 +42,19 @@ const GROUPS: usize = 5;
 /// Measures a network or layer.
 #[derive(Clone, Debug, clap::Args)]
 #[command(after_help = "Example: rl-run bench nn --model nature --batch 32 --threads 1 --pass train --json
-         rl-run bench nn --model mlp --batch 1 --threads 1 --pass forward   (what a CartPole policy costs)")]
+         rl-run bench nn --model mlp --batch 1 --threads 1 --pass forward   # what a CartPole policy costs")]
 pub(crate) struct NnArgs {
     /// nature (Mnih et al. 2015, 14 actions) | mlp (4-128-128-2) | linear (512-512) | lstm (512-512, 20 steps) |
-    /// encoder (a transformer's layer: width 256, 8 heads, 64 tokens, 1024 between) | conv3x3 (64-64 on 32 x 32, padded) |
+    /// encoder (a transformer encoder layer: width 256, 8 heads, 64 tokens, feed-forward 1024) | conv3x3 (64-64 on 32 x 32, padded) |
     /// batchnorm (64 channels of 32 x 32)
     #[arg(long)]
     model: String,
-    /// Rows of a pass
+    /// Batch size
     #[arg(long, default_value_t = 32, value_parser = clap::value_parser!(u32).range(1..))]
     batch: u32,
     #[command(flatten)]
     pub(crate) cpu: Cpu,
-    /// Numbers that matrix products multiply: f32 | bf16 (linear and convolutional layers, where the CPU has instructions)
+    /// Precision of matrix products: f32 | bf16 (linear and convolutional layers, where the CPU has instructions for it)
     #[arg(long, default_value_t = Precision::F32)]
     precision: Precision,
     /// What is timed

@@ -25,9 +25,9 @@ const ACCENT: Color = Color::Cyan;
 
 /// Keys and what they do.
 const KEYS: [(&str, &str); 5] = [
-    ("q, Ctrl-C", "end with a checkpoint; `rl-run resume` goes on"),
+    ("q, Ctrl-C", "stop with a checkpoint; `rl-run resume` continues"),
     ("tab, right, left", "another curve"),
-    ("space", "the picture stands still, or goes on"),
+    ("space", "freeze the picture, or let it go on"),
     ("?", "these keys"),
     ("Ctrl-C twice", "end at once"),
 ];
@@ -136,7 +136,7 @@ fn far(scene: &Scene) -> String {
 fn progress(frame: &mut Frame<'_>, area: Rect, scene: &Scene) {
     let all = total(scene.total, &scene.glance).max(1);
     let ratio = (scene.frames as f64 / all as f64).clamp(0.0, 1.0);
-    let text = format!("{:>3.0} %  {}  {} gone ", 100.0 * ratio, far(scene), clock(scene.since.elapsed().as_secs()));
+    let text = format!("{:>3.0} %  {}  {} elapsed ", 100.0 * ratio, far(scene), clock(scene.since.elapsed().as_secs()));
     let gauge = LineGauge::default().ratio(ratio).label(text).filled_style(Style::new().fg(ACCENT)).unfilled_style(DIM);
     frame.render_widget(gauge, area);
 }
@@ -221,7 +221,7 @@ fn keys(look: &Look) -> Line<'static> {
             Style::new().fg(Color::Yellow),
         );
     }
-    Line::styled("q end with a checkpoint   tab another curve   space hold the picture   ? keys", DIM)
+    Line::styled("q stop with a checkpoint   tab next curve   space freeze the picture   ? keys", DIM)
 }
 
 fn help(frame: &mut Frame<'_>, area: Rect) {

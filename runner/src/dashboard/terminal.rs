@@ -55,7 +55,7 @@ impl Screen {
     /// If there is no terminal, or it refuses.
     pub(super) fn open(shared: Arc<Shared>, stop: Stop) -> anyhow::Result<JoinHandle<()>> {
         if !(stdin().is_terminal() && stderr().is_terminal()) {
-            bail!(usage("--tui: this is no terminal; without it the progress is told in lines"));
+            bail!(usage("--tui: this is not a terminal; without --tui, progress is printed in lines"));
         }
         hush();
         enable_raw_mode().context("--tui")?;

@@ -51,7 +51,7 @@ fn a_large_one_shows_everything() {
         "step       25 % █",
         "200  200.0  200 frames",
         "evaluation at 100 frames: mean 21.000",
-        "q end with a checkpoint",
+        "q stop with a checkpoint",
     ] {
         assert!(text.contains(words), "{words}:\n{text}");
     }

@@ -47,7 +47,7 @@ fn film(playback: &mut Playback, played: &Played, number: usize) -> anyhow::Resu
     for step in 0..played.steps() {
         let shown = playback.step(played, step)?;
         if let Err(differs) = replayed.step(shown.seen) {
-            bail!("game {number} is not what was recorded: step {} shows something else", differs.seen + 1);
+            bail!("game {number} does not match the recording: step {} differs", differs.seen + 1);
         }
         playback.draw(&mut canvas);
         seen.steps.push(shown.seen);

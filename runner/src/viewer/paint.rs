@@ -33,8 +33,10 @@ pub(super) fn paint(player: &Player, surface: &mut Surface) {
     }
     below::paint(player, &layout, surface);
     if let Some(step) = player.survey().differs() {
-        let said =
-            format!("not what was recorded, from step {} on: `rl-run verify` says more", grouped(step as f64 + 1.0));
+        let said = format!(
+            "differs from the recording from step {} on: `rl-run verify` says more",
+            grouped(step as f64 + 1.0)
+        );
         banner(surface, layout.game, &said);
     } else if let Some((message, _)) = &player.view.message {
         banner(surface, layout.game, message);

@@ -21,16 +21,16 @@ pub(crate) struct PlayArgs {
     /// Replace one value of its preset
     #[arg(long, value_name = "KEY=VALUE")]
     set: Vec<String>,
-    /// File for the games that were played to their end
+    /// File to record finished games to
     #[arg(long, value_name = "FILE")]
     out: Option<PathBuf>,
-    /// Keeps the picture of every step in it too, for whoever cannot make the environment
+    /// Also keeps the picture of every step in it, for viewers who lack the environment
     #[arg(long, requires = "out")]
     frames: bool,
     /// Seed of the first game; the games of one seed are the same for everybody
     #[arg(long, default_value_t = 0)]
     seed: u64,
-    /// Pixels that a pixel is high and wide at first [default: as many as fit into 1400 x 800]
+    /// Initial scale, in screen pixels per pixel [default: the largest that fits into 1400 x 800]
     #[arg(long, value_parser = clap::value_parser!(u32).range(1..=16))]
     scale: Option<u32>,
     /// Begin without sound: M switches it on
@@ -81,7 +81,9 @@ mod shown {
         let skips = resolved.table("env").contains_key("frame_skip");
         if skips && !args.set.iter().any(|set| set.starts_with(SKIP.0)) {
             resolved.set(SKIP.0, SKIP.1)?;
-            output::note("you act in every frame, where an agent acts once in four: --set env.frame_skip=4 is like it");
+            output::note(
+                "you act in every frame, where agents mostly act once in four: --set env.frame_skip=4 plays as they do",
+            );
         }
         let env = resolved.seat_eval(&Seating { seed: args.seed, seats: 0..1 })?;
         let mut manifest = takes::manifest(&resolved, &resolved.eval_table()?, env.as_ref(), Player::Human {}, None)?;
@@ -122,7 +124,7 @@ mod shown {
             screen.show(&surface)?;
         }
         if !matches!(sitting.phase(), Phase::Over | Phase::Ready) {
-            output::note("the game that was not played to its end is not kept");
+            output::note("the unfinished game is not recorded");
         }
         let returns: Vec<String> = sitting.takes().iter().map(|take| take.outcome.ret.to_string()).collect();
         match &args.out {

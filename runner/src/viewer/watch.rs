@@ -15,7 +15,7 @@ use crate::tables::Tables;
 Keys: space plays and pauses, arrows step and change the speed, page up and down change the game, ? shows all of them.
 The mouse drags along the timeline and chooses games. Without a display: `rl-run export`.")]
 pub(crate) struct WatchArgs {
-    /// Recording, or the directory of a run or of recordings, whose newest one is followed
+    /// Recording, or a directory of a run or of recordings: shows its newest, and newer ones as they appear
     #[arg(required_unless_present = "model")]
     path: Option<PathBuf>,
     /// Name of a trained model, whose best game is shown: `rl-run list models`
@@ -24,19 +24,19 @@ pub(crate) struct WatchArgs {
     /// Number of the game to begin with, from 1, or `best`, the one of the highest return
     #[arg(long, default_value = "1")]
     episode: String,
-    /// How many times faster than people play: 0.25, 0.5, 1, 2, 4, 8 or 16
+    /// Playback speed, 1 being the speed at which people play: 0.25, 0.5, 1, 2, 4, 8 or 16
     #[arg(long, default_value_t = 1.0)]
     speed: f64,
-    /// Pixels that a pixel is high and wide at first [default: as many as fit into 1400 x 800]
+    /// Initial scale, in screen pixels per pixel [default: the largest that fits into 1400 x 800]
     #[arg(long, value_parser = clap::value_parser!(u32).range(1..=16))]
     scale: Option<u32>,
-    /// Run whose weights show on H which places of the picture move them [default: the run in whose directory FILE lies]
+    /// Run whose weights the saliency map of key H is of [default: the run in whose directory FILE lies]
     #[arg(long, value_name = "RUN")]
     run: Option<PathBuf>,
     /// Begins paused
     #[arg(long)]
     paused: bool,
-    /// Paints as fast as it can for so many seconds, says how fast that and jumps were, and ends
+    /// Benchmark: paints as fast as it can for that many seconds, reports how fast that and jumps were, and exits
     #[arg(long, value_name = "SECONDS")]
     measure: Option<u32>,
 }

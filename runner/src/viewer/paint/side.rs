@@ -32,7 +32,7 @@ pub(super) fn card(player: &Player, card: Card, area: Rectangle, surface: &mut S
         }
         Card::Thoughts => {
             let kind = player.manifest().outputs.map(|kept| kept.kind);
-            let name = if kind == Some(Outputs::Q) { "Worth of actions" } else { "Probabilities" };
+            let name = if kind == Some(Outputs::Q) { "Action values (Q)" } else { "Probabilities" };
             let value = thought(player).map(|output| output.value);
             let value = value.filter(|value| value.is_finite());
             let value = value.map(|value| format!("value {value:.3}")).unwrap_or_default();
