@@ -65,3 +65,23 @@ impl Saved for Exploring {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn epsilon_falls_by_the_agent_steps_of_all_seats() {
+        let schedule = Schedule { start: 1.0, end: 0.0, steps: 100 };
+        // One policy for all eight seats, and one of four that have two seats each: after as many rounds they agree.
+        let [mut all, mut part] = [0..8, 2..4].map(|seats| Exploring::new(schedule, 1, seats, 8));
+        for _ in 0..5 {
+            all.count(Mode::Explore, 8);
+            part.count(Mode::Explore, 2);
+        }
+        assert_eq!([&all, &part].map(|policy| policy.epsilon(Mode::Explore)), [0.6; 2]);
+        let evaluation = Mode::Evaluate { epsilon: 0.05, greedy: false };
+        all.count(evaluation, 1000);
+        assert_eq!([evaluation, Mode::Explore].map(|mode| all.epsilon(mode)), [0.05, 0.6]);
+    }
+}

@@ -149,6 +149,42 @@ fn the_cap_truncates_at_its_frame() {
 }
 
 #[test]
+fn what_is_seen_of_a_skip_that_was_cut_in_its_first_frame_is_that_frame_alone() {
+    // Without a second frame there is no maximum: a stale one would be seen in what a truncation is bootstrapped from.
+    let cap = 4 * 30 + 1;
+    let last = |skip: u32, actions: &[u32]| {
+        let mut seat = Seat::new("pong", &format!("max_frames = {cap}\nsticky = 0.0\nframe_skip = {skip}"), 3);
+        seat.reset();
+        let ends: Vec<End> = actions.iter().map(|&action| seat.act(action).end).collect();
+        assert!(ends.iter().rev().skip(1).all(|end| !end.over()) && ends.last() == Some(&End::Truncated));
+        seat.frame
+    };
+    let actions: Vec<u32> = (0..31).map(|step| [2, 3, 1][step / 11]).collect();
+    let each: Vec<u32> = (0..cap as usize).map(|frame| actions[frame / 4]).collect();
+    assert!(last(4, &actions) == last(1, &each), "the last frames of both differ");
+}
+
+#[test]
+fn all_numbers_of_no_ops_are_drawn() {
+    let mut seat = Seat::new("pong", "noops = 5", 7);
+    let drawn: std::collections::BTreeSet<u32> = (0..60)
+        .map(|_| {
+            seat.reset();
+            seat.env.console().episode_frame()
+        })
+        .collect();
+    assert_eq!(drawn, (1..=5).collect());
+}
+
+#[test]
+fn minimal_actions_are_the_games_own_and_full_ones_all_eighteen() {
+    for (game, minimal) in [("kung_fu_master", 14), ("pong", 6), ("breakout", 4)] {
+        let count = |set: &str| Seat::new(game, &format!("actions = \"{set}\""), 1).env.spec().discrete[0];
+        assert_eq!([count("minimal"), count("full")], [minimal, 18], "{game}");
+    }
+}
+
+#[test]
 fn lives_are_reported_and_end_nothing() {
     let mut seat = Seat::new("breakout", "fire_reset = true", 1);
     seat.reset();

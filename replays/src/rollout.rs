@@ -205,3 +205,41 @@ pub fn played(blocks: &[Rollout]) -> impl Iterator<Item = (&Rollout, usize, usiz
     let row = move |t| blocks.iter().flat_map(move |block| (0..block.envs).map(move |e| (block, t, e)));
     (0..horizon).flat_map(row).filter(|&(block, t, e)| block.valid(t, e))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn stacks_go_on_over_the_edges_of_blocks_and_never_over_a_reset() {
+        let spec = Spec { frame: [1, 1, 1], stack: 4, discrete: [2].into(), ..Spec::none() };
+        let (horizon, lengths) = (3, [5, 2]);
+        let mut block = Rollout::new(&spec, horizon, 2, 0);
+        // The frames that each seat has shown since its reset; a number stands for each.
+        let (mut shown, mut next) = ([vec![1u8], vec![2u8]], 3u8);
+        let first = block.first();
+        first.frame.copy_from_slice(&[1, 2]);
+        first.age.fill(0);
+        let mut out = [0; 4];
+        for t in (0..horizon).cycle().take(horizon * 8) {
+            if t == 0 && next > 3 {
+                block.carry();
+            }
+            for (seat, seen) in shown.iter().enumerate() {
+                block.stack(t, seat, &mut out);
+                let expected = std::array::from_fn(|i| seen[(seen.len() + i).saturating_sub(4)]);
+                assert_eq!(out, expected, "seat {seat}, row {t}, of an episode that showed {seen:?}");
+            }
+            let (_, rows) = block.step(t);
+            for (seat, shown) in shown.iter_mut().enumerate() {
+                if shown.len() > lengths[seat] {
+                    shown.clear();
+                }
+                shown.push(next);
+                (rows.frame[seat], rows.age[seat]) = (next, shown.len() as u32 - 1);
+                next += 1;
+            }
+        }
+        assert!(next > 40, "several blocks and episodes were shown");
+    }
+}

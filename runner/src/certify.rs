@@ -10,7 +10,7 @@ use serde::Serialize;
 
 use crate::output;
 use crate::playback::{self, Playback};
-use crate::score::Score;
+use crate::score::{Score, give};
 use crate::stop::{STOPPED, Stop};
 use crate::tables::Tables;
 use crate::train::Report;
@@ -18,6 +18,7 @@ use crate::train::Report;
 /// What `--json` prints.
 #[derive(Debug, Serialize)]
 struct Verdict {
+    #[serde(serialize_with = "crate::file::text")]
     file: PathBuf,
     env: String,
     /// Every step was seen again, and the file is whole.
@@ -131,11 +132,8 @@ pub(crate) fn run(path: &Path, report: Report, tables: &Tables) -> anyhow::Resul
             "{name}: {episodes} games of {env} by {by} play again as recorded, {steps} steps{pictures}"
         ));
         if let Some(mean) = verdict.mean {
-            output::line(format!(
-                "mean {mean:.4} ± {:.4} (standard error), median {:.4}",
-                score.stderr(),
-                score.median()
-            ));
+            let mean = give(mean, score.stderr(), 4);
+            output::line(format!("mean {mean} (standard error), median {:.4}", score.median()));
         }
     }
     match verdict.first_difference {

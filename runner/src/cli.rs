@@ -161,14 +161,18 @@ impl Cpu {
 /// The whole of `rl-run`, over these tables of environments and agents.
 pub fn main(envs: &[&'static [EnvEntry]], agents: &[&'static [AgentEntry]]) -> ExitCode {
     hush_caught_panics();
-    let done = match Cli::try_parse() {
+    let said = match Cli::try_parse() {
         Ok(cli) => run(cli, &Tables::new(envs, agents)),
         Err(e) if e.exit_code() == 0 || e.kind() == ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => {
-            let _ = e.print();
-            return ExitCode::from(e.exit_code() as u8);
+            e.print().unwrap_or_else(output::lose);
+            Ok(ExitCode::from(e.exit_code() as u8))
         }
         Err(e) => Err(usage(one_line(&e.render().to_string()))),
     };
+    let done = said.and_then(|code| match output::lost() {
+        None => Ok(code),
+        Some(why) => Err(anyhow::anyhow!("stdout: {why}")),
+    });
     done.unwrap_or_else(|error| {
         output::note(format!("error: {}", format!("{error:#}").split_whitespace().collect::<Vec<_>>().join(" ")));
         ExitCode::from(if is_usage(&error) { 2 } else { 1 })

@@ -7,11 +7,12 @@ use serde::Serialize;
 
 use crate::checkpoint;
 use crate::collect::Workers;
-use crate::evaluate::{Games, play};
+use crate::evaluate::{Games, TRIALS, play};
 use crate::keep::Keep;
 use crate::metrics::Metrics;
 use crate::preset::{Eval, Resolved, Train};
 use crate::progress::Progress;
+use crate::score::give;
 use crate::session::Session;
 use crate::stop::Stop;
 use crate::watch::Watch;
@@ -46,6 +47,7 @@ pub(crate) struct Outcome {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) eval_return: Option<f64>,
     pub(crate) parameters_sha256: String,
+    #[serde(serialize_with = "crate::file::text")]
     pub(crate) run: PathBuf,
     /// Whether it was asked to stop before its end.
     #[serde(skip)]
@@ -78,6 +80,7 @@ pub(crate) fn drive(
                 settled = false; // a resumed run plays it again
                 break true;
             };
+            watch.log.lap(Part::Other);
             eval_return = Some(mean);
             session.counts.next_eval = due(session.counts.frames, run.train.eval_every);
         }
@@ -148,15 +151,17 @@ fn due(frames: u64, every: u64) -> u64 {
 fn evaluate(run: &Run, session: &mut Session, watch: &mut Watch, keep: &mut dyn Keep) -> anyhow::Result<Option<f64>> {
     let mode = Mode::Evaluate { epsilon: run.eval.epsilon, greedy: false };
     let learner = session.learner.as_ref();
-    let games = Games { seed: run.seed, episodes: run.eval.episodes, mode, workers: run.workers, outputs: false };
+    let episodes = run.eval.episodes;
+    let games = Games { seed: run.seed, first: TRIALS, episodes, mode, workers: run.workers, outputs: false };
     let Some(score) = play(&run.resolved, learner, games, &run.stop)? else {
         return Ok(None);
     };
     let (frames, games, mean, error) = (session.counts.frames, score.returns.len(), score.mean(), score.stderr());
+    let told = give(mean, error, 3);
     score.losses.iter().for_each(|loss| watch.note(loss));
-    watch.note(&format!("evaluation at {frames} frames: mean {mean:.3} ± {error:.3} over {games} games"));
+    watch.note(&format!("evaluation at {frames} frames: mean {told} over {games} games"));
     watch.add("eval_return", mean);
-    watch.add("eval_stderr", error);
+    error.into_iter().for_each(|error| watch.add("eval_stderr", error));
     if session.counts.best.is_none_or(|best| mean > best) {
         session.counts.best = Some(mean);
         keep.best(session)?;

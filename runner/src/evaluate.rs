@@ -1,6 +1,5 @@
 //! `rl-run eval`: full games, on seats that training never sees, by the rules of a protocol.
 
-use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -26,6 +25,8 @@ use crate::{needs, output, picture, run_dir};
 
 /// First seat of evaluations; training seats are numbered from 0.
 pub(crate) const SEATS: u32 = 1_000_000;
+/// First seat of those while a run trains: the best weights are chosen by their games, which are no others' to be judged by.
+pub(crate) const TRIALS: u32 = 2_000_000;
 /// Games that are played side by side. Which games are played depends on it, so it is not a setting.
 const SIDE_BY_SIDE: u32 = 16;
 
@@ -60,7 +61,7 @@ pub(crate) struct EvalArgs {
     #[command(flatten)]
     asked: Asked,
     /// Compute the expected return by dynamic programming instead of playing (small environments; greedy policy)
-    #[arg(long)]
+    #[arg(long, conflicts_with_all = ["episodes", "seed"])]
     exact: bool,
     /// Draw the policy and what states are worth on the map, where there is one: a PNG file (with --exact)
     #[arg(long, value_name = "FILE", requires = "exact")]
@@ -77,6 +78,8 @@ pub(crate) struct EvalArgs {
 pub(crate) struct Games {
     /// Of the games and of the policy's draws.
     pub(crate) seed: u64,
+    /// The first seat: [`SEATS`] or [`TRIALS`].
+    pub(crate) first: u32,
     /// How many, in full.
     pub(crate) episodes: u32,
     /// How the policy chooses.
@@ -124,9 +127,9 @@ pub(crate) fn watched(
     stop: &Stop,
     watch: &mut dyn FnMut(&Seats) -> anyhow::Result<()>,
 ) -> anyhow::Result<Option<Score>> {
-    let Games { seed, episodes, mode, workers, outputs } = games;
+    let Games { seed, first, episodes, mode, workers, outputs } = games;
     let seats = episodes.min(SIDE_BY_SIDE);
-    let range = SEATS..SEATS + seats;
+    let range = first..first + seats;
     let seating = Seating { seed, seats: range.clone() };
     let envs = collect::groups(&|seating| resolved.seat_eval(seating), &seating, workers, resolved.together())?;
     let mut policy = learner.policy(range)?;
@@ -154,7 +157,7 @@ pub(crate) fn watched(
         }
         watch(&seated)?;
         for episode in seated.episodes() {
-            let seat = episode.seat - SEATS;
+            let seat = episode.seat - first;
             if played[seat as usize].len() < share(seat) as usize {
                 played[seat as usize].push(episode.ret);
                 score.frames += episode.frames;
@@ -172,8 +175,7 @@ pub(crate) fn watched(
 /// If `run` is not the directory of a run that this program knows.
 pub(crate) fn recorded(run: &Path, tables: &Tables) -> anyhow::Result<(About, Resolved)> {
     let about = run_dir::about(run)?;
-    let file = run.join("run.toml");
-    fs::metadata(&file).with_context(|| file.display().to_string())?;
+    let file = run_dir::settings(run, &about)?;
     let ask = Ask { env: &about.env, agent: Some(&about.agent), preset: Some(&file), ..Ask::default() };
     let resolved = preset::resolve(tables, &ask)?;
     Ok((about, resolved))
@@ -253,7 +255,7 @@ pub(crate) fn run(args: &EvalArgs, tables: &Tables) -> anyhow::Result<ExitCode> 
     } else {
         let mode = Mode::Evaluate { epsilon: eval.epsilon, greedy: asked.greedy };
         let workers = args.machine.workers()?;
-        let games = Games { seed: asked.seed, episodes: eval.episodes, mode, workers, outputs: false };
+        let games = Games { seed: asked.seed, first: SEATS, episodes: eval.episodes, mode, workers, outputs: false };
         let Some(score) = play(resolved, learner.as_ref(), games, &stop)? else {
             output::note("stopped before the last game: no score");
             return Ok(ExitCode::from(STOPPED));

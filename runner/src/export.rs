@@ -17,9 +17,10 @@ use rl_replays::recording::{Played, Recording};
 use crate::playback::{self, Playback};
 use crate::saliency::{Saliency, Weights, run_of};
 use crate::screening::Screening;
+use crate::stop::{STOPPED, Stop};
 use crate::tables::Tables;
 use crate::usage::usage;
-use crate::{file, output};
+use crate::{file, needs, output};
 
 /// Pictures per second of a film, at most: more are not shown by browsers.
 const PICTURES: f64 = 50.0;
@@ -201,7 +202,11 @@ pub(crate) fn run(args: &ExportArgs, tables: &Tables) -> anyhow::Result<ExitCode
     if ending == "png" {
         cut.pictures = cut.pictures.min(pictures);
     }
-    file::whole(&args.out, |file| {
+    if ending == "png" {
+        room(&mut screening, played, cut.pictures, args.scale.unwrap_or(1)).with_context(name)?;
+    }
+    let (stop, mut shot) = (Stop::listen()?, false);
+    let written = file::whole(&args.out, |file| {
         let out = BufWriter::new(file);
         let mut film: Box<dyn Film> = match ending.as_str() {
             "gif" => Box::new(gif::Gif::new(out)),
@@ -209,9 +214,14 @@ pub(crate) fn run(args: &ExportArgs, tables: &Tables) -> anyhow::Result<ExitCode
             _ => Box::new(strip::Strip::new(out)),
         };
         let look = Look { speed, scale: args.scale.unwrap_or(1), saliency: saliency.as_mut() };
-        shoot(&mut screening, played, cut, look, film.as_mut()).with_context(name)?;
-        film.finish()
-    })?;
+        shot = shoot(&mut screening, played, cut, look, film.as_mut(), &stop).with_context(name)?;
+        if shot { film.finish() } else { Err(anyhow!("stopped")) }
+    });
+    if stop.asked() && !shot {
+        output::note("stopped before the last picture: no file");
+        return Ok(ExitCode::from(STOPPED));
+    }
+    written?;
     let bytes = std::fs::metadata(&args.out)?.len();
     output::line(format!("{}: {} pictures, {bytes} bytes", args.out.display(), cut.pictures));
     Ok(ExitCode::SUCCESS)
@@ -231,7 +241,8 @@ pub(crate) fn film(recording: &Recording, seconds: f64, rate: f64, tables: &Tabl
     let mut bytes = Vec::new();
     let mut film = gif::Gif::new(&mut bytes);
     let cut = Cut { first: 0, every, pictures: steps / every + 1 };
-    shoot(&mut screening, played, cut, Look { speed: 1.0, scale: 1, saliency: None }, &mut film)?;
+    let look = Look { speed: 1.0, scale: 1, saliency: None };
+    shoot(&mut screening, played, cut, look, &mut film, &Stop::default())?;
     film.finish()?;
     drop(film);
     Ok(bytes)
@@ -243,14 +254,36 @@ fn frames_of_a_step(screening: &mut Screening, played: &Played) -> anyhow::Resul
     Ok(if played.steps() > 0 { screening.step(played, 0)?.0.frames.max(1) } else { 1 })
 }
 
-/// Shows the steps of a cut.
+/// Whether a row of so many pictures, which is held in memory, has room there.
+///
+/// # Errors
+/// If it has not; the message names the flags to lower.
+fn room(screening: &mut Screening, played: &Played, pictures: usize, scale: u32) -> anyhow::Result<()> {
+    let mut canvas = Canvas::new(0, 0);
+    screening.begin(played)?;
+    screening.draw(played, &mut canvas)?;
+    let each = canvas.pixels().len() as u64 * u64::from(scale).pow(2);
+    // Each alone, in the row, and filtered for the file.
+    let row = each.saturating_mul(3 * pictures as u64);
+    match needs::free_memory() {
+        Some(free) if row > free => bail!(usage(format!(
+            "a row of {pictures} pictures takes {} of memory and {} are free: lower --pictures or --scale",
+            needs::human(row),
+            needs::human(free)
+        ))),
+        _ => Ok(()),
+    }
+}
+
+/// Shows the steps of a cut; whether all were shown before someone asked to stop.
 fn shoot(
     screening: &mut Screening,
     played: &Played,
     cut: Cut,
     look: Look<'_>,
     film: &mut dyn Film,
-) -> anyhow::Result<()> {
+    stop: &Stop,
+) -> anyhow::Result<bool> {
     let Look { speed, scale, mut saliency } = look;
     let remembers = saliency.as_mut().is_some_and(|saliency| saliency.remembers());
     let (mut canvas, mut shown, mut frames) = (Canvas::new(0, 0), Canvas::new(0, 0), 0);
@@ -258,6 +291,9 @@ fn shoot(
     screening.begin(played)?;
     let mut pictures = 0;
     for step in 0..=played.steps() {
+        if stop.asked() {
+            return Ok(false);
+        }
         if step >= cut.first && (step - cut.first).is_multiple_of(cut.every) {
             if pictures > 0 {
                 film.show(&shown, seconds(std::mem::take(&mut frames), screening.frame_rate()))?;
@@ -282,7 +318,8 @@ fn shoot(
             frames += if pictures > 0 { taken } else { 0 };
         }
     }
-    film.show(&shown, LAST)
+    film.show(&shown, LAST)?;
+    Ok(true)
 }
 
 /// Every pixel becomes a square.

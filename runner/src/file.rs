@@ -1,10 +1,13 @@
 //! Files that appear whole or not at all.
 
 use std::fs::{File, Permissions};
+use std::io;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 
 use anyhow::Context as _;
+use serde::Serializer;
+use tempfile::NamedTempFile;
 
 use crate::usage::usage;
 
@@ -28,6 +31,16 @@ pub(crate) fn directory(path: &Path) -> anyhow::Result<&Path> {
     }
 }
 
+/// A file in `dir` that is still to get its name, and that anyone may read whom the umask lets.
+pub(crate) fn unnamed(dir: &Path) -> io::Result<NamedTempFile> {
+    tempfile::Builder::new().permissions(Permissions::from_mode(0o666)).tempfile_in(dir)
+}
+
+/// A path as text for JSON, with `\u{fffd}` for what is none.
+pub(crate) fn text<S: Serializer>(path: &Path, to: S) -> Result<S::Ok, S::Error> {
+    to.serialize_str(&path.to_string_lossy())
+}
+
 /// Writes the file `path` by `write`, and shows it when that is done.
 ///
 /// # Errors
@@ -35,8 +48,7 @@ pub(crate) fn directory(path: &Path) -> anyhow::Result<&Path> {
 pub(crate) fn whole(path: &Path, write: impl FnOnce(&File) -> anyhow::Result<()>) -> anyhow::Result<()> {
     let dir = directory(path)?;
     let told = || path.display().to_string();
-    let anyone = Permissions::from_mode(0o666); // less the umask
-    let file = tempfile::Builder::new().permissions(anyone).tempfile_in(dir).with_context(told)?;
+    let file = unnamed(dir).with_context(told)?;
     write(file.as_file()).with_context(told)?;
     file.persist(path).with_context(told)?;
     Ok(())

@@ -14,6 +14,7 @@ use crossbeam_channel::{Receiver, Sender, unbounded};
 use serde::Serialize;
 
 use crate::drive::Outcome;
+use crate::needs::Runs;
 use crate::progress::{Glance, Progress, Told};
 use crate::seeds::Seeds;
 use crate::stop::STOPPED;
@@ -35,7 +36,7 @@ struct Summary {
     /// What their scores are: `eval_return` where all were evaluated, else `mean_return_100`.
     score: &'static str,
     mean: f64,
-    /// Its 95 % bootstrap interval over seeds.
+    /// Its 95 % bootstrap interval over seeds; of two seeds the lower and the higher score, which are none.
     low: f64,
     high: f64,
 }
@@ -49,8 +50,11 @@ pub(crate) fn run(order: &Order, seeds: &Seeds, place: &Place<'_>, report: Repor
     let at_once = if order.device.is_cpu() { order.threads.min(all.len()) } else { 1 };
     let share = order.share(at_once);
     place.check(all)?;
-    share.check(all[0], at_once, place)?;
-    order.instead().filter(|_| !report.quiet).into_iter().for_each(output::note);
+    share.check(all[0], Runs { all: all.len(), at_once }, place)?;
+    if !report.quiet {
+        order.resolved.told.iter().for_each(output::note);
+        order.instead().into_iter().for_each(output::note);
+    }
     let (next, (tell, hear)) = (AtomicUsize::new(0), unbounded());
     let outcomes = thread::scope(|scope| {
         for number in 0..at_once {
@@ -184,8 +188,8 @@ fn table(ended: &[&Outcome], summary: Option<&Summary>) -> Vec<String> {
         lines.push(line([a, b, c, number(*mean_return_100), number(*eval_return)], &run.display().to_string()));
     }
     if let Some(Summary { seeds, score, mean, low, high }) = summary {
-        lines
-            .push(format!("{score} over {seeds} seeds: mean {mean:.3}, 95 % bootstrap interval {low:.3} to {high:.3}"));
+        let spread = if *seeds > 2 { "95 % bootstrap interval" } else { "lowest and highest" };
+        lines.push(format!("{score} over {seeds} seeds: mean {mean:.3}, {spread} {low:.3} to {high:.3}"));
     }
     lines
 }
@@ -232,6 +236,6 @@ mod tests {
         let lines = table(&[&a, &b], Some(&all));
         assert_eq!(lines[0], "  seed       frames   seconds      return   evaluated  run");
         assert_eq!(lines[2], "     2          100       1.2      40.000           -  runs/g/s2");
-        assert_eq!(lines[3], "mean_return_100 over 2 seeds: mean 30.000, 95 % bootstrap interval 20.000 to 40.000");
+        assert_eq!(lines[3], "mean_return_100 over 2 seeds: mean 30.000, lowest and highest 20.000 to 40.000");
     }
 }

@@ -7,7 +7,7 @@ use rl_core::{Rng, Stream};
 const SAMPLES: usize = 10_000;
 
 /// Mean of `scores`, and the ends of its 95 % interval; the same for the same scores. All three are the score where there
-/// is only one.
+/// is only one; of two the ends are the scores, which is no interval of such a confidence.
 ///
 /// # Panics
 /// If there are none.

@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use crate::claim::{self, Claim};
 use crate::preset::agent_preset;
-use crate::score::Report;
+use crate::score::{Report, give};
 use crate::tables::{Tables, is_family};
 use crate::{model, named, output};
 
@@ -72,9 +72,9 @@ pub(crate) fn run(args: &ListArgs, tables: &Tables) -> anyhow::Result<ExitCode> 
             let line = preset.claim.as_ref().map(|claim| format!("{agent:8}  {claim}"));
             (preset.env.clone(), line.unwrap_or(agent))
         }),
-        What::Models => print(&model::all()?, args.json, |model| {
+        What::Models => print(&model::all(), args.json, |model| {
             let Report { env, agent, checkpoint, mean, stderr, episodes, .. } = &model.score;
-            let score = format!("{mean:.3} ± {stderr:.3} over {episodes} games");
+            let score = format!("{} over {episodes} games", give(*mean, *stderr, 3));
             (model.name.clone(), format!("{agent} on {env}, {checkpoint} frames: {score}"))
         }),
     }

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use anyhow::Context as _;
 use serde::Serialize;
 
+use crate::output;
 use crate::score::Report;
 use crate::usage::{hint, usage};
 
@@ -44,6 +45,7 @@ impl Source {
 #[derive(Debug, Serialize)]
 pub(crate) struct Model {
     pub(crate) name: String,
+    #[serde(serialize_with = "crate::file::text")]
     pub(crate) path: PathBuf,
     pub(crate) score: Report,
 }
@@ -62,18 +64,16 @@ pub(crate) fn find(name: &str) -> anyhow::Result<PathBuf> {
     })
 }
 
-/// Every model.
-///
-/// # Errors
-/// If a score cannot be read.
-pub(crate) fn all() -> anyhow::Result<Vec<Model>> {
+/// Every model; one whose score cannot be read is told and left out.
+pub(crate) fn all() -> Vec<Model> {
     let of = |(name, path): (String, PathBuf)| {
         let file = path.join(SCORE);
         let told = || file.display().to_string();
         let score = serde_json::from_slice(&std::fs::read(&file).with_context(told)?).with_context(told)?;
-        Ok(Model { name, path, score })
+        anyhow::Ok(Model { name, path, score })
     };
-    names(&shelves()).into_iter().map(of).collect()
+    let read = names(&shelves()).into_iter().map(of);
+    read.filter_map(|model| model.map_err(|why| output::note(format!("left out: {why:#}"))).ok()).collect()
 }
 
 /// Where models may lie: here, above, and in the checkout that this program was built from.

@@ -55,10 +55,13 @@ pub(crate) fn read(path: &Path, agent: &str, env: &str) -> Result<String, String
         let found = of(agent, env).find(|named| Path::new(named.name) == path);
         found.map(|named| named.text.to_owned()).ok_or_else(|| {
             let names: Vec<&str> = of(agent, env).map(|named| named.name).collect();
-            if names.is_empty() || error.kind() != ErrorKind::NotFound {
-                return format!("{}: {error}", path.display());
+            let is_name = path.extension().is_none() && path.components().count() == 1;
+            match names[..] {
+                _ if error.kind() != ErrorKind::NotFound => format!("{}: {error}", path.display()),
+                [] if is_name => format!("{} is not a file, and this pair has no named presets", path.display()),
+                [] => format!("{}: {error}", path.display()),
+                _ => format!("{} is neither a file nor built in (built in: {})", path.display(), names.join(", ")),
             }
-            format!("{} is neither a file nor built in (built in: {})", path.display(), names.join(", "))
         })
     })
 }

@@ -10,8 +10,12 @@ use rl_core::Spec;
 use crate::preset::Train;
 use crate::usage::usage;
 
-/// Weights, moments and the rest of a session beside its experience, generously.
+/// Weights, moments and the rest of a session in memory beside its experience, generously.
 const REST: u64 = 256 << 20;
+/// What a checkpoint holds beside experience and learner: states of environments, counters.
+const SMALL: u64 = 4 << 20;
+/// Numbers that are saved of each weight, at most: itself, its target's, two moments.
+const COPIES: u64 = 4;
 
 /// Why an agent cannot play an environment of these shapes, if so.
 pub(crate) fn refusal(agent: &AgentEntry, env: &str, spec: &Spec) -> Option<anyhow::Error> {
@@ -33,7 +37,16 @@ pub(crate) fn allocation(agent: &AgentEntry, context: &Context<'_>) -> anyhow::R
     }
 }
 
-/// Compares the needs of as many runs `at_once` with what is free.
+/// How many runs there will be.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Runs {
+    /// All of them, whose checkpoints stay.
+    pub(crate) all: usize,
+    /// Those that are under way at the same time.
+    pub(crate) at_once: usize,
+}
+
+/// Compares the needs of `runs`, whose weights take so many bytes, with what is free.
 ///
 /// # Errors
 /// If either is too small; the message holds both figures and the key to lower.
@@ -42,23 +55,27 @@ pub(crate) fn check(
     context: &Context<'_>,
     train: &Train,
     run: &Path,
-    at_once: usize,
+    weights: u64,
+    runs: Runs,
 ) -> anyhow::Result<()> {
+    let Runs { all, at_once } = runs;
     let (spec, (most, key)) = (context.spec, (agent.memory)(context)?);
     // No experience is larger than that of the whole run: a short one may be tried on a small machine.
     let row = (spec.frame_len() + 4 * (spec.vector + spec.symbols.len()) + 64) as u64;
-    let memory = REST.saturating_add(most).min(REST.saturating_add(train.frames.saturating_mul(row)));
-    let memory = memory.saturating_mul(at_once as u64);
-    if let Some(free) = meminfo("MemAvailable:")
+    let experience = most.min(train.frames.saturating_mul(row));
+    let memory = REST.saturating_add(experience).saturating_mul(at_once as u64);
+    if let Some(free) = free_memory()
         && memory > free
     {
         let who = if at_once == 1 { "this run".to_owned() } else { format!("{at_once} runs at once") };
         bail!("{who} may need {} of memory and {} are free: lower {key} or --frames", human(memory), human(free));
     }
     // Checkpoints share what they can: each more costs what was added since the one before.
-    let added = train.checkpoint_every.saturating_mul(row).saturating_mul(at_once as u64).min(memory);
-    let each = added.saturating_add(REST.saturating_mul(at_once as u64));
-    let disk = memory.saturating_add(each.saturating_mul(train.keep_checkpoints as u64));
+    let added = train.checkpoint_every.saturating_mul(row).min(experience);
+    let rest = SMALL.saturating_add(weights.saturating_mul(COPIES));
+    // One more than are kept: it is written before the oldest goes.
+    let each = added.saturating_add(rest).saturating_mul(train.keep_checkpoints as u64 + 1);
+    let disk = experience.saturating_add(each).saturating_mul(all as u64);
     let free = free_disk(run)?;
     if disk > free {
         bail!(
@@ -69,6 +86,11 @@ pub(crate) fn check(
         );
     }
     Ok(())
+}
+
+/// Bytes of memory that are free, where the system tells.
+pub(crate) fn free_memory() -> Option<u64> {
+    meminfo("MemAvailable:")
 }
 
 /// Bytes that the system tells of under `key`, where it tells.
@@ -85,7 +107,8 @@ fn free_disk(path: &Path) -> anyhow::Result<u64> {
     Ok(stat.f_bavail * stat.f_frsize)
 }
 
-fn human(bytes: u64) -> String {
+/// Bytes for a person.
+pub(crate) fn human(bytes: u64) -> String {
     match bytes {
         0..1_000_000 => format!("{:.1} kB", bytes as f64 / 1e3),
         1_000_000..1_000_000_000 => format!("{:.1} MB", bytes as f64 / 1e6),

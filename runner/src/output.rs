@@ -1,13 +1,31 @@
 //! The only place that prints: results on stdout, everything else on stderr.
 //!
-//! A reader that went away is no error: what it does not read is not written.
+//! A reader that went away is no error: what it does not read is not written. A result that found no room is one.
 
 use std::fmt::Display;
-use std::io::{BufWriter, StdoutLock, Write as _};
+use std::io::{BufWriter, Error, ErrorKind, StdoutLock, Write as _};
+use std::sync::OnceLock;
+
+/// Why a line of a result is not where it was to go.
+static LOST: OnceLock<Error> = OnceLock::new();
 
 /// One line of a result, on stdout.
 pub(crate) fn line(text: impl Display) {
-    let _ = writeln!(std::io::stdout().lock(), "{text}");
+    if let Err(e) = writeln!(std::io::stdout().lock(), "{text}") {
+        lose(e);
+    }
+}
+
+/// Notes that stdout took less than it was given.
+pub(crate) fn lose(why: Error) {
+    if why.kind() != ErrorKind::BrokenPipe {
+        let _ = LOST.set(why); // the first says it
+    }
+}
+
+/// Why a result was lost, if one was.
+pub(crate) fn lost() -> Option<&'static Error> {
+    LOST.get()
 }
 
 /// One line for the person who waits, on stderr.

@@ -16,7 +16,7 @@ use crate::tables::Tables;
 use crate::usage::usage;
 use crate::{file, output, picture};
 use chart::{Chart, Reference};
-use curves::{Axis, Group};
+use curves::{Axis, Group, See};
 
 /// Draws learning curves: seeds of the same settings as their mean and its 95 % bootstrap band.
 #[derive(Clone, Debug, clap::Args)]
@@ -43,7 +43,11 @@ pub(crate) struct PlotArgs {
     /// Smoothing: each of the 200 points is the mean of N neighbouring ones (N + 1 if N is even)
     #[arg(long, value_name = "N", default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..=100))]
     smooth: u32,
-    /// The numbers as one JSON object on stdout
+    /// Draws the mean of the last 100 games in the middle of these games, as means of whole iterations are published, and not
+    /// at their end
+    #[arg(long)]
+    centred: bool,
+    /// The numbers as a JSON list of curves on stdout
     #[arg(long)]
     json: bool,
 }
@@ -56,7 +60,8 @@ pub(crate) fn run(args: &PlotArgs, tables: &Tables) -> anyhow::Result<ExitCode> 
     {
         bail!(usage(format!("--out {}: give the name of a .svg or .png file", out.display())));
     }
-    let groups = curves::read(&args.runs, args.x, &args.y, args.smooth as usize)?;
+    let see = See { axis: args.x, key: &args.y, smooth: args.smooth as usize, centred: args.centred };
+    let groups = curves::read(&args.runs, see)?;
     let mut filed = Vec::new();
     for path in &args.beside {
         filed.extend(filed::read(path, args.x, &args.y, &groups)?);

@@ -20,7 +20,7 @@ use crate::tables::Tables;
 use crate::usage::usage;
 use crate::{claim, manifest, named, needs};
 pub(crate) use merge::parse;
-use merge::{assign, literal, overlay, replace};
+use merge::{assign, deviations, literal, overlay, replace};
 
 /// Seats of a run at most: each is a game, or an emulator, of its own.
 const MOST_SEATS: u32 = 1 << 16;
@@ -53,6 +53,8 @@ pub(crate) struct Resolved {
     pub(crate) tables: Table,
     /// The `--set`s, for messages.
     sets: Vec<String>,
+    /// What a protocol that was asked for changed of the agent, in words.
+    pub(crate) told: Option<String>,
 }
 
 /// How long a run lasts and what it leaves behind.
@@ -133,17 +135,27 @@ pub(crate) fn resolve(tables: &Tables, ask: &Ask<'_>) -> anyhow::Result<Resolved
         }
     }
     let split = |set: &'_ String| match set.split_once('=') {
-        Some((key, value)) => Ok((key.trim().to_owned(), literal(value.trim()))),
-        None => Err(usage(format!("--set {set}: expected key=value"))),
+        Some((key, value)) if !key.trim().is_empty() => Ok((key.trim().to_owned(), literal(value.trim()))),
+        _ => Err(usage(format!("--set {set}: expected key=value"))),
     };
     let sets = ask.sets.iter().map(split).collect::<anyhow::Result<Vec<_>>>()?;
+    let mut told = None;
     if let Some(protocol) = protocol(ask.protocol, &sets)? {
+        let before = merged.get("agent").and_then(Value::as_table).cloned().unwrap_or_default();
         overlay(&mut merged, env, protocol)?;
+        let after = merged.get("agent").and_then(Value::as_table);
+        let moved = after.into_iter().flatten().filter(|(key, value)| before.get(*key) != Some(value));
+        let moved = moved.filter(|(key, _)| !sets.iter().any(|(set, _)| *set == format!("agent.{key}")));
+        let moved: Vec<String> =
+            moved.map(|(key, value)| format!("agent.{key} = {value} (was {})", before[key])).collect();
+        if !moved.is_empty() {
+            told = Some(format!("protocol {protocol} sets {}; --set keeps another value", moved.join(" and ")));
+        }
     }
     for (key, value) in sets {
         assign(&mut merged, &key, value, &origin)?;
     }
-    Ok(Resolved { env_name, env, agent, tables: merged, sets: ask.sets.to_vec() })
+    Ok(Resolved { env_name, env, agent, tables: merged, sets: ask.sets.to_vec(), told })
 }
 
 /// The protocol that was asked for: it comes before every other value that is set, and there is one.
@@ -218,6 +230,13 @@ impl Resolved {
     /// The protocol in force, where the environment has any.
     pub(crate) fn protocol(&self) -> Option<String> {
         Some(self.table("env").get("protocol")?.as_str()?.to_owned())
+    }
+
+    /// The same as a report has it: with every value that is another than the protocol's.
+    pub(crate) fn protocol_told(&self) -> Option<String> {
+        let name = self.protocol()?;
+        let other = deviations(&self.tables, self.env, &name);
+        Some(if other.is_empty() { name } else { format!("{name}, but {}", other.join(", ")) })
     }
 
     /// Replaces the tables of the environment by those of a protocol.

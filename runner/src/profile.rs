@@ -36,7 +36,7 @@ pub(crate) struct ProfileArgs {
     #[arg(long, requires = "env")]
     agent: Option<String>,
     /// Emulator frames to train for after the first update [default: 10 seconds]
-    #[arg(long)]
+    #[arg(long, value_parser = clap::value_parser!(u64).range(1..))]
     frames: Option<u64>,
     /// Seed of every random stream
     #[arg(long, default_value_t = 1)]

@@ -89,7 +89,7 @@ impl Progress {
             (false, true) => Way::Lines,
             (false, false) => {
                 let style =
-                    ProgressStyle::with_template("{bar:24} {percent:>3}%  {msg}").expect("the template is right");
+                    ProgressStyle::with_template("{bar:24} {percent:>3}%  {wide_msg}").expect("the template is right");
                 Way::Bar(ProgressBar::new(total).with_style(style).with_position(done))
             }
         };

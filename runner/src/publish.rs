@@ -17,7 +17,7 @@ use crate::evaluate::{Asked, Trained};
 use crate::manifest::hex;
 use crate::model::{BEST, SCORE};
 use crate::record::by_agent;
-use crate::score::{Report, Score};
+use crate::score::{Report, Score, give};
 use crate::session::WEIGHTS;
 use crate::snapshot::{Part, Snapshot};
 use crate::stop::{STOPPED, Stop};
@@ -82,11 +82,8 @@ pub(crate) fn run(args: &PublishArgs, tables: &Tables) -> anyhow::Result<ExitCod
     if args.json {
         output::line(serde_json::to_string(&report)?);
     } else {
-        let Report { mean, stderr, episodes, .. } = report;
-        output::line(format!(
-            "{}: {mean:.3} ± {stderr:.3} over {episodes} games, which are there as recordings",
-            out.display()
-        ));
+        let (mean, episodes) = (give(report.mean, report.stderr, 3), report.episodes);
+        output::line(format!("{}: {mean} over {episodes} games, which are there as recordings", out.display()));
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -165,7 +162,7 @@ fn card(trained: &Trained, report: &Report, games: &[Game<'_>], sha256: &str) ->
         ("precision", format!("{precision}; instruction set {}", about.isa)),
         ("weights", format!("`checkpoints`, safetensors, SHA-256 `{sha256}`")),
         ("evaluated on", format!("{episodes} games not seen in training, seed {seed}, actions {policy}")),
-        ("mean", format!("{mean:.1} ± {stderr:.1} (standard error)")),
+        ("mean", format!("{} (standard error)", give(*mean, *stderr, 1))),
     ];
     rows.extend(median.map(|median| ("median", format!("{median:.1}"))));
     rows.extend(human_normalised.map(|score| ("human-normalised", format!("{score:.3}"))));

@@ -69,6 +69,7 @@ pub(crate) struct RecordArgs {
 /// What `--json` prints.
 #[derive(Debug, Serialize)]
 struct Report {
+    #[serde(serialize_with = "crate::file::text")]
     file: PathBuf,
     env: String,
     episodes: usize,
@@ -140,7 +141,7 @@ pub(crate) fn by_agent(
     let mode = Mode::Evaluate { epsilon: eval.epsilon, greedy };
     let spec = resolved.seat_eval(&Seating { seed, seats: SEATS..SEATS + 1 })?.spec().clone();
     let kept = outputs.map(|every| kept(every, learner.as_ref(), &spec, &about.agent)).transpose()?;
-    let games = Games { seed, episodes: eval.episodes, mode, workers, outputs: kept.is_some() };
+    let games = Games { seed, first: SEATS, episodes: eval.episodes, mode, workers, outputs: kept.is_some() };
     let mut takes = Takes::new(outputs, filmed);
     let played = watched(resolved, learner.as_ref(), games, stop, &mut |seats| takes.watch(seats))?;
     let Some(score) = played else {

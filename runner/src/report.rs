@@ -8,7 +8,7 @@ use std::process::ExitCode;
 
 use anyhow::{Context as _, bail};
 
-use crate::plot::curves::{self, Axis, Group};
+use crate::plot::curves::{self, Axis, Group, See};
 use crate::plot::{chart, svg};
 use crate::run_dir::{self, About};
 use crate::tables::Tables;
@@ -42,7 +42,8 @@ pub(crate) fn run(args: &ReportArgs, tables: &Tables) -> anyhow::Result<ExitCode
     if args.out.extension().is_none_or(|ending| !ending.eq_ignore_ascii_case("html")) {
         bail!(usage(format!("--out {}: give the name of a .html file", args.out.display())));
     }
-    let groups = curves::read(&args.runs, args.x, "return_100", 5)?;
+    let see = |key, smooth| See { axis: args.x, key, smooth, centred: false };
+    let groups = curves::read(&args.runs, see("return_100", 5))?;
     let mut envs: Vec<String> = Vec::new();
     for group in &groups {
         if !envs.contains(&group.env) {
@@ -53,7 +54,7 @@ pub(crate) fn run(args: &ReportArgs, tables: &Tables) -> anyhow::Result<ExitCode
     for group in &groups {
         let runs = group.runs.iter().filter(|run| curves::last(run, args.x, "eval_return").is_some());
         let runs: Vec<PathBuf> = runs.cloned().collect();
-        let read = if runs.is_empty() { Vec::new() } else { curves::read(&runs, args.x, "eval_return", 1)? };
+        let read = if runs.is_empty() { Vec::new() } else { curves::read(&runs, see("eval_return", 1))? };
         evaluated.extend(read.into_iter().map(|read| Group { name: group.name.clone(), ..read }));
     }
     let mut charts = Vec::new();

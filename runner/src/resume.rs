@@ -49,7 +49,7 @@ pub(crate) fn run(args: &ResumeArgs, tables: &Tables) -> anyhow::Result<ExitCode
     let stop = Stop::listen()?;
     let (mut about, mut resolved) = recorded(&args.run, tables)?;
     publish::refuse(&args.run)?;
-    let mut dir = RunDir::open(&args.run)?;
+    let dir = RunDir::open(&args.run)?;
     let planned = resolved.train()?.frames;
     if let Some(frames) = args.frames {
         resolved.set("train.frames", i64::try_from(frames).map_err(|_| usage("--frames: too large"))?)?;

@@ -11,11 +11,12 @@ use anyhow::{Context as _, bail};
 use rl_nn::Precision;
 use rustix::fs::{FlockOperation, flock};
 use serde::{Deserialize, Serialize};
+use sha2::{Digest as _, Sha256};
 
 use crate::demonstrations::Shown;
-use crate::file;
 use crate::tape::Which;
 use crate::usage::usage;
+use crate::{file, manifest, output};
 
 /// `run.json`.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -83,12 +84,15 @@ pub(crate) fn features() -> Vec<String> {
     all.iter().filter(|(_, on)| *on).map(|(name, _)| (*name).to_owned()).collect()
 }
 
+/// The file that is locked by whoever writes to a run.
+const LOCK: &str = ".lock";
+
 /// A directory that this process alone writes to.
 #[derive(Debug)]
 pub(crate) struct RunDir {
     path: PathBuf,
-    /// Every `run.json` that this process opened or wrote: a file that was replaced stays locked for whoever has it open.
-    locks: Vec<File>,
+    /// [`LOCK`], held until the process is done.
+    _lock: File,
 }
 
 impl RunDir {
@@ -104,10 +108,10 @@ impl RunDir {
         preset: &str,
     ) -> anyhow::Result<Self> {
         let path = match asked {
-            Some(path) => claim(path, force)?,
+            Some(path) => path.to_owned(),
             None => (1..).find_map(|n| free(name, n).transpose()).expect("numbers do not end")?,
         };
-        let mut dir = Self { path, locks: Vec::new() };
+        let dir = Self { _lock: claim(&path, force)?, path };
         dir.describe(about, preset)?;
         Ok(dir)
     }
@@ -117,20 +121,19 @@ impl RunDir {
     /// # Errors
     /// If it holds no run, or another process is writing to it.
     pub(crate) fn open(path: &Path) -> anyhow::Result<Self> {
-        Ok(Self { path: path.to_owned(), locks: vec![lock(path)?] })
+        about(path)?;
+        Ok(Self { path: path.to_owned(), _lock: lock(path)? })
     }
 
     /// Writes what the run is.
     ///
     /// # Errors
-    /// If a file cannot be written, or another process was faster.
-    pub(crate) fn describe(&mut self, about: &About, preset: &str) -> anyhow::Result<()> {
+    /// If a file cannot be written.
+    pub(crate) fn describe(&self, about: &About, preset: &str) -> anyhow::Result<()> {
         // What makes the directory that of a run comes last: a process that is killed in between leaves none, or the one before.
         write(&self.path.join("run.toml"), preset.as_bytes())?;
         let json = format!("{}\n", serde_json::to_string_pretty(about)?);
-        write(&self.path.join("run.json"), json.as_bytes())?;
-        self.locks.push(lock(&self.path)?);
-        Ok(())
+        write(&self.path.join("run.json"), json.as_bytes())
     }
 
     /// Where it is.
@@ -166,6 +169,24 @@ pub(crate) fn about(path: &Path) -> anyhow::Result<About> {
     serde_json::from_slice(&text).with_context(|| format!("{}: damaged", file.display()))
 }
 
+/// The file of a run's settings, once it is known to be whole.
+///
+/// # Errors
+/// If it cannot be read, or lacks a table: what is missing would be today's preset.
+pub(crate) fn settings(path: &Path, about: &About) -> anyhow::Result<PathBuf> {
+    let file = path.join("run.toml");
+    let name = || file.display().to_string();
+    let text = fs::read_to_string(&file).with_context(name)?;
+    let tables: toml::Table = text.parse().with_context(name)?;
+    if let Some(table) = ["env", "eval", "agent", "train"].iter().find(|table| !tables.contains_key(**table)) {
+        bail!("{}: damaged, the table [{table}] is missing", name());
+    }
+    if !about.config_sha256.is_empty() && about.config_sha256 != manifest::hex(&Sha256::digest(&text)) {
+        output::note(format!("{}: was changed since run.json was written", name()));
+    }
+    Ok(file)
+}
+
 /// Whether a run may have the directory `path`, and whether another is there that it replaces.
 ///
 /// # Errors
@@ -180,10 +201,11 @@ pub(crate) fn may_be(path: &Path, force: bool) -> anyhow::Result<bool> {
         Err(e) => return Err(e).with_context(|| path.display().to_string()),
     };
     if !empty && !force {
-        return Err(usage(format!(
-            "{} exists: name another --run, go on with `rl-run resume`, or replace it with --force",
-            path.display()
-        )));
+        let mend = match about(path) {
+            Ok(_) => "name another --run, go on with `rl-run resume`, or replace it with --force",
+            Err(_) => "it is not empty, and not a run: name another --run",
+        };
+        return Err(usage(format!("{} exists: {mend}", path.display())));
     }
     if !empty {
         about(path)?; // what is not a run is not ours to remove
@@ -193,16 +215,32 @@ pub(crate) fn may_be(path: &Path, force: bool) -> anyhow::Result<bool> {
 
 /// Whether a file is of a run that was killed before it was one: its `run.json` comes last.
 fn is_unborn(name: &OsStr) -> bool {
-    name == "run.toml" || name.as_encoded_bytes().starts_with(b".tmp")
+    name == LOCK || name == "run.toml" || name.as_encoded_bytes().starts_with(b".tmp")
 }
 
-fn claim(path: &Path, force: bool) -> anyhow::Result<PathBuf> {
-    if may_be(path, force)? {
-        let _lock = lock(path)?;
-        fs::remove_dir_all(path).with_context(|| path.display().to_string())?;
-    }
+/// Makes `path` an empty directory of this process.
+fn claim(path: &Path, force: bool) -> anyhow::Result<File> {
+    may_be(path, force)?;
     fs::create_dir_all(path).with_context(|| path.display().to_string())?;
-    Ok(path.to_owned())
+    let lock = lock(path)?;
+    // Once more: another process may have come and gone since.
+    if may_be(path, force)? {
+        clear(path).with_context(|| path.display().to_string())?;
+    }
+    Ok(lock)
+}
+
+/// Removes a run, but for the lock on it. What makes it one goes last: were this cut short, `--force` could still be asked.
+fn clear(path: &Path) -> std::io::Result<()> {
+    for entry in fs::read_dir(path)? {
+        let entry = entry?;
+        if entry.file_type()?.is_dir() {
+            fs::remove_dir_all(entry.path())?;
+        } else if entry.file_name() != LOCK && entry.file_name() != "run.json" {
+            fs::remove_file(entry.path())?;
+        }
+    }
+    fs::remove_file(path.join("run.json"))
 }
 
 fn free(name: &str, n: u32) -> anyhow::Result<Option<PathBuf>> {
@@ -216,8 +254,12 @@ fn free(name: &str, n: u32) -> anyhow::Result<Option<PathBuf>> {
     }
 }
 
+/// By a file of its own that is open to be written: some network file systems lock no other, and one that is replaced, as
+/// `run.json` is, would be another's to lock.
 fn lock(path: &Path) -> anyhow::Result<File> {
-    let file = File::open(path.join("run.json")).with_context(|| format!("{}/run.json", path.display()))?;
+    let file = path.join(LOCK);
+    let file = File::options().create(true).truncate(false).write(true).open(&file);
+    let file = file.with_context(|| path.join(LOCK).display().to_string())?;
     match flock(&file, FlockOperation::NonBlockingLockExclusive) {
         Ok(()) => Ok(file),
         Err(rustix::io::Errno::WOULDBLOCK) => bail!("{}: another rl-run is writing to this run", path.display()),
@@ -231,7 +273,7 @@ fn lock(path: &Path) -> anyhow::Result<File> {
 /// If it cannot be written.
 pub(crate) fn write(path: &Path, bytes: &[u8]) -> anyhow::Result<()> {
     let context = || path.display().to_string();
-    let mut file = tempfile::NamedTempFile::new_in(file::parent(path)).with_context(context)?;
+    let mut file = file::unnamed(file::parent(path)).with_context(context)?;
     file.write_all(bytes).with_context(context)?;
     file.as_file().sync_all().with_context(context)?;
     file.persist(path).map_err(|e| e.error).with_context(context)?;

@@ -30,11 +30,11 @@ impl Score {
         if sorted.len() % 2 == 1 { sorted[middle] } else { 0.5 * (sorted[middle - 1] + sorted[middle]) }
     }
 
-    /// Standard error of the mean, 0 for a single game.
-    pub(crate) fn stderr(&self) -> f64 {
+    /// Standard error of the mean; a single game says nothing of it.
+    pub(crate) fn stderr(&self) -> Option<f64> {
         let (n, mean) = (self.returns.len() as f64, self.mean());
         let squares: f64 = self.returns.iter().map(|r| (r - mean) * (r - mean)).sum();
-        if n > 1.0 { (squares / (n - 1.0) / n).sqrt() } else { 0.0 }
+        (n > 1.0).then(|| (squares / (n - 1.0) / n).sqrt())
     }
 }
 
@@ -53,7 +53,8 @@ pub(crate) struct Report {
     pub(crate) episodes: u32,
     pub(crate) mean: f64,
     pub(crate) median: Option<f64>,
-    pub(crate) stderr: f64,
+    /// None of a single game.
+    pub(crate) stderr: Option<f64>,
     pub(crate) human_normalised: Option<f64>,
     /// Of the games that were played.
     pub(crate) frames: u64,
@@ -82,7 +83,7 @@ impl Report {
         Ok(Self {
             env: resolved.env_name.clone(),
             agent: trained.about.agent.clone(),
-            protocol: resolved.protocol(),
+            protocol: resolved.protocol_told(),
             checkpoint: trained.frames,
             policy: trained.policy(resolved.eval()?.epsilon, asked.greedy),
             seed: asked.seed,
@@ -90,8 +91,8 @@ impl Report {
             episodes: 0,
             mean,
             median: None,
-            stderr: 0.0,
-            human_normalised: reference.map(|(random, human)| (mean - random) / (human - random)),
+            stderr: Some(0.0),
+            human_normalised: reference.map(|reference| human_normalised(mean, reference)),
             frames: 0,
         })
     }
@@ -107,7 +108,8 @@ impl Report {
                     "games             {} in {} frames, seed {}",
                     self.episodes, self.frames, self.seed
                 ));
-                output::line(format!("mean              {:.4} ± {:.4} (standard error)", self.mean, self.stderr));
+                let mean = give(self.mean, self.stderr, 4);
+                output::line(format!("mean              {mean} (standard error)"));
                 output::line(format!("median            {median:.4}"));
             }
             None => output::line(format!("expected return   {:.6} (exact, by dynamic programming)", self.mean)),
@@ -118,15 +120,36 @@ impl Report {
     }
 }
 
+/// How far a score is on the way from chance, which is 0, to a person, who is 1. Source: Mnih et al. 2015.
+fn human_normalised(mean: f64, (random, human): (f64, f64)) -> f64 {
+    (mean - random) / (human - random)
+}
+
+/// A mean with its error, to so many digits.
+pub(crate) fn give(mean: f64, stderr: Option<f64>, digits: usize) -> String {
+    match stderr {
+        Some(stderr) => format!("{mean:.digits$} ± {stderr:.digits$}"),
+        None => format!("{mean:.digits$} ± unknown"),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
+    fn chance_is_nothing_and_a_person_is_one() {
+        let reference = (258.5, 22_736.3); // Kung Fu Master
+        assert_eq!([258.5, 22_736.3].map(|score| human_normalised(score, reference)), [0.0, 1.0]);
+        assert!((human_normalised(31_592.0, reference) - 1.394).abs() < 5e-4, "that of models/kungfu");
+    }
+
+    #[test]
     fn mean_median_and_error_of_four_games() {
         let score = Score { returns: vec![4.0, 1.0, 3.0, 2.0], frames: 0, ..Score::default() };
         assert_eq!((score.mean(), score.median()), (2.5, 2.5));
-        assert!((score.stderr() - (5.0f64 / 3.0 / 4.0).sqrt()).abs() < 1e-12);
-        assert_eq!(Score { returns: vec![7.0], frames: 0, ..Score::default() }.stderr(), 0.0);
+        assert!((score.stderr().unwrap() - (5.0f64 / 3.0 / 4.0).sqrt()).abs() < 1e-12);
+        assert_eq!(Score { returns: vec![7.0], frames: 0, ..Score::default() }.stderr(), None);
+        assert_eq!([give(2.5, Some(0.25), 1), give(7.0, None, 2)], ["2.5 ± 0.2", "7.00 ± unknown"]);
     }
 }

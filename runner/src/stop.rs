@@ -1,4 +1,4 @@
-//! Ctrl-C and SIGTERM: the first asks for a checkpoint, another one ends the process at once.
+//! Ctrl-C, SIGTERM, and SIGHUP of a terminal that closes: the first asks for a checkpoint, another one ends the process at once.
 //!
 //! A terminal and a supervisor such as `timeout` may both pass one request on, so that it comes twice in a moment: signals
 //! that close behind the first are the same request.
@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use signal_hook::consts::{SIGINT, SIGTERM};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 use signal_hook::low_level;
 
@@ -34,6 +34,10 @@ impl Stop {
         let stop = Self::default();
         let asked = Arc::clone(&stop.0);
         let mut signals = Signals::new([SIGINT, SIGTERM])?;
+        // Who is started by nohup is to outlive its terminal.
+        if !ignored(SIGHUP) {
+            signals.add_signal(SIGHUP)?;
+        }
         thread::Builder::new().name("signals".to_owned()).spawn(move || {
             let mut first: Option<Instant> = None;
             for signal in signals.forever() {
@@ -62,4 +66,12 @@ impl Stop {
     pub(crate) fn asked(&self) -> bool {
         self.0.load(Ordering::Relaxed)
     }
+}
+
+/// Whether whoever started this process had it ignore a signal, as Linux tells.
+fn ignored(signal: i32) -> bool {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+    let mask = mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok()).unwrap_or(0);
+    mask >> (signal - 1) & 1 == 1
 }

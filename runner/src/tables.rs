@@ -39,7 +39,10 @@ impl Tables {
         }
         let names = self.env_names();
         let absent = if cfg!(feature = "atari") { "" } else { "; this binary was built without the feature `atari`" };
-        let hint = hint(name, names.iter().map(String::as_str));
+        let hint = match gymnasiums(name, &names) {
+            Some(ours) => format!("; did you mean `{ours}`?"),
+            None => hint(name, names.iter().map(String::as_str)),
+        };
         Err(usage(format!("no environment is called `{name}`{hint} (`rl-run list envs` shows all{absent})")))
     }
 
@@ -69,7 +72,49 @@ impl Tables {
     }
 }
 
+/// What we call an environment that Gymnasium, ale-py or ViZDoom's wrapper call `name`, such as `CartPole-v1`, `ALE/Pong-v5`,
+/// `PongNoFrameskip-v4` or `VizdoomBasic-v1`.
+fn gymnasiums<'a>(name: &str, names: &'a [String]) -> Option<&'a str> {
+    let plain = |name: &str| name.to_lowercase().replace(|c: char| !c.is_alphanumeric(), "");
+    let (own, version) = name.rsplit_once("-v")?;
+    version.parse::<u32>().ok()?;
+    let own = plain(own.strip_prefix("ALE/").unwrap_or(own).trim_end_matches("NoFrameskip"));
+    let own = own.strip_prefix("vizdoom").unwrap_or(&own);
+    let find = |wanted: &str| {
+        let last = |name: &'a String| plain(name.rsplit('/').next().unwrap_or(name));
+        names.iter().find(|name| last(name) == wanted).map(String::as_str)
+    };
+    find(&plain(name)).or_else(|| find(own))
+}
+
 /// Whether the entry stands for its members rather than for itself.
 pub(crate) fn is_family(entry: &EnvEntry) -> bool {
     entry.id.ends_with('/')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_of_gymnasium_lead_to_ours() {
+        let tables = Tables::new(&[rl_envs::ENVS], &[]);
+        for (theirs, ours) in [
+            ("CartPole-v1", "`cartpole`"),
+            ("CartPole-v0", "`cartpole-v0`"),
+            ("FrozenLake8x8-v1", "`frozenlake8x8`"),
+            ("MountainCarContinuous-v0", "`mountaincar-continuous`"),
+            ("Taxi-v3", "`taxi`"),
+            #[cfg(feature = "atari")]
+            ("ALE/MsPacman-v5", "`atari/ms_pacman`"),
+            #[cfg(feature = "atari")]
+            ("PongNoFrameskip-v4", "`atari/pong`"),
+            #[cfg(feature = "doom")]
+            ("VizdoomBasic-v1", "`doom/basic`"),
+            ("cartpol", "`cartpole`"),
+        ] {
+            let said = tables.env(theirs).unwrap_err().to_string();
+            assert!(said.contains(&format!("did you mean {ours}?")), "{said}");
+        }
+    }
 }

@@ -18,6 +18,7 @@ use crate::evaluate::{build, context};
 use crate::keep::Archive;
 use crate::manifest::Owner;
 use crate::metrics::Metrics;
+use crate::needs::Runs;
 use crate::preset::{self, Ask, Eval, Resolved, Train};
 use crate::progress::Progress;
 use crate::run_dir::{self, About, RunDir};
@@ -101,7 +102,7 @@ pub(crate) struct Report {
 /// What to train, and with what: the same for every seed.
 #[derive(Clone, Debug)]
 pub(crate) struct Order {
-    resolved: Resolved,
+    pub(crate) resolved: Resolved,
     pub(crate) train: Train,
     eval: Eval,
     pub(crate) device: Device,
@@ -186,6 +187,7 @@ pub(crate) fn run(args: &TrainArgs, tables: &Tables) -> anyhow::Result<ExitCode>
         return group::run(&order, seeds, &place, args.report);
     }
     let progress = progress(&order.resolved, args.seed, (0, order.train.frames), (args.tui, args.report), &order.stop)?;
+    order.resolved.told.iter().for_each(|told| progress.note(told));
     let outcome = fresh(&order, args.seed, &place, progress)?;
     finish(&outcome, args.report)
 }
@@ -202,12 +204,15 @@ impl Order {
         }
     }
 
-    /// A session at its very beginning, once it is known that as many runs `at_once` have room here.
-    fn session(&self, seed: u64, at_once: usize, place: &Place<'_>) -> anyhow::Result<Session> {
+    /// A session at its very beginning, once it is known that `runs` of its kind have room here.
+    fn session(&self, seed: u64, runs: Runs, place: &Place<'_>) -> anyhow::Result<Session> {
         let Self { resolved, train, device, workers, .. } = self;
-        let session = start(resolved, train, seed, device, self.workers_of(*workers))?;
+        let mut session = start(resolved, train, seed, device, self.workers_of(*workers))?;
         let (agent, context) = context(resolved, session.seats.spec(), seed, device)?;
-        needs::check(agent, &context, train, place.run.unwrap_or(Path::new("runs")), at_once)?;
+        let mut weights = Vec::new();
+        session.learner.weights().save(&mut weights)?;
+        let at = place.run.unwrap_or(Path::new("runs"));
+        needs::check(agent, &context, train, at, weights.len() as u64, runs)?;
         Ok(session)
     }
 
@@ -215,8 +220,8 @@ impl Order {
     ///
     /// # Errors
     /// If the pair cannot work, a value is refused, or memory or disk is short.
-    pub(crate) fn check(&self, seed: u64, at_once: usize, place: &Place<'_>) -> anyhow::Result<()> {
-        self.session(seed, at_once, place).map(drop)
+    pub(crate) fn check(&self, seed: u64, runs: Runs, place: &Place<'_>) -> anyhow::Result<()> {
+        self.session(seed, runs, place).map(drop)
     }
 
     /// The same for one of as many runs `at_once`.
@@ -238,7 +243,7 @@ impl Order {
 /// # Errors
 /// If anything that it needs is missing, refused or fails.
 pub(crate) fn fresh(order: &Order, seed: u64, place: &Place<'_>, progress: Progress) -> anyhow::Result<Outcome> {
-    let mut session = order.session(seed, 1, place)?;
+    let mut session = order.session(seed, Runs { all: 1, at_once: 1 }, place)?;
     if let Some(instead) = order.instead().filter(|_| !place.many) {
         progress.note(instead);
     }

@@ -48,6 +48,7 @@ pub(crate) struct VerifyArgs {
 /// What `--json` prints.
 #[derive(Debug, Serialize)]
 struct Verdict {
+    #[serde(serialize_with = "crate::file::text")]
     run: PathBuf,
     equal: bool,
     /// States that were compared and are equal.

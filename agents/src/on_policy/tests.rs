@@ -471,3 +471,16 @@ fn every_preset_is_a_complete_configuration() {
         }
     }
 }
+
+#[test]
+fn explained_variance_is_one_for_perfect_values_and_zero_for_a_constant() {
+    // (value, target); the advantage is the target less the value.
+    let of = |steps: &[(f32, f32)]| {
+        let step = |&(value, target): &(f32, f32)| Played { block: 0, t: 0, e: 0, advantage: target - value, target };
+        explained_variance(&steps.iter().map(step).collect::<Vec<_>>())
+    };
+    assert_eq!(of(&[(1.0, 1.0), (2.0, 2.0), (4.0, 4.0)]), Some(1.0));
+    assert_eq!(of(&[(3.0, 1.0), (3.0, 2.0), (3.0, 4.0)]), Some(0.0));
+    assert_eq!(of(&[(2.0, 1.0), (2.0, 3.0), (2.0, 1.0), (4.0, 3.0)]), Some(0.0));
+    assert_eq!(of(&[(1.0, 2.0), (5.0, 2.0)]), None, "targets that are all alike leave nothing to explain");
+}

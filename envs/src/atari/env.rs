@@ -28,7 +28,8 @@ pub struct AtariConfig {
     pub sticky: f32,
     /// An episode begins with 1 to this many frames without action; 0 is none.
     pub noops: u32,
-    /// Whether FIRE is pressed for one step after a reset and after a lost life, in games whose actions hold FIRE.
+    /// Whether FIRE is pressed for one step after a reset and after a lost life, in games whose actions hold FIRE. After a lost
+    /// life it takes the place of the action that was chosen, which is what a learner keeps of that step.
     pub fire_reset: bool,
     /// The action set.
     pub actions: Actions,

@@ -2,10 +2,22 @@
 
 use super::curves::Group;
 
-/// Size of a chart, in units of about a pixel.
-pub(crate) const SIZE: (f64, f64) = (800.0, 450.0);
-/// The frame of the curves: left, top, right, bottom.
+/// Width of a chart, in units of about a pixel.
+const ACROSS: f64 = 800.0;
+/// The frame of the curves, below the first rows of names: left, top, right, bottom.
 const FRAME: (f64, f64, f64, f64) = (64.0, 64.0, 780.0, 406.0);
+/// What is below the frame.
+const FOOT: f64 = 44.0;
+/// Where the title stands, and the first row of names.
+const HEAD: f64 = 26.0;
+/// Height of a row of names.
+const ROW: f64 = 17.0;
+/// Rows of names that every chart has room for above its frame.
+const ROWS: f64 = 2.0;
+/// Where a row of names begins at the left, beside the title.
+const NAMES: f64 = 260.0;
+/// Letters of a name that a row has room for.
+const LETTERS: usize = 70;
 
 /// Colours that people of any sight tell apart. Source: Okabe and Ito 2008.
 pub(crate) const COLOURS: [[u8; 3]; 7] =
@@ -68,6 +80,8 @@ pub(crate) struct Reference {
 pub(crate) struct Chart {
     pub(crate) title: String,
     pub(crate) marks: Vec<Mark>,
+    /// Width and height.
+    pub(crate) size: (f64, f64),
 }
 
 impl Chart {
@@ -91,7 +105,7 @@ impl Chart {
                 envs.push(&group.env);
             }
         });
-        let mut chart = Self { title: envs.join(", "), marks: Vec::new() };
+        let mut chart = Self { title: envs.join(", "), marks: Vec::new(), size: (ACROSS, FRAME.3 + FOOT) };
         chart.axes(&scale, axes);
         chart.references(&scale, &shown);
         for (group, paint) in groups.iter().zip(colours()) {
@@ -111,13 +125,15 @@ impl Chart {
                 chart.line(points, 2.0, i >= runs.len(), paint);
             }
         }
+        let lowest = names(&groups, &far).iter().map(|name| name.at.1).fold(0.0, f64::max);
+        chart.lower((lowest - (HEAD + (ROWS - 1.0) * ROW)).max(0.0));
+        chart.text((FRAME.0 - 48.0, HEAD), chart.title.clone(), Anchor::Start, true, Paint::Ink);
         chart.legend(&groups, runs.len(), &far);
         chart
     }
 
     fn axes(&mut self, scale: &Scale, [x, y]: [&str; 2]) {
         let (left, top, right, bottom) = FRAME;
-        self.text((left - 48.0, 26.0), self.title.clone(), Anchor::Start, true, Paint::Ink);
         for &value in &scale.y.ticks {
             let at = scale.up(value);
             let paint = if value == scale.y.ticks[0] { Paint::Faint } else { Paint::Grid };
@@ -143,29 +159,30 @@ impl Chart {
         }
     }
 
-    /// Names of the curves, in rows from the top right; the first `solid` have lines without gaps.
+    /// Makes room for more rows of names.
+    fn lower(&mut self, by: f64) {
+        self.size.1 += by;
+        for mark in &mut self.marks {
+            match mark {
+                Mark::Line { points, .. } => points.iter_mut().for_each(|(_, y)| *y += by),
+                Mark::Band { points, .. } => points.iter_mut().for_each(|(_, upper, lower)| {
+                    *upper += by;
+                    *lower += by;
+                }),
+                Mark::Text { at, .. } => at.1 += by,
+            }
+        }
+    }
+
+    /// Names of the curves in rows from the top right, each after a stroke of its curve; the first `solid` have lines without
+    /// gaps. Then references that are too far to be shown.
     fn legend(&mut self, groups: &[&Group], solid: usize, far: &[Reference]) {
-        let (_, top, right, _) = FRAME;
-        let far = far.iter().map(|reference| format!("{} {}", reference.name, grouped(reference.at)));
-        let far = far.map(|told| (format!("({told})"), None));
-        let names =
-            groups.iter().zip(colours()).enumerate().map(|(i, (group, paint))| (group.name.clone(), Some((i, paint))));
-        let mut at = right;
-        let entries: Vec<_> = names.chain(far).collect();
-        let mut row = 0.0;
-        for (name, paint) in entries.into_iter().rev() {
-            let wide = name.chars().count() as f64 * WIDE;
-            if at - wide - 30.0 < 260.0 && at < right {
-                (at, row) = (right, row + 1.0);
+        let names = names(groups, far);
+        for Name { text, at: (x, y), curve } in names {
+            self.text((x, y), text, Anchor::Start, false, if curve.is_some() { Paint::Ink } else { Paint::Faint });
+            if let Some((i, paint)) = curve.zip(curve.and_then(|i| colours().nth(i))) {
+                self.line(vec![(x - 26.0, y - 4.0), (x - 8.0, y - 4.0)], 3.0, i >= solid, paint);
             }
-            let y = top - 38.0 + row * 17.0;
-            at -= wide;
-            self.text((at, y), name, Anchor::Start, false, if paint.is_some() { Paint::Ink } else { Paint::Faint });
-            if let Some((i, paint)) = paint {
-                self.line(vec![(at - 26.0, y - 4.0), (at - 8.0, y - 4.0)], 3.0, i >= solid, paint);
-                at -= 26.0;
-            }
-            at -= 14.0;
         }
     }
 
@@ -181,8 +198,50 @@ impl Chart {
 /// Width of a letter, about.
 const WIDE: f64 = 6.6;
 
+/// A name above the frame.
+struct Name {
+    text: String,
+    at: (f64, f64),
+    /// Place of its curve.
+    curve: Option<usize>,
+}
+
+/// Where names go: rows are filled from the right, the last name first.
+fn names(groups: &[&Group], far: &[Reference]) -> Vec<Name> {
+    let far = far.iter().map(|reference| (format!("({} {})", reference.name, grouped(reference.at)), None));
+    let curves = groups.iter().enumerate().map(|(i, group)| (short(&group.name), Some(i)));
+    let (_, _, right, _) = FRAME;
+    let (mut end, mut y, mut names) = (right, HEAD, Vec::new());
+    for (text, curve) in curves.chain(far).collect::<Vec<_>>().into_iter().rev() {
+        let (wide, stroke) = (text.chars().count() as f64 * WIDE, if curve.is_some() { 26.0 } else { 0.0 });
+        if end - wide - stroke < NAMES && end < right {
+            (end, y) = (right, y + ROW);
+        }
+        names.push(Name { text, at: (end - wide, y), curve });
+        end -= wide + stroke + 14.0;
+    }
+    names
+}
+
+/// A name that is too long for a row, without its middle: directories differ at their ends.
+fn short(name: &str) -> String {
+    let letters: Vec<char> = name.chars().collect();
+    if letters.len() <= LETTERS {
+        return name.to_owned();
+    }
+    let half = (LETTERS - 3) / 2;
+    let [head, tail] = [&letters[..half], &letters[letters.len() - half..]].map(|part| part.iter().collect::<String>());
+    format!("{head}...{tail}")
+}
+
+/// One for each curve: those of [`COLOURS`], then the same darker, then lighter.
 fn colours() -> impl Iterator<Item = Paint> {
-    COLOURS.into_iter().cycle().map(Paint::Colour)
+    let shade = |round: usize| match round % 3 {
+        0 => |c: u8| c,
+        1 => |c: u8| c / 2,
+        _ => |c: u8| 255 - (255 - c) / 2,
+    };
+    (0..).map(move |i: usize| Paint::Colour(COLOURS[i % COLOURS.len()].map(shade(i / COLOURS.len()))))
 }
 
 /// Both axes.
@@ -268,6 +327,43 @@ fn grouped(value: f64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn many_names_and_long_ones_stay_in_the_head_and_curves_differ() {
+        let group = |i: usize| Group {
+            name: format!("ppo ({}{i})", "x".repeat(if i == 3 { 200 } else { 30 })),
+            env: "cartpole".to_owned(),
+            agent: "ppo".to_owned(),
+            source: None,
+            runs: Vec::new(),
+            seeds: vec![1],
+            along: "frames".to_owned(),
+            key: None,
+            x: vec![0.0, 1.0],
+            mean: vec![0.0, i as f64],
+            low: vec![0.0, i as f64],
+            high: vec![0.0, i as f64],
+        };
+        let groups: Vec<Group> = (0..14).map(group).collect();
+        let chart = Chart::new(["frames", "return"], &groups, &[], &[]);
+        let frame = chart.marks.iter().find_map(|mark| match mark {
+            Mark::Line { points, .. } => Some(points[0].1), // the foot of the grid is its first line
+            _ => None,
+        });
+        let highest = frame.unwrap() - (FRAME.3 - FRAME.1);
+        let texts = chart.marks.iter().filter_map(|mark| match mark {
+            Mark::Text { at, text, .. } if text.starts_with("ppo") => Some((*at, text.clone())),
+            _ => None,
+        });
+        let texts: Vec<_> = texts.collect();
+        assert_eq!(texts.len(), 14);
+        for ((x, y), text) in &texts {
+            assert!(*x >= NAMES && x + text.len() as f64 * WIDE <= FRAME.2 + 1.0 && *y < highest, "{x} {y} {text}");
+        }
+        let paints: std::collections::BTreeSet<_> =
+            colours().take(14).map(|paint| if let Paint::Colour(c) = paint { c } else { [0; 3] }).collect();
+        assert_eq!(paints.len(), 14);
+    }
 
     #[test]
     fn axes_have_round_numbers_around_what_they_show() {

@@ -10,8 +10,10 @@ use serde_json::Value;
 
 use crate::appended::{lines, read as bytes};
 use crate::metrics::ROWS;
+use crate::model::SCORE;
+use crate::run_dir::About;
 use crate::usage::usage;
-use crate::{interval, run_dir};
+use crate::{interval, output, run_dir};
 
 /// Points of a curve.
 const POINTS: usize = 200;
@@ -71,35 +73,68 @@ pub(crate) struct Group {
     pub(crate) high: Vec<f64>,
 }
 
-/// Curves of the runs in these directories, or in their directories of seeds, each point smoothed over `smooth` of them.
+/// What to look at.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct See<'a> {
+    /// What curves go along.
+    pub(crate) axis: Axis,
+    /// What goes up.
+    pub(crate) key: &'a str,
+    /// Points that each is the mean of.
+    pub(crate) smooth: usize,
+    /// Whether what is of the last 100 games stands in their middle and not at their end.
+    pub(crate) centred: bool,
+}
+
+/// A run with its points.
+type Curve = (PathBuf, About, Vec<(f64, f64)>);
+
+/// Curves of the runs in these directories, or in their directories of seeds, as they are to be seen.
 ///
 /// # Errors
-/// If one holds no run, or no row with `key`; the message names it.
-pub(crate) fn read(dirs: &[PathBuf], axis: Axis, key: &str, smooth: usize) -> anyhow::Result<Vec<Group>> {
-    let mut runs: Vec<PathBuf> = Vec::new();
+/// If one holds no run, or none has a row with `key`; the message names it. One of several that has none is told and left out.
+pub(crate) fn read(dirs: &[PathBuf], see: See<'_>) -> anyhow::Result<Vec<Group>> {
+    let See { axis, key, smooth, .. } = see;
+    let mut runs: Vec<(PathBuf, PathBuf)> = Vec::new();
     for dir in dirs {
         for run in runs_of(dir)? {
-            if !runs.contains(&run) {
-                runs.push(run);
+            let place = fs::canonicalize(&run).with_context(|| run.display().to_string())?;
+            if runs.iter().all(|(_, other)| *other != place) {
+                runs.push((run, place));
             }
         }
     }
     // By settings, in the order in which they were named.
-    let mut order: Vec<(String, Vec<PathBuf>)> = Vec::new();
-    for run in runs {
-        let about = run_dir::about(&run)?;
+    let mut order: Vec<(String, Vec<Curve>)> = Vec::new();
+    let (count, mut refused) = (runs.len(), Vec::new());
+    for (run, _) in runs {
+        let curve = run_dir::about(&run).and_then(|about| Ok((points(&run, see)?, about)));
+        let (points, about) = match curve {
+            Ok(curve) => curve,
+            Err(why) => {
+                refused.push(why);
+                continue;
+            }
+        };
         let id = format!("{} {} {}", about.env, about.agent, about.config_sha256);
         match order.iter_mut().find(|(other, _)| *other == id) {
-            Some((_, all)) => all.push(run),
-            None => order.push((id, vec![run])),
+            Some((_, all)) => all.push((run, about, points)),
+            None => order.push((id, vec![(run, about, points)])),
         }
     }
+    if refused.len() == count
+        && let Some(why) = refused.pop()
+    {
+        return Err(why);
+    }
+    refused.iter().for_each(|why| output::note(format!("left out: {why:#}")));
     let mut groups = Vec::new();
-    for (_, runs) in order {
-        let curves = runs.iter().map(|run| points(run, axis, key)).collect::<anyhow::Result<Vec<_>>>()?;
-        let abouts = runs.iter().map(|run| run_dir::about(run)).collect::<anyhow::Result<Vec<_>>>()?;
-        let seeds = abouts.iter().map(|about| about.seed).collect();
-        let (name, env, agent) = (abouts[0].agent.clone(), abouts[0].env.clone(), abouts[0].agent.clone());
+    for (_, of) in order {
+        let curves: Vec<_> = of.iter().map(|(.., points)| points.clone()).collect();
+        let seeds = of.iter().map(|(_, about, _)| about.seed).collect();
+        let about = &of[0].1;
+        let (name, env, agent) = (about.agent.clone(), about.env.clone(), about.agent.clone());
+        let runs = of.iter().map(|(run, ..)| run.clone()).collect();
         let [x, mean, low, high] = together(&curves, smooth);
         let (source, along, key) = (None, axis.name().to_owned(), Some(key.to_owned()));
         groups.push(Group { name, env, agent, source, runs, seeds, along, key, x, mean, low, high });
@@ -113,13 +148,16 @@ pub(crate) fn read(dirs: &[PathBuf], axis: Axis, key: &str, smooth: usize) -> an
 /// # Errors
 /// If there are none.
 pub(crate) fn runs_of(dir: &Path) -> anyhow::Result<Vec<PathBuf>> {
+    if dir.join("run.json").exists() {
+        return Ok(vec![dir.to_owned()]);
+    }
     let Err(none) = run_dir::about(dir) else { return Ok(vec![dir.to_owned()]) };
     let Ok(entries) = fs::read_dir(dir) else { return Err(none) };
     let mut runs: Vec<(Option<u64>, PathBuf)> = Vec::new();
     for entry in entries {
         let path = entry.with_context(|| dir.display().to_string())?.path();
         if path.join("run.json").exists() {
-            runs.push((Some(run_dir::about(&path)?.seed), path));
+            runs.push((run_dir::about(&path).ok().map(|about| about.seed), path));
         }
     }
     if runs.is_empty() {
@@ -134,6 +172,7 @@ fn name(groups: &mut [Group]) {
     let mut count = BTreeMap::new();
     groups.iter().for_each(|group| *count.entry(group.agent.clone()).or_insert(0) += 1);
     let several = groups.iter().any(|group| group.env != groups[0].env);
+    let mut taken = BTreeSet::new();
     for group in groups {
         if count[&group.agent] > 1 || several {
             let dir = group.runs[0].as_path();
@@ -145,6 +184,9 @@ fn name(groups: &mut [Group]) {
                 (own, _) => own.unwrap_or_default(),
             };
             group.name = format!("{} ({dir})", group.agent);
+            if !taken.insert(group.name.clone()) {
+                group.name = format!("{} ({})", group.agent, group.runs[0].display());
+            }
         }
         if group.runs.len() > 1 {
             let seeds = group.seeds.iter().collect::<BTreeSet<_>>().len();
@@ -155,15 +197,26 @@ fn name(groups: &mut [Group]) {
 }
 
 /// Rows of a run that have `key`.
-fn points(run: &Path, axis: Axis, key: &str) -> anyhow::Result<Vec<(f64, f64)>> {
+fn points(run: &Path, see: See<'_>) -> anyhow::Result<Vec<(f64, f64)>> {
+    let See { axis, key, centred, .. } = see;
     let path = run.join(ROWS);
+    if !path.exists() && run.join(SCORE).exists() {
+        bail!(usage(format!("{} is a published model, which has no rows of its training", run.display())));
+    }
     let (mut points, mut keys) = (Vec::new(), BTreeMap::new());
+    let (mut along, mut middles) = (Vec::new(), Vec::new());
     for line in lines(&bytes(&path)?) {
         // The last may be torn: a run that is going on is read too.
         let Ok(Value::Object(row)) = serde_json::from_slice(line) else { break };
         let value = row.get(key).and_then(Value::as_f64);
         row.keys().for_each(|key| *keys.entry(key.clone()).or_insert(0) += 1);
-        points.extend(axis.of(&Value::Object(row)).zip(value));
+        let row = Value::Object(row);
+        along.extend(Axis::Frames.of(&row).zip(axis.of(&row)));
+        middles.extend(value.map(|_| middle(&row)));
+        points.extend(axis.of(&row).zip(value));
+    }
+    if centred && LAST_GAMES.contains(&key) {
+        points.iter_mut().zip(middles).for_each(|(point, middle)| point.0 = at(&along, middle));
     }
     if points.is_empty() {
         let known: Vec<&str> = keys.keys().map(String::as_str).collect();
@@ -173,9 +226,21 @@ fn points(run: &Path, axis: Axis, key: &str) -> anyhow::Result<Vec<(f64, f64)>> 
     Ok(points)
 }
 
+/// Keys whose values are of the last games, [`GAMES`] at most.
+const LAST_GAMES: [&str; 2] = ["return_100", "length_100"];
+/// How many.
+const GAMES: f64 = 100.0;
+
+/// The frame in the middle of the games that a row's `return_100` is of.
+fn middle(row: &Value) -> f64 {
+    let of = |key: &str| row[key].as_f64().unwrap_or_default();
+    let games = of("episodes").min(GAMES);
+    (of("frames") - 0.5 * games * of("length_100")).max(0.0)
+}
+
 /// The last value that a run measured of `key`, where it measured any.
 pub(crate) fn last(run: &Path, axis: Axis, key: &str) -> Option<(f64, f64)> {
-    points(run, axis, key).ok()?.last().copied()
+    points(run, See { axis, key, smooth: 1, centred: false }).ok()?.last().copied()
 }
 
 /// One grid, on which every curve has a value, and there their smoothed mean with its interval.

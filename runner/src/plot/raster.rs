@@ -1,14 +1,14 @@
 //! A chart as pixels, at twice its size, with letters that are part of the program: no font of the system is asked.
 
 use embedded_graphics::mono_font::MonoTextStyle;
-use embedded_graphics::mono_font::ascii::FONT_10X20;
+use embedded_graphics::mono_font::iso_8859_1::FONT_10X20;
 use embedded_graphics::pixelcolor::Rgb888;
 use embedded_graphics::prelude::{Drawable as _, Point};
 use embedded_graphics::primitives::{Circle, Line};
 use embedded_graphics::text::{Alignment, Text};
 use rl_core::Canvas;
 
-use super::chart::{Anchor, Chart, Mark, Paint, SIZE};
+use super::chart::{Anchor, Chart, Mark, Paint};
 
 /// Pixels of the picture per unit of the chart.
 const SCALE: f64 = 2.0;
@@ -17,7 +17,7 @@ const BAND: f64 = 0.18;
 
 /// Draws a chart on white.
 pub(super) fn picture(chart: &Chart) -> Canvas {
-    let (width, height) = (SIZE.0 * SCALE, SIZE.1 * SCALE);
+    let (width, height) = (chart.size.0 * SCALE, chart.size.1 * SCALE);
     let mut canvas = Canvas::new(0, 0);
     canvas.begin(2 * width as usize, 2 * height as usize, Rgb888::new(255, 255, 255));
     // At twice the size, so that edges become smooth.
@@ -66,7 +66,7 @@ fn line(canvas: &mut Canvas, points: &[(f64, f64)], by: f64, width: f64, dashed:
     for (from, to) in parts {
         canvas.stroke(&Line::new(at(from), at(to)), colour, wide);
         if wide > 4 && !dashed {
-            canvas.fill(&Circle::with_center(at(to), wide), colour);
+            [from, to].iter().for_each(|&end| canvas.fill(&Circle::with_center(at(end), wide), colour));
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use super::chart::{Anchor, Chart, Mark, Paint, SIZE};
+use super::chart::{Anchor, Chart, Mark, Paint};
 
 /// Colours by day and by night; classes, since a page decides which of them it is.
 pub(crate) const STYLE: &str = "\
@@ -14,7 +14,7 @@ pub(crate) const STYLE: &str = "\
 /// A file of its own, on white: those who open it see it as it is printed.
 pub(crate) fn page(chart: &Chart) -> String {
     let style = STYLE.split("@media").next().expect("a part before the first");
-    let (width, height) = SIZE;
+    let (width, height) = chart.size;
     let ground = format!("<rect width=\"{width}\" height=\"{height}\" fill=\"#fff\"/>\n");
     draw(chart, &format!("<style>{style}</style>\n{ground}"))
 }
@@ -25,7 +25,7 @@ pub(crate) fn part(chart: &Chart) -> String {
 }
 
 fn draw(chart: &Chart, before: &str) -> String {
-    let (width, height) = SIZE;
+    let (width, height) = chart.size;
     let title = escaped(&chart.title);
     let mut out = format!(
         "<svg xmlns=\"http://www.w3.org/2000/svg\" class=\"chart\" viewBox=\"0 0 {width} {height}\" role=\"img\">\n\

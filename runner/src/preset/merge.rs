@@ -94,6 +94,26 @@ pub(super) fn overlay(merged: &mut Table, env: &EnvEntry, protocol: &str) -> any
     Ok(())
 }
 
+/// Values of `[env]` and `[eval]` that are not those of the protocol, as `key = value`: what it says of scores does not hold for
+/// them. How many games are played is no part of it.
+pub(super) fn deviations(tables: &Table, env: &EnvEntry, protocol: &str) -> Vec<String> {
+    let text = env.protocols.iter().find(|(name, _)| *name == protocol).map_or("", |&(_, text)| text);
+    let laid = parse(text, protocol).unwrap_or_default();
+    let laid = laid.iter().filter(|(table, _)| *table != "agent");
+    let keys = laid.flat_map(|(table, values)| {
+        values.as_table().into_iter().flatten().map(move |(key, value)| (format!("{table}.{key}"), value))
+    });
+    let mut tables = tables.clone();
+    keys.filter(|(path, _)| path != "eval.episodes")
+        .filter_map(|(path, value)| {
+            let number = |value: &Value| value.as_float().or_else(|| value.as_integer().map(|n| n as f64));
+            let found = find(&mut tables, &path)?;
+            let same = found == value || number(found).is_some() && number(found) == number(value);
+            (!same).then(|| format!("{path} = {found}"))
+        })
+        .collect()
+}
+
 /// A TOML value, or the words themselves where quotes were left out.
 pub(super) fn literal(text: &str) -> Value {
     format!("v = {text}")

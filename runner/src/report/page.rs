@@ -94,12 +94,21 @@ impl Page {
     }
 }
 
+/// A score with as many digits as tell scores of its size apart: 0.7402, 27.35, 22333.0.
+fn shown(score: f64) -> String {
+    match score.abs() {
+        size if size < 10.0 => format!("{score:.4}"),
+        size if size < 100.0 => format!("{score:.2}"),
+        _ => format!("{score:.1}"),
+    }
+}
+
 impl Row {
     fn html(&self) -> String {
         let score = |score: Option<[f64; 3]>| match score {
             None => "–".to_owned(),
-            Some([mean, low, high]) if low == high => format!("{mean:.1}"),
-            Some([mean, low, high]) => format!("{mean:.1} [{low:.1}, {high:.1}]"),
+            Some([mean, low, high]) if low == high => shown(mean),
+            Some([mean, low, high]) => format!("{} [{}, {}]", shown(mean), shown(low), shown(high)),
         };
         let (name, env) = (escaped(&self.name), escaped(&self.env));
         let (trained, evaluated) = (score(self.trained), score(self.evaluated));

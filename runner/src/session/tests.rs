@@ -5,7 +5,7 @@ use candle_core::Device;
 use super::*;
 use crate::checkpoint::{self, Checkpoint};
 use crate::collect::Workers;
-use crate::evaluate::Games;
+use crate::evaluate::{Games, SEATS};
 use crate::manifest::{Manifest, Owner};
 use crate::planners::PLANNERS;
 use crate::preset::{Ask, Resolved, resolve};
@@ -273,7 +273,7 @@ fn evaluation_changes_no_bit_of_the_session() {
     let mode = Mode::Evaluate { epsilon: 0.1, greedy: false };
     let stop = crate::stop::Stop::default();
     let score = |workers| {
-        let games = Games { seed: 3, episodes: 21, mode, workers, outputs: false };
+        let games = Games { seed: 3, first: SEATS, episodes: 21, mode, workers, outputs: false };
         crate::evaluate::play(&resolved, session.learner.as_ref(), games, &stop).unwrap().unwrap()
     };
     let (first, second) = (score(Workers::UpTo(2)), score(Workers::Exactly(3)));
