@@ -175,9 +175,12 @@ pub(crate) fn watched(
 /// If `run` is not the directory of a run that this program knows.
 pub(crate) fn recorded(run: &Path, tables: &Tables) -> anyhow::Result<(About, Resolved)> {
     let about = run_dir::about(run)?;
-    let file = run_dir::settings(run, &about)?;
+    let (file, same) = run_dir::settings(run, &about)?;
     let ask = Ask { env: &about.env, agent: Some(&about.agent), preset: Some(&file), ..Ask::default() };
     let resolved = preset::resolve(tables, &ask)?;
+    if !same {
+        output::note(format!("{}: was changed since run.json was written", file.display()));
+    }
     Ok((about, resolved))
 }
 

@@ -16,7 +16,7 @@ use sha2::{Digest as _, Sha256};
 use crate::demonstrations::Shown;
 use crate::tape::Which;
 use crate::usage::usage;
-use crate::{file, manifest, output};
+use crate::{file, manifest};
 
 /// `run.json`.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -169,11 +169,11 @@ pub(crate) fn about(path: &Path) -> anyhow::Result<About> {
     serde_json::from_slice(&text).with_context(|| format!("{}: damaged", file.display()))
 }
 
-/// The file of a run's settings, once it is known to be whole.
+/// The file of a run's settings, once it is known to be whole, and whether it is the one that `run.json` was written with.
 ///
 /// # Errors
 /// If it cannot be read, or lacks a table: what is missing would be today's preset.
-pub(crate) fn settings(path: &Path, about: &About) -> anyhow::Result<PathBuf> {
+pub(crate) fn settings(path: &Path, about: &About) -> anyhow::Result<(PathBuf, bool)> {
     let file = path.join("run.toml");
     let name = || file.display().to_string();
     let text = fs::read_to_string(&file).with_context(name)?;
@@ -181,10 +181,9 @@ pub(crate) fn settings(path: &Path, about: &About) -> anyhow::Result<PathBuf> {
     if let Some(table) = ["env", "eval", "agent", "train"].iter().find(|table| !tables.contains_key(**table)) {
         bail!("{}: damaged, the table [{table}] is missing", name());
     }
-    if !about.config_sha256.is_empty() && about.config_sha256 != manifest::hex(&Sha256::digest(&text)) {
-        output::note(format!("{}: was changed since run.json was written", name()));
-    }
-    Ok(file)
+    let noted = &about.config_sha256;
+    let same = noted.is_empty() || *noted == manifest::hex(&Sha256::digest(&text));
+    Ok((file, same))
 }
 
 /// Whether a run may have the directory `path`, and whether another is there that it replaces.

@@ -4,15 +4,19 @@
 mod common;
 
 use std::path::Path;
-use std::process::{Child, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
-use common::{json, names, output, refusal, rl_run};
+use common::{json, names, output, refusal};
 
 const RUN: &str = "--env frozenlake --agent dqn --frames 12000 --seed 9 --quiet --json --set train.checkpoint_every=500 --set agent.batch=32";
 
 fn until_a_checkpoint(at: &Path, run: &str) -> Child {
-    let mut child = rl_run(at, &format!("{RUN} --run {run}")).stdout(Stdio::null()).spawn().unwrap();
+    // Whoever runs these tests may have had SIGHUP ignored, as nohup does.
+    let mut command = Command::new("env");
+    command.args(["--default-signal=HUP", env!("CARGO_BIN_EXE_rl-run")]).current_dir(at);
+    command.args(format!("{RUN} --run {run}").split_whitespace());
+    let mut child = command.stdout(Stdio::null()).spawn().unwrap();
     let there = || {
         std::fs::read_dir(at.join(run).join("checkpoints")).is_ok_and(|mut dir| {
             dir.any(|entry| entry.is_ok_and(|entry| !entry.file_name().to_string_lossy().starts_with('.')))
@@ -34,7 +38,9 @@ fn stopped_and_killed_runs_end_in_the_same_bits() {
     let dir = tempfile::tempdir().unwrap();
     let at = dir.path();
     let whole = json(at, &format!("{RUN} --run whole"));
-    for (run, name, code) in [("int", "INT", Some(75)), ("term", "TERM", Some(75)), ("kill", "KILL", None)] {
+    for (run, name, code) in
+        [("int", "INT", Some(75)), ("term", "TERM", Some(75)), ("hup", "HUP", Some(75)), ("kill", "KILL", None)]
+    {
         let mut child = until_a_checkpoint(at, run);
         signal(&child, name);
         let status = child.wait().unwrap();
@@ -44,6 +50,19 @@ fn stopped_and_killed_runs_end_in_the_same_bits() {
             assert_eq!(done[key], whole[key], "{name}: {key}");
         }
     }
+}
+
+#[test]
+fn whoever_had_hangups_ignored_outlives_them() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut command = Command::new("nohup");
+    command.arg(env!("CARGO_BIN_EXE_rl-run")).current_dir(dir.path()).stdout(Stdio::null()).stderr(Stdio::null());
+    let mut child = command.args(format!("{RUN} --run r").split_whitespace()).spawn().unwrap();
+    while !dir.path().join("r/run.json").exists() {
+        std::thread::sleep(Duration::from_millis(2));
+    }
+    signal(&child, "HUP");
+    assert_eq!(child.wait().unwrap().code(), Some(0));
 }
 
 #[test]

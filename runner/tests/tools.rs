@@ -3,7 +3,7 @@
 
 mod common;
 
-use std::process::{Command, Output};
+use std::process::{Command, Output, Stdio};
 
 use common::{json, names, output, refusal, rl_run};
 use serde_json::Value;
@@ -199,4 +199,19 @@ fn a_fetch_without_a_network_says_so_in_one_line_and_leaves_nothing() {
     assert!(errors[0].contains("is the package index reachable?") && errors[0].ends_with("rl-run fetch ale"), "{said}");
     assert!(said.lines().all(|line| line.starts_with("error: ") || line.starts_with("ale: ")), "{said}");
     assert_eq!(names(dir.path()), [""; 0]);
+}
+
+#[test]
+fn a_result_that_finds_no_room_is_an_error_and_a_reader_that_left_is_none() {
+    let dir = tempfile::tempdir().unwrap();
+    for line in ["list envs --json", "solve --env frozenlake --json", "--help", "--version"] {
+        let full = std::fs::File::options().write(true).open("/dev/full").unwrap();
+        let done = rl_run(dir.path(), line).stdout(full).stderr(Stdio::piped()).output().unwrap();
+        let said = String::from_utf8_lossy(&done.stderr).into_owned();
+        assert!(done.status.code() == Some(1) && said.starts_with("error: stdout: No space left"), "{line}: {said}");
+        let (reader, writer) = std::io::pipe().unwrap();
+        drop(reader);
+        let done = rl_run(dir.path(), line).stdout(writer).stderr(Stdio::piped()).output().unwrap();
+        assert!(done.status.success() && done.stderr.is_empty(), "{line}: {done:?}");
+    }
 }

@@ -3,9 +3,12 @@
 
 mod common;
 
+use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
+use std::process::Stdio;
 
-use common::{json, names, output};
+use common::{json, names, output, rl_run};
 use sha2::{Digest, Sha256};
 
 fn config_sha256(run: &Path) -> String {
@@ -136,4 +139,62 @@ fn what_was_killed_before_it_was_a_run_stands_in_nobodys_way() {
     std::fs::write(dir.path().join("s/letter.txt"), "dear").unwrap();
     let refused = output(dir.path(), "--env frozenlake --agent tabular --frames 200 --quiet --run s");
     assert_eq!(refused.status.code(), Some(2));
+}
+
+/// Each process writes what its run is before it trains: who comes second is to refuse before that.
+#[test]
+fn of_two_processes_that_begin_one_run_at_once_one_has_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let at = dir.path();
+    for turn in 0..8 {
+        let asked = [(1, "0.001"), (2, "0.009")];
+        let line = |(seed, lr): (u64, &str)| {
+            format!("--env frozenlake --agent dqn --frames 700 --run r{turn} --seed {seed} --set agent.lr={lr} --quiet")
+        };
+        let started = asked.map(|asked| rl_run(at, &line(asked)).stderr(Stdio::piped()).spawn().unwrap());
+        let ended = started.map(|child| child.wait_with_output().unwrap());
+        let won: Vec<usize> = (0..2).filter(|&i| ended[i].status.success()).collect();
+        let said = |i: usize| String::from_utf8_lossy(&ended[i].stderr).into_owned();
+        assert_eq!(won.len(), 1, "{} and {}", said(0), said(1));
+        let lost = said(1 - won[0]);
+        assert!(lost.contains("another rl-run is writing") || lost.contains("exists: name another"), "{lost}");
+        let (run, (seed, lr)) = (at.join(format!("r{turn}")), asked[won[0]]);
+        let preset: toml::Table = fs::read_to_string(run.join("run.toml")).unwrap().parse().unwrap();
+        let about = about(&run);
+        assert_eq!((about["seed"].as_u64(), preset["agent"]["lr"].as_float()), (Some(seed), lr.parse().ok()));
+        assert_eq!(about["config_sha256"], config_sha256(&run));
+    }
+}
+
+#[test]
+fn a_run_can_be_read_by_whom_the_umask_lets_and_replaced_by_force() {
+    let dir = tempfile::tempdir().unwrap();
+    let at = dir.path();
+    let line = "--env frozenlake --agent dqn --frames 700 --run r --quiet";
+    assert!(output(at, line).status.success());
+    let mode = |name: &str| fs::metadata(at.join("r").join(name)).unwrap().permissions().mode() & 0o777;
+    assert_eq!(["run.json", "run.toml"].map(mode), [mode("metrics.jsonl"); 2]);
+    fs::write(at.join("r/stray"), "of the run before").unwrap();
+    assert!(output(at, &format!("{line} --force --seed 2")).status.success());
+    assert_eq!((about(&at.join("r"))["seed"].as_u64(), at.join("r/stray").exists()), (Some(2), false));
+}
+
+#[test]
+fn a_protocol_that_changes_the_agent_says_so_and_a_changed_protocol_is_named_as_such() {
+    let dir = tempfile::tempdir().unwrap();
+    let at = dir.path();
+    let pole = "--env connectfour --agent alphazero --frames 40 --set train.envs=2 --set agent.channels=8 --set agent.blocks=1 \
+                --set agent.hidden=8 --set agent.simulations=4 --run r --quiet";
+    assert!(output(at, pole).status.success());
+    let score = json(at, "eval r --episodes 1 --json");
+    assert!(score["stderr"].is_null(), "one game has no error: {score}");
+    if cfg!(feature = "atari") {
+        let small = "--env kungfu --agent ppo --frames 64 --set train.envs=1 --set agent.horizon=8 --set agent.minibatches=1 \
+                     --set agent.epochs=1 --set agent.hidden=[8] --set agent.trunk=small";
+        let done = output(at, &format!("{small} --run k --set env.protocol=ppo17 --set env.sticky=0.25"));
+        let said = String::from_utf8_lossy(&done.stderr).into_owned();
+        assert!(done.status.success() && said.contains("protocol ppo17 sets agent."), "{said}");
+        let score = json(at, "eval k --episodes 1 --json");
+        assert_eq!(score["protocol"], "ppo17, but env.sticky = 0.25");
+    }
 }
