@@ -1,6 +1,7 @@
 //! `rl-run plot`: learning curves of runs, seeds of the same settings together, as a picture or as numbers.
 
 pub(crate) mod chart;
+mod legend;
 pub(crate) mod curves;
 mod filed;
 mod raster;

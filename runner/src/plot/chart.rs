@@ -1,24 +1,14 @@
 //! Where everything of a chart goes, as marks that any painter can draw: curves with their bands, axes, names.
 
 use super::curves::Group;
+use super::legend::{HEAD, Name, ROW, ROWS, STROKE, grouped, names};
 
 /// Width of a chart, in units of about a pixel.
 const ACROSS: f64 = 800.0;
 /// The frame of the curves, below the first rows of names: left, top, right, bottom.
-const FRAME: (f64, f64, f64, f64) = (64.0, 64.0, 780.0, 406.0);
+pub(super) const FRAME: (f64, f64, f64, f64) = (64.0, 64.0, 780.0, 406.0);
 /// What is below the frame.
 const FOOT: f64 = 44.0;
-/// Where the title stands, and the first row of names.
-const HEAD: f64 = 26.0;
-/// Height of a row of names.
-const ROW: f64 = 17.0;
-/// Rows of names that every chart has room for above its frame.
-const ROWS: f64 = 2.0;
-/// Where a row of names begins at the left, beside the title.
-const NAMES: f64 = 260.0;
-/// Letters of a name that a row has room for.
-const LETTERS: usize = 70;
-
 /// Colours that people of any sight tell apart. Source: Okabe and Ito 2008.
 pub(crate) const COLOURS: [[u8; 3]; 7] =
     [[0, 114, 178], [213, 94, 0], [0, 158, 115], [204, 121, 167], [86, 180, 233], [230, 159, 0], [120, 120, 120]];
@@ -181,7 +171,7 @@ impl Chart {
         for Name { text, at: (x, y), curve } in names {
             self.text((x, y), text, Anchor::Start, false, if curve.is_some() { Paint::Ink } else { Paint::Faint });
             if let Some((i, paint)) = curve.zip(curve.and_then(|i| colours().nth(i))) {
-                self.line(vec![(x - 26.0, y - 4.0), (x - 8.0, y - 4.0)], 3.0, i >= solid, paint);
+                self.line(vec![(x - STROKE, y - 4.0), (x - 8.0, y - 4.0)], 3.0, i >= solid, paint);
             }
         }
     }
@@ -193,45 +183,6 @@ impl Chart {
     fn text(&mut self, at: (f64, f64), text: String, anchor: Anchor, large: bool, paint: Paint) {
         self.marks.push(Mark::Text { at, text, anchor, large, paint });
     }
-}
-
-/// Width of a letter, about.
-const WIDE: f64 = 6.6;
-
-/// A name above the frame.
-struct Name {
-    text: String,
-    at: (f64, f64),
-    /// Place of its curve.
-    curve: Option<usize>,
-}
-
-/// Where names go: rows are filled from the right, the last name first.
-fn names(groups: &[&Group], far: &[Reference]) -> Vec<Name> {
-    let far = far.iter().map(|reference| (format!("({} {})", reference.name, grouped(reference.at)), None));
-    let curves = groups.iter().enumerate().map(|(i, group)| (short(&group.name), Some(i)));
-    let (_, _, right, _) = FRAME;
-    let (mut end, mut y, mut names) = (right, HEAD, Vec::new());
-    for (text, curve) in curves.chain(far).collect::<Vec<_>>().into_iter().rev() {
-        let (wide, stroke) = (text.chars().count() as f64 * WIDE, if curve.is_some() { 26.0 } else { 0.0 });
-        if end - wide - stroke < NAMES && end < right {
-            (end, y) = (right, y + ROW);
-        }
-        names.push(Name { text, at: (end - wide, y), curve });
-        end -= wide + stroke + 14.0;
-    }
-    names
-}
-
-/// A name that is too long for a row, without its middle: directories differ at their ends.
-fn short(name: &str) -> String {
-    let letters: Vec<char> = name.chars().collect();
-    if letters.len() <= LETTERS {
-        return name.to_owned();
-    }
-    let half = (LETTERS - 3) / 2;
-    let [head, tail] = [&letters[..half], &letters[letters.len() - half..]].map(|part| part.iter().collect::<String>());
-    format!("{head}...{tail}")
 }
 
 /// One for each curve: those of [`COLOURS`], then the same darker, then lighter.
@@ -306,63 +257,21 @@ impl Steps {
     }
 }
 
-/// A score with its thousands apart.
-fn grouped(value: f64) -> String {
-    let text = format!("{value:.1}");
-    let text = text.strip_suffix(".0").unwrap_or(&text);
-    let (sign, digits) = text.strip_prefix('-').map_or(("", text), |digits| ("-", digits));
-    let (whole, rest) = digits.split_at(digits.find('.').unwrap_or(digits.len()));
-    let mut parts = Vec::new();
-    let mut left = whole;
-    while left.len() > 3 {
-        let (head, tail) = left.split_at(left.len() - 3);
-        parts.push(tail);
-        left = head;
-    }
-    parts.push(left);
-    parts.reverse();
-    format!("{sign}{}{rest}", parts.join(","))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn many_names_and_long_ones_stay_in_the_head_and_curves_differ() {
-        let group = |i: usize| Group {
-            name: format!("ppo ({}{i})", "x".repeat(if i == 3 { 200 } else { 30 })),
-            env: "cartpole".to_owned(),
-            agent: "ppo".to_owned(),
-            source: None,
-            runs: Vec::new(),
-            seeds: vec![1],
-            along: "frames".to_owned(),
-            key: None,
-            x: vec![0.0, 1.0],
-            mean: vec![0.0, i as f64],
-            low: vec![0.0, i as f64],
-            high: vec![0.0, i as f64],
-        };
-        let groups: Vec<Group> = (0..14).map(group).collect();
-        let chart = Chart::new(["frames", "return"], &groups, &[], &[]);
-        let frame = chart.marks.iter().find_map(|mark| match mark {
-            Mark::Line { points, .. } => Some(points[0].1), // the foot of the grid is its first line
-            _ => None,
-        });
-        let highest = frame.unwrap() - (FRAME.3 - FRAME.1);
-        let texts = chart.marks.iter().filter_map(|mark| match mark {
-            Mark::Text { at, text, .. } if text.starts_with("ppo") => Some((*at, text.clone())),
-            _ => None,
-        });
-        let texts: Vec<_> = texts.collect();
-        assert_eq!(texts.len(), 14);
-        for ((x, y), text) in &texts {
-            assert!(*x >= NAMES && x + text.len() as f64 * WIDE <= FRAME.2 + 1.0 && *y < highest, "{x} {y} {text}");
-        }
-        let paints: std::collections::BTreeSet<_> =
-            colours().take(14).map(|paint| if let Paint::Colour(c) = paint { c } else { [0; 3] }).collect();
-        assert_eq!(paints.len(), 14);
+    fn twenty_curves_have_colours_of_their_own() {
+        let all: Vec<Paint> = colours().take(20).collect();
+        assert!((1..20).all(|i| !all[..i].contains(&all[i])));
+    }
+
+    #[test]
+    fn more_rows_of_names_lower_the_frame() {
+        let group = |_| Group::called(&"x".repeat(60));
+        let of = |count: usize| Chart::new(["frames", "return"], &(0..count).map(group).collect::<Vec<_>>(), &[], &[]);
+        assert_eq!([of(2).size, of(5).size], [(800.0, 450.0), (800.0, 450.0 + 3.0 * ROW)]);
     }
 
     #[test]
@@ -383,6 +292,5 @@ mod tests {
         let mut axis = steps(0.0, 21_000.0);
         axis.end(21_000.0);
         assert_eq!((axis.high, axis.ticks.len()), (21_000.0, 5));
-        assert_eq!([grouped(22_736.3), grouped(258.5), grouped(-1_234_567.0)], ["22,736.3", "258.5", "-1,234,567"]);
     }
 }

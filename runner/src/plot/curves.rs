@@ -73,6 +73,16 @@ pub(crate) struct Group {
     pub(crate) high: Vec<f64>,
 }
 
+#[cfg(test)]
+impl Group {
+    /// A curve of that name, from 0 to 1.
+    pub(super) fn called(name: &str) -> Self {
+        let [name, env, agent, along] = [name, "cartpole", "ppo", "frames"].map(str::to_owned);
+        let [x, mean, low, high] = [vec![0.0, 1.0], vec![0.0, 1.0], vec![0.0, 1.0], vec![0.0, 1.0]];
+        Self { name, env, agent, source: None, runs: Vec::new(), seeds: vec![1], along, key: None, x, mean, low, high }
+    }
+}
+
 /// What to look at.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct See<'a> {
