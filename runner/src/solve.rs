@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use rl_core::Seating;
+use rl_core::{Seating, Tabular};
 use serde::Serialize;
 
 use crate::preset::{self, Ask};
@@ -86,10 +86,18 @@ pub(crate) fn run(args: &SolveArgs, tables: &Tables) -> anyhow::Result<ExitCode>
         policy,
         values,
     };
-    if args.gamma == 1.0 && report.expected_return < report.optimum - 0.1 * report.optimum.abs() {
-        output::note(
-            "at γ = 1 a detour costs nothing, and this policy takes ones that lead nowhere: try --gamma 0.999",
-        );
+    let far = Tabular::TIE.ln() / args.gamma.ln(); // steps after which what comes decides no more
+    if report.expected_return < report.optimum - 0.1 * report.optimum.abs() {
+        if args.gamma == 1.0 {
+            output::note(
+                "at γ = 1 a detour costs nothing, and this policy takes ones that lead nowhere: try --gamma 0.999",
+            );
+        } else if far < table.states() as f64 {
+            output::note(format!(
+                "at γ = {} what is more than {far:.0} steps ahead is too small to decide anything: try --gamma 0.99",
+                args.gamma
+            ));
+        }
     }
     if args.json {
         output::line(serde_json::to_string(&report)?);

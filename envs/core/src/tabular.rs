@@ -47,10 +47,11 @@ pub struct Exact {
 const SWEEPS: usize = 1_000_000;
 /// Largest change of a value between two sweeps that counts as converged.
 const CONVERGED: f64 = 1e-14;
-/// Values closer than this are equal for [`Tabular::greedy`]: ties must not hang on the last bit of a sum.
-const TIE: f64 = 1e-10;
 
 impl Tabular {
+    /// Values closer than this are equal for [`greedy`](Tabular::greedy): ties must not hang on the last bit of a sum.
+    pub const TIE: f64 = 1e-10;
+
     /// A table from the probability of each state to start in, `[S]`, and the outcomes of every action, `[S][A][..]`;
     /// `limit` is the number of steps after which the environment truncates.
     ///
@@ -172,7 +173,7 @@ impl Tabular {
         assert_eq!(value.len(), self.states(), "one value per state");
         let first = |s| {
             let best = self.best(s, discount, value);
-            let action = (0..self.actions()).find(|&a| self.backup(s, a, discount, value) >= best - TIE);
+            let action = (0..self.actions()).find(|&a| self.backup(s, a, discount, value) >= best - Self::TIE);
             action.expect("the best action is among the actions") as u32
         };
         (0..self.states()).map(first).collect()
