@@ -21,7 +21,7 @@ use crate::{
 #[command(args_conflicts_with_subcommands = true, subcommand_negates_reqs = true, arg_required_else_help = true)]
 #[command(after_help = "Examples: rl-run --env cartpole --agent ppo
           rl-run --env kungfu --agent ppo --preset 10min --run runs/kungfu
-          rl-run resume runs/kungfu                            # after Ctrl-C, SIGTERM or a crash
+          rl-run resume runs/kungfu                            # after Ctrl-C, SIGTERM, SIGHUP or a crash
           rl-run eval runs/kungfu --episodes 30
 
 `rl-run list envs` and `rl-run list agents` show what --env and --agent may name.")]
@@ -170,8 +170,8 @@ pub fn main(envs: &[&'static [EnvEntry]], agents: &[&'static [AgentEntry]]) -> E
         Err(e) => Err(usage(one_line(&e.render().to_string()))),
     };
     let done = said.and_then(|code| match output::lost() {
-        None => Ok(code),
-        Some(why) => Err(anyhow::anyhow!("stdout: {why}")),
+        Some(why) if code == ExitCode::SUCCESS => Err(anyhow::anyhow!("stdout: {why}")),
+        _ => Ok(code),
     });
     done.unwrap_or_else(|error| {
         output::note(format!("error: {}", format!("{error:#}").split_whitespace().collect::<Vec<_>>().join(" ")));

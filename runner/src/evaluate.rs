@@ -177,9 +177,9 @@ pub(crate) fn recorded(run: &Path, tables: &Tables) -> anyhow::Result<(About, Re
     let about = run_dir::about(run)?;
     let (file, same) = run_dir::settings(run, &about)?;
     let ask = Ask { env: &about.env, agent: Some(&about.agent), preset: Some(&file), ..Ask::default() };
-    let resolved = preset::resolve(tables, &ask)?;
+    let mut resolved = preset::resolve(tables, &ask)?;
     if !same {
-        output::note(format!("{}: was changed since run.json was written", file.display()));
+        resolved.told = Some(format!("{}: was changed since run.json was written", file.display()));
     }
     Ok((about, resolved))
 }
@@ -217,6 +217,7 @@ impl Trained {
     pub(crate) fn load(run: &Path, asked: &Asked, device: &Device, tables: &Tables) -> anyhow::Result<Self> {
         let Asked { checkpoint, episodes, protocol, seed, .. } = asked;
         let (about, mut resolved) = recorded(run, tables)?;
+        resolved.told.iter().for_each(output::note);
         let trained = resolved.shapes()?;
         if let Some(protocol) = protocol {
             resolved.use_protocol(protocol)?;

@@ -12,10 +12,13 @@ use crate::usage::usage;
 
 /// Weights, moments and the rest of a session in memory beside its experience, generously.
 const REST: u64 = 256 << 20;
-/// What a checkpoint holds beside experience and learner: states of environments, counters.
-const SMALL: u64 = 4 << 20;
+/// What a checkpoint holds beside experience and learner: the state of an engine for each seat, counters.
+const SMALL: u64 = 1 << 20;
+const ENGINE: u64 = 64 << 10;
 /// Numbers that are saved of each weight, at most: itself, its target's, two moments.
 const COPIES: u64 = 4;
+/// Copies of the best weights: the next is written before the last goes.
+const BEST: u64 = 2;
 
 /// Why an agent cannot play an environment of these shapes, if so.
 pub(crate) fn refusal(agent: &AgentEntry, env: &str, spec: &Spec) -> Option<anyhow::Error> {
@@ -72,14 +75,20 @@ pub(crate) fn check(
     }
     // Checkpoints share what they can: each more costs what was added since the one before.
     let added = train.checkpoint_every.saturating_mul(row).min(experience);
-    let rest = SMALL.saturating_add(weights.saturating_mul(COPIES));
+    let seat = ENGINE + (spec.frame_len() * (spec.stack + 1)) as u64;
+    let rest = SMALL + u64::from(train.envs) * seat + weights.saturating_mul(COPIES);
     // One more than are kept: it is written before the oldest goes.
     let each = added.saturating_add(rest).saturating_mul(train.keep_checkpoints as u64 + 1);
-    let disk = experience.saturating_add(each).saturating_mul(all as u64);
+    let best = if train.eval_every > 0 { weights.saturating_mul(BEST) } else { 0 };
+    let disk = experience.saturating_add(each).saturating_add(best).saturating_mul(all as u64);
     let free = free_disk(run)?;
     if disk > free {
+        let (whose, fewer) = match all {
+            1 => ("checkpoints".to_owned(), ""),
+            _ => (format!("checkpoints of {all} runs"), ", or name fewer --seeds"),
+        };
         bail!(
-            "checkpoints may need {} of disk and {} are free at {}: lower train.keep_checkpoints or {key}",
+            "{whose} may need {} of disk and {} are free at {}: lower train.keep_checkpoints or {key}{fewer}",
             human(disk),
             human(free),
             run.display()

@@ -1,6 +1,6 @@
 //! The only place that prints: results on stdout, everything else on stderr.
 //!
-//! A reader that went away is no error: what it does not read is not written. A result that found no room is one.
+//! A reader that went away, or a terminal, is no error: what it does not read is not written. A result that found no room is one.
 
 use std::fmt::Display;
 use std::io::{BufWriter, Error, ErrorKind, StdoutLock, Write as _};
@@ -18,7 +18,8 @@ pub(crate) fn line(text: impl Display) {
 
 /// Notes that stdout took less than it was given.
 pub(crate) fn lose(why: Error) {
-    if why.kind() != ErrorKind::BrokenPipe {
+    let closed = rustix::io::Errno::IO.raw_os_error(); // of a terminal that is gone
+    if why.kind() != ErrorKind::BrokenPipe && why.raw_os_error() != Some(closed) {
         let _ = LOST.set(why); // the first says it
     }
 }

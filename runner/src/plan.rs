@@ -104,6 +104,7 @@ pub(crate) fn run(args: &PlanArgs, tables: &Tables) -> anyhow::Result<ExitCode> 
     let (env, preset) = (args.env.as_str(), args.preset.as_deref());
     let ask = Ask { env, agent: Some(&agent), preset, sets: &args.set, protocol: None };
     let own = preset::resolve(tables, &ask)?;
+    own.told.iter().for_each(output::note);
     let train = own.train()?;
     let spec = own.shapes()?;
     let bf16 = args.machine.device() == "cpu" && Precision::Bf16.unit().is_some();

@@ -17,9 +17,9 @@ use crate::tables::Tables;
 use crate::usage::usage;
 use crate::{file, output, picture};
 use chart::{Chart, Reference};
-use curves::{Axis, Group, See};
+use curves::{Axis, Group, LAST_GAMES, See};
 
-/// Draws learning curves: seeds of the same settings as their mean and its 95 % bootstrap band.
+/// Draws learning curves: seeds of the same settings as their mean and its 95 % bootstrap band, two seeds as what is between them.
 #[derive(Clone, Debug, clap::Args)]
 #[command(after_help = "Examples: rl-run plot runs/kungfu-ppo-s1 --out kungfu.svg
           rl-run plot runs/ppo runs/dqn --out both.png --x minutes      # directories of --seeds
@@ -60,6 +60,9 @@ pub(crate) fn run(args: &PlotArgs, tables: &Tables) -> anyhow::Result<ExitCode> 
         && !["svg", "png"].contains(&ending.as_str())
     {
         bail!(usage(format!("--out {}: give the name of a .svg or .png file", out.display())));
+    }
+    if args.centred && !LAST_GAMES.contains(&args.y.as_str()) {
+        bail!(usage(format!("--centred: `{}` is not a mean of the last games: {}", args.y, LAST_GAMES.join(", "))));
     }
     let see = See { axis: args.x, key: &args.y, smooth: args.smooth as usize, centred: args.centred };
     let groups = curves::read(&args.runs, see)?;

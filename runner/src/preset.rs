@@ -53,7 +53,7 @@ pub(crate) struct Resolved {
     pub(crate) tables: Table,
     /// The `--set`s, for messages.
     sets: Vec<String>,
-    /// What a protocol that was asked for changed of the agent, in words.
+    /// What a person should know of these values, in words: that a protocol changed some of the agent's, or a hand those of a run.
     pub(crate) told: Option<String>,
 }
 

@@ -84,6 +84,7 @@ pub(crate) fn run(args: &ProfileArgs, tables: &Tables) -> anyhow::Result<ExitCod
                 protocol: None,
             };
             let resolved = preset::resolve(tables, &ask)?;
+            resolved.told.iter().for_each(output::note);
             let span = args.frames.map_or(Span::Seconds(SECONDS), Span::Frames);
             if !args.json {
                 output::note("training until the first update, then measuring");

@@ -47,9 +47,9 @@ pub(crate) struct ResumeArgs {
 /// `rl-run resume RUN`.
 pub(crate) fn run(args: &ResumeArgs, tables: &Tables) -> anyhow::Result<ExitCode> {
     let stop = Stop::listen()?;
-    let (mut about, mut resolved) = recorded(&args.run, tables)?;
     publish::refuse(&args.run)?;
-    let dir = RunDir::open(&args.run)?;
+    let dir = RunDir::open(&args.run)?; // before anything is read: another process could replace it
+    let (mut about, mut resolved) = recorded(&args.run, tables)?;
     let planned = resolved.train()?.frames;
     if let Some(frames) = args.frames {
         resolved.set("train.frames", i64::try_from(frames).map_err(|_| usage("--frames: too large"))?)?;
@@ -69,6 +69,7 @@ pub(crate) fn run(args: &ResumeArgs, tables: &Tables) -> anyhow::Result<ExitCode
             output::note(text);
         }
     };
+    resolved.told.iter().cloned().for_each(note);
     match &checkpoint {
         Some(checkpoint) => checkpoint.load(&mut session)?,
         None => {

@@ -1,6 +1,6 @@
 //! The directory of a run: what it was asked, what it became, and never somebody else's.
 //!
-//! `run.toml` (every value resolved), `run.json` (binary, machine, seed), `checkpoints/`, `best/`, metrics.
+//! `run.toml` (every value resolved), `run.json` (binary, machine, seed), `checkpoints/`, `best/`, metrics, and `.lock`.
 
 use std::ffi::OsStr;
 use std::fs::{self, File};
@@ -14,6 +14,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
 use crate::demonstrations::Shown;
+use crate::preset::parse;
 use crate::tape::Which;
 use crate::usage::usage;
 use crate::{file, manifest};
@@ -91,7 +92,7 @@ const LOCK: &str = ".lock";
 #[derive(Debug)]
 pub(crate) struct RunDir {
     path: PathBuf,
-    /// [`LOCK`], held until the process is done.
+    /// [`LOCK`], held as long as this is.
     _lock: File,
 }
 
@@ -99,7 +100,8 @@ impl RunDir {
     /// Makes the directory `asked`, or the first free one of `name`, `name-2`, … below `runs`, and writes what the run is.
     ///
     /// # Errors
-    /// If `asked` exists and holds something, unless `force` is given and it holds a run, which is then removed.
+    /// If `asked` exists and holds something, unless `force` is given and it holds a run, which is then removed; or if another
+    /// process writes to it.
     pub(crate) fn create(
         asked: Option<&Path>,
         name: &str,
@@ -177,9 +179,12 @@ pub(crate) fn settings(path: &Path, about: &About) -> anyhow::Result<(PathBuf, b
     let file = path.join("run.toml");
     let name = || file.display().to_string();
     let text = fs::read_to_string(&file).with_context(name)?;
-    let tables: toml::Table = text.parse().with_context(name)?;
+    let tables = parse(&text, &name())?;
     if let Some(table) = ["env", "eval", "agent", "train"].iter().find(|table| !tables.contains_key(**table)) {
-        bail!("{}: damaged, the table [{table}] is missing", name());
+        bail!(
+            "{}: damaged, the table [{table}] is missing: put a copy of the file back, or begin the run again",
+            name()
+        );
     }
     let noted = &about.config_sha256;
     let same = noted.is_empty() || *noted == manifest::hex(&Sha256::digest(&text));
@@ -202,7 +207,8 @@ pub(crate) fn may_be(path: &Path, force: bool) -> anyhow::Result<bool> {
     if !empty && !force {
         let mend = match about(path) {
             Ok(_) => "name another --run, go on with `rl-run resume`, or replace it with --force",
-            Err(_) => "it is not empty, and not a run: name another --run",
+            Err(_) if !path.join("run.json").exists() => "it is not empty, and not a run: name another --run",
+            Err(damaged) => return Err(damaged.context("name another --run")),
         };
         return Err(usage(format!("{} exists: {mend}", path.display())));
     }

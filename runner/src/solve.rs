@@ -94,7 +94,7 @@ pub(crate) fn run(args: &SolveArgs, tables: &Tables) -> anyhow::Result<ExitCode>
             );
         } else if far < table.states() as f64 {
             output::note(format!(
-                "at γ = {} what is more than {far:.0} steps ahead is too small to decide anything: try --gamma 0.99",
+                "at γ = {} what is more than {far:.0} steps ahead is too small to decide anything: try a larger --gamma",
                 args.gamma
             ));
         }

@@ -150,6 +150,7 @@ pub(crate) fn run(args: &VerifyArgs, tables: &Tables) -> anyhow::Result<ExitCode
     let (stop, Report { quiet, json }) = (Stop::listen()?, args.report);
     let (about, resolved) = recorded(&args.run, tables)?;
     publish::refuse(&args.run)?;
+    resolved.told.iter().filter(|_| !quiet).for_each(output::note);
     let mut left = digests::all(&args.run)?;
     let Some(end) = left.last().map(|digest| digest.frames) else {
         bail!(

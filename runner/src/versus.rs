@@ -136,6 +136,7 @@ impl Player {
 pub(crate) fn run(args: &MatchArgs, tables: &Tables) -> anyhow::Result<ExitCode> {
     let stop = Stop::listen()?;
     let (about, resolved) = recorded(&args.run, tables)?;
+    resolved.told.iter().for_each(output::note);
     if resolved.env.id != ConnectFour::ID {
         let (env, game) = (&resolved.env_name, ConnectFour::ID);
         return Err(usage(format!("match: `{env}` is not a two-player board game; `{game}` is one")));

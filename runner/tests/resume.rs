@@ -59,6 +59,7 @@ fn whoever_had_hangups_ignored_outlives_them() {
     command.arg(env!("CARGO_BIN_EXE_rl-run")).current_dir(dir.path()).stdout(Stdio::null()).stderr(Stdio::null());
     let mut child = command.args(format!("{RUN} --run r").split_whitespace()).spawn().unwrap();
     while !dir.path().join("r/run.json").exists() {
+        assert!(child.try_wait().unwrap().is_none(), "it ended before it was a run");
         std::thread::sleep(Duration::from_millis(2));
     }
     signal(&child, "HUP");

@@ -8,7 +8,7 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 use std::process::Stdio;
 
-use common::{json, names, output, rl_run};
+use common::{json, names, output, refusal, rl_run};
 use sha2::{Digest, Sha256};
 
 fn config_sha256(run: &Path) -> String {
@@ -180,21 +180,53 @@ fn a_run_can_be_read_by_whom_the_umask_lets_and_replaced_by_force() {
 }
 
 #[test]
+fn one_game_has_no_error_and_games_of_training_judge_nobody_else() {
+    let dir = tempfile::tempdir().unwrap();
+    let at = dir.path();
+    let line =
+        "--env cartpole --agent ppo --frames 2000 --seed 3 --eval-every 1000 --eval-episodes 1 --run r --quiet --json";
+    let trained = json(at, line)["eval_return"].as_f64().unwrap();
+    let of = |episodes: u32| json(at, &format!("eval r --seed 3 --episodes {episodes} --json"));
+    assert!(of(1)["stderr"].is_null() && of(2)["stderr"].is_number());
+    // By the same weights and the same seed, the first game of `eval` is another than that of the last evaluation.
+    assert_ne!(of(1)["mean"].as_f64(), Some(trained));
+}
+
+#[test]
+#[cfg(feature = "atari")]
 fn a_protocol_that_changes_the_agent_says_so_and_a_changed_protocol_is_named_as_such() {
     let dir = tempfile::tempdir().unwrap();
     let at = dir.path();
-    let pole = "--env connectfour --agent alphazero --frames 40 --set train.envs=2 --set agent.channels=8 --set agent.blocks=1 \
-                --set agent.hidden=8 --set agent.simulations=4 --run r --quiet";
-    assert!(output(at, pole).status.success());
-    let score = json(at, "eval r --episodes 1 --json");
-    assert!(score["stderr"].is_null(), "one game has no error: {score}");
-    if cfg!(feature = "atari") {
-        let small = "--env kungfu --agent ppo --frames 64 --set train.envs=1 --set agent.horizon=8 --set agent.minibatches=1 \
-                     --set agent.epochs=1 --set agent.hidden=[8] --set agent.trunk=small";
-        let done = output(at, &format!("{small} --run k --set env.protocol=ppo17 --set env.sticky=0.25"));
-        let said = String::from_utf8_lossy(&done.stderr).into_owned();
-        assert!(done.status.success() && said.contains("protocol ppo17 sets agent."), "{said}");
-        let score = json(at, "eval k --episodes 1 --json");
-        assert_eq!(score["protocol"], "ppo17, but env.sticky = 0.25");
+    let small = "--env kungfu --agent ppo --frames 64 --set train.envs=1 --set agent.horizon=8 --set agent.minibatches=1 \
+                 --set agent.epochs=1 --set agent.hidden=[8] --set agent.trunk=small";
+    let done = output(
+        at,
+        &format!("{small} --run k --set env.protocol=ppo17 --set env.sticky=0.25 --set env.max_frames=9000"),
+    );
+    let said = String::from_utf8_lossy(&done.stderr).into_owned();
+    assert!(done.status.success() && said.contains("protocol ppo17 sets agent."), "{said}");
+    let score = json(at, "eval k --episodes 1 --json");
+    assert_eq!(score["protocol"], "ppo17, but env.sticky = 0.25", "the cap is that of [eval]");
+}
+
+#[test]
+fn settings_that_lost_a_table_are_refused_and_changed_ones_are_told() {
+    let dir = tempfile::tempdir().unwrap();
+    let at = dir.path();
+    assert!(output(at, "--env frozenlake --agent dqn --frames 700 --run r --quiet").status.success());
+    let file = at.join("r/run.toml");
+    let whole = fs::read_to_string(&file).unwrap();
+    for lost in ["", whole.split("[train]").next().unwrap()] {
+        fs::write(&file, lost).unwrap();
+        for line in ["resume r --frames 900", "eval r --episodes 1", "verify r"] {
+            let (code, said) = refusal(at, line);
+            assert!(code == 1 && said.contains("damaged, the table ["), "{line}: {said}");
+        }
     }
+    fs::write(&file, whole.replace("lr_steps = 0", "lr_steps = 1")).unwrap();
+    let said = |line: &str| String::from_utf8(output(at, line).stderr).unwrap();
+    assert!(said("eval r --episodes 1").contains("r/run.toml: was changed since run.json was written"));
+    assert!(said("verify r --quiet").lines().all(|line| line.starts_with("error: ")));
+    fs::write(&file, whole).unwrap();
+    assert_eq!(said("eval r --episodes 1"), "");
 }

@@ -46,13 +46,11 @@ fn score_with(preset: &Value, seed: u64, train: &str) -> f64 {
     assert!((asked..asked + asked / 10 + 10_000).contains(&frames), "{agent} on {env}: {frames} frames");
     let how = match text(&claim["protocol"]) {
         "exact" => "--exact".to_owned(),
-        "greedy" => format!("--greedy --episodes {}", claim["episodes"]),
-        _ => format!("--episodes {}", claim["episodes"]),
+        "greedy" => format!("--greedy --seed 0 --episodes {}", claim["episodes"]),
+        _ => format!("--seed 0 --episodes {}", claim["episodes"]),
     };
     let rules = claim["rules"].as_str().map(|rules| format!("--protocol {rules}")).unwrap_or_default();
-    json(&format!("eval RUN {how} {rules} --seed 0 --threads 1 --json"), &run)["mean"]
-        .as_f64()
-        .expect("a mean is a number")
+    json(&format!("eval RUN {how} {rules} --threads 1 --json"), &run)["mean"].as_f64().expect("a mean is a number")
 }
 
 fn text(value: &Value) -> &str {

@@ -52,11 +52,10 @@ impl Init {
 }
 
 /// How the linear and convolutional layers of a network begin; a preset names it.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Start {
     /// Weights and biases uniform in ±1/√`fan_in`: [`Init::torch`].
-    #[default]
     Torch,
     /// Weights uniform in ±√(6 / (`fan_in` + `fan_out`)), biases 0, as Dopamine's DQN has it. Source: Glorot and Bengio 2010.
     Xavier,

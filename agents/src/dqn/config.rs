@@ -62,7 +62,7 @@ pub struct Config {
     pub trunk: Trunk,
     /// Widths of the dense layers.
     pub hidden: Vec<usize>,
-    /// How the weights of linear and convolutional layers begin.
+    /// How the weights of linear and convolutional layers begin; those of a memory and of noisy layers as published.
     pub init: Start,
     /// Probability of a random action while training.
     pub epsilon: Schedule,

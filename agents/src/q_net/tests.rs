@@ -176,3 +176,29 @@ fn ties_go_to_the_first_legal_action() {
     assert_eq!(argmax(&[1.0, 3.0, 3.0, 2.0], &[1, 0, 1, 1]), 2);
     assert_eq!(argmax(&[9.0, -3.0], &[0, 1]), 1);
 }
+
+#[test]
+fn layers_begin_as_is_asked_but_for_noisy_ones() {
+    let spec = spec([36, 36, 1], 1, 0, &[]);
+    let deviation = |start: Start, noisy: f64| {
+        let shape = Shape { start, noisy, embedding: Some((8, Mix::After)), ..plain(&[64]) };
+        let (_, params) = QNet::new(&spec, &shape, &Device::Cpu, Rng::new(2, Stream::Init)).unwrap();
+        let of = |(name, var): (&str, &candle_core::Var)| {
+            let values = var.flatten_all().unwrap().to_vec1::<f32>().unwrap();
+            (name.to_owned(), values.iter().map(|x| x * x).sum::<f32>() / values.len() as f32)
+        };
+        params.iter().map(of).collect::<Vec<_>>()
+    };
+    for noisy in [0.0, 0.5] {
+        for ((name, torch), (_, fan_in)) in deviation(Start::Torch, noisy).iter().zip(&deviation(Start::FanIn, noisy)) {
+            if name.contains("mean.") || name.contains("spread.") {
+                assert!((torch / fan_in - 1.0).abs() < 0.25, "{name}: {torch} and {fan_in}");
+            } else if name.ends_with("bias") {
+                assert!(*torch > 0.0 && *fan_in == 0.0, "{name}: {torch} and {fan_in}");
+            } else {
+                // 1/√3 and 1/3 of 1/fan_in.
+                assert!((fan_in / torch - 3f32.sqrt()).abs() < 0.35, "{name}: {torch} and {fan_in}");
+            }
+        }
+    }
+}

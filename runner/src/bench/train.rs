@@ -67,6 +67,7 @@ pub(crate) fn run(args: &TrainArgs, tables: &Tables) -> anyhow::Result<ExitCode>
     let stop = Stop::listen()?;
     let ask = Ask { env: &args.env, agent: Some(&args.agent), sets: &args.set, ..Ask::default() };
     let resolved = preset::resolve(tables, &ask)?;
+    resolved.told.iter().for_each(output::note);
     let Some(timed) = measure::train(&resolved, args.seed, &args.machine, Span::Seconds(args.seconds), &stop)? else {
         output::note("stopped before the first update: nothing was measured");
         return Ok(ExitCode::from(STOPPED));

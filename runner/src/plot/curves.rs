@@ -222,11 +222,15 @@ fn points(run: &Path, see: See<'_>) -> anyhow::Result<Vec<(f64, f64)>> {
         row.keys().for_each(|key| *keys.entry(key.clone()).or_insert(0) += 1);
         let row = Value::Object(row);
         along.extend(Axis::Frames.of(&row).zip(axis.of(&row)));
-        middles.extend(value.map(|_| middle(&row)));
-        points.extend(axis.of(&row).zip(value));
+        if let Some(point) = axis.of(&row).zip(value) {
+            points.push(point);
+            middles.push(middle(&row));
+        }
     }
-    if centred && LAST_GAMES.contains(&key) {
+    if centred {
         points.iter_mut().zip(middles).for_each(|(point, middle)| point.0 = at(&along, middle));
+        // Games that end together, or grow longer, move the middle back for a while.
+        points.sort_by(|a, b| a.0.total_cmp(&b.0));
     }
     if points.is_empty() {
         let known: Vec<&str> = keys.keys().map(String::as_str).collect();
@@ -237,7 +241,7 @@ fn points(run: &Path, see: See<'_>) -> anyhow::Result<Vec<(f64, f64)>> {
 }
 
 /// Keys whose values are of the last games, [`GAMES`] at most.
-const LAST_GAMES: [&str; 2] = ["return_100", "length_100"];
+pub(super) const LAST_GAMES: [&str; 2] = ["return_100", "length_100"];
 /// How many.
 const GAMES: f64 = 100.0;
 
@@ -294,6 +298,27 @@ fn smoothed(values: &[f64], over: usize) -> Vec<f64> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_centred_mean_stands_in_the_middle_of_its_games_and_never_goes_back() {
+        let run = tempfile::tempdir().unwrap();
+        // Two games of 400 frames each end at 1,000; then three of 100; then two long ones, which move the middle back.
+        let rows = [(1_000, 2, 400.0, 1.0), (1_300, 5, 220.0, 2.0), (1_400, 6, 400.0, 3.0), (4_000, 200, 20.0, 4.0)];
+        let line = |(frames, episodes, length, mean): (u64, u64, f64, f64)| {
+            let minutes = 6 * frames; // a hundred frames in ten minutes
+            format!(
+                "{{\"frames\":{frames},\"seconds\":{minutes},\"episodes\":{episodes},\"length_100\":{length},\"return_100\":{mean}}}\n"
+            )
+        };
+        fs::write(run.path().join(ROWS), rows.map(line).concat()).unwrap();
+        let see = See { axis: Axis::Frames, key: "return_100", smooth: 1, centred: true };
+        // 1,000 - 2 · 400 / 2, 1,300 - 5 · 220 / 2, 1,400 - 6 · 400 / 2, of a hundred games 4,000 - 100 · 20 / 2; the first rows' frames
+        // are the earliest that are known.
+        let of = |see| points(run.path(), see).unwrap();
+        assert_eq!(of(see), [(1_000.0, 1.0), (1_000.0, 2.0), (1_000.0, 3.0), (3_000.0, 4.0)]);
+        assert_eq!(of(See { axis: Axis::Minutes, ..see }).last(), Some(&(300.0, 4.0)));
+        assert_eq!(of(See { centred: false, ..see })[2], (1_400.0, 3.0));
+    }
 
     #[test]
     fn curves_meet_where_all_have_values() {

@@ -51,7 +51,10 @@ fn same_shape(old: &Value, new: &Value, path: &str, origin: &str) -> anyhow::Res
         }
     }
     match old.keys().find(|key| !new.contains_key(*key)) {
-        Some(key) => Err(usage(format!("{origin}: `{path}.{key}` is missing (presets are complete)"))),
+        Some(key) => Err(usage(format!(
+            "{origin}: `{path}.{key}` is missing (presets are complete; the run.toml of an older rl-run wants the line that presets have \
+             for it)"
+        ))),
         None => Ok(()),
     }
 }
@@ -104,7 +107,9 @@ pub(super) fn deviations(tables: &Table, env: &EnvEntry, protocol: &str) -> Vec<
         values.as_table().into_iter().flatten().map(move |(key, value)| (format!("{table}.{key}"), value))
     });
     let mut tables = tables.clone();
-    keys.filter(|(path, _)| path != "eval.episodes")
+    // A cap of `[eval]` takes the place of the environment's.
+    let capped = find(&mut tables, "eval.max_frames").is_some();
+    keys.filter(|(path, _)| path != "eval.episodes" && !(capped && path == "env.max_frames"))
         .filter_map(|(path, value)| {
             let number = |value: &Value| value.as_float().or_else(|| value.as_integer().map(|n| n as f64));
             let found = find(&mut tables, &path)?;
@@ -191,7 +196,14 @@ mod tests {
         let base = || -> Table { "[train]\nframes = 1\nenvs = 2".parse().unwrap() };
         let check = |text: &str| replace(&mut base(), text, "f.toml").map_err(|e| e.to_string());
         assert_eq!(check("[train]\nframes = 5\nenvs = 1"), Ok(()));
-        assert_eq!(check("[train]\nframes = 5"), Err("f.toml: `train.envs` is missing (presets are complete)".into()));
+        assert_eq!(
+            check("[train]\nframes = 5"),
+            Err(concat!(
+                "f.toml: `train.envs` is missing (presets are complete; ",
+                "the run.toml of an older rl-run wants the line that presets have for it)"
+            )
+            .into())
+        );
         let typo = check("[train]\nframse = 5\nenvs = 1").unwrap_err();
         assert_eq!(typo, "f.toml: unknown key `train.framse`; did you mean `frames`?");
         assert!(check("[trian]\nenvs = 1").unwrap_err().contains("did you mean `train`?"));

@@ -69,7 +69,7 @@ impl Page {
                 <th>minutes</th><th>training, last 100 episodes</th><th>last evaluation</th></tr></thead><tbody>\n";
         self.rows.iter().for_each(|row| out += &row.html());
         out += "</tbody></table></div>\n<p class=\"by\">Means over runs; in brackets their 95 % bootstrap intervals, where there \
-                are several.</p>\n";
+                are more than two, or both of two.</p>\n";
         if !self.films.is_empty() {
             out += "<h2>Games</h2>\n<div class=\"films\">\n";
             for Film { caption, gif } in &self.films {
