@@ -109,10 +109,12 @@ fn presets_for_a_time_are_listed_and_train() {
     let dir = tempfile::tempdir().unwrap();
     let at = dir.path();
     let presets = json(at, "list presets --json");
-    let named = |row: &&Value| row["env"] == "atari/kung_fu_master" && !row["preset"].is_null();
-    let names: Vec<&str> =
-        presets.as_array().unwrap().iter().filter(named).map(|row| row["preset"].as_str().unwrap()).collect();
-    assert_eq!(names, ["10min", "60min", "480min"]);
+    let named = |agent: &str| -> Vec<&str> {
+        let of = |row: &&Value| row["env"] == "atari/kung_fu_master" && row["agent"] == agent;
+        presets.as_array().unwrap().iter().filter(of).filter_map(|row| row["preset"].as_str()).collect()
+    };
+    let names = named("ppo");
+    assert_eq!((names.as_slice(), named("dqn").as_slice()), (&["10min", "60min", "480min"][..], &["dopamine"][..]));
     let small = "--set train.envs=2 --set agent.horizon=8 --set agent.hidden=[16] --set agent.trunk=small";
     for name in names {
         let line = format!("--env kungfu --agent ppo --preset {name} --frames 1 --run {name} --quiet --json {small}");

@@ -223,10 +223,10 @@ fn settings_that_lost_a_table_are_refused_and_changed_ones_are_told() {
             assert!(code == 1 && said.contains("damaged, the table ["), "{line}: {said}");
         }
     }
-    fs::write(&file, whole.replace("lr_steps = 0", "lr_steps = 1")).unwrap();
+    fs::write(&file, format!("{whole}# by hand\n")).unwrap();
     let said = |line: &str| String::from_utf8(output(at, line).stderr).unwrap();
     assert!(said("eval r --episodes 1").contains("r/run.toml: was changed since run.json was written"));
-    assert!(said("verify r --quiet").lines().all(|line| line.starts_with("error: ")));
+    assert_eq!(said("verify r --quiet"), "");
     fs::write(&file, whole).unwrap();
     assert_eq!(said("eval r --episodes 1"), "");
 }
