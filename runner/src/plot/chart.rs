@@ -115,10 +115,11 @@ impl Chart {
                 chart.line(points, 2.0, i >= runs.len(), paint);
             }
         }
-        let lowest = names(&groups, &far).iter().map(|name| name.at.1).fold(0.0, f64::max);
+        let names = names(&groups, &far);
+        let lowest = names.iter().map(|name| name.at.1).fold(0.0, f64::max);
         chart.lower((lowest - (HEAD + (ROWS - 1.0) * ROW)).max(0.0));
         chart.text((FRAME.0 - 48.0, HEAD), chart.title.clone(), Anchor::Start, true, Paint::Ink);
-        chart.legend(&groups, runs.len(), &far);
+        chart.legend(names, runs.len());
         chart
     }
 
@@ -166,8 +167,7 @@ impl Chart {
 
     /// Names of the curves in rows from the top right, each after a stroke of its curve; the first `solid` have lines without
     /// gaps. Then references that are too far to be shown.
-    fn legend(&mut self, groups: &[&Group], solid: usize, far: &[Reference]) {
-        let names = names(groups, far);
+    fn legend(&mut self, names: Vec<Name>, solid: usize) {
         for Name { text, at: (x, y), curve } in names {
             self.text((x, y), text, Anchor::Start, false, if curve.is_some() { Paint::Ink } else { Paint::Faint });
             if let Some((i, paint)) = curve.zip(curve.and_then(|i| colours().nth(i))) {
