@@ -140,11 +140,10 @@ pub(crate) fn read(dirs: &[PathBuf], see: See<'_>) -> anyhow::Result<Vec<Group>>
     refused.iter().for_each(|why| output::note(format!("left out: {why:#}")));
     let mut groups = Vec::new();
     for (_, of) in order {
-        let curves: Vec<_> = of.iter().map(|(.., points)| points.clone()).collect();
         let seeds = of.iter().map(|(_, about, _)| about.seed).collect();
         let about = &of[0].1;
         let (name, env, agent) = (about.agent.clone(), about.env.clone(), about.agent.clone());
-        let runs = of.iter().map(|(run, ..)| run.clone()).collect();
+        let (runs, curves): (Vec<_>, Vec<_>) = of.into_iter().map(|(run, _, points)| (run, points)).unzip();
         let [x, mean, low, high] = together(&curves, smooth);
         let (source, along, key) = (None, axis.name().to_owned(), Some(key.to_owned()));
         groups.push(Group { name, env, agent, source, runs, seeds, along, key, x, mean, low, high });
@@ -158,11 +157,11 @@ pub(crate) fn read(dirs: &[PathBuf], see: See<'_>) -> anyhow::Result<Vec<Group>>
 /// # Errors
 /// If there are none.
 pub(crate) fn runs_of(dir: &Path) -> anyhow::Result<Vec<PathBuf>> {
+    let one = || run_dir::about(dir).map(|_| vec![dir.to_owned()]);
     if dir.join("run.json").exists() {
-        return Ok(vec![dir.to_owned()]);
+        return Ok(vec![dir.to_owned()]); // damaged or not: whoever reads it says so
     }
-    let Err(none) = run_dir::about(dir) else { return Ok(vec![dir.to_owned()]) };
-    let Ok(entries) = fs::read_dir(dir) else { return Err(none) };
+    let Ok(entries) = fs::read_dir(dir) else { return one() };
     let mut runs: Vec<(Option<u64>, PathBuf)> = Vec::new();
     for entry in entries {
         let path = entry.with_context(|| dir.display().to_string())?.path();
@@ -171,7 +170,7 @@ pub(crate) fn runs_of(dir: &Path) -> anyhow::Result<Vec<PathBuf>> {
         }
     }
     if runs.is_empty() {
-        return Err(none);
+        return one();
     }
     runs.sort();
     Ok(runs.into_iter().map(|(_, path)| path).collect())
