@@ -11,9 +11,9 @@ use serde::Serialize;
 use crate::output;
 use crate::playback::{self, Playback};
 use crate::score::{Score, give};
-use crate::stop::{STOPPED, Stop};
 use crate::tables::Tables;
 use crate::train::Report;
+use crate::waiting::Waiting;
 
 /// What `--json` prints.
 #[derive(Debug, Serialize)]
@@ -75,7 +75,7 @@ struct Found {
 /// # Errors
 /// If the file is no recording, or of an environment that is not the one that is known here.
 pub(crate) fn run(path: &Path, report: Report, tables: &Tables) -> anyhow::Result<ExitCode> {
-    let stop = Stop::listen()?;
+    let waiting = Waiting::listen(report.quiet || report.json, "no score is certified")?;
     let recording = playback::read(path)?;
     let name = path.display();
     let pictured = recording.manifest.pictures.is_some();
@@ -96,16 +96,13 @@ pub(crate) fn run(path: &Path, report: Report, tables: &Tables) -> anyhow::Resul
         pictures: pictured.then_some(0),
         first_other_picture: None,
     };
+    let bar = waiting.bar(recording.episodes.len(), "games");
     for played in &recording.episodes {
-        if stop.asked() {
-            let equal = verdict.episodes;
-            output::note(format!("stopped after {equal} of {} games, which are equal", recording.episodes.len()));
-            return Ok(ExitCode::from(STOPPED));
-        }
+        bar.reach(verdict.episodes);
         // Of one that is cut short there is no score.
         let Some(outcome) = &played.outcome else { break };
         let episode = verdict.episodes + 1;
-        let found = again(&mut playback, played, outcome, pictured).with_context(|| name.to_string())?;
+        let found = again(&mut playback, played, outcome, pictured, &waiting).with_context(|| name.to_string())?;
         if let Some((step, since)) = found.differs {
             verdict.first_difference = Some(Difference { episode, step, since });
             break;
@@ -117,6 +114,7 @@ pub(crate) fn run(path: &Path, report: Report, tables: &Tables) -> anyhow::Resul
         verdict.steps += played.steps();
         verdict.returns.push(outcome.ret);
     }
+    drop(bar);
     let certified = verdict.whole && verdict.first_difference.is_none();
     verdict.equal = certified && verdict.first_other_picture.is_none();
     let score = Score { returns: verdict.returns.clone(), frames: 0, ..Score::default() };
@@ -157,7 +155,13 @@ pub(crate) fn run(path: &Path, report: Report, tables: &Tables) -> anyhow::Resul
 }
 
 /// Plays a game again beside what was recorded of it, pictures too where there are some.
-fn again(playback: &mut Playback, played: &Played, outcome: &Outcome, pictured: bool) -> anyhow::Result<Found> {
+fn again(
+    playback: &mut Playback,
+    played: &Played,
+    outcome: &Outcome,
+    pictured: bool,
+    waiting: &Waiting,
+) -> anyhow::Result<Found> {
     playback.begin(played)?;
     let mut replayed = Replayed::begin(played);
     let (mut found, mut look) = (Found::default(), pictured.then(Look::new));
@@ -166,6 +170,7 @@ fn again(playback: &mut Playback, played: &Played, outcome: &Outcome, pictured: 
         look.compare(playback, played, None, &mut found)?;
     }
     for step in 0..played.steps() {
+        waiting.go_on()?;
         let shown = playback.step(played, step)?;
         if let Err(differs) = replayed.step(shown.seen) {
             return Ok(Found { differs: Some((differs.seen + 1, differs.from + 1)), ..found });
@@ -271,7 +276,9 @@ mod tests {
         let seen: Vec<u32> = shown.iter().map(|shown| shown.seen).collect();
         let fair = Outcome { ret: 0.0, frames: 5, end: End::Terminated };
         let mut of = |moves: &[u32], seen: &[u32], outcome| {
-            again(&mut playback, &recorded(moves, seen, &outcome), &outcome, false).unwrap().differs
+            again(&mut playback, &recorded(moves, seen, &outcome), &outcome, false, &Waiting::default())
+                .unwrap()
+                .differs
         };
         assert_eq!(of(&MOVES, &seen, fair), None);
         assert_eq!(of(&MOVES, &seen, Outcome { ret: 1.0, ..fair }), Some((5, 5)), "a better score");
@@ -306,7 +313,7 @@ mod tests {
         recorder.end(&outcome).unwrap();
         recorder.close().unwrap();
         let played = Recording::read(&bytes[..]).unwrap().episodes.remove(0);
-        again(playback, &played, &outcome, true).unwrap()
+        again(playback, &played, &outcome, true, &Waiting::default()).unwrap()
     }
 
     #[test]

@@ -8,8 +8,10 @@ use rl_agents::AgentEntry;
 use rl_core::EnvEntry;
 
 use crate::collect::Workers;
+use crate::stop::STOPPED;
 use crate::tables::Tables;
 use crate::usage::{is_usage, usage};
+use crate::waiting::Stopped;
 use crate::workers::hush_caught_panics;
 use crate::{
     bench, doctor, evaluate, export, fetch, list, output, plan, plot, profile, publish, record, report, resume,
@@ -174,6 +176,10 @@ pub fn main(envs: &[&'static [EnvEntry]], agents: &[&'static [AgentEntry]]) -> E
         _ => Ok(code),
     });
     done.unwrap_or_else(|error| {
+        if let Some(stopped) = error.chain().find_map(|cause| cause.downcast_ref::<Stopped>()) {
+            output::note(stopped);
+            return ExitCode::from(STOPPED);
+        }
         output::note(format!("error: {}", format!("{error:#}").split_whitespace().collect::<Vec<_>>().join(" ")));
         ExitCode::from(if is_usage(&error) { 2 } else { 1 })
     })

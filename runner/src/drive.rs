@@ -15,6 +15,7 @@ use crate::progress::Progress;
 use crate::score::give;
 use crate::session::Session;
 use crate::stop::Stop;
+use crate::waiting::{Stopped, Waiting};
 use crate::watch::Watch;
 
 /// Rows of metrics in a run, at least.
@@ -153,8 +154,9 @@ fn evaluate(run: &Run, session: &mut Session, watch: &mut Watch, keep: &mut dyn 
     let learner = session.learner.as_ref();
     let episodes = run.eval.episodes;
     let games = Games { seed: run.seed, first: TRIALS, episodes, mode, workers: run.workers, outputs: false };
-    let Some(score) = play(&run.resolved, learner, games, &run.stop)? else {
-        return Ok(None);
+    let score = match play(&run.resolved, learner, games, &Waiting::unseen(&run.stop)) {
+        Err(error) if error.is::<Stopped>() => return Ok(None),
+        played => played?,
     };
     let (frames, games, mean, error) = (session.counts.frames, score.returns.len(), score.mean(), score.stderr());
     let told = give(mean, error, 3);

@@ -17,10 +17,10 @@ use crate::preset::{self, Ask, Resolved, Train};
 use crate::run_dir::About;
 use crate::score::{Report, Score};
 use crate::session::WEIGHTS;
-use crate::stop::{STOPPED, Stop};
 use crate::tables::Tables;
 use crate::train::{device, owner};
 use crate::usage::usage;
+use crate::waiting::Waiting;
 use crate::{needs, output, picture, run_dir};
 
 /// First seat of evaluations; training seats are numbered from 0.
@@ -101,32 +101,32 @@ impl Games {
 /// Engines that may be lost with no game's end between them.
 pub(crate) const LOSSES: usize = 50;
 
-/// Plays full games: each seat a fixed share of them, so that short games are not favoured. `None` if stopped.
+/// Plays full games: each seat a fixed share of them, so that short games are not favoured.
 ///
 /// Reads the learner and changes nothing of it.
 ///
 /// # Errors
-/// If the environment or the policy fails.
+/// If the environment or the policy fails, or [`Stopped`](crate::waiting::Stopped).
 pub(crate) fn play(
     resolved: &Resolved,
     learner: &dyn Learner,
     games: Games,
-    stop: &Stop,
-) -> anyhow::Result<Option<Score>> {
-    watched(resolved, learner, games, stop, &mut |_| Ok(()))
+    waiting: &Waiting,
+) -> anyhow::Result<Score> {
+    watched(resolved, learner, games, waiting, &mut |_| Ok(()))
 }
 
 /// The same, shown to `watch` after the first reset and after every step: the second rows of the blocks are what it led to.
 ///
 /// # Errors
-/// If the environment or the policy fails, or `watch`.
+/// If the environment or the policy fails, or `watch`, or [`Stopped`](crate::waiting::Stopped).
 pub(crate) fn watched(
     resolved: &Resolved,
     learner: &dyn Learner,
     games: Games,
-    stop: &Stop,
+    waiting: &Waiting,
     watch: &mut dyn FnMut(&Seats) -> anyhow::Result<()>,
-) -> anyhow::Result<Option<Score>> {
+) -> anyhow::Result<Score> {
     let Games { seed, first, episodes, mode, workers, outputs } = games;
     let seats = episodes.min(SIDE_BY_SIDE);
     let range = first..first + seats;
@@ -140,13 +140,13 @@ pub(crate) fn watched(
     let mut clock = Clock::default();
     let mut played: Vec<Vec<f64>> = vec![Vec::new(); seats as usize];
     let (mut score, mut lost) = (Score::default(), 0);
+    let bar = waiting.bar(episodes as usize, "games");
     seated.reset()?;
     watch(&seated)?;
     let share = |seat| games.share(seat);
     while (0..seats).any(|seat| played[seat as usize].len() < share(seat) as usize) {
-        if stop.asked() {
-            return Ok(None);
-        }
+        waiting.go_on()?;
+        bar.reach(played.iter().map(Vec::len).sum());
         seated.collect(policy.as_mut(), mode, &mut clock)?;
         score.losses.extend(seated.take_losses().into_iter().map(collect::lost));
         if !seated.episodes().is_empty() {
@@ -166,7 +166,7 @@ pub(crate) fn watched(
         seated.carry();
     }
     score.returns = played.into_iter().flatten().collect();
-    Ok(Some(score))
+    Ok(score)
 }
 
 /// What a run says of itself, and its settings.
@@ -246,7 +246,7 @@ impl Trained {
 
 /// Evaluates a checkpoint.
 pub(crate) fn run(args: &EvalArgs, tables: &Tables) -> anyhow::Result<ExitCode> {
-    let stop = Stop::listen()?;
+    let waiting = Waiting::listen(args.json, "no score")?;
     let asked = Asked { greedy: args.asked.greedy || args.exact, ..args.asked.clone() };
     let trained = Trained::load(&args.source.path()?, &asked, &device(args.machine.device())?, tables)?;
     let Trained { resolved, learner, .. } = &trained;
@@ -260,10 +260,7 @@ pub(crate) fn run(args: &EvalArgs, tables: &Tables) -> anyhow::Result<ExitCode> 
         let mode = Mode::Evaluate { epsilon: eval.epsilon, greedy: asked.greedy };
         let workers = args.machine.workers()?;
         let games = Games { seed: asked.seed, first: SEATS, episodes: eval.episodes, mode, workers, outputs: false };
-        let Some(score) = play(resolved, learner.as_ref(), games, &stop)? else {
-            output::note("stopped before the last game: no score");
-            return Ok(ExitCode::from(STOPPED));
-        };
+        let score = play(resolved, learner.as_ref(), games, &waiting)?;
         score.losses.iter().for_each(output::note);
         Report::of(&trained, &asked, &score)?
     };

@@ -17,9 +17,9 @@ use rl_replays::recording::{Played, Recording};
 use crate::playback::{self, Playback};
 use crate::saliency::{Saliency, Weights, run_of};
 use crate::screening::Screening;
-use crate::stop::{STOPPED, Stop};
 use crate::tables::Tables;
 use crate::usage::usage;
+use crate::waiting::Waiting;
 use crate::{file, needs, output};
 
 /// Pictures per second of a film, at most: more are not shown by browsers.
@@ -123,6 +123,7 @@ struct Look<'a> {
 
 /// `rl-run export`.
 pub(crate) fn run(args: &ExportArgs, tables: &Tables) -> anyhow::Result<ExitCode> {
+    let waiting = Waiting::listen(false, "no file was written")?;
     let recording = playback::read(&args.file)?;
     let ending = args.out.extension().and_then(|ending| ending.to_str()).unwrap_or_default().to_ascii_lowercase();
     if !["gif", "apng", "png", "csv", "rec"].contains(&ending.as_str()) {
@@ -161,7 +162,7 @@ pub(crate) fn run(args: &ExportArgs, tables: &Tables) -> anyhow::Result<ExitCode
     if ending == "rec" {
         let name = || args.file.display().to_string();
         let mut playback = Playback::new(&recording.manifest, tables).with_context(name)?;
-        let games = filmed::write(&mut playback, &recording, &args.out).with_context(name)?;
+        let games = filmed::write(&mut playback, &recording, &args.out, &waiting).with_context(name)?;
         let bytes = std::fs::metadata(&args.out)?.len();
         output::line(format!("{}: {games} games with their pictures, {bytes} bytes", args.out.display()));
         return Ok(ExitCode::SUCCESS);
@@ -180,7 +181,7 @@ pub(crate) fn run(args: &ExportArgs, tables: &Tables) -> anyhow::Result<ExitCode
     }
     let steps = (played.steps() - from).min(args.steps.map_or(usize::MAX, |steps| steps as usize));
     if ending == "csv" {
-        let lines = steps::table(&mut screening, &recording, played, from..from + steps, &args.out)?;
+        let lines = steps::table(&mut screening, &recording, played, from..from + steps, &args.out, &waiting)?;
         output::line(format!("{}: {lines} steps", args.out.display()));
         return Ok(ExitCode::SUCCESS);
     }
@@ -205,8 +206,7 @@ pub(crate) fn run(args: &ExportArgs, tables: &Tables) -> anyhow::Result<ExitCode
     if ending == "png" {
         room(&mut screening, played, cut.pictures, args.scale.unwrap_or(1)).with_context(name)?;
     }
-    let (stop, mut shot) = (Stop::listen()?, false);
-    let written = file::whole(&args.out, |file| {
+    file::whole(&args.out, |file| {
         let out = BufWriter::new(file);
         let mut film: Box<dyn Film> = match ending.as_str() {
             "gif" => Box::new(gif::Gif::new(out)),
@@ -214,14 +214,9 @@ pub(crate) fn run(args: &ExportArgs, tables: &Tables) -> anyhow::Result<ExitCode
             _ => Box::new(strip::Strip::new(out)),
         };
         let look = Look { speed, scale: args.scale.unwrap_or(1), saliency: saliency.as_mut() };
-        shot = shoot(&mut screening, played, cut, look, film.as_mut(), &stop).with_context(name)?;
-        if shot { film.finish() } else { Err(anyhow!("stopped")) }
-    });
-    if stop.asked() && !shot {
-        output::note("stopped before the last picture: no file");
-        return Ok(ExitCode::from(STOPPED));
-    }
-    written?;
+        shoot(&mut screening, played, cut, look, film.as_mut(), &waiting).with_context(name)?;
+        film.finish()
+    })?;
     let bytes = std::fs::metadata(&args.out)?.len();
     output::line(format!("{}: {} pictures, {bytes} bytes", args.out.display(), cut.pictures));
     Ok(ExitCode::SUCCESS)
@@ -242,7 +237,7 @@ pub(crate) fn film(recording: &Recording, seconds: f64, rate: f64, tables: &Tabl
     let mut film = gif::Gif::new(&mut bytes);
     let cut = Cut { first: 0, every, pictures: steps / every + 1 };
     let look = Look { speed: 1.0, scale: 1, saliency: None };
-    shoot(&mut screening, played, cut, look, &mut film, &Stop::default())?;
+    shoot(&mut screening, played, cut, look, &mut film, &Waiting::default())?;
     film.finish()?;
     drop(film);
     Ok(bytes)
@@ -275,25 +270,23 @@ fn room(screening: &mut Screening, played: &Played, pictures: usize, scale: u32)
     }
 }
 
-/// Shows the steps of a cut; whether all were shown before someone asked to stop.
+/// Shows the steps of a cut.
 fn shoot(
     screening: &mut Screening,
     played: &Played,
     cut: Cut,
     look: Look<'_>,
     film: &mut dyn Film,
-    stop: &Stop,
-) -> anyhow::Result<bool> {
+    waiting: &Waiting,
+) -> anyhow::Result<()> {
     let Look { speed, scale, mut saliency } = look;
     let remembers = saliency.as_mut().is_some_and(|saliency| saliency.remembers());
     let (mut canvas, mut shown, mut frames) = (Canvas::new(0, 0), Canvas::new(0, 0), 0);
     let seconds = |frames: u32, rate: f64| f64::from(frames) / rate / speed;
     screening.begin(played)?;
-    let mut pictures = 0;
+    let (bar, mut pictures) = (waiting.bar(cut.pictures, "pictures"), 0);
     for step in 0..=played.steps() {
-        if stop.asked() {
-            return Ok(false);
-        }
+        waiting.go_on()?;
         if step >= cut.first && (step - cut.first).is_multiple_of(cut.every) {
             if pictures > 0 {
                 film.show(&shown, seconds(std::mem::take(&mut frames), screening.frame_rate()))?;
@@ -306,6 +299,7 @@ fn shoot(
             }
             enlarge(&canvas, scale as usize, &mut shown);
             pictures += 1;
+            bar.reach(pictures);
             if pictures == cut.pictures {
                 break;
             }
@@ -318,8 +312,7 @@ fn shoot(
             frames += if pictures > 0 { taken } else { 0 };
         }
     }
-    film.show(&shown, LAST)?;
-    Ok(true)
+    film.show(&shown, LAST)
 }
 
 /// Every pixel becomes a square.

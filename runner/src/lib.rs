@@ -14,6 +14,7 @@ mod claim;
 mod run_dir;
 mod needs;
 mod stop;
+mod waiting;
 mod session;
 mod collect;
 mod workers;

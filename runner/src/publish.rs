@@ -20,11 +20,11 @@ use crate::record::by_agent;
 use crate::score::{Report, Score, give};
 use crate::session::WEIGHTS;
 use crate::snapshot::{Part, Snapshot};
-use crate::stop::{STOPPED, Stop};
 use crate::tables::Tables;
 use crate::takes::{self, Take};
 use crate::train::{device, owner};
 use crate::usage::usage;
+use crate::waiting::Waiting;
 use crate::writer::Known;
 use crate::{file, output};
 
@@ -59,16 +59,13 @@ struct Game<'a> {
 
 /// `rl-run publish`.
 pub(crate) fn run(args: &PublishArgs, tables: &Tables) -> anyhow::Result<ExitCode> {
-    let stop = Stop::listen()?;
+    let waiting = Waiting::listen(args.json, "nothing was published")?;
     let PublishArgs { run, out, asked, .. } = args;
     if out.exists() {
         return Err(usage(format!("{} exists: name another --out, or remove it", out.display())));
     }
     let mut trained = Trained::load(run, asked, &device(args.machine.device())?, tables)?;
-    let Some((manifest, takes)) = by_agent(&mut trained, asked, None, false, args.machine.workers()?, &stop)? else {
-        output::note("stopped before the last game: nothing was published");
-        return Ok(ExitCode::from(STOPPED));
-    };
+    let (manifest, takes) = by_agent(&mut trained, asked, None, false, args.machine.workers()?, &waiting)?;
     let (returns, frames) =
         (takes.iter().map(|take| take.outcome.ret).collect(), takes.iter().map(|take| take.outcome.frames).sum());
     let report = Report::of(&trained, asked, &Score { returns, frames, ..Score::default() })?;

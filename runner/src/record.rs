@@ -17,11 +17,11 @@ use crate::preset::{self, Ask, Resolved};
 use crate::rollout::draw;
 use crate::score::Score;
 use crate::session::Session;
-use crate::stop::{STOPPED, Stop};
 use crate::tables::Tables;
 use crate::takes::{self, Take, Takes, manifest, pictures};
 use crate::train::device;
 use crate::usage::usage;
+use crate::waiting::Waiting;
 use crate::{checkpoint, file, model, output};
 
 /// Plays full games and records them: `rl-run verify FILE` plays them again, `rl-run export FILE` makes pictures of them.
@@ -80,20 +80,16 @@ struct Report {
 
 /// `rl-run record`.
 pub(crate) fn run(args: &RecordArgs, tables: &Tables) -> anyhow::Result<ExitCode> {
-    let stop = Stop::listen()?;
+    let waiting = Waiting::listen(args.json, "nothing was recorded")?;
     file::directory(&args.out)?; // before the games are played
     let run = args.model.as_deref().map(model::find).transpose()?.or_else(|| args.run.clone());
-    let played = match (run, &args.env) {
+    let (manifest, takes) = match (run, &args.env) {
         (Some(run), _) => {
             let mut trained = Trained::load(&run, &args.asked, &device(args.machine.device())?, tables)?;
-            by_agent(&mut trained, &args.asked, args.outputs, args.frames, args.machine.workers()?, &stop)?
+            by_agent(&mut trained, &args.asked, args.outputs, args.frames, args.machine.workers()?, &waiting)?
         }
-        (None, Some(env)) => by_chance(args, env, tables, &stop)?,
+        (None, Some(env)) => by_chance(args, env, tables, &waiting)?,
         (None, None) => bail!(usage("record: name a run, or --env and --random")),
-    };
-    let Some((manifest, takes)) = played else {
-        output::note("stopped before the last game: nothing was recorded");
-        return Ok(ExitCode::from(STOPPED));
     };
     takes::write(&args.out, &manifest, &takes)?;
     let score = Score { returns: takes.iter().map(|take| take.outcome.ret).collect(), frames: 0, ..Score::default() };
@@ -115,19 +111,19 @@ pub(crate) fn run(args: &RecordArgs, tables: &Tables) -> anyhow::Result<ExitCode
     Ok(ExitCode::SUCCESS)
 }
 
-/// Plays the games that were asked for, and what a recording of them says; `None` if stopped. Of outputs, one before every
+/// Plays the games that were asked for, and what a recording of them says. Of outputs, one before every
 /// so many steps is kept, and if `filmed` the picture after each.
 ///
 /// # Errors
-/// If the environment or the policy fails, or does not say what it thinks.
+/// If the environment or the policy fails, or does not say what it thinks, or [`Stopped`](crate::waiting::Stopped).
 pub(crate) fn by_agent(
     trained: &mut Trained,
     asked: &Asked,
     outputs: Option<u32>,
     filmed: bool,
     workers: Workers,
-    stop: &Stop,
-) -> anyhow::Result<Option<(Manifest, Vec<Take>)>> {
+    waiting: &Waiting,
+) -> anyhow::Result<(Manifest, Vec<Take>)> {
     let (eval, &Asked { seed, greedy, .. }) = (trained.resolved.eval()?, asked);
     let weights_sha256 = checkpoint::sha256(trained.learner.weights())?;
     let Trained { about, resolved, learner, frames } = &*trained;
@@ -143,15 +139,12 @@ pub(crate) fn by_agent(
     let kept = outputs.map(|every| kept(every, learner.as_ref(), &spec, &about.agent)).transpose()?;
     let games = Games { seed, first: SEATS, episodes: eval.episodes, mode, workers, outputs: kept.is_some() };
     let mut takes = Takes::new(outputs, filmed);
-    let played = watched(resolved, learner.as_ref(), games, stop, &mut |seats| takes.watch(seats))?;
-    let Some(score) = played else {
-        return Ok(None);
-    };
+    let score = watched(resolved, learner.as_ref(), games, waiting, &mut |seats| takes.watch(seats))?;
     score.losses.iter().for_each(output::note);
     let env = resolved.seat_eval(&Seating { seed, seats: SEATS..SEATS + 1 })?;
     let mut manifest = manifest(resolved, &resolved.eval_table()?, env.as_ref(), player, kept)?;
     manifest.pictures = filmed.then(|| pictures(env.as_ref()));
-    Ok(Some((manifest, takes.of(&games).collect())))
+    Ok((manifest, takes.of(&games).collect()))
 }
 
 /// `every:N` of `--outputs`.
@@ -187,8 +180,8 @@ fn by_chance(
     args: &RecordArgs,
     env: &str,
     tables: &Tables,
-    stop: &Stop,
-) -> anyhow::Result<Option<(Manifest, Vec<Take>)>> {
+    waiting: &Waiting,
+) -> anyhow::Result<(Manifest, Vec<Take>)> {
     let Asked { ref checkpoint, ref protocol, episodes, seed, greedy } = args.asked;
     if greedy || checkpoint != "last" {
         bail!(usage("--random: random actions have neither --greedy nor a --checkpoint"));
@@ -203,18 +196,19 @@ fn by_chance(
     let (mut rng, mut takes) = (Rng::new(seed, Stream::Act(SEATS)), Vec::new());
     let mut block = Rollout::new(&spec, 1, 1, 0);
     env.reset(block.first())?;
-    for _ in 0..resolved.eval()?.episodes {
+    let episodes = resolved.eval()?.episodes as usize;
+    let bar = waiting.bar(episodes, "games");
+    for game in 0..episodes {
         let (mut take, mut losses) = (Take::of_seat(env.as_ref(), 0, args.frames)?, 0);
         while !take.outcome.end.over() {
-            if stop.asked() {
-                return Ok(None);
-            }
+            waiting.go_on()?;
+            bar.reach(game);
             draw(&spec, &mut rng, block.discrete.row_mut(0), block.continuous.row_mut(0));
             let (act, rows) = block.step(0);
             env.step(act, rows)?;
             take.follow(env.as_ref(), &block)?;
             for loss in env.take_losses() {
-                output::note(lost(loss));
+                bar.note(lost(loss));
                 losses += 1;
             }
             if losses > LOSSES {
@@ -229,5 +223,5 @@ fn by_chance(
     }
     let mut manifest = manifest(&resolved, &resolved.eval_table()?, env.as_ref(), Player::Random { seed }, None)?;
     manifest.pictures = args.frames.then(|| pictures(env.as_ref()));
-    Ok(Some((manifest, takes)))
+    Ok((manifest, takes))
 }

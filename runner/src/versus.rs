@@ -17,15 +17,17 @@ use serde::Serialize;
 use crate::cli::Machine;
 use crate::evaluate::{SEATS, build, load_weights, recorded};
 use crate::output;
-use crate::stop::{STOPPED, Stop};
 use crate::tables::Tables;
 use crate::train::device;
 use crate::usage::usage;
+use crate::waiting::{Stopped, Waiting};
 
 /// Random moves that a game begins with, fewest and most.
 const OPENING: [u32; 2] = [2, 4];
 /// Stones of the positions that the solver judges, fewest and most: with fewer it takes long, with more little is left.
 const STONES: [u32; 2] = [14, 28];
+/// Positions that an agent is asked about at once: it searches each for long, and Ctrl-C is heeded in between.
+const AT_ONCE: usize = 32;
 
 /// Plays a trained agent against others, from random openings and both sides, a draw counting half (connectfour).
 #[derive(Clone, Debug, clap::Args)]
@@ -100,23 +102,22 @@ impl Player {
         Ok(Self::Agent { policy, block: Box::new(Rollout::new(spec, 1, games, learner.plan().extra)) })
     }
 
-    /// Writes the moves of the `asked` positions, and nothing for the others.
+    /// Writes the moves of the `places` of positions that are asked, and nothing for the others.
     fn choose(
         &mut self,
         positions: &[Position],
-        asked: impl Fn(usize) -> bool,
+        places: &[usize],
         rng: &mut Rng,
         moves: &mut [usize],
     ) -> anyhow::Result<()> {
-        let places = || (0..positions.len()).filter(|&place| asked(place));
         match self {
-            Self::Random => places().for_each(|place| moves[place] = positions[place].random_move(rng)),
+            Self::Random => places.iter().for_each(|&place| moves[place] = positions[place].random_move(rng)),
             Self::AlphaBeta(player) => {
-                places().for_each(|place| moves[place] = player.choose(&positions[place], rng));
+                places.iter().for_each(|&place| moves[place] = player.choose(&positions[place], rng));
             }
             Self::Agent { policy, block } => {
                 block.end.row_mut(0).fill(rl_core::End::Terminated); // a policy passes over what has ended
-                for place in places() {
+                for &place in places {
                     let position = &positions[place];
                     block.end[(0, place)] = rl_core::End::No;
                     position.observe(block.vector.at_mut(0, place));
@@ -125,7 +126,7 @@ impl Player {
                 }
                 let mode = Mode::Evaluate { epsilon: 0.0, greedy: true };
                 policy.act(std::slice::from_mut(&mut **block), 0, mode)?;
-                places().for_each(|place| moves[place] = block.discrete[(0, place)] as usize);
+                places.iter().for_each(|&place| moves[place] = block.discrete[(0, place)] as usize);
             }
         }
         Ok(())
@@ -134,7 +135,7 @@ impl Player {
 
 /// Plays a match for every name of `--against`, then asks the solver.
 pub(crate) fn run(args: &MatchArgs, tables: &Tables) -> anyhow::Result<ExitCode> {
-    let stop = Stop::listen()?;
+    let waiting = Waiting::listen(args.json, "no score")?;
     let (about, resolved) = recorded(&args.run, tables)?;
     resolved.told.iter().for_each(output::note);
     if resolved.env.id != ConnectFour::ID {
@@ -161,18 +162,17 @@ pub(crate) fn run(args: &MatchArgs, tables: &Tables) -> anyhow::Result<ExitCode>
             Kind::AlphaBeta(depth) => Player::AlphaBeta(AlphaBeta::new(depth, thumb)),
         };
         let mut own = Player::agent(learner.as_ref(), &spec, games)?;
-        let Some(results) = play(&mut own, &mut other, games, args.seed, &stop)? else {
-            output::note("stopped before the last game: no score");
-            return Ok(ExitCode::from(STOPPED));
-        };
+        let bar = waiting.bar(games, format!("games against {against}"));
+        let results = play(&mut own, &mut other, games, args.seed, &mut |ended| {
+            bar.reach(ended);
+            waiting.go_on()
+        })?;
+        drop(bar);
         report.matches.push(Match::of(against, &results));
     }
     if args.positions > 0 {
-        report.solver = agreement(learner.as_ref(), &spec, args.positions as usize, args.seed, &stop)?;
-        if report.solver.is_none() {
-            output::note("stopped before the last position: no score");
-            return Ok(ExitCode::from(STOPPED));
-        }
+        let agreement = agreement(learner.as_ref(), &spec, args.positions as usize, args.seed, &waiting)?;
+        report.solver = Some(agreement);
     }
     if args.json {
         output::line(serde_json::to_string(&report)?);
@@ -201,14 +201,15 @@ fn kind(name: &str) -> anyhow::Result<Kind> {
     .map_err(|error| usage(error.to_string()))
 }
 
-/// What each game brought the agent; `None` if stopped. Of every opening `own` makes the first move once.
+/// What each game brought the agent. Of every opening `own` makes the first move once. Before positions are asked about, `watch`
+/// is told how many games have ended, and may stop it all.
 fn play(
     own: &mut Player,
     other: &mut Player,
     games: usize,
     seed: u64,
-    stop: &Stop,
-) -> anyhow::Result<Option<Vec<Standing>>> {
+    watch: &mut dyn FnMut(usize) -> Result<(), Stopped>,
+) -> anyhow::Result<Vec<Standing>> {
     let mut rng = Rng::new(seed, Stream::Tool(0));
     let [least, most] = OPENING;
     let mut positions = Vec::with_capacity(games);
@@ -218,24 +219,26 @@ fn play(
     }
     let (mut results, mut moves) = (vec![None; games], vec![0; games]);
     for ply in 0.. {
-        if results.iter().all(Option::is_some) {
+        let goes_on: Vec<usize> = (0..games).filter(|&game| results[game].is_none()).collect();
+        if goes_on.is_empty() {
             break;
-        }
-        if stop.asked() {
-            return Ok(None);
         }
         // In every second game it is the other who begins; who is asked then alternates.
         let owns = |game: usize| (game + ply).is_multiple_of(2);
-        let goes_on: Vec<bool> = results.iter().map(Option::is_none).collect();
-        own.choose(&positions, |game| goes_on[game] && owns(game), &mut rng, &mut moves)?;
-        other.choose(&positions, |game| goes_on[game] && !owns(game), &mut rng, &mut moves)?;
-        for game in (0..games).filter(|&game| goes_on[game]) {
+        for (player, ours) in [(&mut *own, true), (&mut *other, false)] {
+            let asked: Vec<usize> = goes_on.iter().copied().filter(|&game| owns(game) == ours).collect();
+            for asked in asked.chunks(AT_ONCE) {
+                watch(games - goes_on.len())?;
+                player.choose(&positions, asked, &mut rng, &mut moves)?;
+            }
+        }
+        for game in goes_on {
             positions[game].play(moves[game]);
             let next = positions[game].outcome(); // for who would be next
             results[game] = if owns(game) { next.map(Standing::reversed) } else { next };
         }
     }
-    Ok(Some(results.into_iter().flatten().collect()))
+    Ok(results.into_iter().flatten().collect())
 }
 
 /// How often the move that the agent takes is worth as much as the best, in positions of random games where another is not.
@@ -244,15 +247,15 @@ fn agreement(
     spec: &Spec,
     count: usize,
     seed: u64,
-    stop: &Stop,
-) -> anyhow::Result<Option<Agreement>> {
+    waiting: &Waiting,
+) -> anyhow::Result<Agreement> {
     let (mut rng, mut solver) = (Rng::new(seed, Stream::Tool(1)), Solver::new());
     let [least, most] = STONES;
     let (mut positions, mut right): (_, Vec<[bool; WIDTH]>) = (Vec::with_capacity(count), Vec::with_capacity(count));
+    let bar = waiting.bar(count, "positions solved");
     while positions.len() < count {
-        if stop.asked() {
-            return Ok(None);
-        }
+        waiting.go_on()?;
+        bar.reach(positions.len());
         let stones = least + rng.below(most - least + 1);
         let Some(position) = Position::random(stones, &mut rng) else { continue };
         let results = solver.results(&position);
@@ -262,10 +265,17 @@ fn agreement(
             right.push(results.map(|result| result.as_ref() == best));
         }
     }
-    let mut moves = vec![0; count];
-    Player::agent(learner, spec, count)?.choose(&positions, |_| true, &mut rng, &mut moves)?;
+    drop(bar);
+    let (mut player, mut moves, places) =
+        (Player::agent(learner, spec, count)?, vec![0; count], Vec::from_iter(0..count));
+    let bar = waiting.bar(count, "positions answered");
+    for asked in places.chunks(AT_ONCE) {
+        waiting.go_on()?;
+        bar.reach(asked[0]);
+        player.choose(&positions, asked, &mut rng, &mut moves)?;
+    }
     let agreed = right.iter().zip(moves).filter(|(right, column)| right[*column]).count();
-    Ok(Some(Agreement { positions: count, share: agreed as f64 / count as f64 }))
+    Ok(Agreement { positions: count, share: agreed as f64 / count as f64 })
 }
 
 impl Match {
@@ -309,9 +319,8 @@ mod tests {
 
     #[test]
     fn equals_share_the_points_and_who_looks_ahead_takes_them() {
-        let stop = Stop::default();
         let score = |own: &mut Player, other: &mut Player| {
-            Match::of("it", &play(own, other, 200, 1, &stop).unwrap().unwrap()).score
+            Match::of("it", &play(own, other, 200, 1, &mut |_| Ok(())).unwrap()).score
         };
         let ahead = || Player::AlphaBeta(AlphaBeta::new(2, thumb));
         assert!((score(&mut Player::Random, &mut Player::Random) - 0.5).abs() < 0.12);

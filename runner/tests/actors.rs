@@ -6,7 +6,7 @@ mod common;
 use std::process::Stdio;
 use std::time::Duration;
 
-use common::{json, output, refusal, rl_run};
+use common::{json, output, refusal, rl_run, signal};
 use serde_json::Value;
 
 const RUN: &str = "--env cartpole --agent impala --seed 4 --json --set train.envs=4 --set train.checkpoint_every=1000";
@@ -21,8 +21,7 @@ fn a_run_of_actors_can_be_stopped_goes_on_and_says_that_it_is_not_exact() {
     while !begun() && child.try_wait().unwrap().is_none() {
         std::thread::sleep(Duration::from_millis(2));
     }
-    let sent = std::process::Command::new("kill").args(["-s", "INT", &child.id().to_string()]).status().unwrap();
-    assert!(sent.success());
+    signal(&child, "INT");
     assert_eq!(child.wait().unwrap().code(), Some(75), "it must be long enough to be stopped before its end");
     let done = output(at, "resume r --frames 20000 --json");
     let said = String::from_utf8_lossy(&done.stderr);

@@ -5,41 +5,11 @@
 mod common;
 
 use std::fs;
-use std::io::Write as _;
-use std::path::Path;
-use std::process::{Command, Stdio};
-use std::time::Duration;
 
-use common::{json, refusal, rl_run};
+use common::{in_terminal, json, refusal, rl_run};
 
 /// What ends the screen that was taken, and what shows the cursor.
 const BACK: [&str; 2] = ["\x1b[?1049l", "\x1b[?25h"];
-
-/// Runs `rl-run LINE` in a terminal of 100 by 30, presses `keys` once `ready` says so, and returns what was written there and
-/// the exit code.
-fn in_terminal(at: &Path, line: &str, keys: &[u8], ready: impl Fn() -> bool) -> (String, i32) {
-    let program = env!("CARGO_BIN_EXE_rl-run");
-    let command = format!("stty cols 100 rows 30; exec '{program}' {line}");
-    let mut child = Command::new("script")
-        .args(["--quiet", "--return", "--command", &command, "typescript"])
-        .current_dir(at)
-        .env("SHELL", "/bin/sh")
-        .env("TERM", "xterm-256color")
-        .stdin(Stdio::piped())
-        .stdout(Stdio::null())
-        .spawn()
-        .expect("script of util-linux is there");
-    let mut stdin = child.stdin.take().unwrap();
-    while !ready() && child.try_wait().unwrap().is_none() {
-        std::thread::sleep(Duration::from_millis(20));
-    }
-    let _ = stdin.write_all(keys); // a run that is over takes none
-    let _ = stdin.flush();
-    let status = child.wait().unwrap();
-    drop(stdin);
-    let written = fs::read(at.join("typescript")).unwrap();
-    (String::from_utf8_lossy(&written).into_owned(), status.code().unwrap())
-}
 
 #[test]
 fn a_run_is_shown_and_stopped_by_a_key_and_the_terminal_given_back() {

@@ -7,15 +7,10 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
-use common::{json, names, refusal, rl_run};
+use common::{json, names, refusal, rl_run, signal};
 
 const RUN: &str =
     "--env frozenlake --agent dqn --frames 6000 --seed 9 --quiet --json --set train.checkpoint_every=1000";
-
-fn interrupt(child: &Child) {
-    let sent = Command::new("kill").args(["-s", "INT", &child.id().to_string()]).status().unwrap();
-    assert!(sent.success());
-}
 
 fn wait_for(path: &Path, child: &mut Child) {
     while !path.exists() && child.try_wait().unwrap().is_none() {
@@ -67,9 +62,9 @@ fn a_second_request_ends_a_run_that_does_not_heed_the_first() {
     let mut child = rl_run(at, &line).stdout(Stdio::null()).spawn().unwrap();
     wait_for(&at.join("r/digests.jsonl"), &mut child);
     std::thread::sleep(Duration::from_secs(1));
-    interrupt(&child);
+    signal(&child, "INT");
     std::thread::sleep(Duration::from_secs(1));
     assert_eq!(child.try_wait().unwrap(), None, "the first request waits for the updates");
-    interrupt(&child);
+    signal(&child, "INT");
     assert_eq!(child.wait().unwrap().code(), Some(130));
 }

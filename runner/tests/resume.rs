@@ -7,7 +7,7 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
-use common::{json, names, output, refusal};
+use common::{json, names, output, refusal, signal};
 
 const RUN: &str = "--env frozenlake --agent dqn --frames 12000 --seed 9 --quiet --json --set train.checkpoint_every=500 --set agent.batch=32";
 
@@ -26,11 +26,6 @@ fn until_a_checkpoint(at: &Path, run: &str) -> Child {
         std::thread::sleep(Duration::from_millis(2));
     }
     child
-}
-
-fn signal(child: &Child, name: &str) {
-    let sent = std::process::Command::new("kill").args(["-s", name, &child.id().to_string()]).status().unwrap();
-    assert!(sent.success());
 }
 
 #[test]

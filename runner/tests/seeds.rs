@@ -7,7 +7,7 @@ use std::path::Path;
 use std::process::{Output, Stdio};
 use std::time::Duration;
 
-use common::{json, names, output, refusal, rl_run};
+use common::{json, names, output, refusal, rl_run, signal};
 use serde_json::Value;
 
 /// The objects that `--json` prints for each seed, by seed, and the last one, for all.
@@ -105,8 +105,7 @@ fn a_stopped_group_leaves_runs_that_go_on_to_the_same_bits() {
     while !begun() && child.try_wait().unwrap().is_none() {
         std::thread::sleep(Duration::from_millis(2));
     }
-    let sent = std::process::Command::new("kill").args(["-s", "INT", &child.id().to_string()]).status().unwrap();
-    assert!(sent.success());
+    signal(&child, "INT");
     let ended = child.wait_with_output().unwrap();
     let said = String::from_utf8_lossy(&ended.stderr);
     assert_eq!(ended.status.code(), Some(75), "it must be long enough to be stopped before its end: {said}");

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::Duration;
 
-use common::{json, output, refusal, rl_run};
+use common::{json, output, refusal, rl_run, signal};
 
 const RUN: &str = "--env frozenlake --agent dqn --frames 3000 --seed 9 --quiet --json --set train.checkpoint_every=500 --set train.keep_checkpoints=2 --eval-every 1000 --eval-episodes 5 --set agent.batch=32";
 
@@ -63,8 +63,7 @@ fn a_run_that_was_stopped_and_went_on_is_verified_too() {
     while states() < 2 && child.try_wait().unwrap().is_none() {
         std::thread::sleep(Duration::from_millis(2));
     }
-    let sent = std::process::Command::new("kill").args(["-s", "INT", &child.id().to_string()]).status().unwrap();
-    assert!(sent.success());
+    signal(&child, "INT");
     assert_eq!(child.wait().unwrap().code(), Some(75), "the run must be long enough to be stopped before its end");
     let stopped = json(at, "verify r --json --quiet");
     json(at, "resume r --quiet --json");

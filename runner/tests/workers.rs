@@ -6,7 +6,7 @@ mod common;
 use std::process::Stdio;
 use std::time::Duration;
 
-use common::{json, refusal, rl_run};
+use common::{json, refusal, rl_run, signal};
 
 const RUN: &str = "--env cartpole --agent dqn --frames 6000 --seed 4 --quiet --json --threads 4 --set train.envs=6 --set train.checkpoint_every=1000";
 
@@ -29,8 +29,7 @@ fn a_run_ends_in_the_same_bits_for_any_number_of_workers() {
     while !begun() && child.try_wait().unwrap().is_none() {
         std::thread::sleep(Duration::from_millis(2));
     }
-    let sent = std::process::Command::new("kill").args(["-s", "INT", &child.id().to_string()]).status().unwrap();
-    assert!(sent.success());
+    signal(&child, "INT");
     assert_eq!(child.wait().unwrap().code(), Some(75), "it must be long enough to be stopped before its end");
     same(&json(at, "resume stopped --quiet --json --threads 3 --workers 3"), "four, then three");
     let eval = |workers| json(at, &format!("eval two --episodes 9 --json --threads 4 --workers {workers}"));

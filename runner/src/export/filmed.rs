@@ -9,6 +9,7 @@ use rl_replays::recording::{Group, Manifest, Outcome, Played, Recorder, Recordin
 
 use crate::file;
 use crate::playback::Playback;
+use crate::waiting::Waiting;
 
 /// A game that was played again, with all that a recording of it needs beside what is known.
 struct Seen {
@@ -20,15 +21,22 @@ struct Seen {
 /// Plays the games that ended again, writes them with their pictures, and returns how many they are.
 ///
 /// # Errors
-/// If one does not play as it was recorded, its pictures are too large, or the file cannot be written.
-pub(super) fn write(playback: &mut Playback, recording: &Recording, out: &Path) -> anyhow::Result<usize> {
+/// If one does not play as it was recorded, its pictures are too large, or the file cannot be written, or [`Stopped`](crate::waiting::Stopped).
+pub(super) fn write(
+    playback: &mut Playback,
+    recording: &Recording,
+    out: &Path,
+    waiting: &Waiting,
+) -> anyhow::Result<usize> {
     let pictures = Some(playback.pictures());
     let manifest = Manifest { version: VERSION, pictures, ..recording.manifest.clone() };
     let ended = || recording.episodes.iter().filter_map(|played| Some((played, played.outcome?)));
     file::whole(out, |file| {
         let mut recorder = Recorder::begin(BufWriter::new(file), &manifest)?;
+        let bar = waiting.bar(ended().count(), "games");
         for (number, (played, outcome)) in ended().enumerate() {
-            let seen = film(playback, played, number + 1)?;
+            bar.reach(number);
+            let seen = film(playback, played, number + 1, waiting)?;
             copy(played, &outcome, &seen, &mut recorder)?;
         }
         recorder.close()?;
@@ -38,13 +46,14 @@ pub(super) fn write(playback: &mut Playback, recording: &Recording, out: &Path) 
 }
 
 /// Plays game `number` again and takes its pictures.
-fn film(playback: &mut Playback, played: &Played, number: usize) -> anyhow::Result<Seen> {
+fn film(playback: &mut Playback, played: &Played, number: usize, waiting: &Waiting) -> anyhow::Result<Seen> {
     let (mut reel, mut canvas, mut replayed) = (Reel::default(), Canvas::new(0, 0), Replayed::begin(played));
     let mut seen = Seen { steps: Vec::new(), pictures: Vec::new() };
     playback.begin(played)?;
     playback.draw(&mut canvas);
     seen.pictures.extend(reel.push(&canvas, Told::default())?);
     for step in 0..played.steps() {
+        waiting.go_on()?;
         let shown = playback.step(played, step)?;
         if let Err(differs) = replayed.step(shown.seen) {
             bail!("game {number} does not match the recording: step {} differs", differs.seen + 1);

@@ -9,18 +9,20 @@ use rl_replays::recording::{Manifest, Played, Recording};
 
 use crate::file;
 use crate::screening::{Screening, earned};
+use crate::waiting::Waiting;
 
 /// Writes the steps in `range` of a game, and returns how many they are. Columns of outputs are empty
 /// where nothing was kept, or nothing was said of an action.
 ///
 /// # Errors
-/// If the environment fails or the file cannot be written.
+/// If the environment fails or the file cannot be written, or [`Stopped`](crate::waiting::Stopped).
 pub(super) fn table(
     screening: &mut Screening,
     recording: &Recording,
     played: &Played,
     range: Range<usize>,
     out: &Path,
+    waiting: &Waiting,
 ) -> anyhow::Result<usize> {
     let manifest = &recording.manifest;
     file::whole(out, |file| {
@@ -28,7 +30,10 @@ pub(super) fn table(
         writeln!(out, "{}", head(manifest).join(","))?;
         let (mut ret, mut line) = (0.0, String::new());
         screening.begin(played)?;
+        let bar = waiting.bar(range.end, "steps");
         for step in 0..range.end {
+            waiting.go_on()?;
+            bar.reach(step);
             let (told, _) = screening.step(played, step)?;
             ret = earned(played, ret, told);
             if step < range.start {

@@ -271,10 +271,10 @@ fn evaluation_changes_no_bit_of_the_session() {
     play(&mut session, 5).unwrap();
     let before = parts(&mut session);
     let mode = Mode::Evaluate { epsilon: 0.1, greedy: false };
-    let stop = crate::stop::Stop::default();
+    let waiting = crate::waiting::Waiting::default();
     let score = |workers| {
         let games = Games { seed: 3, first: SEATS, episodes: 21, mode, workers, outputs: false };
-        crate::evaluate::play(&resolved, session.learner.as_ref(), games, &stop).unwrap().unwrap()
+        crate::evaluate::play(&resolved, session.learner.as_ref(), games, &waiting).unwrap()
     };
     let (first, second) = (score(Workers::UpTo(2)), score(Workers::Exactly(3)));
     assert_eq!(first, second);

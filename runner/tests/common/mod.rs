@@ -2,8 +2,10 @@
 #![allow(dead_code, reason = "each test file uses a part of it")]
 #![forbid(unsafe_code)]
 
+use std::io::Write as _;
 use std::path::Path;
-use std::process::{Command, Output};
+use std::process::{Child, Command, Output, Stdio};
+use std::time::Duration;
 
 /// `rl-run` with the words of `line` in the directory `at`.
 pub(crate) fn rl_run(at: &Path, line: &str) -> Command {
@@ -31,6 +33,38 @@ pub(crate) fn refusal(at: &Path, line: &str) -> (i32, String) {
     assert!(output.stdout.is_empty(), "{line}: {}", String::from_utf8_lossy(&output.stdout));
     assert_eq!(stderr.lines().count(), 1, "{line}: {stderr}");
     (output.status.code().unwrap(), stderr.trim_end().to_owned())
+}
+
+/// Sends a signal, such as `INT`.
+pub(crate) fn signal(child: &Child, name: &str) {
+    let sent = Command::new("kill").args(["-s", name, &child.id().to_string()]).status().unwrap();
+    assert!(sent.success());
+}
+
+/// Runs `rl-run LINE` in a pseudo-terminal of 100 by 30, which `script` (util-linux) makes, presses `keys` once `ready` says so, and returns what was written there and
+/// the exit code.
+pub(crate) fn in_terminal(at: &Path, line: &str, keys: &[u8], ready: impl Fn() -> bool) -> (String, i32) {
+    let program = env!("CARGO_BIN_EXE_rl-run");
+    let command = format!("stty cols 100 rows 30; exec '{program}' {line}");
+    let mut child = Command::new("script")
+        .args(["--quiet", "--return", "--command", &command, "typescript"])
+        .current_dir(at)
+        .env("SHELL", "/bin/sh")
+        .env("TERM", "xterm-256color")
+        .stdin(Stdio::piped())
+        .stdout(Stdio::null())
+        .spawn()
+        .expect("script of util-linux is there");
+    let mut stdin = child.stdin.take().unwrap();
+    while !ready() && child.try_wait().unwrap().is_none() {
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    let _ = stdin.write_all(keys); // a run that is over takes none
+    let _ = stdin.flush();
+    let status = child.wait().unwrap();
+    drop(stdin);
+    let written = std::fs::read(at.join("typescript")).unwrap();
+    (String::from_utf8_lossy(&written).into_owned(), status.code().unwrap())
 }
 
 /// Names in a directory, sorted.

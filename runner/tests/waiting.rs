@@ -1,0 +1,75 @@
+//! Commands that take long: how far they are is shown on a terminal, and Ctrl-C ends them with nothing half done.
+#![forbid(unsafe_code)]
+
+mod common;
+
+use std::fs;
+use std::path::Path;
+use std::process::{Child, Stdio};
+use std::time::Duration;
+
+use common::{in_terminal, json, names, rl_run, signal};
+
+/// Waits until the process has a handler for SIGINT: a signal before would end it.
+fn until_it_listens(child: &mut Child) {
+    let status = format!("/proc/{}/status", child.id());
+    let listens = || {
+        let text = fs::read_to_string(&status).unwrap_or_default();
+        let mask = text.lines().find_map(|line| line.strip_prefix("SigCgt:")).map(str::trim);
+        mask.and_then(|mask| u64::from_str_radix(mask, 16).ok()).is_some_and(|mask| mask >> 1 & 1 == 1)
+    };
+    while !listens() && child.try_wait().unwrap().is_none() {
+        std::thread::sleep(Duration::from_millis(2));
+    }
+}
+
+/// Begins `line`, asks it to stop, and returns what it says.
+fn stopped(at: &Path, line: &str) -> String {
+    let mut child = rl_run(at, line).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    until_it_listens(&mut child);
+    signal(&child, "INT");
+    let output = child.wait_with_output().unwrap();
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(75), "{line}: it must be long enough to be stopped before its end: {said}");
+    assert!(output.stdout.is_empty(), "{line}: {}", String::from_utf8_lossy(&output.stdout));
+    said
+}
+
+#[test]
+fn what_is_stopped_says_what_came_of_it_and_leaves_no_file() {
+    let dir = tempfile::tempdir().unwrap();
+    let at = dir.path();
+    json(at, "--env cartpole --agent ppo --frames 1 --run r --quiet --json");
+    json(at, "--env connectfour --agent alphazero --frames 1 --set agent.learning_starts=64 --run c --quiet --json");
+    json(at, "record --env cartpole --random --episodes 30000 --out games.rec --json");
+    let before = names(at);
+    for (line, said) in [
+        ("eval r --episodes 100000000", "no score"),
+        ("eval r --episodes 100000000 --json", "no score"),
+        ("record r --episodes 100000000 --out new.rec", "nothing was recorded"),
+        ("record --env cartpole --random --episodes 100000000 --out new.rec", "nothing was recorded"),
+        ("publish r --episodes 100000000 --out model", "nothing was published"),
+        ("export games.rec --out pictures.rec", "no file was written"),
+        ("match c --games 100000", "no score"),
+        ("match c --games 2 --against random --positions 100000", "no score"),
+    ] {
+        assert_eq!(stopped(at, line), format!("stopped before the end: {said}\n"), "{line}");
+        assert_eq!(names(at), before, "{line}");
+    }
+}
+
+#[test]
+fn a_terminal_shows_how_far_it_is_and_is_left_as_it_was() {
+    let dir = tempfile::tempdir().unwrap();
+    let at = dir.path();
+    let line = "record --env cartpole --random --episodes 100000 --out games.rec";
+    let (written, code) = in_terminal(at, line, b"", || true);
+    assert_eq!(code, 0, "{written}");
+    assert!(written.contains("/100000 games") && written.contains(" left"), "{written}");
+    // The last that is drawn is a cleared line; the result stands on it.
+    let (_, last) = written.rsplit_once("\x1b[2K").expect("the bar is cleared");
+    assert!(last.trim_start_matches('\r').starts_with("games.rec: 100000 games of cartpole"), "{last}");
+
+    let (written, code) = in_terminal(at, "verify games.rec --json", b"", || true);
+    assert!(code == 0 && !written.contains(" left"), "{written}");
+}
