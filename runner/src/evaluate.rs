@@ -207,6 +207,8 @@ pub(crate) struct Trained {
     pub(crate) learner: Box<dyn Learner>,
     /// Frames that it was trained for.
     pub(crate) frames: u64,
+    /// Of its parameters.
+    pub(crate) parameters_sha256: String,
 }
 
 impl Trained {
@@ -235,7 +237,8 @@ impl Trained {
         }
         let mut learner = build(&resolved, &spec, *seed, device)?;
         let frames = load_weights(run, checkpoint, &resolved, learner.as_mut())?;
-        Ok(Self { about, resolved, learner, frames })
+        let parameters_sha256 = checkpoint::sha256(learner.weights())?;
+        Ok(Self { about, resolved, learner, frames, parameters_sha256 })
     }
 
     /// How it chooses, in words.

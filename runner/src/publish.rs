@@ -65,7 +65,7 @@ pub(crate) fn run(args: &PublishArgs, tables: &Tables) -> anyhow::Result<ExitCod
         return Err(usage(format!("{} exists: name another --out, or remove it", out.display())));
     }
     let mut trained = Trained::load(run, asked, &device(args.machine.device())?, tables)?;
-    let (manifest, takes) = by_agent(&mut trained, asked, None, false, args.machine.workers()?, &waiting)?;
+    let (manifest, takes) = by_agent(&trained, asked, None, false, args.machine.workers()?, &waiting)?;
     let (returns, frames) =
         (takes.iter().map(|take| take.outcome.ret).collect(), takes.iter().map(|take| take.outcome.frames).sum());
     let report = Report::of(&trained, asked, &Score { returns, frames, ..Score::default() })?;

@@ -22,7 +22,7 @@ use crate::takes::{self, Take, Takes, manifest, pictures};
 use crate::train::device;
 use crate::usage::usage;
 use crate::waiting::Waiting;
-use crate::{checkpoint, file, model, output};
+use crate::{file, model, output};
 
 /// Plays full games and records them: `rl-run verify FILE` plays them again, `rl-run export FILE` makes pictures of them.
 #[derive(Clone, Debug, clap::Args)]
@@ -85,8 +85,8 @@ pub(crate) fn run(args: &RecordArgs, tables: &Tables) -> anyhow::Result<ExitCode
     let run = args.model.as_deref().map(model::find).transpose()?.or_else(|| args.run.clone());
     let (manifest, takes) = match (run, &args.env) {
         (Some(run), _) => {
-            let mut trained = Trained::load(&run, &args.asked, &device(args.machine.device())?, tables)?;
-            by_agent(&mut trained, &args.asked, args.outputs, args.frames, args.machine.workers()?, &waiting)?
+            let trained = Trained::load(&run, &args.asked, &device(args.machine.device())?, tables)?;
+            by_agent(&trained, &args.asked, args.outputs, args.frames, args.machine.workers()?, &waiting)?
         }
         (None, Some(env)) => by_chance(args, env, tables, &waiting)?,
         (None, None) => bail!(usage("record: name a run, or --env and --random")),
@@ -117,7 +117,7 @@ pub(crate) fn run(args: &RecordArgs, tables: &Tables) -> anyhow::Result<ExitCode
 /// # Errors
 /// If the environment or the policy fails, or does not say what it thinks, or [`Stopped`](crate::waiting::Stopped).
 pub(crate) fn by_agent(
-    trained: &mut Trained,
+    trained: &Trained,
     asked: &Asked,
     outputs: Option<u32>,
     filmed: bool,
@@ -125,12 +125,11 @@ pub(crate) fn by_agent(
     waiting: &Waiting,
 ) -> anyhow::Result<(Manifest, Vec<Take>)> {
     let (eval, &Asked { seed, greedy, .. }) = (trained.resolved.eval()?, asked);
-    let weights_sha256 = checkpoint::sha256(trained.learner.weights())?;
-    let Trained { about, resolved, learner, frames } = &*trained;
+    let Trained { about, resolved, learner, frames, parameters_sha256 } = trained;
     let player = Player::Agent {
         agent: about.agent.clone(),
         frames: *frames,
-        weights_sha256,
+        weights_sha256: parameters_sha256.clone(),
         policy: trained.policy(eval.epsilon, greedy),
         seed,
     };

@@ -58,6 +58,15 @@ pub(crate) struct Report {
     pub(crate) human_normalised: Option<f64>,
     /// Of the games that were played.
     pub(crate) frames: u64,
+    /// Raw returns of those games, seat by seat; none in models from before they were kept.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) returns: Vec<f64>,
+    /// Of the weights that played, as training printed it.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub(crate) parameters_sha256: String,
+    /// Git revision of the rl-run that played.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub(crate) revision: String,
 }
 
 impl Report {
@@ -71,6 +80,7 @@ impl Report {
             median: Some(score.median()),
             stderr: score.stderr(),
             frames: score.frames,
+            returns: score.returns.clone(),
             ..Self::expected(trained, asked, score.mean())?
         };
         Ok(report)
@@ -94,6 +104,9 @@ impl Report {
             stderr: Some(0.0),
             human_normalised: reference.map(|reference| human_normalised(mean, reference)),
             frames: 0,
+            returns: Vec::new(),
+            parameters_sha256: trained.parameters_sha256.clone(),
+            revision: env!("RL_REVISION").to_owned(),
         })
     }
 

@@ -9,7 +9,8 @@ use common::{json, output, refusal};
 fn evaluation_is_a_function_of_checkpoint_and_seed() {
     let dir = tempfile::tempdir().unwrap();
     let at = dir.path();
-    json(at, "--env cartpole --agent dqn --frames 2000 --run r --quiet --json --eval-every 500 --eval-episodes 5");
+    let run =
+        json(at, "--env cartpole --agent dqn --frames 2000 --run r --quiet --json --eval-every 500 --eval-episodes 5");
     let first = json(at, "eval r --episodes 7 --seed 4 --json");
     assert_eq!(json(at, "eval r --episodes 7 --seed 4 --json"), first);
     assert_ne!(json(at, "eval r --episodes 7 --seed 5 --json"), first);
@@ -18,6 +19,10 @@ fn evaluation_is_a_function_of_checkpoint_and_seed() {
     }
     assert_eq!((first["env"].as_str(), first["episodes"].as_u64()), (Some("cartpole"), Some(7)));
     assert_eq!(first["frames"].as_f64().unwrap(), first["mean"].as_f64().unwrap() * 7.0); // a point a frame
+    assert_eq!(first["parameters_sha256"], run["parameters_sha256"]);
+    let returns: Vec<f64> = first["returns"].as_array().unwrap().iter().map(|ret| ret.as_f64().unwrap()).collect();
+    assert_eq!((returns.len(), returns.iter().sum::<f64>()), (7, first["frames"].as_f64().unwrap()));
+    assert!(first["revision"].as_str().is_some_and(|revision| !revision.is_empty()), "{first}");
     json(at, "eval r --checkpoint best --episodes 1 --json");
     let said = String::from_utf8(output(at, "eval r --episodes 2 --greedy").stdout).unwrap();
     assert!(said.contains("policy            greedy") && said.contains("median"), "{said}");
