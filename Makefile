@@ -8,7 +8,7 @@ help:
 	@echo "make test       set up and run every test but the slow ones      (ARGS='-- name')"
 	@echo "make test-slow  the slow tests: learning runs and long parity    (ARGS='name')"
 	@echo "make test-window  the real windows, on a display of their own (Xvfb)"
-	@echo "make test-cuda  trains every agent on an NVIDIA GPU; needs the CUDA toolkit"
+	@echo "make test-cuda  trains agents on an NVIDIA GPU; needs the CUDA toolkit"
 	@echo "make soak       watches the memory of long runs: 35 minutes      (ARGS='--only kungfu --minutes 60')"
 	@echo "make install    put rl-run on the PATH (cargo's bin directory)"
 	@echo "make peers      ours against PyTorch, EnvPool and others, in turns   (ARGS='--only nature,envs --quick')"

@@ -43,7 +43,7 @@ pub(crate) const ENTRY: AgentEntry = AgentEntry {
 /// Which optimiser makes the steps.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Kind {
+pub(crate) enum Kind {
     /// RMSProp as TensorFlow has it: ε inside of the root, the mean square 1 at first.
     RmsProp,
     /// Adam with the decays of its paper.
@@ -66,7 +66,7 @@ impl Kind {
 /// The `[agent]` table. Every count of steps but `horizon` is of agent steps, of all seats together.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Config {
+pub(crate) struct Config {
     /// Learning rate at first.
     pub lr: f64,
     /// Learning rate after `lr_steps`.

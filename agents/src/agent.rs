@@ -53,8 +53,15 @@ pub struct Audience {
 }
 
 /// Acts for some seats.
+///
+/// It draws for each seat from that seat's own [`Stream::Act`](rl_core::Stream::Act), so that no bit depends on how seats are
+/// grouped. In rows whose end is [over](rl_core::End::over) it draws nothing, and what it writes is ignored: the next step
+/// resets. What it remembers of a seat begins anew where [`Rollout::age`] is 0.
 pub trait Policy: Send {
-    /// Writes the actions of row `t` of every block, whose seats follow each other in the order of the blocks.
+    /// Writes the actions of row `t` of every block, whose seats follow each other in the order of the blocks: discrete ones that
+    /// [`Rollout::legal`] allows, where it has a width, and continuous ones within their bounds. In [`Mode::Explore`] it also
+    /// writes [`Rollout::extra`], and moves on what a schedule counts; in an evaluation it moves on nothing but its draws and
+    /// its memory.
     ///
     /// # Errors
     /// If a tensor operation fails.
@@ -130,7 +137,8 @@ pub trait Learner {
         0
     }
 
-    /// Parameters in their fixed order, for hashing and for evaluation alone (`model.safetensors`).
+    /// Parameters in their fixed order, for hashing and for evaluation alone. They are saved as safetensors, since a checkpoint
+    /// keeps them as `model.safetensors`: [`rl_nn::Params`] writes such a file.
     fn weights(&mut self) -> &mut dyn rl_core::Saved;
 
     /// Everything else that decides the future: targets, moments, replay, counters, random streams.
@@ -163,7 +171,9 @@ pub struct AgentEntry {
     pub summary: &'static str,
     /// Why this agent cannot serve an environment of these shapes, if it cannot.
     pub refuses: fn(&Spec) -> Option<String>,
-    /// Complete TOML with the tables `[agent]` and `[train]`, by environment name or family (`atari/`).
+    /// Complete TOML with the tables `[agent]` and `[train]`, by environment name or family (`atari/`). `[train]` holds `frames`,
+    /// after which a run ends; `envs`, its seats; `checkpoint_every`, `eval_every` (0 for never), in frames;
+    /// `keep_checkpoints`, and if wanted `precision` (`f32` or `bf16`) and `actors`, threads that act while it learns.
     pub presets: &'static [(&'static str, &'static str)],
     /// Whether its policy samples its actions, unless an evaluation asks for the most probable one.
     pub stochastic: bool,

@@ -32,10 +32,13 @@ use net::{Net, Shape};
 use planner::Search;
 use searcher::Searcher;
 
-/// The entry of a table of agents, for the game `G` and environments that show its positions.
-pub const fn entry<G: Game>(presets: &'static [(&'static str, &'static str)]) -> AgentEntry {
+/// The entry `id` of a table of agents, for the game `G` and environments that show its positions and nothing else: they have one
+/// discrete action and a mask of the moves that are legal, in `vector` what [`Game::observe`] writes, which [`Game::recognise`]
+/// reads back, and reward the side that made the last move. `alphazero` itself is taken by Connect Four where
+/// `rl_runner::PLANNERS` is listed too.
+pub const fn entry<G: Game>(id: &'static str, presets: &'static [(&'static str, &'static str)]) -> AgentEntry {
     AgentEntry {
-        id: "alphazero",
+        id,
         summary: "self-play by tree search, guided by a network that learns from it",
         refuses: refuses::<G>,
         presets,
@@ -53,7 +56,7 @@ pub const fn entry<G: Game>(presets: &'static [(&'static str, &'static str)]) ->
 /// The `[agent]` table. Every count of steps but `horizon` is of moves, of all seats together.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Config {
+pub(crate) struct Config {
     /// Learning rate of Adam at first.
     pub lr: f64,
     /// Learning rate after `lr_steps`.
@@ -314,7 +317,7 @@ fn refuses<G: Game>(spec: &Spec) -> Option<String> {
     (*spec != game).then(|| {
         let planes = G::PLANES.map(|side| side.to_string()).join(" x ");
         let moves = G::ACTIONS;
-        format!("alphazero searches a game whose rules it is built with, of {planes} features and {moves} moves")
+        format!("a planner searches a game whose rules it is built with, of {planes} features and {moves} moves")
     })
 }
 

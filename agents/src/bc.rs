@@ -61,7 +61,7 @@ pub(crate) const ENTRY: AgentEntry = AgentEntry {
 /// The `[agent]` table. Every period is of agent steps, of all seats together.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Config {
+pub(crate) struct Config {
     /// A recording, or a directory of some, that whoever trains plays again to show it.
     pub demonstrations: String,
     /// Steps of them that there is room for.

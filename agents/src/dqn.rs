@@ -22,16 +22,12 @@ use crate::q_net::QNet;
 use crate::reward_scale::Rewards;
 use crate::{Audience, Context, Learner, Log, Pace, Part, Plan, Policy, Schedule, guard};
 
-pub use augment::Augment;
-pub use bootstrap::Bootstrap;
-pub use config::{Config, Values};
 pub(crate) use distribution::Distribution;
 pub(crate) use entries::{C51, DQN, DRQ, IQN, QRDQN, R2D2, RAINBOW};
-pub use priorities::Priorities;
-pub use recall::{Recall, Unroll};
 
 use augment::Augmenter;
 use bootstrap::{Drawn, Targets};
+use config::Config;
 use loss::{Against, Losses};
 use minibatch::Minibatch;
 
@@ -47,7 +43,7 @@ mod loss;
 mod priorities;
 
 /// The learner.
-pub struct Dqn {
+pub(crate) struct Dqn {
     config: Config,
     spec: Spec,
     seed: u64,
@@ -69,7 +65,7 @@ pub struct Dqn {
     estimate: Targets,
     targets: Vec<f32>,
     losses: Losses,
-    /// What the rows of a minibatch count, then their new weights in the replay.
+    /// What the rows of a minibatch count, then their new priorities in the replay.
     importance: Vec<f64>,
 }
 
@@ -78,7 +74,7 @@ impl Dqn {
     ///
     /// # Errors
     /// If a value of the configuration is out of range, or no encoder fits the environment.
-    pub fn new(id: &str, context: &Context<'_>) -> Result<Self> {
+    pub(crate) fn new(id: &str, context: &Context<'_>) -> Result<Self> {
         let config = Config::read(context)?;
         if let Some(reason) = refuses(id, context.spec) {
             return Err(Error::Config { key: "agent".to_owned(), message: reason });
@@ -176,9 +172,9 @@ impl Dqn {
         self.draw(batch.rows());
         self.fit(batch, reduce, log).map_err(|error| guard::with_batch(error, || self.columns(batch)))?;
         let errors = batch.errors(&self.losses.errors);
-        self.config.priorities.weights(errors, self.progress.steps(), &mut self.importance);
+        self.config.priorities.of(errors, self.progress.steps(), &mut self.importance);
         if !self.importance.is_empty() {
-            self.replay.weigh(batch.drawn().1, &self.importance);
+            self.replay.set_priorities(batch.drawn().1, &self.importance);
         }
         Ok(())
     }
@@ -247,7 +243,7 @@ impl Learner for Dqn {
 
     /// Into the replay, as its own steps are; where sequences are learned from, theirs begin with an empty memory.
     fn show(&mut self, blocks: &[Rollout]) -> Result<()> {
-        if blocks[0].horizon() >= self.replay.room() {
+        if blocks[0].horizon() >= self.replay.room_in_rows() {
             let message = crate::config::FULL.to_owned();
             return Err(Error::Config { key: "agent.replay_capacity".to_owned(), message });
         }

@@ -46,23 +46,16 @@ mod running;
 #[cfg(test)]
 mod testing;
 
-pub use a2c::{Config as A2cConfig, Kind as A2cOptimiser};
 pub use agent::{AgentEntry, Audience, Context, Learner, Mode, Pace, Plan, Policy};
-pub use alphazero::{Config as AlphaZeroConfig, entry as alphazero};
-pub use bc::Config as BcConfig;
+pub use alphazero::entry as alphazero;
 pub use clock::{Clock, Part, Spent};
-pub use dqn::{Augment, Bootstrap, Config as DqnConfig, Dqn, Priorities, Recall, Unroll, Values};
-pub use impala::Config as ImpalaConfig;
 pub use life_loss::LifeLoss;
 pub use log::Log;
-pub use memory::Memory;
-pub use ppo::Config as PpoConfig;
-pub use pqn::{Config as PqnConfig, Kind as PqnOptimiser};
-pub use published::{Actor, Follower};
-pub use q_net::Mix;
+pub use published::{Actor, Follower, Published};
 pub use reward_scale::RewardScale;
 pub use schedule::Schedule;
-pub use tabular::{Config as TabularConfig, Tabular};
+
+use memory::Memory;
 
 /// Every agent of this crate but [`alphazero()`], which is listed together with a game.
 pub const AGENTS: &[AgentEntry] = &[

@@ -10,7 +10,7 @@ use crate::config;
 /// What stands between an encoder and the heads: in a preset a table whose key `kind` is one of these.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "lowercase", deny_unknown_fields)]
-pub enum Memory {
+pub(crate) enum Memory {
     /// Nothing: each observation stands for itself.
     None {}, // a struct, since only of those are unknown keys refused
     /// A gated recurrent unit. Source: Cho et al. 2014.

@@ -166,7 +166,7 @@ impl OnPolicy {
         let mut first = 0;
         for block in blocks {
             let last = &last[first..first + block.envs()];
-            if block.weights == self.progress.updates {
+            if block.weights_version == self.progress.updates {
                 self.judge.recall(block, last);
             } else {
                 self.judge.judge(&self.net, block, last)?;
@@ -302,7 +302,7 @@ impl Learner for OnPolicy {
         self.estimate(blocks, counted)?;
         log.add("lr", now.rate);
         if self.settings.lagging.is_some() {
-            let lags = blocks.iter().map(|block| self.progress.updates.saturating_sub(block.weights));
+            let lags = blocks.iter().map(|block| self.progress.updates.saturating_sub(block.weights_version));
             log.add("lag", lags.sum::<u64>() as f64 / blocks.len() as f64);
         } else if let Some(explained) = explained_variance(&self.batch.steps) {
             log.add("explained_variance", explained);

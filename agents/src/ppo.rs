@@ -56,7 +56,7 @@ pub(crate) const ENTRY: AgentEntry = AgentEntry {
 /// The `[agent]` table. Every count of steps but `horizon` is of agent steps, of all seats together.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Config {
+pub(crate) struct Config {
     /// Learning rate of Adam at first.
     pub lr: f64,
     /// Learning rate after `lr_steps`.

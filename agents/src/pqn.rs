@@ -54,7 +54,7 @@ pub(crate) const ENTRY: AgentEntry = AgentEntry {
 /// Which optimiser makes the steps.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub enum Kind {
+pub(crate) enum Kind {
     /// Rectified Adam, the paper's.
     RAdam,
     /// Adam.
@@ -64,7 +64,7 @@ pub enum Kind {
 /// The `[agent]` table. Every count of steps but `horizon` is of agent steps, of all seats together.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Config {
+pub(crate) struct Config {
     /// Learning rate at first.
     pub lr: f64,
     /// Learning rate after `lr_steps`.

@@ -31,16 +31,17 @@ struct Snapshot {
     values: Vec<f32>,
 }
 
-/// The learner's side.
+/// The learner's side: it [publishes](Self::publish) what its actors [follow](Self::follow).
 #[derive(Default)]
-pub(crate) struct Published(Exchange<Snapshot>);
+pub struct Published(Exchange<Snapshot>);
 
 impl Published {
-    /// Replaces what is published by `params` as they are now; without followers nothing is done.
+    /// Replaces what is published by `params` as they are now, whose `version` is the learner's updates; without followers nothing is
+    /// done.
     ///
     /// # Errors
     /// If the device fails.
-    pub(crate) fn publish(&mut self, params: &Params, version: u64) -> Result<()> {
+    pub fn publish(&mut self, params: &Params, version: u64) -> Result<()> {
         if !self.0.is_followed() {
             return Ok(());
         }
@@ -51,7 +52,7 @@ impl Published {
     }
 
     /// Lets `params`, which have the names and shapes of those that are published, follow them.
-    pub(crate) fn follow(&self, params: Params) -> Follower {
+    pub fn follow(&self, params: Params) -> Follower {
         Follower { newest: self.0.place(), params, version: None }
     }
 }

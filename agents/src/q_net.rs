@@ -11,7 +11,7 @@ use rl_core::{Rng, Spec};
 use rl_nn::{Activation, Flow, Params, Precision, Scope, Standardise, Start};
 use rl_perception::{EncoderConfig, Seen, Trunk};
 
-pub use embedding::Mix;
+pub(crate) use embedding::Mix;
 
 use crate::Memory;
 use crate::descent::along;

@@ -49,7 +49,7 @@ const MOST: usize = 1 << 22;
 /// The `[agent]` table. Every count of steps is of agent steps, of all seats together.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Config {
+pub(crate) struct Config {
     /// The n-th update of a value moves it by n^-`rate_power` of the way; 0 replaces it, which suits what is deterministic.
     pub rate_power: f64,
     /// Discount per agent step, 0 to 1.
@@ -79,7 +79,7 @@ impl Config {
 }
 
 /// The learner.
-pub struct Tabular {
+pub(crate) struct Tabular {
     config: Config,
     seed: u64,
     seats: u32,
@@ -97,7 +97,7 @@ impl Tabular {
     ///
     /// # Errors
     /// If a value of the configuration is out of range, or the environment shows more than symbols.
-    pub fn new(context: &Context<'_>) -> Result<Self> {
+    pub(crate) fn new(context: &Context<'_>) -> Result<Self> {
         let config = Config::read(context)?;
         if let Some(reason) = refuses(context.spec) {
             return Err(Error::Config { key: "agent".to_owned(), message: reason });

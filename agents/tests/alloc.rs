@@ -76,7 +76,7 @@ fn no_act_allocates_after_the_first() {
 
 #[test]
 fn no_search_allocates_after_the_first() {
-    let agent = rl_agents::alphazero::<nim::Nim>(&[]);
+    let agent = rl_agents::alphazero::<nim::Nim>("nim", &[]);
     let spec = Spec { vector: 2 * (nim::MOST + 1), mask: true, discrete: [3].into(), ..Spec::none() };
     let text = include_str!("../../presets/alphazero/connectfour.toml");
     let config = text.parse::<toml::Table>().unwrap()["agent"].as_table().unwrap().clone();

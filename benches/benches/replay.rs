@@ -40,7 +40,7 @@ fn replay(criterion: &mut Criterion) {
         group.bench_function(BenchmarkId::new(format!("{name}, prioritised"), BATCH), |bencher| {
             bencher.iter(|| {
                 prioritised.sample(&mut rng, Counted::Sign, &mut sample).expect("the replay is full");
-                prioritised.weigh(&sample.places, &weights);
+                prioritised.set_priorities(&sample.places, &weights);
             });
         });
         group.finish();

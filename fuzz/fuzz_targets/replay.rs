@@ -78,12 +78,12 @@ fuzz_target!(|data: &[u8]| {
         if kind & 2 == 0 {
             let mut sample = Sample::new(&spec(), 4);
             if replay.sample(&mut rng, Counted::Raw, &mut sample).is_ok() && kind & 1 == 1 {
-                replay.weigh(&sample.places.clone(), &[0.5; 4]);
+                replay.set_priorities(&sample.places.clone(), &[0.5; 4]);
             }
         } else {
             let mut sequences = Sequences::new(&spec(), 4, SEQUENCE.rows(TARGETS.n_step), SEQUENCE.state);
             if replay.sample_sequences(&mut rng, Counted::Raw, &mut sequences).is_ok() && kind & 1 == 1 {
-                replay.weigh(&sequences.places.clone(), &[0.5; 4]);
+                replay.set_priorities(&sequences.places.clone(), &[0.5; 4]);
             }
         }
         append(&mut replay, &mut block, &mut ages);

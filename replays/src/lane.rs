@@ -63,18 +63,30 @@ impl<T: Copy + Default> Lane<T> {
     }
 }
 
+/// The value of seat `e` in row `t`.
+///
+/// # Panics
+/// If a seat has more than one value in a row, or there is no such row or seat.
 impl<T> Index<(usize, usize)> for Lane<T> {
     type Output = T;
 
     fn index(&self, (t, e): (usize, usize)) -> &T {
-        debug_assert_eq!(self.width, 1, "index by (t, e) is for lanes of width 1");
-        &self.data[t * self.envs + e]
+        &self.data[self.place(t, e)]
     }
 }
 
+/// As [`Index`].
 impl<T> IndexMut<(usize, usize)> for Lane<T> {
     fn index_mut(&mut self, (t, e): (usize, usize)) -> &mut T {
-        debug_assert_eq!(self.width, 1, "index by (t, e) is for lanes of width 1");
-        &mut self.data[t * self.envs + e]
+        let place = self.place(t, e);
+        &mut self.data[place]
+    }
+}
+
+impl<T> Lane<T> {
+    /// Where the one value of seat `e` in row `t` stands.
+    fn place(&self, t: usize, e: usize) -> usize {
+        assert!(self.width == 1 && e < self.envs, "seat {e} of {}, by value of {}", self.envs, self.width);
+        t * self.envs + e
     }
 }

@@ -1,7 +1,7 @@
-//! Which transitions of the ring are drawn more often than others: a weight for each that can be drawn, 0 for the rest. Of a
+//! Which transitions of the ring are drawn more often than others: a priority for each that can be drawn, 0 for the rest. Of a
 //! ring of sequences, read "sequence" for "transition".
 //!
-//! A transition enters when its return is complete, with the largest weight given so far, so that it is soon learned from
+//! A transition enters when its return is complete, with the largest priority given so far, so that it is soon learned from
 //! once; it leaves when a row that it needs is overwritten. Rows come and go one at a time, so that only those around the
 //! two ends of the ring have to be looked at.
 //! Source: Schaul et al. 2016, "Prioritized experience replay", algorithm 1, with draws from equal shares of the sum.
@@ -12,12 +12,12 @@ use crate::replay::rows_for;
 use crate::sum_tree::SumTree;
 use crate::{Replay, Sequence};
 
-/// The weights of a ring.
+/// The priorities of a ring.
 #[derive(Clone, Debug)]
 pub(crate) struct Priorities {
     /// A leaf per slot and seat.
     pub(crate) tree: SumTree,
-    /// The largest weight ever given.
+    /// The largest ever given.
     pub(crate) largest: f64,
 }
 
@@ -28,8 +28,8 @@ impl Priorities {
 }
 
 impl Replay {
-    /// The same empty ring, which draws each transition in proportion to a weight: what [`weigh`](Replay::weigh) gave it, or
-    /// the largest that was given to any.
+    /// The same empty ring, which draws each transition in proportion to its priority: what
+    /// [`set_priorities`](Replay::set_priorities) gave it, or the largest that was given to any.
     ///
     /// # Panics
     /// If something was appended already.
@@ -51,19 +51,20 @@ impl Replay {
         SumTree::bytes_for(rows_for(spec, seats, capacity, n_step, sequence) * seats)
     }
 
-    /// Gives the transitions that were drawn from `places` since the last append new weights.
+    /// Gives the transitions that were drawn from `places` since the last append new priorities: what they are drawn in proportion
+    /// to, a power of the error, say.
     ///
     /// # Panics
-    /// If the ring is not prioritised, there is not a weight for each place, or one is not a positive number.
-    pub fn weigh(&mut self, places: &[usize], weights: &[f64]) {
-        let priorities = self.priorities.as_mut().expect("only a prioritised ring has weights");
-        assert_eq!(places.len(), weights.len(), "a weight for each place");
-        for (&place, &weight) in places.iter().zip(weights) {
-            assert!(weight > 0.0 && weight.is_finite(), "a weight of {weight}");
+    /// If the ring is not prioritised, there is not one for each place, or one is not a positive number.
+    pub fn set_priorities(&mut self, places: &[usize], priorities: &[f64]) {
+        let ring = self.priorities.as_mut().expect("only a prioritised ring has priorities");
+        assert_eq!(places.len(), priorities.len(), "a priority for each place");
+        for (&place, &priority) in places.iter().zip(priorities) {
+            assert!(priority > 0.0 && priority.is_finite(), "a priority of {priority}");
             // What has left the ring since does not return.
-            if priorities.tree.weight(place) > 0.0 {
-                priorities.tree.set(place, weight);
-                priorities.largest = priorities.largest.max(weight);
+            if ring.tree.weight(place) > 0.0 {
+                ring.tree.set(place, priority);
+                ring.largest = ring.largest.max(priority);
             }
         }
     }
@@ -94,7 +95,7 @@ impl Replay {
     }
 
     /// One draw from each of `count` equal shares of the sum.
-    pub(crate) fn draws_by_weight(
+    pub(crate) fn draws_by_priority(
         &self,
         priorities: &Priorities,
         count: usize,
@@ -116,15 +117,15 @@ impl Replay {
         Ok(())
     }
 
-    /// Whether the weights are those of the rows: a damaged file must not become a draw of nothing later.
-    pub(crate) fn weights_fit(&self) -> bool {
+    /// Whether the priorities are those of the rows: a damaged file must not become a draw of nothing later.
+    pub(crate) fn priorities_fit(&self) -> bool {
         let Some(priorities) = &self.priorities else { return true };
-        let right = |weight: f64| weight >= 0.0 && weight.is_finite() && weight <= priorities.largest;
+        let right = |priority: f64| priority >= 0.0 && priority.is_finite() && priority <= priorities.largest;
         priorities.largest.is_finite()
             && (self.oldest()..self.written).all(|row| {
                 (0..self.seats).all(|seat| {
-                    let weight = priorities.tree.weight(self.slot(row) * self.seats + seat);
-                    right(weight) && (weight > 0.0) == self.is_drawable(row, seat)
+                    let priority = priorities.tree.weight(self.slot(row) * self.seats + seat);
+                    right(priority) && (priority > 0.0) == self.is_drawable(row, seat)
                 })
             })
     }

@@ -88,6 +88,25 @@ pub struct Kept {
 }
 
 impl Manifest {
+    /// What no recording has of what it says; `None` if it can be recorded and read.
+    fn wrong(&self) -> Option<&'static str> {
+        if self.discrete.len().saturating_add(self.continuous) > WIDTH || self.discrete.contains(&0) {
+            return Some("actions that no environment has");
+        }
+        if let Some(Kept { every, .. }) = self.outputs {
+            let actions = self.discrete.iter().map(|&cardinality| u64::from(cardinality)).sum::<u64>();
+            if every == 0 || actions > WIDTH as u64 || self.version < 2 {
+                return Some("outputs that nobody keeps");
+            }
+        }
+        if let Some(Pictures { frame_rate, .. }) = self.pictures
+            && (!(frame_rate > 0.0 && frame_rate.is_finite()) || self.version < 3)
+        {
+            return Some("pictures that nobody keeps");
+        }
+        None
+    }
+
     /// Numbers of the outputs of a step beside the value, `A`.
     fn actions(&self) -> usize {
         self.discrete.iter().map(|&cardinality| cardinality as usize).sum()

@@ -29,6 +29,27 @@ pub struct Targets {
 }
 
 /// The last transitions of `N` seats.
+///
+/// ```
+/// use rl_core::{Rng, Spec, Stream};
+/// use rl_replays::{Counted, Replay, Rollout, Sample, Targets};
+///
+/// let spec = Spec { vector: 4, discrete: [2].into(), ..Spec::none() };
+/// let targets = Targets { n_step: 3, gamma: 0.99, life_loss_terminal: false };
+/// let mut replay = Replay::new(&spec, 8, 100_000, targets).prioritised();
+/// let mut block = Rollout::new(&spec, 16, 8, 0); // 16 steps of 8 seats, which a policy and environments fill
+/// # for t in 0..17 { block.age.row_mut(t).fill(t as u32) }
+/// replay.append(std::slice::from_ref(&block));
+/// block.carry(); // its last row is the first of the next block
+///
+/// let (mut rng, mut sample) = (Rng::new(1, Stream::Learn), Sample::new(&spec, 32));
+/// replay.sample(&mut rng, Counted::Raw, &mut sample)?;
+/// let importance = sample.priorities.iter().map(|priority| 1.0 / priority); // to the power of β, over the largest
+/// # assert!(importance.eq([1.0; 32]));
+/// let errors = [0.5; 32]; // what the learner finds
+/// replay.set_priorities(&sample.places, &errors);
+/// # Ok::<(), rl_core::Error>(())
+/// ```
 #[derive(Debug)]
 pub struct Replay {
     pub(crate) spec: Spec,
@@ -45,7 +66,7 @@ pub struct Replay {
     pub(crate) age: Lane<u32>,
     pub(crate) reward: Lane<f32>,
     pub(crate) end: Lane<End>,
-    pub(crate) action: Lane<u32>,
+    pub(crate) discrete: Lane<u32>,
     pub(crate) continuous: Lane<f32>,
     /// Where draws are not uniform.
     pub(crate) priorities: Option<Priorities>,
@@ -64,7 +85,7 @@ impl Replay {
     /// A ring for `capacity` transitions of all seats together, allocated whole.
     ///
     /// # Panics
-    /// If `capacity`, `seats` or `n_step` is 0.
+    /// If `capacity`, `seats`, `n_step` or the stack of `spec` is 0.
     pub fn new(spec: &Spec, seats: usize, capacity: usize, targets: Targets) -> Self {
         Self::build(spec, seats, capacity, targets, None)
     }
@@ -81,6 +102,7 @@ impl Replay {
 
     fn build(spec: &Spec, seats: usize, capacity: usize, targets: Targets, sequence: Option<Sequence>) -> Self {
         assert!(capacity > 0 && seats > 0 && targets.n_step > 0, "a replay has room, seats and steps");
+        assert!(spec.stack > 0, "a stack has at least one frame");
         let rows = rows_for(spec, seats, capacity, targets.n_step, sequence);
         let bytes = Self::bytes_for(spec, seats, capacity, targets.n_step, sequence);
         let states = |sequence: Sequence| Lane::new(rows / sequence.period, seats, sequence.state);
@@ -92,7 +114,7 @@ impl Replay {
             age: Lane::new(rows, seats, 1),
             reward: Lane::new(rows, seats, 1),
             end: Lane::new(rows, seats, 1),
-            action: Lane::new(rows, seats, spec.discrete.len()),
+            discrete: Lane::new(rows, seats, spec.discrete.len()),
             continuous: Lane::new(rows, seats, spec.continuous.len()),
             priorities: None,
             beginnings: sequence.map(|sequence| Beginnings { sequence, states: states(sequence) }),
@@ -106,6 +128,9 @@ impl Replay {
     }
 
     /// Bytes that [`new`](Replay::new) allocates for returns of `n_step` rewards, or [`of_sequences`](Replay::of_sequences).
+    ///
+    /// # Panics
+    /// If `seats` or the period of a sequence is 0.
     pub fn bytes_for(spec: &Spec, seats: usize, capacity: usize, n_step: usize, sequence: Option<Sequence>) -> u64 {
         let row = spec.frame_len() + 4 * spec.vector + 4 * spec.symbols.len() + spec.legal_len();
         let row = row + size_of::<u32>() + size_of::<f32>() + size_of::<End>();
@@ -124,7 +149,7 @@ impl Replay {
             + self.age.bytes()
             + self.reward.bytes()
             + self.end.bytes()
-            + self.action.bytes()
+            + self.discrete.bytes()
             + self.continuous.bytes()
             + self.beginnings.as_ref().map_or(0, |beginnings| beginnings.states.bytes())
             + self.priorities.as_ref().map_or(0, |priorities| SumTree::bytes_for(priorities.tree.len()))
@@ -144,7 +169,8 @@ impl Replay {
     /// together, in the order of their seats.
     ///
     /// # Panics
-    /// If the blocks differ in horizon, or do not have the seats of this replay.
+    /// If the blocks differ in horizon, or do not have the seats and the spec of this replay, or for sequences not their states in
+    /// [`Rollout::extra`].
     pub fn append(&mut self, blocks: &[Rollout]) {
         let horizon = blocks[0].horizon();
         assert!(blocks.iter().all(|block| block.horizon() == horizon), "blocks of one append have one horizon");
@@ -157,22 +183,22 @@ impl Replay {
     /// Appends row `t` of blocks as one that no step leads to: what follows begins there.
     ///
     /// # Panics
-    /// If the blocks do not have the seats of this replay.
+    /// As [`append`](Replay::append) does.
     pub fn begin(&mut self, blocks: &[Rollout], t: usize) {
-        assert_eq!(blocks.iter().map(Rollout::envs).sum::<usize>(), self.seats, "one column per seat");
+        self.assert_fit(blocks);
         self.push(blocks, t);
     }
 
     /// Appends step `t` of blocks: its actions to the row that is there, and the row after it.
     ///
     /// # Panics
-    /// If nothing was appended before, or the blocks do not have the seats of this replay.
+    /// As [`append`](Replay::append) does, or if nothing was appended before.
     pub fn extend(&mut self, blocks: &[Rollout], t: usize) {
-        assert_eq!(blocks.iter().map(Rollout::envs).sum::<usize>(), self.seats, "one column per seat");
+        self.assert_fit(blocks);
         let slot = self.slot(self.written.checked_sub(1).expect("a row that the step begins with"));
         let mut seat = 0;
         for block in blocks {
-            copy(&mut self.action, slot, seat, block.discrete.row(t));
+            copy(&mut self.discrete, slot, seat, block.discrete.row(t));
             copy(&mut self.continuous, slot, seat, block.continuous.row(t));
             if let Some(Beginnings { sequence: Sequence { period, .. }, states }) = &mut self.beginnings
                 && slot.is_multiple_of(*period)
@@ -184,9 +210,19 @@ impl Replay {
         self.push(blocks, t + 1);
     }
 
-    /// Rows that can still be written before the oldest is overwritten.
-    pub fn room(&self) -> usize {
+    /// Rows, of all seats each, that can still be written before the oldest is overwritten.
+    pub fn room_in_rows(&self) -> usize {
         (self.rows as u64).saturating_sub(self.written) as usize
+    }
+
+    /// Values of blocks are copied by seat: those of other widths would be others' values.
+    fn assert_fit(&self, blocks: &[Rollout]) {
+        assert_eq!(blocks.iter().map(Rollout::envs).sum::<usize>(), self.seats, "one column per seat");
+        assert!(blocks.iter().all(|block| *block.spec() == self.spec), "blocks of the spec of this replay");
+        if let Some(Beginnings { sequence, .. }) = &self.beginnings {
+            let state = |block: &Rollout| block.extra.width() == sequence.state;
+            assert!(blocks.iter().all(state), "a state of {} numbers in each row", sequence.state);
+        }
     }
 
     fn push(&mut self, blocks: &[Rollout], t: usize) {
@@ -206,23 +242,23 @@ impl Replay {
         self.settle();
     }
 
-    /// Draws as many transitions as `out` has room for, with replacement: uniformly, or by their weights where the ring is
+    /// Draws as many transitions as `out` has room for, with replacement: uniformly, or by their priorities where the ring is
     /// [prioritised](Replay::prioritised). Their returns are made of what is `counted` of the rewards now.
     ///
     /// # Errors
     /// If no transition is complete yet.
     ///
     /// # Panics
-    /// If the ring is one of sequences.
+    /// If the ring is one of sequences, or `out` was made for another spec.
     pub fn sample(&self, rng: &mut Rng, counted: Counted, out: &mut Sample) -> Result<()> {
         assert!(self.beginnings.is_none(), "a ring of sequences gives no single transitions");
-        self.draws(out.rows(), rng, |row, (at, seat), weight| {
+        self.draws(out.rows(), rng, |row, (at, seat), priority| {
             self.put((at, seat), counted, out, row);
-            out.weights[row] = weight;
+            out.priorities[row] = priority;
         })
     }
 
-    /// Draws `count` times, and hands each draw to `put` with its number and its weight.
+    /// Draws `count` times, and hands each draw to `put` with its number and its priority.
     pub(crate) fn draws(
         &self,
         count: usize,
@@ -230,7 +266,7 @@ impl Replay {
         mut put: impl FnMut(usize, (u64, usize), f64),
     ) -> Result<()> {
         if let Some(priorities) = &self.priorities {
-            return self.draws_by_weight(priorities, count, rng, put);
+            return self.draws_by_priority(priorities, count, rng, put);
         }
         for number in 0..count {
             put(number, self.draw(rng)?, 1.0);
@@ -243,7 +279,8 @@ impl Replay {
         let window = self.window(at, seat).expect("draws are complete transitions");
         let slot = self.slot(at);
         out.places[row] = slot * self.seats + seat;
-        out.action.copy_row(row, self.action.at(slot, seat));
+        out.discrete.copy_row(row, self.discrete.at(slot, seat));
+        out.continuous.copy_row(row, self.continuous.at(slot, seat));
         out.reward[row] = self.earned((at, seat), window.last, counted);
         out.discount[row] = window.discount;
         self.observe(at, seat, &mut out.obs, row);

@@ -23,7 +23,8 @@ pub struct Rollout {
     pub legal: Lane<u8>,
     /// Steps since the reset, `[T + 1, N]`.
     pub age: Lane<u32>,
-    /// Raw reward, `[T + 1, N]`: row `t + 1` answers action `t`.
+    /// What steps earned, `[T + 1, N]`: row `t + 1` answers action `t`. Never clipped or scaled; a shaping's
+    /// [bonus](rl_core::Env::bonus) is in it, and not in the returns of `episodes`.
     pub reward: Lane<f32>,
     /// `[T + 1, N]`: row `t + 1` says how step `t` ended.
     pub end: Lane<End>,
@@ -40,7 +41,7 @@ pub struct Rollout {
     /// Episodes that finished in this block.
     pub episodes: Vec<Episode>,
     /// Version of the weights that acted: the updates that they had seen.
-    pub weights: u64,
+    pub weights_version: u64,
 }
 
 impl Rollout {
@@ -65,7 +66,7 @@ impl Rollout {
             extra: Lane::new(horizon, envs, extra),
             outputs: Lane::new(horizon, envs, 0),
             episodes: Vec::new(),
-            weights: 0,
+            weights_version: 0,
             spec: spec.clone(),
             horizon,
             envs,

@@ -71,13 +71,15 @@ pub struct Sample {
     /// Where the return ends: `n` steps later, or the last observation of the episode.
     pub next: Seen,
     /// `[B, discrete]`.
-    pub action: Table<u32>,
+    pub discrete: Table<u32>,
+    /// `[B, continuous]`.
+    pub continuous: Table<f32>,
     /// Discounted sum of what counts of the rewards on the way, `[B]`.
     pub reward: Vec<f32>,
     /// What the value of `next` counts, `[B]`: γ^k after `k` steps, 0 after a terminal one.
     pub discount: Vec<f32>,
-    /// What each was drawn in proportion to, `[B]`: 1 where draws are uniform.
-    pub weights: Vec<f64>,
+    /// What each was drawn in proportion to, `[B]`: 1 where draws are uniform. An importance weight is a power of its inverse.
+    pub priorities: Vec<f64>,
     /// Where each stands in the ring until the next append, `[B]`.
     pub places: Vec<usize>,
 }
@@ -88,10 +90,11 @@ impl Sample {
         Self {
             obs: Seen::new(spec, rows),
             next: Seen::new(spec, rows),
-            action: Table::new(rows, spec.discrete.len()),
+            discrete: Table::new(rows, spec.discrete.len()),
+            continuous: Table::new(rows, spec.continuous.len()),
             reward: vec![0.0; rows],
             discount: vec![0.0; rows],
-            weights: vec![1.0; rows],
+            priorities: vec![1.0; rows],
             places: vec![0; rows],
         }
     }

@@ -1,5 +1,5 @@
 //! The replay's state as a stream: a header, then rows, oldest first, lane after lane, and of one of sequences the states
-//! that those begin with; of a prioritised one also the weights of all transitions, and the largest ever given. The rows are
+//! that those begin with; of a prioritised one also the priorities of all transitions, and the largest ever given. The rows are
 //! all that are still there, or those that are in no [segment](crate::segments) yet.
 //!
 //! Values pass through a small buffer, so that saving or loading a ring of gigabytes needs no second copy of it.
@@ -40,8 +40,8 @@ impl Replay {
         self.save_rows(first..self.written, out)?;
         let Some(priorities) = &self.priorities else { return Ok(()) };
         self.slots(self.oldest()..self.written).try_for_each(|slot| {
-            let mut weights = (0..self.seats).map(|seat| priorities.tree.weight(slot * self.seats + seat));
-            weights.try_for_each(|weight| out.write_all(&weight.to_le_bytes()))
+            let mut leaves = (0..self.seats).map(|seat| priorities.tree.weight(slot * self.seats + seat));
+            leaves.try_for_each(|priority| out.write_all(&priority.to_le_bytes()))
         })?;
         Ok(out.write_all(&priorities.largest.to_le_bytes())?)
     }
@@ -54,7 +54,7 @@ impl Replay {
         slots().try_for_each(|slot| write(out, self.symbols.row(slot), |v| v.to_le_bytes()))?;
         slots().try_for_each(|slot| write(out, self.age.row(slot), |v| v.to_le_bytes()))?;
         slots().try_for_each(|slot| write(out, self.reward.row(slot), |v| v.to_le_bytes()))?;
-        slots().try_for_each(|slot| write(out, self.action.row(slot), |v| v.to_le_bytes()))?;
+        slots().try_for_each(|slot| write(out, self.discrete.row(slot), |v| v.to_le_bytes()))?;
         slots().try_for_each(|slot| write(out, self.continuous.row(slot), |v| v.to_le_bytes()))?;
         slots().try_for_each(|slot| write(out, self.end.row(slot), |v| (v as u32).to_le_bytes()))?;
         let Some(Beginnings { sequence, states }) = &self.beginnings else { return Ok(()) };
@@ -99,10 +99,10 @@ impl Replay {
             *priorities = Priorities::new(priorities.tree.len());
             for &slot in &slots {
                 for seat in 0..self.seats {
-                    priorities.tree.set(slot * self.seats + seat, read_weight(from)?);
+                    priorities.tree.set(slot * self.seats + seat, read_priority(from)?);
                 }
             }
-            priorities.largest = read_weight(from)?;
+            priorities.largest = read_priority(from)?;
         }
         ends(from)?;
         self.check()
@@ -120,7 +120,7 @@ impl Replay {
         read(from, &mut self.symbols, &slots, |v| Some(u32::from_le_bytes(v)))?;
         read(from, &mut self.age, &slots, |v| Some(u32::from_le_bytes(v)))?;
         read(from, &mut self.reward, &slots, |v| Some(f32::from_le_bytes(v)))?;
-        read(from, &mut self.action, &slots, |v| Some(u32::from_le_bytes(v)))?;
+        read(from, &mut self.discrete, &slots, |v| Some(u32::from_le_bytes(v)))?;
         read(from, &mut self.continuous, &slots, |v| Some(f32::from_le_bytes(v)))?;
         read(from, &mut self.end, &slots, |v| End::of_number(u32::from_le_bytes(v)))?;
         let Some(Beginnings { sequence, states }) = &mut self.beginnings else { return Ok(()) };
@@ -172,7 +172,8 @@ impl Replay {
         };
         let mut before = None;
         for slot in self.slots(self.oldest()..self.written) {
-            if !fits(self.symbols.row(slot), &self.spec.symbols) || !fits(self.action.row(slot), &self.spec.discrete) {
+            if !fits(self.symbols.row(slot), &self.spec.symbols) || !fits(self.discrete.row(slot), &self.spec.discrete)
+            {
                 return Err(foreign("holds a symbol or an action that does not exist"));
             }
             for seat in 0..self.seats {
@@ -184,7 +185,7 @@ impl Replay {
             }
             before = Some(slot);
         }
-        if self.weights_fit() { Ok(()) } else { Err(foreign("holds a weight that is none of its transitions'")) }
+        if self.priorities_fit() { Ok(()) } else { Err(foreign("holds a priority that is none of its transitions'")) }
     }
 }
 
@@ -192,9 +193,13 @@ pub(crate) fn foreign(message: &str) -> Error {
     Error::State { part: "replay".to_owned(), message: message.to_owned() }
 }
 
-fn read_weight(from: &mut dyn Read) -> Result<f64> {
-    let weight = f64::from_bits(read_u64(from)?);
-    if weight >= 0.0 && weight.is_finite() { Ok(weight) } else { Err(foreign("holds a weight that is no number")) }
+fn read_priority(from: &mut dyn Read) -> Result<f64> {
+    let priority = f64::from_bits(read_u64(from)?);
+    if priority >= 0.0 && priority.is_finite() {
+        Ok(priority)
+    } else {
+        Err(foreign("holds a priority that is no number"))
+    }
 }
 
 pub(crate) fn read_u64(from: &mut dyn Read) -> Result<u64> {

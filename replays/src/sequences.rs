@@ -64,13 +64,15 @@ pub struct Sequences {
     /// Those where their returns end, `[M]`.
     pub next: Vec<u32>,
     /// `[M, discrete]`.
-    pub action: Vec<u32>,
+    pub discrete: Vec<u32>,
+    /// `[M, continuous]`.
+    pub continuous: Vec<f32>,
     /// Discounted sum of what counts of the rewards on the way, `[M]`.
     pub reward: Vec<f32>,
     /// What the value of `next` counts, `[M]`.
     pub discount: Vec<f32>,
     /// What each sequence was drawn in proportion to, `[B]`: 1 where draws are uniform.
-    pub weights: Vec<f64>,
+    pub priorities: Vec<f64>,
     /// Where each begins in the ring until the next append, `[B]`.
     pub places: Vec<usize>,
     /// The same as rows and seats.
@@ -87,10 +89,11 @@ impl Sequences {
             states: vec![0.0; count * state],
             here: Vec::new(),
             next: Vec::new(),
-            action: Vec::new(),
+            discrete: Vec::new(),
+            continuous: Vec::new(),
             reward: Vec::new(),
             discount: Vec::new(),
-            weights: vec![1.0; count],
+            priorities: vec![1.0; count],
             places: vec![0; count],
             firsts: vec![(0, 0); count],
             rows,
@@ -99,7 +102,7 @@ impl Sequences {
 
     /// `B`.
     pub fn count(&self) -> usize {
-        self.weights.len()
+        self.priorities.len()
     }
 
     /// `T`.
@@ -130,9 +133,9 @@ impl Replay {
         let Beginnings { sequence, states } = self.beginnings.as_ref().expect("a ring of sequences");
         let (count, rows, width) = (out.count(), sequence.rows(self.n_step()), sequence.state);
         assert_eq!((out.rows, out.states.len()), (rows, count * width), "room for these sequences");
-        self.draws(count, rng, |b, (at, seat), weight| {
+        self.draws(count, rng, |b, (at, seat), priority| {
             let slot = self.slot(at);
-            (out.firsts[b], out.weights[b], out.places[b]) = ((at, seat), weight, slot * self.seats + seat);
+            (out.firsts[b], out.priorities[b], out.places[b]) = ((at, seat), priority, slot * self.seats + seat);
             out.states[b * width..][..width].copy_from_slice(states.at(slot / sequence.period, seat));
         })?;
         for t in 0..rows {
@@ -143,16 +146,17 @@ impl Replay {
                 out.starts[row] = if self.age[(self.slot(at), seat)] == 0 { 1.0 } else { 0.0 };
             }
         }
-        let Sequences { here, next, action, reward, discount, .. } = out;
-        [&mut *here, &mut *next, &mut *action].into_iter().for_each(Vec::clear);
-        [&mut *reward, &mut *discount].into_iter().for_each(Vec::clear);
+        let Sequences { here, next, discrete, continuous, reward, discount, .. } = out;
+        [&mut *here, &mut *next, &mut *discrete].into_iter().for_each(Vec::clear);
+        [&mut *continuous, &mut *reward, &mut *discount].into_iter().for_each(Vec::clear);
         for t in sequence.burn_in..sequence.burn_in + sequence.steps {
             for (b, &(first, seat)) in out.firsts.iter().enumerate() {
                 let at = first + t as u64;
                 let Some(Window { last, discount: counts }) = self.window(at, seat) else { continue };
                 here.push((t * count + b) as u32);
                 next.push(((last - first) as usize * count + b) as u32);
-                action.extend_from_slice(self.action.at(self.slot(at), seat));
+                discrete.extend_from_slice(self.discrete.at(self.slot(at), seat));
+                continuous.extend_from_slice(self.continuous.at(self.slot(at), seat));
                 reward.push(self.earned((at, seat), last, counted));
                 discount.push(counts);
             }

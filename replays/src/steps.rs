@@ -45,7 +45,7 @@ impl Replay {
     fn put_step(&self, (at, seat): (u64, usize), out: &mut Steps, row: usize) {
         let slot = self.slot(at);
         self.observe(at, seat, &mut out.obs, row);
-        out.discrete.copy_row(row, self.action.at(slot, seat));
+        out.discrete.copy_row(row, self.discrete.at(slot, seat));
         out.continuous.copy_row(row, self.continuous.at(slot, seat));
     }
 }

@@ -1,7 +1,7 @@
 //! The edges of the ring that random episodes reach seldom: groups of seats, a start amid an episode, foreign and huge states.
 
 use rl_core::{Bound, End, Rng, Saved, Spec, Stream};
-use rl_replays::{Counted, Replay, Rollout, Sample, Steps, Targets};
+use rl_replays::{Counted, Replay, Rollout, Sample, Sequence, Steps, Targets};
 
 const TARGETS: Targets = Targets { n_step: 2, gamma: 0.5, life_loss_terminal: false };
 
@@ -52,6 +52,32 @@ fn nothing_to_draw_is_an_error_and_not_a_hang() {
     assert!(!refuse(&replay));
 }
 
+/// Values are copied by seat, so that those of other widths would be taken for other seats'.
+#[test]
+fn blocks_of_another_spec_and_sequences_without_their_states_are_refused() {
+    let refused = |mut replay: Replay, block: Rollout| {
+        let append = std::panic::AssertUnwindSafe(|| replay.append(&[block]));
+        let why = std::panic::catch_unwind(append).unwrap_err();
+        why.downcast_ref::<String>().cloned().unwrap_or_else(|| (*why.downcast::<&str>().unwrap()).to_owned())
+    };
+    let narrow = Spec { symbols: [].into(), ..spec(4) };
+    let narrow = Rollout::new(&narrow, 6, 2, 0);
+    let said = refused(Replay::new(&spec(4), 2, 8, TARGETS), narrow);
+    assert!(said.contains("blocks of the spec of this replay"), "{said}");
+    let sequence = Sequence { burn_in: 0, steps: 2, period: 2, state: 3 };
+    let said = refused(Replay::of_sequences(&spec(4), 2, 8, TARGETS, sequence), block(4, 2, 6, 0));
+    assert!(said.contains("a state of 3 numbers"), "{said}");
+}
+
+#[test]
+fn a_lane_gives_one_value_of_a_seat_that_it_has() {
+    let block = block(4, 2, 6, 0);
+    let refused = |e: usize| std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| block.age[(0, e)])).is_err();
+    assert_eq!([0, 1, 2].map(refused), [false, false, true], "the third would be the next row's first");
+    let wide = Rollout::new(&Spec { discrete: [2, 2].into(), ..spec(4) }, 6, 2, 0);
+    assert!(std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| wide.discrete[(0, 0)])).is_err());
+}
+
 #[test]
 fn groups_of_seats_are_seats_in_their_order() {
     let (mut groups, mut whole) = (Replay::new(&spec(4), 3, 30, TARGETS), Replay::new(&spec(4), 3, 30, TARGETS));
@@ -87,20 +113,20 @@ fn an_episode_that_was_running_before_is_drawn_from_where_its_stack_is_whole() {
         let stack: Vec<u8> = (number as u8 - 3..=number as u8).collect();
         assert_eq!(sample.obs.frames.row(b), stack);
         assert_eq!(sample.reward[b], (number + 1) as f32 + 0.5 * (number + 2) as f32);
-        assert_eq!((sample.action.row(b), sample.discount[b]), (&[number][..], 0.25));
+        assert_eq!((sample.discrete.row(b), sample.discount[b]), (&[number][..], 0.25));
     }
 }
 
 #[test]
-fn weights_are_kept_only_of_what_can_still_be_drawn() {
+fn priorities_are_kept_only_of_what_can_still_be_drawn() {
     let mut replay = Replay::new(&spec(4), 1, 8, TARGETS).prioritised();
     replay.append(&[block(4, 1, 8, 0)]);
     let sample = drawn(&replay);
     for from in (8..80).step_by(8) {
         replay.append(&[block(4, 1, 8, from)]);
     }
-    // All rows of the sample were overwritten: their weights would be those of others.
-    replay.weigh(&sample.places, &vec![1e9; sample.rows()]);
+    // All rows of the sample were overwritten: their priorities would be those of others.
+    replay.set_priorities(&sample.places, &vec![1e9; sample.rows()]);
     let numbers: Vec<u32> = (0..64).map(|b| drawn(&replay).obs.symbols.row(b)[0]).collect();
     assert!(numbers.iter().all(|number| (70..=78).contains(number)), "{numbers:?}");
 }
@@ -119,13 +145,13 @@ fn a_state_of_another_kind_of_draws_is_refused() {
     let error = |replay: &mut Replay, bytes: &[u8]| replay.load(&mut &bytes[..]).unwrap_err().to_string();
     assert!(error(&mut prioritised, &plain).contains("too early"));
     assert!(error(&mut uniform, &weighed).contains("too many"));
-    // The last transition has no whole return yet: a weight of its own is a damaged file.
+    // The last transition has no whole return yet: a priority of its own is a damaged file.
     let at = weighed.len() - 16;
     weighed[at..at + 8].copy_from_slice(&0.5f64.to_le_bytes());
-    assert!(error(&mut prioritised, &weighed).contains("a weight that is none of its transitions'"));
+    assert!(error(&mut prioritised, &weighed).contains("a priority that is none of its transitions'"));
     assert!(prioritised.is_empty());
     prioritised.append(&[block(4, 1, 6, 0)]);
-    assert_eq!(drawn(&prioritised).weights, [1.0; 64], "nothing of the refused state is left");
+    assert_eq!(drawn(&prioritised).priorities, [1.0; 64], "nothing of the refused state is left");
 }
 
 #[test]

@@ -66,7 +66,8 @@ proptest! {
             let (frames, next, action, ret, discount) = expected(&case, id / 1000, id % 1000).expect("a legal draw");
             prop_assert_eq!(sample.obs.frames.row(b), &frames[..]);
             prop_assert_eq!(sample.next.frames.row(b), &next[..]);
-            prop_assert_eq!(sample.action.row(b), &[action]);
+            prop_assert_eq!(sample.discrete.row(b), &[action]);
+            prop_assert_eq!(sample.continuous.row(b), &[action as f32 + 0.5]);
             prop_assert_eq!((sample.reward[b], sample.discount[b]), (ret, discount));
             prop_assert_eq!(sample.obs.vector.row(b), &[(symbol >> 8) as f32]);
             prop_assert_eq!(sample.obs.legal.row(b), &[(symbol >> 8) as u8 & 1; 5]);
@@ -107,11 +108,11 @@ proptest! {
             replay.sample(&mut rng, case.counted, &mut few).unwrap();
             let new: Vec<u32> = weights.by_ref().take(3).collect();
             for (b, &weight) in new.iter().enumerate() {
-                prop_assert_eq!(few.weights[b], f64::from(given[&id(&few, b)]));
+                prop_assert_eq!(few.priorities[b], f64::from(given[&id(&few, b)]));
                 largest = largest.max(weight);
             }
             new.iter().enumerate().for_each(|(b, &weight)| *given.get_mut(&id(&few, b)).unwrap() = weight);
-            replay.weigh(&few.places, &new.iter().copied().map(f64::from).collect::<Vec<_>>());
+            replay.set_priorities(&few.places, &new.iter().copied().map(f64::from).collect::<Vec<_>>());
         }
     }
 
@@ -125,7 +126,7 @@ proptest! {
         let mut replay = fill_up(empty(), &case);
         let mut few = Sample::new(&spec, 4);
         if prioritised && replay.sample(&mut Rng::new(2, Stream::Learn), case.counted, &mut few).is_ok() {
-            replay.weigh(&few.places, &[0.1, 7.3, 0.4, 1e-3]);
+            replay.set_priorities(&few.places, &[0.1, 7.3, 0.4, 1e-3]);
         }
         let mut bytes = Vec::new();
         replay.save(&mut bytes).unwrap();

@@ -11,7 +11,7 @@ use rl_core::{Canvas, End};
 use rl_replays::recording::{
     Manifest, Outcome, Pictures, Player, Projector, Recorder, Recording, RecordingError, Reel, Told, VERSION,
 };
-use seal::seal;
+use seal::{seal, under};
 
 /// A picture, and what the step before it came to.
 type Shot = (Canvas, Told);
@@ -237,7 +237,8 @@ fn files_without_a_picture_of_every_step_are_refused_by_what_is_wrong() {
     let error = |bytes: &[u8]| Recording::read(bytes).unwrap_err().to_string();
     for (pictures, version) in [(30.0, 2), (0.0, 3), (-1.0, 3), (f64::MIN_POSITIVE, 1)] {
         let pictures = Some(Pictures { frame_rate: pictures, action_names: Vec::new() });
-        let said = error(&recorded(&Manifest { version, pictures, ..manifest() }, &game(), 9));
+        let wrong = Manifest { version, pictures, ..manifest() };
+        let said = error(&under(&recorded(&manifest(), &game(), 9), &wrong));
         assert!(said.contains("pictures that nobody keeps"), "{said}");
     }
     // One of its chunks taken out.

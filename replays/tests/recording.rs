@@ -5,8 +5,10 @@ mod seal;
 use proptest::prelude::*;
 use rl_core::End;
 use rl_replays::Outputs;
-use rl_replays::recording::{Kept, Manifest, Outcome, Player, Recorder, Recording, RecordingError, Replayed, VERSION};
-use seal::seal;
+use rl_replays::recording::{
+    Kept, Manifest, Outcome, Pictures, Player, Recorder, Recording, RecordingError, Replayed, VERSION, WIDTH,
+};
+use seal::{seal, under};
 
 /// Steps of a game: discrete values, continuous ones, what they showed.
 type Steps = Vec<(Vec<u32>, Vec<f32>, u32)>;
@@ -25,6 +27,33 @@ fn manifest(discrete: &[u32], continuous: usize) -> Manifest {
         pictures: None,
         made_by: "a test".to_owned(),
     }
+}
+
+/// A recording that nobody could read is not begun, and no step is cut to what fits.
+#[test]
+fn what_could_not_be_read_is_not_written() {
+    let fits = manifest(&[7], 0);
+    let begin = |wrong: &Manifest| Recorder::begin(Vec::new(), wrong).unwrap_err().to_string();
+    for (wrong, said) in [
+        (manifest(&[0], 0), "actions that no environment has"),
+        (manifest(&[7], WIDTH), "actions that no environment has"),
+        (Manifest { version: VERSION + 1, ..fits.clone() }, "another version"),
+        (Manifest { outputs: Some(Kept { kind: Outputs::Q, every: 0 }), ..fits.clone() }, "outputs that nobody keeps"),
+        (
+            Manifest { pictures: Some(Pictures { frame_rate: 0.0, action_names: Vec::new() }), ..fits.clone() },
+            "pictures that nobody keeps",
+        ),
+    ] {
+        assert!(begin(&wrong).contains(said), "{}", begin(&wrong));
+    }
+    let refused = |act: &dyn Fn(&mut Recorder<Vec<u8>>)| {
+        let mut recorder = Recorder::begin(Vec::new(), &fits).unwrap();
+        recorder.episode(1).unwrap();
+        std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| act(&mut recorder))).is_err()
+    };
+    assert!(!refused(&|recorder| recorder.step(&[6], &[], 0).unwrap()));
+    assert!(refused(&|recorder| recorder.step(&[259], &[], 0).unwrap()), "a byte of it is action 3");
+    assert!(refused(&|recorder| recorder.end(&Outcome { ret: 0.0, frames: 0, end: End::No }).unwrap()));
 }
 
 fn outcome(number: usize) -> Outcome {
@@ -206,20 +235,21 @@ proptest! {
 #[test]
 fn what_is_no_recording_is_refused_by_what_it_is() {
     let error = |bytes: &[u8]| Recording::read(bytes).unwrap_err().to_string();
+    let forged = |wrong: &Manifest| under(&recorded(&manifest(&[4], 0), &[]).0, wrong);
     assert!(matches!(Recording::read(&b""[..]), Err(RecordingError::Foreign)));
     assert_eq!(error(b"\x89PNG\r\n\x1a\n and so on"), "is not a recording");
     let newer = Manifest { version: 9, ..manifest(&[4], 0) };
-    assert_eq!(error(&recorded(&newer, &[]).0), "is a recording of version 9, this rl-run reads versions 1 to 3");
+    assert_eq!(error(&forged(&newer)), "is a recording of version 9, this rl-run reads versions 1 to 3");
     let outputs = Some(Kept { kind: Outputs::Q, every: 4 });
     for kept in [
         Manifest { outputs, ..manifest(&[300], 0) },
         Manifest { outputs, version: 1, ..manifest(&[4], 0) },
         Manifest { outputs: Some(Kept { kind: Outputs::Q, every: 0 }), ..manifest(&[4], 0) },
     ] {
-        assert!(error(&recorded(&kept, &[]).0).contains("outputs that nobody keeps"));
+        assert!(error(&forged(&kept)).contains("outputs that nobody keeps"));
     }
     let wide = manifest(&[2; 300], 0);
-    assert!(error(&recorded(&wide, &[]).0).contains("actions that no environment has"));
+    assert!(error(&forged(&wide)).contains("actions that no environment has"));
     let (bytes, _) = recorded(&manifest(&[4], 0), &[vec![(vec![3], vec![], 1)]]);
     assert!(error(&[&bytes[..], &bytes[8..]].concat()).contains("damaged"), "nothing follows the end");
 }

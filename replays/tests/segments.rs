@@ -82,7 +82,7 @@ proptest! {
         played(&case, ring, |ring, segments| {
             let mut few = Sample::new(&spec(case.stack), 4);
             if prioritised && sequence.is_none() && ring.sample(&mut weigh, Counted::Raw, &mut few).is_ok() {
-                ring.weigh(&few.places, &[0.1, 7.3, 0.4, 1e-3]);
+                ring.set_priorities(&few.places, &[0.1, 7.3, 0.4, 1e-3]);
             }
             let mut loaded = empty(&case, rows, prioritised, sequence).unwrap();
             load(&mut loaded, &rest(ring), segments).unwrap();

@@ -95,7 +95,8 @@ proptest! {
                     continue;
                 };
                 let m = taken.next().expect("a step that can be learned from");
-                prop_assert_eq!((sample.here[m] as usize, sample.action[m]), (row, action));
+                prop_assert_eq!((sample.here[m] as usize, sample.discrete[m]), (row, action));
+                prop_assert_eq!(sample.continuous[m], action as f32 + 0.5);
                 prop_assert_eq!((sample.reward[m], sample.discount[m]), (ret, discount));
                 let leads = sample.next[m] as usize;
                 prop_assert_eq!((leads % count, sample.obs.frames.row(leads)), (b, &next[..]));
@@ -105,11 +106,11 @@ proptest! {
         // New weights are those of the sequences that were drawn, as long as they are there.
         if prioritised {
             let weights: Vec<f64> = (0..count).map(|b| 1.0 + b as f64).collect();
-            replay.weigh(&sample.places, &weights);
+            replay.set_priorities(&sample.places, &weights);
             let (places, mut again) = (sample.places.clone(), sample);
             replay.sample_sequences(&mut Rng::new(seed, Stream::Learn), case.counted, &mut again).unwrap();
             let given = |place| weights[places.iter().position(|known| known == place).unwrap()];
-            prop_assert!(again.places.iter().map(given).eq(again.weights.iter().copied()));
+            prop_assert!(again.places.iter().map(given).eq(again.priorities.iter().copied()));
         }
     }
 

@@ -338,7 +338,7 @@ impl Thread {
 
     /// Fills `block`, whose row 0 is there, by the newest weights.
     fn fill(&self, env: &mut dyn VecEnv, actor: &mut Actor, block: &mut Rollout) -> anyhow::Result<Fate> {
-        block.weights = actor.weights.pull()?;
+        block.weights_version = actor.weights.pull()?;
         for t in 0..block.horizon() {
             if self.abandoned.load(Ordering::Relaxed) {
                 return Ok(Fate::Abandoned);

@@ -161,10 +161,16 @@ impl Cpu {
 }
 
 /// The whole of `rl-run`, over these tables of environments and agents.
+///
+/// To be called first thing: it reads the arguments, may start the program again in its own place with other environment
+/// variables (for `--threads` and how memory is kept), and sets a hook for panics and handlers for signals.
 pub fn main(envs: &[&'static [EnvEntry]], agents: &[&'static [AgentEntry]]) -> ExitCode {
     hush_caught_panics();
     let said = match Cli::try_parse() {
-        Ok(cli) => run(cli, &Tables::new(envs, agents)),
+        Ok(cli) => {
+            let tables = Tables::new(envs, agents);
+            tables.check().and_then(|()| run(cli, &tables))
+        }
         Err(e) if e.exit_code() == 0 || e.kind() == ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => {
             e.print().unwrap_or_else(output::lose);
             Ok(ExitCode::from(e.exit_code() as u8))

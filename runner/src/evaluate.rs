@@ -258,7 +258,7 @@ pub(crate) fn run(args: &EvalArgs, tables: &Tables) -> anyhow::Result<ExitCode> 
     args.picture.as_deref().map(picture::check).transpose()?;
     let report = if args.exact {
         let mean = exact(resolved, learner.as_ref(), eval.epsilon, args.picture.as_deref())?;
-        Report { exact: true, ..Report::expected(&trained, &asked, mean)? }
+        Report::expected(&trained, &asked, mean)?
     } else {
         let mode = Mode::Evaluate { epsilon: eval.epsilon, greedy: asked.greedy };
         let workers = args.machine.workers()?;

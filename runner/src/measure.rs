@@ -42,6 +42,7 @@ pub(crate) fn train(
             return Ok(None);
         }
         session.advance(&mut log)?;
+        session.notes.drain(..).for_each(output::note); // of engines that were lost
     }
     let (counts, updates) = (session.counts.clone(), session.learner.updates());
     log.clock.lap(Part::Other);
@@ -53,6 +54,7 @@ pub(crate) fn train(
     };
     while !over(&session) && !stop.asked() {
         session.advance(&mut log)?;
+        session.notes.drain(..).for_each(output::note);
         log.drain();
         log.lap(Part::Other);
     }

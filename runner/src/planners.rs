@@ -6,7 +6,7 @@ use rl_agents::AgentEntry;
 use rl_envs::board::connect_four;
 
 /// Every planner of this suite.
-pub static PLANNERS: &[AgentEntry] = &[rl_agents::alphazero::<connect_four::Position>(&[(
-    "connectfour",
-    include_str!("../../presets/alphazero/connectfour.toml"),
-)])];
+pub static PLANNERS: &[AgentEntry] = &[rl_agents::alphazero::<connect_four::Position>(
+    "alphazero",
+    &[("connectfour", include_str!("../../presets/alphazero/connectfour.toml"))],
+)];

@@ -353,4 +353,13 @@ mod tests {
         assert_eq!(of(Some("random"), &["env.protocol=self-play"]), Err(two.to_owned()));
         assert_eq!(of(None, &["env.protocol=random", "env.protocol=self-play"]), Err(two.to_owned()));
     }
+
+    /// A game's mode is a word by default, and may be a number.
+    #[cfg(feature = "atari")]
+    #[test]
+    fn a_word_gives_way_to_the_number_that_it_stands_for() {
+        let (tables, sets) = (Tables::new(&[rl_envs::ENVS], &[]), ["env.mode=1".to_owned()]);
+        let resolved = resolve(&tables, &Ask { env: "kungfu", sets: &sets, ..Ask::default() }).unwrap();
+        assert_eq!(resolved.table("env")["mode"], toml::Value::Integer(1));
+    }
 }

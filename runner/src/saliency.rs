@@ -70,7 +70,7 @@ impl Saliency {
 
     /// Whether the policy remembers what it saw: then it is [shown](Self::see) every step.
     pub(crate) fn remembers(&mut self) -> bool {
-        self.policy.state().iter().any(|(name, _)| name == MEMORY)
+        remembers(self.policy.as_mut())
     }
 
     /// Forgets everything that was seen.
@@ -139,6 +139,11 @@ fn save(state: State<'_>) -> rl_core::Result<Vec<Vec<u8>>> {
 
 fn load(state: State<'_>, bytes: &[Vec<u8>]) -> rl_core::Result<()> {
     state.into_iter().zip(bytes).try_for_each(|((_, part), bytes)| part.load(&mut bytes.as_slice()))
+}
+
+/// Whether a policy has a memory of what it saw.
+pub(crate) fn remembers(policy: &mut dyn Policy) -> bool {
+    policy.state().iter().any(|(name, _)| name == MEMORY)
 }
 
 #[cfg(test)]

@@ -76,6 +76,7 @@ impl Report {
     /// If `[eval]` is out of range.
     pub(crate) fn of(trained: &Trained, asked: &Asked, score: &Score) -> anyhow::Result<Self> {
         let report = Self {
+            exact: false,
             episodes: score.returns.len() as u32,
             median: Some(score.median()),
             stderr: score.stderr(),
@@ -97,7 +98,7 @@ impl Report {
             checkpoint: trained.frames,
             policy: trained.policy(resolved.eval()?.epsilon, asked.greedy),
             seed: asked.seed,
-            exact: false,
+            exact: true,
             episodes: 0,
             mean,
             median: None,

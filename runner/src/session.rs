@@ -142,7 +142,7 @@ impl Session {
         match &mut self.acting {
             Acting::InTurn(policy) => {
                 let updates = self.learner.updates();
-                self.seats.blocks_mut().iter_mut().for_each(|block| block.weights = updates);
+                self.seats.blocks_mut().iter_mut().for_each(|block| block.weights_version = updates);
                 self.seats.collect(policy.as_mut(), Mode::Explore, &mut log.clock)?;
                 self.notes.extend(self.seats.take_losses().into_iter().map(collect::lost));
                 self.learner.learn(self.seats.blocks(), &mut Solo, log)?;

@@ -1,5 +1,6 @@
 //! The environments and agents that this binary knows, and how their names are found.
 
+use anyhow::bail;
 use rl_agents::AgentEntry;
 use rl_core::EnvEntry;
 
@@ -15,10 +16,27 @@ pub(crate) struct Tables {
 }
 
 impl Tables {
-    /// Flattens the tables; of two entries with one name the first is found.
+    /// Flattens the tables.
     pub(crate) fn new(envs: &[&'static [EnvEntry]], agents: &[&'static [AgentEntry]]) -> Self {
         let (envs, agents) = (envs.iter().copied().flatten(), agents.iter().copied().flatten());
         Self { envs: envs.collect(), agents: agents.collect() }
+    }
+
+    /// Looks for names that two entries have: the first would hide the other.
+    ///
+    /// # Errors
+    /// If there is one.
+    pub(crate) fn check(&self) -> anyhow::Result<()> {
+        let twice = |mut names: Vec<String>| {
+            names.sort();
+            names.windows(2).find(|pair| pair[0] == pair[1]).map(|pair| pair[0].clone())
+        };
+        let agents = self.agents.iter().map(|entry| entry.id.to_owned()).collect();
+        match (twice(self.env_names()), twice(agents)) {
+            (Some(name), _) => bail!("two environments of this program are called `{name}`: one must take another id"),
+            (_, Some(name)) => bail!("two agents of this program are called `{name}`: one must take another id"),
+            _ => Ok(()),
+        }
     }
 
     /// The full name of the environment called `name` (an alias, a member of a family, or its own name) and its entry.
@@ -38,7 +56,12 @@ impl Tables {
             }
         }
         let names = self.env_names();
-        let absent = if cfg!(feature = "atari") { "" } else { "; this binary was built without the feature `atari`" };
+        let absent = match (cfg!(feature = "atari"), cfg!(feature = "doom")) {
+            (true, true) => "",
+            (false, true) => "; this binary was built without the feature `atari`",
+            (true, false) => "; this binary was built without the feature `doom`",
+            (false, false) => "; this binary was built without the features `atari` and `doom`",
+        };
         let hint = match gymnasiums(name, &names) {
             Some(ours) => format!("; did you mean `{ours}`?"),
             None => hint(name, names.iter().map(String::as_str)),
@@ -95,6 +118,17 @@ pub(crate) fn is_family(entry: &EnvEntry) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_name_that_two_have_is_refused() {
+        assert!(Tables::new(&[rl_envs::ENVS], &[rl_agents::AGENTS, crate::PLANNERS]).check().is_ok());
+        let envs = Tables::new(&[rl_envs::ENVS, &rl_envs::ENVS[..1]], &[]).check().unwrap_err().to_string();
+        let agents = Tables::new(&[], &[crate::PLANNERS, crate::PLANNERS]).check().unwrap_err().to_string();
+        assert!(
+            envs.contains("two environments") && agents.contains("two agents of this program are called `alphazero`"),
+            "{envs} {agents}"
+        );
+    }
 
     #[test]
     fn names_of_gymnasium_lead_to_ours() {

@@ -6,7 +6,7 @@
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use anyhow::Context as _;
+use anyhow::{Context as _, bail};
 use rl_agents::{Learner, Mode, Policy};
 use rl_core::{Env as _, Game as _, Rng, Seating, Spec, Standing, Stream};
 use rl_envs::board::alpha_beta::AlphaBeta;
@@ -17,6 +17,7 @@ use serde::Serialize;
 use crate::cli::Machine;
 use crate::evaluate::{SEATS, build, load_weights, recorded};
 use crate::output;
+use crate::saliency::remembers;
 use crate::tables::Tables;
 use crate::train::device;
 use crate::usage::usage;
@@ -98,7 +99,10 @@ enum Player {
 
 impl Player {
     fn agent(learner: &dyn Learner, spec: &Spec, games: usize) -> anyhow::Result<Self> {
-        let policy = learner.policy(SEATS..SEATS + games as u32)?;
+        let mut policy = learner.policy(SEATS..SEATS + games as u32)?;
+        if remembers(policy.as_mut()) {
+            bail!(usage("match: this agent has a memory, and is not shown what the other side sees in its turns"));
+        }
         Ok(Self::Agent { policy, block: Box::new(Rollout::new(spec, 1, games, learner.plan().extra)) })
     }
 

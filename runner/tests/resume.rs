@@ -80,7 +80,9 @@ fn a_signal_that_comes_twice_in_a_moment_is_one_request() {
     let dir = tempfile::tempdir().unwrap();
     let at = dir.path();
     let mut child = until_a_checkpoint(at, "r");
-    ["INT", "TERM", "INT"].into_iter().for_each(|name| signal(&child, name));
+    // By one shell, so that no load parts them.
+    let signals = ["INT", "TERM", "INT"].map(|name| format!("kill -s {name} {}", child.id())).join("; ");
+    assert!(Command::new("sh").args(["-c", &signals]).status().unwrap().success());
     assert_eq!(child.wait().unwrap().code(), Some(75));
     let whole = json(at, &format!("{RUN} --run whole"));
     assert_eq!(json(at, "resume r --quiet --json")["parameters_sha256"], whole["parameters_sha256"]);

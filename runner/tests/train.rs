@@ -172,8 +172,11 @@ fn a_run_can_be_read_by_whom_the_umask_lets_and_replaced_by_force() {
     let at = dir.path();
     let line = "--env frozenlake --agent dqn --frames 700 --run r --quiet";
     assert!(output(at, line).status.success());
-    let mode = |name: &str| fs::metadata(at.join("r").join(name)).unwrap().permissions().mode() & 0o777;
-    assert_eq!(["run.json", "run.toml"].map(mode), [mode("metrics.jsonl"); 2]);
+    let mode = |run: &str, name: &str| fs::metadata(at.join(run).join(name)).unwrap().permissions().mode() & 0o777;
+    // Whatever the umask of who tests is.
+    let open = format!("umask 022; exec '{}' {}", env!("CARGO_BIN_EXE_rl-run"), line.replace("--run r", "--run open"));
+    assert!(std::process::Command::new("sh").current_dir(at).args(["-c", &open]).status().unwrap().success());
+    assert_eq!(["run.json", "run.toml", "metrics.jsonl"].map(|name| mode("open", name)), [0o644; 3]);
     fs::write(at.join("r/stray"), "of the run before").unwrap();
     assert!(output(at, &format!("{line} --force --seed 2")).status.success());
     assert_eq!((about(&at.join("r"))["seed"].as_u64(), at.join("r/stray").exists()), (Some(2), false));

@@ -42,6 +42,7 @@ fn what_is_stopped_says_what_came_of_it_and_leaves_no_file() {
     json(at, "--env cartpole --agent ppo --frames 1 --run r --quiet --json");
     json(at, "--env connectfour --agent alphazero --frames 1 --set agent.learning_starts=64 --run c --quiet --json");
     json(at, "record --env cartpole --random --episodes 30000 --out games.rec --json");
+    json(at, "record --env pendulum --random --episodes 1 --out game.rec --json");
     let before = names(at);
     for (line, said) in [
         ("eval r --episodes 100000000", "no score"),
@@ -50,6 +51,7 @@ fn what_is_stopped_says_what_came_of_it_and_leaves_no_file() {
         ("record --env cartpole --random --episodes 100000000 --out new.rec", "nothing was recorded"),
         ("publish r --episodes 100000000 --out model", "nothing was published"),
         ("export games.rec --out pictures.rec", "no file was written"),
+        ("export game.rec --out film.gif --scale 40 --speed 0.1", "no file was written"),
         ("match c --games 100000", "no score"),
         ("match c --games 2 --against random --positions 100000", "no score"),
     ] {

@@ -42,7 +42,7 @@ impl Demonstrated {
     /// # Errors
     /// If there is no room for them.
     pub(crate) fn append(&mut self, blocks: &[Rollout]) -> Result<()> {
-        if blocks[0].horizon() >= self.ring.room() {
+        if blocks[0].horizon() >= self.ring.room_in_rows() {
             let message = config::FULL.to_owned();
             return Err(Error::Config { key: "agent.capacity".to_owned(), message });
         }

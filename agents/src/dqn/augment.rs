@@ -15,7 +15,7 @@ use serde::{Deserialize, Serialize};
 /// What happens to frames: in a preset a table whose key `kind` is `none` or `shift`.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "lowercase", deny_unknown_fields)]
-pub enum Augment {
+pub(crate) enum Augment {
     /// Nothing.
     None {}, // a struct, since only of those are unknown keys refused
     /// They are moved and lit.

@@ -15,7 +15,7 @@ use crate::q_net::{Draws, Pass, QNet, argmax};
 /// What a target looks ahead to: in a preset a table whose key `kind` is `greedy` or `munchausen`.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "lowercase", deny_unknown_fields)]
-pub enum Bootstrap {
+pub(crate) enum Bootstrap {
     /// The best action.
     Greedy {}, // a struct, since only of those are unknown keys refused
     /// All actions as often as a softmax of their values takes them, with its entropy; and the reward is raised by the

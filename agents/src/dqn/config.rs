@@ -17,7 +17,7 @@ use crate::{Context, LifeLoss, RewardScale, Schedule, config};
 /// The `[agent]` table. Every count of steps is of agent steps, of all seats together.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Config {
+pub(crate) struct Config {
     /// Learning rate of Adam at first.
     pub lr: f64,
     /// Learning rate after `lr_steps`.
@@ -83,7 +83,7 @@ pub struct Config {
 /// What the network says of an action: in a preset a table whose key `kind` is one of these.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "lowercase", deny_unknown_fields)]
-pub enum Values {
+pub(crate) enum Values {
     /// Its expected return.
     Expected {}, // a struct, since only of those are unknown keys refused
     /// The probability of each of some returns. Source: Bellemare et al. 2017 (C51).

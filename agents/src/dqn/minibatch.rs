@@ -163,19 +163,19 @@ impl Minibatch {
             Self::Transitions(sample) => Taken {
                 next: m,
                 here: m,
-                action: sample.action.row(m)[0] as usize,
+                action: sample.discrete.row(m)[0] as usize,
                 reward: sample.reward[m],
                 discount: sample.discount[m],
                 legal_next: sample.next.legal.row(m),
                 legal_here: sample.obs.legal.row(m),
             },
             Self::Sequences(unrolled) => {
-                let Sequences { obs, here, next, action, reward, discount, .. } = &unrolled.sample;
+                let Sequences { obs, here, next, discrete, reward, discount, .. } = &unrolled.sample;
                 let (here, next) = (here[m] as usize, next[m] as usize);
                 Taken {
                     next,
                     here,
-                    action: action[m] as usize,
+                    action: discrete[m] as usize,
                     reward: reward[m],
                     discount: discount[m],
                     legal_next: obs.legal.row(next),
@@ -188,8 +188,8 @@ impl Minibatch {
     /// The actions taken, `[M]`.
     pub(crate) fn actions(&self) -> &[u32] {
         match self {
-            Self::Transitions(sample) => sample.action.all(),
-            Self::Sequences(unrolled) => &unrolled.sample.action,
+            Self::Transitions(sample) => sample.discrete.all(),
+            Self::Sequences(unrolled) => &unrolled.sample.discrete,
         }
     }
 
@@ -223,7 +223,7 @@ impl Minibatch {
             Column::new("action", rows, self.actions().to_vec()),
             Column::new("reward", rows, reward.clone()),
             Column::new("discount", rows, discount.clone()),
-            Column::new("weight", drawn.len(), drawn.to_vec()),
+            Column::new("priority", drawn.len(), drawn.to_vec()),
         ]);
         columns
     }
@@ -231,8 +231,8 @@ impl Minibatch {
     /// What each draw was made in proportion to, `[B]`, and where it stands.
     pub(crate) fn drawn(&self) -> (&[f64], &[usize]) {
         match self {
-            Self::Transitions(sample) => (&sample.weights, &sample.places),
-            Self::Sequences(unrolled) => (&unrolled.sample.weights, &unrolled.sample.places),
+            Self::Transitions(sample) => (&sample.priorities, &sample.places),
+            Self::Sequences(unrolled) => (&unrolled.sample.priorities, &unrolled.sample.places),
         }
     }
 

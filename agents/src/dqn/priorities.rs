@@ -9,7 +9,7 @@ use crate::Schedule;
 /// Which transitions are drawn: in a preset a table whose key `kind` is `uniform` or `proportional`.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "lowercase", deny_unknown_fields)]
-pub enum Priorities {
+pub(crate) enum Priorities {
     /// All equally often.
     Uniform {}, // a struct, since only of those are unknown keys refused
     /// In proportion to `(error + eps)^alpha`, the error being that of the last update: of a value its size, of atoms the
@@ -41,15 +41,15 @@ impl Priorities {
 
     /// What each draw of a minibatch counts at `steps`, given what it was drawn in proportion to: `(N · P)^-β`, over the
     /// largest of the minibatch.
-    pub(crate) fn importance(&self, weights: &[f64], steps: u64, out: &mut Vec<f64>) {
+    pub(crate) fn importance(&self, priorities: &[f64], steps: u64, out: &mut Vec<f64>) {
         out.clear();
-        let Self::Proportional { beta, .. } = self else { return out.resize(weights.len(), 1.0) };
-        let (least, beta) = (weights.iter().copied().fold(f64::INFINITY, f64::min), beta.at(steps));
-        out.extend(weights.iter().map(|weight| libm::pow(least / weight, beta)));
+        let Self::Proportional { beta, .. } = self else { return out.resize(priorities.len(), 1.0) };
+        let (least, beta) = (priorities.iter().copied().fold(f64::INFINITY, f64::min), beta.at(steps));
+        out.extend(priorities.iter().map(|priority| libm::pow(least / priority, beta)));
     }
 
     /// What transitions of these errors are drawn in proportion to from `steps` on; nothing where draws are uniform.
-    pub(crate) fn weights(&self, errors: &[f64], steps: u64, out: &mut Vec<f64>) {
+    pub(crate) fn of(&self, errors: &[f64], steps: u64, out: &mut Vec<f64>) {
         out.clear();
         let Self::Proportional { eps, alpha, .. } = self else { return };
         let alpha = alpha.at(steps);
@@ -67,14 +67,14 @@ mod tests {
         let priorities =
             Priorities::Proportional { eps: 0.25, alpha, beta: Schedule { start: 0.0, end: 1.0, steps: 10 } };
         let mut out = vec![7.0];
-        priorities.weights(&[0.0, 3.75, 8.75], 0, &mut out);
+        priorities.of(&[0.0, 3.75, 8.75], 0, &mut out);
         assert_eq!(out, [0.5, 2.0, 3.0]);
-        let weights = out.clone();
-        priorities.importance(&weights, 0, &mut out);
+        let drawn = out.clone();
+        priorities.importance(&drawn, 0, &mut out);
         assert_eq!(out, [1.0; 3]);
-        priorities.importance(&weights, 5, &mut out);
+        priorities.importance(&drawn, 5, &mut out);
         assert_eq!(out, [1.0, 0.5, (0.5f64 / 3.0).sqrt()]);
-        priorities.importance(&weights, 99, &mut out);
+        priorities.importance(&drawn, 99, &mut out);
         assert_eq!(out, [1.0, 0.25, 0.5 / 3.0]);
         Priorities::Uniform {}.importance(&[1.0; 2], 5, &mut out);
         assert_eq!(out, [1.0; 2]);

@@ -10,7 +10,7 @@ use crate::{Memory, config};
 /// What stands between the encoder and the heads: in a preset a table whose key `kind` is one of these.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "lowercase", deny_unknown_fields)]
-pub enum Recall {
+pub(crate) enum Recall {
     /// Nothing: each observation stands for itself, and single transitions are learned from.
     None {}, // a struct, since only of those are unknown keys refused
     /// A gated recurrent unit.
@@ -22,7 +22,7 @@ pub enum Recall {
 /// A memory's size, and its sequences.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Unroll {
+pub(crate) struct Unroll {
     /// Outputs; an LSTM remembers twice as many numbers.
     pub units: usize,
     /// Rows of a sequence that only warm the memory up, from what the policy remembered when it saw the first.

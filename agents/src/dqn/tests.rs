@@ -7,6 +7,11 @@ use rl_perception::Trunk;
 use rl_replays::Sample;
 use serde::Deserialize;
 
+use super::augment::Augment;
+use super::bootstrap::Bootstrap;
+use super::config::Values;
+use super::priorities::Priorities;
+use super::recall::{Recall, Unroll};
 use super::*;
 use crate::testing::{Pair, close, draws, fill, flat, load, save};
 use crate::{LifeLoss, Mode, RewardScale};
@@ -124,7 +129,7 @@ fn sample(spec: &Spec) -> Sample {
         }
     }
     for (row, draw) in draws(rows, 105).into_iter().enumerate() {
-        sample.action.row_mut(row)[0] = (draw * 3.0) as u32;
+        sample.discrete.row_mut(row)[0] = (draw * 3.0) as u32;
     }
     sample.reward = draws(rows, 106).iter().map(|d| (d * 6.0 - 3.0) as f32).collect();
     let discount = |(end, steps): (f64, f64)| if end < 0.25 { 0.0 } else { 0.99f64.powi((1.0 + 3.0 * steps) as i32) };
@@ -195,7 +200,7 @@ fn sampled_transitions_are_the_n_step_returns_of_their_definition() {
             close("discount", &[sample.discount[row]], &[expected.discount]);
             // What follows a terminal step is never looked at.
             assert!(expected.discount == 0.0 || sample.next.vector.row(row)[0] as usize == expected.next);
-            assert_eq!(sample.action.row(row)[0] as usize, start % 2);
+            assert_eq!(sample.discrete.row(row)[0] as usize, start % 2);
             seen.insert(start);
         }
         assert_eq!(seen.len(), returns.transitions.len(), "every transition is drawn");

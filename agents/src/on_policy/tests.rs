@@ -5,9 +5,11 @@ use rl_core::{Bound, End, Solo};
 use rl_nn::{Activation, Precision};
 
 use super::*;
+use crate::a2c::{Config as A2cConfig, Kind as A2cOptimiser};
 use crate::gather::Gathered;
+use crate::ppo::Config as PpoConfig;
 use crate::testing::{Pair, close, draws, fill, flat, load, save};
-use crate::{A2cConfig, A2cOptimiser, AGENTS, AgentEntry, LifeLoss, Mode, PpoConfig};
+use crate::{AGENTS, AgentEntry, LifeLoss, Mode};
 
 mod golden;
 mod lagging;

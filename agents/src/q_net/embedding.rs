@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 /// Where τ is mixed in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub enum Mix {
+pub(crate) enum Mix {
     /// Before the last dense layer, as published: that layer, most of the network, is run for every τ.
     Before,
     /// After it: every τ costs little more than its embedding, which a CPU can afford.

@@ -43,10 +43,11 @@ impl<E: Env> Batch<E> {
     /// Seats `envs` at the numbers of `seating`, one random stream each.
     ///
     /// # Panics
-    /// If there is not exactly one environment per seat, or none.
+    /// If there is not exactly one environment per seat, or none, or they differ in what they show and accept.
     pub fn new(envs: Vec<E>, seating: &Seating) -> Self {
         assert_eq!(envs.len(), seating.seats.len(), "one environment per seat");
         let spec = envs.first().expect("at least one seat").spec();
+        assert!(envs.iter().all(|env| env.spec() == spec), "environments of one spec");
         let seats = envs.into_iter().zip(seating.seats.clone()).map(|(env, seat)| {
             let rng = Rng::new(seating.seed, Stream::Env(seat));
             Seat { env, run: Run { rng, seed: 0, age: 0, over: true, episode: started(seat) } }

@@ -31,7 +31,9 @@ pub struct EnvEntry {
     pub summary: &'static str,
     /// Version of the dynamics.
     pub version: u32,
-    /// Complete TOML with the tables `[env]` and `[eval]`.
+    /// Complete TOML with the tables `[env]`, which is the environment's [`Config`](Env::Config), and `[eval]`: `epsilon`, the
+    /// probability of a random action, `episodes`, the full games of an evaluation, and if wanted `max_frames`, after which
+    /// one is cut.
     pub preset: &'static str,
     /// Presets of a member that differ from the family's, by full name.
     pub member_presets: &'static [(&'static str, &'static str)],

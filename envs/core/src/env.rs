@@ -30,10 +30,76 @@ pub enum Fact {
     Text(String),
 }
 
-/// One environment for one seat.
+/// One environment for one seat, which [`EnvEntry::single`](crate::EnvEntry::single) lists.
 ///
 /// It owns no random generator that outlives an episode: an episode is fixed by (version, configuration, episode seed,
-/// actions), whatever ran before it.
+/// actions), whatever ran before it. What else it promises, and agents rely on:
+/// - It shows something and takes at least one action. [`Spec::stack`] is 1 unless it shows frames.
+/// - Every element of [`Obs`] is written by every `reset` and `step`, that of the last observation of an episode too: features
+///   are finite, symbols below their cardinality, and legality flags 0 or 1 with at least one 1 for each discrete action,
+///   where the episode is over as well.
+/// - Rewards are finite, and a step takes at least one frame.
+///
+/// In return `step` is called neither before a `reset` or `load` nor behind an end, and a continuous action lies within its
+/// [`Bound`](crate::Bound).
+///
+/// ```
+/// use rl_core::{Act, Canvas, End, Env, EnvEntry, Obs, Result, Rng, Spec, Step, load_postcard, save_postcard};
+///
+/// /// Says whether a number that it shows is odd.
+/// struct Odd {
+///     rng: Rng,
+///     shown: u32,
+/// }
+///
+/// #[derive(serde::Deserialize)]
+/// #[serde(deny_unknown_fields)]
+/// struct Config {}
+///
+/// impl Env for Odd {
+///     const ID: &'static str = "odd";
+///     const VERSION: u32 = 1;
+///     type Config = Config;
+///
+///     fn new(_config: &Config) -> Result<Self> {
+///         Ok(Self { rng: Rng::episode(0), shown: 0 })
+///     }
+///
+///     fn spec(&self) -> Spec {
+///         Spec { symbols: [10].into(), discrete: [2].into(), ..Spec::none() }
+///     }
+///
+///     fn reset(&mut self, seed: u64, obs: Obs<'_>) -> Result<()> {
+///         self.rng = Rng::episode(seed);
+///         self.shown = self.rng.below(10);
+///         obs.symbols[0] = self.shown;
+///         Ok(())
+///     }
+///
+///     fn step(&mut self, act: Act<'_>, obs: Obs<'_>) -> Result<Step> {
+///         let reward = if act.discrete[0] == self.shown % 2 { 1.0 } else { 0.0 };
+///         obs.symbols[0] = self.shown;
+///         Ok(Step { reward, end: End::Terminated, frames: 1 })
+///     }
+///
+///     fn save(&self, out: &mut Vec<u8>) -> Result<()> {
+///         save_postcard(&(&self.rng, self.shown), out)
+///     }
+///
+///     fn load(&mut self, bytes: &[u8]) -> Result<()> {
+///         (self.rng, self.shown) = load_postcard(Self::ID, bytes)?;
+///         Ok(())
+///     }
+///
+///     fn draw(&self, _canvas: &mut Canvas) {}
+/// }
+///
+/// const ENTRY: EnvEntry = EnvEntry::single::<Odd>(
+///     "Says whether a number is odd",
+///     "[env]\n\n[eval]\nepisodes = 100\nepsilon = 0.0\n",
+/// );
+/// # assert_eq!(ENTRY.id, "odd");
+/// ```
 pub trait Env: Sized + Send + 'static {
     /// Name on the command line, in lower case.
     const ID: &'static str;

@@ -74,7 +74,8 @@ pub struct Rows<'a> {
     pub legal: &'a mut [u8],
     /// Steps since the reset, `[N]`; 0 marks the first observation of an episode.
     pub age: &'a mut [u32],
-    /// Raw reward of the step that led here, `[N]`; 0 on a reset row.
+    /// What the step that led here earned, `[N]`: its raw reward and, where the configuration names a shaping, its
+    /// [bonus](crate::Env::bonus); 0 on a reset row. [`Episode::ret`] is raw.
     pub reward: &'a mut [f32],
     /// How that step ended, `[N]`; `No` on a reset row.
     pub end: &'a mut [End],

@@ -15,10 +15,10 @@ pub trait Saved {
     /// If the writer fails.
     fn save(&self, out: &mut dyn Write) -> Result<()>;
 
-    /// Replaces the part by what [`save`](Saved::save) wrote.
+    /// Replaces the part by what [`save`](Saved::save) wrote. The reader ends with the part, and is to be read to its end.
     ///
     /// # Errors
-    /// If the reader fails, or its content is not such a part.
+    /// If the reader fails, or its content is not such a part: what the part holds then is of no use.
     fn load(&mut self, from: &mut dyn Read) -> Result<()>;
 
     /// The part as one of segments, where most of it never changes again.

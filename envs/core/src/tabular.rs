@@ -57,14 +57,15 @@ impl Tabular {
     ///
     /// # Errors
     /// If there is no state or action, the number of actions varies, an outcome leads out of the table, or probabilities
-    /// do not sum to 1.
+    /// are not in `[0, 1]` or do not sum to 1.
     pub fn new(start: Vec<f64>, limit: Option<u32>, outcomes: Vec<Vec<Vec<Outcome>>>) -> Result<Self> {
         let refuse = |message: String| Err(Error::Config { key: "transition table".to_owned(), message });
         let (states, actions) = (outcomes.len(), outcomes.first().map_or(0, Vec::len));
         if actions == 0 {
             return refuse("needs at least one state and one action".to_owned());
         }
-        if start.len() != states || !is_one(start.iter().sum()) {
+        let probable = |probability: f64| (0.0..=1.0).contains(&probability);
+        if start.len() != states || !start.iter().all(|&p| probable(p)) || !is_one(start.iter().sum()) {
             return refuse(format!("start must hold {states} probabilities that sum to 1"));
         }
         for (s, row) in outcomes.iter().enumerate() {
@@ -73,8 +74,10 @@ impl Tabular {
             }
             for (a, ways) in row.iter().enumerate() {
                 let sum: f64 = ways.iter().map(|way| way.probability).sum();
-                if !is_one(sum) {
-                    return refuse(format!("probabilities of state {s}, action {a} sum to {sum}"));
+                if !is_one(sum) || !ways.iter().all(|way| probable(way.probability)) {
+                    return refuse(format!(
+                        "probabilities of state {s}, action {a} sum to {sum}, or one is not in [0, 1]"
+                    ));
                 }
                 if let Some(way) = ways.iter().find(|way| way.next as usize >= states) {
                     return refuse(format!(

@@ -47,7 +47,7 @@ pub struct Pictures {
 /// What a step came to; before the first one, nothing.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Told {
-    /// Its raw reward.
+    /// What it earned, as [`Rollout::reward`] has it.
     pub reward: f32,
     /// Emulator frames that passed.
     pub frames: u32,

@@ -10,7 +10,7 @@ use super::outputs::{self, Output};
 use super::pictures::{self, Told};
 use super::seen::History;
 use super::write::bytes_of;
-use super::{Kept, Manifest, OLDEST, Outcome, Pictures, RecordingError, STEPS, VERSION, WIDTH};
+use super::{Kept, Manifest, OLDEST, Outcome, RecordingError, STEPS, VERSION};
 
 /// A recording in memory.
 #[derive(Clone, Debug, PartialEq)]
@@ -217,21 +217,10 @@ fn manifest(chunk: &Chunk) -> Result<Manifest, RecordingError> {
         _ => return Err(damaged("not a manifest")),
     }
     let manifest: Manifest = serde_json::from_value(value).map_err(|_| damaged("not a manifest"))?;
-    if manifest.discrete.len().saturating_add(manifest.continuous) > WIDTH || manifest.discrete.contains(&0) {
-        return Err(damaged("actions that no environment has"));
+    match manifest.wrong() {
+        Some(what) => Err(damaged(what)),
+        None => Ok(manifest),
     }
-    if let Some(Kept { every, .. }) = manifest.outputs {
-        let actions = manifest.discrete.iter().map(|&cardinality| u64::from(cardinality)).sum::<u64>();
-        if every == 0 || actions > WIDTH as u64 || manifest.version < 2 {
-            return Err(damaged("outputs that nobody keeps"));
-        }
-    }
-    if let Some(Pictures { frame_rate, .. }) = manifest.pictures
-        && (!(frame_rate > 0.0 && frame_rate.is_finite()) || manifest.version < 3)
-    {
-        return Err(damaged("pictures that nobody keeps"));
-    }
-    Ok(manifest)
 }
 
 fn number(content: &[u8]) -> Option<u64> {

@@ -7,7 +7,7 @@ use flate2::write::DeflateEncoder;
 
 use super::chunk::{Chunks, Kind};
 use super::seen::History;
-use super::{Group, Kept, Manifest, Outcome, STEPS, outputs};
+use super::{Group, Kept, Manifest, OLDEST, Outcome, STEPS, VERSION, outputs};
 
 /// Writes one recording.
 #[derive(Debug)]
@@ -45,8 +45,12 @@ impl<W: Write> Recorder<W> {
     /// Begins a recording.
     ///
     /// # Errors
-    /// If it cannot be written.
+    /// If it cannot be written, or could not be read: it would be of no [`VERSION`], or of what no environment has.
     pub fn begin(out: W, manifest: &Manifest) -> std::io::Result<Self> {
+        let version = (!(OLDEST..=VERSION).contains(&manifest.version)).then_some("another version");
+        if let Some(what) = version.or(manifest.wrong()) {
+            return Err(std::io::Error::new(std::io::ErrorKind::InvalidInput, format!("a recording of {what}")));
+        }
         let mut chunks = Chunks::begin(out)?;
         chunks.write(Kind::Manifest, &serde_json::to_vec(manifest)?)?;
         let Manifest { discrete, continuous, outputs: kept, .. } = manifest.clone();
@@ -99,9 +103,11 @@ impl<W: Write> Recorder<W> {
     /// If it cannot be written.
     ///
     /// # Panics
-    /// If no episode has begun, the action does not have the manifest's values, or an output or a picture is missing before it.
+    /// If no episode has begun, the action is none of the manifest's, or an output or a picture is missing before it.
     pub fn step(&mut self, discrete: &[u32], continuous: &[f32], seen: u32) -> std::io::Result<()> {
         assert_eq!((discrete.len(), continuous.len()), (self.discrete.len(), self.continuous), "values of an action");
+        let exists = discrete.iter().zip(&self.discrete).all(|(action, count)| action < count);
+        assert!(exists, "{discrete:?} is none of {:?} actions", self.discrete);
         self.history.as_mut().expect("an episode has begun").push(seen);
         (self.steps.count, self.taken) = (self.steps.count + 1, self.taken + 1);
         if let Some(kept) = self.kept {
@@ -119,10 +125,11 @@ impl<W: Write> Recorder<W> {
     /// If it cannot be written.
     ///
     /// # Panics
-    /// If none has begun, or it has not a picture per step where the manifest wants them.
+    /// If none has begun, its end is none, or it has not a picture per step where the manifest wants them.
     pub fn end(&mut self, outcome: &Outcome) -> std::io::Result<()> {
         self.flush()?;
         assert!(self.history.take().is_some(), "an episode has begun");
+        assert!(outcome.end.over(), "an episode ends");
         assert!(self.pictures.is_none_or(|pictures| pictures == self.taken + 1), "a picture per step");
         self.episodes += 1;
         let mut content = outcome.ret.to_bits().to_le_bytes().to_vec();

@@ -1,7 +1,7 @@
 //! Random episodes of some seats as lists of rows, and what a draw from them must show.
 
 use proptest::prelude::*;
-use rl_core::{End, Spec};
+use rl_core::{Bound, End, Spec};
 use rl_replays::{Counted, Replay, Rollout, Targets};
 
 /// One row as an environment would write it.
@@ -32,7 +32,7 @@ pub(crate) fn spec(stack: usize) -> Spec {
         symbols: [1 << 20].into(),
         mask: true,
         discrete: [5].into(),
-        continuous: [].into(),
+        continuous: [Bound { low: 0.0, high: 5.0 }].into(),
     }
 }
 
@@ -89,6 +89,7 @@ pub(crate) fn fill(block: &mut Rollout, case: &Case, from: usize) {
             (block.age[(t, e)], block.reward[(t, e)], block.end[(t, e)]) = (row.age, row.reward, row.end);
             if t < block.horizon() {
                 block.discrete.row_mut(t)[e] = row.action;
+                block.continuous.row_mut(t)[e] = row.action as f32 + 0.5;
                 block.extra.at_mut(t, e).fill(state(row));
             }
         }

@@ -129,7 +129,7 @@ impl Learner for Watched {
         let mut record = self.record.lock().unwrap();
         record.last.resize(blocks.len(), Vec::new());
         for (number, block) in blocks.iter().enumerate() {
-            record.lags.push(self.updates() - block.weights);
+            record.lags.push(self.updates() - block.weights_version);
             let begins = !record.last[number].is_empty() && record.last[number] != block.vector.row(0);
             record.gaps += usize::from(begins);
             record.last[number] = block.vector.row(block.horizon()).to_vec();

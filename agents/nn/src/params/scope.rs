@@ -26,22 +26,22 @@ impl<'a> Scope<'a> {
 impl Scope<'_> {
     /// The place `name` below this one.
     pub fn layer(&mut self, name: &str) -> Scope<'_> {
-        Scope {
-            prefix: format!("{}{name}.", self.prefix),
-            params: self.params,
-            precision: self.precision,
-            start: self.start,
-        }
+        let prefix = format!("{}{name}.", self.prefix);
+        Scope { prefix, ..self.same() }
     }
 
     /// The same place for layers that multiply in `precision`.
     pub fn with_precision(&mut self, precision: Precision) -> Scope<'_> {
-        Scope { prefix: self.prefix.clone(), params: self.params, precision, start: self.start }
+        Scope { precision, ..self.same() }
     }
 
     /// The same place for layers whose weights begin like `start`.
     pub fn with_start(&mut self, start: Start) -> Scope<'_> {
-        Scope { prefix: self.prefix.clone(), params: self.params, precision: self.precision, start }
+        Scope { start, ..self.same() }
+    }
+
+    fn same(&mut self) -> Scope<'_> {
+        Scope { params: self.params, prefix: self.prefix.clone(), precision: self.precision, start: self.start }
     }
 
     /// How linear and convolutional layers begin here.

@@ -40,7 +40,7 @@ pub(super) fn proportional(beta: f64) -> Priorities {
     Priorities::Proportional { eps: 1e-6, alpha: constant(0.6), beta: constant(beta) }
 }
 
-pub(super) fn implicit(mix: crate::Mix) -> Values {
+pub(super) fn implicit(mix: crate::q_net::Mix) -> Values {
     Values::Implicit { online: 4, target: 3, act: 5, cosines: 6, mix }
 }
 
@@ -52,7 +52,7 @@ pub(super) fn compositions(base: &Config) -> Vec<(&'static str, Config)> {
     let base = || base.clone();
     let categorical = Values::Categorical { atoms: 11, low: 0.0, high: 1.0 };
     let quantiles = Values::Quantiles { count: 5 };
-    let (late, early) = (implicit(crate::Mix::After), implicit(crate::Mix::Before));
+    let (late, early) = (implicit(crate::q_net::Mix::After), implicit(crate::q_net::Mix::Before));
     let munchausen = Bootstrap::Munchausen { alpha: 0.9, temperature: 0.03, floor: -1.0 };
     let priorities = proportional(0.5);
     let rainbow =
@@ -104,7 +104,7 @@ fn targets_losses_gradients_and_adam_steps_equal_pytorch() {
         fill(&dqn.target_params, 51);
         let mut sample = sample(&spec);
         if weighed {
-            sample.weights = draws(sample.rows(), 120).iter().map(|draw| 0.25 + draw).collect();
+            sample.priorities = draws(sample.rows(), 120).iter().map(|draw| 0.25 + draw).collect();
         }
         let mut batch = Minibatch::Transitions(Box::new(sample));
         for (number, step) in case.steps.iter().enumerate() {
@@ -140,7 +140,7 @@ pub(super) fn hand_over(dqn: &mut Dqn, rows: [usize; 4], step: u32) {
 #[test]
 fn each_update_draws_anew_and_each_pass_of_its_own() {
     let spec = spec([0, 0, 0], 1, 4, 3);
-    let config = Config { values: implicit(crate::Mix::Before), noisy: 0.5, double: true, ..config() };
+    let config = Config { values: implicit(crate::q_net::Mix::Before), noisy: 0.5, double: true, ..config() };
     let mut dqn = learner(&spec, &config, 1).unwrap();
     let mut seen = Vec::new();
     for _ in 0..2 {

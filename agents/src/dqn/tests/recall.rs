@@ -94,7 +94,7 @@ fn updates_on_sequences_equal_a_naive_unroll_in_pytorch() {
         batch.draw(&dqn.replay, Counted::Raw, &mut dqn.progress.rng).unwrap();
         assert_eq!(batch.len(), case.taken, "{}", case.name);
         if let (true, Minibatch::Sequences(unrolled)) = (case.weighed, &mut batch) {
-            unrolled.sample.weights = draws(case.sequences, 420).iter().map(|draw| 0.25 + draw).collect();
+            unrolled.sample.priorities = draws(case.sequences, 420).iter().map(|draw| 0.25 + draw).collect();
         }
         for (number, step) in case.steps.iter().enumerate() {
             let what = |name: &str| format!("{name} of step {number}, {}", case.name);

@@ -1,8 +1,8 @@
 //! Steps of older weights: actors, and what V-trace makes of theirs.
 
 use super::*;
-use crate::ImpalaConfig;
 use crate::distribution::Distribution;
+use crate::impala::Config as ImpalaConfig;
 use crate::vtrace::Judged;
 
 fn impala() -> ImpalaConfig {
@@ -59,7 +59,7 @@ fn what_was_kept_and_what_is_asked_again_are_the_same_bits() {
         world.rounds(&mut learner, 3);
         world.collect();
         let mut steps = |weights: u64| {
-            world.blocks.iter_mut().for_each(|block| block.weights = weights);
+            world.blocks.iter_mut().for_each(|block| block.weights_version = weights);
             learner.estimate(&world.blocks, Counted::Raw).unwrap();
             let bits = |step: &Played| (step.t, step.block, step.e, step.advantage.to_bits(), step.target.to_bits());
             learner.batch.steps.iter().map(bits).collect::<Vec<_>>()

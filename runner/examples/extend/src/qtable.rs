@@ -3,10 +3,12 @@
 
 use std::io::{Read, Write};
 use std::ops::Range;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use candle_core::Device;
 use rl_agents::{AgentEntry, Context, Learner, Log, Mode, Pace, Plan, Policy};
 use rl_core::{End, Error, Kept, Reduce, Result, Rng, Saved, State, Stream};
+use rl_nn::{Init, Params, tensor};
 use rl_replays::{Rollout, played};
 use serde::Deserialize;
 
@@ -19,7 +21,7 @@ pub(crate) const ENTRY: AgentEntry = AgentEntry {
     },
     presets: &[("corridor", CORRIDOR), ("frozenlake", LAKE), ("frozenlake8x8", LAKE)],
     stochastic: false,
-    memory: |context| Ok((4 * u64::from(context.spec.symbols[0]) * u64::from(context.spec.discrete[0]), "env.map")),
+    memory: |context| Ok((4 * u64::from(context.spec.symbols[0]) * u64::from(context.spec.discrete[0]), "env.length")),
     build: |context| Ok(Box::new(Learns::new(context)?)),
 };
 
@@ -44,26 +46,28 @@ struct Table {
 }
 
 impl Table {
-    fn with<R>(&self, f: impl FnOnce(&mut Vec<f32>) -> R) -> R {
-        f(&mut self.values.lock().unwrap_or_else(PoisonError::into_inner))
+    fn values(&self) -> MutexGuard<'_, Vec<f32>> {
+        self.values.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The same as parameters, which know how to write themselves as safetensors.
+    fn params(&self) -> Result<Params> {
+        let (values, mut params) = (self.values(), Params::new(&Device::Cpu, Rng::new(0, Stream::Init)));
+        params.root().var("q", &[values.len() / self.actions, self.actions], Init::Zeros).map_err(tensor)?;
+        params.write(&values).map_err(tensor)?;
+        Ok(params)
     }
 }
 
 impl Saved for Table {
     fn save(&self, out: &mut dyn Write) -> Result<()> {
-        Kept(self.with(|values| values.clone())).save(out)
+        self.params()?.save(out)
     }
 
     fn load(&mut self, from: &mut dyn Read) -> Result<()> {
-        let mut new = Kept(Vec::new());
-        new.load(from)?;
-        let (expected, found) = (self.with(|values| values.len()), new.0.len());
-        if found != expected {
-            let message = format!("holds {found} values, expected {expected}");
-            return Err(Error::State { part: "qtable".to_owned(), message });
-        }
-        self.with(|values| *values = new.0);
-        Ok(())
+        let mut params = self.params()?;
+        params.load(from)?;
+        params.read(&mut self.values()).map_err(tensor)
     }
 }
 
@@ -103,18 +107,17 @@ impl Learner for Learns {
 
     fn learn(&mut self, blocks: &[Rollout], reduce: &mut dyn Reduce, log: &mut Log) -> Result<()> {
         let (n, Config { rate, discount, .. }) = (self.table.actions, self.config);
-        self.table.with(|values| {
-            for (block, t, e) in played(blocks) {
-                let next = block.symbols[(t + 1, e)] as usize * n;
-                let best = values[next..next + n].iter().copied().fold(f32::MIN, f32::max);
-                let future = if block.end[(t + 1, e)] == End::Terminated { 0.0 } else { discount * best };
-                let at = block.symbols[(t, e)] as usize * n + block.discrete[(t, e)] as usize;
-                let error = block.reward[(t + 1, e)] + future - values[at];
-                values[at] += rate * error;
-                log.add("loss", f64::from(error * error));
-            }
-            reduce.mean(values)
-        })?;
+        let mut values = self.table.values();
+        for (block, t, e) in played(blocks) {
+            let next = block.symbols[(t + 1, e)] as usize * n;
+            let best = values[next..next + n].iter().copied().fold(f32::MIN, f32::max);
+            let future = if block.end[(t + 1, e)] == End::Terminated { 0.0 } else { discount * best };
+            let at = block.symbols[(t, e)] as usize * n + block.discrete[(t, e)] as usize;
+            let error = block.reward[(t + 1, e)] + future - values[at];
+            values[at] += rate * error;
+            log.add("loss", f64::from(error * error));
+        }
+        reduce.mean(&mut values)?;
         self.updates.0 += 1;
         Ok(())
     }
@@ -149,16 +152,15 @@ impl Policy for Acts {
             let symbols = block.symbols.row(t);
             block.discrete.row_mut(t).iter_mut().zip(symbols)
         });
-        self.table.with(|values| {
-            for ((action, &symbol), rng) in seats.zip(&mut self.rngs.0) {
-                let row = &values[symbol as usize * n..][..n];
-                let best = row.iter().copied().fold(f32::MIN, f32::max);
-                let ties = row.iter().filter(|&&value| value == best).count() as u32;
-                let (explore, any, tie) = (rng.f32() < epsilon, rng.below(n as u32), rng.below(ties));
-                let greedy = (0..n).filter(|&a| row[a] == best).nth(tie as usize).expect("a tie is among the best");
-                *action = if explore { any } else { greedy as u32 };
-            }
-        });
+        let values = self.table.values();
+        for ((action, &symbol), rng) in seats.zip(&mut self.rngs.0) {
+            let row = &values[symbol as usize * n..][..n];
+            let best = row.iter().copied().fold(f32::MIN, f32::max);
+            let ties = row.iter().filter(|&&value| value == best).count() as u32;
+            let (explore, any, tie) = (rng.f32() < epsilon, rng.below(n as u32), rng.below(ties));
+            let greedy = (0..n).filter(|&a| row[a] == best).nth(tie as usize).expect("a tie is among the best");
+            *action = if explore { any } else { greedy as u32 };
+        }
         Ok(())
     }
 
