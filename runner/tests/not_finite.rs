@@ -83,7 +83,7 @@ fn a_batch_of_an_actor_critic_is_kept() {
 #[test]
 fn a_batch_of_the_family_of_dqn_is_kept() {
     let told = ["the loss is", "the gradient of", "its step makes the parameter"];
-    let holds = ["observation.vector", "action", "reward", "discount", "weight", "target", "importance"];
+    let holds = ["observation.vector", "action", "reward", "discount", "priority", "target", "importance"];
     for agent in ["dqn", "c51", "qrdqn", "iqn", "rainbow", "r2d2"] {
         let line = format!(
             "--env cartpole --agent {agent} --frames 6000 --set train.checkpoint_every=300 --set agent.learning_starts=500 \

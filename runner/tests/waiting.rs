@@ -51,7 +51,7 @@ fn what_is_stopped_says_what_came_of_it_and_leaves_no_file() {
         ("record --env cartpole --random --episodes 100000000 --out new.rec", "nothing was recorded"),
         ("publish r --episodes 100000000 --out model", "nothing was published"),
         ("export games.rec --out pictures.rec", "no file was written"),
-        ("export game.rec --out film.gif --scale 40 --speed 0.1", "no file was written"),
+        ("export game.rec --out film.gif --scale 8 --speed 0.1", "no file was written"),
         ("match c --games 100000", "no score"),
         ("match c --games 2 --against random --positions 100000", "no score"),
     ] {

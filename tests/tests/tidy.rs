@@ -22,7 +22,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("rl-perception", &["rl-core", "rl-nn"]),
     ("rl-agents", &["rl-core", "rl-replays", "rl-nn", "rl-perception"]),
     ("rl-runner", &["rl-core", "rl-assets", "rl-envs", "rl-replays", "rl-nn", "rl-perception", "rl-agents"]),
-    ("rl-extend-example", &["rl-core", "rl-replays", "rl-agents", "rl-envs", "rl-runner"]),
+    ("rl-extend-example", &["rl-core", "rl-nn", "rl-replays", "rl-agents", "rl-envs", "rl-runner"]),
     ("rl-benches", &["rl-core", "rl-envs", "rl-replays", "rl-nn", "rl-perception", "rl-agents", "rl-runner"]),
     ("rl-tests", &["rl-core", "rl-envs", "rl-replays", "rl-nn", "rl-perception", "rl-agents", "rl-runner"]),
 ];

@@ -3,7 +3,7 @@
 //! On the host and in double precision, as those of the actor-critics (`agents/src/loss.rs`). The loss is the mean over the
 //! batch of what each row's importance makes of:
 //! - values: the Huber loss with κ = 1 of the error (Mnih et al. 2015: the clipped error);
-//! - atoms: the cross-entropy of the target's masses; the priority is the divergence, which is 0 where they are equal
+//! - atoms: the cross-entropy of the target's masses; the error is the divergence, which is 0 where they are equal
 //!   (Bellemare et al. 2017; Hessel et al. 2018);
 //! - quantiles: the quantile Huber loss with κ = 1, summed over the online quantiles and averaged over the target's
 //!   (Dabney et al. 2018, both eq. 10 of QR-DQN and eq. 3 of IQN).
@@ -15,8 +15,10 @@ use super::distribution::{Distribution, softmax};
 pub(crate) struct Losses {
     /// `[B, W, A]`.
     pub(crate) by_outputs: Vec<f32>,
-    /// What the priority of each row follows, `[B]`: the size of the error, the divergence, or the loss.
+    /// How far each row is from its target, `[B]`: the size of the error, the divergence, or the loss of quantiles.
     pub(crate) errors: Vec<f64>,
+    /// The loss of each row, whatever it counts, `[B]`.
+    pub(crate) each: Vec<f64>,
     probs: Vec<f64>,
 }
 
@@ -54,6 +56,7 @@ impl Losses {
         self.by_outputs.clear();
         self.by_outputs.resize(outputs.len(), 0.0);
         self.errors.clear();
+        self.each.clear();
         let mut terms = Terms::default();
         for row in 0..rows {
             let action = chosen[row] as usize;
@@ -76,6 +79,7 @@ impl Losses {
             };
             terms.loss += share * loss;
             self.errors.push(error);
+            self.each.push(loss);
         }
         terms
     }
@@ -181,7 +185,7 @@ mod tests {
     }
 
     #[test]
-    fn priorities_follow_the_error_the_divergence_and_the_loss() {
+    fn errors_are_sizes_divergences_and_losses_of_quantiles() {
         let mut losses = Losses::default();
         let outputs = [0.0, 3.0, 0.0];
         losses.of(Distribution::Expected, &outputs, against(&[1], &[-1.5], &[], &[0.5]));
@@ -190,6 +194,7 @@ mod tests {
         let support = Distribution::Categorical(Support { atoms: 2, low: 0.0, high: 1.0 });
         let terms = losses.of(support, &[0.0; 6], against(&[1], &[0.5, 0.5], &[], &[1.0]));
         assert!(losses.errors[0] < 1e-12 && (terms.loss - 2f64.ln()).abs() < 1e-12);
+        assert_eq!(losses.each, [terms.loss]);
         let terms = losses.of(Distribution::Quantiles, &[0.0; 6], against(&[1], &[2.0], &[], &[1.0]));
         assert_eq!((losses.errors[0], terms.loss), (1.5, 1.5)); // (1/4 + 3/4) · (2 - 1/2)
     }

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::Schedule;
 
-/// Which transitions are drawn: in a preset a table whose key `kind` is `uniform` or `proportional`.
+/// Which transitions are drawn: in a preset a table whose key `kind` is `uniform`, `proportional` or `loss`.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "lowercase", deny_unknown_fields)]
 pub(crate) enum Priorities {
@@ -22,6 +22,16 @@ pub(crate) enum Priorities {
         /// Exponent β of the importance-sampling weights: 1 corrects for the uneven draws in full.
         beta: Schedule,
     },
+    /// In proportion to `(loss + eps)^alpha`, as Dopamine has it: the cross-entropy of atoms is never far from that of their
+    /// target alone, so that draws are nearly uniform at first.
+    Loss {
+        /// As above.
+        eps: f64,
+        /// As above.
+        alpha: Schedule,
+        /// As above.
+        beta: Schedule,
+    },
 }
 
 impl Priorities {
@@ -29,9 +39,22 @@ impl Priorities {
         matches!(self, Self::Uniform {})
     }
 
+    /// Whether they follow what is minimised, and not the error or the divergence.
+    pub(crate) fn follow_the_loss(&self) -> bool {
+        matches!(self, Self::Loss { .. })
+    }
+
+    /// `eps`, `alpha` and `beta`, where draws are not uniform.
+    fn exponents(&self) -> Option<(f64, Schedule, Schedule)> {
+        match *self {
+            Self::Uniform {} => None,
+            Self::Proportional { eps, alpha, beta } | Self::Loss { eps, alpha, beta } => Some((eps, alpha, beta)),
+        }
+    }
+
     pub(crate) fn check(&self) -> Result<()> {
-        let Self::Proportional { eps, alpha, beta } = self else { return Ok(()) };
-        if !(*eps > 0.0 && eps.is_finite()) {
+        let Some((eps, alpha, beta)) = self.exponents() else { return Ok(()) };
+        if !(eps > 0.0 && eps.is_finite()) {
             let message = format!("{eps} is not a positive number");
             return Err(Error::Config { key: "agent.priorities.eps".to_owned(), message });
         }
@@ -43,7 +66,7 @@ impl Priorities {
     /// largest of the minibatch.
     pub(crate) fn importance(&self, priorities: &[f64], steps: u64, out: &mut Vec<f64>) {
         out.clear();
-        let Self::Proportional { beta, .. } = self else { return out.resize(priorities.len(), 1.0) };
+        let Some((_, _, beta)) = self.exponents() else { return out.resize(priorities.len(), 1.0) };
         let (least, beta) = (priorities.iter().copied().fold(f64::INFINITY, f64::min), beta.at(steps));
         out.extend(priorities.iter().map(|priority| libm::pow(least / priority, beta)));
     }
@@ -51,7 +74,7 @@ impl Priorities {
     /// What transitions of these errors are drawn in proportion to from `steps` on; nothing where draws are uniform.
     pub(crate) fn of(&self, errors: &[f64], steps: u64, out: &mut Vec<f64>) {
         out.clear();
-        let Self::Proportional { eps, alpha, .. } = self else { return };
+        let Some((eps, alpha, _)) = self.exponents() else { return };
         let alpha = alpha.at(steps);
         out.extend(errors.iter().map(|error| libm::pow(error + eps, alpha)));
     }
