@@ -171,8 +171,8 @@ impl Dqn {
     fn update(&mut self, batch: &mut Minibatch, reduce: &mut dyn Reduce, log: &mut Log) -> Result<()> {
         self.draw(batch.rows());
         self.fit(batch, reduce, log).map_err(|error| guard::with_batch(error, || self.columns(batch)))?;
-        let Losses { errors, each, .. } = &self.losses;
-        let errors = batch.errors(if self.config.priorities.follow_the_loss() { each } else { errors });
+        let Losses { errors, losses, .. } = &self.losses;
+        let errors = batch.errors(if self.config.priorities.follow_the_loss() { losses } else { errors });
         self.config.priorities.of(errors, self.progress.steps(), &mut self.importance);
         if !self.importance.is_empty() {
             self.replay.set_priorities(batch.drawn().1, &self.importance);

@@ -174,10 +174,11 @@ impl Replay {
     pub fn append(&mut self, blocks: &[Rollout]) {
         let horizon = blocks[0].horizon();
         assert!(blocks.iter().all(|block| block.horizon() == horizon), "blocks of one append have one horizon");
+        self.assert_fit(blocks);
         if self.is_empty() {
-            self.begin(blocks, 0);
+            self.push(blocks, 0);
         }
-        (0..horizon).for_each(|t| self.extend(blocks, t));
+        (0..horizon).for_each(|t| self.step(blocks, t));
     }
 
     /// Appends row `t` of blocks as one that no step leads to: what follows begins there.
@@ -195,6 +196,10 @@ impl Replay {
     /// As [`append`](Replay::append) does, or if nothing was appended before.
     pub fn extend(&mut self, blocks: &[Rollout], t: usize) {
         self.assert_fit(blocks);
+        self.step(blocks, t);
+    }
+
+    fn step(&mut self, blocks: &[Rollout], t: usize) {
         let slot = self.slot(self.written.checked_sub(1).expect("a row that the step begins with"));
         let mut seat = 0;
         for block in blocks {

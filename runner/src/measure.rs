@@ -11,8 +11,8 @@ use crate::output;
 use crate::preset::Resolved;
 use crate::session::Session;
 use crate::spent::Timed;
-use crate::stop::Stop;
 use crate::train::{device, start};
+use crate::waiting::Waiting;
 
 /// How long to measure, from the first update on.
 #[derive(Clone, Copy, Debug)]
@@ -23,24 +23,22 @@ pub(crate) enum Span {
     Frames(u64),
 }
 
-/// Trains a fresh agent until its first update, then measures. `None` if it was stopped before anything was measured.
+/// Trains a fresh agent until its first update, then measures.
 ///
 /// # Errors
-/// If something fails, or the learner makes other than the updates that its [`Plan`](rl_agents::Plan) promises.
+/// [`Stopped`](crate::waiting::Stopped) before anything was measured; if something fails, or the learner makes other than the updates that its [`Plan`](rl_agents::Plan) promises.
 pub(crate) fn train(
     resolved: &Resolved,
     seed: u64,
     machine: &Machine,
     span: Span,
-    stop: &Stop,
-) -> anyhow::Result<Option<Timed>> {
+    waiting: &Waiting,
+) -> anyhow::Result<Timed> {
     let mut session = start(resolved, &resolved.train()?, seed, &device(machine.device())?, machine.workers()?)?;
     let mut log = Log::default();
     demonstrations::begin(resolved, &mut session, &resolved.train()?)?;
     while session.learner.updates() == 0 {
-        if stop.asked() {
-            return Ok(None);
-        }
+        waiting.go_on()?;
         session.advance(&mut log)?;
         session.notes.drain(..).for_each(output::note); // of engines that were lost
     }
@@ -52,7 +50,7 @@ pub(crate) fn train(
         Span::Seconds(seconds) => begin.elapsed().as_secs_f64() >= seconds,
         Span::Frames(frames) => session.counts.frames - counts.frames >= frames,
     };
-    while !over(&session) && !stop.asked() {
+    while !over(&session) && !waiting.stopped() {
         session.advance(&mut log)?;
         session.notes.drain(..).for_each(output::note);
         log.drain();
@@ -61,10 +59,13 @@ pub(crate) fn train(
     let (frames, steps) = (session.counts.frames - counts.frames, session.counts.agent_steps - counts.agent_steps);
     let updates = session.learner.updates() - updates;
     keeps_pace(session.learner.plan().pace, [steps, session.counts.episodes - counts.episodes], updates)?;
-    if stop.asked() {
+    if steps == 0 {
+        waiting.go_on()?;
+    }
+    if waiting.stopped() {
         output::note("stopped early: the figures are of what was done");
     }
-    Ok((steps > 0).then(|| Timed::new(frames, steps, updates, log.clock.take().into())))
+    Ok(Timed::new(frames, steps, updates, log.clock.take().into()))
 }
 
 /// A figure of steps per second says nothing if they were not learnt from as the preset says. Each episode that ended may

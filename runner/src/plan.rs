@@ -22,9 +22,9 @@ use crate::claim::{self, Claim};
 use crate::cli::Machine;
 use crate::measure::{self, Span};
 use crate::preset::{self, Ask, Resolved, agent_preset};
-use crate::stop::{STOPPED, Stop};
 use crate::tables::Tables;
 use crate::usage::usage;
+use crate::waiting::Waiting;
 use crate::{file, output, run_dir};
 use candidates::{Candidate, Times};
 
@@ -111,11 +111,8 @@ pub(crate) fn run(args: &PlanArgs, tables: &Tables) -> anyhow::Result<ExitCode> 
     let mut candidates = candidates::all(&own, spec.frame_len() > 0, bf16);
     args.out.as_deref().map(file::directory).transpose()?;
 
-    let stop = Stop::listen()?;
-    let Some(start_seconds) = time(&own, &mut candidates, args, &stop)? else {
-        output::note("stopped: nothing was planned");
-        return Ok(ExitCode::from(STOPPED));
-    };
+    let waiting = Waiting::listen(args.json, "nothing was planned")?;
+    let start_seconds = time(&own, &mut candidates, args, &waiting)?;
     let seconds = budget::seconds(args.minutes, start_seconds);
     let rows: Vec<Row> = candidates.iter().map(|candidate| row(candidate, seconds)).collect();
     let chosen = candidates::choose(&candidates, &rows.iter().map(|row| row.frames).collect::<Vec<_>>(), train.frames);
@@ -183,9 +180,8 @@ fn best_agent(tables: &Tables, env: &str) -> anyhow::Result<String> {
     best.or_else(usual).map(str::to_owned).ok_or_else(none)
 }
 
-/// Times every candidate that is built differently, and returns the seconds before the first frames of the first; `None`
-/// if it was stopped.
-fn time(own: &Resolved, candidates: &mut [Candidate], args: &PlanArgs, stop: &Stop) -> anyhow::Result<Option<f64>> {
+/// Times every candidate that is built differently, and returns the seconds before the first frames of the first.
+fn time(own: &Resolved, candidates: &mut [Candidate], args: &PlanArgs, waiting: &Waiting) -> anyhow::Result<f64> {
     let mut start_seconds = None;
     for first in 0..candidates.len() {
         if candidates[..first].iter().any(|known| known.build == candidates[first].build) {
@@ -198,18 +194,14 @@ fn time(own: &Resolved, candidates: &mut [Candidate], args: &PlanArgs, stop: &St
             output::note(format!("timing {}", candidates[first].built()));
         }
         let begin = Instant::now();
-        let Some(timed) = measure::train(&probe, args.seed, &args.machine, Span::Seconds(args.seconds), stop)? else {
-            return Ok(None);
-        };
-        if stop.asked() {
-            return Ok(None);
-        }
+        let timed = measure::train(&probe, args.seed, &args.machine, Span::Seconds(args.seconds), waiting)?;
+        waiting.go_on()?;
         start_seconds.get_or_insert(begin.elapsed().as_secs_f64() - timed.seconds);
         let times = Times::of(&timed);
         let build = candidates[first].build.clone();
         candidates.iter_mut().filter(|other| other.build == build).for_each(|other| other.take(times));
     }
-    Ok(start_seconds)
+    Ok(start_seconds.expect("the preset itself is a candidate"))
 }
 
 fn row(candidate: &Candidate, seconds: f64) -> Row {

@@ -10,9 +10,9 @@ use crate::cli::Machine;
 use crate::measure::{self, Span};
 use crate::preset::{self, Ask};
 use crate::spent::Timed;
-use crate::stop::{STOPPED, Stop};
 use crate::tables::Tables;
 use crate::usage::usage;
+use crate::waiting::Waiting;
 use crate::{output, run_dir};
 
 /// Seconds of training from its first update on, where no frames are given.
@@ -72,7 +72,7 @@ pub(crate) fn run(args: &ProfileArgs, tables: &Tables) -> anyhow::Result<ExitCod
             Report { env: about.env, agent: about.agent, threads: about.threads, timed: Timed::read(run)? }
         }
         None => {
-            let stop = Stop::listen()?;
+            let waiting = Waiting::listen(args.json, "nothing was measured")?;
             let Some(env) = args.env.as_deref() else {
                 bail!(usage("name the directory of a run, or --env and --agent to try one"))
             };
@@ -89,10 +89,7 @@ pub(crate) fn run(args: &ProfileArgs, tables: &Tables) -> anyhow::Result<ExitCod
             if !args.json {
                 output::note("training until the first update, then measuring");
             }
-            let Some(timed) = measure::train(&resolved, args.seed, &args.machine, span, &stop)? else {
-                output::note("stopped before the first update: nothing was measured");
-                return Ok(ExitCode::from(STOPPED));
-            };
+            let timed = measure::train(&resolved, args.seed, &args.machine, span, &waiting)?;
             let agent = resolved.agent.map_or("", |agent| agent.id).to_owned();
             Report { env: resolved.env_name, agent, threads: args.machine.threads(), timed }
         }

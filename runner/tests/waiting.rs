@@ -43,6 +43,8 @@ fn what_is_stopped_says_what_came_of_it_and_leaves_no_file() {
     json(at, "--env connectfour --agent alphazero --frames 1 --set agent.learning_starts=64 --run c --quiet --json");
     json(at, "record --env cartpole --random --episodes 30000 --out games.rec --json");
     json(at, "record --env pendulum --random --episodes 1 --out game.rec --json");
+    json(at, "record --env cartpole --random --episodes 40 --frames --out seen.rec --json");
+    json(at, "record --env pendulum --random --episodes 1 --set env.max_steps=2000000 --out long.rec --json");
     let before = names(at);
     for (line, said) in [
         ("eval r --episodes 100000000", "no score"),
@@ -50,9 +52,13 @@ fn what_is_stopped_says_what_came_of_it_and_leaves_no_file() {
         ("record r --episodes 100000000 --out new.rec", "nothing was recorded"),
         ("record --env cartpole --random --episodes 100000000 --out new.rec", "nothing was recorded"),
         ("publish r --episodes 100000000 --out model", "nothing was published"),
+        ("verify seen.rec", "no score is certified"),
         ("export games.rec --out pictures.rec", "no file was written"),
+        ("export long.rec --by-step --out steps.csv", "no file was written"),
         ("export game.rec --out film.gif --scale 8 --speed 0.1", "no file was written"),
         ("match c --games 100000", "no score"),
+        ("profile --env cartpole --agent ppo --set agent.horizon=20000 --json", "nothing was measured"),
+        ("plan --env cartpole --agent ppo --minutes 60 --seconds 1000 --json", "nothing was planned"),
         ("match c --games 2 --against random --positions 100000", "no score"),
     ] {
         assert_eq!(stopped(at, line), format!("stopped before the end: {said}\n"), "{line}");

@@ -18,7 +18,7 @@ pub(crate) struct Losses {
     /// How far each row is from its target, `[B]`: the size of the error, the divergence, or the loss of quantiles.
     pub(crate) errors: Vec<f64>,
     /// The loss of each row, whatever it counts, `[B]`.
-    pub(crate) each: Vec<f64>,
+    pub(crate) losses: Vec<f64>,
     probs: Vec<f64>,
 }
 
@@ -56,7 +56,7 @@ impl Losses {
         self.by_outputs.clear();
         self.by_outputs.resize(outputs.len(), 0.0);
         self.errors.clear();
-        self.each.clear();
+        self.losses.clear();
         let mut terms = Terms::default();
         for row in 0..rows {
             let action = chosen[row] as usize;
@@ -79,7 +79,7 @@ impl Losses {
             };
             terms.loss += share * loss;
             self.errors.push(error);
-            self.each.push(loss);
+            self.losses.push(loss);
         }
         terms
     }
@@ -194,7 +194,7 @@ mod tests {
         let support = Distribution::Categorical(Support { atoms: 2, low: 0.0, high: 1.0 });
         let terms = losses.of(support, &[0.0; 6], against(&[1], &[0.5, 0.5], &[], &[1.0]));
         assert!(losses.errors[0] < 1e-12 && (terms.loss - 2f64.ln()).abs() < 1e-12);
-        assert_eq!(losses.each, [terms.loss]);
+        assert_eq!(losses.losses, [terms.loss]);
         let terms = losses.of(Distribution::Quantiles, &[0.0; 6], against(&[1], &[2.0], &[], &[1.0]));
         assert_eq!((losses.errors[0], terms.loss), (1.5, 1.5)); // (1/4 + 3/4) · (2 - 1/2)
     }

@@ -10,9 +10,9 @@ use crate::measure::{self, Span};
 use crate::output;
 use crate::preset::{self, Ask};
 use crate::spent::Profile;
-use crate::stop::{STOPPED, Stop};
 use crate::tables::Tables;
 use crate::usage::usage;
+use crate::waiting::Waiting;
 
 /// Measures training: the replay is filled first, and the clock starts at the first update.
 ///
@@ -64,14 +64,11 @@ pub(crate) fn run(args: &TrainArgs, tables: &Tables) -> anyhow::Result<ExitCode>
     if !(args.seconds > 0.0 && args.seconds.is_finite()) {
         bail!(usage(format!("--seconds {}: expected a number above 0", args.seconds)));
     }
-    let stop = Stop::listen()?;
+    let waiting = Waiting::listen(args.json, "nothing was measured")?;
     let ask = Ask { env: &args.env, agent: Some(&args.agent), sets: &args.set, ..Ask::default() };
     let resolved = preset::resolve(tables, &ask)?;
     resolved.told.iter().for_each(output::note);
-    let Some(timed) = measure::train(&resolved, args.seed, &args.machine, Span::Seconds(args.seconds), &stop)? else {
-        output::note("stopped before the first update: nothing was measured");
-        return Ok(ExitCode::from(STOPPED));
-    };
+    let timed = measure::train(&resolved, args.seed, &args.machine, Span::Seconds(args.seconds), &waiting)?;
     let rate = |count: u64| count as f64 / timed.seconds;
     let report = Report {
         env: resolved.env_name,

@@ -21,7 +21,8 @@ struct Seen {
 /// Plays the games that ended again, writes them with their pictures, and returns how many they are.
 ///
 /// # Errors
-/// If one does not play as it was recorded, its pictures are too large, or the file cannot be written, or [`Stopped`](crate::waiting::Stopped).
+/// If one does not play as it was recorded, its pictures are too large, or the file cannot be written, or
+/// [`Stopped`](crate::waiting::Stopped).
 pub(super) fn write(
     playback: &mut Playback,
     recording: &Recording,

@@ -125,6 +125,25 @@ fn targets_losses_gradients_and_adam_steps_equal_pytorch() {
     }
 }
 
+/// After the same update: the divergence is the loss less the entropy of the target.
+#[test]
+fn priorities_follow_the_divergence_or_the_loss() {
+    let spec = spec([0, 0, 0], 1, 4, 3);
+    let values = Values::Categorical { atoms: 11, low: 0.0, high: 1.0 };
+    let (eps, alpha, beta) = (0.25, constant(0.5), constant(0.0));
+    let given = |priorities| {
+        let mut dqn = learner(&spec, &Config { values, priorities, ..config() }, 1).unwrap();
+        let mut batch = Minibatch::Transitions(Box::new(sample(&spec)));
+        dqn.update(&mut batch, &mut Solo, &mut Log::default()).unwrap();
+        let of = |all: &[f64]| all.iter().map(|x| libm::pow(x + eps, 0.5)).collect::<Vec<_>>();
+        (dqn.importance.clone(), of(&dqn.losses.errors), of(&dqn.losses.losses))
+    };
+    let (by_divergence, divergences, _) = given(Priorities::Proportional { eps, alpha, beta });
+    let (by_loss, same, losses) = given(Priorities::Loss { eps, alpha, beta });
+    assert_eq!((&by_divergence, &by_loss, &divergences), (&divergences, &losses, &same));
+    assert!(by_loss.iter().zip(&by_divergence).any(|(loss, divergence)| *loss > divergence + 0.1), "{by_loss:?}");
+}
+
 /// The quantiles and the noise of `family.py`.
 pub(super) fn hand_over(dqn: &mut Dqn, rows: [usize; 4], step: u32) {
     let (taus, width) = (dqn.estimate.taus(), dqn.net.noise());
