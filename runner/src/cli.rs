@@ -14,7 +14,7 @@ use crate::usage::{is_usage, usage};
 use crate::waiting::Stopped;
 use crate::workers::hush_caught_panics;
 use crate::{
-    bench, doctor, evaluate, export, fetch, list, output, plan, plot, profile, publish, record, report, resume,
+    bench, check, doctor, evaluate, export, fetch, list, output, plan, plot, profile, publish, record, report, resume,
     rollout, solve, train, verify, versus, viewer,
 };
 
@@ -50,6 +50,7 @@ enum Command {
     List(list::ListArgs),
     Fetch(fetch::FetchArgs),
     Doctor(doctor::DoctorArgs),
+    Check(check::CheckArgs),
     Solve(solve::SolveArgs),
     Rollout(rollout::RolloutArgs),
     Profile(profile::ProfileArgs),
@@ -208,6 +209,7 @@ fn run(cli: Cli, tables: &Tables) -> anyhow::Result<ExitCode> {
         Some(Command::List(args)) => list::run(&args, tables),
         Some(Command::Fetch(args)) => fetch::run(&args, tables),
         Some(Command::Doctor(args)) => doctor::run(&args, tables),
+        Some(Command::Check(args)) => check::run(&args, tables),
         Some(Command::Solve(args)) => solve::run(&args, tables),
         Some(Command::Rollout(args)) => rollout::run(&args, tables),
         Some(Command::Profile(args)) => args.machine.settle().and_then(|()| profile::run(&args, tables)),

@@ -36,6 +36,7 @@ mod progress;
 mod dashboard;
 mod manifest;
 mod snapshot;
+mod check;
 mod checkpoint;
 mod writer;
 mod keep;

@@ -37,7 +37,12 @@ pub(crate) fn caught<T>(work: impl FnOnce() -> T) -> Result<T, String> {
     let outer = CATCHING.replace(true);
     let done = catch_unwind(AssertUnwindSafe(work));
     CATCHING.set(outer);
-    done.map_err(|panic| format!("{}{}", words(&*panic), PLACE.take()))
+    done.map_err(|panic| format!("{}{}", words(&*panic), place()))
+}
+
+/// Takes the place of the last panic of this thread that was kept off the terminal, as ` (file:line)`; empty if there was none.
+pub(crate) fn place() -> String {
+    PLACE.take()
 }
 
 /// Whether a panic of this thread would be [caught].

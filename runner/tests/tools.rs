@@ -17,6 +17,22 @@ fn text(output: &Output) -> String {
 }
 
 #[test]
+fn check_says_what_an_environment_keeps() {
+    let dir = tempfile::tempdir().unwrap();
+    let at = dir.path();
+    let report = json(at, "check --env frozenlake --steps 100 --set env.slippery=false --json");
+    assert_eq!((&report["env"], &report["ok"]), (&"frozenlake".into(), &true.into()), "{report}");
+    let promises = report["promises"].as_array().unwrap();
+    assert!(promises.len() >= 12 && promises.iter().all(|line| line["state"] == "kept"), "{report}");
+    let shown = text(&output(at, "check --env cartpole --steps 20"));
+    assert!(shown.contains("\n-       table     its table is what is played (it has none)\n"), "{shown}");
+    assert!(shown.ends_with("\ncartpole (version 1) keeps what environments promise\n"), "{shown}");
+    assert_eq!(refusal(at, "check --env cartpole --steps 0").0, 2);
+    let unknown = "error: unknown key `env.wind` (preset env/cartpole)";
+    assert_eq!(refusal(at, "check --env cartpole --set env.wind=1"), (2, unknown.to_owned()));
+}
+
+#[test]
 fn lists_name_what_can_be_named() {
     let dir = tempfile::tempdir().unwrap();
     let at = dir.path();

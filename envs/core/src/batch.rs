@@ -161,6 +161,10 @@ impl<E: Env> VecEnv for Batch<E> {
         self.seats[n].env.facts()
     }
 
+    fn bonus(&self, n: usize) -> f32 {
+        self.seats[n].env.bonus()
+    }
+
     fn take_losses(&mut self) -> Vec<String> {
         std::mem::take(&mut self.losses)
     }

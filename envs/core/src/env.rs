@@ -40,10 +40,14 @@ pub enum Fact {
 ///   where the episode is over as well.
 /// - Rewards are finite, and a step takes at least one frame.
 ///
+/// [`contract`](crate::contract) plays an environment to see whether it does.
+///
 /// In return `step` is called neither before a `reset` or `load` nor behind an end, and a continuous action lies within its
 /// [`Bound`](crate::Bound).
 ///
 /// ```
+/// use rl_core::contract::{Subject, check};
+/// use rl_core::embedded_graphics::pixelcolor::{Rgb888, RgbColor};
 /// use rl_core::{Act, Canvas, End, Env, EnvEntry, Obs, Result, Rng, Spec, Step, load_postcard, save_postcard};
 ///
 /// /// Says whether a number that it shows is odd.
@@ -77,6 +81,7 @@ pub enum Fact {
 ///     }
 ///
 ///     fn step(&mut self, act: Act<'_>, obs: Obs<'_>) -> Result<Step> {
+///         assert!(act.discrete[0] < 2, "action {} is neither 0 (even) nor 1 (odd)", act.discrete[0]);
 ///         let reward = if act.discrete[0] == self.shown % 2 { 1.0 } else { 0.0 };
 ///         obs.symbols[0] = self.shown;
 ///         Ok(Step { reward, end: End::Terminated, frames: 1 })
@@ -91,14 +96,20 @@ pub enum Fact {
 ///         Ok(())
 ///     }
 ///
-///     fn draw(&self, _canvas: &mut Canvas) {}
+///     fn draw(&self, canvas: &mut Canvas) {
+///         canvas.begin(64, 64, if self.shown % 2 == 1 { Rgb888::RED } else { Rgb888::BLUE });
+///     }
 /// }
 ///
 /// const ENTRY: EnvEntry = EnvEntry::single::<Odd>(
 ///     "Says whether a number is odd",
 ///     "[env]\n\n[eval]\nepisodes = 100\nepsilon = 0.0\n",
 /// );
-/// # assert_eq!(ENTRY.id, "odd");
+///
+/// # fn main() -> std::result::Result<(), Box<dyn std::error::Error>> {
+/// check(&Subject::new(&ENTRY, "odd")?)?; // as a test of it would
+/// # Ok(())
+/// # }
 /// ```
 pub trait Env: Sized + Send + 'static {
     /// Name on the command line, in lower case.

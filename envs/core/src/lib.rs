@@ -6,6 +6,7 @@
 mod batch;
 mod canvas;
 mod column;
+pub mod contract;
 mod end;
 mod entry;
 mod env;

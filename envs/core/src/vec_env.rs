@@ -50,6 +50,11 @@ pub trait VecEnv: Send {
         Vec::new()
     }
 
+    /// What the last step of seat `n` was worth besides its raw reward; see [`Env::bonus`](crate::Env::bonus).
+    fn bonus(&self, _n: usize) -> f32 {
+        0.0
+    }
+
     /// Takes what has been lost since it was last asked: an episode each, whose engine was gone.
     fn take_losses(&mut self) -> Vec<String> {
         Vec::new()

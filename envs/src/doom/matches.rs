@@ -208,6 +208,11 @@ impl VecEnv for Matches {
         seated.arena.facts(n)
     }
 
+    fn bonus(&self, n: usize) -> f32 {
+        let (seated, n) = self.at(n);
+        seated.arena.earned(n).1
+    }
+
     fn take_losses(&mut self) -> Vec<String> {
         std::mem::take(&mut self.losses)
     }

@@ -10,6 +10,12 @@ fn run(args: &[&str]) -> serde_json::Value {
 }
 
 #[test]
+fn the_environment_keeps_what_all_promise() {
+    let report = run(&["check", "--env", "corridor", "--json"]);
+    assert_eq!((&report["env"], &report["ok"]), (&"corridor".into(), &true.into()), "{report}");
+}
+
+#[test]
 fn a_foreign_agent_learns_a_foreign_environment() {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let dir = folder.path().join("run").display().to_string();

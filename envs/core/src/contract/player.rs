@@ -1,0 +1,81 @@
+//! An environment that plays random actions.
+
+use std::ops::Range;
+
+use super::rows::{Actions, Buffer, Row};
+use super::{Played, Subject};
+use crate::{Act, Result, Spec, VecEnv};
+
+/// Seats of an environment, what they do, and the row that they are in.
+pub(super) struct Player<'a> {
+    subject: &'a Subject<'a>,
+    pub(super) env: Box<dyn VecEnv>,
+    pub(super) spec: Spec,
+    pub(super) actions: Actions,
+    pub(super) buffer: Buffer,
+    pub(super) played: Played,
+}
+
+type Done = std::result::Result<(), String>;
+
+impl<'a> Player<'a> {
+    /// Builds the seats of these worlds from a seed; another decides their actions. What they do not write shows `pattern`.
+    pub(super) fn new(
+        subject: &'a Subject<'a>,
+        seed: u64,
+        worlds: Range<u32>,
+        actions: u64,
+        pattern: u8,
+    ) -> std::result::Result<Self, String> {
+        let env = subject.seat(seed, worlds).map_err(|e| e.to_string())?;
+        let (spec, seats) = (env.spec().clone(), env.seats());
+        let (actions, buffer) = (Actions::new(&spec, seats, actions), Buffer::new(&spec, seats, pattern));
+        Ok(Self { subject, env, spec, actions, buffer, played: Played::default() })
+    }
+
+    /// Goes on with other actions.
+    pub(super) fn act_by(&mut self, seed: u64) {
+        self.actions = Actions::new(&self.spec, self.env.seats(), seed);
+    }
+
+    pub(super) fn reset(&mut self) -> Done {
+        self.buffer.cover();
+        self.env.reset(self.buffer.rows()).map_err(|e| format!("a reset failed: {e}"))
+    }
+
+    /// Begins the episodes of these seeds.
+    pub(super) fn begin(&mut self, seeds: &[u64]) -> Done {
+        self.buffer.cover();
+        self.env.begin(seeds, self.buffer.rows()).map_err(|e| format!("an episode did not begin: {e}"))
+    }
+
+    /// Takes the next random step.
+    pub(super) fn step(&mut self) -> Done {
+        self.buffer.cover();
+        self.actions.draw(&self.spec);
+        let answered = self.env.step(self.actions.act(), self.buffer.rows());
+        self.answered(answered)
+    }
+
+    /// Takes the step of these actions.
+    pub(super) fn take(&mut self, act: Act<'_>) -> Done {
+        self.buffer.cover();
+        let answered = self.env.step(act, self.buffer.rows());
+        self.answered(answered)
+    }
+
+    fn answered(&mut self, answered: Result<()>) -> Done {
+        let step = self.played.steps + 1;
+        answered.map_err(|e| format!("step {step} of seat {} failed: {e}", self.env.serving()))?;
+        if let Some(loss) = self.env.take_losses().first() {
+            return Err(format!("step {step}: {loss}"));
+        }
+        self.played.steps = step;
+        self.played.episodes += self.buffer.episodes.len();
+        if (self.subject.stop)() { Err(format!("stopped after step {step}")) } else { Ok(()) }
+    }
+
+    pub(super) fn row(&self) -> Row {
+        self.buffer.row()
+    }
+}

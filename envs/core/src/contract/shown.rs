@@ -1,0 +1,108 @@
+//! What environments show and pay.
+
+use super::player::Player;
+use super::rows::Row;
+use super::{Found, Subject, hold};
+use crate::{Canvas, End, Spec};
+
+/// The spec makes sense, and what is shown is within it.
+pub(super) fn spec(subject: &Subject<'_>) -> Found {
+    let mut player = Player::new(subject, 4, 0..2, 2, 0x55)?;
+    makes_sense(&player.spec)?;
+    player.reset()?;
+    for step in 0..=subject.steps {
+        let row = player.row();
+        for n in 0..player.env.seats() {
+            within(&player.spec, &row.of(n..n + 1, player.env.seats()))
+                .map_err(|how| format!("step {step}, seat {n}: {how}"))?;
+        }
+        if step < subject.steps {
+            player.step()?;
+        }
+    }
+    Ok(Some(player.played))
+}
+
+fn makes_sense(spec: &Spec) -> Result<(), String> {
+    hold(spec.frame_len() > 0 || spec.frame == [0; 3], || {
+        format!("a frame of {:?} has no pixels: [0, 0, 0] says that there is none", spec.frame)
+    })?;
+    hold(spec.stack >= 1 && (spec.frame_len() > 0 || spec.stack == 1), || {
+        format!("a stack of {}: it is at least 1, and 1 where there are no frames", spec.stack)
+    })?;
+    hold(spec.frame_len() + spec.vector + spec.symbols.len() > 0, || "it shows nothing".to_owned())?;
+    hold(!spec.discrete.is_empty() || !spec.continuous.is_empty(), || "it takes no action".to_owned())?;
+    hold(!spec.mask || !spec.discrete.is_empty(), || "a mask is of discrete actions, of which it has none".to_owned())?;
+    for (what, cardinalities) in [("symbols", &spec.symbols), ("discrete", &spec.discrete)] {
+        hold(!cardinalities.contains(&0), || format!("{what} {cardinalities:?}: 0 leaves no value"))?;
+    }
+    let bounds = spec.continuous.iter();
+    let mut wrong =
+        bounds.filter(|bound| !(bound.low <= bound.high && bound.low.is_finite() && bound.high.is_finite()));
+    wrong.next().map_or(Ok(()), |bound| Err(format!("a continuous action from {} to {}", bound.low, bound.high)))
+}
+
+/// A row of one seat is within the spec.
+fn within(spec: &Spec, row: &Row) -> Result<(), String> {
+    for (i, &bits) in row.vector.iter().enumerate() {
+        let value = f32::from_bits(bits);
+        hold(value.is_finite(), || format!("vector[{i}] is {value}"))?;
+    }
+    for (i, (symbol, n)) in row.symbols.iter().zip(&spec.symbols).enumerate() {
+        hold(symbol < n, || format!("symbols[{i}] is {symbol}, and the spec has {n} of them"))?;
+    }
+    let mut legal = &row.legal[..];
+    for (i, &values) in spec.discrete.iter().enumerate().filter(|_| spec.mask) {
+        let flags;
+        (flags, legal) = legal.split_at(values as usize);
+        hold(flags.iter().all(|&flag| flag <= 1), || format!("legal flags of action {i} are {flags:?}"))?;
+        hold(flags.contains(&1), || format!("no value of action {i} is legal"))?;
+    }
+    let (reward, frames, end) = (row.reward[0], row.frames[0], row.end[0]);
+    hold(reward.is_finite(), || format!("its reward is {reward}"))?;
+    hold((row.age[0] == 0) == (frames == 0), || format!("it took {frames} frames at age {}", row.age[0]))?;
+    hold(row.age[0] > 0 || (reward == 0.0 && end == End::No), || {
+        format!("a reset has the reward {reward} and the end {}", end.name())
+    })
+}
+
+/// The same trajectory, written over two patterns, is the same: what differs was left as it was.
+pub(super) fn written(subject: &Subject<'_>) -> Found {
+    let mut one = Player::new(subject, 3, 0..3, 1, 0x55)?;
+    let mut other = Player::new(subject, 3, 0..3, 1, 0xAA)?;
+    one.reset()?;
+    other.reset()?;
+    for step in 0..=subject.steps {
+        if let Some(what) = one.row().differs(&other.row()) {
+            return Err(format!(
+                "step {step}: {what}, over lanes that held something else before: it is not written, or by chance"
+            ));
+        }
+        if step < subject.steps {
+            one.step()?;
+            other.step()?;
+        }
+    }
+    Ok(Some(one.played))
+}
+
+/// It draws something, and goes on as it would have without.
+pub(super) fn picture(subject: &Subject<'_>) -> Found {
+    let mut one = Player::new(subject, 14, 0..1, 11, 0x55)?;
+    let mut other = Player::new(subject, 14, 0..1, 11, 0x55)?;
+    one.reset()?;
+    other.reset()?;
+    let mut canvas = Canvas::new(1, 1);
+    for step in 0..subject.steps.min(100) {
+        for seat in 0..one.env.seats() {
+            one.env.draw(seat, &mut canvas);
+            let (width, height) = (canvas.width(), canvas.height());
+            hold(width * height > 1, || format!("step {step}: its picture has {width} x {height} pixels"))?;
+        }
+        one.step()?;
+        other.step()?;
+        let differs = one.row().differs(&other.row());
+        differs.map_or(Ok(()), |what| Err(format!("step {}: {what}, where nothing was drawn", step + 1)))?;
+    }
+    Ok(Some(one.played))
+}
