@@ -68,9 +68,6 @@ pub(crate) fn lost(loss: String) -> String {
 pub(crate) struct Seats {
     envs: Vec<Box<dyn VecEnv>>,
     blocks: Vec<Rollout>,
-    /// Episodes that finished in the present blocks, by time, then by seat; of each block, how many of them are here.
-    episodes: Vec<Episode>,
-    gathered: Vec<usize>,
     way: Way,
 }
 
@@ -97,7 +94,7 @@ impl Seats {
             Workers::Exactly(_) => Way::together(envs.len())?,
             Workers::UpTo(_) => Way::Trying(0, Duration::MAX),
         };
-        Ok(Self { gathered: vec![0; envs.len()], envs, blocks, episodes: Vec::new(), way })
+        Ok(Self { envs, blocks, way })
     }
 
     /// Shapes of one seat.
@@ -135,11 +132,6 @@ impl Seats {
         self.envs.iter_mut().map(|env| &mut **env)
     }
 
-    /// Episodes that finished in the present blocks, by time, then by seat.
-    pub(crate) fn episodes(&self) -> &[Episode] {
-        &self.episodes
-    }
-
     /// Starts a first episode in every seat.
     ///
     /// # Errors
@@ -157,10 +149,6 @@ impl Seats {
             policy.act(&mut self.blocks, t, mode)?;
             clock.lap(Part::Infer);
             self.step(t)?;
-            for (block, gathered) in self.blocks.iter().zip(&mut self.gathered) {
-                self.episodes.extend_from_slice(&block.episodes[*gathered..]);
-                *gathered = block.episodes.len();
-            }
             clock.lap(Part::Step);
         }
         Ok(())
@@ -174,8 +162,6 @@ impl Seats {
     /// Makes the last row of every block the first of the next, and forgets finished episodes.
     pub(crate) fn carry(&mut self) {
         self.blocks.iter_mut().for_each(Rollout::carry);
-        self.episodes.clear();
-        self.gathered.fill(0);
     }
 
     fn step(&mut self, t: usize) -> anyhow::Result<()> {
@@ -225,7 +211,7 @@ fn together(
     done
 }
 
-/// Episodes that finished in blocks that were filled apart, by time, then by seat.
+/// Episodes that finished in filled blocks, by time, then by seat.
 pub(crate) fn finished(blocks: &[Rollout]) -> impl Iterator<Item = &Episode> {
     let mut left: Vec<_> = blocks.iter().map(|block| block.episodes.iter()).collect();
     let row = move |t| {

@@ -11,7 +11,7 @@ use rl_replays::Rollout;
 
 use crate::checkpoint::{self, Checkpoint};
 use crate::cli::Machine;
-use crate::collect::{self, Seats, Workers};
+use crate::collect::{self, Seats, Workers, finished};
 use crate::model::Source;
 use crate::preset::{self, Ask, Resolved, Train};
 use crate::run_dir::About;
@@ -149,14 +149,14 @@ pub(crate) fn watched(
         bar.reach(played.iter().map(Vec::len).sum());
         seated.collect(policy.as_mut(), mode, &mut clock)?;
         score.losses.extend(seated.take_losses().into_iter().map(collect::lost));
-        if !seated.episodes().is_empty() {
+        if finished(seated.blocks()).next().is_some() {
             lost = score.losses.len();
         } else if score.losses.len() > lost + LOSSES {
             let last = score.losses.pop().unwrap_or_default();
             bail!("{last}; more than {LOSSES} engines were lost before it without a finished game in between");
         }
         watch(&seated)?;
-        for episode in seated.episodes() {
+        for episode in finished(seated.blocks()) {
             let seat = episode.seat - first;
             if played[seat as usize].len() < share(seat) as usize {
                 played[seat as usize].push(episode.ret);

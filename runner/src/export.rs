@@ -2,11 +2,13 @@
 
 mod apng;
 mod filmed;
+mod format;
 mod gif;
 mod steps;
 mod strip;
 
 use std::io::{BufWriter, Write as _};
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -14,6 +16,7 @@ use anyhow::{Context as _, anyhow, bail};
 use rl_core::Canvas;
 use rl_replays::recording::{Played, Recording};
 
+use self::format::{Format, Kind};
 use crate::playback::{self, Playback};
 use crate::saliency::{Saliency, Weights, run_of};
 use crate::screening::Screening;
@@ -75,25 +78,6 @@ pub(crate) struct ExportArgs {
     pictures: Option<u32>,
 }
 
-impl ExportArgs {
-    /// The first flag that was given and says nothing of a file of that ending.
-    fn idle(&self, ending: &str) -> Option<&'static str> {
-        let films = &["gif", "apng"][..];
-        let shown = &["gif", "apng", "png"][..];
-        let steps = if self.by_step { &["gif", "apng", "png", "csv"][..] } else { shown };
-        let flags = [
-            ("--episode", self.episode.is_some(), steps),
-            ("--from", self.from.is_some(), steps),
-            ("--steps", self.steps.is_some(), steps),
-            ("--every", self.every.is_some(), shown),
-            ("--scale", self.scale.is_some(), shown),
-            ("--speed", self.speed.is_some(), films),
-            ("--pictures", self.pictures.is_some(), &["png"][..]),
-        ];
-        flags.into_iter().find(|(_, given, of)| *given && !of.contains(&ending)).map(|(flag, ..)| flag)
-    }
-}
-
 /// Where pictures go.
 trait Film {
     /// Takes the next picture, which is shown for so many seconds.
@@ -125,28 +109,8 @@ struct Look<'a> {
 pub(crate) fn run(args: &ExportArgs, tables: &Tables) -> anyhow::Result<ExitCode> {
     let waiting = Waiting::listen(false, "no file was written")?;
     let recording = playback::read(&args.file)?;
-    let ending = args.out.extension().and_then(|ending| ending.to_str()).unwrap_or_default().to_ascii_lowercase();
-    if !["gif", "apng", "png", "csv", "rec"].contains(&ending.as_str()) {
-        let out = args.out.display();
-        bail!(usage(format!("--out {out}: give the name of a .gif, .apng, .png, .csv or .rec file")));
-    }
-    let speed = args.speed.unwrap_or(1.0);
-    if !(speed > 0.0 && speed.is_finite()) {
-        bail!(usage(format!("--speed {speed}: must be a number above 0")));
-    }
-    if let Some(flag) = args.idle(&ending) {
-        bail!(usage(format!(
-            "{flag}: says nothing of {}",
-            if args.by_step { "a .csv of steps" } else { what(&ending) }
-        )));
-    }
-    let (from, pictures) = (args.from.unwrap_or(0), args.pictures.unwrap_or(8) as usize);
-    if args.by_step && ending != "csv" {
-        bail!(usage("--by-step: steps are lines of a .csv file"));
-    }
-    if args.saliency && ["csv", "rec"].contains(&ending.as_str()) {
-        bail!(usage(format!("--saliency: applies to films and .png, not to a .{ending}")));
-    }
+    let format = Format::of(&args.out)?;
+    args.check(format)?;
     if !recording.whole {
         let games = recording.episodes.iter().filter(|game| game.outcome.is_some()).count();
         output::note(format!(
@@ -154,25 +118,34 @@ pub(crate) fn run(args: &ExportArgs, tables: &Tables) -> anyhow::Result<ExitCode
             args.file.display()
         ));
     }
-    if ending == "csv" && !args.by_step {
-        table(&recording, &args.out)?;
-        output::line(format!("{}: {} games", args.out.display(), recording.episodes.len()));
-        return Ok(ExitCode::SUCCESS);
-    }
-    if ending == "rec" {
-        let name = || args.file.display().to_string();
-        let mut playback = Playback::new(&recording.manifest, tables).with_context(name)?;
-        let games = filmed::write(&mut playback, &recording, &args.out, &waiting).with_context(name)?;
-        let bytes = std::fs::metadata(&args.out)?.len();
-        output::line(format!("{}: {games} games with their pictures, {bytes} bytes", args.out.display()));
-        return Ok(ExitCode::SUCCESS);
-    }
-    let played = &recording.episodes[chosen(&recording, args.episode.as_deref().unwrap_or("best"))?];
+    let written = match format {
+        Format::Csv if args.by_step => steps(args, &recording, tables, &waiting)?,
+        Format::Csv => table(&recording, &args.out)?,
+        Format::Rec => {
+            let name = || args.file.display().to_string();
+            let mut playback = Playback::new(&recording.manifest, tables).with_context(name)?;
+            let games = filmed::write(&mut playback, &recording, &args.out, &waiting).with_context(name)?;
+            format!("{games} games with their pictures, {} bytes", std::fs::metadata(&args.out)?.len())
+        }
+        Format::Pictures(kind) => pictures(args, kind, &recording, tables, &waiting)?,
+    };
+    output::line(format!("{}: {written}", args.out.display()));
+    Ok(ExitCode::SUCCESS)
+}
+
+/// The game that was asked for, what shows it, and which of its steps.
+fn game<'a>(
+    args: &ExportArgs,
+    recording: &'a Recording,
+    tables: &Tables,
+) -> anyhow::Result<(&'a Played, Screening, Range<usize>)> {
+    let played = &recording.episodes[chosen(recording, args.episode.as_deref().unwrap_or("best"))?];
     let name = || args.file.display().to_string();
-    let mut screening = Screening::new(&recording.manifest, tables).with_context(name)?;
+    let screening = Screening::new(&recording.manifest, tables).with_context(name)?;
     if let (true, Some(why)) = (args.saliency, screening.why()) {
         bail!(usage(format!("--saliency: {}: its pictures are not what the agent saw, and {why}", name())));
     }
+    let from = args.from.unwrap_or(0);
     if from > played.steps() {
         bail!(usage(format!("--from {from}: this game has {} steps", played.steps())));
     }
@@ -180,46 +153,58 @@ pub(crate) fn run(args: &ExportArgs, tables: &Tables) -> anyhow::Result<ExitCode
         output::note(format!("{} {said}", name()));
     }
     let steps = (played.steps() - from).min(args.steps.map_or(usize::MAX, |steps| steps as usize));
-    if ending == "csv" {
-        let lines = steps::table(&mut screening, &recording, played, from..from + steps, &args.out, &waiting)?;
-        output::line(format!("{}: {lines} steps", args.out.display()));
-        return Ok(ExitCode::SUCCESS);
-    }
+    Ok((played, screening, from..from + steps))
+}
+
+/// Writes a line per step of one game, and says how many there are.
+fn steps(args: &ExportArgs, recording: &Recording, tables: &Tables, waiting: &Waiting) -> anyhow::Result<String> {
+    let (played, mut screening, steps) = game(args, recording, tables)?;
+    let lines = steps::table(&mut screening, recording, played, steps, &args.out, waiting)?;
+    Ok(format!("{lines} steps"))
+}
+
+/// Writes pictures of one game, and says how many there are.
+fn pictures(
+    args: &ExportArgs,
+    kind: Kind,
+    recording: &Recording,
+    tables: &Tables,
+    waiting: &Waiting,
+) -> anyhow::Result<String> {
+    let (played, mut screening, steps) = game(args, recording, tables)?;
     let run = args.run.clone().or_else(|| run_of(&args.file));
     let mut saliency = match (screening.block().filter(|_| args.saliency), run) {
         (None, _) => None,
         (Some(block), Some(run)) => Some(Weights::load(&run, &recording.manifest, block.spec(), tables)?.saliency),
         (Some(_), None) => bail!(usage("--saliency: whose weights? --run RUN names them")),
     };
-    let every = match (args.every, ending.as_str()) {
-        (Some(every), _) => every as usize,
-        (None, "png") => steps.div_ceil(pictures).max(1),
-        (None, _) => {
+    let (speed, scale) = (args.speed.unwrap_or(1.0), args.scale.unwrap_or(1));
+    let most = if kind == Kind::Png { args.pictures.unwrap_or(8) as usize } else { usize::MAX };
+    let every = match args.every {
+        Some(every) => every as usize,
+        None if kind == Kind::Png => steps.len().div_ceil(most).max(1),
+        None => {
             let frames = frames_of_a_step(&mut screening, played)?;
             (screening.frame_rate() * speed / f64::from(frames) / PICTURES).ceil().max(1.0) as usize
         }
     };
-    let mut cut = Cut { first: from, every, pictures: steps / every + 1 };
-    if ending == "png" {
-        cut.pictures = cut.pictures.min(pictures);
-    }
-    if ending == "png" {
-        room(&mut screening, played, cut.pictures, args.scale.unwrap_or(1)).with_context(name)?;
+    let cut = Cut { first: steps.start, every, pictures: (steps.len() / every + 1).min(most) };
+    let name = || args.file.display().to_string();
+    if kind == Kind::Png {
+        room(&mut screening, played, cut.pictures, scale).with_context(name)?;
     }
     file::whole(&args.out, |file| {
         let out = BufWriter::new(file);
-        let mut film: Box<dyn Film> = match ending.as_str() {
-            "gif" => Box::new(gif::Gif::new(out)),
-            "apng" => Box::new(apng::Apng::new(out, cut.pictures)?),
-            _ => Box::new(strip::Strip::new(out)),
+        let mut film: Box<dyn Film> = match kind {
+            Kind::Gif => Box::new(gif::Gif::new(out)),
+            Kind::Apng => Box::new(apng::Apng::new(out, cut.pictures)?),
+            Kind::Png => Box::new(strip::Strip::new(out)),
         };
-        let look = Look { speed, scale: args.scale.unwrap_or(1), saliency: saliency.as_mut() };
-        shoot(&mut screening, played, cut, look, film.as_mut(), &waiting).with_context(name)?;
+        let look = Look { speed, scale, saliency: saliency.as_mut() };
+        shoot(&mut screening, played, cut, look, film.as_mut(), waiting).with_context(name)?;
         film.finish()
     })?;
-    let bytes = std::fs::metadata(&args.out)?.len();
-    output::line(format!("{}: {} pictures, {bytes} bytes", args.out.display(), cut.pictures));
-    Ok(ExitCode::SUCCESS)
+    Ok(format!("{} pictures, {} bytes", cut.pictures, std::fs::metadata(&args.out)?.len()))
 }
 
 /// A GIF of the first `seconds` of the best game of a recording, of `rate` pictures a second at most.
@@ -346,18 +331,8 @@ pub(crate) fn chosen(recording: &Recording, which: &str) -> anyhow::Result<usize
     })
 }
 
-/// What a file of that ending holds.
-fn what(ending: &str) -> &'static str {
-    match ending {
-        "csv" => "a .csv of games (--by-step makes one of steps)",
-        "rec" => "a recording, which holds all games",
-        "png" => "a row of pictures",
-        _ => "a film",
-    }
-}
-
-/// A line per game.
-fn table(recording: &Recording, out: &Path) -> anyhow::Result<()> {
+/// Writes a line per game, and says how many there are.
+fn table(recording: &Recording, out: &Path) -> anyhow::Result<String> {
     file::whole(out, |file| {
         let mut out = BufWriter::new(file);
         writeln!(out, "episode,seed,return,steps,frames,end")?;
@@ -369,7 +344,8 @@ fn table(recording: &Recording, out: &Path) -> anyhow::Result<()> {
             }
         }
         Ok(out.flush()?)
-    })
+    })?;
+    Ok(format!("{} games", recording.episodes.len()))
 }
 
 /// All pictures of a film are of one size.

@@ -65,12 +65,12 @@ pub(crate) struct Counts {
 }
 
 impl Counts {
-    /// Counts what filled `blocks`, in which so many episodes finished.
-    fn add(&mut self, blocks: &[Rollout], episodes: usize) {
+    /// Counts what filled `blocks`.
+    fn add(&mut self, blocks: &[Rollout]) {
         let (frames, steps) = count(blocks);
         self.frames += frames;
         self.agent_steps += steps;
-        self.episodes += episodes as u64;
+        self.episodes += blocks.iter().map(|block| block.episodes.len() as u64).sum::<u64>();
     }
 }
 
@@ -146,11 +146,7 @@ impl Session {
                 self.seats.collect(policy.as_mut(), Mode::Explore, &mut log.clock)?;
                 self.notes.extend(self.seats.take_losses().into_iter().map(collect::lost));
                 self.learner.learn(self.seats.blocks(), &mut Solo, log)?;
-                self.counts.add(self.seats.blocks(), self.seats.episodes().len());
-                self.seats.episodes().iter().for_each(|episode| self.window.push(episode));
-                if let Some(tape) = &mut self.tape {
-                    tape.watch(self.seats.blocks(), self.counts.frames)?;
-                }
+                note_down(self.seats.blocks(), &mut self.counts, &mut self.window, self.tape.as_mut())?;
                 self.seats.carry();
             }
             Acting::Apart(actors) => {
@@ -200,11 +196,7 @@ impl Session {
         log.add("restarts", actors.restarts() as f64);
         self.learner.learn(&blocks, &mut Solo, log)?;
         self.learner.publish()?;
-        self.counts.add(&blocks, blocks.iter().map(|block| block.episodes.len()).sum());
-        finished(&blocks).for_each(|episode| self.window.push(episode));
-        if let Some(tape) = &mut self.tape {
-            tape.watch(&blocks, self.counts.frames)?;
-        }
+        note_down(&blocks, &mut self.counts, &mut self.window, self.tape.as_mut())?;
         actors.keep(blocks);
         Ok(())
     }
@@ -247,6 +239,21 @@ impl Session {
     pub(crate) fn visit_learner(&mut self, visit: &mut Visit<'_>) -> anyhow::Result<()> {
         self.learner.state().into_iter().try_for_each(|(name, part)| visit(&format!("learner.{name}"), part))
     }
+}
+
+/// Counts what filled `blocks`, and keeps what is kept of its episodes.
+///
+/// # Errors
+/// If the tape cannot be written.
+fn note_down(
+    blocks: &[Rollout],
+    counts: &mut Counts,
+    window: &mut Window,
+    tape: Option<&mut Tape>,
+) -> anyhow::Result<()> {
+    counts.add(blocks);
+    finished(blocks).for_each(|episode| window.push(episode));
+    tape.map_or(Ok(()), |tape| tape.watch(blocks, counts.frames))
 }
 
 /// A value that serde writes.
