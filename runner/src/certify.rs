@@ -12,7 +12,7 @@ use crate::output;
 use crate::playback::{self, Playback};
 use crate::score::{Score, give};
 use crate::tables::Tables;
-use crate::train::Report;
+use crate::verbosity::Verbosity;
 use crate::waiting::Waiting;
 
 /// What `--json` prints.
@@ -74,8 +74,8 @@ struct Found {
 ///
 /// # Errors
 /// If the file is no recording, or of an environment that is not the one that is known here.
-pub(crate) fn run(path: &Path, report: Report, tables: &Tables) -> anyhow::Result<ExitCode> {
-    let waiting = Waiting::listen(report.quiet || report.json, "no score is certified")?;
+pub(crate) fn run(path: &Path, verbosity: Verbosity, tables: &Tables) -> anyhow::Result<ExitCode> {
+    let waiting = Waiting::listen(verbosity.quiet || verbosity.json, "no score is certified")?;
     let recording = playback::read(path)?;
     let name = path.display();
     let pictured = recording.manifest.pictures.is_some();
@@ -119,7 +119,7 @@ pub(crate) fn run(path: &Path, report: Report, tables: &Tables) -> anyhow::Resul
     verdict.equal = certified && verdict.first_other_picture.is_none();
     let score = Score { returns: verdict.returns.clone(), frames: 0, ..Score::default() };
     verdict.mean = (!score.returns.is_empty()).then(|| score.mean());
-    if report.json {
+    if verbosity.json {
         output::line(serde_json::to_string(&verdict)?);
     } else if certified {
         let by = playback::player(&recording.manifest);

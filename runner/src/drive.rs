@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use crate::checkpoint;
 use crate::collect::Workers;
-use crate::evaluate::{Games, TRIALS, play};
+use crate::games::{Games, TRIALS, play};
 use crate::keep::Keep;
 use crate::metrics::Metrics;
 use crate::preset::{Eval, Resolved, Train};

@@ -21,7 +21,7 @@ use crate::snapshot::{Extent, Handed, Snapshot};
 use crate::spent::Timed;
 use crate::tables::Tables;
 use crate::writer::Known;
-use crate::{evaluate, needs, rollout, train};
+use crate::{learner, needs, rollout, start, trained};
 
 fn tables() -> Tables {
     Tables::new(&[rl_envs::ENVS], &[rl_agents::AGENTS, PLANNERS])
@@ -42,7 +42,7 @@ impl Run {
         let sets: Vec<String> = sets.iter().map(|&set| set.to_owned()).collect();
         let resolved = preset::resolve(&tables(), &Ask { env, agent: Some(agent), sets: &sets, ..Ask::default() })?;
         let train = resolved.train()?;
-        let mut session = train::start(&resolved, &train, 1, &Device::Cpu, Workers::Exactly(1))?;
+        let mut session = start::start(&resolved, &train, 1, &Device::Cpu, Workers::Exactly(1))?;
         session.begin(&train)?;
         Ok(Self { resolved, session })
     }
@@ -83,7 +83,7 @@ impl Run {
     /// # Errors
     /// If a file cannot be written.
     pub fn write(&mut self, dir: &Path) -> anyhow::Result<()> {
-        let owner = train::owner(&self.resolved, &self.resolved.train()?);
+        let owner = start::owner(&self.resolved, &self.resolved.train()?);
         std::fs::write(dir.join("run.toml"), self.resolved.text())?;
         let snapshot = Snapshot::take(&mut self.session, Extent::Whole, &Handed::default())?;
         checkpoint::write(&dir.join("checkpoints"), &snapshot, &owner, &Known::new()).map(drop)
@@ -97,11 +97,11 @@ impl Run {
 pub fn open(dir: &Path) -> anyhow::Result<()> {
     let timed = Timed::read(dir).map(|timed| timed.table());
     let states = digests::all(dir);
-    let (about, resolved) = evaluate::recorded(dir, &tables())?;
+    let (about, resolved) = trained::recorded(dir, &tables())?;
     let train = resolved.train()?;
     let path = checkpoint::find(dir, "last")?;
-    let checkpoint = Checkpoint::open(&path, &train::owner(&resolved, &train))?;
-    let mut session = train::start(&resolved, &train, about.seed, &Device::Cpu, Workers::Exactly(1))?;
+    let checkpoint = Checkpoint::open(&path, &start::owner(&resolved, &train))?;
+    let mut session = start::start(&resolved, &train, about.seed, &Device::Cpu, Workers::Exactly(1))?;
     checkpoint.load(&mut session)?;
     Metrics::reopen(dir, checkpoint.frames(), true)?;
     Digests::reopen(dir, checkpoint.frames())?;
@@ -128,7 +128,7 @@ pub fn resolve(env: &str, agent: &str, file: Option<&Path>, sets: &[String]) -> 
     let seating = Seating { seed: 0, seats: 0..train.envs.min(2) };
     let env = resolved.seat(&seating)?;
     resolved.seat_eval(&seating)?;
-    let (agent, context) = evaluate::context(&resolved, env.spec(), 0, &Device::Cpu)?;
+    let (agent, context) = learner::context(&resolved, env.spec(), 0, &Device::Cpu)?;
     if (agent.memory)(&context)?.0 < SMALL && needs::refusal(agent, &resolved.env_name, env.spec()).is_none() {
         (agent.build)(&context)?;
     }

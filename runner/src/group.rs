@@ -15,10 +15,11 @@ use serde::Serialize;
 
 use crate::drive::Outcome;
 use crate::needs::Runs;
+use crate::order::{Order, Place, fresh};
 use crate::progress::{Glance, Progress, Told};
 use crate::seeds::Seeds;
 use crate::stop::STOPPED;
-use crate::train::{Order, Place, Report, fresh};
+use crate::verbosity::Verbosity;
 use crate::workers::caught;
 use crate::{interval, output};
 
@@ -45,13 +46,13 @@ struct Summary {
 ///
 /// # Errors
 /// If no run can be started.
-pub(crate) fn run(order: &Order, seeds: &Seeds, place: &Place<'_>, report: Report) -> anyhow::Result<ExitCode> {
+pub(crate) fn run(order: &Order, seeds: &Seeds, place: &Place<'_>, verbosity: Verbosity) -> anyhow::Result<ExitCode> {
     let all = seeds.all();
     let at_once = if order.device.is_cpu() { order.threads.min(all.len()) } else { 1 };
     let share = order.share(at_once);
     place.check(all)?;
     share.check(all[0], Runs { all: all.len(), at_once }, place)?;
-    if !report.quiet {
+    if !verbosity.quiet {
         order.resolved.told.iter().for_each(output::note);
         order.instead().into_iter().for_each(output::note);
     }
@@ -69,9 +70,9 @@ pub(crate) fn run(order: &Order, seeds: &Seeds, place: &Place<'_>, report: Repor
                 .context("starting a run")?;
         }
         drop(tell);
-        anyhow::Ok(listen(&hear, order, all, report))
+        anyhow::Ok(listen(&hear, order, all, verbosity))
     })?;
-    Ok(conclude(&outcomes, all, report))
+    Ok(conclude(&outcomes, all, verbosity))
 }
 
 /// Takes one seed after the other until none is left or someone asks to stop.
@@ -97,12 +98,12 @@ fn listen(
     hear: &Receiver<(usize, Said)>,
     order: &Order,
     seeds: &[u64],
-    report: Report,
+    verbosity: Verbosity,
 ) -> Vec<Option<anyhow::Result<Outcome>>> {
     let mut outcomes: Vec<Option<anyhow::Result<Outcome>>> = seeds.iter().map(|_| None).collect();
     let (mut frames, mut returns) = (vec![0; seeds.len()], vec![None; seeds.len()]);
     let total = order.train.frames.saturating_mul(seeds.len() as u64);
-    let mut progress = Progress::new(0, total, report.quiet, report.json);
+    let mut progress = Progress::new(0, total, verbosity.quiet, verbosity.json);
     for (number, said) in hear {
         match said {
             Said::Told(Told::Frames { frames: so_far, mean_return }) => {
@@ -113,7 +114,7 @@ fn listen(
                 match &outcome {
                     Ok(outcome) => {
                         (frames[number], returns[number]) = (order.train.frames, outcome.mean_return_100);
-                        if report.json {
+                        if verbosity.json {
                             output::line(serde_json::to_string(outcome).expect("an outcome is plain JSON"));
                         }
                     }
@@ -137,17 +138,17 @@ fn listen(
 }
 
 /// Prints what the seeds reached, and how to go on with those that did not reach their end.
-fn conclude(outcomes: &[Option<anyhow::Result<Outcome>>], seeds: &[u64], report: Report) -> ExitCode {
+fn conclude(outcomes: &[Option<anyhow::Result<Outcome>>], seeds: &[u64], verbosity: Verbosity) -> ExitCode {
     let ended: Vec<&Outcome> = outcomes.iter().flatten().flatten().collect();
     let (stopped, whole): (Vec<&Outcome>, Vec<&Outcome>) = ended.iter().copied().partition(|outcome| outcome.stopped);
     let idle: Vec<u64> = seeds.iter().zip(outcomes).filter(|(_, o)| o.is_none()).map(|(&seed, _)| seed).collect();
     let summary = summary(&whole);
-    if report.json {
+    if verbosity.json {
         summary.iter().for_each(|summary| output::line(serde_json::to_string(summary).expect("plain JSON")));
-    } else if !report.quiet {
+    } else if !verbosity.quiet {
         table(&ended, summary.as_ref()).iter().for_each(output::line);
     }
-    if !report.quiet {
+    if !verbosity.quiet {
         for outcome in &stopped {
             let (seed, run) = (outcome.seed, outcome.run.display());
             output::note(format!("seed {seed} stopped; go on with: rl-run resume {run}"));

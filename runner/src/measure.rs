@@ -7,11 +7,12 @@ use rl_agents::{Log, Pace, Part};
 
 use crate::cli::Machine;
 use crate::demonstrations;
+use crate::learner::device;
 use crate::output;
 use crate::preset::Resolved;
 use crate::session::Session;
 use crate::spent::Timed;
-use crate::train::{device, start};
+use crate::start::start;
 use crate::waiting::Waiting;
 
 /// How long to measure, from the first update on.

@@ -12,14 +12,15 @@ use serde::Serialize;
 
 use crate::cli::Machine;
 use crate::collect::{Workers, lost};
-use crate::evaluate::{Asked, Games, LOSSES, SEATS, Trained, watched};
+use crate::games::{Games, LOSSES, SEATS, watched};
+use crate::learner::device;
 use crate::preset::{self, Ask, Resolved};
 use crate::rollout::draw;
 use crate::score::Score;
 use crate::session::Session;
 use crate::tables::Tables;
 use crate::takes::{self, Take, Takes, manifest, pictures};
-use crate::train::device;
+use crate::trained::{Asked, Trained};
 use crate::usage::usage;
 use crate::waiting::Waiting;
 use crate::{file, model, output};

@@ -6,19 +6,21 @@ use std::process::ExitCode;
 use crate::checkpoint::{self, Checkpoint};
 use crate::cli::Machine;
 use crate::drive::{Run, drive};
-use crate::evaluate::recorded;
 use crate::keep::Archive;
+use crate::learner::device;
 use crate::manifest::Owner;
 use crate::metrics::Metrics;
 use crate::preset::Resolved;
 use crate::run_dir::RunDir;
 use crate::session::Counts;
+use crate::start::{owner, start};
 use crate::stop::Stop;
 use crate::suspect::keep_batch;
 use crate::tables::Tables;
 use crate::tape::Tape;
-use crate::train::{Report, device, finish, owner, progress, start};
+use crate::trained::recorded;
 use crate::usage::{self, usage};
+use crate::verbosity::{Verbosity, finish, progress};
 use crate::{demonstrations, output, publish, record};
 
 /// Resumes a run from its last checkpoint, bit for bit as if it had not been interrupted; a run without a checkpoint
@@ -39,7 +41,7 @@ pub(crate) struct ResumeArgs {
     #[arg(long, conflicts_with_all = ["quiet", "json"])]
     tui: bool,
     #[command(flatten)]
-    report: Report,
+    verbosity: Verbosity,
     #[command(flatten)]
     pub(crate) machine: Machine,
 }
@@ -65,7 +67,7 @@ pub(crate) fn run(args: &ResumeArgs, tables: &Tables) -> anyhow::Result<ExitCode
     let (workers, used) = (args.machine.workers()?, args.machine.device_of(&about.device).to_owned());
     let mut session = start(&resolved, &train, about.seed, &device(&used)?, workers)?;
     let note = |text: String| {
-        if !args.report.quiet {
+        if !args.verbosity.quiet {
             output::note(text);
         }
     };
@@ -93,7 +95,7 @@ pub(crate) fn run(args: &ResumeArgs, tables: &Tables) -> anyhow::Result<ExitCode
     if args.frames.is_some() {
         ended(&resolved, &session.counts, train.frames).into_iter().for_each(note);
     }
-    let progress = progress(&resolved, about.seed, (frames, train.frames), (args.tui, args.report), &stop)?;
+    let progress = progress(&resolved, about.seed, (frames, train.frames), (args.tui, args.verbosity), &stop)?;
     // Nothing of the run is changed before this, whatever was refused.
     checkpoint::forget_after(&dir.checkpoints(), frames)?;
     checkpoint::forget_after(&dir.best(), frames)?;
@@ -112,7 +114,7 @@ pub(crate) fn run(args: &ResumeArgs, tables: &Tables) -> anyhow::Result<ExitCode
     let mut archive = Archive::reopen(dir, owner, train.keep_checkpoints, frames, checkpoint.as_ref(), settled)?;
     let run = Run { resolved, train, eval, seed: about.seed, workers, path: args.run.clone(), stop };
     let done = drive(&run, &mut session, Some(metrics), progress, &mut archive);
-    finish(&done.map_err(|error| keep_batch(error, &run.path))?, args.report)
+    finish(&done.map_err(|error| keep_batch(error, &run.path))?, args.verbosity)
 }
 
 /// The checkpoint to go on from; none where the last of a run that has none is asked for. Of a damaged one the message names

@@ -2,8 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::evaluate::{Asked, Trained};
 use crate::output;
+use crate::trained::{Asked, Trained};
 
 /// Finished games.
 #[derive(Clone, Debug, Default, PartialEq)]

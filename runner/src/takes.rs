@@ -10,8 +10,8 @@ use rl_replays::recording::{Group, Kept, Manifest, Outcome, Pictures, Player, Re
 use serde::{Deserialize, Serialize};
 
 use crate::collect::Seats;
-use crate::evaluate::Games;
 use crate::file;
+use crate::games::Games;
 use crate::preset::Resolved;
 
 /// A game that is being played.

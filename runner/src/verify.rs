@@ -14,18 +14,20 @@ use crate::cli::Machine;
 use crate::demonstrations;
 use crate::digests::{self, Digest};
 use crate::drive::{Run, drive};
-use crate::evaluate::recorded;
 use crate::keep::Keep;
+use crate::learner::device;
 use crate::manifest::{self, hex};
 use crate::output;
 use crate::progress::Progress;
 use crate::publish;
 use crate::session::Session;
 use crate::snapshot::{Extent, Handed, Part, Snapshot};
+use crate::start::{owner, start};
 use crate::stop::{STOPPED, Stop};
 use crate::tables::Tables;
-use crate::train::{Report, device, owner, start};
+use crate::trained::recorded;
 use crate::usage::usage;
+use crate::verbosity::Verbosity;
 
 /// Replays a run from its seed, or from one of its checkpoints, and compares weights, optimiser, replay, environments and
 /// all else with what was recorded; names the first part that differs. A recording is replayed and its scores certified.
@@ -40,7 +42,7 @@ pub(crate) struct VerifyArgs {
     #[arg(long, default_value = "start")]
     from: String,
     #[command(flatten)]
-    report: Report,
+    verbosity: Verbosity,
     #[command(flatten)]
     pub(crate) machine: Machine,
 }
@@ -145,9 +147,9 @@ pub(crate) fn run(args: &VerifyArgs, tables: &Tables) -> anyhow::Result<ExitCode
         if args.from != "start" {
             bail!(usage(format!("--from {}: a recording is played from its start", args.from)));
         }
-        return certify::run(&args.run, args.report, tables);
+        return certify::run(&args.run, args.verbosity, tables);
     }
-    let (stop, Report { quiet, json }) = (Stop::listen()?, args.report);
+    let (stop, Verbosity { quiet, json }) = (Stop::listen()?, args.verbosity);
     let (about, resolved) = recorded(&args.run, tables)?;
     publish::refuse(&args.run)?;
     resolved.told.iter().filter(|_| !quiet).for_each(output::note);

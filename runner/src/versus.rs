@@ -15,11 +15,13 @@ use rl_replays::Rollout;
 use serde::Serialize;
 
 use crate::cli::Machine;
-use crate::evaluate::{SEATS, build, load_weights, recorded};
+use crate::games::SEATS;
+use crate::learner::build;
+use crate::learner::device;
 use crate::output;
 use crate::saliency::remembers;
 use crate::tables::Tables;
-use crate::train::device;
+use crate::trained::{load_weights, recorded};
 use crate::usage::usage;
 use crate::waiting::{Stopped, Waiting};
 

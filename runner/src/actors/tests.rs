@@ -16,8 +16,8 @@ use crate::collect::{self, Workers};
 use crate::manifest::Owner;
 use crate::preset::{Ask, resolve};
 use crate::session::{Acting, Counts, Session, WEIGHTS, Window};
+use crate::start;
 use crate::tables::Tables;
-use crate::train;
 
 /// What goes wrong with environments once their fuse is burnt down.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -253,7 +253,7 @@ fn cartpole(actors: usize, max_lag: usize) -> Session {
     let ask = Ask { env: "cartpole", agent: Some("impala"), sets: &sets, ..Ask::default() };
     let resolved = resolve(&tables, &ask).unwrap();
     let mut session =
-        train::start(&resolved, &resolved.train().unwrap(), 3, &Device::Cpu, Workers::Exactly(1)).unwrap();
+        start::start(&resolved, &resolved.train().unwrap(), 3, &Device::Cpu, Workers::Exactly(1)).unwrap();
     session.seats.reset().unwrap();
     session
 }

@@ -9,10 +9,11 @@ use rl_replays::recording::{Manifest, Player};
 
 use super::Saliency;
 use crate::checkpoint::{self, Checkpoint};
-use crate::evaluate::{build, recorded};
+use crate::learner::build;
 use crate::session::WEIGHTS;
+use crate::start::owner;
 use crate::tables::Tables;
-use crate::train::owner;
+use crate::trained::recorded;
 use crate::usage::usage;
 
 /// A policy that can be asked, and which it is.

@@ -5,12 +5,12 @@ use candle_core::Device;
 use super::*;
 use crate::checkpoint::{self, Checkpoint};
 use crate::collect::Workers;
-use crate::evaluate::{Games, SEATS};
+use crate::games::{Games, SEATS};
 use crate::manifest::{Manifest, Owner};
 use crate::planners::PLANNERS;
 use crate::preset::{Ask, Resolved, resolve};
 use crate::tables::Tables;
-use crate::{toy, train};
+use crate::{start, toy};
 
 fn resolved(env: &str, agent: &str) -> Resolved {
     let tables = Tables::new(&[rl_envs::ENVS], &[rl_agents::AGENTS, PLANNERS, &[toy::ENTRY]]);
@@ -76,7 +76,7 @@ fn begin(resolved: &Resolved) -> Session {
 }
 
 fn begin_with(resolved: &Resolved, workers: usize) -> Session {
-    train::start(resolved, &resolved.train().unwrap(), 3, &Device::Cpu, Workers::Exactly(workers)).unwrap()
+    start::start(resolved, &resolved.train().unwrap(), 3, &Device::Cpu, Workers::Exactly(workers)).unwrap()
 }
 
 fn play(session: &mut Session, blocks: usize) -> anyhow::Result<()> {
@@ -109,7 +109,7 @@ fn a_resumed_session_is_the_uninterrupted_one_and_no_part_can_be_spared() {
     let remembering = [("cartpole-positions", "ppo", 600), ("cartpole-positions", "r2d2", 160)];
     for (env, agent, steps) in cases.chain(family).chain(continuous).chain(more).chain(remembering).chain(planned) {
         let resolved = resolved(env, agent);
-        let owner = train::owner(&resolved, &resolved.train().unwrap());
+        let owner = start::owner(&resolved, &resolved.train().unwrap());
         let dir = tempfile::tempdir().unwrap();
         let mut whole = begin(&resolved);
         whole.seats.reset().unwrap();
@@ -164,7 +164,7 @@ fn every_part_is_the_same_for_any_number_of_workers_and_across_a_change_of_it() 
     for (env, agent, steps) in cases {
         let mut resolved = resolved(env, agent);
         resolved.set("train.envs", 5).unwrap();
-        let owner = train::owner(&resolved, &resolved.train().unwrap());
+        let owner = start::owner(&resolved, &resolved.train().unwrap());
         let dir = tempfile::tempdir().unwrap();
         let mut saved = None;
         let mut ends = Vec::new();
@@ -198,7 +198,7 @@ fn every_part_is_the_same_for_any_number_of_workers_and_across_a_change_of_it() 
 #[test]
 fn a_checkpoint_of_another_state_of_the_same_frames_is_replaced_and_the_same_left_alone() {
     let resolved = resolved("cartpole", "toy");
-    let owner = train::owner(&resolved, &resolved.train().unwrap());
+    let owner = start::owner(&resolved, &resolved.train().unwrap());
     let dir = tempfile::tempdir().unwrap();
     let mut session = begin(&resolved);
     let mut write = |next_eval| {
@@ -224,7 +224,7 @@ fn a_checkpoint_of_another_state_of_the_same_frames_is_replaced_and_the_same_lef
 #[test]
 fn damaged_and_foreign_checkpoints_are_refused_by_name() {
     let resolved = resolved("cartpole", "toy");
-    let owner = train::owner(&resolved, &resolved.train().unwrap());
+    let owner = start::owner(&resolved, &resolved.train().unwrap());
     let dir = tempfile::tempdir().unwrap();
     let mut session = begin(&resolved);
     let path = checkpoint::written(dir.path(), &mut session, &owner);
@@ -274,7 +274,7 @@ fn evaluation_changes_no_bit_of_the_session() {
     let waiting = crate::waiting::Waiting::default();
     let score = |workers| {
         let games = Games { seed: 3, first: SEATS, episodes: 21, mode, workers, outputs: false };
-        crate::evaluate::play(&resolved, session.learner.as_ref(), games, &waiting).unwrap()
+        crate::games::play(&resolved, session.learner.as_ref(), games, &waiting).unwrap()
     };
     let (first, second) = (score(Workers::UpTo(2)), score(Workers::Exactly(3)));
     assert_eq!(first, second);

@@ -1,0 +1,114 @@
+//! Full games, on seats that training never sees.
+
+use anyhow::bail;
+use rl_agents::{Clock, Learner, Mode, Plan};
+use rl_core::Seating;
+use rl_replays::Rollout;
+
+use crate::collect::{self, Seats, Workers, finished};
+use crate::preset::Resolved;
+use crate::score::Score;
+use crate::waiting::Waiting;
+
+/// First seat of evaluations; training seats are numbered from 0.
+pub(crate) const SEATS: u32 = 1_000_000;
+/// First seat of those while a run trains: the best weights are chosen by their games, which are no others' to be judged by.
+pub(crate) const TRIALS: u32 = 2_000_000;
+/// Games that are played side by side. Which games are played depends on it, so it is not a setting.
+const SIDE_BY_SIDE: u32 = 16;
+
+/// Which games to play, and how.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Games {
+    /// Of the games and of the policy's draws.
+    pub(crate) seed: u64,
+    /// The first seat: [`SEATS`] or [`TRIALS`].
+    pub(crate) first: u32,
+    /// How many, in full.
+    pub(crate) episodes: u32,
+    /// How the policy chooses.
+    pub(crate) mode: Mode,
+    /// Threads that step; they decide no score.
+    pub(crate) workers: Workers,
+    /// Whether the policy is asked what it thinks: it changes no game.
+    pub(crate) outputs: bool,
+}
+
+impl Games {
+    /// How many of them are played in that seat, of those side by side.
+    pub(crate) fn share(&self, seat: u32) -> u32 {
+        let seats = self.episodes.min(SIDE_BY_SIDE);
+        self.episodes / seats + u32::from(seat < self.episodes % seats)
+    }
+}
+
+/// Engines that may be lost with no game's end between them.
+pub(crate) const LOSSES: usize = 50;
+
+/// Plays full games: each seat a fixed share of them, so that short games are not favoured.
+///
+/// Reads the learner and changes nothing of it.
+///
+/// # Errors
+/// If the environment or the policy fails, or [`Stopped`](crate::waiting::Stopped).
+pub(crate) fn play(
+    resolved: &Resolved,
+    learner: &dyn Learner,
+    games: Games,
+    waiting: &Waiting,
+) -> anyhow::Result<Score> {
+    watched(resolved, learner, games, waiting, &mut |_| Ok(()))
+}
+
+/// The same, shown to `watch` after the first reset and after every step: the second rows of the blocks are what it led to.
+///
+/// # Errors
+/// If the environment or the policy fails, or `watch`, or [`Stopped`](crate::waiting::Stopped).
+pub(crate) fn watched(
+    resolved: &Resolved,
+    learner: &dyn Learner,
+    games: Games,
+    waiting: &Waiting,
+    watch: &mut dyn FnMut(&Seats) -> anyhow::Result<()>,
+) -> anyhow::Result<Score> {
+    let Games { seed, first, episodes, mode, workers, outputs } = games;
+    let seats = episodes.min(SIDE_BY_SIDE);
+    let range = first..first + seats;
+    let seating = Seating { seed, seats: range.clone() };
+    let envs = collect::groups(&|seating| resolved.seat_eval(seating), &seating, workers, resolved.together())?;
+    let mut policy = learner.policy(range)?;
+    let mut seated = Seats::new(envs, Plan { horizon: 1, ..learner.plan() }, workers)?;
+    if outputs {
+        seated.blocks_mut().iter_mut().for_each(Rollout::ask);
+    }
+    let mut clock = Clock::default();
+    let mut played: Vec<Vec<f64>> = vec![Vec::new(); seats as usize];
+    let (mut score, mut lost) = (Score::default(), 0);
+    let bar = waiting.bar(episodes as usize, "games");
+    seated.reset()?;
+    watch(&seated)?;
+    let share = |seat| games.share(seat);
+    while (0..seats).any(|seat| played[seat as usize].len() < share(seat) as usize) {
+        waiting.go_on()?;
+        bar.reach(played.iter().map(Vec::len).sum());
+        seated.collect(policy.as_mut(), mode, &mut clock)?;
+        score.losses.extend(seated.take_losses().into_iter().map(collect::lost));
+        if finished(seated.blocks()).next().is_some() {
+            lost = score.losses.len();
+        } else if score.losses.len() > lost + LOSSES {
+            let last = score.losses.pop().unwrap_or_default();
+            bail!("{last}; more than {LOSSES} engines were lost before it without a finished game in between");
+        }
+        watch(&seated)?;
+        for episode in finished(seated.blocks()) {
+            let seat = episode.seat - first;
+            if played[seat as usize].len() < share(seat) as usize {
+                played[seat as usize].push(episode.ret);
+                score.frames += episode.frames;
+            }
+        }
+        seated.carry();
+    }
+    score.returns = played.into_iter().flatten().collect();
+    Ok(score)
+}

@@ -1,0 +1,56 @@
+//! Learners as settings describe them, and where their tensors live.
+
+use anyhow::{Context as _, bail};
+use candle_core::Device;
+use rl_agents::{AgentEntry, Context, Learner};
+
+use crate::needs;
+use crate::preset::{Resolved, Train};
+use crate::usage::usage;
+
+/// The agent of a resolved run, and what it is built from.
+///
+/// # Errors
+/// If `[train]` is out of range.
+pub(crate) fn context<'a>(
+    resolved: &'a Resolved,
+    spec: &'a rl_core::Spec,
+    seed: u64,
+    device: &'a Device,
+) -> anyhow::Result<(&'static AgentEntry, Context<'a>)> {
+    let agent = resolved.agent.expect("whoever builds a learner named its agent");
+    let Train { envs: seats, precision, .. } = resolved.train()?;
+    Ok((agent, Context { spec, config: resolved.table("agent"), seats, seed, device, precision }))
+}
+
+/// The learner of a run, untrained.
+///
+/// # Errors
+/// If the pair cannot work or the agent refuses a value.
+pub(crate) fn build(
+    resolved: &Resolved,
+    spec: &rl_core::Spec,
+    seed: u64,
+    device: &Device,
+) -> anyhow::Result<Box<dyn Learner>> {
+    let agent = resolved.agent.expect("whoever builds a learner named its agent");
+    if let Some(refusal) = needs::refusal(agent, &resolved.env_name, spec) {
+        return Err(refusal);
+    }
+    let (agent, context) = context(resolved, spec, seed, device)?;
+    needs::allocation(agent, &context).with_context(|| resolved.blame("agent"))?;
+    (agent.build)(&context).with_context(|| resolved.blame("agent"))
+}
+
+/// Where tensors live.
+///
+/// # Errors
+/// If there is no such device here.
+pub(crate) fn device(name: &str) -> anyhow::Result<Device> {
+    match name {
+        "cpu" => Ok(Device::Cpu),
+        "cuda" if cfg!(feature = "cuda") => Device::new_cuda(0).context("--device cuda"),
+        "cuda" => bail!(usage("--device cuda: this binary was built without the feature `cuda`")),
+        _ => bail!(usage(format!("--device {name}: expected `cpu` or `cuda`"))),
+    }
+}

@@ -1,0 +1,167 @@
+//! What to train and where: the same for a run alone and for each of several.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::bail;
+use candle_core::Device;
+use rl_nn::Precision;
+
+use crate::collect::Workers;
+use crate::drive::{Outcome, Run, drive};
+use crate::keep::Archive;
+use crate::learner::context;
+use crate::metrics::Metrics;
+use crate::needs::Runs;
+use crate::preset::{Eval, Resolved, Train};
+use crate::progress::Progress;
+use crate::run_dir::{self, About, RunDir};
+use crate::session::Session;
+use crate::start::{owner, start};
+use crate::stop::Stop;
+use crate::suspect::keep_batch;
+use crate::tape::{Tape, Which};
+use crate::usage::usage;
+use crate::{demonstrations, group, needs, record};
+
+/// What to train, and with what: the same for every seed.
+#[derive(Clone, Debug)]
+pub(crate) struct Order {
+    pub(crate) resolved: Resolved,
+    pub(crate) train: Train,
+    pub(crate) eval: Eval,
+    pub(crate) device: Device,
+    /// Name of the device.
+    pub(crate) on: String,
+    /// Threads of a run.
+    pub(crate) threads: usize,
+    pub(crate) workers: Workers,
+    pub(crate) record: Option<Which>,
+    pub(crate) outputs: Option<u32>,
+    pub(crate) stop: Stop,
+}
+
+/// Where runs go.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Place<'a> {
+    /// The directory that was asked for.
+    pub(crate) run: Option<&'a Path>,
+    /// Whether it holds one directory per seed.
+    pub(crate) many: bool,
+    /// Whether to replace a run that is there.
+    pub(crate) force: bool,
+}
+
+impl Place<'_> {
+    /// Whether every run can have its directory: none is begun where one could not.
+    ///
+    /// # Errors
+    /// If one is there that may not be replaced.
+    pub(crate) fn check(&self, seeds: &[u64]) -> anyhow::Result<()> {
+        if let Some(run) = self.run
+            && run_dir::about(run).is_ok()
+        {
+            bail!(usage(format!("{} is the directory of one run: name another --run for several", run.display())));
+        }
+        seeds.iter().filter_map(|&seed| self.of(seed)).try_for_each(|dir| run_dir::may_be(&dir, self.force).map(drop))
+    }
+
+    fn of(&self, seed: u64) -> Option<PathBuf> {
+        self.run.map(|run| if self.many { group::below(run, seed) } else { run.to_owned() })
+    }
+}
+
+impl Order {
+    /// What a run multiplies, where that is not what was asked for.
+    pub(crate) fn instead(&self) -> Option<&'static str> {
+        match self.train.precision {
+            Precision::Bf16 if !self.device.is_cpu() => Some("bf16 is supported on the CPU only: the GPU uses f32"),
+            Precision::Bf16 if self.train.precision.unit().is_none() => {
+                Some("this CPU has no bf16 instructions: using f32")
+            }
+            _ => None,
+        }
+    }
+
+    /// A session at its very beginning, once it is known that `runs` of its kind have room here.
+    fn session(&self, seed: u64, runs: Runs, place: &Place<'_>) -> anyhow::Result<Session> {
+        let Self { resolved, train, device, workers, .. } = self;
+        let mut session = start(resolved, train, seed, device, self.workers_of(*workers))?;
+        let (agent, context) = context(resolved, session.seats.spec(), seed, device)?;
+        let mut weights = Vec::new();
+        session.learner.weights().save(&mut weights)?;
+        let at = place.run.unwrap_or(Path::new("runs"));
+        needs::check(agent, &context, train, at, weights.len() as u64, runs)?;
+        Ok(session)
+    }
+
+    /// Whether a run could start: of several only the first needs to be asked.
+    ///
+    /// # Errors
+    /// If the pair cannot work, a value is refused, or memory or disk is short.
+    pub(crate) fn check(&self, seed: u64, runs: Runs, place: &Place<'_>) -> anyhow::Result<()> {
+        self.session(seed, runs, place).map(drop)
+    }
+
+    /// The same for one of as many runs `at_once`.
+    pub(crate) fn share(&self, at_once: usize) -> Self {
+        Self { threads: (self.threads / at_once).max(1), ..self.clone() }
+    }
+
+    /// Threads that step, of the threads of a run.
+    fn workers_of(&self, workers: Workers) -> Workers {
+        match workers {
+            Workers::UpTo(most) => Workers::UpTo(most.min(self.threads)),
+            Workers::Exactly(workers) => Workers::Exactly(workers),
+        }
+    }
+}
+
+/// Trains `seed` from its beginning, in a directory of its own.
+///
+/// # Errors
+/// If anything that it needs is missing, refused or fails.
+pub(crate) fn fresh(order: &Order, seed: u64, place: &Place<'_>, progress: Progress) -> anyhow::Result<Outcome> {
+    let mut session = order.session(seed, Runs { all: 1, at_once: 1 }, place)?;
+    if let Some(instead) = order.instead().filter(|_| !place.many) {
+        progress.note(instead);
+    }
+    let kept = record::kept_of(order.outputs, &session, &order.resolved)?;
+    let Order { resolved, train, eval, workers, stop, .. } = order.clone();
+    // Before there is a directory: what cannot be shown leaves none.
+    let shown = demonstrations::begin(&resolved, &mut session, &train)?;
+    if let Some(shown) = &shown {
+        progress.note(&shown.to_string());
+    }
+    let about = About { demonstrations: shown, ..about(order, seed) };
+    let name = format!("{}-{}-s{seed}", resolved.env_name.replace('/', "-"), about.agent);
+    let dir = RunDir::create(place.of(seed).as_deref(), &name, place.force, &about, &resolved.text())?;
+    if let Some(which) = order.record {
+        session.tape = Some(Tape::open(which, kept, dir.path(), &resolved, seed, &mut session)?);
+    }
+    let (path, metrics) = (dir.path().to_owned(), Metrics::create(dir.path())?);
+    let mut archive = Archive::create(dir, owner(&resolved, &train), train.keep_checkpoints)?;
+    let workers = order.workers_of(workers);
+    let run = Run { resolved, train, eval, seed, workers, path, stop };
+    drive(&run, &mut session, Some(metrics), progress, &mut archive).map_err(|error| keep_batch(error, &run.path))
+}
+
+fn about(order: &Order, seed: u64) -> About {
+    let owner = owner(&order.resolved, &order.train);
+    About {
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        revision: env!("RL_REVISION").to_owned(),
+        features: run_dir::features(),
+        isa: owner.isa,
+        cpu: run_dir::cpu(),
+        threads: order.threads,
+        device: order.on.clone(),
+        env: owner.env,
+        env_version: owner.env_version,
+        agent: owner.agent,
+        seed,
+        config_sha256: order.resolved.sha256(),
+        record: order.record,
+        demonstrations: None,
+        record_outputs: order.outputs,
+    }
+}

@@ -1,0 +1,63 @@
+//! The session that a run begins with, and whose checkpoints it reads and writes.
+
+use std::sync::Arc;
+
+use candle_core::Device;
+use rl_core::Seating;
+
+use crate::actors::Actors;
+use crate::collect::{self, Seats, Workers};
+use crate::learner::build;
+use crate::manifest::Owner;
+use crate::preset::{Resolved, Train};
+use crate::run_dir;
+use crate::session::{Acting, Counts, Session, Window};
+use crate::usage::usage;
+
+/// A session at its very beginning, its environment not yet reset.
+pub(crate) fn start(
+    resolved: &Resolved,
+    train: &Train,
+    seed: u64,
+    device: &Device,
+    workers: Workers,
+) -> anyhow::Result<Session> {
+    let range = 0..train.envs;
+    let seating = Seating { seed, seats: range.clone() };
+    // Actors are groups too, and need nobody else to step them.
+    let (groups, workers) = match train.actors {
+        0 => (workers, workers),
+        actors => (Workers::Exactly(actors as usize), Workers::UpTo(1)),
+    };
+    let envs = collect::groups(&|seating| resolved.seat(seating), &seating, groups, resolved.together())?;
+    let learner = build(resolved, envs[0].spec(), seed, device)?;
+    let seats = Seats::new(envs, learner.plan(), workers)?;
+    let acting = if train.actors == 0 {
+        Acting::InTurn(learner.policy(range)?)
+    } else {
+        let anew = resolved.clone();
+        let rebuild = Arc::new(move |seating: &Seating| anew.seat(seating));
+        let actors = Actors::new(learner.as_ref(), &seats, seed, rebuild)?;
+        Acting::Apart(actors.ok_or_else(|| newest_only(resolved, "train.actors"))?)
+    };
+    let (counts, window) = (Counts::default(), Window::default());
+    Ok(Session { seats, learner, acting, counts, window, notes: Vec::new(), tape: None })
+}
+
+/// What an agent says that cannot have the actors that were `asked` for.
+pub(crate) fn newest_only(resolved: &Resolved, asked: &str) -> anyhow::Error {
+    let agent = resolved.agent.map_or("", |agent| agent.id);
+    usage(format!(
+        "{asked}: agent `{agent}` can learn only from data of its newest weights (impala also learns from older ones)"
+    ))
+}
+
+/// Whose checkpoints a configuration reads and writes.
+pub(crate) fn owner(resolved: &Resolved, train: &Train) -> Owner {
+    Owner {
+        env: resolved.env_name.clone(),
+        env_version: resolved.env.version,
+        agent: resolved.agent.map_or_else(String::new, |agent| agent.id.to_owned()),
+        isa: run_dir::isa(train.precision),
+    }
+}

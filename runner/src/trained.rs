@@ -1,0 +1,120 @@
+//! What a run has trained, as it is asked to play.
+
+use std::path::Path;
+
+use anyhow::bail;
+use candle_core::Device;
+use rl_agents::Learner;
+
+use crate::checkpoint::{self, Checkpoint};
+use crate::learner::build;
+use crate::output;
+use crate::preset::{self, Ask, Resolved};
+use crate::run_dir::{self, About};
+use crate::session::WEIGHTS;
+use crate::start::owner;
+use crate::tables::Tables;
+use crate::usage::usage;
+
+/// Which games are to be played, and by whom.
+#[derive(Clone, Debug, clap::Args)]
+pub(crate) struct Asked {
+    /// `last`, `best`, or the frames of a checkpoint
+    #[arg(long, default_value = "last")]
+    pub(crate) checkpoint: String,
+    /// Full games to play; the protocol's by default
+    #[arg(long, allow_negative_numbers = true)]
+    pub(crate) episodes: Option<u32>,
+    /// Protocol of the environment; the run's by default
+    #[arg(long)]
+    pub(crate) protocol: Option<String>,
+    /// Seed of the games and of the policy's draws
+    #[arg(long, default_value_t = 0, allow_negative_numbers = true)]
+    pub(crate) seed: u64,
+    /// Take the most probable action where the policy would sample
+    #[arg(long)]
+    pub(crate) greedy: bool,
+}
+
+/// What a run says of itself, and its settings.
+///
+/// # Errors
+/// If `run` is not the directory of a run that this program knows.
+pub(crate) fn recorded(run: &Path, tables: &Tables) -> anyhow::Result<(About, Resolved)> {
+    let about = run_dir::about(run)?;
+    let (file, same) = run_dir::settings(run, &about)?;
+    let ask = Ask { env: &about.env, agent: Some(&about.agent), preset: Some(&file), ..Ask::default() };
+    let mut resolved = preset::resolve(tables, &ask)?;
+    if !same {
+        resolved.told = Some(format!("{}: was changed since run.json was written", file.display()));
+    }
+    Ok((about, resolved))
+}
+
+/// Gives `learner` the weights of a checkpoint of its run and returns the frames after which it was made.
+///
+/// # Errors
+/// If there is no such checkpoint, or it does not fit.
+pub(crate) fn load_weights(
+    run: &Path,
+    checkpoint: &str,
+    resolved: &Resolved,
+    learner: &mut dyn Learner,
+) -> anyhow::Result<u64> {
+    let dir = checkpoint::find(run, checkpoint)?;
+    let checkpoint = Checkpoint::open(&dir, &owner(resolved, &resolved.train()?))?;
+    checkpoint.load_part(WEIGHTS, learner.weights())?;
+    Ok(checkpoint.frames())
+}
+
+/// A trained agent and the games that it plays.
+pub(crate) struct Trained {
+    pub(crate) about: About,
+    pub(crate) resolved: Resolved,
+    pub(crate) learner: Box<dyn Learner>,
+    /// Frames that it was trained for.
+    pub(crate) frames: u64,
+    /// Of its parameters.
+    pub(crate) parameters_sha256: String,
+}
+
+impl Trained {
+    /// Loads the checkpoint of a run that was asked for, to play as was asked for.
+    ///
+    /// # Errors
+    /// If there is no such checkpoint, or the protocol shows something else.
+    pub(crate) fn load(run: &Path, asked: &Asked, device: &Device, tables: &Tables) -> anyhow::Result<Self> {
+        let Asked { checkpoint, episodes, protocol, seed, .. } = asked;
+        let (about, mut resolved) = recorded(run, tables)?;
+        resolved.told.iter().for_each(output::note);
+        let trained = resolved.shapes()?;
+        if let Some(protocol) = protocol {
+            resolved.use_protocol(protocol)?;
+        }
+        if let Some(episodes) = episodes {
+            resolved.set("eval.episodes", i64::from(*episodes))?;
+        }
+        resolved.eval()?;
+        let spec = resolved.shapes()?;
+        if spec != trained {
+            let protocol = protocol.as_deref().unwrap_or("this");
+            bail!(usage(format!(
+                "protocol {protocol} has other observation or action shapes than this run was trained on"
+            )));
+        }
+        let mut learner = build(&resolved, &spec, *seed, device)?;
+        let frames = load_weights(run, checkpoint, &resolved, learner.as_mut())?;
+        let parameters_sha256 = checkpoint::sha256(learner.weights())?;
+        Ok(Self { about, resolved, learner, frames, parameters_sha256 })
+    }
+
+    /// How it chooses, in words.
+    pub(crate) fn policy(&self, epsilon: f32, greedy: bool) -> String {
+        describe(epsilon, greedy || !self.resolved.agent.is_some_and(|agent| agent.stochastic))
+    }
+}
+
+fn describe(epsilon: f32, greedy: bool) -> String {
+    let choice = if greedy { "greedy" } else { "sampled" };
+    if epsilon > 0.0 { format!("{choice}, ε = {epsilon}") } else { choice.to_owned() }
+}

@@ -1,0 +1,62 @@
+//! What is said of a run on its way and at its end, and how.
+
+use std::process::ExitCode;
+
+use crate::dashboard::Board;
+use crate::drive::Outcome;
+use crate::output;
+use crate::preset::Resolved;
+use crate::progress::Progress;
+use crate::stop::{STOPPED, Stop};
+
+/// What is said of a run, and how.
+#[derive(Clone, Copy, Debug, clap::Args)]
+pub(crate) struct Verbosity {
+    /// Nothing on stderr but errors
+    #[arg(long)]
+    pub(crate) quiet: bool,
+    /// End with one JSON object on stdout; with --seeds, with one per seed and one for all of them
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// Shows a run at some frame of all: in the way that was asked for, a dashboard or not.
+///
+/// # Errors
+/// If there is no terminal for a dashboard.
+pub(crate) fn progress(
+    resolved: &Resolved,
+    seed: u64,
+    (done, total): (u64, u64),
+    (tui, Verbosity { quiet, json }): (bool, Verbosity),
+    stop: &Stop,
+) -> anyhow::Result<Progress> {
+    if !tui {
+        return Ok(Progress::new(done, total, quiet, json));
+    }
+    let agent = resolved.agent.map_or("", |agent| agent.id);
+    let title = format!("{agent} on {}, seed {seed}", resolved.env_name);
+    Ok(Progress::board(Board::open(&title, done, total, stop)?))
+}
+
+/// Says how a run ended.
+///
+/// # Errors
+/// If its outcome cannot be written as JSON.
+pub(crate) fn finish(outcome: &Outcome, verbosity: Verbosity) -> anyhow::Result<ExitCode> {
+    let Outcome { frames, agent_steps, updates, seconds, run, stopped, .. } = outcome;
+    if !verbosity.quiet {
+        let mean = outcome.mean_return_100.map(|m| format!(", mean return {m:.3}")).unwrap_or_default();
+        let run = run.display();
+        output::note(format!(
+            "{frames} frames, {agent_steps} agent steps, {updates} updates in {seconds:.1} s{mean}: {run}"
+        ));
+        if *stopped {
+            output::note(format!("stopped; go on with: rl-run resume {run}"));
+        }
+    }
+    if verbosity.json {
+        output::line(serde_json::to_string(outcome)?);
+    }
+    Ok(if *stopped { ExitCode::from(STOPPED) } else { ExitCode::SUCCESS })
+}
