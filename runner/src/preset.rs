@@ -99,29 +99,19 @@ pub(crate) fn resolve(tables: &Tables, ask: &Ask<'_>) -> anyhow::Result<Resolved
     let (env_name, env) = tables.env(ask.env)?;
     bring(env)?;
     let agent = ask.agent.map(|name| tables.agent(name)).transpose()?;
-    let text = env.member_presets.iter().find(|(name, _)| *name == env_name).map_or(env.preset, |&(_, text)| text);
-    let mut merged = parse(text, &format!("preset env/{env_name}"))?;
     let mut origin = format!("preset env/{env_name}");
+    let text = env.member_presets.iter().find(|(name, _)| *name == env_name).map_or(env.preset, |&(_, text)| text);
+    let mut merged = parse(text, &origin)?;
     if let Some(agent) = agent {
-        if let Some(text) = agent_preset(env, &env_name, agent) {
-            origin = format!("presets env/{env_name} and {}/{env_name}", agent.id);
-            let mut tables = parse(text, &origin)?;
-            claim::take(&mut tables, &origin)?;
-            merged.extend(tables);
-        } else if ask.preset.is_none() {
-            let table = merged.get("env").and_then(Value::as_table).cloned().unwrap_or_default();
-            let seats = 0..(env.together)(&table);
-            let spec = (env.build)(&env_name, &table, &Seating { seed: 0, seats }).map(|env| env.spec().clone());
-            // A preset would not help an agent that cannot play this.
-            let refused = spec.ok().and_then(|spec| needs::refusal(agent, &env_name, &spec));
-            let with: Vec<&str> = agent.presets.iter().map(|&(name, _)| name).collect();
-            return Err(refused.unwrap_or_else(|| {
-                usage(format!(
-                    "agent `{}` has no preset for `{env_name}` (it has presets for {}): give one with --preset FILE",
-                    agent.id,
-                    with.join(", ")
-                ))
-            }));
+        match agent_preset(env, &env_name, agent) {
+            Some(text) => {
+                origin = format!("presets env/{env_name} and {}/{env_name}", agent.id);
+                let mut tables = parse(text, &origin)?;
+                claim::take(&mut tables, &origin)?;
+                merged.extend(tables);
+            }
+            None if ask.preset.is_none() => return Err(no_preset(&merged, &env_name, env, agent)),
+            None => {}
         }
     }
     if let Some(path) = ask.preset {
@@ -134,28 +124,56 @@ pub(crate) fn resolve(tables: &Tables, ask: &Ask<'_>) -> anyhow::Result<Resolved
             }
         }
     }
-    let split = |set: &'_ String| match set.split_once('=') {
-        Some((key, value)) if !key.trim().is_empty() => Ok((key.trim().to_owned(), literal(value.trim()))),
-        _ => Err(usage(format!("--set {set}: expected key=value"))),
+    let sets = ask.sets.iter().map(|set| split(set)).collect::<anyhow::Result<Vec<_>>>()?;
+    let told = match protocol(ask.protocol, &sets)? {
+        Some(protocol) => follow(&mut merged, env, protocol, &sets)?,
+        None => None,
     };
-    let sets = ask.sets.iter().map(split).collect::<anyhow::Result<Vec<_>>>()?;
-    let mut told = None;
-    if let Some(protocol) = protocol(ask.protocol, &sets)? {
-        let before = merged.get("agent").and_then(Value::as_table).cloned().unwrap_or_default();
-        overlay(&mut merged, env, protocol)?;
-        let after = merged.get("agent").and_then(Value::as_table);
-        let moved = after.into_iter().flatten().filter(|(key, value)| before.get(*key) != Some(value));
-        let moved = moved.filter(|(key, _)| !sets.iter().any(|(set, _)| *set == format!("agent.{key}")));
-        let moved: Vec<String> =
-            moved.map(|(key, value)| format!("agent.{key} = {value} (was {})", before[key])).collect();
-        if !moved.is_empty() {
-            told = Some(format!("protocol {protocol} sets {}; --set keeps another value", moved.join(" and ")));
-        }
-    }
     for (key, value) in sets {
         assign(&mut merged, &key, value, &origin)?;
     }
     Ok(Resolved { env_name, env, agent, tables: merged, sets: ask.sets.to_vec(), told })
+}
+
+/// Why there is no preset of the pair: the agent cannot play this, which no preset would help, or there only is none.
+fn no_preset(merged: &Table, env_name: &str, env: &EnvEntry, agent: &AgentEntry) -> anyhow::Error {
+    let table = merged.get("env").and_then(Value::as_table).cloned().unwrap_or_default();
+    let seats = 0..(env.together)(&table);
+    let spec = (env.build)(env_name, &table, &Seating { seed: 0, seats }).map(|env| env.spec().clone());
+    let refused = spec.ok().and_then(|spec| needs::refusal(agent, env_name, &spec));
+    let with: Vec<&str> = agent.presets.iter().map(|&(name, _)| name).collect();
+    refused.unwrap_or_else(|| {
+        usage(format!(
+            "agent `{}` has no preset for `{env_name}` (it has presets for {}): give one with --preset FILE",
+            agent.id,
+            with.join(", ")
+        ))
+    })
+}
+
+/// Key and value of a `--set`.
+fn split(set: &str) -> anyhow::Result<(String, Value)> {
+    match set.split_once('=') {
+        Some((key, value)) if !key.trim().is_empty() => Ok((key.trim().to_owned(), literal(value.trim()))),
+        _ => Err(usage(format!("--set {set}: expected key=value"))),
+    }
+}
+
+/// Lays a protocol over the settings, and says what it changes of the agent that no `--set` names.
+fn follow(
+    merged: &mut Table,
+    env: &EnvEntry,
+    protocol: &str,
+    sets: &[(String, Value)],
+) -> anyhow::Result<Option<String>> {
+    let before = merged.get("agent").and_then(Value::as_table).cloned().unwrap_or_default();
+    overlay(merged, env, protocol)?;
+    let after = merged.get("agent").and_then(Value::as_table);
+    let moved = after.into_iter().flatten().filter(|(key, value)| before.get(*key) != Some(value));
+    let moved = moved.filter(|(key, _)| !sets.iter().any(|(set, _)| *set == format!("agent.{key}")));
+    let moved: Vec<String> = moved.map(|(key, value)| format!("agent.{key} = {value} (was {})", before[key])).collect();
+    let told = || format!("protocol {protocol} sets {}; --set keeps another value", moved.join(" and "));
+    Ok((!moved.is_empty()).then(told))
 }
 
 /// The protocol that was asked for: it comes before every other value that is set, and there is one.
