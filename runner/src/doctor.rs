@@ -9,6 +9,7 @@ use rl_core::Seating;
 use rl_nn::Precision;
 use serde::Serialize;
 
+use crate::needs::{all_memory, free_disk, free_memory, human};
 use crate::preset::{self, Ask};
 use crate::tables::Tables;
 use crate::{output, run_dir};
@@ -115,15 +116,10 @@ fn processor() -> Check {
 }
 
 fn memory() -> Check {
-    let Ok(info) = std::fs::read_to_string("/proc/meminfo") else {
+    let (Some(free), Some(all)) = (free_memory(), all_memory()) else {
         return Check::not(State::Warning, "memory", "unknown (no /proc/meminfo)", "watch it yourself on this system");
     };
-    let of = |key: &str| -> Option<u64> {
-        let line = info.lines().find_map(|line| line.strip_prefix(key)?.strip_prefix(':'))?;
-        Some(line.split_whitespace().next()?.parse::<u64>().ok()? * 1024)
-    };
-    let (free, all) = (of("MemAvailable").unwrap_or(0), of("MemTotal").unwrap_or(0));
-    let found = format!("{} free of {}", gigabytes(free), gigabytes(all));
+    let found = format!("{} free of {}", human(free), human(all));
     if free < MEMORY {
         let mend = "a replay of a million frames needs 7.3 GB: lower agent.replay_capacity with --set if training refuses to start";
         return Check::not(State::Warning, "memory", found, mend);
@@ -132,19 +128,13 @@ fn memory() -> Check {
 }
 
 fn disk(path: &Path, name: &str) -> Check {
-    let there = path.ancestors().find(|p| p.exists()).unwrap_or(Path::new("."));
-    match rustix::fs::statvfs(there) {
-        Ok(stat) => {
-            let free = stat.f_bavail.saturating_mul(stat.f_frsize);
-            let found = format!("{} free", gigabytes(free));
-            if free < DISK {
-                let mend =
-                    "checkpoints hold the replay: lower train.keep_checkpoints with --set, or put --run elsewhere";
-                return Check::not(State::Warning, name, found, mend);
-            }
-            Check::ok(name, found)
+    match free_disk(path) {
+        Ok(free) if free < DISK => {
+            let mend = "checkpoints hold the replay: lower train.keep_checkpoints with --set, or put --run elsewhere";
+            Check::not(State::Warning, name, format!("{} free", human(free)), mend)
         }
-        Err(e) => Check::not(State::Warning, name, format!("{}: {e}", there.display()), "put --run elsewhere"),
+        Ok(free) => Check::ok(name, format!("{} free", human(free))),
+        Err(e) => Check::not(State::Warning, name, format!("{e:#}"), "put --run elsewhere"),
     }
 }
 
@@ -259,8 +249,4 @@ fn said(program: &str, args: &[&str]) -> Option<String> {
     let output = Command::new(program).args(args).stdin(Stdio::null()).output().ok()?;
     let line = String::from_utf8_lossy(&output.stdout).lines().next().unwrap_or_default().trim().to_owned();
     output.status.success().then_some(line)
-}
-
-fn gigabytes(bytes: u64) -> String {
-    format!("{:.1} GB", bytes as f64 / 1e9)
 }

@@ -32,7 +32,7 @@ pub(crate) fn refusal(agent: &AgentEntry, env: &str, spec: &Spec) -> Option<anyh
 /// If it does not fit; the message holds both figures and the key to lower.
 pub(crate) fn allocation(agent: &AgentEntry, context: &Context<'_>) -> anyhow::Result<()> {
     let (most, key) = (agent.memory)(context)?;
-    match meminfo("MemTotal:") {
+    match all_memory() {
         Some(total) if most > total => {
             bail!("agent `{}` allocates {} and this machine has {}: lower {key}", agent.id, human(most), human(total))
         }
@@ -102,6 +102,11 @@ pub(crate) fn free_memory() -> Option<u64> {
     meminfo("MemAvailable:")
 }
 
+/// Bytes of memory that this machine has, where the system tells.
+pub(crate) fn all_memory() -> Option<u64> {
+    meminfo("MemTotal:")
+}
+
 /// Bytes that the system tells of under `key`, where it tells.
 fn meminfo(key: &str) -> Option<u64> {
     let info = std::fs::read_to_string("/proc/meminfo").ok()?;
@@ -110,10 +115,13 @@ fn meminfo(key: &str) -> Option<u64> {
 }
 
 /// Free bytes of the disk that `path` is on, or will be.
-fn free_disk(path: &Path) -> anyhow::Result<u64> {
+///
+/// # Errors
+/// If the system does not tell; the message names the place.
+pub(crate) fn free_disk(path: &Path) -> anyhow::Result<u64> {
     let exists = path.ancestors().find(|p| p.exists()).unwrap_or(Path::new("."));
     let stat = rustix::fs::statvfs(exists).with_context(|| exists.display().to_string())?;
-    Ok(stat.f_bavail * stat.f_frsize)
+    Ok(stat.f_bavail.saturating_mul(stat.f_frsize))
 }
 
 /// Bytes for a person.
