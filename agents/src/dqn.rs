@@ -18,7 +18,7 @@ use crate::descent::descend;
 use crate::features::{self, Features};
 use crate::greedy::{Greedy, Reading};
 use crate::progress::Progress;
-use crate::q_net::QNet;
+use crate::q_net::{Draws, QNet};
 use crate::reward_scale::Rewards;
 use crate::{Audience, Context, Learner, Log, Pace, Part, Plan, Policy, Schedule, guard};
 
@@ -26,14 +26,16 @@ pub(crate) use distribution::Distribution;
 pub(crate) use entries::{C51, DQN, DRQ, IQN, QRDQN, R2D2, RAINBOW};
 
 use augment::Augmenter;
-use bootstrap::{Drawn, Targets};
+use bootstrap::Targets;
 use config::Config;
 use loss::{Against, Losses};
 use minibatch::Minibatch;
+use passes::Passes;
 
 mod entries;
 mod config;
 mod recall;
+mod passes;
 mod minibatch;
 mod augment;
 mod bootstrap;
@@ -61,7 +63,7 @@ pub(crate) struct Dqn {
     features: Option<Features>,
     rewards: Rewards,
     grad: Vec<f32>,
-    drawn: Drawn,
+    drawn: Passes<Draws>,
     estimate: Targets,
     targets: Vec<f32>,
     losses: Losses,
@@ -100,7 +102,7 @@ impl Dqn {
             features: net.standardise().map(|by| Features::new(context.spec.vector, by.clone())),
             rewards: Rewards::new(config.reward_scale, config.gamma, config.life_loss, context.seats),
             grad: Vec::new(),
-            drawn: Drawn::default(),
+            drawn: Passes::default(),
             estimate: Targets::new(&config),
             targets: Vec::new(),
             losses: Losses::default(),
@@ -123,12 +125,12 @@ impl Dqn {
     }
 
     /// Draws quantiles for the rows of each pass of a network, and noise for the pass.
-    fn draw(&mut self, rows: [usize; 4]) {
-        let Drawn { next, choice, here, online } = &mut self.drawn;
-        let passes = [next, choice, here, online].into_iter().zip(rows);
-        for (((draws, rows), taus), made) in passes.zip(self.estimate.taus()).zip(self.estimate.passes()) {
+    fn draw(&mut self, rows: Passes<usize>) {
+        for ((draws, rows), taus) in self.drawn.each_mut().zip(rows).zip(self.estimate.taus()).in_turn() {
             draws.clear();
-            if made && rows > 0 {
+            if let Some(taus) = taus
+                && rows > 0
+            {
                 draws.draw(rows * taus, self.net.noise(), &mut self.progress.rng);
             }
         }

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::config::{Config, Taus};
 use super::distribution::{Distribution, softmax};
 use super::minibatch::{Minibatch, Taken};
+use super::passes::Passes;
 use super::rescale::Rescale;
 use crate::config;
 use crate::q_net::{Draws, Pass, QNet, argmax};
@@ -52,19 +53,6 @@ impl Bootstrap {
         }
         Ok(())
     }
-}
-
-/// What the passes of an update take.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct Drawn {
-    /// The target network where transitions lead.
-    pub(crate) next: Draws,
-    /// The online network there, where it chooses.
-    pub(crate) choice: Draws,
-    /// The target network where transitions begin, where it says how probable the action was.
-    pub(crate) here: Draws,
-    /// The online network where transitions begin: what is learned.
-    pub(crate) online: Draws,
 }
 
 /// Makes targets; the memory serves update after update.
@@ -113,16 +101,16 @@ impl Targets {
         }
     }
 
-    /// Quantiles per observation that the passes of [`Drawn`] take, in its order. A network that both values and chooses is
-    /// run once, on those to value by and then those to choose by.
-    pub(crate) fn taus(&self) -> [usize; 4] {
+    /// Quantiles per observation that each pass takes; none of a pass that is not made. A network that both values and chooses
+    /// is run once, on those to value by and then those to choose by.
+    pub(crate) fn taus(&self) -> Passes<Option<usize>> {
         let Taus { online, target, act } = self.taus;
-        [target + if self.double { 0 } else { act }, act, act, online]
-    }
-
-    /// Which of the passes are made.
-    pub(crate) fn passes(&self) -> [bool; 4] {
-        [true, self.double, matches!(self.bootstrap, Bootstrap::Munchausen { .. }), true]
+        Passes {
+            next: Some(target + if self.double { 0 } else { act }),
+            choice: self.double.then_some(act),
+            here: matches!(self.bootstrap, Bootstrap::Munchausen { .. }).then_some(act),
+            online: Some(online),
+        }
     }
 
     /// Replaces `out` by the targets, `[B, W']`: values, masses of the atoms, or quantiles.
@@ -130,10 +118,10 @@ impl Targets {
         &mut self,
         batch: &Minibatch,
         [online, target]: [&QNet; 2],
-        drawn: &Drawn,
+        drawn: &Passes<Draws>,
         out: &mut Vec<f32>,
     ) -> Result<()> {
-        let ([rows, ..], actions) = (batch.rows(), target.actions());
+        let (rows, actions) = (batch.rows().next, target.actions());
         let z = batch.ahead(target, &drawn.next, &mut self.next)?; // [R, W, A]
         let width = z.len() / (rows * actions);
         let taken = if self.taus.target > 0 { self.taus.target } else { width };

@@ -10,6 +10,7 @@ use rl_replays::{Counted, Replay, Sample, Sequences};
 
 use super::Config;
 use super::augment::Augmenter;
+use super::passes::Passes;
 use crate::gather::observed;
 use crate::q_net::{Draws, Outputs, Pass, QNet};
 use crate::tower;
@@ -108,13 +109,16 @@ impl Minibatch {
         }
     }
 
-    /// Rows of the passes in the order of [`Drawn`](super::Drawn); 0 for one that another pass makes along.
-    pub(crate) fn rows(&self) -> [usize; 4] {
+    /// Rows of each pass; 0 for one that another pass makes along.
+    pub(crate) fn rows(&self) -> Passes<usize> {
         match self {
-            Self::Transitions(sample) => [sample.rows(); 4],
+            Self::Transitions(sample) => {
+                let rows = sample.rows();
+                Passes { next: rows, choice: rows, here: rows, online: rows }
+            }
             Self::Sequences(unrolled) => {
                 let all = unrolled.sample.starts.len();
-                [all, all, 0, self.len()]
+                Passes { next: all, choice: all, here: 0, online: self.len() }
             }
         }
     }

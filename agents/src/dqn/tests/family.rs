@@ -145,11 +145,11 @@ fn priorities_follow_the_divergence_or_the_loss() {
 }
 
 /// The quantiles and the noise of `family.py`.
-pub(super) fn hand_over(dqn: &mut Dqn, rows: [usize; 4], step: u32) {
+pub(super) fn hand_over(dqn: &mut Dqn, rows: Passes<usize>, step: u32) {
     let (taus, width) = (dqn.estimate.taus(), dqn.net.noise());
-    let Drawn { next, choice, here, online } = &mut dqn.drawn;
-    let passes = [next, choice, here, online].into_iter().zip(rows);
-    for (which, ((draw, rows), taus)) in passes.zip(taus).enumerate() {
+    let passes = dqn.drawn.each_mut().zip(rows).zip(taus).in_turn();
+    for (which, ((draw, rows), taus)) in passes.into_iter().enumerate() {
+        let Some(taus) = taus else { continue };
         let salt = 10 * step + which as u32;
         draw.taus = draws(rows * taus, 301 + salt).iter().map(|&draw| draw as f32).collect();
         draw.noise = draws(width, 305 + salt).iter().map(|draw| (draw * 4.0 - 2.0) as f32).collect();
@@ -163,8 +163,8 @@ fn each_update_draws_anew_and_each_pass_of_its_own() {
     let mut dqn = learner(&spec, &config, 1).unwrap();
     let mut seen = Vec::new();
     for _ in 0..2 {
-        dqn.draw([8; 4]);
-        let Drawn { next, choice, here, online } = dqn.drawn.clone();
+        dqn.draw(Passes { next: 8, choice: 8, here: 8, online: 8 });
+        let Passes { next, choice, here, online } = dqn.drawn.clone();
         assert!(here.taus.is_empty() && here.noise.is_empty(), "no pass, no draws");
         for (draws, taus) in [(next, 3), (choice, 5), (online, 4)] {
             assert_eq!((draws.taus.len(), draws.noise.len()), (8 * taus, dqn.net.noise()));
