@@ -155,10 +155,10 @@ impl Config {
 
 /// The loss of the plain policy gradient.
 pub(crate) fn unclipped(entropy: f64, value: f64) -> Weights {
-    Weights { surrogate: policy_gradient, clip: f64::INFINITY, value_clip: false, entropy, value }
+    Weights { surrogate: policy_gradient, value_clip: false, entropy, value }
 }
 
 /// -A ln π.
-fn policy_gradient(log_prob: f64, _log_ratio: f64, advantage: f64, _clip: f64) -> (f64, f64) {
+fn policy_gradient(log_prob: f64, _ratio: f64, advantage: f64, _clip: f64) -> (f64, f64) {
     (-advantage * log_prob, -advantage)
 }

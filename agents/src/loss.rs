@@ -28,16 +28,14 @@ pub(crate) struct Step<'a> {
 }
 
 /// The policy's part of the loss of one step, and its derivative by the new log-probability: from the logarithm of the
-/// new probability, that of the probability ratio, the advantage and the clipping range.
+/// new probability, the probability ratio, the advantage and the clipping range.
 pub(crate) type Surrogate = fn(f64, f64, f64, f64) -> (f64, f64);
 
 /// What the parts of the loss weigh.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Weights {
     pub(crate) surrogate: Surrogate,
-    /// Range of the probability ratio around 1.
-    pub(crate) clip: f64,
-    /// Whether the value may move no further than `clip` from what it was, as far as that lowers the loss.
+    /// Whether the value may move no further than the clipping range from what it was, as far as that lowers the loss.
     pub(crate) value_clip: bool,
     /// Weight of the entropy.
     pub(crate) entropy: f64,
@@ -76,13 +74,15 @@ impl Loss {
         Self { dist: Distribution::new(spec), by_outputs: Vec::new(), by_values: Vec::new() }
     }
 
-    /// Computes the terms and leaves the gradients of the loss; of no step, all are 0.
+    /// Computes the terms and leaves the gradients of the loss; of no step, all are 0. `clip` is the range of the probability
+    /// ratio around 1.
     ///
     /// # Panics
     /// If there are not as many `outputs`, `[B, W]`, and `values`, `[B]`, as steps.
     pub(crate) fn of<'a>(
         &mut self,
         weights: &Weights,
+        clip: f64,
         outputs: &[f32],
         values: &[f32],
         steps: impl Iterator<Item = Step<'a>>,
@@ -101,16 +101,16 @@ impl Loss {
             self.dist.set(outputs, step.legal);
             let log_prob = self.dist.log_prob(step.actions);
             let log_ratio = f64::from(log_prob - step.log_prob);
-            let (loss, slope) = (weights.surrogate)(f64::from(log_prob), log_ratio, step.advantage, weights.clip);
-            let (value_loss, value_slope) = value_loss(value, &step, weights);
+            let ratio = libm::exp(log_ratio);
+            let (loss, slope) = (weights.surrogate)(f64::from(log_prob), ratio, step.advantage, clip);
+            let (value_loss, value_slope) = value_loss(value, &step, weights.value_clip.then_some(clip));
             self.dist.slopes(step.actions, slope * share, -weights.entropy * share, by_outputs);
             *by_value = (weights.value * value_slope * share) as f32;
-            let ratio = libm::exp(log_ratio);
             sums.policy_loss += loss;
             sums.value_loss += value_loss;
             sums.entropy += self.dist.entropy();
             sums.approx_kl += ratio - 1.0 - log_ratio;
-            sums.clip_fraction += if (ratio - 1.0).abs() > weights.clip { 1.0 } else { 0.0 };
+            sums.clip_fraction += if (ratio - 1.0).abs() > clip { 1.0 } else { 0.0 };
             count += 1;
         }
         assert_eq!(count, rows, "steps of {rows} rows");
@@ -144,15 +144,11 @@ impl Terms {
     }
 }
 
-/// Half the squared error of a value and its derivative. With clipping the larger of two: that of the value, and that of
+/// Half the squared error of a value and its derivative. With a range `clip` the larger of two: that of the value, and that of
 /// the value moved back to within the range around what it was, which there is constant.
-fn value_loss(value: f32, step: &Step<'_>, weights: &Weights) -> (f64, f64) {
+fn value_loss(value: f32, step: &Step<'_>, clip: Option<f64>) -> (f64, f64) {
     let [value, old, target] = [value, step.value, step.target].map(f64::from);
     let error = value - target;
-    let clipped = old + (value - old).clamp(-weights.clip, weights.clip) - target;
-    if weights.value_clip && clipped * clipped > error * error {
-        (0.5 * clipped * clipped, 0.0)
-    } else {
-        (0.5 * error * error, error)
-    }
+    let clipped = clip.map_or(error, |clip| old + (value - old).clamp(-clip, clip) - target);
+    if clipped * clipped > error * error { (0.5 * clipped * clipped, 0.0) } else { (0.5 * error * error, error) }
 }

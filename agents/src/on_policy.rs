@@ -50,9 +50,9 @@ pub(crate) struct Settings {
     pub(crate) reward_scale: RewardScale,
     /// Whether advantages get mean 0 and standard deviation 1 in every minibatch of more than one step.
     pub(crate) normalise: bool,
-    /// The parts of the loss; its clipping range is replaced by `clip`.
+    /// What the parts of the loss weigh.
     pub(crate) weights: Weights,
-    /// Clipping range by agent steps of all seats.
+    /// Range of the probability ratio around 1, by agent steps of all seats.
     pub(crate) clip: Schedule,
     /// Largest divergence from the policy that acted, beyond which a round of updates ends; 0 for no limit.
     pub(crate) target_kl: f64,
@@ -236,8 +236,7 @@ impl OnPolicy {
             let advantage = (f64::from(advantage) - mean) * scale;
             Step { actions, legal: block.legal.at(t, e), log_prob, value, advantage, target }
         });
-        let weights = Weights { clip: now.clip, ..self.settings.weights };
-        let terms = self.loss.of(&weights, &z, &v, steps.clone());
+        let terms = self.loss.of(&self.settings.weights, now.clip, &z, &v, steps.clone());
         log.lap(Part::Forward);
         guard::finite_loss(number, terms.loss, || {
             let targets: Vec<f32> = steps.map(|step| step.target).collect();

@@ -150,7 +150,6 @@ impl Config {
             normalise: self.normalise_advantage,
             weights: Weights {
                 surrogate: clipped,
-                clip: self.clip,
                 value_clip: self.value_clip,
                 entropy: self.entropy_coef,
                 value: self.value_coef,
@@ -166,8 +165,7 @@ impl Config {
 }
 
 /// -min(r A, clip(r) A) for the probability ratio r. Where the clipped one is the smaller, nothing is to be gained.
-fn clipped(_log_prob: f64, log_ratio: f64, advantage: f64, clip: f64) -> (f64, f64) {
-    let ratio = libm::exp(log_ratio);
+fn clipped(_log_prob: f64, ratio: f64, advantage: f64, clip: f64) -> (f64, f64) {
     let (free, bound) = (ratio * advantage, ratio.clamp(1.0 - clip, 1.0 + clip) * advantage);
     if bound < free { (-bound, 0.0) } else { (-free, -free) } // ∂r / ∂ ln π = r
 }
@@ -178,7 +176,7 @@ mod tests {
 
     #[test]
     fn a_ratio_beyond_its_range_has_no_slope_where_that_would_gain() {
-        let of = |ratio: f64, advantage| clipped(-1.0, ratio.ln(), advantage, 0.2);
+        let of = |ratio: f64, advantage| clipped(-1.0, ratio, advantage, 0.2);
         let close = |(a, b): (f64, f64), (c, d): (f64, f64)| (a - c).abs() < 1e-12 && (b - d).abs() < 1e-12;
         assert!(close(of(1.1, 2.0), (-2.2, -2.2)), "within");
         assert!(close(of(1.5, 2.0), (-2.4, 0.0)), "gained enough");
