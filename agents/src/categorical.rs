@@ -1,12 +1,13 @@
 //! One categorical distribution per discrete action of an environment, independent of each other, over what is legal.
 //!
-//! On the host and in double precision, with `libm`: its bits vary neither with the system nor with the batch around a row.
+//! On the host and in double precision, as `softmax` is.
 //! The derivatives are closed forms, for δ the one-hot of the action taken, p the probabilities and H the entropy:
 //! ∂ ln p(a) / ∂z = δ - p, and ∂H / ∂z = -p (ln p + H).
 
 use rl_core::{Rng, Spec};
 
 use crate::legal;
+use crate::softmax::softmax;
 
 /// The distributions of one row; the memory serves row after row.
 #[derive(Clone, Debug)]
@@ -43,12 +44,9 @@ impl Categorical {
             for (i, (log_prob, &logit)) in log_probs.iter_mut().zip(logits).enumerate() {
                 *log_prob = if allowed(i) { f64::from(logit) } else { f64::NEG_INFINITY };
             }
-            let most = log_probs.iter().copied().fold(f64::NEG_INFINITY, f64::max);
             let probs = &mut self.probs[range];
-            probs.iter_mut().zip(&*log_probs).for_each(|(p, z)| *p = libm::exp(z - most));
-            let sum: f64 = probs.iter().sum();
-            let log_sum = most + libm::log(sum);
-            probs.iter_mut().for_each(|p| *p /= sum);
+            probs.copy_from_slice(log_probs);
+            let log_sum = softmax(probs);
             log_probs.iter_mut().for_each(|z| *z -= log_sum);
         }
     }

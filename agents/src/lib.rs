@@ -39,6 +39,7 @@ mod actor_critic;
 mod tower;
 mod distribution;
 mod categorical;
+mod softmax;
 mod gaussian;
 mod features;
 mod reward_scale;

@@ -6,6 +6,8 @@
 
 use rl_core::Game;
 
+use crate::softmax::softmax;
+
 /// No child yet.
 const NONE: u32 = u32::MAX;
 
@@ -28,7 +30,7 @@ pub(crate) struct Forest<G> {
     edges: Vec<Edge>,
     /// Nodes in use, `[trees]`.
     used: Vec<usize>,
-    /// Memory of a choice, `[A]`.
+    /// Memory of a choice, and of what the network says of a node, `[A]`.
     scores: Vec<f64>,
 }
 
@@ -120,17 +122,15 @@ impl<G: Game> Forest<G> {
 
     /// What the network says of a new node: logits `[A]`, and the value for the side to move.
     pub(crate) fn grow(&mut self, node: usize, logits: &[f32], value: f32) {
-        let (position, from) = (&self.nodes[node].position, node * G::ACTIONS);
-        let edges = &mut self.edges[from..from + G::ACTIONS];
+        let (position, priors) = (&self.nodes[node].position, &mut self.scores);
+        let edges = &mut self.edges[node * G::ACTIONS..(node + 1) * G::ACTIONS];
         for (action, (edge, &logit)) in edges.iter_mut().zip(logits).enumerate() {
             edge.log_prior = if position.legal(action) { f64::from(logit) } else { f64::NEG_INFINITY };
         }
-        let most = edges.iter().map(|edge| edge.log_prior).fold(f64::NEG_INFINITY, f64::max);
-        edges.iter_mut().for_each(|edge| edge.prior = libm::exp(edge.log_prior - most));
-        let sum: f64 = edges.iter().map(|edge| edge.prior).sum();
-        let log_sum = most + libm::log(sum);
-        for edge in edges {
-            (edge.prior, edge.log_prior) = (edge.prior / sum, edge.log_prior - log_sum);
+        priors.iter_mut().zip(&*edges).for_each(|(prior, edge)| *prior = edge.log_prior);
+        let log_sum = softmax(priors);
+        for (edge, &prior) in edges.iter_mut().zip(&*priors) {
+            (edge.prior, edge.log_prior) = (prior, edge.log_prior - log_sum);
         }
         self.nodes[node].value = value;
         self.back_up(node, value);
@@ -214,12 +214,4 @@ impl<G: Game> Forest<G> {
         self.scores = scores;
         chosen.expect("a game that goes on has a legal move")
     }
-}
-
-/// e^x over its sum, in place; what is -∞ becomes 0.
-pub(crate) fn softmax(values: &mut [f64]) {
-    let most = values.iter().copied().fold(f64::NEG_INFINITY, f64::max);
-    values.iter_mut().for_each(|x| *x = libm::exp(*x - most));
-    let sum: f64 = values.iter().sum();
-    values.iter_mut().for_each(|x| *x /= sum);
 }

@@ -1,6 +1,8 @@
 //! What a network is off from the search that used it: the cross-entropy of policies and the squared error of values.
 //! Source: Silver et al. 2017, eq. 1, without the term on the weights.
 
+use crate::softmax::log_sum;
+
 /// Means over a minibatch.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub(crate) struct Terms {
@@ -38,8 +40,7 @@ pub(crate) fn loss<'a>(
     let mut sums = Terms::default();
     for (row, ((logits, &value), target)) in logits.chunks_exact(width).zip(values).zip(targets).enumerate() {
         let masked = |action: usize| if legal(row, action) { f64::from(logits[action]) } else { f64::NEG_INFINITY };
-        let most = (0..width).map(masked).fold(f64::NEG_INFINITY, f64::max);
-        let log_sum = most + libm::log((0..width).map(|action| libm::exp(masked(action) - most)).sum());
+        let log_sum = log_sum((0..width).map(masked));
         for (action, &wanted) in target.policy.iter().enumerate() {
             let (wanted, log) = (f64::from(wanted), masked(action) - log_sum);
             by_logits.push(((libm::exp(log) - wanted) * share) as f32);

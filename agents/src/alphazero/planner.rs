@@ -7,10 +7,11 @@
 
 use rl_core::{Error, Game, Result};
 
-use super::forest::{Forest, Sigma, softmax};
+use super::forest::{Forest, Sigma};
 use super::halving::Halving;
 use super::net::{Flows, Net};
 use crate::guard;
+use crate::softmax::softmax;
 
 /// What a search may do.
 #[derive(Clone, Copy, Debug)]

@@ -7,11 +7,11 @@ use candle_core::Device;
 use rl_core::{End, Solo, Standing};
 use rl_nn::Precision;
 
-use super::forest::softmax;
 use super::net::Flows;
 use super::planner::Planner;
 use super::*;
 use crate::Mode;
+use crate::softmax::softmax;
 use crate::testing::{load, save};
 use nim::{MOST, Nim};
 

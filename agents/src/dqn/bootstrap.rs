@@ -6,12 +6,13 @@ use rl_core::{Error, Result};
 use serde::{Deserialize, Serialize};
 
 use super::config::{Config, Taus};
-use super::distribution::{Distribution, softmax};
+use super::distribution::Distribution;
 use super::minibatch::{Minibatch, Taken};
 use super::passes::Passes;
 use super::rescale::Rescale;
 use crate::config;
 use crate::q_net::{Draws, Pass, QNet, argmax};
+use crate::softmax::softmax;
 
 /// What a target looks ahead to: in a preset a table whose key `kind` is `greedy` or `munchausen`.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
@@ -215,7 +216,9 @@ impl Choices<'_> {
             support.project(self.rescale.apply(reward), 1.0, masses);
         } else {
             for &Choice { action, prob, bonus } in self.options {
-                softmax((0..support.atoms).map(|atom| f64::from(self.z[atom * self.actions + action])), probs);
+                probs.clear();
+                probs.extend((0..support.atoms).map(|atom| f64::from(self.z[atom * self.actions + action])));
+                softmax(probs);
                 for (atom, p) in probs.iter().enumerate() {
                     let at = reward + discount * (self.rescale.undo(support.at(atom)) + bonus);
                     support.project(self.rescale.apply(at), prob * p, masses);
@@ -235,5 +238,7 @@ fn policy(values: &[f32], legal: &[u8], temperature: f64, probs: &mut Vec<f64>) 
         true => f64::from(value) / temperature,
         false => f64::NEG_INFINITY,
     };
-    softmax(values.iter().enumerate().map(logit), probs)
+    probs.clear();
+    probs.extend(values.iter().enumerate().map(logit));
+    softmax(probs)
 }

@@ -47,6 +47,8 @@ impl Distribution {
     pub(crate) fn mean(&self, numbers: impl ExactSizeIterator<Item = f32> + Clone) -> f64 {
         let count = numbers.len();
         let Self::Categorical(support) = self else { return numbers.map(f64::from).sum::<f64>() / count as f64 };
+        // Not `softmax`: differences are rounded to f32 here, and the mean is divided instead of each probability. Runs end in
+        // the bits of earlier versions so.
         let most = numbers.clone().fold(f32::NEG_INFINITY, f32::max);
         let (mut sum, mut moment) = (0.0, 0.0);
         for (atom, logit) in numbers.enumerate() {
@@ -82,16 +84,6 @@ impl Support {
             into[below + 1] += mass * over;
         }
     }
-}
-
-/// Writes the probabilities of `logits` to `out`, and returns the logarithm of the sum that they were divided by.
-pub(crate) fn softmax(logits: impl Iterator<Item = f64> + Clone, out: &mut Vec<f64>) -> f64 {
-    let most = logits.clone().fold(f64::NEG_INFINITY, f64::max);
-    out.clear();
-    out.extend(logits.map(|logit| libm::exp(logit - most)));
-    let sum: f64 = out.iter().sum();
-    out.iter_mut().for_each(|p| *p /= sum);
-    most + libm::log(sum)
 }
 
 #[cfg(test)]

@@ -8,7 +8,8 @@
 //! - quantiles: the quantile Huber loss with κ = 1, summed over the online quantiles and averaged over the target's
 //!   (Dabney et al. 2018, both eq. 10 of QR-DQN and eq. 3 of IQN).
 
-use super::distribution::{Distribution, softmax};
+use super::distribution::Distribution;
+use crate::softmax::softmax;
 
 /// A loss with its gradient; the memory serves minibatch after minibatch.
 #[derive(Clone, Debug, Default)]
@@ -111,7 +112,9 @@ fn cross_entropy(
     by: impl Iterator<Item = impl FnOnce(f64)>,
     probs: &mut Vec<f64>,
 ) -> (f64, f64) {
-    let log_sum = softmax(z.clone().map(f64::from), probs);
+    probs.clear();
+    probs.extend(z.clone().map(f64::from));
+    let log_sum = softmax(probs);
     let masses = targets.iter().map(|&mass| f64::from(mass));
     let all: f64 = masses.clone().sum();
     let (mut loss, mut entropy) = (0.0, 0.0);
