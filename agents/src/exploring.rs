@@ -3,11 +3,11 @@
 use std::io::{Read, Write};
 use std::ops::Range;
 
-use rl_core::{Result, Rng, Saved};
+use rl_core::{Result, Rng, Saved, read_postcard, write_postcard};
 use serde::{Deserialize, Serialize};
 
 use crate::streams::Streams;
-use crate::{Mode, Schedule, kept};
+use crate::{Mode, Schedule};
 
 /// ε of some seats of a run, and their streams.
 pub(crate) struct Exploring {
@@ -56,11 +56,11 @@ impl Exploring {
 
 impl Saved for Exploring {
     fn save(&self, out: &mut dyn Write) -> Result<()> {
-        kept::write(&self.memory, out)
+        write_postcard(&self.memory, out)
     }
 
     fn load(&mut self, from: &mut dyn Read) -> Result<()> {
-        let Memory { steps, rngs } = kept::read("policy", from)?;
+        let Memory { steps, rngs } = read_postcard("policy", from)?;
         self.memory = Memory { steps, rngs: rngs.instead_of(&self.memory.rngs)? };
         Ok(())
     }

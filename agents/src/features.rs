@@ -5,11 +5,10 @@
 
 use std::io::{Read, Write};
 
-use rl_core::{Error, Reduce, Result, Saved, Spec};
+use rl_core::{Error, Reduce, Result, Saved, Spec, read_postcard, write_postcard};
 use rl_nn::{Standardise, tensor};
 use rl_replays::{Rollout, played};
 
-use crate::kept;
 use crate::running::Running;
 
 /// What the features were so far, and who is told.
@@ -47,11 +46,11 @@ impl Features {
 
 impl Saved for Features {
     fn save(&self, out: &mut dyn Write) -> Result<()> {
-        kept::write(&self.running, out)
+        write_postcard(&self.running, out)
     }
 
     fn load(&mut self, from: &mut dyn Read) -> Result<()> {
-        let running: Running = kept::read("features", from)?;
+        let running: Running = read_postcard("features", from)?;
         let (found, expected) = (running.width(), self.running.width());
         if !running.fits(expected) {
             let message = format!("holds statistics of {found} features, expected {expected}");

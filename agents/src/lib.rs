@@ -15,7 +15,6 @@ mod states;
 mod exploring;
 mod legal;
 mod gather;
-mod kept;
 mod memory;
 mod dqn;
 mod greedy;

@@ -2,11 +2,9 @@
 
 use std::io::{Read, Write};
 
-use rl_core::{Reduce, Result, Rng, Saved, Stream};
+use rl_core::{Reduce, Result, Rng, Saved, Stream, read_postcard, write_postcard};
 use rl_replays::{Rollout, played};
 use serde::{Deserialize, Serialize};
-
-use crate::kept;
 
 /// Counters and the random stream of a learner.
 #[derive(Serialize, Deserialize)]
@@ -42,11 +40,11 @@ impl Progress {
 
 impl Saved for Progress {
     fn save(&self, out: &mut dyn Write) -> Result<()> {
-        kept::write(self, out)
+        write_postcard(self, out)
     }
 
     fn load(&mut self, from: &mut dyn Read) -> Result<()> {
-        *self = kept::read("learner", from)?;
+        *self = read_postcard("learner", from)?;
         Ok(())
     }
 }

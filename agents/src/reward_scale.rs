@@ -2,12 +2,12 @@
 
 use std::io::{Read, Write};
 
-use rl_core::{End, Error, Reduce, Result, Saved};
+use rl_core::{End, Error, Reduce, Result, Saved, read_postcard, write_postcard};
 use rl_replays::{Counted, Rollout};
 use serde::{Deserialize, Serialize};
 
 use crate::running::Running;
-use crate::{LifeLoss, Log, kept};
+use crate::{LifeLoss, Log};
 
 /// What of a reward counts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -94,11 +94,11 @@ impl Rewards {
 
 impl Saved for Memory {
     fn save(&self, out: &mut dyn Write) -> Result<()> {
-        kept::write(self, out)
+        write_postcard(self, out)
     }
 
     fn load(&mut self, from: &mut dyn Read) -> Result<()> {
-        let read: Self = kept::read("rewards", from)?;
+        let read: Self = read_postcard("rewards", from)?;
         let (found, expected) = (read.open.len(), self.open.len());
         if found != expected || !read.returns.fits(1) {
             let message = format!("holds the returns of {found} seats and their statistics, expected {expected}");
@@ -201,7 +201,7 @@ mod tests {
         let part = rewards.saved().unwrap();
         for (mean, squares, fits) in [(1, 1, true), (1, 0, false), (0, 1, false), (2, 2, false)] {
             let (mut bytes, open) = (Vec::new(), vec![0.0f64; 2]);
-            kept::write(&((1.0f64, vec![0.0f64; mean], vec![0.0f64; squares]), open), &mut bytes).unwrap();
+            write_postcard(&((1.0f64, vec![0.0f64; mean], vec![0.0f64; squares]), open), &mut bytes).unwrap();
             assert_eq!(part.load(&mut bytes.as_slice()).is_ok(), fits, "{mean} and {squares}");
         }
     }

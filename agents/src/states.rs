@@ -2,9 +2,7 @@
 
 use std::io::{Read, Write};
 
-use rl_core::{Error, Result, Saved};
-
-use crate::kept;
+use rl_core::{Error, Result, Saved, read_postcard, write_postcard};
 
 /// States of some seats, and those of the seats that take part in a pass.
 pub(crate) struct States {
@@ -62,11 +60,11 @@ impl States {
 
 impl Saved for States {
     fn save(&self, out: &mut dyn Write) -> Result<()> {
-        kept::write(&self.values, out)
+        write_postcard(&self.values, out)
     }
 
     fn load(&mut self, from: &mut dyn Read) -> Result<()> {
-        let values: Vec<f32> = kept::read("policy", from)?;
+        let values: Vec<f32> = read_postcard("policy", from)?;
         if values.len() != self.values.len() {
             let message = format!("remembers {} numbers, expected {}", values.len(), self.values.len());
             return Err(Error::State { part: "policy".to_owned(), message });

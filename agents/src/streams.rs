@@ -3,10 +3,8 @@
 use std::io::{Read, Write};
 use std::ops::Range;
 
-use rl_core::{Error, Result, Rng, Saved, Stream};
+use rl_core::{Error, Result, Rng, Saved, Stream, read_postcard, write_postcard};
 use serde::{Deserialize, Serialize};
-
-use crate::kept;
 
 /// The streams of a policy's seats.
 #[derive(Serialize, Deserialize)]
@@ -35,11 +33,11 @@ impl Streams {
 
 impl Saved for Streams {
     fn save(&self, out: &mut dyn Write) -> Result<()> {
-        kept::write(self, out)
+        write_postcard(self, out)
     }
 
     fn load(&mut self, from: &mut dyn Read) -> Result<()> {
-        *self = kept::read::<Self>("policy", from)?.instead_of(self)?;
+        *self = read_postcard::<Self>("policy", from)?.instead_of(self)?;
         Ok(())
     }
 }

@@ -9,7 +9,7 @@ mod table;
 use std::io::{Read, Write};
 use std::ops::Range;
 
-use rl_core::{End, Error, Reduce, Result, Saved, Spec, State};
+use rl_core::{End, Error, Reduce, Result, Saved, Spec, State, read_postcard, write_postcard};
 use rl_replays::{Outputs, Rollout, played};
 use serde::{Deserialize, Serialize};
 
@@ -17,9 +17,7 @@ use crate::exploring::Exploring;
 use crate::progress::Progress;
 use crate::q_net::argmax;
 use crate::reward_scale::{RewardScale, Rewards};
-use crate::{
-    AgentEntry, Context, Learner, LifeLoss, Log, Mode, Pace, Part, Plan, Policy, Schedule, config, kept, legal,
-};
+use crate::{AgentEntry, Context, Learner, LifeLoss, Log, Mode, Pace, Part, Plan, Policy, Schedule, config, legal};
 use table::Table;
 
 /// The entry of the table of agents.
@@ -172,11 +170,11 @@ impl Learner for Tabular {
 
 impl Saved for Visits {
     fn save(&self, out: &mut dyn Write) -> Result<()> {
-        kept::write(&self.0, out)
+        write_postcard(&self.0, out)
     }
 
     fn load(&mut self, from: &mut dyn Read) -> Result<()> {
-        let visits: Vec<u32> = kept::read("visits", from)?;
+        let visits: Vec<u32> = read_postcard("visits", from)?;
         if visits.len() != self.0.len() {
             let message = format!("holds {} values, expected {}", visits.len(), self.0.len());
             return Err(Error::State { part: "visits".to_owned(), message });

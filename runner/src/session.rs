@@ -6,7 +6,7 @@ use std::collections::VecDeque;
 use std::io::{Read, Write};
 
 use rl_agents::{Learner, Log, Mode, Part, Policy};
-use rl_core::{End, Episode, Error, Result, Saved, Solo, load_postcard, load_seats, save_postcard, save_seats};
+use rl_core::{End, Episode, Error, Result, Saved, Solo, load_seats, read_postcard, save_seats, write_postcard};
 use rl_replays::{Lane, Rollout};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
@@ -261,15 +261,11 @@ struct Plain<'a, T>(&'static str, &'a mut T);
 
 impl<T: Serialize + DeserializeOwned> Saved for Plain<'_, T> {
     fn save(&self, out: &mut dyn Write) -> Result<()> {
-        let mut bytes = Vec::new();
-        save_postcard(&*self.1, &mut bytes)?;
-        Ok(out.write_all(&bytes)?)
+        write_postcard(&*self.1, out)
     }
 
     fn load(&mut self, from: &mut dyn Read) -> Result<()> {
-        let mut bytes = Vec::new();
-        from.read_to_end(&mut bytes)?;
-        *self.1 = load_postcard(self.0, &bytes)?;
+        *self.1 = read_postcard(self.0, from)?;
         Ok(())
     }
 }
@@ -346,9 +342,7 @@ impl Saved for Carried<'_> {
             end: join(blocks, 0, |block| &block.end),
             frames: join(blocks, 0, |block| &block.frames),
         };
-        let mut bytes = Vec::new();
-        save_postcard(&row, &mut bytes)?;
-        Ok(out.write_all(&bytes)?)
+        write_postcard(&row, out)
     }
 
     fn load(&mut self, from: &mut dyn Read) -> Result<()> {
@@ -367,9 +361,7 @@ impl Saved for Carried<'_> {
             }
             from.is_empty()
         }
-        let mut bytes = Vec::new();
-        from.read_to_end(&mut bytes)?;
-        let row: Row = load_postcard("block", &bytes)?;
+        let row: Row = read_postcard("block", from)?;
         let spec = self.0.spec();
         let stack = spec.stack;
         let exists = row.symbols.iter().zip(spec.symbols.iter().cycle()).all(|(symbol, n)| symbol < n)

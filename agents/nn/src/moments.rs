@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use candle_core::{CpuStorage, InplaceOp1, Layout, Result, Tensor, Var};
 use rayon::prelude::*;
-use rl_core::{Error, load_postcard, save_postcard};
+use rl_core::{Error, read_postcard, write_postcard};
 use serde::{Deserialize, Serialize};
 
 use crate::Params;
@@ -113,9 +113,7 @@ impl Moments {
                 all
             }
         };
-        let mut bytes = Vec::new();
-        save_postcard(&Kept { steps, moments }, &mut bytes)?;
-        Ok(out.write_all(&bytes)?)
+        write_postcard(&Kept { steps, moments }, out)
     }
 
     /// Restores what [`save`](Moments::save) wrote, and returns the steps.
@@ -123,9 +121,7 @@ impl Moments {
     /// # Errors
     /// If there are not as many moments as here.
     pub(crate) fn load(&mut self, from: &mut dyn Read) -> rl_core::Result<u64> {
-        let mut bytes = Vec::new();
-        from.read_to_end(&mut bytes)?;
-        let Kept { steps, moments } = load_postcard("optimiser", &bytes)?;
+        let Kept { steps, moments } = read_postcard("optimiser", from)?;
         let expected = match self {
             Self::Host([first, _]) => first.len(),
             Self::Device(pairs) => pairs.iter().map(|[first, _]| first.elem_count()).sum(),

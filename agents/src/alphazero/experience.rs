@@ -4,11 +4,9 @@
 
 use std::io::{Read, Write};
 
-use rl_core::{End, Error, Game, Result, Rng, Saved};
+use rl_core::{End, Error, Game, Result, Rng, Saved, read_postcard, write_postcard};
 use rl_replays::Rollout;
 use serde::{Deserialize, Serialize};
-
-use crate::kept;
 
 /// A ring of positions, the oldest of which make room for new ones.
 pub(crate) struct Experience<G: Game> {
@@ -163,11 +161,11 @@ pub(crate) fn recognise<G: Game>(planes: &[f32]) -> Result<G> {
 
 impl<G: Game> Saved for Experience<G> {
     fn save(&self, out: &mut dyn Write) -> Result<()> {
-        kept::write(&self.state, out)
+        write_postcard(&self.state, out)
     }
 
     fn load(&mut self, from: &mut dyn Read) -> Result<()> {
-        let held: Held<G> = kept::read("experience", from)?;
+        let held: Held<G> = read_postcard("experience", from)?;
         let count = held.positions.len();
         let wrong = if held.waiting.len() != self.state.waiting.len() {
             Some(format!("holds {} seats, expected {}", held.waiting.len(), self.state.waiting.len()))

@@ -35,7 +35,7 @@ pub use game::{Game, Side, Standing};
 pub use reduce::{Reduce, Solo};
 pub use rng::{Rng, Stream};
 pub use rows::{Act, Episode, Obs, Rows};
-pub use saved::{Kept, Saved, State, counter, load_postcard, save_postcard};
+pub use saved::{Kept, Saved, State, counter, load_postcard, read_postcard, save_postcard, write_postcard};
 pub use segmented::{Open, Segmented};
 pub use spec::{Bound, Spec};
 pub use tabular::{Exact, Outcome, Tabular};

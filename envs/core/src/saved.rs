@@ -36,15 +36,11 @@ pub struct Kept<T>(pub T);
 
 impl<T: Serialize + DeserializeOwned> Saved for Kept<T> {
     fn save(&self, out: &mut dyn Write) -> Result<()> {
-        let mut bytes = Vec::new();
-        save_postcard(&self.0, &mut bytes)?;
-        Ok(out.write_all(&bytes)?)
+        write_postcard(&self.0, out)
     }
 
     fn load(&mut self, from: &mut dyn Read) -> Result<()> {
-        let mut bytes = Vec::new();
-        from.read_to_end(&mut bytes)?;
-        self.0 = load_postcard(std::any::type_name::<T>(), &bytes)?;
+        self.0 = read_postcard(std::any::type_name::<T>(), from)?;
         Ok(())
     }
 }
@@ -54,9 +50,7 @@ impl<T: Serialize + DeserializeOwned> Saved for Kept<T> {
 /// # Errors
 /// If `value` cannot be serialised.
 pub fn save_postcard<T: Serialize>(value: &T, out: &mut Vec<u8>) -> Result<()> {
-    let bytes = postcard::to_stdvec(value)
-        .map_err(|e| Error::State { part: std::any::type_name::<T>().to_owned(), message: e.to_string() })?;
-    out.extend_from_slice(&bytes);
+    out.extend_from_slice(&bytes(value)?);
     Ok(())
 }
 
@@ -68,6 +62,30 @@ pub fn load_postcard<T: DeserializeOwned>(part: &str, bytes: &[u8]) -> Result<T>
     let state = |message: String| Error::State { part: part.to_owned(), message };
     let (value, rest) = postcard::take_from_bytes(bytes).map_err(|e| state(e.to_string()))?;
     if rest.is_empty() { Ok(value) } else { Err(state(format!("{} bytes too many", rest.len()))) }
+}
+
+/// Writes `value` as [`save_postcard`] does: a whole part of a session, for its [`Saved::save`].
+///
+/// # Errors
+/// If `value` cannot be serialised, or the writer fails.
+pub fn write_postcard<T: Serialize>(value: &T, out: &mut dyn Write) -> Result<()> {
+    Ok(out.write_all(&bytes(value)?)?)
+}
+
+/// Reads what [`write_postcard`] wrote, to the reader's end, for [`Saved::load`].
+///
+/// # Errors
+/// If the reader fails, or holds anything but exactly one `T`; `part` names it in the message.
+pub fn read_postcard<T: DeserializeOwned>(part: &str, from: &mut dyn Read) -> Result<T> {
+    let mut bytes = Vec::new();
+    from.read_to_end(&mut bytes)?;
+    load_postcard(part, &bytes)
+}
+
+fn bytes<T: Serialize>(value: &T) -> Result<Vec<u8>> {
+    let state =
+        |e: postcard::Error| Error::State { part: std::any::type_name::<T>().to_owned(), message: e.to_string() };
+    postcard::to_stdvec(value).map_err(state)
 }
 
 /// Reads a counter, for serde's `deserialize_with`, and refuses one in the upper half of its range: a run that goes on from a
@@ -92,6 +110,9 @@ mod tests {
         let kept = Kept(vec![f64::MIN_POSITIVE / 3.0, -0.0, f64::NAN]);
         let mut bytes = Vec::new();
         kept.save(&mut bytes).unwrap();
+        let mut appended = Vec::new();
+        save_postcard(&kept.0, &mut appended).unwrap();
+        assert_eq!(bytes, appended);
         let mut other = Kept(vec![1.0]);
         other.load(&mut bytes.as_slice()).unwrap();
         let bits = |kept: &Kept<Vec<f64>>| kept.0.iter().map(|x| x.to_bits()).collect::<Vec<_>>();

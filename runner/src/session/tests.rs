@@ -291,11 +291,11 @@ fn a_row_that_the_environment_cannot_have_shown_is_refused() {
         let mut bytes = Vec::new();
         Carried(&mut session.seats).save(&mut bytes).unwrap();
         Carried(&mut session.seats).load(&mut bytes.as_slice()).unwrap();
-        let mut row: Row = load_postcard("block", &bytes).unwrap();
+        let mut row: Row = read_postcard("block", &mut bytes.as_slice()).unwrap();
         row.symbols.first_mut().into_iter().for_each(|symbol| *symbol = 99);
         row.legal.fill(0);
         bytes.clear();
-        save_postcard(&row, &mut bytes).unwrap();
+        write_postcard(&row, &mut bytes).unwrap();
         let error = Carried(&mut session.seats).load(&mut bytes.as_slice()).unwrap_err().to_string();
         assert!(error.contains("is not a row"), "{error}");
     }
