@@ -9,10 +9,11 @@ use std::f64::consts::SQRT_2;
 
 use candle_core::{Device, Result, Tensor};
 use rl_core::{Rng, Spec};
-use rl_nn::{Activation, Flow, Init, Linear, Params, Standardise, Tail};
+use rl_nn::{Activation, Flow, Init, Linear, Params, Standardise};
 use rl_perception::{EncoderConfig, Seen};
 
 use crate::Memory;
+use crate::policy_head::PolicyHead;
 use crate::tower::{Sequences, Tower};
 
 /// π(· | s) of all actions as the outputs that a `Distribution` takes, and V(s).
@@ -22,13 +23,8 @@ pub(crate) struct ActorCritic {
     trunk: Tower,
     /// The critic's own trunk, where they are two.
     critic: Option<Tower>,
-    /// Logits, then means.
-    policy_head: Linear,
+    policy_head: PolicyHead,
     value_head: Linear,
-    /// Behind the outputs of the policy's head, where actions are continuous.
-    log_std: Option<Tail>,
-    /// Outputs of the policy's head.
-    heads: usize,
     device: Device,
 }
 
@@ -67,19 +63,14 @@ impl ActorCritic {
         let mut tower = |name| Tower::new(spec, config, memory, &mut params.layer(name));
         let trunk = tower(if shared { "trunk" } else { "policy" })?;
         let critic = if shared { None } else { Some(tower("value")?) };
-        let continuous = spec.continuous.len();
-        let heads = spec.discrete.iter().map(|&count| count as usize).sum::<usize>() + continuous;
-        let mut head = |name, outputs| Linear::new(&mut params.layer(name), trunk.width(), outputs, Activation::None);
-        let (policy_head, value_head) = (head("policy_head", heads)?, head("value_head", 1)?);
-        let log_std = match continuous {
-            0 => None,
-            count => Some(Tail::new(&mut params.root(), "log_std", count, Init::Zeros)?),
-        };
+        let policy_head = PolicyHead::new(spec, trunk.width(), &mut params)?;
+        let value_head = Linear::new(&mut params.layer("value_head"), trunk.width(), 1, Activation::None)?;
+        let policy_head = policy_head.with_deviations(spec, &mut params)?;
         let standardise =
             if standardise { Some(Standardise::new(&mut params.layer("features"), spec.vector)?) } else { None };
         initialise(&params, rng.clone())?;
         let device = device.clone();
-        Ok((Self { standardise, trunk, critic, policy_head, value_head, log_std, heads, device }, params))
+        Ok((Self { standardise, trunk, critic, policy_head, value_head, device }, params))
     }
 
     /// Numbers that it remembers of a seat, `S`: the policy's, then the critic's own.
@@ -102,8 +93,7 @@ impl ActorCritic {
     fn unroll(&self, obs: &Seen<'_>, sequences: Option<&Sequences>) -> Result<(Tensor, Tensor, Vec<Tensor>)> {
         let unrolled = sequences.map(|sequences| sequences.unroll(self.state(), &self.device)).transpose()?;
         let (features, state) = self.trunk.forward(obs, unrolled.as_ref(), 0)?;
-        let outputs = self.policy_head.forward(&features)?;
-        let outputs = self.log_std.as_ref().map_or(Ok(outputs.clone()), |log_std| log_std.forward(&outputs))?; // [B, W]
+        let outputs = self.policy_head.forward(&features)?; // [B, W]
         let critic = self.critic.as_ref().map(|critic| critic.forward(obs, unrolled.as_ref(), self.trunk.state()));
         let (features, own) = critic.unwrap_or(Ok((features, None)))?;
         let values = self.value_head.forward(&features)?.squeeze(1)?; // [B]
@@ -140,8 +130,7 @@ impl ActorCritic {
             }
             value.linear(&self.value_head)?;
         }
-        policy.linear(&self.policy_head)?;
-        self.log_std.as_ref().map_or(Ok(()), |log_std| policy.tail(self.heads, log_std))
+        self.policy_head.run(policy)
     }
 
     fn run_on_device(

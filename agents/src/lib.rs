@@ -35,6 +35,7 @@ mod loss;
 mod minibatch;
 mod sampled;
 mod actor_critic;
+mod policy_head;
 mod tower;
 mod distribution;
 mod categorical;

@@ -4,22 +4,18 @@
 
 use candle_core::{Device, Result, Tensor};
 use rl_core::{Rng, Spec};
-use rl_nn::{Activation, Flow, Init, Linear, Params, Standardise, Tail};
+use rl_nn::{Flow, Params, Standardise};
 use rl_perception::{Encoder, EncoderConfig, Seen, encoder_for};
 
 use crate::actor_critic::initialise;
+use crate::policy_head::PolicyHead;
 
 /// π(· | s) of all actions as the outputs that a `Distribution` takes.
 pub(crate) struct PolicyNet {
     /// Standardises features, where that is asked for.
     standardise: Option<Standardise>,
     trunk: Box<dyn Encoder>,
-    /// Logits, then means.
-    head: Linear,
-    /// Behind the outputs of the head, where actions are continuous.
-    log_std: Option<Tail>,
-    /// Outputs of the head.
-    heads: usize,
+    head: PolicyHead,
     device: Device,
 }
 
@@ -35,18 +31,12 @@ impl PolicyNet {
     ) -> Result<(Self, Params)> {
         let mut params = Params::new(device, rng.clone());
         let trunk = encoder_for(spec, config, &mut params.layer("trunk"))?;
-        let continuous = spec.continuous.len();
-        let heads = spec.discrete.iter().map(|&count| count as usize).sum::<usize>() + continuous;
-        let head = Linear::new(&mut params.layer("policy_head"), trunk.width(), heads, Activation::None)?;
-        let log_std = match continuous {
-            0 => None,
-            count => Some(Tail::new(&mut params.root(), "log_std", count, Init::Zeros)?),
-        };
+        let head = PolicyHead::new(spec, trunk.width(), &mut params)?.with_deviations(spec, &mut params)?;
         let standardise =
             if standardise { Some(Standardise::new(&mut params.layer("features"), spec.vector)?) } else { None };
         initialise(&params, rng.clone())?;
         let device = device.clone();
-        Ok((Self { standardise, trunk, head, log_std, heads, device }, params))
+        Ok((Self { standardise, trunk, head, device }, params))
     }
 
     /// What standardises features, where anything does.
@@ -56,8 +46,7 @@ impl PolicyNet {
 
     /// Outputs `[B, W]` of observations whose features are standardised already.
     pub(crate) fn forward(&self, obs: &Seen<'_>) -> Result<Tensor> {
-        let outputs = self.head.forward(&self.trunk.forward(obs)?)?;
-        self.log_std.as_ref().map_or(Ok(outputs.clone()), |log_std| log_std.forward(&outputs)) // [B, W]
+        self.head.forward(&self.trunk.forward(obs)?)
     }
 
     /// The same left in `flow`, bit for bit; on the CPU nothing is built or allocated on the way.
@@ -68,8 +57,7 @@ impl PolicyNet {
 
     fn run_on_host(&self, obs: &Seen<'_>, flow: &mut Flow) -> Result<()> {
         self.trunk.run(obs, flow)?;
-        flow.linear(&self.head)?;
-        self.log_std.as_ref().map_or(Ok(()), |log_std| flow.tail(self.heads, log_std))
+        self.head.run(flow)
     }
 
     fn run_on_device(&self, obs: &Seen<'_>, flow: &mut Flow) -> Result<()> {
