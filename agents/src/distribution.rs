@@ -3,6 +3,7 @@
 
 use rl_core::{Rng, Spec};
 
+use crate::Mode;
 use crate::categorical::Categorical;
 use crate::gaussian::Gaussian;
 
@@ -40,16 +41,21 @@ impl Distribution {
         self.continuous.set(gaussian);
     }
 
-    /// Draws every action.
-    pub(crate) fn sample(&self, rng: &mut Rng, discrete: &mut [u32], continuous: &mut [f32]) {
-        self.discrete.sample(rng, discrete);
-        self.continuous.sample(rng, continuous);
-    }
-
-    /// Draws every action uniformly among what is legal.
-    pub(crate) fn uniform(&self, legal: &[u8], rng: &mut Rng, discrete: &mut [u32], continuous: &mut [f32]) {
-        self.discrete.uniform(legal, rng, discrete);
-        self.continuous.uniform(rng, continuous);
+    /// Chooses every action: draws them, or where an evaluation asks for it takes the most probable ones, or with its ε draws
+    /// uniformly among those that are `legal`.
+    pub(crate) fn choose(&self, mode: Mode, legal: &[u8], rng: &mut Rng, discrete: &mut [u32], continuous: &mut [f32]) {
+        match mode {
+            // Without ε nothing is drawn to ask.
+            Mode::Evaluate { epsilon, .. } if epsilon > 0.0 && rng.f32() < epsilon => {
+                self.discrete.uniform(legal, rng, discrete);
+                self.continuous.uniform(rng, continuous);
+            }
+            Mode::Evaluate { greedy: true, .. } => self.mode(discrete, continuous),
+            _ => {
+                self.discrete.sample(rng, discrete);
+                self.continuous.sample(rng, continuous);
+            }
+        }
     }
 
     /// The most probable value of every action.

@@ -113,13 +113,7 @@ impl Policy for Sampled {
                     drawn.fill(0.0);
                 } else {
                     dist.set(outputs, legal);
-                    match mode {
-                        Mode::Evaluate { epsilon, .. } if epsilon > 0.0 && rng.f32() < epsilon => {
-                            dist.uniform(legal, rng, discrete, drawn);
-                        }
-                        Mode::Evaluate { greedy: true, .. } => dist.mode(discrete, drawn),
-                        _ => dist.sample(rng, discrete, drawn),
-                    }
+                    dist.choose(mode, legal, rng, discrete, drawn);
                     dist.give(drawn, block.continuous.at_mut(t, e));
                     if let Some((said, probabilities)) = block.outputs.at_mut(t, e).split_first_mut() {
                         *said = *value.expect("as many values as rows");

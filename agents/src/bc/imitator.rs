@@ -59,13 +59,7 @@ impl Policy for Imitator {
                 let legal = block.legal.at(t, e);
                 dist.set(rows.next().expect("a row per seat that plays"), legal);
                 let discrete = block.discrete.at_mut(t, e);
-                match mode {
-                    Mode::Evaluate { epsilon, .. } if epsilon > 0.0 && rng.f32() < epsilon => {
-                        dist.uniform(legal, rng, discrete, drawn);
-                    }
-                    Mode::Evaluate { greedy: true, .. } => dist.mode(discrete, drawn),
-                    _ => dist.sample(rng, discrete, drawn),
-                }
+                dist.choose(mode, legal, rng, discrete, drawn);
                 dist.give(drawn, block.continuous.at_mut(t, e));
                 if let Some((_, probabilities)) = block.outputs.at_mut(t, e).split_first_mut() {
                     dist.probabilities(probabilities); // it has no value to say
