@@ -74,8 +74,8 @@ impl ActorCritic {
     }
 
     /// Numbers that it remembers of a seat, `S`: the policy's, then the critic's own.
-    pub(crate) fn state(&self) -> usize {
-        self.trunk.state() + self.critic.as_ref().map_or(0, Tower::state)
+    pub(crate) fn state_width(&self) -> usize {
+        self.trunk.state_width() + self.critic.as_ref().map_or(0, Tower::state_width)
     }
 
     /// What standardises features, where anything does.
@@ -91,10 +91,11 @@ impl ActorCritic {
 
     /// The same, and what is remembered after the last step, `[B, S]`.
     fn unroll(&self, obs: &Seen<'_>, sequences: Option<&Sequences>) -> Result<(Tensor, Tensor, Vec<Tensor>)> {
-        let unrolled = sequences.map(|sequences| sequences.unroll(self.state(), &self.device)).transpose()?;
+        let unrolled = sequences.map(|sequences| sequences.unroll(self.state_width(), &self.device)).transpose()?;
         let (features, state) = self.trunk.forward(obs, unrolled.as_ref(), 0)?;
         let outputs = self.policy_head.forward(&features)?; // [B, W]
-        let critic = self.critic.as_ref().map(|critic| critic.forward(obs, unrolled.as_ref(), self.trunk.state()));
+        let critic =
+            self.critic.as_ref().map(|critic| critic.forward(obs, unrolled.as_ref(), self.trunk.state_width()));
         let (features, own) = critic.unwrap_or(Ok((features, None)))?;
         let values = self.value_head.forward(&features)?.squeeze(1)?; // [B]
         Ok((outputs, values, state.into_iter().chain(own).collect()))
@@ -121,11 +122,11 @@ impl ActorCritic {
         states: &mut [f32],
         Flows { policy, value }: &mut Flows,
     ) -> Result<()> {
-        let width = self.state();
+        let width = self.state_width();
         self.trunk.run(obs, states, width, 0, policy)?;
         if values {
             match &self.critic {
-                Some(critic) => critic.run(obs, states, width, self.trunk.state(), value)?,
+                Some(critic) => critic.run(obs, states, width, self.trunk.state_width(), value)?,
                 None => value.begin().extend_from_slice(policy.values()),
             }
             value.linear(&self.value_head)?;
@@ -140,7 +141,7 @@ impl ActorCritic {
         states: &mut [f32],
         Flows { policy, value }: &mut Flows,
     ) -> Result<()> {
-        let sequences = (self.state() > 0).then(|| Sequences {
+        let sequences = (self.state_width() > 0).then(|| Sequences {
             steps: 1,
             starts: vec![0.0; obs.rows],
             states: states.to_vec(),
@@ -220,16 +221,16 @@ mod tests {
                 let symbols: Vec<u32> =
                     (0..rows).flat_map(|_| spec.symbols.to_vec()).map(|count| rng.below(count)).collect();
                 let obs = Seen { rows, frames: &frames, vector: &vector, symbols: &symbols };
-                let states: Vec<f32> = (0..rows * net.state()).map(|_| rng.normal() as f32).collect();
+                let states: Vec<f32> = (0..rows * net.state_width()).map(|_| rng.normal() as f32).collect();
                 let (starts, wanted) = (vec![0.0; rows], (0..rows as u32).collect());
                 let step = Sequences { steps: 1, starts, states: states.clone(), wanted };
-                let (outputs, values, after) = net.unroll(&obs, (net.state() > 0).then_some(&step)).unwrap();
+                let (outputs, values, after) = net.unroll(&obs, (net.state_width() > 0).then_some(&step)).unwrap();
                 let outputs: Vec<f32> = outputs.flatten_all().unwrap().to_vec1().unwrap();
                 assert_eq!(outputs.len(), rows * width);
                 let mut remembered = states.clone();
                 net.run(&obs, true, &mut remembered, &mut flows).unwrap();
                 assert_eq!((flows.outputs(), flows.values()), (&outputs[..], &values.to_vec1::<f32>().unwrap()[..]));
-                if net.state() > 0 {
+                if net.state_width() > 0 {
                     let after = Tensor::cat(&after, 1).unwrap().flatten_all().unwrap().to_vec1::<f32>().unwrap();
                     assert!(remembered == after && remembered != states, "{memory:?}");
                 }
@@ -240,7 +241,7 @@ mod tests {
                 net.run(&obs, false, &mut policy, &mut flows).unwrap();
                 assert_eq!(flows.outputs(), outputs);
                 let rows_of = |of: &[f32]| -> Vec<Vec<f32>> {
-                    (0..rows).map(|row| of[row * net.state()..][..net.trunk.state()].to_vec()).collect()
+                    (0..rows).map(|row| of[row * net.state_width()..][..net.trunk.state_width()].to_vec()).collect()
                 };
                 assert_eq!(rows_of(&policy), rows_of(&remembered), "the policy remembers without its critic");
                 assert!(rows == 1 || outputs[..5] != outputs[width..][..5], "rows differ");

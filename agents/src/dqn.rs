@@ -230,7 +230,7 @@ impl Learner for Dqn {
     fn plan(&self) -> Plan {
         let horizon = self.config.update_period / u64::from(self.seats);
         let Config { updates, update_period, .. } = self.config;
-        let extra = self.net.state();
+        let extra = self.net.state_width();
         Plan { horizon: horizon.max(1) as usize, extra, pace: Pace { updates, steps: update_period } }
     }
 

@@ -64,7 +64,7 @@ impl Greedy {
         seats: Range<u32>,
         all: u32,
     ) -> Self {
-        let states = States::new(net.state(), seats.len());
+        let states = States::new(net.state_width(), seats.len());
         let exploring = Exploring::new(epsilon, seed, seats, all);
         let (batch, draws, pass) = Default::default();
         Self {
@@ -92,7 +92,7 @@ impl Policy for Greedy {
         let Self { net, reading, exploring, states, batch, draws, pass, means, places, keeps } = self;
         let keeps = *keeps && mode == Mode::Explore;
         let asked = blocks.first().is_some_and(Rollout::asks);
-        let remembers = net.state() > 0;
+        let remembers = net.state_width() > 0;
         let noise = if mode == Mode::Explore { net.noise() } else { 0 };
         let epsilon = exploring.epsilon(mode);
         batch.clear();
@@ -166,7 +166,7 @@ impl Policy for Greedy {
 
     fn state(&mut self) -> State<'_> {
         let mut state: State<'_> = vec![("act".to_owned(), &mut self.exploring)];
-        if self.net.state() > 0 {
+        if self.net.state_width() > 0 {
             state.push(("memory".to_owned(), &mut self.states as &mut dyn Saved));
         }
         state

@@ -50,7 +50,7 @@ impl Memory {
     }
 
     /// Numbers of a state.
-    pub(crate) fn state(self) -> usize {
+    pub(crate) fn state_width(self) -> usize {
         match self {
             Self::None {} => 0,
             Self::Gru { units, .. } => units,

@@ -271,7 +271,7 @@ impl Learner for OnPolicy {
     fn plan(&self) -> Plan {
         let Settings { horizon, epochs, minibatches, .. } = self.settings;
         let pace = Pace { updates: (epochs * minibatches) as u64, steps: horizon as u64 * u64::from(self.seats) };
-        Plan { horizon, extra: Behaviour::width(&self.spec, self.net.state()), pace }
+        Plan { horizon, extra: Behaviour::width(&self.spec, self.net.state_width()), pace }
     }
 
     fn policy(&self, seats: Range<u32>) -> Result<Box<dyn Policy>> {
@@ -385,7 +385,7 @@ pub(crate) fn memory(
 ) -> (u64, &'static str) {
     let spec = context.spec;
     let actions = spec.discrete.len() + spec.continuous.len();
-    let kept = Behaviour::width(spec, memory.state().saturating_mul(if spec.frame_len() > 0 { 1 } else { 2 }));
+    let kept = Behaviour::width(spec, memory.state_width().saturating_mul(if spec.frame_len() > 0 { 1 } else { 2 }));
     let lanes = 4 * (spec.vector + spec.symbols.len() + actions + kept + 8) + spec.legal_len();
     let steps = (horizon as u64).saturating_mul(u64::from(context.seats));
     let row = spec.frame_len() * spec.stack + trunk.bytes(spec.frame);

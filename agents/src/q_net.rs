@@ -157,8 +157,8 @@ impl QNet {
     }
 
     /// Numbers that it remembers of a seat; 0 without a memory.
-    pub(crate) fn state(&self) -> usize {
-        self.tower.state()
+    pub(crate) fn state_width(&self) -> usize {
+        self.tower.state_width()
     }
 
     /// The graph of a pass; with a memory of the rows of `sequences` that are wanted.
@@ -174,7 +174,7 @@ impl QNet {
         sequences: Option<&Sequences>,
     ) -> Result<(Outputs, Option<Tensor>)> {
         let noise = Noise { values: &draws.noise, width: self.noise };
-        let unrolled = sequences.map(|sequences| sequences.unroll(self.state(), &self.device)).transpose()?;
+        let unrolled = sequences.map(|sequences| sequences.unroll(self.state_width(), &self.device)).transpose()?;
         let (mut features, states) = self.tower.forward(obs, unrolled.as_ref(), 0)?; // [B, F]
         if let Some(embedding) = &self.embedding {
             features = embedding.forward(&features, &draws.taus)?; // [B·N, F]
@@ -197,7 +197,7 @@ impl QNet {
             let starts = vec![0.0; obs.rows];
             return self.run_on_device(obs, draws, &starts, states, pass).map_err(rl_nn::tensor);
         }
-        self.tower.run(obs, states, self.state(), 0, &mut pass.encoder).map_err(rl_nn::tensor)?;
+        self.tower.run(obs, states, self.state_width(), 0, &mut pass.encoder).map_err(rl_nn::tensor)?;
         self.heads(draws, pass).map_err(rl_nn::tensor)
     }
 
@@ -234,7 +234,7 @@ impl QNet {
         let done = if self.device.is_cpu() {
             self.pass_on(obs, starts, states, pass)
         } else {
-            self.sequences(starts, states).unroll(self.state(), &self.device).and_then(|unrolled| {
+            self.sequences(starts, states).unroll(self.state_width(), &self.device).and_then(|unrolled| {
                 let after = self.tower.forward(obs, Some(&unrolled), 0)?.1;
                 read_states(after, &mut pass.states)
             })
@@ -275,7 +275,7 @@ impl QNet {
 
     /// All rows of sequences, as a graph takes them.
     fn sequences(&self, starts: &[f32], states: &[f32]) -> Sequences {
-        let batch = states.len() / self.state();
+        let batch = states.len() / self.state_width();
         let wanted = (0..starts.len() as u32).collect();
         Sequences { steps: starts.len() / batch, starts: starts.to_vec(), states: states.to_vec(), wanted }
     }
@@ -288,7 +288,7 @@ impl QNet {
         states: &mut [f32],
         pass: &'a mut Pass,
     ) -> Result<&'a [f32]> {
-        let sequences = (self.state() > 0).then(|| self.sequences(starts, states));
+        let sequences = (self.state_width() > 0).then(|| self.sequences(starts, states));
         let (outputs, after) = self.forward_on(obs, draws, sequences.as_ref())?;
         *pass.encoder.begin() = outputs.to_host()?;
         read_states(after, states)?;

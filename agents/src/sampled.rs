@@ -59,7 +59,7 @@ pub(crate) struct Sampled {
 impl Sampled {
     /// A policy for `seats`.
     pub(crate) fn new(net: Arc<ActorCritic>, spec: &Spec, seed: u64, seats: Range<u32>) -> Self {
-        let (states, dist) = (States::new(net.state(), seats.len()), Distribution::new(spec));
+        let (states, dist) = (States::new(net.state_width(), seats.len()), Distribution::new(spec));
         let (streams, drawn) = (Streams::new(seed, seats), vec![0.0; spec.continuous.len()]);
         Self { net, streams, states, dist, batch: Gathered::default(), flows: Flows::default(), drawn }
     }
@@ -138,7 +138,7 @@ impl Policy for Sampled {
 
     fn state(&mut self) -> State<'_> {
         let mut state: State<'_> = vec![("act".to_owned(), &mut self.streams)];
-        if self.net.state() > 0 {
+        if self.net.state_width() > 0 {
             state.push(("memory".to_owned(), &mut self.states as &mut dyn Saved));
         }
         state

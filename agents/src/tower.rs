@@ -69,8 +69,8 @@ impl Tower {
     }
 
     /// Numbers that it remembers of a seat.
-    pub(crate) fn state(&self) -> usize {
-        self.memory.as_ref().map_or(0, Recurrent::state)
+    pub(crate) fn state_width(&self) -> usize {
+        self.memory.as_ref().map_or(0, Recurrent::state_width)
     }
 
     /// Features of all rows, `[B, width]`; with a memory those of the rows that are wanted, and what is remembered after the
@@ -87,7 +87,7 @@ impl Tower {
         };
         let (steps, batch) = starts.dims2()?;
         let features = features.reshape((steps, batch, self.encoder.width()))?; // [T, B, F]
-        let states = states.narrow(1, at, memory.state())?;
+        let states = states.narrow(1, at, memory.state_width())?;
         let (y, states) = memory.forward(&features, Some(starts), &states)?; // [T, B, width]
         let y = y.flatten_to(1)?;
         Ok((wanted.as_ref().map_or(Ok(y.clone()), |wanted| y.index_select(wanted, 0))?, Some(states)))
@@ -120,7 +120,7 @@ impl Tower {
     ) -> Result<()> {
         let Some(memory) = &self.memory else { return self.encoder.run(obs, flow) };
         self.encoder.run(obs, features)?;
-        let (width, inputs) = (memory.state(), self.encoder.width());
+        let (width, inputs) = (memory.state_width(), self.encoder.width());
         let batch = states.len() / width;
         let out = flow.begin();
         for (x, starts) in features.values().chunks_exact(batch * inputs).zip(starts.chunks_exact(batch)) {

@@ -25,7 +25,7 @@ impl Recurrent {
     }
 
     /// Numbers of a state, `S`.
-    pub fn state(&self) -> usize {
+    pub fn state_width(&self) -> usize {
         match self {
             Self::Gru(gru) => gru.units(),
             Self::Lstm(lstm) => 2 * lstm.units(),
@@ -107,7 +107,7 @@ mod tests {
     #[test]
     fn steps_on_the_host_have_the_bits_of_the_sequence_at_every_batch() {
         for layer in both(&mut params()) {
-            let width = layer.state();
+            let width = layer.state_width();
             for batch in [1, 2, 7, 40] {
                 let (x, states) = (draws(&[4, batch, INPUTS], 1), draws(&[batch, width], 2));
                 let (y, after) = layer.forward(&x, None, &states).unwrap();
@@ -135,7 +135,7 @@ mod tests {
                 0 => Recurrent::Gru(Gru::new(&mut params.layer("gru"), INPUTS, UNITS).unwrap()),
                 _ => Recurrent::Lstm(Lstm::new(&mut params.layer("lstm"), INPUTS, UNITS).unwrap()),
             };
-            let (x, states) = (variable(&[3, 2, INPUTS], 1), variable(&[2, layer.state()], 2));
+            let (x, states) = (variable(&[3, 2, INPUTS], 1), variable(&[2, layer.state_width()], 2));
             differences(&params, &[&x, &states], 1.0, &|| {
                 let (y, after) = layer.forward(&x, None, &states).unwrap();
                 vec![y, after]

@@ -62,7 +62,7 @@ impl Recall {
     /// The sequences, where anything is remembered.
     pub(crate) fn sequence(self) -> Option<Sequence> {
         let Unroll { burn_in, steps, period, .. } = self.unroll()?;
-        Some(Sequence { burn_in, steps, period, state: self.layer().state() })
+        Some(Sequence { burn_in, steps, period, state: self.layer().state_width() })
     }
 
     pub(crate) fn unroll(self) -> Option<Unroll> {

@@ -97,7 +97,7 @@ fn sequences_on_the_host_have_the_bits_of_the_graph_and_of_their_steps() {
     for shape in remembering(&[24, 16]) {
         let spec = spec([0; 3], 1, 4, &[]);
         let net = QNet::new(&spec, &shape, &Device::Cpu, Rng::new(2, Stream::Init)).unwrap().0;
-        let width = net.state();
+        let width = net.state_width();
         let vector: Vec<f32> = (0..rows * 4).map(|_| rng.normal() as f32).collect();
         let states: Vec<f32> = (0..batch * width).map(|_| rng.normal() as f32).collect();
         let starts: Vec<f32> = (0..rows).map(|_| f32::from(rng.f32() < 0.2)).collect();
@@ -141,7 +141,7 @@ fn every_parameter_of_every_head_gets_a_gradient() {
         let mut draws = Draws::default();
         draws.taus.extend((0..if shape.embedding.is_some() { 24 } else { 0 }).map(|_| rng.f32()));
         draw_noise(net.noise(), &mut rng, &mut draws.noise);
-        let sequences = (net.state() > 0).then(|| net.sequences(&[0.0; 8], &vec![0.5; 2 * net.state()]));
+        let sequences = (net.state_width() > 0).then(|| net.sequences(&[0.0; 8], &vec![0.5; 2 * net.state_width()]));
         let outputs = net.forward(&obs, &draws, sequences.as_ref()).unwrap();
         let by: Vec<f32> = outputs.to_host().unwrap().iter().map(|_| rng.normal() as f32).collect();
         let mut grad = Vec::new();

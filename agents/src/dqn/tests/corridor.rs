@@ -66,7 +66,7 @@ fn learn(config: &Config, steps: usize) -> Vec<[f32; 2]> {
     draws.taus.extend((0..CELLS * taus).map(|i| ((i % taus) as f32 + 0.5) / taus as f32));
     let mut pass = crate::q_net::Pass::default();
     // One after the other, as a seat that goes ahead sees them.
-    let (mut starts, states) = ([0.0; CELLS], vec![0.0; dqn.net.state()]);
+    let (mut starts, states) = ([0.0; CELLS], vec![0.0; dqn.net.state_width()]);
     starts[0] = 1.0;
     let outputs = dqn.net.unroll(&obs, &starts, &states, &draws, &mut pass).unwrap();
     let width = outputs.len() / (2 * CELLS);

@@ -87,7 +87,7 @@ fn updates_on_sequences_equal_a_naive_unroll_in_pytorch() {
         let mut dqn = learner(&spec, &config, SEATS as u32).unwrap();
         fill(&dqn.params, 1);
         fill(&dqn.target_params, 51);
-        dqn.replay.append(&[world(&golden, &spec, dqn.net.state())]);
+        dqn.replay.append(&[world(&golden, &spec, dqn.net.state_width())]);
         assert_eq!(dqn.replay.transitions().count(), case.sequences, "{}", case.name);
         let mut batch = Minibatch::new(&spec, &config);
         // Equal weights and as many draws as sequences: each is drawn once, in the order of the ring.
@@ -125,7 +125,7 @@ fn kept_states_are_those_of_the_network_on_the_same_rows() {
     for (memory, epsilon) in [(Recall::Gru(unroll), 0.5), (Recall::Lstm(unroll), 0.0), (Recall::Lstm(unroll), 1.0)] {
         let config = Config { memory, epsilon: constant(epsilon), ..config() };
         let dqn = learner(&spec, &config, SEATS as u32).unwrap();
-        let (width, mut policy) = (dqn.net.state(), dqn.policy(0..SEATS as u32).unwrap());
+        let (width, mut policy) = (dqn.net.state_width(), dqn.policy(0..SEATS as u32).unwrap());
         let mut block = [world(&golden, &spec, width)];
         (0..golden.rows - 1).for_each(|t| policy.act(&mut block, t, Mode::Explore).unwrap());
         let block = &block[0];

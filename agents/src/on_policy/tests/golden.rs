@@ -78,14 +78,14 @@ fn loss_gradient_and_optimiser_steps_equal_pytorch() {
             "lstm" => Memory::Lstm { units: 12, steps: LENGTH },
             _ => Memory::None {},
         };
-        hidden.truncate(if memory.state() > 0 { 1 } else { 2 });
+        hidden.truncate(if memory.state_width() > 0 { 1 } else { 2 });
         let settings = match case.agent.as_str() {
             "ppo" => PpoConfig { value_clip: case.value_clip, hidden, memory, ..ppo() }.settings(),
             _ => A2cConfig { hidden, memory, ..a2c() }.settings(),
         };
         let mut learner = learner(&spec, settings, 1, 1);
         fill(&learner.params, 1);
-        let block = golden_block(case, &spec, learner.net.state());
+        let block = golden_block(case, &spec, learner.net.state_width());
         let rows = case.actions.len();
         let single = |salt, by: f64, less: f64| draws(rows, salt).into_iter().map(move |d| (d * by - less) as f32);
         let (advantages, targets) = (single(108, 4.0, 1.5), single(109, 6.0, 3.0));

@@ -100,7 +100,7 @@ fn nothing_is_remembered_across_the_start_of_an_episode() {
         let mut starts = 0;
         for (t, e) in (0..6).flat_map(|t| (0..4).map(move |e| (t, e))) {
             let state = Behaviour::at(block, t, e).state;
-            assert_eq!(state.len(), learner.net.state());
+            assert_eq!(state.len(), learner.net.state_width());
             if block.age[(t, e)] == 0 {
                 assert!(state.iter().all(|&x| x == 0.0));
                 starts += 1;
