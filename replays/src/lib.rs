@@ -21,6 +21,6 @@ pub use lane::Lane;
 pub use outputs::Outputs;
 pub use replay::{Replay, Targets};
 pub use rollout::{Rollout, played};
-pub use sample::{Sample, Seen, Table};
+pub use sample::{Observations, Sample, Table};
 pub use sequences::{Sequence, Sequences};
 pub use steps::Steps;

@@ -397,7 +397,7 @@ impl Replay {
         sum
     }
 
-    pub(crate) fn observe(&self, at: u64, seat: usize, out: &mut crate::sample::Seen, row: usize) {
+    pub(crate) fn observe(&self, at: u64, seat: usize, out: &mut crate::sample::Observations, row: usize) {
         let slot = self.slot(at);
         if self.spec.frame_len() > 0 {
             let frame = |back: usize| self.frame.at(self.slot(at - back as u64), seat);

@@ -41,7 +41,7 @@ impl<T: Copy + Default> Table<T> {
 
 /// Observations of a minibatch.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Seen {
+pub struct Observations {
     /// `[B, H, W, stack·C]`.
     pub frames: Table<u8>,
     /// `[B, vector]`.
@@ -52,7 +52,7 @@ pub struct Seen {
     pub legal: Table<u8>,
 }
 
-impl Seen {
+impl Observations {
     pub(crate) fn new(spec: &Spec, rows: usize) -> Self {
         Self {
             frames: Table::new(rows, spec.frame_len() * spec.stack),
@@ -67,9 +67,9 @@ impl Seen {
 #[derive(Clone, Debug, PartialEq)]
 pub struct Sample {
     /// Where the action was taken.
-    pub obs: Seen,
+    pub obs: Observations,
     /// Where the return ends: `n` steps later, or the last observation of the episode.
-    pub next: Seen,
+    pub next: Observations,
     /// `[B, discrete]`.
     pub discrete: Table<u32>,
     /// `[B, continuous]`.
@@ -88,8 +88,8 @@ impl Sample {
     /// Room for `rows` transitions.
     pub fn new(spec: &Spec, rows: usize) -> Self {
         Self {
-            obs: Seen::new(spec, rows),
-            next: Seen::new(spec, rows),
+            obs: Observations::new(spec, rows),
+            next: Observations::new(spec, rows),
             discrete: Table::new(rows, spec.discrete.len()),
             continuous: Table::new(rows, spec.continuous.len()),
             reward: vec![0.0; rows],

@@ -9,7 +9,7 @@
 use rl_core::{Result, Rng, Spec};
 
 use crate::replay::Window;
-use crate::sample::Seen;
+use crate::sample::Observations;
 use crate::{Counted, Lane, Replay, stack};
 
 /// The extent of a sequence.
@@ -54,7 +54,7 @@ pub(crate) struct Beginnings {
 #[derive(Clone, Debug, PartialEq)]
 pub struct Sequences {
     /// All rows, `[T·B]`: by time, then by sequence.
-    pub obs: Seen,
+    pub obs: Observations,
     /// 1 where an episode starts, else 0, `[T, B]`.
     pub starts: Vec<f32>,
     /// What was remembered before the first row, `[B, state]`.
@@ -84,7 +84,7 @@ impl Sequences {
     /// Room for `count` sequences of `rows` rows.
     pub fn new(spec: &Spec, count: usize, rows: usize, state: usize) -> Self {
         Self {
-            obs: Seen::new(spec, count * rows),
+            obs: Observations::new(spec, count * rows),
             starts: vec![0.0; count * rows],
             states: vec![0.0; count * state],
             here: Vec::new(),

@@ -3,13 +3,13 @@
 use rl_core::Spec;
 
 use crate::Replay;
-use crate::sample::{Seen, Table};
+use crate::sample::{Observations, Table};
 
 /// `B` steps, in memory that is filled again and again.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Steps {
     /// Where the actions were taken.
-    pub obs: Seen,
+    pub obs: Observations,
     /// `[B, discrete]`.
     pub discrete: Table<u32>,
     /// As the environment got them, `[B, continuous]`.
@@ -21,7 +21,7 @@ impl Steps {
     /// Room for so many steps.
     pub fn new(spec: &Spec, room: usize) -> Self {
         Self {
-            obs: Seen::new(spec, room),
+            obs: Observations::new(spec, room),
             discrete: Table::new(room, spec.discrete.len()),
             continuous: Table::new(room, spec.continuous.len()),
             room,

@@ -6,7 +6,7 @@
 use rl_core::{Column, Result, Rng, Spec};
 use rl_nn::{Standardise, tensor};
 use rl_perception::Seen;
-use rl_replays::{Counted, Replay, Sample, Sequences};
+use rl_replays::{Counted, Observations, Replay, Sample, Sequences};
 
 use super::Config;
 use super::augment::Augmenter;
@@ -199,8 +199,8 @@ impl Minibatch {
 
     /// What is in it, each kind by its name: observations where transitions begin and lead, or of all rows of sequences.
     pub(crate) fn columns(&self, spec: &Spec) -> Vec<Column> {
-        let of = |names, seen: &rl_replays::Seen, rows| {
-            observed(names, spec, rows, (seen.frames.all(), seen.vector.all(), seen.symbols.all()))
+        let of = |names, obs: &Observations, rows| {
+            observed(names, spec, rows, (obs.frames.all(), obs.vector.all(), obs.symbols.all()))
         };
         let rows = self.len();
         let (mut columns, reward, discount) = match self {
@@ -271,7 +271,7 @@ impl Minibatch {
 }
 
 /// Observations of a minibatch as an encoder takes them.
-pub(crate) fn seen(obs: &rl_replays::Seen, rows: usize) -> Seen<'_> {
+pub(crate) fn seen(obs: &Observations, rows: usize) -> Seen<'_> {
     Seen { rows, frames: obs.frames.all(), vector: obs.vector.all(), symbols: obs.symbols.all() }
 }
 

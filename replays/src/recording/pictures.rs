@@ -78,15 +78,15 @@ pub struct Group {
 /// Size of a picture.
 type Size = (usize, usize);
 
-/// The pictures of an episode that were read.
+/// The pictures of an episode that were read, group by group.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub(super) struct Kept {
+pub(super) struct Groups {
     groups: Vec<Group>,
     sizes: Vec<Size>,
     pub(super) told: Vec<Told>,
 }
 
-impl Kept {
+impl Groups {
     /// Takes the content of the next chunk, which began at byte `at`; `None` if it is something else. What it says of its
     /// pictures is read at once, and they when they are shown.
     pub(super) fn push(&mut self, content: Vec<u8>, at: u64) -> Option<()> {

@@ -44,7 +44,7 @@ pub struct Played {
     outputs: Vec<f32>,
     /// Numbers per action.
     actions: usize,
-    pictures: pictures::Kept,
+    pictures: pictures::Groups,
 }
 
 impl Played {
@@ -81,7 +81,7 @@ impl Played {
     }
 
     /// Its pictures: see [`Projector`](super::Projector).
-    pub(super) fn pictures(&self) -> &pictures::Kept {
+    pub(super) fn pictures(&self) -> &pictures::Groups {
         &self.pictures
     }
 }
@@ -170,7 +170,7 @@ impl Recording {
                         kept: recording.manifest.outputs,
                         outputs: Vec::new(),
                         actions: recording.manifest.outputs.map_or(0, |_| recording.manifest.actions()),
-                        pictures: pictures::Kept::default(),
+                        pictures: pictures::Groups::default(),
                     });
                 }
                 (Kind::Steps, Some(played)) => {

@@ -6,7 +6,7 @@ use flate2::read::DeflateDecoder;
 use rl_core::Canvas;
 
 use super::super::{Played, RecordingError};
-use super::{BODY, Group, Kept, ROW};
+use super::{BODY, Group, Groups, ROW};
 
 /// Shows the pictures of one episode, best in their order: going back unpacks a group again.
 #[derive(Clone, Debug)]
@@ -88,7 +88,7 @@ impl Unpacked {
     }
 
     /// Paints the next picture over the one before; `None` if it is none.
-    fn paint(&mut self, kept: &Kept, canvas: &mut Canvas) -> Option<()> {
+    fn paint(&mut self, kept: &Groups, canvas: &mut Canvas) -> Option<()> {
         let group = &kept.groups[self.place];
         let (width, height) = kept.sizes[self.next];
         if self.next == group.first || (width, height) != (canvas.width(), canvas.height()) {
