@@ -11,12 +11,12 @@ pub struct Schedule {
     pub start: f64,
     /// Value from step `steps` on.
     pub end: f64,
-    /// Length in agent steps; 0 for `end` from the first.
+    /// Length in agent steps; 0 for `end` from the first. `lr_steps = 0` of learning rates says the opposite: it keeps `lr`.
     pub steps: u64,
 }
 
 impl Schedule {
-    /// From `start` to `end` in `steps` agent steps, or `start` for good where `steps` is 0, as learning rates have it.
+    /// From `start` to `end` in `steps` agent steps, or `start` for good where `steps` is 0, as `lr_steps` has it.
     pub(crate) fn annealed(start: f64, end: f64, steps: u64) -> Self {
         Self { start, end: if steps == 0 { start } else { end }, steps }
     }

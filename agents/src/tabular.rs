@@ -56,7 +56,7 @@ pub(crate) struct Config {
     pub initial: f64,
     /// Agent steps per seat between updates.
     pub horizon: usize,
-    /// Probability of a random action while training.
+    /// Probability of a random action while training. With `steps = 0` it is `end` from the first.
     pub epsilon: Schedule,
     /// What of a reward counts.
     pub reward_scale: RewardScale,

@@ -64,7 +64,8 @@ pub(crate) struct Config {
     pub hidden: Vec<usize>,
     /// How the weights of linear and convolutional layers begin; those of a memory and of noisy layers as published.
     pub init: Start,
-    /// Probability of a random action while training.
+    /// Probability of a random action while training. With `steps = 0` it is `end` from the first, where `lr_steps = 0` keeps
+    /// `lr`.
     pub epsilon: Schedule,
     /// What the network says of an action.
     pub values: Values,
