@@ -2,7 +2,7 @@
 //!
 //! A part that is missing here is a run that resumes differently; the test at the foot drops each of them.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 use std::io::{Read, Write};
 
 use rl_agents::{Learner, Log, Mode, Part, Policy};
@@ -204,11 +204,18 @@ impl Session {
     /// Shows every part to `visit`: weights first, then in the order in which they depend on each other.
     ///
     /// # Errors
-    /// The first error of `visit`.
+    /// If two parts have one name: a checkpoint has a file for each. Otherwise the first error of `visit`.
     ///
     /// # Panics
     /// If actors are under way.
     pub(crate) fn visit(&mut self, visit: &mut Visit<'_>) -> anyhow::Result<()> {
+        let mut names = BTreeSet::new();
+        let visit: &mut Visit<'_> = &mut |name: &str, part: &mut dyn Saved| {
+            if !names.insert(name.to_owned()) {
+                anyhow::bail!("two parts of this session are called `{name}`: a checkpoint has one file of a name");
+            }
+            visit(name, part)
+        };
         visit(WEIGHTS, self.learner.weights())?;
         self.visit_learner(visit)?;
         match &mut self.acting {

@@ -1,6 +1,7 @@
 //! Sessions that stop and go on, part by part, and agents that play in them.
 
 use candle_core::Device;
+use rl_core::{Kept, State};
 
 use super::*;
 use crate::checkpoint::{self, Checkpoint};
@@ -9,6 +10,7 @@ use crate::games::{Games, SEATS};
 use crate::manifest::{Manifest, Owner};
 use crate::planners::PLANNERS;
 use crate::preset::{Ask, Resolved, resolve};
+use crate::snapshot::{Extent, Handed, Snapshot};
 use crate::tables::Tables;
 use crate::{start, toy};
 
@@ -261,6 +263,27 @@ fn damaged_and_foreign_checkpoints_are_refused_by_name() {
     assert!(open(&stranger).unwrap_err().contains("belongs to toy on cartpole, not to dqn on cartpole"));
     let newer = Owner { env_version: 99, ..owner.clone() };
     assert!(open(&newer).unwrap_err().contains("version 99"));
+}
+
+/// A policy whose parts have one name.
+struct Twins([Kept<u64>; 2]);
+
+impl Policy for Twins {
+    fn act(&mut self, _blocks: &mut [Rollout], _t: usize, _mode: Mode) -> Result<()> {
+        Ok(())
+    }
+
+    fn state(&mut self) -> State<'_> {
+        self.0.iter_mut().map(|part| ("twin".to_owned(), part as &mut dyn Saved)).collect()
+    }
+}
+
+#[test]
+fn two_parts_of_one_name_are_refused() {
+    let mut session = begin(&resolved("frozenlake", "toy"));
+    session.acting = Acting::InTurn(Box::new(Twins([Kept(1), Kept(2)])));
+    let error = Snapshot::take(&mut session, Extent::Whole, &Handed::default()).unwrap_err().to_string();
+    assert!(error.starts_with("two parts of this session are called `policy.twin`"), "{error}");
 }
 
 #[test]
