@@ -2,14 +2,16 @@
 //!
 //! A part that is missing here is a run that resumes differently; the test at the foot drops each of them.
 
+mod parts;
+
 use std::collections::{BTreeSet, VecDeque};
-use std::io::{Read, Write};
 
 use rl_agents::{Learner, Log, Mode, Part, Policy};
-use rl_core::{End, Episode, Error, Result, Saved, Solo, load_seats, read_postcard, save_seats, write_postcard};
-use rl_replays::{Lane, Rollout};
-use serde::{Deserialize, Serialize, de::DeserializeOwned};
+use rl_core::{Episode, Saved, Solo};
+use rl_replays::Rollout;
+use serde::{Deserialize, Serialize};
 
+use self::parts::{Carried, Plain, Restarts, Worlds};
 use crate::actors::Actors;
 use crate::collect::{self, Seats, count, finished};
 use crate::preset::Train;
@@ -261,137 +263,6 @@ fn note_down(
     counts.add(blocks);
     finished(blocks).for_each(|episode| window.push(episode));
     tape.map_or(Ok(()), |tape| tape.watch(blocks, counts.frames))
-}
-
-/// A value that serde writes.
-struct Plain<'a, T>(&'static str, &'a mut T);
-
-impl<T: Serialize + DeserializeOwned> Saved for Plain<'_, T> {
-    fn save(&self, out: &mut dyn Write) -> Result<()> {
-        write_postcard(&*self.1, out)
-    }
-
-    fn load(&mut self, from: &mut dyn Read) -> Result<()> {
-        *self.1 = read_postcard(self.0, from)?;
-        Ok(())
-    }
-}
-
-/// Beyond it nobody would let a run go on.
-const MOST_RESTARTS: u32 = 1 << 16;
-
-/// How often the environments of each actor were built again.
-struct Restarts<'a>(Plain<'a, Vec<u32>>);
-
-impl Saved for Restarts<'_> {
-    fn save(&self, out: &mut dyn Write) -> Result<()> {
-        self.0.save(out)
-    }
-
-    fn load(&mut self, from: &mut dyn Read) -> Result<()> {
-        let actors = self.0.1.len();
-        self.0.load(from)?;
-        let read = &*self.0.1;
-        if read.len() == actors && read.iter().all(|&count| count <= MOST_RESTARTS) {
-            return Ok(());
-        }
-        let message = format!("{read:?} are not the restarts of {actors} actors");
-        Err(Error::State { part: "restarts".to_owned(), message })
-    }
-}
-
-/// The state of every seat's environment.
-struct Worlds<'a>(&'a mut Seats);
-
-impl Saved for Worlds<'_> {
-    fn save(&self, out: &mut dyn Write) -> Result<()> {
-        let mut bytes = Vec::new();
-        save_seats(self.0.envs(), &mut bytes)?;
-        Ok(out.write_all(&bytes)?)
-    }
-
-    fn load(&mut self, from: &mut dyn Read) -> Result<()> {
-        let mut bytes = Vec::new();
-        from.read_to_end(&mut bytes)?;
-        load_seats(self.0.envs_mut(), &bytes)
-    }
-}
-
-/// The rows that the next blocks begin with: row 0, and the frames that its stack reaches back to.
-struct Carried<'a>(&'a mut Seats);
-
-/// Of all seats, however they are grouped: `frame` is `[stack, N, H·W·C]`, the rest one row.
-#[derive(Serialize, Deserialize)]
-struct Row {
-    frame: Vec<Vec<u8>>,
-    vector: Vec<f32>,
-    symbols: Vec<u32>,
-    legal: Vec<u8>,
-    age: Vec<u32>,
-    reward: Vec<f32>,
-    end: Vec<End>,
-    frames: Vec<u32>,
-}
-
-impl Saved for Carried<'_> {
-    fn save(&self, out: &mut dyn Write) -> Result<()> {
-        fn join<T: Copy + Default>(blocks: &[Rollout], t: usize, lane: fn(&Rollout) -> &Lane<T>) -> Vec<T> {
-            blocks.iter().flat_map(|block| lane(block).row(t)).copied().collect()
-        }
-        let blocks = self.0.blocks();
-        let row = Row {
-            frame: (0..self.0.spec().stack).map(|t| join(blocks, t, |block| &block.frame)).collect(),
-            vector: join(blocks, 0, |block| &block.vector),
-            symbols: join(blocks, 0, |block| &block.symbols),
-            legal: join(blocks, 0, |block| &block.legal),
-            age: join(blocks, 0, |block| &block.age),
-            reward: join(blocks, 0, |block| &block.reward),
-            end: join(blocks, 0, |block| &block.end),
-            frames: join(blocks, 0, |block| &block.frames),
-        };
-        write_postcard(&row, out)
-    }
-
-    fn load(&mut self, from: &mut dyn Read) -> Result<()> {
-        /// Writes row `t` of a lane, and says whether `from` is exactly such a row.
-        fn part<T: Copy + Default>(
-            blocks: &mut [Rollout],
-            t: usize,
-            lane: fn(&mut Rollout) -> &mut Lane<T>,
-            mut from: &[T],
-        ) -> bool {
-            for block in blocks {
-                let into = lane(block).row_mut(t);
-                let Some((row, rest)) = from.split_at_checked(into.len()) else { return false };
-                into.copy_from_slice(row);
-                from = rest;
-            }
-            from.is_empty()
-        }
-        let row: Row = read_postcard("block", from)?;
-        let spec = self.0.spec();
-        let stack = spec.stack;
-        let exists = row.symbols.iter().zip(spec.symbols.iter().cycle()).all(|(symbol, n)| symbol < n)
-            && row.legal.chunks(spec.legal_len().max(1)).all(|legal| legal.contains(&1));
-        let blocks = self.0.blocks_mut();
-        let frames = row.frame.iter().enumerate();
-        let same = exists
-            && row.frame.len() == stack
-            && frames.fold(true, |same, (t, frame)| same && part(blocks, t, |block| &mut block.frame, frame))
-            && part(blocks, 0, |block| &mut block.vector, &row.vector)
-            && part(blocks, 0, |block| &mut block.symbols, &row.symbols)
-            && part(blocks, 0, |block| &mut block.legal, &row.legal)
-            && part(blocks, 0, |block| &mut block.age, &row.age)
-            && part(blocks, 0, |block| &mut block.reward, &row.reward)
-            && part(blocks, 0, |block| &mut block.end, &row.end)
-            && part(blocks, 0, |block| &mut block.frames, &row.frames);
-        if !same {
-            let seats: usize = blocks.iter().map(Rollout::envs).sum();
-            let message = format!("is not a row of {seats} seats of this environment");
-            return Err(rl_core::Error::State { part: "block".to_owned(), message });
-        }
-        Ok(())
-    }
 }
 
 #[cfg(test)]

@@ -1,8 +1,9 @@
 //! Sessions that stop and go on, part by part, and agents that play in them.
 
 use candle_core::Device;
-use rl_core::{Kept, State};
+use rl_core::{Kept, Result, State, read_postcard, write_postcard};
 
+use super::parts::Row;
 use super::*;
 use crate::checkpoint::{self, Checkpoint};
 use crate::collect::Workers;
