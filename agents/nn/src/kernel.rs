@@ -156,6 +156,42 @@ mod tests {
     }
 
     #[test]
+    fn every_instruction_set_ends_in_equal_bits() {
+        let known = Isa::available();
+        assert!(known.len() > 1, "this CPU has {known:?} alone, and nothing to compare it with");
+        let padded = Window { padding: [1, 1], ..SQUARE(3, 1) };
+        for (shape, window, n, images) in [
+            ([12, 12, 4], SQUARE(8, 4), 32, 3),
+            ([10, 10, 8], SQUARE(4, 2), 64, 3),
+            ([9, 7, 3], padded, 5, 2),
+            ([9, 9, 16], padded, 24, 7),
+            ([1, 1, 1], SQUARE(1, 1), 1, 1),
+            ([1, 1, 37], SQUARE(1, 1), 18, 13), // no multiple of any vector
+            ([1, 1, 300], SQUARE(1, 1), 65, 64),
+            ([1, 1, 700], SQUARE(1, 1), 600, 40),
+        ] {
+            let case = Case::new(shape, window, n, images);
+            let bits = |values: Vec<f32>| values.into_iter().map(f32::to_bits).collect::<Vec<_>>();
+            let run = |isa: Isa, threads: usize| {
+                super::isa::on(isa, threads, || {
+                    assert_eq!(super::isa(), isa);
+                    let mut masked = vec![f32::NAN; case.x.len()];
+                    write_input_gradient(&case.patches, &case.w, &case.g, n, Some(&case.x), &mut masked);
+                    let [dw, db, dx] = case.gradients();
+                    [case.forward(), dw, db, dx, masked].map(bits)
+                })
+            };
+            let best = run(known[0], 1);
+            for (isa, threads) in known.iter().flat_map(|&isa| [(isa, 1), (isa, 3)]) {
+                let found = run(isa, threads);
+                let what = ["y", "dw", "db", "dx", "masked dx"].into_iter().zip(best.iter().zip(&found));
+                let differ: Vec<_> = what.filter(|(_, (one, other))| one != other).map(|(what, _)| what).collect();
+                assert!(differ.is_empty(), "{shape:?}: {differ:?} of {isa} on {threads} threads, against {}", known[0]);
+            }
+        }
+    }
+
+    #[test]
     fn a_transpose_moves_every_element() {
         let w: Vec<f32> = (0..37 * 19).map(|i| i as f32).collect();
         let [mut turned, mut back] = [(); 2].map(|()| vec![0.0; w.len()]);

@@ -73,7 +73,25 @@ fn names(list: &[Isa]) -> String {
 
 static CHOSEN: OnceLock<(Isa, Arch)> = OnceLock::new();
 
+#[cfg(test)]
+thread_local! {
+    /// What kernels use in threads of [`on`].
+    static OF_THREAD: std::cell::Cell<Option<(Isa, Arch)>> = const { std::cell::Cell::new(None) };
+}
+
+/// Runs `work` in `threads` threads of its own whose kernels use `isa`: a process chooses once, and tests compare all.
+#[cfg(test)]
+pub(super) fn on<R: Send>(isa: Isa, threads: usize, work: impl FnOnce() -> R + Send) -> R {
+    let arch = isa.arch().expect("this CPU has it");
+    let pool = rayon::ThreadPoolBuilder::new().num_threads(threads);
+    pool.start_handler(move |_| OF_THREAD.set(Some((isa, arch)))).build().unwrap().install(work)
+}
+
 fn chosen() -> (Isa, Arch) {
+    #[cfg(test)]
+    if let Some(chosen) = OF_THREAD.get() {
+        return chosen;
+    }
     *CHOSEN.get_or_init(|| {
         let best = Isa::ALL.into_iter().find_map(|isa| Some((isa, isa.arch()?)));
         best.expect("every CPU has the portable one")
