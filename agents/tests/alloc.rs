@@ -31,6 +31,7 @@ fn no_act_allocates_after_the_first() {
     let trunks = |agent: &str, preset: &str| if (agent, preset) == ("ppo", "atari/") { TRUNKS } else { &TRUNKS[..1] };
     // The kernels hand large batches to the pool, whose queue grows now and then: here they stay in this thread.
     let pool = rayon::ThreadPoolBuilder::new().num_threads(1).use_current_thread().build().unwrap();
+    let mut tried = Vec::new();
     let pairs = AGENTS.iter().flat_map(|agent| cases.iter().map(move |case| (agent, case)));
     for (agent, (preset, spec), trunk) in
         pairs.flat_map(|(agent, case)| trunks(agent.id, case.0).iter().map(move |trunk| (agent, case, *trunk)))
@@ -40,6 +41,7 @@ fn no_act_allocates_after_the_first() {
         if (agent.refuses)(spec).is_some() {
             continue;
         }
+        tried.push(agent.id);
         let mut config = text.parse::<toml::Table>().unwrap()["agent"].as_table().unwrap().clone();
         if let Some(capacity) = config.get_mut("replay_capacity") {
             *capacity = 100.into();
@@ -72,6 +74,9 @@ fn no_act_allocates_after_the_first() {
             });
         }
     }
+    assert_eq!(tried.len(), 37, "pairs of an agent and a case: {tried:?}");
+    let left_out = AGENTS.iter().find(|agent| !tried.contains(&agent.id)).map(|agent| agent.id);
+    assert_eq!(left_out, None, "an agent that none of the cases has a preset for");
 }
 
 #[test]
