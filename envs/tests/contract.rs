@@ -19,16 +19,18 @@ fn presets_are_whole_tables_of_their_own() {
 #[test]
 fn every_promise_is_kept() {
     for (entry, name) in names() {
-        let subject = Subject::new(entry, &name).unwrap();
+        let mut subject = Subject::new(entry, &name).unwrap();
+        if let Some(limit) = subject.table.get_mut("max_frames") {
+            *limit = (8 * STEPS as i64).into(); // whole games of some would outlast what is played
+        }
         for promise in PROMISES {
             let found = promise.check(&subject).unwrap_or_else(|broken| panic!("{name}: {broken}"));
             let plays = !["settings", "actions"].contains(&promise.name);
             let played = found.is_none_or(|Played { steps, .. }| steps > 0);
             assert!(played || !plays, "{name}: nothing was played for {}", promise.name);
             assert!(found.is_some() || ["actions", "table"].contains(&promise.name), "{name}: {}", promise.name);
-            // Whole games of some families outlast this test.
             let episodes = found.map_or(0, |played| played.episodes);
-            assert!(promise.name != "ends" || episodes >= 3 || entry.id.ends_with('/'), "{name}: {episodes} episodes");
+            assert!(promise.name != "ends" || episodes >= 3, "{name}: {episodes} episodes of three seats");
         }
     }
 }
