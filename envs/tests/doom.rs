@@ -1,6 +1,8 @@
 //! Doom: engines that die, limits of time, shaping, seeds as Python's, and what is refused.
 #![cfg(feature = "doom")]
 
+#[path = "../vizdoom/tests/support/engines.rs"]
+mod engines;
 #[path = "support/seated.rs"]
 mod seated;
 
@@ -30,14 +32,7 @@ fn alone() -> MutexGuard<'static, ()> {
 
 /// Processes of engines that this one has started.
 fn engines() -> Vec<u32> {
-    let child = |entry: fs::DirEntry| {
-        let id: u32 = entry.file_name().to_string_lossy().parse().ok()?;
-        let stat = fs::read_to_string(entry.path().join("stat")).ok()?;
-        let (name, rest) = stat.split_once('(')?.1.rsplit_once(')')?;
-        let parent: u32 = rest.split_whitespace().nth(1)?.parse().ok()?;
-        (name == "vizdoom" && parent == std::process::id()).then_some(id)
-    };
-    fs::read_dir("/proc").unwrap().flatten().filter_map(child).collect()
+    engines::of(std::process::id())
 }
 
 #[test]

@@ -1,10 +1,11 @@
 //! Matches of Doom: seats that play against each other, or one against players of any action.
 #![cfg(feature = "doom")]
 
+#[path = "../vizdoom/tests/support/engines.rs"]
+mod engines;
 #[path = "support/seated.rs"]
 mod seated;
 
-use std::fs;
 use std::ops::Range;
 use std::process::Command;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -32,17 +33,9 @@ fn alone() -> MutexGuard<'static, ()> {
     ALONE.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Processes of engines that this one has started and that live.
+/// Processes of engines that this one has started.
 fn engines() -> Vec<u32> {
-    let child = |entry: fs::DirEntry| {
-        let id: u32 = entry.file_name().to_string_lossy().parse().ok()?;
-        let stat = fs::read_to_string(entry.path().join("stat")).ok()?;
-        let (name, rest) = stat.split_once('(')?.1.rsplit_once(')')?;
-        let mut words = rest.split_whitespace();
-        let (state, parent) = (words.next()?, words.next()?.parse::<u32>().ok()?);
-        (name == "vizdoom" && parent == std::process::id() && state != "Z").then_some(id)
-    };
-    fs::read_dir("/proc").unwrap().flatten().filter_map(child).collect()
+    engines::of(std::process::id())
 }
 
 /// Rows of seats as one, whoever sat where: what a seat saw and earned.
@@ -149,7 +142,7 @@ fn an_engine_that_is_killed_costs_its_match_and_no_more() {
     // Engines that wait for the next match may be the ones: then nothing is lost but they.
     let mut lost = Vec::new();
     while lost.is_empty() {
-        let engine = engines()[0];
+        let engine = engines().into_iter().find(|&engine| engines::lives(engine)).unwrap();
         assert!(Command::new("kill").args(["-9", &engine.to_string()]).status().unwrap().success());
         buffer.cover();
         env.step(actions.draw(&spec), buffer.rows()).unwrap();

@@ -2,11 +2,12 @@
 
 mod support;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use support::engines::{self, exists};
 use vizdoom::{Config, Error, Game, ScreenFormat, ScreenResolution};
 
 fn start(package: &Path) -> Game {
@@ -29,14 +30,9 @@ fn alone() -> MutexGuard<'static, ()> {
     ALONE.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Whether there is such a process, were it a dead one that nobody has asked for.
-fn exists(process: u32) -> bool {
-    Path::new("/proc").join(process.to_string()).exists()
-}
-
-fn names() -> usize {
-    let names = std::fs::read_dir("/dev/shm").unwrap().flatten();
-    names.filter(|entry| entry.file_name().to_string_lossy().contains(&format!("Doom{}", std::process::id()))).count()
+/// Names and directories that engines of this process still have.
+fn left() -> Vec<PathBuf> {
+    engines::left(std::process::id())
 }
 
 /// Kills `kills` engines, each somewhere in the first moments of its play. Every other one shares a core with this thread.
@@ -61,7 +57,8 @@ fn killed(kills: u64) {
         assert!(matches!(&error, Error::Died { message } if message.contains("signal 9")), "kill {n}: {error}");
         killer.join().unwrap();
         drop(game);
-        assert!(!exists(process) && names() == 0, "kill {n} left something");
+        assert!(!exists(process), "kill {n} left its process");
+        assert!(left().is_empty(), "kill {n} left {:?}", left());
     }
 }
 
@@ -81,7 +78,7 @@ fn an_engine_that_lives_leaves_nothing_either() {
     let _alone = alone();
     let game = start(&support::package());
     let process = game.process();
-    assert!(exists(process) && names() == 0, "its names are gone while it plays");
+    assert!(exists(process) && left().is_empty(), "its names are gone while it plays: {:?}", left());
     drop(game);
     assert!(!exists(process));
 }

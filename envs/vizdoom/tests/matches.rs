@@ -5,12 +5,14 @@
 mod support;
 
 use std::fmt::Write as _;
-use std::path::Path;
+use std::path::PathBuf;
 use std::process::Command;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use support::engines::{self, exists};
+use support::{Draws, number};
 use vizdoom::{Buffer, Config, Error, Game, Match, Mode, ScreenResolution, Variable};
 
 const ARGS: &str =
@@ -41,22 +43,11 @@ fn start(name: &str, players: usize, seed: u32) -> Match {
     Match::start(&config(name, seed), players, &support::package()).unwrap()
 }
 
-/// The generator of `matches.py`.
-struct Draws(u32);
-
-impl Draws {
-    fn below(&mut self, n: u32) -> u32 {
-        self.0 = self.0.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
-        (self.0 >> 16) % n
-    }
-
-    fn press(&mut self, game: &mut Match) {
-        for player in 0..game.players().len() {
-            let buttons = &game.players()[player].config().available_buttons;
-            let amount = |delta| if delta { f64::from(self.below(21)) - 10.0 } else { self.below(2).into() };
-            let row: Vec<f64> = buttons.iter().map(|button| button.is_delta()).map(amount).collect();
-            game.press(player, &row);
-        }
+/// Has every player press what is drawn for it, as `matches.py` does.
+fn press(draws: &mut Draws, game: &mut Match) {
+    for player in 0..game.players().len() {
+        let row = draws.action(&game.players()[player].config().available_buttons);
+        game.press(player, &row);
     }
 }
 
@@ -68,7 +59,6 @@ fn screen(game: &Game) -> u32 {
 
 /// What a player is told after an action, as a line of `matches.py`.
 fn line(game: &Game) -> String {
-    let number = |x: f64| format!("{:016x}", x.to_bits());
     let mut line = format!("{} {}", number(game.reward()), game.tic());
     for &variable in game.config().available_game_variables.iter().chain(&ASKED) {
         write!(line, " {}", number(game.variable(variable))).unwrap();
@@ -81,7 +71,7 @@ fn line(game: &Game) -> String {
 fn play(game: &mut Match, draws: &mut Draws, actions: u32) -> (Vec<String>, Vec<f64>) {
     let (mut lines, mut earned) = (Vec::new(), vec![0.0; game.players().len()]);
     for _ in 0..actions {
-        draws.press(game);
+        press(draws, game);
         game.advance(4).unwrap();
         lines.extend(game.players().iter().map(line));
         earned.iter_mut().zip(game.players()).for_each(|(sum, player)| *sum += player.reward());
@@ -264,13 +254,9 @@ fn what_is_no_match_is_refused() {
     }
 }
 
-fn exists(process: u32) -> bool {
-    Path::new("/proc").join(process.to_string()).exists()
-}
-
-fn names() -> usize {
-    let names = std::fs::read_dir("/dev/shm").unwrap().flatten();
-    names.filter(|entry| entry.file_name().to_string_lossy().contains(&format!("Doom{}", std::process::id()))).count()
+/// Names and directories that engines of this process still have.
+fn left() -> Vec<PathBuf> {
+    engines::left(std::process::id())
 }
 
 /// Kills one engine of each of `kills` matches, somewhere in the first moments of its play, a change of map among them.
@@ -287,7 +273,7 @@ fn killed(kills: u64) {
         });
         let mut draws = Draws(1);
         let error = loop {
-            draws.press(&mut game);
+            press(&mut draws, &mut game);
             if let Err(error) = game.advance(4).and_then(|()| game.new_episode()) {
                 break error;
             }
@@ -296,7 +282,8 @@ fn killed(kills: u64) {
         killer.join().unwrap();
         assert!(matches!(game.advance(4), Err(Error::Died { .. })), "kill {n}: the others are ended");
         drop(game);
-        assert!(!processes.into_iter().any(exists) && names() == 0, "kill {n} left something");
+        assert!(!processes.into_iter().any(exists), "kill {n} left a process");
+        assert!(left().is_empty(), "kill {n} left {:?}", left());
     }
 }
 
@@ -305,25 +292,13 @@ fn an_engine_that_dies_ends_its_match_and_leaves_nothing() {
     killed(4);
 }
 
-/// Engines that this process has started.
-fn engines() -> Vec<u32> {
-    let child = |entry: std::fs::DirEntry| {
-        let id: u32 = entry.file_name().to_string_lossy().parse().ok()?;
-        let stat = std::fs::read_to_string(entry.path().join("stat")).ok()?;
-        let (name, rest) = stat.split_once('(')?.1.rsplit_once(')')?;
-        let parent: u32 = rest.split_whitespace().nth(1)?.parse().ok()?;
-        (name == "vizdoom" && parent == std::process::id()).then_some(id)
-    };
-    std::fs::read_dir("/proc").unwrap().flatten().filter_map(child).collect()
-}
-
 #[test]
 fn an_engine_that_dies_while_its_match_starts_is_an_error_and_leaves_nothing() {
     let _alone = alone();
     for engine in 0..3 {
         let killer = std::thread::spawn(move || {
             loop {
-                if let Some(victim) = engines().get(engine) {
+                if let Some(victim) = engines::of(std::process::id()).get(engine) {
                     return Command::new("kill").args(["-9", &victim.to_string()]).status().unwrap().success();
                 }
                 std::thread::sleep(Duration::from_millis(5));
@@ -331,7 +306,8 @@ fn an_engine_that_dies_while_its_match_starts_is_an_error_and_leaves_nothing() {
         });
         let error = Match::start(&config("cig", 1), 3, &support::package()).unwrap_err();
         assert!(matches!(&error, Error::Died { message } if message.contains("signal 9")), "engine {engine}: {error}");
-        assert!(killer.join().unwrap() && engines().is_empty() && names() == 0, "engine {engine} left something");
+        assert!(killer.join().unwrap() && engines::of(std::process::id()).is_empty(), "engine {engine} left others");
+        assert!(left().is_empty(), "engine {engine} left {:?}", left());
     }
 }
 

@@ -1,5 +1,7 @@
 //! The fetched engine, and what tests have in common with the scripts that made their golden files.
 
+pub(crate) mod engines;
+
 use std::path::PathBuf;
 
 use vizdoom::Button;
@@ -12,7 +14,7 @@ pub(crate) fn package() -> PathBuf {
     rl_assets::fetch("vizdoom", &mut |_| ()).expect("the engine can be fetched")
 }
 
-/// The generator of `golden/parity.py`.
+/// The generator of `golden/parity.py` and `golden/matches.py`.
 #[allow(dead_code)] // not every test draws
 pub(crate) struct Draws(pub(crate) u32);
 
