@@ -4,8 +4,23 @@
 mod common;
 
 use std::fs;
+use std::path::{Path, PathBuf};
 
 use common::{json, names, output, refusal};
+use rl_replays::recording::{Manifest, Outcome, Player, Recording};
+use serde_json::Value;
+use sha2::{Digest as _, Sha256};
+
+fn models() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../models")
+}
+
+/// What a recording says of its games, without playing them.
+fn told(path: &Path) -> (Manifest, Vec<Outcome>) {
+    let recording = Recording::read(&fs::read(path).unwrap()[..]).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
+    assert!(recording.whole, "{}", path.display());
+    (recording.manifest, recording.episodes.iter().map(|played| played.outcome.unwrap()).collect())
+}
 
 #[test]
 fn a_published_run_plays_the_same_games_and_cannot_be_resumed() {
@@ -73,7 +88,7 @@ fn wrong_names_and_places_are_refused() {
 #[cfg(feature = "atari")]
 #[test]
 fn the_models_of_this_repository_keep_what_their_cards_promise() {
-    let models = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../models");
+    let models = models();
     let known = json(&models, "list models --json");
     let known: Vec<&str> = known.as_array().unwrap().iter().map(|model| model["name"].as_str().unwrap()).collect();
     assert_eq!(known, names(&models));
@@ -94,16 +109,58 @@ fn the_models_of_this_repository_keep_what_their_cards_promise() {
     }
 }
 
+/// Of the files alone: whether the games go as they are recorded is for the slow test below.
+#[test]
+fn the_scores_of_the_models_of_this_repository_are_what_their_recordings_say() {
+    for name in names(&models()) {
+        let at = models().join(&name);
+        let text = |file: &str| fs::read_to_string(at.join(file)).unwrap();
+        let (score, card) = (serde_json::from_str::<Value>(&text("score.json")).unwrap(), text("README.md"));
+        let (manifest, games) = told(&at.join("games.rec"));
+        let mut returns: Vec<f64> = games.iter().map(|game| game.ret).collect();
+        if let Some(kept) = score.get("returns") {
+            assert_eq!(kept, &Value::from(returns.clone()), "{name}");
+        }
+        returns.sort_by(f64::total_cmp);
+        let n = returns.len();
+        let mean = returns.iter().sum::<f64>() / n as f64;
+        let squares: f64 = returns.iter().map(|ret| (ret - mean).powi(2)).sum();
+        let stderr = (squares / (n as f64 - 1.0) / n as f64).sqrt();
+        let median = 0.5 * (returns[(n - 1) / 2] + returns[n / 2]);
+        for (key, found) in [("mean", mean), ("median", median), ("stderr", stderr)] {
+            let said = score[key].as_f64().unwrap();
+            assert!((said - found).abs() <= 1e-12 * found.abs(), "{name}: {key} is {said}, and its games say {found}");
+        }
+        assert!(card.contains(&format!("| mean | {mean:.1} ± {stderr:.1} (standard error) |")), "{card}");
+        let frames: u64 = games.iter().map(|game| game.frames).sum();
+        assert_eq!((&score["episodes"], &score["frames"]), (&n.into(), &frames.into()), "{name}");
+
+        for (game, ret) in [("best", returns[n - 1]), ("median", returns[(n - 1) / 2]), ("worst", returns[0])] {
+            let (player, alone) = told(&at.join(format!("{game}.rec")));
+            assert!(player == manifest && alone.len() == 1 && games.contains(&alone[0]), "{name}: {game}.rec");
+            assert_eq!(alone[0].ret, ret, "{name}: {game}.rec");
+        }
+        let checkpoint = names(&at.join("checkpoints")).remove(0);
+        let weights = fs::read(at.join("checkpoints").join(checkpoint).join("model.safetensors")).unwrap();
+        let player = Player::Agent {
+            agent: score["agent"].as_str().unwrap().to_owned(),
+            frames: score["checkpoint"].as_u64().unwrap(),
+            weights_sha256: Sha256::digest(&weights).iter().map(|byte| format!("{byte:02x}")).collect(),
+            policy: score["policy"].as_str().unwrap().to_owned(),
+            seed: score["seed"].as_u64().unwrap(),
+        };
+        assert_eq!((manifest.player, Some(&*manifest.env)), (player, score["env"].as_str()), "{name}");
+    }
+}
+
 #[cfg(feature = "atari")]
 #[test]
 #[ignore = "minutes: all games of all models are played again"]
 fn the_scores_of_the_models_of_this_repository_are_those_of_their_games() {
-    let models = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../models");
-    for name in names(&models) {
-        let at = models.join(&name);
+    for name in names(&models()) {
+        let at = models().join(&name);
         let verdict = json(&at, "verify games.rec --json");
-        let score: serde_json::Value =
-            serde_json::from_str(&fs::read_to_string(at.join("score.json")).unwrap()).unwrap();
+        let score: Value = serde_json::from_str(&fs::read_to_string(at.join("score.json")).unwrap()).unwrap();
         let found = (verdict["equal"].as_bool(), &verdict["mean"], &verdict["episodes"]);
         assert_eq!(found, (Some(true), &score["mean"], &score["episodes"]), "{name}");
     }
