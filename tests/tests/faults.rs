@@ -45,6 +45,20 @@ fn checkpoints(at: &Path, run: &str) -> Vec<PathBuf> {
 }
 
 #[test]
+fn an_environment_has_the_presets_that_it_brings_along_and_no_other() {
+    let dir = tempfile::tempdir().expect("there is room");
+    let presets = json(dir.path(), "list presets --json");
+    let of_it = presets.as_array().expect("a list").iter().filter(|preset| preset["env"] == "faulty");
+    let mut agents: Vec<_> = of_it.map(|preset| preset["agent"].as_str().expect("a name")).collect();
+    agents.sort_unstable();
+    assert_eq!(agents, ["impala", "ppo"]);
+    let refused = rl_run(dir.path(), "--env faulty --agent dqn --run r", None);
+    let said = String::from_utf8(refused.stderr).expect("text");
+    assert_eq!(refused.status.code(), Some(2), "{said}");
+    assert!(said.starts_with("error: agent `dqn` has no preset for `faulty`"), "{said}");
+}
+
+#[test]
 fn in_the_main_thread_or_a_worker_the_seat_is_named_and_the_run_goes_on_to_the_same_bits() {
     let dir = tempfile::tempdir().expect("there is room");
     let at = dir.path();
