@@ -4,9 +4,8 @@
 mod common;
 
 use std::process::Stdio;
-use std::time::Duration;
 
-use common::{json, output, refusal, rl_run, signal};
+use common::{json, output, refusal, rl_run, signal, until_a_checkpoint};
 use serde_json::Value;
 
 const RUN: &str = "--env cartpole --agent impala --seed 4 --json --set train.envs=4 --set train.checkpoint_every=1000";
@@ -17,10 +16,7 @@ fn a_run_of_actors_can_be_stopped_goes_on_and_says_that_it_is_not_exact() {
     let at = dir.path();
     let mut child =
         rl_run(at, &format!("{RUN} --quiet --frames 100000 --run r")).stdout(Stdio::null()).spawn().unwrap();
-    let begun = || std::fs::read_dir(at.join("r/checkpoints")).is_ok_and(|mut dir| dir.next().is_some());
-    while !begun() && child.try_wait().unwrap().is_none() {
-        std::thread::sleep(Duration::from_millis(2));
-    }
+    until_a_checkpoint(&mut child, &at.join("r"));
     signal(&child, "INT");
     assert_eq!(child.wait().unwrap().code(), Some(75), "it must be long enough to be stopped before its end");
     let done = output(at, "resume r --frames 20000 --json");

@@ -3,20 +3,13 @@
 
 mod common;
 
-use std::path::Path;
-use std::process::{Child, Command, Stdio};
+use std::process::{Command, Stdio};
 use std::time::Duration;
 
-use common::{json, names, refusal, rl_run, signal};
+use common::{json, names, refusal, rl_run, signal, until};
 
 const RUN: &str =
     "--env frozenlake --agent dqn --frames 6000 --seed 9 --quiet --json --set train.checkpoint_every=1000";
-
-fn wait_for(path: &Path, child: &mut Child) {
-    while !path.exists() && child.try_wait().unwrap().is_none() {
-        std::thread::sleep(Duration::from_millis(2));
-    }
-}
 
 /// A limit on the size of files stands for the end of a disk: the checkpoint that passes it cannot be written.
 #[test]
@@ -60,7 +53,7 @@ fn a_second_request_ends_a_run_that_does_not_heed_the_first() {
     let at = dir.path();
     let line = format!("{RUN} --set agent.learning_starts=1 --set agent.updates=100000000 --run r");
     let mut child = rl_run(at, &line).stdout(Stdio::null()).spawn().unwrap();
-    wait_for(&at.join("r/digests.jsonl"), &mut child);
+    until(&mut child, || at.join("r/digests.jsonl").exists());
     std::thread::sleep(Duration::from_secs(1));
     signal(&child, "INT");
     std::thread::sleep(Duration::from_secs(1));

@@ -7,24 +7,18 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
-use common::{json, names, output, refusal, signal};
+use common::{json, names, output, refusal, signal, until_a_checkpoint};
 
 const RUN: &str = "--env frozenlake --agent dqn --frames 12000 --seed 9 --quiet --json --set train.checkpoint_every=500 --set agent.batch=32";
 
-fn until_a_checkpoint(at: &Path, run: &str) -> Child {
+/// A run that has a checkpoint and goes on.
+fn begun(at: &Path, run: &str) -> Child {
     // Whoever runs these tests may have had SIGHUP ignored, as nohup does.
     let mut command = Command::new("env");
     command.args(["--default-signal=HUP", env!("CARGO_BIN_EXE_rl-run")]).current_dir(at);
     command.args(format!("{RUN} --run {run}").split_whitespace());
     let mut child = command.stdout(Stdio::null()).spawn().unwrap();
-    let there = || {
-        std::fs::read_dir(at.join(run).join("checkpoints")).is_ok_and(|mut dir| {
-            dir.any(|entry| entry.is_ok_and(|entry| !entry.file_name().to_string_lossy().starts_with('.')))
-        })
-    };
-    while !there() && child.try_wait().unwrap().is_none() {
-        std::thread::sleep(Duration::from_millis(2));
-    }
+    until_a_checkpoint(&mut child, &at.join(run));
     child
 }
 
@@ -36,7 +30,7 @@ fn stopped_and_killed_runs_end_in_the_same_bits() {
     for (run, name, code) in
         [("int", "INT", Some(75)), ("term", "TERM", Some(75)), ("hup", "HUP", Some(75)), ("kill", "KILL", None)]
     {
-        let mut child = until_a_checkpoint(at, run);
+        let mut child = begun(at, run);
         signal(&child, name);
         let status = child.wait().unwrap();
         assert_eq!(status.code(), code, "{name}: the run must be long enough to be stopped before its end");
@@ -79,7 +73,7 @@ fn a_run_is_not_made_shorter_than_it_is() {
 fn a_signal_that_comes_twice_in_a_moment_is_one_request() {
     let dir = tempfile::tempdir().unwrap();
     let at = dir.path();
-    let mut child = until_a_checkpoint(at, "r");
+    let mut child = begun(at, "r");
     // By one shell, so that no load parts them.
     let signals = ["INT", "TERM", "INT"].map(|name| format!("kill -s {name} {}", child.id())).join("; ");
     assert!(Command::new("sh").args(["-c", &signals]).status().unwrap().success());
@@ -190,7 +184,7 @@ fn seconds_are_those_of_all_sittings() {
 #[test]
 fn a_run_has_one_writer() {
     let dir = tempfile::tempdir().unwrap();
-    let mut child = until_a_checkpoint(dir.path(), "r");
+    let mut child = begun(dir.path(), "r");
     let (code, said) = refusal(dir.path(), "resume r");
     signal(&child, "TERM");
     child.wait().unwrap();

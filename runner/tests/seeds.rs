@@ -5,9 +5,8 @@ mod common;
 
 use std::path::Path;
 use std::process::{Output, Stdio};
-use std::time::Duration;
 
-use common::{json, names, output, refusal, rl_run, signal};
+use common::{json, names, output, refusal, rl_run, signal, until, until_a_checkpoint};
 use serde_json::Value;
 
 /// The objects that `--json` prints for each seed, by seed, and the last one, for all.
@@ -101,10 +100,7 @@ fn a_stopped_group_leaves_runs_that_go_on_to_the_same_bits() {
     let line = "--env cartpole --agent ppo --frames 12000 --set train.checkpoint_every=1000";
     let group = format!("{line} --seeds 1..9 --threads 2 --run g");
     let mut child = rl_run(at, &group).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
-    let begun = || names_if_there(&at.join("g/s1/checkpoints")).iter().any(|name| !name.starts_with('.'));
-    while !begun() && child.try_wait().unwrap().is_none() {
-        std::thread::sleep(Duration::from_millis(2));
-    }
+    until_a_checkpoint(&mut child, &at.join("g/s1"));
     signal(&child, "INT");
     let ended = child.wait_with_output().unwrap();
     let said = String::from_utf8_lossy(&ended.stderr);
@@ -124,10 +120,6 @@ fn a_stopped_group_leaves_runs_that_go_on_to_the_same_bits() {
     }
 }
 
-fn names_if_there(dir: &Path) -> Vec<String> {
-    if dir.exists() { names(dir) } else { Vec::new() }
-}
-
 #[test]
 fn a_seed_that_fails_is_named_and_the_others_go_on() {
     let dir = tempfile::tempdir().unwrap();
@@ -136,9 +128,7 @@ fn a_seed_that_fails_is_named_and_the_others_go_on() {
     // Someone else writes to the run of seed 2 for as long as the group takes.
     let mut other =
         rl_run(at, &format!("{line} --frames 1000000000 --run g/s2")).stdout(Stdio::null()).spawn().unwrap();
-    while !at.join("g/s2/metrics.jsonl").exists() && other.try_wait().unwrap().is_none() {
-        std::thread::sleep(Duration::from_millis(2));
-    }
+    until(&mut other, || at.join("g/s2/metrics.jsonl").exists());
     let done = output(at, &format!("{line} --frames 1 --seeds 1..3 --run g --force"));
     let alive = other.try_wait().unwrap().is_none();
     other.kill().unwrap();

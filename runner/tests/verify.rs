@@ -6,9 +6,8 @@ mod common;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
-use std::time::Duration;
 
-use common::{json, output, refusal, rl_run, signal};
+use common::{json, output, refusal, rl_run, signal, until};
 
 const RUN: &str = "--env frozenlake --agent dqn --frames 3000 --seed 9 --quiet --json --set train.checkpoint_every=500 --set train.keep_checkpoints=2 --eval-every 1000 --eval-episodes 5 --set agent.batch=32";
 
@@ -60,9 +59,7 @@ fn a_run_that_was_stopped_and_went_on_is_verified_too() {
     let line = format!("{} --run r", RUN.replace("3000", "12000"));
     let mut child = rl_run(at, &line).stdout(Stdio::null()).spawn().unwrap();
     let states = || std::fs::read_to_string(at.join("r/digests.jsonl")).map_or(0, |text| text.lines().count());
-    while states() < 2 && child.try_wait().unwrap().is_none() {
-        std::thread::sleep(Duration::from_millis(2));
-    }
+    until(&mut child, || states() >= 2);
     signal(&child, "INT");
     assert_eq!(child.wait().unwrap().code(), Some(75), "the run must be long enough to be stopped before its end");
     let stopped = json(at, "verify r --json --quiet");

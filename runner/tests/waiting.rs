@@ -6,9 +6,8 @@ mod common;
 use std::fs;
 use std::path::Path;
 use std::process::{Child, Stdio};
-use std::time::Duration;
 
-use common::{in_terminal, json, names, rl_run, signal};
+use common::{in_terminal, json, names, rl_run, signal, until};
 
 /// Waits until the process has a handler for SIGINT: a signal before would end it.
 fn until_it_listens(child: &mut Child) {
@@ -18,9 +17,7 @@ fn until_it_listens(child: &mut Child) {
         let mask = text.lines().find_map(|line| line.strip_prefix("SigCgt:")).map(str::trim);
         mask.and_then(|mask| u64::from_str_radix(mask, 16).ok()).is_some_and(|mask| mask >> 1 & 1 == 1)
     };
-    while !listens() && child.try_wait().unwrap().is_none() {
-        std::thread::sleep(Duration::from_millis(2));
-    }
+    until(child, listens);
 }
 
 /// Begins `line`, asks it to stop, and returns what it says.

@@ -4,9 +4,8 @@
 mod common;
 
 use std::process::Stdio;
-use std::time::Duration;
 
-use common::{json, refusal, rl_run, signal};
+use common::{json, refusal, rl_run, signal, until_a_checkpoint};
 
 const RUN: &str = "--env cartpole --agent dqn --frames 6000 --seed 4 --quiet --json --threads 4 --set train.envs=6 --set train.checkpoint_every=1000";
 
@@ -25,10 +24,7 @@ fn a_run_ends_in_the_same_bits_for_any_number_of_workers() {
 
     // Stopped with four, it goes on with three.
     let mut child = rl_run(at, &format!("{RUN} --run stopped --workers 4")).stdout(Stdio::null()).spawn().unwrap();
-    let begun = || std::fs::read_dir(at.join("stopped/checkpoints")).is_ok_and(|mut dir| dir.next().is_some());
-    while !begun() && child.try_wait().unwrap().is_none() {
-        std::thread::sleep(Duration::from_millis(2));
-    }
+    until_a_checkpoint(&mut child, &at.join("stopped"));
     signal(&child, "INT");
     assert_eq!(child.wait().unwrap().code(), Some(75), "it must be long enough to be stopped before its end");
     same(&json(at, "resume stopped --quiet --json --threads 3 --workers 3"), "four, then three");

@@ -3,10 +3,14 @@
 //! ALE's own is not (see `src/shim.cpp`). One console goes on in place; another, fresh and in another process, has played
 //! something else before it takes the state over.
 
+#[path = "../../tests/support/lcg.rs"]
+mod lcg;
+
 use std::path::Path;
 use std::process::{Command, Stdio};
 
 use ale_sys::{Ale, GAMES, Rom};
+use lcg::Lcg;
 
 const STICKY: f32 = 0.25;
 /// Frames before the save, and compared after it.
@@ -14,16 +18,6 @@ const BEFORE: usize = 700;
 const AFTER: usize = 1000;
 /// Tells a spawned copy of this test which state to go on from.
 const CHILD: &str = "ALE_STATE_TEST_CHILD";
-
-/// The high bits of a 64-bit linear congruential generator (Knuth's MMIX constants).
-struct Lcg(u64);
-
-impl Lcg {
-    fn below(&mut self, n: usize) -> usize {
-        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-        ((self.0 >> 33) % n as u64) as usize
-    }
-}
 
 /// Plays `frames` frames, resetting after a game over, and returns a hash of all that can be seen.
 fn play(ale: &mut Ale, actions: &mut Lcg, frames: usize) -> u32 {

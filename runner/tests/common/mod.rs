@@ -41,6 +41,20 @@ pub(crate) fn signal(child: &Child, name: &str) {
     assert!(sent.success());
 }
 
+/// Waits until it is `so`, or the process has ended before.
+pub(crate) fn until(child: &mut Child, so: impl Fn() -> bool) {
+    while !so() && child.try_wait().unwrap().is_none() {
+        std::thread::sleep(Duration::from_millis(2));
+    }
+}
+
+/// Waits until the directory of a run has a whole checkpoint, or the process has ended before.
+pub(crate) fn until_a_checkpoint(child: &mut Child, run: &Path) {
+    let checkpoints = run.join("checkpoints");
+    let whole = |name: &String| !name.starts_with('.') && name != "segments";
+    until(child, || checkpoints.exists() && names(&checkpoints).iter().any(whole));
+}
+
 /// Runs `rl-run LINE` in a pseudo-terminal of 100 by 30, which `script` (util-linux) makes, presses `keys` once `ready` says so, and returns what was written there and
 /// the exit code.
 pub(crate) fn in_terminal(at: &Path, line: &str, keys: &[u8], ready: impl Fn() -> bool) -> (String, i32) {
