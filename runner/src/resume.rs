@@ -11,7 +11,7 @@ use crate::learner::device;
 use crate::manifest::Owner;
 use crate::metrics::Metrics;
 use crate::preset::Resolved;
-use crate::run_dir::RunDir;
+use crate::run_dir::{self, RunDir};
 use crate::session::Counts;
 use crate::start::{owner, start};
 use crate::stop::Stop;
@@ -81,7 +81,7 @@ pub(crate) fn run(args: &ResumeArgs, tables: &Tables) -> anyhow::Result<ExitCode
     }
     let frames = session.counts.frames;
     let (theirs, ours) = (checkpoint.as_ref().map_or(about.isa.as_str(), Checkpoint::isa), owner.isa.as_str());
-    if theirs != ours {
+    if !run_dir::alike(theirs, ours) {
         note(format!(
             "this run used {theirs}, this machine has {ours}: resuming, but the results will not be bit-identical"
         ));

@@ -71,6 +71,14 @@ pub(crate) fn isa(precision: Precision) -> String {
     precision.unit().map_or_else(|| isa.to_owned(), |unit| format!("{isa}, {unit}"))
 }
 
+/// Whether bits are the same by both: f32 is the same by every instruction set, bf16 by what multiplies it.
+pub(crate) fn alike(one: &str, other: &str) -> bool {
+    fn unit(isa: &str) -> Option<&str> {
+        Some(isa.split_once(", ")?.1)
+    }
+    unit(one) == unit(other)
+}
+
 /// Cargo features of this binary.
 pub(crate) fn features() -> Vec<String> {
     let all = [
@@ -283,4 +291,17 @@ pub(crate) fn write(path: &Path, bytes: &[u8]) -> anyhow::Result<()> {
     file.as_file().sync_all().with_context(context)?;
     file.persist(path).map_err(|e| e.error).with_context(context)?;
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bits_differ_by_what_multiplies_bf16_and_by_nothing_else() {
+        let all = ["avx512", "avx2", "avx512, amx-bf16", "avx2, amx-bf16", "avx512, avx512-bf16"];
+        for (one, other, same) in [(0, 1, true), (2, 3, true), (2, 4, false), (0, 2, false)] {
+            assert_eq!((alike(all[one], all[other]), alike(all[other], all[one])), (same, same), "{one} {other}");
+        }
+    }
 }

@@ -20,6 +20,7 @@ use crate::manifest::{self, hex};
 use crate::output;
 use crate::progress::Progress;
 use crate::publish;
+use crate::run_dir;
 use crate::session::Session;
 use crate::snapshot::{Extent, Handed, Part, Snapshot};
 use crate::start::{owner, start};
@@ -179,7 +180,7 @@ pub(crate) fn run(args: &VerifyArgs, tables: &Tables) -> anyhow::Result<ExitCode
         checkpoint.load(&mut session)?;
         segments.extend(checkpoint.segments().into_iter().map(|(key, segment)| (key, segment.sha256)));
     }
-    if about.isa != owner.isa && !quiet {
+    if !run_dir::alike(&about.isa, &owner.isa) && !quiet {
         output::note(format!("this run used {}, this machine has {}: bits may differ", about.isa, owner.isa));
     }
     if about.device != args.machine.device_of(&about.device) && !quiet {

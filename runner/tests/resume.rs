@@ -97,6 +97,29 @@ fn a_finished_run_can_be_extended_and_an_earlier_checkpoint_taken() {
 }
 
 #[test]
+fn no_instruction_set_changes_a_bit_of_a_run_and_one_that_goes_on_by_another_says_nothing_of_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let at = dir.path();
+    let known = rl_nn::Isa::available();
+    assert!(known.len() > 1, "this CPU has {known:?} alone, and nothing to compare it with");
+    for agent in ["dqn", "ppo"] {
+        let line = format!("--env cartpole --agent {agent} --seed 9 --json --set train.envs=4");
+        let whole = json(at, &format!("{line} --frames 4000 --run {agent} --quiet --isa {}", known[0]));
+        for isa in &known[1..] {
+            let run = format!("{agent}-{isa}");
+            json(at, &format!("{line} --frames 2000 --run {run} --quiet --isa {isa}"));
+            let done = output(at, &format!("resume {run} --frames 4000 --json"));
+            let said = String::from_utf8(done.stderr).unwrap();
+            assert!(done.status.success() && !said.contains("bit-identical"), "{run}: {said}");
+            let about = std::fs::read_to_string(at.join(&run).join("run.json")).unwrap();
+            assert!(about.contains(&format!("\"isa\": \"{isa}\"")), "{about}");
+            let done: serde_json::Value = serde_json::from_slice(&done.stdout).unwrap();
+            assert_eq!(done["parameters_sha256"], whole["parameters_sha256"], "{run}");
+        }
+    }
+}
+
+#[test]
 fn a_run_that_goes_back_forgets_what_came_later_and_only_once_nothing_can_be_refused() {
     let dir = tempfile::tempdir().unwrap();
     let at = dir.path();
