@@ -4,11 +4,13 @@
 //! and is compared with a run that nobody stopped. Then the run itself goes on, to its next kill or its end.
 //!
 //! Moments are drawn from a seed that `KILLS_SEED` sets and that a failure names. They are counted in checkpoints and shares
-//! of the time between two, so that they are as good on a slow machine.
+//! of the time between two, so that they are as good on a slow machine. Those that play Doom have `doom.rs`.
 #![forbid(unsafe_code)]
 
 #[path = "../common/mod.rs"]
 mod common;
+#[cfg(feature = "doom")]
+mod doom;
 mod matrix;
 mod moment;
 mod sitting;
