@@ -6,7 +6,7 @@ mod common;
 use std::fs;
 use std::path::Path;
 
-use common::{json, names, output, refusal};
+use common::{json, names, of_another_version, output, refusal, with_manifest};
 
 /// Games of a policy that can play, and their mean.
 fn teach(at: &Path) -> f64 {
@@ -97,9 +97,14 @@ fn what_cannot_be_shown_is_refused_by_name_and_leaves_no_run() {
     let mut damaged = bytes.clone();
     *damaged.last_mut().unwrap() ^= 1;
     fs::write(at.join("damaged.rec"), damaged).unwrap();
+    fs::write(at.join("version.rec"), of_another_version(&bytes)).unwrap();
+    let three = |text: &str| text.replace("\"discrete\":[2]", "\"discrete\":[3]");
+    fs::write(at.join("actions.rec"), with_manifest(&bytes, three)).unwrap();
+    let slippery = |text: &str| text.replace("slippery = false", "slippery = true");
+    fs::write(at.join("wet.rec"), with_manifest(&fs::read(at.join("dry.rec")).unwrap(), slippery)).unwrap();
     fs::create_dir(at.join("empty")).unwrap();
     let bc = |file: &str| format!("--env cartpole --agent bc --run r --quiet --set agent.demonstrations={file}");
-    let dqn = "--env frozenlake --agent dqn --run r --quiet --set agent.demonstrations=dry.rec";
+    let dqn = |file: &str| format!("--env frozenlake --agent dqn --run r --quiet --set agent.demonstrations={file}");
     for (line, code, words) in [
         ("--env cartpole --agent bc --run r --quiet".to_owned(), 2, "--set agent.demonstrations=FILE"),
         (bc("nothing.rec"), 2, "nothing.rec: No such file"),
@@ -107,7 +112,10 @@ fn what_cannot_be_shown_is_refused_by_name_and_leaves_no_run() {
         (bc("dry.rec"), 2, "dry.rec: was recorded of frozenlake, and this run is of cartpole"),
         (bc("damaged.rec"), 1, "damaged.rec is damaged at byte"),
         (bc("cut.rec"), 2, "cut.rec: holds no game that was played to its end"),
-        (dqn.to_owned(), 2, "env.slippery = false, and this run has true: --set env.slippery=false"),
+        (dqn("dry.rec"), 2, "env.slippery = false, and this run has true: --set env.slippery=false"),
+        (dqn("wet.rec"), 1, "wet.rec, game 1: does not play again as it was recorded: `rl-run verify "),
+        (bc("version.rec"), 1, "version.rec: was recorded with version 91 of cartpole, and this rl-run has version 1"),
+        (bc("actions.rec"), 2, "actions.rec: holds other actions than cartpole has"),
         (format!("{} --set agent.capacity=10", bc("games.rec")), 2, "agent.capacity: is full before"),
         (
             "--env cartpole --agent ppo --run r --quiet --set agent.demonstrations=games.rec".to_owned(),

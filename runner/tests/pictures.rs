@@ -7,19 +7,7 @@ mod common;
 use std::fs;
 use std::path::Path;
 
-use common::{json, output, refusal};
-
-/// The chunk of the manifest is the first one: kind, number, length, content and checksum.
-fn of_another_version(bytes: &[u8]) -> Vec<u8> {
-    let mut bytes = bytes.to_vec();
-    let end = 17 + u32::from_le_bytes(bytes[13..17].try_into().unwrap()) as usize;
-    let key = b"\"env_version\":";
-    let at = bytes[..end].windows(key.len()).position(|window| window == key).expect("it is told") + key.len();
-    bytes[at] = if bytes[at] == b'9' { b'8' } else { b'9' };
-    let crc = crc32fast::hash(&bytes[8..end]);
-    bytes[end..end + 4].copy_from_slice(&crc.to_le_bytes());
-    bytes
-}
+use common::{json, of_another_version, output, refusal};
 
 /// Records two games with `--frames` as a.rec, and writes b.rec, which is of an environment that nobody has.
 fn recorded(at: &Path, line: &str) -> serde_json::Value {
@@ -132,6 +120,40 @@ fn what_pictures_cannot_do_is_refused_by_name() {
     }
     fs::write(at.join("b.rec"), of_another_version(&bytes[..bytes.len() - 12])).unwrap();
     assert!(exported(at, "b.rec", "--episode 2", "gif").0.starts_with(b"GIF89a"), "as far as it goes");
+}
+
+/// Pixels of a .png, by their bytes.
+#[cfg(feature = "atari")]
+fn pixels(bytes: &[u8]) -> Vec<u8> {
+    let mut reader = png::Decoder::new(std::io::Cursor::new(bytes)).read_info().unwrap();
+    let mut pixels = vec![0; reader.output_buffer_size().unwrap()];
+    reader.next_frame(&mut pixels).unwrap();
+    pixels
+}
+
+#[cfg(feature = "atari")]
+#[test]
+fn what_moves_an_agent_is_laid_over_the_pictures_of_its_game() {
+    let dir = tempfile::tempdir().unwrap();
+    let at = dir.path();
+    let small = "--set agent.trunk=small --set agent.hidden=[16] --set train.envs=2 --set agent.horizon=32 --set agent.minibatches=2";
+    let brief = "--set env.max_frames=400 --set eval.max_frames=400";
+    for (run, seed) in [("r", 1), ("other", 2)] {
+        let line = format!("--env kungfu --agent ppo --frames 600 --seed {seed} --quiet --json --run {run}");
+        json(at, &format!("{line} {small} {brief}"));
+    }
+    json(at, "record r --episodes 1 --seed 5 --out r/a.rec --json");
+    let shot = |words: &str| pixels(&exported(at, "r/a.rec", &format!("--pictures 2 --scale 1 {words}"), "png").0);
+    let (plain, laid_over) = (shot(""), shot("--saliency"));
+    assert_eq!(plain.len(), laid_over.len());
+    let tinted = plain.iter().zip(&laid_over).filter(|(a, b)| a != b).count();
+    assert!((1..plain.len()).contains(&tinted), "{tinted} of {} bytes", plain.len());
+    assert!(shot("--saliency") == laid_over, "it draws nothing by chance");
+    assert!(shot("--saliency --run r") == laid_over, "it lies in the directory of its run");
+    assert!(shot("--saliency --run other") != laid_over, "other weights are moved by other places");
+    fs::copy(at.join("r/a.rec"), at.join("a.rec")).unwrap();
+    let (code, said) = refusal(at, "export a.rec --out x.png --saliency");
+    assert!(code == 2 && said.contains("--saliency: whose weights? --run RUN names them"), "{said}");
 }
 
 /// The same file on the same machine, before and after its scenario went.

@@ -88,3 +88,19 @@ pub(crate) fn names(dir: &Path) -> Vec<String> {
     names.sort();
     names
 }
+
+/// A recording with another manifest, sealed anew: its chunk is the first one, of kind, number, length, content and checksum.
+pub(crate) fn with_manifest(recording: &[u8], edit: impl FnOnce(&str) -> String) -> Vec<u8> {
+    let end = 17 + u32::from_le_bytes(recording[13..17].try_into().unwrap()) as usize;
+    let was = std::str::from_utf8(&recording[17..end]).unwrap();
+    let manifest = edit(was);
+    assert_ne!(manifest, was, "nothing was edited");
+    let mut chunk = [&recording[8..13], &(manifest.len() as u32).to_le_bytes(), manifest.as_bytes()].concat();
+    chunk.extend(crc32fast::hash(&chunk).to_le_bytes());
+    [&recording[..8], &chunk, &recording[end + 4..]].concat()
+}
+
+/// The same recording of a version of its environment that nobody has.
+pub(crate) fn of_another_version(recording: &[u8]) -> Vec<u8> {
+    with_manifest(recording, |text| text.replace("\"env_version\":", "\"env_version\":9"))
+}
