@@ -258,4 +258,12 @@ fn a_thousand_recordings_play_again_and_none_hides_a_flipped_byte() {
     let sum = |of: fn(&Tally) -> usize| tallies.values().map(|(_, tally)| of(tally)).sum::<usize>();
     assert_eq!((sum(|tally| tally.recordings), sum(|tally| tally.verified)), (RECORDINGS, RECORDINGS));
     assert_eq!(sum(|tally| tally.noticed + tally.harmless), RECORDINGS);
+    assert_eq!(tallies.keys().copied().collect::<Vec<_>>(), ["atari", "doom", "native"]);
+    for (family, (_, tally)) in &tallies {
+        let Tally { recordings, with_outputs, of_agents, games, steps, noticed, .. } = *tally;
+        // In turns of four one is of chance and two have what the player thought, besides those that agents made as they learned.
+        assert!(2 * of_agents >= recordings && 3 * with_outputs >= recordings, "{family}: {tally:?}");
+        assert!(games >= recordings as u64 && steps >= 10 * games, "{family}: {tally:?}");
+        assert!(10 * noticed >= 9 * recordings, "{family}: {tally:?}");
+    }
 }
