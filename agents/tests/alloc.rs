@@ -12,7 +12,7 @@ use rl_core::{Game as _, Rng, Spec, Stream};
 use rl_nn::Precision;
 use rl_replays::Rollout;
 
-const TRUNKS: &[&str] = &["nature", "small", "impala"];
+const TRUNKS: &[&str] = &["nature", "padded", "small", "impala"];
 
 fn spec(frame: [usize; 3], stack: usize, vector: usize, symbols: &[u32]) -> Spec {
     let (symbols, discrete, continuous) = (symbols.into(), [4].into(), [].into());

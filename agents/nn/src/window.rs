@@ -17,6 +17,20 @@ impl Window {
         Self { kernel: [size; 2], stride: [size; 2], padding: [0; 2] }
     }
 
+    /// A square window on images of `height × width` with as much padding as makes the output `⌈size / stride⌉`: TensorFlow's
+    /// and JAX's `SAME`. Where that is an odd number of pixels, theirs puts the larger half behind the image and this before
+    /// it: the mirror image, of as many outputs.
+    ///
+    /// # Panics
+    /// If `stride` is 0.
+    pub fn same(kernel: usize, stride: usize, [height, width]: [usize; 2]) -> Self {
+        let along = |size: usize| {
+            let covered = (size.div_ceil(stride).max(1) - 1) * stride + kernel;
+            covered.saturating_sub(size).div_ceil(2)
+        };
+        Self { kernel: [kernel; 2], stride: [stride; 2], padding: [along(height), along(width)] }
+    }
+
     /// Height and width of the output on an image of `height × width`; `None` where the window does not fit.
     pub fn output(&self, [height, width]: [usize; 2]) -> Option<[usize; 2]> {
         let along = |size: usize, axis: usize| {
@@ -24,5 +38,24 @@ impl Window {
             (self.kernel[axis] > 0).then_some(room.checked_div(self.stride[axis])? + 1)
         };
         Some([along(height, 0)?, along(width, 1)?])
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_same_padding_leaves_a_stride_of_the_image() {
+        for (kernel, stride) in [(8, 4), (4, 2), (3, 1), (5, 1), (1, 1), (1, 2)] {
+            for size in 1..100 {
+                let window = Window::same(kernel, stride, [size, 2 * size]);
+                let expected = [size.div_ceil(stride), (2 * size).div_ceil(stride)];
+                assert_eq!(window.output([size, 2 * size]), Some(expected), "{window:?} on {size}");
+            }
+        }
+        // Dopamine's three convolutions of 84 × 84.
+        let sides = [(8, 4, 84), (4, 2, 21), (3, 1, 11)].map(|(k, s, side)| Window::same(k, s, [side; 2]).padding[0]);
+        assert_eq!(sides, [2, 2, 1]);
     }
 }

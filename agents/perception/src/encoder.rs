@@ -51,7 +51,10 @@ pub trait Encoder: Send + Sync {
 pub enum Trunk {
     /// The convolutions of the Nature DQN: 32, 64 and 64 filters.
     Nature,
-    /// The same with 16, 32 and 32: a third of the work.
+    /// The same on padded frames, as Dopamine has them: of 84 × 84 pixels 2.5 times as many features, for 1.7
+    /// times the work.
+    Padded,
+    /// As [`Nature`](Self::Nature) with 16, 32 and 32: a third of the work.
     Small,
     /// The residual network of IMPALA: six times the work.
     Impala,
@@ -62,6 +65,7 @@ impl Trunk {
     pub fn bytes(self, [height, width, _]: [usize; 3]) -> usize {
         let numbers = match self {
             Self::Nature => 8, // a pixel's: 32 filters on a sixteenth of them and 64 on a 64th, with their gradients
+            Self::Padded => 12,
             Self::Small => 4,
             Self::Impala => 130, // 16 filters on all, and some ten copies on a quarter and less
         };
@@ -98,8 +102,9 @@ pub fn encoder_for(spec: &Spec, config: &EncoderConfig, scope: &mut Scope<'_>) -
         return Ok(Box::new(Mlp::new(spec, config, scope)?));
     }
     Ok(match config.trunk {
-        Trunk::Nature => Box::new(Nature::new(spec, USUAL, config, scope)?),
-        Trunk::Small => Box::new(Nature::new(spec, SMALL, config, scope)?),
+        Trunk::Nature => Box::new(Nature::new(spec, USUAL, false, config, scope)?),
+        Trunk::Padded => Box::new(Nature::new(spec, USUAL, true, config, scope)?),
+        Trunk::Small => Box::new(Nature::new(spec, SMALL, false, config, scope)?),
         Trunk::Impala => Box::new(Impala::new(spec, config, scope)?),
     })
 }

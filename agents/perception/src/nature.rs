@@ -1,10 +1,10 @@
 //! The convolutional network of the Nature DQN.
 //! Source: Mnih et al. 2015, table of the methods section: 32 filters 8×8 stride 4, 64 of 4×4 stride 2, 64 of 3×3 stride 1.
-//! With fewer filters it is the one that a CPU runs three times as fast.
+//! With fewer filters it is the one that a CPU runs three times as fast; with padding it is Dopamine's.
 
 use candle_core::{Device, Result, Tensor, bail};
 use rl_core::Spec;
-use rl_nn::{Activation, Chain, Conv2d, Flow, Link, Scope};
+use rl_nn::{Activation, Chain, Conv2d, Flow, Link, Scope, Window};
 
 use crate::mlp::{dense, norm, sum_of};
 use crate::sense::Sense;
@@ -34,11 +34,18 @@ pub struct Nature {
 
 impl Nature {
     /// The network on stacked frames of `spec`, with so many `filters`, and with the dense layers of `config`
-    /// (`[32, 64, 64]`, `[512]` and ReLU in the paper).
+    /// (`[32, 64, 64]`, `[512]` and ReLU in the paper). If `padded`, frames are padded before each convolution, so that what
+    /// is at their edge is seen as often as the rest.
     ///
     /// # Errors
     /// If a frame is smaller than 36 × 36, where the third convolution has no output, or a width is 0.
-    pub fn new(spec: &Spec, filters: [usize; 3], config: &EncoderConfig, scope: &mut Scope<'_>) -> Result<Self> {
+    pub fn new(
+        spec: &Spec,
+        filters: [usize; 3],
+        padded: bool,
+        config: &EncoderConfig,
+        scope: &mut Scope<'_>,
+    ) -> Result<Self> {
         let [height, width, channels] = spec.frame;
         if height < SMALLEST || width < SMALLEST {
             bail!("frames of {height} × {width} are too small for the Nature network, which needs 36 × 36");
@@ -49,7 +56,11 @@ impl Nature {
         let windows = [("conv1", 8, 4), ("conv2", 4, 2), ("conv3", 3, 1)];
         for ((name, kernel, stride), filters) in windows.into_iter().zip(filters) {
             let sum = sum_of(Activation::Relu, config);
-            let layer = Conv2d::new(&mut scope.layer(name), output, filters, kernel, stride, sum)?;
+            let window = match padded {
+                true => Window::same(kernel, stride, [output[0], output[1]]),
+                false => Window { kernel: [kernel; 2], stride: [stride; 2], padding: [0; 2] },
+            };
+            let layer = Conv2d::with_window(&mut scope.layer(name), output, filters, window, sum)?;
             output = layer.output();
             first.push(layer.into());
             first.extend(norm(name, filters, Activation::Relu, config, scope)?);

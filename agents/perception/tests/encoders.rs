@@ -22,10 +22,15 @@ fn specs() -> Vec<Spec> {
 
 /// Every trunk on every spec with frames, with layer norms where it can have them, and dense layers on the others.
 fn cases() -> Vec<(Spec, EncoderConfig)> {
-    const ALL: [(Trunk, bool); 4] =
-        [(Trunk::Nature, false), (Trunk::Nature, true), (Trunk::Small, false), (Trunk::Impala, false)];
+    const ALL: [(Trunk, bool); 5] = [
+        (Trunk::Nature, false),
+        (Trunk::Nature, true),
+        (Trunk::Padded, true),
+        (Trunk::Small, false),
+        (Trunk::Impala, false),
+    ];
     let of = |spec: Spec| {
-        let trunks: &[(Trunk, bool)] = &ALL[..if spec.frame_len() > 0 { 4 } else { 2 }];
+        let trunks: &[(Trunk, bool)] = &ALL[..if spec.frame_len() > 0 { ALL.len() } else { 2 }];
         let sized = move |&(trunk, layer_norm)| (spec.clone(), EncoderConfig { layer_norm, ..config(trunk, &[24, 8]) });
         trunks.iter().map(sized)
     };
@@ -133,6 +138,8 @@ fn trunks_have_the_filters_and_features_of_their_sources() {
     };
     assert_eq!(shapes(Trunk::Nature, 84), plain([32, 64, 64], 7 * 7 * 64));
     assert_eq!(shapes(Trunk::Nature, 64), plain([32, 64, 64], 4 * 4 * 64));
+    assert_eq!(shapes(Trunk::Padded, 84), plain([32, 64, 64], 11 * 11 * 64));
+    assert_eq!(shapes(Trunk::Padded, 64), plain([32, 64, 64], 8 * 8 * 64));
     assert_eq!(shapes(Trunk::Small, 84), plain([16, 32, 32], 7 * 7 * 32));
     let mut expected = Vec::new();
     for (inputs, filters) in [(4, 16), (16, 32), (32, 32)] {

@@ -10,7 +10,7 @@ use crate::spent::Timed;
 const WORTH: f64 = 1.1;
 
 /// Trunks, from most to least work.
-const TRUNKS: [&str; 3] = ["impala", "nature", "small"];
+const TRUNKS: [&str; 4] = ["impala", "padded", "nature", "small"];
 
 /// Seconds of an agent step, by what they are spent on.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
