@@ -5,7 +5,7 @@
 //! in rl-nn.
 
 /// Replaces logits by their probabilities, and returns what [`log_sum`] does of them. What is -∞ becomes 0; where all are, or
-/// one is not a number, no probability is one.
+/// one is not a number, all become NaN.
 pub(crate) fn softmax(logits: &mut [f64]) -> f64 {
     let most = greatest(logits.iter().copied());
     logits.iter_mut().for_each(|x| *x = libm::exp(*x - most));

@@ -4,7 +4,7 @@
 mod seated;
 
 use rl_core::contract::{PROMISES, Played, STEPS, Subject};
-use rl_core::{Canvas, Tabular};
+use rl_core::{Canvas, EnvEntry, Seating, Tabular};
 use seated::{names, play, seat};
 
 #[test]
@@ -18,20 +18,29 @@ fn presets_are_whole_tables_of_their_own() {
 
 #[test]
 fn every_promise_is_kept() {
-    for (entry, name) in names() {
-        let mut subject = Subject::new(entry, &name).unwrap();
-        if let Some(limit) = subject.table.get_mut("max_frames") {
-            *limit = (8 * STEPS as i64).into(); // whole games of some would outlast what is played
+    std::thread::scope(|scope| {
+        for (entry, name) in names() {
+            scope.spawn(move || keeps_all(entry, &name));
         }
-        for promise in PROMISES {
-            let found = promise.check(&subject).unwrap_or_else(|broken| panic!("{name}: {broken}"));
-            let plays = !["settings", "actions"].contains(&promise.name);
-            let played = found.is_none_or(|Played { steps, .. }| steps > 0);
-            assert!(played || !plays, "{name}: nothing was played for {}", promise.name);
-            assert!(found.is_some() || ["actions", "table"].contains(&promise.name), "{name}: {}", promise.name);
-            let episodes = found.map_or(0, |played| played.episodes);
-            assert!(promise.name != "ends" || episodes >= 3, "{name}: {episodes} episodes of three seats");
-        }
+    });
+}
+
+fn keeps_all(entry: &EnvEntry, name: &str) {
+    let mut subject = Subject::new(entry, name).unwrap();
+    if let Some(limit) = subject.table.get_mut("max_frames") {
+        *limit = (8 * STEPS as i64).into(); // whole games of some would outlast what is played
+    }
+    let unknown = toml::Table::from_iter([("no_such_key".to_owned(), true.into())]);
+    let refused = (entry.build)(name, &unknown, &Seating { seed: 0, seats: 0..1 }).err().map(|e| e.to_string());
+    assert!(refused.as_ref().is_some_and(|words| words.starts_with("env")), "{name}: {refused:?}");
+    for promise in PROMISES {
+        let found = promise.check(&subject).unwrap_or_else(|broken| panic!("{name}: {broken}"));
+        let plays = !["settings", "actions"].contains(&promise.name);
+        let played = found.is_none_or(|Played { steps, .. }| steps > 0);
+        assert!(played || !plays, "{name}: nothing was played for {}", promise.name);
+        assert!(found.is_some() || ["actions", "table"].contains(&promise.name), "{name}: {}", promise.name);
+        let episodes = found.map_or(0, |played| played.episodes);
+        assert!(promise.name != "ends" || episodes >= 3, "{name}: {episodes} episodes of three seats");
     }
 }
 

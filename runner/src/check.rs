@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use rl_core::Seating;
-use rl_core::contract::{PROMISES, Played, STEPS, Subject};
+use rl_core::contract::{Broken, PROMISES, Played, STEPS, Subject};
 use serde::Serialize;
 
 use crate::output;
@@ -19,7 +19,7 @@ use crate::workers::{caught, place};
           rl-run check --env kungfu --steps 2000 --set env.sticky=0
 
 For environments of one's own: the promises are those of rl_core::Env, and rl_core::contract::check tests them.
-Actions are random, so a promise that is kept is kept where they lead; one that is broken is broken.")]
+Actions are random: a promise that is found broken is broken, and one that is found kept was kept wherever they led.")]
 pub(crate) struct CheckArgs {
     /// Environment: `rl-run list envs` shows all
     #[arg(long)]
@@ -72,7 +72,7 @@ enum Found {
 
 /// `rl-run check`.
 pub(crate) fn run(args: &CheckArgs, tables: &Tables) -> anyhow::Result<ExitCode> {
-    let waiting = Waiting::listen(args.json, "the rest was not checked")?;
+    let waiting = Waiting::listen(args.json, "nothing is said of its promises")?;
     let ask = Ask { env: &args.env, preset: args.preset.as_deref(), sets: &args.set, ..Ask::default() };
     let resolved = preset::resolve(tables, &ask)?;
     // A wrong value or a missing file is no broken promise.
@@ -104,7 +104,9 @@ fn check(subject: &Subject<'_>, waiting: &Waiting) -> anyhow::Result<Report> {
         let found = match found {
             Ok(Some(Played { steps, episodes })) => Found::Kept { steps, episodes },
             Ok(None) => Found::Idle,
-            Err(broken) => Found::Broken { how: broken.how + &place() },
+            // Where the panic was, if it was one that is told.
+            Err(Broken { how, .. }) if how.contains("panic") => Found::Broken { how: how + &place() },
+            Err(Broken { how, .. }) => Found::Broken { how },
         };
         promises.push(Line { name: promise.name, promise: promise.text, found });
     }
@@ -129,7 +131,12 @@ fn lines(report: &Report) -> Vec<String> {
         }
     }
     let Report { env, version, promises, .. } = report;
+    let endless =
+        promises.iter().any(|line| line.name == "ends" && matches!(line.found, Found::Kept { episodes: 0, .. }));
     lines.push(match broken {
+        0 if endless => format!(
+            "{env} (version {version}) keeps what environments promise, as far as steps without an end show: --steps takes more"
+        ),
         0 => format!("{env} (version {version}) keeps what environments promise"),
         _ => format!("{env} (version {version}) breaks {broken} of {} promises", promises.len()),
     });
@@ -164,7 +171,7 @@ mod tests {
         assert_eq!(lines[0], "BROKEN  settings  a setting that it does not know is refused by its name");
         let how = "env.no_such_key is taken: its Config wants #[serde(deny_unknown_fields)]";
         assert_eq!(lines[1], format!("{:17} -> {how}", ""));
-        assert!(lines[2].starts_with("kept    spec      observations, rewards and frames"), "{}", lines[2]);
+        assert!(lines[2].starts_with("kept    spec      what it shows is within its spec"), "{}", lines[2]);
         assert!(lines[2].contains(" (50 rows, "), "{}", lines[2]);
         assert_eq!(lines[13], "cartpole (version 1) breaks 1 of 12 promises");
         let json = serde_json::to_value(&report).unwrap();

@@ -93,7 +93,7 @@ pub(crate) fn watched(
         bar.reach(played.iter().map(Vec::len).sum());
         seated.collect(policy.as_mut(), mode, &mut clock)?;
         score.losses.extend(seated.take_losses().into_iter().map(collect::lost));
-        if finished(seated.blocks()).next().is_some() {
+        if seated.blocks().iter().any(|block| !block.episodes.is_empty()) {
             lost = score.losses.len();
         } else if score.losses.len() > lost + LOSSES {
             let last = score.losses.pop().unwrap_or_default();

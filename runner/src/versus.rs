@@ -16,8 +16,7 @@ use serde::Serialize;
 
 use crate::cli::Machine;
 use crate::games::SEATS;
-use crate::learner::build;
-use crate::learner::device;
+use crate::learner::{build, device};
 use crate::output;
 use crate::saliency::remembers;
 use crate::tables::Tables;

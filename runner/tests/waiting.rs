@@ -56,7 +56,7 @@ fn what_is_stopped_says_what_came_of_it_and_leaves_no_file() {
         ("match c --games 100000", "no score"),
         ("profile --env cartpole --agent ppo --set agent.horizon=20000 --json", "nothing was measured"),
         ("plan --env cartpole --agent ppo --minutes 60 --seconds 1000 --json", "nothing was planned"),
-        ("check --env cartpole --steps 100000000", "the rest was not checked"),
+        ("check --env cartpole --steps 100000000", "nothing is said of its promises"),
         ("match c --games 2 --against random --positions 100000", "no score"),
     ] {
         assert_eq!(stopped(at, line), format!("stopped before the end: {said}\n"), "{line}");

@@ -56,6 +56,14 @@ impl<E: Env> Batch<E> {
     }
 }
 
+/// The state of a seat of a [`Batch`] with other bytes of the environment itself; `None` if it is not one.
+pub(crate) fn with_other_bytes(state: &[u8], change: impl FnOnce(Vec<u8>) -> Vec<u8>) -> Option<Vec<u8>> {
+    let (run, bytes): (Run, Vec<u8>) = load_postcard("", state).ok()?;
+    let mut other = Vec::new();
+    save_postcard(&(run, change(bytes)), &mut other).ok()?;
+    Some(other)
+}
+
 fn started(seat: u32) -> Episode {
     Episode { seat, ret: 0.0, steps: 0, frames: 0, end: crate::End::No, seed: 0 }
 }

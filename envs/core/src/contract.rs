@@ -1,6 +1,6 @@
 //! What an environment promises, checked by playing it: for the tests of an environment of one's own, and for `rl-run check`.
 //!
-//! Actions are random, so a promise that is kept is kept where they lead; one that is broken is broken.
+//! Actions are random: a promise that is found broken is broken, and one that is found kept was kept wherever they led.
 //! [`Env`](crate::Env) has an example.
 
 mod episodes;
@@ -118,7 +118,7 @@ pub const PROMISES: &[Promise] = &[
     },
     Promise {
         name: "spec",
-        text: "observations, rewards and frames are what its spec says, and finite",
+        text: "what it shows is within its spec, rewards are finite, and a step takes frames",
         check: shown::spec,
     },
     Promise {
@@ -140,7 +140,11 @@ pub const PROMISES: &[Promise] = &[
     },
     Promise { name: "seats", text: "no seat is changed by those beside it", check: episodes::seats },
     Promise { name: "state", text: "a saved state goes on as what it was saved from", check: state::goes_on },
-    Promise { name: "damage", text: "a damaged state is refused without a panic", check: refused::damage },
+    Promise {
+        name: "damage",
+        text: "a cut, longer or foreign state is refused, and no other one makes it panic",
+        check: refused::damage,
+    },
     Promise { name: "picture", text: "it can be drawn, which changes nothing", check: shown::picture },
     Promise { name: "table", text: "its table is what is played", check: table::played },
 ];

@@ -43,7 +43,8 @@ pub enum Fact {
 /// [`contract`](crate::contract) plays an environment to see whether it does.
 ///
 /// In return `step` is called neither before a `reset` or `load` nor behind an end, and a continuous action lies within its
-/// [`Bound`](crate::Bound).
+/// [`Bound`](crate::Bound). A discrete action that [`Obs::legal`] rules out may come, as it does where all are drawn at random, and
+/// is answered.
 ///
 /// ```
 /// use rl_core::contract::{Subject, check};

@@ -1,5 +1,7 @@
 //! Borrowed views of the lanes that an environment reads and writes, for one seat or for a whole row of seats.
 
+use std::ops::Range;
+
 use serde::{Deserialize, Serialize};
 
 use crate::{End, Spec};
@@ -36,8 +38,16 @@ pub struct Act<'a> {
 impl<'a> Act<'a> {
     /// The actions of seat `n` of a row.
     pub fn seat(&self, spec: &Spec, n: usize) -> Act<'a> {
-        let (d, c) = (spec.discrete.len(), spec.continuous.len());
-        Act { discrete: &self.discrete[n * d..(n + 1) * d], continuous: &self.continuous[n * c..(n + 1) * c] }
+        self.seats(spec, n..n + 1)
+    }
+
+    /// The actions of some seats of a row.
+    pub fn seats(&self, spec: &Spec, seats: Range<usize>) -> Act<'a> {
+        let of = |width: usize| seats.start * width..seats.end * width;
+        Act {
+            discrete: &self.discrete[of(spec.discrete.len())],
+            continuous: &self.continuous[of(spec.continuous.len())],
+        }
     }
 }
 

@@ -50,7 +50,7 @@ pub trait VecEnv: Send {
         Vec::new()
     }
 
-    /// What the last step of seat `n` was worth besides its raw reward; see [`Env::bonus`](crate::Env::bonus).
+    /// What the last step of seat `n` was worth besides its raw reward, for whoever pays such; see [`Env::bonus`](crate::Env::bonus).
     fn bonus(&self, _n: usize) -> f32 {
         0.0
     }

@@ -38,6 +38,9 @@ enum Fault {
     SeesTheCrowd,
     ForgetsSteps,
     TakesAnyState,
+    TakesALongerState,
+    TellsAnotherSeed,
+    HidesItsBonus,
     Invisible,
     DrawingMoves,
     OtherTable,
@@ -128,13 +131,20 @@ impl Env for Walk {
     }
 
     fn load(&mut self, bytes: &[u8]) -> Result<()> {
-        let (cell, steps, rng): (u32, u32, Rng) = load_postcard(Self::ID, bytes)?;
+        let longer = self.fault == Fault::TakesALongerState;
+        let shorter = &bytes[..bytes.len().saturating_sub(usize::from(longer))];
+        let read = load_postcard(Self::ID, bytes).or_else(|_| load_postcard(Self::ID, shorter));
+        let (cell, steps, rng): (u32, u32, Rng) = read?;
         if (cell >= CELLS || steps > LIMIT) && self.fault != Fault::TakesAnyState {
             return Err(Error::State { part: Self::ID.to_owned(), message: format!("{cell} after {steps} steps") });
         }
         assert!(cell < CELLS, "a walk in cell {cell}");
         (self.cell, self.steps, self.rng) = (Cell::new(cell), steps, rng);
         Ok(())
+    }
+
+    fn bonus(&self) -> f32 {
+        if self.cell.get() == 2 { 0.3 } else { 0.0 }
     }
 
     fn tabular(&self) -> Option<Tabular> {
@@ -212,10 +222,15 @@ impl VecEnv for Wrong {
                 rows.age.iter_mut().zip(&*rows.end).filter(|(_, end)| end.over()).for_each(|(age, _)| *age = 1);
             }
             Fault::ForgetsToReport => rows.episodes.clear(),
+            Fault::TellsAnotherSeed => rows.episodes.iter_mut().for_each(|episode| episode.seed = 0),
             Fault::CountsWrong => rows.episodes.iter_mut().for_each(|episode| episode.ret += 1.0),
             _ => {}
         }
         Ok(())
+    }
+
+    fn bonus(&self, n: usize) -> f32 {
+        if self.fault == Fault::HidesItsBonus { 0.0 } else { self.right.bonus(n) }
     }
 
     fn frame_rate(&self) -> f64 {
@@ -321,6 +336,9 @@ fn each_fault_breaks_its_promise() {
         ("sees_the_crowd", "seats", "step 0, seat 0: vector[0] is 3.0 here and 1.0 there"),
         ("forgets_steps", "state", "vector["),
         ("takes_any_state", "damage", "a state with other bits makes it panic: a walk in cell"),
+        ("takes_a_longer_state", "damage", "a state with a byte too many is taken"),
+        ("tells_another_seed", "ends", "an episode is reported as"),
+        ("hides_its_bonus", "ends", "an episode is reported as"),
         ("invisible", "picture", "step 0: its picture has 0 x 0 pixels"),
         ("drawing_moves", "picture", "where nothing was drawn"),
         ("other_table", "table", "is not in it"),
@@ -328,7 +346,7 @@ fn each_fault_breaks_its_promise() {
     ];
     for (fault, promise, words) in cases {
         let broken = broken(fault);
-        let (first, how) = broken.first().unwrap_or_else(|| panic!("{fault}: all promises are found kept"));
+        let (first, how) = broken.first().unwrap_or_else(|| panic!("{fault} all promises are found kept"));
         assert_eq!(*first, promise, "{fault}: {broken:?}");
         assert!(how.contains(words) && !how.contains('\n'), "{fault}: {how}");
     }

@@ -1,9 +1,12 @@
 //! What environments refuse.
 
+use std::ops::Range;
+
 use super::player::Player;
 use super::rows::Buffer;
 use super::{Found, Played, Subject, caught, hold};
-use crate::{Rng, Stream, VecEnv, load_seats, save_seats};
+use crate::batch::with_other_bytes;
+use crate::{Error, Rng, Stream, VecEnv, load_seats, save_seats};
 
 /// A setting that no environment has is refused, and named.
 pub(super) fn settings(subject: &Subject<'_>) -> Found {
@@ -40,55 +43,99 @@ pub(super) fn actions(subject: &Subject<'_>) -> Found {
     Ok((!player.spec.discrete.is_empty()).then(Played::default))
 }
 
-/// States that are cut, longer, garbage or of other seats are refused; one with a few other bits is refused, or stepped from.
+/// States that are cut, longer, garbage or of other seats are refused, those of the environment within a [`Batch`](crate::Batch)
+/// too; one with a few other bits is refused, or stepped from.
 pub(super) fn damage(subject: &Subject<'_>) -> Found {
-    let state = |env: &(dyn VecEnv + 'static)| {
-        let mut bytes = Vec::new();
-        save_seats([env], &mut bytes).map(|()| bytes).map_err(|e| e.to_string())
-    };
-    let mut player = Player::new(subject, 12, 0..2, 10, 0x55)?;
-    player.reset()?;
-    for _ in 0..subject.steps.min(50) {
-        player.step()?;
-    }
-    let saved = state(&*player.env)?;
-    let seats = |worlds: std::ops::Range<u32>| {
+    let played = |worlds: Range<u32>, steps: usize| {
         let mut player = Player::new(subject, 12, worlds, 10, 0x55)?;
         player.reset()?;
-        player.step()?;
-        state(&*player.env)
+        (0..steps).try_for_each(|_| player.step())?;
+        Ok::<_, String>(player)
     };
+    let mut player = played(0..2, subject.steps.min(50))?;
     let mut other = subject.seat(12, 0..2).map_err(|e| e.to_string())?;
-    let mut refuse = |bytes: &[u8], what: String| match load_seats([&mut *other], bytes) {
-        Ok(()) => Err(format!("{what} is taken")),
-        Err(error) => {
-            let words = error.to_string();
-            hold(!words.contains('\n'), || format!("what it says of {what} is not one line: {words:?}"))
-        }
+    let whole = |player: &Player<'_>| {
+        let mut bytes = Vec::new();
+        save_seats([&*player.env], &mut bytes).map(|()| bytes).map_err(|e| e.to_string())
     };
-    let cuts = saved.len().min(20);
-    for cut in (0..cuts).map(|cut| cut * saved.len() / cuts) {
-        refuse(&saved[..cut], format!("a state cut after {cut} of {} bytes", saved.len()))?;
+    for (worlds, what) in [(0..1, "fewer seats"), (0..3, "more seats"), (5..7, "other seats")] {
+        let bytes = whole(&played(worlds, 1)?)?;
+        refused(load_seats([&mut *other], &bytes), || format!("a state of {what}"))?;
     }
-    refuse(&[&saved[..], &[0]].concat(), "a state with a byte too many".to_owned())?;
-    refuse(&[0xFF; 64], "garbage".to_owned())?;
-    refuse(&seats(0..1)?, "a state of fewer seats".to_owned())?;
-    refuse(&seats(0..3)?, "a state of more seats".to_owned())?;
-    refuse(&seats(5..7)?, "a state of other seats".to_owned())?;
-
-    // Such a state may be another valid one: what it is taken for is not looked at, checkpoints carry a checksum.
-    let (mut rng, mut buffer) = (Rng::new(0, Stream::Tool(1)), Buffer::new(&player.spec, player.env.seats(), 0));
-    for _ in 0..20 {
-        let mut bytes = saved.clone();
-        for _ in 0..=rng.below(4) {
-            let at = rng.below(bytes.len() as u32) as usize;
-            bytes[at] ^= 1 << rng.below(8);
+    refused(load_seats([&mut *other], &[0xFF; 64]), || "garbage".to_owned())?;
+    for seat in 0..player.env.seats() {
+        let state = State::of(player.env.as_ref(), seat)?;
+        let (length, cuts) = (state.bytes.len(), state.bytes.len().min(20));
+        for cut in (0..cuts).map(|cut| cut * length / cuts) {
+            let bytes = state.with(state.bytes[..cut].to_vec());
+            refused(other.load(seat, &bytes), || format!("a state cut after {cut} of {length} bytes"))?;
         }
-        let stepped = caught(|| {
-            load_seats([&mut *other], &bytes)
-                .and_then(|()| other.step(player.actions.draw(&player.spec), buffer.rows()))
-        });
-        stepped.map_or_else(|words| Err(format!("a state with other bits makes it panic: {words}")), |_| Ok(()))?;
+        let longer = state.with([&state.bytes[..], &[0]].concat());
+        refused(other.load(seat, &longer), || "a state with a byte too many".to_owned())?;
+        if seat == 0 && length > 0 {
+            flip(other.as_mut(), &mut player, &state)?;
+        }
     }
     Ok(Some(player.played))
+}
+
+/// What a seat saved.
+struct State {
+    saved: Vec<u8>,
+    /// Within a batch the bytes of the environment alone, else all.
+    bytes: Vec<u8>,
+    batched: bool,
+}
+
+impl State {
+    fn of(env: &dyn VecEnv, seat: usize) -> Result<Self, String> {
+        let mut saved = Vec::new();
+        env.save(seat, &mut saved).map_err(|e| e.to_string())?;
+        let mut own = None;
+        with_other_bytes(&saved, |bytes| {
+            own = Some(bytes.clone());
+            bytes
+        });
+        let batched = own.is_some();
+        Ok(Self { bytes: own.unwrap_or_else(|| saved.clone()), saved, batched })
+    }
+
+    /// The same with other bytes.
+    fn with(&self, bytes: Vec<u8>) -> Vec<u8> {
+        if self.batched { with_other_bytes(&self.saved, |_| bytes).unwrap_or_default() } else { bytes }
+    }
+}
+
+/// Loads states of the first seat with a few other bits and steps from them. They may be valid: what they are taken for is
+/// not looked at, checkpoints carry a checksum.
+fn flip(other: &mut dyn VecEnv, player: &mut Player<'_>, state: &State) -> Result<(), String> {
+    let (mut rng, mut buffer) = (Rng::new(0, Stream::Tool(1)), Buffer::new(&player.spec, player.env.seats(), 0));
+    other.reset(buffer.rows()).map_err(|e| e.to_string())?;
+    for number in 0..32 {
+        let mut bytes = state.bytes.clone();
+        // First each of what is mostly not the random stream, of which any bits will do; then some of all.
+        match bytes.get_mut(number).filter(|_| number < 16) {
+            Some(byte) => *byte ^= 0x40,
+            None => {
+                for _ in 0..=rng.below(4) {
+                    let at = rng.below(bytes.len() as u32) as usize;
+                    bytes[at] ^= 1 << rng.below(8);
+                }
+            }
+        }
+        let (bytes, act) = (state.with(bytes), player.actions.draw(&player.spec));
+        let stepped = caught(|| other.load(0, &bytes).and_then(|()| other.step(act, buffer.rows())));
+        stepped.map_err(|words| format!("a state with other bits makes it panic: {words}"))?.unwrap_or(());
+    }
+    Ok(())
+}
+
+fn refused(loaded: Result<(), Error>, what: impl Fn() -> String) -> Result<(), String> {
+    match loaded {
+        Ok(()) => Err(format!("{} is taken", what())),
+        Err(error) => {
+            let words = error.to_string();
+            hold(!words.contains('\n'), || format!("what it says of {} is not one line: {words:?}", what()))
+        }
+    }
 }

@@ -95,6 +95,7 @@ pub(super) fn picture(subject: &Subject<'_>) -> Found {
     let mut canvas = Canvas::new(1, 1);
     for step in 0..subject.steps.min(100) {
         for seat in 0..one.env.seats() {
+            canvas.resize(1, 1);
             one.env.draw(seat, &mut canvas);
             let (width, height) = (canvas.width(), canvas.height());
             hold(width * height > 1, || format!("step {step}: its picture has {width} x {height} pixels"))?;

@@ -47,10 +47,24 @@ fn moment(subject: &Subject<'_>, player: &mut Player<'_>) -> Result<(), String> 
         hold(save([&*other.env])? == end, || format!("{AFTER} steps after it, {whose} save another state"))?;
     }
     // Divided otherwise: a seat does not know who sits beside it.
-    let mut apart =
-        [subject.seat(1001, 0..1).map_err(|e| e.to_string())?, subject.seat(1001, 1..2).map_err(|e| e.to_string())?];
-    load_seats(apart.iter_mut().map(|env| &mut **env), &saved).map_err(|e| e.to_string())?;
-    hold(save(apart.iter().map(|env| &**env))? == saved, || "divided otherwise, seats save another state".to_owned())
+    let mut apart = [Player::new(subject, 1001, 0..1, 0, 0xAA)?, Player::new(subject, 1001, 1..2, 0, 0xAA)?];
+    load_seats(apart.iter_mut().map(|player| &mut *player.env), &saved).map_err(|e| e.to_string())?;
+    hold(save(apart.iter().map(|player| &*player.env))? == saved, || {
+        "divided otherwise, seats save another state".to_owned()
+    })?;
+    other.act_by(seed);
+    let (spec, all) = (other.spec.clone(), other.env.seats());
+    for (step, row) in after.iter().enumerate().take(AFTER / 5) {
+        other.actions.draw(&spec);
+        for (part, player) in apart.iter_mut().enumerate() {
+            let seats = part * all / 2..(part + 1) * all / 2;
+            player.take(other.actions.act().seats(&spec, seats.clone()))?;
+            if let Some(what) = row.of(seats.clone(), all).differs(&player.row().of(0..seats.len(), seats.len())) {
+                return Err(format!("{} steps after it was saved: {what}, divided otherwise", step + 1));
+            }
+        }
+    }
+    Ok(())
 }
 
 fn rows(player: &mut Player<'_>) -> Result<Vec<Row>, String> {

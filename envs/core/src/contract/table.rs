@@ -14,7 +14,7 @@ pub(super) fn played(subject: &Subject<'_>) -> Found {
     player.reset()?;
     // Where states look alike, those that it may be in by what was seen so far.
     let mut states = starts(&table);
-    for step in 0..4 * subject.steps {
+    for step in 0..=4 * subject.steps {
         let row = player.row();
         if row.age[0] == 0 {
             states = starts(&table);
@@ -23,10 +23,13 @@ pub(super) fn played(subject: &Subject<'_>) -> Found {
         hold(!states.is_empty(), || {
             format!("step {step}: {:?}, reward {}, {} is not in it", row.symbols, row.reward[0], row.end[0].name())
         })?;
+        if step == 4 * subject.steps {
+            break;
+        }
         player.step()?;
         let row = player.row();
         if row.age[0] > 0 {
-            states = after(&table, &states, player.actions.discrete[0], &row);
+            states = after(&table, &states, player.actions.discrete[0], &row, player.env.bonus(0));
             let cut = table.limit().is_some_and(|limit| row.age[0] == limit) && row.end[0] != End::Terminated;
             hold((row.end[0] == End::Truncated) == cut, || {
                 format!(
@@ -68,9 +71,10 @@ fn starts(table: &Tabular) -> Vec<u32> {
 }
 
 /// Where an action leads from one of `states` that is answered as `row` is.
-fn after(table: &Tabular, states: &[u32], action: u32, row: &Row) -> Vec<u32> {
-    let answer = (row.reward[0], row.end[0] == End::Terminated);
-    let same = |way: &&Outcome| (way.reward as f32, way.terminated) == answer && way.probability > 0.0;
+fn after(table: &Tabular, states: &[u32], action: u32, row: &Row, bonus: f32) -> Vec<u32> {
+    let (paid, terminated) = (row.reward[0], row.end[0] == End::Terminated);
+    let same =
+        |way: &&Outcome| way.reward as f32 + bonus == paid && way.terminated == terminated && way.probability > 0.0;
     let ways = states.iter().flat_map(|&state| table.outcomes(state, action));
     let mut next: Vec<u32> = ways.filter(same).map(|way| way.next).collect();
     next.sort_unstable();
