@@ -120,7 +120,7 @@ fn lines(report: &Report) -> Vec<String> {
     for Line { name, promise, found } in &report.promises {
         let (state, seen) = match found {
             Found::Kept { steps: 0, .. } => ("kept", String::new()),
-            Found::Kept { steps, episodes } => ("kept", format!(" ({steps} rows, {episodes} ends)")),
+            Found::Kept { steps, episodes } => ("kept", format!(" ({steps} rows, {episodes} ended)")),
             Found::Idle => ("-", " (it has none)".to_owned()),
             Found::Broken { .. } => ("BROKEN", String::new()),
         };
