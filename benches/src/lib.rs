@@ -29,8 +29,7 @@ fn find(name: &str) -> Option<(&'static EnvEntry, &str)> {
 /// If there is no such environment or it cannot be built.
 pub fn seats(name: &str, n: usize) -> Box<dyn VecEnv> {
     let (entry, full) = find(name).expect("the environment is in this build");
-    let text = entry.member_presets.iter().find(|(member, _)| *member == full).map_or(entry.preset, |&(_, text)| text);
-    let preset: Table = text.parse().expect("presets are TOML");
+    let preset: Table = entry.preset_of(full).parse().expect("presets are TOML");
     let table = preset["env"].as_table().expect("presets have a table [env]");
     let seating = Seating { seed: 1, seats: 0..u32::try_from(n).expect("a few seats") };
     (entry.build)(full, table, &seating).unwrap_or_else(|e| panic!("{name}: {e}"))

@@ -14,7 +14,6 @@ use serde::Serialize;
 
 use crate::output;
 use crate::preset::{self, Ask};
-use crate::rollout::draw;
 use crate::tables::Tables;
 use crate::usage::usage;
 
@@ -160,7 +159,7 @@ impl Worker {
         let (mut discrete, mut continuous) =
             (vec![0; rows * spec.discrete.len()], vec![0.0; rows * spec.continuous.len()]);
         let mut rng = Rng::new(seating.seed, Stream::Act(seating.seats.start));
-        draw(&spec, &mut rng, &mut discrete, &mut continuous);
+        spec.draw(&mut rng, &mut discrete, &mut continuous);
         Ok(Self { env, block, discrete, continuous })
     }
 

@@ -1,14 +1,13 @@
 //! `rl-run check`: whether an environment keeps what environments promise.
 
-use std::path::PathBuf;
 use std::process::ExitCode;
 
 use rl_core::Seating;
 use rl_core::contract::{Broken, PROMISES, Played, STEPS, Subject};
 use serde::Serialize;
 
+use crate::env_choice::EnvChoice;
 use crate::output;
-use crate::preset::{self, Ask};
 use crate::tables::Tables;
 use crate::waiting::Waiting;
 use crate::workers::{caught, place};
@@ -21,18 +20,11 @@ use crate::workers::{caught, place};
 For environments of one's own: the promises are those of rl_core::Env, and rl_core::contract::check tests them.
 Actions are random: a promise that is found broken is broken, and one that is found kept was kept wherever they led.")]
 pub(crate) struct CheckArgs {
-    /// Environment: `rl-run list envs` shows all
-    #[arg(long)]
-    env: String,
+    #[command(flatten)]
+    env: EnvChoice,
     /// Steps that most promises are checked over
     #[arg(long, value_name = "N", default_value_t = STEPS as u32, value_parser = clap::value_parser!(u32).range(1..))]
     steps: u32,
-    /// Tables of this file replace those of the preset
-    #[arg(long, value_name = "FILE")]
-    preset: Option<PathBuf>,
-    /// Replace one value of the preset, such as env.sticky=0
-    #[arg(long, value_name = "KEY=VALUE")]
-    set: Vec<String>,
     /// One JSON object on stdout and nothing else
     #[arg(long)]
     json: bool,
@@ -73,8 +65,7 @@ enum Found {
 /// `rl-run check`.
 pub(crate) fn run(args: &CheckArgs, tables: &Tables) -> anyhow::Result<ExitCode> {
     let waiting = Waiting::listen(args.json, "nothing is said of its promises")?;
-    let ask = Ask { env: &args.env, preset: args.preset.as_deref(), sets: &args.set, ..Ask::default() };
-    let resolved = preset::resolve(tables, &ask)?;
+    let resolved = args.env.resolve(tables)?;
     // A wrong value or a missing file is no broken promise.
     drop(resolved.seat(&Seating { seed: 0, seats: 0..resolved.together() })?);
     let subject = Subject {

@@ -93,14 +93,16 @@ pub(crate) fn watched(
         bar.reach(played.iter().map(Vec::len).sum());
         seated.collect(policy.as_mut(), mode, &mut clock)?;
         score.losses.extend(seated.take_losses().into_iter().map(collect::lost));
-        if seated.blocks().iter().any(|block| !block.episodes.is_empty()) {
+        let ended = seated.blocks().iter().any(|block| !block.episodes.is_empty());
+        if ended {
             lost = score.losses.len();
         } else if score.losses.len() > lost + LOSSES {
             let last = score.losses.pop().unwrap_or_default();
             bail!("{last}; more than {LOSSES} engines were lost before it without a finished game in between");
         }
         watch(&seated)?;
-        for episode in finished(seated.blocks()) {
+        // Most steps end none, and are not to allocate.
+        for episode in ended.then(|| finished(seated.blocks())).into_iter().flatten() {
             let seat = episode.seat - first;
             if played[seat as usize].len() < share(seat) as usize {
                 played[seat as usize].push(episode.ret);

@@ -100,8 +100,7 @@ pub(crate) fn resolve(tables: &Tables, ask: &Ask<'_>) -> anyhow::Result<Resolved
     bring(env)?;
     let agent = ask.agent.map(|name| tables.agent(name)).transpose()?;
     let mut origin = format!("preset env/{env_name}");
-    let text = env.member_presets.iter().find(|(name, _)| *name == env_name).map_or(env.preset, |&(_, text)| text);
-    let mut merged = parse(text, &origin)?;
+    let mut merged = parse(env.preset_of(&env_name), &origin)?;
     if let Some(agent) = agent {
         match agent_preset(env, &env_name, agent) {
             Some(text) => {

@@ -15,7 +15,6 @@ use crate::collect::{Workers, lost};
 use crate::games::{Games, LOSSES, SEATS, watched};
 use crate::learner::device;
 use crate::preset::{self, Ask, Resolved};
-use crate::rollout::draw;
 use crate::score::Score;
 use crate::session::Session;
 use crate::tables::Tables;
@@ -203,7 +202,7 @@ fn by_chance(
         while !take.outcome.end.over() {
             waiting.go_on()?;
             bar.reach(game);
-            draw(&spec, &mut rng, block.discrete.row_mut(0), block.continuous.row_mut(0));
+            spec.draw(&mut rng, block.discrete.row_mut(0), block.continuous.row_mut(0));
             let (act, rows) = block.step(0);
             env.step(act, rows)?;
             take.follow(env.as_ref(), &block)?;

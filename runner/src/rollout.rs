@@ -13,8 +13,8 @@ use rl_replays::Rollout;
 use serde::Serialize;
 use serde_json::Value;
 
+use crate::env_choice::EnvChoice;
 use crate::output;
-use crate::preset::{self, Ask};
 use crate::tables::Tables;
 use crate::usage::usage;
 
@@ -22,9 +22,8 @@ use crate::usage::usage;
 #[derive(Clone, Debug, clap::Args)]
 #[command(after_help = "Example: rl-run rollout --env kungfu --seed 1 --random --steps 100 --json --set env.sticky=0")]
 pub(crate) struct RolloutArgs {
-    /// Environment: `rl-run list envs` shows all
-    #[arg(long)]
-    env: String,
+    #[command(flatten)]
+    env: EnvChoice,
     /// Seed of the episodes and of random actions
     #[arg(long, default_value_t = 0)]
     seed: u64,
@@ -37,12 +36,6 @@ pub(crate) struct RolloutArgs {
     /// Lines to print at most, resets included [default: as many as FILE has]
     #[arg(long, value_name = "N")]
     steps: Option<u64>,
-    /// Tables of this file replace those of the preset
-    #[arg(long, value_name = "FILE")]
-    preset: Option<PathBuf>,
-    /// Replace one value of the preset, such as env.sticky=0
-    #[arg(long, value_name = "KEY=VALUE")]
-    set: Vec<String>,
     /// One JSON object per line
     #[arg(long)]
     json: bool,
@@ -82,8 +75,7 @@ enum Source {
 
 /// `rl-run rollout`.
 pub(crate) fn run(args: &RolloutArgs, tables: &Tables) -> anyhow::Result<ExitCode> {
-    let ask = Ask { env: &args.env, preset: args.preset.as_deref(), sets: &args.set, ..Ask::default() };
-    let resolved = preset::resolve(tables, &ask)?;
+    let resolved = args.env.resolve(tables)?;
     let mut env = resolved.seat(&Seating { seed: args.seed, seats: 0..1 })?;
     let steps = args.steps.unwrap_or(u64::MAX);
     let source = match &args.actions {
@@ -101,7 +93,7 @@ fn play(env: &mut dyn VecEnv, mut source: Source, steps: u64, json: bool) -> any
     env.reset(block.first())?;
     for number in 1..=steps {
         match &mut source {
-            Source::Random(rng) => draw(&spec, rng, block.discrete.row_mut(0), block.continuous.row_mut(0)),
+            Source::Random(rng) => spec.draw(rng, block.discrete.row_mut(0), block.continuous.row_mut(0)),
             Source::File(actions) => {
                 let Some(action) = actions.next() else { break };
                 block.discrete.row_mut(0).copy_from_slice(&action.discrete);
@@ -163,17 +155,6 @@ fn plain(number: u64, line: &Line<'_>) -> String {
     text
 }
 
-/// Draws one action per seat, uniformly.
-pub(crate) fn draw(spec: &Spec, rng: &mut Rng, discrete: &mut [u32], continuous: &mut [f32]) {
-    for (i, action) in discrete.iter_mut().enumerate() {
-        *action = rng.below(spec.discrete[i % spec.discrete.len()]);
-    }
-    for (i, action) in continuous.iter_mut().enumerate() {
-        let bound = spec.continuous[i % spec.continuous.len()];
-        *action = rng.uniform(bound.low.into(), bound.high.into()) as f32;
-    }
-}
-
 /// The first `most` actions of a file, all of them checked before the first is played.
 pub(crate) fn read(path: &Path, spec: &Spec, most: u64) -> anyhow::Result<Vec<Action>> {
     let text = std::fs::read_to_string(path).map_err(|e| usage(format!("{}: {e}", path.display())))?;
@@ -226,17 +207,5 @@ mod tests {
         assert_eq!(parse("2 2 0", &spec()).unwrap_err(), "expected an action from 0 to 1, got `2`");
         assert_eq!(parse("2 1 nan", &spec()).unwrap_err(), "expected an action from -1 to 1, got `nan`");
         assert_eq!(parse("", &spec()).unwrap_err(), "expected 3 values of an action, got ``");
-    }
-
-    #[test]
-    fn random_actions_cover_their_ranges() {
-        let (mut rng, mut discrete, mut continuous) = (Rng::new(0, Stream::Act(0)), [0; 2], [0.0; 1]);
-        let mut seen = [[false; 3]; 2];
-        for _ in 0..200 {
-            draw(&spec(), &mut rng, &mut discrete, &mut continuous);
-            (seen[0][discrete[0] as usize], seen[1][discrete[1] as usize]) = (true, true);
-            assert!((-1.0..=1.0).contains(&continuous[0]));
-        }
-        assert_eq!(seen, [[true; 3], [true, true, false]]);
     }
 }

@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use rl_core::{Seating, Tabular};
 use serde::Serialize;
 
-use crate::preset::{self, Ask};
+use crate::env_choice::EnvChoice;
 use crate::tables::Tables;
 use crate::usage::usage;
 use crate::{output, picture};
@@ -16,18 +16,11 @@ use crate::{output, picture};
 #[command(after_help = "Examples: rl-run solve --env frozenlake --picture policy.png
           rl-run solve --env taxi --gamma 1 --json")]
 pub(crate) struct SolveArgs {
-    /// Environment: `rl-run list envs` shows all
-    #[arg(long)]
-    env: String,
+    #[command(flatten)]
+    env: EnvChoice,
     /// Discount per step, above 0 and at most 1
     #[arg(long, default_value_t = 0.99)]
     gamma: f64,
-    /// Tables of this file replace those of the preset
-    #[arg(long, value_name = "FILE")]
-    preset: Option<PathBuf>,
-    /// Replace one value of the preset
-    #[arg(long, value_name = "KEY=VALUE")]
-    set: Vec<String>,
     /// Draw policy and values on the map, where there is one: a PNG file
     #[arg(long, value_name = "FILE")]
     picture: Option<PathBuf>,
@@ -60,8 +53,7 @@ pub(crate) fn run(args: &SolveArgs, tables: &Tables) -> anyhow::Result<ExitCode>
         return Err(usage(format!("--gamma {}: above 0 and at most 1", args.gamma)));
     }
     args.picture.as_deref().map(picture::check).transpose()?;
-    let ask = Ask { env: &args.env, preset: args.preset.as_deref(), sets: &args.set, ..Ask::default() };
-    let resolved = preset::resolve(tables, &ask)?;
+    let resolved = args.env.resolve(tables)?;
     let env = resolved.seat_eval(&Seating { seed: 0, seats: 0..1 })?;
     let Some(table) = env.tabular() else {
         return Err(usage(format!(

@@ -40,8 +40,7 @@ fn names(entry: &EnvEntry) -> Vec<String> {
 }
 
 fn env_table(entry: &EnvEntry, name: &str) -> Table {
-    let text = entry.member_presets.iter().find(|(member, _)| *member == name).map_or(entry.preset, |&(_, text)| text);
-    let tables = parse(&format!("env/{name}"), text, &["env", "eval"]);
+    let tables = parse(&format!("env/{name}"), entry.preset_of(name), &["env", "eval"]);
     tables["env"].as_table().expect("[env] is a table").clone()
 }
 

@@ -51,8 +51,8 @@ pub trait Encoder: Send + Sync {
 pub enum Trunk {
     /// The convolutions of the Nature DQN: 32, 64 and 64 filters.
     Nature,
-    /// The same on padded frames, as Dopamine has them: of 84 × 84 pixels 2.5 times as many features, for 1.7
-    /// times the work.
+    /// The same on padded frames, as Dopamine has them but that the second convolution of 84 × 84 pixels is padded in the mirror
+    /// image: 2.5 times as many features, for 1.7 times as many multiplications.
     Padded,
     /// As [`Nature`](Self::Nature) with 16, 32 and 32: a third of the work.
     Small,

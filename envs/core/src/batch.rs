@@ -56,12 +56,16 @@ impl<E: Env> Batch<E> {
     }
 }
 
-/// The state of a seat of a [`Batch`] with other bytes of the environment itself; `None` if it is not one.
-pub(crate) fn with_other_bytes(state: &[u8], change: impl FnOnce(Vec<u8>) -> Vec<u8>) -> Option<Vec<u8>> {
-    let (run, bytes): (Run, Vec<u8>) = load_postcard("", state).ok()?;
+/// The bytes of the environment itself within what a seat of a [`Batch`] saved; `None` if none did.
+pub(crate) fn own_bytes(saved: &[u8]) -> Option<Vec<u8>> {
+    load_postcard::<(Run, Vec<u8>)>("", saved).ok().map(|(_, bytes)| bytes)
+}
+
+/// The same with others in their place.
+pub(crate) fn with_own_bytes(saved: &[u8], bytes: Vec<u8>) -> Result<Vec<u8>> {
+    let (run, _): (Run, Vec<u8>) = load_postcard("", saved)?;
     let mut other = Vec::new();
-    save_postcard(&(run, change(bytes)), &mut other).ok()?;
-    Some(other)
+    save_postcard(&(run, bytes), &mut other).map(|()| other)
 }
 
 fn started(seat: u32) -> Episode {

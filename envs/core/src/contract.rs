@@ -42,12 +42,9 @@ impl<'a> Subject<'a> {
     /// # Errors
     /// If the preset has no table `[env]`.
     pub fn new(entry: &'a EnvEntry, name: &'a str) -> Result<Self> {
-        let preset = entry.member_presets.iter().find(|(member, _)| *member == name);
         let wrong = |message: String| Error::Config { key: format!("preset of {name}"), message };
-        let preset: toml::Table = preset
-            .map_or(entry.preset, |&(_, text)| text)
-            .parse()
-            .map_err(|e: toml::de::Error| wrong(e.to_string()))?;
+        let preset = entry.preset_of(name).parse();
+        let preset: toml::Table = preset.map_err(|e: toml::de::Error| wrong(e.to_string()))?;
         let Some(table) = preset.get("env").and_then(toml::Value::as_table) else {
             return Err(wrong("has no table [env]".to_owned()));
         };

@@ -70,6 +70,11 @@ impl EnvEntry {
             build: build_batch::<E>,
         }
     }
+
+    /// The preset of the environment of that full name: its own where it has one, else the family's.
+    pub fn preset_of(&self, name: &str) -> &'static str {
+        self.member_presets.iter().find(|(member, _)| *member == name).map_or(self.preset, |&(_, text)| text)
+    }
 }
 
 /// Reads `[env]` and seats a [`Batch`] of it: the `build` of most entries.

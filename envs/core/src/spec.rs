@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::Rng;
+
 /// The closed interval of one continuous action.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Bound {
@@ -45,5 +47,35 @@ impl Spec {
     /// Width of the legality lane: one flag per value of each discrete action, or none.
     pub fn legal_len(&self) -> usize {
         if self.mask { self.discrete.iter().map(|&n| n as usize).sum() } else { 0 }
+    }
+
+    /// Draws an action for each of some seats, uniformly and legal or not: `[seats, discrete]`, then `[seats, continuous]`.
+    pub fn draw(&self, rng: &mut Rng, discrete: &mut [u32], continuous: &mut [f32]) {
+        for (action, &n) in discrete.iter_mut().zip(self.discrete.iter().cycle()) {
+            *action = rng.below(n);
+        }
+        for (action, bound) in continuous.iter_mut().zip(self.continuous.iter().cycle()) {
+            *action = rng.uniform(bound.low.into(), bound.high.into()) as f32;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Stream;
+
+    #[test]
+    fn random_actions_cover_their_ranges() {
+        let continuous = [Bound { low: -1.0, high: 1.0 }].into();
+        let spec = Spec { discrete: [3, 2].into(), continuous, ..Spec::none() };
+        let (mut rng, mut discrete, mut continuous) = (Rng::new(0, Stream::Act(0)), [0; 2], [0.0; 1]);
+        let mut seen = [[false; 3]; 2];
+        for _ in 0..200 {
+            spec.draw(&mut rng, &mut discrete, &mut continuous);
+            (seen[0][discrete[0] as usize], seen[1][discrete[1] as usize]) = (true, true);
+            assert!((-1.0..=1.0).contains(&continuous[0]));
+        }
+        assert_eq!(seen, [[true; 3], [true, true, false]]);
     }
 }

@@ -167,17 +167,11 @@ impl VecEnv for Matches {
     }
 
     fn step(&mut self, act: Act<'_>, mut rows: Rows<'_>) -> Result<()> {
-        let (discrete, continuous) = (self.spec.discrete.len(), self.spec.continuous.len());
         for (number, seated) in self.matches.iter_mut().enumerate() {
             self.serving = seated.episodes[0].seat;
             let first = number * self.players;
-            let seats = first..first + self.players;
             if !seated.run.over {
-                let of_match = Act {
-                    discrete: &act.discrete[seats.start * discrete..seats.end * discrete],
-                    continuous: &act.continuous[seats.start * continuous..seats.end * continuous],
-                };
-                match seated.arena.step(of_match) {
+                match seated.arena.step(act.seats(&self.spec, first..first + self.players)) {
                     Err(error @ Error::Lost { .. }) => {
                         // Nothing answers the actions: the row begins another match, and the transitions are none. What was
                         // played so far has no end, and is no episode that could be a score.

@@ -64,6 +64,22 @@ impl<'a> Player<'a> {
         self.answered(answered)
     }
 
+    /// Resets it and `other`, and steps both: `why` says why they would show the same.
+    pub(super) fn beside(&mut self, other: &mut Self, why: &str) -> Done {
+        self.reset()?;
+        other.reset()?;
+        for step in 0..=self.subject.steps {
+            if let Some(what) = self.row().differs(&other.row()) {
+                return Err(format!("step {step}: {what}, {why}"));
+            }
+            if step < self.subject.steps {
+                self.step()?;
+                other.step()?;
+            }
+        }
+        Ok(())
+    }
+
     fn answered(&mut self, answered: Result<()>) -> Done {
         let step = self.played.steps + 1;
         answered.map_err(|e| format!("step {step} of seat {} failed: {e}", self.env.serving()))?;

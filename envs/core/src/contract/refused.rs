@@ -5,7 +5,7 @@ use std::ops::Range;
 use super::player::Player;
 use super::rows::Buffer;
 use super::{Found, Played, Subject, caught, hold};
-use crate::batch::with_other_bytes;
+use crate::batch::{own_bytes, with_own_bytes};
 use crate::{Error, Rng, Stream, VecEnv, load_seats, save_seats};
 
 /// A setting that no environment has is refused, and named.
@@ -67,10 +67,10 @@ pub(super) fn damage(subject: &Subject<'_>) -> Found {
         let state = State::of(player.env.as_ref(), seat)?;
         let (length, cuts) = (state.bytes.len(), state.bytes.len().min(20));
         for cut in (0..cuts).map(|cut| cut * length / cuts) {
-            let bytes = state.with(state.bytes[..cut].to_vec());
+            let bytes = state.with(state.bytes[..cut].to_vec())?;
             refused(other.load(seat, &bytes), || format!("a state cut after {cut} of {length} bytes"))?;
         }
-        let longer = state.with([&state.bytes[..], &[0]].concat());
+        let longer = state.with([&state.bytes[..], &[0]].concat())?;
         refused(other.load(seat, &longer), || "a state with a byte too many".to_owned())?;
         if seat == 0 && length > 0 {
             flip(other.as_mut(), &mut player, &state)?;
@@ -81,28 +81,28 @@ pub(super) fn damage(subject: &Subject<'_>) -> Found {
 
 /// What a seat saved.
 struct State {
-    saved: Vec<u8>,
     /// Within a batch the bytes of the environment alone, else all.
     bytes: Vec<u8>,
-    batched: bool,
+    /// What they stand in, within a batch.
+    batched: Option<Vec<u8>>,
 }
 
 impl State {
     fn of(env: &dyn VecEnv, seat: usize) -> Result<Self, String> {
         let mut saved = Vec::new();
         env.save(seat, &mut saved).map_err(|e| e.to_string())?;
-        let mut own = None;
-        with_other_bytes(&saved, |bytes| {
-            own = Some(bytes.clone());
-            bytes
-        });
-        let batched = own.is_some();
-        Ok(Self { bytes: own.unwrap_or_else(|| saved.clone()), saved, batched })
+        Ok(match own_bytes(&saved) {
+            Some(bytes) => Self { bytes, batched: Some(saved) },
+            None => Self { bytes: saved, batched: None },
+        })
     }
 
     /// The same with other bytes.
-    fn with(&self, bytes: Vec<u8>) -> Vec<u8> {
-        if self.batched { with_other_bytes(&self.saved, |_| bytes).unwrap_or_default() } else { bytes }
+    fn with(&self, bytes: Vec<u8>) -> Result<Vec<u8>, String> {
+        match &self.batched {
+            Some(saved) => with_own_bytes(saved, bytes).map_err(|e| e.to_string()),
+            None => Ok(bytes),
+        }
     }
 }
 
@@ -123,9 +123,9 @@ fn flip(other: &mut dyn VecEnv, player: &mut Player<'_>, state: &State) -> Resul
                 }
             }
         }
-        let (bytes, act) = (state.with(bytes), player.actions.draw(&player.spec));
+        let (bytes, act) = (state.with(bytes)?, player.actions.draw(&player.spec));
         let stepped = caught(|| other.load(0, &bytes).and_then(|()| other.step(act, buffer.rows())));
-        stepped.map_err(|words| format!("a state with other bits makes it panic: {words}"))?.unwrap_or(());
+        let _ = stepped.map_err(|words| format!("a state with other bits makes it panic: {words}"))?; // refused or not
     }
     Ok(())
 }

@@ -168,12 +168,7 @@ impl Actions {
 
     /// Draws the next, uniformly, legal or not.
     pub fn draw(&mut self, spec: &Spec) -> Act<'_> {
-        for (action, &n) in self.discrete.iter_mut().zip(spec.discrete.iter().cycle()) {
-            *action = self.rng.below(n);
-        }
-        for (action, bound) in self.continuous.iter_mut().zip(spec.continuous.iter().cycle()) {
-            *action = self.rng.uniform(f64::from(bound.low), f64::from(bound.high)) as f32;
-        }
+        spec.draw(&mut self.rng, &mut self.discrete, &mut self.continuous);
         self.act()
     }
 

@@ -70,19 +70,7 @@ fn within(spec: &Spec, row: &Row) -> Result<(), String> {
 pub(super) fn written(subject: &Subject<'_>) -> Found {
     let mut one = Player::new(subject, 3, 0..3, 1, 0x55)?;
     let mut other = Player::new(subject, 3, 0..3, 1, 0xAA)?;
-    one.reset()?;
-    other.reset()?;
-    for step in 0..=subject.steps {
-        if let Some(what) = one.row().differs(&other.row()) {
-            return Err(format!(
-                "step {step}: {what}, over lanes that held something else before: it is not written, or by chance"
-            ));
-        }
-        if step < subject.steps {
-            one.step()?;
-            other.step()?;
-        }
-    }
+    one.beside(&mut other, "over lanes that held something else before: it is not written, or by chance")?;
     Ok(Some(one.played))
 }
 
