@@ -12,7 +12,7 @@ pub struct Lane<T> {
 
 impl<T: Copy + Default> Lane<T> {
     /// A lane of default values.
-    pub fn new(rows: usize, envs: usize, width: usize) -> Self {
+    pub(crate) fn new(rows: usize, envs: usize, width: usize) -> Self {
         Self { data: vec![T::default(); rows * envs * width], envs, width }
     }
 

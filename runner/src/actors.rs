@@ -21,7 +21,7 @@ use std::thread::{Builder, JoinHandle};
 use anyhow::{Context as _, anyhow, bail};
 use crossbeam_channel::{Receiver, Sender, bounded, never};
 use rl_agents::{Actor, Learner, Mode, Policy};
-use rl_core::{Rng, Seating, Stream, VecEnv};
+use rl_core::{Rng, Seating, Stream, VecEnv, caught};
 use rl_replays::Rollout;
 
 use crate::collect::{self, Seats};
@@ -296,7 +296,7 @@ impl Thread {
     /// Acts until no block comes any more, and returns what it was given; nothing, if the run is over.
     fn run(mut self, env: Box<dyn VecEnv>, crew: Crew, block: Rollout) -> Returned {
         let number = self.number;
-        let done = workers::caught(|| self.act(env, crew, block));
+        let done = caught(|| self.act(env, crew, block));
         match done.unwrap_or_else(|panic| Err(anyhow!("it panicked: {panic}"))) {
             Ok(parts) => parts,
             Err(error) => {

@@ -12,8 +12,8 @@ use rl_core::{Act, Result, Rng, Seating, Stream, VecEnv};
 use rl_replays::Rollout;
 use serde::Serialize;
 
+use crate::env_choice::EnvChoice;
 use crate::output;
-use crate::preset::{self, Ask};
 use crate::tables::Tables;
 use crate::usage::usage;
 
@@ -40,9 +40,8 @@ enum What {
 #[derive(Clone, Debug, clap::Args)]
 #[command(after_help = "Example: rl-run bench env --env kungfu --envs 8 --threads 2 --seconds 10 --json")]
 struct EnvArgs {
-    /// Environment: `rl-run list envs` shows all
-    #[arg(long)]
-    env: String,
+    #[command(flatten)]
+    env: EnvChoice,
     /// Seats in all
     #[arg(long, default_value_t = 8, value_parser = clap::value_parser!(u32).range(1..))]
     envs: u32,
@@ -55,9 +54,6 @@ struct EnvArgs {
     /// Seed of the episodes and actions
     #[arg(long, default_value_t = 0)]
     seed: u64,
-    /// Replace one value of the preset
-    #[arg(long, value_name = "KEY=VALUE")]
-    set: Vec<String>,
     /// One JSON object on stdout
     #[arg(long)]
     json: bool,
@@ -96,10 +92,10 @@ pub(crate) fn run(args: &BenchArgs, tables: &Tables) -> anyhow::Result<ExitCode>
 fn env(args: &EnvArgs, tables: &Tables) -> anyhow::Result<ExitCode> {
     let limit = Duration::try_from_secs_f64(args.seconds).ok().filter(|limit| !limit.is_zero());
     let limit = limit.ok_or_else(|| usage(format!("--seconds {}: expected a time above 0", args.seconds)))?;
-    let resolved = preset::resolve(tables, &Ask { env: &args.env, sets: &args.set, ..Ask::default() })?;
+    let resolved = args.env.resolve(tables)?;
     let together = resolved.together();
     if !args.envs.is_multiple_of(together) {
-        return Err(usage(format!("--envs {}: {together} seats of {} share a world", args.envs, args.env)));
+        return Err(usage(format!("--envs {}: {together} seats of {} share a world", args.envs, resolved.env_name)));
     }
     let worlds = u64::from(args.envs / together);
     if u64::from(args.threads) > worlds {

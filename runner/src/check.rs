@@ -3,14 +3,13 @@
 use std::process::ExitCode;
 
 use rl_core::Seating;
-use rl_core::contract::{Broken, PROMISES, Played, STEPS, Subject};
+use rl_core::contract::{PROMISES, Played, STEPS, Subject};
 use serde::Serialize;
 
 use crate::env_choice::EnvChoice;
 use crate::output;
 use crate::tables::Tables;
 use crate::waiting::Waiting;
-use crate::workers::{caught, place};
 
 /// Checks that an environment keeps what all promise: shapes, ends, seeds, saved states; exits with 1 if it does not.
 #[derive(Clone, Debug, clap::Args)]
@@ -89,15 +88,12 @@ fn check(subject: &Subject<'_>, waiting: &Waiting) -> anyhow::Result<Report> {
     let mut promises = Vec::new();
     for promise in PROMISES {
         bar.reach(promises.len());
-        let _ = place(); // of a panic before
-        let found = caught(|| promise.check(subject)).map_err(anyhow::Error::msg)?;
+        let found = promise.check(subject);
         waiting.go_on()?;
         let found = match found {
             Ok(Some(Played { steps, episodes })) => Found::Kept { steps, episodes },
             Ok(None) => Found::Idle,
-            // Where the panic was, if it was one that is told.
-            Err(Broken { how, .. }) if how.contains("panic") => Found::Broken { how: how + &place() },
-            Err(Broken { how, .. }) => Found::Broken { how },
+            Err(broken) => Found::Broken { how: broken.how },
         };
         promises.push(Line { name: promise.name, promise: promise.text, found });
     }

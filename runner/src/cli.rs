@@ -5,14 +5,13 @@ use std::process::{Command as Process, ExitCode};
 
 use clap::{Args, Parser, Subcommand, error::ErrorKind};
 use rl_agents::AgentEntry;
-use rl_core::EnvEntry;
+use rl_core::{EnvEntry, hush_caught_panics};
 
 use crate::collect::Workers;
 use crate::stop::STOPPED;
 use crate::tables::Tables;
 use crate::usage::{is_usage, usage};
 use crate::waiting::Stopped;
-use crate::workers::hush_caught_panics;
 use crate::{
     bench, check, doctor, evaluate, export, fetch, list, output, plan, plot, profile, publish, record, report, resume,
     rollout, solve, train, verify, versus, viewer,

@@ -325,7 +325,7 @@ mod tests {
 
     #[test]
     fn a_failure_names_the_first_seat_that_failed_wherever_it_was_stepped() {
-        crate::workers::hush_caught_panics();
+        rl_core::hush_caught_panics();
         for workers in [Workers::Exactly(1), Workers::Exactly(3), Workers::Exactly(64), Workers::UpTo(4)] {
             let (error, alive) = fail(workers, &[(15, 7), (13, 7), (11, 8)], false);
             assert_eq!((error.as_str(), alive), ("seat 13: environment fuse: blew", 1), "{workers:?}");

@@ -11,6 +11,7 @@ use std::thread;
 
 use anyhow::Context as _;
 use crossbeam_channel::{Receiver, Sender, unbounded};
+use rl_core::caught;
 use serde::Serialize;
 
 use crate::drive::Outcome;
@@ -20,7 +21,6 @@ use crate::progress::{Glance, Progress, Told};
 use crate::seeds::Seeds;
 use crate::stop::STOPPED;
 use crate::verbosity::Verbosity;
-use crate::workers::caught;
 use crate::{interval, output};
 
 /// What a run of the group has to say; its number in front.

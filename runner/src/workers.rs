@@ -3,14 +3,11 @@
 //! A worker owns nothing between two steps, so there is nothing to ask of it at a checkpoint and nothing to lose when it
 //! ends. What is stepped where decides no bit.
 
-use std::any::Any;
-use std::cell::{Cell, RefCell};
-use std::panic::{AssertUnwindSafe, PanicHookInfo, catch_unwind};
 use std::thread::{Builder, JoinHandle};
 
 use anyhow::{Context as _, anyhow};
 use crossbeam_channel::{Receiver, Sender, bounded};
-use rl_core::VecEnv;
+use rl_core::{VecEnv, caught};
 use rl_replays::Rollout;
 
 /// Seats that step together, and the block that they write to.
@@ -27,28 +24,6 @@ pub(crate) fn step(env: &mut dyn VecEnv, block: &mut Rollout, t: usize) -> anyho
         Ok(Err(error)) => Err(anyhow::Error::from(error).context(format!("seat {}", env.serving()))),
         Err(panic) => Err(anyhow!("seat {}: the environment panicked: {panic}", env.serving())),
     }
-}
-
-/// Runs `work`, whose panic is an error of its words and its place, and stays off the terminal.
-///
-/// # Errors
-/// If it panics.
-pub(crate) fn caught<T>(work: impl FnOnce() -> T) -> Result<T, String> {
-    let outer = CATCHING.replace(true);
-    let done = catch_unwind(AssertUnwindSafe(work));
-    CATCHING.set(outer);
-    done.map_err(|panic| format!("{}{}", words(&*panic), place()))
-}
-
-/// Takes the place of the last panic of this thread that was kept off the terminal, as ` (file:line)`; empty if there was none.
-pub(crate) fn place() -> String {
-    PLACE.take()
-}
-
-/// Whether a panic of this thread would be [caught].
-#[cfg(feature = "tui")]
-pub(crate) fn is_catching() -> bool {
-    CATCHING.get()
 }
 
 /// A thread that steps the groups that it is sent.
@@ -98,28 +73,4 @@ impl Drop for Worker {
             let _ = thread.join();
         }
     }
-}
-
-thread_local! {
-    /// Whether this thread's panics are reported as errors.
-    static CATCHING: Cell<bool> = const { Cell::new(false) };
-    /// Where the panic was, as ` (file:line)`.
-    static PLACE: RefCell<String> = const { RefCell::new(String::new()) };
-}
-
-/// Keeps the message of a panic that [`caught`] will report off the terminal; others are told as ever.
-pub(crate) fn hush_caught_panics() {
-    let usual = std::panic::take_hook();
-    std::panic::set_hook(Box::new(move |info: &PanicHookInfo<'_>| {
-        if CATCHING.get() {
-            PLACE.set(info.location().map_or_else(String::new, |at| format!(" ({}:{})", at.file(), at.line())));
-        } else {
-            usual(info);
-        }
-    }));
-}
-
-fn words(panic: &(dyn Any + Send)) -> &str {
-    let text = panic.downcast_ref::<String>().map(String::as_str);
-    text.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("without a word")
 }

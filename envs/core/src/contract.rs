@@ -12,9 +12,8 @@ mod state;
 mod table;
 
 use std::ops::Range;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use crate::{EnvEntry, Error, Result, Seating, VecEnv};
+use crate::{EnvEntry, Error, Result, Seating, VecEnv, caught};
 
 pub use rows::{Actions, Buffer, Row};
 
@@ -101,7 +100,7 @@ impl Promise {
     /// # Errors
     /// If the environment breaks it, fails, or panics.
     pub fn check(&self, subject: &Subject<'_>) -> std::result::Result<Option<Played>, Broken> {
-        let found = caught(|| (self.check)(subject)).unwrap_or_else(|words| Err(format!("it panicked: {words}")));
+        let found = caught(|| (self.check)(subject)).unwrap_or_else(|panic| Err(format!("it panicked: {panic}")));
         found.map_err(|how| Broken { promise: self.name, how })
     }
 }
@@ -157,12 +156,4 @@ pub fn check(subject: &Subject<'_>) -> std::result::Result<(), Broken> {
 /// Goes on where something holds.
 fn hold(holds: bool, otherwise: impl FnOnce() -> String) -> std::result::Result<(), String> {
     if holds { Ok(()) } else { Err(otherwise()) }
-}
-
-/// Runs `work`, whose panic is an error of its words.
-fn caught<T>(work: impl FnOnce() -> T) -> std::result::Result<T, String> {
-    catch_unwind(AssertUnwindSafe(work)).map_err(|panic| match panic.downcast::<String>() {
-        Ok(words) => *words,
-        Err(panic) => panic.downcast_ref::<&str>().copied().unwrap_or("without a word").to_owned(),
-    })
 }

@@ -5,6 +5,7 @@
 
 mod batch;
 mod canvas;
+mod caught;
 mod column;
 pub mod contract;
 mod end;
@@ -26,6 +27,7 @@ pub use embedded_graphics;
 
 pub use batch::Batch;
 pub use canvas::Canvas;
+pub use caught::{Panic, caught, hush_caught_panics, is_catching};
 pub use column::{Column, Values};
 pub use end::End;
 pub use entry::{Build, EnvEntry, Seating, build_batch, read};

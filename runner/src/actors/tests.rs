@@ -306,7 +306,7 @@ fn weights_lag_by_no_more_than_they_may_and_no_step_and_no_block_is_lost() {
 
 #[test]
 fn environments_that_fail_are_built_anew_and_counted_until_that_is_in_vain() {
-    workers::hush_caught_panics();
+    rl_core::hush_caught_panics();
     for trouble in [Trouble::Fails, Trouble::Panics] {
         let mut case = case(trouble, 1, 0, None);
         case.rounds(60).unwrap();
@@ -352,7 +352,7 @@ impl Policy for Bomb {
 
 #[test]
 fn whoever_fails_is_named_and_no_thread_outlives_it() {
-    workers::hush_caught_panics();
+    rl_core::hush_caught_panics();
     let mut actor = case(Trouble::None, 2, 0, None);
     actor.actors().crews[1].actor.policy = Box::new(Bomb);
     let error = actor.fail();

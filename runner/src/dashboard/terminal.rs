@@ -13,13 +13,13 @@ use ratatui::crossterm::cursor::Show;
 use ratatui::crossterm::event::{self, Event, KeyCode, KeyEvent, KeyEventKind, KeyModifiers};
 use ratatui::crossterm::execute;
 use ratatui::crossterm::terminal::{EnterAlternateScreen, LeaveAlternateScreen, disable_raw_mode, enable_raw_mode};
+use rl_core::is_catching;
 
 use super::board::Shared;
 use super::paint::{Look, paint};
 use super::picture::Palette;
 use crate::stop::{STOPPED, Stop};
 use crate::usage::usage;
-use crate::workers::is_catching;
 
 /// Time between two drawings, where no key is pressed.
 const BLINK: Duration = Duration::from_millis(200);

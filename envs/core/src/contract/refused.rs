@@ -6,7 +6,7 @@ use super::player::Player;
 use super::rows::Buffer;
 use super::{Found, Played, Subject, caught, hold};
 use crate::batch::{own_bytes, with_own_bytes};
-use crate::{Error, Rng, Stream, VecEnv, load_seats, save_seats};
+use crate::{Error, Panic, Rng, Stream, VecEnv, load_seats, save_seats};
 
 /// A setting that no environment has is refused, and named.
 pub(super) fn settings(subject: &Subject<'_>) -> Found {
@@ -34,7 +34,7 @@ pub(super) fn actions(subject: &Subject<'_>) -> Found {
         let (env, act, rows) = (player.env.as_mut(), player.actions.act(), player.buffer.rows());
         let words = match caught(|| env.step(act, rows).map_err(|e| e.to_string())) {
             Ok(Ok(())) => return Err(format!("discrete[{place}] = {none} is taken, and the highest is {}", none - 1)),
-            Ok(Err(words)) | Err(words) => words,
+            Ok(Err(words)) | Err(Panic { words, .. }) => words,
         };
         hold(words.contains(&none.to_string()), || {
             format!("what it says of discrete[{place}] = {none} does not name it: {words:?}")
@@ -125,7 +125,7 @@ fn flip(other: &mut dyn VecEnv, player: &mut Player<'_>, state: &State) -> Resul
         }
         let (bytes, act) = (state.with(bytes)?, player.actions.draw(&player.spec));
         let stepped = caught(|| other.load(0, &bytes).and_then(|()| other.step(act, buffer.rows())));
-        let _ = stepped.map_err(|words| format!("a state with other bits makes it panic: {words}"))?; // refused or not
+        let _ = stepped.map_err(|panic| format!("a state with other bits makes it panic: {panic}"))?; // refused or not
     }
     Ok(())
 }

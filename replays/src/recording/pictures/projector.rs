@@ -43,22 +43,22 @@ impl Projector {
     /// # Errors
     /// If what was kept is no picture.
     pub fn show(&mut self, played: &Played, steps: usize) -> Result<&Canvas, RecordingError> {
-        let kept = played.pictures();
-        let after = kept.groups.partition_point(|group| group.first <= steps);
-        let Some(place) = after.checked_sub(1).filter(|_| steps < kept.len()) else {
+        let groups = played.pictures();
+        let after = groups.groups.partition_point(|group| group.first <= steps);
+        let Some(place) = after.checked_sub(1).filter(|_| steps < groups.len()) else {
             self.group = None;
             self.canvas.resize(0, 0);
             return Ok(&self.canvas);
         };
-        let damaged = || RecordingError::Damaged { at: kept.groups[place].at, what: "not pictures" };
+        let damaged = || RecordingError::Damaged { at: groups.groups[place].at, what: "not pictures" };
         // The picture that is shown already is the one before the next.
         if self.group.as_ref().is_none_or(|group| group.place != place || group.next > steps + 1) {
             self.group = None;
-            self.group = Some(Unpacked::of(&kept.groups[place], place).ok_or_else(damaged)?);
+            self.group = Some(Unpacked::of(&groups.groups[place], place).ok_or_else(damaged)?);
         }
         let group = self.group.as_mut().expect("it was unpacked");
         while group.next <= steps {
-            if group.paint(kept, &mut self.canvas).is_none() {
+            if group.paint(groups, &mut self.canvas).is_none() {
                 self.group = None;
                 return Err(damaged());
             }
@@ -88,9 +88,9 @@ impl Unpacked {
     }
 
     /// Paints the next picture over the one before; `None` if it is none.
-    fn paint(&mut self, kept: &Groups, canvas: &mut Canvas) -> Option<()> {
-        let group = &kept.groups[self.place];
-        let (width, height) = kept.sizes[self.next];
+    fn paint(&mut self, groups: &Groups, canvas: &mut Canvas) -> Option<()> {
+        let group = &groups.groups[self.place];
+        let (width, height) = groups.sizes[self.next];
         if self.next == group.first || (width, height) != (canvas.width(), canvas.height()) {
             canvas.resize(width, height);
         }
