@@ -44,7 +44,7 @@ pub(crate) const ENTRY: AgentEntry = AgentEntry {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Kind {
-    /// RMSProp as TensorFlow has it: ε inside of the root, the mean square 1 at first.
+    /// RMSProp as TensorFlow has it: ε inside of the root.
     RmsProp,
     /// Adam with the decays of its paper.
     Adam,
@@ -54,7 +54,7 @@ impl Kind {
     /// Its constants; the decay of RMSProp's mean square, and what that is before the first update, do not concern Adam.
     pub(crate) fn config(self, decay: f64, first_square: f64, eps: f64, clip: f64) -> OptimiserConfig {
         match self {
-            Self::Adam => OptimiserConfig::Adam(AdamConfig { beta1: 0.9, beta2: 0.999, eps, clip }),
+            Self::Adam => OptimiserConfig::Adam(AdamConfig::new(eps, clip)),
             Self::RmsProp => {
                 let (eps_place, centred) = (EpsPlace::InsideRoot, false);
                 OptimiserConfig::RmsProp(RmsPropConfig { decay, eps, eps_place, first_square, centred, clip })

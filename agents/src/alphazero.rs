@@ -171,7 +171,7 @@ impl<G: Game> AlphaZero<G> {
         let (planes, actions, precision) = (G::PLANES, G::ACTIONS, context.precision);
         let shape = Shape { planes, actions, channels, blocks, hidden, precision };
         let (net, params) = Net::new(shape, context.device, &Rng::new(context.seed, Stream::Init)).map_err(tensor)?;
-        let adam = AdamConfig { beta1: 0.9, beta2: 0.999, eps: config.adam_eps, clip: config.grad_clip };
+        let adam = AdamConfig::new(config.adam_eps, config.grad_clip);
         Ok(Self {
             lr: Schedule::annealed(config.lr, config.lr_end, config.lr_steps),
             optimiser: Optimiser::new(&params, OptimiserConfig::Adam(adam)).map_err(tensor)?,
@@ -266,7 +266,7 @@ impl<G: Game> Learner for AlphaZero<G> {
     fn policy(&self, seats: Range<u32>) -> Result<Box<dyn Policy>> {
         let Config { simulations, eval_simulations, .. } = self.config;
         let searches = [simulations, eval_simulations].map(|simulations| self.search(simulations));
-        Ok(Box::new(Searcher::<G>::new(self.net.clone(), searches, self.seed, seats, self.seats)))
+        Ok(Box::new(Searcher::<G>::new(self.net.clone(), searches, self.seed, seats)))
     }
 
     fn learn(&mut self, blocks: &[Rollout], reduce: &mut dyn Reduce, log: &mut Log) -> Result<()> {

@@ -163,7 +163,7 @@ impl Bc {
         let rng = Rng::new(context.seed, Stream::Init);
         let (net, params) =
             PolicyNet::new(context.spec, &encoder, normalise_observations, context.device, &rng).map_err(tensor)?;
-        let adam = AdamConfig { beta1: 0.9, beta2: 0.999, eps: config.adam_eps, clip: config.grad_clip };
+        let adam = AdamConfig::new(config.adam_eps, config.grad_clip);
         Ok(Self {
             adam: Adam::new(&params, adam).map_err(tensor)?,
             shown: Demonstrated::new(context.spec, config.capacity, config.held_out),

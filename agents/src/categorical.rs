@@ -32,17 +32,17 @@ impl Categorical {
         self.probs.len()
     }
 
-    /// Takes the logits of a row, `[A]`; `legal` is as long or empty. Of an action without any legal value all are legal.
+    /// Takes the logits of a row, `[A]`; `legal` is as long or empty.
     pub(crate) fn set(&mut self, logits: &[f32], legal: &[u8]) {
         let mut at = 0;
         for &count in &self.counts {
             let range = at..at + count as usize;
             at = range.end;
-            let legal = legal.get(range.clone()).filter(|legal| legal.iter().any(|&flag| flag != 0));
-            let allowed = |i: usize| legal.is_none_or(|legal| legal[i] != 0);
+            let legal = legal.get(range.clone()).unwrap_or_default();
+            legal::check(legal);
             let (logits, log_probs) = (&logits[range.clone()], &mut self.log_probs[range.clone()]);
             for (i, (log_prob, &logit)) in log_probs.iter_mut().zip(logits).enumerate() {
-                *log_prob = if allowed(i) { f64::from(logit) } else { f64::NEG_INFINITY };
+                *log_prob = if legal::allows(legal, i) { f64::from(logit) } else { f64::NEG_INFINITY };
             }
             let probs = &mut self.probs[range];
             probs.copy_from_slice(log_probs);
@@ -161,10 +161,12 @@ mod tests {
         let mut actions = [9; 2];
         dist.mode(&mut actions);
         assert_eq!(actions, [0, 0]);
-        // Where nothing is legal, everything is.
-        dist.set(&LOGITS, &[0, 0, 0, 1, 0]);
-        dist.mode(&mut actions);
-        assert_eq!((actions, dist.log_prob(&[2, 0]) > -1.0), ([2, 0], true));
+    }
+
+    #[test]
+    #[should_panic(expected = "promises an action that is legal")]
+    fn of_every_action_some_value_is_legal() {
+        of(&[3, 2]).set(&LOGITS, &[0, 0, 0, 1, 0]);
     }
 
     #[test]

@@ -87,14 +87,13 @@ impl Dqn {
         let build =
             || QNet::new(context.spec, &shape, context.device, Rng::new(context.seed, Stream::Init)).map_err(tensor);
         let ((net, params), (target, target_params)) = (build()?, build()?);
-        let adam = AdamConfig { beta1: 0.9, beta2: 0.999, eps: config.adam_eps, clip: config.grad_clip };
         let (capacity, returns) = (config.replay_capacity, config.returns());
         let replay = match config.memory.sequence() {
             None => Replay::new(context.spec, seats, capacity, returns),
             Some(sequence) => Replay::of_sequences(context.spec, seats, capacity, returns, sequence),
         };
         Ok(Self {
-            adam: Adam::new(&params, adam).map_err(tensor)?,
+            adam: Adam::new(&params, AdamConfig::new(config.adam_eps, config.grad_clip)).map_err(tensor)?,
             replay: if config.priorities.is_uniform() { replay } else { replay.prioritised() },
             minibatch: None,
             augmenter: Augmenter::new(config.augment, context.spec),
@@ -118,10 +117,10 @@ impl Dqn {
         })
     }
 
-    /// The learning rate now.
-    fn rate(&self) -> f64 {
+    /// The learning rate of an update that is due at `step`.
+    fn rate(&self, step: u64) -> f64 {
         let Config { lr, lr_end, lr_steps, .. } = self.config;
-        Schedule::annealed(lr, lr_end, lr_steps).at(self.progress.steps())
+        Schedule::annealed(lr, lr_end, lr_steps).at(step)
     }
 
     /// Draws quantiles for the rows of each pass of a network, and noise for the pass.
@@ -136,8 +135,10 @@ impl Dqn {
         }
     }
 
-    /// The updates and copies of the target that are owed since the step `before`, each at its step, in which rewards count as
-    /// `counted` says.
+    /// The updates and copies of the target that are owed since the step `before`, in which rewards count as `counted` says.
+    ///
+    /// Many seats make several rounds at once. Each has the rates and exponents of the step at which one seat would have made
+    /// it, and a target that is no older.
     fn catch_up(&mut self, before: u64, counted: Counted, reduce: &mut dyn Reduce, log: &mut Log) -> Result<()> {
         let (steps, start) = (self.progress.steps(), self.config.learning_starts);
         if steps < start {
@@ -147,17 +148,16 @@ impl Dqn {
         let rounds = before.max(start) / update_period + 1..=steps / update_period;
         let mut copied = before;
         let mut minibatch = self.minibatch.take().unwrap_or_else(|| Minibatch::new(&self.spec, &self.config));
-        for round in rounds {
+        for step in rounds.map(|round| round * update_period) {
             for _ in 0..updates {
                 minibatch.draw(&self.replay, counted, &mut self.progress.rng)?;
                 minibatch.standardise(self.net.standardise())?;
                 minibatch.augment(&mut self.augmenter, &mut self.progress.rng);
                 log.lap(Part::Sample);
-                self.update(&mut minibatch, reduce, log)?;
+                self.update(&mut minibatch, step, reduce, log)?;
             }
-            // Many seats make several rounds at once: the target is no older in one of them than it would be with one seat.
-            self.copy_target(copied, round * update_period)?;
-            copied = round * update_period;
+            self.copy_target(copied, step)?;
+            copied = step;
         }
         self.minibatch = Some(minibatch);
         self.copy_target(copied, steps)
@@ -169,13 +169,13 @@ impl Dqn {
         if to / period > from / period { self.target_params.copy_from(&self.params).map_err(tensor) } else { Ok(()) }
     }
 
-    /// One update on a minibatch.
-    fn update(&mut self, batch: &mut Minibatch, reduce: &mut dyn Reduce, log: &mut Log) -> Result<()> {
+    /// One update on a minibatch, due at `step`.
+    fn update(&mut self, batch: &mut Minibatch, step: u64, reduce: &mut dyn Reduce, log: &mut Log) -> Result<()> {
         self.draw(batch.rows());
-        self.fit(batch, reduce, log).map_err(|error| guard::with_batch(error, || self.columns(batch)))?;
+        self.fit(batch, step, reduce, log).map_err(|error| guard::with_batch(error, || self.columns(batch)))?;
         let Losses { errors, losses, .. } = &self.losses;
         let errors = batch.errors(if self.config.priorities.follow_the_loss() { losses } else { errors });
-        self.config.priorities.of(errors, self.progress.steps(), &mut self.importance);
+        self.config.priorities.of(errors, step, &mut self.importance);
         if !self.importance.is_empty() {
             self.replay.set_priorities(batch.drawn().1, &self.importance);
         }
@@ -183,13 +183,13 @@ impl Dqn {
     }
 
     /// One optimiser step towards the targets of a minibatch, with what was drawn.
-    fn fit(&mut self, batch: &mut Minibatch, reduce: &mut dyn Reduce, log: &mut Log) -> Result<()> {
+    fn fit(&mut self, batch: &mut Minibatch, step: u64, reduce: &mut dyn Reduce, log: &mut Log) -> Result<()> {
         let number = self.progress.updates + 1;
         self.estimate.of(batch, [&self.net, &self.target], &self.drawn, &mut self.targets)?;
         let online = &self.drawn.online;
         let outputs = batch.forward(&self.net, online)?;
         let values = outputs.to_host().map_err(tensor)?; // [M, W, A]
-        self.config.priorities.importance(batch.drawn().0, self.progress.steps(), &mut self.importance);
+        self.config.priorities.importance(batch.drawn().0, step, &mut self.importance);
         batch.spread(&mut self.importance);
         let against = Against {
             actions: self.net.actions(),
@@ -205,10 +205,11 @@ impl Dqn {
             told.into_iter().find_map(|(of, values)| guard::first_not_finite(of, values, batch.len()))
         })?;
         let handle = outputs.handle(&self.losses.by_outputs).map_err(tensor)?;
-        let rate = self.rate();
-        let step = |params: &Params, grad: &[f32]| self.adam.step(params, grad, rate);
-        let norm = descend((&self.params, &mut self.grad), number, &handle, step, reduce, log)?;
+        let rate = self.rate(step);
+        let descent = |params: &Params, grad: &[f32]| self.adam.step(params, grad, rate);
+        let norm = descend((&self.params, &mut self.grad), number, &handle, descent, reduce, log)?;
         self.progress.updates = number;
+        log.add("lr", rate);
         log.add("q", terms.q);
         log.add("loss", terms.loss);
         log.add("grad_norm", norm);
@@ -237,7 +238,7 @@ impl Learner for Dqn {
     fn policy(&self, seats: Range<u32>) -> Result<Box<dyn Policy>> {
         let values = self.config.values;
         let reading = Reading { distribution: values.distribution(), taus: values.taus().act };
-        Ok(Box::new(Greedy::new(self.net.clone(), reading, self.config.epsilon, self.seed, seats, self.seats)))
+        Ok(Box::new(Greedy::new(self.net.clone(), reading, self.config.epsilon, self.seed, seats)))
     }
 
     fn audience(&self) -> Option<Audience> {

@@ -9,11 +9,9 @@ use serde::{Deserialize, Serialize};
 use crate::streams::Streams;
 use crate::{Mode, Schedule};
 
-/// ε of some seats of a run, and their streams.
+/// ε of the seats of a run, and their streams.
 pub(crate) struct Exploring {
     epsilon: Schedule,
-    /// Agent steps of all seats of the run per step counted here.
-    scale: u64,
     memory: Memory,
 }
 
@@ -27,16 +25,15 @@ struct Memory {
 }
 
 impl Exploring {
-    /// For `seats`, of which the run has `all`.
-    pub(crate) fn new(epsilon: Schedule, seed: u64, seats: Range<u32>, all: u32) -> Self {
-        let scale = u64::from((all / (seats.len() as u32).max(1)).max(1));
-        Self { epsilon, scale, memory: Memory { steps: 0, rngs: Streams::new(seed, seats) } }
+    /// For `seats`. Whoever explores has all seats of the run, by whose steps ε falls.
+    pub(crate) fn new(epsilon: Schedule, seed: u64, seats: Range<u32>) -> Self {
+        Self { epsilon, memory: Memory { steps: 0, rngs: Streams::new(seed, seats) } }
     }
 
     /// Probability of a random action now.
     pub(crate) fn epsilon(&self, mode: Mode) -> f32 {
         match mode {
-            Mode::Explore => self.epsilon.at(self.memory.steps.saturating_mul(self.scale)) as f32,
+            Mode::Explore => self.epsilon.at(self.memory.steps) as f32,
             Mode::Evaluate { epsilon, .. } => epsilon,
         }
     }
@@ -73,15 +70,12 @@ mod tests {
     #[test]
     fn epsilon_falls_by_the_agent_steps_of_all_seats() {
         let schedule = Schedule { start: 1.0, end: 0.0, steps: 100 };
-        // One policy for all eight seats, and one of four that have two seats each: after as many rounds they agree.
-        let [mut all, mut part] = [0..8, 2..4].map(|seats| Exploring::new(schedule, 1, seats, 8));
+        let mut exploring = Exploring::new(schedule, 1, 0..8);
         for _ in 0..5 {
-            all.count(Mode::Explore, 8);
-            part.count(Mode::Explore, 2);
+            exploring.count(Mode::Explore, 8);
         }
-        assert_eq!([&all, &part].map(|policy| policy.epsilon(Mode::Explore)), [0.6; 2]);
         let evaluation = Mode::Evaluate { epsilon: 0.05, greedy: false };
-        all.count(evaluation, 1000);
-        assert_eq!([evaluation, Mode::Explore].map(|mode| all.epsilon(mode)), [0.05, 0.6]);
+        exploring.count(evaluation, 1000);
+        assert_eq!([evaluation, Mode::Explore].map(|mode| exploring.epsilon(mode)), [0.05, 0.6]);
     }
 }

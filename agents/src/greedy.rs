@@ -14,7 +14,7 @@ use rl_replays::{Outputs, Rollout};
 use crate::dqn::Distribution;
 use crate::exploring::Exploring;
 use crate::gather::Gathered;
-use crate::q_net::{Draws, Pass, QNet, argmax};
+use crate::q_net::{Draws, Pass, QNet};
 use crate::states::States;
 use crate::{Mode, Policy, Schedule, legal};
 
@@ -55,17 +55,10 @@ pub(crate) struct Reading {
 }
 
 impl Greedy {
-    /// A policy for `seats`, of which the run has `all`.
-    pub(crate) fn new(
-        net: Arc<QNet>,
-        reading: Reading,
-        epsilon: Schedule,
-        seed: u64,
-        seats: Range<u32>,
-        all: u32,
-    ) -> Self {
+    /// A policy for `seats`.
+    pub(crate) fn new(net: Arc<QNet>, reading: Reading, epsilon: Schedule, seed: u64, seats: Range<u32>) -> Self {
         let states = States::new(net.state_width(), seats.len());
-        let exploring = Exploring::new(epsilon, seed, seats, all);
+        let exploring = Exploring::new(epsilon, seed, seats);
         let (batch, draws, pass) = Default::default();
         Self {
             net,
@@ -143,7 +136,7 @@ impl Policy for Greedy {
         let values = reading.distribution.means(outputs, shape, 0..shape[0], means);
         for (&Place { block, seat, decides }, values) in places.iter().zip(values.chunks_exact(net.actions())) {
             let block = &mut blocks[block];
-            let action = argmax(values, block.legal.at(t, seat));
+            let action = legal::argmax(values, block.legal.at(t, seat));
             if decides {
                 block.discrete.row_mut(t)[seat] = action as u32;
             }

@@ -81,7 +81,7 @@ pub(crate) struct Config {
     pub reward_scale: RewardScale,
     /// What a lost life means.
     pub life_loss: LifeLoss,
-    /// What looks at frames, where there are any: `nature`, `small` or `impala`.
+    /// What looks at frames, where there are any: `nature`, `padded`, `small` or `impala`.
     pub trunk: Trunk,
     /// Widths of the dense layers.
     pub hidden: Vec<usize>,

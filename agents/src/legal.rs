@@ -1,23 +1,70 @@
-//! Random actions among the legal ones.
+//! What is legal of one discrete action, by its flags: none where everything is, else at least one of them is set, which
+//! environments promise ([`Env`](rl_core::Env)).
 
 use rl_core::Rng;
 
-/// Uniform among the legal values of one discrete action of `count`; `legal` is empty where everything is.
+const PROMISED: &str = "an environment promises an action that is legal";
+
+/// Panics where nothing is: the flags are no environment's.
+pub(crate) fn check(legal: &[u8]) {
+    assert!(legal.is_empty() || legal.iter().any(|&flag| flag != 0), "{PROMISED}");
+}
+
+/// Whether `action` is.
+pub(crate) fn allows(legal: &[u8], action: usize) -> bool {
+    legal.get(action).is_none_or(|&flag| flag != 0)
+}
+
+/// Uniform among the legal ones of `count`.
 pub(crate) fn random(count: u32, legal: &[u8], rng: &mut Rng) -> u32 {
     if legal.is_empty() {
         return rng.below(count);
     }
-    let allowed = legal.iter().filter(|&&flag| flag != 0).count() as u32;
-    if allowed == 0 {
-        return 0;
-    }
-    let chosen = rng.below(allowed) as usize;
-    (0..count).filter(|&action| legal[action as usize] != 0).nth(chosen).expect("fewer than there are")
+    check(legal);
+    let mut allowed = (0..count).filter(|&action| allows(legal, action as usize));
+    let number = allowed.clone().count() as u32;
+    allowed.nth(rng.below(number) as usize).expect("fewer than there are")
 }
 
-/// Writes `values` to `out`, and not a number where an action is illegal; `legal` is empty where everything is legal.
+/// The first of the greatest of the values of legal ones.
+pub(crate) fn argmax(values: &[f32], legal: &[u8]) -> usize {
+    let better = |best: usize, next: usize| if values[next] > values[best] { next } else { best };
+    (0..values.len()).filter(|&action| allows(legal, action)).reduce(better).expect(PROMISED)
+}
+
+/// Writes `values` to `out`, and not a number where an action is illegal.
 pub(crate) fn keep(values: &[f32], legal: &[u8], out: &mut [f32]) {
     for (action, (out, &value)) in out.iter_mut().zip(values).enumerate() {
-        *out = if legal.get(action).is_none_or(|&flag| flag != 0) { value } else { f32::NAN };
+        *out = if allows(legal, action) { value } else { f32::NAN };
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rl_core::Stream;
+
+    use super::*;
+
+    #[test]
+    fn the_first_of_the_greatest_legal_values_is_taken() {
+        assert_eq!(argmax(&[1.0, 3.0, 3.0, 2.0], &[]), 1);
+        assert_eq!(argmax(&[1.0, 3.0, 3.0, 2.0], &[1, 0, 1, 1]), 2);
+        assert_eq!(argmax(&[9.0, -3.0], &[0, 1]), 1);
+    }
+
+    #[test]
+    fn draws_are_of_legal_ones_and_of_all_of_them() {
+        let mut rng = Rng::new(1, Stream::Learn);
+        for (legal, expected) in [(&[][..], [true; 4]), (&[0, 1, 0, 1], [false, true, false, true])] {
+            let mut seen = [false; 4];
+            (0..100).for_each(|_| seen[random(4, legal, &mut rng) as usize] = true);
+            assert_eq!(seen, expected);
+        }
+    }
+
+    #[test]
+    #[should_panic(expected = "promises an action that is legal")]
+    fn an_environment_that_breaks_its_promise_is_told() {
+        argmax(&[1.0, 2.0], &[0, 0]);
     }
 }

@@ -1,6 +1,8 @@
 //! Proximal policy optimisation with a clipped probability ratio.
 //! Source: Schulman et al. 2017; details after Huang et al. 2022, "The 37 implementation details of PPO", of which these
-//! differ: a truncated episode bootstraps from the value of its true last observation, and no step is left out of an epoch.
+//! differ: a truncated episode bootstraps from the value of its true last observation, no step is left out of an epoch, and
+//! statistics of observations and returns move between rounds, so that one holds for all of a round. Continuous actions are in
+//! units of half their interval.
 
 use rl_core::Result;
 use rl_nn::{Activation, AdamConfig, OptimiserConfig};
@@ -136,7 +138,7 @@ impl Config {
     }
 
     pub(crate) fn settings(self) -> Settings {
-        let adam = AdamConfig { beta1: 0.9, beta2: 0.999, eps: self.adam_eps, clip: self.grad_clip };
+        let adam = AdamConfig::new(self.adam_eps, self.grad_clip);
         Settings {
             horizon: self.horizon,
             epochs: self.epochs,

@@ -24,11 +24,12 @@ use crate::gae::Gae;
 use crate::gather::Gathered;
 use crate::greedy::{Greedy, Reading};
 use crate::progress::Progress;
-use crate::q_net::{Draws, Pass, QNet, Shape, argmax};
+use crate::q_net::{Draws, Pass, QNet, Shape};
 use crate::reward_scale::{RewardScale, Rewards};
 use crate::rounds::{self, Played, Room, parts};
 use crate::{
-    AgentEntry, Context, Learner, LifeLoss, Log, Memory, Pace, Part, Plan, Policy, Schedule, config, guard, on_policy,
+    AgentEntry, Context, Learner, LifeLoss, Log, Memory, Pace, Part, Plan, Policy, Schedule, config, guard, legal,
+    on_policy,
 };
 
 /// The entry of the table.
@@ -131,7 +132,7 @@ impl Config {
     }
 
     fn optimiser(&self) -> OptimiserConfig {
-        let adam = AdamConfig { beta1: 0.9, beta2: 0.999, eps: self.eps, clip: self.grad_clip };
+        let adam = AdamConfig::new(self.eps, self.grad_clip);
         match self.optimiser {
             Kind::RAdam => OptimiserConfig::RAdam(adam),
             Kind::Adam => OptimiserConfig::Adam(adam),
@@ -236,7 +237,9 @@ impl Pqn {
         let values = self.net.run(&seen.seen(), &Draws::default(), &mut [], pass)?; // [B, A]
         last.clear();
         let rows = values.chunks_exact(self.net.actions());
-        last.extend(ends().zip(rows).map(|((block, e), row)| row[argmax(row, block.legal.at(block.horizon(), e))]));
+        last.extend(
+            ends().zip(rows).map(|((block, e), row)| row[legal::argmax(row, block.legal.at(block.horizon(), e))]),
+        );
         let value = |block: &Rollout, t, e| block.extra.at(t, e)[0];
         rounds::estimate(&self.config.gae(), blocks, counted, last, value, room, steps);
         Ok(())
@@ -314,7 +317,7 @@ impl Learner for Pqn {
     fn policy(&self, seats: Range<u32>) -> Result<Box<dyn Policy>> {
         let reading = Reading { distribution: Distribution::Expected, taus: 0 };
         let (net, epsilon) = (self.net.clone(), self.config.epsilon);
-        Ok(Box::new(Greedy::new(net, reading, epsilon, self.seed, seats, self.seats).keeping()))
+        Ok(Box::new(Greedy::new(net, reading, epsilon, self.seed, seats).keeping()))
     }
 
     fn learn(&mut self, blocks: &[Rollout], reduce: &mut dyn Reduce, log: &mut Log) -> Result<()> {

@@ -369,12 +369,5 @@ fn join(values: &[f32], advantages: &mut [f32], actions: usize) {
     }
 }
 
-/// The first of the greatest legal values; `legal` is empty where everything is.
-pub(crate) fn argmax(values: &[f32], legal: &[u8]) -> usize {
-    let allowed = |action: &usize| legal.get(*action).is_none_or(|&flag| flag != 0);
-    let better = |best: usize, next: usize| if values[next] > values[best] { next } else { best };
-    (0..values.len()).filter(allowed).reduce(better).unwrap_or(0)
-}
-
 #[cfg(test)]
 mod tests;

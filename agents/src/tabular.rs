@@ -2,7 +2,7 @@
 //! Source: Watkins and Dayan 1992; step sizes that fall with visits after Even-Dar and Mansour 2003.
 //!
 //! Updates go by time, then by seat, so that the bits do not depend on how seats are grouped. In a run of several members
-//! each learns from its own steps, and their tables are averaged after every block.
+//! each learns from its own steps, and their tables are averaged after every block: what one alone visited moves by a share.
 
 mod table;
 
@@ -15,7 +15,6 @@ use serde::{Deserialize, Serialize};
 
 use crate::exploring::Exploring;
 use crate::progress::Progress;
-use crate::q_net::argmax;
 use crate::reward_scale::{RewardScale, Rewards};
 use crate::{AgentEntry, Context, Learner, LifeLoss, Log, Mode, Pace, Part, Plan, Policy, Schedule, config, legal};
 use table::Table;
@@ -44,7 +43,7 @@ pub(crate) const ENTRY: AgentEntry = AgentEntry {
 /// Values that a table may have.
 const MOST: usize = 1 << 22;
 
-/// The `[agent]` table. Every count of steps is of agent steps, of all seats together.
+/// The `[agent]` table. Every count of steps but `horizon` is of agent steps, of all seats together.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Config {
@@ -114,7 +113,7 @@ impl Learner for Tabular {
     }
 
     fn policy(&self, seats: Range<u32>) -> Result<Box<dyn Policy>> {
-        let exploring = Exploring::new(self.config.epsilon, self.seed, seats, self.seats);
+        let exploring = Exploring::new(self.config.epsilon, self.seed, seats);
         Ok(Box::new(Reader { table: self.table.clone(), exploring }))
     }
 
@@ -132,7 +131,7 @@ impl Learner for Tabular {
             let bootstrap = if block.end[(t + 1, e)] == End::Terminated {
                 0.0
             } else {
-                next[argmax(next, block.legal.at(t + 1, e))]
+                next[legal::argmax(next, block.legal.at(t + 1, e))]
             };
             let reward = counted.of(block.reward[(t + 1, e)]);
             let off = f64::from(reward) + gamma * f64::from(bootstrap) - f64::from(values[at]);
@@ -207,14 +206,14 @@ impl Policy for Reader {
                         legal::random(table.actions() as u32, legal, rng)
                     } else {
                         let at = table.at(block.symbols.at(t, e));
-                        argmax(&values[at..at + table.actions()], legal) as u32
+                        legal::argmax(&values[at..at + table.actions()], legal) as u32
                     }
                 };
                 block.discrete[(t, e)] = action;
                 if let Some((said, all)) = block.outputs.at_mut(t, e).split_first_mut() {
                     let at = table.at(block.symbols.at(t, e));
                     let (values, legal) = (&values[at..at + table.actions()], block.legal.at(t, e));
-                    *said = values[argmax(values, legal)];
+                    *said = values[legal::argmax(values, legal)];
                     legal::keep(values, legal, all);
                 }
             }

@@ -5,14 +5,12 @@ use std::io::{Read, Write};
 
 use candle_core::{Result, Tensor};
 use rl_core::Saved;
-use serde::{Deserialize, Serialize};
 
 use crate::moments::{Moments, clipping, norm, settled};
 use crate::{Moved, Params, radam};
 
 /// The constants of [`Adam`]; the learning rate comes with each step.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub struct AdamConfig {
     /// Decay of the first moment.
     pub beta1: f64,
@@ -22,6 +20,13 @@ pub struct AdamConfig {
     pub eps: f64,
     /// Largest global norm of the gradient; 0 for no limit.
     pub clip: f64,
+}
+
+impl AdamConfig {
+    /// With the decays of Kingma and Ba, which are those of most.
+    pub const fn new(eps: f64, clip: f64) -> Self {
+        Self { beta1: 0.9, beta2: 0.999, eps, clip }
+    }
 }
 
 /// The optimiser and its moments.

@@ -1,21 +1,18 @@
-//! The optimisers under one face, so that a preset picks one.
+//! The optimisers under one face, so that a learner has whichever its settings name.
 
 use std::io::{Read, Write};
 
 use candle_core::Result;
 use rl_core::{Error, Saved};
-use serde::{Deserialize, Serialize};
 
 use crate::{Adam, AdamConfig, Params, RmsProp, RmsPropConfig};
 
-/// Which optimiser, and its constants: serialised, a table whose key `kind` is `adam`, `radam` or `rms_prop`.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(tag = "kind", rename_all = "snake_case")]
+/// Which optimiser, and its constants.
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub enum OptimiserConfig {
     /// [`Adam`]
     Adam(AdamConfig),
     /// [`Adam::rectified`]
-    #[serde(rename = "radam")]
     RAdam(AdamConfig),
     /// [`RmsProp`]
     RmsProp(RmsPropConfig),
@@ -161,18 +158,6 @@ mod tests {
             grad[..70_000].fill(0.0);
             let moved = adam.step(&params, &grad, 1e39).unwrap();
             assert!(moved.norm.is_finite() && !moved.finite, "{moved:?}");
-        }
-    }
-
-    #[test]
-    fn a_preset_names_the_kind_and_every_constant() {
-        let text = r#"{"kind": "rms_prop", "decay": 0.99, "eps": 1e-5, "eps_place": "inside_root",
-            "first_square": 1.0, "centred": false, "clip": 0.5}"#;
-        let config: OptimiserConfig = serde_json::from_str(text).unwrap();
-        assert!(matches!(config, OptimiserConfig::RmsProp(c) if c.eps_place == EpsPlace::InsideRoot));
-        for wrong in [text.replace("decay", "alpha"), text.replace("rms_prop", "adam"), text.replace("rms_prop", "sgd")]
-        {
-            assert!(serde_json::from_str::<OptimiserConfig>(&wrong).is_err(), "{wrong}");
         }
     }
 }

@@ -6,14 +6,12 @@ use std::io::{Read, Write};
 
 use candle_core::{Result, Tensor};
 use rl_core::Saved;
-use serde::{Deserialize, Serialize};
 
 use crate::moments::{Moments, clipping, norm, settled};
 use crate::{Moved, Params};
 
 /// Where ε is added.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum EpsPlace {
     /// √(v + ε), as TensorFlow and the A2C of OpenAI Baselines do.
     InsideRoot,
@@ -22,8 +20,7 @@ pub enum EpsPlace {
 }
 
 /// The constants of [`RmsProp`]; the learning rate comes with each step.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub struct RmsPropConfig {
     /// Decay of the mean square, and of the mean if centred.
     pub decay: f64,

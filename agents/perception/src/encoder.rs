@@ -74,8 +74,7 @@ impl Trunk {
 }
 
 /// Sizes of an encoder.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct EncoderConfig {
     /// What looks at frames.
     pub trunk: Trunk,
@@ -85,10 +84,8 @@ pub struct EncoderConfig {
     pub activation: Activation,
     /// Whether a layer norm stands between the sum of every layer and what follows it; convolutions are normalised pixel by
     /// pixel.
-    #[serde(default)]
     pub layer_norm: bool,
     /// What all layers multiply.
-    #[serde(default)]
     pub precision: Precision,
 }
 

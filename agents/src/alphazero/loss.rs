@@ -1,5 +1,5 @@
 //! What a network is off from the search that used it: the cross-entropy of policies and the squared error of values.
-//! Source: Silver et al. 2017, eq. 1, without the term on the weights.
+//! Source: Silver et al. 2017, eq. 1, without the term on the weights; half of the squared error, so that a weight of 2 is theirs.
 
 use crate::softmax::log_sum;
 

@@ -28,13 +28,12 @@ pub(crate) struct Searcher<G> {
 }
 
 impl<G: Game> Searcher<G> {
-    /// A policy for `seats`, of which the run has `all`, that searches in the one way where it explores and in the other where
-    /// it is judged.
-    pub(crate) fn new(net: Arc<Net>, searches: [Search; 2], seed: u64, seats: Range<u32>, all: u32) -> Self {
+    /// A policy for `seats` that searches in the one way where it explores and in the other where it is judged.
+    pub(crate) fn new(net: Arc<Net>, searches: [Search; 2], seed: u64, seats: Range<u32>) -> Self {
         let [explorer, judged] = searches.map(|search| Planner::new(search, seats.len()));
         // Noise at the root explores: there are no random moves in training.
         let never = Schedule { start: 0.0, end: 0.0, steps: 0 };
-        Self { net, explorer, judged, exploring: Exploring::new(never, seed, seats, all), places: Vec::new() }
+        Self { net, explorer, judged, exploring: Exploring::new(never, seed, seats), places: Vec::new() }
     }
 }
 

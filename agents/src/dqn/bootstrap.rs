@@ -10,9 +10,9 @@ use super::distribution::Distribution;
 use super::minibatch::{Minibatch, Taken};
 use super::passes::Passes;
 use super::rescale::Rescale;
-use crate::config;
-use crate::q_net::{Draws, Pass, QNet, argmax};
+use crate::q_net::{Draws, Pass, QNet};
 use crate::softmax::softmax;
+use crate::{config, legal};
 
 /// What a target looks ahead to: in a preset a table whose key `kind` is `greedy` or `munchausen`.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
@@ -152,7 +152,7 @@ impl Targets {
             self.options.clear();
             match self.bootstrap {
                 Bootstrap::Greedy {} => {
-                    self.options.push(Choice { action: argmax(means, legal_next), prob: 1.0, bonus: 0.0 });
+                    self.options.push(Choice { action: legal::argmax(means, legal_next), prob: 1.0, bonus: 0.0 });
                 }
                 Bootstrap::Munchausen { alpha, temperature, floor } => {
                     let log = |value: f32, sum: f64| f64::from(value) / temperature - sum;
@@ -230,11 +230,10 @@ impl Choices<'_> {
 }
 
 /// Leaves π, a softmax of the legal values over the temperature, in `probs`; returns what makes `ln π` of their quotient when
-/// it is subtracted. Where no action is legal, all are.
+/// it is subtracted.
 fn policy(values: &[f32], legal: &[u8], temperature: f64, probs: &mut Vec<f64>) -> f64 {
-    let any = legal.iter().any(|&flag| flag != 0);
-    let allowed = |action: usize| !any || legal[action] != 0;
-    let logit = |(action, &value): (usize, &f32)| match allowed(action) {
+    legal::check(legal);
+    let logit = |(action, &value): (usize, &f32)| match legal::allows(legal, action) {
         true => f64::from(value) / temperature,
         false => f64::NEG_INFINITY,
     };

@@ -62,7 +62,7 @@ pub(crate) struct Config {
     pub trunk: Trunk,
     /// Widths of the dense layers.
     pub hidden: Vec<usize>,
-    /// How the weights of linear and convolutional layers begin; those of a memory and of noisy layers as published.
+    /// How the weights of linear and convolutional layers begin; noisy layers begin as published, a memory as PyTorch's.
     pub init: Start,
     /// Probability of a random action while training. With `steps = 0` it is `end` from the first, where `lr_steps = 0` keeps
     /// `lr`.

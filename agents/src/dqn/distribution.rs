@@ -47,12 +47,12 @@ impl Distribution {
     pub(crate) fn mean(&self, numbers: impl ExactSizeIterator<Item = f32> + Clone) -> f64 {
         let count = numbers.len();
         let Self::Categorical(support) = self else { return numbers.map(f64::from).sum::<f64>() / count as f64 };
-        // Not `softmax`: differences are rounded to f32 here, and the mean is divided instead of each probability. Runs end in
-        // the bits of earlier versions so.
-        let most = numbers.clone().fold(f32::NEG_INFINITY, f32::max);
+        // Not `softmax`, which needs room for the probabilities: here their sum alone divides.
+        let logits = numbers.map(f64::from);
+        let most = logits.clone().fold(f64::NEG_INFINITY, f64::max);
         let (mut sum, mut moment) = (0.0, 0.0);
-        for (atom, logit) in numbers.enumerate() {
-            let p = libm::exp(f64::from(logit - most));
+        for (atom, logit) in logits.enumerate() {
+            let p = libm::exp(logit - most);
             sum += p;
             moment += p * support.at(atom);
         }

@@ -95,12 +95,8 @@ fn huber(x: f64) -> f64 {
 /// Loss and size of the error of a value.
 fn value_loss(z: impl Iterator<Item = f32>, targets: &[f32], by: impl Iterator<Item = impl FnOnce(f64)>) -> (f64, f64) {
     z.zip(by).zip(targets).fold((0.0, 0.0), |(loss, size), ((z, by), target)| {
-        let error = z - target;
-        // The clipped error as a graph of the loss makes it, of the parts near² / 2 and |error| - near: with its rounding, so
-        // that runs end in the bits of earlier versions.
-        let near = error.abs().min(1.0);
-        by(f64::from(error.signum() * ((near - 1.0) + 1.0)));
-        let error = f64::from(error);
+        let error = f64::from(z - target);
+        by(error.clamp(-1.0, 1.0));
         (loss + huber(error), size + error.abs())
     })
 }

@@ -1,5 +1,6 @@
 //! The table `memory` of the family: what the network remembers of an episode, and the sequences that it then learns from.
-//! Source: Kapturowski et al. 2019 (R2D2), section 3 (stored states and burn-in) and 2.3 (the priority of a sequence).
+//! Source: Kapturowski et al. 2019 (R2D2), section 3 (stored states and burn-in) and 2.3 (the priority of a sequence). Theirs end
+//! where an episode does, and their memory sees the action and the reward before; ours do neither.
 
 use rl_core::{Error, Result};
 use rl_replays::Sequence;

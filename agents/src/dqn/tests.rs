@@ -152,7 +152,7 @@ fn targets_loss_gradient_and_adam_steps_equal_pytorch() {
         for (number, step) in case.steps.iter().enumerate() {
             let what = |name: &str| format!("{name} of step {number}, {} double {}", case.kind, case.double);
             let mut log = Log::default();
-            dqn.update(&mut batch, &mut Solo, &mut log).unwrap();
+            dqn.update(&mut batch, 0, &mut Solo, &mut log).unwrap();
             close(&what("target"), &dqn.targets, &step.target);
             let log = log.drain();
             let logged = |name: &str| log.iter().find(|(known, _)| *known == name).unwrap().1 as f32;
@@ -213,7 +213,8 @@ fn a_value_that_is_not_finite_is_named_with_its_update() {
     let mut dqn = learner(&spec, &config(), 1).unwrap();
     let mut infinite = sample(&spec);
     infinite.reward[3] = f32::NAN;
-    let mut update = |sample| dqn.update(&mut Minibatch::Transitions(Box::new(sample)), &mut Solo, &mut Log::default());
+    let mut update =
+        |sample| dqn.update(&mut Minibatch::Transitions(Box::new(sample)), 0, &mut Solo, &mut Log::default());
     let error = update(infinite).unwrap_err().to_string();
     assert_eq!(error, "update 1: the loss is NaN (targets: row 3 is NaN)");
     let mut infinite = sample(&spec);
@@ -247,6 +248,23 @@ fn updates_follow_agent_steps_whatever_the_seats() {
         }
         // One per 2 agent steps after the first 8.
         assert_eq!(dqn.updates(), 16, "{seats} seats");
+    }
+}
+
+#[test]
+fn an_update_has_the_learning_rate_of_its_step_whatever_the_seats() {
+    let spec = spec([0, 0, 0], 1, 4, 3);
+    let expected: f64 = (10..=40).step_by(2).map(|step| 1e-3 * (1.0 - f64::from(step) / 40.0)).sum();
+    for (seats, horizon) in [(1, 2), (2, 1), (4, 1), (8, 1)] {
+        let mut dqn = learner(&spec, &Config { lr_steps: 40, ..config() }, seats).unwrap();
+        let mut sum = 0.0;
+        for from in (0..40 / seats as usize).step_by(horizon) {
+            let (before, mut log) = (dqn.updates(), Log::default());
+            dqn.learn(&[rows(&spec, seats as usize, horizon, from, 0)], &mut Solo, &mut log).unwrap();
+            let mean = log.drain().into_iter().find_map(|(name, value)| (name == "lr").then_some(value));
+            sum += mean.unwrap_or_default() * (dqn.updates() - before) as f64;
+        }
+        assert!((sum - expected).abs() < 1e-12, "{seats} seats: {sum}, expected {expected}");
     }
 }
 

@@ -171,13 +171,6 @@ fn noise_has_the_moments_of_its_definition() {
 }
 
 #[test]
-fn ties_go_to_the_first_legal_action() {
-    assert_eq!(argmax(&[1.0, 3.0, 3.0, 2.0], &[]), 1);
-    assert_eq!(argmax(&[1.0, 3.0, 3.0, 2.0], &[1, 0, 1, 1]), 2);
-    assert_eq!(argmax(&[9.0, -3.0], &[0, 1]), 1);
-}
-
-#[test]
 fn layers_begin_as_is_asked_but_for_noisy_ones() {
     let spec = spec([36, 36, 1], 1, 0, &[]);
     let deviation = |start: Start, noisy: f64| {

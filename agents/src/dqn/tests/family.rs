@@ -111,7 +111,7 @@ fn targets_losses_gradients_and_adam_steps_equal_pytorch() {
             let what = |name: &str| format!("{name} of step {number}, {}", case.name);
             hand_over(&mut dqn, batch.rows(), number as u32);
             let mut log = Log::default();
-            dqn.fit(&mut batch, &mut Solo, &mut log).unwrap();
+            dqn.fit(&mut batch, 0, &mut Solo, &mut log).unwrap();
             let log = log.drain();
             let logged = |name: &str| log.iter().find(|(known, _)| *known == name).unwrap().1 as f32;
             let kept = |flat: &[f32]| flat.iter().step_by(golden.every).copied().collect::<Vec<_>>();
@@ -134,7 +134,7 @@ fn priorities_follow_the_divergence_or_the_loss() {
     let given = |priorities| {
         let mut dqn = learner(&spec, &Config { values, priorities, ..config() }, 1).unwrap();
         let mut batch = Minibatch::Transitions(Box::new(sample(&spec)));
-        dqn.update(&mut batch, &mut Solo, &mut Log::default()).unwrap();
+        dqn.update(&mut batch, 0, &mut Solo, &mut Log::default()).unwrap();
         let of = |all: &[f64]| all.iter().map(|x| libm::pow(x + eps, 0.5)).collect::<Vec<_>>();
         (dqn.importance.clone(), of(&dqn.losses.errors), of(&dqn.losses.losses))
     };

@@ -100,7 +100,7 @@ fn updates_on_sequences_equal_a_naive_unroll_in_pytorch() {
             let what = |name: &str| format!("{name} of step {number}, {}", case.name);
             hand_over(&mut dqn, batch.rows(), number as u32);
             let mut log = Log::default();
-            dqn.fit(&mut batch, &mut Solo, &mut log).unwrap();
+            dqn.fit(&mut batch, 0, &mut Solo, &mut log).unwrap();
             let log = log.drain();
             let logged = |name: &str| log.iter().find(|(known, _)| *known == name).unwrap().1 as f32;
             let kept = |flat: &[f32]| flat.iter().step_by(golden.every).copied().collect::<Vec<_>>();
