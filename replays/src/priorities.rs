@@ -121,7 +121,8 @@ impl Replay {
     pub(crate) fn priorities_fit(&self) -> bool {
         let Some(priorities) = &self.priorities else { return true };
         let right = |priority: f64| priority >= 0.0 && priority.is_finite() && priority <= priorities.largest;
-        priorities.largest.is_finite()
+        priorities.largest > 0.0
+            && priorities.largest.is_finite()
             && (self.oldest()..self.written).all(|row| {
                 (0..self.seats).all(|seat| {
                     let priority = priorities.tree.weight(self.slot(row) * self.seats + seat);

@@ -90,6 +90,9 @@ pub struct Kept {
 impl Manifest {
     /// What no recording has of what it says; `None` if it can be recorded and read.
     fn wrong(&self) -> Option<&'static str> {
+        if self.words().any(|words| words.contains(char::is_control)) {
+            return Some("words with control characters");
+        }
         if self.discrete.len().saturating_add(self.continuous) > WIDTH || self.discrete.contains(&0) {
             return Some("actions that no environment has");
         }
@@ -107,9 +110,21 @@ impl Manifest {
         None
     }
 
+    /// What may come to be shown on a terminal.
+    fn words(&self) -> impl Iterator<Item = &str> {
+        let player = match &self.player {
+            Player::Agent { agent, weights_sha256, policy, .. } => vec![agent, weights_sha256, policy],
+            Player::Learner { agent, .. } => vec![agent],
+            Player::Random { .. } | Player::Human {} => Vec::new(),
+        };
+        let names = self.pictures.iter().flat_map(|pictures| &pictures.action_names);
+        let assets = self.assets.iter().flat_map(|(name, hash)| [name, hash]);
+        [&self.env, &self.made_by].into_iter().chain(player).chain(assets).chain(names).map(String::as_str)
+    }
+
     /// Numbers of the outputs of a step beside the value, `A`.
-    fn actions(&self) -> usize {
-        self.discrete.iter().map(|&cardinality| cardinality as usize).sum()
+    pub fn actions(&self) -> usize {
+        self.discrete.iter().fold(0, |sum: usize, &cardinality| sum.saturating_add(cardinality as usize))
     }
 }
 

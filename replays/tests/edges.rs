@@ -150,6 +150,14 @@ fn a_state_of_another_kind_of_draws_is_refused() {
     weighed[at..at + 8].copy_from_slice(&0.5f64.to_le_bytes());
     assert!(error(&mut prioritised, &weighed).contains("a priority that is none of its transitions'"));
     assert!(prioritised.is_empty());
+    // Before the first whole return no priority is above the largest, whatever that is; new transitions enter with it.
+    let mut young = Replay::new(&spec(4), 1, 8, TARGETS).prioritised();
+    young.append(&[block(4, 1, 1, 0)]);
+    let mut none = Vec::new();
+    young.save(&mut none).unwrap();
+    let at = none.len() - 8;
+    none[at..].copy_from_slice(&0f64.to_le_bytes());
+    assert!(error(&mut prioritised, &none).contains("a priority that is none of its transitions'"));
     prioritised.append(&[block(4, 1, 6, 0)]);
     assert_eq!(drawn(&prioritised).priorities, [1.0; 64], "nothing of the refused state is left");
 }

@@ -2,6 +2,8 @@
 
 mod seal;
 
+use std::cmp::Ordering;
+
 use proptest::prelude::*;
 use rl_core::End;
 use rl_replays::Outputs;
@@ -156,17 +158,25 @@ proptest! {
         }
     }
 
-    /// Another sight of any step is noticed there, or, one time in sixteen, at the end of its thousand.
+    /// Another sight of any step is noticed there, or, one time in sixteen, later: that of one alone at the end of its thousand.
     #[test]
-    fn a_step_that_differs_is_noticed((manifest, games) in games(), at: prop::sample::Index, change in 1..u32::MAX) {
+    fn a_step_that_differs_is_noticed(
+        (manifest, games) in games(), at: prop::sample::Index, change in 1..u32::MAX, later in any::<bool>(),
+    ) {
         let (bytes, _) = recorded(&manifest, &games);
         let recording = Recording::read(&bytes[..]).unwrap();
         for (played, steps) in recording.episodes.iter().zip(&games).filter(|(_, steps)| !steps.is_empty()) {
             let at = at.index(steps.len());
             let mut replayed = Replayed::begin(played);
-            let seen = |step: usize| if step == at { steps[step].2 ^ change } else { steps[step].2 };
+            let mix = |step: usize| change.wrapping_mul(2 * (step - at) as u32 + 1);
+            let seen = |step: usize| match step.cmp(&at) {
+                Ordering::Less => steps[step].2,
+                Ordering::Equal => steps[step].2 ^ change,
+                Ordering::Greater => steps[step].2 ^ if later { mix(step) } else { 0 },
+            };
             let found = (0..steps.len()).find_map(|step| replayed.step(seen(step)).err()).expect("a difference");
             prop_assert!(found.from <= at && at <= found.seen);
+            prop_assert_eq!(found.from, at / 1024 * 1024, "what is known to be equal");
             if change & 0xf != 0 {
                 prop_assert_eq!(found.seen, at);
             }
@@ -251,7 +261,22 @@ fn what_is_no_recording_is_refused_by_what_it_is() {
     let wide = manifest(&[2; 300], 0);
     assert!(error(&forged(&wide)).contains("actions that no environment has"));
     let (bytes, _) = recorded(&manifest(&[4], 0), &[vec![(vec![3], vec![], 1)]]);
-    assert!(error(&[&bytes[..], &bytes[8..]].concat()).contains("damaged"), "nothing follows the end");
+    for more in [&bytes[8..], b"!", &bytes[8..30]] {
+        assert!(error(&[&bytes[..], more].concat()).contains("something follows its end"), "{more:?}");
+    }
+    let escape = "\u{1b}[31mred\nerror: all is well".to_owned();
+    for wrong in [
+        Manifest { env: escape.clone(), ..manifest(&[4], 0) },
+        Manifest { made_by: escape.clone(), ..manifest(&[4], 0) },
+        Manifest { assets: [(escape.clone(), String::new())].into(), ..manifest(&[4], 0) },
+        Manifest { player: Player::Learner { agent: escape.clone(), frames: 1, seed: 1 }, ..manifest(&[4], 0) },
+        Manifest {
+            pictures: Some(Pictures { frame_rate: 30.0, action_names: vec![escape.clone()] }),
+            ..manifest(&[4], 0)
+        },
+    ] {
+        assert!(error(&forged(&wrong)).contains("words with control characters"));
+    }
 }
 
 /// The bar of the format: a step costs about a byte, whatever was seen.

@@ -1,5 +1,6 @@
 //! `rl-run verify FILE`: plays a recording again, and certifies its scores or names the first step that differs.
 
+use std::fmt;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -33,6 +34,9 @@ struct Verdict {
     mean: Option<f64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     first_difference: Option<Difference>,
+    /// The first game of which all steps are equal, and what they come to is not what it is said to have come to.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    first_other_outcome: Option<Claim>,
     /// Pictures of those games that are what is drawn here.
     #[serde(skip_serializing_if = "Option::is_none")]
     pictures: Option<usize>,
@@ -50,6 +54,36 @@ struct Difference {
     since: usize,
 }
 
+/// A game that came to something else than the recording says.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+struct Claim {
+    /// From 1.
+    episode: usize,
+    came_to: Came,
+    recorded: Came,
+}
+
+/// An outcome, by the names of outputs.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+struct Came {
+    #[serde(rename = "return")]
+    ret: f64,
+    frames: u64,
+    end: &'static str,
+}
+
+impl Came {
+    fn of(&Outcome { ret, frames, end }: &Outcome) -> Self {
+        Self { ret, frames, end: end.name() }
+    }
+}
+
+impl fmt::Display for Came {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} in {} frames, {}", self.ret, self.frames, self.end)
+    }
+}
+
 /// A picture.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 struct Place {
@@ -64,6 +98,8 @@ struct Place {
 struct Found {
     /// The step at which it is seen to differ, and since when it may have, from 1.
     differs: Option<(usize, usize)>,
+    /// What its steps came to, where that is not what was recorded.
+    came_to: Option<Outcome>,
     /// Pictures that are what is drawn here.
     pictures: usize,
     /// Steps before the first that is not, or of which something else is told.
@@ -93,6 +129,7 @@ pub(crate) fn run(path: &Path, verbosity: Verbosity, tables: &Tables) -> anyhow:
         returns: Vec::new(),
         mean: None,
         first_difference: None,
+        first_other_outcome: None,
         pictures: pictured.then_some(0),
         first_other_picture: None,
     };
@@ -107,6 +144,11 @@ pub(crate) fn run(path: &Path, verbosity: Verbosity, tables: &Tables) -> anyhow:
             verdict.first_difference = Some(Difference { episode, step, since });
             break;
         }
+        if let Some(came_to) = found.came_to {
+            verdict.first_other_outcome =
+                Some(Claim { episode, came_to: Came::of(&came_to), recorded: Came::of(outcome) });
+            break;
+        }
         let other = found.other.map(|steps| Place { episode, steps });
         verdict.first_other_picture = verdict.first_other_picture.or(other);
         verdict.pictures = verdict.pictures.map(|pictures| pictures + found.pictures);
@@ -115,7 +157,8 @@ pub(crate) fn run(path: &Path, verbosity: Verbosity, tables: &Tables) -> anyhow:
         verdict.returns.push(outcome.ret);
     }
     drop(bar);
-    let certified = verdict.whole && verdict.first_difference.is_none();
+    let plays_again = verdict.first_difference.is_none() && verdict.first_other_outcome.is_none();
+    let certified = verdict.whole && plays_again;
     verdict.equal = certified && verdict.first_other_picture.is_none();
     let score = Score { returns: verdict.returns.clone(), frames: 0, ..Score::default() };
     verdict.mean = (!score.returns.is_empty()).then(|| score.mean());
@@ -134,16 +177,20 @@ pub(crate) fn run(path: &Path, verbosity: Verbosity, tables: &Tables) -> anyhow:
             output::line(format!("mean {mean} (standard error), median {:.4}", score.median()));
         }
     }
-    match verdict.first_difference {
-        Some(Difference { episode, step, since }) => output::note(format!(
+    if let Some(Difference { episode, step, since }) = verdict.first_difference {
+        output::note(format!(
             "error: {name}: game {episode} does not match the recording: step {step} differs{}",
             if since < step { format!(" (or an earlier one, from step {since} on)") } else { String::new() }
-        )),
-        None if !verdict.whole => output::note(format!(
+        ));
+    } else if let Some(Claim { episode, came_to, recorded }) = verdict.first_other_outcome {
+        output::note(format!(
+            "error: {name}: game {episode} plays again step by step and comes to {came_to}; the recording says {recorded}"
+        ));
+    } else if !verdict.whole {
+        output::note(format!(
             "error: {name}: is cut short or damaged; the {} games before that play again as recorded",
             verdict.episodes
-        )),
-        None => {}
+        ));
     }
     if let Some(Place { episode, steps }) = verdict.first_other_picture {
         output::note(format!(
@@ -182,11 +229,12 @@ fn again(
         now.frames += u64::from(shown.told.frames);
         now.end = shown.told.end;
         if now.end.over() && step + 1 < played.steps() {
-            return Ok(Found { differs: Some((step + 2, step + 2)), ..found });
+            // Recorded steps that others follow end nothing. Before it four bits of each were compared, and those of an end are none.
+            return Ok(Found { differs: Some((step + 1, replayed.equal() + 1)), ..found });
         }
     }
     let same = now.ret.to_bits() == outcome.ret.to_bits() && (now.frames, now.end) == (outcome.frames, outcome.end);
-    Ok(Found { differs: (!same).then_some((played.steps(), played.steps())), ..found })
+    Ok(Found { came_to: (!same).then_some(now), ..found })
 }
 
 /// Looks at the pictures of a game beside it.
@@ -276,16 +324,16 @@ mod tests {
         let seen: Vec<u32> = shown.iter().map(|shown| shown.seen).collect();
         let fair = Outcome { ret: 0.0, frames: 5, end: End::Terminated };
         let mut of = |moves: &[u32], seen: &[u32], outcome| {
-            again(&mut playback, &recorded(moves, seen, &outcome), &outcome, false, &Waiting::default())
-                .unwrap()
-                .differs
+            again(&mut playback, &recorded(moves, seen, &outcome), &outcome, false, &Waiting::default()).unwrap()
         };
-        assert_eq!(of(&MOVES, &seen, fair), None);
-        assert_eq!(of(&MOVES, &seen, Outcome { ret: 1.0, ..fair }), Some((5, 5)), "a better score");
-        assert_eq!(of(&MOVES, &seen, Outcome { frames: 4, ..fair }), Some((5, 5)));
-        assert_eq!(of(&MOVES, &seen, Outcome { end: End::Truncated, ..fair }), Some((5, 5)));
-        assert_eq!(of(&[0, 0, 2, 2, 1], &seen, fair).map(|(step, _)| step), Some(3), "another way");
-        assert_eq!(of(&[&MOVES[..], &[0]].concat(), &[&seen[..], &[0]].concat(), fair), Some((6, 6)), "after its end");
+        assert_eq!(of(&MOVES, &seen, fair), Found::default());
+        let claims = Found { came_to: Some(fair), ..Found::default() };
+        assert_eq!(of(&MOVES, &seen, Outcome { ret: 1.0, ..fair }), claims, "a better score");
+        assert_eq!(of(&MOVES, &seen, Outcome { frames: 4, ..fair }), claims);
+        assert_eq!(of(&MOVES, &seen, Outcome { end: End::Truncated, ..fair }), claims);
+        assert_eq!(of(&[0, 0, 2, 2, 1], &seen, fair).differs, Some((3, 1)), "another way");
+        let longer = of(&[&MOVES[..], &[0]].concat(), &[&seen[..], &[0]].concat(), fair);
+        assert_eq!(longer.differs, Some((5, 1)), "its end, which steps follow");
     }
 
     /// The pictures of a recording of that game, changed at one of them.
@@ -320,23 +368,23 @@ mod tests {
     fn pictures_of_another_game_are_found_and_its_score_stands() {
         let mut playback = Playback::new(&manifest(), &tables()).unwrap();
         let found = pictured(&mut playback, |_, _, _| {});
-        assert_eq!(found, Found { differs: None, pictures: 6, other: None });
+        assert_eq!(found, Found { pictures: 6, other: None, ..Found::default() });
         for at in 0..=MOVES.len() {
             let found = pictured(&mut playback, |step, drawn, _| {
                 if step >= at {
                     drawn.pixels_mut()[100] ^= 1;
                 }
             });
-            assert_eq!(found, Found { differs: None, pictures: at, other: Some(at) }, "a dot");
+            assert_eq!(found, Found { pictures: at, other: Some(at), ..Found::default() }, "a dot");
         }
         let found = pictured(&mut playback, |step, drawn, _| {
             if step == 2 {
                 drawn.resize(10, 10);
             }
         });
-        assert_eq!(found, Found { differs: None, pictures: 5, other: Some(2) }, "another size");
+        assert_eq!(found, Found { pictures: 5, other: Some(2), ..Found::default() }, "another size");
         let found = pictured(&mut playback, |step, _, told| told.reward += if step == 3 { 1.0 } else { 0.0 });
-        assert_eq!(found, Found { differs: None, pictures: 5, other: Some(3) }, "a reward that was not paid");
+        assert_eq!(found, Found { pictures: 5, other: Some(3), ..Found::default() }, "a reward that was not paid");
     }
 
     #[test]

@@ -14,12 +14,12 @@ use std::process::ExitCode;
 
 use anyhow::{Context as _, anyhow, bail};
 use rl_core::Canvas;
-use rl_replays::recording::{Played, Recording};
+use rl_replays::recording::{Played, Recording, Replayed};
 
 use self::format::{Format, Kind};
 use crate::playback::{self, Playback};
 use crate::saliency::{Saliency, Weights, run_of};
-use crate::screening::Screening;
+use crate::screening::{Screening, Step};
 use crate::tables::Tables;
 use crate::usage::usage;
 use crate::waiting::Waiting;
@@ -159,7 +159,8 @@ fn game<'a>(
 /// Writes a line per step of one game, and says how many there are.
 fn steps(args: &ExportArgs, recording: &Recording, tables: &Tables, waiting: &Waiting) -> anyhow::Result<String> {
     let (played, mut screening, steps) = game(args, recording, tables)?;
-    let lines = steps::table(&mut screening, recording, played, steps, &args.out, waiting)?;
+    let name = || args.file.display().to_string();
+    let lines = steps::table(&mut screening, recording, played, steps, &args.out, waiting).with_context(name)?;
     Ok(format!("{lines} steps"))
 }
 
@@ -231,7 +232,7 @@ pub(crate) fn film(recording: &Recording, seconds: f64, rate: f64, tables: &Tabl
 /// Frames of the first step of a game, which tells of all.
 fn frames_of_a_step(screening: &mut Screening, played: &Played) -> anyhow::Result<u32> {
     screening.begin(played)?;
-    Ok(if played.steps() > 0 { screening.step(played, 0)?.0.frames.max(1) } else { 1 })
+    Ok(if played.steps() > 0 { screening.step(played, 0)?.told.frames.max(1) } else { 1 })
 }
 
 /// Whether a row of so many pictures, which is held in memory, has room there.
@@ -267,7 +268,8 @@ fn shoot(
     let Look { speed, scale, mut saliency } = look;
     let remembers = saliency.as_mut().is_some_and(|saliency| saliency.remembers());
     let (mut canvas, mut shown, mut frames) = (Canvas::new(0, 0), Canvas::new(0, 0), 0);
-    let seconds = |frames: u32, rate: f64| f64::from(frames) / rate / speed;
+    let mut replayed = Replayed::begin(played);
+    let seconds = |frames: u64, rate: f64| frames as f64 / rate / speed;
     screening.begin(played)?;
     let (bar, mut pictures) = (waiting.bar(cut.pictures, "pictures"), 0);
     for step in 0..=played.steps() {
@@ -293,11 +295,30 @@ fn shoot(
             if let (Some(saliency), Some(block)) = (saliency.as_mut().filter(|_| remembers), screening.block()) {
                 saliency.see(block)?;
             }
-            let taken = screening.step(played, step)?.0.frames;
-            frames += if pictures > 0 { taken } else { 0 };
+            let taken = as_recorded(screening, &mut replayed, played, step)?.told.frames;
+            frames += if pictures > 0 { u64::from(taken) } else { 0 };
         }
     }
     film.show(&shown, LAST)
+}
+
+/// Takes a step of a game that is to be the recorded one: files show no other.
+///
+/// # Errors
+/// If the environment fails, or shows something else.
+fn as_recorded(
+    screening: &mut Screening,
+    replayed: &mut Replayed<'_>,
+    played: &Played,
+    step: usize,
+) -> anyhow::Result<Step> {
+    let shown = screening.step(played, step)?;
+    match shown.seen.map(|seen| replayed.step(seen)) {
+        Some(Err(differs)) => {
+            bail!("does not match the recording: step {} differs: `rl-run verify` says more", differs.seen + 1)
+        }
+        _ => Ok(shown),
+    }
 }
 
 /// Every pixel becomes a square.

@@ -5,7 +5,7 @@ use rl_core::Canvas;
 use rl_replays::Rollout;
 use rl_replays::recording::{Manifest, Pictures, Played, Projector, Told};
 
-use crate::playback::Playback;
+use crate::playback::{Playback, Shown};
 use crate::tables::Tables;
 
 /// Shows the games of a recording.
@@ -26,11 +26,22 @@ pub(crate) struct Film {
     step: usize,
 }
 
-/// The return of a game after a step, given that `before` it: rewards hold what a shaping paid besides, and the return of a game
-/// that is over does not.
-pub(crate) fn earned(played: &Played, before: f64, told: Told) -> f64 {
-    let over = played.outcome.filter(|_| told.end.over());
-    over.map_or(before + f64::from(told.reward), |outcome| outcome.ret)
+/// What a step of a game on show came to.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Step {
+    pub(crate) told: Told,
+    /// What was [seen](rl_replays::recording::seen), where the game is played again.
+    pub(crate) seen: Option<u32>,
+    /// The return, where the game is over.
+    ret: Option<f64>,
+}
+
+impl Step {
+    /// The return so far, given that `before` the step: rewards hold what a shaping paid besides, and the return of a game that
+    /// is over does not.
+    pub(crate) fn earned(&self, before: f64) -> f64 {
+        self.ret.unwrap_or(before + f64::from(self.told.reward))
+    }
 }
 
 impl Screening {
@@ -81,17 +92,24 @@ impl Screening {
         Ok(())
     }
 
-    /// Takes the action of that step, and says what it came to and, of a game that is played again, what was
-    /// [seen](rl_replays::recording::seen).
+    /// Takes the action of that step.
     ///
     /// # Errors
     /// If the environment fails.
-    pub(crate) fn step(&mut self, played: &Played, step: usize) -> anyhow::Result<(Told, Option<u32>)> {
+    pub(crate) fn step(&mut self, played: &Played, step: usize) -> anyhow::Result<Step> {
         match self {
-            Self::Again(playback) => playback.step(played, step).map(|shown| (shown.told, Some(shown.seen))),
+            Self::Again(playback) => {
+                let Shown { seen, told, ret } = playback.step(played, step)?;
+                Ok(Step { told, seen: Some(seen), ret })
+            }
             Self::Kept(film) => {
                 film.step = step + 1;
-                Ok((played.told(step).context("its pictures end before its steps")?, None))
+                let told = played.told(step).context("its pictures end before its steps")?;
+                Ok(Step {
+                    told,
+                    seen: None,
+                    ret: played.outcome.filter(|_| told.end.over()).map(|outcome| outcome.ret),
+                })
             }
         }
     }

@@ -277,6 +277,59 @@ fn what_differs_is_named_and_what_is_damaged_is_refused() {
     assert!(code == 2 && said.contains("missing.rec"), "{said}");
 }
 
+/// A recording of which content of the first chunk of a kind was changed, with the checksum that belongs to it.
+fn forged(bytes: &[u8], kind: u8, change: impl Fn(&mut [u8])) -> Vec<u8> {
+    let (mut forged, mut at) = (bytes.to_vec(), 8);
+    loop {
+        let end = at + 9 + u32::from_le_bytes(bytes[at + 5..at + 9].try_into().unwrap()) as usize;
+        if bytes[at] == kind {
+            change(&mut forged[at + 9..end]);
+            let crc = crc32fast::hash(&forged[at..end]);
+            forged[end..end + 4].copy_from_slice(&crc.to_le_bytes());
+            return forged;
+        }
+        at = end + 4;
+    }
+}
+
+#[test]
+fn another_game_and_a_score_that_its_steps_do_not_come_to_are_told_apart() {
+    const BEGIN: u8 = 2;
+    const END: u8 = 4;
+    let dir = tempfile::tempdir().unwrap();
+    let at = dir.path();
+    json(at, "record --env cartpole --random --episodes 2 --out a.rec --json");
+    let bytes = fs::read(at.join("a.rec")).unwrap();
+    let mean = json(at, "verify a.rec --json")["returns"][0].as_f64().unwrap();
+
+    fs::write(at.join("seed.rec"), forged(&bytes, BEGIN, |seed| seed[0] ^= 1)).unwrap();
+    let (code, said) = failing(at, "verify seed.rec");
+    assert!(code == 1 && said.contains("game 1 does not match the recording: step 1 differs"), "{said}");
+    for out in ["a.gif --episode 1", "a.csv --by-step --episode 1", "b.rec"] {
+        let (code, said) = failing(at, &format!("export seed.rec --out {out}"));
+        assert!(code == 1 && said.contains("does not match the recording: step 1 differs"), "{out}: {said}");
+    }
+    assert!(!at.join("a.gif").exists() && !at.join("a.csv").exists() && !at.join("b.rec").exists());
+
+    fs::write(at.join("score.rec"), forged(&bytes, END, |end| end[..8].copy_from_slice(&500f64.to_le_bytes())))
+        .unwrap();
+    let (code, said) = failing(at, "verify score.rec");
+    let expected = format!(
+        "game 1 plays again step by step and comes to {mean} in {mean} frames, terminated; the recording says 500 in"
+    );
+    assert!(code == 1 && said.contains(&expected), "{said}");
+    let verdict: serde_json::Value = serde_json::from_slice(&output(at, "verify score.rec --json").stdout).unwrap();
+    let told = &verdict["first_other_outcome"];
+    assert_eq!(
+        (&told["episode"], &told["came_to"]["return"], &told["recorded"]["return"]),
+        (&1.into(), &mean.into(), &500.0.into())
+    );
+    assert_eq!(verdict["equal"], false);
+    assert!(output(at, "export score.rec --out s.csv --by-step --episode 1").status.success());
+    let last = fs::read_to_string(at.join("s.csv")).unwrap();
+    assert!(last.lines().last().unwrap().contains(&format!(",{mean},")), "the return is that of the steps: {last}");
+}
+
 /// The one line of a command that fails and may have said something before.
 fn failing(at: &Path, line: &str) -> (i32, String) {
     let done = output(at, line);

@@ -2,6 +2,8 @@
 
 use std::io::{ErrorKind, Read, Write};
 
+use flate2::read::DeflateDecoder;
+
 use super::RecordingError;
 
 /// What begins a file.
@@ -62,12 +64,13 @@ impl<W: Write> Chunks<W> {
         bytes.extend(content);
         bytes.extend(crc32fast::hash(&bytes).to_le_bytes());
         self.number += 1;
-        self.out.write_all(&bytes)?;
-        self.out.flush()
+        self.out.write_all(&bytes)
     }
 
-    pub(super) fn into_inner(self) -> W {
-        self.out
+    /// What was written to, with nothing left on the way there.
+    pub(super) fn into_inner(mut self) -> std::io::Result<W> {
+        self.out.flush()?;
+        Ok(self.out)
     }
 }
 
@@ -78,6 +81,13 @@ pub(super) struct Chunk {
     pub(super) content: Vec<u8>,
     /// Where it begins in the file.
     pub(super) at: u64,
+}
+
+/// What deflated bytes hold, if it is `most` bytes at most; no more than that is unpacked.
+pub(super) fn inflate(deflated: impl Read, most: usize) -> Option<Vec<u8>> {
+    let mut bytes = Vec::new();
+    DeflateDecoder::new(deflated).take(most as u64 + 1).read_to_end(&mut bytes).ok()?;
+    (bytes.len() <= most).then_some(bytes)
 }
 
 /// Reads chunks one after the other.
@@ -133,11 +143,38 @@ impl<R: Read> Reader<R> {
         Ok(Some(Chunk { kind, content, at }))
     }
 
+    /// Asks that the file ends here.
+    pub(super) fn end(&mut self) -> Result<(), RecordingError> {
+        if self.fill(&mut [0])? {
+            return Err(RecordingError::Damaged { at: self.at, what: "something follows its end" });
+        }
+        Ok(())
+    }
+
     fn fill(&mut self, buffer: &mut [u8]) -> Result<bool, RecordingError> {
         match self.from.read_exact(buffer) {
             Ok(()) => Ok(true),
             Err(e) if e.kind() == ErrorKind::UnexpectedEof => Ok(false),
             Err(e) => Err(e.into()),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use flate2::Compression;
+    use flate2::write::DeflateEncoder;
+
+    use super::*;
+
+    #[test]
+    fn of_what_holds_too_much_only_so_much_is_unpacked() {
+        let mut bomb = DeflateEncoder::new(Vec::new(), Compression::fast());
+        bomb.write_all(&vec![0; 64 << 20]).unwrap();
+        let bomb = bomb.finish().unwrap();
+        let mut from = &bomb[..];
+        assert!(inflate(&mut from, 1000).is_none());
+        assert!(from.len() > bomb.len() / 2, "{} of {} bytes were not read", from.len(), bomb.len());
+        assert_eq!(inflate(&bomb[..], 64 << 20).map(|bytes| bytes.len()), Some(64 << 20));
     }
 }

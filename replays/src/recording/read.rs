@@ -2,15 +2,18 @@
 
 use std::io::Read;
 
-use flate2::read::DeflateDecoder;
 use rl_core::End;
 
-use super::chunk::{Chunk, Kind, Reader};
+use super::chunk::{Chunk, Kind, Reader, inflate};
 use super::outputs::{self, Output};
 use super::pictures::{self, Told};
 use super::seen::History;
 use super::write::bytes_of;
 use super::{Kept, Manifest, OLDEST, Outcome, RecordingError, STEPS, VERSION};
+
+/// Bytes of memory for all steps of a recording, at most. A file that asks for more is made to do harm: of a hundred half-hour
+/// games with outputs at every step they are a third.
+const MOST: usize = 1 << 29;
 
 /// A recording in memory.
 #[derive(Clone, Debug, PartialEq)]
@@ -60,6 +63,11 @@ impl Played {
     pub fn action(&self, step: usize) -> (&[u32], &[f32]) {
         let (discrete, continuous) = self.width;
         (&self.discrete[step * discrete..][..discrete], &self.continuous[step * continuous..][..continuous])
+    }
+
+    /// What they and what is told beside pictures take in memory.
+    fn bytes(&self) -> usize {
+        4 * (self.discrete.len() + self.continuous.len() + self.outputs.len() + 8 * self.pictures.len()) + self.steps()
     }
 
     /// What the player thought before that step; `None` where nothing of it was kept.
@@ -113,6 +121,11 @@ impl<'a> Replayed<'a> {
         Self { played, history: History::begin(played.seed), steps: 0, equal: 0, hash: 0 }
     }
 
+    /// Steps of which everything is known to be equal; of later ones four bits are.
+    pub fn equal(&self) -> usize {
+        self.equal
+    }
+
     /// Compares what the next step showed, see [`seen`](super::seen()), with what was recorded.
     ///
     /// # Errors
@@ -124,7 +137,7 @@ impl<'a> Replayed<'a> {
         let differs = Differs { from: self.equal, seen: self.steps };
         self.history.push(seen);
         if self.played.checks[self.steps] != seen as u8 & 0xf {
-            return Err(Differs { from: differs.seen, ..differs });
+            return Err(differs);
         }
         self.steps += 1;
         if let Some(&(at, hash)) = self.played.hashes.get(self.hash)
@@ -145,14 +158,17 @@ impl Recording {
     /// # Errors
     /// If it is none, or of another version, or damaged.
     pub fn read(from: impl Read) -> Result<Self, RecordingError> {
+        Self::within(MOST, from)
+    }
+
+    /// Reads one whose steps take that many bytes of memory at most.
+    fn within(mut left: usize, from: impl Read) -> Result<Self, RecordingError> {
         let mut chunks = Reader::begin(from)?;
         let Some(first) = chunks.next()? else { return Err(RecordingError::Foreign) };
         let mut recording = Self { manifest: manifest(&first)?, episodes: Vec::new(), whole: false };
         while let Some(chunk) = chunks.next()? {
             let damaged = |what| RecordingError::Damaged { at: chunk.at, what };
-            if recording.whole {
-                return Err(damaged("something follows its end"));
-            }
+            let before = recording.episodes.last().map_or(0, Played::bytes);
             let open = recording.episodes.last_mut().filter(|last| last.outcome.is_none());
             let pictured = recording.manifest.pictures.is_some();
             match (chunk.kind, open) {
@@ -196,10 +212,14 @@ impl Recording {
                     if episodes.is_none_or(|episodes| chunk.content != episodes) {
                         return Err(damaged("it ends with another number of episodes"));
                     }
+                    chunks.end()?;
                     recording.whole = true;
+                    break;
                 }
                 _ => return Err(damaged("a chunk that cannot stand there")),
             }
+            let grown = recording.episodes.last().map_or(0, Played::bytes).saturating_sub(before);
+            left = left.checked_sub(grown).ok_or(damaged("more steps than any recording has"))?;
         }
         Ok(recording)
     }
@@ -247,11 +267,7 @@ fn steps(content: &[u8], manifest: &Manifest, played: &mut Played) -> Option<()>
     let rows = played.kept.map_or(0, |kept| kept.rows(before, count));
     let said = rows * played.kept.map_or(0, |kept| kept.bytes(played.actions));
     let length = count * (row + 4 * manifest.continuous) + count.div_ceil(2) + 8 + said;
-    let mut bytes = Vec::new();
-    DeflateDecoder::new(deflated).take(length as u64 + 1).read_to_end(&mut bytes).ok()?;
-    if bytes.len() != length {
-        return None;
-    }
+    let bytes = inflate(deflated, length).filter(|bytes| bytes.len() == length)?;
     let mut rest = &bytes[..];
     let mut next = |length| rest.split_off(..length);
     let (discrete, continuous) = played.width;
@@ -280,5 +296,40 @@ fn steps(content: &[u8], manifest: &Manifest, played: &mut Played) -> Option<()>
     match played.kept {
         Some(_) => outputs::decode(rest, manifest, rows, &mut played.outputs),
         None => Some(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::{Player, Recorder};
+    use super::*;
+
+    #[test]
+    fn a_file_of_more_steps_than_any_recording_has_is_refused() {
+        let manifest = Manifest {
+            version: VERSION,
+            env: "test".to_owned(),
+            env_version: 1,
+            config: String::new(),
+            assets: [].into(),
+            discrete: vec![4],
+            continuous: 2,
+            player: Player::Human {},
+            outputs: None,
+            pictures: None,
+            made_by: "a test".to_owned(),
+        };
+        let mut bytes = Vec::new();
+        let mut recorder = Recorder::begin(&mut bytes, &manifest).unwrap();
+        for seed in 0..3 {
+            recorder.episode(seed).unwrap();
+            (0..1500).for_each(|_| recorder.step(&[1], &[0.5, 0.5], 7).unwrap());
+            recorder.end(&Outcome { ret: 0.0, frames: 1500, end: End::Terminated }).unwrap();
+        }
+        recorder.close().unwrap();
+        let each = 1500 * (4 * 3 + 1);
+        assert!(Recording::within(3 * each, &bytes[..]).unwrap().whole);
+        let error = Recording::within(3 * each - 1, &bytes[..]).unwrap_err().to_string();
+        assert!(error.ends_with("more steps than any recording has"), "{error}");
     }
 }

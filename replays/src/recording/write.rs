@@ -1,4 +1,4 @@
-//! Writes recordings: what an episode was is on disk a thousand steps later at most.
+//! Writes recordings, a thousand steps at a time.
 
 use std::io::Write;
 
@@ -148,7 +148,7 @@ impl<W: Write> Recorder<W> {
     pub fn close(mut self) -> std::io::Result<W> {
         assert!(self.history.is_none(), "the last episode has ended");
         self.chunks.write(Kind::Close, &self.episodes.to_le_bytes())?;
-        Ok(self.chunks.into_inner())
+        self.chunks.into_inner()
     }
 
     /// Rows of outputs that the steps so far have.

@@ -5,17 +5,18 @@ use std::ops::Range;
 use std::path::Path;
 
 use rl_replays::Outputs;
-use rl_replays::recording::{Manifest, Played, Recording};
+use rl_replays::recording::{Manifest, Played, Recording, Replayed, Told};
 
+use super::as_recorded;
 use crate::file;
-use crate::screening::{Screening, earned};
+use crate::screening::Screening;
 use crate::waiting::Waiting;
 
 /// Writes the steps in `range` of a game, and returns how many they are. Columns of outputs are empty
 /// where nothing was kept, or nothing was said of an action.
 ///
 /// # Errors
-/// If the environment fails or the file cannot be written, or [`Stopped`](crate::waiting::Stopped).
+/// If the environment fails or plays another game, or the file cannot be written, or [`Stopped`](crate::waiting::Stopped).
 pub(super) fn table(
     screening: &mut Screening,
     recording: &Recording,
@@ -28,14 +29,14 @@ pub(super) fn table(
     file::whole(out, |file| {
         let mut out = BufWriter::new(file);
         writeln!(out, "{}", head(manifest).join(","))?;
-        let (mut ret, mut line) = (0.0, String::new());
+        let (mut ret, mut line, mut replayed) = (0.0, String::new(), Replayed::begin(played));
         screening.begin(played)?;
         let bar = waiting.bar(range.end, "steps");
         for step in 0..range.end {
             waiting.go_on()?;
             bar.reach(step);
-            let (told, _) = screening.step(played, step)?;
-            ret = earned(played, ret, told);
+            let shown = as_recorded(screening, &mut replayed, played, step)?;
+            ret = shown.earned(ret);
             if step < range.start {
                 continue;
             }
@@ -44,7 +45,8 @@ pub(super) fn table(
             line += &step.to_string();
             discrete.iter().for_each(|action| line += &format!(",{action}"));
             continuous.iter().for_each(|action| line += &format!(",{action}"));
-            line += &format!(",{},{ret},{},{}", told.reward, told.frames, told.end.name());
+            let Told { reward, frames, end } = shown.told;
+            line += &format!(",{reward},{ret},{frames},{}", end.name());
             if manifest.outputs.is_some() {
                 let output = played.output(step);
                 let said = |x: Option<f32>| x.filter(|x| !x.is_nan()).map_or(",".to_owned(), |x| format!(",{x}"));

@@ -377,9 +377,9 @@ impl Player {
     fn step(&mut self) -> anyhow::Result<()> {
         self.looks.iter_mut().zip(self.screening.block()).for_each(|(looks, block)| looks.note(block));
         let played = &self.recording.episodes[self.game];
-        let (told, _) = self.screening.step(played, self.position)?;
+        let step = self.screening.step(played, self.position)?;
         self.position += 1;
-        self.now.add(told, played);
+        self.now.add(step);
         Ok(())
     }
 

@@ -5,10 +5,10 @@ use std::thread;
 
 use crossbeam_channel::{Receiver, Sender, TryRecvError, bounded};
 use rl_core::End;
-use rl_replays::recording::{Played, Recording, Replayed, Told};
+use rl_replays::recording::{Played, Recording, Replayed};
 
 use super::keyframes::{EVERY, Keyframe, Keyframes};
-use crate::screening::{Screening, earned};
+use crate::screening::{Screening, Step};
 use crate::tables::Tables;
 
 /// Bytes of states, at most.
@@ -31,10 +31,10 @@ pub(super) struct Tally {
 
 impl Tally {
     /// Counts a step of a game.
-    pub(super) fn add(&mut self, told: Told, played: &Played) {
-        self.ret = earned(played, self.ret, told);
-        self.frames += u64::from(told.frames);
-        (self.reward, self.end) = (told.reward, told.end);
+    pub(super) fn add(&mut self, step: Step) {
+        self.ret = step.earned(self.ret);
+        self.frames += u64::from(step.told.frames);
+        (self.reward, self.end) = (step.told.reward, step.told.end);
     }
 }
 
@@ -123,15 +123,15 @@ fn through(mut screening: Screening, played: &Played, to: &Sender<anyhow::Result
     let (mut tally, mut replayed) = (Tally::default(), Some(Replayed::begin(played)));
     let mut leg = Leg { steps: Vec::new(), keyframe: None, differs: None };
     for step in 0..played.steps() {
-        let (told, seen) = screening.step(played, step)?;
-        tally.add(told, played);
+        let shown = screening.step(played, step)?;
+        tally.add(shown);
         leg.steps.push(tally);
-        if let Some(Err(differs)) = replayed.as_mut().zip(seen).map(|(replayed, seen)| replayed.step(seen)) {
+        if let Some(Err(differs)) = replayed.as_mut().zip(shown.seen).map(|(replayed, seen)| replayed.step(seen)) {
             (leg.differs, replayed) = (Some(differs.seen), None);
         }
         let (done, over) = (step + 1, tally.end.over());
         if over && done < played.steps() && replayed.is_some() {
-            leg.differs = Some(done);
+            leg.differs = Some(step); // recorded steps that others follow end nothing
         }
         let last = over || done == played.steps();
         if done.is_multiple_of(EVERY) && !last {

@@ -1,10 +1,8 @@
 //! Shows packed pictures, whoever packed them: what is no picture is refused when it is to be shown.
 
-use std::io::Read as _;
-
-use flate2::read::DeflateDecoder;
 use rl_core::Canvas;
 
+use super::super::chunk::inflate;
 use super::super::{Played, RecordingError};
 use super::{BODY, Group, Groups, ROW};
 
@@ -69,12 +67,7 @@ impl Projector {
 
 impl Unpacked {
     fn of(group: &Group, place: usize) -> Option<Self> {
-        let mut bytes = Vec::new();
-        let deflated = group.content.get(2..)?;
-        DeflateDecoder::new(deflated).take(BODY as u64 + 1).read_to_end(&mut bytes).ok()?;
-        if bytes.len() > BODY {
-            return None;
-        }
+        let bytes = inflate(group.content.get(2..)?, BODY)?;
         let (head, _) = bytes.get(group.count * ROW..)?.split_first_chunk::<6>()?;
         let colours = usize::from(u16::from_le_bytes([head[0], head[1]]));
         let runs = u32::from_le_bytes([head[2], head[3], head[4], head[5]]) as usize;
