@@ -85,11 +85,11 @@ fn orthogonal(rows: usize, columns: usize, gain: f64, rng: &mut Rng) -> Vec<f32>
         let mut vector: Vec<f64> = (0..length).map(|_| rng.normal()).collect();
         for _ in 0..2 {
             for other in &basis {
-                let along: f64 = vector.iter().zip(other).map(|(a, b)| a * b).sum();
+                let along = dot(&vector, other);
                 vector.iter_mut().zip(other).for_each(|(a, b)| *a -= along * b);
             }
         }
-        let norm = vector.iter().map(|a| a * a).sum::<f64>().sqrt();
+        let norm = dot(&vector, &vector).sqrt();
         if norm > 1e-6 {
             vector.iter_mut().for_each(|a| *a /= norm);
             basis.push(vector);
@@ -97,6 +97,16 @@ fn orthogonal(rows: usize, columns: usize, gain: f64, rng: &mut Rng) -> Vec<f32>
     }
     let at = |r: usize, c: usize| if rows <= columns { basis[r][c] } else { basis[c][r] };
     (0..rows * columns).map(|i| (gain * at(i / columns, i % columns)) as f32).collect()
+}
+
+/// In eight sums, which do not wait for each other.
+fn dot(a: &[f64], b: &[f64]) -> f64 {
+    let ((a, a_rest), (b, b_rest)) = (a.as_chunks::<8>(), b.as_chunks::<8>());
+    let mut sums = [0.0; 8];
+    for (a, b) in a.iter().zip(b) {
+        (0..8).for_each(|lane| sums[lane] += a[lane] * b[lane]);
+    }
+    sums.iter().sum::<f64>() + a_rest.iter().zip(b_rest).map(|(a, b)| a * b).sum::<f64>()
 }
 
 #[cfg(test)]

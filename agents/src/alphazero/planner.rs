@@ -76,9 +76,17 @@ impl<G: Game> Planner<G> {
 
     /// Grows all trees.
     pub(crate) fn run(&mut self, net: &Net) -> Result<()> {
+        let mut flows = std::mem::take(&mut self.flows);
+        let done = self.grow(|forest, leaves| ask(net, &mut flows, forest, leaves));
+        self.flows = flows;
+        done
+    }
+
+    /// The same, by whoever grows these new nodes.
+    pub(super) fn grow(&mut self, mut by: impl FnMut(&mut Forest<G>, &[usize]) -> Result<()>) -> Result<()> {
         self.leaves.clear();
         self.leaves.extend((0..self.trees).map(|tree| self.forest.root(tree)));
-        self.ask(net)?;
+        by(&mut self.forest, &self.leaves)?;
         for simulation in 0..self.search.simulations {
             self.leaves.clear();
             for tree in 0..self.trees {
@@ -86,9 +94,15 @@ impl<G: Game> Planner<G> {
                 let first = self.best(tree, |had| had == visits);
                 self.leaves.extend(self.forest.descend(tree, first));
             }
-            self.ask(net)?;
+            by(&mut self.forest, &self.leaves)?;
         }
         Ok(())
+    }
+
+    /// Visits of a move of a root.
+    #[cfg(test)]
+    pub(super) fn visits(&self, tree: usize, action: usize) -> u32 {
+        self.forest.visits(self.forest.root(tree), action)
     }
 
     /// The move to make at a root: the best of those that were tried most.
@@ -128,29 +142,29 @@ impl<G: Game> Planner<G> {
         }
         best.expect("some legal move has had as many visits").0
     }
+}
 
-    /// Asks the network about all leaves.
-    fn ask(&mut self, net: &Net) -> Result<()> {
-        if self.leaves.is_empty() {
-            return Ok(());
-        }
-        let width = G::PLANES.iter().product::<usize>();
-        let planes = self.flows.begin();
-        planes.resize(self.leaves.len() * width, 0.0);
-        for (&leaf, planes) in self.leaves.iter().zip(planes.chunks_exact_mut(width)) {
-            self.forest.position(leaf).observe(planes);
-        }
-        net.run(&mut self.flows)?;
-        // No move is the best of what is not ordered.
-        for (of, values) in [("logits", self.flows.logits()), ("values", self.flows.values())] {
-            if let Some(told) = guard::first_not_finite(of, values, self.leaves.len()) {
-                return Err(Error::Tensor(format!("the network that a search asks is at its end ({told})")));
-            }
-        }
-        let (logits, values) = (self.flows.logits().chunks_exact(G::ACTIONS), self.flows.values());
-        for ((&leaf, logits), &value) in self.leaves.iter().zip(logits).zip(values) {
-            self.forest.grow(leaf, logits, value);
-        }
-        Ok(())
+/// Asks the network about all leaves.
+fn ask<G: Game>(net: &Net, flows: &mut Flows, forest: &mut Forest<G>, leaves: &[usize]) -> Result<()> {
+    if leaves.is_empty() {
+        return Ok(());
     }
+    let width = G::PLANES.iter().product::<usize>();
+    let planes = flows.begin();
+    planes.resize(leaves.len() * width, 0.0);
+    for (&leaf, planes) in leaves.iter().zip(planes.chunks_exact_mut(width)) {
+        forest.position(leaf).observe(planes);
+    }
+    net.run(flows)?;
+    // No move is the best of what is not ordered.
+    for (of, values) in [("logits", flows.logits()), ("values", flows.values())] {
+        if let Some(told) = guard::first_not_finite(of, values, leaves.len()) {
+            return Err(Error::Tensor(format!("the network that a search asks is at its end ({told})")));
+        }
+    }
+    let (logits, values) = (flows.logits().chunks_exact(G::ACTIONS), flows.values());
+    for ((&leaf, logits), &value) in leaves.iter().zip(logits).zip(values) {
+        forest.grow(leaf, logits, value);
+    }
+    Ok(())
 }
