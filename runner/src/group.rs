@@ -9,7 +9,7 @@ use std::process::ExitCode;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 
-use anyhow::Context as _;
+use anyhow::anyhow;
 use crossbeam_channel::{Receiver, Sender, unbounded};
 use rl_core::caught;
 use serde::Serialize;
@@ -56,21 +56,27 @@ pub(crate) fn run(order: &Order, seeds: &Seeds, place: &Place<'_>, verbosity: Ve
         order.resolved.told.iter().for_each(output::note);
         order.instead().into_iter().for_each(output::note);
     }
+    // Kernels ask the pool that they are called in: here it has the run's own threads alone. All are there before a run is.
+    let pool = |_| rayon::ThreadPoolBuilder::new().num_threads(share.threads).build();
+    let pools = (0..at_once).map(pool).collect::<Result<Vec<_>, _>>();
+    let pools = pools.map_err(|e| anyhow!("starting threads for {at_once} runs at once: {e}"))?;
     let (next, (tell, hear)) = (AtomicUsize::new(0), unbounded());
     let outcomes = thread::scope(|scope| {
-        for number in 0..at_once {
+        for (number, pool) in pools.into_iter().enumerate() {
             let (tell, next, share) = (tell.clone(), &next, &share);
-            // Kernels ask the pool that they are called in: here it has the run's own threads alone.
-            let pool = rayon::ThreadPoolBuilder::new().num_threads(share.threads).build();
-            let pool = pool.context("starting threads for a run")?;
             let work = move || pool.install(|| work(share, all, place, next, &tell));
-            thread::Builder::new()
-                .name(format!("runs-{number}"))
-                .spawn_scoped(scope, work)
-                .context("starting a run")?;
+            match thread::Builder::new().name(format!("runs-{number}")).spawn_scoped(scope, work) {
+                Ok(_) => {}
+                Err(e) if number == 0 => return Err(anyhow!("starting a run: {e}")),
+                // Those that started take every seed, and somebody has to hear of them.
+                Err(e) => {
+                    output::note(format!("{number} runs at once, and not {at_once}: starting another: {e}"));
+                    break;
+                }
+            }
         }
         drop(tell);
-        anyhow::Ok(listen(&hear, order, all, verbosity))
+        Ok(listen(&hear, order, all, verbosity))
     })?;
     Ok(conclude(&outcomes, all, verbosity))
 }

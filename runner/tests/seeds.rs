@@ -4,7 +4,7 @@
 mod common;
 
 use std::path::Path;
-use std::process::{Output, Stdio};
+use std::process::{Command, Output, Stdio};
 
 use common::{json, names, output, refusal, rl_run, signal, until, until_a_checkpoint};
 use serde_json::Value;
@@ -155,4 +155,39 @@ fn a_group_begins_only_where_every_run_has_room() {
     assert_eq!(names(&at.join("g")), ["s3"], "nothing was begun");
     assert!(output(at, &format!("{line} --seeds 1..4 --run g --force")).status.success());
     assert_eq!(names(&at.join("g")), ["s1", "s2", "s3", "s4"]);
+}
+
+/// Stacks of 2 GiB in an address space of a given number of them stand for a machine that has no more threads to give.
+fn with_room_for(threads: u64, at: &Path, line: &str) -> Output {
+    let stack = 2u64 << 30;
+    let limit = threads * (stack >> 10); // in KiB, and the program itself takes less than a stack
+    let script = format!("ulimit -v {limit}; exec timeout 300 \"$0\" {line}");
+    let mut command = Command::new("sh");
+    command.args(["-c", &script, env!("CARGO_BIN_EXE_rl-run")]).current_dir(at);
+    command.env("RUST_MIN_STACK", stack.to_string()).output().unwrap()
+}
+
+#[test]
+fn without_threads_for_a_run_none_begins_and_without_threads_for_all_nothing_is_lost() {
+    let dir = tempfile::tempdir().unwrap();
+    let at = dir.path();
+    let line = "--env cartpole --agent ppo --frames 1 --seeds 1..8 --threads 8 --quiet --json";
+    // One that hears signals and eight of the whole process come first, then one for each of the runs.
+    let done = with_room_for(9 + 4, at, &format!("{line} --run none"));
+    let said = String::from_utf8_lossy(&done.stderr);
+    assert_eq!((done.status.code(), said.lines().count(), done.stdout.len()), (Some(1), 1, 0), "{said}");
+    assert!(said.starts_with("error: starting threads for 8 runs at once: "), "{said}");
+    assert_eq!(names(at), [""; 0], "a run was begun");
+    // Then those in which they go, and what they start themselves: however far it comes, every run that began is told.
+    let done = with_room_for(9 + 8 + 4, at, &format!("{line} --run some"));
+    let said = String::from_utf8_lossy(&done.stderr);
+    assert!(said.contains("runs at once, and not 8: starting another: ") || said.contains("error: seed "), "{said}");
+    let (runs, _) = group(&done);
+    let begun = names(&at.join("some"));
+    assert!(!begun.is_empty(), "{said}");
+    for run in &begun {
+        let seed = run.strip_prefix('s').unwrap();
+        let ended = runs.iter().any(|run| run["seed"].to_string() == *seed);
+        assert!(ended || said.contains(&format!("error: seed {seed}: ")), "seed {seed}: {said}");
+    }
 }
