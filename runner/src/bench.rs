@@ -4,10 +4,11 @@ mod nn;
 mod train;
 
 use std::process::ExitCode;
-use std::sync::Barrier;
-use std::thread;
+use std::thread::{self, Builder};
 use std::time::{Duration, Instant};
 
+use anyhow::anyhow;
+use crossbeam_channel::{Receiver, bounded};
 use rl_core::{Act, Result, Rng, Seating, Stream, VecEnv};
 use rl_replays::Rollout;
 use serde::Serialize;
@@ -108,12 +109,18 @@ fn env(args: &EnvArgs, tables: &Tables) -> anyhow::Result<ExitCode> {
         let seating = Seating { seed: args.seed, seats: share(thread)..share(thread + 1) };
         workers.push(Worker::new(resolved.seat(&seating)?, &seating)?);
     }
-    let start = Barrier::new(workers.len());
-    let done = thread::scope(|scope| {
-        let start = &start;
-        let threads: Vec<_> = workers.into_iter().map(|worker| scope.spawn(move || worker.run(start, limit))).collect();
-        let join = |thread: thread::ScopedJoinHandle<'_, Result<Done>>| thread.join().expect("a worker does not panic");
-        threads.into_iter().map(join).collect::<Result<Vec<Done>>>()
+    // The gate belongs to the closure: where a thread cannot be started it is dropped, and those that wait at it go home.
+    let (gate, start) = bounded(0);
+    let done = thread::scope(move |scope| {
+        let spawn = |worker: Worker| {
+            let start = start.clone();
+            let thread = Builder::new().name("bench".to_owned()).spawn_scoped(scope, move || worker.run(&start, limit));
+            thread.map_err(|e| anyhow!("--threads {}: starting one of them: {e}", args.threads))
+        };
+        let threads = workers.into_iter().map(spawn).collect::<anyhow::Result<Vec<_>>>()?;
+        threads.iter().for_each(|_| gate.send(()).expect("each waits for its start"));
+        let done = threads.into_iter().map(|thread| thread.join().expect("a worker does not panic"));
+        anyhow::Ok(done.collect::<Result<Vec<Done>>>()?)
     })?;
     let sum = |of: fn(&Done) -> u64| done.iter().map(of).sum::<u64>();
     let seconds = done.iter().map(|done| done.elapsed).max().unwrap_or_default().as_secs_f64();
@@ -159,11 +166,13 @@ impl Worker {
         Ok(Self { env, block, discrete, continuous })
     }
 
-    /// Waits for the other threads, then steps until the time is over.
-    fn run(mut self, start: &Barrier, limit: Duration) -> Result<Done> {
+    /// Waits for the start, then steps until the time is over; nothing where there is no start.
+    fn run(mut self, start: &Receiver<()>, limit: Duration) -> Result<Done> {
         let (discrete, continuous) = (self.discrete.len() / DRAWN, self.continuous.len() / DRAWN);
         let (mut done, mut row) = (Done::default(), 0);
-        start.wait();
+        if start.recv().is_err() {
+            return Ok(done);
+        }
         let begin = Instant::now();
         while done.elapsed < limit {
             for t in 0..HORIZON {

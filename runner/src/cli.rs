@@ -1,8 +1,10 @@
 //! The command line: one struct per command, and how its errors end the process.
 
+use std::error::Error as _;
 use std::os::unix::process::CommandExt as _;
 use std::process::{Command as Process, ExitCode};
 
+use anyhow::anyhow;
 use clap::{Args, Parser, Subcommand, error::ErrorKind};
 use rl_agents::AgentEntry;
 use rl_core::{EnvEntry, hush_caught_panics};
@@ -134,11 +136,21 @@ impl Cpu {
     /// Makes the choices that hold for the whole process.
     ///
     /// # Errors
-    /// If this CPU lacks the instruction set, or the program cannot be started again.
+    /// If this CPU lacks the instruction set, as many threads cannot be started, or the program cannot be started again.
     pub(crate) fn settle(&self) -> anyhow::Result<()> {
         self.settle_environment()?;
+        self.start_threads()?;
         let Some(isa) = &self.isa else { return Ok(()) };
         isa.parse().and_then(rl_nn::choose_isa).map_err(|reason| usage(format!("--isa: {reason}")))
+    }
+
+    /// Starts the threads of tensor operations now: whoever is the first to need them has no way to fail.
+    fn start_threads(&self) -> anyhow::Result<()> {
+        let threads = self.threads();
+        match rayon::ThreadPoolBuilder::new().num_threads(threads).build_global() {
+            Err(e) if e.source().is_some() => Err(anyhow!("--threads {threads}: {e}")),
+            _ => Ok(()), // they may be there already
+        }
     }
 
     /// Starts this program again in its own place where the environment says something else than `--threads`, or nothing of
@@ -178,7 +190,7 @@ pub fn main(envs: &[&'static [EnvEntry]], agents: &[&'static [AgentEntry]]) -> E
         Err(e) => Err(usage(one_line(&e.render().to_string()))),
     };
     let done = said.and_then(|code| match output::lost() {
-        Some(why) if code == ExitCode::SUCCESS => Err(anyhow::anyhow!("stdout: {why}")),
+        Some(why) if code == ExitCode::SUCCESS => Err(anyhow!("stdout: {why}")),
         _ => Ok(code),
     });
     done.unwrap_or_else(|error| {

@@ -46,6 +46,25 @@ fn a_place_that_cannot_be_written_is_named() {
     assert!(code == 1 && said.contains("/proc/rl-run-was-here"), "{said}");
 }
 
+/// Stacks of 2 GiB in an address space of twenty stand for a machine that has no more threads to give.
+#[test]
+fn threads_that_cannot_be_started_end_a_command_in_a_line_and_nothing_is_begun() {
+    let dir = tempfile::tempdir().unwrap();
+    for (line, expected) in [
+        (format!("{RUN} --run r --threads 64"), "error: --threads 64: "),
+        ("bench env --env cartpole --envs 64 --threads 64".to_owned(), "error: --threads 64: starting one of them: "),
+    ] {
+        let script = format!("ulimit -v {}; exec timeout 60 \"$0\" {line}", 20 << 21);
+        let mut command = Command::new("sh");
+        command.args(["-c", &script, env!("CARGO_BIN_EXE_rl-run")]).env("RUST_MIN_STACK", (2u64 << 30).to_string());
+        let done = command.current_dir(dir.path()).output().unwrap();
+        let said = String::from_utf8(done.stderr).unwrap();
+        assert_eq!((done.status.code(), said.lines().count(), done.stdout.len()), (Some(1), 1, 0), "{line}: {said}");
+        assert!(said.starts_with(expected), "{line}: {said}");
+    }
+    assert!(names(dir.path()).is_empty());
+}
+
 /// Learning takes minutes between two looks at whether someone asked to stop.
 #[test]
 fn a_second_request_ends_a_run_that_does_not_heed_the_first() {
