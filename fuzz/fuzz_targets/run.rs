@@ -14,7 +14,7 @@ use rl_runner::fuzzing::{open, seal};
 static FILES: OnceLock<Vec<(PathBuf, Vec<u8>)>> = OnceLock::new();
 
 const ABOUT: &str = r#"{"version":"0.1.0","revision":"","features":[],"isa":"portable","cpu":"","threads":1,"device":"cpu","env":"frozenlake","env_version":1,"agent":"tabular","seed":1}"#;
-const ROWS: &str = "{\"frames\":64,\"agent_steps\":64,\"updates\":2,\"seconds\":0.5,\"seconds_step\":0.1,\"seconds_infer\":0.1,\"seconds_sample\":0.0,\"seconds_forward\":0.0,\"seconds_backward\":0.0,\"seconds_optimiser\":0.1,\"seconds_reduce\":0.0,\"seconds_save\":0.0,\"seconds_other\":0.2}\n";
+const ROWS: &str = "{\"frames\":64,\"agent_steps\":64,\"updates\":2,\"seconds\":0.5,\"seconds_step\":0.1,\"seconds_infer\":0.1,\"seconds_sample\":0.0,\"seconds_forward\":0.0,\"seconds_backward\":0.0,\"seconds_optimiser\":0.1,\"seconds_reduce\":0.0,\"seconds_save\":0.0,\"seconds_other\":0.2,\"episodes\":2,\"return_100\":0.5,\"length_100\":20.0}\n";
 const DIGESTS: &str = "{\"frames\":64,\"parts\":[[\"env\",\"00\"]]}\n";
 
 fn files() -> Vec<(PathBuf, Vec<u8>)> {

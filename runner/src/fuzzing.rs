@@ -14,6 +14,7 @@ use crate::digests::{self, Digests};
 use crate::manifest::Manifest;
 use crate::metrics::Metrics;
 use crate::planners::PLANNERS;
+use crate::plot::curves::{self, Axis, See};
 use crate::preset::{self, Ask, Resolved};
 use crate::seeds::Seeds;
 use crate::session::Session;
@@ -90,13 +91,16 @@ impl Run {
     }
 }
 
-/// Reads what `rl-run resume`, `verify` and `profile` read of a run, and goes on with it in memory.
+/// Reads what `rl-run resume`, `verify`, `profile` and `plot` read of a run, and goes on with it in memory.
 ///
 /// # Errors
 /// If any of it is refused.
 pub fn open(dir: &Path) -> anyhow::Result<()> {
     let timed = Timed::read(dir).map(|timed| timed.table());
     let states = digests::all(dir);
+    let curves = [(Axis::Frames, false), (Axis::Steps, false), (Axis::Minutes, true)].map(|(axis, centred)| {
+        curves::read(&[dir.to_owned()], See { axis, key: "return_100", smooth: 3, centred })
+    });
     let (about, resolved) = trained::recorded(dir, &tables())?;
     let train = resolved.train()?;
     let path = checkpoint::find(dir, "last")?;
@@ -106,6 +110,7 @@ pub fn open(dir: &Path) -> anyhow::Result<()> {
     Metrics::reopen(dir, checkpoint.frames(), true)?;
     Digests::reopen(dir, checkpoint.frames())?;
     timed?;
+    curves.into_iter().try_for_each(|drawn| drawn.map(drop))?;
     states.map(drop)
 }
 

@@ -220,8 +220,10 @@ fn points(run: &Path, see: See<'_>) -> anyhow::Result<Vec<(f64, f64)>> {
         let value = row.get(key).and_then(Value::as_f64);
         row.keys().for_each(|key| *keys.entry(key.clone()).or_insert(0) += 1);
         let row = Value::Object(row);
-        along.extend(Axis::Frames.of(&row).zip(axis.of(&row)));
-        if let Some(point) = axis.of(&row).zip(value) {
+        let frames = Axis::Frames.of(&row);
+        along.extend(frames.zip(axis.of(&row)));
+        // The middle of its games is a frame: a row that does not tell its own has none.
+        if let Some(point) = axis.of(&row).zip(value).filter(|_| frames.is_some() || !centred) {
             points.push(point);
             middles.push(middle(&row));
         }
@@ -234,7 +236,8 @@ fn points(run: &Path, see: See<'_>) -> anyhow::Result<Vec<(f64, f64)>> {
     if points.is_empty() {
         let known: Vec<&str> = keys.keys().map(String::as_str).collect();
         let known = if known.is_empty() { "it has no rows yet".to_owned() } else { known.join(", ") };
-        bail!(usage(format!("{}: no row has `{key}` yet: {known}", path.display())));
+        let beside = if centred { " beside `frames`" } else { "" };
+        bail!(usage(format!("{}: no row has `{key}`{beside} yet: {known}", path.display())));
     }
     Ok(points)
 }
@@ -317,6 +320,15 @@ mod tests {
         assert_eq!(of(see), [(1_000.0, 1.0), (1_000.0, 2.0), (1_000.0, 3.0), (3_000.0, 4.0)]);
         assert_eq!(of(See { axis: Axis::Minutes, ..see }).last(), Some(&(300.0, 4.0)));
         assert_eq!(of(See { centred: false, ..see })[2], (1_400.0, 3.0));
+    }
+
+    #[test]
+    fn a_row_that_does_not_tell_its_frames_has_no_middle() {
+        let run = tempfile::tempdir().unwrap();
+        let of = |centred| points(run.path(), See { axis: Axis::Minutes, key: "return_100", smooth: 1, centred });
+        fs::write(run.path().join(ROWS), "{\"seconds\":60,\"return_100\":1}\n").unwrap();
+        assert_eq!(of(false).unwrap(), [(1.0, 1.0)]);
+        assert!(format!("{:#}", of(true).unwrap_err()).contains("no row has `return_100` beside `frames` yet"));
     }
 
     #[test]
