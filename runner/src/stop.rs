@@ -18,7 +18,7 @@ use crate::dashboard;
 /// Exit code of a run that was stopped before its end and can be resumed. Source: `EX_TEMPFAIL` of sysexits.h.
 pub(crate) const STOPPED: u8 = 75;
 
-/// Signals within this time of the first are the same request.
+/// Signals within this time of the first are the same request, keys of a dashboard among them.
 const SAME: Duration = Duration::from_millis(300);
 
 /// Whether someone asked the run to stop.

@@ -17,7 +17,7 @@ fn a_run_is_shown_and_stopped_by_a_key_and_the_terminal_given_back() {
     let at = dir.path();
     let run = "--env cartpole --agent ppo --frames 40000000 --seed 3 --set train.checkpoint_every=2000 --run r";
     let checkpoint = || fs::read_dir(at.join("r/checkpoints")).is_ok_and(|mut all| all.next().is_some());
-    let (written, code) = in_terminal(at, &format!("{run} --tui"), b"\t?q", checkpoint);
+    let (written, code) = in_terminal(at, &format!("{run} --tui"), &[b"\t?q"], checkpoint);
     assert_eq!(code, 75, "{written}");
     assert!(written.contains("\x1b[?1049h"), "{written}");
     for words in ["ppo on cartpole, seed 3", "where the time goes", "last episodes"] {
@@ -37,11 +37,22 @@ fn a_run_is_shown_and_stopped_by_a_key_and_the_terminal_given_back() {
     assert!(!shown.is_empty() && shown[0] == plain[0], "{:?} {:?}", shown.first(), plain.first());
 }
 
+/// Learning takes minutes between two looks at whether someone asked to stop.
+#[test]
+fn a_second_ctrl_c_ends_a_run_as_without_a_dashboard_and_gives_the_terminal_back() {
+    let dir = tempfile::tempdir().unwrap();
+    let at = dir.path();
+    let line = "--env frozenlake --agent dqn --seed 9 --set agent.learning_starts=1 --set agent.updates=100000000 --run r --tui";
+    let (written, code) = in_terminal(at, line, &[b"", b"\x03", b"\x03"], || at.join("r/digests.jsonl").exists());
+    let (_, after) = written.rsplit_once(BACK[0]).expect("the screen is given back");
+    assert!(code == 130 && after.contains(BACK[1]), "{code}: {after}");
+}
+
 #[test]
 fn an_error_gives_the_terminal_back_before_it_is_told() {
     let dir = tempfile::tempdir().unwrap();
     let line = "--env cartpole --agent ppo --run r --set agent.lr=1e30 --tui";
-    let (written, code) = in_terminal(dir.path(), line, b"", || false);
+    let (written, code) = in_terminal(dir.path(), line, &[], || false);
     let (_, after) = written.rsplit_once(BACK[0]).expect("the screen is given back");
     assert!(code == 1 && after.contains("error: ") && after.contains("update"), "{code}: {after}");
 }

@@ -69,13 +69,13 @@ fn a_terminal_shows_how_far_it_is_and_is_left_as_it_was() {
     let dir = tempfile::tempdir().unwrap();
     let at = dir.path();
     let line = "record --env cartpole --random --episodes 100000 --out games.rec";
-    let (written, code) = in_terminal(at, line, b"", || true);
+    let (written, code) = in_terminal(at, line, &[], || true);
     assert_eq!(code, 0, "{written}");
     assert!(written.contains("/100000 games") && written.contains(" left"), "{written}");
     // The last that is drawn is a cleared line; the result stands on it.
     let (_, last) = written.rsplit_once("\x1b[2K").expect("the bar is cleared");
     assert!(last.trim_start_matches('\r').starts_with("games.rec: 100000 games of cartpole"), "{last}");
 
-    let (written, code) = in_terminal(at, "verify games.rec --json", b"", || true);
+    let (written, code) = in_terminal(at, "verify games.rec --json", &[], || true);
     assert!(code == 0 && !written.contains(" left"), "{written}");
 }

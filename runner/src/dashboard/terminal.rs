@@ -4,7 +4,7 @@ use std::io::{self, IsTerminal as _, Stderr, stderr, stdin};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::{Builder, JoinHandle};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use anyhow::{Context as _, bail};
 use ratatui::Terminal;
@@ -14,17 +14,17 @@ use ratatui::crossterm::event::{self, Event, KeyCode, KeyEvent, KeyEventKind, Ke
 use ratatui::crossterm::execute;
 use ratatui::crossterm::terminal::{EnterAlternateScreen, LeaveAlternateScreen, disable_raw_mode, enable_raw_mode};
 use rl_core::is_catching;
+use signal_hook::consts::SIGINT;
+use signal_hook::low_level::raise;
 
 use super::board::Shared;
 use super::paint::{Look, paint};
 use super::picture::Palette;
-use crate::stop::{STOPPED, Stop};
+use crate::stop::Stop;
 use crate::usage::usage;
 
 /// Time between two drawings, where no key is pressed.
 const BLINK: Duration = Duration::from_millis(200);
-/// A second Ctrl-C after this time does not wait for a checkpoint.
-const PATIENCE: Duration = Duration::from_millis(300);
 
 /// Whether the terminal is taken.
 static TAKEN: AtomicBool = AtomicBool::new(false);
@@ -44,8 +44,6 @@ pub(super) struct Screen {
     shared: Arc<Shared>,
     stop: Stop,
     look: Look,
-    /// When Ctrl-C was first pressed.
-    asked: Option<Instant>,
 }
 
 impl Screen {
@@ -63,7 +61,7 @@ impl Screen {
         let taken = execute!(stderr(), EnterAlternateScreen).and_then(|()| {
             let terminal = Terminal::new(CrosstermBackend::new(stderr()))?;
             let look = Look { palette: Palette::of_terminal(), ..Look::default() };
-            let screen = Self { terminal, shared, stop, look, asked: None };
+            let screen = Self { terminal, shared, stop, look };
             Builder::new().name("dashboard".to_owned()).spawn(|| screen.run())
         });
         taken.inspect_err(|_| restore()).context("--tui")
@@ -97,13 +95,9 @@ impl Screen {
     fn press(&mut self, key: KeyEvent) {
         let interrupts = key.code == KeyCode::Char('c') && key.modifiers.contains(KeyModifiers::CONTROL);
         if interrupts {
-            let first = *self.asked.get_or_insert_with(Instant::now);
-            if first.elapsed() > PATIENCE {
-                restore();
-                std::process::exit(i32::from(STOPPED));
-            }
-        }
-        if interrupts || key.code == KeyCode::Char('q') {
+            // A key only because the terminal is taken: whoever hears the signal knows the first from the second.
+            let _ = raise(SIGINT); // it is one that there is
+        } else if key.code == KeyCode::Char('q') {
             self.stop.ask();
         } else if key.code == KeyCode::Char(' ') {
             self.look.still = !self.look.still;

@@ -55,9 +55,9 @@ pub(crate) fn until_a_checkpoint(child: &mut Child, run: &Path) {
     until(child, || checkpoints.exists() && names(&checkpoints).iter().any(whole));
 }
 
-/// Runs `rl-run LINE` in a pseudo-terminal of 100 by 30, which `script` (util-linux) makes, presses `keys` once `ready` says so, and returns what was written there and
-/// the exit code.
-pub(crate) fn in_terminal(at: &Path, line: &str, keys: &[u8], ready: impl Fn() -> bool) -> (String, i32) {
+/// Runs `rl-run LINE` in a pseudo-terminal of 100 by 30, which `script` (util-linux) makes, presses `keys` once `ready` says so, a
+/// second between one of them and the next, and returns what was written there and the exit code.
+pub(crate) fn in_terminal(at: &Path, line: &str, keys: &[&[u8]], ready: impl Fn() -> bool) -> (String, i32) {
     let program = env!("CARGO_BIN_EXE_rl-run");
     let command = format!("stty cols 100 rows 30; exec '{program}' {line}");
     let mut child = Command::new("script")
@@ -73,8 +73,11 @@ pub(crate) fn in_terminal(at: &Path, line: &str, keys: &[u8], ready: impl Fn() -
     while !ready() && child.try_wait().unwrap().is_none() {
         std::thread::sleep(Duration::from_millis(20));
     }
-    let _ = stdin.write_all(keys); // a run that is over takes none
-    let _ = stdin.flush();
+    for (number, keys) in keys.iter().enumerate() {
+        std::thread::sleep(Duration::from_secs(number.min(1) as u64));
+        let _ = stdin.write_all(keys); // a run that is over takes none
+        let _ = stdin.flush();
+    }
     let status = child.wait().unwrap();
     drop(stdin);
     let written = std::fs::read(at.join("typescript")).unwrap();
