@@ -360,7 +360,7 @@ impl Thread {
         block.episodes.clear();
         let mut env =
             (self.rebuild)(&Seating { seed, seats: seats.clone() }).context("building its environments anew")?;
-        env.reset(block.first()).context("resetting its new environments")?;
+        workers::reset(env.as_mut(), block).context("resetting its new environments")?;
         Ok(env)
     }
 }

@@ -135,9 +135,9 @@ impl Seats {
     /// Starts a first episode in every seat.
     ///
     /// # Errors
-    /// If an environment fails.
-    pub(crate) fn reset(&mut self) -> rl_core::Result<()> {
-        self.envs.iter_mut().zip(&mut self.blocks).try_for_each(|(env, block)| env.reset(block.first()))
+    /// If an environment fails; the seat is named.
+    pub(crate) fn reset(&mut self) -> anyhow::Result<()> {
+        self.envs.iter_mut().zip(&mut self.blocks).try_for_each(|(env, block)| workers::reset(env.as_mut(), block))
     }
 
     /// Fills the blocks, whose row 0 is there already.

@@ -18,8 +18,23 @@ type Group = (Box<dyn VecEnv>, Rollout);
 /// # Errors
 /// If an environment fails or panics: one line that names its seat.
 pub(crate) fn step(env: &mut dyn VecEnv, block: &mut Rollout, t: usize) -> anyhow::Result<()> {
-    let (act, rows) = block.step(t);
-    match caught(|| env.step(act, rows)) {
+    served(env, |env| {
+        let (act, rows) = block.step(t);
+        env.step(act, rows)
+    })
+}
+
+/// Starts an episode in every seat of `env`, in the first row of `block`.
+///
+/// # Errors
+/// As [`step`].
+pub(crate) fn reset(env: &mut dyn VecEnv, block: &mut Rollout) -> anyhow::Result<()> {
+    served(env, |env| env.reset(block.first()))
+}
+
+/// Has an environment do something for its seats.
+fn served(env: &mut dyn VecEnv, work: impl FnOnce(&mut dyn VecEnv) -> rl_core::Result<()>) -> anyhow::Result<()> {
+    match caught(|| work(env)) {
         Ok(Ok(())) => Ok(()),
         Ok(Err(error)) => Err(anyhow::Error::from(error).context(format!("seat {}", env.serving()))),
         Err(panic) => Err(anyhow!("seat {}: the environment panicked: {panic}", env.serving())),

@@ -1,6 +1,6 @@
 //! `rl-run` with an environment that fails when `RL_FAULT` says so: `what number after`, such as `panic 3 200`.
 //!
-//! `what` is `step`, `panic`, `save` or `load`; `number` is of environments in the order in which a process builds them, which for
+//! `what` is `step`, `panic` (in a step), `reset`, `reset-panic`, `save` or `load`; `number` is of environments in the order in which a process builds them, which for
 //! those of training is their seat, or `3..` for that and all later ones; it fails once it has made `after` steps.
 #![forbid(unsafe_code)]
 
@@ -87,6 +87,10 @@ impl Env for Faulty {
     }
 
     fn reset(&mut self, seed: u64, obs: Obs<'_>) -> Result<()> {
+        if self.fails("reset") {
+            return Err(self.error("its engine broke"));
+        }
+        assert!(!self.fails("reset-panic"), "its author erred");
         (self.age, self.last) = (0, Rng::episode(seed).below(2));
         self.show(obs.vector);
         Ok(())

@@ -90,6 +90,22 @@ fn in_the_main_thread_or_a_worker_the_seat_is_named_and_the_run_goes_on_to_the_s
 }
 
 #[test]
+fn a_first_reset_that_fails_names_its_seat_and_leaves_no_run() {
+    let dir = tempfile::tempdir().expect("there is room");
+    let at = dir.path();
+    for (fault, expected) in [
+        ("reset 2 0", "error: seat 2: environment faulty: its engine broke"),
+        ("reset-panic 2 0", "error: seat 2: the environment panicked: its author erred (tests/src/faulty.rs:"),
+    ] {
+        for threads in ["--threads 1 --workers 1", "--threads 4 --workers 4"] {
+            let said = failure(at, &format!("{PPO} {threads} --run r"), Some(fault));
+            assert!(said.starts_with(expected), "{fault}, {threads}: {said}");
+            assert!(!at.join("r").exists(), "{fault}");
+        }
+    }
+}
+
+#[test]
 fn a_state_that_an_engine_refuses_is_named_by_its_file_and_stays() {
     let dir = tempfile::tempdir().expect("there is room");
     let at = dir.path();
