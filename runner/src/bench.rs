@@ -15,6 +15,7 @@ use serde::Serialize;
 
 use crate::env_choice::EnvChoice;
 use crate::output;
+use crate::preset::MOST_SEATS;
 use crate::tables::Tables;
 use crate::usage::usage;
 
@@ -44,7 +45,7 @@ struct EnvArgs {
     #[command(flatten)]
     env: EnvChoice,
     /// Seats in all
-    #[arg(long, default_value_t = 8, value_parser = clap::value_parser!(u32).range(1..))]
+    #[arg(long, default_value_t = 8, value_parser = clap::value_parser!(u32).range(1..=i64::from(MOST_SEATS)))]
     envs: u32,
     /// Threads that share the seats
     #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..))]

@@ -23,7 +23,7 @@ pub(crate) use merge::parse;
 use merge::{assign, deviations, literal, overlay, replace};
 
 /// Seats of a run at most: each is a game, or an emulator, of its own.
-const MOST_SEATS: u32 = 1 << 16;
+pub(crate) const MOST_SEATS: u32 = 1 << 16;
 
 /// What a person asked for.
 #[derive(Clone, Debug, Default)]

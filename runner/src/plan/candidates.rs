@@ -9,6 +9,9 @@ use crate::spent::Timed;
 /// How much faster bf16 must be to be taken: it costs digits.
 const WORTH: f64 = 1.1;
 
+/// Values of one key at most: a preset may hold any number, and each is a candidate with all others.
+const STEPS: i64 = 16;
+
 /// Trunks, from most to least work.
 const TRUNKS: [&str; 4] = ["impala", "padded", "nature", "small"];
 
@@ -131,7 +134,7 @@ pub(crate) fn all(own: &Resolved, frames: bool, bf16: bool) -> Vec<Candidate> {
     }
     let mut paces = vec![Pace { settings: Vec::new(), work: [1.0; 2] }];
     if let Some(epochs) = whole("epochs") {
-        pace(&mut paces, "agent.epochs", (1..=epochs).rev().map(|now| (now, [now as f64 / epochs as f64; 2])));
+        pace(&mut paces, "agent.epochs", down(epochs).map(|now| (now, [now as f64 / epochs as f64; 2])));
     }
     if let Some(minibatches) = whole("minibatches").filter(|count| count % 2 == 0) {
         pace(&mut paces, "agent.minibatches", [(minibatches, [1.0; 2]), (minibatches / 2, [1.0, 0.5])]);
@@ -144,6 +147,12 @@ pub(crate) fn all(own: &Resolved, frames: bool, bf16: bool) -> Vec<Candidate> {
         Candidate { build, pace, times }
     };
     builds.iter().flat_map(|build| paces.iter().map(|pace| with(build, pace))).collect()
+}
+
+/// From `most` to 1: every number, or [`STEPS`] at even distances.
+fn down(most: i64) -> impl Iterator<Item = i64> {
+    let last = most.min(STEPS) - 1;
+    (0..=last).map(move |at| most - ((most - 1) as i128 * at as i128 / last.max(1) as i128) as i64)
 }
 
 /// Every build with every value.
@@ -213,6 +222,18 @@ mod tests {
         let work: Vec<[f64; 2]> = paces.iter().map(|pace| pace.work).collect();
         assert_eq!(work, [[1.0, 1.0], [1.0, 0.5], [0.5, 0.5], [0.5, 0.25]]);
         assert_eq!(paces[3].settings, [("agent.epochs", 1.into()), ("agent.minibatches", 2.into())]);
+    }
+
+    #[test]
+    fn epochs_go_down_to_one_in_a_few_steps_however_many_they_are() {
+        assert_eq!(down(1).collect::<Vec<_>>(), [1]);
+        assert_eq!(down(4).collect::<Vec<_>>(), [4, 3, 2, 1]);
+        assert_eq!(down(16).collect::<Vec<_>>(), (1..=16).rev().collect::<Vec<_>>());
+        for most in [17, 1_000_000_000, i64::MAX] {
+            let all: Vec<i64> = down(most).collect();
+            assert_eq!((all.len(), all[0], all[15]), (16, most, 1));
+            assert!(all.windows(2).all(|pair| pair[0] > pair[1]), "{all:?}");
+        }
     }
 
     #[test]
