@@ -142,7 +142,7 @@ impl Manifest {
 }
 
 /// Whether a file of that name lies in the directory that it is looked for in, and nowhere else.
-fn is_name(file: &str) -> bool {
+pub(crate) fn is_name(file: &str) -> bool {
     let mut components = Path::new(file).components();
     matches!((components.next(), components.next()), (Some(Component::Normal(name)), None) if name == file)
 }

@@ -14,6 +14,7 @@ use serde::{Deserialize, Serialize};
 use self::parts::{Carried, Plain, Restarts, Worlds};
 use crate::actors::Actors;
 use crate::collect::{self, Seats, count, finished};
+use crate::manifest::is_name;
 use crate::preset::Train;
 use crate::tape::Tape;
 
@@ -206,13 +207,17 @@ impl Session {
     /// Shows every part to `visit`: weights first, then in the order in which they depend on each other.
     ///
     /// # Errors
-    /// If two parts have one name: a checkpoint has a file for each. Otherwise the first error of `visit`.
+    /// If two parts have one name, or one a name that no file has: a checkpoint has a file for each. Otherwise the first error of
+    /// `visit`.
     ///
     /// # Panics
     /// If actors are under way.
     pub(crate) fn visit(&mut self, visit: &mut Visit<'_>) -> anyhow::Result<()> {
         let mut names = BTreeSet::new();
         let visit: &mut Visit<'_> = &mut |name: &str, part: &mut dyn Saved| {
+            if !is_name(name) {
+                anyhow::bail!("a part of this session is called `{name}`: a checkpoint has a file of that name");
+            }
             if !names.insert(name.to_owned()) {
                 anyhow::bail!("two parts of this session are called `{name}`: a checkpoint has one file of a name");
             }

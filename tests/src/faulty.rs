@@ -1,8 +1,12 @@
-//! `rl-run` with an environment that fails when `RL_FAULT` says so: `what number after`, such as `panic 3 200`.
+//! `rl-run` with an environment that fails when `RL_FAULT` says so: `what number after`, such as `panic 3 200`; and with an agent
+//! whose checkpoints nobody could write.
 //!
-//! `what` is `step`, `panic` (in a step), `reset`, `reset-panic`, `save` or `load`; `number` is of environments in the order in which a process builds them, which for
-//! those of training is their seat, or `3..` for that and all later ones; it fails once it has made `after` steps.
+//! `what` is `step`, `panic` (in a step), `reset`, `reset-panic`, `save` or `load`; `number` is of environments in the order in
+//! which a process builds them, which for those of training is their seat, or `3..` for that and all later ones; it fails once it
+//! has made `after` steps.
 #![forbid(unsafe_code)]
+
+mod twins;
 
 use std::process::ExitCode;
 use std::sync::OnceLock;
@@ -127,5 +131,5 @@ impl Env for Faulty {
 }
 
 fn main() -> ExitCode {
-    rl_runner::main(&[rl_envs::ENVS, &[ENTRY]], &[rl_agents::AGENTS, rl_runner::PLANNERS])
+    rl_runner::main(&[rl_envs::ENVS, &[ENTRY]], &[rl_agents::AGENTS, rl_runner::PLANNERS, &[twins::ENTRY]])
 }

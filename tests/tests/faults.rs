@@ -51,7 +51,7 @@ fn an_environment_has_the_presets_that_it_brings_along_and_no_other() {
     let of_it = presets.as_array().expect("a list").iter().filter(|preset| preset["env"] == "faulty");
     let mut agents: Vec<_> = of_it.map(|preset| preset["agent"].as_str().expect("a name")).collect();
     agents.sort_unstable();
-    assert_eq!(agents, ["impala", "ppo"]);
+    assert_eq!(agents, ["impala", "ppo", "twins"]);
     let refused = rl_run(dir.path(), "--env faulty --agent dqn --run r", None);
     let said = String::from_utf8(refused.stderr).expect("text");
     assert_eq!(refused.status.code(), Some(2), "{said}");
@@ -103,6 +103,22 @@ fn a_first_reset_that_fails_names_its_seat_and_leaves_no_run() {
             assert!(!at.join("r").exists(), "{fault}");
         }
     }
+}
+
+#[test]
+fn parts_that_no_checkpoint_could_hold_are_refused_before_there_is_a_run() {
+    let dir = tempfile::tempdir().expect("there is room");
+    let at = dir.path();
+    let line = "--env faulty --agent twins --quiet --json";
+    for (sets, expected) in [
+        ("", "two parts of this session are called `learner.twin`"),
+        ("--set agent.parts=[\"a/b\"]", "a part of this session is called `learner.a/b`"),
+    ] {
+        let said = failure(at, &format!("{line} {sets} --run r"), None);
+        assert!(said.contains(expected), "{said}");
+        assert!(!at.join("r").exists(), "{sets}");
+    }
+    json(at, &format!("{line} --set agent.parts=[\"a\",\"b\"] --run r"));
 }
 
 #[test]
