@@ -13,10 +13,14 @@ const RUN: &str = "--env frozenlake --agent dqn --frames 12000 --seed 9 --quiet 
 
 /// A run that has a checkpoint and goes on.
 fn begun(at: &Path, run: &str) -> Child {
+    started(at, &format!("{RUN} --run {run}"), run)
+}
+
+fn started(at: &Path, line: &str, run: &str) -> Child {
     // Whoever runs these tests may have had SIGHUP ignored, as nohup does.
     let mut command = Command::new("env");
     command.args(["--default-signal=HUP", env!("CARGO_BIN_EXE_rl-run")]).current_dir(at);
-    command.args(format!("{RUN} --run {run}").split_whitespace());
+    command.args(line.split_whitespace());
     let mut child = command.stdout(Stdio::null()).spawn().unwrap();
     until_a_checkpoint(&mut child, &at.join(run));
     child
@@ -207,7 +211,9 @@ fn seconds_are_those_of_all_sittings() {
 #[test]
 fn a_run_has_one_writer() {
     let dir = tempfile::tempdir().unwrap();
-    let mut child = begun(dir.path(), "r");
+    // It writes for as long as this takes.
+    let line = RUN.replace("--frames 12000", "--frames 1000000000");
+    let mut child = started(dir.path(), &format!("{line} --run r"), "r");
     let (code, said) = refusal(dir.path(), "resume r");
     signal(&child, "TERM");
     child.wait().unwrap();
