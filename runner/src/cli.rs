@@ -12,7 +12,7 @@ use rl_core::{EnvEntry, hush_caught_panics};
 use crate::collect::Workers;
 use crate::stop::STOPPED;
 use crate::tables::Tables;
-use crate::usage::{is_usage, usage};
+use crate::usage::{is_usage, line, usage};
 use crate::waiting::Stopped;
 use crate::{
     bench, check, doctor, evaluate, export, fetch, list, output, plan, plot, profile, publish, record, report, resume,
@@ -198,7 +198,7 @@ pub fn main(envs: &[&'static [EnvEntry]], agents: &[&'static [AgentEntry]]) -> E
             output::note(stopped);
             return ExitCode::from(STOPPED);
         }
-        output::note(format!("error: {}", format!("{error:#}").split_whitespace().collect::<Vec<_>>().join(" ")));
+        output::note(format!("error: {}", line(&error)));
         ExitCode::from(if is_usage(&error) { 2 } else { 1 })
     })
 }

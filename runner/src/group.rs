@@ -21,7 +21,7 @@ use crate::progress::{Glance, Progress, Told};
 use crate::seeds::Seeds;
 use crate::stop::STOPPED;
 use crate::verbosity::Verbosity;
-use crate::{interval, output};
+use crate::{interval, output, usage};
 
 /// What a run of the group has to say; its number in front.
 enum Said {
@@ -124,11 +124,7 @@ fn listen(
                             output::line(serde_json::to_string(outcome).expect("an outcome is plain JSON"));
                         }
                     }
-                    Err(error) => {
-                        let words = format!("{error:#}");
-                        let words = words.split_whitespace().collect::<Vec<_>>().join(" ");
-                        progress.fail(&format!("error: seed {}: {words}", seeds[number]));
-                    }
+                    Err(error) => progress.fail(&format!("error: seed {}: {}", seeds[number], usage::line(error))),
                 }
                 outcomes[number] = Some(outcome);
             }

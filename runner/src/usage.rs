@@ -26,6 +26,11 @@ pub(crate) fn is_usage(error: &anyhow::Error) -> bool {
         .any(|cause| cause.is::<Usage>() || matches!(cause.downcast_ref(), Some(rl_core::Error::Config { .. })))
 }
 
+/// An error and what it came of in one line, as people see it.
+pub(crate) fn line(error: &anyhow::Error) -> String {
+    format!("{error:#}").split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
 /// A count on the command line.
 ///
 /// # Errors
@@ -54,6 +59,12 @@ pub(crate) fn hint<'a>(name: &str, candidates: impl IntoIterator<Item = &'a str>
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_error_of_many_lines_is_one_line() {
+        let error = anyhow::anyhow!("the fuse\n  blew").context("seat 2");
+        assert_eq!(line(&error), "seat 2: the fuse blew");
+    }
 
     #[test]
     fn a_slip_is_recognised_and_a_stranger_is_not() {
