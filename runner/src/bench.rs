@@ -17,7 +17,7 @@ use crate::env_choice::EnvChoice;
 use crate::output;
 use crate::preset::MOST_SEATS;
 use crate::tables::Tables;
-use crate::usage::usage;
+use crate::usage::{self, usage};
 
 /// Steps between two looks at the clock.
 const HORIZON: usize = 32;
@@ -51,7 +51,7 @@ struct EnvArgs {
     #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..))]
     threads: u32,
     /// How long to measure
-    #[arg(long, default_value_t = 5.0)]
+    #[arg(long, default_value_t = 5.0, allow_negative_numbers = true, value_parser = usage::time)]
     seconds: f64,
     /// Seed of the episodes and actions
     #[arg(long, default_value_t = 0)]
@@ -92,8 +92,7 @@ pub(crate) fn run(args: &BenchArgs, tables: &Tables) -> anyhow::Result<ExitCode>
 }
 
 fn env(args: &EnvArgs, tables: &Tables) -> anyhow::Result<ExitCode> {
-    let limit = Duration::try_from_secs_f64(args.seconds).ok().filter(|limit| !limit.is_zero());
-    let limit = limit.ok_or_else(|| usage(format!("--seconds {}: expected a time above 0", args.seconds)))?;
+    let limit = Duration::from_secs_f64(args.seconds).max(Duration::from_nanos(1)); // one look at the clock at least
     let resolved = args.env.resolve(tables)?;
     let together = resolved.together();
     if !args.envs.is_multiple_of(together) {

@@ -23,7 +23,7 @@ use crate::cli::Machine;
 use crate::measure::{self, Span};
 use crate::preset::{self, Ask, Resolved, agent_preset};
 use crate::tables::Tables;
-use crate::usage::usage;
+use crate::usage::{self, usage};
 use crate::waiting::Waiting;
 use crate::{file, output, run_dir};
 use candidates::{Candidate, Times};
@@ -40,10 +40,10 @@ pub(crate) struct PlanArgs {
     #[arg(long)]
     agent: Option<String>,
     /// Time for the whole run
-    #[arg(long, allow_negative_numbers = true)]
+    #[arg(long, allow_negative_numbers = true, value_parser = usage::time)]
     minutes: f64,
     /// How long to time each trunk and precision, its first update not counted
-    #[arg(long, default_value_t = 2.0, allow_negative_numbers = true)]
+    #[arg(long, default_value_t = 2.0, allow_negative_numbers = true, value_parser = usage::time)]
     seconds: f64,
     /// Seed of what is timed
     #[arg(long, default_value_t = 1)]
@@ -95,11 +95,6 @@ struct Row {
 
 /// `rl-run plan …`.
 pub(crate) fn run(args: &PlanArgs, tables: &Tables) -> anyhow::Result<ExitCode> {
-    for (flag, value) in [("--minutes", args.minutes), ("--seconds", args.seconds)] {
-        if !(value > 0.0 && value <= 1e9) {
-            return Err(usage(format!("{flag} {value}: expected a number above 0, and a billion at most")));
-        }
-    }
     let agent = args.agent.clone().map_or_else(|| best_agent(tables, &args.env), Ok)?;
     let (env, preset) = (args.env.as_str(), args.preset.as_deref());
     let ask = Ask { env, agent: Some(&agent), preset, sets: &args.set, protocol: None };

@@ -39,6 +39,15 @@ pub(crate) fn count(text: &str) -> Result<u64, &'static str> {
     text.parse().map_err(|_| "expected a whole number from 0 on, such as 100000")
 }
 
+/// A time on the command line, in whatever unit its flag has.
+///
+/// # Errors
+/// If it is none, or nobody would wait for it.
+pub(crate) fn time(text: &str) -> Result<f64, &'static str> {
+    let time = text.parse().ok().filter(|&time: &f64| time > 0.0 && time <= 1e9);
+    time.ok_or("expected a number above 0, and a billion at most")
+}
+
 /// The candidate most like `name`, if any is near enough to be meant.
 pub(crate) fn nearest<'a>(name: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let name = &name.to_lowercase();
@@ -64,6 +73,12 @@ mod tests {
     fn an_error_of_many_lines_is_one_line() {
         let error = anyhow::anyhow!("the fuse\n  blew").context("seat 2");
         assert_eq!(line(&error), "seat 2: the fuse blew");
+    }
+
+    #[test]
+    fn a_time_is_above_zero_and_one_that_can_be_waited_for() {
+        assert_eq!(["0.05", "3", "1e9"].map(time), [Ok(0.05), Ok(3.0), Ok(1e9)]);
+        assert!(["0", "-0.0", "-1", "1e300", "inf", "NaN", "soon", ""].into_iter().all(|text| time(text).is_err()));
     }
 
     #[test]

@@ -84,10 +84,10 @@ fn the_agent_that_claims_the_most_is_the_default() {
 fn a_time_that_is_none_or_too_short_is_refused() {
     let dir = tempfile::tempdir().unwrap();
     for (line, expected) in [
-        ("--env cartpole --minutes 0", "--minutes 0: expected a number above 0"),
-        ("--env cartpole --minutes -3", "--minutes -3: expected a number above 0"),
-        ("--env cartpole --minutes inf", "--minutes inf"),
-        ("--env cartpole --minutes 1 --seconds 0", "--seconds 0: expected a number above 0"),
+        ("--env cartpole --minutes 0", "'0' for '--minutes <MINUTES>': expected a number above 0"),
+        ("--env cartpole --minutes -3", "'-3' for '--minutes <MINUTES>': expected a number above 0"),
+        ("--env cartpole --minutes inf", "--minutes"),
+        ("--env cartpole --minutes 1 --seconds 0", "'0' for '--seconds <SECONDS>': expected a number above 0"),
         ("--env cartpole --minutes soon", "--minutes"),
         ("--env cartpol --minutes 1", "did you mean `cartpole`?"),
         ("--env cartpole --agent pop --minutes 1", "no agent is called `pop`"),

@@ -108,7 +108,7 @@ fn the_bench_counts_steps_frames_and_resets() {
     assert!(plain.starts_with("frozenlake, 6 seats in 2 threads: "), "{plain}");
     for (wrong, why) in [
         ("frozenlake --envs 2 --threads 3", "--threads 3 is more than --envs 2"),
-        ("frozenlake --seconds 0", "--seconds"),
+        ("frozenlake --seconds 0", "'0' for '--seconds <SECONDS>': expected a number above 0"),
         ("frozenlake --envs 4294967295", "4294967295 is not in 1..=65536"),
         ("doom/multi_duel --envs 3", "--envs 3: 2 seats of doom/multi_duel share a world"),
         ("doom/multi_duel --envs 2 --threads 2", "--threads 2 is more than --envs 2, of which 2 share a world"),

@@ -19,7 +19,7 @@ use serde::Serialize;
 
 use crate::cli::Cpu;
 use crate::output;
-use crate::usage::{hint, usage};
+use crate::usage::{self, hint, usage};
 
 /// What can be measured: a name, whether its products may be of bf16, and what it is built from for a batch.
 const MODELS: &[(&str, bool, Build)] = &[
@@ -61,7 +61,7 @@ pub(crate) struct NnArgs {
     #[arg(long, value_enum, default_value_t = Pass::Train)]
     pass: Pass,
     /// How long to measure
-    #[arg(long, default_value_t = 2.0)]
+    #[arg(long, default_value_t = 2.0, allow_negative_numbers = true, value_parser = usage::time)]
     seconds: f64,
     /// One JSON object on stdout
     #[arg(long)]
@@ -108,9 +108,6 @@ struct Work {
 
 /// `rl-run bench nn`.
 pub(crate) fn run(args: &NnArgs) -> anyhow::Result<ExitCode> {
-    if !(args.seconds >= 0.0 && args.seconds.is_finite()) {
-        bail!(usage(format!("--seconds {}: expected a number from 0 on", args.seconds)));
-    }
     let names = || MODELS.iter().map(|&(name, ..)| name);
     let Some(&(model, rounds, build)) = MODELS.iter().find(|(name, ..)| *name == args.model) else {
         let known = names().collect::<Vec<_>>().join(", ");

@@ -2,7 +2,6 @@
 
 use std::process::ExitCode;
 
-use anyhow::bail;
 use serde::Serialize;
 
 use crate::cli::Machine;
@@ -11,7 +10,7 @@ use crate::output;
 use crate::preset::{self, Ask};
 use crate::spent::Profile;
 use crate::tables::Tables;
-use crate::usage::usage;
+use crate::usage;
 use crate::waiting::Waiting;
 
 /// Measures training: the replay is filled first, and the clock starts at the first update.
@@ -29,7 +28,7 @@ pub(crate) struct TrainArgs {
     #[arg(long)]
     agent: String,
     /// How long to measure
-    #[arg(long, default_value_t = 20.0)]
+    #[arg(long, default_value_t = 20.0, allow_negative_numbers = true, value_parser = usage::time)]
     seconds: f64,
     /// Seed of every random stream
     #[arg(long, default_value_t = 1)]
@@ -61,9 +60,6 @@ struct Report {
 
 /// `rl-run bench train`.
 pub(crate) fn run(args: &TrainArgs, tables: &Tables) -> anyhow::Result<ExitCode> {
-    if !(args.seconds > 0.0 && args.seconds.is_finite()) {
-        bail!(usage(format!("--seconds {}: expected a number above 0", args.seconds)));
-    }
     let waiting = Waiting::listen(args.json, "nothing was measured")?;
     let ask = Ask { env: &args.env, agent: Some(&args.agent), sets: &args.set, ..Ask::default() };
     let resolved = preset::resolve(tables, &ask)?;
