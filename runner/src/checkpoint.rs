@@ -3,6 +3,8 @@
 //! Written as a hidden directory, synced, then renamed; segments, which checkpoints share, lie beside them and are whole
 //! before. Nothing is loaded before every file has the hash of the manifest.
 
+mod find;
+
 use std::collections::BTreeSet;
 use std::fs::{self, File};
 use std::io::{BufReader, Read, Write};
@@ -17,8 +19,8 @@ use sha2::{Digest, Sha256};
 use crate::manifest::{self, Manifest, Owner, Part, SEGMENTS, Segment, hex};
 use crate::session::Session;
 use crate::snapshot::{self, Snapshot};
-use crate::usage::usage;
 use crate::writer::Known;
+pub(crate) use find::{Flag, find, list, whole};
 
 /// Writes a checkpoint below `dir`; nothing where the same is there already. One of its number that holds another state, as
 /// of a run that was stopped before everything that was due was done, is replaced. Its segments are `known`.
@@ -181,49 +183,6 @@ fn remove(dir: &Path, path: &Path) -> std::io::Result<()> {
     let draft = dir.join(format!(".{}.tmp", path.file_name().expect("a listed path has a name").to_string_lossy()));
     fs::rename(path, &draft)?;
     fs::remove_dir_all(&draft)
-}
-
-/// Checkpoints below `dir` by frames, oldest first.
-///
-/// # Errors
-/// If the directory cannot be read.
-pub(crate) fn list(dir: &Path) -> anyhow::Result<Vec<(u64, PathBuf)>> {
-    let mut found = Vec::new();
-    if dir.exists() {
-        for entry in fs::read_dir(dir).with_context(|| dir.display().to_string())? {
-            let path = entry?.path();
-            let number = path.file_name().and_then(|name| name.to_str()).and_then(|name| name.parse().ok());
-            found.extend(number.map(|number| (number, path)));
-        }
-    }
-    found.sort();
-    Ok(found)
-}
-
-/// The checkpoint of a run that `which` names: `last`, `best` or a number of frames.
-///
-/// # Errors
-/// If there is none of that name; the ones that exist are listed.
-pub(crate) fn find(run: &Path, which: &str) -> anyhow::Result<PathBuf> {
-    let all = list(&run.join("checkpoints"))?;
-    let best = list(&run.join("best"))?;
-    let known = || {
-        let mut names: Vec<String> = all.iter().map(|(frames, _)| frames.to_string()).collect();
-        names.extend(best.last().map(|_| "best".to_owned()));
-        if names.is_empty() { "it has none".to_owned() } else { format!("it has {}", names.join(", ")) }
-    };
-    let found = match which {
-        "last" => all.last(),
-        "best" => best.last(),
-        number => {
-            let frames: u64 = number.parse().map_err(|_| {
-                usage(format!("--checkpoint {which}: expected `last`, `best` or a number of frames ({})", known()))
-            })?;
-            all.iter().chain(&best).find(|(known, _)| *known == frames)
-        }
-    };
-    let missing = || usage(format!("{}: no checkpoint `{which}` ({})", run.display(), known()));
-    found.map(|(_, path)| path.clone()).ok_or_else(missing)
 }
 
 /// A checkpoint whose every byte was checked.

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use crate::checkpoint::{self, Checkpoint};
+use crate::checkpoint::{self, Checkpoint, Flag};
 use crate::cli::Machine;
 use crate::drive::{Run, drive};
 use crate::keep::Archive;
@@ -124,7 +124,7 @@ fn from(run: &Path, which: &str, owner: &Owner) -> anyhow::Result<Option<Checkpo
     if which == "last" && all.is_empty() {
         return Ok(None);
     }
-    let path = checkpoint::find(run, which)?;
+    let path = checkpoint::whole(run, which, Flag { name: "--checkpoint", words: "`last`" })?;
     let error = match Checkpoint::open(&path, owner) {
         Ok(checkpoint) => return Ok(Some(checkpoint)),
         Err(error) => error,

@@ -9,7 +9,7 @@ use serde::Serialize;
 use sha2::{Digest as _, Sha256};
 
 use crate::certify;
-use crate::checkpoint::{self, Checkpoint};
+use crate::checkpoint::{self, Checkpoint, Flag};
 use crate::cli::Machine;
 use crate::demonstrations;
 use crate::digests::{self, Digest};
@@ -175,7 +175,7 @@ pub(crate) fn run(args: &VerifyArgs, tables: &Tables) -> anyhow::Result<ExitCode
     if args.from == "start" {
         demonstrations::begin_again(&about, &resolved, &mut session, &train)?;
     } else {
-        let path = checkpoint::find(&args.run, &args.from).map_err(|e| usage(format!("--from: {e:#}")))?;
+        let path = checkpoint::whole(&args.run, &args.from, Flag { name: "--from", words: "`start`, `last`" })?;
         let checkpoint = Checkpoint::open(&path, &owner)?;
         checkpoint.load(&mut session)?;
         segments.extend(checkpoint.segments().into_iter().map(|(key, segment)| (key, segment.sha256)));

@@ -1,0 +1,80 @@
+//! Which checkpoint of a run is meant: `last`, `best` or a number of frames, as a flag names it.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use anyhow::Context as _;
+
+use crate::usage::usage;
+
+/// A flag that names a whole checkpoint, from which a run goes on. In `best/` there are weights alone.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Flag {
+    pub(crate) name: &'static str,
+    /// What else than a number of frames it takes.
+    pub(crate) words: &'static str,
+}
+
+/// Checkpoints below `dir` by frames, oldest first.
+///
+/// # Errors
+/// If the directory cannot be read.
+pub(crate) fn list(dir: &Path) -> anyhow::Result<Vec<(u64, PathBuf)>> {
+    let mut found = Vec::new();
+    if dir.exists() {
+        for entry in fs::read_dir(dir).with_context(|| dir.display().to_string())? {
+            let path = entry?.path();
+            let number = path.file_name().and_then(|name| name.to_str()).and_then(|name| name.parse().ok());
+            found.extend(number.map(|number| (number, path)));
+        }
+    }
+    found.sort();
+    Ok(found)
+}
+
+/// The checkpoint of a run whose weights `--checkpoint` names: `last`, `best` or a number of frames.
+///
+/// # Errors
+/// If there is none of that name; the ones that exist are listed.
+pub(crate) fn find(run: &Path, which: &str) -> anyhow::Result<PathBuf> {
+    let best = list(&run.join("best"))?;
+    match (which, best.last()) {
+        ("best", Some((_, path))) => Ok(path.clone()),
+        _ => among(run, which, Flag { name: "--checkpoint", words: "`last`, `best`" }, &best),
+    }
+}
+
+/// The checkpoint of a run that `flag` names: `last` or a number of frames.
+///
+/// # Errors
+/// If there is none of that name; the ones that exist are listed.
+pub(crate) fn whole(run: &Path, which: &str, flag: Flag) -> anyhow::Result<PathBuf> {
+    if which == "best" {
+        let Flag { name, words } = flag;
+        let why = "the best are weights alone, which can be played, and nothing goes on from them";
+        return Err(usage(format!("{name} best: expected {words} or a number of frames; {why}")));
+    }
+    among(run, which, flag, &[])
+}
+
+/// Of all whole ones and of the weights in `best`.
+fn among(run: &Path, which: &str, flag: Flag, best: &[(u64, PathBuf)]) -> anyhow::Result<PathBuf> {
+    let all = list(&run.join("checkpoints"))?;
+    let known = || {
+        let mut names: Vec<String> = all.iter().map(|(frames, _)| frames.to_string()).collect();
+        names.extend(best.last().map(|_| "best".to_owned()));
+        if names.is_empty() { "it has none".to_owned() } else { format!("it has {}", names.join(", ")) }
+    };
+    let Flag { name, words } = flag;
+    let found = match which {
+        "last" => all.last(),
+        "best" => None,
+        number => {
+            let expected = || usage(format!("{name} {which}: expected {words} or a number of frames ({})", known()));
+            let frames: u64 = number.parse().map_err(|_| expected())?;
+            all.iter().chain(best).find(|(known, _)| *known == frames)
+        }
+    };
+    let missing = || usage(format!("{name}: {}: no checkpoint `{which}` ({})", run.display(), known()));
+    found.map(|(_, path)| path.clone()).ok_or_else(missing)
+}
