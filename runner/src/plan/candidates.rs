@@ -152,7 +152,7 @@ pub(crate) fn all(own: &Resolved, frames: bool, bf16: bool) -> Vec<Candidate> {
 /// From `most` to 1: every number, or [`STEPS`] at even distances.
 fn down(most: i64) -> impl Iterator<Item = i64> {
     let last = most.min(STEPS) - 1;
-    (0..=last).map(move |at| most - ((most - 1) as i128 * at as i128 / last.max(1) as i128) as i64)
+    (0..=last).map(move |at| most - (i128::from(most - 1) * i128::from(at) / i128::from(last.max(1))) as i64)
 }
 
 /// Every build with every value.
