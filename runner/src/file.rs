@@ -1,7 +1,7 @@
 //! Files that appear whole or not at all.
 
 use std::fs::{File, Permissions};
-use std::io;
+use std::io::{self, Write as _};
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 
@@ -32,7 +32,7 @@ pub(crate) fn directory(path: &Path) -> anyhow::Result<&Path> {
 }
 
 /// A file in `dir` that is still to get its name, and that anyone may read whom the umask lets.
-pub(crate) fn unnamed(dir: &Path) -> io::Result<NamedTempFile> {
+fn unnamed(dir: &Path) -> io::Result<NamedTempFile> {
     tempfile::Builder::new().permissions(Permissions::from_mode(0o666)).tempfile_in(dir)
 }
 
@@ -41,7 +41,7 @@ pub(crate) fn text<S: Serializer>(path: &Path, to: S) -> Result<S::Ok, S::Error>
     to.serialize_str(&path.to_string_lossy())
 }
 
-/// Writes the file `path` by `write`, and shows it when that is done.
+/// Writes the file `path` by `write`, and shows it when that is done and on disk.
 ///
 /// # Errors
 /// If it cannot be written; the message names it.
@@ -50,6 +50,15 @@ pub(crate) fn whole(path: &Path, write: impl FnOnce(&File) -> anyhow::Result<()>
     let told = || path.display().to_string();
     let file = unnamed(dir).with_context(told)?;
     write(file.as_file()).with_context(told)?;
-    file.persist(path).with_context(told)?;
+    file.as_file().sync_all().with_context(told)?; // a name may be on disk before what it names
+    file.persist(path).map_err(|e| e.error).with_context(told)?;
     Ok(())
+}
+
+/// Writes these bytes as the file `path`, whole or not at all.
+///
+/// # Errors
+/// If it cannot be written; the message names it.
+pub(crate) fn write(path: &Path, bytes: &[u8]) -> anyhow::Result<()> {
+    whole(path, |mut file| Ok(file.write_all(bytes)?))
 }

@@ -10,7 +10,6 @@
 mod budget;
 mod candidates;
 
-use std::io::Write as _;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Instant;
@@ -140,7 +139,7 @@ pub(crate) fn run(args: &PlanArgs, tables: &Tables) -> anyhow::Result<ExitCode> 
     };
     let preset = text(&report, &planned);
     if let Some(out) = &args.out {
-        file::whole(out, |mut file| Ok(file.write_all(preset.as_bytes())?))?;
+        file::write(out, preset.as_bytes())?;
     }
     if args.json {
         output::line(serde_json::to_string(&Report { preset, ..report })?);

@@ -7,7 +7,6 @@ mod filed;
 mod raster;
 pub(crate) mod svg;
 
-use std::io::Write as _;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -73,7 +72,7 @@ pub(crate) fn run(args: &PlotArgs, tables: &Tables) -> anyhow::Result<ExitCode> 
     if let Some(out) = &args.out {
         let chart = chart(&groups, &filed, args.x, &args.y, tables);
         if ending == "svg" {
-            file::whole(out, |mut file| Ok(file.write_all(svg::page(&chart).as_bytes())?))?;
+            file::write(out, svg::page(&chart).as_bytes())?;
         } else {
             picture::write(out, &raster::picture(&chart))?;
         }

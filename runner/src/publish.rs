@@ -2,7 +2,6 @@
 
 use std::fmt::Write as _;
 use std::fs::{self, Permissions};
-use std::io::Write as _;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -131,16 +130,11 @@ fn fill(
         takes::write(&to.join(file), manifest, std::slice::from_ref(*take))?;
     }
     for name in ["run.toml", "run.json"] {
-        let text = fs::read_to_string(run.join(name)).with_context(|| run.join(name).display().to_string())?;
-        write(&to.join(name), &text)?;
+        let text = fs::read(run.join(name)).with_context(|| run.join(name).display().to_string())?;
+        file::write(&to.join(name), &text)?;
     }
-    write(&to.join(SCORE), &(serde_json::to_string_pretty(report)? + "\n"))?;
-    write(&to.join("README.md"), &card(trained, report, &games, &sha256))
-}
-
-/// Writes a file that anybody may read, as a run's own need not be.
-fn write(path: &Path, text: &str) -> anyhow::Result<()> {
-    file::whole(path, |mut file| Ok(file.write_all(text.as_bytes())?))
+    file::write(&to.join(SCORE), (serde_json::to_string_pretty(report)? + "\n").as_bytes())?;
+    file::write(&to.join("README.md"), card(trained, report, &games, &sha256).as_bytes())
 }
 
 /// What a model is, how it was made, what it earned and how to try it.

@@ -2,7 +2,6 @@
 
 mod page;
 
-use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -74,7 +73,7 @@ pub(crate) fn run(args: &ReportArgs, tables: &Tables) -> anyhow::Result<ExitCode
         films.extend(film(group, tables)?);
     }
     let page = Page { title: envs.join(", "), charts, rows, films, settings };
-    file::whole(&args.out, |mut file| Ok(file.write_all(page.html().as_bytes())?))?;
+    file::write(&args.out, page.html().as_bytes())?;
     let bytes = std::fs::metadata(&args.out)?.len();
     output::line(format!("{}: {} curves, {} films, {bytes} bytes", args.out.display(), groups.len(), page.films.len()));
     Ok(ExitCode::SUCCESS)

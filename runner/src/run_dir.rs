@@ -4,7 +4,7 @@
 
 use std::ffi::OsStr;
 use std::fs::{self, File};
-use std::io::{ErrorKind, Write as _};
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, bail};
@@ -141,9 +141,9 @@ impl RunDir {
     /// If a file cannot be written.
     pub(crate) fn describe(&self, about: &About, preset: &str) -> anyhow::Result<()> {
         // What makes the directory that of a run comes last: a process that is killed in between leaves none, or the one before.
-        write(&self.path.join("run.toml"), preset.as_bytes())?;
+        file::write(&self.path.join("run.toml"), preset.as_bytes())?;
         let json = format!("{}\n", serde_json::to_string_pretty(about)?);
-        write(&self.path.join("run.json"), json.as_bytes())
+        file::write(&self.path.join("run.json"), json.as_bytes())
     }
 
     /// Where it is.
@@ -278,19 +278,6 @@ fn lock(path: &Path) -> anyhow::Result<File> {
         Err(rustix::io::Errno::WOULDBLOCK) => bail!("{}: another rl-run is writing to this run", path.display()),
         Err(e) => Err(e).with_context(|| path.display().to_string()),
     }
-}
-
-/// Replaces a small file in one step.
-///
-/// # Errors
-/// If it cannot be written.
-pub(crate) fn write(path: &Path, bytes: &[u8]) -> anyhow::Result<()> {
-    let context = || path.display().to_string();
-    let mut file = file::unnamed(file::parent(path)).with_context(context)?;
-    file.write_all(bytes).with_context(context)?;
-    file.as_file().sync_all().with_context(context)?;
-    file.persist(path).map_err(|e| e.error).with_context(context)?;
-    Ok(())
 }
 
 #[cfg(test)]

@@ -7,7 +7,7 @@ use rl_core::{Column, Error, Values};
 use safetensors::Dtype;
 use safetensors::tensor::TensorView;
 
-use crate::run_dir;
+use crate::file;
 
 /// Writes the batch of an error that has one to `run`, and adds to its words where; returns other errors as they are.
 pub(crate) fn keep_batch(error: anyhow::Error, run: &Path) -> anyhow::Error {
@@ -17,7 +17,7 @@ pub(crate) fn keep_batch(error: anyhow::Error, run: &Path) -> anyhow::Error {
     });
     let Some((update, batch)) = batch else { return error };
     let path = run.join(format!("not-finite-update-{update}.safetensors"));
-    match safetensors(batch).and_then(|bytes| run_dir::write(&path, &bytes)) {
+    match safetensors(batch).and_then(|bytes| file::write(&path, &bytes)) {
         Ok(()) => anyhow!("{error:#}; its batch is in {}, no checkpoint is of it", path.display()),
         Err(failed) => anyhow!("{error:#}; its batch could not be kept: {failed:#}"),
     }

@@ -19,7 +19,7 @@ use serde::{Deserialize, Serialize};
 use crate::preset::Resolved;
 use crate::session::Session;
 use crate::takes::{self, Take};
-use crate::{checkpoint, run_dir};
+use crate::{checkpoint, file};
 
 /// The directory, in that of a run.
 pub(crate) const DIR: &str = "recordings";
@@ -209,7 +209,7 @@ impl Tape {
     pub(crate) fn hold(&self, frames: u64) -> anyhow::Result<()> {
         let mut bytes = Vec::new();
         save_postcard(&self.state, &mut bytes)?;
-        run_dir::write(&self.run.join(DIR).join(format!("{STATE}{frames}")), &bytes)?;
+        file::write(&self.run.join(DIR).join(format!("{STATE}{frames}")), &bytes)?;
         // A checkpoint after the oldest may be on its way to the disk: what belongs to it is wanted as soon as it is there.
         let oldest = checkpoint::list(&self.run.join("checkpoints"))?.first().map_or(0, |&(frames, _)| frames);
         self.remove(|name| held_at(name).is_some_and(|frames| frames < oldest))
