@@ -8,18 +8,15 @@ use std::process::ExitCode;
 
 use anyhow::Context as _;
 use rl_replays::recording::Manifest;
-use sha2::{Digest as _, Sha256};
 
-use crate::checkpoint::{self, Checkpoint};
+use crate::checkpoint;
 use crate::cli::Machine;
 use crate::learner::device;
-use crate::manifest::hex;
 use crate::model::{BEST, SCORE};
 use crate::record::by_agent;
-use crate::score::{Report, Score, give};
+use crate::score::{Report, give};
 use crate::session::WEIGHTS;
 use crate::snapshot::{Part, Snapshot};
-use crate::start::owner;
 use crate::tables::Tables;
 use crate::takes::{self, Take};
 use crate::trained::{Asked, Trained};
@@ -65,15 +62,13 @@ pub(crate) fn run(args: &PublishArgs, tables: &Tables) -> anyhow::Result<ExitCod
         return Err(usage(format!("{} exists: name another --out, or remove it", out.display())));
     }
     let mut trained = Trained::load(run, asked, &device(args.machine.device())?, tables)?;
-    let (manifest, takes) = by_agent(&trained, asked, None, false, args.machine.workers()?, &waiting)?;
-    let (returns, frames) =
-        (takes.iter().map(|take| take.outcome.ret).collect(), takes.iter().map(|take| take.outcome.frames).sum());
-    let report = Report::of(&trained, asked, &Score { returns, frames, ..Score::default() })?;
+    let (manifest, takes, score) = by_agent(&trained, asked, None, false, args.machine.workers()?, &waiting)?;
+    let report = Report::of(&trained, asked, &score)?;
     let told = || out.display().to_string();
     let parent = file::parent(out);
     fs::create_dir_all(parent).with_context(told)?;
     let draft = tempfile::Builder::new().prefix(".publish").tempdir_in(parent).with_context(told)?;
-    fill(draft.path(), run, &mut trained, asked, &manifest, &takes, &report).with_context(told)?;
+    fill(draft.path(), run, &mut trained, &manifest, &takes, &report).with_context(told)?;
     fs::set_permissions(draft.path(), Permissions::from_mode(0o755)).with_context(told)?;
     fs::rename(draft.path(), out).with_context(told)?;
     if args.json {
@@ -106,17 +101,14 @@ fn fill(
     to: &Path,
     run: &Path,
     trained: &mut Trained,
-    asked: &Asked,
     manifest: &Manifest,
     takes: &[Take],
     report: &Report,
 ) -> anyhow::Result<()> {
-    let owner = owner(&trained.resolved, &trained.resolved.train()?);
-    let from = Checkpoint::open(&checkpoint::find(run, &asked.checkpoint)?, &owner)?;
     let mut bytes = Vec::new();
     trained.learner.weights().save(&mut bytes)?;
-    let sha256 = hex(&Sha256::digest(&bytes));
     let parts = vec![Part { name: WEIGHTS.to_owned(), bytes, segments: 0..0 }];
+    let from = &trained.checkpoint;
     let weights = Snapshot { frames: from.frames(), updates: from.updates(), parts };
     let checkpoints = to.join("checkpoints");
     fs::create_dir(&checkpoints)?;
@@ -134,25 +126,25 @@ fn fill(
         file::write(&to.join(name), &text)?;
     }
     file::write(&to.join(SCORE), (serde_json::to_string_pretty(report)? + "\n").as_bytes())?;
-    file::write(&to.join("README.md"), card(trained, report, &games, &sha256).as_bytes())
+    file::write(&to.join("README.md"), card(trained, report, &games).as_bytes())
 }
 
 /// What a model is, how it was made, what it earned and how to try it.
-fn card(trained: &Trained, report: &Report, games: &[Game<'_>], sha256: &str) -> String {
-    let Trained { about, resolved, frames, .. } = trained;
+fn card(trained: &Trained, report: &Report, games: &[Game<'_>]) -> String {
+    let Trained { about, resolved, checkpoint, parameters_sha256, .. } = trained;
     let Report { env, agent, protocol, policy, seed, episodes, mean, stderr, median, human_normalised, .. } = report;
     let precision = resolved.train().map(|train| train.precision.to_string()).unwrap_or_default();
     let mut rows = vec![
         ("environment", format!("`{env}`, version {}", about.env_version)),
         ("protocol", protocol.as_ref().map_or_else(|| "none".to_owned(), |name| format!("`{name}`"))),
         ("agent", format!("`{agent}`, all of its settings in `run.toml`")),
-        ("trained for", format!("{frames} frames, seed {}", about.seed)),
+        ("trained for", format!("{} frames, seed {}", checkpoint.frames(), about.seed)),
         (
             "made with",
             format!("rl-run {} ({}), on {} threads of {}", about.version, about.revision, about.threads, about.cpu),
         ),
         ("precision", format!("{precision}; instruction set {}", about.isa)),
-        ("weights", format!("`checkpoints`, safetensors, SHA-256 `{sha256}`")),
+        ("weights", format!("`checkpoints`, safetensors, SHA-256 `{parameters_sha256}`")),
         ("evaluated on", format!("{episodes} games not seen in training, seed {seed}, actions {policy}")),
         ("mean", format!("{} (standard error)", give(*mean, *stderr, 1))),
     ];

@@ -83,7 +83,7 @@ pub(crate) fn run(args: &RecordArgs, tables: &Tables) -> anyhow::Result<ExitCode
     let waiting = Waiting::listen(args.json, "nothing was recorded")?;
     file::directory(&args.out)?; // before the games are played
     let run = args.model.as_deref().map(model::find).transpose()?.or_else(|| args.run.clone());
-    let (manifest, takes) = match (run, &args.env) {
+    let (manifest, takes, score) = match (run, &args.env) {
         (Some(run), _) => {
             let trained = Trained::load(&run, &args.asked, &device(args.machine.device())?, tables)?;
             by_agent(&trained, &args.asked, args.outputs, args.frames, args.machine.workers()?, &waiting)?
@@ -92,7 +92,6 @@ pub(crate) fn run(args: &RecordArgs, tables: &Tables) -> anyhow::Result<ExitCode
         (None, None) => bail!(usage("record: name a run, or --env and --random")),
     };
     takes::write(&args.out, &manifest, &takes)?;
-    let score = Score { returns: takes.iter().map(|take| take.outcome.ret).collect(), frames: 0, ..Score::default() };
     let report = Report {
         file: args.out.clone(),
         env: manifest.env,
@@ -111,7 +110,7 @@ pub(crate) fn run(args: &RecordArgs, tables: &Tables) -> anyhow::Result<ExitCode
     Ok(ExitCode::SUCCESS)
 }
 
-/// Plays the games that were asked for, and what a recording of them says. Of outputs, one before every
+/// Plays the games that were asked for: what a recording of them says, they, and what they earned. Of outputs, one before every
 /// so many steps is kept, and if `filmed` the picture after each.
 ///
 /// # Errors
@@ -123,27 +122,27 @@ pub(crate) fn by_agent(
     filmed: bool,
     workers: Workers,
     waiting: &Waiting,
-) -> anyhow::Result<(Manifest, Vec<Take>)> {
+) -> anyhow::Result<(Manifest, Vec<Take>, Score)> {
     let (eval, &Asked { seed, greedy, .. }) = (trained.resolved.eval()?, asked);
-    let Trained { about, resolved, learner, frames, parameters_sha256 } = trained;
+    let Trained { about, resolved, learner, checkpoint, parameters_sha256 } = trained;
     let player = Player::Agent {
         agent: about.agent.clone(),
-        frames: *frames,
+        frames: checkpoint.frames(),
         weights_sha256: parameters_sha256.clone(),
         policy: trained.policy(eval.epsilon, greedy),
         seed,
     };
     let mode = Mode::Evaluate { epsilon: eval.epsilon, greedy };
-    let spec = resolved.seat_eval(&Seating { seed, seats: SEATS..SEATS + 1 })?.spec().clone();
-    let kept = outputs.map(|every| kept(every, learner.as_ref(), &spec, &about.agent)).transpose()?;
+    let env = resolved.seat_eval(&Seating { seed, seats: SEATS..SEATS + 1 })?;
+    let kept = outputs.map(|every| kept(every, learner.as_ref(), env.spec(), &about.agent)).transpose()?;
+    let mut manifest = manifest(resolved, &resolved.eval_table()?, env.as_ref(), player, kept)?;
+    manifest.pictures = filmed.then(|| pictures(env.as_ref()));
+    drop(env); // an engine, maybe, that the games need not have beside theirs
     let games = Games { seed, first: SEATS, episodes: eval.episodes, mode, workers, outputs: kept.is_some() };
     let mut takes = Takes::new(outputs, filmed);
     let score = watched(resolved, learner.as_ref(), games, waiting, &mut |seats| takes.watch(seats))?;
     score.losses.iter().for_each(output::note);
-    let env = resolved.seat_eval(&Seating { seed, seats: SEATS..SEATS + 1 })?;
-    let mut manifest = manifest(resolved, &resolved.eval_table()?, env.as_ref(), player, kept)?;
-    manifest.pictures = filmed.then(|| pictures(env.as_ref()));
-    Ok((manifest, takes.of(&games).collect()))
+    Ok((manifest, takes.of(&games).collect(), score))
 }
 
 /// `every:N` of `--outputs`.
@@ -180,7 +179,7 @@ fn by_chance(
     env: &str,
     tables: &Tables,
     waiting: &Waiting,
-) -> anyhow::Result<(Manifest, Vec<Take>)> {
+) -> anyhow::Result<(Manifest, Vec<Take>, Score)> {
     let Asked { ref checkpoint, ref protocol, episodes, seed, greedy } = args.asked;
     if greedy || checkpoint != "last" {
         bail!(usage("--random: random actions have neither --greedy nor a --checkpoint"));
@@ -192,7 +191,7 @@ fn by_chance(
     }
     let mut env = resolved.seat_eval(&Seating { seed, seats: SEATS..SEATS + 1 })?;
     let spec = env.spec().clone();
-    let (mut rng, mut takes) = (Rng::new(seed, Stream::Act(SEATS)), Vec::new());
+    let (mut rng, mut takes, mut score) = (Rng::new(seed, Stream::Act(SEATS)), Vec::new(), Score::default());
     let mut block = Rollout::new(&spec, 1, 1, 0);
     env.reset(block.first())?;
     let episodes = resolved.eval()?.episodes as usize;
@@ -215,6 +214,8 @@ fn by_chance(
             }
             block.carry();
         }
+        score.returns.push(take.outcome.ret);
+        score.frames += take.outcome.frames;
         takes.push(take);
         let (act, rows) = block.step(0); // resets
         env.step(act, rows)?;
@@ -222,5 +223,5 @@ fn by_chance(
     }
     let mut manifest = manifest(&resolved, &resolved.eval_table()?, env.as_ref(), Player::Random { seed }, None)?;
     manifest.pictures = args.frames.then(|| pictures(env.as_ref()));
-    Ok((manifest, takes))
+    Ok((manifest, takes, score))
 }

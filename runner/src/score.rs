@@ -95,7 +95,7 @@ impl Report {
             env: resolved.env_name.clone(),
             agent: trained.about.agent.clone(),
             protocol: resolved.protocol_told(),
-            checkpoint: trained.frames,
+            checkpoint: trained.checkpoint.frames(),
             policy: trained.policy(resolved.eval()?.epsilon, asked.greedy),
             seed: asked.seed,
             exact: true,

@@ -51,7 +51,7 @@ pub(crate) fn recorded(run: &Path, tables: &Tables) -> anyhow::Result<(About, Re
     Ok((about, resolved))
 }
 
-/// Gives `learner` the weights of a checkpoint of its run and returns the frames after which it was made.
+/// Gives `learner` the weights of a checkpoint of its run, and returns that checkpoint: a name as `last` may mean another later.
 ///
 /// # Errors
 /// If there is no such checkpoint, or it does not fit.
@@ -60,11 +60,11 @@ pub(crate) fn load_weights(
     checkpoint: &str,
     resolved: &Resolved,
     learner: &mut dyn Learner,
-) -> anyhow::Result<u64> {
+) -> anyhow::Result<Checkpoint> {
     let dir = checkpoint::find(run, checkpoint)?;
     let checkpoint = Checkpoint::open(&dir, &owner(resolved, &resolved.train()?))?;
     checkpoint.load_part(WEIGHTS, learner.weights())?;
-    Ok(checkpoint.frames())
+    Ok(checkpoint)
 }
 
 /// A trained agent and the games that it plays.
@@ -72,9 +72,9 @@ pub(crate) struct Trained {
     pub(crate) about: About,
     pub(crate) resolved: Resolved,
     pub(crate) learner: Box<dyn Learner>,
-    /// Frames that it was trained for.
-    pub(crate) frames: u64,
-    /// Of its parameters.
+    /// Whose weights it has.
+    pub(crate) checkpoint: Checkpoint,
+    /// Of its parameters, as they are saved.
     pub(crate) parameters_sha256: String,
 }
 
@@ -103,9 +103,9 @@ impl Trained {
             )));
         }
         let mut learner = build(&resolved, &spec, *seed, device)?;
-        let frames = load_weights(run, checkpoint, &resolved, learner.as_mut())?;
+        let checkpoint = load_weights(run, checkpoint, &resolved, learner.as_mut())?;
         let parameters_sha256 = checkpoint::sha256(learner.weights())?;
-        Ok(Self { about, resolved, learner, frames, parameters_sha256 })
+        Ok(Self { about, resolved, learner, checkpoint, parameters_sha256 })
     }
 
     /// How it chooses, in words.

@@ -155,7 +155,7 @@ pub(crate) fn run(args: &MatchArgs, tables: &Tables) -> anyhow::Result<ExitCode>
     let device = device(args.machine.device())?;
     let untrained = build(&resolved, &spec, about.seed, &device)?;
     let mut learner = build(&resolved, &spec, about.seed, &device)?;
-    let checkpoint = load_weights(&args.run, &args.checkpoint, &resolved, learner.as_mut())?;
+    let checkpoint = load_weights(&args.run, &args.checkpoint, &resolved, learner.as_mut())?.frames();
 
     let (env, agent, games) = (resolved.env_name.clone(), about.agent.clone(), args.games as usize);
     let (seed, matches) = (args.seed, Vec::new());

@@ -6,7 +6,7 @@ mod common;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use common::{json, names, output, refusal};
+use common::{in_terminal, json, names, output, refusal};
 use rl_replays::recording::{Manifest, Outcome, Player, Recording};
 use serde_json::Value;
 use sha2::{Digest as _, Sha256};
@@ -61,6 +61,35 @@ fn a_published_run_plays_the_same_games_and_cannot_be_resumed() {
     assert!(output(at, "record --model pole --episodes 1 --out g.rec").status.success());
     let resumed = String::from_utf8(output(at, "resume models/pole --frames 9000 --quiet").stderr).unwrap();
     assert!(resumed.contains("models/pole is a published model"), "{resumed}");
+}
+
+#[test]
+fn what_is_published_is_what_played_though_a_newer_checkpoint_comes_meanwhile() {
+    let dir = tempfile::tempdir().unwrap();
+    let at = dir.path();
+    let line = "--env cartpole --agent ppo --seed 3 --quiet --json --set train.keep_checkpoints=1";
+    json(at, &format!("{line} --frames 1 --run r"));
+    json(at, &format!("{line} --frames 4000 --run later"));
+    let [before, later] = ["r", "later"].map(|run| names(&at.join(run).join("checkpoints")).pop().unwrap());
+    assert_ne!(before, later);
+    let [from, to] = ["later", "r"].map(|run| at.join(run).join("checkpoints").join(&later));
+    // Once the games have begun.
+    let comes = || {
+        let begun = fs::read_to_string(at.join("typescript")).is_ok_and(|said| said.contains("/20000 games"));
+        if begun {
+            fs::rename(&from, &to).unwrap();
+        }
+        begun
+    };
+    let (said, code) = in_terminal(at, "publish r --out model --episodes 20000", b"", comes);
+    assert!(code == 0 && to.exists(), "{said}");
+    assert_eq!(names(&at.join("model/checkpoints")), [&*before]);
+    let score: Value = serde_json::from_str(&fs::read_to_string(at.join("model/score.json")).unwrap()).unwrap();
+    assert_eq!(score["checkpoint"], before.parse::<u64>().unwrap());
+    let card = fs::read_to_string(at.join("model/README.md")).unwrap();
+    let weights = fs::read(at.join("model/checkpoints").join(&before).join("model.safetensors")).unwrap();
+    let sha256: String = Sha256::digest(&weights).iter().map(|byte| format!("{byte:02x}")).collect();
+    assert!(card.contains(&format!("SHA-256 `{sha256}`")) && score["parameters_sha256"] == *sha256, "{card}");
 }
 
 #[test]

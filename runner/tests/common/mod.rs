@@ -61,7 +61,7 @@ pub(crate) fn in_terminal(at: &Path, line: &str, keys: &[&[u8]], ready: impl Fn(
     let program = env!("CARGO_BIN_EXE_rl-run");
     let command = format!("stty cols 100 rows 30; exec '{program}' {line}");
     let mut child = Command::new("script")
-        .args(["--quiet", "--return", "--command", &command, "typescript"])
+        .args(["--quiet", "--return", "--flush", "--command", &command, "typescript"])
         .current_dir(at)
         .env("SHELL", "/bin/sh")
         .env("TERM", "xterm-256color")
