@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use anyhow::bail;
 use rl_agents::{Learner, Mode};
-use rl_core::{Rng, Seating, Spec, Stream};
+use rl_core::{Canvas, Rng, Seating, Spec, Stream};
 use rl_replays::recording::{Kept, Manifest, Player, WIDTH};
 use rl_replays::{Outputs, Rollout};
 use serde::Serialize;
@@ -139,10 +139,10 @@ pub(crate) fn by_agent(
     manifest.pictures = filmed.then(|| pictures(env.as_ref()));
     drop(env); // an engine, maybe, that the games need not have beside theirs
     let games = Games { seed, first: SEATS, episodes: eval.episodes, mode, workers, outputs: kept.is_some() };
-    let mut takes = Takes::new(outputs, filmed);
+    let mut takes = Takes::new(games, outputs, filmed);
     let score = watched(resolved, learner.as_ref(), games, waiting, &mut |seats| takes.watch(seats))?;
     score.losses.iter().for_each(output::note);
-    Ok((manifest, takes.of(&games).collect(), score))
+    Ok((manifest, takes.into_games(), score))
 }
 
 /// `every:N` of `--outputs`.
@@ -192,19 +192,21 @@ fn by_chance(
     let mut env = resolved.seat_eval(&Seating { seed, seats: SEATS..SEATS + 1 })?;
     let spec = env.spec().clone();
     let (mut rng, mut takes, mut score) = (Rng::new(seed, Stream::Act(SEATS)), Vec::new(), Score::default());
+    let mut canvas = Canvas::new(0, 0);
     let mut block = Rollout::new(&spec, 1, 1, 0);
     env.reset(block.first())?;
     let episodes = resolved.eval()?.episodes as usize;
     let bar = waiting.bar(episodes, "games");
     for game in 0..episodes {
-        let (mut take, mut losses) = (Take::of_seat(env.as_ref(), 0, args.frames)?, 0);
+        let filmed = args.frames.then_some(&mut canvas);
+        let (mut take, mut losses) = (Take::of_seat(env.as_ref(), 0, filmed)?, 0);
         while !take.outcome.end.over() {
             waiting.go_on()?;
             bar.reach(game);
             spec.draw(&mut rng, block.discrete.row_mut(0), block.continuous.row_mut(0));
             let (act, rows) = block.step(0);
             env.step(act, rows)?;
-            take.follow(env.as_ref(), &block)?;
+            take.follow(env.as_ref(), &block, &mut canvas)?;
             for loss in env.take_losses() {
                 bar.note(lost(loss));
                 losses += 1;

@@ -27,23 +27,18 @@ pub(crate) struct Take {
     pub(crate) outcome: Outcome,
     /// What it looked like, where that was asked for: never of one that outlives this process.
     #[serde(skip)]
-    shots: Option<Shots>,
-}
-
-/// The pictures of a game so far.
-#[derive(Clone, Debug)]
-struct Shots {
-    groups: Vec<Group>,
-    reel: Reel,
-    picture: Canvas,
+    pictures: Vec<Group>,
+    /// Packs pictures until the game is over, and takes no little memory.
+    #[serde(skip)]
+    reel: Option<Reel>,
 }
 
 impl Take {
     /// The game of that seed, of which nothing was played.
     pub(crate) fn begin(seed: u64) -> Self {
         let outcome = Outcome { ret: 0.0, frames: 0, end: End::No };
-        let (discrete, continuous, seen, outputs) = Default::default();
-        Self { seed, discrete, continuous, seen, outputs, outcome, shots: None }
+        let (discrete, continuous, seen, outputs, pictures) = Default::default();
+        Self { seed, discrete, continuous, seen, outputs, outcome, pictures, reel: None }
     }
 
     /// The same, that was this episode. Its return holds nothing of what a shaping pays a learner besides.
@@ -82,28 +77,30 @@ impl Take {
     }
 
     /// Takes the step that the only seat of `env` just made in a block of one step, or begins anew where that lost its engine, and
-    /// the game with it.
+    /// the game with it. `canvas` is one to draw on.
     ///
     /// # Errors
     /// If a picture is too large.
-    pub(crate) fn follow(&mut self, env: &dyn VecEnv, block: &Rollout) -> anyhow::Result<()> {
+    pub(crate) fn follow(&mut self, env: &dyn VecEnv, block: &Rollout, canvas: &mut Canvas) -> anyhow::Result<()> {
         if block.age[(1, 0)] == 0 {
-            *self = Self::of_seat(env, 0, self.shots.is_some())?;
+            *self = Self::of_seat(env, 0, self.reel.is_some().then_some(canvas))?;
             return Ok(());
         }
         self.push(block, 0, 0, None);
-        self.look(env, 0, Told::of(block, 1, 0))
+        self.look(env, 0, Told::of(block, 1, 0), canvas)
     }
 
-    /// The game that begins in seat `n` of `env`; if `filmed`, with its picture, and that after each step that is
-    /// [looked at](Self::look).
+    /// The game that begins in seat `n` of `env`; if it is `filmed`, on a canvas to draw on, with its picture, and that after each
+    /// step that is [looked at](Self::look).
     ///
     /// # Errors
     /// If the picture is too large.
-    pub(crate) fn of_seat(env: &dyn VecEnv, n: usize, filmed: bool) -> anyhow::Result<Self> {
+    pub(crate) fn of_seat(env: &dyn VecEnv, n: usize, filmed: Option<&mut Canvas>) -> anyhow::Result<Self> {
         let mut take = Self::begin(env.episode_seed(n));
-        take.shots = filmed.then(|| Shots { groups: Vec::new(), reel: Reel::default(), picture: Canvas::new(0, 0) });
-        take.look(env, n, Told::default())?;
+        if let Some(canvas) = filmed {
+            take.reel = Some(Reel::default());
+            take.look(env, n, Told::default(), canvas)?;
+        }
         Ok(take)
     }
 
@@ -111,12 +108,13 @@ impl Take {
     ///
     /// # Errors
     /// If it is too large.
-    pub(crate) fn look(&mut self, env: &dyn VecEnv, n: usize, told: Told) -> anyhow::Result<()> {
-        let Some(Shots { groups, reel, picture }) = &mut self.shots else { return Ok(()) };
-        env.draw(n, picture);
-        groups.extend(reel.push(picture, told).context("--frames")?);
+    pub(crate) fn look(&mut self, env: &dyn VecEnv, n: usize, told: Told, canvas: &mut Canvas) -> anyhow::Result<()> {
+        let Some(reel) = &mut self.reel else { return Ok(()) };
+        env.draw(n, canvas);
+        self.pictures.extend(reel.push(canvas, told).context("--frames")?);
         if told.end.over() {
-            groups.extend(reel.cut());
+            self.pictures.extend(reel.cut());
+            self.reel = None;
         }
         Ok(())
     }
@@ -126,7 +124,7 @@ impl Take {
         let every = manifest.outputs.map_or(usize::MAX, |kept| kept.every as usize);
         let mut outputs = self.outputs.chunks_exact(1 + actions(manifest));
         recorder.episode(self.seed)?;
-        self.shots.iter().flat_map(|shots| &shots.groups).try_for_each(|group| recorder.pictures(group))?;
+        self.pictures.iter().try_for_each(|group| recorder.pictures(group))?;
         for (step, &seen) in self.seen.iter().enumerate() {
             if step.is_multiple_of(every)
                 && let Some(output) = outputs.next()
@@ -144,21 +142,24 @@ fn actions(manifest: &Manifest) -> usize {
     manifest.discrete.iter().map(|&count| count as usize).sum()
 }
 
-/// Of each seat, the games that are over, and the one that is not.
-#[derive(Debug, Default)]
+/// Of each seat, its share of the games: those that are over, and the one that is not.
+#[derive(Debug)]
 pub(crate) struct Takes {
+    games: Games,
     over: Vec<Vec<Take>>,
-    running: Vec<Take>,
+    /// None between two games, and once a seat has its share: it is played on beside the others, for nobody.
+    running: Vec<Option<Take>>,
     /// Steps between two outputs that are kept.
     every: Option<u32>,
-    /// Whether pictures are kept.
-    frames: bool,
+    /// To draw on, if pictures are kept.
+    filmed: Option<Canvas>,
 }
 
 impl Takes {
-    /// Of no game yet.
-    pub(crate) fn new(every: Option<u32>, frames: bool) -> Self {
-        Self { every, frames, ..Self::default() }
+    /// Of these games, of which none was played yet.
+    pub(crate) fn new(games: Games, every: Option<u32>, filmed: bool) -> Self {
+        let (over, running) = Default::default();
+        Self { games, over, running, every, filmed: filmed.then(|| Canvas::new(0, 0)) }
     }
 
     /// Takes the step that all seats just made, in blocks of one step; the first time, where they begin.
@@ -171,28 +172,43 @@ impl Takes {
         for (env, block) in seats.envs().zip(seats.blocks()) {
             for e in 0..block.envs() {
                 if first {
-                    self.running.push(Take::of_seat(env, e, self.frames)?);
                     self.over.push(Vec::new());
-                } else if block.age[(1, e)] == 0 {
-                    let next = Take::of_seat(env, e, self.frames)?;
-                    let before = std::mem::replace(&mut self.running[seat], next);
-                    // A game whose engine was lost has no end, and is none.
-                    self.over[seat].extend(Some(before).filter(|game| game.outcome.end.over()));
-                } else {
-                    self.running[seat].push(block, 0, e, self.every);
-                    self.running[seat].look(env, e, Told::of(block, 1, e))?;
+                    self.running.push(None);
                 }
+                self.watch_seat(seat, env, block, e, first || block.age[(1, e)] == 0)?;
                 seat += 1;
             }
         }
         Ok(())
     }
 
-    /// The games that count, in the order of their returns in a score.
-    pub(crate) fn of(self, games: &Games) -> impl Iterator<Item = Take> {
-        let seats = self.over.into_iter().zip(self.running).enumerate();
-        let all = seats.map(|(seat, (over, last))| (games.share(seat as u32) as usize, over.into_iter().chain([last])));
-        all.flat_map(|(share, takes)| takes.take(share).collect::<Vec<_>>())
+    /// The same of one seat, which is place `e` of `env` and its block, and in which a game `begins` or goes on.
+    fn watch_seat(
+        &mut self,
+        seat: usize,
+        env: &dyn VecEnv,
+        block: &Rollout,
+        e: usize,
+        begins: bool,
+    ) -> anyhow::Result<()> {
+        let (over, running) = (&mut self.over[seat], &mut self.running[seat]);
+        if begins {
+            // A game whose engine was lost has no end, and is none.
+            let more = over.len() < self.games.share(seat as u32) as usize;
+            *running = more.then(|| Take::of_seat(env, e, self.filmed.as_mut())).transpose()?;
+        } else if let Some(take) = running {
+            take.push(block, 0, e, self.every);
+            if let Some(canvas) = &mut self.filmed {
+                take.look(env, e, Told::of(block, 1, e), canvas)?;
+            }
+            over.extend(running.take_if(|take| take.outcome.end.over()));
+        }
+        Ok(())
+    }
+
+    /// The games, in the order of their returns in a score.
+    pub(crate) fn into_games(self) -> Vec<Take> {
+        self.over.into_iter().flatten().collect()
     }
 }
 
@@ -238,4 +254,115 @@ pub(crate) fn manifest(
         pictures: None,
         made_by: format!("rl-run {} ({})", env!("CARGO_PKG_VERSION"), env!("RL_REVISION")),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use rl_agents::{Clock, Mode, Pace, Plan, Policy};
+    use rl_core::{Act, Result, Rng, Rows, Seating, Spec, State, Stream};
+
+    use super::*;
+    use crate::collect::Workers;
+    use crate::preset::{Ask, resolve};
+    use crate::tables::Tables;
+
+    /// An environment that counts how often it is drawn.
+    struct Drawn(Box<dyn VecEnv>, Arc<AtomicUsize>);
+
+    impl VecEnv for Drawn {
+        fn spec(&self) -> &Spec {
+            self.0.spec()
+        }
+
+        fn seats(&self) -> usize {
+            self.0.seats()
+        }
+
+        fn reset(&mut self, rows: Rows<'_>) -> Result<()> {
+            self.0.reset(rows)
+        }
+
+        fn episode_seed(&self, n: usize) -> u64 {
+            self.0.episode_seed(n)
+        }
+
+        fn begin(&mut self, seeds: &[u64], rows: Rows<'_>) -> Result<()> {
+            self.0.begin(seeds, rows)
+        }
+
+        fn step(&mut self, act: Act<'_>, rows: Rows<'_>) -> Result<()> {
+            self.0.step(act, rows)
+        }
+
+        fn frame_rate(&self) -> f64 {
+            self.0.frame_rate()
+        }
+
+        fn lives(&self, n: usize) -> Option<u32> {
+            self.0.lives(n)
+        }
+
+        fn draw(&self, n: usize, canvas: &mut Canvas) {
+            self.1.fetch_add(1, Ordering::Relaxed);
+            self.0.draw(n, canvas);
+        }
+
+        fn serving(&self) -> u32 {
+            self.0.serving()
+        }
+
+        fn save(&self, n: usize, out: &mut Vec<u8>) -> Result<()> {
+            self.0.save(n, out)
+        }
+
+        fn load(&mut self, n: usize, bytes: &[u8]) -> Result<()> {
+            self.0.load(n, bytes)
+        }
+    }
+
+    struct Chance(Rng);
+
+    impl Policy for Chance {
+        fn act(&mut self, blocks: &mut [Rollout], t: usize, _mode: Mode) -> Result<()> {
+            for block in blocks {
+                for e in 0..block.envs() {
+                    block.discrete[(t, e)] = self.0.below(2);
+                }
+            }
+            Ok(())
+        }
+
+        fn state(&mut self) -> State<'_> {
+            Vec::new()
+        }
+    }
+
+    #[test]
+    fn a_seat_that_has_its_share_is_drawn_no_more_and_games_that_are_over_hold_no_canvas() {
+        let tables = Tables::new(&[rl_envs::ENVS], &[]);
+        let resolved = resolve(&tables, &Ask { env: "cartpole", ..Ask::default() }).unwrap();
+        let drawn = Arc::new(AtomicUsize::new(0));
+        let env = Drawn(resolved.seat_eval(&Seating { seed: 1, seats: 0..16 }).unwrap(), Arc::clone(&drawn));
+        let (workers, mode) = (Workers::UpTo(1), Mode::Explore);
+        let plan = Plan { horizon: 1, extra: 0, pace: Pace { updates: 1, steps: 1 } };
+        let games = Games { seed: 1, first: 0, episodes: 20, mode, workers, outputs: false };
+        let (mut seats, mut takes) =
+            (Seats::new(vec![Box::new(env)], plan, workers).unwrap(), Takes::new(games, None, true));
+        let (mut policy, mut clock) = (Chance(Rng::new(1, Stream::Act(0))), Clock::default());
+        seats.reset().unwrap();
+        takes.watch(&seats).unwrap();
+        for _ in 0..300 {
+            seats.collect(&mut policy, mode, &mut clock).unwrap();
+            takes.watch(&seats).unwrap();
+            seats.carry();
+        }
+        let takes = takes.into_games();
+        assert_eq!(takes.len(), 20);
+        assert!(takes.iter().all(|take| take.reel.is_none() && !take.pictures.is_empty()));
+        let pictures: usize = takes.iter().map(|take| take.steps() + 1).sum();
+        assert_eq!(drawn.load(Ordering::Relaxed), pictures, "of each game its beginning and every step");
+    }
 }

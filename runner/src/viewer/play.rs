@@ -60,7 +60,7 @@ mod shown {
     use rl_replays::recording::Player;
 
     use super::super::around::Around;
-    use super::super::sitting::{Phase, Sitting};
+    use super::super::sitting::{Kept, Sitting};
     use super::super::surface::Surface;
     use super::super::window::Screen;
     use super::super::{layout, paint};
@@ -88,7 +88,12 @@ mod shown {
         let env = resolved.seat_eval(&Seating { seed: args.seed, seats: 0..1 })?;
         let mut manifest = takes::manifest(&resolved, &resolved.eval_table()?, env.as_ref(), Player::Human {}, None)?;
         manifest.pictures = args.frames.then(|| takes::pictures(env.as_ref()));
-        let mut sitting = Sitting::begin(env, &resolved.env_name, args.frames)?;
+        let kept = match &args.out {
+            None => Kept::Nothing,
+            Some(_) if args.frames => Kept::Filmed,
+            Some(_) => Kept::Games,
+        };
+        let mut sitting = Sitting::begin(env, &resolved.env_name, kept)?;
         let mut around = Around::look(&mut sitting, args.mute);
         let mut surface = Surface::default();
         let mut screen = Screen::open(&sitting.title(), layout::plain(sitting.picture(), args.scale))?;
@@ -108,11 +113,9 @@ mod shown {
                 sitting.advance(&input, seconds)?;
                 around.after(&sitting);
             }
-            if sitting.takes().len() > written {
+            if let Some(out) = args.out.as_ref().filter(|_| sitting.takes().len() > written) {
                 written = sitting.takes().len();
-                if let Some(out) = &args.out {
-                    takes::write(out, &manifest, sitting.takes())?;
-                }
+                takes::write(out, &manifest, sitting.takes())?;
             }
             surface.resize(input.size);
             paint::sitting(&sitting, help.then(|| around.help()).as_deref(), &mut surface);
@@ -123,18 +126,18 @@ mod shown {
             }
             screen.show(&surface)?;
         }
-        if !matches!(sitting.phase(), Phase::Over | Phase::Ready) {
-            output::note("the unfinished game is not recorded");
+        if sitting.unfinished() {
+            output::note(format!(
+                "the unfinished game {}",
+                if args.out.is_some() { "is not recorded" } else { "does not count" }
+            ));
         }
-        let returns: Vec<String> = sitting.takes().iter().map(|take| take.outcome.ret.to_string()).collect();
+        let returns: Vec<String> = sitting.returns().iter().map(ToString::to_string).collect();
+        let (games, returns) = (returns.len(), returns.join(", "));
         match &args.out {
-            Some(out) if written > 0 => {
-                output::line(format!("{}: {written} games, returns {}", out.display(), returns.join(", ")));
-            }
-            _ if written > 0 => {
-                output::line(format!("{written} games, returns {}; --out FILE records them", returns.join(", ")));
-            }
-            _ => output::line("no game was played to its end"),
+            _ if games == 0 => output::line("no game was played to its end"),
+            Some(out) => output::line(format!("{}: {games} games, returns {returns}", out.display())),
+            None => output::line(format!("{games} games, returns {returns}; --out FILE records them")),
         }
         Ok(ExitCode::SUCCESS)
     }

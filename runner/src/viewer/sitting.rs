@@ -26,11 +26,20 @@ pub(super) enum Phase {
     Over,
 }
 
+/// What is kept of games that were played to their end, beside their returns.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Kept {
+    Nothing,
+    /// What a recording needs.
+    Games,
+    /// The same, with the picture after every step.
+    Filmed,
+}
+
 /// Games of one person.
 pub(super) struct Sitting {
     name: String,
-    /// Whether pictures are kept.
-    frames: bool,
+    kept: Kept,
     env: Box<dyn VecEnv>,
     block: Rollout,
     hands: Hands,
@@ -38,27 +47,29 @@ pub(super) struct Sitting {
     /// Frames that should have been played and were not yet.
     due: f64,
     take: Take,
-    over: Vec<Take>,
+    /// Of the games that are over.
+    returns: Vec<f64>,
+    takes: Vec<Take>,
     picture: Canvas,
     /// What the last call sounded like, where somebody listens.
     sound: Vec<u8>,
 }
 
 impl Sitting {
-    /// Sits down to a first game; with `frames`, pictures of every step are kept.
+    /// Sits down to a first game.
     ///
     /// # Errors
     /// If keys cannot play it, the environment fails, or its pictures are too large.
-    pub(super) fn begin(mut env: Box<dyn VecEnv>, name: &str, frames: bool) -> anyhow::Result<Self> {
+    pub(super) fn begin(mut env: Box<dyn VecEnv>, name: &str, kept: Kept) -> anyhow::Result<Self> {
         let hands = Hands::new(env.as_ref(), name)?;
         let mut block = Rollout::new(env.spec(), 1, 1, 0);
         env.reset(block.first())?;
-        let take = Take::of_seat(env.as_ref(), 0, frames)?;
+        let mut picture = Canvas::new(0, 0);
+        let take = Take::of_seat(env.as_ref(), 0, (kept == Kept::Filmed).then_some(&mut picture))?;
+        env.draw(0, &mut picture);
         let phase = if hands.turns() { Phase::Going } else { Phase::Ready };
-        let (name, picture, (over, sound)) = (name.to_owned(), Canvas::new(0, 0), Default::default());
-        let mut sitting = Self { name, frames, env, block, hands, phase, due: 0.0, take, over, picture, sound };
-        sitting.env.draw(0, &mut sitting.picture);
-        Ok(sitting)
+        let (name, due, (returns, takes, sound)) = (name.to_owned(), 0.0, Default::default());
+        Ok(Self { name, kept, env, block, hands, phase, due, take, returns, takes, picture, sound })
     }
 
     /// What it waits for.
@@ -66,9 +77,27 @@ impl Sitting {
         self.phase
     }
 
-    /// Games that were played to their end.
+    /// Returns of the games that were played to their end.
+    pub(super) fn returns(&self) -> &[f64] {
+        &self.returns
+    }
+
+    /// Those games, if they are kept.
     pub(super) fn takes(&self) -> &[Take] {
-        &self.over
+        &self.takes
+    }
+
+    /// Whether a game was begun and not played to its end.
+    pub(super) fn unfinished(&self) -> bool {
+        self.phase != Phase::Over && self.take.steps() > 0
+    }
+
+    /// What becomes of games, in words.
+    pub(super) fn promise(&self) -> &'static str {
+        match self.kept {
+            Kept::Nothing => "Games are not kept: --out FILE records them.",
+            Kept::Games | Kept::Filmed => "Games that are played to their end are kept.",
+        }
     }
 
     /// The game as it looks.
@@ -114,7 +143,7 @@ impl Sitting {
 
     /// Number of the game, steps and return.
     pub(super) fn counts(&self) -> (usize, usize, f64) {
-        let number = self.over.len() + usize::from(self.phase != Phase::Over);
+        let number = self.returns.len() + usize::from(self.phase != Phase::Over);
         (number, self.take.steps(), self.take.outcome.ret)
     }
 
@@ -171,14 +200,17 @@ impl Sitting {
         let (act, rows) = self.block.step(0);
         self.env.step(act, rows)?;
         self.sound.extend_from_slice(self.env.sound(0));
-        self.take.follow(self.env.as_ref(), &self.block)?;
+        self.take.follow(self.env.as_ref(), &self.block, &mut self.picture)?;
         self.env.take_losses().into_iter().for_each(|loss| output::note(lost(loss)));
         let frames = self.block.frames[(1, 0)];
         self.block.carry();
         self.env.draw(0, &mut self.picture);
         if self.take.outcome.end.over() {
             self.phase = Phase::Over;
-            self.over.push(self.take.clone());
+            self.returns.push(self.take.outcome.ret);
+            if self.kept != Kept::Nothing {
+                self.takes.push(self.take.clone());
+            }
         }
         Ok(frames)
     }
@@ -188,7 +220,7 @@ impl Sitting {
         let (act, rows) = self.block.step(0); // resets
         self.env.step(act, rows)?;
         self.block.carry();
-        self.take = Take::of_seat(self.env.as_ref(), 0, self.frames)?;
+        self.take = Take::of_seat(self.env.as_ref(), 0, (self.kept == Kept::Filmed).then_some(&mut self.picture))?;
         self.phase = if self.hands.turns() { Phase::Going } else { Phase::Ready };
         self.env.draw(0, &mut self.picture);
         Ok(())

@@ -38,11 +38,11 @@ fn recorded(env: &str, sets: &[&str], games: usize) -> Recording {
 fn played(env: &str, sets: &[&str], games: usize, filmed: bool) -> Recording {
     let resolved = resolved(env, sets);
     let mut env = resolved.seat_eval(&Seating { seed: 3, seats: 0..1 }).unwrap();
-    let mut block = Rollout::new(env.spec(), 1, 1, 0);
+    let (mut canvas, mut block) = (Canvas::new(0, 0), Rollout::new(env.spec(), 1, 1, 0));
     env.reset(block.first()).unwrap();
     let (mut takes, mut turn, actions) = (Vec::new(), 0, env.spec().discrete[0]);
     for _ in 0..games {
-        let mut take = Take::of_seat(env.as_ref(), 0, filmed).unwrap();
+        let mut take = Take::of_seat(env.as_ref(), 0, filmed.then_some(&mut canvas)).unwrap();
         loop {
             turn += 1;
             block.discrete.row_mut(0)[0] = turn / 7 % actions;
@@ -53,7 +53,7 @@ fn played(env: &str, sets: &[&str], games: usize, filmed: bool) -> Recording {
                 break;
             }
             take.push(&block, 0, 0, None);
-            take.look(env.as_ref(), 0, Told::of(&block, 1, 0)).unwrap();
+            take.look(env.as_ref(), 0, Told::of(&block, 1, 0), &mut canvas).unwrap();
             block.carry();
         }
         takes.push(take);

@@ -43,6 +43,6 @@ pub(in super::super) fn sitting(sitting: &Sitting, keys: Option<&[(&str, &str)]>
     if let Some(keys) = keys {
         let all = sitting.help();
         let all = all.iter().map(|(key, what)| (key.as_str(), what.as_str())).chain(keys.iter().copied());
-        help("Keys", all, "Games that are played to their end are kept.", surface);
+        help("Keys", all, sitting.promise(), surface);
     }
 }

@@ -7,13 +7,13 @@ use rl_replays::recording::Played;
 use super::{player, read, resolved};
 use crate::viewer::hands::{Act, Hands};
 use crate::viewer::paint;
-use crate::viewer::sitting::{Phase, Sitting};
+use crate::viewer::sitting::{Kept, Phase, Sitting};
 use crate::viewer::surface::Surface;
 use crate::viewer::window::Input;
 
 fn sitting(env: &str, sets: &[&str]) -> Sitting {
     let env_of = resolved(env, sets).seat_eval(&Seating { seed: 1, seats: 0..1 }).unwrap();
-    Sitting::begin(env_of, env, false).unwrap()
+    Sitting::begin(env_of, env, Kept::Games).unwrap()
 }
 
 fn pressed(keys: &[Key]) -> Input {
@@ -42,6 +42,33 @@ fn a_persons_game_is_recorded_as_it_was() {
     let ret = |played: &Played| played.outcome.unwrap().ret;
     assert_eq!(ret(&recording.episodes[0]), 1.0);
     assert_eq!(player(recording).survey().differs(), None);
+}
+
+#[test]
+fn games_are_kept_where_a_file_is_to_hold_them_and_else_their_returns_alone() {
+    for (kept, games, promise) in [
+        (Kept::Nothing, 0, "Games are not kept: --out FILE records them."),
+        (Kept::Games, 1, "Games that are played to their end are kept."),
+        (Kept::Filmed, 1, "Games that are played to their end are kept."),
+    ] {
+        let resolved = resolved("frozenlake", &["env.slippery=false"]);
+        let env = resolved.seat_eval(&Seating { seed: 1, seats: 0..1 }).unwrap();
+        let mut sitting = Sitting::begin(env, "frozenlake", kept).unwrap();
+        assert!(!sitting.unfinished(), "nothing was played");
+        for (step, key) in [Key::Down, Key::Down, Key::Right, Key::Right, Key::Down, Key::Right].into_iter().enumerate()
+        {
+            assert_eq!(sitting.unfinished(), step > 0);
+            sitting.advance(&pressed(&[key]), 0.0).unwrap();
+        }
+        assert!(sitting.phase() == Phase::Over && !sitting.unfinished());
+        assert_eq!((sitting.returns(), sitting.takes().len(), sitting.promise()), (&[1.0][..], games, promise));
+        sitting.advance(&pressed(&[Key::Enter]), 0.0).unwrap();
+        assert!(!sitting.unfinished() && sitting.counts() == (2, 0, 0.0));
+        if kept == Kept::Filmed {
+            let env = resolved.seat_eval(&Seating { seed: 1, seats: 0..1 }).unwrap();
+            assert_eq!(read(&resolved, env.as_ref(), sitting.takes(), true).episodes[0].steps(), 6);
+        }
+    }
 }
 
 #[test]
