@@ -1,4 +1,6 @@
 //! GIF: of each picture only what changed since the one before, in its own colours where 255 of them suffice.
+//!
+//! Times are hundredths of a second: a picture that would be shown for less is left out, so that a film is as fast as was asked.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -19,11 +21,11 @@ pub(super) struct Gif<W: Write> {
     out: Option<W>,
     encoder: Option<Encoder<W>>,
     size: Option<(usize, usize)>,
-    /// What is on the screen.
+    /// What is on the screen, by the pictures that were written.
     screen: Vec<u8>,
     /// The picture that was shown last, until it is known for how long.
-    waiting: Option<Frame<'static>>,
-    /// When that began, and when it ends.
+    waiting: Option<Canvas>,
+    /// When those that were written end, and when that one does.
     since: f64,
     until: f64,
 }
@@ -33,13 +35,21 @@ impl<W: Write> Gif<W> {
         Self { out: Some(out), encoder: None, size: None, screen: Vec::new(), waiting: None, since: 0.0, until: 0.0 }
     }
 
-    /// Writes the picture that waits.
-    fn flush(&mut self) -> anyhow::Result<()> {
-        let Some(mut frame) = self.waiting.take() else { return Ok(()) };
+    /// Writes the picture that waits, unless it is too short: then the next has its time. The `last` has none after it.
+    fn flush(&mut self, last: bool) -> anyhow::Result<()> {
+        let Some(canvas) = self.waiting.take() else { return Ok(()) };
         // Rounded as times, so that hundredths that are lost here are made up for there.
         let hundredths = (self.until * 100.0).round() - (self.since * 100.0).round();
+        if hundredths < 1.0 && !last {
+            return Ok(());
+        }
+        // It may be what is there already, if one between was left out: then nothing of it is written but its time.
+        let area = changed(&self.screen, &canvas).unwrap_or([0, 0, 1, 1]);
+        let before = Some(&self.screen[..]).filter(|screen| !screen.is_empty());
+        let mut frame = frame(before, &canvas, area)?;
         frame.delay = hundredths.clamp(1.0, f64::from(u16::MAX)) as u16;
         self.since = self.until;
+        self.screen = canvas.pixels().to_vec();
         self.encoder.as_mut().context("a film has a first picture")?.write_frame(&frame)?;
         Ok(())
     }
@@ -54,18 +64,16 @@ impl<W: Write> Film for Gif<W> {
             encoder.set_repeat(Repeat::Infinite)?;
             self.encoder = Some(encoder);
         }
-        if let Some(area) = changed(&self.screen, canvas) {
-            self.flush()?;
-            let whole = self.screen.is_empty();
-            self.waiting = Some(frame(if whole { None } else { Some(&self.screen) }, canvas, area)?);
-            self.screen = canvas.pixels().to_vec();
+        if self.waiting.as_ref() != Some(canvas) {
+            self.flush(false)?;
+            self.waiting = Some(canvas.clone());
         }
         self.until += seconds;
         Ok(())
     }
 
     fn finish(&mut self) -> anyhow::Result<()> {
-        self.flush()?;
+        self.flush(true)?;
         let out = self.encoder.take().context("a film has a first picture")?.into_inner()?;
         { out }.flush()?;
         Ok(())
@@ -175,6 +183,39 @@ mod tests {
         let shown = screened(&bytes);
         let expected = [(&pictures[0], 7), (&pictures[1], 13), (&pictures[3], 7)];
         assert_eq!(shown, expected.map(|(pixels, delay)| (pixels.to_vec(), delay)));
+    }
+
+    #[test]
+    fn pictures_that_are_too_short_are_left_out_and_the_film_is_as_long_as_was_asked() {
+        let pictures: Vec<[u8; 6]> = (0..11).map(|n| [n, 2, 3, 4, 5, n]).collect();
+        for (each, most) in [(1.0 / 800.0, 3), (0.02 / 16.0, 3), (0.007, 9), (0.015, 11)] {
+            let mut bytes = Vec::new();
+            let mut film = Gif::new(&mut bytes);
+            for pixels in &pictures[..10] {
+                film.show(&picture(pixels), each).unwrap();
+            }
+            film.show(&picture(&pictures[10]), 1.0).unwrap();
+            film.finish().unwrap();
+            drop(film);
+            let shown = screened(&bytes);
+            let hundredths: f64 = shown.iter().map(|(_, delay)| f64::from(*delay)).sum();
+            assert!((hundredths - 100.0 * (10.0 * each + 1.0)).abs() <= 0.5 + 1e-9, "{each}: {hundredths}");
+            assert!(shown.len() <= most && shown.iter().all(|(_, delay)| *delay > 0), "{each}: {}", shown.len());
+            assert_eq!(shown.last().unwrap().0, pictures[10], "{each}");
+        }
+    }
+
+    #[test]
+    fn a_picture_that_comes_back_at_once_stays() {
+        let mut bytes = Vec::new();
+        let mut film = Gif::new(&mut bytes);
+        let (one, other) = ([1, 2, 3, 4, 5, 6], [6, 5, 4, 3, 2, 1]);
+        for (pixels, seconds) in [(&one, 0.1), (&other, 0.002), (&one, 0.1), (&other, 0.001)] {
+            film.show(&picture(pixels), seconds).unwrap();
+        }
+        film.finish().unwrap();
+        drop(film);
+        assert_eq!(screened(&bytes), [(one.to_vec(), 10), (one.to_vec(), 10), (other.to_vec(), 1)]);
     }
 
     #[test]
