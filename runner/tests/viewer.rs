@@ -6,7 +6,7 @@ mod common;
 
 use std::path::Path;
 
-use common::{json, rl_run};
+use common::{json, of_another_version, rl_run};
 
 /// The one line of a command without a display, after its exit code.
 fn refused(at: &Path, line: &str) -> (i32, String) {
@@ -43,4 +43,43 @@ fn without_a_display_the_way_around_is_named() {
     }
     std::fs::remove_file(at.join("a.rec")).unwrap();
     assert!(refused(at, "watch .").1.contains("`rl-run record RUN --out ./games.rec` makes one"));
+}
+
+/// A recording whose pictures are cut short, each chunk of them sealed anew: kind, number, length, content and checksum.
+fn with_pictures_cut(recording: &[u8]) -> Vec<u8> {
+    const PICTURES: u8 = 6;
+    let (magic, mut rest) = recording.split_at(8);
+    let mut cut = magic.to_vec();
+    while let Some((head, behind)) = rest.split_at_checked(9) {
+        let (content, behind) = behind.split_at(u32::from_le_bytes(head[5..].try_into().unwrap()) as usize);
+        let content = &content[..content.len() - if head[0] == PICTURES { 8 } else { 0 }];
+        let chunk = [&head[..5], &(content.len() as u32).to_le_bytes(), content].concat();
+        cut.extend([&chunk[..], &crc32fast::hash(&chunk).to_le_bytes()].concat());
+        rest = &behind[4..];
+    }
+    cut
+}
+
+#[test]
+fn what_is_wrong_with_the_pictures_of_a_recording_is_told_with_its_name() {
+    let dir = tempfile::tempdir().unwrap();
+    let at = dir.path();
+    json(at, "record --env taxi --random --episodes 1 --frames --set env.max_steps=40 --out a.rec --json");
+    let bytes = of_another_version(&std::fs::read(at.join("a.rec")).unwrap());
+    std::fs::write(at.join("b.rec"), with_pictures_cut(&bytes)).unwrap();
+    let (code, said) = refused(at, "watch b.rec");
+    assert!(code == 1 && said.contains("error: b.rec: is damaged at byte"), "{said}");
+}
+
+#[test]
+fn a_file_that_is_no_recording_is_left_out_where_another_is_there() {
+    let dir = tempfile::tempdir().unwrap();
+    let at = dir.path();
+    json(at, "record --env frozenlake --random --episodes 2 --out a.rec --json");
+    std::fs::write(at.join("zz.rec"), "nothing").unwrap();
+    let (code, said) = refused(at, "watch .");
+    assert!(code == 2 && said.contains("`rl-run export FILE"), "{said}");
+    std::fs::remove_file(at.join("a.rec")).unwrap();
+    let (code, said) = refused(at, "watch .");
+    assert!(code == 1 && said.contains("zz.rec is not a recording"), "{said}");
 }

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
-use rl_replays::recording::Recording;
+use rl_replays::recording::{Played, Recording};
 
 use crate::playback;
 use crate::usage::usage;
@@ -22,19 +22,27 @@ pub(super) struct Follow {
 }
 
 impl Follow {
-    /// Finds the recording that is meant by a file, a run or a directory.
+    /// Finds the recording that is meant by a file, a run or a directory: the newest in there that can be read and holds a game.
     ///
     /// # Errors
     /// If there is none.
-    pub(super) fn new(place: &Path) -> anyhow::Result<(Self, PathBuf)> {
+    pub(super) fn new(place: &Path) -> anyhow::Result<(Self, Recording)> {
         let name = place.display();
-        let there = std::fs::metadata(place).map_err(|e| usage(format!("{name}: {e}")))?;
-        let last = if there.is_dir() { newest(place) } else { stamp(place) }.ok_or_else(|| {
+        std::fs::metadata(place).map_err(|e| usage(format!("{name}: {e}")))?;
+        let mut newest = None;
+        for last in found(place) {
+            let read = playback::read(&last.2);
+            if read.as_ref().is_ok_and(|recording| !recording.episodes.is_empty()) {
+                return Ok((Self { place: place.to_owned(), last }, read?));
+            }
+            newest.get_or_insert((last, read));
+        }
+        // What is wrong with it is what there is to say.
+        let (last, read) = newest.ok_or_else(|| {
             let run = if place.join("run.json").exists() { name.to_string() } else { "RUN".to_owned() };
             usage(format!("{name}: holds no recording: `rl-run record {run} --out {name}/games.rec` makes one"))
         })?;
-        let file = last.2.clone();
-        Ok((Self { place: place.to_owned(), last }, file))
+        Ok((Self { place: place.to_owned(), last }, read?))
     }
 
     /// The recording that was found last.
@@ -42,70 +50,66 @@ impl Follow {
         &self.last.2
     }
 
-    /// A recording that is newer than the last one, or that one where it has grown, which it says.
-    ///
-    /// # Errors
-    /// If it cannot be read; one that is only just being begun is left for the next time.
-    pub(super) fn newer(&mut self) -> anyhow::Result<Option<(Recording, bool)>> {
-        let found = if self.place.is_dir() { newest(&self.place) } else { stamp(&self.place) };
-        let Some(found) = found.filter(|found| *found != self.last) else { return Ok(None) };
-        let Ok(recording) = playback::read(&found.2) else { return Ok(None) };
-        if recording.episodes.is_empty() {
-            return Ok(None);
+    /// A recording that is later than the last one, or another under the name that was given, and whether it is the one that is
+    /// `shown`, grown. What cannot be read is left out: it may be only just being begun.
+    pub(super) fn newer(&mut self, shown: &Recording) -> Option<(Recording, bool)> {
+        let named = !self.place.is_dir();
+        for stamp in found(&self.place) {
+            // A file of that name may be replaced by one that was written before.
+            if stamp == self.last || (stamp < self.last && !named) {
+                break;
+            }
+            let Ok(recording) = playback::read(&stamp.2) else { continue };
+            if recording.episodes.is_empty() {
+                continue;
+            }
+            let grown = stamp.2 == self.last.2 && begins(shown, &recording);
+            self.last = stamp;
+            return Some((recording, grown));
         }
-        let grown = found.2 == self.last.2;
-        self.last = found;
-        Ok(Some((recording, grown)))
+        None
+    }
+}
+
+/// Whether a recording begins as another: it is that one, or that one grown, and no other under its name.
+fn begins(one: &Recording, other: &Recording) -> bool {
+    let games = one.episodes.iter().zip(&other.episodes);
+    one.manifest == other.manifest
+        && one.episodes.len() <= other.episodes.len()
+        && games.into_iter().all(|(one, other)| begins_as(one, other))
+}
+
+/// The same of a game. Of outputs nothing is compared: one that is no number is not even itself.
+fn begins_as(one: &Played, other: &Played) -> bool {
+    let (steps, others) = (one.steps(), other.steps());
+    let long = if one.outcome.is_some() { others == steps } else { others >= steps };
+    one.seed == other.seed && long && (0..steps).all(|step| one.action(step) == other.action(step))
+}
+
+/// The file itself, or the recordings in a directory, the newest first.
+fn found(place: &Path) -> Vec<Stamp> {
+    let mut all = Vec::new();
+    if place.is_dir() {
+        walk(place, DEPTH, &mut all);
+    } else {
+        all.extend(stamp(place));
+    }
+    all.sort_by(|a, b| b.cmp(a));
+    all
+}
+
+fn walk(dir: &Path, depth: usize, all: &mut Vec<Stamp>) {
+    for entry in std::fs::read_dir(dir).into_iter().flatten().flatten() {
+        let (path, Ok(kind)) = (entry.path(), entry.file_type()) else { continue };
+        if kind.is_dir() && depth > 0 {
+            walk(&path, depth - 1, all);
+        } else if kind.is_file() && path.extension().is_some_and(|ending| ending == "rec") {
+            all.extend(stamp(&path));
+        }
     }
 }
 
 fn stamp(path: &Path) -> Option<Stamp> {
     let about = std::fs::metadata(path).ok()?;
     Some((about.modified().ok()?, about.len(), path.to_owned()))
-}
-
-/// The recording in a directory that was written last.
-fn newest(dir: &Path) -> Option<Stamp> {
-    fn walk(dir: &Path, depth: usize, newest: &mut Option<Stamp>) {
-        for entry in std::fs::read_dir(dir).into_iter().flatten().flatten() {
-            let (path, Ok(kind)) = (entry.path(), entry.file_type()) else { continue };
-            if kind.is_dir() && depth > 0 {
-                walk(&path, depth - 1, newest);
-            } else if kind.is_file() && path.extension().is_some_and(|ending| ending == "rec") {
-                *newest = newest.take().max(stamp(&path));
-            }
-        }
-    }
-    let mut found = None;
-    walk(dir, DEPTH, &mut found);
-    found
-}
-
-#[cfg(test)]
-mod tests {
-    use std::fs::{self, File};
-    use std::time::Duration;
-
-    use super::*;
-
-    #[test]
-    fn the_recording_that_was_written_last_is_meant() {
-        let dir = tempfile::tempdir().unwrap();
-        let refused = Follow::new(dir.path()).unwrap_err().to_string();
-        assert!(refused.contains("rl-run record RUN --out"), "{refused}");
-        fs::create_dir_all(dir.path().join("a/recordings")).unwrap();
-        let [old, new, other] = ["old.rec", "a/recordings/new.rec", "newer.txt"].map(|name| dir.path().join(name));
-        for (age, path) in [(30, &old), (20, &new), (10, &other)] {
-            let file = File::create(path).unwrap();
-            file.set_modified(SystemTime::now() - Duration::from_secs(age)).unwrap();
-        }
-        let (mut follow, file) = Follow::new(dir.path()).unwrap();
-        assert_eq!(file, new);
-        File::options().write(true).open(&old).unwrap().set_modified(SystemTime::now()).unwrap();
-        assert!(follow.newer().unwrap().is_none(), "it is not readable yet");
-        assert_eq!(Follow::new(&old).unwrap().1, old);
-        fs::write(dir.path().join("a/run.json"), "").unwrap();
-        fs::remove_file(&new).unwrap();
-        assert!(Follow::new(&dir.path().join("a")).unwrap_err().to_string().contains("/a --out"));
-    }
 }

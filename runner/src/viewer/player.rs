@@ -87,6 +87,11 @@ impl Player {
         Ok(player)
     }
 
+    /// What is watched.
+    pub(super) fn recording(&self) -> &Recording {
+        &self.recording
+    }
+
     /// Where the games can be played again.
     pub(super) fn manifest(&self) -> &Manifest {
         &self.recording.manifest
@@ -266,18 +271,16 @@ impl Player {
     /// # Errors
     /// If the environment fails.
     pub(super) fn renew(&mut self, recording: Recording, screening: Screening, grown: bool) -> anyhow::Result<()> {
-        let same = grown && self.game < recording.episodes.len() && self.played() == &recording.episodes[self.game];
-        let game = if grown { self.game.min(recording.episodes.len() - 1) } else { 0 };
+        let known = |game: &Played| (game.steps(), game.outcome.is_some()); // outputs that are no numbers equal nothing
+        let same = grown && recording.episodes.get(self.game).map(known) == Some(known(self.played()));
+        let (game, position) =
+            if grown { (self.game.min(recording.episodes.len() - 1), self.position) } else { (0, 0) };
         self.recording = Arc::new(recording);
         if same {
             return Ok(());
         }
-        if !grown {
-            self.looks = None; // they are of another network, and maybe of another game
-        }
-        (self.names, self.screening) = (screening.action_names(), screening);
-        let position = if grown { self.position } else { 0 };
-        self.game = game;
+        self.looks = self.looks.take().filter(|_| grown); // else of another network, and maybe of another game
+        (self.names, self.screening, self.game) = (screening.action_names(), screening, game);
         self.survey = Survey::begin(&self.recording, game, &self.tables);
         self.rewind()?;
         self.seek(position)

@@ -1,11 +1,13 @@
 //! The player, and what is painted of it, without a display.
 
+mod newer;
 mod person;
 
+use std::path::Path;
 use std::sync::Arc;
 
 use embedded_graphics::prelude::Point;
-use rl_core::{Canvas, Seating};
+use rl_core::{Canvas, Seating, VecEnv};
 use rl_replays::recording::{Kept, Player as By, Recording, Told};
 use rl_replays::{Outputs, Rollout};
 
@@ -36,9 +38,16 @@ fn recorded(env: &str, sets: &[&str], games: usize) -> Recording {
 
 /// The same, with pictures if it is filmed.
 fn played(env: &str, sets: &[&str], games: usize, filmed: bool) -> Recording {
+    let (resolved, env, takes) = taken(env, sets, games, filmed);
+    read(&resolved, env.as_ref(), &takes, filmed)
+}
+
+/// The same, before it is written: where it was played, and the games.
+fn taken(env: &str, sets: &[&str], games: usize, filmed: bool) -> (Resolved, Box<dyn VecEnv>, Vec<Take>) {
     let resolved = resolved(env, sets);
     let mut env = resolved.seat_eval(&Seating { seed: 3, seats: 0..1 }).unwrap();
-    let (mut canvas, mut block) = (Canvas::new(0, 0), Rollout::new(env.spec(), 1, 1, 0));
+    let mut canvas = Canvas::new(0, 0);
+    let mut block = Rollout::new(env.spec(), 1, 1, 0);
     env.reset(block.first()).unwrap();
     let (mut takes, mut turn, actions) = (Vec::new(), 0, env.spec().discrete[0]);
     for _ in 0..games {
@@ -58,15 +67,19 @@ fn played(env: &str, sets: &[&str], games: usize, filmed: bool) -> Recording {
         }
         takes.push(take);
     }
-    read(&resolved, env.as_ref(), &takes, filmed)
+    (resolved, env, takes)
 }
 
-fn read(resolved: &Resolved, env: &dyn rl_core::VecEnv, takes: &[Take], filmed: bool) -> Recording {
+fn read(resolved: &Resolved, env: &dyn VecEnv, takes: &[Take], filmed: bool) -> Recording {
     let file = tempfile::NamedTempFile::new().unwrap();
+    write(file.path(), resolved, env, takes, filmed);
+    crate::playback::read(file.path()).unwrap()
+}
+
+fn write(to: &Path, resolved: &Resolved, env: &dyn VecEnv, takes: &[Take], filmed: bool) {
     let mut manifest = takes::manifest(resolved, &resolved.eval_table().unwrap(), env, By::Human {}, None).unwrap();
     manifest.pictures = filmed.then(|| takes::pictures(env));
-    takes::write(file.path(), &manifest, takes).unwrap();
-    crate::playback::read(file.path()).unwrap()
+    takes::write(to, &manifest, takes).unwrap();
 }
 
 fn player(recording: Recording) -> Player {
@@ -317,7 +330,12 @@ fn what_an_agent_thought_is_shown_where_it_was_kept() {
         takes::manifest(&resolved, &resolved.eval_table().unwrap(), env.as_ref(), By::Human {}, Some(kept)).unwrap();
     let file = tempfile::NamedTempFile::new().unwrap();
     takes::write(file.path(), &manifest, &[take]).unwrap();
-    let mut player = player(crate::playback::read(file.path()).unwrap());
+    let recording = crate::playback::read(file.path()).unwrap();
+    let (again, fresh) = (recording.clone(), Screening::new(&recording.manifest, &tables()).unwrap());
+    let mut player = player(recording);
+    assert!(again.episodes[0] != again.episodes[0].clone(), "a number of it is none");
+    player.renew(again, fresh, true).unwrap();
+    assert_eq!(player.survey().steps().len(), 4, "the game is the same nevertheless");
     let size = (1000, 700);
     for step in 0..=4 {
         player.seek(step).unwrap();

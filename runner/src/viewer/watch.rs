@@ -55,11 +55,13 @@ pub(crate) fn run(args: &WatchArgs, tables: &Tables) -> anyhow::Result<ExitCode>
 
 #[cfg(feature = "viewer")]
 mod shown {
+    use std::path::Path;
     use std::sync::Arc;
     use std::time::{Duration, Instant};
 
     use anyhow::{Context as _, bail};
     use minifb::Key;
+    use rl_replays::recording::Recording;
 
     use super::super::command::{Command, Part, SPEEDS, of_char, of_key};
     use super::super::follow::Follow;
@@ -70,7 +72,6 @@ mod shown {
     use super::super::{measure, paint};
     use super::*;
     use crate::picture;
-    use crate::playback;
     use crate::saliency::run_of;
     use crate::screening::Screening;
     use crate::usage::usage;
@@ -85,16 +86,15 @@ mod shown {
             (None, Some(name)) => model::find(name)?.join(model::BEST),
             (None, None) => bail!(usage("name a recording, a run or a --model")),
         };
-        let (mut follow, file) = Follow::new(&place)?;
-        let recording = playback::read(&file)?;
-        let name = || file.display().to_string();
+        let (mut follow, recording) = Follow::new(&place)?;
+        let mut file = follow.file().to_owned(); // of what is shown
         let game = export::chosen(&recording, &args.episode)?;
-        let screening = Screening::new(&recording.manifest, tables).with_context(name)?;
+        let screening = Screening::new(&recording.manifest, tables).with_context(|| name(&file))?;
         if let Some(said) = screening.said(&recording.manifest) {
-            output::note(format!("{} {said}", name()));
+            output::note(format!("{} {said}", name(&file)));
         }
         let pictures = screening.why().is_some();
-        let mut player = Player::new(Arc::new(recording), game, screening, tables)?;
+        let mut player = Player::new(Arc::new(recording), game, screening, tables).with_context(|| name(&file))?;
         if pictures {
             player.tell("from the pictures of the recording: it cannot be played again here".to_owned());
         }
@@ -102,7 +102,7 @@ mod shown {
         player.pause(args.paused);
         if let Some(run) = &args.run {
             player.look_by(Some(run.clone()));
-            player.obey(Command::Toggle(Part::Heat))?;
+            player.obey(Command::Toggle(Part::Heat)).with_context(|| name(&file))?;
         } else {
             player.look_by(run_of(&file));
         }
@@ -110,7 +110,8 @@ mod shown {
         let size = layout::window(player.picture(), args.scale);
         let mut screen = Screen::open(&title(&player), size)?;
         if let Some(seconds) = args.measure {
-            return measure::run(&mut player, &mut screen, Duration::from_secs(seconds.into()));
+            let long = Duration::from_secs(seconds.into());
+            return measure::run(&mut player, &mut screen, long).with_context(|| name(&file));
         }
         let (mut last, mut looked, mut said, mut stale) = (Instant::now(), Instant::now(), title(&player), true);
         while let Some(input) = screen.input() {
@@ -120,33 +121,30 @@ mod shown {
                 match command {
                     Command::Quit => return Ok(ExitCode::SUCCESS),
                     Command::Picture => picture = true,
-                    command => player.obey(command)?,
+                    command => player.obey(command).with_context(|| name(&file))?,
                 }
                 stale = true;
             }
             if let Some(point) = input.pointer {
                 let layout = Layout::of(&player, input.size);
-                stale |= layout.point(&mut player, point, input.clicked)?;
+                stale |= layout.point(&mut player, point, input.clicked).with_context(|| name(&file))?;
             }
             if looked.elapsed() > Duration::from_secs(1) {
                 looked = Instant::now();
-                if let Some((recording, grown)) = follow.newer()? {
+                if let Some((recording, grown)) = follow.newer(player.recording()) {
                     match Screening::new(&recording.manifest, tables) {
                         Ok(screening) => {
-                            player.renew(recording, screening, grown)?;
-                            if !grown {
-                                player.look_by(args.run.clone().or_else(|| run_of(follow.file())));
-                                if player.view.heat {
-                                    player.obey(Command::Toggle(Part::Heat))?;
-                                }
-                            }
+                            follow.file().clone_into(&mut file);
+                            let run = args.run.clone().or_else(|| run_of(&file));
+                            renew(&mut player, recording, screening, grown, run).with_context(|| name(&file))?;
                         }
-                        Err(error) => player.tell(format!("{}: {error:#}", follow.file().display())),
+                        Err(error) => player.tell(format!("{}: {error:#}", name(follow.file()))),
                     }
                     stale = true;
                 }
             }
-            stale |= player.advance(std::mem::replace(&mut last, Instant::now()).elapsed().as_secs_f64())?;
+            let seconds = std::mem::replace(&mut last, Instant::now()).elapsed().as_secs_f64();
+            stale |= player.advance(seconds).with_context(|| name(&file))?;
             if stale {
                 surface.resize(input.size);
                 paint::paint(&player, &mut surface);
@@ -163,6 +161,29 @@ mod shown {
             screen.show(&surface)?;
         }
         Ok(ExitCode::SUCCESS)
+    }
+
+    /// For what is said of a recording.
+    fn name(file: &Path) -> String {
+        file.display().to_string()
+    }
+
+    /// Shows a newer recording, and looks at it by the weights of its own `run` where it has not `grown`.
+    fn renew(
+        player: &mut Player,
+        recording: Recording,
+        screening: Screening,
+        grown: bool,
+        run: Option<PathBuf>,
+    ) -> anyhow::Result<()> {
+        player.renew(recording, screening, grown)?;
+        if !grown {
+            player.look_by(run);
+            if player.view.heat {
+                player.obey(Command::Toggle(Part::Heat))?;
+            }
+        }
+        Ok(())
     }
 
     /// What the keys of a frame ask for; with the help before it, any of them takes that away.
