@@ -103,7 +103,7 @@ pub(crate) fn run(args: &PlanArgs, tables: &Tables) -> anyhow::Result<ExitCode> 
     let spec = own.shapes()?;
     let bf16 = args.machine.device() == "cpu" && Precision::Bf16.unit().is_some();
     let mut candidates = candidates::all(&own, spec.frame_len() > 0, bf16);
-    args.out.as_deref().map(file::directory).transpose()?;
+    args.out.as_deref().map(file::ready).transpose()?;
 
     let waiting = Waiting::listen(args.json, "nothing was planned")?;
     let start_seconds = time(&own, &mut candidates, args, &waiting)?;

@@ -62,12 +62,12 @@ pub(crate) fn run(args: &PublishArgs, tables: &Tables) -> anyhow::Result<ExitCod
         return Err(usage(format!("{} exists: name another --out, or remove it", out.display())));
     }
     let mut trained = Trained::load(run, asked, &device(args.machine.device())?, tables)?;
-    let (manifest, takes, score) = by_agent(&trained, asked, None, false, args.machine.workers()?, &waiting)?;
-    let report = Report::of(&trained, asked, &score)?;
     let told = || out.display().to_string();
     let parent = file::parent(out);
     fs::create_dir_all(parent).with_context(told)?;
-    let draft = tempfile::Builder::new().prefix(".publish").tempdir_in(parent).with_context(told)?;
+    let draft = tempfile::Builder::new().prefix(".publish").tempdir_in(parent).with_context(told)?; // before the games
+    let (manifest, takes, score) = by_agent(&trained, asked, None, false, args.machine.workers()?, &waiting)?;
+    let report = Report::of(&trained, asked, &score)?;
     fill(draft.path(), run, &mut trained, &manifest, &takes, &report).with_context(told)?;
     fs::set_permissions(draft.path(), Permissions::from_mode(0o755)).with_context(told)?;
     fs::rename(draft.path(), out).with_context(told)?;

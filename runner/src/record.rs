@@ -81,7 +81,11 @@ struct Report {
 /// `rl-run record`.
 pub(crate) fn run(args: &RecordArgs, tables: &Tables) -> anyhow::Result<ExitCode> {
     let waiting = Waiting::listen(args.json, "nothing was recorded")?;
-    file::directory(&args.out)?; // before the games are played
+    if args.out.extension().is_none_or(|end| end != "rec") {
+        let out = args.out.display();
+        bail!(usage(format!("--out {out}: a recording ends in .rec, and `rl-run export` makes films of it")));
+    }
+    file::ready(&args.out)?;
     let run = args.model.as_deref().map(model::find).transpose()?.or_else(|| args.run.clone());
     let (manifest, takes, score) = match (run, &args.env) {
         (Some(run), _) => {

@@ -41,6 +41,7 @@ pub(crate) fn run(args: &ReportArgs, tables: &Tables) -> anyhow::Result<ExitCode
     if args.out.extension().is_none_or(|ending| !ending.eq_ignore_ascii_case("html")) {
         bail!(usage(format!("--out {}: give the name of a .html file", args.out.display())));
     }
+    file::ready(&args.out)?;
     let see = |key, smooth| See { axis: args.x, key, smooth, centred: false };
     let groups = curves::read(&args.runs, see("return_100", 5))?;
     let mut envs: Vec<String> = Vec::new();

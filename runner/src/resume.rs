@@ -14,13 +14,12 @@ use crate::preset::Resolved;
 use crate::run_dir::{self, RunDir};
 use crate::session::Counts;
 use crate::start::{owner, start};
-use crate::stop::Stop;
 use crate::suspect::keep_batch;
 use crate::tables::Tables;
 use crate::tape::Tape;
 use crate::trained::recorded;
 use crate::usage::{self, usage};
-use crate::verbosity::{Verbosity, finish, progress};
+use crate::verbosity::{Verbosity, finish, listen, progress};
 use crate::{demonstrations, output, publish, record};
 
 /// Resumes a run from its last checkpoint, bit for bit as if it had not been interrupted; a run without a checkpoint
@@ -48,7 +47,7 @@ pub(crate) struct ResumeArgs {
 
 /// `rl-run resume RUN`.
 pub(crate) fn run(args: &ResumeArgs, tables: &Tables) -> anyhow::Result<ExitCode> {
-    let stop = Stop::listen()?;
+    let stop = listen(args.tui, args.verbosity)?;
     publish::refuse(&args.run)?;
     let dir = RunDir::open(&args.run)?; // before anything is read: another process could replace it
     let (mut about, mut resolved) = recorded(&args.run, tables)?;

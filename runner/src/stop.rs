@@ -13,7 +13,7 @@ use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 use signal_hook::low_level;
 
-use crate::dashboard;
+use crate::{dashboard, output};
 
 /// Exit code of a run that was stopped before its end and can be resumed. Source: `EX_TEMPFAIL` of sysexits.h.
 pub(crate) const STOPPED: u8 = 75;
@@ -26,11 +26,12 @@ const SAME: Duration = Duration::from_millis(300);
 pub(crate) struct Stop(Arc<AtomicBool>);
 
 impl Stop {
-    /// Listens from now on, in a thread of its own, so that a second request is met even where the run hangs.
+    /// Listens from now on, in a thread of its own, so that a second request is met even where the run hangs. The first is
+    /// answered at once by `answer`, if there is one.
     ///
     /// # Errors
     /// If the system refuses a handler or a thread.
-    pub(crate) fn listen() -> io::Result<Self> {
+    pub(crate) fn listen(answer: Option<&'static str>) -> io::Result<Self> {
         let stop = Self::default();
         let asked = Arc::clone(&stop.0);
         let mut signals = Signals::new([SIGINT, SIGTERM])?;
@@ -42,7 +43,10 @@ impl Stop {
             let mut first: Option<Instant> = None;
             for signal in signals.forever() {
                 match first {
-                    None => asked.store(true, Ordering::Relaxed),
+                    None => {
+                        asked.store(true, Ordering::Relaxed);
+                        answer.into_iter().for_each(output::note);
+                    }
                     // Without destructors: other threads are at work.
                     Some(first) if first.elapsed() > SAME => {
                         dashboard::restore();

@@ -11,11 +11,10 @@ use crate::order::{Order, Place, fresh};
 use crate::preset::{self, Ask, Resolved};
 use crate::seeds::Seeds;
 use crate::start::newest_only;
-use crate::stop::Stop;
 use crate::tables::Tables;
 use crate::tape::Which;
 use crate::usage::{self, usage};
-use crate::verbosity::{Verbosity, finish, progress};
+use crate::verbosity::{Verbosity, finish, listen, progress};
 use crate::{demonstrations, group, record};
 
 /// Trains an agent.
@@ -77,7 +76,7 @@ pub(crate) struct TrainArgs {
 
 /// `rl-run --env E --agent A`.
 pub(crate) fn run(args: &TrainArgs, tables: &Tables) -> anyhow::Result<ExitCode> {
-    let stop = Stop::listen()?;
+    let stop = listen(args.tui, args.verbosity)?;
     let ask = Ask {
         env: args.env.as_deref().expect("clap requires it without a subcommand"),
         agent: args.agent.as_deref(),

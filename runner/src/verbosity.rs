@@ -1,5 +1,6 @@
 //! What is said of a run on its way and at its end, and how.
 
+use std::io::{self, IsTerminal as _, stderr};
 use std::process::ExitCode;
 
 use crate::dashboard::Board;
@@ -18,6 +19,19 @@ pub(crate) struct Verbosity {
     /// End with one JSON object on stdout; with --seeds, with one per seed and one for all of them
     #[arg(long)]
     pub(crate) json: bool,
+}
+
+/// What a person sees who stops a run: its next checkpoint may be a round of updates away. It takes the line of the bar.
+const STOPPING: &str =
+    "\r\x1b[Kstopping with a checkpoint when these updates are done; once more ends at once, without one";
+
+/// Listens to signals from now on.
+///
+/// # Errors
+/// If the system refuses a handler or a thread.
+pub(crate) fn listen(tui: bool, Verbosity { quiet, json }: Verbosity) -> io::Result<Stop> {
+    let answers = !tui && !quiet && !json && stderr().is_terminal();
+    Stop::listen(answers.then_some(STOPPING))
 }
 
 /// Shows a run at some frame of all: in the way that was asked for, a dashboard or not.

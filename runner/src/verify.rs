@@ -150,7 +150,7 @@ pub(crate) fn run(args: &VerifyArgs, tables: &Tables) -> anyhow::Result<ExitCode
         }
         return certify::run(&args.run, args.verbosity, tables);
     }
-    let (stop, Verbosity { quiet, json }) = (Stop::listen()?, args.verbosity);
+    let (stop, Verbosity { quiet, json }) = (Stop::listen(None)?, args.verbosity);
     let (about, resolved) = recorded(&args.run, tables)?;
     publish::refuse(&args.run)?;
     resolved.told.iter().filter(|_| !quiet).for_each(output::note);

@@ -39,7 +39,7 @@ impl Waiting {
     /// # Errors
     /// If the system refuses a handler or a thread.
     pub(crate) fn listen(quiet: bool, left: &'static str) -> io::Result<Self> {
-        Ok(Self { stop: Stop::listen()?, shown: !quiet && stderr().is_terminal(), left })
+        Ok(Self { stop: Stop::listen(None)?, shown: !quiet && stderr().is_terminal(), left })
     }
 
     /// Of work within a command that shows how far it is itself, and can be stopped by `stop`.

@@ -94,7 +94,10 @@ fn what_cannot_be_measured_is_refused_in_a_line() {
         ("profile --env cartpole", "--agent"),
         ("bench nn --model natur", "did you mean `nature`?"),
         ("bench nn --model nature --batch 0", "--batch"),
-        ("bench train --env cartpole --agent dqn --seconds 0", "'0' for '--seconds <SECONDS>': expected a number above 0"),
+        (
+            "bench train --env cartpole --agent dqn --seconds 0",
+            "'0' for '--seconds <SECONDS>': expected a number above 0",
+        ),
         ("bench nn --model nature --seconds -1", "'-1' for '--seconds <SECONDS>': expected a number above 0"),
         ("bench env --env cartpole --seconds 1e300", "and a billion at most"),
         ("bench train --env cartpole --agent dqm", "did you mean `dqn`?"),

@@ -81,7 +81,7 @@ fn what_is_published_is_what_played_though_a_newer_checkpoint_comes_meanwhile() 
         }
         begun
     };
-    let (said, code) = in_terminal(at, "publish r --out model --episodes 20000", b"", comes);
+    let (said, code) = in_terminal(at, "publish r --out model --episodes 20000", &[], comes);
     assert!(code == 0 && to.exists(), "{said}");
     assert_eq!(names(&at.join("model/checkpoints")), [&*before]);
     let score: Value = serde_json::from_str(&fs::read_to_string(at.join("model/score.json")).unwrap()).unwrap();

@@ -104,9 +104,15 @@ fn what_cannot_be_verified_is_refused_in_a_line() {
     assert!(code == 2 && said.contains("--from: r: no checkpoint `7` (it has "), "{said}");
     for (line, expected) in [
         ("verify r --from foo", "error: --from foo: expected `start`, `last` or a number of frames (it has "),
-        ("verify r --from best", "error: --from best: expected `start`, `last` or a number of frames; the best are weights"),
+        (
+            "verify r --from best",
+            "error: --from best: expected `start`, `last` or a number of frames; the best are weights",
+        ),
         ("resume r --checkpoint foo", "error: --checkpoint foo: expected `last` or a number of frames (it has "),
-        ("resume r --checkpoint best", "error: --checkpoint best: expected `last` or a number of frames; the best are weights"),
+        (
+            "resume r --checkpoint best",
+            "error: --checkpoint best: expected `last` or a number of frames; the best are weights",
+        ),
         ("eval r --checkpoint foo", "error: --checkpoint foo: expected `last`, `best` or a number of frames (it has "),
     ] {
         let (code, said) = refusal(at, line);

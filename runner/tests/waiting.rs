@@ -79,3 +79,14 @@ fn a_terminal_shows_how_far_it_is_and_is_left_as_it_was() {
     let (written, code) = in_terminal(at, "verify games.rec --json", &[], || true);
     assert!(code == 0 && !written.contains(" left"), "{written}");
 }
+
+/// Learning takes minutes between two looks at whether someone asked to stop.
+#[test]
+fn a_run_answers_the_first_ctrl_c_at_once_and_ends_by_the_second() {
+    let dir = tempfile::tempdir().unwrap();
+    let at = dir.path();
+    let line =
+        "--env frozenlake --agent dqn --seed 9 --set agent.learning_starts=1 --set agent.updates=100000000 --run r";
+    let (written, code) = in_terminal(at, line, &[b"", b"\x03", b"\x03"], || at.join("r/digests.jsonl").exists());
+    assert!(code == 130 && written.contains("once more ends at once, without one"), "{code}: {written}");
+}

@@ -73,7 +73,7 @@ mod shown {
     const SKIP: (&str, i64) = ("env.frame_skip", 1);
 
     pub(super) fn run(args: &PlayArgs, tables: &Tables) -> anyhow::Result<ExitCode> {
-        args.out.as_deref().map(file::directory).transpose()?; // before the game is played
+        args.out.as_deref().map(file::ready).transpose()?;
         if let Some(out) = args.out.as_ref().filter(|out| out.exists()) {
             bail!(usage(format!("--out {}: is there already: give another name", out.display())));
         }
