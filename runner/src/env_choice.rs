@@ -1,8 +1,7 @@
 //! An environment and its settings, as several commands ask for them.
 
-use std::path::PathBuf;
-
-use crate::preset::{self, Ask, Resolved};
+use crate::preset::{self, Resolved};
+use crate::settings::Settings;
 use crate::tables::Tables;
 
 /// An environment, without an agent.
@@ -11,12 +10,8 @@ pub(crate) struct EnvChoice {
     /// Environment: `rl-run list envs` shows all
     #[arg(long)]
     env: String,
-    /// Tables of this file replace those of the preset
-    #[arg(long, value_name = "FILE")]
-    preset: Option<PathBuf>,
-    /// Replace one value of the preset, such as env.sticky=0
-    #[arg(long, value_name = "KEY=VALUE")]
-    set: Vec<String>,
+    #[command(flatten)]
+    settings: Settings,
 }
 
 impl EnvChoice {
@@ -25,7 +20,6 @@ impl EnvChoice {
     /// # Errors
     /// As [`preset::resolve`].
     pub(crate) fn resolve(&self, tables: &Tables) -> anyhow::Result<Resolved> {
-        let Self { env, preset, set } = self;
-        preset::resolve(tables, &Ask { env, preset: preset.as_deref(), sets: set, ..Ask::default() })
+        preset::resolve(tables, &self.settings.of(&self.env, None))
     }
 }

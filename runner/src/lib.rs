@@ -9,6 +9,7 @@ mod output;
 mod tables;
 mod planners;
 mod preset;
+mod settings;
 mod env_choice;
 mod named;
 mod claim;

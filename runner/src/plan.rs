@@ -20,7 +20,8 @@ use serde::Serialize;
 use crate::claim::{self, Claim};
 use crate::cli::Machine;
 use crate::measure::{self, Span};
-use crate::preset::{self, Ask, Resolved, agent_preset};
+use crate::preset::{self, Resolved, agent_preset};
+use crate::settings::Settings;
 use crate::tables::Tables;
 use crate::usage::{self, usage};
 use crate::waiting::Waiting;
@@ -47,12 +48,8 @@ pub(crate) struct PlanArgs {
     /// Seed of what is timed
     #[arg(long, default_value_t = 1)]
     seed: u64,
-    /// TOML file whose tables replace the preset's, or the name of a built-in preset of the pair (`rl-run list presets`)
-    #[arg(long, value_name = "FILE|NAME")]
-    preset: Option<PathBuf>,
-    /// Replace one value of the preset
-    #[arg(long, value_name = "KEY=VALUE")]
-    set: Vec<String>,
+    #[command(flatten)]
+    settings: Settings,
     /// Write the preset there instead of printing it
     #[arg(long, value_name = "FILE")]
     out: Option<PathBuf>,
@@ -95,9 +92,7 @@ struct Row {
 /// `rl-run plan …`.
 pub(crate) fn run(args: &PlanArgs, tables: &Tables) -> anyhow::Result<ExitCode> {
     let agent = args.agent.clone().map_or_else(|| best_agent(tables, &args.env), Ok)?;
-    let (env, preset) = (args.env.as_str(), args.preset.as_deref());
-    let ask = Ask { env, agent: Some(&agent), preset, sets: &args.set, protocol: None };
-    let own = preset::resolve(tables, &ask)?;
+    let own = preset::resolve(tables, &args.settings.of(&args.env, Some(&agent)))?;
     own.told.iter().for_each(output::note);
     let train = own.train()?;
     let spec = own.shapes()?;
@@ -123,7 +118,7 @@ pub(crate) fn run(args: &PlanArgs, tables: &Tables) -> anyhow::Result<ExitCode> 
     let mut planned = own.clone();
     taken.apply(&mut planned)?;
     budget::spend(&mut planned, &train, frames, steps)?;
-    let claim = claim_of(&own, args.preset.is_some() || !args.set.is_empty() || chosen != 0)?;
+    let claim = claim_of(&own, !args.settings.none() || chosen != 0)?;
     let report = Report {
         env: own.env_name.clone(),
         agent: own.agent.map_or("", |agent| agent.id),

@@ -8,7 +8,8 @@ use serde::Serialize;
 
 use crate::cli::Machine;
 use crate::measure::{self, Span};
-use crate::preset::{self, Ask};
+use crate::preset;
+use crate::settings::Settings;
 use crate::spent::Timed;
 use crate::tables::Tables;
 use crate::usage::usage;
@@ -41,12 +42,8 @@ pub(crate) struct ProfileArgs {
     /// Seed of every random stream
     #[arg(long, default_value_t = 1)]
     seed: u64,
-    /// Tables of this file replace those of the preset
-    #[arg(long, value_name = "FILE")]
-    preset: Option<PathBuf>,
-    /// Replace one value of the preset
-    #[arg(long, value_name = "KEY=VALUE")]
-    set: Vec<String>,
+    #[command(flatten)]
+    settings: Settings,
     /// One JSON object on stdout: seconds by part
     #[arg(long)]
     json: bool,
@@ -76,14 +73,7 @@ pub(crate) fn run(args: &ProfileArgs, tables: &Tables) -> anyhow::Result<ExitCod
             let Some(env) = args.env.as_deref() else {
                 bail!(usage("name the directory of a run, or --env and --agent to try one"))
             };
-            let ask = Ask {
-                env,
-                agent: args.agent.as_deref(),
-                preset: args.preset.as_deref(),
-                sets: &args.set,
-                protocol: None,
-            };
-            let resolved = preset::resolve(tables, &ask)?;
+            let resolved = preset::resolve(tables, &args.settings.of(env, args.agent.as_deref()))?;
             resolved.told.iter().for_each(output::note);
             let span = args.frames.map_or(Span::Seconds(SECONDS), Span::Frames);
             if !args.json {

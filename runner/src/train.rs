@@ -8,8 +8,9 @@ use rl_nn::Precision;
 use crate::cli::Machine;
 use crate::learner::device;
 use crate::order::{Order, Place, fresh};
-use crate::preset::{self, Ask, Resolved};
+use crate::preset::{self, Resolved};
 use crate::seeds::Seeds;
+use crate::settings::Settings;
 use crate::start::newest_only;
 use crate::tables::Tables;
 use crate::tape::Which;
@@ -41,12 +42,8 @@ pub(crate) struct TrainArgs {
     /// Replace the run that is in the directory of --run
     #[arg(long, requires = "run")]
     force: bool,
-    /// TOML file whose tables replace the preset's, or the name of a built-in preset of the pair (`rl-run list presets`)
-    #[arg(long, value_name = "FILE|NAME")]
-    preset: Option<PathBuf>,
-    /// Replace one value of the preset
-    #[arg(long, value_name = "KEY=VALUE")]
-    set: Vec<String>,
+    #[command(flatten)]
+    settings: Settings,
     /// Precision of the encoder's matrix products: f32 | bf16 (falls back to f32 where the CPU has no bf16 instructions)
     #[arg(long)]
     precision: Option<Precision>,
@@ -77,14 +74,8 @@ pub(crate) struct TrainArgs {
 /// `rl-run --env E --agent A`.
 pub(crate) fn run(args: &TrainArgs, tables: &Tables) -> anyhow::Result<ExitCode> {
     let stop = listen(args.tui, args.verbosity)?;
-    let ask = Ask {
-        env: args.env.as_deref().expect("clap requires it without a subcommand"),
-        agent: args.agent.as_deref(),
-        preset: args.preset.as_deref(),
-        sets: &args.set,
-        protocol: None,
-    };
-    let mut resolved = preset::resolve(tables, &ask)?;
+    let env = args.env.as_deref().expect("clap requires it without a subcommand");
+    let mut resolved = preset::resolve(tables, &args.settings.of(env, args.agent.as_deref()))?;
     let numbers = [
         ("train.frames", args.frames),
         ("train.eval_every", args.eval_every),

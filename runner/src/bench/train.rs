@@ -7,7 +7,8 @@ use serde::Serialize;
 use crate::cli::Machine;
 use crate::measure::{self, Span};
 use crate::output;
-use crate::preset::{self, Ask};
+use crate::preset;
+use crate::settings::Settings;
 use crate::spent::Profile;
 use crate::tables::Tables;
 use crate::usage;
@@ -33,9 +34,8 @@ pub(crate) struct TrainArgs {
     /// Seed of every random stream
     #[arg(long, default_value_t = 1)]
     seed: u64,
-    /// Replace one value of the preset
-    #[arg(long, value_name = "KEY=VALUE")]
-    set: Vec<String>,
+    #[command(flatten)]
+    settings: Settings,
     /// One JSON object on stdout
     #[arg(long)]
     json: bool,
@@ -61,8 +61,7 @@ struct Report {
 /// `rl-run bench train`.
 pub(crate) fn run(args: &TrainArgs, tables: &Tables) -> anyhow::Result<ExitCode> {
     let waiting = Waiting::listen(args.json, "nothing was measured")?;
-    let ask = Ask { env: &args.env, agent: Some(&args.agent), sets: &args.set, ..Ask::default() };
-    let resolved = preset::resolve(tables, &ask)?;
+    let resolved = preset::resolve(tables, &args.settings.of(&args.env, Some(&args.agent)))?;
     resolved.told.iter().for_each(output::note);
     let timed = measure::train(&resolved, args.seed, &args.machine, Span::Seconds(args.seconds), &waiting)?;
     let rate = |count: u64| count as f64 / timed.seconds;
