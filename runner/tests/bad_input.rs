@@ -3,6 +3,8 @@
 
 mod common;
 
+#[cfg(feature = "doom")]
+use common::with_manifest;
 use common::{json, names, refusal};
 
 #[test]
@@ -144,4 +146,25 @@ fn a_disk_that_cannot_hold_the_checkpoints_is_refused_before_the_start() {
     let (code, said) = refusal(dir.path(), line);
     assert!(code == 1 && said.contains("GB") && said.contains("train.keep_checkpoints"), "{said}");
     assert!(names(dir.path()).is_empty());
+}
+
+/// A map is named to the engine's console, where a semicolon begins another command.
+#[cfg(feature = "doom")]
+#[test]
+fn a_map_is_no_command_of_the_engine() {
+    let dir = tempfile::tempdir().unwrap();
+    let at = dir.path();
+    let corpus = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/corpus/doom-basic.rec");
+    let map = format!(r#"map = \"map01;logfile\\t{}\""#, at.join("log").display());
+    let evil = with_manifest(&std::fs::read(corpus).unwrap(), |text| text.replace(r#"map = \"\""#, &map));
+    std::fs::write(at.join("evil.rec"), evil).unwrap();
+    for line in [
+        "verify evil.rec",
+        "export evil.rec --out evil.gif",
+        "rollout --env doom/basic --random --steps 1 --set env.map=map01;quit",
+    ] {
+        let (code, said) = refusal(at, line);
+        assert!(code == 2 && said.contains("env.map: `map01;") && said.contains("is no map's name"), "{line}: {said}");
+    }
+    assert_eq!(names(at), ["evil.rec"]);
 }

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use rl_core::{End, Error, Result, Spec};
 use serde::Deserialize;
 use sha2::{Digest, Sha256};
-use vizdoom::{Config, Game, Mode, ScreenFormat, ScreenResolution};
+use vizdoom::{Config, Game, MapName, Mode, ScreenFormat, ScreenResolution};
 
 use super::FAMILY;
 use super::actions::Actions;
@@ -235,7 +235,8 @@ fn settings(config: &DoomConfig, package: &Path) -> Result<Config> {
         _ => refuse("config", error.to_string()),
     })?;
     if config.scenario == "freedoom1" && config.config.is_empty() {
-        settings.doom_map = "e1m1".to_owned(); // the file names none, and the default is no map of that game
+        // The file names none, and the default is no map of that game.
+        settings.doom_map = MapName::parse("e1m1").expect("it is the name of one");
     }
     if config.skill > 5 {
         return Err(refuse("skill", format!("{} is not from 1 to 5, or 0 for that of the .cfg", config.skill)));
@@ -244,7 +245,7 @@ fn settings(config: &DoomConfig, package: &Path) -> Result<Config> {
         settings.doom_skill = config.skill;
     }
     if !config.map.is_empty() {
-        settings.doom_map = config.map.to_lowercase();
+        settings.doom_map = MapName::parse(&config.map).map_err(|message| refuse("map", message))?;
     }
     settings.screen_format = ScreenFormat::named(&config.format).ok_or_else(|| {
         let known = ScreenFormat::ALL.iter().map(|format| format.name()).collect::<Vec<_>>().join(", ");

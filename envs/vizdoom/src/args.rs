@@ -19,7 +19,7 @@ pub(crate) fn args(config: &Config, iwad: &Path, seed: u32) -> Result<Vec<String
     }
     let settings = config.doom_config_path.as_deref().unwrap_or("_vizdoom.ini".as_ref());
     say(&["-config", &settings.to_string_lossy()]);
-    say(&["+map", &config.doom_map, "-skill", &config.doom_skill.to_string()]);
+    say(&["+map", config.doom_map.as_str(), "-skill", &config.doom_skill.to_string()]);
     say(&[
         "-width",
         &width.to_string(),

@@ -5,13 +5,10 @@
 use std::path::{Path, PathBuf};
 
 use crate::names::{hint, plain};
-use crate::{AutomapMode, Button, Config, Mode, SamplingRate, ScreenFormat, ScreenResolution};
+use crate::{AutomapMode, Button, Config, MapName, Mode, SamplingRate, ScreenFormat, ScreenResolution};
 
 use Key::One;
 use Value::{File, Flag, Negated, Number, Whole};
-
-/// Characters of the name of a map. The name becomes part of a command to the engine's console.
-const MAP_NAME: usize = 8;
 
 /// Most tics of anything: two years, and a sum of two still fits the engine's counter.
 const TICS: u32 = i32::MAX as u32;
@@ -147,15 +144,7 @@ impl Value {
                 })?;
                 config.button_max_values[at] = f64::from(whole(most.trim(), 0, u32::MAX)?);
             }
-            Value::Map => {
-                let fits = |c: char| c.is_ascii_alphanumeric() || "[]-_".contains(c);
-                if text.len() > MAP_NAME || !text.chars().all(fits) {
-                    return Err(format!(
-                        "`{text}` is no map's name: at most {MAP_NAME} letters and digits, as `map01`"
-                    ));
-                }
-                config.doom_map = text.to_ascii_lowercase();
-            }
+            Value::Map => config.doom_map = MapName::parse(text)?,
             Value::Seed => config.seed = Some(whole(text, 0, u32::MAX)?),
             Value::Whole(least, most, field) => *field(config) = whole(text, *least, *most)?,
             Value::Number(field) => *field(config) = number(text)?,

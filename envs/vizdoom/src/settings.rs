@@ -5,7 +5,7 @@
 use std::path::PathBuf;
 
 use crate::names::named;
-use crate::{Button, ScreenFormat, ScreenResolution, Variable};
+use crate::{Button, MapName, ScreenFormat, ScreenResolution, Variable};
 
 named! {
     /// Who plays, and who waits for whom.
@@ -68,8 +68,8 @@ pub struct Config {
     pub doom_scenario_path: Option<PathBuf>,
     /// Where the engine keeps settings of its own.
     pub doom_config_path: Option<PathBuf>,
-    /// The map, in lower case.
-    pub doom_map: String,
+    /// The map.
+    pub doom_map: MapName,
     /// From 1, the easiest, to 5.
     pub doom_skill: u32,
     /// Decides the seeds of all episodes; drawn where there is none.
@@ -127,7 +127,7 @@ impl Default for Config {
             doom_game_path: None,
             doom_scenario_path: None,
             doom_config_path: None,
-            doom_map: "map01".to_owned(),
+            doom_map: MapName::default(),
             doom_skill: 3,
             seed: None,
             episode_start_time: 1,

@@ -62,7 +62,7 @@ fn reported(config: &Config, dir: &Path) -> Map<String, Value> {
         "get_death_penalty": rewards.death_penalty,
         "get_doom_config_path": path(&config.doom_config_path),
         "get_doom_game_path": path(&config.doom_game_path),
-        "get_doom_map": config.doom_map,
+        "get_doom_map": config.doom_map.as_str(),
         "get_doom_scenario_path": path(&config.doom_scenario_path),
         "get_doom_skill": config.doom_skill,
         "get_episode_start_time": config.episode_start_time,

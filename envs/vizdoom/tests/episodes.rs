@@ -4,14 +4,14 @@ mod support;
 
 use std::path::Path;
 
-use vizdoom::{Buffer, Config, Game, Mode, ScreenFormat, ScreenResolution};
+use vizdoom::{Buffer, Config, Game, MapName, Mode, ScreenFormat, ScreenResolution};
 
 const STEPS: u32 = 25;
 
 fn start(package: &Path, name: &str) -> Game {
     let mut config = Config::read(&package.join("vizdoom/scenarios").join(format!("{name}.cfg"))).unwrap();
     if name == "freedoom1" {
-        config.doom_map = "e1m1".to_owned();
+        config.doom_map = MapName::parse("e1m1").unwrap();
     }
     config.seed = Some(0);
     config.mode = Mode::Player;

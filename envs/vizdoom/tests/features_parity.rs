@@ -9,7 +9,7 @@ use std::fmt::Write as _;
 use std::path::Path;
 
 use serde::Deserialize;
-use vizdoom::{Buffer, Config, Error, Game, Pose};
+use vizdoom::{Buffer, Config, Error, Game, MapName, Pose};
 
 use support::{Draws, number};
 
@@ -61,7 +61,7 @@ fn config(case: &Case, package: &Path, folder: &Path) -> Config {
         config.doom_scenario_path = Some(scenarios.join(name));
     }
     if case.cfg == "freedoom1" {
-        config.doom_map = "e1m1".to_owned(); // see MAPS in `golden/parity.py`
+        config.doom_map = MapName::parse("e1m1").unwrap(); // see MAPS in `golden/parity.py`
     }
     config
 }

@@ -7,7 +7,7 @@ mod support;
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
-use vizdoom::{Buffer, Config, Game, Mode};
+use vizdoom::{Buffer, Config, Game, MapName, Mode};
 
 use support::{Draws, number};
 
@@ -58,7 +58,7 @@ fn every_scenario_answers_as_it_does_in_python() {
         for (seed, expected) in runs {
             let mut config = Config::read(&package.join("vizdoom/scenarios").join(format!("{name}.cfg"))).unwrap();
             if name == "freedoom1" {
-                config.doom_map = "e1m1".to_owned(); // see MAPS there
+                config.doom_map = MapName::parse("e1m1").unwrap(); // see MAPS there
             }
             config.seed = Some(seed);
             config.mode = Mode::Player;

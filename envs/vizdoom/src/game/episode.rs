@@ -7,7 +7,7 @@ use super::sway::WIDEST;
 use crate::args::missing;
 use crate::engine::{Ask, Engine};
 use crate::layout::{game, input};
-use crate::{Button, Error, Result, Variable};
+use crate::{Button, Error, MapName, Result, Variable};
 
 /// Every so many tics the command that begins an episode is given again: the engine may have been in no state to obey.
 const AGAIN: u32 = 4;
@@ -234,7 +234,7 @@ impl Game {
 }
 
 /// The error of a map that does not begin.
-pub(super) fn no_map(map: &str) -> Error {
+pub(super) fn no_map(map: &MapName) -> Error {
     Error::Config { key: "doom_map", message: format!("{map} does not begin: is it a map of this game?") }
 }
 
