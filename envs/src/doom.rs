@@ -1,6 +1,7 @@
 //! Doom, played on the engine of ViZDoom 1.3.2, which runs as a process of its own (feature `doom`).
 
 mod actions;
+mod allowed;
 mod arena;
 mod duel;
 mod env;

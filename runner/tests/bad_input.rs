@@ -148,6 +148,32 @@ fn a_disk_that_cannot_hold_the_checkpoints_is_refused_before_the_start() {
     assert!(names(dir.path()).is_empty());
 }
 
+/// A recording names a `.cfg`, and both may be anybody's.
+#[cfg(feature = "doom")]
+#[test]
+fn a_scenario_runs_no_program_and_writes_no_file() {
+    use std::os::unix::fs::PermissionsExt as _;
+
+    let dir = tempfile::tempdir().unwrap();
+    let at = dir.path();
+    let (engine, kept) = (at.join("engine.sh"), at.join("kept"));
+    std::fs::write(&engine, format!("#!/bin/sh\necho run > {}\n", at.join("log").display())).unwrap();
+    std::fs::set_permissions(&engine, std::fs::Permissions::from_mode(0o755)).unwrap();
+    std::fs::write(&kept, "mine").unwrap();
+    let logfile = format!("game_args = +logfile {}", at.join("log").display());
+    for (line, message) in [
+        ("vizdoom_path = engine.sh", "vizdoom_path: names a program to run"),
+        ("doom_config_path = kept", "doom_config_path: names a file that the engine would write"),
+        (&logfile, "game_args: \"+logfile\" is no switch"),
+    ] {
+        std::fs::write(at.join("evil.cfg"), format!("available_buttons = {{ ATTACK }}\n{line}\n")).unwrap();
+        let (code, said) = refusal(at, "rollout --env doom/basic --random --steps 1 --set env.config=evil.cfg");
+        assert!(code == 2 && said.contains(&format!("env.config: evil.cfg: {message}")), "{line}: {said}");
+    }
+    assert_eq!(names(at), ["engine.sh", "evil.cfg", "kept"]);
+    assert_eq!(std::fs::read_to_string(&kept).unwrap(), "mine");
+}
+
 /// A map is named to the engine's console, where a semicolon begins another command.
 #[cfg(feature = "doom")]
 #[test]

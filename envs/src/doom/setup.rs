@@ -10,6 +10,7 @@ use vizdoom::{Config, Game, MapName, Mode, ScreenFormat, ScreenResolution};
 
 use super::FAMILY;
 use super::actions::Actions;
+use super::allowed;
 use super::eye::{Eye, Shown};
 use super::shaping::Shaping;
 use crate::area::Size;
@@ -234,6 +235,7 @@ fn settings(config: &DoomConfig, package: &Path) -> Result<Config> {
         "" => translated(error),
         _ => refuse("config", error.to_string()),
     })?;
+    allowed::check(&settings, &path)?;
     if config.scenario == "freedoom1" && config.config.is_empty() {
         // The file names none, and the default is no map of that game.
         settings.doom_map = MapName::parse("e1m1").expect("it is the name of one");
