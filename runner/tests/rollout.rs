@@ -94,3 +94,22 @@ fn wrong_actions_are_refused_before_the_first_line() {
         assert!(code == 2 && said.contains(why), "{said}");
     }
 }
+
+/// The engine works in a directory of its own, where it would not find a `.wad` and play another map.
+#[cfg(feature = "doom")]
+#[test]
+fn a_scenario_of_ones_own_is_the_same_by_a_relative_path_and_by_an_absolute_one() {
+    let dir = tempfile::tempdir().unwrap();
+    let at = dir.path();
+    let scenarios = rl_assets::fetch("vizdoom", &mut |_| ()).unwrap().join("vizdoom/scenarios");
+    for ending in ["cfg", "wad"] {
+        std::fs::copy(scenarios.join(format!("basic.{ending}")), at.join(format!("mine.{ending}"))).unwrap();
+    }
+    let cfg = std::fs::read_to_string(at.join("mine.cfg")).unwrap();
+    std::fs::write(at.join("mine.cfg"), cfg.replace("basic.wad", "mine.wad")).unwrap();
+    let walk =
+        |words: &str| lines(at, &format!("rollout --env doom/basic --seed 3 --random --steps 40 --json {words}"));
+    let relative = walk("--set env.config=mine.cfg");
+    assert!(relative == walk(&format!("--set env.config={}", at.join("mine.cfg").display())));
+    assert!(relative == walk(""), "it is a copy of the package's");
+}

@@ -1,9 +1,9 @@
 //! The engine's command line, from a configuration.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
-use crate::Config;
-use crate::{Error, Result};
+use crate::error::doing;
+use crate::{Config, Error, Result};
 
 /// Arguments in the order in which the original gives them, so that one that is given twice wins where it would there.
 pub(crate) fn args(config: &Config, iwad: &Path, seed: u32) -> Result<Vec<String>> {
@@ -11,13 +11,14 @@ pub(crate) fn args(config: &Config, iwad: &Path, seed: u32) -> Result<Vec<String
     let mut args = Vec::new();
     let mut say = |words: &[&str]| args.extend(words.iter().map(|&word| word.to_owned()));
     let path = |what, path: &Path| {
-        if path.is_file() { Ok(path.to_string_lossy().into_owned()) } else { Err(missing(what, path)) }
+        if path.is_file() { Ok(from_root(path)?.to_string_lossy().into_owned()) } else { Err(missing(what, path)) }
     };
     say(&["-iwad", &path("the game's data (doom_game_path)", iwad)?]);
     if let Some(scenario) = &config.doom_scenario_path {
         say(&["-file", &path("the scenario (doom_scenario_path)", scenario)?]);
     }
-    let settings = config.doom_config_path.as_deref().unwrap_or("_vizdoom.ini".as_ref());
+    // Nobody reads what it writes where it works.
+    let settings = config.doom_config_path.as_deref().map_or_else(|| Ok("_vizdoom.ini".into()), from_root)?;
     say(&["-config", &settings.to_string_lossy()]);
     say(&["+map", config.doom_map.as_str(), "-skill", &config.doom_skill.to_string()]);
     say(&[
@@ -78,6 +79,32 @@ pub(crate) fn args(config: &Config, iwad: &Path, seed: u32) -> Result<Vec<String
     Ok(args)
 }
 
+/// `path` as the engine finds it, which works in a directory of its own. Where it does not find a file, it plays without.
+pub(crate) fn from_root(path: &Path) -> Result<PathBuf> {
+    std::path::absolute(path).map_err(doing(format!("finding {}", path.display())))
+}
+
 pub(crate) fn missing(what: &'static str, path: &Path) -> Error {
     Error::Missing { what, path: path.to_owned() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn files_of_the_engine_are_named_from_the_root() {
+        let mut config = Config {
+            doom_scenario_path: Some("src/lib.rs".into()), // any file that is here
+            doom_config_path: Some("nowhere.ini".into()),
+            ..Config::default()
+        };
+        let here = std::env::current_dir().unwrap();
+        let place = |name: &str| here.join(name).to_str().unwrap().to_owned();
+        let (iwad, file, ini) = (place("Cargo.toml"), place("src/lib.rs"), place("nowhere.ini"));
+        let args = |config: &Config| args(config, "Cargo.toml".as_ref(), 0).unwrap();
+        assert_eq!(args(&config)[..6], ["-iwad", &iwad, "-file", &file, "-config", &ini]);
+        config.doom_config_path = None;
+        assert_eq!(args(&config)[4..6], ["-config", "_vizdoom.ini"], "where it works");
+    }
 }

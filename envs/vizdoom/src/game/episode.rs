@@ -4,7 +4,7 @@ use std::path::Path;
 
 use super::Game;
 use super::sway::WIDEST;
-use crate::args::missing;
+use crate::args::{from_root, missing};
 use crate::engine::{Ask, Engine};
 use crate::layout::{game, input};
 use crate::{Button, Error, MapName, Result, Variable};
@@ -68,7 +68,7 @@ impl Game {
         let map = format!("map {}", self.config.doom_map);
         self.engine.command(&map)?; // leaves a demo that is being played
         self.engine.ask(Ask::Tic)?;
-        let play = format!("playdemo {}", quoted(path));
+        let play = format!("playdemo {}", quoted(path)?);
         self.engine.command(&play)?;
         self.until_it_begins(|engine| engine.command(&play))?;
         self.engine.command(&format!("viz_override_player {player}"))?;
@@ -110,7 +110,7 @@ impl Game {
     /// # Errors
     /// If the engine dies.
     pub fn save(&mut self, path: &Path) -> Result<()> {
-        self.engine.command(&format!("save {}", quoted(path)))?;
+        self.engine.command(&format!("save {}", quoted(path)?))?;
         for _ in 0..2 {
             self.last_tic = self.tic() + 1;
             self.engine.ask(Ask::Tic)?;
@@ -126,7 +126,7 @@ impl Game {
         if !path.is_file() {
             return Err(missing("the saved game", path));
         }
-        self.engine.command(&format!("load {}", quoted(path)))?;
+        self.engine.command(&format!("load {}", quoted(path)?))?;
         self.last_tic = self.tic() + 1;
         self.ask(Ask::TicAndUpdate)?;
         self.count();
@@ -138,7 +138,7 @@ impl Game {
         self.engine.forget_output();
         let map = &self.config.doom_map;
         let begin = match demo {
-            Some(path) => format!("recordmap {} {map}", quoted(path)),
+            Some(path) => format!("recordmap {} {map}", quoted(path)?),
             None => format!("map {map}"),
         };
         if self.flag(game::GAME_MULTIPLAYER) {
@@ -238,7 +238,19 @@ pub(super) fn no_map(map: &MapName) -> Error {
     Error::Config { key: "doom_map", message: format!("{map} does not begin: is it a map of this game?") }
 }
 
-/// A path as a word of the engine's console.
-fn quoted(path: &Path) -> String {
-    format!("\"{}\"", path.display())
+/// A path as a word of the engine's console, from the root.
+fn quoted(path: &Path) -> Result<String> {
+    Ok(format!("\"{}\"", from_root(path)?.display()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn demos_and_saved_games_are_named_from_the_root() {
+        let here = std::env::current_dir().unwrap();
+        assert_eq!(quoted("a b.lmp".as_ref()).unwrap(), format!("\"{}/a b.lmp\"", here.display()));
+        assert_eq!(quoted("/tmp/b.lmp".as_ref()).unwrap(), "\"/tmp/b.lmp\"");
+    }
 }

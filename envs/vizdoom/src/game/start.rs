@@ -7,7 +7,7 @@ use rand_mt::Mt;
 use super::Game;
 use super::episode::{NEVER, no_map};
 use super::sway::Sway;
-use crate::args::{args, missing};
+use crate::args::{args, from_root, missing};
 use crate::engine::{Ask, Engine};
 use crate::layout::game;
 use crate::rewards::Counts;
@@ -90,7 +90,7 @@ pub(super) fn order(config: &Config, package: &Path, seed: u32) -> Result<(PathB
         return Err(missing("the engine", &program));
     }
     let args = args(config, &iwad(config, &folder)?, seed)?;
-    Ok((program, args))
+    Ok((from_root(&program)?, args))
 }
 
 /// The game's data: what the configuration names, or a file of that name beside the engine, or the free one.
@@ -108,4 +108,22 @@ fn iwad(config: &Config, folder: &Path) -> Result<PathBuf> {
 fn drawn() -> u32 {
     use std::hash::{BuildHasher, RandomState};
     RandomState::new().hash_one(std::process::id()) as u32
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_engine_and_its_data_are_named_from_the_root() {
+        let here = std::env::current_dir().unwrap();
+        let config = Config {
+            vizdoom_path: Some("src/lib.rs".into()), // any file that is here
+            doom_game_path: Some("Cargo.toml".into()),
+            ..Config::default()
+        };
+        let (program, args) = order(&config, "nowhere".as_ref(), 0).unwrap();
+        assert_eq!(program, here.join("src/lib.rs"));
+        assert_eq!(args[..2], ["-iwad", here.join("Cargo.toml").to_str().unwrap()]);
+    }
 }
