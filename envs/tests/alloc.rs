@@ -27,6 +27,14 @@ fn no_step_allocates() {
         env.reset(buffer.rows()).unwrap();
         let (mut steps, mut episodes) = (0, 0);
         for t in 0..2_000 {
+            if t == 1_000 {
+                // As a run that goes on: what is loaded comes without room for more.
+                for n in 0..env.seats() {
+                    let mut state = Vec::new();
+                    env.save(n, &mut state).unwrap();
+                    env.load(n, &state).unwrap();
+                }
+            }
             buffer.episodes.clear();
             let act = actions.draw(&spec);
             let rows = buffer.rows();

@@ -192,7 +192,7 @@ impl Arena {
         let episode = Episode::load(bytes, &self.spec, self.seats.len())?;
         self.begin(episode.seed)?;
         episode.replay(|act| self.play(act).map(drop))?;
-        self.episode = episode;
+        self.episode.take(&episode);
         let game = self.game.as_ref().expect("it has just been played");
         for (n, seat) in self.seats.iter_mut().enumerate() {
             seat.eye.see(&game.players()[(self.first + n) % game.players().len()]);

@@ -79,7 +79,7 @@ impl Env for Doom {
             let played = self.play(act);
             self.lost_if(played).map(drop)
         })?;
-        self.episode = episode;
+        self.episode.take(&episode);
         if let Some(game) = &self.game {
             self.eye.see(game);
         }

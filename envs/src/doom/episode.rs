@@ -63,6 +63,13 @@ impl Episode {
         Ok(this)
     }
 
+    /// Becomes one that was saved, in the memory that is here: there is room in it for the steps that follow.
+    pub(super) fn take(&mut self, saved: &Self) {
+        (self.seed, self.drawn, self.steps) = (saved.seed, saved.drawn, saved.steps);
+        self.discrete.clone_from(&saved.discrete);
+        self.continuous.clone_from(&saved.continuous);
+    }
+
     /// Does every action again.
     ///
     /// # Errors
@@ -77,5 +84,30 @@ impl Episode {
                 continuous: &self.continuous[step * continuous..(step + 1) * continuous],
             })
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rl_core::{Bound, save_postcard};
+
+    use super::*;
+
+    #[test]
+    fn one_that_was_saved_leaves_room_for_the_steps_that_follow() {
+        let bound = Bound { low: -1.0, high: 1.0 };
+        let spec = Spec { discrete: [3].into(), continuous: [bound; 2].into(), ..Spec::none() };
+        let mut played = Episode::new(&spec, 2);
+        played.begin(7);
+        played.note(Act { discrete: &[1, 2], continuous: &[0.5, -0.5, 1.0, 0.0] });
+        let mut bytes = Vec::new();
+        save_postcard(&played, &mut bytes).unwrap();
+        let mut here = Episode::new(&spec, 2);
+        let room = (here.discrete.capacity(), here.continuous.capacity());
+        here.take(&Episode::load(&bytes, &spec, 2).unwrap());
+        let mut again = Vec::new();
+        save_postcard(&here, &mut again).unwrap();
+        assert_eq!(again, bytes);
+        assert_eq!((here.discrete.capacity(), here.continuous.capacity()), room);
     }
 }
