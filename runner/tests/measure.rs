@@ -100,7 +100,7 @@ fn what_cannot_be_measured_is_refused_in_a_line() {
         ),
         ("bench nn --model nature --seconds -1", "'-1' for '--seconds <SECONDS>': expected a number above 0"),
         ("bench env --env cartpole --seconds 1e300", "and a billion at most"),
-        ("bench train --env cartpole --agent ppo --preset 60min", "60min is neither a file nor built in"),
+        ("bench train --env cartpole --agent ppo --preset 60min", "60min is not a file, and this pair"),
         ("bench train --env cartpole --agent dqm", "did you mean `dqn`?"),
     ];
     for (line, expected) in cases {
