@@ -90,8 +90,10 @@ pub fn build_batch<E: Env>(_name: &str, table: &toml::Table, seating: &Seating) 
 /// Reads an `[env]` table.
 ///
 /// # Errors
-/// If it does not fit the configuration.
+/// If it does not fit the configuration, naming the key.
 pub fn read<C: DeserializeOwned>(table: &toml::Table) -> Result<C> {
-    let wrong = |e: toml::de::Error| Error::Config { key: "env".to_owned(), message: e.message().to_owned() };
-    table.clone().try_into().map_err(wrong)
+    serde_path_to_error::deserialize(toml::Value::Table(table.clone())).map_err(|e| {
+        let key = if e.path().iter().next().is_some() { format!("env.{}", e.path()) } else { "env".to_owned() };
+        Error::Config { key, message: e.inner().message().to_owned() }
+    })
 }
