@@ -1,9 +1,11 @@
 //! Games of the Atari 2600, played on the Arcade Learning Environment (GPL-2.0-only, hence the feature `atari`).
 
+mod config;
 mod env;
 mod scores;
 
-pub use env::{Actions, Atari, AtariConfig, DefaultMode, Format, Mode};
+pub use config::{Actions, AtariConfig, DefaultMode, Format, Mode};
+pub use env::Atari;
 
 use rl_core::{EnvEntry, Error, Result, Seating, VecEnv, build_batch};
 

@@ -1,6 +1,7 @@
 //! The Atari environment's own rules: what a reset fixes, what a save keeps, what protocols and configurations say.
 #![cfg(feature = "atari")]
 
+use ale_sys::Ale;
 use rl_core::{Act, Canvas, End, Env, EnvEntry, Error, Obs, Rng, Seating, Step, Stream};
 use rl_envs::atari::{Atari, AtariConfig, ENTRY};
 
@@ -162,6 +163,44 @@ fn what_is_seen_of_a_skip_that_was_cut_in_its_first_frame_is_that_frame_alone() 
     let actions: Vec<u32> = (0..31).map(|step| [2, 3, 1][step / 11]).collect();
     let each: Vec<u32> = (0..cap as usize).map(|frame| actions[frame / 4]).collect();
     assert!(last(4, &actions) == last(1, &each), "the last frames of both differ");
+}
+
+#[test]
+fn frames_on_the_way_to_a_mode_count_to_the_cap() {
+    let new = |cap: u32| Atari::new(&config("video_cube", &format!("mode = 2\nmax_frames = {cap}")));
+    let begun = new(1000).unwrap().console().episode_frame();
+    assert!(begun > 40, "{begun} frames");
+    let error = new(begun).unwrap_err().to_string();
+    assert!(error.starts_with("env.max_frames: ") && error.contains(&format!(" {begun} frames")), "{error}");
+    new(begun + 1).unwrap();
+}
+
+#[test]
+fn where_no_action_sticks_a_loaded_start_is_that_of_a_console_switched_on() {
+    // These games' resets draw from the generator of sticky actions.
+    for game in ["berzerk", "double_dunk"] {
+        let mut seat = Seat::new(game, "sticky = 0.0\nframe_skip = 1", 4);
+        let place = seat.env.console().screen().as_ptr();
+        seat.reset();
+        seat.play(100);
+        seat.reset();
+        assert_eq!(seat.env.console().screen().as_ptr(), place, "{game}: one console plays all episodes");
+
+        let mut fresh = Ale::new(seat.env.console().rom(), 0.0, 77).unwrap();
+        fresh.reset().unwrap();
+        let actions = fresh.minimal_actions().to_vec();
+        for frame in 0..900 {
+            assert!(fresh.screen() == seat.env.console().screen(), "{game}: frame {frame}");
+            assert!(fresh.ram() == seat.env.console().ram(), "{game}: frame {frame}");
+            let action = frame / 7 % actions.len();
+            let step = seat.act(action as u32);
+            assert_eq!(step.reward, fresh.act(actions[action]).unwrap() as f32, "{game}: frame {frame}");
+            if step.end.over() {
+                assert!(fresh.game_over(), "{game}: frame {frame}");
+                break;
+            }
+        }
+    }
 }
 
 #[test]

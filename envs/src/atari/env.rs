@@ -3,7 +3,8 @@
 //! There are no wrappers: every choice of a protocol is a key of the configuration. An episode starts from one exact
 //! state of the console, which a real reset would only approach (ALE keeps the memory and the timer of what was played
 //! before), so that it is fixed by configuration, episode seed and actions. It is where Gymnasium's `reset(seed=…)`
-//! starts, and is loaded in a fraction of the time that a reset takes.
+//! starts, and is loaded in a fraction of the time that a reset takes. Where the way to a mode draws sticky actions (Berzerk,
+//! Double Dunk), each episode switches a console on instead.
 //! Source: Machado et al. 2018 (sticky actions); Mnih et al. 2015 (skip, maximum, no-ops); Gymnasium 1.4,
 //! `AtariPreprocessing`.
 
@@ -11,81 +12,8 @@ use ale_sys::{Ale, FIRE, NOOP, Rom, SOUND_LEN};
 use rl_core::{Act, Canvas, End, Env, Error, Obs, Result, Rng, Spec, Step, load_postcard, save_postcard};
 use serde::{Deserialize, Serialize};
 
-use super::PROTOCOLS;
+use super::config::{Actions, AtariConfig, Format, Mode, check, leaves_steps, one_of, refuse};
 use crate::area::{Area, Size};
-
-/// The `[env]` table, and the game from the environment's name.
-#[derive(Clone, Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct AtariConfig {
-    /// The ROM's name in snake case.
-    pub game: String,
-    /// The protocol that these values follow; every report names it.
-    pub protocol: String,
-    /// Emulator frames that an action is held for.
-    pub frame_skip: u32,
-    /// Probability that the console repeats the previous action in a frame, drawn inside ALE.
-    pub sticky: f32,
-    /// An episode begins with 1 to this many frames without action; 0 is none.
-    pub noops: u32,
-    /// Whether FIRE is pressed for one step after a reset and after a lost life, in games whose actions hold FIRE. After a lost
-    /// life it takes the place of the action that was chosen, which is what a learner keeps of that step.
-    pub fire_reset: bool,
-    /// The action set.
-    pub actions: Actions,
-    /// Frames after which an episode is truncated, no-ops and FIRE included, as ALE counts them.
-    pub max_frames: u32,
-    /// Colours of an observation.
-    pub format: Format,
-    /// Width of an observation in pixels.
-    pub width: usize,
-    /// Height of an observation in pixels.
-    pub height: usize,
-    /// How many observations a policy sees.
-    pub stack: usize,
-    /// The game's mode.
-    pub mode: Mode,
-    /// The console's difficulty switches.
-    pub difficulty: Mode,
-}
-
-/// Which actions an index chooses from.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Actions {
-    /// Those that do something in the game.
-    Minimal,
-    /// All that the console knows, 18 in nearly every game.
-    Full,
-}
-
-/// Colours of an observation.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Format {
-    /// Luminance as ALE computes it.
-    Gray,
-    /// Red, green and blue.
-    Rgb,
-}
-
-/// A game's mode or difficulty.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
-#[serde(untagged, expecting = "expected \"default\" or a number among the game's modes or difficulties")]
-pub enum Mode {
-    /// One of those that the game has.
-    Number(u32),
-    /// What ALE starts the game with, not always 0 (Backgammon has difficulty 3 alone).
-    Named(DefaultMode),
-}
-
-/// The word `default`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
-pub enum DefaultMode {
-    /// The only one.
-    #[serde(rename = "default")]
-    Default,
-}
 
 /// What the joystick does in each of ALE's actions, by its number.
 const NAMES: [&str; 18] = [
@@ -130,7 +58,7 @@ pub struct Atari {
 enum Start {
     /// From this state of the console.
     State(Vec<u8>),
-    /// From a console switched on anew, because the game's reset draws from the episode's seed.
+    /// From a console switched on anew, because actions stick in the game's reset as the episode's seed has it.
     Reload,
 }
 
@@ -182,7 +110,8 @@ impl Env for Atari {
                 area: Area::new(source, target),
             },
         };
-        let start = start(&mut ale, 0).map_err(error)?;
+        leaves_steps(config, ale.episode_frame())?;
+        let start = start(&mut ale, config, 0).map_err(error)?;
         let episode = Episode { lives: ale.lives(), fire: false };
         let before = vec![0; height * width];
         Ok(Self { config: config.clone(), ale, actions, start, eye, before, sound: None, episode })
@@ -307,7 +236,7 @@ impl Env for Atari {
 }
 
 impl Atari {
-    /// The console's screen as palette indices, `[height, width]`, for comparison with other implementations.
+    /// The console, for comparison with other implementations.
     pub fn console(&self) -> &Ale {
         &self.ale
     }
@@ -372,53 +301,13 @@ fn switch_on(rom: &Rom, config: &AtariConfig, sticky: u32) -> Result<Ale> {
 }
 
 /// Finds out how episodes start, from a console that was switched on with `seed`.
-fn start(ale: &mut Ale, seed: u32) -> ale_sys::Result<Start> {
+fn start(ale: &mut Ale, config: &AtariConfig, seed: u32) -> ale_sys::Result<Start> {
     let (mut state, mut seeded) = (Vec::new(), Vec::new());
     ale.save(&mut state)?;
     ale.seed(seed);
     ale.save(&mut seeded)?;
-    // Equal, unless the generator has moved on from its seed.
-    Ok(if state == seeded { Start::State(state) } else { Start::Reload })
-}
-
-fn check(config: &AtariConfig) -> Result<()> {
-    let positive = [
-        ("env.frame_skip", u64::from(config.frame_skip)),
-        ("env.width", config.width as u64),
-        ("env.height", config.height as u64),
-        ("env.stack", config.stack as u64),
-    ];
-    if let Some((key, _)) = positive.iter().find(|(_, value)| *value == 0) {
-        return Err(refuse(key, "must be at least 1".to_owned()));
-    }
-    if !(0.0..1.0).contains(&config.sticky) {
-        return Err(refuse(
-            "env.sticky",
-            format!("{} is no probability from 0 up to, not including, 1", config.sticky),
-        ));
-    }
-    let opening = config.noops.saturating_add(if config.fire_reset { config.frame_skip } else { 0 });
-    if config.max_frames <= opening {
-        let message = format!("must exceed the {opening} frames that no-ops and FIRE may take");
-        return Err(refuse("env.max_frames", message));
-    }
-    if !PROTOCOLS.iter().any(|(name, _)| *name == config.protocol) {
-        let known = PROTOCOLS.iter().map(|(name, _)| *name).collect::<Vec<_>>().join(", ");
-        return Err(refuse("env.protocol", format!("{} is not one of {known}", config.protocol)));
-    }
-    Ok(())
-}
-
-fn one_of(key: &str, value: u32, known: &[u32]) -> Result<()> {
-    if known.contains(&value) {
-        return Ok(());
-    }
-    let known = known.iter().map(u32::to_string).collect::<Vec<_>>().join(", ");
-    Err(refuse(key, format!("{value} is not one of this game's: {known}")))
-}
-
-fn refuse(key: &str, message: String) -> Error {
-    Error::Config { key: key.to_owned(), message }
+    // Equal, unless the generator has moved on from its seed; where no action sticks that decides nothing.
+    Ok(if state == seeded || config.sticky == 0.0 { Start::State(state) } else { Start::Reload })
 }
 
 /// ALE's errors in the words of the core.
