@@ -1,6 +1,7 @@
 // What a saved state may hold. ALE trusts what it reads: a count runs over the end of an array, a bank or a position is an
 // index, a clock draws beyond a frame. So ALE's part of a state is walked first, in the order in which its devices read it,
-// and only one that fits is restored: what a stranger hands over may be refused and does no more.
+// and only one that fits is restored: what a stranger hands over may be refused and does no more. What the walk does not
+// know, such as the settings of a game, is compared after it (ale_shim_load).
 //
 // SPDX-License-Identifier: GPL-2.0-only
 #pragma once
@@ -14,6 +15,7 @@
 
 #include "ale/ale_interface.hpp"
 #include "ale/emucore/Console.hxx"
+#include "ale/emucore/Deserializer.hxx"
 #include "ale/emucore/Device.hxx"
 #include "ale/emucore/M6502.hxx"
 #include "ale/emucore/System.hxx"
@@ -49,6 +51,17 @@ class Walk {
 
   void skip(int numbers) {
     while (numbers-- > 0) number();
+  }
+
+  // ALE's devices swallow what their reader throws at other values, and leave the rest of a state out.
+  void truths(int count) {
+    using ale::stella::Deserializer;
+    while (count-- > 0) {
+      const int32_t value = number();
+      const auto bits = static_cast<uint32_t>(value);
+      if (bits != Deserializer::TruePattern && bits != Deserializer::FalsePattern)
+        refuse("truth is " + std::to_string(value));
+    }
   }
 
   std::string text() {
@@ -119,7 +132,8 @@ inline void cartridge(Walk& walk, const std::string& name) {
     walk.array(8, 0, 0x7ff, "counter");
     walk.array(8, 0, 255, "flag");
     walk.number(3, 3, "length of an array");
-    walk.skip(3 + 1 + 2);  // music modes, random number, clocks
+    walk.truths(3);   // music modes
+    walk.skip(1 + 2);  // random number, clocks
   } else {
     refuse("cartridge, a " + name + ", has no list of what it may hold");
   }
@@ -138,14 +152,21 @@ inline void tia(Walk& walk, int32_t now) {
   // Nothing is left of a line that ends with the last pixel, until the next one begins.
   const int32_t drawn = (last - start) % kLine, rest = walk.number(0, kLine, "rest of a line");
   if (rest != kLine - drawn && !(rest == 0 && drawn == 0 && last > start)) refuse("rest of a line is not that of its clocks");
-  walk.skip(2 + 1 + 1 + 4 + 4 + 2 + 2 + 1 + 4 + 4);  // counts of lines to the enabled objects, registers to DENABL
+  walk.skip(2 + 1 + 1 + 4 + 4 + 1);  // counts of lines to the enabled objects, registers to CTRLPF
+  const int32_t priority = walk.number();
+  if ((priority & ~0xc0) != 0) refuse("priority of the playfield is " + std::to_string(priority));
+  walk.truths(2);     // reflections
+  walk.skip(1 + 4);   // playfield, graphics
+  walk.truths(4);     // what is enabled
   for (int i = 0; i < 5; ++i) walk.number(0, 15, "motion");
-  walk.skip(5 + 1);  // delays and resets, collisions
+  walk.truths(5);  // delays and resets
+  walk.skip(1);    // collisions
   for (int i = 0; i < 5; ++i) walk.number(0, kWidth - 1, "position");
-  walk.skip(2 + 2);  // graphics, HMOVE
-  walk.skip(1);
+  walk.skip(2 + 1);  // graphics, clock of HMOVE
+  walk.truths(2);    // its blanks, the motion of a missile
   walk.number(0, 3, "counter of a missile");
-  walk.skip(2);
+  walk.truths(1);  // the dump of paddles
+  walk.skip(1);
   walk.text("TIASound");
   walk.skip(7);
 }
@@ -162,10 +183,12 @@ inline void core(const std::string& core, const std::string& md5, ale::stella::S
   walk.text(md5);
   walk.text("System");
   const int32_t now = 3 * walk.number(0, kMostClock / 3, "clock");
-  walk.text();  // a random generator, whose own reader refuses what is none
+  walk.text();  // a random generator
   const std::string processor = system.myM6502->name();
   walk.text(processor);
-  walk.skip(processor == "M6502High" ? 16 : 14);
+  walk.skip(6);    // registers
+  walk.truths(7);  // flags
+  walk.skip(processor == "M6502High" ? 3 : 1);
   for (uint32_t i = 0; i < system.myNumberOfDevices; ++i) {
     const std::string name = system.myDevices[i]->name();
     walk.text(name);
@@ -173,7 +196,9 @@ inline void core(const std::string& core, const std::string& md5, ale::stella::S
       walk.array(128, -kAny, kAny, "memory");
       walk.skip(1);
       walk.number(0, 10, "interval of the timer");
-      walk.skip(5);
+      walk.skip(2);
+      walk.truths(1);  // whether the timer was read
+      walk.skip(2);
     } else if (name == "TIA") {
       tia(walk, now);
     } else {
