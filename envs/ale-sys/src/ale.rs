@@ -58,11 +58,12 @@ impl Drop for Ale {
 
 impl Ale {
     /// Loads a game, as `ale-py` does with `repeat_action_probability = sticky`, `random_seed = seed` and the emulator's
-    /// default seed. Takes some 80 ms; [`seed`](Ale::seed) and [`reset`](Ale::reset) start other episodes.
+    /// default seed. Takes some 20 ms; [`seed`](Ale::seed) and [`reset`](Ale::reset) start other episodes.
     ///
     /// # Errors
-    /// If ALE cannot make sense of the ROM.
+    /// If the file is gone or has become another one, or ALE cannot make sense of the ROM.
     pub fn new(rom: &Rom, sticky: f32, seed: u32) -> Result<Self> {
+        rom.check()?; // what ALE does not know ends the process
         let path = CString::new(rom.path().as_os_str().as_bytes())
             .map_err(|_| Error::Engine(format!("{} holds a zero byte", rom.path().display())))?;
         let mut shim = ptr::null_mut();
@@ -145,7 +146,7 @@ impl Ale {
         unsafe { bindings::ale_shim_game_over(self.raw()) != 0 }
     }
 
-    /// Frames acted since the last reset.
+    /// Frames since the last reset, with those of it that bring the game to its mode.
     pub fn episode_frame(&self) -> u32 {
         // SAFETY: the handle is valid.
         unsafe { bindings::ale_shim_episode_frame(self.raw()) }
@@ -186,14 +187,15 @@ impl Ale {
         let (mut height, mut width) = (0, 0);
         // SAFETY: the handle is valid and both outputs outlive the call.
         let pixels = unsafe { bindings::ale_shim_screen(self.raw(), &mut height, &mut width) };
-        // SAFETY: the screen has height × width bytes and is written only by calls that borrow `self` exclusively.
+        // SAFETY: the screen has height × width bytes, stays in its place while the handle lives, and is written only by
+        // calls that borrow `self` exclusively.
         unsafe { std::slice::from_raw_parts(pixels, height * width) }
     }
 
     /// The console's memory.
     pub fn ram(&self) -> &[u8; RAM_LEN] {
-        // SAFETY: the handle is valid; the memory has 128 bytes and is written only by calls that borrow `self`
-        // exclusively.
+        // SAFETY: the handle is valid; the memory has 128 bytes, stays in its place while the handle lives, and is written
+        // only by calls that borrow `self` exclusively.
         unsafe { &*bindings::ale_shim_ram(self.raw()).cast::<[u8; RAM_LEN]>() }
     }
 
@@ -237,7 +239,7 @@ impl Ale {
             // hold (`Ale` is not `Sync`) and of which no borrow is kept; all outputs outlive the call.
             unsafe { bindings::ale_shim_save(self.shim.as_ptr(), &mut data, &mut len, error, error_len) }
         })?;
-        // SAFETY: on success `data` has `len` bytes, which the handle owns until its next call.
+        // SAFETY: on success `data` has `len` bytes, which the handle keeps until the next save.
         let state = unsafe { std::slice::from_raw_parts(data, len) };
         out.reserve(HEAD_LEN + len);
         out.extend_from_slice(MAGIC);

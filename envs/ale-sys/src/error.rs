@@ -13,18 +13,17 @@ pub enum Error {
         game: String,
     },
     /// The ROM is nowhere.
-    #[error("no ROM at {path}: {cause}; or set ALE_ROM_DIR to a directory of ROMs")]
+    #[error("no ROM at {path}: {cause}; {mend}")]
     Missing {
         /// Where it was looked for.
         path: PathBuf,
-        /// What the system or the cache said, and what mends it.
+        /// What the system or the cache said.
         cause: String,
+        /// What mends it.
+        mend: &'static str,
     },
     /// The file is not a ROM that ALE supports, or not that of the game.
-    #[error(
-        "{path} (md5 {md5}) is {found}, expected the ROM of {game} that ALE supports; \
-         restore it with `rl-run fetch ale` into an empty cache"
-    )]
+    #[error("{path} (md5 {md5}) is {found}, expected the ROM of {game} that ALE supports; {mend}")]
     Unsupported {
         /// The file.
         path: PathBuf,
@@ -34,6 +33,8 @@ pub enum Error {
         found: String,
         /// The game asked for.
         game: String,
+        /// What mends it.
+        mend: &'static str,
     },
     /// ALE refused, with its own words.
     #[error("ALE: {0}")]

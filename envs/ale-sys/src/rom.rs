@@ -1,6 +1,6 @@
 //! Which games there are, and where the ROM of one is found.
 
-use std::ffi::{CStr, c_char};
+use std::ffi::{CStr, OsString, c_char};
 use std::path::{Path, PathBuf};
 
 use crate::bindings;
@@ -122,11 +122,15 @@ pub struct Rom {
     game: &'static str,
     path: PathBuf,
     md5: [u8; 32],
+    mend: &'static str,
 }
 
-fn missing(path: &Path, cause: String) -> Error {
-    Error::Missing { path: path.to_owned(), cause }
-}
+/// What mends a file that is not what it should be, by who chose its place.
+const IN_CACHE: &str = "`rl-run fetch ale --force` restores it";
+const IN_ROM_DIR: &str = "put it into the directory that ALE_ROM_DIR names, or unset that";
+const ELSEWHERE: &str = "`rl-run fetch ale` brings it";
+/// What helps beside a fetch where the cache has none.
+const NO_CACHE: &str = "or set ALE_ROM_DIR to a directory of ROMs";
 
 impl Rom {
     /// The ROM of `game`: in the directory `ALE_ROM_DIR` where that is set, else in the assets cache.
@@ -137,15 +141,8 @@ impl Rom {
         let Some(&game) = GAMES.iter().find(|&&known| known == game) else {
             return Err(Error::UnknownGame { game: game.to_owned() });
         };
-        let file = format!("{game}.bin");
-        let path = match std::env::var_os("ALE_ROM_DIR") {
-            Some(dir) => Path::new(&dir).join(file),
-            None => match rl_assets::locate("ale") {
-                Ok(dir) => dir.join("src/ale/python/roms").join(file),
-                Err(e) => return Err(missing(Path::new(&file), e.to_string())),
-            },
-        };
-        Self::open(game, &path)
+        let (path, mend) = place(game, std::env::var_os("ALE_ROM_DIR"))?;
+        Self::read(game, &path, mend)
     }
 
     /// The ROM of `game` in the file `path`.
@@ -153,20 +150,34 @@ impl Rom {
     /// # Errors
     /// If the file cannot be read, or its hash is not the one that ALE knows for `game`.
     pub fn open(game: &str, path: &Path) -> Result<Self> {
-        let content = std::fs::read(path).map_err(|e| missing(path, format!("{e}; run `rl-run fetch ale`")))?;
+        Self::read(game, path, ELSEWHERE)
+    }
+
+    fn read(game: &str, path: &Path, mend: &'static str) -> Result<Self> {
+        let missing = |e: std::io::Error| Error::Missing { path: path.to_owned(), cause: e.to_string(), mend };
+        let content = std::fs::read(path).map_err(missing)?;
         let (md5, found) = identify(&content);
         let listed = GAMES.iter().find(|&&known| known == game);
         if let (Some(&game), Some(found)) = (listed, &found)
             && game == found
         {
-            return Ok(Self { game, path: path.to_owned(), md5 });
+            return Ok(Self { game, path: path.to_owned(), md5, mend });
         }
         Err(Error::Unsupported {
             path: path.to_owned(),
             md5: String::from_utf8_lossy(&md5).into_owned(),
             found: found.map_or("no ROM that ALE supports".to_owned(), |found| format!("the ROM of {found}")),
             game: game.to_owned(),
+            mend,
         })
+    }
+
+    /// Reads the file once more.
+    ///
+    /// # Errors
+    /// If it is gone or has become another one.
+    pub(crate) fn check(&self) -> Result<()> {
+        Self::read(self.game, &self.path, self.mend).map(|_| ())
     }
 
     /// Name of the game in snake case.
@@ -182,6 +193,18 @@ impl Rom {
     /// Its hash, in hexadecimal digits.
     pub fn md5(&self) -> &[u8; 32] {
         &self.md5
+    }
+}
+
+/// Where the ROM of `game` should be, and what mends it there; `dir` is what `ALE_ROM_DIR` holds.
+fn place(game: &str, dir: Option<OsString>) -> Result<(PathBuf, &'static str)> {
+    let file = format!("{game}.bin");
+    match dir.filter(|dir| !dir.is_empty()) {
+        Some(dir) => Ok((Path::new(&dir).join(file), IN_ROM_DIR)),
+        None => match rl_assets::locate("ale") {
+            Ok(dir) => Ok((dir.join("src/ale/python/roms").join(file), IN_CACHE)),
+            Err(e) => Err(Error::Missing { path: file.into(), cause: e.to_string(), mend: NO_CACHE }),
+        },
     }
 }
 
@@ -230,5 +253,38 @@ mod tests {
         let error = Rom::open("pong", &dir.join("none.bin")).unwrap_err().to_string();
         assert!(error.contains("none.bin") && error.contains("rl-run fetch ale"), "{error}");
         std::fs::remove_dir_all(&dir).unwrap();
+    }
+
+    #[test]
+    fn an_error_names_the_mend_of_the_place_that_was_looked_at() {
+        let dir = tempfile::tempdir().unwrap();
+        let (path, mend) = place("pong", Some(dir.path().into())).unwrap();
+        assert_eq!(path, dir.path().join("pong.bin"));
+        let error = || Rom::read("pong", &path, mend).unwrap_err().to_string();
+        for found in ["no ROM", "is no ROM that ALE supports"] {
+            let error = error();
+            assert!(error.contains(found) && error.contains("ALE_ROM_DIR") && !error.contains("fetch"), "{error}");
+            std::fs::write(&path, b"not a ROM").unwrap();
+        }
+        for empty in [None, Some("".into())] {
+            let (path, mend) = place("pong", empty).unwrap();
+            assert!(path.is_file() && mend.contains("rl-run fetch ale --force"), "{path:?}: {mend}");
+        }
+    }
+
+    /// ALE would end the process, or play another game.
+    #[test]
+    fn a_file_that_is_gone_or_another_by_now_is_no_console() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("pong.bin");
+        std::fs::copy(Rom::find("pong").unwrap().path(), &path).unwrap();
+        let rom = Rom::open("pong", &path).unwrap();
+        crate::Ale::new(&rom, 0.0, 1).unwrap();
+        std::fs::copy(Rom::find("breakout").unwrap().path(), &path).unwrap();
+        let error = crate::Ale::new(&rom, 0.0, 1).unwrap_err();
+        assert!(matches!(&error, Error::Unsupported { found, .. } if found == "the ROM of breakout"), "{error}");
+        std::fs::remove_file(&path).unwrap();
+        let error = crate::Ale::new(&rom, 0.0, 1).unwrap_err();
+        assert!(matches!(error, Error::Missing { .. }), "{error}");
     }
 }

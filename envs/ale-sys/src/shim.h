@@ -1,8 +1,9 @@
-/* The C face of the Arcade Learning Environment: what src/lib.rs declares, src/shim.cpp defines.
+/* The C face of the Arcade Learning Environment: what src/bindings.rs declares, src/shim.cpp defines.
  *
  * No exception and no call of exit() leaves these functions: those that can fail return 0 for success, or 1 and a
- * message of at most `error_len` bytes, nul included. Pointers that they return stay valid until the next call on the
- * same handle. A handle may move between threads and is used by one at a time.
+ * message of at most `error_len` bytes, nul included. The screen and the memory stay in their place while the handle lives,
+ * and change only in act, reset, load and set_ram; a saved state stays until the next save. A handle may move between
+ * threads and is used by one at a time.
  *
  * SPDX-License-Identifier: GPL-2.0-only */
 #ifndef RL_ALE_SHIM_H
