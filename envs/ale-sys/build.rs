@@ -12,6 +12,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
+const VERSION: &str = "0.12.1";
 /// Directories whose `CMakeLists.txt` names the sources of the emulator proper.
 const EMULATOR: [&str; 3] = ["emucore", "environment", "common"];
 const GAMES: [&str; 2] = ["games", "games/supported"];
@@ -53,7 +54,10 @@ fn build() -> Result<(), String> {
     write(
         &out,
         "version.hpp",
-        "#pragma once\n#define ALE_VERSION \"0.12.1\"\n#define ALE_VERSION_GIT_SHA \"sdist\"\n#define STELLA_VERSION \"2.4.2\"\n",
+        &format!(
+            "#pragma once\n#define ALE_VERSION \"{VERSION}\"\n#define ALE_VERSION_GIT_SHA \"sdist\"\n\
+             #define STELLA_VERSION \"2.4.2\"\n"
+        ),
     )?;
 
     // The order is that of linking: the shim uses ALE, ALE uses zlib.
@@ -93,14 +97,17 @@ fn sources() -> Result<PathBuf, String> {
         None => match rl_assets::locate("ale") {
             Ok(path) => path,
             Err(_) => rl_assets::fetch("ale", &mut |status| println!("cargo:warning=ale: {status}"))
-                .map_err(|e| format!("{e}\nor set ALE_SRC to an unpacked source distribution of ale-py 0.12.1"))?,
+                .map_err(|e| format!("{e}\nor set ALE_SRC to an unpacked source distribution of ale-py {VERSION}"))?,
         },
     };
-    if root.join("src/ale/ale_interface.cpp").is_file() {
+    let version = fs::read_to_string(root.join("version.txt")).unwrap_or_default();
+    if version.trim() == VERSION && root.join("src/ale/ale_interface.cpp").is_file() {
         return Ok(root);
     }
-    let root = root.display();
-    Err(format!("{root} holds no src/ale/ale_interface.cpp: ALE_SRC must name an unpacked ale-py 0.12.1, or be unset"))
+    let (root, version) = (root.display(), version.trim());
+    Err(format!(
+        "{root} is no unpacked ale-py {VERSION} (its version.txt says {version:?}): ALE_SRC must name one, or be unset"
+    ))
 }
 
 fn write(out: &Path, name: &str, text: &str) -> Result<(), String> {
