@@ -5,7 +5,8 @@ use std::os::unix::process::CommandExt as _;
 use std::process::{Command as Process, ExitCode};
 
 use anyhow::anyhow;
-use clap::{Args, Parser, Subcommand, error::ErrorKind};
+use clap::error::{ContextKind, ContextValue, ErrorKind};
+use clap::{Args, CommandFactory as _, Parser, Subcommand};
 use rl_agents::AgentEntry;
 use rl_core::{EnvEntry, hush_caught_panics};
 
@@ -187,7 +188,7 @@ pub fn main(envs: &[&'static [EnvEntry]], agents: &[&'static [AgentEntry]]) -> E
             e.print().unwrap_or_else(output::lose);
             Ok(ExitCode::from(e.exit_code() as u8))
         }
-        Err(e) => Err(usage(one_line(&e.render().to_string()))),
+        Err(e) => Err(usage(one_line(&e, std::env::args_os().nth(1).as_ref().and_then(|word| word.to_str())))),
     };
     let done = said.and_then(|code| match output::lost() {
         Some(why) if code == ExitCode::SUCCESS => Err(anyhow!("stdout: {why}")),
@@ -229,23 +230,42 @@ fn run(cli: Cli, tables: &Tables) -> anyhow::Result<ExitCode> {
     }
 }
 
-/// What clap says before it explains the usage, in one line.
-fn one_line(text: &str) -> String {
-    let said =
-        text.lines().take_while(|line| !line.starts_with("Usage:")).map(str::trim).filter(|line| !line.is_empty());
+/// What clap says before it explains the usage, in one line, and what it cannot know. `first` is the first word of the command line.
+fn one_line(error: &clap::Error, first: Option<&str>) -> String {
+    let text = error.render().to_string();
+    let said = text.lines().take_while(|line| !line.starts_with("Usage:")).map(str::trim);
+    // Of a flag that a command does not have clap supposes that it is a word for it.
+    let said = said.filter(|line| !line.is_empty() && !line.starts_with("tip: to pass '-"));
     let said = said.collect::<Vec<_>>().join(" ");
-    format!(
-        "{} (see --help)",
-        said.trim_start_matches("error: ").trim_end_matches(" For more information, try '--help'.")
-    )
+    let said = said.trim_start_matches("error: ").trim_end_matches(" For more information, try '--help'.");
+    let mend = match (error.kind(), first) {
+        (ErrorKind::InvalidSubcommand | ErrorKind::UnknownArgument | ErrorKind::ArgumentConflict, Some("train")) => {
+            return "training has no command word: rl-run --env … --agent … (see --help)".to_owned();
+        }
+        (ErrorKind::UnknownArgument, Some("resume")) if of_training(error) => {
+            ": a run keeps its settings, only --frames changes"
+        }
+        (ErrorKind::ArgumentConflict, Some(flag)) if flag.starts_with('-') && said.contains("the subcommand '") => {
+            ": flags go behind the command"
+        }
+        _ => "",
+    };
+    format!("{said}{mend} (see --help)")
+}
+
+/// Whether the flag that is unknown here is one of training.
+fn of_training(error: &clap::Error) -> bool {
+    let flag = match error.get(ContextKind::InvalidArg) {
+        Some(ContextValue::String(flag)) => flag.trim_start_matches('-'),
+        _ => return false,
+    };
+    Cli::command().get_arguments().any(|known| known.get_long() == Some(flag))
 }
 
 #[cfg(test)]
 mod tests {
     use std::fs;
     use std::path::Path;
-
-    use clap::CommandFactory as _;
 
     use super::*;
 

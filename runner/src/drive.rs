@@ -15,6 +15,7 @@ use crate::progress::Progress;
 use crate::score::give;
 use crate::session::Session;
 use crate::stop::Stop;
+use crate::tape::Tape;
 use crate::waiting::{Stopped, Waiting};
 use crate::watch::Watch;
 
@@ -40,11 +41,11 @@ pub(crate) struct Outcome {
     pub(crate) frames: u64,
     pub(crate) agent_steps: u64,
     pub(crate) updates: u64,
-    /// Those of all sittings.
+    /// Those of all sittings, up to the last row of metrics.
     pub(crate) seconds: f64,
     /// Of the last games of training.
     pub(crate) mean_return_100: Option<f64>,
-    /// Of the last evaluation, where one was made in this sitting.
+    /// Of the last evaluation, where one was made.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) eval_return: Option<f64>,
     pub(crate) parameters_sha256: String,
@@ -66,8 +67,8 @@ pub(crate) fn drive(
     progress: Progress,
     keep: &mut dyn Keep,
 ) -> anyhow::Result<Outcome> {
+    let (mut eval_return, mut settled) = (metrics.as_ref().and_then(Metrics::eval_return), true);
     let mut watch = Watch::new(metrics, progress, session);
-    let (mut eval_return, mut settled) = (None, true);
     // Of no checkpoint: it hangs on the length of the run, which decides nothing else.
     let every = (run.train.frames / ROWS).max(1);
     let mut next_row = due(session.counts.frames, every);
@@ -119,6 +120,7 @@ pub(crate) fn drive(
     };
     session.rest(&mut watch.log)?;
     watch.row(session)?;
+    session.tape.as_ref().filter(|_| !stopped).and_then(Tape::idle).into_iter().for_each(|told| watch.note(&told));
     watch.finish();
     hold(session)?;
     keep.checkpoint(session, settled)?;

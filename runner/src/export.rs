@@ -21,7 +21,7 @@ use crate::playback::{self, Playback};
 use crate::saliency::{Saliency, Weights, run_of};
 use crate::screening::{Screening, Step};
 use crate::tables::Tables;
-use crate::usage::usage;
+use crate::usage::{counted, usage};
 use crate::waiting::Waiting;
 use crate::{file, needs, output};
 
@@ -50,10 +50,10 @@ pub(crate) struct ExportArgs {
     #[arg(long)]
     episode: Option<String>,
     /// First step to show [default: 0]
-    #[arg(long)]
+    #[arg(long, allow_negative_numbers = true)]
     from: Option<usize>,
     /// Steps to show [default: all]
-    #[arg(long, value_parser = clap::value_parser!(u32).range(1..))]
+    #[arg(long, allow_negative_numbers = true, value_parser = clap::value_parser!(u32).range(1..))]
     steps: Option<u32>,
     /// Shows every N-th step [default: for a film as 50 pictures a second allow, for a .png as --pictures does]
     #[arg(long, value_parser = clap::value_parser!(u32).range(1..))]
@@ -205,7 +205,7 @@ fn pictures(
         shoot(&mut screening, played, cut, look, film.as_mut(), waiting).with_context(name)?;
         film.finish()
     })?;
-    Ok(format!("{} pictures, {} bytes", cut.pictures, std::fs::metadata(&args.out)?.len()))
+    Ok(format!("{}, {} bytes", counted(cut.pictures, "picture"), std::fs::metadata(&args.out)?.len()))
 }
 
 /// A GIF of the first `seconds` of the best game of a recording, of `rate` pictures a second at most.
@@ -366,7 +366,7 @@ fn table(recording: &Recording, out: &Path) -> anyhow::Result<String> {
         }
         Ok(out.flush()?)
     })?;
-    Ok(format!("{} games", recording.episodes.len()))
+    Ok(counted(recording.episodes.len(), "game"))
 }
 
 /// All pictures of a film are of one size.

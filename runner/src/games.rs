@@ -100,6 +100,9 @@ pub(crate) fn watched(
             let last = score.losses.pop().unwrap_or_default();
             bail!("{last}; more than {LOSSES} engines were lost before it without a finished game in between");
         }
+        bar.stepped(
+            seated.blocks().iter().flat_map(|block| block.frames.row(1)).map(|&frames| u64::from(frames)).sum(),
+        );
         watch(&seated)?;
         // Most steps end none, and are not to allocate.
         for episode in ended.then(|| finished(seated.blocks())).into_iter().flatten() {

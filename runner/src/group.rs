@@ -54,7 +54,7 @@ pub(crate) fn run(order: &Order, seeds: &Seeds, place: &Place<'_>, verbosity: Ve
     share.check(all[0], Runs { all: all.len(), at_once }, place)?;
     if !verbosity.quiet {
         order.resolved.told.iter().for_each(output::note);
-        order.instead().into_iter().for_each(output::note);
+        order.told().iter().for_each(output::note);
     }
     // Kernels ask the pool that they are called in: here it has the run's own threads alone. All are there before a run is.
     let pool = |_| rayon::ThreadPoolBuilder::new().num_threads(share.threads).build();

@@ -23,6 +23,7 @@ mod workers;
 mod actors;
 mod start;
 mod order;
+mod schedules;
 mod train;
 mod resume;
 mod drive;

@@ -1,5 +1,6 @@
 //! Trains for a while without leaving anything behind, and says how fast that was.
 
+use std::process::ExitCode;
 use std::time::Instant;
 
 use anyhow::bail;
@@ -13,6 +14,7 @@ use crate::preset::Resolved;
 use crate::session::Session;
 use crate::spent::Timed;
 use crate::start::start;
+use crate::stop::STOPPED;
 use crate::waiting::Waiting;
 
 /// How long to measure, from the first update on.
@@ -63,10 +65,16 @@ pub(crate) fn train(
     if steps == 0 {
         waiting.go_on()?;
     }
-    if waiting.stopped() {
-        output::note("stopped early: the figures are of what was done");
-    }
     Ok(Timed::new(frames, steps, updates, log.clock.take().into()))
+}
+
+/// How a command ends that has shown what was measured in so many seconds: it says so if someone asked to stop before.
+pub(crate) fn end(waiting: &Waiting, seconds: f64) -> ExitCode {
+    if !waiting.stopped() {
+        return ExitCode::SUCCESS;
+    }
+    output::note(format!("stopped before the end: measured for {seconds:.1} s"));
+    ExitCode::from(STOPPED)
 }
 
 /// A figure of steps per second says nothing if they were not learnt from as the preset says. Each episode that ended may

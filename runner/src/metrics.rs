@@ -6,10 +6,12 @@
 use std::path::Path;
 use std::time::Instant;
 
+use anyhow::bail;
 use serde::Deserialize;
+use serde::de::DeserializeOwned;
 use serde::ser::{Serialize, SerializeMap as _, Serializer};
 
-use crate::appended::{Appended, lines, read};
+use crate::appended::{Appended, read};
 use crate::events;
 
 /// Name of the file of rows.
@@ -32,7 +34,11 @@ pub(crate) struct Metrics {
     rows: Appended,
     events: Appended,
     begin: Instant,
+    /// Seconds of the sittings before.
     before: f64,
+    /// And up to the last row.
+    seconds: f64,
+    eval_return: Option<f64>,
 }
 
 /// The part of a row that [`Metrics::reopen`] reads back.
@@ -40,6 +46,35 @@ pub(crate) struct Metrics {
 struct Kept {
     frames: u64,
     seconds: f64,
+    eval_return: Option<f64>,
+}
+
+/// The rows of the run in that directory, each with its line; none if the file is missing. What a crash tore is left out, which only the
+/// end of a file can be.
+///
+/// # Errors
+/// If the file cannot be read, or a line before its end is no such row; the message names it.
+pub(crate) fn rows<T: DeserializeOwned>(run: &Path) -> anyhow::Result<Vec<(T, Vec<u8>)>> {
+    let path = run.join(ROWS);
+    let bytes = read(&path)?;
+    let lines: Vec<&[u8]> = bytes.split_inclusive(|&byte| byte == b'\n').collect();
+    let mut rows = Vec::with_capacity(lines.len());
+    for (number, line) in (1..).zip(&lines) {
+        match serde_json::from_slice(line) {
+            Ok(row) if line.ends_with(b"\n") => rows.push((row, line.to_vec())),
+            _ if number == lines.len() => {}
+            _ => bail!("{}, line {number}: damaged: remove that line, and the others are read", path.display()),
+        }
+    }
+    Ok(rows)
+}
+
+/// Whether [`Metrics::reopen`] could read the rows of a run.
+///
+/// # Errors
+/// If one of them is damaged.
+pub(crate) fn check(run: &Path) -> anyhow::Result<()> {
+    rows::<Kept>(run).map(drop)
 }
 
 /// One line, in this order of keys.
@@ -72,7 +107,7 @@ impl Metrics {
         let rows = Appended::create(run.join(ROWS))?;
         let mut events = Appended::create(run.join(events::FILE))?;
         events.append(&events::begin(events::now()))?;
-        Ok(Self { rows, events, begin: Instant::now(), before: 0.0 })
+        Ok(Self { rows, events, begin: Instant::now(), before: 0.0, seconds: 0.0, eval_return: None })
     }
 
     /// Goes on after the rows up to `frames`, and removes those after it; that of `frames` stays if it is `settled`, else it is
@@ -82,29 +117,33 @@ impl Metrics {
     /// If a file cannot be read or cut.
     pub(crate) fn reopen(run: &Path, frames: u64, settled: bool) -> anyhow::Result<Self> {
         let last = if settled { frames } else { frames.saturating_sub(1) };
-        let (path, mut before, mut kept) = (run.join(ROWS), 0.0, 0);
-        for line in lines(&read(&path)?) {
-            match serde_json::from_slice::<Kept>(line) {
-                Ok(row) if row.frames <= frames => {
-                    before = row.seconds; // they were spent, whatever becomes of the row
-                    kept += if row.frames <= last { line.len() as u64 } else { 0 };
-                }
-                _ => break,
+        let (mut before, mut kept, mut eval_return) = (0.0, 0, None);
+        for (row, line) in rows::<Kept>(run)?.into_iter().take_while(|(row, _)| row.frames <= frames) {
+            before = row.seconds; // they were spent, whatever becomes of the row
+            if row.frames <= last {
+                kept += line.len() as u64;
+                eval_return = row.eval_return.or(eval_return);
             }
         }
-        let rows = Appended::cut(path, kept)?;
+        let rows = Appended::cut(run.join(ROWS), kept)?;
         let path = run.join(events::FILE);
         let kept = events::until(&read(&path)?, last);
         let mut events = Appended::cut(path, kept)?;
         if kept == 0 {
             events.append(&events::begin(events::now()))?;
         }
-        Ok(Self { rows, events, begin: Instant::now(), before })
+        Ok(Self { rows, events, begin: Instant::now(), before, seconds: before, eval_return })
     }
 
-    /// Seconds that the run has taken, those before an interruption included.
+    /// Seconds that the run has taken up to its last row, those before an interruption included: what comes after that row is
+    /// in no file, and would be gone in the next sitting.
     pub(crate) fn seconds(&self) -> f64 {
-        self.before + self.begin.elapsed().as_secs_f64()
+        self.seconds
+    }
+
+    /// The last that was there as the run was gone on with.
+    pub(crate) fn eval_return(&self) -> Option<f64> {
+        self.eval_return
     }
 
     /// Appends one row: `point`, seconds, and `scalars` under their names. A value that is not finite is `null` in the rows.
@@ -112,7 +151,8 @@ impl Metrics {
     /// # Errors
     /// If the disk is full or a file cannot be written.
     pub(crate) fn row(&mut self, point: Point, scalars: &[(&str, f64)]) -> anyhow::Result<()> {
-        let mut line = serde_json::to_vec(&Row { point, seconds: self.seconds(), scalars })?;
+        self.seconds = self.before + self.begin.elapsed().as_secs_f64();
+        let mut line = serde_json::to_vec(&Row { point, seconds: self.seconds, scalars })?;
         line.push(b'\n');
         self.rows.append(&line)?;
         self.events.append(&events::scalars(events::now(), point.frames, scalars))
@@ -156,6 +196,26 @@ mod tests {
         assert_eq!(frames(dir.path()), [16, 32], "the last is written again");
         assert_eq!(events::steps(&fs::read(dir.path().join(events::FILE)).unwrap()), [0, 16, 32]);
         assert!(metrics.before > 0.0);
+    }
+
+    #[test]
+    fn a_damaged_row_is_named_by_its_line_and_a_torn_end_is_left_out() {
+        let dir = tempfile::tempdir().unwrap();
+        let row = |n: u64| format!("{{\"frames\":{n},\"seconds\":0.5,\"eval_return\":{n}.5}}\n");
+        let path = dir.path().join(ROWS);
+        for (middle, end) in [("{\"frames\":2,\"sec\n", ""), ("{\"frames\":2}\n", "{\"fra"), ("\n", "{\"fra")] {
+            let whole = format!("{}{middle}{}{end}", row(1), row(3));
+            fs::write(&path, &whole).unwrap();
+            let said = Metrics::reopen(dir.path(), 9, true).unwrap_err().to_string();
+            assert!(said.contains("metrics.jsonl, line 2: damaged"), "{said}");
+            assert_eq!(fs::read_to_string(&path).unwrap(), whole, "nothing of it is removed");
+        }
+        for end in ["", "{\"frames\":4,\"sec", "{\"frames\":4,\"sec\n", "\0\0\0", &row(4)[..8], row(4).trim_end()] {
+            fs::write(&path, format!("{}{}{end}", row(1), row(3))).unwrap();
+            let metrics = Metrics::reopen(dir.path(), 9, true).unwrap();
+            assert_eq!((frames(dir.path()), metrics.eval_return()), (vec![1, 3], Some(3.5)), "{end}");
+            assert_eq!(Metrics::reopen(dir.path(), 3, false).unwrap().eval_return(), Some(1.5), "it is played again");
+        }
     }
 
     #[test]

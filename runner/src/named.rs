@@ -58,7 +58,10 @@ pub(crate) fn read(path: &Path, agent: &str, env: &str) -> Result<String, String
             let is_name = path.extension().is_none() && path.components().count() == 1;
             match names[..] {
                 _ if error.kind() != ErrorKind::NotFound => format!("{}: {error}", path.display()),
-                [] if is_name => format!("{} is not a file, and this pair has no named presets", path.display()),
+                [] if is_name => format!(
+                    "{} is not a file, and this pair has no named presets (rl-run list presets)",
+                    path.display()
+                ),
                 [] => format!("{}: {error}", path.display()),
                 _ => format!("{} is neither a file nor built in (built in: {})", path.display(), names.join(", ")),
             }
@@ -79,7 +82,8 @@ mod tests {
         assert_eq!(read(&there, pair), Ok("mine".to_owned()));
         assert!(read(Path::new("60min"), pair).unwrap().contains("frames = 22000000"));
         assert!(read(Path::new("61min"), pair).unwrap_err().ends_with("(built in: 10min, 60min, 480min)"));
-        assert!(!read(Path::new("60min"), ["ppo", "cartpole"]).unwrap_err().contains("built in"));
+        let strange = read(Path::new("60min"), ["ppo", "cartpole"]).unwrap_err();
+        assert!(!strange.contains("built in") && strange.contains("rl-run list presets"), "{strange}");
     }
 
     #[test]

@@ -21,7 +21,7 @@ use crate::stop::Stop;
 use crate::suspect::keep_batch;
 use crate::tape::{Tape, Which};
 use crate::usage::usage;
-use crate::{demonstrations, group, needs, record};
+use crate::{demonstrations, group, needs, record, schedules};
 
 /// What to train, and with what: the same for every seed.
 #[derive(Clone, Debug)]
@@ -71,8 +71,13 @@ impl Place<'_> {
 }
 
 impl Order {
+    /// What whoever ordered should know before it begins.
+    pub(crate) fn told(&self) -> Vec<String> {
+        self.instead().map(str::to_owned).into_iter().chain(schedules::learning_rate(&self.resolved)).collect()
+    }
+
     /// What a run multiplies, where that is not what was asked for.
-    pub(crate) fn instead(&self) -> Option<&'static str> {
+    fn instead(&self) -> Option<&'static str> {
         match self.train.precision {
             Precision::Bf16 if !self.device.is_cpu() => Some("bf16 is supported on the CPU only: the GPU uses f32"),
             Precision::Bf16 if self.train.precision.unit().is_none() => {
@@ -122,8 +127,8 @@ impl Order {
 /// If anything that it needs is missing, refused or fails.
 pub(crate) fn fresh(order: &Order, seed: u64, place: &Place<'_>, progress: Progress) -> anyhow::Result<Outcome> {
     let mut session = order.session(seed, Runs { all: 1, at_once: 1 }, place)?;
-    if let Some(instead) = order.instead().filter(|_| !place.many) {
-        progress.note(instead);
+    if !place.many {
+        order.told().iter().for_each(|told| progress.note(told));
     }
     let kept = record::kept_of(order.outputs, &session, &order.resolved)?;
     let Order { resolved, train, eval, workers, stop, .. } = order.clone();

@@ -13,7 +13,7 @@ use std::process::ExitCode;
 use anyhow::bail;
 
 use crate::tables::Tables;
-use crate::usage::usage;
+use crate::usage::{counted, usage};
 use crate::{file, output, picture};
 use chart::{Chart, Reference};
 use curves::{Axis, Group, LAST_GAMES, See};
@@ -41,7 +41,7 @@ pub(crate) struct PlotArgs {
     #[arg(long, value_name = "KEY", default_value = "return_100")]
     y: String,
     /// Smoothing: each of the 200 points is the mean of N neighbouring ones (N + 1 if N is even)
-    #[arg(long, value_name = "N", default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..=100))]
+    #[arg(long, value_name = "N", default_value_t = 5, allow_negative_numbers = true, value_parser = clap::value_parser!(u32).range(1..=100))]
     smooth: u32,
     /// Draws the mean of the last 100 games in the middle of these games, as means of whole iterations are published, and not
     /// at their end
@@ -80,9 +80,9 @@ pub(crate) fn run(args: &PlotArgs, tables: &Tables) -> anyhow::Result<ExitCode> 
     if args.json {
         output::line(serde_json::to_string(&[groups, filed].concat())?);
     } else if let Some(out) = &args.out {
-        let runs: usize = groups.iter().map(|group| group.runs.len()).sum();
+        let runs = counted(groups.iter().map(|group| group.runs.len()).sum(), "run");
         let files = if filed.is_empty() { String::new() } else { format!(", {} of files", filed.len()) };
-        output::line(format!("{}: {runs} runs in {} curves{files}", out.display(), groups.len()));
+        output::line(format!("{}: {runs} in {}{files}", out.display(), counted(groups.len(), "curve")));
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -12,9 +12,9 @@ use crate::preset;
 use crate::settings::Settings;
 use crate::spent::Timed;
 use crate::tables::Tables;
-use crate::usage::usage;
+use crate::usage::{counted, usage};
 use crate::waiting::Waiting;
-use crate::{output, run_dir};
+use crate::{output, publish, run_dir};
 
 /// Seconds of training from its first update on, where no frames are given.
 const SECONDS: f64 = 10.0;
@@ -63,13 +63,16 @@ struct Report {
 
 /// `rl-run profile …`.
 pub(crate) fn run(args: &ProfileArgs, tables: &Tables) -> anyhow::Result<ExitCode> {
+    // A run's rows are read at once: nobody can stop that.
+    let mut waiting = Waiting::default();
     let report = match &args.run {
         Some(run) => {
+            publish::refuse(run)?;
             let about = run_dir::about(run)?;
             Report { env: about.env, agent: about.agent, threads: about.threads, timed: Timed::read(run)? }
         }
         None => {
-            let waiting = Waiting::listen(args.json, "nothing was measured")?;
+            waiting = Waiting::listen(args.json, "nothing was measured")?;
             let Some(env) = args.env.as_deref() else {
                 bail!(usage("name the directory of a run, or --env and --agent to try one"))
             };
@@ -86,12 +89,12 @@ pub(crate) fn run(args: &ProfileArgs, tables: &Tables) -> anyhow::Result<ExitCod
     };
     if args.json {
         output::line(serde_json::to_string(&report)?);
-        return Ok(ExitCode::SUCCESS);
+        return Ok(measure::end(&waiting, report.timed.seconds));
     }
     let Report { env, agent, threads, timed } = &report;
-    output::line(format!("{agent} on {env}, {threads} thread{}", if *threads == 1 { "" } else { "s" }));
+    output::line(format!("{agent} on {env}, {}", counted(*threads, "thread")));
     output::line(timed.summary());
     output::line("");
     timed.table().iter().for_each(output::line);
-    Ok(ExitCode::SUCCESS)
+    Ok(measure::end(&waiting, timed.seconds))
 }

@@ -13,7 +13,7 @@ use crate::session::Session;
 /// Time between two updates of the bar.
 const BLINK: Duration = Duration::from_millis(200);
 /// Time between two lines where there is no bar.
-const PAUSE: Duration = Duration::from_secs(5);
+pub(crate) const PAUSE: Duration = Duration::from_secs(5);
 /// Time over which frames per second are measured: learning starts late and changes the rate.
 const SPAN: Duration = Duration::from_secs(30);
 
@@ -89,7 +89,7 @@ impl Progress {
             (false, true) => Way::Lines,
             (false, false) => {
                 let style =
-                    ProgressStyle::with_template("{bar:24} {percent:>3}%  {wide_msg}").expect("the template is right");
+                    ProgressStyle::with_template("{bar:12} {percent:>3}%  {wide_msg}").expect("the template is right");
                 Way::Bar(ProgressBar::new(total).with_style(style).with_position(done))
             }
         };
@@ -197,14 +197,14 @@ fn text(frames: u64, asked: u64, rate: f64, glance: &Glance) -> String {
     let left = total.saturating_sub(frames) as f64 / rate;
     let left = if left.is_finite() { clock(left as u64) } else { "?".to_owned() };
     let seeds = glance.seeds.map(|(ended, all)| format!("{ended}/{all} seeds  ")).unwrap_or_default();
-    let mut text = format!("{seeds}{frames}/{total} frames{until}  {rate:.0} frames/s  {left} left");
-    let values = [("return", glance.mean_return), ("ε", glance.epsilon), ("loss", glance.loss)];
-    for (name, value) in values {
-        if let Some(value) = value {
-            text.push_str(&format!("  {name} {}", short(value)));
-        }
-    }
-    text
+    let of = |name: &str, value: Option<f64>| value.map(|v| format!("  {name} {}", short(v))).unwrap_or_default();
+    // What is cut off where a terminal is narrow comes last.
+    format!(
+        "{seeds}{frames}/{total} frames{until}{}  {rate:.0} frames/s  {left} left{}{}",
+        of("return", glance.mean_return),
+        of("ε", glance.epsilon),
+        of("loss", glance.loss)
+    )
 }
 
 /// Four digits that matter: `1234`, `12.34`, `0.01234`.
@@ -231,7 +231,7 @@ mod tests {
         let glance = Glance { mean_return: Some(481.25), loss: Some(0.012_343), ..Glance::default() };
         assert_eq!(
             text(4000, 40_000, 10.0, &glance),
-            "4000/40000 frames  10 frames/s  1:00:00 left  return 481.2  loss 0.01234"
+            "4000/40000 frames  return 481.2  10 frames/s  1:00:00 left  loss 0.01234"
         );
         assert_eq!(text(0, 10, 0.0, &Glance::default()), "0/10 frames  0 frames/s  ? left");
         let glance = Glance { seeds: Some((3, 64)), ..Glance::default() };

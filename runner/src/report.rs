@@ -11,7 +11,7 @@ use crate::plot::curves::{self, Axis, Group, See};
 use crate::plot::{chart, svg};
 use crate::run_dir::{self, About};
 use crate::tables::Tables;
-use crate::usage::usage;
+use crate::usage::{counted, usage};
 use crate::{export, file, interval, output, playback, tape};
 use page::{Film, Page, Row, Settings};
 
@@ -76,7 +76,12 @@ pub(crate) fn run(args: &ReportArgs, tables: &Tables) -> anyhow::Result<ExitCode
     let page = Page { title: envs.join(", "), charts, rows, films, settings };
     file::write(&args.out, page.html().as_bytes())?;
     let bytes = std::fs::metadata(&args.out)?.len();
-    output::line(format!("{}: {} curves, {} films, {bytes} bytes", args.out.display(), groups.len(), page.films.len()));
+    output::line(format!(
+        "{}: {}, {}, {bytes} bytes",
+        args.out.display(),
+        counted(groups.len(), "curve"),
+        counted(page.films.len(), "film")
+    ));
     Ok(ExitCode::SUCCESS)
 }
 

@@ -10,9 +10,7 @@ use crate::keep::Archive;
 use crate::learner::device;
 use crate::manifest::Owner;
 use crate::metrics::Metrics;
-use crate::preset::Resolved;
 use crate::run_dir::{self, RunDir};
-use crate::session::Counts;
 use crate::start::{owner, start};
 use crate::suspect::keep_batch;
 use crate::tables::Tables;
@@ -20,7 +18,7 @@ use crate::tape::Tape;
 use crate::trained::recorded;
 use crate::usage::{self, usage};
 use crate::verbosity::{Verbosity, finish, listen, progress};
-use crate::{demonstrations, output, publish, record};
+use crate::{demonstrations, metrics, output, publish, record, schedules};
 
 /// Resumes a run from its last checkpoint, bit for bit as if it had not been interrupted; a run without a checkpoint
 /// starts over.
@@ -91,9 +89,15 @@ pub(crate) fn run(args: &ResumeArgs, tables: &Tables) -> anyhow::Result<ExitCode
     if !session.is_exact() {
         note("the lag of actors is not reproducible: resuming, but not bit for bit as an uninterrupted run".to_owned());
     }
-    if args.frames.is_some() {
-        ended(&resolved, &session.counts, train.frames).into_iter().for_each(note);
+    if train.frames > planned {
+        schedules::early(&resolved, &session.counts, train.frames).into_iter().for_each(note);
     }
+    // Of a run that was stopped in an evaluation the state waits for it to be played again, and is recorded after that.
+    let settled = train.eval_every == 0 || frames < session.counts.next_eval;
+    if settled && frames >= train.frames && session.learner.updates() > 0 {
+        note("this run has ended already: --frames F goes on to F frames in all".to_owned());
+    }
+    metrics::check(&args.run)?;
     let progress = progress(&resolved, about.seed, (frames, train.frames), (args.tui, args.verbosity), &stop)?;
     // Nothing of the run is changed before this, whatever was refused.
     checkpoint::forget_after(&dir.checkpoints(), frames)?;
@@ -107,8 +111,6 @@ pub(crate) fn run(args: &ResumeArgs, tables: &Tables) -> anyhow::Result<ExitCode
         let kept = record::kept_of(about.record_outputs, &session, &resolved)?;
         session.tape = Some(Tape::open(which, kept, &args.run, &resolved, about.seed, &mut session)?);
     }
-    // Of a run that was stopped in an evaluation the state waits for it to be played again, and is recorded after that.
-    let settled = train.eval_every == 0 || frames < session.counts.next_eval;
     let metrics = Metrics::reopen(dir.path(), frames, settled)?;
     let mut archive = Archive::reopen(dir, owner, train.keep_checkpoints, frames, checkpoint.as_ref(), settled)?;
     let run = Run { resolved, train, eval, seed: about.seed, workers, path: args.run.clone(), stop };
@@ -137,23 +139,4 @@ fn from(run: &Path, which: &str, owner: &Owner) -> anyhow::Result<Option<Checkpo
         ),
         None => error,
     })
-}
-
-/// Schedules whose end comes before that of the run: what they change stays at its last value.
-fn ended(resolved: &Resolved, counts: &Counts, frames: u64) -> Vec<String> {
-    let agent = resolved.table("agent");
-    let steps = |table: &toml::Table, key: &str| table.get(key).and_then(toml::Value::as_integer);
-    let epsilon = agent.get("epsilon").and_then(toml::Value::as_table);
-    let schedules = [
-        ("agent.lr_steps", steps(agent, "lr_steps")),
-        ("agent.epsilon.steps", epsilon.and_then(|table| steps(table, "steps"))),
-    ];
-    // As many frames a step as so far.
-    let all = (frames as f64 * counts.agent_steps as f64 / counts.frames.max(1) as f64) as i64;
-    let early = schedules.into_iter().filter_map(|(key, end)| Some((key, end.filter(|end| (1..all).contains(end))?)));
-    early
-        .map(|(key, end)| {
-            format!("{key} stays {end}: this schedule ends there, the run only after some {all} agent steps")
-        })
-        .collect()
 }

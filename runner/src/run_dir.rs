@@ -171,12 +171,26 @@ pub(crate) fn about(path: &Path) -> anyhow::Result<About> {
     let text = match fs::read(&file) {
         Ok(text) => text,
         Err(e) if e.kind() == ErrorKind::NotFound || e.kind() == ErrorKind::NotADirectory => {
-            let why = if path.exists() { "no run.json in it" } else { "there is no such file or directory" };
+            let why = match &below(path)[..] {
+                [] if path.exists() => "no run.json in it".to_owned(),
+                [] => "there is no such file or directory".to_owned(),
+                [one] => format!("it holds one: {}", one.display()),
+                [first, .., last] => format!("it holds runs, {} to {}: name one", first.display(), last.display()),
+            };
             return Err(usage(format!("{} is not the directory of a run ({why})", path.display())));
         }
         Err(e) => return Err(e).with_context(|| file.display().to_string()),
     };
     serde_json::from_slice(&text).with_context(|| format!("{}: damaged", file.display()))
+}
+
+/// The runs right below a directory, in the order of their numbers where their names have some.
+pub(crate) fn below(dir: &Path) -> Vec<PathBuf> {
+    let entries = fs::read_dir(dir).into_iter().flatten().flatten();
+    let mut runs: Vec<PathBuf> =
+        entries.map(|entry| entry.path()).filter(|path| path.join("run.json").exists()).collect();
+    runs.sort_by(|a, b| a.as_os_str().len().cmp(&b.as_os_str().len()).then_with(|| a.cmp(b)));
+    runs
 }
 
 /// The file of a run's settings, once it is known to be whole, and whether it is the one that `run.json` was written with.

@@ -19,7 +19,7 @@ pub(crate) struct SolveArgs {
     #[command(flatten)]
     env: EnvChoice,
     /// Discount per step, above 0 and at most 1
-    #[arg(long, default_value_t = 0.99)]
+    #[arg(long, default_value_t = 0.99, allow_negative_numbers = true)]
     gamma: f64,
     /// Draw policy and values on the map, where there is one: a PNG file
     #[arg(long, value_name = "FILE")]

@@ -81,12 +81,9 @@ impl Timed {
     /// # Errors
     /// If there are none, or they do not tell where time went.
     pub(crate) fn read(run: &Path) -> anyhow::Result<Self> {
-        let path = run.join(metrics::ROWS);
-        let text = std::fs::read_to_string(&path).with_context(|| path.display().to_string())?;
         let mut profile = Profile::default();
         let mut last = None;
-        for line in text.split_inclusive('\n').filter(|line| line.ends_with('\n')) {
-            let row: Value = serde_json::from_str(line).with_context(|| format!("{}: damaged", path.display()))?;
+        for (row, _) in metrics::rows::<Value>(run)? {
             for (key, sum) in KEYS.iter().zip(&mut profile.0) {
                 let Some(seconds) = row[key].as_f64() else {
                     bail!(usage(format!(
@@ -105,7 +102,9 @@ impl Timed {
                 run.display()
             )))
         };
-        let count = |key: &str| last[key].as_u64().with_context(|| format!("{}: a row without {key}", path.display()));
+        let count = |key: &str| {
+            last[key].as_u64().with_context(|| format!("{}: a row without {key}", run.join(metrics::ROWS).display()))
+        };
         Ok(Self::new(count("frames")?, count("agent_steps")?, count("updates")?, profile))
     }
 
@@ -192,5 +191,7 @@ mod tests {
         assert_eq!(read(&format!("{}{}{{\"frames\":3", row(10, 0.25), row(20, 0.5))), Ok(expected));
         assert!(read("{\"frames\":1,\"agent_steps\":1,\"updates\":1}\n").unwrap_err().contains("older rl-run"));
         assert!(read("").unwrap_err().contains("nothing was measured yet"));
+        let damaged = read(&format!("{}{{\"frames\":2\n{}", row(10, 0.25), row(30, 0.5))).unwrap_err();
+        assert!(damaged.contains("metrics.jsonl, line 2: damaged"), "{damaged}");
     }
 }

@@ -202,6 +202,15 @@ impl Tape {
         self.remove(|name| old.iter().any(|old| old == name))
     }
 
+    /// Why a run has no recording that could have one, in words.
+    pub(crate) fn idle(&self) -> Option<String> {
+        let Which::Every(_) = self.which else { return None };
+        let nothing = list(&self.run).is_ok_and(|all| all.is_empty());
+        let (which, ended) = (self.which, self.state.episodes);
+        let why = "it counts the episodes of the first seat";
+        nothing.then(|| format!("--record {which} recorded nothing: {why}, and {ended} of them ended"))
+    }
+
     /// Writes what is held, beside the checkpoint of `frames`, and forgets what belongs to checkpoints that are gone.
     ///
     /// # Errors

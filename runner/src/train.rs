@@ -56,7 +56,7 @@ pub(crate) struct TrainArgs {
     /// Games of an evaluation
     #[arg(long, value_name = "N", allow_negative_numbers = true)]
     eval_episodes: Option<u32>,
-    /// Records whole episodes of the first seat in the run's directory: best | every:N | last:N
+    /// Records whole episodes of the first seat in the run's directory: best | every:N | last:N, N counting episodes of that seat
     #[arg(long, value_name = "WHICH")]
     record: Option<Which>,
     /// Also keeps the agent's value, and its action probabilities or Q values, before every N-th step [default: none]

@@ -48,6 +48,11 @@ pub(crate) fn time(text: &str) -> Result<f64, &'static str> {
     time.ok_or("expected a number above 0, and a billion at most")
 }
 
+/// `1 game`, `2 games`.
+pub(crate) fn counted(count: usize, what: &str) -> String {
+    format!("{count} {what}{}", if count == 1 { "" } else { "s" })
+}
+
 /// The candidate most like `name`, if any is near enough to be meant.
 pub(crate) fn nearest<'a>(name: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let name = &name.to_lowercase();

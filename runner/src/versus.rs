@@ -45,10 +45,10 @@ pub(crate) struct MatchArgs {
     #[arg(long, value_delimiter = ',', default_value = "random,alphabeta:4,untrained")]
     against: Vec<String>,
     /// Games against each opponent, two per opening
-    #[arg(long, default_value_t = 400, value_parser = clap::value_parser!(u32).range(2..=100_000))]
+    #[arg(long, default_value_t = 400, allow_negative_numbers = true, value_parser = clap::value_parser!(u32).range(2..=100_000))]
     games: u32,
     /// Positions, each with right and wrong moves, on which to compare with an exact solver; 0 for none
-    #[arg(long, default_value_t = 400, value_parser = clap::value_parser!(u32).range(..=100_000))]
+    #[arg(long, default_value_t = 400, allow_negative_numbers = true, value_parser = clap::value_parser!(u32).range(..=100_000))]
     positions: u32,
     /// Seed of openings, positions and the draws of players
     #[arg(long, default_value_t = 0, allow_negative_numbers = true)]

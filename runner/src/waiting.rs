@@ -1,22 +1,36 @@
-//! A command that someone waits for: how far it is, as a bar on a terminal, and whether they asked it to stop.
+//! A command that someone waits for: how far it is, as a bar on a terminal or a line now and then elsewhere, and whether they asked it
+//! to stop.
 
 use std::borrow::Cow;
+use std::cell::Cell;
 use std::fmt;
 use std::io::{self, IsTerminal as _, stderr};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
 
-use indicatif::{ProgressBar, ProgressStyle};
+use indicatif::{ProgressBar, ProgressState, ProgressStyle};
 
 use crate::output;
+use crate::progress::{PAUSE, clock};
 use crate::stop::Stop;
 
 /// Who waits, and what they see; by default nobody and nothing.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Waiting {
     stop: Stop,
-    /// Whether bars are shown.
-    shown: bool,
+    way: Way,
     /// What has come of it where it is stopped.
     left: &'static str,
+}
+
+/// How it is shown how far it is.
+#[derive(Clone, Copy, Debug, Default)]
+enum Way {
+    #[default]
+    Quiet,
+    Bar,
+    Lines,
 }
 
 /// Someone asked the command to stop before its end: the error that leaves it, with exit code
@@ -33,18 +47,23 @@ impl fmt::Display for Stopped {
 impl std::error::Error for Stopped {}
 
 impl Waiting {
-    /// Listens to signals from now on. `quiet` shows no bar, nor is there one where stderr is no terminal. `left` says what has
-    /// come of the command where it is stopped, such as `nothing was recorded`.
+    /// Listens to signals from now on. `quiet` shows nothing; where stderr is no terminal there are lines instead of a bar. `left` says
+    /// what has come of the command where it is stopped, such as `nothing was recorded`.
     ///
     /// # Errors
     /// If the system refuses a handler or a thread.
     pub(crate) fn listen(quiet: bool, left: &'static str) -> io::Result<Self> {
-        Ok(Self { stop: Stop::listen(None)?, shown: !quiet && stderr().is_terminal(), left })
+        let way = match (quiet, stderr().is_terminal()) {
+            (true, _) => Way::Quiet,
+            (false, true) => Way::Bar,
+            (false, false) => Way::Lines,
+        };
+        Ok(Self { stop: Stop::listen(None)?, way, left })
     }
 
     /// Of work within a command that shows how far it is itself, and can be stopped by `stop`.
     pub(crate) fn unseen(stop: &Stop) -> Self {
-        Self { stop: stop.clone(), shown: false, left: "nothing is kept of it" }
+        Self { stop: stop.clone(), way: Way::Quiet, left: "nothing is kept of it" }
     }
 
     /// Whether someone asked to stop.
@@ -62,32 +81,114 @@ impl Waiting {
 
     /// A bar of work that has begun: so many `units`, such as `games`. It is gone when it is dropped.
     pub(crate) fn bar(&self, total: usize, units: impl Into<Cow<'static, str>>) -> Bar {
-        if !self.shown {
-            return Bar(ProgressBar::hidden());
-        }
-        let style = "{bar:24} {percent:>3}%  {pos}/{len} {msg}  {elapsed} gone, {eta} left";
-        let style = ProgressStyle::with_template(style).expect("the template is right");
-        Bar(ProgressBar::new(total as u64).with_style(style).with_message(units))
+        let work = Work { total: total as u64, units: units.into(), frames: Arc::default() };
+        let shown = match self.way {
+            Way::Quiet => Shown::Nowhere,
+            Way::Lines => Shown::Lines { begin: Instant::now(), next: Cell::new(Instant::now() + PAUSE) },
+            Way::Bar => {
+                let told = work.clone();
+                let told = move |state: &ProgressState, to: &mut dyn fmt::Write| {
+                    let _ = to.write_str(&told.text(state.pos(), state.elapsed())); // a string has room
+                };
+                let style = ProgressStyle::with_template("{bar:12} {percent:>3}%  {told}");
+                let style = style.expect("the template is right").with_key("told", told);
+                Shown::Bar(ProgressBar::new(total as u64).with_style(style))
+            }
+        };
+        Bar { work, shown }
     }
 }
 
 /// How far the work is.
-pub(crate) struct Bar(ProgressBar);
+pub(crate) struct Bar {
+    work: Work,
+    shown: Shown,
+}
+
+enum Shown {
+    Nowhere,
+    Bar(ProgressBar),
+    Lines { begin: Instant, next: Cell<Instant> },
+}
+
+/// Work that is done unit by unit.
+#[derive(Clone)]
+struct Work {
+    total: u64,
+    units: Cow<'static, str>,
+    /// Emulator frames so far, where someone counts them: units may all end late.
+    frames: Arc<AtomicU64>,
+}
+
+impl Work {
+    /// How far it is, and how long the rest will take, which nobody knows before something is done.
+    fn text(&self, done: u64, gone: Duration) -> String {
+        let Self { total, units, frames } = self;
+        let frames = match frames.load(Ordering::Relaxed) {
+            0 => String::new(),
+            frames => format!("  {frames} frames"),
+        };
+        let left = match done {
+            0 => String::new(),
+            _ => {
+                let left = gone.as_secs_f64() / done as f64 * total.saturating_sub(done) as f64;
+                format!(", {} left", clock(left as u64))
+            }
+        };
+        format!("{done}/{total} {units}{frames}  {} gone{left}", clock(gone.as_secs()))
+    }
+}
 
 impl Bar {
     /// So much of it is done; cheap, so it may follow every step.
     pub(crate) fn reach(&self, done: usize) {
-        self.0.set_position(done as u64);
+        match &self.shown {
+            Shown::Nowhere => {}
+            Shown::Bar(bar) => bar.set_position(done as u64),
+            Shown::Lines { begin, next } => {
+                let now = Instant::now();
+                if now >= next.get() {
+                    next.set(now + PAUSE);
+                    output::note(self.work.text(done as u64, now - *begin));
+                }
+            }
+        }
+    }
+
+    /// So many emulator frames more were stepped.
+    pub(crate) fn stepped(&self, frames: u64) {
+        self.work.frames.fetch_add(frames, Ordering::Relaxed);
     }
 
     /// Says something that stays, above the bar.
     pub(crate) fn note(&self, text: impl fmt::Display) {
-        self.0.suspend(|| output::note(text));
+        match &self.shown {
+            Shown::Bar(bar) => bar.suspend(|| output::note(text)),
+            _ => output::note(text),
+        }
     }
 }
 
 impl Drop for Bar {
     fn drop(&mut self) {
-        self.0.finish_and_clear();
+        if let Shown::Bar(bar) = &self.shown {
+            bar.finish_and_clear();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nobody_knows_what_is_left_before_something_is_done() {
+        let work = Work { total: 100, units: "games".into(), frames: Arc::default() };
+        let text = |done, seconds| work.text(done, Duration::from_secs(seconds));
+        assert_eq!(text(0, 7), "0/100 games  0:07 gone");
+        work.frames.store(4096, Ordering::Relaxed);
+        assert_eq!(text(0, 8), "0/100 games  4096 frames  0:08 gone");
+        assert_eq!(text(25, 60), "25/100 games  4096 frames  1:00 gone, 3:00 left");
+        assert_eq!(text(100, 61), "100/100 games  4096 frames  1:01 gone, 0:00 left");
     }
 }

@@ -30,7 +30,7 @@ impl Watch {
         Self { log: Log::default(), metrics, progress, glance: Glance::default(), extra: Vec::new(), last }
     }
 
-    /// Seconds that the run has taken, those before an interruption included.
+    /// Seconds that the run has taken up to its last row, those before an interruption included.
     pub(crate) fn seconds(&self) -> f64 {
         self.metrics.as_ref().map_or(0.0, Metrics::seconds)
     }

@@ -73,6 +73,23 @@ fn usage_errors_name_what_is_wrong_and_what_was_meant() {
         ("solve --env taxi --picture taxi.png", "the states of `taxi` are not places on one map"),
         ("eval nowhere", "nowhere is not the directory of a run"),
         ("resume nowhere", "nowhere is not the directory of a run"),
+        ("resume .", ". is not the directory of a run (no run.json in it)"),
+        (
+            "--env cartpole --agent dqn --set agent.capacity=10",
+            "`agent.capacity`; did you mean `agent.replay_capacity`?",
+        ),
+        ("--env cartpole --agent dqn --set agent.temperature=1", "`agent.temperature`; [agent] has adam_eps, "),
+        ("train --env cartpole --agent dqn", "training has no command word: rl-run --env … --agent …"),
+        ("train", "training has no command word: rl-run --env … --agent …"),
+        ("--threads 1 eval f", "'--threads <THREADS>': flags go behind the command (see --help)"),
+        ("resume r --eval-every 100", "'--eval-every' found: a run keeps its settings, only --frames changes (see"),
+        ("resume r --steps 100", "unexpected argument '--steps' found (see --help)"),
+        ("eval r --quiet", "unexpected argument '--quiet' found (see --help)"),
+        ("export a.rec --out a.gif --from -3", "invalid value '-3' for '--from"),
+        ("export a.rec --out a.gif --steps -3", "invalid value '-3' for '--steps"),
+        ("plot r --out a.svg --smooth -3", "-3 is not in 1..=100"),
+        ("match r --games -2", "-2 is not in 2..="),
+        ("solve --env frozenlake --gamma -1", "--gamma -1: above 0 and at most 1"),
     ];
     for (line, expected) in cases {
         let (code, said) = refusal(dir.path(), line);

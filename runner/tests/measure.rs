@@ -87,9 +87,12 @@ fn what_cannot_be_measured_is_refused_in_a_line() {
     let dir = tempfile::tempdir().unwrap();
     let at = dir.path();
     std::fs::create_dir(at.join("old")).unwrap();
+    std::fs::create_dir(at.join("model")).unwrap();
+    std::fs::write(at.join("model/score.json"), "{}").unwrap();
     let cases = [
         ("profile nowhere", "nowhere is not the directory of a run"),
         ("profile old", "old is not the directory of a run"),
+        ("profile model", "model is a published model"),
         ("profile", "--env"),
         ("profile --env cartpole", "--agent"),
         ("bench nn --model natur", "did you mean `nature`?"),

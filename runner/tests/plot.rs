@@ -49,7 +49,7 @@ fn curves_are_what_runs_measured_and_a_page_holds_everything() {
         assert_eq!(curve["x"].as_array().unwrap().last().unwrap().as_f64(), shorter.as_f64(), "{curve}");
     }
     let done = output(at, "plot short --beside kept.json --out c.svg");
-    assert!(String::from_utf8_lossy(&done.stdout).contains("1 runs in 1 curves, 2 of files"), "{done:?}");
+    assert!(String::from_utf8_lossy(&done.stdout).contains("1 run in 1 curve, 2 of files"), "{done:?}");
     let svg = fs::read_to_string(at.join("c.svg")).unwrap();
     assert!(svg.contains(">dqn, 3 seeds<") && svg.contains("stroke-dasharray"), "{svg}");
     fs::write(at.join("none.json"), "[]").unwrap();
@@ -70,7 +70,18 @@ fn curves_are_what_runs_measured_and_a_page_holds_everything() {
     output(at, "report p<&b --out p.html");
     assert_eq!(fs::read_to_string(at.join("p.html")).unwrap().matches("<svg").count(), 1, "it was not evaluated");
 
+    fs::create_dir_all(at.join("all/nested")).unwrap();
+    for (from, to) in [("d/s1", "all/nested/s1"), ("d/s2", "all/s2")] {
+        fs::rename(at.join(from), at.join(to)).unwrap();
+    }
+    let done = output(at, "plot all --json");
+    let note = "left out: all/nested holds runs of its own: name all/nested too\n";
+    assert_eq!((String::from_utf8_lossy(&done.stderr).as_ref(), done.status.code()), (note, Some(0)));
+    fs::rename(at.join("all/s2"), at.join("d/s2")).unwrap();
+
     for (line, said) in [
+        ("plot all --json", "all holds no run; all/nested holds some: name that"),
+        ("plot d --y los --json", "no row has `los` yet; did you mean `loss`?"),
         ("plot d --out a.pdf", ".svg or .png"),
         ("plot d --y nothing --json", "no row has `nothing`"),
         ("plot nowhere --json", "nowhere"),

@@ -197,6 +197,12 @@ fn episodes_are_recorded_while_an_agent_learns_and_leave_every_bit_of_it() {
             assert_eq!(json(at, &format!("verify half/recordings/{name} --json"))["equal"], true, "{name}");
         }
     }
+    let idle = output(at, "--env cartpole --agent dqn --frames 500 --run idle --record every:1000");
+    let said = String::from_utf8(idle.stderr).unwrap();
+    assert!(
+        said.contains("--record every:1000 recorded nothing: it counts the episodes of the first seat, and "),
+        "{said}"
+    );
     let (code, text) = refusal(at, "--env cartpole --agent dqn --record every:0");
     assert!(code == 2 && text.contains("best, every:N or last:N"), "{text}");
 }

@@ -209,6 +209,45 @@ fn seconds_are_those_of_all_sittings() {
 }
 
 #[test]
+fn a_run_that_has_ended_says_so_and_its_outcome_is_the_same() {
+    let dir = tempfile::tempdir().unwrap();
+    let at = dir.path();
+    let line = "--env cartpole --agent dqn --frames 3000 --eval-every 2000 --eval-episodes 3 --run r --quiet --json";
+    let done = json(at, line);
+    assert!(done["eval_return"].is_number() && done["seconds"].as_f64() > Some(0.0), "{done}");
+    assert_eq!(json(at, "resume r --quiet --json"), done);
+    let said = String::from_utf8(output(at, "resume r").stderr).unwrap();
+    assert!(said.starts_with("this run has ended already: --frames F goes on"), "{said}");
+    // It was shorter than its schedules, and still is not longer than was asked for.
+    let said = String::from_utf8(output(at, "resume r --frames 3000").stderr).unwrap();
+    assert!(!said.contains("schedule"), "{said}");
+    let longer = json(at, "resume r --frames 3500 --quiet --json");
+    assert!(longer["eval_return"] == done["eval_return"] && longer["seconds"].as_f64() > done["seconds"].as_f64());
+}
+
+#[test]
+fn a_damaged_row_is_named_by_all_who_read_it_and_nothing_is_removed() {
+    let dir = tempfile::tempdir().unwrap();
+    let at = dir.path();
+    json(at, "--env cartpole --agent dqn --frames 3000 --run r --quiet --json");
+    let path = at.join("r/metrics.jsonl");
+    let mut lines: Vec<String> = std::fs::read_to_string(&path).unwrap().lines().map(str::to_owned).collect();
+    let whole = lines.clone();
+    lines[2].truncate(20);
+    let damaged = lines.join("\n") + "\n";
+    std::fs::write(&path, &damaged).unwrap();
+    let files = || (names(&at.join("r/checkpoints")), std::fs::read(at.join("r/run.json")).unwrap());
+    let before = files();
+    for command in ["resume r --frames 4000", "plot r --json", "report r --out r.html", "profile r"] {
+        let (code, said) = refusal(at, command);
+        assert!(code == 1 && said.contains("metrics.jsonl, line 3: damaged: remove that line"), "{command}: {said}");
+        assert!(std::fs::read_to_string(&path).unwrap() == damaged && files() == before, "{command}");
+    }
+    std::fs::write(&path, [&whole[..2], &whole[3..]].concat().join("\n") + "\n").unwrap();
+    json(at, "resume r --frames 4000 --quiet --json");
+}
+
+#[test]
 fn a_run_has_one_writer() {
     let dir = tempfile::tempdir().unwrap();
     // It writes for as long as this takes.

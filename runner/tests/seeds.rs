@@ -94,6 +94,25 @@ fn a_table_shows_every_seed_and_what_they_reach_together() {
 }
 
 #[test]
+fn what_holds_for_every_seed_is_said_once_and_the_directory_of_all_is_no_run() {
+    let dir = tempfile::tempdir().unwrap();
+    let at = dir.path();
+    let done = output(at, "--env cartpole --agent ppo --frames 2000 --set agent.lr_steps=1000 --seeds 1..12 --run g");
+    let said = String::from_utf8(done.stderr).unwrap();
+    assert!(
+        done.status.success() && said.matches("agent.lr_steps is 1000: the learning rate is 0").count() == 1,
+        "{said}"
+    );
+    let alone = output(at, "--env cartpole --agent ppo --frames 1000 --set agent.lr_steps=500 --run one");
+    let said = String::from_utf8(alone.stderr).unwrap();
+    assert!(said.starts_with("agent.lr_steps is 500: the learning rate is 0"), "{said}");
+    for command in ["resume g", "eval g", "verify g", "profile g"] {
+        let (code, said) = refusal(at, command);
+        assert!(code == 2 && said.contains("it holds runs, g/s1 to g/s12: name one"), "{command}: {said}");
+    }
+}
+
+#[test]
 fn a_stopped_group_leaves_runs_that_go_on_to_the_same_bits() {
     let dir = tempfile::tempdir().unwrap();
     let at = dir.path();

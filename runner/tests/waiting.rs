@@ -6,6 +6,7 @@ mod common;
 use std::fs;
 use std::path::Path;
 use std::process::{Child, Stdio};
+use std::time::Duration;
 
 use common::{in_terminal, json, names, rl_run, signal, until};
 
@@ -61,6 +62,32 @@ fn what_is_stopped_says_what_came_of_it_and_leaves_no_file() {
     ] {
         assert_eq!(stopped(at, line), format!("stopped before the end: {said}\n"), "{line}");
         assert_eq!(names(at), before, "{line}");
+    }
+}
+
+#[test]
+fn a_measurement_that_is_stopped_shows_what_it_has_and_says_so() {
+    let dir = tempfile::tempdir().unwrap();
+    for line in [
+        "profile --env cartpole --agent ppo --frames 1000000000",
+        "bench train --env cartpole --agent ppo --seconds 1e6",
+    ] {
+        // Nothing is measured before the first update, which nothing tells of: as late as it takes.
+        let (stdout, stderr) = (1..)
+            .map(|tenths| {
+                let mut child = rl_run(dir.path(), line).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+                until_it_listens(&mut child);
+                std::thread::sleep(Duration::from_millis(100 << tenths));
+                signal(&child, "INT");
+                let output = child.wait_with_output().unwrap();
+                assert_eq!(output.status.code(), Some(75), "{line}");
+                (output.stdout, String::from_utf8(output.stderr).unwrap())
+            })
+            .find(|(stdout, _)| !stdout.is_empty())
+            .unwrap();
+        let (shown, last) = (String::from_utf8(stdout).unwrap(), stderr.lines().last().unwrap());
+        assert!(shown.starts_with("ppo on cartpole, ") && shown.contains("agent steps"), "{line}: {shown}");
+        assert!(last.starts_with("stopped before the end: measured for "), "{line}: {stderr}");
     }
 }
 

@@ -96,7 +96,7 @@ fn obtain(
     let place = cache.join(asset.place);
     let io = |path: &Path| {
         let (name, path) = (asset.name.to_owned(), path.to_owned());
-        move |source| Error::Io { name, path, source }
+        move |cause| Error::Io { name, path, cause }
     };
     fs::create_dir_all(cache).map_err(io(cache))?;
     sweep(cache);

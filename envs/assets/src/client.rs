@@ -46,7 +46,7 @@ fn pip_source(asset: &Asset, needs: &[&str], dir: &Path, status: &mut dyn FnMut(
     // By its hash, which pip looks at before it asks the package's own program for its metadata.
     let list = dir.join("wanted.txt");
     let line = format!("{} --hash=sha256:{}\n", wanted(asset, status), asset.sha256);
-    let io = |source| Error::Io { name: asset.name.to_owned(), path: list.clone(), source };
+    let io = |cause| Error::Io { name: asset.name.to_owned(), path: list.clone(), cause };
     fs::write(&list, line).map_err(io)?;
     let mut command = Command::new(&pip);
     command

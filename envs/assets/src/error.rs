@@ -73,14 +73,14 @@ pub enum Error {
         message: String,
     },
     /// Reading or writing failed.
-    #[error("{path}: {source}\nto try again: rl-run fetch {name}")]
+    #[error("{path}: {cause}\nto try again: rl-run fetch {name}")]
     Io {
         /// Name of the asset.
         name: String,
         /// The file or directory.
         path: PathBuf,
-        /// What the system said.
-        source: std::io::Error,
+        /// What the system said; in the message, and no `source`, which whoever prints a chain would print again.
+        cause: std::io::Error,
     },
 }
 

@@ -81,5 +81,5 @@ fn hash(file: &Path) -> std::io::Result<String> {
 
 fn io(asset: &Asset, path: &Path) -> impl FnOnce(std::io::Error) -> Error + use<> {
     let (name, path) = (asset.name.to_owned(), path.to_owned());
-    move |source| Error::Io { name, path, source }
+    move |cause| Error::Io { name, path, cause }
 }

@@ -12,7 +12,7 @@ use crate::{Asset, Error, Result};
 
 /// Refuses a file that is not the one that `asset` pins.
 pub(crate) fn verify(asset: &Asset, file: &Path) -> Result<()> {
-    let read = |source| Error::Io { name: asset.name.to_owned(), path: file.to_owned(), source };
+    let read = |cause| Error::Io { name: asset.name.to_owned(), path: file.to_owned(), cause };
     let content = fs::read(file).map_err(read)?;
     let (bytes, sha256) = (content.len() as u64, sha256(&content));
     if bytes == asset.bytes && sha256 == asset.sha256 {
@@ -127,7 +127,7 @@ fn refuse(asset: &Asset, message: String) -> Error {
 
 fn write(asset: &Asset, path: &Path) -> impl FnOnce(std::io::Error) -> Error + use<> {
     let (name, path) = (asset.name.to_owned(), path.to_owned());
-    move |source| Error::Io { name, path, source }
+    move |cause| Error::Io { name, path, cause }
 }
 
 /// `path` without the leading `top`; `None` if it does not lie below it.

@@ -11,7 +11,7 @@ use crate::preset;
 use crate::settings::Settings;
 use crate::spent::Profile;
 use crate::tables::Tables;
-use crate::usage;
+use crate::usage::{self, counted};
 use crate::waiting::Waiting;
 
 /// Measures training: the replay is filled first, and the clock starts at the first update.
@@ -79,10 +79,10 @@ pub(crate) fn run(args: &TrainArgs, tables: &Tables) -> anyhow::Result<ExitCode>
     };
     if args.json {
         output::line(serde_json::to_string(&report)?);
-        return Ok(ExitCode::SUCCESS);
+        return Ok(measure::end(&waiting, timed.seconds));
     }
-    output::line(format!("{} on {}, {} threads", report.agent, report.env, report.threads));
+    output::line(format!("{} on {}, {}", report.agent, report.env, counted(report.threads, "thread")));
     output::line(timed.summary());
     timed.table().iter().for_each(output::line);
-    Ok(ExitCode::SUCCESS)
+    Ok(measure::end(&waiting, timed.seconds))
 }

@@ -225,7 +225,7 @@ fn keys(look: &Look) -> Line<'static> {
 }
 
 fn help(frame: &mut Frame<'_>, area: Rect) {
-    let (wide, high) = (68.min(area.width), (KEYS.len() as u16 + 2).min(area.height));
+    let (wide, high) = (70.min(area.width), (KEYS.len() as u16 + 2).min(area.height));
     let area = Rect::new(area.x + (area.width - wide) / 2, area.y + (area.height - high) / 2, wide, high);
     let lines = KEYS.map(|(keys, does)| Line::from(vec![Span::styled(format!(" {keys:<17}"), BOLD), Span::raw(does)]));
     frame.render_widget(Clear, area);

@@ -89,7 +89,8 @@ fn keys_choose_the_curve_and_help_goes_with_any_of_them() {
     look.press(KeyCode::Left);
     assert!(drawn(&scene, &mut look, 120, 40).contains("entropy (3/3"));
     look.press(KeyCode::Char('?'));
-    assert!(drawn(&scene, &mut look, 120, 40).contains("end at once"));
+    let text = drawn(&scene, &mut look, 120, 40);
+    assert!(text.contains("end at once") && text.contains("`rl-run resume` continues"), "{text}");
     look.press(KeyCode::Char('?'));
     assert!(!drawn(&scene, &mut look, 120, 40).contains("end at once"));
     (look.stopping, look.still) = (true, true);

@@ -8,12 +8,11 @@ use anyhow::{Context as _, bail};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::appended::{lines, read as bytes};
 use crate::metrics::ROWS;
 use crate::model::SCORE;
 use crate::run_dir::About;
-use crate::usage::usage;
-use crate::{interval, output, run_dir};
+use crate::usage::{hint, usage};
+use crate::{interval, metrics, output, run_dir};
 
 /// Points of a curve.
 const POINTS: usize = 200;
@@ -152,7 +151,7 @@ pub(crate) fn read(dirs: &[PathBuf], see: See<'_>) -> anyhow::Result<Vec<Group>>
     Ok(groups)
 }
 
-/// `dir` if it is a run, else the runs in it.
+/// `dir` if it is a run, else the runs in it; directories in it that hold runs of their own are told of.
 ///
 /// # Errors
 /// If there are none.
@@ -162,16 +161,23 @@ pub(crate) fn runs_of(dir: &Path) -> anyhow::Result<Vec<PathBuf>> {
         return Ok(vec![dir.to_owned()]); // damaged or not: whoever reads it says so
     }
     let Ok(entries) = fs::read_dir(dir) else { return one() };
-    let mut runs: Vec<(Option<u64>, PathBuf)> = Vec::new();
+    let (mut runs, mut groups): (Vec<(Option<u64>, PathBuf)>, Vec<PathBuf>) = (Vec::new(), Vec::new());
     for entry in entries {
         let path = entry.with_context(|| dir.display().to_string())?.path();
         if path.join("run.json").exists() {
             runs.push((run_dir::about(&path).ok().map(|about| about.seed), path));
+        } else if !run_dir::below(&path).is_empty() {
+            groups.push(path);
         }
     }
+    groups.sort();
     if runs.is_empty() {
-        return one();
+        let [first, ..] = &groups[..] else { return one() };
+        bail!(usage(format!("{} holds no run; {} holds some: name that", dir.display(), first.display())));
     }
+    groups
+        .iter()
+        .for_each(|group| output::note(format!("left out: {0} holds runs of its own: name {0} too", group.display())));
     runs.sort();
     Ok(runs.into_iter().map(|(_, path)| path).collect())
 }
@@ -214,9 +220,7 @@ fn points(run: &Path, see: See<'_>) -> anyhow::Result<Vec<(f64, f64)>> {
     }
     let (mut points, mut keys) = (Vec::new(), BTreeMap::new());
     let (mut along, mut middles) = (Vec::new(), Vec::new());
-    for line in lines(&bytes(&path)?) {
-        // The last may be torn: a run that is going on is read too.
-        let Ok(Value::Object(row)) = serde_json::from_slice(line) else { break };
+    for (row, _) in metrics::rows::<serde_json::Map<String, Value>>(run)? {
         let value = row.get(key).and_then(Value::as_f64);
         row.keys().for_each(|key| *keys.entry(key.clone()).or_insert(0) += 1);
         let row = Value::Object(row);
@@ -237,7 +241,8 @@ fn points(run: &Path, see: See<'_>) -> anyhow::Result<Vec<(f64, f64)>> {
         let known: Vec<&str> = keys.keys().map(String::as_str).collect();
         let known = if known.is_empty() { "it has no rows yet".to_owned() } else { known.join(", ") };
         let beside = if centred { " beside `frames`" } else { "" };
-        bail!(usage(format!("{}: no row has `{key}`{beside} yet: {known}", path.display())));
+        let hint = hint(key, keys.keys().map(String::as_str));
+        bail!(usage(format!("{}: no row has `{key}`{beside} yet{hint}: {known}", path.display())));
     }
     Ok(points)
 }

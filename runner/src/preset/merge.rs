@@ -141,8 +141,7 @@ pub(super) fn assign(tables: &mut Table, path: &str, new: Value, origin: &str) -
     let Some(old) = find(tables, path) else {
         let mut known = Vec::new();
         paths(tables, "", &mut known);
-        let hint = hint(path, known.iter().map(String::as_str));
-        return Err(usage(format!("unknown key `{path}`{hint} ({origin})")));
+        return Err(usage(format!("unknown key `{path}`{} ({origin})", meant(path, &known))));
     };
     fits(old, &new, path, origin)?;
     let float = old.is_float();
@@ -151,6 +150,26 @@ pub(super) fn assign(tables: &mut Table, path: &str, new: Value, origin: &str) -
         new => new,
     };
     Ok(())
+}
+
+/// What may have been meant by a key that there is not: one that is spelt like it, one that has its words, or any of its table.
+fn meant(path: &str, known: &[String]) -> String {
+    let near = hint(path, known.iter().map(String::as_str));
+    if !near.is_empty() {
+        return near;
+    }
+    let (table, key) = path.rsplit_once('.').unwrap_or(("", path));
+    let has_words = |other: &&String| {
+        let (above, other) = other.rsplit_once('.').unwrap_or(("", other));
+        (table.is_empty() || above.starts_with(table))
+            && key.split('_').all(|word| other.split('_').any(|of| of == word))
+    };
+    let longer: Vec<String> = known.iter().filter(has_words).map(|other| format!("`{other}`")).collect();
+    if !longer.is_empty() {
+        return format!("; did you mean {}?", longer.join(" or "));
+    }
+    let of_table: Vec<&str> = known.iter().filter_map(|other| other.strip_prefix(table)?.strip_prefix('.')).collect();
+    if of_table.is_empty() { String::new() } else { format!("; [{table}] has {}", of_table.join(", ")) }
 }
 
 fn paths(table: &Table, prefix: &str, out: &mut Vec<String>) {
@@ -188,6 +207,12 @@ mod tests {
             "unknown key `agent.net.widht`; did you mean `agent.net.width`? (preset p)"
         );
         assert_eq!(check("lr=4"), "unknown key `lr`; did you mean `agent.lr`? (preset p)");
+        assert_eq!(check("agent.seed=4"), "unknown key `agent.seed`; did you mean `agent.net_seed`? (preset p)");
+        assert_eq!(
+            check("agent.temperature=4"),
+            "unknown key `agent.temperature`; [agent] has lr, name, net.width, net_seed (preset p)"
+        );
+        assert_eq!(check("planet.temperature=4"), "unknown key `planet.temperature` (preset p)");
         assert_eq!(check("agent.lr=fast"), "agent.lr: expected float like 1.0, got string \"fast\" (preset p)");
     }
 
