@@ -79,13 +79,21 @@ fn a_thousand_observations_equal_gymnasium() {
     let drawn = Rng::episode(Rng::new(seed, stream).u64()).u32();
     assert_eq!(drawn, EPISODE_SEED, "the seed in make.py is the one that the stream draws");
     check_all(&lines(OBSERVATIONS), |line| {
-        let [game, sticky, format, height, width, episodes, ref hashes @ ..] = *line else { panic!("{line:?}") };
-        let name = format!("{game} sticky {sticky} {format} {height}×{width}");
+        let [game, sticky, format, height, width, mode, difficulty, episodes, ref hashes @ ..] = *line else {
+            panic!("{line:?}")
+        };
+        let name = format!("{game} sticky {sticky} {format} {height}×{width} mode {mode} difficulty {difficulty}");
         let preset: toml::Table = ENTRY.preset.parse().unwrap();
         let mut table = preset["env"].as_table().unwrap().clone();
         let set =
             format!("game = \"{game}\"\nsticky = {sticky}\nformat = \"{format}\"\nheight = {height}\nwidth = {width}");
         table.extend(set.parse::<toml::Table>().unwrap());
+        for (key, number) in [("mode", mode), ("difficulty", difficulty)] {
+            // Else it stays `default`, as in the preset.
+            if let Ok(number) = number.parse::<i64>() {
+                table.insert(key.to_owned(), number.into());
+            }
+        }
         let config: AtariConfig = table.try_into().unwrap();
         let mut env = Atari::new(&config).unwrap();
 

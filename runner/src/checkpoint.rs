@@ -20,7 +20,7 @@ use crate::manifest::{self, Manifest, Owner, Part, SEGMENTS, Segment, hex};
 use crate::session::Session;
 use crate::snapshot::{self, Snapshot};
 use crate::writer::Known;
-pub(crate) use find::{Flag, find, list, whole};
+pub(crate) use find::{Flag, find, list, open, whole};
 
 /// Writes a checkpoint below `dir`; nothing where the same is there already. One of its number that holds another state, as
 /// of a run that was stopped before everything that was due was done, is replaced. Its segments are `known`.

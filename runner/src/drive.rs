@@ -52,7 +52,6 @@ pub(crate) struct Outcome {
     #[serde(serialize_with = "crate::file::text")]
     pub(crate) run: PathBuf,
     /// Whether it was asked to stop before its end.
-    #[serde(skip)]
     pub(crate) stopped: bool,
 }
 

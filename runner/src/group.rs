@@ -34,6 +34,26 @@ enum Said {
 struct Summary {
     /// Runs that reached their end.
     seeds: usize,
+    stopped: usize,
+    failed: usize,
+    not_begun: usize,
+    /// Of those that reached their end.
+    #[serde(flatten)]
+    scores: Option<Scores>,
+}
+
+/// A run that failed, in the place of its outcome.
+#[derive(Debug, Serialize)]
+struct Failure<'a> {
+    seed: u64,
+    error: &'a str,
+}
+
+/// What seeds reached.
+#[derive(Debug, Serialize)]
+struct Scores {
+    #[serde(skip)]
+    seeds: usize,
     /// What their scores are: `eval_return` where all were evaluated, else `mean_return_100`.
     score: &'static str,
     mean: f64,
@@ -124,7 +144,13 @@ fn listen(
                             output::line(serde_json::to_string(outcome).expect("an outcome is plain JSON"));
                         }
                     }
-                    Err(error) => progress.fail(&format!("error: seed {}: {}", seeds[number], usage::line(error))),
+                    Err(error) => {
+                        let (seed, error) = (seeds[number], &usage::line(error));
+                        progress.fail(&format!("error: seed {seed}: {error}"));
+                        if verbosity.json {
+                            output::line(serde_json::to_string(&Failure { seed, error }).expect("plain JSON"));
+                        }
+                    }
                 }
                 outcomes[number] = Some(outcome);
             }
@@ -144,11 +170,14 @@ fn conclude(outcomes: &[Option<anyhow::Result<Outcome>>], seeds: &[u64], verbosi
     let ended: Vec<&Outcome> = outcomes.iter().flatten().flatten().collect();
     let (stopped, whole): (Vec<&Outcome>, Vec<&Outcome>) = ended.iter().copied().partition(|outcome| outcome.stopped);
     let idle: Vec<u64> = seeds.iter().zip(outcomes).filter(|(_, o)| o.is_none()).map(|(&seed, _)| seed).collect();
-    let summary = summary(&whole);
+    let failed = outcomes.iter().flatten().filter(|outcome| outcome.is_err()).count();
+    let scores = scores(&whole);
     if verbosity.json {
-        summary.iter().for_each(|summary| output::line(serde_json::to_string(summary).expect("plain JSON")));
+        let (seeds, stopped, not_begun) = (whole.len(), stopped.len(), idle.len());
+        let summary = Summary { seeds, stopped, failed, not_begun, scores };
+        output::line(serde_json::to_string(&summary).expect("plain JSON"));
     } else if !verbosity.quiet {
-        table(&ended, summary.as_ref()).iter().for_each(output::line);
+        table(&ended, scores.as_ref()).iter().for_each(output::line);
     }
     if !verbosity.quiet {
         for outcome in &stopped {
@@ -159,14 +188,14 @@ fn conclude(outcomes: &[Option<anyhow::Result<Outcome>>], seeds: &[u64], verbosi
             output::note(format!("not begun: --seeds {}", Seeds::from_iter(idle.iter().copied())));
         }
     }
-    match outcomes.iter().flatten().any(Result::is_err) {
+    match failed > 0 {
         true => ExitCode::FAILURE,
         false if stopped.is_empty() && idle.is_empty() => ExitCode::SUCCESS,
         false => ExitCode::from(STOPPED),
     }
 }
 
-fn summary(whole: &[&Outcome]) -> Option<Summary> {
+fn scores(whole: &[&Outcome]) -> Option<Scores> {
     let of = |score: fn(&Outcome) -> Option<f64>| -> Option<Vec<f64>> { whole.iter().map(|o| score(o)).collect() };
     let (score, scores) = match of(|outcome| outcome.eval_return) {
         Some(scores) => ("eval_return", scores),
@@ -176,11 +205,11 @@ fn summary(whole: &[&Outcome]) -> Option<Summary> {
         return None;
     }
     let [mean, low, high] = interval::mean(&scores);
-    Some(Summary { seeds: scores.len(), score, mean, low, high })
+    Some(Scores { seeds: scores.len(), score, mean, low, high })
 }
 
 /// A line per seed and one of all that reached their end.
-fn table(ended: &[&Outcome], summary: Option<&Summary>) -> Vec<String> {
+fn table(ended: &[&Outcome], scores: Option<&Scores>) -> Vec<String> {
     let number = |value: Option<f64>| value.map_or_else(|| "-".to_owned(), |value| format!("{value:.3}"));
     let head = ["seed", "frames", "seconds", "return", "evaluated"];
     let mut lines = vec![line(head.map(str::to_owned), "run")];
@@ -190,7 +219,7 @@ fn table(ended: &[&Outcome], summary: Option<&Summary>) -> Vec<String> {
         let [a, b, c] = cells;
         lines.push(line([a, b, c, number(*mean_return_100), number(*eval_return)], &run.display().to_string()));
     }
-    if let Some(Summary { seeds, score, mean, low, high }) = summary {
+    if let Some(Scores { seeds, score, mean, low, high }) = scores {
         let spread = if *seeds > 2 { "95 % bootstrap interval" } else { "lowest and highest" };
         lines.push(format!("{score} over {seeds} seeds: mean {mean:.3}, {spread} {low:.3} to {high:.3}"));
     }
@@ -231,11 +260,11 @@ mod tests {
     #[test]
     fn scores_are_evaluations_where_every_seed_has_one() {
         let [a, b] = [outcome(1, Some(20.0), Some(30.0)), outcome(2, Some(40.0), None)];
-        let all = summary(&[&a, &b]).unwrap();
+        let all = scores(&[&a, &b]).unwrap();
         assert_eq!((all.score, all.mean, all.low, all.high), ("mean_return_100", 30.0, 20.0, 40.0));
-        let one = summary(&[&a]).unwrap();
+        let one = scores(&[&a]).unwrap();
         assert_eq!((one.score, one.mean), ("eval_return", 30.0));
-        assert!(summary(&[]).is_none() && summary(&[&outcome(3, None, None)]).is_none());
+        assert!(scores(&[]).is_none() && scores(&[&outcome(3, None, None)]).is_none());
         let lines = table(&[&a, &b], Some(&all));
         assert_eq!(lines[0], "  seed       frames   seconds      return   evaluated  run");
         assert_eq!(lines[2], "     2          100       1.2      40.000           -  runs/g/s2");

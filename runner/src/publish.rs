@@ -20,7 +20,7 @@ use crate::snapshot::{Part, Snapshot};
 use crate::tables::Tables;
 use crate::takes::{self, Take};
 use crate::trained::{Asked, Trained};
-use crate::usage::usage;
+use crate::usage::{counted, usage};
 use crate::waiting::Waiting;
 use crate::writer::Known;
 use crate::{file, output};
@@ -141,7 +141,13 @@ fn card(trained: &Trained, report: &Report, games: &[Game<'_>]) -> String {
         ("trained for", format!("{} frames, seed {}", checkpoint.frames(), about.seed)),
         (
             "made with",
-            format!("rl-run {} ({}), on {} threads of {}", about.version, about.revision, about.threads, about.cpu),
+            format!(
+                "rl-run {} ({}), on {} of {}",
+                about.version,
+                about.revision,
+                counted(about.threads, "thread"),
+                about.cpu
+            ),
         ),
         ("precision", format!("{precision}; instruction set {}", about.isa)),
         ("weights", format!("`checkpoints`, safetensors, SHA-256 `{parameters_sha256}`")),

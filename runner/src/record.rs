@@ -20,7 +20,7 @@ use crate::session::Session;
 use crate::tables::Tables;
 use crate::takes::{self, Take, Takes, manifest, pictures};
 use crate::trained::{Asked, Trained};
-use crate::usage::usage;
+use crate::usage::{counted, usage};
 use crate::waiting::Waiting;
 use crate::{file, model, output};
 
@@ -109,7 +109,8 @@ pub(crate) fn run(args: &RecordArgs, tables: &Tables) -> anyhow::Result<ExitCode
     } else {
         let Report { file, env, episodes, steps, mean, bytes } = &report;
         let file = file.display();
-        output::line(format!("{file}: {episodes} games of {env}, {steps} steps, mean {mean:.3}, {bytes} bytes"));
+        let games = counted(*episodes, "game");
+        output::line(format!("{file}: {games} of {env}, {steps} steps, mean {mean:.3}, {bytes} bytes"));
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -118,25 +118,11 @@ pub(crate) fn run(args: &ResumeArgs, tables: &Tables) -> anyhow::Result<ExitCode
     finish(&done.map_err(|error| keep_batch(error, &run.path))?, args.verbosity)
 }
 
-/// The checkpoint to go on from; none where the last of a run that has none is asked for. Of a damaged one the message names
-/// the newest whole one before it.
+/// The checkpoint to go on from; none where the last of a run that has none is asked for.
 fn from(run: &Path, which: &str, owner: &Owner) -> anyhow::Result<Option<Checkpoint>> {
-    let all = checkpoint::list(&run.join("checkpoints"))?;
-    if which == "last" && all.is_empty() {
+    if which == "last" && checkpoint::list(&run.join("checkpoints"))?.is_empty() {
         return Ok(None);
     }
     let path = checkpoint::whole(run, which, Flag { name: "--checkpoint", words: "`last`" })?;
-    let error = match Checkpoint::open(&path, owner) {
-        Ok(checkpoint) => return Ok(Some(checkpoint)),
-        Err(error) => error,
-    };
-    let before = all.iter().rev().skip_while(|(_, other)| *other >= path);
-    let whole = before.map(|(frames, path)| (frames, Checkpoint::open(path, owner))).find(|(_, open)| open.is_ok());
-    Err(match whole {
-        Some((frames, _)) => anyhow::anyhow!(
-            "{error:#}; an earlier one is intact: rl-run resume {} --checkpoint {frames}",
-            run.display()
-        ),
-        None => error,
-    })
+    checkpoint::open(run, &path, owner, &format!("rl-run resume {} ", run.display())).map(Some)
 }

@@ -54,7 +54,7 @@ impl Take {
         let rows = manifest.outputs.map_or(0, |kept| steps.div_ceil(kept.every as usize));
         self.discrete.len() == steps * values
             && self.continuous.len() == steps * manifest.continuous
-            && self.outputs.len() == rows * (1 + actions(manifest))
+            && self.outputs.len() == rows * (1 + manifest.actions())
             && exists
     }
 
@@ -122,7 +122,7 @@ impl Take {
     fn write(&self, manifest: &Manifest, recorder: &mut Recorder<impl Write>) -> std::io::Result<()> {
         let (discrete, continuous) = (manifest.discrete.len(), manifest.continuous);
         let every = manifest.outputs.map_or(usize::MAX, |kept| kept.every as usize);
-        let mut outputs = self.outputs.chunks_exact(1 + actions(manifest));
+        let mut outputs = self.outputs.chunks_exact(1 + manifest.actions());
         recorder.episode(self.seed)?;
         self.pictures.iter().try_for_each(|group| recorder.pictures(group))?;
         for (step, &seen) in self.seen.iter().enumerate() {
@@ -136,10 +136,6 @@ impl Take {
         }
         recorder.end(&self.outcome)
     }
-}
-
-fn actions(manifest: &Manifest) -> usize {
-    manifest.discrete.iter().map(|&count| count as usize).sum()
 }
 
 /// Of each seat, its share of the games: those that are over, and the one that is not.

@@ -62,7 +62,7 @@ pub(crate) fn load_weights(
     learner: &mut dyn Learner,
 ) -> anyhow::Result<Checkpoint> {
     let dir = checkpoint::find(run, checkpoint)?;
-    let checkpoint = Checkpoint::open(&dir, &owner(resolved, &resolved.train()?))?;
+    let checkpoint = checkpoint::open(run, &dir, &owner(resolved, &resolved.train()?), "")?;
     checkpoint.load_part(WEIGHTS, learner.weights())?;
     Ok(checkpoint)
 }

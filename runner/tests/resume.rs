@@ -192,6 +192,8 @@ fn of_a_damaged_checkpoint_the_whole_one_before_it_is_named() {
     let number = before.trim_start_matches('0');
     let mend = format!("an earlier one is intact: rl-run resume r --checkpoint {number}");
     assert!(code == 1 && said.contains("env: damaged") && said.ends_with(&mend), "{said}");
+    let (code, said) = refusal(at, "eval r");
+    assert!(code == 1 && said.ends_with(&format!("an earlier one is intact: --checkpoint {number}")), "{said}");
     json(at, &format!("resume r --checkpoint {number} --quiet --json"));
 }
 

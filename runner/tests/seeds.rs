@@ -117,8 +117,8 @@ fn a_stopped_group_leaves_runs_that_go_on_to_the_same_bits() {
     let dir = tempfile::tempdir().unwrap();
     let at = dir.path();
     let line = "--env cartpole --agent ppo --frames 12000 --set train.checkpoint_every=1000";
-    let group = format!("{line} --seeds 1..9 --threads 2 --run g");
-    let mut child = rl_run(at, &group).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let runs = format!("{line} --seeds 1..9 --threads 2 --run g --json");
+    let mut child = rl_run(at, &runs).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
     until_a_checkpoint(&mut child, &at.join("g/s1"));
     signal(&child, "INT");
     let ended = child.wait_with_output().unwrap();
@@ -127,6 +127,13 @@ fn a_stopped_group_leaves_runs_that_go_on_to_the_same_bits() {
     assert!(said.contains("go on with: rl-run resume g/s") && said.contains("not begun: --seeds "), "{said}");
     let begun = names(&at.join("g"));
     assert!((1..9).contains(&begun.len()), "{begun:?}");
+    let (runs, all) = group(&ended);
+    let (all, counted) = (all.unwrap(), |stopped| runs.iter().filter(|run| run["stopped"] == stopped).count());
+    assert_eq!(
+        (all["seeds"].as_u64(), all["stopped"].as_u64()),
+        (Some(counted(false) as u64), Some(counted(true) as u64))
+    );
+    assert_eq!((runs.len(), all["not_begun"].as_u64()), (begun.len(), Some(9 - begun.len() as u64)));
     for run in &begun {
         let seed = run.strip_prefix('s').unwrap();
         let single = json(at, &format!("{line} --seed {seed} --run single{seed} --quiet --json"));
@@ -156,9 +163,10 @@ fn a_seed_that_fails_is_named_and_the_others_go_on() {
     assert_eq!((done.status.code(), alive, said.lines().count()), (Some(1), true, 1), "{said}");
     assert!(said.starts_with("error: seed 2: g/s2: another rl-run is writing to this run"), "{said}");
     let (runs, all) = group(&done);
-    assert_eq!(runs.iter().map(|run| run["seed"].as_u64().unwrap()).collect::<Vec<_>>(), [1, 3]);
-    // One update is no finished game for every seed; a score needs one of each.
-    assert!(all.is_none_or(|all| all["seeds"] == 2));
+    assert_eq!(runs.iter().map(|run| run["seed"].as_u64().unwrap()).collect::<Vec<_>>(), [1, 2, 3]);
+    assert!(runs[1]["error"].as_str().unwrap().starts_with("g/s2: another rl-run") && runs[1].get("frames").is_none());
+    let all = all.unwrap();
+    assert_eq!(["seeds", "stopped", "failed", "not_begun"].map(|key| all[key].as_u64()), [2, 0, 1, 0].map(Some));
 }
 
 #[test]

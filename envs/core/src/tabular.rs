@@ -1,7 +1,7 @@
 //! Environments small enough to write down whole, and the dynamic programming that answers for them exactly.
 //!
-//! A table is what a policy is judged by without playing: the expected return within the step limit, to the last bit of
-//! `f64`, instead of the mean over some episodes. Rewards are undiscounted unless a discount is asked for.
+//! A table is what a policy is judged by without playing: the expected return within the step limit, to some
+//! 14 digits, instead of the mean over some episodes. Rewards are undiscounted unless a discount is asked for.
 //! Source: Bellman 1957; Sutton and Barto 2018, chapter 4.
 
 use crate::{Error, Result};
@@ -230,7 +230,7 @@ impl Tabular {
             let change = moments.iter().zip(&next).map(|(a, b)| a.distance(b)).fold(0.0, f64::max);
             moments = next;
             if change < CONVERGED {
-                break; // not only without a limit: the rest of the sweeps would change nothing
+                break; // not only without a limit: the rest of the sweeps would change no digit that counts
             }
         }
         moments

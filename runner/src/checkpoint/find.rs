@@ -3,8 +3,10 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use anyhow::Context as _;
+use anyhow::{Context as _, anyhow};
 
+use super::Checkpoint;
+use crate::manifest::Owner;
 use crate::usage::usage;
 
 /// A flag that names a whole checkpoint, from which a run goes on. In `best/` there are weights alone.
@@ -77,4 +79,23 @@ fn among(run: &Path, which: &str, flag: Flag, best: &[(u64, PathBuf)]) -> anyhow
     };
     let missing = || usage(format!("{name}: {}: no checkpoint `{which}` ({})", run.display(), known()));
     found.map(|(_, path)| path.clone()).ok_or_else(missing)
+}
+
+/// Opens a checkpoint of a run, as [`Checkpoint::open`]. Of a damaged one the message also names the newest whole one before it, as
+/// what follows `command`.
+///
+/// # Errors
+/// If it cannot be opened.
+pub(crate) fn open(run: &Path, path: &Path, owner: &Owner, command: &str) -> anyhow::Result<Checkpoint> {
+    let error = match Checkpoint::open(path, owner) {
+        Ok(checkpoint) => return Ok(checkpoint),
+        Err(error) => error,
+    };
+    let all = list(&run.join("checkpoints"))?;
+    let before = all.iter().rev().filter(|(_, other)| other.file_name() < path.file_name());
+    let whole = before.map(|(frames, path)| (frames, Checkpoint::open(path, owner))).find(|(_, open)| open.is_ok());
+    Err(match whole {
+        Some((frames, _)) => anyhow!("{error:#}; an earlier one is intact: {command}--checkpoint {frames}"),
+        None => error,
+    })
 }

@@ -139,9 +139,9 @@ fn heights(player: &Player, room: u32) -> Vec<(Card, u32)> {
     if view.action {
         all.push((Card::Action, HEADING + ACTION));
     }
-    let actions: u32 = player.manifest().discrete.iter().sum();
+    let actions = player.manifest().actions();
     if view.thoughts && player.manifest().outputs.is_some() && actions > 0 {
-        all.push((Card::Thoughts, HEADING + THIN * actions.min(THOUGHTS as u32) + GAP));
+        all.push((Card::Thoughts, HEADING + THIN * actions.min(THOUGHTS) as u32 + GAP));
     }
     let sees = sees(player);
     if view.sees && sees > 0 {

@@ -98,17 +98,23 @@ def sound():
 
 
 def observations():
-    """Per game, stickiness, format and size, the running hash of observation, reward, lives and end of every step.
+    """Per game, stickiness, format, size, mode and difficulty, the running hash of observation, reward, lives and end of every
+    step.
 
     The observation of a last step is left out: Gymnasium shows a stale frame where a game ends within a skip.
     """
-    yield "# game sticky format height width episodes hash-of-first-100 hash-of-first-200 ..."
-    kinds = [(game, sticky, "gray", 84, 84) for game in GAMES for sticky in (0.0, 0.25)]
-    kinds += [("kung_fu_master", 0.25, *kind) for kind in [("rgb", 84, 84), ("gray", 64, 64), ("rgb", 105, 80),
+    yield "# game sticky format height width mode difficulty episodes hash-of-first-100 hash-of-first-200 ..."
+    usual = (None, None)
+    kinds = [(game, sticky, "gray", 84, 84, *usual) for game in GAMES for sticky in (0.0, 0.25)]
+    kinds += [("kung_fu_master", 0.25, *kind, *usual) for kind in [("rgb", 84, 84), ("gray", 64, 64), ("rgb", 105, 80),
                                                            ("gray", 42, 40), ("gray", 210, 160), ("rgb", 96, 96)]]
-    for game, sticky, form, height, width in kinds:
+    # Numbers that change what is seen; of the last mode the way there acts, and draws sticky actions.
+    others = [("pong", 1, 3), ("breakout", 12, 1), ("space_invaders", 5, 1), ("double_dunk", 3, 0)]
+    kinds += [(game, sticky, "gray", 84, 84, *numbers) for game, *numbers in others for sticky in (0.0, 0.25)]
+    for game, sticky, form, height, width, mode, difficulty in kinds:
         name = "".join(part.capitalize() for part in game.split("_"))
-        env = gymnasium.make(f"ALE/{name}-v5", frameskip=1, repeat_action_probability=sticky, full_action_space=False)
+        env = gymnasium.make(f"ALE/{name}-v5", frameskip=1, repeat_action_probability=sticky, full_action_space=False,
+                             mode=mode, difficulty=difficulty)
         raw = env.unwrapped
         raw.seed_game = lambda seed=None: (0, raw.ale.setInt("random_seed", np.int32(np.uint32(EPISODE_SEED))))
         env = AtariPreprocessing(env, noop_max=0, frame_skip=4, screen_size=(width, height),
@@ -126,7 +132,8 @@ def observations():
                 crc = zlib.crc32(obs.tobytes(), crc)
             if (step + 1) % STEP_BLOCK == 0:
                 hashes.append(f"{crc:08x}")
-        yield " ".join([game, str(sticky), form, str(height), str(width), str(episodes), *hashes])
+        numbers = ["default" if value is None else str(value) for value in (mode, difficulty)]
+        yield " ".join([game, str(sticky), form, str(height), str(width), *numbers, str(episodes), *hashes])
 
 
 def area():
