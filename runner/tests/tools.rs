@@ -28,7 +28,8 @@ fn check_says_what_an_environment_keeps() {
     assert!(shown.contains("\n-       table     its table is what is played (it has none)\n"), "{shown}");
     assert!(shown.ends_with("\ncartpole (version 1) keeps what environments promise\n"), "{shown}");
     assert_eq!(refusal(at, "check --env cartpole --steps 0").0, 2);
-    let unknown = "error: unknown key `env.wind`; [env] has max_steps, observe, sutton_barto_reward (preset env/cartpole)";
+    let unknown =
+        "error: unknown key `env.wind`; [env] has max_steps, observe, sutton_barto_reward (preset env/cartpole)";
     assert_eq!(refusal(at, "check --env cartpole --set env.wind=1"), (2, unknown.to_owned()));
 }
 

@@ -66,7 +66,7 @@ mod shown {
     use super::super::{layout, paint};
     use super::*;
     use crate::preset::{self, Ask};
-    use crate::usage::usage;
+    use crate::usage::{counted, usage};
     use crate::{file, output, takes};
 
     /// Frames that a person's action is held for, unless they say otherwise.
@@ -133,11 +133,11 @@ mod shown {
             ));
         }
         let returns: Vec<String> = sitting.returns().iter().map(ToString::to_string).collect();
-        let (games, returns) = (returns.len(), returns.join(", "));
+        let (games, returns) = (counted(returns.len(), "game"), returns.join(", "));
         match &args.out {
-            _ if games == 0 => output::line("no game was played to its end"),
-            Some(out) => output::line(format!("{}: {games} games, returns {returns}", out.display())),
-            None => output::line(format!("{games} games, returns {returns}; --out FILE records them")),
+            _ if returns.is_empty() => output::line("no game was played to its end"),
+            Some(out) => output::line(format!("{}: {games}, returns {returns}", out.display())),
+            None => output::line(format!("{games}, returns {returns}; --out FILE records them")),
         }
         Ok(ExitCode::SUCCESS)
     }
