@@ -1,17 +1,19 @@
 //! Pictures of recorded games: what was seen is shown to the bit, in any order, and what is no picture is refused.
 
+mod forged;
 mod seal;
 
 use std::io::Write as _;
 
 use flate2::Compression;
 use flate2::write::DeflateEncoder;
+use forged::under;
 use proptest::prelude::*;
 use rl_core::{Canvas, End};
 use rl_replays::recording::{
     Manifest, Outcome, Pictures, Player, Projector, Recorder, Recording, RecordingError, Reel, Told, VERSION,
 };
-use seal::{seal, under};
+use seal::seal;
 
 /// A picture, and what the step before it came to.
 type Shot = (Canvas, Told);

@@ -1,16 +1,18 @@
 //! Recordings: what is written is read, and what was changed on the way is noticed.
 
+mod forged;
 mod seal;
 
 use std::cmp::Ordering;
 
+use forged::under;
 use proptest::prelude::*;
 use rl_core::End;
 use rl_replays::Outputs;
 use rl_replays::recording::{
     Kept, Manifest, Outcome, Pictures, Player, Recorder, Recording, RecordingError, Replayed, VERSION, WIDTH,
 };
-use seal::{seal, under};
+use seal::seal;
 
 /// Steps of a game: discrete values, continuous ones, what they showed.
 type Steps = Vec<(Vec<u32>, Vec<f32>, u32)>;

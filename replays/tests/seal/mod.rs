@@ -1,7 +1,5 @@
 //! Seals files again that were changed on purpose, so that what is behind their checksums is tried.
 
-use rl_replays::recording::Manifest;
-
 /// Gives the chunks of a recording the numbers and checksums that whoever forges one would.
 pub(crate) fn seal(bytes: &mut [u8]) {
     let (mut at, mut number) = (8, 0u32);
@@ -15,16 +13,4 @@ pub(crate) fn seal(bytes: &mut [u8]) {
         bytes[end..end + 4].copy_from_slice(&crc.to_le_bytes());
         (at, number) = (end + 4, number + 1);
     }
-}
-
-/// The same recording with another manifest, which nobody would write.
-pub(crate) fn under(bytes: &[u8], manifest: &Manifest) -> Vec<u8> {
-    let (manifest, head) = (serde_json::to_vec(manifest).unwrap(), &bytes[8..17]);
-    let length = u32::from_le_bytes([head[5], head[6], head[7], head[8]]) as usize;
-    let mut forged = bytes[..13].to_vec();
-    forged.extend((manifest.len() as u32).to_le_bytes());
-    forged.extend(manifest);
-    forged.extend(&bytes[17 + length..]);
-    seal(&mut forged);
-    forged
 }
