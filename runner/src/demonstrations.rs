@@ -18,6 +18,7 @@ use sha2::{Digest as _, Sha256};
 use toml::{Table, Value};
 
 use crate::manifest::hex;
+use crate::output;
 use crate::playback::{self, Playback};
 use crate::preset::{Resolved, Train};
 use crate::run_dir::About;
@@ -139,8 +140,9 @@ fn files(path: &Path) -> anyhow::Result<BTreeMap<PathBuf, String>> {
         paths = entries.into_iter().map(|entry| entry.path()).collect();
         paths.retain(|path| path.extension().is_some_and(|extension| extension == "rec"));
         if paths.is_empty() {
+            let out = output::word(&path.join("games.rec"));
             bail!(usage(format!(
-                "agent.{KEY}: {name}: holds no recording (*.rec): `rl-run record RUN --out {name}/games.rec` makes one"
+                "agent.{KEY}: {name}: holds no recording (*.rec): `rl-run record RUN --out {out}` makes one"
             )));
         }
     }
@@ -250,7 +252,7 @@ impl<'a> Seat<'a> {
             block.continuous.at_mut(0, e).copy_from_slice(continuous);
             let shown = playback.step(game.played, *step).with_context(|| game.named())?;
             if replayed.step(shown.seen).is_err() {
-                let file = game.path.display();
+                let file = output::word(game.path);
                 bail!("{}: does not play again as it was recorded: `rl-run verify {file}` says where", game.named());
             }
             *step += 1;

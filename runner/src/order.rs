@@ -113,7 +113,7 @@ impl Order {
     }
 
     /// Threads that step, of the threads of a run.
-    fn workers_of(&self, workers: Workers) -> Workers {
+    pub(crate) fn workers_of(&self, workers: Workers) -> Workers {
         match workers {
             Workers::UpTo(most) => Workers::UpTo(most.min(self.threads)),
             Workers::Exactly(workers) => Workers::Exactly(workers),

@@ -4,6 +4,7 @@
 
 use std::fmt::Display;
 use std::io::{BufWriter, Error, ErrorKind, StdoutLock, Write as _};
+use std::path::Path;
 use std::sync::OnceLock;
 
 /// Why a line of a result is not where it was to go.
@@ -34,9 +35,30 @@ pub(crate) fn note(text: impl Display) {
     let _ = writeln!(std::io::stderr().lock(), "{text}");
 }
 
+/// A path as a shell reads it in a command: in quotes where it needs some.
+pub(crate) fn word(path: &Path) -> String {
+    let text = path.to_string_lossy();
+    shlex::try_quote(&text).map_or_else(|_| text.to_string(), |quoted| quoted.into_owned()) // a path holds no 0
+}
+
 /// Many lines on stdout, for a writer that ends when their reader has gone away ([`BrokenPipe`]).
 ///
 /// [`BrokenPipe`]: std::io::ErrorKind::BrokenPipe
 pub(crate) fn lines() -> BufWriter<StdoutLock<'static>> {
     BufWriter::new(std::io::stdout().lock())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_path_in_a_command_is_one_word_of_it() {
+        for (path, written) in [("runs/a-1_b.2", "runs/a-1_b.2"), ("my runs/a", "'my runs/a'"), ("", "''")] {
+            assert_eq!(word(Path::new(path)), written);
+        }
+        for path in ["$HOME", "a'b", "a;b", "über alles"] {
+            assert_eq!(shlex::split(&word(Path::new(path))).unwrap(), [path]);
+        }
+    }
 }

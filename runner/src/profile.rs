@@ -9,7 +9,7 @@ use serde::Serialize;
 use crate::cli::Machine;
 use crate::measure::{self, Span};
 use crate::preset;
-use crate::settings::Settings;
+use crate::settings::{Multiplies, Settings};
 use crate::spent::Timed;
 use crate::tables::Tables;
 use crate::usage::{counted, usage};
@@ -28,7 +28,7 @@ const SECONDS: f64 = 10.0;
           rl-run profile --env kungfu --agent dqn --set agent.learning_starts=1000 --json")]
 pub(crate) struct ProfileArgs {
     /// Directory of a run: what its rows of metrics say
-    #[arg(conflicts_with_all = ["env", "agent", "frames", "seed", "preset", "set", "threads", "isa", "workers", "device"])]
+    #[arg(conflicts_with_all = ["env", "agent", "frames", "seed", "preset", "set", "precision", "threads", "isa", "workers", "device"])]
     run: Option<PathBuf>,
     /// Environment to train on: `rl-run list envs` shows all
     #[arg(long, requires = "agent")]
@@ -44,6 +44,8 @@ pub(crate) struct ProfileArgs {
     seed: u64,
     #[command(flatten)]
     settings: Settings,
+    #[command(flatten)]
+    multiplies: Multiplies,
     /// One JSON object on stdout: seconds by part
     #[arg(long)]
     json: bool,
@@ -57,6 +59,8 @@ struct Report {
     env: String,
     agent: String,
     threads: usize,
+    /// Instruction set, and what multiplied bf16.
+    isa: String,
     #[serde(flatten)]
     timed: Timed,
 }
@@ -69,14 +73,16 @@ pub(crate) fn run(args: &ProfileArgs, tables: &Tables) -> anyhow::Result<ExitCod
         Some(run) => {
             publish::refuse(run)?;
             let about = run_dir::about(run)?;
-            Report { env: about.env, agent: about.agent, threads: about.threads, timed: Timed::read(run)? }
+            let run_dir::About { env, agent, threads, isa, .. } = about;
+            Report { env, agent, threads, isa, timed: Timed::read(run)? }
         }
         None => {
             waiting = Waiting::listen(args.json, "nothing was measured")?;
             let Some(env) = args.env.as_deref() else {
                 bail!(usage("name the directory of a run, or --env and --agent to try one"))
             };
-            let resolved = preset::resolve(tables, &args.settings.of(env, args.agent.as_deref()))?;
+            let mut resolved = preset::resolve(tables, &args.settings.of(env, args.agent.as_deref()))?;
+            args.multiplies.settle(&mut resolved)?;
             resolved.told.iter().for_each(output::note);
             let span = args.frames.map_or(Span::Seconds(SECONDS), Span::Frames);
             if !args.json {
@@ -84,15 +90,16 @@ pub(crate) fn run(args: &ProfileArgs, tables: &Tables) -> anyhow::Result<ExitCod
             }
             let timed = measure::train(&resolved, args.seed, &args.machine, span, &waiting)?;
             let agent = resolved.agent.map_or("", |agent| agent.id).to_owned();
-            Report { env: resolved.env_name, agent, threads: args.machine.threads(), timed }
+            let (threads, isa) = (args.machine.threads(), run_dir::isa(resolved.train()?.precision));
+            Report { env: resolved.env_name, agent, threads, isa, timed }
         }
     };
     if args.json {
         output::line(serde_json::to_string(&report)?);
         return Ok(measure::end(&waiting, report.timed.seconds));
     }
-    let Report { env, agent, threads, timed } = &report;
-    output::line(format!("{agent} on {env}, {}", counted(*threads, "thread")));
+    let Report { env, agent, threads, isa, timed } = &report;
+    output::line(format!("{agent} on {env}, {}, {isa}", counted(*threads, "thread")));
     output::line(timed.summary());
     output::line("");
     timed.table().iter().for_each(output::line);

@@ -88,10 +88,9 @@ pub(crate) fn refuse(run: &Path) -> anyhow::Result<()> {
     if !run.join(SCORE).exists() {
         return Ok(());
     }
-    let (run, games) = (run.display(), run.join(GAMES));
-    let games = games.display();
+    let (name, model, games) = (run.display(), output::word(run), output::word(&run.join(GAMES)));
     Err(usage(format!(
-        "{run} is a published model: it holds weights, but no training state; `rl-run eval {run}` plays it, and \
+        "{name} is a published model: it holds weights, but no training state; `rl-run eval {model}` plays it, and \
          `rl-run verify {games}` certifies its score"
     )))
 }

@@ -5,13 +5,18 @@ use std::process::ExitCode;
 
 use crate::checkpoint::{self, Checkpoint, Flag};
 use crate::cli::Machine;
-use crate::drive::{Run, drive};
+use crate::collect::Workers;
+use crate::drive::{Outcome, Run, drive};
+use crate::group::{self, Roster};
 use crate::keep::Archive;
 use crate::learner::device;
 use crate::manifest::Owner;
 use crate::metrics::Metrics;
+use crate::preset::Resolved;
+use crate::progress::Progress;
 use crate::run_dir::{self, RunDir};
 use crate::start::{owner, start};
+use crate::stop::Stop;
 use crate::suspect::keep_batch;
 use crate::tables::Tables;
 use crate::tape::Tape;
@@ -21,84 +26,144 @@ use crate::verbosity::{Verbosity, finish, listen, progress};
 use crate::{demonstrations, metrics, output, publish, record, schedules};
 
 /// Resumes a run from its last checkpoint, bit for bit as if it had not been interrupted; a run without a checkpoint
-/// starts over.
+/// starts over. Of the directory of --seeds, all of its runs.
 #[derive(Clone, Debug, clap::Args)]
 #[command(after_help = "Examples: rl-run resume runs/cartpole-dqn-s1
-          rl-run resume runs/cartpole-dqn-s1 --frames 200000   # longer than planned")]
+          rl-run resume runs/cartpole-dqn-s1 --frames 200000   # longer than planned
+          rl-run resume runs/five                              # all that --seeds 1..5 --run runs/five began or was to begin")]
 pub(crate) struct ResumeArgs {
-    /// Directory of the run
-    run: PathBuf,
+    /// Directory of the run, or of a group of them
+    pub(crate) run: PathBuf,
     /// `last`, or the frames of a checkpoint; later ones are removed
     #[arg(long, default_value = "last")]
-    checkpoint: String,
+    pub(crate) checkpoint: String,
     /// Train for this many frames in all, instead of the run's; schedules stay as they are
     #[arg(long, allow_negative_numbers = true, value_parser = usage::count)]
-    frames: Option<u64>,
+    pub(crate) frames: Option<u64>,
     /// Shows a dashboard on the terminal: curves, where the time goes, the game of the first seat (? names its keys)
     #[arg(long, conflicts_with_all = ["quiet", "json"])]
-    tui: bool,
+    pub(crate) tui: bool,
     #[command(flatten)]
-    verbosity: Verbosity,
+    pub(crate) verbosity: Verbosity,
     #[command(flatten)]
     pub(crate) machine: Machine,
 }
 
+/// What is asked of a run that goes on, alone or as one of several.
+#[derive(Clone, Copy)]
+pub(crate) struct Going<'a> {
+    pub(crate) checkpoint: &'a str,
+    pub(crate) frames: Option<u64>,
+    pub(crate) machine: &'a Machine,
+    pub(crate) workers: Workers,
+    pub(crate) stop: &'a Stop,
+    pub(crate) tables: &'a Tables,
+}
+
+/// Where a run that goes on is shown.
+pub(crate) enum Shown {
+    /// By itself, on a dashboard or not.
+    Alone { tui: bool, verbosity: Verbosity },
+    /// By this, with others.
+    With(Progress),
+}
+
+impl Shown {
+    /// Something that is known before it goes on.
+    fn note(&self, text: &str) {
+        match self {
+            Self::Alone { verbosity, .. } if verbosity.quiet => {}
+            Self::Alone { .. } => output::note(text),
+            Self::With(progress) => progress.note(text),
+        }
+    }
+
+    /// Shows it from now on.
+    fn begin(self, resolved: &Resolved, seed: u64, frames: (u64, u64), stop: &Stop) -> anyhow::Result<Progress> {
+        match self {
+            Self::Alone { tui, verbosity } => progress(resolved, seed, frames, (tui, verbosity), stop),
+            Self::With(progress) => Ok(progress),
+        }
+    }
+}
+
 /// `rl-run resume RUN`.
 pub(crate) fn run(args: &ResumeArgs, tables: &Tables) -> anyhow::Result<ExitCode> {
-    let stop = listen(args.tui, args.verbosity)?;
-    publish::refuse(&args.run)?;
-    let dir = RunDir::open(&args.run)?; // before anything is read: another process could replace it
-    let (mut about, mut resolved) = recorded(&args.run, tables)?;
-    let planned = resolved.train()?.frames;
-    if let Some(frames) = args.frames {
-        resolved.set("train.frames", i64::try_from(frames).map_err(|_| usage("--frames: too large"))?)?;
+    let ResumeArgs { run, checkpoint, frames, tui, verbosity, machine } = args;
+    let stop = listen(*tui, *verbosity)?;
+    publish::refuse(run)?;
+    if !run_dir::is_run(run)
+        && let Some(roster) = Roster::read(run)?
+    {
+        return group::resume(args, &roster, tables, stop);
     }
+    let (frames, workers) = (*frames, machine.workers()?);
+    let going = Going { checkpoint, frames, machine, workers, stop: &stop, tables };
+    let outcome = go_on(&going, run, Shown::Alone { tui: *tui, verbosity: *verbosity })?;
+    finish(&outcome, *verbosity)
+}
+
+/// Trains for so many frames in all, if any are asked for.
+///
+/// # Errors
+/// If they are more than TOML can say.
+pub(crate) fn set_frames(resolved: &mut Resolved, frames: Option<u64>) -> anyhow::Result<()> {
+    let Some(frames) = frames else { return Ok(()) };
+    resolved.set("train.frames", i64::try_from(frames).map_err(|_| usage("--frames: too large"))?)
+}
+
+/// Goes on with one run until it ends or is stopped.
+///
+/// # Errors
+/// If it cannot go on as asked, or fails.
+pub(crate) fn go_on(going: &Going<'_>, path: &Path, shown: Shown) -> anyhow::Result<Outcome> {
+    let Going { machine, workers, stop, tables, .. } = *going;
+    let dir = RunDir::open(path)?; // before anything is read: another process could replace it
+    let (mut about, mut resolved) = recorded(path, tables)?;
+    let planned = resolved.train()?.frames;
+    set_frames(&mut resolved, going.frames)?;
     let (train, eval) = (resolved.train()?, resolved.eval()?);
     let owner = owner(&resolved, &train);
-    let checkpoint = from(&args.run, &args.checkpoint, &owner)?;
+    let checkpoint = from(path, going.checkpoint, &owner)?;
     let had = checkpoint.as_ref().map_or(0, Checkpoint::frames);
-    if let Some(fewer) = args.frames.filter(|&asked| asked < had.min(planned)) {
+    if let Some(fewer) = going.frames.filter(|&asked| asked < had.min(planned)) {
         let back = "--checkpoint goes back to an earlier state";
         return Err(usage(format!("--frames {fewer}: this run has had {had} already ({back})")));
     }
-    let (workers, used) = (args.machine.workers()?, args.machine.device_of(&about.device).to_owned());
+    let used = machine.device_of(&about.device).to_owned();
     let mut session = start(&resolved, &train, about.seed, &device(&used)?, workers)?;
-    let note = |text: String| {
-        if !args.verbosity.quiet {
-            output::note(text);
-        }
-    };
-    resolved.told.iter().cloned().for_each(note);
+    resolved.told.iter().for_each(|told| shown.note(told));
     match &checkpoint {
         Some(checkpoint) => checkpoint.load(&mut session)?,
         None => {
             demonstrations::begin_again(&about, &resolved, &mut session, &train)?;
-            note("this run has no checkpoint yet: it begins again".to_owned());
+            shown.note("this run has no checkpoint yet: it begins again");
         }
     }
     let frames = session.counts.frames;
     let (theirs, ours) = (checkpoint.as_ref().map_or(about.isa.as_str(), Checkpoint::isa), owner.isa.as_str());
     if !run_dir::alike(theirs, ours) {
-        note(format!(
+        shown.note(&format!(
             "this run used {theirs}, this machine has {ours}: resuming, but the results will not be bit-identical"
         ));
     }
     if about.device != used {
-        note(format!("this run used the device {}: resuming, but the results will not be bit-identical", about.device));
+        let theirs = &about.device;
+        shown.note(&format!("this run used the device {theirs}: resuming, but the results will not be bit-identical"));
     }
     if !session.is_exact() {
-        note("the lag of actors is not reproducible: resuming, but not bit for bit as an uninterrupted run".to_owned());
+        shown.note("the lag of actors is not reproducible: resuming, but not bit for bit as an uninterrupted run");
     }
     if train.frames > planned {
-        schedules::early(&resolved, &session.counts, train.frames).into_iter().for_each(note);
+        schedules::early(&resolved, &session.counts, train.frames).iter().for_each(|told| shown.note(told));
     }
     // Of a run that was stopped in an evaluation the state waits for it to be played again, and is recorded after that.
     let settled = train.eval_every == 0 || frames < session.counts.next_eval;
     if settled && frames >= train.frames && session.learner.updates() > 0 {
-        note("this run has ended already: --frames F goes on to F frames in all".to_owned());
+        shown.note("this run has ended already: --frames F goes on to F frames in all");
     }
-    metrics::check(&args.run)?;
-    let progress = progress(&resolved, about.seed, (frames, train.frames), (args.tui, args.verbosity), &stop)?;
+    metrics::check(path)?;
+    let progress = shown.begin(&resolved, about.seed, (frames, train.frames), stop)?;
     // Nothing of the run is changed before this, whatever was refused.
     checkpoint::forget_after(&dir.checkpoints(), frames)?;
     checkpoint::forget_after(&dir.best(), frames)?;
@@ -109,13 +174,12 @@ pub(crate) fn run(args: &ResumeArgs, tables: &Tables) -> anyhow::Result<ExitCode
     dir.describe(&about, &resolved.text())?;
     if let Some(which) = about.record {
         let kept = record::kept_of(about.record_outputs, &session, &resolved)?;
-        session.tape = Some(Tape::open(which, kept, &args.run, &resolved, about.seed, &mut session)?);
+        session.tape = Some(Tape::open(which, kept, path, &resolved, about.seed, &mut session)?);
     }
     let metrics = Metrics::reopen(dir.path(), frames, settled)?;
     let mut archive = Archive::reopen(dir, owner, train.keep_checkpoints, frames, checkpoint.as_ref(), settled)?;
-    let run = Run { resolved, train, eval, seed: about.seed, workers, path: args.run.clone(), stop };
-    let done = drive(&run, &mut session, Some(metrics), progress, &mut archive);
-    finish(&done.map_err(|error| keep_batch(error, &run.path))?, args.verbosity)
+    let run = Run { resolved, train, eval, seed: about.seed, workers, path: path.to_owned(), stop: stop.clone() };
+    drive(&run, &mut session, Some(metrics), progress, &mut archive).map_err(|error| keep_batch(error, &run.path))
 }
 
 /// The checkpoint to go on from; none where the last of a run that has none is asked for.
@@ -124,5 +188,5 @@ fn from(run: &Path, which: &str, owner: &Owner) -> anyhow::Result<Option<Checkpo
         return Ok(None);
     }
     let path = checkpoint::whole(run, which, Flag { name: "--checkpoint", words: "`last`" })?;
-    checkpoint::open(run, &path, owner, &format!("rl-run resume {} ", run.display())).map(Some)
+    checkpoint::open(run, &path, owner, &format!("rl-run resume {} ", output::word(run))).map(Some)
 }

@@ -162,6 +162,11 @@ impl RunDir {
     }
 }
 
+/// Whether `path` is the directory of a run.
+pub(crate) fn is_run(path: &Path) -> bool {
+    path.join("run.json").exists()
+}
+
 /// Reads `run.json`.
 ///
 /// # Errors
@@ -187,8 +192,7 @@ pub(crate) fn about(path: &Path) -> anyhow::Result<About> {
 /// The runs right below a directory, in the order of their numbers where their names have some.
 pub(crate) fn below(dir: &Path) -> Vec<PathBuf> {
     let entries = fs::read_dir(dir).into_iter().flatten().flatten();
-    let mut runs: Vec<PathBuf> =
-        entries.map(|entry| entry.path()).filter(|path| path.join("run.json").exists()).collect();
+    let mut runs: Vec<PathBuf> = entries.map(|entry| entry.path()).filter(|path| is_run(path)).collect();
     runs.sort_by(|a, b| a.as_os_str().len().cmp(&b.as_os_str().len()).then_with(|| a.cmp(b)));
     runs
 }
@@ -229,7 +233,7 @@ pub(crate) fn may_be(path: &Path, force: bool) -> anyhow::Result<bool> {
     if !empty && !force {
         let mend = match about(path) {
             Ok(_) => "name another --run, go on with `rl-run resume`, or replace it with --force",
-            Err(_) if !path.join("run.json").exists() => "it is not empty, and not a run: name another --run",
+            Err(_) if !is_run(path) => "it is not empty, and not a run: name another --run",
             Err(damaged) => return Err(damaged.context("name another --run")),
         };
         return Err(usage(format!("{} exists: {mend}", path.display())));

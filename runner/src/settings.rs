@@ -2,7 +2,9 @@
 
 use std::path::PathBuf;
 
-use crate::preset::Ask;
+use rl_nn::Precision;
+
+use crate::preset::{Ask, Resolved};
 
 /// What replaces values of the preset.
 #[derive(Clone, Debug, clap::Args)]
@@ -24,5 +26,23 @@ impl Settings {
     /// Whether there are none.
     pub(crate) fn none(&self) -> bool {
         self.preset.is_none() && self.set.is_empty()
+    }
+}
+
+/// What encoders multiply, instead of what the preset says.
+#[derive(Clone, Copy, Debug, clap::Args)]
+pub(crate) struct Multiplies {
+    /// Precision of the encoder's matrix products: f32 | bf16 (falls back to f32 where the CPU has no bf16 instructions)
+    #[arg(long)]
+    precision: Option<Precision>,
+}
+
+impl Multiplies {
+    /// Puts it in the place of the preset's.
+    ///
+    /// # Errors
+    /// If the preset has none.
+    pub(crate) fn settle(self, resolved: &mut Resolved) -> anyhow::Result<()> {
+        self.precision.map_or(Ok(()), |precision| resolved.set("train.precision", precision.name()))
     }
 }

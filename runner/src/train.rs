@@ -3,14 +3,12 @@
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use rl_nn::Precision;
-
 use crate::cli::Machine;
 use crate::learner::device;
 use crate::order::{Order, Place, fresh};
 use crate::preset::{self, Resolved};
 use crate::seeds::Seeds;
-use crate::settings::Settings;
+use crate::settings::{Multiplies, Settings};
 use crate::start::newest_only;
 use crate::tables::Tables;
 use crate::tape::Which;
@@ -44,9 +42,8 @@ pub(crate) struct TrainArgs {
     force: bool,
     #[command(flatten)]
     settings: Settings,
-    /// Precision of the encoder's matrix products: f32 | bf16 (falls back to f32 where the CPU has no bf16 instructions)
-    #[arg(long)]
-    precision: Option<Precision>,
+    #[command(flatten)]
+    multiplies: Multiplies,
     /// Threads that act and step while the agent learns, 0 for none: only if it can learn from data of older weights (impala)
     #[arg(long, value_name = "N", allow_negative_numbers = true)]
     actors: Option<u32>,
@@ -86,9 +83,7 @@ pub(crate) fn run(args: &TrainArgs, tables: &Tables) -> anyhow::Result<ExitCode>
             resolved.set(key, i64::try_from(value).map_err(|_| usage(format!("{key}: {value} is too large")))?)?;
         }
     }
-    if let Some(precision) = args.precision {
-        resolved.set("train.precision", precision.name())?;
-    }
+    args.multiplies.settle(&mut resolved)?;
     if let Some(actors) = args.actors {
         take_actors(&mut resolved, actors)?;
     }

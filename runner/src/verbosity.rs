@@ -66,7 +66,7 @@ pub(crate) fn finish(outcome: &Outcome, verbosity: Verbosity) -> anyhow::Result<
             "{frames} frames, {agent_steps} agent steps, {updates} updates in {seconds:.1} s{mean}: {run}"
         ));
         if *stopped {
-            output::note(format!("stopped; go on with: rl-run resume {run}"));
+            output::note(format!("stopped; go on with: rl-run resume {}", output::word(&outcome.run)));
         }
     }
     if verbosity.json {

@@ -26,6 +26,8 @@ fn the_profile_of_a_run_is_the_sum_of_its_rows_also_after_a_resume() {
         assert_eq!(first[key], done[key], "{key}");
     }
     assert_eq!((first["env"].as_str(), first["agent"].as_str()), (Some("cartpole"), Some("dqn")));
+    let about: Value = serde_json::from_slice(&std::fs::read(at.join("r/run.json")).unwrap()).unwrap();
+    assert_eq!(first["isa"], about["isa"]);
     assert_eq!(parts(&first["profile"]), PARTS);
     let (seconds, parts) = (first["seconds"].as_f64().unwrap(), sum(&first["profile"]));
     assert!((seconds - parts).abs() < 1e-6, "{first}");
@@ -58,6 +60,20 @@ fn training_is_measured_from_the_first_update_and_leaves_no_run() {
 
     let profile = json(at, "profile --env frozenlake --agent dqn --frames 400 --json --set agent.learning_starts=400");
     assert!((400..450).contains(&profile["frames"].as_u64().unwrap()), "{profile}");
+    // Whoever reads a speed reads what multiplied: the same instructions, and in bf16 what this CPU has for it.
+    let of = |precision: &str| {
+        let line = "bench train --env cartpole --agent ppo --seconds 0.05 --json --precision";
+        json(at, &format!("{line} {precision}"))["isa"].as_str().unwrap().to_owned()
+    };
+    let (f32, bf16) = (of("f32"), of("bf16"));
+    assert!(
+        bf16 == f32 || bf16.strip_prefix(&format!("{f32}, ")).is_some_and(|unit| unit.ends_with("-bf16")),
+        "{bf16}"
+    );
+    assert_eq!((bench["isa"].as_str(), profile["isa"].as_str()), (Some(f32.as_str()), Some(f32.as_str())));
+    let table = output(at, "profile --env cartpole --agent ppo --frames 1 --precision f32").stdout;
+    let head = String::from_utf8(table).unwrap().lines().next().unwrap().to_owned();
+    assert!(head.starts_with("ppo on cartpole, ") && head.ends_with(&format!(", {f32}")), "{head}");
     assert!(names(at).is_empty(), "{:?}", names(at));
 }
 
@@ -104,6 +120,7 @@ fn what_cannot_be_measured_is_refused_in_a_line() {
         ("bench nn --model nature --seconds -1", "'-1' for '--seconds <SECONDS>': expected a number above 0"),
         ("bench env --env cartpole --seconds 1e300", "and a billion at most"),
         ("bench train --env cartpole --agent ppo --preset 60min", "60min is not a file, and this pair"),
+        ("profile runs/some --precision f32", "cannot be used with"),
         ("bench train --env cartpole --agent dqm", "did you mean `dqn`?"),
     ];
     for (line, expected) in cases {

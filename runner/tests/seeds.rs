@@ -29,6 +29,11 @@ fn rows(run: &Path) -> Vec<Value> {
     text.lines().map(timeless).collect()
 }
 
+/// The runs of a group.
+fn begun(group: &Path) -> Vec<String> {
+    names(group).into_iter().filter(|name| name.starts_with('s')).collect()
+}
+
 /// Names and bytes of the files of every checkpoint.
 fn checkpoints(run: &Path) -> Vec<(String, Vec<u8>)> {
     let dir = run.join("checkpoints");
@@ -106,43 +111,100 @@ fn what_holds_for_every_seed_is_said_once_and_the_directory_of_all_is_no_run() {
     let alone = output(at, "--env cartpole --agent ppo --frames 1000 --set agent.lr_steps=500 --run one");
     let said = String::from_utf8(alone.stderr).unwrap();
     assert!(said.starts_with("agent.lr_steps is 500: the learning rate is 0"), "{said}");
-    for command in ["resume g", "eval g", "verify g", "profile g"] {
+    for command in ["eval g", "verify g", "profile g"] {
         let (code, said) = refusal(at, command);
         assert!(code == 2 && said.contains("it holds runs, g/s1 to g/s12: name one"), "{command}: {said}");
     }
 }
 
 #[test]
-fn a_stopped_group_leaves_runs_that_go_on_to_the_same_bits() {
+fn a_stopped_group_goes_on_to_the_bits_of_one_that_was_not() {
     let dir = tempfile::tempdir().unwrap();
     let at = dir.path();
-    let line = "--env cartpole --agent ppo --frames 12000 --set train.checkpoint_every=1000";
-    let runs = format!("{line} --seeds 1..9 --threads 2 --run g --json");
-    let mut child = rl_run(at, &runs).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let line = "--env cartpole --agent ppo --frames 12000 --set train.checkpoint_every=1000 --seeds 1..9 --threads 2";
+    let mut child = rl_run(at, &format!("{line} --run g --json"));
+    let mut child = child.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
     until_a_checkpoint(&mut child, &at.join("g/s1"));
     signal(&child, "INT");
     let ended = child.wait_with_output().unwrap();
     let said = String::from_utf8_lossy(&ended.stderr);
     assert_eq!(ended.status.code(), Some(75), "it must be long enough to be stopped before its end: {said}");
-    assert!(said.contains("go on with: rl-run resume g/s") && said.contains("not begun: --seeds "), "{said}");
-    let begun = names(&at.join("g"));
+    let begun = begun(&at.join("g"));
     assert!((1..9).contains(&begun.len()), "{begun:?}");
-    let (runs, all) = group(&ended);
-    let (all, counted) = (all.unwrap(), |stopped| runs.iter().filter(|run| run["stopped"] == stopped).count());
-    assert_eq!(
-        (all["seeds"].as_u64(), all["stopped"].as_u64()),
-        (Some(counted(false) as u64), Some(counted(true) as u64))
+    assert!(
+        said.contains(" stopped, not begun: seeds ") && said.ends_with("; go on with: rl-run resume g\n"),
+        "{said}"
     );
-    assert_eq!((runs.len(), all["not_begun"].as_u64()), (begun.len(), Some(9 - begun.len() as u64)));
-    for run in &begun {
-        let seed = run.strip_prefix('s').unwrap();
-        let single = json(at, &format!("{line} --seed {seed} --run single{seed} --quiet --json"));
-        let resumed = json(at, &format!("resume g/{run} --quiet --json"));
-        for key in ["seed", "frames", "agent_steps", "updates", "mean_return_100", "parameters_sha256"] {
-            assert_eq!(resumed[key], single[key], "{run}: {key}");
+    let (stopped, all) = group(&ended);
+    let (all, counted) = (all.unwrap(), |so| stopped.iter().filter(|run| run["stopped"] == so).count() as u64);
+    let counts = ["seeds", "stopped", "failed", "not_begun"].map(|key| all[key].as_u64().unwrap());
+    assert_eq!(counts, [counted(false), counted(true), 0, 9 - begun.len() as u64]);
+    assert_eq!(stopped.len(), begun.len());
+
+    let resumed = output(at, "resume g --threads 2 --quiet --json");
+    assert!(resumed.status.success() && resumed.stderr.is_empty(), "{resumed:?}");
+    let whole = output(at, &format!("{line} --run whole --quiet --json"));
+    let ((resumed, all), (whole, _)) = (group(&resumed), group(&whole));
+    assert_eq!((resumed.len(), whole.len(), all.unwrap()["seeds"].as_u64()), (9, 9, Some(9)));
+    for (resumed, whole) in resumed.iter().zip(&whole) {
+        for key in ["seed", "frames", "agent_steps", "updates", "mean_return_100", "parameters_sha256", "stopped"] {
+            assert_eq!(resumed[key], whole[key], "{resumed}: {key}");
         }
-        let (ours, theirs) = (rows(&at.join("g").join(run)), rows(&at.join(format!("single{seed}"))));
-        assert_eq!(ours.last().unwrap()["frames"], theirs.last().unwrap()["frames"]);
+        let at = |run: &Value| at.join(run["run"].as_str().unwrap());
+        assert!(checkpoints(&at(resumed)).last() == checkpoints(&at(whole)).last(), "{resumed}");
+        let last = |run: &Value| rows(&at(run)).pop().unwrap();
+        assert_eq!(last(resumed)["frames"], last(whole)["frames"]);
+    }
+}
+
+#[test]
+fn a_group_that_goes_on_has_the_seeds_and_settings_that_it_was_asked_for() {
+    let dir = tempfile::tempdir().unwrap();
+    let at = dir.path();
+    let (line, file) = ("--env cartpole --agent ppo --quiet", at.join("g/group.json"));
+    let noted = || serde_json::from_slice::<Value>(&std::fs::read(&file).unwrap()).unwrap();
+    let ask = |seeds: &[u64]| {
+        let mut roster = noted();
+        roster["seeds"] = seeds.into();
+        std::fs::write(&file, roster.to_string()).unwrap();
+    };
+    let asked = |frames: u32, seed: u32| {
+        let done = output(at, &format!("{line} --frames {frames} --seeds {seed} --run g --record best"));
+        assert!(done.status.success(), "{done:?}");
+        noted()["seeds"].clone()
+    };
+    assert_eq!(asked(1, 1), serde_json::json!([1]));
+    ask(&[1, 7]); // as if it had been stopped before 7
+    assert_eq!(asked(1, 2), serde_json::json!([1, 7, 2]), "the same settings: seeds come together");
+    assert_eq!(asked(2, 3), serde_json::json!([1, 2, 3]), "7 was to have others");
+
+    ask(&[1, 2, 3, 9]);
+    let done = output(at, "resume g --frames 3000 --json");
+    let said = String::from_utf8_lossy(&done.stderr);
+    assert!(done.status.success() && !said.contains("bit"), "{said}");
+    let (reached, _) = group(&done);
+    assert!(reached.len() == 4 && reached.iter().all(|run| run["frames"].as_u64() >= Some(3000)), "{reached:?}");
+    let single = json(at, &format!("{line} --frames 3000 --seed 9 --run single --json"));
+    assert_eq!(reached[3]["parameters_sha256"], single["parameters_sha256"]);
+    assert!(std::fs::read_to_string(at.join("g/s9/run.json")).unwrap().contains("\"record\": \"best\""));
+    let again = output(at, "resume g --json");
+    let said = String::from_utf8_lossy(&again.stderr);
+    assert!(again.status.success() && said.contains("seed 9: this run has ended already"), "{said}");
+
+    for (command, why) in [
+        ("resume g --checkpoint 1000", "--checkpoint is of one run, and g holds a group: rl-run resume g/s1"),
+        ("resume g --tui", "--tui is of one run"),
+    ] {
+        let (code, said) = refusal(at, command);
+        assert!(code == 2 && said.contains(why), "{command}: {said}");
+    }
+    let fewer = output(at, "resume g --frames 10 --quiet --json");
+    assert_eq!((fewer.status.code(), group(&fewer).1.unwrap()["failed"].as_u64()), (Some(1), Some(4)));
+    assert!(String::from_utf8_lossy(&fewer.stderr).contains("error: seed 9: --frames 10: this run has had "));
+    std::fs::write(&file, "{").unwrap();
+    for command in ["resume g", &format!("{line} --frames 1 --seeds 12 --run g")] {
+        let (code, said) = refusal(at, command);
+        assert!(code == 1 && said.contains("g/group.json: damaged"), "{command}: {said}");
     }
 }
 
@@ -179,9 +241,9 @@ fn a_group_begins_only_where_every_run_has_room() {
     assert!(code == 2 && said.contains("g/s3 exists"), "{said}");
     let (code, said) = refusal(at, &format!("{line} --seeds 1..4 --run g/s3 --force"));
     assert!(code == 2 && said.contains("g/s3 is the directory of one run"), "{said}");
-    assert_eq!(names(&at.join("g")), ["s3"], "nothing was begun");
+    assert_eq!(begun(&at.join("g")), ["s3"], "nothing was begun");
     assert!(output(at, &format!("{line} --seeds 1..4 --run g --force")).status.success());
-    assert_eq!(names(&at.join("g")), ["s1", "s2", "s3", "s4"]);
+    assert_eq!(begun(&at.join("g")), ["s1", "s2", "s3", "s4"]);
 }
 
 /// Stacks of 2 GiB in an address space of a given number of them stand for a machine that has no more threads to give.
@@ -210,7 +272,7 @@ fn without_threads_for_a_run_none_begins_and_without_threads_for_all_nothing_is_
     let said = String::from_utf8_lossy(&done.stderr);
     assert!(said.contains("runs at once, and not 8: starting another: ") || said.contains("error: seed "), "{said}");
     let (runs, _) = group(&done);
-    let begun = names(&at.join("some"));
+    let begun = begun(&at.join("some"));
     assert!(!begun.is_empty(), "{said}");
     for run in &begun {
         let seed = run.strip_prefix('s').unwrap();

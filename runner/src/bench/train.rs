@@ -8,7 +8,8 @@ use crate::cli::Machine;
 use crate::measure::{self, Span};
 use crate::output;
 use crate::preset;
-use crate::settings::Settings;
+use crate::run_dir;
+use crate::settings::{Multiplies, Settings};
 use crate::spent::Profile;
 use crate::tables::Tables;
 use crate::usage::{self, counted};
@@ -36,6 +37,8 @@ pub(crate) struct TrainArgs {
     seed: u64,
     #[command(flatten)]
     settings: Settings,
+    #[command(flatten)]
+    multiplies: Multiplies,
     /// One JSON object on stdout
     #[arg(long)]
     json: bool,
@@ -49,6 +52,8 @@ struct Report {
     env: String,
     agent: String,
     threads: usize,
+    /// Instruction set, and what multiplies bf16.
+    isa: String,
     agent_steps_per_s: f64,
     updates_per_s: f64,
     frames_per_s: f64,
@@ -61,14 +66,17 @@ struct Report {
 /// `rl-run bench train`.
 pub(crate) fn run(args: &TrainArgs, tables: &Tables) -> anyhow::Result<ExitCode> {
     let waiting = Waiting::listen(args.json, "nothing was measured")?;
-    let resolved = preset::resolve(tables, &args.settings.of(&args.env, Some(&args.agent)))?;
+    let mut resolved = preset::resolve(tables, &args.settings.of(&args.env, Some(&args.agent)))?;
+    args.multiplies.settle(&mut resolved)?;
     resolved.told.iter().for_each(output::note);
     let timed = measure::train(&resolved, args.seed, &args.machine, Span::Seconds(args.seconds), &waiting)?;
     let rate = |count: u64| count as f64 / timed.seconds;
+    let isa = run_dir::isa(resolved.train()?.precision);
     let report = Report {
         env: resolved.env_name,
         agent: args.agent.clone(),
         threads: args.machine.threads(),
+        isa,
         agent_steps_per_s: rate(timed.agent_steps),
         updates_per_s: rate(timed.updates),
         frames_per_s: rate(timed.frames),
@@ -81,7 +89,8 @@ pub(crate) fn run(args: &TrainArgs, tables: &Tables) -> anyhow::Result<ExitCode>
         output::line(serde_json::to_string(&report)?);
         return Ok(measure::end(&waiting, timed.seconds));
     }
-    output::line(format!("{} on {}, {}", report.agent, report.env, counted(report.threads, "thread")));
+    let Report { env, agent, isa, .. } = &report;
+    output::line(format!("{agent} on {env}, {}, {isa}", counted(report.threads, "thread")));
     output::line(timed.summary());
     timed.table().iter().for_each(output::line);
     Ok(measure::end(&waiting, timed.seconds))

@@ -157,14 +157,14 @@ pub(crate) fn read(dirs: &[PathBuf], see: See<'_>) -> anyhow::Result<Vec<Group>>
 /// If there are none.
 pub(crate) fn runs_of(dir: &Path) -> anyhow::Result<Vec<PathBuf>> {
     let one = || run_dir::about(dir).map(|_| vec![dir.to_owned()]);
-    if dir.join("run.json").exists() {
+    if run_dir::is_run(dir) {
         return Ok(vec![dir.to_owned()]); // damaged or not: whoever reads it says so
     }
     let Ok(entries) = fs::read_dir(dir) else { return one() };
     let (mut runs, mut groups): (Vec<(Option<u64>, PathBuf)>, Vec<PathBuf>) = (Vec::new(), Vec::new());
     for entry in entries {
         let path = entry.with_context(|| dir.display().to_string())?.path();
-        if path.join("run.json").exists() {
+        if run_dir::is_run(&path) {
             runs.push((run_dir::about(&path).ok().map(|about| about.seed), path));
         } else if !run_dir::below(&path).is_empty() {
             groups.push(path);

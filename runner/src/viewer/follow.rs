@@ -5,8 +5,8 @@ use std::time::SystemTime;
 
 use rl_replays::recording::{Played, Recording};
 
-use crate::playback;
 use crate::usage::usage;
+use crate::{output, playback, run_dir};
 
 /// Directories below the one that was named, at most.
 const DEPTH: usize = 4;
@@ -39,8 +39,9 @@ impl Follow {
         }
         // What is wrong with it is what there is to say.
         let (last, read) = newest.ok_or_else(|| {
-            let run = if place.join("run.json").exists() { name.to_string() } else { "RUN".to_owned() };
-            usage(format!("{name}: holds no recording: `rl-run record {run} --out {name}/games.rec` makes one"))
+            let run = if run_dir::is_run(place) { output::word(place) } else { "RUN".to_owned() };
+            let out = output::word(&place.join("games.rec"));
+            usage(format!("{name}: holds no recording: `rl-run record {run} --out {out}` makes one"))
         })?;
         Ok((Self { place: place.to_owned(), last }, read?))
     }

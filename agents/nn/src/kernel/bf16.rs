@@ -13,6 +13,8 @@ pub use forward::forward;
 pub use gradient::{write_input_gradient, write_weight_gradient};
 pub use unit::Unit;
 
+use panels::Half as _;
+
 use super::patches::{Patches, Pixel};
 use super::workspace::Workspace;
 
@@ -32,12 +34,13 @@ struct Images<'a> {
 
 impl<'a> Images<'a> {
     fn new<P: Pixel>(patches: &'a Patches, x: &[P], room: &'a mut Workspace) -> Self {
-        let mut floats = Workspace::new();
         let values = room.halves(x.len() / patches.input * patches.image);
-        // Image by image, so that the floats stay in the cache.
-        for (x, values) in x.chunks_exact(patches.input).zip(values.chunks_exact_mut(patches.image)) {
-            panels::round(patches.images(x, &mut floats), values);
-        }
+        patches.lay(
+            x,
+            values,
+            #[inline(always)]
+            |x| x.float().half(),
+        );
         Self { patches, values }
     }
 

@@ -3,6 +3,7 @@
 //! A patch of an image `[H, W, C]` is a few contiguous runs of memory, one per row of the window. Around an image that is
 //! padded, and for pixels that are bytes, a copy is made first, image by image, so that kernels see plain floats.
 
+use super::isa::vectorised;
 use super::workspace::Workspace;
 use crate::Window;
 
@@ -105,26 +106,31 @@ impl Patches {
         if let (true, Some(x)) = (self.is_rows(), P::floats(x)) {
             return x;
         }
-        let images = x.len() / self.input;
-        let room = room.sized(images * self.image);
-        match self.padding {
-            None => P::widen(x, room),
-            Some(Padding { row, padded, first }) => {
-                for (x, image) in x.chunks_exact(self.input).zip(room.chunks_exact_mut(self.image)) {
+        let room = room.sized(x.len() / self.input * self.image);
+        self.lay(x, room, P::float);
+        room
+    }
+
+    /// Lays images out with their padding, `[images, image]`, each value as `of` makes it.
+    pub(crate) fn lay<P: Pixel, T: Copy + Default>(&self, x: &[P], out: &mut [T], of: impl Fn(P) -> T) {
+        vectorised(
+            #[inline(always)]
+            || {
+                let Some(Padding { row, padded, first }) = self.padding else { return copy(x, out, &of) };
+                for (x, image) in x.chunks_exact(self.input).zip(out.chunks_exact_mut(self.image)) {
                     let (before, inner) = image.split_at_mut(first);
-                    before.fill(0.0);
+                    before.fill(T::default());
                     let mut rows = x.chunks_exact(row);
                     for into in inner.chunks_mut(padded) {
                         let held = rows.next().map_or(0, |x| {
-                            P::widen(x, &mut into[..row]);
+                            copy(x, &mut into[..row], &of);
                             row
                         });
-                        into[held..].fill(0.0);
+                        into[held..].fill(T::default());
                     }
                 }
-            }
-        }
-        room
+            },
+        );
     }
 
     /// Copies a padded image to one without padding.
@@ -136,6 +142,12 @@ impl Patches {
             into.copy_from_slice(&from[..row]);
         }
     }
+}
+
+/// Copies values, each as `of` makes it.
+#[inline(always)]
+fn copy<P: Copy, T>(x: &[P], out: &mut [T], of: &impl Fn(P) -> T) {
+    out.iter_mut().zip(x).for_each(|(out, x)| *out = of(*x));
 }
 
 /// The blocks of a whole row of `width` inputs, as equal as can be.
@@ -172,8 +184,8 @@ pub trait Pixel: Copy + Send + Sync {
     /// The same values where they are floats already.
     fn floats(x: &[Self]) -> Option<&[f32]>;
 
-    /// Copies values as floats; bytes go from 0 to 1.
-    fn widen(x: &[Self], into: &mut [f32]);
+    /// The value as a float; bytes go from 0 to 1.
+    fn float(self) -> f32;
 }
 
 impl Pixel for f32 {
@@ -182,8 +194,8 @@ impl Pixel for f32 {
     }
 
     #[inline(always)]
-    fn widen(x: &[Self], into: &mut [f32]) {
-        into.copy_from_slice(x);
+    fn float(self) -> f32 {
+        self
     }
 }
 
@@ -193,18 +205,11 @@ impl Pixel for u8 {
     }
 
     #[inline(always)]
-    fn widen(x: &[Self], into: &mut [f32]) {
+    fn float(self) -> f32 {
         const SCALE: f32 = 1.0 / 255.0;
-        super::isa::vectorised(
-            #[inline(always)]
-            || {
-                for (x, into) in x.iter().zip(into) {
-                    let x = f32::from(*x);
-                    let near = x * SCALE;
-                    *into = near.mul_add(-255.0, x).mul_add(SCALE, near); // as division rounds
-                }
-            },
-        );
+        let x = f32::from(self);
+        let near = x * SCALE;
+        near.mul_add(-255.0, x).mul_add(SCALE, near) // as division rounds
     }
 }
 
@@ -214,10 +219,10 @@ mod tests {
 
     #[test]
     fn bytes_become_their_255th_to_the_bit() {
-        let bytes: Vec<u8> = (0..=255).collect();
-        let mut scaled = vec![0.0; 256];
-        u8::widen(&bytes, &mut scaled);
-        assert!(bytes.iter().zip(scaled).all(|(byte, x)| x == f32::from(*byte) / 255.0));
+        assert!((0..=255).all(|byte: u8| byte.float() == f32::from(byte) / 255.0));
+        let (bytes, mut room): (Vec<u8>, _) = ((0..=255).collect(), Workspace::new());
+        let scaled = Patches::rows(256).images(&bytes, &mut room);
+        assert!(bytes.iter().zip(scaled).all(|(byte, x)| *x == f32::from(*byte) / 255.0));
     }
 
     #[test]

@@ -41,14 +41,6 @@ pub(super) fn packed_len(lines: usize, inputs: usize) -> usize {
     lines.div_ceil(SIDE) * panels(inputs) * PANEL
 }
 
-/// Rounds `from` into `into`.
-pub(super) fn round(from: &[f32], into: &mut [u16]) {
-    vectorised(
-        #[inline(always)]
-        || from.iter().zip(into).for_each(|(from, into)| *into = from.half()),
-    );
-}
-
 /// Packs rows of a first factor; `row(i)` is row `i` of `rows`, all of `inputs` numbers. What is missing to a whole group is 0.
 pub(super) fn lines<'a, H: Half + 'a>(rows: usize, inputs: usize, row: impl Fn(usize) -> &'a [H], into: &mut [u32]) {
     let group = panels(inputs) * PANEL;

@@ -14,9 +14,7 @@ fn units() -> impl Iterator<Item = Unit> {
 }
 
 fn rounded(values: &[f32]) -> Vec<f64> {
-    let mut halves = vec![0; values.len()];
-    panels::round(values, &mut halves);
-    halves.iter().map(|half| f64::from(f32::from_bits(u32::from(*half) << 16))).collect()
+    values.iter().map(|value| f64::from(f32::from_bits(u32::from(value.half()) << 16))).collect()
 }
 
 fn value(case: &Case, unit: Unit, relu: bool) -> Vec<f32> {

@@ -1,0 +1,77 @@
+//! `rl-run resume` of a group: every run of it goes on, and those that were not begun begin.
+
+use std::path::Path;
+use std::process::ExitCode;
+
+use super::roster::{Roster, has_begun};
+use super::{Crew, at_once, below};
+use crate::learner::device;
+use crate::needs::Runs;
+use crate::order::{Order, Place, fresh};
+use crate::resume::{Going, ResumeArgs, Shown, go_on, set_frames};
+use crate::stop::Stop;
+use crate::tables::Tables;
+use crate::trained::recorded;
+use crate::usage::usage;
+use crate::{checkpoint, output};
+
+/// Goes on with all runs of a group.
+///
+/// # Errors
+/// If no run can be started. A run that fails is reported, and the others go on.
+pub(crate) fn resume(args: &ResumeArgs, roster: &Roster, tables: &Tables, stop: Stop) -> anyhow::Result<ExitCode> {
+    let (dir, seeds) = (args.run.as_path(), roster.seeds.as_slice());
+    let one = |flag: &str| {
+        let first = output::word(&below(dir, seeds.first().copied().unwrap_or(1)));
+        usage(format!("{flag} is of one run, and {} holds a group: rl-run resume {first} …", dir.display()))
+    };
+    if args.tui {
+        return Err(one("--tui"));
+    }
+    if args.checkpoint != "last" {
+        return Err(one("--checkpoint"));
+    }
+    let mut resolved = roster.settings(dir, tables)?;
+    set_frames(&mut resolved, args.frames)?;
+    let (train, eval) = (resolved.train()?, resolved.eval()?);
+    let (on, threads) = (args.machine.device_of(&roster.device).to_owned(), args.machine.threads());
+    let (device, workers) = (device(&on)?, args.machine.workers()?);
+    let (record, outputs) = (roster.record, roster.record_outputs);
+    let order = Order { resolved, train, eval, device, on, threads, workers, record, outputs, stop };
+    let at_once = at_once(&order, seeds.len());
+    let share = order.share(at_once);
+    let place = Place { run: Some(dir), many: true, force: false };
+    let idle = seeds.iter().filter(|&&seed| !has_begun(dir, seed)).count();
+    if let Some(&first) = seeds.first() {
+        share.check(first, Runs { all: idle, at_once }, &place)?;
+    }
+    if idle > 0 && !args.verbosity.quiet {
+        order.told().iter().for_each(output::note);
+    }
+    let frames: Vec<(u64, u64)> = seeds.iter().map(|&seed| frames(dir, seed, &order, args.frames, tables)).collect();
+    let (checkpoint, machine, workers) = (args.checkpoint.as_str(), &args.machine, share.workers_of(workers));
+    let going = Going { checkpoint, frames: args.frames, machine, workers, stop: &order.stop, tables };
+    let (threads, dir_of_all) = (share.threads, Some(dir));
+    let crew = Crew {
+        seeds,
+        frames: &frames,
+        at_once,
+        threads,
+        dir: dir_of_all,
+        stop: &order.stop,
+        verbosity: args.verbosity,
+    };
+    crew.go(crew.pools()?, &|number, progress| match has_begun(dir, seeds[number]) {
+        true => go_on(&going, &below(dir, seeds[number]), Shown::With(progress)),
+        false => fresh(&share, seeds[number], &place, progress),
+    })
+}
+
+/// Frames that a run has already, and those that it is to have. What is wrong with it, if anything, it says when it goes on.
+fn frames(dir: &Path, seed: u64, order: &Order, asked: Option<u64>, tables: &Tables) -> (u64, u64) {
+    let run = below(dir, seed);
+    let planned = || recorded(&run, tables).and_then(|(_, resolved)| resolved.train()).map(|train| train.frames);
+    let total = asked.or_else(|| planned().ok()).unwrap_or(order.train.frames);
+    let done = checkpoint::list(&run.join("checkpoints")).ok().and_then(|all| all.last().map(|(frames, _)| *frames));
+    (done.unwrap_or(0).min(total), total)
+}

@@ -1,0 +1,106 @@
+//! `group.json` and `group.toml`: which seeds a group was asked for and with what, so that one that was stopped can go on
+//! with all of them, those too that it had not begun.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::io::ErrorKind;
+use std::path::{Path, PathBuf};
+
+use anyhow::Context as _;
+use serde::{Deserialize, Serialize};
+
+use super::below;
+use crate::order::Order;
+use crate::preset::{self, Ask, Resolved};
+use crate::tables::Tables;
+use crate::tape::Which;
+use crate::{file, run_dir};
+
+/// `group.json`. The settings are in `group.toml`, as those of a run are in `run.toml`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Roster {
+    /// Full name of the environment.
+    env: String,
+    agent: String,
+    /// In the order in which they were named.
+    pub(crate) seeds: Vec<u64>,
+    /// `cpu` or `cuda`.
+    pub(crate) device: String,
+    /// Episodes that are recorded while they train.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) record: Option<Which>,
+    /// Steps between two outputs that recordings keep.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) record_outputs: Option<u32>,
+}
+
+impl Roster {
+    /// Notes in `dir` what its runs are asked for. Seeds that were asked for earlier stay, if the settings are the same or
+    /// their runs have begun.
+    ///
+    /// # Errors
+    /// If what is there cannot be read, or a file cannot be written.
+    pub(crate) fn write(dir: &Path, order: &Order, seeds: &[u64]) -> anyhow::Result<()> {
+        let (settings, text) = (settings(dir), order.resolved.text());
+        let mut all = match Self::read(dir)? {
+            Some(before) => {
+                let same = fs::read_to_string(&settings).is_ok_and(|before| before == text);
+                before.seeds.into_iter().filter(|&seed| same || has_begun(dir, seed)).collect()
+            }
+            None => Vec::new(),
+        };
+        let known: BTreeSet<u64> = all.iter().copied().collect();
+        all.extend(seeds.iter().filter(|seed| !known.contains(seed)));
+        let roster = Self {
+            env: order.resolved.env_name.clone(),
+            agent: order.resolved.agent.map_or_else(String::new, |agent| agent.id.to_owned()),
+            seeds: all,
+            device: order.on.clone(),
+            record: order.record,
+            record_outputs: order.outputs,
+        };
+        fs::create_dir_all(dir).with_context(|| dir.display().to_string())?;
+        // What makes the directory that of a group comes last.
+        file::write(&settings, text.as_bytes())?;
+        let json = format!("{}\n", serde_json::to_string_pretty(&roster)?);
+        file::write(&list(dir), json.as_bytes())
+    }
+
+    /// What the group in `dir` was asked for; nothing if there is none.
+    ///
+    /// # Errors
+    /// If it is damaged.
+    pub(crate) fn read(dir: &Path) -> anyhow::Result<Option<Self>> {
+        let file = list(dir);
+        match fs::read(&file) {
+            Ok(bytes) => {
+                let damaged = || format!("{}: damaged; without it runs of the group go on one by one", file.display());
+                serde_json::from_slice(&bytes).with_context(damaged).map(Some)
+            }
+            Err(e) if matches!(e.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => Ok(None),
+            Err(e) => Err(e).with_context(|| file.display().to_string()),
+        }
+    }
+
+    /// The settings of the seeds that were named last.
+    ///
+    /// # Errors
+    /// If they cannot be read.
+    pub(crate) fn settings(&self, dir: &Path, tables: &Tables) -> anyhow::Result<Resolved> {
+        let (file, agent) = (settings(dir), Some(self.agent.as_str()));
+        preset::resolve(tables, &Ask { env: &self.env, agent, preset: Some(&file), ..Ask::default() })
+    }
+}
+
+/// Whether a seed of the group has a run that can go on.
+pub(super) fn has_begun(dir: &Path, seed: u64) -> bool {
+    run_dir::is_run(&below(dir, seed))
+}
+
+fn list(dir: &Path) -> PathBuf {
+    dir.join("group.json")
+}
+
+fn settings(dir: &Path) -> PathBuf {
+    dir.join("group.toml")
+}
