@@ -49,17 +49,22 @@ pub(crate) fn resume(args: &ResumeArgs, roster: &Roster, tables: &Tables, stop: 
         order.told().iter().for_each(output::note);
     }
     let frames: Vec<(u64, u64)> = seeds.iter().map(|&seed| frames(dir, seed, &order, args.frames, tables)).collect();
-    let (checkpoint, machine, workers) = (args.checkpoint.as_str(), &args.machine, share.workers_of(workers));
-    let going = Going { checkpoint, frames: args.frames, machine, workers, stop: &order.stop, tables };
-    let (threads, dir_of_all) = (share.threads, Some(dir));
     let crew = Crew {
         seeds,
         frames: &frames,
         at_once,
-        threads,
-        dir: dir_of_all,
-        stop: &order.stop,
+        threads: share.threads,
+        dir: Some(dir),
+        stop: &share.stop,
         verbosity: args.verbosity,
+    };
+    let going = Going {
+        checkpoint: &args.checkpoint,
+        frames: args.frames,
+        machine: &args.machine,
+        workers: share.workers_of(workers),
+        stop: &share.stop,
+        tables,
     };
     crew.go(crew.pools()?, &|number, progress| match has_begun(dir, seeds[number]) {
         true => go_on(&going, &below(dir, seeds[number]), Shown::With(progress)),
