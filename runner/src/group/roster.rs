@@ -17,7 +17,7 @@ use crate::tape::Which;
 use crate::{file, run_dir};
 
 /// `group.json`. The settings are in `group.toml`, as those of a run are in `run.toml`.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct Roster {
     /// Full name of the environment.
     env: String,

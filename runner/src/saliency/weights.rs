@@ -10,6 +10,7 @@ use rl_replays::recording::{Manifest, Player};
 use super::Saliency;
 use crate::checkpoint::{self, Checkpoint};
 use crate::learner::build;
+use crate::run_dir;
 use crate::session::WEIGHTS;
 use crate::start::owner;
 use crate::tables::Tables;
@@ -26,7 +27,7 @@ pub(crate) struct Weights {
 /// The run in whose directory a recording lies.
 pub(crate) fn run_of(recording: &Path) -> Option<PathBuf> {
     let path = std::fs::canonicalize(recording).ok()?;
-    path.ancestors().find(|dir| dir.join("run.json").is_file()).map(Path::to_owned)
+    path.ancestors().find(|dir| run_dir::is_run(dir)).map(Path::to_owned)
 }
 
 impl Weights {
