@@ -93,7 +93,11 @@ impl fmt::Display for Protocol {
 impl fmt::Display for Claim {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { score, protocol, rules, episodes, frames, seeds, minutes, .. } = self;
-        write!(f, "{score} after {frames} frames, {minutes} min: median of {seeds} seeds, ")?;
+        write!(f, "{score} after {frames} frames, {minutes} min: ")?;
+        match seeds {
+            1 => write!(f, "seed 1, "),
+            _ => write!(f, "median of {seeds} seeds, "),
+        }?;
         match protocol {
             Protocol::Exact => write!(f, "exact"),
             _ => write!(f, "{episodes} {protocol} games"),
@@ -121,6 +125,8 @@ mod tests {
         assert_eq!(rest, "[train]\nframes = 100".parse().unwrap());
         let by_rules = of(&format!("{PRESET}\nrules = \"random\"")).unwrap().0.unwrap().to_string();
         assert!(by_rules.ends_with("100 greedy games by protocol random"), "{by_rules}");
+        let alone = of(&PRESET.replace("seeds = 5", "seeds = 1")).unwrap().0.unwrap().to_string();
+        assert!(alone.ends_with("0.1 min: seed 1, 100 greedy games"), "{alone}");
         let exact = PRESET.replace("greedy", "exact").replace("episodes = 100", "episodes = 0");
         assert!(of(&exact).unwrap().0.unwrap().to_string().ends_with("median of 5 seeds, exact"));
         assert_eq!(of("[train]\nframes = 100").unwrap().0, None);

@@ -6,10 +6,10 @@ use rl_core::EnvEntry;
 use serde::Serialize;
 
 use crate::claim::{self, Claim};
-use crate::preset::agent_preset;
+use crate::preset::agent_presets;
 use crate::score::{Report, give};
 use crate::tables::{Tables, is_family};
-use crate::{model, named, output};
+use crate::{model, output};
 
 /// Lists environments, agents, presets with what they claim to reach, or trained models.
 #[derive(Clone, Debug, clap::Args)]
@@ -54,7 +54,7 @@ struct Preset {
     agent: &'static str,
     /// What `--preset` calls it; none for the usual one.
     preset: Option<&'static str>,
-    /// What the last weights reach.
+    /// What its last weights reach.
     claim: Option<Claim>,
 }
 
@@ -121,13 +121,9 @@ fn presets(tables: &Tables) -> anyhow::Result<Vec<Preset>> {
     for entry in &tables.envs {
         for env in names(entry) {
             for agent in &tables.agents {
-                let Some(text) = agent_preset(entry, &env, agent) else { continue };
-                let origin = format!("preset {}/{env}", agent.id);
-                let claim = claim::on(&env, text, &origin)?;
-                rows.push(Preset { env: env.clone(), agent: agent.id, preset: None, claim });
-                for named in named::of(agent.id, &env) {
-                    let preset = Some(named.name);
-                    rows.push(Preset { env: env.clone(), agent: agent.id, preset, claim: None });
+                for (preset, text) in agent_presets(entry, &env, agent) {
+                    let claim = claim::on(&env, text, &format!("preset {}/{env}", agent.id))?;
+                    rows.push(Preset { env: env.clone(), agent: agent.id, preset, claim });
                 }
             }
         }

@@ -14,7 +14,7 @@ pub(crate) struct Named {
     /// What `--preset` calls it.
     pub(crate) name: &'static str,
     /// TOML with the tables `[agent]` and `[train]`.
-    text: &'static str,
+    pub(crate) text: &'static str,
 }
 
 /// All of them.

@@ -20,12 +20,12 @@ use serde::Serialize;
 use crate::claim::{self, Claim};
 use crate::cli::Machine;
 use crate::measure::{self, Span};
-use crate::preset::{self, Resolved, agent_preset};
+use crate::preset::{self, Resolved, agent_preset, agent_presets};
 use crate::settings::Settings;
 use crate::tables::Tables;
 use crate::usage::{self, usage};
 use crate::waiting::Waiting;
-use crate::{file, output, run_dir};
+use crate::{file, named, output, run_dir};
 use candidates::{Candidate, Times};
 
 /// Finds out how much training fits into a given time on this machine, and writes a preset for it.
@@ -118,7 +118,7 @@ pub(crate) fn run(args: &PlanArgs, tables: &Tables) -> anyhow::Result<ExitCode> 
     let mut planned = own.clone();
     taken.apply(&mut planned)?;
     budget::spend(&mut planned, &train, frames, steps)?;
-    let claim = claim_of(&own, !args.settings.none() || chosen != 0)?;
+    let claim = claim_of(&own, &args.settings, chosen)?;
     let report = Report {
         env: own.env_name.clone(),
         agent: own.agent.map_or("", |agent| agent.id),
@@ -156,10 +156,12 @@ fn best_agent(tables: &Tables, env: &str) -> anyhow::Result<String> {
     let (name, entry) = tables.env(env)?;
     let (mut claimed, mut with) = (Vec::new(), Vec::new());
     for agent in &tables.agents {
-        let Some(text) = agent_preset(entry, &name, agent) else { continue };
-        let origin = format!("preset {}/{name}", agent.id);
-        claimed.extend(claim::on(&name, text, &origin)?.map(|claim| (claim, agent.id)));
-        with.push(agent.id);
+        let texts: Vec<_> = agent_presets(entry, &name, agent).map(|(_, text)| text).collect();
+        with.extend((!texts.is_empty()).then_some(agent.id));
+        for text in texts {
+            let origin = format!("preset {}/{name}", agent.id);
+            claimed.extend(claim::on(&name, text, &origin)?.map(|claim| (claim, agent.id)));
+        }
     }
     let order = |a: &Claim, b: &Claim| a.score.total_cmp(&b.score).then(b.minutes.total_cmp(&a.minutes));
     let best = claimed.iter().rev().max_by(|(a, _), (b, _)| order(a, b)).map(|&(_, id)| id);
@@ -201,9 +203,13 @@ fn row(candidate: &Candidate, seconds: f64) -> Row {
 }
 
 /// What the preset claims, unless something of it was changed.
-fn claim_of(own: &Resolved, changed: bool) -> anyhow::Result<Option<Claim>> {
-    let text = own.agent.and_then(|agent| agent_preset(own.env, &own.env_name, agent));
-    text.filter(|_| !changed).map_or(Ok(None), |text| claim::on(&own.env_name, text, "preset"))
+fn claim_of(own: &Resolved, settings: &Settings, chosen: usize) -> anyhow::Result<Option<Claim>> {
+    let Some(agent) = own.agent.filter(|_| settings.set.is_empty() && chosen == 0) else { return Ok(None) };
+    let text = match &settings.preset {
+        Some(path) => Some(named::read(path, agent.id, &own.env_name).map_err(usage)?),
+        None => agent_preset(own.env, &own.env_name, agent).map(str::to_owned),
+    };
+    text.map_or(Ok(None), |text| claim::on(&own.env_name, &text, "preset"))
 }
 
 /// The preset, and where its numbers come from.

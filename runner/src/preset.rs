@@ -5,6 +5,7 @@
 
 mod merge;
 
+use std::iter;
 use std::path::Path;
 
 use anyhow::Context as _;
@@ -195,6 +196,19 @@ pub(crate) fn agent_preset(env: &EnvEntry, env_name: &str, agent: &AgentEntry) -
         table.iter().find(|(known, _)| *known == name).map(|&(_, text)| text)
     };
     of(agent.presets, env_name).or_else(|| of(env.agents, agent.id)).or_else(|| of(agent.presets, env.id))
+}
+
+/// The presets of a pair with what `--preset` calls them: the usual one, which has no name, and those that have one. None
+/// without the usual one.
+pub(crate) fn agent_presets(
+    env: &EnvEntry,
+    env_name: &str,
+    agent: &AgentEntry,
+) -> impl Iterator<Item = (Option<&'static str>, &'static str)> {
+    agent_preset(env, env_name, agent).into_iter().flat_map(move |usual| {
+        let named = named::of(agent.id, env_name).map(|named| (Some(named.name), named.text));
+        iter::once((None, usual)).chain(named)
+    })
 }
 
 impl Resolved {

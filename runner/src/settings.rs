@@ -11,21 +11,16 @@ use crate::preset::{Ask, Resolved};
 pub(crate) struct Settings {
     /// TOML file whose tables replace the preset's, or with an agent the name of a built-in preset (`rl-run list presets`)
     #[arg(long, value_name = "FILE|NAME")]
-    preset: Option<PathBuf>,
+    pub(crate) preset: Option<PathBuf>,
     /// Replace one value of the preset, such as env.sticky=0
     #[arg(long, value_name = "KEY=VALUE")]
-    set: Vec<String>,
+    pub(crate) set: Vec<String>,
 }
 
 impl Settings {
     /// The preset of an environment, and of an agent on it, with these in the place of its own.
     pub(crate) fn of<'a>(&'a self, env: &'a str, agent: Option<&'a str>) -> Ask<'a> {
         Ask { env, agent, preset: self.preset.as_deref(), sets: &self.set, protocol: None }
-    }
-
-    /// Whether there are none.
-    pub(crate) fn none(&self) -> bool {
-        self.preset.is_none() && self.set.is_empty()
     }
 }
 

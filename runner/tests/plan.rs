@@ -3,6 +3,8 @@
 
 mod common;
 
+use std::fs;
+
 use common::{json, names, output, refusal};
 use serde_json::Value;
 
@@ -78,6 +80,15 @@ fn the_agent_that_claims_the_most_is_the_default() {
     let said = String::from_utf8(output(at, "plan --env taxi --minutes 1 --seconds 0.05").stdout).unwrap();
     assert!(said.starts_with("tabular on taxi, a minute on ") && said.contains("the preset claims 7.93"), "{said}");
     assert!(names(at).is_empty(), "a plan leaves nothing behind");
+    // A preset that is given claims for itself, as long as it is all there is.
+    let own = include_str!("../../presets/tabular/taxi.toml").replace("score = 7.93", "score = 7.5");
+    fs::write(at.join("mine.toml"), own).unwrap();
+    let said = |more: &str| {
+        let line = format!("plan --env taxi --agent tabular --preset mine.toml --minutes 1 --seconds 0.05 {more}");
+        String::from_utf8(output(at, &line).stdout).unwrap()
+    };
+    assert!(said("").contains("the preset claims 7.5 after 1000000 frames"), "{}", said(""));
+    assert!(said("--set env.max_steps=100").contains("no score is claimed"), "{}", said("--set env.max_steps=100"));
 }
 
 #[test]

@@ -90,6 +90,13 @@ fn lists_name_what_can_be_named() {
         let protocols = ["machado18", "machado18-paper", "nature15", "noop30", "ppo17", "atari100k"];
         assert_eq!(kungfu["protocols"], Value::from(protocols.to_vec()));
         assert!(plain.contains("kungfu, atari/kung_fu_master"), "{plain}");
+        // Of the presets that have a name each claims for itself.
+        let named = |name: &str| {
+            let mut rows = presets.as_array().unwrap().iter();
+            let row = rows.find(|row| row["env"] == "atari/kung_fu_master" && row["preset"] == name).unwrap();
+            row["claim"].clone()
+        };
+        assert_eq!((named("60min")["episodes"].as_u64(), named("480min").is_null()), (Some(100), true));
     }
     assert_eq!(refusal(at, "list games").0, 2);
 }
