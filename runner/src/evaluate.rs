@@ -1,5 +1,7 @@
 //! `rl-run eval`: full games, on seats that training never sees, by the rules of a protocol.
 
+mod several;
+
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -18,12 +20,14 @@ use crate::tables::Tables;
 use crate::trained::{Asked, Trained};
 use crate::usage::usage;
 use crate::waiting::Waiting;
-use crate::{output, picture};
+use crate::{output, picture, run_dir};
 
-/// Plays full games with the policy of a run and reports their returns.
+/// Plays full games with the policy of a run and reports their returns. Of the directory of --seeds, those of all of its
+/// runs, and their mean.
 #[derive(Clone, Debug, clap::Args)]
 #[command(after_help = "Examples: rl-run eval runs/kungfu-dqn-s1 --episodes 30 --json
           rl-run eval --model kungfu
+          rl-run eval runs/five                              # all that --seeds 1..5 --run runs/five trained
           rl-run eval runs/frozenlake-tabular-s1 --exact --picture policy.png")]
 pub(crate) struct EvalArgs {
     #[command(flatten)]
@@ -36,39 +40,48 @@ pub(crate) struct EvalArgs {
     /// Draw the policy and what states are worth on the map, where there is one: a PNG file (with --exact)
     #[arg(long, value_name = "FILE", requires = "exact")]
     picture: Option<PathBuf>,
-    /// One JSON object on stdout and nothing else
+    /// One JSON object on stdout and nothing else; of several runs a line of each, and one of all
     #[arg(long)]
     json: bool,
     #[command(flatten)]
     pub(crate) machine: Machine,
 }
 
-/// Evaluates a checkpoint.
+/// Evaluates a checkpoint, or one of every run in a directory.
 pub(crate) fn run(args: &EvalArgs, tables: &Tables) -> anyhow::Result<ExitCode> {
     let waiting = Waiting::listen(args.json, "no score")?;
-    let asked = Asked { greedy: args.asked.greedy || args.exact, ..args.asked.clone() };
-    let trained = Trained::load(&args.source.path()?, &asked, &device(args.machine.device())?, tables)?;
-    let Trained { resolved, learner, .. } = &trained;
-    let eval = resolved.eval()?;
-
-    args.picture.as_deref().map(picture::check).transpose()?;
-    let report = if args.exact {
-        let mean = exact(resolved, learner.as_ref(), eval.epsilon, args.picture.as_deref())?;
-        Report::expected(&trained, &asked, mean)?
-    } else {
-        let mode = Mode::Evaluate { epsilon: eval.epsilon, greedy: asked.greedy };
-        let workers = args.machine.workers()?;
-        let games = Games { seed: asked.seed, first: SEATS, episodes: eval.episodes, mode, workers, outputs: false };
-        let score = play(resolved, learner.as_ref(), games, &waiting)?;
-        score.losses.iter().for_each(output::note);
-        Report::of(&trained, &asked, &score)?
-    };
+    let path = args.source.path()?;
+    let runs = if run_dir::is_run(&path) { Vec::new() } else { run_dir::below(&path) };
+    if !runs.is_empty() {
+        return several::run(args, &path, &runs, tables, &waiting);
+    }
+    let report = judge(args, &path, tables, &waiting)?;
     if args.json {
         output::line(serde_json::to_string(&report)?);
     } else {
         report.show();
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// What a checkpoint of the run in `path` earns.
+fn judge(args: &EvalArgs, path: &Path, tables: &Tables, waiting: &Waiting) -> anyhow::Result<Report> {
+    let asked = Asked { greedy: args.asked.greedy || args.exact, ..args.asked.clone() };
+    let trained = Trained::load(path, &asked, &device(args.machine.device())?, tables)?;
+    let Trained { resolved, learner, .. } = &trained;
+    let eval = resolved.eval()?;
+
+    args.picture.as_deref().map(picture::check).transpose()?;
+    if args.exact {
+        let mean = exact(resolved, learner.as_ref(), eval.epsilon, args.picture.as_deref())?;
+        return Report::expected(&trained, &asked, mean);
+    }
+    let mode = Mode::Evaluate { epsilon: eval.epsilon, greedy: asked.greedy };
+    let workers = args.machine.workers()?;
+    let games = Games { seed: asked.seed, first: SEATS, episodes: eval.episodes, mode, workers, outputs: false };
+    let score = play(resolved, learner.as_ref(), games, waiting)?;
+    score.losses.iter().for_each(output::note);
+    Report::of(&trained, &asked, &score)
 }
 
 /// Expected return of the greedy policy with ε, from the table of the environment; draws it where asked.

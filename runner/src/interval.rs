@@ -23,6 +23,11 @@ pub(crate) fn mean(scores: &[f64]) -> [f64; 3] {
     [mean(scores.iter().sum()), at(0.025), at(0.975)]
 }
 
+/// What its ends are, of so many scores.
+pub(crate) fn name(scores: usize) -> &'static str {
+    if scores > 2 { "95 % bootstrap interval" } else { "lowest and highest" }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -99,6 +99,45 @@ fn a_table_shows_every_seed_and_what_they_reach_together() {
 }
 
 #[test]
+fn eval_of_the_directory_of_all_gives_each_score_and_their_mean() {
+    let dir = tempfile::tempdir().unwrap();
+    let at = dir.path();
+    let train = "--env frozenlake --agent tabular --quiet";
+    assert!(output(at, &format!("{train} --frames 20000 --seeds 2..4 --run g")).status.success());
+    let number = |value: &Value| value.as_f64().unwrap();
+    for how in ["--exact", "--episodes 5"] {
+        let done = output(at, &format!("eval g {how} --json"));
+        let text = String::from_utf8(done.stdout).unwrap();
+        let rows: Vec<Value> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+        let [rows @ .., all] = &rows[..] else { panic!("{text}") };
+        for (row, seed) in rows.iter().zip(2..) {
+            let alone = json(at, &format!("eval g/s{seed} {how} --json"));
+            assert_eq!((row["training_seed"].as_u64(), &row["run"]), (Some(seed), &Value::from(format!("g/s{seed}"))));
+            assert!(alone.as_object().unwrap().iter().all(|(key, value)| row[key] == *value), "{row}\n{alone}");
+        }
+        let mean = rows.iter().map(|row| number(&row["mean"])).sum::<f64>() / 3.0;
+        assert!((number(&all["mean"]) - mean).abs() < 1e-12 && all["runs"] == 3, "{all}");
+        assert!(number(&all["low"]) <= mean && mean <= number(&all["high"]), "{all}");
+        assert!(all["human_normalised"].is_null(), "nobody played it");
+    }
+    let text = String::from_utf8(output(at, "eval g --exact").stdout).unwrap();
+    assert!(text.starts_with("tabular on frozenlake, greedy\n  seed   checkpoint"), "{text}");
+    assert!(text.contains("over 3 runs: mean 0.") && text.contains("95 % bootstrap interval"), "{text}");
+    assert_eq!(text.lines().count(), 6, "{text}");
+    let (code, said) = refusal(at, "eval g --exact --picture p.png");
+    assert!(code == 2 && said.contains("--picture is of one run, and g holds several: rl-run eval g/s2"), "{said}");
+    // What is wrong with one is told of it, after the scores of those before it.
+    std::fs::remove_dir_all(at.join("g/s4/checkpoints")).unwrap();
+    let done = output(at, "eval g --exact --json");
+    let said = String::from_utf8(done.stderr).unwrap();
+    assert!(!done.status.success() && said.starts_with("error: g/s4: "), "{said}");
+    assert_eq!(String::from_utf8(done.stdout).unwrap().lines().count(), 2);
+    assert!(output(at, &format!("{train} --frames 10000 --seed 5 --run g/s5")).status.success());
+    let (code, said) = refusal(at, "eval g");
+    assert!(code == 2 && said.contains("g holds runs of different settings, g/s2 and g/s5: name one"), "{said}");
+}
+
+#[test]
 fn what_holds_for_every_seed_is_said_once_and_the_directory_of_all_is_no_run() {
     let dir = tempfile::tempdir().unwrap();
     let at = dir.path();
@@ -111,7 +150,7 @@ fn what_holds_for_every_seed_is_said_once_and_the_directory_of_all_is_no_run() {
     let alone = output(at, "--env cartpole --agent ppo --frames 1000 --set agent.lr_steps=500 --run one");
     let said = String::from_utf8(alone.stderr).unwrap();
     assert!(said.starts_with("agent.lr_steps is 500: the learning rate is 0"), "{said}");
-    for command in ["eval g", "verify g", "profile g"] {
+    for command in ["verify g", "profile g"] {
         let (code, said) = refusal(at, command);
         assert!(code == 2 && said.contains("it holds runs, g/s1 to g/s12: name one"), "{command}: {said}");
     }

@@ -114,7 +114,7 @@ fn table(ended: &[&Outcome], scores: Option<&Scores>) -> Vec<String> {
         lines.push(line([a, b, c, number(*mean_return_100), number(*eval_return)], &run.display().to_string()));
     }
     if let Some(Scores { seeds, score, mean, low, high }) = scores {
-        let spread = if *seeds > 2 { "95 % bootstrap interval" } else { "lowest and highest" };
+        let spread = interval::name(*seeds);
         lines.push(format!("{score} over {seeds} seeds: mean {mean:.3}, {spread} {low:.3} to {high:.3}"));
     }
     lines

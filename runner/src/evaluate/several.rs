@@ -1,0 +1,128 @@
+//! `rl-run eval` of a directory of runs, as `--seeds` makes: each run by itself, and what their scores say together.
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use anyhow::Context as _;
+use serde::Serialize;
+
+use super::{EvalArgs, judge};
+use crate::run_dir::{self, About};
+use crate::score::{Report, give};
+use crate::tables::Tables;
+use crate::usage::{counted, usage};
+use crate::waiting::Waiting;
+use crate::{interval, output};
+
+/// What `--json` prints of a run.
+#[derive(Debug, Serialize)]
+struct Row<'a> {
+    #[serde(serialize_with = "crate::file::text")]
+    run: &'a Path,
+    /// Seed of its training; that of the games is in the report.
+    training_seed: u64,
+    #[serde(flatten)]
+    report: &'a Report,
+}
+
+/// The last line of `--json`.
+#[derive(Debug, PartialEq, Serialize)]
+struct Total {
+    runs: usize,
+    /// Of the runs' means.
+    mean: f64,
+    /// Its 95 % bootstrap interval over runs; of two runs the lower and the higher score, which are none.
+    low: f64,
+    high: f64,
+    human_normalised: Option<f64>,
+}
+
+/// Evaluates one run after the other, and shows each as its games are over.
+///
+/// # Errors
+/// If they are of different settings, or one cannot be evaluated; the message names it.
+pub(super) fn run(
+    args: &EvalArgs,
+    dir: &Path,
+    runs: &[PathBuf],
+    tables: &Tables,
+    waiting: &Waiting,
+) -> anyhow::Result<ExitCode> {
+    let seeds = seeds(dir, runs)?;
+    if args.picture.is_some() {
+        let first = output::word(&runs[0]);
+        let why = format!("--picture is of one run, and {} holds several: rl-run eval {first} …", dir.display());
+        return Err(usage(why));
+    }
+    let mut reports: Vec<Report> = Vec::new();
+    for (run, training_seed) in runs.iter().zip(seeds) {
+        let report = judge(args, run, tables, waiting).with_context(|| run.display().to_string())?;
+        waiting.go_on()?;
+        if args.json {
+            output::line(serde_json::to_string(&Row { run, training_seed, report: &report })?);
+        } else {
+            if reports.is_empty() {
+                head(&report).iter().for_each(output::line);
+            }
+            output::line(row(&report, training_seed, run));
+        }
+        reports.push(report);
+    }
+    let total = total(&reports);
+    output::line(if args.json { serde_json::to_string(&total)? } else { said(&total) });
+    Ok(ExitCode::SUCCESS)
+}
+
+/// What each of the runs was trained with.
+///
+/// # Errors
+/// If they differ in more than that: a mean over them would be one of nothing.
+fn seeds(dir: &Path, runs: &[PathBuf]) -> anyhow::Result<Vec<u64>> {
+    let all = runs.iter().map(|run| run_dir::about(run)).collect::<anyhow::Result<Vec<_>>>()?;
+    let same = |a: &About, b: &About| (&a.env, &a.agent, &a.config_sha256) == (&b.env, &b.agent, &b.config_sha256);
+    if let Some(other) = all.iter().position(|about| !same(about, &all[0])) {
+        let [first, other] = [&runs[0], &runs[other]].map(|run| run.display().to_string());
+        let why = format!("{} holds runs of different settings, {first} and {other}: name one", dir.display());
+        return Err(usage(why));
+    }
+    Ok(all.iter().map(|about| about.seed).collect())
+}
+
+fn total(reports: &[Report]) -> Total {
+    let of = |score: fn(&Report) -> Option<f64>| reports.iter().map(score).collect::<Option<Vec<f64>>>();
+    let means: Vec<f64> = reports.iter().map(|report| report.mean).collect();
+    let [mean, low, high] = interval::mean(&means);
+    let human_normalised = of(|report| report.human_normalised).map(|scores| interval::mean(&scores)[0]);
+    Total { runs: reports.len(), mean, low, high, human_normalised }
+}
+
+/// What all rows are of, and their columns.
+fn head(report: &Report) -> [String; 2] {
+    let Report { env, agent, protocol, policy, seed, exact, .. } = report;
+    let protocol = protocol.as_ref().map(|protocol| format!(", protocol {protocol}")).unwrap_or_default();
+    let games = if *exact { String::new() } else { format!(", games of seed {seed}") };
+    let columns = line(["seed", "checkpoint", "games", "mean ± standard error", "median"].map(str::to_owned), "run");
+    [format!("{agent} on {env}{protocol}, {policy}{games}"), columns]
+}
+
+fn row(report: &Report, training_seed: u64, run: &Path) -> String {
+    let Report { checkpoint, episodes, mean, stderr, median, exact, .. } = report;
+    let games = if *exact { "exact".to_owned() } else { episodes.to_string() };
+    let mean = if *exact { format!("{mean:.6}") } else { give(*mean, *stderr, 3) };
+    let median = median.map_or_else(|| "-".to_owned(), |median| format!("{median:.3}"));
+    line([training_seed.to_string(), checkpoint.to_string(), games, mean, median], &run.display().to_string())
+}
+
+fn line([seed, checkpoint, games, mean, median]: [String; 5], run: &str) -> String {
+    format!("{seed:>6} {checkpoint:>12} {games:>7} {mean:>24} {median:>12}  {run}")
+}
+
+fn said(total: &Total) -> String {
+    let Total { runs, mean, low, high, human_normalised } = total;
+    let spread = match runs {
+        1 => String::new(),
+        _ => format!(", {} {low:.3} to {high:.3}", interval::name(*runs)),
+    };
+    let human = human_normalised.map(|score| format!(", human-normalised {score:.4}")).unwrap_or_default();
+    format!("over {}: mean {mean:.3}{spread}{human}", counted(*runs, "run"))
+}
