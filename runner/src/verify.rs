@@ -1,10 +1,10 @@
 //! `rl-run verify`: does a run again, and compares every part of it with what was recorded at its checkpoints.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use anyhow::bail;
+use anyhow::{Context as _, bail};
 use serde::Serialize;
 use sha2::{Digest as _, Sha256};
 
@@ -31,13 +31,14 @@ use crate::usage::usage;
 use crate::verbosity::Verbosity;
 
 /// Replays a run from its seed, or from one of its checkpoints, and compares weights, optimiser, replay, environments and
-/// all else with what was recorded; names the first part that differs. A recording is replayed and its scores certified.
+/// all else with what was recorded; names the first part that differs. Of the directory of --seeds, all of its runs. A
+/// recording is replayed and its scores certified.
 #[derive(Clone, Debug, clap::Args)]
 #[command(after_help = "Examples: rl-run verify runs/cartpole-dqn-s1
           rl-run verify runs/cartpole-dqn-s1 --from 30000 --threads 1 --json
           rl-run verify kungfu.rec")]
 pub(crate) struct VerifyArgs {
-    /// Directory of the run, in which nothing changes; or a recording
+    /// Directory of the run, or of several, in which nothing changes; or a recording
     run: PathBuf,
     /// `start`, `last`, or the frames of a checkpoint
     #[arg(long, default_value = "start")]
@@ -142,23 +143,55 @@ fn missed(recorded: &Digest) -> Difference {
     Difference { frames: recorded.frames, part: "counts".to_owned() }
 }
 
-/// `rl-run verify RUN`.
+/// How doing a run again has ended.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Ended {
+    Equal,
+    Different,
+    Stopped,
+}
+
+/// `rl-run verify`.
 pub(crate) fn run(args: &VerifyArgs, tables: &Tables) -> anyhow::Result<ExitCode> {
-    if args.run.is_file() {
+    let path = &args.run;
+    if path.is_file() {
         if args.from != "start" {
             bail!(usage(format!("--from {}: a recording is played from its start", args.from)));
         }
-        return certify::run(&args.run, args.verbosity, tables);
+        return certify::run(path, args.verbosity, tables);
     }
-    let (stop, Verbosity { quiet, json }) = (Stop::listen(None)?, args.verbosity);
-    let (about, resolved) = recorded(&args.run, tables)?;
-    publish::refuse(&args.run)?;
+    let stop = Stop::listen(None)?;
+    let runs = if run_dir::is_run(path) { Vec::new() } else { run_dir::below(path) };
+    let mut ended = Vec::new();
+    if runs.is_empty() {
+        ended.push(again(args, path, &stop, tables)?);
+    }
+    for run in &runs {
+        ended.push(again(args, run, &stop, tables).with_context(|| run.display().to_string())?);
+        if ended.ends_with(&[Ended::Stopped]) {
+            break;
+        }
+    }
+    Ok(if ended.contains(&Ended::Different) {
+        ExitCode::FAILURE
+    } else if ended.contains(&Ended::Stopped) {
+        ExitCode::from(STOPPED)
+    } else {
+        ExitCode::SUCCESS
+    })
+}
+
+/// Does the run in `path` again.
+fn again(args: &VerifyArgs, path: &Path, stop: &Stop, tables: &Tables) -> anyhow::Result<Ended> {
+    let Verbosity { quiet, json } = args.verbosity;
+    let (about, resolved) = recorded(path, tables)?;
+    publish::refuse(path)?;
     resolved.told.iter().filter(|_| !quiet).for_each(output::note);
-    let mut left = digests::all(&args.run)?;
+    let mut left = digests::all(path)?;
     let Some(end) = left.last().map(|digest| digest.frames) else {
         bail!(
             "{}: no {} with states to compare with: it ended before its first checkpoint, or is of an older rl-run",
-            args.run.display(),
+            path.display(),
             digests::FILE
         );
     };
@@ -168,15 +201,15 @@ pub(crate) fn run(args: &VerifyArgs, tables: &Tables) -> anyhow::Result<ExitCode
     if !session.is_exact() {
         bail!(usage(format!(
             "{}: the lag of its actors is not reproducible, so that it cannot be verified",
-            args.run.display()
+            path.display()
         )));
     }
     let mut segments = BTreeMap::new();
     if args.from == "start" {
         demonstrations::begin_again(&about, &resolved, &mut session, &train)?;
     } else {
-        let path = checkpoint::whole(&args.run, &args.from, Flag { name: "--from", words: "`start`, `last`" })?;
-        let checkpoint = Checkpoint::open(&path, &owner)?;
+        let whole = checkpoint::whole(path, &args.from, Flag { name: "--from", words: "`start`, `last`" })?;
+        let checkpoint = Checkpoint::open(&whole, &owner)?;
         checkpoint.load(&mut session)?;
         segments.extend(checkpoint.segments().into_iter().map(|(key, segment)| (key, segment.sha256)));
     }
@@ -195,19 +228,19 @@ pub(crate) fn run(args: &VerifyArgs, tables: &Tables) -> anyhow::Result<ExitCode
     let handed = Handed::of(segments.keys());
     let mut comparison = Comparison { left, equal: 0, until: from, difference: None, handed, segments };
     let progress = Progress::new(from, end, quiet, json);
-    let run = Run { resolved, train, eval, seed: about.seed, workers, path: args.run.clone(), stop };
+    let run = Run { resolved, train, eval, seed: about.seed, workers, path: path.to_owned(), stop: stop.clone() };
     let outcome = drive(&run, &mut session, None, progress, &mut comparison)?;
     let Comparison { left, equal: states, until, difference, .. } = comparison;
     if difference.is_none() && !left.is_empty() && outcome.stopped {
         if !quiet {
             output::note(format!("stopped at {} frames; {states} states were equal until then", outcome.frames));
         }
-        return Ok(ExitCode::from(STOPPED));
+        return Ok(Ended::Stopped);
     }
     // A run that ends before a recorded state has lost its way too.
     let difference = difference.or_else(|| left.last().map(missed));
     let verdict = Verdict {
-        run: args.run.clone(),
+        run: path.to_owned(),
         equal: difference.is_none(),
         states,
         from,
@@ -217,7 +250,7 @@ pub(crate) fn run(args: &VerifyArgs, tables: &Tables) -> anyhow::Result<ExitCode
     if json {
         output::line(serde_json::to_string(&verdict)?);
     }
-    let name = args.run.display();
+    let name = path.display();
     match &verdict.first_difference {
         None if !json => output::line(format!("{name}: {states} states are equal, from {from} to {until} frames")),
         None => {}
@@ -225,5 +258,5 @@ pub(crate) fn run(args: &VerifyArgs, tables: &Tables) -> anyhow::Result<ExitCode
             "error: {name}: at {frames} frames `{part}` differs from what was recorded; the {states} states before, up to {until} frames, are equal"
         )),
     }
-    Ok(if verdict.equal { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    Ok(if verdict.equal { Ended::Equal } else { Ended::Different })
 }
