@@ -51,7 +51,7 @@ pub(crate) struct EvalArgs {
 pub(crate) fn run(args: &EvalArgs, tables: &Tables) -> anyhow::Result<ExitCode> {
     let waiting = Waiting::listen(args.json, "no score")?;
     let path = args.source.path()?;
-    let runs = if run_dir::is_run(&path) { Vec::new() } else { run_dir::below(&path) };
+    let runs = run_dir::several(&path);
     if !runs.is_empty() {
         return several::run(args, &path, &runs, tables, &waiting);
     }

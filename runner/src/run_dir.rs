@@ -197,6 +197,11 @@ pub(crate) fn below(dir: &Path) -> Vec<PathBuf> {
     runs
 }
 
+/// The runs right below a directory that is not a run itself: several that a command is asked to take one after the other.
+pub(crate) fn several(dir: &Path) -> Vec<PathBuf> {
+    if is_run(dir) { Vec::new() } else { below(dir) }
+}
+
 /// The file of a run's settings, once it is known to be whole, and whether it is the one that `run.json` was written with.
 ///
 /// # Errors

@@ -3,8 +3,9 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::slice;
 
-use anyhow::{Context as _, bail};
+use anyhow::bail;
 use serde::Serialize;
 use sha2::{Digest as _, Sha256};
 
@@ -69,6 +70,24 @@ struct Verdict {
 struct Difference {
     frames: u64,
     part: String,
+}
+
+impl Verdict {
+    fn show(&self, json: bool) -> anyhow::Result<()> {
+        if json {
+            output::line(serde_json::to_string(self)?);
+        }
+        let Self { run, states, from, until, .. } = self;
+        let name = run.display();
+        match &self.first_difference {
+            None if json => {}
+            None => output::line(format!("{name}: {states} states are equal, from {from} to {until} frames")),
+            Some(Difference { frames, part }) => output::note(format!(
+                "error: {name}: at {frames} frames `{part}` differs from what was recorded; the {states} states before, up to {until} frames, are equal"
+            )),
+        }
+        Ok(())
+    }
 }
 
 /// Recorded states that a replayed run is yet to pass.
@@ -143,14 +162,6 @@ fn missed(recorded: &Digest) -> Difference {
     Difference { frames: recorded.frames, part: "counts".to_owned() }
 }
 
-/// How doing a run again has ended.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Ended {
-    Equal,
-    Different,
-    Stopped,
-}
-
 /// `rl-run verify`.
 pub(crate) fn run(args: &VerifyArgs, tables: &Tables) -> anyhow::Result<ExitCode> {
     let path = &args.run;
@@ -161,28 +172,27 @@ pub(crate) fn run(args: &VerifyArgs, tables: &Tables) -> anyhow::Result<ExitCode
         return certify::run(path, args.verbosity, tables);
     }
     let stop = Stop::listen(None)?;
-    let runs = if run_dir::is_run(path) { Vec::new() } else { run_dir::below(path) };
-    let mut ended = Vec::new();
-    if runs.is_empty() {
-        ended.push(again(args, path, &stop, tables)?);
-    }
-    for run in &runs {
-        ended.push(again(args, run, &stop, tables).with_context(|| run.display().to_string())?);
-        if ended.ends_with(&[Ended::Stopped]) {
+    let runs = run_dir::several(path);
+    let alone = runs.is_empty();
+    let (mut equal, mut stopped) = (true, false);
+    for run in if alone { slice::from_ref(path) } else { &runs } {
+        let named = |error: anyhow::Error| if alone { error } else { error.context(run.display().to_string()) };
+        let Some(verdict) = again(args, run, &stop, tables).map_err(named)? else {
+            stopped = true;
             break;
-        }
+        };
+        verdict.show(args.verbosity.json)?;
+        equal &= verdict.equal;
     }
-    Ok(if ended.contains(&Ended::Different) {
-        ExitCode::FAILURE
-    } else if ended.contains(&Ended::Stopped) {
-        ExitCode::from(STOPPED)
-    } else {
-        ExitCode::SUCCESS
+    Ok(match (equal, stopped) {
+        (false, _) => ExitCode::FAILURE,
+        (true, true) => ExitCode::from(STOPPED),
+        (true, false) => ExitCode::SUCCESS,
     })
 }
 
-/// Does the run in `path` again.
-fn again(args: &VerifyArgs, path: &Path, stop: &Stop, tables: &Tables) -> anyhow::Result<Ended> {
+/// Does the run in `path` again; nothing is found if someone stops it before a difference.
+fn again(args: &VerifyArgs, path: &Path, stop: &Stop, tables: &Tables) -> anyhow::Result<Option<Verdict>> {
     let Verbosity { quiet, json } = args.verbosity;
     let (about, resolved) = recorded(path, tables)?;
     publish::refuse(path)?;
@@ -235,28 +245,16 @@ fn again(args: &VerifyArgs, path: &Path, stop: &Stop, tables: &Tables) -> anyhow
         if !quiet {
             output::note(format!("stopped at {} frames; {states} states were equal until then", outcome.frames));
         }
-        return Ok(Ended::Stopped);
+        return Ok(None);
     }
     // A run that ends before a recorded state has lost its way too.
     let difference = difference.or_else(|| left.last().map(missed));
-    let verdict = Verdict {
+    Ok(Some(Verdict {
         run: path.to_owned(),
         equal: difference.is_none(),
         states,
         from,
         until,
         first_difference: difference,
-    };
-    if json {
-        output::line(serde_json::to_string(&verdict)?);
-    }
-    let name = path.display();
-    match &verdict.first_difference {
-        None if !json => output::line(format!("{name}: {states} states are equal, from {from} to {until} frames")),
-        None => {}
-        Some(Difference { frames, part }) => output::note(format!(
-            "error: {name}: at {frames} frames `{part}` differs from what was recorded; the {states} states before, up to {until} frames, are equal"
-        )),
-    }
-    Ok(if verdict.equal { Ended::Equal } else { Ended::Different })
+    }))
 }
