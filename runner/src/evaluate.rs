@@ -25,7 +25,7 @@ use crate::{output, picture, run_dir};
 /// Plays full games with the policy of a run and reports their returns. Of the directory of --seeds, those of all of its
 /// runs, and their mean.
 #[derive(Clone, Debug, clap::Args)]
-#[command(after_help = "Examples: rl-run eval runs/kungfu-dqn-s1 --episodes 30 --json
+#[command(after_help = "Examples: rl-run eval runs/kf --episodes 30 --json
           rl-run eval --model kungfu
           rl-run eval runs/five                              # all that --seeds 1..5 --run runs/five trained
           rl-run eval runs/frozenlake-tabular-s1 --exact --picture policy.png")]

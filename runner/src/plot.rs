@@ -20,7 +20,7 @@ use curves::{Axis, Group, LAST_GAMES, See};
 
 /// Draws learning curves: seeds of the same settings as their mean and its 95 % bootstrap band, two seeds as what is between them.
 #[derive(Clone, Debug, clap::Args)]
-#[command(after_help = "Examples: rl-run plot runs/kungfu-ppo-s1 --out kungfu.svg
+#[command(after_help = "Examples: rl-run plot runs/kf --out kungfu.svg
           rl-run plot runs/ppo runs/dqn --out both.png --x minutes      # directories of --seeds
           rl-run plot runs/cartpole-dqn-s1 --y loss --json > mine.json
           rl-run plot runs/other --y loss --beside mine.json --out both.svg      # their curves, without their runs")]

@@ -27,7 +27,7 @@ use crate::{file, output};
 
 /// Makes a trained model from a run: weights, settings, the score with the games behind it, and a model card.
 #[derive(Clone, Debug, clap::Args)]
-#[command(after_help = "Example: rl-run publish runs/kungfu-ppo-s1 --out models/kungfu --episodes 100
+#[command(after_help = "Example: rl-run publish runs/kf --out models/kungfu --episodes 100
 
 A model is a run directory that cannot be resumed: eval, record and watch take it, by name (--model) if it is in models/.")]
 pub(crate) struct PublishArgs {

@@ -26,10 +26,10 @@ use crate::{file, model, output};
 
 /// Plays full games and records them: `rl-run verify FILE` plays them again, `rl-run export FILE` makes pictures of them.
 #[derive(Clone, Debug, clap::Args)]
-#[command(after_help = "Examples: rl-run record runs/kungfu-ppo-s1 --episodes 10 --out kungfu.rec
-          rl-run record runs/kungfu-dqn-s1 --outputs every:4 --out thoughts.rec
+#[command(after_help = "Examples: rl-run record runs/kf --episodes 10 --out kungfu.rec
+          rl-run record runs/kf --outputs every:4 --out thoughts.rec
           rl-run record --env cartpole --random --episodes 3 --out random.rec
-          rl-run record runs/kungfu-ppo-s1 --frames --out seen.rec    # to be watched where there is no emulator
+          rl-run record runs/kf --frames --out seen.rec    # to be watched where there is no emulator
 
 The games are those of `rl-run eval` with the same seed and number of episodes.")]
 pub(crate) struct RecordArgs {

@@ -20,7 +20,7 @@ const FILM: (f64, f64) = (15.0, 12.0);
 
 /// Writes a page of learning curves, results, settings and films of runs: one self-contained HTML file.
 #[derive(Clone, Debug, clap::Args)]
-#[command(after_help = "Examples: rl-run report runs/kungfu-ppo-s1 --out kungfu.html
+#[command(after_help = "Examples: rl-run report runs/kf --out kungfu.html
           rl-run report runs/ppo runs/dqn --out both.html      # directories of --seeds
 
 Films are of what --record kept while a run trained: its last recording.")]

@@ -16,7 +16,7 @@ pub(crate) struct Verbosity {
     /// Nothing on stderr but errors
     #[arg(long)]
     pub(crate) quiet: bool,
-    /// End with one JSON object on stdout; with --seeds, with one per seed and one for all of them
+    /// End with one JSON object on stdout; of several runs, with one each and one for all of them
     #[arg(long)]
     pub(crate) json: bool,
 }

@@ -65,6 +65,14 @@ struct Verdict {
     first_difference: Option<Difference>,
 }
 
+/// The last line of `--json` where there are several runs.
+#[derive(Debug, Serialize)]
+struct Total {
+    /// Those that were looked at.
+    runs: usize,
+    equal: bool,
+}
+
 /// Where a replayed run leaves the recorded one.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 struct Difference {
@@ -174,7 +182,7 @@ pub(crate) fn run(args: &VerifyArgs, tables: &Tables) -> anyhow::Result<ExitCode
     let stop = Stop::listen(None)?;
     let runs = run_dir::several(path);
     let alone = runs.is_empty();
-    let (mut equal, mut stopped) = (true, false);
+    let (mut total, mut stopped) = (Total { runs: 0, equal: true }, false);
     for run in if alone { slice::from_ref(path) } else { &runs } {
         let named = |error: anyhow::Error| if alone { error } else { error.context(run.display().to_string()) };
         let Some(verdict) = again(args, run, &stop, tables).map_err(named)? else {
@@ -182,9 +190,12 @@ pub(crate) fn run(args: &VerifyArgs, tables: &Tables) -> anyhow::Result<ExitCode
             break;
         };
         verdict.show(args.verbosity.json)?;
-        equal &= verdict.equal;
+        total = Total { runs: total.runs + 1, equal: total.equal && verdict.equal };
     }
-    Ok(match (equal, stopped) {
+    if !alone && args.verbosity.json {
+        output::line(serde_json::to_string(&total)?);
+    }
+    Ok(match (total.equal, stopped) {
         (false, _) => ExitCode::FAILURE,
         (true, true) => ExitCode::from(STOPPED),
         (true, false) => ExitCode::SUCCESS,

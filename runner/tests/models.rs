@@ -195,9 +195,9 @@ fn the_scores_of_the_models_of_this_repository_are_those_of_their_games() {
     }
 }
 
-#[cfg(feature = "doom")]
+#[cfg(all(feature = "atari", feature = "doom"))]
 #[test]
-#[ignore = "minutes: 100 games of each of Doom's scores are played again"]
+#[ignore = "minutes: 100 games of each score are played again"]
 fn the_games_of_published_scores_play_again() {
     let scores = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/scores");
     for name in names(&scores) {

@@ -146,8 +146,11 @@ fn verify_of_the_directory_of_all_does_each_again() {
     let verdicts = || {
         let done = output(at, "verify g --json --quiet");
         let text = String::from_utf8(done.stdout).unwrap();
-        let verdicts = text.lines().map(|line| serde_json::from_str::<Value>(line).unwrap()).collect::<Vec<_>>();
-        (verdicts.into_iter().map(|verdict| verdict["equal"] == true).collect::<Vec<_>>(), done.status.code())
+        let mut verdicts = text.lines().map(|line| serde_json::from_str::<Value>(line).unwrap()).collect::<Vec<_>>();
+        let all = verdicts.pop().expect("the last line is of all");
+        let equal = verdicts.iter().map(|verdict| verdict["equal"] == true).collect::<Vec<_>>();
+        assert_eq!(all, serde_json::json!({"runs": 3, "equal": equal == [true; 3]}));
+        (equal, done.status.code())
     };
     assert_eq!(verdicts(), (vec![true; 3], Some(0)));
     // One that is not what was recorded is named, and the others are looked at all the same.

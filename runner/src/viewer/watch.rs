@@ -10,7 +10,7 @@ use crate::tables::Tables;
 #[command(after_help = "Examples: rl-run watch kungfu.rec
           rl-run watch kungfu.rec --episode 3 --speed 4
           rl-run watch --model kungfu
-          rl-run watch runs/kungfu-ppo-s1    # the newest recording in there, and every newer one as it appears
+          rl-run watch runs/kf    # the newest recording in there, and every newer one as it appears
 
 Keys: space plays and pauses, arrows step and change the speed, page up and down change the game, ? shows all of them.
 The mouse drags along the timeline and chooses games. Without a display: `rl-run export`.")]
