@@ -100,6 +100,7 @@ pub(crate) fn run(args: &PlanArgs, tables: &Tables) -> anyhow::Result<ExitCode> 
     let mut candidates = candidates::all(&own, spec.frame_len() > 0, bf16);
     args.out.as_deref().map(file::ready).transpose()?;
 
+    let claim = claim_of(&own, &args.settings)?; // of the file as it was read
     let waiting = Waiting::listen(args.json, "nothing was planned")?;
     let start_seconds = time(&own, &mut candidates, args, &waiting)?;
     let seconds = budget::seconds(args.minutes, start_seconds);
@@ -118,7 +119,6 @@ pub(crate) fn run(args: &PlanArgs, tables: &Tables) -> anyhow::Result<ExitCode> 
     let mut planned = own.clone();
     taken.apply(&mut planned)?;
     budget::spend(&mut planned, &train, frames, steps)?;
-    let claim = claim_of(&own, &args.settings, chosen)?;
     let report = Report {
         env: own.env_name.clone(),
         agent: own.agent.map_or("", |agent| agent.id),
@@ -129,7 +129,7 @@ pub(crate) fn run(args: &PlanArgs, tables: &Tables) -> anyhow::Result<ExitCode> 
         candidates: rows,
         chosen,
         frames,
-        claim: claim.filter(|claim| claim.frames <= frames),
+        claim: claim.filter(|claim| claim.frames <= frames && taken.keeps(&own)),
         preset: String::new(),
     };
     let preset = text(&report, &planned);
@@ -143,7 +143,7 @@ pub(crate) fn run(args: &PlanArgs, tables: &Tables) -> anyhow::Result<ExitCode> 
     show(&report, taken.times, train.frames).iter().for_each(output::line);
     match &args.out {
         Some(out) => {
-            let out = out.display();
+            let out = output::word(out);
             output::line(format!("rl-run --env {} --agent {} --preset {out}", args.env, report.agent));
         }
         None => output::line(format!("\n{}", preset.trim_end())),
@@ -203,8 +203,8 @@ fn row(candidate: &Candidate, seconds: f64) -> Row {
 }
 
 /// What the preset claims, unless something of it was changed.
-fn claim_of(own: &Resolved, settings: &Settings, chosen: usize) -> anyhow::Result<Option<Claim>> {
-    let Some(agent) = own.agent.filter(|_| settings.set.is_empty() && chosen == 0) else { return Ok(None) };
+fn claim_of(own: &Resolved, settings: &Settings) -> anyhow::Result<Option<Claim>> {
+    let Some(agent) = own.agent.filter(|_| settings.set.is_empty()) else { return Ok(None) };
     let text = match &settings.preset {
         Some(path) => Some(named::read(path, agent.id, &own.env_name).map_err(usage)?),
         None => agent_preset(own.env, &own.env_name, agent).map(str::to_owned),

@@ -2,6 +2,7 @@
 //!
 //! `run.toml` (every value resolved), `run.json` (binary, machine, seed), `checkpoints/`, `best/`, metrics, and `.lock`.
 
+use std::collections::BTreeSet;
 use std::ffi::OsStr;
 use std::fs::{self, File};
 use std::io::ErrorKind;
@@ -197,9 +198,14 @@ pub(crate) fn below(dir: &Path) -> Vec<PathBuf> {
     runs
 }
 
-/// The runs right below a directory that is not a run itself: several that a command is asked to take one after the other.
+/// The runs right below a directory that is not a run itself: several that a command is asked to take one after the other,
+/// each once, whatever links there are to it.
 pub(crate) fn several(dir: &Path) -> Vec<PathBuf> {
-    if is_run(dir) { Vec::new() } else { below(dir) }
+    let mut known = BTreeSet::new();
+    let mut runs = if is_run(dir) { Vec::new() } else { below(dir) };
+    runs.sort_by_key(|run| run.is_symlink()); // of two names the run's own
+    runs.retain(|run| fs::canonicalize(run).is_ok_and(|place| known.insert(place)));
+    runs
 }
 
 /// The file of a run's settings, once it is known to be whole, and whether it is the one that `run.json` was written with.

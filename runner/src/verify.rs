@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use std::slice;
 
 use anyhow::bail;
 use serde::Serialize;
@@ -28,7 +27,7 @@ use crate::start::{owner, start};
 use crate::stop::{STOPPED, Stop};
 use crate::tables::Tables;
 use crate::trained::recorded;
-use crate::usage::usage;
+use crate::usage::{self, usage};
 use crate::verbosity::Verbosity;
 
 /// Replays a run from its seed, or from one of its checkpoints, and compares weights, optimiser, replay, environments and
@@ -65,12 +64,22 @@ struct Verdict {
     first_difference: Option<Difference>,
 }
 
-/// The last line of `--json` where there are several runs.
+/// The last line of `--json` where there are several runs; those that are in none of its counts were not looked at.
 #[derive(Debug, Serialize)]
 struct Total {
-    /// Those that were looked at.
     runs: usize,
-    equal: bool,
+    equal: usize,
+    different: usize,
+    /// Those of which nothing was found out.
+    failed: usize,
+}
+
+/// What `--json` prints of one of them.
+#[derive(Debug, Serialize)]
+struct Failure<'a> {
+    #[serde(serialize_with = "crate::file::text")]
+    run: &'a Path,
+    error: String,
 }
 
 /// Where a replayed run leaves the recorded one.
@@ -181,24 +190,38 @@ pub(crate) fn run(args: &VerifyArgs, tables: &Tables) -> anyhow::Result<ExitCode
     }
     let stop = Stop::listen(None)?;
     let runs = run_dir::several(path);
-    let alone = runs.is_empty();
-    let (mut total, mut stopped) = (Total { runs: 0, equal: true }, false);
-    for run in if alone { slice::from_ref(path) } else { &runs } {
-        let named = |error: anyhow::Error| if alone { error } else { error.context(run.display().to_string()) };
-        let Some(verdict) = again(args, run, &stop, tables).map_err(named)? else {
-            stopped = true;
-            break;
-        };
+    if runs.is_empty() {
+        let Some(verdict) = again(args, path, &stop, tables)? else { return Ok(ExitCode::from(STOPPED)) };
         verdict.show(args.verbosity.json)?;
-        total = Total { runs: total.runs + 1, equal: total.equal && verdict.equal };
+        return Ok(if verdict.equal { ExitCode::SUCCESS } else { ExitCode::FAILURE });
     }
-    if !alone && args.verbosity.json {
+    let mut total = Total { runs: runs.len(), equal: 0, different: 0, failed: 0 };
+    for run in &runs {
+        match again(args, run, &stop, tables) {
+            Ok(None) => break,
+            Ok(Some(verdict)) => {
+                verdict.show(args.verbosity.json)?;
+                *(if verdict.equal { &mut total.equal } else { &mut total.different }) += 1;
+            }
+            Err(why) => {
+                let error = usage::line(&why);
+                output::note(format!("error: {error}"));
+                if args.verbosity.json {
+                    output::line(serde_json::to_string(&Failure { run, error })?);
+                }
+                total.failed += 1;
+            }
+        }
+    }
+    if args.verbosity.json {
         output::line(serde_json::to_string(&total)?);
     }
-    Ok(match (total.equal, stopped) {
-        (false, _) => ExitCode::FAILURE,
-        (true, true) => ExitCode::from(STOPPED),
-        (true, false) => ExitCode::SUCCESS,
+    Ok(if total.different + total.failed > 0 {
+        ExitCode::FAILURE
+    } else if total.equal < total.runs {
+        ExitCode::from(STOPPED)
+    } else {
+        ExitCode::SUCCESS
     })
 }
 

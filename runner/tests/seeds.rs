@@ -126,6 +126,15 @@ fn eval_of_the_directory_of_all_gives_each_score_and_their_mean() {
     assert_eq!(text.lines().count(), 6, "{text}");
     let (code, said) = refusal(at, "eval g --exact --picture p.png");
     assert!(code == 2 && said.contains("--picture is of one run, and g holds several: rl-run eval g/s2"), "{said}");
+    // A run is counted once, whatever its names; a copy of it is refused.
+    std::os::unix::fs::symlink("s3", at.join("g/latest")).unwrap();
+    let text = String::from_utf8(output(at, "eval g --exact").stdout).unwrap();
+    assert!(text.contains("over 3 runs") && !text.contains("latest"), "{text}");
+    std::fs::remove_file(at.join("g/latest")).unwrap();
+    assert!(output(at, &format!("{train} --frames 20000 --seed 3 --run g/twin")).status.success());
+    let (code, said) = refusal(at, "eval g");
+    assert!(code == 2 && said.contains("g holds runs of one seed, g/s3 and g/twin: name one"), "{said}");
+    std::fs::remove_dir_all(at.join("g/twin")).unwrap();
     // What is wrong with one is told of it, after the scores of those before it.
     std::fs::remove_dir_all(at.join("g/s4/checkpoints")).unwrap();
     let done = output(at, "eval g --exact --json");
@@ -149,15 +158,17 @@ fn verify_of_the_directory_of_all_does_each_again() {
         let mut verdicts = text.lines().map(|line| serde_json::from_str::<Value>(line).unwrap()).collect::<Vec<_>>();
         let all = verdicts.pop().expect("the last line is of all");
         let equal = verdicts.iter().map(|verdict| verdict["equal"] == true).collect::<Vec<_>>();
-        assert_eq!(all, serde_json::json!({"runs": 3, "equal": equal == [true; 3]}));
-        (equal, done.status.code())
+        let count = |key: &str| all[key].as_u64().unwrap();
+        (equal, ["runs", "equal", "different", "failed"].map(count), done.status.code())
     };
-    assert_eq!(verdicts(), (vec![true; 3], Some(0)));
+    assert_eq!(verdicts(), (vec![true; 3], [3, 3, 0, 0], Some(0)));
     // One that is not what was recorded is named, and the others are looked at all the same.
     let digests = at.join("g/s2/digests.jsonl");
     let other = std::fs::read_to_string(&digests).unwrap().replacen("\"counts\",\"", "\"counts\",\"other", 1);
     std::fs::write(&digests, other).unwrap();
-    assert_eq!(verdicts(), (vec![true, false, true], Some(1)));
+    assert_eq!(verdicts(), (vec![true, false, true], [3, 2, 1, 0], Some(1)));
+    std::fs::remove_file(at.join("g/s1/digests.jsonl")).unwrap();
+    assert_eq!(verdicts(), (vec![false, false, true], [3, 1, 1, 1], Some(1)));
 }
 
 #[test]

@@ -1,5 +1,6 @@
 //! `rl-run eval` of a directory of runs, as `--seeds` makes: each run by itself, and what their scores say together.
 
+use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -76,16 +77,32 @@ pub(super) fn run(
 /// What each of the runs was trained with.
 ///
 /// # Errors
-/// If they differ in more than that: a mean over them would be one of nothing.
+/// If they differ in more than that, or two do not even in that: a mean over them would be one of nothing.
 fn seeds(dir: &Path, runs: &[PathBuf]) -> anyhow::Result<Vec<u64>> {
-    let all = runs.iter().map(|run| run_dir::about(run)).collect::<anyhow::Result<Vec<_>>>()?;
-    let same = |a: &About, b: &About| (&a.env, &a.agent, &a.config_sha256) == (&b.env, &b.agent, &b.config_sha256);
-    if let Some(other) = all.iter().position(|about| !same(about, &all[0])) {
-        let [first, other] = [&runs[0], &runs[other]].map(|run| run.display().to_string());
-        let why = format!("{} holds runs of different settings, {first} and {other}: name one", dir.display());
-        return Err(usage(why));
+    let read = |run: &PathBuf| {
+        let about = run_dir::about(run)?;
+        let settings = fs::read_to_string(run_dir::settings(run, &about)?.0)?; // what it is evaluated by
+        anyhow::Ok((about, settings))
+    };
+    let all = runs.iter().map(read).collect::<anyhow::Result<Vec<_>>>()?;
+    let refuse = |what: &str, [one, other]: [usize; 2]| {
+        let [one, other] = [one, other].map(|at| runs[at].display());
+        Err(usage(format!("{} holds runs of {what}, {one} and {other}: name one", dir.display())))
+    };
+    let id = |at: usize| {
+        let (About { env, agent, demonstrations, .. }, settings) = &all[at];
+        (env, agent, demonstrations, settings)
+    };
+    if let Some(other) = (1..all.len()).find(|&at| id(at) != id(0)) {
+        return refuse("different settings", [0, other]);
     }
-    Ok(all.iter().map(|about| about.seed).collect())
+    let seeds: Vec<u64> = all.iter().map(|(about, _)| about.seed).collect();
+    for (at, seed) in seeds.iter().enumerate() {
+        if let Some(one) = seeds[..at].iter().position(|before| before == seed) {
+            return refuse("one seed", [one, at]);
+        }
+    }
+    Ok(seeds)
 }
 
 fn total(reports: &[Report]) -> Total {

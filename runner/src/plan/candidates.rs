@@ -106,6 +106,14 @@ impl Candidate {
         if words.is_empty() { "the preset".to_owned() } else { words.join(", ") }
     }
 
+    /// Whether it is the preset as it stands.
+    pub(crate) fn keeps(&self, own: &Resolved) -> bool {
+        self.build.iter().chain(&self.pace.settings).all(|(key, value)| {
+            let (table, key) = key.split_once('.').expect("a table's key");
+            own.table(table).get(key) == Some(value)
+        })
+    }
+
     fn bf16(&self) -> bool {
         self.build.iter().any(|(key, value)| *key == "train.precision" && value.as_str() == Some("bf16"))
     }
