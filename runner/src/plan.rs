@@ -20,12 +20,12 @@ use serde::Serialize;
 use crate::claim::{self, Claim};
 use crate::cli::Machine;
 use crate::measure::{self, Span};
-use crate::preset::{self, Resolved, agent_preset, agent_presets};
+use crate::preset::{self, Resolved, agent_presets};
 use crate::settings::Settings;
 use crate::tables::Tables;
 use crate::usage::{self, usage};
 use crate::waiting::Waiting;
-use crate::{file, named, output, run_dir};
+use crate::{file, output, run_dir};
 use candidates::{Candidate, Times};
 
 /// Finds out how much training fits into a given time on this machine, and writes a preset for it.
@@ -100,7 +100,6 @@ pub(crate) fn run(args: &PlanArgs, tables: &Tables) -> anyhow::Result<ExitCode> 
     let mut candidates = candidates::all(&own, spec.frame_len() > 0, bf16);
     args.out.as_deref().map(file::ready).transpose()?;
 
-    let claim = claim_of(&own, &args.settings)?; // of the file as it was read
     let waiting = Waiting::listen(args.json, "nothing was planned")?;
     let start_seconds = time(&own, &mut candidates, args, &waiting)?;
     let seconds = budget::seconds(args.minutes, start_seconds);
@@ -129,7 +128,7 @@ pub(crate) fn run(args: &PlanArgs, tables: &Tables) -> anyhow::Result<ExitCode> 
         candidates: rows,
         chosen,
         frames,
-        claim: claim.filter(|claim| claim.frames <= frames && taken.keeps(&own)),
+        claim: own.claim.clone().filter(|claim| claim.frames <= frames && taken.keeps(&own)),
         preset: String::new(),
     };
     let preset = text(&report, &planned);
@@ -200,16 +199,6 @@ fn row(candidate: &Candidate, seconds: f64) -> Row {
     let steps = 1.0 / candidate.times.step();
     let frames = budget::round(seconds.max(0.0) * steps * frames_per_step);
     Row { settings: candidate.settings(), agent_steps_per_s: steps, frames_per_s: steps * frames_per_step, frames }
-}
-
-/// What the preset claims, unless something of it was changed.
-fn claim_of(own: &Resolved, settings: &Settings) -> anyhow::Result<Option<Claim>> {
-    let Some(agent) = own.agent.filter(|_| settings.set.is_empty()) else { return Ok(None) };
-    let text = match &settings.preset {
-        Some(path) => Some(named::read(path, agent.id, &own.env_name).map_err(usage)?),
-        None => agent_preset(own.env, &own.env_name, agent).map(str::to_owned),
-    };
-    text.map_or(Ok(None), |text| claim::on(&own.env_name, &text, "preset"))
 }
 
 /// The preset, and where its numbers come from.

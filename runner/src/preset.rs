@@ -17,9 +17,10 @@ use sha2::{Digest as _, Sha256};
 use toml::{Table, Value};
 
 use crate::bring::bring;
+use crate::claim::{self, Claim};
 use crate::tables::Tables;
 use crate::usage::usage;
-use crate::{claim, manifest, named, needs};
+use crate::{manifest, named, needs};
 pub(crate) use merge::parse;
 use merge::{assign, deviations, literal, overlay, replace};
 
@@ -52,6 +53,8 @@ pub(crate) struct Resolved {
     pub(crate) agent: Option<&'static AgentEntry>,
     /// `env`, `eval` and, with an agent, `agent` and `train`.
     pub(crate) tables: Table,
+    /// What the preset claims of this environment, where it is all there is.
+    pub(crate) claim: Option<Claim>,
     /// The `--set`s, for messages.
     sets: Vec<String>,
     /// What a person should know of these values, in words: that a protocol changed some of the agent's, or a hand those of a run.
@@ -102,12 +105,13 @@ pub(crate) fn resolve(tables: &Tables, ask: &Ask<'_>) -> anyhow::Result<Resolved
     let agent = ask.agent.map(|name| tables.agent(name)).transpose()?;
     let mut origin = format!("preset env/{env_name}");
     let mut merged = parse(env.preset_of(&env_name), &origin)?;
+    let mut claim = None;
     if let Some(agent) = agent {
         match agent_preset(env, &env_name, agent) {
             Some(text) => {
                 origin = format!("presets env/{env_name} and {}/{env_name}", agent.id);
                 let mut tables = parse(text, &origin)?;
-                claim::take(&mut tables, &origin)?;
+                claim = claim::take(&mut tables, &origin)?;
                 merged.extend(tables);
             }
             None if ask.preset.is_none() => return Err(no_preset(&merged, &env_name, env, agent)),
@@ -117,7 +121,7 @@ pub(crate) fn resolve(tables: &Tables, ask: &Ask<'_>) -> anyhow::Result<Resolved
     if let Some(path) = ask.preset {
         origin = path.display().to_string();
         let text = named::read(path, agent.map_or("", |agent| agent.id), &env_name).map_err(usage)?;
-        replace(&mut merged, &text, &origin)?;
+        claim = replace(&mut merged, &text, &origin)?;
         for table in ["agent", "train"] {
             if agent.is_some() && !merged.contains_key(table) {
                 return Err(usage(format!("{origin}: the table [{table}] is missing")));
@@ -132,7 +136,8 @@ pub(crate) fn resolve(tables: &Tables, ask: &Ask<'_>) -> anyhow::Result<Resolved
     for (key, value) in sets {
         assign(&mut merged, &key, value, &origin)?;
     }
-    Ok(Resolved { env_name, env, agent, tables: merged, sets: ask.sets.to_vec(), told })
+    let claim = claim.filter(|claim| claim.env == env_name && ask.sets.is_empty() && ask.protocol.is_none());
+    Ok(Resolved { env_name, env, agent, tables: merged, claim, sets: ask.sets.to_vec(), told })
 }
 
 /// Why there is no preset of the pair: the agent cannot play this, which no preset would help, or there only is none.

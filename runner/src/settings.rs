@@ -11,10 +11,10 @@ use crate::preset::{Ask, Resolved};
 pub(crate) struct Settings {
     /// TOML file whose tables replace the preset's, or with an agent the name of a built-in preset (`rl-run list presets`)
     #[arg(long, value_name = "FILE|NAME")]
-    pub(crate) preset: Option<PathBuf>,
+    preset: Option<PathBuf>,
     /// Replace one value of the preset, such as env.sticky=0
     #[arg(long, value_name = "KEY=VALUE")]
-    pub(crate) set: Vec<String>,
+    set: Vec<String>,
 }
 
 impl Settings {

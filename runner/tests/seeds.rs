@@ -119,11 +119,17 @@ fn eval_of_the_directory_of_all_gives_each_score_and_their_mean() {
         assert!((number(&all["mean"]) - mean).abs() < 1e-12 && all["runs"] == 3, "{all}");
         assert!(number(&all["low"]) <= mean && mean <= number(&all["high"]), "{all}");
         assert!(all["human_normalised"].is_null(), "nobody played it");
+        assert_eq!((all["unfinished"].as_u64(), all["not_begun"].as_u64(), done.stderr.len()), (Some(0), Some(0), 0));
     }
     let text = String::from_utf8(output(at, "eval g --exact").stdout).unwrap();
     assert!(text.starts_with("tabular on frozenlake, greedy\n  seed   checkpoint"), "{text}");
     assert!(text.contains("over 3 runs: mean 0.") && text.contains("95 % bootstrap interval"), "{text}");
     assert_eq!(text.lines().count(), 6, "{text}");
+    // Who is not in the mean, or not with all of its training, is told.
+    std::fs::rename(at.join("g/s3"), at.join("s3")).unwrap();
+    let said = String::from_utf8(output(at, "eval g --exact").stderr).unwrap();
+    assert!(said.contains("0 runs short of 20000 frames, 1 not begun; go on with: rl-run resume g"), "{said}");
+    std::fs::rename(at.join("s3"), at.join("g/s3")).unwrap();
     let (code, said) = refusal(at, "eval g --exact --picture p.png");
     assert!(code == 2 && said.contains("--picture is of one run, and g holds several: rl-run eval g/s2"), "{said}");
     // A run is counted once, whatever its names; a copy of it is refused.

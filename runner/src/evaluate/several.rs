@@ -8,9 +8,11 @@ use anyhow::Context as _;
 use serde::Serialize;
 
 use super::{EvalArgs, judge};
+use crate::group::Roster;
 use crate::run_dir::{self, About};
 use crate::score::{Report, give};
 use crate::tables::Tables;
+use crate::trained::recorded;
 use crate::usage::{counted, usage};
 use crate::waiting::Waiting;
 use crate::{interval, output};
@@ -30,6 +32,10 @@ struct Row<'a> {
 #[derive(Debug, PartialEq, Serialize)]
 struct Total {
     runs: usize,
+    /// Of these, checkpoints that come before the end of training.
+    unfinished: usize,
+    /// Seeds of the group that have no run.
+    not_begun: usize,
     /// Of the runs' means.
     mean: f64,
     /// Its 95 % bootstrap interval over runs; of two runs the lower and the higher score, which are none.
@@ -55,8 +61,11 @@ pub(super) fn run(
         let why = format!("--picture is of one run, and {} holds several: rl-run eval {first} …", dir.display());
         return Err(usage(why));
     }
+    let not_begun =
+        Roster::read(dir)?.map_or(0, |roster| roster.seeds.iter().filter(|seed| !seeds.contains(seed)).count());
+    let planned = recorded(&runs[0], tables)?.1.train()?.frames;
     let mut reports: Vec<Report> = Vec::new();
-    for (run, training_seed) in runs.iter().zip(seeds) {
+    for (run, &training_seed) in runs.iter().zip(&seeds) {
         let report = judge(args, run, tables, waiting).with_context(|| run.display().to_string())?;
         waiting.go_on()?;
         if args.json {
@@ -69,7 +78,13 @@ pub(super) fn run(
         }
         reports.push(report);
     }
-    let total = total(&reports);
+    let total = Total { not_begun, ..total(&reports, planned) };
+    if args.asked.checkpoint == "last" && total.unfinished + not_begun > 0 {
+        let (some, dir) = (counted(total.unfinished, "run"), output::word(dir));
+        output::note(format!(
+            "{some} short of {planned} frames, {not_begun} not begun; go on with: rl-run resume {dir}"
+        ));
+    }
     output::line(if args.json { serde_json::to_string(&total)? } else { said(&total) });
     Ok(ExitCode::SUCCESS)
 }
@@ -105,12 +120,13 @@ fn seeds(dir: &Path, runs: &[PathBuf]) -> anyhow::Result<Vec<u64>> {
     Ok(seeds)
 }
 
-fn total(reports: &[Report]) -> Total {
+fn total(reports: &[Report], planned: u64) -> Total {
     let of = |score: fn(&Report) -> Option<f64>| reports.iter().map(score).collect::<Option<Vec<f64>>>();
     let means: Vec<f64> = reports.iter().map(|report| report.mean).collect();
     let [mean, low, high] = interval::mean(&means);
     let human_normalised = of(|report| report.human_normalised).map(|scores| interval::mean(&scores)[0]);
-    Total { runs: reports.len(), mean, low, high, human_normalised }
+    let unfinished = reports.iter().filter(|report| report.checkpoint < planned).count();
+    Total { runs: reports.len(), unfinished, not_begun: 0, mean, low, high, human_normalised }
 }
 
 /// What all rows are of, and their columns.
@@ -135,7 +151,7 @@ fn line([seed, checkpoint, games, mean, median]: [String; 5], run: &str) -> Stri
 }
 
 fn said(total: &Total) -> String {
-    let Total { runs, mean, low, high, human_normalised } = total;
+    let Total { runs, mean, low, high, human_normalised, .. } = total;
     let spread = match runs {
         1 => String::new(),
         _ => format!(", {} {low:.3} to {high:.3}", interval::name(*runs)),

@@ -3,7 +3,7 @@
 use rl_core::EnvEntry;
 use toml::{Table, Value};
 
-use crate::claim;
+use crate::claim::{self, Claim};
 use crate::usage::{hint, usage};
 
 /// The tables of a preset's text.
@@ -17,10 +17,10 @@ pub(crate) fn parse(text: &str, origin: &str) -> anyhow::Result<Table> {
     })
 }
 
-/// Replaces whole tables of `merged` by those of a file; what it claims is checked, and changes nothing.
-pub(super) fn replace(merged: &mut Table, text: &str, origin: &str) -> anyhow::Result<()> {
+/// Replaces whole tables of `merged` by those of a file, and returns what it claims.
+pub(super) fn replace(merged: &mut Table, text: &str, origin: &str) -> anyhow::Result<Option<Claim>> {
     let mut tables = parse(text, origin)?;
-    claim::take(&mut tables, origin)?;
+    let claim = claim::take(&mut tables, origin)?;
     for (name, value) in tables {
         if !["env", "eval", "agent", "train"].contains(&name.as_str()) || !value.is_table() {
             let hint = hint(&name, ["env", "eval", "agent", "train"]);
@@ -31,7 +31,7 @@ pub(super) fn replace(merged: &mut Table, text: &str, origin: &str) -> anyhow::R
         }
         merged.insert(name, value);
     }
-    Ok(())
+    Ok(claim)
 }
 
 /// Whether `new` has exactly the keys of `old`, with values of their types.
@@ -220,7 +220,7 @@ mod tests {
     fn a_preset_file_is_complete_and_has_no_key_of_its_own() {
         let base = || -> Table { "[train]\nframes = 1\nenvs = 2".parse().unwrap() };
         let check = |text: &str| replace(&mut base(), text, "f.toml").map_err(|e| e.to_string());
-        assert_eq!(check("[train]\nframes = 5\nenvs = 1"), Ok(()));
+        assert_eq!(check("[train]\nframes = 5\nenvs = 1"), Ok(None));
         assert_eq!(
             check("[train]\nframes = 5"),
             Err(concat!(
