@@ -4,7 +4,8 @@ use std::fs::{self, File, OpenOptions};
 use std::io::{Seek as _, SeekFrom, Write as _};
 use std::path::{Path, PathBuf};
 
-use anyhow::Context as _;
+use anyhow::{Context as _, bail};
+use serde::de::DeserializeOwned;
 
 /// The file, open for appending.
 #[derive(Debug)]
@@ -58,7 +59,21 @@ pub(crate) fn read(path: &Path) -> anyhow::Result<Vec<u8>> {
     }
 }
 
-/// The whole lines of a file; what a crash tore is left out.
-pub(crate) fn lines(bytes: &[u8]) -> impl Iterator<Item = &[u8]> {
-    bytes.split_inclusive(|&byte| byte == b'\n').filter(|line| line.ends_with(b"\n"))
+/// The rows of JSON in a file, each with its line; none if it is missing. What a crash tore is left out, which only the end of
+/// a file can be.
+///
+/// # Errors
+/// If the file cannot be read, or a line before its end is no such row; the message names it.
+pub(crate) fn rows<T: DeserializeOwned>(path: &Path) -> anyhow::Result<Vec<(T, Vec<u8>)>> {
+    let bytes = read(path)?;
+    let lines: Vec<&[u8]> = bytes.split_inclusive(|&byte| byte == b'\n').collect();
+    let mut rows = Vec::with_capacity(lines.len());
+    for (number, line) in (1..).zip(&lines) {
+        match serde_json::from_slice(line) {
+            Ok(row) if line.ends_with(b"\n") => rows.push((row, line.to_vec())),
+            _ if number == lines.len() => {}
+            _ => bail!("{}, line {number}: damaged: remove that line, and the others are read", path.display()),
+        }
+    }
+    Ok(rows)
 }

@@ -6,7 +6,7 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
-use crate::appended::{Appended, lines, read};
+use crate::appended::{Appended, rows};
 
 /// Name of the file.
 pub(crate) const FILE: &str = "digests.jsonl";
@@ -40,14 +40,11 @@ impl Digests {
     /// Goes on after the states up to and including `frames`, and forgets those after it.
     ///
     /// # Errors
-    /// If the file cannot be read or cut.
+    /// If the file cannot be read or cut, or a line before its end is damaged.
     pub(crate) fn reopen(run: &Path, frames: u64) -> anyhow::Result<Self> {
         let (path, mut last, mut kept) = (run.join(FILE), None, 0);
-        for line in lines(&read(&path)?) {
-            match serde_json::from_slice::<Digest>(line) {
-                Ok(digest) if digest.frames <= frames => (last, kept) = (Some(digest.frames), kept + line.len() as u64),
-                _ => break,
-            }
+        for (digest, line) in rows::<Digest>(&path)?.into_iter().take_while(|(digest, _)| digest.frames <= frames) {
+            (last, kept) = (Some(digest.frames), kept + line.len() as u64);
         }
         Ok(Self { file: Appended::cut(path, kept)?, last })
     }
@@ -68,12 +65,12 @@ impl Digests {
     }
 }
 
-/// All states of a run, in their order; a line that is torn or damaged ends them.
+/// All states of a run, in their order.
 ///
 /// # Errors
-/// If the file cannot be read.
+/// If the file cannot be read, or a line before its end is damaged: fewer states than there were would be compared.
 pub(crate) fn all(run: &Path) -> anyhow::Result<Vec<Digest>> {
-    Ok(lines(&read(&run.join(FILE))?).map_while(|line| serde_json::from_slice(line).ok()).collect())
+    Ok(rows(&run.join(FILE))?.into_iter().map(|(digest, _)| digest).collect())
 }
 
 #[cfg(test)]

@@ -6,6 +6,8 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 
 use anyhow::Context as _;
+use rustix::fs::{FlockOperation, flock};
+use rustix::io::{Errno, retry_on_intr};
 use serde::Serializer;
 use tempfile::NamedTempFile;
 
@@ -75,6 +77,22 @@ pub(crate) fn whole(path: &Path, write: impl FnOnce(&File) -> anyhow::Result<()>
     file.as_file().sync_all().with_context(told)?; // a name may be on disk before what it names
     file.persist(&target).map_err(|e| e.error).with_context(told)?;
     Ok(())
+}
+
+/// Locks the file `path`, which is made if it is missing, against other processes for as long as what is returned lives;
+/// nothing if another has it locked and `wait` is not asked for.
+///
+/// # Errors
+/// If it cannot be opened to be written, or its file system locks none; the message names it.
+pub(crate) fn locked(path: &Path, wait: bool) -> anyhow::Result<Option<File>> {
+    let told = || path.display().to_string();
+    let file = File::options().create(true).truncate(false).write(true).open(path).with_context(told)?;
+    let how = if wait { FlockOperation::LockExclusive } else { FlockOperation::NonBlockingLockExclusive };
+    match retry_on_intr(|| flock(&file, how)) {
+        Ok(()) => Ok(Some(file)),
+        Err(Errno::WOULDBLOCK) => Ok(None),
+        Err(e) => Err(e).with_context(told),
+    }
 }
 
 /// Writes these bytes as the file `path`, whole or not at all.

@@ -6,12 +6,11 @@
 use std::path::Path;
 use std::time::Instant;
 
-use anyhow::bail;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde::ser::{Serialize, SerializeMap as _, Serializer};
 
-use crate::appended::{Appended, read};
+use crate::appended::{self, Appended, read};
 use crate::events;
 
 /// Name of the file of rows.
@@ -49,24 +48,12 @@ struct Kept {
     eval_return: Option<f64>,
 }
 
-/// The rows of the run in that directory, each with its line; none if the file is missing. What a crash tore is left out, which only the
-/// end of a file can be.
+/// The rows of the run in that directory, each with its line; none if the file is missing.
 ///
 /// # Errors
-/// If the file cannot be read, or a line before its end is no such row; the message names it.
+/// As [`appended::rows`].
 pub(crate) fn rows<T: DeserializeOwned>(run: &Path) -> anyhow::Result<Vec<(T, Vec<u8>)>> {
-    let path = run.join(ROWS);
-    let bytes = read(&path)?;
-    let lines: Vec<&[u8]> = bytes.split_inclusive(|&byte| byte == b'\n').collect();
-    let mut rows = Vec::with_capacity(lines.len());
-    for (number, line) in (1..).zip(&lines) {
-        match serde_json::from_slice(line) {
-            Ok(row) if line.ends_with(b"\n") => rows.push((row, line.to_vec())),
-            _ if number == lines.len() => {}
-            _ => bail!("{}, line {number}: damaged: remove that line, and the others are read", path.display()),
-        }
-    }
-    Ok(rows)
+    appended::rows(&run.join(ROWS))
 }
 
 /// Whether [`Metrics::reopen`] could read the rows of a run.

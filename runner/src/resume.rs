@@ -23,7 +23,7 @@ use crate::tape::Tape;
 use crate::trained::recorded;
 use crate::usage::{self, usage};
 use crate::verbosity::{Verbosity, finish, listen, progress};
-use crate::{demonstrations, metrics, output, publish, record, schedules};
+use crate::{demonstrations, digests, metrics, output, publish, record, schedules};
 
 /// Resumes a run from its last checkpoint, bit for bit as if it had not been interrupted; a run without a checkpoint
 /// starts over. Of the directory of --seeds, all of its runs.
@@ -163,6 +163,7 @@ pub(crate) fn go_on(going: &Going<'_>, path: &Path, shown: Shown) -> anyhow::Res
         shown.note("this run has ended already: --frames F goes on to F frames in all");
     }
     metrics::check(path)?;
+    digests::all(path)?;
     let progress = shown.begin(&resolved, about.seed, (frames, train.frames), stop)?;
     // Nothing of the run is changed before this, whatever was refused.
     checkpoint::forget_after(&dir.checkpoints(), frames)?;

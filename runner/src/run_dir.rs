@@ -3,14 +3,13 @@
 //! `run.toml` (every value resolved), `run.json` (binary, machine, seed), `checkpoints/`, `best/`, metrics, and `.lock`.
 
 use std::collections::BTreeSet;
-use std::ffi::OsStr;
+use std::ffi::OsString;
 use std::fs::{self, File};
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context as _, bail};
+use anyhow::{Context as _, anyhow, bail};
 use rl_nn::Precision;
-use rustix::fs::{FlockOperation, flock};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
@@ -234,7 +233,10 @@ pub(crate) fn settings(path: &Path, about: &About) -> anyhow::Result<(PathBuf, b
 /// If it holds something, unless `force` is given and that is a run.
 pub(crate) fn may_be(path: &Path, force: bool) -> anyhow::Result<bool> {
     let empty = match fs::read_dir(path) {
-        Ok(mut entries) => entries.all(|entry| entry.is_ok_and(|entry| is_unborn(&entry.file_name()))),
+        Ok(entries) => {
+            let names = entries.map(|entry| Ok(entry?.file_name())).collect::<std::io::Result<Vec<_>>>();
+            is_unborn(&names.with_context(|| path.display().to_string())?)
+        }
         Err(e) if e.kind() == ErrorKind::NotFound => true,
         Err(e) if e.kind() == ErrorKind::NotADirectory => {
             return Err(usage(format!("{} is a file, not a directory", path.display())));
@@ -255,9 +257,12 @@ pub(crate) fn may_be(path: &Path, force: bool) -> anyhow::Result<bool> {
     Ok(!empty)
 }
 
-/// Whether a file is of a run that was killed before it was one: its `run.json` comes last.
-fn is_unborn(name: &OsStr) -> bool {
-    name == LOCK || name == "run.toml" || name.as_encoded_bytes().starts_with(b".tmp")
+/// Whether all that a directory holds is of a run that was killed before it was one: its `run.json` comes last, and its lock
+/// first. Settings without a lock are somebody's own.
+fn is_unborn(names: &[OsString]) -> bool {
+    let locked = names.iter().any(|name| name == LOCK);
+    let ours = |name: &OsString| name == LOCK || name.as_encoded_bytes().starts_with(b".tmp");
+    names.iter().all(|name| ours(name) || (locked && name == "run.toml"))
 }
 
 /// Makes `path` an empty directory of this process.
@@ -299,14 +304,8 @@ fn free(name: &str, n: u32) -> anyhow::Result<Option<PathBuf>> {
 /// By a file of its own that is open to be written: some network file systems lock no other, and one that is replaced, as
 /// `run.json` is, would be another's to lock.
 fn lock(path: &Path) -> anyhow::Result<File> {
-    let file = path.join(LOCK);
-    let file = File::options().create(true).truncate(false).write(true).open(&file);
-    let file = file.with_context(|| path.join(LOCK).display().to_string())?;
-    match flock(&file, FlockOperation::NonBlockingLockExclusive) {
-        Ok(()) => Ok(file),
-        Err(rustix::io::Errno::WOULDBLOCK) => bail!("{}: another rl-run is writing to this run", path.display()),
-        Err(e) => Err(e).with_context(|| path.display().to_string()),
-    }
+    file::locked(&path.join(LOCK), false)?
+        .ok_or_else(|| anyhow!("{}: another rl-run is writing to this run", path.display()))
 }
 
 #[cfg(test)]

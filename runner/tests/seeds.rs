@@ -3,7 +3,7 @@
 
 mod common;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
 use common::{json, names, output, refusal, rl_run, signal, until, until_a_checkpoint};
@@ -264,6 +264,7 @@ fn a_group_that_goes_on_has_the_seeds_and_settings_that_it_was_asked_for() {
     let single = json(at, &format!("{line} --frames 3000 --seed 9 --run single --json"));
     assert_eq!(reached[3]["parameters_sha256"], single["parameters_sha256"]);
     assert!(std::fs::read_to_string(at.join("g/s9/run.json")).unwrap().contains("\"record\": \"best\""));
+    ask(&[1, 2, 3]); // as if other settings had been asked for before 9 began
     let again = output(at, "resume g --json");
     let said = String::from_utf8_lossy(&again.stderr);
     assert!(again.status.success() && said.contains("seed 9: this run has ended already"), "{said}");
@@ -283,6 +284,28 @@ fn a_group_that_goes_on_has_the_seeds_and_settings_that_it_was_asked_for() {
         let (code, said) = refusal(at, command);
         assert!(code == 1 && said.contains("g/group.json: damaged"), "{command}: {said}");
     }
+}
+
+#[test]
+fn of_two_commands_that_name_seeds_at_once_neither_loses_those_of_the_other() {
+    let dir = tempfile::tempdir().unwrap();
+    let at = dir.path();
+    let line = "--env cartpole --agent ppo --quiet --frames 1 --run g";
+    assert!(output(at, &format!("{line} --seeds 1")).status.success());
+    let (file, lock) = (at.join("g/group.json"), at.join("g/.group.lock"));
+    let other = std::fs::File::open(&lock).unwrap();
+    other.lock().unwrap();
+    let mut waiting = rl_run(at, &format!("{line} --seeds 2")).stdout(Stdio::null()).spawn().unwrap();
+    let open = PathBuf::from(format!("/proc/{}/fd", waiting.id()));
+    let links = || std::fs::read_dir(&open).into_iter().flatten().flatten().filter_map(|fd| fd.path().read_link().ok());
+    until(&mut waiting, || links().any(|link| link == lock));
+    let noted = || serde_json::from_slice::<Value>(&std::fs::read(&file).unwrap()).unwrap();
+    let mut roster = noted();
+    roster["seeds"] = [1, 5].into();
+    std::fs::write(&file, roster.to_string()).unwrap();
+    drop(other);
+    assert!(waiting.wait().unwrap().success());
+    assert_eq!(noted()["seeds"], serde_json::json!([1, 5, 2]));
 }
 
 #[test]

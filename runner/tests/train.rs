@@ -130,15 +130,27 @@ fn what_was_killed_before_it_was_a_run_stands_in_nobodys_way() {
     let dir = tempfile::tempdir().unwrap();
     let run = dir.path().join("r");
     std::fs::create_dir(&run).unwrap();
+    std::fs::write(run.join(".lock"), "").unwrap();
     std::fs::write(run.join("run.toml"), "half").unwrap();
     std::fs::write(run.join(".tmpAb12"), "").unwrap();
     let done = output(dir.path(), "--env frozenlake --agent tabular --frames 200 --quiet --run r");
     assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
-    // A file of somebody's is.
-    std::fs::create_dir(dir.path().join("s")).unwrap();
-    std::fs::write(dir.path().join("s/letter.txt"), "dear").unwrap();
-    let refused = output(dir.path(), "--env frozenlake --agent tabular --frames 200 --quiet --run s");
-    assert_eq!(refused.status.code(), Some(2));
+    // A file of somebody's is, settings without a lock too.
+    for name in ["letter.txt", "run.toml"] {
+        let mine = dir.path().join("s").join(name);
+        std::fs::create_dir(mine.parent().unwrap()).unwrap();
+        std::fs::write(&mine, "dear").unwrap();
+        for force in ["", " --force"] {
+            let refused =
+                output(dir.path(), &format!("--env frozenlake --agent tabular --frames 200 --quiet --run s{force}"));
+            assert_eq!(
+                (refused.status.code(), &std::fs::read(&mine).unwrap()[..]),
+                (Some(2), &b"dear"[..]),
+                "{refused:?}"
+            );
+        }
+        std::fs::remove_dir_all(mine.parent().unwrap()).unwrap();
+    }
 }
 
 /// Each process writes what its run is before it trains: who comes second is to refuse before that.

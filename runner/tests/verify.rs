@@ -96,6 +96,26 @@ fn the_first_part_that_differs_is_named() {
 }
 
 #[test]
+fn a_damaged_state_is_neither_left_out_nor_cut() {
+    let dir = tempfile::tempdir().unwrap();
+    let at = dir.path();
+    json(at, &format!("{RUN} --run r"));
+    let file = at.join("r/digests.jsonl");
+    let whole = std::fs::read_to_string(&file).unwrap();
+    let damaged = whole.replacen("{\"frames\"", "{\"frmaes\"", 2).replacen("frmaes", "frames", 1);
+    std::fs::write(&file, &damaged).unwrap();
+    for command in ["verify r", "resume r", "resume r --frames 100000"] {
+        let (code, said) = refusal(at, command);
+        assert!(code == 1 && said.contains("r/digests.jsonl, line 2: damaged: remove that line"), "{command}: {said}");
+        assert_eq!(std::fs::read_to_string(&file).unwrap(), damaged, "{command}");
+    }
+    // What a crash tore is the end of the file, and no state.
+    std::fs::write(&file, format!("{whole}{{\"frames\": 9")).unwrap();
+    let verdict = json(at, "verify r --quiet --json");
+    assert_eq!((&verdict["equal"], verdict["states"].as_u64()), (&true.into(), Some(whole.lines().count() as u64)));
+}
+
+#[test]
 fn what_cannot_be_verified_is_refused_in_a_line() {
     let dir = tempfile::tempdir().unwrap();
     let at = dir.path();

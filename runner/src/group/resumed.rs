@@ -20,7 +20,8 @@ use crate::{checkpoint, output};
 /// # Errors
 /// If no run can be started. A run that fails is reported, and the others go on.
 pub(crate) fn resume(args: &ResumeArgs, roster: &Roster, tables: &Tables, stop: Stop) -> anyhow::Result<ExitCode> {
-    let (dir, seeds) = (args.run.as_path(), roster.seeds.as_slice());
+    let dir = args.run.as_path();
+    let seeds = &roster.all(dir)[..];
     let one = |flag: &str| {
         let first = output::word(&below(dir, seeds.first().copied().unwrap_or(1)));
         usage(format!("{flag} is of one run, and {} holds a group: rl-run resume {first} …", dir.display()))

@@ -41,6 +41,9 @@ impl Roster {
     /// # Errors
     /// If what is there cannot be read, or a file cannot be written.
     pub(crate) fn write(dir: &Path, order: &Order, seeds: &[u64]) -> anyhow::Result<()> {
+        fs::create_dir_all(dir).with_context(|| dir.display().to_string())?;
+        // Of two commands that name seeds at once neither is to lose those of the other.
+        let _alone = file::locked(&dir.join(".group.lock"), true)?;
         let (settings, text) = (settings(dir), order.resolved.text());
         let mut all = match Self::read(dir)? {
             Some(before) => {
@@ -59,7 +62,6 @@ impl Roster {
             record: order.record,
             record_outputs: order.outputs,
         };
-        fs::create_dir_all(dir).with_context(|| dir.display().to_string())?;
         // What makes the directory that of a group comes last.
         file::write(&settings, text.as_bytes())?;
         let json = format!("{}\n", serde_json::to_string_pretty(&roster)?);
@@ -80,6 +82,16 @@ impl Roster {
             Err(e) if matches!(e.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => Ok(None),
             Err(e) => Err(e).with_context(|| file.display().to_string()),
         }
+    }
+
+    /// All seeds of the group in `dir`: those that it was asked for, then those of other runs that are there. A run that had
+    /// not begun when the group was asked for other settings is one of them.
+    pub(super) fn all(&self, dir: &Path) -> Vec<u64> {
+        let runs = run_dir::below(dir);
+        let seed = |run: &PathBuf| run.file_name()?.to_str()?.strip_prefix('s')?.parse().ok();
+        let found = runs.iter().filter_map(|run| seed(run).filter(|&seed| below(dir, seed) == *run));
+        let known: BTreeSet<u64> = self.seeds.iter().copied().collect();
+        self.seeds.iter().copied().chain(found.filter(|seed| !known.contains(seed))).collect()
     }
 
     /// The settings of the seeds that were named last.
