@@ -118,10 +118,10 @@ impl Config {
 
     fn check(&self) -> Result<()> {
         config::at_least_one(&[("horizon", self.horizon as u64)])?;
+        config::epsilon("eps", self.eps)?;
         config::from_zero_on(&[
             ("lr", self.lr),
             ("lr_end", self.lr_end),
-            ("eps", self.eps),
             ("grad_clip", self.grad_clip),
             ("entropy_coef", self.entropy_coef),
             ("value_coef", self.value_coef),

@@ -47,7 +47,11 @@ pub const fn entry<G: Game>(id: &'static str, presets: &'static [(&'static str, 
             let config = Config::read(context)?;
             let trees = |simulations| Forest::<G>::bytes_for(context.seats as usize, simulations);
             let trees = trees(config.simulations).saturating_add(trees(config.eval_simulations));
-            Ok((Experience::<G>::bytes_for(config.replay_capacity).saturating_add(trees), "agent.replay_capacity"))
+            let step = 4 * (G::PLANES.iter().product::<usize>() + 2 * G::ACTIONS + 8) as u64;
+            let block = step.saturating_mul(config.horizon as u64).saturating_mul(context.seats.into());
+            let kept = Experience::<G>::bytes_for(config.replay_capacity);
+            let parts = [(kept, "agent.replay_capacity"), (trees, "agent.simulations"), (block, "agent.horizon")];
+            Ok(config::together(parts))
         },
         build: |context| Ok(Box::new(AlphaZero::<G>::new(context)?)),
     }
@@ -117,10 +121,10 @@ impl Config {
             ("batch", config.batch as u64, 1 << 16),
             ("horizon", config.horizon as u64, 1 << 16),
         ])?;
+        config::epsilon("adam_eps", config.adam_eps)?;
         config::from_zero_on(&[
             ("lr", config.lr),
             ("lr_end", config.lr_end),
-            ("adam_eps", config.adam_eps),
             ("grad_clip", config.grad_clip),
             ("value_coef", config.value_coef),
             ("sigma_visit", config.sigma_visit),

@@ -53,7 +53,9 @@ pub(crate) const ENTRY: AgentEntry = AgentEntry {
         let seen = context.spec.frame_len() * context.spec.stack + 4 * context.spec.vector;
         let made = (config.batch as u64).saturating_mul((config.trunk.bytes(context.spec.frame) + seen) as u64);
         let kept = Demonstrated::bytes_for(context.spec, config.capacity);
-        Ok((kept.saturating_add(made), if made > kept { "agent.batch" } else { "agent.capacity" }))
+        let acted = context.spec.symbols.len() + context.spec.discrete.len() + context.spec.continuous.len() + 8;
+        let block = config.update_period.saturating_mul((seen + 4 * acted + context.spec.legal_len()) as u64);
+        Ok(config::together([(kept, "agent.capacity"), (made, "agent.batch"), (block, "agent.update_period")]))
     },
     build: |context| Ok(Box::new(Bc::new(context)?)),
 };
@@ -111,12 +113,8 @@ impl Config {
             ("updates", self.updates),
             ("check_period", self.check_period),
         ])?;
-        config::from_zero_on(&[
-            ("lr", self.lr),
-            ("lr_end", self.lr_end),
-            ("adam_eps", self.adam_eps),
-            ("grad_clip", self.grad_clip),
-        ])?;
+        config::epsilon("adam_eps", self.adam_eps)?;
+        config::from_zero_on(&[("lr", self.lr), ("lr_end", self.lr_end), ("grad_clip", self.grad_clip)])?;
         config::widths("hidden", &self.hidden)?;
         config::fractions(&[("held_out", self.held_out)])?;
         if self.held_out == 1.0 {
@@ -296,7 +294,7 @@ impl Learner for Bc {
         self.progress.count(blocks, reduce)?;
         let crossed = |period: u64| self.progress.steps() / period - before / period;
         let (rounds, checks) = (crossed(self.config.update_period), crossed(self.config.check_period));
-        for _ in 0..rounds * self.config.updates {
+        for _ in 0..rounds.saturating_mul(self.config.updates) {
             self.update(reduce, log).map_err(|error| guard::with_batch(error, || self.columns()))?;
         }
         if checks > 0 {

@@ -3,18 +3,26 @@
 //! A key that several agents share stands in the table of each: a table that refuses unknown keys cannot take in another one,
 //! since serde's `flatten` and `deny_unknown_fields` exclude each other, and a preset must not hold a key that does nothing.
 
-use rl_core::{Error, Result};
+use rl_core::{Error, Result, read_table};
 use serde::de::DeserializeOwned;
 
 use crate::Context;
 
 /// The `[agent]` table as the settings of one agent.
 pub(crate) fn read<T: DeserializeOwned>(context: &Context<'_>) -> Result<T> {
-    context.config.clone().try_into().map_err(|e: toml::de::Error| {
-        let whole =
-            if e.message().starts_with("missing field") { " (a table of another `kind` is given whole)" } else { "" };
-        Error::Config { key: "agent".to_owned(), message: format!("{}{whole}", e.message()) }
+    read_table("agent", context.config).map_err(|error| match error {
+        Error::Config { key, message } if key != "agent" && message.starts_with("missing field") => Error::Config {
+            key,
+            message: format!("{message} (a table is given whole: docs/agents.md shows all kinds)"),
+        },
+        other => other,
     })
+}
+
+/// Bytes of all parts of a learner's memory, and the key that the largest hangs on.
+pub(crate) fn together<const N: usize>(parts: [(u64, &'static str); N]) -> (u64, &'static str) {
+    let (_, key) = parts.into_iter().max_by_key(|&(bytes, _)| bytes).unwrap_or_default();
+    (parts.iter().fold(0, |sum: u64, &(bytes, _)| sum.saturating_add(bytes)), key)
 }
 
 /// Refuses a count of 0.
@@ -63,6 +71,16 @@ pub(crate) fn from_zero_on(numbers: &[(&str, f64)]) -> Result<()> {
     match numbers.iter().find(|(_, number)| !(*number >= 0.0 && number.is_finite())) {
         Some((key, number)) => Err(bad(key, format!("{number} is not a number from 0 on"))),
         None => Ok(()),
+    }
+}
+
+/// Refuses an ε of an optimiser that is not above 0 in single precision: a parameter that has had no gradient would move by
+/// 0 / 0.
+pub(crate) fn epsilon(key: &str, eps: f64) -> Result<()> {
+    if eps as f32 > 0.0 && eps.is_finite() {
+        Ok(())
+    } else {
+        Err(bad(key, format!("{eps} is not a number above 0 (in single precision)")))
     }
 }
 

@@ -309,8 +309,7 @@ fn memory(context: &Context<'_>) -> Result<(u64, &'static str)> {
     let block = update_period.saturating_mul(seen as u64);
     let replay = Replay::bytes_for(spec, seats, replay_capacity, n_step, sequence).saturating_add(tree);
     let parts = [(replay, "agent.replay_capacity"), (made, "agent.batch"), (block, "agent.update_period")];
-    let (_, key) = parts.into_iter().max_by_key(|&(bytes, _)| bytes).expect("three of them");
-    Ok((parts.iter().fold(0, |sum: u64, &(bytes, _)| sum.saturating_add(bytes)), key))
+    Ok(crate::config::together(parts))
 }
 
 /// Why an agent of values, called `id`, cannot act in an environment of these shapes, if it cannot.

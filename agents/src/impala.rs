@@ -98,11 +98,11 @@ impl Config {
 
     fn check(&self) -> Result<()> {
         config::at_least_one(&[("horizon", self.horizon as u64)])?;
+        config::epsilon("eps", self.eps)?;
         config::from_zero_on(&[
             ("lr", self.lr),
             ("lr_end", self.lr_end),
             ("rms_first", self.rms_first),
-            ("eps", self.eps),
             ("grad_clip", self.grad_clip),
             ("rho_clip", self.rho_clip),
             ("c_clip", self.c_clip),

@@ -270,7 +270,10 @@ struct Now {
 impl Learner for OnPolicy {
     fn plan(&self) -> Plan {
         let Settings { horizon, epochs, minibatches, .. } = self.settings;
-        let pace = Pace { updates: (epochs * minibatches) as u64, steps: horizon as u64 * u64::from(self.seats) };
+        let pace = Pace {
+            updates: (epochs as u64).saturating_mul(minibatches as u64),
+            steps: horizon as u64 * u64::from(self.seats),
+        };
         Plan { horizon, extra: Behaviour::width(&self.spec, self.net.state_width()), pace }
     }
 

@@ -122,10 +122,10 @@ impl Config {
             ("epochs", self.epochs as u64),
             ("minibatches", self.minibatches as u64),
         ])?;
+        config::epsilon("adam_eps", self.adam_eps)?;
         config::from_zero_on(&[
             ("lr", self.lr),
             ("lr_end", self.lr_end),
-            ("adam_eps", self.adam_eps),
             ("grad_clip", self.grad_clip),
             ("clip", self.clip),
             ("clip_end", self.clip_end),

@@ -116,12 +116,8 @@ impl Config {
             ("epochs", self.epochs as u64),
             ("minibatches", self.minibatches as u64),
         ])?;
-        config::from_zero_on(&[
-            ("lr", self.lr),
-            ("lr_end", self.lr_end),
-            ("eps", self.eps),
-            ("grad_clip", self.grad_clip),
-        ])?;
+        config::epsilon("eps", self.eps)?;
+        config::from_zero_on(&[("lr", self.lr), ("lr_end", self.lr_end), ("grad_clip", self.grad_clip)])?;
         config::widths("hidden", &self.hidden)?;
         config::fractions(&[("gamma", self.gamma), ("lambda", self.lambda)])?;
         self.epsilon.check("agent.epsilon", 0.0, 1.0)
@@ -310,7 +306,10 @@ fn squared_error(values: &[f32], actions: usize, aims: impl Iterator<Item = (u32
 impl Learner for Pqn {
     fn plan(&self) -> Plan {
         let Config { horizon, epochs, minibatches, .. } = self.config;
-        let pace = Pace { updates: (epochs * minibatches) as u64, steps: horizon as u64 * u64::from(self.seats) };
+        let pace = Pace {
+            updates: (epochs as u64).saturating_mul(minibatches as u64),
+            steps: horizon as u64 * u64::from(self.seats),
+        };
         Plan { horizon, extra: 1, pace }
     }
 

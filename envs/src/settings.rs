@@ -29,7 +29,11 @@ pub(crate) fn check_probability(key: &str, value: f64) -> Result<()> {
     if (0.0..=1.0).contains(&value) { Ok(()) } else { Err(bad(key, message())) }
 }
 
-/// Refuses infinity and what is no number.
+/// Refuses what is no number, and what a learner's single precision holds for infinity.
 pub(crate) fn check_finite(key: &str, value: f64) -> Result<()> {
-    if value.is_finite() { Ok(()) } else { Err(bad(key, format!("{value} is not finite"))) }
+    if (value as f32).is_finite() {
+        Ok(())
+    } else {
+        Err(bad(key, format!("{value} is not finite, or too large for single precision")))
+    }
 }

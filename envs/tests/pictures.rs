@@ -11,7 +11,7 @@ use rl_envs::classic::cartpole::CartPole;
 use rl_envs::classic::mountain_car::MountainCar;
 use rl_envs::classic::pendulum::Pendulum;
 use rl_envs::grid::cliff_walking::CliffWalking;
-use rl_envs::grid::frozen_lake::FrozenLake;
+use rl_envs::grid::frozen_lake::{Config, FrozenLake, Map};
 use rl_envs::grid::taxi::Taxi;
 
 fn config<E: Env>(id: &str) -> E::Config {
@@ -54,6 +54,23 @@ fn walk<E: Env>(id: &str, seed: u64, actions: &[u32]) -> Canvas {
 fn frozen_lake_shows_start_goal_holes_and_walker() {
     pin("frozenlake", &walk::<FrozenLake>("frozenlake", 1, &[2, 1]), (384, 384), 0x9e51c50167086b32);
     pin("frozenlake8x8", &walk::<FrozenLake>("frozenlake8x8", 1, &[2, 2, 1, 2, 1]), (512, 512), 0x964fe6b05bf29d44);
+}
+
+#[test]
+fn a_lake_of_many_cells_has_a_picture_of_the_same_size() {
+    let rows = |side: usize| {
+        let mut rows = vec!["F".repeat(side); side];
+        rows[0].replace_range(..1, "S");
+        rows[side - 1].replace_range(side - 1.., "G");
+        rows
+    };
+    for (side, pixels) in [(16, 512), (21, 504), (22, 506), (100, 500), (600, 600)] {
+        let map = Map::Rows(rows(side));
+        let mut env = FrozenLake::new(&Config { map, ..config::<FrozenLake>("frozenlake") }).unwrap();
+        env.reset(1, obs(&mut [], &mut [0])).unwrap();
+        let canvas = drawn(&env);
+        assert_eq!((canvas.width(), canvas.height()), (pixels, pixels), "{side} cells");
+    }
 }
 
 #[test]

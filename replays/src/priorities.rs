@@ -48,7 +48,7 @@ impl Replay {
         n_step: usize,
         sequence: Option<Sequence>,
     ) -> u64 {
-        SumTree::bytes_for(rows_for(spec, seats, capacity, n_step, sequence) * seats)
+        SumTree::bytes_for(rows_for(spec, seats, capacity, n_step, sequence).saturating_mul(seats))
     }
 
     /// Gives the transitions that were drawn from `places` since the last append new priorities: what they are drawn in proportion

@@ -23,7 +23,7 @@ impl SumTree {
 
     /// Bytes that [`new`](SumTree::new) allocates.
     pub(crate) fn bytes_for(leaves: usize) -> u64 {
-        (2 * leaves * size_of::<f64>()) as u64
+        (leaves as u64).saturating_mul(2 * size_of::<f64>() as u64)
     }
 
     /// Number of leaves.

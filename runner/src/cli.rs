@@ -68,7 +68,7 @@ pub(crate) struct Machine {
     /// Threads that step environments [default: as --threads where a step takes long enough, else 1]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
     workers: Option<u16>,
-    /// `cpu` or `cuda` [default: cpu; for resume and verify, the device that the run used]
+    /// `cpu` or `cuda` [default: cpu; of resume and verify the device that the run used]
     #[arg(long)]
     device: Option<String>,
 }
@@ -230,6 +230,25 @@ fn run(cli: Cli, tables: &Tables) -> anyhow::Result<ExitCode> {
     }
 }
 
+/// What Rust says of a text that is no number, and what a person would.
+const WORDS: [(&str, &str); 5] = [
+    ("invalid digit found in string", "expected a whole number from 0 on"),
+    ("cannot parse integer from empty string", "expected a whole number from 0 on"),
+    ("number too large to fit in target type", "the number is too large"),
+    ("invalid float literal", "expected a number"),
+    ("cannot parse float from empty string", "expected a number"),
+];
+
+/// What may stand in the place of the argument that clap misses, by command.
+const INSTEAD: [(&str, &str); 6] = [
+    ("rollout", ": name --actions FILE, or --random with --steps N"),
+    ("record", ": name --out FILE and a RUN, or --model NAME, or --env ENV with --random"),
+    ("eval", ": name a RUN, or --model NAME"),
+    ("watch", ": name a recording or a directory, or --model NAME"),
+    ("fetch", ": name what to fetch, such as ale or vizdoom; --list shows all"),
+    ("list", ": name envs, agents, presets, settings or models"),
+];
+
 /// What clap says before it explains the usage, in one line, and what it cannot know. `first` is the first word of the command line.
 fn one_line(error: &clap::Error, first: Option<&str>) -> String {
     let text = error.render().to_string();
@@ -238,12 +257,16 @@ fn one_line(error: &clap::Error, first: Option<&str>) -> String {
     let said = said.filter(|line| !line.is_empty() && !line.starts_with("tip: to pass '-"));
     let said = said.collect::<Vec<_>>().join(" ");
     let said = said.trim_start_matches("error: ").trim_end_matches(" For more information, try '--help'.");
+    let said = &WORDS.iter().fold(said.to_owned(), |said, (rusts, ours)| said.replace(rusts, ours));
     let mend = match (error.kind(), first) {
         (ErrorKind::InvalidSubcommand | ErrorKind::UnknownArgument | ErrorKind::ArgumentConflict, Some("train")) => {
             return "training has no command word: rl-run --env … --agent … (see --help)".to_owned();
         }
         (ErrorKind::UnknownArgument, Some("resume")) if of_training(error) => {
             ": a run keeps its settings, only --frames changes"
+        }
+        (ErrorKind::MissingRequiredArgument, Some(command)) => {
+            INSTEAD.iter().find(|(of, _)| *of == command).map_or("", |(_, instead)| instead)
         }
         (ErrorKind::ArgumentConflict, Some(flag)) if flag.starts_with('-') && said.contains("the subcommand '") => {
             ": flags go behind the command"

@@ -91,7 +91,10 @@ fn judge(args: &EvalArgs, path: &Path, tables: &Tables, waiting: &Waiting) -> an
 fn exact(resolved: &Resolved, learner: &dyn Learner, epsilon: f32, picture: Option<&Path>) -> anyhow::Result<f64> {
     let env = resolved.seat_eval(&Seating { seed: 0, seats: SEATS..SEATS + 1 })?;
     let Some(table) = env.tabular() else {
-        bail!(usage(format!("--exact: `{}` is not tabular (no table of its transitions)", resolved.env_name)));
+        bail!(usage(format!(
+            "--exact: `{}` is not tabular (no table of its transitions), as frozenlake, cliffwalking, taxi and blackjack are",
+            resolved.env_name
+        )));
     };
     let states = table.states() as u32;
     let mut block = Rollout::new(env.spec(), 1, states as usize, learner.plan().extra); // a seat per state

@@ -50,7 +50,10 @@ pub(crate) fn device(name: &str) -> anyhow::Result<Device> {
     match name {
         "cpu" => Ok(Device::Cpu),
         "cuda" if cfg!(feature = "cuda") => Device::new_cuda(0).context("--device cuda"),
-        "cuda" => bail!(usage("--device cuda: this binary was built without the feature `cuda`")),
+        "cuda" => bail!(usage(
+            "--device cuda: this binary was built without the feature `cuda`: `cargo build --release -p rl-runner --features cuda` has it, and needs \
+             the CUDA toolkit"
+        )),
         _ => bail!(usage(format!("--device {name}: expected `cpu` or `cuda`"))),
     }
 }

@@ -1,34 +1,52 @@
 //! `rl-run list`: what there is to name.
 
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use rl_core::EnvEntry;
 use serde::Serialize;
 
 use crate::claim::{self, Claim};
-use crate::preset::agent_presets;
+use crate::preset::{self, Ask, agent_presets, parse};
 use crate::score::{Report, give};
 use crate::tables::{Tables, is_family};
-use crate::{model, output};
+use crate::usage::usage;
+use crate::{model, named, output};
 
-/// Lists environments, agents, presets with what they claim to reach, or trained models.
+/// Lists environments, agents, presets with what they claim to reach, every setting of one preset, or trained models.
 #[derive(Clone, Debug, clap::Args)]
 #[command(after_help = "Examples: rl-run list envs --json
-          rl-run list presets")]
+          rl-run list presets --env kungfu
+          rl-run list settings --env kungfu --agent ppo --preset 10min    # what --preset FILE reads: save it and change it")]
 pub(crate) struct ListArgs {
     /// What to list
     #[arg(value_enum)]
     what: What,
-    /// One JSON array on stdout
+    /// Environment whose presets or settings to list
+    #[arg(long)]
+    env: Option<String>,
+    /// Agent whose presets to list, or that the settings are of [default: none, only those of the environment]
+    #[arg(long)]
+    agent: Option<String>,
+    /// Preset whose settings to list, where it has a name [default: the usual one]
+    #[arg(long, value_name = "NAME", requires_all = ["env", "agent"])]
+    preset: Option<PathBuf>,
+    /// One JSON array on stdout; of settings one object
     #[arg(long)]
     json: bool,
 }
 
-#[derive(Clone, Copy, Debug, clap::ValueEnum)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 enum What {
+    /// All environments
     Envs,
+    /// All agents
     Agents,
+    /// Pairs that can be trained, and what is claimed of them
     Presets,
+    /// Every key of a preset with its value, as TOML
+    Settings,
+    /// Trained models
     Models,
 }
 
@@ -60,13 +78,21 @@ struct Preset {
 
 /// `rl-run list …`.
 pub(crate) fn run(args: &ListArgs, tables: &Tables) -> anyhow::Result<ExitCode> {
+    let of_a_pair = matches!(args.what, What::Presets | What::Settings);
+    if !of_a_pair && (args.env.is_some() || args.agent.is_some()) {
+        return Err(usage("--env and --agent choose among presets and settings"));
+    }
+    if args.preset.is_some() && args.what != What::Settings {
+        return Err(usage("--preset is one whose settings to list: rl-run list settings"));
+    }
     match args.what {
+        What::Settings => settings(args, tables),
         What::Envs => print(&envs(tables), args.json, |env| {
             let names: Vec<&str> = env.aliases.iter().copied().chain([env.name.as_str()]).collect();
             (names.join(", "), env.summary.to_owned())
         }),
         What::Agents => print(&agents(tables), args.json, |agent| (agent.name.to_owned(), agent.summary.to_owned())),
-        What::Presets => print(&presets(tables)?, args.json, |preset| {
+        What::Presets => print(&presets(args, tables)?, args.json, |preset| {
             let named = preset.preset.map(|name| format!(" --preset {name}")).unwrap_or_default();
             let agent = format!("{}{named}", preset.agent);
             let line = preset.claim.as_ref().map(|claim| format!("{agent:8}  {claim}"));
@@ -116,11 +142,57 @@ fn agents(tables: &Tables) -> Vec<Agent> {
     tables.agents.iter().map(|entry| Agent { name: entry.id, summary: entry.summary }).collect()
 }
 
-fn presets(tables: &Tables) -> anyhow::Result<Vec<Preset>> {
+/// `rl-run list settings`: the texts that presets are, with their comments, which are presets themselves.
+fn settings(args: &ListArgs, tables: &Tables) -> anyhow::Result<ExitCode> {
+    let Some(env) = &args.env else {
+        return Err(usage("list settings: name --env, and --agent for those of an agent too"));
+    };
+    let ask = Ask { env, agent: args.agent.as_deref(), preset: args.preset.as_deref(), ..Ask::default() };
+    let resolved = preset::resolve(tables, &ask)?;
+    if args.json {
+        output::line(serde_json::to_string(&resolved.tables)?);
+        return Ok(ExitCode::SUCCESS);
+    }
+    let name = &resolved.env_name;
+    let agents = match (&args.preset, resolved.agent) {
+        (Some(path), Some(agent)) => named::read(path, agent.id, name).map_err(usage)?,
+        (None, Some(agent)) => preset::agent_preset(resolved.env, name, agent).unwrap_or_default().to_owned(),
+        (_, None) => String::new(),
+    };
+    output::line(whole(resolved.env.preset_of(name), &agents)?);
+    Ok(ExitCode::SUCCESS)
+}
+
+/// The text of an environment's preset and that of an agent's as one preset.
+///
+/// # Errors
+/// If the latter is no TOML.
+fn whole(envs: &str, agents: &str) -> anyhow::Result<String> {
+    let replaced = parse(agents, "preset")?;
+    let envs = without(envs, |table| replaced.contains_key(table));
+    let agents = without(agents, |table| table == "claim"); // which holds for these values alone
+    Ok([envs.trim(), agents.trim()].join("\n\n").trim().to_owned())
+}
+
+/// A preset's text without the tables that are `left` out.
+fn without(text: &str, left: impl Fn(&str) -> bool) -> String {
+    let mut kept = true;
+    let lines = text.lines().filter(|line| {
+        if let Some(table) = line.strip_prefix('[').and_then(|line| line.split(['.', ']']).next()) {
+            kept = !left(table);
+        }
+        kept
+    });
+    lines.collect::<Vec<_>>().join("\n")
+}
+
+fn presets(args: &ListArgs, tables: &Tables) -> anyhow::Result<Vec<Preset>> {
+    let of_env = args.env.as_deref().map(|name| tables.env(name)).transpose()?.map(|(full, _)| full);
+    let of_agent = args.agent.as_deref().map(|name| tables.agent(name)).transpose()?.map(|agent| agent.id);
     let mut rows = Vec::new();
     for entry in &tables.envs {
-        for env in names(entry) {
-            for agent in &tables.agents {
+        for env in names(entry).into_iter().filter(|env| of_env.as_ref().is_none_or(|of| of == env)) {
+            for agent in tables.agents.iter().filter(|agent| of_agent.is_none_or(|of| of == agent.id)) {
                 for (preset, text) in agent_presets(entry, &env, agent) {
                     let claim = claim::on(&env, text, &format!("preset {}/{env}", agent.id))?;
                     rows.push(Preset { env: env.clone(), agent: agent.id, preset, claim });
@@ -129,4 +201,35 @@ fn presets(tables: &Tables) -> anyhow::Result<Vec<Preset>> {
         }
     }
     Ok(rows)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_settings_of_every_pair_are_a_preset_that_says_the_same() {
+        let tables = Tables::new(&[rl_envs::ENVS], &[rl_agents::AGENTS, crate::PLANNERS]);
+        let mut pairs = 0;
+        for entry in &tables.envs {
+            let name = format!("{}{}", entry.id, if is_family(entry) { "some" } else { "" });
+            let own = parse(entry.preset, "env").unwrap();
+            for agent in &tables.agents {
+                for (_, text) in agent_presets(entry, &name, agent) {
+                    let mut expected = own.clone();
+                    expected.extend(parse(text, "agent").unwrap());
+                    expected.remove("claim");
+                    assert_eq!(
+                        parse(&whole(entry.preset, text).unwrap(), "both").unwrap(),
+                        expected,
+                        "{name} {}",
+                        agent.id
+                    );
+                    pairs += 1;
+                }
+            }
+            assert_eq!(parse(&whole(entry.preset, "").unwrap(), "env").unwrap(), own);
+        }
+        assert!(pairs > 50, "{pairs}");
+    }
 }

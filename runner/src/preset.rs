@@ -4,6 +4,7 @@
 //! the one that it replaces. Nothing is inherited from one preset to another.
 
 mod merge;
+mod synonyms;
 
 use std::iter;
 use std::path::Path;
@@ -146,10 +147,16 @@ fn no_preset(merged: &Table, env_name: &str, env: &EnvEntry, agent: &AgentEntry)
     let seats = 0..(env.together)(&table);
     let spec = (env.build)(env_name, &table, &Seating { seed: 0, seats }).map(|env| env.spec().clone());
     let refused = spec.ok().and_then(|spec| needs::refusal(agent, env_name, &spec));
-    let with: Vec<&str> = agent.presets.iter().map(|&(name, _)| name).collect();
+    let name = |&(name, _): &(&'static str, _)| match name {
+        "atari/" => "every game of Atari",
+        "doom/" => "every scenario of Doom",
+        name => name,
+    };
+    let with: Vec<&str> = agent.presets.iter().map(name).collect();
     refused.unwrap_or_else(|| {
         usage(format!(
-            "agent `{}` has no preset for `{env_name}` (it has presets for {}): give one with --preset FILE",
+            "agent `{}` has no preset for `{env_name}` (it has presets for {}): give one with --preset FILE, such as what `rl-run list settings` \
+             prints of another",
             agent.id,
             with.join(", ")
         ))
@@ -292,10 +299,7 @@ impl Resolved {
     }
 
     fn read<T: DeserializeOwned>(&self, name: &str) -> anyhow::Result<T> {
-        serde_path_to_error::deserialize(Value::Table(self.table(name).clone())).map_err(|e| {
-            let path = if e.path().iter().next().is_some() { format!("{name}.{}", e.path()) } else { name.to_owned() };
-            usage(format!("{path}: {}", e.inner().message()))
-        })
+        Ok(rl_core::read_table(name, self.table(name))?)
     }
 
     /// Seats of the environment as it is trained on.

@@ -120,6 +120,8 @@ pub(crate) fn go_on(going: &Going<'_>, path: &Path, shown: Shown) -> anyhow::Res
     let Going { machine, workers, stop, tables, .. } = *going;
     let dir = RunDir::open(path)?; // before anything is read: another process could replace it
     let (mut about, mut resolved) = recorded(path, tables)?;
+    metrics::check(path)?;
+    digests::all(path)?;
     let planned = resolved.train()?.frames;
     set_frames(&mut resolved, going.frames)?;
     let (train, eval) = (resolved.train()?, resolved.eval()?);
@@ -162,8 +164,6 @@ pub(crate) fn go_on(going: &Going<'_>, path: &Path, shown: Shown) -> anyhow::Res
     if settled && frames >= train.frames && session.learner.updates() > 0 {
         shown.note("this run has ended already: --frames F goes on to F frames in all");
     }
-    metrics::check(path)?;
-    digests::all(path)?;
     let progress = shown.begin(&resolved, about.seed, (frames, train.frames), stop)?;
     // Nothing of the run is changed before this, whatever was refused.
     checkpoint::forget_after(&dir.checkpoints(), frames)?;

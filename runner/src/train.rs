@@ -34,7 +34,7 @@ pub(crate) struct TrainArgs {
     /// Trains several seeds side by side, as many at once as there are threads: 1..64 (both included) or 1,2,5
     #[arg(long, value_name = "SEEDS", conflicts_with = "seed", allow_negative_numbers = true)]
     seeds: Option<Seeds>,
-    /// Directory of the run; with --seeds, the parent of one directory s<seed> per seed [default: runs/<env>-<agent>-s<seed>]
+    /// Directory of the run; with --seeds, the parent of one directory s<seed> per seed [default: runs/<env>-<agent>-s<seed>, or with -2, -3 … behind it where that is taken]
     #[arg(long, value_name = "DIR")]
     run: Option<PathBuf>,
     /// Replace the run that is in the directory of --run

@@ -98,7 +98,10 @@ impl Verdict {
         let name = run.display();
         match &self.first_difference {
             None if json => {}
-            None => output::line(format!("{name}: {states} states are equal, from {from} to {until} frames")),
+            None => {
+                let are = if *states == 1 { "state is" } else { "states are" };
+                output::line(format!("{name}: {states} {are} equal, from {from} to {until} frames"));
+            }
             Some(Difference { frames, part }) => output::note(format!(
                 "error: {name}: at {frames} frames `{part}` differs from what was recorded; the {states} states before, up to {until} frames, are equal"
             )),
@@ -244,7 +247,7 @@ fn again(args: &VerifyArgs, path: &Path, stop: &Stop, tables: &Tables) -> anyhow
     let mut session = start(&resolved, &train, about.seed, &device(args.machine.device_of(&about.device))?, workers)?;
     if !session.is_exact() {
         bail!(usage(format!(
-            "{}: the lag of its actors is not reproducible, so that it cannot be verified",
+            "{}: the lag of its actors is not reproducible, so that it cannot be verified: train with `--actors 0` for a run that can",
             path.display()
         )));
     }

@@ -102,6 +102,67 @@ fn lists_name_what_can_be_named() {
 }
 
 #[test]
+fn the_settings_of_a_pair_are_listed_as_a_preset_that_can_be_changed_and_trained() {
+    let dir = tempfile::tempdir().unwrap();
+    let at = dir.path();
+    let listed = text(&output(at, "list settings --env cartpole --agent ppo"));
+    assert!(listed.contains("# discount per agent step") && !listed.contains("[claim]"), "{listed}");
+    let of = |line: &str| column(&json(at, &format!("list presets --json {line}")), "agent");
+    let both = of("--env frozenlake --agent dqn");
+    assert_eq!(both, ["dqn"]);
+    assert!(of("--env frozenlake").len() > 2);
+    std::fs::write(at.join("mine.toml"), listed.replace("gamma = 0.98", "gamma = 0.97")).unwrap();
+    let trained = "--env cartpole --agent ppo --preset mine.toml --frames 1 --run r --quiet";
+    assert!(output(at, trained).status.success());
+    let settings = std::fs::read_to_string(at.join("r/run.toml")).unwrap();
+    assert!(settings.contains("gamma = 0.97"), "{settings}");
+    let all = json(at, "list settings --env cartpole --agent ppo --json");
+    assert_eq!((all["agent"]["gamma"].as_f64(), all["env"].is_object()), (Some(0.98), true));
+    assert!(json(at, "list settings --env taxi --json").get("agent").is_none());
+    for (line, why) in [
+        ("list settings", "name --env"),
+        ("list envs --env cartpole", "--env and --agent choose among presets and settings"),
+        ("list settings --env cartpole --agent ppo --preset 10min", "10min"),
+    ] {
+        let (code, said) = refusal(at, line);
+        assert!(code == 2 && said.contains(why), "{line}: {said}");
+    }
+}
+
+/// Every table of a `kind` that docs/agents.md shows makes a run; `augment` wants frames, which cost a game.
+#[test]
+fn the_tables_that_documents_show_are_whole() {
+    let dir = tempfile::tempdir().unwrap();
+    let document = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/agents.md");
+    let document = std::fs::read_to_string(document).unwrap();
+    let mut made = 0;
+    for row in document.lines().filter(|line| line.starts_with("| `agent.")) {
+        let (key, shown) = row.trim_start_matches("| `").split_once('`').unwrap();
+        let agent = if row.contains("`ppo`") { "ppo" } else { "dqn" };
+        for table in shown.split('`').filter(|text| text.starts_with("{kind=") && !text.contains("shift")) {
+            let table =
+                table.replace("units=512", "units=8").replace("steps=80", "steps=4").replace("burn_in=40", "burn_in=1");
+            let mut command =
+                rl_run(dir.path(), &format!("--env cartpole --agent {agent} --frames 1 --run r{made} --quiet"));
+            if agent == "dqn" {
+                command.args([
+                    "--set",
+                    "agent.learning_starts=50",
+                    "--set",
+                    "agent.batch=4",
+                    "--set",
+                    "agent.double=false",
+                ]);
+            }
+            let done = command.args(["--set", &format!("{key}={table}")]).output().unwrap();
+            assert!(done.status.success(), "{key} = {table}: {}", String::from_utf8_lossy(&done.stderr));
+            made += 1;
+        }
+    }
+    assert!(made >= 12, "{made}");
+}
+
+#[test]
 fn the_bench_counts_steps_frames_and_resets() {
     let dir = tempfile::tempdir().unwrap();
     let line = "bench env --env frozenlake --envs 6 --threads 2 --seconds 0.05 --set env.max_steps=4";

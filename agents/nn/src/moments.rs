@@ -199,8 +199,16 @@ fn are_finite(values: &[f32]) -> bool {
 }
 
 /// The global norm: 32 sums side by side in blocks, then in double precision, block after block and part after part,
-/// whatever the machine and its threads.
+/// whatever the machine and its threads. Where squares are beyond singles, though no value is, in double precision alone.
 pub(crate) fn norm(grad: &[f32]) -> f64 {
+    let norm = norm_by_blocks(grad);
+    if norm.is_infinite() && are_finite(grad) {
+        return grad.iter().map(|&g| f64::from(g) * f64::from(g)).sum::<f64>().sqrt();
+    }
+    norm
+}
+
+fn norm_by_blocks(grad: &[f32]) -> f64 {
     let square = |part: &[f32]| {
         let mut total = 0.0;
         vectorised(
@@ -234,6 +242,15 @@ pub(crate) fn clipping(clip: f64, norm: f64) -> f32 {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_gradient_of_finite_values_has_a_norm() {
+        assert_eq!(norm(&[3.0, 0.0, -4.0]), 5.0);
+        let large = norm(&[3e30, 0.0, -4e30]);
+        assert!((large / 5e30 - 1.0).abs() < 1e-6, "{large}");
+        assert!(norm(&[1.0, f32::INFINITY]).is_infinite() && norm(&[1.0, f32::NAN]).is_nan());
+        assert!(clipping(0.5, large) > 0.0);
+    }
 
     #[test]
     fn a_value_that_is_not_finite_is_seen_wherever_it_stands() {

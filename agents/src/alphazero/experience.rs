@@ -75,7 +75,13 @@ impl<G: Game> Experience<G> {
     pub(crate) fn append(&mut self, blocks: &[Rollout]) -> Result<()> {
         for t in 0..blocks.first().map_or(0, Rollout::horizon) {
             let places = blocks.iter().flat_map(|block| (0..block.envs()).map(move |e| (block, e)));
-            for (seat, (block, e)) in places.enumerate().filter(|(_, (block, e))| block.valid(t, *e)) {
+            for (seat, (block, e)) in places.enumerate() {
+                if block.age[(t, e)] == 0 {
+                    self.state.waiting[seat].clear(); // of a game that was lost with its engine
+                }
+                if !block.valid(t, e) {
+                    continue;
+                }
                 let (policy, value) = block.extra.at(t, e).split_at(G::ACTIONS);
                 let waiting = &mut self.state.waiting[seat];
                 waiting.positions.push(recognise(block.vector.at(t, e))?);

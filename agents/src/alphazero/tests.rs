@@ -196,9 +196,11 @@ fn a_position_is_worth_what_its_side_got_and_partly_what_was_thought() {
     }
     experience.append(std::slice::from_ref(&block)).unwrap();
     assert_eq!(experience.len(), 0, "the game goes on");
+    let going = block.clone();
     block.end[(1, 0)] = End::Terminated;
     block.reward[(1, 0)] = 1.0;
     let mut last = block.clone();
+    last.age[(0, 0)] = 3;
     (1..3).for_each(|t| last.age[(t + 1, 0)] = 0); // nothing follows
     experience.append(&[last]).unwrap();
     assert_eq!(experience.len(), 3, "of four positions the oldest was overwritten");
@@ -215,6 +217,11 @@ fn a_position_is_worth_what_its_side_got_and_partly_what_was_thought() {
         seen[(drawn.policy[0] * 10.0).round() as usize] = true;
     }
     assert_eq!(seen, [true; 3], "two of the first block's, and the one that ended it");
+    // Of a game that was lost with its engine nobody knows what its positions were worth.
+    let mut lost = Experience::<Nim>::new(9, 0.25, 1);
+    lost.append(&[going]).unwrap();
+    lost.append(&[block]).unwrap(); // which begins with a new game
+    assert_eq!(lost.len(), 1, "the one move of the second game");
     assert!(Experience::<Nim>::new(4, 0.25, 1).load(&mut bytes.as_slice()).is_err(), "another capacity");
     assert!(Experience::<Nim>::new(3, 0.25, 2).load(&mut bytes.as_slice()).is_err(), "other seats");
 }

@@ -142,6 +142,9 @@ impl Values {
             Self::Categorical { low, high, .. } if !(low.is_finite() && high.is_finite() && low < high) => {
                 bad("high", format!("{high} is not a number above `low`, {low}"))
             }
+            Self::Categorical { atoms, low, high } if !((high - low) / (atoms - 1) as f64).is_normal() => {
+                bad("high", format!("{atoms} returns from {low} to {high} lie too close together or too far apart"))
+            }
             Self::Categorical { atoms, .. } => config::units(&[("values.atoms", atoms)]),
             Self::Quantiles { count } => config::units(&[("values.count", count)]),
             Self::Implicit { online, target, act, cosines, .. } => config::units(&[
@@ -211,10 +214,10 @@ impl Config {
             ("updates", self.updates),
             ("target_period", self.target_period),
         ])?;
+        config::epsilon("adam_eps", self.adam_eps)?;
         config::from_zero_on(&[
             ("lr", self.lr),
             ("lr_end", self.lr_end),
-            ("adam_eps", self.adam_eps),
             ("grad_clip", self.grad_clip),
             ("noisy", self.noisy),
         ])?;

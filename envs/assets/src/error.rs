@@ -36,7 +36,7 @@ pub enum Error {
     #[error("no cache directory: set RL_ASSETS, XDG_CACHE_HOME or HOME")]
     NoCache,
     /// The client could not be run, or reported a failure.
-    #[error("fetching {name} failed: {message}\nto try again: rl-run fetch {name}")]
+    #[error("fetching {name} failed: {message}; to try again: rl-run fetch {name}")]
     Client {
         /// Name of the asset.
         name: String,
@@ -45,7 +45,7 @@ pub enum Error {
     },
     /// The file is not the one that the manifest pins.
     #[error(
-        "{file} has {bytes} bytes and sha256 {sha256}, expected {expected_bytes} and {expected}; nothing was kept\n\
+        "{file} has {bytes} bytes and sha256 {sha256}, expected {expected_bytes} and {expected}; nothing was kept; \
          to try again: rl-run fetch {name}"
     )]
     Hash {
@@ -63,7 +63,7 @@ pub enum Error {
         expected_bytes: u64,
     },
     /// The archive holds something that it must not.
-    #[error("{file}: {message}; nothing was kept\nto try again: rl-run fetch {name}")]
+    #[error("{file}: {message}; nothing was kept; to try again: rl-run fetch {name}")]
     Archive {
         /// Name of the asset.
         name: String,
@@ -73,7 +73,7 @@ pub enum Error {
         message: String,
     },
     /// Reading or writing failed.
-    #[error("{path}: {cause}\nto try again: rl-run fetch {name}")]
+    #[error("{path}: {cause}; RL_ASSETS names another place for the cache; to try again: rl-run fetch {name}")]
     Io {
         /// Name of the asset.
         name: String,

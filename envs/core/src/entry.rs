@@ -92,8 +92,64 @@ pub fn build_batch<E: Env>(_name: &str, table: &toml::Table, seating: &Seating) 
 /// # Errors
 /// If it does not fit the configuration, naming the key.
 pub fn read<C: DeserializeOwned>(table: &toml::Table) -> Result<C> {
+    read_table("env", table)
+}
+
+/// Reads the table of that name.
+///
+/// # Errors
+/// If it does not fit the configuration, naming the key.
+pub fn read_table<C: DeserializeOwned>(name: &str, table: &toml::Table) -> Result<C> {
     serde_path_to_error::deserialize(toml::Value::Table(table.clone())).map_err(|e| {
-        let key = if e.path().iter().next().is_some() { format!("env.{}", e.path()) } else { "env".to_owned() };
-        Error::Config { key, message: e.inner().message().to_owned() }
+        let key = if e.path().iter().next().is_some() { format!("{name}.{}", e.path()) } else { name.to_owned() };
+        Error::Config { key, message: plain(e.inner().message()) }
     })
+}
+
+/// A message of serde's, in which types of Rust are called what they are to whoever writes a preset.
+fn plain(message: &str) -> String {
+    let Some((what, expected)) = message.strip_prefix("invalid ").and_then(|said| said.rsplit_once(", expected "))
+    else {
+        return message.to_owned();
+    };
+    let expected = match expected {
+        "u8" | "u16" | "u32" | "u64" | "usize" => "a whole number from 0 on that is not too large",
+        "i32" | "i64" | "isize" => "a whole number that is not too large",
+        "f32" | "f64" => "a number",
+        "a sequence" => "a list",
+        "a string" => "words",
+        other if other.starts_with("struct ") || other == "a map" => "a table",
+        other => other,
+    };
+    let what = what.trim_start_matches("type: ").trim_start_matches("value: ").replace("floating point", "number");
+    format!("{what}: expected {expected}")
+}
+
+#[cfg(test)]
+mod tests {
+    use serde::Deserialize;
+
+    use super::*;
+
+    #[derive(Debug, Deserialize)]
+    #[serde(deny_unknown_fields)]
+    struct Config {
+        #[allow(dead_code, reason = "read by serde alone")]
+        size: u32,
+    }
+
+    #[test]
+    fn what_is_wrong_is_said_in_the_words_of_a_preset() {
+        let said = |text: &str| read::<Config>(&text.parse().unwrap()).unwrap_err().to_string();
+        assert_eq!(
+            said("size = -5"),
+            "env.size: integer `-5`: expected a whole number from 0 on that is not too large"
+        );
+        assert_eq!(
+            said("size = { start = 1 }"),
+            "env.size: map: expected a whole number from 0 on that is not too large"
+        );
+        assert_eq!(said(""), "env: missing field `size`");
+        assert!(said("size = 1\nsizes = 2").contains("unknown field `sizes`, expected `size`"));
+    }
 }

@@ -30,7 +30,7 @@ pub use canvas::Canvas;
 pub use caught::{Panic, caught, hush_caught_panics, is_catching};
 pub use column::{Column, Values};
 pub use end::End;
-pub use entry::{Build, EnvEntry, Seating, build_batch, read};
+pub use entry::{Build, EnvEntry, Seating, build_batch, read, read_table};
 pub use env::{Env, Fact, Step};
 pub use error::{Error, Result};
 pub use game::{Game, Side, Standing};

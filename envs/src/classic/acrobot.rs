@@ -1,5 +1,5 @@
 //! Acrobot: two links that hang from a bar, with a motor between them; swing the lower end above a line. Equal step by step to
-//! Gymnasium's Acrobot-v1, with the book's equations.
+//! Gymnasium's Acrobot-v1 over the episodes of its test, with the book's equations; NumPy's sines may differ in a last bit.
 //!
 //! Angles are 0 where the links hang down and straight; the state starts out rounded to `f32` and is kept in `f64`, as
 //! Gymnasium does. Double pendulums are chaotic: one bit of a cosine is a different swing after some hundred steps.

@@ -11,7 +11,8 @@ pub enum Shaping {
     None,
     /// 1 when health is gained. Source: Sample Factory's `health_gathering`.
     Health,
-    /// What a shooter lives by: 5 for a kill, 0.05 a point of health gained or lost, -0.05 a round fired.
+    /// What a shooter lives by: 5 for a kill, 0.05 a point of health gained or lost, -0.05 a round fired; those that are fired
+    /// in a step that changes the weapon are not counted.
     Combat,
     /// What a duel is decided by: 0.01 a point of damage done to others. Nothing for what is taken: rockets hurt those who
     /// fire them too.
@@ -23,6 +24,7 @@ pub enum Shaping {
 pub(super) struct Before {
     health: f64,
     kills: f64,
+    weapon: f64,
     ammo: f64,
     done: f64,
 }
@@ -36,6 +38,7 @@ impl Shaping {
             Shaping::Combat => Before {
                 health: game.variable(Variable::Health),
                 kills: game.variable(Variable::KillCount),
+                weapon: game.variable(Variable::SelectedWeapon),
                 ammo: game.variable(Variable::SelectedWeaponAmmo),
                 ..Before::default()
             },
@@ -50,7 +53,8 @@ impl Shaping {
             Shaping::None => 0.0,
             Shaping::Health => f64::from(u8::from(health > 0.0)),
             Shaping::Combat => {
-                let fired = (before.ammo - now.ammo).max(0.0);
+                // Another weapon has other rounds.
+                let fired = if now.weapon == before.weapon { (before.ammo - now.ammo).max(0.0) } else { 0.0 };
                 5.0 * (now.kills - before.kills).max(0.0) + 0.05 * health - 0.05 * fired
             }
             Shaping::Damage => 0.01 * (now.done - before.done),
@@ -64,12 +68,14 @@ mod tests {
 
     #[test]
     fn a_bonus_is_for_what_changed() {
-        let before = Before { health: 50.0, kills: 1.0, ammo: 20.0, done: 10.0 };
-        let now = Before { health: 60.0, kills: 2.0, ammo: 18.0, done: 60.0 };
+        let before = Before { health: 50.0, kills: 1.0, weapon: 2.0, ammo: 20.0, done: 10.0 };
+        let now = Before { health: 60.0, kills: 2.0, weapon: 2.0, ammo: 18.0, done: 60.0 };
         assert_eq!(Shaping::None.bonus(before, now), 0.0);
         assert_eq!((Shaping::Health.bonus(before, now), Shaping::Health.bonus(now, before)), (1.0, 0.0));
         assert_eq!(Shaping::Combat.bonus(before, now), 5.0 + 0.5 - 0.1);
         assert_eq!(Shaping::Damage.bonus(before, now), 0.5);
+        let fist = Before { weapon: 1.0, ammo: 0.0, ..before };
+        assert_eq!((Shaping::Combat.bonus(before, fist), Shaping::Combat.bonus(fist, before)), (0.0, 0.0));
         let dead = Before { health: -12.0, ..before };
         assert_eq!(Shaping::Combat.bonus(before, dead), -2.5);
     }

@@ -15,6 +15,9 @@ const COAT: Rgb888 = Rgb888::new(0xE0, 0x7A, 0x3F);
 const FACE: Rgb888 = Rgb888::new(0xFF, 0xE3, 0xC9);
 const EYE: Rgb888 = Rgb888::new(0x2B, 0x2B, 0x33);
 
+/// Pixels of a cell's side below which it has no room for text.
+const LEGIBLE: i32 = 24;
+
 /// A canvas of square cells, drawn at twice its size and halved, but for the letters.
 pub(super) struct Cells<'a> {
     canvas: &'a mut Canvas,
@@ -104,6 +107,9 @@ impl<'a> Cells<'a> {
 
     /// A letter in the upper left corner, once the picture is halved.
     pub(super) fn letter(&mut self, cell: u32, letter: &str) {
+        if self.side < LEGIBLE {
+            return;
+        }
         let style = TextStyleBuilder::new().alignment(Alignment::Center).baseline(Baseline::Middle).build();
         let font = MonoTextStyle::new(&FONT_10X20, LETTER);
         let at = self.at(self.corner(cell), 0.15, 0.17);
@@ -112,6 +118,9 @@ impl<'a> Cells<'a> {
 
     /// A number at the foot of a cell, once the picture is halved.
     pub(super) fn number(&mut self, cell: u32, number: &str) {
+        if self.side < LEGIBLE {
+            return;
+        }
         let style = TextStyleBuilder::new().alignment(Alignment::Center).baseline(Baseline::Middle).build();
         let font = MonoTextStyle::new(if self.side < 64 { &FONT_6X10 } else { &FONT_9X15 }, EYE);
         let at = self.at(self.corner(cell), 0.5, 0.83);

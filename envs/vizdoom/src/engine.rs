@@ -372,10 +372,17 @@ fn start(mut command: Command) -> std::io::Result<Child> {
     static NURSERY: Mutex<Option<mpsc::Sender<Order>>> = Mutex::new(None);
 
     let us = getpid();
-    // SAFETY: between fork and exec it makes two calls of the system and allocates nothing.
+    // SAFETY: between fork and exec it makes calls of the system that may be made there, and allocates nothing.
     unsafe {
         command.pre_exec(move || {
             set_parent_process_death_signal(Some(Signal::KILL))?;
+            // A terminal, `timeout` or a job scheduler sends these to all processes. When an engine ends is ours to say: who is
+            // asked to stop may still be in the middle of its episodes. SDL takes over only signals that are not ignored.
+            for signal in [libc::SIGINT, libc::SIGTERM, libc::SIGHUP] {
+                if libc::signal(signal, libc::SIG_IGN) == libc::SIG_ERR {
+                    return Err(std::io::Error::last_os_error());
+                }
+            }
             // Were we killed since the fork, no signal would come.
             if getppid() == Some(us) { Ok(()) } else { Err(rustix::io::Errno::SRCH.into()) }
         });

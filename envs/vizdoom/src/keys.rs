@@ -172,7 +172,8 @@ fn whole(text: &str, least: u32, most: u32) -> Result<u32, String> {
     value.ok_or_else(|| format!("`{text}` is no whole number from {least} to {most}"))
 }
 
+/// One that stays finite as a reward, which learners take in single precision.
 fn number(text: &str) -> Result<f64, String> {
-    let value: Option<f64> = text.parse().ok().filter(|value: &f64| value.is_finite());
+    let value: Option<f64> = text.parse().ok().filter(|&value: &f64| (value as f32).is_finite());
     value.ok_or_else(|| format!("`{text}` is no finite number"))
 }

@@ -73,6 +73,23 @@ fn two_hundred_engines_that_are_killed_are_noticed_and_leave_nothing() {
     killed(200);
 }
 
+/// As a terminal does to all processes of a command at Ctrl-C, and a job scheduler at the end of its time.
+#[test]
+fn a_signal_that_asks_to_stop_is_not_the_engines() {
+    let _alone = alone();
+    let mut game = start(&support::package());
+    for name in ["INT", "TERM", "HUP"] {
+        let process = game.process().to_string();
+        assert!(Command::new("kill").args(["-s", name, &process]).status().unwrap().success());
+        for _ in 0..100 {
+            if game.is_over() {
+                game.new_episode().unwrap();
+            }
+            game.act(&[0.0, 1.0, 0.0], 4).unwrap();
+        }
+    }
+}
+
 #[test]
 fn an_engine_that_lives_leaves_nothing_either() {
     let _alone = alone();

@@ -17,7 +17,7 @@ use crate::waiting::Waiting;
 
 /// Measures training: the replay is filled first, and the clock starts at the first update.
 ///
-/// Other than the updates per agent step that the preset asks for are an error.
+/// It is an error if the measured updates per agent step differ from what the preset asks for.
 #[derive(Clone, Debug, clap::Args)]
 #[command(
     after_help = "Example: rl-run bench train --env kungfu --agent dqn --set agent.learning_starts=1000 --seconds 20 --json"

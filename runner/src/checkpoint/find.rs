@@ -77,7 +77,8 @@ fn among(run: &Path, which: &str, flag: Flag, best: &[(u64, PathBuf)]) -> anyhow
             all.iter().chain(best).find(|(known, _)| *known == frames)
         }
     };
-    let missing = || usage(format!("{name}: {}: no checkpoint `{which}` ({})", run.display(), known()));
+    let why = if which == "best" { "; the best are kept where a run evaluates itself: --eval-every" } else { "" };
+    let missing = || usage(format!("{name}: {}: no checkpoint `{which}` ({}{why})", run.display(), known()));
     found.map(|(_, path)| path.clone()).ok_or_else(missing)
 }
 

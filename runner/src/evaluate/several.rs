@@ -4,7 +4,6 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use anyhow::Context as _;
 use serde::Serialize;
 
 use super::{EvalArgs, judge};
@@ -66,7 +65,7 @@ pub(super) fn run(
     let planned = recorded(&runs[0], tables)?.1.train()?.frames;
     let mut reports: Vec<Report> = Vec::new();
     for (run, &training_seed) in runs.iter().zip(&seeds) {
-        let report = judge(args, run, tables, waiting).with_context(|| run.display().to_string())?;
+        let report = judge(args, run, tables, waiting).map_err(|error| named(error, run))?;
         waiting.go_on()?;
         if args.json {
             output::line(serde_json::to_string(&Row { run, training_seed, report: &report })?);
@@ -87,6 +86,12 @@ pub(super) fn run(
     }
     output::line(if args.json { serde_json::to_string(&total)? } else { said(&total) });
     Ok(ExitCode::SUCCESS)
+}
+
+/// The error with the run's name, once.
+fn named(error: anyhow::Error, run: &Path) -> anyhow::Error {
+    let name = run.display().to_string();
+    if format!("{error:#}").contains(&name) { error } else { error.context(name) }
 }
 
 /// What each of the runs was trained with.

@@ -3,6 +3,7 @@
 use rl_core::EnvEntry;
 use toml::{Table, Value};
 
+use super::synonyms;
 use crate::claim::{self, Claim};
 use crate::usage::{hint, usage};
 
@@ -45,15 +46,16 @@ fn same_shape(old: &Value, new: &Value, path: &str, origin: &str) -> anyhow::Res
         match old.get(key) {
             Some(old) => same_shape(old, value, &path, origin)?,
             None => {
+                let other = if path.starts_with("agent.") { ", or is it a preset of another agent?" } else { "" };
                 let hint = hint(key, old.keys().map(String::as_str));
-                return Err(usage(format!("{origin}: unknown key `{path}`{hint}")));
+                return Err(usage(format!("{origin}: unknown key `{path}`{hint}{other}")));
             }
         }
     }
     match old.keys().find(|key| !new.contains_key(*key)) {
         Some(key) => Err(usage(format!(
-            "{origin}: `{path}.{key}` is missing (presets are complete; the run.toml of an older rl-run wants the line that presets have \
-             for it)"
+            "{origin}: `{path}.{key}` is missing: tables of a preset are complete, as `rl-run list settings --env … --agent …` prints them; \
+             one value is changed by --set"
         ))),
         None => Ok(()),
     }
@@ -154,11 +156,15 @@ pub(super) fn assign(tables: &mut Table, path: &str, new: Value, origin: &str) -
 
 /// What may have been meant by a key that there is not: one that is spelt like it, one that has its words, or any of its table.
 fn meant(path: &str, known: &[String]) -> String {
+    let (table, key) = path.rsplit_once('.').unwrap_or(("", path));
+    let ours: Vec<String> = synonyms::of(key, known).map(|ours| format!("`{ours}`")).collect();
+    if !ours.is_empty() {
+        return format!("; here that is {}", ours.join(" and "));
+    }
     let near = hint(path, known.iter().map(String::as_str));
     if !near.is_empty() {
         return near;
     }
-    let (table, key) = path.rsplit_once('.').unwrap_or(("", path));
     let has_words = |other: &&String| {
         let (above, other) = other.rsplit_once('.').unwrap_or(("", other));
         (table.is_empty() || above.starts_with(table))
@@ -224,8 +230,8 @@ mod tests {
         assert_eq!(
             check("[train]\nframes = 5"),
             Err(concat!(
-                "f.toml: `train.envs` is missing (presets are complete; ",
-                "the run.toml of an older rl-run wants the line that presets have for it)"
+                "f.toml: `train.envs` is missing: tables of a preset are complete, as `rl-run list settings --env … --agent …` ",
+                "prints them; one value is changed by --set"
             )
             .into())
         );

@@ -69,8 +69,8 @@ impl Screen {
         let options = WindowOptions { resize: true, scale_mode: ScaleMode::UpperLeft, ..WindowOptions::default() };
         let mut window = Window::new(title, width, height, options).map_err(|e| {
             usage(format!(
-                "no window can be opened here ({e}): set DISPLAY or WAYLAND_DISPLAY, or make a film with \
-                 `rl-run export FILE --out game.gif`, which needs none"
+                "no window can be opened here ({e}): set DISPLAY or WAYLAND_DISPLAY; `rl-run export FILE --out \
+                 game.gif` makes a film of a recording without"
             ))
         })?;
         window.set_target_fps(RATE);

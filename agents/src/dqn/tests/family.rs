@@ -203,6 +203,14 @@ fn switches_that_do_not_fit_are_refused_in_one_line() {
     assert_eq!(values(one), "agent.values.atoms: must be at least 2");
     let none = Values::Categorical { atoms: 3, low: 1.0, high: 1.0 };
     assert_eq!(values(none), "agent.values.high: 1 is not a number above `low`, 1");
+    for (low, high) in [(-1e308, 1e308), (0.0, 1e-323)] {
+        let said = values(Values::Categorical { atoms: 51, low, high });
+        assert!(said.starts_with("agent.values.high: 51 returns from ") && said.contains(" too far apart"), "{said}");
+    }
+    for adam_eps in [0.0, 1e-46, -1.0, f64::INFINITY] {
+        let said = refused(Config { adam_eps, ..config() });
+        assert!(said.starts_with("agent.adam_eps: ") && said.contains("not a number above 0"), "{said}");
+    }
     assert_eq!(values(Values::Quantiles { count: 0 }), "agent.values.count: must be at least 1");
     assert_eq!(refused(Config { noisy: -1.0, ..config() }), "agent.noisy: -1 is not a number from 0 on");
     let munchausen = Bootstrap::Munchausen { alpha: 0.9, temperature: 0.0, floor: -1.0 };
@@ -236,7 +244,7 @@ fn switches_that_do_not_fit_are_refused_in_one_line() {
     assert_eq!(read("values = { kind = 'quantiles', count = 3 }"), "");
     assert!(read("values = { kind = 'quantiles', counts = 3 }").contains("`counts`"));
     assert!(read("values = { kind = 'expected', count = 3 }").contains("`count`"));
-    let missing = "agent: missing field `count` (a table of another `kind` is given whole)";
+    let missing = "agent.values: missing field `count` (a table is given whole: docs/agents.md shows all kinds)";
     assert_eq!(read("values = { kind = 'quantiles' }"), missing);
     assert!(read("priorities = { kind = 'uniform', eps = 1 }").contains("`eps`"));
     assert!(read("bootstrap = { kind = 'softest' }").contains("`softest`"));

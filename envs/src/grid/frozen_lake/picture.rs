@@ -29,7 +29,7 @@ pub(super) fn chart(lake: &Grid, actions: &[u32], values: &[f64], canvas: &mut C
 }
 
 fn begin<'a>(lake: &Grid, canvas: &'a mut Canvas) -> Cells<'a> {
-    let side = (1024 / lake.rows.max(lake.columns)).clamp(48, 192) as i32 & !1;
+    let side = (1024 / lake.rows.max(lake.columns)).clamp(2, 192) as i32 & !1;
     Cells::begin(canvas, [lake.rows as u32, lake.columns as u32], side, SEAM)
 }
 
@@ -43,7 +43,7 @@ fn letters(lake: &Grid, cells: &mut Cells<'_>) {
     }
 }
 
-/// Draws the lake with cells of at most 96 pixels, 512 for the longer side of a larger one.
+/// Draws the lake with cells of at most 96 pixels, 512 for the longer side of a larger one, and a pixel at least.
 pub(super) fn draw(lake: &Grid, walker: u32, aim: Option<u32>, canvas: &mut Canvas) {
     let mut cells = begin(lake, canvas);
     for (cell, &tile) in (0..).zip(&lake.tiles) {

@@ -168,6 +168,9 @@ impl Game {
             if self.has_begun() {
                 break;
             }
+            if tic >= NEVER {
+                return Err(no_map(&self.config.doom_map));
+            }
         }
         self.engine.command("-use")?;
         self.heed_use(heeded);
@@ -196,10 +199,14 @@ impl Game {
     }
 
     fn until_start_time(&mut self) -> Result<()> {
-        while self.tic() < self.config.episode_start_time.max(1) {
+        let start = self.config.episode_start_time.max(1);
+        for _ in 0..start.saturating_add(NEVER) {
+            if self.tic() >= start {
+                return Ok(());
+            }
             self.engine.ask(Ask::Tic)?;
         }
-        Ok(())
+        Err(no_map(&self.config.doom_map)) // it was left before that, again and again
     }
 
     /// Has the first picture drawn, and counts from there.

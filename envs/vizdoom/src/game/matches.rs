@@ -234,7 +234,13 @@ impl Match {
             player.engine.command("-use")?;
             player.heed_use(heeded);
         }
-        while self.players[0].tic() < self.players[0].config.episode_start_time.max(1) {
+        let start = self.players[0].config.episode_start_time.max(1);
+        let mut waited = 0;
+        while self.players[0].tic() < start {
+            if waited >= start.saturating_add(NEVER) {
+                return Err(no_map(&self.players[0].config.doom_map));
+            }
+            waited += 1;
             self.round(PATIENCE)?;
         }
         self.players.iter_mut().try_for_each(|player| player.engine.command("viz_override_player 0"))?;
