@@ -166,9 +166,10 @@ fn card(trained: &Trained, report: &Report, games: &[Game<'_>]) -> String {
     for Game { file, take } in games {
         let _ = writeln!(text, "| `{file}` | {} | {} |", take.outcome.ret, take.steps());
     }
-    text.push_str(
+    let _ = write!(
+        text,
         "\n```sh\nrl-run verify DIR/games.rec    # plays all of them again and certifies the score\nrl-run watch DIR/best.rec\n\
-         rl-run eval DIR                # evaluates again; other games with --seed 1\n```\n",
+         rl-run eval DIR --seed {seed}       # evaluates again; other seeds play other games\n```\n",
     );
     text.push_str(
         "\nDIR is this directory. On a CPU that computes in another precision, even the same seed plays other games.\n",
