@@ -74,14 +74,16 @@ pub(crate) fn from_zero_on(numbers: &[(&str, f64)]) -> Result<()> {
     }
 }
 
-/// Refuses an ε of an optimiser that is not above 0 in single precision: a parameter that has had no gradient would move by
-/// 0 / 0.
+/// The least ε of an optimiser: far below any that is used, and far enough above what single precision holds for 0 that it
+/// is more than that in every update.
+const LEAST_EPS: f64 = 1e-16;
+
+/// Refuses an ε of an optimiser that is none: a parameter that has had no gradient would move by 0 / 0.
 pub(crate) fn epsilon(key: &str, eps: f64) -> Result<()> {
-    if eps as f32 > 0.0 && eps.is_finite() {
-        Ok(())
-    } else {
-        Err(bad(key, format!("{eps} is not a number above 0 (in single precision)")))
+    if eps >= LEAST_EPS && (eps as f32).is_finite() {
+        return Ok(());
     }
+    Err(bad(key, format!("{eps} is not a number from {LEAST_EPS:e} on")))
 }
 
 /// Refuses what is not between 0 and 1.

@@ -279,7 +279,7 @@ fn bad_configurations_name_their_key_and_the_mend() {
     check("height = 0", "env.height", "at least 1");
     check("mode = 99", "env.mode", "0, 1");
     check("mode = \"easy\"", "env.mode", "modes");
-    check("noops = -3", "env.noops", "u32");
+    check("noops = -3", "env.noops", "expected a whole number from 0 on");
     check("difficulty = 7", "env.difficulty", "0, 1");
     check("protocol = \"machado\"", "env.protocol", "machado18, ");
     check("actions = \"all\"", "env.actions", "minimal");

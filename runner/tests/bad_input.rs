@@ -86,7 +86,7 @@ fn usage_errors_name_what_is_wrong_and_what_was_meant() {
         ("--env cartpole --agent dqn --set agent.n_envs=4", "`agent.n_envs`; here that is `train.envs`"),
         ("--env cartpole --agent ppo --set agent.n_steps=4", "`agent.n_steps`; here that is `agent.horizon`"),
         ("--env cartpole --agent ppo --set agent.horizon=-5", "integer `-5`: expected a whole number from 0 on"),
-        ("--env cartpole --agent dqn --set agent.adam_eps=0", "agent.adam_eps: 0 is not a number above 0"),
+        ("--env cartpole --agent dqn --set agent.adam_eps=0", "agent.adam_eps: 0 is not a number from 1e-16 on"),
         ("--env cartpole --agent dqn --seed -1", "'-1' for '--seed <SEED>': expected a whole number from 0 on"),
         ("--env cartpole --agent dqn --seed 1.5", "'1.5' for '--seed <SEED>': expected a whole number from 0 on"),
         ("rollout --env cartpole", "name --actions FILE, or --random"),

@@ -62,19 +62,38 @@ impl Activation {
     pub(crate) fn stock(self, sum: Tensor) -> Result<Tensor> {
         match self {
             Activation::None => Ok(sum),
-            Activation::Relu => sum.relu(),
+            Activation::Relu => relu(&sum),
             Activation::Tanh => sum.tanh(),
         }
     }
 }
 
+/// The greater of 0 and each value in candle's own operations: with gradient 0 at 0, and what is no number stays one.
+///
+/// # Errors
+/// If the device fails.
+pub fn relu(x: &Tensor) -> Result<Tensor> {
+    x.le(0f32)?.where_cond(&x.zeros_like()?, x)
+}
+
 #[cfg(test)]
 mod tests {
-    use candle_core::Tensor;
+    use candle_core::{Device, Tensor, Var};
 
     use super::*;
     use crate::check::{differences, draws, params, parity, variable};
     use crate::{Chain, Flow, Linear};
+
+    #[test]
+    fn a_relu_is_shut_at_0_and_lets_what_is_no_number_through() {
+        let x = Var::new(&[-1.0f32, 0.0, -0.0, 2.0], &Device::Cpu).unwrap();
+        let y = relu(&x).unwrap();
+        let store = y.sum_all().unwrap().backward().unwrap();
+        assert_eq!(y.to_vec1::<f32>().unwrap(), [0.0, 0.0, 0.0, 2.0]);
+        assert_eq!(store.get(&x).unwrap().to_vec1::<f32>().unwrap(), [0.0, 0.0, 0.0, 1.0]);
+        let none = Tensor::new(&[f32::NAN], &Device::Cpu).unwrap();
+        assert!(relu(&none).unwrap().to_vec1::<f32>().unwrap()[0].is_nan());
+    }
 
     #[test]
     fn a_tanh_between_and_behind_layers_has_stock_values_and_gradients_in_any_batch() {

@@ -13,7 +13,7 @@ use crate::kernel::{self, Patches, Workspace};
 use crate::params::{values, with_values};
 use crate::parts::{self, PARALLEL, add, sized};
 use crate::tie::{Own, Tie, split};
-use crate::{Init, Scope, gelu, layer_norm};
+use crate::{Init, Scope, gelu, layer_norm, relu};
 
 /// Where an encoder layer's norms stand.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -141,7 +141,7 @@ impl EncoderLayer {
         let attend = |x: &Tensor| line(&attention::stock(&line(x, QKV)?, shape, mask)?, OUT);
         let feed = |x: &Tensor| {
             let up = line(x, UP)?;
-            line(&if self.config.bend == Bend::Gelu { up.gelu_erf()? } else { up.relu()? }, DOWN)
+            line(&if self.config.bend == Bend::Gelu { up.gelu_erf()? } else { relu(&up)? }, DOWN)
         };
         let y = match self.config.norm {
             NormPlace::Before => {

@@ -44,7 +44,7 @@ mod tie;
 mod upsample;
 mod window;
 
-pub use activation::Activation;
+pub use activation::{Activation, relu};
 pub use adam::{Adam, AdamConfig};
 pub use attention::{Attention, Mask};
 pub use batch_norm::{BatchNorm, Statistics};

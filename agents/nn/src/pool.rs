@@ -149,8 +149,19 @@ impl Grid {
                 taps.push(pick(&rows, 2, dx)?);
             }
         }
-        let taps = Tensor::stack(&taps, 0)?; // [taps, B, H', W', C]
-        if max { taps.max(0) } else { taps.mean(0) }
+        if !max {
+            return Tensor::stack(&taps, 0)?.mean(0);
+        }
+        // Of equals the first wins: candle's maximum would give each of them the whole gradient. NaN is above all.
+        let none = |x: &Tensor| x.ne(x);
+        taps.into_iter()
+            .map(Ok)
+            .reduce(|best: Result<Tensor>, tap| {
+                let (best, tap) = (best?, tap?);
+                let wins = tap.gt(&best)?.maximum(&none(&tap)?.gt(&none(&best)?)?)?;
+                wins.where_cond(&tap, &best)
+            })
+            .expect("a window covers a pixel")
     }
 }
 
@@ -284,7 +295,7 @@ impl CustomOp1 for Mean {
 
 #[cfg(test)]
 mod tests {
-    use candle_core::Device;
+    use candle_core::{DType, Device, Var};
 
     use super::*;
     use crate::check::{any_threads, differences, draws, flat, params, parity, variable};
@@ -301,6 +312,22 @@ mod tests {
             window([2, 3], [3, 4], [0, 1]), // gaps
             window([5, 4], [2, 1], [2, 2]),
         ]
+    }
+
+    #[test]
+    fn of_equals_the_first_has_the_gradient_on_every_device() {
+        let window = Window { kernel: [3, 3], stride: [2, 2], padding: [1, 1] };
+        let x = Var::ones((1, 8, 8, 2), DType::F32, &Device::Cpu).unwrap();
+        let grid = Grid::new("pool", &x, window).unwrap();
+        let gradient = |y: Tensor| {
+            let store = y.sum_all().unwrap().backward().unwrap();
+            store.get(&x).unwrap().flatten_all().unwrap().to_vec1::<f32>().unwrap()
+        };
+        let ours = gradient(max_pool(&x, window).unwrap());
+        assert_eq!((gradient(grid.stock(&x, true).unwrap()), ours.iter().sum::<f32>()), (ours, 32.0));
+        let odd = Tensor::new(&[1.0f32, f32::NAN, 3.0, 2.0], &Device::Cpu).unwrap().reshape((1, 2, 2, 1)).unwrap();
+        let grid = Grid::new("pool", &odd, Window::square(2)).unwrap();
+        assert!(grid.stock(&odd, true).unwrap().flatten_all().unwrap().to_vec1::<f32>().unwrap()[0].is_nan());
     }
 
     #[test]

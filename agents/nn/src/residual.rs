@@ -10,7 +10,7 @@ use crate::kernel::Workspace;
 use crate::params::{values, with_values};
 use crate::parts;
 use crate::tie::Tie;
-use crate::{Activation, Conv2d, Scope, Window};
+use crate::{Activation, Conv2d, Scope, Window, relu};
 
 /// `activation(x + conv2(relu(conv1(relu(x)))))` on images `[H, W, C]`, whose shape stays.
 #[derive(Clone, Debug)]
@@ -39,7 +39,7 @@ impl Residual {
     pub fn forward(&self, x: &Tensor) -> Result<Tensor> {
         self.first.check(x)?;
         if !x.device().is_cpu() {
-            return self.activation.stock((x + self.second.forward(&self.first.forward(&x.relu()?)?)?)?);
+            return self.activation.stock((x + self.second.forward(&self.first.forward(&relu(x)?)?)?)?);
         }
         let (node, tie) = Tie::new(&self.tied())?;
         x.contiguous()?.apply_op2(&node, Op { block: self.clone(), tie, made: OnceLock::new() })
@@ -159,7 +159,7 @@ mod tests {
             let (params, block) = block(activation);
             let x = variable(&[3, 5, 4, 3], 1);
             parity(&params, &[&x], 1e-5, &|| vec![block.forward(&x).unwrap()], &|| {
-                let inner = block.second.forward(&block.first.forward(&x.relu().unwrap()).unwrap()).unwrap();
+                let inner = block.second.forward(&block.first.forward(&relu(&x).unwrap()).unwrap()).unwrap();
                 vec![activation.stock((x.as_tensor() + inner).unwrap()).unwrap()]
             });
         }

@@ -42,6 +42,14 @@ fn avg_pool_of_odd_sizes_is_an_error_or_reaches_pixels_outside_of_every_window()
 }
 
 #[test]
+fn relu_is_open_at_0_and_loses_what_is_no_number() {
+    let x = Var::new(&[-1.0f32, 0.0, 2.0], &Device::Cpu).unwrap();
+    assert_eq!(gradient(&banned!(x.relu()), &x).unwrap(), [0.0, 1.0, 1.0]); // not 0, 0, 1
+    let none = Tensor::new(&[f32::NAN], &Device::Cpu).unwrap();
+    assert_eq!(banned!(none.relu()).to_vec1::<f32>().unwrap(), [0.0]);
+}
+
+#[test]
 fn nearest_upsampling_forgets_the_other_use_of_a_tensor() {
     let x = counting(&[1, 1, 2, 2]);
     for up in [banned!(x.upsample_nearest2d(4, 4)), banned!(x.interpolate2d(4, 4))] {

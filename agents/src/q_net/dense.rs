@@ -100,7 +100,7 @@ impl Dense {
             let noisy = spread.forward(&x.broadcast_mul(&noise.tensor(*at, *inputs, rows, x)?)?)?;
             y = (y + noisy.broadcast_mul(&noise.tensor(at + inputs, *outputs, rows, x)?)?)?;
         }
-        if *relu { y.relu() } else { Ok(y) }
+        if *relu { rl_nn::relu(&y) } else { Ok(y) }
     }
 
     /// The same on the host; `room` is scratch memory.

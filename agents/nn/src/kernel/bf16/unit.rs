@@ -155,7 +155,7 @@ mod amx {
         let result: i64;
         // SAFETY: the call takes two numbers, touches no memory of ours, and clobbers what the convention says.
         unsafe {
-            asm!("syscall", inlateout("rax") ARCH_PRCTL => result, in("rdi") 0x1023, in("rsi") 18,
+            asm!("syscall", inlateout("rax") ARCH_PRCTL => result, in("rdi") 0x1023_u64, in("rsi") 18_u64,
                 out("rcx") _, out("r11") _, options(nostack));
         }
         result == 0
