@@ -23,6 +23,14 @@ pub(crate) fn check_limit(max_steps: u32) -> Result<()> {
     if max_steps > 0 { Ok(()) } else { Err(bad("max_steps", "must be at least 1".to_owned())) }
 }
 
+/// Observations that a policy sees at most: far more than any is shown, and few enough that there is room for them.
+const MOST_STACK: usize = 256;
+
+/// Refuses stacks that there is no room for.
+pub(crate) fn check_stack(stack: usize) -> Result<()> {
+    if stack <= MOST_STACK { Ok(()) } else { Err(bad("stack", format!("{stack} is more than {MOST_STACK}"))) }
+}
+
 /// Refuses what is no probability.
 pub(crate) fn check_probability(key: &str, value: f64) -> Result<()> {
     let message = || format!("{value} is not a probability from 0 to 1");

@@ -272,6 +272,7 @@ fn bad_configurations_name_their_key_and_the_mend() {
         assert!(error.starts_with(&format!("{key}: ")) && error.contains(part), "{changes}: {error}");
     };
     check("frame_skip = 0", "env.frame_skip", "at least 1");
+    check("stack = 4000000000", "env.stack", "is more than 256");
     check("sticky = 1.0", "env.sticky", "probability");
     check("sticky = nan", "env.sticky", "probability");
     check("max_frames = 0", "env.max_frames", "exceed");

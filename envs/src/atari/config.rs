@@ -4,6 +4,7 @@ use rl_core::{Error, Result};
 use serde::Deserialize;
 
 use super::PROTOCOLS;
+use crate::settings::check_stack;
 
 /// The `[env]` table, and the game from the environment's name.
 #[derive(Clone, Debug, Deserialize)]
@@ -89,6 +90,7 @@ pub(super) fn check(config: &AtariConfig) -> Result<()> {
     if let Some((key, _)) = positive.iter().find(|(_, value)| *value == 0) {
         return Err(refuse(key, "must be at least 1".to_owned()));
     }
+    check_stack(config.stack)?;
     if !(0.0..1.0).contains(&config.sticky) {
         return Err(refuse(
             "env.sticky",

@@ -14,6 +14,7 @@ use super::allowed;
 use super::eye::{Eye, Shown};
 use super::shaping::Shaping;
 use crate::area::Size;
+use crate::settings::check_stack;
 
 /// The `[env]` table, and the scenario from the environment's name.
 #[derive(Clone, Debug, Deserialize)]
@@ -133,6 +134,7 @@ impl Setup {
             let key = if config.stack == 0 { "stack" } else { "frame_repeat" };
             return Err(refuse(key, "must be at least 1".to_owned()));
         }
+        check_stack(config.stack)?;
         let own = config.engine_seed != EngineSeed::Named(FromEpisode::Episode);
         if own && (config.exact || config.players > 1) {
             let key = if config.exact { "exact" } else { "players" };

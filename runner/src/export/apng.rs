@@ -15,13 +15,17 @@ pub(super) struct Apng<W: Write> {
     out: Option<W>,
     writer: Option<Writer<W>>,
     size: Option<(usize, usize)>,
+    /// How long the pictures so far are to be shown.
+    seconds: f64,
+    /// Milliseconds that they have been given.
+    told: f64,
 }
 
 impl<W: Write> Apng<W> {
     /// A film of so many pictures.
     pub(super) fn new(out: W, pictures: usize) -> anyhow::Result<Self> {
         let pictures = u32::try_from(pictures).context("too many pictures: raise --every")?;
-        Ok(Self { pictures, out: Some(out), writer: None, size: None })
+        Ok(Self { pictures, out: Some(out), writer: None, size: None, seconds: 0.0, told: 0.0 })
     }
 }
 
@@ -35,7 +39,11 @@ impl<W: Write> Film for Apng<W> {
             self.writer = Some(encoder.write_header()?);
         }
         let writer = self.writer.as_mut().context("a film has a first picture")?;
-        writer.set_frame_delay((seconds * 1000.0).round().clamp(1.0, f64::from(u16::MAX)) as u16, 1000)?;
+        self.seconds += seconds;
+        let due = (self.seconds * 1000.0).round() - self.told; // what was rounded off before is made good
+        let delay = due.clamp(1.0, f64::from(u16::MAX));
+        self.told += delay;
+        writer.set_frame_delay(delay as u16, 1000)?;
         Ok(writer.write_image_data(canvas.pixels())?)
     }
 

@@ -221,9 +221,14 @@ struct Steps {
     ticks: Vec<f64>,
 }
 
+/// The greatest size of a number on an axis, whose length is a number too.
+const MOST: f64 = 1e300;
+
 /// About five steps of 1, 2 or 5 times a power of ten, the outermost at or beyond both ends.
 fn steps(low: f64, high: f64) -> Steps {
-    let (low, high) = if high > low { (low, high) } else { (low - 1.0, low + 1.0) };
+    let (low, high) = (low.max(-MOST), high.min(MOST));
+    let apart = 1f64.max(low.abs() * 1e-9); // what a number of this size can be told from
+    let (low, high) = if high > low { (low, high) } else { (low - apart, low + apart) };
     let rough = (high - low) / 5.0;
     let power = 10f64.powf(rough.log10().floor());
     let step =
@@ -280,6 +285,11 @@ mod tests {
         assert_eq!((low, high, ticks.len()), (0.0, 500.0, 6));
         let axis = steps(-21.0, 18.3);
         assert_eq!((axis.low, axis.high, axis.step), (-30.0, 20.0, 10.0));
+        for (low, high) in [(1e20, 1e20), (-1e17, -1e17), (-f64::MAX, f64::MAX)] {
+            let Steps { low: from, high: to, ticks, .. } = steps(low, high);
+            assert!(from < to && (to - from).is_finite() && ticks.len() < 20, "{low} to {high}: {ticks:?}");
+            assert!(ticks.windows(2).all(|pair| pair[0] < pair[1]), "{ticks:?}");
+        }
         let flat = steps(5.0, 5.0);
         assert!(flat.low < 5.0 && flat.high > 5.0);
         let numbers = |low, high| {

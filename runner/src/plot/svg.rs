@@ -87,7 +87,12 @@ fn colour(paint: Paint) -> String {
     format!("#{r:02x}{g:02x}{b:02x}")
 }
 
-/// Text of a page: names come from directories and may be anything.
+/// Text of a page: names come from directories and may be anything, characters too that no page may hold.
 pub(crate) fn escaped(text: &str) -> String {
-    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
+    let held = |c: char| c.is_control() && !['\n', '\t'].contains(&c);
+    text.replace(held, "\u{fffd}")
+        .replace('&', "&amp;")
+        .replace('<', "&lt;")
+        .replace('>', "&gt;")
+        .replace('"', "&quot;")
 }

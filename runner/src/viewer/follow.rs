@@ -102,9 +102,11 @@ fn found(place: &Path) -> Vec<Stamp> {
 fn walk(dir: &Path, depth: usize, all: &mut Vec<Stamp>) {
     for entry in std::fs::read_dir(dir).into_iter().flatten().flatten() {
         let (path, Ok(kind)) = (entry.path(), entry.file_type()) else { continue };
+        // Of a link what it leads to counts, but no directory, which may lead back here.
+        let is_file = kind.is_file() || (kind.is_symlink() && path.is_file());
         if kind.is_dir() && depth > 0 {
             walk(&path, depth - 1, all);
-        } else if kind.is_file() && path.extension().is_some_and(|ending| ending == "rec") {
+        } else if is_file && path.extension().is_some_and(|ending| ending == "rec") {
             all.extend(stamp(&path));
         }
     }

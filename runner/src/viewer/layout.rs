@@ -108,8 +108,8 @@ impl Layout {
     pub(super) fn point(&self, player: &mut Player, at: Point, clicked: bool) -> anyhow::Result<bool> {
         let timeline = self.line.contains(at) || self.curve.is_some_and(|curve| curve.contains(at));
         if timeline {
-            let (from, width) = (self.line.top_left.x, self.line.size.width.max(1));
-            let part = f64::from(at.x - from) / f64::from(width);
+            let (from, last) = (self.line.top_left.x, self.line.size.width.saturating_sub(1).max(1));
+            let part = f64::from(at.x - from) / f64::from(last);
             let step = (part * player.played().steps() as f64).round() as usize;
             if step != player.position() {
                 player.seek(step)?;
@@ -119,8 +119,8 @@ impl Layout {
         let games = self.cards.iter().find(|(card, area)| *card == Card::Games && area.contains(at));
         if let Some(&(_, area)) = games.filter(|_| clicked) {
             let (rows, mut games) = rows(player, area);
-            let row = (at.y - rows.top_left.y).checked_div(ROW as i32).and_then(|row| usize::try_from(row).ok());
-            if let Some(game) = row.and_then(|row| games.nth(row)) {
+            let row = usize::try_from((at.y - rows.top_left.y).div_euclid(ROW as i32)); // above is the heading
+            if let Some(game) = row.ok().and_then(|row| games.nth(row)) {
                 player.select(game)?;
                 return Ok(true);
             }

@@ -360,11 +360,16 @@ fn the_mouse_drags_the_timeline_chooses_games_and_pauses() {
     let middle = layout.line.center();
     assert!(layout.point(&mut player, middle, false).unwrap());
     assert!(player.position().abs_diff(100) <= 1, "{}", player.position());
+    let end = Point::new(layout.line.top_left.x + layout.line.size.width as i32 - 1, middle.y);
+    layout.point(&mut player, end, false).unwrap();
+    assert_eq!(player.position(), player.played().steps());
     let (_, list) = *layout.cards.iter().find(|(card, _)| *card == Card::Games).unwrap();
     let third = list.top_left + Point::new(40, (HEADING + 2 * ROW + 3) as i32);
     assert!(!layout.point(&mut player, third, false).unwrap(), "only where it is clicked");
     assert!(layout.point(&mut player, third, true).unwrap());
     assert_eq!((player.game(), player.position()), (2, 0));
+    let heading = list.top_left + Point::new(40, HEADING as i32 / 2);
+    assert!(!layout.point(&mut player, heading, true).unwrap() && player.game() == 2, "a heading is no game");
     layout.point(&mut player, layout.game.center(), true).unwrap();
     assert!(!player.playing());
 }

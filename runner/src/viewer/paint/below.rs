@@ -127,8 +127,9 @@ fn returns(player: &Player, area: Rectangle, (low, high): (f64, f64), surface: &
     let here = place(area, player.position(), steps);
     let zero = y_of(0.0).min(bottom);
     let mut before = y_of(0.0);
+    let last = (area.size.width as usize).saturating_sub(1).max(1); // the column where all steps are done
     for x in 0..area.size.width as usize {
-        let step = x * steps / (area.size.width as usize).max(1);
+        let step = (x * steps + last / 2) / last;
         let Some(ret) = step.checked_sub(1).map_or(Some(0.0), |before| known.get(before).map(|tally| tally.ret)) else {
             break;
         };
