@@ -24,9 +24,11 @@ pub(crate) fn check_limit(max_steps: u32) -> Result<()> {
 }
 
 /// Observations that a policy sees at most: far more than any is shown, and few enough that there is room for them.
+#[cfg(any(feature = "atari", feature = "doom"))]
 const MOST_STACK: usize = 256;
 
 /// Refuses stacks that there is no room for.
+#[cfg(any(feature = "atari", feature = "doom"))]
 pub(crate) fn check_stack(stack: usize) -> Result<()> {
     if stack <= MOST_STACK { Ok(()) } else { Err(bad("stack", format!("{stack} is more than {MOST_STACK}"))) }
 }
