@@ -172,9 +172,8 @@ fn stock(x: &Tensor, weight: &Tensor, bias: &Tensor, activation: Activation) -> 
 fn stock_conv(x: &Tensor, weight: &Tensor, bias: &Tensor, window: Window, activation: Activation) -> Result<Tensor> {
     let ([stride_y, stride_x], [above, left]) = (window.stride, window.padding);
     let x = if x.dtype() == DType::U8 { (x.to_dtype(DType::F32)? / 255.0)? } else { x.clone() };
-    let x = x.pad_with_zeros(1, above, above)?.pad_with_zeros(2, left, left)?;
+    let mut x = x.pad_with_zeros(1, above, above)?.pad_with_zeros(2, left, left)?;
     // candle's gradient takes one remainder of rows for that of columns too: what no window covers is left out before.
-    let mut x = x;
     for axis in 0..2 {
         let (size, kernel, stride) = (x.dim(1 + axis)?, window.kernel[axis], window.stride[axis]);
         let outputs = (size - kernel) / stride + 1;

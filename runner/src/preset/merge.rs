@@ -178,7 +178,8 @@ fn meant(path: &str, known: &[String]) -> String {
     if of_table.is_empty() { String::new() } else { format!("; [{table}] has {}", of_table.join(", ")) }
 }
 
-fn paths(table: &Table, prefix: &str, out: &mut Vec<String>) {
+/// Keys of a table and of those in it, from the outermost on.
+pub(super) fn paths(table: &Table, prefix: &str, out: &mut Vec<String>) {
     for (key, value) in table {
         match value {
             Value::Table(inner) => paths(inner, &format!("{prefix}{key}."), out),
