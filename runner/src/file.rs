@@ -3,7 +3,7 @@
 use std::fs::{self, File, Permissions};
 use std::io::{self, Write as _};
 use std::os::unix::fs::PermissionsExt as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
 use rustix::fs::{FlockOperation, flock};
@@ -18,19 +18,30 @@ pub(crate) fn parent(path: &Path) -> &Path {
     path.parent().filter(|dir| !dir.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
 
-/// The directory that `path` is to be written in.
+/// How many links Linux follows from one name.
+const LINKS: usize = 40;
+
+/// The name that is to be written to: `path`, or what it links to, whether that is there or not.
 ///
 /// # Errors
-/// If there is none, or `path` is one itself.
-pub(crate) fn directory(path: &Path) -> anyhow::Result<&Path> {
-    let dir = parent(path);
+/// If it is a directory, there is none that it could be written in, or links go round.
+fn target(path: &Path) -> anyhow::Result<PathBuf> {
+    let (told, mut target) = (path.display(), path.to_owned());
     if path.is_dir() {
-        Err(usage(format!("{} is a directory: give the name of a file", path.display())))
-    } else if dir.is_dir() {
-        Ok(dir)
-    } else {
-        Err(usage(format!("{}: there is no directory {}", path.display(), dir.display())))
+        return Err(usage(format!("{told} is a directory: give the name of a file")));
     }
+    for _ in 0..=LINKS {
+        match fs::read_link(&target) {
+            Ok(next) => target = parent(&target).join(next),
+            Err(_) if parent(&target).is_dir() => return Ok(target),
+            Err(_) => {
+                let link =
+                    if path.is_symlink() { format!(" is a link to {}", target.display()) } else { String::new() };
+                return Err(usage(format!("{told}{link}: there is no directory {}", parent(&target).display())));
+            }
+        }
+    }
+    Err(usage(format!("{told} is a link that leads to no file")))
 }
 
 /// Asks, before there is work, whether the file `path` can be written.
@@ -38,9 +49,9 @@ pub(crate) fn directory(path: &Path) -> anyhow::Result<&Path> {
 /// # Errors
 /// If it cannot; the message names it.
 pub(crate) fn ready(path: &Path) -> anyhow::Result<()> {
-    let dir = directory(path)?;
+    let target = target(path)?;
     if !is_special(path) {
-        unnamed(dir).with_context(|| path.display().to_string())?;
+        unnamed(parent(&target)).with_context(|| path.display().to_string())?;
     }
     Ok(())
 }
@@ -67,11 +78,10 @@ pub(crate) fn text<S: Serializer>(path: &Path, to: S) -> Result<S::Ok, S::Error>
 /// If it cannot be written; the message names it.
 pub(crate) fn whole(path: &Path, write: impl FnOnce(&File) -> anyhow::Result<()>) -> anyhow::Result<()> {
     let told = || path.display().to_string();
-    directory(path)?;
+    let target = target(path)?;
     if is_special(path) {
         return write(&File::options().write(true).open(path).with_context(told)?).with_context(told);
     }
-    let target = if path.is_symlink() { path.canonicalize().with_context(told)? } else { path.to_owned() };
     let file = unnamed(parent(&target)).with_context(told)?;
     write(file.as_file()).with_context(told)?;
     file.as_file().sync_all().with_context(told)?; // a name may be on disk before what it names
@@ -122,7 +132,25 @@ mod tests {
         ready(&at("null")).unwrap();
         write(&at("null"), b"nothing").unwrap();
         assert!(at("null").is_symlink() && is_special(&at("null")));
+        symlink("below/new", at("dangling")).unwrap();
+        ready(&at("dangling")).unwrap();
+        write(&at("dangling"), b"new").unwrap();
+        assert!(at("dangling").is_symlink() && fs::read(at("below/new")).unwrap() == b"new");
         let left: Vec<_> = fs::read_dir(dir.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
-        assert_eq!(left.len(), 3, "{left:?}");
+        assert_eq!(left.len(), 4, "{left:?}");
+    }
+
+    #[test]
+    fn a_link_that_leads_nowhere_is_told_before_there_is_work() {
+        let dir = tempfile::tempdir().unwrap();
+        let at = |name: &str| dir.path().join(name);
+        symlink("gone/file", at("lost")).unwrap();
+        symlink("b", at("a")).unwrap();
+        symlink("a", at("b")).unwrap();
+        for (name, why) in [("lost", "gone/file: there is no directory"), ("a", "a link that leads to no file")] {
+            for error in [ready(&at(name)).unwrap_err(), write(&at(name), b"").unwrap_err()] {
+                assert!(format!("{error:#}").contains(why), "{error:#}");
+            }
+        }
     }
 }

@@ -58,7 +58,7 @@ struct Game<'a> {
 pub(crate) fn run(args: &PublishArgs, tables: &Tables) -> anyhow::Result<ExitCode> {
     let waiting = Waiting::listen(args.json, "nothing was published")?;
     let PublishArgs { run, out, asked, .. } = args;
-    if out.exists() {
+    if out.exists() || out.is_symlink() {
         return Err(usage(format!("{} exists: name another --out, or remove it", out.display())));
     }
     let mut trained = Trained::load(run, asked, &device(args.machine.device())?, tables)?;

@@ -8,6 +8,7 @@ use anyhow::{Context as _, bail};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use super::legend::grouped;
 use crate::metrics::ROWS;
 use crate::model::SCORE;
 use crate::run_dir::About;
@@ -142,7 +143,8 @@ pub(crate) fn read(dirs: &[PathBuf], see: See<'_>) -> anyhow::Result<Vec<Group>>
         let seeds = of.iter().map(|(_, about, _)| about.seed).collect();
         let about = &of[0].1;
         let (name, env, agent) = (about.agent.clone(), about.env.clone(), about.agent.clone());
-        let (runs, curves): (Vec<_>, Vec<_>) = of.into_iter().map(|(run, _, points)| (run, points)).unzip();
+        let (runs, curves): (Vec<PathBuf>, Vec<_>) = of.into_iter().map(|(run, _, points)| (run, points)).unzip();
+        cut(&runs, &curves, see).into_iter().for_each(output::note);
         let [x, mean, low, high] = together(&curves, smooth);
         let (source, along, key) = (None, axis.name().to_owned(), Some(key.to_owned()));
         groups.push(Group { name, env, agent, source, runs, seeds, along, key, x, mean, low, high });
@@ -284,6 +286,31 @@ fn together(curves: &[Vec<(f64, f64)>], smooth: usize) -> [Vec<f64>; 4] {
     [x, mean, low, high]
 }
 
+/// Part of the longest run of a group at which the shortest may end before it is said so.
+const ENDS: f64 = 0.95;
+
+/// What is not drawn of a group, because not all of its runs have come as far, or as none has begun before another has ended.
+fn cut(runs: &[PathBuf], curves: &[Vec<(f64, f64)>], see: See<'_>) -> Option<String> {
+    let See { axis, key, .. } = see;
+    let ends = || runs.iter().zip(curves).map(|(run, curve)| (run.display(), curve[curve.len() - 1].0));
+    let (short, end) = ends().min_by(|a, b| a.1.total_cmp(&b.1))?;
+    let (long, last) = ends().max_by(|a, b| a.1.total_cmp(&b.1))?;
+    let far = |x: f64| format!("{} {}", grouped(x), axis.name());
+    let late = runs.iter().zip(curves).find(|(_, curve)| curve[0].0 > end);
+    if let Some((late, curve)) = late {
+        let (late, first, end) = (late.display(), far(curve[0].0), far(end));
+        return Some(format!(
+            "`{key}` of {late} begins at {first}, where {short} has ended at {end}: one point is their mean"
+        ));
+    }
+    (end < ENDS * last).then(|| {
+        let (end, last) = (far(end), far(last));
+        format!(
+            "`{key}` is drawn to {end}, where {short} ends; {long} goes on to {last}: name it alone to see all of it"
+        )
+    })
+}
+
 /// The value of a curve at `x`, between its points in a straight line.
 pub(super) fn at(curve: &[(f64, f64)], x: f64) -> f64 {
     let next = curve.partition_point(|point| point.0 < x).min(curve.len() - 1);
@@ -345,6 +372,20 @@ mod tests {
         assert!((mean[199] - 7.0).abs() < 1e-12);
         let [x, mean, ..] = together(&[vec![(5.0, 1.0)]], 5);
         assert_eq!((x, mean), (vec![5.0], vec![1.0]));
+    }
+
+    #[test]
+    fn a_curve_that_ends_with_its_shortest_run_says_so() {
+        let runs = ["runs/s1", "runs/s2"].map(PathBuf::from);
+        let told = |curves: &[Vec<(f64, f64)>]| {
+            cut(&runs, curves, See { axis: Axis::Frames, key: "return_100", smooth: 1, centred: false })
+        };
+        let to = |first: f64, last: f64| vec![(first, 0.0), (last, 1.0)];
+        assert_eq!(told(&[to(0.0, 22_009_057.0), to(0.0, 22_008_975.0)]), None);
+        let long = told(&[to(0.0, 5_000_000.0), to(0.0, 300_000.0)]).unwrap();
+        assert!(long.contains("300,000 frames, where runs/s2 ends; runs/s1 goes on to 5,000,000"), "{long}");
+        let apart = told(&[to(0.0, 100.0), to(200.0, 300.0)]).unwrap();
+        assert!(apart.contains("runs/s2 begins at 200 frames, where runs/s1 has ended at 100 frames"), "{apart}");
     }
 
     #[test]

@@ -8,8 +8,21 @@ use minifb::Key;
 const DELAY: Duration = Duration::from_millis(300);
 const REPEAT: Duration = Duration::from_millis(50);
 
-/// Keys that switch something: held, they would switch it to and fro.
-const ONCE: [Key; 5] = [Key::Enter, Key::Escape, Key::F1, Key::M, Key::P];
+/// Keys that go a little further each time. All others count once: held, they would switch something to and fro, or drop stone after stone.
+const AGAIN: [Key; 12] = [
+    Key::Left,
+    Key::Right,
+    Key::Up,
+    Key::Down,
+    Key::Comma,
+    Key::Period,
+    Key::Minus,
+    Key::Equal,
+    Key::NumPadMinus,
+    Key::NumPadPlus,
+    Key::PageUp,
+    Key::PageDown,
+];
 
 /// Keys that are down, and when each counts again.
 #[derive(Debug, Default)]
@@ -18,14 +31,17 @@ pub(super) struct Repeat {
 }
 
 impl Repeat {
+    /// Those of `down` that a hand pressed: systems repeat a key that is held by letting it go and pressing it again.
+    pub(super) fn by_hand(&self, down: Vec<Key>) -> Vec<Key> {
+        down.into_iter().filter(|key| !self.held.iter().any(|(held, _)| held == key)).collect()
+    }
+
     /// Keys that count at this time: those that went `down` since the last, and those of `held` that are due.
     pub(super) fn pressed(&mut self, down: Vec<Key>, held: &[Key], now: Instant) -> Vec<Key> {
-        // Systems repeat a key that is held by letting it go and pressing it again.
-        let mut pressed = down;
-        pressed.retain(|key| !self.held.iter().any(|(held, _)| held == key));
+        let mut pressed = self.by_hand(down);
         self.held.retain(|(key, _)| held.contains(key));
         for (key, again) in &mut self.held {
-            if now >= *again && !ONCE.contains(key) {
+            if now >= *again && AGAIN.contains(key) {
                 *again = now + REPEAT;
                 pressed.push(*key);
             }
@@ -47,21 +63,24 @@ mod tests {
         let mut at = |down: &[Key], held: &[Key], millis| {
             repeat.pressed(down.to_vec(), held, begun + Duration::from_millis(millis))
         };
-        assert_eq!(at(&[Key::A], &[Key::A], 0), [Key::A]);
-        assert_eq!(at(&[Key::A], &[Key::A], 290), [], "the system's own repetition is none");
-        assert_eq!(at(&[], &[Key::A], 300), [Key::A]);
-        assert_eq!(at(&[], &[Key::A], 349), []);
-        assert_eq!(at(&[], &[Key::A], 350), [Key::A]);
+        assert_eq!(at(&[Key::Up], &[Key::Up], 0), [Key::Up]);
+        assert_eq!(at(&[Key::Up], &[Key::Up], 290), [], "the system's own repetition is none");
+        assert_eq!(at(&[], &[Key::Up], 300), [Key::Up]);
+        assert_eq!(at(&[], &[Key::Up], 349), []);
+        assert_eq!(at(&[], &[Key::Up], 350), [Key::Up]);
         assert_eq!(at(&[Key::B], &[], 400), [Key::B], "down and up between two frames");
-        assert_eq!(at(&[Key::A], &[Key::A], 450), [Key::A]);
+        assert_eq!(at(&[Key::Up], &[Key::Up], 450), [Key::Up]);
     }
 
     #[test]
     fn a_key_that_switches_counts_once() {
-        let (mut repeat, begun) = (Repeat::default(), Instant::now());
-        assert_eq!(repeat.pressed(vec![Key::P], &[Key::P], begun), [Key::P]);
-        assert_eq!(repeat.pressed(vec![Key::P], &[Key::P], begun + 9 * DELAY), []);
-        assert_eq!(repeat.pressed(vec![], &[], begun + 10 * DELAY), []);
-        assert_eq!(repeat.pressed(vec![Key::P], &[Key::P], begun + 10 * DELAY), [Key::P]);
+        for key in [Key::P, Key::Space, Key::S, Key::Key1, Key::Tab] {
+            let (mut repeat, begun) = (Repeat::default(), Instant::now());
+            assert_eq!(repeat.pressed(vec![key], &[key], begun), [key]);
+            assert_eq!(repeat.by_hand(vec![key]), [], "a character that the system repeats is none either");
+            assert_eq!(repeat.pressed(vec![key], &[key], begun + 9 * DELAY), []);
+            assert_eq!(repeat.pressed(vec![], &[], begun + 10 * DELAY), []);
+            assert_eq!(repeat.pressed(vec![key], &[key], begun + 10 * DELAY), [key]);
+        }
     }
 }

@@ -46,6 +46,10 @@ pub(super) struct Sitting {
     phase: Phase,
     /// Frames that should have been played and were not yet.
     due: f64,
+    /// Keys that went down since the last action: some are up again before the next.
+    taps: Vec<Key>,
+    /// Keys that were down at the last call.
+    held: Vec<Key>,
     take: Take,
     /// Of the games that are over.
     returns: Vec<f64>,
@@ -68,8 +72,8 @@ impl Sitting {
         let take = Take::of_seat(env.as_ref(), 0, (kept == Kept::Filmed).then_some(&mut picture))?;
         env.draw(0, &mut picture);
         let phase = if hands.turns() { Phase::Going } else { Phase::Ready };
-        let (name, due, (returns, takes, sound)) = (name.to_owned(), 0.0, Default::default());
-        Ok(Self { name, kept, env, block, hands, phase, due, take, returns, takes, picture, sound })
+        let (name, due, (taps, held, returns, takes, sound)) = (name.to_owned(), 0.0, Default::default());
+        Ok(Self { name, kept, env, block, hands, phase, due, taps, held, take, returns, takes, picture, sound })
     }
 
     /// What it waits for.
@@ -166,7 +170,10 @@ impl Sitting {
         let any = !input.pressed.is_empty();
         self.sound.clear();
         match self.phase {
-            Phase::Ready | Phase::Paused if any => (self.phase, self.due) = (Phase::Going, 0.0),
+            Phase::Ready | Phase::Paused if any => {
+                (self.phase, self.due) = (Phase::Going, 0.0);
+                self.taps.clear();
+            }
             Phase::Over if input.pressed.contains(&Key::Enter) => return self.again(),
             Phase::Going if self.hands.turns() => {
                 if let Some(act) = self.hands.act(&input.pressed) {
@@ -176,13 +183,16 @@ impl Sitting {
             Phase::Going if input.pressed.contains(&Key::P) => self.phase = Phase::Paused,
             Phase::Going => {
                 self.due += seconds.min(LONGEST) * self.env.frame_rate();
+                self.taps.extend(input.pressed.iter().filter(|key| !self.held.contains(key)));
                 while self.due >= 1.0 && self.phase == Phase::Going {
-                    let Some(act) = self.hands.act(&input.held) else { break };
+                    let down: Vec<Key> = input.held.iter().copied().chain(self.taps.drain(..)).collect();
+                    let Some(act) = self.hands.act(&down) else { break };
                     self.due -= f64::from(self.step(act)?.max(1));
                 }
             }
             Phase::Ready | Phase::Paused | Phase::Over => {}
         }
+        self.held.clone_from(&input.held);
         Ok(())
     }
 

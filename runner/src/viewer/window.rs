@@ -103,7 +103,10 @@ impl Screen {
         if !self.window.is_open() {
             return None;
         }
-        let Events { down, typed } = std::mem::take(&mut *self.events.borrow_mut());
+        let Events { down, mut typed } = std::mem::take(&mut *self.events.borrow_mut());
+        if self.repeat.by_hand(down.clone()).is_empty() {
+            typed.clear(); // of a key that is held
+        }
         let held = self.window.get_keys();
         let pressed = self.repeat.pressed(down, &held, Instant::now());
         let button = self.window.get_mouse_down(MouseButton::Left);

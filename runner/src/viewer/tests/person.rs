@@ -85,6 +85,33 @@ fn time_goes_on_once_a_person_is_ready() {
 }
 
 #[test]
+fn a_key_that_is_up_again_before_the_next_action_counts_once() {
+    let tap = |keys: &[Key]| Input { pressed: keys.to_vec(), ..Input::default() };
+    let mut sitting = sitting("cartpole", &[]);
+    for (input, milliseconds) in [
+        (tap(&[Key::Left]), 0.0), // begins
+        (pressed(&[Key::Right]), 20.0),
+        (tap(&[]), 5.0),
+        (tap(&[Key::Left]), 5.0),
+        (tap(&[]), 10.0), // takes the tap
+        (pressed(&[Key::Right]), 20.0),
+        (pressed(&[Key::Right]), 5.0), // its repetition
+        (tap(&[Key::Left]), 5.0),
+        (tap(&[]), 10.0),
+    ] {
+        sitting.advance(&input, milliseconds / 1_000.0).unwrap();
+    }
+    while sitting.phase() == Phase::Going {
+        sitting.advance(&pressed(&[Key::Right]), 0.02).unwrap();
+    }
+    let (resolved, env) =
+        (resolved("cartpole", &[]), resolved("cartpole", &[]).seat_eval(&Seating { seed: 1, seats: 0..1 }));
+    let recording = read(&resolved, env.unwrap().as_ref(), sitting.takes(), false);
+    let action = |step| recording.episodes[0].action(step).0[0];
+    assert_eq!([0, 1, 2, 3, 4].map(action), [1, 0, 1, 0, 1]);
+}
+
+#[test]
 fn a_game_pauses_only_where_time_goes_on() {
     for (env, expected) in [("cartpole", Phase::Paused), ("frozenlake", Phase::Going)] {
         let mut sitting = sitting(env, &[]);
