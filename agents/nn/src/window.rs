@@ -19,7 +19,8 @@ impl Window {
 
     /// A square window on images of `height × width` with as much padding as makes the output `⌈size / stride⌉`: TensorFlow's
     /// and JAX's `SAME`. Where that is an odd number of pixels, theirs puts the larger half behind the image and this before
-    /// it: the mirror image, of as many outputs.
+    /// it: the mirror image, of as many outputs. Only an even kernel of stride 1 has one output too many, as the padding is the
+    /// same before and behind the image.
     ///
     /// # Panics
     /// If `stride` is 0.
@@ -54,6 +55,7 @@ mod tests {
                 assert_eq!(window.output([size, 2 * size]), Some(expected), "{window:?} on {size}");
             }
         }
+        assert_eq!(Window::same(4, 1, [10, 10]).output([10, 10]), Some([11, 11]), "neither 1 nor 2 pixels around make 10");
         // Dopamine's three convolutions of 84 × 84.
         let sides = [(8, 4, 84), (4, 2, 21), (3, 1, 11)].map(|(k, s, side)| Window::same(k, s, [side; 2]).padding[0]);
         assert_eq!(sides, [2, 2, 1]);

@@ -198,7 +198,8 @@ impl Game {
         !self.flag(game::MAP_END) && self.tic() <= self.last_tic
     }
 
-    fn until_start_time(&mut self) -> Result<()> {
+    /// Plays to the tic in which whoever acts takes over.
+    pub(super) fn until_start_time(&mut self) -> Result<()> {
         let start = self.config.episode_start_time.max(1);
         for _ in 0..start.saturating_add(NEVER) {
             if self.tic() >= start {

@@ -5,7 +5,6 @@ use std::path::{Path, PathBuf};
 use rand_mt::Mt;
 
 use super::Game;
-use super::episode::{NEVER, no_map};
 use super::sway::Sway;
 use crate::args::{args, from_root, missing};
 use crate::engine::{Ask, Engine};
@@ -23,16 +22,7 @@ impl Game {
         let mut seeds = seeds(&config);
         let (program, args) = order(&config, package, seeds.next_u32())?;
         let mut this = Self::on(Engine::start(&program, args)?, config, seeds);
-        let start = this.config.episode_start_time.max(1);
-        for waited in 0.. {
-            if this.tic() >= start {
-                break;
-            }
-            if waited >= start.saturating_add(NEVER) {
-                return Err(no_map(&this.config.doom_map));
-            }
-            this.engine.ask(Ask::Tic)?;
-        }
+        this.until_start_time()?;
         this.engine.ask(Ask::Update)?; // of a player who has not moved: the weapon does not sway yet
         this.take_over()?;
         Ok(this)
