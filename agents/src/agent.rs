@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use candle_core::Device;
-use rl_core::{Reduce, Result, Spec, State};
+use rl_core::{Error, Reduce, Result, Spec, State};
 use rl_nn::Precision;
 use rl_replays::{Outputs, Rollout};
 
@@ -117,7 +117,7 @@ pub trait Learner {
     /// # Errors
     /// If it has no room for them.
     fn show(&mut self, _blocks: &[Rollout]) -> Result<()> {
-        Ok(())
+        Err(Error::Config { key: "agent".to_owned(), message: "it learns from no demonstrations".to_owned() })
     }
 
     /// Learns from one block per group of seats, the groups in the order of their seats.

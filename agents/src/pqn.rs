@@ -98,8 +98,7 @@ pub(crate) struct Config {
     pub layer_norm: bool,
     /// Widths of the dense layers.
     pub hidden: Vec<usize>,
-    /// Probability of a random action while training. With `steps = 0` it is `end` from the first, where `lr_steps = 0` keeps
-    /// `lr`.
+    /// Probability of a random action while training, over agent steps of all seats.
     pub epsilon: Schedule,
 }
 

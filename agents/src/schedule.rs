@@ -11,7 +11,7 @@ pub struct Schedule {
     pub start: f64,
     /// Value from step `steps` on.
     pub end: f64,
-    /// Length in agent steps; 0 for `end` from the first. `lr_steps = 0` of learning rates says the opposite: it keeps `lr`.
+    /// Agent steps of all seats from `start` to `end`; 0 where the two are equal.
     pub steps: u64,
 }
 
@@ -37,6 +37,13 @@ impl Schedule {
                 return Err(Error::Config { key: format!("{key}.{name}"), message });
             }
         }
+        if self.steps == 0 && self.start != self.end {
+            let Self { start, end, .. } = self;
+            let message = format!(
+                "0 steps leave no time from {start} to {end}: give the agent steps that it takes, or one value for both"
+            );
+            return Err(Error::Config { key: format!("{key}.steps"), message });
+        }
         Ok(())
     }
 }
@@ -52,5 +59,9 @@ mod tests {
         assert_eq!(Schedule { steps: 0, ..epsilon }.at(0), 0.1);
         assert_eq!(Schedule::annealed(1.0, 0.1, 0).at(7), 1.0);
         assert_eq!(Schedule::annealed(1.0, 0.1, 1000), epsilon);
+        let checked = |schedule: Schedule| schedule.check("agent.epsilon", 0.0, 1.0).map_err(|error| error.to_string());
+        assert_eq!(checked(Schedule { start: 0.1, steps: 0, ..epsilon }), Ok(()));
+        let refused = checked(Schedule { steps: 0, ..epsilon }).unwrap_err();
+        assert!(refused.contains("agent.epsilon.steps: 0 steps leave no time from 1 to 0.1"), "{refused}");
     }
 }

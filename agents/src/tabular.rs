@@ -55,7 +55,7 @@ pub(crate) struct Config {
     pub initial: f64,
     /// Agent steps per seat between updates.
     pub horizon: usize,
-    /// Probability of a random action while training. With `steps = 0` it is `end` from the first.
+    /// Probability of a random action while training, over agent steps of all seats.
     pub epsilon: Schedule,
     /// What of a reward counts.
     pub reward_scale: RewardScale,

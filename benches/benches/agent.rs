@@ -1,4 +1,4 @@
-//! What an agent does with its blocks: choosing actions for `n` seats, and learning from one block.
+//! Cost of an agent: choosing actions for `n` seats, and learning from one block.
 //! Excludes stepping the environment. Learning includes appending to the replay, gathering, and every update that the
 //! preset asks for per agent step; its replay is smaller and its start earlier than the preset says, so that it begins.
 

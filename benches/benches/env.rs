@@ -1,5 +1,5 @@
-//! Steps of an environment, all seats in one thread, resets included. Excludes choosing actions (drawn before) and
-//! whatever reads the rows.
+//! Cost of stepping an environment, all seats in one thread, resets included. Excludes choosing actions (drawn before)
+//! and whatever reads the rows.
 
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use rl_benches::{Actions, envs, seats, step};

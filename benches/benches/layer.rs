@@ -1,5 +1,5 @@
-//! What the layers of rl-nn cost, forward and backward with the gradients of inputs and parameters, at the sizes that
-//! are compared with PyTorch. Excludes optimiser and loss: the gradient of the output is one.
+//! Cost of the layers of rl-nn, forward and backward with the gradients of inputs and parameters, at the sizes that are
+//! compared with PyTorch. Excludes optimiser and loss: the gradient of the output is one.
 
 use candle_core::{Device, Tensor, Var};
 use criterion::{Criterion, criterion_group, criterion_main};

@@ -1,5 +1,5 @@
-//! The two ways of the replay, uniform and prioritised: appending a block, and gathering a batch of 32 with its stacks and
-//! three-step returns.
+//! Cost of the replay buffer, uniform and prioritised: appending a block, and gathering a batch of 32 with its stacked
+//! frames and three-step returns.
 //! Excludes stepping the environment and everything that a network does.
 
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};

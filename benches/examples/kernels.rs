@@ -1,5 +1,6 @@
-//! Times every layer and pass of the Nature network: `kernels [bf16] [BATCH …]`, at 1 and 2 threads, each the best of many.
-//! Excludes candle: no tensors, no graph, no loss. The peak of a core is 32 floating-point operations a cycle with AVX2.
+//! Times every layer and pass of the Nature network: `kernels [bf16] [BATCH …]`, at 1 and 2 threads, each the best of
+//! many. Excludes candle: no tensors, no graph, no loss. The peak of a core is 32 floating-point operations a cycle
+//! with AVX2.
 #![allow(clippy::print_stdout)] // its product is a table
 
 use std::time::Instant;
@@ -36,7 +37,7 @@ fn main() -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
     Ok(())
 }
 
-/// A layer and its operands.
+/// Operands of one layer, and the unit for products of bf16 (`None` for `f32`).
 struct Layer<'a, P> {
     unit: Option<Unit>,
     patches: &'a Patches,

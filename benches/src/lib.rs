@@ -1,4 +1,5 @@
-//! One bench per hop of the loop: env, replay, agent. What they share: seats by name, and random actions.
+//! Shared parts of the benchmarks, one for each stage of the training loop (env, replay, agent): environments by name,
+//! and random actions.
 #![forbid(unsafe_code)]
 
 use rl_core::{Act, EnvEntry, Rng, Seating, Spec, Stream, VecEnv};
@@ -9,7 +10,7 @@ use toml::Table;
 /// Rows of random actions, drawn before anything is timed.
 const DRAWN: usize = 1024;
 
-/// The environments that are measured: those of this build.
+/// Names of the environments that are measured and part of this build.
 pub fn envs() -> Vec<&'static str> {
     let wanted = ["cartpole", "frozenlake", "kungfu"];
     wanted.into_iter().filter(|name| find(name).is_some()).collect()
@@ -23,7 +24,7 @@ fn find(name: &str) -> Option<(&'static EnvEntry, &str)> {
     })
 }
 
-/// `n` seats of the environment `name` with its preset, not yet reset.
+/// Makes `n` seats of the environment `name` with its preset, not yet reset.
 ///
 /// # Panics
 /// If there is no such environment or it cannot be built.
@@ -35,7 +36,7 @@ pub fn seats(name: &str, n: usize) -> Box<dyn VecEnv> {
     (entry.build)(full, table, &seating).unwrap_or_else(|e| panic!("{name}: {e}"))
 }
 
-/// Random discrete actions for `N` seats, played over and over.
+/// Random discrete actions for `n` seats, drawn once and played in a cycle of 1024 rows.
 #[derive(Clone, Debug)]
 pub struct Actions {
     values: Vec<u32>,
@@ -44,21 +45,21 @@ pub struct Actions {
 }
 
 impl Actions {
-    /// Actions for `n` seats.
+    /// Draws actions for `n` seats of the action space of `spec`.
     pub fn new(spec: &Spec, n: usize) -> Self {
         let mut rng = Rng::new(1, Stream::Tool(0));
         let values = (0..DRAWN * n).flat_map(|_| &spec.discrete).map(|&cardinality| rng.below(cardinality)).collect();
         Self { values, row: 0, width: n * spec.discrete.len() }
     }
 
-    /// The next row.
+    /// Next row of actions, `[n · discrete]`: those of each seat together.
     pub fn next_row(&mut self) -> &[u32] {
         self.row = (self.row + 1) % DRAWN;
         &self.values[self.row * self.width..(self.row + 1) * self.width]
     }
 }
 
-/// Fills `block` with random play; its row 0 is there already.
+/// Plays random actions into the rows 1 to `horizon` of `block`, whose row 0 is there already.
 ///
 /// # Panics
 /// If the environment fails.
@@ -70,7 +71,8 @@ pub fn fill(env: &mut dyn VecEnv, block: &mut Rollout, actions: &mut Actions) {
     }
 }
 
-/// One step of every seat into row `t + 1` of `block`.
+/// Steps every seat once, by the next row of random actions, into row `t + 1` of `block`. The actions are not written
+/// to the block.
 ///
 /// # Panics
 /// If the environment fails.

@@ -51,19 +51,23 @@ impl Replay {
         SumTree::bytes_for(rows_for(spec, seats, capacity, n_step, sequence).saturating_mul(seats))
     }
 
-    /// Gives the transitions that were drawn from `places` since the last append new priorities: what they are drawn in proportion
-    /// to, a power of the error, say.
+    /// Gives the transitions of these numbers, [`Sample::places`](crate::Sample::places), new priorities: transitions are drawn
+    /// in proportion to them. A priority is a power of the temporal-difference error, say. Transitions that were overwritten since
+    /// they were drawn are left out.
     ///
     /// # Panics
     /// If the ring is not prioritised, there is not one for each place, or one is not a positive number.
-    pub fn set_priorities(&mut self, places: &[usize], priorities: &[f64]) {
+    pub fn set_priorities(&mut self, places: &[u64], priorities: &[f64]) {
+        let (present, size, seats) = (self.oldest()..self.written, self.rows as u64, self.seats as u64);
         let ring = self.priorities.as_mut().expect("only a prioritised ring has priorities");
         assert_eq!(places.len(), priorities.len(), "a priority for each place");
         for (&place, &priority) in places.iter().zip(priorities) {
             assert!(priority > 0.0 && priority.is_finite(), "a priority of {priority}");
+            let (row, seat) = (place / seats, place % seats);
+            let leaf = (row % size * seats + seat) as usize;
             // What has left the ring since does not return.
-            if ring.tree.weight(place) > 0.0 {
-                ring.tree.set(place, priority);
+            if present.contains(&row) && ring.tree.weight(leaf) > 0.0 {
+                ring.tree.set(leaf, priority);
                 ring.largest = ring.largest.max(priority);
             }
         }

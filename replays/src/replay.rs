@@ -169,14 +169,16 @@ impl Replay {
     /// together, in the order of their seats.
     ///
     /// # Panics
-    /// If the blocks differ in horizon, or do not have the seats and the spec of this replay, or for sequences not their states in
-    /// [`Rollout::extra`].
+    /// If the blocks differ in horizon, do not have the seats and the spec of this replay, or for sequences not their states in
+    /// [`Rollout::extra`], or if row 0 has another age, reward or end than the last row that was written.
     pub fn append(&mut self, blocks: &[Rollout]) {
         let horizon = blocks[0].horizon();
         assert!(blocks.iter().all(|block| block.horizon() == horizon), "blocks of one append have one horizon");
         self.assert_fit(blocks);
         if self.is_empty() {
             self.push(blocks, 0);
+        } else {
+            self.assert_follows(blocks);
         }
         (0..horizon).for_each(|t| self.step(blocks, t));
     }
@@ -227,6 +229,21 @@ impl Replay {
         if let Some(Beginnings { sequence, .. }) = &self.beginnings {
             let state = |block: &Rollout| block.extra.width() == sequence.state;
             assert!(blocks.iter().all(state), "a state of {} numbers in each row", sequence.state);
+        }
+    }
+
+    /// A block whose rows were not carried on would join steps that do not follow each other.
+    fn assert_follows(&self, blocks: &[Rollout]) {
+        let (slot, mut seat) = (self.slot(self.written - 1), 0);
+        for block in blocks {
+            let same = |e: usize| {
+                let (at, place) = ((0, e), (slot, seat + e));
+                block.age[at] == self.age[place]
+                    && block.end[at] == self.end[place]
+                    && block.reward[at].to_bits() == self.reward[place].to_bits()
+            };
+            assert!((0..block.envs()).all(same), "row 0 of a block is the last row of the one before: Rollout::carry");
+            seat += block.envs();
         }
     }
 
@@ -283,7 +300,7 @@ impl Replay {
     fn put(&self, (at, seat): (u64, usize), counted: Counted, out: &mut Sample, row: usize) {
         let window = self.window(at, seat).expect("draws are complete transitions");
         let slot = self.slot(at);
-        out.places[row] = slot * self.seats + seat;
+        out.places[row] = self.place(at, seat);
         out.discrete.copy_row(row, self.discrete.at(slot, seat));
         out.continuous.copy_row(row, self.continuous.at(slot, seat));
         out.reward[row] = self.earned((at, seat), window.last, counted);
@@ -411,6 +428,11 @@ impl Replay {
 
     pub(crate) fn slot(&self, row: u64) -> usize {
         (row % self.rows as u64) as usize
+    }
+
+    /// The number of a row of a seat, which no other ever has.
+    pub(crate) fn place(&self, row: u64, seat: usize) -> u64 {
+        row * self.seats as u64 + seat as u64
     }
 
     pub(crate) fn oldest(&self) -> u64 {

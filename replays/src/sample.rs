@@ -80,8 +80,8 @@ pub struct Sample {
     pub discount: Vec<f32>,
     /// What each was drawn in proportion to, `[B]`: 1 where draws are uniform. An importance weight is a power of its inverse.
     pub priorities: Vec<f64>,
-    /// Where each stands in the ring until the next append, `[B]`.
-    pub places: Vec<usize>,
+    /// Numbers of the transitions, `[B]`, for [`set_priorities`](crate::Replay::set_priorities): no other transition ever has one of them.
+    pub places: Vec<u64>,
 }
 
 impl Sample {

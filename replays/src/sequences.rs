@@ -73,8 +73,8 @@ pub struct Sequences {
     pub discount: Vec<f32>,
     /// What each sequence was drawn in proportion to, `[B]`: 1 where draws are uniform.
     pub priorities: Vec<f64>,
-    /// Where each begins in the ring until the next append, `[B]`.
-    pub places: Vec<usize>,
+    /// Numbers of the sequences, `[B]`, for [`set_priorities`](Replay::set_priorities): no other sequence ever has one of them.
+    pub places: Vec<u64>,
     /// The same as rows and seats.
     firsts: Vec<(u64, usize)>,
     rows: usize,
@@ -135,7 +135,7 @@ impl Replay {
         assert_eq!((out.rows, out.states.len()), (rows, count * width), "room for these sequences");
         self.draws(count, rng, |b, (at, seat), priority| {
             let slot = self.slot(at);
-            (out.firsts[b], out.priorities[b], out.places[b]) = ((at, seat), priority, slot * self.seats + seat);
+            (out.firsts[b], out.priorities[b], out.places[b]) = ((at, seat), priority, self.place(at, seat));
             out.states[b * width..][..width].copy_from_slice(states.at(slot / sequence.period, seat));
         })?;
         for t in 0..rows {

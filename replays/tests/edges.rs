@@ -127,6 +127,7 @@ fn priorities_are_kept_only_of_what_can_still_be_drawn() {
     }
     // All rows of the sample were overwritten: their priorities would be those of others.
     replay.set_priorities(&sample.places, &vec![1e9; sample.rows()]);
+    assert!(drawn(&replay).priorities.iter().all(|&priority| priority == 1.0), "nobody else has them now");
     let numbers: Vec<u32> = (0..64).map(|b| drawn(&replay).obs.symbols.row(b)[0]).collect();
     assert!(numbers.iter().all(|number| (70..=78).contains(number)), "{numbers:?}");
 }

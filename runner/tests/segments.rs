@@ -13,7 +13,7 @@ use common::{json, names, output, refusal};
 use serde_json::Value;
 
 /// The ring goes round more than twice; its eleven segments are as small as segments get.
-const RUN: &str = "--env kungfu --agent dqn --frames 16000 --seed 5 --quiet --json --set agent.replay_capacity=1600 --set agent.learning_starts=100 --set agent.batch=4 --set agent.update_period=40 --set agent.hidden=[16] --set train.envs=2 --set train.checkpoint_every=2500 --set train.keep_checkpoints=2 --set agent.priorities={kind=\"proportional\",alpha={start=0.6,end=0.6,steps=0},beta={start=0.4,end=1.0,steps=0},eps=1e-6}";
+const RUN: &str = "--env kungfu --agent dqn --frames 16000 --seed 5 --quiet --json --set agent.replay_capacity=1600 --set agent.learning_starts=100 --set agent.batch=4 --set agent.update_period=40 --set agent.hidden=[16] --set train.envs=2 --set train.checkpoint_every=2500 --set train.keep_checkpoints=2 --set agent.priorities={kind=\"proportional\",alpha={start=0.6,end=0.6,steps=0},beta={start=1.0,end=1.0,steps=0},eps=1e-6}";
 
 fn checkpoints(run: &Path) -> Vec<PathBuf> {
     let all = names(&run.join("checkpoints"));

@@ -1,4 +1,4 @@
-//! What follows the sum of a linear or convolutional layer.
+//! Activation functions of linear and convolutional layers.
 
 use candle_core::{Result, Tensor};
 use serde::{Deserialize, Serialize};
@@ -7,20 +7,21 @@ use crate::kernel::{self, vectorised};
 use crate::math;
 use crate::parts::{self, PARALLEL};
 
-/// What follows the sum of a layer.
+/// Elementwise activation function, applied to the pre-activation `x · weight + bias` of a layer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Activation {
-    /// Nothing.
+    /// Identity: the output is the pre-activation.
     None,
-    /// max(0, ·), with gradient 0 at 0.
+    /// `max(0, x)`, with gradient 0 at 0; NaN stays NaN.
     Relu,
-    /// The hyperbolic tangent.
+    /// Hyperbolic tangent; on the CPU a rational approximation within a relative error of 4e-7.
     Tanh,
 }
 
 impl Activation {
-    /// What the kernel of a sum has not done yet: it clips at 0 itself.
+    /// Completes the forward pass after the matrix kernel: applies tanh to `y` in place. A ReLU is clipped by the
+    /// kernel itself.
     pub(crate) fn finish(self, y: &mut [f32]) {
         if self == Activation::Tanh {
             let parallel = y.len() >= PARALLEL;
@@ -33,7 +34,7 @@ impl Activation {
         }
     }
 
-    /// The gradient of the sum, written to `out`, given that of the output `y`.
+    /// Writes the gradient of the pre-activation to `out`, given `g`, the gradient of the output, and the output `y`.
     pub(crate) fn before(self, g: &[f32], y: &[f32], out: &mut [f32]) {
         match self {
             Activation::Relu => kernel::mask(g, y, out),
@@ -44,7 +45,8 @@ impl Activation {
         }
     }
 
-    /// What the kernel of a gradient has not done yet: it masks a ReLU itself.
+    /// Multiplies `g` by the derivative of tanh, `1 - y²`, in place; does nothing for the other functions. The gradient
+    /// kernels mask a ReLU themselves.
     pub(crate) fn bend(self, g: &mut [f32], y: &[f32]) {
         if self == Activation::Tanh {
             let parallel = g.len() >= PARALLEL;
@@ -58,7 +60,7 @@ impl Activation {
         }
     }
 
-    /// The same in candle's own operations.
+    /// Activation of the pre-activation `sum` in candle's own operations, on any device.
     pub(crate) fn stock(self, sum: Tensor) -> Result<Tensor> {
         match self {
             Activation::None => Ok(sum),
@@ -68,7 +70,7 @@ impl Activation {
     }
 }
 
-/// The greater of 0 and each value in candle's own operations: with gradient 0 at 0, and what is no number stays one.
+/// ReLU, `max(0, x)` elementwise, in candle's own operations on any device: gradient 0 at 0, and NaN stays NaN.
 ///
 /// # Errors
 /// If the device fails.

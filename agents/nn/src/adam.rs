@@ -9,54 +9,57 @@ use rl_core::Saved;
 use crate::moments::{Moments, clipping, norm, settled};
 use crate::{Moved, Params, radam};
 
-/// The constants of [`Adam`]; the learning rate comes with each step.
+/// Hyperparameters of [`Adam`]; the learning rate is an argument of every step.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct AdamConfig {
-    /// Decay of the first moment.
+    /// Decay rate β₁ of the first moment m, the running mean of the gradient.
     pub beta1: f64,
-    /// Decay of the second moment.
+    /// Decay rate β₂ of the second moment v, the running mean of the squared gradient.
     pub beta2: f64,
-    /// Added to the root of the second moment.
+    /// Term ε, added to √v: after the bias correction of v in Adam, before it in rectified Adam, as in PyTorch.
     pub eps: f64,
-    /// Largest global norm of the gradient; 0 for no limit.
+    /// Largest global L2 norm of the gradient; a longer gradient is scaled down to it, as by PyTorch's
+    /// `clip_grad_norm_`. 0 turns clipping off.
     pub clip: f64,
 }
 
 impl AdamConfig {
-    /// With the decays of Kingma and Ba, which are those of most.
+    /// Hyperparameters with β₁ = 0.9 and β₂ = 0.999, the defaults of Kingma and Ba and of PyTorch.
     pub const fn new(eps: f64, clip: f64) -> Self {
         Self { beta1: 0.9, beta2: 0.999, eps, clip }
     }
 }
 
-/// The optimiser and its moments.
+/// Adam optimiser with its step count and moments; [`rectified`](Self::rectified) makes it RAdam.
 #[derive(Debug)]
 pub struct Adam {
     config: AdamConfig,
-    /// Whether steps adapt only as far as the second moment can be trusted.
+    /// Whether this is RAdam, which divides by √v only once the variance of v is bounded.
     pub(crate) rectified: bool,
     steps: u64,
-    /// Mean and mean square of the gradient.
+    /// First moment m and second moment v of every parameter value, without bias correction.
     pub(crate) moments: Moments,
 }
 
-/// The numbers of one step.
+/// Scalars of one optimiser step, equal for all parameter values.
 #[derive(Clone, Copy)]
 pub(crate) struct Factors {
     pub(crate) beta1: f32,
     pub(crate) beta2: f32,
-    /// Learning rate over the bias correction of m, times the root of that of v.
+    /// Learning rate over `1 - β₁ᵗ`, the bias correction of m; in an adaptive step also times `√(1 - β₂ᵗ)`, and in
+    /// RAdam times the rectification.
     pub(crate) rate: f32,
-    /// ε times the same root: the correction of √v taken out of the quotient, which spares each value a division.
+    /// `ε · √(1 - β₂ᵗ)` in Adam, where the correction of √v is taken out of the quotient to save a division per value;
+    /// plain ε in RAdam.
     pub(crate) eps: f32,
-    /// Whether the second moment has a say.
+    /// Whether the step divides by √v: always in Adam, in RAdam only once the variance of v is bounded.
     pub(crate) adapts: bool,
-    /// Of the gradient, by clipping.
+    /// Factor on the gradient that clips its global norm; 1 where nothing is clipped.
     pub(crate) scale: f32,
 }
 
 impl Adam {
-    /// An optimiser of `params` that has made no step.
+    /// Adam for `params`, with zero moments and no step made.
     ///
     /// # Errors
     /// If the device fails.
@@ -65,7 +68,9 @@ impl Adam {
         Ok(Self { config, rectified: false, steps: 0, moments })
     }
 
-    /// Rectified Adam, which [waits](crate::radam) with adapting until its second moment can be trusted.
+    /// Rectified Adam (RAdam) for `params`: as long as too few gradients have been seen to bound the variance of v,
+    /// steps follow the first moment alone; later ones are scaled by a rectification that grows to 1.
+    /// Source: Liu et al. 2020.
     ///
     /// # Errors
     /// If the device fails.
@@ -73,19 +78,21 @@ impl Adam {
         Ok(Self { rectified: true, ..Self::new(params, config)? })
     }
 
-    /// Steps made.
+    /// Number of steps made; a step whose gradient norm is not finite does not count.
     pub fn steps(&self) -> u64 {
         self.steps
     }
 
-    /// Moves `params` against `grad`, flat as [`Params::backward`] leaves it; a gradient whose norm is not finite changes
-    /// nothing.
+    /// Clips `grad` by its global norm, updates the moments and moves `params` at the learning rate `rate`.
+    ///
+    /// The gradient is flat in parameter order, as [`Params::backward`] writes it. If its norm is not finite, neither
+    /// parameters nor moments nor the step count change.
     ///
     /// # Errors
     /// If the device fails.
     ///
     /// # Panics
-    /// If `grad` is not of these parameters.
+    /// If `grad` is not as long as `params`.
     pub fn step(&mut self, params: &Params, grad: &[f32], rate: f64) -> Result<Moved> {
         assert_eq!(grad.len(), params.len(), "gradient of these parameters");
         let norm = norm(grad);
@@ -142,7 +149,7 @@ fn update(p: &mut [f32], m: &mut [f32], v: &mut [f32], g: &[f32], factors: Facto
     );
 }
 
-/// The same step in candle's own operations.
+/// Adaptive step in candle's own operations; returns the new parameter.
 fn update_stock(p: &Tensor, g: &Tensor, [m, v]: &mut [Tensor; 2], factors: Factors) -> Result<Tensor> {
     let f = |x: f32| f64::from(x);
     let g = (g * f(factors.scale))?;

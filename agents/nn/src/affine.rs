@@ -1,4 +1,4 @@
-//! What linear and convolutional layers compute on the CPU: weights, bias and activation at once, and their gradients.
+//! Linear and convolutional layers on the CPU: product, bias and activation in one pass, and their gradients.
 
 use std::sync::Arc;
 
@@ -11,29 +11,33 @@ use crate::params::{values, with_values};
 use crate::parts::sized;
 use crate::tie::Own;
 
-/// `activation(patches(x) · w + b)`; its parameters are `w [depth, n]` and `b [n]`.
+/// Linear or convolutional layer on the CPU: `activation(patches(x) · w + b)`, with parameters `w [depth, n]` and
+/// `b [n]`.
 #[derive(Clone, Debug)]
 pub(crate) struct Affine {
     pub own: Own,
     pub patches: Arc<Patches>,
     pub activation: Activation,
-    /// What multiplies bf16, where the products are not of f32.
+    /// Instructions for products of bf16; `None` for products of `f32`.
     pub unit: Option<Unit>,
-    /// Shape of one image of the output.
+    /// Shape of the output without its batch axis: `[H', W', n]`, or `[n]` of a linear layer.
     pub output: Vec<usize>,
 }
 
-/// The images of a batch.
+/// Contiguous inputs of a batch: images `[B, H, W, C]`, or rows `[B, inputs]`.
 #[derive(Clone, Copy)]
 pub(crate) enum Images<'a> {
-    /// Numbers from 0 to 1 in 255 steps.
+    /// Bytes, each taken as its value over 255.
     Bytes(&'a [u8]),
-    /// As they are.
+    /// `f32` values, taken as they are.
     Floats(&'a [f32]),
 }
 
 impl<'a> Images<'a> {
-    /// The contiguous images of a storage.
+    /// Borrows the values of a storage.
+    ///
+    /// # Errors
+    /// If they are not contiguous, or neither `u8` nor `f32`.
     pub(crate) fn of(storage: &'a CpuStorage, layout: &Layout) -> Result<Self> {
         match (storage, layout.contiguous_offsets()) {
             (CpuStorage::U8(all), Some((from, to))) => Ok(Self::Bytes(&all[from..to])),
@@ -44,12 +48,18 @@ impl<'a> Images<'a> {
 }
 
 impl Affine {
-    /// Outputs of a pixel, `n`.
+    /// Output channels, `n`.
     pub(crate) fn outputs(&self) -> usize {
         *self.output.last().expect("an image has an axis")
     }
 
-    /// The value: `out` is replaced and keeps its memory.
+    /// Forward pass without a graph: replaces `out` by the output of the batch and reuses its allocation.
+    ///
+    /// # Errors
+    /// If the layer is not on the CPU.
+    ///
+    /// # Panics
+    /// If `x` does not hold whole inputs.
     pub(crate) fn run(&self, x: Images<'_>, out: &mut Vec<f32>) -> Result<()> {
         match x {
             Images::Bytes(x) => self.run_on(x, out),
@@ -77,7 +87,8 @@ impl Affine {
         Ok(())
     }
 
-    /// The gradients of weights and bias, given that of the sum, `g [rows, n]`.
+    /// Gradients of weight and bias, given `g [rows, n]`, the gradient of the pre-activation. They are written to the
+    /// flat gradient or returned, as by [`Own::write`].
     pub(crate) fn gradients(&self, x: Images<'_>, g: &[f32]) -> Result<Vec<Option<Tensor>>> {
         let n = self.outputs();
         self.own.write(|into, write| {
@@ -93,7 +104,8 @@ impl Affine {
         })
     }
 
-    /// The gradient of the input, given that of the sum; before the activation that made the input, if `made` is both.
+    /// Writes the gradient of the input to `dx`, given `g`, the gradient of the pre-activation. If `made` holds the
+    /// activation that produced the input, and the input, `dx` is the gradient before that activation.
     pub(crate) fn input_gradient(&self, g: &[f32], made: Option<(Activation, &[f32])>, dx: &mut [f32]) -> Result<()> {
         let n = self.outputs();
         let relu = made.filter(|(activation, _)| *activation == Activation::Relu).map(|(_, x)| x);

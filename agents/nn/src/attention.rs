@@ -1,6 +1,6 @@
-//! Multi-head self-attention, scaled dot products of one sequence with itself.
+//! Multi-head self-attention by scaled dot products.
 //!
-//! Each pair of sequence and head is worked through on its own, in buffers that stay in cache. The weights of attention
+//! Each pair of sequence and head is worked through on its own, in buffers that stay in cache. The attention weights
 //! are kept for the backward pass up to [`KEPT`] values, and computed again beyond it, with equal bits.
 //! Source: Vaswani et al. 2017, as PyTorch computes it, without dropout.
 
@@ -15,29 +15,31 @@ use crate::parts;
 use crate::softmax::softmax_rows_back;
 use crate::{Activation, Linear, Scope};
 
-/// Weights of attention that are kept for the backward pass: 64 MiB.
+/// Most attention weights that are kept for the backward pass, 64 MiB; where there are more, it computes them again.
 pub(crate) const KEPT: usize = 1 << 24;
 
-/// Which keys a query may see. A query that may see none gets zeros.
+/// Attention mask: the keys that a query attends to. A query without any key gets zeros in place of a weighted sum of
+/// values.
 #[derive(Clone, Debug, Default)]
 pub struct Mask {
-    /// Whether the future is hidden: query t sees the keys 0 to t.
+    /// Whether query `t` attends to the keys `0..=t` alone.
     pub causal: bool,
-    /// `[B, T]`, not 0 where a key is padding, which nobody sees.
+    /// Key padding mask, `f32 [B, T]`: where it is not 0, the key is padding and no query attends to it.
     pub padding: Option<Tensor>,
 }
 
 impl Mask {
-    /// Everything is seen.
+    /// Mask under which every query attends to every key.
     pub fn none() -> Self {
         Self::default()
     }
 
-    /// The past and the present are seen.
+    /// Causal mask without padding: query `t` attends to the keys `0..=t`.
     pub fn causal() -> Self {
         Self { causal: true, padding: None }
     }
 
+    /// Checks that the padding mask is `[B, T]` for inputs `x [B, T, ..]` of the layer called `name`.
     pub(crate) fn check(&self, name: &str, x: &Tensor) -> Result<()> {
         let expected = &x.dims()[..2];
         match &self.padding {
@@ -48,7 +50,7 @@ impl Mask {
         }
     }
 
-    /// What is added to the scores of each key, `[B, T]`: -∞ for padding.
+    /// Additive mask on the scores of every key, `[B, T]`: -∞ for padding, else 0; `None` without a padding mask.
     pub(crate) fn penalties(&self) -> Result<Option<Vec<f32>>> {
         let penalty = |v: &f32| if *v == 0.0 { 0.0 } else { f32::NEG_INFINITY };
         let all = |values: &[f32]| values.iter().map(penalty).collect();
@@ -56,10 +58,11 @@ impl Mask {
     }
 }
 
-/// Self-attention: projections to queries, keys and values, attention by heads, and a projection of the result.
+/// Multi-head self-attention: a joint projection to queries, keys and values, `softmax(Q·Kᵀ / √(width / heads))·V` in
+/// each head, and an output projection.
 #[derive(Clone, Debug)]
 pub struct Attention {
-    /// `[width, 3·width]`: queries, keys, values.
+    /// Joint projection with `weight [width, 3·width]`: queries, keys, values.
     qkv: Linear,
     out: Linear,
     width: usize,
@@ -67,7 +70,8 @@ pub struct Attention {
 }
 
 impl Attention {
-    /// `heads` heads that share `width` values, with PyTorch's default initialisation of linear layers.
+    /// Attention of `heads` heads with `width / heads` values each. Its projections `qkv` and `out` are linear layers
+    /// with bias, initialised as `scope` says.
     ///
     /// # Errors
     /// If `heads` does not divide `width`, or the device fails.
@@ -78,10 +82,10 @@ impl Attention {
         Ok(Self { qkv, out, width, heads })
     }
 
-    /// `[B, T, width]` to the same shape.
+    /// Self-attention of `x [B, T, width]` under `mask`, to the same shape.
     ///
     /// # Errors
-    /// If shapes do not fit.
+    /// If the last axis of `x` is not `width`, or the padding mask is not `[B, T]`.
     pub fn forward(&self, x: &Tensor, mask: &Mask) -> Result<Tensor> {
         let &[batch, steps, width] = x.dims() else {
             bail!("an attention of width {} expects [B, T, {0}], got {:?}", self.width, x.dims())
@@ -97,6 +101,7 @@ impl Attention {
     }
 }
 
+/// Checks that `heads` divides `width`, and that neither is 0.
 pub(crate) fn check_heads(width: usize, heads: usize) -> Result<()> {
     if heads == 0 || width == 0 || !width.is_multiple_of(heads) {
         bail!("an attention of width {width} with {heads} heads");
@@ -104,20 +109,21 @@ pub(crate) fn check_heads(width: usize, heads: usize) -> Result<()> {
     Ok(())
 }
 
-/// Extents of an attention.
+/// Sizes of a self-attention.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Heads {
-    /// B
+    /// Number of sequences, `B`.
     pub batch: usize,
-    /// T
+    /// Tokens of a sequence, `T`.
     pub steps: usize,
-    /// Values of all heads.
+    /// Values of a token, those of all heads together.
     pub width: usize,
+    /// Number of heads; it divides `width`.
     pub heads: usize,
 }
 
 impl Heads {
-    /// Values of one head.
+    /// Number of values of one head.
     fn depth(&self) -> usize {
         self.width / self.heads
     }
@@ -126,12 +132,12 @@ impl Heads {
         1.0 / (self.depth() as f32).sqrt()
     }
 
-    /// Weights of attention of one sequence.
+    /// Number of attention weights of one sequence, `heads · T²`.
     fn square(&self) -> usize {
         self.heads * self.steps * self.steps
     }
 
-    /// Weights of attention that are kept.
+    /// Number of attention weights kept for the backward pass: `B · heads · T²` up to [`KEPT`], else 0.
     pub(crate) fn kept(&self) -> usize {
         let all = self.batch * self.square();
         if all <= KEPT { all } else { 0 }
@@ -149,7 +155,7 @@ fn attend(qkv: &Tensor, shape: Heads, mask: &Mask) -> Result<Tensor> {
     qkv.apply_op1(Op { shape, causal: mask.causal, penalties: mask.penalties()?, weights: OnceLock::new() })
 }
 
-/// Attention of `[B·T, 3·width]` in candle's own operations.
+/// Attention of the projections `qkv [B·T, 3·width]` in candle's own operations, to `[B·T, width]`.
 pub(crate) fn stock(qkv: &Tensor, shape: Heads, mask: &Mask) -> Result<Tensor> {
     let Heads { batch, steps, width, heads } = shape;
     let of = |k: usize| {
@@ -238,7 +244,8 @@ impl Scratch {
     }
 }
 
-/// Attention of `qkv [B·T, 3·width]` to `y [B·T, width]`; `weights` keeps those of all heads unless it is empty.
+/// Writes the attention of the projections `qkv [B·T, 3·width]` to `y [B·T, width]`, and its weights `[B, heads, T, T]`
+/// to `weights` unless that is empty. `penalties [B, T]` are added to the scores of each key.
 pub(crate) fn forward(
     shape: Heads,
     causal: bool,
@@ -273,7 +280,8 @@ pub(crate) fn forward(
     }
 }
 
-/// Writes the gradient of `qkv` to `d`, given that of the output.
+/// Replaces `d [B·T, 3·width]` by the gradient of the projections `qkv`, given `g [B·T, width]`, the gradient of the
+/// attention's output. If `weights` is empty, the attention weights are computed again.
 pub(crate) fn backward(
     shape: Heads,
     causal: bool,
@@ -343,14 +351,14 @@ fn attention_weights(shape: Heads, causal: bool, penalties: Option<&[f32]>, scra
     );
 }
 
-/// Takes `depth` values from `at` of each row of `stride` values.
+/// Copies `depth` values from place `at` of each row of `stride` values to the rows of `to`.
 fn gather(from: &[f32], stride: usize, at: usize, depth: usize, to: &mut [f32]) {
     for (to, from) in to.chunks_exact_mut(depth).zip(from.chunks_exact(stride)) {
         to.copy_from_slice(&from[at..][..depth]);
     }
 }
 
-/// Puts them back.
+/// Copies rows of `depth` values to place `at` of each row of `stride` values.
 fn scatter(from: &[f32], stride: usize, at: usize, depth: usize, to: &mut [f32]) {
     for (from, to) in from.chunks_exact(depth).zip(to.chunks_exact_mut(stride)) {
         to[at..][..depth].copy_from_slice(from);

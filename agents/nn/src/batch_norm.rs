@@ -1,8 +1,8 @@
-//! Batch norm over the last axis, with the batch's statistics in training and running ones otherwise.
+//! Batch normalisation over the last axis, with the batch's statistics in training and running ones otherwise.
 //!
 //! Sums are taken over parts of rows fixed by the shape and joined in their order, so that the bits do not depend on
-//! threads. The running statistics are buffers: copied to target networks and saved, but not trained; with several members
-//! each has its own.
+//! threads. The running statistics are buffers: copied to target networks and saved, but not trained; in a run of
+//! several processes each has its own.
 //! Source: Ioffe and Szegedy 2015; parts are joined after Chan et al. 1979.
 
 use candle_core::{CpuStorage, CustomOp2, Layout, Result, Shape, Tensor, Var, bail};
@@ -13,19 +13,19 @@ use crate::parts::{self, PARALLEL, rows_of};
 use crate::tie::{Own, Tie};
 use crate::{Init, Scope};
 
-/// Whose mean and variance a batch norm takes.
+/// Mean and variance that a [`BatchNorm`] normalises by.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Statistics {
-    /// Those of the batch at hand, which also move the running ones: training.
+    /// Training mode: normalises by the mean and biased variance of the batch, and updates the running statistics.
     Batch,
-    /// The running ones: acting and evaluation.
+    /// Evaluation mode: normalises by the running mean and variance, which stay as they are.
     Running,
 }
 
-/// `(x − mean) / √(variance + ε) · weight + bias` of every channel.
+/// Batch normalisation per channel of the last axis: `y = (x - mean) / sqrt(variance + eps) * weight + bias`.
 #[derive(Clone, Debug)]
 pub struct BatchNorm {
-    /// `weight` and `bias`, `[channels]`.
+    /// Parameters `weight` and `bias`, `[channels]` each.
     own: Own,
     running_mean: Var,
     running_var: Var,
@@ -35,8 +35,10 @@ pub struct BatchNorm {
 }
 
 impl BatchNorm {
-    /// A layer for `channels`, whose running statistics move by `momentum` of the way to each batch's; PyTorch's values
-    /// are 0.1 and an `eps` of 1e-5.
+    /// Layer for `channels` channels, with weight 1, bias 0, running mean 0 and running variance 1.
+    ///
+    /// Every training batch updates both as `running = (1 - momentum) * running + momentum * batch`, where the variance
+    /// of the batch is the unbiased one. PyTorch's values are a `momentum` of 0.1 and an `eps` of 1e-5.
     ///
     /// # Errors
     /// If there are no channels, or the device fails.
@@ -52,10 +54,11 @@ impl BatchNorm {
         Ok(Self { own, running_mean, running_var, channels, momentum: momentum as f32, eps: eps as f32 })
     }
 
-    /// `[.., channels]`, such as `[B, H, W, C]`, to the same shape.
+    /// Normalises `x [.., channels]`, such as `[B, H, W, C]`, to the same shape.
     ///
     /// # Errors
-    /// If the last axis is another, or a batch whose statistics are wanted has fewer than two rows.
+    /// If the last axis is not `channels` long, or [`Statistics::Batch`] is asked for on fewer than two rows of
+    /// channels.
     pub fn forward(&self, x: &Tensor, statistics: Statistics) -> Result<Tensor> {
         let channels = self.channels;
         if x.dims().last() != Some(&channels) {
@@ -85,7 +88,7 @@ impl BatchNorm {
         x.apply_op2(&node, Op { own: self.own.clone(), tie, channels, statistics, mean, root })
     }
 
-    /// Moves the running statistics towards those of a batch; its variance counts as a sample's.
+    /// Updates the running statistics by those of a batch of `rows` rows, with the unbiased variance.
     fn follow(&self, mean: &[f32], variance: &[f32], rows: usize) -> Result<()> {
         let sample = rows as f32 / (rows as f32 - 1.0);
         for (running, now, scale) in [(&self.running_mean, mean, 1.0), (&self.running_var, variance, sample)] {
@@ -98,7 +101,7 @@ impl BatchNorm {
         Ok(())
     }
 
-    /// The same in candle's own operations.
+    /// Batch norm in candle's own operations.
     fn stock(&self, x: &Tensor, statistics: Statistics) -> Result<Tensor> {
         let rows = x.reshape(((), self.channels))?; // [rows, C]
         let (mean, variance) = match statistics {
@@ -122,7 +125,7 @@ struct Op {
     channels: usize,
     statistics: Statistics,
     mean: Vec<f32>,
-    /// Reciprocal deviation.
+    /// Reciprocal deviation of every channel.
     root: Vec<f32>,
 }
 
@@ -218,7 +221,7 @@ fn input_gradient(x: &[f32], g: &[f32], d: &mut [f32], constants: [&[f32]; 4]) {
     );
 }
 
-/// Mean and variance of each channel, the variance over all rows.
+/// Mean and biased variance of each channel.
 fn moments(x: &[f32], channels: usize) -> (Vec<f32>, Vec<f32>) {
     let part = rows_of(channels) * channels;
     let mut partial = vec![0.0; x.len().div_ceil(part) * 2 * channels];
@@ -247,7 +250,7 @@ fn moments(x: &[f32], channels: usize) -> (Vec<f32>, Vec<f32>) {
     (mean.iter().map(|m| *m as f32).collect(), variance)
 }
 
-/// Σ g and Σ g·(x − mean) of each channel.
+/// Sums Σ g and Σ g·(x − mean) over all rows, of each channel.
 fn gradient_sums(x: &[f32], g: &[f32], mean: &[f32]) -> Vec<f32> {
     let channels = mean.len();
     let part = rows_of(channels) * channels;

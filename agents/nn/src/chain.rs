@@ -1,8 +1,8 @@
-//! Linear, convolutional and layer-norm layers one after the other, as one operation of candle's graph.
+//! Sequence of linear, convolutional and layer-norm layers as one operation of candle's graph.
 //!
-//! Between two operations candle clears and adds up a gradient as large as what passed between them; inside of one, each
-//! layer leaves the gradient for the one below where that reads it, and what the layers made keeps its memory from step to
-//! step.
+//! Between two operations candle clears and adds up a gradient as large as what passed between them; inside of one,
+//! each layer writes its input gradient where the layer below reads it, and the buffers of activations are reused from
+//! step to step.
 
 use std::sync::{Arc, Mutex, OnceLock};
 
@@ -15,14 +15,14 @@ use crate::parts;
 use crate::tie::{Own, Tie};
 use crate::{Activation, Conv2d, LayerNorm, Linear};
 
-/// A layer of a [`Chain`].
+/// One layer of a [`Chain`].
 #[derive(Clone, Debug)]
 pub enum Link {
-    /// On images.
+    /// Convolution on images `[B, H, W, C]`.
     Conv2d(Conv2d),
-    /// On rows; images that reach it are rows.
+    /// Linear layer on rows; an image that reaches it is flattened to `H·W·C` values.
     Linear(Linear),
-    /// On rows, or on the channels of every pixel, and what follows it.
+    /// Layer norm over the last axis, of rows or of the channels of every pixel, followed by an activation.
     Norm(LayerNorm, Activation),
 }
 
@@ -47,8 +47,8 @@ impl Link {
         }
     }
 
-    /// The layer on the CPU behind one that makes `before`, and the values that it takes; `None` for a norm that does not
-    /// fit.
+    /// Layer on the CPU behind one whose output has the shape `before`, and its number of inputs; `None` for a norm of
+    /// another width.
     fn layer(&self, before: Option<&[usize]>) -> Option<(Layer, usize)> {
         let affine = |affine: &Affine| (Layer::Affine(affine.clone()), affine.patches.input);
         match self {
@@ -64,7 +64,7 @@ impl Link {
     }
 }
 
-/// Layers one after the other; none are the identity.
+/// Layers applied one after the other, as by `torch.nn.Sequential`; an empty chain is the identity.
 #[derive(Clone, Debug, Default)]
 pub struct Chain {
     links: Vec<Link>,
@@ -72,10 +72,11 @@ pub struct Chain {
 }
 
 impl Chain {
-    /// These layers, the first at the input.
+    /// Chain of `links`, the first at the input.
     ///
     /// # Errors
-    /// If a layer does not take what the one before it makes.
+    /// If a layer takes another number of values than the layer before it makes, or a norm has another width than the
+    /// last axis before it.
     pub fn new(links: impl IntoIterator<Item = impl Into<Link>>) -> Result<Self> {
         let links: Vec<Link> = links.into_iter().map(Into::into).collect();
         let mut layers: Vec<Layer> = Vec::new();
@@ -93,10 +94,10 @@ impl Chain {
         Ok(Self { links, affines: Affines::new(layers) })
     }
 
-    /// What the last layer makes of `x`, a batch of the first one's inputs.
+    /// Output of the last layer, `[B, ..]`, for `x`, a batch of the first layer's inputs.
     ///
     /// # Errors
-    /// If `x` is not such a batch.
+    /// If `x` is not a batch of inputs of the first layer.
     pub fn forward(&self, x: &Tensor) -> Result<Tensor> {
         match &self.links[..] {
             [] => Ok(x.clone()),
@@ -112,20 +113,20 @@ impl Chain {
         }
     }
 
-    /// Its layers on the CPU.
+    /// Layers of the chain on the CPU, the first at the input.
     pub(crate) fn layers(&self) -> &[Layer] {
         &self.affines.layers
     }
 }
 
-/// A layer on the CPU.
+/// One layer on the CPU.
 #[derive(Clone, Debug)]
 pub(crate) enum Layer {
     Affine(Affine),
     Norm {
         norm: LayerNorm,
         activation: Activation,
-        /// Shape of one image or row.
+        /// Shape of one image or row of the output.
         output: Vec<usize>,
     },
 }
@@ -158,7 +159,7 @@ impl Layer {
         }
     }
 
-    /// The value: `out` is replaced and keeps its memory.
+    /// Forward pass without a graph: replaces `out` by the output of the batch and reuses its allocation.
     pub(crate) fn run(&self, x: Images<'_>, out: &mut Vec<f32>) -> Result<()> {
         match (self, x) {
             (Self::Affine(layer), x) => layer.run(x, out),
@@ -167,8 +168,8 @@ impl Layer {
         }
     }
 
-    /// The gradients of the parameters, given that of the sum before the activation; that of the input is written to `dx`,
-    /// if there is one: before the activation that made the input, if `made` is that.
+    /// Backward pass: gradients of the parameters, given `g`, the gradient of the pre-activation. If there is a `dx`,
+    /// the gradient of the input is written to it: the one before the activation `made`, which produced the input.
     fn gradients(
         &self,
         x: Images<'_>,
@@ -199,14 +200,14 @@ impl Layer {
     }
 }
 
-/// What layers made, one buffer per layer but the last.
+/// Outputs of all layers but the last, one buffer per layer.
 type Between = Vec<Vec<f32>>;
 
-/// The layers of a chain on the CPU.
+/// Layers of a chain on the CPU, norms included, with buffers to reuse.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Affines {
     layers: Arc<[Layer]>,
-    /// Memory of earlier passes.
+    /// Buffers of earlier passes, to be used again.
     free: Arc<Mutex<Vec<Between>>>,
 }
 
@@ -215,7 +216,7 @@ impl Affines {
         Self { layers: layers.into_iter().map(Into::into).collect(), free: Arc::default() }
     }
 
-    /// The only layer of a linear or convolutional one.
+    /// The one layer of a [`Linear`] or [`Conv2d`].
     pub(crate) fn only(&self) -> &Affine {
         match &*self.layers {
             [Layer::Affine(affine)] => affine,
@@ -223,7 +224,7 @@ impl Affines {
         }
     }
 
-    /// The operation; there is at least one layer.
+    /// Runs all layers on `x` as one operation of the graph. There must be at least one layer.
     pub(crate) fn forward(&self, x: &Tensor) -> Result<Tensor> {
         let (node, tie) = Tie::new(&self.tied())?;
         let op = Op { affines: self.clone(), tie, between: OnceLock::new() };
@@ -265,8 +266,8 @@ impl CustomOp2 for Op {
         Ok((CpuStorage::F32(last), shape.into()))
     }
 
-    /// Gradients of the parameters go to the sink while [`Params::backward`](crate::Params::backward) holds it open, else to
-    /// candle's store; the input's is computed only where something below needs it.
+    /// Gradients of the parameters go to the flat gradient while [`Params::backward`](crate::Params::backward) gathers
+    /// it, else to candle's store; the input's is computed only where something below needs it.
     fn bwd(&self, x: &Tensor, node: &Tensor, y: &Tensor, g: &Tensor) -> Result<(Option<Tensor>, Option<Tensor>)> {
         let g = g.contiguous()?;
         let mut room = Workspace::new();
@@ -284,7 +285,8 @@ impl CustomOp2 for Op {
 }
 
 impl Op {
-    /// The gradients of the input, if it needs one, and of all parameters, given that of the last sum, `g [rows, n]`.
+    /// Gradients of the input, if it needs one, and of all parameters, given `g [rows, n]`, the gradient of the last
+    /// layer's pre-activation.
     fn gradients(&self, x: &Tensor, g: &[f32]) -> Result<(Option<Tensor>, Vec<Option<Tensor>>)> {
         let layers = &self.affines.layers;
         let between = self.between.get().expect("the forward pass fills it");

@@ -10,14 +10,14 @@ pub(crate) fn params() -> Params {
     Params::new(&Device::Cpu, Rng::new(5, Stream::Init))
 }
 
-/// Normal draws.
+/// Tensor of draws from the standard normal distribution.
 pub(crate) fn draws(shape: &[usize], seed: u32) -> Tensor {
     let mut rng = Rng::new(0, Stream::Tool(seed));
     let values: Vec<f32> = (0..shape.iter().product()).map(|_| rng.normal() as f32).collect();
     Tensor::from_vec(values, shape, &Device::Cpu).unwrap()
 }
 
-/// Normal draws in a variable.
+/// Variable of draws from the standard normal distribution.
 pub(crate) fn variable(shape: &[usize], seed: u32) -> Var {
     Var::from_tensor(&draws(shape, seed)).unwrap()
 }
@@ -33,7 +33,7 @@ pub(crate) fn probe(outputs: &[Tensor]) -> Tensor {
     outputs.iter().enumerate().map(sum).reduce(|a, b| (a + b).unwrap()).unwrap()
 }
 
-/// The same in double precision.
+/// Sum that [`probe`] forms, in double precision.
 fn probe_exact(outputs: &[Tensor]) -> f64 {
     let sum = |(k, y): (usize, &Tensor)| {
         let c = flat(&draws(y.dims(), 1000 + k as u32));

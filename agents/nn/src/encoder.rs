@@ -1,8 +1,8 @@
-//! One layer of a transformer's encoder as one operation: attention and a feed-forward block, each with a residual sum
-//! and a layer norm.
+//! Transformer encoder layer as one operation: attention and a feed-forward block, each with a residual sum and a layer
+//! norm.
 //!
-//! Source: Vaswani et al. 2017, as `torch.nn.TransformerEncoderLayer` computes it, without dropout; the norm before each
-//! block after Xiong et al. 2020.
+//! Source: Vaswani et al. 2017, as `torch.nn.TransformerEncoderLayer` computes it, without dropout; the norm before
+//! each block after Xiong et al. 2020.
 
 use std::sync::{Arc, Mutex, OnceLock};
 
@@ -15,51 +15,52 @@ use crate::parts::{self, PARALLEL, add, sized};
 use crate::tie::{Own, Tie, split};
 use crate::{Init, Scope, gelu, layer_norm, relu};
 
-/// Where an encoder layer's norms stand.
+/// Place of the layer norms in an [`EncoderLayer`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum NormPlace {
-    /// Before each block, which leaves the sums alone: trains without a warm-up.
+    /// Pre-norm: `s = x + attention(norm1(x))`, `y = s + ff(norm2(s))`. It trains without a warm-up.
     Before,
-    /// After each sum, as in the first transformer.
+    /// Post-norm, as in the first transformer: `s = norm1(x + attention(x))`, `y = norm2(s + ff(s))`.
     After,
 }
 
-/// What stands between the two products of a feed-forward block.
+/// Activation function of the feed-forward block of an [`EncoderLayer`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Bend {
-    /// max(0, ·)
+    /// ReLU, `max(0, x)`.
     Relu,
-    /// x · Φ(x)
+    /// Exact GELU, `x · Φ(x)` with the normal distribution function Φ.
     Gelu,
 }
 
-/// The extents and choices of an encoder layer.
+/// Hyperparameters of an [`EncoderLayer`].
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct EncoderLayerConfig {
-    /// Values of a token.
+    /// Values of a token, PyTorch's `d_model`.
     pub width: usize,
-    /// Heads of attention; they divide the width.
+    /// Number of attention heads; it must divide `width`.
     pub heads: usize,
-    /// Values between the two products of the feed-forward block.
+    /// Hidden width of the feed-forward block, PyTorch's `dim_feedforward`.
     pub hidden: usize,
-    /// What stands between these products.
+    /// Activation function of the feed-forward block.
     pub bend: Bend,
-    /// Where the norms stand.
+    /// Place of the layer norms.
     pub norm: NormPlace,
-    /// Added to variances; PyTorch's is 1e-5.
+    /// Term added to the variances of the layer norms; PyTorch's is 1e-5.
     pub eps: f64,
 }
 
-/// One layer of a transformer's encoder.
+/// Transformer encoder layer: multi-head self-attention and a feed-forward block of two linear layers, each with a
+/// residual sum and a layer norm. Its products are of `f32`, whatever the precision of the scope.
 #[derive(Clone, Debug)]
 pub struct EncoderLayer {
-    /// At the places below, from [`QKV`] on.
+    /// Parameters, at the indices from [`QKV`] on.
     own: Own,
     config: EncoderLayerConfig,
     free: Free,
 }
 
-/// Places of the parameters.
+/// Index of the joint projection's weight among the parameters; as with all below, the bias is at the next index.
 const QKV: usize = 0;
 const OUT: usize = 2;
 const UP: usize = 4;
@@ -68,10 +69,11 @@ const NORM1: usize = 8;
 const NORM2: usize = 10;
 
 impl EncoderLayer {
-    /// A layer with PyTorch's default initialisation of linear layers.
+    /// Layer whose linear layers have PyTorch's default uniform initialisation, whatever `scope` says, and whose norms
+    /// begin as the identity.
     ///
     /// # Errors
-    /// If an extent is zero, the heads do not divide the width, or the device fails.
+    /// If `width`, `heads` or `hidden` is 0, the heads do not divide the width, or the device fails.
     pub fn new(scope: &mut Scope<'_>, config: EncoderLayerConfig) -> Result<Self> {
         let EncoderLayerConfig { width, heads, hidden, .. } = config;
         check_heads(width, heads)?;
@@ -97,10 +99,10 @@ impl EncoderLayer {
         Ok(Self { own, config, free: Arc::default() })
     }
 
-    /// `[B, T, width]` to the same shape.
+    /// Runs the layer on `x [B, T, width]` under `mask`, to the same shape.
     ///
     /// # Errors
-    /// If shapes do not fit.
+    /// If the last axis of `x` is not `width`, or the padding mask is not `[B, T]`.
     pub fn forward(&self, x: &Tensor, mask: &Mask) -> Result<Tensor> {
         let width = self.config.width;
         let &[batch, steps, got] = x.dims() else {
@@ -129,7 +131,7 @@ impl EncoderLayer {
         x.contiguous()?.apply_op2(&node, op)
     }
 
-    /// The same in candle's own operations.
+    /// Encoder layer in candle's own operations.
     fn stock(&self, x: &Tensor, shape: Heads, mask: &Mask) -> Result<Tensor> {
         let x = x.reshape((shape.batch * shape.steps, shape.width))?;
         let line = |x: &Tensor, k: usize| x.matmul(self.own.var(k))?.broadcast_add(self.own.var(k + 1));
@@ -157,28 +159,29 @@ impl EncoderLayer {
     }
 }
 
-/// Memory of earlier passes.
+/// Buffers of earlier passes, to be used again.
 type Free = Arc<Mutex<Vec<Cache>>>;
 
-/// What the backward pass needs of the forward pass; rows of `width` unless said otherwise.
+/// Activations that the backward pass needs; rows of `width` values unless said otherwise.
 #[derive(Debug, Default)]
 struct Cache {
-    /// What the first block got; empty if that is the layer's input.
+    /// Input of the attention block; empty if it is the layer's input.
     first: Vec<f32>,
-    /// `[rows, 3·width]`
+    /// Projections to queries, keys and values, `[rows, 3·width]`.
     qkv: Vec<f32>,
     weights: Vec<f32>,
-    /// What the heads saw, before its projection.
+    /// Output of the heads, before the output projection.
     seen: Vec<f32>,
     sum1: Vec<f32>,
-    /// What the feed-forward block got.
+    /// Input of the feed-forward block.
     second: Vec<f32>,
-    /// Before and after the bend, `[rows, hidden]`; the former is empty for a ReLU.
+    /// Hidden values of the feed-forward block before and after its activation, `[rows, hidden]`; the former is empty
+    /// for a ReLU.
     up: Vec<f32>,
     bent: Vec<f32>,
-    /// The second sum; empty if that is the layer's output.
+    /// Second residual sum; empty if it is the layer's output.
     sum2: Vec<f32>,
-    /// Of both norms, `[rows, 2]`.
+    /// Mean and reciprocal deviation of every row in both norms, `[rows, 2]`.
     statistics: [Vec<f32>; 2],
 }
 
@@ -198,14 +201,14 @@ impl Op {
         self.shape.batch * self.shape.steps
     }
 
-    /// A norm with the parameters at `k`, of `x`; both outputs keep their memory.
+    /// Layer norm of `x` with the parameters at index `k`; both outputs reuse their allocations.
     fn norm(&self, p: &[&[f32]], k: usize, x: &[f32], y: &mut Vec<f32>, statistics: &mut Vec<f32>) {
         sized(y, x.len());
         sized(statistics, 2 * self.rows());
         layer_norm::forward(x, p[k], p[k + 1], self.config.eps as f32, y, statistics);
     }
 
-    /// A product with the parameters at `k`; the output keeps its memory.
+    /// Linear layer on `x` with the parameters at index `k`; the output reuses its allocation.
     fn line(&self, p: &[&[f32]], k: usize, x: &[f32], relu: bool, y: &mut Vec<f32>) {
         sized(y, self.rows() * p[k + 1].len());
         kernel::forward(&Patches::rows(p[k].len() / p[k + 1].len()), x, p[k], p[k + 1], relu, y);
@@ -243,7 +246,8 @@ impl Op {
         y
     }
 
-    /// Adds the gradients of the parameters to `grad` and returns that of `x`.
+    /// Backward pass: adds the gradients of the parameters to `grad` and returns that of `x`, given `g`, that of the
+    /// output.
     fn run_back(&self, p: &[&[f32]], cache: &Cache, x: &[f32], g: &[f32], grad: &mut [f32]) -> Vec<f32> {
         let before = self.config.norm == NormPlace::Before;
         let mut grads = split(grad, p.iter().map(|p| p.len()));

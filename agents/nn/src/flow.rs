@@ -1,7 +1,7 @@
-//! A forward pass on the host without a graph: values go from layer to layer in two buffers that keep their memory.
+//! Inference on the CPU without a graph: values go from layer to layer in two buffers that are reused.
 //!
 //! A graph costs a CartPole act several times what its multiplications do. The kernels and their order are those of the
-//! layers' own operations, so the bits are too.
+//! layers' own operations, so that the results have the bits of `forward`.
 
 use candle_core::Result;
 
@@ -11,7 +11,8 @@ use crate::params::with_values;
 use crate::pool::pool_max;
 use crate::{Chain, Linear, Recurrent, Residual, Tail, Window};
 
-/// The values of a batch between two layers.
+/// Activations of a batch on the CPU that layers transform one after the other, without candle's graph and gradients.
+/// The values have the bits of the layers' `forward`, and the buffers are reused from batch to batch.
 #[derive(Clone, Debug, Default)]
 pub struct Flow {
     now: Vec<f32>,
@@ -23,7 +24,7 @@ pub struct Flow {
 }
 
 impl Flow {
-    /// An empty batch, to be filled.
+    /// Clears the values and returns their buffer, for the caller to fill with a batch of inputs, row by row.
     pub fn begin(&mut self) -> &mut Vec<f32> {
         if self.odd {
             self.swap(); // a layer always finds the memory that it used before
@@ -32,10 +33,10 @@ impl Flow {
         &mut self.now
     }
 
-    /// Begins with what `chain` makes of images of bytes, `[B, H, W, C]`, taken as numbers from 0 to 1.
+    /// Begins a batch with images `u8 [B, H, W, C]`, scaled to `[0, 1]`, and runs all layers of `chain` on them.
     ///
     /// # Errors
-    /// If the layers are not on the CPU.
+    /// If the layers are not on the CPU, or the first one is a layer norm.
     ///
     /// # Panics
     /// If the chain has no layers, or the bytes are not images of the first one's input.
@@ -47,17 +48,17 @@ impl Flow {
         rest.iter().try_for_each(|layer| self.pass(layer))
     }
 
-    /// The values as the last layer left them.
+    /// Current values: the output of the last layer, or the inputs of the batch, row-major.
     pub fn values(&self) -> &[f32] {
         &self.now
     }
 
-    /// The same, to be changed in place.
+    /// Current values, as [`values`](Self::values) returns them, to be changed in place.
     pub fn values_mut(&mut self) -> &mut [f32] {
         &mut self.now
     }
 
-    /// `[B, inputs]` to `[B, outputs]`.
+    /// Runs a linear layer: `[B, inputs]` to `[B, outputs]`.
     ///
     /// # Errors
     /// If the layer is not on the CPU.
@@ -70,7 +71,7 @@ impl Flow {
         Ok(())
     }
 
-    /// A batch of the first layer's inputs to one of the last layer's outputs.
+    /// Runs all layers of a chain: a batch of the first layer's inputs to a batch of the last layer's outputs.
     ///
     /// # Errors
     /// If the layers are not on the CPU.
@@ -81,7 +82,7 @@ impl Flow {
         chain.layers().iter().try_for_each(|layer| self.pass(layer))
     }
 
-    /// `[B, inputs]` to `[B, inputs + width]`.
+    /// Appends the trainable values of a [`Tail`] to every row: `[B, inputs]` to `[B, inputs + width]`.
     ///
     /// # Errors
     /// If the device fails.
@@ -92,7 +93,7 @@ impl Flow {
         with_values(tail.values(), |values| self.join(inputs, values.len(), |_, out| out.copy_from_slice(values)))
     }
 
-    /// Images through a residual block.
+    /// Runs a residual block on images `[B, H, W, C]`, whose shape stays.
     ///
     /// # Errors
     /// If the block is not on the CPU.
@@ -106,21 +107,22 @@ impl Flow {
         Ok(())
     }
 
-    /// The largest of each window of images of `shape`, `[H, W, C]`, as [`max_pool`](crate::max_pool) finds it.
+    /// Max pooling of images of `shape`, `[H, W, C]`, with the values of [`max_pool`](crate::max_pool).
     ///
     /// # Errors
-    /// If the window does not fit the image.
+    /// If the window does not fit the image, or its padding is more than half of the kernel.
     ///
     /// # Panics
-    /// If the values are not such images.
+    /// If the values are not images of this shape.
     pub fn max_pool(&mut self, shape: [usize; 3], window: Window) -> Result<()> {
         pool_max(&self.now, shape, window, &mut self.next)?;
         self.swap();
         Ok(())
     }
 
-    /// One step of a recurrent layer, `[B, inputs]` to `[B, units]`. Of each row of `states [B, width]` the numbers from `at`
-    /// on are the layer's: they go from before the step to after it.
+    /// Runs one step of a recurrent layer, `[B, inputs]` to `[B, units]`, and updates its states in place. The layer's
+    /// state is the part of each row of `states [B, width]` that begins at column `at`,
+    /// [`state_width`](Recurrent::state_width) columns wide.
     ///
     /// # Errors
     /// If the layer is not on the CPU.
@@ -139,7 +141,8 @@ impl Flow {
         Ok(())
     }
 
-    /// Rows of `width` values become rows of `width + more`, the new ones written by `fill`, row by row.
+    /// Appends `more` columns to every row: `[B, width]` to `[B, width + more]`. `fill(row, columns)` writes the new
+    /// columns of a row over zeros.
     ///
     /// # Panics
     /// If the values are not rows of `width`.

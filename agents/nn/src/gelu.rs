@@ -9,10 +9,11 @@ use crate::params::{values, with_values};
 use crate::parts::{self, PARALLEL};
 
 const HALF_ROOT: f32 = std::f32::consts::FRAC_1_SQRT_2;
-/// 1 / √(2π)
+/// Greatest density of the standard normal distribution, 1 / √(2π).
 const DENSITY: f32 = 0.398_942_3;
 
-/// x · Φ(x), elementwise.
+/// Exact GELU, elementwise: `x · Φ(x)` with the normal distribution function Φ, PyTorch's default and not its tanh
+/// approximation.
 ///
 /// # Errors
 /// If the device fails.
@@ -40,7 +41,7 @@ impl CustomOp1 for Gelu {
     }
 }
 
-/// `y = x · Φ(x)`; `y` keeps its memory.
+/// Replaces `y` by `x · Φ(x)` and reuses its allocation.
 pub(crate) fn forward(x: &[f32], y: &mut Vec<f32>) {
     parts::sized(y, x.len());
     parts::each([(y, PARALLEL)], x.len() >= PARALLEL, |i, [y]| {
@@ -52,7 +53,7 @@ pub(crate) fn forward(x: &[f32], y: &mut Vec<f32>) {
     });
 }
 
-/// The gradient of the input `x`, in the place of that of the output.
+/// Backward pass of the GELU: multiplies `d`, the gradient of the output, by `Φ(x) + x · φ(x)`, in place.
 pub(crate) fn backward(x: &[f32], d: &mut [f32]) {
     parts::each([(d, PARALLEL)], x.len() >= PARALLEL, |i, [d]| {
         let x = &x[i * PARALLEL..][..d.len()];

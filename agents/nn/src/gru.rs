@@ -1,4 +1,4 @@
-//! A gated recurrent unit over time-major sequences whose episodes may start anywhere.
+//! Gated recurrent unit over time-major sequences whose episodes may start anywhere.
 //!
 //! Source: Cho et al. 2014, as PyTorch computes it: gates in the order r, z, n; r, z = σ of x·W + b + h·U + d,
 //! n = tanh(x·W + b + r·(h·U + d)), h' = (1 − z)·n + z·h. The second bias d is not redundant: r scales its part in n.
@@ -15,47 +15,50 @@ use crate::sequence::{Extent, Starts, cleared, product, sigmoid};
 use crate::tie::{Own, Tie};
 use crate::{Init, Scope};
 
-/// How a GRU's parameters are filled.
+/// Initialisation of the parameters of a [`Gru`].
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct GruInit {
-    /// The weights of the inputs, `[inputs, 3·units]`.
+    /// Input weights `weight_ih [inputs, 3·units]`.
     pub input: Init,
-    /// The weights of the recurrence, `[units, 3·units]`.
+    /// Recurrent weights `weight_hh [units, 3·units]`.
     pub recurrent: Init,
-    /// Both biases.
+    /// Biases `bias_ih` and `bias_hh`, `[3·units]` each.
     pub bias: Init,
 }
 
 impl GruInit {
-    /// PyTorch's default, uniform in ±1/√`units`.
+    /// PyTorch's default: all parameters uniform in ±1/√`units`.
     pub fn torch(units: usize) -> Self {
         let init = Init::torch(units);
         Self { input: init, recurrent: init, bias: init }
     }
 }
 
-/// A layer of GRU cells.
+/// GRU layer over time-major sequences, as PyTorch computes it, with gates in the order r, z, n.
+///
+/// `r, z = σ(x·W + b + h·U + d)`, `n = tanh(x·W + b + r * (h·U + d))`, `h' = (1 - z) * n + z * h`. Products are of
+/// `f32`.
 #[derive(Clone, Debug)]
 pub struct Gru {
-    /// `weight_ih [inputs, 3·units]`, `weight_hh [units, 3·units]`, `bias_ih` and `bias_hh [3·units]`.
+    /// Parameters `weight_ih [inputs, 3·units]`, `weight_hh [units, 3·units]`, `bias_ih` and `bias_hh [3·units]`.
     own: Own,
     inputs: usize,
     units: usize,
 }
 
 impl Gru {
-    /// A layer of `inputs × units` with PyTorch's default initialisation.
+    /// Layer of `inputs` inputs and `units` units with PyTorch's default initialisation.
     ///
     /// # Errors
-    /// If an extent is zero, or the device fails.
+    /// If `inputs` or `units` is 0, or the device fails.
     pub fn new(scope: &mut Scope<'_>, inputs: usize, units: usize) -> Result<Self> {
         Self::with_init(scope, inputs, units, GruInit::torch(units))
     }
 
-    /// A layer with its own initialisation.
+    /// Layer of `inputs` inputs and `units` units, initialised by `init`.
     ///
     /// # Errors
-    /// If an extent is zero, or the device fails.
+    /// If `inputs` or `units` is 0, or the device fails.
     pub fn with_init(scope: &mut Scope<'_>, inputs: usize, units: usize, init: GruInit) -> Result<Self> {
         if inputs == 0 || units == 0 {
             bail!("a GRU of {inputs} inputs and {units} units");
@@ -71,7 +74,7 @@ impl Gru {
         Ok(Self { own, inputs, units })
     }
 
-    /// The state before anything happened: zeros, `[B, units]`.
+    /// Initial state of `batch` sequences: zeros, `[batch, units]`.
     ///
     /// # Errors
     /// If the device fails.
@@ -79,10 +82,11 @@ impl Gru {
         Tensor::zeros((batch, self.units), DType::F32, self.own.var(0).device())
     }
 
-    /// `x [T, B, inputs]` and a state `[B, units]` to `[T, B, units]` and the state after the last step.
+    /// Runs the layer over `x [T, B, inputs]` from the initial state `[B, units]`. Returns the outputs `[T, B, units]`
+    /// and the state after the last step, `[B, units]`.
     ///
-    /// `starts [T, B]` is not 0 where a row is the first of an episode (its age is 0): the state is zeroed before that
-    /// step. The first state gets a gradient where it is tracked.
+    /// `starts [T, B]` is not 0 at the first step of an episode (where its age is 0): the state is zeroed before that
+    /// step, and no gradient passes there. The initial state gets a gradient if it is tracked.
     ///
     /// # Errors
     /// If shapes do not fit each other.
@@ -112,12 +116,13 @@ impl Gru {
         Ok((y, last))
     }
 
-    /// Outputs per step, and numbers of a state.
+    /// Number of units: outputs per step, and values of one state.
     pub(crate) fn units(&self) -> usize {
         self.units
     }
 
-    /// One step on the host, `x [B, inputs]` and `h [B, units]` to `y [B, units]`: the bits of [`forward`](Gru::forward).
+    /// One step on the CPU without a graph, `x [B, inputs]` and `h [B, units]` to `y [B, units]`, with the bits of
+    /// [`forward`](Gru::forward).
     pub(crate) fn step(&self, x: &[f32], h: &[f32], y: &mut [f32]) -> Result<()> {
         let len = h.len() * 3;
         let [mut one, mut two, mut three] = [(); 3].map(|()| Workspace::new());
@@ -128,7 +133,7 @@ impl Gru {
         Ok(())
     }
 
-    /// The same in candle's own operations.
+    /// GRU in candle's own operations.
     fn stock(&self, x: &Tensor, starts: Option<&Tensor>, state: &Tensor) -> Result<(Tensor, Tensor)> {
         let mut h = state.clone();
         let mut y = Vec::new();
@@ -147,17 +152,17 @@ impl Gru {
     }
 }
 
-/// What the backward pass needs of the forward pass.
+/// Activations that the backward pass needs.
 struct Cache {
     /// Activated gates r, z and n, `[T, B, 3·units]`.
     gates: Vec<f32>,
-    /// The recurrence's part of n before r scales it, `[T, B, units]`.
+    /// Recurrent part of n, `h·U + d`, before r scales it, `[T, B, units]`.
     part: Vec<f32>,
-    /// The h that went into each step, `[T, B, units]`.
+    /// State that went into each step, `[T, B, units]`.
     h: Vec<f32>,
 }
 
-/// The whole sequence; its arguments are `x` and the tie of parameters and h.
+/// Graph operation over the whole sequence; its arguments are `x` and the tie of parameters and initial state.
 struct Op {
     own: Own,
     state: Tensor,
@@ -263,7 +268,7 @@ impl CustomOp2 for Op {
     }
 }
 
-/// One step of some rows: activates `gates`, to whose input part `b`, the recurrence's, is added.
+/// One step of some rows: adds `b`, the recurrent part, to `gates`, the input part, and activates the sum in place.
 fn step(units: usize, b: &[f32], h: &[f32], gates: &mut [f32], part: &mut [f32], y: &mut [f32]) {
     vectorised(
         #[inline(always)]
@@ -284,8 +289,8 @@ fn step(units: usize, b: &[f32], h: &[f32], gates: &mut [f32], part: &mut [f32],
     );
 }
 
-/// The gradient of some rows of a step by both sums before their activation; `dh` goes from after the step to before
-/// it, but for the way through the recurrence's product.
+/// Backward pass of a step for some rows: writes the gradients of both pre-activations to `da` and `db`, and takes `dh`
+/// from after the step to before it, without the way through the recurrent product.
 fn step_back(units: usize, [gates, part, h, g]: [&[f32]; 4], da: &mut [f32], db: &mut [f32], dh: &mut [f32]) {
     vectorised(
         #[inline(always)]

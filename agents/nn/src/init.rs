@@ -3,24 +3,25 @@
 use rl_core::Rng;
 use serde::{Deserialize, Serialize};
 
-/// How a parameter is filled.
+/// Initialisation of one parameter, as the functions of `torch.nn.init`.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Init {
-    /// All zeros.
+    /// Value 0 everywhere.
     Zeros,
-    /// All ones.
+    /// Value 1 everywhere.
     Ones,
     /// One value everywhere, such as 1 for the forget gate of an LSTM.
     Constant {
-        /// The value.
+        /// Value of every element.
         value: f64,
     },
-    /// Uniform in `±bound`.
+    /// Uniform distribution between `-bound` and `bound`.
     Uniform {
         /// Half the width of the interval.
         bound: f64,
     },
-    /// Orthonormal rows or columns, whichever are fewer, times `gain`; the last dimension is the output.
+    /// Orthogonal matrix times `gain`: rows or columns are orthonormal, whichever are fewer. The last dimension is the
+    /// output; the others are flattened to the input.
     /// Source: Saxe et al. 2014.
     Orthogonal {
         /// Factor on the orthonormal matrix, such as √2 before a ReLU.
@@ -29,13 +30,16 @@ pub enum Init {
 }
 
 impl Init {
-    /// PyTorch's default for weights and biases of linear and convolutional layers: kaiming uniform with a = √5, which is
-    /// uniform in ±1/√`fan_in`.
+    /// PyTorch's default for weights and biases of linear and convolutional layers: `kaiming_uniform_` with a = √5,
+    /// which is uniform in ±1/√`fan_in`.
     pub fn torch(fan_in: usize) -> Self {
         Init::Uniform { bound: 1.0 / (fan_in as f64).sqrt() }
     }
 
-    /// Draws the values of a parameter of `shape`.
+    /// Draws the values of a parameter of `shape`, row-major.
+    ///
+    /// # Panics
+    /// If an orthogonal parameter has no dimension, or a last one of 0.
     pub fn draw(self, shape: &[usize], rng: &mut Rng) -> Vec<f32> {
         let len = shape.iter().product();
         match self {
@@ -51,22 +55,23 @@ impl Init {
     }
 }
 
-/// How the linear and convolutional layers of a network begin; a preset names it.
+/// Default initialisation of the linear and convolutional layers of a network; a preset names it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Start {
-    /// Weights and biases uniform in ±1/√`fan_in`: [`Init::torch`].
+    /// Weights and biases uniform in ±1/√`fan_in`, as PyTorch has it: [`Init::torch`].
     Torch,
-    /// Weights uniform in ±√(6 / (`fan_in` + `fan_out`)), biases 0, as Dopamine's DQN has it. Source: Glorot and Bengio 2010.
+    /// Weights uniform in ±√(6 / (`fan_in` + `fan_out`)), biases 0, as Dopamine's DQN has it (Xavier uniform).
+    /// Source: Glorot and Bengio 2010.
     Xavier,
-    /// Weights uniform in ±√(√3 / `fan_in`), biases 0: `variance_scaling(1/√3, "fan_in", "uniform")`, as Dopamine's Rainbow,
-    /// C51, QR-DQN and IQN have it.
+    /// Weights uniform in ±√(√3 / `fan_in`), biases 0: `variance_scaling(1/√3, "fan_in", "uniform")`, as Dopamine's
+    /// Rainbow, C51, QR-DQN and IQN have it.
     FanIn,
 }
 
 impl Start {
-    /// How the weights and the biases of a layer are filled, whose outputs each see `fan_in` inputs, and whose inputs are each
-    /// seen by `fan_out` outputs.
+    /// Initialisations of the weight and the bias of a layer, each of whose outputs sees `fan_in` inputs, and each of
+    /// whose inputs is seen by `fan_out` outputs.
     pub fn of(self, fan_in: usize, fan_out: usize) -> [Init; 2] {
         let uniform = |variance: f64| Init::Uniform { bound: (3.0 * variance).sqrt() };
         match self {
@@ -77,7 +82,7 @@ impl Start {
     }
 }
 
-/// Modified Gram-Schmidt, twice, on normal draws; `[rows, columns]`.
+/// Orthonormal matrix `[rows, columns]` times `gain`: modified Gram-Schmidt, twice, on normal draws.
 fn orthogonal(rows: usize, columns: usize, gain: f64, rng: &mut Rng) -> Vec<f32> {
     let (count, length) = (rows.min(columns), rows.max(columns));
     let mut basis: Vec<Vec<f64>> = Vec::with_capacity(count);
@@ -99,7 +104,7 @@ fn orthogonal(rows: usize, columns: usize, gain: f64, rng: &mut Rng) -> Vec<f32>
     (0..rows * columns).map(|i| (gain * at(i / columns, i % columns)) as f32).collect()
 }
 
-/// In eight sums, which do not wait for each other.
+/// Dot product in eight partial sums, which do not wait for each other.
 fn dot(a: &[f64], b: &[f64]) -> f64 {
     let ((a, a_rest), (b, b_rest)) = (a.as_chunks::<8>(), b.as_chunks::<8>());
     let mut sums = [0.0; 8];

@@ -1,7 +1,7 @@
-//! The matrix products behind every linear and convolutional layer on the CPU, in safe portable SIMD.
+//! Matrix products of every linear and convolutional layer on the CPU, in safe portable SIMD.
 //!
-//! Each element of a result is a chain of fused multiply-adds in an order that the shape alone decides: neither the batch
-//! around a row, nor threads, nor the instruction set change a bit of it.
+//! Each element of a result is a chain of fused multiply-adds in an order that the shape alone decides: neither the
+//! batch around a row, nor threads, nor the instruction set change a bit of it.
 
 pub mod bf16;
 #[cfg(test)]

@@ -13,14 +13,15 @@ use crate::kernel::Patches;
 use crate::tie::Own;
 use crate::{Activation, Init, Scope, Window};
 
-/// `activation(x · weight + bias)`.
+/// Linear layer with bias and activation: `activation(x · weight + bias)`, where `weight` is `[inputs, outputs]` (the
+/// transpose of PyTorch's) and `bias` is `[outputs]`.
 #[derive(Clone, Debug)]
 pub struct Linear {
     affine: Affines,
 }
 
 impl Linear {
-    /// A layer of `inputs × outputs` that begins as layers do at this place.
+    /// Layer from `inputs` to `outputs` values, initialised as `scope` says; see [`Scope::with_start`].
     ///
     /// # Errors
     /// If the device fails.
@@ -29,7 +30,7 @@ impl Linear {
         Self::with_init(scope, inputs, outputs, activation, weight, bias)
     }
 
-    /// A layer with its own initialisation of weight and bias.
+    /// Layer with initialisations of its own for weight and bias.
     ///
     /// # Errors
     /// If the device fails.
@@ -50,7 +51,7 @@ impl Linear {
         Ok(Self { affine: Affines::new([affine]) })
     }
 
-    /// `[B, inputs]` to `[B, outputs]`.
+    /// Applies the layer to the rows of `x [B, inputs]`: `[B, outputs]`.
     ///
     /// # Errors
     /// If `x` is not a matrix of `inputs` columns.
@@ -63,6 +64,7 @@ impl Linear {
         stock(x, own.var(0), own.var(1), *activation)
     }
 
+    /// Checks that `x` is `[B, inputs]`.
     pub(crate) fn check(&self, x: &Tensor) -> Result<()> {
         let (_, width) = x.dims2()?;
         let inputs = self.affine().patches.input;
@@ -72,12 +74,14 @@ impl Linear {
         Ok(())
     }
 
+    /// The layer as its CPU operation runs it.
     pub(crate) fn affine(&self) -> &Affine {
         self.affine.only()
     }
 }
 
-/// `activation(conv(x, weight) + bias)`.
+/// Convolution with bias and activation on images `[B, H, W, C]`: `activation(conv(x, weight) + bias)`. As in PyTorch
+/// it is a cross-correlation; `weight` is `[kernel_h, kernel_w, in, out]` and `bias` is `[out]`.
 #[derive(Clone, Debug)]
 pub struct Conv2d {
     input: [usize; 3],
@@ -87,8 +91,8 @@ pub struct Conv2d {
 }
 
 impl Conv2d {
-    /// A layer on images of `input` = `[H, W, C]` with a square window, without padding, that begins as layers do at this
-    /// place.
+    /// Convolution on images of `input`, `[H, W, C]`, with a square kernel and no padding, initialised as `scope` says;
+    /// see [`Scope::with_start`].
     ///
     /// # Errors
     /// If the window does not fit the image.
@@ -104,7 +108,7 @@ impl Conv2d {
         Self::with_window(scope, input, channels, window, activation)
     }
 
-    /// A layer with any window.
+    /// Convolution on images of `input`, `[H, W, C]`, with any kernel, stride and padding, initialised as `scope` says.
     ///
     /// # Errors
     /// If the window does not fit the image.
@@ -132,15 +136,16 @@ impl Conv2d {
         Ok(Self { input, output, window, affine: Affines::new([affine]) })
     }
 
-    /// Shape of one image of the output, `[H', W', channels]`.
+    /// Shape of one output image, `[H', W', channels]`.
     pub fn output(&self) -> [usize; 3] {
         self.output
     }
 
-    /// `[B, H, W, C]` to `[B, H', W', channels]`; bytes are taken as numbers from 0 to 1.
+    /// Applies the convolution to `x [B, H, W, C]` of `f32` or `u8`: `f32 [B, H', W', channels]`. Bytes are scaled to
+    /// `[0, 1]`.
     ///
     /// # Errors
-    /// If `x` is not a batch of such images.
+    /// If `x` is not a batch of images of the layer's input shape.
     pub fn forward(&self, x: &Tensor) -> Result<Tensor> {
         self.check(x)?;
         if x.device().is_cpu() {
@@ -150,6 +155,7 @@ impl Conv2d {
         stock_conv(x, own.var(0), own.var(1), self.window, *activation)
     }
 
+    /// Checks that `x` is a batch of images of the layer's input shape.
     pub(crate) fn check(&self, x: &Tensor) -> Result<()> {
         let (_, h, w, c) = x.dims4()?;
         if [h, w, c] != self.input {
@@ -158,17 +164,18 @@ impl Conv2d {
         Ok(())
     }
 
+    /// The convolution as its CPU operation runs it.
     pub(crate) fn affine(&self) -> &Affine {
         self.affine.only()
     }
 }
 
-/// A linear layer of candle's own operations.
+/// Linear layer in candle's own operations.
 fn stock(x: &Tensor, weight: &Tensor, bias: &Tensor, activation: Activation) -> Result<Tensor> {
     activation.stock(x.matmul(weight)?.broadcast_add(bias)?)
 }
 
-/// A convolution of candle's own operations.
+/// Convolution in candle's own operations.
 fn stock_conv(x: &Tensor, weight: &Tensor, bias: &Tensor, window: Window, activation: Activation) -> Result<Tensor> {
     let ([stride_y, stride_x], [above, left]) = (window.stride, window.padding);
     let x = if x.dtype() == DType::U8 { (x.to_dtype(DType::F32)? / 255.0)? } else { x.clone() };

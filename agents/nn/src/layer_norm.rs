@@ -1,4 +1,4 @@
-//! Layer norm over the last axis.
+//! Layer normalisation over the last axis.
 //! Source: Ba et al. 2016.
 
 use std::sync::OnceLock;
@@ -12,17 +12,18 @@ use crate::parts::{self, PARALLEL, add_rows, rows_of};
 use crate::tie::{Own, Tie};
 use crate::{Activation, Init, Scope};
 
-/// `(x − mean) / √(variance + ε) · weight + bias` of every row of the last axis.
+/// Layer normalisation over the last axis: `y = (x - mean) / sqrt(variance + eps) * weight + bias`, with the biased
+/// variance.
 #[derive(Clone, Debug)]
 pub struct LayerNorm {
-    /// `weight` and `bias`, `[width]`.
+    /// Parameters `weight` and `bias`, `[width]` each.
     own: Own,
     width: usize,
     eps: f32,
 }
 
 impl LayerNorm {
-    /// A layer for rows of `width` values; PyTorch's `eps` is 1e-5.
+    /// Layer for rows of `width` values, with weight 1 and bias 0; PyTorch's `eps` is 1e-5.
     ///
     /// # Errors
     /// If `width` is zero, or the device fails.
@@ -36,10 +37,10 @@ impl LayerNorm {
         Ok(Self { own, width, eps: eps as f32 })
     }
 
-    /// `[.., width]` to the same shape.
+    /// Normalises every row of `x [.., width]`, to the same shape.
     ///
     /// # Errors
-    /// If the last axis is another.
+    /// If the last axis is not `width` long.
     pub fn forward(&self, x: &Tensor) -> Result<Tensor> {
         self.check(x)?;
         if !x.device().is_cpu() {
@@ -51,6 +52,7 @@ impl LayerNorm {
         x.contiguous()?.apply_op2(&node, op)
     }
 
+    /// Checks that the last axis of `x` is `width` long.
     pub(crate) fn check(&self, x: &Tensor) -> Result<()> {
         if x.dims().last() != Some(&self.width) {
             bail!("a layer norm of width {} got {:?}", self.width, x.dims());
@@ -58,17 +60,18 @@ impl LayerNorm {
         Ok(())
     }
 
-    /// Values of a row.
+    /// Number of values in a row.
     pub(crate) fn width(&self) -> usize {
         self.width
     }
 
-    /// `weight` and `bias`.
+    /// Parameters `weight` and `bias`, `[width]` each.
     pub(crate) fn own(&self) -> &Own {
         &self.own
     }
 
-    /// What [`forward`](Self::forward) and `activation` make of `x`, bit for bit: `y` is replaced and keeps its memory.
+    /// Normalises rows without a graph and applies `activation`: replaces `y` and reuses its allocation. The values
+    /// have the bits of [`forward`](Self::forward) and the activation.
     pub(crate) fn run(&self, x: &[f32], activation: Activation, y: &mut Vec<f32>) -> Result<()> {
         parts::sized(y, x.len()); // every element is written
         with_values(self.own.var(0), |w| {
@@ -78,7 +81,8 @@ impl LayerNorm {
         Ok(())
     }
 
-    /// Writes the gradient of `x` to `dx` and gives those of weight and bias, given that of the sum before an activation.
+    /// Backward pass, given `g`, the gradient of the norm's output: writes the gradient of `x` to `dx`, and gives those
+    /// of weight and bias as [`Own::write`] does.
     pub(crate) fn gradients(&self, x: &[f32], g: &[f32], dx: &mut [f32]) -> Result<Vec<Option<Tensor>>> {
         let mut kept = Workspace::new();
         let kept = kept.sized(x.len() / self.width * 2);
@@ -86,7 +90,7 @@ impl LayerNorm {
         self.own.add(|grad| with_values(self.own.var(0), |w| backward(x, w, g, kept, dx, grad)))
     }
 
-    /// The same in candle's own operations.
+    /// Layer norm in candle's own operations.
     fn stock(&self, x: &Tensor) -> Result<Tensor> {
         let x = x.broadcast_sub(&x.mean_keepdim(D::Minus1)?)?;
         let root = (x.sqr()?.mean_keepdim(D::Minus1)? + f64::from(self.eps))?.sqrt()?;
@@ -99,7 +103,7 @@ struct Op {
     tie: Tie,
     width: usize,
     eps: f32,
-    /// Mean and reciprocal deviation of each row.
+    /// Mean and reciprocal deviation of each row, `[rows, 2]`.
     statistics: OnceLock<Vec<f32>>,
 }
 
@@ -134,7 +138,8 @@ impl CustomOp2 for Op {
     }
 }
 
-/// Normalises rows of `x` to `y`, and keeps mean and reciprocal deviation of each in `statistics`.
+/// Normalises the rows of `x [rows, width]` to `y`, and writes mean and reciprocal deviation of each to
+/// `statistics [rows, 2]`.
 pub(crate) fn forward(x: &[f32], w: &[f32], b: &[f32], eps: f32, y: &mut [f32], statistics: &mut [f32]) {
     let (width, rows) = (w.len(), rows_of(w.len()));
     let scale = 1.0 / width as f32;
@@ -156,7 +161,7 @@ pub(crate) fn forward(x: &[f32], w: &[f32], b: &[f32], eps: f32, y: &mut [f32], 
     });
 }
 
-/// The same without statistics, and clipped at 0 for a ReLU.
+/// Normalises the rows of `x [rows, width]` to `y`, clipped at 0 if `relu`.
 fn normalise(x: &[f32], w: &[f32], b: &[f32], eps: f32, relu: bool, y: &mut [f32]) {
     let (width, rows) = (w.len(), rows_of(w.len()));
     let (scale, least) = (1.0 / width as f32, if relu { 0.0 } else { f32::NEG_INFINITY });
@@ -177,7 +182,7 @@ fn normalise(x: &[f32], w: &[f32], b: &[f32], eps: f32, relu: bool, y: &mut [f32
     });
 }
 
-/// Mean and reciprocal deviation of each row, `[rows, 2]`.
+/// Writes mean and reciprocal deviation of each row to `out [rows, 2]`.
 fn statistics(x: &[f32], width: usize, eps: f32, out: &mut [f32]) {
     let (rows, scale) = (rows_of(width), 1.0 / width as f32);
     parts::each([(out, rows * 2)], x.len() >= PARALLEL, |i, [out]| {
@@ -201,7 +206,8 @@ fn moments(x: &[f32], scale: f32, eps: f32) -> [f32; 2] {
     [mean, 1.0 / (variance + eps).sqrt()]
 }
 
-/// Writes the gradient of `x` to `dx`, and adds those of weight and bias to `grad`.
+/// Backward pass of a layer norm, given `g`, the gradient of its output, and the `statistics` of its forward pass:
+/// writes the gradient of `x` to `dx`, and adds those of weight and bias to `grad [2·width]`.
 pub(crate) fn backward(x: &[f32], w: &[f32], g: &[f32], statistics: &[f32], dx: &mut [f32], grad: &mut [f32]) {
     let (width, rows) = (w.len(), rows_of(w.len()));
     let scale = 1.0 / width as f32;

@@ -1,9 +1,10 @@
-//! candle with ordered, seeded parameters, in-place optimisers and exact losses.
+//! Neural-network layers on candle: parameters in a fixed order from a seed, gradients in one flat vector, and fused
+//! in-place optimisers.
 //!
 //! On the CPU a layer is one operation of ours with its own backward pass; on another device the same layer runs stock
-//! candle operations on the same variables. Every element that a CPU layer writes is one chain of fused multiply-adds in
-//! a fixed order, so that its bits depend neither on the batch around it, nor on threads, nor on the instruction set; with
-//! [`Precision::Bf16`] they do depend on the last.
+//! candle operations on the same variables. Every element that a CPU layer writes is one chain of fused multiply-adds
+//! in a fixed order, so that its bits depend neither on the batch around it, nor on threads, nor on the instruction
+//! set; with [`Precision::Bf16`] they do depend on the last.
 #![deny(unsafe_code)] // but for kernel/bf16/unit.rs
 
 mod activation;
@@ -72,7 +73,7 @@ pub use tail::Tail;
 pub use upsample::{upsample_bilinear, upsample_nearest};
 pub use window::Window;
 
-/// Wraps a tensor's error for callers that speak of `rl_core::Error`.
+/// Converts a candle error to [`rl_core::Error::Tensor`], for `.map_err(tensor)`.
 #[allow(clippy::needless_pass_by_value)] // for `map_err(tensor)`
 pub fn tensor(error: candle_core::Error) -> rl_core::Error {
     rl_core::Error::Tensor(error.to_string())

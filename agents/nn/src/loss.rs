@@ -1,8 +1,9 @@
-//! Losses of an error per row; the caller says whether it means or sums them.
+//! Elementwise losses; the caller takes their mean or sum.
 
 use candle_core::{Result, Tensor};
 
-/// Huber loss with κ = 1 of `predicted − target`, elementwise; its gradient is that difference clipped to ±1.
+/// Huber loss with δ = 1, elementwise and not reduced: `e² / 2` where `|e| <= 1`, else `|e| - 1/2`, with
+/// `e = predicted - target`. Its gradient by `predicted` is `e` clipped to ±1.
 ///
 /// # Errors
 /// If shapes differ.

@@ -1,4 +1,4 @@
-//! A long short-term memory over time-major sequences whose episodes may start anywhere.
+//! Long short-term memory over time-major sequences whose episodes may start anywhere.
 //!
 //! One product serves the inputs of all steps, one per step the recurrence, and one each of the weights' gradients; the
 //! whole sequence is one node of candle's graph.
@@ -17,66 +17,68 @@ use crate::sequence::{Extent, Starts, cleared, product, sigmoid};
 use crate::tie::{Own, Tie};
 use crate::{Init, Scope};
 
-/// How an LSTM's parameters are filled.
+/// Initialisation of the parameters of an [`Lstm`].
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct LstmInit {
-    /// The weights of the inputs, `[inputs, 4·units]`.
+    /// Input weights `weight_ih [inputs, 4·units]`.
     pub input: Init,
-    /// The weights of the recurrence, `[units, 4·units]`.
+    /// Recurrent weights `weight_hh [units, 4·units]`.
     pub recurrent: Init,
-    /// The bias of the gates i, g and o.
+    /// Bias of the gates i, g and o, `[units]` each.
     pub bias: Init,
-    /// The bias of the forget gate; 1 lets an untrained memory keep what it holds.
+    /// Bias of the forget gate f, `[units]`; 1 lets an untrained cell keep its state.
     pub forget: Init,
 }
 
 impl LstmInit {
-    /// PyTorch's default, uniform in ±1/√`units`. PyTorch keeps two biases and adds them; here is one, so that a step of
-    /// an optimiser like Adam moves it half as far.
+    /// PyTorch's default: all parameters uniform in ±1/√`units`. PyTorch keeps two biases and adds them; here is one,
+    /// so that a step of an optimiser like Adam moves it half as far.
     pub fn torch(units: usize) -> Self {
         let init = Init::torch(units);
         Self { input: init, recurrent: init, bias: init, forget: init }
     }
 }
 
-/// What an LSTM carries from step to step.
+/// State of an [`Lstm`] between two steps.
 #[derive(Clone, Debug)]
 pub struct LstmState {
-    /// The output of the step before, `[B, units]`.
+    /// Hidden state: the output of the last step, `[B, units]`.
     pub h: Tensor,
-    /// The memory, `[B, units]`.
+    /// Cell state, `[B, units]`.
     pub c: Tensor,
 }
 
 impl LstmState {
-    /// The same values without their history, for the next stretch of a rollout.
+    /// Equal state without its graph, for the next stretch of a rollout in truncated backpropagation through time.
     pub fn detach(&self) -> Self {
         Self { h: self.h.detach(), c: self.c.detach() }
     }
 }
 
-/// A layer of LSTM cells.
+/// LSTM layer over time-major sequences, as PyTorch computes it, with gates in the order i, f, g, o and one bias.
+///
+/// `i, f, g, o = σ, σ, tanh, σ of x·W + h·U + b`, `c' = f * c + i * g`, `h' = o * tanh(c')`. Products are of `f32`.
 #[derive(Clone, Debug)]
 pub struct Lstm {
-    /// `weight_ih [inputs, 4·units]`, `weight_hh [units, 4·units]`, `bias [4·units]`.
+    /// Parameters `weight_ih [inputs, 4·units]`, `weight_hh [units, 4·units]`, `bias [4·units]`.
     own: Own,
     inputs: usize,
     units: usize,
 }
 
 impl Lstm {
-    /// A layer of `inputs × units` with PyTorch's default initialisation.
+    /// Layer of `inputs` inputs and `units` units with PyTorch's default initialisation.
     ///
     /// # Errors
-    /// If an extent is zero, or the device fails.
+    /// If `inputs` or `units` is 0, or the device fails.
     pub fn new(scope: &mut Scope<'_>, inputs: usize, units: usize) -> Result<Self> {
         Self::with_init(scope, inputs, units, LstmInit::torch(units))
     }
 
-    /// A layer with its own initialisation.
+    /// Layer of `inputs` inputs and `units` units, initialised by `init`.
     ///
     /// # Errors
-    /// If an extent is zero, or the device fails.
+    /// If `inputs` or `units` is 0, or the device fails.
     pub fn with_init(scope: &mut Scope<'_>, inputs: usize, units: usize, init: LstmInit) -> Result<Self> {
         if inputs == 0 || units == 0 {
             bail!("an LSTM of {inputs} inputs and {units} units");
@@ -95,7 +97,7 @@ impl Lstm {
         Ok(Self { own, inputs, units })
     }
 
-    /// The state before anything happened: zeros.
+    /// Initial state of `batch` sequences: zeros, `h` and `c` of `[batch, units]`.
     ///
     /// # Errors
     /// If the device fails.
@@ -104,10 +106,11 @@ impl Lstm {
         Ok(LstmState { h: zeros()?, c: zeros()? })
     }
 
-    /// `x [T, B, inputs]` to `[T, B, units]` and the state after the last step.
+    /// Runs the layer over `x [T, B, inputs]` from an initial state. Returns the outputs `[T, B, units]` and the state
+    /// after the last step.
     ///
-    /// `starts [T, B]` is not 0 where a row is the first of an episode (its age is 0): the state is zeroed before that
-    /// step. The first state gets a gradient where it is tracked.
+    /// `starts [T, B]` is not 0 at the first step of an episode (where its age is 0): the state is zeroed before that
+    /// step, and no gradient passes there. The initial state gets a gradient if it is tracked.
     ///
     /// # Errors
     /// If shapes do not fit each other.
@@ -140,13 +143,13 @@ impl Lstm {
         Ok((y, state))
     }
 
-    /// Outputs per step, and numbers of each part of a state.
+    /// Number of units: outputs per step, and values of each of `h` and `c`.
     pub(crate) fn units(&self) -> usize {
         self.units
     }
 
-    /// One step on the host, `x [B, inputs]` and `h [B, units]` to `y [B, units]`, with the memory `c [B, units]` in place:
-    /// the bits of [`forward`](Lstm::forward).
+    /// One step on the CPU without a graph, `x [B, inputs]` and `h [B, units]` to `y [B, units]`, with the cell state
+    /// `c [B, units]` updated in place and the bits of [`forward`](Lstm::forward).
     pub(crate) fn step(&self, x: &[f32], h: &[f32], c: &mut [f32], y: &mut [f32]) -> Result<()> {
         let len = h.len() * 4;
         let [mut one, mut two, mut three, mut four] = [(); 4].map(|()| Workspace::new());
@@ -160,7 +163,7 @@ impl Lstm {
         Ok(())
     }
 
-    /// The same in candle's own operations.
+    /// LSTM in candle's own operations.
     fn stock(&self, x: &Tensor, starts: Option<&Tensor>, state: &LstmState) -> Result<(Tensor, LstmState)> {
         let LstmState { mut h, mut c } = state.clone();
         let mut y = Vec::new();
@@ -178,18 +181,18 @@ impl Lstm {
     }
 }
 
-/// What the backward pass needs of the forward pass.
+/// Activations that the backward pass needs.
 struct Cache {
     /// Activated gates, `[T, B, 4·units]`.
     gates: Vec<f32>,
-    /// The h and the c that went into each step, and c after the last; `[T, B, units]` and `[T + 1, B, units]`.
+    /// State `h [T, B, units]` that went into each step, and `c [T + 1, B, units]`, which has the last one too.
     h: Vec<f32>,
     c: Vec<f32>,
     /// tanh c' of each step, `[T, B, units]`.
     tanh: Vec<f32>,
 }
 
-/// The whole sequence; its arguments are `x` and the tie of parameters, h and c.
+/// Graph operation over the whole sequence; its arguments are `x` and the tie of parameters, h and c.
 struct Op {
     own: Own,
     state: LstmState,
@@ -198,7 +201,7 @@ struct Op {
     extent: Extent,
     starts: Starts,
     cache: Arc<OnceLock<Cache>>,
-    /// The gradient of the last c, if anything used it.
+    /// Gradient of the last cell state, if anything used it.
     last: Arc<Mutex<Option<Vec<f32>>>>,
 }
 
@@ -302,7 +305,7 @@ impl CustomOp2 for Op {
     }
 }
 
-/// One step of some rows: activates `gates`, to whose input part `z`, the recurrence's, is added.
+/// One step of some rows: adds `z`, the recurrent part, to `gates`, the input part, and activates the sum in place.
 fn step(units: usize, z: &[f32], before: &[f32], gates: &mut [f32], c: &mut [f32], tanh: &mut [f32], y: &mut [f32]) {
     vectorised(
         #[inline(always)]
@@ -331,7 +334,8 @@ fn step(units: usize, z: &[f32], before: &[f32], gates: &mut [f32], c: &mut [f32
     );
 }
 
-/// The gradient of some rows of a step by its gates before their activation; `dc` goes from after the step to before it.
+/// Backward pass of a step for some rows: writes the gradient of the pre-activations to `dz`, and takes `dc` from after
+/// the step to before it.
 fn step_back(units: usize, [gates, c, tanh, g, dh]: [&[f32]; 5], dz: &mut [f32], dc: &mut [f32]) {
     vectorised(
         #[inline(always)]
@@ -361,7 +365,8 @@ fn step_back(units: usize, [gates, c, tanh, g, dh]: [&[f32]; 5], dz: &mut [f32],
     );
 }
 
-/// The memory after the last step: a second output, whose gradient goes to the sequence by the side.
+/// Cell state after the last step: a second output of the sequence, whose gradient is handed to [`Op`] outside of the
+/// graph.
 struct Last {
     cache: Arc<OnceLock<Cache>>,
     extent: Extent,

@@ -4,12 +4,12 @@
 //! `kernel::vectorised`, a loop over one of them runs in SIMD. NaN passes through.
 //! Source: exp after Cephes `expf`; tanh and erf the rational approximations of Eigen.
 
-/// Where e^x leaves the normal numbers.
+/// Argument below which e^x leaves the normal numbers.
 const LOWEST: f32 = -87.336_54;
-/// Where e^x, as computed here, would overflow.
+/// Argument above which e^x, as computed here, would overflow.
 const HIGHEST: f32 = 88.02;
 
-/// e^x within 2 units in the last place; 0 below -87.34, constant above 88.02.
+/// Exponential function within 2 units in the last place; 0 below -87.34, constant above 88.02.
 #[inline(always)]
 #[allow(clippy::excessive_precision)] // constants of the source, as it prints them
 pub(crate) fn exp(x: f32) -> f32 {
@@ -30,13 +30,13 @@ pub(crate) fn exp(x: f32) -> f32 {
     if x < LOWEST { 0.0 } else { p * power }
 }
 
-/// 1 / (1 + e^-x).
+/// Logistic function, `1 / (1 + exp(-x))`.
 #[inline(always)]
 pub(crate) fn sigmoid(x: f32) -> f32 {
     1.0 / (1.0 + exp(-x))
 }
 
-/// tanh x within 4e-7.
+/// Hyperbolic tangent within a relative error of 4e-7.
 #[inline(always)]
 #[allow(clippy::excessive_precision)] // as above
 pub(crate) fn tanh(x: f32) -> f32 {
@@ -62,7 +62,7 @@ pub(crate) fn tanh(x: f32) -> f32 {
     x * p / q
 }
 
-/// The error function within 4e-7.
+/// Error function within 4e-7.
 #[inline(always)]
 #[allow(clippy::excessive_precision)] // as above
 pub(crate) fn erf(x: f32) -> f32 {
@@ -90,10 +90,11 @@ pub(crate) fn erf(x: f32) -> f32 {
     x * p / q
 }
 
-/// Sums side by side in a row's sum; part of its definition.
+/// Partial sums in the sum of a row; their number is part of the result's definition, as it decides the rounding.
 const LANES: usize = 32;
 
-/// Σ f(a, b) over two rows of equal length: in [`LANES`] sums side by side, then in halves, whatever the machine.
+/// Sum of `f(a, b)` over two rows of equal length, in [`LANES`] partial sums that are then added in halves, with equal
+/// bits on every machine.
 #[inline(always)]
 pub(crate) fn sum2(a: &[f32], b: &[f32], f: impl Fn(f32, f32) -> f32) -> f32 {
     let mut lanes = [0f32; LANES];
@@ -117,13 +118,13 @@ pub(crate) fn sum2(a: &[f32], b: &[f32], f: impl Fn(f32, f32) -> f32) -> f32 {
     lanes[0]
 }
 
-/// Σ a over a row, in the order of [`sum2`].
+/// Sum of a row, in the order of [`sum2`].
 #[inline(always)]
 pub(crate) fn sum(a: &[f32]) -> f32 {
     sum2(a, a, |a, _| a)
 }
 
-/// The largest of a row, -∞ of none.
+/// Largest value of a row; NaN is skipped, and a row without numbers gives -∞.
 #[inline(always)]
 pub(crate) fn max(a: &[f32]) -> f32 {
     let larger = |a: f32, b: f32| if a > b { a } else { b };

@@ -1,4 +1,5 @@
-//! What an optimiser remembers of each parameter, two numbers, and the one pass in which both and the parameter move.
+//! The two moments that an optimiser keeps of every parameter value, and the one pass that updates both and the
+//! parameter.
 
 use std::io::{Read, Write};
 use std::sync::Mutex;
@@ -13,29 +14,31 @@ use crate::Params;
 use crate::kernel::vectorised;
 use crate::params::{values_mut, with_values};
 
-/// Values of a task. An update is elementwise, so that it decides no bit of one; the sum of a norm is cut by it.
+/// Values per task of a thread. An update is elementwise, so that no bit depends on this; the sums of [`norm`] are cut
+/// by it.
 const PART: usize = 1 << 16;
 
-/// A moment nearer to 0 than this is 0. Behind a ReLU that never opens gradients are 0 for good, and what is remembered of
-/// them would shrink to subnormal numbers, which no decay brings to 0 and which cost a processor a hundred times as much.
-/// No step of such a moment would reach the last bit of a weight.
+/// Magnitude below which a moment is set to 0. Behind a ReLU that never opens gradients are 0 for good, and their
+/// moments would shrink to subnormal numbers, which no decay brings to 0 and which cost a processor a hundred times as
+/// much. No step of such a moment would reach the last bit of a weight.
 const LEAST: f32 = 1e-36;
 
-/// A moment that may just have become too small to matter.
+/// Returns `moment`, or 0 if its magnitude is below [`LEAST`].
 #[inline(always)]
 pub(crate) fn settled(moment: f32) -> f32 {
     if moment.abs() < LEAST { 0.0 } else { moment }
 }
 
+/// Two moments of every parameter value.
 #[derive(Debug)]
 pub(crate) enum Moments {
-    /// Flat, in parameter order.
+    /// Moments on the CPU: two flat vectors in parameter order.
     Host([Vec<f32>; 2]),
-    /// Those of each parameter.
+    /// Moments on another device: two tensors per parameter.
     Device(Vec<[Tensor; 2]>),
 }
 
-/// What is saved.
+/// Saved state of an optimiser.
 #[derive(Serialize, Deserialize)]
 struct Kept {
     #[serde(deserialize_with = "rl_core::counter")]
@@ -44,7 +47,7 @@ struct Kept {
 }
 
 impl Moments {
-    /// Moments of `params` that all are `first`.
+    /// Moments of `params`, filled with the values `first`, on the device of the parameters.
     ///
     /// # Errors
     /// If the device fails.
@@ -56,16 +59,17 @@ impl Moments {
         }
     }
 
-    /// The same for candle's own operations.
+    /// Moments of `params` as tensors on their device, all filled with the given values, for a step in candle's own
+    /// operations.
     pub(crate) fn on_device(params: &Params, [a, b]: [f32; 2]) -> Result<Self> {
         let full = |var: &Var, first| Tensor::full(first, var.dims(), params.device());
         let pairs = params.iter().map(|(_, var)| Ok([full(var, a)?, full(var, b)?]));
         Ok(Self::Device(pairs.collect::<Result<_>>()?))
     }
 
-    /// Moves parameters and moments by the gradient: on the host `fused(p, moments, g)` does on slices; elsewhere
-    /// `stock(p, g, moments)` says in candle's operations what the parameter becomes. Returns whether all of them still are
-    /// finite numbers.
+    /// Updates parameters and moments by the flat gradient `grad`: on the CPU `fused(p, moments, g)` changes slices in
+    /// place; elsewhere `stock(p, g, moments)` returns the new parameter and replaces the moments in candle's
+    /// operations. Returns whether all parameters are finite afterwards.
     ///
     /// # Errors
     /// If the device fails.
@@ -101,7 +105,7 @@ impl Moments {
         Ok(finite.into_inner() && on_device.is_finite())
     }
 
-    /// Appends `steps` and the moments.
+    /// Writes `steps` and the moments in the postcard format.
     pub(crate) fn save(&self, steps: u64, out: &mut dyn Write) -> rl_core::Result<()> {
         let moments = match self {
             Self::Host(moments) => moments.clone(),
@@ -116,7 +120,7 @@ impl Moments {
         write_postcard(&Kept { steps, moments }, out)
     }
 
-    /// Restores what [`save`](Moments::save) wrote, and returns the steps.
+    /// Restores the moments that [`save`](Moments::save) wrote, and returns the steps.
     ///
     /// # Errors
     /// If there are not as many moments as here.
@@ -149,12 +153,12 @@ impl Moments {
     }
 }
 
-/// The pass over one parameter.
+/// In-place operation that updates one parameter and its moments.
 struct Update<'a, F> {
     grad: &'a [f32],
     moments: Mutex<[&'a mut [f32]; 2]>,
     fused: &'a F,
-    /// Made false by a parameter that is not finite.
+    /// Set to false when a parameter is not finite afterwards.
     finite: &'a AtomicBool,
 }
 
@@ -188,7 +192,7 @@ impl<F: Fn(&mut [f32], [&mut [f32]; 2], &[f32]) + Sync> InplaceOp1 for Update<'_
     }
 }
 
-/// Whether all of `values` are numbers: the greatest of their bits without the sign, as integers, is that of one.
+/// Whether all of `values` are finite: the greatest of their bits without the sign, as integers, is below infinity's.
 fn are_finite(values: &[f32]) -> bool {
     let mut most = 0;
     vectorised(
@@ -198,8 +202,9 @@ fn are_finite(values: &[f32]) -> bool {
     most < f32::INFINITY.to_bits()
 }
 
-/// The global norm: 32 sums side by side in blocks, then in double precision, block after block and part after part,
-/// whatever the machine and its threads. Where squares are beyond singles, though no value is, in double precision alone.
+/// Global L2 norm of the gradient, with equal bits on every machine and any number of threads: 32 partial sums in `f32`
+/// per block, then a sum in double precision in the order of blocks and parts. If squares overflow `f32`, though no
+/// value is infinite, the sum is of squares in double precision.
 pub(crate) fn norm(grad: &[f32]) -> f64 {
     let norm = norm_by_blocks(grad);
     if norm.is_infinite() && are_finite(grad) {
@@ -234,7 +239,8 @@ fn norm_by_blocks(grad: &[f32]) -> f64 {
     parts.into_iter().sum::<f64>().sqrt()
 }
 
-/// The factor on a gradient of global norm `norm` that leaves it at most `clip` long; 0 for no limit.
+/// Factor on a gradient of global norm `norm` that limits it to `clip`: `min(clip / (norm + 1e-6), 1)`, or 1 if `clip`
+/// is 0.
 pub(crate) fn clipping(clip: f64, norm: f64) -> f32 {
     if clip > 0.0 { (clip / (norm + 1e-6)).min(1.0) as f32 } else { 1.0 }
 }

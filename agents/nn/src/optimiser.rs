@@ -1,4 +1,4 @@
-//! The optimisers under one face, so that a learner has whichever its settings name.
+//! All optimisers in one enum, so that the settings of a learner choose one at run time.
 
 use std::io::{Read, Write};
 
@@ -7,37 +7,37 @@ use rl_core::{Error, Saved};
 
 use crate::{Adam, AdamConfig, Params, RmsProp, RmsPropConfig};
 
-/// Which optimiser, and its constants.
+/// Choice of an optimiser, with its hyperparameters.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum OptimiserConfig {
-    /// [`Adam`]
+    /// Plain Adam, [`Adam`].
     Adam(AdamConfig),
-    /// [`Adam::rectified`]
+    /// Rectified Adam, [`Adam::rectified`].
     RAdam(AdamConfig),
-    /// [`RmsProp`]
+    /// RMSProp, [`RmsProp`].
     RmsProp(RmsPropConfig),
 }
 
-/// What a step of an optimiser did.
+/// Result of one optimiser step.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Moved {
-    /// Global norm of the gradient before clipping; where it is not finite, nothing has moved.
+    /// Global L2 norm of the gradient before clipping; if it is not finite, the step changed nothing.
     pub norm: f64,
-    /// Whether every parameter still is a finite number.
+    /// Whether every parameter is finite after the step; true without a look where `norm` is not finite.
     pub finite: bool,
 }
 
-/// An optimiser and its moments.
+/// Optimiser that an [`OptimiserConfig`] chose, with its moments.
 #[derive(Debug)]
 pub enum Optimiser {
-    /// Adam, rectified or not
+    /// [`Adam`], rectified or not.
     Adam(Adam),
-    /// RMSProp
+    /// RMSProp, [`RmsProp`].
     RmsProp(RmsProp),
 }
 
 impl Optimiser {
-    /// An optimiser of `params` that has made no step.
+    /// Optimiser of the chosen kind for `params`, with no step made.
     ///
     /// # Errors
     /// If the device fails.
@@ -49,7 +49,7 @@ impl Optimiser {
         })
     }
 
-    /// Steps made.
+    /// Number of steps made; a step whose gradient norm is not finite does not count.
     pub fn steps(&self) -> u64 {
         match self {
             Self::Adam(adam) => adam.steps(),
@@ -57,14 +57,16 @@ impl Optimiser {
         }
     }
 
-    /// Moves `params` against `grad`, flat as [`Params::backward`] leaves it; a gradient whose norm is not finite changes
-    /// nothing.
+    /// Clips `grad` by its global norm, updates the moments and moves `params` at the learning rate `rate`.
+    ///
+    /// The gradient is flat in parameter order, as [`Params::backward`] writes it. If its norm is not finite, neither
+    /// parameters nor moments nor the step count change.
     ///
     /// # Errors
     /// If the device fails.
     ///
     /// # Panics
-    /// If `grad` is not of these parameters.
+    /// If `grad` is not as long as `params`.
     pub fn step(&mut self, params: &Params, grad: &[f32], rate: f64) -> Result<Moved> {
         match self {
             Self::Adam(adam) => adam.step(params, grad, rate),
@@ -72,7 +74,7 @@ impl Optimiser {
         }
     }
 
-    /// What its saved state begins with, so that one's moments are not taken for another's.
+    /// First byte of the saved state, which tells the kinds of optimisers apart.
     fn mark(&self) -> u8 {
         match self {
             Self::Adam(adam) if adam.rectified => b'D',

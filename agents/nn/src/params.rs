@@ -1,9 +1,10 @@
-//! The parameters of a network: named, in the order in which they were made, seeded on the host.
+//! Parameters of a network: named, in the order in which they were made, initialised from a seed on the host.
 //!
-//! Beside them stand buffers: values that are kept, copied and saved like parameters, but have no gradient and no place in
-//! the flat view, such as the running statistics of a batch norm.
+//! Beside them stand buffers: values that are kept, copied and saved like parameters, but have no gradient and no place
+//! in the flat view, such as the running statistics of a batch norm.
 //!
-//! candle's `VarMap` is an unordered map, which mixes tensors up in an all-reduce, and its CPU generator cannot be seeded.
+//! candle's `VarMap` is an unordered map, which mixes tensors up in an all-reduce, and its CPU generator cannot be
+//! seeded.
 
 use std::ops::Range;
 use std::sync::{Arc, Mutex};
@@ -18,21 +19,22 @@ use crate::parts;
 
 mod scope;
 
-/// Where layers leave the gradients of their parameters.
+/// Flat gradient, shared with the layers, which write to it during [`Params::backward`].
 pub(crate) type Sink = Arc<Mutex<Gathered>>;
 
-/// The flat gradient, in parameter order, while [`Params::backward`] gathers it; empty otherwise.
+/// Flat gradient in parameter order while [`Params::backward`] gathers it; empty otherwise.
 #[derive(Debug, Default)]
 pub(crate) struct Gathered {
     values: Vec<f32>,
-    /// The parts that hold a gradient already; the others hold anything.
+    /// Ranges that hold a gradient already; the others hold old values.
     written: Vec<Range<usize>>,
-    /// Inputs whose gradients are asked for, and what they have got.
+    /// Inputs whose gradients [`Params::backward_to`] asks for, and the gradients so far.
     inputs: Vec<(TensorId, Option<Vec<f32>>)>,
 }
 
 impl Gathered {
-    /// The part of one layer, always the same range, and how to write to it; `None` while nothing is gathered.
+    /// Slice of the flat gradient for the parameters of one layer, and how to write to it; `None` while nothing is
+    /// gathered. A layer asks for the same range each time.
     pub(crate) fn part(&mut self, range: Range<usize>) -> Option<(&mut [f32], Write)> {
         if self.values.is_empty() {
             return None;
@@ -46,7 +48,8 @@ impl Gathered {
         Some((&mut self.values[range], write))
     }
 
-    /// Takes the gradient of `x`, or gives it back where nobody asked for it.
+    /// Keeps `dx`, the gradient of `x`, or adds it to what is held; gives it back if [`Params::backward_to`] does not
+    /// ask for it.
     pub(crate) fn input(&mut self, x: &Tensor, dx: Vec<f32>) -> Option<Vec<f32>> {
         let Some((_, held)) = self.inputs.iter_mut().find(|(id, _)| *id == x.id()) else { return Some(dx) };
         match held {
@@ -56,7 +59,7 @@ impl Gathered {
         None
     }
 
-    /// Zeros what no layer wrote.
+    /// Zeros the ranges that no layer wrote.
     fn finish(&mut self) {
         self.written.sort_unstable_by_key(|range| range.start);
         let mut done = 0;
@@ -68,7 +71,8 @@ impl Gathered {
     }
 }
 
-/// Named `f32` parameters in a fixed order.
+/// Named `f32` parameters and buffers of a network, in the order in which they were made. The flat view is the
+/// row-major values of all parameters, one after the other, without the buffers.
 #[derive(Debug)]
 pub struct Params {
     device: Device,
@@ -77,6 +81,8 @@ pub struct Params {
     buffers: Vec<(String, Var)>,
     len: usize,
     sink: Sink,
+    /// Held by the one backward pass that fills `sink`.
+    pass: Mutex<()>,
 }
 
 #[derive(Debug)]
@@ -87,48 +93,48 @@ struct Entry {
 }
 
 impl Params {
-    /// No parameters yet; those to come live on `device` and draw their first values from `rng`.
+    /// Empty set whose parameters will live on `device` and draw their initial values from `rng`.
     pub fn new(device: &Device, rng: Rng) -> Self {
         let (entries, buffers, sink) = (Vec::new(), Vec::new(), Sink::default());
-        Self { device: device.clone(), rng, entries, buffers, len: 0, sink }
+        Self { device: device.clone(), rng, entries, buffers, len: 0, sink, pass: Mutex::default() }
     }
 
-    /// Where the parameters live.
+    /// Device on which the parameters live.
     pub fn device(&self) -> &Device {
         &self.device
     }
 
-    /// The root of all names.
+    /// Scope without a name prefix.
     pub fn root(&mut self) -> Scope<'_> {
         Scope::new(self, String::new())
     }
 
-    /// The place of a layer or module, such as `trunk.conv1`.
+    /// Scope of a layer or module: every name in it begins with `path`, such as `trunk.conv1`, and a dot.
     pub fn layer(&mut self, path: &str) -> Scope<'_> {
         Scope::new(self, format!("{path}."))
     }
 
-    /// Number of values of all parameters.
+    /// Number of values of all parameters, the length of the flat view; buffers do not count.
     pub fn len(&self) -> usize {
         self.len
     }
 
-    /// Whether there are no parameters.
+    /// Whether the parameters have no values.
     pub fn is_empty(&self) -> bool {
         self.len == 0
     }
 
-    /// Names and variables, in order.
+    /// Names and variables of the parameters, in the order in which they were made.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &Var)> {
         self.entries.iter().map(|e| (e.name.as_str(), &e.var))
     }
 
-    /// Names and values of the buffers, in order.
+    /// Names and variables of the buffers, in the order in which they were made.
     pub fn buffers(&self) -> impl Iterator<Item = (&str, &Var)> {
         self.buffers.iter().map(|(name, var)| (name.as_str(), var))
     }
 
-    /// Parameters, then buffers: what is saved.
+    /// Names and variables of the parameters and then of the buffers: all that is saved.
     pub(crate) fn kept(&self) -> impl Iterator<Item = (&str, &Var)> {
         self.iter().chain(self.buffers())
     }
@@ -142,7 +148,7 @@ impl Params {
         &self.entries[self.entries.partition_point(|e| e.at <= index) - 1].name
     }
 
-    /// Copies all values to `out`, flat in order.
+    /// Copies the values of all parameters to `out`, flat in parameter order.
     ///
     /// # Errors
     /// If the device fails.
@@ -154,7 +160,7 @@ impl Params {
         self.each(|at, values| out[at..at + values.len()].copy_from_slice(values))
     }
 
-    /// Replaces all values by `values`, flat in order.
+    /// Replaces the values of all parameters by `values`, flat in parameter order.
     ///
     /// # Errors
     /// If the device fails.
@@ -169,7 +175,7 @@ impl Params {
         Ok(())
     }
 
-    /// Replaces `out` by all values and then those of the buffers, flat in order.
+    /// Replaces `out` by the values of all parameters and then of all buffers, flat in order.
     ///
     /// # Errors
     /// If the device fails.
@@ -178,13 +184,14 @@ impl Params {
         self.kept().try_for_each(|(_, var)| with_values(var, |values| out.extend_from_slice(values)))
     }
 
-    /// Replaces all values and buffers by what [`copy_to`](Params::copy_to) took of parameters of the same shapes.
+    /// Replaces all parameters and buffers by `values`, as [`copy_to`](Params::copy_to) wrote them for a network of the
+    /// same shapes.
     ///
     /// # Errors
     /// If the device fails.
     ///
     /// # Panics
-    /// If there are not as many values.
+    /// If `values` is not as long as all parameters and buffers.
     pub fn copy_from_slice(&self, values: &[f32]) -> Result<()> {
         let count: usize = self.kept().map(|(_, var)| var.elem_count()).sum();
         assert_eq!(values.len(), count, "values of parameters and buffers");
@@ -196,7 +203,7 @@ impl Params {
         })
     }
 
-    /// Replaces all values and buffers by those of `other`, as for a target network.
+    /// Copies the values of all parameters and buffers of `other`, as for a target network.
     ///
     /// # Errors
     /// If the device fails.
@@ -213,7 +220,8 @@ impl Params {
         Ok(())
     }
 
-    /// Writes names, shapes and values in order: what a hash of the parameters is taken of.
+    /// Writes names, shapes and little-endian values of all parameters and buffers to `out`, in order, as the input of
+    /// a hash.
     ///
     /// # Errors
     /// If the device or the writer fails.
@@ -226,8 +234,8 @@ impl Params {
         Ok(())
     }
 
-    /// Writes the gradient of the scalar `loss` by every parameter to `grad`, flat in order; 0 where `loss` does not
-    /// depend on one.
+    /// Backpropagates the scalar `loss` and replaces `grad` by its gradient, flat in parameter order; 0 where `loss`
+    /// does not depend on a parameter.
     ///
     /// # Errors
     /// If an operation behind `loss` has no backward pass.
@@ -235,12 +243,14 @@ impl Params {
         self.backward_to(loss, grad, &[]).map(drop)
     }
 
-    /// The same, and returns the gradients by `inputs`, which are no parameters: the pixels of a saliency map, say. They
-    /// come as the layers made them, where candle's store would add them to zeros.
+    /// Backpropagates `loss` as [`backward`](Self::backward) does, and also returns its gradients by `inputs`,
+    /// variables that are no parameters, such as the pixels of a saliency map; zeros where `loss` does not depend on
+    /// one. A gradient comes as its layer made it, where candle's store would add it to zeros.
     ///
     /// # Errors
     /// If an operation behind `loss` has no backward pass.
     pub fn backward_to(&self, loss: &Tensor, grad: &mut Vec<f32>, inputs: &[&Var]) -> Result<Vec<Tensor>> {
+        let _pass = self.pass.lock().expect("no layer panics in its backward pass");
         grad.resize(self.len, 0.0); // of the last step, if there was one: layers write over it
         let sink = || self.sink.lock().expect("no layer panics with it");
         std::mem::swap(grad, &mut sink().values);
@@ -271,12 +281,13 @@ impl Params {
         self.entries.iter().try_for_each(|entry| with_values(&entry.var, |values| f(entry.at, values)))
     }
 
+    /// Shared flat gradient, for the layers.
     pub(crate) fn sink(&self) -> Sink {
         self.sink.clone()
     }
 }
 
-/// Lends the values of a contiguous tensor.
+/// Calls `f` with the values of a contiguous `f32` tensor, which are copied to the host if they are on another device.
 pub(crate) fn with_values<T>(tensor: &Tensor, f: impl FnOnce(&[f32]) -> T) -> Result<T> {
     if !tensor.device().is_cpu() {
         return Ok(f(&tensor.flatten_all()?.to_vec1::<f32>()?));
@@ -288,7 +299,10 @@ pub(crate) fn with_values<T>(tensor: &Tensor, f: impl FnOnce(&[f32]) -> T) -> Re
     }
 }
 
-/// The contiguous `f32` values of a storage.
+/// Borrows the `f32` values of a storage.
+///
+/// # Errors
+/// If they are not contiguous, or not `f32`.
 pub(crate) fn values<'a>(storage: &'a CpuStorage, layout: &Layout) -> Result<&'a [f32]> {
     match (storage, layout.contiguous_offsets()) {
         (CpuStorage::F32(all), Some((from, to))) => Ok(&all[from..to]),
@@ -297,7 +311,10 @@ pub(crate) fn values<'a>(storage: &'a CpuStorage, layout: &Layout) -> Result<&'a
     }
 }
 
-/// The contiguous `f32` values of a storage, to be changed in place.
+/// Borrows the `f32` values of a storage, to be changed in place.
+///
+/// # Errors
+/// If they are not contiguous, or not `f32`.
 pub(crate) fn values_mut<'a>(storage: &'a mut CpuStorage, layout: &Layout) -> Result<&'a mut [f32]> {
     match (storage, layout.contiguous_offsets()) {
         (CpuStorage::F32(all), Some((from, to))) => Ok(&mut all[from..to]),
@@ -306,7 +323,7 @@ pub(crate) fn values_mut<'a>(storage: &'a mut CpuStorage, layout: &Layout) -> Re
     }
 }
 
-/// Replaces the values of a variable.
+/// Replaces the values of a variable, row-major.
 pub(crate) fn set(var: &Var, values: &[f32]) -> Result<()> {
     if var.device().is_cpu() {
         var.inplace_op1(&Write1(values))
@@ -328,17 +345,19 @@ impl InplaceOp1 for Write1<'_> {
     }
 }
 
-/// Little-endian bytes, the order of safetensors.
+/// Little-endian bytes of `values`, the order of safetensors.
 pub(crate) fn le_bytes(values: &[f32]) -> Vec<u8> {
     values.iter().flat_map(|v| v.to_le_bytes()).collect()
 }
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Barrier;
+
     use rl_core::Stream;
 
     use super::*;
-    use crate::Init;
+    use crate::{Activation, Init, Linear};
 
     fn params(seed: u64) -> Params {
         let mut params = Params::new(&Device::Cpu, Rng::new(seed, Stream::Init));
@@ -404,5 +423,31 @@ mod tests {
         let mut grad = Vec::new();
         p.backward(&(weight.sum_all().unwrap() * 3.0).unwrap(), &mut grad).unwrap();
         assert_eq!(grad, [3.0, 3.0, 3.0, 3.0, 3.0, 3.0, 0.0, 0.0, 0.0, 0.0]);
+    }
+
+    #[test]
+    fn passes_of_two_threads_do_not_mix() {
+        let mut p = Params::new(&Device::Cpu, Rng::new(1, Stream::Init));
+        let layer = Linear::new(&mut p.layer("layer"), 64, 64, Activation::Relu).unwrap();
+        let of = |scale: f64| {
+            let x = Tensor::full(scale as f32, (1024, 64), &Device::Cpu).unwrap();
+            let mut grad = Vec::new();
+            p.backward(&layer.forward(&x).unwrap().sum_all().unwrap(), &mut grad).unwrap();
+            grad
+        };
+        let (alone, both) = ([1.0, -3.0].map(of), Barrier::new(2));
+        std::thread::scope(|scope| {
+            let mut threads = Vec::new();
+            for (scale, alone) in [1.0, -3.0].into_iter().zip(&alone) {
+                let (of, both) = (&of, &both);
+                threads.push(scope.spawn(move || {
+                    both.wait();
+                    (0..100).filter(|_| of(scale) == *alone).count()
+                }));
+            }
+            for thread in threads {
+                assert_eq!(thread.join().unwrap(), 100, "gradients are those of one thread alone");
+            }
+        });
     }
 }

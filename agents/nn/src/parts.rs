@@ -1,12 +1,12 @@
-//! Slices cut into parts that go together, for one or several threads.
+//! Slices cut into parts that belong together, for work on one or several threads.
 
 use rayon::prelude::*;
 
-/// Elements of cheap work from which a second thread pays for its start.
+/// Elements of cheap work from which a second thread pays off.
 pub(crate) const PARALLEL: usize = 1 << 15;
 
-/// Runs `work(i, [part i of each slice])`, where `outs` are slices with the length of their parts; on several threads if
-/// `parallel`. Lengths decide the parts, so that sums within them do not depend on threads.
+/// Runs `work(i, [part i of each slice])` for every part, on several threads if `parallel`; `outs` are slices with the
+/// length of their parts. The lengths alone decide the parts, so that sums within them do not depend on threads.
 ///
 /// # Panics
 /// If the slices do not have equally many parts.
@@ -34,7 +34,7 @@ pub(crate) fn each<const N: usize>(
     }
 }
 
-/// `len` zeros, on several threads where they are many: a large vector is cleared as slowly as memory is written.
+/// Vector of `len` zeros, filled by several threads if it is long: clearing costs as much as writing memory.
 pub(crate) fn zeros(len: usize) -> Vec<f32> {
     const LINE: usize = 16;
     if len < 8 * PARALLEL || rayon::current_num_threads() == 1 {
@@ -46,7 +46,7 @@ pub(crate) fn zeros(len: usize) -> Vec<f32> {
     zeros
 }
 
-/// Gives `values` a length; what they hold is anybody's guess.
+/// Sets the length of `values` to `len`; their contents are unspecified.
 pub(crate) fn sized(values: &mut Vec<f32>, len: usize) {
     if values.capacity() < len {
         *values = zeros(len);
@@ -55,7 +55,8 @@ pub(crate) fn sized(values: &mut Vec<f32>, len: usize) {
     values.resize(len, 0.0);
 }
 
-/// `len` numbers, each part of which `work(i, part)` writes over zeros; on several threads if `parallel`.
+/// Vector of `len` values: `work(i, part)` writes each part of `part` values over zeros, on several threads if
+/// `parallel`.
 pub(crate) fn made(len: usize, part: usize, parallel: bool, work: impl Fn(usize, &mut [f32]) + Sync) -> Vec<f32> {
     if parallel && rayon::current_num_threads() > 1 {
         let mut out = zeros(len);
@@ -70,7 +71,7 @@ pub(crate) fn made(len: usize, part: usize, parallel: bool, work: impl Fn(usize,
     out
 }
 
-/// A copy of `from`, each part of which `work(i, part)` changes while it is in cache; on several threads if `parallel`.
+/// Copy of `from`, each part of which `work(i, part)` changes while it is in cache, on several threads if `parallel`.
 pub(crate) fn changed(from: &[f32], part: usize, parallel: bool, work: impl Fn(usize, &mut [f32]) + Sync) -> Vec<f32> {
     made(from.len(), part, parallel, |i, out| {
         out.copy_from_slice(&from[i * part..][..out.len()]);
@@ -78,7 +79,7 @@ pub(crate) fn changed(from: &[f32], part: usize, parallel: bool, work: impl Fn(u
     })
 }
 
-/// `to += from`, elementwise.
+/// Elementwise `to += from`.
 pub(crate) fn add(to: &mut [f32], from: &[f32]) {
     let parallel = to.len() >= 4 * PARALLEL;
     each([(to, PARALLEL)], parallel, |i, [to]| {
@@ -97,7 +98,7 @@ pub(crate) fn add_rows(total: &mut [f32], partial: &[f32]) {
     }
 }
 
-/// Rows of `width` elements per part, so that a part fits the second level of cache.
+/// Number of rows of `width` values in a part of about [`PARALLEL`] values, which fits the second level of cache.
 pub(crate) fn rows_of(width: usize) -> usize {
     (PARALLEL / width.max(1)).max(1)
 }

@@ -1,7 +1,7 @@
 //! Maximum and average pooling of `[B, H, W, C]`, with any window, stride and padding.
 //!
-//! candle's own gradients are wrong: the maximum's by the size of the window, the average's where sizes are odd.
-//! As in PyTorch, sizes are rounded down; padding never wins a maximum, and counts as zeros in an average.
+//! candle's own gradients are wrong: the maximum's by the size of the window, the average's where sizes are odd. As in
+//! PyTorch, sizes are rounded down; padding never wins a maximum, and counts as zeros in an average.
 
 use std::ops::Range;
 use std::sync::OnceLock;
@@ -13,10 +13,11 @@ use crate::kernel::vectorised;
 use crate::params::{values, with_values};
 use crate::parts::{self, PARALLEL};
 
-/// The largest of each window, per channel; of equals the first. The gradient goes there. NaN wins.
+/// Max pooling per channel: `x [B, H, W, C]` to `[B, H', W', C]`. Padding never wins, NaN always does, and of equal
+/// values the first gets the gradient.
 ///
 /// # Errors
-/// If `x` is not `[B, H, W, C]`, or the window does not fit it.
+/// If `x` is not `[B, H, W, C]`, the window does not fit it, or its padding is more than half of the kernel.
 pub fn max_pool(x: &Tensor, window: Window) -> Result<Tensor> {
     let grid = Grid::new("max_pool", x, window)?;
     if x.device().is_cpu() {
@@ -26,7 +27,14 @@ pub fn max_pool(x: &Tensor, window: Window) -> Result<Tensor> {
     }
 }
 
-/// The values of [`max_pool`] on images of `[H, W, C]` on the host; `out` is replaced and keeps its memory.
+/// Max pooling of images `[H, W, C]` on the CPU without a graph, with the values of [`max_pool`]; `out` is replaced and
+/// reuses its allocation.
+///
+/// # Errors
+/// If the window does not fit the image, or its padding is more than half of the kernel.
+///
+/// # Panics
+/// If `x` does not hold whole images.
 pub(crate) fn pool_max(x: &[f32], [h, w, channels]: [usize; 3], window: Window, out: &mut Vec<f32>) -> Result<()> {
     let batch = x.len() / (h * w * channels);
     let grid = Grid::of("max_pool", [batch, h, w, channels], window)?;
@@ -51,16 +59,17 @@ pub(crate) fn pool_max(x: &[f32], [h, w, channels]: [usize; 3], window: Window, 
     Ok(())
 }
 
-/// The mean of each window, per channel; padding counts as zeros.
+/// Average pooling per channel: `x [B, H, W, C]` to `[B, H', W', C]`. Padding counts as zeros, as with PyTorch's
+/// `count_include_pad`.
 ///
 /// # Errors
-/// If `x` is not `[B, H, W, C]`, or the window does not fit it.
+/// If `x` is not `[B, H, W, C]`, the window does not fit it, or its padding is more than half of the kernel.
 pub fn avg_pool(x: &Tensor, window: Window) -> Result<Tensor> {
     let grid = Grid::new("avg_pool", x, window)?;
     if x.device().is_cpu() { x.contiguous()?.apply_op1(Mean { grid }) } else { grid.stock(x, false) }
 }
 
-/// Images and the windows on them.
+/// Sizes of the images and their windows.
 #[derive(Clone, Copy, Debug)]
 struct Grid {
     window: Window,
@@ -102,14 +111,15 @@ impl Grid {
         self.batch * self.pooled() * self.window.kernel[0] * self.window.kernel[1] >= 2 * PARALLEL
     }
 
-    /// What window `at` of axis `k` covers of the image.
+    /// Pixels of the image that window `at` covers along axis `k`.
     fn covered(&self, k: usize, at: usize) -> Range<usize> {
         let Window { kernel: size, stride, padding } = self.window;
         let from = at * stride[k];
         from.saturating_sub(padding[k])..(from + size[k]).saturating_sub(padding[k]).min(self.input[k])
     }
 
-    /// Calls `f(output pixel, input pixel)` for every pixel of every window of an image; pixels are offsets in elements.
+    /// Calls `f(output pixel, input pixel)` for every pixel of every window of an image; a pixel is the range of its
+    /// channels in elements.
     fn each(&self, mut f: impl FnMut(Range<usize>, Range<usize>)) {
         let c = self.channels;
         for oy in 0..self.output[0] {
@@ -125,7 +135,7 @@ impl Grid {
         }
     }
 
-    /// Gathers every window with index_select, whose gradient is right.
+    /// Pooling in candle's own operations: gathers every window by `index_select`, whose gradient is right.
     fn stock(&self, x: &Tensor, max: bool) -> Result<Tensor> {
         let Window { kernel: size, stride, padding } = self.window;
         let pad = |x: Tensor, axis: usize| -> Result<Tensor> {
@@ -167,7 +177,7 @@ impl Grid {
 
 struct Max {
     grid: Grid,
-    /// Where in its image each output comes from.
+    /// Offset in its image of the input that each output is.
     winners: OnceLock<Vec<u32>>,
 }
 

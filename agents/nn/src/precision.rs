@@ -1,4 +1,4 @@
-//! How exact the products of layers are.
+//! Floating-point precision of the matrix products of layers.
 
 use std::fmt;
 use std::str::FromStr;
@@ -7,19 +7,21 @@ use serde::{Deserialize, Serialize};
 
 use crate::kernel::bf16::Unit;
 
-/// What the products of linear and convolutional layers multiply; parameters, sums and everything else are `f32`.
+/// Type of the operands in the products of linear and convolutional layers; parameters, sums and everything else are
+/// `f32`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Precision {
-    /// `f32`.
+    /// Operands of `f32`.
     #[default]
     F32,
-    /// Operands rounded to `bf16` where the CPU multiplies it, else `f32`; the rounding of sums depends on the CPU.
+    /// Operands rounded to `bf16` where the CPU has instructions for it and the layer is not too small, else `f32`; the
+    /// rounding of sums depends on the CPU.
     Bf16,
 }
 
 impl Precision {
-    /// Its name on the command line.
+    /// Name on the command line.
     pub fn name(self) -> &'static str {
         match self {
             Self::F32 => "f32",
@@ -27,7 +29,8 @@ impl Precision {
         }
     }
 
-    /// The instructions that multiply so, `None` where this CPU has none of their own and multiplies `f32`.
+    /// Name of the instructions that multiply `bf16`; `None` for [`F32`](Self::F32), and where this CPU has none and
+    /// multiplies `f32`.
     pub fn unit(self) -> Option<&'static str> {
         match self {
             Self::F32 => None,

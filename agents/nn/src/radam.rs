@@ -1,19 +1,21 @@
-//! Adam that waits with adapting until its second moment can be trusted: rectified Adam, the rules of its steps.
+//! Step rules of rectified Adam (RAdam), which does not adapt until its second moment can be trusted.
 //!
-//! The mean square of a few gradients varies so much that a step divided by its root is a matter of luck. While so few have
-//! been seen that its variance has no bound, steps follow the first moment alone; then the adaptive ones grow to Adam's.
-//! Source: Liu et al. 2020, "On the variance of the adaptive learning rate and beyond", algorithm 2, as PyTorch computes it:
-//! ε is added to √v before the bias correction, and adapting begins where more than 5 degrees of freedom are seen.
+//! The mean square of a few gradients varies so much that a step divided by its root is a matter of luck. While so few
+//! have been seen that its variance has no bound, steps follow the first moment alone; then the adaptive ones grow to
+//! Adam's.
+//! Source: Liu et al. 2020, "On the variance of the adaptive learning rate and beyond", algorithm 2, as PyTorch
+//! computes it: ε is added to √v before the bias correction, and adapting begins where more than 5 degrees of freedom
+//! are seen.
 
 use candle_core::{Result, Tensor};
 
 use crate::adam::Factors;
 use crate::moments::settled;
 
-/// Degrees of freedom beyond which steps adapt.
+/// Degrees of freedom ρ beyond which steps are adaptive.
 const TRUSTED: f64 = 5.0;
 
-/// What an adaptive step is multiplied by after `steps`; `None` while none can be trusted.
+/// Rectification r of an adaptive step, given the step count; `None` while ρ ≤ 5, where steps are not adaptive.
 pub(crate) fn rectification(beta2: f64, steps: u64) -> Option<f64> {
     let power = beta2.powi(i32::try_from(steps).unwrap_or(i32::MAX));
     let most = 2.0 / (1.0 - beta2) - 1.0;
@@ -22,7 +24,7 @@ pub(crate) fn rectification(beta2: f64, steps: u64) -> Option<f64> {
     (seen > TRUSTED).then(|| (variance(seen) / variance(most)).sqrt())
 }
 
-/// A step along the first moment.
+/// Step without adaptation: updates both moments and moves `p` along the bias-corrected first moment.
 pub(crate) fn wait(p: &mut [f32], m: &mut [f32], v: &mut [f32], g: &[f32], factors: Factors) {
     let Factors { beta1, beta2, rate, scale, .. } = factors;
     crate::kernel::vectorised(
@@ -38,7 +40,7 @@ pub(crate) fn wait(p: &mut [f32], m: &mut [f32], v: &mut [f32], g: &[f32], facto
     );
 }
 
-/// The same in candle's own operations.
+/// Step without adaptation, as [`wait`] makes it, in candle's own operations; returns the new parameter.
 pub(crate) fn wait_stock(p: &Tensor, g: &Tensor, [m, v]: &mut [Tensor; 2], factors: Factors) -> Result<Tensor> {
     let f = |x: f32| f64::from(x);
     let g = (g * f(factors.scale))?;

@@ -1,4 +1,5 @@
-//! A recurrent layer of either kind, whose state is one row of numbers: what agents keep, save and begin a sequence with.
+//! Recurrent layer of either kind, whose state is one row of numbers, which agents keep, save and begin a sequence
+//! with.
 
 use candle_core::{Result, Tensor};
 
@@ -6,17 +7,17 @@ use crate::kernel::Workspace;
 use crate::parts::sized;
 use crate::{Gru, Lstm, LstmState};
 
-/// A GRU or an LSTM.
+/// GRU or LSTM layer whose state is one row of `S` values.
 #[derive(Clone, Debug)]
 pub enum Recurrent {
-    /// Its state is its last output.
+    /// GRU with the state `h`, `S = units`.
     Gru(Gru),
-    /// Its state is its last output, and behind it its memory.
+    /// LSTM with the state `[h, c]`, `S = 2·units`.
     Lstm(Lstm),
 }
 
 impl Recurrent {
-    /// Outputs per step.
+    /// Number of units: outputs per step.
     pub fn units(&self) -> usize {
         match self {
             Self::Gru(gru) => gru.units(),
@@ -24,7 +25,7 @@ impl Recurrent {
         }
     }
 
-    /// Numbers of a state, `S`.
+    /// Number of values of one state, `S`.
     pub fn state_width(&self) -> usize {
         match self {
             Self::Gru(gru) => gru.units(),
@@ -32,10 +33,11 @@ impl Recurrent {
         }
     }
 
-    /// `x [T, B, inputs]` and states `[B, S]` to `[T, B, units]` and the states after the last step.
+    /// Runs the layer over `x [T, B, inputs]` from the initial states `[B, S]`. Returns the outputs `[T, B, units]` and
+    /// the states after the last step, `[B, S]`.
     ///
-    /// `starts [T, B]` is not 0 where a row is the first of an episode (its age is 0): the state is zeroed before that
-    /// step. The first states get a gradient where they are tracked.
+    /// `starts [T, B]` is not 0 at the first step of an episode (where its age is 0): the state is zeroed before that
+    /// step, and no gradient passes there. The initial states get a gradient if they are tracked.
     ///
     /// # Errors
     /// If shapes do not fit each other.
@@ -50,8 +52,8 @@ impl Recurrent {
         }
     }
 
-    /// One step on the host, `x [B, inputs]` to `y [B, units]`, which is replaced and keeps its memory. Of each row of
-    /// `states [B, width]` the numbers from `at` on are changed from before the step to after it.
+    /// One step on the CPU without a graph, `x [B, inputs]` to `y [B, units]`, which is replaced and reuses its
+    /// allocation. The layer's states are the `S` columns from `at` on of `states [B, width]` and are updated in place.
     pub(crate) fn step(&self, x: &[f32], states: &mut [f32], width: usize, at: usize, y: &mut Vec<f32>) -> Result<()> {
         let units = self.units();
         let len = states.len() / width * units;
@@ -76,13 +78,13 @@ impl Recurrent {
     }
 }
 
-/// Rows of `units` numbers from those that begin at `at` in rows of `width`.
+/// Copies the `units` columns from `at` on of rows of `width` values to the rows of `to`.
 fn gather(from: &[f32], width: usize, at: usize, to: &mut [f32], units: usize) {
     let rows = from.chunks_exact(width).zip(to.chunks_exact_mut(units));
     rows.for_each(|(from, to)| to.copy_from_slice(&from[at..at + units]));
 }
 
-/// The way back.
+/// Copies rows of `units` values to the columns from `at` on of rows of `width` values.
 fn scatter(from: &[f32], units: usize, to: &mut [f32], width: usize, at: usize) {
     let rows = from.chunks_exact(units).zip(to.chunks_exact_mut(width));
     rows.for_each(|(from, to)| to[at..at + units].copy_from_slice(from));

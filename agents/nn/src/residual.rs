@@ -1,5 +1,6 @@
-//! Two convolutions beside a path that skips them, as one operation of candle's graph.
-//! Source: He et al. 2016, "Identity mappings in deep residual networks", without norms, as Espeholt et al. 2018 (IMPALA).
+//! Residual block of two convolutions as one operation of candle's graph.
+//! Source: He et al. 2016, "Identity mappings in deep residual networks", without norms, as Espeholt et al. 2018
+//! (IMPALA).
 
 use std::sync::OnceLock;
 
@@ -12,7 +13,8 @@ use crate::parts;
 use crate::tie::Tie;
 use crate::{Activation, Conv2d, Scope, Window, relu};
 
-/// `activation(x + conv2(relu(conv1(relu(x)))))` on images `[H, W, C]`, whose shape stays.
+/// Pre-activation residual block on images `[B, H, W, C]`, whose shape stays:
+/// `activation(x + conv2(relu(conv1(relu(x)))))`.
 #[derive(Clone, Debug)]
 pub struct Residual {
     first: Conv2d,
@@ -21,7 +23,7 @@ pub struct Residual {
 }
 
 impl Residual {
-    /// A block of 3 × 3 convolutions on images of `shape`, `[H, W, C]`, with PyTorch's default initialisation.
+    /// Block of two 3 × 3 convolutions with padding 1 on images of `shape`, `[H, W, C]`, initialised as `scope` says.
     ///
     /// # Errors
     /// If the device fails.
@@ -32,10 +34,10 @@ impl Residual {
         Ok(Self { first: conv("conv1", Activation::Relu)?, second: conv("conv2", Activation::None)?, activation })
     }
 
-    /// `[B, H, W, C]` to the same.
+    /// Runs the block on `x [B, H, W, C]`, to the same shape.
     ///
     /// # Errors
-    /// If `x` is not a batch of such images.
+    /// If `x` is not a batch of images of the block's shape.
     pub fn forward(&self, x: &Tensor) -> Result<Tensor> {
         self.first.check(x)?;
         if !x.device().is_cpu() {
@@ -53,7 +55,8 @@ impl Residual {
         self.affines().into_iter().flat_map(|layer| layer.own.tensors()).collect()
     }
 
-    /// The value on the host: `out` is replaced. `bent` and `between` get what each convolution was given.
+    /// Forward pass on the CPU without a graph: replaces `out` by the output, and `bent` and `between` by the inputs of
+    /// the first and the second convolution.
     pub(crate) fn run(&self, x: &[f32], bent: &mut Vec<f32>, between: &mut Vec<f32>, out: &mut Vec<f32>) -> Result<()> {
         let [first, second] = self.affines();
         bent.clear();
@@ -72,11 +75,11 @@ impl Residual {
     }
 }
 
-/// One pass; its arguments are `x` and the tie of all parameters.
+/// Graph operation of the block; its arguments are `x` and the tie of all parameters.
 struct Op {
     block: Residual,
     tie: Tie,
-    /// What each convolution was given.
+    /// Inputs of both convolutions.
     made: OnceLock<[Vec<f32>; 2]>,
 }
 

@@ -1,6 +1,6 @@
 //! RMSProp on the flat gradient, in place, with clipping by the global norm.
-//! Source: Hinton 2012; centred as Graves 2013 and Mnih et al. 2015 have it; both places of ε, for a gradient far above it
-//! they agree, for a small one TensorFlow's step (inside the root) is shorter than PyTorch's (outside).
+//! Source: Hinton 2012; centred as Graves 2013 and Mnih et al. 2015 have it. Of the two places of ε: for a gradient far
+//! above it they agree, for a small one TensorFlow's step (inside the root) is shorter than PyTorch's (outside).
 
 use std::io::{Read, Write};
 
@@ -10,33 +10,34 @@ use rl_core::Saved;
 use crate::moments::{Moments, clipping, norm, settled};
 use crate::{Moved, Params};
 
-/// Where ε is added.
+/// Place of ε in the denominator of RMSProp.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum EpsPlace {
-    /// √(v + ε), as TensorFlow and the A2C of OpenAI Baselines do.
+    /// Denominator `√(v + ε)`, as in TensorFlow and the A2C of OpenAI Baselines.
     InsideRoot,
-    /// √v + ε, as PyTorch does.
+    /// Denominator `√v + ε`, as in PyTorch.
     OutsideRoot,
 }
 
-/// The constants of [`RmsProp`]; the learning rate comes with each step.
+/// Hyperparameters of [`RmsProp`]; the learning rate is an argument of every step.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct RmsPropConfig {
-    /// Decay of the mean square, and of the mean if centred.
+    /// Decay rate of v, the running mean of the squared gradient, and of the running mean of the gradient if centred.
     pub decay: f64,
-    /// Added to the mean square or its root.
+    /// Term ε, added in the denominator at `eps_place`.
     pub eps: f64,
-    /// Where it is added.
+    /// Place of ε, inside or outside of the root.
     pub eps_place: EpsPlace,
-    /// The mean square before the first step: 0 as in PyTorch, or 1 as in TensorFlow, which makes first steps shorter.
+    /// Value of v before the first step: 0 as in PyTorch, or 1 as in TensorFlow, which makes first steps shorter.
     pub first_square: f64,
-    /// Whether the variance is taken in place of the mean square.
+    /// Whether the denominator has the running variance, v less the squared running mean, in place of v.
     pub centred: bool,
-    /// Largest global norm of the gradient; 0 for no limit.
+    /// Largest global L2 norm of the gradient; a longer gradient is scaled down to it, as by PyTorch's
+    /// `clip_grad_norm_`. 0 turns clipping off.
     pub clip: f64,
 }
 
-/// The optimiser and its moments.
+/// RMSProp optimiser with its step count and moments.
 #[derive(Debug)]
 pub struct RmsProp {
     config: RmsPropConfig,
@@ -45,19 +46,19 @@ pub struct RmsProp {
     moments: Moments,
 }
 
-/// The numbers of one step.
+/// Scalars of one optimiser step, equal for all parameter values.
 #[derive(Clone, Copy)]
 struct Factors {
     decay: f32,
     rate: f32,
     /// ε inside and outside of the root; one of them is 0.
     eps: [f32; 2],
-    /// Of the gradient, by clipping.
+    /// Factor on the gradient that clips its global norm; 1 where nothing is clipped.
     scale: f32,
 }
 
 impl RmsProp {
-    /// An optimiser of `params` that has made no step.
+    /// RMSProp for `params`, with v at `first_square`, a zero mean and no step made.
     ///
     /// # Errors
     /// If the device fails.
@@ -66,19 +67,21 @@ impl RmsProp {
         Ok(Self { config, steps: 0, moments })
     }
 
-    /// Steps made.
+    /// Number of steps made; a step whose gradient norm is not finite does not count.
     pub fn steps(&self) -> u64 {
         self.steps
     }
 
-    /// Moves `params` against `grad`, flat as [`Params::backward`] leaves it; a gradient whose norm is not finite changes
-    /// nothing.
+    /// Clips `grad` by its global norm, updates the moments and moves `params` at the learning rate `rate`.
+    ///
+    /// The gradient is flat in parameter order, as [`Params::backward`] writes it. If its norm is not finite, neither
+    /// parameters nor moments nor the step count change.
     ///
     /// # Errors
     /// If the device fails.
     ///
     /// # Panics
-    /// If `grad` is not of these parameters.
+    /// If `grad` is not as long as `params`.
     pub fn step(&mut self, params: &Params, grad: &[f32], rate: f64) -> Result<Moved> {
         assert_eq!(grad.len(), params.len(), "gradient of these parameters");
         let norm = norm(grad);
@@ -141,7 +144,7 @@ fn update_centred(p: &mut [f32], square: &mut [f32], mean: &mut [f32], g: &[f32]
     );
 }
 
-/// The same step in candle's own operations.
+/// RMSProp step in candle's own operations; returns the new parameter.
 fn update_stock(
     p: &Tensor,
     g: &Tensor,

@@ -1,4 +1,4 @@
-//! Parameters as safetensors: readable elsewhere, refused when they are another network's.
+//! Parameters and buffers in the safetensors format, which other programs read; those of another network are refused.
 
 use std::io::{Read, Write};
 
@@ -22,7 +22,7 @@ impl Saved for Params {
         Ok(())
     }
 
-    /// Nothing is changed unless every name, shape and type is as expected.
+    /// Reads parameters and buffers from safetensors; checks every name, shape and type before any value changes.
     fn load(&mut self, from: &mut dyn Read) -> Result<()> {
         let mut bytes = Vec::new();
         from.read_to_end(&mut bytes)?;

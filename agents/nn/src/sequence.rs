@@ -1,18 +1,18 @@
-//! What recurrent layers share: time-major shapes, and states that start anew where an episode does.
+//! Parts that the recurrent layers share: time-major shapes, and states that are zeroed where an episode starts.
 
 use candle_core::{Result, Tensor, bail};
 
 use crate::kernel;
 use crate::params::with_values;
 
-/// Extents of a time-major sequence.
+/// Sizes of a batch of time-major sequences.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Extent {
-    /// T
+    /// Time steps, `T`.
     pub steps: usize,
-    /// B
+    /// Sequences, `B`.
     pub batch: usize,
-    /// Values of a state's row.
+    /// Values of one state.
     pub units: usize,
 }
 
@@ -40,17 +40,18 @@ impl Extent {
         Ok(Self { steps, batch, units })
     }
 
-    /// Values of the states of one step.
+    /// Number of values in the states of one step, `B · units`.
     pub(crate) fn state(&self) -> usize {
         self.batch * self.units
     }
 }
 
-/// Where an episode starts, row by row; nothing if none does.
+/// Episode starts, `[T, B]` flattened; empty if no episode starts.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Starts(Vec<bool>);
 
 impl Starts {
+    /// Reads the starts `f32 [T, B]`: an episode starts where the value is not 0.
     pub(crate) fn new(starts: Option<&Tensor>) -> Result<Self> {
         let Some(starts) = starts else { return Ok(Self::default()) };
         let rows = with_values(&starts.contiguous()?, |values| values.iter().map(|v| *v != 0.0).collect::<Vec<_>>())?;
@@ -66,14 +67,17 @@ impl Starts {
     }
 }
 
-/// `state [B, units]`, zero where an episode starts at `step`, in candle's own operations.
+/// Returns `state [B, units]` with zeros in the rows whose episode starts at `step`, in candle's own operations.
 pub(crate) fn cleared(state: &Tensor, starts: Option<&Tensor>, step: usize) -> Result<Tensor> {
     let Some(starts) = starts else { return Ok(state.clone()) };
     let start = starts.get(step)?.ne(0.0)?.unsqueeze(1)?.broadcast_as(state.dims())?; // [B, units]
     start.where_cond(&state.zeros_like()?, state)
 }
 
-/// `out [rows, n] = x · w + bias` on the host; `w [inputs, n]`.
+/// Linear product on the CPU: `out [rows, n] = x [rows, inputs] · w [inputs, n] + bias [n]`.
+///
+/// # Errors
+/// If `w` is not a matrix on the CPU.
 pub(crate) fn product(x: &[f32], w: &Tensor, bias: &[f32], out: &mut [f32]) -> Result<()> {
     if !w.device().is_cpu() {
         bail!("a layer on another device has no values on the host");
@@ -83,7 +87,8 @@ pub(crate) fn product(x: &[f32], w: &Tensor, bias: &[f32], out: &mut [f32]) -> R
     with_values(w, |w| kernel::linear(kernel::Linear { x, width, w, n, bias, relu: false }, out))
 }
 
-/// The logistic function in candle's own operations, by a tangent: of 1 / (1 + e⁻ˣ) the gradient is 0 · ∞ far below 0.
+/// Logistic function in candle's own operations, as `0.5 · tanh(x / 2) + 0.5`: the gradient of `1 / (1 + e⁻ˣ)` is 0 · ∞
+/// far below 0.
 pub(crate) fn sigmoid(x: &Tensor) -> Result<Tensor> {
     ((x * 0.5)?.tanh()? * 0.5)? + 0.5
 }

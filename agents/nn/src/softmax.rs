@@ -7,7 +7,7 @@ use crate::math::{self, sum, sum2};
 use crate::params::{values, with_values};
 use crate::parts::{self, PARALLEL, rows_of};
 
-/// e^x over its sum, in each row of the last axis. A row of nothing but -∞ is NaN.
+/// Softmax over the last axis: `y = exp(x - max) / sum(exp(x - max))`. A row of nothing but -∞ is NaN.
 ///
 /// # Errors
 /// If `x` has no axis, or one of no elements at the end.
@@ -15,7 +15,7 @@ pub fn softmax(x: &Tensor) -> Result<Tensor> {
     apply(x, Op::Softmax)
 }
 
-/// The logarithm of [`softmax`], exact where that is 0.
+/// Log-softmax over the last axis: `y = x - max - ln(sum(exp(x - max)))`, finite where [`softmax`] underflows to 0.
 ///
 /// # Errors
 /// If `x` has no axis, or one of no elements at the end.
@@ -30,7 +30,7 @@ fn apply(x: &Tensor, op: Op) -> Result<Tensor> {
     if x.device().is_cpu() { x.contiguous()?.apply_op1(op) } else { stock(x, op) }
 }
 
-/// The same in candle's own operations.
+/// Softmax or log-softmax in candle's own operations.
 fn stock(x: &Tensor, op: Op) -> Result<Tensor> {
     let x = x.broadcast_sub(&x.max_keepdim(D::Minus1)?.detach())?;
     let exp = x.exp()?;
@@ -81,7 +81,7 @@ impl CustomOp1 for Op {
     }
 }
 
-/// Softmax of each row, in place.
+/// Replaces each row of `width` values by its softmax.
 pub(crate) fn softmax_rows(rows: &mut [f32], width: usize) {
     vectorised(
         #[inline(always)]
@@ -96,7 +96,8 @@ pub(crate) fn softmax_rows(rows: &mut [f32], width: usize) {
     );
 }
 
-/// Turns the gradient of each row of `y` into that of what it is the softmax of, in place.
+/// Backward pass of a softmax with output `y`: replaces `g`, the gradient of the output, by `y * (g - Σ y·g)` in each
+/// row.
 pub(crate) fn softmax_rows_back(y: &[f32], g: &mut [f32], width: usize) {
     vectorised(
         #[inline(always)]
@@ -122,7 +123,8 @@ fn log_softmax_rows(rows: &mut [f32], width: usize) {
     );
 }
 
-/// As [`softmax_rows_back`], of the logarithm.
+/// Backward pass of a log-softmax with output `y`: replaces `g`, the gradient of the output, by `g - exp(y) * Σ g` in
+/// each row.
 fn log_softmax_rows_back(y: &[f32], g: &mut [f32], width: usize) {
     vectorised(
         #[inline(always)]

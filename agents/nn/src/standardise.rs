@@ -1,17 +1,18 @@
-//! Features moved and stretched to mean 0 and deviation 1 by statistics that somebody else takes.
+//! Standardisation of features to mean 0 and deviation 1, by statistics that the caller estimates.
 //!
-//! The statistics are buffers of the network: they are saved, hashed and copied with its weights, so that whoever loads a
-//! network sees with the eyes that it was trained with, and nothing but their owner changes them.
+//! The statistics are buffers of the network: they are saved, hashed and copied with its weights, so that a loaded
+//! network gets its inputs on the scale that it was trained with, and nothing but the caller's
+//! [`set`](Standardise::set) changes them.
 
 use candle_core::{Result, Var};
 
 use crate::Scope;
 use crate::params::{set, with_values};
 
-/// Farther from the mean, in deviations, no feature is let. Source: Baselines' `VecNormalize`, and everyone since.
+/// Bound on the magnitude of a standardised feature. Source: Baselines' `VecNormalize`, and everyone since.
 const LIMIT: f32 = 10.0;
 
-/// `clip((x - mean) · scale, ±10)`, feature by feature.
+/// Standardises every feature: `clip((x - mean) * scale, -10, 10)`.
 #[derive(Clone, Debug)]
 pub struct Standardise {
     mean: Var,
@@ -19,7 +20,7 @@ pub struct Standardise {
 }
 
 impl Standardise {
-    /// For rows of `width` features, which at first only the limit changes.
+    /// Standardisation of rows of `width` features, with mean 0 and scale 1, so that at first it only clips.
     ///
     /// # Errors
     /// If the device fails.
@@ -27,19 +28,20 @@ impl Standardise {
         Ok(Self { mean: scope.buffer("mean", &[width], 0.0)?, scale: scope.buffer("scale", &[width], 1.0)? })
     }
 
-    /// Replaces the statistics: `mean` and what the deviation is divided by, one of each per feature.
+    /// Replaces the statistics of every feature, `[width]` each: its mean, and its scale, the reciprocal of a standard
+    /// deviation.
     ///
     /// # Errors
     /// If the device fails.
     ///
     /// # Panics
-    /// If there are not as many as features.
+    /// If `mean` or `scale` has not one value per feature.
     pub fn set(&self, mean: &[f32], scale: &[f32]) -> Result<()> {
         set(&self.mean, mean)?;
         set(&self.scale, scale)
     }
 
-    /// Standardises `rows`, `[B, width]`, where they stand; no gradient passes. On the CPU nothing is allocated.
+    /// Standardises `rows`, `[B, width]`, in place and without a graph. On the CPU nothing is allocated.
     ///
     /// # Errors
     /// If the device fails.

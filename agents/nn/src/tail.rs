@@ -1,17 +1,18 @@
-//! Learned numbers that no input moves, behind every row of a batch: the deviations of a Gaussian policy, for example.
+//! Trainable values that do not depend on the input, appended to every row: the deviations of a Gaussian policy, for
+//! example.
 
 use candle_core::{Result, Tensor, Var};
 
 use crate::{Init, Scope};
 
-/// `[B, inputs]` to `[B, inputs + width]`, the new columns alike in every row.
+/// Trainable values appended to every row: `[B, inputs]` to `[B, inputs + width]`, the new columns alike in every row.
 #[derive(Clone, Debug)]
 pub struct Tail {
     values: Var,
 }
 
 impl Tail {
-    /// `width` numbers under the name `name`.
+    /// Parameter `name` of `width` values, filled by `init`.
     ///
     /// # Errors
     /// If the device fails.
@@ -19,7 +20,7 @@ impl Tail {
         Ok(Self { values: scope.var(name, &[width], init)? })
     }
 
-    /// Appends the numbers to every row of `x`, `[B, inputs]`.
+    /// Appends the values to every row of `x`: `[B, inputs]` to `[B, inputs + width]`.
     ///
     /// # Errors
     /// If the device fails or `x` is no matrix.
@@ -29,6 +30,7 @@ impl Tail {
         Tensor::cat(&[x, &tail], 1)
     }
 
+    /// Values that are appended, `[width]`.
     pub(crate) fn values(&self) -> &Tensor {
         &self.values
     }

@@ -1,7 +1,7 @@
 //! Many tensors as one argument of an operation: candle's operations have at most three, and a layer may have more.
 //!
-//! A tie is a node of the graph with one value that depends on all of its tensors. The layer takes it as an argument; in
-//! its backward pass it leaves the tensors' gradients with the tie, which hands them on.
+//! A tie is a node of the graph with one value that depends on all of its tensors. The layer takes it as an argument;
+//! in its backward pass it leaves the tensors' gradients with the tie, which hands them on.
 
 use std::sync::{Arc, Mutex};
 
@@ -11,19 +11,19 @@ use crate::Scope;
 use crate::kernel::Write;
 use crate::params::{Sink, values};
 
-/// Gradients on their way, one place per tensor.
+/// Gradients that a layer has computed and a tie hands on, one per tensor.
 type Given = Arc<Mutex<Vec<Option<Tensor>>>>;
 
-/// The gradients of the tensors of a tie.
+/// Many tensors as one argument of an operation, and the gradients that the operation returns for them.
 #[derive(Clone)]
 pub(crate) struct Tie {
     given: Given,
-    /// Whether each is tracked without being a variable: such a node of candle's graph must get a gradient.
+    /// Whether each tensor is tracked without being a variable: such a node of candle's graph must get a gradient.
     inner: Vec<bool>,
 }
 
 impl Tie {
-    /// Ties `tensors`; returns the node that stands for them.
+    /// Ties `tensors`, at least one; returns the node of the graph that stands for them.
     pub(crate) fn new(tensors: &[&Tensor]) -> Result<(Tensor, Self)> {
         let given: Given = Arc::new(Mutex::new(vec![None; tensors.len()]));
         let mut node: Option<Tensor> = None;
@@ -43,7 +43,7 @@ impl Tie {
         Ok((node, Self { given, inner }))
     }
 
-    /// Hands `gradients`, one per tensor, on; returns the gradient of the node.
+    /// Hands on `gradients`, one per tensor of the tie; returns the gradient of its `node`.
     pub(crate) fn give(&self, node: &Tensor, tensors: &[&Tensor], gradients: Vec<Option<Tensor>>) -> Result<Tensor> {
         let mut given = self.given.lock().expect("no knot panics with it");
         for (at, gradient) in gradients.into_iter().enumerate() {
@@ -95,7 +95,7 @@ impl CustomOp2 for Knot {
     }
 }
 
-/// The parameters of one layer, which lie side by side in the flat gradient.
+/// Parameters of one layer, which lie side by side in the flat gradient.
 #[derive(Clone, Debug)]
 pub(crate) struct Own {
     vars: Vec<Var>,
@@ -105,7 +105,7 @@ pub(crate) struct Own {
 }
 
 impl Own {
-    /// The parameters that `make` makes below `scope`.
+    /// Parameters that `make` makes in `scope`, in that order.
     pub(crate) fn new(scope: &mut Scope<'_>, make: impl FnOnce(&mut Scope<'_>) -> Result<Vec<Var>>) -> Result<Self> {
         let (sink, at) = scope.sink();
         let vars = make(scope)?;
@@ -118,12 +118,15 @@ impl Own {
         self.vars[index].as_tensor()
     }
 
-    /// All of them.
+    /// All parameters of the layer, in the order in which they were made.
     pub(crate) fn tensors(&self) -> impl Iterator<Item = &Tensor> {
         self.vars.iter().map(Var::as_tensor)
     }
 
-    /// Lends the values of all parameters.
+    /// Calls `f` with the values of all parameters.
+    ///
+    /// # Errors
+    /// If they are not on the CPU.
     pub(crate) fn read<T>(&self, f: impl FnOnce(&[&[f32]]) -> Result<T>) -> Result<T> {
         let held: Vec<_> = self.vars.iter().map(|var| var.storage_and_layout()).collect();
         let slices = held.iter().map(|(storage, layout)| match &**storage {
@@ -133,14 +136,15 @@ impl Own {
         f(&slices.collect::<Result<Vec<_>>>()?)
     }
 
-    /// Hands on `dx`, the gradient of the layer's input `x`: returns it for candle's graph, unless it is asked for by
-    /// [`Params::backward_to`](crate::Params::backward_to), which gets it as it is.
+    /// Hands on `dx`, the gradient of the layer's input `x`: keeps it if
+    /// [`Params::backward_to`](crate::Params::backward_to) asks for it, else returns it for candle's graph.
     pub(crate) fn give_input(&self, x: &Tensor, dx: Vec<f32>) -> Result<Option<Tensor>> {
         let dx = self.sink.lock().expect("no layer panics with it").input(x, dx);
         dx.map(|dx| Tensor::from_vec(dx, x.dims(), x.device())).transpose()
     }
 
-    /// Lets `add` add the gradients of all parameters to a flat slice; see [`write`](Own::write).
+    /// Calls `add` with a flat slice to which it adds the gradients of all parameters; returns as [`write`](Own::write)
+    /// does.
     pub(crate) fn add(&self, add: impl FnOnce(&mut [f32]) -> Result<()>) -> Result<Vec<Option<Tensor>>> {
         self.write(|into, write| {
             if write == Write::Replace {
@@ -150,8 +154,9 @@ impl Own {
         })
     }
 
-    /// Lets `fill` write the gradients of all parameters to a flat slice: the sink's while
-    /// [`Params::backward`](crate::Params::backward) holds it open, else one of its own, which is returned in tensors.
+    /// Calls `fill` with a flat slice for the gradients of all parameters. While
+    /// [`Params::backward`](crate::Params::backward) runs, that is part of its flat gradient, and the result is all
+    /// `None`; else it is a buffer, and the result has the gradient of every parameter.
     pub(crate) fn write(&self, fill: impl FnOnce(&mut [f32], Write) -> Result<()>) -> Result<Vec<Option<Tensor>>> {
         let mut sink = self.sink.lock().expect("no layer panics with it");
         if let Some((into, write)) = sink.part(self.at..self.at + self.len) {
@@ -171,7 +176,7 @@ impl Own {
     }
 }
 
-/// Cuts a slice into pieces of these lengths.
+/// Cuts `slice` into consecutive pieces of the lengths `lens`.
 pub(crate) fn split(slice: &mut [f32], lens: impl Iterator<Item = usize>) -> Vec<&mut [f32]> {
     let mut rest = slice;
     let cut = |len| {

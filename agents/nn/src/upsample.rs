@@ -1,4 +1,4 @@
-//! Images of another size: the nearest pixel, or a bilinear blend of four, of `[B, H, W, C]`.
+//! Resampling of images `[B, H, W, C]` to another size: the nearest pixel, or a bilinear blend of four.
 //!
 //! candle's own gradient of the nearest is wrong where a tensor is used twice, and there is none of the bilinear.
 //! Coordinates are PyTorch's: ⌊i · in / out⌋ for the nearest; pixel centres, without aligned corners, for the blend.
@@ -9,7 +9,8 @@ use crate::kernel::vectorised;
 use crate::params::{values, with_values};
 use crate::parts::{self, PARALLEL};
 
-/// Takes for each pixel of a `[height, width]` image the nearest of `x`.
+/// Nearest-neighbour resampling of `x [B, H, W, C]` to `[B, height, width, C]`, where `size` is `[height, width]`:
+/// output pixel `i` of an axis is input pixel `⌊i · in / out⌋`.
 ///
 /// # Errors
 /// If `x` is not `[B, H, W, C]`, or a size is zero.
@@ -18,7 +19,8 @@ pub fn upsample_nearest(x: &Tensor, size: [usize; 2]) -> Result<Tensor> {
     resample(Resample::new("upsample_nearest", x, size, at)?, x)
 }
 
-/// Blends for each pixel of a `[height, width]` image the four nearest of `x`.
+/// Bilinear resampling of `x [B, H, W, C]` to `[B, height, width, C]`, where `size` is `[height, width]`, as PyTorch
+/// does with `align_corners=False`.
 ///
 /// # Errors
 /// If `x` is not `[B, H, W, C]`, or a size is zero.
@@ -35,7 +37,7 @@ fn resample(op: Resample, x: &Tensor) -> Result<Tensor> {
     if x.device().is_cpu() { x.contiguous()?.apply_op1(op) } else { op.stock(x) }
 }
 
-/// One place of an axis: the first pixel, and a share of the second.
+/// Source of one output pixel along an axis: two input pixels, and the weight `share` of the second.
 #[derive(Clone, Copy, Debug)]
 struct Blend {
     places: [usize; 2],
@@ -90,7 +92,7 @@ impl Resample {
         }
     }
 
-    /// The same with index_select, whose gradient is right.
+    /// Resampling in candle's own operations, with `index_select`, whose gradient is right.
     fn stock(&self, x: &Tensor) -> Result<Tensor> {
         let axis = |x: &Tensor, blends: &[Blend], axis: usize| {
             let mut shape = [1; 4];

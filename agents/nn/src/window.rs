@@ -1,26 +1,26 @@
-//! Where a convolution or a pooling layer looks.
+//! Geometry of convolution and pooling: kernel, stride and padding.
 
-/// A window that moves over images; every pair is `[height, width]`.
+/// Kernel size, stride and padding of a convolution or a pooling layer; every pair is `[height, width]`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Window {
-    /// Pixels that it covers.
+    /// Size of the kernel in pixels.
     pub kernel: [usize; 2],
-    /// Steps down and to the right.
+    /// Distance in pixels between neighbouring windows.
     pub stride: [usize; 2],
-    /// Pixels around the image: above and below, left and right.
+    /// Pixels of padding on each side: above and below, left and right.
     pub padding: [usize; 2],
 }
 
 impl Window {
-    /// Windows of `size × size` side by side, without padding.
+    /// Windows of `size × size` with a stride of `size` and no padding, so that they lie side by side.
     pub fn square(size: usize) -> Self {
         Self { kernel: [size; 2], stride: [size; 2], padding: [0; 2] }
     }
 
-    /// A square window on images of `height × width` with as much padding as makes the output `⌈size / stride⌉`: TensorFlow's
-    /// and JAX's `SAME`. Where that is an odd number of pixels, theirs puts the larger half behind the image and this before
-    /// it: the mirror image, of as many outputs. Only an even kernel of stride 1 has one output too many, as the padding is the
-    /// same before and behind the image.
+    /// Square window with so much padding that the output on images of `height × width` is `⌈size / stride⌉` along each
+    /// axis, like the padding `SAME` of TensorFlow and JAX. Where that takes an odd number of pixels, TensorFlow puts
+    /// the larger half behind the image, and this before it: the mirror image, of as many outputs. An even kernel with
+    /// a stride of 1 alone has one output too many, as the padding is the same before and behind the image.
     ///
     /// # Panics
     /// If `stride` is 0.
@@ -32,7 +32,8 @@ impl Window {
         Self { kernel: [kernel; 2], stride: [stride; 2], padding: [along(height), along(width)] }
     }
 
-    /// Height and width of the output on an image of `height × width`; `None` where the window does not fit.
+    /// Height and width of the output on an image of `height × width`, rounded down; `None` where the window does not
+    /// fit or the stride is 0.
     pub fn output(&self, [height, width]: [usize; 2]) -> Option<[usize; 2]> {
         let along = |size: usize, axis: usize| {
             let room = (size + 2 * self.padding[axis]).checked_sub(self.kernel[axis])?;
@@ -55,7 +56,11 @@ mod tests {
                 assert_eq!(window.output([size, 2 * size]), Some(expected), "{window:?} on {size}");
             }
         }
-        assert_eq!(Window::same(4, 1, [10, 10]).output([10, 10]), Some([11, 11]), "neither 1 nor 2 pixels around make 10");
+        assert_eq!(
+            Window::same(4, 1, [10, 10]).output([10, 10]),
+            Some([11, 11]),
+            "neither 1 nor 2 pixels around make 10"
+        );
         // Dopamine's three convolutions of 84 × 84.
         let sides = [(8, 4, 84), (4, 2, 21), (3, 1, 11)].map(|(k, s, side)| Window::same(k, s, [side; 2]).padding[0]);
         assert_eq!(sides, [2, 2, 1]);

@@ -1,4 +1,4 @@
-//! What every encoder offers, and which one serves a spec.
+//! Encoder trait, its configuration, and the choice of an encoder for a spec.
 
 use candle_core::{Result, Tensor};
 use rl_core::Spec;
@@ -8,25 +8,25 @@ use serde::{Deserialize, Serialize};
 use crate::nature::{SMALL, USUAL};
 use crate::{Impala, Mlp, Nature};
 
-/// A gathered batch of `B` observations, borrowed from whoever gathered it.
+/// Batch of `B` observations, borrowed from whoever gathered it.
 #[derive(Clone, Copy, Debug)]
 pub struct Seen<'a> {
-    /// `B`.
+    /// Batch size `B`.
     pub rows: usize,
-    /// Stacked frames, `[B, H, W, S·C]`.
+    /// Stacked frames, `[B, H, W, S·C]`, of a spec whose frame is `[H, W, C]` and whose stack is `S`.
     pub frames: &'a [u8],
-    /// Features, `[B, vector]`.
+    /// Feature vectors, `[B, vector]`.
     pub vector: &'a [f32],
-    /// Discrete observations, `[B, symbols]`.
+    /// Discrete observations, `[B, symbols]`, each below its number of values in the spec.
     pub symbols: &'a [u32],
 }
 
-/// Turns observations into features.
+/// Network that turns a batch of observations into features.
 pub trait Encoder: Send + Sync {
-    /// Number of features.
+    /// Number of features of one observation.
     fn width(&self) -> usize;
 
-    /// Features of a batch, `[B, width]`.
+    /// Features of a batch, `f32 [B, width]`, with a graph for the gradient.
     ///
     /// # Errors
     /// If a tensor operation fails.
@@ -35,33 +35,36 @@ pub trait Encoder: Send + Sync {
     /// If a slice of `obs` does not hold `obs.rows` rows of the encoder's spec.
     fn forward(&self, obs: &Seen<'_>) -> Result<Tensor>;
 
-    /// The same features on the host, bit for bit, left in `flow`: no graph, and no allocation once `flow` has grown.
+    /// Leaves the features of a batch in `flow`, `[B, width]`, with the bits of [`forward`](Encoder::forward): on the
+    /// CPU, without a graph, and with no allocation once `flow` has grown.
     ///
     /// # Errors
     /// If the parameters are not on the CPU.
     ///
     /// # Panics
-    /// As [`forward`](Encoder::forward).
+    /// If a slice of `obs` does not hold `obs.rows` rows of the encoder's spec.
     fn run(&self, obs: &Seen<'_>, flow: &mut Flow) -> Result<()>;
 }
 
-/// What stands between frames and the dense layers; where there are no frames, nothing does.
+/// Convolutional network between frames and the dense layers; observations without frames have none.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Trunk {
-    /// The convolutions of the Nature DQN: 32, 64 and 64 filters.
+    /// Convolutions of the Nature DQN: 32 filters of 8 × 8 with stride 4, 64 of 4 × 4 with stride 2 and 64 of 3 × 3
+    /// with stride 1, without padding.
     Nature,
-    /// The same on padded frames, as Dopamine has them but that the second convolution of 84 × 84 pixels is padded in the mirror
-    /// image: 2.5 times as many features, for 1.7 times as many multiplications.
+    /// [`Nature`](Self::Nature) on padded frames, as Dopamine has it but that the second convolution of 84 × 84 pixels
+    /// is padded in the mirror image: 2.5 times as many features, for 1.7 times as many multiplications.
     Padded,
-    /// As [`Nature`](Self::Nature) with 16, 32 and 32: a third of the work.
+    /// [`Nature`](Self::Nature) with 16, 32 and 32 filters: a third of the work.
     Small,
-    /// The residual network of IMPALA: six times the work.
+    /// Residual network of IMPALA with sections of 16, 32 and 32 filters: six times the work of
+    /// [`Nature`](Self::Nature).
     Impala,
 }
 
 impl Trunk {
-    /// Bytes that a training step keeps of each stack of frames `[H, W, C]`, about.
+    /// Approximate bytes that a training step keeps of each stack of frames `[H, W, C]`.
     pub fn bytes(self, [height, width, _]: [usize; 3]) -> usize {
         let numbers = match self {
             Self::Nature => 8, // a pixel's: 32 filters on a sixteenth of them and 64 on a 64th, with their gradients
@@ -73,26 +76,27 @@ impl Trunk {
     }
 }
 
-/// Sizes of an encoder.
+/// Sizes and choices of an encoder.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct EncoderConfig {
-    /// What looks at frames.
+    /// Convolutional network on frames; unused without frames.
     pub trunk: Trunk,
-    /// Widths of the dense layers: all of an [`Mlp`], else those after the trunk.
+    /// Widths of the dense layers: all layers of an [`Mlp`], else those after the trunk.
     pub hidden: Vec<usize>,
-    /// What follows each of them; convolutions have a ReLU.
+    /// Activation function of the dense layers; convolutions have a ReLU.
     pub activation: Activation,
-    /// Whether a layer norm stands between the sum of every layer and what follows it; convolutions are normalised pixel by
+    /// Whether every layer has a layer norm before its activation; that of a convolution is over the channels of each
     /// pixel.
     pub layer_norm: bool,
-    /// What all layers multiply.
+    /// Precision of the products of all layers.
     pub precision: Precision,
 }
 
-/// The encoder for `spec`: that of the trunk where there are frames, else [`Mlp`].
+/// Makes the encoder for `spec`: the network of `config.trunk` if observations have frames, else an [`Mlp`].
 ///
 /// # Errors
-/// If frames are too small, there is nothing to see, a size is 0, or layer norms are asked of a trunk without.
+/// If frames are too small, observations have no parts, a width is 0, layer norms are asked of a trunk without, or the
+/// device fails.
 pub fn encoder_for(spec: &Spec, config: &EncoderConfig, scope: &mut Scope<'_>) -> Result<Box<dyn Encoder>> {
     let scope = &mut scope.with_precision(config.precision);
     if spec.frame_len() == 0 {

@@ -1,6 +1,6 @@
-//! The residual network of IMPALA.
-//! Source: Espeholt et al. 2018, figure 3, right: sections of 16, 32 and 32 filters, each a 3×3 convolution, a 3×3 maximum of
-//! stride 2 and two residual blocks; then a ReLU and a dense layer of 256.
+//! Residual network of IMPALA.
+//! Source: Espeholt et al. 2018, figure 3, right: sections of 16, 32 and 32 filters, each a 3×3 convolution, a 3×3
+//! maximum of stride 2 and two residual blocks; then a ReLU and a dense layer of 256.
 
 use candle_core::{Device, Result, Tensor, bail};
 use rl_core::Spec;
@@ -12,16 +12,17 @@ use crate::{Encoder, EncoderConfig, Seen};
 
 /// Filters of each section.
 const SECTIONS: [usize; 3] = [16, 32, 32];
-/// What the maximum of a section looks at: it halves the sides, rounded up.
+/// Window of a section's max pooling, which halves the sides, rounded up.
 const MAXIMUM: Window = Window { kernel: [3; 2], stride: [2; 2], padding: [1; 2] };
 
-/// Three residual sections and dense layers; features and symbols of the observation join before the dense ones.
+/// Encoder of IMPALA: three sections of a convolution, max pooling and two residual blocks, then dense layers. Feature
+/// vectors and one-hot symbols are appended to the flattened output of the last section.
 #[derive(Clone, Debug)]
 pub struct Impala {
     input: [usize; 3],
     device: Device,
     sections: Vec<Section>,
-    /// Outputs of the sections.
+    /// Values that the last section makes of one observation.
     flat: usize,
     sense: Sense,
     rest: Chain,
@@ -31,13 +32,13 @@ pub struct Impala {
 #[derive(Clone, Debug)]
 struct Section {
     convolution: Chain,
-    /// Shape of what the convolution makes.
+    /// Shape of the convolution's output, `[H, W, filters]`.
     wide: [usize; 3],
     blocks: [Residual; 2],
 }
 
 impl Impala {
-    /// The network on stacked frames of `spec`, with the dense layers of `config` (`[256]` and ReLU in the paper).
+    /// Network on the stacked frames of `spec`, with the dense layers of `config` (`[256]` and ReLU in the paper).
     ///
     /// # Errors
     /// If a width is 0, layer norms are asked for, or the device fails.
@@ -65,7 +66,7 @@ impl Impala {
 }
 
 impl Section {
-    /// On images of `input`; after the `last` one follows the ReLU.
+    /// Section on images of `input`, `[H, W, C]`; the `last` one ends in a ReLU.
     fn new(scope: &mut Scope<'_>, input: [usize; 3], filters: usize, last: bool) -> Result<Self> {
         let window = Window { kernel: [3; 2], stride: [1; 2], padding: [1; 2] };
         let convolution = Conv2d::with_window(&mut scope.layer("conv"), input, filters, window, Activation::None)?;

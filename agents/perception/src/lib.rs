@@ -1,6 +1,6 @@
-//! Encoders: an agent's eyes and ears.
+//! Encoders: networks that turn a batch of observations into features.
 //!
-//! An encoder turns a gathered batch of observations into features. It knows no reward and no action.
+//! An encoder knows no reward and no action.
 #![forbid(unsafe_code)]
 
 mod encoder;

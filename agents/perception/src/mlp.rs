@@ -7,7 +7,7 @@ use rl_nn::{Activation, Chain, Flow, LayerNorm, Linear, Link, Scope};
 use crate::sense::Sense;
 use crate::{Encoder, EncoderConfig, Seen};
 
-/// A multi-layer perceptron, for observations without pixels.
+/// Multi-layer perceptron on feature vectors and one-hot symbols, for observations without frames.
 #[derive(Clone, Debug)]
 pub struct Mlp {
     sense: Sense,
@@ -17,10 +17,10 @@ pub struct Mlp {
 }
 
 impl Mlp {
-    /// Layers of the widths `config.hidden`; with none, the observation itself is the feature.
+    /// Dense layers of the widths `config.hidden`; if there are none, the observation itself is the feature.
     ///
     /// # Errors
-    /// If there is nothing to see or a width is 0.
+    /// If the spec has neither features nor symbols, a width is 0, or the device fails.
     pub fn new(spec: &Spec, config: &EncoderConfig, scope: &mut Scope<'_>) -> Result<Self> {
         let sense = Sense::new(spec);
         if sense.width() == 0 {
@@ -47,7 +47,8 @@ impl Encoder for Mlp {
     }
 }
 
-/// Dense layers `fc1`, `fc2`, … on `inputs` numbers, and the width of the last.
+/// Makes the dense layers `fc1`, `fc2`, … of `config` on rows of `inputs` values; returns them and the width of the
+/// last.
 pub(crate) fn dense(inputs: usize, config: &EncoderConfig, scope: &mut Scope<'_>) -> Result<(Vec<Link>, usize)> {
     let mut width = inputs;
     let mut links = Vec::new();
@@ -63,12 +64,14 @@ pub(crate) fn dense(inputs: usize, config: &EncoderConfig, scope: &mut Scope<'_>
     Ok((links, width))
 }
 
-/// What follows the sum of a layer that `activation` follows: nothing, where a norm comes before that.
+/// Activation that a linear or convolutional layer itself applies: `activation`, or none where a layer norm comes
+/// first.
 pub(crate) fn sum_of(activation: Activation, config: &EncoderConfig) -> Activation {
     if config.layer_norm { Activation::None } else { activation }
 }
 
-/// The norm behind the sum of the layer called `name`, where one is asked for. ε as PyTorch has it.
+/// Layer norm and `activation` behind the layer called `name`, of `width` outputs, if `config` asks for norms; ε is
+/// 1e-5 as in PyTorch.
 pub(crate) fn norm(
     name: &str,
     width: usize,

@@ -1,6 +1,6 @@
-//! The convolutional network of the Nature DQN.
-//! Source: Mnih et al. 2015, table of the methods section: 32 filters 8×8 stride 4, 64 of 4×4 stride 2, 64 of 3×3 stride 1.
-//! With fewer filters it is the one that a CPU runs three times as fast; with padding it is Dopamine's.
+//! Convolutional network of the Nature DQN.
+//! Source: Mnih et al. 2015, table of the methods section: 32 filters 8×8 stride 4, 64 of 4×4 stride 2, 64 of 3×3
+//! stride 1. With fewer filters it is the one that a CPU runs three times as fast; with padding it is Dopamine's.
 
 use candle_core::{Device, Result, Tensor, bail};
 use rl_core::Spec;
@@ -12,20 +12,21 @@ use crate::{Encoder, EncoderConfig, Seen};
 
 /// Filters of the three convolutions in the paper.
 pub(crate) const USUAL: [usize; 3] = [32, 64, 64];
-/// And in a network of a third of the work.
+/// Filters of the three convolutions in a network of a third of the work.
 pub(crate) const SMALL: [usize; 3] = [16, 32, 32];
 
 /// The smallest frame side from which the third convolution still has an output.
 const SMALLEST: usize = 36;
 
-/// Three convolutions and dense layers; features and symbols of the observation join before the dense ones.
+/// Encoder of the Nature DQN: three convolutions, then dense layers. Feature vectors and one-hot symbols are appended
+/// to the flattened output of the convolutions.
 #[derive(Clone, Debug)]
 pub struct Nature {
     input: [usize; 3],
     device: Device,
-    /// The convolutions, and the dense layers too where nothing joins between.
+    /// Convolutions, and the dense layers too where nothing is appended between them.
     first: Chain,
-    /// Outputs of the convolutions.
+    /// Values that the convolutions make of one observation.
     flat: usize,
     sense: Sense,
     rest: Chain,
@@ -33,12 +34,13 @@ pub struct Nature {
 }
 
 impl Nature {
-    /// The network on stacked frames of `spec`, with so many `filters`, and with the dense layers of `config`
-    /// (`[32, 64, 64]`, `[512]` and ReLU in the paper). If `padded`, frames are padded before each convolution, so that what
-    /// is at their edge is seen as often as the rest.
+    /// Network on the stacked frames of `spec`, with `filters` filters in its three convolutions and the dense layers
+    /// of `config` (`[32, 64, 64]`, `[512]` and ReLU in the paper). If `padded`, each convolution has the padding of
+    /// [`Window::same`], so that the edge of a frame is seen as often as the rest.
     ///
     /// # Errors
-    /// If a frame is smaller than 36 × 36, where the third convolution has no output, or a width is 0.
+    /// If a frame is smaller than 36 × 36, where the third convolution without padding has no output, a width is 0, or
+    /// the device fails.
     pub fn new(
         spec: &Spec,
         filters: [usize; 3],

@@ -1,11 +1,11 @@
-//! Everything that is not pixels, as one row of numbers: features first, then each symbol one-hot.
+//! Parts of an observation without pixels, as one row of numbers: features first, then each symbol one-hot.
 
 use candle_core::{Device, Result, Tensor};
 use rl_core::Spec;
 
 use crate::Seen;
 
-/// Widths of the lanes without pixels.
+/// Number of features, and number of values of each symbol.
 #[derive(Clone, Debug)]
 pub(crate) struct Sense {
     vector: usize,
@@ -13,16 +13,17 @@ pub(crate) struct Sense {
 }
 
 impl Sense {
+    /// Sizes of the features and symbols of `spec`.
     pub(crate) fn new(spec: &Spec) -> Self {
         Self { vector: spec.vector, symbols: spec.symbols.clone() }
     }
 
-    /// Numbers per row.
+    /// Number of values in a row: features, and one per value of each symbol.
     pub(crate) fn width(&self) -> usize {
         self.vector + self.symbols.iter().map(|&n| n as usize).sum::<usize>()
     }
 
-    /// `[B, width]`.
+    /// Rows of a batch as a tensor, `[B, width]`.
     pub(crate) fn rows(&self, obs: &Seen<'_>, device: &Device) -> Result<Tensor> {
         let width = self.width();
         if self.symbols.is_empty() {
@@ -34,7 +35,7 @@ impl Sense {
         Tensor::from_vec(out, (obs.rows, width), device)
     }
 
-    /// Appends `[B, width]`.
+    /// Appends the rows of a batch, `[B, width]`, to `out`.
     pub(crate) fn extend(&self, obs: &Seen<'_>, out: &mut Vec<f32>) {
         let (from, width) = (out.len(), self.width());
         out.resize(from + obs.rows * width, 0.0);
@@ -43,7 +44,7 @@ impl Sense {
         }
     }
 
-    /// Writes one row into zeros, `[width]`.
+    /// Writes observation `row` to `out [width]`, which holds zeros.
     pub(crate) fn write(&self, obs: &Seen<'_>, row: usize, out: &mut [f32]) {
         assert_eq!(obs.vector.len(), obs.rows * self.vector, "features of {} rows", obs.rows);
         assert_eq!(obs.symbols.len(), obs.rows * self.symbols.len(), "symbols of {} rows", obs.rows);

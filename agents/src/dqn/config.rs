@@ -64,8 +64,7 @@ pub(crate) struct Config {
     pub hidden: Vec<usize>,
     /// How the weights of linear and convolutional layers begin; noisy layers begin as published, a memory as PyTorch's.
     pub init: Start,
-    /// Probability of a random action while training. With `steps = 0` it is `end` from the first, where `lr_steps = 0` keeps
-    /// `lr`.
+    /// Probability of a random action while training, over agent steps of all seats.
     pub epsilon: Schedule,
     /// What the network says of an action.
     pub values: Values,

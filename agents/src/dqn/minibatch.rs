@@ -233,7 +233,7 @@ impl Minibatch {
     }
 
     /// What each draw was made in proportion to, `[B]`, and where it stands.
-    pub(crate) fn drawn(&self) -> (&[f64], &[usize]) {
+    pub(crate) fn drawn(&self) -> (&[f64], &[u64]) {
         match self {
             Self::Transitions(sample) => (&sample.priorities, &sample.places),
             Self::Sequences(unrolled) => (&unrolled.sample.priorities, &unrolled.sample.places),

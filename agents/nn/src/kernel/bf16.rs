@@ -1,8 +1,9 @@
-//! The same layers with products of bf16: operands are rounded to 8 bits of mantissa, sums and everything that is kept
-//! have 24.
+//! Linear and convolutional layers with products of bf16: operands are rounded to 8 bits of mantissa, sums and
+//! everything that is kept have 24.
 //!
-//! Every product of a layer becomes one of packed panels: for an output row its patch, for a gradient of weights the output
-//! rows of some images. The order of a sum depends on the shape alone, as in f32; its rounding depends on the unit too.
+//! Every product of a layer becomes one of packed panels: for an output row its patch, for a gradient of weights the
+//! output rows of some images. The order of a sum depends on the shape alone, as in f32; its rounding depends on the
+//! unit too.
 
 mod forward;
 mod gradient;
@@ -21,12 +22,13 @@ use super::workspace::Workspace;
 #[cfg(test)]
 mod tests;
 
-/// Whether a layer is worth it: less than a panel of inputs or half a group of outputs stays in f32.
+/// Whether a layer of `n` outputs is large enough for bf16 to pay off: at least 32 inputs per output row and 16
+/// outputs.
 pub fn serves(patches: &Patches, n: usize) -> bool {
     patches.depth() >= unit::SIDE && n >= unit::LINE
 }
 
-/// Images with their padding, rounded: `[images, image]`.
+/// Images rounded to bf16, with their padding: `[images, image]`.
 struct Images<'a> {
     patches: &'a Patches,
     values: &'a [u16],
@@ -44,12 +46,12 @@ impl<'a> Images<'a> {
         Self { patches, values }
     }
 
-    /// Output rows.
+    /// Number of output rows.
     fn rows(&self) -> usize {
         self.values.len() / self.patches.image * self.patches.pixels()
     }
 
-    /// Line `i` of a group: the patch of an output row, or zeros after the last one. `room` holds a patch.
+    /// Packs the patch of an output row, or zeros after the last one, as line `i` of a group. `room` holds a patch.
     #[inline(always)]
     fn line(&self, row: usize, i: usize, room: &mut [u16], group: &mut [u32]) {
         if row >= self.rows() {
@@ -67,7 +69,7 @@ impl<'a> Images<'a> {
         }
     }
 
-    /// Line `p` of all groups: the patches of output rows `2 p` and `2 p + 1`. `room` holds two.
+    /// Packs the patches of output rows `2 p` and `2 p + 1` as line `p` of all groups. `room` holds two patches.
     #[inline(always)]
     fn pair(&self, p: usize, panels: usize, room: &mut [u16], groups: &mut [u32]) {
         if self.patches.run.is_multiple_of(unit::SIDE) && 2 * p + 1 < self.rows() {
@@ -92,14 +94,14 @@ impl<'a> Images<'a> {
         panels::pair(even, odd, p, panels, groups);
     }
 
-    /// Where the patch of an output row begins.
+    /// Offset of the patch of an output row.
     #[inline(always)]
     fn start(&self, row: usize) -> usize {
         let Patches { image, ref starts, .. } = *self.patches;
         row / starts.len() * image + starts[row % starts.len()]
     }
 
-    /// A run that is made of whole blocks.
+    /// Run of a patch in whole blocks.
     #[inline(always)]
     fn run(&self, start: usize) -> &[[u16; unit::SIDE]] {
         self.values[start..][..self.patches.run].as_chunks().0

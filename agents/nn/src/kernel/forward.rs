@@ -1,7 +1,8 @@
-//! `activation(patches(x) · w + b)`.
+//! Forward pass of linear and convolutional layers, `activation(patches(x) · w + b)`.
 //!
-//! A convolution packs its weights once and goes through its images with them. A linear layer, whose weights are large and
-//! whose rows are few, is cut by columns: each part packs a block of its weights, uses it for all rows and forgets it.
+//! A convolution packs its weights once and goes through its images with them. A linear layer, whose weights are large
+//! and whose rows are few, is cut by columns: each part packs a block of its weights, uses it for all rows and forgets
+//! it.
 
 use std::ops::Range;
 
@@ -18,20 +19,22 @@ use super::workspace::Workspace;
 const GROUP: usize = 96;
 /// Rows up to which it does not pay to pack the weights of a linear layer.
 pub(super) const FEW: usize = 3 * ROWS;
-/// The same where one thread reads the weights as they lie in memory, whole rows of them.
+/// Rows up to which it does not pay to pack the weights of a linear layer on one thread, which reads whole rows of them
+/// as they lie in memory.
 const FEW_ALONE: usize = 6 * ROWS;
-/// Inputs per pass, at least, where weights are not packed: they are read once, as they lie in memory.
+/// Fewest inputs per pass where weights are not packed: they are read once, as they lie in memory.
 const DEPTH_UNPACKED: usize = 16;
-/// Weights per pass where their rows are short.
+/// Weights per pass where they are not packed and their rows are short.
 const BLOCK_UNPACKED: usize = 512 * DEPTH_UNPACKED;
-/// Columns of a thread's part of those, at least, and a multiple of the widest panel.
+/// Fewest columns of a thread's part where weights are not packed; a multiple of the widest panel.
 const NARROW: usize = 64;
-/// Rows of a part, at least, where both rows and columns are many: a part packs the weights for itself.
+/// Fewest rows of a part where both rows and columns are many: a part packs the weights for itself.
 const TALL: usize = 256;
 /// Columns of a block of a linear layer, a multiple of the widest panel.
 pub(super) const COLUMNS: usize = 256;
 
-/// `out = patches(x) · w + bias`, clipped at 0 if `relu`; `w [depth, n]`, `out [rows, n]`.
+/// Forward pass of a linear or convolutional layer: `out [rows, n] = patches(x) · w [depth, n] + bias [n]`, clipped at
+/// 0 if `relu`. The input `x` holds whole images or rows, and `out` a row for every output pixel of each.
 pub fn forward<P: Pixel>(patches: &Patches, x: &[P], w: &[f32], bias: &[f32], relu: bool, out: &mut [f32]) {
     if out.is_empty() {
         return;
@@ -55,7 +58,7 @@ pub fn forward<P: Pixel>(patches: &Patches, x: &[P], w: &[f32], bias: &[f32], re
     });
 }
 
-/// `out = g` where the activation `y` is above 0, else 0: the gradient before a ReLU.
+/// Backward pass of a ReLU with output `y`: writes `g` to `out` where `y > 0`, else 0.
 pub fn mask(g: &[f32], y: &[f32], out: &mut [f32]) {
     let part = share(out.len(), 16);
     each(out, part, |i, out| {
@@ -67,7 +70,8 @@ pub fn mask(g: &[f32], y: &[f32], out: &mut [f32]) {
     });
 }
 
-/// Whole rows, `x [rows, width]`, `w [width, n]`.
+/// Operands of a linear layer: `x [rows, width]`, `w [width, n]` and `bias [n]`; `relu` clips the output at 0. For a
+/// block of columns `w` begins at its first one, and `bias` is as long as the block.
 #[derive(Clone, Copy)]
 pub(crate) struct Linear<'a> {
     pub x: &'a [f32],
@@ -78,6 +82,7 @@ pub(crate) struct Linear<'a> {
     pub relu: bool,
 }
 
+/// Forward pass of a linear layer to `out [rows, n]`.
 pub(crate) fn linear(layer: Linear<'_>, out: &mut [f32]) {
     let Linear { x, width, w, n, bias, .. } = layer;
     let rows = out.len() / n;
@@ -90,7 +95,7 @@ pub(crate) fn linear(layer: Linear<'_>, out: &mut [f32]) {
     });
 }
 
-/// A few rows, for which the weights are read once: threads get columns of them.
+/// Forward pass of a few rows, for which the weights are read once: threads get columns of them.
 fn few(layer: Linear<'_>, rows: usize, out: &mut [f32]) {
     let Linear { w, n, bias, .. } = layer;
     let share = || n.div_ceil(rayon::current_num_threads()).next_multiple_of(NARROW);
@@ -118,9 +123,9 @@ fn place(parts: &[f32], rows: usize, columns: usize, n: usize, out: &mut [f32]) 
     }
 }
 
-/// Cuts `out [rows, n]` for threads that get `part` rows each, and runs `work(first row, columns, stride, rows of out)` on
-/// every part: narrow rows are cut by rows, wide ones by blocks of columns, and many wide ones by both, since a block of
-/// columns by itself has to be copied to its place. Where it is cut changes no bit.
+/// Cuts `out [rows, n]` for threads that get `part` rows each, and runs `work(first row, columns, stride, rows of out)`
+/// on every part. Narrow rows are cut by rows, wide ones by blocks of columns, and many wide ones by both, since a
+/// block of columns by itself has to be copied to its place. The cut changes no bit of the result.
 pub(super) fn cut(
     out: &mut [f32],
     n: usize,
@@ -177,7 +182,7 @@ impl<'r> WithSimd for Pack<'_, 'r> {
     }
 }
 
-/// One image of a convolution.
+/// Convolution of one image.
 struct Convolution<'a> {
     patches: &'a Patches,
     x: &'a [f32],
@@ -207,10 +212,10 @@ impl WithSimd for Convolution<'_> {
     }
 }
 
-/// All rows of a linear layer by the columns of its bias.
+/// Product of all rows of a linear layer with a block of its columns, whose weights it packs.
 struct Packed<'a> {
     layer: Linear<'a>,
-    /// From one row of `out` to the next.
+    /// Distance from one row of `out` to the next.
     stride: usize,
     out: &'a mut [f32],
 }
@@ -251,16 +256,16 @@ pub(super) fn whole_rows<S: Simd>(
     }
 }
 
-/// What a pass over a block of inputs does besides summing.
+/// Work of a pass over a block of inputs besides summing.
 #[derive(Clone, Copy)]
 pub(super) struct Step<'a> {
-    /// What sums start from.
+    /// Values that sums start from.
     pub bias: &'a [f32],
     /// Whether this is the first block; later ones go on with what `out` holds.
     pub first: bool,
     /// Whether to clip at 0.
     pub relu: bool,
-    /// From one row of `out` to the next.
+    /// Distance from one row of `out` to the next.
     pub stride: usize,
 }
 
@@ -314,7 +319,7 @@ fn strip<S: Simd, const V: usize>(
     }
 }
 
-/// `R` rows by `V` vectors; a function of its own, which is what gives its loop the registers.
+/// Product of `R` rows by `V` vectors; a function of its own, which is what gives its loop the registers.
 struct Tile<'a, const R: usize, const V: usize> {
     x: &'a [f32],
     starts: &'a [usize],
@@ -359,11 +364,11 @@ impl<const R: usize, const V: usize> WithSimd for Tile<'_, R, V> {
     }
 }
 
-/// A few rows of a linear layer by the columns of its bias, by weights as they lie in memory.
+/// Product of a few rows of a linear layer with a block of its columns, whose weights are read as they lie in memory.
 struct Unpacked<'a> {
     layer: Linear<'a>,
     rows: usize,
-    /// From one row of `out` to the next.
+    /// Distance from one row of `out` to the next.
     stride: usize,
     out: &'a mut [f32],
 }

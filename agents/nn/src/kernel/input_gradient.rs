@@ -1,10 +1,10 @@
-//! `dx`, the gradient of the input: `g · wᵀ`, each patch added where it came from.
+//! Gradients of inputs, `dx = g · wᵀ`, each patch added where it came from.
 //!
-//! A convolution goes through its patches from their last column to the first, and through a panel of columns in the order
-//! of output rows. A later output row reaches an input by an earlier column; so each input is summed in the order of
-//! output rows, however wide panels are. A linear layer of few rows is the product `w · gᵀ` instead, which reads its
-//! weights once as they lie in memory; the small results are transposed. With many rows it is cheaper to pack the transpose
-//! of the weights. Either way an element is one sum over the outputs, in their order.
+//! A convolution goes through its patches from their last column to the first, and through a panel of columns in the
+//! order of output rows. A later output row reaches an input by an earlier column; so each input is summed in the order
+//! of output rows, however wide panels are. A linear layer of few rows is the product `w · gᵀ` instead, which reads its
+//! weights once as they lie in memory; the small results are transposed. With many rows it is cheaper to pack the
+//! transpose of the weights. Either way an element is one sum over the outputs, in their order.
 
 use pulp::{Simd, WithSimd};
 
@@ -22,7 +22,8 @@ const MANY: usize = 512;
 /// Output rows that share one pass over the weights.
 const GROUP: usize = 96;
 
-/// The gradient of the input, `[images, input]`, given that of the output, `g [rows, n]`.
+/// Gradient of the input of a linear or convolutional layer, `[images, input]`, given the weights `w [depth, n]` and
+/// `g [rows, n]`, the gradient of the pre-activation.
 pub fn input_gradient(patches: &Patches, w: &[f32], g: &[f32], n: usize) -> Vec<f32> {
     let images = g.len() / n / patches.pixels();
     let mut dx = crate::parts::zeros(images * patches.input);
@@ -30,11 +31,12 @@ pub fn input_gradient(patches: &Patches, w: &[f32], g: &[f32], n: usize) -> Vec<
     dx
 }
 
-/// Replaces `dx [images, input]` by the gradient of the input, given that of the output, `g [rows, n]`. Where the input
-/// is what a ReLU made, `relu` is that input, and `dx` the gradient before the ReLU: 0 where the input is not above 0.
+/// Replaces `dx [images, input]` by the gradient of the input of a linear or convolutional layer, given the weights
+/// `w [depth, n]` and `g [rows, n]`, the gradient of the pre-activation. If the input came from a ReLU, `relu` is that
+/// input, and `dx` becomes the gradient before the ReLU: 0 where the input is not above 0.
 ///
 /// # Panics
-/// If `dx` or `relu` is not of that size.
+/// If `dx` or `relu` has not one value per input.
 pub fn write_input_gradient(patches: &Patches, w: &[f32], g: &[f32], n: usize, relu: Option<&[f32]>, dx: &mut [f32]) {
     let images = g.len() / n / patches.pixels();
     assert!(dx.len() == images * patches.input && relu.is_none_or(|x| x.len() == dx.len()), "one value per input");
@@ -69,7 +71,7 @@ pub fn write_input_gradient(patches: &Patches, w: &[f32], g: &[f32], n: usize, r
     });
 }
 
-/// `dx [rows, width] = g · wᵀ`.
+/// Input gradient of a linear layer, `dx [rows, width] = g · wᵀ`.
 fn rows(w: &[f32], g: &[f32], n: usize, relu: Option<&[f32]>, dx: &mut [f32]) {
     let rows = g.len() / n;
     let width = w.len() / n;
@@ -99,7 +101,7 @@ fn rows(w: &[f32], g: &[f32], n: usize, relu: Option<&[f32]>, dx: &mut [f32]) {
     });
 }
 
-/// Zeros `dx` where `x`, which a ReLU made, is not above 0.
+/// Zeros `dx` where `x`, the output of a ReLU, is not above 0.
 pub(super) fn mask(x: &[f32], dx: &mut [f32]) {
     vectorised(
         #[inline(always)]
@@ -107,12 +109,12 @@ pub(super) fn mask(x: &[f32], dx: &mut [f32]) {
     );
 }
 
-/// `into [columns, rows]` of `from [rows, columns]`.
+/// Writes the transpose of `from [rows, columns]` to `into [columns, rows]`.
 pub(crate) fn transpose(from: &[f32], columns: usize, into: &mut [f32]) {
     transpose_rows(from, columns, 0, into);
 }
 
-/// Rows from `first` on of the transpose of `from`, which has `columns` columns.
+/// Writes the rows from `first` on of the transpose of `from [rows, columns]` to `into`.
 fn transpose_rows(from: &[f32], columns: usize, first: usize, into: &mut [f32]) {
     const TILE: usize = 16; // rows and columns of a tile are whole cache lines
     let rows = from.len() / columns;
@@ -156,7 +158,7 @@ impl<'r> WithSimd for Pack<'_, 'r> {
     }
 }
 
-/// One image.
+/// Input gradient of one image of a convolution.
 struct Scatter<'a> {
     patches: &'a Patches,
     packed: &'a [f32],

@@ -1,4 +1,4 @@
-//! Which instruction set the kernels are compiled for at run time.
+//! Instruction set for which the kernels run, chosen at run time.
 
 use std::fmt;
 use std::str::FromStr;
@@ -6,7 +6,7 @@ use std::sync::OnceLock;
 
 use pulp::{Arch, Simd, WithSimd};
 
-/// An instruction set that kernels exist for.
+/// Instruction set that the kernels exist for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Isa {
     /// x86-64 with AVX-512: 32 registers of 16 floats.
@@ -15,19 +15,19 @@ pub enum Isa {
     Avx2,
     /// 64-bit ARM: 32 registers of 4 floats.
     Neon,
-    /// What every CPU has: one float at a time, fused multiply-adds in software where the CPU has none.
+    /// Plain Rust for any CPU: one float at a time, fused multiply-adds in software where the CPU has none.
     Portable,
 }
 
 impl Isa {
     const ALL: [Self; 4] = [Self::Avx512, Self::Avx2, Self::Neon, Self::Portable];
 
-    /// Those that this CPU has, the fastest first.
+    /// Instruction sets that this CPU has, the fastest first.
     pub fn available() -> Vec<Self> {
         Self::ALL.into_iter().filter(|isa| isa.arch().is_some()).collect()
     }
 
-    /// Its name on the command line.
+    /// Name on the command line.
     pub fn name(self) -> &'static str {
         match self {
             Self::Avx512 => "avx512",
@@ -75,7 +75,7 @@ static CHOSEN: OnceLock<(Isa, Arch)> = OnceLock::new();
 
 #[cfg(test)]
 thread_local! {
-    /// What kernels use in threads of [`on`].
+    /// Instruction set of the kernels in threads of [`on`].
     static OF_THREAD: std::cell::Cell<Option<(Isa, Arch)>> = const { std::cell::Cell::new(None) };
 }
 
@@ -98,12 +98,13 @@ fn chosen() -> (Isa, Arch) {
     })
 }
 
-/// The instruction set in use: the one that was chosen, else the best of this CPU. Results do not depend on it.
+/// Instruction set in use: the one that [`choose_isa`] set, else the fastest of this CPU. Results of `f32` kernels do
+/// not depend on it.
 pub fn isa() -> Isa {
     chosen().0
 }
 
-/// Makes every kernel of this process use `isa`; only once, before any has run.
+/// Makes every kernel of this process use `isa`. The choice is made once, before any kernel has run.
 ///
 /// # Errors
 /// A line for the user if this CPU lacks it, or another one is in use already.
@@ -121,8 +122,8 @@ pub(crate) fn dispatch<W: WithSimd>(work: W) -> W::Output {
     chosen().1.dispatch(work)
 }
 
-/// Runs a loop over plain slices compiled for the instruction set in use; Rust contracts no products, so that its bits
-/// are the same on all.
+/// Runs a loop over plain slices, compiled for the instruction set in use. Rust contracts no products to fused ones, so
+/// that the bits are the same on all.
 pub(crate) fn vectorised<F: FnOnce()>(work: F) {
     dispatch(Vectorised(work));
 }

@@ -1,4 +1,4 @@
-//! The second factor of a product, copied so that a tile reads it from front to back.
+//! Second factor of a product, packed so that a tile reads it from front to back.
 //!
 //! Columns are cut into panels of a few vectors; a panel holds its vectors row by row, filled up with zeros.
 
@@ -6,36 +6,36 @@ use pulp::{Simd, WithSimd};
 
 use super::isa::dispatch;
 
-/// Vectors of the widest panel: with 6 rows they fill the accumulators, and broadcasts do not limit.
+/// Vectors of the widest panel: with 6 rows they fill the accumulators, and broadcasts are no bottleneck.
 pub(crate) const fn widest<S: Simd>() -> usize {
     if S::REGISTER_COUNT >= 32 { 4 } else { 2 }
 }
 
-/// A panel's place among the columns.
+/// Columns of a panel.
 #[derive(Clone, Copy)]
 pub(crate) struct Panel {
     /// First column.
     pub column: usize,
-    /// Columns that exist.
+    /// Number of columns that exist; the rest of the panel is zeros.
     pub width: usize,
-    /// 4, 2 or 1.
+    /// Number of vectors in a row: 4, 2 or 1.
     pub vectors: usize,
 }
 
 impl Panel {
-    /// Floats of a row of the panel.
+    /// Floats in a row of the panel.
     pub(crate) fn floats<S: Simd>(self) -> usize {
         self.vectors * S::F32_LANES
     }
 
-    /// Its part of all panels on `rows`.
+    /// Slice of this panel in the packed panels of `rows` rows.
     #[inline(always)]
     pub(crate) fn of<S: Simd>(self, packed: &[f32], rows: usize) -> &[f32] {
         &packed[self.column * rows..][..rows * self.floats::<S>()]
     }
 }
 
-/// The panels of `columns`: the widest, and one for the rest.
+/// Panels of `columns` columns: as many of the widest as fit, and one for the rest.
 #[inline(always)]
 pub(crate) fn panels<S: Simd>(columns: usize) -> impl DoubleEndedIterator<Item = Panel> {
     let widest = widest::<S>() * S::F32_LANES;
@@ -50,12 +50,12 @@ pub(crate) fn panels<S: Simd>(columns: usize) -> impl DoubleEndedIterator<Item =
     })
 }
 
-/// Floats of all panels of `columns` on `rows`.
+/// Floats in all panels of a matrix `[rows, columns]`.
 pub(crate) fn packed_len<S: Simd>(rows: usize, columns: usize) -> usize {
     panels::<S>(columns).last().map_or(0, |panel| rows * (panel.column + panel.floats::<S>()))
 }
 
-/// The same for the instruction set in use.
+/// Floats in all panels of a matrix `[rows, columns]` with the instruction set in use.
 pub(crate) fn packed_floats(rows: usize, columns: usize) -> usize {
     dispatch(PackedLen { rows, columns })
 }
@@ -74,7 +74,7 @@ impl WithSimd for PackedLen {
     }
 }
 
-/// Copies `rows` rows of `columns` columns, `stride` apart in `from`, to panels; it reads along rows, as memory likes it.
+/// Packs a matrix `[rows, columns]`, whose rows are `stride` apart in `from`, into panels; reads along rows.
 #[inline(always)]
 pub(crate) fn pack<S: Simd>(simd: S, from: &[f32], stride: usize, rows: usize, columns: usize, into: &mut [f32]) {
     if const { widest::<S>() == 4 } {
@@ -108,7 +108,7 @@ fn pack_rows<S: Simd, const V: usize>(
     }
 }
 
-/// Copies the transpose of `from [columns, rows]`, whose rows are `stride` apart, to panels.
+/// Packs the transpose of `from [columns, rows]`, whose rows are `stride` apart, into panels.
 #[inline(always)]
 pub(crate) fn pack_transposed<S: Simd>(from: &[f32], stride: usize, rows: usize, columns: usize, into: &mut [f32]) {
     let mut into = into;
@@ -127,7 +127,7 @@ pub(crate) fn pack_transposed<S: Simd>(from: &[f32], stride: usize, rows: usize,
     }
 }
 
-/// The first `width` floats of `from` in `V` vectors.
+/// Loads the first `width` floats of `from` into `V` vectors, and zeros behind them.
 #[inline(always)]
 pub(crate) fn load<S: Simd, const V: usize>(simd: S, from: &[f32], width: usize) -> [S::f32s; V] {
     let lanes = S::F32_LANES;
@@ -142,7 +142,7 @@ pub(crate) fn load<S: Simd, const V: usize>(simd: S, from: &[f32], width: usize)
     out
 }
 
-/// `a + b`.
+/// Sum `a + b` of `V` vectors.
 #[inline(always)]
 pub(crate) fn add<S: Simd, const V: usize>(simd: S, a: [S::f32s; V], mut b: [S::f32s; V]) -> [S::f32s; V] {
     for v in 0..V {
@@ -151,7 +151,7 @@ pub(crate) fn add<S: Simd, const V: usize>(simd: S, a: [S::f32s; V], mut b: [S::
     b
 }
 
-/// Writes the first `width` floats of `values`.
+/// Writes the first `width` floats of `values` to `into`.
 #[inline(always)]
 pub(crate) fn store<S: Simd, const V: usize>(simd: S, into: &mut [f32], values: [S::f32s; V], width: usize) {
     let lanes = S::F32_LANES;

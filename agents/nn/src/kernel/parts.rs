@@ -1,17 +1,17 @@
-//! How work is cut for threads: by the shape alone.
+//! Cuts of the work of a kernel for threads, decided by the shape alone.
 
-/// Multiply-adds from which a second thread pays for its start.
+/// Multiply-adds from which a second thread pays off.
 pub(crate) const PARALLEL: usize = 1 << 20;
-/// Parts that work is cut into, so that threads end at about the same time.
+/// Most parts that work is cut into: enough for threads to end at about the same time.
 const PARTS: usize = 16;
 
-/// Items of a part of `items` of `cost` multiply-adds each; all of them where that is little work.
+/// Number of items in a part, given `items` items of `cost` multiply-adds each; all of them if that is little work.
 pub(crate) fn share(items: usize, cost: usize) -> usize {
     let parts = (items * cost / PARALLEL * 2).clamp(1, PARTS);
     items.div_ceil(parts).max(1)
 }
 
-/// Runs `work` on every part of `out`, with its number.
+/// Runs `work(i, part)` on every part of `part` floats of `out`, on several threads.
 pub(crate) fn each(out: &mut [f32], part: usize, work: impl Fn(usize, &mut [f32]) + Sync) {
     crate::parts::each([(out, part)], true, |i, [out]| work(i, out));
 }

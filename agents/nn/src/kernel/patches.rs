@@ -1,21 +1,24 @@
-//! Where each output row finds its inputs, and how images are made ready for that.
+//! Geometry of a layer's inputs: where each output row finds its inputs, and how images are laid out for that.
 //!
-//! A patch of an image `[H, W, C]` is a few contiguous runs of memory, one per row of the window. Around an image that is
-//! padded, and for pixels that are bytes, a copy is made first, image by image, so that kernels see plain floats.
+//! A patch of an image `[H, W, C]` is a few contiguous runs of memory, one per row of the window. Around an image that
+//! is padded, and for pixels that are bytes, a copy is made first, image by image, so that kernels see plain floats.
 
 use super::isa::vectorised;
 use super::workspace::Workspace;
 use crate::Window;
 
-/// Inputs that a tile sums before it goes to memory: 256 of them by 16 columns are half of the first level of cache.
+/// Inputs of a convolution that a tile sums before it goes to memory: 256 of them by 16 columns are half of the first
+/// level of cache.
 const DEPTH: usize = 256;
-/// The same for whole rows, where all columns of a block of weights are packed at a time.
+/// Inputs of a linear layer that a tile sums before it goes to memory, where all columns of a block of weights are
+/// packed at a time.
 const DEPTH_ROWS: usize = 128;
 
-/// The inputs of every output row.
+/// Geometry of a linear or convolutional layer: the inputs of every output row, as offsets into an image (an implicit
+/// im2col).
 #[derive(Clone, Debug)]
 pub struct Patches {
-    /// Elements of one image as it is given.
+    /// Elements of one image without padding.
     pub(crate) input: usize,
     /// Elements of one image with its padding.
     pub(crate) image: usize,
@@ -25,38 +28,40 @@ pub struct Patches {
     pub(crate) runs: Vec<usize>,
     /// Elements of a run.
     pub(crate) run: usize,
-    /// The runs of a window again, cut into blocks of inputs that are summed at a time; whole rows have [`row_blocks`].
+    /// Runs of a window cut into blocks of inputs that are summed at a time; empty for whole rows, which have
+    /// [`row_blocks`].
     pub(crate) blocks: Vec<Vec<Segment>>,
     padding: Option<Padding>,
 }
 
-/// A part of a run.
+/// Part of a run.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Segment {
-    /// Where it starts in a patch.
+    /// First element, counted from the start of the patch.
     pub offset: usize,
     pub len: usize,
 }
 
-/// Zeros around an image; in elements.
+/// Zeros around an image; all lengths are in elements.
 #[derive(Clone, Copy, Debug)]
 struct Padding {
-    /// Of a row as it is given.
+    /// Length of a row without padding.
     row: usize,
-    /// Of a row with its padding.
+    /// Length of a row with padding.
     padded: usize,
-    /// Before the first element.
+    /// Zeros before the first element.
     first: usize,
 }
 
 impl Patches {
-    /// Whole rows of `width`: a linear layer.
+    /// Geometry of a linear layer: an output row sees a whole row of `width` inputs.
     pub fn rows(width: usize) -> Self {
         let (starts, runs) = (vec![0], vec![0]);
         Self { input: width, image: width, starts, blocks: Vec::new(), runs, run: width, padding: None }
     }
 
-    /// Patches of a window on images `[height, width, channels]`.
+    /// Geometry of a convolution on images `[height, width, channels]`: an output pixel sees the patch under the
+    /// window.
     ///
     /// # Panics
     /// If the window does not fit.
@@ -80,12 +85,12 @@ impl Patches {
         }
     }
 
-    /// Inputs of an output row.
+    /// Inputs of an output row: the rows of the weight matrix, `kernel_h · kernel_w · channels` of a convolution.
     pub fn depth(&self) -> usize {
         self.runs.len() * self.run
     }
 
-    /// Output rows of an image.
+    /// Output rows of an image: `H' · W'` of a convolution, 1 of a linear layer.
     pub fn pixels(&self) -> usize {
         self.starts.len()
     }
@@ -100,8 +105,8 @@ impl Patches {
         self.padding.is_some()
     }
 
-    /// Padded images of floats, `[images, image]`: a copy in `room`, which the cache holds while its patches are read again
-    /// and again; rows are read in order, and stay where they are if they are floats.
+    /// Images of floats with their padding, `[images, image]`. Rows of floats are returned as they are; all else is
+    /// copied to `room`, where the cache holds an image while its patches are read again and again.
     pub(crate) fn images<'a, P: Pixel>(&self, x: &'a [P], room: &'a mut Workspace) -> &'a [f32] {
         if let (true, Some(x)) = (self.is_rows(), P::floats(x)) {
             return x;
@@ -111,7 +116,7 @@ impl Patches {
         room
     }
 
-    /// Lays images out with their padding, `[images, image]`, each value as `of` makes it.
+    /// Copies images to `out` with their padding, `[images, image]`, each value converted by `of`.
     pub(crate) fn lay<P: Pixel, T: Copy + Default>(&self, x: &[P], out: &mut [T], of: impl Fn(P) -> T) {
         vectorised(
             #[inline(always)]
@@ -133,7 +138,7 @@ impl Patches {
         );
     }
 
-    /// Copies a padded image to one without padding.
+    /// Copies one padded image `from` to `into` without its padding.
     pub(crate) fn crop(&self, from: &[f32], into: &mut [f32]) {
         let Some(Padding { row, padded, first }) = self.padding else {
             return into.copy_from_slice(from);
@@ -144,13 +149,13 @@ impl Patches {
     }
 }
 
-/// Copies values, each as `of` makes it.
+/// Copies values, each converted by `of`.
 #[inline(always)]
 fn copy<P: Copy, T>(x: &[P], out: &mut [T], of: &impl Fn(P) -> T) {
     out.iter_mut().zip(x).for_each(|(out, x)| *out = of(*x));
 }
 
-/// The blocks of a whole row of `width` inputs, as equal as can be.
+/// Blocks of inputs in a whole row of `width`, as equal as can be.
 pub(crate) fn row_blocks(width: usize) -> impl Iterator<Item = Segment> {
     let size = width.div_ceil(width.div_ceil(DEPTH_ROWS).max(1)).max(1);
     (0..width).step_by(size).map(move |offset| Segment { offset, len: size.min(width - offset) })
@@ -179,12 +184,12 @@ fn blocks(runs: &[usize], run: usize, most: usize) -> Vec<Vec<Segment>> {
     blocks
 }
 
-/// What an image may consist of.
+/// Element type of the inputs: `f32`, or bytes that stand for numbers from 0 to 1.
 pub trait Pixel: Copy + Send + Sync {
-    /// The same values where they are floats already.
+    /// Returns the values themselves if they are `f32`, else `None`.
     fn floats(x: &[Self]) -> Option<&[f32]>;
 
-    /// The value as a float; bytes go from 0 to 1.
+    /// Value as a float; a byte becomes its value over 255.
     fn float(self) -> f32;
 }
 

@@ -1,4 +1,4 @@
-//! The weights of a linear layer, made ready for many products: the steps of a recurrence.
+//! Weights of a linear layer, packed once for many products: the steps of a recurrence.
 //!
 //! A product with more than a few rows packs its weights, which costs a step of a recurrence as much as a tenth of its
 //! multiplications; here they are packed once. Results have the bits of [`forward`](super::forward()).
@@ -12,9 +12,9 @@ use super::parts::{each, share};
 use super::patches::row_blocks;
 use super::workspace::Workspace;
 
-/// Weights `[width, n]` for products of a fixed number of rows.
+/// Weights `[width, n]` that are packed once, for many products of a fixed number of rows.
 pub(crate) struct Prepared<'a> {
-    /// As they lie in memory, or block of columns by block of columns in panels.
+    /// Weights as they lie in memory, or packed into panels, one block of columns after the other.
     values: &'a [f32],
     packed: bool,
     width: usize,
@@ -22,14 +22,14 @@ pub(crate) struct Prepared<'a> {
 }
 
 impl<'a> Prepared<'a> {
-    /// `w [width, n]` for products of `rows` rows.
+    /// Prepares `w [width, n]` for products of `rows` rows.
     pub(crate) fn new(w: &'a [f32], n: usize, rows: usize, room: &'a mut Workspace) -> Self {
         let (width, packed) = (w.len() / n, rows > FEW);
         let values = if packed { pack_all(w, width, n, false, room) } else { w };
         Self { values, packed, width, n }
     }
 
-    /// The transpose of `w [n, width]` for products of `rows` rows.
+    /// Prepares the transpose of `w [n, width]` for products of `rows` rows.
     pub(crate) fn transposed(w: &[f32], width: usize, rows: usize, room: &'a mut Workspace) -> Self {
         let (n, packed) = (w.len() / width, rows > FEW);
         let values = if packed {
@@ -42,7 +42,7 @@ impl<'a> Prepared<'a> {
         Self { values, packed, width, n }
     }
 
-    /// `out [rows, n] = x [rows, width] · w + bias`.
+    /// Computes `out [rows, n] = x [rows, width] · w + bias [n]`.
     pub(crate) fn forward(&self, x: &[f32], bias: &[f32], out: &mut [f32]) {
         let Self { values, packed, width, n } = *self;
         if out.is_empty() {
@@ -68,7 +68,7 @@ fn pack_all<'r>(w: &[f32], width: usize, n: usize, transposed: bool, room: &'r m
     packed
 }
 
-/// A block of columns.
+/// Packing of a block of columns.
 struct Pack<'a> {
     w: &'a [f32],
     width: usize,
@@ -97,14 +97,14 @@ impl WithSimd for Pack<'_> {
     }
 }
 
-/// A block of a product by packed weights.
+/// Product of all rows with a block of columns of packed weights.
 struct Product<'a> {
     x: &'a [f32],
     width: usize,
-    /// From the block's first column on.
+    /// Packed weights from the block's first column on.
     packed: &'a [f32],
     bias: &'a [f32],
-    /// From one row of `out` to the next.
+    /// Distance from one row of `out` to the next.
     stride: usize,
     out: &'a mut [f32],
 }

@@ -1,9 +1,9 @@
-//! The gradient of a linear layer's weights, `dw = xᵀ · g`.
+//! Gradient of a linear layer's weights, `dw = xᵀ · g`.
 //!
-//! It is cut by its inputs, that is by rows of `dw`, so that nothing is added up across threads. All parts need all of `g`,
-//! which is packed once for them, a few blocks of rows at a time. A part goes through a strip of its rows at a time: a
-//! panel of `g` and a copy of the strip's inputs stay in the first level of cache, and `dw`, which may be larger than any
-//! cache, is written nearly from front to back.
+//! The work is cut by inputs, that is by rows of `dw`, so that nothing is added up across threads. All parts need all
+//! of `g`, which is packed once for them, a few blocks of rows at a time. A part goes through a strip of its rows at a
+//! time: a panel of `g` and a copy of the strip's inputs stay in the first level of cache, and `dw`, which may be
+//! larger than any cache, is written nearly from front to back.
 
 use std::ops::Range;
 
@@ -23,8 +23,8 @@ const HELD: usize = 1 << 18;
 /// Inputs of a strip.
 const STRIP: usize = 3 * ROWS;
 
-/// Writes the gradient of the weights to `dw [width, n]`, given the input, `x [rows, width]`, and the gradient of the
-/// output, `g [rows, n]`.
+/// Writes or adds the gradient of the weights to `dw [width, n]`, as `write` says, given the input `x [rows, width]`
+/// and `g [rows, n]`, the gradient of the pre-activation.
 pub(super) fn row_gradient(x: &[f32], g: &[f32], n: usize, dw: &mut [f32], write: Write) {
     let (rows, width) = (g.len() / n, dw.len() / n);
     let blocks: Vec<Range<usize>> = blocks(rows).collect();
@@ -43,7 +43,7 @@ pub(super) fn row_gradient(x: &[f32], g: &[f32], n: usize, dw: &mut [f32], write
 }
 
 struct Pack<'a> {
-    /// Of a block of rows.
+    /// Gradient of the pre-activation in a block of rows.
     g: &'a [f32],
     n: usize,
     into: &'a mut [f32],

@@ -1,4 +1,4 @@
-//! The inner loop: a few rows by a few vectors of a product, held in registers.
+//! Inner loop of the products: a few rows by a few vectors of the result, held in registers.
 //!
 //! Vectors run over columns, never over a sum, so that each element is one chain of fused multiply-adds in the order of
 //! its inputs: tiling, batch, threads and vector width do not change a bit of it.
@@ -14,7 +14,7 @@ const UNROLL: usize = 4;
 /// Sums of `R` rows by `V` vectors.
 pub(crate) type Sums<S, const R: usize, const V: usize> = [[<S as Simd>::f32s; V]; R];
 
-/// `sums[r] += Σ_k rows[r][k] · panel[k]`.
+/// Adds products of rows with a panel: `sums[r] += Σ_k rows[r][k] · panel[k]`.
 #[inline(always)]
 pub(crate) fn accumulate<S: Simd, const R: usize, const V: usize>(
     simd: S,
@@ -49,7 +49,7 @@ pub(crate) fn accumulate<S: Simd, const R: usize, const V: usize>(
     *sums = local;
 }
 
-/// `sums[r] += a[r] · b`.
+/// Adds one outer product: `sums[r] += a[r] · b`.
 #[inline(always)]
 pub(crate) fn multiply_add<S: Simd, const R: usize, const V: usize>(
     simd: S,
@@ -65,7 +65,7 @@ pub(crate) fn multiply_add<S: Simd, const R: usize, const V: usize>(
     }
 }
 
-/// `sums[r] += Σ_p x[starts[p] + r] · panel[p]`.
+/// Sums of outer products: `sums[r] = Σ_p x[starts[p] + r] · panel[p]`.
 #[inline(always)]
 pub(crate) fn accumulate_outer<S: Simd, const R: usize, const V: usize>(
     simd: S,
@@ -82,7 +82,7 @@ pub(crate) fn accumulate_outer<S: Simd, const R: usize, const V: usize>(
     sums
 }
 
-/// Cuts `len` rows into tiles of at most [`ROWS`], as equal as can be: start and size of each.
+/// Cuts `len` rows into tiles of at most [`ROWS`], as equal as can be; yields the start and size of each.
 #[inline(always)]
 pub(crate) fn tiles(len: usize) -> impl DoubleEndedIterator<Item = (usize, usize)> {
     let count = len.div_ceil(ROWS);

@@ -1,7 +1,7 @@
-//! `dw = patches(x)ᵀ · g`, or added to what `dw` holds: a product whose sum runs over output rows.
+//! Gradients of weights, `dw = patches(x)ᵀ · g` or added to `dw`: a product whose sum runs over output rows.
 //!
-//! A convolution is cut by images, so that each is read while it is in the cache, and the parts' sums are added pairwise.
-//! A linear layer is a matter of its own, [`row_gradient`].
+//! A convolution is cut by images, so that each is read while it is in the cache, and the parts' sums are added
+//! pairwise. A linear layer is a matter of its own, [`row_gradient`].
 
 use std::ops::Range;
 
@@ -16,24 +16,25 @@ use super::tile::{Sums, accumulate_outer, tiles};
 use super::workspace::Workspace;
 use crate::parts::{PARALLEL, add_rows};
 
-/// Output rows summed before they are added to the gradient: no more than this, and no fewer than half where there are
-/// more. Part of its definition.
+/// Most output rows that are summed before they are added to the gradient; where there are more rows, a block has at
+/// least half of this. It decides the rounding of the gradient.
 pub(super) const BLOCK: usize = 128;
-/// Multiply-adds of a part of a convolution's images, and the most parts there are; part of the gradient's definition.
+/// Multiply-adds of a part of a convolution's images, and the most parts there are; both decide the rounding of the
+/// gradient.
 const IMAGES: usize = 12 << 20;
 const MOST: usize = 8;
 
-/// What a gradient becomes of the memory that it is written to.
+/// How a gradient is written to memory.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Write {
-    /// The gradient alone: nobody has to clear the memory first.
+    /// The gradient replaces the memory's contents, which need not be cleared before.
     Replace,
-    /// The sum of what it held and the gradient.
+    /// The gradient is added to the memory's contents.
     Add,
 }
 
 impl Write {
-    /// The gradient of no rows.
+    /// Writes the gradient of no rows: zeros where it replaces.
     pub(super) fn nothing(self, dw: &mut [f32]) {
         if self == Self::Replace {
             dw.fill(0.0);
@@ -41,12 +42,14 @@ impl Write {
     }
 }
 
-/// Adds the gradient of the weights to `dw [depth, n]`, given that of the output, `g [rows, n]`.
+/// Adds the gradient of the weights, `patches(x)ᵀ · g`, to `dw [depth, n]`, given `g [rows, n]`, the gradient of the
+/// pre-activation.
 pub fn weight_gradient<P: Pixel>(patches: &Patches, x: &[P], g: &[f32], n: usize, dw: &mut [f32]) {
     write_weight_gradient(patches, x, g, n, dw, Write::Add);
 }
 
-/// Writes the gradient of the weights to `dw [depth, n]`, given that of the output, `g [rows, n]`.
+/// Writes or adds the gradient of the weights, `patches(x)ᵀ · g`, to `dw [depth, n]`, as `write` says, given
+/// `g [rows, n]`, the gradient of the pre-activation.
 pub fn write_weight_gradient<P: Pixel>(patches: &Patches, x: &[P], g: &[f32], n: usize, dw: &mut [f32], write: Write) {
     if g.is_empty() {
         return write.nothing(dw);
@@ -85,20 +88,20 @@ pub fn write_weight_gradient<P: Pixel>(patches: &Patches, x: &[P], g: &[f32], n:
     );
 }
 
-/// How many images a part has, and how many parts there are, given their multiply-adds.
+/// Number of images in a part, and number of parts, given all multiply-adds.
 pub(super) fn image_parts(images: usize, cost: usize) -> (usize, usize) {
     let parts = (cost / IMAGES).clamp(1, MOST.min(images.max(1)));
     let part = images.div_ceil(parts);
     (part, images.div_ceil(part.max(1)))
 }
 
-/// The blocks of output rows that are summed at a time.
+/// Blocks of output rows that are summed at a time, at most [`BLOCK`] rows each.
 pub(super) fn blocks(rows: usize) -> impl Iterator<Item = Range<usize>> {
     let blocks = rows.div_ceil(BLOCK).max(1);
     (0..blocks).map(move |i| i * rows / blocks..(i + 1) * rows / blocks)
 }
 
-/// Images of small outputs go together, so that sums are long enough.
+/// Number of images that are summed together, so that sums over small outputs are long enough.
 fn images_per_step(patches: &Patches) -> usize {
     (BLOCK / patches.pixels()).max(1)
 }
@@ -121,7 +124,7 @@ pub(super) fn add_pairwise(parts: &mut [f32], len: usize) {
     }
 }
 
-/// Adds the gradient of the bias to `db [n]`.
+/// Adds the gradient of the bias, the sum of the rows of `g [rows, n]`, to `db [n]`.
 pub fn bias_gradient(g: &[f32], db: &mut [f32]) {
     let n = db.len();
     let mut room = Workspace::new();
@@ -141,7 +144,7 @@ pub fn bias_gradient(g: &[f32], db: &mut [f32]) {
     add_rows(db, sums);
 }
 
-/// Writes the gradient of the bias to `db [n]`.
+/// Writes or adds the gradient of the bias, the sum of the rows of `g [rows, n]`, to `db [n]`, as `write` says.
 pub fn write_bias_gradient(g: &[f32], db: &mut [f32], write: Write) {
     write.nothing(db);
     bias_gradient(g, db);

@@ -11,7 +11,7 @@ thread_local! {
     static FREE: RefCell<Vec<Vec<f32>>> = const { RefCell::new(Vec::new()) };
 }
 
-/// A buffer of one call, whose memory goes back to its thread afterwards. What it holds at first is anybody's guess.
+/// Scratch buffer of one call, whose memory goes back to its thread when it is dropped; the contents are unspecified.
 #[derive(Default)]
 pub(crate) struct Workspace(Vec<f32>);
 
@@ -20,17 +20,17 @@ impl Workspace {
         Self::default()
     }
 
-    /// `len` pairs of bf16 that start at a cache line.
+    /// Slice of `len` pairs of bf16 that starts at a cache line; the contents are unspecified.
     pub(crate) fn pairs(&mut self, len: usize) -> &mut [u32] {
         bytemuck::cast_slice_mut(self.sized(len))
     }
 
-    /// `len` numbers of bf16 that start at a cache line.
+    /// Slice of `len` bf16 numbers that starts at a cache line; the contents are unspecified.
     pub(crate) fn halves(&mut self, len: usize) -> &mut [u16] {
         &mut bytemuck::cast_slice_mut(self.sized(len.div_ceil(2)))[..len]
     }
 
-    /// `len` floats that start at a cache line.
+    /// Slice of `len` floats that starts at a cache line; the contents are unspecified.
     pub(crate) fn sized(&mut self, len: usize) -> &mut [f32] {
         if self.0.len() < len + LINE {
             self.give_back();
@@ -56,7 +56,7 @@ impl Workspace {
     }
 }
 
-/// The smallest buffer of `len` floats or more: a large one stays free for who needs it.
+/// Takes the smallest kept buffer of `len` floats or more, so that a large one stays free for larger requests.
 fn take(len: usize) -> Option<Vec<f32>> {
     FREE.with_borrow_mut(|free| {
         let fitting = (0..free.len()).filter(|i| free[*i].len() >= len).min_by_key(|i| free[*i].len())?;

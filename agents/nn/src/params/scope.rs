@@ -1,4 +1,5 @@
-//! Places below which layers make their parameters, and what holds for all of them there.
+//! Scopes: name prefixes under which layers make their parameters, with the precision and initialisation of those
+//! layers.
 
 use candle_core::{Device, Result, Tensor, Var};
 
@@ -7,7 +8,8 @@ use crate::kernel::Patches;
 use crate::kernel::bf16::{self, Unit};
 use crate::{Init, Precision, Start};
 
-/// A prefix of names under which layers make their parameters.
+/// Name prefix under which layers make their parameters, with the precision of their products and their default
+/// initialisation.
 #[derive(Debug)]
 pub struct Scope<'a> {
     params: &'a mut Params,
@@ -17,25 +19,25 @@ pub struct Scope<'a> {
 }
 
 impl<'a> Scope<'a> {
-    /// The place `prefix` of `params`, where layers multiply `f32` and begin as PyTorch's do.
+    /// Scope with the name prefix `prefix`, products of `f32` and PyTorch's default initialisation.
     pub(super) fn new(params: &'a mut Params, prefix: String) -> Self {
         Self { params, prefix, precision: Precision::F32, start: Start::Torch }
     }
 }
 
 impl Scope<'_> {
-    /// The place `name` below this one.
+    /// Scope within this one whose names begin with `name` and a dot; precision and initialisation are inherited.
     pub fn layer(&mut self, name: &str) -> Scope<'_> {
         let prefix = format!("{}{name}.", self.prefix);
         Scope { prefix, ..self.same() }
     }
 
-    /// The same place for layers that multiply in `precision`.
+    /// Same scope for linear and convolutional layers whose products are of `precision`.
     pub fn with_precision(&mut self, precision: Precision) -> Scope<'_> {
         Scope { precision, ..self.same() }
     }
 
-    /// The same place for layers whose weights begin like `start`.
+    /// Same scope for linear and convolutional layers that are initialised by `start`.
     pub fn with_start(&mut self, start: Start) -> Scope<'_> {
         Scope { start, ..self.same() }
     }
@@ -44,24 +46,24 @@ impl Scope<'_> {
         Scope { params: self.params, prefix: self.prefix.clone(), precision: self.precision, start: self.start }
     }
 
-    /// How linear and convolutional layers begin here.
+    /// Default initialisation of linear and convolutional layers in this scope.
     pub(crate) fn start(&self) -> Start {
         self.start
     }
 
-    /// Makes the parameter `name` here, of `shape`, filled by `init`.
+    /// Makes the parameter `name` of `shape` in this scope, filled by `init`.
     ///
     /// # Errors
     /// If the device fails.
     ///
     /// # Panics
-    /// If there is already one of that name.
+    /// If there is already a parameter or buffer of that name.
     pub fn var(&mut self, name: &str, shape: &[usize], init: Init) -> Result<Var> {
         self.joined(name, shape, &[(shape.iter().product(), init)])
     }
 
-    /// Makes the parameter `name` here, of `shape`, whose values are filled piece by piece; `pieces` are lengths and how
-    /// to fill them.
+    /// Makes the parameter `name` of `shape` in this scope, filled piece by piece in flat order: `pieces` are their
+    /// lengths and initialisations.
     pub(crate) fn joined(&mut self, name: &str, shape: &[usize], pieces: &[(usize, Init)]) -> Result<Var> {
         let name = self.name(name);
         let rng = &mut self.params.rng;
@@ -77,7 +79,7 @@ impl Scope<'_> {
         Ok(var)
     }
 
-    /// Makes the buffer `name` here, of `shape`, filled with `value`: saved like a parameter, but not trained.
+    /// Makes the buffer `name` of `shape` in this scope, filled with `value`: saved like a parameter, but not trained.
     ///
     /// # Errors
     /// If the device fails.
@@ -91,25 +93,28 @@ impl Scope<'_> {
         Ok(var)
     }
 
-    /// `name` below this prefix, not taken yet.
+    /// Full name of `name` in this scope.
+    ///
+    /// # Panics
+    /// If it is taken.
     fn name(&self, name: &str) -> String {
         let name = format!("{}{name}", self.prefix);
         assert!(self.params.kept().all(|(taken, _)| taken != name), "a second parameter {name}");
         name
     }
 
-    /// Where the parameters live.
+    /// Device on which the parameters live.
     pub fn device(&self) -> &Device {
         &self.params.device
     }
 
-    /// What multiplies the bf16 of a layer of `n` outputs; `None` where it multiplies `f32`.
+    /// Instructions for the bf16 products of a layer of `n` outputs; `None` where its products are of `f32`.
     pub(crate) fn unit(&self, patches: &Patches, n: usize) -> Option<Unit> {
         let wanted = self.precision == Precision::Bf16 && self.params.device.is_cpu();
         (wanted && bf16::serves(patches, n)).then(Unit::best).flatten()
     }
 
-    /// The sink of gradients, and the place in it of the parameter that comes next.
+    /// Shared flat gradient, and the index in it of the next parameter to be made.
     pub(crate) fn sink(&self) -> (Sink, usize) {
         (self.params.sink(), self.params.len)
     }

@@ -1,4 +1,4 @@
-//! `activation(patches(x) · w + b)`.
+//! Forward pass of linear and convolutional layers with products of bf16, `activation(patches(x) · w + b)`.
 
 use super::unit::{BLOCK, PANEL, SIDE, Unit, multiply};
 use super::{Images, panels};
@@ -14,7 +14,12 @@ const COLUMNS: usize = 256;
 /// Inputs of a linear layer whose weights are packed at a time.
 const INPUTS: usize = 512;
 
-/// `out = patches(x) · w + bias`, clipped at 0 if `relu`; `w [depth, n]`, `out [rows, n]`.
+/// Forward pass of a linear or convolutional layer with products of bf16:
+/// `out [rows, n] = patches(x) · w [depth, n] + bias [n]`, clipped at 0 if `relu`. Operands are rounded to bf16; sums
+/// and bias are `f32`.
+///
+/// # Panics
+/// If this CPU does not have `unit`.
 pub fn forward<P: Pixel>(unit: Unit, patches: &Patches, x: &[P], w: &[f32], bias: &[f32], relu: bool, out: &mut [f32]) {
     if out.is_empty() {
         return;
@@ -35,7 +40,7 @@ pub fn forward<P: Pixel>(unit: Unit, patches: &Patches, x: &[P], w: &[f32], bias
     });
 }
 
-/// The images of one part.
+/// Convolves the images of one part.
 fn convolve<P: Pixel>(
     unit: Unit,
     patches: &Patches,
@@ -74,8 +79,8 @@ fn convolve<P: Pixel>(
     }
 }
 
-/// Whole rows `x [rows, width]`. Each part packs a block of columns of the weights for itself, so many inputs at a time that
-/// they stay in the cache.
+/// Forward pass of a linear layer on `x [rows, width]`. Each part packs a block of columns of the weights for itself,
+/// so many inputs at a time that they stay in the cache.
 fn linear(unit: Unit, x: &[f32], w: &[f32], bias: &[f32], relu: bool, out: &mut [f32]) {
     let n = bias.len();
     let (rows, width) = (out.len() / n, w.len() / n);

@@ -1,6 +1,8 @@
-//! Gradients of weights and input. Those of a convolution's weights are summed the wrong way round, `gᵀ · patches`, so that
-//! the smaller factor is the one that is turned; those of a linear layer's input too, so that its weights are packed the way
-//! they lie.
+//! Gradients of weights and inputs with products of bf16.
+//!
+//! The gradient of a convolution's weights is summed as its transpose, `gᵀ · patches`, so that the smaller factor is
+//! the one that is transposed; the gradient of a linear layer's input too, so that its weights are packed as they lie
+//! in memory.
 
 use super::unit::{BLOCK, PANEL, SIDE, Unit, multiply};
 use super::{Images, panels};
@@ -12,12 +14,16 @@ use crate::kernel::patches::{Patches, Pixel};
 use crate::kernel::weight_gradient::{add_pairwise, image_parts};
 use crate::kernel::workspace::Workspace;
 
-/// Output rows that a convolution's gradient sums at a time, at least; part of its definition.
+/// Fewest output rows that a convolution's gradient sums at a time; it decides the rounding.
 const ROWS: usize = 256;
-/// Groups of inputs whose gradient is found before it is added where it came from.
+/// Groups of inputs whose gradient is computed before it is added to the input's.
 const GROUPS: usize = 4;
 
-/// Writes the gradient of the weights to `dw [depth, n]`, given that of the output, `g [rows, n]`.
+/// Writes or adds the gradient of the weights, `patches(x)ᵀ · g` in products of bf16, to `dw [depth, n]`, as `write`
+/// says, given `g [rows, n]`, the gradient of the pre-activation.
+///
+/// # Panics
+/// If this CPU does not have `unit`.
 pub fn write_weight_gradient<P: Pixel>(
     unit: Unit,
     patches: &Patches,
@@ -61,7 +67,7 @@ pub fn write_weight_gradient<P: Pixel>(
     }
 }
 
-/// Adds `gᵀ · patches(x)` to the blocks `sums`, or begins with it.
+/// Adds `gᵀ · patches(x)` to the blocks `sums`, or replaces them unless `add`.
 fn add_images<P: Pixel>(unit: Unit, patches: &Patches, x: &[P], g: &[f32], n: usize, sums: &mut [f32], add: bool) {
     let depth = patches.depth();
     let [mut one, mut two, mut three, mut four] = std::array::from_fn(|_| Workspace::new());
@@ -84,7 +90,7 @@ fn add_images<P: Pixel>(unit: Unit, patches: &Patches, x: &[P], g: &[f32], n: us
     multiply(unit, first, second, count, sums, add);
 }
 
-/// The gradient of a linear layer's weights: `xᵀ · g`, cut by inputs.
+/// Gradient of a linear layer's weights, `xᵀ · g`, cut by inputs.
 fn linear_weights(unit: Unit, x: &[f32], g: &[f32], n: usize, dw: &mut [f32], write: Write) {
     let rows = g.len() / n;
     let width = x.len() / rows;
@@ -121,8 +127,12 @@ fn linear_weights(unit: Unit, x: &[f32], g: &[f32], n: usize, dw: &mut [f32], wr
     });
 }
 
-/// Replaces `dx [images, input]` by the gradient of the input, given that of the output, `g [rows, n]`. Where the input
-/// is what a ReLU made, `relu` is that input, and `dx` the gradient before the ReLU: 0 where the input is not above 0.
+/// Replaces `dx [images, input]` by the gradient of the input of a layer in products of bf16, given the weights
+/// `w [depth, n]` and `g [rows, n]`, the gradient of the pre-activation. If the input came from a ReLU, `relu` is that
+/// input, and `dx` becomes the gradient before the ReLU: 0 where the input is not above 0.
+///
+/// # Panics
+/// If this CPU does not have `unit`.
 pub fn write_input_gradient(
     unit: Unit,
     patches: &Patches,
@@ -177,8 +187,8 @@ pub fn write_input_gradient(
     });
 }
 
-/// Adds the blocks of all output rows, `groups` to a row, which hold the gradients of their patches from input `first` on,
-/// where they came from.
+/// Adds the gradients of patches to the image that they came from: the blocks of all output rows, `groups` to a row,
+/// from input `first` on.
 fn scatter(patches: &Patches, sums: &[f32], groups: usize, first: usize, dx: &mut [f32]) {
     let last = patches.depth().min(first + groups * SIDE);
     vectorised(
@@ -215,7 +225,7 @@ fn add(dx: &mut [f32], sums: &[f32]) {
     rest.iter_mut().zip(last).for_each(|(dx, sum)| *dx += sum);
 }
 
-/// The gradient of a linear layer's input: `w · gᵀ`, turned block by block.
+/// Gradient of a linear layer's input, computed as `w · gᵀ` and transposed block by block.
 fn linear_input(unit: Unit, w: &[f32], g: &[f32], n: usize, relu: Option<&[f32]>, dx: &mut [f32]) {
     let (rows, width) = (g.len() / n, w.len() / n);
     let groups = rows.div_ceil(SIDE);

@@ -1,15 +1,15 @@
-//! Operands of [`multiply`](super::unit::multiply()): floats rounded to bf16 and laid out in panels.
+//! Operands of [`multiply`](super::unit::multiply()): floats rounded to bf16 and packed into panels.
 //!
-//! Rows of a first factor are lines, as they lie in memory. Rows of a second factor are its inputs, which go into pairs two
-//! by two. Either becomes the other when each of its tiles is transposed, so that a factor that lies the wrong way is packed
-//! the way it lies and turned.
+//! Rows of a first factor are lines, as they lie in memory. Rows of a second factor are its inputs, which go into pairs
+//! two by two. Either becomes the other when each of its tiles is transposed, so that a factor that lies the wrong way
+//! is packed as it lies and then transposed.
 
 use super::unit::{BLOCK, LINE, PANEL, SIDE, TILE};
 use crate::kernel::isa::vectorised;
 
-/// A number that becomes bf16.
+/// Number that is rounded to bf16.
 pub(super) trait Half: Copy + Sync {
-    /// Its upper half as bits, rounded to the nearest, ties to even.
+    /// Bits of the number in bf16, rounded to the nearest, ties to even.
     fn half(self) -> u16;
 }
 
@@ -31,17 +31,18 @@ impl Half for u16 {
     }
 }
 
-/// Panels of a sum of `inputs`.
+/// Number of panels in a sum over `inputs` inputs.
 pub(super) fn panels(inputs: usize) -> usize {
     inputs.div_ceil(SIDE)
 }
 
-/// Pairs of all groups of `lines` rows or columns with `inputs` inputs.
+/// Number of pairs in all groups of `lines` rows or columns of `inputs` inputs.
 pub(super) fn packed_len(lines: usize, inputs: usize) -> usize {
     lines.div_ceil(SIDE) * panels(inputs) * PANEL
 }
 
-/// Packs rows of a first factor; `row(i)` is row `i` of `rows`, all of `inputs` numbers. What is missing to a whole group is 0.
+/// Packs the rows of a first factor; `row(i)` is row `i` of `rows`, of `inputs` numbers. Whole groups are filled up
+/// with zeros.
 pub(super) fn lines<'a, H: Half + 'a>(rows: usize, inputs: usize, row: impl Fn(usize) -> &'a [H], into: &mut [u32]) {
     let group = panels(inputs) * PANEL;
     vectorised(
@@ -57,8 +58,8 @@ pub(super) fn lines<'a, H: Half + 'a>(rows: usize, inputs: usize, row: impl Fn(u
     );
 }
 
-/// Packs the inputs of a second factor; `row(k)` is input `k` of `inputs`, a number for every column.
-/// What is missing to whole panels is 0.
+/// Packs the inputs of a second factor; `row(k)` is input `k` of `inputs`, a number for every column. Whole panels are
+/// filled up with zeros.
 pub(super) fn pairs<'a, H: Half + 'a>(inputs: usize, row: impl Fn(usize) -> &'a [H], into: &mut [u32]) {
     vectorised(
         #[inline(always)]
@@ -72,7 +73,7 @@ pub(super) fn pairs<'a, H: Half + 'a>(inputs: usize, row: impl Fn(usize) -> &'a 
     );
 }
 
-/// Line `i` of a group: `row`, then zeros.
+/// Packs `row`, filled up with zeros, as line `i` of a group.
 #[inline(always)]
 pub(super) fn line<H: Half>(row: &[H], i: usize, group: &mut [u32]) {
     let (whole, mut rest) = row.as_chunks();
@@ -90,7 +91,7 @@ pub(super) fn line<H: Half>(row: &[H], i: usize, group: &mut [u32]) {
     }
 }
 
-/// Line `i` of a panel.
+/// Packs 32 numbers as line `i` of a panel.
 #[inline(always)]
 pub(super) fn whole_line<H: Half>(from: &[H; SIDE], i: usize, panel: &mut [u32; PANEL]) {
     let at = i / LINE * TILE + i % LINE * LINE;
@@ -102,7 +103,8 @@ pub(super) fn whole_line<H: Half>(from: &[H; SIDE], i: usize, panel: &mut [u32; 
     panel[at..at + LINE].copy_from_slice(&line);
 }
 
-/// Line `p`, counted over all panels, of every group of columns: `even` and `odd`, then zeros.
+/// Packs inputs `even` and `odd`, filled up with zeros, as line `p` of every group of columns; `p` counts over all
+/// panels.
 #[inline(always)]
 pub(super) fn pair<H: Half>(even: &[H], odd: &[H], p: usize, panels: usize, into: &mut [u32]) {
     let [evens, odds] = [even, odd].map(<[H]>::as_chunks::<SIDE>);
@@ -115,7 +117,7 @@ pub(super) fn pair<H: Half>(even: &[H], odd: &[H], p: usize, panels: usize, into
     }
 }
 
-/// Block `g` of a row that is given by its whole blocks and the rest: zeros after its end.
+/// Block `g` of a row, given its whole blocks and the rest, in bf16 and filled up with zeros.
 #[inline(always)]
 fn padded<H: Half>((whole, rest): (&[[H; SIDE]], &[H]), g: usize) -> [u16; SIDE] {
     let from = match whole.get(g) {
@@ -130,7 +132,7 @@ fn padded<H: Half>((whole, rest): (&[[H; SIDE]], &[H]), g: usize) -> [u16; SIDE]
     block
 }
 
-/// Line `p`, counted over all panels, of one group.
+/// Packs 32 columns of inputs `even` and `odd` as line `p` of one group; `p` counts over all panels.
 #[inline(always)]
 pub(super) fn whole_pair<H: Half>(even: &[H; SIDE], odd: &[H; SIDE], p: usize, group: &mut [u32]) {
     let at = p / LINE * PANEL + p % LINE * LINE;
@@ -148,7 +150,7 @@ fn joined<H: Half>(even: H, odd: H) -> u32 {
     u32::from(even.half()) | u32::from(odd.half()) << 16
 }
 
-/// Transposes every tile: a first factor becomes a second one, and the other way round.
+/// Transposes every tile in place: a packed first factor becomes a second one, and the other way round.
 pub(super) fn turn(packed: &mut [u32]) {
     vectorised(
         #[inline(always)]
@@ -160,7 +162,7 @@ pub(super) fn turn(packed: &mut [u32]) {
     );
 }
 
-/// Copies numbers by 32 as long as there are as many: a call of memcpy costs more than it copies.
+/// Copies numbers by 32 as long as there are as many: for so few, a call of memcpy costs more than the copy.
 #[inline(always)]
 pub(super) fn copy<T: Copy>(from: &[T], into: &mut [T]) {
     let ((from, last), (into, rest)) = (from.as_chunks::<SIDE>(), into.as_chunks_mut::<SIDE>());
@@ -168,7 +170,7 @@ pub(super) fn copy<T: Copy>(from: &[T], into: &mut [T]) {
     rest.iter_mut().zip(last).for_each(|(into, from)| *into = *from);
 }
 
-/// Transposes a block of results, `[32, 32]`.
+/// Writes the transpose of a block of results, `[32, 32]`, to `into`.
 pub(super) fn turn_block(block: &[f32], into: &mut [f32]) {
     let into: &mut [f32; BLOCK] = into.try_into().expect("a block");
     vectorised(
@@ -183,7 +185,8 @@ pub(super) fn turn_block(block: &[f32], into: &mut [f32]) {
     );
 }
 
-/// Four times, neighbours become every second of the halves: lines `i` and `i + 8` are interleaved to lines `2 i` and `2 i + 1`.
+/// Transposes a tile of `[16, 16]` pairs in place. Four times, lines `i` and `i + 8` are interleaved to lines `2 i` and
+/// `2 i + 1`.
 #[inline(always)]
 fn transpose(tile: &mut [u32; TILE]) {
     for _ in 0..LINE.ilog2() {

@@ -1,8 +1,8 @@
 //! Products of blocks of bf16 by the instructions that some CPUs have for them: the only `unsafe` code of the kernels.
 //!
-//! `pulp` knows no bf16, and the tiles of AMX have no stable intrinsics; so this file speaks to both itself.
-//! Operands come packed: lines of 16 pairs, a pair being two neighbours of a sum in one `u32`, the even one in its low half;
-//! a tile of 16 lines; a panel of two tiles, that is 32 rows (or columns) of 32 inputs.
+//! `pulp` knows no bf16, and the tiles of AMX have no stable intrinsics; so this file speaks to both itself. Operands
+//! come packed: lines of 16 pairs, a pair being two neighbours of a sum in one `u32`, the even one in its low half; a
+//! tile of 16 lines; a panel of two tiles, that is 32 rows (or columns) of 32 inputs.
 #![allow(unsafe_code)]
 
 use std::sync::OnceLock;
@@ -18,25 +18,25 @@ pub(super) const PANEL: usize = 2 * TILE;
 /// Values of a block.
 pub(super) const BLOCK: usize = SIDE * SIDE;
 
-/// What multiplies bf16.
+/// Instructions that multiply bf16 and add up `f32`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Unit {
-    /// Tiles in registers of their own: `tdpbf16ps`.
+    /// AMX, tiles in registers of their own: `tdpbf16ps`.
     Amx,
-    /// Vectors: `vdpbf16ps`.
+    /// AVX-512 vectors: `vdpbf16ps`.
     Avx512,
-    /// Rust, one product at a time: what tests compare with where a CPU has neither.
+    /// Plain Rust, one product at a time: the reference of the tests, on any CPU.
     Plain,
 }
 
 impl Unit {
-    /// The fastest that this CPU has, [`Unit::Plain`] left out.
+    /// Fastest unit that this CPU has, without [`Unit::Plain`]; `None` if it has no other.
     pub fn best() -> Option<Self> {
         static BEST: OnceLock<Option<Unit>> = OnceLock::new();
         *BEST.get_or_init(|| [Self::Amx, Self::Avx512].into_iter().find(|unit| unit.is_there()))
     }
 
-    /// Whether this CPU, and the kernel below, can run it.
+    /// Whether this CPU has the unit and the operating system lets this process use it.
     pub fn is_there(self) -> bool {
         match self {
             Self::Amx => amx::is_there(),
@@ -45,7 +45,7 @@ impl Unit {
         }
     }
 
-    /// Its name in reports.
+    /// Name in reports, such as `amx-bf16`.
     pub fn name(self) -> &'static str {
         match self {
             Self::Amx => "amx-bf16",
@@ -55,8 +55,9 @@ impl Unit {
     }
 }
 
-/// `c += a · bᵀ`, or `c = a · bᵀ` unless `add`: `a` holds groups of 32 rows and `b` groups of 32 columns, each of `panels`
-/// panels; `c` has a block of `[32, 32]` for every pair of groups, those of one group of rows together.
+/// Product of packed matrices, `c += a · bᵀ`, or `c = a · bᵀ` unless `add`. `a` holds groups of 32 rows and `b` groups
+/// of 32 columns, each of `panels` panels; `c` has a block of `[32, 32]` for every pair of groups, those of one group
+/// of rows together.
 ///
 /// # Panics
 /// If the lengths do not fit each other, or the unit is not there.
@@ -77,7 +78,7 @@ pub(super) fn multiply(unit: Unit, a: &[u32], b: &[u32], panels: usize, c: &mut 
     }
 }
 
-/// Every block of `c` with its group of rows and its group of columns.
+/// Iterates over every block of `c` with its group of rows and its group of columns.
 #[inline(always)]
 fn blocks<'a>(
     a: &'a [u32],
@@ -149,7 +150,8 @@ mod amx {
         })
     }
 
-    /// `arch_prctl(ARCH_REQ_XCOMP_PERM, XFEATURE_XTILEDATA)`: Linux keeps the 8 KiB of tiles only for who asked.
+    /// Asks the kernel for AMX by `arch_prctl(ARCH_REQ_XCOMP_PERM, XFEATURE_XTILEDATA)`: Linux keeps the 8 KiB of tiles
+    /// only for processes that asked.
     fn ask() -> bool {
         const ARCH_PRCTL: i64 = 158;
         let result: i64;
@@ -161,7 +163,7 @@ mod amx {
         result == 0
     }
 
-    /// What the assembly reads from memory, for want of registers.
+    /// Arguments that the assembly reads from memory, for want of registers.
     #[repr(C)]
     struct Args {
         b: *const u32,
