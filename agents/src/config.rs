@@ -25,6 +25,11 @@ pub(crate) fn together<const N: usize>(parts: [(u64, &'static str); N]) -> (u64,
     (parts.iter().fold(0, |sum: u64, &(bytes, _)| sum.saturating_add(bytes)), key)
 }
 
+/// Bytes of what dense layers of these widths make of a row while a minibatch is learned from: sums, outputs and their gradients.
+pub(crate) fn bytes_of_layers(widths: &[usize]) -> usize {
+    widths.iter().fold(0, |bytes: usize, width| bytes.saturating_add(width.saturating_mul(3 * size_of::<f32>())))
+}
+
 /// Refuses a count of 0.
 pub(crate) fn at_least_one(counts: &[(&str, u64)]) -> Result<()> {
     match counts.iter().find(|(_, count)| *count == 0) {

@@ -295,17 +295,17 @@ impl Learner for Dqn {
     }
 }
 
-/// The replay is nearly all of it, then what a network makes of the frames of a minibatch and a block; parameters, moments and
+/// The replay is nearly all of it, then what a network makes of a minibatch, and a block; parameters, moments and
 /// gradients are some megabytes.
 fn memory(context: &Context<'_>) -> Result<(u64, &'static str)> {
-    let Config { replay_capacity, n_step, priorities, batch, trunk, memory, update_period, .. } =
+    let Config { replay_capacity, n_step, priorities, batch, trunk, hidden, memory, update_period, .. } =
         Config::read(context)?;
     let (spec, seats, sequence) = (context.spec, context.seats as usize, memory.sequence());
     let tree = || Replay::priority_bytes_for(spec, seats, replay_capacity, n_step, sequence);
     let tree = if priorities.is_uniform() { 0 } else { tree() };
     let rows = (batch as u64).saturating_mul(sequence.map_or(1, |sequence| sequence.rows(n_step)) as u64);
     let seen = spec.frame_len() * spec.stack + 4 * (spec.vector + spec.symbols.len() + 8);
-    let made = rows.saturating_mul((trunk.bytes(spec.frame) + seen) as u64);
+    let made = rows.saturating_mul((trunk.bytes(spec.frame) + crate::config::bytes_of_layers(&hidden) + seen) as u64);
     let block = update_period.saturating_mul(seen as u64);
     let replay = Replay::bytes_for(spec, seats, replay_capacity, n_step, sequence).saturating_add(tree);
     let parts = [(replay, "agent.replay_capacity"), (made, "agent.batch"), (block, "agent.update_period")];

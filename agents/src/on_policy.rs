@@ -384,6 +384,7 @@ pub(crate) fn memory(
     horizon: usize,
     minibatches: usize,
     trunk: Trunk,
+    hidden: &[usize],
     memory: Memory,
 ) -> (u64, &'static str) {
     let spec = context.spec;
@@ -391,7 +392,7 @@ pub(crate) fn memory(
     let kept = Behaviour::width(spec, memory.state_width().saturating_mul(if spec.frame_len() > 0 { 1 } else { 2 }));
     let lanes = 4 * (spec.vector + spec.symbols.len() + actions + kept + 8) + spec.legal_len();
     let steps = (horizon as u64).saturating_mul(u64::from(context.seats));
-    let row = spec.frame_len() * spec.stack + trunk.bytes(spec.frame);
+    let row = spec.frame_len() * spec.stack + trunk.bytes(spec.frame) + config::bytes_of_layers(hidden);
     let gathered = (steps / minibatches.max(1) as u64).saturating_mul(row as u64);
     (steps.saturating_mul((spec.frame_len() + lanes) as u64).saturating_add(gathered), "agent.horizon")
 }

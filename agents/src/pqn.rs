@@ -47,7 +47,14 @@ pub(crate) const ENTRY: AgentEntry = AgentEntry {
     stochastic: false,
     memory: |context| {
         let config = Config::read(context)?;
-        Ok(on_policy::memory(context, config.horizon, config.minibatches, Trunk::Nature, Memory::None {}))
+        Ok(on_policy::memory(
+            context,
+            config.horizon,
+            config.minibatches,
+            Trunk::Nature,
+            &config.hidden,
+            Memory::None {},
+        ))
     },
     build: |context| Ok(Box::new(Pqn::new(context)?)),
 };

@@ -155,13 +155,13 @@ pub(crate) fn collect(dir: &Path, known: &Known) -> anyhow::Result<()> {
 pub(crate) fn prune(dir: &Path, keep: usize) -> anyhow::Result<()> {
     let found = list(dir)?;
     for (_, path) in &found[..found.len().saturating_sub(keep)] {
-        remove(dir, path)?;
+        remove(dir, path).with_context(|| path.display().to_string())?;
     }
-    for entry in fs::read_dir(dir)? {
+    for entry in fs::read_dir(dir).with_context(|| dir.display().to_string())? {
         let entry = entry?;
         let name = entry.file_name();
         if name.to_string_lossy().starts_with('.') && name.to_string_lossy().ends_with(".tmp") {
-            fs::remove_dir_all(entry.path())?;
+            fs::remove_dir_all(entry.path()).with_context(|| entry.path().display().to_string())?;
         }
     }
     Ok(())
@@ -181,6 +181,9 @@ pub(crate) fn forget_after(dir: &Path, frames: u64) -> anyhow::Result<()> {
 /// Removes a checkpoint, hidden first: a removal that is cut short leaves a draft, never half a checkpoint.
 fn remove(dir: &Path, path: &Path) -> std::io::Result<()> {
     let draft = dir.join(format!(".{}.tmp", path.file_name().expect("a listed path has a name").to_string_lossy()));
+    if draft.exists() {
+        fs::remove_dir_all(&draft)?; // of an earlier one that was cut short
+    }
     fs::rename(path, &draft)?;
     fs::remove_dir_all(&draft)
 }

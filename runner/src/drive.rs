@@ -71,9 +71,6 @@ pub(crate) fn drive(
     // Of no checkpoint: it hangs on the length of the run, which decides nothing else.
     let every = (run.train.frames / ROWS).max(1);
     let mut next_row = due(session.counts.frames, every);
-    if run.train.eval_every > 0 && session.counts.frames >= session.counts.next_eval {
-        next_row = session.counts.frames; // of an evaluation that is played again, whose row was taken back
-    }
     let stopped = loop {
         if run.train.eval_every > 0 && session.counts.frames >= session.counts.next_eval {
             session.rest(&mut watch.log)?;
@@ -84,6 +81,7 @@ pub(crate) fn drive(
             watch.log.lap(Part::Other);
             eval_return = Some(mean);
             session.counts.next_eval = due(session.counts.frames, run.train.eval_every);
+            next_row = session.counts.frames; // of this evaluation alone
         }
         if session.counts.frames >= next_row {
             next_row = due(session.counts.frames, every);

@@ -9,6 +9,7 @@ use std::time::Instant;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde::ser::{Serialize, SerializeMap as _, Serializer};
+use serde_json::Value;
 
 use crate::appended::{self, Appended, read};
 use crate::events;
@@ -42,10 +43,21 @@ pub(crate) struct Metrics {
 
 /// The part of a row that [`Metrics::reopen`] reads back.
 #[derive(Deserialize)]
+#[serde(try_from = "serde_json::Map<String, Value>")] // in rows of earlier builds a key may stand several times
 struct Kept {
     frames: u64,
     seconds: f64,
     eval_return: Option<f64>,
+}
+
+impl TryFrom<serde_json::Map<String, Value>> for Kept {
+    type Error = &'static str;
+
+    fn try_from(row: serde_json::Map<String, Value>) -> Result<Self, Self::Error> {
+        let of = |key: &str| row.get(key).and_then(Value::as_f64);
+        let frames = row.get("frames").and_then(Value::as_u64).ok_or("no `frames`")?;
+        Ok(Self { frames, seconds: of("seconds").ok_or("no `seconds`")?, eval_return: of("eval_return") })
+    }
 }
 
 /// The rows of the run in that directory, each with its line; none if the file is missing.
@@ -203,6 +215,14 @@ mod tests {
             assert_eq!((frames(dir.path()), metrics.eval_return()), (vec![1, 3], Some(3.5)), "{end}");
             assert_eq!(Metrics::reopen(dir.path(), 3, false).unwrap().eval_return(), Some(1.5), "it is played again");
         }
+    }
+
+    #[test]
+    fn a_key_that_an_earlier_build_wrote_twice_has_its_last_value() {
+        let dir = tempfile::tempdir().unwrap();
+        let row = "{\"frames\":1,\"seconds\":0.5,\"eval_return\":1.5,\"eval_return\":2.5}\n";
+        fs::write(dir.path().join(ROWS), row).unwrap();
+        assert_eq!(Metrics::reopen(dir.path(), 9, true).unwrap().eval_return(), Some(2.5));
     }
 
     #[test]

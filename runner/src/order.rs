@@ -58,7 +58,7 @@ impl Place<'_> {
     /// If one is there that may not be replaced.
     pub(crate) fn check(&self, seeds: &[u64]) -> anyhow::Result<()> {
         if let Some(run) = self.run
-            && run_dir::about(run).is_ok()
+            && run_dir::is_run(run)
         {
             bail!(usage(format!("{} is the directory of one run: name another --run for several", run.display())));
         }
@@ -116,7 +116,7 @@ impl Order {
     pub(crate) fn workers_of(&self, workers: Workers) -> Workers {
         match workers {
             Workers::UpTo(most) => Workers::UpTo(most.min(self.threads)),
-            Workers::Exactly(workers) => Workers::Exactly(workers),
+            Workers::Exactly(workers) => Workers::Exactly(workers.min(self.threads)),
         }
     }
 }

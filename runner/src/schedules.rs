@@ -22,9 +22,9 @@ pub(crate) fn learning_rate(resolved: &Resolved) -> Option<String> {
     let frames_a_step = REPEATS.iter().find_map(|key| count(env, key)).unwrap_or(1) as f64;
     let whole = (count(resolved.table("train"), "frames")? as f64 / meant.unwrap_or(1.0).max(frames_a_step)) as i64;
     let steps = count(agent, "lr_steps").filter(|steps| (1..whole).contains(steps))?;
-    let last = rate(agent)?;
+    let last = last(agent)?;
     Some(format!(
-        "agent.lr_steps is {steps}: the learning rate is {last} from there to the end of the run; --set agent.lr_steps={whole} ends it there"
+        "agent.lr_steps is {steps}: {last} from there to the end of the run; --set agent.lr_steps={whole} ends it there"
     ))
 }
 
@@ -37,7 +37,7 @@ pub(crate) fn early(resolved: &Resolved, counts: &Counts, frames: u64) -> Vec<St
         let end = steps.filter(|end| (1..all).contains(end))?;
         Some(format!("{key} stays {end}: this schedule ends there, the run only after some {all} agent steps{last}"))
     };
-    let last = rate(agent).map(|rate| format!(", with a learning rate of {rate}"));
+    let last = last(agent).map(|last| format!(", in which {last}"));
     let rates = last.and_then(|last| told("agent.lr_steps", count(agent, "lr_steps"), last));
     let epsilons = told("agent.epsilon.steps", epsilon.and_then(|table| count(table, "steps")), String::new());
     rates.into_iter().chain(epsilons).collect()
@@ -47,10 +47,16 @@ fn count(table: &Table, key: &str) -> Option<i64> {
     table.get(key).and_then(Value::as_integer)
 }
 
-/// The learning rate at the end of its schedule, if that is another than at its beginning.
-fn rate(agent: &Table) -> Option<f64> {
+/// What `agent.lr_steps` leads to, in words, if that is not what it begins with.
+fn last(agent: &Table) -> Option<String> {
     let of = |key: &str| agent.get(key).and_then(Value::as_float);
-    of("lr_end").filter(|&end| of("lr") != Some(end))
+    let end = |what: &str, key: &str| {
+        let end = of(&format!("{key}_end")).filter(|&end| of(key) != Some(end))?;
+        Some(format!("{what} is {end}"))
+    };
+    let ends: Vec<String> =
+        [end("the learning rate", "lr"), end("the clip range", "clip")].into_iter().flatten().collect();
+    (!ends.is_empty()).then(|| ends.join(" and "))
 }
 
 #[cfg(test)]
@@ -70,17 +76,23 @@ mod tests {
         };
         assert_eq!(
             of("cartpole", "ppo", &["train.frames=100000"]).unwrap(),
-            "agent.lr_steps is 60000: the learning rate is 0 from there to the end of the run; --set agent.lr_steps=100000 ends it there"
+            "agent.lr_steps is 60000: the learning rate is 0 and the clip range is 0 from there to the end of the run; --set agent.lr_steps=100000 ends it there"
         );
         for (env, agent, sets) in [
             ("cartpole", "ppo", &["train.frames=100000", "agent.lr_steps=100000"][..]),
             ("cartpole", "ppo", &["train.frames=100000", "agent.lr_steps=0"][..]),
-            ("cartpole", "ppo", &["train.frames=100000", "agent.lr_end=1e-3", "agent.lr=1e-3"][..]),
+            (
+                "cartpole",
+                "ppo",
+                &["train.frames=100000", "agent.lr_end=1e-3", "agent.lr=1e-3", "agent.clip_end=0.2"][..],
+            ),
             ("cartpole", "ppo", &["train.frames=3000"][..]),
             ("frozenlake", "tabular", &["train.frames=100000000"][..]),
         ] {
             assert_eq!(of(env, agent, sets), None, "{env} {agent} {sets:?}");
         }
+        let clip = of("cartpole", "ppo", &["train.frames=100000", "agent.lr_end=2e-3"]).unwrap();
+        assert!(clip.starts_with("agent.lr_steps is 60000: the clip range is 0 from there"), "{clip}");
         // Its preset lets the rate stay at its last value for the most part of a run.
         let longer = of("connectfour", "alphazero", &["train.frames=4800000"]).unwrap();
         assert!(longer.contains("is 0.0001 from there") && longer.contains("agent.lr_steps=2000000 "), "{longer}");

@@ -22,7 +22,7 @@ pub(crate) struct Asked {
     /// `last`, `best`, or the frames of a checkpoint
     #[arg(long, default_value = "last")]
     pub(crate) checkpoint: String,
-    /// Full games to play; the protocol's by default
+    /// Full games to play; the run's eval.episodes by default
     #[arg(long, allow_negative_numbers = true)]
     pub(crate) episodes: Option<u32>,
     /// Protocol of the environment; the run's by default

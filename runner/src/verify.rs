@@ -237,7 +237,8 @@ fn again(args: &VerifyArgs, path: &Path, stop: &Stop, tables: &Tables) -> anyhow
     let mut left = digests::all(path)?;
     let Some(end) = left.last().map(|digest| digest.frames) else {
         bail!(
-            "{}: no {} with states to compare with: it ended before its first checkpoint, or is of an older rl-run",
+            "{}: no {} with states to compare with: it ended before its first checkpoint, was stopped in an evaluation before it (`rl-run resume` \
+             goes on), or is of an older rl-run",
             path.display(),
             digests::FILE
         );

@@ -146,6 +146,21 @@ fn a_run_that_goes_back_forgets_what_came_later_and_only_once_nothing_can_be_ref
 }
 
 #[test]
+fn evaluations_that_are_closer_than_rows_have_a_row_each_and_the_run_goes_on() {
+    let dir = tempfile::tempdir().unwrap();
+    let at = dir.path();
+    let ended = json(
+        at,
+        "--env cartpole --agent dqn --seed 9 --frames 20000 --eval-every 40 --eval-episodes 1 --set agent.learning_starts=19900 --run r --quiet --json",
+    );
+    let rows = std::fs::read_to_string(at.join("r/metrics.jsonl")).unwrap();
+    let evaluated: Vec<&str> = rows.lines().filter(|row| row.contains("\"eval_return\"")).collect();
+    assert!(evaluated.len() > 450, "{} of 500", evaluated.len());
+    assert!(evaluated.iter().all(|row| row.matches("\"eval_return\"").count() == 1));
+    assert_eq!(json(at, "resume r --quiet --json")["parameters_sha256"], ended["parameters_sha256"]);
+}
+
+#[test]
 fn a_run_without_a_checkpoint_begins_again_and_a_longer_one_says_what_ends_early() {
     let dir = tempfile::tempdir().unwrap();
     let at = dir.path();

@@ -264,6 +264,11 @@ fn a_group_that_goes_on_has_the_seeds_and_settings_that_it_was_asked_for() {
     let single = json(at, &format!("{line} --frames 3000 --seed 9 --run single --json"));
     assert_eq!(reached[3]["parameters_sha256"], single["parameters_sha256"]);
     assert!(std::fs::read_to_string(at.join("g/s9/run.json")).unwrap().contains("\"record\": \"best\""));
+    let settings = at.join("g/group.toml");
+    let longer = std::fs::read_to_string(&settings).unwrap().replace("frames = 3000", "frames = 4000");
+    std::fs::write(&settings, longer).unwrap(); // as if `--frames 4000` had been stopped before any of them went on
+    let (reached, _) = group(&output(at, "resume g --quiet --json"));
+    assert!(reached.len() == 4 && reached.iter().all(|run| run["frames"].as_u64() >= Some(4000)), "{reached:?}");
     ask(&[1, 2, 3]); // as if other settings had been asked for before 9 began
     let again = output(at, "resume g --json");
     let said = String::from_utf8_lossy(&again.stderr);

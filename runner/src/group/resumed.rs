@@ -49,7 +49,11 @@ pub(crate) fn resume(args: &ResumeArgs, roster: &Roster, tables: &Tables, stop: 
     if idle > 0 && !args.verbosity.quiet {
         order.told().iter().for_each(output::note);
     }
-    let frames: Vec<(u64, u64)> = seeds.iter().map(|&seed| frames(dir, seed, &order, args.frames, tables)).collect();
+    if args.frames.is_some() {
+        roster.lengthen(dir, &order)?;
+    }
+    let asked = |seed| asked(dir, seed, &order, args.frames, tables);
+    let frames: Vec<(u64, u64)> = seeds.iter().map(|&seed| frames(dir, seed, &order, asked(seed), tables)).collect();
     let crew = Crew {
         seeds,
         frames: &frames,
@@ -59,17 +63,28 @@ pub(crate) fn resume(args: &ResumeArgs, roster: &Roster, tables: &Tables, stop: 
         stop: &share.stop,
         verbosity: args.verbosity,
     };
-    let going = Going {
+    let going = |seed| Going {
         checkpoint: &args.checkpoint,
-        frames: args.frames,
+        frames: asked(seed),
         machine: &args.machine,
         workers: share.workers_of(workers),
         stop: &share.stop,
         tables,
     };
     crew.go(crew.pools()?, &|number, progress| match has_begun(dir, seeds[number]) {
-        true => go_on(&going, &below(dir, seeds[number]), Shown::With(progress)),
+        true => go_on(&going(seeds[number]), &below(dir, seeds[number]), Shown::With(progress)),
         false => fresh(&share, seeds[number], &place, progress),
+    })
+}
+
+/// Frames that a run is to have where they are not its own: those that are asked for, or the group's, if it was made longer while
+/// this run waited.
+fn asked(dir: &Path, seed: u64, order: &Order, asked: Option<u64>, tables: &Tables) -> Option<u64> {
+    asked.or_else(|| {
+        let (_, mut run) = recorded(&below(dir, seed), tables).ok()?;
+        let longer = order.train.frames > run.train().ok()?.frames;
+        set_frames(&mut run, Some(order.train.frames)).ok()?;
+        (longer && run.text() == order.resolved.text()).then_some(order.train.frames)
     })
 }
 

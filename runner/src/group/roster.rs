@@ -14,7 +14,7 @@ use crate::order::Order;
 use crate::preset::{self, Ask, Resolved};
 use crate::tables::Tables;
 use crate::tape::Which;
-use crate::{file, run_dir};
+use crate::{file, output, run_dir};
 
 /// `group.json`. The settings are in `group.toml`, as those of a run are in `run.toml`.
 #[derive(Debug, Serialize, Deserialize)]
@@ -35,8 +35,8 @@ pub(crate) struct Roster {
 }
 
 impl Roster {
-    /// Notes in `dir` what its runs are asked for. Seeds that were asked for earlier stay, if the settings are the same or
-    /// their runs have begun.
+    /// Notes in `dir` what its runs are asked for. Seeds that were asked for earlier stay, if they were asked for with the
+    /// same settings, device and recordings, or their runs have begun.
     ///
     /// # Errors
     /// If what is there cannot be read, or a file cannot be written.
@@ -47,8 +47,19 @@ impl Roster {
         let (settings, text) = (settings(dir), order.resolved.text());
         let mut all = match Self::read(dir)? {
             Some(before) => {
-                let same = fs::read_to_string(&settings).is_ok_and(|before| before == text);
-                before.seeds.into_iter().filter(|&seed| same || has_begun(dir, seed)).collect()
+                let same = fs::read_to_string(&settings).is_ok_and(|before| before == text)
+                    && (&before.device, before.record, before.record_outputs)
+                        == (&order.on, order.record, order.outputs);
+                let (stay, go): (Vec<u64>, Vec<u64>) =
+                    before.seeds.into_iter().partition(|&seed| same || has_begun(dir, seed));
+                let go = go.iter().filter(|seed| !seeds.contains(seed)).map(u64::to_string).collect::<Vec<_>>();
+                if !go.is_empty() {
+                    output::note(format!(
+                        "left out, for they were asked for otherwise and not begun: seeds {}",
+                        go.join(", ")
+                    ));
+                }
+                stay
             }
             None => Vec::new(),
         };
@@ -66,6 +77,15 @@ impl Roster {
         file::write(&settings, text.as_bytes())?;
         let json = format!("{}\n", serde_json::to_string_pretty(&roster)?);
         file::write(&list(dir), json.as_bytes())
+    }
+
+    /// Notes in `dir` that its runs are to have as many frames as those of `order`.
+    ///
+    /// # Errors
+    /// If the file cannot be written.
+    pub(super) fn lengthen(&self, dir: &Path, order: &Order) -> anyhow::Result<()> {
+        let _alone = file::locked(&dir.join(".group.lock"), true)?;
+        file::write(&settings(dir), order.resolved.text().as_bytes())
     }
 
     /// What the group in `dir` was asked for; nothing if there is none.
