@@ -30,6 +30,18 @@ pub(crate) fn bytes_of_layers(widths: &[usize]) -> usize {
     widths.iter().fold(0, |bytes: usize, width| bytes.saturating_add(width.saturating_mul(3 * size_of::<f32>())))
 }
 
+/// Refuses more minibatches than a block has steps, `horizon` of each of `seats`.
+pub(crate) fn minibatches(minibatches: usize, seats: u32, horizon: usize) -> Result<()> {
+    let steps = (seats as usize).saturating_mul(horizon);
+    if minibatches <= steps {
+        return Ok(());
+    }
+    Err(bad(
+        "minibatches",
+        format!("a round has {steps} steps, {horizon} of each of {seats} seats: expected at most as many"),
+    ))
+}
+
 /// Refuses a count of 0.
 pub(crate) fn at_least_one(counts: &[(&str, u64)]) -> Result<()> {
     match counts.iter().find(|(_, count)| *count == 0) {

@@ -31,7 +31,8 @@ pub(crate) const ENTRY: AgentEntry = AgentEntry {
     stochastic: true,
     memory: |context| {
         let config = Config::read(context)?;
-        let (bytes, key) = on_policy::memory(context, config.horizon, 1, config.trunk, &config.hidden, Memory::None {});
+        let (bytes, key) =
+            on_policy::memory(context, config.horizon, 1, config.trunk, &config.hidden, Memory::None {})?;
         Ok((bytes.saturating_mul(config.max_lag as u64 + 1), key))
     },
     build: |context| Ok(Box::new(OnPolicy::new("impala", context, Config::read(context)?.settings())?)),

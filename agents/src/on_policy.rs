@@ -123,6 +123,7 @@ impl OnPolicy {
             return Err(Error::Config { key: "agent".to_owned(), message: reason });
         }
         features::check(settings.normalise_observations, context.spec)?;
+        config::minibatches(settings.minibatches, context.seats, settings.horizon)?;
         config::widths("hidden", &settings.hidden)?;
         let rng = Rng::new(context.seed, Stream::Init);
         let Settings { trunk, ref hidden, activation, memory, .. } = settings;
@@ -377,8 +378,11 @@ fn explained_variance(steps: &[Played]) -> Option<f64> {
     (all > 0.0).then(|| 1.0 - variance(|step| step.advantage) / all)
 }
 
-/// Bytes of the blocks, of a minibatch gathered from them, and of what its frames become; networks, moments and gradients are
-/// some megabytes.
+/// Bytes of the blocks, of a minibatch gathered from them, and of what its frames and layers become, and the key to lower; networks,
+/// moments and gradients are some megabytes.
+///
+/// # Errors
+/// If a layer is wider than any may be.
 pub(crate) fn memory(
     context: &Context<'_>,
     horizon: usize,
@@ -386,7 +390,8 @@ pub(crate) fn memory(
     trunk: Trunk,
     hidden: &[usize],
     memory: Memory,
-) -> (u64, &'static str) {
+) -> Result<(u64, &'static str)> {
+    config::widths("hidden", hidden)?; // before they are multiplied
     let spec = context.spec;
     let actions = spec.discrete.len() + spec.continuous.len();
     let kept = Behaviour::width(spec, memory.state_width().saturating_mul(if spec.frame_len() > 0 { 1 } else { 2 }));
@@ -394,7 +399,7 @@ pub(crate) fn memory(
     let steps = (horizon as u64).saturating_mul(u64::from(context.seats));
     let row = spec.frame_len() * spec.stack + trunk.bytes(spec.frame) + config::bytes_of_layers(hidden);
     let gathered = (steps / minibatches.max(1) as u64).saturating_mul(row as u64);
-    (steps.saturating_mul((spec.frame_len() + lanes) as u64).saturating_add(gathered), "agent.horizon")
+    Ok((steps.saturating_mul((spec.frame_len() + lanes) as u64).saturating_add(gathered), "agent.horizon"))
 }
 
 /// Why an agent of this kind cannot act in an environment of these shapes, if it cannot.

@@ -50,7 +50,7 @@ pub(crate) const ENTRY: AgentEntry = AgentEntry {
     stochastic: true,
     memory: |context| {
         let config = Config::read(context)?;
-        Ok(on_policy::memory(context, config.horizon, config.minibatches, config.trunk, &config.hidden, config.memory))
+        on_policy::memory(context, config.horizon, config.minibatches, config.trunk, &config.hidden, config.memory)
     },
     build: |context| Ok(Box::new(OnPolicy::new("ppo", context, Config::read(context)?.settings())?)),
 };

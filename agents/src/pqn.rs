@@ -47,14 +47,7 @@ pub(crate) const ENTRY: AgentEntry = AgentEntry {
     stochastic: false,
     memory: |context| {
         let config = Config::read(context)?;
-        Ok(on_policy::memory(
-            context,
-            config.horizon,
-            config.minibatches,
-            Trunk::Nature,
-            &config.hidden,
-            Memory::None {},
-        ))
+        on_policy::memory(context, config.horizon, config.minibatches, Trunk::Nature, &config.hidden, Memory::None {})
     },
     build: |context| Ok(Box::new(Pqn::new(context)?)),
 };
@@ -199,6 +192,7 @@ impl Pqn {
             return Err(Error::Config { key: "agent".to_owned(), message: reason });
         }
         features::check(config.normalise_observations, context.spec)?;
+        config::minibatches(config.minibatches, context.seats, config.horizon)?;
         let shape = Shape {
             trunk: Trunk::Nature,
             hidden: config.hidden.clone(),

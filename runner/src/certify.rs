@@ -13,6 +13,7 @@ use crate::output;
 use crate::playback::{self, Playback};
 use crate::score::{Score, give};
 use crate::tables::Tables;
+use crate::usage::counted;
 use crate::verbosity::Verbosity;
 use crate::waiting::Waiting;
 
@@ -170,7 +171,8 @@ pub(crate) fn run(path: &Path, verbosity: Verbosity, tables: &Tables) -> anyhow:
         let pictures = verdict.pictures.filter(|_| verdict.equal);
         let pictures = pictures.map(|pictures| format!(", and all {pictures} pictures match")).unwrap_or_default();
         output::line(format!(
-            "{name}: {episodes} games of {env} by {by} play again as recorded, {steps} steps{pictures}"
+            "{name}: {} of {env} by {by} play again as recorded, {steps} steps{pictures}",
+            counted(*episodes, "game")
         ));
         if let Some(mean) = verdict.mean {
             let mean = give(mean, score.stderr(), 4);

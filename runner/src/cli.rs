@@ -255,7 +255,7 @@ fn one_line(error: &clap::Error, first: Option<&str>) -> String {
     let said = text.lines().take_while(|line| !line.starts_with("Usage:")).map(str::trim);
     // Of a flag that a command does not have clap supposes that it is a word for it.
     let said = said.filter(|line| !line.is_empty() && !line.starts_with("tip: to pass '-"));
-    let said = said.collect::<Vec<_>>().join(" ");
+    let said = said.collect::<Vec<_>>().join(" ").replace(" tip: ", "; ");
     let said = said.trim_start_matches("error: ").trim_end_matches(" For more information, try '--help'.");
     let said = &WORDS.iter().fold(said.to_owned(), |said, (rusts, ours)| said.replace(rusts, ours));
     let mend = match (error.kind(), first) {

@@ -72,6 +72,11 @@ pub(crate) fn text<S: Serializer>(path: &Path, to: S) -> Result<S::Ok, S::Error>
     to.serialize_str(&path.to_string_lossy())
 }
 
+/// Paths as text for JSON, each as [`text`].
+pub(crate) fn texts<S: Serializer>(paths: &[PathBuf], to: S) -> Result<S::Ok, S::Error> {
+    to.collect_seq(paths.iter().map(|path| path.to_string_lossy()))
+}
+
 /// Writes the file `path`, or the one that it links to, by `write`, and shows it when that is done and on disk.
 ///
 /// # Errors

@@ -22,7 +22,7 @@ use crate::takes::{self, Take, Takes, manifest, pictures};
 use crate::trained::{Asked, Trained};
 use crate::usage::{counted, usage};
 use crate::waiting::Waiting;
-use crate::{file, model, output};
+use crate::{model, output};
 
 /// Plays full games and records them: `rl-run verify FILE` plays them again, `rl-run export FILE` makes pictures of them.
 #[derive(Clone, Debug, clap::Args)]
@@ -81,11 +81,7 @@ struct Report {
 /// `rl-run record`.
 pub(crate) fn run(args: &RecordArgs, tables: &Tables) -> anyhow::Result<ExitCode> {
     let waiting = Waiting::listen(args.json, "nothing was recorded")?;
-    if args.out.extension().is_none_or(|end| end != "rec") {
-        let out = args.out.display();
-        bail!(usage(format!("--out {out}: a recording ends in .rec, and `rl-run export` makes films of it")));
-    }
-    file::ready(&args.out)?;
+    takes::ready(&args.out)?;
     let run = args.model.as_deref().map(model::find).transpose()?.or_else(|| args.run.clone());
     let (manifest, takes, score) = match (run, &args.env) {
         (Some(run), _) => {

@@ -6,6 +6,9 @@ use rl_core::EnvEntry;
 
 use crate::usage::{hint, usage};
 
+/// Agents of other libraries for continuous spaces, of which there is none here.
+const CONTINUOUS: [&str; 5] = ["sac", "td3", "ddpg", "trpo", "tqc"];
+
 /// Every environment and agent, of this project and of its users.
 #[derive(Clone, Debug)]
 pub(crate) struct Tables {
@@ -89,7 +92,10 @@ impl Tables {
     /// If there is none; the nearest name is suggested.
     pub(crate) fn agent(&self, name: &str) -> anyhow::Result<&'static AgentEntry> {
         self.agents.iter().copied().find(|entry| entry.id == name).ok_or_else(|| {
-            let hint = hint(name, self.agents.iter().map(|entry| entry.id));
+            let hint = match CONTINUOUS.contains(&name) {
+                true => "; ppo, a2c and impala act in continuous spaces".to_owned(),
+                false => hint(name, self.agents.iter().map(|entry| entry.id)),
+            };
             usage(format!("no agent is called `{name}`{hint} (`rl-run list agents` shows all)"))
         })
     }

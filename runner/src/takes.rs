@@ -13,6 +13,7 @@ use crate::collect::Seats;
 use crate::file;
 use crate::games::Games;
 use crate::preset::Resolved;
+use crate::usage::usage;
 
 /// A game that is being played.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -206,6 +207,18 @@ impl Takes {
     pub(crate) fn into_games(self) -> Vec<Take> {
         self.over.into_iter().flatten().collect()
     }
+}
+
+/// Asks, before there are games, whether a recording of them can be written as the file `out`.
+///
+/// # Errors
+/// If it cannot, or is called something else than a recording.
+pub(crate) fn ready(out: &Path) -> anyhow::Result<()> {
+    if out.extension().is_none_or(|end| end != "rec") {
+        let out = out.display();
+        return Err(usage(format!("--out {out}: a recording ends in .rec, and `rl-run export` makes films of it")));
+    }
+    file::ready(out)
 }
 
 /// Writes a recording of these games.

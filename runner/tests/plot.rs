@@ -81,7 +81,7 @@ fn curves_are_what_runs_measured_and_a_page_holds_everything() {
 
     for (line, said) in [
         ("plot all --json", "all holds no run; all/nested holds some: name that"),
-        ("plot d --y los --json", "no row has `los` yet; did you mean `loss`?"),
+        ("plot d --y los --json", "no row has `los`; did you mean `loss`?"),
         ("plot d --out a.pdf", ".svg or .png"),
         ("plot d --y nothing --json", "no row has `nothing`"),
         ("plot nowhere --json", "nowhere"),

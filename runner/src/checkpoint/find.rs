@@ -7,6 +7,7 @@ use anyhow::{Context as _, anyhow};
 
 use super::Checkpoint;
 use crate::manifest::Owner;
+use crate::output;
 use crate::usage::usage;
 
 /// A flag that names a whole checkpoint, from which a run goes on. In `best/` there are weights alone.
@@ -78,6 +79,10 @@ fn among(run: &Path, which: &str, flag: Flag, best: &[(u64, PathBuf)]) -> anyhow
         }
     };
     let why = if which == "best" { "; the best are kept where a run evaluates itself: --eval-every" } else { "" };
+    if which == "last" && all.is_empty() && best.is_empty() {
+        let (run, word) = (run.display(), output::word(run));
+        return Err(usage(format!("{run} has no checkpoint yet: `rl-run resume {word}` trains on to one")));
+    }
     let missing = || usage(format!("{name}: {}: no checkpoint `{which}` ({}{why})", run.display(), known()));
     found.map(|(_, path)| path.clone()).ok_or_else(missing)
 }

@@ -13,7 +13,7 @@ use crate::metrics::ROWS;
 use crate::model::SCORE;
 use crate::run_dir::About;
 use crate::usage::{hint, usage};
-use crate::{interval, metrics, output, run_dir};
+use crate::{file, interval, metrics, output, run_dir};
 
 /// Points of a curve.
 const POINTS: usize = 200;
@@ -57,7 +57,7 @@ pub(crate) struct Group {
     /// Where curves of a file are from.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) source: Option<String>,
-    #[serde(default)]
+    #[serde(default, serialize_with = "file::texts")]
     pub(crate) runs: Vec<PathBuf>,
     #[serde(default)]
     pub(crate) seeds: Vec<u64>,
@@ -241,10 +241,11 @@ fn points(run: &Path, see: See<'_>) -> anyhow::Result<Vec<(f64, f64)>> {
     }
     if points.is_empty() {
         let known: Vec<&str> = keys.keys().map(String::as_str).collect();
-        let known = if known.is_empty() { "it has no rows yet".to_owned() } else { known.join(", ") };
+        let known =
+            if known.is_empty() { "it has no rows yet".to_owned() } else { format!("rows have {}", known.join(", ")) };
         let beside = if centred { " beside `frames`" } else { "" };
         let hint = hint(key, keys.keys().map(String::as_str));
-        bail!(usage(format!("{}: no row has `{key}`{beside} yet{hint}: {known}", path.display())));
+        bail!(usage(format!("{}: no row has `{key}`{beside}{hint}: {known}", path.display())));
     }
     Ok(points)
 }
@@ -360,7 +361,7 @@ mod tests {
         let of = |centred| points(run.path(), See { axis: Axis::Minutes, key: "return_100", smooth: 1, centred });
         fs::write(run.path().join(ROWS), "{\"seconds\":60,\"return_100\":1}\n").unwrap();
         assert_eq!(of(false).unwrap(), [(1.0, 1.0)]);
-        assert!(format!("{:#}", of(true).unwrap_err()).contains("no row has `return_100` beside `frames` yet"));
+        assert!(format!("{:#}", of(true).unwrap_err()).contains("no row has `return_100` beside `frames`"));
     }
 
     #[test]

@@ -67,13 +67,13 @@ mod shown {
     use super::*;
     use crate::preset::{self, Ask};
     use crate::usage::{counted, usage};
-    use crate::{file, output, takes};
+    use crate::{output, takes};
 
     /// Frames that a person's action is held for, unless they say otherwise.
     const SKIP: (&str, i64) = ("env.frame_skip", 1);
 
     pub(super) fn run(args: &PlayArgs, tables: &Tables) -> anyhow::Result<ExitCode> {
-        args.out.as_deref().map(file::ready).transpose()?;
+        args.out.as_deref().map(takes::ready).transpose()?;
         if let Some(out) = args.out.as_ref().filter(|out| out.exists()) {
             bail!(usage(format!("--out {}: is there already: give another name", out.display())));
         }
