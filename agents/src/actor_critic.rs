@@ -9,8 +9,8 @@ use std::f64::consts::SQRT_2;
 
 use candle_core::{Device, Result, Tensor};
 use rl_core::{Rng, Spec};
-use rl_nn::{Activation, Flow, Init, Linear, Params, Standardise};
-use rl_perception::{EncoderConfig, Seen};
+use rl_nn::{Activation, HostForward, Init, Linear, Params, Standardise};
+use rl_perception::{EncoderConfig, ObsBatch};
 
 use crate::Memory;
 use crate::policy_head::PolicyHead;
@@ -31,8 +31,8 @@ pub(crate) struct ActorCritic {
 /// Memory of a pass on the host.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Flows {
-    policy: Flow,
-    value: Flow,
+    policy: HostForward,
+    value: HostForward,
 }
 
 impl Flows {
@@ -85,12 +85,12 @@ impl ActorCritic {
 
     /// Outputs `[B, W]` and values `[B]` of observations whose features are standardised already; with a memory, those of the
     /// rows that `sequences` wants.
-    pub(crate) fn forward(&self, obs: &Seen<'_>, sequences: Option<&Sequences>) -> Result<(Tensor, Tensor)> {
+    pub(crate) fn forward(&self, obs: &ObsBatch<'_>, sequences: Option<&Sequences>) -> Result<(Tensor, Tensor)> {
         self.unroll(obs, sequences).map(|(outputs, values, _)| (outputs, values))
     }
 
     /// The same, and what is remembered after the last step, `[B, S]`.
-    fn unroll(&self, obs: &Seen<'_>, sequences: Option<&Sequences>) -> Result<(Tensor, Tensor, Vec<Tensor>)> {
+    fn unroll(&self, obs: &ObsBatch<'_>, sequences: Option<&Sequences>) -> Result<(Tensor, Tensor, Vec<Tensor>)> {
         let unrolled = sequences.map(|sequences| sequences.unroll(self.state_width(), &self.device)).transpose()?;
         let (features, state) = self.trunk.forward(obs, unrolled.as_ref(), 0)?;
         let outputs = self.policy_head.forward(&features)?; // [B, W]
@@ -106,7 +106,7 @@ impl ActorCritic {
     /// nothing is built or allocated on the way.
     pub(crate) fn run(
         &self,
-        obs: &Seen<'_>,
+        obs: &ObsBatch<'_>,
         values: bool,
         states: &mut [f32],
         flows: &mut Flows,
@@ -117,7 +117,7 @@ impl ActorCritic {
 
     fn run_on_host(
         &self,
-        obs: &Seen<'_>,
+        obs: &ObsBatch<'_>,
         values: bool,
         states: &mut [f32],
         Flows { policy, value }: &mut Flows,
@@ -136,7 +136,7 @@ impl ActorCritic {
 
     fn run_on_device(
         &self,
-        obs: &Seen<'_>,
+        obs: &ObsBatch<'_>,
         _values: bool,
         states: &mut [f32],
         Flows { policy, value }: &mut Flows,
@@ -220,7 +220,7 @@ mod tests {
                 let vector: Vec<f32> = (0..rows * spec.vector).map(|_| rng.normal() as f32).collect();
                 let symbols: Vec<u32> =
                     (0..rows).flat_map(|_| spec.symbols.to_vec()).map(|count| rng.below(count)).collect();
-                let obs = Seen { rows, frames: &frames, vector: &vector, symbols: &symbols };
+                let obs = ObsBatch { rows, frames: &frames, vector: &vector, symbols: &symbols };
                 let states: Vec<f32> = (0..rows * net.state_width()).map(|_| rng.normal() as f32).collect();
                 let (starts, wanted) = (vec![0.0; rows], (0..rows as u32).collect());
                 let step = Sequences { steps: 1, starts, states: states.clone(), wanted };

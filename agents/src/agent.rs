@@ -31,12 +31,12 @@ pub struct Plan {
     /// Values per step that its policies keep in [`Rollout::extra`].
     pub extra: usize,
     /// How many updates it makes once it learns.
-    pub pace: Pace,
+    pub pace: UpdateRatio,
 }
 
 /// A ratio of updates to agent steps of all seats.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Pace {
+pub struct UpdateRatio {
     /// So many optimiser steps
     pub updates: u64,
     /// follow so many agent steps.
@@ -45,7 +45,7 @@ pub struct Pace {
 
 /// Who is shown what others did.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Audience {
+pub struct DemonstrationSpec {
     /// Seats of the blocks in which it is shown.
     pub seats: usize,
     /// Whether nothing is learned without it.
@@ -105,18 +105,18 @@ pub trait Learner {
         Ok(())
     }
 
-    /// How it wants to be [shown](Self::show) what others did before it learns; `None` if it learns from its own steps alone.
-    fn audience(&self) -> Option<Audience> {
+    /// How it wants to be [shown](Self::add_demonstrations) what others did before it learns; `None` if it learns from its own steps alone.
+    fn demonstrations(&self) -> Option<DemonstrationSpec> {
         None
     }
 
-    /// Takes steps of others, before anything is learned: blocks of the seats that its [`audience`](Self::audience) names, each
+    /// Takes steps of others, before anything is learned: blocks of the seats that its [`demonstrations`](Self::demonstrations) names, each
     /// beginning with the last row of the one before. A seat rests in rows of age 0 whose end is over. The last row of the last
     /// block is row 0 of what is played next where it has the seats of the run, else it rests too.
     ///
     /// # Errors
     /// If it has no room for them.
-    fn show(&mut self, _blocks: &[Rollout]) -> Result<()> {
+    fn add_demonstrations(&mut self, _blocks: &[Rollout]) -> Result<()> {
         Err(Error::Config { key: "agent".to_owned(), message: "it learns from no demonstrations".to_owned() })
     }
 

@@ -24,7 +24,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::descent::{along, descend};
 use crate::progress::Progress;
-use crate::{AgentEntry, Context, Learner, Log, Pace, Part, Plan, Policy, Schedule, config, guard};
+use crate::{AgentEntry, Context, Learner, Log, Part, Plan, Policy, Schedule, UpdateRatio, config, guard};
 use experience::Experience;
 use forest::{Forest, Sigma};
 use loss::{Target, loss};
@@ -51,7 +51,7 @@ pub const fn entry<G: Game>(id: &'static str, presets: &'static [(&'static str, 
             let block = step.saturating_mul(config.horizon as u64).saturating_mul(context.seats.into());
             let kept = Experience::<G>::bytes_for(config.replay_capacity);
             let parts = [(kept, "agent.replay_capacity"), (trees, "agent.simulations"), (block, "agent.horizon")];
-            Ok(config::together(parts))
+            Ok(config::total_memory(parts))
         },
         build: |context| Ok(Box::new(AlphaZero::<G>::new(context)?)),
     }
@@ -263,7 +263,7 @@ impl<G: Game> AlphaZero<G> {
 impl<G: Game> Learner for AlphaZero<G> {
     fn plan(&self) -> Plan {
         let Config { horizon, updates, .. } = self.config;
-        let pace = Pace { updates: updates as u64, steps: horizon as u64 * u64::from(self.seats) };
+        let pace = UpdateRatio { updates: updates as u64, steps: horizon as u64 * u64::from(self.seats) };
         Plan { horizon, extra: G::ACTIONS + 1, pace }
     }
 

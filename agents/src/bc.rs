@@ -10,8 +10,8 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use rl_core::{Column, Error, Reduce, Result, Rng, Saved, Solo, Spec, State, Stream};
-use rl_nn::{Activation, Adam, AdamConfig, Flow, Params, tensor};
-use rl_perception::{EncoderConfig, Seen, Trunk};
+use rl_nn::{Activation, Adam, AdamConfig, HostForward, Params, tensor};
+use rl_perception::{EncoderConfig, ObsBatch, Trunk};
 use rl_replays::{Rollout, Steps};
 use serde::{Deserialize, Serialize};
 
@@ -20,7 +20,8 @@ use crate::features::{self, Features};
 use crate::gather::observed;
 use crate::progress::Progress;
 use crate::{
-    AgentEntry, Audience, Context, Learner, Log, Pace, Part, Plan, Policy, Schedule, config, guard, on_policy,
+    AgentEntry, Context, DemonstrationSpec, Learner, Log, Part, Plan, Policy, Schedule, UpdateRatio, config, guard,
+    on_policy,
 };
 
 use demonstrated::Demonstrated;
@@ -55,7 +56,7 @@ pub(crate) const ENTRY: AgentEntry = AgentEntry {
         let kept = Demonstrated::bytes_for(context.spec, config.capacity);
         let acted = context.spec.symbols.len() + context.spec.discrete.len() + context.spec.continuous.len() + 8;
         let block = config.update_period.saturating_mul((seen + 4 * acted + context.spec.legal_len()) as u64);
-        Ok(config::together([(kept, "agent.capacity"), (made, "agent.batch"), (block, "agent.update_period")]))
+        Ok(config::total_memory([(kept, "agent.capacity"), (made, "agent.batch"), (block, "agent.update_period")]))
     },
     build: |context| Ok(Box::new(Bc::new(context)?)),
 };
@@ -140,7 +141,7 @@ struct Bc {
     likelihood: Likelihood,
     /// The last minibatch.
     steps: Steps,
-    flow: Flow,
+    flow: HostForward,
     grad: Vec<f32>,
 }
 
@@ -169,7 +170,7 @@ impl Bc {
             features: net.standardise().map(|by| Features::new(context.spec.vector, by.clone())),
             likelihood: Likelihood::new(context.spec),
             steps: Steps::new(context.spec, config.batch),
-            flow: Flow::default(),
+            flow: HostForward::default(),
             grad: Vec::new(),
             spec: context.spec.clone(),
             seed: context.seed,
@@ -253,9 +254,9 @@ impl Bc {
 }
 
 /// The first `rows` of some steps, as a network sees them.
-fn seen<'a>(spec: &Spec, steps: &'a Steps, rows: usize) -> Seen<'a> {
+fn seen<'a>(spec: &Spec, steps: &'a Steps, rows: usize) -> ObsBatch<'a> {
     let obs = &steps.obs;
-    Seen {
+    ObsBatch {
         rows,
         frames: &obs.frames.all()[..rows * spec.frame_len() * spec.stack],
         vector: &obs.vector.all()[..rows * spec.vector],
@@ -268,18 +269,18 @@ impl Learner for Bc {
     fn plan(&self) -> Plan {
         let Config { updates, update_period, .. } = self.config;
         let horizon = (update_period / u64::from(self.seats)).max(1) as usize;
-        Plan { horizon, extra: 0, pace: Pace { updates, steps: update_period } }
+        Plan { horizon, extra: 0, pace: UpdateRatio { updates, steps: update_period } }
     }
 
     fn policy(&self, seats: Range<u32>) -> Result<Box<dyn Policy>> {
         Ok(Box::new(Imitator::new(self.net.clone(), &self.spec, self.seed, seats)))
     }
 
-    fn audience(&self) -> Option<Audience> {
-        Some(Audience { seats: 1, needs: true })
+    fn demonstrations(&self) -> Option<DemonstrationSpec> {
+        Some(DemonstrationSpec { seats: 1, needs: true })
     }
 
-    fn show(&mut self, blocks: &[Rollout]) -> Result<()> {
+    fn add_demonstrations(&mut self, blocks: &[Rollout]) -> Result<()> {
         self.shown.append(blocks)?;
         // Of what is held out too: what was seen says nothing of what was done. Every member is shown the same.
         self.features.as_mut().map_or(Ok(()), |features| features.add(blocks, &mut Solo))

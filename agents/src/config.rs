@@ -20,7 +20,7 @@ pub(crate) fn read<T: DeserializeOwned>(context: &Context<'_>) -> Result<T> {
 }
 
 /// Bytes of all parts of a learner's memory, and the key that the largest hangs on.
-pub(crate) fn together<const N: usize>(parts: [(u64, &'static str); N]) -> (u64, &'static str) {
+pub(crate) fn total_memory<const N: usize>(parts: [(u64, &'static str); N]) -> (u64, &'static str) {
     let (_, key) = parts.into_iter().max_by_key(|&(bytes, _)| bytes).unwrap_or_default();
     (parts.iter().fold(0, |sum: u64, &(bytes, _)| sum.saturating_add(bytes)), key)
 }

@@ -3,7 +3,7 @@
 
 use candle_core::Tensor;
 use rl_core::{Reduce, Result};
-use rl_nn::{Moved, Params, tensor};
+use rl_nn::{Params, StepStats, tensor};
 
 use crate::{Log, Part, guard};
 
@@ -21,7 +21,7 @@ pub(crate) fn descend(
     (params, grad): (&Params, &mut Vec<f32>),
     number: u64,
     handle: &Tensor,
-    step: impl FnOnce(&Params, &[f32]) -> candle_core::Result<Moved>,
+    step: impl FnOnce(&Params, &[f32]) -> candle_core::Result<StepStats>,
     reduce: &mut dyn Reduce,
     log: &mut Log,
 ) -> Result<f64> {

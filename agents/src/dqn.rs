@@ -12,7 +12,7 @@ use std::sync::Arc;
 
 use rl_core::{Column, Error, Reduce, Result, Rng, Saved, Spec, State, Stream};
 use rl_nn::{Adam, AdamConfig, Params, tensor};
-use rl_replays::{Counted, Replay, Rollout};
+use rl_replays::{Replay, RewardTransform, Rollout};
 
 use crate::descent::descend;
 use crate::features::{self, Features};
@@ -20,7 +20,7 @@ use crate::greedy::{Greedy, Reading};
 use crate::progress::Progress;
 use crate::q_net::{Draws, QNet};
 use crate::reward_scale::Rewards;
-use crate::{Audience, Context, Learner, Log, Pace, Part, Plan, Policy, Schedule, guard};
+use crate::{Context, DemonstrationSpec, Learner, Log, Part, Plan, Policy, Schedule, UpdateRatio, guard};
 
 pub(crate) use distribution::Distribution;
 pub(crate) use entries::{C51, DQN, DRQ, IQN, QRDQN, R2D2, RAINBOW};
@@ -139,7 +139,13 @@ impl Dqn {
     ///
     /// Many seats make several rounds at once. Each has the rates and exponents of the step at which one seat would have made
     /// it, and a target that is no older.
-    fn catch_up(&mut self, before: u64, counted: Counted, reduce: &mut dyn Reduce, log: &mut Log) -> Result<()> {
+    fn catch_up(
+        &mut self,
+        before: u64,
+        counted: RewardTransform,
+        reduce: &mut dyn Reduce,
+        log: &mut Log,
+    ) -> Result<()> {
         let (steps, start) = (self.progress.steps(), self.config.learning_starts);
         if steps < start {
             return Ok(());
@@ -232,7 +238,7 @@ impl Learner for Dqn {
         let horizon = self.config.update_period / u64::from(self.seats);
         let Config { updates, update_period, .. } = self.config;
         let extra = self.net.state_width();
-        Plan { horizon: horizon.max(1) as usize, extra, pace: Pace { updates, steps: update_period } }
+        Plan { horizon: horizon.max(1) as usize, extra, pace: UpdateRatio { updates, steps: update_period } }
     }
 
     fn policy(&self, seats: Range<u32>) -> Result<Box<dyn Policy>> {
@@ -241,12 +247,12 @@ impl Learner for Dqn {
         Ok(Box::new(Greedy::new(self.net.clone(), reading, self.config.epsilon, self.seed, seats)))
     }
 
-    fn audience(&self) -> Option<Audience> {
-        Some(Audience { seats: self.seats as usize, needs: false })
+    fn demonstrations(&self) -> Option<DemonstrationSpec> {
+        Some(DemonstrationSpec { seats: self.seats as usize, needs: false })
     }
 
     /// Into the replay, as its own steps are; where sequences are learned from, theirs begin with an empty memory.
-    fn show(&mut self, blocks: &[Rollout]) -> Result<()> {
+    fn add_demonstrations(&mut self, blocks: &[Rollout]) -> Result<()> {
         if blocks[0].horizon() >= self.replay.room_in_rows() {
             let message = crate::config::FULL.to_owned();
             return Err(Error::Config { key: "agent.replay_capacity".to_owned(), message });
@@ -309,7 +315,7 @@ fn memory(context: &Context<'_>) -> Result<(u64, &'static str)> {
     let block = update_period.saturating_mul(seen as u64);
     let replay = Replay::bytes_for(spec, seats, replay_capacity, n_step, sequence).saturating_add(tree);
     let parts = [(replay, "agent.replay_capacity"), (made, "agent.batch"), (block, "agent.update_period")];
-    Ok(crate::config::together(parts))
+    Ok(crate::config::total_memory(parts))
 }
 
 /// Why an agent of values, called `id`, cannot act in an environment of these shapes, if it cannot.

@@ -3,7 +3,7 @@
 //! truncated one bootstraps from the value of the true last observation, which the row after it holds; a reset is no step.
 
 use rl_core::End;
-use rl_replays::{Counted, Rollout};
+use rl_replays::{RewardTransform, Rollout};
 
 use crate::LifeLoss;
 
@@ -24,7 +24,7 @@ impl Gae {
     pub(crate) fn append(
         &self,
         block: &Rollout,
-        counted: Counted,
+        counted: RewardTransform,
         value: impl Fn(usize, usize) -> f32,
         carry: &mut Vec<f32>,
         out: &mut Vec<f32>,
@@ -87,7 +87,7 @@ mod tests {
     }
 
     /// Σ (γλ)^k δ_{t+k} of one seat, by its definition: forward from each step, to the end of its episode or block.
-    fn naive(gae: &Gae, counted: Counted, block: &Rollout, values: &[Vec<f32>], t: usize, e: usize) -> f64 {
+    fn naive(gae: &Gae, counted: RewardTransform, block: &Rollout, values: &[Vec<f32>], t: usize, e: usize) -> f64 {
         let (mut sum, mut weight) = (0.0, 1.0);
         for s in (t..block.horizon()).take_while(|&s| block.valid(s, e)) {
             let end = block.end[(s + 1, e)];
@@ -103,7 +103,7 @@ mod tests {
         sum
     }
 
-    fn advantages(gae: &Gae, counted: Counted, block: &Rollout, values: &[Vec<f32>]) -> Vec<f32> {
+    fn advantages(gae: &Gae, counted: RewardTransform, block: &Rollout, values: &[Vec<f32>]) -> Vec<f32> {
         let mut out = vec![7.0; 3]; // what stands there already stays
         gae.append(block, counted, |t, e| values[e][t], &mut vec![9.0], &mut out);
         assert_eq!(out[..3], [7.0; 3]);
@@ -125,8 +125,12 @@ mod tests {
         })
     }
 
-    fn counted() -> impl Strategy<Value = Counted> {
-        prop_oneof![Just(Counted::Raw), Just(Counted::Sign), (0.1f32..20.0).prop_map(Counted::Times)]
+    fn counted() -> impl Strategy<Value = RewardTransform> {
+        prop_oneof![
+            Just(RewardTransform::Raw),
+            Just(RewardTransform::Sign),
+            (0.1f32..20.0).prop_map(RewardTransform::Times)
+        ]
     }
 
     proptest! {
@@ -160,7 +164,7 @@ mod tests {
             (Some(End::No), 3.0, 4.0),
         ];
         let (block, values) = block(&[seat], &[false]);
-        assert_eq!(advantages(&GAE, Counted::Raw, &block, &values), [2.0 + 4.0 - 1.0, 0.0, 3.0 + 2.0 - 100.0]);
+        assert_eq!(advantages(&GAE, RewardTransform::Raw, &block, &values), [2.0 + 4.0 - 1.0, 0.0, 3.0 + 2.0 - 100.0]);
     }
 
     #[test]
@@ -168,17 +172,20 @@ mod tests {
         let seat =
             vec![(Some(End::No), 0.0, 1.0), (Some(End::No), 2.0, 4.0), (None, 0.0, 10.0), (Some(End::No), 3.0, 20.0)];
         let (block, values) = block(&[seat], &[false]);
-        assert_eq!(advantages(&GAE, Counted::Raw, &block, &values), [2.0 + 2.0 - 1.0, 0.0, 3.0 + 10.0 - 10.0]);
+        assert_eq!(advantages(&GAE, RewardTransform::Raw, &block, &values), [2.0 + 2.0 - 1.0, 0.0, 3.0 + 10.0 - 10.0]);
     }
 
     #[test]
     fn nothing_beyond_a_terminal_step_is_looked_at() {
         let seat = vec![(Some(End::No), 0.0, 1.0), (Some(End::Terminated), 2.0, f32::NAN)];
         let (ended, values) = block(&[seat], &[false]);
-        assert_eq!(advantages(&GAE, Counted::Raw, &ended, &values), [1.0]);
+        assert_eq!(advantages(&GAE, RewardTransform::Raw, &ended, &values), [1.0]);
         let seat = vec![(Some(End::No), 0.0, 1.0), (Some(End::LifeLost), 2.0, 6.0)];
         let (lost, values) = block(&[seat], &[false]);
-        assert_eq!(advantages(&GAE, Counted::Raw, &lost, &values), [4.0]);
-        assert_eq!(advantages(&Gae { life_loss: LifeLoss::Terminal, ..GAE }, Counted::Raw, &lost, &values), [1.0]);
+        assert_eq!(advantages(&GAE, RewardTransform::Raw, &lost, &values), [4.0]);
+        assert_eq!(
+            advantages(&Gae { life_loss: LifeLoss::Terminal, ..GAE }, RewardTransform::Raw, &lost, &values),
+            [1.0]
+        );
     }
 }

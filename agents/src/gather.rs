@@ -2,7 +2,7 @@
 
 use rl_core::{Column, Result, Spec};
 use rl_nn::{Standardise, tensor};
-use rl_perception::Seen;
+use rl_perception::ObsBatch;
 use rl_replays::Rollout;
 
 /// A batch that grows by one observation at a time and keeps its memory.
@@ -54,8 +54,8 @@ impl Gathered {
         )
     }
 
-    pub(crate) fn seen(&self) -> Seen<'_> {
-        Seen { rows: self.rows, frames: &self.frames, vector: &self.vector, symbols: &self.symbols }
+    pub(crate) fn seen(&self) -> ObsBatch<'_> {
+        ObsBatch { rows: self.rows, frames: &self.frames, vector: &self.vector, symbols: &self.symbols }
     }
 }
 

@@ -1,7 +1,7 @@
 //! What is not a number ends a run before it reaches a checkpoint, and is named, with the batch that it came of.
 
 use rl_core::{Column, Error, Result};
-use rl_nn::{Moved, Params, tensor};
+use rl_nn::{Params, StepStats, tensor};
 
 /// Refuses a loss of update `number` that is not finite; `culprit` names what made it so, where that can be told.
 pub(crate) fn finite_loss(number: u64, loss: f64, culprit: impl FnOnce() -> Option<String>) -> Result<()> {
@@ -17,7 +17,7 @@ pub(crate) fn finite_loss(number: u64, loss: f64, culprit: impl FnOnce() -> Opti
 ///
 /// # Errors
 /// If there is such a value; the first parameter with one is named.
-pub(crate) fn finite_step(number: u64, moved: Moved, grad: &[f32], params: &Params) -> Result<()> {
+pub(crate) fn finite_step(number: u64, moved: StepStats, grad: &[f32], params: &Params) -> Result<()> {
     let first = |values: &[f32]| values.iter().position(|value| !value.is_finite());
     if !moved.norm.is_finite() {
         let name = first(grad).map_or("all parameters", |at| params.name_at(at));

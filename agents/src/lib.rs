@@ -47,7 +47,7 @@ mod running;
 #[cfg(test)]
 mod testing;
 
-pub use agent::{AgentEntry, Audience, Context, Learner, Mode, Pace, Plan, Policy};
+pub use agent::{AgentEntry, Context, DemonstrationSpec, Learner, Mode, Plan, Policy, UpdateRatio};
 pub use alphazero::entry as alphazero;
 pub use clock::{Clock, Part, Spent};
 pub use life_loss::LifeLoss;

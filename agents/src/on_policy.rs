@@ -11,7 +11,7 @@ use candle_core::Tensor;
 use rl_core::{Error, Reduce, Result, Rng, Saved, Spec, State, Stream};
 use rl_nn::{Activation, Optimiser, OptimiserConfig, Params, tensor};
 use rl_perception::{EncoderConfig, Trunk};
-use rl_replays::{Counted, Rollout};
+use rl_replays::{RewardTransform, Rollout};
 
 use crate::actor_critic::{ActorCritic, Flows};
 use crate::config;
@@ -24,10 +24,10 @@ use crate::minibatch::Minibatch;
 use crate::progress::Progress;
 use crate::published::Published;
 use crate::reward_scale::{RewardScale, Rewards};
-use crate::rounds::{self, Played, Room, parts};
+use crate::rounds::{self, Played, Scratch, parts};
 use crate::sampled::{Behaviour, Sampled};
-use crate::vtrace::{Corrected, Correction, Judge};
-use crate::{Actor, Context, Learner, Log, Memory, Pace, Part, Plan, Policy, Schedule, guard};
+use crate::vtrace::{Corrected, Correction, VtraceEvaluator};
+use crate::{Actor, Context, Learner, Log, Memory, Part, Plan, Policy, Schedule, UpdateRatio, guard};
 
 /// What an agent makes of its `[agent]` table; [`on_policy`](self) says what it means.
 #[derive(Clone, Debug)]
@@ -89,7 +89,7 @@ pub(crate) struct OnPolicy {
     features: Option<Features>,
     rewards: Rewards,
     batch: Batch,
-    judge: Judge,
+    judge: VtraceEvaluator,
     loss: Loss,
     grad: Vec<f32>,
 }
@@ -99,7 +99,7 @@ pub(crate) struct OnPolicy {
 struct Batch {
     /// Values of the rows after the last steps, seat by seat.
     last: Vec<f32>,
-    room: Room,
+    room: Scratch,
     corrected: Corrected,
     /// Steps that were played, by time, then by seat.
     steps: Vec<Played>,
@@ -139,7 +139,7 @@ impl OnPolicy {
             features: net.standardise().map(|by| Features::new(context.spec.vector, by.clone())),
             rewards: Rewards::new(settings.reward_scale, gamma, life_loss, context.seats),
             batch: Batch::default(),
-            judge: Judge::new(context.spec),
+            judge: VtraceEvaluator::new(context.spec),
             published: Published::default(),
             loss: Loss::new(context.spec),
             grad: Vec::new(),
@@ -154,7 +154,7 @@ impl OnPolicy {
     }
 
     /// Advantages and targets of every step that was played.
-    fn estimate(&mut self, blocks: &[Rollout], counted: Counted) -> Result<()> {
+    fn estimate(&mut self, blocks: &[Rollout], counted: RewardTransform) -> Result<()> {
         self.values_after(blocks)?;
         let Batch { last, room, corrected, steps, .. } = &mut self.batch;
         let gae = &self.settings.gae;
@@ -271,7 +271,7 @@ struct Now {
 impl Learner for OnPolicy {
     fn plan(&self) -> Plan {
         let Settings { horizon, epochs, minibatches, .. } = self.settings;
-        let pace = Pace {
+        let pace = UpdateRatio {
             updates: (epochs as u64).saturating_mul(minibatches as u64),
             steps: horizon as u64 * u64::from(self.seats),
         };

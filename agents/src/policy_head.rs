@@ -2,7 +2,7 @@
 
 use candle_core::{Result, Tensor};
 use rl_core::Spec;
-use rl_nn::{Activation, Flow, Init, Linear, Params, Tail};
+use rl_nn::{Activation, HostForward, Init, Linear, Params, Tail};
 
 /// π(· | s) of all actions, from features of s.
 pub(crate) struct PolicyHead {
@@ -38,7 +38,7 @@ impl PolicyHead {
     }
 
     /// The same in `flow`, bit for bit.
-    pub(crate) fn run(&self, flow: &mut Flow) -> Result<()> {
+    pub(crate) fn run(&self, flow: &mut HostForward) -> Result<()> {
         flow.linear(&self.linear)?;
         self.log_std.as_ref().map_or(Ok(()), |log_std| flow.tail(self.width, log_std))
     }

@@ -14,7 +14,7 @@ use std::sync::Arc;
 use rl_core::{Column, Error, Reduce, Result, Rng, Saved, State, Stream};
 use rl_nn::{AdamConfig, Optimiser, OptimiserConfig, Params, Start, tensor};
 use rl_perception::Trunk;
-use rl_replays::{Counted, Rollout};
+use rl_replays::{RewardTransform, Rollout};
 use serde::{Deserialize, Serialize};
 
 use crate::descent::descend;
@@ -26,10 +26,10 @@ use crate::greedy::{Greedy, Reading};
 use crate::progress::Progress;
 use crate::q_net::{Draws, Pass, QNet, Shape};
 use crate::reward_scale::{RewardScale, Rewards};
-use crate::rounds::{self, Played, Room, parts};
+use crate::rounds::{self, Played, Scratch, parts};
 use crate::{
-    AgentEntry, Context, Learner, LifeLoss, Log, Memory, Pace, Part, Plan, Policy, Schedule, config, guard, legal,
-    on_policy,
+    AgentEntry, Context, Learner, LifeLoss, Log, Memory, Part, Plan, Policy, Schedule, UpdateRatio, config, guard,
+    legal, on_policy,
 };
 
 /// The entry of the table.
@@ -155,7 +155,7 @@ pub(crate) struct Pqn {
 struct Batch {
     /// Greatest values of the rows after the last steps, seat by seat.
     last: Vec<f32>,
-    room: Room,
+    room: Scratch,
     steps: Vec<Played>,
     /// The order of an epoch.
     order: Vec<u32>,
@@ -224,7 +224,7 @@ impl Pqn {
     }
 
     /// The returns that every step that was played aims at.
-    fn estimate(&mut self, blocks: &[Rollout], counted: Counted) -> Result<()> {
+    fn estimate(&mut self, blocks: &[Rollout], counted: RewardTransform) -> Result<()> {
         let Batch { last, room, steps, seen, pass, .. } = &mut self.batch;
         seen.clear();
         let ends = || blocks.iter().flat_map(|block| (0..block.envs()).map(move |e| (block, e)));
@@ -306,7 +306,7 @@ fn squared_error(values: &[f32], actions: usize, aims: impl Iterator<Item = (u32
 impl Learner for Pqn {
     fn plan(&self) -> Plan {
         let Config { horizon, epochs, minibatches, .. } = self.config;
-        let pace = Pace {
+        let pace = UpdateRatio {
             updates: (epochs as u64).saturating_mul(minibatches as u64),
             steps: horizon as u64 * u64::from(self.seats),
         };

@@ -8,8 +8,8 @@
 
 use candle_core::{Device, Result, Tensor};
 use rl_core::{Rng, Spec};
-use rl_nn::{Activation, Flow, Params, Precision, Scope, Standardise, Start};
-use rl_perception::{EncoderConfig, Seen, Trunk};
+use rl_nn::{Activation, HostForward, Params, Precision, Scope, Standardise, Start};
+use rl_perception::{EncoderConfig, ObsBatch, Trunk};
 
 pub(crate) use embedding::Mix;
 
@@ -95,10 +95,10 @@ struct Head {
 /// Memory of passes on the host.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Pass {
-    encoder: Flow,
-    mixed: Flow,
-    value: Flow,
-    room: Flow,
+    encoder: HostForward,
+    mixed: HostForward,
+    value: HostForward,
+    room: HostForward,
     /// What is remembered after the last row of sequences.
     states: Vec<f32>,
 }
@@ -162,14 +162,14 @@ impl QNet {
     }
 
     /// The graph of a pass; with a memory of the rows of `sequences` that are wanted.
-    pub(crate) fn forward(&self, obs: &Seen<'_>, draws: &Draws, sequences: Option<&Sequences>) -> Result<Outputs> {
+    pub(crate) fn forward(&self, obs: &ObsBatch<'_>, draws: &Draws, sequences: Option<&Sequences>) -> Result<Outputs> {
         Ok(self.forward_on(obs, draws, sequences)?.0)
     }
 
     /// The same with what is remembered after the last step.
     fn forward_on(
         &self,
-        obs: &Seen<'_>,
+        obs: &ObsBatch<'_>,
         draws: &Draws,
         sequences: Option<&Sequences>,
     ) -> Result<(Outputs, Option<Tensor>)> {
@@ -188,7 +188,7 @@ impl QNet {
     /// allocated on the way. `states [B, S]` go from before the step to after it; none without a memory.
     pub(crate) fn run<'a>(
         &self,
-        obs: &Seen<'_>,
+        obs: &ObsBatch<'_>,
         draws: &Draws,
         states: &mut [f32],
         pass: &'a mut Pass,
@@ -205,7 +205,7 @@ impl QNet {
     /// are not 0 where an episode starts.
     pub(crate) fn unroll<'a>(
         &self,
-        obs: &Seen<'_>,
+        obs: &ObsBatch<'_>,
         starts: &[f32],
         states: &[f32],
         draws: &Draws,
@@ -221,7 +221,7 @@ impl QNet {
     /// What is remembered after all rows of sequences, `[B, S]`.
     pub(crate) fn remember<'a>(
         &self,
-        obs: &Seen<'_>,
+        obs: &ObsBatch<'_>,
         starts: &[f32],
         states: &[f32],
         pass: &'a mut Pass,
@@ -244,7 +244,7 @@ impl QNet {
     }
 
     /// Features of all rows and the states after them, in memory of `pass`.
-    fn pass_on(&self, obs: &Seen<'_>, starts: &[f32], states: &[f32], pass: &mut Pass) -> Result<()> {
+    fn pass_on(&self, obs: &ObsBatch<'_>, starts: &[f32], states: &[f32], pass: &mut Pass) -> Result<()> {
         let Pass { encoder, value, room, states: after, .. } = pass;
         after.clear();
         after.extend_from_slice(states);
@@ -282,7 +282,7 @@ impl QNet {
 
     fn run_on_device<'a>(
         &self,
-        obs: &Seen<'_>,
+        obs: &ObsBatch<'_>,
         draws: &Draws,
         starts: &[f32],
         states: &mut [f32],
@@ -336,7 +336,7 @@ impl Head {
         }
     }
 
-    fn run(&self, flow: &mut Flow, room: &mut Flow, noise: Noise<'_>) -> Result<()> {
+    fn run(&self, flow: &mut HostForward, room: &mut HostForward, noise: Noise<'_>) -> Result<()> {
         self.wide.iter().chain([&self.out]).try_for_each(|layer| layer.run(flow, room, noise))
     }
 }

@@ -3,7 +3,7 @@
 use std::io::{Read, Write};
 
 use rl_core::{End, Error, Reduce, Result, Saved, read_postcard, write_postcard};
-use rl_replays::{Counted, Rollout};
+use rl_replays::{RewardTransform, Rollout};
 use serde::{Deserialize, Serialize};
 
 use crate::running::Running;
@@ -50,16 +50,21 @@ impl Rewards {
     ///
     /// # Errors
     /// If a member of the run is lost.
-    pub(crate) fn counted(&mut self, blocks: &[Rollout], reduce: &mut dyn Reduce, log: &mut Log) -> Result<Counted> {
+    pub(crate) fn counted(
+        &mut self,
+        blocks: &[Rollout],
+        reduce: &mut dyn Reduce,
+        log: &mut Log,
+    ) -> Result<RewardTransform> {
         match self.scale {
-            RewardScale::None => Ok(Counted::Raw),
-            RewardScale::Sign => Ok(Counted::Sign),
+            RewardScale::None => Ok(RewardTransform::Raw),
+            RewardScale::Sign => Ok(RewardTransform::Sign),
             RewardScale::Std => {
                 self.look(blocks);
                 self.memory.returns.add(|| self.seen.chunks_exact(1), reduce)?;
                 let scale = self.memory.returns.scale().next().expect("returns have a width of 1") as f32;
                 log.add("reward_scale", f64::from(scale));
-                Ok(Counted::Times(scale))
+                Ok(RewardTransform::Times(scale))
             }
         }
     }
@@ -163,7 +168,8 @@ mod tests {
         close(-1.0, -0.5);
         close(1000.0, 10.0);
         close(-1000.0, -10.0);
-        for (scale, counted) in [(RewardScale::None, Counted::Raw), (RewardScale::Sign, Counted::Sign)] {
+        for (scale, counted) in [(RewardScale::None, RewardTransform::Raw), (RewardScale::Sign, RewardTransform::Sign)]
+        {
             let mut rewards = Rewards::new(scale, 0.9, LifeLoss::Ignore, 1);
             assert_eq!(rewards.counted(&[block(&[self::steps()])], &mut Solo, &mut Log::default()).unwrap(), counted);
             assert!(rewards.saved().is_none());

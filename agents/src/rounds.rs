@@ -5,7 +5,7 @@
 
 use std::ops::Range;
 
-use rl_replays::{Counted, Rollout};
+use rl_replays::{RewardTransform, Rollout};
 
 use crate::gae::Gae;
 
@@ -28,7 +28,7 @@ impl Played {
 
 /// Memory of estimates, for all blocks one after the other, each `[T, N]`.
 #[derive(Default)]
-pub(crate) struct Room {
+pub(crate) struct Scratch {
     advantages: Vec<f32>,
     carry: Vec<f32>,
 }
@@ -38,10 +38,10 @@ pub(crate) struct Room {
 pub(crate) fn estimate(
     gae: &Gae,
     blocks: &[Rollout],
-    counted: Counted,
+    counted: RewardTransform,
     last: &[f32],
     value: impl Fn(&Rollout, usize, usize) -> f32,
-    Room { advantages, carry }: &mut Room,
+    Scratch { advantages, carry }: &mut Scratch,
     steps: &mut Vec<Played>,
 ) {
     advantages.clear();

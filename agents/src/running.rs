@@ -45,7 +45,7 @@ impl Running {
         let mut seen = vec![0.0; width + 1];
         seen[width] = rows().count() as f64;
         seen[..width].copy_from_slice(&sums(rows(), &self.mean, |difference| difference));
-        together(&mut seen, reduce)?;
+        all_reduce(&mut seen, reduce)?;
         let count = seen[width];
         if count == 0.0 {
             return Ok(());
@@ -53,7 +53,7 @@ impl Running {
         let moved: Vec<f64> = seen[..width].iter().map(|sum| sum / count).collect();
         let mean: Vec<f64> = self.mean.iter().zip(&moved).map(|(mean, moved)| mean + moved).collect();
         let mut squares = sums(rows(), &mean, |difference| difference * difference);
-        together(&mut squares, reduce)?;
+        all_reduce(&mut squares, reduce)?;
         let all = self.count + count;
         for i in 0..width {
             self.squares[i] += squares[i] + moved[i] * moved[i] * (self.count * count / all);
@@ -91,7 +91,7 @@ fn sums<'a>(rows: impl Iterator<Item = &'a [f32]>, mean: &[f64], of: fn(f64) -> 
 /// The means over all members. Each value goes as two singles that sum up to it but for some 4 of its 53 bits, in a run of one
 /// member too; what is rounded off is far below their deviation, as sums are about a mean. What is beyond singles is brought
 /// to the greatest of them.
-fn together(values: &mut [f64], reduce: &mut dyn Reduce) -> Result<()> {
+fn all_reduce(values: &mut [f64], reduce: &mut dyn Reduce) -> Result<()> {
     let most = f64::from(f32::MAX);
     let split = |value: &f64| {
         let value = value.clamp(-most, most);

@@ -16,7 +16,9 @@ use serde::{Deserialize, Serialize};
 use crate::exploring::Exploring;
 use crate::progress::Progress;
 use crate::reward_scale::{RewardScale, Rewards};
-use crate::{AgentEntry, Context, Learner, LifeLoss, Log, Mode, Pace, Part, Plan, Policy, Schedule, config, legal};
+use crate::{
+    AgentEntry, Context, Learner, LifeLoss, Log, Mode, Part, Plan, Policy, Schedule, UpdateRatio, config, legal,
+};
 use table::Table;
 
 /// The entry of the table of agents.
@@ -109,7 +111,7 @@ impl Tabular {
 impl Learner for Tabular {
     fn plan(&self) -> Plan {
         let steps = self.config.horizon as u64 * u64::from(self.seats);
-        Plan { horizon: self.config.horizon, extra: 0, pace: Pace { updates: 1, steps } }
+        Plan { horizon: self.config.horizon, extra: 0, pace: UpdateRatio { updates: 1, steps } }
     }
 
     fn policy(&self, seats: Range<u32>) -> Result<Box<dyn Policy>> {

@@ -2,8 +2,8 @@
 
 use candle_core::{Device, Result, Tensor};
 use rl_core::Spec;
-use rl_nn::{Flow, Recurrent, Scope};
-use rl_perception::{Encoder, EncoderConfig, Seen, encoder_for};
+use rl_nn::{HostForward, Recurrent, Scope};
+use rl_perception::{Encoder, EncoderConfig, ObsBatch, encoder_for};
 
 use crate::Memory;
 
@@ -77,7 +77,7 @@ impl Tower {
     /// last step. Of each row of states the numbers from `at` on are this tower's.
     pub(crate) fn forward(
         &self,
-        obs: &Seen<'_>,
+        obs: &ObsBatch<'_>,
         unrolled: Option<&Unrolled>,
         at: usize,
     ) -> Result<(Tensor, Option<Tensor>)> {
@@ -97,11 +97,11 @@ impl Tower {
     /// on are this tower's, and change from before the step to after it.
     pub(crate) fn run(
         &self,
-        obs: &Seen<'_>,
+        obs: &ObsBatch<'_>,
         states: &mut [f32],
         width: usize,
         at: usize,
-        flow: &mut Flow,
+        flow: &mut HostForward,
     ) -> Result<()> {
         self.encoder.run(obs, flow)?;
         self.memory.as_ref().map_or(Ok(()), |memory| flow.recurrent(memory, states, width, at))
@@ -112,11 +112,11 @@ impl Tower {
     /// last; `starts [T, B]` are not 0 where an episode starts. The rest is scratch memory.
     pub(crate) fn unroll(
         &self,
-        obs: &Seen<'_>,
+        obs: &ObsBatch<'_>,
         starts: &[f32],
         states: &mut [f32],
-        flow: &mut Flow,
-        [features, step]: [&mut Flow; 2],
+        flow: &mut HostForward,
+        [features, step]: [&mut HostForward; 2],
     ) -> Result<()> {
         let Some(memory) = &self.memory else { return self.encoder.run(obs, flow) };
         self.encoder.run(obs, features)?;

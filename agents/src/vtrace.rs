@@ -7,7 +7,7 @@
 //! Source: Espeholt et al. 2018, eq. 1 and section 4.2, λ by remark 2; the λ of the advantage's own bootstrap after rlax.
 
 use rl_core::{End, Result, Spec};
-use rl_replays::{Counted, Rollout};
+use rl_replays::{RewardTransform, Rollout};
 
 use crate::LifeLoss;
 use crate::actor_critic::{ActorCritic, Flows};
@@ -30,7 +30,7 @@ pub(crate) struct Correction {
 
 /// What weights say of a block.
 #[derive(Debug, Default)]
-pub(crate) struct Judged {
+pub(crate) struct PolicyRatios {
     /// Values of what was seen, `[T + 1, N]`; that of a terminal row is not looked at.
     pub(crate) values: Vec<f32>,
     /// Probability ratios of what was done, `[T, N]`.
@@ -57,8 +57,8 @@ impl Corrected {
         Correction { rho, c }: Correction,
         gae: &Gae,
         block: &Rollout,
-        counted: Counted,
-        judged: &Judged,
+        counted: RewardTransform,
+        judged: &PolicyRatios,
     ) {
         let (horizon, envs, from) = (block.horizon(), block.envs(), self.targets.len());
         self.targets.resize(from + horizon * envs, 0.0);
@@ -93,23 +93,23 @@ impl Corrected {
 }
 
 /// Judges blocks by a network; the memory serves block after block.
-pub(crate) struct Judge {
+pub(crate) struct VtraceEvaluator {
     dist: Distribution,
     seen: Gathered,
     flows: Flows,
-    pub(crate) judged: Judged,
+    pub(crate) judged: PolicyRatios,
 }
 
-impl Judge {
+impl VtraceEvaluator {
     /// For the actions of `spec`.
     pub(crate) fn new(spec: &Spec) -> Self {
         let dist = Distribution::new(spec);
-        Self { dist, seen: Gathered::default(), flows: Flows::default(), judged: Judged::default() }
+        Self { dist, seen: Gathered::default(), flows: Flows::default(), judged: PolicyRatios::default() }
     }
 
     /// Takes what was kept of a block whose policy is the present one; `last` are the values of its last row.
     pub(crate) fn recall(&mut self, block: &Rollout, last: &[f32]) {
-        let Judged { values, ratios } = &mut self.judged;
+        let PolicyRatios { values, ratios } = &mut self.judged;
         values.clear();
         for t in 0..block.horizon() {
             values.extend((0..block.envs()).map(|e| Behaviour::at(block, t, e).value));
@@ -124,7 +124,7 @@ impl Judge {
     /// # Errors
     /// If a tensor operation fails.
     pub(crate) fn judge(&mut self, net: &ActorCritic, block: &Rollout, last: &[f32]) -> Result<()> {
-        let Self { dist, seen, flows, judged: Judged { values, ratios } } = self;
+        let Self { dist, seen, flows, judged: PolicyRatios { values, ratios } } = self;
         let envs = block.envs();
         values.clear();
         ratios.clear();
@@ -198,10 +198,10 @@ mod tests {
         }
 
         fn corrected(&self, ratios: Vec<f32>) -> Corrected {
-            let judged = Judged { values: self.value.clone(), ratios };
+            let judged = PolicyRatios { values: self.value.clone(), ratios };
             let mut out = Corrected::default();
             let correction = Correction { rho: self.rho, c: self.c };
-            out.append(correction, &self.gae(), &self.block(), Counted::Raw, &judged);
+            out.append(correction, &self.gae(), &self.block(), RewardTransform::Raw, &judged);
             out
         }
     }
@@ -225,7 +225,7 @@ mod tests {
         for case in cases() {
             let got = case.corrected(vec![1.0; case.ratio.len()]);
             let (mut carry, mut expected) = (Vec::new(), Vec::new());
-            case.gae().append(&case.block(), Counted::Raw, |t, _| case.value[t], &mut carry, &mut expected);
+            case.gae().append(&case.block(), RewardTransform::Raw, |t, _| case.value[t], &mut carry, &mut expected);
             let wide: Vec<f64> = expected.iter().map(|&x| f64::from(x)).collect();
             if case.rho >= 1.0 && case.c >= 1.0 {
                 close("advantages", &got.advantages, &wide);
@@ -239,10 +239,10 @@ mod tests {
         for (t, (age, reward)) in [(5, 0.0), (6, 2.0), (0, 0.0), (1, 3.0)].into_iter().enumerate() {
             (block.age[(t, 0)], block.reward[(t, 0)]) = (age, reward);
         }
-        let judged = Judged { values: vec![1.0, 4.0, 10.0, 20.0], ratios: vec![1.0; 3] };
+        let judged = PolicyRatios { values: vec![1.0, 4.0, 10.0, 20.0], ratios: vec![1.0; 3] };
         let gae = Gae { gamma: 0.5, lambda: 1.0, life_loss: LifeLoss::Ignore };
         let mut out = Corrected::default();
-        out.append(Correction { rho: 1.0, c: 1.0 }, &gae, &block, Counted::Raw, &judged);
+        out.append(Correction { rho: 1.0, c: 1.0 }, &gae, &block, RewardTransform::Raw, &judged);
         assert_eq!(out.advantages, [2.0 + 2.0 - 1.0, 0.0, 3.0 + 10.0 - 10.0]);
         assert_eq!(out.targets, [4.0, 0.0, 13.0]);
     }
@@ -251,10 +251,10 @@ mod tests {
     fn nothing_beyond_a_terminal_step_is_looked_at() {
         let mut block = Rollout::new(&spec(), 1, 1, 2);
         (block.age[(1, 0)], block.end[(1, 0)], block.reward[(1, 0)]) = (1, End::Terminated, 2.0);
-        let judged = Judged { values: vec![0.5, f32::NAN], ratios: vec![3.0] };
+        let judged = PolicyRatios { values: vec![0.5, f32::NAN], ratios: vec![3.0] };
         let gae = Gae { gamma: 0.9, lambda: 1.0, life_loss: LifeLoss::Ignore };
         let mut out = Corrected::default();
-        out.append(Correction { rho: 2.0, c: 1.0 }, &gae, &block, Counted::Raw, &judged);
+        out.append(Correction { rho: 2.0, c: 1.0 }, &gae, &block, RewardTransform::Raw, &judged);
         assert_eq!((out.targets[0], out.advantages[0]), (0.5 + 2.0 * 1.5, 2.0 * 1.5));
     }
 }

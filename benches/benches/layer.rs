@@ -5,7 +5,8 @@ use candle_core::{Device, Tensor, Var};
 use criterion::{Criterion, criterion_group, criterion_main};
 use rl_core::{Rng, Stream};
 use rl_nn::{
-    BatchNorm, Bend, EncoderLayer, EncoderLayerConfig, Gru, Lstm, Mask, NormPlace, Params, Statistics, Window, max_pool,
+    BatchNorm, EncoderLayer, EncoderLayerConfig, FeedForwardActivation, Gru, Lstm, Mask, NormPlace, Params, Statistics,
+    Window, max_pool,
 };
 
 fn input(shape: &[usize]) -> Var {
@@ -43,7 +44,7 @@ fn layers(criterion: &mut Criterion) {
     step(criterion, "lstm/512x20x32", &sequence, |params| Lstm::new(&mut params.root(), 512, 512), lstm);
     let gru = |gru: &Gru, x: &Tensor| Ok(gru.forward(x, None, &gru.state(32)?)?.0);
     step(criterion, "gru/512x20x32", &sequence, |params| Gru::new(&mut params.root(), 512, 512), gru);
-    let (bend, norm) = (Bend::Gelu, NormPlace::After);
+    let (bend, norm) = (FeedForwardActivation::Gelu, NormPlace::After);
     let config = EncoderLayerConfig { width: 256, heads: 8, hidden: 1024, bend, norm, eps: 1e-5 };
     let make = |params: &mut Params| EncoderLayer::new(&mut params.root(), config);
     step(criterion, "encoder/256x64x32", &[32, 64, 256], make, |layer, x| layer.forward(x, &Mask::none()));

@@ -5,7 +5,7 @@
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use rl_benches::{Actions, envs, fill, seats};
 use rl_core::{Rng, Stream};
-use rl_replays::{Counted, Replay, Rollout, Sample, Targets};
+use rl_replays::{Replay, RewardTransform, Rollout, Sample, Targets};
 
 const SEATS: usize = 8;
 const HORIZON: usize = 32;
@@ -34,12 +34,12 @@ fn replay(criterion: &mut Criterion) {
         let (mut rng, mut sample) = (Rng::new(1, Stream::Learn), Sample::new(&spec, BATCH));
         group.throughput(Throughput::Elements(BATCH as u64));
         group.bench_function(BenchmarkId::new(name, BATCH), |bencher| {
-            bencher.iter(|| replay.sample(&mut rng, Counted::Sign, &mut sample).expect("the replay is full"));
+            bencher.iter(|| replay.sample(&mut rng, RewardTransform::Sign, &mut sample).expect("the replay is full"));
         });
         let weights: Vec<f64> = (1..=BATCH).map(|i| i as f64).collect();
         group.bench_function(BenchmarkId::new(format!("{name}, prioritised"), BATCH), |bencher| {
             bencher.iter(|| {
-                prioritised.sample(&mut rng, Counted::Sign, &mut sample).expect("the replay is full");
+                prioritised.sample(&mut rng, RewardTransform::Sign, &mut sample).expect("the replay is full");
                 prioritised.set_priorities(&sample.places, &weights);
             });
         });

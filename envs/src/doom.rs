@@ -57,7 +57,7 @@ pub const ENTRY: EnvEntry = EnvEntry {
         ("self-play", include_str!("../../presets/protocol/doom-self-play.toml")),
         ("random", include_str!("../../presets/protocol/doom-random.toml")),
     ],
-    together,
+    seats_per_world,
     assets: &["vizdoom"],
     build,
     ..EnvEntry::single::<Doom>(
@@ -86,7 +86,7 @@ fn build(name: &str, table: &toml::Table, seating: &Seating) -> Result<Box<dyn V
 }
 
 /// Seats that play against each other sit together.
-fn together(table: &toml::Table) -> u32 {
+fn seats_per_world(table: &toml::Table) -> u32 {
     let players = table.get("players").and_then(toml::Value::as_integer);
     let oneself = table.get("opponent").and_then(toml::Value::as_str) == Some("oneself");
     players.filter(|_| oneself).and_then(|players| u32::try_from(players).ok()).unwrap_or(1).max(1)

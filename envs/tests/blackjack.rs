@@ -5,7 +5,7 @@ mod seated;
 
 use std::collections::BTreeMap;
 
-use rl_core::{Act, Env, Obs, Outcome, Rng, Stream, Tabular};
+use rl_core::{Act, Env, FiniteMdp, Obs, Rng, Stream, Transition};
 use rl_envs::cards::blackjack::Blackjack;
 use seated::with;
 use serde::Deserialize;
@@ -39,12 +39,12 @@ fn answer(shown: [u32; 3], reward: f64, end: bool) -> Answer {
     (shown, (2.0 * reward) as i32, end)
 }
 
-fn shown(table: &Tabular, state: u32) -> [u32; 3] {
+fn shown(table: &FiniteMdp, state: u32) -> [u32; 3] {
     table.symbols()[state as usize * 3..][..3].try_into().unwrap()
 }
 
 /// The state of a hand and a first card: of two that look alike the natural is the one that episodes start in.
-fn state(table: &Tabular, hand: &str, first: u32) -> u32 {
+fn state(table: &FiniteMdp, hand: &str, first: u32) -> u32 {
     let (kind, total) = hand.split_once(' ').unwrap_or((hand, "21"));
     let seen = [total.parse().unwrap(), first, u32::from(kind != "hard")];
     let alike = (0..table.states() as u32).filter(|&state| shown(table, state) == seen);
@@ -55,7 +55,7 @@ fn state(table: &Tabular, hand: &str, first: u32) -> u32 {
     alike[0]
 }
 
-fn distribution<'a>(table: &Tabular, ways: impl IntoIterator<Item = &'a Outcome>) -> BTreeMap<Answer, f64> {
+fn distribution<'a>(table: &FiniteMdp, ways: impl IntoIterator<Item = &'a Transition>) -> BTreeMap<Answer, f64> {
     let mut sum = BTreeMap::new();
     for way in ways {
         *sum.entry(answer(shown(table, way.next), way.reward, way.terminated)).or_default() += way.probability;

@@ -3,10 +3,10 @@
 #[path = "support/seated.rs"]
 mod seated;
 
-use rl_core::Tabular;
+use rl_core::FiniteMdp;
 use seated::{Way, assert_equals, with};
 
-fn table(id: &str) -> Tabular {
+fn table(id: &str) -> FiniteMdp {
     with(id, "").unwrap().tabular().expect("a cliff is a table")
 }
 

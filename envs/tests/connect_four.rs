@@ -3,7 +3,7 @@
 #[path = "support/seated.rs"]
 mod seated;
 
-use rl_core::{Act, End, Game as _, Rng, Standing, Stream, VecEnv};
+use rl_core::{Act, End, Game as _, GameResult, Rng, Stream, VecEnv};
 use rl_envs::board::connect_four::Position;
 use seated::{Buffer, Row, with};
 
@@ -41,7 +41,7 @@ fn a_seat_that_plays_both_sides_sees_and_is_paid_from_the_side_that_moves() {
         let over = plies == 7;
         assert_eq!((row.reward[0], row.end[0] == End::Terminated), (if over { 1.0 } else { 0.0 }, over));
     }
-    assert_eq!(position(&rows[7]).outcome(), Some(Standing::Lost), "shown to who would be next");
+    assert_eq!(position(&rows[7]).outcome(), Some(GameResult::Lost), "shown to who would be next");
 }
 
 #[test]

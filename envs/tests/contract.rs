@@ -4,7 +4,7 @@
 mod seated;
 
 use rl_core::contract::{PROMISES, Played, STEPS, Subject};
-use rl_core::{Canvas, EnvEntry, Seating, Tabular};
+use rl_core::{Canvas, EnvEntry, FiniteMdp, Seating};
 use seated::{names, play, seat};
 
 #[test]
@@ -59,7 +59,7 @@ fn another_seed_changes_the_trajectory_where_there_is_chance() {
 }
 
 /// Whether anything about a table is random.
-fn chance(table: &Tabular) -> bool {
+fn chance(table: &FiniteMdp) -> bool {
     let certain = |p: &f64| *p == 0.0 || *p == 1.0;
     let pairs = (0..table.states() as u32).flat_map(|s| (0..table.actions() as u32).map(move |a| (s, a)));
     let mut outcomes = pairs.flat_map(|(state, action)| table.outcomes(state, action));

@@ -10,7 +10,7 @@ use std::fs;
 use std::process::Command;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use rl_core::{End, Fact, Result, Seating, VecEnv};
+use rl_core::{End, Info, Result, Seating, VecEnv};
 use rl_envs::doom::ENTRY;
 use seated::{Actions, Buffer, Row, play, preset};
 
@@ -120,7 +120,7 @@ fn a_seed_of_the_engine_and_a_value_for_each_button_play_what_python_plays() {
     assert_eq!((&spec.discrete[..], spec.continuous.len()), (&[2, 2, 2][..], 0));
     let mut buffer = Buffer::new(&spec, 1, 0);
     env.reset(buffer.rows()).unwrap();
-    assert!(env.facts(0).contains(&("tic", Fact::Count(14))), "{:?}", env.facts(0));
+    assert!(env.facts(0).contains(&("tic", Info::Count(14))), "{:?}", env.facts(0));
     let mut x = 7u32;
     let episode = loop {
         let row: Vec<u32> = (0..3)

@@ -10,7 +10,7 @@ use std::ops::Range;
 use std::process::Command;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use rl_core::{End, Fact, Result, Seating, VecEnv, load_seats, save_seats};
+use rl_core::{End, Info, Result, Seating, VecEnv, load_seats, save_seats};
 use rl_envs::doom::ENTRY;
 use seated::{Actions, Buffer, Row, play, preset};
 
@@ -72,15 +72,15 @@ fn seats_of_a_match_share_its_end_and_see_it_each_for_themselves() {
 fn how_matches_are_divided_decides_no_bit() {
     let _alone = alone();
     let spec = matches(SHORT, 0..4).spec().clone();
-    let mut together = matches(SHORT, 0..4);
+    let mut seats_per_world = matches(SHORT, 0..4);
     let mut apart = [matches(SHORT, 0..2), matches(SHORT, 2..4)];
     let mut actions = Actions::new(&spec, 4, 5);
     let (mut all, mut half) = (Buffer::new(&spec, 4, 0x55), Buffer::new(&spec, 2, 0xAA));
-    together.reset(all.rows()).unwrap();
+    seats_per_world.reset(all.rows()).unwrap();
     apart.iter_mut().for_each(|env| env.reset(half.rows()).unwrap());
     for _ in 0..15 {
         let act = actions.draw(&spec);
-        together.step(act, all.rows()).unwrap();
+        seats_per_world.step(act, all.rows()).unwrap();
         let all = [all.row()];
         for (number, env) in apart.iter_mut().enumerate() {
             let discrete = &act.discrete[number * 2..number * 2 + 2];
@@ -137,7 +137,7 @@ fn an_engine_that_is_killed_costs_its_match_and_no_more() {
     let (mut buffer, mut actions) = (Buffer::new(&spec, 4, 0), Actions::new(&spec, 4, 1));
     env.reset(buffer.rows()).unwrap();
     let playing = env.facts(0);
-    assert!(playing.contains(&("frags", Fact::Number(0.0))), "{playing:?}");
+    assert!(playing.contains(&("frags", Info::Number(0.0))), "{playing:?}");
     env.step(actions.draw(&spec), buffer.rows()).unwrap();
     // Engines that wait for the next match may be the ones: then nothing is lost but they.
     let mut lost = Vec::new();
@@ -174,7 +174,7 @@ fn returns_are_frags() {
         let row = buffer.row();
         earned += f64::from(row.reward[0]);
         moments += u32::from(row.reward[0] != 0.0);
-        assert!(env.facts(0).contains(&("frags", Fact::Number(earned))), "{:?}", env.facts(0));
+        assert!(env.facts(0).contains(&("frags", Info::Number(earned))), "{:?}", env.facts(0));
         if let Some(episode) = row.episodes.last() {
             assert_eq!((episode.ret, episode.frames, episode.end), (earned, 2100, End::Truncated));
             break;

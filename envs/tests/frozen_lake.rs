@@ -3,11 +3,11 @@
 #[path = "support/seated.rs"]
 mod seated;
 
-use rl_core::{Act, Env, Obs, Rng, Stream, Tabular};
+use rl_core::{Act, Env, FiniteMdp, Obs, Rng, Stream};
 use rl_envs::grid::frozen_lake::{Config, FrozenLake};
 use seated::{Way, assert_equals, with};
 
-fn table(id: &str, change: &str) -> Tabular {
+fn table(id: &str, change: &str) -> FiniteMdp {
     with(id, change).unwrap().tabular().expect("a lake is a table")
 }
 

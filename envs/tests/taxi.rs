@@ -5,7 +5,7 @@ mod seated;
 
 use std::collections::BTreeMap;
 
-use rl_core::{Env, Tabular};
+use rl_core::{Env, FiniteMdp};
 use rl_envs::grid::taxi::Taxi;
 use seated::{Way, assert_equals, with};
 use serde_json::Value;
@@ -19,7 +19,7 @@ fn golden() -> Value {
     golden
 }
 
-fn built(config: &Value, mask: bool) -> Tabular {
+fn built(config: &Value, mask: bool) -> FiniteMdp {
     let mut config = config.clone();
     (config["mask"], config["max_steps"]) = (mask.into(), 200.into());
     Taxi::new(&serde_json::from_value(config).unwrap()).unwrap().tabular().unwrap()
@@ -52,7 +52,7 @@ fn merged(ways: impl Iterator<Item = Way>) -> BTreeMap<(u32, i32, bool), f64> {
     sum
 }
 
-fn ours(table: &Tabular, state: u32, action: u32) -> impl Iterator<Item = Way> {
+fn ours(table: &FiniteMdp, state: u32, action: u32) -> impl Iterator<Item = Way> {
     table.outcomes(state, action).iter().map(|way| (way.probability, way.next, way.reward, way.terminated))
 }
 

@@ -11,7 +11,7 @@ use rl_core::{Canvas, End};
 use rl_fuzz::edited;
 use rl_replays::Outputs;
 use rl_replays::recording::{
-    Group, Kept, Manifest, Outcome, Pictures, Player, Projector, Recorder, Recording, Reel, Replayed, Told, VERSION,
+    Group, Postcard, Manifest, Outcome, Pictures, Player, Projector, Recorder, Recording, Reel, Replayed, Told, VERSION,
 };
 use seal::seal;
 
@@ -29,7 +29,7 @@ fn recorded(outputs: Option<Outputs>, pictures: bool) -> Vec<u8> {
         discrete: vec![3, if outputs.is_some() { 30 } else { 300 }],
         continuous: 1,
         player: Player::Human {},
-        outputs: outputs.map(|kind| Kept { kind, every: 3 }),
+        outputs: outputs.map(|kind| OutputSampling { kind, every: 3 }),
         pictures: pictures.then(|| Pictures { frame_rate: 30.0, action_names: vec!["a".to_owned()] }),
         made_by: "fuzz".to_owned(),
     };

@@ -7,7 +7,7 @@ use std::io::{Cursor, Read};
 use libfuzzer_sys::fuzz_target;
 use rl_core::{End, Result, Rng, Saved, Segmented as _, Spec, Stream};
 use rl_fuzz::edited;
-use rl_replays::{Counted, Replay, Rollout, Sample, Sequence, Sequences, Targets};
+use rl_replays::{RewardTransform, Replay, Rollout, Sample, Sequence, Sequences, Targets};
 
 const SEATS: usize = 2;
 const SEQUENCE: Sequence = Sequence { burn_in: 1, steps: 2, period: 2, state: 3 };
@@ -77,12 +77,12 @@ fuzz_target!(|data: &[u8]| {
     for _ in 0..2 {
         if kind & 2 == 0 {
             let mut sample = Sample::new(&spec(), 4);
-            if replay.sample(&mut rng, Counted::Raw, &mut sample).is_ok() && kind & 1 == 1 {
+            if replay.sample(&mut rng, RewardTransform::Raw, &mut sample).is_ok() && kind & 1 == 1 {
                 replay.set_priorities(&sample.places.clone(), &[0.5; 4]);
             }
         } else {
             let mut sequences = Sequences::new(&spec(), 4, SEQUENCE.rows(TARGETS.n_step), SEQUENCE.state);
-            if replay.sample_sequences(&mut rng, Counted::Raw, &mut sequences).is_ok() && kind & 1 == 1 {
+            if replay.sample_sequences(&mut rng, RewardTransform::Raw, &mut sequences).is_ok() && kind & 1 == 1 {
                 replay.set_priorities(&sequences.places.clone(), &[0.5; 4]);
             }
         }

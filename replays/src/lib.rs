@@ -3,7 +3,7 @@
 
 mod lane;
 mod outputs;
-mod counted;
+mod reward_transform;
 mod replay;
 mod sequences;
 mod priorities;
@@ -16,10 +16,10 @@ mod steps;
 mod stack;
 pub mod recording;
 
-pub use counted::Counted;
 pub use lane::Lane;
 pub use outputs::Outputs;
 pub use replay::{Replay, Targets};
+pub use reward_transform::RewardTransform;
 pub use rollout::{Rollout, played};
 pub use sample::{Observations, Sample, Table};
 pub use sequences::{Sequence, Sequences};

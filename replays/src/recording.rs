@@ -69,7 +69,7 @@ pub struct Manifest {
     pub player: Player,
     /// What is kept of what the player thought.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub outputs: Option<Kept>,
+    pub outputs: Option<OutputSampling>,
     /// How to watch the pictures, where they are kept.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pictures: Option<Pictures>,
@@ -80,7 +80,7 @@ pub struct Manifest {
 /// Which outputs are kept.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Kept {
+pub struct OutputSampling {
     /// What they are.
     pub kind: Outputs,
     /// Those before every N-th step of an episode, the first included.
@@ -96,7 +96,7 @@ impl Manifest {
         if self.discrete.len().saturating_add(self.continuous) > WIDTH || self.discrete.contains(&0) {
             return Some("actions that no environment has");
         }
-        if let Some(Kept { every, .. }) = self.outputs {
+        if let Some(OutputSampling { every, .. }) = self.outputs {
             let actions = self.discrete.iter().map(|&cardinality| u64::from(cardinality)).sum::<u64>();
             if every == 0 || actions > WIDTH as u64 || self.version < 2 {
                 return Some("outputs that nobody keeps");

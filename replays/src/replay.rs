@@ -12,7 +12,7 @@ use crate::priorities::Priorities;
 use crate::segments::rows_of_segment;
 use crate::sequences::{self, Beginnings, Sequence};
 use crate::sum_tree::SumTree;
-use crate::{Counted, Lane, Rollout, Sample, stack};
+use crate::{Lane, RewardTransform, Rollout, Sample, stack};
 
 /// Uniform draws that may miss before the sampler counts the transitions instead.
 const PATIENCE: u32 = 64;
@@ -32,7 +32,7 @@ pub struct Targets {
 ///
 /// ```
 /// use rl_core::{Rng, Spec, Stream};
-/// use rl_replays::{Counted, Replay, Rollout, Sample, Targets};
+/// use rl_replays::{RewardTransform, Replay, Rollout, Sample, Targets};
 ///
 /// let spec = Spec { vector: 4, discrete: [2].into(), ..Spec::none() };
 /// let targets = Targets { n_step: 3, gamma: 0.99, life_loss_terminal: false };
@@ -43,7 +43,7 @@ pub struct Targets {
 /// block.carry(); // its last row is the first of the next block
 ///
 /// let (mut rng, mut sample) = (Rng::new(1, Stream::Learn), Sample::new(&spec, 32));
-/// replay.sample(&mut rng, Counted::Raw, &mut sample)?;
+/// replay.sample(&mut rng, RewardTransform::Raw, &mut sample)?;
 /// let importance = sample.priorities.iter().map(|priority| 1.0 / priority); // to the power of β, over the largest
 /// # assert!(importance.eq([1.0; 32]));
 /// let errors = [0.5; 32]; // what the learner finds
@@ -272,7 +272,7 @@ impl Replay {
     ///
     /// # Panics
     /// If the ring is one of sequences, or `out` was made for another spec.
-    pub fn sample(&self, rng: &mut Rng, counted: Counted, out: &mut Sample) -> Result<()> {
+    pub fn sample(&self, rng: &mut Rng, counted: RewardTransform, out: &mut Sample) -> Result<()> {
         assert!(self.beginnings.is_none(), "a ring of sequences gives no single transitions");
         self.draws(out.rows(), rng, |row, (at, seat), priority| {
             self.put((at, seat), counted, out, row);
@@ -297,7 +297,7 @@ impl Replay {
     }
 
     /// Writes a transition that can be drawn to row `row` of a minibatch.
-    fn put(&self, (at, seat): (u64, usize), counted: Counted, out: &mut Sample, row: usize) {
+    fn put(&self, (at, seat): (u64, usize), counted: RewardTransform, out: &mut Sample, row: usize) {
         let window = self.window(at, seat).expect("draws are complete transitions");
         let slot = self.slot(at);
         out.places[row] = self.place(at, seat);
@@ -405,7 +405,7 @@ impl Replay {
     }
 
     /// Discounted sum of what counts of the rewards after row `at`, that of row `last` among them.
-    pub(crate) fn earned(&self, (at, seat): (u64, usize), last: u64, counted: Counted) -> f32 {
+    pub(crate) fn earned(&self, (at, seat): (u64, usize), last: u64, counted: RewardTransform) -> f32 {
         let (mut sum, mut discount) = (0.0, 1.0);
         for row in at + 1..=last {
             sum += discount * counted.of(self.reward[(self.slot(row), seat)]);

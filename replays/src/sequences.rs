@@ -10,7 +10,7 @@ use rl_core::{Result, Rng, Spec};
 
 use crate::replay::Window;
 use crate::sample::Observations;
-use crate::{Counted, Lane, Replay, stack};
+use crate::{Lane, Replay, RewardTransform, stack};
 
 /// The extent of a sequence.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -129,7 +129,7 @@ impl Replay {
     ///
     /// # Panics
     /// If the ring is not one of sequences, or `out` was made for others.
-    pub fn sample_sequences(&self, rng: &mut Rng, counted: Counted, out: &mut Sequences) -> Result<()> {
+    pub fn sample_sequences(&self, rng: &mut Rng, counted: RewardTransform, out: &mut Sequences) -> Result<()> {
         let Beginnings { sequence, states } = self.beginnings.as_ref().expect("a ring of sequences");
         let (count, rows, width) = (out.count(), sequence.rows(self.n_step()), sequence.state);
         assert_eq!((out.rows, out.states.len()), (rows, count * width), "room for these sequences");

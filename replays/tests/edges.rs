@@ -1,7 +1,7 @@
 //! The edges of the ring that random episodes reach seldom: groups of seats, a start amid an episode, foreign and huge states.
 
 use rl_core::{Bound, End, Rng, Saved, Spec, Stream};
-use rl_replays::{Counted, Replay, Rollout, Sample, Sequence, Steps, Targets};
+use rl_replays::{Replay, RewardTransform, Rollout, Sample, Sequence, Steps, Targets};
 
 const TARGETS: Targets = Targets { n_step: 2, gamma: 0.5, life_loss_terminal: false };
 
@@ -35,7 +35,7 @@ fn block(stack: usize, seats: usize, horizon: usize, from: u32) -> Rollout {
 
 fn drawn(replay: &Replay) -> Sample {
     let mut sample = Sample::new(&spec(4), 64);
-    replay.sample(&mut Rng::new(3, Stream::Learn), Counted::Raw, &mut sample).unwrap();
+    replay.sample(&mut Rng::new(3, Stream::Learn), RewardTransform::Raw, &mut sample).unwrap();
     sample
 }
 
@@ -44,7 +44,7 @@ fn nothing_to_draw_is_an_error_and_not_a_hang() {
     let mut replay = Replay::new(&spec(4), 1, 8, TARGETS);
     let mut sample = Sample::new(&spec(4), 1);
     let mut refuse =
-        |replay: &Replay| replay.sample(&mut Rng::new(0, Stream::Learn), Counted::Raw, &mut sample).is_err();
+        |replay: &Replay| replay.sample(&mut Rng::new(0, Stream::Learn), RewardTransform::Raw, &mut sample).is_err();
     assert!(refuse(&replay));
     replay.append(&[block(4, 1, 1, 0)]);
     assert!(refuse(&replay), "one step of two");
@@ -194,7 +194,7 @@ fn drawing_and_appending_keep_their_buffers() {
     let before = places(&sample);
     for from in (0..90).step_by(3) {
         replay.append(&[block(4, 2, 3, from)]);
-        replay.sample(&mut Rng::new(0, Stream::Learn), Counted::Raw, &mut sample).unwrap();
+        replay.sample(&mut Rng::new(0, Stream::Learn), RewardTransform::Raw, &mut sample).unwrap();
     }
     assert_eq!((replay.bytes(), places(&sample)), (bytes, before));
 }

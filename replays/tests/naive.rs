@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use proptest::prelude::*;
 use rl_core::{End, Rng, Saved, Spec, Stream};
-use rl_replays::{Counted, Replay, Rollout, Sample, Targets};
+use rl_replays::{Replay, RewardTransform, Rollout, Sample, Targets};
 
 #[path = "naive/cases.rs"]
 mod cases;
@@ -166,7 +166,7 @@ fn every_transition_is_drawn_equally_often() {
         (0..40).map(|t| (if t % 7 == 6 { End::Terminated } else { End::No }, 1, t % 5)).collect();
     let targets = Targets { n_step: 3, gamma: 0.9, life_loss_terminal: false };
     let seats = vec![play(0, &script), play(1, &script)];
-    let case = Case { stack: 4, capacity: 20, horizon: 3, targets, counted: Counted::Raw, seats };
+    let case = Case { stack: 4, capacity: 20, horizon: 3, targets, counted: RewardTransform::Raw, seats };
     let replay = filled(&case);
     let places = replay.transitions().count();
     let mut sample = Sample::new(&spec(4), 1000 * places);

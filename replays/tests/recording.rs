@@ -10,7 +10,7 @@ use proptest::prelude::*;
 use rl_core::End;
 use rl_replays::Outputs;
 use rl_replays::recording::{
-    Kept, Manifest, Outcome, Pictures, Player, Recorder, Recording, RecordingError, Replayed, VERSION, WIDTH,
+    Manifest, Outcome, OutputSampling, Pictures, Player, Recorder, Recording, RecordingError, Replayed, VERSION, WIDTH,
 };
 use seal::seal;
 
@@ -42,7 +42,10 @@ fn what_could_not_be_read_is_not_written() {
         (manifest(&[0], 0), "actions that no environment has"),
         (manifest(&[7], WIDTH), "actions that no environment has"),
         (Manifest { version: VERSION + 1, ..fits.clone() }, "another version"),
-        (Manifest { outputs: Some(Kept { kind: Outputs::Q, every: 0 }), ..fits.clone() }, "outputs that nobody keeps"),
+        (
+            Manifest { outputs: Some(OutputSampling { kind: Outputs::Q, every: 0 }), ..fits.clone() },
+            "outputs that nobody keeps",
+        ),
         (
             Manifest { pictures: Some(Pictures { frame_rate: 0.0, action_names: Vec::new() }), ..fits.clone() },
             "pictures that nobody keeps",
@@ -108,7 +111,7 @@ fn games() -> impl Strategy<Value = (Manifest, Vec<Steps>)> {
     let kept = prop::option::of((kind, 1..9u32));
     (prop::collection::vec(cardinality, 0..3), 0..3usize, kept).prop_flat_map(|(discrete, continuous, kept)| {
         let few = discrete.iter().map(|&cardinality| u64::from(cardinality)).sum::<u64>() <= 256;
-        let outputs = kept.filter(|_| few).map(|(kind, every)| Kept { kind, every });
+        let outputs = kept.filter(|_| few).map(|(kind, every)| OutputSampling { kind, every });
         let manifest = Manifest { outputs, ..manifest(&discrete, continuous) };
         let action: Vec<_> = discrete.iter().map(|&cardinality| 0..cardinality).collect();
         let step = (action, prop::collection::vec(any::<f32>(), continuous), any::<u32>());
@@ -252,11 +255,11 @@ fn what_is_no_recording_is_refused_by_what_it_is() {
     assert_eq!(error(b"\x89PNG\r\n\x1a\n and so on"), "is not a recording");
     let newer = Manifest { version: 9, ..manifest(&[4], 0) };
     assert_eq!(error(&forged(&newer)), "is a recording of version 9, this rl-run reads versions 1 to 3");
-    let outputs = Some(Kept { kind: Outputs::Q, every: 4 });
+    let outputs = Some(OutputSampling { kind: Outputs::Q, every: 4 });
     for kept in [
         Manifest { outputs, ..manifest(&[300], 0) },
         Manifest { outputs, version: 1, ..manifest(&[4], 0) },
-        Manifest { outputs: Some(Kept { kind: Outputs::Q, every: 0 }), ..manifest(&[4], 0) },
+        Manifest { outputs: Some(OutputSampling { kind: Outputs::Q, every: 0 }), ..manifest(&[4], 0) },
     ] {
         assert!(error(&forged(&kept)).contains("outputs that nobody keeps"));
     }
@@ -295,7 +298,7 @@ fn ten_thousand_steps_of_an_uneven_policy_fit_into_15_kb_and_every_fourth_though
     assert!(bytes.len() < 15_000, "{}", bytes.len());
     // Numbers without any order cost a byte each and eight bytes a row, probabilities four more for the value.
     for (kind, bar) in [(Outputs::Q, 75_000), (Outputs::Probabilities, 85_000)] {
-        let outputs = Some(Kept { kind, every: 4 });
+        let outputs = Some(OutputSampling { kind, every: 4 });
         let (bytes, _) = recorded(&Manifest { outputs, ..manifest(&[14], 0) }, &steps);
         assert!(bytes.len() < bar, "{kind:?}: {}", bytes.len());
     }

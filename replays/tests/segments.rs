@@ -5,7 +5,7 @@ use std::io::Read;
 
 use proptest::prelude::*;
 use rl_core::{Error, Result, Rng, Saved, Segmented, Spec, Stream};
-use rl_replays::{Counted, Replay, Rollout, Sample, Sequence};
+use rl_replays::{Replay, RewardTransform, Rollout, Sample, Sequence};
 
 #[allow(dead_code, reason = "the whole ring stands for what is expected")]
 #[path = "naive/cases.rs"]
@@ -81,7 +81,7 @@ proptest! {
         let mut weigh = Rng::new(5, Stream::Learn);
         played(&case, ring, |ring, segments| {
             let mut few = Sample::new(&spec(case.stack), 4);
-            if prioritised && sequence.is_none() && ring.sample(&mut weigh, Counted::Raw, &mut few).is_ok() {
+            if prioritised && sequence.is_none() && ring.sample(&mut weigh, RewardTransform::Raw, &mut few).is_ok() {
                 ring.set_priorities(&few.places, &[0.1, 7.3, 0.4, 1e-3]);
             }
             let mut loaded = empty(&case, rows, prioritised, sequence).unwrap();
@@ -128,7 +128,7 @@ proptest! {
             let mut flipped = segment.clone();
             flipped[at] ^= flip;
             if let Some(loaded) = with(Some(flipped)) {
-                let _ = loaded.sample(&mut Rng::new(1, Stream::Learn), Counted::Raw, &mut Sample::new(&spec(case.stack), 16));
+                let _ = loaded.sample(&mut Rng::new(1, Stream::Learn), RewardTransform::Raw, &mut Sample::new(&spec(case.stack), 16));
             }
             if range.end - range.start > 1 {
                 let other = if number == range.start { number + 1 } else { range.start };

@@ -94,16 +94,20 @@ pub(crate) fn run(args: &BenchArgs, tables: &Tables) -> anyhow::Result<ExitCode>
 fn env(args: &EnvArgs, tables: &Tables) -> anyhow::Result<ExitCode> {
     let limit = Duration::from_secs_f64(args.seconds).max(Duration::from_nanos(1)); // one look at the clock at least
     let resolved = args.env.resolve(tables)?;
-    let together = resolved.together();
-    if !args.envs.is_multiple_of(together) {
-        return Err(usage(format!("--envs {}: {together} seats of {} share a world", args.envs, resolved.env_name)));
+    let seats_per_world = resolved.seats_per_world();
+    if !args.envs.is_multiple_of(seats_per_world) {
+        return Err(usage(format!(
+            "--envs {}: {seats_per_world} seats of {} share a world",
+            args.envs, resolved.env_name
+        )));
     }
-    let worlds = u64::from(args.envs / together);
+    let worlds = u64::from(args.envs / seats_per_world);
     if u64::from(args.threads) > worlds {
-        let shared = if together == 1 { String::new() } else { format!(", of which {together} share a world") };
+        let shared =
+            if seats_per_world == 1 { String::new() } else { format!(", of which {seats_per_world} share a world") };
         return Err(usage(format!("--threads {} is more than --envs {}{shared}", args.threads, args.envs)));
     }
-    let share = |thread: u32| (worlds * u64::from(thread) / u64::from(args.threads)) as u32 * together;
+    let share = |thread: u32| (worlds * u64::from(thread) / u64::from(args.threads)) as u32 * seats_per_world;
     let mut workers = Vec::new();
     for thread in 0..args.threads {
         let seating = Seating { seed: args.seed, seats: share(thread)..share(thread + 1) };

@@ -66,7 +66,7 @@ pub(crate) fn run(args: &CheckArgs, tables: &Tables) -> anyhow::Result<ExitCode>
     let waiting = Waiting::listen(args.json, "nothing is said of its promises")?;
     let resolved = args.env.resolve(tables)?;
     // A wrong value or a missing file is no broken promise.
-    drop(resolved.seat(&Seating { seed: 0, seats: 0..resolved.together() })?);
+    drop(resolved.seat(&Seating { seed: 0, seats: 0..resolved.seats_per_world() })?);
     let subject = Subject {
         entry: resolved.env,
         name: &resolved.env_name,

@@ -41,7 +41,7 @@ impl Workers {
 /// Builds the environments of some seats.
 pub(crate) type Seat<'a> = dyn Fn(&Seating) -> anyhow::Result<Box<dyn VecEnv>> + 'a;
 
-/// The seats of a run in groups; so many of them as share a world stay `together`.
+/// The seats of a run in groups; so many of them as share a world stay together.
 ///
 /// # Errors
 /// If the environment refuses a value or fails to start.
@@ -49,13 +49,14 @@ pub(crate) fn groups(
     seat: &Seat<'_>,
     seating: &Seating,
     workers: Workers,
-    together: u32,
+    seats_per_world: u32,
 ) -> anyhow::Result<Vec<Box<dyn VecEnv>>> {
     let Range { start: first, end } = seating.seats;
-    let worlds = ((end - first) / together).max(1) as usize;
+    let worlds = ((end - first) / seats_per_world).max(1) as usize;
     let groups = workers.most().clamp(1, worlds);
     // Seats that are too few for another world are the last group's, which refuses them.
-    let edge = |group: usize| if group == groups { end } else { first + (worlds * group / groups) as u32 * together };
+    let edge =
+        |group: usize| if group == groups { end } else { first + (worlds * group / groups) as u32 * seats_per_world };
     (0..groups).map(|g| seat(&Seating { seed: seating.seed, seats: edge(g)..edge(g + 1) })).collect()
 }
 
@@ -166,7 +167,7 @@ impl Seats {
 
     fn step(&mut self, t: usize) -> anyhow::Result<()> {
         match &mut self.way {
-            Way::Together(workers) => together(&mut self.envs, &mut self.blocks, workers, t),
+            Way::Together(workers) => step_on_workers(&mut self.envs, &mut self.blocks, workers, t),
             Way::Alone => alone(&mut self.envs, &mut self.blocks, t),
             Way::Trying(rows, fastest) => {
                 let begin = Instant::now();
@@ -192,7 +193,7 @@ fn alone(envs: &mut [Box<dyn VecEnv>], blocks: &mut [Rollout], t: usize) -> anyh
 }
 
 /// All come back, whatever happened to one; of several failures that of the first seat is told.
-fn together(
+fn step_on_workers(
     envs: &mut Vec<Box<dyn VecEnv>>,
     blocks: &mut Vec<Rollout>,
     workers: &[Worker],
@@ -232,7 +233,7 @@ pub(crate) fn count(blocks: &[Rollout]) -> (u64, u64) {
 mod tests {
     use std::sync::Arc;
 
-    use rl_agents::Pace;
+    use rl_agents::UpdateRatio;
     use rl_core::{Act, Batch, Canvas, End, Env, Error, Obs, Result, State, Step};
 
     use super::*;
@@ -297,7 +298,7 @@ mod tests {
         }
     }
 
-    const PLAN: Plan = Plan { horizon: 4, extra: 0, pace: Pace { updates: 1, steps: 1 } };
+    const PLAN: Plan = Plan { horizon: 4, extra: 0, pace: UpdateRatio { updates: 1, steps: 1 } };
 
     /// Six seats from 10 on, of which those of `fuses` fail at a step.
     fn fail(workers: Workers, fuses: &[(u32, u32)], panics: bool) -> (String, usize) {

@@ -9,7 +9,7 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, bail};
-use rl_agents::Audience;
+use rl_agents::DemonstrationSpec;
 use rl_core::{End, Spec};
 use rl_replays::Rollout;
 use rl_replays::recording::{Manifest, Played, Recording, Replayed};
@@ -68,7 +68,7 @@ pub(crate) fn settle(resolved: &mut Resolved) -> anyhow::Result<()> {
 /// If an environment fails, or a recording is missing, damaged, or none of this environment; the message names the file.
 pub(crate) fn begin(resolved: &Resolved, session: &mut Session, train: &Train) -> anyhow::Result<Option<Shown>> {
     session.begin(train)?;
-    let Some(audience) = session.learner.audience() else { return Ok(None) };
+    let Some(audience) = session.learner.demonstrations() else { return Ok(None) };
     let Some(path) = path(resolved) else {
         let agent = resolved.agent.map_or("", |agent| agent.id);
         match audience.needs {
@@ -197,7 +197,12 @@ impl Game<'_> {
 }
 
 /// Plays all games, divided between the seats of the audience, and shows them.
-fn play(games: &[Game<'_>], audience: Audience, resolved: &Resolved, session: &mut Session) -> anyhow::Result<()> {
+fn play(
+    games: &[Game<'_>],
+    audience: DemonstrationSpec,
+    resolved: &Resolved,
+    session: &mut Session,
+) -> anyhow::Result<()> {
     let mut queues: Vec<(usize, Vec<Game<'_>>)> = vec![(0, Vec::new()); audience.seats];
     for game in games {
         // The first of those with the fewest steps, so that none rests for long.
@@ -215,7 +220,7 @@ fn play(games: &[Game<'_>], audience: Audience, resolved: &Resolved, session: &m
         for (e, seat) in seats.iter_mut().enumerate() {
             seat.advance(resolved, &mut block[0], 1, e)?;
         }
-        session.learner.show(&block)?;
+        session.learner.add_demonstrations(&block)?;
         block[0].carry();
     }
     if audience.seats == session.seats.blocks().iter().map(Rollout::envs).sum::<usize>() {
@@ -224,7 +229,7 @@ fn play(games: &[Game<'_>], audience: Audience, resolved: &Resolved, session: &m
     } else {
         (0..audience.seats).for_each(|e| rest(&mut block[0], 1, e));
     }
-    Ok(session.learner.show(&block)?)
+    Ok(session.learner.add_demonstrations(&block)?)
 }
 
 /// Plays some games one after the other.

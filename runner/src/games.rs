@@ -75,7 +75,7 @@ pub(crate) fn watched(
     let seats = episodes.min(SIDE_BY_SIDE);
     let range = first..first + seats;
     let seating = Seating { seed, seats: range.clone() };
-    let envs = collect::groups(&|seating| resolved.seat_eval(seating), &seating, workers, resolved.together())?;
+    let envs = collect::groups(&|seating| resolved.seat_eval(seating), &seating, workers, resolved.seats_per_world())?;
     let mut policy = learner.policy(range)?;
     let mut seated = Seats::new(envs, Plan { horizon: 1, ..learner.plan() }, workers)?;
     if outputs {

@@ -4,7 +4,7 @@ use std::process::ExitCode;
 use std::time::Instant;
 
 use anyhow::bail;
-use rl_agents::{Log, Pace, Part};
+use rl_agents::{Log, Part, UpdateRatio};
 
 use crate::cli::Machine;
 use crate::demonstrations;
@@ -79,7 +79,7 @@ pub(crate) fn end(waiting: &Waiting, seconds: f64) -> ExitCode {
 
 /// A figure of steps per second says nothing if they were not learnt from as the preset says. Each episode that ended may
 /// have left the row of a reset, which is no step but counts in the blocks of a learner that learns from whole ones.
-fn keeps_pace(pace: Pace, [steps, episodes]: [u64; 2], updates: u64) -> anyhow::Result<()> {
+fn keeps_pace(pace: UpdateRatio, [steps, episodes]: [u64; 2], updates: u64) -> anyhow::Result<()> {
     let due = |rows: u64| rows as f64 * pace.updates as f64 / pace.steps as f64;
     let (least, most) = (due(steps) - pace.updates as f64, due(steps + episodes) + pace.updates as f64);
     if !(least..=most).contains(&(updates as f64)) {
@@ -95,7 +95,7 @@ mod tests {
 
     #[test]
     fn updates_are_those_of_the_steps_and_of_resets_and_a_round_at_the_ends() {
-        let pace = Pace { updates: 4, steps: 256 };
+        let pace = UpdateRatio { updates: 4, steps: 256 };
         for (steps, episodes, updates, fair) in [
             (25_600, 0, 400, true),
             (25_600, 0, 396, true),

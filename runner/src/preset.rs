@@ -144,7 +144,7 @@ pub(crate) fn resolve(tables: &Tables, ask: &Ask<'_>) -> anyhow::Result<Resolved
 /// Why there is no preset of the pair: the agent cannot play this, which no preset would help, or there only is none.
 fn no_preset(merged: &Table, env_name: &str, env: &EnvEntry, agent: &AgentEntry) -> anyhow::Error {
     let table = merged.get("env").and_then(Value::as_table).cloned().unwrap_or_default();
-    let seats = 0..(env.together)(&table);
+    let seats = 0..(env.seats_per_world)(&table);
     let spec = (env.build)(env_name, &table, &Seating { seed: 0, seats }).map(|env| env.spec().clone());
     let refused = spec.ok().and_then(|spec| needs::refusal(agent, env_name, &spec));
     let name = |&(name, _): &(&'static str, _)| match name {
@@ -319,8 +319,8 @@ impl Resolved {
     }
 
     /// How many seats share a world.
-    pub(crate) fn together(&self) -> u32 {
-        (self.env.together)(self.table("env"))
+    pub(crate) fn seats_per_world(&self) -> u32 {
+        (self.env.seats_per_world)(self.table("env"))
     }
 
     /// Shapes of one seat.
@@ -328,7 +328,7 @@ impl Resolved {
     /// # Errors
     /// If the environment refuses a value.
     pub(crate) fn shapes(&self) -> anyhow::Result<Spec> {
-        Ok(self.seat_eval(&Seating { seed: 0, seats: 0..self.together() })?.spec().clone())
+        Ok(self.seat_eval(&Seating { seed: 0, seats: 0..self.seats_per_world() })?.spec().clone())
     }
 
     /// `[env]` as it is evaluated.

@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use anyhow::bail;
 use rl_agents::{Learner, Mode};
 use rl_core::{Canvas, Rng, Seating, Spec, Stream};
-use rl_replays::recording::{Kept, Manifest, Player, WIDTH};
+use rl_replays::recording::{Manifest, OutputSampling, Player, WIDTH};
 use rl_replays::{Outputs, Rollout};
 use serde::Serialize;
 
@@ -156,13 +156,17 @@ pub(crate) fn every(text: &str) -> Result<u32, String> {
 ///
 /// # Errors
 /// If its agent does not say what it thinks, or of too many actions.
-pub(crate) fn kept_of(every: Option<u32>, session: &Session, resolved: &Resolved) -> anyhow::Result<Option<Kept>> {
+pub(crate) fn kept_of(
+    every: Option<u32>,
+    session: &Session,
+    resolved: &Resolved,
+) -> anyhow::Result<Option<OutputSampling>> {
     let agent = resolved.agent.map_or("", |agent| agent.id);
     every.map(|every| kept(every, session.learner.as_ref(), session.seats.spec(), agent)).transpose()
 }
 
 /// What is kept of the outputs of that agent's policies.
-fn kept(every: u32, learner: &dyn Learner, spec: &Spec, agent: &str) -> anyhow::Result<Kept> {
+fn kept(every: u32, learner: &dyn Learner, spec: &Spec, agent: &str) -> anyhow::Result<OutputSampling> {
     let Some(kind) = learner.policy(SEATS..SEATS + 1)?.outputs() else {
         bail!(usage(format!("--outputs: agent `{agent}` has neither values nor action probabilities to record")));
     };
@@ -172,7 +176,7 @@ fn kept(every: u32, learner: &dyn Learner, spec: &Spec, agent: &str) -> anyhow::
             "--outputs: recordings keep the outputs of at most {WIDTH} actions, and this environment has {actions}"
         )));
     }
-    Ok(Kept { kind, every })
+    Ok(OutputSampling { kind, every })
 }
 
 fn by_chance(

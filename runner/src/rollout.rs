@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::Context as _;
-use rl_core::{End, Fact, Rng, Seating, Spec, Stream, VecEnv};
+use rl_core::{End, Info, Rng, Seating, Spec, Stream, VecEnv};
 use rl_replays::Rollout;
 use serde::Serialize;
 use serde_json::Value;
@@ -57,7 +57,7 @@ struct Line<'a> {
     reset: bool,
     /// What the environment tells beside it, such as checksums of buffers.
     #[serde(flatten)]
-    facts: BTreeMap<&'static str, Fact>,
+    facts: BTreeMap<&'static str, Info>,
 }
 
 /// One action: discrete values, then continuous ones.

@@ -148,7 +148,7 @@ pub(crate) fn remembers(policy: &mut dyn Policy) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use rl_core::{Kept, Result};
+    use rl_core::{Postcard, Result};
     use rl_replays::Outputs;
 
     use super::*;
@@ -156,13 +156,13 @@ mod tests {
     /// Thinks of the sum of the newest frame left of the middle, and chooses by the pixels right of it; how often it was asked
     /// moves both. One that is `shy` says no value.
     struct Halves {
-        asked: Kept<u32>,
+        asked: Postcard<u32>,
         shy: bool,
     }
 
     impl Halves {
         fn boxed(asked: u32, shy: bool) -> Box<dyn Policy> {
-            Box::new(Self { asked: Kept(asked), shy })
+            Box::new(Self { asked: Postcard(asked), shy })
         }
     }
 

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use rl_core::{Seating, Tabular};
+use rl_core::{FiniteMdp, Seating};
 use serde::Serialize;
 
 use crate::env_choice::EnvChoice;
@@ -78,7 +78,7 @@ pub(crate) fn run(args: &SolveArgs, tables: &Tables) -> anyhow::Result<ExitCode>
         policy,
         values,
     };
-    let far = Tabular::TIE.ln() / args.gamma.ln(); // steps after which what comes decides no more
+    let far = FiniteMdp::TIE.ln() / args.gamma.ln(); // steps after which what comes decides no more
     if report.expected_return < report.optimum - 0.1 * report.optimum.abs() {
         if args.gamma == 1.0 {
             output::note(

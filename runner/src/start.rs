@@ -29,7 +29,7 @@ pub(crate) fn start(
         0 => (workers, workers),
         actors => (Workers::Exactly(actors as usize), Workers::UpTo(1)),
     };
-    let envs = collect::groups(&|seating| resolved.seat(seating), &seating, groups, resolved.together())?;
+    let envs = collect::groups(&|seating| resolved.seat(seating), &seating, groups, resolved.seats_per_world())?;
     let learner = build(resolved, envs[0].spec(), seed, device)?;
     let seats = Seats::new(envs, learner.plan(), workers)?;
     let acting = if train.actors == 0 {

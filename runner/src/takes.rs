@@ -6,7 +6,9 @@ use std::path::Path;
 use anyhow::Context as _;
 use rl_core::{Canvas, End, Episode, VecEnv};
 use rl_replays::Rollout;
-use rl_replays::recording::{Group, Kept, Manifest, Outcome, Pictures, Player, Recorder, Reel, Told, VERSION, seen};
+use rl_replays::recording::{
+    Group, Manifest, Outcome, OutputSampling, Pictures, Player, Recorder, Reel, Told, VERSION, seen,
+};
 use serde::{Deserialize, Serialize};
 
 use crate::collect::Seats;
@@ -248,7 +250,7 @@ pub(crate) fn manifest(
     config: &toml::Table,
     env: &dyn VecEnv,
     player: Player,
-    outputs: Option<Kept>,
+    outputs: Option<OutputSampling>,
 ) -> anyhow::Result<Manifest> {
     Ok(Manifest {
         version: VERSION,
@@ -270,7 +272,7 @@ mod tests {
     use std::sync::Arc;
     use std::sync::atomic::{AtomicUsize, Ordering};
 
-    use rl_agents::{Clock, Mode, Pace, Plan, Policy};
+    use rl_agents::{Clock, Mode, Plan, Policy, UpdateRatio};
     use rl_core::{Act, Result, Rng, Rows, Seating, Spec, State, Stream};
 
     use super::*;
@@ -356,7 +358,7 @@ mod tests {
         let drawn = Arc::new(AtomicUsize::new(0));
         let env = Drawn(resolved.seat_eval(&Seating { seed: 1, seats: 0..16 }).unwrap(), Arc::clone(&drawn));
         let (workers, mode) = (Workers::UpTo(1), Mode::Explore);
-        let plan = Plan { horizon: 1, extra: 0, pace: Pace { updates: 1, steps: 1 } };
+        let plan = Plan { horizon: 1, extra: 0, pace: UpdateRatio { updates: 1, steps: 1 } };
         let games = Games { seed: 1, first: 0, episodes: 20, mode, workers, outputs: false };
         let (mut seats, mut takes) =
             (Seats::new(vec![Box::new(env)], plan, workers).unwrap(), Takes::new(games, None, true));

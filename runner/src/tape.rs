@@ -13,7 +13,7 @@ use std::str::FromStr;
 use anyhow::Context as _;
 use rl_core::{load_postcard, save_postcard};
 use rl_replays::Rollout;
-use rl_replays::recording::{Kept, Manifest, Player};
+use rl_replays::recording::{Manifest, OutputSampling, Player};
 use serde::{Deserialize, Serialize};
 
 use crate::preset::Resolved;
@@ -112,7 +112,7 @@ impl Tape {
     /// If a file cannot be read or removed.
     pub(crate) fn open(
         which: Which,
-        kept: Option<Kept>,
+        kept: Option<OutputSampling>,
         run: &Path,
         resolved: &Resolved,
         seed: u64,

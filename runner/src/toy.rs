@@ -4,8 +4,8 @@ use std::io::{Read, Write};
 use std::ops::Range;
 use std::sync::{Arc, Mutex};
 
-use rl_agents::{AgentEntry, Context, Learner, Log, Mode, Pace, Plan, Policy};
-use rl_core::{Kept, Reduce, Result, Rng, Saved, State, Stream};
+use rl_agents::{AgentEntry, Context, Learner, Log, Mode, Plan, Policy, UpdateRatio};
+use rl_core::{Postcard, Reduce, Result, Rng, Saved, State, Stream};
 use rl_replays::{Rollout, played};
 
 pub(crate) const ENTRY: AgentEntry = AgentEntry {
@@ -28,11 +28,11 @@ struct Weights(Arc<Mutex<Vec<f32>>>);
 
 impl Saved for Weights {
     fn save(&self, out: &mut dyn Write) -> Result<()> {
-        Kept(self.0.lock().unwrap().clone()).save(out)
+        Postcard(self.0.lock().unwrap().clone()).save(out)
     }
 
     fn load(&mut self, from: &mut dyn Read) -> Result<()> {
-        let mut kept = Kept(Vec::new());
+        let mut kept = Postcard(Vec::new());
         kept.load(from)?;
         *self.0.lock().unwrap() = kept.0;
         Ok(())
@@ -45,9 +45,9 @@ struct Toy {
     actions: usize,
     rate: f32,
     weights: Weights,
-    moments: Kept<Vec<f32>>,
-    rng: Kept<Rng>,
-    updates: Kept<u64>,
+    moments: Postcard<Vec<f32>>,
+    rng: Postcard<Rng>,
+    updates: Postcard<u64>,
 }
 
 impl Toy {
@@ -61,9 +61,9 @@ impl Toy {
             actions,
             rate: context.config["lr"].as_float().unwrap() as f32,
             weights: Weights(Arc::new(Mutex::new(weights))),
-            moments: Kept(vec![0.0; actions * width]),
-            rng: Kept(Rng::new(context.seed, Stream::Learn)),
-            updates: Kept(0),
+            moments: Postcard(vec![0.0; actions * width]),
+            rng: Postcard(Rng::new(context.seed, Stream::Learn)),
+            updates: Postcard(0),
         }
     }
 }
@@ -87,12 +87,12 @@ fn dot(a: &[f32], b: &[f32]) -> f32 {
 impl Learner for Toy {
     fn plan(&self) -> Plan {
         let steps = HORIZON as u64 * self.seats;
-        Plan { horizon: HORIZON, extra: 0, pace: Pace { updates: 1, steps } }
+        Plan { horizon: HORIZON, extra: 0, pace: UpdateRatio { updates: 1, steps } }
     }
 
     fn policy(&self, seats: Range<u32>) -> Result<Box<dyn Policy>> {
         let rngs = seats.map(|seat| Rng::new(self.seed, Stream::Act(seat))).collect();
-        Ok(Box::new(Eyes { weights: self.weights.clone(), actions: self.actions, rngs: Kept(rngs) }))
+        Ok(Box::new(Eyes { weights: self.weights.clone(), actions: self.actions, rngs: Postcard(rngs) }))
     }
 
     fn learn(&mut self, blocks: &[Rollout], _reduce: &mut dyn Reduce, log: &mut Log) -> Result<()> {
@@ -131,7 +131,7 @@ impl Learner for Toy {
 struct Eyes {
     weights: Weights,
     actions: usize,
-    rngs: Kept<Vec<Rng>>,
+    rngs: Postcard<Vec<Rng>>,
 }
 
 impl Policy for Eyes {

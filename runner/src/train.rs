@@ -87,7 +87,7 @@ pub(crate) fn run(args: &TrainArgs, tables: &Tables) -> anyhow::Result<ExitCode>
     if let Some(actors) = args.actors {
         take_actors(&mut resolved, actors)?;
     }
-    if args.record.is_some() && resolved.together() > 1 {
+    if args.record.is_some() && resolved.seats_per_world() > 1 {
         return Err(usage("--record: a recording is of one seat, and seats of this run share a world".to_owned()));
     }
     demonstrations::settle(&mut resolved)?;

@@ -8,7 +8,7 @@ use std::process::ExitCode;
 
 use anyhow::{Context as _, bail};
 use rl_agents::{Learner, Mode, Policy};
-use rl_core::{Env as _, Game as _, Rng, Seating, Spec, Standing, Stream};
+use rl_core::{Env as _, Game as _, GameResult, Rng, Seating, Spec, Stream};
 use rl_envs::board::alpha_beta::AlphaBeta;
 use rl_envs::board::connect_four::{ConnectFour, Position, Solver, WIDTH, thumb};
 use rl_replays::Rollout;
@@ -214,7 +214,7 @@ fn play(
     games: usize,
     seed: u64,
     watch: &mut dyn FnMut(usize) -> Result<(), Stopped>,
-) -> anyhow::Result<Vec<Standing>> {
+) -> anyhow::Result<Vec<GameResult>> {
     let mut rng = Rng::new(seed, Stream::Tool(0));
     let [least, most] = OPENING;
     let mut positions = Vec::with_capacity(games);
@@ -240,7 +240,7 @@ fn play(
         for game in goes_on {
             positions[game].play(moves[game]);
             let next = positions[game].outcome(); // for who would be next
-            results[game] = if owns(game) { next.map(Standing::reversed) } else { next };
+            results[game] = if owns(game) { next.map(GameResult::reversed) } else { next };
         }
     }
     Ok(results.into_iter().flatten().collect())
@@ -284,9 +284,9 @@ fn agreement(
 }
 
 impl Match {
-    fn of(against: &str, results: &[Standing]) -> Self {
+    fn of(against: &str, results: &[GameResult]) -> Self {
         let count = |standing| results.iter().filter(|&&result| result == standing).count();
-        let (wins, draws, losses) = (count(Standing::Won), count(Standing::Drawn), count(Standing::Lost));
+        let (wins, draws, losses) = (count(GameResult::Won), count(GameResult::Drawn), count(GameResult::Lost));
         let games = results.len();
         let score = (wins as f64 + 0.5 * draws as f64) / games as f64;
         let squares = wins as f64 + 0.25 * draws as f64;
@@ -316,7 +316,7 @@ mod tests {
 
     #[test]
     fn a_score_counts_draws_half() {
-        let results = [Standing::Won, Standing::Won, Standing::Drawn, Standing::Lost];
+        let results = [GameResult::Won, GameResult::Won, GameResult::Drawn, GameResult::Lost];
         let found = Match::of("random", &results);
         assert_eq!((found.wins, found.draws, found.losses, found.score), (2, 1, 1, 0.625));
         assert!((found.stderr - (0.171_875f64 / 3.0).sqrt()).abs() < 1e-12, "{}", found.stderr);

@@ -2,8 +2,8 @@
 
 use std::ops::Range;
 
-use rl_agents::{AgentEntry, Context, Learner, Log, Mode, Pace, Plan, Policy};
-use rl_core::{Error, Kept, Reduce, Result, Saved, State};
+use rl_agents::{AgentEntry, Context, Learner, Log, Mode, Plan, Policy, UpdateRatio};
+use rl_core::{Error, Postcard, Reduce, Result, Saved, State};
 use rl_replays::Rollout;
 use serde::Deserialize;
 
@@ -27,21 +27,21 @@ struct Config {
 }
 
 struct Twins {
-    parts: Vec<(String, Kept<u64>)>,
-    weights: Kept<u64>,
+    parts: Vec<(String, Postcard<u64>)>,
+    weights: Postcard<u64>,
 }
 
 impl Twins {
     fn new(context: &Context<'_>) -> Result<Self> {
         let config = context.config.clone().try_into::<Config>();
         let config = config.map_err(|e| Error::Config { key: "agent".to_owned(), message: e.message().to_owned() })?;
-        Ok(Self { parts: config.parts.into_iter().map(|name| (name, Kept(0))).collect(), weights: Kept(0) })
+        Ok(Self { parts: config.parts.into_iter().map(|name| (name, Postcard(0))).collect(), weights: Postcard(0) })
     }
 }
 
 impl Learner for Twins {
     fn plan(&self) -> Plan {
-        Plan { horizon: 10, extra: 0, pace: Pace { updates: 1, steps: 10 } }
+        Plan { horizon: 10, extra: 0, pace: UpdateRatio { updates: 1, steps: 10 } }
     }
 
     fn policy(&self, _seats: Range<u32>) -> Result<Box<dyn Policy>> {

@@ -45,7 +45,7 @@ fn env_table(entry: &EnvEntry, name: &str) -> Table {
 }
 
 fn seat(entry: &EnvEntry, name: &str, table: &Table) -> Box<dyn VecEnv> {
-    let seats = 0..(entry.together)(table);
+    let seats = 0..(entry.seats_per_world)(table);
     (entry.build)(name, table, &Seating { seed: SEED, seats }).unwrap_or_else(|e| panic!("env/{name}: {e}"))
 }
 
@@ -77,7 +77,7 @@ fn every_environment_is_built_from_its_preset() {
     for entry in ENVS {
         for name in names(entry) {
             let table = env_table(entry, &name);
-            assert_eq!(seat(entry, &name, &table).seats(), (entry.together)(&table) as usize, "{name}");
+            assert_eq!(seat(entry, &name, &table).seats(), (entry.seats_per_world)(&table) as usize, "{name}");
         }
     }
 }

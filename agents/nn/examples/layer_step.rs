@@ -6,7 +6,9 @@ use std::time::Instant;
 
 use candle_core::{Device, Result, Tensor, Var};
 use rl_core::{Rng, Stream};
-use rl_nn::{BatchNorm, Bend, EncoderLayer, EncoderLayerConfig, Gru, Lstm, Mask, NormPlace, Params, Statistics};
+use rl_nn::{
+    BatchNorm, EncoderLayer, EncoderLayerConfig, FeedForwardActivation, Gru, Lstm, Mask, NormPlace, Params, Statistics,
+};
 
 /// Forward of a layer at its size.
 type Run = Box<dyn Fn(&Tensor) -> Result<Tensor>>;
@@ -34,7 +36,7 @@ fn main() -> std::result::Result<(), Box<dyn std::error::Error>> {
             Box::new(move |x| Ok(gru.forward(x, None, &gru.state(32)?)?.0))
         }
         "encoder" => {
-            let (bend, norm) = (Bend::Gelu, NormPlace::After);
+            let (bend, norm) = (FeedForwardActivation::Gelu, NormPlace::After);
             let config = EncoderLayerConfig { width: 256, heads: 8, hidden: 1024, bend, norm, eps: 1e-5 };
             let layer = EncoderLayer::new(&mut root, config)?;
             Box::new(move |x| layer.forward(x, &Mask::none()))

@@ -84,7 +84,7 @@ mod tests {
 
     use super::*;
     use crate::check::{differences, draws, params, parity, variable};
-    use crate::{Chain, Flow, Linear};
+    use crate::{Chain, HostForward, Linear};
 
     #[test]
     fn a_relu_is_shut_at_0_and_lets_what_is_no_number_through() {
@@ -113,7 +113,7 @@ mod tests {
         parity(&params, &[&x], 1e-5, &|| vec![b.forward(&a.forward(&x).unwrap()).unwrap()], &stock);
         differences(&params, &[&x], 1.0, &|| vec![chain.forward(&x).unwrap()]);
         let rows: Vec<f32> = chain.forward(&x).unwrap().flatten_all().unwrap().to_vec1().unwrap();
-        let mut flow = Flow::default();
+        let mut flow = HostForward::default();
         flow.begin().extend(x.flatten_all().unwrap().to_vec1::<f32>().unwrap()[10..15].iter());
         flow.chain(&chain).unwrap();
         assert_eq!(flow.values(), &rows[14..21]);

@@ -7,7 +7,7 @@ use candle_core::{Result, Tensor};
 use rl_core::Saved;
 
 use crate::moments::{Moments, clipping, norm, settled};
-use crate::{Moved, Params, radam};
+use crate::{Params, StepStats, radam};
 
 /// Hyperparameters of [`Adam`]; the learning rate is an argument of every step.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -93,11 +93,11 @@ impl Adam {
     ///
     /// # Panics
     /// If `grad` is not as long as `params`.
-    pub fn step(&mut self, params: &Params, grad: &[f32], rate: f64) -> Result<Moved> {
+    pub fn step(&mut self, params: &Params, grad: &[f32], rate: f64) -> Result<StepStats> {
         assert_eq!(grad.len(), params.len(), "gradient of these parameters");
         let norm = norm(grad);
         if !norm.is_finite() {
-            return Ok(Moved { norm, finite: true });
+            return Ok(StepStats { norm, finite: true });
         }
         self.steps += 1;
         let factors = self.factors(norm, rate);
@@ -110,7 +110,7 @@ impl Adam {
                 false => radam::wait_stock(p, g, moments, factors),
             },
         )?;
-        Ok(Moved { norm, finite })
+        Ok(StepStats { norm, finite })
     }
 
     fn factors(&self, norm: f64, rate: f64) -> Factors {

@@ -324,7 +324,7 @@ mod tests {
 
     use super::*;
     use crate::check::{draws, flat, params, parity, variable};
-    use crate::{Flow, Params};
+    use crate::{HostForward, Params};
 
     /// Two convolutions and two dense layers, with and without a ReLU.
     fn layers(params: &mut Params) -> (Conv2d, Conv2d, Linear, Linear) {
@@ -394,7 +394,7 @@ mod tests {
                 || vec![links(behind).iter().try_fold(x.as_tensor().clone(), |x, link| link.forward(&x)).unwrap()];
             parity(&params, &[&x], 1e-5, &|| vec![chain.forward(&x).unwrap()], &alone);
             let graph = flat(&chain.forward(&x).unwrap());
-            let mut flow = Flow::default();
+            let mut flow = HostForward::default();
             flow.begin().extend(flat(&x));
             flow.chain(&chain).unwrap();
             assert_eq!(flow.values(), graph);

@@ -26,7 +26,7 @@ pub enum NormPlace {
 
 /// Activation function of the feed-forward block of an [`EncoderLayer`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Bend {
+pub enum FeedForwardActivation {
     /// ReLU, `max(0, x)`.
     Relu,
     /// Exact GELU, `x · Φ(x)` with the normal distribution function Φ.
@@ -43,7 +43,7 @@ pub struct EncoderLayerConfig {
     /// Hidden width of the feed-forward block, PyTorch's `dim_feedforward`.
     pub hidden: usize,
     /// Activation function of the feed-forward block.
-    pub bend: Bend,
+    pub bend: FeedForwardActivation,
     /// Place of the layer norms.
     pub norm: NormPlace,
     /// Term added to the variances of the layer norms; PyTorch's is 1e-5.
@@ -143,7 +143,7 @@ impl EncoderLayer {
         let attend = |x: &Tensor| line(&attention::stock(&line(x, QKV)?, shape, mask)?, OUT);
         let feed = |x: &Tensor| {
             let up = line(x, UP)?;
-            line(&if self.config.bend == Bend::Gelu { up.gelu_erf()? } else { relu(&up)? }, DOWN)
+            line(&if self.config.bend == FeedForwardActivation::Gelu { up.gelu_erf()? } else { relu(&up)? }, DOWN)
         };
         let y = match self.config.norm {
             NormPlace::Before => {
@@ -228,7 +228,7 @@ impl Op {
         add(sum1, x);
         let (k, statistics) = if before { (NORM2, &mut *two) } else { (NORM1, one) };
         self.norm(p, k, sum1, second, statistics);
-        if self.config.bend == Bend::Gelu {
+        if self.config.bend == FeedForwardActivation::Gelu {
             self.line(p, UP, second, false, up);
             gelu::forward(up, bent);
         } else {
@@ -278,8 +278,8 @@ impl Op {
         let dup = two.sized(cache.bent.len());
         line_back(&mut grads, DOWN, &cache.bent, dsum2, dup);
         match self.config.bend {
-            Bend::Gelu => gelu::backward(&cache.up, dup),
-            Bend::Relu => parts::each([(&mut *dup, PARALLEL)], true, |i, [dup]| {
+            FeedForwardActivation::Gelu => gelu::backward(&cache.up, dup),
+            FeedForwardActivation::Relu => parts::each([(&mut *dup, PARALLEL)], true, |i, [dup]| {
                 let bent = &cache.bent[i * PARALLEL..];
                 dup.iter_mut().zip(bent).for_each(|(d, y)| *d = if *y > 0.0 { *d } else { 0.0 });
             }),
@@ -361,7 +361,7 @@ mod tests {
 
     fn configs() -> impl Iterator<Item = EncoderLayerConfig> {
         [NormPlace::Before, NormPlace::After].into_iter().flat_map(|norm| {
-            [Bend::Relu, Bend::Gelu].map(|bend| EncoderLayerConfig {
+            [FeedForwardActivation::Relu, FeedForwardActivation::Gelu].map(|bend| EncoderLayerConfig {
                 width: 6,
                 heads: 2,
                 hidden: 7,
@@ -377,7 +377,7 @@ mod tests {
         for config in configs() {
             let (params, layer) = layer(config);
             let x = variable(&[2, 4, 6], 1);
-            let share = if config.bend == Bend::Relu { 0.9 } else { 1.0 };
+            let share = if config.bend == FeedForwardActivation::Relu { 0.9 } else { 1.0 };
             differences(&params, &[&x], share, &|| vec![layer.forward(&x, &Mask::causal()).unwrap()]);
         }
     }

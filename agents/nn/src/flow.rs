@@ -14,7 +14,7 @@ use crate::{Chain, Linear, Recurrent, Residual, Tail, Window};
 /// Activations of a batch on the CPU that layers transform one after the other, without candle's graph and gradients.
 /// The values have the bits of the layers' `forward`, and the buffers are reused from batch to batch.
 #[derive(Clone, Debug, Default)]
-pub struct Flow {
+pub struct HostForward {
     now: Vec<f32>,
     next: Vec<f32>,
     /// Scratch memory of a block of layers.
@@ -23,7 +23,7 @@ pub struct Flow {
     odd: bool,
 }
 
-impl Flow {
+impl HostForward {
     /// Clears the values and returns their buffer, for the caller to fill with a batch of inputs, row by row.
     pub fn begin(&mut self) -> &mut Vec<f32> {
         if self.odd {

@@ -20,7 +20,7 @@ pub enum OptimiserConfig {
 
 /// Result of one optimiser step.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Moved {
+pub struct StepStats {
     /// Global L2 norm of the gradient before clipping; if it is not finite, the step changed nothing.
     pub norm: f64,
     /// Whether every parameter is finite after the step; true without a look where `norm` is not finite.
@@ -67,7 +67,7 @@ impl Optimiser {
     ///
     /// # Panics
     /// If `grad` is not as long as `params`.
-    pub fn step(&mut self, params: &Params, grad: &[f32], rate: f64) -> Result<Moved> {
+    pub fn step(&mut self, params: &Params, grad: &[f32], rate: f64) -> Result<StepStats> {
         match self {
             Self::Adam(adam) => adam.step(params, grad, rate),
             Self::RmsProp(rms) => rms.step(params, grad, rate),

@@ -93,7 +93,7 @@ fn scatter(from: &[f32], units: usize, to: &mut [f32], width: usize, at: usize) 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::Flow;
+    use crate::HostForward;
     use crate::check::{differences, draws, flat, params, variable};
 
     const INPUTS: usize = 3;
@@ -116,7 +116,7 @@ mod tests {
                 // Between numbers of others, which stay.
                 let mut rows: Vec<f32> =
                     flat(&states).chunks_exact(width).flat_map(|row| [&[9.0], row, &[8.0; 2]].concat()).collect();
-                let mut flow = Flow::default();
+                let mut flow = HostForward::default();
                 for t in 0..4 {
                     *flow.begin() = flat(&x.get(t).unwrap());
                     flow.recurrent(&layer, &mut rows, width + 3, 1).unwrap();

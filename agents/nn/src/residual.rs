@@ -124,7 +124,7 @@ impl CustomOp2 for Op {
 mod tests {
     use super::*;
     use crate::check::{any_threads, differences, draws, flat, params, parity, variable};
-    use crate::{Flow, Params};
+    use crate::{HostForward, Params};
 
     const BOTH: [Activation; 2] = [Activation::None, Activation::Relu];
 
@@ -177,7 +177,7 @@ mod tests {
         let all = block.forward(&x).unwrap();
         let part = x.narrow(0, 3, 2).unwrap();
         assert_eq!(flat(&block.forward(&part).unwrap()), flat(&all.narrow(0, 3, 2).unwrap()));
-        let mut flow = Flow::default();
+        let mut flow = HostForward::default();
         *flow.begin() = flat(&part);
         flow.residual(&block).unwrap();
         assert_eq!(flow.values(), flat(&all.narrow(0, 3, 2).unwrap()));

@@ -8,7 +8,7 @@ use candle_core::{Result, Tensor};
 use rl_core::Saved;
 
 use crate::moments::{Moments, clipping, norm, settled};
-use crate::{Moved, Params};
+use crate::{Params, StepStats};
 
 /// Place of ε in the denominator of RMSProp.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -82,11 +82,11 @@ impl RmsProp {
     ///
     /// # Panics
     /// If `grad` is not as long as `params`.
-    pub fn step(&mut self, params: &Params, grad: &[f32], rate: f64) -> Result<Moved> {
+    pub fn step(&mut self, params: &Params, grad: &[f32], rate: f64) -> Result<StepStats> {
         assert_eq!(grad.len(), params.len(), "gradient of these parameters");
         let norm = norm(grad);
         if !norm.is_finite() {
-            return Ok(Moved { norm, finite: true });
+            return Ok(StepStats { norm, finite: true });
         }
         self.steps += 1;
         let eps = self.config.eps as f32;
@@ -109,7 +109,7 @@ impl RmsProp {
             },
             |p, g, moments| update_stock(p, g, moments, centred, factors),
         )?;
-        Ok(Moved { norm, finite })
+        Ok(StepStats { norm, finite })
     }
 }
 

@@ -41,7 +41,7 @@ mod tests {
     use candle_core::Device;
 
     use super::*;
-    use crate::{Flow, check};
+    use crate::{HostForward, check};
 
     #[test]
     fn every_row_ends_alike_on_the_host_too_and_the_gradient_is_the_sum_over_rows() {
@@ -52,7 +52,7 @@ mod tests {
         let y = tail.forward(&x).unwrap();
         let values: Vec<f32> = y.flatten_all().unwrap().to_vec1().unwrap();
         assert_eq!(values, [1.0, 2.0, 3.0, 0.25, -1.0, 4.0, 5.0, 6.0, 0.25, -1.0]);
-        let mut flow = Flow::default();
+        let mut flow = HostForward::default();
         flow.begin().extend([1.0, 2.0, 3.0, 4.0, 5.0, 6.0]);
         flow.tail(3, &tail).unwrap();
         assert_eq!(flow.values(), values);

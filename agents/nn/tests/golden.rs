@@ -4,9 +4,9 @@
 use candle_core::{Device, Tensor, Var};
 use rl_core::{Rng, Stream};
 use rl_nn::{
-    Attention, BatchNorm, Bend, EncoderLayer, EncoderLayerConfig, EpsPlace, Gru, LayerNorm, Lstm, LstmState, Mask,
-    NormPlace, Params, RmsProp, RmsPropConfig, Scope, Statistics, Window, avg_pool, gelu, log_softmax, max_pool,
-    softmax, upsample_bilinear, upsample_nearest,
+    Attention, BatchNorm, EncoderLayer, EncoderLayerConfig, EpsPlace, FeedForwardActivation, Gru, LayerNorm, Lstm,
+    LstmState, Mask, NormPlace, Params, RmsProp, RmsPropConfig, Scope, Statistics, Window, avg_pool, gelu, log_softmax,
+    max_pool, softmax, upsample_bilinear, upsample_nearest,
 };
 use serde_json::Value;
 
@@ -108,7 +108,7 @@ fn attention_equals_pytorch() {
         check(&name, |scope| Attention::new(scope, 4, 2), |layer, x| layer.forward(x, &mask));
     }
     for (place, norm) in [("before", NormPlace::Before), ("after", NormPlace::After)] {
-        for (kind, bend) in [("relu", Bend::Relu), ("gelu", Bend::Gelu)] {
+        for (kind, bend) in [("relu", FeedForwardActivation::Relu), ("gelu", FeedForwardActivation::Gelu)] {
             let config = EncoderLayerConfig { width: 4, heads: 2, hidden: 6, bend, norm, eps: 1e-5 };
             let name = format!("encoder_{place}_{kind}");
             check(&name, |scope| EncoderLayer::new(scope, config), |layer, x| layer.forward(x, &Mask::none()));

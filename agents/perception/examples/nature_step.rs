@@ -6,7 +6,7 @@ use std::time::Instant;
 use candle_core::{Device, Tensor};
 use rl_core::{Rng, Spec, Stream};
 use rl_nn::{Activation, Adam, AdamConfig, Linear, Params, Precision, huber};
-use rl_perception::{EncoderConfig, Seen, Trunk, encoder_for};
+use rl_perception::{EncoderConfig, ObsBatch, Trunk, encoder_for};
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let mut args = std::env::args().skip(1).map(|a| a.parse::<usize>());
@@ -29,7 +29,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let mut adam = Adam::new(&params, AdamConfig { beta1: 0.9, beta2: 0.999, eps: 1.5e-4, clip: 0.0 })?;
     let mut rng = Rng::new(1, Stream::Tool(0));
     let frames: Vec<u8> = (0..batch * 84 * 84 * 4).map(|_| rng.below(256) as u8).collect();
-    let seen = Seen { rows: batch, frames: &frames, vector: &[], symbols: &[] };
+    let seen = ObsBatch { rows: batch, frames: &frames, vector: &[], symbols: &[] };
     let target = Tensor::zeros((batch, 6), candle_core::DType::F32, &Device::Cpu)?;
     let mut grad = Vec::new();
     let mut times = [Vec::new(), Vec::new(), Vec::new()];

@@ -2,7 +2,7 @@
 
 use candle_core::{Result, Tensor};
 use rl_core::Spec;
-use rl_nn::{Activation, Flow, Precision, Scope};
+use rl_nn::{Activation, HostForward, Precision, Scope};
 use serde::{Deserialize, Serialize};
 
 use crate::nature::{SMALL, USUAL};
@@ -10,7 +10,7 @@ use crate::{Impala, Mlp, Nature};
 
 /// Batch of `B` observations, borrowed from whoever gathered it.
 #[derive(Clone, Copy, Debug)]
-pub struct Seen<'a> {
+pub struct ObsBatch<'a> {
     /// Batch size `B`.
     pub rows: usize,
     /// Stacked frames, `[B, H, W, S·C]`, of a spec whose frame is `[H, W, C]` and whose stack is `S`.
@@ -33,7 +33,7 @@ pub trait Encoder: Send + Sync {
     ///
     /// # Panics
     /// If a slice of `obs` does not hold `obs.rows` rows of the encoder's spec.
-    fn forward(&self, obs: &Seen<'_>) -> Result<Tensor>;
+    fn forward(&self, obs: &ObsBatch<'_>) -> Result<Tensor>;
 
     /// Leaves the features of a batch in `flow`, `[B, width]`, with the bits of [`forward`](Encoder::forward): on the
     /// CPU, without a graph, and with no allocation once `flow` has grown.
@@ -43,7 +43,7 @@ pub trait Encoder: Send + Sync {
     ///
     /// # Panics
     /// If a slice of `obs` does not hold `obs.rows` rows of the encoder's spec.
-    fn run(&self, obs: &Seen<'_>, flow: &mut Flow) -> Result<()>;
+    fn run(&self, obs: &ObsBatch<'_>, flow: &mut HostForward) -> Result<()>;
 }
 
 /// Convolutional network between frames and the dense layers; observations without frames have none.

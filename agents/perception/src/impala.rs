@@ -4,11 +4,11 @@
 
 use candle_core::{Device, Result, Tensor, bail};
 use rl_core::Spec;
-use rl_nn::{Activation, Chain, Conv2d, Flow, Residual, Scope, Window, max_pool};
+use rl_nn::{Activation, Chain, Conv2d, HostForward, Residual, Scope, Window, max_pool};
 
 use crate::mlp::dense;
 use crate::sense::Sense;
-use crate::{Encoder, EncoderConfig, Seen};
+use crate::{Encoder, EncoderConfig, ObsBatch};
 
 /// Filters of each section.
 const SECTIONS: [usize; 3] = [16, 32, 32];
@@ -60,7 +60,7 @@ impl Impala {
         Ok(Self { input, device: scope.device().clone(), sections, flat, sense, rest: Chain::new(rest)?, width })
     }
 
-    fn check(&self, obs: &Seen<'_>) {
+    fn check(&self, obs: &ObsBatch<'_>) {
         assert_eq!(obs.frames.len(), obs.rows * self.input.iter().product::<usize>(), "frames of {} rows", obs.rows);
     }
 }
@@ -92,7 +92,7 @@ impl Encoder for Impala {
     }
 
     /// The first convolution scales frames, which are bytes, to `[0, 1]`: there and nowhere else.
-    fn forward(&self, obs: &Seen<'_>) -> Result<Tensor> {
+    fn forward(&self, obs: &ObsBatch<'_>) -> Result<Tensor> {
         let [height, width, channels] = self.input;
         self.check(obs);
         let x = Tensor::from_slice(obs.frames, (obs.rows, height, width, channels), &self.device)?; // [B, H, W, S·C]
@@ -104,7 +104,7 @@ impl Encoder for Impala {
         self.rest.forward(&x)
     }
 
-    fn run(&self, obs: &Seen<'_>, flow: &mut Flow) -> Result<()> {
+    fn run(&self, obs: &ObsBatch<'_>, flow: &mut HostForward) -> Result<()> {
         self.check(obs);
         for (i, section) in self.sections.iter().enumerate() {
             if i == 0 {

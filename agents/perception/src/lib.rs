@@ -9,7 +9,7 @@ mod mlp;
 mod nature;
 mod sense;
 
-pub use encoder::{Encoder, EncoderConfig, Seen, Trunk, encoder_for};
+pub use encoder::{Encoder, EncoderConfig, ObsBatch, Trunk, encoder_for};
 pub use impala::Impala;
 pub use mlp::Mlp;
 pub use nature::Nature;

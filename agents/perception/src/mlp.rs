@@ -2,10 +2,10 @@
 
 use candle_core::{Device, Result, Tensor, bail};
 use rl_core::Spec;
-use rl_nn::{Activation, Chain, Flow, LayerNorm, Linear, Link, Scope};
+use rl_nn::{Activation, Chain, HostForward, LayerNorm, Linear, Link, Scope};
 
 use crate::sense::Sense;
-use crate::{Encoder, EncoderConfig, Seen};
+use crate::{Encoder, EncoderConfig, ObsBatch};
 
 /// Multi-layer perceptron on feature vectors and one-hot symbols, for observations without frames.
 #[derive(Clone, Debug)]
@@ -36,12 +36,12 @@ impl Encoder for Mlp {
         self.width
     }
 
-    fn forward(&self, obs: &Seen<'_>) -> Result<Tensor> {
+    fn forward(&self, obs: &ObsBatch<'_>) -> Result<Tensor> {
         let x = self.sense.rows(obs, &self.device)?; // [B, vector + Σ symbols]
         self.layers.forward(&x)
     }
 
-    fn run(&self, obs: &Seen<'_>, flow: &mut Flow) -> Result<()> {
+    fn run(&self, obs: &ObsBatch<'_>, flow: &mut HostForward) -> Result<()> {
         self.sense.extend(obs, flow.begin()); // [B, vector + Σ symbols]
         flow.chain(&self.layers)
     }

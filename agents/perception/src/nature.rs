@@ -4,11 +4,11 @@
 
 use candle_core::{Device, Result, Tensor, bail};
 use rl_core::Spec;
-use rl_nn::{Activation, Chain, Conv2d, Flow, Link, Scope, Window};
+use rl_nn::{Activation, Chain, Conv2d, HostForward, Link, Scope, Window};
 
 use crate::mlp::{dense, norm, sum_of};
 use crate::sense::Sense;
-use crate::{Encoder, EncoderConfig, Seen};
+use crate::{Encoder, EncoderConfig, ObsBatch};
 
 /// Filters of the three convolutions in the paper.
 pub(crate) const USUAL: [usize; 3] = [32, 64, 64];
@@ -77,7 +77,7 @@ impl Nature {
 }
 
 impl Nature {
-    fn check(&self, obs: &Seen<'_>) {
+    fn check(&self, obs: &ObsBatch<'_>) {
         assert_eq!(obs.frames.len(), obs.rows * self.input.iter().product::<usize>(), "frames of {} rows", obs.rows);
     }
 }
@@ -88,7 +88,7 @@ impl Encoder for Nature {
     }
 
     /// The first convolution scales frames, which are bytes, to `[0, 1]`: there and nowhere else.
-    fn forward(&self, obs: &Seen<'_>) -> Result<Tensor> {
+    fn forward(&self, obs: &ObsBatch<'_>) -> Result<Tensor> {
         let [height, width, channels] = self.input;
         self.check(obs);
         let x = Tensor::from_slice(obs.frames, (obs.rows, height, width, channels), &self.device)?; // [B, H, W, S·C]
@@ -99,7 +99,7 @@ impl Encoder for Nature {
         self.rest.forward(&x)
     }
 
-    fn run(&self, obs: &Seen<'_>, flow: &mut Flow) -> Result<()> {
+    fn run(&self, obs: &ObsBatch<'_>, flow: &mut HostForward) -> Result<()> {
         self.check(obs);
         flow.begin_with_bytes(&self.first, obs.frames)?; // [B, H', W', 64], or the features
         if self.sense.width() > 0 {

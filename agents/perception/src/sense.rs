@@ -3,7 +3,7 @@
 use candle_core::{Device, Result, Tensor};
 use rl_core::Spec;
 
-use crate::Seen;
+use crate::ObsBatch;
 
 /// Number of features, and number of values of each symbol.
 #[derive(Clone, Debug)]
@@ -24,7 +24,7 @@ impl Sense {
     }
 
     /// Rows of a batch as a tensor, `[B, width]`.
-    pub(crate) fn rows(&self, obs: &Seen<'_>, device: &Device) -> Result<Tensor> {
+    pub(crate) fn rows(&self, obs: &ObsBatch<'_>, device: &Device) -> Result<Tensor> {
         let width = self.width();
         if self.symbols.is_empty() {
             assert_eq!(obs.vector.len(), obs.rows * self.vector, "features of {} rows", obs.rows);
@@ -36,7 +36,7 @@ impl Sense {
     }
 
     /// Appends the rows of a batch, `[B, width]`, to `out`.
-    pub(crate) fn extend(&self, obs: &Seen<'_>, out: &mut Vec<f32>) {
+    pub(crate) fn extend(&self, obs: &ObsBatch<'_>, out: &mut Vec<f32>) {
         let (from, width) = (out.len(), self.width());
         out.resize(from + obs.rows * width, 0.0);
         for (row, out) in out[from..].chunks_exact_mut(width).enumerate() {
@@ -45,7 +45,7 @@ impl Sense {
     }
 
     /// Writes observation `row` to `out [width]`, which holds zeros.
-    pub(crate) fn write(&self, obs: &Seen<'_>, row: usize, out: &mut [f32]) {
+    pub(crate) fn write(&self, obs: &ObsBatch<'_>, row: usize, out: &mut [f32]) {
         assert_eq!(obs.vector.len(), obs.rows * self.vector, "features of {} rows", obs.rows);
         assert_eq!(obs.symbols.len(), obs.rows * self.symbols.len(), "symbols of {} rows", obs.rows);
         out[..self.vector].copy_from_slice(&obs.vector[row * self.vector..][..self.vector]);

@@ -2,8 +2,8 @@
 
 use candle_core::{Device, Tensor};
 use rl_core::{Rng, Spec, Stream};
-use rl_nn::{Activation, Flow, Params, Precision};
-use rl_perception::{Encoder, EncoderConfig, Seen, Trunk, encoder_for};
+use rl_nn::{Activation, HostForward, Params, Precision};
+use rl_perception::{Encoder, EncoderConfig, ObsBatch, Trunk, encoder_for};
 
 fn spec(frame: [usize; 3], stack: usize, vector: usize, symbols: &[u32]) -> Spec {
     let symbols = symbols.into();
@@ -67,9 +67,9 @@ impl Rows {
         }
     }
 
-    fn seen(&self, from: usize, rows: usize) -> Seen<'_> {
+    fn seen(&self, from: usize, rows: usize) -> ObsBatch<'_> {
         let (f, v, s) = (self.frames.len() / self.rows, self.vector.len() / self.rows, self.symbols.len() / self.rows);
-        Seen {
+        ObsBatch {
             rows,
             frames: &self.frames[from * f..(from + rows) * f],
             vector: &self.vector[from * v..(from + rows) * v],
@@ -109,7 +109,7 @@ fn every_parameter_gets_a_gradient() {
 
 #[test]
 fn the_host_has_the_bits_of_the_graph_in_memory_that_it_keeps() {
-    let mut flow = Flow::default();
+    let mut flow = HostForward::default();
     for (spec, config) in cases() {
         let (_params, encoder) = build(&spec, &config);
         let rows = Rows::draw(&spec, 9);
@@ -164,7 +164,7 @@ fn pixels_are_scaled_once() {
         var.set(&Tensor::from_vec(values, var.dims(), &Device::Cpu).unwrap()).unwrap();
     }
     let frames = vec![51u8; 36 * 36];
-    let seen = Seen { rows: 1, frames: &frames, vector: &[], symbols: &[] };
+    let seen = ObsBatch { rows: 1, frames: &frames, vector: &[], symbols: &[] };
     let features = encoder.forward(&seen).unwrap().to_vec2::<f32>().unwrap();
     assert_eq!(features[0][0], 51.0 / 255.0);
 }

@@ -3,7 +3,7 @@
 use candle_core::{Device, Tensor};
 use rl_core::{Rng, Spec, Stream};
 use rl_nn::{Activation, Params, Precision};
-use rl_perception::{EncoderConfig, Seen, Trunk, encoder_for};
+use rl_perception::{EncoderConfig, ObsBatch, Trunk, encoder_for};
 use serde_json::Value;
 
 const ROWS: usize = 3;
@@ -56,7 +56,7 @@ fn features_and_gradients_equal_pytorch() {
         let encoder = encoder_for(&spec, &config, &mut params.root()).unwrap();
         fill(&params);
         let frames: Vec<u8> = draws(ROWS * spec.frame_len(), 101).iter().map(|d| (d * 256.0) as u8).collect();
-        let y = encoder.forward(&Seen { rows: ROWS, frames: &frames, vector: &[], symbols: &[] }).unwrap();
+        let y = encoder.forward(&ObsBatch { rows: ROWS, frames: &frames, vector: &[], symbols: &[] }).unwrap();
         close(&format!("features of {trunk:?}"), &y.flatten_all().unwrap().to_vec1::<f32>().unwrap(), &case["y"]);
         let by: Vec<f32> = draws(ROWS * WIDTH, 102).iter().map(|d| *d as f32).collect();
         let loss = (y * Tensor::from_vec(by, (ROWS, WIDTH), &Device::Cpu).unwrap()).unwrap().sum_all().unwrap();

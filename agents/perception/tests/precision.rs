@@ -3,7 +3,7 @@
 use candle_core::{Device, Tensor};
 use rl_core::{Rng, Spec, Stream};
 use rl_nn::{Activation, Adam, AdamConfig, Linear, Params, Precision, huber};
-use rl_perception::{EncoderConfig, Seen, Trunk, encoder_for};
+use rl_perception::{EncoderConfig, ObsBatch, Trunk, encoder_for};
 
 const BATCH: usize = 16;
 const SIDE: usize = 84;
@@ -34,7 +34,7 @@ fn accuracy(trunk: Trunk, precision: Precision) -> f64 {
     let head = Linear::new(&mut params.layer("head"), encoder.width(), 4, Activation::None).unwrap();
     let mut adam = Adam::new(&params, AdamConfig { beta1: 0.9, beta2: 0.999, eps: 1e-8, clip: 0.0 }).unwrap();
     let values = |frames: &[u8]| {
-        let seen = Seen { rows: BATCH, frames, vector: &[], symbols: &[] };
+        let seen = ObsBatch { rows: BATCH, frames, vector: &[], symbols: &[] };
         head.forward(&encoder.forward(&seen).unwrap()).unwrap()
     };
     let (mut rng, mut grad) = (Rng::new(2, Stream::Tool(0)), Vec::new());

@@ -9,7 +9,7 @@ use std::f64::consts::SQRT_2;
 
 use candle_core::{Device, Result, Tensor};
 use rl_core::Rng;
-use rl_nn::{Activation, Chain, Conv2d, Flow, Init, Linear, Link, Params, Precision, Residual, Window};
+use rl_nn::{Activation, Chain, Conv2d, HostForward, Init, Linear, Link, Params, Precision, Residual, Window};
 
 /// Sizes of a network.
 #[derive(Clone, Copy, Debug)]
@@ -39,8 +39,8 @@ pub(crate) struct Net {
 /// Memory of a pass on the host.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Flows {
-    policy: Flow,
-    value: Flow,
+    policy: HostForward,
+    value: HostForward,
 }
 
 impl Flows {

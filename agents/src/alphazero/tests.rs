@@ -4,7 +4,7 @@ mod golden;
 mod nim;
 
 use candle_core::Device;
-use rl_core::{End, Solo, Standing};
+use rl_core::{End, GameResult, Solo};
 use rl_nn::Precision;
 
 use super::net::Flows;
@@ -277,7 +277,7 @@ impl Table {
                     (*heap, age) = (at(1 + (e + t) % MOST), 0);
                 } else {
                     heap.play(block.discrete[(t, e)] as usize);
-                    if heap.outcome() == Some(Standing::Lost) {
+                    if heap.outcome() == Some(GameResult::Lost) {
                         (reward, end) = (1.0, End::Terminated);
                     }
                 }

@@ -4,7 +4,7 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use rl_core::{Result, Spec, State};
-use rl_nn::Flow;
+use rl_nn::HostForward;
 use rl_replays::{Outputs, Rollout};
 
 use super::net::PolicyNet;
@@ -20,7 +20,7 @@ pub(crate) struct Imitator {
     streams: Streams,
     dist: Distribution,
     batch: Gathered,
-    flow: Flow,
+    flow: HostForward,
     /// Continuous actions of one seat as they were drawn.
     drawn: Vec<f32>,
 }
@@ -29,7 +29,14 @@ impl Imitator {
     /// A policy for `seats`.
     pub(crate) fn new(net: Arc<PolicyNet>, spec: &Spec, seed: u64, seats: Range<u32>) -> Self {
         let (streams, drawn) = (Streams::new(seed, seats), vec![0.0; spec.continuous.len()]);
-        Self { net, streams, dist: Distribution::new(spec), batch: Gathered::default(), flow: Flow::default(), drawn }
+        Self {
+            net,
+            streams,
+            dist: Distribution::new(spec),
+            batch: Gathered::default(),
+            flow: HostForward::default(),
+            drawn,
+        }
     }
 }
 

@@ -4,8 +4,8 @@
 
 use candle_core::{Device, Result, Tensor};
 use rl_core::{Rng, Spec};
-use rl_nn::{Flow, Params, Standardise};
-use rl_perception::{Encoder, EncoderConfig, Seen, encoder_for};
+use rl_nn::{HostForward, Params, Standardise};
+use rl_perception::{Encoder, EncoderConfig, ObsBatch, encoder_for};
 
 use crate::actor_critic::initialise;
 use crate::policy_head::PolicyHead;
@@ -45,22 +45,22 @@ impl PolicyNet {
     }
 
     /// Outputs `[B, W]` of observations whose features are standardised already.
-    pub(crate) fn forward(&self, obs: &Seen<'_>) -> Result<Tensor> {
+    pub(crate) fn forward(&self, obs: &ObsBatch<'_>) -> Result<Tensor> {
         self.head.forward(&self.trunk.forward(obs)?)
     }
 
     /// The same left in `flow`, bit for bit; on the CPU nothing is built or allocated on the way.
-    pub(crate) fn run(&self, obs: &Seen<'_>, flow: &mut Flow) -> rl_core::Result<()> {
+    pub(crate) fn run(&self, obs: &ObsBatch<'_>, flow: &mut HostForward) -> rl_core::Result<()> {
         let run = if self.device.is_cpu() { Self::run_on_host } else { Self::run_on_device };
         run(self, obs, flow).map_err(rl_nn::tensor)
     }
 
-    fn run_on_host(&self, obs: &Seen<'_>, flow: &mut Flow) -> Result<()> {
+    fn run_on_host(&self, obs: &ObsBatch<'_>, flow: &mut HostForward) -> Result<()> {
         self.trunk.run(obs, flow)?;
         self.head.run(flow)
     }
 
-    fn run_on_device(&self, obs: &Seen<'_>, flow: &mut Flow) -> Result<()> {
+    fn run_on_device(&self, obs: &ObsBatch<'_>, flow: &mut HostForward) -> Result<()> {
         *flow.begin() = self.forward(obs)?.flatten_all()?.to_vec1()?;
         Ok(())
     }

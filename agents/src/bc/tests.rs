@@ -73,7 +73,7 @@ fn show(learner: &mut dyn Learner, spec: &Spec, lengths: &[usize]) -> Result<()>
         let (discrete, continuous) = deed(rows[at - 1].0);
         block.discrete.row_mut(0).fill(discrete);
         block.continuous.row_mut(0).fill(continuous);
-        learner.show(std::slice::from_ref(&block))?;
+        learner.add_demonstrations(std::slice::from_ref(&block))?;
         block.carry();
     }
     Ok(())

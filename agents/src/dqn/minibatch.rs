@@ -5,8 +5,8 @@
 
 use rl_core::{Column, Result, Rng, Spec};
 use rl_nn::{Standardise, tensor};
-use rl_perception::Seen;
-use rl_replays::{Counted, Observations, Replay, Sample, Sequences};
+use rl_perception::ObsBatch;
+use rl_replays::{Observations, Replay, RewardTransform, Sample, Sequences};
 
 use super::Config;
 use super::augment::Augmenter;
@@ -73,7 +73,7 @@ impl Minibatch {
     }
 
     /// Draws another one, with returns of what is `counted` of rewards now.
-    pub(crate) fn draw(&mut self, replay: &Replay, counted: Counted, rng: &mut Rng) -> Result<()> {
+    pub(crate) fn draw(&mut self, replay: &Replay, counted: RewardTransform, rng: &mut Rng) -> Result<()> {
         match self {
             Self::Transitions(sample) => replay.sample(rng, counted, sample),
             Self::Sequences(unrolled) => replay.sample_sequences(rng, counted, &mut unrolled.sample),
@@ -271,18 +271,18 @@ impl Minibatch {
 }
 
 /// Observations of a minibatch as an encoder takes them.
-pub(crate) fn seen(obs: &Observations, rows: usize) -> Seen<'_> {
-    Seen { rows, frames: obs.frames.all(), vector: obs.vector.all(), symbols: obs.symbols.all() }
+pub(crate) fn seen(obs: &Observations, rows: usize) -> ObsBatch<'_> {
+    ObsBatch { rows, frames: obs.frames.all(), vector: obs.vector.all(), symbols: obs.symbols.all() }
 }
 
 /// The rows `from..to` of sequences.
-fn part(sample: &Sequences, from: usize, to: usize) -> Seen<'_> {
+fn part(sample: &Sequences, from: usize, to: usize) -> ObsBatch<'_> {
     fn cut<T>(all: &[T], [from, to, rows]: [usize; 3]) -> &[T] {
         let width = all.len() / rows;
         &all[from * width..to * width]
     }
     let (obs, range) = (&sample.obs, [from, to, sample.starts.len()]);
-    Seen {
+    ObsBatch {
         rows: to - from,
         frames: cut(obs.frames.all(), range),
         vector: cut(obs.vector.all(), range),

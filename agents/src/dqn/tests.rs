@@ -190,7 +190,7 @@ fn sampled_transitions_are_the_n_step_returns_of_their_definition() {
         let mut dqn = learner(&spec([0, 0, 0], 1, 1, 2), &config, 1).unwrap();
         dqn.replay.append(&[block(returns)]);
         let mut sample = Sample::new(&dqn.spec, config.batch);
-        let counted = if returns.clip { Counted::Sign } else { Counted::Raw };
+        let counted = if returns.clip { RewardTransform::Sign } else { RewardTransform::Raw };
         dqn.replay.sample(&mut dqn.progress.rng, counted, &mut sample).unwrap();
         let mut seen = std::collections::BTreeSet::new();
         for row in 0..sample.rows() {

@@ -290,7 +290,7 @@ fn a_truncated_step_aims_at_the_value_of_its_true_last_observation() {
             block.age[(t + 1, 0)] = if over { 0 } else { block.age[(t, 0)] + 1 };
             block.end[(t + 1, 0)] = if t + 1 == at { End::Truncated } else { End::No };
         }
-        learner.estimate(&world.blocks, Counted::Raw).unwrap();
+        learner.estimate(&world.blocks, RewardTransform::Raw).unwrap();
         let block = &world.blocks[0];
         let played = learner.batch.steps.iter().find(|played| played.t as usize == at - 1).unwrap();
         let expected = block.reward[(at, 0)] + 0.99 * value(&learner, block, at);

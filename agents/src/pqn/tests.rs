@@ -133,10 +133,10 @@ fn targets_are_the_lambda_returns_of_their_definition() {
         }
         let life_loss = if returns.life_terminal { LifeLoss::Terminal } else { LifeLoss::Ignore };
         let config = Config { gamma: returns.gamma, lambda: returns.lambda, life_loss, ..config() };
-        let (mut room, mut steps) = (Room::default(), Vec::new());
+        let (mut room, mut steps) = (Scratch::default(), Vec::new());
         let value = |block: &Rollout, t, e| block.extra[(t, e)];
         let last = [returns.best[rows - 1]];
-        rounds::estimate(&config.gae(), &[block], Counted::Raw, &last, value, &mut room, &mut steps);
+        rounds::estimate(&config.gae(), &[block], RewardTransform::Raw, &last, value, &mut room, &mut steps);
         let expected: Vec<(u32, f64)> =
             returns.returns.iter().enumerate().filter_map(|(t, &ret)| Some((t as u32, ret?))).collect();
         assert!(expected.len() < rows - 1, "there is a reset");

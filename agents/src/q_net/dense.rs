@@ -9,7 +9,7 @@ use std::f64::consts::TAU;
 
 use candle_core::{Result, Tensor};
 use rl_core::Rng;
-use rl_nn::{Activation, Flow, Init, Linear, Scope};
+use rl_nn::{Activation, HostForward, Init, Linear, Scope};
 
 /// ε of all noisy layers of a network.
 #[derive(Clone, Copy, Debug)]
@@ -104,7 +104,7 @@ impl Dense {
     }
 
     /// The same on the host; `room` is scratch memory.
-    pub(crate) fn run(&self, flow: &mut Flow, room: &mut Flow, noise: Noise<'_>) -> Result<()> {
+    pub(crate) fn run(&self, flow: &mut HostForward, room: &mut HostForward, noise: Noise<'_>) -> Result<()> {
         let Noisy { mean, spread, relu, inputs, outputs, at } = match self {
             Self::Plain(layer) => return flow.linear(layer),
             Self::Noisy(layer) => layer,

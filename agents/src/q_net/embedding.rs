@@ -4,7 +4,7 @@
 use std::f64::consts::PI;
 
 use candle_core::{CpuStorage, CustomOp2, Layout, Result, Shape, Tensor};
-use rl_nn::{Activation, Flow, Linear, Scope};
+use rl_nn::{Activation, HostForward, Linear, Scope};
 use serde::{Deserialize, Serialize};
 
 /// Where τ is mixed in.
@@ -43,7 +43,7 @@ impl Embedding {
     }
 
     /// The same on the host, left in `out`.
-    pub(crate) fn run(&self, features: &[f32], taus: &[f32], out: &mut Flow) -> Result<()> {
+    pub(crate) fn run(&self, features: &[f32], taus: &[f32], out: &mut HostForward) -> Result<()> {
         self.extend(taus, out.begin());
         out.linear(&self.layer)?;
         multiply(features, out.values_mut(), self.width);

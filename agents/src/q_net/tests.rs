@@ -70,7 +70,7 @@ fn values_have_the_bits_of_the_graph_at_every_batch() {
             let vector: Vec<f32> = (0..rows * spec.vector).map(|_| rng.normal() as f32).collect();
             let symbols: Vec<u32> =
                 (0..rows).flat_map(|_| spec.symbols.to_vec()).map(|count| rng.below(count)).collect();
-            let obs = Seen { rows, frames: &frames, vector: &vector, symbols: &symbols };
+            let obs = ObsBatch { rows, frames: &frames, vector: &vector, symbols: &symbols };
             let taus = if shape.embedding.is_some() { (0..rows * 4).map(|_| rng.f32()).collect() } else { vec![] };
             // No noise, one for all, one for each.
             for noises in if shape.noisy > 0.0 { vec![0, 1, rows] } else { vec![0] } {
@@ -104,7 +104,7 @@ fn sequences_on_the_host_have_the_bits_of_the_graph_and_of_their_steps() {
         let mut draws = Draws::default();
         draws.taus.extend((0..if shape.embedding.is_some() { rows * 4 } else { 0 }).map(|_| rng.f32()));
         draw_noise(net.noise(), &mut rng, &mut draws.noise);
-        let obs = Seen { rows, frames: &[], vector: &vector, symbols: &[] };
+        let obs = ObsBatch { rows, frames: &[], vector: &vector, symbols: &[] };
         let (mut pass, mut other) = (Pass::default(), Pass::default());
         let graph = net.forward(&obs, &draws, Some(&net.sequences(&starts, &states))).unwrap().to_host().unwrap();
         let ours = net.unroll(&obs, &starts, &states, &draws, &mut pass).unwrap();
@@ -121,7 +121,7 @@ fn sequences_on_the_host_have_the_bits_of_the_graph_and_of_their_steps() {
                     state.fill(0.0);
                 }
             }
-            let obs = Seen { rows: batch, vector: &vector[t * batch * 4..][..batch * 4], ..obs };
+            let obs = ObsBatch { rows: batch, vector: &vector[t * batch * 4..][..batch * 4], ..obs };
             let taus = draws.taus.len() / steps;
             let draws = Draws { taus: draws.taus[t * taus..][..taus].to_vec(), noise: draws.noise.clone() };
             whole.extend_from_slice(net.run(&obs, &draws, &mut seats, &mut pass).unwrap());
@@ -137,7 +137,7 @@ fn every_parameter_of_every_head_gets_a_gradient() {
         let (net, params) =
             QNet::new(&spec([0; 3], 1, 4, &[]), &shape, &Device::Cpu, Rng::new(2, Stream::Init)).unwrap();
         let vector: Vec<f32> = (0..32).map(|_| rng.normal() as f32).collect();
-        let obs = Seen { rows: 8, frames: &[], vector: &vector, symbols: &[] };
+        let obs = ObsBatch { rows: 8, frames: &[], vector: &vector, symbols: &[] };
         let mut draws = Draws::default();
         draws.taus.extend((0..if shape.embedding.is_some() { 24 } else { 0 }).map(|_| rng.f32()));
         draw_noise(net.noise(), &mut rng, &mut draws.noise);

@@ -5,7 +5,7 @@ use std::path::Path;
 use crate::unpack::{PADDING, SWELLS};
 use crate::{ASSETS, Asset, Result, listing, unpack};
 
-/// Bytes that [`unpack`] writes at most.
+/// Bytes that an archive may unpack to, at most.
 pub const MOST: u64 = 1 << 20;
 
 fn toy() -> Asset {

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    Act, Canvas, Env, Episode, Error, Fact, Obs, Result, Rng, Rows, Seating, Spec, Stream, Tabular, VecEnv,
+    Act, Canvas, Env, Episode, Error, FiniteMdp, Info, Obs, Result, Rng, Rows, Seating, Spec, Stream, VecEnv,
     load_postcard, save_postcard,
 };
 
@@ -169,7 +169,7 @@ impl<E: Env> VecEnv for Batch<E> {
         self.seats[0].env.assets()
     }
 
-    fn facts(&self, n: usize) -> Vec<(&'static str, Fact)> {
+    fn facts(&self, n: usize) -> Vec<(&'static str, Info)> {
         self.seats[n].env.facts()
     }
 
@@ -197,7 +197,7 @@ impl<E: Env> VecEnv for Batch<E> {
         self.seats[n].env.sound()
     }
 
-    fn tabular(&self) -> Option<Tabular> {
+    fn tabular(&self) -> Option<FiniteMdp> {
         self.seats[0].env.tabular()
     }
 

@@ -51,13 +51,13 @@ impl<'a> Subject<'a> {
     }
 
     /// Seats that share a world.
-    fn together(&self) -> u32 {
-        (self.entry.together)(&self.table)
+    fn seats_per_world(&self) -> u32 {
+        (self.entry.seats_per_world)(&self.table)
     }
 
     /// Builds the seats of these worlds; most environments have a world for each seat.
     fn seat(&self, seed: u64, worlds: Range<u32>) -> Result<Box<dyn VecEnv>> {
-        let seats = worlds.start * self.together()..worlds.end * self.together();
+        let seats = worlds.start * self.seats_per_world()..worlds.end * self.seats_per_world();
         (self.entry.build)(self.name, &self.table, &Seating { seed, seats })
     }
 }

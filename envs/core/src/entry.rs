@@ -46,7 +46,7 @@ pub struct EnvEntry {
     /// Assets that must be there before it is built.
     pub assets: &'static [&'static str],
     /// How many seats share a world, by the `[env]` table, so that nobody parts them.
-    pub together: fn(&toml::Table) -> u32,
+    pub seats_per_world: fn(&toml::Table) -> u32,
     /// Builds the seats.
     pub build: Build,
 }
@@ -66,7 +66,7 @@ impl EnvEntry {
             agents: &[],
             reference: |_| None,
             assets: &[],
-            together: |_| 1,
+            seats_per_world: |_| 1,
             build: build_batch::<E>,
         }
     }

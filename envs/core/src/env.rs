@@ -3,7 +3,7 @@
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use crate::{Act, Canvas, End, Obs, Result, Spec, Tabular};
+use crate::{Act, Canvas, End, FiniteMdp, Obs, Result, Spec};
 
 /// The answer to one action.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -19,7 +19,7 @@ pub struct Step {
 /// Something about a state that a comparison may look at.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(untagged)]
-pub enum Fact {
+pub enum Info {
     /// A whole number.
     Count(u64),
     /// A number.
@@ -172,7 +172,7 @@ pub trait Env: Sized + Send + 'static {
     }
 
     /// What there is to compare with other implementations beside the observation, by name.
-    fn facts(&self) -> Vec<(&'static str, Fact)> {
+    fn facts(&self) -> Vec<(&'static str, Info)> {
         Vec::new()
     }
 
@@ -199,7 +199,7 @@ pub trait Env: Sized + Send + 'static {
     }
 
     /// The whole environment as a table, where it is small enough to be one.
-    fn tabular(&self) -> Option<Tabular> {
+    fn tabular(&self) -> Option<FiniteMdp> {
         None
     }
 

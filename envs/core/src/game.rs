@@ -23,7 +23,7 @@ impl Side {
 
 /// What a game that is over brought one of its players.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Standing {
+pub enum GameResult {
     /// A point.
     Won,
     /// Nothing to either.
@@ -32,22 +32,22 @@ pub enum Standing {
     Lost,
 }
 
-impl Standing {
+impl GameResult {
     /// 1, 0 or -1.
     pub fn value(self) -> f32 {
         match self {
-            Standing::Won => 1.0,
-            Standing::Drawn => 0.0,
-            Standing::Lost => -1.0,
+            GameResult::Won => 1.0,
+            GameResult::Drawn => 0.0,
+            GameResult::Lost => -1.0,
         }
     }
 
     /// What it brought the other player.
     pub fn reversed(self) -> Self {
         match self {
-            Standing::Won => Standing::Lost,
-            Standing::Drawn => Standing::Drawn,
-            Standing::Lost => Standing::Won,
+            GameResult::Won => GameResult::Lost,
+            GameResult::Drawn => GameResult::Drawn,
+            GameResult::Lost => GameResult::Won,
         }
     }
 }
@@ -77,7 +77,7 @@ pub trait Game: Clone + Send + Sync + Serialize + DeserializeOwned + 'static {
     fn play(&mut self, action: usize);
 
     /// What the game brought the side to move, once it is over.
-    fn outcome(&self) -> Option<Standing>;
+    fn outcome(&self) -> Option<GameResult>;
 
     /// Writes what the side to move sees, `[H, W, C]`, every element.
     fn observe(&self, planes: &mut [f32]);

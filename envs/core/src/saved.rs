@@ -32,9 +32,9 @@ pub type State<'a> = Vec<(String, &'a mut dyn Saved)>;
 
 /// A value of serde as a part of a session.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct Kept<T>(pub T);
+pub struct Postcard<T>(pub T);
 
-impl<T: Serialize + DeserializeOwned> Saved for Kept<T> {
+impl<T: Serialize + DeserializeOwned> Saved for Postcard<T> {
     fn save(&self, out: &mut dyn Write) -> Result<()> {
         write_postcard(&self.0, out)
     }
@@ -107,15 +107,15 @@ mod tests {
 
     #[test]
     fn a_kept_value_returns_with_every_bit_and_nothing_else_is_taken() {
-        let kept = Kept(vec![f64::MIN_POSITIVE / 3.0, -0.0, f64::NAN]);
+        let kept = Postcard(vec![f64::MIN_POSITIVE / 3.0, -0.0, f64::NAN]);
         let mut bytes = Vec::new();
         kept.save(&mut bytes).unwrap();
         let mut appended = Vec::new();
         save_postcard(&kept.0, &mut appended).unwrap();
         assert_eq!(bytes, appended);
-        let mut other = Kept(vec![1.0]);
+        let mut other = Postcard(vec![1.0]);
         other.load(&mut bytes.as_slice()).unwrap();
-        let bits = |kept: &Kept<Vec<f64>>| kept.0.iter().map(|x| x.to_bits()).collect::<Vec<_>>();
+        let bits = |kept: &Postcard<Vec<f64>>| kept.0.iter().map(|x| x.to_bits()).collect::<Vec<_>>();
         assert_eq!(bits(&kept), bits(&other));
 
         let mut refuse = |bytes: &[u8]| other.load(&mut &bytes[..]).unwrap_err().to_string();

@@ -8,7 +8,7 @@ use crate::{Error, Result};
 
 /// One way that an action can turn out.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Outcome {
+pub struct Transition {
     /// How probable it is, in `[0, 1]`.
     pub probability: f64,
     /// The state that it leads to.
@@ -21,13 +21,13 @@ pub struct Outcome {
 
 /// The whole of an environment that shows symbols and takes one discrete action.
 ///
-/// State `s` is observed as `symbols == [s]` unless [`showing`](Tabular::showing) says otherwise. Where two states look
+/// State `s` is observed as `symbols == [s]` unless [`showing`](FiniteMdp::showing) says otherwise. Where two states look
 /// alike, a policy of the observation is one of the policies of the state, and the optimum is that of a player who remembers.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Tabular {
+pub struct FiniteMdp {
     start: Vec<f64>,
     limit: Option<u32>,
-    outcomes: Vec<Vec<Vec<Outcome>>>,
+    outcomes: Vec<Vec<Vec<Transition>>>,
     symbols: Vec<u32>,
     legal: Vec<u8>,
 }
@@ -48,8 +48,8 @@ const SWEEPS: usize = 1_000_000;
 /// Largest change of a value between two sweeps that counts as converged.
 const CONVERGED: f64 = 1e-14;
 
-impl Tabular {
-    /// Values closer than this are equal for [`greedy`](Tabular::greedy): ties must not hang on the last bit of a sum.
+impl FiniteMdp {
+    /// Values closer than this are equal for [`greedy`](FiniteMdp::greedy): ties must not hang on the last bit of a sum.
     pub const TIE: f64 = 1e-10;
 
     /// A table from the probability of each state to start in, `[S]`, and the outcomes of every action, `[S][A][..]`;
@@ -58,7 +58,7 @@ impl Tabular {
     /// # Errors
     /// If there is no state or action, the number of actions varies, an outcome leads out of the table, or probabilities
     /// are not in `[0, 1]` or do not sum to 1.
-    pub fn new(start: Vec<f64>, limit: Option<u32>, outcomes: Vec<Vec<Vec<Outcome>>>) -> Result<Self> {
+    pub fn new(start: Vec<f64>, limit: Option<u32>, outcomes: Vec<Vec<Vec<Transition>>>) -> Result<Self> {
         let refuse = |message: String| Err(Error::Config { key: "transition table".to_owned(), message });
         let (states, actions) = (outcomes.len(), outcomes.first().map_or(0, Vec::len));
         if actions == 0 {
@@ -136,7 +136,7 @@ impl Tabular {
     ///
     /// # Panics
     /// If either is out of range.
-    pub fn outcomes(&self, state: u32, action: u32) -> &[Outcome] {
+    pub fn outcomes(&self, state: u32, action: u32) -> &[Transition] {
         &self.outcomes[state as usize][action as usize]
     }
 
@@ -245,7 +245,8 @@ impl Tabular {
     }
 
     fn backup(&self, s: usize, a: usize, discount: f64, value: &[f64]) -> f64 {
-        let worth = |way: &Outcome| way.reward + if way.terminated { 0.0 } else { discount * value[way.next as usize] };
+        let worth =
+            |way: &Transition| way.reward + if way.terminated { 0.0 } else { discount * value[way.next as usize] };
         self.outcomes[s][a].iter().map(|way| way.probability * worth(way)).sum()
     }
 
@@ -312,21 +313,21 @@ mod tests {
         let go = vec![way(1.0, 1, 0.0, false)];
         let end = vec![way(1.0, 1, 5.0, true)];
         let table =
-            Tabular::new(vec![0.25, 0.75], Some(3), vec![vec![stay, go.clone()], vec![end.clone(), end]]).unwrap();
+            FiniteMdp::new(vec![0.25, 0.75], Some(3), vec![vec![stay, go.clone()], vec![end.clone(), end]]).unwrap();
         let policy = table.policy(&[0, 0], 0.0);
         let returns = table.expected_returns(&policy);
         assert_eq!(returns, [-3.0, 5.0]);
         assert_eq!(table.at_start(&returns), table.evaluate(&policy).mean);
     }
 
-    fn way(probability: f64, next: u32, reward: f64, terminated: bool) -> Outcome {
-        Outcome { probability, next, reward, terminated }
+    fn way(probability: f64, next: u32, reward: f64, terminated: bool) -> Transition {
+        Transition { probability, next, reward, terminated }
     }
 
     /// One state: action 0 ends with 1, action 1 flips a coin between ending with 3 and staying for nothing.
-    fn coin(limit: Option<u32>) -> Tabular {
+    fn coin(limit: Option<u32>) -> FiniteMdp {
         let flip = vec![way(0.5, 0, 3.0, true), way(0.5, 0, 0.0, false)];
-        Tabular::new(vec![1.0], limit, vec![vec![vec![way(1.0, 0, 1.0, true)], flip]]).unwrap()
+        FiniteMdp::new(vec![1.0], limit, vec![vec![vec![way(1.0, 0, 1.0, true)], flip]]).unwrap()
     }
 
     #[test]
@@ -385,7 +386,7 @@ mod tests {
 
     #[test]
     fn tables_that_do_not_close_are_refused() {
-        let bad = |start: Vec<f64>, outcomes| Tabular::new(start, None, outcomes).unwrap_err().to_string();
+        let bad = |start: Vec<f64>, outcomes| FiniteMdp::new(start, None, outcomes).unwrap_err().to_string();
         assert!(bad(vec![], vec![]).contains("at least one state"));
         assert!(bad(vec![0.5], vec![vec![vec![way(1.0, 0, 0.0, true)]]]).contains("start"));
         assert!(bad(vec![1.0], vec![vec![vec![way(0.9, 0, 0.0, true)]]]).contains("sum to 0.9"));

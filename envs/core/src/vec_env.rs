@@ -1,6 +1,6 @@
 //! The coarse boundary between environments and everything else: one virtual call per row of seats.
 
-use crate::{Act, Canvas, Error, Fact, Result, Rows, Spec, Tabular, load_postcard, save_postcard};
+use crate::{Act, Canvas, Error, FiniteMdp, Info, Result, Rows, Spec, load_postcard, save_postcard};
 
 /// `N` seats that step together.
 ///
@@ -46,7 +46,7 @@ pub trait VecEnv: Send {
     }
 
     /// What there is to compare with other implementations in seat `n`; see [`Env::facts`](crate::Env::facts).
-    fn facts(&self, _n: usize) -> Vec<(&'static str, Fact)> {
+    fn facts(&self, _n: usize) -> Vec<(&'static str, Info)> {
         Vec::new()
     }
 
@@ -79,7 +79,7 @@ pub trait VecEnv: Send {
     }
 
     /// The environment of one seat as a table, where it is small enough to be one.
-    fn tabular(&self) -> Option<Tabular> {
+    fn tabular(&self) -> Option<FiniteMdp> {
         None
     }
 

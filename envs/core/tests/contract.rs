@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use rl_core::contract::{PROMISES, Subject, check};
 use rl_core::embedded_graphics::pixelcolor::{Rgb888, RgbColor};
 use rl_core::{
-    Act, Bound, Canvas, End, Env, EnvEntry, Error, Obs, Outcome, Result, Rng, Rows, Seating, Spec, Step, Tabular,
+    Act, Bound, Canvas, End, Env, EnvEntry, Error, FiniteMdp, Obs, Result, Rng, Rows, Seating, Spec, Step, Transition,
     VecEnv, build_batch, load_postcard, save_postcard,
 };
 use serde::Deserialize;
@@ -147,20 +147,20 @@ impl Env for Walk {
         if self.cell.get() == 2 { 0.3 } else { 0.0 }
     }
 
-    fn tabular(&self) -> Option<Tabular> {
+    fn tabular(&self) -> Option<FiniteMdp> {
         let mut outcomes = vec![vec![Vec::new(); 2]; CELLS as usize];
         for cell in 0..CELLS {
             for (action, next) in [cell.saturating_sub(1), (cell + 1).min(CELLS - 1)].into_iter().enumerate() {
                 let terminated = next == CELLS - 1;
                 let pays = if self.fault == Fault::OtherTable { 2.0 } else { 1.0 };
                 let reward = if terminated { pays } else { -0.5 };
-                outcomes[cell as usize][action].push(Outcome { probability: 1.0, next, reward, terminated });
+                outcomes[cell as usize][action].push(Transition { probability: 1.0, next, reward, terminated });
             }
         }
         let mut start = vec![0.0; CELLS as usize];
         start[0] = 1.0;
         let limit = if self.fault == Fault::OtherLimit { LIMIT + 1 } else { LIMIT };
-        let table = Tabular::new(start, Some(limit), outcomes).expect("a table");
+        let table = FiniteMdp::new(start, Some(limit), outcomes).expect("a table");
         Some(table.showing((0..CELLS).collect(), vec![1; 2 * CELLS as usize]))
     }
 
@@ -241,7 +241,7 @@ impl VecEnv for Wrong {
         self.right.lives(n)
     }
 
-    fn tabular(&self) -> Option<Tabular> {
+    fn tabular(&self) -> Option<FiniteMdp> {
         self.right.tabular()
     }
 

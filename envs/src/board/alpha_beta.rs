@@ -1,7 +1,7 @@
 //! A player that looks a fixed number of moves ahead and trusts a rule of thumb beyond them.
 //! Source: Knuth and Moore 1975, "An analysis of alpha-beta pruning", in its fail-soft form.
 
-use rl_core::{Game, Rng, Standing};
+use rl_core::{Game, GameResult, Rng};
 
 /// What a won game counts, far beyond any rule of thumb; one that is won sooner counts more.
 const WON: i32 = 1 << 24;
@@ -48,9 +48,9 @@ impl<G: Game> AlphaBeta<G> {
     /// Worth to the side to move; exact between `alpha` and `beta`, else a bound on that side.
     fn value(&self, position: &G, depth: u32, mut alpha: i32, beta: i32) -> i32 {
         match position.outcome() {
-            Some(Standing::Drawn) => return 0,
-            Some(Standing::Won) => return WON + depth as i32,
-            Some(Standing::Lost) => return -WON - depth as i32,
+            Some(GameResult::Drawn) => return 0,
+            Some(GameResult::Won) => return WON + depth as i32,
+            Some(GameResult::Lost) => return -WON - depth as i32,
             None if depth == 0 => return (self.thumb)(position),
             None => {}
         }

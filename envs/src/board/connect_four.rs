@@ -12,7 +12,7 @@ mod solver;
 mod thumb;
 
 use rl_core::{
-    Act, Canvas, End, Env, EnvEntry, Game as _, Obs, Result, Rng, Spec, Standing, Step, load_postcard, save_postcard,
+    Act, Canvas, End, Env, EnvEntry, Game as _, GameResult, Obs, Result, Rng, Spec, Step, load_postcard, save_postcard,
 };
 use serde::{Deserialize, Serialize};
 
@@ -103,7 +103,7 @@ impl State {
 impl ConnectFour {
     /// What the game brought who made the last move, once it is over.
     fn earned(&self) -> Option<f32> {
-        self.state.position.outcome().map(Standing::reversed).map(Standing::value)
+        self.state.position.outcome().map(GameResult::reversed).map(GameResult::value)
     }
 
     fn show(&self, obs: &mut Obs<'_>) {
@@ -174,7 +174,7 @@ impl Env for ConnectFour {
                 (earned, _) => earned,
             }
         } else {
-            Some(Standing::Lost.value())
+            Some(GameResult::Lost.value())
         };
         self.show(&mut obs);
         Ok(Step { reward: earned.unwrap_or(0.0), end: End::of(earned.is_some(), false), frames: 1 })

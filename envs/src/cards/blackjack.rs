@@ -7,7 +7,7 @@
 mod picture;
 
 use rl_core::{
-    Act, Canvas, End, Env, EnvEntry, Error, Obs, Outcome, Result, Rng, Spec, Step, Tabular, load_postcard,
+    Act, Canvas, End, Env, EnvEntry, Error, FiniteMdp, Obs, Result, Rng, Spec, Step, Transition, load_postcard,
     save_postcard,
 };
 use serde::{Deserialize, Serialize};
@@ -217,7 +217,7 @@ impl Env for Blackjack {
         Ok(())
     }
 
-    fn tabular(&self) -> Option<Tabular> {
+    fn tabular(&self) -> Option<FiniteMdp> {
         Some(table(&self.config))
     }
 
@@ -251,7 +251,7 @@ fn number(hand: Hand) -> usize {
 }
 
 /// State `(shown - 1) · HANDS + number(player)`; the dealer's hidden card is part of the outcomes of sticking.
-fn table(config: &Config) -> Tabular {
+fn table(config: &Config) -> FiniteMdp {
     let state = |player: Hand, shown: u8| usize::from(shown - 1) * HANDS + number(player);
     let mut start = vec![0.0; RANKS.len() * HANDS];
     for (shown, p) in cards() {
@@ -264,7 +264,7 @@ fn table(config: &Config) -> Tabular {
     let (mut outcomes, mut shows) = (Vec::with_capacity(start.len()), Vec::with_capacity(start.len() * 3));
     for (shown, _) in cards() {
         for player in (0..HANDS).map(hand) {
-            let to = |player, probability, reward, terminated| Outcome {
+            let to = |player, probability, reward, terminated| Transition {
                 probability,
                 next: state(player, shown) as u32,
                 reward,
@@ -288,7 +288,7 @@ fn table(config: &Config) -> Tabular {
             outcomes.push(vec![stick.collect(), hit.collect()]);
         }
     }
-    Tabular::new(start, None, outcomes).expect("cards are drawn with probability 1").showing(shows, Vec::new())
+    FiniteMdp::new(start, None, outcomes).expect("cards are drawn with probability 1").showing(shows, Vec::new())
 }
 
 /// Values of a card and their probabilities.

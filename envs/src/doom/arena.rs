@@ -6,7 +6,7 @@
 
 use std::thread::{Builder, JoinHandle};
 
-use rl_core::{Act, Canvas, End, Fact, Obs, Result, Rng, Spec, save_postcard};
+use rl_core::{Act, Canvas, End, Info, Obs, Result, Rng, Spec, save_postcard};
 use vizdoom::{Match, Variable};
 
 use super::env::{facts, look};
@@ -160,12 +160,12 @@ impl Arena {
     }
 
     /// What there is to compare in a seat.
-    pub(super) fn facts(&self, seat: usize) -> Vec<(&'static str, Fact)> {
+    pub(super) fn facts(&self, seat: usize) -> Vec<(&'static str, Info)> {
         let Some(game) = &self.game else { return Vec::new() };
         let players = game.players();
         let player = &players[(self.first + seat) % players.len()];
         let mut facts = facts(player, &self.setup.settings);
-        facts.push(("frags", Fact::Number(player.variable(Variable::FragCount))));
+        facts.push(("frags", Info::Number(player.variable(Variable::FragCount))));
         facts
     }
 

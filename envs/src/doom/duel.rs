@@ -1,7 +1,7 @@
 //! A match as one seat plays it, the others being players of any action. Which player the seat is, is drawn anew for every
 //! match.
 
-use rl_core::{Act, Canvas, Env, Fact, Obs, Result, Rng, Spec, Step, load_postcard, save_postcard};
+use rl_core::{Act, Canvas, Env, Info, Obs, Result, Rng, Spec, Step, load_postcard, save_postcard};
 
 use super::FAMILY;
 use super::arena::Arena;
@@ -84,7 +84,7 @@ impl Env for Duel {
         self.bonus
     }
 
-    fn facts(&self) -> Vec<(&'static str, Fact)> {
+    fn facts(&self) -> Vec<(&'static str, Info)> {
         self.arena.facts(0)
     }
 

@@ -4,7 +4,7 @@
 //! both, and restored by playing them again, which takes as long as they took. Where the engine dies, the episode is lost
 //! and the next reset starts another.
 
-use rl_core::{Act, Canvas, Env, Fact, Obs, Result, Rng, Spec, Step, save_postcard};
+use rl_core::{Act, Canvas, Env, Info, Obs, Result, Rng, Spec, Step, save_postcard};
 use vizdoom::{Buffer, Config, Game};
 
 use super::FAMILY;
@@ -98,7 +98,7 @@ impl Env for Doom {
         self.bonus
     }
 
-    fn facts(&self) -> Vec<(&'static str, Fact)> {
+    fn facts(&self) -> Vec<(&'static str, Info)> {
         self.game.as_ref().map_or_else(Vec::new, |game| facts(game, &self.setup.settings))
     }
 
@@ -184,9 +184,9 @@ pub(super) fn look(eye: &mut Eye, game: &Game, setup: &Setup, obs: &mut Obs<'_>)
 }
 
 /// What Python tells of a state too.
-pub(super) fn facts(game: &Game, settings: &Config) -> Vec<(&'static str, Fact)> {
+pub(super) fn facts(game: &Game, settings: &Config) -> Vec<(&'static str, Info)> {
     let variables = settings.available_game_variables.iter().map(|&variable| game.variable(variable)).collect();
-    let mut facts = vec![("tic", Fact::Count(game.tic().into())), ("variables", Fact::Numbers(variables))];
+    let mut facts = vec![("tic", Info::Count(game.tic().into())), ("variables", Info::Numbers(variables))];
     let buffers = [
         ("screen_crc32", Buffer::Screen),
         ("depth_crc32", Buffer::Depth),
@@ -196,7 +196,7 @@ pub(super) fn facts(game: &Game, settings: &Config) -> Vec<(&'static str, Fact)>
     for (name, buffer) in buffers.into_iter().filter(|&(_, buffer)| game.buffer_len(buffer) > 0) {
         let mut bytes = vec![0; game.buffer_len(buffer)];
         game.copy(buffer, &mut bytes);
-        facts.push((name, Fact::Count(crc32fast::hash(&bytes).into())));
+        facts.push((name, Info::Count(crc32fast::hash(&bytes).into())));
     }
     facts
 }

@@ -1,7 +1,7 @@
 //! Seats that play against each other: as many as a match has players sit together, one match after the other.
 
 use rl_core::{
-    Act, Canvas, End, Episode, Error, Fact, Result, Rng, Rows, Seating, Spec, Stream, VecEnv, load_postcard,
+    Act, Canvas, End, Episode, Error, Info, Result, Rng, Rows, Seating, Spec, Stream, VecEnv, load_postcard,
     save_postcard,
 };
 use serde::{Deserialize, Serialize};
@@ -197,7 +197,7 @@ impl VecEnv for Matches {
         self.matches[0].arena.assets()
     }
 
-    fn facts(&self, n: usize) -> Vec<(&'static str, Fact)> {
+    fn facts(&self, n: usize) -> Vec<(&'static str, Info)> {
         let (seated, n) = self.at(n);
         seated.arena.facts(n)
     }

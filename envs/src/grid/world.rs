@@ -2,7 +2,7 @@
 //! played and the table that judges a policy come from the same two functions.
 
 use rl_core::{
-    Act, Canvas, End, Env, Error, Obs, Outcome, Result, Rng, Spec, Step, Tabular, load_postcard, save_postcard,
+    Act, Canvas, End, Env, Error, FiniteMdp, Obs, Result, Rng, Spec, Step, Transition, load_postcard, save_postcard,
 };
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -107,10 +107,10 @@ impl<W: World> Walk<W> {
     }
 
     /// The outcomes of an action in the order of its odds, impossible ones included.
-    fn outcomes(&self, state: u32, action: u32) -> Vec<Outcome> {
+    fn outcomes(&self, state: u32, action: u32) -> Vec<Transition> {
         let outcome = |(which, &probability)| {
             let Way { next, reward, terminated } = self.world.way(state, action, which);
-            Outcome { probability, next, reward, terminated }
+            Transition { probability, next, reward, terminated }
         };
         self.world.odds(state, action).iter().enumerate().map(outcome).collect()
     }
@@ -187,14 +187,14 @@ impl<W: World> Env for Walk<W> {
         Ok(())
     }
 
-    fn tabular(&self) -> Option<Tabular> {
+    fn tabular(&self) -> Option<FiniteMdp> {
         let (states, actions) = (self.world.states(), W::ACTIONS.len() as u32);
         let mut start = vec![0.0; states as usize];
         for &state in self.world.starts() {
             start[state as usize] = 1.0 / self.world.starts().len() as f64;
         }
         let outcomes = |state| (0..actions).map(|action| self.outcomes(state, action)).collect();
-        let table = Tabular::new(start, self.world.limit(), (0..states).map(outcomes).collect());
+        let table = FiniteMdp::new(start, self.world.limit(), (0..states).map(outcomes).collect());
         let legal = |state| (0..actions).map(move |action| u8::from(self.world.legal(state, action)));
         let legal = if self.world.mask() { (0..states).flat_map(legal).collect() } else { Vec::new() };
         let symbols = (0..states).map(|state| self.world.symbol(state)).collect();

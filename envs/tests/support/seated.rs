@@ -2,7 +2,7 @@
 #![allow(dead_code)] // each test binary uses its own part
 
 use rl_core::contract::Subject;
-use rl_core::{EnvEntry, Error, Result, Seating, Tabular, VecEnv};
+use rl_core::{EnvEntry, Error, FiniteMdp, Result, Seating, VecEnv};
 use rl_envs::ENVS;
 
 pub(crate) use rl_core::contract::{Actions, Buffer, Row};
@@ -59,7 +59,7 @@ pub(crate) fn play(env: &mut dyn VecEnv, steps: usize, seed: u64, pattern: u8) -
 pub(crate) type Way = (f64, u32, f64, bool);
 
 /// Compares a table with Gymnasium's `P[state][action]`, in its order and to the bit.
-pub(crate) fn assert_equals(ours: &Tabular, theirs: &[Vec<Vec<Way>>], what: &str) {
+pub(crate) fn assert_equals(ours: &FiniteMdp, theirs: &[Vec<Vec<Way>>], what: &str) {
     assert_eq!((ours.states(), ours.actions()), (theirs.len(), theirs[0].len()), "{what}");
     for (s, actions) in (0..).zip(theirs) {
         for (a, theirs) in (0..).zip(actions) {

@@ -1,6 +1,6 @@
 //! What a player thought before a step, in a byte per action.
 
-use super::{Kept, Manifest};
+use super::{Manifest, OutputSampling};
 use crate::Outputs;
 
 /// Steps between the lowest and the highest number of a row.
@@ -18,7 +18,7 @@ pub struct Output<'a> {
     pub actions: &'a [f32],
 }
 
-impl Kept {
+impl OutputSampling {
     /// Whether those before that step are kept.
     pub(super) fn due(&self, step: usize) -> bool {
         step.is_multiple_of(self.every as usize)
@@ -44,7 +44,7 @@ impl Kept {
 }
 
 /// Appends rows of a value and a number per action, column after column.
-pub(super) fn encode(rows: &[f32], kept: Kept, actions: usize, out: &mut Vec<u8>) {
+pub(super) fn encode(rows: &[f32], kept: OutputSampling, actions: usize, out: &mut Vec<u8>) {
     let (begin, count) = (out.len(), rows.len() / (1 + actions));
     out.resize(begin + count * kept.bytes(actions), 0);
     let (wide, codes) = out[begin..].split_at_mut(count * 4 * kept.wide());

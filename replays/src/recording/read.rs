@@ -9,7 +9,7 @@ use super::outputs::{self, Output};
 use super::pictures::{self, Told};
 use super::seen::History;
 use super::write::bytes_of;
-use super::{Kept, Manifest, OLDEST, Outcome, RecordingError, STEPS, VERSION};
+use super::{Manifest, OLDEST, Outcome, OutputSampling, RecordingError, STEPS, VERSION};
 
 /// Bytes of memory for all steps of a recording, at most. A file that asks for more is made to do harm: of a hundred half-hour
 /// games with outputs at every step they are a third.
@@ -42,7 +42,7 @@ pub struct Played {
     checks: Vec<u8>,
     /// Steps after which everything has that hash.
     hashes: Vec<(usize, u64)>,
-    kept: Option<Kept>,
+    kept: Option<OutputSampling>,
     /// Rows of a value and a number per action.
     outputs: Vec<f32>,
     /// Numbers per action.

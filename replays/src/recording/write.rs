@@ -7,7 +7,7 @@ use flate2::write::DeflateEncoder;
 
 use super::chunk::{Chunks, Kind};
 use super::seen::History;
-use super::{Group, Kept, Manifest, OLDEST, Outcome, STEPS, VERSION, outputs};
+use super::{Group, Manifest, OLDEST, Outcome, OutputSampling, STEPS, VERSION, outputs};
 
 /// Writes one recording.
 #[derive(Debug)]
@@ -15,7 +15,7 @@ pub struct Recorder<W> {
     chunks: Chunks<W>,
     discrete: Vec<u32>,
     continuous: usize,
-    kept: Option<Kept>,
+    kept: Option<OutputSampling>,
     /// Numbers of an output beside the value.
     actions: usize,
     episodes: u32,
@@ -152,7 +152,7 @@ impl<W: Write> Recorder<W> {
     }
 
     /// Rows of outputs that the steps so far have.
-    fn rows(&self, kept: Kept) -> usize {
+    fn rows(&self, kept: OutputSampling) -> usize {
         kept.rows(self.taken - self.steps.count, self.steps.count)
     }
 

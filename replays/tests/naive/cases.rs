@@ -2,7 +2,7 @@
 
 use proptest::prelude::*;
 use rl_core::{Bound, End, Spec};
-use rl_replays::{Counted, Replay, Rollout, Targets};
+use rl_replays::{Replay, RewardTransform, Rollout, Targets};
 
 /// One row as an environment would write it.
 #[derive(Clone, Debug)]
@@ -20,7 +20,7 @@ pub(crate) struct Case {
     pub(crate) capacity: usize,
     pub(crate) horizon: usize,
     pub(crate) targets: Targets,
-    pub(crate) counted: Counted,
+    pub(crate) counted: RewardTransform,
     pub(crate) seats: Vec<Vec<Row>>,
 }
 
@@ -61,7 +61,11 @@ pub(crate) fn cases() -> impl Strategy<Value = Case> {
         gamma: 0.9,
         life_loss_terminal,
     });
-    let counted = prop_oneof![Just(Counted::Raw), Just(Counted::Sign), (0.1f32..20.0).prop_map(Counted::Times)];
+    let counted = prop_oneof![
+        Just(RewardTransform::Raw),
+        Just(RewardTransform::Sign),
+        (0.1f32..20.0).prop_map(RewardTransform::Times)
+    ];
     (1..5usize, 1..4usize, 1..20usize, 1..5usize, 1..12usize, targets, counted).prop_flat_map(
         move |(stack, seats, capacity, horizon, blocks, targets, counted)| {
             let script = prop::collection::vec((end.clone(), -3..4i8, 0..5u32), horizon * blocks + 1);
@@ -129,10 +133,10 @@ pub(crate) fn expected(case: &Case, kept: usize, seat: usize, at: usize) -> Opti
         last = at + k;
         let row = rows.get(last)?;
         let reward = match case.counted {
-            Counted::Raw => row.reward,
-            Counted::Sign if row.reward == 0.0 => 0.0,
-            Counted::Sign => row.reward.signum(),
-            Counted::Times(scale) => (row.reward * scale).clamp(-10.0, 10.0),
+            RewardTransform::Raw => row.reward,
+            RewardTransform::Sign if row.reward == 0.0 => 0.0,
+            RewardTransform::Sign => row.reward.signum(),
+            RewardTransform::Times(scale) => (row.reward * scale).clamp(-10.0, 10.0),
         };
         ret += discount * reward;
         discount *= case.targets.gamma;

@@ -11,10 +11,10 @@ use anyhow::bail;
 use candle_core::{CpuStorage, CustomOp1, Device, Layout, Result, Shape, Tensor, Var};
 use rl_core::{Rng, Spec, Stream};
 use rl_nn::{
-    Activation, Adam, AdamConfig, BatchNorm, Bend, Conv2d, EncoderLayer, EncoderLayerConfig, Flow, Linear, Lstm, Mask,
-    NormPlace, Params, Precision, Scope, Statistics, Window, huber,
+    Activation, Adam, AdamConfig, BatchNorm, Conv2d, EncoderLayer, EncoderLayerConfig, FeedForwardActivation,
+    HostForward, Linear, Lstm, Mask, NormPlace, Params, Precision, Scope, Statistics, Window, huber,
 };
-use rl_perception::{EncoderConfig, Seen, Trunk, encoder_for};
+use rl_perception::{EncoderConfig, ObsBatch, Trunk, encoder_for};
 use serde::Serialize;
 
 use crate::cli::Cpu;
@@ -208,7 +208,7 @@ fn lstm(batch: usize, precision: Precision) -> Result<Work> {
 fn encoder(batch: usize, precision: Precision) -> Result<Work> {
     let per_token = 4 * 256 * 256 + 2 * 64 * 256 + 2 * 256 * 1024;
     layer(&[batch, 64, 256], precision, batch * 64 * per_token, |scope| {
-        let (bend, norm) = (Bend::Relu, NormPlace::After);
+        let (bend, norm) = (FeedForwardActivation::Relu, NormPlace::After);
         let config = EncoderLayerConfig { width: 256, heads: 8, hidden: 1024, bend, norm, eps: 1e-5 };
         let layer = EncoderLayer::new(scope, config)?;
         Ok(move |x: &Tensor| layer.forward(x, &Mask::none()))
@@ -305,10 +305,10 @@ fn values(spec: &Spec, hidden: &[usize], batch: usize, precision: Precision, lay
 
     let network = std::rc::Rc::new((encoder, head, frames, vector));
     let acting = std::rc::Rc::clone(&network);
-    let mut flow = Flow::default();
+    let mut flow = HostForward::default();
     let forward = move || {
         let (encoder, head, frames, vector) = &*acting;
-        encoder.run(&Seen { rows: batch, frames, vector, symbols: &[] }, &mut flow)?;
+        encoder.run(&ObsBatch { rows: batch, frames, vector, symbols: &[] }, &mut flow)?;
         flow.linear(head)?;
         std::hint::black_box(flow.values());
         Ok(())
@@ -316,7 +316,7 @@ fn values(spec: &Spec, hidden: &[usize], batch: usize, precision: Precision, lay
     let mut grad = Vec::new();
     let train = move || {
         let (encoder, head, frames, vector) = &*network;
-        let q = head.forward(&encoder.forward(&Seen { rows: batch, frames, vector, symbols: &[] })?)?; // [B, A]
+        let q = head.forward(&encoder.forward(&ObsBatch { rows: batch, frames, vector, symbols: &[] })?)?; // [B, A]
         let q = q.gather(&action, 1)?.squeeze(1)?; // [B]
         params.backward(&huber(&q, &targets)?.mean_all()?, &mut grad)?;
         adam.step(&params, &grad, 1e-4)?;

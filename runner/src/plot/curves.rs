@@ -145,7 +145,7 @@ pub(crate) fn read(dirs: &[PathBuf], see: See<'_>) -> anyhow::Result<Vec<Group>>
         let (name, env, agent) = (about.agent.clone(), about.env.clone(), about.agent.clone());
         let (runs, curves): (Vec<PathBuf>, Vec<_>) = of.into_iter().map(|(run, _, points)| (run, points)).unzip();
         cut(&runs, &curves, see).into_iter().for_each(output::note);
-        let [x, mean, low, high] = together(&curves, smooth);
+        let [x, mean, low, high] = aggregate(&curves, smooth);
         let (source, along, key) = (None, axis.name().to_owned(), Some(key.to_owned()));
         groups.push(Group { name, env, agent, source, runs, seeds, along, key, x, mean, low, high });
     }
@@ -268,7 +268,7 @@ pub(crate) fn last(run: &Path, axis: Axis, key: &str) -> Option<(f64, f64)> {
 }
 
 /// One grid, on which every curve has a value, and there their smoothed mean with its interval.
-fn together(curves: &[Vec<(f64, f64)>], smooth: usize) -> [Vec<f64>; 4] {
+fn aggregate(curves: &[Vec<(f64, f64)>], smooth: usize) -> [Vec<f64>; 4] {
     let edge = |of: fn(&Vec<(f64, f64)>) -> f64| curves.iter().map(of).collect::<Vec<_>>();
     let first = edge(|curve| curve[0].0).into_iter().fold(f64::NEG_INFINITY, f64::max);
     let last = edge(|curve| curve[curve.len() - 1].0).into_iter().fold(f64::INFINITY, f64::min).max(first);
@@ -367,11 +367,11 @@ mod tests {
     #[test]
     fn curves_meet_where_all_have_values() {
         let (a, b) = (vec![(0.0, 0.0), (10.0, 10.0)], vec![(2.0, 4.0), (6.0, 4.0), (8.0, 6.0)]);
-        let [x, mean, low, high] = together(&[a, b], 1);
+        let [x, mean, low, high] = aggregate(&[a, b], 1);
         assert_eq!((x.len(), x[0], x[199]), (200, 2.0, 8.0));
         assert_eq!((mean[0], low[0], high[0]), (3.0, 2.0, 4.0));
         assert!((mean[199] - 7.0).abs() < 1e-12);
-        let [x, mean, ..] = together(&[vec![(5.0, 1.0)]], 5);
+        let [x, mean, ..] = aggregate(&[vec![(5.0, 1.0)]], 5);
         assert_eq!((x, mean), (vec![5.0], vec![1.0]));
     }
 

@@ -3,7 +3,7 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use candle_core::Device;
-use rl_core::{Kept, Result, State, read_postcard, write_postcard};
+use rl_core::{Postcard, Result, State, read_postcard, write_postcard};
 
 use super::parts::Row;
 use super::*;
@@ -271,7 +271,7 @@ fn damaged_and_foreign_checkpoints_are_refused_by_name() {
 }
 
 /// A policy whose parts have one name.
-struct Twins([Kept<u64>; 2]);
+struct Twins([Postcard<u64>; 2]);
 
 impl Policy for Twins {
     fn act(&mut self, _blocks: &mut [Rollout], _t: usize, _mode: Mode) -> Result<()> {
@@ -286,7 +286,7 @@ impl Policy for Twins {
 #[test]
 fn two_parts_of_one_name_are_refused() {
     let mut session = begin(&resolved("frozenlake", "toy"));
-    session.acting = Acting::InTurn(Box::new(Twins([Kept(1), Kept(2)])));
+    session.acting = Acting::InTurn(Box::new(Twins([Postcard(1), Postcard(2)])));
     let error = Snapshot::take(&mut session, Extent::Whole, &Handed::default()).unwrap_err().to_string();
     assert!(error.starts_with("two parts of this session are called `policy.twin`"), "{error}");
 }

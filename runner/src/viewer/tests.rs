@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use embedded_graphics::prelude::Point;
 use rl_core::{Canvas, Seating, VecEnv};
-use rl_replays::recording::{Kept, Player as By, Recording, Told};
+use rl_replays::recording::{OutputSampling, Player as By, Recording, Told};
 use rl_replays::{Outputs, Rollout};
 
 use super::command::{Command, Part};
@@ -315,7 +315,7 @@ fn what_an_agent_thought_is_shown_where_it_was_kept() {
     let mut block = Rollout::new(env.spec(), 1, 1, 0);
     block.ask();
     env.reset(block.first()).unwrap();
-    let (mut take, kept) = (Take::begin(env.episode_seed(0)), Kept { kind: Outputs::Q, every: 1 });
+    let (mut take, kept) = (Take::begin(env.episode_seed(0)), OutputSampling { kind: Outputs::Q, every: 1 });
     for (step, action) in [2, 2, 0, 1].into_iter().enumerate() {
         block.discrete.row_mut(0)[0] = action;
         let best = if step == 1 { f32::NAN } else { 0.25 * step as f32 };

@@ -1,7 +1,7 @@
 //! A game so small that its values are known: from a heap each side takes one to three stones, and who takes the last wins.
 //! A heap of a multiple of four is lost for who is to move.
 
-use rl_core::{Game, Side, Standing};
+use rl_core::{Game, GameResult, Side};
 use serde::{Deserialize, Serialize};
 
 /// Stones at first.
@@ -36,8 +36,8 @@ impl Game for Nim {
         (self.left, self.plies) = (self.left - action - 1, self.plies + 1);
     }
 
-    fn outcome(&self) -> Option<Standing> {
-        (self.left == 0).then_some(Standing::Lost)
+    fn outcome(&self) -> Option<GameResult> {
+        (self.left == 0).then_some(GameResult::Lost)
     }
 
     /// The heap one-hot, and a plane of who is to move.

@@ -60,7 +60,7 @@ fn learn(config: &Config, steps: usize) -> Vec<[f32; 2]> {
         block[0].carry();
     }
     let symbols: Vec<u32> = (0..CELLS as u32).collect();
-    let obs = rl_perception::Seen { rows: CELLS, frames: &[], vector: &[], symbols: &symbols };
+    let obs = rl_perception::ObsBatch { rows: CELLS, frames: &[], vector: &[], symbols: &symbols };
     let mut draws = crate::q_net::Draws::default();
     let taus = if config.values.taus().act > 0 { 32 } else { 0 };
     draws.taus.extend((0..CELLS * taus).map(|i| ((i % taus) as f32 + 0.5) / taus as f32));

@@ -91,7 +91,7 @@ fn updates_on_sequences_equal_a_naive_unroll_in_pytorch() {
         assert_eq!(dqn.replay.transitions().count(), case.sequences, "{}", case.name);
         let mut batch = Minibatch::new(&spec, &config);
         // Equal weights and as many draws as sequences: each is drawn once, in the order of the ring.
-        batch.draw(&dqn.replay, Counted::Raw, &mut dqn.progress.rng).unwrap();
+        batch.draw(&dqn.replay, RewardTransform::Raw, &mut dqn.progress.rng).unwrap();
         assert_eq!(batch.len(), case.taken, "{}", case.name);
         if let (true, Minibatch::Sequences(unrolled)) = (case.weighed, &mut batch) {
             unrolled.sample.priorities = draws(case.sequences, 420).iter().map(|draw| 0.25 + draw).collect();
@@ -134,7 +134,7 @@ fn kept_states_are_those_of_the_network_on_the_same_rows() {
         for t in 1..golden.rows - 1 {
             let vector: Vec<f32> = (0..t).flat_map(|row| block.vector.row(row).to_vec()).collect();
             let starts: Vec<f32> = (0..t).flat_map(|row| golden.age[row].map(|age| f32::from(age == 0))).collect();
-            let obs = rl_perception::Seen { rows: t * SEATS, frames: &[], vector: &vector, symbols: &[] };
+            let obs = rl_perception::ObsBatch { rows: t * SEATS, frames: &[], vector: &vector, symbols: &[] };
             let states = dqn.net.remember(&obs, &starts, &vec![0.0; SEATS * width], &mut pass).unwrap();
             for (e, state) in states.chunks_exact(width).enumerate() {
                 // The last observation of an episode is not acted on, so that it is not remembered, nor asked for.

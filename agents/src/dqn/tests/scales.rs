@@ -125,7 +125,7 @@ fn a_policy_sees_by_the_statistics_of_earlier_blocks_and_an_evaluation_changes_n
     }
     let mut pass = crate::q_net::Pass::default();
     let mut choices = |block: &Rollout| -> Vec<u32> {
-        let seen = |t| rl_perception::Seen { rows: SEATS, frames: &[], vector: block.vector.row(t), symbols: &[] };
+        let seen = |t| rl_perception::ObsBatch { rows: SEATS, frames: &[], vector: block.vector.row(t), symbols: &[] };
         let best = |values: &[f32]| crate::legal::argmax(values, &[]) as u32;
         let mut row = |t| -> Vec<u32> {
             let values = dqn.net.run(&seen(t), &crate::q_net::Draws::default(), &mut [], &mut pass).unwrap();

@@ -3,7 +3,7 @@
 use super::*;
 use crate::distribution::Distribution;
 use crate::impala::Config as ImpalaConfig;
-use crate::vtrace::Judged;
+use crate::vtrace::PolicyRatios;
 
 fn impala() -> ImpalaConfig {
     ImpalaConfig {
@@ -60,7 +60,7 @@ fn what_was_kept_and_what_is_asked_again_are_the_same_bits() {
         world.collect();
         let mut steps = |weights: u64| {
             world.blocks.iter_mut().for_each(|block| block.weights_version = weights);
-            learner.estimate(&world.blocks, Counted::Raw).unwrap();
+            learner.estimate(&world.blocks, RewardTransform::Raw).unwrap();
             let bits = |step: &Played| (step.t, step.block, step.e, step.advantage.to_bits(), step.target.to_bits());
             learner.batch.steps.iter().map(bits).collect::<Vec<_>>()
         };
@@ -87,7 +87,7 @@ fn an_actor_acts_by_what_it_pulled_and_is_judged_by_what_there_is_now() {
 
     let (block, last) = (&old.blocks[0], [7.0, 8.0, 9.0, 10.0]);
     learner.judge.judge(&learner.net, block, &last).unwrap();
-    let Judged { values, ratios } = &learner.judge.judged;
+    let PolicyRatios { values, ratios } = &learner.judge.judged;
     assert_eq!((values.len(), ratios.len(), &values[24..]), (28, 24, &last[..]));
     let (mut seen, mut flows, mut dist) = (Gathered::default(), Flows::default(), Distribution::new(&spec));
     let mut moved = 0;

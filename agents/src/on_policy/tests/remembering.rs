@@ -26,7 +26,7 @@ fn values(learner: &OnPolicy, minibatch: &mut Minibatch) -> Vec<f32> {
 fn a_sequence_makes_the_values_again_to_the_bit_across_resets_and_edges() {
     for memory in MEMORIES {
         let (mut learner, world) = played(memory, &[1, 3]);
-        learner.estimate(&world.blocks, Counted::Raw).unwrap();
+        learner.estimate(&world.blocks, RewardTransform::Raw).unwrap();
         let Batch { steps, seats, .. } = &learner.batch;
         let length = memory.steps().unwrap();
         let mut minibatch = Minibatch::default();
@@ -75,7 +75,7 @@ fn every_step_is_in_one_sequence_and_every_sequence_once_in_an_epoch() {
 fn the_value_after_a_block_is_that_which_the_next_act_keeps() {
     for memory in MEMORIES {
         let (mut learner, mut world) = played(memory, &[3, 1]);
-        learner.estimate(&world.blocks, Counted::Raw).unwrap();
+        learner.estimate(&world.blocks, RewardTransform::Raw).unwrap();
         let last = learner.batch.last.clone();
         world.blocks.iter_mut().for_each(Rollout::carry);
         world.policy.act(&mut world.blocks, 0, Mode::Explore).unwrap();
@@ -125,7 +125,7 @@ fn every_parameter_learns_and_the_past_reaches_the_present() {
         let mut other = world.blocks[0].clone();
         let e = (0..4).find(|&e| (1..6).all(|t| other.age[(t, e)] > 0)).expect("an episode as long as the block");
         other.vector.at_mut(0, e).fill(0.0);
-        learner.estimate(&world.blocks, Counted::Raw).unwrap();
+        learner.estimate(&world.blocks, RewardTransform::Raw).unwrap();
         let Batch { steps, seats, .. } = &learner.batch;
         let of = |block: &Rollout| {
             let (mut minibatch, length) = (Minibatch::default(), memory.steps().unwrap());

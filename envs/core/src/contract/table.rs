@@ -3,7 +3,7 @@
 use super::player::Player;
 use super::rows::Row;
 use super::{Found, Subject, hold};
-use crate::{End, Outcome, Spec, Tabular};
+use crate::{End, FiniteMdp, Spec, Transition};
 
 /// The table fits the spec, and whatever is played is in it.
 pub(super) fn played(subject: &Subject<'_>) -> Found {
@@ -45,7 +45,7 @@ pub(super) fn played(subject: &Subject<'_>) -> Found {
     Ok(Some(player.played))
 }
 
-fn fits(table: &Tabular, spec: &Spec) -> Result<(), String> {
+fn fits(table: &FiniteMdp, spec: &Spec) -> Result<(), String> {
     let (states, width, legal) = (table.states(), spec.symbols.len(), spec.legal_len());
     hold(*spec.discrete == [table.actions() as u32], || {
         format!("it has {} actions, and the spec {:?}", table.actions(), spec.discrete)
@@ -61,20 +61,20 @@ fn fits(table: &Tabular, spec: &Spec) -> Result<(), String> {
 }
 
 /// What a state shows: symbols, and what is legal.
-fn looks<'a>(table: &'a Tabular, spec: &Spec, state: u32) -> (&'a [u32], &'a [u8]) {
+fn looks<'a>(table: &'a FiniteMdp, spec: &Spec, state: u32) -> (&'a [u32], &'a [u8]) {
     let (width, legal, state) = (spec.symbols.len(), spec.legal_len(), state as usize);
     (&table.symbols()[state * width..][..width], &table.legal()[state * legal..][..legal])
 }
 
-fn starts(table: &Tabular) -> Vec<u32> {
+fn starts(table: &FiniteMdp) -> Vec<u32> {
     (0..).zip(table.start()).filter(|(_, p)| **p > 0.0).map(|(state, _)| state).collect()
 }
 
 /// Where an action leads from one of `states` that is answered as `row` is.
-fn after(table: &Tabular, states: &[u32], action: u32, row: &Row, bonus: f32) -> Vec<u32> {
+fn after(table: &FiniteMdp, states: &[u32], action: u32, row: &Row, bonus: f32) -> Vec<u32> {
     let (paid, terminated) = (row.reward[0], row.end[0] == End::Terminated);
     let same =
-        |way: &&Outcome| way.reward as f32 + bonus == paid && way.terminated == terminated && way.probability > 0.0;
+        |way: &&Transition| way.reward as f32 + bonus == paid && way.terminated == terminated && way.probability > 0.0;
     let ways = states.iter().flat_map(|&state| table.outcomes(state, action));
     let mut next: Vec<u32> = ways.filter(same).map(|way| way.next).collect();
     next.sort_unstable();

@@ -4,7 +4,7 @@
 //! the bottom row to all stones carries into the cells that the next stones fall into.
 //! Source: Tromp's "Fhourstones" for the layout.
 
-use rl_core::{Game, Rng, Side, Standing};
+use rl_core::{Game, GameResult, Rng, Side};
 use serde::{Deserialize, Serialize};
 
 /// Columns of the board.
@@ -186,12 +186,12 @@ impl Game for Position {
         *self = self.with(cell);
     }
 
-    fn outcome(&self) -> Option<Standing> {
+    fn outcome(&self) -> Option<GameResult> {
         // Only the last move can have made a line, and it was not of the side to move.
         if fours(self.theirs()).any(|(firsts, _)| firsts != 0) {
-            Some(Standing::Lost)
+            Some(GameResult::Lost)
         } else {
-            (self.all == BOARD).then_some(Standing::Drawn)
+            (self.all == BOARD).then_some(GameResult::Drawn)
         }
     }
 
@@ -300,7 +300,7 @@ mod tests {
             assert_eq!(before.outcome(), None, "{what}");
             assert!(before.winning()[0] & before.open() & cells(last) != 0, "{what} can be completed");
             let position = after(columns);
-            assert_eq!(position.outcome(), Some(Standing::Lost), "{what}");
+            assert_eq!(position.outcome(), Some(GameResult::Lost), "{what}");
             assert!((0..WIDTH).all(|column| !position.legal(column)), "{what}");
         }
         assert_eq!(lines().count(), 69);

@@ -140,14 +140,14 @@ fn ordered(position: &Position, moves: u64) -> [u64; WIDTH] {
 
 #[cfg(test)]
 mod tests {
-    use rl_core::{Rng, Standing, Stream};
+    use rl_core::{GameResult, Rng, Stream};
 
     use super::*;
 
     /// Every line to its end.
     fn naive(position: &Position) -> i32 {
         match position.outcome() {
-            Some(Standing::Drawn) => return 0,
+            Some(GameResult::Drawn) => return 0,
             Some(_) => return -(((CELLS + 2 - position.stones()) / 2) as i32),
             None => {}
         }

@@ -6,8 +6,8 @@ use std::ops::Range;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use candle_core::Device;
-use rl_agents::{AgentEntry, Context, Learner, Log, Mode, Pace, Plan, Policy};
-use rl_core::{End, Error, Kept, Reduce, Result, Rng, Saved, State, Stream};
+use rl_agents::{AgentEntry, Context, Learner, Log, Mode, Plan, Policy, UpdateRatio};
+use rl_core::{End, Error, Postcard, Reduce, Result, Rng, Saved, State, Stream};
 use rl_nn::{Init, Params, tensor};
 use rl_replays::{Rollout, played};
 use serde::Deserialize;
@@ -76,7 +76,7 @@ struct Learns {
     seed: u64,
     seats: u32,
     table: Table,
-    updates: Kept<u64>,
+    updates: Postcard<u64>,
 }
 
 impl Learns {
@@ -90,19 +90,19 @@ impl Learns {
             seed: context.seed,
             seats: context.seats,
             table: Table { actions, values },
-            updates: Kept(0),
+            updates: Postcard(0),
         })
     }
 }
 
 impl Learner for Learns {
     fn plan(&self) -> Plan {
-        Plan { horizon: 16, extra: 0, pace: Pace { updates: 1, steps: 16 * u64::from(self.seats) } }
+        Plan { horizon: 16, extra: 0, pace: UpdateRatio { updates: 1, steps: 16 * u64::from(self.seats) } }
     }
 
     fn policy(&self, seats: Range<u32>) -> Result<Box<dyn Policy>> {
         let rngs = seats.map(|seat| Rng::new(self.seed, Stream::Act(seat))).collect();
-        Ok(Box::new(Acts { table: self.table.clone(), epsilon: self.config.epsilon, rngs: Kept(rngs) }))
+        Ok(Box::new(Acts { table: self.table.clone(), epsilon: self.config.epsilon, rngs: Postcard(rngs) }))
     }
 
     fn learn(&mut self, blocks: &[Rollout], reduce: &mut dyn Reduce, log: &mut Log) -> Result<()> {
@@ -138,7 +138,7 @@ impl Learner for Learns {
 struct Acts {
     table: Table,
     epsilon: f32,
-    rngs: Kept<Vec<Rng>>,
+    rngs: Postcard<Vec<Rng>>,
 }
 
 impl Policy for Acts {

@@ -7,7 +7,7 @@ const LIMIT: f32 = 10.0;
 
 /// What of a reward counts.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub enum Counted {
+pub enum RewardTransform {
     /// All of it.
     Raw,
     /// Its sign; 0 stays 0.
@@ -16,14 +16,14 @@ pub enum Counted {
     Times(f32),
 }
 
-impl Counted {
+impl RewardTransform {
     /// What counts of `reward`.
     pub fn of(self, reward: f32) -> f32 {
         match self {
-            Counted::Raw => reward,
-            Counted::Sign if reward == 0.0 => 0.0,
-            Counted::Sign => reward.signum(),
-            Counted::Times(scale) => (reward * scale).clamp(-LIMIT, LIMIT),
+            RewardTransform::Raw => reward,
+            RewardTransform::Sign if reward == 0.0 => 0.0,
+            RewardTransform::Sign => reward.signum(),
+            RewardTransform::Times(scale) => (reward * scale).clamp(-LIMIT, LIMIT),
         }
     }
 }
@@ -34,10 +34,10 @@ mod tests {
 
     #[test]
     fn a_reward_counts_whole_by_its_sign_or_scaled_and_never_beyond_the_limit() {
-        let of = |counted: Counted| [-3.0, -0.0, 0.5, 80.0].map(|reward| counted.of(reward));
-        assert_eq!(of(Counted::Raw), [-3.0, 0.0, 0.5, 80.0]);
-        assert_eq!(of(Counted::Sign), [-1.0, 0.0, 1.0, 1.0]);
-        assert_eq!(of(Counted::Times(0.25)), [-0.75, 0.0, 0.125, 10.0]);
-        assert_eq!(Counted::Times(0.25).of(-80.0), -10.0);
+        let of = |counted: RewardTransform| [-3.0, -0.0, 0.5, 80.0].map(|reward| counted.of(reward));
+        assert_eq!(of(RewardTransform::Raw), [-3.0, 0.0, 0.5, 80.0]);
+        assert_eq!(of(RewardTransform::Sign), [-1.0, 0.0, 1.0, 1.0]);
+        assert_eq!(of(RewardTransform::Times(0.25)), [-0.75, 0.0, 0.125, 10.0]);
+        assert_eq!(RewardTransform::Times(0.25).of(-80.0), -10.0);
     }
 }
