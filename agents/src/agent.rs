@@ -1,4 +1,4 @@
-//! The face of every agent: a policy that acts on blocks and a learner that reads them.
+//! The interface of every agent: a policy that acts on rollout blocks, and a learner that learns from them.
 
 use std::ops::Range;
 
@@ -9,12 +9,12 @@ use rl_replays::{Outputs, Rollout};
 
 use crate::{Actor, Log};
 
-/// How a policy chooses.
+/// How a policy chooses its actions.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Mode {
-    /// As training asks: ε-greedy by its schedule, or sampled.
+    /// Explores as in training: ε-greedy by the agent's schedule, or sampled from the policy.
     Explore,
-    /// As an evaluation protocol asks.
+    /// Acts as an evaluation protocol demands.
     Evaluate {
         /// Probability of a uniformly random action.
         epsilon: f32,
@@ -23,63 +23,64 @@ pub enum Mode {
     },
 }
 
-/// The blocks that a learner wants.
+/// Shape of the rollout blocks that a learner needs, and how often it updates.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Plan {
-    /// Steps per block.
+    /// Agent steps per seat and block, `T`.
     pub horizon: usize,
-    /// Values per step that its policies keep in [`Rollout::extra`].
+    /// Values per step that the learner's policies store in [`Rollout::extra`].
     pub extra: usize,
-    /// How many updates it makes once it learns.
+    /// Optimiser steps per agent step, once learning has started.
     pub pace: UpdateRatio,
 }
 
-/// A ratio of updates to agent steps of all seats.
+/// Ratio of optimiser steps to agent steps of all seats: `updates` per `steps`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct UpdateRatio {
-    /// So many optimiser steps
+    /// Optimiser steps per round of updates.
     pub updates: u64,
-    /// follow so many agent steps.
+    /// Agent steps, of all seats together, per round of updates.
     pub steps: u64,
 }
 
-/// Who is shown what others did.
+/// How a learner takes demonstrations: recorded steps of other players.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct DemonstrationSpec {
-    /// Seats of the blocks in which it is shown.
+    /// Seats of the blocks that hold the demonstrations.
     pub seats: usize,
-    /// Whether nothing is learned without it.
+    /// Whether the learner cannot learn without demonstrations.
     pub needs: bool,
 }
 
-/// Acts for some seats.
+/// Chooses actions for some seats.
 ///
-/// It draws for each seat from that seat's own [`Stream::Act`](rl_core::Stream::Act), so that no bit depends on how seats are
-/// grouped. In rows whose end is [over](rl_core::End::over) it draws nothing, and what it writes is ignored: the next step
-/// resets. What it remembers of a seat begins anew where [`Rollout::age`] is 0.
+/// A policy draws for each seat from the seat's own [`Stream::Act`](rl_core::Stream::Act), so that no bit depends on how
+/// seats are grouped. For a seat whose episode is [over](rl_core::End::over) it draws nothing, and the action that it writes
+/// is ignored, since the next step resets. The recurrent state of a seat is reset where [`Rollout::age`] is 0.
 pub trait Policy: Send {
-    /// Writes the actions of row `t` of every block, whose seats follow each other in the order of the blocks: discrete ones that
-    /// [`Rollout::legal`] allows, where it has a width, and continuous ones within their bounds. In [`Mode::Explore`] it also
-    /// writes [`Rollout::extra`], and moves on what a schedule counts; in an evaluation it moves on nothing but its draws and
-    /// its memory.
+    /// Writes the actions of row `t` of every block, whose seats follow each other in the order of the blocks.
+    ///
+    /// Discrete actions are legal by [`Rollout::legal`], where it has a width; continuous ones lie within their bounds. In
+    /// [`Mode::Explore`] the policy also writes [`Rollout::extra`] and advances its schedules; in an evaluation it advances
+    /// only its random streams and recurrent state.
     ///
     /// # Errors
     /// If a tensor operation fails.
     fn act(&mut self, blocks: &mut [Rollout], t: usize, mode: Mode) -> Result<()>;
 
-    /// What it says of its choices in [`Rollout::outputs`], where a block [asks](Rollout::asks); `None` if nothing. Being asked
-    /// changes no action.
+    /// Kind of the numbers that the policy writes to [`Rollout::outputs`] where a block [asks](Rollout::asks); `None` if it
+    /// writes none. Being asked changes no action.
     fn outputs(&self) -> Option<Outputs> {
         None
     }
 
-    /// Random streams, counters and recurrent state.
+    /// Saved parts of the policy: random streams, counters and recurrent state.
     fn state(&mut self) -> State<'_>;
 }
 
-/// Learns from blocks. Off-policy learners append them to a replay that they own.
+/// Learns from rollout blocks. Off-policy learners append the blocks to a replay that they own.
 pub trait Learner {
-    /// The blocks that this learner wants.
+    /// Shape of the blocks that this learner needs, and how often it updates.
     fn plan(&self) -> Plan;
 
     /// A policy for `seats` (global numbers) that always acts with the newest weights.
@@ -88,8 +89,9 @@ pub trait Learner {
     /// If a tensor operation fails.
     fn policy(&self, seats: Range<u32>) -> Result<Box<dyn Policy>>;
 
-    /// An actor for `seats`, with weights of its own, that may act in another thread while this learner learns; `None` if it
-    /// learns from what the newest weights did and from nothing else.
+    /// An actor for `seats`, with its own copy of the weights, that may act in another thread while this learner learns.
+    ///
+    /// `None` if the learner can only learn from steps of the newest weights (strictly on-policy).
     ///
     /// # Errors
     /// If a tensor operation fails.
@@ -97,7 +99,7 @@ pub trait Learner {
         Ok(None)
     }
 
-    /// Shows its actors the weights as they are now; without actors nothing is done.
+    /// Publishes the current weights to the actors of this learner; does nothing without actors.
     ///
     /// # Errors
     /// If a tensor operation fails.
@@ -105,79 +107,84 @@ pub trait Learner {
         Ok(())
     }
 
-    /// How it wants to be [shown](Self::add_demonstrations) what others did before it learns; `None` if it learns from its own steps alone.
+    /// How this learner takes demonstrations, by [`add_demonstrations`](Self::add_demonstrations); `None` if it takes none.
     fn demonstrations(&self) -> Option<DemonstrationSpec> {
         None
     }
 
-    /// Takes steps of others, before anything is learned: blocks of the seats that its [`demonstrations`](Self::demonstrations) names, each
-    /// beginning with the last row of the one before. A seat rests in rows of age 0 whose end is over. The last row of the last
-    /// block is row 0 of what is played next where it has the seats of the run, else it rests too.
+    /// Adds demonstrations before the first update: blocks with the seats that [`demonstrations`](Self::demonstrations)
+    /// names, each beginning with the last row of the block before.
+    ///
+    /// A seat without a demonstration has rows of age 0 whose end is over. The last row of the last block is row 0 of the
+    /// run's first rollout where both have equal seats; else its seats have no demonstration either.
     ///
     /// # Errors
-    /// If it has no room for them.
+    /// If the learner takes no demonstrations, or has no room for them.
     fn add_demonstrations(&mut self, _blocks: &[Rollout]) -> Result<()> {
         Err(Error::Config { key: "agent".to_owned(), message: "it learns from no demonstrations".to_owned() })
     }
 
     /// Learns from one block per group of seats, the groups in the order of their seats.
     ///
-    /// How seats are grouped is the business of whoever steps them and decides no bit: [`rl_replays::played`] reads the
-    /// steps of all blocks in one order. [`Log::lap`] says which part of the work is done.
+    /// How seats are grouped into blocks must not change a bit of the result: [`rl_replays::played`] reads the steps of all
+    /// blocks in one order. `reduce` averages over the processes of a distributed run; [`Log::lap`] accounts the time.
     ///
     /// # Errors
-    /// If a tensor operation fails, a loss is not finite, or a member of the run is lost.
+    /// If a tensor operation fails, a loss is not finite, or a process of the run is lost.
     fn learn(&mut self, blocks: &[Rollout], reduce: &mut dyn Reduce, log: &mut Log) -> Result<()>;
 
     /// Optimiser steps so far.
     fn updates(&self) -> u64;
 
-    /// Agent steps that it collects before its first update: how long the shortest run is.
+    /// Agent steps of all seats that are collected before the first update.
     fn warm_up(&self) -> u64 {
         0
     }
 
-    /// Parameters in their fixed order, for hashing and for evaluation alone. They are saved as safetensors, since a checkpoint
-    /// keeps them as `model.safetensors`: [`rl_nn::Params`] writes such a file.
+    /// Parameters that a policy needs to act, in a fixed order, for checkpoints, hashing and evaluation.
+    ///
+    /// They are saved as safetensors, which a checkpoint stores as `model.safetensors`: [`rl_nn::Params`] writes such a file.
     fn weights(&mut self) -> &mut dyn rl_core::Saved;
 
-    /// Everything else that decides the future: targets, moments, replay, counters, random streams.
+    /// All other state that a resumed run needs: target networks, optimiser moments, replay, counters, random streams.
     fn state(&mut self) -> State<'_>;
 }
 
-/// What an agent is built from.
+/// Environment shapes, settings and device from which an agent is built.
 #[derive(Clone, Debug)]
 pub struct Context<'a> {
-    /// Shapes of the environment.
+    /// Shapes of the environment's observations and actions.
     pub spec: &'a Spec,
     /// The `[agent]` table of the resolved preset.
     pub config: &'a toml::Table,
-    /// Seats that act at once.
+    /// Number of seats that act at once, `N`.
     pub seats: u32,
     /// Seed of the run.
     pub seed: u64,
-    /// Where tensors live.
+    /// Device on which tensors live.
     pub device: &'a Device,
-    /// What encoders multiply.
+    /// Number format in which dense and convolutional layers multiply.
     pub precision: Precision,
 }
 
-/// An agent that `rl-run` can name.
+/// Entry of an agent in the registry that `rl-run` reads.
 #[derive(Clone, Copy, Debug)]
 pub struct AgentEntry {
     /// Name on the command line.
     pub id: &'static str,
     /// One sentence for `rl-run list`.
     pub summary: &'static str,
-    /// Why this agent cannot serve an environment of these shapes, if it cannot.
+    /// Why the agent cannot act in an environment of these shapes; `None` if it can.
     pub refuses: fn(&Spec) -> Option<String>,
-    /// Complete TOML with the tables `[agent]` and `[train]`, by environment name or family (`atari/`). `[train]` holds `frames`,
-    /// after which a run ends; `envs`, its seats; `checkpoint_every`, `eval_every` (0 for never), in frames;
-    /// `keep_checkpoints`, and if wanted `precision` (`f32` or `bf16`) and `actors`, threads that act while it learns.
+    /// Presets: pairs of an environment name or family (`atari/`) and complete TOML with the tables `[agent]` and `[train]`.
+    ///
+    /// `[train]` holds `frames`, after which a run ends; `envs`, its seats; `checkpoint_every`, `eval_every` (0 for never),
+    /// in emulator frames; `keep_checkpoints`, and if wanted `precision` (`f32` or `bf16`) and `actors`, threads that act
+    /// while the learner learns.
     pub presets: &'static [(&'static str, &'static str)],
-    /// Whether its policy samples its actions, unless an evaluation asks for the most probable one.
+    /// Whether the policy samples its actions, unless an evaluation asks for the most probable one.
     pub stochastic: bool,
-    /// Bytes of memory that the learner will allocate, and the key that lowers them: asked before it is built.
+    /// Bytes of memory that the learner will allocate, and the setting that lowers them; asked before it is built.
     pub memory: fn(&Context<'_>) -> Result<(u64, &'static str)>,
     /// Builds the learner.
     pub build: fn(&Context<'_>) -> Result<Box<dyn Learner>>,

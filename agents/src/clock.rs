@@ -1,28 +1,28 @@
-//! Where the time of a run goes: every moment belongs to exactly one part, so that the parts add up to the whole.
+//! Accounting of the time of a run: every moment belongs to exactly one part, so that the parts add up to the whole.
 //!
 //! One reading of the clock closes a part and opens the next. On a GPU, whose work is queued, time counts where the host
 //! waits for it.
 
 use std::time::{Duration, Instant};
 
-/// What a run does at a moment.
+/// Parts of the work of a run, to which its time is accounted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Part {
-    /// Steps environments.
+    /// Stepping environments.
     Step,
-    /// Chooses actions.
+    /// Choosing actions (inference).
     Infer,
-    /// Appends to the replay and gathers from it.
+    /// Appending to the replay, and gathering minibatches.
     Sample,
-    /// Computes values, targets and losses.
+    /// Computing values, targets and losses (forward passes).
     Forward,
-    /// Computes gradients.
+    /// Computing gradients (backward passes).
     Backward,
-    /// Changes parameters.
+    /// Changing parameters (optimiser steps).
     Optimiser,
-    /// Averages over the members of a run.
+    /// Averaging over the processes of a distributed run (all-reduce).
     Reduce,
-    /// Copies what checkpoints keep, and waits for the disk where that is too slow.
+    /// Copying the state for checkpoints, and waiting for a disk that is too slow.
     Save,
     /// Everything else: evaluations, logs, bookkeeping.
     Other,
@@ -42,7 +42,7 @@ impl Part {
         Part::Other,
     ];
 
-    /// Name in tables and in JSON.
+    /// Name of the part in tables and in JSON.
     pub fn name(self) -> &'static str {
         match self {
             Part::Step => "step",
@@ -61,7 +61,7 @@ impl Part {
 /// Time by part, indexed by `Part as usize`.
 pub type Spent = [Duration; Part::ALL.len()];
 
-/// Counts the time of each part.
+/// Stopwatch that accounts wall-clock time to parts.
 #[derive(Clone, Debug)]
 pub struct Clock {
     last: Instant,
@@ -75,14 +75,14 @@ impl Default for Clock {
 }
 
 impl Clock {
-    /// What happened since the last call was `part`.
+    /// Accounts the time since the last call of `lap` to `part`.
     pub fn lap(&mut self, part: Part) {
         let now = Instant::now();
         self.spent[part as usize] += now - self.last;
         self.last = now;
     }
 
-    /// The time of each part since the last call of this function; it begins at zero again.
+    /// Returns the time accounted to each part since the last call of `take`, and sets all to 0.
     pub fn take(&mut self) -> Spent {
         std::mem::take(&mut self.spent)
     }

@@ -1,13 +1,13 @@
-//! What a lost life means to a learner; what is logged are returns of whole games either way.
+//! Whether a learner treats a lost life as the end of an episode; logged returns are of whole games either way.
 
 use serde::{Deserialize, Serialize};
 
-/// What a lost life means to the learner.
+/// How the learner treats a lost life (episodic life).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum LifeLoss {
-    /// Nothing: the value of what follows counts.
+    /// Ignores lost lives: returns bootstrap across them.
     Ignore,
-    /// The end of the episode: nothing is bootstrapped across it.
+    /// Treats a lost life as a terminal step: no return reaches or bootstraps across it.
     Terminal,
 }

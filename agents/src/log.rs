@@ -1,17 +1,17 @@
-//! What a learner tells about itself: named scalars, averaged until they are read, and what its time went into.
+//! Metrics of a learner: named scalars, averaged until they are read, and the time spent on each part of the work.
 
 use crate::{Clock, Part};
 
-/// Means of what was added since the last [`drain`](Log::drain).
+/// Collects named scalars, whose means [`drain`](Log::drain) returns, and accounts time.
 #[derive(Clone, Debug, Default)]
 pub struct Log {
     sums: Vec<(&'static str, f64, u64)>,
-    /// Where the time goes.
+    /// Time spent on each part of the work.
     pub clock: Clock,
 }
 
 impl Log {
-    /// Adds one value of `name`.
+    /// Adds a value to the mean of the scalar `name`.
     pub fn add(&mut self, name: &'static str, value: f64) {
         match self.sums.iter_mut().find(|(known, ..)| *known == name) {
             Some((_, sum, count)) => (*sum, *count) = (*sum + value, *count + 1),
@@ -19,12 +19,12 @@ impl Log {
         }
     }
 
-    /// What happened since the last call was `part`.
+    /// Accounts the time since the last call of `lap` to `part`.
     pub fn lap(&mut self, part: Part) {
         self.clock.lap(part);
     }
 
-    /// The means, in the order in which the names first came, and no more of them.
+    /// Returns the mean of every scalar, in the order in which the names were first added, and clears all scalars.
     pub fn drain(&mut self) -> Vec<(&'static str, f64)> {
         self.sums.drain(..).map(|(name, sum, count)| (name, sum / count as f64)).collect()
     }

@@ -1,8 +1,8 @@
-//! Weights on their way from a learner to the actors that follow it.
+//! Publishing of weights from a learner to its actors.
 //!
-//! The learner copies them to a place that nobody sees and then swaps one pointer; an actor takes the pointer and copies from
-//! what it points to. Nobody copies under a lock, and nobody waits for a copy. What was replaced is written over by the next
-//! copy once no actor reads it any more.
+//! The learner copies its weights to a private buffer and then swaps one pointer; an actor takes the pointer and copies from
+//! the buffer. Nobody copies under a lock, and nobody waits for a copy. The replaced buffer is reused for the next copy once
+//! no actor reads it any more.
 
 mod exchange;
 
@@ -14,30 +14,29 @@ use rl_nn::{Params, tensor};
 use crate::Policy;
 use exchange::{Exchange, Place};
 
-/// A policy with weights of its own, for a thread that acts while its learner learns.
+/// A policy with its own copy of the weights, for a thread that acts while its learner learns.
 pub struct Actor {
-    /// What acts.
+    /// Policy that chooses the actions.
     pub policy: Box<dyn Policy>,
-    /// What it acts by.
+    /// Weights of the policy, which follow those of the learner.
     pub weights: Follower,
-    /// How many rounds of updates old the weights of a block may be when it is learned from.
+    /// Largest age of the weights that acted, in rounds of updates, when their block is learned from.
     pub max_lag: usize,
 }
 
-/// All weights of one moment.
+/// All published weights of one version.
 struct Snapshot {
     version: u64,
     /// Parameters, then buffers.
     values: Vec<f32>,
 }
 
-/// The learner's side: it [publishes](Self::publish) what its actors [follow](Self::follow).
+/// Learner's side of the exchange: [publishes](Self::publish) weights that actors [follow](Self::follow).
 #[derive(Default)]
 pub struct Published(Exchange<Snapshot>);
 
 impl Published {
-    /// Replaces what is published by `params` as they are now, whose `version` is the learner's updates; without followers nothing is
-    /// done.
+    /// Publishes a copy of `params`; `version` is the number of the learner's optimiser steps. Does nothing without followers.
     ///
     /// # Errors
     /// If the device fails.
@@ -51,13 +50,13 @@ impl Published {
         Ok(())
     }
 
-    /// Lets `params`, which have the names and shapes of those that are published, follow them.
+    /// Lets an actor's `params`, which must have the same names and shapes, follow the published ones.
     pub fn follow(&self, params: Params) -> Follower {
         Follower { newest: self.0.place(), params, version: None }
     }
 }
 
-/// The actor's side.
+/// Actor's side of the exchange: parameters that [pull](Self::pull) the weights published last.
 pub struct Follower {
     newest: Place<Snapshot>,
     params: Params,
@@ -65,7 +64,8 @@ pub struct Follower {
 }
 
 impl Follower {
-    /// Takes over the weights that were published last and returns their version, the learner's updates; 0 before the first.
+    /// Copies the weights published last to the actor's parameters, if they are new, and returns their version: the learner's
+    /// optimiser steps, 0 before anything was published.
     ///
     /// # Errors
     /// If the device fails.

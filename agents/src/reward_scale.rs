@@ -1,4 +1,4 @@
-//! What of a reward counts in learning; what is logged stays raw.
+//! Clipping and normalisation of rewards for learning; logged rewards stay raw.
 
 use std::io::{Read, Write};
 
@@ -9,44 +9,46 @@ use serde::{Deserialize, Serialize};
 use crate::running::Running;
 use crate::{LifeLoss, Log};
 
-/// What of a reward counts.
+/// How rewards are clipped or normalised for learning.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum RewardScale {
-    /// All of it.
+    /// Uses raw rewards.
     None,
-    /// Its sign.
+    /// Clips rewards to their sign: -1, 0 or 1.
     Sign,
-    /// How many running standard deviations of the discounted return it is, ±10 at most; its sign stays.
+    /// Divides rewards by the running standard deviation of the discounted return and clips them to ±10.
     Std,
 }
 
-/// Decides how rewards are counted.
+/// Transforms rewards for a learner, and keeps the running statistics that this needs.
 pub(crate) struct Rewards {
     scale: RewardScale,
     gamma: f64,
     life_loss: LifeLoss,
     memory: Memory,
-    /// Discounted returns of one round, by time, then by seat.
+    /// Discounted returns after each step of one rollout, by time, then by seat.
     seen: Vec<f32>,
 }
 
-/// What the next scale depends on.
+/// Saved statistics, from which the next scale is computed.
 #[derive(Serialize, Deserialize)]
 struct Memory {
     returns: Running,
-    /// Discounted return of each seat's episode up to now.
+    /// Discounted sum of the rewards of each seat's current episode so far, `[N]`.
     open: Vec<f64>,
 }
 
 impl Rewards {
-    /// Of `seats` that have earned nothing yet.
+    /// Creates empty statistics for `seats` seats.
     pub(crate) fn new(scale: RewardScale, gamma: f64, life_loss: LifeLoss, seats: u32) -> Self {
         let memory = Memory { returns: Running::new(1), open: vec![0.0; seats as usize] };
         Self { scale, gamma, life_loss, memory, seen: Vec::new() }
     }
 
-    /// How rewards are counted after `blocks`, whose returns take part in it; a scale is logged.
+    /// Adds the returns of `blocks` to the statistics, and returns the transform of rewards that is now in force.
+    ///
+    /// Logs the scale as `reward_scale` where rewards are normalised.
     ///
     /// # Errors
     /// If a member of the run is lost.
@@ -91,7 +93,7 @@ impl Rewards {
         }
     }
 
-    /// What is to be saved, where anything is kept.
+    /// The statistics, to be saved with the learner; `None` where rewards are not normalised.
     pub(crate) fn saved(&mut self) -> Option<&mut dyn Saved> {
         (self.scale == RewardScale::Std).then_some(&mut self.memory as &mut dyn Saved)
     }

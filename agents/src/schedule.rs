@@ -3,7 +3,7 @@
 use rl_core::{Error, Result};
 use serde::{Deserialize, Serialize};
 
-/// From `start` to `end` in `steps` agent steps.
+/// Linear schedule from `start` to `end` over `steps` agent steps, constant at `end` afterwards.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Schedule {
@@ -16,12 +16,12 @@ pub struct Schedule {
 }
 
 impl Schedule {
-    /// From `start` to `end` in `steps` agent steps, or `start` for good where `steps` is 0, as `lr_steps` has it.
+    /// Schedule from `start` to `end` over `steps` agent steps; constant at `start` where `steps` is 0, as `lr_steps = 0` means.
     pub(crate) fn annealed(start: f64, end: f64, steps: u64) -> Self {
         Self { start, end: if steps == 0 { start } else { end }, steps }
     }
 
-    /// The value after `step` agent steps.
+    /// Value of the schedule after `step` agent steps.
     pub fn at(&self, step: u64) -> f64 {
         if step >= self.steps {
             return self.end;
@@ -29,7 +29,10 @@ impl Schedule {
         self.start + (self.end - self.start) * (step as f64 / self.steps as f64)
     }
 
-    /// Refuses values outside of `low` to `high`; `key` names the schedule.
+    /// Checks the schedule of the setting `key`.
+    ///
+    /// # Errors
+    /// If `start` or `end` is not within `low` to `high`, or they differ and `steps` is 0.
     pub(crate) fn check(&self, key: &str, low: f64, high: f64) -> Result<()> {
         for (name, value) in [("start", self.start), ("end", self.end)] {
             if !(low..=high).contains(&value) {

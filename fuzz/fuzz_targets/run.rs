@@ -32,7 +32,7 @@ fn files() -> Vec<(PathBuf, Vec<u8>)> {
         .into_iter()
         .flat_map(|dir| fs::read_dir(dir).expect("it is there"))
         .map(|entry| entry.expect("read").path())
-        .filter(|path| path.is_file())
+        .filter(|path| path.is_file() && path.file_name().is_some_and(|name| name != ".lock"))
         .collect();
     paths.sort();
     let name = |path: &PathBuf| path.strip_prefix(at).expect("below").to_owned();

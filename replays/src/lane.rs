@@ -1,8 +1,8 @@
-//! One kind of number for every row and seat of a block.
+//! Time-major arrays: one kind of value for every row and seat of a block or of the replay.
 
 use std::ops::{Index, IndexMut};
 
-/// `[rows, envs, width]`, time-major: a row is contiguous over seats.
+/// An array `[rows, envs, width]`, time-major: the values of all seats in a row are contiguous.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Lane<T> {
     data: Vec<T>,
@@ -11,7 +11,7 @@ pub struct Lane<T> {
 }
 
 impl<T: Copy + Default> Lane<T> {
-    /// A lane of default values.
+    /// Allocates an array of default values.
     pub(crate) fn new(rows: usize, envs: usize, width: usize) -> Self {
         Self { data: vec![T::default(); rows * envs * width], envs, width }
     }
@@ -32,7 +32,7 @@ impl<T: Copy + Default> Lane<T> {
         &self.data[t * n..(t + 1) * n]
     }
 
-    /// Row `t`, `[envs, width]`.
+    /// Row `t` for writing, `[envs, width]`.
     pub fn row_mut(&mut self, t: usize) -> &mut [T] {
         let n = self.envs * self.width;
         &mut self.data[t * n..(t + 1) * n]
@@ -43,13 +43,13 @@ impl<T: Copy + Default> Lane<T> {
         &self.row(t)[e * self.width..(e + 1) * self.width]
     }
 
-    /// The values of seat `e` in row `t`, `[width]`.
+    /// The values of seat `e` in row `t` for writing, `[width]`.
     pub fn at_mut(&mut self, t: usize, e: usize) -> &mut [T] {
         let width = self.width;
         &mut self.row_mut(t)[e * width..(e + 1) * width]
     }
 
-    /// Replaces the first `rows` rows by those of `other` from row `at` on; both have as many envs and values each.
+    /// Copies `rows` rows of `other`, from its row `at` on, to the first rows; both must have equal `envs` and `width`.
     pub(crate) fn begin_with(&mut self, other: &Self, at: usize, rows: usize) {
         let n = self.envs * self.width;
         self.data[..n * rows].copy_from_slice(&other.data[n * at..][..n * rows]);
@@ -75,7 +75,10 @@ impl<T> Index<(usize, usize)> for Lane<T> {
     }
 }
 
-/// As [`Index`].
+/// The value of seat `e` in row `t`, for writing.
+///
+/// # Panics
+/// If a seat has more than one value in a row, or there is no such row or seat.
 impl<T> IndexMut<(usize, usize)> for Lane<T> {
     fn index_mut(&mut self, (t, e): (usize, usize)) -> &mut T {
         let place = self.place(t, e);
@@ -84,7 +87,7 @@ impl<T> IndexMut<(usize, usize)> for Lane<T> {
 }
 
 impl<T> Lane<T> {
-    /// Where the one value of seat `e` in row `t` stands.
+    /// Index in `data` of the only value of seat `e` in row `t`.
     fn place(&self, t: usize, e: usize) -> usize {
         assert!(self.width == 1 && e < self.envs, "seat {e} of {}, by value of {}", self.envs, self.width);
         t * self.envs + e

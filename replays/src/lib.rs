@@ -1,4 +1,4 @@
-//! Where experience rests: rollout blocks that travel, the replay ring that remembers, and the log of actions.
+//! Storage of experience: rollout blocks, the replay ring, and recordings of episodes as logs of actions.
 #![forbid(unsafe_code)]
 
 mod lane;

@@ -1,21 +1,22 @@
-//! What a policy says of its choices beside the actions: numbers for people to look at, from which nothing is learned.
+//! Values and action probabilities of a policy, recorded for display only: nothing is learned from them.
 
 use rl_core::Spec;
 use serde::{Deserialize, Serialize};
 
-/// What a policy's numbers of actions are.
+/// Kind of the numbers that a policy outputs per action, beside a state value, for display.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Outputs {
-    /// Their probabilities.
+    /// Probabilities of the actions.
     Probabilities,
-    /// What they are worth, Q, as the learner counts rewards: clipped, scaled or discounted like its targets.
+    /// Action values Q, in the units of the learner's targets: of clipped or scaled rewards, discounted.
     Q,
 }
 
 impl Outputs {
-    /// Numbers per step, `1 + A`: the value of what is seen, then one of each value of each discrete action, all actions one
-    /// after the other. One that the policy did not make, or of what is illegal, is not a number.
+    /// Numbers per step, `1 + A`: the state value, then one number per value of each discrete action, action after action.
+    ///
+    /// A number that the policy did not compute is NaN. Illegal actions have probability 0, or a Q of NaN.
     pub fn width(spec: &Spec) -> usize {
         1 + spec.discrete.iter().map(|&count| count as usize).sum::<usize>()
     }

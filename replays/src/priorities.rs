@@ -1,5 +1,5 @@
-//! Which transitions of the ring are drawn more often than others: a priority for each that can be drawn, 0 for the rest. Of a
-//! ring of sequences, read "sequence" for "transition".
+//! Prioritised sampling: a priority for each transition that can be drawn, 0 for the rest. In a ring of sequences, read
+//! "sequence" for "transition".
 //!
 //! A transition enters when its return is complete, with the largest priority given so far, so that it is soon learned from
 //! once; it leaves when a row that it needs is overwritten. Rows come and go one at a time, so that only those around the
@@ -12,24 +12,25 @@ use crate::replay::rows_for;
 use crate::sum_tree::SumTree;
 use crate::{Replay, Sequence};
 
-/// The priorities of a ring.
+/// Priorities of the transitions or sequences of a ring.
 #[derive(Clone, Debug)]
 pub(crate) struct Priorities {
-    /// A leaf per slot and seat.
+    /// Sum tree with one leaf per slot and seat: leaf `slot * seats + seat`; 0 where nothing can be drawn.
     pub(crate) tree: SumTree,
-    /// The largest ever given.
+    /// Largest priority ever set, at first 1: the priority of new transitions.
     pub(crate) largest: f64,
 }
 
 impl Priorities {
+    /// Priorities of `places` leaves, all 0.
     pub(crate) fn new(places: usize) -> Self {
         Self { tree: SumTree::new(places), largest: 1.0 }
     }
 }
 
 impl Replay {
-    /// The same empty ring, which draws each transition in proportion to its priority: what
-    /// [`set_priorities`](Replay::set_priorities) gave it, or the largest that was given to any.
+    /// Turns an empty ring into a prioritised one, which draws each transition in proportion to its priority: what
+    /// [`set_priorities`](Replay::set_priorities) gave it, or for a new one the largest that was given to any (at first 1).
     ///
     /// # Panics
     /// If something was appended already.
@@ -40,7 +41,8 @@ impl Replay {
         self
     }
 
-    /// Bytes that [`prioritised`](Replay::prioritised) allocates, for the arguments of [`bytes_for`](Replay::bytes_for).
+    /// Bytes that [`prioritised`](Replay::prioritised) allocates in addition to [`bytes_for`](Replay::bytes_for), which takes
+    /// the same arguments.
     pub fn priority_bytes_for(
         spec: &Spec,
         seats: usize,
@@ -51,12 +53,13 @@ impl Replay {
         SumTree::bytes_for(rows_for(spec, seats, capacity, n_step, sequence).saturating_mul(seats))
     }
 
-    /// Gives the transitions of these numbers, [`Sample::places`](crate::Sample::places), new priorities: transitions are drawn
-    /// in proportion to them. A priority is a power of the temporal-difference error, say. Transitions that were overwritten since
-    /// they were drawn are left out.
+    /// Sets the priorities of transitions by their numbers, [`Sample::places`](crate::Sample::places).
+    ///
+    /// A transition is drawn in proportion to its priority, which is for example a power of its temporal-difference error.
+    /// Transitions that were overwritten since they were drawn are skipped.
     ///
     /// # Panics
-    /// If the ring is not prioritised, there is not one for each place, or one is not a positive number.
+    /// If the ring is not prioritised, the two slices differ in length, or a priority is not positive and finite.
     pub fn set_priorities(&mut self, places: &[u64], priorities: &[f64]) {
         let (present, size, seats) = (self.oldest()..self.written, self.rows as u64, self.seats as u64);
         let ring = self.priorities.as_mut().expect("only a prioritised ring has priorities");
@@ -73,7 +76,7 @@ impl Replay {
         }
     }
 
-    /// Lets transitions in and out after a row was written.
+    /// Updates which transitions can be drawn after a row was written: new ones get the largest priority, lost ones 0.
     pub(crate) fn settle(&mut self) {
         let Some(mut priorities) = self.priorities.take() else { return };
         let (oldest, newest) = (self.oldest(), self.written - 1);
@@ -98,7 +101,12 @@ impl Replay {
         self.priorities = Some(priorities);
     }
 
-    /// One draw from each of `count` equal shares of the sum.
+    /// Draws `count` times, once from each of `count` equal shares of the sum of priorities (stratified sampling).
+    ///
+    /// Calls `put` with the number of the draw, its (row, seat) and its priority.
+    ///
+    /// # Errors
+    /// If nothing can be drawn yet.
     pub(crate) fn draws_by_priority(
         &self,
         priorities: &Priorities,
@@ -121,7 +129,9 @@ impl Replay {
         Ok(())
     }
 
-    /// Whether the priorities are those of the rows: a damaged file must not become a draw of nothing later.
+    /// Whether exactly the transitions that can be drawn have a priority, each finite and at most the largest.
+    ///
+    /// Checked after loading, so that a damaged file does not lead to a draw of an incomplete transition.
     pub(crate) fn priorities_fit(&self) -> bool {
         let Some(priorities) = &self.priorities else { return true };
         let right = |priority: f64| priority >= 0.0 && priority.is_finite() && priority <= priorities.largest;
@@ -135,7 +145,7 @@ impl Replay {
             })
     }
 
-    /// Why nothing can be drawn, and what mends it.
+    /// The error of a draw from a ring without a complete transition or sequence; it names the setting to change.
     pub(crate) fn nothing_to_draw(&self) -> Error {
         let message = match self.beginnings {
             None => "the replay holds no complete transition yet: learn later, or with fewer steps per return",

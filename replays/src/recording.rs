@@ -1,19 +1,20 @@
-//! The action log: episodes as small files, from which everything that people look at can be made again.
+//! Recordings: episodes as small files of actions, from which videos and statistics can be made again by replaying them.
 //!
-//! An episode is fixed by the environment with its version and configuration, an episode seed, and the actions. A recording
-//! holds these, and of every step four bits of a checksum of what was seen, with a hash of all of it now and then: whoever
-//! plays the actions again learns whether the same is seen, and if not, from which step on.
+//! An episode is determined by the environment with its version and configuration, an episode seed, and the actions. A
+//! recording holds these, and for every step four bits of a checksum of its observation, reward and end, with a hash over
+//! the whole episode so far after every chunk of steps: a replay finds out whether it sees the same, and if not, from which
+//! step on.
 //!
 //! A file is a magic number and chunks: kind (1 byte), number (4), length (4), content, CRC-32 of all that (4); numbers are
 //! little-endian. First comes the manifest, as JSON; then of each episode its seed, its steps by the thousand, deflated, and
-//! its outcome; last, how many episodes there are. What is cut short is readable up to there.
+//! its outcome; last, how many episodes there are. A file that is cut short is readable up to there.
 //!
-//! On request it also keeps what the player thought before every N-th step: the value as it was, and a number per
-//! action in 8 bits, in 254 steps from the lowest to the highest of its row. A number is off by a 508th of that range at
-//! most, so that what is told apart within a row stays apart, however large the values are.
+//! On request a recording also stores the policy's outputs before every N-th step: the state value as `f32`, and a number
+//! per action in 8 bits, in 254 steps from the lowest to the highest of its row. A number is off by a 508th of that range
+//! at most, so that the precision within a row does not depend on how large the values are.
 //!
-//! On request it keeps the picture after every step too, with what the step came to: that shows games where nobody can play
-//! them again, and proves nothing.
+//! On request it stores the picture after every step too, with its reward, frames and end: that shows games where they
+//! cannot be replayed, but cannot be verified.
 
 mod chunk;
 mod outputs;
@@ -35,60 +36,60 @@ pub use read::{Differs, Played, Recording, Replayed};
 pub use seen::seen;
 pub use write::Recorder;
 
-/// Raised with every change of the format: 2 may hold outputs, 3 pictures.
+/// Version of the file format that is written; version 2 may hold outputs, version 3 pictures too.
 pub const VERSION: u32 = 3;
 
-/// The oldest version that is still read.
+/// The oldest version of the file format that is still read.
 const OLDEST: u32 = 1;
 
-/// Steps of a chunk.
+/// Steps per chunk of a file, at most.
 const STEPS: usize = 1024;
 
-/// Values of an action, and numbers of its outputs, at most: a limit for what is read from a file.
+/// Largest number of discrete and continuous actions per step, and of outputs per step beside the state value.
 pub const WIDTH: usize = 256;
 
-/// Whose episodes they are, and where they can be played again.
+/// Header of a recording: the environment with its configuration, and who played.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Manifest {
-    /// Of this format.
+    /// Version of the file format.
     pub version: u32,
     /// Full name of the environment.
     pub env: String,
-    /// Version of its dynamics.
+    /// Version of the environment's dynamics.
     pub env_version: u32,
-    /// Its `[env]` table, as TOML.
+    /// The `[env]` table of the environment, as TOML.
     pub config: String,
-    /// Hashes of the files that it needs, by name.
+    /// Hashes of the files that the environment needs, by name.
     pub assets: BTreeMap<String, String>,
-    /// Cardinality of each discrete value of an action.
+    /// Cardinality of each discrete action.
     pub discrete: Vec<u32>,
-    /// Continuous values of an action.
+    /// Number of continuous actions.
     pub continuous: usize,
     /// Who chose the actions.
     pub player: Player,
-    /// What is kept of what the player thought.
+    /// Which policy outputs are stored; `None` for none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub outputs: Option<OutputSampling>,
-    /// How to watch the pictures, where they are kept.
+    /// How to show the stored pictures; `None` where none are stored.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pictures: Option<Pictures>,
-    /// The program that wrote it.
+    /// The program that wrote the file.
     pub made_by: String,
 }
 
-/// Which outputs are kept.
+/// Which policy outputs a recording stores, and how often.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct OutputSampling {
-    /// What they are.
+    /// Kind of the numbers per action.
     pub kind: Outputs,
-    /// Those before every N-th step of an episode, the first included.
+    /// Agent steps from one stored output to the next, at least 1; the first is that before step 0 of each episode.
     pub every: u32,
 }
 
 impl Manifest {
-    /// What no recording has of what it says; `None` if it can be recorded and read.
+    /// Why the manifest is invalid; `None` if it can be written and read.
     fn wrong(&self) -> Option<&'static str> {
         if self.words().any(|words| words.contains(char::is_control)) {
             return Some("words with control characters");
@@ -110,7 +111,7 @@ impl Manifest {
         None
     }
 
-    /// What may come to be shown on a terminal.
+    /// All strings of the manifest that may be shown on a terminal.
     fn words(&self) -> impl Iterator<Item = &str> {
         let player = match &self.player {
             Player::Agent { agent, weights_sha256, policy, .. } => vec![agent, weights_sha256, policy],
@@ -122,7 +123,7 @@ impl Manifest {
         [&self.env, &self.made_by].into_iter().chain(player).chain(assets).chain(names).map(String::as_str)
     }
 
-    /// Numbers of the outputs of a step beside the value, `A`.
+    /// Numbers per output beside the state value, `A`: one per value of each discrete action.
     pub fn actions(&self) -> usize {
         self.discrete.iter().fold(0, |sum: usize, &cardinality| sum.saturating_add(cardinality as usize))
     }
@@ -132,31 +133,31 @@ impl Manifest {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "snake_case", deny_unknown_fields)]
 pub enum Player {
-    /// An agent.
+    /// A trained agent with fixed weights.
     Agent {
-        /// Its name.
+        /// Name of the agent.
         agent: String,
-        /// Frames that it was trained for.
+        /// Emulator frames that the agent was trained for.
         frames: u64,
-        /// SHA-256 of its weights.
+        /// SHA-256 of the weights.
         weights_sha256: String,
-        /// How it chose: `greedy`, or `sampled`, and its ε.
+        /// How actions were chosen: `greedy` or `sampled`, and ε.
         policy: String,
-        /// Seed of the games and of its draws.
+        /// Seed of the episodes and of the policy's random numbers.
         seed: u64,
     },
-    /// An agent that learned on the way.
+    /// An agent during its training.
     Learner {
-        /// Its name.
+        /// Name of the agent.
         agent: String,
-        /// Frames of its training when the episode had ended.
+        /// Emulator frames of the training when the episode had ended.
         frames: u64,
         /// Seed of the run.
         seed: u64,
     },
     /// Uniformly random actions, drawn from a seed.
     Random {
-        /// The seed.
+        /// Seed of the random numbers.
         seed: u64,
     },
     /// A person.
@@ -166,42 +167,42 @@ pub enum Player {
 /// How an episode ended.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Outcome {
-    /// Sum of raw rewards.
+    /// Return of the episode: the undiscounted sum of raw rewards.
     pub ret: f64,
-    /// Emulator frames.
+    /// Emulator frames of the episode.
     pub frames: u64,
-    /// `Truncated` or `Terminated`.
+    /// How the last step ended: `Truncated` or `Terminated`.
     pub end: End,
 }
 
-/// Why a file is no recording that can be read.
+/// Why a recording cannot be read, or a picture not be stored.
 #[derive(Debug, thiserror::Error)]
 pub enum RecordingError {
-    /// Not a recording.
+    /// The file is not a recording.
     #[error("is not a recording")]
     Foreign,
-    /// A recording in another version of the format.
+    /// The recording has a version of the format that is not supported.
     #[error("is a recording of version {0}, this rl-run reads versions {OLDEST} to {VERSION}")]
     Version(u32),
-    /// Some byte is not what was written.
+    /// The file is damaged, or was made by something else.
     #[error("is damaged at byte {at}: {what}")]
     Damaged {
-        /// Where the chunk begins.
+        /// Byte at which the damaged chunk begins.
         at: u64,
         /// What is wrong.
         what: &'static str,
     },
-    /// A picture that cannot be kept.
+    /// A picture is too large to be stored.
     #[error(
         "a picture of {width} x {height} pixels is larger than those that recordings keep: {PIXELS} pixels at most"
     )]
     Large {
-        /// Pixels in a row.
+        /// Width in pixels.
         width: usize,
-        /// Rows.
+        /// Height in pixels.
         height: usize,
     },
-    /// It cannot be read or written.
+    /// The file cannot be read or written.
     #[error(transparent)]
     Io(#[from] std::io::Error),
 }

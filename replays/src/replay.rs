@@ -1,9 +1,9 @@
-//! One ring of single rows for every seat: frames are never stored twice, and a transition is a place in the ring.
+//! Replay buffer: one ring of rows for all seats, which stores single frames once; a transition is a row and a seat.
 //!
 //! Row `r` holds an observation, how the step that led to it ended, and the action taken in it. All seats advance together,
-//! so one counter, the number of rows ever written, says which rows are still there. The true last observation of an
-//! episode is a row like any other (next-step autoreset), which is why frame dedup, n-step returns and bootstrapping
-//! through a truncation need no special case.
+//! so one counter, the number of rows ever written, says which rows are still present. The true last observation of an
+//! episode is a row like any other (next-step autoreset), which is why storing each frame once, n-step returns and
+//! bootstrapping through a truncation need no special case.
 //! Source: Mnih et al. 2015 (uniform replay); Sutton and Barto 2018, section 7.1 (n-step returns).
 
 use rl_core::{End, Result, Rng, Spec};
@@ -14,21 +14,21 @@ use crate::sequences::{self, Beginnings, Sequence};
 use crate::sum_tree::SumTree;
 use crate::{Lane, RewardTransform, Rollout, Sample, stack};
 
-/// Uniform draws that may miss before the sampler counts the transitions instead.
+/// Rejected uniform draws in a row after which the sampler lists all transitions instead.
 const PATIENCE: u32 = 64;
 
-/// What a sampled transition's return is made of.
+/// How the n-step returns of sampled transitions are computed.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Targets {
-    /// Steps of a return; fewer where the episode ends before.
+    /// Agent steps of a return, at least 1; fewer where the episode ends before.
     pub n_step: usize,
-    /// Discount per step.
+    /// Discount per agent step, 0 to 1.
     pub gamma: f32,
     /// Whether a lost life cuts the return as a terminal step does.
     pub life_loss_terminal: bool,
 }
 
-/// The last transitions of `N` seats.
+/// A replay buffer (ring) of the newest transitions of `N` seats, sampled uniformly or by priority.
 ///
 /// ```
 /// use rl_core::{Rng, Spec, Stream};
@@ -55,7 +55,7 @@ pub struct Replay {
     pub(crate) spec: Spec,
     pub(crate) seats: usize,
     pub(crate) rows: usize,
-    /// Rows of a segment, 0 for none.
+    /// Rows per checkpoint segment; 0 where the ring is saved as a whole.
     pub(crate) segment: usize,
     /// Rows ever written; row `r` stands at `r % rows`.
     pub(crate) written: u64,
@@ -68,21 +68,23 @@ pub struct Replay {
     pub(crate) end: Lane<End>,
     pub(crate) discrete: Lane<u32>,
     pub(crate) continuous: Lane<f32>,
-    /// Where draws are not uniform.
+    /// Priorities of the transitions; `None` where draws are uniform.
     pub(crate) priorities: Option<Priorities>,
-    /// Where sequences are drawn.
+    /// Recurrent states with which sequences begin; `None` where single transitions are drawn.
     pub(crate) beginnings: Option<Beginnings>,
     targets: Targets,
 }
 
-/// Where an n-step window leads.
+/// End of an n-step return.
 pub(crate) struct Window {
+    /// Row of the observation from which the return bootstraps.
     pub(crate) last: u64,
+    /// Factor of the bootstrap value: γ^k after `k` steps, 0 after a terminal one.
     pub(crate) discount: f32,
 }
 
 impl Replay {
-    /// A ring for `capacity` transitions of all seats together, allocated whole.
+    /// Allocates a ring for `capacity` transitions of all seats together, sampled uniformly.
     ///
     /// # Panics
     /// If `capacity`, `seats`, `n_step` or the stack of `spec` is 0.
@@ -90,11 +92,12 @@ impl Replay {
         Self::build(spec, seats, capacity, targets, None)
     }
 
-    /// The same for [sequences](Replay::sample_sequences) instead of transitions, whose memory begins with what the policy
-    /// kept in [`Rollout::extra`].
+    /// Allocates a ring for `capacity` transitions, from which [sequences](Replay::sample_sequences) are drawn.
+    ///
+    /// A sequence begins with the recurrent state that the policy stored in [`Rollout::extra`].
     ///
     /// # Panics
-    /// As [`new`](Replay::new) does, or if a sequence has no steps or no period.
+    /// If `capacity`, `seats`, `n_step`, the stack of `spec`, or the steps or the period of a sequence are 0.
     pub fn of_sequences(spec: &Spec, seats: usize, capacity: usize, targets: Targets, sequence: Sequence) -> Self {
         assert!(sequence.steps > 0 && sequence.period > 0, "sequences have steps and a period");
         Self::build(spec, seats, capacity, targets, Some(sequence))
@@ -127,7 +130,8 @@ impl Replay {
         }
     }
 
-    /// Bytes that [`new`](Replay::new) allocates for returns of `n_step` rewards, or [`of_sequences`](Replay::of_sequences).
+    /// Bytes that [`new`](Replay::new) or, with a `sequence`, [`of_sequences`](Replay::of_sequences) allocates, for returns of
+    /// `n_step` rewards.
     ///
     /// # Panics
     /// If `seats` or the period of a sequence is 0.
@@ -155,7 +159,7 @@ impl Replay {
             + self.priorities.as_ref().map_or(0, |priorities| SumTree::bytes_for(priorities.tree.len()))
     }
 
-    /// Rows present of all seats together: an upper bound of the transitions that can be sampled.
+    /// Rows present, summed over all seats: an upper bound of the transitions that can be sampled.
     pub fn len(&self) -> usize {
         (self.written.min(self.rows as u64)) as usize * self.seats
     }
@@ -165,8 +169,9 @@ impl Replay {
         self.written == 0
     }
 
-    /// Appends a block whose row 0 is the last row of the block before it. Blocks of several groups of seats are appended
-    /// together, in the order of their seats.
+    /// Appends all steps of one block per group of seats, in the order of the seats.
+    ///
+    /// Row 0 of the blocks must be the last row of the blocks before: see [`Rollout::carry`].
     ///
     /// # Panics
     /// If the blocks differ in horizon, do not have the seats and the spec of this replay, or for sequences not their states in
@@ -183,19 +188,21 @@ impl Replay {
         (0..horizon).for_each(|t| self.step(blocks, t));
     }
 
-    /// Appends row `t` of blocks as one that no step leads to: what follows begins there.
+    /// Appends row `t` of blocks without a step that leads to it: the steps that follow begin there.
     ///
     /// # Panics
-    /// As [`append`](Replay::append) does.
+    /// If the blocks do not have the seats and the spec of this replay, or for sequences not their states in
+    /// [`Rollout::extra`].
     pub fn begin(&mut self, blocks: &[Rollout], t: usize) {
         self.assert_fit(blocks);
         self.push(blocks, t);
     }
 
-    /// Appends step `t` of blocks: its actions to the row that is there, and the row after it.
+    /// Appends step `t` of blocks: stores its actions with the newest row, and appends row `t + 1`.
     ///
     /// # Panics
-    /// As [`append`](Replay::append) does, or if nothing was appended before.
+    /// If the blocks do not have the seats and the spec of this replay, or for sequences not their states in
+    /// [`Rollout::extra`], or if nothing was appended before.
     pub fn extend(&mut self, blocks: &[Rollout], t: usize) {
         self.assert_fit(blocks);
         self.step(blocks, t);
@@ -217,12 +224,12 @@ impl Replay {
         self.push(blocks, t + 1);
     }
 
-    /// Rows, of all seats each, that can still be written before the oldest is overwritten.
+    /// Rows (each of all seats) that can still be written before the oldest one is overwritten.
     pub fn room_in_rows(&self) -> usize {
         (self.rows as u64).saturating_sub(self.written) as usize
     }
 
-    /// Values of blocks are copied by seat: those of other widths would be others' values.
+    /// Panics where blocks have other seats or shapes: values are copied by seat, and other widths would shift them.
     fn assert_fit(&self, blocks: &[Rollout]) {
         assert_eq!(blocks.iter().map(Rollout::envs).sum::<usize>(), self.seats, "one column per seat");
         assert!(blocks.iter().all(|block| *block.spec() == self.spec), "blocks of the spec of this replay");
@@ -232,7 +239,7 @@ impl Replay {
         }
     }
 
-    /// A block whose rows were not carried on would join steps that do not follow each other.
+    /// Panics where row 0 of the blocks is not the newest row: transitions would join steps that do not follow each other.
     fn assert_follows(&self, blocks: &[Rollout]) {
         let (slot, mut seat) = (self.slot(self.written - 1), 0);
         for block in blocks {
@@ -264,14 +271,14 @@ impl Replay {
         self.settle();
     }
 
-    /// Draws as many transitions as `out` has room for, with replacement: uniformly, or by their priorities where the ring is
-    /// [prioritised](Replay::prioritised). Their returns are made of what is `counted` of the rewards now.
+    /// Draws a minibatch of transitions into `out`, with replacement: uniformly, or by priority where the ring is
+    /// [prioritised](Replay::prioritised). `counted` transforms the rewards of the returns.
     ///
     /// # Errors
     /// If no transition is complete yet.
     ///
     /// # Panics
-    /// If the ring is one of sequences, or `out` was made for another spec.
+    /// If the ring was made by [`of_sequences`](Replay::of_sequences), or `out` was made for another spec.
     pub fn sample(&self, rng: &mut Rng, counted: RewardTransform, out: &mut Sample) -> Result<()> {
         assert!(self.beginnings.is_none(), "a ring of sequences gives no single transitions");
         self.draws(out.rows(), rng, |row, (at, seat), priority| {
@@ -280,7 +287,10 @@ impl Replay {
         })
     }
 
-    /// Draws `count` times, and hands each draw to `put` with its number and its priority.
+    /// Draws `count` times, and calls `put` with the number of the draw, its (row, seat) and its priority.
+    ///
+    /// # Errors
+    /// If nothing can be drawn yet.
     pub(crate) fn draws(
         &self,
         count: usize,
@@ -309,13 +319,14 @@ impl Replay {
         self.observe(window.last, seat, &mut out.next, row);
     }
 
-    /// Every transition that can be drawn, or the beginning of every sequence, as (row, seat): rows are counted from the first
-    /// ever written.
+    /// Iterates over all transitions, or beginnings of sequences, that can be drawn, as (row, seat), oldest first.
+    ///
+    /// Rows are counted from the first one ever written.
     pub fn transitions(&self) -> impl Iterator<Item = (u64, usize)> + '_ {
         self.transitions_from(0)
     }
 
-    /// Those from row `from` on, or from the oldest.
+    /// Iterates over [`transitions`](Replay::transitions) from row `from` on, or from the oldest row present if that is later.
     pub fn transitions_from(&self, from: u64) -> impl Iterator<Item = (u64, usize)> + '_ {
         let first = self.first().max(from.next_multiple_of(self.period() as u64));
         let rows = (first..self.written).step_by(self.period());
@@ -323,7 +334,7 @@ impl Replay {
             .filter(|&(at, seat)| self.is_drawable(at, seat))
     }
 
-    /// Whether a transition begins in that row, complete and with its whole stack, or a sequence.
+    /// Whether a complete transition, or in a ring of sequences a complete sequence, begins in row `at` of `seat`.
     pub(crate) fn is_drawable(&self, at: u64, seat: usize) -> bool {
         match &self.beginnings {
             None => self.window(at, seat).is_some(),
@@ -335,23 +346,23 @@ impl Replay {
         self.targets.n_step
     }
 
-    /// Rows behind its first that a draw may need.
+    /// Rows after its first one that a transition or sequence needs at most.
     pub(crate) fn reach(&self) -> usize {
         let n_step = self.n_step();
         self.beginnings.as_ref().map_or(n_step, |beginnings| beginnings.sequence.reach(n_step))
     }
 
-    /// Rows between those where a draw may begin.
+    /// Rows from one possible beginning of a draw to the next: 1, or the period of sequences.
     fn period(&self) -> usize {
         self.beginnings.as_ref().map_or(1, |beginnings| beginnings.sequence.period)
     }
 
-    /// The oldest row where one may.
+    /// The oldest row in which a draw may begin.
     fn first(&self) -> u64 {
         self.oldest().next_multiple_of(self.period() as u64)
     }
 
-    /// A uniform draw by rejection; where most rows do not qualify, by counting those that do.
+    /// Draws uniformly by rejection; after [`PATIENCE`] rejections by counting the rows that can be drawn.
     fn draw(&self, rng: &mut Rng) -> Result<(u64, usize)> {
         let (first, period) = (self.first(), self.period() as u64);
         let rows = self.written.saturating_sub(first).div_ceil(period);
@@ -372,13 +383,13 @@ impl Replay {
         }
     }
 
-    /// Whether the stack of a row is whole.
+    /// Whether all frames of the stack of row `at` are still present.
     pub(crate) fn has_history(&self, at: u64, seat: usize) -> bool {
         at >= self.oldest() + stack::history(self.spec.stack, self.age[(self.slot(at), seat)]) as u64
     }
 
-    /// Where the return from row `at` ends; `None` where no transition begins, its window is not complete, or its stack is
-    /// overwritten.
+    /// End of the n-step return from row `at`; `None` where no transition begins there, its rows are not all written yet, or
+    /// frames of its stack are overwritten.
     pub(crate) fn window(&self, at: u64, seat: usize) -> Option<Window> {
         if self.end[(self.slot(at), seat)].over() || !self.has_history(at, seat) {
             return None;
@@ -404,7 +415,7 @@ impl Replay {
         Some(Window { last: at + n_step as u64, discount })
     }
 
-    /// Discounted sum of what counts of the rewards after row `at`, that of row `last` among them.
+    /// Discounted sum of the rewards of rows `at + 1` to `last`, inclusive, transformed by `counted`.
     pub(crate) fn earned(&self, (at, seat): (u64, usize), last: u64, counted: RewardTransform) -> f32 {
         let (mut sum, mut discount) = (0.0, 1.0);
         for row in at + 1..=last {
@@ -414,6 +425,7 @@ impl Replay {
         sum
     }
 
+    /// Writes the observation of row `at`, with its frame stack, to row `row` of `out`.
     pub(crate) fn observe(&self, at: u64, seat: usize, out: &mut crate::sample::Observations, row: usize) {
         let slot = self.slot(at);
         if self.spec.frame_len() > 0 {
@@ -426,27 +438,31 @@ impl Replay {
         out.legal.copy_row(row, self.legal.at(slot, seat));
     }
 
+    /// Index in the ring of a row that is counted from the first one ever written.
     pub(crate) fn slot(&self, row: u64) -> usize {
         (row % self.rows as u64) as usize
     }
 
-    /// The number of a row of a seat, which no other ever has.
+    /// Number of a row of a seat, unique over the life of the ring.
     pub(crate) fn place(&self, row: u64, seat: usize) -> u64 {
         row * self.seats as u64 + seat as u64
     }
 
+    /// The oldest row that is still present, counted from the first one ever written.
     pub(crate) fn oldest(&self) -> u64 {
         self.written.saturating_sub(self.rows as u64)
     }
 }
 
-/// Writes the values of some seats, of which `seat` is the first, to a row.
+/// Copies the values of consecutive seats, from seat `seat` on, to row `slot` of a lane.
 fn copy<T: Copy + Default>(into: &mut Lane<T>, slot: usize, seat: usize, from: &[T]) {
     let width = into.width();
     into.row_mut(slot)[seat * width..][..from.len()].copy_from_slice(from);
 }
 
-/// Rows for `capacity` transitions: the newest have no whole return yet, and the oldest lack their history.
+/// Rows of a ring for `capacity` transitions of all seats.
+///
+/// More than one per transition of a seat: the newest rows have no complete return yet, and the oldest lack their history.
 pub(crate) fn rows_for(spec: &Spec, seats: usize, capacity: usize, n_step: usize, sequence: Option<Sequence>) -> usize {
     match sequence {
         None => capacity.div_ceil(seats) + n_step + stack::most(spec),

@@ -1,23 +1,23 @@
-//! How much of a reward counts where it is learned from; blocks and the ring hold it raw.
+//! Transforms of rewards (clipping, scaling), applied when returns are computed: rollouts and the replay store raw rewards.
 //!
-//! So a scale that changes over a run is that of the moment in which a return is made, however long ago it was earned.
+//! A scale that changes over a run is therefore the one in force when a return is computed, however old the reward is.
 
-/// Farther from 0 no scaled reward is let. Source: Baselines' `VecNormalize`.
+/// Largest absolute value of a scaled reward. Source: Baselines' `VecNormalize`.
 const LIMIT: f32 = 10.0;
 
-/// What of a reward counts.
+/// Transform of a raw reward before it enters a return.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum RewardTransform {
-    /// All of it.
+    /// Leaves the reward as it is.
     Raw,
-    /// Its sign; 0 stays 0.
+    /// Replaces the reward by its sign: -1, 0 or 1 (the clipping of DQN).
     Sign,
-    /// So many times as much, ±10 at most.
+    /// Multiplies the reward by this factor and clips the product to ±10.
     Times(f32),
 }
 
 impl RewardTransform {
-    /// What counts of `reward`.
+    /// Applies the transform to a raw reward.
     pub fn of(self, reward: f32) -> f32 {
         match self {
             RewardTransform::Raw => reward,

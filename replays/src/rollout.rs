@@ -1,13 +1,13 @@
-//! The one thing that travels: a preallocated block of experience.
+//! Rollout buffers: preallocated blocks of experience, shared by environments, policies and learners.
 //!
 //! Environments write row `t + 1`, policies write actions into row `t`, learners read. Row 0 of a block is the last row of
-//! the one before it, so that no observation is copied twice and bootstrapping needs no extra storage.
+//! the block before it, so that no observation is copied twice and bootstrapping needs no extra storage.
 
 use rl_core::{Act, End, Episode, Rows, Spec};
 
 use crate::{Lane, Outputs, stack};
 
-/// `T` steps of `N` seats.
+/// A rollout buffer of `T` agent steps of `N` seats (the players of all environments), time-major.
 #[derive(Clone, Debug)]
 pub struct Rollout {
     spec: Spec,
@@ -15,37 +15,38 @@ pub struct Rollout {
     envs: usize,
     /// Single frames, `[stack - 1 + T + 1, N, H·W·C]`: history rows stand in front of row 0.
     pub frame: Lane<u8>,
-    /// `[T + 1, N, vector]`.
+    /// Continuous features of observations, `[T + 1, N, vector]`.
     pub vector: Lane<f32>,
-    /// `[T + 1, N, symbols]`.
+    /// Discrete features of observations, each below its cardinality in the spec, `[T + 1, N, symbols]`.
     pub symbols: Lane<u32>,
-    /// `[T + 1, N, legal]`.
+    /// Action mask, `[T + 1, N, legal]`: not 0 where a discrete action is legal; width 0 where all always are.
     pub legal: Lane<u8>,
-    /// Steps since the reset, `[T + 1, N]`.
+    /// Agent steps since the reset, `[T + 1, N]`; 0 for the first observation of an episode.
     pub age: Lane<u32>,
-    /// What steps earned, `[T + 1, N]`: row `t + 1` answers action `t`. Never clipped or scaled; a shaping's
-    /// [bonus](rl_core::Env::bonus) is in it, and not in the returns of `episodes`.
+    /// Raw rewards, never clipped or scaled, `[T + 1, N]`: row `t + 1` holds the reward of action `t`. A reward-shaping
+    /// [bonus](rl_core::Env::bonus) is included here, but not in the returns of `episodes`.
     pub reward: Lane<f32>,
-    /// `[T + 1, N]`: row `t + 1` says how step `t` ended.
+    /// Ends of steps (terminated, truncated, a life lost or none), `[T + 1, N]`: row `t + 1` says how step `t` ended.
     pub end: Lane<End>,
     /// Emulator frames of the step that led to the row, `[T + 1, N]`.
     pub frames: Lane<u32>,
-    /// `[T, N, discrete]`.
+    /// Discrete actions, `[T, N, discrete]`.
     pub discrete: Lane<u32>,
-    /// `[T, N, continuous]`.
+    /// Continuous actions in the environment's units, `[T, N, continuous]`.
     pub continuous: Lane<f32>,
-    /// What a policy keeps for its learner (log-probabilities, values, …), `[T, N, extra]`.
+    /// Values that a policy stores for its learner (log-probabilities, values, recurrent state), `[T, N, extra]`.
     pub extra: Lane<f32>,
-    /// What a policy says of its choices, `[T, N, 1 + A]` once it was [asked](Self::ask), else of no width: see [`Outputs`].
+    /// State values and action values or probabilities for display, `[T, N, 1 + A]` after [`ask`](Self::ask), else of
+    /// width 0: see [`Outputs`].
     pub outputs: Lane<f32>,
     /// Episodes that finished in this block.
     pub episodes: Vec<Episode>,
-    /// Version of the weights that acted: the updates that they had seen.
+    /// Version of the weights that acted: the optimiser steps that led to them.
     pub weights_version: u64,
 }
 
 impl Rollout {
-    /// A block with `extra` policy values per step.
+    /// Allocates a block of `horizon` steps of `envs` seats, with `extra` values of the policy per step.
     ///
     /// # Panics
     /// If `horizon`, `envs` or the stack is 0.
@@ -73,27 +74,27 @@ impl Rollout {
         }
     }
 
-    /// Asks the policies that act here for their outputs.
+    /// Allocates `outputs`, which makes the policies that act on this block write their values and probabilities there.
     pub fn ask(&mut self) {
         self.outputs = Lane::new(self.horizon, self.envs, Outputs::width(&self.spec));
     }
 
-    /// Whether policies are asked for their outputs.
+    /// Whether policies shall write their `outputs` (see [`ask`](Self::ask)).
     pub fn asks(&self) -> bool {
         self.outputs.width() > 0
     }
 
-    /// Shapes of the environment.
+    /// Shapes of observations and actions.
     pub fn spec(&self) -> &Spec {
         &self.spec
     }
 
-    /// `T`.
+    /// Agent steps per seat, `T`.
     pub fn horizon(&self) -> usize {
         self.horizon
     }
 
-    /// `N`.
+    /// Number of seats, `N`.
     pub fn envs(&self) -> usize {
         self.envs
     }
@@ -122,12 +123,12 @@ impl Rollout {
         stack::gather(self.spec.stack, self.spec.frame[2], self.age[(t, e)], frame, out);
     }
 
-    /// Row 0, for an environment's first observations.
+    /// Row 0, to which an environment writes its first observations.
     pub fn first(&mut self) -> Rows<'_> {
         self.split(0).1
     }
 
-    /// The actions of row `t` and the row that answers them.
+    /// The actions of row `t`, and row `t + 1`, to which the environment writes their results.
     pub fn step(&mut self, t: usize) -> (Act<'_>, Rows<'_>) {
         let (act, rows) = self.split(t + 1);
         (act.expect("row t + 1 follows the actions of row t"), rows)
@@ -150,10 +151,10 @@ impl Rollout {
         (act, rows)
     }
 
-    /// Makes row `t` of `other` (and the frames behind it) the first of this block, and forgets its episodes.
+    /// Copies row `t` of `other`, with the frames of its stack, to row 0 of this block, and clears `episodes`.
     ///
     /// # Panics
-    /// If `other` is not of as many seats of the same shapes.
+    /// If `other` has another number of seats or other shapes, or no row `t`.
     pub fn begin_with(&mut self, other: &Rollout, t: usize) {
         self.frame.begin_with(&other.frame, t, self.spec.stack);
         self.vector.begin_with(&other.vector, t, 1);
@@ -166,10 +167,12 @@ impl Rollout {
         self.episodes.clear();
     }
 
-    /// Makes what seat `e` shows in row `t` that of seat `from_e` in row `from_t` of `from`: one frame, not those behind it.
+    /// Copies observation, age, reward, end and frame count of seat `from_e` in row `from_t` of `from` to seat `e` in row `t`.
+    ///
+    /// Only the newest frame is copied, not the earlier ones of the stack; actions are not copied.
     ///
     /// # Panics
-    /// If the shapes differ.
+    /// If the shapes differ, or there is no such row or seat.
     pub fn copy_row(&mut self, (t, e): (usize, usize), from: &Rollout, (from_t, from_e): (usize, usize)) {
         let frame = self.spec.stack - 1 + t;
         self.frame.at_mut(frame, e).copy_from_slice(from.frame_at(from_t, from_e));
@@ -182,7 +185,7 @@ impl Rollout {
         self.frames[(t, e)] = from.frames[(from_t, from_e)];
     }
 
-    /// Makes the last row (and the frames behind it) the first of the next block, and forgets its episodes.
+    /// Moves the last row, with the frames of its stack, to row 0, so that the next rollout goes on; clears `episodes`.
     pub fn carry(&mut self) {
         self.frame.carry(self.spec.stack);
         self.vector.carry(1);
@@ -196,7 +199,9 @@ impl Rollout {
     }
 }
 
-/// Every step that was played, as (block, t, e): by time, then by seat, however seats are divided between blocks.
+/// Iterates over all played steps (resets excluded) as (block, t, e): by time, then by seat.
+///
+/// The order does not depend on how seats are divided between blocks.
 ///
 /// # Panics
 /// If the blocks differ in horizon.

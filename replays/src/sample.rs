@@ -1,8 +1,8 @@
-//! A minibatch of transitions, allocated once and filled again and again.
+//! Minibatches of transitions, allocated once and reused.
 
 use rl_core::Spec;
 
-/// `[B, width]` values in one allocation.
+/// A row-major array `[B, width]`.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Table<T> {
     data: Vec<T>,
@@ -10,6 +10,7 @@ pub struct Table<T> {
 }
 
 impl<T: Copy + Default> Table<T> {
+    /// Allocates `rows` rows of default values.
     pub(crate) fn new(rows: usize, width: usize) -> Self {
         Self { data: vec![T::default(); rows * width], width }
     }
@@ -19,11 +20,12 @@ impl<T: Copy + Default> Table<T> {
         &self.data[b * self.width..(b + 1) * self.width]
     }
 
-    /// Row `b`, `[width]`.
+    /// Row `b` for writing, `[width]`.
     pub fn row_mut(&mut self, b: usize) -> &mut [T] {
         &mut self.data[b * self.width..(b + 1) * self.width]
     }
 
+    /// Copies `from`, `[width]`, to row `b`.
     pub(crate) fn copy_row(&mut self, b: usize, from: &[T]) {
         self.row_mut(b).copy_from_slice(from);
     }
@@ -33,7 +35,7 @@ impl<T: Copy + Default> Table<T> {
         &self.data
     }
 
-    /// All rows, `[B, width]`.
+    /// All rows for writing, `[B, width]`.
     pub fn all_mut(&mut self) -> &mut [T] {
         &mut self.data
     }
@@ -42,17 +44,18 @@ impl<T: Copy + Default> Table<T> {
 /// Observations of a minibatch.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Observations {
-    /// `[B, H, W, stack·C]`.
+    /// Frame stacks, oldest frame first, `[B, H, W, stack·C]`.
     pub frames: Table<u8>,
-    /// `[B, vector]`.
+    /// Features, `[B, vector]`.
     pub vector: Table<f32>,
-    /// `[B, symbols]`.
+    /// Discrete observations, `[B, symbols]`.
     pub symbols: Table<u32>,
-    /// `[B, legal]`.
+    /// Action masks: not 0 where an action is legal, `[B, legal]`; width 0 without a mask.
     pub legal: Table<u8>,
 }
 
 impl Observations {
+    /// Allocates observations of `rows` rows.
     pub(crate) fn new(spec: &Spec, rows: usize) -> Self {
         Self {
             frames: Table::new(rows, spec.frame_len() * spec.stack),
@@ -63,29 +66,30 @@ impl Observations {
     }
 }
 
-/// `B` transitions with their n-step returns.
+/// A minibatch of `B` n-step transitions.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Sample {
-    /// Where the action was taken.
+    /// Observations in which the actions were taken.
     pub obs: Observations,
-    /// Where the return ends: `n` steps later, or the last observation of the episode.
+    /// Observations from which the returns bootstrap: `n` steps later, or the last one of the episode.
     pub next: Observations,
-    /// `[B, discrete]`.
+    /// Discrete actions, `[B, discrete]`.
     pub discrete: Table<u32>,
-    /// `[B, continuous]`.
+    /// Continuous actions, `[B, continuous]`.
     pub continuous: Table<f32>,
-    /// Discounted sum of what counts of the rewards on the way, `[B]`.
+    /// Discounted sums of the transformed rewards from `obs` to `next`, `[B]`.
     pub reward: Vec<f32>,
-    /// What the value of `next` counts, `[B]`: γ^k after `k` steps, 0 after a terminal one.
+    /// Factors of the bootstrap value at `next`, `[B]`: γ^k after `k` steps, 0 after a terminal one.
     pub discount: Vec<f32>,
-    /// What each was drawn in proportion to, `[B]`: 1 where draws are uniform. An importance weight is a power of its inverse.
+    /// Priorities with which the transitions were drawn, `[B]`: 1 where draws are uniform. An importance-sampling weight is
+    /// a power of the inverse.
     pub priorities: Vec<f64>,
-    /// Numbers of the transitions, `[B]`, for [`set_priorities`](crate::Replay::set_priorities): no other transition ever has one of them.
+    /// Numbers of the transitions, `[B]`, for [`set_priorities`](crate::Replay::set_priorities): each number is used only once.
     pub places: Vec<u64>,
 }
 
 impl Sample {
-    /// Room for `rows` transitions.
+    /// Allocates a minibatch of `rows` transitions.
     pub fn new(spec: &Spec, rows: usize) -> Self {
         Self {
             obs: Observations::new(spec, rows),
@@ -99,7 +103,7 @@ impl Sample {
         }
     }
 
-    /// `B`.
+    /// Number of transitions, `B`.
     pub fn rows(&self) -> usize {
         self.reward.len()
     }

@@ -1,6 +1,8 @@
-//! The replay's state as a stream: a header, then rows, oldest first, lane after lane, and of one of sequences the states
-//! that those begin with; of a prioritised one also the priorities of all transitions, and the largest ever given. The rows are
-//! all that are still there, or those that are in no [segment](crate::segments) yet.
+//! Saving and loading of the replay as a stream.
+//!
+//! The stream is a header, then rows, oldest first, array after array; for a ring of sequences the recurrent states with
+//! which they begin; for a prioritised ring the priorities of all transitions, and the largest ever given. The rows are all
+//! that are still present, or those that are in no [segment](crate::segments) yet.
 //!
 //! Values pass through a small buffer, so that saving or loading a ring of gigabytes needs no second copy of it.
 
@@ -20,7 +22,7 @@ impl Saved for Replay {
         self.save_from(self.oldest(), out)
     }
 
-    /// Reads into the memory that is there. After an error the replay is empty.
+    /// Reads into the memory that is already allocated. After an error the replay is empty.
     fn load(&mut self, from: &mut dyn Read) -> Result<()> {
         self.load_rest(from, &mut |number| Err(foreign(&format!("lacks its segment {number}"))))
     }
@@ -31,7 +33,7 @@ impl Saved for Replay {
 }
 
 impl Replay {
-    /// Writes the rows from `first` on, and all that is not in rows.
+    /// Writes the header, the rows from `first` on, and the priorities of all rows where the ring is prioritised.
     pub(crate) fn save_from(&self, first: u64, out: &mut dyn Write) -> Result<()> {
         out.write_all(MAGIC)?;
         for number in self.shape().into_iter().chain([self.written, first]) {
@@ -46,6 +48,7 @@ impl Replay {
         Ok(out.write_all(&priorities.largest.to_le_bytes())?)
     }
 
+    /// Writes rows array after array, then the recurrent states of the sequences that begin in them.
     pub(crate) fn save_rows(&self, rows: Range<u64>, out: &mut dyn Write) -> Result<()> {
         let slots = || self.slots(rows.clone());
         slots().try_for_each(|slot| out.write_all(self.frame.row(slot)))?;
@@ -61,8 +64,10 @@ impl Replay {
         Ok(sequence.places(slots()).try_for_each(|place| write(out, states.row(place), |v| v.to_le_bytes()))?)
     }
 
-    /// Reads what [`save_from`](Replay::save_from) wrote. Rows before its first are those of whole segments, which `rows_of`
-    /// reads.
+    /// Reads what [`save_from`](Replay::save_from) wrote; `rows_of` reads the complete segments that hold the rows before it.
+    ///
+    /// # Errors
+    /// If reading fails, the stream is of another ring, or what it holds is inconsistent.
     pub(crate) fn load_from(
         &mut self,
         from: &mut dyn Read,
@@ -108,6 +113,7 @@ impl Replay {
         self.check()
     }
 
+    /// Reads rows that [`save_rows`](Replay::save_rows) wrote.
     pub(crate) fn load_rows(&mut self, rows: Range<u64>, from: &mut dyn Read) -> Result<()> {
         let slots: Vec<usize> = self.slots(rows).collect();
         for &slot in &slots {
@@ -128,7 +134,7 @@ impl Replay {
         read(from, states, &places, |v| Some(f32::from_le_bytes(v)))
     }
 
-    /// Empties it, where loading failed.
+    /// Empties the ring after loading failed with `error`, and returns the error, with an early end of the file named.
     pub(crate) fn forget(&mut self, error: Error) -> Error {
         self.written = 0;
         self.priorities = self.priorities.take().map(|priorities| Priorities::new(priorities.tree.len()));
@@ -138,7 +144,7 @@ impl Replay {
         }
     }
 
-    /// What must be equal for a saved ring to fit.
+    /// Numbers that must be equal in a saved ring and this one: capacity, seats and shapes.
     fn shape(&self) -> Vec<u64> {
         let spec = &self.spec;
         let mut shape = vec![
@@ -165,7 +171,7 @@ impl Replay {
         rows.map(move |row| (row % all) as usize)
     }
 
-    /// A damaged file must not become an index out of range later.
+    /// Refuses loaded values that are inconsistent, so that a damaged file does not lead to an index out of range later.
     fn check(&self) -> Result<()> {
         let fits = |values: &[u32], limits: &[u32]| {
             values.chunks(limits.len().max(1)).all(|row| row.iter().zip(limits).all(|(value, limit)| value < limit))
@@ -189,6 +195,7 @@ impl Replay {
     }
 }
 
+/// The error of a stream that does not fit this replay.
 pub(crate) fn foreign(message: &str) -> Error {
     Error::State { part: "replay".to_owned(), message: message.to_owned() }
 }
@@ -202,13 +209,17 @@ fn read_priority(from: &mut dyn Read) -> Result<f64> {
     }
 }
 
+/// Reads a little-endian number.
 pub(crate) fn read_u64(from: &mut dyn Read) -> Result<u64> {
     let mut bytes = [0; 8];
     from.read_exact(&mut bytes)?;
     Ok(u64::from_le_bytes(bytes))
 }
 
-/// Nothing may be left.
+/// Checks that the stream ends here.
+///
+/// # Errors
+/// If bytes are left, or reading fails.
 pub(crate) fn ends(from: &mut dyn Read) -> Result<()> {
     match from.read_exact(&mut [0]) {
         Err(error) if error.kind() == ErrorKind::UnexpectedEof => Ok(()),

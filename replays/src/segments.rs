@@ -1,5 +1,7 @@
-//! The segments of a ring: so many rows each, which are complete once the row behind them is written. They never change
-//! again, so that a checkpoint of a ring of gigabytes costs what was added since the last one.
+//! Incremental checkpoints of a ring: segments of a fixed number of rows, each complete once the row after it is written.
+//!
+//! A complete segment never changes again, so that a checkpoint of a ring of gigabytes costs only what was added since the
+//! last one.
 
 use std::io::{Read, Write};
 use std::ops::Range;
@@ -11,11 +13,12 @@ use crate::saved::{ends, foreign, read_u64};
 
 const MAGIC: &[u8; 8] = b"rlsegmt1";
 
-/// Bytes of a segment: a smaller one is not worth a file, and of a larger one too much waits in memory.
+/// Smallest size of a segment in bytes: smaller ones are not worth a file.
 const LEAST: u64 = 1 << 20;
+/// Largest size of a segment in bytes: of larger ones too much would wait in memory.
 const MOST: u64 = 16 << 20;
 
-/// Rows of the segments of a ring of so many `rows` and `bytes`; 0 where it is too small to have any.
+/// Rows per segment for a ring of `rows` rows that takes `bytes` bytes; 0 where the ring is too small for segments.
 pub(crate) fn rows_of_segment(rows: usize, bytes: u64) -> usize {
     let segment = (bytes / 64).clamp(LEAST, MOST);
     let own = (segment as u128 * rows as u128 / u128::from(bytes.max(1))).max(1) as usize;
@@ -24,10 +27,10 @@ pub(crate) fn rows_of_segment(rows: usize, bytes: u64) -> usize {
 }
 
 impl Replay {
-    /// The same empty ring, with segments of `rows` rows.
+    /// Sets the length of the checkpoint segments of an empty ring to `rows` rows; 0 for no segments.
     ///
     /// # Panics
-    /// If something was appended already, or four of them are more than the ring.
+    /// If something was appended already, or four segments have more rows than the ring.
     #[must_use]
     pub fn with_segments_of(mut self, rows: usize) -> Self {
         assert!(self.is_empty() && rows.saturating_mul(4) <= self.rows, "an empty ring of four segments or more");
@@ -35,7 +38,7 @@ impl Replay {
         self
     }
 
-    /// The row with which the rest begins: behind the last complete segment.
+    /// First row after the last complete segment, from which on rows are saved with the rest of the state.
     pub(crate) fn rest(&self) -> u64 {
         // The newest row has no action yet.
         let complete = self.written.saturating_sub(1);
@@ -45,7 +48,7 @@ impl Replay {
         }
     }
 
-    /// The segments that hold the rows from the oldest to `first`, with which the rest begins.
+    /// Numbers of the segments that hold the rows from the oldest present up to row `first`, exclusive.
     pub(crate) fn segments_until(&self, first: u64) -> Range<u64> {
         let (oldest, segment) = (self.oldest(), (self.segment as u64).max(1));
         let end = first / segment;
@@ -86,7 +89,7 @@ impl Segmented for Replay {
         self.save_from(self.rest(), out)
     }
 
-    /// Reads into the memory that is there. After an error the replay is empty.
+    /// Reads into the memory that is already allocated. After an error the replay is empty.
     fn load_rest(&mut self, from: &mut dyn Read, open: &mut Open<'_>) -> Result<()> {
         let mut rows_of = |replay: &mut Self, number| replay.load_segment(number, &mut *open(number)?);
         self.load_from(from, &mut rows_of).map_err(|error| self.forget(error))

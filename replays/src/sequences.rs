@@ -1,9 +1,9 @@
-//! Sequences instead of single transitions: what a network with a memory learns from.
+//! Sampling of sequences instead of single transitions, for recurrent networks.
 //!
-//! A sequence is a window of the rows of one seat, and begins at a row whose number is a multiple of the period: there, and
-//! nowhere else, the ring keeps what the policy remembered. It may reach over the end of an episode. The memory starts anew
-//! behind it, and no return does: each step has its own, as single transitions do. The first rows warm the memory up, the
-//! steps of the next ones are learned from, and the last ones are where their returns lead.
+//! A sequence is a window of the rows of one seat, and begins at a row whose number is a multiple of the period: only there
+//! the ring stores the recurrent state of the policy. A sequence may reach over the end of an episode: there the recurrent
+//! state is reset, and no n-step return crosses it. The first rows are the burn-in, the steps of the next ones are learned
+//! from, and the last ones hold the observations that their returns bootstrap from.
 //! Source: Kapturowski et al. 2019, "Recurrent experience replay in distributed reinforcement learning", section 3.
 
 use rl_core::{Result, Rng, Spec};
@@ -12,76 +12,77 @@ use crate::replay::Window;
 use crate::sample::Observations;
 use crate::{Lane, Replay, RewardTransform, stack};
 
-/// The extent of a sequence.
+/// Lengths of the sequences that a recurrent network learns from (R2D2).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Sequence {
-    /// Rows before the first step that is learned from.
+    /// Rows before the first step that is learned from; they only warm up the recurrent state.
     pub burn_in: usize,
-    /// Rows whose steps are learned from.
+    /// Steps that are learned from, at least 1.
     pub steps: usize,
-    /// Rows between the beginnings of sequences.
+    /// Rows from one beginning of a sequence to the next, at least 1; sequences overlap if it is below `steps`.
     pub period: usize,
-    /// Numbers of a state: what the policy keeps of each step in [`Rollout::extra`](crate::Rollout::extra).
+    /// Width of the recurrent state, which the policy stores in [`Rollout::extra`](crate::Rollout::extra).
     pub state: usize,
 }
 
 impl Sequence {
-    /// Rows behind the first that a sequence needs for returns of `n_step` rewards.
+    /// Rows after the first that a sequence needs for returns of `n_step` rewards.
     pub(crate) fn reach(&self, n_step: usize) -> usize {
         self.burn_in + self.steps - 1 + n_step
     }
 
-    /// Where the states stand of those of `slots` that sequences may begin in.
+    /// Indices of the stored recurrent states that belong to `slots`; slots in which no sequence begins have none.
     pub(crate) fn places(self, slots: impl Iterator<Item = usize>) -> impl Iterator<Item = usize> {
         slots.filter(move |slot| slot.is_multiple_of(self.period)).map(move |slot| slot / self.period)
     }
 
-    /// All of its rows, `T`.
+    /// Rows of a sequence, `T`: burn-in, steps to learn from, and the rows that returns of `n_step` rewards need after them.
     pub fn rows(&self, n_step: usize) -> usize {
         self.reach(n_step) + 1
     }
 }
 
-/// What a ring of sequences keeps besides its rows.
+/// Stored recurrent states with which the sequences of a ring begin.
 #[derive(Clone, Debug)]
 pub(crate) struct Beginnings {
+    /// Lengths of the sequences.
     pub(crate) sequence: Sequence,
-    /// `[rows / period, seats, state]`.
+    /// Recurrent state before each row in which a sequence may begin, `[rows / period, seats, state]`.
     pub(crate) states: Lane<f32>,
 }
 
-/// `B` sequences of `T` rows, and the `M` steps in them that are learned from.
+/// A minibatch of `B` sequences of `T` rows, with the `M` steps in them that are learned from.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Sequences {
-    /// All rows, `[T·B]`: by time, then by sequence.
+    /// Observations of all rows, `[T·B]`: by time, then by sequence.
     pub obs: Observations,
-    /// 1 where an episode starts, else 0, `[T, B]`.
+    /// 1 where an episode starts (the recurrent state is reset before that row), else 0, `[T, B]`.
     pub starts: Vec<f32>,
-    /// What was remembered before the first row, `[B, state]`.
+    /// Recurrent state of the policy before the first row, `[B, state]`.
     pub states: Vec<f32>,
-    /// The rows of `obs` where the actions were taken, ascending, `[M]`.
+    /// Rows of `obs` in which the actions were taken, ascending, `[M]`.
     pub here: Vec<u32>,
-    /// Those where their returns end, `[M]`.
+    /// Rows of `obs` from which the returns bootstrap, `[M]`: `n` steps after `here`, or the last observation of the episode.
     pub next: Vec<u32>,
-    /// `[M, discrete]`.
+    /// Discrete actions, `[M, discrete]`.
     pub discrete: Vec<u32>,
-    /// `[M, continuous]`.
+    /// Continuous actions, `[M, continuous]`.
     pub continuous: Vec<f32>,
-    /// Discounted sum of what counts of the rewards on the way, `[M]`.
+    /// Discounted sums of the transformed rewards from `here` to `next`, `[M]`.
     pub reward: Vec<f32>,
-    /// What the value of `next` counts, `[M]`.
+    /// Factors of the bootstrap value at `next`, `[M]`: γ^k after `k` steps, 0 after a terminal one.
     pub discount: Vec<f32>,
-    /// What each sequence was drawn in proportion to, `[B]`: 1 where draws are uniform.
+    /// Priorities with which the sequences were drawn, `[B]`: 1 where draws are uniform.
     pub priorities: Vec<f64>,
-    /// Numbers of the sequences, `[B]`, for [`set_priorities`](Replay::set_priorities): no other sequence ever has one of them.
+    /// Numbers of the sequences, `[B]`, for [`set_priorities`](Replay::set_priorities): each number is used only once.
     pub places: Vec<u64>,
-    /// The same as rows and seats.
+    /// First row and seat of each sequence, `[B]`.
     firsts: Vec<(u64, usize)>,
     rows: usize,
 }
 
 impl Sequences {
-    /// Room for `count` sequences of `rows` rows.
+    /// Allocates a minibatch of `count` sequences of `rows` rows each, with recurrent states of width `state`.
     pub fn new(spec: &Spec, count: usize, rows: usize, state: usize) -> Self {
         Self {
             obs: Observations::new(spec, count * rows),
@@ -100,20 +101,20 @@ impl Sequences {
         }
     }
 
-    /// `B`.
+    /// Number of sequences, `B`.
     pub fn count(&self) -> usize {
         self.priorities.len()
     }
 
-    /// `T`.
+    /// Rows per sequence, `T`.
     pub fn rows(&self) -> usize {
         self.rows
     }
 }
 
 impl Replay {
-    /// Whether a sequence begins in that row, all of it and the stack of its first row are there, and one of its steps can be
-    /// learned from.
+    /// Whether a sequence that can be drawn begins in row `at`: a multiple of the period, all rows and the frame stack of the
+    /// first one present, and at least one step to learn from.
     pub(crate) fn is_sequence(&self, sequence: Sequence, at: u64, seat: usize) -> bool {
         let Sequence { burn_in, steps, period, .. } = sequence;
         at.is_multiple_of(period as u64)
@@ -122,13 +123,14 @@ impl Replay {
             && (burn_in..burn_in + steps).any(|row| self.window(at + row as u64, seat).is_some())
     }
 
-    /// Draws as many sequences as `out` has room for, as [`sample`](Replay::sample) draws transitions.
+    /// Draws a minibatch of sequences into `out`, with replacement: uniformly, or by priority where the ring is
+    /// [prioritised](Replay::prioritised). `counted` transforms the rewards of the returns.
     ///
     /// # Errors
     /// If no sequence is complete yet.
     ///
     /// # Panics
-    /// If the ring is not one of sequences, or `out` was made for others.
+    /// If the ring was not made by [`of_sequences`](Replay::of_sequences), or `out` was made for sequences of other lengths.
     pub fn sample_sequences(&self, rng: &mut Rng, counted: RewardTransform, out: &mut Sequences) -> Result<()> {
         let Beginnings { sequence, states } = self.beginnings.as_ref().expect("a ring of sequences");
         let (count, rows, width) = (out.count(), sequence.rows(self.n_step()), sequence.state);
@@ -165,8 +167,9 @@ impl Replay {
     }
 }
 
-/// Rows for `capacity` transitions that sequences are drawn from: whole periods, so that a beginning stays one when the ring
-/// goes round.
+/// Rows of a ring from which sequences are drawn, for `capacity` transitions of all seats.
+///
+/// The result is a multiple of the period, so that sequences begin in the same slots each time the ring wraps around.
 pub(crate) fn rows_for(spec: &Spec, seats: usize, capacity: usize, n_step: usize, sequence: Sequence) -> usize {
     let own = capacity.div_ceil(seats).max(sequence.period);
     (own + sequence.reach(n_step) + stack::most(spec)).next_multiple_of(sequence.period)

@@ -1,11 +1,11 @@
-//! How single frames become the stack that a policy sees: stated once, for blocks and for the replay.
+//! Frame stacking: makes the stack that a policy sees of single frames, for rollouts and for the replay.
 
 use rl_core::Spec;
 
-/// Writes `[H, W, stack·C]`, oldest frame first, from the frame that is `back` rows before the newest, `frame(back)`.
+/// Writes a frame stack `[H, W, stack·C]` to `out`, oldest frame first; `frame(back)` is the frame `back` rows before the newest.
 ///
-/// `age` is the newest frame's steps since the reset: rows before it are padded with the first frame of the episode, so a
-/// stack never spans two episodes.
+/// `age` is the number of steps from the reset to the newest frame: rows before the reset are padded with the first frame of
+/// the episode, so that a stack never spans two episodes.
 pub(crate) fn gather<'a>(stack: usize, channels: usize, age: u32, frame: impl Fn(usize) -> &'a [u8], out: &mut [u8]) {
     if (stack, channels) == (4, 1) {
         return interleave([4, 3, 2, 1].map(|s| frame(history(s, age))), out);
@@ -18,12 +18,12 @@ pub(crate) fn gather<'a>(stack: usize, channels: usize, age: u32, frame: impl Fn
     }
 }
 
-/// How many rows behind its newest a stack may reach.
+/// Rows before the newest that a frame stack needs at most.
 pub(crate) fn most(spec: &Spec) -> usize {
     spec.stack - 1
 }
 
-/// How many rows before the newest the oldest of its last `stack` frames stands.
+/// Rows from the oldest of the last `stack` frames to the newest one, which is `age` steps after the reset.
 pub(crate) fn history(stack: usize, age: u32) -> usize {
     (stack - 1).min(age as usize)
 }

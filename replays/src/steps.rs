@@ -1,24 +1,24 @@
-//! Steps without what came of them: what was seen and what was done, for whoever learns to do the same.
+//! Minibatches of observations and actions without rewards, for imitation learning.
 
 use rl_core::Spec;
 
 use crate::Replay;
 use crate::sample::{Observations, Table};
 
-/// `B` steps, in memory that is filled again and again.
+/// A minibatch of `B` observation-action pairs, in memory that is reused.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Steps {
-    /// Where the actions were taken.
+    /// Observations in which the actions were taken.
     pub obs: Observations,
-    /// `[B, discrete]`.
+    /// Discrete actions, `[B, discrete]`.
     pub discrete: Table<u32>,
-    /// As the environment got them, `[B, continuous]`.
+    /// Continuous actions as the environment got them: clipped, in its units, `[B, continuous]`.
     pub continuous: Table<f32>,
     room: usize,
 }
 
 impl Steps {
-    /// Room for so many steps.
+    /// Allocates a minibatch of `room` steps.
     pub fn new(spec: &Spec, room: usize) -> Self {
         Self {
             obs: Observations::new(spec, room),
@@ -30,14 +30,15 @@ impl Steps {
 }
 
 impl Replay {
-    /// Takes steps from `places`, which are some of [`transitions`](Replay::transitions), until `out` is full or none is left;
-    /// says how many it took.
+    /// Copies the steps at `places`, items of [`transitions`](Replay::transitions), to `out` until it is full or none is left.
+    ///
+    /// Returns the number of steps copied.
     pub fn steps_of(&self, places: &mut impl Iterator<Item = (u64, usize)>, out: &mut Steps) -> usize {
         let places = places.take(out.room).enumerate();
         places.map(|(row, place)| self.put_step(place, out, row)).count()
     }
 
-    /// Steps since the reset in a row that is there.
+    /// Agent steps since the reset in a row that is still present.
     pub fn age(&self, (row, seat): (u64, usize)) -> u32 {
         self.age[(self.slot(row), seat)]
     }

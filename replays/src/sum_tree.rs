@@ -4,7 +4,7 @@
 //! difference. So the tree is a function of its leaves: it does not drift, and saving the leaves saves it to the bit.
 //! Source: Schaul et al. 2016, appendix B.2.1.
 
-/// Weights from 0 on and their sums.
+/// A sum tree: non-negative leaf weights, from which a leaf is drawn in proportion to its weight in O(log n).
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct SumTree {
     /// Node 1 is the root, those below node `i` are `2i` and `2i + 1`, and the leaves are the second half.
@@ -12,10 +12,10 @@ pub(crate) struct SumTree {
 }
 
 impl SumTree {
-    /// Leaves of weight 0.
+    /// A tree of `leaves` leaves of weight 0.
     ///
     /// # Panics
-    /// If there are none.
+    /// If `leaves` is 0.
     pub(crate) fn new(leaves: usize) -> Self {
         assert!(leaves > 0, "a tree has leaves");
         Self { nodes: vec![0.0; 2 * leaves] }
@@ -41,7 +41,7 @@ impl SumTree {
         self.nodes[self.len() + leaf]
     }
 
-    /// Changes the weight of a leaf, which is finite and not negative.
+    /// Sets the weight of a leaf, which must be finite and not negative, and updates the sums above it.
     pub(crate) fn set(&mut self, leaf: usize, weight: f64) {
         debug_assert!(weight >= 0.0 && weight.is_finite(), "a weight of {weight}");
         let mut node = self.len() + leaf;
@@ -52,8 +52,9 @@ impl SumTree {
         }
     }
 
-    /// The leaf in which `mark` lies when all weights are laid end to end, 0 ≤ `mark` ≤ total: never one of weight 0, unless
-    /// all are.
+    /// Finds the leaf in whose interval of the cumulative sum of weights `mark` lies, 0 ≤ `mark` ≤ total.
+    ///
+    /// The leaf never has weight 0, unless all have.
     pub(crate) fn find(&self, mut mark: f64) -> usize {
         let mut node = 1;
         while node < self.len() {

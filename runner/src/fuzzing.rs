@@ -4,7 +4,6 @@
 use std::path::Path;
 
 use candle_core::Device;
-use rl_agents::Log;
 use rl_core::{Env as _, Seating};
 use rl_envs::grid::frozen_lake::FrozenLake;
 
@@ -15,13 +14,11 @@ use crate::manifest::Manifest;
 use crate::metrics::Metrics;
 use crate::planners::PLANNERS;
 use crate::plot::curves::{self, Axis, See};
-use crate::preset::{self, Ask, Resolved};
+use crate::preset::{self, Ask};
 use crate::seeds::Seeds;
-use crate::session::Session;
-use crate::snapshot::{Extent, Handed, Snapshot};
 use crate::spent::Timed;
 use crate::tables::Tables;
-use crate::writer::Known;
+use crate::trainer::{Registry, Trainer, TrainerConfig};
 use crate::{learner, needs, rollout, start, trained};
 
 fn tables() -> Tables {
@@ -29,10 +26,7 @@ fn tables() -> Tables {
 }
 
 /// A run in memory that has just begun.
-pub struct Run {
-    resolved: Resolved,
-    session: Session,
-}
+pub struct Run(Trainer);
 
 impl Run {
     /// The preset of a pair with some values replaced.
@@ -40,12 +34,8 @@ impl Run {
     /// # Errors
     /// If one is refused.
     pub fn new(env: &str, agent: &str, sets: &[&str]) -> anyhow::Result<Self> {
-        let sets: Vec<String> = sets.iter().map(|&set| set.to_owned()).collect();
-        let resolved = preset::resolve(&tables(), &Ask { env, agent: Some(agent), sets: &sets, ..Ask::default() })?;
-        let train = resolved.train()?;
-        let mut session = start::start(&resolved, &train, 1, &Device::Cpu, Workers::Exactly(1))?;
-        session.begin(&train)?;
-        Ok(Self { resolved, session })
+        let config = TrainerConfig { env, agent, preset: None, sets, seed: 1, device: Device::Cpu };
+        Trainer::new(&Registry(tables()), &config).map(Self)
     }
 
     /// Acts, steps and learns once.
@@ -53,7 +43,7 @@ impl Run {
     /// # Errors
     /// If the environment or the learner fails.
     pub fn advance(&mut self) -> anyhow::Result<()> {
-        self.session.advance(&mut Log::default())
+        self.0.advance()
     }
 
     /// Every part by its name.
@@ -62,7 +52,7 @@ impl Run {
     /// If one cannot be saved.
     pub fn parts(&mut self) -> anyhow::Result<Vec<(String, Vec<u8>)>> {
         let mut parts = Vec::new();
-        self.session.visit(&mut |name, part| {
+        self.0.session().visit(&mut |name, part| {
             let mut bytes = Vec::new();
             part.save(&mut bytes)?;
             parts.push((name.to_owned(), bytes));
@@ -76,7 +66,7 @@ impl Run {
     /// # Errors
     /// If `bytes` is not such a part.
     pub fn load(&mut self, name: &str, bytes: &[u8]) -> anyhow::Result<()> {
-        self.session.visit(&mut |found, part| if found == name { Ok(part.load(&mut &*bytes)?) } else { Ok(()) })
+        self.0.session().visit(&mut |found, part| if found == name { Ok(part.load(&mut &*bytes)?) } else { Ok(()) })
     }
 
     /// Writes `run.toml` and a checkpoint into the directory of a run.
@@ -84,10 +74,7 @@ impl Run {
     /// # Errors
     /// If a file cannot be written.
     pub fn write(&mut self, dir: &Path) -> anyhow::Result<()> {
-        let owner = start::owner(&self.resolved, &self.resolved.train()?);
-        std::fs::write(dir.join("run.toml"), self.resolved.text())?;
-        let snapshot = Snapshot::take(&mut self.session, Extent::Whole, &Handed::default())?;
-        checkpoint::write(&dir.join("checkpoints"), &snapshot, &owner, &Known::new()).map(drop)
+        self.0.save(dir)
     }
 }
 

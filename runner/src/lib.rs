@@ -1,6 +1,7 @@
 //! Runs agents on environments: the library behind `rl-run`.
 //!
-//! A user's binary is `rl_runner::main(&[ENVS, MY_ENVS], &[AGENTS, PLANNERS, MY_AGENTS])`.
+//! A user's binary is `rl_runner::main(&[ENVS, MY_ENVS], &[AGENTS, PLANNERS, MY_AGENTS])`; a program with a loop of its own has a
+//! [`Trainer`].
 #![forbid(unsafe_code)]
 
 mod cli;
@@ -79,6 +80,7 @@ mod profile;
 mod bring;
 mod bench;
 mod plan;
+mod trainer;
 #[doc(hidden)]
 pub mod fuzzing;
 #[cfg(test)]
@@ -86,3 +88,4 @@ mod toy;
 
 pub use cli::main;
 pub use planners::PLANNERS;
+pub use trainer::{Registry, Trainer, TrainerConfig};

@@ -150,7 +150,8 @@ pub(crate) fn fresh(order: &Order, seed: u64, place: &Place<'_>, progress: Progr
     drive(&run, &mut session, Some(metrics), progress, &mut archive).map_err(|error| keep_batch(error, &run.path))
 }
 
-fn about(order: &Order, seed: u64) -> About {
+/// What `run.json` says of a run of that seed.
+pub(crate) fn about(order: &Order, seed: u64) -> About {
     let owner = owner(&order.resolved, &order.train);
     About {
         version: env!("CARGO_PKG_VERSION").to_owned(),

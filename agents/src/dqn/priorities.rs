@@ -1,4 +1,4 @@
-//! How often a transition is drawn by the error that it showed, and what its update counts for that.
+//! Prioritised experience replay: priorities from errors, and importance-sampling weights.
 //! Source: Schaul et al. 2016, eq. 1 and section 3.4.
 
 use rl_core::{Error, Result};
@@ -6,40 +6,45 @@ use serde::{Deserialize, Serialize};
 
 use crate::Schedule;
 
-/// Which transitions are drawn: in a preset a table whose key `kind` is `uniform`, `proportional` or `loss`.
+/// Sampling of the replay: in a preset a table whose key `kind` is `uniform`, `proportional` or `loss`.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "lowercase", deny_unknown_fields)]
 pub(crate) enum Priorities {
-    /// All equally often.
+    /// Draws all transitions equally often.
     Uniform {}, // a struct, since only of those are unknown keys refused
-    /// In proportion to `(error + eps)^alpha`, the error being that of the last update: of a value its size, of atoms the
-    /// divergence from their target (Hessel et al. 2018), of quantiles the loss. New transitions have the largest so far.
+    /// Draws a transition in proportion to `(error + eps)^alpha`, with its error at its last update.
+    ///
+    /// The error is the absolute TD error for expected values, the KL divergence from the target for a categorical
+    /// distribution (Hessel et al. 2018), and the loss for quantiles. New transitions have the largest priority so far.
     Proportional {
-        /// Added to every error, so that none is forgotten.
+        /// Positive number added to every error, so that every transition can be drawn again.
         eps: f64,
-        /// Exponent at the update that gives the priority; 0 for draws as good as uniform.
+        /// Priority exponent α by agent steps, 0 to 1; 0 makes draws nearly uniform.
         alpha: Schedule,
-        /// Exponent β of the importance-sampling weights: 1 corrects for the uneven draws in full.
+        /// Exponent β of the importance-sampling weights by agent steps, 0 to 1; 1 corrects the bias of the draws in full.
         beta: Schedule,
     },
-    /// In proportion to `(loss + eps)^alpha`, as Dopamine has it: the cross-entropy of atoms is never far from that of their
-    /// target alone, so that draws are nearly uniform at first.
+    /// Draws a transition in proportion to `(loss + eps)^alpha`, as in Dopamine, with its loss at its last update.
+    ///
+    /// The cross-entropy of a categorical distribution is never far from the entropy of its target, so that draws are nearly
+    /// uniform at first.
     Loss {
-        /// As above.
+        /// Positive number added to every loss, so that every transition can be drawn again.
         eps: f64,
-        /// As above.
+        /// Priority exponent α by agent steps, 0 to 1; 0 makes draws nearly uniform.
         alpha: Schedule,
-        /// As above.
+        /// Exponent β of the importance-sampling weights by agent steps, 0 to 1; 1 corrects the bias of the draws in full.
         beta: Schedule,
     },
 }
 
 impl Priorities {
+    /// Whether all transitions are drawn equally often.
     pub(crate) fn is_uniform(&self) -> bool {
         matches!(self, Self::Uniform {})
     }
 
-    /// Whether they follow what is minimised, and not the error or the divergence.
+    /// Whether priorities are made of the losses, and not of the errors or divergences.
     pub(crate) fn follow_the_loss(&self) -> bool {
         matches!(self, Self::Loss { .. })
     }
@@ -52,6 +57,10 @@ impl Priorities {
         }
     }
 
+    /// Checks the settings.
+    ///
+    /// # Errors
+    /// If `eps` is not positive, or `alpha` or `beta` is not within 0 to 1.
     pub(crate) fn check(&self) -> Result<()> {
         let Some((eps, alpha, beta)) = self.exponents() else { return Ok(()) };
         if !(eps > 0.0 && eps.is_finite()) {
@@ -62,8 +71,8 @@ impl Priorities {
         beta.check("agent.priorities.beta", 0.0, 1.0)
     }
 
-    /// What each draw of a minibatch counts at `steps`, given what it was drawn in proportion to: `(N · P)^-β`, over the
-    /// largest of the minibatch.
+    /// Writes the importance-sampling weights of a minibatch, `[B]`, to `out`: `(N · P)^-β`, divided by the largest of the
+    /// minibatch; all 1 where draws are uniform. `priorities` are those of the draws, `steps` agent steps give β.
     pub(crate) fn importance(&self, priorities: &[f64], steps: u64, out: &mut Vec<f64>) {
         out.clear();
         let Some((_, _, beta)) = self.exponents() else { return out.resize(priorities.len(), 1.0) };
@@ -71,7 +80,8 @@ impl Priorities {
         out.extend(priorities.iter().map(|priority| libm::pow(least / priority, beta)));
     }
 
-    /// What transitions of these errors are drawn in proportion to from `steps` on; nothing where draws are uniform.
+    /// Writes the new priorities of transitions with these errors, `[B]`, to `out`; none where draws are uniform. `steps`
+    /// agent steps give α.
     pub(crate) fn of(&self, errors: &[f64], steps: u64, out: &mut Vec<f64>) {
         out.clear();
         let Some((eps, alpha, _)) = self.exponents() else { return };

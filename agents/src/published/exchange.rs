@@ -1,5 +1,5 @@
-//! One place that holds the newest of something: who replaces it makes the next where nobody looks, and who takes it reads
-//! for as long as it likes.
+//! A shared pointer to the newest version of a value: the writer prepares the next version privately and swaps the pointer;
+//! a reader keeps the version that it took for as long as it likes.
 //!
 //! The lock guards a pointer and is held for as long as it takes to copy or swap one. `agents/tests/loom.rs` runs this file
 //! through every order in which threads can meet in it.
@@ -8,7 +8,7 @@ use std::sync::PoisonError;
 
 use super::{Arc, Mutex, MutexGuard}; // loom's in that test
 
-/// Where the newest is, once there is one.
+/// Reader's side: a handle to the newest value, if there is one yet.
 pub(crate) struct Place<T>(Arc<Mutex<Option<Arc<T>>>>);
 
 impl<T> Clone for Place<T> {
@@ -18,7 +18,7 @@ impl<T> Clone for Place<T> {
 }
 
 impl<T> Place<T> {
-    /// The newest, which stays as it is however often it is replaced.
+    /// The newest value; what is returned does not change when the writer replaces it.
     pub(crate) fn newest(&self) -> Option<Arc<T>> {
         self.lock().clone()
     }
@@ -29,10 +29,10 @@ impl<T> Place<T> {
     }
 }
 
-/// The side that replaces.
+/// Writer's side: replaces the newest value.
 pub(crate) struct Exchange<T> {
     place: Place<T>,
-    /// What was replaced last.
+    /// Value that was replaced last.
     spare: Option<Arc<T>>,
 }
 
@@ -43,22 +43,22 @@ impl<T> Default for Exchange<T> {
 }
 
 impl<T> Exchange<T> {
-    /// A place to take the newest from.
+    /// A handle from which a reader takes the newest value.
     pub(crate) fn place(&self) -> Place<T> {
         self.place.clone()
     }
 
-    /// Whether anybody could.
+    /// Whether any reader holds a handle.
     pub(crate) fn is_followed(&self) -> bool {
         Arc::strong_count(&self.place.0) > 1
     }
 
-    /// What was replaced last, to be written over; none while somebody still reads it.
+    /// Takes the value that was replaced last, to reuse its memory; `None` while a reader still holds it.
     pub(crate) fn spare(&mut self) -> Option<T> {
         self.spare.take().and_then(|spare| Arc::try_unwrap(spare).ok())
     }
 
-    /// Replaces the newest.
+    /// Replaces the newest value, and keeps the one before as spare.
     pub(crate) fn replace(&mut self, newest: T) {
         let newest = Arc::new(newest); // before the lock
         self.spare = self.place.lock().replace(newest);

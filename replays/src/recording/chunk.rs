@@ -1,4 +1,4 @@
-//! The frame around everything in a recording: kind, number, length, content, checksum.
+//! Chunks, of which a recording's file consists: kind, number, length, content, checksum.
 
 use std::io::{ErrorKind, Read, Write};
 
@@ -6,24 +6,30 @@ use flate2::read::DeflateDecoder;
 
 use super::RecordingError;
 
-/// What begins a file.
+/// First bytes of every recording.
 pub(super) const MAGIC: &[u8; 8] = b"rl-rec\r\n";
 
-/// Bytes of a content, at most: longer ones are not written.
+/// Largest content of a chunk in bytes, pictures apart.
 const MOST: u32 = 1 << 21;
 
-/// Those of pictures, of which each may be new in every pixel.
+/// Largest content of a chunk of pictures in bytes: in each picture every pixel may be new.
 const MOST_OF_PICTURES: u32 = 10 << 20;
 
 /// What a chunk holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
 pub(super) enum Kind {
+    /// The manifest, as JSON: the first chunk.
     Manifest = 1,
+    /// Beginning of an episode: its seed.
     Begin = 2,
+    /// Steps of the current episode.
     Steps = 3,
+    /// End of the current episode: its outcome.
     End = 4,
+    /// End of the recording: the number of episodes.
     Close = 5,
+    /// Pictures of the current episode.
     Pictures = 6,
 }
 
@@ -46,12 +52,16 @@ pub(super) struct Chunks<W> {
 }
 
 impl<W: Write> Chunks<W> {
+    /// Begins a file by writing the magic number.
     pub(super) fn begin(mut out: W) -> std::io::Result<Self> {
         out.write_all(MAGIC)?;
         Ok(Self { out, number: 0 })
     }
 
-    /// Writes one, and hands it to whoever reads along.
+    /// Writes a chunk in one call of the writer.
+    ///
+    /// # Errors
+    /// If writing fails.
     ///
     /// # Panics
     /// If the content is longer than two mebibytes, or ten of pictures.
@@ -67,23 +77,25 @@ impl<W: Write> Chunks<W> {
         self.out.write_all(&bytes)
     }
 
-    /// What was written to, with nothing left on the way there.
+    /// Flushes and returns the writer.
     pub(super) fn into_inner(mut self) -> std::io::Result<W> {
         self.out.flush()?;
         Ok(self.out)
     }
 }
 
-/// A chunk that is what was written.
+/// A chunk that was read and whose checksum is right.
 #[derive(Debug)]
 pub(super) struct Chunk {
+    /// What the chunk holds.
     pub(super) kind: Kind,
+    /// Bytes of the content.
     pub(super) content: Vec<u8>,
-    /// Where it begins in the file.
+    /// Byte of the file at which the chunk begins.
     pub(super) at: u64,
 }
 
-/// What deflated bytes hold, if it is `most` bytes at most; no more than that is unpacked.
+/// Inflates deflated bytes; `None` if they are invalid or hold more than `most` bytes, of which no more are unpacked.
 pub(super) fn inflate(deflated: impl Read, most: usize) -> Option<Vec<u8>> {
     let mut bytes = Vec::new();
     DeflateDecoder::new(deflated).take(most as u64 + 1).read_to_end(&mut bytes).ok()?;
@@ -99,6 +111,10 @@ pub(super) struct Reader<R> {
 }
 
 impl<R: Read> Reader<R> {
+    /// Begins a file by reading the magic number.
+    ///
+    /// # Errors
+    /// If the file begins otherwise, or reading fails.
     pub(super) fn begin(mut from: R) -> Result<Self, RecordingError> {
         let mut magic = Vec::new();
         from.by_ref().take(MAGIC.len() as u64).read_to_end(&mut magic)?;
@@ -108,7 +124,10 @@ impl<R: Read> Reader<R> {
         Ok(Self { from, number: 0, at: MAGIC.len() as u64 })
     }
 
-    /// The next chunk; `None` where the file ends, be it within one.
+    /// Reads the next chunk; `None` where the file ends, also in the middle of a chunk.
+    ///
+    /// # Errors
+    /// If the chunk is damaged, out of order or too long, or reading fails.
     pub(super) fn next(&mut self) -> Result<Option<Chunk>, RecordingError> {
         let at = self.at;
         let damaged = |what| RecordingError::Damaged { at, what };
@@ -143,7 +162,10 @@ impl<R: Read> Reader<R> {
         Ok(Some(Chunk { kind, content, at }))
     }
 
-    /// Asks that the file ends here.
+    /// Checks that the file ends here.
+    ///
+    /// # Errors
+    /// If bytes are left, or reading fails.
     pub(super) fn end(&mut self) -> Result<(), RecordingError> {
         if self.fill(&mut [0])? {
             return Err(RecordingError::Damaged { at: self.at, what: "something follows its end" });

@@ -1,36 +1,37 @@
-//! What a player thought before a step, in a byte per action.
+//! Policy outputs in recordings: a state value, and one byte per action.
 
 use super::{Manifest, OutputSampling};
 use crate::Outputs;
 
-/// Steps between the lowest and the highest number of a row.
+/// Quantisation steps between the lowest and the highest number of a row.
 const LEVELS: f64 = 254.0;
 
-/// The code of what is not a number.
+/// Byte that stands for NaN or an infinite number.
 const NONE: u8 = 255;
 
-/// What a player thought before a step.
+/// Policy output before a step.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Output<'a> {
-    /// Value of what it saw; not a number where it did not say.
+    /// State value; NaN where the policy did not compute it.
     pub value: f32,
-    /// A number per value of each discrete action, all actions one after the other: see [`Outputs`].
+    /// Probabilities or action values, `[A]`: a number per value of each discrete action, action after action. See [`Outputs`].
     pub actions: &'a [f32],
 }
 
 impl OutputSampling {
-    /// Whether those before that step are kept.
+    /// Whether the output before a step of an episode is stored.
     pub(super) fn due(&self, step: usize) -> bool {
         step.is_multiple_of(self.every as usize)
     }
 
-    /// Rows of so many steps after `before`.
+    /// Number of outputs stored for `count` steps that follow the first `before` steps of an episode.
     pub(super) fn rows(&self, before: usize, count: usize) -> usize {
         let every = self.every as usize;
         (before + count).div_ceil(every) - before.div_ceil(every)
     }
 
-    /// Bytes of a row of `actions` numbers: lowest and highest, the value where it is not the highest, and the codes.
+    /// Bytes of an encoded output of `actions` numbers: the lowest and the highest number, the state value where it is not
+    /// the highest, and a byte per action.
     pub(super) fn bytes(&self, actions: usize) -> usize {
         4 * self.wide() + actions
     }
@@ -43,7 +44,7 @@ impl OutputSampling {
     }
 }
 
-/// Appends rows of a value and a number per action, column after column.
+/// Encodes outputs `rows`, `[count, 1 + actions]`, and appends them to `out`, column after column.
 pub(super) fn encode(rows: &[f32], kept: OutputSampling, actions: usize, out: &mut Vec<u8>) {
     let (begin, count) = (out.len(), rows.len() / (1 + actions));
     out.resize(begin + count * kept.bytes(actions), 0);
@@ -63,7 +64,7 @@ pub(super) fn encode(rows: &[f32], kept: OutputSampling, actions: usize, out: &m
     }
 }
 
-/// Appends the rows of so many steps from what [`encode`] made of them; `None` if it is something else.
+/// Decodes `count` outputs that [`encode`] made, and appends them to `rows`; `None` if `bytes` are not valid.
 pub(super) fn decode(bytes: &[u8], manifest: &Manifest, count: usize, rows: &mut Vec<f32>) -> Option<()> {
     let (kept, actions) = (manifest.outputs?, manifest.actions());
     if bytes.len() != count * kept.bytes(actions) {

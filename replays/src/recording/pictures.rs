@@ -1,9 +1,9 @@
-//! Pictures of an episode, for whoever cannot play it again: that of its beginning, and one after every step.
+//! Pictures of an episode, for viewers that cannot replay it: the one of its beginning, and one after every step.
 //!
-//! They come in groups, each a chunk that is read without the others: how many (2 bytes), then deflated of every picture its
-//! sides, and the reward, the frames and the end of the step before it; the colours, where 256 suffice; and of every picture
-//! the runs of pixels that are not as in the one before. What precedes the first picture of a group, or one of another size,
-//! is black.
+//! Pictures are stored in groups, each a chunk that is read without the others: the number of pictures (2 bytes), then
+//! deflated for every picture its sides, and the reward, the frames and the end of the step before it; the colours, where
+//! 256 suffice; and for every picture the runs of pixels that differ from the picture before. The first picture of a group,
+//! and one of another size, is compared with black.
 
 mod projector;
 mod reel;
@@ -19,63 +19,63 @@ use crate::Rollout;
 pub use projector::Projector;
 pub use reel::Reel;
 
-/// Pixels of a picture, at most: those of 1920 × 1080.
+/// Largest number of pixels of a picture: 1920 × 1080 pixels fit.
 pub const PIXELS: usize = 1 << 21;
 
-/// Pictures of a group, at most.
+/// Largest number of pictures in a group.
 const GROUP: usize = 256;
 
-/// Bytes of a group after which no picture is added to it, before it is deflated.
+/// Bytes before compression from which on a group is full and gets no further picture.
 const FULL: usize = 1 << 20;
 
-/// Bytes of a group before it is deflated, at most: one that was nearly full and a picture of which everything changed.
+/// Largest size of a group in bytes before compression: one that was nearly full, and a picture that changed everywhere.
 const BODY: usize = 10 << 20;
 
-/// Bytes of what is said of a picture.
+/// Bytes of the data beside each picture: sides, reward, frames and end.
 const ROW: usize = 2 + 2 + 4 + 4 + 1;
 
-/// What people need to watch pictures, and only the environment could say.
+/// How to show the pictures of a recording.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Pictures {
-    /// Frames per second at which people watch it.
+    /// Speed at which people watch, in emulator frames per second; positive and finite.
     pub frame_rate: f64,
-    /// What the values of its one discrete action do; empty where they have no names.
+    /// Names of the values of the only discrete action; empty where they have no names.
     pub action_names: Vec<String>,
 }
 
-/// What a step came to; before the first one, nothing.
+/// Reward, frames and end of a step, stored beside its picture; zeros beside the picture of the episode's beginning.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Told {
-    /// What it earned, as [`Rollout::reward`] has it.
+    /// Raw reward, as in [`Rollout::reward`].
     pub reward: f32,
-    /// Emulator frames that passed.
+    /// Emulator frames of the step.
     pub frames: u32,
-    /// What it did to the episode.
+    /// Whether and how the step ended the episode.
     pub end: End,
 }
 
 impl Told {
-    /// That of row `t` of seat `e`.
+    /// Takes the numbers of seat `e` from row `t` of a block.
     pub fn of(block: &Rollout, t: usize, e: usize) -> Self {
         Self { reward: block.reward[(t, e)], frames: block.frames[(t, e)], end: block.end[(t, e)] }
     }
 }
 
-/// Consecutive pictures, packed: a [`Reel`] makes them, a [`Projector`] shows them.
+/// A group of consecutive pictures, compressed: a [`Reel`] makes it, a [`Projector`] shows it.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Group {
-    /// How many there are.
+    /// Number of pictures in the group.
     pub(super) count: usize,
-    /// How many of the episode are before them.
+    /// Number of pictures of the episode before the group.
     first: usize,
-    /// As it is in a file.
+    /// Content of the chunk in the file.
     pub(super) content: Vec<u8>,
-    /// Where that begins.
+    /// Byte of the file at which the chunk begins; 0 for a group that was not read from a file.
     at: u64,
 }
 
-/// Size of a picture.
+/// Width and height of a picture in pixels.
 type Size = (usize, usize);
 
 /// The pictures of an episode that were read, group by group.
@@ -83,12 +83,14 @@ type Size = (usize, usize);
 pub(super) struct Groups {
     groups: Vec<Group>,
     sizes: Vec<Size>,
+    /// Reward, frames and end beside each picture, `[pictures]`.
     pub(super) told: Vec<Told>,
 }
 
 impl Groups {
-    /// Takes the content of the next chunk, which began at byte `at`; `None` if it is something else. What it says of its
-    /// pictures is read at once, and they when they are shown.
+    /// Appends a group from the content of a chunk that began at byte `at`; `None` if the content is not valid.
+    ///
+    /// The data beside the pictures is unpacked at once, the pixels only when they are shown.
     pub(super) fn push(&mut self, content: Vec<u8>, at: u64) -> Option<()> {
         let (count, deflated) = content.split_first_chunk()?;
         let count = usize::from(u16::from_le_bytes(*count));
@@ -116,7 +118,7 @@ impl Groups {
         Some(())
     }
 
-    /// How many there are.
+    /// Number of pictures in all groups.
     pub(super) fn len(&self) -> usize {
         self.sizes.len()
     }

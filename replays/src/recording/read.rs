@@ -1,4 +1,4 @@
-//! Reads recordings, whoever wrote them: a file may be cut short, damaged or made to do harm.
+//! Reads recordings from untrusted files, which may be cut short, damaged or malicious.
 
 use std::io::Read;
 
@@ -11,52 +11,53 @@ use super::seen::History;
 use super::write::bytes_of;
 use super::{Manifest, OLDEST, Outcome, OutputSampling, RecordingError, STEPS, VERSION};
 
-/// Bytes of memory for all steps of a recording, at most. A file that asks for more is made to do harm: of a hundred half-hour
-/// games with outputs at every step they are a third.
+/// Largest memory, in bytes, for all steps of a recording. A file that needs more is taken for malicious: a hundred
+/// half-hour games with outputs at every step need a third of this.
 const MOST: usize = 1 << 29;
 
 /// A recording in memory.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Recording {
-    /// Where its episodes can be played again.
+    /// The environment with its configuration, and who played.
     pub manifest: Manifest,
-    /// In the order in which they were recorded; the last may be cut short.
+    /// Episodes in the order in which they were recorded; the last may be cut short.
     pub episodes: Vec<Played>,
-    /// Whether it was ended: else it is being written, or was cut short.
+    /// Whether the recording was closed: else it is still being written, or was cut short.
     pub whole: bool,
 }
 
-/// An episode.
+/// A recorded episode.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Played {
-    /// Its seed.
+    /// Seed of the episode.
     pub seed: u64,
-    /// How it ended; `None` where it is cut short.
+    /// Return, frames and end of the episode; `None` where it is cut short.
     pub outcome: Option<Outcome>,
-    /// By step, then by value.
+    /// Discrete actions, `[steps, discrete]`.
     discrete: Vec<u32>,
+    /// Continuous actions, `[steps, continuous]`.
     continuous: Vec<f32>,
-    /// Discrete and continuous values of an action.
+    /// Numbers of discrete and of continuous actions.
     width: (usize, usize),
-    /// Four bits of what each step showed.
+    /// Lowest four bits of the checksum of each step.
     checks: Vec<u8>,
-    /// Steps after which everything has that hash.
+    /// Hashes of the episode so far, each with the number of steps that it covers.
     hashes: Vec<(usize, u64)>,
     kept: Option<OutputSampling>,
-    /// Rows of a value and a number per action.
+    /// Stored outputs, `[rows, 1 + actions]`: the state value, then a number per action.
     outputs: Vec<f32>,
-    /// Numbers per action.
+    /// Numbers per output beside the state value; 0 where no outputs are stored.
     actions: usize,
     pictures: pictures::Groups,
 }
 
 impl Played {
-    /// Steps that were recorded.
+    /// Number of recorded agent steps.
     pub fn steps(&self) -> usize {
         self.checks.len()
     }
 
-    /// The action of a step: discrete values, and continuous ones.
+    /// Discrete and continuous actions of a step, `[discrete]` and `[continuous]`.
     ///
     /// # Panics
     /// If there is no such step.
@@ -65,74 +66,74 @@ impl Played {
         (&self.discrete[step * discrete..][..discrete], &self.continuous[step * continuous..][..continuous])
     }
 
-    /// What they and what is told beside pictures take in memory.
+    /// Bytes of memory of the steps, and of the data beside pictures.
     fn bytes(&self) -> usize {
         4 * (self.discrete.len() + self.continuous.len() + self.outputs.len() + 8 * self.pictures.len()) + self.steps()
     }
 
-    /// What the player thought before that step; `None` where nothing of it was kept.
+    /// Policy output before a step; `None` where none was stored for that step.
     pub fn output(&self, step: usize) -> Option<Output<'_>> {
         let kept = self.kept.filter(|kept| kept.due(step))?;
         let row = self.outputs.chunks_exact(1 + self.actions).nth(step / kept.every as usize)?;
         Some(Output { value: row[0], actions: &row[1..] })
     }
 
-    /// What the player was last known to think at that step; `None` where nothing was kept before.
+    /// Newest policy output stored at or before a step; `None` where there is none.
     pub fn latest_output(&self, step: usize) -> Option<Output<'_>> {
         let every = self.kept?.every as usize;
         self.output(step / every * every)
     }
 
-    /// What is said beside the pictures of what that step came to; `None` where none are kept.
+    /// Reward, frames and end of a step, stored beside its picture; `None` where no pictures are stored.
     pub fn told(&self, step: usize) -> Option<Told> {
         self.pictures.told.get(step + 1).copied() // the first is of the beginning
     }
 
-    /// Its pictures: see [`Projector`](super::Projector).
+    /// Packed pictures of the episode, which a [`Projector`](super::Projector) unpacks.
     pub(super) fn pictures(&self) -> &pictures::Groups {
         &self.pictures
     }
 }
 
-/// Where an episode that is played again is not the recorded one.
+/// Where a replayed episode differs from the recorded one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Differs {
-    /// First step, from 0, that may differ.
+    /// First step, from 0, that may differ: all before it are known to be equal.
     pub from: usize,
-    /// First step that does, or one before it did.
+    /// Step at which the difference was found: it differs itself, or one from `from` on does.
     pub seen: usize,
 }
 
-/// An episode that is being played again.
+/// Verification of an episode that is being replayed, step by step.
 #[derive(Clone, Debug)]
 pub struct Replayed<'a> {
     played: &'a Played,
     history: History,
     steps: usize,
-    /// Steps of which everything is known to be equal.
+    /// Steps covered by the last hash that was equal.
     equal: usize,
-    /// The next hash.
+    /// Index of the next hash.
     hash: usize,
 }
 
 impl<'a> Replayed<'a> {
-    /// Begins again.
+    /// Begins the verification at step 0.
     pub fn begin(played: &'a Played) -> Self {
         Self { played, history: History::begin(played.seed), steps: 0, equal: 0, hash: 0 }
     }
 
-    /// Steps of which everything is known to be equal; of later ones four bits are.
+    /// Steps that are known to be equal by a hash; of later ones only four bits of the checksum were compared.
     pub fn equal(&self) -> usize {
         self.equal
     }
 
-    /// Compares what the next step showed, see [`seen`](super::seen()), with what was recorded.
+    /// Compares the checksum of the next step, made by [`seen`](super::seen()), with the recorded one.
     ///
     /// # Errors
-    /// If it differs.
+    /// If the checksum or the hash of the episode so far differs.
     ///
     /// # Panics
-    /// If all steps were compared.
+    /// If all recorded steps were compared already.
     pub fn step(&mut self, seen: u32) -> Result<(), Differs> {
         let differs = Differs { from: self.equal, seen: self.steps };
         self.history.push(seen);
@@ -153,15 +154,15 @@ impl<'a> Replayed<'a> {
 }
 
 impl Recording {
-    /// Reads a recording.
+    /// Reads a recording; one that is cut short is read as far as it goes.
     ///
     /// # Errors
-    /// If it is none, or of another version, or damaged.
+    /// If the file is not a recording, has an unsupported version, is damaged, needs too much memory or cannot be read.
     pub fn read(from: impl Read) -> Result<Self, RecordingError> {
         Self::within(MOST, from)
     }
 
-    /// Reads one whose steps take that many bytes of memory at most.
+    /// Reads a recording whose steps take at most `left` bytes of memory.
     fn within(mut left: usize, from: impl Read) -> Result<Self, RecordingError> {
         let mut chunks = Reader::begin(from)?;
         let Some(first) = chunks.next()? else { return Err(RecordingError::Foreign) };
@@ -255,7 +256,7 @@ fn outcome(content: &[u8]) -> Option<Outcome> {
     Some(Outcome { ret: f64::from_bits(u64::from_le_bytes(*ret)), frames: u64::from_le_bytes(*frames), end })
 }
 
-/// Appends the steps of a chunk; `None` if they are none.
+/// Appends the steps of a chunk to `played`; `None` if the content is not valid.
 fn steps(content: &[u8], manifest: &Manifest, played: &mut Played) -> Option<()> {
     let (count, deflated) = content.split_first_chunk()?;
     let count = usize::from(u16::from_le_bytes(*count));

@@ -1,10 +1,10 @@
-//! What a step showed, as a number: equal where everything that a player could see is equal.
+//! Checksums of the results of steps, by which a replay is verified.
 
 use sha2::{Digest, Sha256};
 
 use crate::Rollout;
 
-/// CRC-32 of row `t` of seat `e`: observation, reward, end and frames, to the bit.
+/// CRC-32 of the observation, reward, end and frames of seat `e` in row `t`, bit for bit.
 pub fn seen(block: &Rollout, t: usize, e: usize) -> u32 {
     let mut hash = crc32fast::Hasher::new();
     hash.update(block.frame_at(t, e));
@@ -17,19 +17,22 @@ pub fn seen(block: &Rollout, t: usize, e: usize) -> u32 {
     hash.finalize()
 }
 
-/// A hash of everything that was seen since the episode began.
+/// Running SHA-256 of the seed and the checksums of all steps of an episode so far.
 #[derive(Clone, Debug)]
 pub(super) struct History(Sha256);
 
 impl History {
+    /// Begins an episode.
     pub(super) fn begin(seed: u64) -> Self {
         Self(Sha256::new_with_prefix(seed.to_le_bytes()))
     }
 
+    /// Adds the checksum of the next step.
     pub(super) fn push(&mut self, seen: u32) {
         self.0.update(seen.to_le_bytes());
     }
 
+    /// First 64 bits of the hash so far.
     pub(super) fn hash(&self) -> u64 {
         let digest = self.0.clone().finalize();
         u64::from_le_bytes(digest[..8].try_into().expect("eight of 32 bytes"))

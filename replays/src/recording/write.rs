@@ -9,21 +9,21 @@ use super::chunk::{Chunks, Kind};
 use super::seen::History;
 use super::{Group, Manifest, OLDEST, Outcome, OutputSampling, STEPS, VERSION, outputs};
 
-/// Writes one recording.
+/// Writes one recording, episode after episode, to `W`.
 #[derive(Debug)]
 pub struct Recorder<W> {
     chunks: Chunks<W>,
     discrete: Vec<u32>,
     continuous: usize,
     kept: Option<OutputSampling>,
-    /// Numbers of an output beside the value.
+    /// Numbers per output beside the state value.
     actions: usize,
     episodes: u32,
-    /// Of the episode that is being recorded.
+    /// Hash of the current episode so far; `None` between episodes.
     history: Option<History>,
-    /// Steps of it.
+    /// Steps of the current episode.
     taken: usize,
-    /// Pictures of it, where they are kept.
+    /// Pictures of the current episode; `None` where no pictures are stored.
     pictures: Option<usize>,
     steps: Steps,
 }
@@ -32,20 +32,21 @@ pub struct Recorder<W> {
 #[derive(Debug, Default)]
 struct Steps {
     count: usize,
-    /// By step, then by value.
+    /// Discrete actions, `[count, discrete]`.
     discrete: Vec<u32>,
+    /// Continuous actions, `[count, continuous]`.
     continuous: Vec<f32>,
-    /// Four bits of what each showed.
+    /// Lowest four bits of the checksum of each step.
     checks: Vec<u8>,
-    /// Rows of a value and a number per action.
+    /// Outputs, `[rows, 1 + actions]`: the state value, then a number per action.
     outputs: Vec<f32>,
 }
 
 impl<W: Write> Recorder<W> {
-    /// Begins a recording.
+    /// Begins a recording by writing its manifest.
     ///
     /// # Errors
-    /// If it cannot be written, or could not be read: it would be of no [`VERSION`], or of what no environment has.
+    /// If writing fails, or the manifest could not be read again: its version is unsupported or its values are invalid.
     pub fn begin(out: W, manifest: &Manifest) -> std::io::Result<Self> {
         let version = (!(OLDEST..=VERSION).contains(&manifest.version)).then_some("another version");
         if let Some(what) = version.or(manifest.wrong()) {
@@ -59,13 +60,13 @@ impl<W: Write> Recorder<W> {
         Ok(Self { chunks, discrete, continuous, kept, actions, episodes, history, taken, pictures, steps })
     }
 
-    /// Begins the episode of a seed.
+    /// Begins an episode that was started with `seed`.
     ///
     /// # Errors
-    /// If it cannot be written.
+    /// If writing fails.
     ///
     /// # Panics
-    /// If another has not ended.
+    /// If the episode before has not ended.
     pub fn episode(&mut self, seed: u64) -> std::io::Result<()> {
         assert!(self.history.is_none(), "episodes are recorded one after the other");
         (self.history, self.taken) = (Some(History::begin(seed)), 0);
@@ -73,23 +74,25 @@ impl<W: Write> Recorder<W> {
         self.chunks.write(Kind::Begin, &seed.to_le_bytes())
     }
 
-    /// Keeps the next pictures of the episode: that of its beginning, then one after each step, before the steps themselves.
+    /// Stores the next pictures of the episode: the one of its beginning, then one after each step.
+    ///
+    /// The pictures of steps must be stored before the chunk of the steps themselves is written.
     ///
     /// # Errors
-    /// If they cannot be written.
+    /// If writing fails.
     ///
     /// # Panics
-    /// If no episode has begun, or the manifest wants none.
+    /// If no episode has begun, or the manifest has no `pictures`.
     pub fn pictures(&mut self, group: &Group) -> std::io::Result<()> {
         assert!(self.history.is_some(), "an episode has begun");
         *self.pictures.as_mut().expect("the manifest wants pictures") += group.count;
         self.chunks.write(Kind::Pictures, &group.content)
     }
 
-    /// Keeps what the player thought before its next action, `[1 + A]`, where that is one of the steps that the manifest wants.
+    /// Stores the policy output before the next step, `[1 + A]`, if the manifest wants an output at that step.
     ///
     /// # Panics
-    /// If it does not have a number per action, or the one before was followed by no action.
+    /// If the output has another length, or the output before it was followed by no step.
     pub fn output(&mut self, output: &[f32]) {
         let Some(kept) = self.kept.filter(|kept| kept.due(self.taken)) else { return };
         assert_eq!(output.len(), 1 + self.actions, "numbers of an output");
@@ -97,13 +100,13 @@ impl<W: Write> Recorder<W> {
         self.steps.outputs.extend_from_slice(output);
     }
 
-    /// Records an action and what it showed: see [`seen`](super::seen()).
+    /// Records the actions of a step and the checksum of its result, which [`seen`](super::seen()) makes.
     ///
     /// # Errors
-    /// If it cannot be written.
+    /// If writing fails.
     ///
     /// # Panics
-    /// If no episode has begun, the action is none of the manifest's, or an output or a picture is missing before it.
+    /// If no episode has begun, an action is not one of the manifest, or an output or a picture is missing before the step.
     pub fn step(&mut self, discrete: &[u32], continuous: &[f32], seen: u32) -> std::io::Result<()> {
         assert_eq!((discrete.len(), continuous.len()), (self.discrete.len(), self.continuous), "values of an action");
         let exists = discrete.iter().zip(&self.discrete).all(|(action, count)| action < count);
@@ -122,10 +125,10 @@ impl<W: Write> Recorder<W> {
     /// Ends the episode.
     ///
     /// # Errors
-    /// If it cannot be written.
+    /// If writing fails.
     ///
     /// # Panics
-    /// If none has begun, its end is none, or it has not a picture per step where the manifest wants them.
+    /// If no episode has begun, `outcome.end` does not end one, or pictures are missing where the manifest wants them.
     pub fn end(&mut self, outcome: &Outcome) -> std::io::Result<()> {
         self.flush()?;
         assert!(self.history.take().is_some(), "an episode has begun");
@@ -138,25 +141,26 @@ impl<W: Write> Recorder<W> {
         self.chunks.write(Kind::End, &content)
     }
 
-    /// Ends the recording: from here on it is known to be whole.
+    /// Ends the recording, which marks the file as complete, and returns the flushed writer.
     ///
     /// # Errors
-    /// If it cannot be written.
+    /// If writing fails.
     ///
     /// # Panics
-    /// If an episode has not ended.
+    /// If the last episode has not ended.
     pub fn close(mut self) -> std::io::Result<W> {
         assert!(self.history.is_none(), "the last episode has ended");
         self.chunks.write(Kind::Close, &self.episodes.to_le_bytes())?;
         self.chunks.into_inner()
     }
 
-    /// Rows of outputs that the steps so far have.
+    /// Number of outputs that belong to the steps that are not written yet.
     fn rows(&self, kept: OutputSampling) -> usize {
         kept.rows(self.taken - self.steps.count, self.steps.count)
     }
 
-    /// Writes the steps so far: how many, then deflated the values, value after value, the checks, the hash and the outputs.
+    /// Writes the pending steps as a chunk: how many, then deflated the actions, action after action, the checks, the hash
+    /// and the outputs.
     fn flush(&mut self) -> std::io::Result<()> {
         let Steps { count, discrete, continuous, checks, outputs: rows } = std::mem::take(&mut self.steps);
         if count == 0 {
@@ -186,7 +190,7 @@ impl<W: Write> Recorder<W> {
     }
 }
 
-/// Bytes of one of so many actions.
+/// Bytes in which an action of this cardinality is stored: 1, 2 or 4.
 pub(super) fn bytes_of(cardinality: u32) -> usize {
     match cardinality {
         0..=0x100 => 1,

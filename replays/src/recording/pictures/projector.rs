@@ -1,4 +1,4 @@
-//! Shows packed pictures, whoever packed them: what is no picture is refused when it is to be shown.
+//! Decompresses the pictures of a recording from untrusted data: invalid pictures are refused when they are to be shown.
 
 use rl_core::Canvas;
 
@@ -6,26 +6,26 @@ use super::super::chunk::inflate;
 use super::super::{Played, RecordingError};
 use super::{BODY, Group, Groups, ROW};
 
-/// Shows the pictures of one episode, best in their order: going back unpacks a group again.
+/// Decompresses the pictures of one episode, fastest in their order: going back decompresses a group again.
 #[derive(Clone, Debug)]
 pub struct Projector {
     group: Option<Unpacked>,
     canvas: Canvas,
 }
 
-/// A group, and how far it was shown.
+/// A decompressed group, and how far it was shown.
 #[derive(Clone, Debug)]
 struct Unpacked {
-    /// Its place among the groups.
+    /// Index of the group.
     place: usize,
     bytes: Vec<u8>,
-    /// Of the colours in it: where, and how many; none where pixels hold their own.
+    /// Byte at which the palette begins, and its number of colours; 0 where pixels hold their colours themselves.
     colours: (usize, usize),
-    /// Where the next run is, and where runs end.
+    /// Bytes at which the next run is and at which the runs end.
     runs: (usize, usize),
-    /// Where the next pixel is.
+    /// Byte at which the next pixel is.
     pixels: usize,
-    /// Number of the next picture.
+    /// Number of the next picture in the episode.
     next: usize,
 }
 
@@ -36,10 +36,12 @@ impl Default for Projector {
 }
 
 impl Projector {
-    /// What there was to see after so many steps of an episode, always the same one; empty where that was not kept.
+    /// The picture after `steps` steps of an episode; an empty canvas where no such picture is stored.
+    ///
+    /// Every call must pass the same episode.
     ///
     /// # Errors
-    /// If what was kept is no picture.
+    /// If the stored data is not a valid picture.
     pub fn show(&mut self, played: &Played, steps: usize) -> Result<&Canvas, RecordingError> {
         let groups = played.pictures();
         let after = groups.groups.partition_point(|group| group.first <= steps);
@@ -80,7 +82,7 @@ impl Unpacked {
         Some(Self { place, bytes, colours: (from, colours), runs: (begin, end), pixels: end, next: group.first })
     }
 
-    /// Paints the next picture over the one before; `None` if it is none.
+    /// Paints the next picture over the one before; `None` if the data is not valid.
     fn paint(&mut self, groups: &Groups, canvas: &mut Canvas) -> Option<()> {
         let group = &groups.groups[self.place];
         let (width, height) = groups.sizes[self.next];
@@ -111,7 +113,7 @@ impl Unpacked {
         (!last || (self.runs.0, self.pixels) == (self.runs.1, self.bytes.len())).then_some(())
     }
 
-    /// The next number of the runs, of four bytes at most.
+    /// Reads the next number of the runs, which has at most four bytes.
     fn number(&mut self) -> Option<usize> {
         let mut number = 0;
         for shift in [0, 7, 14, 21] {

@@ -1,4 +1,4 @@
-//! Packs pictures as they come.
+//! Compresses the pictures of an episode while it is recorded.
 
 use std::collections::BTreeMap;
 use std::io::Write as _;
@@ -11,7 +11,7 @@ use rl_core::Canvas;
 use super::super::RecordingError;
 use super::{FULL, GROUP, Group, PIXELS, Told};
 
-/// Pixels that are as before and still part of a run: to end it would cost as much.
+/// Largest number of unchanged pixels in a row within a run: to end the run would cost as much.
 const GAP: usize = 4;
 
 /// Pixels that are compared at once.
@@ -20,18 +20,18 @@ const BLOCK: usize = 64;
 /// A colour: red, green and blue.
 type Colour = [u8; 3];
 
-/// Packs the pictures of an episode.
+/// Compresses the pictures of one episode into groups.
 #[derive(Clone, Debug)]
 pub struct Reel {
-    /// Of the group that is not full yet: sides, and what is told.
+    /// Width, height and the data beside each picture of the group that is not full yet.
     rows: Vec<(u16, u16, Told)>,
-    /// The picture before.
+    /// The picture before the next one.
     before: Canvas,
-    /// Of each picture the number of its runs, and of each run how many pixels are left out before it and how many it has.
+    /// For each picture the number of its runs, then for each run the pixels skipped before it and its length.
     runs: Vec<u8>,
     /// The pixels of all runs.
     pixels: Vec<Colour>,
-    /// Pictures of the groups before.
+    /// Number of pictures in the groups before.
     first: usize,
 }
 
@@ -43,10 +43,10 @@ impl Default for Reel {
 }
 
 impl Reel {
-    /// Takes the picture after a step, the first time that of the beginning, and returns a group that is full now.
+    /// Adds a picture, first the one of the episode's beginning, then one after each step; returns a group once it is full.
     ///
     /// # Errors
-    /// If it has more than [`PIXELS`], or a side of 65536 or more.
+    /// If the picture has more than [`PIXELS`] pixels, or a side of 65536 pixels or more.
     pub fn push(&mut self, picture: &Canvas, told: Told) -> Result<Option<Group>, RecordingError> {
         let (width, height) = (picture.width(), picture.height());
         let (Ok(wide), Ok(high)) = (u16::try_from(width), u16::try_from(height)) else {
@@ -73,7 +73,7 @@ impl Reel {
         Ok(if full { self.cut() } else { None })
     }
 
-    /// The pictures that no group was made of yet; `None` where there are none.
+    /// Makes a group of the pictures that are in none yet; `None` where there are no such pictures.
     pub fn cut(&mut self) -> Option<Group> {
         let (rows, runs, pixels) =
             (std::mem::take(&mut self.rows), std::mem::take(&mut self.runs), std::mem::take(&mut self.pixels));
@@ -105,7 +105,7 @@ impl Reel {
     }
 }
 
-/// Where pixels are not as before.
+/// Runs of pixels that differ between two pictures.
 fn runs(before: &[u8], now: &[u8]) -> Vec<Range<usize>> {
     let mut runs: Vec<Range<usize>> = Vec::new();
     let blocks = before.chunks(3 * BLOCK).zip(now.chunks(3 * BLOCK)).enumerate();
@@ -122,7 +122,7 @@ fn runs(before: &[u8], now: &[u8]) -> Vec<Range<usize>> {
     runs
 }
 
-/// The colours of pixels in the order in which they come, and which of them each is; `None` where they are more than 256.
+/// Palette of the pixels in the order of first use, and the index of each pixel; `None` for more than 256 colours.
 fn indexed(pixels: &[Colour]) -> Option<(Vec<Colour>, Vec<u8>)> {
     let (mut known, mut colours, mut indices) = (BTreeMap::new(), Vec::new(), Vec::with_capacity(pixels.len()));
     for alike in pixels.chunk_by(Colour::eq) {

@@ -1,0 +1,240 @@
+//! Training driven by a program of one's own: the rounds of `rl-run`, one call at a time, to the same bits.
+
+use std::fmt;
+use std::path::Path;
+
+use anyhow::bail;
+use candle_core::Device;
+use rl_agents::{AgentEntry, Learner, Log, Mode};
+use rl_core::EnvEntry;
+
+use crate::checkpoint::{self, Checkpoint};
+use crate::collect::Workers;
+use crate::demonstrations::{self, Shown};
+use crate::games::{Games, SEATS, play};
+use crate::learner::build;
+use crate::order::{Order, about};
+use crate::preset::{self, Ask, Resolved};
+use crate::run_dir::{self, About, RunDir};
+use crate::session::Session;
+use crate::snapshot::{Extent, Handed, Snapshot};
+use crate::start::{owner, start};
+use crate::stop::Stop;
+use crate::tables::Tables;
+use crate::trained::recorded;
+use crate::usage::usage;
+use crate::waiting::Waiting;
+use crate::writer::Known;
+
+/// Environments and agents that a program knows, by their names.
+#[derive(Clone, Debug)]
+pub struct Registry(pub(crate) Tables);
+
+impl Registry {
+    /// Of these tables, such as `rl_envs::ENVS` and `rl_agents::AGENTS` and those of one's own.
+    ///
+    /// # Errors
+    /// If two entries have one name.
+    pub fn new(envs: &[&'static [EnvEntry]], agents: &[&'static [AgentEntry]]) -> anyhow::Result<Self> {
+        let tables = Tables::new(envs, agents);
+        tables.check()?;
+        Ok(Self(tables))
+    }
+}
+
+/// What a [`Trainer`] trains.
+#[derive(Clone, Debug)]
+pub struct TrainerConfig<'a> {
+    /// Name of the environment, as of `--env`.
+    pub env: &'a str,
+    /// Name of the agent, as of `--agent`.
+    pub agent: &'a str,
+    /// A preset file, or the name of a built-in preset of the pair, as of `--preset`; the pair's own by default.
+    pub preset: Option<&'a Path>,
+    /// Replacements of single values, `table.key=value` each, as of `--set`.
+    pub sets: &'a [&'a str],
+    /// Seed of every random stream.
+    pub seed: u64,
+    /// Where tensors live.
+    pub device: Device,
+}
+
+/// A run in memory. It ends in the bits of `rl-run` with the same settings and seed.
+///
+/// ```
+/// use rl_runner::{Registry, Trainer, TrainerConfig};
+///
+/// let registry = Registry::new(&[rl_envs::ENVS], &[rl_agents::AGENTS])?;
+/// let sets = ["train.frames=2000"];
+/// let device = candle_core::Device::Cpu;
+/// let config = TrainerConfig { env: "cartpole", agent: "ppo", preset: None, sets: &sets, seed: 1, device };
+/// let mut trainer = Trainer::new(&registry, &config)?;
+/// while !trainer.is_done() {
+///     trainer.advance()?; // one round: every seat acts for a horizon, then the agent learns
+///     if let Some(mean) = trainer.mean_return() {
+///         println!("{} frames: {mean}", trainer.frames());
+///     }
+/// }
+/// let returns = trainer.evaluate(10, 0)?; // of ten full games
+/// assert_eq!(returns.len(), 10);
+/// # anyhow::Ok(())
+/// ```
+pub struct Trainer {
+    order: Order,
+    seed: u64,
+    shown: Option<Shown>,
+    session: Session,
+    log: Log,
+}
+
+impl fmt::Debug for Trainer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { order, seed, session, .. } = self;
+        f.debug_struct("Trainer")
+            .field("env", &order.resolved.env_name)
+            .field("agent", &order.resolved.agent.map(|agent| agent.id))
+            .field("seed", seed)
+            .field("counts", &session.counts)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Trainer {
+    /// Begins a run: resets its environments and builds its agent.
+    ///
+    /// # Errors
+    /// If a name, key or value is refused, the pair cannot work, or memory is short; the message names the mend.
+    pub fn new(registry: &Registry, config: &TrainerConfig<'_>) -> anyhow::Result<Self> {
+        let sets: Vec<String> = config.sets.iter().map(|&set| set.to_owned()).collect();
+        let ask =
+            Ask { env: config.env, agent: Some(config.agent), preset: config.preset, sets: &sets, protocol: None };
+        let mut resolved = preset::resolve(&registry.0, &ask)?;
+        demonstrations::settle(&mut resolved)?;
+        let order = order(resolved, &config.device)?;
+        let mut session = start(&order.resolved, &order.train, config.seed, &order.device, order.workers)?;
+        let shown = demonstrations::begin(&order.resolved, &mut session, &order.train)?;
+        Ok(Self { order, seed: config.seed, shown, session, log: Log::default() })
+    }
+
+    /// Goes on with the run in the directory `run`, of [`save`](Self::save) or of `rl-run`, from its last checkpoint.
+    ///
+    /// # Errors
+    /// If there is none, or it is damaged or of other settings.
+    pub fn open(registry: &Registry, run: &Path, device: &Device) -> anyhow::Result<Self> {
+        let (about, resolved) = recorded(run, &registry.0)?;
+        let order = order(resolved, device)?;
+        let owner = owner(&order.resolved, &order.train);
+        let checkpoint = Checkpoint::open(&checkpoint::find(run, "last")?, &owner)?;
+        let mut session = start(&order.resolved, &order.train, about.seed, &order.device, order.workers)?;
+        checkpoint.load(&mut session)?;
+        Ok(Self { order, seed: about.seed, shown: about.demonstrations, session, log: Log::default() })
+    }
+
+    /// Makes one round: every seat acts for a horizon, then the agent learns from what came of it.
+    ///
+    /// # Errors
+    /// If the environment, the policy or the learner fails.
+    pub fn advance(&mut self) -> anyhow::Result<()> {
+        self.session.advance(&mut self.log)
+    }
+
+    /// Whether the run has had `train.frames` frames, and an update.
+    pub fn is_done(&self) -> bool {
+        self.frames() >= self.order.train.frames && self.updates() > 0
+    }
+
+    /// Emulator frames so far, of all seats.
+    pub fn frames(&self) -> u64 {
+        self.session.counts.frames
+    }
+
+    /// Agent steps so far, of all seats.
+    pub fn agent_steps(&self) -> u64 {
+        self.session.counts.agent_steps
+    }
+
+    /// Episodes that have ended so far, in all seats.
+    pub fn episodes(&self) -> u64 {
+        self.session.counts.episodes
+    }
+
+    /// Optimiser steps so far.
+    pub fn updates(&self) -> u64 {
+        self.session.learner.updates()
+    }
+
+    /// Mean raw return of the last 100 episodes of training, or of as many as have ended; `None` before the first.
+    pub fn mean_return(&self) -> Option<f64> {
+        self.session.window.mean_return()
+    }
+
+    /// Means since the last call of what the learner measures, such as `loss`, by their names.
+    pub fn metrics(&mut self) -> Vec<(&'static str, f64)> {
+        self.log.drain()
+    }
+
+    /// What happened since the last call that a person should know, such as an engine that was lost and replaced.
+    pub fn notes(&mut self) -> Vec<String> {
+        std::mem::take(&mut self.session.notes)
+    }
+
+    /// The learner, whose weights can be saved as safetensors.
+    pub fn learner(&mut self) -> &mut dyn Learner {
+        self.session.learner.as_mut()
+    }
+
+    /// Raw returns of `episodes` full games by the weights as they are now, on seats that training never sees: those of
+    /// `rl-run eval --seed SEED`. Nothing of the run changes.
+    ///
+    /// # Errors
+    /// If the environment or the policy fails, or `episodes` is 0.
+    pub fn evaluate(&mut self, episodes: u32, seed: u64) -> anyhow::Result<Vec<f64>> {
+        if episodes == 0 {
+            bail!(usage("an evaluation has at least 1 episode"));
+        }
+        // A learner of that seed, whose policies draw by it.
+        let mut player = build(&self.order.resolved, self.session.seats.spec(), seed, &self.order.device)?;
+        let mut weights = Vec::new();
+        self.session.learner.weights().save(&mut weights)?;
+        player.weights().load(&mut &weights[..])?;
+        let mode = Mode::Evaluate { epsilon: self.order.eval.epsilon, greedy: false };
+        let games = Games { seed, first: SEATS, episodes, mode, workers: self.order.workers, outputs: false };
+        Ok(play(&self.order.resolved, player.as_ref(), games, &Waiting::default())?.returns)
+    }
+
+    /// Writes the whole state as a checkpoint into the directory `run`, which becomes that of a run: `rl-run eval`, `record` and
+    /// `resume` take it, and [`open`](Self::open) goes on from there to the same bits. A checkpoint of later frames is removed.
+    ///
+    /// # Errors
+    /// If the directory holds something else than this run, or cannot be written.
+    pub fn save(&mut self, run: &Path) -> anyhow::Result<()> {
+        self.session.rest(&mut self.log)?;
+        let Order { resolved, train, .. } = &self.order;
+        let about = About { demonstrations: self.shown.clone(), ..about(&self.order, self.seed) };
+        let dir = if run_dir::is_run(run) {
+            let there = run_dir::about(run)?;
+            if (&there.config_sha256, there.seed) != (&about.config_sha256, about.seed) {
+                bail!(usage(format!("{} is a run of other settings or another seed", run.display())));
+            }
+            RunDir::open(run)?
+        } else {
+            RunDir::create(Some(run), "", false, &about, &resolved.text())?
+        };
+        let snapshot = Snapshot::take(&mut self.session, Extent::Whole, &Handed::default())?;
+        checkpoint::forget_after(&dir.checkpoints(), snapshot.frames)?;
+        checkpoint::write(&dir.checkpoints(), &snapshot, &owner(resolved, train), &Known::new()).map(drop)
+    }
+
+    /// Everything that decides the future of the run.
+    pub(crate) fn session(&mut self) -> &mut Session {
+        &mut self.session
+    }
+}
+
+/// An order of one run, in memory.
+fn order(resolved: Resolved, device: &Device) -> anyhow::Result<Order> {
+    let (train, eval, threads) = (resolved.train()?, resolved.eval()?, rayon::current_num_threads());
+    let on = if device.is_cpu() { "cpu" } else { "cuda" }.to_owned();
+    let (device, workers, stop) = (device.clone(), Workers::UpTo(threads), Stop::default());
+    Ok(Order { resolved, train, eval, device, on, threads, workers, record: None, outputs: None, stop })
+}

@@ -1,0 +1,85 @@
+//! `Trainer`: a program that trains round by round does what `rl-run` does.
+#![forbid(unsafe_code)]
+
+mod common;
+
+use std::path::{Path, PathBuf};
+
+use candle_core::Device;
+use common::{json, names};
+use rl_runner::{Registry, Trainer, TrainerConfig};
+
+fn registry() -> Registry {
+    Registry::new(&[rl_envs::ENVS], &[rl_agents::AGENTS]).unwrap()
+}
+
+fn config<'a>(env: &'a str, agent: &'a str, sets: &'a [&'a str]) -> TrainerConfig<'a> {
+    TrainerConfig { env, agent, preset: None, sets, seed: 3, device: Device::Cpu }
+}
+
+/// But for what is lost of a number that is read from JSON.
+fn near(ours: Option<f64>, theirs: &serde_json::Value) -> bool {
+    ours.zip(theirs.as_f64()).is_some_and(|(ours, theirs)| (ours - theirs).abs() < 1e-9)
+}
+
+/// Trains to the end.
+fn finish(trainer: &mut Trainer) {
+    while !trainer.is_done() {
+        trainer.advance().unwrap();
+    }
+}
+
+/// The last weights of a run.
+fn weights(run: &Path) -> Vec<u8> {
+    let checkpoints: PathBuf = run.join("checkpoints");
+    let last = names(&checkpoints).into_iter().filter(|name| name.parse::<u64>().is_ok()).max().unwrap();
+    std::fs::read(checkpoints.join(last).join("model.safetensors")).unwrap()
+}
+
+#[test]
+fn a_trainer_ends_in_the_bits_of_the_program_and_each_goes_on_with_runs_of_the_other() {
+    for (env, agent) in [("cartpole", "ppo"), ("cartpole", "dqn"), ("frozenlake", "tabular")] {
+        let dir = tempfile::tempdir().unwrap();
+        let at = dir.path();
+        let line = format!("--env {env} --agent {agent} --seed 3 --quiet --json");
+        let half = json(at, &format!("{line} --frames 1500 --run program"));
+        let whole = json(at, "resume program --frames 3000 --quiet --json");
+
+        let (ours, registry) = (at.join("ours"), registry());
+        let mut trainer = Trainer::new(&registry, &config(env, agent, &["train.frames=1500"])).unwrap();
+        finish(&mut trainer);
+        assert_eq!(Some(trainer.frames()), half["frames"].as_u64(), "{agent}");
+        assert_eq!(Some(trainer.updates()), half["updates"].as_u64(), "{agent}");
+        assert!(near(trainer.mean_return(), &half["mean_return_100"]), "{agent}");
+        let measured = trainer.metrics().iter().any(|(name, _)| *name == "loss");
+        assert!(measured || agent == "tabular", "{agent}");
+        trainer.save(&ours).unwrap();
+        let resumed = json(at, "resume ours --frames 3000 --quiet --json");
+        assert_eq!(resumed["parameters_sha256"], whole["parameters_sha256"], "{agent}: the program goes on with ours");
+
+        let mut again = Trainer::open(&registry, &at.join("program"), &Device::Cpu).unwrap();
+        assert!(again.is_done(), "{again:?}");
+        again.save(&at.join("copy")).unwrap();
+        assert_eq!(weights(&at.join("copy")), weights(&at.join("program")), "{agent}: ours goes on with the program's");
+        let scored = json(at, "eval copy --episodes 5 --seed 7 --json");
+        let returns = again.evaluate(5, 7).unwrap();
+        assert!(near(Some(returns.iter().sum::<f64>() / 5.0), &scored["mean"]), "{agent}");
+    }
+}
+
+#[test]
+fn what_a_trainer_refuses_names_the_mend_and_another_run_is_left_alone() {
+    let (dir, registry) = (tempfile::tempdir().unwrap(), registry());
+    let refused = |config: &TrainerConfig<'_>| format!("{:#}", Trainer::new(&registry, config).unwrap_err());
+    assert!(refused(&config("cartpole", "pppo", &[])).contains("did you mean `ppo`?"));
+    assert!(refused(&config("cartpole", "ppo", &["agent.learning_rate=1"])).contains("agent.lr"));
+    assert!(Registry::new(&[rl_envs::ENVS, rl_envs::ENVS], &[]).is_err());
+    let mut one = Trainer::new(&registry, &config("cartpole", "ppo", &[])).unwrap();
+    let mut other = Trainer::new(&registry, &TrainerConfig { seed: 4, ..config("cartpole", "ppo", &[]) }).unwrap();
+    one.save(dir.path()).unwrap();
+    one.advance().unwrap();
+    one.save(dir.path()).unwrap();
+    let error = format!("{:#}", other.save(dir.path()).unwrap_err());
+    assert!(error.contains("is a run of other settings or another seed"), "{error}");
+    assert!(one.evaluate(0, 1).is_err());
+}
