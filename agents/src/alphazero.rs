@@ -17,7 +17,7 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use candle_core::Tensor;
-use rl_core::{Column, Error, Game, Reduce, Result, Rng, Saved, Spec, State, Stream};
+use rl_core::{Column, Game, Reduce, Result, Rng, Saved, Spec, State, Stream};
 use rl_nn::{AdamConfig, Optimiser, OptimiserConfig, Params, tensor};
 use rl_replays::Rollout;
 use serde::{Deserialize, Serialize};
@@ -168,9 +168,7 @@ struct Batch {
 impl<G: Game> AlphaZero<G> {
     fn new(context: &Context<'_>) -> Result<Self> {
         let config = Config::read(context)?;
-        if let Some(reason) = refuses::<G>(context.spec) {
-            return Err(Error::Config { key: "agent".to_owned(), message: reason });
-        }
+        crate::config::playable(refuses::<G>(context.spec))?;
         let Config { channels, blocks, hidden, .. } = config;
         let (planes, actions, precision) = (G::PLANES, G::ACTIONS, context.precision);
         let shape = Shape { planes, actions, channels, blocks, hidden, precision };

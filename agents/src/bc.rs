@@ -152,9 +152,7 @@ impl Bc {
     /// If a value of the configuration is out of range, or no encoder fits the environment.
     fn new(context: &Context<'_>) -> Result<Self> {
         let config = Config::read(context)?;
-        if let Some(reason) = on_policy::refuses("bc", context.spec) {
-            return Err(Error::Config { key: "agent".to_owned(), message: reason });
-        }
+        crate::config::playable(on_policy::refuses("bc", context.spec))?;
         features::check(config.normalise_observations, context.spec)?;
         let Config { trunk, ref hidden, activation, normalise_observations, .. } = config;
         let (hidden, precision) = (hidden.clone(), context.precision);

@@ -42,6 +42,11 @@ pub(crate) fn minibatches(minibatches: usize, seats: u32, horizon: usize) -> Res
     ))
 }
 
+/// Refuses an environment that the agent cannot play, for this reason.
+pub(crate) fn playable(refusal: Option<String>) -> Result<()> {
+    refusal.map_or(Ok(()), |message| Err(Error::Config { key: "agent".to_owned(), message }))
+}
+
 /// Refuses a count of 0.
 pub(crate) fn at_least_one(counts: &[(&str, u64)]) -> Result<()> {
     match counts.iter().find(|(_, count)| *count == 0) {
@@ -111,6 +116,6 @@ pub(crate) fn fractions(numbers: &[(&str, f64)]) -> Result<()> {
     }
 }
 
-fn bad(key: &str, message: String) -> Error {
+pub(crate) fn bad(key: &str, message: String) -> Error {
     Error::Config { key: format!("agent.{key}"), message }
 }

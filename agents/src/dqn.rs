@@ -78,9 +78,7 @@ impl Dqn {
     /// If a value of the configuration is out of range, or no encoder fits the environment.
     pub(crate) fn new(id: &str, context: &Context<'_>) -> Result<Self> {
         let config = Config::read(context)?;
-        if let Some(reason) = refuses(id, context.spec) {
-            return Err(Error::Config { key: "agent".to_owned(), message: reason });
-        }
+        crate::config::playable(refuses(id, context.spec))?;
         config.augment.check(context.spec)?;
         features::check(config.normalise_observations, context.spec)?;
         let (shape, seats) = (config.shape(context.precision), context.seats as usize);

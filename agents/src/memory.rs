@@ -1,7 +1,6 @@
 //! The table `memory` of `[agent]`: what a policy remembers of an episode besides what it sees.
 
 use candle_core::Result;
-use rl_core::Error;
 use rl_nn::{Gru, Lstm, Recurrent, Scope};
 use serde::{Deserialize, Serialize};
 
@@ -33,7 +32,7 @@ impl Memory {
     /// Refuses what has no units, or whose sequences do not make up a block.
     pub(crate) fn check(self, horizon: usize) -> rl_core::Result<()> {
         let (Self::Gru { units, steps } | Self::Lstm { units, steps }) = self else { return Ok(()) };
-        let bad = |key: &str, message: String| Err(Error::Config { key: format!("agent.memory.{key}"), message });
+        let bad = |key: &str, message: String| Err(config::bad(&format!("memory.{key}"), message));
         config::units(&[("memory.units", units)])?;
         if steps == 0 || !horizon.is_multiple_of(steps) {
             return bad("steps", format!("sequences of {steps} steps do not divide a horizon of {horizon}"));

@@ -8,7 +8,7 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use candle_core::Tensor;
-use rl_core::{Error, Reduce, Result, Rng, Saved, Spec, State, Stream};
+use rl_core::{Reduce, Result, Rng, Saved, Spec, State, Stream};
 use rl_nn::{Activation, Optimiser, OptimiserConfig, Params, tensor};
 use rl_perception::{EncoderConfig, Trunk};
 use rl_replays::{RewardTransform, Rollout};
@@ -119,9 +119,7 @@ impl OnPolicy {
     /// # Errors
     /// If the agent called `id` cannot act here, or no encoder fits the environment.
     pub(crate) fn new(id: &str, context: &Context<'_>, settings: Settings) -> Result<Self> {
-        if let Some(reason) = refuses(id, context.spec) {
-            return Err(Error::Config { key: "agent".to_owned(), message: reason });
-        }
+        crate::config::playable(refuses(id, context.spec))?;
         features::check(settings.normalise_observations, context.spec)?;
         config::minibatches(settings.minibatches, context.seats, settings.horizon)?;
         config::widths("hidden", &settings.hidden)?;

@@ -11,7 +11,7 @@
 use std::ops::Range;
 use std::sync::Arc;
 
-use rl_core::{Column, Error, Reduce, Result, Rng, Saved, State, Stream};
+use rl_core::{Column, Reduce, Result, Rng, Saved, State, Stream};
 use rl_nn::{AdamConfig, Optimiser, OptimiserConfig, Params, Start, tensor};
 use rl_perception::Trunk;
 use rl_replays::{RewardTransform, Rollout};
@@ -188,9 +188,7 @@ impl Pqn {
     /// If a value of the configuration is out of range, or the agent cannot act here.
     pub(crate) fn new(context: &Context<'_>) -> Result<Self> {
         let config = Config::read(context)?;
-        if let Some(reason) = refuses("pqn", context.spec) {
-            return Err(Error::Config { key: "agent".to_owned(), message: reason });
-        }
+        crate::config::playable(refuses("pqn", context.spec))?;
         features::check(config.normalise_observations, context.spec)?;
         config::minibatches(config.minibatches, context.seats, config.horizon)?;
         let shape = Shape {

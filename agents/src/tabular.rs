@@ -98,9 +98,7 @@ impl Tabular {
     /// If a value of the configuration is out of range, or the environment shows more than symbols.
     pub(crate) fn new(context: &Context<'_>) -> Result<Self> {
         let config = Config::read(context)?;
-        if let Some(reason) = refuses(context.spec) {
-            return Err(Error::Config { key: "agent".to_owned(), message: reason });
-        }
+        crate::config::playable(refuses(context.spec))?;
         let table = Table::new(context.spec, config.initial as f32)?;
         let (visits, progress) = (Visits(vec![0; table.len()]), Progress::new(context.seed));
         let rewards = Rewards::new(config.reward_scale, config.gamma, LifeLoss::Ignore, context.seats);

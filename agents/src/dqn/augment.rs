@@ -8,7 +8,7 @@
 //! reinforcement learning with self-predictive representations" (intensity: the gain is 1 + s · N(0, 1), cut at two
 //! deviations).
 
-use rl_core::{Error, Result, Rng, Spec};
+use rl_core::{Result, Rng, Spec};
 use rl_replays::{Sample, Sequences, Table};
 use serde::{Deserialize, Serialize};
 
@@ -52,7 +52,7 @@ impl Augment {
     /// Refuses what makes no sense for the frames of `spec`.
     pub(crate) fn check(self, spec: &Spec) -> Result<()> {
         let Self::Shift { pixels, intensity } = self else { return Ok(()) };
-        let bad = |key: &str, message: String| Err(Error::Config { key: format!("agent.augment.{key}"), message });
+        let bad = |key: &str, message: String| Err(crate::config::bad(&format!("augment.{key}"), message));
         let [height, width, _] = spec.frame;
         if spec.frame_len() == 0 {
             return bad("kind", "this environment shows no frames: set it to \"none\"".to_owned());

@@ -1,8 +1,8 @@
-//! What the value of each transition should be: its return, and what the target network says of where it leads.
+//! Targets of the DQN family: n-step returns with a bootstrap from the target network.
 //! Source: Mnih et al. 2015; van Hasselt et al. 2016 (double); Bellemare et al. 2017 and Dabney et al. 2018 for what takes the
 //! value's place; Vieillard et al. 2020, "Munchausen reinforcement learning", eq. 1 and, for quantiles, appendix.
 
-use rl_core::{Error, Result};
+use rl_core::Result;
 use serde::{Deserialize, Serialize};
 
 use super::config::{Config, Taus};
@@ -14,28 +14,33 @@ use crate::q_net::{Draws, Pass, QNet};
 use crate::softmax::softmax;
 use crate::{config, legal};
 
-/// What a target looks ahead to: in a preset a table whose key `kind` is `greedy` or `munchausen`.
+/// Bootstrap of the targets: in a preset a table whose key `kind` is `greedy` or `munchausen`.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "lowercase", deny_unknown_fields)]
 pub(crate) enum Bootstrap {
-    /// The best action.
+    /// Bootstraps from the value of the best action, as Q-learning does.
     Greedy {}, // a struct, since only of those are unknown keys refused
-    /// All actions as often as a softmax of their values takes them, with its entropy; and the reward is raised by the
-    /// logarithm of the probability of the action taken. Of several steps only the first is: what was taken later is not its.
+    /// Bootstraps from the soft value of a softmax policy π, with its entropy, and adds `alpha` τ ln π(a | s) to the reward.
+    ///
+    /// Of an n-step return only the first step gets the added term.
     Munchausen {
-        /// Weight of that logarithm, 0 to 1.
+        /// Weight of the log-probability that is added to the reward, 0 to 1.
         alpha: f64,
-        /// Temperature τ of the softmax, in units of value.
+        /// Temperature τ of the softmax, in units of value; positive.
         temperature: f64,
-        /// Lowest value of `τ ln π` that counts.
+        /// Lower bound of `τ ln π` in the added term, at most 0.
         floor: f64,
     },
 }
 
 impl Bootstrap {
+    /// Checks the settings, given those of double Q-learning and of value rescaling.
+    ///
+    /// # Errors
+    /// If a value is out of range, or Munchausen targets are combined with `double` or `rescale`.
     pub(crate) fn check(&self, double: bool, rescale: bool) -> Result<()> {
         let Self::Munchausen { alpha, temperature, floor } = *self else { return Ok(()) };
-        let bad = |key: &str, message: String| Err(Error::Config { key: format!("agent.{key}"), message });
+        let bad = |key: &str, message: String| Err(config::bad(key, message));
         if double {
             return bad("double", "Munchausen targets choose no action: set it to false".to_owned());
         }
@@ -56,7 +61,7 @@ impl Bootstrap {
     }
 }
 
-/// Makes targets; the memory serves update after update.
+/// Computes targets; its buffers are reused from update to update.
 pub(crate) struct Targets {
     distribution: Distribution,
     taus: Taus,
@@ -73,16 +78,17 @@ pub(crate) struct Targets {
     masses: Vec<f64>,
 }
 
-/// An action that is looked ahead to.
+/// An action of the bootstrap policy.
 #[derive(Clone, Copy)]
 struct Choice {
     action: usize,
     prob: f64,
-    /// What taking it is worth besides what follows.
+    /// Entropy term of the action, -τ ln π, added to its value; 0 for greedy targets.
     bonus: f64,
 }
 
 impl Targets {
+    /// Creates empty buffers for the targets that `config` asks for.
     pub(crate) fn new(config: &Config) -> Self {
         let Config { values, bootstrap, double, rescale, .. } = *config;
         Self {
@@ -102,8 +108,9 @@ impl Targets {
         }
     }
 
-    /// Quantiles per observation that each pass takes; none of a pass that is not made. A network that both values and chooses
-    /// is run once, on those to value by and then those to choose by.
+    /// Quantiles per observation for each forward pass; `None` for a pass that is not made.
+    ///
+    /// A target network that both evaluates and chooses is run once, on the quantiles of both uses, those to evaluate first.
     pub(crate) fn taus(&self) -> Passes<Option<usize>> {
         let Taus { online, target, act } = self.taus;
         Passes {
@@ -114,7 +121,10 @@ impl Targets {
         }
     }
 
-    /// Replaces `out` by the targets, `[B, W']`: values, masses of the atoms, or quantiles.
+    /// Replaces `out` by the targets of a minibatch, `[M, W']`: values, probabilities of the atoms, or quantiles.
+    ///
+    /// # Errors
+    /// If a tensor operation fails.
     pub(crate) fn of(
         &mut self,
         batch: &Minibatch,
@@ -175,15 +185,15 @@ impl Targets {
     }
 }
 
-/// The values of one row of `rows`.
+/// The part of `all`, which holds `rows` equal rows, that belongs to one row.
 fn part(all: &[f32], row: usize, rows: usize) -> &[f32] {
     let each = all.len() / rows;
     &all[row * each..][..each]
 }
 
-/// What the target network says of the actions that are looked ahead to.
+/// Outputs of the target network for one observation, with the bootstrap policy on its actions.
 struct Choices<'a> {
-    /// `[W', A]`.
+    /// Outputs of the target network, `[W', A]`.
     z: &'a [f32],
     actions: usize,
     options: &'a [Choice],
@@ -191,7 +201,7 @@ struct Choices<'a> {
 }
 
 impl Choices<'_> {
-    /// Appends the target of one transition. A terminal one does not look at what follows, be it infinite.
+    /// Appends the target of one transition, `[W']`. A terminal one ignores the next values, even if they are not finite.
     fn back_up(
         &self,
         distribution: Distribution,
@@ -229,8 +239,8 @@ impl Choices<'_> {
     }
 }
 
-/// Leaves π, a softmax of the legal values over the temperature, in `probs`; returns what makes `ln π` of their quotient when
-/// it is subtracted.
+/// Writes π, the softmax of legal values / temperature, to `probs`, and returns its log-sum-exp: `ln π` is the quotient
+/// minus that.
 fn policy(values: &[f32], legal: &[u8], temperature: f64, probs: &mut Vec<f64>) -> f64 {
     legal::check(legal);
     let logit = |(action, &value): (usize, &f32)| match legal::allows(legal, action) {

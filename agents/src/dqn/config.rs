@@ -1,6 +1,6 @@
-//! The `[agent]` table of the family. What an agent leaves out stands there as the plainest choice of its kind.
+//! The `[agent]` table of the DQN family. An agent without some extension sets it to its plainest choice.
 
-use rl_core::{Error, Result};
+use rl_core::Result;
 use rl_nn::{Precision, Start};
 use rl_perception::Trunk;
 use rl_replays::Targets;
@@ -14,13 +14,13 @@ use super::recall::Recall;
 use crate::q_net::{Mix, Shape};
 use crate::{Context, LifeLoss, RewardScale, Schedule, config};
 
-/// The `[agent]` table. Every count of steps is of agent steps, of all seats together.
+/// The `[agent]` table of the DQN family. Agent steps are counted over all seats together.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Config {
-    /// Learning rate of Adam at first.
+    /// Initial learning rate of Adam.
     pub lr: f64,
-    /// Learning rate after `lr_steps`.
+    /// Learning rate after `lr_steps` agent steps.
     pub lr_end: f64,
     /// Agent steps over which the learning rate changes; 0 keeps it at `lr`.
     pub lr_steps: u64,
@@ -30,93 +30,93 @@ pub(crate) struct Config {
     pub grad_clip: f64,
     /// Discount per agent step, 0 to 1.
     pub gamma: f64,
-    /// Rewards summed before the bootstrap.
+    /// Steps of the n-step returns, at least 1.
     pub n_step: usize,
-    /// Whether the online network chooses the action that the target network values.
+    /// Whether targets are of double DQN: the online network chooses the action that the target network evaluates.
     pub double: bool,
-    /// Whether the state's value and the actions' advantages have a stream each.
+    /// Whether the head has separate streams for state value and advantages (dueling network).
     pub dueling: bool,
     /// Initial standard deviation σ₀ of the noise on the weights of the head (NoisyNet); 0 for none.
     pub noisy: f64,
-    /// Transitions per update; sequences, where anything is remembered.
+    /// Batch size: transitions per update, or sequences where the network has a memory.
     pub batch: usize,
-    /// Agent steps that the replay remembers.
+    /// Capacity of the replay in transitions of all seats.
     pub replay_capacity: usize,
     /// Agent steps before the first update.
     pub learning_starts: u64,
     /// Agent steps per round of updates.
     pub update_period: u64,
-    /// Updates of a round.
+    /// Optimiser steps per round of updates.
     pub updates: u64,
     /// Agent steps between copies of the online network to the target network.
     pub target_period: u64,
-    /// Whether features get mean 0 and standard deviation 1 by what was seen so far, ±10 at most.
+    /// Whether features are normalised by their running mean and standard deviation, and clipped to ±10.
     pub normalise_observations: bool,
-    /// What of a reward counts.
+    /// How rewards are clipped or normalised.
     pub reward_scale: RewardScale,
-    /// Whether values are of returns made small by h(x) = sign(x) (√(|x| + 1) - 1) + x / 1000.
+    /// Whether values are of rescaled returns: h(x) = sign(x) (√(|x| + 1) - 1) + x / 1000.
     pub rescale: bool,
-    /// What a lost life means.
+    /// Whether a lost life ends a return.
     pub life_loss: LifeLoss,
-    /// What looks at frames, where there are any.
+    /// Convolutional network for frames; unused without frames.
     pub trunk: Trunk,
     /// Widths of the dense layers.
     pub hidden: Vec<usize>,
-    /// How the weights of linear and convolutional layers begin; noisy layers begin as published, a memory as PyTorch's.
+    /// Initialisation of linear and convolutional layers; noisy layers begin as published, a memory as in PyTorch.
     pub init: Start,
-    /// Probability of a random action while training, over agent steps of all seats.
+    /// Probability of a random action while training (ε-greedy), by agent steps.
     pub epsilon: Schedule,
-    /// What the network says of an action.
+    /// Representation of action values: expected returns or a distribution of returns.
     pub values: Values,
-    /// What a target looks ahead to.
+    /// Bootstrap of the targets: greedy or Munchausen.
     pub bootstrap: Bootstrap,
-    /// Which transitions are drawn.
+    /// Sampling of the replay: uniform or by priority.
     pub priorities: Priorities,
-    /// What is remembered of an episode.
+    /// Recurrent layer, and the sequences that it is trained on.
     pub memory: Recall,
-    /// What happens to the frames that are learned from.
+    /// Augmentation of the frames of minibatches.
     pub augment: Augment,
-    /// A recording, or a directory of some, that whoever trains plays again to fill the replay with; empty for none.
+    /// Path of a recording, or of a directory of recordings, whose steps are added to the replay first; empty for none.
     pub demonstrations: String,
 }
 
-/// What the network says of an action: in a preset a table whose key `kind` is one of these.
+/// Representation of the return of an action: in a preset a table whose key `kind` is one of these.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "lowercase", deny_unknown_fields)]
 pub(crate) enum Values {
-    /// Its expected return.
+    /// The expected return (DQN).
     Expected {}, // a struct, since only of those are unknown keys refused
-    /// The probability of each of some returns. Source: Bellemare et al. 2017 (C51).
+    /// A categorical distribution on a fixed support of returns. Source: Bellemare et al. 2017 (C51).
     Categorical {
-        /// How many.
+        /// Number of atoms of the support, at least 2.
         atoms: usize,
-        /// The lowest of them.
+        /// Lowest return of the support, V_min.
         low: f64,
-        /// The highest.
+        /// Highest return of the support, V_max.
         high: f64,
     },
-    /// The quantiles of its return at the middles of equal shares. Source: Dabney et al. 2018 (QR-DQN).
+    /// Quantiles of the return at the midpoints of equal probabilities. Source: Dabney et al. 2018 (QR-DQN).
     Quantiles {
-        /// How many.
+        /// Number of quantiles.
         count: usize,
     },
-    /// Any quantile of its return that is asked for. Source: Dabney et al. 2018 (IQN).
+    /// Quantiles of the return at drawn probabilities τ. Source: Dabney et al. 2018 (IQN).
     Implicit {
         /// Quantiles drawn per transition for the online network, N.
         online: usize,
-        /// The same for the target network, N'.
+        /// Quantiles drawn per transition for the target network, N'.
         target: usize,
-        /// The same to choose an action by, K.
+        /// Quantiles drawn per observation to choose an action by, K.
         act: usize,
-        /// Cosines that embed a quantile.
+        /// Cosines of which τ is embedded.
         cosines: usize,
-        /// Where it is mixed into the network.
+        /// Layer at which the embedding of τ is multiplied into the network.
         mix: Mix,
     },
 }
 
 impl Values {
-    /// What the network's numbers are.
+    /// Interpretation of the network's outputs.
     pub(crate) fn distribution(self) -> Distribution {
         match self {
             Self::Expected {} => Distribution::Expected,
@@ -125,7 +125,7 @@ impl Values {
         }
     }
 
-    /// Quantiles to draw per observation: for the online network, the target network, and to choose by.
+    /// Quantiles to draw per observation for each use; all 0 where none are drawn.
     pub(crate) fn taus(self) -> Taus {
         match self {
             Self::Implicit { online, target, act, .. } => Taus { online, target, act },
@@ -134,7 +134,7 @@ impl Values {
     }
 
     fn check(self) -> Result<()> {
-        let bad = |key: &str, message: String| Err(Error::Config { key: format!("agent.values.{key}"), message });
+        let bad = |key: &str, message: String| Err(config::bad(&format!("values.{key}"), message));
         match self {
             Self::Expected {} => Ok(()),
             Self::Categorical { atoms, .. } if atoms < 2 => bad("atoms", "must be at least 2".to_owned()),
@@ -156,21 +156,29 @@ impl Values {
     }
 }
 
-/// Numbers of quantiles; 0 where none are drawn.
+/// Numbers of quantiles τ drawn per observation; 0 where none are drawn.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Taus {
+    /// Quantiles for the online network, N.
     pub(crate) online: usize,
+    /// Quantiles for the target network, N'.
     pub(crate) target: usize,
+    /// Quantiles to choose an action by, K.
     pub(crate) act: usize,
 }
 
 impl Config {
+    /// Reads and checks the `[agent]` table.
+    ///
+    /// # Errors
+    /// If a key is missing, unknown or out of range.
     pub(crate) fn read(context: &Context<'_>) -> Result<Self> {
         let config: Self = config::read(context)?;
         config.check()?;
         Ok(config)
     }
 
+    /// How the replay computes n-step returns.
     pub(crate) fn returns(&self) -> Targets {
         Targets {
             n_step: self.n_step,
@@ -179,7 +187,7 @@ impl Config {
         }
     }
 
-    /// The network.
+    /// Architecture of the network.
     pub(crate) fn shape(&self, precision: Precision) -> Shape {
         let (width, embedding) = match self.values {
             Values::Expected {} => (1, None),
@@ -204,6 +212,10 @@ impl Config {
         }
     }
 
+    /// Checks all settings that need no environment.
+    ///
+    /// # Errors
+    /// If a value is out of range, or two settings exclude each other.
     pub(crate) fn check(&self) -> Result<()> {
         config::at_least_one(&[
             ("n_step", self.n_step as u64),

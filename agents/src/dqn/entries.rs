@@ -1,4 +1,4 @@
-//! The family's lines of the table: one learner, each line with presets of its own.
+//! Registry entries of the DQN family: one learner, each entry with its own presets.
 
 use super::{Dqn, memory, refuses};
 use crate::AgentEntry;
@@ -16,7 +16,7 @@ macro_rules! presets {
     };
 }
 
-/// Deep Q-network.
+/// Deep Q-network (DQN). Source: Mnih et al. 2015.
 pub(crate) const DQN: AgentEntry = AgentEntry {
     id: "dqn",
     summary: "Deep Q-network with replay and target network; the rest of the family by switch",
@@ -40,7 +40,7 @@ pub(crate) const DQN: AgentEntry = AgentEntry {
     build: |context| Ok(Box::new(Dqn::new("dqn", context)?)),
 };
 
-/// Hessel et al. 2018.
+/// Rainbow. Source: Hessel et al. 2018.
 pub(crate) const RAINBOW: AgentEntry = AgentEntry {
     id: "rainbow",
     summary: "DQN with six improvements: double, dueling, n-step, priorities, noisy weights, a categorical distribution",
@@ -50,7 +50,7 @@ pub(crate) const RAINBOW: AgentEntry = AgentEntry {
     ..DQN
 };
 
-/// Bellemare et al. 2017.
+/// Categorical DQN (C51). Source: Bellemare et al. 2017.
 pub(crate) const C51: AgentEntry = AgentEntry {
     id: "c51",
     summary: "DQN that learns the distribution of returns on 51 atoms",
@@ -60,7 +60,7 @@ pub(crate) const C51: AgentEntry = AgentEntry {
     ..DQN
 };
 
-/// Dabney et al. 2018, "Distributional reinforcement learning with quantile regression".
+/// Quantile-regression DQN. Source: Dabney et al. 2018, "Distributional reinforcement learning with quantile regression".
 pub(crate) const QRDQN: AgentEntry = AgentEntry {
     id: "qrdqn",
     summary: "DQN that learns quantiles of the return",
@@ -70,7 +70,7 @@ pub(crate) const QRDQN: AgentEntry = AgentEntry {
     ..DQN
 };
 
-/// Dabney et al. 2018, "Implicit quantile networks".
+/// Implicit quantile networks (IQN). Source: Dabney et al. 2018, "Implicit quantile networks".
 pub(crate) const IQN: AgentEntry = AgentEntry {
     id: "iqn",
     summary: "DQN that learns any quantile of the return that is asked for",
@@ -80,7 +80,7 @@ pub(crate) const IQN: AgentEntry = AgentEntry {
     ..DQN
 };
 
-/// Kapturowski et al. 2019.
+/// Recurrent replay (R2D2). Source: Kapturowski et al. 2019.
 pub(crate) const R2D2: AgentEntry = AgentEntry {
     id: "r2d2",
     summary: "DQN with a memory, which learns from sequences of its replay",
@@ -96,7 +96,7 @@ pub(crate) const R2D2: AgentEntry = AgentEntry {
     ..DQN
 };
 
-/// Yarats et al. 2021, with Rainbow for the learner.
+/// Data-regularised Q-learning (DrQ) with Rainbow as learner. Source: Yarats et al. 2021.
 pub(crate) const DRQ: AgentEntry = AgentEntry {
     id: "drq",
     summary: "Rainbow with many updates on augmented frames (shift, intensity): for 100,000 steps of a game",

@@ -359,7 +359,7 @@ fn a_value_that_is_not_finite_is_named_with_its_update() {
     assert!(error.starts_with("update ") && error.contains(": the loss is NaN (targets: row "), "{error}");
     assert!(learner.updates() > 0 || before == flat(&learner.params));
     let error = learner.learn(&world.blocks, &mut Solo, &mut Log::default()).unwrap_err();
-    let Error::NotFinite { batch, .. } = error else { panic!("{error}") };
+    let rl_core::Error::NotFinite { batch, .. } = error else { panic!("{error}") };
     let reward = batch.iter().find(|column| column.name == "reward").unwrap();
     let rl_core::Values::F32(rewards) = &reward.values else { panic!("{reward:?}") };
     assert!(rewards.iter().any(|reward| reward.is_nan()) && reward.shape == [rewards.len()], "{reward:?}");

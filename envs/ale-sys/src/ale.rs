@@ -282,13 +282,13 @@ impl Ale {
 
 /// Calls the shim with room for a message, which becomes the error if the status is not 0.
 fn call(function: impl FnOnce(*mut c_char, usize) -> c_int) -> Result<()> {
-    let mut error = [0 as c_char; ERROR_LEN];
-    if function(error.as_mut_ptr(), ERROR_LEN) == 0 {
+    let mut error = [0u8; ERROR_LEN];
+    if function(error.as_mut_ptr().cast(), ERROR_LEN) == 0 {
         return Ok(());
     }
-    // SAFETY: the shim ends its message with a nul inside the buffer.
-    let message = unsafe { CStr::from_ptr(error.as_ptr()) };
-    Err(Error::Engine(message.to_string_lossy().into_owned()))
+    let message =
+        CStr::from_bytes_until_nul(&error).map_or_else(|_| String::from_utf8_lossy(&error), CStr::to_string_lossy);
+    Err(Error::Engine(message.into_owned()))
 }
 
 /// Asks for a list's length, then for its content.

@@ -17,11 +17,16 @@ pub(crate) const ENTRY: AgentEntry = AgentEntry {
     summary: "Q-learning on a table",
     refuses: |spec| {
         let fits = (spec.symbols.len(), spec.discrete.len(), spec.vector, spec.frame_len()) == (1, 1, 0, 0);
-        (!fits).then(|| "it needs one symbol as observation and one discrete action".to_owned())
+        match fits && !spec.mask {
+            true => None,
+            false => {
+                Some("it needs one symbol as observation, and one discrete action that is always legal".to_owned())
+            }
+        }
     },
     presets: &[("corridor", CORRIDOR), ("frozenlake", LAKE), ("frozenlake8x8", LAKE)],
     stochastic: false,
-    memory: |context| Ok((4 * u64::from(context.spec.symbols[0]) * u64::from(context.spec.discrete[0]), "env.length")),
+    memory: |context| Ok((4 * u64::from(context.spec.symbols[0]) * u64::from(context.spec.discrete[0]), "train.envs")),
     build: |context| Ok(Box::new(Learns::new(context)?)),
 };
 
@@ -149,17 +154,23 @@ impl Policy for Acts {
         };
         let n = self.table.actions;
         let seats = blocks.iter_mut().flat_map(|block| {
-            let symbols = block.symbols.row(t);
-            block.discrete.row_mut(t).iter_mut().zip(symbols)
+            let (symbols, ends) = (block.symbols.row(t), block.end.row(t));
+            block.discrete.row_mut(t).iter_mut().zip(symbols).zip(ends)
         });
         let values = self.table.values();
-        for ((action, &symbol), rng) in seats.zip(&mut self.rngs.0) {
+        for (((action, &symbol), end), rng) in seats.zip(&mut self.rngs.0) {
+            if end.over() {
+                continue; // the next step resets: a policy draws nothing there
+            }
+            if rng.f32() < epsilon {
+                *action = rng.below(n as u32);
+                continue;
+            }
             let row = &values[symbol as usize * n..][..n];
             let best = row.iter().copied().fold(f32::MIN, f32::max);
             let ties = row.iter().filter(|&&value| value == best).count() as u32;
-            let (explore, any, tie) = (rng.f32() < epsilon, rng.below(n as u32), rng.below(ties));
-            let greedy = (0..n).filter(|&a| row[a] == best).nth(tie as usize).expect("a tie is among the best");
-            *action = if explore { any } else { greedy as u32 };
+            let tie = rng.below(ties) as usize;
+            *action = (0..n).filter(|&a| row[a] == best).nth(tie).expect("a tie is among the best") as u32;
         }
         Ok(())
     }
