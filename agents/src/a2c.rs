@@ -12,7 +12,7 @@ use crate::loss::Weights;
 use crate::on_policy::{self, OnPolicy, Settings};
 use crate::{AgentEntry, Context, LifeLoss, Memory, RewardScale, Schedule, config};
 
-/// The entry of the table.
+/// Registry entry of A2C.
 pub(crate) const ENTRY: AgentEntry = AgentEntry {
     id: "a2c",
     summary: "Advantage actor-critic: one policy-gradient step on a few steps of all seats",
@@ -40,18 +40,19 @@ pub(crate) const ENTRY: AgentEntry = AgentEntry {
     build: |context| Ok(Box::new(OnPolicy::new("a2c", context, Config::read(context)?.settings())?)),
 };
 
-/// Which optimiser makes the steps.
+/// Optimiser of A2C and IMPALA.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Kind {
-    /// RMSProp as TensorFlow has it: ε inside of the root.
+    /// RMSProp as in TensorFlow: not centred, with ε inside of the root.
     RmsProp,
-    /// Adam with the decays of its paper.
+    /// Adam with the decay rates of its paper.
     Adam,
 }
 
 impl Kind {
-    /// Its constants; the decay of RMSProp's mean square, and what that is before the first update, do not concern Adam.
+    /// Optimiser with its constants; `decay` of the mean square, and `first_square` before the first update, concern only
+    /// RMSProp. `clip` is the largest global norm of the gradient.
     pub(crate) fn config(self, decay: f64, first_square: f64, eps: f64, clip: f64) -> OptimiserConfig {
         match self {
             Self::Adam => OptimiserConfig::Adam(AdamConfig::new(eps, clip)),
@@ -63,17 +64,17 @@ impl Kind {
     }
 }
 
-/// The `[agent]` table. Every count of steps but `horizon` is of agent steps, of all seats together.
+/// The `[agent]` table of A2C. Agent steps are counted over all seats together, except in `horizon`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Config {
-    /// Learning rate at first.
+    /// Initial learning rate.
     pub lr: f64,
-    /// Learning rate after `lr_steps`.
+    /// Learning rate after `lr_steps` agent steps.
     pub lr_end: f64,
     /// Agent steps over which the learning rate changes; 0 keeps `lr`.
     pub lr_steps: u64,
-    /// Which optimiser.
+    /// Optimiser: `rms_prop` or `adam`.
     pub optimiser: Kind,
     /// Decay of RMSProp's mean square, 0 to 1.
     pub rms_decay: f64,
@@ -87,25 +88,25 @@ pub(crate) struct Config {
     pub lambda: f64,
     /// Agent steps per seat and update.
     pub horizon: usize,
-    /// Whether advantages get mean 0 and standard deviation 1 in every update.
+    /// Whether advantages are normalised to mean 0 and standard deviation 1 in every update.
     pub normalise_advantage: bool,
-    /// Weight of the entropy.
+    /// Weight of the entropy bonus.
     pub entropy_coef: f64,
-    /// Weight of half the squared error of the value.
+    /// Weight of the value loss, half the squared error.
     pub value_coef: f64,
-    /// Whether features get mean 0 and standard deviation 1 by what was seen so far, ±10 at most.
+    /// Whether features are normalised by their running mean and standard deviation, and clipped to ±10.
     pub normalise_observations: bool,
-    /// What of a reward counts.
+    /// How rewards are clipped or normalised.
     pub reward_scale: RewardScale,
-    /// What a lost life means.
+    /// Whether a lost life ends a return.
     pub life_loss: LifeLoss,
-    /// What looks at frames, where there are any.
+    /// Convolutional network for frames; unused without frames.
     pub trunk: Trunk,
     /// Widths of the dense layers.
     pub hidden: Vec<usize>,
-    /// What follows each of them: `relu` or `tanh`.
+    /// Activation of the dense layers: `relu` or `tanh`.
     pub activation: Activation,
-    /// What is remembered of an episode, behind those layers.
+    /// Recurrent layer between the dense layers and the heads.
     pub memory: Memory,
 }
 
@@ -130,6 +131,7 @@ impl Config {
         self.memory.check(self.horizon)
     }
 
+    /// Settings of the on-policy learner: one update per rollout, without clipping or V-trace.
     pub(crate) fn settings(self) -> Settings {
         Settings {
             horizon: self.horizon,
@@ -153,12 +155,12 @@ impl Config {
     }
 }
 
-/// The loss of the plain policy gradient.
+/// Loss of the plain policy gradient, with these weights of the entropy bonus and of the value loss.
 pub(crate) fn unclipped(entropy: f64, value: f64) -> Weights {
     Weights { surrogate: policy_gradient, value_clip: false, entropy, value }
 }
 
-/// -A ln π.
+/// Policy-gradient loss -A ln π, and its derivative by ln π.
 fn policy_gradient(log_prob: f64, _ratio: f64, advantage: f64, _clip: f64) -> (f64, f64) {
     (-advantage * log_prob, -advantage)
 }

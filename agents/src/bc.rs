@@ -1,10 +1,10 @@
-//! Behaviour cloning: a policy that gives what others did, seeing what they saw, as much likelihood as it can.
+//! Behaviour cloning: maximum likelihood of the actions of demonstrations.
 //! Source: Pomerleau 1989; Bain and Sammut 1995.
 //!
-//! It learns from what it was shown before, and from nothing that it does itself: what it plays in its training seats is there
-//! to be counted and to show how well it does by now. The loss is -ln π(a | s), the cross entropy of discrete actions and the
-//! Gaussian likelihood of continuous ones. A continuous action that was clipped is learned from as the environment got it.
-//! Whole games are held out: steps of one game are too alike to judge by some what others taught.
+//! The agent learns from demonstrations alone: what it plays in its training seats only counts agent steps and shows its
+//! present return. The loss is -ln π(a | s), the cross entropy of discrete actions and the Gaussian likelihood of continuous
+//! ones. A continuous action that was clipped is learned from as the environment got it. Whole games are held out for
+//! validation, since steps of one game are too alike.
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -34,7 +34,7 @@ mod imitator;
 mod likelihood;
 mod net;
 
-/// The entry of the table.
+/// Registry entry of behaviour cloning.
 pub(crate) const ENTRY: AgentEntry = AgentEntry {
     id: "bc",
     summary: "Behaviour cloning: imitates recordings (agent.demonstrations)",
@@ -61,19 +61,19 @@ pub(crate) const ENTRY: AgentEntry = AgentEntry {
     build: |context| Ok(Box::new(Bc::new(context)?)),
 };
 
-/// The `[agent]` table. Every period is of agent steps, of all seats together.
+/// The `[agent]` table of behaviour cloning. Agent steps are counted over all seats together.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Config {
-    /// A recording, or a directory of some, that whoever trains plays again to show it.
+    /// Path of a recording, or of a directory of recordings, to imitate.
     pub demonstrations: String,
-    /// Steps of them that there is room for.
+    /// Capacity for demonstrations, in steps.
     pub capacity: usize,
-    /// Share of the games that is not learned from.
+    /// Share of the games that is held out for validation, from 0 to below 1.
     pub held_out: f64,
-    /// Learning rate of Adam at first.
+    /// Initial learning rate of Adam.
     pub lr: f64,
-    /// Learning rate after `lr_steps`.
+    /// Learning rate after `lr_steps` agent steps.
     pub lr_end: f64,
     /// Agent steps over which the learning rate changes; 0 keeps it at `lr`.
     pub lr_steps: u64,
@@ -81,21 +81,21 @@ pub(crate) struct Config {
     pub adam_eps: f64,
     /// Largest global norm of the gradient; 0 for no limit.
     pub grad_clip: f64,
-    /// Steps per update, drawn uniformly.
+    /// Batch size: demonstrated steps per update, drawn uniformly.
     pub batch: usize,
     /// Agent steps per round of updates.
     pub update_period: u64,
-    /// Updates of a round.
+    /// Optimiser steps per round of updates.
     pub updates: u64,
-    /// Agent steps between two looks at what is held out.
+    /// Agent steps from one validation on the held-out games to the next.
     pub check_period: u64,
-    /// Whether features get mean 0 and standard deviation 1 by what was shown, ±10 at most.
+    /// Whether features are normalised by their mean and standard deviation in the demonstrations, and clipped to ±10.
     pub normalise_observations: bool,
-    /// What looks at frames, where there are any.
+    /// Convolutional network for frames; unused without frames.
     pub trunk: Trunk,
     /// Widths of the dense layers.
     pub hidden: Vec<usize>,
-    /// What follows each of them: `relu` or `tanh`.
+    /// Activation of the dense layers: `relu` or `tanh`.
     pub activation: Activation,
 }
 
@@ -126,7 +126,7 @@ impl Config {
     }
 }
 
-/// The learner.
+/// Learner of behaviour cloning.
 struct Bc {
     config: Config,
     spec: Spec,
@@ -146,7 +146,7 @@ struct Bc {
 }
 
 impl Bc {
-    /// A learner that was shown nothing.
+    /// Creates an untrained learner without demonstrations.
     ///
     /// # Errors
     /// If a value of the configuration is out of range, or no encoder fits the environment.
@@ -179,7 +179,7 @@ impl Bc {
         })
     }
 
-    /// One optimiser step on steps that are learned from.
+    /// Makes one optimiser step on a minibatch of the demonstrated steps that are not held out.
     fn update(&mut self, reduce: &mut dyn Reduce, log: &mut Log) -> Result<()> {
         let number = self.progress.updates + 1;
         let (rows, rng) = (self.shown.learned(), &mut self.progress.rng);
@@ -207,7 +207,7 @@ impl Bc {
         Ok(())
     }
 
-    /// How likely the steps that are held out are, and how many of their actions are the most probable ones.
+    /// Logs loss and accuracy on the held-out steps.
     fn check(&mut self, log: &mut Log) -> Result<()> {
         let (mut loss, mut right, mut from) = (0.0, 0.0, 0);
         let all = self.shown.held().len();
@@ -235,7 +235,7 @@ impl Bc {
         self.net.standardise().map_or(Ok(()), |by| by.apply(features)).map_err(tensor)
     }
 
-    /// What the loss reads of the last minibatch, each kind by its name.
+    /// Contents of the last minibatch as named columns, for the report of an error.
     fn columns(&self) -> Vec<Column> {
         let Steps { obs, discrete, continuous, .. } = &self.steps;
         let rows = self.config.batch;
@@ -251,7 +251,7 @@ impl Bc {
     }
 }
 
-/// The first `rows` of some steps, as a network sees them.
+/// Views the observations of the first `rows` steps as input of an encoder.
 fn seen<'a>(spec: &Spec, steps: &'a Steps, rows: usize) -> ObsBatch<'a> {
     let obs = &steps.obs;
     ObsBatch {
@@ -263,7 +263,7 @@ fn seen<'a>(spec: &Spec, steps: &'a Steps, rows: usize) -> ObsBatch<'a> {
 }
 
 impl Learner for Bc {
-    /// Blocks of as many steps as a round of updates takes from all seats, one at least.
+    /// The horizon is `update_period` divided by the seats, at least 1.
     fn plan(&self) -> Plan {
         let Config { updates, update_period, .. } = self.config;
         let horizon = (update_period / u64::from(self.seats)).max(1) as usize;

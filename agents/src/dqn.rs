@@ -1,10 +1,10 @@
-//! Deep Q-network and its family: one learner, whose switches compose.
-//! Source: Mnih et al. 2015; Sutton 1988 (n-step, uncorrected); of each switch where it stands: `dqn/bootstrap.rs` (double,
+//! Deep Q-network (DQN) and its family: one learner, whose extensions combine freely.
+//! Source: Mnih et al. 2015; Sutton 1988 (n-step, uncorrected); for each extension its file: `dqn/bootstrap.rs` (double,
 //! Munchausen), `dqn/config.rs` (distributions), `dqn/priorities.rs`, `q_net.rs` (dueling), `q_net/dense.rs` (noisy),
 //! `dqn/recall.rs` (memory), `dqn/rescale.rs` and `dqn/augment.rs`.
 //!
-//! The order of a step: append the block to the replay, make the updates that its agent steps owe, copy the target. In a
-//! run of several members the steps that count are the mean of theirs, so that all owe the same updates.
+//! The order of work: append the block to the replay, make the updates that are due for its agent steps, copy the target
+//! network. In a distributed run the agent steps are averaged over its members, so that all make the same updates.
 //! Differences from the paper: Adam instead of centred RMSProp, and the loss is the mean over the batch.
 
 use std::ops::Range;
@@ -44,7 +44,7 @@ mod distribution;
 mod loss;
 mod priorities;
 
-/// The learner.
+/// Learner of the DQN family.
 pub(crate) struct Dqn {
     config: Config,
     spec: Spec,
@@ -56,7 +56,7 @@ pub(crate) struct Dqn {
     target_params: Params,
     adam: Adam,
     replay: Replay,
-    /// Memory of the last minibatch.
+    /// Buffers of the last minibatch; `None` before the first one.
     minibatch: Option<Minibatch>,
     augmenter: Augmenter,
     progress: Progress,
@@ -67,12 +67,12 @@ pub(crate) struct Dqn {
     estimate: Targets,
     targets: Vec<f32>,
     losses: Losses,
-    /// What the rows of a minibatch count, then their new priorities in the replay.
+    /// Importance-sampling weights of a minibatch, then its new priorities in the replay.
     importance: Vec<f64>,
 }
 
 impl Dqn {
-    /// A learner that has seen nothing; `id` names it in messages.
+    /// Creates an untrained learner; `id` names the agent in error messages.
     ///
     /// # Errors
     /// If a value of the configuration is out of range, or no encoder fits the environment.
@@ -115,13 +115,13 @@ impl Dqn {
         })
     }
 
-    /// The learning rate of an update that is due at `step`.
+    /// Learning rate of an update that is due after `step` agent steps.
     fn rate(&self, step: u64) -> f64 {
         let Config { lr, lr_end, lr_steps, .. } = self.config;
         Schedule::annealed(lr, lr_end, lr_steps).at(step)
     }
 
-    /// Draws quantiles for the rows of each pass of a network, and noise for the pass.
+    /// Draws quantiles for the `rows` of each forward pass, and one row of network noise per pass.
     fn draw(&mut self, rows: Passes<usize>) {
         for ((draws, rows), taus) in self.drawn.each_mut().zip(rows).zip(self.estimate.taus()).in_turn() {
             draws.clear();
@@ -133,10 +133,10 @@ impl Dqn {
         }
     }
 
-    /// The updates and copies of the target that are owed since the step `before`, in which rewards count as `counted` says.
+    /// Makes the updates and target copies that are due since agent step `before`; `counted` transforms rewards.
     ///
-    /// Many seats make several rounds at once. Each has the rates and exponents of the step at which one seat would have made
-    /// it, and a target that is no older.
+    /// With many seats several rounds are due at once. Each uses the learning rate and exponents of the agent step at which
+    /// it would have been made with one seat, and a target network that is no older than it would have been then.
     fn catch_up(
         &mut self,
         before: u64,
@@ -167,13 +167,13 @@ impl Dqn {
         self.copy_target(copied, steps)
     }
 
-    /// Copies the network to the target if that was due after the step `from`, up to `to`.
+    /// Copies the online network to the target network if that is due after agent step `from`, up to step `to`.
     fn copy_target(&mut self, from: u64, to: u64) -> Result<()> {
         let period = self.config.target_period;
         if to / period > from / period { self.target_params.copy_from(&self.params).map_err(tensor) } else { Ok(()) }
     }
 
-    /// One update on a minibatch, due at `step`.
+    /// Makes one update on a minibatch, due at agent step `step`, and sets the new priorities of the minibatch.
     fn update(&mut self, batch: &mut Minibatch, step: u64, reduce: &mut dyn Reduce, log: &mut Log) -> Result<()> {
         self.draw(batch.rows());
         self.fit(batch, step, reduce, log).map_err(|error| guard::with_batch(error, || self.columns(batch)))?;
@@ -186,7 +186,7 @@ impl Dqn {
         Ok(())
     }
 
-    /// One optimiser step towards the targets of a minibatch, with what was drawn.
+    /// Makes one optimiser step towards the targets of a minibatch, with the quantiles and noise drawn before.
     fn fit(&mut self, batch: &mut Minibatch, step: u64, reduce: &mut dyn Reduce, log: &mut Log) -> Result<()> {
         let number = self.progress.updates + 1;
         self.estimate.of(batch, [&self.net, &self.target], &self.drawn, &mut self.targets)?;
@@ -220,7 +220,7 @@ impl Dqn {
         Ok(())
     }
 
-    /// What the loss reads of a minibatch and what was made of it, each kind by its name.
+    /// Contents of a minibatch as named columns, with its targets and weights, for the report of an error.
     fn columns(&self, batch: &Minibatch) -> Vec<Column> {
         let mut columns = batch.columns(&self.spec);
         columns.push(Column::new("target", batch.len(), self.targets.clone()));
@@ -231,7 +231,7 @@ impl Dqn {
 }
 
 impl Learner for Dqn {
-    /// Blocks of as many steps as a round of updates takes from all seats, one at least.
+    /// The horizon is `update_period` divided by the seats, at least 1.
     fn plan(&self) -> Plan {
         let horizon = self.config.update_period / u64::from(self.seats);
         let Config { updates, update_period, .. } = self.config;
@@ -249,7 +249,7 @@ impl Learner for Dqn {
         Some(DemonstrationSpec { seats: self.seats as usize, needs: false })
     }
 
-    /// Into the replay, as its own steps are; where sequences are learned from, theirs begin with an empty memory.
+    /// Appends demonstrations to the replay like own steps; their sequences begin with a recurrent state of zeros.
     fn add_demonstrations(&mut self, blocks: &[Rollout]) -> Result<()> {
         if blocks[0].horizon() >= self.replay.room_in_rows() {
             let message = crate::config::FULL.to_owned();
@@ -299,8 +299,9 @@ impl Learner for Dqn {
     }
 }
 
-/// The replay is nearly all of it, then what a network makes of a minibatch, and a block; parameters, moments and
-/// gradients are some megabytes.
+/// Bytes of the replay, of the network's activations for a minibatch, and of a block, and the setting that lowers them.
+///
+/// Parameters, moments and gradients are left out: they are some megabytes.
 fn memory(context: &Context<'_>) -> Result<(u64, &'static str)> {
     let Config { replay_capacity, n_step, priorities, batch, trunk, hidden, memory, update_period, .. } =
         Config::read(context)?;
@@ -316,7 +317,7 @@ fn memory(context: &Context<'_>) -> Result<(u64, &'static str)> {
     Ok(crate::config::total_memory(parts))
 }
 
-/// Why an agent of values, called `id`, cannot act in an environment of these shapes, if it cannot.
+/// Why the value-based agent `id` cannot act in an environment of these shapes; `None` if it can.
 pub(crate) fn refuses(id: &str, spec: &Spec) -> Option<String> {
     match (spec.discrete.len(), spec.continuous.len()) {
         (1, 0) => None,

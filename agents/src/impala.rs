@@ -1,10 +1,10 @@
-//! Importance weighted actor-learner: A2C on what older weights did, corrected by V-trace.
+//! Importance weighted actor-learner (IMPALA): A2C on steps of older weights, corrected by V-trace.
 //!
-//! Actors act by the weights that were published last while the learner learns from their blocks; what it learns from is
-//! therefore some rounds old, `max_lag` at most. Stepped in turns with the learner it is A2C: V-trace of the newest weights is
-//! generalised advantage estimation.
-//! Source: Espeholt et al. 2018. Its losses are sums over a batch, ours are means: ε and first square of RMSProp and the
-//! largest norm of the gradient have to be chosen accordingly, as `presets/impala/atari.toml` does.
+//! Actors use the weights published last while the learner learns from their blocks; these weights are therefore some
+//! rounds of updates old, `max_lag` at most. Without lag IMPALA is A2C: V-trace with the newest weights is generalised
+//! advantage estimation.
+//! Source: Espeholt et al. 2018. The paper's losses are sums over a batch, here they are means: ε and first square of
+//! RMSProp and the largest norm of the gradient have to be chosen accordingly, as `presets/impala/atari.toml` does.
 
 use rl_core::Result;
 use rl_nn::Activation;
@@ -17,7 +17,7 @@ use crate::on_policy::{self, Lagging, OnPolicy, Settings};
 use crate::vtrace::Correction;
 use crate::{AgentEntry, Context, LifeLoss, Memory, RewardScale, Schedule, config};
 
-/// The entry of the table.
+/// Registry entry of IMPALA.
 pub(crate) const ENTRY: AgentEntry = AgentEntry {
     id: "impala",
     summary: "Actor-critic whose actors may act while it learns, corrected by V-trace",
@@ -38,19 +38,19 @@ pub(crate) const ENTRY: AgentEntry = AgentEntry {
     build: |context| Ok(Box::new(OnPolicy::new("impala", context, Config::read(context)?.settings())?)),
 };
 
-/// The `[agent]` table. Every count of steps but `horizon` is of agent steps, of all seats together.
+/// The `[agent]` table of IMPALA. Agent steps are counted over all seats together, except in `horizon`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Config {
-    /// Learning rate at first.
+    /// Initial learning rate.
     pub lr: f64,
-    /// Learning rate after `lr_steps`.
+    /// Learning rate after `lr_steps` agent steps.
     pub lr_end: f64,
     /// Agent steps over which the learning rate changes; 0 keeps `lr`.
     pub lr_steps: u64,
-    /// Which optimiser.
+    /// Optimiser: `rms_prop` or `adam`.
     pub optimiser: Kind,
-    /// Decay of RMSProp's mean square.
+    /// Decay of RMSProp's mean square, 0 to 1.
     pub rms_decay: f64,
     /// RMSProp's mean square before the first update.
     pub rms_first: f64,
@@ -66,27 +66,28 @@ pub(crate) struct Config {
     pub rho_clip: f64,
     /// c̄: clip of the importance weights that carry later errors back (the trace).
     pub c_clip: f64,
-    /// How many updates old the weights may be that acted. Actors that are farther ahead wait.
+    /// Largest age, in updates, of the weights that acted when their block is learned from; actors that are farther ahead
+    /// wait.
     pub max_lag: usize,
     /// Agent steps per seat and update.
     pub horizon: usize,
-    /// Whether advantages get mean 0 and standard deviation 1 in every update.
+    /// Whether advantages are normalised to mean 0 and standard deviation 1 in every update.
     pub normalise_advantage: bool,
-    /// Weight of the entropy.
+    /// Weight of the entropy bonus.
     pub entropy_coef: f64,
-    /// Weight of half the squared error of the value.
+    /// Weight of the value loss, half the squared error.
     pub value_coef: f64,
-    /// Whether features get mean 0 and standard deviation 1 by what was seen so far, ±10 at most.
+    /// Whether features are normalised by their running mean and standard deviation, and clipped to ±10.
     pub normalise_observations: bool,
-    /// What of a reward counts.
+    /// How rewards are clipped or normalised.
     pub reward_scale: RewardScale,
-    /// What a lost life means.
+    /// Whether a lost life ends a return.
     pub life_loss: LifeLoss,
-    /// What looks at frames, where there are any: `nature`, `padded`, `small` or `impala`.
+    /// Convolutional network for frames: `nature`, `padded`, `small` or `impala`; unused without frames.
     pub trunk: Trunk,
     /// Widths of the dense layers.
     pub hidden: Vec<usize>,
-    /// What follows each of them: `relu` or `tanh`.
+    /// Activation of the dense layers: `relu` or `tanh`.
     pub activation: Activation,
 }
 
@@ -114,6 +115,7 @@ impl Config {
         config::fractions(&[("rms_decay", self.rms_decay), ("gamma", self.gamma), ("lambda", self.lambda)])
     }
 
+    /// Settings of the on-policy learner: one update per rollout, corrected by V-trace.
     pub(crate) fn settings(self) -> Settings {
         let correction = Correction { rho: self.rho_clip as f32, c: self.c_clip as f32 };
         Settings {
@@ -138,5 +140,5 @@ impl Config {
     }
 }
 
-/// Blocks in memory grow with the lag, and V-trace learns little from what is older.
+/// Largest value of `max_lag`: blocks in memory grow with the lag, and V-trace learns little from older ones.
 const MOST_LAG: u64 = 64;

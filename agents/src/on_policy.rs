@@ -1,7 +1,7 @@
-//! What PPO, A2C and IMPALA share: blocks of all seats, advantages, epochs of minibatches, and nothing kept for the next time.
+//! Learner of PPO, A2C and IMPALA: rollouts of all seats, advantages, epochs of minibatches, and no replay.
 //!
-//! With a memory, minibatches are of whole sequences instead of steps. In a run of several members all make as many
-//! minibatches as the mean of their steps allows, and gradients are averaged member by member.
+//! With a memory, minibatches consist of whole sequences instead of steps. In a distributed run all members make as many
+//! minibatches as the mean of their steps allows, and average the gradients of each minibatch.
 //! Source: Mnih et al. 2016; Schulman et al. 2017.
 
 use std::ops::Range;
@@ -29,52 +29,55 @@ use crate::sampled::{Behaviour, Sampled};
 use crate::vtrace::{Corrected, Correction, VtraceEvaluator};
 use crate::{Actor, Context, Learner, Log, Memory, Part, Plan, Policy, Schedule, UpdateRatio, guard};
 
-/// What an agent makes of its `[agent]` table; [`on_policy`](self) says what it means.
+/// Settings of the on-policy learner, which PPO, A2C and IMPALA derive from their `[agent]` tables.
 #[derive(Clone, Debug)]
 pub(crate) struct Settings {
     /// Agent steps per seat between rounds of updates.
     pub(crate) horizon: usize,
-    /// How often every step is learned from.
+    /// Passes over the steps of a rollout.
     pub(crate) epochs: usize,
-    /// Updates per epoch.
+    /// Minibatches per epoch, each for one optimiser step.
     pub(crate) minibatches: usize,
     /// Learning rate by agent steps of all seats.
     pub(crate) lr: Schedule,
+    /// Optimiser with its constants.
     pub(crate) optimiser: OptimiserConfig,
+    /// Discount, λ and treatment of lost lives in advantages.
     pub(crate) gae: Gae,
-    /// How it learns from what older weights did; `None` if it does not.
+    /// Off-policy correction for actors with older weights; `None` for learning from the newest weights only.
     pub(crate) lagging: Option<Lagging>,
-    /// Whether features get mean 0 and standard deviation 1 by what was seen so far.
+    /// Whether features are normalised by their running mean and standard deviation, and clipped to ±10.
     pub(crate) normalise_observations: bool,
-    /// What of a reward counts.
+    /// How rewards are clipped or normalised.
     pub(crate) reward_scale: RewardScale,
-    /// Whether advantages get mean 0 and standard deviation 1 in every minibatch of more than one step.
+    /// Whether advantages are normalised to mean 0 and standard deviation 1 in every minibatch of more than one step.
     pub(crate) normalise: bool,
-    /// What the parts of the loss weigh.
+    /// Surrogate objective, and weights of the parts of the loss.
     pub(crate) weights: Weights,
-    /// Range of the probability ratio around 1, by agent steps of all seats.
+    /// Clip range ε of the probability ratio, by agent steps of all seats; infinite for no clipping.
     pub(crate) clip: Schedule,
-    /// Largest divergence from the policy that acted, beyond which a round of updates ends; 0 for no limit.
+    /// Approximate KL divergence from the policy that acted, above which a round of updates ends; 0 for no limit.
     pub(crate) target_kl: f64,
-    /// What looks at frames, where there are any.
+    /// Convolutional network for frames; unused without frames.
     pub(crate) trunk: Trunk,
     /// Widths of the dense layers below the heads.
     pub(crate) hidden: Vec<usize>,
-    /// What follows each of them.
+    /// Activation of the dense layers.
     pub(crate) activation: Activation,
-    /// What is remembered of an episode, behind those layers.
+    /// Recurrent layer between the dense layers and the heads.
     pub(crate) memory: Memory,
 }
 
-/// Learning from actors that lag behind.
+/// Learning from actors whose weights are older than the learner's.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Lagging {
+    /// Clips of the importance weights of V-trace.
     pub(crate) correction: Correction,
-    /// How many rounds of updates old their weights may be.
+    /// Largest age of the actors' weights, in rounds of updates.
     pub(crate) most: usize,
 }
 
-/// The learner.
+/// On-policy learner of an actor-critic: PPO, A2C or IMPALA.
 pub(crate) struct OnPolicy {
     settings: Settings,
     spec: Spec,
@@ -94,30 +97,30 @@ pub(crate) struct OnPolicy {
     grad: Vec<f32>,
 }
 
-/// Memory of a round of updates.
+/// Buffers of a round of updates.
 #[derive(Default)]
 struct Batch {
-    /// Values of the rows after the last steps, seat by seat.
+    /// Bootstrap values of the last row, `[N]`, over the seats of all blocks.
     last: Vec<f32>,
     room: Scratch,
     corrected: Corrected,
     /// Steps that were played, by time, then by seat.
     steps: Vec<Played>,
-    /// Block and place in it of every seat.
+    /// Every seat as its block and its index there.
     seats: Vec<(u32, u32)>,
-    /// What is remembered of them.
+    /// Recurrent states of all seats, `[N, S]`.
     states: Vec<f32>,
-    /// The order of an epoch, in which every step or sequence has its number.
+    /// Shuffled numbers of all steps or sequences: the order of an epoch.
     order: Vec<u32>,
     minibatch: Minibatch,
     flows: Flows,
 }
 
 impl OnPolicy {
-    /// A learner that has seen nothing.
+    /// Creates an untrained learner; `id` names the agent in error messages.
     ///
     /// # Errors
-    /// If the agent called `id` cannot act here, or no encoder fits the environment.
+    /// If the agent cannot act in the environment, a setting is out of range, or no encoder fits the environment.
     pub(crate) fn new(id: &str, context: &Context<'_>, settings: Settings) -> Result<Self> {
         crate::config::playable(refuses(id, context.spec))?;
         features::check(settings.normalise_observations, context.spec)?;
@@ -151,7 +154,7 @@ impl OnPolicy {
         })
     }
 
-    /// Advantages and targets of every step that was played.
+    /// Estimates advantages and value targets of all played steps.
     fn estimate(&mut self, blocks: &[Rollout], counted: RewardTransform) -> Result<()> {
         self.values_after(blocks)?;
         let Batch { last, room, corrected, steps, .. } = &mut self.batch;
@@ -177,7 +180,7 @@ impl OnPolicy {
         Ok(())
     }
 
-    /// Values of the rows after the last steps, made from what is remembered after those.
+    /// Computes the bootstrap values of the last row, from the recurrent states after the last step.
     fn values_after(&mut self, blocks: &[Rollout]) -> Result<()> {
         let Batch { last, seats, states, minibatch: Minibatch { seen, .. }, flows, .. } = &mut self.batch;
         let horizon = blocks.first().map_or(0, Rollout::horizon);
@@ -204,7 +207,9 @@ impl OnPolicy {
         Ok(())
     }
 
-    /// One optimiser step on the steps or sequences `part`; false, and no step, if the policy is too far from the one that acted.
+    /// Makes one optimiser step on the minibatch of the steps or sequences numbered `part`.
+    ///
+    /// Returns false, without a step, if the KL divergence from the policy that acted is above its limit.
     fn update(
         &mut self,
         blocks: &[Rollout],
@@ -259,7 +264,7 @@ impl OnPolicy {
     }
 }
 
-/// What changes over a run.
+/// Learning rate and clip range of a round of updates.
 #[derive(Clone, Copy)]
 struct Now {
     rate: f64,
@@ -354,7 +359,9 @@ impl Learner for OnPolicy {
     }
 }
 
-/// Mean, and what makes the deviation 1; neither changes a single value. 1e-8 and the n - 1 are PyTorch's and everyone's.
+/// Mean of the values, and the factor that makes their standard deviation 1; (0, 1) for fewer than two values.
+///
+/// Source: PyTorch implementations of PPO, for the n - 1 and the 1e-8.
 fn standard(values: impl Iterator<Item = f32> + Clone) -> (f64, f64) {
     let count = values.clone().count();
     if count < 2 {
@@ -365,7 +372,9 @@ fn standard(values: impl Iterator<Item = f32> + Clone) -> (f64, f64) {
     (mean, 1.0 / ((squares / (count - 1) as f64).sqrt() + 1e-8))
 }
 
-/// 1 - Var(target - value) / Var(target): 1 if values foresee everything, 0 or less if they are no better than a constant.
+/// Explained variance of the values, 1 - Var(target - value) / Var(target); `None` where targets do not vary.
+///
+/// It is 1 for perfect predictions, and 0 or less for those no better than a constant.
 fn explained_variance(steps: &[Played]) -> Option<f64> {
     let variance = |of: fn(&Played) -> f32| {
         let mean = steps.iter().map(|step| f64::from(of(step))).sum::<f64>() / steps.len() as f64;
@@ -376,11 +385,12 @@ fn explained_variance(steps: &[Played]) -> Option<f64> {
     (all > 0.0).then(|| 1.0 - variance(|step| step.advantage) / all)
 }
 
-/// Bytes of the blocks, of a minibatch gathered from them, and of what its frames and layers become, and the key to lower; networks,
-/// moments and gradients are some megabytes.
+/// Bytes of the blocks, of a minibatch and of the network's activations for it, and the setting that lowers them.
+///
+/// Networks, moments and gradients are left out: they are some megabytes.
 ///
 /// # Errors
-/// If a layer is wider than any may be.
+/// If a layer is wider than allowed.
 pub(crate) fn memory(
     context: &Context<'_>,
     horizon: usize,
@@ -400,7 +410,7 @@ pub(crate) fn memory(
     Ok((steps.saturating_mul((spec.frame_len() + lanes) as u64).saturating_add(gathered), "agent.horizon"))
 }
 
-/// Why an agent of this kind cannot act in an environment of these shapes, if it cannot.
+/// Why the policy-based agent `id` cannot act in an environment of these shapes; `None` if it can.
 pub(crate) fn refuses(id: &str, spec: &Spec) -> Option<String> {
     let none = spec.discrete.is_empty() && spec.continuous.is_empty();
     none.then(|| format!("{id} needs an action to choose; this environment has none"))

@@ -14,7 +14,7 @@ use crate::loss::Weights;
 use crate::on_policy::{self, OnPolicy, Settings};
 use crate::{AgentEntry, Context, LifeLoss, Memory, RewardScale, Schedule, config};
 
-/// The entry of the table.
+/// Registry entry of PPO.
 pub(crate) const ENTRY: AgentEntry = AgentEntry {
     id: "ppo",
     summary: "Proximal policy optimisation: epochs of clipped updates on the newest steps of all seats",
@@ -55,15 +55,15 @@ pub(crate) const ENTRY: AgentEntry = AgentEntry {
     build: |context| Ok(Box::new(OnPolicy::new("ppo", context, Config::read(context)?.settings())?)),
 };
 
-/// The `[agent]` table. Every count of steps but `horizon` is of agent steps, of all seats together.
+/// The `[agent]` table of PPO. Agent steps are counted over all seats together, except in `horizon`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Config {
-    /// Learning rate of Adam at first.
+    /// Initial learning rate of Adam.
     pub lr: f64,
-    /// Learning rate after `lr_steps`.
+    /// Learning rate after `lr_steps` agent steps.
     pub lr_end: f64,
-    /// Agent steps over which the learning rate and the clipping range change; 0 keeps `lr` and `clip`.
+    /// Agent steps over which the learning rate and the clip range change; 0 keeps `lr` and `clip`.
     pub lr_steps: u64,
     /// ε of Adam.
     pub adam_eps: f64,
@@ -75,37 +75,37 @@ pub(crate) struct Config {
     pub lambda: f64,
     /// Agent steps per seat between rounds of updates.
     pub horizon: usize,
-    /// Passes over the steps of a round.
+    /// Passes over the steps of a rollout per round of updates.
     pub epochs: usize,
-    /// Updates per epoch; minibatches differ by at most one step, so that no small remainder is left.
+    /// Minibatches per epoch, each for one optimiser step; their sizes differ by at most one step or sequence.
     pub minibatches: usize,
-    /// Range of the probability ratio around 1 at first.
+    /// Initial clip range ε of the probability ratio: 1 - ε to 1 + ε.
     pub clip: f64,
-    /// The same after `lr_steps`.
+    /// Clip range after `lr_steps` agent steps.
     pub clip_end: f64,
-    /// Whether the value's steps are clipped too, by the same range.
+    /// Whether changes of the value are clipped too, by the same range.
     pub value_clip: bool,
-    /// Whether advantages get mean 0 and standard deviation 1 in every minibatch.
+    /// Whether advantages are normalised to mean 0 and standard deviation 1 in every minibatch.
     pub normalise_advantage: bool,
-    /// Weight of the entropy.
+    /// Weight of the entropy bonus.
     pub entropy_coef: f64,
-    /// Weight of half the squared error of the value.
+    /// Weight of the value loss, half the squared error.
     pub value_coef: f64,
-    /// KL divergence from the policy that acted, beyond which a round of updates ends; 0 for no limit.
+    /// Approximate KL divergence from the policy that acted, above which a round of updates ends; 0 for no limit.
     pub target_kl: f64,
-    /// Whether features get mean 0 and standard deviation 1 by what was seen so far, ±10 at most.
+    /// Whether features are normalised by their running mean and standard deviation, and clipped to ±10.
     pub normalise_observations: bool,
-    /// What of a reward counts.
+    /// How rewards are clipped or normalised.
     pub reward_scale: RewardScale,
-    /// What a lost life means.
+    /// Whether a lost life ends a return.
     pub life_loss: LifeLoss,
-    /// What looks at frames, where there are any.
+    /// Convolutional network for frames; unused without frames.
     pub trunk: Trunk,
     /// Widths of the dense layers.
     pub hidden: Vec<usize>,
-    /// What follows each of them: `relu` or `tanh`.
+    /// Activation of the dense layers: `relu` or `tanh`.
     pub activation: Activation,
-    /// What is remembered of an episode, behind those layers.
+    /// Recurrent layer between the dense layers and the heads.
     pub memory: Memory,
 }
 
@@ -137,6 +137,7 @@ impl Config {
         self.memory.check(self.horizon)
     }
 
+    /// Settings of the on-policy learner: epochs of clipped updates, without V-trace.
     pub(crate) fn settings(self) -> Settings {
         let adam = AdamConfig::new(self.adam_eps, self.grad_clip);
         Settings {
@@ -166,7 +167,8 @@ impl Config {
     }
 }
 
-/// -min(r A, clip(r) A) for the probability ratio r. Where the clipped one is the smaller, nothing is to be gained.
+/// Clipped surrogate loss -min(r A, clip(r) A) for the probability ratio r, and its derivative by ln π; the derivative is 0
+/// where the clipped term is the smaller one.
 fn clipped(_log_prob: f64, ratio: f64, advantage: f64, clip: f64) -> (f64, f64) {
     let (free, bound) = (ratio * advantage, ratio.clamp(1.0 - clip, 1.0 + clip) * advantage);
     if bound < free { (-bound, 0.0) } else { (-free, -free) } // ∂r / ∂ ln π = r

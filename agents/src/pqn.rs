@@ -1,9 +1,9 @@
-//! Parallelised Q-learning: rounds of updates on what all seats just did, without a replay and without a target network.
+//! Parallelised Q-learning (PQN): updates on the newest rollout, without a replay and without a target network.
 //!
-//! A layer norm behind every layer keeps values from running away, which is what the other two are for. Targets are Q(λ)
-//! returns of the values that were acted on: with V(s) = max Q(s, ·), `R = r + γ (V' + λ (R' - V'))` is a value and its
-//! generalised advantage, so that they are estimated as those of the actor-critics are. They are not cut where an action was
-//! random, as Watkins would: that is Peng's variant, and the paper's.
+//! Layer normalisation keeps values from diverging, which is what replay and target network are for in DQN. Targets are
+//! Q(λ) returns of the values that were acted on: with V(s) = max Q(s, ·), `R = r + γ (V' + λ (R' - V'))` is a value plus
+//! its generalised advantage, so that targets are computed by GAE as in actor-critics. Returns are not cut at random
+//! actions, as Watkins's Q(λ) would: this is Peng's Q(λ), as in the paper.
 //! Source: Gallici et al. 2024, "Simplifying deep temporal difference learning"; Peng and Williams 1996. Differences from the
 //! authors' program: a truncated episode bootstraps from its true last observation, no step is left out of an epoch, and
 //! initial weights are PyTorch's.
@@ -32,7 +32,7 @@ use crate::{
     legal, on_policy,
 };
 
-/// The entry of the table.
+/// Registry entry of PQN.
 pub(crate) const ENTRY: AgentEntry = AgentEntry {
     id: "pqn",
     summary: "Parallelised Q-learning: Q(λ) on the newest steps of all seats, without replay or target network",
@@ -52,27 +52,27 @@ pub(crate) const ENTRY: AgentEntry = AgentEntry {
     build: |context| Ok(Box::new(Pqn::new(context)?)),
 };
 
-/// Which optimiser makes the steps.
+/// Optimiser of PQN.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum Kind {
-    /// Rectified Adam, the paper's.
+    /// Rectified Adam, as in the PQN paper.
     RAdam,
-    /// Adam.
+    /// Plain Adam.
     Adam,
 }
 
-/// The `[agent]` table. Every count of steps but `horizon` is of agent steps, of all seats together.
+/// The `[agent]` table of PQN. Agent steps are counted over all seats together, except in `horizon`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Config {
-    /// Learning rate at first.
+    /// Initial learning rate.
     pub lr: f64,
-    /// Learning rate after `lr_steps`.
+    /// Learning rate after `lr_steps` agent steps.
     pub lr_end: f64,
     /// Agent steps over which the learning rate changes; 0 keeps `lr`.
     pub lr_steps: u64,
-    /// Which optimiser, with the decays of its paper.
+    /// Optimiser, `radam` or `adam`, with the decay rates of its paper.
     pub optimiser: Kind,
     /// ε of the optimiser.
     pub eps: f64,
@@ -84,21 +84,21 @@ pub(crate) struct Config {
     pub lambda: f64,
     /// Agent steps per seat between rounds of updates.
     pub horizon: usize,
-    /// Passes over the steps of a round.
+    /// Passes over the steps of a rollout per round of updates.
     pub epochs: usize,
-    /// Updates per epoch; minibatches differ by one step at most.
+    /// Minibatches per epoch, each for one optimiser step; their sizes differ by at most one step.
     pub minibatches: usize,
-    /// Whether features get mean 0 and standard deviation 1 by what was seen so far, ±10 at most.
+    /// Whether features are normalised by their running mean and standard deviation, and clipped to ±10.
     pub normalise_observations: bool,
-    /// What of a reward counts.
+    /// How rewards are clipped or normalised.
     pub reward_scale: RewardScale,
-    /// What a lost life means.
+    /// Whether a lost life ends a return.
     pub life_loss: LifeLoss,
-    /// Whether a layer norm stands between the sum and the ReLU of every layer.
+    /// Whether every layer has layer normalisation before its ReLU.
     pub layer_norm: bool,
     /// Widths of the dense layers.
     pub hidden: Vec<usize>,
-    /// Probability of a random action while training, over agent steps of all seats.
+    /// Probability of a random action while training (ε-greedy), by agent steps.
     pub epsilon: Schedule,
 }
 
@@ -135,7 +135,7 @@ impl Config {
     }
 }
 
-/// The learner.
+/// Learner of PQN.
 pub(crate) struct Pqn {
     config: Config,
     seed: u64,
@@ -150,14 +150,14 @@ pub(crate) struct Pqn {
     grad: Vec<f32>,
 }
 
-/// Memory of a round of updates.
+/// Buffers of a round of updates.
 #[derive(Default)]
 struct Batch {
-    /// Greatest values of the rows after the last steps, seat by seat.
+    /// Greatest action values of the last row, `[N]`, over the seats of all blocks.
     last: Vec<f32>,
     room: Scratch,
     steps: Vec<Played>,
-    /// The order of an epoch.
+    /// Shuffled numbers of all steps: the order of an epoch.
     order: Vec<u32>,
     seen: Gathered,
     pass: Pass,
@@ -166,7 +166,7 @@ struct Batch {
 }
 
 impl Batch {
-    /// What the loss reads of the steps `part`, each kind by its name.
+    /// Contents of the minibatch of the steps `part` as named columns, for the report of an error.
     fn columns(&self, blocks: &[Rollout], part: &[u32]) -> Vec<Column> {
         let (rows, steps) = (part.len(), || part.iter().map(|&i| &self.steps[i as usize]));
         let at = || steps().map(|step| (&blocks[step.block as usize], step.t as usize, step.e as usize));
@@ -182,10 +182,10 @@ impl Batch {
 }
 
 impl Pqn {
-    /// A learner that has seen nothing.
+    /// Creates an untrained learner.
     ///
     /// # Errors
-    /// If a value of the configuration is out of range, or the agent cannot act here.
+    /// If a setting is out of range, the agent cannot act in the environment, or no encoder fits it.
     pub(crate) fn new(context: &Context<'_>) -> Result<Self> {
         let config = Config::read(context)?;
         crate::config::playable(refuses("pqn", context.spec))?;
@@ -221,7 +221,7 @@ impl Pqn {
         })
     }
 
-    /// The returns that every step that was played aims at.
+    /// Computes the Q(λ) targets of all played steps.
     fn estimate(&mut self, blocks: &[Rollout], counted: RewardTransform) -> Result<()> {
         let Batch { last, room, steps, seen, pass, .. } = &mut self.batch;
         seen.clear();
@@ -239,7 +239,7 @@ impl Pqn {
         Ok(())
     }
 
-    /// One optimiser step on the steps `part`.
+    /// Makes one optimiser step on the minibatch of the steps numbered `part`.
     fn update(
         &mut self,
         blocks: &[Rollout],

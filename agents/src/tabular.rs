@@ -1,8 +1,9 @@
 //! Q-learning on a table: one value for every action in every state, for environments that show symbols alone.
 //! Source: Watkins and Dayan 1992; step sizes that fall with visits after Even-Dar and Mansour 2003.
 //!
-//! Updates go by time, then by seat, so that the bits do not depend on how seats are grouped. In a run of several members
-//! each learns from its own steps, and their tables are averaged after every block: what one alone visited moves by a share.
+//! Updates go by time, then by seat, so that the bits do not depend on how seats are grouped. In a distributed run each
+//! member learns from its own steps, and the tables are averaged after every block: a value that only one member updated
+//! moves by a share of the update.
 
 mod table;
 
@@ -21,7 +22,7 @@ use crate::{
 };
 use table::Table;
 
-/// The entry of the table of agents.
+/// Registry entry of tabular Q-learning.
 pub(crate) const ENTRY: AgentEntry = AgentEntry {
     id: "tabular",
     summary: "Q-learning on a table of states and actions",
@@ -42,24 +43,25 @@ pub(crate) const ENTRY: AgentEntry = AgentEntry {
     build: |context| Ok(Box::new(Tabular::new(context)?)),
 };
 
-/// Values that a table may have.
+/// Largest number of values of a table.
 const MOST: usize = 1 << 22;
 
-/// The `[agent]` table. Every count of steps but `horizon` is of agent steps, of all seats together.
+/// The `[agent]` table of tabular Q-learning. Agent steps are counted over all seats together, except in `horizon`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Config {
-    /// The n-th update of a value moves it by n^-`rate_power` of the way; 0 replaces it, which suits what is deterministic.
+    /// Exponent ω of the step size, 0 to 1: the n-th update of a value has step size n^-ω; 0 for step size 1, which suits
+    /// deterministic environments.
     pub rate_power: f64,
     /// Discount per agent step, 0 to 1.
     pub gamma: f64,
-    /// Value of what was never tried; above what can be reached it makes the agent try everything.
+    /// Initial value of all actions; above all reachable values it makes the agent try everything (optimism).
     pub initial: f64,
     /// Agent steps per seat between updates.
     pub horizon: usize,
-    /// Probability of a random action while training, over agent steps of all seats.
+    /// Probability of a random action while training (ε-greedy), by agent steps.
     pub epsilon: Schedule,
-    /// What of a reward counts.
+    /// How rewards are clipped or normalised.
     pub reward_scale: RewardScale,
 }
 
@@ -77,7 +79,7 @@ impl Config {
     }
 }
 
-/// The learner.
+/// Learner of tabular Q-learning.
 pub(crate) struct Tabular {
     config: Config,
     seed: u64,
@@ -88,14 +90,15 @@ pub(crate) struct Tabular {
     rewards: Rewards,
 }
 
-/// Updates of each value so far.
+/// Number of updates of each value so far, `[states, actions]`.
 struct Visits(Vec<u32>);
 
 impl Tabular {
-    /// A learner that has seen nothing.
+    /// Creates an untrained learner.
     ///
     /// # Errors
-    /// If a value of the configuration is out of range, or the environment shows more than symbols.
+    /// If a setting is out of range, or the environment does not have exactly one discrete action, discrete observations
+    /// alone and few enough states.
     pub(crate) fn new(context: &Context<'_>) -> Result<Self> {
         let config = Config::read(context)?;
         crate::config::playable(refuses(context.spec))?;
@@ -183,7 +186,7 @@ impl Saved for Visits {
     }
 }
 
-/// Takes a random action with probability ε, else the first of the best; only among legal ones.
+/// ε-greedy policy on the table: a random legal action with probability ε, else the first of the best legal ones.
 struct Reader {
     table: Table,
     exploring: Exploring,
@@ -232,7 +235,7 @@ impl Policy for Reader {
     }
 }
 
-/// Values of a table for `spec`; `None` where they cannot be counted.
+/// Number of values of a table for `spec`, states times actions; `None` on overflow or without a discrete action.
 fn cells(spec: &Spec) -> Option<usize> {
     let states = spec.symbols.iter().try_fold(1usize, |states, &count| states.checked_mul(count as usize))?;
     states.checked_mul(*spec.discrete.first()? as usize)

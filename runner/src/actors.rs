@@ -27,63 +27,63 @@ use rl_replays::Rollout;
 use crate::collect::{self, Seats};
 use crate::workers;
 
-/// Failures of an environment between two whole blocks that are met by building it anew.
+/// Restarts of an actor's environments that are allowed between two whole blocks.
 const PATIENCE: u32 = 3;
 
-/// Builds the environments of some seats anew.
+/// Builds the environments of a range of seats again after they failed.
 pub(crate) type Rebuild = Arc<dyn Fn(&Seating) -> anyhow::Result<Box<dyn VecEnv>> + Send + Sync>;
 
-/// The actors of a run, at rest or under way.
+/// The actors of a run: at rest between sittings and checkpoints, else running in threads.
 pub(crate) struct Actors {
-    /// At rest one per group of seats, in their order; none under way.
+    /// One per group of seats, in their order; empty while the threads run, which own them then.
     crews: Vec<Crew>,
     running: Option<Running>,
     rebuild: Rebuild,
     seed: u64,
-    /// How often the environments of each were built anew.
+    /// How often each actor's environments were built anew.
     restarts: Vec<u32>,
 }
 
-/// What an actor takes along besides its environments.
+/// What an actor owns besides its environments and the block that it fills.
 struct Crew {
     actor: Actor,
     seats: Range<u32>,
-    /// Blocks beside the one that rests with the session.
+    /// Blocks beyond the one that is kept in [`Seats`]: one per round of lag.
     spares: Vec<Rollout>,
-    /// The last row of the last block.
+    /// The last row of the last block that was filled: the next block begins with it.
     edge: Rollout,
 }
 
-/// What an actor owned, from a thread that was told to rest; nothing from one that failed or was abandoned.
+/// What a thread hands back when told to rest: environments and crew; `None` if it failed or was abandoned.
 type Returned = Option<(Box<dyn VecEnv>, Crew)>;
 
-/// What comes back from the threads.
+/// A message from an actor's thread to the learner's.
 #[allow(clippy::large_enum_variant)] // nearly all of them are blocks
 enum Event {
-    /// A whole block of an actor, and what was lost while it filled.
+    /// A whole block of the actor with this number, and messages of engines that were lost while it filled.
     Full(usize, Rollout, Vec<String>),
-    /// An actor's environments failed, and were built anew.
+    /// The environments of the actor with this number failed for this reason and were built anew.
     Restarted(usize, String),
-    /// An actor has ended. Of several the first that did is told.
+    /// An actor ended with an error; of several, the first is reported.
     Failed(anyhow::Error),
 }
 
-/// Threads, and the ends of their channels.
+/// The threads of actors under way, and this side's ends of their channels.
 struct Running {
     threads: Vec<JoinHandle<Returned>>,
     empties: Vec<Sender<Rollout>>,
     events: Receiver<Event>,
-    /// Full blocks of each actor, oldest first.
+    /// Full blocks of each actor that were not yet handed to the learner, oldest first.
     full: Vec<VecDeque<Rollout>>,
-    /// Blocks of each actor that were learned from and have not gone back.
+    /// Blocks of each actor that were learned from and have not been given back.
     kept: Vec<Vec<Rollout>>,
-    /// Rounds that the actors have blocks for.
+    /// Rounds still to come for which the actors have blocks.
     rounds: usize,
     abandoned: Arc<AtomicBool>,
 }
 
 impl Actors {
-    /// An actor per group of `seats`; `None` if `learner` has none to offer.
+    /// Makes an actor per group of `seats`; `None` if `learner` offers no actors.
     ///
     /// # Errors
     /// If a tensor operation fails.
@@ -106,41 +106,41 @@ impl Actors {
         Ok(Some(Self { crews, running: None, rebuild, seed, restarts }))
     }
 
-    /// Asks the policy of the first seat for its outputs, in the blocks that it is given besides those of the seats.
+    /// Has the spare blocks of the first actor ask its policy for outputs; those of [`Seats`] are asked separately.
     pub(crate) fn ask(&mut self) {
         self.crews.first_mut().into_iter().flat_map(|crew| &mut crew.spares).for_each(Rollout::ask);
     }
 
-    /// Whether nothing is under way.
+    /// Whether no thread is running, so that every part can be saved.
     pub(crate) fn at_rest(&self) -> bool {
         self.running.is_none()
     }
 
-    /// How many rounds old the weights of a block may be.
+    /// Rounds by which the weights that filled a block may be older than those that learn from it.
     pub(crate) fn max_lag(&self) -> usize {
         self.crews.first().map_or(0, |crew| crew.actor.max_lag)
     }
 
-    /// How often environments were built anew.
+    /// Sum of the restarts of all actors: how often environments that failed were built anew.
     pub(crate) fn restarts(&self) -> u64 {
         self.restarts.iter().map(|&restarts| u64::from(restarts)).sum()
     }
 
-    /// The same by actor, to be saved.
+    /// Restarts of each actor, in the order of seats, to be saved and loaded.
     pub(crate) fn restarts_mut(&mut self) -> &mut Vec<u32> {
         &mut self.restarts
     }
 
-    /// The policies, in the order of seats.
+    /// The actors' policies, in the order of seats.
     ///
     /// # Panics
-    /// If they are under way.
+    /// If actors are under way.
     pub(crate) fn policies(&mut self) -> impl Iterator<Item = &mut (dyn Policy + 'static)> {
         assert!(self.at_rest(), "what is under way cannot be looked at");
         self.crews.iter_mut().map(|crew| &mut *crew.actor.policy)
     }
 
-    /// Starts the threads with what rests in `seats`; the weights that they begin with are published.
+    /// Starts the threads with the environments and blocks of `seats`. They begin with the weights published last.
     ///
     /// # Errors
     /// If the system has no thread left.
@@ -183,13 +183,14 @@ impl Actors {
         Ok(())
     }
 
-    /// Waits for the next block of every actor and returns them in the order of seats; appends what there is to tell.
+    /// Waits for the next block of every actor and returns them in the order of seats; appends messages on lost engines
+    /// and restarts to `notes`.
     ///
     /// # Errors
-    /// The failure of the first actor that failed: then all is lost but the last checkpoint.
+    /// If an actor failed: the run can only go on from its last checkpoint.
     ///
     /// # Panics
-    /// If nothing is under way.
+    /// If no actors are under way, or they have no block for another round.
     pub(crate) fn round(&mut self, notes: &mut Vec<String>) -> anyhow::Result<Vec<Rollout>> {
         let running = self.running.as_mut().expect("the caller starts the actors");
         assert!(running.rounds > 0, "a round that no actor has a block for never comes");
@@ -211,14 +212,15 @@ impl Actors {
         Ok(running.full.iter_mut().map(|full| full.pop_front().expect("one of each is there")).collect())
     }
 
-    /// Takes the blocks of a round that was learned from; they go back with [`give_back`](Self::give_back).
+    /// Takes back the blocks of a round that was learned from, until [`give_back`](Self::give_back) returns them to the
+    /// actors.
     pub(crate) fn keep(&mut self, blocks: Vec<Rollout>) {
         let Some(running) = &mut self.running else { return };
         running.kept.iter_mut().zip(blocks).for_each(|(kept, block)| kept.push(block));
     }
 
-    /// Gives the blocks of the last round back to be filled again. Not before the next is asked for: what nobody wants is not
-    /// played.
+    /// Gives the kept blocks back to the actors to be filled again. Called only when another round is wanted, so that
+    /// nothing is played in vain.
     pub(crate) fn give_back(&mut self) {
         let Some(running) = &mut self.running else { return };
         running.rounds += usize::from(running.kept.iter().all(|kept| !kept.is_empty()));
@@ -229,12 +231,13 @@ impl Actors {
         }
     }
 
-    /// Whether there are rounds to come without any block given back.
+    /// Whether the actors have blocks for another round without one given back.
     pub(crate) fn under_way(&self) -> bool {
         self.running.as_ref().is_some_and(|running| running.rounds > 0)
     }
 
-    /// Ends the threads, whose blocks all have been kept, and returns what they owned to `seats` and to here.
+    /// Ends the threads, all of whose blocks must have been [kept](Self::keep), and puts environments and blocks back
+    /// into `seats`.
     ///
     /// # Errors
     /// If an actor failed after its last block.
@@ -263,7 +266,7 @@ impl Actors {
 }
 
 impl Drop for Running {
-    /// However a run ends, its threads do too: within a step, or when they next ask for a block.
+    /// Ends the threads however the run ends: within a step, or when they next ask for a block.
     fn drop(&mut self) {
         self.abandoned.store(true, Ordering::Relaxed);
         self.empties.clear();
@@ -274,7 +277,7 @@ impl Drop for Running {
     }
 }
 
-/// An actor's thread.
+/// What an actor's thread runs with.
 struct Thread {
     number: usize,
     empties: Receiver<Rollout>,
@@ -285,7 +288,7 @@ struct Thread {
     restarts: u32,
 }
 
-/// What became of a block.
+/// How the filling of a block ended.
 enum Fate {
     Full,
     Abandoned,
@@ -293,7 +296,7 @@ enum Fate {
 }
 
 impl Thread {
-    /// Acts until no block comes any more, and returns what it was given; nothing, if the run is over.
+    /// Fills blocks until no empty one comes any more, and returns what it owned; `None` if it failed or was abandoned.
     fn run(mut self, env: Box<dyn VecEnv>, crew: Crew, block: Rollout) -> Returned {
         let number = self.number;
         let done = caught(|| self.act(env, crew, block));
@@ -336,7 +339,7 @@ impl Thread {
         }
     }
 
-    /// Fills `block`, whose row 0 is there, by the newest weights.
+    /// Fills `block`, whose row 0 is there already, by the weights published last.
     fn fill(&self, env: &mut dyn VecEnv, actor: &mut Actor, block: &mut Rollout) -> anyhow::Result<Fate> {
         block.weights_version = actor.weights.pull()?;
         for t in 0..block.horizon() {
@@ -351,8 +354,8 @@ impl Thread {
         Ok(Fate::Full)
     }
 
-    /// Environments for `seats` in place of those that failed, with seeds of their own; `block` begins anew with their first
-    /// observations.
+    /// Builds environments for `seats` in place of those that failed, with a seed of their own; `block` begins anew
+    /// with their first observations.
     fn restart(&mut self, seats: &Range<u32>, block: &mut Rollout) -> anyhow::Result<Box<dyn VecEnv>> {
         let mut rng = Rng::new(self.seed, Stream::Restart(seats.start));
         let seed = (0..=self.restarts).map(|_| rng.u64()).last().expect("one at least");

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context as _, bail};
 use serde::de::DeserializeOwned;
 
-/// The file, open for appending.
+/// A file of a run, open for appending.
 #[derive(Debug)]
 pub(crate) struct Appended {
     path: PathBuf,
@@ -15,7 +15,7 @@ pub(crate) struct Appended {
 }
 
 impl Appended {
-    /// Begins a file.
+    /// Creates the file.
     ///
     /// # Errors
     /// If it exists or cannot be written.
@@ -24,7 +24,7 @@ impl Appended {
         Ok(Self { path, file })
     }
 
-    /// Opens a file, which may be missing, at its first `length` bytes.
+    /// Opens the file for appending and cuts it to its first `length` bytes; makes it if it is missing.
     ///
     /// # Errors
     /// If it cannot be cut.
@@ -39,16 +39,16 @@ impl Appended {
         Ok(Self { path, file })
     }
 
-    /// Writes behind the end.
+    /// Appends bytes to the file.
     ///
     /// # Errors
-    /// If the disk is full.
+    /// If they cannot be written, as when the disk is full.
     pub(crate) fn append(&mut self, bytes: &[u8]) -> anyhow::Result<()> {
         self.file.write_all(bytes).with_context(|| self.path.display().to_string())
     }
 }
 
-/// All bytes of a file; none if it is missing.
+/// Reads all bytes of a file; none if it is missing.
 ///
 /// # Errors
 /// If it cannot be read.
@@ -59,11 +59,11 @@ pub(crate) fn read(path: &Path) -> anyhow::Result<Vec<u8>> {
     }
 }
 
-/// The rows of JSON in a file, each with its line; none if it is missing. What a crash tore is left out, which only the end of
-/// a file can be.
+/// Reads a file of one JSON object per line: each row with the bytes of its line, and none if the file is missing. A
+/// last line that a crash tore is left out.
 ///
 /// # Errors
-/// If the file cannot be read, or a line before its end is no such row; the message names it.
+/// If the file cannot be read, or a line before the last is not such a row; the message names it.
 pub(crate) fn rows<T: DeserializeOwned>(path: &Path) -> anyhow::Result<Vec<(T, Vec<u8>)>> {
     let bytes = read(path)?;
     let lines: Vec<&[u8]> = bytes.split_inclusive(|&byte| byte == b'\n').collect();

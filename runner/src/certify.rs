@@ -23,48 +23,48 @@ struct Verdict {
     #[serde(serialize_with = "crate::file::text")]
     file: PathBuf,
     env: String,
-    /// Every step was seen again, and the file is whole.
+    /// Whether every game plays again as recorded, pictures too, and the file is whole.
     equal: bool,
     whole: bool,
-    /// Games that were played again and are equal, and their steps.
+    /// Games that were played again and are equal; `steps` counts theirs.
     episodes: usize,
     steps: usize,
-    /// Returns of those games.
+    /// Returns of the equal games.
     returns: Vec<f64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     mean: Option<f64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     first_difference: Option<Difference>,
-    /// The first game of which all steps are equal, and what they come to is not what it is said to have come to.
+    /// The first game whose steps are equal but whose outcome is not the recorded one.
     #[serde(skip_serializing_if = "Option::is_none")]
     first_other_outcome: Option<Claim>,
-    /// Pictures of those games that are what is drawn here.
+    /// Recorded pictures of the equal games that match what is drawn here.
     #[serde(skip_serializing_if = "Option::is_none")]
     pictures: Option<usize>,
     #[serde(skip_serializing_if = "Option::is_none")]
     first_other_picture: Option<Place>,
 }
 
-/// Where a game leaves the recorded one; both are counted from 1.
+/// Where a game first differs from the recording.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 struct Difference {
     episode: usize,
-    /// It was seen here.
+    /// Step at which the difference is seen, from 1.
     step: usize,
-    /// It may have begun as early as here, unseen.
+    /// Step from which the game may differ unseen, from 1.
     since: usize,
 }
 
-/// A game that came to something else than the recording says.
+/// A game whose outcome is not the recorded one.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 struct Claim {
-    /// From 1.
+    /// Number of the game, from 1.
     episode: usize,
     came_to: Came,
     recorded: Came,
 }
 
-/// An outcome, by the names of outputs.
+/// An outcome, with the field names of the JSON output.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 struct Came {
     #[serde(rename = "return")]
@@ -85,32 +85,32 @@ impl fmt::Display for Came {
     }
 }
 
-/// A picture.
+/// A picture of a recorded game.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 struct Place {
-    /// From 1.
+    /// Number of the game, from 1.
     episode: usize,
-    /// Steps before it.
+    /// Steps of the game before the picture.
     steps: usize,
 }
 
-/// What playing a game again has shown.
+/// What playing one game again has shown.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 struct Found {
-    /// The step at which it is seen to differ, and since when it may have, from 1.
+    /// The step at which the game is seen to differ and the one since when it may, both from 1.
     differs: Option<(usize, usize)>,
-    /// What its steps came to, where that is not what was recorded.
+    /// Outcome of the game's steps, if it is not the recorded one.
     came_to: Option<Outcome>,
-    /// Pictures that are what is drawn here.
+    /// Recorded pictures that match what is drawn here.
     pictures: usize,
-    /// Steps before the first that is not, or of which something else is told.
+    /// Steps before the first picture that does not match, or whose recorded reward, frames or end do not.
     other: Option<usize>,
 }
 
-/// Plays the games of a recording again.
+/// Plays the games of a recording again and reports whether they are as recorded.
 ///
 /// # Errors
-/// If the file is no recording, or of an environment that is not the one that is known here.
+/// If the file is not a recording, or its environment cannot be made here as it was recorded.
 pub(crate) fn run(path: &Path, verbosity: Verbosity, tables: &Tables) -> anyhow::Result<ExitCode> {
     let waiting = Waiting::listen(verbosity.quiet || verbosity.json, "no score is certified")?;
     let recording = playback::read(path)?;
@@ -203,7 +203,7 @@ pub(crate) fn run(path: &Path, verbosity: Verbosity, tables: &Tables) -> anyhow:
     Ok(if verdict.equal { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-/// Plays a game again beside what was recorded of it, pictures too where there are some.
+/// Plays one game again and compares steps, outcome and, if `pictured`, pictures with the recorded ones.
 fn again(
     playback: &mut Playback,
     played: &Played,
@@ -239,7 +239,7 @@ fn again(
     Ok(Found { came_to: (!same).then_some(now), ..found })
 }
 
-/// Looks at the pictures of a game beside it.
+/// Compares the pictures of a game.
 struct Look {
     projector: Projector,
     drawn: Canvas,
@@ -250,7 +250,8 @@ impl Look {
         Self { projector: Projector::default(), drawn: Canvas::new(0, 0) }
     }
 
-    /// Compares the picture after a step that came to that, or the one before the first.
+    /// Compares the picture after `step`, given with what the step came to; `None` is the picture before the first
+    /// step.
     fn compare(
         &mut self,
         playback: &Playback,

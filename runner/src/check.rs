@@ -38,7 +38,7 @@ struct Report {
     promises: Vec<Line>,
 }
 
-/// What was found of a promise.
+/// What was found of one promise.
 #[derive(Debug, Serialize)]
 struct Line {
     name: &'static str,
@@ -57,7 +57,7 @@ enum Found {
     Broken {
         how: String,
     },
-    /// The environment has nothing that it is about.
+    /// The environment lacks what the promise is about.
     Idle,
 }
 

@@ -1,7 +1,7 @@
 //! Checkpoints: a directory per checkpoint that is either whole or not there.
 //!
-//! Written as a hidden directory, synced, then renamed; segments, which checkpoints share, lie beside them and are whole
-//! before. Nothing is loaded before every file has the hash of the manifest.
+//! A checkpoint is written as a hidden directory, synced, then renamed. Segments, which checkpoints share, lie beside
+//! them and are written before. Nothing is loaded before every file has the hash in the manifest.
 
 mod find;
 
@@ -22,11 +22,12 @@ use crate::snapshot::{self, Snapshot};
 use crate::writer::Known;
 pub(crate) use find::{Flag, find, list, open, whole};
 
-/// Writes a checkpoint below `dir`; nothing where the same is there already. One of its number that holds another state, as
-/// of a run that was stopped before everything that was due was done, is replaced. Its segments are `known`.
+/// Writes a checkpoint below `dir`, with the segments in `known`, and returns its manifest. Leaves one of the same
+/// state alone; replaces one of the same frames that holds another state, as of a run that was stopped in an
+/// evaluation.
 ///
 /// # Errors
-/// If the disk is full.
+/// If a file cannot be written, or a segment that it needs is not in `known`.
 pub(crate) fn write(dir: &Path, snapshot: &Snapshot, owner: &Owner, known: &Known) -> anyhow::Result<Manifest> {
     let name = name(snapshot.frames);
     let (path, draft) = (dir.join(&name), dir.join(format!(".{name}.tmp")));
@@ -49,7 +50,7 @@ pub(crate) fn write(dir: &Path, snapshot: &Snapshot, owner: &Owner, known: &Know
     written.with_context(|| format!("writing checkpoint {}", path.display()))
 }
 
-/// Whether a manifest is that of this state.
+/// Whether a manifest describes the state in `snapshot`.
 fn is_of(manifest: &Manifest, snapshot: &Snapshot) -> bool {
     let same = |(there, part): (&Part, &snapshot::Part)| {
         let segments = there.segments.iter().map(|segment| segment.number);
@@ -60,7 +61,8 @@ fn is_of(manifest: &Manifest, snapshot: &Snapshot) -> bool {
     manifest.parts.len() == snapshot.parts.len() && manifest.parts.iter().zip(&snapshot.parts).all(same)
 }
 
-/// Gives a draft its name, and takes it from another that has it: at every moment there is one of the two.
+/// Renames a draft to its final name, in exchange for a checkpoint of that name: one of the two is there at every
+/// moment.
 fn show(draft: &Path, path: &Path) -> std::io::Result<()> {
     if !path.exists() {
         return fs::rename(draft, path);
@@ -76,7 +78,7 @@ fn show(draft: &Path, path: &Path) -> std::io::Result<()> {
     }
 }
 
-/// What the checkpoint after so many frames is called.
+/// Name of the directory of the checkpoint at `frames`.
 pub(crate) fn name(frames: u64) -> String {
     format!("{frames:012}")
 }
@@ -108,10 +110,10 @@ fn write_file(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
     file.sync_all()
 }
 
-/// Writes the segment of that number, whole or not at all.
+/// Writes segment `number` of a part to `path`, whole or not at all.
 ///
 /// # Errors
-/// If the disk is full.
+/// If it cannot be written, as when the disk is full.
 pub(crate) fn write_segment(path: &Path, number: u64, bytes: &[u8]) -> anyhow::Result<Segment> {
     let draft = path.with_extension("tmp");
     let written = write_file(&draft, bytes).and_then(|()| fs::rename(&draft, path));
@@ -122,8 +124,8 @@ pub(crate) fn write_segment(path: &Path, number: u64, bytes: &[u8]) -> anyhow::R
     Ok(Segment { number, bytes: bytes.len() as u64, sha256: hex(&Sha256::digest(bytes)) })
 }
 
-/// Removes the segments that no checkpoint below `dir` has and that are not `known`: those of removed checkpoints, and what a
-/// killed process wrote after its last one.
+/// Removes segments that are neither `known` nor used by a checkpoint below `dir`: those of removed checkpoints, and
+/// those that a killed process wrote after its last checkpoint.
 ///
 /// # Errors
 /// If one cannot be removed.
@@ -167,7 +169,7 @@ pub(crate) fn prune(dir: &Path, keep: usize) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Removes the checkpoints after `frames`: a run that goes on from there writes them again.
+/// Removes the checkpoints later than `frames`, for a run that goes on from there and writes them again.
 ///
 /// # Errors
 /// If one cannot be removed.
@@ -178,7 +180,7 @@ pub(crate) fn forget_after(dir: &Path, frames: u64) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Removes a checkpoint, hidden first: a removal that is cut short leaves a draft, never half a checkpoint.
+/// Removes a checkpoint after hiding it: a removal that is cut short leaves a draft, never half a checkpoint.
 fn remove(dir: &Path, path: &Path) -> std::io::Result<()> {
     let draft = dir.join(format!(".{}.tmp", path.file_name().expect("a listed path has a name").to_string_lossy()));
     if draft.exists() {
@@ -188,7 +190,7 @@ fn remove(dir: &Path, path: &Path) -> std::io::Result<()> {
     fs::remove_dir_all(&draft)
 }
 
-/// A checkpoint whose every byte was checked.
+/// A checkpoint all of whose files have the hashes of its manifest.
 #[derive(Debug)]
 pub(crate) struct Checkpoint {
     dir: PathBuf,
@@ -196,10 +198,11 @@ pub(crate) struct Checkpoint {
 }
 
 impl Checkpoint {
-    /// Opens and checks a checkpoint.
+    /// Opens the checkpoint in `dir` and checks every file.
     ///
     /// # Errors
-    /// If it is of another version or owner, or a file is missing, truncated or changed; the message names the file.
+    /// If it is of another version, environment or agent, or a file is missing, truncated or changed; the message names
+    /// the file.
     pub(crate) fn open(dir: &Path, owner: &Owner) -> anyhow::Result<Self> {
         let manifest = Manifest::read(dir)?;
         let name = dir.join(manifest::FILE).display().to_string();
@@ -220,30 +223,30 @@ impl Checkpoint {
         Ok(Self { dir: dir.to_owned(), manifest })
     }
 
-    /// Instruction set that wrote it.
+    /// Instruction set of the process that wrote the checkpoint.
     pub(crate) fn isa(&self) -> &str {
         &self.manifest.owner.isa
     }
 
-    /// Whose it is, and what wrote it.
+    /// Environment, agent and instruction set that the checkpoint belongs to.
     pub(crate) fn owner(&self) -> &Owner {
         &self.manifest.owner
     }
 
-    /// Updates until it was made.
+    /// Updates that the run had made.
     pub(crate) fn updates(&self) -> u64 {
         self.manifest.updates
     }
 
-    /// Frames at which it was made.
+    /// Emulator frames that the run had trained for.
     pub(crate) fn frames(&self) -> u64 {
         self.manifest.frames
     }
 
-    /// Loads every part.
+    /// Loads every part into `session`.
     ///
     /// # Errors
-    /// If a part is missing, does not fit, or is not one of this session's.
+    /// If the checkpoint lacks a part of the session or holds one that the session has not, or a part does not fit.
     pub(crate) fn load(&self, session: &mut Session) -> anyhow::Result<()> {
         let mut left: Vec<&str> = self.manifest.parts.iter().map(|part| part.file.as_str()).collect();
         session.visit(&mut |name, part| {
@@ -259,7 +262,7 @@ impl Checkpoint {
     /// Loads the part called `name`.
     ///
     /// # Errors
-    /// If it is not there or does not fit.
+    /// If the checkpoint does not hold that part, or it does not fit.
     pub(crate) fn load_part(&self, name: &str, part: &mut dyn Saved) -> anyhow::Result<()> {
         let path = self.dir.join(name);
         let Some(listed) = self.manifest.parts.iter().find(|part| part.file == name) else {
@@ -291,7 +294,7 @@ impl Checkpoint {
         self.manifest.digests()
     }
 
-    /// The segments that its parts have.
+    /// The segments of all parts, by part and number.
     pub(crate) fn segments(&self) -> Known {
         let parts = self.manifest.parts.iter();
         parts.flat_map(|part| part.segments.iter().map(|s| ((part.file.clone(), s.number), s.clone()))).collect()
@@ -302,7 +305,7 @@ fn not_listed(part: &str, number: u64) -> rl_core::Error {
     rl_core::Error::State { part: part.to_owned(), message: format!("its segment {number} is not in the manifest") }
 }
 
-/// Where a checkpoint's segments are counted from.
+/// The directory that the paths of a checkpoint's segments are relative to.
 fn shared(dir: &Path) -> &Path {
     dir.parent().expect("a checkpoint lies in a directory")
 }
@@ -311,7 +314,7 @@ fn opened(path: &Path) -> std::io::Result<BufReader<File>> {
     Ok(BufReader::with_capacity(1 << 20, File::open(path)?))
 }
 
-/// Whether a file is the one that was written.
+/// Checks that the file `path` is a regular file with this length and hash.
 fn check(path: &Path, bytes: u64, sha256: &str) -> anyhow::Result<()> {
     let name = path.display();
     let context = || format!("{name}: part of the checkpoint");
@@ -332,7 +335,7 @@ fn check(path: &Path, bytes: u64, sha256: &str) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// SHA-256 of a part as it is saved.
+/// SHA-256 of a part in the form in which it is saved.
 ///
 /// # Errors
 /// If it cannot be saved.

@@ -1,4 +1,4 @@
-//! What a preset claims to reach: listed beside it, and held to it by `tests/tests/learning.rs`.
+//! What a preset claims to reach. It is listed beside the preset, and `tests/tests/learning.rs` tests it.
 
 use std::fmt;
 
@@ -12,22 +12,22 @@ use crate::usage::usage;
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Claim {
-    /// Full name of the environment: other ones may share the preset.
+    /// Full name of the environment that the claim is about; others may share the preset.
     pub(crate) env: String,
-    /// What the last weights earn at least, by the median over the seeds.
+    /// Least mean return of the last weights, as the median over the seeds.
     pub(crate) score: f64,
-    /// How they are judged.
+    /// How the weights are judged.
     pub(crate) protocol: Protocol,
-    /// Protocol of the environment by which they are, where that is another than they were trained by.
+    /// Protocol of the environment that the weights are judged by, if it differs from the one that they are trained by.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) rules: Option<String>,
-    /// Games that a seed's score is the mean of; 0 where it is exact.
+    /// Games whose mean is a seed's score; 0 if the score is exact.
     pub(crate) episodes: u32,
-    /// Emulator frames of training.
+    /// Emulator frames that a seed trains for; `train.frames` of the preset.
     pub(crate) frames: u64,
-    /// Seeds, counted from 1.
+    /// Number of seeds, which are counted from 1.
     pub(crate) seeds: u32,
-    /// How long a seed trains on 2 cores, at most.
+    /// Most minutes that a seed trains for on 2 cores.
     pub(crate) minutes: f64,
 }
 
@@ -35,23 +35,23 @@ pub(crate) struct Claim {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum Protocol {
-    /// By games whose actions are drawn from the policy.
+    /// By games in which actions are drawn from the policy.
     Sampled,
-    /// By games of the most probable or most valuable actions.
+    /// By games in which the most probable or most valuable action is taken.
     Greedy,
-    /// By dynamic programming on the greedy policy.
+    /// By dynamic programming on the greedy policy, without games.
     Exact,
 }
 
-/// What a preset, of TOML, claims on the environment called `env`.
+/// Reads the claim in the text of a preset, if it is about the environment called `env`.
 ///
 /// # Errors
-/// If it cannot be read; `origin` names it.
+/// If the text or the claim is wrong; the message names `origin`.
 pub(crate) fn on(env: &str, text: &str, origin: &str) -> anyhow::Result<Option<Claim>> {
     Ok(take(&mut parse(text, origin)?, origin)?.filter(|claim| claim.env == env))
 }
 
-/// Removes the claim from the tables of a preset, where it has one: nothing of a run depends on it.
+/// Removes the claim from the tables of a preset and returns it, if there is one. No run depends on it.
 ///
 /// # Errors
 /// If a key is missing, unknown or out of range, or the claim is about another run than the preset makes.

@@ -16,18 +16,18 @@ use rl_replays::{Rollout, played};
 
 use crate::workers::{self, Worker};
 
-/// Rows that are stepped in this thread before it is decided whether others help.
+/// Rows that are stepped in this thread before it is decided whether workers would help.
 const TRIED: u32 = 16;
-/// Time of the fastest of those rows from which they do: handing a group over and back takes 20 µs where a core is free,
-/// and several hundred where none is.
+/// Time of the fastest tried row from which workers help: handing a group over and back takes 20 µs where a core is
+/// free, and several hundred where none is.
 const WORTH: Duration = Duration::from_micros(150);
 
 /// How many threads step environments.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Workers {
-    /// As many as were asked for.
+    /// This many threads, even if steps are short.
     Exactly(usize),
-    /// So many if a row of seats takes long enough, else this thread alone.
+    /// At most this many threads, if a row of seats takes long enough to share; else this thread alone.
     UpTo(usize),
 }
 
@@ -38,10 +38,10 @@ impl Workers {
     }
 }
 
-/// Builds the environments of some seats.
+/// Builds the environments of a range of seats.
 pub(crate) type Seat<'a> = dyn Fn(&Seating) -> anyhow::Result<Box<dyn VecEnv>> + 'a;
 
-/// The seats of a run in groups; so many of them as share a world stay together.
+/// Builds the environments of a run in at most one group per worker. Seats that share a world stay in one group.
 ///
 /// # Errors
 /// If the environment refuses a value or fails to start.
@@ -60,30 +60,30 @@ pub(crate) fn groups(
     (0..groups).map(|g| seat(&Seating { seed: seating.seed, seats: edge(g)..edge(g + 1) })).collect()
 }
 
-/// What there is to tell of an engine that was lost in the middle of an episode.
+/// Message for a person on an engine that was lost in the middle of an episode.
 pub(crate) fn lost(loss: String) -> String {
     loss + ": its episode is given up, another begins"
 }
 
-/// Seats that act and step together, and the blocks that they fill.
+/// The seats of a run, in groups that act in one batch and step together, and the blocks that they fill.
 pub(crate) struct Seats {
     envs: Vec<Box<dyn VecEnv>>,
     blocks: Vec<Rollout>,
     way: Way,
 }
 
-/// Who steps.
+/// Which threads step the groups.
 enum Way {
-    /// This thread.
+    /// This thread steps all groups.
     Alone,
-    /// This thread, until so many rows have been tried; the fastest took so long.
+    /// This thread steps all groups until [`TRIED`] rows are timed: rows so far, and the time of the fastest.
     Trying(u32, Duration),
-    /// This thread the first group, a worker each of the others.
+    /// This thread steps the first group and a worker each of the others.
     Together(Vec<Worker>),
 }
 
 impl Seats {
-    /// Blocks for the seats of `envs`, as `plan` wants them.
+    /// Makes a block for each group of `envs`, as long and wide as `plan` says.
     ///
     /// # Errors
     /// If a thread cannot be started.
@@ -98,27 +98,27 @@ impl Seats {
         Ok(Self { envs, blocks, way })
     }
 
-    /// Shapes of one seat.
+    /// Shapes of what one seat shows and takes.
     pub(crate) fn spec(&self) -> &Spec {
         self.envs[0].spec()
     }
 
-    /// One block per group, in the order of seats.
+    /// The blocks, one per group, in the order of seats.
     pub(crate) fn blocks(&self) -> &[Rollout] {
         &self.blocks
     }
 
-    /// The same, to be filled from elsewhere.
+    /// The blocks, one per group, to be changed or filled from elsewhere.
     pub(crate) fn blocks_mut(&mut self) -> &mut [Rollout] {
         &mut self.blocks
     }
 
-    /// Hands over all environments and blocks, in the order of seats, until they are [put back](Self::put_back).
+    /// Hands over all environments and blocks, in the order of seats, until [`put_back`](Self::put_back) returns them.
     pub(crate) fn take(&mut self) -> (Vec<Box<dyn VecEnv>>, Vec<Rollout>) {
         (std::mem::take(&mut self.envs), std::mem::take(&mut self.blocks))
     }
 
-    /// Takes back what was handed over.
+    /// Takes back the environments and blocks that [`take`](Self::take) handed over.
     pub(crate) fn put_back(&mut self, envs: Vec<Box<dyn VecEnv>>, blocks: Vec<Rollout>) {
         (self.envs, self.blocks) = (envs, blocks);
     }
@@ -128,7 +128,7 @@ impl Seats {
         self.envs.iter().map(|env| &**env)
     }
 
-    /// The same, to be restored.
+    /// The environments, in the order of seats, to be restored.
     pub(crate) fn envs_mut(&mut self) -> impl Iterator<Item = &mut (dyn VecEnv + 'static)> {
         self.envs.iter_mut().map(|env| &mut **env)
     }
@@ -136,15 +136,15 @@ impl Seats {
     /// Starts a first episode in every seat.
     ///
     /// # Errors
-    /// If an environment fails; the seat is named.
+    /// If an environment fails; the message names the seat.
     pub(crate) fn reset(&mut self) -> anyhow::Result<()> {
         self.envs.iter_mut().zip(&mut self.blocks).try_for_each(|(env, block)| workers::reset(env.as_mut(), block))
     }
 
-    /// Fills the blocks, whose row 0 is there already.
+    /// Fills the blocks, whose row 0 is there already: acts and steps once for each further row.
     ///
     /// # Errors
-    /// If the policy or an environment fails; the seat is named.
+    /// If the policy or an environment fails; the message names the seat.
     pub(crate) fn collect(&mut self, policy: &mut dyn Policy, mode: Mode, clock: &mut Clock) -> anyhow::Result<()> {
         for t in 0..self.blocks[0].horizon() {
             policy.act(&mut self.blocks, t, mode)?;
@@ -155,12 +155,12 @@ impl Seats {
         Ok(())
     }
 
-    /// Takes what has been lost since it was last asked.
+    /// Takes the messages of engines that were lost since the last call.
     pub(crate) fn take_losses(&mut self) -> Vec<String> {
         self.envs.iter_mut().flat_map(|env| env.take_losses()).collect()
     }
 
-    /// Makes the last row of every block the first of the next, and forgets finished episodes.
+    /// Makes the last row of every block its first, and forgets finished episodes.
     pub(crate) fn carry(&mut self) {
         self.blocks.iter_mut().for_each(Rollout::carry);
     }
@@ -212,7 +212,7 @@ fn step_on_workers(
     done
 }
 
-/// Episodes that finished in filled blocks, by time, then by seat.
+/// Episodes that finished in filled blocks, in the order of time, then of seats.
 pub(crate) fn finished(blocks: &[Rollout]) -> impl Iterator<Item = &Episode> {
     let mut left: Vec<_> = blocks.iter().map(|block| block.episodes.iter()).collect();
     let row = move |t| {
@@ -222,7 +222,7 @@ pub(crate) fn finished(blocks: &[Rollout]) -> impl Iterator<Item = &Episode> {
     (1..=blocks.first().map_or(0, Rollout::horizon)).flat_map(row)
 }
 
-/// Emulator frames and agent steps of filled blocks; a reset is neither.
+/// Emulator frames and agent steps in filled blocks; the row of a reset counts as neither.
 pub(crate) fn count(blocks: &[Rollout]) -> (u64, u64) {
     let rows = blocks.iter().flat_map(|block| (1..=block.horizon()).map(|t| block.frames.row(t)));
     let frames = rows.flatten().map(|&frames| u64::from(frames)).sum();

@@ -1,8 +1,8 @@
-//! `agent.demonstrations`: recordings are played again, and what was seen and done in them is shown to the agent.
+//! `agent.demonstrations`: plays recordings again and shows the agent what was seen and done in them.
 //!
-//! Agents know no files and no environments: they are shown blocks. Each seat of a block plays one game after the other, with a
-//! row for each reset as in training, and rests when none is left. The last block leads to the first row of training, so that
-//! whoever appends blocks to a replay sees a next one as ever.
+//! Agents know neither files nor environments: they are shown blocks. Each seat of a block plays one game after the
+//! other, with a row for each reset as in training, and rests when no game is left. The last block leads to the first
+//! row of training, so that an agent that appends blocks to a replay sees them follow one another.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -25,21 +25,21 @@ use crate::run_dir::About;
 use crate::session::Session;
 use crate::usage::usage;
 
-/// The key of `[agent]`.
+/// Key of the recordings in `[agent]`.
 const KEY: &str = "demonstrations";
 
-/// Keys of `[env]` in which a recording may differ from the run: games are played as they were recorded, and these change
-/// nothing of a step but when a game is cut.
+/// Keys of `[env]` in which a recording may differ from the run: they only say when a game is cut, and games are played
+/// as they were recorded.
 const FREE: [&str; 2] = ["max_frames", "max_steps"];
 
-/// What was shown, as `run.json` says it.
+/// What was shown to an agent before training; part of `run.json`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Shown {
     /// SHA-256 of every recording, by its path.
     files: BTreeMap<PathBuf, String>,
     games: usize,
     steps: usize,
-    /// Of the games.
+    /// Mean return of the games.
     mean_return: f64,
 }
 
@@ -51,10 +51,10 @@ impl fmt::Display for Shown {
     }
 }
 
-/// Makes the path absolute, so that the run can be done again from elsewhere.
+/// Makes the path in `agent.demonstrations` absolute, so that the run can be repeated from another directory.
 ///
 /// # Errors
-/// If there is no such file or directory.
+/// If there is no such file or directory, or its name is not UTF-8.
 pub(crate) fn settle(resolved: &mut Resolved) -> anyhow::Result<()> {
     let Some(path) = path(resolved) else { return Ok(()) };
     let whole = path.canonicalize().map_err(|e| usage(format!("agent.{KEY}: {}: {e}", path.display())))?;
@@ -62,7 +62,8 @@ pub(crate) fn settle(resolved: &mut Resolved) -> anyhow::Result<()> {
     resolved.set(&format!("agent.{KEY}"), whole)
 }
 
-/// Begins a session: resets its seats, and shows the agent what its settings name.
+/// Begins a session: resets its seats and shows the agent the recordings that `agent.demonstrations` names; `None` if
+/// nothing is shown.
 ///
 /// # Errors
 /// If an environment fails, or a recording is missing, damaged, or none of this environment; the message names the file.
@@ -103,10 +104,10 @@ pub(crate) fn begin(resolved: &Resolved, session: &mut Session, train: &Train) -
     Ok(Some(Shown { files, games: games.len(), steps, mean_return }))
 }
 
-/// Begins a session that had begun before, as `about` says.
+/// Begins a session as a run that was begun before, and checks that the recordings are those in `about`.
 ///
 /// # Errors
-/// As [`begin`], or if the recordings are others now.
+/// As [`begin`], or if the recordings have changed.
 pub(crate) fn begin_again(
     about: &About,
     resolved: &Resolved,
@@ -123,13 +124,13 @@ pub(crate) fn begin_again(
     }
 }
 
-/// What `agent.demonstrations` names, if anything.
+/// Path in `agent.demonstrations`; `None` if it is missing or empty.
 fn path(resolved: &Resolved) -> Option<PathBuf> {
     let path = resolved.agent.and_then(|_| resolved.table("agent").get(KEY)).and_then(Value::as_str)?;
     (!path.is_empty()).then(|| PathBuf::from(path))
 }
 
-/// The recordings that are meant by a file, or by a directory with some, each with its SHA-256.
+/// Lists the recording `path`, or the recordings in the directory `path`, each with its SHA-256.
 fn files(path: &Path) -> anyhow::Result<BTreeMap<PathBuf, String>> {
     let name = path.display();
     let missing = |e: std::io::Error| usage(format!("agent.{KEY}: {name}: {e}"));
@@ -153,7 +154,10 @@ fn files(path: &Path) -> anyhow::Result<BTreeMap<PathBuf, String>> {
     hashed.collect()
 }
 
-/// Whether games of that recording are steps of this run's environment.
+/// Checks that the games of a recording could be games of this run.
+///
+/// # Errors
+/// If environment, settings or actions differ.
 fn fits(manifest: &Manifest, resolved: &Resolved, spec: &Spec) -> anyhow::Result<()> {
     let here = &resolved.env_name;
     if manifest.env != *here {
@@ -174,18 +178,18 @@ fn fits(manifest: &Manifest, resolved: &Resolved, spec: &Spec) -> anyhow::Result
     Ok(())
 }
 
-/// A recorded game, and where it is.
+/// A recorded game and the recording that it is from.
 #[derive(Clone, Copy)]
 struct Game<'a> {
     path: &'a Path,
     manifest: &'a Manifest,
-    /// From 1.
+    /// Number of the game in its recording, from 1.
     number: usize,
     played: &'a Played,
 }
 
 impl Game<'_> {
-    /// What plays it again.
+    /// Makes the environment that plays the game again.
     fn playback(&self, resolved: &Resolved) -> anyhow::Result<Playback> {
         let playback = Playback::of(self.manifest, &resolved.env_name, resolved.env);
         playback.with_context(|| self.path.display().to_string())
@@ -196,7 +200,7 @@ impl Game<'_> {
     }
 }
 
-/// Plays all games, divided between the seats of the audience, and shows them.
+/// Plays all games, divided between the seats of the blocks that the agent asks for, and shows them to it.
 fn play(
     games: &[Game<'_>],
     audience: DemonstrationSpec,
@@ -232,12 +236,12 @@ fn play(
     Ok(session.learner.add_demonstrations(&block)?)
 }
 
-/// Plays some games one after the other.
+/// A seat that plays some games one after the other.
 struct Seat<'a> {
-    /// The next one last.
+    /// Games that are still to be played, the next one last.
     left: Vec<Game<'a>>,
     now: Option<(Game<'a>, Replayed<'a>, usize)>,
-    /// What plays games of one recording.
+    /// The environment of the recording that is being played.
     playback: Option<(&'a Manifest, Playback)>,
 }
 
@@ -247,7 +251,7 @@ impl<'a> Seat<'a> {
         Self { left: queue, now: None, playback: None }
     }
 
-    /// Writes the next row of seat `e` to row `row` of a block, and the action before it.
+    /// Writes the next row of this seat, seat `e` of the block, to `row`, and the action that led to it to row 0.
     fn advance(&mut self, resolved: &Resolved, block: &mut Rollout, row: usize, e: usize) -> anyhow::Result<()> {
         if let (Some((game, replayed, step)), Some((_, playback))) = (&mut self.now, &mut self.playback)
             && *step < game.played.steps()
@@ -281,7 +285,7 @@ impl<'a> Seat<'a> {
     }
 }
 
-/// A row in which nothing is played.
+/// Writes a row in which nothing is played.
 fn rest(block: &mut Rollout, row: usize, e: usize) {
     block.legal.at_mut(row, e).fill(1);
     block.age[(row, e)] = 0;

@@ -1,6 +1,6 @@
-//! `digests.jsonl`: what every part of a run was at each of its checkpoints, those included that were removed since.
+//! `digests.jsonl`: the hash of every part of a run at each of its checkpoints, removed ones included.
 //!
-//! A line has the frames and the SHA-256 of each part in the order of the session: what `rl-run verify` compares with.
+//! A line has the frames and the SHA-256 of each part, in the order of the session. `rl-run verify` compares with it.
 
 use std::path::Path;
 
@@ -8,19 +8,19 @@ use serde::{Deserialize, Serialize};
 
 use crate::appended::{Appended, rows};
 
-/// Name of the file.
+/// Name of the file in the directory of a run.
 pub(crate) const FILE: &str = "digests.jsonl";
 
-/// One state.
+/// The hashes of a run's parts at one checkpoint: a line of the file.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Digest {
-    /// Frames at which it was taken.
+    /// Emulator frames of the checkpoint.
     pub(crate) frames: u64,
-    /// Name and SHA-256 of each part.
+    /// Name and SHA-256 of each part, in the order of the session.
     pub(crate) parts: Vec<(String, String)>,
 }
 
-/// The file, open for appending.
+/// `digests.jsonl`, open for appending.
 #[derive(Debug)]
 pub(crate) struct Digests {
     file: Appended,
@@ -29,7 +29,7 @@ pub(crate) struct Digests {
 }
 
 impl Digests {
-    /// Begins the file in `run`.
+    /// Creates the file in the directory `run`.
     ///
     /// # Errors
     /// If it exists or cannot be written.
@@ -37,7 +37,7 @@ impl Digests {
         Ok(Self { file: Appended::create(run.join(FILE))?, last: None })
     }
 
-    /// Goes on after the states up to and including `frames`, and forgets those after it.
+    /// Opens the file of a run that goes on from `frames`, and removes lines of later checkpoints.
     ///
     /// # Errors
     /// If the file cannot be read or cut, or a line before its end is damaged.
@@ -49,10 +49,10 @@ impl Digests {
         Ok(Self { file: Appended::cut(path, kept)?, last })
     }
 
-    /// Appends a state, unless the one of these frames is there.
+    /// Appends a line, unless the last one is of the same frames.
     ///
     /// # Errors
-    /// If the disk is full.
+    /// If it cannot be written, as when the disk is full.
     pub(crate) fn append(&mut self, digest: &Digest) -> anyhow::Result<()> {
         if self.last.is_some_and(|last| digest.frames <= last) {
             return Ok(());
@@ -65,10 +65,10 @@ impl Digests {
     }
 }
 
-/// All states of a run, in their order.
+/// Reads the lines of a run, oldest first.
 ///
 /// # Errors
-/// If the file cannot be read, or a line before its end is damaged: fewer states than there were would be compared.
+/// If the file cannot be read, or a line before the last is damaged.
 pub(crate) fn all(run: &Path) -> anyhow::Result<Vec<Digest>> {
     Ok(rows(&run.join(FILE))?.into_iter().map(|(digest, _)| digest).collect())
 }

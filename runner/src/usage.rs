@@ -26,9 +26,28 @@ pub(crate) fn is_usage(error: &anyhow::Error) -> bool {
         .any(|cause| cause.is::<Usage>() || matches!(cause.downcast_ref(), Some(rl_core::Error::Config { .. })))
 }
 
+/// What the system and parsers say, and how it is said here.
+const WORDS: [(&str, &str); 10] = [
+    ("No such file or directory", "there is no such file or directory"),
+    ("entity not found", "there is no such file or directory"),
+    ("Permission denied", "permission denied"),
+    ("Is a directory", "it is a directory"),
+    ("Not a directory", "a part of the path is no directory"),
+    ("No space left on device", "no space is left on the disk"),
+    ("stream did not contain valid UTF-8", "it is no text (UTF-8)"),
+    ("EOF while parsing a value at line 1 column 0", "it is empty"),
+    ("unknown variant `", "unknown value `"),
+    ("missing field `", "missing key `"),
+];
+
 /// An error and what it came of in one line, as people see it.
 pub(crate) fn line(error: &anyhow::Error) -> String {
-    format!("{error:#}").split_whitespace().collect::<Vec<_>>().join(" ")
+    let said = format!("{error:#}").split_whitespace().collect::<Vec<_>>().join(" ");
+    let said = WORDS.iter().fold(said, |said, (theirs, ours)| said.replace(theirs, ours));
+    // Of the system's errors their numbers.
+    let mut parts = said.split(" (os error ");
+    let first = parts.next().unwrap_or_default().to_owned();
+    parts.fold(first, |said, part| said + part.split_once(')').map_or(part, |(_, rest)| rest))
 }
 
 /// A count on the command line.
@@ -78,6 +97,15 @@ mod tests {
     fn an_error_of_many_lines_is_one_line() {
         let error = anyhow::anyhow!("the fuse\n  blew").context("seat 2");
         assert_eq!(line(&error), "seat 2: the fuse blew");
+    }
+
+    #[test]
+    fn what_the_system_says_is_said_in_our_words() {
+        let of = |code| line(&anyhow::Error::new(std::io::Error::from_raw_os_error(code)).context("a.rec"));
+        assert_eq!(of(2), "a.rec: there is no such file or directory");
+        assert_eq!(of(28), "a.rec: no space is left on the disk");
+        let two = anyhow::anyhow!("a (os error 13) and b (os error 2), then c");
+        assert_eq!(line(&two), "a and b, then c");
     }
 
     #[test]

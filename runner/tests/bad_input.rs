@@ -32,7 +32,7 @@ fn usage_errors_name_what_is_wrong_and_what_was_meant() {
         ("--env cartpole --agent dqn --set env.protocol=nature15", "env.protocol"),
         ("--env cartpole --agent dqn --preset p.toml", "p.toml: unknown key `train.framse`; did you mean `frames`?"),
         ("--env cartpole --agent dqn --preset q.toml", "q.toml, line 2"),
-        ("--env cartpole --agent dqn --preset none.toml", "none.toml: No such file"),
+        ("--env cartpole --agent dqn --preset none.toml", "none.toml: there is no such file"),
         ("--env cartpole --agent dqn --device tpu", "--device tpu: expected `cpu` or `cuda`"),
         ("--env cartpole --agent dqn --frames -3", "--frames"),
         ("--env cartpole --agent ppo --seeds 4..1", "4..1 counts down: write 1..4"),

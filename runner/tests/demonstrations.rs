@@ -107,7 +107,7 @@ fn what_cannot_be_shown_is_refused_by_name_and_leaves_no_run() {
     let dqn = |file: &str| format!("--env frozenlake --agent dqn --run r --quiet --set agent.demonstrations={file}");
     for (line, code, words) in [
         ("--env cartpole --agent bc --run r --quiet".to_owned(), 2, "--set agent.demonstrations=FILE"),
-        (bc("nothing.rec"), 2, "nothing.rec: No such file"),
+        (bc("nothing.rec"), 2, "nothing.rec: there is no such file"),
         (bc("empty"), 2, "empty: holds no recording (*.rec)"),
         (bc("dry.rec"), 2, "dry.rec: was recorded of frozenlake, and this run is of cartpole"),
         (bc("damaged.rec"), 1, "damaged.rec is damaged at byte"),

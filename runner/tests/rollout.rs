@@ -86,7 +86,7 @@ fn wrong_actions_are_refused_before_the_first_line() {
     std::fs::write(dir.path().join("walk"), "1\n4\n").unwrap();
     for (line, why) in [
         ("--actions walk", "walk:2: expected an action from 0 to 3, got `4`"),
-        ("--actions absent", "absent: No such file"),
+        ("--actions absent", "absent: there is no such file"),
         ("--random", "--steps"),
         ("", "--actions"),
     ] {

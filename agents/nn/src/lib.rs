@@ -5,6 +5,29 @@
 //! candle operations on the same variables. Every element that a CPU layer writes is one chain of fused multiply-adds
 //! in a fixed order, so that its bits depend neither on the batch around it, nor on threads, nor on the instruction
 //! set; with [`Precision::Bf16`] they do depend on the last.
+//!
+//! A line is fitted through two points:
+//!
+//! ```
+//! use candle_core::{Device, Tensor};
+//! use rl_core::{Rng, Stream};
+//! use rl_nn::{Activation, Adam, AdamConfig, Linear, Params};
+//!
+//! let mut params = Params::new(&Device::Cpu, Rng::new(1, Stream::Init));
+//! let layer = Linear::new(&mut params.layer("line"), 1, 1, Activation::None)?;
+//! let mut adam = Adam::new(&params, AdamConfig::new(1e-8, 0.0))?;
+//! let x = Tensor::new(&[[0.0f32], [1.0]], &Device::Cpu)?; // [2, 1]
+//! let y = Tensor::new(&[[1.0f32], [3.0]], &Device::Cpu)?; // 2 x + 1
+//! let mut grad = Vec::new(); // flat, in the order of the parameters
+//! for _ in 0..2000 {
+//!     let loss = (layer.forward(&x)? - &y)?.sqr()?.mean_all()?;
+//!     params.backward(&loss, &mut grad)?;
+//!     adam.step(&params, &grad, 0.05)?;
+//! }
+//! let y = layer.forward(&Tensor::new(&[[2.0f32]], &Device::Cpu)?)?;
+//! assert!((y.flatten_all()?.to_vec1::<f32>()?[0] - 5.0).abs() < 1e-2);
+//! # Ok::<(), candle_core::Error>(())
+//! ```
 #![deny(unsafe_code)] // but for kernel/bf16/unit.rs
 
 mod activation;

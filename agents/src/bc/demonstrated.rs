@@ -1,4 +1,4 @@
-//! What was shown to a learner: steps of whole games, some of which are held out to judge it by.
+//! Store of demonstrations: steps of whole games, some of which are held out for validation.
 
 use std::io::{Read, Write};
 use std::ops::Range;
@@ -8,39 +8,40 @@ use rl_replays::{Replay, Rollout, Steps, Targets};
 
 use crate::config;
 
-/// Returns are nobody's business here: a step is complete with the row after it.
+/// Returns are not used: with `n_step` 1 a step is complete once the row after it is written.
 const TARGETS: Targets = Targets { n_step: 1, gamma: 1.0, life_loss_terminal: false };
 
-/// Steps of one seat.
+/// Demonstrated steps of one seat, split into training and held-out games.
 pub(crate) struct Demonstrated {
     ring: Replay,
     /// Share of the games that is held out.
     share: f64,
-    /// Rows of the steps that are learned from, and of those that are held out.
+    /// Rows of the steps that are learned from.
     learned: Vec<u64>,
+    /// Rows of the steps that are held out.
     held: Vec<u64>,
     /// Games so far.
     games: u64,
-    /// Rows that were sorted.
+    /// Row from which on steps are not split yet.
     sorted: u64,
 }
 
 impl Demonstrated {
-    /// Nothing yet, and room for `capacity` steps.
+    /// Allocates an empty store for `capacity` steps, which holds out the given share of the games.
     pub(crate) fn new(spec: &Spec, capacity: usize, share: f64) -> Self {
         let ring = Replay::new(spec, 1, capacity, TARGETS);
         Self { ring, share, learned: Vec::new(), held: Vec::new(), games: 0, sorted: 0 }
     }
 
-    /// Bytes of so much room.
+    /// Bytes of a store for `capacity` steps.
     pub(crate) fn bytes_for(spec: &Spec, capacity: usize) -> u64 {
         Replay::bytes_for(spec, 1, capacity, TARGETS.n_step, None)
     }
 
-    /// Adds the steps of one seat.
+    /// Appends blocks of one seat, and splits their steps.
     ///
     /// # Errors
-    /// If there is no room for them.
+    /// If the steps would overwrite older ones.
     pub(crate) fn append(&mut self, blocks: &[Rollout]) -> Result<()> {
         if blocks[0].horizon() >= self.ring.room_in_rows() {
             let message = config::FULL.to_owned();
@@ -56,18 +57,18 @@ impl Demonstrated {
         &self.learned
     }
 
-    /// Rows of those that are held out.
+    /// Rows of the steps that are held out.
     pub(crate) fn held(&self) -> &[u64] {
         &self.held
     }
 
-    /// Takes the steps of `rows` until `out` is full, and says how many it took.
+    /// Copies the steps of `rows` to `out` until it is full or none is left, and returns their number.
     pub(crate) fn take(&self, rows: impl Iterator<Item = u64>, out: &mut Steps) -> usize {
         self.ring.steps_of(&mut rows.map(|row| (row, 0)), out)
     }
 
-    /// Tells the steps that have come since the last time, which were complete then: of every so many games the last is held
-    /// out, so that the first ones, where they are few, are learned from.
+    /// Splits the complete steps that are not split yet: of every 1 / `share` games the last is held out, so that the first
+    /// games, where there are few, are learned from.
     fn sort(&mut self) {
         let newest = self.ring.len() as u64 - 1;
         for (row, _) in self.ring.transitions_from(self.sorted) {

@@ -1,4 +1,4 @@
-//! Acts as the network says: draws from its distributions, or takes what is most probable.
+//! Policy of behaviour cloning: samples from the network's distributions, or takes the most probable actions.
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -13,8 +13,10 @@ use crate::gather::Gathered;
 use crate::streams::Streams;
 use crate::{Mode, Policy};
 
-/// The policy. Every seat draws from its own stream, and one whose episode is over draws nothing, so that the choice does not
-/// depend on how seats are grouped.
+/// Policy that samples from a shared network.
+///
+/// Every seat draws from its own stream, and a seat whose episode is over draws nothing, so that the choice does not depend
+/// on how seats are grouped.
 pub(crate) struct Imitator {
     net: Arc<PolicyNet>,
     streams: Streams,
@@ -26,7 +28,7 @@ pub(crate) struct Imitator {
 }
 
 impl Imitator {
-    /// A policy for `seats`.
+    /// Creates a policy for `seats` (global numbers).
     pub(crate) fn new(net: Arc<PolicyNet>, spec: &Spec, seed: u64, seats: Range<u32>) -> Self {
         let (streams, drawn) = (Streams::new(seed, seats), vec![0.0; spec.continuous.len()]);
         Self {

@@ -5,12 +5,12 @@ use rl_replays::Steps;
 
 use crate::distribution::{Actions, Distribution};
 
-/// Means over the steps of a minibatch.
+/// Loss and metrics, means over the steps of a minibatch.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Terms {
-    /// -ln π(a | s), in nats.
+    /// Negative log-likelihood -ln π(a | s), in nats.
     pub(crate) loss: f64,
-    /// Share of steps whose discrete actions are the most probable ones; none where there are no such actions.
+    /// Share of steps whose discrete actions are the most probable ones; `None` where there are no discrete actions.
     pub(crate) accuracy: Option<f64>,
 }
 

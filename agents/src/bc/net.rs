@@ -1,6 +1,6 @@
-//! A network of what a policy's distributions are made of, and of nothing else.
+//! Policy network without a critic.
 //!
-//! Weights are drawn as those of `ActorCritic` are: orthogonal with gain √2, the head's with 0.01.
+//! Weights are initialised as those of `ActorCritic`: orthogonal with gain √2, the head's with 0.01.
 
 use candle_core::{Device, Result, Tensor};
 use rl_core::{Rng, Spec};
@@ -10,9 +10,9 @@ use rl_perception::{Encoder, EncoderConfig, ObsBatch, encoder_for};
 use crate::actor_critic::initialise;
 use crate::policy_head::PolicyHead;
 
-/// π(· | s) of all actions as the outputs that a `Distribution` takes.
+/// Policy network: observations to the parameters of π(· | s), which a `Distribution` takes.
 pub(crate) struct PolicyNet {
-    /// Standardises features, where that is asked for.
+    /// Normalisation of features; `None` where it is not asked for.
     standardise: Option<Standardise>,
     trunk: Box<dyn Encoder>,
     head: PolicyHead,
@@ -20,8 +20,9 @@ pub(crate) struct PolicyNet {
 }
 
 impl PolicyNet {
-    /// A network for `spec` and its parameters, drawn from `rng`; with `standardise`, features are seen as the statistics in its
-    /// buffers say.
+    /// Creates a network for `spec` and its parameters, drawn from `rng`.
+    ///
+    /// With `standardise` the network gets buffers for the statistics that normalise features.
     pub(crate) fn new(
         spec: &Spec,
         config: &EncoderConfig,
@@ -39,17 +40,18 @@ impl PolicyNet {
         Ok((Self { standardise, trunk, head, device }, params))
     }
 
-    /// What standardises features, where anything does.
+    /// Normalisation of features, to be applied before a pass; `None` where it is not asked for.
     pub(crate) fn standardise(&self) -> Option<&Standardise> {
         self.standardise.as_ref()
     }
 
-    /// Outputs `[B, W]` of observations whose features are standardised already.
+    /// Outputs `[B, W]` for observations with normalised features, with the graph for gradients.
     pub(crate) fn forward(&self, obs: &ObsBatch<'_>) -> Result<Tensor> {
         self.head.forward(&self.trunk.forward(obs)?)
     }
 
-    /// The same left in `flow`, bit for bit; on the CPU nothing is built or allocated on the way.
+    /// Outputs `[B, W]` without a graph, left in `flow`: bit for bit those of [`forward`](Self::forward). On the CPU no graph
+    /// is built and nothing is allocated.
     pub(crate) fn run(&self, obs: &ObsBatch<'_>, flow: &mut HostForward) -> rl_core::Result<()> {
         let run = if self.device.is_cpu() { Self::run_on_host } else { Self::run_on_device };
         run(self, obs, flow).map_err(rl_nn::tensor)

@@ -1,9 +1,8 @@
-//! The table `augment`: frames of a minibatch are moved and lit at random before a network sees them, so that it can learn
-//! often from few of them.
+//! The table `augment`: random shifts and intensities of the frames of a minibatch, for learning often from few frames.
 //!
-//! Bytes stay bytes: a frame is padded by its edge and cut out at a random place, then every level is looked up in a table of
-//! 256. A stack is moved as a whole; so is a sequence, within which a memory would take a jump for a movement. Where a
-//! transition begins and where it leads are moved each by itself.
+//! Bytes stay bytes: a frame is padded by its edge and cropped at a random place, then every grey level is looked up in a
+//! table of 256. A frame stack is shifted as a whole; so is a sequence, within which a memory would take a jump for a
+//! movement. The two observations of a transition are augmented independently.
 //! Source: Yarats et al. 2021, "Image augmentation is all you need" (shifts); Schwarzer et al. 2021, "Data-efficient
 //! reinforcement learning with self-predictive representations" (intensity: the gain is 1 + s · N(0, 1), cut at two
 //! deviations).
@@ -12,44 +11,48 @@ use rl_core::{Result, Rng, Spec};
 use rl_replays::{Sample, Sequences, Table};
 use serde::{Deserialize, Serialize};
 
-/// What happens to frames: in a preset a table whose key `kind` is `none` or `shift`.
+/// Augmentation of frames: in a preset a table whose key `kind` is `none` or `shift`.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "lowercase", deny_unknown_fields)]
 pub(crate) enum Augment {
-    /// Nothing.
+    /// No augmentation.
     None {}, // a struct, since only of those are unknown keys refused
-    /// They are moved and lit.
+    /// Random shifts and intensities.
     Shift {
-        /// Farthest move up, down, left and right.
+        /// Largest shift in each direction, in pixels.
         pixels: usize,
-        /// Deviation s of the gain; 0 leaves the light as it is.
+        /// Standard deviation s of the intensity factor, 0 to 0.5; 0 leaves the intensity as it is.
         intensity: f64,
     },
 }
 
-/// Moves and lights frames of `[H, W, C]`, all channels of a stack together; its memory serves frame after frame.
+/// Augments frame stacks `[H, W, stack·C]`, all channels together; its buffers are reused.
 #[derive(Clone, Debug)]
 pub(crate) struct Augmenter {
     augment: Augment,
     height: usize,
-    /// Bytes of a pixel and of a line of them.
+    /// Bytes of a pixel of a stack.
     pixel: usize,
+    /// Bytes of a line of pixels.
     line: usize,
     before: Vec<u8>,
     levels: [u8; 256],
 }
 
-/// One draw.
+/// Random shift and intensity of one frame stack or sequence.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct Look {
-    /// Where the frame is cut out of the padded one: lines and pixels from its upper left corner, `pixels` for no move.
+    /// Upper left corner of the crop in the padded frame, in lines and pixels; `pixels` in both for no shift.
     pub(crate) at: [usize; 2],
-    /// What levels are multiplied by.
+    /// Factor of all grey levels.
     pub(crate) gain: f32,
 }
 
 impl Augment {
-    /// Refuses what makes no sense for the frames of `spec`.
+    /// Checks the settings for the frames of `spec`.
+    ///
+    /// # Errors
+    /// If there are no frames, a shift is as large as a frame, or the intensity is out of range.
     pub(crate) fn check(self, spec: &Spec) -> Result<()> {
         let Self::Shift { pixels, intensity } = self else { return Ok(()) };
         let bad = |key: &str, message: String| Err(crate::config::bad(&format!("augment.{key}"), message));
@@ -68,13 +71,14 @@ impl Augment {
 }
 
 impl Augmenter {
+    /// Creates an augmenter for the frames of `spec`.
     pub(crate) fn new(augment: Augment, spec: &Spec) -> Self {
         let [height, width, channels] = spec.frame;
         let pixel = channels * spec.stack;
         Self { augment, height, pixel, line: pixel * width, before: Vec::new(), levels: [0; 256] }
     }
 
-    /// Augments both ends of every transition.
+    /// Augments the two observations of every transition, each with its own draw.
     pub(crate) fn transitions(&mut self, sample: &mut Sample, rng: &mut Rng) {
         for row in 0..sample.rows() {
             for frames in [&mut sample.obs.frames, &mut sample.next.frames] {
@@ -85,7 +89,7 @@ impl Augmenter {
         }
     }
 
-    /// Augments every sequence as a whole.
+    /// Augments every sequence, all its rows with one draw.
     pub(crate) fn sequences(&mut self, sample: &mut Sequences, rng: &mut Rng) {
         let (count, rows) = (sample.count(), sample.starts.len());
         for b in 0..count {
@@ -95,7 +99,7 @@ impl Augmenter {
         }
     }
 
-    /// Draws a move and a gain; nothing where nothing is augmented.
+    /// Draws a shift and an intensity; `None` where frames are not augmented.
     fn draw(&self, rng: &mut Rng) -> Option<Look> {
         let Augment::Shift { pixels, intensity } = self.augment else { return None };
         let places = 2 * pixels as u32 + 1;
@@ -104,7 +108,7 @@ impl Augmenter {
         Some(Look { at, gain: (1.0 + intensity * noise) as f32 })
     }
 
-    /// Shows some rows of `frames` as `look` says.
+    /// Applies the shift and intensity of `look` to some rows of `frames`.
     pub(crate) fn apply(&mut self, look: Look, rows: impl IntoIterator<Item = usize>, frames: &mut Table<u8>) {
         let Augment::Shift { pixels, .. } = self.augment else { return };
         let Self { height, pixel, line, before, levels, .. } = self;

@@ -1,31 +1,34 @@
-//! What the numbers of a network `[B, W, A]` say: values, logits of atoms, or quantiles.
+//! Interpretation of a network's outputs `[B, W, A]`: expected returns, logits of atoms, or quantiles.
 //!
-//! On the host and in double precision where there is anything to compute: the bits vary neither with the system nor with the
-//! batch around a row.
+//! Computed on the host and in double precision, so that the bits depend neither on the system nor on the batch around a
+//! row.
 
 use std::ops::Range;
 
-/// What the W numbers of an action are.
+/// Meaning of the W outputs of an action.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) enum Distribution {
-    /// One: the expected return.
+    /// The expected return; W is 1.
     Expected,
-    /// Logits of the returns of a support.
+    /// Logits of the atoms of a support; W is their number.
     Categorical(Support),
-    /// Returns, each as probable as another.
+    /// Quantiles of the return, all equally probable.
     Quantiles,
 }
 
-/// Returns at equal distances. Source: Bellemare et al. 2017.
+/// Support of a categorical distribution: equally spaced returns. Source: Bellemare et al. 2017.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct Support {
+    /// Number of atoms, at least 2.
     pub(crate) atoms: usize,
+    /// Return of the first atom, V_min.
     pub(crate) low: f64,
+    /// Return of the last atom, V_max.
     pub(crate) high: f64,
 }
 
 impl Distribution {
-    /// Expected returns `[B, A]` of `outputs [B, W, A]`, from those in `range` of the W.
+    /// Expected returns `[B, A]` of `outputs [B, W, A]`, computed from the outputs in `range` of the W.
     pub(crate) fn means<'a>(
         &self,
         outputs: &'a [f32],
@@ -43,7 +46,7 @@ impl Distribution {
         out
     }
 
-    /// Expected return of one action, given its numbers.
+    /// Expected return of one action from its outputs, `[W]`.
     pub(crate) fn mean(&self, numbers: impl ExactSizeIterator<Item = f32> + Clone) -> f64 {
         let count = numbers.len();
         let Self::Categorical(support) = self else { return numbers.map(f64::from).sum::<f64>() / count as f64 };
@@ -61,7 +64,7 @@ impl Distribution {
 }
 
 impl Support {
-    /// Return of an atom.
+    /// Return of atom `atom`, counted from 0.
     pub(crate) fn at(&self, atom: usize) -> f64 {
         self.low + self.step() * atom as f64
     }
@@ -70,7 +73,10 @@ impl Support {
         (self.high - self.low) / (self.atoms - 1) as f64
     }
 
-    /// Gives `mass` at the return `at` to the two atoms beside it, the nearer the more; what lies outside to the outermost.
+    /// Projects probability `mass` at the return `at` onto the support, and adds it to `into`, `[atoms]`.
+    ///
+    /// The two neighbouring atoms share it by distance; a return outside of the support goes to the outermost atom. A NaN
+    /// return makes all of `into` NaN.
     pub(crate) fn project(&self, at: f64, mass: f64, into: &mut [f64]) {
         let place = (at.clamp(self.low, self.high) - self.low) / self.step();
         // A return that is no number is no atom's: it makes all of them none, which the loss refuses.

@@ -1,7 +1,7 @@
-//! The losses of a minibatch, and their gradient by the network's outputs `[B, W, A]`, in closed form.
+//! Losses of the DQN family, and their gradients by the network's outputs `[B, W, A]`, in closed form.
 //!
-//! On the host and in double precision, as those of the actor-critics (`agents/src/loss.rs`). The loss is the mean over the
-//! batch of what each row's importance makes of:
+//! Computed on the host and in double precision, as in `agents/src/loss.rs` for actor-critics. The loss is the mean over the
+//! batch, with each row weighted by its importance-sampling weight, of:
 //! - values: the Huber loss with κ = 1 of the error (Mnih et al. 2015: the clipped error);
 //! - atoms: the cross-entropy of the target's masses; the error is the divergence, which is 0 where they are equal
 //!   (Bellemare et al. 2017; Hessel et al. 2018);
@@ -11,44 +11,44 @@
 use super::distribution::Distribution;
 use crate::softmax::softmax;
 
-/// A loss with its gradient; the memory serves minibatch after minibatch.
+/// Losses of the last minibatch with their gradient; the buffers are reused from minibatch to minibatch.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Losses {
-    /// `[B, W, A]`.
+    /// Gradient of the loss by the network's outputs, `[B, W, A]`.
     pub(crate) by_outputs: Vec<f32>,
-    /// How far each row is from its target, `[B]`: the size of the error, the divergence, or the loss of quantiles.
+    /// Error of each row, `[B]`: the absolute TD error, the KL divergence from the target, or the loss of quantiles.
     pub(crate) errors: Vec<f64>,
-    /// The loss of each row, whatever it counts, `[B]`.
+    /// Loss of each row without its importance-sampling weight, `[B]`.
     pub(crate) losses: Vec<f64>,
     probs: Vec<f64>,
 }
 
-/// Means over a minibatch.
+/// Loss and metrics, means over a minibatch.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub(crate) struct Terms {
-    /// What is minimised.
+    /// Weighted loss that is minimised.
     pub(crate) loss: f64,
-    /// Expected return of the action taken.
+    /// Expected return of the action taken, by the online network.
     pub(crate) q: f64,
 }
 
-/// What the outputs of a minibatch are compared with.
+/// Actions, targets and weights to which the outputs of a minibatch are compared.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Against<'a> {
-    /// A.
+    /// Number of actions, A.
     pub(crate) actions: usize,
-    /// The actions taken, `[B]`.
+    /// Actions taken, `[B]`.
     pub(crate) chosen: &'a [u32],
-    /// `[B, W']`.
+    /// Targets of the actions taken, `[B, W']`.
     pub(crate) targets: &'a [f32],
-    /// The quantiles that the outputs are, `[B, W]`; none for the middles of equal shares.
+    /// Probabilities τ of the quantiles that the outputs are, `[B, W]`; empty for midpoints of equal probabilities.
     pub(crate) taus: &'a [f32],
-    /// What each row counts, `[B]`.
+    /// Importance-sampling weights, `[B]`.
     pub(crate) importance: &'a [f64],
 }
 
 impl Losses {
-    /// Computes the loss of `outputs [B, W, A]` and leaves its gradient and the errors.
+    /// Computes the loss of `outputs [B, W, A]`, and stores its gradient, the losses and the errors in `self`.
     pub(crate) fn of(&mut self, distribution: Distribution, outputs: &[f32], against: Against<'_>) -> Terms {
         let Against { actions, chosen, targets, taus, importance } = against;
         let rows = chosen.len();
@@ -92,7 +92,7 @@ fn huber(x: f64) -> f64 {
     0.5 * near * near + (x.abs() - near)
 }
 
-/// Loss and size of the error of a value.
+/// Huber loss and absolute error of a value.
 fn value_loss(z: impl Iterator<Item = f32>, targets: &[f32], by: impl Iterator<Item = impl FnOnce(f64)>) -> (f64, f64) {
     z.zip(by).zip(targets).fold((0.0, 0.0), |(loss, size), ((z, by), target)| {
         let error = f64::from(z - target);

@@ -1,7 +1,8 @@
-//! What an update learns from: single transitions, or, where the network has a memory, sequences.
+//! Minibatches of the DQN family: single transitions, or sequences where the network has a memory.
 //!
-//! Of a sequence every step counts as a transition does. The rows before the steps warm the memory up: no gradient goes back
-//! through them, and on the CPU they leave no graph. Both networks begin with what the policy remembered when it acted.
+//! Every step of a sequence enters the loss like a transition. The rows before the steps are the burn-in: no gradient goes
+//! back through them, and on the CPU they leave no graph. Both networks begin with the recurrent state of the policy when
+//! it acted.
 
 use rl_core::{Column, Result, Rng, Spec};
 use rl_nn::{Standardise, tensor};
@@ -15,23 +16,28 @@ use crate::gather::observed;
 use crate::q_net::{Draws, Outputs, Pass, QNet};
 use crate::tower;
 
-/// What is seen where a transition begins, and where it leads.
+/// Column names of the observations in which actions were taken.
 const OBSERVATION: [&str; 3] = ["observation.frames", "observation.vector", "observation.symbols"];
+/// Column names of the observations from which returns bootstrap.
 const NEXT: [&str; 3] = ["next.frames", "next.vector", "next.symbols"];
 
-/// A minibatch that keeps its memory from update to update.
+/// A minibatch of `M` transitions, whose buffers are reused from update to update.
 pub(crate) enum Minibatch {
+    /// Single transitions.
     Transitions(Box<Sample>),
+    /// Sequences, for a network with a memory.
     Sequences(Box<Unrolled>),
 }
 
-/// Sequences, and what is made of them on the way to the outputs.
+/// Sequences, with the buffers of the way to the network's outputs.
 pub(crate) struct Unrolled {
+    /// The sequences drawn.
     pub(crate) sample: Sequences,
-    /// Rows before the steps, and how many of these.
+    /// Rows of a sequence before its steps.
     burn_in: usize,
+    /// Rows of a sequence whose steps are learned from.
     steps: usize,
-    /// What the largest error counts.
+    /// Weight of the largest error in the priority of a sequence; the mean error has weight `1 - eta`.
     eta: f64,
     pass: Pass,
     /// The rows that are learned from, as the graph takes them.
@@ -41,21 +47,26 @@ pub(crate) struct Unrolled {
     errors: Vec<f64>,
 }
 
-/// A transition as its target is made.
+/// One transition of a minibatch, as its target needs it.
 pub(crate) struct Taken<'a> {
-    /// The rows of the passes where it leads and where it begins.
+    /// Row, in the outputs of the passes, of the observation from which the return bootstraps.
     pub(crate) next: usize,
+    /// Row, in the outputs of the passes, of the observation in which the action was taken.
     pub(crate) here: usize,
+    /// The action taken.
     pub(crate) action: usize,
+    /// Discounted sum of the transformed rewards.
     pub(crate) reward: f32,
+    /// Factor of the bootstrap value; 0 after a terminal step.
     pub(crate) discount: f32,
-    /// What is legal in both; empty where everything is.
+    /// Action mask of the observation from which the return bootstraps; empty where every action is legal.
     pub(crate) legal_next: &'a [u8],
+    /// Action mask of the observation in which the action was taken; empty where every action is legal.
     pub(crate) legal_here: &'a [u8],
 }
 
 impl Minibatch {
-    /// Room for what `config` learns from at once.
+    /// Allocates a minibatch of the size that `config` asks for.
     pub(crate) fn new(spec: &Spec, config: &Config) -> Self {
         let (Some(sequence), Some(unroll)) = (config.memory.sequence(), config.memory.unroll()) else {
             return Self::Transitions(Box::new(Sample::new(spec, config.batch)));
@@ -72,7 +83,10 @@ impl Minibatch {
         }))
     }
 
-    /// Draws another one, with returns of what is `counted` of rewards now.
+    /// Fills the minibatch with new draws from the replay; `counted` transforms the rewards of the returns.
+    ///
+    /// # Errors
+    /// If the replay holds nothing that can be drawn yet.
     pub(crate) fn draw(&mut self, replay: &Replay, counted: RewardTransform, rng: &mut Rng) -> Result<()> {
         match self {
             Self::Transitions(sample) => replay.sample(rng, counted, sample),
@@ -80,8 +94,9 @@ impl Minibatch {
         }
     }
 
-    /// Standardises its features, where anything does, by what is known now. Both networks are shown the same: the target
-    /// network's own statistics would be older, and no better.
+    /// Normalises the features by the current running statistics; does nothing where `by` is `None`.
+    ///
+    /// Both networks see the same features: the target network's own statistics would be older, and no better.
     pub(crate) fn standardise(&mut self, by: Option<&Standardise>) -> Result<()> {
         let Some(by) = by else { return Ok(()) };
         match self {
@@ -93,7 +108,7 @@ impl Minibatch {
         .map_err(tensor)
     }
 
-    /// Moves and lights its frames.
+    /// Augments the frames by random shifts and intensities.
     pub(crate) fn augment(&mut self, augmenter: &mut Augmenter, rng: &mut Rng) {
         match self {
             Self::Transitions(sample) => augmenter.transitions(sample, rng),
@@ -109,7 +124,7 @@ impl Minibatch {
         }
     }
 
-    /// Rows of each pass; 0 for one that another pass makes along.
+    /// Rows of each forward pass; 0 for a pass whose outputs another pass yields too.
     pub(crate) fn rows(&self) -> Passes<usize> {
         match self {
             Self::Transitions(sample) => {
@@ -123,7 +138,7 @@ impl Minibatch {
         }
     }
 
-    /// What `net` says of the rows where transitions lead, or of all rows, `[R, W, A]`.
+    /// Outputs of `net`, `[R, W, A]`, for the observations from which returns bootstrap, or for all rows of sequences.
     pub(crate) fn ahead<'a>(&self, net: &QNet, draws: &Draws, pass: &'a mut Pass) -> Result<&'a [f32]> {
         match self {
             Self::Transitions(sample) => net.run(&seen(&sample.next, sample.rows()), draws, &mut [], pass),
@@ -134,7 +149,8 @@ impl Minibatch {
         }
     }
 
-    /// What it says of the rows where they begin; nothing where [`ahead`](Minibatch::ahead) says it already.
+    /// Outputs of `net`, `[M, W, A]`, for the observations in which actions were taken; `None` for sequences, where
+    /// [`ahead`](Minibatch::ahead) yields them too.
     pub(crate) fn here<'a>(&self, net: &QNet, draws: &Draws, pass: &'a mut Pass) -> Result<Option<&'a [f32]>> {
         match self {
             Self::Transitions(sample) => net.run(&seen(&sample.obs, sample.rows()), draws, &mut [], pass).map(Some),
@@ -142,7 +158,7 @@ impl Minibatch {
         }
     }
 
-    /// The graph of what it says of them, `[M, W, A]`.
+    /// Outputs of `net`, `[M, W, A]`, for the observations in which actions were taken, with the graph for gradients.
     pub(crate) fn forward(&mut self, net: &QNet, draws: &Draws) -> Result<Outputs> {
         let unrolled = match self {
             Self::Transitions(sample) => {
@@ -197,7 +213,7 @@ impl Minibatch {
         }
     }
 
-    /// What is in it, each kind by its name: observations where transitions begin and lead, or of all rows of sequences.
+    /// Contents of the minibatch as named columns, for the report of an error.
     pub(crate) fn columns(&self, spec: &Spec) -> Vec<Column> {
         let of = |names, obs: &Observations, rows| {
             observed(names, spec, rows, (obs.frames.all(), obs.vector.all(), obs.symbols.all()))
@@ -232,7 +248,7 @@ impl Minibatch {
         columns
     }
 
-    /// What each draw was made in proportion to, `[B]`, and where it stands.
+    /// Priorities with which the transitions or sequences were drawn, and their numbers in the replay, `[B]` each.
     pub(crate) fn drawn(&self) -> (&[f64], &[u64]) {
         match self {
             Self::Transitions(sample) => (&sample.priorities, &sample.places),
@@ -240,7 +256,7 @@ impl Minibatch {
         }
     }
 
-    /// Makes `[M]` of `[B]`: what a draw counts, each of its transitions does.
+    /// Expands weights from one per draw, `[B]`, to one per transition, `[M]`: each transition gets that of its sequence.
     pub(crate) fn spread(&self, importance: &mut Vec<f64>) {
         if let Self::Sequences(unrolled) = self {
             let count = importance.len();
@@ -251,7 +267,7 @@ impl Minibatch {
         }
     }
 
-    /// What the priority of each draw follows, `[B]`, of the errors of all transitions, `[M]`.
+    /// Errors of the draws, `[B]`, from those of all transitions, `[M]`: for a sequence `eta` · largest + `(1 - eta)` · mean.
     pub(crate) fn errors<'a>(&'a mut self, all: &'a [f64]) -> &'a [f64] {
         let unrolled = match self {
             Self::Transitions(_) => return all,
@@ -270,7 +286,7 @@ impl Minibatch {
     }
 }
 
-/// Observations of a minibatch as an encoder takes them.
+/// Views `rows` observations of a minibatch as input of an encoder.
 pub(crate) fn seen(obs: &Observations, rows: usize) -> ObsBatch<'_> {
     ObsBatch { rows, frames: obs.frames.all(), vector: obs.vector.all(), symbols: obs.symbols.all() }
 }

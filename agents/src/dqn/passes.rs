@@ -1,20 +1,20 @@
-//! The passes of an update by name, so that what belongs to one is never taken for another's.
+//! The forward passes of an update by name, so that the data of one is never taken for that of another.
 
-/// One `T` for each pass.
+/// One `T` for each forward pass of an update.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Passes<T> {
-    /// The target network where transitions lead.
+    /// Target network on the observations from which returns bootstrap.
     pub(crate) next: T,
-    /// The online network there, where it chooses.
+    /// Online network on the observations from which returns bootstrap, where it chooses the action (double DQN).
     pub(crate) choice: T,
-    /// The target network where transitions begin, where it says how probable the action was.
+    /// Target network on the observations in which actions were taken, for their log-probability (Munchausen).
     pub(crate) here: T,
-    /// The online network where transitions begin: what is learned.
+    /// Online network on the observations in which actions were taken: the pass that is trained.
     pub(crate) online: T,
 }
 
 impl<T> Passes<T> {
-    /// What each pass has here beside what it has in `other`.
+    /// Pairs of the values of both for each pass.
     pub(crate) fn zip<U>(self, other: Passes<U>) -> Passes<(T, U)> {
         let Self { next, choice, here, online } = self;
         Passes {
@@ -25,12 +25,13 @@ impl<T> Passes<T> {
         }
     }
 
+    /// References to the value of each pass, for writing.
     pub(crate) fn each_mut(&mut self) -> Passes<&mut T> {
         let Self { next, choice, here, online } = self;
         Passes { next, choice, here, online }
     }
 
-    /// In the order in which passes draw, which decides what each of them gets.
+    /// Values in the order in which the passes draw random numbers; another order would change results.
     pub(crate) fn in_turn(self) -> [T; 4] {
         [self.next, self.choice, self.here, self.online]
     }

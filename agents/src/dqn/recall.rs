@@ -1,6 +1,7 @@
-//! The table `memory` of the family: what the network remembers of an episode, and the sequences that it then learns from.
-//! Source: Kapturowski et al. 2019 (R2D2), section 3 (stored states and burn-in) and 2.3 (the priority of a sequence). Theirs end
-//! where an episode does, and their memory sees the action and the reward before; ours do neither.
+//! The table `memory` of the DQN family: the recurrent layer, and the sequences that it is trained on.
+//! Source: Kapturowski et al. 2019 (R2D2), section 3 (stored states and burn-in) and 2.3 (the priority of a sequence).
+//! Differences: a sequence may go on after the end of an episode, and the recurrent layer does not see the previous action
+//! and reward.
 
 use rl_core::{Error, Result};
 use rl_replays::Sequence;
@@ -8,11 +9,11 @@ use serde::{Deserialize, Serialize};
 
 use crate::{Memory, config};
 
-/// What stands between the encoder and the heads: in a preset a table whose key `kind` is one of these.
+/// Recurrent layer between the encoder and the heads: in a preset a table whose key `kind` is one of these.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "lowercase", deny_unknown_fields)]
 pub(crate) enum Recall {
-    /// Nothing: each observation stands for itself, and single transitions are learned from.
+    /// No recurrent layer; single transitions are learned from.
     None {}, // a struct, since only of those are unknown keys refused
     /// A gated recurrent unit.
     Gru(Unroll),
@@ -20,23 +21,27 @@ pub(crate) enum Recall {
     Lstm(Unroll),
 }
 
-/// A memory's size, and its sequences.
+/// Size of a recurrent layer, and the sequences that it is trained on.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Unroll {
-    /// Outputs; an LSTM remembers twice as many numbers.
+    /// Outputs of the layer; the state of an LSTM has twice as many numbers.
     pub units: usize,
-    /// Rows of a sequence that only warm the memory up, from what the policy remembered when it saw the first.
+    /// Steps of a sequence that only warm up the recurrent state, beginning with the stored state of the policy.
     pub burn_in: usize,
-    /// Steps of a sequence that are learned from, and that gradients go back through.
+    /// Steps of a sequence that are learned from, and that gradients are propagated through.
     pub steps: usize,
-    /// Steps of a seat between the beginnings of sequences: below `steps` they overlap.
+    /// Agent steps of a seat from one beginning of a sequence to the next; sequences overlap if it is below `steps`.
     pub period: usize,
-    /// What the largest error of a sequence counts in its priority; their mean counts the rest.
+    /// Weight η of the largest error of a sequence in its priority, 0 to 1; the mean error has weight 1 - η.
     pub eta: f64,
 }
 
 impl Recall {
+    /// Checks the settings.
+    ///
+    /// # Errors
+    /// If a length is 0 or too large, or `eta` is not within 0 to 1.
     pub(crate) fn check(self) -> Result<()> {
         let (Self::Gru(unroll) | Self::Lstm(unroll)) = self else { return Ok(()) };
         config::units(&[("memory.units", unroll.units)])?;
@@ -51,7 +56,7 @@ impl Recall {
         config::fractions(&[("memory.eta", unroll.eta)])
     }
 
-    /// The layer.
+    /// Settings of the recurrent layer alone.
     pub(crate) fn layer(self) -> Memory {
         match self {
             Self::None {} => Memory::None {},
@@ -60,12 +65,13 @@ impl Recall {
         }
     }
 
-    /// The sequences, where anything is remembered.
+    /// Lengths of the sequences that the replay draws; `None` without a recurrent layer.
     pub(crate) fn sequence(self) -> Option<Sequence> {
         let Unroll { burn_in, steps, period, .. } = self.unroll()?;
         Some(Sequence { burn_in, steps, period, state: self.layer().state_width() })
     }
 
+    /// Size of the recurrent layer and its sequences; `None` without a recurrent layer.
     pub(crate) fn unroll(self) -> Option<Unroll> {
         match self {
             Self::None {} => None,

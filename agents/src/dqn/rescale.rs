@@ -1,23 +1,23 @@
-//! Values of large returns made small, so that a loss bears games of any score without clipping their rewards.
+//! Value rescaling: the network learns h of returns, so that games of any score need no reward clipping.
 //!
-//! The network then says h of a return; a target undoes h of what follows, adds the reward and applies h to the sum.
+//! A target applies the inverse of h to the bootstrap value, adds the reward and applies h to the sum.
 //! Source: Pohlen et al. 2018, "Observe and look further", section 3.2, as Kapturowski et al. 2019 use it:
 //! h(x) = sign(x) (√(|x| + 1) - 1) + ε x with ε = 10⁻³.
 
-/// ε: keeps the inverse from growing without bounds.
+/// ε of h: keeps the slope of the inverse bounded.
 const EPS: f64 = 1e-3;
 
-/// Whether values are rescaled.
+/// Value rescaling by h, where the flag is set; else the identity.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Rescale(pub(crate) bool);
 
 impl Rescale {
-    /// What a network should say of the return `x`.
+    /// Rescaled value h(x) of the return `x`.
     pub(crate) fn apply(self, x: f64) -> f64 {
         if self.0 { x.signum() * ((x.abs() + 1.0).sqrt() - 1.0) + EPS * x } else { x }
     }
 
-    /// The return of which it says `y`.
+    /// Return h⁻¹(y) of the rescaled value `y`.
     pub(crate) fn undo(self, y: f64) -> f64 {
         if !self.0 {
             return y;

@@ -1,4 +1,4 @@
-//! The table: shared by a learner and its policies, saved as one tensor `q [states, actions]`.
+//! Table of action values, shared by a learner and its policies, saved as one tensor `q [states, actions]`.
 
 use std::io::{Read, Write};
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -7,7 +7,7 @@ use candle_core::Device;
 use rl_core::{Result, Rng, Saved, Spec, Stream};
 use rl_nn::{Init, Params, tensor};
 
-/// Values of all actions in all states.
+/// Values of all actions in all states, behind a shared lock.
 #[derive(Clone)]
 pub(super) struct Table {
     values: Arc<Mutex<Vec<f32>>>,
@@ -25,28 +25,28 @@ impl Table {
         Ok(Self { values, symbols: spec.symbols.iter().copied().collect(), actions })
     }
 
-    /// All values, `[states, actions]`.
+    /// Locks and returns all values, `[states, actions]`.
     pub(super) fn values(&self) -> MutexGuard<'_, Vec<f32>> {
         self.values.lock().expect("nothing panics with it")
     }
 
-    /// How many there are.
+    /// Number of values, states times actions.
     pub(super) fn len(&self) -> usize {
         self.values().len()
     }
 
-    /// Actions of a state.
+    /// Number of actions.
     pub(super) fn actions(&self) -> usize {
         self.actions
     }
 
-    /// Place of the first action's value in the state that shows `symbols`.
+    /// Index of the value of action 0 in the state with the observation `symbols`.
     pub(super) fn at(&self, symbols: &[u32]) -> usize {
         let state = symbols.iter().zip(&*self.symbols).fold(0, |state, (&symbol, &count)| state * count + symbol);
         state as usize * self.actions
     }
 
-    /// The same values as parameters, which know how to write themselves.
+    /// Copies the values to parameters, which can be saved as safetensors.
     fn params(&self) -> Result<Params> {
         let mut params = Params::new(&Device::Cpu, Rng::new(0, Stream::Init));
         let values = self.values();

@@ -1,4 +1,4 @@
-//! Which checkpoint of a run is meant: `last`, `best` or a number of frames, as a flag names it.
+//! Finds the checkpoint that a flag names: `last`, `best` or a number of frames.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -10,15 +10,15 @@ use crate::manifest::Owner;
 use crate::output;
 use crate::usage::usage;
 
-/// A flag that names a whole checkpoint, from which a run goes on. In `best/` there are weights alone.
+/// A flag that names a checkpoint, for messages.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Flag {
     pub(crate) name: &'static str,
-    /// What else than a number of frames it takes.
+    /// What the flag takes besides a number of frames, in words.
     pub(crate) words: &'static str,
 }
 
-/// Checkpoints below `dir` by frames, oldest first.
+/// Lists the checkpoints below `dir` with their frames, oldest first; none if `dir` is missing.
 ///
 /// # Errors
 /// If the directory cannot be read.
@@ -35,10 +35,10 @@ pub(crate) fn list(dir: &Path) -> anyhow::Result<Vec<(u64, PathBuf)>> {
     Ok(found)
 }
 
-/// The checkpoint of a run whose weights `--checkpoint` names: `last`, `best` or a number of frames.
+/// Finds the checkpoint whose weights `--checkpoint` names: `last`, `best` or a number of frames.
 ///
 /// # Errors
-/// If there is none of that name; the ones that exist are listed.
+/// If there is none of that name; the message lists those that exist.
 pub(crate) fn find(run: &Path, which: &str) -> anyhow::Result<PathBuf> {
     let best = list(&run.join("best"))?;
     match (which, best.last()) {
@@ -47,10 +47,11 @@ pub(crate) fn find(run: &Path, which: &str) -> anyhow::Result<PathBuf> {
     }
 }
 
-/// The checkpoint of a run that `flag` names: `last` or a number of frames.
+/// Finds the checkpoint that `flag` names, `last` or a number of frames, to go on from. Refuses `best`, which holds
+/// weights alone.
 ///
 /// # Errors
-/// If there is none of that name; the ones that exist are listed.
+/// If there is none of that name; the message lists those that exist.
 pub(crate) fn whole(run: &Path, which: &str, flag: Flag) -> anyhow::Result<PathBuf> {
     if which == "best" {
         let Flag { name, words } = flag;
@@ -60,7 +61,7 @@ pub(crate) fn whole(run: &Path, which: &str, flag: Flag) -> anyhow::Result<PathB
     among(run, which, flag, &[])
 }
 
-/// Of all whole ones and of the weights in `best`.
+/// Finds a checkpoint by name among the whole ones of `run` and the weights in `best`.
 fn among(run: &Path, which: &str, flag: Flag, best: &[(u64, PathBuf)]) -> anyhow::Result<PathBuf> {
     let all = list(&run.join("checkpoints"))?;
     let known = || {
@@ -87,8 +88,8 @@ fn among(run: &Path, which: &str, flag: Flag, best: &[(u64, PathBuf)]) -> anyhow
     found.map(|(_, path)| path.clone()).ok_or_else(missing)
 }
 
-/// Opens a checkpoint of a run, as [`Checkpoint::open`]. Of a damaged one the message also names the newest whole one before it, as
-/// what follows `command`.
+/// Opens a checkpoint of a run as [`Checkpoint::open`] does. If it is damaged, the error also names the newest intact
+/// one before it, as the flag `--checkpoint` of `command`.
 ///
 /// # Errors
 /// If it cannot be opened.

@@ -1,4 +1,4 @@
-//! Where training leaves what a dashboard shows.
+//! What training and the dashboard's thread share: training writes, the thread reads.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -14,45 +14,45 @@ use crate::progress::{Glance, Rate};
 use crate::session::Session;
 use crate::stop::Stop;
 
-/// Time between two looks at the run.
+/// Time between two updates of what is shown.
 const BLINK: Duration = Duration::from_millis(200);
 
-/// What both sides know.
+/// What training and the dashboard's thread share.
 pub(super) struct Shared {
     pub(super) scene: Mutex<Scene>,
-    /// Whether the picture stands still.
+    /// Whether the picture of the game is paused.
     pub(super) still: AtomicBool,
-    /// Whether the run is over, or nobody looks any more.
+    /// Whether the run has ended: the thread then does too.
     pub(super) over: AtomicBool,
 }
 
 impl Shared {
-    /// The scene; a panic while it was held spoils nothing.
+    /// Locks the scene, also after a panic of the other side.
     pub(super) fn scene(&self) -> MutexGuard<'_, Scene> {
         self.scene.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// The side of the run.
+/// Training's side of a dashboard.
 pub(crate) struct Board {
     shared: Arc<Shared>,
     thread: Option<JoinHandle<()>>,
     next: Instant,
     rate: Rate,
-    /// Episodes that were told; none of a run that goes on from elsewhere.
+    /// Episodes of the run that were reported so far; `None` at first for a run that is resumed.
     told: Option<u64>,
     /// Frame of the run at the end of the last block.
     block: u64,
-    /// Those that wait to be told, each with the frame of the run.
+    /// Episodes to be shown at the next update, each with the frame of the run at its end.
     waiting: Vec<(u64, Over)>,
     canvas: Canvas,
 }
 
 impl Board {
-    /// Takes the terminal, for a run at frame `done` of `total`; whoever looks at it may ask `stop`.
+    /// Takes the terminal for a run at frame `done` of `total`; the key to end the run asks `stop`.
     ///
     /// # Errors
-    /// If there is no terminal, or it refuses.
+    /// If there is no terminal, or it cannot be taken.
     pub(crate) fn open(title: &str, done: u64, total: u64, stop: &Stop) -> anyhow::Result<Self> {
         let scene = Mutex::new(Scene::new(title, done, total));
         let shared = Arc::new(Shared { scene, still: AtomicBool::new(false), over: AtomicBool::new(false) });
@@ -63,7 +63,7 @@ impl Board {
         Ok(Self { shared, thread: Some(thread), next, rate, told, block: done, waiting, canvas })
     }
 
-    /// Takes what has happened since the last block: cheap but for a few times a second, when the game is drawn.
+    /// Reports what has happened since the last block. Cheap, except a few times a second, when the game is drawn.
     pub(crate) fn show(&mut self, session: &Session, glance: &Glance) {
         let counts = &session.counts;
         // Those that were over before it was looked at have frames that are not known here.
@@ -99,17 +99,17 @@ impl Board {
         }
     }
 
-    /// A row of metrics.
+    /// Adds a row of metrics, measured at `frames`, to the curves.
     pub(crate) fn row(&mut self, frames: u64, scalars: &[(&str, f64)]) {
         self.shared.scene().row(frames, scalars);
     }
 
-    /// Something that stays, on the terminal too once that is given back.
+    /// Shows a message, which is printed again once the terminal is given back.
     pub(crate) fn note(&self, text: &str) {
         self.shared.scene().note(text);
     }
 
-    /// Gives the terminal back.
+    /// Ends the thread, gives the terminal back and prints the latest messages.
     pub(crate) fn finish(&mut self) {
         self.shared.over.store(true, Ordering::Relaxed);
         let Some(thread) = self.thread.take() else { return };

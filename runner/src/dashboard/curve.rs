@@ -1,27 +1,27 @@
 //! Values along a run, kept in a bounded number of points.
 
-/// Points at most: a terminal shows fewer columns.
+/// Most points of a curve; a terminal has fewer columns.
 const MOST: usize = 4096;
 
-/// A named value by emulator frames.
+/// Values under one name, by emulator frames.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Curve {
     pub(super) name: String,
-    /// Frames and the mean of the values there, in their order.
+    /// Mean frames and mean value of each point, in order.
     points: Vec<(f64, f64)>,
-    /// Values of a point.
+    /// Values that make a point.
     each: u32,
-    /// Of the point that is not whole yet: sums of both, and how many.
+    /// Sum of frames, sum of values and number of values of the point that is not yet full.
     open: (f64, f64, u32),
 }
 
 impl Curve {
-    /// Of no value yet.
+    /// Makes a curve without values.
     pub(super) fn new(name: &str) -> Self {
         Self { name: name.to_owned(), points: Vec::new(), each: 1, open: (0.0, 0.0, 0) }
     }
 
-    /// Adds a value; one that is not finite is left out. Of too many points neighbours become one.
+    /// Adds a value unless it is not finite. When there are [`MOST`] points, pairs of neighbours are merged.
     pub(super) fn push(&mut self, frames: u64, value: f64) {
         if !value.is_finite() {
             return;
@@ -41,12 +41,12 @@ impl Curve {
         }
     }
 
-    /// Every point.
+    /// Mean frames and mean value of every full point.
     pub(super) fn points(&self) -> &[(f64, f64)] {
         &self.points
     }
 
-    /// Means of the last twentieth of all points up to each: what is to be seen behind the noise.
+    /// The curve smoothed: at each point the mean of the twentieth of all points up to it.
     pub(super) fn smooth(&self) -> Vec<(f64, f64)> {
         let width = (self.points.len() / 20).max(1);
         let mut sum = 0.0;

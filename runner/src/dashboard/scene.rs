@@ -1,4 +1,4 @@
-//! What a dashboard shows: all of it is told by training, none of it is asked for.
+//! What a dashboard shows. Training tells all of it; nothing is asked of the run.
 
 use std::collections::VecDeque;
 use std::time::Instant;
@@ -10,50 +10,50 @@ use super::curve::Curve;
 use crate::progress::Glance;
 use crate::spent::KEYS;
 
-/// Episodes and notes that are kept.
+/// Most episodes, and most notes, that are kept.
 const LATEST: usize = 64;
-/// What the first curve is of.
+/// Name of the first curve.
 pub(super) const RETURN: &str = "return";
-/// Values of a row of metrics that are no curves: they count, or are shown elsewhere.
+/// Metrics that get no curve: they are counters or shown elsewhere.
 const PLAIN: [&str; 2] = ["episodes", "return_100"];
 
-/// An episode that is over.
+/// An episode that has ended.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) struct Over {
-    /// From 1.
+    /// Number of the episode in the run, from 1.
     pub(super) number: u64,
     pub(super) ret: f64,
-    /// Emulator frames.
+    /// Length in emulator frames.
     pub(super) frames: u64,
 }
 
-/// A run as it was last told of.
+/// The state of a run as training reported it last.
 pub(super) struct Scene {
     /// Agent, environment and seed.
     pub(super) title: String,
-    /// Emulator frames so far, and those that it is to train for.
+    /// Emulator frames so far; the run ends at `total`.
     pub(super) frames: u64,
     pub(super) total: u64,
     pub(super) agent_steps: u64,
     pub(super) updates: u64,
-    /// Frames per second of late.
+    /// Emulator frames per second of late.
     pub(super) rate: f64,
     pub(super) glance: Glance,
-    /// When it began to be watched.
+    /// When the dashboard was opened.
     pub(super) since: Instant,
-    /// The returns of episodes first.
+    /// Curves by name; the first is of the returns of episodes.
     pub(super) curves: Vec<Curve>,
-    /// Shares of the time since the row of metrics before the last.
+    /// Share of each part in the time between the last two rows of metrics.
     pub(super) parts: [f64; Part::ALL.len()],
-    /// The latest last.
+    /// The latest episodes, oldest first.
     pub(super) over: VecDeque<Over>,
     pub(super) notes: VecDeque<String>,
-    /// The first seat's game.
+    /// Picture of the first seat's game.
     pub(super) picture: Canvas,
 }
 
 impl Scene {
-    /// Of a run at frame `done` of `total`.
+    /// Makes the scene of a run at frame `done` of `total`.
     pub(super) fn new(title: &str, done: u64, total: u64) -> Self {
         Self {
             title: title.to_owned(),
@@ -72,13 +72,13 @@ impl Scene {
         }
     }
 
-    /// An episode that was over at frame `at` of the run.
+    /// Adds an episode that ended at frame `at` of the run.
     pub(super) fn episode(&mut self, at: u64, over: Over) {
         self.curves[0].push(at, over.ret);
         push(&mut self.over, over);
     }
 
-    /// A row of metrics.
+    /// Adds the values of a row of metrics to their curves, and takes the shares of time from it.
     pub(super) fn row(&mut self, frames: u64, scalars: &[(&str, f64)]) {
         let of = |key: &str| scalars.iter().find(|(name, _)| *name == key).map_or(0.0, |&(_, seconds)| seconds);
         let seconds = KEYS.map(of);
@@ -98,7 +98,7 @@ impl Scene {
         }
     }
 
-    /// Something that stays.
+    /// Adds a message.
     pub(super) fn note(&mut self, text: &str) {
         push(&mut self.notes, text.to_owned());
     }

@@ -29,7 +29,7 @@ const BLINK: Duration = Duration::from_millis(200);
 /// Whether the terminal is taken.
 static TAKEN: AtomicBool = AtomicBool::new(false);
 
-/// Gives the terminal back, if it is taken.
+/// Gives the terminal back if it is taken.
 pub(crate) fn restore() {
     if TAKEN.swap(false, Ordering::SeqCst) {
         // Nobody is left to be told of an error.
@@ -38,7 +38,7 @@ pub(crate) fn restore() {
     }
 }
 
-/// The thread that draws and takes keys.
+/// The thread that draws the dashboard and reads keys.
 pub(super) struct Screen {
     terminal: Terminal<CrosstermBackend<Stderr>>,
     shared: Arc<Shared>,
@@ -50,7 +50,7 @@ impl Screen {
     /// Takes the terminal and starts the thread.
     ///
     /// # Errors
-    /// If there is no terminal, or it refuses.
+    /// If there is no terminal, or it cannot be taken.
     pub(super) fn open(shared: Arc<Shared>, stop: Stop) -> anyhow::Result<JoinHandle<()>> {
         if !(stdin().is_terminal() && stderr().is_terminal()) {
             bail!(usage("--tui: this is not a terminal; without --tui, progress is printed in lines"));
@@ -67,7 +67,7 @@ impl Screen {
         taken.inspect_err(|_| restore()).context("--tui")
     }
 
-    /// Until the run is over or the terminal is given back. One that is gone is no reason to end a run.
+    /// Draws and reads keys until the run is over, the terminal is given back, or it fails, which does not end the run.
     fn run(mut self) {
         let over = |shared: &Shared| shared.over.load(Ordering::Relaxed) || !TAKEN.load(Ordering::SeqCst);
         while !over(&self.shared) && self.turn().is_ok() {}
@@ -108,7 +108,7 @@ impl Screen {
     }
 }
 
-/// A panic gives the terminal back before it is told there; one that is caught is told later.
+/// Installs a panic hook that gives the terminal back before a panic is printed, unless the panic is being caught.
 fn hush() {
     let usual = std::panic::take_hook();
     std::panic::set_hook(Box::new(move |info| {
