@@ -1,9 +1,9 @@
-//! AlphaZero: a network that learns, from games against itself, what a search by its advice found out.
+//! AlphaZero: a network learns, by self-play, the policy and value that a tree search guided by it finds.
 //! Source: Silver et al. 2018, "A general reinforcement learning algorithm that masters chess, shogi, and Go through
 //! self-play"; the search of Danihelka et al. 2022, which improves the policy with as few as 16 simulations.
 //!
-//! The game is a type: whoever lists the agent names it, and the search knows its rules from there. What a position shows
-//! must be all that there is to know of it.
+//! The game is a type parameter, from which the search knows the rules; who lists the agent names the game. An observation
+//! must determine the position completely.
 
 mod experience;
 mod forest;
@@ -32,10 +32,11 @@ use net::{Net, Shape};
 use planner::Search;
 use searcher::Searcher;
 
-/// The entry `id` of a table of agents, for the game `G` and environments that show its positions and nothing else: they have one
-/// discrete action and a mask of the moves that are legal, in `vector` what [`Game::observe`] writes, which [`Game::recognise`]
-/// reads back, and reward the side that made the last move. `alphazero` itself is taken by Connect Four where
-/// `rl_runner::PLANNERS` is listed too.
+/// Makes the registry entry `id` of an AlphaZero agent for the game `G`.
+///
+/// Its environments must have one discrete action with a mask of legal moves, show in `vector` what [`Game::observe`]
+/// writes, which [`Game::recognise`] reads back, and nothing else, and reward the side that made the last move. The id
+/// `alphazero` itself is taken by Connect Four where `rl_runner::PLANNERS` is listed too.
 pub const fn entry<G: Game>(id: &'static str, presets: &'static [(&'static str, &'static str)]) -> AgentEntry {
     AgentEntry {
         id,
@@ -57,43 +58,43 @@ pub const fn entry<G: Game>(id: &'static str, presets: &'static [(&'static str, 
     }
 }
 
-/// The `[agent]` table. Every count of steps but `horizon` is of moves, of all seats together.
+/// The `[agent]` table of AlphaZero. Moves are counted over all seats together, except in `horizon`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Config {
-    /// Learning rate of Adam at first.
+    /// Initial learning rate of Adam.
     pub lr: f64,
-    /// Learning rate after `lr_steps`.
+    /// Learning rate after `lr_steps` moves.
     pub lr_end: f64,
-    /// Moves over which it changes; 0 keeps `lr`.
+    /// Moves over which the learning rate changes; 0 keeps `lr`.
     pub lr_steps: u64,
     /// ε of Adam.
     pub adam_eps: f64,
     /// Largest global norm of the gradient; 0 for no limit.
     pub grad_clip: f64,
-    /// Weight of half the squared error of the value.
+    /// Weight of the value loss, half the squared error.
     pub value_coef: f64,
-    /// Share of the search's own value in what a value should be; the rest is the outcome of the game.
+    /// Share of the search's value in value targets, 0 to 1; the rest is the outcome of the game.
     pub search_value: f64,
     /// Moves per seat between rounds of updates.
     pub horizon: usize,
-    /// Updates of a round.
+    /// Optimiser steps per round of updates.
     pub updates: usize,
-    /// Positions of an update, each seen in one of its images.
+    /// Batch size: positions per update, each in a random one of its symmetric images.
     pub batch: usize,
-    /// Positions of finished games that are kept.
+    /// Capacity of the replay in positions of finished games.
     pub replay_capacity: usize,
     /// Moves before the first update.
     pub learning_starts: u64,
-    /// Positions that the network is asked about for a move in games against itself, beside the one to move in.
+    /// Simulations of the search per move in self-play.
     pub simulations: usize,
-    /// The same where it is judged: in an evaluation or a match.
+    /// Simulations of the search per move in evaluations and matches.
     pub eval_simulations: usize,
-    /// Moves that a search considers at its root, at most.
+    /// Largest number of moves that a search considers at its root.
     pub considered: usize,
-    /// Visits that are added to the most of a move before values are scaled by them.
+    /// c_visit of σ(q) = (c_visit + max visits) · c_scale · q, with q from 0 to 1.
     pub sigma_visit: f64,
-    /// What a value from 0 to 1 counts against a log-probability, per such visit.
+    /// c_scale of σ(q) = (c_visit + max visits) · c_scale · q, with q from 0 to 1.
     pub sigma_scale: f64,
     /// Channels of every convolution.
     pub channels: usize,
@@ -135,7 +136,7 @@ impl Config {
     }
 }
 
-/// The learner.
+/// Learner of AlphaZero.
 struct AlphaZero<G: Game> {
     config: Config,
     seed: u64,
@@ -150,18 +151,20 @@ struct AlphaZero<G: Game> {
     grad: Vec<f32>,
 }
 
-/// Memory of an update.
+/// Buffers of an update.
 #[derive(Default)]
 struct Batch {
-    /// `[B, H, W, C]`.
+    /// Observations of the positions, `[B, H, W, C]`.
     planes: Vec<f32>,
-    /// `[B, A]`.
+    /// Policy targets, `[B, A]`.
     policies: Vec<f32>,
     /// Whether the rules allow each move, `[B, A]`.
     legal: Vec<bool>,
-    /// `[B]`.
+    /// Value targets for the side to move, `[B]`.
     values: Vec<f32>,
+    /// Gradient of the loss by the logits, `[B, A]`.
     by_logits: Vec<f32>,
+    /// Gradient of the loss by the values, `[B]`.
     by_values: Vec<f32>,
 }
 
@@ -189,14 +192,14 @@ impl<G: Game> AlphaZero<G> {
         })
     }
 
-    /// A search that asks about so many positions.
+    /// Settings of a search with this number of simulations.
     fn search(&self, simulations: usize) -> Search {
         let Config { considered, sigma_visit, sigma_scale, .. } = self.config;
         let sigma = Sigma { visit: sigma_visit, scale: sigma_scale };
         Search { simulations, considered: considered.min(G::ACTIONS), sigma }
     }
 
-    /// Draws a minibatch, every position in one of its images.
+    /// Draws a minibatch, every position in a random one of its symmetric images.
     fn draw(&mut self) {
         let Batch { planes, policies, legal, values, .. } = &mut self.batch;
         let width = G::PLANES.iter().product::<usize>();
@@ -217,7 +220,7 @@ impl<G: Game> AlphaZero<G> {
         }
     }
 
-    /// What the loss reads of the minibatch at hand, each kind by its name.
+    /// Contents of the current minibatch as named columns, for the report of an error.
     fn columns(&self) -> Vec<Column> {
         let Batch { planes, policies, legal, values, .. } = &self.batch;
         let ([height, width, channels], rows) = (G::PLANES, values.len());
@@ -229,7 +232,7 @@ impl<G: Game> AlphaZero<G> {
         ]
     }
 
-    /// One optimiser step on the minibatch at hand.
+    /// Makes one optimiser step on the current minibatch with learning rate `rate`.
     fn fit(&mut self, rate: f64, reduce: &mut dyn Reduce, log: &mut Log) -> Result<()> {
         let number = self.progress.updates + 1;
         let Batch { planes, policies, legal, values, by_logits, by_values } = &mut self.batch;

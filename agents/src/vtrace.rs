@@ -1,9 +1,9 @@
-//! V-trace: what steps of an older policy say of the present one.
+//! V-trace: off-policy correction of value targets and advantages from steps of an older policy.
 //!
-//! With V and π of the weights that learn, μ of those that acted, ρ = min(ρ̄, π/μ) and c = λ min(c̄, π/μ), the target of a step
-//! is `V + e`, where `e = ρ δ + γ c e'` and `δ = r + γ V' - V`; its advantage is ρ (r + γ (V' + λ e') - V). Where both policies
-//! are the same these are generalised advantages. Ends are those of [`Gae`]: a truncated step bootstraps from the value of the
-//! true last observation, and takes nothing from what comes after it.
+//! With V and π of the learner's weights, μ of the actor's, ρ = min(ρ̄, π/μ) and c = λ min(c̄, π/μ), the target of a step is
+//! `V + e`, where `e = ρ δ + γ c e'` and `δ = r + γ V' - V`; its advantage is ρ (r + γ (V' + λ e') - V). Where both policies
+//! are equal these are generalised advantages. Ends are treated as in [`Gae`]: a truncated step bootstraps from the value
+//! of the true last observation, and takes nothing from later steps.
 //! Source: Espeholt et al. 2018, eq. 1 and section 4.2, λ by remark 2; the λ of the advantage's own bootstrap after rlax.
 
 use rl_core::{End, Result, Spec};
@@ -16,42 +16,45 @@ use crate::gae::Gae;
 use crate::gather::Gathered;
 use crate::sampled::Behaviour;
 
-/// Observations that are judged in one batch: a block of frames may be larger than memory should be.
+/// Observations that are evaluated in one batch: a whole block of frames may take too much memory.
 const BATCH: usize = 512;
 
-/// The most that a probability ratio counts.
+/// Clips of the importance weights of V-trace.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Correction {
-    /// ρ̄: it decides which policy the values are of.
+    /// ρ̄: clip of the weights of TD errors; it decides which policy the values converge to.
     pub(crate) rho: f32,
-    /// c̄: it decides how far errors of values travel.
+    /// c̄: clip of the weights of the trace; it decides how far TD errors are carried back.
     pub(crate) c: f32,
 }
 
-/// What weights say of a block.
+/// Values and importance weights of a block by the learner's weights.
 #[derive(Debug, Default)]
 pub(crate) struct PolicyRatios {
-    /// Values of what was seen, `[T + 1, N]`; that of a terminal row is not looked at.
+    /// Values of the observations, `[T + 1, N]`; that of a terminal row is not used.
     pub(crate) values: Vec<f32>,
-    /// Probability ratios of what was done, `[T, N]`.
+    /// Unclipped importance weights π/μ of the actions taken, `[T, N]`.
     pub(crate) ratios: Vec<f32>,
 }
 
-/// What is made of steps, in the order of all blocks, each `[T, N]`; 0 where no step was played.
+/// V-trace targets and advantages of all blocks, one after the other, each `[T, N]`; 0 where no step was played.
 #[derive(Debug, Default)]
 pub(crate) struct Corrected {
+    /// Value targets.
     pub(crate) targets: Vec<f32>,
+    /// Advantages of the actions taken, weighted by ρ.
     pub(crate) advantages: Vec<f32>,
     carry: Vec<f32>,
 }
 
 impl Corrected {
+    /// Removes all targets and advantages.
     pub(crate) fn clear(&mut self) {
         self.targets.clear();
         self.advantages.clear();
     }
 
-    /// Appends the targets and advantages of a block that was `judged`.
+    /// Appends the targets and advantages of a block, given its values and importance weights, `judged`.
     pub(crate) fn append(
         &mut self,
         Correction { rho, c }: Correction,
@@ -92,7 +95,7 @@ impl Corrected {
     }
 }
 
-/// Judges blocks by a network; the memory serves block after block.
+/// Evaluates blocks by the learner's network; its buffers are reused from block to block.
 pub(crate) struct VtraceEvaluator {
     dist: Distribution,
     seen: Gathered,

@@ -19,17 +19,17 @@ use crate::tape::Tape;
 use crate::waiting::{Stopped, Waiting};
 use crate::watch::Watch;
 
-/// Rows of metrics in a run, at least.
+/// Least rows of metrics in a run.
 const ROWS: u64 = 200;
 
-/// Everything that stays the same while a run runs.
+/// What stays the same while a run trains.
 pub(crate) struct Run {
     pub(crate) resolved: Resolved,
     pub(crate) train: Train,
     pub(crate) eval: Eval,
     pub(crate) seed: u64,
     pub(crate) workers: Workers,
-    /// Where the run lies.
+    /// Directory of the run.
     pub(crate) path: PathBuf,
     pub(crate) stop: Stop,
 }
@@ -41,21 +41,22 @@ pub(crate) struct Outcome {
     pub(crate) frames: u64,
     pub(crate) agent_steps: u64,
     pub(crate) updates: u64,
-    /// Those of all sittings, up to the last row of metrics.
+    /// Seconds of all sittings up to the last row of metrics.
     pub(crate) seconds: f64,
-    /// Of the last games of training.
+    /// Mean return of the last 100 games of training; `None` before the first has ended.
     pub(crate) mean_return_100: Option<f64>,
-    /// Of the last evaluation, where one was made.
+    /// Mean return of the last evaluation, if there was one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) eval_return: Option<f64>,
     pub(crate) parameters_sha256: String,
     #[serde(serialize_with = "crate::file::text")]
     pub(crate) run: PathBuf,
-    /// Whether it was asked to stop before its end.
+    /// Whether the run was stopped before its end.
     pub(crate) stopped: bool,
 }
 
-/// Trains: one block per group of seats after the other; what workers do, they do inside of `collect`.
+/// Trains until the frames are spent or `run.stop` asks to stop; writes metrics, evaluates and hands states to `keep`
+/// when they are due.
 ///
 /// # Errors
 /// If an environment, the learner or a file fails.
@@ -136,7 +137,7 @@ pub(crate) fn drive(
     })
 }
 
-/// Before a checkpoint is there, so is what its episode under way needs to be recorded.
+/// Writes what the tape needs of the episode under way, before the checkpoint that it belongs to.
 fn hold(session: &Session) -> anyhow::Result<()> {
     session.tape.as_ref().map_or(Ok(()), |tape| tape.hold(session.counts.frames))
 }
@@ -146,8 +147,8 @@ fn due(frames: u64, every: u64) -> u64 {
     (frames / every + 1).saturating_mul(every)
 }
 
-/// Plays on seats of its own and returns the mean; nothing of the session changes but the record of the best. `None` if it
-/// was stopped.
+/// Plays evaluation games on seats of their own and returns their mean; `None` if the run was asked to stop. Changes
+/// nothing of the session but its best mean.
 fn evaluate(run: &Run, session: &mut Session, watch: &mut Watch, keep: &mut dyn Keep) -> anyhow::Result<Option<f64>> {
     let mode = Mode::Evaluate { epsilon: run.eval.epsilon, greedy: false };
     let learner = session.learner.as_ref();

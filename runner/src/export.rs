@@ -25,9 +25,9 @@ use crate::usage::{counted, usage};
 use crate::waiting::Waiting;
 use crate::{file, needs, output};
 
-/// Pictures per second of a film, at most: more are not shown by browsers.
+/// Most pictures per second of a film; browsers show no more.
 const PICTURES: f64 = 50.0;
-/// Seconds for which the last picture stays.
+/// Seconds for which the last picture is shown.
 const LAST: f64 = 1.0;
 
 /// Makes a film, a row of pictures, a table, or a copy with pictures, from a recording; the extension of --out says which.
@@ -78,16 +78,16 @@ pub(crate) struct ExportArgs {
     pictures: Option<u32>,
 }
 
-/// Where pictures go.
+/// A file that pictures are written to one after the other.
 trait Film {
-    /// Takes the next picture, which is shown for so many seconds.
+    /// Writes the next picture, which is shown for `seconds`.
     fn show(&mut self, canvas: &Canvas, seconds: f64) -> anyhow::Result<()>;
 
-    /// The last one was taken.
+    /// Completes the file after the last picture.
     fn finish(&mut self) -> anyhow::Result<()>;
 }
 
-/// Which steps of a game are shown: picture `p` is what is there after `first + p · every` steps.
+/// Which steps of a game are shown: picture `p` is the one after `first + p · every` steps.
 #[derive(Clone, Copy, Debug)]
 struct Cut {
     first: usize,
@@ -95,13 +95,13 @@ struct Cut {
     pictures: usize,
 }
 
-/// How pictures look.
+/// How pictures are drawn.
 struct Look<'a> {
-    /// Times that of people.
+    /// Speed in multiples of the speed at which people play.
     speed: f64,
-    /// Side of a pixel.
+    /// Side, in pixels, of the square that a pixel becomes.
     scale: u32,
-    /// Lays over them what moves the agent.
+    /// What computes the saliency map that is laid over each picture, if one is.
     saliency: Option<&'a mut Saliency>,
 }
 
@@ -133,7 +133,7 @@ pub(crate) fn run(args: &ExportArgs, tables: &Tables) -> anyhow::Result<ExitCode
     Ok(ExitCode::SUCCESS)
 }
 
-/// The game that was asked for, what shows it, and which of its steps.
+/// Finds the game that the flags ask for, what shows it, and the range of steps to show.
 fn game<'a>(
     args: &ExportArgs,
     recording: &'a Recording,
@@ -156,7 +156,7 @@ fn game<'a>(
     Ok((played, screening, from..from + steps))
 }
 
-/// Writes a line per step of one game, and says how many there are.
+/// Writes a .csv with a line per step of one game, and returns the number of steps in words.
 fn steps(args: &ExportArgs, recording: &Recording, tables: &Tables, waiting: &Waiting) -> anyhow::Result<String> {
     let (played, mut screening, steps) = game(args, recording, tables)?;
     let name = || args.file.display().to_string();
@@ -164,7 +164,7 @@ fn steps(args: &ExportArgs, recording: &Recording, tables: &Tables, waiting: &Wa
     Ok(format!("{lines} steps"))
 }
 
-/// Writes pictures of one game, and says how many there are.
+/// Writes a film or a row of pictures of one game, and returns the number of pictures and bytes in words.
 fn pictures(
     args: &ExportArgs,
     kind: Kind,
@@ -208,7 +208,7 @@ fn pictures(
     Ok(format!("{}, {} bytes", counted(cut.pictures, "picture"), std::fs::metadata(&args.out)?.len()))
 }
 
-/// A GIF of the first `seconds` of the best game of a recording, of `rate` pictures a second at most.
+/// Makes a GIF of the first `seconds` of the best game of a recording, with at most `rate` pictures a second.
 ///
 /// # Errors
 /// If the game can neither be played here nor be seen.
@@ -229,16 +229,16 @@ pub(crate) fn film(recording: &Recording, seconds: f64, rate: f64, tables: &Tabl
     Ok(bytes)
 }
 
-/// Frames of the first step of a game, which tells of all.
+/// Emulator frames of the first step of a game; all steps are taken to have as many.
 fn frames_of_a_step(screening: &mut Screening, played: &Played) -> anyhow::Result<u32> {
     screening.begin(played)?;
     Ok(if played.steps() > 0 { screening.step(played, 0)?.told.frames.max(1) } else { 1 })
 }
 
-/// Whether a row of so many pictures, which is held in memory, has room there.
+/// Checks that a row of `pictures`, which is held in memory, fits into what is free.
 ///
 /// # Errors
-/// If it has not; the message names the flags to lower.
+/// If it does not; the message names the flags to lower.
 fn room(screening: &mut Screening, played: &Played, pictures: usize, scale: u32) -> anyhow::Result<()> {
     let mut canvas = Canvas::new(0, 0);
     screening.begin(played)?;
@@ -256,7 +256,7 @@ fn room(screening: &mut Screening, played: &Played, pictures: usize, scale: u32)
     }
 }
 
-/// Shows the steps of a cut.
+/// Plays a game and writes the pictures of `cut` to `film`.
 fn shoot(
     screening: &mut Screening,
     played: &Played,
@@ -302,7 +302,7 @@ fn shoot(
     film.show(&shown, LAST)
 }
 
-/// Takes a step of a game that is to be the recorded one: files show no other.
+/// Takes one step of a game and checks that it is as recorded: files show no other game.
 ///
 /// # Errors
 /// If the environment fails, or shows something else.
@@ -321,7 +321,7 @@ fn as_recorded(
     }
 }
 
-/// Every pixel becomes a square.
+/// Draws every pixel of `from` as a square of `scale` x `scale` pixels.
 fn enlarge(from: &Canvas, scale: usize, into: &mut Canvas) {
     into.resize(from.width() * scale, from.height() * scale);
     let row = into.width() * 3;
@@ -333,7 +333,7 @@ fn enlarge(from: &Canvas, scale: usize, into: &mut Canvas) {
     }
 }
 
-/// Place of the game that `which` names.
+/// Index of the game that `which` names: `best`, or a number from 1.
 ///
 /// # Errors
 /// If there is none.
@@ -352,7 +352,7 @@ pub(crate) fn chosen(recording: &Recording, which: &str) -> anyhow::Result<usize
     })
 }
 
-/// Writes a line per game, and says how many there are.
+/// Writes a .csv with a line per game, and returns the number of games in words.
 fn table(recording: &Recording, out: &Path) -> anyhow::Result<String> {
     file::whole(out, |file| {
         let mut out = BufWriter::new(file);
@@ -369,7 +369,7 @@ fn table(recording: &Recording, out: &Path) -> anyhow::Result<String> {
     Ok(counted(recording.episodes.len(), "game"))
 }
 
-/// All pictures of a film are of one size.
+/// Checks that a picture is of the size of the `first`, and not empty.
 fn same_size(first: &mut Option<(usize, usize)>, canvas: &Canvas) -> anyhow::Result<()> {
     let (width, height) = *first.get_or_insert((canvas.width(), canvas.height()));
     if width == 0 || height == 0 {

@@ -13,18 +13,18 @@ use tempfile::NamedTempFile;
 
 use crate::usage::usage;
 
-/// The directory that holds `path`, were it not there.
+/// The directory that `path` lies in, or would: `.` if it names none.
 pub(crate) fn parent(path: &Path) -> &Path {
     path.parent().filter(|dir| !dir.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
 
-/// How many links Linux follows from one name.
+/// Most links that are followed from one name, as Linux does.
 const LINKS: usize = 40;
 
-/// The name that is to be written to: `path`, or what it links to, whether that is there or not.
+/// Follows links from `path` to the file to write, which need not exist.
 ///
 /// # Errors
-/// If it is a directory, there is none that it could be written in, or links go round.
+/// If `path` is a directory, its target would lie in a directory that does not exist, or links go in a circle.
 fn target(path: &Path) -> anyhow::Result<PathBuf> {
     let (told, mut target) = (path.display(), path.to_owned());
     if path.is_dir() {
@@ -44,7 +44,7 @@ fn target(path: &Path) -> anyhow::Result<PathBuf> {
     Err(usage(format!("{told} is a link that leads to no file")))
 }
 
-/// Asks, before there is work, whether the file `path` can be written.
+/// Checks, before work begins, that the file `path` can be written.
 ///
 /// # Errors
 /// If it cannot; the message names it.
@@ -56,28 +56,29 @@ pub(crate) fn ready(path: &Path) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Whether it is there and no regular file: a device or a pipe is written to as it is.
+/// Whether `path` exists and is no regular file, but a device or a pipe, which is written to in place.
 fn is_special(path: &Path) -> bool {
     fs::metadata(path).is_ok_and(|known| !known.is_file())
 }
 
-/// A file in `dir` that is still to get its name, and that anyone may read whom the umask lets.
+/// Makes a temporary file in `dir`, with the permissions of a new file by the umask.
 fn unnamed(dir: &Path) -> io::Result<NamedTempFile> {
     let file = tempfile::Builder::new().permissions(Permissions::from_mode(0o666)).tempfile_in(dir);
     file.map_err(|e| e.kind().into()) // without its name, which nobody knows
 }
 
-/// A path as text for JSON, with `\u{fffd}` for what is none.
+/// Serialises a path as a string; what is not UTF-8 in it becomes `\u{fffd}`.
 pub(crate) fn text<S: Serializer>(path: &Path, to: S) -> Result<S::Ok, S::Error> {
     to.serialize_str(&path.to_string_lossy())
 }
 
-/// Paths as text for JSON, each as [`text`].
+/// Serialises paths as strings, each as [`text`] does.
 pub(crate) fn texts<S: Serializer>(paths: &[PathBuf], to: S) -> Result<S::Ok, S::Error> {
     to.collect_seq(paths.iter().map(|path| path.to_string_lossy()))
 }
 
-/// Writes the file `path`, or the one that it links to, by `write`, and shows it when that is done and on disk.
+/// Writes the file `path`, or the one that it links to, by `write`. The file appears, whole and synced, when `write` is
+/// done; a device or a pipe is written to in place.
 ///
 /// # Errors
 /// If it cannot be written; the message names it.
@@ -94,11 +95,11 @@ pub(crate) fn whole(path: &Path, write: impl FnOnce(&File) -> anyhow::Result<()>
     Ok(())
 }
 
-/// Locks the file `path`, which is made if it is missing, against other processes for as long as what is returned lives;
-/// nothing if another has it locked and `wait` is not asked for.
+/// Locks the file `path` against other processes until the returned file is dropped; makes it if it is missing. `None`
+/// if another process has the lock and `wait` is false.
 ///
 /// # Errors
-/// If it cannot be opened to be written, or its file system locks none; the message names it.
+/// If the file cannot be opened for writing, or its file system has no locks; the message names it.
 pub(crate) fn locked(path: &Path, wait: bool) -> anyhow::Result<Option<File>> {
     let told = || path.display().to_string();
     let file = File::options().create(true).truncate(false).write(true).open(path).with_context(told)?;
@@ -110,7 +111,7 @@ pub(crate) fn locked(path: &Path, wait: bool) -> anyhow::Result<Option<File>> {
     }
 }
 
-/// Writes these bytes as the file `path`, whole or not at all.
+/// Writes `bytes` as the file `path`, whole or not at all.
 ///
 /// # Errors
 /// If it cannot be written; the message names it.

@@ -1,4 +1,4 @@
-//! Full games, on seats that training never sees.
+//! Plays full games for evaluations and recordings, on seats that training never uses.
 
 use anyhow::bail;
 use rl_agents::{Clock, Learner, Mode, Plan};
@@ -12,45 +12,45 @@ use crate::waiting::Waiting;
 
 /// First seat of evaluations; training seats are numbered from 0.
 pub(crate) const SEATS: u32 = 1_000_000;
-/// First seat of those while a run trains: the best weights are chosen by their games, which are no others' to be judged by.
+/// First seat of evaluations while a run trains. The best weights are chosen by these games, so that they are judged by
+/// others.
 pub(crate) const TRIALS: u32 = 2_000_000;
-/// Games that are played side by side. Which games are played depends on it, so it is not a setting.
+/// Most games that are played side by side. It decides which games are played, so it is not a setting.
 const SIDE_BY_SIDE: u32 = 16;
 
 /// Which games to play, and how.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Games {
-    /// Of the games and of the policy's draws.
+    /// Seed of the games and of the policy's random draws.
     pub(crate) seed: u64,
-    /// The first seat: [`SEATS`] or [`TRIALS`].
+    /// First seat to play on: [`SEATS`] or [`TRIALS`].
     pub(crate) first: u32,
-    /// How many, in full.
+    /// Number of full games.
     pub(crate) episodes: u32,
-    /// How the policy chooses.
+    /// How the policy chooses actions.
     pub(crate) mode: Mode,
-    /// Threads that step; they decide no score.
+    /// Threads that step environments; no score depends on them.
     pub(crate) workers: Workers,
-    /// Whether the policy is asked what it thinks: it changes no game.
+    /// Whether the policy is asked for its outputs; no game depends on it.
     pub(crate) outputs: bool,
 }
 
 impl Games {
-    /// How many of them are played in that seat, of those side by side.
+    /// Number of the games that are played in seat `seat`, counted from 0.
     pub(crate) fn share(&self, seat: u32) -> u32 {
         let seats = self.episodes.min(SIDE_BY_SIDE);
         self.episodes / seats + u32::from(seat < self.episodes % seats)
     }
 }
 
-/// Engines that may be lost with no game's end between them.
+/// Most engines that may be lost in a row without a finished game in between.
 pub(crate) const LOSSES: usize = 50;
 
-/// Plays full games: each seat a fixed share of them, so that short games are not favoured.
-///
-/// Reads the learner and changes nothing of it.
+/// Plays full games, a fixed share of them in each seat, so that short games are not favoured. Changes nothing of the
+/// learner.
 ///
 /// # Errors
-/// If the environment or the policy fails, or [`Stopped`](crate::waiting::Stopped).
+/// If the environment or the policy fails, too many engines are lost, or [`Stopped`](crate::waiting::Stopped).
 pub(crate) fn play(
     resolved: &Resolved,
     learner: &dyn Learner,
@@ -60,10 +60,11 @@ pub(crate) fn play(
     watched(resolved, learner, games, waiting, &mut |_| Ok(()))
 }
 
-/// The same, shown to `watch` after the first reset and after every step: the second rows of the blocks are what it led to.
+/// Plays games as [`play`] does, and calls `watch` after the first reset and after every step, whose result is in row 1
+/// of the blocks.
 ///
 /// # Errors
-/// If the environment or the policy fails, or `watch`, or [`Stopped`](crate::waiting::Stopped).
+/// As [`play`], or if `watch` fails.
 pub(crate) fn watched(
     resolved: &Resolved,
     learner: &dyn Learner,

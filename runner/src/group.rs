@@ -1,8 +1,8 @@
 //! `--seeds`: many runs in one process, side by side, each whole on threads of its own.
 //!
-//! A run of a group is the run that its seed alone would be: nothing of it is shared but the signal to stop, so that every
-//! bit, file and checkpoint is the same. Networks of different seeds share no weights, hence no product either: what
-//! several of them gain from one process is that none waits for its own start, and that each keeps one core busy.
+//! A run of a group is the run that its seed alone would be, to every bit, file and checkpoint: the runs share nothing
+//! but the signal to stop. Networks of different seeds share no weights, so that no product is shared either; one
+//! process for several runs saves only their starts, and keeps each core busy.
 
 mod resumed;
 mod roster;
@@ -30,40 +30,40 @@ use crate::{output, usage};
 pub(crate) use resumed::resume;
 pub(crate) use roster::Roster;
 
-/// Runs that go side by side.
+/// The runs of a group, and how they share the machine.
 #[derive(Clone, Copy)]
 struct Crew<'a> {
-    /// A run of each.
+    /// Seed of each run.
     seeds: &'a [u64],
-    /// Frames that each has already, and those that it is to have.
+    /// Emulator frames that each run has at the start, and that it is to have in all.
     frames: &'a [(u64, u64)],
-    /// Runs under way at the same time.
+    /// Most runs that train at the same time.
     at_once: usize,
-    /// Threads of each of them.
+    /// Threads of each run.
     threads: usize,
-    /// The directory that holds all of them, if one does.
+    /// Directory that holds all runs, if `--run` names one.
     dir: Option<&'a Path>,
     stop: &'a Stop,
     verbosity: Verbosity,
 }
 
-/// Lets a run of the group go, by its number, and says how it ended.
+/// Trains the run with this index in [`Crew::seeds`] and returns how it ended.
 type Play<'a> = &'a (dyn Fn(usize, Progress) -> anyhow::Result<Outcome> + Sync);
 
-/// What a run of the group has to say; its number in front.
+/// What a run of the group reports to the thread that shows all of them.
 enum Said {
     Told(Told),
     Ended(anyhow::Result<Outcome>),
 }
 
-/// A run that failed, in the place of its outcome.
+/// What `--json` prints of a run that failed, in place of its outcome.
 #[derive(Debug, Serialize)]
 struct Failure<'a> {
     seed: u64,
     error: &'a str,
 }
 
-/// Trains every seed, and shows what they reached. A seed that fails is reported, and the others go on.
+/// Trains a run for each seed and shows what they reached. A run that fails is reported, and the others go on.
 ///
 /// # Errors
 /// If no run can be started.
@@ -86,14 +86,14 @@ pub(crate) fn run(order: &Order, seeds: &Seeds, place: &Place<'_>, verbosity: Ve
     crew.go(pools, &|number, progress| fresh(&share, seeds[number], place, progress))
 }
 
-/// How many of so many runs go at the same time, at least one.
+/// How many of `runs` train at the same time, at least one: as many as there are threads, or one on a GPU.
 fn at_once(order: &Order, runs: usize) -> usize {
     if order.device.is_cpu() { order.threads.min(runs).max(1) } else { 1 }
 }
 
 impl Crew<'_> {
-    /// Starts the threads of runs: all are there before a run is. Kernels ask the pool that they are called in, and in one of
-    /// these it has the run's own threads alone.
+    /// Makes a pool of threads for each of the runs that train at the same time, before any of them begins. Kernels use
+    /// the pool that they are called in, so that a run has its own threads alone.
     ///
     /// # Errors
     /// If the system refuses a thread.
@@ -104,7 +104,7 @@ impl Crew<'_> {
         pools.map_err(|e| anyhow!("starting threads for {at_once} runs at once: {e}"))
     }
 
-    /// Lets all runs go in these pools, and shows what they reached.
+    /// Trains all runs in these pools, one run at a time in each, and shows what they reached.
     ///
     /// # Errors
     /// If no run can be started.
@@ -131,7 +131,7 @@ impl Crew<'_> {
         Ok(summary::conclude(&outcomes, self.seeds, self.dir, self.verbosity))
     }
 
-    /// Takes one run after the other until none is left or someone asks to stop.
+    /// Trains one run after the other until none is left or someone asks to stop.
     fn work(&self, play: Play<'_>, next: &AtomicUsize, tell: &Sender<(usize, Said)>) {
         loop {
             let number = next.fetch_add(1, Ordering::Relaxed);
@@ -148,7 +148,8 @@ impl Crew<'_> {
         }
     }
 
-    /// Shows one bar for all runs until the last has ended, and says what each became; `None` if it was not begun.
+    /// Shows one bar for all runs until the last has ended, and returns how each ended; `None` for one that was not
+    /// begun.
     fn listen(&self, hear: &Receiver<(usize, Said)>) -> Vec<Option<anyhow::Result<Outcome>>> {
         let Self { seeds, verbosity, .. } = *self;
         let mut outcomes: Vec<Option<anyhow::Result<Outcome>>> = seeds.iter().map(|_| None).collect();
@@ -192,7 +193,7 @@ impl Crew<'_> {
     }
 }
 
-/// The directory of a run of the group below the one that was asked for.
+/// Directory of the run with this seed in the directory of a group.
 pub(crate) fn below(dir: &Path, seed: u64) -> PathBuf {
     dir.join(format!("s{seed}"))
 }

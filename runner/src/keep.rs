@@ -1,4 +1,5 @@
-//! Where the states of a run go: to its directory while it trains, past the recorded ones while it is verified.
+//! What becomes of the states of a run: they are written to its directory while it trains, or compared with the
+//! recorded ones by `verify`.
 
 use anyhow::Context as _;
 
@@ -10,33 +11,34 @@ use crate::session::Session;
 use crate::snapshot::{Extent, Handed, Snapshot};
 use crate::writer::{Files, Known, Writer};
 
-/// What becomes of states.
+/// Receives the states of a run.
 pub(crate) trait Keep {
-    /// Takes what will never change again, after every block: the less is left for a checkpoint.
+    /// Takes the segments of parts that will never change again. Called after every block, so that less is left for a
+    /// checkpoint.
     ///
     /// # Errors
     /// If a file cannot be written.
     fn hand_on(&mut self, session: &mut Session) -> anyhow::Result<()>;
 
-    /// Takes the whole state: a checkpoint is due, or the run ends here. It is `settled` unless something that was due was
-    /// cut short and waits to be done again.
+    /// Takes the whole state, when a checkpoint is due or the run ends. `settled` is false if an evaluation that was
+    /// due was stopped and has to be done again.
     ///
     /// # Errors
     /// If a file cannot be written.
     fn checkpoint(&mut self, session: &mut Session, settled: bool) -> anyhow::Result<()>;
 
-    /// Takes the weights, the best so far.
+    /// Takes the weights after the best evaluation so far.
     ///
     /// # Errors
     /// If a file cannot be written.
     fn best(&mut self, session: &mut Session) -> anyhow::Result<()>;
 
-    /// Whether the state between two blocks is wanted, when nothing is due.
+    /// Whether the state at `frames` is wanted although no checkpoint is due; then [`pass`](Self::pass) takes it.
     fn wants(&self, _frames: u64) -> bool {
         false
     }
 
-    /// Takes such a state; whether the run need not go on.
+    /// Takes a state that was wanted, and returns whether the run need not go on.
     ///
     /// # Errors
     /// If a part cannot be read.
@@ -44,7 +46,7 @@ pub(crate) trait Keep {
         Ok(false)
     }
 
-    /// Waits until everything is where it goes.
+    /// Waits until everything is written.
     ///
     /// # Errors
     /// If a file could not be written.
@@ -53,7 +55,7 @@ pub(crate) trait Keep {
     }
 }
 
-/// The directory of a run.
+/// Writes the states of a run to its directory.
 #[derive(Debug)]
 pub(crate) struct Archive {
     handed: Handed,
@@ -63,7 +65,7 @@ pub(crate) struct Archive {
 }
 
 impl Archive {
-    /// That of a new run.
+    /// Makes the archive of a new run, of whose checkpoints the newest `most` are kept.
     ///
     /// # Errors
     /// If a file cannot be written.
@@ -72,8 +74,8 @@ impl Archive {
         Self::new(dir, owner, most, digests, Known::new())
     }
 
-    /// That of a run that goes on from `frames`, with the segments of its checkpoint there. Where that is `settled`, its line is
-    /// added: a process that was killed may have left it without.
+    /// Makes the archive of a run that goes on from the checkpoint `from` at `frames`, whose segments are kept. If that
+    /// state is `settled`, its line of `digests.jsonl` is added in case a killed process left it out.
     ///
     /// # Errors
     /// If a file cannot be read or cut.

@@ -1,4 +1,4 @@
-//! Learners as settings describe them, and where their tensors live.
+//! Builds learners from settings, and finds the device of their tensors.
 
 use anyhow::{Context as _, bail};
 use candle_core::Device;
@@ -8,10 +8,13 @@ use crate::needs;
 use crate::preset::{Resolved, Train};
 use crate::usage::usage;
 
-/// The agent of a resolved run, and what it is built from.
+/// The agent of a run and what a learner is built from.
 ///
 /// # Errors
 /// If `[train]` is out of range.
+///
+/// # Panics
+/// If `resolved` has no agent.
 pub(crate) fn context<'a>(
     resolved: &'a Resolved,
     spec: &'a rl_core::Spec,
@@ -23,10 +26,13 @@ pub(crate) fn context<'a>(
     Ok((agent, Context { spec, config: resolved.table("agent"), seats, seed, device, precision }))
 }
 
-/// The learner of a run, untrained.
+/// Builds the untrained learner of a run.
 ///
 /// # Errors
-/// If the pair cannot work or the agent refuses a value.
+/// If the agent cannot play the environment or refuses a value, or memory is short.
+///
+/// # Panics
+/// If `resolved` has no agent.
 pub(crate) fn build(
     resolved: &Resolved,
     spec: &rl_core::Spec,
@@ -42,10 +48,10 @@ pub(crate) fn build(
     (agent.build)(&context).with_context(|| resolved.blame("agent"))
 }
 
-/// Where tensors live.
+/// The device called `name`: `cpu` or `cuda`.
 ///
 /// # Errors
-/// If there is no such device here.
+/// If there is no such device here, or the binary was built without it.
 pub(crate) fn device(name: &str) -> anyhow::Result<Device> {
     match name {
         "cpu" => Ok(Device::Cpu),

@@ -1,4 +1,5 @@
-//! What a checkpoint consists of: `manifest.json`, which names every file with its size and SHA-256 and ends in its own.
+//! The manifest of a checkpoint: `manifest.json` names every file with its size and SHA-256, and ends in its own
+//! SHA-256.
 
 use std::fs;
 use std::path::{Component, Path, PathBuf};
@@ -7,25 +8,25 @@ use anyhow::{Context as _, anyhow, bail};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
-/// Name of the file.
+/// Name of the manifest in the directory of a checkpoint.
 pub(crate) const FILE: &str = "manifest.json";
 
-/// The directory, beside the checkpoints of a run, of what they share.
+/// Directory of segments that checkpoints of a run share; it lies beside them.
 pub(crate) const SEGMENTS: &str = "segments";
 
-/// Raised whenever older checkpoints can no longer be read.
+/// Version of the format, raised whenever older checkpoints can no longer be read.
 const VERSION: u32 = 4;
 
-/// Whose checkpoint it is.
+/// The kind of run that a checkpoint belongs to.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Owner {
     /// Full name of the environment.
     pub(crate) env: String,
-    /// Version of its dynamics.
+    /// Version of the environment's dynamics.
     pub(crate) env_version: u32,
-    /// The agent.
+    /// Id of the agent.
     pub(crate) agent: String,
-    /// Instruction set: bits differ between them.
+    /// Instruction set that was used; the bits of a run may depend on it.
     pub(crate) isa: String,
 }
 
@@ -40,7 +41,7 @@ pub(crate) struct Manifest {
     sha256: String,
 }
 
-/// A part of a session: a file of the checkpoint, and the segments that it shares with others.
+/// A part of a session: one file of the checkpoint, and segments that it shares with other checkpoints.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Part {
@@ -51,7 +52,7 @@ pub(crate) struct Part {
     pub(crate) segments: Vec<Segment>,
 }
 
-/// A piece of a part that never changes again.
+/// A piece of a part that never changes again, in a file of its own.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Segment {
@@ -61,18 +62,18 @@ pub(crate) struct Segment {
 }
 
 impl Part {
-    /// SHA-256 of the part: that of its file, or of that and those of its segments.
+    /// SHA-256 of the part: that of its file, or of the hashes of file and segments if it has segments.
     pub(crate) fn digest(&self) -> String {
         digest(&self.sha256, self.segments.iter().map(|segment| segment.sha256.as_str()))
     }
 
-    /// Where its segment of that number lies, from the directory of the checkpoints.
+    /// Path of segment `number` of this part, relative to the directory of checkpoints.
     pub(crate) fn segment(&self, number: u64) -> PathBuf {
         segment(&self.file, number)
     }
 }
 
-/// The same of a file and segments with these hashes.
+/// SHA-256 of a part whose file and segments have these hashes, as [`Part::digest`].
 pub(crate) fn digest<'a>(file: &str, segments: impl Iterator<Item = &'a str>) -> String {
     let mut segments = segments.peekable();
     if segments.peek().is_none() {
@@ -83,7 +84,7 @@ pub(crate) fn digest<'a>(file: &str, segments: impl Iterator<Item = &'a str>) ->
     hex(&hash.finalize())
 }
 
-/// Where a segment lies, from the directory of the checkpoints.
+/// Path of segment `number` of a part, relative to the directory of checkpoints.
 pub(crate) fn segment(part: &str, number: u64) -> PathBuf {
     Path::new(SEGMENTS).join(format!("{part}.{number:012}"))
 }
@@ -96,7 +97,7 @@ impl Manifest {
         manifest
     }
 
-    /// Reads that of the checkpoint in `dir`.
+    /// Reads the manifest of the checkpoint in `dir` and checks its SHA-256.
     ///
     /// # Errors
     /// If it is missing, damaged, or of another version; the message names the file.
@@ -127,27 +128,27 @@ impl Manifest {
         self.parts.iter().map(|part| (part.file.clone(), part.digest())).collect()
     }
 
-    /// The bytes of a manifest with its checksum made to match, as whoever forges one would: for the fuzz targets.
+    /// Bytes of a manifest with a matching checksum, as someone who forges one would make them; for the fuzz targets.
     pub(crate) fn forged(manifest: &[u8]) -> Option<Vec<u8>> {
         let mut manifest: Self = serde_json::from_slice(manifest).ok()?;
         manifest.sha256 = manifest.seal();
         serde_json::to_vec(&manifest).ok()
     }
 
-    /// SHA-256 of everything but itself.
+    /// SHA-256 of the manifest with an empty `sha256`.
     fn seal(&self) -> String {
         let open = Self { sha256: String::new(), ..self.clone() };
         hex(&Sha256::digest(serde_json::to_vec(&open).expect("a manifest is plain JSON")))
     }
 }
 
-/// Whether a file of that name lies in the directory that it is looked for in, and nowhere else.
+/// Whether `file` is a plain file name that cannot lead out of its directory.
 pub(crate) fn is_name(file: &str) -> bool {
     let mut components = Path::new(file).components();
     matches!((components.next(), components.next()), (Some(Component::Normal(name)), None) if name == file)
 }
 
-/// Lower-case hexadecimal digits.
+/// Writes bytes as lower-case hexadecimal digits.
 pub(crate) fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }

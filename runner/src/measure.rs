@@ -1,4 +1,4 @@
-//! Trains for a while without leaving anything behind, and says how fast that was.
+//! Trains for a while and measures how fast that is; leaves no files behind.
 
 use std::process::ExitCode;
 use std::time::Instant;
@@ -17,19 +17,20 @@ use crate::start::start;
 use crate::stop::STOPPED;
 use crate::waiting::Waiting;
 
-/// How long to measure, from the first update on.
+/// How long to measure from the first update on.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Span {
-    /// Until the first block at or after so many seconds.
+    /// Until the first block that ends at or after this many seconds.
     Seconds(f64),
-    /// Until the first block at or after so many emulator frames.
+    /// Until the first block that ends at or after this many emulator frames.
     Frames(u64),
 }
 
-/// Trains a fresh agent until its first update, then measures.
+/// Trains a fresh agent until its first update, then for `span`, and returns what that took.
 ///
 /// # Errors
-/// [`Stopped`](crate::waiting::Stopped) before anything was measured; if something fails, or the learner makes other than the updates that its [`Plan`](rl_agents::Plan) promises.
+/// [`Stopped`](crate::waiting::Stopped) before anything was measured; if something fails, or the learner does not make
+/// as many updates as its [`Plan`](rl_agents::Plan) promises.
 pub(crate) fn train(
     resolved: &Resolved,
     seed: u64,
@@ -68,7 +69,7 @@ pub(crate) fn train(
     Ok(Timed::new(frames, steps, updates, log.clock.take().into()))
 }
 
-/// How a command ends that has shown what was measured in so many seconds: it says so if someone asked to stop before.
+/// Exit code of a command that measured for `seconds`; reports it if someone asked to stop before the end.
 pub(crate) fn end(waiting: &Waiting, seconds: f64) -> ExitCode {
     if !waiting.stopped() {
         return ExitCode::SUCCESS;
@@ -77,8 +78,9 @@ pub(crate) fn end(waiting: &Waiting, seconds: f64) -> ExitCode {
     ExitCode::from(STOPPED)
 }
 
-/// A figure of steps per second says nothing if they were not learnt from as the preset says. Each episode that ended may
-/// have left the row of a reset, which is no step but counts in the blocks of a learner that learns from whole ones.
+/// Checks that there were as many updates for the agent steps as the preset asks for: otherwise steps per second say
+/// nothing. Each episode that ended may have left the row of a reset, which is no agent step but counts for a learner
+/// of whole blocks.
 fn keeps_pace(pace: UpdateRatio, [steps, episodes]: [u64; 2], updates: u64) -> anyhow::Result<()> {
     let due = |rows: u64| rows as f64 * pace.updates as f64 / pace.steps as f64;
     let (least, most) = (due(steps) - pace.updates as f64, due(steps + episodes) + pace.updates as f64);

@@ -14,29 +14,29 @@ use serde_json::Value;
 use crate::appended::{self, Appended, read};
 use crate::events;
 
-/// Name of the file of rows.
+/// Name of the file of rows in the directory of a run.
 pub(crate) const ROWS: &str = "metrics.jsonl";
 
-/// Where in the run a row was measured. Frames, agent steps and updates are different things.
+/// The point in a run at which a row was measured. Frames, agent steps and updates are different counts.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Point {
     /// Emulator frames.
     pub(crate) frames: u64,
-    /// Actions taken.
+    /// Actions taken by all seats.
     pub(crate) agent_steps: u64,
     /// Optimiser steps.
     pub(crate) updates: u64,
 }
 
-/// Both files, open for appending.
+/// `metrics.jsonl` and the event file of a run, open for appending.
 #[derive(Debug)]
 pub(crate) struct Metrics {
     rows: Appended,
     events: Appended,
     begin: Instant,
-    /// Seconds of the sittings before.
+    /// Seconds of earlier sittings.
     before: f64,
-    /// And up to the last row.
+    /// Seconds of all sittings up to the last row.
     seconds: f64,
     eval_return: Option<f64>,
 }
@@ -60,7 +60,7 @@ impl TryFrom<serde_json::Map<String, Value>> for Kept {
     }
 }
 
-/// The rows of the run in that directory, each with its line; none if the file is missing.
+/// Reads the rows of the run in directory `run`, each with its line; none if the file is missing.
 ///
 /// # Errors
 /// As [`appended::rows`].
@@ -68,7 +68,7 @@ pub(crate) fn rows<T: DeserializeOwned>(run: &Path) -> anyhow::Result<Vec<(T, Ve
     appended::rows(&run.join(ROWS))
 }
 
-/// Whether [`Metrics::reopen`] could read the rows of a run.
+/// Checks that [`Metrics::reopen`] can read the rows of a run.
 ///
 /// # Errors
 /// If one of them is damaged.
@@ -76,7 +76,7 @@ pub(crate) fn check(run: &Path) -> anyhow::Result<()> {
     rows::<Kept>(run).map(drop)
 }
 
-/// One line, in this order of keys.
+/// A line of `metrics.jsonl`, with its keys in this order.
 struct Row<'a> {
     point: Point,
     seconds: f64,
@@ -98,7 +98,7 @@ impl Serialize for Row<'_> {
 }
 
 impl Metrics {
-    /// Begins both files in `run`, the directory of a run that has not started.
+    /// Creates both files in `run`, the directory of a run that has not started.
     ///
     /// # Errors
     /// If they exist or cannot be written.
@@ -109,8 +109,8 @@ impl Metrics {
         Ok(Self { rows, events, begin: Instant::now(), before: 0.0, seconds: 0.0, eval_return: None })
     }
 
-    /// Goes on after the rows up to `frames`, and removes those after it; that of `frames` stays if it is `settled`, else it is
-    /// written again.
+    /// Opens both files of a run that goes on from `frames`, and removes the rows after it. The row at `frames` stays
+    /// if that state is `settled`; otherwise it is removed too, to be written again.
     ///
     /// # Errors
     /// If a file cannot be read or cut.
@@ -134,13 +134,13 @@ impl Metrics {
         Ok(Self { rows, events, begin: Instant::now(), before, seconds: before, eval_return })
     }
 
-    /// Seconds that the run has taken up to its last row, those before an interruption included: what comes after that row is
-    /// in no file, and would be gone in the next sitting.
+    /// Seconds of all sittings up to the last row. Time after that row is in no file and would be lost to the next
+    /// sitting.
     pub(crate) fn seconds(&self) -> f64 {
         self.seconds
     }
 
-    /// The last that was there as the run was gone on with.
+    /// Mean return of the last evaluation in the rows of earlier sittings, if there is one.
     pub(crate) fn eval_return(&self) -> Option<f64> {
         self.eval_return
     }

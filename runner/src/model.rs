@@ -1,4 +1,4 @@
-//! Trained models: directories of runs without what only training needs, with a score, games and a card (`rl-run publish`).
+//! Finds trained models: directories that `rl-run publish` makes of runs, with weights, a score, games and a card.
 
 use std::path::{Path, PathBuf};
 
@@ -9,11 +9,11 @@ use crate::output;
 use crate::score::Report;
 use crate::usage::{hint, usage};
 
-/// The directory of a checkout that models lie in.
+/// Name of the directory of models in a checkout.
 const MODELS: &str = "models";
-/// What a model earned: the report of `rl-run eval --json`.
+/// Name of the file of a model's score, the report of `rl-run eval --json`.
 pub(crate) const SCORE: &str = "score.json";
-/// The game of the highest return.
+/// Name of the recording of a model's game with the highest return.
 pub(crate) const BEST: &str = "best.rec";
 
 /// Whose policy it is: a run's or a model's.
@@ -28,7 +28,7 @@ pub(crate) struct Source {
 }
 
 impl Source {
-    /// The directory.
+    /// Directory of the run or of the model.
     ///
     /// # Errors
     /// If there is no such model.
@@ -50,10 +50,10 @@ pub(crate) struct Model {
     pub(crate) score: Report,
 }
 
-/// The directory of the model called `name`.
+/// Finds the directory of the model called `name`.
 ///
 /// # Errors
-/// If there is none of that name; where models were looked for is said.
+/// If there is none of that name; the message says where models were looked for.
 pub(crate) fn find(name: &str) -> anyhow::Result<PathBuf> {
     let all = names(&shelves());
     let found = all.iter().find(|(known, _)| known == name);
@@ -64,7 +64,7 @@ pub(crate) fn find(name: &str) -> anyhow::Result<PathBuf> {
     })
 }
 
-/// Every model; one whose score cannot be read is told and left out.
+/// Lists all models. One whose score cannot be read is reported and left out.
 pub(crate) fn all() -> Vec<Model> {
     let of = |(name, path): (String, PathBuf)| {
         let file = path.join(SCORE);
@@ -76,7 +76,7 @@ pub(crate) fn all() -> Vec<Model> {
     read.filter_map(|model| model.map_err(|why| output::note(format!("left out: {why:#}"))).ok()).collect()
 }
 
-/// Where models may lie: here, above, and in the checkout that this program was built from.
+/// Directories of models: in the working directory, above it, and in the checkout that this program was built from.
 fn shelves() -> Vec<PathBuf> {
     let here = std::env::current_dir().unwrap_or_default();
     let checkout = Path::new(env!("CARGO_MANIFEST_DIR")).parent();
@@ -89,7 +89,7 @@ fn shelves() -> Vec<PathBuf> {
     shelves
 }
 
-/// Names and directories, by name; of two of one name, the nearer.
+/// Names and directories of models, sorted by name; of two with one name the nearer.
 fn names(shelves: &[PathBuf]) -> Vec<(String, PathBuf)> {
     let mut found: Vec<(String, PathBuf)> = Vec::new();
     for entry in shelves.iter().flat_map(|shelf| std::fs::read_dir(shelf).into_iter().flatten().flatten()) {

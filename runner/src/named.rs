@@ -1,23 +1,23 @@
-//! Presets that have a name, beside the usual one of a pair: `--preset 60min`, `--preset dopamine`. Those of minutes are fixed
-//! in frames; `rl-run plan` makes one for another machine.
+//! Presets that have a name, beside the usual one of a pair: `--preset 60min`, `--preset dopamine`. Those named after
+//! minutes have a fixed number of frames; `rl-run plan` makes one for another machine.
 
 use std::io::ErrorKind;
 use std::path::Path;
 
-/// A preset that is named.
+/// A preset that has a name.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Named {
-    /// The agent.
+    /// Id of the agent.
     pub(crate) agent: &'static str,
-    /// Full name of the environment, or what the names of a family begin with, its `/` too.
+    /// Full name of the environment, or the prefix of a family's names with its `/`.
     env: &'static str,
-    /// What `--preset` calls it.
+    /// Name that `--preset` takes.
     pub(crate) name: &'static str,
     /// TOML with the tables `[agent]` and `[train]`.
     pub(crate) text: &'static str,
 }
 
-/// All of them.
+/// All presets that have a name.
 const NAMED: &[Named] = &[
     minutes("10min", include_str!("../../presets/ppo/kung_fu_master-10min.toml")),
     minutes("60min", include_str!("../../presets/ppo/kung_fu_master-60min.toml")),
@@ -29,27 +29,27 @@ const NAMED: &[Named] = &[
     dopamine("iqn", include_str!("../../presets/iqn/atari-dopamine.toml")),
 ];
 
-/// For a given time on two cores with AMX.
+/// A preset for a given time on two cores with AMX.
 const fn minutes(name: &'static str, text: &'static str) -> Named {
     Named { agent: "ppo", env: "atari/kung_fu_master", name, text }
 }
 
-/// For curves beside Dopamine's.
+/// A preset with the settings behind Dopamine's published curves.
 const fn dopamine(agent: &'static str, text: &'static str) -> Named {
     Named { agent, env: "atari/", name: "dopamine", text }
 }
 
-/// Those of a pair.
+/// The named presets of an agent on an environment.
 pub(crate) fn of(agent: &str, env: &str) -> impl Iterator<Item = &'static Named> {
     NAMED.iter().filter(move |named| {
         named.agent == agent && (named.env == env || named.env.ends_with('/') && env.starts_with(named.env))
     })
 }
 
-/// The tables of `--preset`: those of the file, or of the preset of the pair that is called so.
+/// Reads the text of `--preset`: of the file `path`, or of the named preset of this pair.
 ///
 /// # Errors
-/// If there is neither.
+/// If there is neither; the message lists the named presets of the pair.
 pub(crate) fn read(path: &Path, agent: &str, env: &str) -> Result<String, String> {
     std::fs::read_to_string(path).or_else(|error| {
         let found = of(agent, env).find(|named| Path::new(named.name) == path);

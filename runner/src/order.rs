@@ -1,4 +1,4 @@
-//! What to train and where: the same for a run alone and for each of several.
+//! What to train and where; the same for a single run and for each of several seeds.
 
 use std::path::{Path, PathBuf};
 
@@ -23,16 +23,16 @@ use crate::tape::{Tape, Which};
 use crate::usage::usage;
 use crate::{demonstrations, group, needs, record, schedules};
 
-/// What to train, and with what: the same for every seed.
+/// What to train, and with what, whatever the seed.
 #[derive(Clone, Debug)]
 pub(crate) struct Order {
     pub(crate) resolved: Resolved,
     pub(crate) train: Train,
     pub(crate) eval: Eval,
     pub(crate) device: Device,
-    /// Name of the device.
+    /// Name of the device: `cpu` or `cuda`.
     pub(crate) on: String,
-    /// Threads of a run.
+    /// Threads that a run may use.
     pub(crate) threads: usize,
     pub(crate) workers: Workers,
     pub(crate) record: Option<Which>,
@@ -40,22 +40,22 @@ pub(crate) struct Order {
     pub(crate) stop: Stop,
 }
 
-/// Where runs go.
+/// Where the directories of runs are made.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Place<'a> {
-    /// The directory that was asked for.
+    /// Directory that `--run` names.
     pub(crate) run: Option<&'a Path>,
-    /// Whether it holds one directory per seed.
+    /// Whether that directory is to hold one directory per seed.
     pub(crate) many: bool,
-    /// Whether to replace a run that is there.
+    /// Whether a run that is there is replaced.
     pub(crate) force: bool,
 }
 
 impl Place<'_> {
-    /// Whether every run can have its directory: none is begun where one could not.
+    /// Checks that every seed can have its directory, before any run begins.
     ///
     /// # Errors
-    /// If one is there that may not be replaced.
+    /// If one is taken and may not be replaced.
     pub(crate) fn check(&self, seeds: &[u64]) -> anyhow::Result<()> {
         if let Some(run) = self.run
             && run_dir::is_run(run)
@@ -71,12 +71,13 @@ impl Place<'_> {
 }
 
 impl Order {
-    /// What whoever ordered should know before it begins.
+    /// Messages for the person who starts the run: precision that is not as asked for, and a learning rate whose
+    /// schedule ends early.
     pub(crate) fn told(&self) -> Vec<String> {
         self.instead().map(str::to_owned).into_iter().chain(schedules::learning_rate(&self.resolved)).collect()
     }
 
-    /// What a run multiplies, where that is not what was asked for.
+    /// Message if the run cannot use the precision that was asked for.
     fn instead(&self) -> Option<&'static str> {
         match self.train.precision {
             Precision::Bf16 if !self.device.is_cpu() => Some("bf16 is supported on the CPU only: the GPU uses f32"),
@@ -87,7 +88,7 @@ impl Order {
         }
     }
 
-    /// A session at its very beginning, once it is known that `runs` of its kind have room here.
+    /// Builds a session for `seed`, not yet reset, and checks that memory and disk suffice for `runs` of its kind.
     fn session(&self, seed: u64, runs: Runs, place: &Place<'_>) -> anyhow::Result<Session> {
         let Self { resolved, train, device, workers, .. } = self;
         let mut session = start(resolved, train, seed, device, self.workers_of(*workers))?;
@@ -99,7 +100,7 @@ impl Order {
         Ok(session)
     }
 
-    /// Whether a run could start: of several only the first needs to be asked.
+    /// Checks that a run of `seed` can start; of several runs only the first needs to be checked.
     ///
     /// # Errors
     /// If the pair cannot work, a value is refused, or memory or disk is short.
@@ -107,12 +108,12 @@ impl Order {
         self.session(seed, runs, place).map(drop)
     }
 
-    /// The same for one of as many runs `at_once`.
+    /// The order for each of the runs that train `at_once`: with its share of the threads.
     pub(crate) fn share(&self, at_once: usize) -> Self {
         Self { threads: (self.threads / at_once).max(1), ..self.clone() }
     }
 
-    /// Threads that step, of the threads of a run.
+    /// Limits the threads that step environments to the threads of a run.
     pub(crate) fn workers_of(&self, workers: Workers) -> Workers {
         match workers {
             Workers::UpTo(most) => Workers::UpTo(most.min(self.threads)),
@@ -121,10 +122,10 @@ impl Order {
     }
 }
 
-/// Trains `seed` from its beginning, in a directory of its own.
+/// Trains `seed` from its beginning in a directory of its own.
 ///
 /// # Errors
-/// If anything that it needs is missing, refused or fails.
+/// If anything that the run needs is missing or refused, or the run fails.
 pub(crate) fn fresh(order: &Order, seed: u64, place: &Place<'_>, progress: Progress) -> anyhow::Result<Outcome> {
     let mut session = order.session(seed, Runs { all: 1, at_once: 1 }, place)?;
     if !place.many {
@@ -150,7 +151,7 @@ pub(crate) fn fresh(order: &Order, seed: u64, place: &Place<'_>, progress: Progr
     drive(&run, &mut session, Some(metrics), progress, &mut archive).map_err(|error| keep_batch(error, &run.path))
 }
 
-/// What `run.json` says of a run of that seed.
+/// Contents of `run.json` for a run of `seed`; without demonstrations, which are known later.
 pub(crate) fn about(order: &Order, seed: u64) -> About {
     let owner = owner(&order.resolved, &order.train);
     About {

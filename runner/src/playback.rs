@@ -14,10 +14,10 @@ use crate::tables::Tables;
 use crate::takes;
 use crate::usage::usage;
 
-/// Reads a recording.
+/// Reads the recording `path`.
 ///
 /// # Errors
-/// If it is missing or none; the message names it.
+/// If it is missing or not a recording; the message names it.
 pub(crate) fn read(path: &Path) -> anyhow::Result<Recording> {
     let name = path.display();
     if path.is_dir() {
@@ -27,7 +27,7 @@ pub(crate) fn read(path: &Path) -> anyhow::Result<Recording> {
     Recording::read(BufReader::new(file)).map_err(|e| anyhow!("{name} {e}"))
 }
 
-/// Who played, in words.
+/// Who played the games of a recording, in words.
 pub(crate) fn player(manifest: &Manifest) -> String {
     match &manifest.player {
         Player::Agent { agent, frames, weights_sha256, policy, .. } => {
@@ -43,14 +43,14 @@ pub(crate) fn player(manifest: &Manifest) -> String {
 /// What a step led to.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Shown {
-    /// As [`seen`] has it.
+    /// What was shown, as [`seen`] encodes it.
     pub(crate) seen: u32,
     pub(crate) told: Told,
-    /// Sum of raw rewards, where the episode is over: rewards may hold what a shaping pays besides.
+    /// Return if the episode is over: the sum of raw rewards, without what a shaping pays.
     pub(crate) ret: Option<f64>,
 }
 
-/// One seat of the environment of a recording.
+/// An environment with one seat that plays the games of a recording again.
 pub(crate) struct Playback {
     env: Box<dyn VecEnv>,
     block: Rollout,
@@ -66,7 +66,7 @@ impl Playback {
         Self::of(manifest, &name, entry)
     }
 
-    /// The same, of the environment that is known by that full name.
+    /// Builds the environment as it was recorded, given its full name and entry.
     ///
     /// # Errors
     /// As [`new`](Self::new).
@@ -95,7 +95,7 @@ impl Playback {
         Ok(Self { env, block })
     }
 
-    /// Begins the episode of a recording.
+    /// Begins a recorded episode.
     ///
     /// # Errors
     /// If the environment fails.
@@ -103,7 +103,7 @@ impl Playback {
         Ok(self.env.begin(&[played.seed], self.block.first())?)
     }
 
-    /// Takes the action of that step.
+    /// Takes the action that was recorded for `step`, and returns what it led to.
     ///
     /// # Errors
     /// If the environment fails.
@@ -119,12 +119,12 @@ impl Playback {
         Ok(shown)
     }
 
-    /// Draws what is there now.
+    /// Draws the present state.
     pub(crate) fn draw(&self, canvas: &mut Canvas) {
         self.env.draw(0, canvas);
     }
 
-    /// The state that is there now.
+    /// Saves the present state.
     ///
     /// # Errors
     /// If the environment cannot give it.
@@ -135,7 +135,8 @@ impl Playback {
         Ok(state)
     }
 
-    /// Goes to a state that was [saved](Self::save); what is seen and drawn there is known after a step for each frame of a stack.
+    /// Restores a state that was [saved](Self::save). What is seen and drawn there is known only after as many steps as
+    /// frames are stacked.
     ///
     /// # Errors
     /// If the environment refuses it.
@@ -144,18 +145,18 @@ impl Playback {
         Ok(self.env.load(0, state)?)
     }
 
-    /// What is seen now, in row 0.
+    /// What is seen now, in row 0 of a block of one seat.
     pub(crate) fn block(&self) -> &Rollout {
         &self.block
     }
 
-    /// What the values of the action do, where they have names.
+    /// Names of the actions' values; empty if they have none.
     #[cfg(feature = "viewer")]
     pub(crate) fn action_names(&self) -> Vec<String> {
         self.env.action_names()
     }
 
-    /// How to watch pictures of it.
+    /// How pictures of the environment are to be watched, for a recording.
     pub(crate) fn pictures(&self) -> Pictures {
         takes::pictures(self.env.as_ref())
     }

@@ -1,4 +1,4 @@
-//! How far a run is, for the person who waits: a bar on a terminal, a line now and then elsewhere, nothing when quiet.
+//! Shows how far a run is: a bar on a terminal, a line now and then elsewhere, nothing when quiet.
 
 use std::collections::VecDeque;
 use std::io::{IsTerminal as _, stderr};
@@ -14,38 +14,38 @@ use crate::session::Session;
 const BLINK: Duration = Duration::from_millis(200);
 /// Time between two lines where there is no bar.
 pub(crate) const PAUSE: Duration = Duration::from_secs(5);
-/// Time over which frames per second are measured: learning starts late and changes the rate.
+/// Time over which frames per second are measured; the rate changes when learning starts.
 const SPAN: Duration = Duration::from_secs(30);
 
-/// What is shown beside frames, rate and time left, each once it is known.
+/// Values that are shown beside frames, rate and time left; `None` until they are known.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Glance {
     /// Mean raw return of the last 100 episodes.
     pub(crate) mean_return: Option<f64>,
     /// Probability of a random action.
     pub(crate) epsilon: Option<f64>,
-    /// Loss of the last updates.
+    /// Loss of the latest updates.
     pub(crate) loss: Option<f64>,
-    /// Frames at which the first update is expected, until it is made: no run ends before it.
+    /// Emulator frames at which the first update is expected; `None` once it was made. No run ends before it.
     pub(crate) first_update: Option<u64>,
-    /// Of several runs, how many have ended, and how many there are.
+    /// Runs that have ended and runs in all, for a group.
     pub(crate) seeds: Option<(usize, usize)>,
 }
 
-/// What a run that is one of several says to whoever shows all of them.
+/// What a run of a group reports to the thread that shows all of them.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Told {
-    /// How far it is.
+    /// How far the run is.
     Frames {
         frames: u64,
         /// Mean raw return of its last 100 episodes.
         mean_return: Option<f64>,
     },
-    /// Something that stays.
+    /// A message that stays on the screen.
     Note(String),
 }
 
-/// Shows the frames of a run, or of several.
+/// Shows the progress of a run, or of several.
 pub(crate) struct Progress {
     way: Way,
     total: u64,
@@ -53,16 +53,16 @@ pub(crate) struct Progress {
     rate: Rate,
 }
 
-/// Frames per second of late: moments and the frames at them, over the last [`SPAN`].
+/// Measures frames per second: moments and the frames done at them, over the last [`SPAN`].
 pub(crate) struct Rate(VecDeque<(Instant, u64)>);
 
 impl Rate {
-    /// Begins at frame `done`.
+    /// Begins to measure at frame `done`.
     pub(crate) fn new(done: u64) -> Self {
         Self(VecDeque::from([(Instant::now(), done)]))
     }
 
-    /// The rate at a moment, at which so many frames are done.
+    /// Frames per second over the last [`SPAN`], given that `frames` are done at `now`.
     pub(crate) fn of(&mut self, now: Instant, frames: u64) -> f64 {
         while self.0.len() > 1 && now - self.0[0].0 > SPAN {
             self.0.pop_front();
@@ -82,7 +82,8 @@ enum Way {
 }
 
 impl Progress {
-    /// Begins at frame `done` of `total`. There is no bar beside `json`, whose reader is a program.
+    /// Shows a run at frame `done` of `total`. With `json`, whose reader is a program, there are lines instead of a
+    /// bar.
     pub(crate) fn new(done: u64, total: u64, quiet: bool, json: bool) -> Self {
         let way = match (quiet, json || !stderr().is_terminal()) {
             (true, _) => Way::Quiet,
@@ -96,7 +97,7 @@ impl Progress {
         Self::by(way, done, total)
     }
 
-    /// Tells someone else, who shows it.
+    /// Reports to `by` instead of showing anything.
     pub(crate) fn told(by: impl Fn(Told) + Send + 'static) -> Self {
         Self::by(Way::Told(Box::new(by)), 0, 0)
     }
@@ -111,7 +112,7 @@ impl Progress {
         Self { way, total, next, rate: Rate::new(done) }
     }
 
-    /// Shows how far `session` is, if it is time to; cheap otherwise, so it may follow every block.
+    /// Shows how far `session` is, if enough time has passed. Cheap, so that it may follow every block.
     pub(crate) fn watch(&mut self, session: &Session, glance: &Glance) {
         match &mut self.way {
             Way::Board(board) => board.show(session, glance),
@@ -119,14 +120,14 @@ impl Progress {
         }
     }
 
-    /// Shows a row of metrics, where there is room for it.
+    /// Adds a row of metrics to the dashboard, if there is one.
     pub(crate) fn row(&mut self, frames: u64, scalars: &[(&str, f64)]) {
         if let Way::Board(board) = &mut self.way {
             board.row(frames, scalars);
         }
     }
 
-    /// Shows `frames` if it is time to; cheap otherwise, so it may follow every block.
+    /// Shows `frames` and `glance`, if enough time has passed. Cheap, so that it may follow every block.
     pub(crate) fn show(&mut self, frames: u64, glance: &Glance) {
         if matches!(self.way, Way::Quiet) {
             return;
@@ -157,7 +158,7 @@ impl Progress {
         }
     }
 
-    /// Says something that stays, above the bar.
+    /// Prints a message that stays, above the bar; nothing when quiet.
     pub(crate) fn note(&self, text: &str) {
         match &self.way {
             Way::Quiet => {}
@@ -168,7 +169,7 @@ impl Progress {
         }
     }
 
-    /// Says what went wrong, even where nothing else is said.
+    /// Prints what went wrong, also when quiet.
     pub(crate) fn fail(&self, text: &str) {
         match &self.way {
             Way::Quiet => output::note(text),
@@ -186,7 +187,7 @@ impl Progress {
     }
 }
 
-/// Frames at which the run ends that was asked to end at `asked`.
+/// Emulator frames at which a run ends that was asked to end at `asked`: not before its first update.
 pub(crate) fn total(asked: u64, glance: &Glance) -> u64 {
     glance.first_update.map_or(asked, |first| first.max(asked))
 }
@@ -207,7 +208,7 @@ fn text(frames: u64, asked: u64, rate: f64, glance: &Glance) -> String {
     )
 }
 
-/// Four digits that matter: `1234`, `12.34`, `0.01234`.
+/// Writes a number with four significant digits: `1234`, `12.34`, `0.01234`.
 pub(crate) fn short(value: f64) -> String {
     let magnitude = if value == 0.0 { 0.0 } else { value.abs().log10().floor() };
     if !(-4.0..6.0).contains(&magnitude) {
@@ -216,7 +217,7 @@ pub(crate) fn short(value: f64) -> String {
     format!("{value:.0$}", (3.0 - magnitude).clamp(0.0, 7.0) as usize)
 }
 
-/// `1:02:03`, or `2:03` below an hour.
+/// Writes seconds as `1:02:03`, or `2:03` below an hour.
 pub(crate) fn clock(seconds: u64) -> String {
     let (hours, minutes, seconds) = (seconds / 3600, seconds / 60 % 60, seconds % 60);
     if hours > 0 { format!("{hours}:{minutes:02}:{seconds:02}") } else { format!("{minutes}:{seconds:02}") }

@@ -1,6 +1,6 @@
-//! Positions of games that are over, each with the policy of the search and what came of it; and those of games that go on.
+//! Replay of AlphaZero: positions of finished games with policy and value targets; and the positions of running games.
 //!
-//! What a position was worth is known when its game ends: until then it waits with its seat.
+//! The outcome of a position is known only when its game ends: until then it is kept with its seat.
 
 use std::io::{Read, Write};
 
@@ -8,10 +8,10 @@ use rl_core::{End, Error, Game, Result, Rng, Saved, read_postcard, write_postcar
 use rl_replays::Rollout;
 use serde::{Deserialize, Serialize};
 
-/// A ring of positions, the oldest of which make room for new ones.
+/// A ring buffer of positions of finished games, and the positions of running ones.
 pub(crate) struct Experience<G: Game> {
     capacity: usize,
-    /// Share of the search's own value in a target; the rest is the outcome.
+    /// Share of the search's value in a value target; the rest is the outcome.
     search_value: f32,
     state: Held<G>,
 }
@@ -24,34 +24,37 @@ struct Held<G: Game> {
     #[serde(deserialize_with = "rl_core::counter")]
     written: u64,
     positions: Vec<G>,
-    /// `[positions, A]`.
+    /// Policy targets, `[positions, A]`.
     policies: Vec<f32>,
-    /// For the side to move, `[positions]`.
+    /// Value targets for the side to move, `[positions]`.
     values: Vec<f32>,
-    /// Of the running game of every seat.
+    /// Positions of the running game of every seat, `[N]`.
     waiting: Vec<Waiting<G>>,
 }
 
+/// Positions of a running game.
 #[derive(Clone, Serialize, Deserialize)]
 #[serde(bound = "")]
 struct Waiting<G: Game> {
     positions: Vec<G>,
-    /// `[positions, A]`.
+    /// Policies of the search, `[positions, A]`.
     policies: Vec<f32>,
-    /// What the search thought of each.
+    /// Values of the search for the side to move, `[positions]`.
     values: Vec<f32>,
 }
 
-/// One position of a minibatch.
+/// One position of a minibatch, with its targets.
 pub(crate) struct Drawn<'a, G> {
+    /// Position of a finished game.
     pub(crate) position: &'a G,
-    /// `[A]`.
+    /// Policy target, `[A]`.
     pub(crate) policy: &'a [f32],
+    /// Value target for the side to move.
     pub(crate) value: f32,
 }
 
 impl<G: Game> Experience<G> {
-    /// Nothing yet, of so many seats.
+    /// Creates an empty replay of `capacity` positions, for games of `seats` seats.
     pub(crate) fn new(capacity: usize, search_value: f64, seats: usize) -> Self {
         let (positions, policies, values) = (Vec::new(), Vec::new(), Vec::new());
         let state = Held { written: 0, positions, policies, values, waiting: vec![Waiting::default(); seats] };
@@ -68,10 +71,10 @@ impl<G: Game> Experience<G> {
         self.state.positions.len()
     }
 
-    /// Takes in the steps of blocks: by time, then by seat. `extra` of each holds the policy of its search, then its value.
+    /// Adds the played steps of blocks, by time, then by seat. `extra` of a step holds policy `[A]` and value of its search.
     ///
     /// # Errors
-    /// If what a seat sees is no position of the game.
+    /// If an observation is not a position of a running game.
     pub(crate) fn append(&mut self, blocks: &[Rollout]) -> Result<()> {
         for t in 0..blocks.first().map_or(0, Rollout::horizon) {
             let places = blocks.iter().flat_map(|block| (0..block.envs()).map(move |e| (block, e)));
@@ -97,7 +100,7 @@ impl<G: Game> Experience<G> {
         Ok(())
     }
 
-    /// Ends the game of a seat, whose last move brought the side that made it `reward`.
+    /// Ends the game of a seat and moves its positions to the ring; `reward` is that of the side that made the last move.
     fn settle(&mut self, seat: usize, reward: f32) {
         let mut waiting = std::mem::take(&mut self.state.waiting[seat]);
         let Some(mover) = waiting.positions.last().map(G::to_move) else { return };
@@ -125,10 +128,10 @@ impl<G: Game> Experience<G> {
         *written += 1;
     }
 
-    /// A uniform draw.
+    /// Draws a position of a finished game uniformly.
     ///
     /// # Panics
-    /// If there is nothing to draw.
+    /// If no game has finished yet.
     pub(crate) fn draw(&self, rng: &mut Rng) -> Drawn<'_, G> {
         let at = rng.below(self.len() as u32) as usize;
         let Held { positions, policies, values, .. } = &self.state;
@@ -156,7 +159,10 @@ impl<G: Game> Default for Waiting<G> {
     }
 }
 
-/// The position that a seat sees, of a game that goes on.
+/// Reads the position of a running game from an observation.
+///
+/// # Errors
+/// If the observation is not a position, or the game is over.
 pub(crate) fn recognise<G: Game>(planes: &[f32]) -> Result<G> {
     G::recognise(planes).filter(|position| position.outcome().is_none()).ok_or_else(|| {
         let message =

@@ -1,7 +1,8 @@
-//! Search trees over a game, one per root, in one arena that is grown anew for every move.
+//! Search trees over a game, one per root, in one arena that is filled anew for every move.
 //!
-//! Below its root a search goes where the improved policy is least served by the visits so far: deterministic, and without
-//! a constant of exploration. Values of moves that were not tried are filled in from the network's and those that were.
+//! Below the root a search chooses the move whose share of visits lies farthest below its probability in the improved
+//! policy: deterministic, and without an exploration constant. Values of unvisited moves are completed from the network's
+//! value and those of visited moves.
 //! Source: Danihelka et al. 2022, "Policy improvement by planning with Gumbel", sections 4 and 5 and appendix D.
 
 use rl_core::Game;
@@ -11,26 +12,28 @@ use crate::softmax::softmax;
 /// No child yet.
 const NONE: u32 = u32::MAX;
 
-/// How much a difference between values moves the improved policy: σ(q) = (`visit` + most visits) · `scale` · q, q in 0..1.
+/// Transform of values in the improved policy: σ(q) = (`visit` + max visits) · `scale` · q, with q from 0 to 1.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Sigma {
+    /// Constant c_visit, added to the visits of the most visited move.
     pub(crate) visit: f64,
+    /// Constant c_scale.
     pub(crate) scale: f64,
 }
 
-/// The trees of some roots.
+/// Search trees, one per root.
 #[derive(Clone, Debug)]
 pub(crate) struct Forest<G> {
     sigma: Sigma,
-    /// Nodes of a tree.
+    /// Largest number of nodes per tree.
     room: usize,
-    /// `[trees, room]`; the first of each tree is its root.
+    /// All nodes, `[trees, room]`; the first of each tree is its root.
     nodes: Vec<Node<G>>,
-    /// Of every move of every node, `[trees, room, A]`.
+    /// Edges of all moves of all nodes, `[trees, room, A]`.
     edges: Vec<Edge>,
     /// Nodes in use, `[trees]`.
     used: Vec<usize>,
-    /// Memory of a choice, and of what the network says of a node, `[A]`.
+    /// Scratch memory for priors or scores of the moves of a node, `[A]`.
     scores: Vec<f64>,
 }
 
@@ -39,9 +42,9 @@ struct Node<G> {
     position: G,
     parent: u32,
     visits: u32,
-    /// Sum of the values that came up through it, its own among them, for the side to move.
+    /// Sum of all backed-up values, the node's own among them, for the side to move.
     sum: f64,
-    /// What the network or the rules said of it, for the side to move.
+    /// Value by the network, or by the rules where the game is over, for the side to move.
     value: f32,
     over: bool,
 }
@@ -57,7 +60,7 @@ struct Edge {
 const UNKNOWN: Edge = Edge { child: NONE, log_prior: f64::NEG_INFINITY, prior: 0.0 };
 
 impl<G: Game> Forest<G> {
-    /// Room for `trees` searches of `simulations` each.
+    /// Allocates `trees` trees for searches of `simulations` simulations each.
     pub(crate) fn new(trees: usize, simulations: usize, sigma: Sigma) -> Self {
         let room = simulations + 1;
         let node = Node { position: G::start(), parent: NONE, visits: 0, sum: 0.0, value: 0.0, over: false };
@@ -71,30 +74,31 @@ impl<G: Game> Forest<G> {
         }
     }
 
-    /// Bytes of [`new`](Self::new).
+    /// Bytes that [`new`](Self::new) allocates for nodes and edges.
     pub(crate) fn bytes_for(trees: usize, simulations: usize) -> u64 {
         let node = size_of::<Node<G>>() + G::ACTIONS * size_of::<Edge>();
         (trees as u64).saturating_mul(simulations as u64 + 1).saturating_mul(node as u64)
     }
 
-    /// Begins a tree at a position of a game that goes on; its root is to be grown first.
+    /// Begins a tree at a position of a running game and returns its root, which must be [grown](Self::grow) first.
     pub(crate) fn plant(&mut self, tree: usize, position: &G) -> usize {
         self.used[tree] = 0;
         self.add(tree, NONE, position.clone())
     }
 
-    /// The root of a tree.
+    /// Number of the root node of a tree.
     pub(crate) fn root(&self, tree: usize) -> usize {
         tree * self.room
     }
 
-    /// The position of a node.
+    /// Position of a node.
     pub(crate) fn position(&self, node: usize) -> &G {
         &self.nodes[node].position
     }
 
-    /// Follows move `first` from the root, then the search's own choices, to a new node: `Some` if the network is to say
-    /// what it is worth, `None` where the rules did.
+    /// Selects a leaf: follows move `first` from the root, then the search's own choices.
+    ///
+    /// Returns a new node, which the network must evaluate, or `None` where the game is over and its value was backed up.
     pub(crate) fn descend(&mut self, tree: usize, first: usize) -> Option<usize> {
         let (mut node, mut action) = (self.root(tree), first);
         loop {
@@ -120,7 +124,7 @@ impl<G: Game> Forest<G> {
         }
     }
 
-    /// What the network says of a new node: logits `[A]`, and the value for the side to move.
+    /// Expands a new node by the network's logits, `[A]`, and its value for the side to move, and backs the value up.
     pub(crate) fn grow(&mut self, node: usize, logits: &[f32], value: f32) {
         let (position, priors) = (&self.nodes[node].position, &mut self.scores);
         let edges = &mut self.edges[node * G::ACTIONS..(node + 1) * G::ACTIONS];
@@ -136,7 +140,7 @@ impl<G: Game> Forest<G> {
         self.back_up(node, value);
     }
 
-    /// Visits of a move.
+    /// Number of visits of a move of a node.
     pub(crate) fn visits(&self, node: usize, action: usize) -> u32 {
         match self.edges[node * G::ACTIONS + action].child {
             NONE => 0,
@@ -144,13 +148,13 @@ impl<G: Game> Forest<G> {
         }
     }
 
-    /// Mean of the values that came up to a node, for its side to move.
+    /// Mean of the values backed up to a node, for its side to move.
     fn mean(&self, node: usize) -> f64 {
         self.nodes[node].sum / f64::from(self.nodes[node].visits.max(1))
     }
 
-    /// Values of all moves for the side to move, `[A]`: of those that were tried the mean of what came up, of the others
-    /// the network's value of the node mixed with them.
+    /// Writes the completed Q-values of all moves for the side to move, `[A]`: the mean of the backed-up values for visited
+    /// moves, and for the others the network's value of the node mixed with those.
     pub(crate) fn completed(&self, node: usize, out: &mut [f64]) {
         let edges = &self.edges[node * G::ACTIONS..(node + 1) * G::ACTIONS];
         // Children hold the other side's.
@@ -167,8 +171,8 @@ impl<G: Game> Forest<G> {
         out.iter_mut().zip(edges).for_each(|(out, edge)| *out = tried(edge).unwrap_or(mixed));
     }
 
-    /// Logarithms, but for a constant, of the improved policy of a node, in the place of its [`completed`](Self::completed)
-    /// values: log-priors + σ(values), -∞ where a move is not legal.
+    /// Replaces the [`completed`](Self::completed) values of a node by the logits of its improved policy, `[A]`: log-prior +
+    /// σ(value), -∞ where a move is not legal.
     pub(crate) fn improve(&self, node: usize, values: &mut [f64]) {
         let most = (0..G::ACTIONS).map(|action| self.visits(node, action)).max().unwrap_or(0);
         let slope = (self.sigma.visit + f64::from(most)) * self.sigma.scale;
@@ -188,7 +192,7 @@ impl<G: Game> Forest<G> {
         node
     }
 
-    /// Adds a value on the way up, to each side as its own.
+    /// Adds a value to a node and all its ancestors, with alternating sign.
     fn back_up(&mut self, mut node: usize, value: f32) {
         let mut value = f64::from(value);
         loop {

@@ -1,20 +1,20 @@
-//! Which moves of a root are tried how often: sequential halving, by visits so far.
+//! Sequential halving: how often each move of a root is tried.
 //! Source: Karnin et al. 2013, "Almost optimal exploration in multi-armed bandits"; Danihelka et al. 2022, algorithm 2.
 
-/// For every number of moves that are considered, the visits that the move tried next has had.
+/// Schedule of sequential halving: the number of visits that the move tried by each simulation has had before.
 #[derive(Clone, Debug)]
 pub(crate) struct Halving {
-    /// `[considered - 1][simulation]`.
+    /// Visits, `[considered - 1][simulation]`.
     rounds: Vec<Vec<u32>>,
 }
 
 impl Halving {
-    /// For `simulations`, and one move to `most` that are considered.
+    /// Computes the schedules of `simulations` simulations, for 1 to `most` considered moves.
     pub(crate) fn new(most: usize, simulations: usize) -> Self {
         Self { rounds: (1..=most).map(|considered| sequence(considered, simulations)).collect() }
     }
 
-    /// Visits of the move that simulation `simulation` tries: of those that have as many it is the best so far.
+    /// Visits that the move tried by a simulation has had: the simulation tries the best of the moves with so many visits.
     pub(crate) fn visits(&self, considered: usize, simulation: usize) -> u32 {
         self.rounds[considered - 1][simulation]
     }

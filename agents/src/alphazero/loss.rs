@@ -1,31 +1,33 @@
-//! What a network is off from the search that used it: the cross-entropy of policies and the squared error of values.
-//! Source: Silver et al. 2017, eq. 1, without the term on the weights; half of the squared error, so that a weight of 2 is theirs.
+//! Loss of AlphaZero: the cross-entropy of the policy and half the squared error of the value.
+//! Source: Silver et al. 2017, eq. 1, without weight decay; their loss has a `value_coef` of 2.
 
 use crate::softmax::log_sum;
 
-/// Means over a minibatch.
+/// Loss and its parts, means over a minibatch.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub(crate) struct Terms {
-    /// What is minimised.
+    /// Loss that is minimised: cross-entropy of the policy plus weighted value loss.
     pub(crate) loss: f64,
-    /// Cross-entropy less the entropy of the target: 0 where the policies are equal.
+    /// KL divergence of the policy from its target, in nats: 0 where they are equal.
     pub(crate) policy_loss: f64,
-    /// Half the squared error.
+    /// Half the squared error of the value.
     pub(crate) value_loss: f64,
-    /// Of the target policy, in nats.
+    /// Entropy of the target policy, in nats.
     pub(crate) entropy: f64,
 }
 
-/// What the network should have said of a position.
+/// Targets of a position.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Target<'a> {
     /// Policy of the search, `[A]`; 0 where a move is not legal.
     pub(crate) policy: &'a [f32],
+    /// Value for the side to move.
     pub(crate) value: f32,
 }
 
-/// Computes the terms, and the gradients of the loss by logits, `[B, A]`, and values, `[B]`. A move that the target rules
-/// out altogether gets no gradient where `legal` says that the rules do.
+/// Computes the loss of logits `[B, A]` and values `[B]`, and writes its gradients by both.
+///
+/// `legal(row, action)` tells the legal moves; illegal ones have probability 0.
 pub(crate) fn loss<'a>(
     (logits, values): (&[f32], &[f32]),
     targets: impl Iterator<Item = Target<'a>>,

@@ -1,7 +1,7 @@
-//! Policy and value of a position: a residual network on the planes that it shows.
+//! Policy and value network: a residual network on the planes of a position.
 //!
-//! There is no normalisation: a block begins as the identity, its last convolution at zero, which lets so few of them train
-//! from the first step on; logits begin near 0, and so do values.
+//! There is no normalisation layer: a residual block begins as the identity, its last convolution at zero, which suffices
+//! for training so few blocks; logits and values begin near 0.
 //! Source: Silver et al. 2017, "Mastering the game of Go without human knowledge"; Zhang et al. 2019, "Fixup
 //! initialization".
 
@@ -11,22 +11,24 @@ use candle_core::{Device, Result, Tensor};
 use rl_core::Rng;
 use rl_nn::{Activation, Chain, Conv2d, HostForward, Init, Linear, Link, Params, Precision, Residual, Window};
 
-/// Sizes of a network.
+/// Architecture of a policy and value network.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Shape {
-    /// Height, width and planes of what it sees.
+    /// Height, width and number of input planes, `[H, W, C]`.
     pub(crate) planes: [usize; 3],
+    /// Number of moves, A.
     pub(crate) actions: usize,
-    /// Of every convolution.
+    /// Channels of every convolution.
     pub(crate) channels: usize,
-    /// Residual ones, of two convolutions each.
+    /// Number of residual blocks, of two convolutions each.
     pub(crate) blocks: usize,
-    /// Width of the value's dense layer.
+    /// Width of the dense layer of the value head.
     pub(crate) hidden: usize,
+    /// Number format in which convolutions multiply.
     pub(crate) precision: Precision,
 }
 
-/// Logits of all moves, and the value for the side to move, in ±1.
+/// Policy and value network: planes to logits of all moves, and to the value for the side to move, from -1 to 1.
 pub(crate) struct Net {
     planes: [usize; 3],
     stem: Chain,
@@ -36,7 +38,7 @@ pub(crate) struct Net {
     device: Device,
 }
 
-/// Memory of a pass on the host.
+/// Buffers of a forward pass on the host.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Flows {
     policy: HostForward,
@@ -44,7 +46,7 @@ pub(crate) struct Flows {
 }
 
 impl Flows {
-    /// An empty batch, to be filled with planes, `[B, H, W, C]`.
+    /// Clears the input and returns it, to be filled with planes, `[B, H, W, C]`.
     pub(crate) fn begin(&mut self) -> &mut Vec<f32> {
         self.policy.begin()
     }
@@ -61,7 +63,7 @@ impl Flows {
 }
 
 impl Net {
-    /// A network and its parameters, drawn from `rng`.
+    /// Creates a network and its parameters, drawn from `rng`.
     ///
     /// # Errors
     /// If a size is 0, or the device fails.
@@ -91,7 +93,7 @@ impl Net {
         Ok((Self { planes: shape.planes, stem, blocks, policy, value, device: device.clone() }, params))
     }
 
-    /// Logits `[B, A]` and values `[B]` of planes, `[B, H, W, C]`.
+    /// Logits `[B, A]` and values `[B]` of planes `[B, H, W, C]`, with the graph for gradients.
     pub(crate) fn forward(&self, planes: &[f32]) -> Result<(Tensor, Tensor)> {
         let [height, width, count] = self.planes;
         let rows = planes.len() / (height * width * count);
@@ -104,8 +106,9 @@ impl Net {
         Ok((self.policy.forward(&x)?, self.value.forward(&x)?.squeeze(1)?))
     }
 
-    /// The same of the planes in `flows`, left there: the bits of [`forward`](Self::forward). On the CPU nothing is built or
-    /// allocated on the way.
+    /// Computes logits and values of the planes in `flows` without a graph, and leaves them there.
+    ///
+    /// The results are bit for bit those of [`forward`](Self::forward). On the CPU no graph is built and nothing allocated.
     pub(crate) fn run(&self, flows: &mut Flows) -> rl_core::Result<()> {
         let run = if self.device.is_cpu() { self.run_on_host(flows) } else { self.run_on_device(flows) };
         run.map_err(rl_nn::tensor)
@@ -127,7 +130,7 @@ impl Net {
     }
 }
 
-/// Fills every parameter.
+/// Initialises every parameter: biases and last convolutions with 0, other weights orthogonally.
 fn initialise(params: &Params, mut rng: Rng) -> Result<()> {
     let mut flat = Vec::with_capacity(params.len());
     for (name, var) in params.iter() {

@@ -1,8 +1,8 @@
-//! Searches for many positions at once, one evaluation of the network per simulation for all of them together.
+//! Gumbel tree search for many positions at once, with one batched evaluation of the network per simulation.
 //!
-//! At a root, noise of the Gumbel distribution on the logits draws the moves that are considered without replacement, and
-//! sequential halving finds the best of them: the move so chosen is on average no worse than one drawn from the network's
-//! policy, however few the simulations. Without noise the choice is deterministic.
+//! At a root, Gumbel noise on the logits draws the considered moves without replacement, and sequential halving finds the
+//! best of them: the chosen move is on average no worse than one sampled from the network's policy, however few the
+//! simulations. Without noise the choice is deterministic.
 //! Source: Danihelka et al. 2022, "Policy improvement by planning with Gumbel".
 
 use rl_core::{Error, Game, Result};
@@ -13,36 +13,38 @@ use super::net::{Flows, Net};
 use crate::guard;
 use crate::softmax::softmax;
 
-/// What a search may do.
+/// Settings of a search.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Search {
-    /// Positions that the network is asked about for a move, beside the root.
+    /// Simulations per move: positions that the network evaluates beside the root, at most.
     pub(crate) simulations: usize,
-    /// Moves of a root that are considered at most.
+    /// Largest number of considered moves at a root.
     pub(crate) considered: usize,
+    /// Transform of values in the improved policy.
     pub(crate) sigma: Sigma,
 }
 
-/// Searches for up to `trees` roots; the memory serves move after move.
+/// Searches from several roots at once; its buffers are reused from move to move.
 pub(crate) struct Planner<G> {
     search: Search,
     halving: Halving,
     forest: Forest<G>,
     trees: usize,
-    /// Noise of every root, `[trees, A]`.
+    /// Gumbel noise of every root, `[trees, A]`.
     noise: Vec<f64>,
-    /// Moves of every root that are considered, `[trees]`.
+    /// Number of considered moves of every root, `[trees]`.
     considered: Vec<usize>,
-    /// Nodes that the network is asked about.
+    /// Nodes that the network evaluates next.
     leaves: Vec<usize>,
     flows: Flows,
-    /// Of one root, `[A]`.
+    /// Completed values of one root, `[A]`.
     values: Vec<f64>,
+    /// Logits of the improved policy of one root, `[A]`.
     scores: Vec<f64>,
 }
 
 impl<G: Game> Planner<G> {
-    /// Room for `trees` roots.
+    /// Allocates a planner for up to `trees` roots.
     pub(crate) fn new(search: Search, trees: usize) -> Self {
         Self {
             search,
@@ -58,14 +60,14 @@ impl<G: Game> Planner<G> {
         }
     }
 
-    /// No roots.
+    /// Removes all roots.
     pub(crate) fn clear(&mut self) {
         self.trees = 0;
         self.noise.clear();
         self.considered.clear();
     }
 
-    /// Another root, of a game that goes on; `noise` is asked for a number per move.
+    /// Adds a root, a position of a running game; `noise` is called once per move.
     pub(crate) fn push(&mut self, position: &G, mut noise: impl FnMut() -> f64) {
         self.forest.plant(self.trees, position);
         self.noise.extend((0..G::ACTIONS).map(|_| noise()));
@@ -74,7 +76,10 @@ impl<G: Game> Planner<G> {
         self.trees += 1;
     }
 
-    /// Grows all trees.
+    /// Searches from all roots.
+    ///
+    /// # Errors
+    /// If a tensor operation fails, or the network's outputs are not finite.
     pub(crate) fn run(&mut self, net: &Net) -> Result<()> {
         let mut flows = std::mem::take(&mut self.flows);
         let done = self.grow(|forest, leaves| ask(net, &mut flows, forest, leaves));
@@ -82,7 +87,7 @@ impl<G: Game> Planner<G> {
         done
     }
 
-    /// The same, by whoever grows these new nodes.
+    /// Searches from all roots, with `by` to evaluate and grow new nodes.
     pub(super) fn grow(&mut self, mut by: impl FnMut(&mut Forest<G>, &[usize]) -> Result<()>) -> Result<()> {
         self.leaves.clear();
         self.leaves.extend((0..self.trees).map(|tree| self.forest.root(tree)));
@@ -99,21 +104,22 @@ impl<G: Game> Planner<G> {
         Ok(())
     }
 
-    /// Visits of a move of a root.
+    /// Number of visits of a move at the root of a tree.
     #[cfg(test)]
     pub(super) fn visits(&self, tree: usize, action: usize) -> u32 {
         self.forest.visits(self.forest.root(tree), action)
     }
 
-    /// The move to make at a root: the best of those that were tried most.
+    /// The move to play at a root: the best of the most visited moves.
     pub(crate) fn choice(&mut self, tree: usize) -> usize {
         let root = self.forest.root(tree);
         let most = (0..G::ACTIONS).map(|action| self.forest.visits(root, action)).max();
         self.best(tree, |had| Some(had) == most)
     }
 
-    /// What the search makes of the network's policy at a root, `[A]`, and what that is worth to its side to move: not the
-    /// mean of the tree, half of whose visits went to moves that it found to be worse.
+    /// Writes the improved policy of a root, `[A]`, and returns its expected value for the side to move.
+    ///
+    /// This is not the mean value of the tree, half of whose visits went to moves that were found to be worse.
     pub(crate) fn improved(&mut self, tree: usize, policy: &mut [f32]) -> f32 {
         let root = self.forest.root(tree);
         self.forest.completed(root, &mut self.values);
@@ -144,7 +150,7 @@ impl<G: Game> Planner<G> {
     }
 }
 
-/// Asks the network about all leaves.
+/// Evaluates all leaves by the network in one batch, and grows them.
 fn ask<G: Game>(net: &Net, flows: &mut Flows, forest: &mut Forest<G>, leaves: &[usize]) -> Result<()> {
     if leaves.is_empty() {
         return Ok(());

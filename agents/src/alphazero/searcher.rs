@@ -1,7 +1,7 @@
-//! A policy that searches before every move, for all seats at once.
+//! Policy of AlphaZero, which searches before every move, for all seats at once.
 //!
-//! A search begins anew at every move, from what the seat sees: nothing of it outlives the move, and what is saved of the
-//! policy is its random streams alone.
+//! A search begins anew at every move, from the seat's observation: no tree is kept after the move, and only the random
+//! streams and counters of the policy are saved.
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -15,12 +15,12 @@ use super::planner::{Planner, Search};
 use crate::exploring::Exploring;
 use crate::{Mode, Policy, Schedule, legal};
 
-/// Chooses by search: with noise where it explores, without where it is judged.
+/// Policy that searches: with Gumbel noise in training, without in evaluations.
 pub(crate) struct Searcher<G> {
     net: Arc<Net>,
-    /// In games that are learned from.
+    /// Search for self-play.
     explorer: Planner<G>,
-    /// Where it is judged.
+    /// Search for evaluations.
     judged: Planner<G>,
     exploring: Exploring,
     /// Block and seat of each root.
@@ -28,7 +28,7 @@ pub(crate) struct Searcher<G> {
 }
 
 impl<G: Game> Searcher<G> {
-    /// A policy for `seats` that searches in the one way where it explores and in the other where it is judged.
+    /// Creates a policy for `seats` with the settings of its searches in self-play and in evaluations.
     pub(crate) fn new(net: Arc<Net>, searches: [Search; 2], seed: u64, seats: Range<u32>) -> Self {
         let [explorer, judged] = searches.map(|search| Planner::new(search, seats.len()));
         // Noise at the root explores: there are no random moves in training.

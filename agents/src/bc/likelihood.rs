@@ -14,25 +14,26 @@ pub(crate) struct Terms {
     pub(crate) accuracy: Option<f64>,
 }
 
-/// The loss with its gradient; the memory serves minibatch after minibatch.
+/// Loss of a minibatch with its gradient; the buffers are reused from minibatch to minibatch.
 pub(crate) struct Likelihood {
     dist: Distribution,
-    /// `[B, W]`.
+    /// Gradient of the loss by the network's outputs, `[B, W]`.
     by_outputs: Vec<f32>,
-    /// Actions of one step: as a policy would have chosen the continuous ones, and the most probable.
+    /// Continuous actions of one step, in units of their intervals.
     chosen: Vec<f32>,
+    /// Most probable discrete and continuous actions of one step.
     best: (Vec<u32>, Vec<f32>),
 }
 
 impl Likelihood {
-    /// For the actions of `spec`.
+    /// Creates a loss for the actions of `spec`.
     pub(crate) fn new(spec: &Spec) -> Self {
         let (discrete, continuous) = (spec.discrete.len(), spec.continuous.len());
         let best = (vec![0; discrete], vec![0.0; continuous]);
         Self { dist: Distribution::new(spec), by_outputs: Vec::new(), chosen: vec![0.0; continuous], best }
     }
 
-    /// Computes the terms of the first `rows` of `steps`, and leaves the gradient of the loss.
+    /// Computes loss and accuracy of the first `rows` steps from the network's `outputs`, and stores the gradient.
     ///
     /// # Panics
     /// If `outputs` are not `[rows, W]`.
@@ -57,7 +58,7 @@ impl Likelihood {
         Terms { loss: loss * share, accuracy }
     }
 
-    /// The gradient of the last loss by the outputs, `[B, W]`.
+    /// Gradient of the last loss by the network's outputs, `[B, W]`.
     pub(crate) fn by_outputs(&self) -> &[f32] {
         &self.by_outputs
     }

@@ -1,4 +1,4 @@
-//! `rl-run eval` of a directory of runs, as `--seeds` makes: each run by itself, and what their scores say together.
+//! `rl-run eval` of a directory of runs, as `--seeds` makes: scores each run, then all together.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -16,12 +16,12 @@ use crate::usage::{counted, usage};
 use crate::waiting::Waiting;
 use crate::{interval, output};
 
-/// What `--json` prints of a run.
+/// What `--json` prints of one run.
 #[derive(Debug, Serialize)]
 struct Row<'a> {
     #[serde(serialize_with = "crate::file::text")]
     run: &'a Path,
-    /// Seed of its training; that of the games is in the report.
+    /// Seed that the run was trained with; the seed of the games is in the report.
     training_seed: u64,
     #[serde(flatten)]
     report: &'a Report,
@@ -31,22 +31,23 @@ struct Row<'a> {
 #[derive(Debug, PartialEq, Serialize)]
 struct Total {
     runs: usize,
-    /// Of these, checkpoints that come before the end of training.
+    /// Runs whose checkpoint comes before the end of training.
     unfinished: usize,
     /// Seeds of the group that have no run.
     not_begun: usize,
-    /// Of the runs' means.
+    /// Mean over the runs of their mean returns.
     mean: f64,
-    /// Its 95 % bootstrap interval over runs; of two runs the lower and the higher score, which are none.
+    /// Ends, `low` and `high`, of the 95 % bootstrap interval of `mean` over runs; of two runs the lower and the higher
+    /// mean.
     low: f64,
     high: f64,
     human_normalised: Option<f64>,
 }
 
-/// Evaluates one run after the other, and shows each as its games are over.
+/// Evaluates one run after the other and prints each score as its games end, then the total.
 ///
 /// # Errors
-/// If they are of different settings, or one cannot be evaluated; the message names it.
+/// If the runs have different settings or two have one seed, or one cannot be evaluated; the message names it.
 pub(super) fn run(
     args: &EvalArgs,
     dir: &Path,
@@ -88,16 +89,16 @@ pub(super) fn run(
     Ok(ExitCode::SUCCESS)
 }
 
-/// The error with the run's name, once.
+/// Adds the name of the run to an error that does not have it.
 fn named(error: anyhow::Error, run: &Path) -> anyhow::Error {
     let name = run.display().to_string();
     if format!("{error:#}").contains(&name) { error } else { error.context(name) }
 }
 
-/// What each of the runs was trained with.
+/// Reads the seed that each run was trained with.
 ///
 /// # Errors
-/// If they differ in more than that, or two do not even in that: a mean over them would be one of nothing.
+/// If runs differ in more than their seeds, or two have the same seed: their mean would mean nothing.
 fn seeds(dir: &Path, runs: &[PathBuf]) -> anyhow::Result<Vec<u64>> {
     let read = |run: &PathBuf| {
         let about = run_dir::about(run)?;
@@ -134,7 +135,7 @@ fn total(reports: &[Report], planned: u64) -> Total {
     Total { runs: reports.len(), unfinished, not_begun: 0, mean, low, high, human_normalised }
 }
 
-/// What all rows are of, and their columns.
+/// Lines above the rows: what all rows have in common, and names of the columns.
 fn head(report: &Report) -> [String; 2] {
     let Report { env, agent, protocol, policy, seed, exact, .. } = report;
     let protocol = protocol.as_ref().map(|protocol| format!(", protocol {protocol}")).unwrap_or_default();

@@ -1,4 +1,4 @@
-//! The recording itself, with the picture after every step: for whoever cannot play it again.
+//! Writes a recording again with the picture after every step, for those who cannot play it again.
 
 use std::io::BufWriter;
 use std::path::Path;
@@ -11,14 +11,14 @@ use crate::file;
 use crate::playback::Playback;
 use crate::waiting::Waiting;
 
-/// A game that was played again, with all that a recording of it needs beside what is known.
+/// What a recording with pictures needs of a game beyond the recording without.
 struct Seen {
-    /// Of each step, as [`rl_replays::recording::seen`] has it.
+    /// What each step has shown, as [`rl_replays::recording::seen`] encodes it.
     steps: Vec<u32>,
     pictures: Vec<Group>,
 }
 
-/// Plays the games that ended again, writes them with their pictures, and returns how many they are.
+/// Plays all games that were played to their end again, writes them with their pictures, and returns their number.
 ///
 /// # Errors
 /// If one does not play as it was recorded, its pictures are too large, or the file cannot be written, or
@@ -67,7 +67,7 @@ fn film(playback: &mut Playback, played: &Played, number: usize, waiting: &Waiti
     Ok(seen)
 }
 
-/// Writes a game as it was recorded, behind its pictures.
+/// Writes a game as it was recorded, its pictures first.
 fn copy<W: std::io::Write>(
     played: &Played,
     outcome: &Outcome,

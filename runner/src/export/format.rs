@@ -1,4 +1,4 @@
-//! What can be written, and which flags say something of it.
+//! The formats that `export` writes, and which flags apply to each.
 
 use std::path::Path;
 
@@ -7,30 +7,30 @@ use anyhow::bail;
 use super::ExportArgs;
 use crate::usage::usage;
 
-/// What is written, which the extension of the file says.
+/// A format of file, told by its extension.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Format {
     Pictures(Kind),
-    /// A line per game, or per step of one.
+    /// A line per game, or with `--by-step` per step of one.
     Csv,
-    /// The recording with its pictures.
+    /// A recording with its pictures.
     Rec,
 }
 
-/// Pictures of one game.
+/// A format of pictures of one game.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Kind {
     Gif,
     Apng,
-    /// A row of them.
+    /// A row of pictures.
     Png,
 }
 
 impl Format {
-    /// That of a file of this name.
+    /// Reads the format from the extension of `path`.
     ///
     /// # Errors
-    /// If its extension is none that is known.
+    /// If no format has that extension.
     pub(super) fn of(path: &Path) -> anyhow::Result<Self> {
         match path.extension().and_then(|ending| ending.to_str()).unwrap_or_default().to_ascii_lowercase().as_str() {
             "gif" => Ok(Self::Pictures(Kind::Gif)),
@@ -47,10 +47,10 @@ impl Format {
 }
 
 impl ExportArgs {
-    /// Looks for what says nothing of a file of that format.
+    /// Refuses flags that do not apply to a file of that format.
     ///
     /// # Errors
-    /// If a flag does; the message names it.
+    /// If there is such a flag, or `--speed` is out of range; the message names it.
     pub(super) fn check(&self, format: Format) -> anyhow::Result<()> {
         if let Some(speed) = self.speed.filter(|speed| !(*speed > 0.0 && speed.is_finite())) {
             bail!(usage(format!("--speed {speed}: must be a number above 0")));

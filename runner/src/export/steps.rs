@@ -12,8 +12,8 @@ use crate::file;
 use crate::screening::Screening;
 use crate::waiting::Waiting;
 
-/// Writes the steps in `range` of a game, and returns how many they are. Columns of outputs are empty
-/// where nothing was kept, or nothing was said of an action.
+/// Writes the steps in `range` of a game as a .csv and returns their number. Columns of the agent's outputs are empty
+/// where none were recorded, or none for an action.
 ///
 /// # Errors
 /// If the environment fails or plays another game, or the file cannot be written, or [`Stopped`](crate::waiting::Stopped).
@@ -80,7 +80,7 @@ fn head(manifest: &Manifest) -> Vec<String> {
     names_of
 }
 
-/// The values of all discrete actions, of several with the number of the action before it.
+/// Names of the values of all discrete actions: `a`, or `i_a` for value `a` of action `i` if there are several.
 fn names(manifest: &Manifest) -> Vec<String> {
     let several = manifest.discrete.len() > 1;
     let of =

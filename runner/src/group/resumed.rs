@@ -1,4 +1,4 @@
-//! `rl-run resume` of a group: every run of it goes on, and those that were not begun begin.
+//! `rl-run resume` of a group: resumes every run of it and begins those that were not begun.
 
 use std::path::Path;
 use std::process::ExitCode;
@@ -15,10 +15,11 @@ use crate::trained::recorded;
 use crate::usage::usage;
 use crate::{checkpoint, output};
 
-/// Goes on with all runs of a group.
+/// Resumes all runs of a group and begins those that were not begun. A run that fails is reported, and the others go
+/// on.
 ///
 /// # Errors
-/// If no run can be started. A run that fails is reported, and the others go on.
+/// If a flag is for one run alone, or no run can be started.
 pub(crate) fn resume(args: &ResumeArgs, roster: &Roster, tables: &Tables, stop: Stop) -> anyhow::Result<ExitCode> {
     let dir = args.run.as_path();
     let seeds = &roster.all(dir)[..];
@@ -77,8 +78,8 @@ pub(crate) fn resume(args: &ResumeArgs, roster: &Roster, tables: &Tables, stop: 
     })
 }
 
-/// Frames that a run is to have where they are not its own: those that are asked for, or the group's, if it was made longer while
-/// this run waited.
+/// Total of frames that a run shall have in place of its own: `asked`, or the group's total if the group was given more
+/// frames since the run stopped.
 fn asked(dir: &Path, seed: u64, order: &Order, asked: Option<u64>, tables: &Tables) -> Option<u64> {
     asked.or_else(|| {
         let (_, mut run) = recorded(&below(dir, seed), tables).ok()?;
@@ -88,7 +89,7 @@ fn asked(dir: &Path, seed: u64, order: &Order, asked: Option<u64>, tables: &Tabl
     })
 }
 
-/// Frames that a run has already, and those that it is to have. What is wrong with it, if anything, it says when it goes on.
+/// Emulator frames that a run has already, and that it is to have in all. Errors are left for when the run goes on.
 fn frames(dir: &Path, seed: u64, order: &Order, asked: Option<u64>, tables: &Tables) -> (u64, u64) {
     let run = below(dir, seed);
     let planned = || recorded(&run, tables).and_then(|(_, resolved)| resolved.train()).map(|train| train.frames);

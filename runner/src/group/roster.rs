@@ -1,5 +1,5 @@
-//! `group.json` and `group.toml`: which seeds a group was asked for and with what, so that one that was stopped can go on
-//! with all of them, those too that it had not begun.
+//! `group.json` and `group.toml`: the seeds and settings that a group was asked for, so that a stopped group can go on
+//! with all runs, those not yet begun too.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -16,27 +16,27 @@ use crate::tables::Tables;
 use crate::tape::Which;
 use crate::{file, output, run_dir};
 
-/// `group.json`. The settings are in `group.toml`, as those of a run are in `run.toml`.
+/// `group.json`: what a group was asked for. Its settings are in `group.toml`.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct Roster {
     /// Full name of the environment.
     env: String,
     agent: String,
-    /// In the order in which they were named.
+    /// Seeds, in the order in which they were named.
     pub(crate) seeds: Vec<u64>,
-    /// `cpu` or `cuda`.
+    /// Device of the runs: `cpu` or `cuda`.
     pub(crate) device: String,
-    /// Episodes that are recorded while they train.
+    /// Which episodes are recorded during training.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) record: Option<Which>,
-    /// Steps between two outputs that recordings keep.
+    /// Steps from one recorded output of the policy to the next.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) record_outputs: Option<u32>,
 }
 
 impl Roster {
-    /// Notes in `dir` what its runs are asked for. Seeds that were asked for earlier stay, if they were asked for with the
-    /// same settings, device and recordings, or their runs have begun.
+    /// Writes both files for the runs that `order` asks for in `dir`. Seeds that were asked for earlier stay if their
+    /// settings, device and recordings were the same or their runs have begun; others are reported and left out.
     ///
     /// # Errors
     /// If what is there cannot be read, or a file cannot be written.
@@ -79,7 +79,7 @@ impl Roster {
         file::write(&list(dir), json.as_bytes())
     }
 
-    /// Notes in `dir` that its runs are to have as many frames as those of `order`.
+    /// Writes to the settings of the group in `dir` that its runs have as many frames as those of `order`.
     ///
     /// # Errors
     /// If the file cannot be written.
@@ -88,7 +88,7 @@ impl Roster {
         file::write(&settings(dir), order.resolved.text().as_bytes())
     }
 
-    /// What the group in `dir` was asked for; nothing if there is none.
+    /// Reads what the group in `dir` was asked for; `None` if there is no group.
     ///
     /// # Errors
     /// If it is damaged.
@@ -104,8 +104,7 @@ impl Roster {
         }
     }
 
-    /// All seeds of the group in `dir`: those that it was asked for, then those of other runs that are there. A run that had
-    /// not begun when the group was asked for other settings is one of them.
+    /// All seeds of the group in `dir`: those in `group.json`, then those of other runs in the directory.
     pub(super) fn all(&self, dir: &Path) -> Vec<u64> {
         let runs = run_dir::below(dir);
         let seed = |run: &PathBuf| run.file_name()?.to_str()?.strip_prefix('s')?.parse().ok();
@@ -114,7 +113,7 @@ impl Roster {
         self.seeds.iter().copied().chain(found.filter(|seed| !known.contains(seed))).collect()
     }
 
-    /// The settings of the seeds that were named last.
+    /// Reads the settings in `group.toml`, which are those of the seeds named last.
     ///
     /// # Errors
     /// If they cannot be read.
@@ -124,7 +123,7 @@ impl Roster {
     }
 }
 
-/// Whether a seed of the group has a run that can go on.
+/// Whether the run with this seed in `dir` has begun, so that it can be resumed.
 pub(super) fn has_begun(dir: &Path, seed: u64) -> bool {
     run_dir::is_run(&below(dir, seed))
 }

@@ -1,4 +1,4 @@
-//! What the seeds of a group reached, and how to go on with those that did not reach their end.
+//! Shows what the runs of a group reached, and how to resume those that did not reach their end.
 
 use std::path::Path;
 use std::process::ExitCode;
@@ -20,26 +20,27 @@ struct Summary {
     stopped: usize,
     failed: usize,
     not_begun: usize,
-    /// Of those that reached their end.
+    /// Scores of the runs that reached their end.
     #[serde(flatten)]
     scores: Option<Scores>,
 }
 
-/// What seeds reached.
+/// Mean score over seeds.
 #[derive(Debug, Serialize)]
 struct Scores {
     #[serde(skip)]
     seeds: usize,
-    /// What their scores are: `eval_return` where all were evaluated, else `mean_return_100`.
+    /// Name of the score: `eval_return` if all runs were evaluated, else `mean_return_100`.
     score: &'static str,
     mean: f64,
-    /// Its 95 % bootstrap interval over seeds; of two seeds the lower and the higher score, which are none.
+    /// Ends, `low` and `high`, of the 95 % bootstrap interval of `mean` over seeds; of two seeds the lower and the
+    /// higher score.
     low: f64,
     high: f64,
 }
 
-/// Prints what the seeds reached, and how to go on with those that did not reach their end. `dir` holds all of them, if a
-/// directory does.
+/// Prints what the runs reached and how to resume those that did not reach their end, and returns the exit code. `dir`
+/// is the directory of the group, if `--run` named one.
 pub(super) fn conclude(
     outcomes: &[Option<anyhow::Result<Outcome>>],
     seeds: &[u64],
@@ -68,7 +69,7 @@ pub(super) fn conclude(
     }
 }
 
-/// How to go on with those that were stopped and those that were not begun.
+/// Messages on how to resume runs that were stopped and begin those that were not begun (`idle`).
 fn go_on(stopped: &[&Outcome], idle: &[u64], dir: Option<&Path>) -> Vec<String> {
     let not_begun = || Seeds::from_iter(idle.iter().copied());
     match dir {
@@ -102,7 +103,7 @@ fn scores(whole: &[&Outcome]) -> Option<Scores> {
     Some(Scores { seeds: scores.len(), score, mean, low, high })
 }
 
-/// A line per seed and one of all that reached their end.
+/// A line for each run that ended, and one for all that reached their end.
 fn table(ended: &[&Outcome], scores: Option<&Scores>) -> Vec<String> {
     let number = |value: Option<f64>| value.map_or_else(|| "-".to_owned(), |value| format!("{value:.3}"));
     let head = ["seed", "frames", "seconds", "return", "evaluated"];

@@ -1,28 +1,28 @@
-//! From a time to frames, and what of a preset has to follow.
+//! From a time to a number of frames, and the settings that follow from it.
 
 use toml::{Table, Value};
 
 use crate::preset::{Resolved, Train};
 
-/// Share of the time that is left for checkpoints, rows of metrics and games that get slower as they get better.
+/// Share of the time that is left for checkpoints, rows of metrics, and games that get slower as they get better.
 const SPARE: f64 = 0.03;
-/// Agent steps of a round, at most, while candidates are timed: whole rounds of some presets take seconds.
+/// Most agent steps of a round while candidates are timed; whole rounds of some presets take seconds.
 const ROUND: i64 = 1024;
-/// Agent steps before the first update, at most, while they are.
+/// Most agent steps before the first update while candidates are timed, unless a batch needs more.
 const FILLED: i64 = 1000;
 
-/// Seconds of `minutes` that can be trained in.
+/// Seconds of `minutes` that are left for training after `start_seconds`.
 pub(crate) fn seconds(minutes: f64, start_seconds: f64) -> f64 {
     60.0 * minutes * (1.0 - SPARE) - start_seconds
 }
 
-/// Two or three digits that matter, downwards.
+/// Rounds a number of frames down to three significant digits.
 pub(crate) fn round(frames: f64) -> u64 {
     let unit = 10f64.powf((frames.max(1.0).log10().floor() - 2.0).max(0.0));
     ((frames / unit).floor() * unit) as u64
 }
 
-/// Agent steps until a first update.
+/// Agent steps before a first update.
 pub(crate) fn least_steps(own: &Resolved, train: &Train) -> u64 {
     let agent = own.table("agent");
     let of = |key: &str| agent.get(key).and_then(Value::as_integer).and_then(|value| u64::try_from(value).ok());
@@ -30,10 +30,10 @@ pub(crate) fn least_steps(own: &Resolved, train: &Train) -> u64 {
     round.max(of("learning_starts").unwrap_or(0))
 }
 
-/// Makes rounds short for timing: minibatches stay as large as they are.
+/// Shortens rounds and the warm-up for timing; minibatches keep their size.
 ///
 /// # Errors
-/// If a value does not fit, which it does where it was there before.
+/// If a value does not fit, which cannot be where the key is already there.
 pub(crate) fn shorten(probe: &mut Resolved) -> anyhow::Result<()> {
     let of = |table: &str, key: &str| probe.table(table).get(key).and_then(Value::as_integer);
     let (envs, horizon) = (of("train", "envs").unwrap_or(1), of("agent", "horizon"));
@@ -56,7 +56,7 @@ fn of_batch(probe: &Resolved) -> i64 {
     probe.table("agent").get("batch").and_then(Value::as_integer).unwrap_or(0)
 }
 
-/// Trains for `frames`, which are `steps` agent steps: what changes over agent steps keeps its share of the run.
+/// Sets the run to `frames`, which are `steps` agent steps. Schedules over agent steps keep their share of the run.
 ///
 /// # Errors
 /// If a number is too large.
@@ -69,7 +69,7 @@ pub(crate) fn spend(planned: &mut Resolved, before: &Train, frames: u64, steps: 
     planned.set("train.checkpoint_every", every)
 }
 
-/// Multiplies every number of agent steps that something changes over.
+/// Multiplies the length of every schedule, in agent steps, by `by`.
 fn stretch(table: &mut Table, by: f64) {
     let schedule = table.contains_key("start") && table.contains_key("end");
     for (key, value) in table.iter_mut() {

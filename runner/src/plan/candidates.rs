@@ -1,4 +1,4 @@
-//! Settings with less work than those of a preset, and what a step costs with each.
+//! Settings that take less time than those of a preset, and what an agent step costs with each.
 
 use rl_agents::Part;
 use toml::{Table, Value};
@@ -6,31 +6,31 @@ use toml::{Table, Value};
 use crate::preset::Resolved;
 use crate::spent::Timed;
 
-/// How much faster bf16 must be to be taken: it costs digits.
+/// Speed-up from which bf16 is taken, although it costs digits.
 const WORTH: f64 = 1.1;
 
-/// Values of one key at most: a preset may hold any number, and each is a candidate with all others.
+/// Most values that are tried of one key; each is combined with all values of the others.
 const STEPS: i64 = 16;
 
 /// Trunks, from most to least work.
 const TRUNKS: [&str; 4] = ["impala", "padded", "nature", "small"];
 
-/// Seconds of an agent step, by what they are spent on.
+/// Seconds per agent step, by what they are spent on.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub(crate) struct Times {
     pub(crate) environment: f64,
     pub(crate) acting: f64,
     /// Gathering, forward and backward: grows with how often a step is learned from.
     pub(crate) learning: f64,
-    /// Grows with the number of updates.
+    /// Optimiser: grows with the number of updates.
     pub(crate) optimiser: f64,
     pub(crate) other: f64,
-    /// Emulator frames of a step.
+    /// Emulator frames per agent step.
     pub(crate) frames_per_step: f64,
 }
 
 impl Times {
-    /// What was timed, by agent step.
+    /// Times per agent step of what was timed.
     pub(crate) fn of(timed: &Timed) -> Self {
         let steps = timed.agent_steps.max(1) as f64;
         let of = |parts: &[Part]| parts.iter().map(|&part| timed.profile.of(part)).sum::<f64>() / steps;
@@ -44,41 +44,41 @@ impl Times {
         }
     }
 
-    /// Seconds of a step.
+    /// Seconds of an agent step in all.
     pub(crate) fn step(&self) -> f64 {
         self.environment + self.acting + self.learning + self.optimiser + self.other
     }
 }
 
-/// A key of the preset and a value for it.
+/// A key of the preset, as `table.key`, and a value for it.
 type Setting = (&'static str, Value);
 
-/// How often a step is learned from.
+/// Settings that say how often a step is learned from.
 #[derive(Clone, Debug, PartialEq)]
 struct Pace {
     settings: Vec<Setting>,
-    /// Learning and optimiser steps that are left, of those of the preset.
+    /// Shares of the preset's learning and optimiser time that these settings leave.
     work: [f64; 2],
 }
 
-/// A preset with some work taken away.
+/// A preset with some of its work taken away.
 #[derive(Clone, Debug)]
 pub(crate) struct Candidate {
-    /// What it is built from, which is timed: trunk and precision.
+    /// Trunk and precision, which are timed.
     pub(crate) build: Vec<Setting>,
-    /// Which is not timed.
+    /// Settings whose effect is computed, not timed.
     pace: Pace,
     pub(crate) times: Times,
 }
 
 impl Candidate {
-    /// Takes what was timed with the same build.
+    /// Takes the times of a preset with the same build, scaled by what the pace saves.
     pub(crate) fn take(&mut self, times: Times) {
         let [learning, optimiser] = self.pace.work;
         self.times = Times { learning: times.learning * learning, optimiser: times.optimiser * optimiser, ..times };
     }
 
-    /// Sets what it is built from.
+    /// Sets trunk and precision in `to`.
     ///
     /// # Errors
     /// If the preset has no such key.
@@ -86,7 +86,7 @@ impl Candidate {
         self.build.iter().try_for_each(|(key, value)| to.set(key, value.clone()))
     }
 
-    /// Sets everything.
+    /// Sets all values of the candidate in `to`.
     ///
     /// # Errors
     /// If the preset has no such key.
@@ -95,18 +95,18 @@ impl Candidate {
         self.pace.settings.iter().try_for_each(|(key, value)| to.set(key, value.clone()))
     }
 
-    /// All keys that differ between candidates, with their values here.
+    /// The candidate's value of every key that differs between candidates.
     pub(crate) fn settings(&self) -> Table {
         self.build.iter().chain(&self.pace.settings).map(|(key, value)| ((*key).to_owned(), value.clone())).collect()
     }
 
-    /// What is timed, in words.
+    /// Trunk and precision in words, or `the preset`.
     pub(crate) fn built(&self) -> String {
         let words: Vec<&str> = self.build.iter().filter_map(|(_, value)| value.as_str()).collect();
         if words.is_empty() { "the preset".to_owned() } else { words.join(", ") }
     }
 
-    /// Whether it is the preset as it stands.
+    /// Whether the candidate changes nothing of the preset `own`.
     pub(crate) fn keeps(&self, own: &Resolved) -> bool {
         self.build.iter().chain(&self.pace.settings).all(|(key, value)| {
             let (table, key) = key.split_once('.').expect("a table's key");
@@ -118,7 +118,7 @@ impl Candidate {
         self.build.iter().any(|(key, value)| *key == "train.precision" && value.as_str() == Some("bf16"))
     }
 
-    /// Whether the other does the same in another precision.
+    /// Whether `other` is the same candidate in another precision.
     fn twin(&self, other: &Self) -> bool {
         let rest = |of: &Self| -> Vec<_> {
             of.build.iter().chain(&of.pace.settings).filter(|(key, _)| *key != "train.precision").cloned().collect()
@@ -127,8 +127,8 @@ impl Candidate {
     }
 }
 
-/// The preset itself, then with less and less work. Trunks and bf16 are for environments that show `frames`, the latter on
-/// machines that multiply `bf16`: elsewhere products are not what takes long.
+/// All candidates: the preset itself, then with less and less work. Trunks and bf16 are varied only if the environment
+/// shows `frames`, precision only if the machine multiplies `bf16`: elsewhere products are not what takes long.
 pub(crate) fn all(own: &Resolved, frames: bool, bf16: bool) -> Vec<Candidate> {
     let agent = own.table("agent");
     let whole = |key: &str| agent.get(key).and_then(Value::as_integer).filter(|&value| value > 0);
@@ -163,14 +163,14 @@ fn down(most: i64) -> impl Iterator<Item = i64> {
     (0..=last).map(move |at| most - (i128::from(most - 1) * i128::from(at) / i128::from(last.max(1))) as i64)
 }
 
-/// Every build with every value.
+/// Combines every build with every value of `key`.
 fn vary(builds: &mut Vec<Vec<Setting>>, key: &'static str, values: impl IntoIterator<Item = Value>) {
     let values: Vec<Value> = values.into_iter().collect();
     let with = |build: &[Setting], value: &Value| [build.to_vec(), vec![(key, value.clone())]].concat();
     *builds = builds.iter().flat_map(|build| values.iter().map(|value| with(build, value))).collect();
 }
 
-/// Every pace with every value, and the work that is left by it.
+/// Combines every pace with every value of `key` and the shares of work that the value leaves.
 fn pace(paces: &mut Vec<Pace>, key: &'static str, values: impl IntoIterator<Item = (i64, [f64; 2])>) {
     let values: Vec<_> = values.into_iter().collect();
     let with = |Pace { settings, work }: &Pace, &(value, by): &(i64, [f64; 2])| {
@@ -180,10 +180,11 @@ fn pace(paces: &mut Vec<Pace>, key: &'static str, values: impl IntoIterator<Item
     *paces = paces.iter().flat_map(|pace| values.iter().map(|value| with(pace, value))).collect();
 }
 
-/// The place of the one to take, given the frames that each makes and those that the preset is annealed over.
+/// Index of the candidate to take, given the frames that each makes and those that the preset is annealed over: the one
+/// with the most work that makes enough frames, else the fastest.
 ///
 /// # Panics
-/// If there are none.
+/// If there are no candidates.
 pub(crate) fn choose(candidates: &[Candidate], frames: &[u64], annealed: u64) -> usize {
     let slower = |of: &Candidate| candidates.iter().find(|other| of.twin(other)).map(|other| other.times.step());
     let fits = |of: &Candidate| match slower(of) {

@@ -1,32 +1,32 @@
-//! Where everything of a chart goes, as marks that any painter can draw: curves with their bands, axes, names.
+//! Lays out a chart as marks that any painter can draw: curves with their bands, axes, names.
 
 use super::curves::Group;
 use super::legend::{HEAD, Name, ROW, ROWS, STROKE, grouped, names};
 
 /// Width of a chart, in units of about a pixel.
 const ACROSS: f64 = 800.0;
-/// The frame of the curves, below the first rows of names: left, top, right, bottom.
+/// Frame of the curves as left, top, right, bottom, with room above it for two rows of names.
 pub(super) const FRAME: (f64, f64, f64, f64) = (64.0, 64.0, 780.0, 406.0);
-/// What is below the frame.
+/// Height below the frame.
 const FOOT: f64 = 44.0;
-/// Colours that people of any sight tell apart. Source: Okabe and Ito 2008.
+/// Colours of curves that people with any colour vision can tell apart. Source: Okabe and Ito 2008.
 pub(crate) const COLOURS: [[u8; 3]; 7] =
     [[0, 114, 178], [213, 94, 0], [0, 158, 115], [204, 121, 167], [86, 180, 233], [230, 159, 0], [120, 120, 120]];
 
-/// What a mark is painted in.
+/// Colour of a mark, by its role.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Paint {
-    /// Text that is read first.
+    /// Text that matters most.
     Ink,
-    /// Text and lines behind it.
+    /// Lesser text, axes and reference lines.
     Faint,
     /// Lines of the grid.
     Grid,
-    /// Of a curve.
+    /// Colour of a curve, as red, green, blue.
     Colour([u8; 3]),
 }
 
-/// Where a text has its place.
+/// Which point of a text is at its position.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Anchor {
     Start,
@@ -34,7 +34,7 @@ pub(crate) enum Anchor {
     End,
 }
 
-/// What is drawn, the first below the others.
+/// A thing to draw; later marks lie above earlier ones.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Mark {
     Line {
@@ -43,12 +43,12 @@ pub(crate) enum Mark {
         dashed: bool,
         paint: Paint,
     },
-    /// Between two lines that share their x: x, upper, lower.
+    /// The area between two lines, as points of x, upper and lower y.
     Band {
         points: Vec<(f64, f64, f64)>,
         paint: Paint,
     },
-    /// The foot of the text stands at `at`.
+    /// A line of text whose baseline is at `at`.
     Text {
         at: (f64, f64),
         text: String,
@@ -58,25 +58,25 @@ pub(crate) enum Mark {
     },
 }
 
-/// A line that curves are compared with.
+/// A score that curves are compared with, drawn as a horizontal line.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Reference {
     pub(crate) name: &'static str,
     pub(crate) at: f64,
 }
 
-/// A chart.
+/// A chart as marks.
 #[derive(Clone, Debug)]
 pub(crate) struct Chart {
     pub(crate) title: String,
     pub(crate) marks: Vec<Mark>,
-    /// Width and height.
+    /// Width and height, in units of about a pixel.
     pub(crate) size: (f64, f64),
 }
 
 impl Chart {
-    /// A chart of the curves of runs, and dashed those of files. A reference far above all of them is named, and not shown: it
-    /// would press them flat.
+    /// Makes a chart of the curves of `runs`, and of `files` with dashed lines. A reference far from all curves is
+    /// named but not drawn: it would press them flat.
     pub(crate) fn new(axes: [&str; 2], runs: &[Group], files: &[Group], references: &[Reference]) -> Self {
         let groups: Vec<&Group> = runs.iter().chain(files).collect();
         let all = |of: fn(&Group) -> &Vec<f64>| groups.iter().flat_map(move |&group| of(group)).copied();
@@ -150,7 +150,7 @@ impl Chart {
         }
     }
 
-    /// Makes room for more rows of names.
+    /// Moves all marks down by `by`, to make room for more rows of names.
     fn lower(&mut self, by: f64) {
         self.size.1 += by;
         for mark in &mut self.marks {
@@ -165,8 +165,8 @@ impl Chart {
         }
     }
 
-    /// Names of the curves in rows from the top right, each after a stroke of its curve; the first `solid` have lines without
-    /// gaps. Then references that are too far to be shown.
+    /// Adds the names of curves, each after a stroke of its curve, solid for the first `solid` curves; then the names
+    /// of references that are not drawn.
     fn legend(&mut self, names: Vec<Name>, solid: usize) {
         for Name { text, at: (x, y), curve } in names {
             self.text((x, y), text, Anchor::Start, false, if curve.is_some() { Paint::Ink } else { Paint::Faint });
@@ -185,7 +185,7 @@ impl Chart {
     }
 }
 
-/// One for each curve: those of [`COLOURS`], then the same darker, then lighter.
+/// A colour for each curve: [`COLOURS`], then the same darker, then lighter.
 fn colours() -> impl Iterator<Item = Paint> {
     let shade = |round: usize| match round % 3 {
         0 => |c: u8| c,
@@ -195,7 +195,7 @@ fn colours() -> impl Iterator<Item = Paint> {
     (0..).map(move |i: usize| Paint::Colour(COLOURS[i % COLOURS.len()].map(shade(i / COLOURS.len()))))
 }
 
-/// Both axes.
+/// The two axes.
 struct Scale {
     x: Steps,
     y: Steps,
@@ -213,7 +213,7 @@ impl Scale {
     }
 }
 
-/// An axis from `low` to `high`, with round numbers on it.
+/// An axis from `low` to `high` with round numbers `step` apart.
 struct Steps {
     low: f64,
     high: f64,
@@ -221,10 +221,10 @@ struct Steps {
     ticks: Vec<f64>,
 }
 
-/// The greatest size of a number on an axis, whose length is a number too.
+/// Largest magnitude of a number on an axis, so that its length is finite too.
 const MOST: f64 = 1e300;
 
-/// About five steps of 1, 2 or 5 times a power of ten, the outermost at or beyond both ends.
+/// Makes an axis of about five steps of 1, 2 or 5 times a power of ten, whose ends are at or beyond `low` and `high`.
 fn steps(low: f64, high: f64) -> Steps {
     let (low, high) = (low.max(-MOST), high.min(MOST));
     let apart = 1f64.max(low.abs() * 1e-9); // what a number of this size can be told from
@@ -239,7 +239,7 @@ fn steps(low: f64, high: f64) -> Steps {
 }
 
 impl Steps {
-    /// Ends the axis where nothing follows.
+    /// Ends the axis at `at`, behind which there is no curve.
     fn end(&mut self, at: f64) {
         if at > self.low {
             self.high = at;
@@ -247,7 +247,7 @@ impl Steps {
         }
     }
 
-    /// A number on it: thousands as k, millions as M, and as many digits as its steps need.
+    /// Writes a number of the axis: thousands as k, millions as M, with as many digits as its steps need.
     fn number(&self, value: f64) -> String {
         let (by, unit) = match self.high.abs().max(self.low.abs()) {
             most if most >= 1e6 => (1e6, "M"),

@@ -1,4 +1,4 @@
-//! What runs measured, as curves: each run on one grid, seeds of the same settings as their mean and its interval.
+//! Reads the metrics of runs as curves: runs of the same settings on one grid, as their mean and its interval.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -47,27 +47,28 @@ impl Axis {
     }
 }
 
-/// Runs that differ in their seeds alone, or what a file says of such.
+/// The mean curve of runs that differ in their seeds alone, or a curve from a file.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Group {
     pub(crate) name: String,
     pub(crate) env: String,
     pub(crate) agent: String,
-    /// Where curves of a file are from.
+    /// Where the curve of a file is from.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) source: Option<String>,
     #[serde(default, serialize_with = "file::texts")]
     pub(crate) runs: Vec<PathBuf>,
     #[serde(default)]
     pub(crate) seeds: Vec<u64>,
-    /// What `x` counts, as [`Axis::name`] has it.
+    /// What `x` counts, as [`Axis::name`] says.
     pub(crate) along: String,
     /// The key of the rows that goes up, where it was one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) key: Option<String>,
     pub(crate) x: Vec<f64>,
-    /// Mean over the runs, and the ends of its 95 % interval, or whatever a file has around its curve.
+    /// Mean over the runs at each `x`; `low` and `high` are the ends of its 95 % interval, or what a file has around
+    /// its curve.
     pub(crate) mean: Vec<f64>,
     pub(crate) low: Vec<f64>,
     pub(crate) high: Vec<f64>,
@@ -83,26 +84,27 @@ impl Group {
     }
 }
 
-/// What to look at.
+/// Which curves to read.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct See<'a> {
-    /// What curves go along.
+    /// Horizontal axis.
     pub(crate) axis: Axis,
-    /// What goes up.
+    /// Key of the metric on the vertical axis.
     pub(crate) key: &'a str,
-    /// Points that each is the mean of.
+    /// Neighbouring points of the grid that a point is the mean of.
     pub(crate) smooth: usize,
-    /// Whether what is of the last 100 games stands in their middle and not at their end.
+    /// Whether a mean over the last 100 games stands at the middle of these games and not at their end.
     pub(crate) centred: bool,
 }
 
 /// A run with its points.
 type Curve = (PathBuf, About, Vec<(f64, f64)>);
 
-/// Curves of the runs in these directories, or in their directories of seeds, as they are to be seen.
+/// Reads the curves of the runs in `dirs`, each a run or a directory of runs, as one group for each configuration.
 ///
 /// # Errors
-/// If one holds no run, or none has a row with `key`; the message names it. One of several that has none is told and left out.
+/// If a directory holds no run, or no run has a row with the key; the message names it. If only some runs have none,
+/// they are reported and left out.
 pub(crate) fn read(dirs: &[PathBuf], see: See<'_>) -> anyhow::Result<Vec<Group>> {
     let See { axis, key, smooth, .. } = see;
     let mut runs: Vec<(PathBuf, PathBuf)> = Vec::new();
@@ -153,10 +155,10 @@ pub(crate) fn read(dirs: &[PathBuf], see: See<'_>) -> anyhow::Result<Vec<Group>>
     Ok(groups)
 }
 
-/// `dir` if it is a run, else the runs in it; directories in it that hold runs of their own are told of.
+/// The run `dir`, or the runs in it. Directories in `dir` that hold runs of their own are reported.
 ///
 /// # Errors
-/// If there are none.
+/// If there are no runs.
 pub(crate) fn runs_of(dir: &Path) -> anyhow::Result<Vec<PathBuf>> {
     let one = || run_dir::about(dir).map(|_| vec![dir.to_owned()]);
     if run_dir::is_run(dir) {
@@ -184,7 +186,7 @@ pub(crate) fn runs_of(dir: &Path) -> anyhow::Result<Vec<PathBuf>> {
     Ok(runs.into_iter().map(|(_, path)| path).collect())
 }
 
-/// Tells groups apart: by their agents where that suffices, else by their directories too.
+/// Names the groups by their agents where that suffices, else by their directories too.
 fn name(groups: &mut [Group]) {
     let mut count = BTreeMap::new();
     groups.iter().for_each(|group| *count.entry(group.agent.clone()).or_insert(0) += 1);
@@ -213,7 +215,7 @@ fn name(groups: &mut [Group]) {
     }
 }
 
-/// Rows of a run that have `key`.
+/// Points of a run: axis and metric of every row that has both.
 fn points(run: &Path, see: See<'_>) -> anyhow::Result<Vec<(f64, f64)>> {
     let See { axis, key, centred, .. } = see;
     let path = run.join(ROWS);
@@ -250,24 +252,25 @@ fn points(run: &Path, see: See<'_>) -> anyhow::Result<Vec<(f64, f64)>> {
     Ok(points)
 }
 
-/// Keys whose values are of the last games, [`GAMES`] at most.
+/// Keys whose values are over the last games, at most [`GAMES`].
 pub(super) const LAST_GAMES: [&str; 2] = ["return_100", "length_100"];
-/// How many.
+/// Most games that such a value is over.
 const GAMES: f64 = 100.0;
 
-/// The frame in the middle of the games that a row's `return_100` is of.
+/// Emulator frame in the middle of the games that `return_100` of a row is over.
 fn middle(row: &Value) -> f64 {
     let of = |key: &str| row[key].as_f64().unwrap_or_default();
     let games = of("episodes").min(GAMES);
     (of("frames") - 0.5 * games * of("length_100")).max(0.0)
 }
 
-/// The last value that a run measured of `key`, where it measured any.
+/// The last point of `key` in the rows of a run, as axis and value; `None` if there is none.
 pub(crate) fn last(run: &Path, axis: Axis, key: &str) -> Option<(f64, f64)> {
     points(run, See { axis, key, smooth: 1, centred: false }).ok()?.last().copied()
 }
 
-/// One grid, on which every curve has a value, and there their smoothed mean with its interval.
+/// Puts curves on one grid within the range that all of them cover; returns grid, smoothed mean, and the ends of its
+/// interval.
 fn aggregate(curves: &[Vec<(f64, f64)>], smooth: usize) -> [Vec<f64>; 4] {
     let edge = |of: fn(&Vec<(f64, f64)>) -> f64| curves.iter().map(of).collect::<Vec<_>>();
     let first = edge(|curve| curve[0].0).into_iter().fold(f64::NEG_INFINITY, f64::max);
@@ -287,10 +290,11 @@ fn aggregate(curves: &[Vec<(f64, f64)>], smooth: usize) -> [Vec<f64>; 4] {
     [x, mean, low, high]
 }
 
-/// Part of the longest run of a group at which the shortest may end before it is said so.
+/// Share of the longest run of a group below which the end of the shortest is reported.
 const ENDS: f64 = 0.95;
 
-/// What is not drawn of a group, because not all of its runs have come as far, or as none has begun before another has ended.
+/// Message on what is not drawn of a group: the runs beyond the end of the shortest, or all but a point if one begins
+/// after another has ended.
 fn cut(runs: &[PathBuf], curves: &[Vec<(f64, f64)>], see: See<'_>) -> Option<String> {
     let See { axis, key, .. } = see;
     let ends = || runs.iter().zip(curves).map(|(run, curve)| (run.display(), curve[curve.len() - 1].0));
@@ -312,7 +316,7 @@ fn cut(runs: &[PathBuf], curves: &[Vec<(f64, f64)>], see: See<'_>) -> Option<Str
     })
 }
 
-/// The value of a curve at `x`, between its points in a straight line.
+/// Value of a curve at `x`, by linear interpolation.
 pub(super) fn at(curve: &[(f64, f64)], x: f64) -> f64 {
     let next = curve.partition_point(|point| point.0 < x).min(curve.len() - 1);
     let (before, after) = (curve[next.saturating_sub(1)], curve[next]);
@@ -320,7 +324,7 @@ pub(super) fn at(curve: &[(f64, f64)], x: f64) -> f64 {
     if span > 0.0 { before.1 + (after.1 - before.1) * ((x - before.0) / span).clamp(0.0, 1.0) } else { after.1 }
 }
 
-/// Each value as the mean of as many around it, or one more where they are even, of fewer at the ends.
+/// Replaces each value by the mean of `over` values around it (one more if `over` is even; fewer near the ends).
 fn smoothed(values: &[f64], over: usize) -> Vec<f64> {
     let half = over / 2;
     let around = |i: usize| {

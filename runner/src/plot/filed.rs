@@ -1,4 +1,4 @@
-//! Curves that a file keeps, in the form that `plot --json` writes: those of other machines, of runs that are gone, of
+//! Reads curves from a file in the form that `plot --json` writes: of other machines, of runs that are gone, of
 //! publications.
 
 use std::fmt::Display;
@@ -10,10 +10,11 @@ use anyhow::bail;
 use super::curves::{Axis, Group, at};
 use crate::usage::usage;
 
-/// Curves of the file `path` along `axis`, as far as `runs` go, where there are any.
+/// Reads the curves of the file `path`, cut at the end of the longest of `runs`, if there are any.
 ///
 /// # Errors
-/// If it cannot be read, holds none, or one is not along `axis`, is of another key, or begins behind the end of all runs; the message names it.
+/// If the file cannot be read or holds no curve, or one is along another axis, of another key, or begins after the end
+/// of all runs; the message names the file.
 pub(super) fn read(path: &Path, axis: Axis, key: &str, runs: &[Group]) -> anyhow::Result<Vec<Group>> {
     let told = |why: &dyn Display| usage(format!("{}: {why}", path.display()));
     let text = fs::read_to_string(path).map_err(|e| told(&e))?;
@@ -50,7 +51,7 @@ fn check(group: &Group, axis: Axis, key: &str) -> Result<(), String> {
     Ok(())
 }
 
-/// The curve up to `end`, where it may get a point.
+/// Cuts a curve at `end`, where it gets a last point by interpolation.
 fn until(group: Group, end: f64) -> Result<Group, String> {
     let Group { name, x, .. } = &group;
     let kept = x.partition_point(|&x| x <= end);

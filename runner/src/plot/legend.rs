@@ -3,20 +3,20 @@
 use super::chart::{FRAME, Reference};
 use super::curves::Group;
 
-/// Where the title stands, and the first row of names.
+/// Vertical position of the title and of the first row of names.
 pub(super) const HEAD: f64 = 26.0;
 /// Height of a row of names.
 pub(super) const ROW: f64 = 17.0;
 /// Rows of names that every chart has room for above its frame.
 pub(super) const ROWS: f64 = 2.0;
-/// Where a row of names begins at the left, beside the title.
+/// Left edge of rows of names, beside the title.
 const NAMES: f64 = 260.0;
-/// Letters of a name that a row has room for.
+/// Letters of a name that fit into a row.
 const LETTERS: usize = 70;
-/// Width of a letter, about.
+/// Approximate width of a letter.
 const WIDE: f64 = 6.6;
 
-/// What the stroke before a name takes, and what is between two names.
+/// Width that the stroke before a name takes.
 pub(super) const STROKE: f64 = 26.0;
 const GAP: f64 = 14.0;
 
@@ -24,14 +24,15 @@ const GAP: f64 = 14.0;
 pub(super) struct Name {
     pub(super) text: String,
     pub(super) at: (f64, f64),
-    /// Place of its curve.
+    /// Index of the curve that it names; `None` for a reference.
     pub(super) curve: Option<usize>,
 }
 
-/// A name, and the place of its curve.
+/// A name, and the index of its curve.
 type Entry = (String, Option<usize>);
 
-/// Where names go: in rows that end at the right, each as full as it can be.
+/// Places the names of curves and of references that are not drawn, in rows that end at the right, each as full as it
+/// can be.
 pub(super) fn names(groups: &[&Group], far: &[Reference]) -> Vec<Name> {
     let curves = groups.iter().enumerate().map(|(i, group)| (short(&group.name), Some(i)));
     let far = far.iter().map(|reference| (format!("({} {})", reference.name, grouped(reference.at)), None));
@@ -61,7 +62,7 @@ pub(super) fn names(groups: &[&Group], far: &[Reference]) -> Vec<Name> {
     names
 }
 
-/// A name that is too long for a row, without its middle: directories differ at their ends.
+/// Shortens a name that is too long for a row by its middle, since directories differ at their ends.
 fn short(name: &str) -> String {
     let letters: Vec<char> = name.chars().collect();
     if letters.len() <= LETTERS {
@@ -72,7 +73,7 @@ fn short(name: &str) -> String {
     format!("{head}...{tail}")
 }
 
-/// A score with its thousands apart.
+/// Writes a score with commas between thousands and at most one decimal.
 pub(super) fn grouped(value: f64) -> String {
     let text = format!("{value:.1}");
     let text = text.strip_suffix(".0").unwrap_or(&text);

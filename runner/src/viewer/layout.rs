@@ -27,7 +27,7 @@ pub(super) const THOUGHTS: usize = 18;
 /// Height of the joystick or the words in the card of the action.
 const ACTION: u32 = 88;
 /// Widest and highest first window.
-const ROOM: (u32, u32) = (1400, 800);
+const ROOM: (u32, u32) = (1280, 700); // a screen of 1366 x 768 has as much beside its bars
 
 /// A card at the right.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

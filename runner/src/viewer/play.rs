@@ -30,7 +30,7 @@ pub(crate) struct PlayArgs {
     /// Seed of the first game; the games of one seed are the same for everybody
     #[arg(long, default_value_t = 0)]
     seed: u64,
-    /// Initial scale, in screen pixels per pixel [default: the largest that fits into 1400 x 800]
+    /// Initial scale, in screen pixels per pixel [default: the largest that fits into 1280 x 700]
     #[arg(long, value_parser = clap::value_parser!(u32).range(1..=16))]
     scale: Option<u32>,
     /// Begin without sound: M switches it on

@@ -27,7 +27,7 @@ pub(crate) struct WatchArgs {
     /// Playback speed, 1 being the speed at which people play: 0.25, 0.5, 1, 2, 4, 8 or 16
     #[arg(long, default_value_t = 1.0)]
     speed: f64,
-    /// Initial scale, in screen pixels per pixel [default: the largest that fits into 1400 x 800]
+    /// Initial scale, in screen pixels per pixel [default: the largest that fits into 1280 x 700]
     #[arg(long, value_parser = clap::value_parser!(u32).range(1..=16))]
     scale: Option<u32>,
     /// Run whose weights the saliency map of key H is of [default: the run in whose directory PATH lies]
