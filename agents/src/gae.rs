@@ -1,26 +1,28 @@
 //! Generalised advantage estimation on time-major blocks.
-//! Source: Schulman et al. 2016, eq. 16, with the ends that it leaves open: a terminal step looks at nothing beyond it; a
-//! truncated one bootstraps from the value of the true last observation, which the row after it holds; a reset is no step.
+//! Source: Schulman et al. 2016, eq. 16, with the ends that it leaves open: a terminal step does not bootstrap; a truncated
+//! step bootstraps from the value of the true last observation, which the row after it holds; a reset is no step.
 
 use rl_core::End;
 use rl_replays::{RewardTransform, Rollout};
 
 use crate::LifeLoss;
 
-/// What an advantage is made of.
+/// Settings of generalised advantage estimation.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Gae {
-    /// Discount per agent step, 0 to 1.
+    /// Discount γ per agent step, 0 to 1.
     pub(crate) gamma: f32,
-    /// Decay per agent step of what later errors count, 0 to 1.
+    /// Decay λ of later TD errors per agent step, 0 to 1.
     pub(crate) lambda: f32,
-    /// What a lost life means.
+    /// Whether a lost life ends a return.
     pub(crate) life_loss: LifeLoss,
 }
 
 impl Gae {
-    /// Appends the advantages of a block, `[T, N]`; 0 where no step was played. `value(t, e)` is that of what seat `e`
-    /// sees at row `t`, from 0 to `T`, and is not asked for beyond a terminal step. `carry` is scratch memory.
+    /// Appends the advantages of a block, `[T, N]`, to `out`; 0 where no step was played.
+    ///
+    /// `counted` transforms rewards. `value(t, e)` is the value of seat `e` at row `t`, from 0 to `T`; it is not called for
+    /// the row after a terminal step. `carry` is scratch memory.
     pub(crate) fn append(
         &self,
         block: &Rollout,

@@ -1,7 +1,8 @@
-//! The loss of a minibatch of an actor and a critic, and its gradient by the network's outputs, in closed form.
+//! Actor-critic loss of a minibatch, and its gradient by the network's outputs, in closed form.
 //!
-//! Mean over the steps of `surrogate - entropy · H + value · ½ (V - R)²`. On the host and in double precision: it takes a
-//! hundredth of the network's time, saves a graph of thirty small operations, and tells what is logged on the way.
+//! The loss is the mean over the steps of `surrogate - entropy · H + value · ½ (V - R)²`. It is computed on the host and in
+//! double precision: that takes a hundredth of the network's time, saves a graph of thirty small operations, and yields the
+//! logged metrics on the way.
 //! Source: Schulman et al. 2017, eq. 9; the clipped value loss after OpenAI Baselines, `ppo2/model.py`.
 
 use candle_core::{Result, Tensor};
@@ -14,71 +15,76 @@ use crate::distribution::{Actions, Distribution};
 /// One step of a minibatch.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Step<'a> {
+    /// Actions taken.
     pub(crate) actions: Actions<'a>,
-    /// Legal values of all discrete actions, one after the other, or nothing where all are.
+    /// Action mask: flags of the values of all discrete actions, `[A]`; empty where every value is legal.
     pub(crate) legal: &'a [u8],
-    /// Logarithm of the probability of the actions when they were taken.
+    /// Log-probability of the actions by the policy that acted.
     pub(crate) log_prob: f32,
-    /// Value of what was seen when it was.
+    /// Value of the observation by the network that acted.
     pub(crate) value: f32,
-    /// How much better than expected the actions were.
+    /// Advantage of the actions, normalised where the agent does so.
     pub(crate) advantage: f64,
-    /// What the value should be.
+    /// Value target.
     pub(crate) target: f32,
 }
 
-/// The policy's part of the loss of one step, and its derivative by the new log-probability: from the logarithm of the
-/// new probability, the probability ratio, the advantage and the clipping range.
+/// Policy loss of one step and its derivative by the new log-probability, from the new log-probability, the probability
+/// ratio, the advantage and the clip range.
 pub(crate) type Surrogate = fn(f64, f64, f64, f64) -> (f64, f64);
 
-/// What the parts of the loss weigh.
+/// Policy loss, and weights of the other parts of the loss.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Weights {
+    /// Policy loss of a step: clipped or plain policy gradient.
     pub(crate) surrogate: Surrogate,
-    /// Whether the value may move no further than the clipping range from what it was, as far as that lowers the loss.
+    /// Whether changes of the value are clipped to the clip range (as in PPO of OpenAI Baselines).
     pub(crate) value_clip: bool,
-    /// Weight of the entropy.
+    /// Weight of the entropy bonus.
     pub(crate) entropy: f64,
-    /// Weight of half the squared error of the value.
+    /// Weight of the value loss, half the squared error.
     pub(crate) value: f64,
 }
 
-/// Means over a minibatch.
+/// Loss and metrics, means over a minibatch.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub(crate) struct Terms {
-    /// What is minimised.
+    /// Total loss that is minimised.
     pub(crate) loss: f64,
+    /// Policy loss (surrogate).
     pub(crate) policy_loss: f64,
-    /// Half the squared error.
+    /// Value loss: half the squared error, clipped where the agent does so.
     pub(crate) value_loss: f64,
+    /// Entropy of the policy, in nats.
     pub(crate) entropy: f64,
     /// Estimate of KL(old ‖ new) that is never negative, `r - 1 - ln r`. Source: Schulman 2020, "Approximating KL
     /// divergence", k3.
     pub(crate) approx_kl: f64,
-    /// Share of steps whose probability ratio is out of its range.
+    /// Share of steps whose probability ratio is outside of the clip range.
     pub(crate) clip_fraction: f64,
 }
 
-/// A loss with its gradients; the memory serves minibatch after minibatch.
+/// Actor-critic loss with its gradients; the buffers are reused from minibatch to minibatch.
 pub(crate) struct Loss {
     dist: Distribution,
-    /// `[B, W]`.
+    /// Gradient of the last loss by the policy's outputs, `[B, W]`.
     pub(crate) by_outputs: Vec<f32>,
-    /// `[B]`.
+    /// Gradient of the last loss by the values, `[B]`.
     pub(crate) by_values: Vec<f32>,
 }
 
 impl Loss {
-    /// For the actions of `spec`.
+    /// Creates a loss for the actions of `spec`.
     pub(crate) fn new(spec: &Spec) -> Self {
         Self { dist: Distribution::new(spec), by_outputs: Vec::new(), by_values: Vec::new() }
     }
 
-    /// Computes the terms and leaves the gradients of the loss; of no step, all are 0. `clip` is the range of the probability
-    /// ratio around 1.
+    /// Computes the loss of policy `outputs`, `[B, W]`, and `values`, `[B]`, and stores its gradients; without steps all are 0.
+    ///
+    /// `clip` is the clip range ε of the probability ratio.
     ///
     /// # Panics
-    /// If there are not as many `outputs`, `[B, W]`, and `values`, `[B]`, as steps.
+    /// If `outputs`, `values` and `steps` do not have the same number of rows.
     pub(crate) fn of<'a>(
         &mut self,
         weights: &Weights,
@@ -132,7 +138,7 @@ impl Loss {
 }
 
 impl Terms {
-    /// Logs them.
+    /// Adds all terms to the log.
     pub(crate) fn tell(&self, log: &mut Log) {
         let Self { loss, policy_loss, value_loss, entropy, approx_kl, clip_fraction } = *self;
         log.add("loss", loss);
@@ -144,8 +150,10 @@ impl Terms {
     }
 }
 
-/// Half the squared error of a value and its derivative. With a range `clip` the larger of two: that of the value, and that of
-/// the value moved back to within the range around what it was, which there is constant.
+/// Value loss, half the squared error, and its derivative by the value.
+///
+/// With a range `clip` the larger of two losses: that of the value, and that of the value clipped to the range around the
+/// old one, whose derivative is 0.
 fn value_loss(value: f32, step: &Step<'_>, clip: Option<f64>) -> (f64, f64) {
     let [value, old, target] = [value, step.value, step.target].map(f64::from);
     let error = value - target;

@@ -1,4 +1,4 @@
-//! How far a learner is, and what it draws next.
+//! Progress of a learner: agent steps, updates and its random stream.
 
 use std::io::{Read, Write};
 
@@ -9,27 +9,30 @@ use serde::{Deserialize, Serialize};
 /// Counters and the random stream of a learner.
 #[derive(Serialize, Deserialize)]
 pub(crate) struct Progress {
-    /// Agent steps seen, the mean over all members of the run.
+    /// Agent steps so far, the mean over all members of the run.
     steps: f64,
-    /// Updates made.
+    /// Optimiser steps so far.
     #[serde(deserialize_with = "rl_core::counter")]
     pub(crate) updates: u64,
-    /// Samples, and orders minibatches.
+    /// Random stream for sampling and for shuffling minibatches.
     pub(crate) rng: Rng,
 }
 
 impl Progress {
-    /// Nothing seen, nothing drawn.
+    /// Progress at the beginning of a run with this seed.
     pub(crate) fn new(seed: u64) -> Self {
         Self { steps: 0.0, updates: 0, rng: Rng::new(seed, Stream::Learn) }
     }
 
-    /// Whole agent steps.
+    /// Agent steps so far, the mean over all members of the run, rounded down.
     pub(crate) fn steps(&self) -> u64 {
         self.steps as u64
     }
 
-    /// Counts the steps that were played in `blocks`: those of all members are averaged, so that all owe the same updates.
+    /// Counts the played steps of `blocks`, averaged over all members of the run, so that all make the same updates.
+    ///
+    /// # Errors
+    /// If a member of the run is lost.
     pub(crate) fn count(&mut self, blocks: &[Rollout], reduce: &mut dyn Reduce) -> Result<()> {
         let mut seen = [played(blocks).count() as f32]; // exact: fewer than 2^24 steps
         reduce.mean(&mut seen)?;

@@ -1,7 +1,7 @@
-//! Rounds of updates on what all seats just did: every step with what it is compared with, and the parts of an epoch.
+//! Rounds of updates on the newest rollout: the played steps with their advantages and targets, and the parts of an epoch.
 //!
-//! What learners without a replay share. Every step that was played is in exactly one minibatch of each epoch; where their
-//! number does not divide, the first minibatches have one step more.
+//! Shared by all learners without a replay. Every played step is in exactly one minibatch of each epoch; where the number
+//! of steps does not divide, the first minibatches have one step more.
 
 use std::ops::Range;
 
@@ -9,32 +9,38 @@ use rl_replays::{RewardTransform, Rollout};
 
 use crate::gae::Gae;
 
-/// A step to learn from: its place in the blocks, and what came of it.
+/// A played step: its place in the blocks, its advantage and its value target.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Played {
+    /// Index of the block.
     pub(crate) block: u32,
+    /// Row of the block in which the action was taken.
     pub(crate) t: u32,
+    /// Seat within the block.
     pub(crate) e: u32,
+    /// Advantage of the action, not normalised.
     pub(crate) advantage: f32,
+    /// Target of the value.
     pub(crate) target: f32,
 }
 
 impl Played {
-    /// Block and place of the seat, after the time: the order in which steps are kept.
+    /// Place of the step as (t, block, e), by which steps are sorted.
     pub(crate) fn place(&self) -> (u32, u32, u32) {
         (self.t, self.block, self.e)
     }
 }
 
-/// Memory of estimates, for all blocks one after the other, each `[T, N]`.
+/// Scratch memory for the advantages of all blocks, one after the other, each `[T, N]`.
 #[derive(Default)]
 pub(crate) struct Scratch {
     advantages: Vec<f32>,
     carry: Vec<f32>,
 }
 
-/// Replaces `steps` by those that were played, estimated by `gae`: `value(block, t, e)` of what was seen before each, and
-/// `last` of what was seen after the last ones, seat by seat. The target is the advantage and the value.
+/// Replaces `steps` by the played steps of all blocks, with advantages by `gae`; the target is advantage plus value.
+///
+/// `value(block, t, e)` are the values of the rows before steps, `last` those of the last row, over the seats of all blocks.
 pub(crate) fn estimate(
     gae: &Gae,
     blocks: &[Rollout],
@@ -55,8 +61,10 @@ pub(crate) fn estimate(
     list(blocks, |at, block, t, e| (advantages[at], advantages[at] + value(block, t, e)), steps);
 }
 
-/// Replaces `steps` by those that were played, by time, then by seat: `of(at, block, t, e)` is the advantage and the target
-/// of one, `at` its place in an array of all blocks, one after the other, each `[T, N]`.
+/// Replaces `steps` by the played steps of all blocks, by time, then by seat.
+///
+/// `of(at, block, t, e)` returns advantage and target of a step; `at` is its index in an array of all blocks, one after the
+/// other, each `[T, N]`.
 pub(crate) fn list(
     blocks: &[Rollout],
     of: impl Fn(usize, &Rollout, usize, usize) -> (f32, f32),
@@ -75,7 +83,7 @@ pub(crate) fn list(
     }
 }
 
-/// Cuts `len` steps into `count` parts, the first of which are longer by one where it does not divide.
+/// Cuts `len` steps into `count` ranges whose lengths differ by at most 1, the longer ones first.
 pub(crate) fn parts(len: usize, count: usize) -> impl Iterator<Item = Range<usize>> {
     let (each, more) = (len / count.max(1), len % count.max(1));
     let edge = move |part: usize| part * each + part.min(more);

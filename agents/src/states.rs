@@ -1,36 +1,38 @@
-//! What a policy remembers of each seat, seat by seat however they are grouped, and zeros where an episode starts.
+//! Recurrent states of a policy, one per seat; zeros where an episode starts.
 
 use std::io::{Read, Write};
 
 use rl_core::{Error, Result, Saved, read_postcard, write_postcard};
 
-/// States of some seats, and those of the seats that take part in a pass.
+/// Recurrent states of some seats, and the states of those seats that take part in a forward pass.
 pub(crate) struct States {
-    /// Numbers of a state, `S`; 0 where nothing is remembered.
+    /// Width of a state, `S`; 0 without a recurrent layer.
     width: usize,
-    /// `[seats, S]`.
+    /// States of all seats, `[N, S]`.
     values: Vec<f32>,
-    /// The seat that is asked for next.
+    /// Index of the seat that [`next`](Self::next) visits.
     seat: usize,
-    /// Seats of the pass, and their states, `[B, S]`.
+    /// Indices of the seats of the pass, `[B]`.
     seats: Vec<usize>,
+    /// States of the seats of the pass, `[B, S]`.
     taken: Vec<f32>,
 }
 
 impl States {
-    /// Of seats that remember nothing yet.
+    /// States of zeros for `seats` seats.
     pub(crate) fn new(width: usize, seats: usize) -> Self {
         Self { width, values: vec![0.0; width * seats], seat: 0, seats: Vec::new(), taken: Vec::new() }
     }
 
-    /// Begins with the first seat, and with a pass of none.
+    /// Begins a forward pass without seats, to which [`next`](Self::next) adds them in their order.
     pub(crate) fn begin(&mut self) {
         self.seat = 0;
         self.seats.clear();
         self.taken.clear();
     }
 
-    /// The state of the next seat, forgotten where an episode starts; it joins the pass if it `looks`.
+    /// Visits the next seat and returns its state, reset to zeros if an episode `starts`; adds the seat to the pass if it
+    /// `looks`.
     pub(crate) fn next(&mut self, starts: bool, looks: bool) -> &[f32] {
         let state = &mut self.values[self.seat * self.width..][..self.width];
         if starts {
@@ -44,12 +46,12 @@ impl States {
         state
     }
 
-    /// The states of the pass, `[B, S]`, to be changed by it.
+    /// States of the seats of the pass, `[B, S]`, for the network to update.
     pub(crate) fn taken(&mut self) -> &mut [f32] {
         &mut self.taken
     }
 
-    /// Gives the seats of the pass what became of their states.
+    /// Ends the pass: stores the updated states with their seats.
     pub(crate) fn finish(&mut self) {
         for (i, &seat) in self.seats.iter().enumerate() {
             let width = self.width;

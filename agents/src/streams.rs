@@ -6,22 +6,25 @@ use std::ops::Range;
 use rl_core::{Error, Result, Rng, Saved, Stream, read_postcard, write_postcard};
 use serde::{Deserialize, Serialize};
 
-/// The streams of a policy's seats.
+/// Random streams of a policy, one per seat.
 #[derive(Serialize, Deserialize)]
 pub(crate) struct Streams(Vec<Rng>);
 
 impl Streams {
-    /// The streams of `seats` at their beginning.
+    /// Streams of `seats` (global numbers) at the beginning of a run.
     pub(crate) fn new(seed: u64, seats: Range<u32>) -> Self {
         Self(seats.map(|seat| Rng::new(seed, Stream::Act(seat))).collect())
     }
 
-    /// In the order of seats.
+    /// Iterates over the streams in the order of the seats.
     pub(crate) fn iter_mut(&mut self) -> impl Iterator<Item = &mut Rng> {
         self.0.iter_mut()
     }
 
-    /// Refuses to stand in for the streams of another number of seats.
+    /// Returns these loaded streams if they can replace `here`.
+    ///
+    /// # Errors
+    /// If the numbers of seats differ.
     pub(crate) fn instead_of(self, here: &Self) -> Result<Self> {
         if self.0.len() == here.0.len() {
             return Ok(self);

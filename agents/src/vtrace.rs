@@ -100,17 +100,20 @@ pub(crate) struct VtraceEvaluator {
     dist: Distribution,
     seen: Gathered,
     flows: Flows,
+    /// Values and importance weights of the last block.
     pub(crate) judged: PolicyRatios,
 }
 
 impl VtraceEvaluator {
-    /// For the actions of `spec`.
+    /// Creates an evaluator for the actions of `spec`.
     pub(crate) fn new(spec: &Spec) -> Self {
         let dist = Distribution::new(spec);
         Self { dist, seen: Gathered::default(), flows: Flows::default(), judged: PolicyRatios::default() }
     }
 
-    /// Takes what was kept of a block whose policy is the present one; `last` are the values of its last row.
+    /// Takes the stored values of a block that the present weights played, with importance weights of 1.
+    ///
+    /// `last` are the values of the last row, `[N]`.
     pub(crate) fn recall(&mut self, block: &Rollout, last: &[f32]) {
         let PolicyRatios { values, ratios } = &mut self.judged;
         values.clear();
@@ -122,7 +125,9 @@ impl VtraceEvaluator {
         ratios.resize(block.horizon() * block.envs(), 1.0);
     }
 
-    /// Asks `net` of a block that older weights played; `last` are its values of the last row.
+    /// Computes values and importance weights of a block that older weights played, by `net`.
+    ///
+    /// `last` are the values of the last row by `net`, `[N]`.
     ///
     /// # Errors
     /// If a tensor operation fails.

@@ -11,7 +11,8 @@ use rl_core::{Canvas, End};
 use rl_fuzz::edited;
 use rl_replays::Outputs;
 use rl_replays::recording::{
-    Group, Postcard, Manifest, Outcome, Pictures, Player, Projector, Recorder, Recording, Reel, Replayed, Told, VERSION,
+    Group, Manifest, Outcome, OutputSampling, Pictures, Player, Projector, Recorder, Recording, Reel, Replayed, Told,
+    VERSION,
 };
 use seal::seal;
 

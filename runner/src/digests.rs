@@ -49,7 +49,7 @@ impl Digests {
         Ok(Self { file: Appended::cut(path, kept)?, last })
     }
 
-    /// Appends a line, unless the last one is of the same frames.
+    /// Appends a line, unless there is one of the same or of later frames.
     ///
     /// # Errors
     /// If it cannot be written, as when the disk is full.

@@ -145,7 +145,8 @@ impl Metrics {
         self.eval_return
     }
 
-    /// Appends one row: `point`, seconds, and `scalars` under their names. A value that is not finite is `null` in the rows.
+    /// Appends a row to both files: `point`, seconds, and `scalars` under their names. A value that is not finite
+    /// becomes `null` in `metrics.jsonl`.
     ///
     /// # Errors
     /// If the disk is full or a file cannot be written.

@@ -1,4 +1,4 @@
-//! What a run needs before it starts: an agent that can play the environment, memory and disk.
+//! Checks what a run needs before it starts: an agent that can play the environment, memory and disk.
 
 use std::path::Path;
 
@@ -10,26 +10,27 @@ use rl_core::Spec;
 use crate::preset::Train;
 use crate::usage::usage;
 
-/// Weights, moments and the rest of a session in memory beside its experience, generously.
+/// Bytes of memory of a session beside its experience, a generous bound.
 const REST: u64 = 256 << 20;
-/// What a checkpoint holds beside experience and learner: the state of an engine for each seat, counters.
+/// Bytes of a checkpoint beside experience, learner and engines, such as counters.
 const SMALL: u64 = 1 << 20;
 const ENGINE: u64 = 64 << 10;
-/// Numbers that are saved of each weight, at most: itself, its target's, two moments.
+/// Most numbers that are saved for each weight: itself, its target's, two moments.
 const COPIES: u64 = 4;
-/// Copies of the best weights: the next is written before the last goes.
+/// Copies of the best weights at once: the next is written before the last is removed.
 const BEST: u64 = 2;
 
-/// Why an agent cannot play an environment of these shapes, if so.
+/// The error if the agent cannot play an environment of these shapes.
 pub(crate) fn refusal(agent: &AgentEntry, env: &str, spec: &Spec) -> Option<anyhow::Error> {
     let why = (agent.refuses)(spec)?;
     Some(usage(format!("agent `{}` cannot play `{env}`: {why}", agent.id)))
 }
 
-/// Compares what the learner will allocate with the memory of this machine, before an allocation could abort the program.
+/// Checks that the memory of this machine can hold what the learner allocates, before an allocation could abort the
+/// program.
 ///
 /// # Errors
-/// If it does not fit; the message holds both figures and the key to lower.
+/// If it cannot; the message holds both figures and the key to lower.
 pub(crate) fn allocation(agent: &AgentEntry, context: &Context<'_>) -> anyhow::Result<()> {
     let (most, key) = (agent.memory)(context)?;
     match all_memory() {
@@ -40,16 +41,16 @@ pub(crate) fn allocation(agent: &AgentEntry, context: &Context<'_>) -> anyhow::R
     }
 }
 
-/// How many runs there will be.
+/// How many runs share memory and disk.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Runs {
-    /// All of them, whose checkpoints stay.
+    /// All runs, whose checkpoints stay on disk.
     pub(crate) all: usize,
-    /// Those that are under way at the same time.
+    /// Runs that train at the same time, in memory.
     pub(crate) at_once: usize,
 }
 
-/// Compares the needs of `runs`, whose weights take so many bytes, with what is free.
+/// Checks that free memory and disk suffice for `runs`, each with `weights` bytes of weights.
 ///
 /// # Errors
 /// If either is too small; the message holds both figures and the key to lower.
@@ -97,34 +98,34 @@ pub(crate) fn check(
     Ok(())
 }
 
-/// Bytes of memory that are free, where the system tells.
+/// Bytes of memory that are free; `None` if the system does not say.
 pub(crate) fn free_memory() -> Option<u64> {
     meminfo("MemAvailable:")
 }
 
-/// Bytes of memory that this machine has, where the system tells.
+/// Bytes of memory of this machine; `None` if the system does not say.
 pub(crate) fn all_memory() -> Option<u64> {
     meminfo("MemTotal:")
 }
 
-/// Bytes that the system tells of under `key`, where it tells.
+/// Bytes under `key` in `/proc/meminfo`; `None` if it is not there.
 fn meminfo(key: &str) -> Option<u64> {
     let info = std::fs::read_to_string("/proc/meminfo").ok()?;
     let line = info.lines().find_map(|line| line.strip_prefix(key))?;
     Some(line.trim().strip_suffix(" kB")?.parse::<u64>().ok()? * 1024)
 }
 
-/// Free bytes of the disk that `path` is on, or will be.
+/// Free bytes of the disk that `path` is on, or would be.
 ///
 /// # Errors
-/// If the system does not tell; the message names the place.
+/// If the system does not say; the message names the place.
 pub(crate) fn free_disk(path: &Path) -> anyhow::Result<u64> {
     let exists = path.ancestors().find(|p| p.exists()).unwrap_or(Path::new("."));
     let stat = rustix::fs::statvfs(exists).with_context(|| exists.display().to_string())?;
     Ok(stat.f_bavail.saturating_mul(stat.f_frsize))
 }
 
-/// Bytes for a person.
+/// Writes a number of bytes in kB, MB or GB.
 pub(crate) fn human(bytes: u64) -> String {
     match bytes {
         0..1_000_000 => format!("{:.1} kB", bytes as f64 / 1e3),

@@ -1,7 +1,7 @@
-//! From names on the command line to one complete table: preset, then protocol, then `--set`, each key checked.
+//! Resolves names on the command line to one complete table: preset, then protocol, then `--set`, each key checked.
 //!
-//! Presets are complete, so they are their own schema: a key that is not there does not exist, and a value has the type of
-//! the one that it replaces. Nothing is inherited from one preset to another.
+//! Presets are complete, so that they are their own schema: a key that a preset does not have does not exist, and a
+//! value has the type of the one that it replaces. No preset inherits from another.
 
 mod merge;
 mod synonyms;
@@ -25,81 +25,83 @@ use crate::{manifest, named, needs};
 pub(crate) use merge::parse;
 use merge::{assign, deviations, literal, overlay, replace};
 
-/// Seats of a run at most: each is a game, or an emulator, of its own.
+/// Most seats of a run; each is a game, or an emulator, of its own.
 pub(crate) const MOST_SEATS: u32 = 1 << 16;
 
-/// What a person asked for.
+/// The names and settings that a person asked for.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Ask<'a> {
-    /// Name of the environment.
+    /// Name of the environment, which may be an alias.
     pub(crate) env: &'a str,
-    /// Name of the agent, where one is needed.
+    /// Name of the agent, if one is needed.
     pub(crate) agent: Option<&'a str>,
-    /// A file that replaces the tables that it holds, or the name of a preset of the pair.
+    /// A file whose tables replace those of the built-in preset, or the name of a preset of the pair.
     pub(crate) preset: Option<&'a Path>,
-    /// `table.key=value`, applied last.
+    /// Single values as `table.key=value`, applied last.
     pub(crate) sets: &'a [String],
-    /// A protocol of the environment; `--set env.protocol=P` does the same.
+    /// Protocol of the environment; `--set env.protocol=P` does the same.
     pub(crate) protocol: Option<&'a str>,
 }
 
-/// A complete configuration, every value spelled out.
+/// A complete configuration with every value spelled out.
 #[derive(Clone, Debug)]
 pub(crate) struct Resolved {
     /// Full name of the environment.
     pub(crate) env_name: String,
-    /// Its entry.
+    /// Entry of the environment.
     pub(crate) env: &'static EnvEntry,
-    /// The agent's entry, where one was named.
+    /// Entry of the agent, if one was named.
     pub(crate) agent: Option<&'static AgentEntry>,
-    /// `env`, `eval` and, with an agent, `agent` and `train`.
+    /// The tables `env`, `eval` and, with an agent, `agent` and `train`.
     pub(crate) tables: Table,
-    /// What the preset claims of this environment, where it is all there is.
+    /// Claim of the preset on this environment; `None` if `--set` or a protocol changed the preset.
     pub(crate) claim: Option<Claim>,
-    /// The `--set`s, for messages.
+    /// The values of `--set`, for messages.
     sets: Vec<String>,
-    /// What a person should know of these values, in words: that a protocol changed some of the agent's, or a hand those of a run.
+    /// Message for the person: which of the agent's values a protocol changed, or that `run.toml` was edited.
     pub(crate) told: Option<String>,
 }
 
-/// How long a run lasts and what it leaves behind.
+/// The table `[train]`: how long a run lasts and what it leaves behind.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Train {
-    /// Emulator frames after which to stop.
+    /// Emulator frames to train for.
     pub(crate) frames: u64,
-    /// Seats that act at once.
+    /// Seats that act at once, at least 1.
     pub(crate) envs: u32,
-    /// Frames between checkpoints.
+    /// Emulator frames from one checkpoint to the next, at least 1.
     pub(crate) checkpoint_every: u64,
-    /// Checkpoints that are kept.
+    /// Newest checkpoints that are kept, at least 1.
     pub(crate) keep_checkpoints: usize,
-    /// Frames between evaluations; 0 for none.
+    /// Emulator frames from one evaluation to the next; 0 for no evaluations.
     pub(crate) eval_every: u64,
-    /// What encoders multiply.
+    /// Precision of the encoder's matrix products.
     #[serde(default)]
     pub(crate) precision: Precision,
-    /// Threads that act and step while the agent learns; 0 for turns. Only presets of agents that can have it.
+    /// Threads that act and step while the agent learns; 0 to act and learn in turns. Only presets of agents that can
+    /// learn from older weights have the key.
     #[serde(default)]
     pub(crate) actors: u32,
 }
 
-/// How a policy is evaluated.
+/// The table `[eval]`: how a policy is evaluated.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Eval {
     /// Probability of a uniformly random action.
     pub(crate) epsilon: f32,
-    /// Full games to play.
+    /// Full games to play, at least 1.
     pub(crate) episodes: u32,
-    /// Frames after which a game is cut: replaces `env.max_frames`.
+    /// Emulator frames after which a game is cut, in place of `env.max_frames`.
     pub(crate) max_frames: Option<i64>,
 }
 
 /// Finds the preset of the pair and applies everything that was asked for.
 ///
 /// # Errors
-/// If a name, key or value is wrong; the message names the key path, the file and the nearest key.
+/// If an asset cannot be fetched, or a name, key or value is wrong; the message names the key path, the file and the
+/// nearest key.
 pub(crate) fn resolve(tables: &Tables, ask: &Ask<'_>) -> anyhow::Result<Resolved> {
     let (env_name, env) = tables.env(ask.env)?;
     bring(env)?;
@@ -141,7 +143,7 @@ pub(crate) fn resolve(tables: &Tables, ask: &Ask<'_>) -> anyhow::Result<Resolved
     Ok(Resolved { env_name, env, agent, tables: merged, claim, sets: ask.sets.to_vec(), told })
 }
 
-/// Why there is no preset of the pair: the agent cannot play this, which no preset would help, or there only is none.
+/// Error for a pair without a preset: says why the agent cannot play the environment, or that only a preset is missing.
 fn no_preset(merged: &Table, env_name: &str, env: &EnvEntry, agent: &AgentEntry) -> anyhow::Error {
     let table = merged.get("env").and_then(Value::as_table).cloned().unwrap_or_default();
     let seats = 0..(env.seats_per_world)(&table);
@@ -163,7 +165,7 @@ fn no_preset(merged: &Table, env_name: &str, env: &EnvEntry, agent: &AgentEntry)
     })
 }
 
-/// Key and value of a `--set`.
+/// Splits a value of `--set` at the first `=` into key and value.
 fn split(set: &str) -> anyhow::Result<(String, Value)> {
     match set.split_once('=') {
         Some((key, value)) if !key.trim().is_empty() => Ok((key.trim().to_owned(), literal(value.trim()))),
@@ -171,7 +173,7 @@ fn split(set: &str) -> anyhow::Result<(String, Value)> {
     }
 }
 
-/// Lays a protocol over the settings, and says what it changes of the agent that no `--set` names.
+/// Lays a protocol over the settings, and returns a message on the agent's values that it changes and no `--set` names.
 fn follow(
     merged: &mut Table,
     env: &EnvEntry,
@@ -188,7 +190,10 @@ fn follow(
     Ok((!moved.is_empty()).then(told))
 }
 
-/// The protocol that was asked for: it comes before every other value that is set, and there is one.
+/// The protocol that was asked for by `--protocol` or `--set`; it is applied before other values.
+///
+/// # Errors
+/// If two different ones were asked for.
 fn protocol<'a>(asked: Option<&'a str>, sets: &'a [(String, Value)]) -> anyhow::Result<Option<&'a str>> {
     let set = sets.iter().filter(|(key, _)| key == "env.protocol").filter_map(|(_, value)| value.as_str());
     let mut all = asked.into_iter().chain(set);
@@ -201,8 +206,8 @@ fn protocol<'a>(asked: Option<&'a str>, sets: &'a [(String, Value)]) -> anyhow::
     }
 }
 
-/// The preset text of `agent` for an environment: its own by exact name, the one that the environment brings along, its
-/// own for the family.
+/// Text of the usual preset of `agent` on an environment: the agent's own for that name, else the one that the
+/// environment brings along, else the agent's own for the family.
 pub(crate) fn agent_preset(env: &EnvEntry, env_name: &str, agent: &AgentEntry) -> Option<&'static str> {
     let of = |table: &'static [(&'static str, &'static str)], name: &str| {
         table.iter().find(|(known, _)| *known == name).map(|&(_, text)| text)
@@ -210,8 +215,8 @@ pub(crate) fn agent_preset(env: &EnvEntry, env_name: &str, agent: &AgentEntry) -
     of(agent.presets, env_name).or_else(|| of(env.agents, agent.id)).or_else(|| of(agent.presets, env.id))
 }
 
-/// The presets of a pair with what `--preset` calls them: the usual one, which has no name, and those that have one. None
-/// without the usual one.
+/// Texts of all presets of a pair with the names that `--preset` takes: first the usual one, which has no name. Nothing
+/// if there is no usual one.
 pub(crate) fn agent_presets(
     env: &EnvEntry,
     env_name: &str,
@@ -224,15 +229,15 @@ pub(crate) fn agent_presets(
 }
 
 impl Resolved {
-    /// One of the four tables.
+    /// The table `name`: `env`, `eval`, `agent` or `train`.
     ///
     /// # Panics
-    /// If `name` is not one of them, or needs an agent and none was named.
+    /// If there is no such table, or it needs an agent and none was named.
     pub(crate) fn table(&self, name: &str) -> &Table {
         self.tables.get(name).and_then(Value::as_table).expect("resolve checks that the tables are there")
     }
 
-    /// `[train]`.
+    /// Reads `[train]`.
     ///
     /// # Errors
     /// If a value is out of range.
@@ -255,7 +260,7 @@ impl Resolved {
         Ok(train)
     }
 
-    /// `[eval]`.
+    /// Reads `[eval]`.
     ///
     /// # Errors
     /// If a value is out of range.
@@ -270,19 +275,19 @@ impl Resolved {
         Ok(eval)
     }
 
-    /// The protocol in force, where the environment has any.
+    /// Name of the protocol in force, if the environment has protocols.
     pub(crate) fn protocol(&self) -> Option<String> {
         Some(self.table("env").get("protocol")?.as_str()?.to_owned())
     }
 
-    /// The same as a report has it: with every value that is another than the protocol's.
+    /// Name of the protocol in force and every value that differs from it, as reports show it.
     pub(crate) fn protocol_told(&self) -> Option<String> {
         let name = self.protocol()?;
         let other = deviations(&self.tables, self.env, &name);
         Some(if other.is_empty() { name } else { format!("{name}, but {}", other.join(", ")) })
     }
 
-    /// Replaces the tables of the environment by those of a protocol.
+    /// Lays a protocol over the settings.
     ///
     /// # Errors
     /// If the environment has no such protocol.
@@ -290,10 +295,10 @@ impl Resolved {
         overlay(&mut self.tables, self.env, protocol)
     }
 
-    /// Replaces one value.
+    /// Replaces the value of `key`, given as `table.key`.
     ///
     /// # Errors
-    /// If there is no such key, or it holds another type.
+    /// If there is no such key, or its value has another type.
     pub(crate) fn set(&mut self, key: &str, value: impl Into<Value>) -> anyhow::Result<()> {
         assign(&mut self.tables, key, value.into(), "preset")
     }
@@ -302,7 +307,7 @@ impl Resolved {
         Ok(rl_core::read_table(name, self.table(name))?)
     }
 
-    /// Seats of the environment as it is trained on.
+    /// Builds the environment for `seating` as it is trained on.
     ///
     /// # Errors
     /// If the environment refuses a value or fails to start.
@@ -310,7 +315,7 @@ impl Resolved {
         (self.env.build)(&self.env_name, self.table("env"), seating).with_context(|| self.blame("env"))
     }
 
-    /// Seats of the environment as it is evaluated: with the frame cap of `[eval]`.
+    /// Builds the environment for `seating` as it is evaluated: with the frame cap of `[eval]` and without shaping.
     ///
     /// # Errors
     /// If the environment refuses a value or fails to start.
@@ -318,12 +323,12 @@ impl Resolved {
         (self.env.build)(&self.env_name, &self.eval_table()?, seating).with_context(|| self.blame("env"))
     }
 
-    /// How many seats share a world.
+    /// Number of seats that share a world.
     pub(crate) fn seats_per_world(&self) -> u32 {
         (self.env.seats_per_world)(self.table("env"))
     }
 
-    /// Shapes of one seat.
+    /// Shapes of what one seat shows and takes.
     ///
     /// # Errors
     /// If the environment refuses a value.
@@ -331,7 +336,7 @@ impl Resolved {
         Ok(self.seat_eval(&Seating { seed: 0, seats: 0..self.seats_per_world() })?.spec().clone())
     }
 
-    /// `[env]` as it is evaluated.
+    /// The table `[env]` as it is evaluated: with the frame cap of `[eval]` and without shaping.
     ///
     /// # Errors
     /// If `[eval]` is out of range.
@@ -347,7 +352,7 @@ impl Resolved {
         Ok(table)
     }
 
-    /// Where a value of `table` came from, for the front of a message.
+    /// Says where the values of `table` came from, to begin a message with.
     pub(crate) fn blame(&self, table: &str) -> String {
         let prefix = format!("{table}.");
         let sets: Vec<&str> = self.sets.iter().map(String::as_str).filter(|set| set.starts_with(&prefix)).collect();
@@ -355,15 +360,15 @@ impl Resolved {
         if sets.is_empty() { id.to_owned() } else { format!("{id} with --set {}", sets.join(" --set ")) }
     }
 
-    /// The whole configuration as a preset file: `--preset` reads it again.
+    /// Writes the configuration as a preset file that `--preset` reads.
     pub(crate) fn text(&self) -> String {
         let agent = self.agent.map(|agent| format!(" --agent {}", agent.id)).unwrap_or_default();
         let body = toml::to_string(&self.tables).expect("a table that was read as TOML can be written as TOML");
         format!("# rl-run --env {}{agent}, every value resolved.\n{body}", self.env_name)
     }
 
-    /// SHA-256 of [`text`](Resolved::text): runs of one configuration share it, whatever their seeds. Tables are sorted, so
-    /// that it does not depend on how the values were given.
+    /// SHA-256 of [`text`](Resolved::text). Runs of one configuration share it, whatever their seeds and however the
+    /// values were given, since tables are sorted.
     pub(crate) fn sha256(&self) -> String {
         manifest::hex(&Sha256::digest(self.text()))
     }

@@ -45,10 +45,10 @@ pub(crate) struct PublishArgs {
     pub(crate) machine: Machine,
 }
 
-/// All games that the score is of.
+/// Name of the recording of all games that the score is of.
 const GAMES: &str = "games.rec";
 
-/// A game that is published, by the name of its file.
+/// A game to publish, with the name of its file.
 struct Game<'a> {
     file: &'static str,
     take: &'a Take,
@@ -80,10 +80,10 @@ pub(crate) fn run(args: &PublishArgs, tables: &Tables) -> anyhow::Result<ExitCod
     Ok(ExitCode::SUCCESS)
 }
 
-/// Refuses a published model where a run is needed that can go on.
+/// Refuses a published model where a run is needed that can be resumed.
 ///
 /// # Errors
-/// If `run` is one.
+/// If `run` is a published model.
 pub(crate) fn refuse(run: &Path) -> anyhow::Result<()> {
     if !run.join(SCORE).exists() {
         return Ok(());
@@ -128,7 +128,7 @@ fn fill(
     file::write(&to.join("README.md"), card(trained, report, &games).as_bytes())
 }
 
-/// What a model is, how it was made, what it earned and how to try it.
+/// Text of the model card: what the model is, how it was made, what it earned and how to try it.
 fn card(trained: &Trained, report: &Report, games: &[Game<'_>]) -> String {
     let Trained { about, resolved, checkpoint, parameters_sha256, .. } = trained;
     let Report { env, agent, protocol, policy, seed, episodes, mean, stderr, median, human_normalised, .. } = report;

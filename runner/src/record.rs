@@ -1,4 +1,4 @@
-//! `rl-run record`: plays games and writes what they were to a file, from which each can be made again.
+//! `rl-run record`: plays games and records them in a file that they can be played again from.
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -111,11 +111,11 @@ pub(crate) fn run(args: &RecordArgs, tables: &Tables) -> anyhow::Result<ExitCode
     Ok(ExitCode::SUCCESS)
 }
 
-/// Plays the games that were asked for: what a recording of them says, they, and what they earned. Of outputs, one before every
-/// so many steps is kept, and if `filmed` the picture after each.
+/// Plays the games that `asked` names, and returns the manifest of a recording, the games, and their score. Keeps the
+/// policy's outputs before every `outputs`-th step, and with `filmed` the picture after each step.
 ///
 /// # Errors
-/// If the environment or the policy fails, or does not say what it thinks, or [`Stopped`](crate::waiting::Stopped).
+/// If the environment or the policy fails, the policy has no outputs to keep, or [`Stopped`](crate::waiting::Stopped).
 pub(crate) fn by_agent(
     trained: &Trained,
     asked: &Asked,
@@ -146,16 +146,16 @@ pub(crate) fn by_agent(
     Ok((manifest, takes.into_games(), score))
 }
 
-/// `every:N` of `--outputs`.
+/// Parses `every:N`, the value of `--outputs`.
 pub(crate) fn every(text: &str) -> Result<u32, String> {
     let every = text.strip_prefix("every:").and_then(|number| number.parse().ok()).filter(|&every| every > 0);
     every.ok_or_else(|| "expected every:N, N a number of steps, such as every:4".to_owned())
 }
 
-/// What is kept of the outputs of a run's policy while it learns, before every N-th step.
+/// Which outputs of a run's policy are recorded while it trains: before every `every`-th step.
 ///
 /// # Errors
-/// If its agent does not say what it thinks, or of too many actions.
+/// If its agent has no outputs to record, or there are too many actions.
 pub(crate) fn kept_of(
     every: Option<u32>,
     session: &Session,
@@ -165,7 +165,7 @@ pub(crate) fn kept_of(
     every.map(|every| kept(every, session.learner.as_ref(), session.seats.spec(), agent)).transpose()
 }
 
-/// What is kept of the outputs of that agent's policies.
+/// Which outputs of the policies of an agent are recorded.
 fn kept(every: u32, learner: &dyn Learner, spec: &Spec, agent: &str) -> anyhow::Result<OutputSampling> {
     let Some(kind) = learner.policy(SEATS..SEATS + 1)?.outputs() else {
         bail!(usage(format!("--outputs: agent `{agent}` has neither values nor action probabilities to record")));

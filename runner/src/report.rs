@@ -15,7 +15,7 @@ use crate::usage::{counted, usage};
 use crate::{export, file, interval, output, playback, tape};
 use page::{Film, Page, Row, Settings};
 
-/// Seconds of a film, and its pictures per second at most.
+/// Most seconds of a film, and most pictures per second.
 const FILM: (f64, f64) = (15.0, 12.0);
 
 /// Writes a page of learning curves, results, settings and films of runs: one self-contained HTML file.
@@ -85,7 +85,7 @@ pub(crate) fn run(args: &ReportArgs, tables: &Tables) -> anyhow::Result<ExitCode
     Ok(ExitCode::SUCCESS)
 }
 
-/// What the runs of a group reached.
+/// What the runs of a group reached, as a row of the page.
 fn row(group: &Group) -> Row {
     let last =
         |axis, key| -> Vec<(f64, f64)> { group.runs.iter().filter_map(|run| curves::last(run, axis, key)).collect() };
@@ -115,7 +115,8 @@ fn made_by(about: &About) -> String {
     format!("rl-run {version} ({revision}), {threads} of {cpu}, {isa}")
 }
 
-/// The last recording of the first run that has one which can be shown here; of others it is said why not.
+/// Makes a film of the last recording that can be shown, of the first run that has one. Recordings that cannot be shown
+/// are reported.
 fn film(group: &Group, tables: &Tables) -> anyhow::Result<Option<Film>> {
     for run in &group.runs {
         for path in tape::list(run)?.into_iter().rev() {

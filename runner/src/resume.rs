@@ -1,4 +1,4 @@
-//! `rl-run resume`: goes on with a run.
+//! `rl-run resume`: trains a run, or all runs of a group, on from a checkpoint.
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -49,7 +49,7 @@ pub(crate) struct ResumeArgs {
     pub(crate) machine: Machine,
 }
 
-/// What is asked of a run that goes on, alone or as one of several.
+/// How a run is resumed, alone or as one of a group.
 #[derive(Clone, Copy)]
 pub(crate) struct Going<'a> {
     pub(crate) checkpoint: &'a str,
@@ -60,16 +60,16 @@ pub(crate) struct Going<'a> {
     pub(crate) tables: &'a Tables,
 }
 
-/// Where a run that goes on is shown.
+/// Where the progress of a resumed run is shown.
 pub(crate) enum Shown {
-    /// By itself, on a dashboard or not.
+    /// By itself, on a dashboard if `tui`.
     Alone { tui: bool, verbosity: Verbosity },
-    /// By this, with others.
+    /// Through the progress of its group.
     With(Progress),
 }
 
 impl Shown {
-    /// Something that is known before it goes on.
+    /// Prints a message before the run goes on.
     fn note(&self, text: &str) {
         match self {
             Self::Alone { verbosity, .. } if verbosity.quiet => {}
@@ -78,7 +78,7 @@ impl Shown {
         }
     }
 
-    /// Shows it from now on.
+    /// Begins to show the progress of the run.
     fn begin(self, resolved: &Resolved, seed: u64, frames: (u64, u64), stop: &Stop) -> anyhow::Result<Progress> {
         match self {
             Self::Alone { tui, verbosity } => progress(resolved, seed, frames, (tui, verbosity), stop),
@@ -103,19 +103,19 @@ pub(crate) fn run(args: &ResumeArgs, tables: &Tables) -> anyhow::Result<ExitCode
     finish(&outcome, *verbosity)
 }
 
-/// Trains for so many frames in all, if any are asked for.
+/// Sets the total of frames to train for, if `frames` is given.
 ///
 /// # Errors
-/// If they are more than TOML can say.
+/// If the number is too large for TOML.
 pub(crate) fn set_frames(resolved: &mut Resolved, frames: Option<u64>) -> anyhow::Result<()> {
     let Some(frames) = frames else { return Ok(()) };
     resolved.set("train.frames", i64::try_from(frames).map_err(|_| usage("--frames: too large"))?)
 }
 
-/// Goes on with one run until it ends or is stopped.
+/// Resumes the run in `path` and trains until it ends or is stopped.
 ///
 /// # Errors
-/// If it cannot go on as asked, or fails.
+/// If it cannot be resumed as asked, or fails.
 pub(crate) fn go_on(going: &Going<'_>, path: &Path, shown: Shown) -> anyhow::Result<Outcome> {
     let Going { machine, workers, stop, tables, .. } = *going;
     let dir = RunDir::open(path)?; // before anything is read: another process could replace it
@@ -183,7 +183,7 @@ pub(crate) fn go_on(going: &Going<'_>, path: &Path, shown: Shown) -> anyhow::Res
     drive(&run, &mut session, Some(metrics), progress, &mut archive).map_err(|error| keep_batch(error, &run.path))
 }
 
-/// The checkpoint to go on from; none where the last of a run that has none is asked for.
+/// Opens the checkpoint to go on from; `None` if `last` is asked for and the run has no checkpoint.
 fn from(run: &Path, which: &str, owner: &Owner) -> anyhow::Result<Option<Checkpoint>> {
     if which == "last" && checkpoint::list(&run.join("checkpoints"))?.is_empty() {
         return Ok(None);

@@ -1,6 +1,7 @@
 //! `rl-run rollout`: one line per step, so that anyone can compare an environment with another implementation.
 //!
-//! Line i answers line i of the file of actions. The first reset has no line; a later one has, and consumes its action.
+//! Line i answers line i of the file of actions. The first reset has no line; later ones have, and each consumes an
+//! action.
 
 use std::collections::BTreeMap;
 use std::io::{ErrorKind, Write as _};
@@ -41,7 +42,7 @@ pub(crate) struct RolloutArgs {
     json: bool,
 }
 
-/// One line of `--json`.
+/// A line of `--json`.
 #[derive(Debug, Serialize)]
 struct Line<'a> {
     action: Value,
@@ -49,7 +50,7 @@ struct Line<'a> {
     end: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
     lives: Option<u32>,
-    /// CRC-32 (IEEE) of the single frame as stored; `null` without pixels.
+    /// CRC-32 (IEEE) of the newest frame; `null` without pixels.
     frame_crc32: Option<u32>,
     vector: &'a [f32],
     symbols: &'a [u32],
@@ -60,7 +61,7 @@ struct Line<'a> {
     facts: BTreeMap<&'static str, Info>,
 }
 
-/// One action: discrete values, then continuous ones.
+/// An action: its discrete values and its continuous ones.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Action {
     discrete: Vec<u32>,

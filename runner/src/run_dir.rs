@@ -1,4 +1,4 @@
-//! The directory of a run: what it was asked, what it became, and never somebody else's.
+//! The directory of a run: makes, locks, describes and reads it, and never overwrites anything that is not a run.
 //!
 //! `run.toml` (every value resolved), `run.json` (binary, machine, seed), `checkpoints/`, `best/`, metrics, and `.lock`.
 
@@ -19,59 +19,60 @@ use crate::tape::Which;
 use crate::usage::usage;
 use crate::{file, manifest};
 
-/// `run.json`.
+/// `run.json`: binary, machine, environment, agent and seed of a run.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct About {
     /// Version of rl-run.
     pub(crate) version: String,
     /// Git revision that it was built from.
     pub(crate) revision: String,
-    /// Cargo features.
+    /// Cargo features that the binary was built with.
     pub(crate) features: Vec<String>,
-    /// Instruction set: `avx512`, `avx2`, `neon` or `portable`, and what multiplied bf16.
+    /// Instruction set: `avx512`, `avx2`, `neon` or `portable`; after a comma what multiplied bf16, if a run used it.
     pub(crate) isa: String,
     /// Model of the processor.
     pub(crate) cpu: String,
     /// Threads of tensor operations.
     pub(crate) threads: usize,
-    /// `cpu` or `cuda`.
+    /// Device of tensors: `cpu` or `cuda`.
     pub(crate) device: String,
     /// Full name of the environment.
     pub(crate) env: String,
-    /// Version of its dynamics.
+    /// Version of the environment's dynamics.
     pub(crate) env_version: u32,
-    /// The agent.
+    /// Id of the agent.
     pub(crate) agent: String,
     /// Seed of every random stream.
     pub(crate) seed: u64,
-    /// SHA-256 of `run.toml`; empty in runs from before it was noted.
+    /// SHA-256 of `run.toml`; empty in runs that are older than this key.
     #[serde(default)]
     pub(crate) config_sha256: String,
-    /// Episodes that are recorded while it trains.
+    /// Which episodes are recorded during training.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) record: Option<Which>,
-    /// What was shown to the agent before it learned.
+    /// The recordings that were shown to the agent before it learned.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) demonstrations: Option<Shown>,
-    /// Steps between two outputs that recordings keep.
+    /// Steps from one recorded output of the policy to the next.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) record_outputs: Option<u32>,
 }
 
-/// Model of the processor, as Linux names it.
+/// Name of the processor's model as Linux gives it, else the architecture.
 pub(crate) fn cpu() -> String {
     let info = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
     let model = info.lines().find_map(|line| line.strip_prefix("model name")?.split_once(':'));
     model.map_or_else(|| std::env::consts::ARCH.to_owned(), |(_, name)| name.trim().to_owned())
 }
 
-/// The instruction set that kernels use, and what multiplies bf16 beside it.
+/// Instruction set that kernels use and, for bf16, after a comma what multiplies it.
 pub(crate) fn isa(precision: Precision) -> String {
     let isa = rl_nn::isa().name();
     precision.unit().map_or_else(|| isa.to_owned(), |unit| format!("{isa}, {unit}"))
 }
 
-/// Whether bits are the same by both: f32 is the same by every instruction set, bf16 by what multiplies it.
+/// Whether two instruction sets, as [`isa`] names them, give the same bits: f32 is the same in all, bf16 depends on
+/// what multiplies it.
 pub(crate) fn alike(one: &str, other: &str) -> bool {
     fn unit(isa: &str) -> Option<&str> {
         Some(isa.split_once(", ")?.1)
@@ -79,7 +80,7 @@ pub(crate) fn alike(one: &str, other: &str) -> bool {
     unit(one) == unit(other)
 }
 
-/// Cargo features of this binary.
+/// Cargo features that this binary was built with.
 pub(crate) fn features() -> Vec<String> {
     let all = [
         ("atari", cfg!(feature = "atari")),
@@ -93,22 +94,23 @@ pub(crate) fn features() -> Vec<String> {
     all.iter().filter(|(_, on)| *on).map(|(name, _)| (*name).to_owned()).collect()
 }
 
-/// The file that is locked by whoever writes to a run.
+/// Name of the file that the process that writes to a run holds locked.
 const LOCK: &str = ".lock";
 
-/// A directory that this process alone writes to.
+/// The directory of a run, locked so that only this process writes to it.
 #[derive(Debug)]
 pub(crate) struct RunDir {
     path: PathBuf,
-    /// [`LOCK`], held as long as this is.
+    /// The locked file [`LOCK`].
     _lock: File,
 }
 
 impl RunDir {
-    /// Makes the directory `asked`, or the first free one of `name`, `name-2`, … below `runs`, and writes what the run is.
+    /// Makes the directory `asked`, or the first free one of `name`, `name-2`, … below `runs`, and writes `run.toml`
+    /// and `run.json`.
     ///
     /// # Errors
-    /// If `asked` exists and holds something, unless `force` is given and it holds a run, which is then removed; or if another
+    /// If `asked` holds something, unless `force` is given and it holds a run, which is then removed; or if another
     /// process writes to it.
     pub(crate) fn create(
         asked: Option<&Path>,
@@ -126,7 +128,7 @@ impl RunDir {
         Ok(dir)
     }
 
-    /// Opens the directory of an earlier run to go on with it.
+    /// Opens and locks the directory of an earlier run to go on with it.
     ///
     /// # Errors
     /// If it holds no run, or another process is writing to it.
@@ -135,7 +137,7 @@ impl RunDir {
         Ok(Self { path: path.to_owned(), _lock: lock(path)? })
     }
 
-    /// Writes what the run is.
+    /// Writes `run.toml`, then `run.json`.
     ///
     /// # Errors
     /// If a file cannot be written.
@@ -146,31 +148,31 @@ impl RunDir {
         file::write(&self.path.join("run.json"), json.as_bytes())
     }
 
-    /// Where it is.
+    /// Path of the directory.
     pub(crate) fn path(&self) -> &Path {
         &self.path
     }
 
-    /// Where checkpoints are.
+    /// Directory of checkpoints.
     pub(crate) fn checkpoints(&self) -> PathBuf {
         self.path.join("checkpoints")
     }
 
-    /// Where the best weights are.
+    /// Directory of the best weights.
     pub(crate) fn best(&self) -> PathBuf {
         self.path.join("best")
     }
 }
 
-/// Whether `path` is the directory of a run.
+/// Whether `path` is the directory of a run, that is, holds `run.json`.
 pub(crate) fn is_run(path: &Path) -> bool {
     path.join("run.json").exists()
 }
 
-/// Reads `run.json`.
+/// Reads `run.json` of the run in `path`.
 ///
 /// # Errors
-/// If `path` is not the directory of a run.
+/// If `path` is not the directory of a run, or the file is damaged.
 pub(crate) fn about(path: &Path) -> anyhow::Result<About> {
     let file = path.join("run.json");
     let text = match fs::read(&file) {
@@ -189,7 +191,7 @@ pub(crate) fn about(path: &Path) -> anyhow::Result<About> {
     serde_json::from_slice(&text).with_context(|| format!("{}: damaged", file.display()))
 }
 
-/// The runs right below a directory, in the order of their numbers where their names have some.
+/// The runs directly below a directory, shorter names first, so that numbers are in order.
 pub(crate) fn below(dir: &Path) -> Vec<PathBuf> {
     let entries = fs::read_dir(dir).into_iter().flatten().flatten();
     let mut runs: Vec<PathBuf> = entries.map(|entry| entry.path()).filter(|path| is_run(path)).collect();
@@ -197,8 +199,7 @@ pub(crate) fn below(dir: &Path) -> Vec<PathBuf> {
     runs
 }
 
-/// The runs right below a directory that is not a run itself: several that a command is asked to take one after the other,
-/// each once, whatever links there are to it.
+/// The runs directly below a directory that is not a run itself; each once, even if links lead to it.
 pub(crate) fn several(dir: &Path) -> Vec<PathBuf> {
     let mut known = BTreeSet::new();
     let mut runs = if is_run(dir) { Vec::new() } else { below(dir) };
@@ -207,10 +208,10 @@ pub(crate) fn several(dir: &Path) -> Vec<PathBuf> {
     runs
 }
 
-/// The file of a run's settings, once it is known to be whole, and whether it is the one that `run.json` was written with.
+/// Path of `run.toml`, and whether the file is the one that `run.json` was written with.
 ///
 /// # Errors
-/// If it cannot be read, or lacks a table: what is missing would be today's preset.
+/// If it cannot be read or lacks a table, in whose place the present preset would be used.
 pub(crate) fn settings(path: &Path, about: &About) -> anyhow::Result<(PathBuf, bool)> {
     let file = path.join("run.toml");
     let name = || file.display().to_string();
@@ -227,10 +228,10 @@ pub(crate) fn settings(path: &Path, about: &About) -> anyhow::Result<(PathBuf, b
     Ok((file, same))
 }
 
-/// Whether a run may have the directory `path`, and whether another is there that it replaces.
+/// Checks that a run may have the directory `path`, and returns whether it replaces another run there.
 ///
 /// # Errors
-/// If it holds something, unless `force` is given and that is a run.
+/// If the directory holds something, unless `force` is given and it is a run.
 pub(crate) fn may_be(path: &Path, force: bool) -> anyhow::Result<bool> {
     let empty = match fs::read_dir(path) {
         Ok(entries) => {
@@ -257,15 +258,15 @@ pub(crate) fn may_be(path: &Path, force: bool) -> anyhow::Result<bool> {
     Ok(!empty)
 }
 
-/// Whether all that a directory holds is of a run that was killed before it was one: its `run.json` comes last, and its lock
-/// first. Settings without a lock are somebody's own.
+/// Whether a directory holds only files of a run that was killed while it was made: the lock comes first and `run.json`
+/// last. A `run.toml` without a lock is not ours.
 fn is_unborn(names: &[OsString]) -> bool {
     let locked = names.iter().any(|name| name == LOCK);
     let ours = |name: &OsString| name == LOCK || name.as_encoded_bytes().starts_with(b".tmp");
     names.iter().all(|name| ours(name) || (locked && name == "run.toml"))
 }
 
-/// Makes `path` an empty directory of this process.
+/// Makes `path` a directory for a new run, locked by this process and empty but for the lock.
 fn claim(path: &Path, force: bool) -> anyhow::Result<File> {
     may_be(path, force)?;
     fs::create_dir_all(path).with_context(|| path.display().to_string())?;
@@ -277,7 +278,8 @@ fn claim(path: &Path, force: bool) -> anyhow::Result<File> {
     Ok(lock)
 }
 
-/// Removes a run, but for the lock on it. What makes it one goes last: were this cut short, `--force` could still be asked.
+/// Removes the files of a run but for its lock. `run.json` goes last, so that `--force` works again if this is cut
+/// short.
 fn clear(path: &Path) -> std::io::Result<()> {
     for entry in fs::read_dir(path)? {
         let entry = entry?;
@@ -301,8 +303,8 @@ fn free(name: &str, n: u32) -> anyhow::Result<Option<PathBuf>> {
     }
 }
 
-/// By a file of its own that is open to be written: some network file systems lock no other, and one that is replaced, as
-/// `run.json` is, would be another's to lock.
+/// Locks a run by the file [`LOCK`]. It is a file of its own, open for writing: some network file systems lock no
+/// other, and `run.json` is replaced, not rewritten.
 fn lock(path: &Path) -> anyhow::Result<File> {
     file::locked(&path.join(LOCK), false)?
         .ok_or_else(|| anyhow!("{}: another rl-run is writing to this run", path.display()))

@@ -1,10 +1,11 @@
-//! Which places of what a policy sees move what it thinks: a look at every place with that place blurred away.
+//! Which places of a frame move a policy's value and choice: the policy is asked again with each place blurred away.
 //!
-//! A place is a Gaussian of a seventeenth of the longer side, in all frames of the stack at once. What comes out otherwise, the
-//! value or the numbers of the actions (less their mean, so that a worth that all share does not count as a choice), moves by
-//! S = ½‖difference‖². It needs nothing of a network but a policy that [says](rl_agents::Policy::outputs) what it thinks, so that
-//! it serves every agent; each look begins with the same memory and the same random draws.
-//! Source: Greydanus et al. 2018, "Visualizing and Understanding Atari Agents", eqs. 1-3: σ of 5 pixels of 80, blurred by 3.
+//! A place is a Gaussian whose deviation is a seventeenth of the longer side, in all frames of the stack at once. A
+//! place scores S = ½‖difference‖², where the difference is that of the value, or of the actions' numbers less their
+//! mean (so that a value that all actions share does not count as a choice). It needs of a policy only that it has
+//! [outputs](rl_agents::Policy::outputs), so that it serves every agent; every look begins with the same memory and the
+//! same random draws. Source: Greydanus et al. 2018, "Visualizing and Understanding Atari Agents", eqs. 1-3: σ of 5
+//! pixels of 80, blurred by 3.
 // Films ask for less than windows do.
 #![cfg_attr(not(feature = "viewer"), allow(dead_code))]
 
@@ -24,37 +25,37 @@ pub(crate) use weights::{Weights, run_of};
 use crate::usage::usage;
 use occlusion::Occlusion;
 
-/// Steps before a look from which a policy with a memory knows what it would. Source: Kapturowski et al. 2019, a burn-in of 40.
+/// Steps that a policy with a memory is shown before a look. Source: Kapturowski et al. 2019, a burn-in of 40.
 pub(crate) const BURN_IN: usize = 40;
 
-/// Part of a policy's state that holds what it remembers of its episode.
+/// Name of the part of a policy's state that holds its memory.
 const MEMORY: &str = "memory";
 
-/// How a policy is asked: a look draws nothing that another does not.
+/// How the policy is asked: greedily, so that looks draw no random numbers that differ.
 const MODE: Mode = Mode::Evaluate { epsilon: 0.0, greedy: true };
 
-/// Looks at what the policy of one seat sees.
+/// Computes saliency maps for the policy of one seat.
 pub(crate) struct Saliency {
     policy: Box<dyn Policy>,
-    /// What the policy was when nothing had been seen.
+    /// The policy's state before it has seen anything.
     fresh: Vec<Vec<u8>>,
     occlusion: Occlusion,
     block: Rollout,
 }
 
-/// What a policy thinks of what it sees.
+/// A policy's outputs on what it sees.
 struct Thought {
-    /// 0 of a policy that says none.
+    /// The value; 0 if the policy gives none.
     value: f32,
-    /// Less their mean; those that are not numbers are 0.
+    /// The actions' numbers less their mean; those that are not finite are 0.
     choice: Vec<f32>,
 }
 
 impl Saliency {
-    /// Looks with `policy`, which is of one seat of an environment of `spec` and keeps `extra` numbers.
+    /// Makes maps with `policy`, which serves one seat of an environment of `spec` and writes `extra` numbers a row.
     ///
     /// # Errors
-    /// If there are no frames to look at, or the policy does not say what it thinks.
+    /// If `spec` has no frames, or the policy has no outputs.
     pub(crate) fn new(mut policy: Box<dyn Policy>, spec: &Spec, extra: usize) -> anyhow::Result<Self> {
         if spec.frame_len() == 0 {
             return Err(usage("what is seen here is no picture, of which places could be looked at"));
@@ -68,12 +69,12 @@ impl Saliency {
         Ok(Self { policy, fresh, occlusion: Occlusion::new(spec), block })
     }
 
-    /// Whether the policy remembers what it saw: then it is [shown](Self::see) every step.
+    /// Whether the policy has a memory, so that it has to be [shown](Self::see) every step.
     pub(crate) fn remembers(&mut self) -> bool {
         remembers(self.policy.as_mut())
     }
 
-    /// Forgets everything that was seen.
+    /// Resets the policy to its state before it has seen anything.
     ///
     /// # Errors
     /// If the policy refuses its own state.
@@ -81,7 +82,7 @@ impl Saliency {
         Ok(load(self.policy.state(), &self.fresh)?)
     }
 
-    /// Lets the policy see row 0 of a block of one seat, and remember it.
+    /// Shows the policy row 0 of a block of one seat, which it may remember.
     ///
     /// # Errors
     /// If the policy fails.
@@ -90,7 +91,8 @@ impl Saliency {
         Ok(self.policy.act(std::slice::from_mut(&mut self.block), 0, MODE)?)
     }
 
-    /// Looks at row 0 of a block of one seat, place by place, and remembers none of it; `None` where the game is over.
+    /// Makes the map of row 0 of a block of one seat, and leaves the policy's memory as it was; `None` if the game is
+    /// over.
     ///
     /// # Errors
     /// If the policy fails.
@@ -141,7 +143,7 @@ fn load(state: State<'_>, bytes: &[Vec<u8>]) -> rl_core::Result<()> {
     state.into_iter().zip(bytes).try_for_each(|((_, part), bytes)| part.load(&mut bytes.as_slice()))
 }
 
-/// Whether a policy has a memory of what it saw.
+/// Whether a policy has a memory of what it has seen.
 pub(crate) fn remembers(policy: &mut dyn Policy) -> bool {
     policy.state().iter().any(|(name, _)| name == MEMORY)
 }

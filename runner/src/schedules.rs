@@ -1,16 +1,16 @@
-//! Schedules of an agent that end before its run does: what they change stays at its last value, and a learning rate of 0
-//! teaches nothing.
+//! Finds schedules of an agent that end before its run does: their values stay at the last, and with a learning rate of
+//! 0 nothing is learned.
 
 use toml::{Table, Value};
 
 use crate::preset::{Resolved, agent_preset};
 use crate::session::Counts;
 
-/// What an environment calls the frames of an agent step.
+/// Keys of environments for the frames of an agent step.
 const REPEATS: [&str; 2] = ["frame_skip", "frame_repeat"];
 
-/// A learning rate whose schedule ends before a fresh run of these settings, in words. One whose preset has it end early is as
-/// it is meant to be while the run is no longer than that.
+/// Message if the learning-rate schedule ends before a fresh run of these settings; `None` if the run is no longer in
+/// proportion than in the preset, which may mean the schedule to end early.
 pub(crate) fn learning_rate(resolved: &Resolved) -> Option<String> {
     let (env, agent) = (resolved.table("env"), resolved.table("agent"));
     let built_in = resolved.agent.and_then(|agent| agent_preset(resolved.env, &resolved.env_name, agent));
@@ -28,7 +28,8 @@ pub(crate) fn learning_rate(resolved: &Resolved) -> Option<String> {
     ))
 }
 
-/// Schedules that end before a run of so many frames, which is so far: it has as many frames a step as up to here.
+/// Messages on schedules that end before a resumed run that goes on to `frames` frames. A step is taken to have as many
+/// frames as so far.
 pub(crate) fn early(resolved: &Resolved, counts: &Counts, frames: u64) -> Vec<String> {
     let agent = resolved.table("agent");
     let epsilon = agent.get("epsilon").and_then(Value::as_table);

@@ -1,18 +1,18 @@
-//! What games earned: their mean with its error, and the report that `rl-run eval` gives of it.
+//! Scores of games: mean and standard error, and the report of `rl-run eval`.
 
 use serde::{Deserialize, Serialize};
 
 use crate::output;
 use crate::trained::{Asked, Trained};
 
-/// Finished games.
+/// Returns of finished games.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct Score {
     /// Raw returns, seat by seat.
     pub(crate) returns: Vec<f64>,
-    /// Emulator frames of those games.
+    /// Emulator frames of the games in `returns`.
     pub(crate) frames: u64,
-    /// Games that were lost with their engines, and are none of these, in words.
+    /// Messages of games that were lost with their engines, and are not in `returns`.
     pub(crate) losses: Vec<String>,
 }
 
@@ -30,7 +30,7 @@ impl Score {
         if sorted.len() % 2 == 1 { sorted[middle] } else { 0.5 * (sorted[middle - 1] + sorted[middle]) }
     }
 
-    /// Standard error of the mean; a single game says nothing of it.
+    /// Standard error of the mean; `None` for a single game.
     pub(crate) fn stderr(&self) -> Option<f64> {
         let (n, mean) = (self.returns.len() as f64, self.mean());
         let squares: f64 = self.returns.iter().map(|r| (r - mean) * (r - mean)).sum();
@@ -38,30 +38,30 @@ impl Score {
     }
 }
 
-/// What `--json` prints, and `score.json` of a model holds.
+/// The report of an evaluation: what `--json` prints and `score.json` of a model holds.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Report {
     pub(crate) env: String,
     pub(crate) agent: String,
     pub(crate) protocol: Option<String>,
-    /// Frames that it was trained for.
+    /// Emulator frames that the weights were trained for.
     pub(crate) checkpoint: u64,
-    /// How it chooses, in words.
+    /// How the policy chooses, in words.
     pub(crate) policy: String,
     pub(crate) seed: u64,
     pub(crate) exact: bool,
     pub(crate) episodes: u32,
     pub(crate) mean: f64,
     pub(crate) median: Option<f64>,
-    /// None of a single game.
+    /// Standard error of the mean; `None` for a single game.
     pub(crate) stderr: Option<f64>,
     pub(crate) human_normalised: Option<f64>,
-    /// Of the games that were played.
+    /// Emulator frames of the games that were played.
     pub(crate) frames: u64,
-    /// Raw returns of those games, seat by seat; none in models from before they were kept.
+    /// Raw returns of the games, seat by seat; empty in models that are older than this key.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(crate) returns: Vec<f64>,
-    /// Of the weights that played, as training printed it.
+    /// SHA-256 of the weights that played.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub(crate) parameters_sha256: String,
     /// Git revision of the rl-run that played.
@@ -70,7 +70,7 @@ pub(crate) struct Report {
 }
 
 impl Report {
-    /// What `trained` earned in these games.
+    /// Report of the games that `trained` played.
     ///
     /// # Errors
     /// If `[eval]` is out of range.
@@ -87,7 +87,10 @@ impl Report {
         Ok(report)
     }
 
-    /// That `trained` is expected to earn `mean`, by dynamic programming.
+    /// Report of an exact evaluation, in which `trained` is expected to earn `mean`.
+    ///
+    /// # Errors
+    /// If `[eval]` is out of range.
     pub(crate) fn expected(trained: &Trained, asked: &Asked, mean: f64) -> anyhow::Result<Self> {
         let resolved = &trained.resolved;
         let reference = (resolved.env.reference)(&resolved.env_name);
@@ -111,7 +114,7 @@ impl Report {
         })
     }
 
-    /// For a person.
+    /// Prints the report for a person.
     pub(crate) fn show(&self) {
         let protocol = self.protocol.as_ref().map(|p| format!(", protocol {p}")).unwrap_or_default();
         output::line(format!("{} on {}{protocol}, checkpoint {}", self.agent, self.env, self.checkpoint));
@@ -134,12 +137,12 @@ impl Report {
     }
 }
 
-/// How far a score is on the way from chance, which is 0, to a person, who is 1. Source: Mnih et al. 2015.
+/// A score on a scale on which chance is 0 and a person is 1. Source: Mnih et al. 2015.
 fn human_normalised(mean: f64, (random, human): (f64, f64)) -> f64 {
     (mean - random) / (human - random)
 }
 
-/// A mean with its error, to so many digits.
+/// Writes a mean with its standard error, both to `digits` decimals.
 pub(crate) fn give(mean: f64, stderr: Option<f64>, digits: usize) -> String {
     match stderr {
         Some(stderr) => format!("{mean:.digits$} ± {stderr:.digits$}"),

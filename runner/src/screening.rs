@@ -1,4 +1,4 @@
-//! Recorded games on show: played again where their environment can be made, else from the pictures that a recording holds.
+//! Shows recorded games: played again if their environment can be made, else from the pictures in the recording.
 
 use anyhow::Context as _;
 use rl_core::Canvas;
@@ -10,45 +10,45 @@ use crate::tables::Tables;
 
 /// Shows the games of a recording.
 pub(crate) enum Screening {
-    /// As they are played again.
+    /// Games are played again.
     Again(Box<Playback>),
-    /// As they were seen.
+    /// Games are shown from their recorded pictures.
     Postcard(Film),
 }
 
-/// The pictures of a recording.
+/// The recorded pictures of games.
 pub(crate) struct Film {
     pictures: Pictures,
-    /// Why nobody plays it again here.
+    /// Why the games cannot be played again here.
     why: String,
     projector: Projector,
     /// Steps before the picture that is shown.
     step: usize,
 }
 
-/// What a step of a game on show came to.
+/// What a step of a shown game led to.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Step {
     pub(crate) told: Told,
-    /// What was [seen](rl_replays::recording::seen), where the game is played again.
+    /// What was shown, as [`seen`](rl_replays::recording::seen) encodes it; `None` if the game is not played again.
     pub(crate) seen: Option<u32>,
-    /// The return, where the game is over.
+    /// Return, if the game is over.
     ret: Option<f64>,
 }
 
 impl Step {
-    /// The return so far, given that `before` the step: rewards hold what a shaping paid besides, and the return of a game that
-    /// is over does not.
+    /// Return up to and including this step, given the return `before` it. During a game rewards may include shaping;
+    /// the return of a finished game does not.
     pub(crate) fn earned(&self, before: f64) -> f64 {
         self.ret.unwrap_or(before + f64::from(self.told.reward))
     }
 }
 
 impl Screening {
-    /// Builds the environment as it was recorded, or does without where there are pictures.
+    /// Builds the environment as it was recorded; if that fails, uses the recorded pictures.
     ///
     /// # Errors
-    /// If there are none, as [`Playback::new`].
+    /// As [`Playback::new`], if the recording has no pictures.
     pub(crate) fn new(manifest: &Manifest, tables: &Tables) -> anyhow::Result<Self> {
         match (Playback::new(manifest, tables), &manifest.pictures) {
             (Ok(playback), _) => Ok(Self::Again(Box::new(playback))),
@@ -60,7 +60,7 @@ impl Screening {
         }
     }
 
-    /// Which of both it is, where there are pictures.
+    /// Message on which of both is shown, if the recording has pictures.
     pub(crate) fn said(&self, manifest: &Manifest) -> Option<String> {
         match self {
             Self::Again(_) => {
@@ -72,7 +72,7 @@ impl Screening {
         }
     }
 
-    /// Why nobody plays it again here, where that is so.
+    /// Why the games cannot be played again here; `None` if they can.
     pub(crate) fn why(&self) -> Option<&str> {
         match self {
             Self::Again(_) => None,
@@ -80,7 +80,7 @@ impl Screening {
         }
     }
 
-    /// Begins an episode of the recording.
+    /// Begins a recorded episode.
     ///
     /// # Errors
     /// If the environment fails.
@@ -92,10 +92,10 @@ impl Screening {
         Ok(())
     }
 
-    /// Takes the action of that step.
+    /// Takes the action that was recorded for `step`, and returns what it led to.
     ///
     /// # Errors
-    /// If the environment fails.
+    /// If the environment fails, or there are fewer pictures than steps.
     pub(crate) fn step(&mut self, played: &Played, step: usize) -> anyhow::Result<Step> {
         match self {
             Self::Again(playback) => {
@@ -114,10 +114,10 @@ impl Screening {
         }
     }
 
-    /// Draws what is there now in an episode of the recording.
+    /// Draws the present state of the recorded episode `played`.
     ///
     /// # Errors
-    /// If what was kept is no picture.
+    /// If a recorded picture is damaged.
     pub(crate) fn draw(&mut self, played: &Played, canvas: &mut Canvas) -> anyhow::Result<()> {
         match self {
             Self::Again(playback) => playback.draw(canvas),
@@ -130,7 +130,7 @@ impl Screening {
         Ok(())
     }
 
-    /// The state that is there now.
+    /// Saves the present state, for [`load`](Self::load).
     ///
     /// # Errors
     /// If the environment cannot give it.
@@ -142,7 +142,7 @@ impl Screening {
         }
     }
 
-    /// Goes to a state that was [saved](Self::save), as [`Playback::load`].
+    /// Restores a state that was [saved](Self::save), as [`Playback::load`] does.
     ///
     /// # Errors
     /// If the environment refuses it.
@@ -155,7 +155,7 @@ impl Screening {
         Ok(())
     }
 
-    /// What is seen now, in row 0, of a game that is played again: pictures are for people.
+    /// What is seen now, in row 0 of a block of one seat; `None` if the game is shown from pictures.
     pub(crate) fn block(&self) -> Option<&Rollout> {
         match self {
             Self::Again(playback) => Some(playback.block()),
@@ -163,7 +163,7 @@ impl Screening {
         }
     }
 
-    /// What the values of the action do, where they have names.
+    /// Names of the actions' values; empty if they have none.
     #[cfg(feature = "viewer")]
     pub(crate) fn action_names(&self) -> Vec<String> {
         match self {

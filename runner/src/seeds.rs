@@ -1,17 +1,17 @@
-//! `--seeds`: the runs of a group, written as `1..64`, `1,2,5` or both.
+//! `--seeds`: the seeds of a group, written as `1..64`, `1,2,5` or both.
 
 use std::fmt;
 use std::str::FromStr;
 
-/// Runs that one process may be asked for.
+/// Most seeds of one group.
 const MOST: u64 = 10_000;
 
-/// Different seeds, in the order in which they were named.
+/// Distinct seeds in the order in which they were named.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Seeds(Vec<u64>);
 
 impl Seeds {
-    /// All of them, at least one.
+    /// The seeds.
     pub(crate) fn all(&self) -> &[u64] {
         &self.0
     }
@@ -47,7 +47,7 @@ impl FromStr for Seeds {
     }
 }
 
-/// Seeds that follow each other as a range: what [`Seeds::from_str`] reads.
+/// Writes consecutive seeds as ranges, in the form that [`Seeds::from_str`] reads.
 impl fmt::Display for Seeds {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for (i, run) in self.0.chunk_by(|a, b| a.checked_add(1) == Some(*b)).enumerate() {
@@ -62,7 +62,7 @@ impl fmt::Display for Seeds {
     }
 }
 
-/// Those that were not begun, for a message.
+/// Collects seeds for a message; unlike parsed ones, they may be none.
 impl FromIterator<u64> for Seeds {
     fn from_iter<I: IntoIterator<Item = u64>>(seeds: I) -> Self {
         Self(seeds.into_iter().collect())

@@ -1,6 +1,6 @@
-//! Everything that decides the future of a run, each part named, in one order.
+//! The state of a run: everything that decides its future, in named parts in a fixed order.
 //!
-//! A part that is missing here is a run that resumes differently; the test at the foot drops each of them.
+//! A run that lacked a part here would resume differently; the test at the foot drops each of them.
 
 mod parts;
 
@@ -18,57 +18,57 @@ use crate::manifest::is_name;
 use crate::preset::Train;
 use crate::tape::Tape;
 
-/// Finished episodes that a mean return is taken over.
+/// Number of finished episodes that mean returns are taken over.
 pub(crate) const WINDOW: usize = 100;
 
 /// A run between two blocks.
 pub(crate) struct Session {
-    /// All training seats; row 0 of their blocks is where the next ones begin. Actors take them along.
+    /// All training seats; row 0 of their blocks is where the next blocks begin. Empty while actors run.
     pub(crate) seats: Seats,
-    /// What learns.
+    /// The agent's learner.
     pub(crate) learner: Box<dyn Learner>,
-    /// What acts in the training seats.
+    /// Who chooses actions in the training seats.
     pub(crate) acting: Acting,
     /// How far the run is.
     pub(crate) counts: Counts,
-    /// Returns of the last episodes.
+    /// Returns and lengths of the latest episodes.
     pub(crate) window: Window,
-    /// What happened that a person should know.
+    /// Messages for a person that were not yet shown, such as lost engines.
     pub(crate) notes: Vec<String>,
-    /// What records episodes, where that was asked for; it decides nothing.
+    /// Records episodes, if `--record` is given. It decides nothing of the run.
     pub(crate) tape: Option<Tape>,
 }
 
-/// Who acts.
+/// Who chooses actions in the training seats.
 pub(crate) enum Acting {
-    /// This thread, in turns with the learner, by its weights.
+    /// This thread, in turns with the learner and by its newest weights.
     InTurn(Box<dyn Policy>),
-    /// Threads of their own, by weights that may lag behind.
+    /// Actors in threads of their own, by weights that may lag behind.
     Apart(Actors),
 }
 
-/// How far a run is. Frames, agent steps and updates are different things.
+/// How far a run is. Frames, agent steps and updates are different counts.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Counts {
     /// Emulator frames.
     #[serde(deserialize_with = "rl_core::counter")]
     pub(crate) frames: u64,
-    /// Actions taken.
+    /// Actions taken in all seats.
     #[serde(deserialize_with = "rl_core::counter")]
     pub(crate) agent_steps: u64,
-    /// Episodes finished.
+    /// Finished episodes.
     #[serde(deserialize_with = "rl_core::counter")]
     pub(crate) episodes: u64,
     /// Frames at which the next checkpoint is due.
     pub(crate) next_checkpoint: u64,
     /// Frames at which the next evaluation is due.
     pub(crate) next_eval: u64,
-    /// Mean of the best evaluation.
+    /// Mean return of the best evaluation so far.
     pub(crate) best: Option<f64>,
 }
 
 impl Counts {
-    /// Counts what filled `blocks`.
+    /// Adds frames, agent steps and episodes of filled blocks.
     fn add(&mut self, blocks: &[Rollout]) {
         let (frames, steps) = count(blocks);
         self.frames += frames;
@@ -77,12 +77,13 @@ impl Counts {
     }
 }
 
-/// The last [`WINDOW`] finished episodes. Short episodes finish first, so an early mean is biased towards them.
+/// Returns and lengths of the last [`WINDOW`] finished episodes. Short episodes finish first, so that an early mean is
+/// biased towards them.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Window(VecDeque<(f64, u64)>);
 
 impl Window {
-    /// Adds a finished episode, and forgets the oldest beyond the window.
+    /// Adds a finished episode and removes the oldest beyond [`WINDOW`].
     pub(crate) fn push(&mut self, episode: &Episode) {
         if self.0.len() == WINDOW {
             self.0.pop_front();
@@ -90,18 +91,18 @@ impl Window {
         self.0.push_back((episode.ret, episode.frames));
     }
 
-    /// Raw returns and frames of the last `count` episodes that are known, in their order.
+    /// Raw returns and emulator frames of the last `count` episodes, or of as many as are known, oldest first.
     #[cfg(feature = "tui")]
     pub(crate) fn latest(&self, count: usize) -> impl ExactSizeIterator<Item = (f64, u64)> {
         self.0.iter().skip(self.0.len().saturating_sub(count)).copied()
     }
 
-    /// Mean raw return, once an episode has finished.
+    /// Mean raw return; `None` before an episode has finished.
     pub(crate) fn mean_return(&self) -> Option<f64> {
         self.mean(|&(ret, _)| ret)
     }
 
-    /// Mean length in frames, once an episode has finished.
+    /// Mean length in emulator frames; `None` before an episode has finished.
     pub(crate) fn mean_frames(&self) -> Option<f64> {
         self.mean(|&(_, frames)| frames as f64)
     }
@@ -111,17 +112,17 @@ impl Window {
     }
 }
 
-/// Does something to one part; the name fits a file name.
+/// A function that is called with the name of a part, which fits a file name, and the part.
 pub(crate) type Visit<'a> = dyn FnMut(&str, &mut dyn Saved) -> anyhow::Result<()> + 'a;
 
-/// Name of the part that evaluation needs alone.
+/// Name of the part with the weights, which is all that an evaluation needs.
 pub(crate) const WEIGHTS: &str = "model.safetensors";
 
 impl Session {
-    /// Resets every environment: the first state of a run.
+    /// Resets every environment and schedules the first checkpoint and evaluation.
     ///
     /// # Errors
-    /// If one fails.
+    /// If an environment fails.
     pub(crate) fn begin(&mut self, train: &Train) -> anyhow::Result<()> {
         self.seats.reset()?;
         self.counts.next_checkpoint = train.checkpoint_every;
@@ -129,7 +130,7 @@ impl Session {
         Ok(())
     }
 
-    /// Asks whoever acts in the first seat what it thinks of its choices: it changes none of them.
+    /// Asks the policy of the first seat for its outputs; no action depends on it.
     pub(crate) fn ask(&mut self) {
         self.seats.blocks_mut().first_mut().into_iter().for_each(Rollout::ask);
         if let Acting::Apart(actors) = &mut self.acting {
@@ -137,7 +138,7 @@ impl Session {
         }
     }
 
-    /// Fills the blocks, learns from them and counts them.
+    /// Makes one round: fills the blocks, learns from them and counts them.
     ///
     /// # Errors
     /// If an environment, the policy or the learner fails.
@@ -164,7 +165,7 @@ impl Session {
         Ok(())
     }
 
-    /// Learns from what actors have under way and ends their threads: from here on every part can be saved. They start again
+    /// Learns from what actors have under way and ends their threads, so that every part can be saved. They start again
     /// with the next [`advance`](Self::advance).
     ///
     /// # Errors
@@ -179,7 +180,8 @@ impl Session {
         }
     }
 
-    /// Whether it ends in the same bits every time: actors that lag behind see weights whenever they come.
+    /// Whether the run is reproducible to the bit. With actors that lag it is not: they take new weights whenever these
+    /// come.
     pub(crate) fn is_exact(&mut self) -> bool {
         self.actors().is_none_or(|actors| actors.max_lag() == 0)
     }
@@ -191,7 +193,7 @@ impl Session {
         }
     }
 
-    /// One round of actors that are under way: waits for their blocks and learns from them.
+    /// Makes one round with actors under way: waits for their blocks and learns from them.
     fn round(&mut self, log: &mut Log) -> anyhow::Result<()> {
         let Acting::Apart(actors) = &mut self.acting else { unreachable!("only actors are ever under way") };
         let blocks = actors.round(&mut self.notes)?;
@@ -204,11 +206,11 @@ impl Session {
         Ok(())
     }
 
-    /// Shows every part to `visit`: weights first, then in the order in which they depend on each other.
+    /// Calls `visit` with every part: the weights first, then in the order in which they depend on each other.
     ///
     /// # Errors
-    /// If two parts have one name, or one a name that no file has: a checkpoint has a file for each. Otherwise the first error of
-    /// `visit`.
+    /// If two parts have one name, or a name is no file name, since a checkpoint has a file for each; otherwise the
+    /// first error of `visit`.
     ///
     /// # Panics
     /// If actors are under way.
@@ -246,7 +248,7 @@ impl Session {
         visit("window", &mut Plain("window", &mut self.window))
     }
 
-    /// Shows the learner's parts beside its weights to `visit`, actors under way or not.
+    /// Calls `visit` with the learner's parts other than its weights; actors may be under way.
     ///
     /// # Errors
     /// The first error of `visit`.
@@ -255,7 +257,7 @@ impl Session {
     }
 }
 
-/// Counts what filled `blocks`, and keeps what is kept of its episodes.
+/// Counts filled blocks and passes them to the window of returns and to the tape.
 ///
 /// # Errors
 /// If the tape cannot be written.

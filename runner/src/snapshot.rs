@@ -1,6 +1,6 @@
-//! The state of a session in memory: all that training has to wait for when a checkpoint is due.
+//! Copies the state of a session in memory; training waits only for that when a checkpoint is due.
 //!
-//! Of a replay of gigabytes only the rest is in it: its segments were handed on while training went on, each once.
+//! Segments of a large replay are not copied: each was handed on once while training went on.
 
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -12,13 +12,13 @@ use crate::session::{Session, WEIGHTS};
 /// Which parts to take.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Extent {
-    /// All: the run can be resumed.
+    /// All parts, so that the run can be resumed.
     Whole,
-    /// What evaluation needs.
+    /// The weights alone, for evaluations.
     Weights,
 }
 
-/// Every part at one moment.
+/// The parts of a session at one moment.
 #[derive(Debug)]
 pub(crate) struct Snapshot {
     pub(crate) frames: u64,
@@ -26,17 +26,17 @@ pub(crate) struct Snapshot {
     pub(crate) parts: Vec<Part>,
 }
 
-/// One part.
+/// A part of a session as bytes.
 #[derive(Debug)]
 pub(crate) struct Part {
     pub(crate) name: String,
     pub(crate) bytes: Vec<u8>,
-    /// Segments that belong to it beside `bytes`.
+    /// Numbers of the segments that belong to the part beside `bytes`.
     pub(crate) segments: Range<u64>,
 }
 
 impl Snapshot {
-    /// Takes the parts of `session`, without the segments that were handed on.
+    /// Copies the parts of `session`, without segments that were handed on.
     ///
     /// # Errors
     /// If a part cannot be saved.
@@ -63,16 +63,16 @@ impl Snapshot {
     }
 }
 
-/// The segments that were handed on, by part: those behind each other that are still needed.
+/// The segments that were handed on: for each part the range of numbers that is still needed.
 #[derive(Debug, Default)]
 pub(crate) struct Handed {
     parts: BTreeMap<String, Range<u64>>,
-    /// Nothing here has segments: it need not be asked again.
+    /// Whether no part of the learner has segments, so that it need not be asked again.
     none: bool,
 }
 
 impl Handed {
-    /// Those of a checkpoint that a run goes on from, in their order.
+    /// Starts from the segments of a checkpoint that a run goes on from, given in order.
     pub(crate) fn of<'a>(segments: impl Iterator<Item = &'a (String, u64)>) -> Self {
         let mut handed = Self::default();
         for (part, number) in segments {
@@ -81,7 +81,7 @@ impl Handed {
         handed
     }
 
-    /// Hands every segment that is new to `take`, with its part and number.
+    /// Calls `take` with part, number and bytes of every segment that was not handed on before.
     ///
     /// # Errors
     /// The first error of `take`.
@@ -116,7 +116,7 @@ impl Handed {
         })
     }
 
-    /// Whether these of the part `name` were handed on, each of them.
+    /// Whether all of these segments of the part `name` were handed on.
     fn has(&self, name: &str, segments: &Range<u64>) -> bool {
         let held = |held: &Range<u64>| held.start <= segments.start && segments.end <= held.end;
         segments.is_empty() || self.parts.get(name).is_some_and(held)

@@ -63,7 +63,7 @@ pub(crate) struct Group {
     pub(crate) seeds: Vec<u64>,
     /// What `x` counts, as [`Axis::name`] says.
     pub(crate) along: String,
-    /// The key of the rows that goes up, where it was one.
+    /// Key of the metric; `None` in files that do not name one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) key: Option<String>,
     pub(crate) x: Vec<f64>,

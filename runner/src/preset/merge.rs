@@ -1,4 +1,4 @@
-//! Tables of settings, laid over one another key by key: no key is new, and no value of another type.
+//! Lays tables of settings over one another key by key. No key is added, and no value changes its type.
 
 use rl_core::EnvEntry;
 use toml::{Table, Value};
@@ -7,10 +7,10 @@ use super::synonyms;
 use crate::claim::{self, Claim};
 use crate::usage::{hint, usage};
 
-/// The tables of a preset's text.
+/// Parses the text of a preset.
 ///
 /// # Errors
-/// If it is no TOML; the message names the line.
+/// If it is not TOML; the message names `origin` and the line.
 pub(crate) fn parse(text: &str, origin: &str) -> anyhow::Result<Table> {
     text.parse::<Table>().map_err(|e| {
         let line = e.span().map_or(1, |span| text[..span.start.min(text.len())].matches('\n').count() + 1);
@@ -18,7 +18,7 @@ pub(crate) fn parse(text: &str, origin: &str) -> anyhow::Result<Table> {
     })
 }
 
-/// Replaces whole tables of `merged` by those of a file, and returns what it claims.
+/// Replaces whole tables of `merged` by those in `text`, and returns the claim in it.
 pub(super) fn replace(merged: &mut Table, text: &str, origin: &str) -> anyhow::Result<Option<Claim>> {
     let mut tables = parse(text, origin)?;
     let claim = claim::take(&mut tables, origin)?;
@@ -35,7 +35,7 @@ pub(super) fn replace(merged: &mut Table, text: &str, origin: &str) -> anyhow::R
     Ok(claim)
 }
 
-/// Whether `new` has exactly the keys of `old`, with values of their types.
+/// Checks that `new` has exactly the keys of `old`, with values of the same types.
 fn same_shape(old: &Value, new: &Value, path: &str, origin: &str) -> anyhow::Result<()> {
     let (Value::Table(old), Value::Table(new)) = (old, new) else { return fits(old, new, path, origin) };
     if old.get("kind").is_some() && old.get("kind") != new.get("kind") {
@@ -73,7 +73,7 @@ fn fits(old: &Value, new: &Value, path: &str, origin: &str) -> anyhow::Result<()
     Err(usage(format!("{path}: expected {} like {example}, got {} {new} ({origin})", old.type_str(), new.type_str())))
 }
 
-/// Lays the tables of a protocol over the preset. What it says about agents holds for those that have such a key.
+/// Lays the tables of a protocol over `merged`. Its values for agents apply only where the agent has the key.
 pub(super) fn overlay(merged: &mut Table, env: &EnvEntry, protocol: &str) -> anyhow::Result<()> {
     let names = || env.protocols.iter().map(|&(name, _)| name);
     let Some(&(_, text)) = env.protocols.iter().find(|(name, _)| *name == protocol) else {
@@ -99,8 +99,8 @@ pub(super) fn overlay(merged: &mut Table, env: &EnvEntry, protocol: &str) -> any
     Ok(())
 }
 
-/// Values of `[env]` and `[eval]` that are not those of the protocol, as `key = value`: what it says of scores does not hold for
-/// them. How many games are played is no part of it.
+/// Values of `[env]` and `[eval]` that differ from those of the protocol, as `key = value`: scores by the protocol do
+/// not compare with them. The number of games does not count.
 pub(super) fn deviations(tables: &Table, env: &EnvEntry, protocol: &str) -> Vec<String> {
     let text = env.protocols.iter().find(|(name, _)| *name == protocol).map_or("", |&(_, text)| text);
     let laid = parse(text, protocol).unwrap_or_default();
@@ -121,7 +121,7 @@ pub(super) fn deviations(tables: &Table, env: &EnvEntry, protocol: &str) -> Vec<
         .collect()
 }
 
-/// A TOML value, or the words themselves where quotes were left out.
+/// Parses a TOML value; text that is not one is taken as a string without quotes.
 pub(super) fn literal(text: &str) -> Value {
     format!("v = {text}")
         .parse::<Table>()
@@ -154,7 +154,8 @@ pub(super) fn assign(tables: &mut Table, path: &str, new: Value, origin: &str) -
     Ok(())
 }
 
-/// What may have been meant by a key that there is not: one that is spelt like it, one that has its words, or any of its table.
+/// Hint on what an unknown key may have meant: the same setting by its name here, one spelt like it, one that has its
+/// words, or all keys of its table.
 fn meant(path: &str, known: &[String]) -> String {
     let (table, key) = path.rsplit_once('.').unwrap_or(("", path));
     let ours: Vec<String> = synonyms::of(key, known).map(|ours| format!("`{ours}`")).collect();
@@ -178,7 +179,7 @@ fn meant(path: &str, known: &[String]) -> String {
     if of_table.is_empty() { String::new() } else { format!("; [{table}] has {}", of_table.join(", ")) }
 }
 
-/// Keys of a table and of those in it, from the outermost on.
+/// Appends the paths of all keys in a table and in the tables in it.
 pub(super) fn paths(table: &Table, prefix: &str, out: &mut Vec<String>) {
     for (key, value) in table {
         match value {

@@ -1,6 +1,6 @@
-//! What Gymnasium, Stable-Baselines3, CleanRL and Dopamine call the settings that presets hold.
+//! Names that Gymnasium, Stable-Baselines3, CleanRL and Dopamine have for settings of presets.
 
-/// Their names, and ours; of several the ones that a preset has.
+/// Names of others, and the keys here that they may mean.
 const NAMES: &[(&[&str], &[&str])] = &[
     (&["learning_rate", "lr_schedule"], &["agent.lr"]),
     (&["anneal_lr"], &["agent.lr_end", "agent.lr_steps"]),
@@ -48,7 +48,7 @@ const NAMES: &[(&[&str], &[&str])] = &[
     (&["is_slippery"], &["env.slippery"]),
 ];
 
-/// Keys among `known` that others call `key`.
+/// The keys among `known` that others call `key`.
 pub(super) fn of<'a>(key: &str, known: &'a [String]) -> impl Iterator<Item = &'a str> {
     let theirs = |(theirs, _): &&(&[&str], &[&str])| theirs.contains(&key);
     let ours = NAMES.iter().find(theirs).map_or(&[][..], |(_, ours)| ours);

@@ -4,10 +4,10 @@ use std::fmt::Write as _;
 
 use crate::plot::svg::{STYLE, escaped};
 
-/// Everything on a page.
+/// The contents of a report.
 pub(super) struct Page {
     pub(super) title: String,
-    /// SVG.
+    /// Charts as SVG.
     pub(super) charts: Vec<String>,
     pub(super) rows: Vec<Row>,
     pub(super) films: Vec<Film>,
@@ -20,18 +20,19 @@ pub(super) struct Row {
     pub(super) env: String,
     pub(super) frames: f64,
     pub(super) minutes: f64,
-    /// Mean over the runs, and the ends of its 95 % interval.
+    /// Mean return in training over the runs, and the ends of its 95 % interval; `evaluated` is the same of
+    /// evaluations.
     pub(super) trained: Option<[f64; 3]>,
     pub(super) evaluated: Option<[f64; 3]>,
 }
 
-/// A game.
+/// A film of a game.
 pub(super) struct Film {
     pub(super) caption: String,
     pub(super) gif: Vec<u8>,
 }
 
-/// What runs were asked.
+/// Settings of runs, as `run.toml` has them.
 pub(super) struct Settings {
     pub(super) name: String,
     pub(super) text: String,
@@ -54,7 +55,7 @@ summary { cursor: pointer }
 ";
 
 impl Page {
-    /// The file.
+    /// Writes the page.
     pub(super) fn html(&self) -> String {
         let title = escaped(&self.title);
         let mut out = format!(
@@ -94,7 +95,7 @@ impl Page {
     }
 }
 
-/// A score with as many digits as tell scores of its size apart: 0.7402, 27.35, 22333.0.
+/// Writes a score with as many digits as tell scores of its size apart: 0.7402, 27.35, 22333.0.
 fn shown(score: f64) -> String {
     match score.abs() {
         size if size < 10.0 => format!("{score:.4}"),
@@ -120,7 +121,7 @@ impl Row {
     }
 }
 
-/// Bytes as a part of text. Source: RFC 4648, section 4.
+/// Encodes bytes as text. Source: RFC 4648, section 4.
 fn base64(bytes: &[u8]) -> String {
     const DIGITS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
     let mut out = String::with_capacity(bytes.len().div_ceil(3) * 4);

@@ -2,10 +2,11 @@
 
 use rl_core::Canvas;
 
-/// Colours of what moves the value, and of what moves the choice: Greydanus et al. have red and blue, which many games are.
+/// Colour of what moves the value; [`CHOICE`] is that of what moves the choice. Greydanus et al. use red and blue, but
+/// many games are blue.
 pub(crate) const VALUE: [u8; 3] = [255, 70, 50];
 pub(crate) const CHOICE: [u8; 3] = [70, 255, 220];
-/// How much of the picture the hottest place hides.
+/// How much of the picture the hottest place covers, from 0 to 1.
 const MOST: f32 = 0.72;
 
 /// How much each place moves a policy, `[rows, columns]`.
@@ -13,29 +14,28 @@ const MOST: f32 = 0.72;
 pub(crate) struct Heat {
     pub(crate) rows: usize,
     pub(crate) columns: usize,
-    /// What part of the height and of the width of a picture is between two places.
+    /// Distance between two places as a share of the height and of the width.
     every: [f32; 2],
-    /// Half the square by which the value moves.
+    /// Half the square of the difference in value, per place.
     pub(crate) value: Vec<f32>,
-    /// The same of the numbers of the actions, less their mean.
+    /// Half the square of the difference in the actions' numbers less their mean, per place.
     pub(crate) choice: Vec<f32>,
 }
 
 impl Heat {
-    /// Of places that move nothing.
+    /// Makes a map of places that move nothing.
     pub(crate) fn new([rows, columns]: [usize; 2], every: [f32; 2]) -> Self {
         let cold = vec![0.0; rows * columns];
         Self { rows, columns, every, value: cold.clone(), choice: cold }
     }
 
-    /// The most that any place moves the value, and the numbers of the actions: lengths, not squares.
+    /// Largest difference in value, and in the actions' numbers, that any place makes.
     #[cfg(feature = "viewer")]
     pub(crate) fn most(&self) -> [f32; 2] {
         [&self.value, &self.choice].map(|heat| (2.0 * heat.iter().copied().fold(0.0, f32::max)).sqrt())
     }
 
-    /// Lays it over a picture of what is seen: what moves the value, and what moves the choice, each from nothing to the most
-    /// of this map.
+    /// Lays the map over a picture, each of value and choice scaled to its own maximum.
     pub(crate) fn tint(&self, picture: &mut Canvas) {
         let scale = |heat: &[f32]| {
             let most = heat.iter().copied().fold(0.0, f32::max);
@@ -61,14 +61,14 @@ impl Heat {
         }
     }
 
-    /// Between which places pixel `at` of `side` lies along an axis.
+    /// Finds the two places along an axis between which pixel `at` of `side` pixels lies.
     fn between(&self, at: usize, side: usize, axis: usize, places: usize) -> Between {
         let place = ((at as f32 + 0.5) / side as f32 / self.every[axis] - 0.5).clamp(0.0, (places - 1) as f32);
         let first = place as usize;
         Between { first, second: (first + 1).min(places - 1), part: place - first as f32 }
     }
 
-    /// The heat between four places.
+    /// Heat at a point between four places, by bilinear interpolation.
     fn at(&self, heat: &[f32], row: Between, column: Between) -> f32 {
         let along = |row: usize| {
             let (a, b) = (heat[row * self.columns + column.first], heat[row * self.columns + column.second]);
@@ -79,7 +79,7 @@ impl Heat {
     }
 }
 
-/// Two neighbours, and how far it is from the first to the second.
+/// Two neighbouring places, and how far along from the first to the second a point lies, from 0 to 1.
 #[derive(Clone, Copy, Debug)]
 struct Between {
     first: usize,

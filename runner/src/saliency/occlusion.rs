@@ -1,25 +1,25 @@
-//! Blurs one place of a stack of frames away, and puts it back.
+//! Blurs one place of a stack of frames, and restores it.
 
 use rl_core::Spec;
 use rl_replays::Rollout;
 
-/// Places along the longer side.
+/// Number of places along the longer side.
 const PLACES: usize = 17;
-/// Deviations of a Gaussian that are reckoned with.
+/// Radius at which a Gaussian is cut off, in deviations.
 const REACH: f32 = 3.0;
-/// Deviation of the blur, in deviations of a place.
+/// Deviation of the blur, as a multiple of the deviation of a place.
 const BLUR: f32 = 0.6;
 
-/// The frames of one seat, as they are and blurred.
+/// The frames of one seat, original and blurred.
 pub(super) struct Occlusion {
     /// Height, width and channels.
     frame: [usize; 3],
-    /// Pixels between two places, and the deviation of each.
+    /// Pixels between two places; also the deviation of a place.
     every: usize,
-    /// Weights from the middle of a Gaussian outwards, 1 at first: of a place, and of the blur.
+    /// Weights of a place's Gaussian from its middle outwards, beginning with 1; `blur` has those of the blur.
     mask: Vec<f32>,
     blur: Vec<f32>,
-    /// `[stack, H, W, C]`.
+    /// Original frames, `[stack, H·W·C]`; `blurred` has them blurred.
     plain: Vec<Vec<u8>>,
     blurred: Vec<Vec<f32>>,
 }
@@ -33,17 +33,17 @@ impl Occlusion {
         Self { frame: spec.frame, every, mask, blur, plain, blurred: Vec::new() }
     }
 
-    /// Rows and columns of places.
+    /// Number of rows and of columns of places.
     pub(super) fn places(&self) -> [usize; 2] {
         [self.frame[0], self.frame[1]].map(|side| side.div_ceil(self.every))
     }
 
-    /// What part of the height and of the width is between two places.
+    /// Distance between two places as a share of the height and of the width.
     pub(super) fn part_of_a_place(&self) -> [f32; 2] {
         [self.frame[0], self.frame[1]].map(|side| self.every as f32 / side as f32)
     }
 
-    /// Takes the frames that row 0 of a block stacks.
+    /// Takes the frames that row 0 of a block stacks, and blurs them.
     pub(super) fn begin(&mut self, block: &Rollout) {
         for (row, plain) in self.plain.iter_mut().enumerate() {
             plain.clear();
@@ -52,7 +52,7 @@ impl Occlusion {
         self.blurred = self.plain.iter().map(|plain| self.blurred(plain)).collect();
     }
 
-    /// Blurs a place in all frames of the block.
+    /// Blurs a place in all frames of row 0 of the block.
     pub(super) fn hide(&self, place: usize, block: &mut Rollout) {
         let [_, width, channels] = self.frame;
         for (row, (plain, blurred)) in self.plain.iter().zip(&self.blurred).enumerate() {
@@ -66,7 +66,7 @@ impl Occlusion {
         }
     }
 
-    /// Puts a place back that was hidden.
+    /// Restores a place that was hidden.
     pub(super) fn show(&self, place: usize, block: &mut Rollout) {
         let [_, width, channels] = self.frame;
         for (row, plain) in self.plain.iter().enumerate() {
@@ -78,7 +78,7 @@ impl Occlusion {
         }
     }
 
-    /// Every pixel of a place, with its weight.
+    /// Calls `of` with row, column and weight of every pixel of a place.
     fn each(&self, place: usize, mut of: impl FnMut(usize, usize, f32)) {
         let ([height, width, _], [_, columns]) = (self.frame, self.places());
         let middle = |at: usize, side: usize| (at * self.every + self.every / 2).min(side - 1);
@@ -91,7 +91,7 @@ impl Occlusion {
         }
     }
 
-    /// A frame blurred along its rows, then along its columns; beyond its edges the nearest pixel goes on.
+    /// Blurs a frame along its rows, then along its columns; pixels at the edges are repeated beyond them.
     fn blurred(&self, plain: &[u8]) -> Vec<f32> {
         let [height, width, channels] = self.frame;
         let plain: Vec<f32> = plain.iter().map(|&pixel| f32::from(pixel)).collect();
@@ -111,7 +111,7 @@ impl Occlusion {
     }
 }
 
-/// Weights of a Gaussian of that deviation, from its middle outwards.
+/// Weights of a Gaussian with this deviation in pixels, from its middle outwards.
 fn gaussian(deviation: f32) -> Vec<f32> {
     let reach = (REACH * deviation).ceil() as usize;
     (0..=reach).map(|away| (-0.5 * (away as f32 / deviation).powi(2)).exp()).collect()

@@ -1,4 +1,4 @@
-//! Whose weights look at a recorded game: those that played it, where the run still has them, else those nearest in time.
+//! Loads the weights for saliency maps of a recorded game: those of the checkpoint nearest to when it was played.
 
 use std::path::{Path, PathBuf};
 
@@ -17,24 +17,25 @@ use crate::tables::Tables;
 use crate::trained::recorded;
 use crate::usage::usage;
 
-/// A policy that can be asked, and which it is.
+/// A policy for saliency maps, and which weights it has.
 pub(crate) struct Weights {
     pub(crate) saliency: Saliency,
-    /// In words.
+    /// Which weights they are, in words.
     pub(crate) about: String,
 }
 
-/// The run in whose directory a recording lies.
+/// Directory of the run that a recording lies in, if it lies in one.
 pub(crate) fn run_of(recording: &Path) -> Option<PathBuf> {
     let path = std::fs::canonicalize(recording).ok()?;
     path.ancestors().find(|dir| run_dir::is_run(dir)).map(Path::to_owned)
 }
 
 impl Weights {
-    /// Those of a run that look at what an environment of `spec` shows in a recording.
+    /// Loads the weights of `run` nearest to those that played the recording of `manifest`, for an environment of
+    /// `spec`.
     ///
     /// # Errors
-    /// If it is no run of that environment, has no checkpoint, or its agent cannot be asked.
+    /// If the run is of another environment, has no checkpoint, or its agent has no outputs.
     pub(crate) fn load(run: &Path, manifest: &Manifest, spec: &Spec, tables: &Tables) -> anyhow::Result<Self> {
         let (about, resolved) = recorded(run, tables)?;
         if about.env != manifest.env {

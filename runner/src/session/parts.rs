@@ -1,4 +1,5 @@
-//! What a session saves besides what learners and policies do: environments, the rows that blocks begin with, counters.
+//! The parts of a session besides those of learners and policies: environments, the rows that blocks begin with,
+//! counters.
 
 use std::io::{Read, Write};
 
@@ -8,7 +9,7 @@ use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 use crate::collect::Seats;
 
-/// A value that serde writes.
+/// A part that is one value, saved by serde; with its name for errors.
 pub(super) struct Plain<'a, T>(pub(super) &'static str, pub(super) &'a mut T);
 
 impl<T: Serialize + DeserializeOwned> Saved for Plain<'_, T> {
@@ -22,10 +23,10 @@ impl<T: Serialize + DeserializeOwned> Saved for Plain<'_, T> {
     }
 }
 
-/// Beyond it nobody would let a run go on.
+/// Most restarts of an actor that a saved state may hold.
 const MOST_RESTARTS: u32 = 1 << 16;
 
-/// How often the environments of each actor were built again.
+/// The part with the number of restarts of each actor.
 pub(super) struct Restarts<'a>(pub(super) Plain<'a, Vec<u32>>);
 
 impl Saved for Restarts<'_> {
@@ -45,7 +46,7 @@ impl Saved for Restarts<'_> {
     }
 }
 
-/// The state of every seat's environment.
+/// The part with the state of every seat's environment.
 pub(super) struct Worlds<'a>(pub(super) &'a mut Seats);
 
 impl Saved for Worlds<'_> {
@@ -62,10 +63,10 @@ impl Saved for Worlds<'_> {
     }
 }
 
-/// The rows that the next blocks begin with: row 0, and the frames that its stack reaches back to.
+/// The part with the rows that the next blocks begin with: row 0, and the frames that its stack reaches back to.
 pub(super) struct Carried<'a>(pub(super) &'a mut Seats);
 
-/// Of all seats, however they are grouped: `frame` is `[stack, N, H·W·C]`, the rest one row.
+/// Row 0 of all seats, however they are grouped: `frame` is `[stack, N·H·W·C]`, the rest one row.
 #[derive(Serialize, Deserialize)]
 pub(super) struct Row {
     pub(super) frame: Vec<Vec<u8>>,
@@ -98,7 +99,7 @@ impl Saved for Carried<'_> {
     }
 
     fn load(&mut self, from: &mut dyn Read) -> Result<()> {
-        /// Writes row `t` of a lane, and says whether `from` is exactly such a row.
+        /// Writes row `t` of a lane, and returns whether `from` has exactly the length of such a row.
         fn part<T: Copy + Default>(
             blocks: &mut [Rollout],
             t: usize,
