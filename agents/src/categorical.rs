@@ -1,6 +1,6 @@
-//! One categorical distribution per discrete action of an environment, independent of each other, over what is legal.
+//! Categorical policy: one independent categorical distribution per discrete action, over its legal values.
 //!
-//! On the host and in double precision, as `softmax` is.
+//! Computed on the host and in double precision, as `softmax` is.
 //! The derivatives are closed forms, for δ the one-hot of the action taken, p the probabilities and H the entropy:
 //! ∂ ln p(a) / ∂z = δ - p, and ∂H / ∂z = -p (ln p + H).
 
@@ -9,30 +9,34 @@ use rl_core::{Rng, Spec};
 use crate::legal;
 use crate::softmax::softmax;
 
-/// The distributions of one row; the memory serves row after row.
+/// Categorical distributions of the discrete actions of one row; the buffers are reused from row to row.
 #[derive(Clone, Debug)]
 pub(crate) struct Categorical {
-    /// Values of each action.
+    /// Cardinality of each action.
     counts: Box<[u32]>,
-    /// `[A]`, all actions one after the other; illegal values have -∞ and 0.
+    /// Log-probabilities of all values, `[A]`, action after action; -∞ for illegal values.
     log_probs: Vec<f64>,
+    /// Probabilities of all values, `[A]`, action after action; 0 for illegal values.
     probs: Vec<f64>,
 }
 
 impl Categorical {
-    /// For the discrete actions of `spec`.
+    /// Creates distributions for the discrete actions of `spec`.
     pub(crate) fn new(spec: &Spec) -> Self {
         let counts = spec.discrete.clone();
         let width = counts.iter().map(|&count| count as usize).sum();
         Self { counts, log_probs: vec![0.0; width], probs: vec![0.0; width] }
     }
 
-    /// Logits per row.
+    /// Logits per row, `A`: one per value of each action.
     pub(crate) fn width(&self) -> usize {
         self.probs.len()
     }
 
-    /// Takes the logits of a row, `[A]`; `legal` is as long or empty.
+    /// Sets the distributions from the logits of a row, `[A]`, and its action mask `legal`, `[A]` or empty.
+    ///
+    /// # Panics
+    /// If an action has no legal value.
     pub(crate) fn set(&mut self, logits: &[f32], legal: &[u8]) {
         let mut at = 0;
         for &count in &self.counts {
@@ -51,7 +55,7 @@ impl Categorical {
         }
     }
 
-    /// Draws every action, one uniform number for each.
+    /// Samples every action, with one uniform random number for each.
     pub(crate) fn sample(&self, rng: &mut Rng, out: &mut [u32]) {
         for (action, probs) in out.iter_mut().zip(self.parts(&self.probs)) {
             let mut left = rng.f64();
@@ -78,7 +82,7 @@ impl Categorical {
         }
     }
 
-    /// The first of the most probable values of every action.
+    /// Writes the most probable value of every action, the first of equal ones.
     pub(crate) fn mode(&self, out: &mut [u32]) {
         for (action, probs) in out.iter_mut().zip(self.parts(&self.probs)) {
             let better = |best: usize, next: usize| if probs[next] > probs[best] { next } else { best };
@@ -86,12 +90,12 @@ impl Categorical {
         }
     }
 
-    /// Probabilities of all actions, `[A]`.
+    /// Probabilities of all values of all actions, `[A]`.
     pub(crate) fn probabilities(&self) -> &[f64] {
         &self.probs
     }
 
-    /// Logarithm of the probability of `actions`, one of each.
+    /// Joint log-probability of `actions`, one value per action.
     pub(crate) fn log_prob(&self, actions: &[u32]) -> f64 {
         let each = actions.iter().zip(self.parts(&self.log_probs)).map(|(&action, logs)| logs[action as usize]);
         each.sum()
@@ -102,7 +106,7 @@ impl Categorical {
         self.parts(&self.probs).zip(self.parts(&self.log_probs)).map(|(probs, logs)| entropy(probs, logs)).sum()
     }
 
-    /// Writes `by · ∂ ln p(actions) / ∂z + entropy_by · ∂H / ∂z`, `[A]`.
+    /// Writes the gradient of `by · ln p(actions) + entropy_by · H` by the logits, `[A]`.
     pub(crate) fn slopes(&self, actions: &[u32], by: f64, entropy_by: f64, out: &mut [f32]) {
         let mut outs = out;
         for ((&action, probs), logs) in actions.iter().zip(self.parts(&self.probs)).zip(self.parts(&self.log_probs)) {

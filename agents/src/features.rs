@@ -1,7 +1,7 @@
-//! Statistics of the features that a policy sees, taken by its learner after each round of updates.
+//! Running statistics for the normalisation of features, updated by the learner after each round of updates.
 //!
-//! After it, and not while acting: the policy that acted and the one that learns from it see with the same eyes, and how
-//! seats are grouped decides no bit. In the first round features are as they come.
+//! They are not updated while acting: so the policy that acted and the one that learns see equally normalised features, and
+//! no bit depends on how seats are grouped. In the first round features are not normalised.
 
 use std::io::{Read, Write};
 
@@ -11,7 +11,7 @@ use rl_replays::{Rollout, played};
 
 use crate::running::Running;
 
-/// What the features were so far, and who is told.
+/// Running mean and variance of features, and the normalisation layer that uses them.
 pub(crate) struct Features {
     running: Running,
     standardise: Standardise,
@@ -27,12 +27,12 @@ pub(crate) fn check(normalise: bool, spec: &Spec) -> Result<()> {
 }
 
 impl Features {
-    /// Of `width` features, none seen yet; `standardise` gets what is found.
+    /// Creates empty statistics of `width` features, which `standardise` will be set to.
     pub(crate) fn new(width: usize, standardise: Standardise) -> Self {
         Self { running: Running::new(width), standardise }
     }
 
-    /// Adds what was seen before each step that was played.
+    /// Adds the features before each played step of `blocks`, and updates the normalisation.
     ///
     /// # Errors
     /// If a member of the run is lost or the device fails.

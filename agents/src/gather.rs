@@ -1,11 +1,11 @@
-//! Observations of some seats, gathered from blocks into one batch at the moment of use.
+//! Batches of observations, gathered from rollout blocks when they are needed.
 
 use rl_core::{Column, Result, Spec};
 use rl_nn::{Standardise, tensor};
 use rl_perception::ObsBatch;
 use rl_replays::Rollout;
 
-/// A batch that grows by one observation at a time and keeps its memory.
+/// A batch of observations that grows one by one; its buffers are reused.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Gathered {
     rows: usize,
@@ -15,6 +15,7 @@ pub(crate) struct Gathered {
 }
 
 impl Gathered {
+    /// Removes all observations.
     pub(crate) fn clear(&mut self) {
         self.rows = 0;
         self.frames.clear();
@@ -22,7 +23,7 @@ impl Gathered {
         self.symbols.clear();
     }
 
-    /// Adds what seat `e` of `block` sees at row `t`.
+    /// Adds the observation of seat `e` of `block` at row `t`, with its frame stack.
     pub(crate) fn push(&mut self, block: &Rollout, t: usize, e: usize) {
         let from = self.frames.len();
         self.frames.resize(from + block.spec().frame_len() * block.spec().stack, 0);
@@ -34,16 +35,17 @@ impl Gathered {
         self.rows += 1;
     }
 
-    /// Standardises the features of the batch, once it is whole, where anything does.
+    /// Normalises the features of all observations; does nothing where `by` is `None`. To be called once per batch.
     pub(crate) fn standardise(&mut self, by: Option<&Standardise>) -> Result<()> {
         by.map_or(Ok(()), |by| by.apply(&mut self.vector)).map_err(tensor)
     }
 
+    /// Whether the batch holds no observation.
     pub(crate) fn is_empty(&self) -> bool {
         self.rows == 0
     }
 
-    /// What is in it, for a batch that is told; `spec` has the shape of a frame.
+    /// Observations as named columns, for the report of an error; `spec` gives the shape of frames.
     pub(crate) fn columns(&self, spec: &Spec) -> Vec<Column> {
         let Self { rows, frames, vector, symbols } = self;
         observed(
@@ -54,12 +56,14 @@ impl Gathered {
         )
     }
 
+    /// Views the batch as input of an encoder.
     pub(crate) fn seen(&self) -> ObsBatch<'_> {
         ObsBatch { rows: self.rows, frames: &self.frames, vector: &self.vector, symbols: &self.symbols }
     }
 }
 
-/// The kinds of values that observations have, each under its name: `u8 [B, H, W, stack·C]`, `f32` and `u32`.
+/// Observations as named columns: frames `u8 [B, H, W, stack·C]`, features `f32` and discrete observations `u32`; empty
+/// ones are left out.
 pub(crate) fn observed(
     names: [&'static str; 3],
     spec: &Spec,

@@ -1,11 +1,11 @@
-//! One Gaussian per continuous action of an environment, independent of each other, with deviations that are the same for
-//! every observation.
+//! Diagonal Gaussian policy: one independent Gaussian per continuous action, with standard deviations that do not depend on
+//! the observation.
 //!
-//! A policy speaks in units of the action's interval: 0 is its middle, ±1 its ends, so that a deviation of 1 is half of it,
-//! whatever the environment measures in. What was drawn may lie outside of the interval: it is learned from as it was, and
-//! clipped only where the environment gets it.
+//! Actions are in units of the action's interval: 0 is its middle, ±1 are its ends, so that a standard deviation of 1 is
+//! half the interval, whatever units the environment uses. A drawn action may lie outside of the interval: it is learned
+//! from as drawn, and clipped only for the environment.
 //!
-//! On the host and in double precision, as the categorical distributions are. For z = (a - μ) / σ and the entropy H:
+//! Computed on the host and in double precision, as categorical distributions are. For z = (a - μ) / σ and the entropy H:
 //! ∂ ln p(a) / ∂μ = z / σ, ∂ ln p(a) / ∂ ln σ = z² - 1, and ∂H / ∂ ln σ = 1.
 //! Source: Williams 1992, section 6; Huang et al. 2022 for what is clipped where.
 
@@ -13,19 +13,20 @@ use std::f64::consts::{E, TAU};
 
 use rl_core::{Bound, Rng, Spec};
 
-/// The distributions of one row; the memory serves row after row.
+/// Gaussian distributions of the continuous actions of one row; the buffers are reused from row to row.
 #[derive(Clone, Debug)]
 pub(crate) struct Gaussian {
-    /// Middle and half the length of each interval, in the environment's units.
+    /// Middle and half the length of each action's interval, in the environment's units, `[C]`.
     intervals: Box<[(f32, f32)]>,
     bounds: Box<[Bound]>,
-    /// `[C]` each.
+    /// Means, `[C]`.
     means: Vec<f64>,
+    /// Log standard deviations, `[C]`.
     log_stds: Vec<f64>,
 }
 
 impl Gaussian {
-    /// For the continuous actions of `spec`.
+    /// Creates distributions for the continuous actions of `spec`.
     pub(crate) fn new(spec: &Spec) -> Self {
         let count = spec.continuous.len();
         Self {
@@ -36,36 +37,36 @@ impl Gaussian {
         }
     }
 
-    /// Outputs per row: a mean and the logarithm of a deviation for each action.
+    /// Network outputs per row, `2 C`: a mean and a log standard deviation for each action.
     pub(crate) fn width(&self) -> usize {
         2 * self.means.len()
     }
 
-    /// Takes the outputs of a row: all means, then all logarithms of deviations.
+    /// Sets the distributions from the network outputs of a row, `[2 C]`: all means, then all log standard deviations.
     pub(crate) fn set(&mut self, outputs: &[f32]) {
         let (means, log_stds) = outputs.split_at(self.means.len());
         self.means.iter_mut().zip(means).for_each(|(own, &mean)| *own = f64::from(mean));
         self.log_stds.iter_mut().zip(log_stds).for_each(|(own, &log_std)| *own = f64::from(log_std));
     }
 
-    /// Draws every action, `[C]`.
+    /// Samples every action, `[C]`, in units of its interval and not clipped.
     pub(crate) fn sample(&self, rng: &mut Rng, out: &mut [f32]) {
         for ((out, mean), log_std) in out.iter_mut().zip(&self.means).zip(&self.log_stds) {
             *out = (mean + libm::exp(*log_std) * rng.normal()) as f32;
         }
     }
 
-    /// Draws every action uniformly from its interval.
+    /// Draws every action uniformly from its interval, `[C]`.
     pub(crate) fn uniform(&self, rng: &mut Rng, out: &mut [f32]) {
         out.iter_mut().for_each(|out| *out = rng.uniform(-1.0, 1.0) as f32);
     }
 
-    /// The most probable values.
+    /// Writes the most probable actions, the means, `[C]`.
     pub(crate) fn mode(&self, out: &mut [f32]) {
         out.iter_mut().zip(&self.means).for_each(|(out, &mean)| *out = mean as f32);
     }
 
-    /// What the environment gets of `actions`: in its units, clipped to its intervals.
+    /// Converts actions to the environment's units, clipped to its intervals, `[C]`.
     pub(crate) fn give(&self, actions: &[f32], out: &mut [f32]) {
         for (((out, action), (middle, half)), bound) in
             out.iter_mut().zip(actions).zip(&self.intervals).zip(&self.bounds)
@@ -74,14 +75,15 @@ impl Gaussian {
         }
     }
 
-    /// The actions, in units of their intervals, that the environment got as `given`.
+    /// Converts actions `given` to the environment to units of their intervals, `[C]`: the inverse of [`give`](Self::give),
+    /// clipping apart.
     pub(crate) fn undo(&self, given: &[f32], out: &mut [f32]) {
         for ((out, given), (middle, half)) in out.iter_mut().zip(given).zip(&self.intervals) {
             *out = if *half > 0.0 { (given - middle) / half } else { 0.0 };
         }
     }
 
-    /// Logarithm of the density at `actions`.
+    /// Log-density of `actions`, summed over all.
     pub(crate) fn log_prob(&self, actions: &[f32]) -> f64 {
         let each = self.standardised(actions).map(|(z, log_std)| -0.5 * z * z - log_std - 0.5 * libm::log(TAU));
         each.sum()
@@ -92,7 +94,7 @@ impl Gaussian {
         self.log_stds.iter().map(|log_std| log_std + 0.5 * libm::log(TAU * E)).sum()
     }
 
-    /// Writes the slopes by the outputs of `by · ln p(actions) + entropy_by · H`.
+    /// Writes the gradient of `by · ln p(actions) + entropy_by · H` by the network outputs, `[2 C]`.
     pub(crate) fn slopes(&self, actions: &[f32], by: f64, entropy_by: f64, out: &mut [f32]) {
         let (by_means, by_log_stds) = out.split_at_mut(self.means.len());
         let outs = by_means.iter_mut().zip(by_log_stds);
@@ -109,7 +111,7 @@ impl Gaussian {
     }
 }
 
-/// Middle and half the length; an action without an end on either side is taken in its own units.
+/// Middle and half the length of an interval; (0, 1) if a bound is infinite, so that the action keeps its own units.
 fn interval(&Bound { low, high }: &Bound) -> (f32, f32) {
     let (middle, half) = (0.5 * (low + high), 0.5 * (high - low));
     if middle.is_finite() && half.is_finite() { (middle, half) } else { (0.0, 1.0) }

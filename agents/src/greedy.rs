@@ -1,9 +1,9 @@
 //! ε-greedy action choice on the values of a shared network.
 //!
-//! What noisy weights and implicit quantiles draw, every seat draws from its own stream at every step. An evaluation takes
-//! the means of noisy weights, without noise. For a learner whose targets are made of the values that were acted on, they are
-//! kept: the network makes them anyway. A network with a memory sees every step, those of random actions too; what it
-//! remembered before each is kept for its learner, and nothing is remembered across the start of an episode.
+//! Noise of noisy weights and quantiles τ of implicit networks are drawn per seat, from its own stream, at every step. An
+//! evaluation uses the means of noisy weights, without noise. For a learner whose targets need the values that were acted
+//! on (PQN), the greatest values are stored. A network with a memory sees every step, those of random actions too; the
+//! recurrent state before each step is stored for the learner, and reset where an episode starts.
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -18,7 +18,7 @@ use crate::q_net::{Draws, Pass, QNet};
 use crate::states::States;
 use crate::{Mode, Policy, Schedule, legal};
 
-/// Takes a random action with probability ε, else the first of the best; only among legal ones.
+/// ε-greedy policy on a Q-network: a random legal action with probability ε, else the first of the best legal ones.
 ///
 /// Every seat draws from its own stream, and a seat whose episode is over draws nothing, so that the choice does not
 /// depend on how seats are grouped.
@@ -32,12 +32,12 @@ pub(crate) struct Greedy {
     pass: Pass,
     means: Vec<f32>,
     places: Vec<Place>,
-    /// Whether the greatest value of what a seat sees is kept in [`Rollout::extra`], that of a truncated seat's true last
-    /// observation included.
+    /// Whether the greatest action value of every observation is stored in [`Rollout::extra`], also for the true last
+    /// observation of a truncated episode.
     keeps: bool,
 }
 
-/// Where a row of a batch came from.
+/// Origin of a row of the batch.
 struct Place {
     block: usize,
     seat: usize,
@@ -45,17 +45,17 @@ struct Place {
     decides: bool,
 }
 
-/// How values are read from a network.
+/// How action values are computed from a network's outputs.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Reading {
-    /// What its numbers are.
+    /// Meaning of the outputs.
     pub(crate) distribution: Distribution,
-    /// Quantiles to draw per observation; 0 where it embeds none.
+    /// Quantiles τ to draw per observation; 0 for networks other than implicit quantile networks.
     pub(crate) taus: usize,
 }
 
 impl Greedy {
-    /// A policy for `seats`.
+    /// Creates a policy for `seats` (global numbers).
     pub(crate) fn new(net: Arc<QNet>, reading: Reading, epsilon: Schedule, seed: u64, seats: Range<u32>) -> Self {
         let states = States::new(net.state_width(), seats.len());
         let exploring = Exploring::new(epsilon, seed, seats);
@@ -74,7 +74,7 @@ impl Greedy {
         }
     }
 
-    /// The same, which keeps the greatest values.
+    /// Makes the policy store the greatest action value of every observation in [`Rollout::extra`].
     pub(crate) fn keeping(self) -> Self {
         Self { keeps: true, ..self }
     }

@@ -1,7 +1,7 @@
-//! What one update learns from: single steps, or, where the network has a memory, sequences of the steps of a seat.
+//! Minibatches of on-policy learners: single steps, or sequences of the steps of a seat where the network has a memory.
 //!
-//! A sequence begins with what the policy remembered there, and forgets it where an episode starts. Its rows without a step,
-//! the last observations of episodes, pass through the network and count nothing.
+//! A sequence begins with the stored recurrent state of the policy, which is reset where an episode starts. Rows without a
+//! step, the last observations of episodes, pass through the network but do not enter the loss.
 //! Source: Huang et al. 2022, "The 37 implementation details of PPO", of the LSTM: states that reset, seats that stay in order.
 
 use rl_core::{Column, Spec};
@@ -12,19 +12,19 @@ use crate::rounds::Played;
 use crate::sampled::Behaviour;
 use crate::tower::Sequences;
 
-/// A batch that keeps its memory from update to update.
+/// A minibatch of played steps, whose buffers are reused from update to update.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Minibatch {
-    /// What is seen in all rows.
+    /// Observations of all rows.
     pub(crate) seen: Gathered,
-    /// The steps to learn from, in the order of the network's outputs.
+    /// Steps to learn from, in the order of the network's outputs.
     pub(crate) steps: Vec<Played>,
-    /// How rows follow each other, where that matters.
+    /// Order of the rows in sequences; `None` without a recurrent layer.
     pub(crate) sequences: Option<Sequences>,
 }
 
 impl Minibatch {
-    /// Those of `steps` that `part` numbers.
+    /// Fills the minibatch with the steps whose numbers are in `part`.
     pub(crate) fn of_steps(&mut self, blocks: &[Rollout], steps: &[Played], part: &[u32]) {
         self.seen.clear();
         self.steps.clear();
@@ -35,8 +35,10 @@ impl Minibatch {
         }
     }
 
-    /// The sequences that `part` numbers, each of `length` steps of one of `seats` (block and place in it): by time, then by
-    /// seat. `steps` are all that were played, in their order.
+    /// Fills the minibatch with the sequences whose numbers are in `part`, each of `length` rows of one seat.
+    ///
+    /// Sequences are numbered by time, then by seat. `seats` are all seats as (block, index in it); `steps` are all played
+    /// steps, sorted by [`Played::place`].
     pub(crate) fn of_sequences(
         &mut self,
         blocks: &[Rollout],
@@ -68,8 +70,10 @@ impl Minibatch {
         }
     }
 
-    /// What the loss reads of it, each kind by its name. Advantages are as they were estimated, not yet standardised; with a
-    /// memory observations are of all rows of the sequences, and the rest is of those with a step.
+    /// Contents of the minibatch as named columns, for the report of an error.
+    ///
+    /// Advantages are not normalised. With a recurrent layer observations are of all rows of the sequences, and the other
+    /// columns only of rows with a step.
     pub(crate) fn columns(&self, spec: &Spec, blocks: &[Rollout]) -> Vec<Column> {
         let rows = self.steps.len();
         let steps = || self.steps.iter().map(|step| (&blocks[step.block as usize], step.t as usize, step.e as usize));

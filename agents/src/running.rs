@@ -1,29 +1,30 @@
-//! Mean and variance of everything seen so far, merged batch by batch.
+//! Running mean and variance, updated batch by batch.
 //!
-//! Sums are in double precision, in the order of the rows, about a mean that is known before: bits follow the rows alone,
-//! and a large mean costs no digit of a small variance.
+//! Sums are in double precision, in the order of the rows, of differences from a mean that is known before: bits depend on
+//! the rows alone, and a large mean costs no digit of a small variance.
 //! Source: Chan, Golub and LeVeque 1983, eq. 1.5.
 
 use rl_core::{Reduce, Result};
 use serde::{Deserialize, Serialize};
 
-/// Statistics of rows of some numbers.
+/// Running mean and variance of each number of rows.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Running {
-    /// Rows, the mean over all members of the run.
+    /// Rows so far, the mean over all members of the run.
     count: f64,
+    /// Means, `[width]`.
     mean: Vec<f64>,
-    /// Sums of squared differences from the mean.
+    /// Sums of squared differences from the means, `[width]`.
     squares: Vec<f64>,
 }
 
 impl Running {
-    /// Nothing seen of rows of `width` numbers.
+    /// Empty statistics of rows of `width` numbers.
     pub(crate) fn new(width: usize) -> Self {
         Self { count: 0.0, mean: vec![0.0; width], squares: vec![0.0; width] }
     }
 
-    /// Whether these are statistics of rows of `width` numbers: what is read from a file may be anything.
+    /// Whether statistics that were read from a file are consistent and of rows of `width` numbers.
     pub(crate) fn fits(&self, width: usize) -> bool {
         self.mean.len() == width && self.squares.len() == width && self.count >= 0.0 && self.count.is_finite()
     }
@@ -33,7 +34,7 @@ impl Running {
         self.mean.len()
     }
 
-    /// Adds the rows of all members; `rows` is gone through twice.
+    /// Adds rows `[width]` of all members of the run; `rows` is called several times and must yield the same rows.
     ///
     /// # Errors
     /// If a member of the run is lost.
@@ -63,12 +64,14 @@ impl Running {
         Ok(())
     }
 
-    /// Mean of each number; 0 before the first row.
+    /// Mean of each number, `[width]`; 0 before the first row.
     pub(crate) fn mean(&self) -> &[f64] {
         &self.mean
     }
 
-    /// What makes the deviation of each number 1; 1 before the first row. 1e-8 is Gymnasium's, Baselines' and SB3's.
+    /// Inverse standard deviation of each number, `[width]`; 1 before the first row.
+    ///
+    /// Source: Gymnasium, Baselines and Stable-Baselines3, for the 1e-8 that is added to the variance.
     pub(crate) fn scale(&self) -> impl Iterator<Item = f64> {
         self.squares.iter().map(|squares| match self.count {
             0.0 => 1.0,
@@ -77,7 +80,7 @@ impl Running {
     }
 }
 
-/// Sums of something of the differences from `mean`, row after row.
+/// Sums `of` applied to the differences from `mean` over all rows, `[width]`.
 fn sums<'a>(rows: impl Iterator<Item = &'a [f32]>, mean: &[f64], of: fn(f64) -> f64) -> Vec<f64> {
     let mut sums = vec![0.0; mean.len()];
     for row in rows {
@@ -88,9 +91,11 @@ fn sums<'a>(rows: impl Iterator<Item = &'a [f32]>, mean: &[f64], of: fn(f64) -> 
     sums
 }
 
-/// The means over all members. Each value goes as two singles that sum up to it but for some 4 of its 53 bits, in a run of one
-/// member too; what is rounded off is far below their deviation, as sums are about a mean. What is beyond singles is brought
-/// to the greatest of them.
+/// Replaces `values` by their means over all members of the run.
+///
+/// Each value is sent as two `f32` that sum up to it except for some 4 of its 53 bits, in a run of one member too; the
+/// rounding is far below the deviation, as sums are of differences from a mean. Values outside of the range of `f32` are
+/// clamped.
 fn all_reduce(values: &mut [f64], reduce: &mut dyn Reduce) -> Result<()> {
     let most = f64::from(f32::MAX);
     let split = |value: &f64| {

@@ -1,11 +1,12 @@
-//! Probabilities of logits on the host, in double precision and with `libm`: their bits vary neither with the system nor with
-//! the batch around a row. The greatest logit is taken from all of them first, so that no exponential overflows.
+//! Softmax on the host, in double precision and with `libm`: the bits depend neither on the system nor on the batch around a
+//! row. The greatest logit is subtracted from all first, so that no exponential overflows.
 //!
-//! Sums go from the first to the last: another order would change the bits of runs. Those inside of networks are `f32`, and
-//! in rl-nn.
+//! Sums go from the first to the last: another order would change the bits of runs. Softmaxes inside of networks are `f32`,
+//! and in rl-nn.
 
-/// Replaces logits by their probabilities, and returns what [`log_sum`] does of them. What is -∞ becomes 0; where all are, or
-/// one is not a number, all become NaN.
+/// Replaces logits by their probabilities, and returns the log-sum-exp of the logits, as [`log_sum`] does.
+///
+/// A logit of -∞ gets probability 0; if all are -∞ or one is NaN, all become NaN.
 pub(crate) fn softmax(logits: &mut [f64]) -> f64 {
     let most = greatest(logits.iter().copied());
     logits.iter_mut().for_each(|x| *x = libm::exp(*x - most));
@@ -14,7 +15,7 @@ pub(crate) fn softmax(logits: &mut [f64]) -> f64 {
     most + libm::log(sum)
 }
 
-/// ln Σ exp of the logits: what makes logarithms of probabilities of them when it is subtracted.
+/// Log-sum-exp of the logits, ln Σ exp: a logit minus this is a log-probability.
 pub(crate) fn log_sum(logits: impl Iterator<Item = f64> + Clone) -> f64 {
     let most = greatest(logits.clone());
     most + libm::log(logits.map(|x| libm::exp(x - most)).sum())

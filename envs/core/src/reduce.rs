@@ -1,4 +1,5 @@
-//! The one word that learners know about distribution.
+//! The one word that learners know about distribution. `rl-run` starts runs of one member; a trainer over several processes would
+//! implement it.
 
 /// Averages gradients, parameters or counts over all members of a run.
 ///

@@ -72,7 +72,7 @@ pub(super) fn multiply(unit: Unit, a: &[u32], b: &[u32], panels: usize, c: &mut 
     match unit {
         // SAFETY: the unit is there, and the lengths fit.
         Unit::Amx => unsafe { amx::multiply(a, b, panels, c, add) },
-        // SAFETY: as above.
+        // SAFETY: the unit is there, and the lengths fit.
         Unit::Avx512 => unsafe { avx512::multiply(a, b, panels, c, add) },
         Unit::Plain => plain(a, b, panels, c, add),
     }
