@@ -51,8 +51,8 @@ pub(crate) enum Kind {
 }
 
 impl Kind {
-    /// Optimiser with its constants; `decay` of the mean square, and `first_square` before the first update, concern only
-    /// RMSProp. `clip` is the largest global norm of the gradient.
+    /// Optimiser with its constants; `decay` of the mean square, and `first_square` before the first update, concern
+    /// RMSProp only. `clip` is the largest global norm of the gradient.
     pub(crate) fn config(self, decay: f64, first_square: f64, eps: f64, clip: f64) -> OptimiserConfig {
         match self {
             Self::Adam => OptimiserConfig::Adam(AdamConfig::new(eps, clip)),

@@ -1,8 +1,9 @@
-//! A network of what a policy's distributions are made of, and of the value of what is seen.
+//! Actor-critic network: the parameters of a policy's distributions, and the value of an observation.
 //!
-//! Frames have one trunk for both, features and symbols a trunk each: there a shared one costs more than it saves. So have
-//! memories, which stand behind trunks.
-//! Weights are orthogonal with gain √2, a memory's with 1, the heads' with 0.01 and 1; biases and logarithms of deviations 0.
+//! With frames, actor and critic share one trunk; with features and symbols alone each has its own, since sharing costs
+//! more than it saves there. The same goes for recurrent layers, which follow the trunks.
+//! Weights are orthogonal with gain √2, 1 in recurrent layers, 0.01 in the policy head and 1 in the value head;
+//! biases and log standard deviations are 0.
 //! Source: Engstrom et al. 2020; Huang et al. 2022, "The 37 implementation details of PPO".
 
 use std::f64::consts::SQRT_2;
@@ -16,19 +17,19 @@ use crate::Memory;
 use crate::policy_head::PolicyHead;
 use crate::tower::{Sequences, Tower};
 
-/// π(· | s) of all actions as the outputs that a `Distribution` takes, and V(s).
+/// Actor-critic network: observations to the parameters of π(· | s), which a `Distribution` takes, and to V(s).
 pub(crate) struct ActorCritic {
-    /// Standardises features, where that is asked for.
+    /// Normalisation of features; `None` where it is not asked for.
     standardise: Option<Standardise>,
     trunk: Tower,
-    /// The critic's own trunk, where they are two.
+    /// The critic's own trunk; `None` where it is shared.
     critic: Option<Tower>,
     policy_head: PolicyHead,
     value_head: Linear,
     device: Device,
 }
 
-/// Memory of a pass on the host.
+/// Buffers of a forward pass on the host.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Flows {
     policy: HostForward,
@@ -36,20 +37,21 @@ pub(crate) struct Flows {
 }
 
 impl Flows {
-    /// Outputs of the last pass, `[B, W]`.
+    /// Policy outputs of the last pass, `[B, W]`.
     pub(crate) fn outputs(&self) -> &[f32] {
         self.policy.values()
     }
 
-    /// Values of the last pass that made them, `[B]`.
+    /// Values of the last pass that computed them, `[B]`.
     pub(crate) fn values(&self) -> &[f32] {
         self.value.values()
     }
 }
 
 impl ActorCritic {
-    /// A network for `spec` and its parameters, drawn from `rng`, that remembers by `memory`; with `standardise`, features are
-    /// seen as the statistics in its buffers say.
+    /// Creates a network for `spec`, with the recurrent layer `memory`, and its parameters, drawn from `rng`.
+    ///
+    /// With `standardise` the network gets buffers for the statistics that normalise features.
     pub(crate) fn new(
         spec: &Spec,
         config: &EncoderConfig,
@@ -73,23 +75,24 @@ impl ActorCritic {
         Ok((Self { standardise, trunk, critic, policy_head, value_head, device }, params))
     }
 
-    /// Numbers that it remembers of a seat, `S`: the policy's, then the critic's own.
+    /// Width of the recurrent state, `S`: that of the policy, then that of a critic with its own trunk.
     pub(crate) fn state_width(&self) -> usize {
         self.trunk.state_width() + self.critic.as_ref().map_or(0, Tower::state_width)
     }
 
-    /// What standardises features, where anything does.
+    /// Normalisation of features, to be applied before a pass; `None` where it is not asked for.
     pub(crate) fn standardise(&self) -> Option<&Standardise> {
         self.standardise.as_ref()
     }
 
-    /// Outputs `[B, W]` and values `[B]` of observations whose features are standardised already; with a memory, those of the
-    /// rows that `sequences` wants.
+    /// Policy outputs `[B, W]` and values `[B]` of observations with normalised features, with the graph for gradients.
+    ///
+    /// With a recurrent layer only the rows that `sequences` wants are returned.
     pub(crate) fn forward(&self, obs: &ObsBatch<'_>, sequences: Option<&Sequences>) -> Result<(Tensor, Tensor)> {
         self.unroll(obs, sequences).map(|(outputs, values, _)| (outputs, values))
     }
 
-    /// The same, and what is remembered after the last step, `[B, S]`.
+    /// Policy outputs, values, and the recurrent states after the last step, `[B, S]` in one or two parts.
     fn unroll(&self, obs: &ObsBatch<'_>, sequences: Option<&Sequences>) -> Result<(Tensor, Tensor, Vec<Tensor>)> {
         let unrolled = sequences.map(|sequences| sequences.unroll(self.state_width(), &self.device)).transpose()?;
         let (features, state) = self.trunk.forward(obs, unrolled.as_ref(), 0)?;
@@ -101,9 +104,10 @@ impl ActorCritic {
         Ok((outputs, values, state.into_iter().chain(own).collect()))
     }
 
-    /// Outputs, and values where they are asked for, left in `flows`: the bits of [`forward`](Self::forward). What is
-    /// remembered, `states [B, S]`, goes from before the step to after it, the critic's only with its values. On the CPU
-    /// nothing is built or allocated on the way.
+    /// Computes policy outputs, and `values` where asked for, without a graph, and leaves them in `flows`.
+    ///
+    /// The results are bit for bit those of [`forward`](Self::forward). The recurrent `states [B, S]` are advanced by
+    /// one step, the critic's only with its values. On the CPU no graph is built and nothing is allocated.
     pub(crate) fn run(
         &self,
         obs: &ObsBatch<'_>,
@@ -157,7 +161,7 @@ impl ActorCritic {
     }
 }
 
-/// Fills every parameter; encoders come with the initialisation of whoever trains on targets.
+/// Initialises every parameter for policy-based agents; encoders are created as value-based agents need them.
 pub(crate) fn initialise(params: &Params, mut rng: Rng) -> Result<()> {
     let mut flat = Vec::with_capacity(params.len());
     for (name, var) in params.iter() {

@@ -54,22 +54,22 @@ pub struct DemonstrationSpec {
 
 /// Chooses actions for some seats.
 ///
-/// A policy draws for each seat from the seat's own [`Stream::Act`](rl_core::Stream::Act), so that no bit depends on how
-/// seats are grouped. For a seat whose episode is [over](rl_core::End::over) it draws nothing, and the action that it writes
-/// is ignored, since the next step resets. The recurrent state of a seat is reset where [`Rollout::age`] is 0.
+/// A policy draws for each seat from the seat's own [`Stream::Act`](rl_core::Stream::Act), so that no bit depends on
+/// how seats are grouped. For a seat whose episode is [over](rl_core::End::over) it draws nothing, and the action that
+/// it writes is ignored, since the next step resets. The recurrent state of a seat is reset where [`Rollout::age`] is 0.
 pub trait Policy: Send {
     /// Writes the actions of row `t` of every block, whose seats follow each other in the order of the blocks.
     ///
-    /// Discrete actions are legal by [`Rollout::legal`], where it has a width; continuous ones lie within their bounds. In
-    /// [`Mode::Explore`] the policy also writes [`Rollout::extra`] and advances its schedules; in an evaluation it advances
-    /// only its random streams and recurrent state.
+    /// Discrete actions are legal by [`Rollout::legal`], where it has a width; continuous ones lie within their bounds.
+    /// In [`Mode::Explore`] the policy also writes [`Rollout::extra`] and advances its schedules; in an evaluation it
+    /// advances only its random streams and recurrent state.
     ///
     /// # Errors
     /// If a tensor operation fails.
     fn act(&mut self, blocks: &mut [Rollout], t: usize, mode: Mode) -> Result<()>;
 
-    /// Kind of the numbers that the policy writes to [`Rollout::outputs`] where a block [asks](Rollout::asks); `None` if it
-    /// writes none. Being asked changes no action.
+    /// Kind of the numbers that the policy writes to [`Rollout::outputs`] where a block [asks](Rollout::asks); `None`
+    /// if it writes none. Being asked changes no action.
     fn outputs(&self) -> Option<Outputs> {
         None
     }
@@ -89,7 +89,7 @@ pub trait Learner {
     /// If a tensor operation fails.
     fn policy(&self, seats: Range<u32>) -> Result<Box<dyn Policy>>;
 
-    /// An actor for `seats`, with its own copy of the weights, that may act in another thread while this learner learns.
+    /// An actor for `seats`, with its own copy of the weights, that may act in another thread while the learner learns.
     ///
     /// `None` if the learner can only learn from steps of the newest weights (strictly on-policy).
     ///
@@ -107,7 +107,7 @@ pub trait Learner {
         Ok(())
     }
 
-    /// How this learner takes demonstrations, by [`add_demonstrations`](Self::add_demonstrations); `None` if it takes none.
+    /// How the learner takes demonstrations, by [`add_demonstrations`](Self::add_demonstrations); `None` if not at all.
     fn demonstrations(&self) -> Option<DemonstrationSpec> {
         None
     }
@@ -115,8 +115,8 @@ pub trait Learner {
     /// Adds demonstrations before the first update: blocks with the seats that [`demonstrations`](Self::demonstrations)
     /// names, each beginning with the last row of the block before.
     ///
-    /// A seat without a demonstration has rows of age 0 whose end is over. The last row of the last block is row 0 of the
-    /// run's first rollout where both have equal seats; else its seats have no demonstration either.
+    /// A seat without a demonstration has rows of age 0 whose end is over. The last row of the last block is row 0 of
+    /// the run's first rollout where both have equal seats; else its seats have no demonstration either.
     ///
     /// # Errors
     /// If the learner takes no demonstrations, or has no room for them.
@@ -126,8 +126,8 @@ pub trait Learner {
 
     /// Learns from one block per group of seats, the groups in the order of their seats.
     ///
-    /// How seats are grouped into blocks must not change a bit of the result: [`rl_replays::played`] reads the steps of all
-    /// blocks in one order. `reduce` averages over the processes of a distributed run; [`Log::lap`] accounts the time.
+    /// How seats are grouped into blocks must not change a bit of the result: [`rl_replays::played`] reads the steps of
+    /// all blocks in one order. `reduce` averages over the processes of a distributed run; [`Log::lap`] accounts the time.
     ///
     /// # Errors
     /// If a tensor operation fails, a loss is not finite, or a process of the run is lost.
@@ -143,7 +143,7 @@ pub trait Learner {
 
     /// Parameters that a policy needs to act, in a fixed order, for checkpoints, hashing and evaluation.
     ///
-    /// They are saved as safetensors, which a checkpoint stores as `model.safetensors`: [`rl_nn::Params`] writes such a file.
+    /// They are saved as safetensors, in a checkpoint as `model.safetensors`: [`rl_nn::Params`] writes such a file.
     fn weights(&mut self) -> &mut dyn rl_core::Saved;
 
     /// All other state that a resumed run needs: target networks, optimiser moments, replay, counters, random streams.
@@ -176,11 +176,11 @@ pub struct AgentEntry {
     pub summary: &'static str,
     /// Why the agent cannot act in an environment of these shapes; `None` if it can.
     pub refuses: fn(&Spec) -> Option<String>,
-    /// Presets: pairs of an environment name or family (`atari/`) and complete TOML with the tables `[agent]` and `[train]`.
+    /// Presets: pairs of an environment name or family (`atari/`) and TOML with all of the tables `[agent]` and `[train]`.
     ///
-    /// `[train]` holds `frames`, after which a run ends; `envs`, its seats; `checkpoint_every`, `eval_every` (0 for never),
-    /// in emulator frames; `keep_checkpoints`, and if wanted `precision` (`f32` or `bf16`) and `actors`, threads that act
-    /// while the learner learns.
+    /// `[train]` holds `frames`, after which a run ends; `envs`, its seats; `checkpoint_every`, `eval_every` (0 for
+    /// never), in emulator frames; `keep_checkpoints`, and if wanted `precision` (`f32` or `bf16`) and `actors`, threads
+    /// that act while the learner learns.
     pub presets: &'static [(&'static str, &'static str)],
     /// Whether the policy samples its actions, unless an evaluation asks for the most probable one.
     pub stochastic: bool,

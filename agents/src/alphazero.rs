@@ -2,8 +2,8 @@
 //! Source: Silver et al. 2018, "A general reinforcement learning algorithm that masters chess, shogi, and Go through
 //! self-play"; the search of Danihelka et al. 2022, which improves the policy with as few as 16 simulations.
 //!
-//! The game is a type parameter, from which the search knows the rules; who lists the agent names the game. An observation
-//! must determine the position completely.
+//! The game is a type parameter, from which the search knows the rules; who lists the agent names the game. An
+//! observation must determine the position completely.
 
 mod experience;
 mod forest;
@@ -322,7 +322,7 @@ fn refuses<G: Game>(spec: &Spec) -> Option<String> {
     (*spec != game).then(|| {
         let planes = G::PLANES.map(|side| side.to_string()).join(" x ");
         let moves = G::ACTIONS;
-        format!("a planner searches a game whose rules it is built with, of {planes} features and {moves} moves")
+        format!("it plays the board game alone whose rules it is built with, of {planes} features and {moves} moves")
     })
 }
 

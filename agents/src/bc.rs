@@ -1,9 +1,9 @@
 //! Behaviour cloning: maximum likelihood of the actions of demonstrations.
 //! Source: Pomerleau 1989; Bain and Sammut 1995.
 //!
-//! The agent learns from demonstrations alone: what it plays in its training seats only counts agent steps and shows its
-//! present return. The loss is -ln π(a | s), the cross entropy of discrete actions and the Gaussian likelihood of continuous
-//! ones. A continuous action that was clipped is learned from as the environment got it. Whole games are held out for
+//! The agent learns from demonstrations alone: what it plays in its training seats only counts agent steps and shows
+//! its present return. The loss is -ln π(a | s), the cross entropy of discrete actions and the Gaussian likelihood of
+//! continuous ones. A continuous action that was clipped is learned from as the environment got it. Whole games are held out for
 //! validation, since steps of one game are too alike.
 
 use std::ops::Range;

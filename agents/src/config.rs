@@ -1,7 +1,7 @@
 //! Reading and checking of `[agent]` tables: functions shared by all agents.
 //!
-//! A key that several agents share is a field of each agent's table: a table that refuses unknown keys cannot embed another
-//! one, since serde's `flatten` and `deny_unknown_fields` exclude each other, and a preset must not hold a key without
+//! A key that several agents share is a field of each agent's table: a table that refuses unknown keys cannot embed
+//! another one, since serde's `flatten` and `deny_unknown_fields` exclude each other, and a preset must not hold a key without
 //! effect.
 
 use rl_core::{Error, Result, read_table};
@@ -29,7 +29,7 @@ pub(crate) fn total_memory<const N: usize>(parts: [(u64, &'static str); N]) -> (
     (parts.iter().fold(0, |sum: u64, &(bytes, _)| sum.saturating_add(bytes)), key)
 }
 
-/// Bytes per row of a minibatch of the activations of dense layers with these widths: sums, outputs and their gradients.
+/// Bytes per row of a minibatch for the activations of dense layers: sums, outputs and their gradients.
 pub(crate) fn bytes_of_layers(widths: &[usize]) -> usize {
     widths.iter().fold(0, |bytes: usize, width| bytes.saturating_add(width.saturating_mul(3 * size_of::<f32>())))
 }

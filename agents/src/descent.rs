@@ -1,5 +1,4 @@
-//! From the gradient of a loss to weights, as every learner of networks goes: back through the graph, the mean over the
-//! members of the run, one step of the optimiser.
+//! One gradient step of any network: backward pass, mean over the members of the run, optimiser step.
 
 use candle_core::Tensor;
 use rl_core::{Reduce, Result};
@@ -7,16 +6,18 @@ use rl_nn::{Params, StepStats, tensor};
 
 use crate::{Log, Part, guard};
 
-/// A scalar whose gradient by `x` is `by`: Σ x · by.
+/// A scalar tensor Σ x · `by`, whose gradient by `x` is `by`.
 pub(crate) fn along(x: &Tensor, by: &[f32]) -> candle_core::Result<Tensor> {
     (x * Tensor::from_slice(by, x.dims(), x.device())?)?.sum_all()
 }
 
-/// Update `number`, against the gradient of `handle`, which is left in `grad`; `step` moves the parameters by it, and the
-/// norm of the gradient is returned.
+/// Makes update `number` against the gradient of the scalar `handle`, and returns the norm of the gradient.
+///
+/// The gradient, averaged over all members of the run, is left in `grad`; `step` changes the parameters by it.
 ///
 /// # Errors
-/// If the gradient is not finite: then nothing has moved. If a parameter no longer is.
+/// If the gradient is not finite, in which case no parameter has changed; if a parameter is not finite after the step;
+/// if a tensor operation fails or a member of the run is lost.
 pub(crate) fn descend(
     (params, grad): (&Params, &mut Vec<f32>),
     number: u64,

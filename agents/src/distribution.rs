@@ -1,5 +1,5 @@
-//! What a policy says of one row: a categorical distribution per discrete action and a Gaussian per continuous one, all
-//! independent of each other.
+//! Action distribution of a stochastic policy: a categorical distribution per discrete action and a Gaussian per
+//! continuous one, all independent.
 
 use rl_core::{Rng, Spec};
 
@@ -10,13 +10,13 @@ use crate::gaussian::Gaussian;
 /// The actions of one step as a policy chose them.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Actions<'a> {
-    /// One of each discrete action.
+    /// Discrete actions, `[discrete]`.
     pub(crate) discrete: &'a [u32],
-    /// One of each continuous action, in units of its interval and not clipped to it.
+    /// Continuous actions, `[continuous]`, in units of their intervals and not clipped.
     pub(crate) continuous: &'a [f32],
 }
 
-/// The distributions of one row; the memory serves row after row.
+/// Joint distribution of all actions of one row; the buffers are reused from row to row.
 #[derive(Clone, Debug)]
 pub(crate) struct Distribution {
     discrete: Categorical,
@@ -24,25 +24,28 @@ pub(crate) struct Distribution {
 }
 
 impl Distribution {
-    /// For the actions of `spec`.
+    /// Creates a distribution over the actions of `spec`.
     pub(crate) fn new(spec: &Spec) -> Self {
         Self { discrete: Categorical::new(spec), continuous: Gaussian::new(spec) }
     }
 
-    /// Outputs per row, `W`.
+    /// Network outputs per row, `W`: logits, means and log standard deviations.
     pub(crate) fn width(&self) -> usize {
         self.discrete.width() + self.continuous.width()
     }
 
-    /// Takes the outputs of a row, `[W]`: logits, means, logarithms of deviations. `legal` is as long as the logits or empty.
+    /// Sets the distribution from the network outputs of a row, `[W]`, and its action mask `legal`, `[A]` or empty.
+    ///
+    /// # Panics
+    /// If a discrete action has no legal value.
     pub(crate) fn set(&mut self, outputs: &[f32], legal: &[u8]) {
         let (logits, gaussian) = outputs.split_at(self.discrete.width());
         self.discrete.set(logits, legal);
         self.continuous.set(gaussian);
     }
 
-    /// Chooses every action: draws them, or where an evaluation asks for it takes the most probable ones, or with its ε draws
-    /// uniformly among those that are `legal`.
+    /// Chooses every action by `mode`: samples it, takes the most probable one in a greedy evaluation, or with
+    /// probability ε of an evaluation draws uniformly among `legal` ones.
     pub(crate) fn choose(&self, mode: Mode, legal: &[u8], rng: &mut Rng, discrete: &mut [u32], continuous: &mut [f32]) {
         match mode {
             // Without ε nothing is drawn to ask.
@@ -58,28 +61,28 @@ impl Distribution {
         }
     }
 
-    /// The most probable value of every action.
+    /// Writes the most probable value of every action.
     pub(crate) fn mode(&self, discrete: &mut [u32], continuous: &mut [f32]) {
         self.discrete.mode(discrete);
         self.continuous.mode(continuous);
     }
 
-    /// What the environment gets of continuous actions: in its units, clipped to its intervals.
+    /// Converts continuous actions to the environment's units, clipped to its intervals.
     pub(crate) fn give(&self, continuous: &[f32], out: &mut [f32]) {
         self.continuous.give(continuous, out);
     }
 
-    /// The continuous actions that the environment got as `given`, as a policy would have chosen them.
+    /// Converts continuous actions `given` to the environment back to units of their intervals.
     pub(crate) fn undo(&self, given: &[f32], out: &mut [f32]) {
         self.continuous.undo(given, out);
     }
 
-    /// Probabilities of all values of the discrete actions, `[A]`.
+    /// Writes the probabilities of all values of the discrete actions, `[A]`.
     pub(crate) fn probabilities(&self, out: &mut [f32]) {
         out.iter_mut().zip(self.discrete.probabilities()).for_each(|(out, &p)| *out = p as f32);
     }
 
-    /// Logarithm of the probability of `actions`. A single, so that one that was kept equals one made again.
+    /// Joint log-probability of `actions`; an `f32`, so that a stored one equals one that is computed again.
     pub(crate) fn log_prob(&self, actions: Actions<'_>) -> f32 {
         (self.discrete.log_prob(actions.discrete) + self.continuous.log_prob(actions.continuous)) as f32
     }
@@ -89,7 +92,7 @@ impl Distribution {
         self.discrete.entropy() + self.continuous.entropy()
     }
 
-    /// Writes the slopes by the outputs of `by · ln p(actions) + entropy_by · H`, `[W]`.
+    /// Writes the gradient of `by · ln p(actions) + entropy_by · H` by the network outputs, `[W]`.
     pub(crate) fn slopes(&self, actions: Actions<'_>, by: f64, entropy_by: f64, out: &mut [f32]) {
         let (logits, gaussian) = out.split_at_mut(self.discrete.width());
         self.discrete.slopes(actions.discrete, by, entropy_by, logits);

@@ -1,4 +1,4 @@
-//! How far an ε-greedy policy is, and what its seats draw next: all that its next action depends on besides what it sees.
+//! Exploration state of an ε-greedy policy: its step count, from which ε follows, and the random streams of its seats.
 
 use std::io::{Read, Write};
 use std::ops::Range;
@@ -9,13 +9,13 @@ use serde::{Deserialize, Serialize};
 use crate::streams::Streams;
 use crate::{Mode, Schedule};
 
-/// ε of the seats of a run, and their streams.
+/// Schedule of ε with its step count, and the random streams of the seats.
 pub(crate) struct Exploring {
     epsilon: Schedule,
     memory: Memory,
 }
 
-/// What is saved.
+/// Saved part of the exploration state.
 #[derive(Serialize, Deserialize)]
 struct Memory {
     /// Agent steps made while exploring.
@@ -25,12 +25,14 @@ struct Memory {
 }
 
 impl Exploring {
-    /// For `seats`. Whoever explores has all seats of the run, by whose steps ε falls.
+    /// Creates the state for `seats` (global numbers).
+    ///
+    /// A policy that explores must have all seats of the run, since ε follows the agent steps of all seats.
     pub(crate) fn new(epsilon: Schedule, seed: u64, seats: Range<u32>) -> Self {
         Self { epsilon, memory: Memory { steps: 0, rngs: Streams::new(seed, seats) } }
     }
 
-    /// Probability of a random action now.
+    /// Probability of a random action at the present step, by the schedule or by the evaluation protocol.
     pub(crate) fn epsilon(&self, mode: Mode) -> f32 {
         match mode {
             Mode::Explore => self.epsilon.at(self.memory.steps) as f32,
@@ -38,12 +40,12 @@ impl Exploring {
         }
     }
 
-    /// The streams, in the order of seats.
+    /// Random streams in the order of the seats.
     pub(crate) fn rngs(&mut self) -> impl Iterator<Item = &mut Rng> {
         self.memory.rngs.iter_mut()
     }
 
-    /// Counts the steps of the seats that play; those of an evaluation leave ε as it is.
+    /// Counts the steps of `playing` seats; steps of an evaluation are not counted.
     pub(crate) fn count(&mut self, mode: Mode, playing: u64) {
         if mode == Mode::Explore {
             self.memory.steps += playing;

@@ -1,6 +1,6 @@
 //! Generalised advantage estimation on time-major blocks.
-//! Source: Schulman et al. 2016, eq. 16, with the ends that it leaves open: a terminal step does not bootstrap; a truncated
-//! step bootstraps from the value of the true last observation, which the row after it holds; a reset is no step.
+//! Source: Schulman et al. 2016, eq. 16, with the ends that it leaves open: a terminal step does not bootstrap; a
+//! truncated one bootstraps from the value of the true last observation, which the row after it holds; a reset is no step.
 
 use rl_core::End;
 use rl_replays::{RewardTransform, Rollout};
@@ -21,8 +21,8 @@ pub(crate) struct Gae {
 impl Gae {
     /// Appends the advantages of a block, `[T, N]`, to `out`; 0 where no step was played.
     ///
-    /// `counted` transforms rewards. `value(t, e)` is the value of seat `e` at row `t`, from 0 to `T`; it is not called for
-    /// the row after a terminal step. `carry` is scratch memory.
+    /// `counted` transforms rewards. `value(t, e)` is the value of seat `e` at row `t`, from 0 to `T`; it is not called
+    /// for the row after a terminal step. `carry` is scratch memory.
     pub(crate) fn append(
         &self,
         block: &Rollout,

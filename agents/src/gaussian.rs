@@ -1,11 +1,11 @@
-//! Diagonal Gaussian policy: one independent Gaussian per continuous action, with standard deviations that do not depend on
-//! the observation.
+//! Diagonal Gaussian policy: one independent Gaussian per continuous action, with standard deviations that do not depend
+//! on the observation.
 //!
-//! Actions are in units of the action's interval: 0 is its middle, ±1 are its ends, so that a standard deviation of 1 is
-//! half the interval, whatever units the environment uses. A drawn action may lie outside of the interval: it is learned
-//! from as drawn, and clipped only for the environment.
+//! Actions are in units of the action's interval: 0 is its middle, ±1 are its ends, so that a standard deviation of 1
+//! is half the interval, whatever units the environment uses. A drawn action may lie outside of the interval: it is
+//! learned from as drawn, and clipped only for the environment.
 //!
-//! Computed on the host and in double precision, as categorical distributions are. For z = (a - μ) / σ and the entropy H:
+//! Computed on the host and in double precision, like categorical distributions. For z = (a - μ) / σ and the entropy H:
 //! ∂ ln p(a) / ∂μ = z / σ, ∂ ln p(a) / ∂ ln σ = z² - 1, and ∂H / ∂ ln σ = 1.
 //! Source: Williams 1992, section 6; Huang et al. 2022 for what is clipped where.
 
@@ -75,8 +75,8 @@ impl Gaussian {
         }
     }
 
-    /// Converts actions `given` to the environment to units of their intervals, `[C]`: the inverse of [`give`](Self::give),
-    /// clipping apart.
+    /// Converts actions `given` to the environment to units of their intervals, `[C]`: the inverse of
+    /// [`give`](Self::give), clipping apart.
     pub(crate) fn undo(&self, given: &[f32], out: &mut [f32]) {
         for ((out, given), (middle, half)) in out.iter_mut().zip(given).zip(&self.intervals) {
             *out = if *half > 0.0 { (given - middle) / half } else { 0.0 };

@@ -1,9 +1,12 @@
-//! What is not a number ends a run before it reaches a checkpoint, and is named, with the batch that it came of.
+//! Checks for NaN and infinite numbers, which end a run before they reach a checkpoint; errors carry the minibatch.
 
 use rl_core::{Column, Error, Result};
 use rl_nn::{Params, StepStats, tensor};
 
-/// Refuses a loss of update `number` that is not finite; `culprit` names what made it so, where that can be told.
+/// Checks the loss of update `number`; `culprit` finds the first value that is not finite, for the error message.
+///
+/// # Errors
+/// If the loss is not finite.
 pub(crate) fn finite_loss(number: u64, loss: f64, culprit: impl FnOnce() -> Option<String>) -> Result<()> {
     if loss.is_finite() {
         return Ok(());
@@ -12,11 +15,11 @@ pub(crate) fn finite_loss(number: u64, loss: f64, culprit: impl FnOnce() -> Opti
     Err(not_finite(number, format!("the loss is {loss}{culprit}")))
 }
 
-/// Refuses a step against `grad` that is not one: of a gradient that is not finite, which has changed nothing, or to parameters
-/// that are not.
+/// Checks gradient and parameters after the optimiser step of update `number`.
 ///
 /// # Errors
-/// If there is such a value; the first parameter with one is named.
+/// If the gradient is not finite, in which case no parameter has changed, or a parameter is not finite after the step;
+/// the error names the first such parameter.
 pub(crate) fn finite_step(number: u64, moved: StepStats, grad: &[f32], params: &Params) -> Result<()> {
     let first = |values: &[f32]| values.iter().position(|value| !value.is_finite());
     if !moved.norm.is_finite() {
@@ -32,13 +35,13 @@ pub(crate) fn finite_step(number: u64, moved: StepStats, grad: &[f32], params: &
     Err(not_finite(number, format!("its step makes the parameter {} {}", params.name_at(at), values[at])))
 }
 
-/// The first of `values` that is not finite, with the row of so many in which it stands.
+/// Message on the first of `values` that is not finite and its row, of `rows` rows; `None` if all are finite.
 pub(crate) fn first_not_finite(of: &str, values: &[f32], rows: usize) -> Option<String> {
     let at = values.iter().position(|value| !value.is_finite())?;
     Some(format!("{of}: row {} is {}", at / (values.len() / rows), values[at]))
 }
 
-/// Adds to what is not finite the batch that it came of, which is still where the update left it; to other errors nothing.
+/// Adds the current minibatch to an error of numbers that are not finite; leaves other errors as they are.
 pub(crate) fn with_batch(error: Error, batch: impl FnOnce() -> Vec<Column>) -> Error {
     match error {
         Error::NotFinite { update, what, .. } => Error::NotFinite { update, what, batch: batch() },

@@ -66,8 +66,7 @@ pub(crate) struct Config {
     pub rho_clip: f64,
     /// c̄: clip of the importance weights that carry later errors back (the trace).
     pub c_clip: f64,
-    /// Largest age, in updates, of the weights that acted when their block is learned from; actors that are farther ahead
-    /// wait.
+    /// Largest age, in updates, of the weights that acted when their block is learned from; actors farther ahead wait.
     pub max_lag: usize,
     /// Agent steps per seat and update.
     pub horizon: usize,

@@ -1,21 +1,27 @@
-//! What is legal of one discrete action, by its flags: none where everything is, else at least one of them is set, which
+//! Action masks of one discrete action: empty where every value is legal, else with at least one flag set, which
 //! environments promise ([`Env`](rl_core::Env)).
 
 use rl_core::Rng;
 
 const PROMISED: &str = "an environment promises an action that is legal";
 
-/// Panics where nothing is: the flags are no environment's.
+/// Checks that a mask is empty or allows an action.
+///
+/// # Panics
+/// If the mask is not empty and allows no action.
 pub(crate) fn check(legal: &[u8]) {
     assert!(legal.is_empty() || legal.iter().any(|&flag| flag != 0), "{PROMISED}");
 }
 
-/// Whether `action` is.
+/// Whether the mask allows `action`.
 pub(crate) fn allows(legal: &[u8], action: usize) -> bool {
     legal.get(action).is_none_or(|&flag| flag != 0)
 }
 
-/// Uniform among the legal ones of `count`.
+/// Draws an action uniformly among the legal ones of `count`.
+///
+/// # Panics
+/// If the mask is not empty and allows no action.
 pub(crate) fn random(count: u32, legal: &[u8], rng: &mut Rng) -> u32 {
     if legal.is_empty() {
         return rng.below(count);
@@ -26,13 +32,16 @@ pub(crate) fn random(count: u32, legal: &[u8], rng: &mut Rng) -> u32 {
     allowed.nth(rng.below(number) as usize).expect("fewer than there are")
 }
 
-/// The first of the greatest of the values of legal ones.
+/// The legal action with the greatest value, the first of equal ones.
+///
+/// # Panics
+/// If no action is legal.
 pub(crate) fn argmax(values: &[f32], legal: &[u8]) -> usize {
     let better = |best: usize, next: usize| if values[next] > values[best] { next } else { best };
     (0..values.len()).filter(|&action| allows(legal, action)).reduce(better).expect(PROMISED)
 }
 
-/// Writes `values` to `out`, and not a number where an action is illegal.
+/// Writes the values of legal actions to `out`, and NaN for illegal ones.
 pub(crate) fn keep(values: &[f32], legal: &[u8], out: &mut [f32]) {
     for (action, (out, &value)) in out.iter_mut().zip(values).enumerate() {
         *out = if allows(legal, action) { value } else { f32::NAN };

@@ -1,8 +1,8 @@
 //! Actor-critic loss of a minibatch, and its gradient by the network's outputs, in closed form.
 //!
-//! The loss is the mean over the steps of `surrogate - entropy · H + value · ½ (V - R)²`. It is computed on the host and in
-//! double precision: that takes a hundredth of the network's time, saves a graph of thirty small operations, and yields the
-//! logged metrics on the way.
+//! The loss is the mean over the steps of `surrogate - entropy · H + value · ½ (V - R)²`. It is computed on the host and
+//! in double precision: that takes a hundredth of the network's time, saves a graph of thirty small operations, and
+//! yields the logged metrics on the way.
 //! Source: Schulman et al. 2017, eq. 9; the clipped value loss after OpenAI Baselines, `ppo2/model.py`.
 
 use candle_core::{Result, Tensor};
@@ -79,9 +79,9 @@ impl Loss {
         Self { dist: Distribution::new(spec), by_outputs: Vec::new(), by_values: Vec::new() }
     }
 
-    /// Computes the loss of policy `outputs`, `[B, W]`, and `values`, `[B]`, and stores its gradients; without steps all are 0.
+    /// Computes the loss of policy `outputs`, `[B, W]`, and `values`, `[B]`, and stores its gradients.
     ///
-    /// `clip` is the clip range ε of the probability ratio.
+    /// Without steps all terms are 0. `clip` is the clip range ε of the probability ratio.
     ///
     /// # Panics
     /// If `outputs`, `values` and `steps` do not have the same number of rows.
@@ -131,7 +131,7 @@ impl Loss {
         }
     }
 
-    /// A scalar whose gradient by the network is that of the loss: Σ outputs · gradients by them.
+    /// A scalar tensor with the gradients of the last loss: Σ outputs · gradients by them.
     pub(crate) fn handle(&self, outputs: &Tensor, values: &Tensor) -> Result<Tensor> {
         along(outputs, &self.by_outputs)? + along(values, &self.by_values)?
     }
@@ -152,8 +152,8 @@ impl Terms {
 
 /// Value loss, half the squared error, and its derivative by the value.
 ///
-/// With a range `clip` the larger of two losses: that of the value, and that of the value clipped to the range around the
-/// old one, whose derivative is 0.
+/// With a range `clip` the larger of two losses: that of the value, and that of the value clipped to the range around
+/// the old one, whose derivative is 0.
 fn value_loss(value: f32, step: &Step<'_>, clip: Option<f64>) -> (f64, f64) {
     let [value, old, target] = [value, step.value, step.target].map(f64::from);
     let error = value - target;

@@ -1,4 +1,4 @@
-//! The table `memory` of `[agent]`: what a policy remembers of an episode besides what it sees.
+//! The table `memory` of `[agent]`: the recurrent layer of a network.
 
 use candle_core::Result;
 use rl_nn::{Gru, Lstm, Recurrent, Scope};
@@ -6,30 +6,33 @@ use serde::{Deserialize, Serialize};
 
 use crate::config;
 
-/// What stands between an encoder and the heads: in a preset a table whose key `kind` is one of these.
+/// Recurrent layer between the encoder and the heads: in a preset a table whose key `kind` is one of these.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "lowercase", deny_unknown_fields)]
 pub(crate) enum Memory {
-    /// Nothing: each observation stands for itself.
+    /// No recurrent layer.
     None {}, // a struct, since only of those are unknown keys refused
-    /// A gated recurrent unit. Source: Cho et al. 2014.
+    /// A gated recurrent unit (GRU). Source: Cho et al. 2014.
     Gru {
-        /// Numbers that are remembered.
+        /// Outputs of the layer, and width of its state.
         units: usize,
-        /// Steps that gradients go back through; a divisor of the horizon.
+        /// Length of a sequence in steps, through which gradients are propagated; a divisor of the horizon.
         steps: usize,
     },
-    /// A long short-term memory. Source: Hochreiter and Schmidhuber 1997.
+    /// A long short-term memory (LSTM). Source: Hochreiter and Schmidhuber 1997.
     Lstm {
-        /// Outputs; twice as many numbers are remembered.
+        /// Outputs of the layer; its state is twice as wide.
         units: usize,
-        /// Steps that gradients go back through; a divisor of the horizon.
+        /// Length of a sequence in steps, through which gradients are propagated; a divisor of the horizon.
         steps: usize,
     },
 }
 
 impl Memory {
-    /// Refuses what has no units, or whose sequences do not make up a block.
+    /// Checks the settings for rollouts of `horizon` steps.
+    ///
+    /// # Errors
+    /// If there are no or too many units, or `steps` does not divide `horizon`.
     pub(crate) fn check(self, horizon: usize) -> rl_core::Result<()> {
         let (Self::Gru { units, steps } | Self::Lstm { units, steps }) = self else { return Ok(()) };
         let bad = |key: &str, message: String| Err(config::bad(&format!("memory.{key}"), message));
@@ -40,7 +43,7 @@ impl Memory {
         Ok(())
     }
 
-    /// Steps of a sequence, where anything is remembered.
+    /// Length of a sequence in steps; `None` without a recurrent layer.
     pub(crate) fn steps(self) -> Option<usize> {
         match self {
             Self::None {} => None,
@@ -48,7 +51,7 @@ impl Memory {
         }
     }
 
-    /// Numbers of a state.
+    /// Width of the recurrent state, `S`; 0 without a recurrent layer.
     pub(crate) fn state_width(self) -> usize {
         match self {
             Self::None {} => 0,
@@ -57,7 +60,7 @@ impl Memory {
         }
     }
 
-    /// The layer behind features of `inputs` numbers. It comes with the initialisation of whoever trains on targets.
+    /// Creates the layer for `inputs` features, initialised as value-based agents need it; `None` without one.
     pub(crate) fn layer(self, scope: &mut Scope<'_>, inputs: usize) -> Result<Option<Recurrent>> {
         Ok(match self {
             Self::None {} => None,

@@ -1,7 +1,7 @@
 //! Minibatches of on-policy learners: single steps, or sequences of the steps of a seat where the network has a memory.
 //!
-//! A sequence begins with the stored recurrent state of the policy, which is reset where an episode starts. Rows without a
-//! step, the last observations of episodes, pass through the network but do not enter the loss.
+//! A sequence begins with the stored recurrent state of the policy, which is reset where an episode starts. Rows without
+//! a step, the last observations of episodes, pass through the network but do not enter the loss.
 //! Source: Huang et al. 2022, "The 37 implementation details of PPO", of the LSTM: states that reset, seats that stay in order.
 
 use rl_core::{Column, Spec};
@@ -37,8 +37,8 @@ impl Minibatch {
 
     /// Fills the minibatch with the sequences whose numbers are in `part`, each of `length` rows of one seat.
     ///
-    /// Sequences are numbered by time, then by seat. `seats` are all seats as (block, index in it); `steps` are all played
-    /// steps, sorted by [`Played::place`].
+    /// Sequences are numbered by time, then by seat. `seats` are all seats as (block, index in it); `steps` are all
+    /// played steps, sorted by [`Played::place`].
     pub(crate) fn of_sequences(
         &mut self,
         blocks: &[Rollout],
@@ -72,8 +72,8 @@ impl Minibatch {
 
     /// Contents of the minibatch as named columns, for the report of an error.
     ///
-    /// Advantages are not normalised. With a recurrent layer observations are of all rows of the sequences, and the other
-    /// columns only of rows with a step.
+    /// Advantages are not normalised. With a recurrent layer observations are of all rows of the sequences, and the
+    /// other columns only of rows with a step.
     pub(crate) fn columns(&self, spec: &Spec, blocks: &[Rollout]) -> Vec<Column> {
         let rows = self.steps.len();
         let steps = || self.steps.iter().map(|step| (&blocks[step.block as usize], step.t as usize, step.e as usize));

@@ -1,7 +1,7 @@
 //! Learner of PPO, A2C and IMPALA: rollouts of all seats, advantages, epochs of minibatches, and no replay.
 //!
-//! With a memory, minibatches consist of whole sequences instead of steps. In a distributed run all members make as many
-//! minibatches as the mean of their steps allows, and average the gradients of each minibatch.
+//! With a memory, minibatches consist of whole sequences instead of steps. In a distributed run all members make as
+//! many minibatches as the mean of their steps allows, and average the gradients of each minibatch.
 //! Source: Mnih et al. 2016; Schulman et al. 2017.
 
 use std::ops::Range;

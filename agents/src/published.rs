@@ -1,8 +1,8 @@
 //! Publishing of weights from a learner to its actors.
 //!
-//! The learner copies its weights to a private buffer and then swaps one pointer; an actor takes the pointer and copies from
-//! the buffer. Nobody copies under a lock, and nobody waits for a copy. The replaced buffer is reused for the next copy once
-//! no actor reads it any more.
+//! The learner copies its weights to a private buffer and then swaps one pointer; an actor takes the pointer and copies
+//! from the buffer. Nobody copies under a lock, and nobody waits for a copy. The replaced buffer is reused for the next
+//! copy once no actor reads it any more.
 
 mod exchange;
 
@@ -36,7 +36,7 @@ struct Snapshot {
 pub struct Published(Exchange<Snapshot>);
 
 impl Published {
-    /// Publishes a copy of `params`; `version` is the number of the learner's optimiser steps. Does nothing without followers.
+    /// Publishes a copy of `params`; `version` counts the learner's optimiser steps. Does nothing without followers.
     ///
     /// # Errors
     /// If the device fails.
@@ -64,8 +64,8 @@ pub struct Follower {
 }
 
 impl Follower {
-    /// Copies the weights published last to the actor's parameters, if they are new, and returns their version: the learner's
-    /// optimiser steps, 0 before anything was published.
+    /// Copies the weights published last to the actor's parameters, if they are new, and returns their version: the
+    /// learner's optimiser steps, 0 before anything was published.
     ///
     /// # Errors
     /// If the device fails.

@@ -1,9 +1,9 @@
-//! A network of action values, or of their distributions: an encoder, a memory or none, and a head of one stream or two.
+//! Q-network, of action values or their distributions: encoder, optional recurrent layer, and plain or dueling head.
 //!
-//! What it makes is always `[B, W, A]`: for each action W numbers, one where only the value is asked for, else the logits of
-//! atoms or quantiles; the W of an implicit network are the quantiles that were drawn. With two streams a number is the
-//! state's plus the action's less the mean of all actions', so that the network tells them apart.
-//! The host adds the streams and hands gradients back to them: in the graph are only layers.
+//! Outputs are always `[B, W, A]`: W numbers per action, which are the action value (W = 1), the logits of atoms, or
+//! quantiles; an implicit quantile network has one output per drawn τ. A dueling head has an output of the state's
+//! stream plus that of the action's stream minus the mean of the action's stream over all actions.
+//! The host adds the streams and passes gradients back to them: the graph holds only layers.
 //! Source: Wang et al. 2016, "Dueling network architectures", eq. 9, each stream with its own last dense layer.
 
 use candle_core::{Device, Result, Tensor};
@@ -22,88 +22,89 @@ use embedding::Embedding;
 mod dense;
 mod embedding;
 
-/// What stands between an observation and its values.
+/// Architecture of a Q-network.
 #[derive(Clone, Debug)]
 pub(crate) struct Shape {
-    /// What looks at frames, where there are any.
+    /// Convolutional network for frames; unused without frames.
     pub(crate) trunk: Trunk,
-    /// Widths of the dense layers; the last belongs to the head where that has two streams, noise or an embedding before it.
+    /// Widths of the dense layers; the last belongs to the head if that is dueling, noisy or follows an embedding of τ.
     pub(crate) hidden: Vec<usize>,
-    /// What is remembered of an episode, behind the encoder's layers.
+    /// Recurrent layer after the encoder.
     pub(crate) memory: Memory,
-    /// Numbers per action; 1 where τ is embedded.
+    /// Outputs per action; 1 for an implicit quantile network.
     pub(crate) width: usize,
-    /// Whether there are two streams.
+    /// Whether the head is dueling.
     pub(crate) dueling: bool,
-    /// σ₀ of the head's layers; 0 for plain ones.
+    /// Initial noise σ₀ of the head's layers (NoisyNet); 0 for plain layers.
     pub(crate) noisy: f64,
-    /// Cosines of an embedding of τ, and where it is mixed in.
+    /// Number of cosines that embed τ, and the place of the embedding; `None` but for implicit quantile networks.
     pub(crate) embedding: Option<(usize, Mix)>,
-    /// Whether the encoder's layers are normalised.
+    /// Whether the encoder's layers have layer normalisation.
     pub(crate) layer_norm: bool,
-    /// Whether features are to be seen as the statistics in its buffers say.
+    /// Whether the network gets buffers for the statistics that normalise features.
     pub(crate) standardise: bool,
-    /// How the weights of all layers begin, but for those of a memory and of noise.
+    /// Initialisation of all layers, recurrent and noisy ones excepted.
     pub(crate) start: Start,
-    /// What the dense and convolutional layers below the last multiply.
+    /// Number format in which dense and convolutional layers below the last one multiply.
     pub(crate) precision: Precision,
 }
 
-/// What a pass takes besides observations.
+/// Random numbers of a forward pass.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Draws {
-    /// Quantiles, `[B, N]`; none without an embedding.
+    /// Probabilities τ of quantiles, `[B, N]`; empty for other than implicit quantile networks.
     pub(crate) taus: Vec<f32>,
-    /// Rows of [`noise`](QNet::noise), one for all or one for each observation; none for the means of noisy weights.
+    /// Rows of [`noise`](QNet::noise), one for all or one per observation; empty for the means of noisy weights.
     pub(crate) noise: Vec<f32>,
 }
 
 impl Draws {
+    /// Removes all random numbers.
     pub(crate) fn clear(&mut self) {
         self.taus.clear();
         self.noise.clear();
     }
 
-    /// Draws so many quantiles more, and a row of noise of `width`.
+    /// Draws and appends `taus` probabilities, uniform in [0, 1), and a row of noise of `width` numbers.
     pub(crate) fn draw(&mut self, taus: usize, width: usize, rng: &mut Rng) {
         self.taus.extend((0..taus).map(|_| rng.f32()));
         draw_noise(width, rng, &mut self.noise);
     }
 }
 
-/// Q(s, ·) of one discrete action.
+/// Q-network: observations to Q(s, ·) of one discrete action, or to the distributions of its returns.
 pub(crate) struct QNet {
-    /// Standardises features, where that is asked for.
+    /// Normalisation of features; `None` where it is not asked for.
     standardise: Option<Standardise>,
     tower: Tower,
     embedding: Option<Embedding>,
-    /// The state's stream, where they are two.
+    /// Stream of the state value; `None` where the head is not dueling.
     value: Option<Head>,
-    /// The actions' stream, or the only one.
+    /// Stream of the advantages, or the only stream.
     advantage: Head,
     actions: usize,
     noise: usize,
     device: Device,
 }
 
-/// The last dense layer, where it is not the encoder's, and the linear one after it.
+/// One stream of the head: the last dense layer, unless it belongs to the encoder, and the linear output layer.
 struct Head {
     wide: Option<Dense>,
     out: Dense,
 }
 
-/// Memory of passes on the host.
+/// Buffers of a forward pass on the host.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Pass {
     encoder: HostForward,
     mixed: HostForward,
     value: HostForward,
     room: HostForward,
-    /// What is remembered after the last row of sequences.
+    /// Recurrent states after the last row of sequences, `[B, S]`.
     states: Vec<f32>,
 }
 
-/// What a pass left in the graph.
+/// Outputs of a forward pass, with the graph for gradients.
 pub(crate) struct Outputs {
     advantage: Tensor,
     value: Option<Tensor>,
@@ -111,7 +112,7 @@ pub(crate) struct Outputs {
 }
 
 impl QNet {
-    /// A network for `spec` and its parameters, drawn from `rng`.
+    /// Creates a network for `spec` and its parameters, drawn from `rng`.
     pub(crate) fn new(spec: &Spec, shape: &Shape, device: &Device, rng: Rng) -> Result<(Self, Params)> {
         let mut params = Params::new(device, rng);
         let mut hidden = shape.hidden.clone();
@@ -141,32 +142,32 @@ impl QNet {
         Ok((Self { standardise, tower, embedding, value, advantage, actions, noise, device }, params))
     }
 
-    /// What standardises features, where anything does; passes take features that it was applied to.
+    /// Normalisation of features, to be applied before a pass; `None` where it is not asked for.
     pub(crate) fn standardise(&self) -> Option<&Standardise> {
         self.standardise.as_ref()
     }
 
-    /// Numbers in a row of noise; 0 for a network without.
+    /// Width of a row of noise: random numbers of all noisy layers; 0 without noisy layers.
     pub(crate) fn noise(&self) -> usize {
         self.noise
     }
 
-    /// Actions to choose from.
+    /// Number of actions, `A`.
     pub(crate) fn actions(&self) -> usize {
         self.actions
     }
 
-    /// Numbers that it remembers of a seat; 0 without a memory.
+    /// Width of the recurrent state, `S`; 0 without a recurrent layer.
     pub(crate) fn state_width(&self) -> usize {
         self.tower.state_width()
     }
 
-    /// The graph of a pass; with a memory of the rows of `sequences` that are wanted.
+    /// Outputs for all observations, or with a recurrent layer for the wanted rows of `sequences`, with the graph.
     pub(crate) fn forward(&self, obs: &ObsBatch<'_>, draws: &Draws, sequences: Option<&Sequences>) -> Result<Outputs> {
         Ok(self.forward_on(obs, draws, sequences)?.0)
     }
 
-    /// The same with what is remembered after the last step.
+    /// Outputs as by [`forward`](Self::forward), and the recurrent states after the last step, `[B, S]`.
     fn forward_on(
         &self,
         obs: &ObsBatch<'_>,
@@ -184,8 +185,10 @@ impl QNet {
         Ok((Outputs { advantage, value, actions: self.actions }, states))
     }
 
-    /// `[B, W, A]` on the host, in memory of `pass`: the bits of [`forward`](QNet::forward). On the CPU nothing is built or
-    /// allocated on the way. `states [B, S]` go from before the step to after it; none without a memory.
+    /// Outputs of one step without a graph, `[B, W, A]`, in buffers of `pass`.
+    ///
+    /// The results are bit for bit those of [`forward`](QNet::forward). The recurrent `states [B, S]` are advanced by
+    /// the step; they are empty without a recurrent layer. On the CPU no graph is built and nothing is allocated.
     pub(crate) fn run<'a>(
         &self,
         obs: &ObsBatch<'_>,
@@ -201,8 +204,9 @@ impl QNet {
         self.heads(draws, pass).map_err(rl_nn::tensor)
     }
 
-    /// The same of all rows of sequences, `[T·B, W, A]`, with a memory that is `states [B, S]` before the first; `starts [T, B]`
-    /// are not 0 where an episode starts.
+    /// Outputs of all rows of sequences without a graph, `[T·B, W, A]`, in buffers of `pass`.
+    ///
+    /// `states [B, S]` are the states before the first row; `starts [T, B]` are not 0 where an episode starts.
     pub(crate) fn unroll<'a>(
         &self,
         obs: &ObsBatch<'_>,
@@ -218,7 +222,9 @@ impl QNet {
         self.heads(draws, pass).map_err(rl_nn::tensor)
     }
 
-    /// What is remembered after all rows of sequences, `[B, S]`.
+    /// Recurrent states after all rows of sequences, `[B, S]`, without a graph.
+    ///
+    /// `states [B, S]` are the states before the first row; `starts [T, B]` are not 0 where an episode starts.
     pub(crate) fn remember<'a>(
         &self,
         obs: &ObsBatch<'_>,
@@ -243,7 +249,7 @@ impl QNet {
         Ok(&pass.states)
     }
 
-    /// Features of all rows and the states after them, in memory of `pass`.
+    /// Computes features of all rows and the recurrent states after them, in buffers of `pass`.
     fn pass_on(&self, obs: &ObsBatch<'_>, starts: &[f32], states: &[f32], pass: &mut Pass) -> Result<()> {
         let Pass { encoder, value, room, states: after, .. } = pass;
         after.clear();
@@ -251,7 +257,7 @@ impl QNet {
         self.tower.unroll(obs, starts, after, encoder, [room, value])
     }
 
-    /// Features, left in `pass`, to values.
+    /// Maps the features in `pass` to outputs, `[B, W, A]`.
     fn heads<'a>(&self, draws: &Draws, pass: &'a mut Pass) -> Result<&'a [f32]> {
         let noise = Noise { values: &draws.noise, width: self.noise };
         let Pass { encoder, mixed, value, room, .. } = pass;
@@ -273,7 +279,7 @@ impl QNet {
         Ok(features.values())
     }
 
-    /// All rows of sequences, as a graph takes them.
+    /// Sequences of which all rows are wanted.
     fn sequences(&self, starts: &[f32], states: &[f32]) -> Sequences {
         let batch = states.len() / self.state_width();
         let wanted = (0..starts.len() as u32).collect();
@@ -342,7 +348,7 @@ impl Head {
 }
 
 impl Outputs {
-    /// `[B, W, A]`.
+    /// Copies the outputs to the host, `[B, W, A]`, with the streams added.
     pub(crate) fn to_host(&self) -> Result<Vec<f32>> {
         let mut all: Vec<f32> = self.advantage.flatten_all()?.to_vec1()?;
         if let Some(value) = &self.value {
@@ -351,7 +357,7 @@ impl Outputs {
         Ok(all)
     }
 
-    /// A scalar whose gradient by the network is that of a loss with the gradient `by [B, W, A]`: Σ outputs · gradients.
+    /// A scalar tensor with the gradients of a loss whose gradient by the outputs is `by [B, W, A]`: Σ outputs · `by`.
     pub(crate) fn handle(&self, by: &[f32]) -> Result<Tensor> {
         let Some(value) = &self.value else { return along(&self.advantage, by) };
         let sums: Vec<f32> = by.chunks_exact(self.actions).map(|by| by.iter().sum()).collect();
@@ -361,7 +367,7 @@ impl Outputs {
     }
 }
 
-/// Makes `[B, W, A]` of advantages by adding the values `[B, W]`, less the mean of the advantages of all actions.
+/// Adds state values `[B, W]` to advantages `[B, W, A]`, and subtracts the mean advantage of all actions.
 fn join(values: &[f32], advantages: &mut [f32], actions: usize) {
     for (&value, advantages) in values.iter().zip(advantages.chunks_exact_mut(actions)) {
         let base = value - advantages.iter().sum::<f32>() / actions as f32;

@@ -1,7 +1,7 @@
-//! Rounds of updates on the newest rollout: the played steps with their advantages and targets, and the parts of an epoch.
+//! Rounds of updates on the newest rollout: the played steps with advantages and targets, and the parts of an epoch.
 //!
-//! Shared by all learners without a replay. Every played step is in exactly one minibatch of each epoch; where the number
-//! of steps does not divide, the first minibatches have one step more.
+//! Shared by all learners without a replay. Every played step is in exactly one minibatch of each epoch; where the
+//! number of steps does not divide, the first minibatches have one step more.
 
 use std::ops::Range;
 
@@ -40,7 +40,7 @@ pub(crate) struct Scratch {
 
 /// Replaces `steps` by the played steps of all blocks, with advantages by `gae`; the target is advantage plus value.
 ///
-/// `value(block, t, e)` are the values of the rows before steps, `last` those of the last row, over the seats of all blocks.
+/// `value(block, t, e)` are the values of the rows before steps, `last` those of the last row of all seats.
 pub(crate) fn estimate(
     gae: &Gae,
     blocks: &[Rollout],
@@ -63,8 +63,8 @@ pub(crate) fn estimate(
 
 /// Replaces `steps` by the played steps of all blocks, by time, then by seat.
 ///
-/// `of(at, block, t, e)` returns advantage and target of a step; `at` is its index in an array of all blocks, one after the
-/// other, each `[T, N]`.
+/// `of(at, block, t, e)` returns advantage and target of a step; `at` is its index in an array of all blocks, one after
+/// the other, each `[T, N]`.
 pub(crate) fn list(
     blocks: &[Rollout],
     of: impl Fn(usize, &Rollout, usize, usize) -> (f32, f32),

@@ -1,7 +1,7 @@
 //! Running mean and variance, updated batch by batch.
 //!
-//! Sums are in double precision, in the order of the rows, of differences from a mean that is known before: bits depend on
-//! the rows alone, and a large mean costs no digit of a small variance.
+//! Sums are in double precision, in the order of the rows, of differences from a mean that is known before: bits depend
+//! on the rows alone, and a large mean costs no digit of a small variance.
 //! Source: Chan, Golub and LeVeque 1983, eq. 1.5.
 
 use rl_core::{Reduce, Result};
@@ -94,8 +94,8 @@ fn sums<'a>(rows: impl Iterator<Item = &'a [f32]>, mean: &[f64], of: fn(f64) -> 
 /// Replaces `values` by their means over all members of the run.
 ///
 /// Each value is sent as two `f32` that sum up to it except for some 4 of its 53 bits, in a run of one member too; the
-/// rounding is far below the deviation, as sums are of differences from a mean. Values outside of the range of `f32` are
-/// clamped.
+/// rounding is far below the deviation, as sums are of differences from a mean. Values outside of the range of `f32`
+/// are clamped.
 fn all_reduce(values: &mut [f64], reduce: &mut dyn Reduce) -> Result<()> {
     let most = f64::from(f32::MAX);
     let split = |value: &f64| {

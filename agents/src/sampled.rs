@@ -1,4 +1,4 @@
-//! Sampling actions from the policy of a shared network, and keeping what its learner needs.
+//! Policy of actor-critics: samples actions from a shared network, and stores what the learner needs.
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -13,26 +13,26 @@ use crate::states::States;
 use crate::streams::Streams;
 use crate::{Mode, Policy};
 
-/// What is kept of a step in [`Rollout::extra`].
+/// Data of the policy that acted in a step, stored in [`Rollout::extra`].
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Behaviour<'a> {
-    /// Logarithm of the probability of the actions taken.
+    /// Log-probability of the actions taken.
     pub(crate) log_prob: f32,
-    /// Value of what was seen.
+    /// Value of the observation.
     pub(crate) value: f32,
-    /// Continuous actions as they were drawn; the block holds what the environment got of them.
+    /// Continuous actions as drawn, in units of their intervals; the block holds the clipped ones.
     pub(crate) drawn: &'a [f32],
-    /// What was remembered before it: zeros where an episode starts.
+    /// Recurrent state before the step, `[S]`: zeros where an episode starts.
     pub(crate) state: &'a [f32],
 }
 
 impl<'a> Behaviour<'a> {
-    /// Values per step of a policy that remembers `state` numbers.
+    /// Stored values per step, for a recurrent state of width `state`.
     pub(crate) fn width(spec: &Spec, state: usize) -> usize {
         2 + spec.continuous.len() + state
     }
 
-    /// That of step `t` of seat `e`.
+    /// Reads the data of step `t` of seat `e` from a block.
     pub(crate) fn at(block: &'a Rollout, t: usize, e: usize) -> Self {
         let (kept, rest) = block.extra.at(t, e).split_at(2);
         let (drawn, state) = rest.split_at(block.spec().continuous.len());
@@ -40,11 +40,11 @@ impl<'a> Behaviour<'a> {
     }
 }
 
-/// Draws every action from its distribution, or takes the most probable where an evaluation asks for it.
+/// Policy that samples every action from its distribution, or takes the most probable one in a greedy evaluation.
 ///
 /// Every seat draws from its own stream, and a seat whose episode is over draws nothing, so that the choice does not
-/// depend on how seats are grouped. The value of a truncated seat's true last observation is kept all the same, made from
-/// what was remembered then. Nothing is remembered across the start of an episode.
+/// depend on how seats are grouped. The value of the true last observation of a truncated episode is stored too, with
+/// the recurrent state of that time. The recurrent state is reset where an episode starts.
 pub(crate) struct Sampled {
     net: Arc<ActorCritic>,
     streams: Streams,
@@ -57,7 +57,7 @@ pub(crate) struct Sampled {
 }
 
 impl Sampled {
-    /// A policy for `seats`.
+    /// Creates a policy for `seats` (global numbers).
     pub(crate) fn new(net: Arc<ActorCritic>, spec: &Spec, seed: u64, seats: Range<u32>) -> Self {
         let (states, dist) = (States::new(net.state_width(), seats.len()), Distribution::new(spec));
         let (streams, drawn) = (Streams::new(seed, seats), vec![0.0; spec.continuous.len()]);

@@ -1,8 +1,8 @@
-//! Softmax on the host, in double precision and with `libm`: the bits depend neither on the system nor on the batch around a
-//! row. The greatest logit is subtracted from all first, so that no exponential overflows.
+//! Softmax on the host, in double precision and with `libm`: the bits depend neither on the system nor on the batch
+//! around a row. The greatest logit is subtracted from all first, so that no exponential overflows.
 //!
-//! Sums go from the first to the last: another order would change the bits of runs. Softmaxes inside of networks are `f32`,
-//! and in rl-nn.
+//! Sums go from the first to the last: another order would change the bits of runs. Softmaxes inside of networks are
+//! `f32`, and in rl-nn.
 
 /// Replaces logits by their probabilities, and returns the log-sum-exp of the logits, as [`log_sum`] does.
 ///

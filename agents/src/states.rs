@@ -31,8 +31,8 @@ impl States {
         self.taken.clear();
     }
 
-    /// Visits the next seat and returns its state, reset to zeros if an episode `starts`; adds the seat to the pass if it
-    /// `looks`.
+    /// Visits the next seat and returns its state, reset to zeros if an episode `starts`; adds the seat to the pass if
+    /// it `looks`.
     pub(crate) fn next(&mut self, starts: bool, looks: bool) -> &[f32] {
         let state = &mut self.values[self.seat * self.width..][..self.width];
         if starts {

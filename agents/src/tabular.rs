@@ -2,8 +2,8 @@
 //! Source: Watkins and Dayan 1992; step sizes that fall with visits after Even-Dar and Mansour 2003.
 //!
 //! Updates go by time, then by seat, so that the bits do not depend on how seats are grouped. In a distributed run each
-//! member learns from its own steps, and the tables are averaged after every block: a value that only one member updated
-//! moves by a share of the update.
+//! member learns from its own steps, and the tables are averaged after every block: a value that only one member
+//! updated moves by a share of the update.
 
 mod table;
 
@@ -50,8 +50,8 @@ const MOST: usize = 1 << 22;
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Config {
-    /// Exponent ω of the step size, 0 to 1: the n-th update of a value has step size n^-ω; 0 for step size 1, which suits
-    /// deterministic environments.
+    /// Exponent ω of the step size, 0 to 1: the n-th update of a value has step size n^-ω; 0 for step size 1, which
+    /// suits deterministic environments.
     pub rate_power: f64,
     /// Discount per agent step, 0 to 1.
     pub gamma: f64,
@@ -97,8 +97,8 @@ impl Tabular {
     /// Creates an untrained learner.
     ///
     /// # Errors
-    /// If a setting is out of range, or the environment does not have exactly one discrete action, discrete observations
-    /// alone and few enough states.
+    /// If a setting is out of range, or the environment does not have exactly one discrete action, discrete
+    /// observations alone and few enough states.
     pub(crate) fn new(context: &Context<'_>) -> Result<Self> {
         let config = Config::read(context)?;
         crate::config::playable(refuses(context.spec))?;

@@ -1,4 +1,4 @@
-//! What turns observations into the features of a head: an encoder and, where that is asked for, a memory behind it.
+//! Observations to features for the heads: an encoder, and optionally a recurrent layer after it.
 
 use candle_core::{Device, Result, Tensor};
 use rl_core::Spec;
@@ -7,35 +7,35 @@ use rl_perception::{Encoder, EncoderConfig, ObsBatch, encoder_for};
 
 use crate::Memory;
 
-/// How the rows of a batch follow each other in time.
+/// Order in time of the rows of a batch of `B` sequences, for a recurrent layer.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Sequences {
-    /// `T`; the batch is `[T, B]` rows.
+    /// Steps per sequence, `T`; the batch has `[T, B]` rows.
     pub(crate) steps: usize,
-    /// Not 0 where an episode starts, `[T, B]`.
+    /// Not 0 where an episode starts and the state is reset, `[T, B]`.
     pub(crate) starts: Vec<f32>,
-    /// What is remembered before the first step, `[B, S]`.
+    /// Recurrent states before the first step, `[B, S]`.
     pub(crate) states: Vec<f32>,
-    /// The rows whose features are wanted.
+    /// Numbers of the rows whose features are wanted, `[M]`.
     pub(crate) wanted: Vec<u32>,
 }
 
-/// The same as tensors, where the network is.
+/// Sequences as tensors on the network's device.
 pub(crate) struct Unrolled {
     starts: Tensor,
     states: Tensor,
-    /// Nothing where all rows are wanted.
+    /// Rows whose features are wanted; `None` for all rows.
     wanted: Option<Tensor>,
 }
 
-/// An encoder and, where there is one, its memory.
+/// An encoder, with an optional recurrent layer after it.
 pub(crate) struct Tower {
     encoder: Box<dyn Encoder>,
     memory: Option<Recurrent>,
 }
 
 impl Sequences {
-    /// Sequences that are empty yet.
+    /// Clears all sequences, and sets their number of steps.
     pub(crate) fn begin(&mut self, steps: usize) {
         self.steps = steps;
         self.starts.clear();
@@ -43,7 +43,7 @@ impl Sequences {
         self.wanted.clear();
     }
 
-    /// For networks on `device` that remember `width` numbers.
+    /// Copies the sequences to tensors on `device`, for networks with a recurrent state of width `width`.
     pub(crate) fn unroll(&self, width: usize, device: &Device) -> Result<Unrolled> {
         let (rows, batch) = (self.starts.len(), self.starts.len() / self.steps);
         let wanted = (self.wanted.len() < rows).then(|| Tensor::from_slice(&self.wanted, self.wanted.len(), device));
@@ -56,25 +56,27 @@ impl Sequences {
 }
 
 impl Tower {
-    /// For `spec`, with its parameters below `scope`.
+    /// Creates a tower for `spec`, with its parameters below `scope`.
     pub(crate) fn new(spec: &Spec, config: &EncoderConfig, memory: Memory, scope: &mut Scope<'_>) -> Result<Self> {
         let encoder = encoder_for(spec, config, scope)?;
         let memory = memory.layer(&mut scope.layer("memory"), encoder.width())?;
         Ok(Self { encoder, memory })
     }
 
-    /// Number of features.
+    /// Number of features per row.
     pub(crate) fn width(&self) -> usize {
         self.memory.as_ref().map_or(self.encoder.width(), Recurrent::units)
     }
 
-    /// Numbers that it remembers of a seat.
+    /// Width of the recurrent state; 0 without a recurrent layer.
     pub(crate) fn state_width(&self) -> usize {
         self.memory.as_ref().map_or(0, Recurrent::state_width)
     }
 
-    /// Features of all rows, `[B, width]`; with a memory those of the rows that are wanted, and what is remembered after the
-    /// last step. Of each row of states the numbers from `at` on are this tower's.
+    /// Features of all rows, `[B, width]`, with the graph for gradients.
+    ///
+    /// With a recurrent layer, features of the wanted rows, `[M, width]`, and the states after the last step. In each
+    /// row of states the numbers from `at` on belong to this tower.
     pub(crate) fn forward(
         &self,
         obs: &ObsBatch<'_>,
@@ -93,8 +95,9 @@ impl Tower {
         Ok((wanted.as_ref().map_or(Ok(y.clone()), |wanted| y.index_select(wanted, 0))?, Some(states)))
     }
 
-    /// One step on the host: features of all rows, left in `flow`. Of each row of `states [B, width]` the numbers from `at`
-    /// on are this tower's, and change from before the step to after it.
+    /// Computes features of all rows for one step on the host, and leaves them in `flow`.
+    ///
+    /// In each row of `states [B, width]` the numbers from `at` on belong to this tower, and are advanced by the step.
     pub(crate) fn run(
         &self,
         obs: &ObsBatch<'_>,
@@ -107,9 +110,10 @@ impl Tower {
         self.memory.as_ref().map_or(Ok(()), |memory| flow.recurrent(memory, states, width, at))
     }
 
-    /// All steps of sequences on the host: features of all rows, `[T·B, width]`, left in `flow`, with the bits of
-    /// [`forward`](Tower::forward). `states [B, S]` are only this tower's, and go from before the first step to after the
-    /// last; `starts [T, B]` are not 0 where an episode starts. The rest is scratch memory.
+    /// Computes features of all rows of sequences on the host, `[T·B, width]`, and leaves them in `flow`.
+    ///
+    /// The bits are those of [`forward`](Tower::forward). `states [B, S]`, which belong to this tower alone, are advanced
+    /// by all steps; `starts [T, B]` are not 0 where an episode starts. The last parameter is scratch memory.
     pub(crate) fn unroll(
         &self,
         obs: &ObsBatch<'_>,

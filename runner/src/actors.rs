@@ -1,15 +1,16 @@
 //! Threads that act and step while this one learns: blocks go there empty and come back full, by value.
 //!
-//! An actor owns its seats' environments, a policy with weights of its own, and a few blocks. For every block it first takes
-//! over the weights that were published last, and notes their version in it. The learner's thread takes the next block of
-//! every actor, in the order of seats, and gives them back once it has learned from them and published what came of it.
+//! An actor owns its seats' environments, a policy with weights of its own, and a few blocks. For every block it first
+//! takes over the weights that were published last, and notes their version in it. The learner's thread takes the next
+//! block of every actor, in the order of seats, and gives them back once it has learned from them and published what
+//! came of it.
 //!
-//! The number of blocks is all that holds an actor back, and it bounds the lag: with `max_lag + 1` blocks an actor begins its
-//! block r when block r - max_lag - 1 has come back, so that no block is older than `max_lag` rounds when it is learned from.
-//! Without a lag actors and learner take turns, and the bits are those of a run without actors.
+//! The number of blocks is all that holds an actor back, and it bounds the lag: with `max_lag + 1` blocks an actor
+//! begins its block r when block r - max_lag - 1 has come back, so that no block is older than `max_lag` rounds when it
+//! is learned from. Without a lag actors and learner take turns, and the bits are those of a run without actors.
 //!
-//! At rest, as for a checkpoint, all that was under way has been learned from, the threads have ended, and what they owned is
-//! back with the session: nothing but how old which weights were is lost between two sittings.
+//! At rest, as for a checkpoint, all that was under way has been learned from, the threads have ended, and what they
+//! owned is back with the session: nothing but how old which weights were is lost between two sittings.
 
 use std::collections::VecDeque;
 use std::ops::Range;

@@ -1,4 +1,4 @@
-//! `rl-run bench`: how fast this machine is at one hop of the loop.
+//! `rl-run bench`: measures how fast this machine is at a part of training.
 
 mod nn;
 mod train;
@@ -19,7 +19,7 @@ use crate::preset::MOST_SEATS;
 use crate::tables::Tables;
 use crate::usage::{self, usage};
 
-/// Steps between two looks at the clock.
+/// Steps from one look at the clock to the next.
 const HORIZON: usize = 32;
 /// Rows of random actions, drawn before the clock starts and then played over and over.
 const DRAWN: usize = 4096;
@@ -73,7 +73,7 @@ struct Report {
     seconds: f64,
 }
 
-/// What one thread did.
+/// Work that one thread did.
 #[derive(Clone, Copy, Debug, Default)]
 struct Done {
     steps: u64,
@@ -113,7 +113,8 @@ fn env(args: &EnvArgs, tables: &Tables) -> anyhow::Result<ExitCode> {
         let seating = Seating { seed: args.seed, seats: share(thread)..share(thread + 1) };
         workers.push(Worker::new(resolved.seat(&seating)?, &seating)?);
     }
-    // The gate belongs to the closure: where a thread cannot be started it is dropped, and those that wait at it go home.
+    // The gate belongs to the closure: where a thread cannot be started it is dropped, and those that wait at it go
+    // home.
     let (gate, start) = bounded(0);
     let done = thread::scope(move |scope| {
         let spawn = |worker: Worker| {
@@ -149,7 +150,7 @@ fn plain(report: &Report) -> String {
     )
 }
 
-/// The seats of one thread, their block and their actions.
+/// The seats of one thread, with their block and actions.
 struct Worker {
     env: Box<dyn VecEnv>,
     block: Rollout,
@@ -170,7 +171,7 @@ impl Worker {
         Ok(Self { env, block, discrete, continuous })
     }
 
-    /// Waits for the start, then steps until the time is over; nothing where there is no start.
+    /// Waits for the start, then steps until the time is over; does nothing if there is no start.
     fn run(mut self, start: &Receiver<()>, limit: Duration) -> Result<Done> {
         let (discrete, continuous) = (self.discrete.len() / DRAWN, self.continuous.len() / DRAWN);
         let (mut done, mut row) = (Done::default(), 0);

@@ -231,7 +231,8 @@ fn again(
         now.frames += u64::from(shown.told.frames);
         now.end = shown.told.end;
         if now.end.over() && step + 1 < played.steps() {
-            // Recorded steps that others follow end nothing. Before it four bits of each were compared, and those of an end are none.
+            // Recorded steps that others follow end nothing. Before it four bits of each were compared, and those of an
+            // end are none.
             return Ok(Found { differs: Some((step + 1, replayed.equal() + 1)), ..found });
         }
     }

@@ -74,17 +74,17 @@ pub(crate) struct Machine {
 }
 
 impl Machine {
-    /// Name of the device.
+    /// Name of the device: `cpu` unless `--device` names another.
     pub(crate) fn device(&self) -> &str {
         self.device.as_deref().unwrap_or("cpu")
     }
 
-    /// The same for a run that `used` one.
+    /// Name of the device for a run that `used` one: that one unless `--device` names another.
     pub(crate) fn device_of<'a>(&'a self, used: &'a str) -> &'a str {
         self.device.as_deref().unwrap_or(used)
     }
 
-    /// Threads that may be used at once.
+    /// Most threads that may be used at once.
     pub(crate) fn threads(&self) -> usize {
         self.cpu.threads()
     }
@@ -92,7 +92,7 @@ impl Machine {
     /// Threads that step environments.
     ///
     /// # Errors
-    /// If more are asked for than there may be.
+    /// If `--workers` asks for more than [`threads`](Self::threads).
     pub(crate) fn workers(&self) -> anyhow::Result<Workers> {
         let threads = self.threads();
         match self.workers.map(usize::from) {
@@ -104,7 +104,7 @@ impl Machine {
         }
     }
 
-    /// [`Cpu::settle`].
+    /// Makes the choices that hold for the whole process; see [`Cpu::settle`].
     pub(crate) fn settle(&self) -> anyhow::Result<()> {
         self.cpu.settle()
     }
@@ -121,13 +121,14 @@ pub(crate) struct Cpu {
     isa: Option<String>,
 }
 
-/// Read by rayon and candle whenever they need it, so they are set before anything of this process runs.
+/// Variables that rayon and candle read whenever they need them, so that they are set before anything else runs.
 const THREADS: [&str; 2] = ["RAYON_NUM_THREADS", "CANDLE_NUM_THREADS"];
-/// Memory that is freed stays with the process: the next update asks for it again, and fresh pages cost a tenth of it.
+/// Variable that makes the allocator keep freed memory: the next update asks for it again, and fresh pages cost a tenth
+/// of it.
 const KEEP: (&str, &str) = ("MIMALLOC_PURGE_DELAY", "-1");
 
 impl Cpu {
-    /// How many threads there may be.
+    /// Most threads that may be used at once: `--threads`, else `$RAYON_NUM_THREADS`, else one per core.
     pub(crate) fn threads(&self) -> usize {
         let set = std::env::var(THREADS[0]).ok().and_then(|text| text.parse().ok()).filter(|&threads| threads > 0);
         let cores = || std::thread::available_parallelism().map_or(1, usize::from);
@@ -137,7 +138,8 @@ impl Cpu {
     /// Makes the choices that hold for the whole process.
     ///
     /// # Errors
-    /// If this CPU lacks the instruction set, as many threads cannot be started, or the program cannot be started again.
+    /// If this CPU lacks the instruction set, as many threads cannot be started, or the program cannot be started
+    /// again.
     pub(crate) fn settle(&self) -> anyhow::Result<()> {
         self.settle_environment()?;
         self.start_threads()?;
@@ -154,8 +156,8 @@ impl Cpu {
         }
     }
 
-    /// Starts this program again in its own place where the environment says something else than `--threads`, or nothing of
-    /// how memory is kept: a process cannot change its environment without `unsafe`, and for its allocator it is too late.
+    /// Starts this program again in its own place if environment variables differ from `--threads` or do not say how
+    /// memory is kept. A process cannot change its environment without `unsafe`, and for its allocator it is too late.
     fn settle_environment(&self) -> anyhow::Result<()> {
         let threads = self.threads.map(|threads| threads.to_string());
         let mut wanted: Vec<(&str, &str)> =
@@ -173,10 +175,10 @@ impl Cpu {
     }
 }
 
-/// The whole of `rl-run`, over these tables of environments and agents.
+/// Runs `rl-run` with these tables of environments and agents.
 ///
-/// To be called first thing: it reads the arguments, may start the program again in its own place with other environment
-/// variables (for `--threads` and how memory is kept), and sets a hook for panics and handlers for signals.
+/// To be called first thing: it reads the arguments, may start the program again in its own place with other
+/// environment variables (for `--threads` and how memory is kept), and sets a hook for panics and handlers for signals.
 pub fn main(envs: &[&'static [EnvEntry]], agents: &[&'static [AgentEntry]]) -> ExitCode {
     hush_caught_panics();
     let said = match Cli::try_parse() {
@@ -230,7 +232,7 @@ fn run(cli: Cli, tables: &Tables) -> anyhow::Result<ExitCode> {
     }
 }
 
-/// What Rust says of a text that is no number, and what a person would.
+/// What Rust says of text that is not a number, and what is said here.
 const WORDS: [(&str, &str); 5] = [
     ("invalid digit found in string", "expected a whole number from 0 on"),
     ("cannot parse integer from empty string", "expected a whole number from 0 on"),
@@ -239,7 +241,7 @@ const WORDS: [(&str, &str); 5] = [
     ("cannot parse float from empty string", "expected a number"),
 ];
 
-/// What may stand in the place of the argument that clap misses, by command.
+/// By command, what may be given in place of an argument that clap misses.
 const INSTEAD: [(&str, &str); 6] = [
     ("rollout", ": name --actions FILE, or --random with --steps N"),
     ("record", ": name --out FILE and a RUN, or --model NAME, or --env ENV with --random"),
@@ -249,7 +251,8 @@ const INSTEAD: [(&str, &str); 6] = [
     ("list", ": name envs, agents, presets, settings or models"),
 ];
 
-/// What clap says before it explains the usage, in one line, and what it cannot know. `first` is the first word of the command line.
+/// Writes in one line what clap says before it explains the usage, and hints that clap cannot know. `first` is the
+/// first word of the command line.
 fn one_line(error: &clap::Error, first: Option<&str>) -> String {
     let text = error.render().to_string();
     let said = text.lines().take_while(|line| !line.starts_with("Usage:")).map(str::trim);
@@ -265,7 +268,8 @@ fn one_line(error: &clap::Error, first: Option<&str>) -> String {
         (ErrorKind::UnknownArgument, Some("resume")) if of_training(error) => {
             ": a run keeps its settings, only --frames changes"
         }
-        (ErrorKind::MissingRequiredArgument, Some(command)) => {
+        // What another flag requires is none of these.
+        (ErrorKind::MissingRequiredArgument, Some(command)) if said.contains('<') => {
             INSTEAD.iter().find(|(of, _)| *of == command).map_or("", |(_, instead)| instead)
         }
         (ErrorKind::ArgumentConflict, Some(flag)) if flag.starts_with('-') && said.contains("the subcommand '") => {
@@ -276,7 +280,7 @@ fn one_line(error: &clap::Error, first: Option<&str>) -> String {
     format!("{said}{mend} (see --help)")
 }
 
-/// Whether the flag that is unknown here is one of training.
+/// Whether the flag that is unknown to a command is one of training.
 fn of_training(error: &clap::Error) -> bool {
     let flag = match error.get(ContextKind::InvalidArg) {
         Some(ContextValue::String(flag)) => flag.trim_start_matches('-'),

@@ -1,11 +1,11 @@
 //! One block of experience from every seat: act on all of them in one batch, then step them, here or on all cores.
 //!
-//! Seats are divided into groups, one per worker at most; this thread steps the first of them itself. Every seat has its
-//! own random streams, a row of a forward pass does not depend on the batch around it, and whoever reads the blocks reads
-//! them by time, then by seat: so the number of groups and of threads decides no bit.
+//! Seats are divided into groups, one per worker at most; this thread steps the first of them itself. Every seat has
+//! its own random streams, a row of a forward pass does not depend on the batch around it, and whoever reads the blocks
+//! reads them by time, then by seat: so the number of groups and of threads decides no bit.
 //!
-//! Two halves that take turns, one stepping while actions are chosen for the other, would not pay here: both already use
-//! every core, and choosing takes a few hundredths of a training run's time.
+//! Two halves that take turns, one stepping while actions are chosen for the other, would not pay here: both already
+//! use every core, and choosing takes a few hundredths of a training run's time.
 
 use std::ops::Range;
 use std::time::{Duration, Instant};

@@ -1,8 +1,9 @@
-//! `--tui`: a run as it goes, on a terminal: curves, where the time goes, the last episodes, and the first seat's game.
+//! `--tui`: shows a run on a terminal while it trains: curves, where the time goes, the last episodes, and the first
+//! seat's game.
 //!
-//! Training tells a [`Board`] what happened, a few times a second and at a cost of microseconds; a thread of its own draws and
-//! takes keys. Nothing that it does reaches the run but the request to stop, which is that of Ctrl-C. Whatever ends the
-//! program, the terminal is given back as it was: at the end, after an error, after a panic, and by a second Ctrl-C.
+//! Training tells a [`Board`] what happened, a few times a second and within microseconds; a thread of its own draws
+//! and takes keys. It affects the run only by a request to stop, like that of Ctrl-C. The terminal is restored however
+//! the program ends: normally, by an error, a panic or a second Ctrl-C.
 
 #[cfg(feature = "tui")]
 mod board;
@@ -24,7 +25,7 @@ pub(crate) use board::Board;
 #[cfg(feature = "tui")]
 pub(crate) use terminal::restore;
 
-/// A build without dashboards has none.
+/// A dashboard, of which a build without the feature `tui` has none.
 #[cfg(not(feature = "tui"))]
 pub(crate) enum Board {}
 
@@ -37,7 +38,7 @@ mod none {
     use crate::usage::usage;
 
     impl Board {
-        /// Says how to get one.
+        /// Returns an error that says how to get dashboards.
         pub(crate) fn open(_title: &str, _done: u64, _total: u64, _stop: &Stop) -> anyhow::Result<Self> {
             Err(usage(
                 "--tui: this rl-run was built without the feature `tui`: `cargo build --release -p rl-runner --features tui` has it",
@@ -62,6 +63,6 @@ mod none {
     }
 }
 
-/// Nothing to give back.
+/// Does nothing: without dashboards no terminal is taken.
 #[cfg(not(feature = "tui"))]
 pub(crate) fn restore() {}

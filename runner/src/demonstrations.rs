@@ -66,7 +66,8 @@ pub(crate) fn settle(resolved: &mut Resolved) -> anyhow::Result<()> {
 /// nothing is shown.
 ///
 /// # Errors
-/// If an environment fails, or a recording is missing, damaged, or none of this environment; the message names the file.
+/// If an environment fails, or a recording is missing, damaged, or none of this environment; the message names the
+/// file.
 pub(crate) fn begin(resolved: &Resolved, session: &mut Session, train: &Train) -> anyhow::Result<Option<Shown>> {
     session.begin(train)?;
     let Some(audience) = session.learner.demonstrations() else { return Ok(None) };

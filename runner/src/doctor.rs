@@ -1,6 +1,6 @@
-//! `rl-run doctor`: what is installed, found and missing, and how to mend each.
+//! `rl-run doctor`: checks what is installed, found and missing, and says how to mend it.
 //!
-//! Nothing is guessed where it can be tried: the environment of the main job is opened, ROM and all.
+//! Whatever can be tried is tried: the environment of the main job is opened, with its ROM.
 
 use std::path::Path;
 use std::process::{Command, ExitCode, Stdio};
@@ -14,9 +14,9 @@ use crate::preset::{self, Ask};
 use crate::tables::Tables;
 use crate::{output, run_dir};
 
-/// Memory below which the presets of pixel games may not fit: a million frames of 84 x 84, and room for the rest.
+/// Bytes of memory below which presets of pixel games may not fit: a million frames of 84 x 84, and room for the rest.
 const MEMORY: u64 = 8_000_000_000;
-/// Disk below which a run with checkpoints may not fit.
+/// Bytes of free disk below which a run with checkpoints may not fit.
 const DISK: u64 = 16_000_000_000;
 
 /// Says what is installed, found and missing, and how to fix it; exits with 1 if training cannot run.
@@ -28,15 +28,15 @@ pub(crate) struct DoctorArgs {
     json: bool,
 }
 
-/// How a check came out.
+/// Result of a check.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 enum State {
-    /// As it should be.
+    /// All is well.
     Ok,
-    /// Not there, and only some things need it.
+    /// Something is missing that only some commands need.
     Warning,
-    /// Not there, and training needs it.
+    /// Something is missing that training needs.
     Missing,
 }
 
@@ -236,7 +236,7 @@ fn sound() -> Check {
     Check::ok("sound", unbuilt("sound", "libasound2-dev"))
 }
 
-/// What is not there and needs a library's headers, by the name of their package in Debian, to be built.
+/// What is said of a feature that was not built in and needs headers, given the Debian package that has them.
 fn unbuilt(feature: &str, headers: &str) -> String {
     format!(
         "not compiled in: `cargo build --release -p rl-runner --features {feature}` has it in play; on Debian, apt install \
@@ -244,7 +244,7 @@ fn unbuilt(feature: &str, headers: &str) -> String {
     )
 }
 
-/// The first line that a program says, if it is there and succeeds.
+/// First line that a program prints, if it is there and succeeds.
 fn said(program: &str, args: &[&str]) -> Option<String> {
     let output = Command::new(program).args(args).stdin(Stdio::null()).output().ok()?;
     let line = String::from_utf8_lossy(&output.stdout).lines().next().unwrap_or_default().trim().to_owned();

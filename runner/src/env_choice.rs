@@ -1,4 +1,4 @@
-//! An environment and its settings, as several commands ask for them.
+//! Flags that name an environment and its settings, for several commands.
 
 use crate::preset::{self, Resolved};
 use crate::settings::Settings;
@@ -15,7 +15,7 @@ pub(crate) struct EnvChoice {
 }
 
 impl EnvChoice {
-    /// Its settings.
+    /// Resolves the settings of the environment.
     ///
     /// # Errors
     /// As [`preset::resolve`].

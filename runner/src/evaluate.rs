@@ -1,4 +1,4 @@
-//! `rl-run eval`: full games, on seats that training never sees, by the rules of a protocol.
+//! `rl-run eval`: plays full games by the rules of a protocol, on seats that training never uses.
 
 mod several;
 
@@ -47,7 +47,7 @@ pub(crate) struct EvalArgs {
     pub(crate) machine: Machine,
 }
 
-/// Evaluates a checkpoint, or one of every run in a directory.
+/// `rl-run eval`: evaluates a checkpoint of a run, or one of every run in a directory.
 pub(crate) fn run(args: &EvalArgs, tables: &Tables) -> anyhow::Result<ExitCode> {
     let waiting = Waiting::listen(args.json, "no score")?;
     let path = args.source.path()?;
@@ -64,7 +64,7 @@ pub(crate) fn run(args: &EvalArgs, tables: &Tables) -> anyhow::Result<ExitCode> 
     Ok(ExitCode::SUCCESS)
 }
 
-/// What a checkpoint of the run in `path` earns.
+/// Evaluates a checkpoint of the run in `path`.
 fn judge(args: &EvalArgs, path: &Path, tables: &Tables, waiting: &Waiting) -> anyhow::Result<Report> {
     let asked = Asked { greedy: args.asked.greedy || args.exact, ..args.asked.clone() };
     let trained = Trained::load(path, &asked, &device(args.machine.device())?, tables)?;
@@ -84,7 +84,8 @@ fn judge(args: &EvalArgs, path: &Path, tables: &Tables, waiting: &Waiting) -> an
     Report::of(&trained, &asked, &score)
 }
 
-/// Expected return of the greedy policy with ε, from the table of the environment; draws it where asked.
+/// Expected return of the greedy policy with ε, from the environment's table of transitions; draws policy and values to
+/// `picture`.
 ///
 /// # Errors
 /// If the environment has no such table, or no map to draw on.

@@ -1,4 +1,5 @@
-//! TensorBoard's event files: TFRecord frames around protobuf events. One file per run, its step axis in emulator frames.
+//! TensorBoard's event files: TFRecord frames around protobuf events. One file per run, its step axis in emulator
+//! frames.
 //!
 //! Source: tensorflow `core/lib/io/record_writer.h`, `core/lib/hash/crc32c.h`, `core/util/event.proto`,
 //! `core/framework/summary.proto`. Field numbers below are theirs.
@@ -7,10 +8,10 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use prost::Message;
 
-/// Name of the file; TensorBoard recognises `tfevents` in it.
+/// Name of the event file; TensorBoard recognises `tfevents` in it.
 pub(crate) const FILE: &str = "events.out.tfevents.rl-run";
 
-/// Bytes around the content of a record: length and its sum in front, the content's sum behind.
+/// Bytes of a record around its content: length and checksum before it, the content's checksum after it.
 const FRAME: usize = 8 + 4 + 4;
 
 #[derive(Clone, PartialEq, Message)]
@@ -40,36 +41,36 @@ struct Scalar {
     simple_value: Option<f32>,
 }
 
-/// Seconds since 1970, which TensorBoard shows beside the step.
+/// The time in seconds since 1970, which TensorBoard shows beside the step.
 pub(crate) fn now() -> f64 {
     SystemTime::now().duration_since(UNIX_EPOCH).map_or(0.0, |since| since.as_secs_f64())
 }
 
-/// The record that every file begins with.
+/// Bytes of the record that an event file begins with.
 pub(crate) fn begin(wall_time: f64) -> Vec<u8> {
     record(&Event { wall_time, step: 0, file_version: Some("brain.Event:2".to_owned()), summary: None })
 }
 
-/// The record of some scalars at one frame.
+/// Bytes of a record with some scalars at `frames`.
 pub(crate) fn scalars(wall_time: f64, frames: u64, scalars: &[(&str, f64)]) -> Vec<u8> {
     let value = |&(tag, value): &(&str, f64)| Scalar { tag: tag.to_owned(), simple_value: Some(value as f32) };
     let summary = Some(Summary { value: scalars.iter().map(value).collect() });
     record(&Event { wall_time, step: i64::try_from(frames).unwrap_or(i64::MAX), file_version: None, summary })
 }
 
-/// Length of the whole records at the front of `bytes` that lie at or before `frames`.
+/// Bytes that the whole records at or before `frames` take at the front of `bytes`.
 pub(crate) fn until(bytes: &[u8], frames: u64) -> u64 {
     let rest = records(bytes).take_while(|(event, _)| u64::try_from(event.step).is_ok_and(|step| step <= frames));
     rest.map(|(_, length)| length as u64).sum()
 }
 
-/// Step of every whole record.
+/// Steps of all whole records.
 #[cfg(test)]
 pub(crate) fn steps(bytes: &[u8]) -> Vec<i64> {
     records(bytes).map(|(event, _)| event.step).collect()
 }
 
-/// Events and the lengths of their records, up to the first that is torn or damaged.
+/// Events with the lengths of their records, up to the first that is torn or damaged.
 fn records(mut bytes: &[u8]) -> impl Iterator<Item = (Event, usize)> {
     std::iter::from_fn(move || {
         let (length, rest) = bytes.split_first_chunk::<8>()?;

@@ -1,4 +1,4 @@
-//! `rl-run fetch`: brings assets into the cache by hand; the build script of the emulator brings what it needs itself.
+//! `rl-run fetch`: fetches assets into the cache by hand. The emulator's build script fetches what it needs itself.
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -10,7 +10,7 @@ use crate::output;
 use crate::tables::Tables;
 use crate::usage::usage;
 
-/// Fetches an asset (an emulator with its ROMs, an engine, a data set) into the cache, or checks the one that is there.
+/// Fetches an asset (an emulator with its ROMs, an engine) into the cache, or checks the one that is there.
 #[derive(Clone, Debug, clap::Args)]
 #[command(after_help = "Example: rl-run fetch ale\n\nThe cache is $RL_ASSETS, else rl-run in your cache directory.")]
 pub(crate) struct FetchArgs {
@@ -28,7 +28,7 @@ pub(crate) struct FetchArgs {
     json: bool,
 }
 
-/// One asset in the output.
+/// What `--json` prints of one asset.
 #[derive(Debug, Serialize)]
 struct Row {
     name: &'static str,
@@ -36,7 +36,7 @@ struct Row {
     bytes: u64,
     sha256: &'static str,
     summary: &'static str,
-    /// Where it is; `null` if it has not been fetched.
+    /// Where the asset is; `null` if it has not been fetched.
     path: Option<PathBuf>,
 }
 

@@ -1,16 +1,16 @@
-//! What scores of several seeds say about the next one: their mean, and how far it may be off.
-//! Source: Efron 1979, the percentile bootstrap; Agarwal et al. 2021 on its use for runs of reinforcement learning.
+//! Mean of the scores of several seeds, and an interval that says how far it may be off. Source: Efron 1979, the
+//! percentile bootstrap; Agarwal et al. 2021 on its use for runs of reinforcement learning.
 
 use rl_core::{Rng, Stream};
 
-/// Samples of seeds that are drawn: enough for the first two digits of an interval.
+/// Bootstrap samples: enough for two digits of an interval.
 const SAMPLES: usize = 10_000;
 
-/// Mean of `scores`, and the ends of its 95 % interval; the same for the same scores. All three are the score where there
-/// is only one; of two the ends are the scores, which is no interval of such a confidence.
+/// Mean of `scores` and the ends of its 95 % bootstrap interval; deterministic. All three are the score if there is
+/// only one; of two scores the ends are the scores themselves.
 ///
 /// # Panics
-/// If there are none.
+/// If there are no scores.
 pub(crate) fn mean(scores: &[f64]) -> [f64; 3] {
     assert!(!scores.is_empty(), "a mean of something");
     let mean = |sum: f64| sum / scores.len() as f64;
@@ -23,7 +23,7 @@ pub(crate) fn mean(scores: &[f64]) -> [f64; 3] {
     [mean(scores.iter().sum()), at(0.025), at(0.975)]
 }
 
-/// What its ends are, of so many scores.
+/// What the ends that [`mean`] returns are called for this number of scores.
 pub(crate) fn name(scores: usize) -> &'static str {
     if scores > 2 { "95 % bootstrap interval" } else { "lowest and highest" }
 }

@@ -1,7 +1,7 @@
 //! Runs agents on environments: the library behind `rl-run`.
 //!
-//! A user's binary is `rl_runner::main(&[ENVS, MY_ENVS], &[AGENTS, PLANNERS, MY_AGENTS])`; a program with a loop of its own has a
-//! [`Trainer`].
+//! A user's binary is `rl_runner::main(&[ENVS, MY_ENVS], &[AGENTS, PLANNERS, MY_AGENTS])`; a program with a loop of its
+//! own has a [`Trainer`].
 #![forbid(unsafe_code)]
 
 mod cli;

@@ -1,4 +1,4 @@
-//! `rl-run list`: what there is to name.
+//! `rl-run list`: environments, agents, presets, settings and models that can be named.
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -65,14 +65,14 @@ struct Agent {
     summary: &'static str,
 }
 
-/// A pair that can be trained without a preset file of one's own.
+/// A pair that can be trained without a preset of one's own.
 #[derive(Debug, Serialize)]
 struct Preset {
     env: String,
     agent: &'static str,
-    /// What `--preset` calls it; none for the usual one.
+    /// Name that `--preset` takes; `None` for the usual preset of the pair.
     preset: Option<&'static str>,
-    /// What its last weights reach.
+    /// What the preset claims to reach.
     claim: Option<Claim>,
 }
 
@@ -119,7 +119,7 @@ fn print<T: Serialize>(rows: &[T], json: bool, columns: fn(&T) -> (String, Strin
     Ok(ExitCode::SUCCESS)
 }
 
-/// The full names that an entry stands for.
+/// Full names of the environments that an entry stands for.
 fn names(entry: &EnvEntry) -> Vec<String> {
     match is_family(entry) {
         true => (entry.members)().iter().map(|member| format!("{}{member}", entry.id)).collect(),
@@ -142,7 +142,7 @@ fn agents(tables: &Tables) -> Vec<Agent> {
     tables.agents.iter().map(|entry| Agent { name: entry.id, summary: entry.summary }).collect()
 }
 
-/// `rl-run list settings`: the texts that presets are, with their comments, which are presets themselves.
+/// `rl-run list settings`: prints the texts of presets with their comments, as one preset.
 fn settings(args: &ListArgs, tables: &Tables) -> anyhow::Result<ExitCode> {
     let Some(env) = &args.env else {
         return Err(usage("list settings: name --env, and --agent for those of an agent too"));
@@ -163,10 +163,10 @@ fn settings(args: &ListArgs, tables: &Tables) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// The text of an environment's preset and that of an agent's as one preset.
+/// Joins the text of an environment's preset and that of an agent's to one preset.
 ///
 /// # Errors
-/// If the latter is no TOML.
+/// If the agent's is not TOML.
 fn whole(envs: &str, agents: &str) -> anyhow::Result<String> {
     let replaced = parse(agents, "preset")?;
     let envs = without(envs, |table| replaced.contains_key(table));
@@ -174,7 +174,7 @@ fn whole(envs: &str, agents: &str) -> anyhow::Result<String> {
     Ok([envs.trim(), agents.trim()].join("\n\n").trim().to_owned())
 }
 
-/// A preset's text without the tables that are `left` out.
+/// A preset's text without the tables that `left` selects.
 fn without(text: &str, left: impl Fn(&str) -> bool) -> String {
     let mut kept = true;
     let lines = text.lines().filter(|line| {

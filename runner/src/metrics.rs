@@ -1,7 +1,8 @@
 //! What a run measured: `metrics.jsonl` for programs and an event file for TensorBoard, both in the run's directory.
 //!
-//! Nothing of either is part of a checkpoint. A run that goes on from frame F keeps the rows up to F and drops the rest, so
-//! that a row is never there twice; a last row that was torn by a crash goes with them. So write a row, then a checkpoint.
+//! Nothing of either is part of a checkpoint. A run that goes on from frame F keeps the rows up to F and drops the
+//! rest, so that a row is never there twice; a last row that was torn by a crash goes with them. So write a row, then a
+//! checkpoint.
 
 use std::path::Path;
 use std::time::Instant;

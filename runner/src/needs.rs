@@ -12,7 +12,8 @@ use crate::usage::usage;
 
 /// Bytes of memory of a session beside its experience, a generous bound.
 const REST: u64 = 256 << 20;
-/// Bytes of a checkpoint beside experience, learner and engines, such as counters.
+/// Bytes of a checkpoint beside experience, learner and engines, such as counters; [`ENGINE`] are those of a seat's
+/// engine.
 const SMALL: u64 = 1 << 20;
 const ENGINE: u64 = 64 << 10;
 /// Most numbers that are saved for each weight: itself, its target's, two moments.

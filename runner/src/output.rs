@@ -1,23 +1,24 @@
 //! The only place that prints: results on stdout, everything else on stderr.
 //!
-//! A reader that went away, or a terminal, is no error: what it does not read is not written. A result that found no room is one.
+//! A reader or terminal that went away is no error: what it does not read is not written. A result that cannot be
+//! written for want of space is one.
 
 use std::fmt::Display;
 use std::io::{BufWriter, Error, ErrorKind, StdoutLock, Write as _};
 use std::path::Path;
 use std::sync::OnceLock;
 
-/// Why a line of a result is not where it was to go.
+/// The first error by which a line of a result was lost.
 static LOST: OnceLock<Error> = OnceLock::new();
 
-/// One line of a result, on stdout.
+/// Prints a line of a result on stdout.
 pub(crate) fn line(text: impl Display) {
     if let Err(e) = writeln!(std::io::stdout().lock(), "{text}") {
         lose(e);
     }
 }
 
-/// Notes that stdout took less than it was given.
+/// Notes that stdout could not be written to, unless its reader or terminal is gone.
 pub(crate) fn lose(why: Error) {
     let closed = rustix::io::Errno::IO.raw_os_error(); // of a terminal that is gone
     if why.kind() != ErrorKind::BrokenPipe && why.raw_os_error() != Some(closed) {
@@ -25,23 +26,23 @@ pub(crate) fn lose(why: Error) {
     }
 }
 
-/// Why a result was lost, if one was.
+/// Why a result could not be written, if one could not.
 pub(crate) fn lost() -> Option<&'static Error> {
     LOST.get()
 }
 
-/// One line for the person who waits, on stderr.
+/// Prints a line for the person who waits, on stderr.
 pub(crate) fn note(text: impl Display) {
     let _ = writeln!(std::io::stderr().lock(), "{text}");
 }
 
-/// A path as a shell reads it in a command: in quotes where it needs some.
+/// Writes a path as one word of a shell command, quoted if need be.
 pub(crate) fn word(path: &Path) -> String {
     let text = path.to_string_lossy();
     shlex::try_quote(&text).map_or_else(|_| text.to_string(), |quoted| quoted.into_owned()) // a path holds no 0
 }
 
-/// Many lines on stdout, for a writer that ends when their reader has gone away ([`BrokenPipe`]).
+/// Buffered stdout for many lines; the writer ends when their reader has gone away ([`BrokenPipe`]).
 ///
 /// [`BrokenPipe`]: std::io::ErrorKind::BrokenPipe
 pub(crate) fn lines() -> BufWriter<StdoutLock<'static>> {

@@ -1,4 +1,4 @@
-//! Pictures as files.
+//! Writes pictures as PNG files.
 
 use std::io::BufWriter;
 use std::path::Path;
@@ -9,7 +9,7 @@ use rl_core::{Canvas, VecEnv};
 use crate::file;
 use crate::usage::usage;
 
-/// Refuses a name that says another format than the one that is written.
+/// Checks that `path` names a PNG file.
 ///
 /// # Errors
 /// If `path` does not end in `.png`.
@@ -23,10 +23,10 @@ pub(crate) fn check(path: &Path) -> anyhow::Result<()> {
     )))
 }
 
-/// Draws a policy and the values of states on the map of an environment called `name`, and writes that.
+/// Draws a policy and the values of states on the map of the environment called `name`, and writes the picture.
 ///
 /// # Errors
-/// If it has no map, or the file cannot be written.
+/// If the environment has no map, or the file cannot be written.
 pub(crate) fn policy(path: &Path, env: &dyn VecEnv, name: &str, actions: &[u32], values: &[f64]) -> anyhow::Result<()> {
     let mut canvas = Canvas::new(0, 0);
     if !env.draw_policy(actions, values, &mut canvas) {

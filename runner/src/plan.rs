@@ -1,11 +1,11 @@
-//! `rl-run plan`: what to train in a given time on this machine, and the preset for it.
+//! `rl-run plan`: finds out what can be trained in a given time on this machine, and makes the preset for it.
 //!
-//! Every candidate is the preset with some work taken away: a smaller trunk, fewer epochs, larger minibatches, products of
-//! bf16. Trunks and precisions are timed; what the rest saves follows from how often a step is learned from.
+//! Every candidate is the preset with some work taken away: a smaller trunk, fewer epochs, larger minibatches, products
+//! of bf16. Trunks and precisions are timed; what the rest saves follows from how often a step is learned from.
 //!
-//! The rule: bf16 where it makes a run a tenth faster. Then the candidate with the most work per step that still makes as many
-//! frames as the preset is annealed over; if none does, the one with the most frames. So a preset is changed only where the
-//! time is too short for it, and what is left of a long time goes into frames.
+//! The rule: bf16 where it makes a run a tenth faster. Then the candidate with the most work per step that still makes
+//! as many frames as the preset is annealed over; if none does, the one with the most frames. So a preset is changed
+//! only where the time is too short for it, and what is left of a long time goes into frames.
 
 mod budget;
 mod candidates;
@@ -71,16 +71,16 @@ struct Report {
     /// Seconds before the first frames of a run.
     start_seconds: f64,
     candidates: Vec<Row>,
-    /// Place of the one that was taken.
+    /// Index of the candidate that was taken.
     chosen: usize,
     frames: u64,
-    /// What is known to be reached with as many frames.
+    /// Claim of a preset with as many frames, if there is one.
     claim: Option<Claim>,
-    /// The whole preset.
+    /// Text of the whole preset.
     preset: String,
 }
 
-/// A candidate, its speed, and how far it gets.
+/// A candidate, its speed, and the frames that it makes.
 #[derive(Debug, Serialize)]
 struct Row {
     settings: toml::Table,
@@ -150,7 +150,8 @@ pub(crate) fn run(args: &PlanArgs, tables: &Tables) -> anyhow::Result<ExitCode> 
     Ok(ExitCode::SUCCESS)
 }
 
-/// The agent with the highest claim on an environment, the quicker of two alike; without any, `ppo` if it has a preset there.
+/// The agent with the highest claim on an environment, the quicker of two equals; `ppo` if nothing is claimed and it
+/// has a preset there.
 fn best_agent(tables: &Tables, env: &str) -> anyhow::Result<String> {
     let (name, entry) = tables.env(env)?;
     let (mut claimed, mut with) = (Vec::new(), Vec::new());
@@ -170,7 +171,7 @@ fn best_agent(tables: &Tables, env: &str) -> anyhow::Result<String> {
     best.or_else(usual).map(str::to_owned).ok_or_else(none)
 }
 
-/// Times every candidate that is built differently, and returns the seconds before the first frames of the first.
+/// Times every build of the candidates, and returns the seconds before the first frames with the first.
 fn time(own: &Resolved, candidates: &mut [Candidate], args: &PlanArgs, waiting: &Waiting) -> anyhow::Result<f64> {
     let mut start_seconds = None;
     for first in 0..candidates.len() {
@@ -201,7 +202,7 @@ fn row(candidate: &Candidate, seconds: f64) -> Row {
     Row { settings: candidate.settings(), agent_steps_per_s: steps, frames_per_s: steps * frames_per_step, frames }
 }
 
-/// The preset, and where its numbers come from.
+/// Text of the preset, with a comment on where its numbers come from.
 fn text(report: &Report, planned: &Resolved) -> String {
     let Report { minutes, threads, cpu, candidates, chosen, .. } = report;
     let speed = candidates[*chosen].frames_per_s;

@@ -87,7 +87,7 @@ pub(crate) fn run(args: &PlotArgs, tables: &Tables) -> anyhow::Result<ExitCode> 
     Ok(ExitCode::SUCCESS)
 }
 
-/// The chart of these curves, with the scores of a person and of chance where returns of one environment are shown.
+/// Makes a chart of these curves; if they are returns of one environment, with the scores of a person and of chance.
 pub(crate) fn chart(groups: &[Group], filed: &[Group], x: Axis, y: &str, tables: &Tables) -> Chart {
     let mut envs = groups.iter().chain(filed).map(|group| group.env.as_str());
     let first = envs.next();

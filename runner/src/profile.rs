@@ -16,7 +16,7 @@ use crate::usage::{counted, usage};
 use crate::waiting::Waiting;
 use crate::{output, publish, run_dir};
 
-/// Seconds of training from its first update on, where no frames are given.
+/// Seconds of training to measure, from the first update on, unless `--frames` is given.
 const SECONDS: f64 = 10.0;
 
 /// Shows where the time of a training run goes: of a recorded run, or of a short one that leaves nothing behind.

@@ -56,7 +56,7 @@ struct Line<'a> {
     symbols: &'a [u32],
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     reset: bool,
-    /// What the environment tells beside it, such as checksums of buffers.
+    /// Further facts of the environment, such as checksums of buffers.
     #[serde(flatten)]
     facts: BTreeMap<&'static str, Info>,
 }
@@ -68,7 +68,7 @@ pub(crate) struct Action {
     continuous: Vec<f32>,
 }
 
-/// Where actions come from.
+/// Source of the actions.
 enum Source {
     File(std::vec::IntoIter<Action>),
     Random(Box<Rng>),

@@ -1,6 +1,7 @@
 //! The directory of a run: makes, locks, describes and reads it, and never overwrites anything that is not a run.
 //!
-//! `run.toml` (every value resolved), `run.json` (binary, machine, seed), `checkpoints/`, `best/`, metrics, and `.lock`.
+//! `run.toml` (every value resolved), `run.json` (binary, machine, seed), `checkpoints/`, `best/`, metrics, and
+//! `.lock`.
 
 use std::collections::BTreeSet;
 use std::ffi::OsString;
@@ -142,7 +143,8 @@ impl RunDir {
     /// # Errors
     /// If a file cannot be written.
     pub(crate) fn describe(&self, about: &About, preset: &str) -> anyhow::Result<()> {
-        // What makes the directory that of a run comes last: a process that is killed in between leaves none, or the one before.
+        // What makes the directory that of a run comes last: a process that is killed in between leaves none, or the
+        // one before.
         file::write(&self.path.join("run.toml"), preset.as_bytes())?;
         let json = format!("{}\n", serde_json::to_string_pretty(about)?);
         file::write(&self.path.join("run.json"), json.as_bytes())
@@ -240,7 +242,8 @@ pub(crate) fn may_be(path: &Path, force: bool) -> anyhow::Result<bool> {
         }
         Err(e) if e.kind() == ErrorKind::NotFound => true,
         Err(e) if e.kind() == ErrorKind::NotADirectory => {
-            return Err(usage(format!("{} is a file, not a directory", path.display())));
+            let file = path.ancestors().find(|path| path.is_file()).unwrap_or(path);
+            return Err(usage(format!("{}: {} is a file, not a directory", path.display(), file.display())));
         }
         Err(e) => return Err(e).with_context(|| path.display().to_string()),
     };

@@ -155,8 +155,8 @@ mod tests {
 
     use super::*;
 
-    /// Thinks of the sum of the newest frame left of the middle, and chooses by the pixels right of it; how often it was asked
-    /// moves both. One that is `shy` says no value.
+    /// Thinks of the sum of the newest frame left of the middle, and chooses by the pixels right of it; how often it
+    /// was asked moves both. One that is `shy` says no value.
     struct Halves {
         asked: Postcard<u32>,
         shy: bool,

@@ -48,7 +48,7 @@ fn count(table: &Table, key: &str) -> Option<i64> {
     table.get(key).and_then(Value::as_integer)
 }
 
-/// What `agent.lr_steps` leads to, in words, if that is not what it begins with.
+/// Message on the values at the end of the learning-rate schedule, if they differ from those at its beginning.
 fn last(agent: &Table) -> Option<String> {
     let of = |key: &str| agent.get(key).and_then(Value::as_float);
     let end = |what: &str, key: &str| {

@@ -13,7 +13,7 @@ pub(crate) enum Screening {
     /// Games are played again.
     Again(Box<Playback>),
     /// Games are shown from their recorded pictures.
-    Postcard(Film),
+    Filmed(Film),
 }
 
 /// The recorded pictures of games.
@@ -55,7 +55,7 @@ impl Screening {
             (Err(why), None) => Err(why),
             (Err(why), Some(pictures)) => {
                 let (pictures, why, projector) = (pictures.clone(), format!("{why:#}"), Projector::default());
-                Ok(Self::Postcard(Film { pictures, why, projector, step: 0 }))
+                Ok(Self::Filmed(Film { pictures, why, projector, step: 0 }))
             }
         }
     }
@@ -66,7 +66,7 @@ impl Screening {
             Self::Again(_) => {
                 manifest.pictures.as_ref().map(|_| "is played again; its pictures are not needed".to_owned())
             }
-            Self::Postcard(film) => {
+            Self::Filmed(film) => {
                 Some(format!("is shown from its pictures, since it cannot be played again here: {}", film.why))
             }
         }
@@ -76,7 +76,7 @@ impl Screening {
     pub(crate) fn why(&self) -> Option<&str> {
         match self {
             Self::Again(_) => None,
-            Self::Postcard(film) => Some(&film.why),
+            Self::Filmed(film) => Some(&film.why),
         }
     }
 
@@ -87,7 +87,7 @@ impl Screening {
     pub(crate) fn begin(&mut self, played: &Played) -> anyhow::Result<()> {
         match self {
             Self::Again(playback) => playback.begin(played)?,
-            Self::Postcard(film) => (film.projector, film.step) = (Projector::default(), 0),
+            Self::Filmed(film) => (film.projector, film.step) = (Projector::default(), 0),
         }
         Ok(())
     }
@@ -102,7 +102,7 @@ impl Screening {
                 let Shown { seen, told, ret } = playback.step(played, step)?;
                 Ok(Step { told, seen: Some(seen), ret })
             }
-            Self::Postcard(film) => {
+            Self::Filmed(film) => {
                 film.step = step + 1;
                 let told = played.told(step).context("its pictures end before its steps")?;
                 Ok(Step {
@@ -121,7 +121,7 @@ impl Screening {
     pub(crate) fn draw(&mut self, played: &Played, canvas: &mut Canvas) -> anyhow::Result<()> {
         match self {
             Self::Again(playback) => playback.draw(canvas),
-            Self::Postcard(film) => {
+            Self::Filmed(film) => {
                 let picture = film.projector.show(played, film.step)?;
                 canvas.resize(picture.width(), picture.height());
                 canvas.pixels_mut().copy_from_slice(picture.pixels());
@@ -138,7 +138,7 @@ impl Screening {
     pub(crate) fn save(&self) -> anyhow::Result<Vec<u8>> {
         match self {
             Self::Again(playback) => playback.save(),
-            Self::Postcard(film) => Ok(film.step.to_le_bytes().to_vec()),
+            Self::Filmed(film) => Ok(film.step.to_le_bytes().to_vec()),
         }
     }
 
@@ -150,7 +150,7 @@ impl Screening {
     pub(crate) fn load(&mut self, state: &[u8]) -> anyhow::Result<()> {
         match self {
             Self::Again(playback) => playback.load(state)?,
-            Self::Postcard(film) => film.step = usize::from_le_bytes(state.try_into().context("a number of steps")?),
+            Self::Filmed(film) => film.step = usize::from_le_bytes(state.try_into().context("a number of steps")?),
         }
         Ok(())
     }
@@ -159,7 +159,7 @@ impl Screening {
     pub(crate) fn block(&self) -> Option<&Rollout> {
         match self {
             Self::Again(playback) => Some(playback.block()),
-            Self::Postcard(_) => None,
+            Self::Filmed(_) => None,
         }
     }
 
@@ -168,7 +168,7 @@ impl Screening {
     pub(crate) fn action_names(&self) -> Vec<String> {
         match self {
             Self::Again(playback) => playback.action_names(),
-            Self::Postcard(film) => film.pictures.action_names.clone(),
+            Self::Filmed(film) => film.pictures.action_names.clone(),
         }
     }
 
@@ -176,7 +176,7 @@ impl Screening {
     pub(crate) fn frame_rate(&self) -> f64 {
         match self {
             Self::Again(playback) => playback.frame_rate(),
-            Self::Postcard(film) => film.pictures.frame_rate,
+            Self::Filmed(film) => film.pictures.frame_rate,
         }
     }
 }

@@ -1,4 +1,4 @@
-//! Settings instead of those of the built-in presets, as several commands ask for them.
+//! Flags that replace values of the built-in presets, for several commands.
 
 use std::path::PathBuf;
 
@@ -18,7 +18,7 @@ pub(crate) struct Settings {
 }
 
 impl Settings {
-    /// The preset of an environment, and of an agent on it, with these in the place of its own.
+    /// What to resolve: an environment, an agent on it if one is named, and these replacements.
     pub(crate) fn of<'a>(&'a self, env: &'a str, agent: Option<&'a str>) -> Ask<'a> {
         Ask { env, agent, preset: self.preset.as_deref(), sets: &self.set, protocol: None }
     }
@@ -33,10 +33,10 @@ pub(crate) struct Multiplies {
 }
 
 impl Multiplies {
-    /// Puts it in the place of the preset's.
+    /// Puts `--precision` in the place of the preset's.
     ///
     /// # Errors
-    /// If the preset has none.
+    /// If the preset has no `train.precision`.
     pub(crate) fn settle(self, resolved: &mut Resolved) -> anyhow::Result<()> {
         self.precision.map_or(Ok(()), |precision| resolved.set("train.precision", precision.name()))
     }

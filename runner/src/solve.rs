@@ -34,20 +34,20 @@ pub(crate) struct SolveArgs {
 struct Report {
     env: String,
     gamma: f64,
-    /// Discounted, of the states that an episode starts in.
+    /// Discounted value, averaged over the states that an episode starts in.
     value_at_start: f64,
-    /// Undiscounted, of the policy below within the step limit.
+    /// Undiscounted return of the printed policy within the step limit.
     expected_return: f64,
-    /// Deviation of the return of one episode.
+    /// Standard deviation of the return of one episode.
     std: f64,
     expected_steps: f64,
-    /// The most that a player can expect who counts steps.
+    /// Highest return that a player who counts steps can expect.
     optimum: f64,
     policy: Vec<u32>,
     values: Vec<f64>,
 }
 
-/// Solves and shows.
+/// `rl-run solve`: solves the environment and shows the solution.
 pub(crate) fn run(args: &SolveArgs, tables: &Tables) -> anyhow::Result<ExitCode> {
     if !(args.gamma > 0.0 && args.gamma <= 1.0) {
         return Err(usage(format!("--gamma {}: above 0 and at most 1", args.gamma)));

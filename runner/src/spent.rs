@@ -1,4 +1,4 @@
-//! Where the time of a run went: the parts of a row of metrics, their sum, and the table that a person reads.
+//! Where the time of a run went: seconds of each part in a row of metrics, their sums, and the table that people read.
 
 use std::path::Path;
 use std::time::Duration;
@@ -12,7 +12,7 @@ use serde_json::Value;
 use crate::metrics;
 use crate::usage::usage;
 
-/// What a row of metrics calls the seconds of each part since the row before.
+/// Keys of a row of metrics for the seconds of each part since the row before.
 pub(crate) const KEYS: [&str; Part::ALL.len()] = [
     "seconds_step",
     "seconds_infer",
@@ -25,7 +25,7 @@ pub(crate) const KEYS: [&str; Part::ALL.len()] = [
     "seconds_other",
 ];
 
-/// Width of the longest bar of a table.
+/// Characters of the longest bar of a table.
 const BAR: usize = 32;
 
 /// Seconds by part; in JSON an object by the names of the parts.
@@ -55,7 +55,7 @@ impl Serialize for Profile {
     }
 }
 
-/// How much of a run was timed, and what its time went into.
+/// An amount of training, and the time that it took.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub(crate) struct Timed {
     /// Emulator frames.
@@ -71,15 +71,15 @@ pub(crate) struct Timed {
 }
 
 impl Timed {
-    /// So much work, and what it took.
+    /// Puts counts and seconds together; `seconds` is the sum over the parts.
     pub(crate) fn new(frames: u64, agent_steps: u64, updates: u64, profile: Profile) -> Self {
         Self { frames, agent_steps, updates, seconds: profile.0.iter().sum(), profile }
     }
 
-    /// Sums up the rows of a run.
+    /// Sums up the rows of metrics of a run.
     ///
     /// # Errors
-    /// If there are none, or they do not tell where time went.
+    /// If there are no rows, or they are of an older rl-run and do not say where time went.
     pub(crate) fn read(run: &Path) -> anyhow::Result<Self> {
         let mut profile = Profile::default();
         let mut last = None;
@@ -108,7 +108,7 @@ impl Timed {
         Ok(Self::new(count("frames")?, count("agent_steps")?, count("updates")?, profile))
     }
 
-    /// The table, greatest part first; parts that took no time are left out.
+    /// Lines of a table of parts, the longest first; parts that took no time are left out.
     pub(crate) fn table(&self) -> Vec<String> {
         let total = self.seconds.max(f64::MIN_POSITIVE);
         let mut parts: Vec<(&str, f64)> = Part::ALL.iter().map(|part| part.name()).zip(self.profile.0).collect();
@@ -126,7 +126,7 @@ impl Timed {
         lines
     }
 
-    /// Agent steps and updates, and how fast they were.
+    /// Line on frames, agent steps and updates, and how many of them were made per second.
     pub(crate) fn summary(&self) -> String {
         let Self { frames, agent_steps, updates, seconds, .. } = self;
         let rate = |count: u64| count as f64 / seconds.max(f64::MIN_POSITIVE);
@@ -138,7 +138,7 @@ impl Timed {
     }
 }
 
-/// A bar in eighths of a character.
+/// Draws a bar of a share from 0 to 1, in eighths of a character.
 fn bar(share: f64) -> String {
     let eighths = (share * (BAR * 8) as f64).round() as usize;
     let rest = ["", "▏", "▎", "▍", "▌", "▋", "▊", "▉"][eighths % 8];

@@ -1,4 +1,4 @@
-//! The session that a run begins with, and whose checkpoints it reads and writes.
+//! Builds the session that a run begins with, and names the owner of its checkpoints.
 
 use std::sync::Arc;
 
@@ -14,7 +14,11 @@ use crate::run_dir;
 use crate::session::{Acting, Counts, Session, Window};
 use crate::usage::usage;
 
-/// A session at its very beginning, its environment not yet reset.
+/// Builds a session at its very beginning, with environments that are not yet reset.
+///
+/// # Errors
+/// If the agent cannot play the environment or have actors, a value is refused, or an environment or thread fails to
+/// start.
 pub(crate) fn start(
     resolved: &Resolved,
     train: &Train,
@@ -46,7 +50,8 @@ pub(crate) fn start(
     Ok(session)
 }
 
-/// What an agent says that cannot have the actors that were `asked` for.
+/// Error for the setting `asked` of an agent that cannot learn from data of older weights, so that it can have no
+/// actors.
 pub(crate) fn newest_only(resolved: &Resolved, asked: &str) -> anyhow::Error {
     let agent = resolved.agent.map_or("", |agent| agent.id);
     usage(format!(
@@ -54,7 +59,7 @@ pub(crate) fn newest_only(resolved: &Resolved, asked: &str) -> anyhow::Error {
     ))
 }
 
-/// Whose checkpoints a configuration reads and writes.
+/// The environment, agent and instruction set that the checkpoints of a configuration belong to.
 pub(crate) fn owner(resolved: &Resolved, train: &Train) -> Owner {
     Owner {
         env: resolved.env_name.clone(),

@@ -1,7 +1,8 @@
-//! Ctrl-C, SIGTERM, and SIGHUP of a terminal that closes: the first asks for a checkpoint, another one ends the process at once.
+//! Ctrl-C, SIGTERM, and SIGHUP of a terminal that closes: the first signal asks for a checkpoint, another one ends the
+//! process at once.
 //!
-//! A terminal and a supervisor such as `timeout` may both pass one request on, so that it comes twice in a moment: signals
-//! that close behind the first are the same request.
+//! A terminal and a supervisor such as `timeout` may both pass on one request, so that it comes twice in a moment:
+//! signals shortly after the first count as the same request.
 
 use std::io;
 use std::sync::Arc;
@@ -18,16 +19,16 @@ use crate::{dashboard, output};
 /// Exit code of a run that was stopped before its end and can be resumed. Source: `EX_TEMPFAIL` of sysexits.h.
 pub(crate) const STOPPED: u8 = 75;
 
-/// Signals within this time of the first are the same request, keys of a dashboard among them.
+/// Time after the first signal within which further ones are the same request.
 const SAME: Duration = Duration::from_millis(300);
 
-/// Whether someone asked the run to stop.
+/// Whether someone asked the run to stop; clones share the answer.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Stop(Arc<AtomicBool>);
 
 impl Stop {
-    /// Listens from now on, in a thread of its own, so that a second request is met even where the run hangs. The first is
-    /// answered at once by `answer`, if there is one.
+    /// Listens to signals from now on, in a thread of its own, so that a second request works even if the run hangs.
+    /// Prints `answer`, if there is one, at the first signal.
     ///
     /// # Errors
     /// If the system refuses a handler or a thread.
@@ -60,19 +61,19 @@ impl Stop {
         Ok(stop)
     }
 
-    /// Asks for it, as a signal does.
+    /// Asks the run to stop, as the first signal does.
     #[cfg(feature = "tui")]
     pub(crate) fn ask(&self) {
         self.0.store(true, Ordering::Relaxed);
     }
 
-    /// Whether a signal came.
+    /// Whether the run was asked to stop.
     pub(crate) fn asked(&self) -> bool {
         self.0.load(Ordering::Relaxed)
     }
 }
 
-/// Whether whoever started this process had it ignore a signal, as Linux tells.
+/// Whether this process was started with a signal ignored, as by `nohup`.
 fn ignored(signal: i32) -> bool {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
     let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));

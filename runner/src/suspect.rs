@@ -1,4 +1,4 @@
-//! The batch of an update that made something that is no number, as a file in the run's directory.
+//! Keeps the batch of an update whose result is not finite, as a file in the run's directory.
 
 use std::path::Path;
 
@@ -9,7 +9,8 @@ use safetensors::tensor::TensorView;
 
 use crate::file;
 
-/// Writes the batch of an error that has one to `run`, and adds to its words where; returns other errors as they are.
+/// Writes the batch of an [`Error::NotFinite`] to the directory `run` and adds the path to its message; returns other
+/// errors as they are.
 pub(crate) fn keep_batch(error: anyhow::Error, run: &Path) -> anyhow::Error {
     let batch = error.chain().find_map(|cause| match cause.downcast_ref() {
         Some(Error::NotFinite { update, batch, .. }) if !batch.is_empty() => Some((update, batch)),
@@ -31,7 +32,7 @@ fn safetensors(batch: &[Column]) -> anyhow::Result<Vec<u8>> {
     Ok(safetensors::serialize(views.collect::<anyhow::Result<Vec<_>>>()?, None)?)
 }
 
-/// Little-endian, the order of safetensors.
+/// Type and bytes of values, little-endian as safetensors has them.
 fn bytes(values: &Values) -> (Dtype, Vec<u8>) {
     match values {
         Values::U8(values) => (Dtype::U8, values.clone()),

@@ -6,29 +6,29 @@ use rl_core::EnvEntry;
 
 use crate::usage::{hint, usage};
 
-/// Agents of other libraries for continuous spaces, of which there is none here.
+/// Agents of other libraries for continuous actions; none of them exists here.
 const CONTINUOUS: [&str; 5] = ["sac", "td3", "ddpg", "trpo", "tqc"];
 
-/// Every environment and agent, of this project and of its users.
+/// All environments and agents of this program.
 #[derive(Clone, Debug)]
 pub(crate) struct Tables {
-    /// In the order in which they were given.
+    /// Entries of environments, in the order in which they were given.
     pub(crate) envs: Vec<&'static EnvEntry>,
-    /// In the order in which they were given.
+    /// Entries of agents, in the order in which they were given.
     pub(crate) agents: Vec<&'static AgentEntry>,
 }
 
 impl Tables {
-    /// Flattens the tables.
+    /// Joins several tables into one.
     pub(crate) fn new(envs: &[&'static [EnvEntry]], agents: &[&'static [AgentEntry]]) -> Self {
         let (envs, agents) = (envs.iter().copied().flatten(), agents.iter().copied().flatten());
         Self { envs: envs.collect(), agents: agents.collect() }
     }
 
-    /// Looks for names that two entries have: the first would hide the other.
+    /// Checks that no two entries have the same name, since the first would hide the other.
     ///
     /// # Errors
-    /// If there is one.
+    /// If two have; the message names them.
     pub(crate) fn check(&self) -> anyhow::Result<()> {
         let twice = |mut names: Vec<String>| {
             names.sort();
@@ -42,10 +42,11 @@ impl Tables {
         }
     }
 
-    /// The full name of the environment called `name` (an alias, a member of a family, or its own name) and its entry.
+    /// Finds the environment called `name`, which may be an alias or a member of a family; returns its full name and
+    /// entry.
     ///
     /// # Errors
-    /// If there is none; the nearest name is suggested.
+    /// If there is none; the message suggests the nearest name.
     pub(crate) fn env(&self, name: &str) -> anyhow::Result<(String, &'static EnvEntry)> {
         for &entry in &self.envs {
             let full = entry.aliases.iter().find(|(alias, _)| *alias == name).map_or(name, |&(_, full)| full);
@@ -72,7 +73,7 @@ impl Tables {
         Err(usage(format!("no environment is called `{name}`{hint} (`rl-run list envs` shows all{absent})")))
     }
 
-    /// Every name that [`env`](Tables::env) understands.
+    /// All names that [`env`](Tables::env) understands.
     pub(crate) fn env_names(&self) -> Vec<String> {
         let mut names = Vec::new();
         for entry in &self.envs {
@@ -86,10 +87,10 @@ impl Tables {
         names
     }
 
-    /// The agent called `name`.
+    /// Finds the agent called `name`.
     ///
     /// # Errors
-    /// If there is none; the nearest name is suggested.
+    /// If there is none; the message suggests the nearest name.
     pub(crate) fn agent(&self, name: &str) -> anyhow::Result<&'static AgentEntry> {
         self.agents.iter().copied().find(|entry| entry.id == name).ok_or_else(|| {
             let hint = match CONTINUOUS.contains(&name) {
@@ -101,8 +102,8 @@ impl Tables {
     }
 }
 
-/// What we call an environment that Gymnasium, ale-py or ViZDoom's wrapper call `name`, such as `CartPole-v1`, `ALE/Pong-v5`,
-/// `PongNoFrameskip-v4` or `VizdoomBasic-v1`.
+/// Finds our name for an environment by its name in Gymnasium, ale-py or ViZDoom's wrapper, such as `CartPole-v1`,
+/// `ALE/Pong-v5`, `PongNoFrameskip-v4` or `VizdoomBasic-v1`.
 fn gymnasiums<'a>(name: &str, names: &'a [String]) -> Option<&'a str> {
     let plain = |name: &str| name.to_lowercase().replace(|c: char| !c.is_alphanumeric(), "");
     let (own, version) = name.rsplit_once("-v")?;
@@ -116,7 +117,7 @@ fn gymnasiums<'a>(name: &str, names: &'a [String]) -> Option<&'a str> {
     find(&plain(name)).or_else(|| find(own))
 }
 
-/// Whether the entry stands for its members rather than for itself.
+/// Whether the entry stands for its members and not for an environment of its own.
 pub(crate) fn is_family(entry: &EnvEntry) -> bool {
     entry.id.ends_with('/')
 }

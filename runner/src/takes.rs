@@ -1,4 +1,4 @@
-//! Games that are noted down while they are played, and what becomes a recording of them.
+//! Notes down games while they are played, and writes them as recordings.
 
 use std::io::{BufWriter, Write};
 use std::path::Path;
@@ -17,40 +17,41 @@ use crate::games::Games;
 use crate::preset::Resolved;
 use crate::usage::usage;
 
-/// A game that is being played.
+/// A game that is being noted down.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Take {
     seed: u64,
-    /// By step, then by value.
+    /// Discrete actions, `[steps, values]`; `continuous` and `seen` are by step too.
     discrete: Vec<u32>,
     continuous: Vec<f32>,
     seen: Vec<u32>,
-    /// What the policy thought before every N-th step, where that was asked for.
+    /// The policy's outputs before every N-th step, if they are recorded.
     outputs: Vec<f32>,
     pub(crate) outcome: Outcome,
-    /// What it looked like, where that was asked for: never of one that outlives this process.
+    /// Pictures after each step, if they are recorded; they are not saved with a run.
     #[serde(skip)]
     pictures: Vec<Group>,
-    /// Packs pictures until the game is over, and takes no little memory.
+    /// Packs pictures until the game is over; it takes much memory.
     #[serde(skip)]
     reel: Option<Reel>,
 }
 
 impl Take {
-    /// The game of that seed, of which nothing was played.
+    /// Begins a game with this episode seed.
     pub(crate) fn begin(seed: u64) -> Self {
         let outcome = Outcome { ret: 0.0, frames: 0, end: End::No };
         let (discrete, continuous, seen, outputs, pictures) = Default::default();
         Self { seed, discrete, continuous, seen, outputs, outcome, pictures, reel: None }
     }
 
-    /// The same, that was this episode. Its return holds nothing of what a shaping pays a learner besides.
+    /// Sets seed and return to those of the finished `episode`, whose return holds no shaping.
     pub(crate) fn of(mut self, episode: &Episode) -> Self {
         (self.seed, self.outcome.ret) = (episode.seed, episode.ret);
         self
     }
 
-    /// Whether it is of as many actions as steps, each of the environment of `manifest`, and of the outputs that it keeps.
+    /// Whether the game could be of the environment of `manifest`: it has as many actions and outputs as its steps
+    /// need, all in range.
     pub(crate) fn fits(&self, manifest: &Manifest) -> bool {
         let (steps, values) = (self.steps(), manifest.discrete.len());
         let exists = self.discrete.iter().zip(manifest.discrete.iter().cycle()).all(|(action, count)| action < count);
@@ -61,12 +62,13 @@ impl Take {
             && exists
     }
 
-    /// Steps that were played.
+    /// Steps that were played so far.
     pub(crate) fn steps(&self) -> usize {
         self.seen.len()
     }
 
-    /// Takes what the action of row `t` of seat `e` led to in the row after it; of outputs, one before `every` so many steps.
+    /// Adds the step of seat `e` from row `t` to the next; the policy's outputs before it only if the number of steps
+    /// so far is a multiple of `every`.
     pub(crate) fn push(&mut self, block: &Rollout, t: usize, e: usize, every: Option<u32>) {
         if every.is_some_and(|every| self.steps().is_multiple_of(every as usize)) {
             self.outputs.extend_from_slice(block.outputs.at(t, e));
@@ -79,8 +81,8 @@ impl Take {
         self.outcome.end = block.end[(t + 1, e)];
     }
 
-    /// Takes the step that the only seat of `env` just made in a block of one step, or begins anew where that lost its engine, and
-    /// the game with it. `canvas` is one to draw on.
+    /// Adds the step that the only seat of `env` just made in a block of one step. If the engine was lost there, begins
+    /// a new game instead. Draws pictures on `canvas`.
     ///
     /// # Errors
     /// If a picture is too large.
@@ -93,8 +95,8 @@ impl Take {
         self.look(env, 0, Told::of(block, 1, 0), canvas)
     }
 
-    /// The game that begins in seat `n` of `env`; if it is `filmed`, on a canvas to draw on, with its picture, and that after each
-    /// step that is [looked at](Self::look).
+    /// Begins the game that seat `n` of `env` is at the beginning of. If a canvas to draw on is given, its first
+    /// picture is kept, and those after each [`look`](Self::look).
     ///
     /// # Errors
     /// If the picture is too large.
@@ -107,10 +109,10 @@ impl Take {
         Ok(take)
     }
 
-    /// Keeps the picture after a step that came to what is `told`, if pictures are kept.
+    /// Keeps the picture of seat `n` after a step that led to `told`, if pictures are recorded.
     ///
     /// # Errors
-    /// If it is too large.
+    /// If the picture is too large.
     pub(crate) fn look(&mut self, env: &dyn VecEnv, n: usize, told: Told, canvas: &mut Canvas) -> anyhow::Result<()> {
         let Some(reel) = &mut self.reel else { return Ok(()) };
         env.draw(n, canvas);
@@ -141,27 +143,28 @@ impl Take {
     }
 }
 
-/// Of each seat, its share of the games: those that are over, and the one that is not.
+/// The games of several seats that play at once, each its share.
 #[derive(Debug)]
 pub(crate) struct Takes {
     games: Games,
     over: Vec<Vec<Take>>,
-    /// None between two games, and once a seat has its share: it is played on beside the others, for nobody.
+    /// Game of each seat; `None` between two games, and once the seat has its share and only plays on beside the
+    /// others.
     running: Vec<Option<Take>>,
-    /// Steps between two outputs that are kept.
+    /// Steps from one recorded output of the policy to the next.
     every: Option<u32>,
-    /// To draw on, if pictures are kept.
+    /// Canvas to draw on, if pictures are recorded.
     filmed: Option<Canvas>,
 }
 
 impl Takes {
-    /// Of these games, of which none was played yet.
+    /// Begins to note down `games`.
     pub(crate) fn new(games: Games, every: Option<u32>, filmed: bool) -> Self {
         let (over, running) = Default::default();
         Self { games, over, running, every, filmed: filmed.then(|| Canvas::new(0, 0)) }
     }
 
-    /// Takes the step that all seats just made, in blocks of one step; the first time, where they begin.
+    /// Adds the step that all seats just made in blocks of one step; at the first call, the beginning of their games.
     ///
     /// # Errors
     /// If a picture is too large.
@@ -181,7 +184,7 @@ impl Takes {
         Ok(())
     }
 
-    /// The same of one seat, which is place `e` of `env` and its block, and in which a game `begins` or goes on.
+    /// Adds the step of one seat, number `e` of `env` and `block`; if `begins`, a game begins there.
     fn watch_seat(
         &mut self,
         seat: usize,
@@ -205,16 +208,16 @@ impl Takes {
         Ok(())
     }
 
-    /// The games, in the order of their returns in a score.
+    /// The finished games, in the order of their returns in a score.
     pub(crate) fn into_games(self) -> Vec<Take> {
         self.over.into_iter().flatten().collect()
     }
 }
 
-/// Asks, before there are games, whether a recording of them can be written as the file `out`.
+/// Checks, before games are played, that a recording can be written to the file `out`.
 ///
 /// # Errors
-/// If it cannot, or is called something else than a recording.
+/// If it cannot, or its name does not end in `.rec`.
 pub(crate) fn ready(out: &Path) -> anyhow::Result<()> {
     if out.extension().is_none_or(|end| end != "rec") {
         let out = out.display();
@@ -223,7 +226,7 @@ pub(crate) fn ready(out: &Path) -> anyhow::Result<()> {
     file::ready(out)
 }
 
-/// Writes a recording of these games.
+/// Writes a recording of finished games.
 ///
 /// # Errors
 /// If the file cannot be written; the message names it.
@@ -236,12 +239,12 @@ pub(crate) fn write(path: &Path, manifest: &Manifest, takes: &[Take]) -> anyhow:
     })
 }
 
-/// How to watch pictures of `env`.
+/// How pictures of `env` are to be watched, for a manifest.
 pub(crate) fn pictures(env: &dyn VecEnv) -> Pictures {
     Pictures { frame_rate: env.frame_rate(), action_names: env.action_names() }
 }
 
-/// Where episodes of `env`, which was built from its table `config`, can be played again.
+/// Manifest of a recording of `env`, which was built from the table `config`.
 ///
 /// # Errors
 /// If the table cannot be written as TOML.

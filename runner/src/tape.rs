@@ -1,8 +1,8 @@
-//! `--record`: whole episodes of the first training seat become recordings in the run's directory while it trains.
+//! `--record`: records whole episodes of the first training seat in the run's directory while it trains.
 //!
-//! A tape reads finished blocks and changes nothing: no bit of training hangs on it. What it holds of the episode under way is
-//! written beside every checkpoint, so that a run that goes on from there records what an uninterrupted one would; where that
-//! is missing, it begins with the next episode.
+//! A tape reads filled blocks and changes nothing of training. What it holds of the episode under way is written beside
+//! every checkpoint, so that a resumed run records what an uninterrupted one would; if that is missing, recording
+//! begins with the next episode.
 
 use std::fmt;
 use std::fs;
@@ -21,24 +21,24 @@ use crate::session::Session;
 use crate::takes::{self, Take};
 use crate::{checkpoint, file};
 
-/// The directory, in that of a run.
+/// Name of the directory of recordings in that of a run.
 pub(crate) const DIR: &str = "recordings";
 
-/// What begins the name of a state, before the frames of its checkpoint.
+/// Prefix of the name of a saved state; the frames of its checkpoint follow.
 const STATE: &str = ".state-";
 
-/// Steps of an episode at most: longer ones are not kept.
+/// Most steps of an episode that is recorded.
 const LONGEST: usize = 1 << 22;
 
-/// Which episodes are recorded.
+/// Which episodes of the first seat are recorded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub(crate) enum Which {
-    /// The one of the highest return so far.
+    /// The one with the highest return so far.
     Best,
-    /// One of so many.
+    /// One of this many.
     Every(u64),
-    /// As many as that, the newest.
+    /// This many of the newest.
     Last(u64),
 }
 
@@ -81,32 +81,32 @@ impl From<Which> for String {
     }
 }
 
-/// Records the first seat of a run.
+/// Records the first training seat of a run.
 #[derive(Debug)]
 pub(crate) struct Tape {
     which: Which,
     run: PathBuf,
-    /// Steps between two outputs that are kept.
+    /// Steps from one recorded output of the policy to the next.
     every: Option<u32>,
-    /// Of the next recording.
+    /// Manifest of the next recording.
     manifest: Manifest,
     state: State,
 }
 
-/// What the next recording depends on beside the run.
+/// What decides the next recording besides the run's own state.
 #[derive(Debug, Default, Serialize, Deserialize)]
 struct State {
-    /// Episodes that ended.
+    /// Finished episodes of the seat.
     episodes: u64,
-    /// The highest return that was recorded.
+    /// Highest return that was recorded.
     best: Option<f64>,
-    /// The episode under way, from its first step.
+    /// The episode under way, if it was seen from its first step.
     take: Option<Take>,
 }
 
 impl Tape {
-    /// A tape of `session` and of the run in the directory `run`: recordings of episodes later than it is are removed, since
-    /// they are played again. Its policy is asked for what is `kept` of its outputs.
+    /// Makes a tape for `session` and the run in `run`. Removes recordings of later episodes, which will be played
+    /// again. Asks the policy for outputs if `kept` says that some are recorded.
     ///
     /// # Errors
     /// If a file cannot be read or removed.
@@ -141,7 +141,8 @@ impl Tape {
         Ok(tape)
     }
 
-    /// Takes the steps of the first seat in `blocks`, after which the run is at `frames` frames.
+    /// Adds the steps of the first seat in `blocks`, after which the run is at `frames` frames, and writes recordings
+    /// of finished episodes.
     ///
     /// # Errors
     /// If a recording cannot be written.
@@ -175,7 +176,7 @@ impl Tape {
         Ok(())
     }
 
-    /// Records an episode that ended, if it is one that is wanted.
+    /// Writes a recording of a finished episode if it is wanted, and removes those that are too many.
     fn keep(&mut self, take: Take, frames: u64) -> anyhow::Result<()> {
         let (ret, number) = (take.outcome.ret, self.state.episodes);
         let wanted = match self.which {
@@ -202,7 +203,7 @@ impl Tape {
         self.remove(|name| old.iter().any(|old| old == name))
     }
 
-    /// Why a run has no recording that could have one, in words.
+    /// Message if `--record every:N` has recorded nothing.
     pub(crate) fn idle(&self) -> Option<String> {
         let Which::Every(_) = self.which else { return None };
         let nothing = list(&self.run).is_ok_and(|all| all.is_empty());
@@ -211,7 +212,7 @@ impl Tape {
         nothing.then(|| format!("--record {which} recorded nothing: {why}, and {ended} of them ended"))
     }
 
-    /// Writes what is held, beside the checkpoint of `frames`, and forgets what belongs to checkpoints that are gone.
+    /// Writes the state that belongs to the checkpoint at `frames`, and removes those of checkpoints that are gone.
     ///
     /// # Errors
     /// If a file cannot be written or removed.
@@ -219,12 +220,13 @@ impl Tape {
         let mut bytes = Vec::new();
         save_postcard(&self.state, &mut bytes)?;
         file::write(&self.run.join(DIR).join(format!("{STATE}{frames}")), &bytes)?;
-        // A checkpoint after the oldest may be on its way to the disk: what belongs to it is wanted as soon as it is there.
+        // A checkpoint after the oldest may be on its way to the disk: what belongs to it is wanted as soon as it is
+        // there.
         let oldest = checkpoint::list(&self.run.join("checkpoints"))?.first().map_or(0, |&(frames, _)| frames);
         self.remove(|name| held_at(name).is_some_and(|frames| frames < oldest))
     }
 
-    /// Removes the files whose names are said to go.
+    /// Removes the files in the directory of recordings whose names `goes` accepts.
     fn remove(&self, goes: impl Fn(&str) -> bool) -> anyhow::Result<()> {
         let dir = self.run.join(DIR);
         for entry in fs::read_dir(&dir).with_context(|| dir.display().to_string())? {
@@ -237,7 +239,7 @@ impl Tape {
     }
 }
 
-/// The recordings of a run that were made while it trained, oldest first.
+/// Lists the recordings in the directory of a run, oldest first; none if there is no such directory.
 ///
 /// # Errors
 /// If the directory cannot be read.
@@ -259,12 +261,12 @@ fn name_of(path: &Path) -> Option<String> {
     Some(path.file_name()?.to_str()?.to_owned())
 }
 
-/// The frames of the checkpoint that a state belongs to, in its name.
+/// Frames in the name of a saved state; `None` for other names.
 fn held_at(name: &str) -> Option<u64> {
     name.strip_prefix(STATE)?.parse().ok()
 }
 
-/// The frames in the name of a recording.
+/// Frames in the name of a recording; `None` for other names.
 fn ended_at(name: &str) -> Option<u64> {
     let (frames, number) = name.strip_suffix(".rec")?.split_once('-')?;
     number.parse::<u64>().ok()?;

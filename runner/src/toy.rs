@@ -1,4 +1,4 @@
-//! The smallest agent whose every part decides its future: a linear ε-greedy policy, momentum, and noise. For tests.
+//! An agent for tests, the smallest whose every part decides its future: a linear ε-greedy policy, momentum, and noise.
 
 use std::io::{Read, Write};
 use std::ops::Range;
@@ -22,7 +22,7 @@ const PRESET: &str =
     "[agent]\nlr = 0.01\n[train]\nframes = 100\nenvs = 3\ncheckpoint_every = 40\nkeep_checkpoints = 2\neval_every = 0";
 const HORIZON: usize = 4;
 
-/// `[actions, features]`.
+/// Weights of the linear policy, `[actions, features]`.
 #[derive(Clone)]
 struct Weights(Arc<Mutex<Vec<f32>>>);
 

@@ -1,4 +1,4 @@
-//! What a run has trained, as it is asked to play.
+//! Loads what a run has trained, to play as a command asks.
 
 use std::path::Path;
 
@@ -36,10 +36,10 @@ pub(crate) struct Asked {
     pub(crate) greedy: bool,
 }
 
-/// What a run says of itself, and its settings.
+/// Reads `run.json` and the settings of a run.
 ///
 /// # Errors
-/// If `run` is not the directory of a run that this program knows.
+/// If `run` is not the directory of a run, or its environment or agent is unknown here.
 pub(crate) fn recorded(run: &Path, tables: &Tables) -> anyhow::Result<(About, Resolved)> {
     let about = run_dir::about(run)?;
     let (file, same) = run_dir::settings(run, &about)?;
@@ -51,10 +51,11 @@ pub(crate) fn recorded(run: &Path, tables: &Tables) -> anyhow::Result<(About, Re
     Ok((about, resolved))
 }
 
-/// Gives `learner` the weights of a checkpoint of its run, and returns that checkpoint: a name as `last` may mean another later.
+/// Loads the weights of a checkpoint into `learner`, and returns the checkpoint: a name such as `last` may mean another
+/// one later.
 ///
 /// # Errors
-/// If there is no such checkpoint, or it does not fit.
+/// If there is no such checkpoint, or it is damaged or does not fit.
 pub(crate) fn load_weights(
     run: &Path,
     checkpoint: &str,
@@ -67,22 +68,22 @@ pub(crate) fn load_weights(
     Ok(checkpoint)
 }
 
-/// A trained agent and the games that it plays.
+/// A trained agent and the settings that it plays by.
 pub(crate) struct Trained {
     pub(crate) about: About,
     pub(crate) resolved: Resolved,
     pub(crate) learner: Box<dyn Learner>,
-    /// Whose weights it has.
+    /// Checkpoint that the weights are from.
     pub(crate) checkpoint: Checkpoint,
-    /// Of its parameters, as they are saved.
+    /// SHA-256 of the weights as they are saved.
     pub(crate) parameters_sha256: String,
 }
 
 impl Trained {
-    /// Loads the checkpoint of a run that was asked for, to play as was asked for.
+    /// Loads the checkpoint of `run` that `asked` names, with the protocol and number of games that it names.
     ///
     /// # Errors
-    /// If there is no such checkpoint, or the protocol shows something else.
+    /// If there is no such checkpoint, or observations or actions of the protocol have other shapes than in training.
     pub(crate) fn load(run: &Path, asked: &Asked, device: &Device, tables: &Tables) -> anyhow::Result<Self> {
         let Asked { checkpoint, episodes, protocol, seed, .. } = asked;
         let (about, mut resolved) = recorded(run, tables)?;
@@ -108,7 +109,7 @@ impl Trained {
         Ok(Self { about, resolved, learner, checkpoint, parameters_sha256 })
     }
 
-    /// How it chooses, in words.
+    /// How the policy chooses, in words.
     pub(crate) fn policy(&self, epsilon: f32, greedy: bool) -> String {
         describe(epsilon, greedy || !self.resolved.agent.is_some_and(|agent| agent.stochastic))
     }

@@ -11,8 +11,10 @@ use rl_core::EnvEntry;
 use crate::checkpoint::{self, Checkpoint};
 use crate::collect::Workers;
 use crate::demonstrations::{self, Shown};
+use crate::digests::Digests;
 use crate::games::{Games, SEATS, play};
 use crate::learner::build;
+use crate::metrics::Metrics;
 use crate::order::{Order, about};
 use crate::preset::{self, Ask, Resolved};
 use crate::run_dir::{self, About, RunDir};
@@ -31,7 +33,7 @@ use crate::writer::Known;
 pub struct Registry(pub(crate) Tables);
 
 impl Registry {
-    /// Of these tables, such as `rl_envs::ENVS` and `rl_agents::AGENTS` and those of one's own.
+    /// Joins tables, such as `rl_envs::ENVS`, `rl_agents::AGENTS` and those of one's own.
     ///
     /// # Errors
     /// If two entries have one name.
@@ -202,8 +204,9 @@ impl Trainer {
         Ok(play(&self.order.resolved, player.as_ref(), games, &Waiting::default())?.returns)
     }
 
-    /// Writes the whole state as a checkpoint into the directory `run`, which becomes that of a run: `rl-run eval`, `record` and
-    /// `resume` take it, and [`open`](Self::open) goes on from there to the same bits. A checkpoint of later frames is removed.
+    /// Writes the whole state as a checkpoint into the directory `run`, which becomes that of a run: `rl-run eval`,
+    /// `record` and `resume` take it, and [`open`](Self::open) goes on from there to the same bits. Checkpoints
+    /// and rows of later frames are removed, and of earlier checkpoints all but the newest `train.keep_checkpoints`.
     ///
     /// # Errors
     /// If the directory holds something else than this run, or cannot be written.
@@ -221,8 +224,13 @@ impl Trainer {
             RunDir::create(Some(run), "", false, &about, &resolved.text())?
         };
         let snapshot = Snapshot::take(&mut self.session, Extent::Whole, &Handed::default())?;
+        checkpoint::write(&dir.checkpoints(), &snapshot, &owner(resolved, train), &Known::new())?;
+        // What came later belongs to another future.
         checkpoint::forget_after(&dir.checkpoints(), snapshot.frames)?;
-        checkpoint::write(&dir.checkpoints(), &snapshot, &owner(resolved, train), &Known::new()).map(drop)
+        checkpoint::forget_after(&dir.best(), snapshot.frames)?;
+        Metrics::reopen(dir.path(), snapshot.frames, true)?;
+        Digests::reopen(dir.path(), snapshot.frames)?;
+        checkpoint::prune(&dir.checkpoints(), train.keep_checkpoints)
     }
 
     /// Everything that decides the future of the run.

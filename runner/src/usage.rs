@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-/// A mistake in what was asked.
+/// A mistake in what was asked; the process exits with 2.
 #[derive(Debug)]
 pub(crate) struct Usage(String);
 
@@ -14,12 +14,13 @@ impl fmt::Display for Usage {
 
 impl std::error::Error for Usage {}
 
-/// An error that exits with 2.
+/// Makes an error of a mistake in what was asked.
 pub(crate) fn usage(message: impl Into<String>) -> anyhow::Error {
     Usage(message.into()).into()
 }
 
-/// Whether `error` is a mistake of the asker: a [`Usage`], or a value of a preset that an environment or agent refuses.
+/// Whether `error` is a mistake in what was asked: a [`Usage`], or a value of a preset that an environment or agent
+/// refuses.
 pub(crate) fn is_usage(error: &anyhow::Error) -> bool {
     error
         .chain()
@@ -40,7 +41,7 @@ const WORDS: [(&str, &str); 10] = [
     ("missing field `", "missing key `"),
 ];
 
-/// An error and what it came of in one line, as people see it.
+/// Writes an error with its causes in one line, as people see it.
 pub(crate) fn line(error: &anyhow::Error) -> String {
     let said = format!("{error:#}").split_whitespace().collect::<Vec<_>>().join(" ");
     let said = WORDS.iter().fold(said, |said, (theirs, ours)| said.replace(theirs, ours));
@@ -50,7 +51,7 @@ pub(crate) fn line(error: &anyhow::Error) -> String {
     parts.fold(first, |said, part| said + part.split_once(')').map_or(part, |(_, rest)| rest))
 }
 
-/// A count on the command line.
+/// Parses a whole number from 0 on.
 ///
 /// # Errors
 /// If it is none.
@@ -58,7 +59,7 @@ pub(crate) fn count(text: &str) -> Result<u64, &'static str> {
     text.parse().map_err(|_| "expected a whole number from 0 on, such as 100000")
 }
 
-/// A time on the command line, in whatever unit its flag has.
+/// Parses a time above 0 and at most 1e9, in the unit of its flag.
 ///
 /// # Errors
 /// If it is none, or nobody would wait for it.
@@ -67,12 +68,12 @@ pub(crate) fn time(text: &str) -> Result<f64, &'static str> {
     time.ok_or("expected a number above 0, and a billion at most")
 }
 
-/// `1 game`, `2 games`.
+/// Writes a number with its noun: `1 game`, `2 games`.
 pub(crate) fn counted(count: usize, what: &str) -> String {
     format!("{count} {what}{}", if count == 1 { "" } else { "s" })
 }
 
-/// The candidate most like `name`, if any is near enough to be meant.
+/// The candidate most similar to `name`, if any is similar enough.
 pub(crate) fn nearest<'a>(name: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let name = &name.to_lowercase();
     let last = |path: &'a str| path.rsplit(['.', '/']).next().unwrap_or(path);
@@ -84,7 +85,7 @@ pub(crate) fn nearest<'a>(name: &str, candidates: impl IntoIterator<Item = &'a s
         .map(|(_, c)| c)
 }
 
-/// `; did you mean ...?`, or nothing.
+/// `; did you mean ...?` with the nearest candidate, or nothing.
 pub(crate) fn hint<'a>(name: &str, candidates: impl IntoIterator<Item = &'a str>) -> String {
     nearest(name, candidates).map(|c| format!("; did you mean `{c}`?")).unwrap_or_default()
 }

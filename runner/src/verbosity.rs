@@ -1,4 +1,4 @@
-//! What is said of a run on its way and at its end, and how.
+//! What is printed of a run while it trains and at its end.
 
 use std::io::{self, IsTerminal as _, stderr};
 use std::process::ExitCode;
@@ -21,11 +21,11 @@ pub(crate) struct Verbosity {
     pub(crate) json: bool,
 }
 
-/// What a person sees who stops a run: its next checkpoint may be a round of updates away. It takes the line of the bar.
+/// Message at the first Ctrl-C, since the checkpoint may be a round of updates away. It overwrites the line of the bar.
 const STOPPING: &str =
     "\r\x1b[Kstopping with a checkpoint when these updates are done; once more ends at once, without one";
 
-/// Listens to signals from now on.
+/// Listens to signals from now on. Answers the first one at once if there is a bar on a terminal.
 ///
 /// # Errors
 /// If the system refuses a handler or a thread.
@@ -34,7 +34,7 @@ pub(crate) fn listen(tui: bool, Verbosity { quiet, json }: Verbosity) -> io::Res
     Stop::listen(answers.then_some(STOPPING))
 }
 
-/// Shows a run at some frame of all: in the way that was asked for, a dashboard or not.
+/// Shows the progress of a run from frame `done` of `total`: a dashboard if `tui`, else as `Verbosity` says.
 ///
 /// # Errors
 /// If there is no terminal for a dashboard.
@@ -53,7 +53,7 @@ pub(crate) fn progress(
     Ok(Progress::board(Board::open(&title, done, total, stop)?))
 }
 
-/// Says how a run ended.
+/// Prints how a run ended, and returns the exit code.
 ///
 /// # Errors
 /// If its outcome cannot be written as JSON.

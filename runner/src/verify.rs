@@ -1,4 +1,4 @@
-//! `rl-run verify`: does a run again, and compares every part of it with what was recorded at its checkpoints.
+//! `rl-run verify`: repeats a run and compares every part of it with what was recorded at its checkpoints.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -55,26 +55,26 @@ struct Verdict {
     #[serde(serialize_with = "crate::file::text")]
     run: PathBuf,
     equal: bool,
-    /// States that were compared and are equal.
+    /// Compared states that are equal.
     states: usize,
     from: u64,
-    /// Frames of the last state that is equal.
+    /// Emulator frames of the last equal state.
     until: u64,
     #[serde(skip_serializing_if = "Option::is_none")]
     first_difference: Option<Difference>,
 }
 
-/// The last line of `--json` where there are several runs; those that are in none of its counts were not looked at.
+/// The last line of `--json` for several runs. Runs that no count includes were not looked at.
 #[derive(Debug, Serialize)]
 struct Total {
     runs: usize,
     equal: usize,
     different: usize,
-    /// Those of which nothing was found out.
+    /// Runs that could not be compared.
     failed: usize,
 }
 
-/// What `--json` prints of one of them.
+/// What `--json` prints of a run that could not be compared.
 #[derive(Debug, Serialize)]
 struct Failure<'a> {
     #[serde(serialize_with = "crate::file::text")]
@@ -82,7 +82,7 @@ struct Failure<'a> {
     error: String,
 }
 
-/// Where a replayed run leaves the recorded one.
+/// The first recorded state and part that the repeated run does not have.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 struct Difference {
     frames: u64,
@@ -110,20 +110,20 @@ impl Verdict {
     }
 }
 
-/// Recorded states that a replayed run is yet to pass.
+/// Compares a repeated run with the recorded states that it has still to pass.
 struct Comparison {
-    /// The next one last.
+    /// Recorded states that are still to come, the next one last.
     left: Vec<Digest>,
     equal: usize,
     until: u64,
     difference: Option<Difference>,
     handed: Handed,
-    /// SHA-256 of the segments that were handed on.
+    /// SHA-256 of the segments that were handed on, by part and number.
     segments: BTreeMap<(String, u64), String>,
 }
 
 impl Comparison {
-    /// Name and SHA-256 of every part, as they were recorded.
+    /// Name and SHA-256 of every part of the repeated run, in the form in which they were recorded.
     fn digests(&self, session: &mut Session) -> anyhow::Result<Vec<(String, String)>> {
         let snapshot = Snapshot::take(session, Extent::Whole, &self.handed)?;
         let of = |part: Part| {
@@ -170,14 +170,14 @@ impl Keep for Comparison {
     }
 }
 
-/// The first part that is not the recorded one.
+/// The first part that differs from the recorded one.
 fn first_difference(recorded: &Digest, now: &[(String, String)]) -> Option<Difference> {
     let mut parts = recorded.parts.iter().chain(now);
     let (part, _) = parts.find(|part| !(recorded.parts.contains(part) && now.contains(part)))?;
     Some(Difference { frames: recorded.frames, part: part.clone() })
 }
 
-/// A state that the replayed run never is in.
+/// The difference if the repeated run never has the frames of a recorded state.
 fn missed(recorded: &Digest) -> Difference {
     Difference { frames: recorded.frames, part: "counts".to_owned() }
 }
@@ -228,7 +228,7 @@ pub(crate) fn run(args: &VerifyArgs, tables: &Tables) -> anyhow::Result<ExitCode
     })
 }
 
-/// Does the run in `path` again; nothing is found if someone stops it before a difference.
+/// Repeats the run in `path`; `None` if someone stops it before a difference is found.
 fn again(args: &VerifyArgs, path: &Path, stop: &Stop, tables: &Tables) -> anyhow::Result<Option<Verdict>> {
     let Verbosity { quiet, json } = args.verbosity;
     let (about, resolved) = recorded(path, tables)?;

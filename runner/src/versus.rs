@@ -1,7 +1,7 @@
-//! `rl-run match`: a trained player of a board game against others, and against the truth.
+//! `rl-run match`: plays a trained agent against other players of a board game, and compares its moves with a solver's.
 //!
-//! Openings are drawn and each is played twice, once from either side, all games at once. What the agent makes of positions
-//! that an exact solver has judged is asked beside: there a move is right or wrong, whoever the other player is.
+//! Every opening is drawn and played twice, once from either side, all games at once. The agent is also asked about
+//! positions that an exact solver has judged, where a move is right or wrong whoever the other player is.
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -24,11 +24,11 @@ use crate::trained::{load_weights, recorded};
 use crate::usage::usage;
 use crate::waiting::{Stopped, Waiting};
 
-/// Random moves that a game begins with, fewest and most.
+/// Fewest and most random moves that a game begins with.
 const OPENING: [u32; 2] = [2, 4];
-/// Stones of the positions that the solver judges, fewest and most: with fewer it takes long, with more little is left.
+/// Fewest and most stones of positions for the solver: with fewer it takes long, with more little is left to decide.
 const STONES: [u32; 2] = [14, 28];
-/// Positions that an agent is asked about at once: it searches each for long, and Ctrl-C is heeded in between.
+/// Most positions that an agent is asked about at once; between them Ctrl-C is heeded.
 const AT_ONCE: usize = 32;
 
 /// Plays a trained agent against others, from random openings and both sides, a draw counting half (connectfour).
@@ -71,7 +71,7 @@ struct Report {
     solver: Option<Agreement>,
 }
 
-/// Games against one other player, as the agent sees them.
+/// Results against one other player, from the agent's side.
 #[derive(Debug, Serialize)]
 struct Match {
     against: String,
@@ -79,19 +79,19 @@ struct Match {
     wins: usize,
     draws: usize,
     losses: usize,
-    /// Points of a game, a draw counting half.
+    /// Mean points of a game, a draw counting half.
     score: f64,
     stderr: f64,
 }
 
-/// How often the agent's move keeps what the position is worth.
+/// How often the agent's move is one of the best, by the solver.
 #[derive(Debug, Serialize)]
 struct Agreement {
     positions: usize,
     share: f64,
 }
 
-/// Who moves.
+/// A player of the board game.
 enum Player {
     Agent { policy: Box<dyn Policy>, block: Box<Rollout> },
     Random,
@@ -107,7 +107,7 @@ impl Player {
         Ok(Self::Agent { policy, block: Box::new(Rollout::new(spec, 1, games, learner.plan().extra)) })
     }
 
-    /// Writes the moves of the `places` of positions that are asked, and nothing for the others.
+    /// Writes this player's moves for the positions at `places`, and leaves the other moves alone.
     fn choose(
         &mut self,
         positions: &[Position],
@@ -206,8 +206,8 @@ fn kind(name: &str) -> anyhow::Result<Kind> {
     .map_err(|error| usage(error.to_string()))
 }
 
-/// What each game brought the agent. Of every opening `own` makes the first move once. Before positions are asked about, `watch`
-/// is told how many games have ended, and may stop it all.
+/// Plays `games` games, each opening once from either side, and returns the results from the side of `own`. Calls
+/// `watch` with the number of finished games before positions are asked about; it may stop the match.
 fn play(
     own: &mut Player,
     other: &mut Player,
@@ -246,7 +246,7 @@ fn play(
     Ok(results.into_iter().flatten().collect())
 }
 
-/// How often the move that the agent takes is worth as much as the best, in positions of random games where another is not.
+/// How often the agent's move is one of the best, in positions of random games in which not all moves are.
 fn agreement(
     learner: &dyn Learner,
     spec: &Spec,

@@ -1,8 +1,8 @@
 //! Windows: `rl-run watch` shows recorded games, `rl-run play` lets a person play.
 //!
-//! What happens in them is apart from the window: a [`Player`](player::Player) is where one is in a game, painters turn it
-//! into a [`Surface`](surface::Surface), and only `window.rs` knows of a display, `pads.rs` of gamepads and `speaker.rs` of
-//! sound. Without the feature `viewer` the commands are there and say how to get it.
+//! What happens in a window is apart from the window itself: a [`Player`](player::Player) knows the place in a game,
+//! painters draw it on a [`Surface`](surface::Surface), and only `window.rs` knows of a display, `pads.rs` of gamepads
+//! and `speaker.rs` of sound. Without the feature `viewer` the commands exist and say how to get it.
 
 #[cfg(feature = "viewer")]
 mod around;
@@ -54,7 +54,7 @@ pub(crate) mod watch;
 #[cfg(feature = "viewer")]
 mod window;
 
-/// What a build without windows says.
+/// Error of a build without windows.
 #[cfg(not(feature = "viewer"))]
 fn none(command: &str) -> anyhow::Error {
     crate::usage::usage(format!(

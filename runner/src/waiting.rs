@@ -1,5 +1,5 @@
-//! A command that someone waits for: how far it is, as a bar on a terminal or a line now and then elsewhere, and whether they asked it
-//! to stop.
+//! Shows a waiting person how far a command is, as a bar on a terminal or a line now and then elsewhere, and heeds
+//! their request to stop.
 
 use std::borrow::Cow;
 use std::cell::Cell;
@@ -15,16 +15,16 @@ use crate::output;
 use crate::progress::{PAUSE, clock};
 use crate::stop::Stop;
 
-/// Who waits, and what they see; by default nobody and nothing.
+/// How progress is shown and whether to stop; by default nothing is shown and nobody stops it.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Waiting {
     stop: Stop,
     way: Way,
-    /// What has come of it where it is stopped.
+    /// What is left of the command if it is stopped, for the message.
     left: &'static str,
 }
 
-/// How it is shown how far it is.
+/// How progress is shown.
 #[derive(Clone, Copy, Debug, Default)]
 enum Way {
     #[default]
@@ -33,8 +33,7 @@ enum Way {
     Lines,
 }
 
-/// Someone asked the command to stop before its end: the error that leaves it, with exit code
-/// [`STOPPED`](crate::stop::STOPPED).
+/// The error of a command that was asked to stop before its end; the exit code is [`STOPPED`](crate::stop::STOPPED).
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct Stopped(&'static str);
 
@@ -47,8 +46,8 @@ impl fmt::Display for Stopped {
 impl std::error::Error for Stopped {}
 
 impl Waiting {
-    /// Listens to signals from now on. `quiet` shows nothing; where stderr is no terminal there are lines instead of a bar. `left` says
-    /// what has come of the command where it is stopped, such as `nothing was recorded`.
+    /// Listens to signals from now on. Shows nothing if `quiet`, and lines instead of a bar if stderr is no terminal.
+    /// `left` says what is left of the command if it is stopped, such as `nothing was recorded`.
     ///
     /// # Errors
     /// If the system refuses a handler or a thread.
@@ -61,7 +60,7 @@ impl Waiting {
         Ok(Self { stop: Stop::listen(None)?, way, left })
     }
 
-    /// Of work within a command that shows how far it is itself, and can be stopped by `stop`.
+    /// For work within a command that shows its own progress; `stop` stops it.
     pub(crate) fn unseen(stop: &Stop) -> Self {
         Self { stop: stop.clone(), way: Way::Quiet, left: "nothing is kept of it" }
     }
@@ -71,15 +70,15 @@ impl Waiting {
         self.stop.asked()
     }
 
-    /// Goes on unless someone asked to stop.
+    /// Returns an error if someone asked to stop.
     ///
     /// # Errors
-    /// [`Stopped`], if they did.
+    /// [`Stopped`].
     pub(crate) fn go_on(&self) -> Result<(), Stopped> {
         if self.stopped() { Err(Stopped(self.left)) } else { Ok(()) }
     }
 
-    /// A bar of work that has begun: so many `units`, such as `games`. It is gone when it is dropped.
+    /// Begins a bar of `total` units of work, such as `games`. It disappears when it is dropped.
     pub(crate) fn bar(&self, total: usize, units: impl Into<Cow<'static, str>>) -> Bar {
         let work = Work { total: total as u64, units: units.into(), frames: Arc::default() };
         let shown = match self.way {
@@ -99,7 +98,7 @@ impl Waiting {
     }
 }
 
-/// How far the work is.
+/// Shows how far some work is.
 pub(crate) struct Bar {
     work: Work,
     shown: Shown,
@@ -116,12 +115,12 @@ enum Shown {
 struct Work {
     total: u64,
     units: Cow<'static, str>,
-    /// Emulator frames so far, where someone counts them: units may all end late.
+    /// Emulator frames so far, 0 if nobody counts them: all units may end late.
     frames: Arc<AtomicU64>,
 }
 
 impl Work {
-    /// How far it is, and how long the rest will take, which nobody knows before something is done.
+    /// Writes how far the work is and, once something is done, how long the rest will take.
     fn text(&self, done: u64, gone: Duration) -> String {
         let Self { total, units, frames } = self;
         let frames = match frames.load(Ordering::Relaxed) {
@@ -140,7 +139,7 @@ impl Work {
 }
 
 impl Bar {
-    /// So much of it is done; cheap, so it may follow every step.
+    /// Shows that `done` units are done. Cheap, so that it may follow every step.
     pub(crate) fn reach(&self, done: usize) {
         match &self.shown {
             Shown::Nowhere => {}
@@ -155,12 +154,12 @@ impl Bar {
         }
     }
 
-    /// So many emulator frames more were stepped.
+    /// Adds emulator frames that were stepped.
     pub(crate) fn stepped(&self, frames: u64) {
         self.work.frames.fetch_add(frames, Ordering::Relaxed);
     }
 
-    /// Says something that stays, above the bar.
+    /// Prints a message that stays, above the bar.
     pub(crate) fn note(&self, text: impl fmt::Display) {
         match &self.shown {
             Shown::Bar(bar) => bar.suspend(|| output::note(text)),

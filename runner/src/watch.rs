@@ -1,4 +1,5 @@
-//! What a running run shows: the bar for people, rows of metrics for programs. Nothing here decides its future.
+//! Shows and measures a run while it trains: the bar for people, rows of metrics for programs. Nothing here decides the
+//! run.
 
 use std::time::Instant;
 
@@ -9,33 +10,33 @@ use crate::progress::{Glance, Progress};
 use crate::session::Session;
 use crate::spent::KEYS;
 
-/// Watches one run, from its beginning or from where it goes on.
+/// Watches one sitting of a run.
 pub(crate) struct Watch {
-    /// Filled by the learner; empty whenever a checkpoint is written.
+    /// Measurements of the learner since the last row; empty whenever a checkpoint is written.
     pub(crate) log: Log,
-    /// None of a run that is done again.
+    /// Files of metrics; `None` when `verify` repeats a run.
     metrics: Option<Metrics>,
     progress: Progress,
     glance: Glance,
-    /// Values that belong into the next row.
+    /// Values to add to the next row.
     extra: Vec<(&'static str, f64)>,
-    /// When the last row was written, and the frames at it: no frame has two rows.
+    /// When the last row was written, and its frames. No frame has two rows, except for an evaluation.
     last: (Instant, u64),
 }
 
 impl Watch {
-    /// Watches `session`, whose frames so far have been measured.
+    /// Begins to watch `session`, whose frames so far have been measured.
     pub(crate) fn new(metrics: Option<Metrics>, progress: Progress, session: &Session) -> Self {
         let last = (Instant::now(), session.counts.frames);
         Self { log: Log::default(), metrics, progress, glance: Glance::default(), extra: Vec::new(), last }
     }
 
-    /// Seconds that the run has taken up to its last row, those before an interruption included.
+    /// Seconds of all sittings up to the last row; 0 without metrics.
     pub(crate) fn seconds(&self) -> f64 {
         self.metrics.as_ref().map_or(0.0, Metrics::seconds)
     }
 
-    /// Moves the bar; cheap, after every block.
+    /// Moves the bar. Cheap, so that it may follow every block.
     pub(crate) fn show(&mut self, session: &Session) {
         self.glance.mean_return = session.window.mean_return();
         let (counts, learner) = (&session.counts, &session.learner);
@@ -51,15 +52,15 @@ impl Watch {
         self.extra.push((name, value));
     }
 
-    /// Says something that stays.
+    /// Prints a message that stays.
     pub(crate) fn note(&self, text: &str) {
         self.progress.note(text);
     }
 
-    /// Writes a row of means since the row before.
+    /// Writes a row of means since the row before, unless there is nothing new.
     ///
     /// # Errors
-    /// If the disk is full.
+    /// If it cannot be written, as when the disk is full.
     pub(crate) fn row(&mut self, session: &Session) -> anyhow::Result<()> {
         let counts = &session.counts;
         // Of an evaluation that is played again as a run goes on there may be something new all the same.
@@ -88,7 +89,7 @@ impl Watch {
         self.metrics.as_mut().map_or(Ok(()), |metrics| metrics.row(point, &scalars))
     }
 
-    /// Takes the bar away.
+    /// Takes the bar or the dashboard away.
     pub(crate) fn finish(&mut self) {
         self.progress.finish();
     }

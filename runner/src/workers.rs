@@ -1,7 +1,7 @@
-//! Threads that step environments: a group of seats and its block go there and come back, by value.
+//! Threads that step environments: a group of seats and its block are sent there and come back by value.
 //!
-//! A worker owns nothing between two steps, so there is nothing to ask of it at a checkpoint and nothing to lose when it
-//! ends. What is stepped where decides no bit.
+//! A worker owns nothing between two steps, so that checkpoints need nothing of it and nothing is lost when it ends.
+//! Which thread steps a group changes no bit.
 
 use std::thread::{Builder, JoinHandle};
 
@@ -16,7 +16,7 @@ type Group = (Box<dyn VecEnv>, Rollout);
 /// Steps every seat of `env` from row `t` of `block` to the next.
 ///
 /// # Errors
-/// If an environment fails or panics: one line that names its seat.
+/// If the environment fails or panics; the message is one line and names the seat.
 pub(crate) fn step(env: &mut dyn VecEnv, block: &mut Rollout, t: usize) -> anyhow::Result<()> {
     served(env, |env| {
         let (act, rows) = block.step(t);
@@ -32,7 +32,7 @@ pub(crate) fn reset(env: &mut dyn VecEnv, block: &mut Rollout) -> anyhow::Result
     served(env, |env| env.reset(block.first()))
 }
 
-/// Has an environment do something for its seats.
+/// Calls `work` with an environment, and makes a failure or panic an error that names the seat.
 fn served(env: &mut dyn VecEnv, work: impl FnOnce(&mut dyn VecEnv) -> rl_core::Result<()>) -> anyhow::Result<()> {
     match caught(|| work(env)) {
         Ok(Ok(())) => Ok(()),
@@ -49,10 +49,10 @@ pub(crate) struct Worker {
 }
 
 impl Worker {
-    /// Starts a thread.
+    /// Starts the thread.
     ///
     /// # Errors
-    /// If the system has none left.
+    /// If the system refuses a thread.
     pub(crate) fn start(number: usize) -> anyhow::Result<Self> {
         let (to, jobs) = bounded::<(Group, usize)>(1);
         let (results, from) = bounded(1);
@@ -68,14 +68,14 @@ impl Worker {
         Ok(Self { to: Some(to), from, thread: Some(thread) })
     }
 
-    /// Hands a group over to be stepped.
+    /// Sends a group to be stepped from row `t`.
     pub(crate) fn send(&self, env: Box<dyn VecEnv>, block: Rollout, t: usize) {
         let to = self.to.as_ref().expect("open until the worker is dropped");
         let sent = to.send(((env, block), t));
         assert!(sent.is_ok(), "the thread receives until then");
     }
 
-    /// Waits for the group that was sent, and says how it went.
+    /// Waits for the group that was sent, and returns it with the result of the step.
     pub(crate) fn receive(&self) -> (Group, anyhow::Result<()>) {
         self.from.recv().expect("the thread answers whatever it is sent: a step catches its panics")
     }

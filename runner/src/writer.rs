@@ -1,7 +1,7 @@
-//! The thread that writes checkpoints, while training goes on.
+//! The thread that writes checkpoints while training goes on.
 //!
-//! What is to be written waits in memory, a few segments at most: a disk that is slower than training slows it down. Writing
-//! ends with its first error, which the next request, or the end of the run, reports.
+//! At most a few requests wait in memory: a disk that is slower than training slows it down. Writing ends with its
+//! first error, which is returned by the next request or at the end of the run.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -16,13 +16,13 @@ use crate::digests::{Digest, Digests};
 use crate::manifest::{Owner, SEGMENTS, Segment, segment};
 use crate::snapshot::Snapshot;
 
-/// Requests that may wait.
+/// Most requests that may wait.
 const WAITING: usize = 2;
 
 /// The segments that are on disk, by part and number.
 pub(crate) type Known = BTreeMap<(String, u64), Segment>;
 
-/// What is to be written.
+/// A request to write something.
 #[derive(Debug)]
 enum Job {
     Segment { part: String, number: u64, bytes: Vec<u8> },
@@ -30,21 +30,21 @@ enum Job {
     Best(Snapshot),
 }
 
-/// What the thread works with.
+/// What the thread writes to.
 #[derive(Debug)]
 pub(crate) struct Files {
-    /// Where checkpoints are.
+    /// Directory of checkpoints.
     pub(crate) checkpoints: PathBuf,
-    /// Where the best weights are.
+    /// Directory of the best weights.
     pub(crate) best: PathBuf,
     pub(crate) owner: Owner,
-    /// Checkpoints to keep.
+    /// Number of checkpoints that are kept.
     pub(crate) most: usize,
     pub(crate) digests: Digests,
     pub(crate) known: Known,
 }
 
-/// The thread; it has written everything when this is dropped.
+/// Sends requests to the thread, which has served all of them when this is dropped.
 #[derive(Debug)]
 pub(crate) struct Writer {
     jobs: Option<Sender<Job>>,
@@ -52,10 +52,10 @@ pub(crate) struct Writer {
 }
 
 impl Writer {
-    /// Starts it.
+    /// Starts the thread.
     ///
     /// # Errors
-    /// If there can be no further thread.
+    /// If the system refuses a thread.
     pub(crate) fn start(files: Files) -> anyhow::Result<Self> {
         let (jobs, received) = bounded(WAITING);
         let thread = std::thread::Builder::new().name("checkpoints".to_owned());
@@ -63,35 +63,35 @@ impl Writer {
         Ok(Self { jobs: Some(jobs), thread: Some(thread) })
     }
 
-    /// Writes a segment of a part.
+    /// Requests that a segment of a part be written.
     ///
     /// # Errors
-    /// If something could not be written.
+    /// If an earlier request failed.
     pub(crate) fn segment(&mut self, part: &str, number: u64, bytes: Vec<u8>) -> anyhow::Result<()> {
         self.send(Job::Segment { part: part.to_owned(), number, bytes })
     }
 
-    /// Writes a checkpoint, and removes those that are too many. It is `settled` unless something that was due was cut short
-    /// and waits to be done again.
+    /// Requests that a checkpoint be written and the oldest beyond those that are kept be removed. Only a `settled` one
+    /// gets a line in `digests.jsonl`: otherwise an evaluation that was due was stopped and has to be done again.
     ///
     /// # Errors
-    /// If something could not be written.
+    /// If an earlier request failed.
     pub(crate) fn checkpoint(&mut self, snapshot: Snapshot, settled: bool) -> anyhow::Result<()> {
         self.send(Job::Checkpoint { snapshot, settled })
     }
 
-    /// Writes the best weights so far.
+    /// Requests that the best weights so far be written.
     ///
     /// # Errors
-    /// If something could not be written.
+    /// If an earlier request failed.
     pub(crate) fn best(&mut self, snapshot: Snapshot) -> anyhow::Result<()> {
         self.send(Job::Best(snapshot))
     }
 
-    /// Waits until all is written.
+    /// Waits until all requests are served.
     ///
     /// # Errors
-    /// If something could not be.
+    /// If one failed.
     pub(crate) fn finish(&mut self) -> anyhow::Result<()> {
         self.jobs = None;
         match self.thread.take().map(JoinHandle::join) {
@@ -148,7 +148,7 @@ impl Files {
     }
 }
 
-/// The directory, which is there from now on.
+/// Makes the directory if it is missing, and returns it.
 fn made(dir: &Path) -> anyhow::Result<&Path> {
     fs::create_dir_all(dir).with_context(|| dir.display().to_string())?;
     Ok(dir)

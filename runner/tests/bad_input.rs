@@ -38,7 +38,7 @@ fn usage_errors_name_what_is_wrong_and_what_was_meant() {
         ("--env cartpole --agent ppo --seeds 4..1", "4..1 counts down: write 1..4"),
         ("--env cartpole --agent ppo --seeds 1,x", "`x` is no seed: write 1..64 (both included) or 1,2,5"),
         ("--env cartpole --agent ppo --seeds 1..2 --seed 3", "--seed"),
-        ("--env cartpole --agent ppo --seeds 1..2 --run p.toml", "p.toml/s1 is a file, not a directory"),
+        ("--env cartpole --agent ppo --seeds 1..2 --run p.toml", "p.toml/s1: p.toml is a file, not a directory"),
         ("--env cartpole --agent ppo --seeds 1..2 --set agent.lr=fast", "agent.lr: expected float"),
         (r#"--env frozenlake --agent dqn --set env.map=["SFF","FG"]"#, "env.map: row 2 has 2 cells, row 1 has 3"),
         (r#"--env frozenlake --agent dqn --set env.map=["FF","FG"]"#, "env.map: has no start S"),

@@ -367,11 +367,11 @@ fn films_are_films_and_wrong_words_are_refused() {
         ("record --env frozenlake --random --out nowhere/a.rec", "nowhere/a.rec: there is no directory nowhere"),
         ("export a.rec --out nowhere/a.gif", "nowhere/a.gif: there is no directory nowhere"),
         ("export . --out a.gif", ". is a directory"),
-        ("export a.rec --out a.csv --episode 2", "--episode: says nothing of a .csv of games"),
-        ("export a.rec --out a.csv --by-step --scale 2", "--scale: says nothing of a .csv of steps"),
-        ("export a.rec --out b.rec --from 3", "--from: says nothing of a recording"),
-        ("export a.rec --out a.gif --pictures 3", "--pictures: says nothing of a film"),
-        ("export a.rec --out a.png --speed 2", "--speed: says nothing of a row of pictures"),
+        ("export a.rec --out a.csv --episode 2", "--episode has no effect on a .csv of games"),
+        ("export a.rec --out a.csv --by-step --scale 2", "--scale has no effect on a .csv of steps"),
+        ("export a.rec --out b.rec --from 3", "--from has no effect on a recording"),
+        ("export a.rec --out a.gif --pictures 3", "--pictures has no effect on a film"),
+        ("export a.rec --out a.png --speed 2", "--speed has no effect on a row of pictures"),
         ("verify a.rec --from 100", "from its start"),
     ];
     for (line, said) in wrong {

@@ -79,6 +79,11 @@ fn what_a_trainer_refuses_names_the_mend_and_another_run_is_left_alone() {
     one.save(dir.path()).unwrap();
     one.advance().unwrap();
     one.save(dir.path()).unwrap();
+    let checkpoints = || names(&dir.path().join("checkpoints")).into_iter().filter(|name| name != "segments").count();
+    assert_eq!(checkpoints(), 2);
+    one.advance().unwrap();
+    one.save(dir.path()).unwrap();
+    assert_eq!(checkpoints(), 2, "train.keep_checkpoints is 2");
     let error = format!("{:#}", other.save(dir.path()).unwrap_err());
     assert!(error.contains("is a run of other settings or another seed"), "{error}");
     assert!(one.evaluate(0, 1).is_err());

@@ -53,5 +53,5 @@ fn only_games_of_two_have_matches_and_only_games_that_it_knows_have_planners() {
     assert!(code == 2 && line.contains("`cartpole` is not a two-player board game"), "{line}");
     let preset = concat!("--preset ", env!("CARGO_MANIFEST_DIR"), "/../presets/alphazero/connectfour.toml");
     let (code, line) = refusal(at, &format!("--env cartpole --agent alphazero {preset}"));
-    assert!(code == 2 && line.contains("a planner searches a game whose rules it is built with"), "{line}");
+    assert!(code == 2 && line.contains("it plays the board game alone whose rules it is built with"), "{line}");
 }

@@ -71,7 +71,7 @@ impl<G: Game> Experience<G> {
         self.state.positions.len()
     }
 
-    /// Adds the played steps of blocks, by time, then by seat. `extra` of a step holds policy `[A]` and value of its search.
+    /// Adds the played steps of blocks, by time, then by seat. `extra` holds policy `[A]` and value of the search.
     ///
     /// # Errors
     /// If an observation is not a position of a running game.
@@ -100,7 +100,7 @@ impl<G: Game> Experience<G> {
         Ok(())
     }
 
-    /// Ends the game of a seat and moves its positions to the ring; `reward` is that of the side that made the last move.
+    /// Ends the game of a seat and moves its positions to the ring; `reward` is for the side that moved last.
     fn settle(&mut self, seat: usize, reward: f32) {
         let mut waiting = std::mem::take(&mut self.state.waiting[seat]);
         let Some(mover) = waiting.positions.last().map(G::to_move) else { return };

@@ -1,8 +1,8 @@
 //! Search trees over a game, one per root, in one arena that is filled anew for every move.
 //!
 //! Below the root a search chooses the move whose share of visits lies farthest below its probability in the improved
-//! policy: deterministic, and without an exploration constant. Values of unvisited moves are completed from the network's
-//! value and those of visited moves.
+//! policy: deterministic, and without an exploration constant. Values of unvisited moves are completed from the
+//! network's value and those of visited moves.
 //! Source: Danihelka et al. 2022, "Policy improvement by planning with Gumbel", sections 4 and 5 and appendix D.
 
 use rl_core::Game;
@@ -98,7 +98,7 @@ impl<G: Game> Forest<G> {
 
     /// Selects a leaf: follows move `first` from the root, then the search's own choices.
     ///
-    /// Returns a new node, which the network must evaluate, or `None` where the game is over and its value was backed up.
+    /// Returns a new node, which the network must evaluate, or `None` where the game is over and its value backed up.
     pub(crate) fn descend(&mut self, tree: usize, first: usize) -> Option<usize> {
         let (mut node, mut action) = (self.root(tree), first);
         loop {
@@ -153,8 +153,8 @@ impl<G: Game> Forest<G> {
         self.nodes[node].sum / f64::from(self.nodes[node].visits.max(1))
     }
 
-    /// Writes the completed Q-values of all moves for the side to move, `[A]`: the mean of the backed-up values for visited
-    /// moves, and for the others the network's value of the node mixed with those.
+    /// Writes the completed Q-values of all moves for the side to move, `[A]`: the mean of the backed-up values for
+    /// visited moves, and for the others the network's value of the node mixed with those.
     pub(crate) fn completed(&self, node: usize, out: &mut [f64]) {
         let edges = &self.edges[node * G::ACTIONS..(node + 1) * G::ACTIONS];
         // Children hold the other side's.
@@ -171,8 +171,8 @@ impl<G: Game> Forest<G> {
         out.iter_mut().zip(edges).for_each(|(out, edge)| *out = tried(edge).unwrap_or(mixed));
     }
 
-    /// Replaces the [`completed`](Self::completed) values of a node by the logits of its improved policy, `[A]`: log-prior +
-    /// σ(value), -∞ where a move is not legal.
+    /// Replaces the [`completed`](Self::completed) values of a node by the logits of its improved policy, `[A]`:
+    /// log-prior + σ(value), -∞ where a move is not legal.
     pub(crate) fn improve(&self, node: usize, values: &mut [f64]) {
         let most = (0..G::ACTIONS).map(|action| self.visits(node, action)).max().unwrap_or(0);
         let slope = (self.sigma.visit + f64::from(most)) * self.sigma.scale;

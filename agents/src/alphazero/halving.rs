@@ -14,7 +14,7 @@ impl Halving {
         Self { rounds: (1..=most).map(|considered| sequence(considered, simulations)).collect() }
     }
 
-    /// Visits that the move tried by a simulation has had: the simulation tries the best of the moves with so many visits.
+    /// Visits that the move tried by a simulation has had: it tries the best of the moves with so many visits.
     pub(crate) fn visits(&self, considered: usize, simulation: usize) -> u32 {
         self.rounds[considered - 1][simulation]
     }

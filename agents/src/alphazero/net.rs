@@ -1,7 +1,7 @@
 //! Policy and value network: a residual network on the planes of a position.
 //!
-//! There is no normalisation layer: a residual block begins as the identity, its last convolution at zero, which suffices
-//! for training so few blocks; logits and values begin near 0.
+//! There is no normalisation layer: a residual block begins as the identity, its last convolution at zero, which
+//! suffices for training so few blocks; logits and values begin near 0.
 //! Source: Silver et al. 2017, "Mastering the game of Go without human knowledge"; Zhang et al. 2019, "Fixup
 //! initialization".
 
@@ -108,7 +108,7 @@ impl Net {
 
     /// Computes logits and values of the planes in `flows` without a graph, and leaves them there.
     ///
-    /// The results are bit for bit those of [`forward`](Self::forward). On the CPU no graph is built and nothing allocated.
+    /// The bits are those of [`forward`](Self::forward). On the CPU no graph is built and nothing is allocated.
     pub(crate) fn run(&self, flows: &mut Flows) -> rl_core::Result<()> {
         let run = if self.device.is_cpu() { self.run_on_host(flows) } else { self.run_on_device(flows) };
         run.map_err(rl_nn::tensor)

@@ -1,7 +1,7 @@
 //! Gumbel tree search for many positions at once, with one batched evaluation of the network per simulation.
 //!
-//! At a root, Gumbel noise on the logits draws the considered moves without replacement, and sequential halving finds the
-//! best of them: the chosen move is on average no worse than one sampled from the network's policy, however few the
+//! At a root, Gumbel noise on the logits draws the considered moves without replacement, and sequential halving finds
+//! the best of them: the chosen move is on average no worse than one sampled from the network's policy, however few the
 //! simulations. Without noise the choice is deterministic.
 //! Source: Danihelka et al. 2022, "Policy improvement by planning with Gumbel".
 

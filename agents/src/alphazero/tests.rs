@@ -340,7 +340,7 @@ fn a_saved_learner_and_policy_go_on_alike() {
 fn another_environment_is_refused_in_a_line() {
     assert_eq!(refuses::<Nim>(&spec()), None);
     let said = refuses::<Nim>(&Spec { vector: 4, discrete: [2].into(), ..Spec::none() }).unwrap();
-    assert_eq!(said, "a planner searches a game whose rules it is built with, of 1 x 12 x 2 features and 3 moves");
+    assert_eq!(said, "it plays the board game alone whose rules it is built with, of 1 x 12 x 2 features and 3 moves");
     let context_of = |config: &Config| {
         let (spec, table) = (spec(), toml::Table::try_from(config).unwrap());
         let (seats, device, precision) = (1, &Device::Cpu, Precision::F32);

@@ -67,8 +67,8 @@ impl Demonstrated {
         self.ring.steps_of(&mut rows.map(|row| (row, 0)), out)
     }
 
-    /// Splits the complete steps that are not split yet: of every 1 / `share` games the last is held out, so that the first
-    /// games, where there are few, are learned from.
+    /// Splits the complete steps that are not split yet: of every 1 / `share` games the last is held out, so that the
+    /// first games, where there are few, are learned from.
     fn sort(&mut self) {
         let newest = self.ring.len() as u64 - 1;
         for (row, _) in self.ring.transitions_from(self.sorted) {

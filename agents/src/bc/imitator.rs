@@ -15,8 +15,8 @@ use crate::{Mode, Policy};
 
 /// Policy that samples from a shared network.
 ///
-/// Every seat draws from its own stream, and a seat whose episode is over draws nothing, so that the choice does not depend
-/// on how seats are grouped.
+/// Every seat draws from its own stream, and a seat whose episode is over draws nothing, so that the choice does not
+/// depend on how seats are grouped.
 pub(crate) struct Imitator {
     net: Arc<PolicyNet>,
     streams: Streams,

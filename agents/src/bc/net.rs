@@ -50,8 +50,8 @@ impl PolicyNet {
         self.head.forward(&self.trunk.forward(obs)?)
     }
 
-    /// Outputs `[B, W]` without a graph, left in `flow`: bit for bit those of [`forward`](Self::forward). On the CPU no graph
-    /// is built and nothing is allocated.
+    /// Outputs `[B, W]` without a graph, left in `flow`: bit for bit those of [`forward`](Self::forward). On the CPU
+    /// no graph is built and nothing is allocated.
     pub(crate) fn run(&self, obs: &ObsBatch<'_>, flow: &mut HostForward) -> rl_core::Result<()> {
         let run = if self.device.is_cpu() { Self::run_on_host } else { Self::run_on_device };
         run(self, obs, flow).map_err(rl_nn::tensor)

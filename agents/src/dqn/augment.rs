@@ -1,7 +1,7 @@
 //! The table `augment`: random shifts and intensities of the frames of a minibatch, for learning often from few frames.
 //!
-//! Bytes stay bytes: a frame is padded by its edge and cropped at a random place, then every grey level is looked up in a
-//! table of 256. A frame stack is shifted as a whole; so is a sequence, within which a memory would take a jump for a
+//! Bytes stay bytes: a frame is padded by its edge and cropped at a random place, then every grey level is looked up in
+//! a table of 256. A frame stack is shifted as a whole; so is a sequence, within which a memory would take a jump for a
 //! movement. The two observations of a transition are augmented independently.
 //! Source: Yarats et al. 2021, "Image augmentation is all you need" (shifts); Schwarzer et al. 2021, "Data-efficient
 //! reinforcement learning with self-predictive representations" (intensity: the gain is 1 + s · N(0, 1), cut at two

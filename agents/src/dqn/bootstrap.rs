@@ -20,7 +20,7 @@ use crate::{config, legal};
 pub(crate) enum Bootstrap {
     /// Bootstraps from the value of the best action, as Q-learning does.
     Greedy {}, // a struct, since only of those are unknown keys refused
-    /// Bootstraps from the soft value of a softmax policy π, with its entropy, and adds `alpha` τ ln π(a | s) to the reward.
+    /// Bootstraps from the soft value of a softmax policy π, and adds `alpha` τ ln π(a | s) to the reward.
     ///
     /// Of an n-step return only the first step gets the added term.
     Munchausen {
@@ -110,7 +110,7 @@ impl Targets {
 
     /// Quantiles per observation for each forward pass; `None` for a pass that is not made.
     ///
-    /// A target network that both evaluates and chooses is run once, on the quantiles of both uses, those to evaluate first.
+    /// A target network that both evaluates and chooses is run once, on the quantiles of both, those to evaluate first.
     pub(crate) fn taus(&self) -> Passes<Option<usize>> {
         let Taus { online, target, act } = self.taus;
         Passes {
@@ -201,7 +201,7 @@ struct Choices<'a> {
 }
 
 impl Choices<'_> {
-    /// Appends the target of one transition, `[W']`. A terminal one ignores the next values, even if they are not finite.
+    /// Appends the target of one transition, `[W']`. A terminal one ignores the next values, even if not finite.
     fn back_up(
         &self,
         distribution: Distribution,

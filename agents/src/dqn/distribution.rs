@@ -1,7 +1,7 @@
 //! Interpretation of a network's outputs `[B, W, A]`: expected returns, logits of atoms, or quantiles.
 //!
-//! Computed on the host and in double precision, so that the bits depend neither on the system nor on the batch around a
-//! row.
+//! Computed on the host and in double precision, so that the bits depend neither on the system nor on the batch around
+//! a row.
 
 use std::ops::Range;
 
@@ -75,8 +75,8 @@ impl Support {
 
     /// Projects probability `mass` at the return `at` onto the support, and adds it to `into`, `[atoms]`.
     ///
-    /// The two neighbouring atoms share it by distance; a return outside of the support goes to the outermost atom. A NaN
-    /// return makes all of `into` NaN.
+    /// The two neighbouring atoms share it by distance; a return outside of the support goes to the outermost atom. A
+    /// NaN return makes all of `into` NaN.
     pub(crate) fn project(&self, at: f64, mass: f64, into: &mut [f64]) {
         let place = (at.clamp(self.low, self.high) - self.low) / self.step();
         // A return that is no number is no atom's: it makes all of them none, which the loss refuses.

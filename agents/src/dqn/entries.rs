@@ -60,7 +60,7 @@ pub(crate) const C51: AgentEntry = AgentEntry {
     ..DQN
 };
 
-/// Quantile-regression DQN. Source: Dabney et al. 2018, "Distributional reinforcement learning with quantile regression".
+/// Quantile DQN (QR-DQN). Source: Dabney et al. 2018, "Distributional reinforcement learning with quantile regression".
 pub(crate) const QRDQN: AgentEntry = AgentEntry {
     id: "qrdqn",
     summary: "DQN that learns quantiles of the return",

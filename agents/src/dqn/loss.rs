@@ -1,7 +1,7 @@
 //! Losses of the DQN family, and their gradients by the network's outputs `[B, W, A]`, in closed form.
 //!
-//! Computed on the host and in double precision, as in `agents/src/loss.rs` for actor-critics. The loss is the mean over the
-//! batch, with each row weighted by its importance-sampling weight, of:
+//! Computed on the host and in double precision, as in `agents/src/loss.rs` for actor-critics. The loss is the mean
+//! over the batch, with each row weighted by its importance-sampling weight, of:
 //! - values: the Huber loss with κ = 1 of the error (Mnih et al. 2015: the clipped error);
 //! - atoms: the cross-entropy of the target's masses; the error is the divergence, which is 0 where they are equal
 //!   (Bellemare et al. 2017; Hessel et al. 2018);

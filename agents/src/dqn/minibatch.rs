@@ -1,8 +1,8 @@
 //! Minibatches of the DQN family: single transitions, or sequences where the network has a memory.
 //!
-//! Every step of a sequence enters the loss like a transition. The rows before the steps are the burn-in: no gradient goes
-//! back through them, and on the CPU they leave no graph. Both networks begin with the recurrent state of the policy when
-//! it acted.
+//! Every step of a sequence enters the loss like a transition. The rows before the steps are the burn-in: no gradient
+//! goes back through them, and on the CPU they leave no graph. Both networks begin with the recurrent state of the
+//! policy when it acted.
 
 use rl_core::{Column, Result, Rng, Spec};
 use rl_nn::{Standardise, tensor};
@@ -256,7 +256,7 @@ impl Minibatch {
         }
     }
 
-    /// Expands weights from one per draw, `[B]`, to one per transition, `[M]`: each transition gets that of its sequence.
+    /// Expands weights from one per draw, `[B]`, to one per transition, `[M]`: each gets that of its sequence.
     pub(crate) fn spread(&self, importance: &mut Vec<f64>) {
         if let Self::Sequences(unrolled) = self {
             let count = importance.len();
@@ -267,7 +267,7 @@ impl Minibatch {
         }
     }
 
-    /// Errors of the draws, `[B]`, from those of all transitions, `[M]`: for a sequence `eta` · largest + `(1 - eta)` · mean.
+    /// Errors of the draws, `[B]`, from those of all transitions, `[M]`: for a sequence η · largest + (1 - η) · mean.
     pub(crate) fn errors<'a>(&'a mut self, all: &'a [f64]) -> &'a [f64] {
         let unrolled = match self {
             Self::Transitions(_) => return all,

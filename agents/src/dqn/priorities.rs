@@ -21,19 +21,19 @@ pub(crate) enum Priorities {
         eps: f64,
         /// Priority exponent α by agent steps, 0 to 1; 0 makes draws nearly uniform.
         alpha: Schedule,
-        /// Exponent β of the importance-sampling weights by agent steps, 0 to 1; 1 corrects the bias of the draws in full.
+        /// Exponent β of the importance-sampling weights by agent steps, 0 to 1; 1 corrects the bias in full.
         beta: Schedule,
     },
     /// Draws a transition in proportion to `(loss + eps)^alpha`, as in Dopamine, with its loss at its last update.
     ///
-    /// The cross-entropy of a categorical distribution is never far from the entropy of its target, so that draws are nearly
-    /// uniform at first.
+    /// The cross-entropy of a categorical distribution is never far from the entropy of its target, so that draws are
+    /// nearly uniform at first.
     Loss {
         /// Positive number added to every loss, so that every transition can be drawn again.
         eps: f64,
         /// Priority exponent α by agent steps, 0 to 1; 0 makes draws nearly uniform.
         alpha: Schedule,
-        /// Exponent β of the importance-sampling weights by agent steps, 0 to 1; 1 corrects the bias of the draws in full.
+        /// Exponent β of the importance-sampling weights by agent steps, 0 to 1; 1 corrects the bias in full.
         beta: Schedule,
     },
 }
@@ -71,8 +71,8 @@ impl Priorities {
         beta.check("agent.priorities.beta", 0.0, 1.0)
     }
 
-    /// Writes the importance-sampling weights of a minibatch, `[B]`, to `out`: `(N · P)^-β`, divided by the largest of the
-    /// minibatch; all 1 where draws are uniform. `priorities` are those of the draws, `steps` agent steps give β.
+    /// Writes the importance-sampling weights of a minibatch, `[B]`, to `out`: `(N · P)^-β`, divided by the largest of
+    /// the minibatch; all 1 where draws are uniform. `priorities` are those of the draws, `steps` agent steps give β.
     pub(crate) fn importance(&self, priorities: &[f64], steps: u64, out: &mut Vec<f64>) {
         out.clear();
         let Some((_, _, beta)) = self.exponents() else { return out.resize(priorities.len(), 1.0) };
@@ -80,8 +80,8 @@ impl Priorities {
         out.extend(priorities.iter().map(|priority| libm::pow(least / priority, beta)));
     }
 
-    /// Writes the new priorities of transitions with these errors, `[B]`, to `out`; none where draws are uniform. `steps`
-    /// agent steps give α.
+    /// Writes the new priorities of transitions with these errors, `[B]`, to `out`; none where draws are uniform.
+    /// `steps` agent steps give α.
     pub(crate) fn of(&self, errors: &[f64], steps: u64, out: &mut Vec<f64>) {
         out.clear();
         let Some((eps, alpha, _)) = self.exponents() else { return };

@@ -1,7 +1,7 @@
 //! The table `memory` of the DQN family: the recurrent layer, and the sequences that it is trained on.
 //! Source: Kapturowski et al. 2019 (R2D2), section 3 (stored states and burn-in) and 2.3 (the priority of a sequence).
-//! Differences: a sequence may go on after the end of an episode, and the recurrent layer does not see the previous action
-//! and reward.
+//! Differences: a sequence may go on after the end of an episode, and the recurrent layer does not see the previous
+//! action and reward.
 
 use rl_core::{Error, Result};
 use rl_replays::Sequence;

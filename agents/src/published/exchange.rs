@@ -1,5 +1,5 @@
-//! A shared pointer to the newest version of a value: the writer prepares the next version privately and swaps the pointer;
-//! a reader keeps the version that it took for as long as it likes.
+//! A shared pointer to the newest version of a value: the writer prepares the next version privately and swaps the
+//! pointer; a reader keeps the version that it took for as long as it likes.
 //!
 //! The lock guards a pointer and is held for as long as it takes to copy or swap one. `agents/tests/loom.rs` runs this file
 //! through every order in which threads can meet in it.

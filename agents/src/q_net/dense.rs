@@ -11,23 +11,23 @@ use candle_core::{Result, Tensor};
 use rl_core::Rng;
 use rl_nn::{Activation, HostForward, Init, Linear, Scope};
 
-/// ε of all noisy layers of a network.
+/// Noise ε of all noisy layers of a network.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Noise<'a> {
-    /// `[R, width]`: each of the `R` rows serves as many rows of a batch, one after the other. Empty for means alone.
+    /// Rows of noise, `[R, width]`: each serves B / R consecutive rows of a batch. Empty for means alone.
     pub(crate) values: &'a [f32],
-    /// Of one row.
+    /// Numbers per row of noise.
     pub(crate) width: usize,
 }
 
 impl Noise<'_> {
-    /// What rows of `len` values, which begin at `at` in each row of noise, are multiplied by: row `b` of `rows`.
+    /// The `len` numbers from index `at` on in the row of noise that serves row `b` of a batch of `rows`.
     fn part(&self, at: usize, len: usize, b: usize, rows: usize) -> &[f32] {
         let serves = rows / (self.values.len() / self.width);
         &self.values[b / serves * self.width + at..][..len]
     }
 
-    /// The same for all rows: `[rows, len]`, or `[1, len]` where one serves all.
+    /// The `len` numbers from index `at` on for all rows of a batch: `[rows, len]`, or `[1, len]` for one row of noise.
     fn tensor(&self, at: usize, len: usize, rows: usize, like: &Tensor) -> Result<Tensor> {
         let rows = if self.values.len() == self.width { 1 } else { rows };
         let values: Vec<f32> = (0..rows).flat_map(|b| self.part(at, len, b, rows).iter().copied()).collect();
@@ -49,13 +49,15 @@ pub(crate) fn draw_noise(width: usize, rng: &mut Rng, out: &mut Vec<f32>) {
     }
 }
 
-/// `[B, inputs]` to `[B, outputs]`.
+/// Dense layer, `[B, inputs]` to `[B, outputs]`.
 pub(crate) enum Dense {
+    /// A layer without noise.
     Plain(Linear),
+    /// A NoisyNet layer.
     Noisy(Noisy),
 }
 
-/// Two plain layers, and where its noise begins.
+/// NoisyNet layer with factorised noise: two plain layers, and the index of its noise in a row of noise.
 pub(crate) struct Noisy {
     mean: Linear,
     spread: Linear,
@@ -66,8 +68,9 @@ pub(crate) struct Noisy {
 }
 
 impl Dense {
-    /// A layer whose spread begins at `noisy` over the root of its inputs, or a plain one where that is 0; a noisy one takes
-    /// its place in `noise_width`.
+    /// Creates a noisy layer with σ initialised to `noisy` / √inputs, or a plain layer where `noisy` is 0.
+    ///
+    /// A noisy layer adds the numbers of noise that it needs to `noise_width`.
     pub(crate) fn new(
         scope: &mut Scope<'_>,
         [inputs, outputs]: [usize; 2],
@@ -88,7 +91,7 @@ impl Dense {
         Ok(Self::Noisy(Noisy { mean, spread, relu: activation == Activation::Relu, inputs, outputs, at }))
     }
 
-    /// `x [B, inputs]` to `[B, outputs]`.
+    /// Maps `x [B, inputs]` to `[B, outputs]`, with the graph for gradients.
     pub(crate) fn forward(&self, x: &Tensor, noise: Noise<'_>) -> Result<Tensor> {
         let Noisy { mean, spread, relu, inputs, outputs, at } = match self {
             Self::Plain(layer) => return layer.forward(x),
@@ -103,7 +106,7 @@ impl Dense {
         if *relu { rl_nn::relu(&y) } else { Ok(y) }
     }
 
-    /// The same on the host; `room` is scratch memory.
+    /// Maps the values in `flow`, `[B, inputs]`, to `[B, outputs]` on the host; `room` is scratch memory.
     pub(crate) fn run(&self, flow: &mut HostForward, room: &mut HostForward, noise: Noise<'_>) -> Result<()> {
         let Noisy { mean, spread, relu, inputs, outputs, at } = match self {
             Self::Plain(layer) => return flow.linear(layer),

@@ -1,4 +1,4 @@
-//! How a quantile that is asked for enters a network: features times an embedding of τ.
+//! Embedding of quantiles in an implicit quantile network: features times a cosine embedding of τ.
 //! Source: Dabney et al. 2018, "Implicit quantile networks", eq. 4: `ReLU(Σ cos(π i τ) w_i + b)`, i from 0.
 
 use std::f64::consts::PI;
@@ -7,17 +7,17 @@ use candle_core::{CpuStorage, CustomOp2, Layout, Result, Shape, Tensor};
 use rl_nn::{Activation, HostForward, Linear, Scope};
 use serde::{Deserialize, Serialize};
 
-/// Where τ is mixed in.
+/// Place in the network where features are multiplied by the embedding of τ.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum Mix {
     /// Before the last dense layer, as published: that layer, most of the network, is run for every τ.
     Before,
-    /// After it: every τ costs little more than its embedding, which a CPU can afford.
+    /// After the last dense layer: every τ costs little more than its embedding, which a CPU can afford.
     After,
 }
 
-/// `[B, width]` features and `[B, N]` quantiles to `[B·N, width]`.
+/// Layer that maps features `[B, width]` and probabilities τ `[B, N]` to `[B·N, width]`.
 pub(crate) struct Embedding {
     cosines: usize,
     width: usize,
@@ -25,10 +25,12 @@ pub(crate) struct Embedding {
 }
 
 impl Embedding {
+    /// Creates a layer for features of `width` numbers, which embeds τ by `cosines` cosines.
     pub(crate) fn new(scope: &mut Scope<'_>, cosines: usize, width: usize) -> Result<Self> {
         Ok(Self { cosines, width, layer: Linear::new(scope, cosines, width, Activation::Relu)? })
     }
 
+    /// Multiplies features `[B, width]` by the embeddings of `taus [B, N]`: `[B·N, width]`, with the graph.
     pub(crate) fn forward(&self, features: &Tensor, taus: &[f32]) -> Result<Tensor> {
         let (rows, width) = features.dims2()?;
         let mut cosines = Vec::with_capacity(taus.len() * self.cosines);
@@ -42,7 +44,7 @@ impl Embedding {
         embedded.broadcast_mul(&features.unsqueeze(1)?)?.reshape((taus.len(), width)) // [B·N, width]
     }
 
-    /// The same on the host, left in `out`.
+    /// Multiplies features `[B, width]` by the embeddings of `taus [B, N]` on the host: `[B·N, width]` in `out`.
     pub(crate) fn run(&self, features: &[f32], taus: &[f32], out: &mut HostForward) -> Result<()> {
         self.extend(taus, out.begin());
         out.linear(&self.layer)?;

@@ -7,17 +7,17 @@ use crate::{
     load_postcard, save_postcard,
 };
 
-/// A [`VecEnv`] of independent environments.
+/// A [`VecEnv`] of independent environments, one per seat, stepped one after the other in the calling thread.
 #[derive(Debug)]
 pub struct Batch<E> {
     spec: Spec,
     seats: Vec<Seat<E>>,
-    /// Place of the seat that is being served.
+    /// Index of the seat that the present or last call was serving.
     serving: usize,
     losses: Vec<String>,
 }
 
-/// Engines that may be gone in a row before it is an error.
+/// Number of engines lost in a row at one reset, of which the last is reported as an error.
 const PATIENCE: u32 = 3;
 
 #[derive(Debug)]
@@ -26,12 +26,12 @@ struct Seat<E> {
     run: Run,
 }
 
-/// What a seat remembers beside its environment.
+/// State of a seat beside its environment.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 struct Run {
-    /// Episode seeds, one after the other.
+    /// Generator of the seeds of successive episodes.
     rng: Rng,
-    /// That of the present episode.
+    /// Seed of the present episode.
     seed: u64,
     #[serde(deserialize_with = "crate::counter")]
     age: u32,
@@ -40,10 +40,10 @@ struct Run {
 }
 
 impl<E: Env> Batch<E> {
-    /// Seats `envs` at the numbers of `seating`, one random stream each.
+    /// Makes a batch in which `envs[n]` plays the `n`-th seat of `seating`, with the random stream of that seat.
     ///
     /// # Panics
-    /// If there is not exactly one environment per seat, or none, or they differ in what they show and accept.
+    /// If there is not exactly one environment per seat, or none, or their specs differ.
     pub fn new(envs: Vec<E>, seating: &Seating) -> Self {
         assert_eq!(envs.len(), seating.seats.len(), "one environment per seat");
         let spec = envs.first().expect("at least one seat").spec();
@@ -56,12 +56,12 @@ impl<E: Env> Batch<E> {
     }
 }
 
-/// The bytes of the environment itself within what a seat of a [`Batch`] saved; `None` if none did.
+/// Extracts the bytes that [`Env::save`] wrote from what a seat of a [`Batch`] saved; `None` if `saved` is not of a batch.
 pub(crate) fn own_bytes(saved: &[u8]) -> Option<Vec<u8>> {
     load_postcard::<(Run, Vec<u8>)>("", saved).ok().map(|(_, bytes)| bytes)
 }
 
-/// The same with others in their place.
+/// Replaces the bytes that [`Env::save`] wrote within what a seat of a [`Batch`] saved.
 pub(crate) fn with_own_bytes(saved: &[u8], bytes: Vec<u8>) -> Result<Vec<u8>> {
     let (run, _): (Run, Vec<u8>) = load_postcard("", saved)?;
     let mut other = Vec::new();

@@ -5,46 +5,46 @@ use serde::de::DeserializeOwned;
 
 use crate::{Act, Canvas, End, FiniteMdp, Obs, Result, Spec};
 
-/// The answer to one action.
+/// Result of one [`Env::step`]; the observation is not part of it, but is written into [`Obs`].
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Step {
     /// Raw reward, never clipped or scaled.
     pub reward: f32,
-    /// What the step did to the episode.
+    /// Whether the step terminated or truncated the episode, or lost a life.
     pub end: End,
-    /// Emulator frames that passed; 1 where the environment has no frame skip.
+    /// Number of emulator frames that the step took; 1 where the environment has no frame skip.
     pub frames: u32,
 }
 
-/// Something about a state that a comparison may look at.
+/// Value of one entry of [`Env::facts`], by which a state is compared with that of another implementation.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(untagged)]
 pub enum Info {
-    /// A whole number.
+    /// Unsigned integer, such as a counter or a checksum.
     Count(u64),
-    /// A number.
+    /// Floating-point number.
     Number(f64),
-    /// Several.
+    /// List of floating-point numbers.
     Numbers(Vec<f64>),
-    /// A checksum or a word.
+    /// Text, such as a word or a checksum in hexadecimal digits.
     Text(String),
 }
 
-/// One environment for one seat, which [`EnvEntry::single`](crate::EnvEntry::single) lists.
+/// A single environment, which plays one seat; [`EnvEntry::single`](crate::EnvEntry::single) makes a table entry of it.
 ///
-/// It owns no random generator that outlives an episode: an episode is fixed by (version, configuration, episode seed,
-/// actions), whatever ran before it. What else it promises, and agents rely on:
-/// - It shows something and takes at least one action. [`Spec::stack`] is 1 unless it shows frames.
-/// - Every element of [`Obs`] is written by every `reset` and `step`, that of the last observation of an episode too: features
-///   are finite, symbols below their cardinality, and legality flags 0 or 1 with at least one 1 for each discrete action,
-///   where the episode is over as well.
+/// An episode is fixed by version, configuration, episode seed and actions, whatever was played before it: no random
+/// generator outlives an episode. Agents also rely on the following promises:
+/// - The environment shows something and takes at least one action. [`Spec::stack`] is 1 unless it shows frames.
+/// - `reset` and `step` write every element of [`Obs`], also for the last observation of an episode: features are finite,
+///   symbols are below their cardinality, and legality flags are 0 or 1 with at least one 1 for each discrete action, also
+///   once the episode is over.
 /// - Rewards are finite, and a step takes at least one frame.
 ///
-/// [`contract`](crate::contract) plays an environment to see whether it does.
+/// [`contract`](crate::contract) checks these promises by playing the environment.
 ///
-/// In return `step` is called neither before a `reset` or `load` nor behind an end, and a continuous action lies within its
-/// [`Bound`](crate::Bound). A discrete action that [`Obs::legal`] rules out may come, as it does where all are drawn at random, and
-/// is answered.
+/// In return, the caller calls `step` only after a `reset` or `load` and never after the end of an episode, and keeps
+/// continuous actions within their [`Bound`](crate::Bound). A discrete action that [`Obs::legal`] rules out may come, as from
+/// a uniformly random policy, and must be answered.
 ///
 /// ```
 /// use rl_core::contract::{Subject, check};
@@ -113,42 +113,42 @@ pub enum Info {
 /// # }
 /// ```
 pub trait Env: Sized + Send + 'static {
-    /// Name on the command line, in lower case.
+    /// Name of the environment on the command line, in lower case.
     const ID: &'static str;
-    /// Raised by every change of dynamics; recordings name it.
+    /// Version of the dynamics, raised by every change of them and stored in recordings.
     const VERSION: u32;
-    /// Frames per second at which people watch it.
+    /// Emulator frames per second in the viewer and in exported films, where a step lasts [`Step::frames`].
     const FRAME_RATE: f64 = 4.0;
-    /// Read from the `[env]` table of a preset. No `Default`: presets spell every value.
+    /// Configuration, read from the `[env]` table of a preset. It has no `Default`: presets spell out every value.
     type Config: DeserializeOwned;
 
-    /// Builds the environment, not yet reset.
+    /// Builds the environment; [`reset`](Env::reset) or [`load`](Env::load) follows before the first step.
     ///
     /// # Errors
     /// If a value is out of range or an asset is missing.
     fn new(config: &Self::Config) -> Result<Self>;
 
-    /// Shapes of observations and actions.
+    /// Returns the shapes of observations and actions, which never change for one configuration.
     fn spec(&self) -> Spec;
 
-    /// Starts the episode of this seed and writes its first observation. Whatever is random in it is drawn from
-    /// [`Rng::episode`](crate::Rng::episode) of the seed.
+    /// Starts the episode of `seed` and writes its first observation. All randomness of the episode is drawn from
+    /// [`Rng::episode(seed)`](crate::Rng::episode).
     ///
     /// # Errors
     /// If the engine behind the environment fails.
     fn reset(&mut self, seed: u64, obs: Obs<'_>) -> Result<()>;
 
-    /// Takes one action and writes the observation after it. Allocates nothing.
+    /// Takes one action of the agent and writes the observation after it. Allocates nothing.
     ///
     /// # Errors
-    /// If the engine behind the environment fails; [`Error::Lost`](crate::Error::Lost) where it is gone, which costs no more
-    /// than the episode.
+    /// If the engine behind the environment fails: with [`Error::Lost`](crate::Error::Lost) where only the episode is lost
+    /// and the next `reset` starts a new engine.
     ///
     /// # Panics
     /// If a discrete action is not below its cardinality.
     fn step(&mut self, act: Act<'_>, obs: Obs<'_>) -> Result<Step>;
 
-    /// Appends everything that decides the future: `load` then `step` equals `step`.
+    /// Appends the complete state to `out`: steps after [`load`](Env::load) equal those that would have followed here.
     ///
     /// # Errors
     /// If the engine behind the environment cannot give its state.
@@ -160,55 +160,57 @@ pub trait Env: Sized + Send + 'static {
     /// If `bytes` is not a state of this environment and configuration.
     fn load(&mut self, bytes: &[u8]) -> Result<()>;
 
-    /// Hashes of the files that it plays from, by name: recordings hold them.
+    /// Lists name and hash of each file that is played from, such as a ROM; recordings store them to be compared on replay.
     fn assets(&self) -> Vec<(String, String)> {
         Vec::new()
     }
 
-    /// What the last step is worth to a learner besides its reward, by a shaping that the configuration names: the returns
-    /// of episodes hold none of it.
+    /// Returns the shaping reward of the last step; 0 where the configuration names no shaping. It is added to
+    /// [`Rows::reward`](crate::Rows::reward), from which agents learn, but not to [`Episode::ret`](crate::Episode::ret).
     fn bonus(&self) -> f32 {
         0.0
     }
 
-    /// What there is to compare with other implementations beside the observation, by name.
+    /// Lists named values of the present state beside the observation, for comparison with other implementations.
     fn facts(&self) -> Vec<(&'static str, Info)> {
         Vec::new()
     }
 
-    /// What the values of its one discrete action do, in their order; empty where they have no names. Those of a joystick are
-    /// words of `no-op`, `up`, `down`, `left`, `right` and `fire` with spaces between.
+    /// Names the values of the single discrete action, in order; empty where they have no names. Joystick actions are made
+    /// of the words `no-op`, `up`, `down`, `left`, `right` and `fire`, with spaces between.
     fn action_names(&self) -> Vec<String> {
         Vec::new()
     }
 
-    /// Lives left, where the game has lives.
+    /// Returns the number of lives left; `None` where the environment has no lives.
     fn lives(&self) -> Option<u32> {
         None
     }
 
-    /// Keeps from now on what steps sound like, and says how many samples a second has; `None` where there is nothing to
-    /// hear. Changes nothing that is played or saved.
+    /// Starts to record the sound of each step and returns the sample rate in Hz; `None` where the environment has no sound.
+    /// Changes nothing that is played or saved.
     fn listen(&mut self) -> Option<u32> {
         None
     }
 
-    /// What the last step sounded like to whoever [listens](Env::listen): unsigned samples of one channel, 128 being silence.
+    /// Returns the sound of the last step as unsigned 8-bit mono samples, 128 being silence; empty before
+    /// [`listen`](Env::listen) was called.
     fn sound(&self) -> &[u8] {
         &[]
     }
 
-    /// The whole environment as a table, where it is small enough to be one.
+    /// Returns all states and transitions of the environment; `None` where it is no small finite MDP.
     fn tabular(&self) -> Option<FiniteMdp> {
         None
     }
 
-    /// Draws what a policy does in every state, `actions [S]`, and what states are worth, `values [S]`, both by the states of
-    /// [`tabular`](Env::tabular). Says `false`, and draws nothing, where states are not places on one map.
+    /// Draws a deterministic policy, `actions [S]`, and its state values, `values [S]`, by the states of
+    /// [`tabular`](Env::tabular). Returns `false` and draws nothing where states are not places on one map.
     fn draw_policy(&self, _actions: &[u32], _values: &[f64], _canvas: &mut Canvas) -> bool {
         false
     }
 
-    /// Draws the present state for people, at a size of its own choosing (see [`Canvas::begin`]).
+    /// Draws the present state for people, at a size that the environment chooses by [`Canvas::begin`] or
+    /// [`Canvas::resize`].
     fn draw(&self, canvas: &mut Canvas);
 }

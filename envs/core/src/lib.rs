@@ -22,7 +22,7 @@ mod spec;
 mod tabular;
 mod vec_env;
 
-/// The shapes and colours that a [`Canvas`] draws: of the version that it implements.
+/// Re-export of `embedded-graphics`, in the version whose `DrawTarget` [`Canvas`] implements: shapes, fonts and colours.
 pub use embedded_graphics;
 
 pub use batch::Batch;

@@ -2,27 +2,28 @@
 
 use crate::{Act, Canvas, Error, FiniteMdp, Info, Result, Rows, Spec, load_postcard, save_postcard};
 
-/// `N` seats that step together.
+/// A vector environment: `N` seats that step together and write one row of `N` observations and rewards.
 ///
-/// Autoreset is *next-step*: the call after an episode's end resets that seat and ignores its action. The row that ends an
-/// episode therefore holds its true last observation, and the row after it has `age` 0.
+/// Autoreset is *next-step*, as in Gymnasium: the call after an episode's end resets that seat and ignores its action. The
+/// row that ends an episode therefore holds its true last observation, and the row after it has `age` 0.
 pub trait VecEnv: Send {
-    /// Shapes of one seat.
+    /// Returns the shapes of observations and actions of one seat, which are the same for all seats.
     fn spec(&self) -> &Spec;
 
-    /// Number of seats.
+    /// Returns the number of seats, `N`.
     fn seats(&self) -> usize;
 
-    /// Starts a first episode in every seat.
+    /// Starts an episode in every seat, with the next seed of the seat's stream, and writes its first observation.
     ///
     /// # Errors
     /// If an environment fails.
     fn reset(&mut self, rows: Rows<'_>) -> Result<()>;
 
-    /// Seed of the episode in seat `n`: [`begin`](VecEnv::begin) starts it again, there or in another seat.
+    /// Returns the seed of the present episode of seat `n`, with which [`begin`](VecEnv::begin) starts it again in any seat.
     fn episode_seed(&self, n: usize) -> u64;
 
-    /// Starts the episodes of these seeds, one per seat. What follows them is what would have followed any other.
+    /// Starts the episode of `seeds[n]` in each seat `n` and writes its first observation. Later episodes are not affected:
+    /// their seeds are still the next ones of the seat's stream.
     ///
     /// # Errors
     /// If an environment fails.
@@ -31,84 +32,85 @@ pub trait VecEnv: Send {
     /// If there is not one seed per seat.
     fn begin(&mut self, seeds: &[u64], rows: Rows<'_>) -> Result<()>;
 
-    /// Steps every seat, or resets those whose episode is over.
+    /// Takes one action in every seat, or resets it where its episode was over, and writes the row.
     ///
     /// # Errors
     /// If an environment fails.
     fn step(&mut self, act: Act<'_>, rows: Rows<'_>) -> Result<()>;
 
-    /// Frames per second at which people watch it; see [`Env::FRAME_RATE`](crate::Env::FRAME_RATE).
+    /// Returns the emulator frames per second of playback; see [`Env::FRAME_RATE`](crate::Env::FRAME_RATE).
     fn frame_rate(&self) -> f64;
 
-    /// Hashes of the files that it plays from, by name.
+    /// Lists name and hash of each file that is played from; see [`Env::assets`](crate::Env::assets).
     fn assets(&self) -> Vec<(String, String)> {
         Vec::new()
     }
 
-    /// What there is to compare with other implementations in seat `n`; see [`Env::facts`](crate::Env::facts).
+    /// Lists named values of the state of seat `n`, for comparison; see [`Env::facts`](crate::Env::facts).
     fn facts(&self, _n: usize) -> Vec<(&'static str, Info)> {
         Vec::new()
     }
 
-    /// What the last step of seat `n` was worth besides its raw reward, for whoever pays such; see [`Env::bonus`](crate::Env::bonus).
+    /// Returns the shaping reward of the last step of seat `n`, which [`Rows::reward`] includes; see
+    /// [`Env::bonus`](crate::Env::bonus).
     fn bonus(&self, _n: usize) -> f32 {
         0.0
     }
 
-    /// Takes what has been lost since it was last asked: an episode each, whose engine was gone.
+    /// Removes and returns one message per episode that was lost with its engine since the last call.
     fn take_losses(&mut self) -> Vec<String> {
         Vec::new()
     }
 
-    /// What the values of the discrete action do; see [`Env::action_names`](crate::Env::action_names).
+    /// Names the values of the single discrete action; see [`Env::action_names`](crate::Env::action_names).
     fn action_names(&self) -> Vec<String> {
         Vec::new()
     }
 
-    /// Lives left in seat `n`, where the game has lives.
+    /// Returns the number of lives left in seat `n`; `None` where the environment has no lives.
     fn lives(&self, n: usize) -> Option<u32>;
 
-    /// Keeps from now on what steps of seat `n` sound like; see [`Env::listen`](crate::Env::listen).
+    /// Starts to record the sound of seat `n` and returns the sample rate in Hz; see [`Env::listen`](crate::Env::listen).
     fn listen(&mut self, _n: usize) -> Option<u32> {
         None
     }
 
-    /// What the last step of seat `n` sounded like; see [`Env::sound`](crate::Env::sound).
+    /// Returns the sound of the last step of seat `n`, 8-bit mono samples; see [`Env::sound`](crate::Env::sound).
     fn sound(&self, _n: usize) -> &[u8] {
         &[]
     }
 
-    /// The environment of one seat as a table, where it is small enough to be one.
+    /// Returns all states and transitions of the environment of one seat; `None` where it is no small finite MDP.
     fn tabular(&self) -> Option<FiniteMdp> {
         None
     }
 
-    /// Draws a policy and the values of states; see [`Env::draw_policy`](crate::Env::draw_policy).
+    /// Draws a deterministic policy and its state values; see [`Env::draw_policy`](crate::Env::draw_policy).
     fn draw_policy(&self, _actions: &[u32], _values: &[f64], _canvas: &mut Canvas) -> bool {
         false
     }
 
-    /// Draws seat `n`.
+    /// Draws the present state of seat `n` for people; see [`Env::draw`](crate::Env::draw).
     fn draw(&self, n: usize, canvas: &mut Canvas);
 
-    /// Global number of the seat that the present or last call was serving: the one to name when a call fails.
+    /// Returns the global number of the seat that the last call served, which an error message names when that call fails.
     fn serving(&self) -> u32;
 
-    /// Appends the state of seat `n`, its random stream and running episode included. Where seats share one world, the
-    /// first of them saves it.
+    /// Appends the state of seat `n` to `out`, including its random stream and running episode. Where several seats share one
+    /// world, the first of them saves the world.
     ///
     /// # Errors
     /// If an environment cannot give its state.
     fn save(&self, n: usize, out: &mut Vec<u8>) -> Result<()>;
 
-    /// Restores what [`save`](VecEnv::save) wrote of this seat.
+    /// Restores seat `n` from what [`save`](VecEnv::save) wrote of the seat of the same global number.
     ///
     /// # Errors
     /// If `bytes` is not a state of this seat.
     fn load(&mut self, n: usize, bytes: &[u8]) -> Result<()>;
 }
 
-/// Appends the state of every seat of `envs`, the same bytes however seats are divided between them.
+/// Appends the state of every seat of all `envs` to `out`. The bytes do not depend on how seats are divided between `envs`.
 ///
 /// # Errors
 /// If an environment cannot give its state.
@@ -124,7 +126,7 @@ pub fn save_seats<'a>(envs: impl IntoIterator<Item = &'a (dyn VecEnv + 'static)>
     save_postcard(&states, out)
 }
 
-/// Restores what [`save_seats`] wrote, into seats that may be divided otherwise.
+/// Restores what [`save_seats`] wrote into the same seats, which may be divided between `envs` in another way.
 ///
 /// # Errors
 /// If `bytes` is not a state of exactly these seats.

@@ -1,8 +1,8 @@
-//! `rl-run bench nn`: one network or layer on inputs that stand still.
+//! `rl-run bench nn`: measures one network or layer on inputs that do not change.
 //!
-//! A pass `train` of a whole network is a training step: forward, Huber loss on given targets, backward, Adam. Of a single
-//! layer it is forward and backward, the gradient of its input included. `gflops` counts the multiplications and additions
-//! of matrix products and convolutions that such a pass must do, over the median.
+//! A pass `train` of a whole network is a training step: forward, Huber loss on given targets, backward, Adam. Of a
+//! single layer it is forward and backward, the gradient of its input included. `gflops` counts the multiplications and
+//! additions of matrix products and convolutions that such a pass must do, over the median.
 
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
@@ -21,7 +21,7 @@ use crate::cli::Cpu;
 use crate::output;
 use crate::usage::{self, hint, usage};
 
-/// What can be measured: a name, whether its products may be of bf16, and what it is built from for a batch.
+/// What can be measured: its name, whether its products may be in bf16, and the function that builds it for a batch.
 const MODELS: &[(&str, bool, Build)] = &[
     ("nature", true, nature),
     ("mlp", true, mlp),
@@ -32,11 +32,11 @@ const MODELS: &[(&str, bool, Build)] = &[
     ("batchnorm", false, batchnorm),
 ];
 
-/// Calls before the clock starts.
+/// Calls before the clock is started.
 const WARM_UP: usize = 3;
-/// Calls are timed in groups that take this long at least.
+/// Least time of a group of calls that is timed together.
 const LEAST: Duration = Duration::from_millis(1);
-/// Groups that are timed, at least.
+/// Least number of groups that are timed.
 const GROUPS: usize = 5;
 
 /// Measures a network or layer.
@@ -93,13 +93,13 @@ struct Report<'a> {
     calls: usize,
 }
 
-/// Makes a model for a batch.
+/// Builds a model for a batch size and a precision.
 type Build = fn(usize, Precision) -> Result<Work>;
 
 /// One call of a pass.
 type Call = Box<dyn FnMut() -> Result<()>>;
 
-/// Both passes, and the operations of each.
+/// Calls of both passes, and the operations that each must do.
 struct Work {
     forward: Call,
     train: Call,
@@ -154,7 +154,7 @@ fn plain(report: &Report<'_>) -> String {
     )
 }
 
-/// Seconds per call of each group of calls, and the calls of all.
+/// Times calls in groups: returns the seconds per call of each group, and the number of all calls.
 fn time(call: &mut Call, seconds: f64) -> anyhow::Result<(Vec<f64>, usize)> {
     (0..WARM_UP).try_for_each(|_| call())?;
     let mut size = 1;
@@ -262,7 +262,7 @@ fn layer<F: Fn(&Tensor) -> Result<Tensor> + 'static>(
     Ok(Work { forward: Box::new(forward), train: Box::new(train), flop: [flop, 3.0 * flop] })
 }
 
-/// A loss whose gradient is known beforehand and costs nothing.
+/// A loss with a given gradient, which costs nothing.
 struct Given(Tensor);
 
 impl CustomOp1 for Given {

@@ -52,7 +52,7 @@ struct Report {
     env: String,
     agent: String,
     threads: usize,
-    /// Instruction set, and what multiplies bf16.
+    /// Instruction set; for bf16, after a comma what multiplies it.
     isa: String,
     agent_steps_per_s: f64,
     updates_per_s: f64,

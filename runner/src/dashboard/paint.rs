@@ -1,5 +1,5 @@
-//! Draws a scene: curve and game side by side, below them where the time goes and the last episodes; less where there is
-//! less room.
+//! Draws a scene: curve and game side by side, below them where the time goes and the last episodes. On a small
+//! terminal some of it is left out.
 
 use ratatui::Frame;
 use ratatui::crossterm::event::KeyCode;
@@ -14,9 +14,9 @@ use super::picture::{Palette, Picture};
 use super::scene::Scene;
 use crate::progress::{clock, short, total};
 
-/// Below this there is room for a few lines of text alone.
+/// Least width and height for all but a few lines of text.
 const LEAST: (u16, u16) = (60, 16);
-/// Below this width the game is not shown beside the curve.
+/// Least width for the game beside the curve.
 const WIDE: u16 = 90;
 
 const DIM: Style = Style::new().fg(Color::DarkGray);
@@ -32,17 +32,17 @@ const KEYS: [(&str, &str); 5] = [
     ("Ctrl-C twice", "end at once"),
 ];
 
-/// How a person looks at it.
+/// What a person has chosen to look at.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Look {
-    /// Number of the curve.
+    /// Index of the curve that is shown.
     pub(super) curve: usize,
     pub(super) still: bool,
     pub(super) help: bool,
-    /// Whether it is asked to end.
+    /// Whether the run was asked to end.
     pub(super) stopping: bool,
     pub(super) palette: Palette,
-    /// Curves there were when it was last drawn.
+    /// Number of curves when the scene was last drawn.
     pub(super) curves: usize,
 }
 
@@ -53,7 +53,7 @@ impl Default for Look {
 }
 
 impl Look {
-    /// Takes a key that changes nothing but what is looked at.
+    /// Takes a key that changes only what is looked at.
     pub(super) fn press(&mut self, key: KeyCode) {
         let help = std::mem::take(&mut self.help);
         match key {
@@ -65,7 +65,7 @@ impl Look {
     }
 }
 
-/// Draws all of it.
+/// Draws the whole scene.
 pub(super) fn paint(frame: &mut Frame<'_>, scene: &Scene, look: &mut Look) {
     look.curves = scene.curves.len();
     look.curve = look.curve.min(look.curves - 1);
@@ -101,7 +101,7 @@ pub(super) fn paint(frame: &mut Frame<'_>, scene: &Scene, look: &mut Look) {
     }
 }
 
-/// What fits into a few lines.
+/// Draws what fits on a small terminal.
 fn few(frame: &mut Frame<'_>, area: Rect, scene: &Scene, look: &Look) {
     let mut lines = vec![
         Line::styled(scene.title.as_str(), BOLD),
@@ -141,7 +141,7 @@ fn progress(frame: &mut Frame<'_>, area: Rect, scene: &Scene) {
     frame.render_widget(gauge, area);
 }
 
-/// The chosen curve: points as they are, and what is behind their noise.
+/// Draws the chosen curve: its points, and the smoothed curve over them.
 fn curve(frame: &mut Frame<'_>, area: Rect, scene: &Scene, look: &Look) {
     let shown = &scene.curves[look.curve];
     let title = format!(" {} ({}/{}, tab) ", shown.name, look.curve + 1, look.curves);
@@ -168,7 +168,7 @@ fn curve(frame: &mut Frame<'_>, area: Rect, scene: &Scene, look: &Look) {
     frame.render_widget(Chart::new(sets).block(block).x_axis(frames).y_axis(axis(up)), area);
 }
 
-/// The least and the greatest value, with some room where they are one.
+/// Least and greatest value, some way apart if they are equal.
 fn span(points: &[(f64, f64)]) -> [f64; 2] {
     let [low, high] =
         points.iter().fold([f64::INFINITY, f64::NEG_INFINITY], |[low, high], &(_, y)| [low.min(y), high.max(y)]);
@@ -184,7 +184,7 @@ fn game(frame: &mut Frame<'_>, area: Rect, scene: &Scene, look: &Look) {
     frame.render_widget(Picture { canvas: &scene.picture, palette: look.palette }, inner);
 }
 
-/// A bar for each part of the time.
+/// Draws a bar for each part of the time.
 fn parts(frame: &mut Frame<'_>, area: Rect, scene: &Scene) {
     let block = Block::bordered().title(" where the time goes ").border_style(DIM);
     let inner = block.inner(area);
@@ -199,7 +199,7 @@ fn parts(frame: &mut Frame<'_>, area: Rect, scene: &Scene) {
     frame.render_widget(Paragraph::new(lines.collect::<Vec<_>>()), inner);
 }
 
-/// What was said last, and the last episodes.
+/// Draws the latest messages and episodes.
 fn latest(frame: &mut Frame<'_>, area: Rect, scene: &Scene) {
     let block = Block::bordered().title(" last episodes ").border_style(DIM);
     let inner = block.inner(area);

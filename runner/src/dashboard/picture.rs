@@ -1,4 +1,4 @@
-//! A picture of coloured half blocks: two pixels a cell, one above the other, which are about square.
+//! Draws a picture in coloured half blocks: a cell holds two pixels, one above the other, which are about square.
 
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
@@ -6,17 +6,17 @@ use ratatui::style::Color;
 use ratatui::widgets::Widget;
 use rl_core::Canvas;
 
-/// What a terminal shows of colours.
+/// Colours that a terminal can show.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Palette {
-    /// 24 bits.
+    /// All colours of 24 bits.
     True,
-    /// The 6 × 6 × 6 cube of 256 colours.
+    /// The 6 × 6 × 6 colours of the palette of 256.
     Cube,
 }
 
 impl Palette {
-    /// What the environment says of the terminal.
+    /// Tells the palette from environment variables.
     pub(super) fn of_terminal() -> Self {
         let told = std::env::var("COLORTERM").unwrap_or_default();
         if told == "truecolor" || told == "24bit" { Self::True } else { Self::Cube }
@@ -42,7 +42,7 @@ impl Palette {
     }
 }
 
-/// Shows a canvas in the middle of its area, as large as fits.
+/// Draws a canvas in the middle of its area, as large as fits.
 pub(super) struct Picture<'a> {
     pub(super) canvas: &'a Canvas,
     pub(super) palette: Palette,
@@ -79,7 +79,7 @@ impl Widget for Picture<'_> {
     }
 }
 
-/// Mean colour of some pixels.
+/// Mean colour of the pixels in a rectangle.
 fn mean(canvas: &Canvas, x: std::ops::Range<usize>, y: std::ops::Range<usize>) -> [u8; 3] {
     let count = (x.len() * y.len()) as u32;
     let mut sums = [0u32; 3];

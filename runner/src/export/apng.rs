@@ -8,21 +8,21 @@ use rl_core::Canvas;
 
 use super::{Film, same_size};
 
-/// A film that is repeated for ever.
+/// A film that repeats for ever.
 pub(super) struct Apng<W: Write> {
     pictures: u32,
-    /// Until the size is known.
+    /// Where to write, until the size is known and there is a `writer`.
     out: Option<W>,
     writer: Option<Writer<W>>,
     size: Option<(usize, usize)>,
-    /// How long the pictures so far are to be shown.
+    /// Seconds that the pictures so far should be shown for.
     seconds: f64,
-    /// Milliseconds that they have been given.
+    /// Milliseconds that they were given, after rounding.
     told: f64,
 }
 
 impl<W: Write> Apng<W> {
-    /// A film of so many pictures.
+    /// Begins a film of this number of pictures.
     pub(super) fn new(out: W, pictures: usize) -> anyhow::Result<Self> {
         let pictures = u32::try_from(pictures).context("too many pictures: raise --every")?;
         Ok(Self { pictures, out: Some(out), writer: None, size: None, seconds: 0.0, told: 0.0 })

@@ -68,7 +68,7 @@ impl ExportArgs {
             ("--pictures", self.pictures.is_some(), row),
         ];
         if let Some((flag, ..)) = flags.into_iter().find(|(_, given, says)| *given && !says) {
-            bail!(usage(format!("{flag}: says nothing of {}", self.what(format))));
+            bail!(usage(format!("{flag} has no effect on {}", self.what(format))));
         }
         if self.by_step && format != Format::Csv {
             bail!(usage("--by-step: steps are lines of a .csv file"));

@@ -1,6 +1,7 @@
-//! GIF: of each picture only what changed since the one before, in its own colours where 255 of them suffice.
+//! GIF: each picture holds only what changed since the one before, in its exact colours if 255 of them suffice.
 //!
-//! Times are hundredths of a second: a picture that would be shown for less is left out, so that a film is as fast as was asked.
+//! Times are in hundredths of a second. A picture that would be shown for less is left out, so that a film has the
+//! speed that was asked for.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -12,20 +13,20 @@ use rl_core::Canvas;
 
 use super::{Film, same_size};
 
-/// Colours of a picture beside the one that is none.
+/// Most colours of a picture, besides the transparent one.
 const COLOURS: usize = 255;
 
-/// A film that is repeated for ever.
+/// A film that repeats for ever.
 pub(super) struct Gif<W: Write> {
-    /// Until the size is known.
+    /// Where to write, until the size is known and there is an `encoder`.
     out: Option<W>,
     encoder: Option<Encoder<W>>,
     size: Option<(usize, usize)>,
-    /// What is on the screen, by the pictures that were written.
+    /// Pixels on the screen after the pictures that were written.
     screen: Vec<u8>,
-    /// The picture that was shown last, until it is known for how long.
+    /// The picture that was shown last, until it is known how long it stays.
     waiting: Option<Canvas>,
-    /// When those that were written end, and when that one does.
+    /// Seconds at which the written pictures end; `until` is when the waiting one ends.
     since: f64,
     until: f64,
 }
@@ -35,7 +36,8 @@ impl<W: Write> Gif<W> {
         Self { out: Some(out), encoder: None, size: None, screen: Vec::new(), waiting: None, since: 0.0, until: 0.0 }
     }
 
-    /// Writes the picture that waits, unless it is too short: then the next has its time. The `last` has none after it.
+    /// Writes the waiting picture unless its time is too short, when the next one gets that time. The `last` picture is
+    /// always written.
     fn flush(&mut self, last: bool) -> anyhow::Result<()> {
         let Some(canvas) = self.waiting.take() else { return Ok(()) };
         // Rounded as times, so that hundredths that are lost here are made up for there.
@@ -80,7 +82,8 @@ impl<W: Write> Film for Gif<W> {
     }
 }
 
-/// Left, top, width and height of what is not as on the screen, which is empty before the first picture.
+/// Left, top, width and height of the area in which a picture differs from the screen, all of it at first; `None` if
+/// there is no difference.
 fn changed(screen: &[u8], canvas: &Canvas) -> Option<[usize; 4]> {
     let (width, height) = (canvas.width(), canvas.height());
     if screen.is_empty() {
@@ -96,7 +99,7 @@ fn changed(screen: &[u8], canvas: &Canvas) -> Option<[usize; 4]> {
     Some([left, top, right + 1 - left, bottom + 1 - top])
 }
 
-/// An area of a picture; what is as before is left out.
+/// Encodes an area of a picture; pixels that are as on the screen are transparent.
 fn frame(
     before: Option<&[u8]>,
     canvas: &Canvas,

@@ -16,7 +16,8 @@ use crate::waiting::Waiting;
 /// where none were recorded, or none for an action.
 ///
 /// # Errors
-/// If the environment fails or plays another game, or the file cannot be written, or [`Stopped`](crate::waiting::Stopped).
+/// If the environment fails or plays another game, or the file cannot be written, or
+/// [`Stopped`](crate::waiting::Stopped).
 pub(super) fn table(
     screening: &mut Screening,
     recording: &Recording,

@@ -1,4 +1,4 @@
-//! PNG: pictures side by side, for a page.
+//! PNG: pictures side by side in a row.
 
 use std::io::Write;
 

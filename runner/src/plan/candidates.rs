@@ -157,7 +157,7 @@ pub(crate) fn all(own: &Resolved, frames: bool, bf16: bool) -> Vec<Candidate> {
     builds.iter().flat_map(|build| paces.iter().map(|pace| with(build, pace))).collect()
 }
 
-/// From `most` to 1: every number, or [`STEPS`] at even distances.
+/// Whole numbers from `most` down to 1: all of them, or [`STEPS`] at even distances.
 fn down(most: i64) -> impl Iterator<Item = i64> {
     let last = most.min(STEPS) - 1;
     (0..=last).map(move |at| most - (i128::from(most - 1) * i128::from(at) / i128::from(last.max(1))) as i64)

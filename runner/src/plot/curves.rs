@@ -351,8 +351,8 @@ mod tests {
         };
         fs::write(run.path().join(ROWS), rows.map(line).concat()).unwrap();
         let see = See { axis: Axis::Frames, key: "return_100", smooth: 1, centred: true };
-        // 1,000 - 2 · 400 / 2, 1,300 - 5 · 220 / 2, 1,400 - 6 · 400 / 2, of a hundred games 4,000 - 100 · 20 / 2; the first rows' frames
-        // are the earliest that are known.
+        // 1,000 - 2 · 400 / 2, 1,300 - 5 · 220 / 2, 1,400 - 6 · 400 / 2, of a hundred games 4,000 - 100 · 20 / 2; the
+        // first rows' frames are the earliest that are known.
         let of = |see| points(run.path(), see).unwrap();
         assert_eq!(of(see), [(1_000.0, 1.0), (1_000.0, 2.0), (1_000.0, 3.0), (3_000.0, 4.0)]);
         assert_eq!(of(See { axis: Axis::Minutes, ..see }).last(), Some(&(300.0, 4.0)));

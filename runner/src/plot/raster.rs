@@ -1,4 +1,4 @@
-//! A chart as pixels, at twice its size, with letters that are part of the program: no font of the system is asked.
+//! Draws a chart as pixels, at twice its size, with a font that is part of the program.
 
 use embedded_graphics::mono_font::MonoTextStyle;
 use embedded_graphics::mono_font::iso_8859_1::FONT_10X20;
@@ -10,9 +10,9 @@ use rl_core::Canvas;
 
 use super::chart::{Anchor, Chart, Mark, Paint};
 
-/// Pixels of the picture per unit of the chart.
+/// Pixels per unit of the chart.
 const SCALE: f64 = 2.0;
-/// How much of a band its colour is.
+/// Opacity of a band.
 const BAND: f64 = 0.18;
 
 /// Draws a chart on white.
@@ -57,7 +57,7 @@ fn colour(paint: Paint) -> Rgb888 {
     }
 }
 
-/// Round where it bends.
+/// Draws a bent line with round joints.
 fn line(canvas: &mut Canvas, points: &[(f64, f64)], by: f64, width: f64, dashed: bool, colour: Rgb888) {
     let wide = width.round().max(1.0) as u32;
     let at = |(x, y): (f64, f64)| Point::new((x * by).round() as i32, (y * by).round() as i32);
@@ -73,10 +73,10 @@ fn line(canvas: &mut Canvas, points: &[(f64, f64)], by: f64, width: f64, dashed:
 
 type Place = (f64, f64);
 
-/// A line beyond this is on no chart.
+/// Lengths beyond this are on no chart.
 const LONGEST: f64 = 1e5;
 
-/// The parts of a bent line that are drawn where a `dash` and a `gap` take turns along it.
+/// Parts of a bent line that are drawn when dashes of length `dash` and gaps of length `gap` take turns.
 fn dashes(bends: impl Iterator<Item = (Place, Place)>, dash: f64, gap: f64) -> Vec<(Place, Place)> {
     let (mut parts, mut along) = (Vec::new(), 0.0);
     for (from, to) in bends {
@@ -100,7 +100,7 @@ fn dashes(bends: impl Iterator<Item = (Place, Place)>, dash: f64, gap: f64) -> V
     parts
 }
 
-/// Column by column, so that what is below shines through once.
+/// Draws a band column by column, so that no pixel is blended twice.
 fn band(canvas: &mut Canvas, points: &[(f64, f64, f64)], by: f64, colour: Rgb888) {
     use embedded_graphics::pixelcolor::RgbColor as _;
     let (width, height) = (canvas.width(), canvas.height());

@@ -1,17 +1,17 @@
-//! A chart as SVG: text stays text, in the reader's own font.
+//! Draws a chart as SVG: text stays text, in the reader's own font.
 
 use std::fmt::Write as _;
 
 use super::chart::{Anchor, Chart, Mark, Paint};
 
-/// Colours by day and by night; classes, since a page decides which of them it is.
+/// Style of a chart: colours for light and dark, by class, since the page decides which applies.
 pub(crate) const STYLE: &str = "\
 .chart text { font: 12px system-ui, sans-serif; fill: #1a1a1a } .chart .large { font-size: 16px; font-weight: 600 }
 .chart .faint { fill: #666 } .chart line, .chart path { fill: none } .chart .faint-line { stroke: #777 } .chart .grid-line { stroke: #e4e4e4 }
 @media (prefers-color-scheme: dark) { .chart text { fill: #eee } .chart .faint { fill: #aaa } .chart .faint-line { stroke: #999 }
 .chart .grid-line { stroke: #3a3a3a } }";
 
-/// A file of its own, on white: those who open it see it as it is printed.
+/// A chart as a file of its own, on white.
 pub(crate) fn page(chart: &Chart) -> String {
     let style = STYLE.split("@media").next().expect("a part before the first");
     let (width, height) = chart.size;
@@ -19,7 +19,7 @@ pub(crate) fn page(chart: &Chart) -> String {
     draw(chart, &format!("<style>{style}</style>\n{ground}"))
 }
 
-/// A part of a page that has [`STYLE`].
+/// A chart as part of an HTML page that has [`STYLE`].
 pub(crate) fn part(chart: &Chart) -> String {
     draw(chart, "")
 }
@@ -87,7 +87,7 @@ fn colour(paint: Paint) -> String {
     format!("#{r:02x}{g:02x}{b:02x}")
 }
 
-/// Text of a page: names come from directories and may be anything, characters too that no page may hold.
+/// Escapes text for a page; names come from directories and may hold any character.
 pub(crate) fn escaped(text: &str) -> String {
     let held = |c: char| c.is_control() && !['\n', '\t'].contains(&c);
     text.replace(held, "\u{fffd}")

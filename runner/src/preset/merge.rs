@@ -62,8 +62,8 @@ fn same_shape(old: &Value, new: &Value, path: &str, origin: &str) -> anyhow::Res
 }
 
 fn fits(old: &Value, new: &Value, path: &str, origin: &str) -> anyhow::Result<()> {
-    // A string may become a list (the name of a map, or its rows), and some are words in the place of a number (a mode of a game,
-    // a seed): their reader knows which it takes.
+    // A string may become a list (the name of a map, or its rows), and some are words in the place of a number (a mode
+    // of a game, a seed): their reader knows which it takes.
     let word = new.is_integer() && (path.ends_with("_seed") || old.as_str() == Some("default"));
     let wider = (old.is_float() && new.is_integer()) || (old.is_str() && (new.is_array() || word));
     if old.same_type(new) || wider {

@@ -201,7 +201,8 @@ fn every_part_is_the_same_for_any_number_of_workers_and_across_a_change_of_it() 
     }
 }
 
-/// A run that is stopped in an evaluation writes a state in which that is still due; the one after it has the same frames.
+/// A run that is stopped in an evaluation writes a state in which that is still due; the one after it has the same
+/// frames.
 #[test]
 fn a_checkpoint_of_another_state_of_the_same_frames_is_replaced_and_the_same_left_alone() {
     let resolved = resolved("cartpole", "toy");

@@ -1,12 +1,12 @@
-//! What a person has besides a keyboard: gamepads and sound, each where it was built in and is there.
+//! What a person plays with besides a keyboard: gamepads and sound, where they are built in and present.
 
 use super::sitting::Sitting;
 use super::window::Input;
 
-/// Keys, and what they do.
+/// Names of keys, and what they do.
 type Help = Vec<(&'static str, &'static str)>;
 
-/// Gamepads and sound.
+/// The gamepads and the sound of a person who plays.
 pub(super) struct Around {
     #[cfg(feature = "gamepad")]
     pads: Option<super::pads::Pads>,
@@ -15,7 +15,7 @@ pub(super) struct Around {
 }
 
 impl Around {
-    /// Looks for what is there. Nothing of it is needed: what is missing is said, and the game goes on without.
+    /// Looks for gamepads and sound. What is missing is reported, and the game goes on without it.
     pub(super) fn look(sitting: &mut Sitting, mute: bool) -> Self {
         let _ = (&sitting, mute); // a build may have neither
         Self {
@@ -26,7 +26,8 @@ impl Around {
         }
     }
 
-    /// Adds what else was pressed, and takes out what is not the game's.
+    /// Adds the keys of gamepads to `input`, takes out those that are not the game's, and pauses the game if a gamepad
+    /// was pulled out.
     pub(super) fn before(&mut self, input: &mut Input, sitting: &mut Sitting) {
         let _ = (&input, &sitting);
         #[cfg(feature = "gamepad")]
@@ -39,7 +40,7 @@ impl Around {
         }
     }
 
-    /// Plays what was heard.
+    /// Plays the sound of the last steps.
     pub(super) fn after(&mut self, sitting: &Sitting) {
         let _ = sitting;
         #[cfg(feature = "sound")]
@@ -50,7 +51,7 @@ impl Around {
         }
     }
 
-    /// Keys of what is there.
+    /// Keys of the gamepads and of the sound, for the help.
     pub(super) fn help(&self) -> Help {
         #[allow(unused_mut, reason = "a build may have neither")]
         let mut help = Help::new();
@@ -77,7 +78,7 @@ mod sounding {
     use super::{Input, Sitting};
     use crate::output;
 
-    /// The sound of a game that has some, on a device that plays.
+    /// Plays the sound of a game on a device.
     pub(super) struct Sound {
         speaker: Speaker,
         mute: bool,
@@ -94,14 +95,14 @@ mod sounding {
             }
         }
 
-        /// Takes the key that switches it.
+        /// Takes the key that switches the sound out of `input`.
         pub(super) fn switch(&mut self, input: &mut Input) {
             let others = input.pressed.len();
             input.pressed.retain(|key| *key != Key::M);
             self.mute ^= input.pressed.len() < others;
         }
 
-        /// Says whether the device is there still.
+        /// Plays samples unless muted, and returns whether the device still works.
         pub(super) fn play(&self, samples: &[u8]) -> bool {
             if let Some(e) = self.speaker.failed() {
                 output::note(format!("sound: the game is silent from here on: {e}"));

@@ -1,14 +1,15 @@
-//! Buttons that are pressed together, as in Doom: keys press buttons, and the action that presses most of them is taken.
+//! Buttons that are pressed together, as in Doom: keys press buttons, and the action is taken that presses most of
+//! them.
 
 use minifb::Key;
 
 use super::hands::DIGITS;
 
-/// Between the names of buttons in that of an action.
+/// What separates the names of buttons in the name of an action.
 const AND: &str = " + ";
-/// Begins the names of buttons that take a weapon; a digit follows.
+/// Prefix of the names of buttons that choose a weapon; a digit follows.
 const WEAPON: &str = "select weapon";
-/// Keys of a button by its name.
+/// Names of buttons, and their keys.
 const KEYS: [(&str, &[Key]); 17] = [
     ("move forward", &[Key::Up, Key::W]),
     ("move backward", &[Key::Down, Key::S]),
@@ -28,7 +29,7 @@ const KEYS: [(&str, &[Key]); 17] = [
     ("select next weapon", &[Key::N]),
     ("select prev weapon", &[Key::B]),
 ];
-/// Where nothing turns, arrows step aside.
+/// Buttons that have the arrows as keys unless the game has the turn in the middle.
 const ASIDE: [(&str, &str, &[Key]); 2] =
     [("move left", "turn left", &[Key::Left, Key::A]), ("move right", "turn right", &[Key::Right, Key::D])];
 
@@ -36,12 +37,12 @@ const ASIDE: [(&str, &str, &[Key]); 2] =
 #[derive(Clone, Debug)]
 pub(super) struct Buttons {
     buttons: Vec<(String, Vec<Key>)>,
-    /// Of each action, places of the buttons that it presses.
+    /// For each action, the indices of the buttons that it presses.
     actions: Vec<Vec<usize>>,
 }
 
 impl Buttons {
-    /// Reads the names of all actions; `None` unless some button has a key.
+    /// Reads buttons from the names of all actions; `None` if no button has a key.
     pub(super) fn all(names: &[String]) -> Option<Self> {
         let mut all: Vec<&str> = Vec::new();
         let mut actions = Vec::new();
@@ -68,14 +69,14 @@ impl Buttons {
         buttons.iter().any(|(_, keys)| !keys.is_empty()).then_some(Self { buttons, actions })
     }
 
-    /// The action that presses most of what these keys press, and nothing else; `None` if that is nothing.
+    /// The action that presses most of the buttons of these keys, and no others; `None` if there is none.
     pub(super) fn chosen(&self, keys: &[Key]) -> Option<u32> {
         let asked = |&at: &usize| self.buttons[at].1.iter().any(|key| keys.contains(key));
         let fits = self.actions.iter().enumerate().filter(|(_, action)| !action.is_empty() && action.iter().all(asked));
         fits.rev().max_by_key(|(_, action)| action.len()).map(|(at, _)| at as u32)
     }
 
-    /// Buttons that have keys.
+    /// Names of the buttons that have keys, with the keys.
     pub(super) fn help(&self) -> impl Iterator<Item = (&str, &[Key])> {
         self.buttons.iter().filter(|(_, keys)| !keys.is_empty()).map(|(name, keys)| (name.as_str(), keys.as_slice()))
     }

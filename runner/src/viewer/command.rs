@@ -1,38 +1,38 @@
-//! What one can ask for while games are watched, by which key, in the words of the help.
+//! Commands of `watch`, with their keys and the words of the help.
 
 use minifb::Key;
 
-/// Speeds, in times of what people play at.
+/// Speeds of playback, as multiples of the speed at which people play.
 pub(super) const SPEEDS: [f64; 7] = [0.25, 0.5, 1.0, 2.0, 4.0, 8.0, 16.0];
 
-/// What one can ask for.
+/// A command of `watch`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Command {
-    /// Plays, or pauses.
+    /// Starts or pauses playback.
     Play,
-    /// One step on.
+    /// Goes one step on.
     Forward,
-    /// One step back.
+    /// Goes one step back.
     Back,
-    /// To the first step.
+    /// Goes to the first step.
     Start,
-    /// Behind the last one.
+    /// Goes behind the last step.
     End,
-    /// The next higher speed.
+    /// Plays at the next higher speed.
     Faster,
-    /// The next lower speed.
+    /// Plays at the next lower speed.
     Slower,
-    /// The game after this.
+    /// Goes to the next game.
     Next,
-    /// The game before this.
+    /// Goes to the previous game.
     Previous,
-    /// Shows or hides a part.
+    /// Shows or hides a part beside the game.
     Toggle(Part),
-    /// Shows or hides all of them.
+    /// Shows or hides all parts beside the game.
     Bare,
-    /// Writes what is seen to a file.
+    /// Writes the window's contents to a file.
     Picture,
-    /// Shows or hides the keys.
+    /// Shows or hides the help.
     Help,
     /// Closes the window.
     Quit,
@@ -43,21 +43,21 @@ pub(super) enum Command {
 pub(super) enum Part {
     /// The list of games.
     Games,
-    /// What is done.
+    /// The action that is taken.
     Action,
-    /// What the agent thought of its choices.
+    /// The agent's outputs for its actions.
     Thoughts,
     /// What the policy sees.
     Sees,
     /// The return so far, along the timeline.
     Return,
-    /// What the agent expected, there too.
+    /// The agent's value, along the timeline.
     Value,
-    /// What moves the agent, over the game.
+    /// The saliency map over the game.
     Heat,
 }
 
-/// Keys, what they are called, and what they ask for: the help shows them in this order.
+/// Keys, their names, their command and what the help says of it, in the order of the help.
 const KEYS: [(&[Key], &str, Command, &str); 19] = [
     (&[Key::Space], "space", Command::Play, "play, pause"),
     (&[Key::Right, Key::Period], "right", Command::Forward, "one step on"),
@@ -80,7 +80,7 @@ const KEYS: [(&[Key], &str, Command, &str); 19] = [
     (&[Key::Escape, Key::Q], "Q, esc", Command::Quit, "close"),
 ];
 
-/// What a key asks for; `?` is a character, wherever a keyboard has it.
+/// The command of a key. `?` is not here: it is a character, whichever key types it.
 pub(super) fn of_key(key: Key) -> Option<Command> {
     if key == Key::F1 {
         return Some(Command::Help);
@@ -88,12 +88,12 @@ pub(super) fn of_key(key: Key) -> Option<Command> {
     KEYS.iter().find(|(keys, ..)| keys.contains(&key)).map(|&(.., command, _)| command)
 }
 
-/// What a character asks for.
+/// The command of a typed character.
 pub(super) fn of_char(typed: char) -> Option<Command> {
     (typed == '?').then_some(Command::Help)
 }
 
-/// Names of keys and what they do.
+/// Names of keys, and what they do.
 pub(super) fn help() -> impl Iterator<Item = (&'static str, &'static str)> {
     KEYS.iter().map(|&(_, name, _, what)| (name, what)).chain([("F1, ?", "these keys")])
 }

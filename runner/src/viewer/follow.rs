@@ -1,4 +1,4 @@
-//! Which recording is watched: the one that was named, or the newest in a directory, and newer ones as they appear.
+//! Finds the recording to watch: the file that was named, or the newest in a directory, and newer ones as they appear.
 
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
@@ -8,10 +8,10 @@ use rl_replays::recording::{Played, Recording};
 use crate::usage::usage;
 use crate::{output, playback, run_dir};
 
-/// Directories below the one that was named, at most.
+/// Most levels of directories below the one that was named.
 const DEPTH: usize = 4;
 
-/// When a file was last written, its length and its name: of several, the greatest is the newest.
+/// Time of the last write, length and path of a file; of several files the greatest stamp is the newest.
 type Stamp = (SystemTime, u64, PathBuf);
 
 /// Looks for newer recordings.
@@ -22,7 +22,7 @@ pub(super) struct Follow {
 }
 
 impl Follow {
-    /// Finds the recording that is meant by a file, a run or a directory: the newest in there that can be read and holds a game.
+    /// Finds the newest recording at `place` (a file, a run or a directory) that can be read and holds a game.
     ///
     /// # Errors
     /// If there is none.
@@ -46,13 +46,13 @@ impl Follow {
         Ok((Self { place: place.to_owned(), last }, read?))
     }
 
-    /// The recording that was found last.
+    /// Path of the recording that was found last.
     pub(super) fn file(&self) -> &Path {
         &self.last.2
     }
 
-    /// A recording that is later than the last one, or another under the name that was given, and whether it is the one that is
-    /// `shown`, grown. What cannot be read is left out: it may be only just being begun.
+    /// Finds a later recording than the last one, or another one in the named file, and whether it is `shown` with more
+    /// games or steps. What cannot be read is left out, since it may have only just been begun.
     pub(super) fn newer(&mut self, shown: &Recording) -> Option<(Recording, bool)> {
         let named = !self.place.is_dir();
         for stamp in found(&self.place) {
@@ -72,7 +72,7 @@ impl Follow {
     }
 }
 
-/// Whether a recording begins as another: it is that one, or that one grown, and no other under its name.
+/// Whether recording `other` is `one`, or `one` with more games or steps.
 fn begins(one: &Recording, other: &Recording) -> bool {
     let games = one.episodes.iter().zip(&other.episodes);
     one.manifest == other.manifest
@@ -80,14 +80,14 @@ fn begins(one: &Recording, other: &Recording) -> bool {
         && games.into_iter().all(|(one, other)| begins_as(one, other))
 }
 
-/// The same of a game. Of outputs nothing is compared: one that is no number is not even itself.
+/// Whether game `other` is `one`, or `one` with more steps. Outputs are not compared, since NaN differs from itself.
 fn begins_as(one: &Played, other: &Played) -> bool {
     let (steps, others) = (one.steps(), other.steps());
     let long = if one.outcome.is_some() { others == steps } else { others >= steps };
     one.seed == other.seed && long && (0..steps).all(|step| one.action(step) == other.action(step))
 }
 
-/// The file itself, or the recordings in a directory, the newest first.
+/// Stamps of the file `place`, or of the recordings in the directory `place`, newest first.
 fn found(place: &Path) -> Vec<Stamp> {
     let mut all = Vec::new();
     if place.is_dir() {

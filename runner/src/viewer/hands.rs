@@ -1,4 +1,4 @@
-//! Which keys do what, for a person who plays.
+//! Turns the keys of a person who plays into actions.
 
 use minifb::Key;
 use rl_core::{Spec, VecEnv};
@@ -7,9 +7,9 @@ use super::buttons::Buttons;
 use super::stick::Stick;
 use crate::usage::usage;
 
-/// Games of at most so many frames per second wait for each move.
+/// Games of at most this many frames per second wait for each move.
 const TURNS: f64 = 4.0;
-/// Keys of a joystick: what it does, where it points, and which keys do that.
+/// Ways of a joystick: the name, the way, and its keys.
 const STICK: [(&str, Stick, &[Key]); 5] = [
     ("up", Stick { x: 0, y: -1, fire: false }, &[Key::Up, Key::W]),
     ("down", Stick { x: 0, y: 1, fire: false }, &[Key::Down, Key::S]),
@@ -17,7 +17,7 @@ const STICK: [(&str, Stick, &[Key]); 5] = [
     ("right", Stick { x: 1, y: 0, fire: false }, &[Key::Right, Key::D]),
     ("fire", Stick { x: 0, y: 0, fire: true }, &[Key::Space, Key::LeftCtrl]),
 ];
-/// Keys of other actions by their names.
+/// Names of other actions, and their keys.
 const WORDS: [(&str, &[Key]); 11] = [
     ("north", &[Key::Up, Key::W]),
     ("south", &[Key::Down, Key::S]),
@@ -34,7 +34,7 @@ const WORDS: [(&str, &[Key]); 11] = [
 pub(super) const DIGITS: [Key; 9] =
     [Key::Key1, Key::Key2, Key::Key3, Key::Key4, Key::Key5, Key::Key6, Key::Key7, Key::Key8, Key::Key9];
 
-/// An action.
+/// An action of a person.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) enum Act {
     Discrete(u32),
@@ -49,15 +49,16 @@ pub(super) struct Hands {
     sticks: Option<Vec<Stick>>,
     buttons: Option<Buttons>,
     turns: bool,
-    /// What is done while no key is down and the game knows no way to do nothing; in a list, what is marked.
+    /// The last action, which is repeated while no key is down if the game has no action to do nothing; in a list of
+    /// moves, the marked one.
     last: u32,
 }
 
 impl Hands {
-    /// Those for a game.
+    /// Finds the keys for a game.
     ///
     /// # Errors
-    /// If its actions are more than keys can say.
+    /// If an action of the game has more than one value.
     pub(super) fn new(env: &dyn VecEnv, name: &str) -> anyhow::Result<Self> {
         let spec = env.spec().clone();
         if spec.discrete.len() + spec.continuous.len() != 1 {
@@ -80,7 +81,8 @@ impl Hands {
         self.turns
     }
 
-    /// What these keys do: those that are down in a game in which time goes on, those that were pressed where it waits.
+    /// The action of these keys: those that are down in a game that goes on by itself, those that were pressed in one
+    /// that waits for moves. `None` if such a game is to wait on.
     pub(super) fn act(&mut self, keys: &[Key]) -> Option<Act> {
         if let [bound] = *self.spec.continuous {
             let stick = pointed(keys);
@@ -116,17 +118,17 @@ impl Hands {
         self.names.iter().position(does).map(|at| at as u32)
     }
 
-    /// Whether any action has a key by its name.
+    /// Whether any action has a key of its own by its name.
     fn bound(&self) -> bool {
         self.sticks.is_some() || self.buttons.is_some() || self.names.iter().any(|name| !keys_of(name).is_empty())
     }
 
-    /// Whether one of a list is marked and taken, because no action has a key by its name.
+    /// Whether moves are a list in which one is marked and taken, because no action has a key of its own.
     fn listed(&self) -> bool {
         self.turns && !self.spec.discrete.is_empty() && !self.bound()
     }
 
-    /// What is marked in a list.
+    /// Name of the marked move, if moves are a list.
     pub(super) fn marked(&self) -> Option<String> {
         self.listed().then(|| self.named(self.last as usize))
     }
@@ -135,13 +137,13 @@ impl Hands {
         self.names.get(at).cloned().unwrap_or_else(|| format!("action {at}"))
     }
 
-    /// What is done while nobody does anything.
+    /// The action that is taken while no key is down.
     fn idle(&self) -> u32 {
         let nothing = |name: &String| name == "no-op" || name == "torque 0";
         self.names.iter().position(nothing).map_or(self.last, |at| at as u32)
     }
 
-    /// Keys and what they do.
+    /// Names of keys, and what they do.
     pub(super) fn help(&self) -> Vec<(String, String)> {
         let mut help = Vec::new();
         let stick = |x: bool, y: bool, fire: bool| {
@@ -171,7 +173,7 @@ impl Hands {
     }
 }
 
-/// Where the keys point a joystick; two that point apart cancel out.
+/// Way of a joystick that these keys point it; opposite keys cancel out.
 fn pointed(keys: &[Key]) -> Stick {
     let mut all = Stick::default();
     for (_, stick, names) in &STICK {
@@ -186,12 +188,12 @@ fn keys_of(name: &str) -> &'static [Key] {
     WORDS.iter().find(|(word, _)| *word == name).map_or(&[], |&(_, keys)| keys)
 }
 
-/// What people call these keys.
+/// Names of keys as people know them.
 fn name(keys: &[Key]) -> String {
     keys.iter().map(|&key| called(key)).collect::<Vec<_>>().join(", ")
 }
 
-/// What people call a key.
+/// Name of a key as people know it.
 fn called(key: Key) -> String {
     match key {
         Key::LeftCtrl => "ctrl".to_owned(),

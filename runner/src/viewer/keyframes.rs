@@ -1,22 +1,23 @@
-//! States of a game, every so many steps, from which a jump goes on: as many as fit into a bound, then half of them.
+//! States of a game every so many steps, from which jumps begin. When they take too many bytes, every second one is
+//! dropped.
 
 use super::survey::Tally;
 
-/// Steps between two of them at first: some 20 ms of Atari.
+/// Steps from one state to the next at first: some 20 ms of Atari.
 pub(super) const EVERY: usize = 64;
 
 /// A state of the environment.
 #[derive(Clone, Debug)]
 pub(super) struct Keyframe {
-    /// Steps before it.
+    /// Steps of the game before the state.
     pub(super) step: usize,
-    /// What they came to.
+    /// What these steps came to.
     pub(super) tally: Tally,
-    /// As `VecEnv::save` wrote it.
+    /// The state as `VecEnv::save` wrote it.
     pub(super) state: Vec<u8>,
 }
 
-/// Those of one game, in its order.
+/// States of one game, in order.
 #[derive(Clone, Debug)]
 pub(super) struct Keyframes {
     kept: Vec<Keyframe>,
@@ -26,12 +27,12 @@ pub(super) struct Keyframes {
 }
 
 impl Keyframes {
-    /// None, and never more than `most` bytes of states.
+    /// Begins without states; more than one never take more than `most` bytes.
     pub(super) fn new(most: usize) -> Self {
         Self { kept: Vec::new(), every: EVERY, bytes: 0, most }
     }
 
-    /// Takes the next one, unless it lies too close to the one before.
+    /// Adds the next state if its step is one that is kept.
     pub(super) fn push(&mut self, keyframe: Keyframe) {
         if !keyframe.step.is_multiple_of(self.every) {
             return;
@@ -45,13 +46,13 @@ impl Keyframes {
         }
     }
 
-    /// The last one at or before a step.
+    /// The last state at or before a step.
     pub(super) fn before(&self, step: usize) -> Option<&Keyframe> {
         let after = self.kept.partition_point(|kept| kept.step <= step);
         after.checked_sub(1).map(|at| &self.kept[at])
     }
 
-    /// How many there are, and their bytes.
+    /// Number of states, and their bytes.
     pub(super) fn size(&self) -> (usize, usize) {
         (self.kept.len(), self.bytes)
     }

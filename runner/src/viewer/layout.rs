@@ -1,4 +1,4 @@
-//! Where things are in a window of some size: the game, cards at its right, the timeline below.
+//! Lays out a window: the game, cards at its right, the timeline below.
 
 use embedded_graphics::prelude::{Point, Size};
 use embedded_graphics::primitives::Rectangle;
@@ -6,11 +6,11 @@ use rl_core::Canvas;
 
 use super::player::Player;
 
-/// Width of the cards.
+/// Width of the cards, in pixels as all lengths here.
 pub(super) const SIDE: u32 = 372;
-/// Space around everything.
+/// Space around everything and between cards.
 pub(super) const GAP: u32 = 12;
-/// Height of the line of words above the timeline.
+/// Height of the line of text above the timeline.
 pub(super) const WORDS: u32 = 24;
 /// Height of the curve of returns.
 pub(super) const CURVE: u32 = 56;
@@ -20,16 +20,16 @@ pub(super) const LINE: u32 = 18;
 pub(super) const HEADING: u32 = 30;
 /// Height of a line in a card.
 pub(super) const ROW: u32 = 20;
-/// Height of a line of which there are many.
+/// Height of a line in a card of many lines.
 pub(super) const THIN: u32 = 16;
-/// Actions of which an agent's thoughts are shown, at most.
+/// Most actions whose outputs are shown.
 pub(super) const THOUGHTS: usize = 18;
 /// Height of the joystick or the words in the card of the action.
 const ACTION: u32 = 88;
-/// Widest and highest first window.
+/// Largest width and height of a first window.
 const ROOM: (u32, u32) = (1280, 700); // a screen of 1366 x 768 has as much beside its bars
 
-/// A card at the right.
+/// A card at the right of the game.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Card {
     Games,
@@ -38,18 +38,18 @@ pub(super) enum Card {
     Sees,
 }
 
-/// Where things are.
+/// Places of the parts of a window.
 #[derive(Clone, Debug)]
 pub(super) struct Layout {
     pub(super) game: Rectangle,
     pub(super) cards: Vec<(Card, Rectangle)>,
-    /// Words about where one is.
+    /// The line of text on game, step and return.
     pub(super) words: Rectangle,
     pub(super) curve: Option<Rectangle>,
     pub(super) line: Rectangle,
 }
 
-/// Size of a first window for pictures of this size.
+/// Size of a first window of `watch` for a picture, which is enlarged by `scale` if that is given.
 pub(super) fn window(picture: &Canvas, scale: Option<u32>) -> (usize, usize) {
     let (side, below) = (SIDE + 3 * GAP, WORDS + CURVE + LINE + 4 * GAP);
     let (width, height) = (picture.width() as u32, picture.height() as u32);
@@ -59,7 +59,7 @@ pub(super) fn window(picture: &Canvas, scale: Option<u32>) -> (usize, usize) {
     ((width * times + side).max(720) as usize, (height * times + below).max(620) as usize)
 }
 
-/// Size of a first window for the game alone, with a line of words.
+/// Size of a first window of `play` for a picture, which is enlarged by `scale` if that is given.
 pub(super) fn plain(picture: &Canvas, scale: Option<u32>) -> (usize, usize) {
     let (width, height) = (picture.width() as u32, picture.height() as u32);
     let below = WORDS + 3 * GAP;
@@ -69,7 +69,7 @@ pub(super) fn plain(picture: &Canvas, scale: Option<u32>) -> (usize, usize) {
 }
 
 impl Layout {
-    /// In a window of so many pixels.
+    /// Lays out a window of this width and height.
     pub(super) fn of(player: &Player, (width, height): (usize, usize)) -> Self {
         let (width, height) = (width as u32, height as u32);
         let view = &player.view;
@@ -101,7 +101,7 @@ impl Layout {
         Self { game: at(GAP, GAP, inner.width.saturating_sub(side), upper), cards, words, curve, line }
     }
 
-    /// What the mouse does at a place, and whether that is anything.
+    /// Does what the mouse asks for at a place, and returns whether there is anything to do.
     ///
     /// # Errors
     /// If the environment fails.
@@ -132,7 +132,7 @@ impl Layout {
     }
 }
 
-/// The cards that fit, from the top, with their heights.
+/// Cards that fit into a height of `room`, from the top, with their heights.
 fn heights(player: &Player, room: u32) -> Vec<(Card, u32)> {
     let view = &player.view;
     let mut all = Vec::new();
@@ -161,21 +161,21 @@ fn heights(player: &Player, room: u32) -> Vec<(Card, u32)> {
     all
 }
 
-/// Height of what the policy sees.
+/// Height of the picture of what the policy sees; 0 if that is not known.
 fn sees(player: &Player) -> u32 {
     let Some(spec) = player.sees().map(|block| block.spec()) else { return 0 };
     let lines = (spec.vector.min(8) + spec.symbols.len().min(4)) as u32 * ROW;
     if spec.frame_len() == 0 { lines } else { tiles(spec).1 }
 }
 
-/// Columns of the frames that a policy sees at once, and the height of all.
+/// Columns in which the stacked frames are drawn, and their height in all.
 pub(super) fn tiles(spec: &rl_core::Spec) -> (u32, u32) {
     let [height, width, _] = spec.frame.map(|side| side as u32);
     let across = ((SIDE - 2 * GAP + 4) / (width + 4)).clamp(1, spec.stack as u32);
     (across, (spec.stack as u32).div_ceil(across) * (height + 4) - 4)
 }
 
-/// Where the lines of the list of games are, and which games are on them: the present one among them.
+/// Area of the lines of the list of games, and the range of games on them, which includes the present one.
 pub(super) fn rows(player: &Player, card: Rectangle) -> (Rectangle, std::ops::Range<usize>) {
     let height = card.size.height.saturating_sub(HEADING + GAP);
     let area = Rectangle::new(card.top_left + Point::new(0, HEADING as i32), Size::new(card.size.width, height));

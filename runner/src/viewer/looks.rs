@@ -1,6 +1,6 @@
-//! What moves the agent, looked at in a thread of its own, so that watching stays smooth.
+//! Makes saliency maps in a thread of its own, so that watching stays smooth.
 //!
-//! One step is looked at after the other, as it comes: while games are played, a map lags behind by as long as it takes.
+//! One map is made after the other: while a game plays, the map lags behind by the time that it takes.
 
 use std::collections::VecDeque;
 use std::path::Path;
@@ -14,34 +14,34 @@ use rl_replays::recording::Manifest;
 use crate::saliency::{BURN_IN, Heat, Saliency, Weights};
 use crate::tables::Tables;
 
-/// Game and steps taken in it.
+/// Index of a game, and steps taken in it.
 type Place = (usize, usize);
 
-/// A step that is to be looked at, behind those that the policy is to remember.
+/// A step to make a map of, after the steps that the policy remembers.
 struct Request {
     place: Place,
     seen: Vec<Rollout>,
 }
 
-/// The looks at one recording.
+/// The saliency maps of one recording.
 pub(super) struct Looks {
     requests: Sender<Request>,
     answers: Receiver<anyhow::Result<(Place, Option<Heat>)>>,
-    /// Whether an answer is awaited.
+    /// Whether a map is being made.
     waiting: bool,
-    /// What was seen before this step, as far as the policy remembers it.
+    /// What was seen before this step, as far back as the policy needs it.
     seen: VecDeque<Rollout>,
     remembers: bool,
-    /// The last map, and where it was made.
+    /// The last map, and its place.
     shown: Option<(Place, Option<Heat>)>,
     about: String,
 }
 
 impl Looks {
-    /// Begins to look with the weights of a run at what the block of a recording shows.
+    /// Loads the weights of a run and starts the thread. `block` has the shapes of what the recording shows.
     ///
     /// # Errors
-    /// If they cannot be loaded or asked.
+    /// If the weights cannot be loaded, the agent has no outputs, or the thread cannot be started.
     pub(super) fn begin(run: &Path, manifest: &Manifest, block: &Rollout, tables: &Tables) -> anyhow::Result<Self> {
         let Weights { mut saliency, about } = Weights::load(run, manifest, block.spec(), tables)?;
         let remembers = saliency.remembers();
@@ -61,12 +61,12 @@ impl Looks {
         Ok(Self { requests, answers, waiting, seen, remembers, shown, about })
     }
 
-    /// Steps before one that is looked at which must be played for it.
+    /// Steps that must be played before one that a map is made of.
     pub(super) fn lead(&self) -> usize {
         if self.remembers { BURN_IN } else { 0 }
     }
 
-    /// Takes note of what is seen before a step is taken.
+    /// Notes what is seen before a step is taken.
     pub(super) fn note(&mut self, block: &Rollout) {
         if self.remembers {
             if self.seen.len() == BURN_IN {
@@ -76,12 +76,12 @@ impl Looks {
         }
     }
 
-    /// Forgets what was seen: the game goes on from elsewhere.
+    /// Forgets what was seen, because the game goes on from another step.
     pub(super) fn forget(&mut self) {
         self.seen.clear();
     }
 
-    /// Looks at what a block shows, if nothing is looked at yet, and says whether a map has come.
+    /// Requests a map of what a block shows unless one is being made, and returns whether a map has come.
     ///
     /// # Errors
     /// If the policy failed.
@@ -100,13 +100,13 @@ impl Looks {
         Ok(come)
     }
 
-    /// The last map of a game.
+    /// The last map, if it is of this game.
     pub(super) fn heat(&self, game: usize) -> Option<&Heat> {
         let ((of, _), heat) = self.shown.as_ref()?;
         heat.as_ref().filter(|_| *of == game)
     }
 
-    /// Whose weights they are.
+    /// Which weights the maps are of, in words.
     pub(super) fn about(&self) -> &str {
         &self.about
     }

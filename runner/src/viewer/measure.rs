@@ -1,4 +1,4 @@
-//! `rl-run watch --measure`: how fast frames are painted and shown, and how long jumps take.
+//! `rl-run watch --measure`: measures how fast frames are painted and shown, and how long jumps take.
 
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
@@ -11,10 +11,10 @@ use super::surface::Surface;
 use super::window::Screen;
 use crate::output;
 
-/// Jumps that are timed.
+/// Number of jumps that are timed.
 const JUMPS: usize = 200;
 
-/// Steps and paints without a pause for so long, then jumps about in the game.
+/// Steps and paints without a pause for the time `long`, then times jumps in the game, and prints both.
 ///
 /// # Errors
 /// If the environment fails or the display is gone.

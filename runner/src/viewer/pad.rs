@@ -1,15 +1,16 @@
-//! A gamepad in terms of keys: whatever a keyboard plays, it plays too.
+//! Turns a gamepad into keys, so that it plays whatever a keyboard plays.
 
 use minifb::Key;
 
-/// How far the stick is tilted when it counts, and below which it no longer does: between the two it stays what it was, so
-/// that a hand that trembles is none that taps.
+/// Tilt from which the stick counts; it does until the tilt falls below [`UPRIGHT`], so that a trembling hand is not
+/// taken for taps.
 const TILTED: f32 = 0.5;
 const UPRIGHT: f32 = 0.4;
-/// A direction counts beside another from this share of it on, tan 22.5°: each of the eight has as much of the circle.
+/// Share of the other direction from which a direction counts too, tan 22.5°: each of the eight directions has the same
+/// part of the circle.
 const BESIDE: f32 = 0.414;
 
-/// A button, by where it is.
+/// A button, named by its place on the gamepad.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Button {
     CrossUp,
@@ -29,7 +30,7 @@ pub(super) enum Button {
 }
 
 impl Button {
-    /// Keys that it is. Start pauses a game that goes on and begins another after one that is over.
+    /// Keys that the button presses. Start pauses a game that goes on, and begins another after one that is over.
     fn keys(self) -> &'static [Key] {
         match self {
             Self::CrossUp => &[Key::Up],
@@ -49,18 +50,18 @@ impl Button {
     }
 }
 
-/// What is down on one gamepad, and where its left stick is.
+/// Buttons that are down on one gamepad, and the position of its left stick.
 #[derive(Debug, Default)]
 pub(super) struct Pad {
     down: Vec<Button>,
     x: f32,
-    /// Up is 1.
+    /// Vertical position, 1 at the top.
     y: f32,
     tilted: bool,
 }
 
 impl Pad {
-    /// A button goes down or up.
+    /// Notes that a button went down or up.
     pub(super) fn press(&mut self, button: Button, down: bool) {
         self.down.retain(|other| *other != button);
         if down {
@@ -68,13 +69,13 @@ impl Pad {
         }
     }
 
-    /// The left stick moves to a place from -1 to 1 across.
+    /// Notes the horizontal position of the left stick, from -1 (left) to 1.
     pub(super) fn across(&mut self, place: f32) {
         self.x = place;
         self.tilt();
     }
 
-    /// The left stick moves to a place from -1, below, to 1.
+    /// Notes the vertical position of the left stick, from -1 (bottom) to 1.
     pub(super) fn along(&mut self, place: f32) {
         self.y = place;
         self.tilt();
@@ -85,7 +86,7 @@ impl Pad {
         self.tilted = self.x.hypot(self.y) >= least;
     }
 
-    /// Keys that are held.
+    /// Keys that are held by buttons and stick, each once.
     pub(super) fn keys(&self) -> Vec<Key> {
         let Self { x, y, .. } = *self;
         let ways = [(x, y, Key::Right), (-x, y, Key::Left), (y, x, Key::Up), (-y, x, Key::Down)];
@@ -94,7 +95,7 @@ impl Pad {
     }
 }
 
-/// Each of these keys once.
+/// Removes repeated keys.
 pub(super) fn each(keys: impl Iterator<Item = Key>) -> Vec<Key> {
     let mut all = Vec::new();
     for key in keys {

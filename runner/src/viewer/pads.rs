@@ -1,4 +1,4 @@
-//! Gamepads that are plugged in: the only file that knows of them.
+//! Gamepads that are plugged in; the only file that knows of them.
 
 use std::time::Instant;
 
@@ -10,7 +10,7 @@ use super::repeat::Repeat;
 use super::window::Input;
 use crate::output;
 
-/// What the help says of buttons.
+/// Lines of the help on buttons.
 const HELP: [(&str, &str); 5] = [
     ("gamepad", "stick, cross: arrows"),
     ("", "lower button: space, right: backspace, left: E"),
@@ -19,7 +19,7 @@ const HELP: [(&str, &str); 5] = [
     ("", "select: close; upper button: these keys"),
 ];
 
-/// All gamepads; each plays.
+/// All gamepads; each of them plays.
 #[derive(Debug)]
 pub(super) struct Pads {
     system: Gilrs,
@@ -28,7 +28,7 @@ pub(super) struct Pads {
 }
 
 impl Pads {
-    /// Looks for gamepads, and says which are there. `None` where the system has no way to tell, which is said too.
+    /// Looks for gamepads and reports them. `None`, also reported, if the system cannot tell.
     pub(super) fn open() -> Option<Self> {
         let system = match Gilrs::new() {
             Ok(system) => system,
@@ -43,12 +43,12 @@ impl Pads {
         Some(pads)
     }
 
-    /// Keys of the pads that are there.
+    /// Lines of the help, if there is a gamepad.
     pub(super) fn help(&self) -> &'static [(&'static str, &'static str)] {
         if self.pads.is_empty() { &[] } else { &HELP }
     }
 
-    /// Adds their keys to those of the keyboard, and says whether one was pulled out.
+    /// Adds the keys of gamepads to those of the keyboard, and returns whether a gamepad was pulled out.
     pub(super) fn join(&mut self, input: &mut Input) -> bool {
         let (mut down, mut gone) = (Vec::new(), false);
         while let Some(event) = self.system.next_event() {
@@ -85,7 +85,7 @@ impl Pads {
     }
 }
 
-/// Takes a change of buttons or stick, and says which keys went down by it.
+/// Applies a change of buttons or stick, and returns the keys that went down by it.
 fn changed(pad: &mut Pad, change: EventType) -> Vec<Key> {
     let before = pad.keys();
     let mut press = |named: gilrs::Button, down| {
@@ -103,7 +103,7 @@ fn changed(pad: &mut Pad, change: EventType) -> Vec<Key> {
     pad.keys().into_iter().filter(|key| !before.contains(key)).collect()
 }
 
-/// Ours for the name that a database of gamepads gave it.
+/// Our button for a name in the database of gamepads.
 fn button(named: gilrs::Button) -> Option<Button> {
     Some(match named {
         gilrs::Button::DPadUp => Button::CrossUp,

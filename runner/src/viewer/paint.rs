@@ -1,4 +1,4 @@
-//! Paints everything that a window shows; it reads the player and changes nothing.
+//! Paints all that a window of `watch` shows; reads the player and changes nothing.
 
 mod below;
 mod help;
@@ -20,7 +20,7 @@ use ink::{AMBER, FAINT, GROUND, INK, Ink, PANEL, grouped, text, text_right, widt
 
 pub(super) use sitting::sitting;
 
-/// A rectangle keeps its upper edge.
+/// Anchor with which a resized rectangle keeps its upper edge.
 pub(super) const TOP: AnchorY = AnchorY::Top;
 
 /// Paints the whole window.
@@ -46,7 +46,7 @@ pub(super) fn paint(player: &Player, surface: &mut Surface) {
     }
 }
 
-/// The game, and over it what moves the agent.
+/// Paints the game, and the saliency map over it.
 fn game(player: &Player, layout: &Layout, surface: &mut Surface) {
     let Some((heat, about)) = player.heat() else {
         surface.center(player.picture(), layout.game);
@@ -72,13 +72,13 @@ fn game(player: &Player, layout: &Layout, surface: &mut Surface) {
     }
 }
 
-/// Begins a frame.
+/// Fills the background of a frame.
 pub(super) fn ground(surface: &mut Surface) {
     let all = Rectangle::new(Point::zero(), Size::new(surface.width() as u32, surface.height() as u32));
     surface.fill(all, GROUND);
 }
 
-/// A line before the lower end of the game.
+/// Paints a line of text over the lower end of the game.
 pub(super) fn banner(surface: &mut Surface, game: Rectangle, said: &str) {
     let wide = width(Ink::Strong, said) + 24;
     let at = game.top_left + Point::new((game.size.width as i32 - wide) / 2, game.size.height as i32 - 44);

@@ -1,4 +1,4 @@
-//! Where one is in a recording: the game, the step, the speed, what is shown beside it, and how commands change that.
+//! The state of `watch`: game, step, speed and what is shown beside the game, and how commands change them.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -15,14 +15,14 @@ use crate::saliency::Heat;
 use crate::screening::Screening;
 use crate::tables::Tables;
 
-/// Steps of one call at most: more would be felt, and a longer way shows where it has come to.
+/// Most steps of one call: more would be felt, and on a longer way the place reached is shown in between.
 const BURST: usize = 128;
-/// Time of one call at most, in seconds: a window that was held up does not make up for it.
+/// Most seconds that one call counts: a window that was held up does not make up for it.
 const LONGEST: f64 = 0.1;
-/// Seconds for which the end of a game is seen before the next begins.
+/// Seconds for which the end of a game is shown before the next begins.
 const REST: f64 = 1.5;
 
-/// One recording, being watched.
+/// A recording that is being watched.
 pub(super) struct Player {
     recording: Arc<Recording>,
     tables: Tables,
@@ -30,28 +30,28 @@ pub(super) struct Player {
     names: Vec<String>,
     game: usize,
     survey: Survey,
-    /// Steps that were taken.
+    /// Steps of the game that were taken.
     position: usize,
-    /// What they came to.
+    /// What these steps came to.
     now: Tally,
-    /// Where a jump leads that needs more than one call.
+    /// Step that a jump leads to, while it takes more than one call.
     goal: Option<usize>,
     playing: bool,
-    /// Place in [`SPEEDS`].
+    /// Index in [`SPEEDS`].
     speed: usize,
-    /// Frames that should have been seen and were not yet.
+    /// Emulator frames that should have been shown and were not yet.
     due: f64,
-    /// Seconds at the end of the game.
+    /// Seconds for which the end of the game was shown.
     rested: f64,
     picture: Canvas,
-    /// Whose weights look at the game, where that was asked for.
+    /// Run whose weights saliency maps are made with, if one is known.
     run: Option<PathBuf>,
     looks: Option<Looks>,
     pub(super) view: View,
 }
 
 impl Player {
-    /// Begins with game `game` of a recording.
+    /// Begins with game `game` of a recording, counted from 0.
     ///
     /// # Errors
     /// If the environment fails.
@@ -87,62 +87,62 @@ impl Player {
         Ok(player)
     }
 
-    /// What is watched.
+    /// The recording that is watched.
     pub(super) fn recording(&self) -> &Recording {
         &self.recording
     }
 
-    /// Where the games can be played again.
+    /// The manifest of the recording.
     pub(super) fn manifest(&self) -> &Manifest {
         &self.recording.manifest
     }
 
-    /// All games.
+    /// All games of the recording.
     pub(super) fn games(&self) -> &[Played] {
         &self.recording.episodes
     }
 
-    /// Number of the game, from 0.
+    /// Index of the game that is watched.
     pub(super) fn game(&self) -> usize {
         self.game
     }
 
-    /// The game.
+    /// The game that is watched.
     pub(super) fn played(&self) -> &Played {
         &self.recording.episodes[self.game]
     }
 
-    /// Steps that were taken.
+    /// Steps of the game that were taken.
     pub(super) fn position(&self) -> usize {
         self.position
     }
 
-    /// What they came to.
+    /// What the steps that were taken came to.
     pub(super) fn now(&self) -> Tally {
         self.now
     }
 
-    /// Whether time goes on.
+    /// Whether the game plays, or is paused.
     pub(super) fn playing(&self) -> bool {
         self.playing
     }
 
-    /// How many times faster than people play.
+    /// Speed as a multiple of the speed at which people play.
     pub(super) fn speed(&self) -> f64 {
         SPEEDS[self.speed]
     }
 
-    /// Frames per second of one times.
+    /// Emulator frames per second at speed 1.
     pub(super) fn frame_rate(&self) -> f64 {
         self.screening.frame_rate()
     }
 
-    /// What is known of the game.
+    /// What is known of the whole game.
     pub(super) fn survey(&self) -> &Survey {
         &self.survey
     }
 
-    /// Waits until all of it is.
+    /// Waits until the whole game is surveyed.
     ///
     /// # Errors
     /// If the environment failed.
@@ -150,48 +150,48 @@ impl Player {
         self.survey.finish()
     }
 
-    /// What the values of the action do, where they have names.
+    /// Names of the actions' values; empty if they have none.
     pub(super) fn names(&self) -> &[String] {
         &self.names
     }
 
-    /// The game as it looks.
+    /// Picture of the game at this step.
     pub(super) fn picture(&self) -> &Canvas {
         &self.picture
     }
 
-    /// What the policy sees, in row 0 of its one seat; `None` where there are only pictures.
+    /// What the policy sees, in row 0 of a block of one seat; `None` if the game is shown from pictures.
     pub(super) fn sees(&self) -> Option<&Rollout> {
         self.screening.block()
     }
 
-    /// What moves the agent, where that is shown and known; whose weights say so.
+    /// The saliency map and which weights it is of, if it is shown and known.
     pub(super) fn heat(&self) -> Option<(&Heat, &str)> {
         let looks = self.looks.as_ref().filter(|_| self.view.heat && !self.view.bare)?;
         Some((looks.heat(self.game)?, looks.about()))
     }
 
-    /// Whose weights look at the game when that is asked for.
+    /// Sets the run whose weights saliency maps are made with.
     pub(super) fn look_by(&mut self, run: Option<PathBuf>) {
         (self.run, self.looks) = (run, None);
     }
 
-    /// Plays so many times faster than people; only [`SPEEDS`] are known.
+    /// Sets the speed, if it is one of [`SPEEDS`].
     pub(super) fn speed_to(&mut self, speed: f64) {
         self.speed = SPEEDS.iter().position(|&known| known == speed).unwrap_or(self.speed);
     }
 
-    /// Stops or goes on.
+    /// Pauses playback, or goes on.
     pub(super) fn pause(&mut self, pause: bool) {
         self.playing = !pause;
     }
 
-    /// Says something for a while.
+    /// Shows a message for a while.
     pub(super) fn tell(&mut self, message: String) {
         self.view.tell(message);
     }
 
-    /// Does what is asked for, but for what concerns the window.
+    /// Carries out a command, except those that concern the window.
     ///
     /// # Errors
     /// If the environment fails.
@@ -232,7 +232,8 @@ impl Player {
         Ok(())
     }
 
-    /// Goes to where so many steps were taken, or as near as there are steps.
+    /// Goes to where `step` steps were taken, or to the end if there are fewer. A long way takes several calls of
+    /// [`advance`](Self::advance).
     ///
     /// # Errors
     /// If the environment fails.
@@ -253,7 +254,7 @@ impl Player {
         self.approach()
     }
 
-    /// Goes to another game, or stays where there is none.
+    /// Goes to the beginning of game `game`, if there is one.
     ///
     /// # Errors
     /// If the environment fails.
@@ -266,7 +267,7 @@ impl Player {
         self.rewind()
     }
 
-    /// Shows another recording from its beginning, or more of this one where it has `grown`.
+    /// Shows another recording from its beginning; if it is this one `grown`, stays at the present step.
     ///
     /// # Errors
     /// If the environment fails.
@@ -286,7 +287,7 @@ impl Player {
         self.seek(position)
     }
 
-    /// Lets time go by, and says whether anything looks different now.
+    /// Lets time pass, and returns whether anything looks different now.
     ///
     /// # Errors
     /// If the environment fails.
@@ -332,12 +333,12 @@ impl Player {
         Ok(true)
     }
 
-    /// Whether there is no step left, be it that the environment ended earlier than the recording.
+    /// Whether no step is left, in the recording or because the environment has ended the game.
     pub(super) fn at_end(&self) -> bool {
         self.position == self.played().steps() || self.now.end.over()
     }
 
-    /// Takes some of the steps towards where a jump leads.
+    /// Takes some of the steps to where a jump leads.
     fn approach(&mut self) -> anyhow::Result<()> {
         let Some(goal) = self.goal else { return Ok(()) };
         // Meanwhile a nearer state may have become known.
@@ -357,12 +358,12 @@ impl Player {
         self.draw()
     }
 
-    /// As many steps before one as a policy sees or remembers at once: they fill what it knows.
+    /// Steps before one that must be played so that a policy sees and remembers there what it should.
     fn lead(&self) -> usize {
         self.sees().map_or(1, |block| block.spec().stack).max(self.looks.as_ref().map_or(0, Looks::lead))
     }
 
-    /// Shows what moves the agent, or says why that cannot be.
+    /// Begins to show saliency maps, or a message on why that is not possible.
     fn begin_looks(&mut self) {
         let Some(run) = &self.run else {
             return self.tell("whose weights? `rl-run watch FILE --run RUN` names them".to_owned());

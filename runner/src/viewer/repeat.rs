@@ -1,14 +1,15 @@
-//! Keys that are held count again and again, by a clock of ours: a keyboard's and a gamepad's alike.
+//! Repeats keys that are held by a clock of its own, so that keyboard and gamepad repeat alike.
 
 use std::time::{Duration, Instant};
 
 use minifb::Key;
 
-/// How long a key is held before it counts again, and how often then.
+/// Time that a key is held before it counts again; after that it does every [`REPEAT`].
 const DELAY: Duration = Duration::from_millis(300);
 const REPEAT: Duration = Duration::from_millis(50);
 
-/// Keys that go a little further each time. All others count once: held, they would switch something to and fro, or drop stone after stone.
+/// Keys that are repeated, because they go a little further each time. Others count once: repeated, they would switch
+/// something to and fro, or drop stone after stone.
 const AGAIN: [Key; 12] = [
     Key::Left,
     Key::Right,
@@ -31,12 +32,12 @@ pub(super) struct Repeat {
 }
 
 impl Repeat {
-    /// Those of `down` that a hand pressed: systems repeat a key that is held by letting it go and pressing it again.
+    /// Keys of `down` that a hand pressed. Systems repeat a held key by letting it go and pressing it again.
     pub(super) fn by_hand(&self, down: Vec<Key>) -> Vec<Key> {
         down.into_iter().filter(|key| !self.held.iter().any(|(held, _)| held == key)).collect()
     }
 
-    /// Keys that count at this time: those that went `down` since the last, and those of `held` that are due.
+    /// Keys that count at the time `now`: those that newly went `down`, and those of `held` that are to be repeated.
     pub(super) fn pressed(&mut self, down: Vec<Key>, held: &[Key], now: Instant) -> Vec<Key> {
         let mut pressed = self.by_hand(down);
         self.held.retain(|(key, _)| held.contains(key));

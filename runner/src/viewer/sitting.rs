@@ -1,4 +1,4 @@
-//! A person at a game: when it waits, when time goes on, and what was played to its end.
+//! A person's games in `play`: when a game waits, when it goes on, and which games were played to their end.
 
 use minifb::Key;
 use rl_core::{Canvas, VecEnv};
@@ -10,33 +10,33 @@ use crate::collect::lost;
 use crate::output;
 use crate::takes::Take;
 
-/// Time of one call at most, in seconds.
+/// Most seconds that one call counts.
 const LONGEST: f64 = 0.1;
 
-/// What a sitting waits for.
+/// What the game is waiting for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Phase {
-    /// Somebody to begin.
+    /// A key that begins the game.
     Ready,
-    /// The end of the game.
+    /// The game goes on, or waits for a move.
     Going,
-    /// Somebody to go on.
+    /// A key that goes on.
     Paused,
-    /// Somebody to begin another.
+    /// A key that begins another game.
     Over,
 }
 
-/// What is kept of games that were played to their end, beside their returns.
+/// What is kept of games that were played to their end, besides their returns.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Kept {
     Nothing,
-    /// What a recording needs.
+    /// The games, for a recording.
     Games,
-    /// The same, with the picture after every step.
+    /// The games with the picture after every step.
     Filmed,
 }
 
-/// Games of one person.
+/// The games of one person, one after the other.
 pub(super) struct Sitting {
     name: String,
     kept: Kept,
@@ -44,26 +44,26 @@ pub(super) struct Sitting {
     block: Rollout,
     hands: Hands,
     phase: Phase,
-    /// Frames that should have been played and were not yet.
+    /// Emulator frames that should have been played and were not yet.
     due: f64,
-    /// Keys that went down since the last action: some are up again before the next.
+    /// Keys that went down since the last action; some may be up again before the next.
     taps: Vec<Key>,
     /// Keys that were down at the last call.
     held: Vec<Key>,
     take: Take,
-    /// Of the games that are over.
+    /// Returns of the games that were played to their end.
     returns: Vec<f64>,
     takes: Vec<Take>,
     picture: Canvas,
-    /// What the last call sounded like, where somebody listens.
+    /// Samples of the last call, if the game's sound is listened to.
     sound: Vec<u8>,
 }
 
 impl Sitting {
-    /// Sits down to a first game.
+    /// Begins the first game of `env`, which is called `name`.
     ///
     /// # Errors
-    /// If keys cannot play it, the environment fails, or its pictures are too large.
+    /// If keys cannot play the game, the environment fails, or its pictures are too large to record.
     pub(super) fn begin(mut env: Box<dyn VecEnv>, name: &str, kept: Kept) -> anyhow::Result<Self> {
         let hands = Hands::new(env.as_ref(), name)?;
         let mut block = Rollout::new(env.spec(), 1, 1, 0);
@@ -76,7 +76,7 @@ impl Sitting {
         Ok(Self { name, kept, env, block, hands, phase, due, taps, held, take, returns, takes, picture, sound })
     }
 
-    /// What it waits for.
+    /// What the game is waiting for.
     pub(super) fn phase(&self) -> Phase {
         self.phase
     }
@@ -86,17 +86,17 @@ impl Sitting {
         &self.returns
     }
 
-    /// Those games, if they are kept.
+    /// The games that were played to their end, if games are kept.
     pub(super) fn takes(&self) -> &[Take] {
         &self.takes
     }
 
-    /// Whether a game was begun and not played to its end.
+    /// Whether the present game was begun and not played to its end.
     pub(super) fn unfinished(&self) -> bool {
         self.phase != Phase::Over && self.take.steps() > 0
     }
 
-    /// What becomes of games, in words.
+    /// Whether games are kept, in words.
     pub(super) fn promise(&self) -> &'static str {
         match self.kept {
             Kept::Nothing => "Games are not kept: --out FILE records them.",
@@ -104,29 +104,30 @@ impl Sitting {
         }
     }
 
-    /// The game as it looks.
+    /// Picture of the game now.
     pub(super) fn picture(&self) -> &Canvas {
         &self.picture
     }
 
-    /// Keeps from now on what is played for [`sound`](Self::sound), and says how many samples a second has, if there are any.
+    /// Keeps the game's sound for [`sound`](Self::sound) from now on, and returns its samples per second; `None` if it
+    /// has no sound.
     #[cfg(any(feature = "sound", test))]
     pub(super) fn listen(&mut self) -> Option<u32> {
         self.env.listen(0)
     }
 
-    /// What the last call of [`advance`](Self::advance) sounded like.
+    /// Samples of the last call of [`advance`](Self::advance).
     #[cfg(any(feature = "sound", test))]
     pub(super) fn sound(&self) -> &[u8] {
         &self.sound
     }
 
-    /// What is marked in a list of moves.
+    /// Name of the marked move, if moves are a list.
     pub(super) fn marked(&self) -> Option<String> {
         self.hands.marked()
     }
 
-    /// Pauses a game in which time goes on.
+    /// Pauses the game if it goes on by itself.
     #[cfg(any(feature = "gamepad", test))]
     pub(super) fn pause(&mut self) {
         if self.phase == Phase::Going && !self.hands.turns() {
@@ -134,7 +135,7 @@ impl Sitting {
         }
     }
 
-    /// Keys and what they do.
+    /// Names of keys, and what they do.
     pub(super) fn help(&self) -> Vec<(String, String)> {
         let mut help = self.hands.help();
         if !self.hands.turns() {
@@ -145,24 +146,24 @@ impl Sitting {
         help
     }
 
-    /// Number of the game, steps and return.
+    /// Number of the game from 1, its steps and its return so far.
     pub(super) fn counts(&self) -> (usize, usize, f64) {
         let number = self.returns.len() + usize::from(self.phase != Phase::Over);
         (number, self.take.steps(), self.take.outcome.ret)
     }
 
-    /// Lives left, where the game has lives.
+    /// Lives that are left, if the game has lives.
     pub(super) fn lives(&self) -> Option<u32> {
         self.env.lives(0)
     }
 
-    /// The window's title.
+    /// Title of the window.
     pub(super) fn title(&self) -> String {
         let (number, _, ret) = self.counts();
         format!("{} - game {number} - return {ret} - rl-run", self.name)
     }
 
-    /// Lets time go by with keys down.
+    /// Lets `seconds` pass with these keys.
     ///
     /// # Errors
     /// If the environment fails.
@@ -196,7 +197,7 @@ impl Sitting {
         Ok(())
     }
 
-    /// Takes an action, unless the rules forbid it, and says how many frames passed.
+    /// Takes an action unless it is illegal, and returns the emulator frames that passed.
     fn step(&mut self, act: Act) -> anyhow::Result<u32> {
         match act {
             Act::Discrete(action) => {

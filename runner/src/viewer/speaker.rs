@@ -1,4 +1,4 @@
-//! The device that plays what games sound like: the only file that knows of one.
+//! The device that plays the sound of games; the only file that knows of one.
 
 use anyhow::{Context, anyhow};
 use cpal::traits::{DeviceTrait, HostTrait, StreamTrait};
@@ -9,23 +9,23 @@ use crossbeam_channel::{Receiver, Sender, bounded};
 
 use super::voice::Voice;
 
-/// Samples between game and device at most, an eighth of a second of Atari, and those that are to wait, a twentieth: longer
-/// than a window takes for a frame.
+/// Most samples between game and device, an eighth of a second of Atari. [`WAITING`] of them are to wait, a twentieth:
+/// longer than a frame of the window.
 const ROOM: usize = 4_096;
 const WAITING: usize = 1_536;
 
-/// A device that plays.
+/// A device that plays sound.
 pub(super) struct Speaker {
     samples: Sender<u8>,
     failed: Receiver<String>,
-    /// Plays as long as it is there.
+    /// The stream, which plays until it is dropped.
     _stream: Stream,
 }
 
-/// The system's device, and what it takes.
+/// Finds the system's output device and its format.
 ///
 /// # Errors
-/// If there is none, or it does not tell.
+/// If there is none, or it does not tell its format.
 pub(crate) fn device() -> anyhow::Result<(Device, SupportedStreamConfig)> {
     // ALSA says what it finds amiss in its files on stderr, line by line, where nothing takes it: the error is enough.
     #[cfg(target_os = "linux")]
@@ -36,10 +36,10 @@ pub(crate) fn device() -> anyhow::Result<(Device, SupportedStreamConfig)> {
 }
 
 impl Speaker {
-    /// Opens the system's device for samples of this rate.
+    /// Opens the system's device for a game with `rate` samples per second.
     ///
     /// # Errors
-    /// If there is none, or it does not open.
+    /// If there is none, or it cannot be opened.
     pub(super) fn open(rate: u32) -> anyhow::Result<Self> {
         let (device, config) = device()?;
         let (samples, played) = bounded(ROOM);
@@ -59,18 +59,18 @@ impl Speaker {
         Ok(Self { samples, failed, _stream: stream })
     }
 
-    /// Plays these samples when those before are done; what finds no room is left out.
+    /// Queues samples; those beyond [`ROOM`] are dropped.
     pub(super) fn play(&self, samples: &[u8]) {
         samples.iter().try_for_each(|&sample| self.samples.try_send(sample)).ok();
     }
 
-    /// Why it no longer plays.
+    /// Why the device no longer plays, if it has failed.
     pub(super) fn failed(&self) -> Option<String> {
         self.failed.try_recv().ok()
     }
 }
 
-/// What the device's thread has of its own.
+/// What the device's thread owns.
 struct Source {
     samples: Receiver<u8>,
     voice: Voice,

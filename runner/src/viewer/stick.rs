@@ -1,17 +1,18 @@
-//! A joystick as a word or as keys.
+//! Ways of a joystick, read from the names of actions.
 
-/// Where a joystick points, and whether its button is down.
+/// The way that a joystick points, and whether its button is down.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Stick {
-    /// -1 left, 1 right.
+    /// -1 for left, 1 for right, else 0.
     pub(super) x: i32,
-    /// -1 up, 1 down.
+    /// -1 for up, 1 for down, else 0.
     pub(super) y: i32,
     pub(super) fire: bool,
 }
 
 impl Stick {
-    /// Reads the name of an action, see [`Env::action_names`](rl_core::Env::action_names); `None` if it is of no joystick.
+    /// Reads the name of an action, see [`Env::action_names`](rl_core::Env::action_names); `None` if it does not name a
+    /// way of a joystick.
     pub(super) fn of(name: &str) -> Option<Self> {
         let mut stick = Self::default();
         for word in name.split(' ') {
@@ -28,12 +29,12 @@ impl Stick {
         Some(stick)
     }
 
-    /// Those of all names, if all are of a joystick.
+    /// Reads the names of all actions; `None` if there are none or one does not name a way of a joystick.
     pub(super) fn all(names: &[String]) -> Option<Vec<Self>> {
         if names.is_empty() { None } else { names.iter().map(|name| Self::of(name)).collect() }
     }
 
-    /// How much of one another has: the best of what a game knows is taken for it.
+    /// Similarity of `other`, which a game has, to this way; the most similar one is taken.
     pub(super) fn like(self, other: Self) -> i32 {
         // What was not asked for is worse than what is missing.
         let way = |asked: i32, has: i32| match (asked, has) {

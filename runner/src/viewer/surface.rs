@@ -1,4 +1,4 @@
-//! What a window shows: pixels as displays take them, with quick rectangles and pictures enlarged by whole numbers.
+//! The pixels of a window, with fast rectangles, and pictures enlarged by whole numbers.
 
 use std::convert::Infallible;
 
@@ -8,7 +8,7 @@ use embedded_graphics::prelude::{Dimensions as _, DrawTarget, OriginDimensions, 
 use embedded_graphics::primitives::Rectangle;
 use rl_core::Canvas;
 
-/// Pixels `0x00RRGGBB` in rows from the top.
+/// Pixels as `0x00RRGGBB`, in rows from the top.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Surface {
     width: usize,
@@ -16,7 +16,7 @@ pub(super) struct Surface {
     pixels: Vec<u32>,
 }
 
-/// How a picture is fitted: each pixel a square of so many, or one of every so many of them.
+/// How a picture is scaled: of every `every` pixels one is drawn, as a square of `times` x `times`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Scale {
     pub(super) times: usize,
@@ -24,7 +24,7 @@ pub(super) struct Scale {
 }
 
 impl Scale {
-    /// The largest at which a picture fits into an area.
+    /// The largest scale at which a picture fits into an area.
     pub(super) fn fit((width, height): (usize, usize), area: Size) -> Self {
         let (width, height) = (width.max(1), height.max(1));
         let (wide, high) = (area.width as usize, area.height as usize);
@@ -34,14 +34,14 @@ impl Scale {
         }
     }
 
-    /// Pixels of a side.
+    /// Length of a scaled side, in pixels.
     pub(super) fn side(self, side: usize) -> usize {
         side.div_ceil(self.every) * self.times
     }
 }
 
 impl Surface {
-    /// Changes the size; what is on it is undefined then.
+    /// Changes the size; the contents are undefined afterwards.
     pub(super) fn resize(&mut self, (width, height): (usize, usize)) {
         (self.width, self.height) = (width, height);
         self.pixels.resize(width * height, 0);
@@ -57,7 +57,7 @@ impl Surface {
         self.height
     }
 
-    /// `[height, width]`.
+    /// The pixels, `[height, width]`.
     pub(super) fn pixels(&self) -> &[u32] {
         &self.pixels
     }
@@ -67,12 +67,12 @@ impl Surface {
         let Ok(()) = self.fill_solid(&area, color);
     }
 
-    /// Makes everything darker, so that what comes next stands before it.
+    /// Darkens everything, so that what is drawn next stands out.
     pub(super) fn dim(&mut self) {
         self.pixels.iter_mut().for_each(|pixel| *pixel = (*pixel >> 2) & 0x003f_3f3f);
     }
 
-    /// Puts a picture in the middle of an area, as large as fits, and says where it is.
+    /// Draws a picture in the middle of an area, as large as fits, and returns the rectangle that it takes.
     pub(super) fn center(&mut self, canvas: &Canvas, area: Rectangle) -> Rectangle {
         let scale = Scale::fit((canvas.width(), canvas.height()), area.size);
         let size = Size::new(scale.side(canvas.width()) as u32, scale.side(canvas.height()) as u32);
@@ -81,10 +81,11 @@ impl Surface {
         Rectangle::new(at, size)
     }
 
-    /// Puts bytes `[H, W, C]` at a place, gray where there is one channel; what lies outside is cut off.
+    /// Draws the bytes of a picture, `[H, W, C]`, with its upper left corner at a place; gray with one channel. What
+    /// lies outside is cut off.
     ///
     /// # Panics
-    /// If there are not as many bytes.
+    /// If the number of bytes is not `height * width * channels`.
     pub(super) fn put(&mut self, bytes: &[u8], [height, width, channels]: [usize; 3], at: Point, scale: Scale) {
         assert_eq!(bytes.len(), height * width * channels, "pixels of a picture");
         let (Ok(left), Ok(top)) = (usize::try_from(at.x), usize::try_from(at.y)) else { return };
@@ -105,7 +106,7 @@ impl Surface {
         }
     }
 
-    /// The same as bytes, for a file.
+    /// Copies the surface to a canvas, for a file.
     pub(super) fn to_canvas(&self) -> Canvas {
         let mut canvas = Canvas::new(self.width, self.height);
         for (to, pixel) in canvas.pixels_mut().as_chunks_mut::<3>().0.iter_mut().zip(&self.pixels) {

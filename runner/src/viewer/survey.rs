@@ -1,4 +1,4 @@
-//! A game gone through in a thread of its own, while it is watched: what each step came to, and states to jump to.
+//! Plays a whole game in a thread of its own while it is watched: what each step came to, and states to jump to.
 
 use std::sync::Arc;
 use std::thread;
@@ -11,17 +11,17 @@ use super::keyframes::{EVERY, Keyframe, Keyframes};
 use crate::screening::{Screening, Step};
 use crate::tables::Tables;
 
-/// Bytes of states, at most.
+/// Most bytes of states.
 const MOST: usize = 64 << 20;
-/// Legs that were played and not yet taken.
+/// Most legs that were played and not yet taken.
 const AHEAD: usize = 64;
 
-/// What the steps of a game came to.
+/// What the steps of a game came to so far.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub(super) struct Tally {
-    /// Sum of rewards, and of what a shaping paid besides until the game is over: then it is the return.
+    /// Sum of rewards, shaping included; the return once the game is over.
     pub(super) ret: f64,
-    /// Emulator frames.
+    /// Emulator frames that passed.
     pub(super) frames: u64,
     /// Reward of the last step.
     pub(super) reward: f32,
@@ -30,7 +30,7 @@ pub(super) struct Tally {
 }
 
 impl Tally {
-    /// Counts a step of a game.
+    /// Adds a step of a game.
     pub(super) fn add(&mut self, step: Step) {
         self.ret = step.earned(self.ret);
         self.frames += u64::from(step.told.frames);
@@ -38,14 +38,14 @@ impl Tally {
     }
 }
 
-/// Some steps, and the state behind them.
+/// Some consecutive steps, and the state after them.
 struct Leg {
     steps: Vec<Tally>,
     keyframe: Option<Keyframe>,
     differs: Option<usize>,
 }
 
-/// What is known of a game so far.
+/// What is known of a whole game so far.
 pub(super) struct Survey {
     legs: Option<Receiver<anyhow::Result<Leg>>>,
     steps: Vec<Tally>,
@@ -54,7 +54,7 @@ pub(super) struct Survey {
 }
 
 impl Survey {
-    /// Begins to play game `game` through; where a thread cannot be had, nothing becomes known and watching goes on.
+    /// Begins to play game `game` in a thread. If the system has no thread, nothing becomes known and watching goes on.
     pub(super) fn begin(recording: &Arc<Recording>, game: usize, tables: &Tables) -> Self {
         let (sender, legs) = bounded(AHEAD);
         let (recording, tables) = (Arc::clone(recording), tables.clone());
@@ -70,7 +70,7 @@ impl Survey {
         Self { legs, steps: Vec::new(), keyframes: Keyframes::new(MOST), differs: None }
     }
 
-    /// Takes what has been played since the last call, and says whether there was anything.
+    /// Takes what was played since the last call, and returns whether there was anything.
     ///
     /// # Errors
     /// If the environment failed.
@@ -106,18 +106,18 @@ impl Survey {
         leg.keyframe.into_iter().for_each(|keyframe| self.keyframes.push(keyframe));
     }
 
-    /// What the steps came to, one after the other, as far as is known.
+    /// Tally after each step, as far as the game is known.
     pub(super) fn steps(&self) -> &[Tally] {
         &self.steps
     }
 
-    /// The first step, from 0, that is known to show something else than was recorded.
+    /// The first step, from 0, that is known to differ from the recording.
     pub(super) fn differs(&self) -> Option<usize> {
         self.differs
     }
 }
 
-/// Plays a game and sends it; ends early where nobody listens any more.
+/// Plays a game and sends its legs; ends early if nobody receives them.
 fn through(mut screening: Screening, played: &Played, to: &Sender<anyhow::Result<Leg>>) -> anyhow::Result<()> {
     screening.begin(played)?;
     let (mut tally, mut replayed) = (Tally::default(), Some(Replayed::begin(played)));

@@ -1,11 +1,11 @@
-//! What is shown beside the game.
+//! Which parts are shown beside the game.
 
 use super::command::Part;
 
-/// Seconds for which a message is seen.
+/// Seconds for which a message is shown.
 const MESSAGE: f64 = 3.0;
 
-/// What is shown beside the game.
+/// Which parts are shown beside the game.
 #[derive(Clone, Debug)]
 pub(super) struct View {
     pub(super) games: bool,
@@ -15,15 +15,15 @@ pub(super) struct View {
     pub(super) ret: bool,
     pub(super) value: bool,
     pub(super) heat: bool,
-    /// Nothing at all, whatever the others say.
+    /// Whether no part is shown, whatever the others say.
     pub(super) bare: bool,
     pub(super) help: bool,
-    /// What is said for a while, and for how many seconds more.
+    /// A message, and the seconds for which it is still shown.
     pub(super) message: Option<(String, f64)>,
 }
 
 impl View {
-    /// Everything that costs nothing.
+    /// Shows every part but the saliency map, which takes time.
     pub(super) fn new() -> Self {
         Self {
             games: true,
@@ -39,7 +39,7 @@ impl View {
         }
     }
 
-    /// Shows or hides a part; what was hidden with all others comes back.
+    /// Shows or hides a part; if all parts were hidden, shows it and those that were not hidden one by one.
     pub(super) fn toggle(&mut self, part: Part) {
         let shown = match part {
             Part::Games => &mut self.games,
@@ -54,12 +54,12 @@ impl View {
         self.bare = false;
     }
 
-    /// Says something for a while.
+    /// Shows a message for a while.
     pub(super) fn tell(&mut self, message: String) {
         self.message = Some((message, MESSAGE));
     }
 
-    /// Lets time go by, and says whether a message went with it.
+    /// Lets time pass, and returns whether a message disappeared.
     pub(super) fn wait(&mut self, seconds: f64) -> bool {
         let Some((_, left)) = &mut self.message else { return false };
         *left -= seconds;

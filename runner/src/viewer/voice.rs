@@ -1,43 +1,44 @@
-//! From a game's samples to a device's: another rate, another scale, and silence where none come.
+//! Converts a game's samples to a device's: another rate, another scale, and silence where none come.
 //!
-//! Samples are interpolated by Lanczos' kernel. How fast they are taken follows how many wait, by up to half a percent, which
-//! nobody hears: so the device's clock, the game's and the window's may differ, and neither gaps nor delays build up.
-//! Source: Duchon 1979 (the kernel); Arntzen, "Dynamic rate control for retro game emulators", 2012.
+//! Samples are interpolated by Lanczos' kernel. The rate at which they are taken follows the number that waits, by up
+//! to half a percent, which nobody hears. So the clocks of device, game and window may differ, and neither gaps nor
+//! delays build up. Source: Duchon 1979 (the kernel); Arntzen, "Dynamic rate control for retro game emulators", 2012.
 
 use crossbeam_channel::Receiver;
 
-/// The kernel reaches so many samples to each side.
+/// Samples that the kernel reaches to each side.
 const REACH: usize = 3;
-/// Most that the rate follows the number of samples that wait.
+/// Largest change of the rate with the number of samples that wait.
 const FOLLOW: f64 = 0.005;
-/// Of the level that was before, this much is left after each of the game's samples: a constant level, as of a register that
-/// nobody writes, is silent, and what ends fades within some milliseconds instead of clicking. Cuts off below 25 Hz.
+/// Share of a level that is left after each of the game's samples. A constant level, as of a register that nobody
+/// writes, so becomes silent, and sound that ends fades within some milliseconds instead of clicking. Cuts off below 25
+/// Hz.
 const FADE: f32 = 0.995;
-/// A level that no device can tell from silence, half of a 24-bit sample.
+/// Level below which no device differs from silence, half of a 24-bit sample.
 const INAUDIBLE: f32 = 6e-8;
-/// A game's sample that is silent.
+/// A sample of the game that is silent.
 const SILENCE: u8 = 128;
 
-/// Reads samples as a device wants them, and never waits for one.
+/// Converts samples for a device, and never waits for one.
 #[derive(Debug)]
 pub(super) struct Voice {
-    /// Samples of the game for each of the device, as their rates say, and as they are taken now.
+    /// Samples of the game per sample of the device by their rates; `step` is that at present.
     nominal: f64,
     step: f64,
-    /// Samples that are to wait: before the first is taken, and on average.
+    /// Samples that wait before the first is taken, and on average.
     waiting: usize,
-    /// Whether samples are taken, and not waited for.
+    /// Whether samples are being taken; else they are waited for.
     going: bool,
-    /// How far behind the newest sample but `reach` the device is, in samples, at least 0 and below 1 between calls.
+    /// How far the device is behind the newest sample but `reach`, in samples; at least 0 and below 1 between calls.
     at: f64,
-    /// The last 2 · `reach` samples, oldest first, levels from -1 to 1.
+    /// The last 2 · `reach` levels, oldest first, from -1 to 1.
     heard: Box<[f32]>,
-    /// The game's sample before, and the level that it became.
+    /// The game's last sample, and the level that it became.
     last: (f32, f32),
 }
 
 impl Voice {
-    /// From samples of a game to those of a device, both per second, with so many to wait.
+    /// Converts from `game` samples per second to `device` samples per second; `waiting` samples are to wait.
     pub(super) fn new(game: u32, device: u32, waiting: usize) -> Self {
         let nominal = f64::from(game) / f64::from(device);
         // Where the device has the lower rate the kernel is wider, and lets through only what the device can hold.
@@ -47,7 +48,7 @@ impl Voice {
         Self { nominal, step: nominal, waiting, going: false, at: 0.0, heard, last: (silence, 0.0) }
     }
 
-    /// Writes what the device plays next, `[frames, channels]` with the same in each channel, levels from -1 to 1.
+    /// Writes what the device plays next, `[frames, channels]`, with the same level from -1 to 1 in each channel.
     pub(super) fn speak(&mut self, samples: &Receiver<u8>, channels: usize, out: &mut [f32]) {
         let ahead = samples.len() as f64 / self.waiting as f64 - 1.0;
         self.step = self.nominal * (1.0 + FOLLOW * ahead.clamp(-1.0, 1.0));
@@ -73,7 +74,7 @@ impl Voice {
         (sum / weights).clamp(-1.0, 1.0) as f32
     }
 
-    /// Takes one sample of the game; where none is there its level stays, and fades.
+    /// Takes one sample of the game; if there is none, the last level stays and fades.
     fn take(&mut self, samples: &Receiver<u8>) {
         self.going = if self.going { !samples.is_empty() } else { samples.len() >= self.waiting };
         let sample = if self.going { samples.try_recv().ok().map(level) } else { None };
@@ -91,7 +92,7 @@ fn level(sample: u8) -> f32 {
     (f32::from(sample) - f32::from(SILENCE)) / 128.0
 }
 
-/// sinc(x) · sinc(x / 3), without reach beyond 3.
+/// The kernel: sinc(x) · sinc(x / 3), and 0 beyond 3.
 fn lanczos(x: f64) -> f64 {
     let x = std::f64::consts::PI * x;
     let reach = std::f64::consts::PI * REACH as f64;

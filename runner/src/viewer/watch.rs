@@ -1,4 +1,4 @@
-//! `rl-run watch`: recorded games in a window.
+//! `rl-run watch`: shows recorded games in a window.
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -163,12 +163,13 @@ mod shown {
         Ok(ExitCode::SUCCESS)
     }
 
-    /// For what is said of a recording.
+    /// Name of a recording in messages.
     fn name(file: &Path) -> String {
         file.display().to_string()
     }
 
-    /// Shows a newer recording, and looks at it by the weights of its own `run` where it has not `grown`.
+    /// Shows a newer recording; unless it is the same one `grown`, saliency maps are made with the weights of its own
+    /// `run`.
     fn renew(
         player: &mut Player,
         recording: Recording,
@@ -186,7 +187,7 @@ mod shown {
         Ok(())
     }
 
-    /// What the keys of a frame ask for; with the help before it, any of them takes that away.
+    /// Commands of the keys of a frame; while the help is shown, any key closes it.
     fn commands(input: &Input, help: bool) -> Vec<Command> {
         let keys = input.pressed.iter().filter_map(|&key| of_key(key));
         let all = keys.chain(input.typed.iter().filter_map(|&typed| of_char(typed)));
@@ -196,7 +197,7 @@ mod shown {
         all.collect()
     }
 
-    /// The window's title.
+    /// Title of the window.
     pub(super) fn title(player: &Player) -> String {
         let (step, steps) = (player.position(), player.played().steps());
         format!(
@@ -209,7 +210,7 @@ mod shown {
         )
     }
 
-    /// Writes what is seen to a file beside nothing that exists, and says where.
+    /// Writes the window's contents to a new file, and returns a message with its name.
     fn save(player: &Player, surface: &Surface) -> anyhow::Result<String> {
         let env = player.manifest().env.replace('/', "-");
         let stem = format!("{env}-{}-{}", player.game() + 1, player.position());

@@ -1,4 +1,4 @@
-//! The window itself: the only file that knows of a display.
+//! The window itself; the only file that knows of a display.
 
 use std::cell::RefCell;
 use std::rc::Rc;
@@ -12,26 +12,26 @@ use super::repeat::Repeat;
 use super::surface::Surface;
 use crate::usage::usage;
 
-/// Frames per second that are shown.
+/// Frames per second that the window shows.
 const RATE: usize = 60;
 
-/// What happened since the last frame.
+/// Keys, mouse and size of the window since the last frame.
 #[derive(Debug, Default)]
 pub(super) struct Input {
-    /// Keys that went down, or have been down for so long that they count again.
+    /// Keys that went down, or are held and repeated.
     pub(super) pressed: Vec<Key>,
     /// Keys that are down.
     pub(super) held: Vec<Key>,
     pub(super) typed: Vec<char>,
-    /// Where the mouse is while its left button is down.
+    /// Place of the mouse while its left button is down.
     pub(super) pointer: Option<Point>,
-    /// Whether the button has only just gone down.
+    /// Whether the left button went down in this frame.
     pub(super) clicked: bool,
-    /// Pixels of the window.
+    /// Width and height of the window in pixels, at least 1.
     pub(super) size: (usize, usize),
 }
 
-/// Every event, in its order: a key that goes down and up between two frames was pressed all the same.
+/// Events in order, so that a key that goes down and up between two frames is not missed.
 #[derive(Debug, Default)]
 struct Events {
     down: Vec<Key>,
@@ -52,7 +52,7 @@ impl InputCallback for Listener {
     }
 }
 
-/// A window.
+/// A window on the display.
 pub(super) struct Screen {
     window: Window,
     events: Rc<RefCell<Events>>,
@@ -61,7 +61,7 @@ pub(super) struct Screen {
 }
 
 impl Screen {
-    /// Opens one.
+    /// Opens a window.
     ///
     /// # Errors
     /// If there is no display.
@@ -79,7 +79,7 @@ impl Screen {
         Ok(Self { window, events, repeat: Repeat::default(), button: false })
     }
 
-    /// Shows frames as fast as they come.
+    /// Shows frames as fast as they come from now on.
     pub(super) fn unlimited(&mut self) {
         self.window.set_target_fps(0);
     }
@@ -89,7 +89,7 @@ impl Screen {
         self.window.set_title(title);
     }
 
-    /// Shows a frame, and waits until it is time for the next.
+    /// Shows a frame, and waits until the next is due.
     ///
     /// # Errors
     /// If the display is gone.
@@ -98,7 +98,7 @@ impl Screen {
         shown.map_err(|e| anyhow!("the window: {e}"))
     }
 
-    /// What happened since the last frame; `None` where the window was closed.
+    /// Keys, mouse and size since the last frame; `None` if the window was closed.
     pub(super) fn input(&mut self) -> Option<Input> {
         if !self.window.is_open() {
             return None;

@@ -1,4 +1,4 @@
-//! Below the game: where one is in words, the return so far, and the timeline.
+//! Paints what is below the game: a line of text, the return so far, and the timeline.
 
 use embedded_graphics::prelude::{Point, Size};
 use embedded_graphics::primitives::{Circle, Primitive as _, PrimitiveStyle, Rectangle, Triangle};
@@ -11,7 +11,7 @@ use super::super::surface::Surface;
 use super::super::survey::Tally;
 use super::ink::{AMBER, BLUE, DEEP, FAINT, GROOVE, INK, Ink, PANEL, RED, VIOLET, grouped, text, text_right, width};
 
-/// Paints all three.
+/// Paints the line of text, the curve and the timeline.
 pub(super) fn paint(player: &Player, layout: &Layout, surface: &mut Surface) {
     words(player, layout.words, surface);
     if let Some(area) = layout.curve {
@@ -57,7 +57,7 @@ fn words(player: &Player, area: Rectangle, surface: &mut Surface) {
     text_right(surface, &format!("{}\u{d7}", player.speed()), speed, Ink::Strong, AMBER);
 }
 
-/// A triangle, or two bars.
+/// Paints the sign of playing, a triangle, or of pausing, two bars.
 fn sign(playing: bool, at: Point, surface: &mut Surface) {
     let style = PrimitiveStyle::with_fill(AMBER);
     let drawn = if playing {
@@ -69,13 +69,13 @@ fn sign(playing: bool, at: Point, surface: &mut Surface) {
     let Ok(()) = drawn;
 }
 
-/// Where step `step` of `steps` is.
+/// Horizontal position of step `step` of `steps`.
 fn place(area: Rectangle, step: usize, steps: usize) -> i32 {
     let part = step as f64 / steps.max(1) as f64;
     area.top_left.x + (part * f64::from(area.size.width.saturating_sub(1))).round() as i32
 }
 
-/// The return over the steps that are known, filled up to where one is, and what the agent expected.
+/// Paints the return over the steps that are known, filled up to the present one, and the agent's value.
 fn curve(player: &Player, area: Rectangle, surface: &mut Surface) {
     surface.fill(area, PANEL);
     let (known, steps) = (player.survey().steps(), player.played().steps());
@@ -91,13 +91,13 @@ fn curve(player: &Player, area: Rectangle, surface: &mut Surface) {
     surface.fill(Rectangle::new(Point::new(here, area.top_left.y), Size::new(1, area.size.height)), AMBER);
 }
 
-/// What the agent expected of a step, or of the last one.
+/// The agent's value that was recorded last at or before `step`; behind the last step, before that one.
 fn expected(player: &Player, step: usize) -> Option<f64> {
     let (played, last) = (player.played(), player.played().steps().checked_sub(1)?);
     played.latest_output(step.min(last)).map(|output| f64::from(output.value)).filter(|value| value.is_finite())
 }
 
-/// What the agent expected: a line from the lowest to the highest of the game.
+/// Paints the agent's values, from the lowest to the highest of the game.
 fn values(player: &Player, area: Rectangle, surface: &mut Surface) {
     let (steps, at) = (player.played().steps(), |step: usize| expected(player, step));
     let Some(first) = (0..steps).find_map(at) else { return };
@@ -118,7 +118,7 @@ fn values(player: &Player, area: Rectangle, surface: &mut Surface) {
     }
 }
 
-/// The area below the return.
+/// Paints the area below the return.
 fn returns(player: &Player, area: Rectangle, (low, high): (f64, f64), surface: &mut Surface) {
     let (known, steps) = (player.survey().steps(), player.played().steps());
     let (top, room) = (area.top_left.y + 5, f64::from(area.size.height.saturating_sub(10)));
@@ -143,7 +143,7 @@ fn returns(player: &Player, area: Rectangle, (low, high): (f64, f64), surface: &
     }
 }
 
-/// Lowest and highest return, 0 among them; `None` if nothing is known.
+/// Lowest and highest return, 0 included; `None` if nothing is known.
 fn span(known: &[Tally]) -> Option<(f64, f64)> {
     let fold =
         |of: fn(f64, f64) -> f64| known.iter().map(|tally| tally.ret).filter(|ret| ret.is_finite()).fold(0.0, of);

@@ -1,4 +1,4 @@
-//! All keys, before everything else.
+//! Paints the help over everything else.
 
 use embedded_graphics::prelude::{Point, Size};
 use embedded_graphics::primitives::Rectangle;
@@ -9,7 +9,7 @@ use super::ink::{AMBER, FAINT, GROOVE, INK, Ink, PANEL, text, width};
 const ROW: i32 = 22;
 const MARGIN: i32 = 24;
 
-/// Names of keys with what they do, and a last word.
+/// Paints names of keys with what they do, and a last line.
 pub(in super::super) fn help<'a>(
     title: &str,
     keys: impl Iterator<Item = (&'a str, &'a str)>,

@@ -8,37 +8,37 @@ use embedded_graphics::pixelcolor::Rgb888;
 use embedded_graphics::prelude::Point;
 use embedded_graphics::text::{Baseline, Text};
 
-/// Behind everything.
+/// Background of the window.
 pub(super) const GROUND: Rgb888 = Rgb888::new(17, 19, 24);
-/// A card.
+/// Background of a card.
 pub(super) const PANEL: Rgb888 = Rgb888::new(27, 30, 38);
-/// What can be filled, and lines between.
+/// Parts that can be filled, and lines between.
 pub(super) const GROOVE: Rgb888 = Rgb888::new(46, 51, 63);
-/// Words and numbers.
+/// Text and numbers.
 pub(super) const INK: Rgb888 = Rgb888::new(232, 234, 240);
-/// Words that name others.
+/// Text that names other text.
 pub(super) const FAINT: Rgb888 = Rgb888::new(142, 150, 168);
-/// Where one is.
+/// The present step, and what is chosen.
 pub(super) const AMBER: Rgb888 = Rgb888::new(246, 173, 66);
-/// What has been.
+/// The return, and what has been played.
 pub(super) const BLUE: Rgb888 = Rgb888::new(92, 168, 236);
-/// The same, behind a curve.
+/// The area below the curve of the return, up to the present step.
 pub(super) const DEEP: Rgb888 = Rgb888::new(32, 56, 82);
-/// What was expected.
+/// The agent's value.
 pub(super) const VIOLET: Rgb888 = Rgb888::new(200, 146, 244);
-/// What was lost.
+/// Losses.
 pub(super) const RED: Rgb888 = Rgb888::new(230, 92, 92);
 
-/// A font.
+/// A font, by its use.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Ink {
-    /// Most things.
+    /// Most text.
     Plain,
-    /// What matters.
+    /// Text that matters.
     Strong,
     /// Headings.
     Title,
-    /// Words that stand alone.
+    /// Text that stands alone.
     Large,
 }
 
@@ -53,7 +53,7 @@ impl Ink {
     }
 }
 
-/// Writes a line whose upper left corner is at a place.
+/// Writes a line of text with its upper left corner at a place.
 pub(super) fn text<D>(target: &mut D, line: &str, at: Point, ink: Ink, color: Rgb888)
 where
     D: DrawTarget<Color = Rgb888>,
@@ -62,7 +62,7 @@ where
     let _ = Text::with_baseline(line, at, MonoTextStyle::new(ink.font(), color), Baseline::Top).draw(target);
 }
 
-/// Writes a line whose upper right corner is at a place.
+/// Writes a line of text with its upper right corner at a place.
 pub(super) fn text_right<D>(target: &mut D, line: &str, at: Point, ink: Ink, color: Rgb888)
 where
     D: DrawTarget<Color = Rgb888>,
@@ -70,12 +70,12 @@ where
     text(target, line, at - Point::new(width(ink, line), 0), ink, color);
 }
 
-/// Pixels of a line.
+/// Width of a line of text in pixels.
 pub(super) fn width(ink: Ink, line: &str) -> i32 {
     line.chars().count() as i32 * ink.font().character_size.width as i32
 }
 
-/// A number as people read it: thousands apart, and as many places behind the point as it has, two at most.
+/// Writes a number with thousands apart and at most two decimals.
 pub(super) fn grouped(number: f64) -> String {
     if !number.is_finite() {
         return number.to_string();

@@ -1,4 +1,4 @@
-//! The cards at the right: the games, what is done, what the policy sees.
+//! Paints the cards at the right: the games, the action, the agent's outputs, what the policy sees.
 
 use embedded_graphics::prelude::{Point, Size};
 use embedded_graphics::primitives::{Circle, Line, Rectangle};
@@ -13,10 +13,10 @@ use super::super::surface::{Scale, Surface};
 use super::ink::{AMBER, BLUE, FAINT, GROOVE, INK, Ink, PANEL, grouped, text, text_right, width};
 use crate::playback;
 
-/// Side of the joystick's picture.
+/// Side of the joystick's picture, in pixels.
 const STICK: usize = 76;
 
-/// Paints one.
+/// Paints a card.
 pub(super) fn card(player: &Player, card: Card, area: Rectangle, surface: &mut Surface) {
     surface.fill(area, PANEL);
     let corner = area.top_left + Point::new(GAP as i32, 9);
@@ -60,7 +60,7 @@ fn heading(name: &str, more: &str, corner: Point, right: Point, surface: &mut Su
     text_right(surface, &shortened(more, room), right, Ink::Plain, FAINT);
 }
 
-/// At most so many characters.
+/// Cuts text to at most `room` characters.
 fn shortened(words: &str, room: i32) -> String {
     let room = usize::try_from(room).unwrap_or(0);
     if words.chars().count() <= room {
@@ -70,13 +70,13 @@ fn shortened(words: &str, room: i32) -> String {
     format!("{}..", kept.trim_end())
 }
 
-/// Who played, as far as a heading has room.
+/// Who played, as short as a heading needs it.
 fn by(player: &Player) -> String {
     let words = playback::player(player.manifest());
     format!("by {}", words.split(" after ").next().unwrap_or(&words))
 }
 
-/// A line per game: its number, return and steps.
+/// Paints a line for each game: its number, return and steps.
 fn games(player: &Player, card: Rectangle, surface: &mut Surface) {
     let (area, games) = rows(player, card);
     let (left, right) = (area.top_left.x, area.top_left.x + area.size.width as i32);
@@ -97,7 +97,7 @@ fn games(player: &Player, card: Rectangle, surface: &mut Surface) {
     }
 }
 
-/// The joystick with its name, or words.
+/// Paints the action: a joystick with its name, or text.
 fn action(player: &Player, card: Rectangle, surface: &mut Surface) {
     let left = card.top_left + Point::new(GAP as i32, HEADING as i32);
     let step = player.position();
@@ -127,13 +127,13 @@ fn action(player: &Player, card: Rectangle, surface: &mut Surface) {
     }
 }
 
-/// What the agent last thought; behind the last step, what it thought before that.
+/// The agent's last recorded outputs; behind the last step, those before it.
 fn thought(player: &Player) -> Option<Output<'_>> {
     let last = player.played().steps().checked_sub(1)?;
     player.played().latest_output(player.position().min(last))
 }
 
-/// A bar per action, that of the one that was chosen in another colour.
+/// Paints a bar for each action, that of the chosen one in another colour.
 fn thoughts(player: &Player, card: Rectangle, surface: &mut Surface) {
     let step = player.position();
     let Some(output) = thought(player) else { return };
@@ -167,7 +167,7 @@ fn thoughts(player: &Player, card: Rectangle, surface: &mut Surface) {
     }
 }
 
-/// Drawn at twice its size, so that its edges are smooth.
+/// Paints a joystick, drawn at twice its size so that its edges are smooth.
 fn joystick(stick: Stick, button: bool, at: Point, surface: &mut Surface) {
     let (mut canvas, side) = (Canvas::new(0, 0), 2 * STICK as i32);
     canvas.begin(2 * STICK, 2 * STICK, PANEL);
@@ -189,7 +189,7 @@ fn joystick(stick: Stick, button: bool, at: Point, surface: &mut Surface) {
     surface.put(canvas.pixels(), [STICK, STICK, 3], at, Scale { times: 1, every: 1 });
 }
 
-/// The frames of the stack, oldest first, or the numbers.
+/// Paints the stacked frames, oldest first, or the numbers that the policy sees.
 fn sees(player: &Player, card: Rectangle, surface: &mut Surface) {
     let Some(block) = player.sees() else { return };
     let left = card.top_left + Point::new(GAP as i32, HEADING as i32);

@@ -1,4 +1,4 @@
-//! A game that a person plays: large, with a line of words below.
+//! Paints a game that a person plays: large, with a line of text below.
 
 use embedded_graphics::prelude::{Point, Size};
 use embedded_graphics::primitives::Rectangle;
@@ -9,7 +9,7 @@ use super::super::surface::Surface;
 use super::ink::{FAINT, INK, Ink, grouped, text, text_right, width};
 use super::{banner, ground, help};
 
-/// Paints the whole window, with `keys` over it where they are asked for: those beside the game's.
+/// Paints the whole window; `keys`, those beside the game's own, are shown over it if they are given.
 pub(in super::super) fn sitting(sitting: &Sitting, keys: Option<&[(&str, &str)]>, surface: &mut Surface) {
     ground(surface);
     let room = Size::new(surface.width() as u32, surface.height() as u32);
