@@ -1,6 +1,6 @@
 //! Advantage actor-critic, the synchronous A3C: one step of the policy gradient on a few steps of every seat.
 //! Source: Mnih et al. 2016; Baselines' A2C for the constants, whose value loss is twice ours: its 0.5 is our 1.
-//! It is PPO with one epoch, a full batch, and neither clipping nor normalisation (Huang et al. 2022); a test shows it.
+//! A2C is PPO with one epoch, a full batch, no clipping and no normalisation (Huang et al. 2022); a test shows it.
 
 use rl_core::Result;
 use rl_nn::{Activation, AdamConfig, EpsPlace, OptimiserConfig, RmsPropConfig};

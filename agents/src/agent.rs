@@ -56,7 +56,7 @@ pub struct DemonstrationSpec {
 ///
 /// A policy draws for each seat from the seat's own [`Stream::Act`](rl_core::Stream::Act), so that no bit depends on
 /// how seats are grouped. For a seat whose episode is [over](rl_core::End::over) it draws nothing, and the action that
-/// it writes is ignored, since the next step resets. The recurrent state of a seat is reset where [`Rollout::age`] is 0.
+/// it writes is ignored, since the next step resets. The recurrent state is reset where [`Rollout::age`] is 0.
 pub trait Policy: Send {
     /// Writes the actions of row `t` of every block, whose seats follow each other in the order of the blocks.
     ///
@@ -127,7 +127,7 @@ pub trait Learner {
     /// Learns from one block per group of seats, the groups in the order of their seats.
     ///
     /// How seats are grouped into blocks must not change a bit of the result: [`rl_replays::played`] reads the steps of
-    /// all blocks in one order. `reduce` averages over the processes of a distributed run; [`Log::lap`] accounts the time.
+    /// all blocks in one order. `reduce` averages over the processes of a run; `log` takes metrics and times.
     ///
     /// # Errors
     /// If a tensor operation fails, a loss is not finite, or a process of the run is lost.
@@ -143,7 +143,7 @@ pub trait Learner {
 
     /// Parameters that a policy needs to act, in a fixed order, for checkpoints, hashing and evaluation.
     ///
-    /// They are saved as safetensors, in a checkpoint as `model.safetensors`: [`rl_nn::Params`] writes such a file.
+    /// Their format is safetensors, in a checkpoint the file `model.safetensors`: [`rl_nn::Params`] writes such a file.
     fn weights(&mut self) -> &mut dyn rl_core::Saved;
 
     /// All other state that a resumed run needs: target networks, optimiser moments, replay, counters, random streams.
@@ -176,11 +176,11 @@ pub struct AgentEntry {
     pub summary: &'static str,
     /// Why the agent cannot act in an environment of these shapes; `None` if it can.
     pub refuses: fn(&Spec) -> Option<String>,
-    /// Presets: pairs of an environment name or family (`atari/`) and TOML with all of the tables `[agent]` and `[train]`.
+    /// Presets: pairs of an environment name or family (`atari/`) and TOML with the tables `[agent]` and `[train]`.
     ///
     /// `[train]` holds `frames`, after which a run ends; `envs`, its seats; `checkpoint_every`, `eval_every` (0 for
-    /// never), in emulator frames; `keep_checkpoints`, and if wanted `precision` (`f32` or `bf16`) and `actors`, threads
-    /// that act while the learner learns.
+    /// never), in emulator frames; `keep_checkpoints`, and if wanted `precision` (`f32` or `bf16`) and `actors`,
+    /// threads that act while the learner learns.
     pub presets: &'static [(&'static str, &'static str)],
     /// Whether the policy samples its actions, unless an evaluation asks for the most probable one.
     pub stochastic: bool,

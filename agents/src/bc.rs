@@ -3,8 +3,8 @@
 //!
 //! The agent learns from demonstrations alone: what it plays in its training seats only counts agent steps and shows
 //! its present return. The loss is -ln π(a | s), the cross entropy of discrete actions and the Gaussian likelihood of
-//! continuous ones. A continuous action that was clipped is learned from as the environment got it. Whole games are held out for
-//! validation, since steps of one game are too alike.
+//! continuous ones. A continuous action that was clipped is learned from as the environment got it. Whole games are
+//! held out for validation, since steps of one game are too alike.
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -52,7 +52,9 @@ pub(crate) const ENTRY: AgentEntry = AgentEntry {
     memory: |context| {
         let config = Config::read(context)?;
         let seen = context.spec.frame_len() * context.spec.stack + 4 * context.spec.vector;
-        let made = (config.batch as u64).saturating_mul((config.trunk.bytes(context.spec.frame) + seen) as u64);
+        let made = (config.batch as u64).saturating_mul(
+            (config.trunk.bytes(context.spec.frame) + config::bytes_of_layers(&config.hidden) + seen) as u64,
+        );
         let kept = Demonstrated::bytes_for(context.spec, config.capacity);
         let acted = context.spec.symbols.len() + context.spec.discrete.len() + context.spec.continuous.len() + 8;
         let block = config.update_period.saturating_mul((seen + 4 * acted + context.spec.legal_len()) as u64);

@@ -1,8 +1,8 @@
 //! Reading and checking of `[agent]` tables: functions shared by all agents.
 //!
 //! A key that several agents share is a field of each agent's table: a table that refuses unknown keys cannot embed
-//! another one, since serde's `flatten` and `deny_unknown_fields` exclude each other, and a preset must not hold a key without
-//! effect.
+//! another one, since serde's `flatten` and `deny_unknown_fields` exclude each other, and a preset must not hold a key
+//! without effect.
 
 use rl_core::{Error, Result, read_table};
 use serde::de::DeserializeOwned;

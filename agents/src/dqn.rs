@@ -1,10 +1,10 @@
-//! Deep Q-network (DQN) and its family: one learner, whose extensions combine freely.
+//! Deep Q-network (DQN) and its family: one learner, whose extensions can be combined.
 //! Source: Mnih et al. 2015; Sutton 1988 (n-step, uncorrected); for each extension its file: `dqn/bootstrap.rs`
-//! (double, Munchausen), `dqn/config.rs` (distributions), `dqn/priorities.rs`, `q_net.rs` (dueling), `q_net/dense.rs` (noisy),
-//! `dqn/recall.rs` (memory), `dqn/rescale.rs` and `dqn/augment.rs`.
+//! (double, Munchausen), `dqn/config.rs` (distributions), `dqn/priorities.rs`, `q_net.rs` (dueling), `q_net/dense.rs`
+//! (noisy), `dqn/recall.rs` (memory), `dqn/rescale.rs` and `dqn/augment.rs`.
 //!
 //! The order of work: append the block to the replay, make the updates that are due for its agent steps, copy the
-//! target network. In a distributed run the agent steps are averaged over its members, so that all make the same updates.
+//! target network. In a distributed run agent steps are averaged over its members, so that all make the same updates.
 //! Differences from the paper: Adam instead of centred RMSProp, and the loss is the mean over the batch.
 
 use std::ops::Range;

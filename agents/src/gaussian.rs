@@ -1,5 +1,5 @@
-//! Diagonal Gaussian policy: one independent Gaussian per continuous action, with standard deviations that do not depend
-//! on the observation.
+//! Diagonal Gaussian policy: one independent Gaussian per continuous action, with standard deviations that do not
+//! depend on the observation.
 //!
 //! Actions are in units of the action's interval: 0 is its middle, ±1 are its ends, so that a standard deviation of 1
 //! is half the interval, whatever units the environment uses. A drawn action may lie outside of the interval: it is

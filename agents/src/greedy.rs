@@ -2,8 +2,8 @@
 //!
 //! Noise of noisy weights and quantiles τ of implicit networks are drawn per seat, from its own stream, at every step.
 //! An evaluation uses the means of noisy weights, without noise. For a learner whose targets need the values that were
-//! acted on (PQN), the greatest values are stored. A network with a memory sees every step, those of random actions too; the
-//! recurrent state before each step is stored for the learner, and reset where an episode starts.
+//! acted on (PQN), the greatest values are stored. A network with a memory sees every step, those of random actions
+//! too; the recurrent state before each step is stored for the learner, and reset where an episode starts.
 
 use std::ops::Range;
 use std::sync::Arc;

@@ -1,4 +1,4 @@
-//! Agents: one algorithm per file, and the table that lists them.
+//! Reinforcement-learning agents: one algorithm per file, and the registry [`AGENTS`] that lists them.
 #![forbid(unsafe_code)]
 
 mod agent;

@@ -1,7 +1,7 @@
 //! Actor-critic loss of a minibatch, and its gradient by the network's outputs, in closed form.
 //!
-//! The loss is the mean over the steps of `surrogate - entropy · H + value · ½ (V - R)²`. It is computed on the host and
-//! in double precision: that takes a hundredth of the network's time, saves a graph of thirty small operations, and
+//! The loss is the mean over the steps of `surrogate - entropy · H + value · ½ (V - R)²`. It is computed on the host
+//! and in double precision: that takes a hundredth of the network's time, saves a graph of thirty small operations, and
 //! yields the logged metrics on the way.
 //! Source: Schulman et al. 2017, eq. 9; the clipped value loss after OpenAI Baselines, `ppo2/model.py`.
 

@@ -1,7 +1,7 @@
 //! Minibatches of on-policy learners: single steps, or sequences of the steps of a seat where the network has a memory.
 //!
-//! A sequence begins with the stored recurrent state of the policy, which is reset where an episode starts. Rows without
-//! a step, the last observations of episodes, pass through the network but do not enter the loss.
+//! A sequence begins with the stored recurrent state of the policy, which is reset where an episode starts. Rows
+//! without a step, the last observations of episodes, pass through the network but do not enter the loss.
 //! Source: Huang et al. 2022, "The 37 implementation details of PPO", of the LSTM: states that reset, seats that stay in order.
 
 use rl_core::{Column, Spec};

@@ -167,8 +167,8 @@ impl Config {
     }
 }
 
-/// Clipped surrogate loss -min(r A, clip(r) A) for the probability ratio r, and its derivative by ln π; the derivative is
-/// 0 where the clipped term is the smaller one.
+/// Clipped surrogate loss -min(r A, clip(r) A) for the probability ratio r, and its derivative by ln π, which is 0
+/// where the clipped term is the smaller one.
 fn clipped(_log_prob: f64, ratio: f64, advantage: f64, clip: f64) -> (f64, f64) {
     let (free, bound) = (ratio * advantage, ratio.clamp(1.0 - clip, 1.0 + clip) * advantage);
     if bound < free { (-bound, 0.0) } else { (-free, -free) } // ∂r / ∂ ln π = r

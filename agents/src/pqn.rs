@@ -2,8 +2,8 @@
 //!
 //! Layer normalisation keeps values from diverging, which is what replay and target network are for in DQN. Targets are
 //! Q(λ) returns of the values that were acted on: with V(s) = max Q(s, ·), `R = r + γ (V' + λ (R' - V'))` is a value
-//! plus its generalised advantage, so that targets are computed by GAE as in actor-critics. Returns are not cut at random
-//! actions, as Watkins's Q(λ) would: this is Peng's Q(λ), as in the paper.
+//! plus its generalised advantage, so that targets are computed by GAE as in actor-critics. Returns are not cut at
+//! random actions, as Watkins's Q(λ) would: this is Peng's Q(λ), as in the paper.
 //! Source: Gallici et al. 2024, "Simplifying deep temporal difference learning"; Peng and Williams 1996. Differences from the
 //! authors' program: a truncated episode bootstraps from its true last observation, no step is left out of an epoch, and
 //! initial weights are PyTorch's.

@@ -16,7 +16,7 @@ pub struct Schedule {
 }
 
 impl Schedule {
-    /// Schedule from `start` to `end` over `steps` agent steps; constant at `start` where `steps` is 0 (`lr_steps = 0`).
+    /// Schedule from `start` to `end` over `steps` agent steps; constant at `start` if `steps` is 0 (`lr_steps = 0`).
     pub(crate) fn annealed(start: f64, end: f64, steps: u64) -> Self {
         Self { start, end: if steps == 0 { start } else { end }, steps }
     }

@@ -112,8 +112,8 @@ impl Tower {
 
     /// Computes features of all rows of sequences on the host, `[T·B, width]`, and leaves them in `flow`.
     ///
-    /// The bits are those of [`forward`](Tower::forward). `states [B, S]`, which belong to this tower alone, are advanced
-    /// by all steps; `starts [T, B]` are not 0 where an episode starts. The last parameter is scratch memory.
+    /// The bits are those of [`forward`](Tower::forward). `states [B, S]`, which belong to this tower alone, are
+    /// advanced by all steps; `starts [T, B]` are not 0 where an episode starts. The last parameter is scratch memory.
     pub(crate) fn unroll(
         &self,
         obs: &ObsBatch<'_>,

@@ -1,9 +1,9 @@
 //! V-trace: off-policy correction of value targets and advantages from steps of an older policy.
 //!
-//! With V and π of the learner's weights, μ of the actor's, ρ = min(ρ̄, π/μ) and c = λ min(c̄, π/μ), the target of a step
-//! is `V + e`, where `e = ρ δ + γ c e'` and `δ = r + γ V' - V`; its advantage is ρ (r + γ (V' + λ e') - V). Where both
-//! policies are equal these are generalised advantages. Ends are treated as in [`Gae`]: a truncated step bootstraps from
-//! the value of the true last observation, and takes nothing from later steps.
+//! With V and π of the learner's weights, μ of the actor's, ρ = min(ρ̄, π/μ) and c = λ min(c̄, π/μ), the target of a
+//! step is `V + e`, where `e = ρ δ + γ c e'` and `δ = r + γ V' - V`; its advantage is ρ (r + γ (V' + λ e') - V). Where
+//! both policies are equal these are generalised advantages. Ends are treated as in [`Gae`]: a truncated step
+//! bootstraps from the value of the true last observation, and takes nothing from later steps.
 //! Source: Espeholt et al. 2018, eq. 1 and section 4.2, λ by remark 2; the λ of the advantage's own bootstrap after rlax.
 
 use rl_core::{End, Result, Spec};

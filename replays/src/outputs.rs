@@ -14,7 +14,7 @@ pub enum Outputs {
 }
 
 impl Outputs {
-    /// Numbers per step, `1 + A`: the state value, then one number per value of each discrete action, action after action.
+    /// Numbers per step, `1 + A`: the state value, then a number per value of each discrete action, one after another.
     ///
     /// A number that the policy did not compute is NaN. Illegal actions have probability 0, or a Q of NaN.
     pub fn width(spec: &Spec) -> usize {

@@ -30,7 +30,7 @@ impl Priorities {
 
 impl Replay {
     /// Turns an empty ring into a prioritised one, which draws each transition in proportion to its priority: what
-    /// [`set_priorities`](Replay::set_priorities) gave it, or for a new one the largest that was given to any (at first 1).
+    /// [`set_priorities`](Replay::set_priorities) gave it, or for a new one the largest so far (at first 1).
     ///
     /// # Panics
     /// If something was appended already.
@@ -41,8 +41,8 @@ impl Replay {
         self
     }
 
-    /// Bytes that [`prioritised`](Replay::prioritised) allocates in addition to [`bytes_for`](Replay::bytes_for), which takes
-    /// the same arguments.
+    /// Bytes that [`prioritised`](Replay::prioritised) allocates in addition to [`bytes_for`](Replay::bytes_for), which
+    /// takes the same arguments.
     pub fn priority_bytes_for(
         spec: &Spec,
         seats: usize,
@@ -55,7 +55,7 @@ impl Replay {
 
     /// Sets the priorities of transitions by their numbers, [`Sample::places`](crate::Sample::places).
     ///
-    /// A transition is drawn in proportion to its priority, which is for example a power of its temporal-difference error.
+    /// A transition is drawn in proportion to its priority, for example a power of its temporal-difference error.
     /// Transitions that were overwritten since they were drawn are skipped.
     ///
     /// # Panics

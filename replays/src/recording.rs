@@ -1,17 +1,17 @@
-//! Recordings: episodes as small files of actions, from which videos and statistics can be made again by replaying them.
+//! Recordings: episodes as small files of actions, from which videos and statistics can be made by replaying them.
 //!
 //! An episode is determined by the environment with its version and configuration, an episode seed, and the actions. A
-//! recording holds these, and for every step four bits of a checksum of its observation, reward and end, with a hash over
-//! the whole episode so far after every chunk of steps: a replay finds out whether it sees the same, and if not, from which
-//! step on.
+//! recording holds these, and for every step four bits of a checksum of its observation, reward and end, with a hash
+//! over the whole episode so far after every chunk of steps: a replay finds out whether it sees the same, and if not,
+//! from which step on.
 //!
 //! A file is a magic number and chunks: kind (1 byte), number (4), length (4), content, CRC-32 of all that (4); numbers are
 //! little-endian. First comes the manifest, as JSON; then of each episode its seed, its steps by the thousand, deflated, and
 //! its outcome; last, how many episodes there are. A file that is cut short is readable up to there.
 //!
-//! On request a recording also stores the policy's outputs before every N-th step: the state value as `f32`, and a number
-//! per action in 8 bits, in 254 steps from the lowest to the highest of its row. A number is off by a 508th of that range
-//! at most, so that the precision within a row does not depend on how large the values are.
+//! On request a recording also stores the policy's outputs before every N-th step: the state value as `f32`, and a
+//! number per action in 8 bits, in 254 steps from the lowest to the highest of its row. A number is off by a 508th of
+//! that range at most, so that the precision within a row does not depend on how large the values are.
 //!
 //! On request it stores the picture after every step too, with its reward, frames and end: that shows games where they
 //! cannot be replayed, but cannot be verified.

@@ -130,8 +130,8 @@ impl Replay {
         }
     }
 
-    /// Bytes that [`new`](Replay::new) or, with a `sequence`, [`of_sequences`](Replay::of_sequences) allocates, for returns of
-    /// `n_step` rewards.
+    /// Bytes that [`new`](Replay::new) or, with a `sequence`, [`of_sequences`](Replay::of_sequences) allocates, for
+    /// returns of `n_step` rewards.
     ///
     /// # Panics
     /// If `seats` or the period of a sequence is 0.
@@ -239,7 +239,7 @@ impl Replay {
         }
     }
 
-    /// Panics where row 0 of the blocks is not the newest row: transitions would join steps that do not follow each other.
+    /// Panics where row 0 of the blocks is not the newest row: transitions would join unrelated steps.
     fn assert_follows(&self, blocks: &[Rollout]) {
         let (slot, mut seat) = (self.slot(self.written - 1), 0);
         for block in blocks {
@@ -326,7 +326,7 @@ impl Replay {
         self.transitions_from(0)
     }
 
-    /// Iterates over [`transitions`](Replay::transitions) from row `from` on, or from the oldest row present if that is later.
+    /// Iterates over [`transitions`](Replay::transitions) from row `from` on, or from the oldest present if later.
     pub fn transitions_from(&self, from: u64) -> impl Iterator<Item = (u64, usize)> + '_ {
         let first = self.first().max(from.next_multiple_of(self.period() as u64));
         let rows = (first..self.written).step_by(self.period());
@@ -388,8 +388,8 @@ impl Replay {
         at >= self.oldest() + stack::history(self.spec.stack, self.age[(self.slot(at), seat)]) as u64
     }
 
-    /// End of the n-step return from row `at`; `None` where no transition begins there, its rows are not all written yet, or
-    /// frames of its stack are overwritten.
+    /// End of the n-step return from row `at`; `None` where no transition begins there, its rows are not all written,
+    /// or frames of its stack are overwritten.
     pub(crate) fn window(&self, at: u64, seat: usize) -> Option<Window> {
         if self.end[(self.slot(at), seat)].over() || !self.has_history(at, seat) {
             return None;
@@ -462,7 +462,7 @@ fn copy<T: Copy + Default>(into: &mut Lane<T>, slot: usize, seat: usize, from: &
 
 /// Rows of a ring for `capacity` transitions of all seats.
 ///
-/// More than one per transition of a seat: the newest rows have no complete return yet, and the oldest lack their history.
+/// More than one per transition of a seat: the newest rows have no complete return yet, the oldest lack their history.
 pub(crate) fn rows_for(spec: &Spec, seats: usize, capacity: usize, n_step: usize, sequence: Option<Sequence>) -> usize {
     match sequence {
         None => capacity.div_ceil(seats) + n_step + stack::most(spec),

@@ -1,4 +1,4 @@
-//! Transforms of rewards (clipping, scaling), applied when returns are computed: rollouts and the replay store raw rewards.
+//! Reward clipping and scaling, applied when returns are computed: rollouts and the replay store raw rewards.
 //!
 //! A scale that changes over a run is therefore the one in force when a return is computed, however old the reward is.
 

@@ -167,7 +167,7 @@ impl Rollout {
         self.episodes.clear();
     }
 
-    /// Copies observation, age, reward, end and frame count of seat `from_e` in row `from_t` of `from` to seat `e` in row `t`.
+    /// Copies observation, age, reward, end and frame count of one row and seat of `from` to row `t` of seat `e`.
     ///
     /// Only the newest frame is copied, not the earlier ones of the stack; actions are not copied.
     ///

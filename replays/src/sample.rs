@@ -81,10 +81,10 @@ pub struct Sample {
     pub reward: Vec<f32>,
     /// Factors of the bootstrap value at `next`, `[B]`: γ^k after `k` steps, 0 after a terminal one.
     pub discount: Vec<f32>,
-    /// Priorities with which the transitions were drawn, `[B]`: 1 where draws are uniform. An importance-sampling weight is
-    /// a power of the inverse.
+    /// Priorities with which the transitions were drawn, `[B]`: 1 where draws are uniform. An importance-sampling
+    /// weight is a power of the inverse.
     pub priorities: Vec<f64>,
-    /// Numbers of the transitions, `[B]`, for [`set_priorities`](crate::Replay::set_priorities): each number is used only once.
+    /// Numbers of the transitions, `[B]`, for [`set_priorities`](crate::Replay::set_priorities); none is used twice.
     pub places: Vec<u64>,
 }
 

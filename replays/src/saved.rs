@@ -1,8 +1,8 @@
 //! Saving and loading of the replay as a stream.
 //!
-//! The stream is a header, then rows, oldest first, array after array; for a ring of sequences the recurrent states with
-//! which they begin; for a prioritised ring the priorities of all transitions, and the largest ever given. The rows are all
-//! that are still present, or those that are in no [segment](crate::segments) yet.
+//! The stream is a header, then rows, oldest first, array after array; for a ring of sequences the recurrent states
+//! with which they begin; for a prioritised ring the priorities of all transitions, and the largest ever given. The
+//! rows are all that are still present, or those that are in no [segment](crate::segments) yet.
 //!
 //! Values pass through a small buffer, so that saving or loading a ring of gigabytes needs no second copy of it.
 
@@ -64,7 +64,7 @@ impl Replay {
         Ok(sequence.places(slots()).try_for_each(|place| write(out, states.row(place), |v| v.to_le_bytes()))?)
     }
 
-    /// Reads what [`save_from`](Replay::save_from) wrote; `rows_of` reads the complete segments that hold the rows before it.
+    /// Reads what [`save_from`](Replay::save_from) wrote; `rows_of` reads the complete segments of the rows before.
     ///
     /// # Errors
     /// If reading fails, the stream is of another ring, or what it holds is inconsistent.
@@ -171,7 +171,7 @@ impl Replay {
         rows.map(move |row| (row % all) as usize)
     }
 
-    /// Refuses loaded values that are inconsistent, so that a damaged file does not lead to an index out of range later.
+    /// Refuses loaded values that are inconsistent, so that a damaged file causes no index out of range later.
     fn check(&self) -> Result<()> {
         let fits = |values: &[u32], limits: &[u32]| {
             values.chunks(limits.len().max(1)).all(|row| row.iter().zip(limits).all(|(value, limit)| value < limit))

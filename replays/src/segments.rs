@@ -1,7 +1,7 @@
-//! Incremental checkpoints of a ring: segments of a fixed number of rows, each complete once the row after it is written.
+//! Incremental checkpoints of a ring: segments of a fixed number of rows, complete once the row after it is written.
 //!
-//! A complete segment never changes again, so that a checkpoint of a ring of gigabytes costs only what was added since the
-//! last one.
+//! A complete segment never changes again, so that a checkpoint of a ring of gigabytes costs only what was added since
+//! the last one.
 
 use std::io::{Read, Write};
 use std::ops::Range;

@@ -1,9 +1,9 @@
 //! Sampling of sequences instead of single transitions, for recurrent networks.
 //!
-//! A sequence is a window of the rows of one seat, and begins at a row whose number is a multiple of the period: only there
-//! the ring stores the recurrent state of the policy. A sequence may reach over the end of an episode: there the recurrent
-//! state is reset, and no n-step return crosses it. The first rows are the burn-in, the steps of the next ones are learned
-//! from, and the last ones hold the observations that their returns bootstrap from.
+//! A sequence is a window of the rows of one seat, and begins at a row whose number is a multiple of the period: only
+//! there the ring stores the recurrent state of the policy. A sequence may reach over the end of an episode: there the
+//! recurrent state is reset, and no n-step return crosses it. The first rows are the burn-in, the steps of the next
+//! ones are learned from, and the last ones hold the observations that their returns bootstrap from.
 //! Source: Kapturowski et al. 2019, "Recurrent experience replay in distributed reinforcement learning", section 3.
 
 use rl_core::{Result, Rng, Spec};
@@ -36,7 +36,7 @@ impl Sequence {
         slots.filter(move |slot| slot.is_multiple_of(self.period)).map(move |slot| slot / self.period)
     }
 
-    /// Rows of a sequence, `T`: burn-in, steps to learn from, and the rows that returns of `n_step` rewards need after them.
+    /// Rows of a sequence, `T`: burn-in, steps to learn from, and the rows that n-step returns need after.
     pub fn rows(&self, n_step: usize) -> usize {
         self.reach(n_step) + 1
     }
@@ -62,7 +62,7 @@ pub struct Sequences {
     pub states: Vec<f32>,
     /// Rows of `obs` in which the actions were taken, ascending, `[M]`.
     pub here: Vec<u32>,
-    /// Rows of `obs` from which the returns bootstrap, `[M]`: `n` steps after `here`, or the last observation of the episode.
+    /// Rows of `obs` from which the returns bootstrap, `[M]`: `n` steps after `here`, or the last of the episode.
     pub next: Vec<u32>,
     /// Discrete actions, `[M, discrete]`.
     pub discrete: Vec<u32>,
@@ -113,8 +113,8 @@ impl Sequences {
 }
 
 impl Replay {
-    /// Whether a sequence that can be drawn begins in row `at`: a multiple of the period, all rows and the frame stack of the
-    /// first one present, and at least one step to learn from.
+    /// Whether a sequence that can be drawn begins in row `at`: a multiple of the period, all rows and the frame stack
+    /// of the first one present, and at least one step to learn from.
     pub(crate) fn is_sequence(&self, sequence: Sequence, at: u64, seat: usize) -> bool {
         let Sequence { burn_in, steps, period, .. } = sequence;
         at.is_multiple_of(period as u64)
@@ -130,7 +130,7 @@ impl Replay {
     /// If no sequence is complete yet.
     ///
     /// # Panics
-    /// If the ring was not made by [`of_sequences`](Replay::of_sequences), or `out` was made for sequences of other lengths.
+    /// If the ring was not made by [`of_sequences`](Replay::of_sequences), or `out` is for sequences of other lengths.
     pub fn sample_sequences(&self, rng: &mut Rng, counted: RewardTransform, out: &mut Sequences) -> Result<()> {
         let Beginnings { sequence, states } = self.beginnings.as_ref().expect("a ring of sequences");
         let (count, rows, width) = (out.count(), sequence.rows(self.n_step()), sequence.state);

@@ -2,10 +2,10 @@
 
 use rl_core::Spec;
 
-/// Writes a frame stack `[H, W, stack·C]` to `out`, oldest frame first; `frame(back)` is the frame `back` rows before the newest.
+/// Writes a frame stack `[H, W, stack·C]` to `out`, oldest frame first; `frame(back)` is `back` rows before the last.
 ///
-/// `age` is the number of steps from the reset to the newest frame: rows before the reset are padded with the first frame of
-/// the episode, so that a stack never spans two episodes.
+/// `age` is the number of steps from the reset to the newest frame: rows before the reset are padded with the first
+/// frame of the episode, so that a stack never spans two episodes.
 pub(crate) fn gather<'a>(stack: usize, channels: usize, age: u32, frame: impl Fn(usize) -> &'a [u8], out: &mut [u8]) {
     if (stack, channels) == (4, 1) {
         return interleave([4, 3, 2, 1].map(|s| frame(history(s, age))), out);

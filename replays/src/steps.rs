@@ -30,7 +30,7 @@ impl Steps {
 }
 
 impl Replay {
-    /// Copies the steps at `places`, items of [`transitions`](Replay::transitions), to `out` until it is full or none is left.
+    /// Copies the steps at `places`, items of [`transitions`](Replay::transitions), to `out` until it is full.
     ///
     /// Returns the number of steps copied.
     pub fn steps_of(&self, places: &mut impl Iterator<Item = (u64, usize)>, out: &mut Steps) -> usize {

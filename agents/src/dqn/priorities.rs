@@ -60,7 +60,7 @@ impl Priorities {
     /// Checks the settings.
     ///
     /// # Errors
-    /// If `eps` is not positive, or `alpha` or `beta` is not within 0 to 1.
+    /// If `eps` is not positive, or `alpha` or `beta` is not within 0 to 1 or has no steps to change in.
     pub(crate) fn check(&self) -> Result<()> {
         let Some((eps, alpha, beta)) = self.exponents() else { return Ok(()) };
         if !(eps > 0.0 && eps.is_finite()) {

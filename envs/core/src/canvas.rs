@@ -6,7 +6,8 @@ use embedded_graphics::pixelcolor::Rgb888;
 use embedded_graphics::prelude::{Dimensions, DrawTarget, OriginDimensions, Pixel, PointsIter, RgbColor, Size};
 use embedded_graphics::primitives::{PrimitiveStyle, Rectangle, StyledDrawable};
 
-/// RGB pixels in rows from the top, without any window or file behind them.
+/// RGB image in memory on which environments draw themselves, with rows from the top; a `DrawTarget` of
+/// `embedded-graphics`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Canvas {
     width: usize,
@@ -15,7 +16,7 @@ pub struct Canvas {
 }
 
 impl Canvas {
-    /// A black canvas.
+    /// Makes a black canvas of `width` × `height` pixels.
     pub fn new(width: usize, height: usize) -> Self {
         Self { width, height, pixels: vec![0; width * height * 3] }
     }
@@ -30,7 +31,7 @@ impl Canvas {
         self.height
     }
 
-    /// `[height, width, 3]`.
+    /// Returns the pixels, `[height, width, 3]` in red, green and blue.
     pub fn pixels(&self) -> &[u8] {
         &self.pixels
     }
@@ -42,7 +43,7 @@ impl Canvas {
         self.pixels.resize(width * height * 3, 0);
     }
 
-    /// Starts a picture of this size on a ground of one colour.
+    /// Starts a new picture: sets the size in pixels and fills everything with the colour `ground`.
     pub fn begin(&mut self, width: usize, height: usize, ground: Rgb888) {
         self.resize(width, height);
         for pixel in self.pixels.chunks_exact_mut(3) {
@@ -50,7 +51,7 @@ impl Canvas {
         }
     }
 
-    /// Fills a shape with a colour.
+    /// Fills a shape with a colour; parts outside of the canvas are clipped.
     pub fn fill<S>(&mut self, shape: &S, color: Rgb888)
     where
         S: StyledDrawable<PrimitiveStyle<Rgb888>, Color = Rgb888>,
@@ -66,7 +67,8 @@ impl Canvas {
         let Ok(_) = shape.draw_styled(&PrimitiveStyle::with_stroke(color, width), self);
     }
 
-    /// Halves both sides by the mean of every 2 × 2 pixels: what was drawn at twice the size comes out with smooth edges.
+    /// Halves width and height, each new pixel being the mean of 2 × 2 old ones: a picture that was drawn at twice the size
+    /// gets smooth edges.
     pub fn halve(&mut self) {
         let (width, height, stride) = (self.width / 2, self.height / 2, self.width * 3);
         let mut row = Vec::with_capacity(width * 3);
@@ -84,7 +86,7 @@ impl Canvas {
         self.pixels.truncate(width * height * 3);
     }
 
-    /// `[height, width, 3]`, to be written whole by environments that render themselves.
+    /// Returns the pixels for writing, `[height, width, 3]`, for environments that render their own picture.
     pub fn pixels_mut(&mut self) -> &mut [u8] {
         &mut self.pixels
     }

@@ -4,27 +4,27 @@ use std::any::Any;
 use std::cell::{Cell, RefCell};
 use std::panic::{AssertUnwindSafe, PanicHookInfo, catch_unwind};
 
-/// A panic that was [`caught`].
+/// Message and place of a panic that [`caught`] turned into an error.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{words}{place}")]
 pub struct Panic {
-    /// What it said.
+    /// Message of the panic; `without a word` where its payload is no string.
     pub words: String,
-    /// Where it was, as ` (file:line)`; empty without [`hush_caught_panics`].
+    /// Place of the panic in the source, as ` (file:line)`; empty unless [`hush_caught_panics`] was called before.
     pub place: String,
 }
 
 thread_local! {
     /// Whether this thread's panics are reported as errors.
     static CATCHING: Cell<bool> = const { Cell::new(false) };
-    /// [`Panic::place`] of the last one.
+    /// [`Panic::place`] of this thread's last caught panic.
     static PLACE: RefCell<String> = const { RefCell::new(String::new()) };
 }
 
-/// Runs `work`, whose panic is an error. What it broke halfway is not to be used again.
+/// Runs `work` and returns its panic as an error. After an error, the caller must discard what `work` was changing.
 ///
 /// # Errors
-/// If it panics.
+/// If `work` panics.
 pub fn caught<T>(work: impl FnOnce() -> T) -> Result<T, Panic> {
     let outer = CATCHING.replace(true);
     let done = catch_unwind(AssertUnwindSafe(work));
@@ -32,13 +32,14 @@ pub fn caught<T>(work: impl FnOnce() -> T) -> Result<T, Panic> {
     done.map_err(|panic| Panic { words: words(&*panic).to_owned(), place: PLACE.take() })
 }
 
-/// Whether a panic of this thread would be [`caught`].
+/// Whether this thread is running inside [`caught`], so that a panic becomes an error.
 #[must_use]
 pub fn is_catching() -> bool {
     CATCHING.get()
 }
 
-/// Keeps the message of a panic that is [`caught`] off the terminal, for the rest of the process; others are told as ever.
+/// Installs a panic hook for the rest of the process that prints nothing for panics inside [`caught`] and notes their place
+/// for [`Panic::place`]; other panics are printed as before.
 pub fn hush_caught_panics() {
     let usual = std::panic::take_hook();
     std::panic::set_hook(Box::new(move |info: &PanicHookInfo<'_>| {

@@ -1,31 +1,31 @@
 //! Named values of a batch, for whoever asks what an update learned from.
 
-/// Values of one kind.
+/// Numbers of one type, in row-major order.
 #[derive(Clone, PartialEq)]
 pub enum Values {
-    /// Pixels and masks.
+    /// Pixels and action masks.
     U8(Vec<u8>),
-    /// Symbols, actions and places.
+    /// Discrete observations, discrete actions and indices.
     U32(Vec<u32>),
-    /// Nearly everything else.
+    /// Single-precision numbers, such as features, rewards and advantages.
     F32(Vec<f32>),
-    /// What is reckoned in double precision.
+    /// Numbers that are computed in double precision.
     F64(Vec<f64>),
 }
 
-/// Values with a name and a shape.
+/// One named array of a training batch, such as its rewards, for inspection when an update fails.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Column {
-    /// What they are, such as `observation.frames`.
+    /// Name of the array, such as `observation.frames`.
     pub name: &'static str,
-    /// The first of them is the rows; their product is the number of values.
+    /// Shape of the array: the first size is the number of rows, and the product is the number of values.
     pub shape: Vec<usize>,
     /// The values, row by row.
     pub values: Values,
 }
 
 impl Column {
-    /// Of so many rows, each of as many values as that leaves.
+    /// Makes a column of `rows` rows of equal width: of the shape `[rows, width]`, or `[rows]` where the width is 1.
     pub fn new(name: &'static str, rows: usize, values: impl Into<Values>) -> Self {
         let values = values.into();
         let shape = match values.len().checked_div(rows) {
@@ -37,7 +37,7 @@ impl Column {
 }
 
 impl Values {
-    /// How many there are.
+    /// Returns the number of values.
     pub fn len(&self) -> usize {
         match self {
             Self::U8(values) => values.len(),
@@ -47,13 +47,13 @@ impl Values {
         }
     }
 
-    /// Whether there are none.
+    /// Whether there are no values.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
 }
 
-/// A batch in a message is as good as its size.
+/// Shows the number of values alone, so that an error with a batch stays short.
 impl std::fmt::Debug for Values {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "{} values", self.len())

@@ -2,7 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
-/// What a step did to its episode. Ordered by strength: the strongest that applies is reported.
+/// How a step ended: Gymnasium's `terminated` and `truncated`, and the loss of a life, in one value. Variants are ordered by
+/// strength, and the strongest that applies is reported.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[repr(u8)]
@@ -10,16 +11,16 @@ pub enum End {
     /// The episode goes on.
     #[default]
     No,
-    /// A life was lost and the episode goes on; the learner decides what that means.
+    /// A life was lost and the episode goes on; the agent's configuration decides whether that cuts its returns.
     LifeLost,
-    /// The episode was cut by a limit: the value of the last observation still counts.
+    /// The episode was cut by a limit of steps or frames: learners bootstrap from the value of the last observation.
     Truncated,
-    /// The episode is over: nothing follows.
+    /// The episode reached a terminal state: its last observation has the value 0.
     Terminated,
 }
 
 impl End {
-    /// What a step did that reached an end of the task, or the limit of steps, or neither.
+    /// Combines Gymnasium's two flags; `Terminated` where both are set.
     pub fn of(terminated: bool, truncated: bool) -> Self {
         match (terminated, truncated) {
             (true, _) => End::Terminated,
@@ -28,18 +29,18 @@ impl End {
         }
     }
 
-    /// The end of this number, as files hold it; `None` if there is none.
+    /// Returns the variant with the number `number`, from 0 to 3, as files store it; `None` for other numbers.
     pub fn of_number(number: u32) -> Option<Self> {
         let all = [End::No, End::LifeLost, End::Truncated, End::Terminated];
         all.into_iter().find(|&end| end as u32 == number)
     }
 
-    /// Whether the next step resets the environment.
+    /// Whether the episode is over (truncated or terminated), so that the next step resets the environment.
     pub fn over(self) -> bool {
         matches!(self, End::Truncated | End::Terminated)
     }
 
-    /// The name used in every output: `no`, `life_lost`, `truncated` or `terminated`.
+    /// Returns the name that every output uses: `no`, `life_lost`, `truncated` or `terminated`.
     pub fn name(self) -> &'static str {
         match self {
             End::No => "no",

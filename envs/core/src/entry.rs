@@ -6,53 +6,54 @@ use serde::de::DeserializeOwned;
 
 use crate::{Batch, Env, Error, Result, VecEnv};
 
-/// Which seats a [`VecEnv`] serves, and from which seed their streams come.
+/// Which seats a [`VecEnv`] serves, and the seed of their random streams.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Seating {
-    /// Seed of the run.
+    /// Seed of the run; with the seat number it determines the episode seeds of a seat.
     pub seed: u64,
-    /// Global seat numbers. Evaluation uses numbers disjoint from training.
+    /// Global seat numbers. Evaluation uses numbers disjoint from those of training.
     pub seats: Range<u32>,
 }
 
-/// How an entry builds its environment: name as typed, `[env]` table, seats.
+/// Function that builds the environments of an [`EnvEntry`], from the full name, the `[env]` table and the seats.
 pub type Build = fn(&str, &toml::Table, &Seating) -> Result<Box<dyn VecEnv>>;
 
-/// An environment, or a family of them, that `rl-run` can name.
+/// Table entry of one environment, or of a family of environments such as `atari/`, that `rl-run` can name.
 #[derive(Clone, Copy, Debug)]
 pub struct EnvEntry {
-    /// `cartpole`, or `atari/` for a family of which members are listed by `members`.
+    /// Name such as `cartpole`, or the prefix of a family such as `atari/`, whose members [`members`](Self::members) lists.
     pub id: &'static str,
-    /// Other names, each with the full name it stands for.
+    /// Other names, each with the full name that it stands for.
     pub aliases: &'static [(&'static str, &'static str)],
-    /// Names of the members of a family, without its prefix; empty for a single environment.
+    /// Names of the members of a family, without the prefix; empty for a single environment.
     pub members: fn() -> Vec<String>,
     /// One sentence for `rl-run list`.
     pub summary: &'static str,
-    /// Version of the dynamics.
+    /// Version of the dynamics; see [`Env::VERSION`].
     pub version: u32,
-    /// Complete TOML with the tables `[env]`, which is the environment's [`Config`](Env::Config), and `[eval]`: `epsilon`, the
-    /// probability of a random action, `episodes`, the full games of an evaluation, and if wanted `max_frames`, after which
-    /// one is cut.
+    /// Complete TOML with two tables: `[env]`, the environment's [`Config`](Env::Config), and `[eval]`, with `epsilon`, the
+    /// probability of a random action, `episodes`, the number of episodes of an evaluation, and optionally `max_frames`, the
+    /// emulator frames after which an evaluation episode is cut.
     pub preset: &'static str,
-    /// Presets of a member that differ from the family's, by full name.
+    /// Presets of members that differ from [`preset`](Self::preset), by full name.
     pub member_presets: &'static [(&'static str, &'static str)],
     /// Named protocols: TOML that overlays the preset when `env.protocol` names it.
     pub protocols: &'static [(&'static str, &'static str)],
-    /// Presets of agents that this entry brings along, by agent: `[agent]` and `[train]`.
+    /// Agent presets for this environment, by agent name: TOML with the tables `[agent]` and `[train]`.
     pub agents: &'static [(&'static str, &'static str)],
-    /// Scores of a random and of a human player, for human-normalised results; `None` where none are published.
+    /// Scores `(random, human)` of the environment of a full name, for human-normalised scores; `None` where none are
+    /// published.
     pub reference: fn(&str) -> Option<(f64, f64)>,
-    /// Assets that must be there before it is built.
+    /// Names of the assets that must be fetched before the environment is built.
     pub assets: &'static [&'static str],
-    /// How many seats share a world, by the `[env]` table, so that nobody parts them.
+    /// Number of consecutive seats that share one world, by the `[env]` table; they are never divided between workers.
     pub seats_per_world: fn(&toml::Table) -> u32,
-    /// Builds the seats.
+    /// Function that builds the environments of some seats.
     pub build: Build,
 }
 
 impl EnvEntry {
-    /// An entry for one environment without members, aliases or protocols.
+    /// Makes an entry of the single environment `E`, without members, aliases, protocols or assets.
     pub const fn single<E: Env>(summary: &'static str, preset: &'static str) -> Self {
         Self {
             id: E::ID,
@@ -71,13 +72,13 @@ impl EnvEntry {
         }
     }
 
-    /// The preset of the environment of that full name: its own where it has one, else the family's.
+    /// Returns the preset of the environment with the full name `name`: its own where it has one, else the family's.
     pub fn preset_of(&self, name: &str) -> &'static str {
         self.member_presets.iter().find(|(member, _)| *member == name).map_or(self.preset, |&(_, text)| text)
     }
 }
 
-/// Reads `[env]` and seats a [`Batch`] of it: the `build` of most entries.
+/// Reads the `[env]` table and builds a [`Batch`] with one `E` per seat: the [`build`](EnvEntry::build) of most entries.
 ///
 /// # Errors
 /// If the table does not fit the configuration, or the environment refuses it.
@@ -87,18 +88,18 @@ pub fn build_batch<E: Env>(_name: &str, table: &toml::Table, seating: &Seating) 
     Ok(Box::new(Batch::new(seats, seating)))
 }
 
-/// Reads an `[env]` table.
+/// Deserialises an `[env]` table.
 ///
 /// # Errors
-/// If it does not fit the configuration, naming the key.
+/// If the table does not fit `C`; the error names the key.
 pub fn read<C: DeserializeOwned>(table: &toml::Table) -> Result<C> {
     read_table("env", table)
 }
 
-/// Reads the table of that name.
+/// Deserialises a TOML table of a preset; `name` is the name of the table in error messages, such as `env`.
 ///
 /// # Errors
-/// If it does not fit the configuration, naming the key.
+/// If the table does not fit `C`; the error names the key.
 pub fn read_table<C: DeserializeOwned>(name: &str, table: &toml::Table) -> Result<C> {
     serde_path_to_error::deserialize(toml::Value::Table(table.clone())).map_err(|e| {
         let key = if e.path().iter().next().is_some() { format!("{name}.{}", e.path()) } else { name.to_owned() };

@@ -2,7 +2,7 @@
 
 use crate::Column;
 
-/// An error with its operands.
+/// Error of an environment, a learner or a saved state.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
@@ -17,9 +17,9 @@ pub enum Error {
     /// A file that the environment needs is missing or damaged.
     #[error("{name}: {message}")]
     Asset {
-        /// The file or package.
+        /// Name of the file or package.
         name: String,
-        /// What is wrong and the command that mends it.
+        /// What is wrong, and the command that repairs it.
         message: String,
     },
     /// The engine behind an environment failed.
@@ -27,23 +27,23 @@ pub enum Error {
     Engine {
         /// Name of the environment.
         env: String,
-        /// What the engine said.
+        /// Message of the engine.
         message: String,
     },
-    /// The engine behind an environment is no more. The episode is lost, and a reset starts another engine.
+    /// The engine behind an environment died or does not answer. The episode is lost, and a reset starts another engine.
     #[error("environment {env}: {message}")]
     Lost {
         /// Name of the environment.
         env: String,
-        /// What became of it.
+        /// How the engine was lost.
         message: String,
     },
     /// A saved state does not fit the object that reads it.
     #[error("saved state of {part}: {message}")]
     State {
-        /// Name of the part.
+        /// Name of the part of the state, such as `env`.
         part: String,
-        /// What does not fit.
+        /// What in the state does not fit.
         message: String,
     },
     /// A loss, a gradient or a parameter is not a finite number.
@@ -51,12 +51,12 @@ pub enum Error {
     NotFinite {
         /// Number of the update, the first being 1.
         update: u64,
-        /// Which tensor, and what is wrong with it.
+        /// Name of the tensor, and what is wrong with it.
         what: String,
-        /// What the update learned from; nothing where its learner does not tell.
+        /// Batch that the update learned from; empty where the learner does not report it.
         batch: Vec<Column>,
     },
-    /// Tensors failed.
+    /// An operation on tensors failed, with the message of the tensor library.
     #[error("tensor: {0}")]
     Tensor(String),
     /// Reading or writing failed.
@@ -64,5 +64,5 @@ pub enum Error {
     Io(#[from] std::io::Error),
 }
 
-/// A result with [`Error`].
+/// Result whose error is [`Error`].
 pub type Result<T> = std::result::Result<T, Error>;

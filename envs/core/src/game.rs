@@ -5,35 +5,35 @@
 
 use serde::{Serialize, de::DeserializeOwned};
 
-/// One of the two players.
+/// One of the two players of a board game.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Side {
-    /// Who makes the first move of a game.
+    /// Player who makes the first move of a game.
     First,
-    /// The other one.
+    /// Player who makes the second move of a game.
     Second,
 }
 
 impl Side {
-    /// Who moves after `plies` moves of both.
+    /// Returns the side to move after `plies` moves, counting the moves of both sides.
     pub fn after(plies: u32) -> Self {
         if plies.is_multiple_of(2) { Side::First } else { Side::Second }
     }
 }
 
-/// What a game that is over brought one of its players.
+/// Result of a finished game for one of its two players.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum GameResult {
-    /// A point.
+    /// The player won.
     Won,
-    /// Nothing to either.
+    /// The game is a draw.
     Drawn,
-    /// A point to the other.
+    /// The player lost.
     Lost,
 }
 
 impl GameResult {
-    /// 1, 0 or -1.
+    /// Returns the reward of the player: 1 for a win, 0 for a draw, -1 for a loss.
     pub fn value(self) -> f32 {
         match self {
             GameResult::Won => 1.0,
@@ -42,7 +42,7 @@ impl GameResult {
         }
     }
 
-    /// What it brought the other player.
+    /// Returns the result of the same game for the other player.
     pub fn reversed(self) -> Self {
         match self {
             GameResult::Won => GameResult::Lost,
@@ -52,42 +52,43 @@ impl GameResult {
     }
 }
 
-/// A position of a game.
+/// A position of a deterministic two-player board game with perfect information, on which a planner such as MCTS can play
+/// ahead.
 pub trait Game: Clone + Send + Sync + Serialize + DeserializeOwned + 'static {
-    /// Height, width and planes of what a position shows, `[H, W, C]`.
+    /// Height, width and number of feature planes of an observed position, `[H, W, C]`.
     const PLANES: [usize; 3];
-    /// Moves that there are, legal or not.
+    /// Number of moves, legal or not: moves are the numbers `0..ACTIONS`.
     const ACTIONS: usize;
-    /// Images of a position that are worth as much, itself included.
+    /// Number of symmetries of the board under which a position keeps its value, the identity included.
     const SYMMETRIES: usize;
 
-    /// The position that games begin with.
+    /// Returns the position that games begin with.
     fn start() -> Self;
 
-    /// Whose move it is.
+    /// Returns the side to move.
     fn to_move(&self) -> Side;
 
-    /// Whether the rules allow a move here; none is once the game is over.
+    /// Whether the move `action` is legal in this position; no move is once the game is over.
     fn legal(&self, action: usize) -> bool;
 
-    /// Makes a move; then the other side is to move, also where that ends the game.
+    /// Makes the move `action`, after which the other side is to move, even if the game is over.
     ///
     /// # Panics
     /// If the move is not legal.
     fn play(&mut self, action: usize);
 
-    /// What the game brought the side to move, once it is over.
+    /// Returns the result for the side to move; `None` while the game goes on.
     fn outcome(&self) -> Option<GameResult>;
 
-    /// Writes what the side to move sees, `[H, W, C]`, every element.
+    /// Writes the feature planes that the side to move sees into all of `planes`, `[H, W, C]` of [`PLANES`](Self::PLANES).
     fn observe(&self, planes: &mut [f32]);
 
-    /// The position that shows these planes, if one does.
+    /// Returns the position for which [`observe`](Self::observe) writes `planes`; `None` if there is none.
     fn recognise(planes: &[f32]) -> Option<Self>;
 
-    /// The image of this position by one of the symmetries; that by 0 is itself.
+    /// Returns the image of this position under a symmetry below [`SYMMETRIES`](Self::SYMMETRIES); 0 is the identity.
     fn image(&self, symmetry: usize) -> Self;
 
-    /// What becomes of a move in the same image.
+    /// Returns the image of the move `action` under a symmetry below [`SYMMETRIES`](Self::SYMMETRIES).
     fn image_of(action: usize, symmetry: usize) -> usize;
 }

@@ -1,10 +1,10 @@
-//! The one word that learners know about distribution. `rl-run` starts runs of one member; a trainer over several processes would
-//! implement it.
+//! All that learners know about distributed training: a mean over processes. `rl-run` starts runs of one member; a trainer over
+//! several processes would implement it.
 
-/// Averages gradients, parameters or counts over all members of a run.
+/// All-reduce by mean, of gradients, parameters or counts, over all members (processes) of a distributed run.
 ///
-/// Every call waits for the same call of every other member. Members see different episodes, so whether to make a call
-/// may hang on nothing that only one of them knows: count with what came out of a mean.
+/// Every call waits for the same call of every other member. Since members see different episodes, a learner must decide
+/// whether to call only by values that are equal in all members, such as the result of an earlier mean.
 pub trait Reduce {
     /// Replaces `values` by their mean over all members; every member gets equal bits.
     ///
@@ -13,7 +13,7 @@ pub trait Reduce {
     fn mean(&mut self, values: &mut [f32]) -> crate::Result<()>;
 }
 
-/// A run of one member.
+/// [`Reduce`] of a run of one member: every mean is the value itself.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Solo;
 

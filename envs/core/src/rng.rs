@@ -9,20 +9,20 @@ use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{Rng as _, SeedableRng};
 use serde::{Deserialize, Serialize};
 
-/// What a stream is for. Streams of one seed are independent of each other.
+/// Purpose of a random stream. Streams of one seed are independent of each other.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Stream {
-    /// Episode seeds of a seat.
+    /// Episode seeds of the seat with this global number.
     Env(u32),
-    /// Exploration and action sampling of a seat.
+    /// Exploration and action sampling of the seat with this global number.
     Act(u32),
-    /// Initial weights.
+    /// Initial weights of networks.
     Init,
     /// Replay sampling and minibatch order.
     Learn,
-    /// Anything a test or a tool draws.
+    /// Draws of a test or a tool, by a number of its choice.
     Tool(u32),
-    /// Seeds of environments that are built anew after a failure, by their first seat.
+    /// Seeds of environments that are built anew after a failure, by the global number of their first seat.
     Restart(u32),
 }
 
@@ -40,49 +40,49 @@ impl Stream {
     }
 }
 
-/// A seeded, saveable random generator.
+/// Seeded random generator (ChaCha8) with the same draws on every platform, whose state is saved and restored by serde.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Rng(ChaCha8Rng);
 
 impl Rng {
-    /// The stream `stream` of `seed`.
+    /// Makes the generator of the stream `stream` of the run seed `seed`.
     pub fn new(seed: u64, stream: Stream) -> Self {
         let mut rng = ChaCha8Rng::seed_from_u64(seed);
         rng.set_stream(stream.number());
         Self(rng)
     }
 
-    /// The generator of one episode, from its episode seed alone.
+    /// Makes the generator of one episode from the episode seed alone, whichever seat plays it.
     pub fn episode(seed: u64) -> Self {
         Self(ChaCha8Rng::seed_from_u64(seed))
     }
 
-    /// 64 uniform bits.
+    /// Draws 64 uniform bits.
     pub fn u64(&mut self) -> u64 {
         self.0.next_u64()
     }
 
-    /// 32 uniform bits.
+    /// Draws 32 uniform bits.
     pub fn u32(&mut self) -> u32 {
         self.0.next_u32()
     }
 
-    /// Uniform in `[0, 1)` with 53 bits.
+    /// Draws a uniform number in `[0, 1)` with 53 bits.
     pub fn f64(&mut self) -> f64 {
         (self.u64() >> 11) as f64 * (1.0 / (1u64 << 53) as f64)
     }
 
-    /// Uniform in `[0, 1)` with 24 bits.
+    /// Draws a uniform number in `[0, 1)` with 24 bits.
     pub fn f32(&mut self) -> f32 {
         (self.u32() >> 8) as f32 * (1.0 / (1u32 << 24) as f32)
     }
 
-    /// Uniform in `[low, high)`.
+    /// Draws a uniform number in `[low, high)`.
     pub fn uniform(&mut self, low: f64, high: f64) -> f64 {
         low + (high - low) * self.f64()
     }
 
-    /// Uniform in `0..n`, without bias. Source: Lemire 2019, "Fast random integer generation in an interval".
+    /// Draws a uniform integer in `0..n`, without bias. Source: Lemire 2019, "Fast random integer generation in an interval".
     ///
     /// # Panics
     /// If `n` is 0.
@@ -98,7 +98,7 @@ impl Rng {
         (product >> 32) as u32
     }
 
-    /// Standard normal, by Box and Muller; `libm` so that it does not vary with the system.
+    /// Draws a standard normal number (Box and Muller), with `libm` so that it does not vary with the system.
     pub fn normal(&mut self) -> f64 {
         let radius = libm::sqrt(-2.0 * libm::log(1.0 - self.f64()));
         radius * libm::cos(TAU * self.f64())

@@ -6,42 +6,42 @@ use serde::{Deserialize, Serialize};
 
 use crate::{End, Spec};
 
-/// Where one seat writes its observation. Every element is written at every step and reset.
+/// Buffers into which one seat writes its observation. Every element is written at every step and reset.
 #[derive(Debug)]
 pub struct Obs<'a> {
-    /// One frame, `[H, W, C]`.
+    /// Newest frame, `[H, W, C]`; empty without pixels.
     pub frame: &'a mut [u8],
     /// Features, `[vector]`.
     pub vector: &'a mut [f32],
-    /// Discrete observations, `[symbols]`.
+    /// Discrete observations, `[symbols]`, each below its cardinality in [`Spec::symbols`].
     pub symbols: &'a mut [u32],
-    /// 1 where a discrete action is legal, `[sum of discrete]`, empty without a mask.
+    /// Action mask, 1 where a value of a discrete action is legal and 0 elsewhere, `[sum of discrete]`; empty without a mask.
     pub legal: &'a mut [u8],
 }
 
 impl Obs<'_> {
-    /// The same places, lent again.
+    /// Reborrows the same buffers for a shorter time, to pass them on more than once.
     pub fn again(&mut self) -> Obs<'_> {
         Obs { frame: self.frame, vector: self.vector, symbols: self.symbols, legal: self.legal }
     }
 }
 
-/// Actions of one seat, or of a row of seats one after the other.
+/// Actions of `N` seats, one after the other; `N` is 1 in [`Env::step`](crate::Env::step).
 #[derive(Clone, Copy, Debug)]
 pub struct Act<'a> {
-    /// `[seats, discrete]`.
+    /// Discrete actions, `[N, discrete]`.
     pub discrete: &'a [u32],
-    /// `[seats, continuous]`.
+    /// Continuous actions, `[N, continuous]`.
     pub continuous: &'a [f32],
 }
 
 impl<'a> Act<'a> {
-    /// The actions of seat `n` of a row.
+    /// Returns the actions of seat `n`.
     pub fn seat(&self, spec: &Spec, n: usize) -> Act<'a> {
         self.seats(spec, n..n + 1)
     }
 
-    /// The actions of some seats of a row.
+    /// Returns the actions of the range of seats `seats`.
     pub fn seats(&self, spec: &Spec, seats: Range<usize>) -> Act<'a> {
         let of = |width: usize| seats.start * width..seats.end * width;
         Act {
@@ -51,52 +51,52 @@ impl<'a> Act<'a> {
     }
 }
 
-/// A finished episode.
+/// Return, length and end of a finished episode.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Episode {
-    /// Global number of the seat that played it.
+    /// Global number of the seat that played the episode.
     pub seat: u32,
-    /// Sum of raw rewards.
+    /// Undiscounted return: sum of raw rewards, neither clipped nor shaped.
     pub ret: f64,
-    /// Agent steps.
+    /// Number of agent steps.
     #[serde(deserialize_with = "crate::counter")]
     pub steps: u64,
-    /// Emulator frames.
+    /// Number of emulator frames.
     #[serde(deserialize_with = "crate::counter")]
     pub frames: u64,
-    /// `Truncated` or `Terminated`.
+    /// How the episode ended: `Truncated` or `Terminated`.
     pub end: End,
-    /// The seed that it began with; known when it has ended.
+    /// Episode seed; it is set when the episode has ended and is not serialised.
     #[serde(skip)]
     pub seed: u64,
 }
 
-/// One row of `N` seats, written by a [`VecEnv`](crate::VecEnv).
+/// Buffers of one row of `N` seats, into which a [`VecEnv`](crate::VecEnv) writes the results of a step or reset.
 #[derive(Debug)]
 pub struct Rows<'a> {
-    /// `[N, H, W, C]`.
+    /// Newest frames, `[N, H, W, C]`.
     pub frame: &'a mut [u8],
-    /// `[N, vector]`.
+    /// Features, `[N, vector]`.
     pub vector: &'a mut [f32],
-    /// `[N, symbols]`.
+    /// Discrete observations, `[N, symbols]`.
     pub symbols: &'a mut [u32],
-    /// `[N, legal]`.
+    /// Action masks, `[N, legal]` with the width of [`Spec::legal_len`].
     pub legal: &'a mut [u8],
-    /// Steps since the reset, `[N]`; 0 marks the first observation of an episode.
+    /// Agent steps since the reset, `[N]`; 0 marks the first observation of an episode.
     pub age: &'a mut [u32],
-    /// What the step that led here earned, `[N]`: its raw reward and, where the configuration names a shaping, its
-    /// [bonus](crate::Env::bonus); 0 on a reset row. [`Episode::ret`] is raw.
+    /// Rewards of the steps that led to these observations, `[N]`: the raw reward plus the shaping reward of
+    /// [`Env::bonus`](crate::Env::bonus); 0 on a reset row. [`Episode::ret`] sums raw rewards alone.
     pub reward: &'a mut [f32],
-    /// How that step ended, `[N]`; `No` on a reset row.
+    /// How the steps that led to these observations ended, `[N]`; `No` on a reset row.
     pub end: &'a mut [End],
-    /// Emulator frames that the step took, `[N]`; 0 on a reset row.
+    /// Emulator frames that the steps took, `[N]`; 0 on a reset row.
     pub frames: &'a mut [u32],
-    /// Episodes that finished in this row are pushed here.
+    /// List to which episodes that finish in this row are pushed.
     pub episodes: &'a mut Vec<Episode>,
 }
 
 impl Rows<'_> {
-    /// Says of every seat that an episode begins here.
+    /// Marks the row as a reset row in every seat: age, reward and frames are 0 and the end is `No`.
     pub(crate) fn begin(&mut self) {
         self.age.fill(0);
         self.reward.fill(0.0);
@@ -104,7 +104,7 @@ impl Rows<'_> {
         self.frames.fill(0);
     }
 
-    /// Where seat `n` writes its observation.
+    /// Returns the buffers into which seat `n` writes its observation.
     pub fn obs(&mut self, spec: &Spec, n: usize) -> Obs<'_> {
         let (f, v, s, l) = (spec.frame_len(), spec.vector, spec.symbols.len(), spec.legal_len());
         Obs {

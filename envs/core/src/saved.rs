@@ -7,30 +7,31 @@ use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::{Error, Result, Segmented};
 
-/// A part of a session that decides its future.
+/// A part of the state of a training run that checkpoints save, such as weights, an optimiser or a replay buffer.
 pub trait Saved {
-    /// Writes the part.
+    /// Writes the whole part to `out`.
     ///
     /// # Errors
     /// If the writer fails.
     fn save(&self, out: &mut dyn Write) -> Result<()>;
 
-    /// Replaces the part by what [`save`](Saved::save) wrote. The reader ends with the part, and is to be read to its end.
+    /// Replaces the part by what [`save`](Saved::save) wrote. `from` holds this part alone, and must be read to its end.
     ///
     /// # Errors
-    /// If the reader fails, or its content is not such a part: what the part holds then is of no use.
+    /// If the reader fails, or its content is not a part of this kind; the part must not be used after an error.
     fn load(&mut self, from: &mut dyn Read) -> Result<()>;
 
-    /// The part as one of segments, where most of it never changes again.
+    /// Returns the part as a [`Segmented`] one, of which checkpoints save only new segments; `None` where it is saved whole.
     fn segmented(&mut self) -> Option<&mut dyn Segmented> {
         None
     }
 }
 
-/// Named parts in the order in which they are saved; names are stable, unique, and fit a file name.
+/// Named parts of a training run, in the order in which they are saved. Names are unique, valid as file names, and stay the
+/// same between versions.
 pub type State<'a> = Vec<(String, &'a mut dyn Saved)>;
 
-/// A value of serde as a part of a session.
+/// Wrapper that makes any serde value a [`Saved`] part, in postcard's format.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Postcard<T>(pub T);
 
@@ -45,7 +46,7 @@ impl<T: Serialize + DeserializeOwned> Saved for Postcard<T> {
     }
 }
 
-/// Appends `value` to `out` in postcard's format: floats keep every bit.
+/// Appends `value` to `out` in postcard's binary format, in which floats keep every bit.
 ///
 /// # Errors
 /// If `value` cannot be serialised.
@@ -54,17 +55,17 @@ pub fn save_postcard<T: Serialize>(value: &T, out: &mut Vec<u8>) -> Result<()> {
     Ok(())
 }
 
-/// Reads what [`save_postcard`] wrote; nothing may be left over.
+/// Reads a value that [`save_postcard`] wrote from all of `bytes`.
 ///
 /// # Errors
-/// If `bytes` is not exactly one `T`; `part` names it in the message.
+/// If `bytes` is not exactly one `T`; the message names `part`.
 pub fn load_postcard<T: DeserializeOwned>(part: &str, bytes: &[u8]) -> Result<T> {
     let state = |message: String| Error::State { part: part.to_owned(), message };
     let (value, rest) = postcard::take_from_bytes(bytes).map_err(|e| state(e.to_string()))?;
     if rest.is_empty() { Ok(value) } else { Err(state(format!("{} bytes too many", rest.len()))) }
 }
 
-/// Writes `value` as [`save_postcard`] does: a whole part of a session, for its [`Saved::save`].
+/// Writes `value` to a writer in the format of [`save_postcard`], for an implementation of [`Saved::save`].
 ///
 /// # Errors
 /// If `value` cannot be serialised, or the writer fails.
@@ -72,10 +73,10 @@ pub fn write_postcard<T: Serialize>(value: &T, out: &mut dyn Write) -> Result<()
     Ok(out.write_all(&bytes(value)?)?)
 }
 
-/// Reads what [`write_postcard`] wrote, to the reader's end, for [`Saved::load`].
+/// Reads a value that [`write_postcard`] wrote, to the end of the reader, for an implementation of [`Saved::load`].
 ///
 /// # Errors
-/// If the reader fails, or holds anything but exactly one `T`; `part` names it in the message.
+/// If the reader fails, or holds anything but exactly one `T`; the message names `part`.
 pub fn read_postcard<T: DeserializeOwned>(part: &str, from: &mut dyn Read) -> Result<T> {
     let mut bytes = Vec::new();
     from.read_to_end(&mut bytes)?;
@@ -88,11 +89,11 @@ fn bytes<T: Serialize>(value: &T) -> Result<Vec<u8>> {
     postcard::to_stdvec(value).map_err(state)
 }
 
-/// Reads a counter, for serde's `deserialize_with`, and refuses one in the upper half of its range: a run that goes on from a
-/// file must have room to count on.
+/// Deserialises a counter, for serde's `deserialize_with`, and refuses values in the upper half of its range: a run that
+/// resumes from a file must not overflow.
 ///
 /// # Errors
-/// If it is too large.
+/// If the counter is not below half of its range.
 pub fn counter<'de, D: Deserializer<'de>, T: Deserialize<'de> + Copy + Into<u64>>(
     from: D,
 ) -> std::result::Result<T, D::Error> {

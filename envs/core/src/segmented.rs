@@ -5,30 +5,32 @@ use std::ops::Range;
 
 use crate::Result;
 
-/// Finds the segment of a number.
+/// Function that opens the saved segment with a given number for reading.
 pub type Open<'a> = dyn FnMut(u64) -> Result<Box<dyn Read>> + 'a;
 
-/// A part of a session that grows at one end and is forgotten at the other.
+/// Saved state that grows at its end and may drop its beginning, such as a replay buffer. Full segments are saved once, and
+/// a checkpoint rewrites only the rest.
 pub trait Segmented {
-    /// The segments that belong to it now, besides its rest: each is complete, and stays as it is. Of the first, the beginning
-    /// may be forgotten already, so that it can no longer be saved.
+    /// Returns the numbers of the full segments that the state consists of, besides its rest; their content never changes.
+    /// The beginning of the first one may have been dropped already, so that it can no longer be saved.
     fn segments(&self) -> Range<u64>;
 
-    /// Writes a segment.
+    /// Writes the segment `number` to `out`.
     ///
     /// # Errors
-    /// If the writer fails, or some of the segment is not there, not yet or not any more.
+    /// If the writer fails, or the segment is not full yet or partly dropped.
     fn save_segment(&self, number: u64, out: &mut dyn Write) -> Result<()>;
 
-    /// Writes everything that is in none of its [`segments`](Segmented::segments).
+    /// Writes everything that is in none of the [`segments`](Segmented::segments) to `out`.
     ///
     /// # Errors
     /// If the writer fails.
     fn save_rest(&self, out: &mut dyn Write) -> Result<()>;
 
-    /// Replaces the part by what [`save_rest`](Segmented::save_rest) wrote, and by the segments that it had then.
+    /// Replaces the state by what [`save_rest`](Segmented::save_rest) wrote and by the segments of that moment, which `open`
+    /// opens.
     ///
     /// # Errors
-    /// If a reader fails, a segment is missing, or the content is not such a part.
+    /// If a reader fails, a segment is missing, or the content is not a state of this kind.
     fn load_rest(&mut self, from: &mut dyn Read, open: &mut Open<'_>) -> Result<()>;
 }

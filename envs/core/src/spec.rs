@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::Rng;
 
-/// The closed interval of one continuous action.
+/// Closed interval of one continuous action, `low..=high`.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Bound {
     /// Smallest value that the environment accepts.
@@ -13,43 +13,46 @@ pub struct Bound {
     pub high: f32,
 }
 
-/// The shape of observations and actions. There are no dictionary spaces.
+/// Observation and action spaces of one seat, as flat lanes of fixed width; there are no nested or dictionary spaces.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Spec {
     /// Height, width and channels of one `u8` frame; `[0, 0, 0]` without pixels.
     pub frame: [usize; 3],
-    /// How many consecutive frames a policy sees; the environment writes single frames. 1 without pixels.
+    /// Number of consecutive frames that a policy sees (frame stack), of which the environment writes only the newest; 1
+    /// without pixels.
     pub stack: usize,
-    /// Number of `f32` features.
+    /// Number of `f32` features in an observation.
     pub vector: usize,
     /// Cardinality of each discrete observation (a cell, a token): embedded or one-hot, never normalised.
     pub symbols: Box<[u32]>,
-    /// Whether the environment reports which discrete actions are legal.
+    /// Whether the environment reports which discrete actions are legal (action mask), in [`Obs::legal`](crate::Obs::legal).
     pub mask: bool,
-    /// Cardinality of each discrete action.
+    /// Cardinality of each discrete action; several of them are taken in every step.
     pub discrete: Box<[u32]>,
-    /// Interval of each continuous action.
+    /// Interval of each continuous action; all of them are taken in every step.
     pub continuous: Box<[Bound]>,
 }
 
 impl Spec {
-    /// Shows nothing and accepts nothing: `Spec { vector: 4, discrete: [2].into(), ..Spec::none() }` says what differs.
+    /// Returns a spec without observations and actions, to be completed as in
+    /// `Spec { vector: 4, discrete: [2].into(), ..Spec::none() }`.
     pub fn none() -> Self {
         let (symbols, discrete, continuous) = ([].into(), [].into(), [].into());
         Self { frame: [0; 3], stack: 1, vector: 0, symbols, mask: false, discrete, continuous }
     }
 
-    /// Bytes of one frame.
+    /// Returns the number of bytes of one frame, `H · W · C`; 0 without pixels.
     pub fn frame_len(&self) -> usize {
         self.frame.iter().product()
     }
 
-    /// Width of the legality lane: one flag per value of each discrete action, or none.
+    /// Returns the width of the action mask: one flag per value of each discrete action; 0 without a mask.
     pub fn legal_len(&self) -> usize {
         if self.mask { self.discrete.iter().map(|&n| n as usize).sum() } else { 0 }
     }
 
-    /// Draws an action for each of some seats, uniformly and legal or not: `[seats, discrete]`, then `[seats, continuous]`.
+    /// Fills `discrete`, `[N, discrete]`, and `continuous`, `[N, continuous]`, with uniformly random actions of `N` seats,
+    /// whether legal or not.
     pub fn draw(&self, rng: &mut Rng, discrete: &mut [u32], continuous: &mut [f32]) {
         for (action, &n) in discrete.iter_mut().zip(self.discrete.iter().cycle()) {
             *action = rng.below(n);

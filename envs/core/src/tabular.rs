@@ -6,16 +6,16 @@
 
 use crate::{Error, Result};
 
-/// One way that an action can turn out.
+/// One possible outcome of an action in a state of a [`FiniteMdp`].
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Transition {
-    /// How probable it is, in `[0, 1]`.
+    /// Probability of this outcome, in `[0, 1]`.
     pub probability: f64,
-    /// The state that it leads to.
+    /// State that the outcome leads to, below [`FiniteMdp::states`].
     pub next: u32,
     /// Raw reward.
     pub reward: f64,
-    /// Whether the episode ends there.
+    /// Whether the episode terminates with this outcome.
     pub terminated: bool,
 }
 

@@ -14,7 +14,7 @@ const NONE: u8 = 255;
 pub struct Output<'a> {
     /// State value; NaN where the policy did not compute it.
     pub value: f32,
-    /// Probabilities or action values, `[A]`: a number per value of each discrete action, action after action. See [`Outputs`].
+    /// Probabilities or action values, `[A]`: a number per value of each discrete action. See [`Outputs`].
     pub actions: &'a [f32],
 }
 
@@ -30,8 +30,8 @@ impl OutputSampling {
         (before + count).div_ceil(every) - before.div_ceil(every)
     }
 
-    /// Bytes of an encoded output of `actions` numbers: the lowest and the highest number, the state value where it is not
-    /// the highest, and a byte per action.
+    /// Bytes of an encoded output of `actions` numbers: the lowest and the highest number, the state value where it is
+    /// not the highest, and a byte per action.
     pub(super) fn bytes(&self, actions: usize) -> usize {
         4 * self.wide() + actions
     }

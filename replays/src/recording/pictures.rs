@@ -1,9 +1,9 @@
 //! Pictures of an episode, for viewers that cannot replay it: the one of its beginning, and one after every step.
 //!
 //! Pictures are stored in groups, each a chunk that is read without the others: the number of pictures (2 bytes), then
-//! deflated for every picture its sides, and the reward, the frames and the end of the step before it; the colours, where
-//! 256 suffice; and for every picture the runs of pixels that differ from the picture before. The first picture of a group,
-//! and one of another size, is compared with black.
+//! deflated for every picture its sides, and the reward, the frames and the end of the step before it; the colours,
+//! where 256 suffice; and for every picture the runs of pixels that differ from the picture before. The first picture
+//! of a group, and one of another size, is compared with black.
 
 mod projector;
 mod reel;
@@ -28,7 +28,7 @@ const GROUP: usize = 256;
 /// Bytes before compression from which on a group is full and gets no further picture.
 const FULL: usize = 1 << 20;
 
-/// Largest size of a group in bytes before compression: one that was nearly full, and a picture that changed everywhere.
+/// Largest size of a group in bytes before compression: a nearly full one, and a picture that changed everywhere.
 const BODY: usize = 10 << 20;
 
 /// Bytes of the data beside each picture: sides, reward, frames and end.

@@ -106,7 +106,7 @@ impl<W: Write> Recorder<W> {
     /// If writing fails.
     ///
     /// # Panics
-    /// If no episode has begun, an action is not one of the manifest, or an output or a picture is missing before the step.
+    /// If no episode has begun, an action is not one of the manifest, or an output or picture is missing before it.
     pub fn step(&mut self, discrete: &[u32], continuous: &[f32], seen: u32) -> std::io::Result<()> {
         assert_eq!((discrete.len(), continuous.len()), (self.discrete.len(), self.continuous), "values of an action");
         let exists = discrete.iter().zip(&self.discrete).all(|(action, count)| action < count);
@@ -159,8 +159,8 @@ impl<W: Write> Recorder<W> {
         kept.rows(self.taken - self.steps.count, self.steps.count)
     }
 
-    /// Writes the pending steps as a chunk: how many, then deflated the actions, action after action, the checks, the hash
-    /// and the outputs.
+    /// Writes the pending steps as a chunk: how many, then deflated the actions, action after action, the checks, the
+    /// hash and the outputs.
     fn flush(&mut self) -> std::io::Result<()> {
         let Steps { count, discrete, continuous, checks, outputs: rows } = std::mem::take(&mut self.steps);
         if count == 0 {

@@ -1,4 +1,4 @@
-//! Decompresses the pictures of a recording from untrusted data: invalid pictures are refused when they are to be shown.
+//! Decompresses the pictures of a recording from untrusted data: invalid pictures are refused when shown.
 
 use rl_core::Canvas;
 

@@ -43,7 +43,7 @@ impl Default for Reel {
 }
 
 impl Reel {
-    /// Adds a picture, first the one of the episode's beginning, then one after each step; returns a group once it is full.
+    /// Adds a picture, first the one of the episode's beginning, then one after each step; returns a full group.
     ///
     /// # Errors
     /// If the picture has more than [`PIXELS`] pixels, or a side of 65536 pixels or more.
