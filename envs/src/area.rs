@@ -5,7 +5,7 @@
 //! to even. Whole ratios in both directions are sums instead, and 2 × 2 rounds halves up, as OpenCV does.
 //! Most rows of an Atari screen equal the one above: their gathering is done once.
 
-/// Shrinks screens of one size to another.
+/// Resizes screens of one size to another by area interpolation, with `C` colour channels and buffers that are reused.
 #[derive(Debug)]
 pub(crate) struct Area<const C: usize> {
     source: Size,
@@ -15,20 +15,20 @@ pub(crate) struct Area<const C: usize> {
     finish: Finish,
     /// A source row in colours, with zeros behind it for the padded taps.
     line: Vec<f32>, // [source.width + padding, C]
-    /// That row in target columns.
+    /// The source row of `line`, reduced to target columns.
     across: Vec<f32>, // [target.width, C]
-    /// The target row so far.
+    /// Weighted sum of source rows so far in the present target row.
     sum: Vec<f32>, // [target.width, C]
 }
 
-/// Pixels of a picture.
+/// Size of a picture in pixels.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Size {
     pub(crate) height: usize,
     pub(crate) width: usize,
 }
 
-/// One source line's part in one target line.
+/// Weight of one source line (row or column) in one target line.
 #[derive(Clone, Copy, Debug, PartialEq)]
 struct Span {
     source: usize,
@@ -36,7 +36,7 @@ struct Span {
     weight: f32,
 }
 
-/// The parts of every target column: `taps` source columns from `first` on, unused ones weighted 0.
+/// Weights of all target columns: each is the sum of `taps` source columns from `first` on, unused ones weighted 0.
 #[derive(Debug)]
 struct Columns {
     taps: usize,
@@ -47,15 +47,17 @@ struct Columns {
 /// How a weighted sum becomes a pixel.
 #[derive(Clone, Copy, Debug)]
 enum Finish {
-    /// Weights add to 1.
+    /// The weights sum to 1: the sum is rounded.
     Round,
-    /// Weights are 1: times this, then rounded.
+    /// Each weight is 1: the sum is multiplied by this factor, then rounded.
     Scale(f32),
-    /// Weights are 1, four of them.
+    /// Each of four weights is 1: the sum is divided by 4, halves rounded up.
     Quarter,
 }
 
 impl<const C: usize> Area<C> {
+    /// Makes a resizer from screens of size `source` to pictures of size `target`.
+    ///
     /// # Panics
     /// If the target is empty or larger than the source in any direction.
     pub(crate) fn new(source: Size, target: Size) -> Self {
@@ -91,7 +93,8 @@ impl<const C: usize> Area<C> {
         }
     }
 
-    /// Writes the picture of `now`, or of the brighter of `now` and `before` in each pixel and channel.
+    /// Writes the resized picture of the frame `now`, or of the maximum of `now` and `before` in each pixel and
+    /// channel.
     ///
     /// `now` and `before` are indices into `colors`, `[source.height, source.width]`; `out` is
     /// `[target.height, target.width, C]`.
@@ -180,7 +183,8 @@ impl Columns {
     }
 }
 
-/// Which part each of `source` lines has in each of `target` lines, ordered by target.
+/// Computes the weight of each of `source` lines in each of `target` lines, ordered by target; zero weights are left
+/// out.
 ///
 /// Computed in `f64` and rounded to `f32`; slivers below a thousandth of a line are dropped, as OpenCV drops them.
 fn spans(source: usize, target: usize) -> Vec<Span> {

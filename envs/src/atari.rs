@@ -9,10 +9,10 @@ pub use env::Atari;
 
 use rl_core::{EnvEntry, Error, Result, Seating, VecEnv, build_batch};
 
-/// Prefix of every game's name.
+/// Prefix of the name of every Atari environment.
 const FAMILY: &str = "atari/";
 
-/// Named protocols, each an overlay of the preset that decides what a score means.
+/// Named evaluation protocols, each a TOML overlay of the preset; scores compare only within one protocol.
 pub(crate) const PROTOCOLS: &[(&str, &str)] = &[
     ("machado18", include_str!("../../presets/protocol/machado18.toml")),
     ("machado18-paper", include_str!("../../presets/protocol/machado18-paper.toml")),
@@ -22,7 +22,7 @@ pub(crate) const PROTOCOLS: &[(&str, &str)] = &[
     ("atari100k", include_str!("../../presets/protocol/atari100k.toml")),
 ];
 
-/// Every game that ALE supports, as `atari/<rom>`.
+/// Table entry of the family of all games that ALE supports, named `atari/<rom>` with the ROM's name in snake case.
 pub const ENTRY: EnvEntry = EnvEntry {
     id: FAMILY,
     aliases: &[("kungfu", "atari/kung_fu_master")],
@@ -36,7 +36,7 @@ pub const ENTRY: EnvEntry = EnvEntry {
     )
 };
 
-/// Seats the game that `name` names: it is no key of the preset, which is the family's.
+/// Builds the seats of the game that `name` names; presets do not name the game, since one serves the whole family.
 fn build(name: &str, table: &toml::Table, seating: &Seating) -> Result<Box<dyn VecEnv>> {
     let game = name.strip_prefix(FAMILY).unwrap_or(name);
     let mut table = table.clone();

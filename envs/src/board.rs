@@ -1,4 +1,4 @@
-//! Board games of two players, and who plays them without learning.
+//! Board games of two players, and scripted opponents for them.
 
 pub mod alpha_beta;
 pub mod connect_four;

@@ -1,3 +1,3 @@
-//! Games of cards.
+//! Card games.
 
 pub mod blackjack;

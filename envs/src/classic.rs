@@ -1,4 +1,4 @@
-//! Classic control: a few numbers of physics and one lever.
+//! Classic control tasks of Gymnasium: small physical systems with one action.
 
 pub mod acrobot;
 pub mod cartpole;

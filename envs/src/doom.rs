@@ -20,10 +20,10 @@ pub use shaping::Shaping;
 
 use rl_core::{EnvEntry, Error, Result, Seating, VecEnv, build_batch, read};
 
-/// Prefix of every scenario's name.
+/// Prefix of the name of every Doom environment.
 const FAMILY: &str = "doom/";
 
-/// The scenarios of ViZDoom's package that one player can play with what is in it.
+/// Names of the single-player scenarios of ViZDoom's package that need no other files.
 pub const SCENARIOS: [&str; 18] = [
     "basic",
     "basic_audio",
@@ -45,10 +45,10 @@ pub const SCENARIOS: [&str; 18] = [
     "take_cover",
 ];
 
-/// Those for several.
+/// Names of the multiplayer scenarios of ViZDoom's package.
 pub const MATCHES: [&str; 3] = ["cig", "multi", "multi_duel"];
 
-/// Every scenario, as `doom/<name of its .cfg>`.
+/// Table entry of the family of all ViZDoom scenarios, named `doom/<name of the .cfg>`.
 pub const ENTRY: EnvEntry = EnvEntry {
     id: FAMILY,
     members: || SCENARIOS.iter().chain(&MATCHES).map(|&name| name.to_owned()).collect(),
@@ -68,7 +68,7 @@ pub const ENTRY: EnvEntry = EnvEntry {
 
 const MATCH: &str = include_str!("../../presets/env/doom-match.toml");
 
-/// Seats the scenario that `name` names: it is no key of the preset, which is the family's.
+/// Builds the seats of the scenario that `name` names; presets do not name it, since one serves the whole family.
 fn build(name: &str, table: &toml::Table, seating: &Seating) -> Result<Box<dyn VecEnv>> {
     let scenario = name.strip_prefix(FAMILY).unwrap_or(name);
     let mut table = table.clone();
@@ -85,7 +85,7 @@ fn build(name: &str, table: &toml::Table, seating: &Seating) -> Result<Box<dyn V
     }
 }
 
-/// Seats that play against each other sit together.
+/// Returns the number of seats that share a match: the number of players under self-play, else 1.
 fn seats_per_world(table: &toml::Table) -> u32 {
     let players = table.get("players").and_then(toml::Value::as_integer);
     let oneself = table.get("opponent").and_then(toml::Value::as_str) == Some("oneself");

@@ -1,4 +1,4 @@
-//! Worlds of cells, each small enough to be written down as a table.
+//! Grid worlds, each small enough to be a finite MDP that dynamic programming solves.
 
 pub mod world;
 mod cells;

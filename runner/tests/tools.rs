@@ -294,7 +294,7 @@ fn a_result_that_finds_no_room_is_an_error_and_a_reader_that_left_is_none() {
         let full = std::fs::File::options().write(true).open("/dev/full").unwrap();
         let done = rl_run(dir.path(), line).stdout(full).stderr(Stdio::piped()).output().unwrap();
         let said = String::from_utf8_lossy(&done.stderr).into_owned();
-        assert!(done.status.code() == Some(1) && said.starts_with("error: stdout: No space left"), "{line}: {said}");
+        assert!(done.status.code() == Some(1) && said.starts_with("error: stdout: no space is left"), "{line}: {said}");
         let (reader, writer) = std::io::pipe().unwrap();
         drop(reader);
         let done = rl_run(dir.path(), line).stdout(writer).stderr(Stdio::piped()).output().unwrap();

@@ -7,35 +7,35 @@ use std::ptr::{self, NonNull};
 use crate::bindings::{self, Shim};
 use crate::{Error, Result, Rom};
 
-/// The action that presses nothing.
+/// ALE's number of the action NOOP, which presses nothing.
 pub const NOOP: i32 = 0;
-/// The action that presses the button alone.
+/// ALE's number of the action FIRE, which presses the button alone.
 pub const FIRE: i32 = 1;
-/// Bytes of the console's memory.
+/// Number of bytes of the console's memory (RAM).
 pub const RAM_LEN: usize = 128;
 
-/// Samples of one frame's sound: at 60 frames a second, 30,720 of them.
+/// Number of sound samples per frame: at 60 frames per second, a sample rate of 30,720 Hz.
 pub const SOUND_LEN: usize = 512;
 
-/// Room for a message of the shim.
+/// Number of bytes for an error message of the shim, with its final nul.
 const ERROR_LEN: usize = 256;
 
-/// A state begins with this; the last digit rises when the shim saves other fields.
+/// First bytes of a saved state; the last digit rises when the shim saves other fields.
 const MAGIC: &[u8; 12] = b"ALE-0.12.1-1";
 const MD5_LEN: usize = 32;
 const SUM_LEN: usize = 4;
 const HEAD_LEN: usize = MAGIC.len() + MD5_LEN + SUM_LEN;
 
-/// What the indices of a screen stand for.
+/// Colour and luminance of each of the 256 palette indices that [`Ale::screen`] consists of.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Palette {
-    /// Red, green and blue.
+    /// Red, green and blue of each index.
     pub rgb: [[u8; 3]; 256],
-    /// Luminance as ALE computes it: .2989 R + .5870 G + .1140 B, rounded.
+    /// Luminance of each index as ALE computes it: .2989 R + .5870 G + .1140 B, rounded.
     pub gray: [u8; 256],
 }
 
-/// A console with a game.
+/// One emulated Atari 2600 console with one game, as `ALEInterface` of ALE.
 #[derive(Debug)]
 pub struct Ale {
     shim: NonNull<Shim>,
@@ -57,11 +57,12 @@ impl Drop for Ale {
 }
 
 impl Ale {
-    /// Loads a game, as `ale-py` does with `repeat_action_probability = sticky`, `random_seed = seed` and the emulator's
-    /// default seed. Takes some 20 ms; [`seed`](Ale::seed) and [`reset`](Ale::reset) start other episodes.
+    /// Makes a console and loads a game, as `ale-py` does with `repeat_action_probability = sticky`,
+    /// `random_seed = seed` and the emulator's default seed. Takes some 20 ms; [`seed`](Ale::seed) and
+    /// [`reset`](Ale::reset) start other episodes.
     ///
     /// # Errors
-    /// If the file is gone or has become another one, or ALE cannot make sense of the ROM.
+    /// If the ROM file is missing or has changed, or ALE cannot load it.
     pub fn new(rom: &Rom, sticky: f32, seed: u32) -> Result<Self> {
         rom.check()?; // what ALE does not know ends the process
         let path = CString::new(rom.path().as_os_str().as_bytes())
@@ -81,15 +82,16 @@ impl Ale {
         Ok(ale)
     }
 
-    /// The ROM that was loaded.
+    /// Returns the ROM that was loaded.
     pub fn rom(&self) -> &Rom {
         &self.rom
     }
 
-    /// Plays one frame and returns its reward. After the game is over nothing moves until a reset.
+    /// Plays one emulator frame with `action` held and returns its reward. Once the game is over nothing changes until
+    /// a reset.
     ///
     /// # Errors
-    /// If `action` is not one of ALE's 18, 0 to 17.
+    /// If `action` is not one of ALE's 18 actions, 0 to 17.
     pub fn act(&mut self, action: i32) -> Result<i32> {
         let mut reward = 0;
         call(|error, len| {
@@ -99,8 +101,8 @@ impl Ale {
         Ok(reward)
     }
 
-    /// Starts an episode: some 70 frames of the emulator. What it starts from depends on what was played before, in the
-    /// memory that a real console keeps too; load a state for an exact start.
+    /// Starts an episode, which takes some 70 emulator frames. Its initial state depends on what was played before,
+    /// since the console keeps some memory, as a real one does; [`load`](Ale::load) a state for an exact start.
     ///
     /// # Errors
     /// If ALE fails.
@@ -115,7 +117,7 @@ impl Ale {
         unsafe { bindings::ale_shim_seed(self.shim.as_ptr(), seed) }
     }
 
-    /// Chooses one of [`modes`](Ale::modes), from the next reset on.
+    /// Sets the game mode, one of [`modes`](Ale::modes), from the next reset on.
     ///
     /// # Errors
     /// If the game has no such mode.
@@ -124,7 +126,7 @@ impl Ale {
         call(|error, len| unsafe { bindings::ale_shim_set_mode(self.shim.as_ptr(), mode, error, len) })
     }
 
-    /// Chooses one of [`difficulties`](Ale::difficulties), from the next frame on.
+    /// Sets the difficulty switches, to one of [`difficulties`](Ale::difficulties), from the next frame on.
     ///
     /// # Errors
     /// If the game has no such difficulty.
@@ -133,48 +135,49 @@ impl Ale {
         call(|error, len| unsafe { bindings::ale_shim_set_difficulty(self.shim.as_ptr(), difficulty, error, len) })
     }
 
-    /// Lives left; 0 in games without lives that are over.
+    /// Returns the number of lives left, as ALE counts them; 0 in a game without lives once it is over.
     pub fn lives(&self) -> u32 {
         // SAFETY: the handle is valid. ALE's `lives` is not const, and still writes nothing in any game.
         let lives = unsafe { bindings::ale_shim_lives(self.raw()) };
         u32::try_from(lives).unwrap_or(0)
     }
 
-    /// Whether the game is over.
+    /// Whether the game is over, so that only a reset or a load goes on.
     pub fn game_over(&self) -> bool {
         // SAFETY: the handle is valid.
         unsafe { bindings::ale_shim_game_over(self.raw()) != 0 }
     }
 
-    /// Frames since the last reset, with those of it that bring the game to its mode.
+    /// Returns the number of emulator frames since the last reset, including those in which the reset selects the game
+    /// mode.
     pub fn episode_frame(&self) -> u32 {
         // SAFETY: the handle is valid.
         unsafe { bindings::ale_shim_episode_frame(self.raw()) }
     }
 
-    /// Actions that do something in this game, as numbers of the 18 actions of ALE.
+    /// Returns ALE's minimal action set: the actions that have an effect in this game, as numbers from 0 to 17.
     pub fn minimal_actions(&self) -> &[i32] {
         &self.minimal
     }
 
-    /// Actions that the game does not ignore: all 18, less where the console had fewer keys.
+    /// Returns ALE's legal action set, as numbers from 0 to 17: all 18 actions in nearly every game.
     pub fn legal_actions(&self) -> &[i32] {
         &self.legal
     }
 
-    /// Modes of the game; the first is not always the default.
+    /// Returns the modes of the game; the first is not always the default.
     pub fn modes(&self) -> Vec<u32> {
         // SAFETY: the handle is valid, and `list` passes a buffer with its capacity.
         list(|out, capacity| unsafe { bindings::ale_shim_modes(self.raw(), out, capacity) })
     }
 
-    /// Settings of the difficulty switches that the game knows.
+    /// Returns the settings of the difficulty switches that the game knows.
     pub fn difficulties(&self) -> Vec<u32> {
         // SAFETY: the handle is valid, and `list` passes a buffer with its capacity.
         list(|out, capacity| unsafe { bindings::ale_shim_difficulties(self.raw(), out, capacity) })
     }
 
-    /// Height and width of the screen: 210 × 160, and 250 × 160 for a few games.
+    /// Returns height and width of the screen in pixels: 210 × 160, and 250 × 160 for a few games.
     pub fn screen_size(&self) -> (usize, usize) {
         let (mut height, mut width) = (0, 0);
         // SAFETY: the handle is valid and both outputs outlive the call.
@@ -182,7 +185,7 @@ impl Ale {
         (height, width)
     }
 
-    /// Indices into the [`palette`](Ale::palette), `[height, width]`.
+    /// Returns the screen of the last frame, `[height, width]`, as indices into the [`palette`](Ale::palette).
     pub fn screen(&self) -> &[u8] {
         let (mut height, mut width) = (0, 0);
         // SAFETY: the handle is valid and both outputs outlive the call.
@@ -192,14 +195,14 @@ impl Ale {
         unsafe { std::slice::from_raw_parts(pixels, height * width) }
     }
 
-    /// The console's memory.
+    /// Returns the console's memory (RAM).
     pub fn ram(&self) -> &[u8; RAM_LEN] {
         // SAFETY: the handle is valid; the memory has 128 bytes, stays in its place while the handle lives, and is written
         // only by calls that borrow `self` exclusively.
         unsafe { &*bindings::ale_shim_ram(self.raw()).cast::<[u8; RAM_LEN]>() }
     }
 
-    /// Writes one byte of the console's memory: for tests of what cannot be played to.
+    /// Writes one byte of the console's memory, for tests of situations that are hard to reach by playing.
     ///
     /// # Panics
     /// If `at` is not below 128.
@@ -209,8 +212,9 @@ impl Ale {
         unsafe { bindings::ale_shim_set_ram(self.shim.as_ptr(), at, value) }
     }
 
-    /// Appends the [`SOUND_LEN`] samples of the frame that was just played, as `ale-py`'s `getAudio` gives them: unsigned, of
-    /// one channel, 128 being silence. To be called once a frame; nothing that is played or saved depends on it.
+    /// Appends the [`SOUND_LEN`] sound samples of the last frame to `out`, as `ale-py`'s `getAudio` gives them:
+    /// unsigned 8-bit mono, 128 being silence. To be called once per frame; nothing that is played or saved depends on
+    /// it.
     pub fn hear(&mut self, out: &mut Vec<u8>) {
         let begin = out.len();
         out.resize(begin + SOUND_LEN, 0);
@@ -219,7 +223,7 @@ impl Ale {
         unsafe { bindings::ale_shim_sound(self.shim.as_ptr(), frame.as_mut_ptr(), frame.len()) }
     }
 
-    /// Colours of the game's television system.
+    /// Returns the palette of the game's television system.
     pub fn palette(&self) -> Palette {
         let (mut rgb, mut gray) = ([0u32; 256], [0u8; 256]);
         // SAFETY: the handle is valid, and both arrays have the 256 elements that the shim writes.
@@ -227,8 +231,8 @@ impl Ale {
         Palette { rgb: rgb.map(|c| [(c >> 16) as u8, (c >> 8) as u8, c as u8]), gray }
     }
 
-    /// Appends the complete state: loaded into any handle of the same ROM and stickiness, in this process or another, it
-    /// goes on in equal bits. Some 150 kB.
+    /// Appends the complete state to `out`, some 150 kB. Loaded into any console with the same ROM and sticky
+    /// probability, in this process or another, it goes on with equal bits.
     ///
     /// # Errors
     /// If ALE cannot give its state.
@@ -249,11 +253,11 @@ impl Ale {
         Ok(())
     }
 
-    /// Restores what [`save`](Ale::save) wrote, the generator of sticky actions included.
+    /// Restores what [`save`](Ale::save) wrote, including the generator of sticky actions.
     ///
     /// # Errors
-    /// If `bytes` is damaged, the state of another game or version, or holds what no console can. Where a part of it was
-    /// taken the game goes on from there: load another state, or reset.
+    /// If `bytes` is damaged, the state of another game or version, or holds impossible values. The console may then be
+    /// partly restored: load another state, or reset.
     pub fn load(&mut self, bytes: &[u8]) -> Result<()> {
         let refuse = |message: &str| Error::State { game: self.rom.game().to_owned(), message: message.to_owned() };
         let (head, state) = bytes.split_at_checked(HEAD_LEN).ok_or_else(|| refuse("the state ends early"))?;
@@ -280,7 +284,7 @@ impl Ale {
     }
 }
 
-/// Calls the shim with room for a message, which becomes the error if the status is not 0.
+/// Calls a function of the shim with a buffer for a message, which becomes the error if the status is not 0.
 fn call(function: impl FnOnce(*mut c_char, usize) -> c_int) -> Result<()> {
     let mut error = [0u8; ERROR_LEN];
     if function(error.as_mut_ptr().cast(), ERROR_LEN) == 0 {
@@ -291,7 +295,7 @@ fn call(function: impl FnOnce(*mut c_char, usize) -> c_int) -> Result<()> {
     Err(Error::Engine(message.into_owned()))
 }
 
-/// Asks for a list's length, then for its content.
+/// Reads a list from the shim: asks `fill` for its length, then for its content.
 fn list<T: Copy + Default>(fill: impl Fn(*mut T, usize) -> usize) -> Vec<T> {
     let mut values = vec![T::default(); fill(ptr::null_mut(), 0)];
     let written = fill(values.as_mut_ptr(), values.len());

@@ -2,7 +2,7 @@
 
 use std::ffi::{c_char, c_int};
 
-/// The C side's handle.
+/// Opaque handle of a console on the C side.
 #[repr(C)]
 pub(crate) struct Shim {
     _opaque: [u8; 0],

@@ -2,52 +2,52 @@
 
 use std::path::PathBuf;
 
-/// An error with its operands.
+/// Error of finding a ROM or of running ALE.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
-    /// The list of games has no such name.
+    /// The name is not one of [`GAMES`](crate::GAMES).
     #[error("ALE supports no game called {game}; `rl-run list envs` names all")]
     UnknownGame {
-        /// As asked for.
+        /// Name that was asked for.
         game: String,
     },
-    /// The ROM is nowhere.
+    /// The ROM file cannot be found or read.
     #[error("no ROM at {path}: {cause}; {mend}")]
     Missing {
-        /// Where it was looked for.
+        /// Path where the ROM was expected.
         path: PathBuf,
-        /// What the system or the cache said.
+        /// Message of the operating system or of the assets cache.
         cause: String,
-        /// What mends it.
+        /// Advice that ends the message, such as a command that fetches the ROM.
         mend: &'static str,
     },
     /// The file is not a ROM that ALE supports, or not that of the game.
     #[error("{path} (md5 {md5}) is {found}, expected the ROM of {game} that ALE supports; {mend}")]
     Unsupported {
-        /// The file.
+        /// Path of the file.
         path: PathBuf,
-        /// Its hash.
+        /// MD5 hash of the file, in hexadecimal digits.
         md5: String,
-        /// What it is instead.
+        /// What the file is instead.
         found: String,
-        /// The game asked for.
+        /// Game that was asked for.
         game: String,
-        /// What mends it.
+        /// Advice that ends the message, such as a command that fetches the ROM.
         mend: &'static str,
     },
-    /// ALE refused, with its own words.
+    /// ALE failed, with its own message.
     #[error("ALE: {0}")]
     Engine(String),
-    /// The bytes are not a state of this game.
+    /// The bytes are not a saved state of this game.
     #[error("saved state of {game}: {message}")]
     State {
-        /// The game that was to read it.
+        /// Game of the console that was to load the state.
         game: String,
-        /// What does not fit.
+        /// What in the state does not fit.
         message: String,
     },
 }
 
-/// A result with [`Error`].
+/// Result whose error is [`Error`].
 pub type Result<T> = std::result::Result<T, Error>;

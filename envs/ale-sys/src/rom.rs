@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use crate::bindings;
 use crate::{Error, Result};
 
-/// Every game that ALE supports for one player and whose ROM its source distribution holds.
+/// Names, in snake case, of all games that ALE supports for one player and whose ROM its source distribution holds.
 ///
 /// Four more ROMs lie there (combat, joust, maze_craze, warlords): games for two, which ALE has no rewards for.
 pub const GAMES: [&str; 104] = [
@@ -116,7 +116,7 @@ pub const GAMES: [&str; 104] = [
     "zaxxon",
 ];
 
-/// A ROM file that ALE supports.
+/// A ROM file that was identified by its hash as that of a game of [`GAMES`].
 #[derive(Clone, Debug)]
 pub struct Rom {
     game: &'static str,
@@ -125,18 +125,19 @@ pub struct Rom {
     mend: &'static str,
 }
 
-/// What mends a file that is not what it should be, by who chose its place.
+/// Advice for a missing or wrong file in the assets cache; those below are for other places.
 const IN_CACHE: &str = "`rl-run fetch ale --force` restores it";
 const IN_ROM_DIR: &str = "put it into the directory that ALE_ROM_DIR names, or unset that";
 const ELSEWHERE: &str = "`rl-run fetch ale` brings it";
-/// What helps beside a fetch where the cache has none.
+/// Advice beside fetching where the assets cache has no ROMs.
 const NO_CACHE: &str = "or set ALE_ROM_DIR to a directory of ROMs";
 
 impl Rom {
-    /// The ROM of `game`: in the directory `ALE_ROM_DIR` where that is set, else in the assets cache.
+    /// Finds the ROM of `game`, as `<game>.bin` in the directory that the environment variable `ALE_ROM_DIR` names, or
+    /// else in the assets cache.
     ///
     /// # Errors
-    /// If there is no such game, no such file, or the file is another one.
+    /// If the game is not one of [`GAMES`], the file is missing, or its hash is not that of the game.
     pub fn find(game: &str) -> Result<Self> {
         let Some(&game) = GAMES.iter().find(|&&known| known == game) else {
             return Err(Error::UnknownGame { game: game.to_owned() });
@@ -145,7 +146,7 @@ impl Rom {
         Self::read(game, &path, mend)
     }
 
-    /// The ROM of `game` in the file `path`.
+    /// Reads the ROM of `game` from the file `path` and checks its hash.
     ///
     /// # Errors
     /// If the file cannot be read, or its hash is not the one that ALE knows for `game`.
@@ -172,31 +173,32 @@ impl Rom {
         })
     }
 
-    /// Reads the file once more.
+    /// Reads the file again and checks its hash, before ALE reads it.
     ///
     /// # Errors
-    /// If it is gone or has become another one.
+    /// If the file is missing or has changed.
     pub(crate) fn check(&self) -> Result<()> {
         Self::read(self.game, &self.path, self.mend).map(|_| ())
     }
 
-    /// Name of the game in snake case.
+    /// Returns the name of the game in snake case.
     pub fn game(&self) -> &'static str {
         self.game
     }
 
-    /// The file.
+    /// Returns the path of the ROM file.
     pub fn path(&self) -> &Path {
         &self.path
     }
 
-    /// Its hash, in hexadecimal digits.
+    /// Returns the MD5 hash of the ROM file, in hexadecimal digits.
     pub fn md5(&self) -> &[u8; 32] {
         &self.md5
     }
 }
 
-/// Where the ROM of `game` should be, and what mends it there; `dir` is what `ALE_ROM_DIR` holds.
+/// Returns the path where the ROM of `game` should be and the advice for a wrong file there; `dir` is the value of
+/// `ALE_ROM_DIR`.
 fn place(game: &str, dir: Option<OsString>) -> Result<(PathBuf, &'static str)> {
     let file = format!("{game}.bin");
     match dir.filter(|dir| !dir.is_empty()) {
@@ -208,7 +210,7 @@ fn place(game: &str, dir: Option<OsString>) -> Result<(PathBuf, &'static str)> {
     }
 }
 
-/// The hash of `content`, and the game that ALE knows it to be.
+/// Returns the MD5 hash of `content` and the name of the game whose ROM ALE takes it for, if any.
 fn identify(content: &[u8]) -> ([u8; 32], Option<String>) {
     let mut md5 = [0; 33];
     // SAFETY: `content` is readable for its length, and `md5` has the 33 bytes that the shim writes at most.

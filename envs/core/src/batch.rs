@@ -56,7 +56,8 @@ impl<E: Env> Batch<E> {
     }
 }
 
-/// Extracts the bytes that [`Env::save`] wrote from what a seat of a [`Batch`] saved; `None` if `saved` is not of a batch.
+/// Extracts the bytes that [`Env::save`] wrote from what a seat of a [`Batch`] saved; `None` if `saved` is not of a
+/// batch.
 pub(crate) fn own_bytes(saved: &[u8]) -> Option<Vec<u8>> {
     load_postcard::<(Run, Vec<u8>)>("", saved).ok().map(|(_, bytes)| bytes)
 }

@@ -67,8 +67,8 @@ impl Canvas {
         let Ok(_) = shape.draw_styled(&PrimitiveStyle::with_stroke(color, width), self);
     }
 
-    /// Halves width and height, each new pixel being the mean of 2 × 2 old ones: a picture that was drawn at twice the size
-    /// gets smooth edges.
+    /// Halves width and height, each new pixel being the mean of 2 × 2 old ones: a picture that was drawn at twice the
+    /// size gets smooth edges.
     pub fn halve(&mut self) {
         let (width, height, stride) = (self.width / 2, self.height / 2, self.width * 3);
         let mut row = Vec::with_capacity(width * 3);

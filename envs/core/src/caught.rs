@@ -38,8 +38,8 @@ pub fn is_catching() -> bool {
     CATCHING.get()
 }
 
-/// Installs a panic hook for the rest of the process that prints nothing for panics inside [`caught`] and notes their place
-/// for [`Panic::place`]; other panics are printed as before.
+/// Installs a panic hook for the rest of the process that prints nothing for panics inside [`caught`] and notes their
+/// place for [`Panic::place`]; other panics are printed as before.
 pub fn hush_caught_panics() {
     let usual = std::panic::take_hook();
     std::panic::set_hook(Box::new(move |info: &PanicHookInfo<'_>| {

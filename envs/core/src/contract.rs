@@ -17,29 +17,30 @@ use crate::{EnvEntry, Error, Result, Seating, VecEnv, caught};
 
 pub use rows::{Actions, Buffer, Row};
 
-/// Steps that most promises are checked over, where nobody says how many: most episodes of small environments end within.
+/// Default of [`Subject::steps`], in agent steps: most episodes of small environments end within it.
 pub const STEPS: usize = 600;
 
-/// An environment that is checked.
+/// Environment to be checked, with its configuration and the length of the check.
 #[derive(Clone)]
 pub struct Subject<'a> {
-    /// Its line of a table.
+    /// Table entry of the environment.
     pub entry: &'a EnvEntry,
-    /// Its full name.
+    /// Full name of the environment.
     pub name: &'a str,
-    /// Its `[env]` table.
+    /// The `[env]` table that the environment is built from.
     pub table: toml::Table,
-    /// Steps of every seat that most promises are checked over.
+    /// Number of agent steps per seat over which most promises are checked.
     pub steps: usize,
-    /// Asked after every step whether to give up, which leaves a promise as if it were broken.
+    /// Function that is called after every step; where it returns true, the check gives up with a [`Broken`] error.
     pub stop: &'a dyn Fn() -> bool,
 }
 
 impl<'a> Subject<'a> {
-    /// The environment called `name` as its own preset has it, over [`STEPS`] steps.
+    /// Makes a subject of the environment with the full name `name`, configured by its preset, to be checked over
+    /// [`STEPS`] steps.
     ///
     /// # Errors
-    /// If the preset has no table `[env]`.
+    /// If the preset is not TOML, or has no table `[env]`.
     pub fn new(entry: &'a EnvEntry, name: &'a str) -> Result<Self> {
         let wrong = |message: String| Error::Config { key: format!("preset of {name}"), message };
         let preset = entry.preset_of(name).parse();
@@ -50,62 +51,63 @@ impl<'a> Subject<'a> {
         Ok(Self { entry, name, table: table.clone(), steps: STEPS, stop: &|| false })
     }
 
-    /// Seats that share a world.
+    /// Returns the number of seats that share one world; see [`EnvEntry::seats_per_world`].
     fn seats_per_world(&self) -> u32 {
         (self.entry.seats_per_world)(&self.table)
     }
 
-    /// Builds the seats of these worlds; most environments have a world for each seat.
+    /// Builds the seats of a range of worlds; in most environments a world has one seat.
     fn seat(&self, seed: u64, worlds: Range<u32>) -> Result<Box<dyn VecEnv>> {
         let seats = worlds.start * self.seats_per_world()..worlds.end * self.seats_per_world();
         (self.entry.build)(self.name, &self.table, &Seating { seed, seats })
     }
 }
 
-/// What an environment that keeps a promise was seen to do.
+/// How much was played to check a promise that was found kept.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Played {
-    /// Rows of seats after the first.
+    /// Number of calls of [`VecEnv::step`], each of which steps all seats.
     pub steps: usize,
-    /// Episodes that ended in them, of all seats.
+    /// Number of episodes that ended in these steps, in all seats together.
     pub episodes: usize,
 }
 
-/// A promise that was broken.
+/// Error of a [`Promise`] that an environment breaks.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{promise}: {how}")]
 pub struct Broken {
-    /// Name of the promise.
+    /// Name of the promise, as [`Promise::name`].
     pub promise: &'static str,
-    /// Where, and what was seen there, in one line.
+    /// Step and seat of the violation and what was observed there, in one line.
     pub how: String,
 }
 
-/// What a check finds: `None` where the environment has nothing that such a promise is about.
+/// Result of a check: `None` where the promise does not apply to the environment.
 type Found = std::result::Result<Option<Played>, String>;
 
-/// One promise of every environment.
+/// One property that every environment must have, such as determinism by seed and actions, and its check.
 #[derive(Clone, Copy, Debug)]
 pub struct Promise {
-    /// A word to name it by.
+    /// Name of the promise, one word such as `seed`.
     pub name: &'static str,
-    /// What holds where it is kept.
+    /// Statement that holds where the promise is kept.
     pub text: &'static str,
     check: fn(&Subject<'_>) -> Found,
 }
 
 impl Promise {
-    /// Checks it; says what was played, or `None` where the environment has nothing that it is about, such as a table.
+    /// Checks the promise by playing random actions. Returns how much was played, or `None` where the promise does not
+    /// apply, as one about a finite MDP does not to an environment that is none.
     ///
     /// # Errors
-    /// If the environment breaks it, fails, or panics.
+    /// If the environment breaks the promise, fails, or panics, or [`Subject::stop`] ends the check.
     pub fn check(&self, subject: &Subject<'_>) -> std::result::Result<Option<Played>, Broken> {
         let found = caught(|| (self.check)(subject)).unwrap_or_else(|panic| Err(format!("it panicked: {panic}")));
         found.map_err(|how| Broken { promise: self.name, how })
     }
 }
 
-/// All promises, the simplest first: a broken one often breaks those behind it.
+/// All promises of an environment, the simplest first, since a broken one often breaks later ones too.
 pub const PROMISES: &[Promise] = &[
     Promise {
         name: "settings",
@@ -145,15 +147,15 @@ pub const PROMISES: &[Promise] = &[
     Promise { name: "table", text: "its table is what is played", check: table::played },
 ];
 
-/// Checks all promises, of which the first that is broken is told.
+/// Checks all [`PROMISES`] in order and stops at the first that is broken.
 ///
 /// # Errors
-/// If one is.
+/// If a promise is broken.
 pub fn check(subject: &Subject<'_>) -> std::result::Result<(), Broken> {
     PROMISES.iter().try_for_each(|promise| promise.check(subject).map(drop))
 }
 
-/// Goes on where something holds.
+/// Turns a condition into a result: `otherwise` writes the error message where it does not hold.
 fn hold(holds: bool, otherwise: impl FnOnce() -> String) -> std::result::Result<(), String> {
     if holds { Ok(()) } else { Err(otherwise()) }
 }

@@ -2,8 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
-/// How a step ended: Gymnasium's `terminated` and `truncated`, and the loss of a life, in one value. Variants are ordered by
-/// strength, and the strongest that applies is reported.
+/// How a step ended: Gymnasium's `terminated` and `truncated`, and the loss of a life, in one value. Variants are
+/// ordered by strength, and the strongest that applies is reported.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[repr(u8)]

@@ -21,7 +21,8 @@ pub type Build = fn(&str, &toml::Table, &Seating) -> Result<Box<dyn VecEnv>>;
 /// Table entry of one environment, or of a family of environments such as `atari/`, that `rl-run` can name.
 #[derive(Clone, Copy, Debug)]
 pub struct EnvEntry {
-    /// Name such as `cartpole`, or the prefix of a family such as `atari/`, whose members [`members`](Self::members) lists.
+    /// Name such as `cartpole`, or the prefix of a family such as `atari/`, whose members [`members`](Self::members)
+    /// lists.
     pub id: &'static str,
     /// Other names, each with the full name that it stands for.
     pub aliases: &'static [(&'static str, &'static str)],
@@ -31,9 +32,9 @@ pub struct EnvEntry {
     pub summary: &'static str,
     /// Version of the dynamics; see [`Env::VERSION`].
     pub version: u32,
-    /// Complete TOML with two tables: `[env]`, the environment's [`Config`](Env::Config), and `[eval]`, with `epsilon`, the
-    /// probability of a random action, `episodes`, the number of episodes of an evaluation, and optionally `max_frames`, the
-    /// emulator frames after which an evaluation episode is cut.
+    /// Complete TOML with two tables: `[env]`, the environment's [`Config`](Env::Config), and `[eval]`, with `epsilon`,
+    /// the probability of a random action, `episodes`, the number of episodes of an evaluation, and optionally
+    /// `max_frames`, the emulator frames after which an evaluation episode is cut.
     pub preset: &'static str,
     /// Presets of members that differ from [`preset`](Self::preset), by full name.
     pub member_presets: &'static [(&'static str, &'static str)],
@@ -78,7 +79,8 @@ impl EnvEntry {
     }
 }
 
-/// Reads the `[env]` table and builds a [`Batch`] with one `E` per seat: the [`build`](EnvEntry::build) of most entries.
+/// Reads the `[env]` table and builds a [`Batch`] with one `E` per seat: the [`build`](EnvEntry::build) of most
+/// entries.
 ///
 /// # Errors
 /// If the table does not fit the configuration, or the environment refuses it.

@@ -1,4 +1,4 @@
-//! What the author of an environment implements.
+//! The trait that the author of an environment implements.
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -35,16 +35,16 @@ pub enum Info {
 /// An episode is fixed by version, configuration, episode seed and actions, whatever was played before it: no random
 /// generator outlives an episode. Agents also rely on the following promises:
 /// - The environment shows something and takes at least one action. [`Spec::stack`] is 1 unless it shows frames.
-/// - `reset` and `step` write every element of [`Obs`], also for the last observation of an episode: features are finite,
-///   symbols are below their cardinality, and legality flags are 0 or 1 with at least one 1 for each discrete action, also
-///   once the episode is over.
+/// - `reset` and `step` write every element of [`Obs`], also for the last observation of an episode: features are
+///   finite, symbols are below their cardinality, and legality flags are 0 or 1 with at least one 1 for each discrete
+///   action, also once the episode is over.
 /// - Rewards are finite, and a step takes at least one frame.
 ///
 /// [`contract`](crate::contract) checks these promises by playing the environment.
 ///
 /// In return, the caller calls `step` only after a `reset` or `load` and never after the end of an episode, and keeps
-/// continuous actions within their [`Bound`](crate::Bound). A discrete action that [`Obs::legal`] rules out may come, as from
-/// a uniformly random policy, and must be answered.
+/// continuous actions within their [`Bound`](crate::Bound). A discrete action that [`Obs::legal`] rules out may come,
+/// as from a uniformly random policy, and must be answered.
 ///
 /// ```
 /// use rl_core::contract::{Subject, check};
@@ -141,8 +141,8 @@ pub trait Env: Sized + Send + 'static {
     /// Takes one action of the agent and writes the observation after it. Allocates nothing.
     ///
     /// # Errors
-    /// If the engine behind the environment fails: with [`Error::Lost`](crate::Error::Lost) where only the episode is lost
-    /// and the next `reset` starts a new engine.
+    /// If the engine behind the environment fails: with [`Error::Lost`](crate::Error::Lost) where only the episode is
+    /// lost and the next `reset` starts a new engine.
     ///
     /// # Panics
     /// If a discrete action is not below its cardinality.
@@ -160,13 +160,15 @@ pub trait Env: Sized + Send + 'static {
     /// If `bytes` is not a state of this environment and configuration.
     fn load(&mut self, bytes: &[u8]) -> Result<()>;
 
-    /// Lists name and hash of each file that is played from, such as a ROM; recordings store them to be compared on replay.
+    /// Lists name and hash of each file that is played from, such as a ROM; recordings store them to be compared on
+    /// replay.
     fn assets(&self) -> Vec<(String, String)> {
         Vec::new()
     }
 
     /// Returns the shaping reward of the last step; 0 where the configuration names no shaping. It is added to
-    /// [`Rows::reward`](crate::Rows::reward), from which agents learn, but not to [`Episode::ret`](crate::Episode::ret).
+    /// [`Rows::reward`](crate::Rows::reward), from which agents learn, but not to
+    /// [`Episode::ret`](crate::Episode::ret).
     fn bonus(&self) -> f32 {
         0.0
     }
@@ -176,8 +178,8 @@ pub trait Env: Sized + Send + 'static {
         Vec::new()
     }
 
-    /// Names the values of the single discrete action, in order; empty where they have no names. Joystick actions are made
-    /// of the words `no-op`, `up`, `down`, `left`, `right` and `fire`, with spaces between.
+    /// Names the values of the single discrete action, in order; empty where they have no names. Joystick actions are
+    /// made of the words `no-op`, `up`, `down`, `left`, `right` and `fire`, with spaces between.
     fn action_names(&self) -> Vec<String> {
         Vec::new()
     }
@@ -187,8 +189,8 @@ pub trait Env: Sized + Send + 'static {
         None
     }
 
-    /// Starts to record the sound of each step and returns the sample rate in Hz; `None` where the environment has no sound.
-    /// Changes nothing that is played or saved.
+    /// Starts to record the sound of each step and returns the sample rate in Hz; `None` where the environment has no
+    /// sound. Changes nothing that is played or saved.
     fn listen(&mut self) -> Option<u32> {
         None
     }

@@ -1,4 +1,4 @@
-//! What can go wrong below the runner.
+//! The errors of everything below the runner: environments, learners and saved state.
 
 use crate::Column;
 
@@ -30,7 +30,8 @@ pub enum Error {
         /// Message of the engine.
         message: String,
     },
-    /// The engine behind an environment died or does not answer. The episode is lost, and a reset starts another engine.
+    /// The engine behind an environment died or does not answer. The episode is lost, and a reset starts another
+    /// engine.
     #[error("environment {env}: {message}")]
     Lost {
         /// Name of the environment.

@@ -52,8 +52,8 @@ impl GameResult {
     }
 }
 
-/// A position of a deterministic two-player board game with perfect information, on which a planner such as MCTS can play
-/// ahead.
+/// A position of a deterministic two-player board game with perfect information, on which a planner such as MCTS can
+/// play ahead.
 pub trait Game: Clone + Send + Sync + Serialize + DeserializeOwned + 'static {
     /// Height, width and number of feature planes of an observed position, `[H, W, C]`.
     const PLANES: [usize; 3];
@@ -80,7 +80,8 @@ pub trait Game: Clone + Send + Sync + Serialize + DeserializeOwned + 'static {
     /// Returns the result for the side to move; `None` while the game goes on.
     fn outcome(&self) -> Option<GameResult>;
 
-    /// Writes the feature planes that the side to move sees into all of `planes`, `[H, W, C]` of [`PLANES`](Self::PLANES).
+    /// Writes the feature planes that the side to move sees into all of `planes`, `[H, W, C]` of
+    /// [`PLANES`](Self::PLANES).
     fn observe(&self, planes: &mut [f32]);
 
     /// Returns the position for which [`observe`](Self::observe) writes `planes`; `None` if there is none.

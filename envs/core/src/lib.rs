@@ -22,7 +22,8 @@ mod spec;
 mod tabular;
 mod vec_env;
 
-/// Re-export of `embedded-graphics`, in the version whose `DrawTarget` [`Canvas`] implements: shapes, fonts and colours.
+/// Re-export of `embedded-graphics`, in the version whose `DrawTarget` [`Canvas`] implements: shapes, fonts and
+/// colours.
 pub use embedded_graphics;
 
 pub use batch::Batch;

@@ -82,7 +82,8 @@ impl Rng {
         low + (high - low) * self.f64()
     }
 
-    /// Draws a uniform integer in `0..n`, without bias. Source: Lemire 2019, "Fast random integer generation in an interval".
+    /// Draws a uniform integer in `0..n`, without bias. Source: Lemire 2019, "Fast random integer generation in an
+    /// interval".
     ///
     /// # Panics
     /// If `n` is 0.

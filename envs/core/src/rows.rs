@@ -15,7 +15,8 @@ pub struct Obs<'a> {
     pub vector: &'a mut [f32],
     /// Discrete observations, `[symbols]`, each below its cardinality in [`Spec::symbols`].
     pub symbols: &'a mut [u32],
-    /// Action mask, 1 where a value of a discrete action is legal and 0 elsewhere, `[sum of discrete]`; empty without a mask.
+    /// Action mask, 1 where a value of a discrete action is legal and 0 elsewhere, `[sum of discrete]`; empty without a
+    /// mask.
     pub legal: &'a mut [u8],
 }
 

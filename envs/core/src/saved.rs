@@ -15,20 +15,22 @@ pub trait Saved {
     /// If the writer fails.
     fn save(&self, out: &mut dyn Write) -> Result<()>;
 
-    /// Replaces the part by what [`save`](Saved::save) wrote. `from` holds this part alone, and must be read to its end.
+    /// Replaces the part by what [`save`](Saved::save) wrote. `from` holds this part alone, and must be read to its
+    /// end.
     ///
     /// # Errors
     /// If the reader fails, or its content is not a part of this kind; the part must not be used after an error.
     fn load(&mut self, from: &mut dyn Read) -> Result<()>;
 
-    /// Returns the part as a [`Segmented`] one, of which checkpoints save only new segments; `None` where it is saved whole.
+    /// Returns the part as a [`Segmented`] one, of which checkpoints save only new segments; `None` where it is saved
+    /// whole.
     fn segmented(&mut self) -> Option<&mut dyn Segmented> {
         None
     }
 }
 
-/// Named parts of a training run, in the order in which they are saved. Names are unique, valid as file names, and stay the
-/// same between versions.
+/// Named parts of a training run, in the order in which they are saved. Names are unique, valid as file names, and stay
+/// the same between versions.
 pub type State<'a> = Vec<(String, &'a mut dyn Saved)>;
 
 /// Wrapper that makes any serde value a [`Saved`] part, in postcard's format.
@@ -89,8 +91,8 @@ fn bytes<T: Serialize>(value: &T) -> Result<Vec<u8>> {
     postcard::to_stdvec(value).map_err(state)
 }
 
-/// Deserialises a counter, for serde's `deserialize_with`, and refuses values in the upper half of its range: a run that
-/// resumes from a file must not overflow.
+/// Deserialises a counter, for serde's `deserialize_with`, and refuses values in the upper half of its range: a run
+/// that resumes from a file must not overflow.
 ///
 /// # Errors
 /// If the counter is not below half of its range.

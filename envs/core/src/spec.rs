@@ -1,4 +1,4 @@
-//! What an environment shows and accepts: a few flat lanes, any of which may have width zero.
+//! Observation and action spaces of an environment: a few flat lanes, any of which may have width zero.
 
 use serde::{Deserialize, Serialize};
 
@@ -18,14 +18,15 @@ pub struct Bound {
 pub struct Spec {
     /// Height, width and channels of one `u8` frame; `[0, 0, 0]` without pixels.
     pub frame: [usize; 3],
-    /// Number of consecutive frames that a policy sees (frame stack), of which the environment writes only the newest; 1
-    /// without pixels.
+    /// Number of consecutive frames that a policy sees (frame stack), of which the environment writes only the newest;
+    /// 1 without pixels.
     pub stack: usize,
     /// Number of `f32` features in an observation.
     pub vector: usize,
     /// Cardinality of each discrete observation (a cell, a token): embedded or one-hot, never normalised.
     pub symbols: Box<[u32]>,
-    /// Whether the environment reports which discrete actions are legal (action mask), in [`Obs::legal`](crate::Obs::legal).
+    /// Whether the environment reports which discrete actions are legal (action mask), in
+    /// [`Obs::legal`](crate::Obs::legal).
     pub mask: bool,
     /// Cardinality of each discrete action; several of them are taken in every step.
     pub discrete: Box<[u32]>,
@@ -51,8 +52,8 @@ impl Spec {
         if self.mask { self.discrete.iter().map(|&n| n as usize).sum() } else { 0 }
     }
 
-    /// Fills `discrete`, `[N, discrete]`, and `continuous`, `[N, continuous]`, with uniformly random actions of `N` seats,
-    /// whether legal or not.
+    /// Fills `discrete`, `[N, discrete]`, and `continuous`, `[N, continuous]`, with uniformly random actions of `N`
+    /// seats, whether legal or not.
     pub fn draw(&self, rng: &mut Rng, discrete: &mut [u32], continuous: &mut [f32]) {
         for (action, &n) in discrete.iter_mut().zip(self.discrete.iter().cycle()) {
             *action = rng.below(n);

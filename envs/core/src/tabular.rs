@@ -19,10 +19,11 @@ pub struct Transition {
     pub terminated: bool,
 }
 
-/// The whole of an environment that shows symbols and takes one discrete action.
+/// A finite Markov decision process: all `S` states of an environment that takes one discrete action out of `A`, with
+/// their transition probabilities and rewards.
 ///
-/// State `s` is observed as `symbols == [s]` unless [`showing`](FiniteMdp::showing) says otherwise. Where two states look
-/// alike, a policy of the observation is one of the policies of the state, and the optimum is that of a player who remembers.
+/// State `s` is observed as `symbols == [s]` unless [`showing`](FiniteMdp::showing) says otherwise. Where several
+/// states have the same observation, [`optimum`](FiniteMdp::optimum) is that of an agent who knows the state.
 #[derive(Clone, Debug, PartialEq)]
 pub struct FiniteMdp {
     start: Vec<f64>,
@@ -32,14 +33,14 @@ pub struct FiniteMdp {
     legal: Vec<u8>,
 }
 
-/// What a policy earns in an episode, exactly.
+/// Exact evaluation of a policy by dynamic programming: moments of the return of one episode.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Exact {
     /// Expected undiscounted return.
     pub mean: f64,
     /// Standard deviation of the return of one episode.
     pub std: f64,
-    /// Expected number of steps.
+    /// Expected number of agent steps.
     pub steps: f64,
 }
 
@@ -49,11 +50,12 @@ const SWEEPS: usize = 1_000_000;
 const CONVERGED: f64 = 1e-14;
 
 impl FiniteMdp {
-    /// Values closer than this are equal for [`greedy`](FiniteMdp::greedy): ties must not hang on the last bit of a sum.
+    /// Difference up to which [`greedy`](FiniteMdp::greedy) takes two action values for equal, so that rounding decides
+    /// no tie.
     pub const TIE: f64 = 1e-10;
 
-    /// A table from the probability of each state to start in, `[S]`, and the outcomes of every action, `[S][A][..]`;
-    /// `limit` is the number of steps after which the environment truncates.
+    /// Makes an MDP from the probability of each initial state, `start [S]`, and the outcomes of every action,
+    /// `outcomes [S][A][..]`; `limit` is the number of steps after which an episode is truncated.
     ///
     /// # Errors
     /// If there is no state or action, the number of actions varies, an outcome leads out of the table, or probabilities
@@ -91,10 +93,11 @@ impl FiniteMdp {
         Ok(Self { start, limit, outcomes, symbols, legal: Vec::new() })
     }
 
-    /// The same table with what its states show: `symbols`, `[S, symbols]`, and `legal`, `[S, A]`, or empty without a mask.
+    /// Sets what is observed in each state: `symbols`, `[S, symbols]`, and `legal`, the action mask `[S, A]`, or empty
+    /// without one.
     ///
     /// # Panics
-    /// If a length does not fit.
+    /// If the length of `symbols` is no multiple of `S`, or that of `legal` is neither 0 nor `S · A`.
     pub fn showing(self, symbols: Vec<u32>, legal: Vec<u8>) -> Self {
         assert!(symbols.len().is_multiple_of(self.states()), "{} symbols of {} states", symbols.len(), self.states());
         let flags = self.states() * self.actions();
@@ -102,48 +105,49 @@ impl FiniteMdp {
         Self { symbols, legal, ..self }
     }
 
-    /// Number of states, `S`.
+    /// Returns the number of states, `S`.
     pub fn states(&self) -> usize {
         self.outcomes.len()
     }
 
-    /// Number of actions in every state, `A`.
+    /// Returns the number of actions, `A`, which is the same in every state.
     pub fn actions(&self) -> usize {
         self.outcomes[0].len()
     }
 
-    /// Probability of each state to start in, `[S]`.
+    /// Returns the distribution of the initial state, `[S]`.
     pub fn start(&self) -> &[f64] {
         &self.start
     }
 
-    /// Steps after which the environment truncates.
+    /// Returns the number of steps after which an episode is truncated; `None` if episodes only terminate.
     pub fn limit(&self) -> Option<u32> {
         self.limit
     }
 
-    /// What each state shows, `[S, symbols]`.
+    /// Returns the discrete observation of each state, `[S, symbols]`.
     pub fn symbols(&self) -> &[u32] {
         &self.symbols
     }
 
-    /// Which actions each state shows as legal, `[S, A]`; empty without a mask.
+    /// Returns the action mask of each state, `[S, A]`, 1 where an action is legal; empty without a mask.
     pub fn legal(&self) -> &[u8] {
         &self.legal
     }
 
-    /// How action `action` can turn out in `state`.
+    /// Returns the possible outcomes of `action` in `state`, whose probabilities sum to 1.
     ///
     /// # Panics
-    /// If either is out of range.
+    /// If `state` or `action` is out of range.
     pub fn outcomes(&self, state: u32, action: u32) -> &[Transition] {
         &self.outcomes[state as usize][action as usize]
     }
 
-    /// The policy that takes `actions[s]` in state `s`, or with probability `epsilon` any action: `[S, A]`.
+    /// Returns the action probabilities, `[S, A]`, of the ε-greedy policy that takes `actions[s]` in state `s`, or with
+    /// probability `epsilon` a uniformly random action.
     ///
     /// # Panics
-    /// If there is not exactly one action of the table per state.
+    /// If there is not exactly one action per state, or one is out of range.
     pub fn policy(&self, actions: &[u32], epsilon: f64) -> Vec<f64> {
         assert_eq!(actions.len(), self.states(), "one action per state");
         let mut policy = vec![epsilon / self.actions() as f64; self.states() * self.actions()]; // [S, A]
@@ -153,8 +157,9 @@ impl FiniteMdp {
         policy
     }
 
-    /// Optimal state values under a discount and without a step limit, `[S]`. At a discount of 1 they converge only where
-    /// every way ends, or where rewards on the way are zero.
+    /// Computes the optimal state values, `[S]`, under a discount and without a step limit. At a discount of 1 they
+    /// converge only where every policy terminates, or where rewards before the end are zero; after 1,000,000 sweeps
+    /// the present values are returned.
     pub fn value_iteration(&self, discount: f64) -> Vec<f64> {
         let mut value = vec![0.0; self.states()];
         for _ in 0..SWEEPS {
@@ -168,7 +173,8 @@ impl FiniteMdp {
         value
     }
 
-    /// The first of the best actions of every state, judged by the values of the states that follow: `[S]`.
+    /// Returns the greedy action of every state, `[S]`, with respect to the state values `value`, `[S]`: the lowest
+    /// action number among those whose value is within [`TIE`](Self::TIE) of the best.
     ///
     /// # Panics
     /// If there is not one value per state.
@@ -182,8 +188,8 @@ impl FiniteMdp {
         (0..self.states()).map(first).collect()
     }
 
-    /// The best expected undiscounted return within the step limit, by a policy that may count its steps. Without a
-    /// limit, of any length.
+    /// Returns the optimal expected undiscounted return of an episode, by a policy that knows the state and, where
+    /// there is a step limit, the number of steps left.
     pub fn optimum(&self) -> f64 {
         let Some(limit) = self.limit else { return self.at_start(&self.value_iteration(1.0)) };
         let mut value = vec![0.0; self.states()];
@@ -193,7 +199,8 @@ impl FiniteMdp {
         self.at_start(&value)
     }
 
-    /// What a policy, `[S, A]`, earns in an episode that starts where the environment starts and is cut at its limit.
+    /// Evaluates a policy, given by its action probabilities `[S, A]`, over an episode from the initial distribution
+    /// that is truncated at the step limit.
     ///
     /// # Panics
     /// If `policy` is not `[S, A]`.
@@ -205,7 +212,8 @@ impl FiniteMdp {
         Exact { mean: total.first, std: (total.second - total.first * total.first).max(0.0).sqrt(), steps: total.steps }
     }
 
-    /// The expected undiscounted return of a policy, `[S, A]`, from every state with the whole step limit ahead: `[S]`.
+    /// Returns the expected undiscounted return of a policy, `[S, A]`, from each state as the start of an episode:
+    /// `[S]`.
     ///
     /// # Panics
     /// If `policy` is not `[S, A]`.
@@ -213,7 +221,7 @@ impl FiniteMdp {
         self.all_moments(policy).iter().map(|state| state.first).collect()
     }
 
-    /// The value of the state that an episode starts in, given those of all states.
+    /// Returns the expectation of the state values `value`, `[S]`, over the initial state.
     ///
     /// # Panics
     /// If there is not one value per state.
@@ -265,16 +273,16 @@ impl FiniteMdp {
 /// Expectations over the rest of an episode.
 #[derive(Clone, Copy, Debug, Default)]
 struct Moments {
-    /// Of the return.
+    /// Expectation of the return.
     first: f64,
-    /// Of its square.
+    /// Expectation of the squared return.
     second: f64,
-    /// Of the number of steps.
+    /// Expectation of the number of steps.
     steps: f64,
 }
 
 impl Moments {
-    /// The same rest behind one more step: `(r + g)² = r² + 2rg + g²`.
+    /// Returns the moments with one step of this reward put before the rest: `(r + g)² = r² + 2rg + g²`.
     fn behind(self, reward: f64) -> Self {
         Self {
             first: reward + self.first,

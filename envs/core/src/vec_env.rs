@@ -4,8 +4,8 @@ use crate::{Act, Canvas, Error, FiniteMdp, Info, Result, Rows, Spec, load_postca
 
 /// A vector environment: `N` seats that step together and write one row of `N` observations and rewards.
 ///
-/// Autoreset is *next-step*, as in Gymnasium: the call after an episode's end resets that seat and ignores its action. The
-/// row that ends an episode therefore holds its true last observation, and the row after it has `age` 0.
+/// Autoreset is *next-step*, as in Gymnasium: the call after an episode's end resets that seat and ignores its action.
+/// The row that ends an episode therefore holds its true last observation, and the row after it has `age` 0.
 pub trait VecEnv: Send {
     /// Returns the shapes of observations and actions of one seat, which are the same for all seats.
     fn spec(&self) -> &Spec;
@@ -19,11 +19,12 @@ pub trait VecEnv: Send {
     /// If an environment fails.
     fn reset(&mut self, rows: Rows<'_>) -> Result<()>;
 
-    /// Returns the seed of the present episode of seat `n`, with which [`begin`](VecEnv::begin) starts it again in any seat.
+    /// Returns the seed of the present episode of seat `n`, with which [`begin`](VecEnv::begin) starts it again in any
+    /// seat.
     fn episode_seed(&self, n: usize) -> u64;
 
-    /// Starts the episode of `seeds[n]` in each seat `n` and writes its first observation. Later episodes are not affected:
-    /// their seeds are still the next ones of the seat's stream.
+    /// Starts the episode of `seeds[n]` in each seat `n` and writes its first observation. Later episodes are not
+    /// affected: their seeds are still the next ones of the seat's stream.
     ///
     /// # Errors
     /// If an environment fails.
@@ -70,7 +71,8 @@ pub trait VecEnv: Send {
     /// Returns the number of lives left in seat `n`; `None` where the environment has no lives.
     fn lives(&self, n: usize) -> Option<u32>;
 
-    /// Starts to record the sound of seat `n` and returns the sample rate in Hz; see [`Env::listen`](crate::Env::listen).
+    /// Starts to record the sound of seat `n` and returns the sample rate in Hz; see
+    /// [`Env::listen`](crate::Env::listen).
     fn listen(&mut self, _n: usize) -> Option<u32> {
         None
     }
@@ -93,11 +95,12 @@ pub trait VecEnv: Send {
     /// Draws the present state of seat `n` for people; see [`Env::draw`](crate::Env::draw).
     fn draw(&self, n: usize, canvas: &mut Canvas);
 
-    /// Returns the global number of the seat that the last call served, which an error message names when that call fails.
+    /// Returns the global number of the seat that the last call served, which an error message names when that call
+    /// fails.
     fn serving(&self) -> u32;
 
-    /// Appends the state of seat `n` to `out`, including its random stream and running episode. Where several seats share one
-    /// world, the first of them saves the world.
+    /// Appends the state of seat `n` to `out`, including its random stream and running episode. Where several seats
+    /// share one world, the first of them saves the world.
     ///
     /// # Errors
     /// If an environment cannot give its state.
@@ -110,7 +113,8 @@ pub trait VecEnv: Send {
     fn load(&mut self, n: usize, bytes: &[u8]) -> Result<()>;
 }
 
-/// Appends the state of every seat of all `envs` to `out`. The bytes do not depend on how seats are divided between `envs`.
+/// Appends the state of every seat of all `envs` to `out`. The bytes do not depend on how seats are divided between
+/// `envs`.
 ///
 /// # Errors
 /// If an environment cannot give its state.

@@ -1,4 +1,4 @@
-//! The settings of an Atari game, and which of them can be played by.
+//! The settings of an Atari game, and the checks of their values.
 
 use rl_core::{Error, Result};
 use serde::Deserialize;
@@ -6,80 +6,83 @@ use serde::Deserialize;
 use super::PROTOCOLS;
 use crate::settings::check_stack;
 
-/// The `[env]` table, and the game from the environment's name.
+/// Configuration of [`Atari`](super::Atari): its `[env]` table, and the game from the environment's name.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct AtariConfig {
-    /// The ROM's name in snake case.
+    /// Name of the ROM in snake case, such as `ms_pacman`.
     pub game: String,
-    /// The protocol that these values follow; every report names it.
+    /// Name of the protocol that these values follow, for reports.
     pub protocol: String,
-    /// Emulator frames that an action is held for.
+    /// Number of emulator frames per agent step (frame skip), in which the action is held.
     pub frame_skip: u32,
-    /// Probability that the console repeats the previous action in a frame, drawn inside ALE.
+    /// Probability per frame that the console repeats the previous action (sticky actions), in
+    /// `[0, 1)`; drawn inside ALE.
     pub sticky: f32,
-    /// An episode begins with 1 to this many frames without action; 0 is none.
+    /// Largest number of no-op frames that an episode begins with, drawn uniformly from 1 on; 0 for none.
     pub noops: u32,
-    /// Whether FIRE is pressed for one step after a reset and after a lost life, in games whose actions hold FIRE. After a lost
-    /// life it takes the place of the action that was chosen, which is what a learner keeps of that step.
+    /// Whether FIRE is pressed for one agent step after a reset and after a lost life, in games whose action set has
+    /// FIRE. After a lost life FIRE replaces the action of the agent, while a learner still stores the action that was
+    /// chosen.
     pub fire_reset: bool,
-    /// The action set.
+    /// Action set of the environment.
     pub actions: Actions,
-    /// Frames after which an episode is truncated, as ALE counts them: with no-ops, FIRE and the way to a mode.
+    /// Number of emulator frames after which an episode is truncated, as ALE counts them: including no-ops, FIRE and
+    /// the frames in which a reset selects the game mode.
     pub max_frames: u32,
-    /// Colours of an observation.
+    /// Colour format of an observation.
     pub format: Format,
-    /// Width of an observation in pixels.
+    /// Width of an observation in pixels, at most that of the screen (160).
     pub width: usize,
-    /// Height of an observation in pixels.
+    /// Height of an observation in pixels, at most that of the screen (210 or 250).
     pub height: usize,
-    /// How many observations a policy sees.
+    /// Number of consecutive observations that a policy sees (frame stack).
     pub stack: usize,
-    /// The game's mode.
+    /// Game mode.
     pub mode: Mode,
-    /// The console's difficulty switches.
+    /// Setting of the console's difficulty switches.
     pub difficulty: Mode,
 }
 
-/// Which actions an index chooses from.
+/// Action set of an Atari environment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Actions {
-    /// Those that do something in the game.
+    /// ALE's minimal action set: actions that have an effect in the game.
     Minimal,
-    /// All that the console knows, 18 in nearly every game.
+    /// ALE's legal action set: all 18 actions of the joystick in nearly every game.
     Full,
 }
 
-/// Colours of an observation.
+/// Colour format of an Atari observation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Format {
-    /// Luminance as ALE computes it.
+    /// One channel: luminance as ALE computes it.
     Gray,
-    /// Red, green and blue.
+    /// Three channels: red, green and blue.
     Rgb,
 }
 
-/// A game's mode or difficulty.
+/// Game mode or difficulty of an Atari game.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(untagged, expecting = "expected \"default\" or a number among the game's modes or difficulties")]
 pub enum Mode {
-    /// One of those that the game has.
+    /// Number of a mode or difficulty of the game.
     Number(u32),
-    /// What ALE starts the game with, not always 0 (Backgammon has difficulty 3 alone).
+    /// The one that ALE starts the game with, which is not always 0 (Backgammon has difficulty 3 alone).
     Named(DefaultMode),
 }
 
-/// The word `default`.
+/// The word `default` as the value of a [`Mode`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 pub enum DefaultMode {
-    /// The only one.
+    /// The word `default`.
     #[serde(rename = "default")]
     Default,
 }
 
-/// Refuses values that no game can be played by.
+/// Refuses values that are out of range in every game.
 pub(super) fn check(config: &AtariConfig) -> Result<()> {
     let positive = [
         ("env.frame_skip", u64::from(config.frame_skip)),
@@ -104,7 +107,8 @@ pub(super) fn check(config: &AtariConfig) -> Result<()> {
     Ok(())
 }
 
-/// Refuses a cap that is reached before the agent acts; `begun` are the frames of the reset that count.
+/// Refuses a `max_frames` that is reached before the agent acts; `begun` is the number of frames that ALE counts in a
+/// reset.
 pub(super) fn leaves_steps(config: &AtariConfig, begun: u32) -> Result<()> {
     let fire = if config.fire_reset { config.frame_skip } else { 0 };
     let opening = begun.saturating_add(config.noops).saturating_add(fire);

@@ -15,7 +15,7 @@ use serde::{Deserialize, Serialize};
 use super::config::{Actions, AtariConfig, Format, Mode, check, leaves_steps, one_of, refuse};
 use crate::area::{Area, Size};
 
-/// What the joystick does in each of ALE's actions, by its number.
+/// Names of ALE's actions, by their number.
 const NAMES: [&str; 18] = [
     "no-op",
     "fire",
@@ -37,18 +37,19 @@ const NAMES: [&str; 18] = [
     "down left fire",
 ];
 
-/// A console with a game, and the episode that it plays.
+/// The Atari environment: a console with one game, and Gymnasium's `AtariPreprocessing` by keys of [`AtariConfig`]. It
+/// observes one frame, `[height, width, 1 or 3]`, and takes one discrete action of the action set.
 #[derive(Debug)]
 pub struct Atari {
     config: AtariConfig,
     ale: Ale,
-    /// ALE's number of each action.
+    /// ALE's number of each action of the action set.
     actions: Vec<i32>,
     start: Start,
     eye: Eye,
-    /// The frame before the present one.
+    /// Screen of the frame before the present one, as palette indices.
     before: Vec<u8>,
-    /// Samples of the last step, where somebody listens.
+    /// Sound samples of the last step; `None` unless somebody listens.
     sound: Option<Vec<u8>>,
     episode: Episode,
 }
@@ -56,13 +57,13 @@ pub struct Atari {
 /// How an episode starts.
 #[derive(Debug)]
 enum Start {
-    /// From this state of the console.
+    /// From this saved state of the console.
     State(Vec<u8>),
-    /// From a console switched on anew, because actions stick in the game's reset as the episode's seed has it.
+    /// From a console that is switched on anew, because the game's reset draws sticky actions from the episode seed.
     Reload,
 }
 
-/// What an episode remembers beside the console.
+/// State of an episode beside that of the console.
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 struct Episode {
     lives: u32,
@@ -152,6 +153,8 @@ impl Env for Atari {
         Ok(())
     }
 
+    /// Holds an action for the frame skip, or until the game is over, and writes the maximum of the last two frames.
+    ///
     /// # Panics
     /// If the action is not one of the action set.
     fn step(&mut self, act: Act<'_>, obs: Obs<'_>) -> Result<Step> {
@@ -223,7 +226,7 @@ impl Env for Atari {
         self.actions.iter().map(|&action| NAMES[action as usize].to_owned()).collect()
     }
 
-    /// The whole screen in colours; pixels of the console are twice as wide as they are high.
+    /// Draws the whole screen in colours, 320 pixels wide: pixels of the console are twice as wide as they are high.
     fn draw(&self, canvas: &mut Canvas) {
         let (height, width) = self.ale.screen_size();
         let palette = self.ale.palette();
@@ -236,19 +239,19 @@ impl Env for Atari {
 }
 
 impl Atari {
-    /// The console, for comparison with other implementations.
+    /// Returns the emulated console, for comparison with other implementations.
     pub fn console(&self) -> &Ale {
         &self.ale
     }
 
-    /// Forgets what the last step sounded like.
+    /// Clears the sound of the last step.
     fn hush(&mut self) {
         if let Some(sound) = &mut self.sound {
             sound.clear();
         }
     }
 
-    /// Starts an episode of which `sticky` seeds the generator inside ALE.
+    /// Starts an episode; `sticky` is the seed of ALE's generator of sticky actions.
     fn begin(&mut self, sticky: u32) -> Result<()> {
         match &self.start {
             Start::State(state) => {
@@ -264,7 +267,7 @@ impl Atari {
         Ok(())
     }
 
-    /// One frame before the agent acts; a game that ends here begins again.
+    /// Plays one frame before the agent acts (no-op or FIRE); a game that ends here begins again.
     fn open(&mut self, action: i32, sticky: u32) -> Result<()> {
         self.ale.act(action).map_err(error)?;
         if self.ale.game_over() { self.begin(sticky) } else { Ok(()) }
@@ -285,7 +288,7 @@ impl Eye {
     }
 }
 
-/// A console as Gymnasium's `reset(seed=…)` leaves it.
+/// Makes a console with mode and difficulty set, in the state that Gymnasium's `reset(seed=…)` leaves it in.
 fn switch_on(rom: &Rom, config: &AtariConfig, sticky: u32) -> Result<Ale> {
     let mut ale = Ale::new(rom, config.sticky, sticky).map_err(error)?;
     if let Mode::Number(mode) = config.mode {
@@ -300,7 +303,7 @@ fn switch_on(rom: &Rom, config: &AtariConfig, sticky: u32) -> Result<Ale> {
     Ok(ale)
 }
 
-/// Finds out how episodes start, from a console that was switched on with `seed`.
+/// Determines how episodes start, from a console that was switched on with `seed`.
 fn start(ale: &mut Ale, config: &AtariConfig, seed: u32) -> ale_sys::Result<Start> {
     let (mut state, mut seeded) = (Vec::new(), Vec::new());
     ale.save(&mut state)?;
@@ -310,7 +313,7 @@ fn start(ale: &mut Ale, config: &AtariConfig, seed: u32) -> ale_sys::Result<Star
     Ok(if state == seeded || config.sticky == 0.0 { Start::State(state) } else { Start::Reload })
 }
 
-/// ALE's errors in the words of the core.
+/// Converts an error of `ale_sys` into one of `rl_core`.
 fn error(error: ale_sys::Error) -> Error {
     let message = error.to_string();
     match error {

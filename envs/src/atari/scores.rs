@@ -62,7 +62,7 @@ const SCORES: [(&str, f64, f64); 57] = [
     ("zaxxon", 32.5, 9_173.3),
 ];
 
-/// Random and human score of `game`, where they are published.
+/// Returns the scores `(random, human)` of `game`; `None` where none are published.
 pub(crate) fn scores(game: &str) -> Option<(f64, f64)> {
     SCORES.iter().find(|(name, ..)| *name == game).map(|&(_, random, human)| (random, human))
 }

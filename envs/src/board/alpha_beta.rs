@@ -1,30 +1,31 @@
-//! A player that looks a fixed number of moves ahead and trusts a rule of thumb beyond them.
+//! A player by alpha-beta search to a fixed depth, with a heuristic evaluation at the leaves.
 //! Source: Knuth and Moore 1975, "An analysis of alpha-beta pruning", in its fail-soft form.
 
 use rl_core::{Game, GameResult, Rng};
 
-/// What a won game counts, far beyond any rule of thumb; one that is won sooner counts more.
+/// Value of a won game, far beyond any heuristic value; one that is won sooner counts more.
 const WON: i32 = 1 << 24;
 
-/// Looks `depth` moves ahead.
+/// A player of the game `G` by alpha-beta search to a fixed depth, counted in moves of both sides.
 #[derive(Clone, Copy, Debug)]
 pub struct AlphaBeta<G> {
     depth: u32,
-    /// What a position that is not over is worth to the side to move, within ±2²⁰.
+    /// Heuristic value of an unfinished position for the side to move, within ±2²⁰.
     thumb: fn(&G) -> i32,
 }
 
 impl<G: Game> AlphaBeta<G> {
-    /// A player by the rule `thumb`.
+    /// Makes a player that searches `depth` moves ahead. `thumb` is the heuristic value of an unfinished position for
+    /// the side to move, within ±2²⁰.
     ///
     /// # Panics
-    /// If `depth` is 0: there is no move to look at.
+    /// If `depth` is 0.
     pub fn new(depth: u32, thumb: fn(&G) -> i32) -> Self {
         assert!(depth > 0, "alpha-beta looks a move ahead at least");
         Self { depth, thumb }
     }
 
-    /// One of the best moves, each with the same probability.
+    /// Chooses a best move for the side to move; equally good moves have the same probability.
     ///
     /// # Panics
     /// If the game is over.
@@ -45,7 +46,8 @@ impl<G: Game> AlphaBeta<G> {
         chosen.expect("a game that goes on has a legal move")
     }
 
-    /// Worth to the side to move; exact between `alpha` and `beta`, else a bound on that side.
+    /// Returns the value of `position` for the side to move: exact between `alpha` and `beta`, else a bound on that
+    /// side.
     fn value(&self, position: &G, depth: u32, mut alpha: i32, beta: i32) -> i32 {
         match position.outcome() {
             Some(GameResult::Drawn) => return 0,
@@ -72,7 +74,8 @@ fn after<G: Game>(position: &G, action: usize) -> G {
     next
 }
 
-/// Moves from the middle outwards: on a board that is where the good ones are, and a good one first spares the others.
+/// Lists all moves from the middle outwards: good moves are often in the middle, and trying them first prunes the
+/// others.
 fn middle_first<G: Game>() -> impl Iterator<Item = usize> {
     let middle = (G::ACTIONS - 1) / 2;
     (0..G::ACTIONS).map(move |i| if i % 2 == 0 { middle - i / 2 } else { middle + i.div_ceil(2) })

@@ -23,7 +23,7 @@ pub use thumb::thumb;
 use crate::board::alpha_beta::AlphaBeta;
 use crate::settings::bad;
 
-/// The entry of the table of environments; its protocols say who is played against.
+/// Table entry `connectfour`; its protocols choose the opponent: `self-play`, `random` or `alphabeta4`.
 pub const ENTRY: EnvEntry = EnvEntry {
     protocols: &[
         ("self-play", include_str!("../../../presets/protocol/self-play.toml")),
@@ -36,42 +36,43 @@ pub const ENTRY: EnvEntry = EnvEntry {
     )
 };
 
-/// The `[env]` table.
+/// Configuration of [`ConnectFour`], as its `[env]` table.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Config {
-    /// What the rest follows; a name for reports.
+    /// Name of the protocol that the other keys follow, for reports.
     pub protocol: String,
-    /// Who makes the other side's moves.
+    /// Who makes the moves of the other side.
     pub opponent: Opponent,
-    /// Moves that the opponent `alphabeta` looks ahead.
+    /// Search depth of the opponent `alphabeta`, in moves of both sides; from 1 to 10.
     pub depth: u32,
-    /// Fewest and most random moves that a game begins with, before anybody chooses one.
+    /// Smallest and largest number of uniformly random moves, of both sides, that a game begins with; at most 6.
     pub random_plies: [u32; 2],
 }
 
-/// Who makes the other side's moves.
+/// Opponent in [`ConnectFour`]: who makes the moves of the other side.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Opponent {
-    /// The seat itself.
+    /// The seat plays both sides in turn (self-play).
     Oneself,
-    /// Any legal move.
+    /// Uniformly random legal moves.
     Random,
-    /// [`AlphaBeta`] by the rule of [`thumb`].
+    /// [`AlphaBeta`] search with the heuristic [`thumb`].
     AlphaBeta,
 }
 
-/// Random moves after which no game is over yet: the seventh stone may complete a line.
+/// Largest number of random moves after which no game is over yet: the seventh stone may complete a line.
 const MOST_RANDOM: u32 = 6;
-/// Beyond it a move takes seconds.
+/// Largest search depth; beyond it a move takes seconds.
 const MOST_DEPTH: u32 = 10;
 
-/// The environment.
+/// The Connect Four environment. It observes the planes of [`Position`] for the side to move, `vector [6 · 7 · 2]`,
+/// with an action mask, and takes one discrete action, the column from 0 to 6.
 #[derive(Clone, Debug)]
 pub struct ConnectFour {
     random_plies: [u32; 2],
-    /// Who answers, unless the seat itself does.
+    /// Opponent that answers each move; `None` where the seat plays both sides.
     answers: Option<Answers>,
     state: State,
 }
@@ -86,7 +87,7 @@ enum Answers {
 #[derive(Clone, Debug, Serialize, Deserialize)]
 struct State {
     position: Position,
-    /// Draws the first moves and those of the opponent.
+    /// Generator of the random first moves and of the opponent's moves.
     rng: Rng,
 }
 
@@ -101,7 +102,7 @@ impl State {
 }
 
 impl ConnectFour {
-    /// What the game brought who made the last move, once it is over.
+    /// Returns the reward of the side that made the last move; `None` while the game goes on.
     fn earned(&self) -> Option<f32> {
         self.state.position.outcome().map(GameResult::reversed).map(GameResult::value)
     }

@@ -12,23 +12,24 @@ use rl_core::{
 };
 use serde::{Deserialize, Serialize};
 
-/// The game by the rules of Sutton and Barto.
+/// Table entry `blackjack`: Gymnasium's Blackjack-v1 by the rules of Sutton and Barto.
 pub const ENTRY: EnvEntry = EnvEntry::single::<Blackjack>(
     "Draw cards to 21 against a dealer (Gymnasium's Blackjack-v1)",
     include_str!("../../../presets/env/blackjack.toml"),
 );
 
-/// The `[env]` table.
+/// Configuration of [`Blackjack`], as its `[env]` table. A natural is a total of 21 with two cards.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Config {
-    /// Whether a win by a natural pays 1.5; ignored under `sab`.
+    /// Whether a win with a natural pays 1.5 instead of 1; ignored under [`sab`](Self::sab).
     pub natural: bool,
-    /// Whether a natural wins against whatever is none.
+    /// Whether the rules are those of Sutton and Barto: a natural wins, with reward 1, unless the dealer has one too.
     pub sab: bool,
 }
 
-/// The environment.
+/// The Blackjack environment. It observes the player's total, the dealer's first card and whether an ace counts 11,
+/// `symbols [3]`, and takes one discrete action: stick (0) or hit (1).
 #[derive(Clone, Debug)]
 pub struct Blackjack {
     config: Config,
@@ -52,7 +53,7 @@ struct Drawn {
     count: u8,
 }
 
-/// Cards of the longest hand: twenty-one aces, and the one that busts it.
+/// Number of cards of the longest hand: twenty-one aces, and the card that busts the hand.
 const MOST: usize = 22;
 
 const STICK: u32 = 0;
@@ -63,10 +64,10 @@ const DEALER_STANDS: u8 = 17;
 /// Values of cards, aces as 1, and how many of the 13 ranks have each.
 const RANKS: [(u8, u8); 10] = [(1, 1), (2, 1), (3, 1), (4, 1), (5, 1), (6, 1), (7, 1), (8, 1), (9, 1), (10, 4)];
 
-/// What counts of a hand.
+/// Summary of a hand that decides its score.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Hand {
-    /// With aces as 1.
+    /// Sum of the cards, with aces as 1.
     sum: u8,
     ace: bool,
     cards: u8,
@@ -96,7 +97,7 @@ impl Hand {
         self.cards == 2 && self.total() == BEST
     }
 
-    /// What is compared: nothing where the hand is bust.
+    /// Returns the score by which hands are compared: the total, or 0 where the hand is bust.
     fn score(self) -> u8 {
         if self.bust() { 0 } else { self.total() }
     }
@@ -118,7 +119,7 @@ impl Drawn {
         self.cards().iter().fold(Hand::EMPTY, |hand, &card| hand.with(card))
     }
 
-    /// Whether they can have been drawn: nobody draws to a hand that is bust.
+    /// Whether a game can lead to these cards: nobody draws to a hand that is bust.
     fn is_sound(&self) -> bool {
         let count = usize::from(self.count);
         (2..=MOST).contains(&count)
@@ -139,7 +140,7 @@ impl State {
 }
 
 impl Config {
-    /// What a player who sticks is paid.
+    /// Returns the reward of a player who sticks, against the dealer's final hand.
     fn settle(&self, player: Hand, dealer: Hand) -> f64 {
         let won = f64::from(i8::from(player.score() > dealer.score()) - i8::from(player.score() < dealer.score()));
         match (self.sab, player.natural()) {
@@ -230,7 +231,7 @@ impl Env for Blackjack {
     }
 }
 
-/// Hands that differ to the rules: hard totals of 4 to 31, soft ones of 12 to 21, and a natural.
+/// Number of hands that the rules tell apart: hard totals of 4 to 31, soft totals of 12 to 21, and a natural.
 const HANDS: usize = 28 + 10 + 1;
 
 fn hand(number: usize) -> Hand {
@@ -250,7 +251,8 @@ fn number(hand: Hand) -> usize {
     }
 }
 
-/// State `(shown - 1) · HANDS + number(player)`; the dealer's hidden card is part of the outcomes of sticking.
+/// Builds the finite MDP, whose states are `(shown - 1) · HANDS + number(player)`; the dealer's hidden card is part of
+/// the outcomes of sticking.
 fn table(config: &Config) -> FiniteMdp {
     let state = |player: Hand, shown: u8| usize::from(shown - 1) * HANDS + number(player);
     let mut start = vec![0.0; RANKS.len() * HANDS];
@@ -291,7 +293,7 @@ fn table(config: &Config) -> FiniteMdp {
     FiniteMdp::new(start, None, outcomes).expect("cards are drawn with probability 1").showing(shows, Vec::new())
 }
 
-/// Values of a card and their probabilities.
+/// Lists the values of a drawn card and their probabilities.
 fn cards() -> impl Iterator<Item = (u8, f64)> {
     RANKS.into_iter().map(|(card, ranks)| (card, f64::from(ranks) / 13.0))
 }

@@ -15,7 +15,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::settings::{bad, check_limit};
 
-/// Acrobot of 500 steps.
+/// Table entry `acrobot`: Gymnasium's Acrobot-v1, with episodes of at most 500 steps.
 pub const ENTRY: EnvEntry = EnvEntry::single::<Acrobot>(
     "Swing the end of two links above a line, as fast as possible (Gymnasium's Acrobot-v1)",
     include_str!("../../../presets/env/acrobot.toml"),
@@ -27,24 +27,25 @@ const MOMENT: f64 = 1.0; // kg m², of a link
 const GRAVITY: f64 = 9.8; // m/s²
 const TICK: f64 = 0.2; // s
 const MAX_SPEEDS: [f64; 2] = [4.0 * PI, 9.0 * PI]; // rad/s
-/// How far above the bar the lower end has to come.
+/// Height above the bar that the lower end has to reach.
 const LINE: f64 = 1.0; // m
-/// A thousand times the motor's torque turns a link some ten times in a tick.
+/// Largest noise: a thousand times the motor's torque turns a link some ten times in a tick.
 const MOST_NOISE: f64 = 1000.0; // N m
-/// Initial values are uniform in plus and minus this.
+/// Initial angles and velocities are uniform in plus and minus this, in rad and rad/s.
 const START: f64 = 0.1;
 
-/// The `[env]` table.
+/// Configuration of [`Acrobot`], as its `[env]` table.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Config {
-    /// Every torque is off by up to this, uniformly, in newton metres.
+    /// Largest noise added to each torque, uniform in plus and minus this, in N m; from 0 to 1000.
     pub torque_noise: f64,
-    /// Steps after which an episode is truncated.
+    /// Number of steps after which an episode is truncated.
     pub max_steps: u32,
 }
 
-/// The environment.
+/// The Acrobot environment. It observes the cosine and sine of both angles and both angular velocities, `vector [6]`,
+/// and takes one discrete action out of 3, the torque of -1, 0 or 1 N m.
 #[derive(Clone, Debug)]
 pub struct Acrobot {
     config: Config,
@@ -58,11 +59,12 @@ struct State {
     rng: Rng,
 }
 
-/// Angle of the upper link, angle between the links, and their velocities.
+/// Angle of the upper link, angle between the links, and the angular velocities of both, in rad and rad/s.
 type Links = [f64; 4];
 
 impl Acrobot {
-    /// Starts an episode from given angles and angular velocities, without noise of its own seed.
+    /// Starts an episode from given angles (rad) and angular velocities (rad/s); torque noise goes on with the present
+    /// random generator.
     pub fn start_from(&mut self, links: Links) {
         (self.state.links, self.state.steps) = (links, 0);
     }
@@ -75,7 +77,7 @@ impl Acrobot {
     }
 }
 
-/// Velocities and accelerations under a torque between the links.
+/// Computes the time derivative of `links` (velocities and accelerations) under a torque between the links, in N m.
 fn motion([upper, between, upper_speed, between_speed]: Links, torque: f64) -> Links {
     let (sin, cos) = (libm::sin(between), libm::cos(between));
     let d1 = CENTRE * CENTRE + (1.0 + CENTRE * CENTRE + 2.0 * CENTRE * cos) + MOMENT + MOMENT;
@@ -108,7 +110,7 @@ fn tick(links: Links, torque: f64) -> Links {
     ]
 }
 
-/// The same angle between -π and π; speeds are bounded, so that a few turns are all there is to take off.
+/// Wraps an angle into [-π, π]; speeds are bounded, so that there are only a few turns to take off.
 fn wrap(mut angle: f64) -> f64 {
     while angle > PI {
         angle -= TAU;
@@ -119,7 +121,7 @@ fn wrap(mut angle: f64) -> f64 {
     angle
 }
 
-/// How far the lower end is above the bar, in metres.
+/// Height of the lower end above the bar, in metres.
 fn height([upper, between, ..]: Links) -> f64 {
     -libm::cos(upper) - libm::cos(between + upper)
 }

@@ -12,13 +12,13 @@ use serde::{Deserialize, Serialize};
 
 use crate::settings::{Observe, check_limit};
 
-/// CartPole of 500 steps.
+/// Table entry `cartpole`: Gymnasium's CartPole-v1, with episodes of at most 500 steps.
 pub const ENTRY: EnvEntry = EnvEntry::single::<CartPole>(
     "Balance a pole on a cart for 500 steps (Gymnasium's CartPole-v1)",
     include_str!("../../../presets/env/cartpole.toml"),
 );
 
-/// CartPole of 200 steps.
+/// Table entry `cartpole-v0`: Gymnasium's CartPole-v0, with episodes of at most 200 steps.
 pub const ENTRY_V0: EnvEntry = EnvEntry {
     id: "cartpole-v0",
     ..EnvEntry::single::<CartPole>(
@@ -27,7 +27,7 @@ pub const ENTRY_V0: EnvEntry = EnvEntry {
     )
 };
 
-/// CartPole of 500 steps without velocities.
+/// Table entry `cartpole-positions`: CartPole of at most 500 steps, partially observed, without velocities.
 pub const ENTRY_POSITIONS: EnvEntry = EnvEntry {
     id: "cartpole-positions",
     ..EnvEntry::single::<CartPole>(
@@ -47,24 +47,26 @@ const TICK: f64 = 0.02; // s
 const X_LIMIT: f64 = 2.4;
 /// Angles beyond which the pole has fallen: 12 degrees in radians.
 const ANGLE_LIMIT: f64 = 12.0 * 2.0 * std::f64::consts::PI / 360.0;
-/// What no position, angle or velocity reaches, in their units.
+/// Bound that no position, angle or velocity reaches within an episode, in m, rad, m/s and rad/s.
 const FARTHEST: f64 = 100.0;
-/// Initial values are uniform in plus and minus this.
+/// Initial values are uniform in plus and minus this, in m, rad, m/s and rad/s.
 const START: f64 = 0.05;
 
-/// The `[env]` table.
+/// Configuration of [`CartPole`], as its `[env]` table.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Config {
-    /// Rewards 0 for every step and −1 for the one that ends the episode, instead of 1 for every step.
+    /// Whether the reward is −1 for the step that terminates the episode and 0 for all others, instead of 1 for every
+    /// step.
     pub sutton_barto_reward: bool,
-    /// Whether velocities are shown.
+    /// Whether velocities are observed.
     pub observe: Observe,
-    /// Steps after which an episode is truncated.
+    /// Number of steps after which an episode is truncated.
     pub max_steps: u32,
 }
 
-/// The environment.
+/// The CartPole environment. It observes position, velocity, angle and angular velocity, `vector [4]`, or position and
+/// angle alone, `vector [2]`, and takes one discrete action: push to the left (0) or to the right (1).
 #[derive(Clone, Debug)]
 pub struct CartPole {
     config: Config,
@@ -81,7 +83,7 @@ struct State {
 }
 
 impl CartPole {
-    /// Starts an episode from given values of position, velocity, angle and angular velocity.
+    /// Starts an episode from given position (m), velocity (m/s), angle (rad) and angular velocity (rad/s).
     pub fn start_from(&mut self, [x, x_dot, angle, angle_dot]: [f64; 4]) {
         self.state = State { x, x_dot, angle, angle_dot, steps: 0 };
     }
@@ -114,7 +116,7 @@ impl State {
         self.x.abs() > X_LIMIT || self.angle.abs() > ANGLE_LIMIT
     }
 
-    /// Whether an episode can come there: it ends long before any value is as large.
+    /// Whether an episode can reach this state: it ends long before any value is as large as [`FARTHEST`].
     fn is_sound(&self) -> bool {
         [self.x, self.x_dot, self.angle, self.angle_dot].iter().all(|value| value.abs() <= FARTHEST)
     }
@@ -185,7 +187,7 @@ impl Env for CartPole {
     }
 }
 
-/// The picture: 600 × 400, drawn at twice the size and halved.
+/// Picture of cart and pole: 600 × 400 pixels, drawn at twice the size and halved.
 struct Scene {
     x: f64,
     angle: f64,

@@ -8,7 +8,7 @@ use rl_core::{Act, Canvas, End, Env, EnvEntry, Obs, Result, Spec, Step, save_pos
 pub use super::valley::Config;
 use super::valley::{Car, GRAVITY, LEFT, MAX_SPEED, RIGHT};
 
-/// MountainCar of 200 steps.
+/// Table entry `mountaincar`: Gymnasium's MountainCar-v0, with episodes of at most 200 steps.
 pub const ENTRY: EnvEntry = EnvEntry::single::<MountainCar>(
     "Climb out of a valley with a weak engine, as fast as possible (Gymnasium's MountainCar-v0)",
     include_str!("../../../presets/env/mountaincar.toml"),
@@ -17,7 +17,8 @@ pub const ENTRY: EnvEntry = EnvEntry::single::<MountainCar>(
 const FORCE: f64 = 0.001;
 const GOAL: f64 = 0.5; // m
 
-/// The environment.
+/// The MountainCar environment. It observes position and velocity, `vector [2]`, and takes one discrete action: push to
+/// the left (0), not at all (1) or to the right (2).
 #[derive(Clone, Debug)]
 pub struct MountainCar {
     config: Config,
@@ -25,7 +26,7 @@ pub struct MountainCar {
 }
 
 impl MountainCar {
-    /// Starts an episode from a given position and velocity.
+    /// Starts an episode from a given position (m) and velocity (m per step).
     pub fn start_from(&mut self, state: [f64; 2]) {
         self.car = Car::at(state);
     }

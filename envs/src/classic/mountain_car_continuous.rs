@@ -10,7 +10,7 @@ use rl_core::{Act, Bound, Canvas, End, Env, EnvEntry, Obs, Result, Spec, Step, s
 pub use super::valley::Config;
 use super::valley::{Car, GRAVITY, LEFT, MAX_SPEED, RIGHT};
 
-/// MountainCarContinuous of 999 steps.
+/// Table entry `mountaincar-continuous`: Gymnasium's MountainCarContinuous-v0, with episodes of at most 999 steps.
 pub const ENTRY: EnvEntry = EnvEntry::single::<MountainCarContinuous>(
     "Climb out of a valley with a weak engine, sparing fuel (Gymnasium's MountainCarContinuous-v0)",
     include_str!("../../../presets/env/mountaincar-continuous.toml"),
@@ -21,7 +21,8 @@ const GOAL: f64 = 0.45; // m
 /// The force that the engine gives at most, either way.
 const FORCE: f32 = 1.0;
 
-/// The environment.
+/// The MountainCarContinuous environment. It observes position and velocity, `vector [2]`, and takes one continuous
+/// action, the force in [-1, 1].
 #[derive(Clone, Debug)]
 pub struct MountainCarContinuous {
     config: Config,
@@ -29,13 +30,14 @@ pub struct MountainCarContinuous {
 }
 
 impl MountainCarContinuous {
-    /// Starts an episode from a given position and velocity.
+    /// Starts an episode from a given position (m) and velocity (m per step).
     pub fn start_from(&mut self, state: [f64; 2]) {
         self.car = Car::at(state);
     }
 
-    /// Whether the goal is reached. `kept` rounds to the precision that the state has before the step; as `f64` holds the
-    /// exact result of one operation on two `f32`, rounding it afterwards is `f32` arithmetic.
+    /// Moves the car by one step and returns whether it has reached the goal. `kept` rounds to the precision of the
+    /// state before the step; as `f64` holds the exact result of one operation on two `f32`, rounding afterwards is
+    /// `f32` arithmetic.
     fn drive(&mut self, action: f32, kept: fn(f64) -> f64) -> bool {
         let Car { position, velocity, steps } = &mut self.car;
         let pull = GRAVITY * libm::cos(kept(3.0 * *position));

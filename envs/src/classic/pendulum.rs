@@ -18,7 +18,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::settings::{check_finite, check_limit};
 
-/// Pendulum of 200 steps.
+/// Table entry `pendulum`: Gymnasium's Pendulum-v1, with episodes of 200 steps.
 pub const ENTRY: EnvEntry = EnvEntry::single::<Pendulum>(
     "Swing a rod up and hold it there with a weak motor (Gymnasium's Pendulum-v1)",
     include_str!("../../../presets/env/pendulum.toml"),
@@ -32,17 +32,18 @@ const MAX_TORQUE: f32 = 2.0; // N m
 /// Initial speeds are uniform in plus and minus this.
 const START_SPEED: f64 = 1.0; // rad/s
 
-/// The `[env]` table.
+/// Configuration of [`Pendulum`], as its `[env]` table.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Config {
     /// Acceleration of gravity, in m/s².
     pub g: f64,
-    /// Steps after which an episode is truncated.
+    /// Number of steps after which an episode is truncated.
     pub max_steps: u32,
 }
 
-/// The environment.
+/// The Pendulum environment. It observes the cosine and sine of the angle and the angular velocity, `vector [3]`, and
+/// takes one continuous action, the torque in [-2, 2] N m.
 #[derive(Clone, Debug)]
 pub struct Pendulum {
     config: Config,
@@ -59,7 +60,7 @@ struct State {
 }
 
 impl Pendulum {
-    /// Starts an episode from a given angle and angular velocity.
+    /// Starts an episode from a given angle (rad, 0 upright) and angular velocity (rad/s).
     pub fn start_from(&mut self, [angle, speed]: [f64; 2]) {
         self.state = State { angle, speed, torque: 0.0, steps: 0 };
     }
@@ -71,7 +72,7 @@ impl Pendulum {
 }
 
 impl State {
-    /// What it costs to be here and to apply this torque.
+    /// Returns the cost (negative reward) of applying `torque`, in N m, in this state.
     fn cost(&self, torque: f32) -> f64 {
         let from_upright = (self.angle + PI).rem_euclid(TAU) - PI;
         from_upright * from_upright + 0.1 * (self.speed * self.speed) + f64::from(0.001 * (torque * torque))
@@ -87,7 +88,7 @@ impl State {
         self.steps += 1;
     }
 
-    /// Whether a pendulum can be there: turns add up, but not beyond what its speed allows in 2³² steps.
+    /// Whether an episode can reach this state: the angle is not wrapped, but its speed bounds it within 2³² steps.
     fn is_sound(&self) -> bool {
         self.angle.abs() <= 2e9 && self.speed.abs() <= MAX_SPEED && self.torque.abs() <= MAX_TORQUE
     }
@@ -156,7 +157,7 @@ const TORQUE: Rgb888 = Rgb888::new(0xD6, 0x45, 0x50);
 const SIDE: i32 = 800; // pixels, drawn at twice the size and halved
 const REACH: f64 = 290.0; // pixels from axle to tip
 
-/// The rod on its dial, and an arrow around the motor that grows with the torque.
+/// Draws the rod on a dial, and an arrow around the motor that grows with the torque.
 fn draw(state: &State, canvas: &mut Canvas) {
     let axle = Point::new(SIDE / 2, SIDE / 2);
     let polar = |angle: f64, radius: f64| {

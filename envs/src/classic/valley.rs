@@ -11,20 +11,20 @@ use serde::{Deserialize, Serialize};
 
 use crate::settings::{check_finite, check_limit};
 
-/// The left wall, where a car stops.
+/// Position of the left wall, which stops the car.
 pub(super) const LEFT: f64 = -1.2; // m
-/// The end of the road behind the goal.
+/// Position of the right end of the road, behind the goal.
 pub(super) const RIGHT: f64 = 0.6; // m
 pub(super) const MAX_SPEED: f64 = 0.07; // m per step, either way
 pub(super) const GRAVITY: f64 = 0.0025;
 
-/// The `[env]` table.
+/// Configuration of MountainCar and MountainCarContinuous, as their `[env]` table.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Config {
-    /// Slowest velocity at which the goal counts as reached, in metres per step.
+    /// Smallest velocity at which the goal counts as reached, in metres per step.
     pub goal_velocity: f64,
-    /// Steps after which an episode is truncated.
+    /// Number of steps after which an episode is truncated.
     pub max_steps: u32,
 }
 
@@ -36,7 +36,7 @@ impl Config {
     }
 }
 
-/// A car and how long it has driven.
+/// State of an episode: position (m) and velocity (m per step) of the car, and the number of steps.
 #[derive(Clone, Copy, Debug, PartialEq, Default, Serialize, Deserialize)]
 pub(super) struct Car {
     pub(super) position: f64,
@@ -49,7 +49,7 @@ impl Car {
         Self { position, velocity, steps: 0 }
     }
 
-    /// At rest near the bottom.
+    /// Returns the initial state of the episode `seed`: at rest near the bottom, uniformly in [-0.6, -0.4) m.
     pub(super) fn start(seed: u64) -> Self {
         Self::at([Rng::episode(seed).uniform(-0.6, -0.4), 0.0])
     }
@@ -68,7 +68,7 @@ impl Car {
         Ok(car)
     }
 
-    /// Draws 600 × 400 pixels, at twice the size and halved.
+    /// Draws the valley, the flag at `goal` (m) and the car: 600 × 400 pixels, drawn at twice the size and halved.
     pub(super) fn draw(&self, goal: f64, canvas: &mut Canvas) {
         canvas.begin(WIDTH as usize, HEIGHT as usize, SKY);
         canvas.fill(&Circle::with_center(Point::new(210, 170), 130), SUN);
@@ -130,13 +130,13 @@ fn metres(x: i32) -> f64 {
     ORIGIN + f64::from(x) / METRE
 }
 
-/// The place of the road at `x` metres.
+/// Returns the pixel of the road at `x` metres.
 fn ground(x: f64) -> Point {
     let height = 0.45 * libm::sin(3.0 * x) + 0.55;
     Point::new(((x - ORIGIN) * METRE) as i32, (780.0 - height * METRE) as i32)
 }
 
-/// One pixel wide, from `top` to the bottom.
+/// Returns the pixel column `x` from `top` to the bottom of the picture.
 fn column(x: i32, top: i32) -> Rectangle {
     Rectangle::new(Point::new(x, top), Size::new(1, (HEIGHT - top).max(0) as u32))
 }

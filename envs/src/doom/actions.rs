@@ -1,14 +1,14 @@
-//! What an agent's action presses.
+//! From an agent's action to the values of the engine's buttons.
 
 use rl_core::{Act, Bound, Spec};
 use vizdoom::Button;
 
-/// Combinations beyond which buttons are pressed one at a time.
+/// Largest number of button combinations; where there are more, buttons are pressed one at a time.
 const MOST: usize = 64;
-/// How far an analogue button goes where the configuration sets no bound, in degrees or map units a tic.
+/// Bound of a delta button where the configuration sets none, in degrees or map units per tic.
 const UNBOUNDED: f32 = 180.0;
 
-/// Buttons of which one at most is pressed at a time.
+/// Groups of buttons of which at most one is pressed at a time.
 const OPPOSITES: &[&[Button]] = &[
     &[Button::MoveLeft, Button::MoveRight],
     &[Button::TurnLeft, Button::TurnRight],
@@ -17,18 +17,19 @@ const OPPOSITES: &[&[Button]] = &[
     &[Button::MoveUp, Button::MoveDown],
 ];
 
-/// How actions become values of buttons.
+/// Mapping from actions to values of buttons.
 #[derive(Clone, Debug)]
 pub(super) enum Actions {
-    /// One of these rows.
+    /// One discrete action that selects a row of button values.
     Set(Vec<Box<[f64]>>),
-    /// A value for each button, the binary ones first: places of those, and of the analogue ones with their bounds.
+    /// One action per button: discrete ones for the buttons at the indices `binary`, then continuous ones for the
+    /// buttons at the indices of `delta`, with their bounds.
     Every { binary: Vec<usize>, delta: Vec<(usize, f32)> },
 }
 
 impl Actions {
-    /// Every combination without opposites, nothing first; where those are many, nothing and each button alone. Buttons with
-    /// an amount are not pressed.
+    /// Makes a set of all combinations of binary buttons without opposites, the empty one first; where those are more
+    /// than 64, of nothing and each binary button alone. Delta buttons are never pressed.
     pub(super) fn set(buttons: &[Button]) -> Self {
         let mut rows = vec![vec![0.0; buttons.len()].into_boxed_slice()];
         let mut done: Vec<Button> = Vec::new();
@@ -54,7 +55,8 @@ impl Actions {
         Actions::Set(rows)
     }
 
-    /// A value for each of `buttons`; `most` bounds those with an amount, in the engine's order, 0 being no bound.
+    /// Makes one action per button of `buttons`; `most` are the bounds of the five delta buttons, in the engine's
+    /// order, where 0 stands for 180.
     pub(super) fn every(buttons: &[Button], most: &[f64; 5]) -> Self {
         let binary = (0..buttons.len()).filter(|&at| buttons[at].is_binary()).collect();
         let bound = |button: Button| match most[button.number() - (Button::ALL.len() - most.len())] {
@@ -65,7 +67,7 @@ impl Actions {
         Actions::Every { binary, delta: delta.collect() }
     }
 
-    /// Adds the actions to a specification.
+    /// Writes the action spaces into `spec`.
     pub(super) fn describe(&self, spec: &mut Spec) {
         match self {
             Actions::Set(rows) => spec.discrete = [rows.len() as u32].into(),
@@ -76,7 +78,8 @@ impl Actions {
         }
     }
 
-    /// What each row presses; empty where every button has a value of its own.
+    /// Names the values of the single discrete action, such as `move left + attack`; empty where each button has its
+    /// own.
     pub(super) fn names(&self, buttons: &[Button]) -> Vec<String> {
         let Actions::Set(rows) = self else { return Vec::new() };
         let words = |row: &[f64]| {
@@ -86,7 +89,7 @@ impl Actions {
         rows.iter().map(|row| words(row)).map(|name| if name.is_empty() { "no-op".to_owned() } else { name }).collect()
     }
 
-    /// Writes the values of all buttons.
+    /// Writes the values of all buttons under the action `act` of one seat into `row`.
     pub(super) fn press(&self, act: Act<'_>, row: &mut [f64]) {
         match self {
             Actions::Set(rows) => row.copy_from_slice(&rows[act.discrete[0] as usize]),

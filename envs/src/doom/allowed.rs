@@ -11,7 +11,7 @@ use vizdoom::Config;
 
 use super::setup::refuse;
 
-/// Switches that say what is played.
+/// Command-line switches that a `.cfg` may give: they only decide what is played.
 const SWITCHES: [&str; 14] = [
     "-altdeath",
     "-avg",
@@ -29,10 +29,10 @@ const SWITCHES: [&str; 14] = [
     "-turbo",
 ];
 
-/// Beginnings of variables' names: every variable that is called so is a number or a colour.
+/// Prefixes of console variables that a `.cfg` may set: every variable with such a name is a number or a colour.
 const FAMILIES: [&str; 6] = ["am_", "cl_", "compat_", "hud_", "r_", "sv_"];
 
-/// Other variables.
+/// Other console variables that a `.cfg` may set.
 const VARIABLES: [&str; 29] = [
     "alwaysapplydmflags",
     "autoaim",
@@ -65,9 +65,11 @@ const VARIABLES: [&str; 29] = [
     "viz_spectator",
 ];
 
-/// Characters of a word that an error shows.
+/// Largest number of characters of a refused word that an error shows.
 const SHOWN: usize = 60;
 
+/// Checks that the settings of a `.cfg` file only decide what is played.
+///
 /// # Errors
 /// If the settings, which `file` holds, would have the engine run a program or write a file.
 pub(super) fn check(settings: &Config, file: &Path) -> Result<()> {
@@ -88,7 +90,7 @@ pub(super) fn check(settings: &Config, file: &Path) -> Result<()> {
     Ok(())
 }
 
-/// Whether the engine takes a word for a setting of the game, or for the value of one.
+/// Whether a `.cfg` may pass `word` to the engine: as a listed switch or variable, or as a plain value.
 fn is_taken(word: &str) -> bool {
     let word = word.to_ascii_lowercase();
     let plain = |text: &str, others: &str| text.chars().all(|c| c.is_ascii_alphanumeric() || others.contains(c));

@@ -15,30 +15,30 @@ use super::eye::Eye;
 use super::setup::{DoomConfig, Setup, refuse, translated};
 use super::shaping::Before;
 
-/// What a deathmatch is: the dead come back by themselves after a second, far from others and safe for a moment, and nobody's
-/// aim is helped. Arguments of the `.cfg` follow, and win.
+/// Engine arguments of every match: a deathmatch in which dead players respawn by themselves after a second, far from
+/// others and protected for a moment, without autoaim. Arguments of the `.cfg` follow and override them.
 const RULES: &str = "-deathmatch +sv_forcerespawn 1 +sv_noautoaim 1 +sv_respawnprotect 1 +sv_spawnfarthest 1";
 
-/// Tic with which a match begins at the earliest; before it engines find their step.
+/// Earliest tic at which agents act; in the tics before it the engines synchronise.
 const START: u32 = 40;
 
-/// A match and the episode that it plays.
+/// A match, all of whose players act together, and the episode that it plays.
 #[derive(Debug)]
 pub(super) struct Arena {
     setup: Setup,
     spec: Spec,
-    /// Started by the first episode.
+    /// Running match; `None` before the first episode and after an engine died.
     game: Option<Match>,
     next: Option<Next>,
     episode: Episode,
-    /// Which player the first seat is; the others follow it.
+    /// Index of the player that the first seat controls; the other seats control the players after it, cyclically.
     first: usize,
     seats: Vec<Seat>,
-    /// Values of all buttons.
+    /// Buffer of the values of all buttons.
     row: Vec<f64>,
 }
 
-/// What one seat has, beside its player.
+/// State of one seat beside its player in the engine.
 #[derive(Debug)]
 struct Seat {
     eye: Eye,
@@ -48,7 +48,8 @@ struct Seat {
     bonus: f32,
 }
 
-/// A match that starts while another is played. Dropped, it is waited for, so that no engine outlives its environment.
+/// A match that is started in a thread while another is played. Dropping it waits for the thread, so that no engine
+/// outlives its environment.
 #[derive(Debug)]
 struct Next {
     seed: u64,
@@ -68,6 +69,8 @@ impl Drop for Next {
 }
 
 impl Arena {
+    /// Makes an arena of `config.players` seats; no engine is started yet.
+    ///
     /// # Errors
     /// If a value is out of range, or a file is missing or cannot be read.
     pub(super) fn new(config: &DoomConfig) -> Result<Self> {
@@ -87,17 +90,17 @@ impl Arena {
         Ok(Self { setup, spec, game: None, next: None, episode, first: 0, seats, row })
     }
 
-    /// Shapes of one seat.
+    /// Returns the shapes of observations and actions of one seat.
     pub(super) fn spec(&self) -> &Spec {
         &self.spec
     }
 
-    /// How many play.
+    /// Returns the number of players, which is that of seats.
     pub(super) fn players(&self) -> usize {
         self.seats.len()
     }
 
-    /// Lets the match of this seed start, in a thread of its own, in case that it is the next.
+    /// Starts the engines of the episode `seed` in a thread of their own, in the expectation that it is the next one.
     pub(super) fn prepare(&mut self, seed: u64) {
         if self.next.as_ref().is_some_and(|next| next.seed == seed) {
             return;
@@ -109,7 +112,7 @@ impl Arena {
         self.next = Some(Next { seed, starting });
     }
 
-    /// Begins the match of this seed. Returns what may be drawn from further.
+    /// Begins the episode `seed` with new engines, and returns the episode's random generator for further draws.
     ///
     /// # Errors
     /// If an engine fails.
@@ -131,21 +134,22 @@ impl Arena {
         Ok(rng)
     }
 
-    /// Plays the actions of all seats, `[players, ..]`, and says how the step ended for all, and how many tics it took.
+    /// Plays the actions of all seats, `[players, ..]`, and returns how the step ended, which is the same for all, and
+    /// the number of tics that it took.
     ///
     /// # Errors
-    /// If an engine fails; then the match is no more.
+    /// If an engine fails, which ends the match.
     pub(super) fn step(&mut self, act: Act<'_>) -> Result<(End, u32)> {
         self.episode.note(act);
         self.play(act)
     }
 
-    /// What the last step earned a seat: its frags, and the bonus of the shaping.
+    /// Returns the reward of a seat in the last step (its change in frags), and its shaping reward.
     pub(super) fn earned(&self, seat: usize) -> (f32, f32) {
         (self.seats[seat].reward, self.seats[seat].bonus)
     }
 
-    /// Writes what a seat sees.
+    /// Writes the observation of a seat.
     ///
     /// # Panics
     /// If no match has begun.
@@ -154,12 +158,12 @@ impl Arena {
         look(&mut self.seats[seat].eye, &players[(self.first + seat) % players.len()], &self.setup, obs);
     }
 
-    /// Draws what a seat saw last.
+    /// Draws the screen that a seat observed last.
     pub(super) fn draw(&self, seat: usize, canvas: &mut Canvas) {
         self.seats[seat].eye.draw(canvas);
     }
 
-    /// What there is to compare in a seat.
+    /// Lists the facts of a seat's player, with its frags; see [`rl_core::Env::facts`].
     pub(super) fn facts(&self, seat: usize) -> Vec<(&'static str, Info)> {
         let Some(game) = &self.game else { return Vec::new() };
         let players = game.players();
@@ -169,25 +173,25 @@ impl Arena {
         facts
     }
 
-    /// Hashes of the files that are played from.
+    /// Lists name and hash of each file that is played from.
     pub(super) fn assets(&self) -> Vec<(String, String)> {
         self.setup.assets()
     }
 
-    /// What the values of the discrete action do.
+    /// Names the values of the single discrete action.
     pub(super) fn action_names(&self) -> Vec<String> {
         self.setup.action_names()
     }
 
-    /// Appends the seed and the actions of the present match.
+    /// Appends the state to `out`: the seed and all actions of the present episode.
     pub(super) fn save(&self, out: &mut Vec<u8>) -> Result<()> {
         save_postcard(&self.episode, out)
     }
 
-    /// Plays the match again that was saved.
+    /// Restores a saved episode by playing its actions again from the start.
     ///
     /// # Errors
-    /// If `bytes` is no match of so many players, or an engine fails.
+    /// If `bytes` is no episode of this number of players and this spec, or an engine fails.
     pub(super) fn load(&mut self, bytes: &[u8]) -> Result<()> {
         let episode = Episode::load(bytes, &self.spec, self.seats.len())?;
         self.begin(episode.seed)?;
@@ -224,7 +228,7 @@ impl Arena {
     }
 }
 
-/// Starts the match of an episode.
+/// Starts the engines of the episode `seed`.
 fn start(setup: &Setup, seed: u64) -> vizdoom::Result<Match> {
     Match::start_of(&setup.settings, setup.config.players, Rng::episode(seed).u32(), &setup.package)
 }

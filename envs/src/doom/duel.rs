@@ -7,14 +7,15 @@ use super::FAMILY;
 use super::arena::Arena;
 use super::setup::DoomConfig;
 
-/// A seat among players who act at random.
+/// A Doom deathmatch in which one seat plays against opponents who take uniformly random actions; its reward is its
+/// frags.
 #[derive(Debug)]
 pub struct Duel {
     arena: Arena,
-    /// Draws what the others do.
+    /// Generator of the opponents' actions.
     rng: Rng,
     bonus: f32,
-    /// Actions of all players, the seat's first.
+    /// Actions of all players, those of the seat first.
     discrete: Vec<u32>,
     continuous: Vec<f32>,
 }

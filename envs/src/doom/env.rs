@@ -13,17 +13,19 @@ use super::eye::Eye;
 use super::setup::{DoomConfig, EngineSeed, Setup, translated};
 use super::shaping::Before;
 
-/// An engine and the episode that it plays.
+/// The single-player Doom environment, with one engine process per seat. It observes a frame
+/// `[height, width, channels]` and, if wanted, game variables, and takes one discrete action (a combination of buttons)
+/// or one action per button.
 #[derive(Debug)]
 pub struct Doom {
     setup: Setup,
     eye: Eye,
-    /// Started by the first reset.
+    /// Running engine; `None` before the first reset and after the engine died.
     game: Option<Game>,
     before: Before,
     bonus: f32,
     episode: Episode,
-    /// Values of all buttons.
+    /// Buffer of the values of all buttons.
     row: Vec<f64>,
 }
 
@@ -108,7 +110,7 @@ impl Env for Doom {
 }
 
 impl Doom {
-    /// The engine, once an episode has begun.
+    /// Returns the running game, for tests and comparison; `None` before the first reset and after the engine died.
     pub fn game(&self) -> Option<&Game> {
         self.game.as_ref()
     }
@@ -155,7 +157,7 @@ impl Doom {
         Ok(Step { reward: reward as f32, end, frames })
     }
 
-    /// Sees to it that an engine that failed is not asked again.
+    /// Drops the engine where `done` is an error, so that the next reset starts another, and converts the error.
     fn lost_if<T>(&mut self, done: vizdoom::Result<T>) -> Result<T> {
         done.map_err(|error| {
             self.game = None;
@@ -169,12 +171,12 @@ impl Doom {
     }
 }
 
-/// Does `work`, where `pin` on the core of this thread.
+/// Runs `work`; if `pin`, with this thread and the engine pinned to one core.
 fn on_core<T>(pin: bool, game: &mut Game, work: impl FnOnce(&mut Game) -> vizdoom::Result<T>) -> vizdoom::Result<T> {
     if pin { game.pinned(work) } else { work(game) }
 }
 
-/// Writes what a player sees.
+/// Writes the observation of the player of `game`: its frame and, if configured, its game variables.
 pub(super) fn look(eye: &mut Eye, game: &Game, setup: &Setup, obs: &mut Obs<'_>) {
     eye.look(game, &mut *obs.frame);
     if setup.config.variables {
@@ -183,7 +185,7 @@ pub(super) fn look(eye: &mut Eye, game: &Game, setup: &Setup, obs: &mut Obs<'_>)
     }
 }
 
-/// What Python tells of a state too.
+/// Lists what ViZDoom's Python interface reports of a state too: tic, game variables, and checksums of the buffers.
 pub(super) fn facts(game: &Game, settings: &Config) -> Vec<(&'static str, Info)> {
     let variables = settings.available_game_variables.iter().map(|&variable| game.variable(variable)).collect();
     let mut facts = vec![("tic", Info::Count(game.tic().into())), ("variables", Info::Numbers(variables))];

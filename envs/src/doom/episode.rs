@@ -1,27 +1,27 @@
-//! What an episode of Doom follows from: the seed that it began with, and the actions.
+//! Seed and actions of an episode of Doom, from which a saved state is replayed.
 
 use rl_core::{Act, Error, Result, Spec, load_postcard};
 use serde::{Deserialize, Serialize};
 
 use super::FAMILY;
 
-/// Steps that are noted without asking for memory: half an hour by four tics.
+/// Number of steps that are noted without allocating: half an hour of play at four tics per step.
 const STEPS: usize = 16_000;
 
-/// An episode's seed and actions.
+/// Seed of an episode and the actions of all its steps.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub(super) struct Episode {
     pub(super) seed: u64,
-    /// Episodes that this engine's generator has begun.
+    /// Number of episodes that the present engine has begun, and for which it has drawn seeds.
     pub(super) drawn: u32,
-    /// One after the other, of all players.
+    /// Discrete actions, `[steps, players, discrete]`.
     discrete: Vec<u8>,
     continuous: Vec<f32>,
     steps: u32,
 }
 
 impl Episode {
-    /// None yet, with room for the actions of `players`.
+    /// Makes an empty episode with room for the actions of `players` players.
     pub(super) fn new(spec: &Spec, players: usize) -> Self {
         Self {
             discrete: Vec::with_capacity(STEPS * players * spec.discrete.len()),
@@ -30,24 +30,24 @@ impl Episode {
         }
     }
 
-    /// Another one.
+    /// Forgets all actions and begins the episode `seed`.
     pub(super) fn begin(&mut self, seed: u64) {
         (self.seed, self.steps) = (seed, 0);
         self.discrete.clear();
         self.continuous.clear();
     }
 
-    /// Notes what all players do.
+    /// Appends the actions of all players in one step.
     pub(super) fn note(&mut self, act: Act<'_>) {
         self.discrete.extend(act.discrete.iter().map(|&value| value as u8));
         self.continuous.extend_from_slice(act.continuous);
         self.steps += 1;
     }
 
-    /// Reads one that was saved.
+    /// Deserialises a saved episode.
     ///
     /// # Errors
-    /// If it is none of so many players with actions of `spec`.
+    /// If `bytes` is no episode of `players` players with the action spaces of `spec`.
     pub(super) fn load(bytes: &[u8], spec: &Spec, players: usize) -> Result<Self> {
         let this: Self = load_postcard(FAMILY, bytes)?;
         let state = |message: &str| Error::State { part: FAMILY.to_owned(), message: message.to_owned() };
@@ -63,17 +63,17 @@ impl Episode {
         Ok(this)
     }
 
-    /// Becomes one that was saved, in the memory that is here: there is room in it for the steps that follow.
+    /// Copies `saved` into the buffers of this episode, which keep their room for the steps that follow.
     pub(super) fn take(&mut self, saved: &Self) {
         (self.seed, self.drawn, self.steps) = (saved.seed, saved.drawn, saved.steps);
         self.discrete.clone_from(&saved.discrete);
         self.continuous.clone_from(&saved.continuous);
     }
 
-    /// Does every action again.
+    /// Calls `play` with the actions of every step, in order.
     ///
     /// # Errors
-    /// That of `play`.
+    /// If `play` fails, with its error.
     pub(super) fn replay(&self, mut play: impl FnMut(Act<'_>) -> Result<()>) -> Result<()> {
         let steps = self.steps as usize;
         let values: Vec<u32> = self.discrete.iter().map(|&value| value.into()).collect();

@@ -6,17 +6,17 @@ use vizdoom::{Buffer, Config, Game, ScreenFormat};
 
 use crate::area::{Area, Size};
 
-/// A buffer that an agent may see.
+/// A buffer of the engine that an agent may observe, as channels of a frame.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Shown {
-    /// The view.
+    /// ViZDoom's screen buffer: the view of the player, in the channels of `env.format`.
     Screen,
-    /// How far it is away.
+    /// ViZDoom's depth buffer: the distance of each pixel, one channel.
     Depth,
-    /// Which thing is seen where.
+    /// ViZDoom's labels buffer: the object that is seen at each pixel, one channel.
     Labels,
-    /// The map.
+    /// ViZDoom's automap buffer: the map from above, in the channels of `env.format`.
     Automap,
 }
 
@@ -31,7 +31,7 @@ impl Shown {
     }
 }
 
-/// Looks at the engine's buffers.
+/// Reads the engine's buffers and resizes them to an observation.
 #[derive(Debug)]
 pub(super) struct Eye {
     shown: Vec<Shown>,
@@ -39,15 +39,18 @@ pub(super) struct Eye {
     source: Size,
     target: Size,
     shrinking: Shrinking,
-    /// A buffer but the screen as the engine has it, one plane of pixels that lie side by side, and a plane shrunk.
+    /// Copy of an engine's buffer other than the screen; `plane` is one of its channels, and `small` that channel
+    /// resized.
     raw: Vec<u8>,
     plane: Vec<u8>,
     small: Vec<u8>,
-    /// The screen, for people.
+    /// Copy of the screen buffer, which is also drawn for people.
     screen: Vec<u8>,
 }
 
 impl Eye {
+    /// Makes an eye that observes the buffers `shown`, resized to `target`.
+    ///
     /// # Errors
     /// If an observation would be larger than the screen, or its format has no channels to show.
     pub(super) fn new(config: &Config, shown: &[Shown], target: Size) -> Result<Self> {
@@ -80,13 +83,13 @@ impl Eye {
         })
     }
 
-    /// Height, width and channels of an observation.
+    /// Returns height, width and number of channels of an observation.
     pub(super) fn shape(&self) -> [usize; 3] {
         let channels = self.shown.iter().map(|&shown| self.channels(shown)).sum();
         [self.target.height, self.target.width, channels]
     }
 
-    /// Takes the screen, for people.
+    /// Copies the screen buffer, for [`draw`](Self::draw).
     pub(super) fn see(&mut self, game: &Game) {
         game.copy(Buffer::Screen, &mut self.screen);
     }
@@ -123,7 +126,7 @@ impl Eye {
         }
     }
 
-    /// Draws the screen as it was when it was last looked at, in its own size.
+    /// Draws the screen of the last observation in its full size.
     pub(super) fn draw(&self, canvas: &mut Canvas) {
         canvas.resize(self.source.width, self.source.height);
         let pixels = self.source.width * self.source.height;
@@ -148,14 +151,14 @@ impl Eye {
     }
 }
 
-/// How a plane becomes smaller: to the bits of `Area`, without a palette and in whole numbers where that is as good.
+/// How a plane is resized: with the same bits as [`Area`], but in whole numbers where that is enough.
 #[derive(Debug)]
 enum Shrinking {
-    /// It stays as it is.
+    /// Keeps the size.
     No,
-    /// To a half in both directions; so wide it was.
+    /// Halves both sides; holds the width of the source.
     Half(usize),
-    /// To any size.
+    /// Resizes to any size.
     Area(Area<1>, Box<[[f32; 1]; 256]>),
 }
 

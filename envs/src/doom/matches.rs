@@ -10,10 +10,10 @@ use super::FAMILY;
 use super::arena::Arena;
 use super::setup::{DoomConfig, refuse};
 
-/// Engines that may be gone in a row before it is an error.
+/// Number of matches lost in a row at one reset, of which the last is reported as an error.
 const PATIENCE: u32 = 3;
 
-/// A [`VecEnv`] of matches.
+/// A [`VecEnv`] of Doom deathmatches under self-play: each group of `players` consecutive seats plays one match.
 #[derive(Debug)]
 pub struct Matches {
     spec: Spec,
@@ -23,34 +23,34 @@ pub struct Matches {
     losses: Vec<String>,
 }
 
-/// A match and who sits at it.
+/// A match and the running episodes of its seats.
 #[derive(Debug)]
 struct Seated {
     arena: Arena,
     run: Run,
-    /// What each seat has earned.
+    /// Running episode of each seat.
     episodes: Vec<Episode>,
 }
 
-/// What a match remembers beside its world.
+/// State of a match beside its world.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 struct Run {
-    /// Episode seeds, one after the other.
+    /// Generator of the seeds of successive episodes.
     rng: Rng,
-    /// That of the present episode.
+    /// Seed of the present episode.
     seed: u64,
     age: u32,
     over: bool,
 }
 
-/// What the first seat of a match saves for all of them: the run, and the world.
+/// State that the first seat of a match saves for all of its seats: the run, and the world.
 type World = Option<(Run, Vec<u8>)>;
 
 impl Matches {
-    /// Seats of `seating`, the first so many of which play the first match.
+    /// Makes the matches of the seats of `seating`, the first `config.players` of which play the first match.
     ///
     /// # Errors
-    /// If they are no whole matches, or a value is out of range.
+    /// If the number of seats is no multiple of that of players, a value is out of range, or a file is missing.
     pub fn new(config: &DoomConfig, seating: &Seating) -> Result<Self> {
         let (players, seats) = (config.players, seating.seats.len());
         if seats % players != 0 || seats == 0 {
@@ -71,7 +71,7 @@ impl Matches {
         Ok(Self { spec, players, matches, serving: seating.seats.start, losses: Vec::new() })
     }
 
-    /// The match of seat `n`, and the seat's number there.
+    /// Returns the match of seat `n`, and the seat's index within the match.
     fn at(&self, n: usize) -> (&Seated, usize) {
         (&self.matches[n / self.players], n % self.players)
     }
@@ -105,7 +105,7 @@ impl Seated {
         self.begin(seed)
     }
 
-    /// Writes the row of a reset, whose first seat has the number `first` in it.
+    /// Writes the reset rows of all seats of this match, of which the first has the index `first` in `rows`.
     fn show_reset(&mut self, spec: &Spec, first: usize, rows: &mut Rows<'_>) {
         for n in 0..self.episodes.len() {
             let row = first + n;

@@ -16,55 +16,56 @@ use super::shaping::Shaping;
 use crate::area::Size;
 use crate::settings::check_stack;
 
-/// The `[env]` table, and the scenario from the environment's name.
+/// Configuration of all Doom environments: the `[env]` table, and the scenario from the environment's name.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct DoomConfig {
-    /// Name of the scenario's `.cfg` in the package.
+    /// Name of the scenario, which is that of its `.cfg` in ViZDoom's package.
     pub scenario: String,
-    /// Path of a `.cfg` of one's own; empty for the scenario's.
+    /// Path of another `.cfg` to play; empty for that of the scenario.
     pub config: String,
     // Recordings made before there were matches do not have these three.
-    /// What the next two follow; a name for reports.
+    /// Name of the protocol that `players` and `opponent` follow, for reports.
     #[serde(default)]
     pub protocol: String,
-    /// Who play, an engine each; more than one play a deathmatch, and the reward is theirs of frags.
+    /// Number of players, each with an engine of its own. Two or more play a deathmatch, in which a player's reward is
+    /// the change in its frags.
     #[serde(default = "one")]
     pub players: usize,
-    /// Who the other players are, where there are any.
+    /// Opponents in a deathmatch.
     #[serde(default = "oneself")]
     pub opponent: Opponent,
-    /// Difficulty, 1 to 5; 0 for that of the `.cfg`.
+    /// Doom's skill level (difficulty), 1 to 5; 0 for that of the `.cfg`.
     pub skill: u32,
-    /// Map; empty for that of the `.cfg`.
+    /// Name of the map, such as `map01`; empty for that of the `.cfg`.
     pub map: String,
-    /// Tics that an action is held for.
+    /// Number of tics (35 per second) per agent step, in which the action is held (frame skip).
     pub frame_repeat: u32,
-    /// Tics after which an episode is truncated, beside the limit of the `.cfg`; 0 for none.
+    /// Number of tics after which an episode is truncated, besides the limit of the `.cfg`; 0 for none.
     pub max_tics: u32,
-    /// Which buttons an action presses.
+    /// Action space: combinations of buttons, or a value per button.
     pub buttons: Buttons,
-    /// Size of what the engine draws, as `160x120`.
+    /// Size of the engine's screen in pixels, such as `160x120`; one of ViZDoom's resolutions.
     pub resolution: String,
-    /// How it draws: a format of ViZDoom's.
+    /// Pixel format of the engine's screen, such as `GRAY8` or `RGB24`; one of ViZDoom's formats.
     pub format: String,
-    /// What of it is seen.
+    /// Buffers of the engine that are observed, as channels in this order.
     pub observe: Vec<Shown>,
-    /// Width of an observation in pixels.
+    /// Width of an observation in pixels, at most that of the screen.
     pub width: usize,
-    /// Height of an observation in pixels.
+    /// Height of an observation in pixels, at most that of the screen.
     pub height: usize,
-    /// How many observations a policy sees.
+    /// Number of consecutive observations that a policy sees (frame stack).
     pub stack: usize,
-    /// Whether the variables of the `.cfg` are seen too, as they are.
+    /// Whether the game variables of the `.cfg` are observed as features, without scaling.
     pub variables: bool,
-    /// What a learner is paid beside the scenario's reward.
+    /// Shaping reward that learners receive in addition to the scenario's reward.
     pub shaping: Shaping,
-    /// Where the engine's seeds come from.
+    /// Source of the engine's seeds.
     pub engine_seed: EngineSeed,
-    /// Whether every episode has an engine of its own.
+    /// Whether a new engine is started for every episode, for scenarios whose episodes depend on earlier ones.
     pub exact: bool,
-    /// Whether a thread and the engine that it plays with keep to one core.
+    /// Whether a thread and the engine that it plays with are pinned to one core.
     #[serde(default)] // runs of before there was this key
     pub pin: bool,
 }
@@ -77,56 +78,58 @@ fn oneself() -> Opponent {
     Opponent::Oneself
 }
 
-/// Who the other players of a match are.
+/// Opponents in a Doom deathmatch: who controls the other players.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Opponent {
-    /// Seats too: as many of them as there are players sit together.
+    /// Other seats (self-play): each group of `players` consecutive seats plays one match.
     Oneself,
-    /// Any action.
+    /// Uniformly random actions.
     Random,
 }
 
-/// Which buttons an action presses.
+/// Action space of a Doom environment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Buttons {
-    /// A combination of them.
+    /// One discrete action: a combination of binary buttons without opposites.
     Set,
-    /// Each by a value of its own.
+    /// One action per button: discrete, 0 or 1, for binary buttons and continuous for delta buttons.
     All,
 }
 
-/// Where the engine's seeds come from.
+/// Source of the seeds that start the engine and its episodes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(untagged, expecting = "expected \"episode\" or a number below 2^32")]
 pub enum EngineSeed {
-    /// From a generator with this seed, as Python's `set_seed` does it: the first draw starts the engine, and each episode
-    /// takes the next.
+    /// A generator with this seed, as Python's `set_seed` makes it: its first draw starts the engine, and each episode
+    /// takes the next draw.
     Number(u32),
-    /// From the seed of the episode.
+    /// The episode seed, which makes an episode independent of those before it.
     Named(FromEpisode),
 }
 
-/// The word `episode`.
+/// The word `episode` as the value of an [`EngineSeed`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 pub enum FromEpisode {
-    /// The only one.
+    /// The word `episode`.
     #[serde(rename = "episode")]
     Episode,
 }
 
-/// The table, checked, and what follows from it.
+/// Checked configuration, and the engine's settings and actions that follow from it.
 #[derive(Clone, Debug)]
 pub(super) struct Setup {
     pub(super) config: DoomConfig,
-    /// Where the engine's package is.
+    /// Directory of ViZDoom's unpacked package.
     pub(super) package: PathBuf,
     pub(super) settings: Config,
     pub(super) actions: Actions,
 }
 
 impl Setup {
+    /// Checks a configuration, finds ViZDoom's package and reads the scenario's `.cfg`.
+    ///
     /// # Errors
     /// If a value is out of range, or a file is missing or cannot be read.
     pub(super) fn new(config: &DoomConfig) -> Result<Self> {
@@ -158,7 +161,7 @@ impl Setup {
         Ok(Self { config: config.clone(), package, settings, actions })
     }
 
-    /// What a player looks with.
+    /// Makes the [`Eye`] that writes the observations of one player.
     ///
     /// # Errors
     /// If an observation would be larger than the screen, or its format has no channels to show.
@@ -167,7 +170,7 @@ impl Setup {
         Eye::new(&self.settings, &self.config.observe, target)
     }
 
-    /// Shapes of what a player sees and does.
+    /// Returns the shapes of observations and actions of one player.
     pub(super) fn spec(&self, eye: &Eye) -> Spec {
         let vector = if self.config.variables { self.settings.available_game_variables.len() } else { 0 };
         let mut spec = Spec { frame: eye.shape(), stack: self.config.stack, vector, ..Spec::none() };
@@ -175,12 +178,13 @@ impl Setup {
         spec
     }
 
-    /// Tics that an action is held for which begins at `tic`: `env.max_tics` may leave fewer than asked for.
+    /// Returns the number of tics for which an action that begins at `tic` is held: `frame_repeat`, or as many as
+    /// `max_tics` leaves, at least 1.
     pub(super) fn held(&self, tic: u32) -> u32 {
         self.config.frame_repeat.min(self.last_tic().saturating_sub(tic).max(1))
     }
 
-    /// How a step ended that began at tic `from` and was to be `held` so long, and how many tics it took.
+    /// Returns how a step ended that began at tic `from` and was to last `held` tics, and how many tics it took.
     pub(super) fn ended(&self, game: &Game, from: u32, held: u32) -> (End, u32) {
         let cut = game.tic() >= self.last_tic();
         // A map that has ended is at tic 0 again.
@@ -188,7 +192,7 @@ impl Setup {
         (End::of(game.is_ended(), cut || game.is_timed_out()), tics)
     }
 
-    /// Tic with which an episode is truncated.
+    /// Returns the tic at which `max_tics` truncates an episode.
     fn last_tic(&self) -> u32 {
         match self.config.max_tics {
             0 => u32::MAX,
@@ -196,12 +200,12 @@ impl Setup {
         }
     }
 
-    /// What an action presses, where it is one of a set.
+    /// Names the values of the single discrete action; empty where each button has its own action.
     pub(super) fn action_names(&self) -> Vec<String> {
         self.actions.names(&self.settings.available_buttons)
     }
 
-    /// Hashes of the files that are played from, by name.
+    /// Lists name and SHA-256 hash of each file that is played from: the package, and another `.cfg` with its `.wad`.
     pub(super) fn assets(&self) -> Vec<(String, String)> {
         let mut assets = Vec::new();
         if let Ok(asset) = rl_assets::find("vizdoom") {
@@ -227,7 +231,7 @@ impl Setup {
     }
 }
 
-/// The `.cfg`, and what the table changes of it.
+/// Reads the `.cfg` and applies what the `[env]` table changes of it.
 fn settings(config: &DoomConfig, package: &Path) -> Result<Config> {
     let path = match config.config.as_str() {
         "" => package.join("vizdoom/scenarios").join(format!("{}.cfg", config.scenario)),
@@ -274,7 +278,7 @@ pub(super) fn refuse(key: &str, message: String) -> Error {
     Error::Config { key: format!("env.{key}"), message }
 }
 
-/// The engine's errors in the words of the core.
+/// Converts an error of `vizdoom` into one of `rl_core`.
 pub(super) fn translated(error: vizdoom::Error) -> Error {
     let message = error.to_string();
     match error {

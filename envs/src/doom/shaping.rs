@@ -1,25 +1,26 @@
-//! What a learner may be paid beside the reward of a scenario. Returns that are reported hold none of it.
+//! Shaping rewards that learners may receive in addition to the reward of a scenario. Reported returns do not include
+//! them.
 
 use serde::Deserialize;
 use vizdoom::{Game, Variable};
 
-/// A named shaping.
+/// Shaping reward per agent step of a Doom environment, by name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Shaping {
-    /// Nothing.
+    /// No shaping reward.
     None,
-    /// 1 when health is gained. Source: Sample Factory's `health_gathering`.
+    /// 1 for a step in which health is gained. Source: Sample Factory's `health_gathering`.
     Health,
-    /// What a shooter lives by: 5 for a kill, 0.05 a point of health gained or lost, -0.05 a round fired; those that are fired
-    /// in a step that changes the weapon are not counted.
+    /// 5 per kill, 0.05 per point of health gained, -0.05 per point of health lost and per round fired. Rounds that are
+    /// fired in a step that changes the weapon are not counted.
     Combat,
-    /// What a duel is decided by: 0.01 a point of damage done to others. Nothing for what is taken: rockets hurt those who
-    /// fire them too.
+    /// 0.01 per point of damage done to others. Damage taken costs nothing, since rockets also hurt the player who
+    /// fires them.
     Damage,
 }
 
-/// What the bonus is counted from.
+/// Game variables before a step, from which its shaping reward is computed.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Before {
     health: f64,
@@ -30,7 +31,7 @@ pub(super) struct Before {
 }
 
 impl Shaping {
-    /// What there is before a step.
+    /// Reads the game variables that this shaping depends on; the others stay 0.
     pub(super) fn read(self, game: &Game) -> Before {
         match self {
             Shaping::None => Before::default(),
@@ -46,7 +47,7 @@ impl Shaping {
         }
     }
 
-    /// What the step from there to `now` is worth.
+    /// Returns the shaping reward of the step from `before` to `now`.
     pub(super) fn bonus(self, before: Before, now: Before) -> f32 {
         let health = now.health.max(0.0) - before.health.max(0.0); // the dead may have less than none
         (match self {

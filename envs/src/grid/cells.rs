@@ -15,10 +15,10 @@ const COAT: Rgb888 = Rgb888::new(0xE0, 0x7A, 0x3F);
 const FACE: Rgb888 = Rgb888::new(0xFF, 0xE3, 0xC9);
 const EYE: Rgb888 = Rgb888::new(0x2B, 0x2B, 0x33);
 
-/// Pixels of a cell's side below which it has no room for text.
+/// Side of a cell in pixels below which it has no room for text.
 const LEGIBLE: i32 = 24;
 
-/// A canvas of square cells, drawn at twice its size and halved, but for the letters.
+/// Picture of square cells, drawn at twice its size and halved before letters are written.
 pub(super) struct Cells<'a> {
     canvas: &'a mut Canvas,
     columns: u32,
@@ -27,19 +27,19 @@ pub(super) struct Cells<'a> {
 }
 
 impl<'a> Cells<'a> {
-    /// Begins a picture whose cells are to be half of `side` in the end.
+    /// Begins a picture with cells of `side` pixels, which [`halve`](Self::halve) makes half as large.
     pub(super) fn begin(canvas: &'a mut Canvas, [rows, columns]: [u32; 2], side: i32, ground: Rgb888) -> Self {
         canvas.begin(columns as usize * side as usize, rows as usize * side as usize, ground);
         Self { canvas, columns, side }
     }
 
-    /// Smooths what was drawn; letters come after it.
+    /// Halves the picture, which smooths its edges; letters and numbers are written afterwards.
     pub(super) fn halve(&mut self) {
         self.canvas.halve();
         self.side /= 2;
     }
 
-    /// The upper left corner of a cell.
+    /// Returns the upper left corner of a cell in pixels; cells are numbered row by row.
     pub(super) fn corner(&self, cell: u32) -> Point {
         Point::new((cell % self.columns) as i32 * self.side, (cell / self.columns) as i32 * self.side)
     }
@@ -56,25 +56,25 @@ impl<'a> Cells<'a> {
         Size::new(self.part(width) as u32, self.part(height) as u32)
     }
 
-    /// Around its centre.
+    /// Fills a circle around its centre.
     pub(super) fn disc(&mut self, corner: Point, (x, y): (f64, f64), diameter: f64, color: Rgb888) {
         let disc = Circle::with_center(self.at(corner, x, y), self.part(diameter) as u32);
         self.canvas.fill(&disc, color);
     }
 
-    /// Around its centre.
+    /// Fills an ellipse around its centre.
     pub(super) fn oval(&mut self, corner: Point, (x, y): (f64, f64), (width, height): (f64, f64), color: Rgb888) {
         let oval = Ellipse::with_center(self.at(corner, x, y), self.size(width, height));
         self.canvas.fill(&oval, color);
     }
 
-    /// From its upper left corner.
+    /// Fills a rectangle from its upper left corner.
     pub(super) fn bar(&mut self, corner: Point, (x, y): (f64, f64), (width, height): (f64, f64), color: Rgb888) {
         let bar = Rectangle::new(self.at(corner, x, y), self.size(width, height));
         self.canvas.fill(&bar, color);
     }
 
-    /// A bar with round corners.
+    /// Fills a rectangle with round corners from its upper left corner.
     pub(super) fn slab(
         &mut self,
         corner: Point,
@@ -93,7 +93,7 @@ impl<'a> Cells<'a> {
         self.canvas.stroke(&line, color, self.part(width).max(1) as u32);
     }
 
-    /// The ground of a cell, with a seam to its neighbours.
+    /// Fills the ground of a cell, leaving a seam to its neighbours.
     pub(super) fn tile(&mut self, corner: Point, color: Rgb888) {
         self.slab(corner, (0.02, 0.02), (0.96, 0.96), 0.08, color);
     }
@@ -105,7 +105,7 @@ impl<'a> Cells<'a> {
         self.oval(corner, (0.445, 0.83), (0.26, 0.07), POST);
     }
 
-    /// A letter in the upper left corner, once the picture is halved.
+    /// Writes a letter into the upper left corner of a cell; called after [`halve`](Self::halve).
     pub(super) fn letter(&mut self, cell: u32, letter: &str) {
         if self.side < LEGIBLE {
             return;
@@ -116,7 +116,7 @@ impl<'a> Cells<'a> {
         let Ok(_) = Text::with_text_style(letter, at, font, style).draw(self.canvas);
     }
 
-    /// A number at the foot of a cell, once the picture is halved.
+    /// Writes a number at the foot of a cell; called after [`halve`](Self::halve).
     pub(super) fn number(&mut self, cell: u32, number: &str) {
         if self.side < LEGIBLE {
             return;
@@ -127,7 +127,7 @@ impl<'a> Cells<'a> {
         let Ok(_) = Text::with_text_style(number, at, font, style).draw(self.canvas);
     }
 
-    /// An arrow through the middle of a cell.
+    /// Draws an arrow through the middle of a cell in a direction of rows and columns.
     pub(super) fn arrow(&mut self, corner: Point, (down, right): (isize, isize)) {
         let (down, right) = (down as f64, right as f64);
         let place =
@@ -138,14 +138,14 @@ impl<'a> Cells<'a> {
         self.canvas.fill(&Triangle::new(tip, left, right), EYE);
     }
 
-    /// Somebody standing on the shadow of that colour.
+    /// Draws a standing figure with a shadow of the given colour.
     pub(super) fn walker(&mut self, corner: Point, shadow: Rgb888) {
         self.oval(corner, (0.5, 0.84), (0.44, 0.10), shadow);
         self.slab(corner, (0.34, 0.44), (0.32, 0.40), 0.14, COAT);
         self.head(corner, 0.36);
     }
 
-    /// The head of the walker at a height from the top.
+    /// Draws the head of the figure of [`walker`](Self::walker), at the height `y` from the top of the cell.
     pub(super) fn head(&mut self, corner: Point, y: f64) {
         self.disc(corner, (0.5, y), 0.34, COAT);
         self.disc(corner, (0.5, y + 0.02), 0.26, FACE);
@@ -153,7 +153,8 @@ impl<'a> Cells<'a> {
         self.disc(corner, (0.55, y), 0.045, EYE);
     }
 
-    /// An arrowhead on the side that the last action aimed at: where the walker stands and where it points may differ.
+    /// Draws an arrowhead on the side of the cell that the last action aimed at, which is not always where the agent
+    /// went.
     pub(super) fn aim(&mut self, corner: Point, (down, right): (isize, isize)) {
         let (down, right) = (down as f64, right as f64);
         let at = |along: f64, across: f64| {

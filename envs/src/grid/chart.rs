@@ -9,7 +9,7 @@ use super::cells::Cells;
 const WORST: Rgb888 = Rgb888::new(0xFD, 0xF3, 0xD7);
 const BEST: Rgb888 = Rgb888::new(0x62, 0xB5, 0x7F);
 
-/// A policy over the cells of a map.
+/// Picture of a deterministic policy and its state values over the cells of a map.
 pub(super) struct Chart<'a, F> {
     open: F,
     actions: &'a [u32],
@@ -20,15 +20,16 @@ pub(super) struct Chart<'a, F> {
 }
 
 impl<'a, F: Fn(u32) -> bool> Chart<'a, F> {
-    /// `actions` and `values` by cell; `directions` in rows and columns by action. Cells that are not `open`, where an
-    /// episode is over, have no say in what is pale and what is green.
+    /// Makes a chart from `actions` and `values` by cell, and `directions` in rows and columns by action. Cells that
+    /// are not `open`, where an episode is over, are left out of the range of values that colours span.
     pub(super) fn new(actions: &'a [u32], values: &'a [f64], directions: &'a [(isize, isize)], open: F) -> Self {
         let shown = || (0..).zip(values).filter(|&(cell, _)| open(cell)).map(|(_, &value)| value);
         let (lowest, highest) = (shown().fold(f64::INFINITY, f64::min), shown().fold(f64::NEG_INFINITY, f64::max));
         Self { open, actions, values, directions, lowest, highest }
     }
 
-    /// Paints all cells, those that are not open by `other`, and `letters` between arrows and values, which are not halved.
+    /// Paints all cells, those that are not open by `other`, halves the picture, and writes `letters` and values on
+    /// top.
     pub(super) fn paint(
         &self,
         cells: &mut Cells<'_>,

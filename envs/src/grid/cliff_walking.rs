@@ -11,13 +11,13 @@ use super::cells::Cells;
 use super::chart::Chart;
 use super::world::{Walk, Way, World};
 
-/// The cliff whose edge is firm.
+/// Table entry `cliffwalking`: Gymnasium's CliffWalking-v1, where every step goes where it was meant to.
 pub const ENTRY: EnvEntry = EnvEntry::single::<CliffWalking>(
     "Walk along a cliff without falling off it (Gymnasium's CliffWalking-v1)",
     include_str!("../../../presets/env/cliffwalking.toml"),
 );
 
-/// The cliff on which a step may slip.
+/// Table entry `cliffwalking-slippery`: Gymnasium's CliffWalkingSlippery-v1, where a step may slip to either side.
 pub const ENTRY_SLIPPERY: EnvEntry = EnvEntry {
     id: "cliffwalking-slippery",
     ..EnvEntry::single::<CliffWalking>(
@@ -26,20 +26,21 @@ pub const ENTRY_SLIPPERY: EnvEntry = EnvEntry {
     )
 };
 
-/// The `[env]` table.
+/// Configuration of [`CliffWalking`], as its `[env]` table.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Config {
-    /// Whether a step goes to either side of where it was meant to go, with a third of probability each.
+    /// Whether a step goes in the chosen direction or to its left or right, each with probability 1/3.
     pub slippery: bool,
-    /// Steps after which an episode is truncated; 0 for never.
+    /// Number of steps after which an episode is truncated; 0 for never.
     pub max_steps: u32,
 }
 
-/// The environment.
+/// The CliffWalking environment. It observes the cell, `symbols [1]`, and takes one discrete action: up, right, down or
+/// left.
 pub type CliffWalking = Walk<Cliff>;
 
-/// The world.
+/// Map and rules of [`CliffWalking`]: 4 × 12 cells, reward -1 per step and -100 for a step over the cliff.
 #[derive(Clone, Debug)]
 pub struct Cliff {
     config: Config,
@@ -114,7 +115,7 @@ const EDGE: Rgb888 = Rgb888::new(0x8A, 0x76, 0x64);
 const ROCK: Rgb888 = Rgb888::new(0x5B, 0x4D, 0x43);
 const ABYSS: Rgb888 = Rgb888::new(0x33, 0x2B, 0x29);
 
-/// Meadow, cliff, start, goal, and the walker with an arrow where it meant to go.
+/// Draws meadow, cliff, start, goal, and the walker with an arrow in the direction of the last action.
 fn draw(walker: u32, aim: Option<u32>, canvas: &mut Canvas) {
     let mut cells = Cells::begin(canvas, [ROWS, COLUMNS], 128, SEAM);
     (0..ROWS * COLUMNS).for_each(|cell| draw_cell(&mut cells, cell));
@@ -153,7 +154,7 @@ fn draw_cell(cells: &mut Cells<'_>, cell: u32) {
     }
 }
 
-/// A policy and the values of the cells.
+/// Draws a policy and the values of the cells.
 fn chart(actions: &[u32], values: &[f64], canvas: &mut Canvas) {
     let mut cells = Cells::begin(canvas, [ROWS, COLUMNS], 128, SEAM);
     let open = |cell| cell != GOAL && !is_cliff(cell);

@@ -11,13 +11,13 @@ use serde::Deserialize;
 use super::world::{Walk, Way, World};
 use crate::settings::{bad, check_finite, check_limit, check_probability};
 
-/// The lake of 4 × 4 cells, and of your own.
+/// Table entry `frozenlake`: Gymnasium's FrozenLake-v1 with the map of 4 × 4 cells, or any map by `env.map`.
 pub const ENTRY: EnvEntry = EnvEntry::single::<FrozenLake>(
     "Cross slippery ice of 4 x 4 cells, or a map of your own (Gymnasium's FrozenLake-v1)",
     include_str!("../../../presets/env/frozenlake.toml"),
 );
 
-/// The lake of 8 × 8 cells.
+/// Table entry `frozenlake8x8`: Gymnasium's FrozenLake8x8-v1 with the map of 8 × 8 cells.
 pub const ENTRY_8X8: EnvEntry = EnvEntry {
     id: "frozenlake8x8",
     ..EnvEntry::single::<FrozenLake>(
@@ -30,40 +30,41 @@ const MAP_4X4: [&str; 4] = ["SFFF", "FHFH", "FFFH", "HFFG"];
 const MAP_8X8: [&str; 8] =
     ["SFFFFFFF", "FFFFFFFF", "FFFHFFFF", "FFFFFHFF", "FFFHFFFF", "FHHFFFHF", "FHFFHFHF", "FFFHFFFG"];
 
-/// The `[env]` table.
+/// Configuration of [`FrozenLake`], as its `[env]` table.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Config {
-    /// The lake.
+    /// Map of the lake.
     pub map: Map,
-    /// Whether a step may slide to either side of where it was meant to go.
+    /// Whether a step may slip to the left or right of the chosen direction.
     pub slippery: bool,
-    /// Probability that a slippery step goes where it was meant to; the rest is shared by the two sides.
+    /// Probability that a slippery step goes in the chosen direction; the rest is shared equally by the two sides.
     pub success_rate: f64,
-    /// Rewards for reaching the goal, a hole, and ice (the start included).
+    /// Rewards for reaching a goal, a hole, and ice (the start included).
     pub reward_schedule: [f64; 3],
-    /// Steps after which an episode is truncated.
+    /// Number of steps after which an episode is truncated.
     pub max_steps: u32,
 }
 
-/// A lake by name, or its rows from the top.
+/// Map of a [`FrozenLake`], by name or by its rows from the top.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(untagged, expecting = "map must be \"4x4\", \"8x8\" or a list of rows such as [\"SFF\", \"FHG\"]")]
 pub enum Map {
-    /// `4x4`, `8x8`, or rows with `/` between them, which a shell passes on without quotes.
+    /// One of the names `4x4` and `8x8`, or rows with `/` between them, which need no quotes in a shell.
     Named(String),
-    /// Rows of `S`tart, `F`rozen, `H`ole and `G`oal.
+    /// Rows of equal length made of the letters `S` (start), `F` (frozen), `H` (hole) and `G` (goal).
     Rows(Vec<String>),
 }
 
-/// The environment.
+/// The FrozenLake environment. It observes the cell, `symbols [1]`, and takes one discrete action: left, down, right or
+/// up.
 pub type FrozenLake = Walk<Lake>;
 
-/// The world.
+/// Map and rules of [`FrozenLake`].
 #[derive(Clone, Debug)]
 pub struct Lake {
     map: Grid,
-    /// Probabilities of slipping to the left of the aim, of going straight, and of slipping to its right.
+    /// Probabilities of slipping to the left of the chosen direction, of going straight, and of slipping to its right.
     odds: [f64; 3],
     config: Config,
 }
@@ -152,7 +153,7 @@ impl Grid {
         self.tiles[cell as usize]
     }
 
-    /// The neighbour in a direction; the shore keeps a walker where it is.
+    /// Returns the neighbour of a cell in a direction, or the cell itself at the edge of the map.
     fn neighbour(&self, cell: u32, direction: u32) -> u32 {
         let (down, right) = DIRECTIONS[direction as usize];
         let (row, column) = (cell as usize / self.columns, cell as usize % self.columns);
@@ -161,8 +162,8 @@ impl Grid {
         (row * self.columns + column) as u32
     }
 
-    /// The cells that a way over ice leads from to a goal, and the goals: who can go somewhere can come back, so that one
-    /// flood from all goals finds them.
+    /// Marks the cells from which a path over ice leads to a goal, the goals included, by one flood fill from all
+    /// goals; it works backwards because moves can be reversed.
     fn leads_to_goal(&self) -> Vec<bool> {
         let mut leads = vec![false; self.tiles.len()];
         let mut open: Vec<u32> =
@@ -176,10 +177,11 @@ impl Grid {
     }
 }
 
-/// The side to which a step does not slip.
+/// Value of `side` in [`slip`] for a step that does not slip.
 const STRAIGHT: usize = 1;
 
-/// Where a step goes that aims at `action` and slips by `side`: 0 to its left, 1 not at all, 2 to its right.
+/// Returns the direction of a step that aims at `action` and slips by `side`: 0 to its left, 1 not at all, 2 to its
+/// right.
 fn slip(action: u32, side: usize) -> u32 {
     (action + ACTIONS - 1 + side as u32) % ACTIONS
 }

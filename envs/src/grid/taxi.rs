@@ -13,67 +13,69 @@ use serde::Deserialize;
 use super::world::{Walk, Way, World};
 use crate::settings::{check_limit, check_probability};
 
-/// Taxi of 200 steps.
+/// Table entry `taxi`: Gymnasium's Taxi-v4, with episodes of at most 200 steps.
 pub const ENTRY: EnvEntry = EnvEntry::single::<Taxi>(
     "Fetch a passenger and bring them where they want to go (Gymnasium's Taxi-v4)",
     include_str!("../../../presets/env/taxi.toml"),
 );
 
-/// The `[env]` table.
+/// Configuration of [`Taxi`], as its `[env]` table.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Config {
-    /// Whether a move that is possible may go to either side instead.
+    /// Whether a possible move may go to the left or right of the chosen direction instead.
     pub rainy: bool,
-    /// Probability that a move in the rain goes where it was meant to; the rest is shared by the two sides.
+    /// Probability that a move in the rain goes in the chosen direction; the rest is shared equally by the two sides.
     pub rainy_probability: f64,
-    /// Whether a passenger may change their mind.
+    /// Whether the passenger may choose another destination at the first move of the taxi with them aboard.
     pub fickle: bool,
-    /// Probability that a fickle passenger does, for any of the other three destinations.
+    /// Probability that a fickle passenger chooses another destination, any of the other three being equally probable.
     pub fickle_probability: f64,
-    /// Whether actions that would change nothing are reported as illegal.
+    /// Whether an action mask reports actions that would change nothing as illegal.
     pub mask: bool,
-    /// Steps after which an episode is truncated.
+    /// Number of steps after which an episode is truncated.
     pub max_steps: u32,
 }
 
-/// The environment.
+/// The Taxi environment. It observes Gymnasium's state number from 0 to 499, `symbols [1]`, and takes one discrete
+/// action: south, north, east, west, pick up or drop off.
 pub type Taxi = Walk<Town>;
 
-/// The world.
+/// Map and rules of [`Taxi`].
 #[derive(Clone, Debug)]
 pub struct Town {
     config: Config,
     starts: Vec<u32>,
-    /// Of a move: straight, to the left, to the right.
+    /// Probabilities of a move going straight, to the left and to the right; straight alone without rain.
     moves: Vec<f64>,
-    /// Of a move with a passenger who may change their mind: the same, each times four destinations.
+    /// Probabilities of a move with a passenger who may change their mind: those of `moves`, each times four
+    /// destinations.
     whims: Vec<f64>,
 }
 
 const SIDE: u32 = 5;
 const STANDS: [(u32, u32); 4] = [(0, 0), (0, 4), (4, 0), (4, 3)];
 const ABOARD: u32 = STANDS.len() as u32;
-/// What is shown: 25 places, five of the passenger, four destinations.
+/// Number of observations: 25 places of the taxi, five of the passenger, four destinations.
 const SHOWN: u32 = SIDE * SIDE * 5 * 4;
-/// Row and column to the left of a wall.
+/// Row and column of each cell with a wall on its right side.
 const WALLS: [(u32, u32); 6] = [(0, 1), (1, 1), (3, 0), (3, 2), (4, 0), (4, 2)];
 
 /// Steps in rows and columns of south, north, east, west.
 const DIRECTIONS: [(isize, isize); 4] = [(1, 0), (-1, 0), (0, 1), (0, -1)];
-/// The directions to the left and to the right of each.
+/// Directions to the left and to the right of each of the [`DIRECTIONS`].
 const SIDES: [[u32; 2]; 4] = [[2, 3], [3, 2], [1, 0], [0, 1]];
 const PICK_UP: u32 = 4;
 const DROP_OFF: u32 = 5;
 
-/// A state, taken apart.
+/// Components of a state number: place of the taxi, of the passenger, and destination.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Ride {
     row: u32,
     column: u32,
     passenger: u32,
     destination: u32,
-    /// Whether a fickle passenger has made up their mind; always false for others.
+    /// Whether a fickle passenger has had the chance to change the destination; always false for others.
     settled: bool,
 }
 
@@ -90,12 +92,12 @@ impl Ride {
         shown + u32::from(self.settled) * SHOWN
     }
 
-    /// The stand that the taxi is at.
+    /// Returns the number of the stand that the taxi is at, if any.
     fn stand(self) -> Option<u32> {
         (0..).zip(STANDS).find(|&(_, place)| place == (self.row, self.column)).map(|(stand, _)| stand)
     }
 
-    /// After a move in a direction; where a wall or the end of the town is in the way, the same.
+    /// Returns the state after a move in a direction, unchanged where a wall or the edge of the town is in the way.
     fn moved(self, direction: u32) -> Self {
         let (row, column) = match direction {
             0 => (self.row + 1, self.column),

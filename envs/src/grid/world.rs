@@ -1,5 +1,5 @@
-//! What worlds of cells have in common: a state is a number, an action turns out in one of a few ways, and the steps that are
-//! played and the table that judges a policy come from the same two functions.
+//! What grid worlds have in common: a state is a number, an action has one of a few outcomes, and the steps that are
+//! played and the finite MDP by which policies are evaluated come from the same two functions.
 
 use rl_core::{
     Act, Canvas, End, Env, Error, FiniteMdp, Obs, Result, Rng, Spec, Step, Transition, load_postcard, save_postcard,
@@ -7,79 +7,79 @@ use rl_core::{
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
-/// The map, rules and picture of a world; [`Walk`] makes an environment of it.
+/// Map, rules and picture of a grid world; [`Walk`] makes an environment of it.
 pub trait World: Sized + Send + 'static {
-    /// Name on the command line.
+    /// Name of the environment on the command line.
     const ID: &'static str;
-    /// Raised by every change of dynamics.
+    /// Version of the dynamics, raised by every change of them.
     const VERSION: u32;
-    /// What the actions do, in their order.
+    /// Names of the actions, in order.
     const ACTIONS: &'static [&'static str];
-    /// The `[env]` table.
+    /// Configuration, read from the `[env]` table.
     type Config: DeserializeOwned;
 
-    /// Builds the world.
+    /// Builds the world of a configuration.
     ///
     /// # Errors
     /// If a value is out of range.
     fn new(config: &Self::Config) -> Result<Self>;
 
-    /// Steps after which an episode is truncated, if ever.
+    /// Returns the number of steps after which an episode is truncated; `None` if episodes only terminate.
     fn limit(&self) -> Option<u32>;
 
-    /// Number of states.
+    /// Returns the number of states; states are the numbers below it.
     fn states(&self) -> u32;
 
-    /// Number of symbols that states are shown as: fewer than states where some look alike.
+    /// Returns the number of different observations, which is smaller than that of states where some look alike.
     fn symbols(&self) -> u32 {
         self.states()
     }
 
-    /// The symbol that shows a state.
+    /// Returns the observation of a state, below [`symbols`](World::symbols).
     fn symbol(&self, state: u32) -> u32 {
         state
     }
 
-    /// Whether legal actions are reported.
+    /// Whether the environment reports legal actions (action mask).
     fn mask(&self) -> bool {
         false
     }
 
-    /// Whether an action is legal.
+    /// Whether an action is legal in a state; asked only where there is a [`mask`](World::mask).
     fn legal(&self, _state: u32, _action: u32) -> bool {
         true
     }
 
-    /// The states that an episode starts in, equally probable.
+    /// Returns the initial states, which are equally probable; at least one.
     fn starts(&self) -> &[u32];
 
-    /// Probabilities of the ways in which an action can turn out.
+    /// Returns the probabilities of the outcomes of an action in a state; they sum to 1.
     fn odds(&self, state: u32, action: u32) -> &[f64];
 
-    /// How the action turns out in way `which` of [`odds`](World::odds).
+    /// Returns the outcome with the index `which` in [`odds`](World::odds).
     fn way(&self, state: u32, action: u32, which: usize) -> Way;
 
-    /// Draws a policy and the values of states, where states are places on one map; see [`Env::draw_policy`].
+    /// Draws a deterministic policy and its state values, where states are places on one map; see [`Env::draw_policy`].
     fn draw_policy(&self, _actions: &[u32], _values: &[f64], _canvas: &mut Canvas) -> bool {
         false
     }
 
-    /// Draws a state and the action that led to it.
+    /// Draws a state for people, with the direction of the action that led to it.
     fn draw(&self, state: u32, last: Option<u32>, canvas: &mut Canvas);
 }
 
-/// One way that an action can turn out.
+/// One possible outcome of an action in a [`World`], without its probability.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Way {
-    /// The state that it leads to.
+    /// State that the outcome leads to.
     pub next: u32,
     /// Raw reward.
     pub reward: f64,
-    /// Whether the episode ends there.
+    /// Whether the episode terminates with this outcome.
     pub terminated: bool,
 }
 
-/// The environment of somebody who walks through a [`World`].
+/// The environment of a [`World`], in which an agent moves from state to state.
 #[derive(Clone, Debug)]
 pub struct Walk<W> {
     world: W,
@@ -106,7 +106,7 @@ impl<W: World> Walk<W> {
         }
     }
 
-    /// The outcomes of an action in the order of its odds, impossible ones included.
+    /// Returns the outcomes of an action in the order of [`World::odds`], including those of probability 0.
     fn outcomes(&self, state: u32, action: u32) -> Vec<Transition> {
         let outcome = |(which, &probability)| {
             let Way { next, reward, terminated } = self.world.way(state, action, which);
@@ -116,7 +116,7 @@ impl<W: World> Walk<W> {
     }
 }
 
-/// Which of the odds a uniform number falls on.
+/// Returns the index of the outcome that a uniform number in `[0, 1)` selects.
 fn pick(odds: &[f64], draw: f64) -> usize {
     let mut sum = 0.0;
     let falls = odds.iter().position(|p| {

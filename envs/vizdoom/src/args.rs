@@ -5,7 +5,11 @@ use std::path::{Path, PathBuf};
 use crate::error::doing;
 use crate::{Config, Error, Result};
 
-/// Arguments in the order in which the original gives them, so that one that is given twice wins where it would there.
+/// Builds the engine's arguments in the order of ViZDoom's own controller, so that the same one wins where one is given
+/// twice.
+///
+/// # Errors
+/// If the game's data or the scenario is not a file.
 pub(crate) fn args(config: &Config, iwad: &Path, seed: u32) -> Result<Vec<String>> {
     let (width, height) = (config.screen_resolution.width(), config.screen_resolution.height());
     let mut args = Vec::new();
@@ -79,7 +83,8 @@ pub(crate) fn args(config: &Config, iwad: &Path, seed: u32) -> Result<Vec<String
     Ok(args)
 }
 
-/// `path` as the engine finds it, which works in a directory of its own. Where it does not find a file, it plays without.
+/// Makes `path` absolute, since the engine works in a directory of its own and plays on without a file that it does not
+/// find.
 pub(crate) fn from_root(path: &Path) -> Result<PathBuf> {
     std::path::absolute(path).map_err(doing(format!("finding {}", path.display())))
 }

@@ -1,11 +1,11 @@
-//! What a player can press: 38 buttons that are held or not, and 5 that have an amount.
+//! The buttons of a player: 38 binary buttons, which are held or not, and 5 delta buttons, which have an amount.
 //!
 //! Source: ViZDoom 1.3.2, `ViZDoomTypes.h`.
 
 use crate::names::{named, plain};
 
 named! {
-    /// A button. Its number is its place in the engine's input.
+    /// A button of ViZDoom. Its number is its index in the engine's input.
     Button "button" {
         Attack "ATTACK" "Fires the weapon in hand.",
         Use "USE" "Opens doors and works switches.",
@@ -53,11 +53,11 @@ named! {
     }
 }
 
-/// Buttons that are held or not: those before the first with an amount.
+/// Number of binary buttons, which come before the delta buttons.
 const BINARY: usize = 38;
 
 impl Button {
-    /// The button that a `.cfg` file means by `text`, or why there is none.
+    /// Returns the button that a `.cfg` file means by `text`, or a message where there is none.
     ///
     /// ViZDoom's loader knows [`Button::ActivateSelectedItem`] only as `ACTIVATE_SELECTED_WEAPON`; here both names do.
     pub(crate) fn in_cfg(text: &str) -> Result<Self, String> {
@@ -67,22 +67,22 @@ impl Button {
         }
     }
 
-    /// Whether the button is held or not: an action is 0 or 1.
+    /// Whether the button is binary: its value in an action is 0 (released) or 1 (pressed).
     pub fn is_binary(self) -> bool {
         self.number() < BINARY
     }
 
-    /// Whether the button has an amount: an action is any number, of either sign.
+    /// Whether the button is a delta button: its value in an action is any number, of either sign.
     pub fn is_delta(self) -> bool {
         !self.is_binary()
     }
 
-    /// Whether it moves its player over the ground, by an amount.
+    /// Whether this is a delta button that moves the player over the ground.
     pub(crate) fn pushes(self) -> bool {
         matches!(self, Button::MoveForwardBackwardDelta | Button::MoveLeftRightDelta)
     }
 
-    /// The place among the buttons with an amount, from 0 to 4.
+    /// Returns the index among the delta buttons, from 0 to 4; `None` for a binary button.
     pub(crate) fn delta(self) -> Option<usize> {
         self.number().checked_sub(BINARY)
     }

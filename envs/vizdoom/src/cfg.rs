@@ -23,10 +23,11 @@ const KEY_SHOWN: usize = 60;
 const MESSAGE_SHOWN: usize = 300;
 
 impl Config {
-    /// The settings of a `.cfg` file; what it does not mention has its default.
+    /// Reads the settings of a `.cfg` file; keys that it does not mention keep their default.
     ///
     /// # Errors
-    /// If the file cannot be read, or a line is not what the grammar allows: with its number and key, and what would be right.
+    /// If the file cannot be read, or a line is not valid; the error holds the number and key of the line, and what
+    /// would be right.
     pub fn read(file: &Path) -> Result<Self> {
         let bytes = fs::read(file).map_err(doing(format!("reading {}", file.display())))?;
         let text = String::from_utf8(bytes).map_err(|error| {
@@ -37,10 +38,10 @@ impl Config {
         Self::parse(&text, file)
     }
 
-    /// The settings of `text`, as if it stood in `file`: paths are relative to its directory, and errors name it.
+    /// Parses `text` as the content of the `.cfg` file `file`: paths are relative to its directory, and errors name it.
     ///
     /// # Errors
-    /// If a line is not what the grammar allows.
+    /// If a line is not valid.
     pub fn parse(text: &str, file: &Path) -> Result<Self> {
         let dir = file.parent().unwrap_or(Path::new(""));
         let text = text.strip_prefix('\u{feff}').unwrap_or(text); // some editors mark a file so

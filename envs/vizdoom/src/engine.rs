@@ -49,25 +49,25 @@ mod code {
     pub(super) const END: u8 = 25;
 }
 
-/// A message that the engine answers.
+/// A request that the engine answers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Ask {
-    /// Play a tic.
+    /// Plays one tic.
     Tic,
-    /// Draw what is seen, and tell the state.
+    /// Renders the buffers and writes the game state.
     Update,
-    /// Both.
+    /// Plays one tic, renders the buffers and writes the game state.
     TicAndUpdate,
 }
 
-/// A running engine.
+/// A running engine process, its two message queues and its shared memory.
 #[derive(Debug)]
 pub(crate) struct Engine {
     process: Process,
     to: Queue,
     from: Queue,
     memory: Memory,
-    /// The core that it was told to keep to.
+    /// Core that the engine is pinned to, if any.
     core: Option<usize>,
 }
 
@@ -78,16 +78,16 @@ pub(crate) struct Starting {
     to: Queue,
     from: Queue,
     shared: Unlinked,
-    /// What it writes there, its settings, nobody reads.
+    /// Working directory of the engine, where it writes settings that nobody reads.
     _dir: TempDir,
     since: Instant,
 }
 
 impl Starting {
-    /// Starts the engine at `program` with `args`, to which what it is called is added.
+    /// Starts the engine at `program` with `args` and the name of its queues, without waiting for its answer.
     ///
     /// # Errors
-    /// If it does not start.
+    /// If the process, a queue or a directory cannot be made.
     pub(crate) fn new(program: &Path, args: Vec<String>) -> Result<Self> {
         static SWEPT: Once = Once::new();
         SWEPT.call_once(|| leftovers::sweep(&std::env::temp_dir(), Path::new("/dev/shm")));
@@ -105,10 +105,10 @@ impl Starting {
         self.process.child.id()
     }
 
-    /// Whether it has answered for the first time, for which it is waited so long.
+    /// Waits up to `time` for the engine's first answer and returns whether it came.
     ///
     /// # Errors
-    /// If it says what is wrong with its arguments, dies, or has been silent for too long.
+    /// If the engine reports an error in its arguments, dies, or has not answered for 120 s since its start.
     pub(crate) fn answers_within(&mut self, time: Duration) -> Result<bool> {
         let answer = self.from.receive(time, &|| self.process.lives());
         if matches!(answer, Err(Wait::TimedOut)) && self.since.elapsed() < START {
@@ -117,10 +117,10 @@ impl Starting {
         self.process.heed(answer, START).map(|()| true)
     }
 
-    /// The engine, once it has answered.
+    /// Returns the running engine; called once it has answered.
     ///
     /// # Errors
-    /// If it is of another version.
+    /// If the engine is of another version.
     pub(crate) fn ready(mut self) -> Result<Engine> {
         let memory = Memory::open(&self.shared.0)?;
         self.to.unlink();
@@ -140,12 +140,12 @@ impl Engine {
         starting.ready()
     }
 
-    /// What it shares with us.
+    /// Returns the engine's shared memory, to read the game state.
     pub(crate) fn memory(&self) -> &Memory {
         &self.memory
     }
 
-    /// The same, to set inputs.
+    /// Returns the engine's shared memory, to write inputs.
     pub(crate) fn memory_mut(&mut self) -> &mut Memory {
         &mut self.memory
     }
@@ -155,10 +155,10 @@ impl Engine {
         self.process.child.id()
     }
 
-    /// Lets it work, and waits until it is done.
+    /// Sends a request and waits for the answer.
     ///
     /// # Errors
-    /// If it is no more, or silent for too long.
+    /// If the engine is dead, reports an error, or does not answer within [`TIC`].
     pub(crate) fn ask(&mut self, what: Ask) -> Result<()> {
         self.post(what)?;
         if self.core == Some(sched_getcpu()) {
@@ -169,10 +169,10 @@ impl Engine {
         self.process.heed(answer, TIC)
     }
 
-    /// Lets it work.
+    /// Sends a request without waiting for the answer; [`answers_within`](Self::answers_within) follows.
     ///
     /// # Errors
-    /// If it is no more.
+    /// If the engine is dead.
     pub(crate) fn post(&mut self, what: Ask) -> Result<()> {
         let code = match what {
             Ask::Tic => code::TIC,
@@ -182,10 +182,10 @@ impl Engine {
         self.send(&Message { code, command: [0; 128] })
     }
 
-    /// Whether it is done with what was posted, for which it is waited so long.
+    /// Waits up to `time` for the answer to a request that was [posted](Self::post) and returns whether it came.
     ///
     /// # Errors
-    /// If it is no more.
+    /// If the engine is dead or reports an error.
     pub(crate) fn answers_within(&mut self, time: Duration) -> Result<bool> {
         match self.from.receive(time, &|| self.process.lives()) {
             Err(Wait::TimedOut) => Ok(false),
@@ -193,15 +193,15 @@ impl Engine {
         }
     }
 
-    /// Ends it without asking.
+    /// Kills the engine's process.
     pub(crate) fn kill(&mut self) {
         let _ = self.process.child.kill();
     }
 
-    /// Gives a command of its console, which it obeys before the next tic.
+    /// Sends a command to the engine's console, which executes it before the next tic.
     ///
     /// # Errors
-    /// If it is too long, or the engine is no more.
+    /// If the command is longer than 127 bytes or holds a zero byte, or the engine is dead.
     pub(crate) fn command(&mut self, command: &str) -> Result<()> {
         let mut message = Message { code: code::COMMAND, command: [0; 128] };
         let most = message.command.len() - 1; // a zero ends it
@@ -212,13 +212,13 @@ impl Engine {
         self.send(&message)
     }
 
-    /// Whether it has loaded a library whose file's name begins so.
+    /// Whether the engine has loaded a library whose file name begins with `library`.
     pub(crate) fn has_loaded(&self, library: &str) -> bool {
         let maps = std::fs::read_to_string(format!("/proc/{}/maps", self.id())).unwrap_or_default();
         maps.lines().any(|line| line.rsplit('/').next().is_some_and(|file| file.starts_with(library)))
     }
 
-    /// Lets it run on this core alone, from now on.
+    /// Pins the engine's process to the core `core`.
     ///
     /// # Errors
     /// If there is no such core, or this process may not use it.
@@ -233,7 +233,7 @@ impl Engine {
         Ok(())
     }
 
-    /// Forgets what it has printed, where that is much: it has a line for every episode.
+    /// Clears the engine's printed output once it exceeds 1 MiB, since the engine prints a line for every episode.
     pub(crate) fn forget_output(&self) {
         if self.process.output.metadata().is_ok_and(|file| file.len() > FORGET) {
             let _ = self.process.output.set_len(0); // it appends, so that the file begins anew

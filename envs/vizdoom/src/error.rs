@@ -2,18 +2,18 @@
 
 use std::path::PathBuf;
 
-/// An error with its operands.
+/// Error of reading a configuration or of playing with the engine.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
-    /// A line of a `.cfg` is not what the grammar allows.
+    /// A line of a `.cfg` file is not valid.
     #[error("{}:{line}: {key}: {message}", file.display())]
     Cfg {
-        /// The file.
+        /// Path of the `.cfg` file.
         file: PathBuf,
-        /// Its line, the first being 1.
+        /// Number of the line, the first being 1.
         line: usize,
-        /// The key of the line, as it is written there.
+        /// Key of the line, as it is written there.
         key: String,
         /// What is wrong and what would be right.
         message: String,
@@ -21,7 +21,7 @@ pub enum Error {
     /// A value of the configuration cannot be played.
     #[error("{key}: {message}")]
     Config {
-        /// The key, by its name in a `.cfg`.
+        /// Name of the key in a `.cfg` file.
         key: &'static str,
         /// What is wrong and what would be right.
         message: String,
@@ -29,61 +29,61 @@ pub enum Error {
     /// A file that the engine needs is not there.
     #[error("{what} is not at {}", path.display())]
     Missing {
-        /// What the file is.
+        /// Purpose of the file, such as `the engine`.
         what: &'static str,
-        /// Where it was looked for.
+        /// Path where the file was expected.
         path: PathBuf,
     },
-    /// The engine is not the one that this controller was written for.
+    /// The engine is not of version 1.3.2, for which this crate was written.
     #[error(
         "the engine is version {found}, this controller speaks with 1.3.2: `rl-run fetch vizdoom --force` brings it"
     )]
     Version {
-        /// What it says of itself.
+        /// Version that the engine reports.
         found: String,
     },
-    /// The engine said that it cannot go on.
+    /// The engine reported an error and cannot go on.
     #[error("the engine failed: {message}")]
     Engine {
-        /// Its message, and the end of its output.
+        /// Message of the engine, and the end of its output.
         message: String,
     },
-    /// The engine is no more.
+    /// The process of the engine has ended.
     #[error("the engine died: {message}")]
     Died {
-        /// How, and the end of its output.
+        /// Exit status or signal, and the end of the engine's output.
         message: String,
     },
-    /// The engine lives and does not answer.
+    /// The engine is alive but does not answer.
     #[error("the engine has not answered for {seconds} s")]
     Silent {
-        /// How long it was waited for.
+        /// Seconds for which an answer was awaited.
         seconds: u64,
     },
-    /// A command is longer than a message of the engine's queue.
+    /// A console command does not fit into a message of the engine's queue.
     #[error("command of {bytes} bytes, at most {most} fit: {command}")]
     Command {
-        /// The command.
+        /// Text of the command.
         command: String,
-        /// Its length.
+        /// Length of the command in bytes.
         bytes: usize,
-        /// What fits.
+        /// Largest length that fits, in bytes.
         most: usize,
     },
     /// Reading, writing or a call of the system failed.
     #[error("{doing}: {source}")]
     Io {
-        /// What was being done.
+        /// Description of the failed operation, such as `reading a.cfg`.
         doing: String,
-        /// Why it failed.
+        /// Error of the operating system.
         source: std::io::Error,
     },
 }
 
-/// A result with [`Error`].
+/// Result whose error is [`Error`].
 pub type Result<T> = std::result::Result<T, Error>;
 
-/// Says what was being done when a call of the system failed.
+/// Returns a function for `map_err` that turns an error of the operating system into [`Error::Io`] with a description.
 pub(crate) fn doing<E: Into<std::io::Error>>(doing: impl Into<String>) -> impl FnOnce(E) -> Error {
     let doing = doing.into();
     move |source| Error::Io { doing, source: source.into() }

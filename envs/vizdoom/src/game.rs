@@ -21,16 +21,16 @@ use crate::rewards::{Counts, Outcome, reward};
 use crate::state::{self, Label, Object, Player, Sector};
 use crate::{Result, Variable};
 
-/// A buffer of pixels.
+/// A pixel buffer of ViZDoom, of the size of [`Config::screen_resolution`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Buffer {
-    /// What the player sees, in the format of the configuration.
+    /// Screen buffer: the view of the player, in [`Config::screen_format`].
     Screen,
-    /// How far it is away, one byte per pixel.
+    /// Depth buffer: the distance of each pixel, one byte per pixel.
     Depth,
-    /// Which thing is seen, one byte per pixel.
+    /// Labels buffer: the [`Label::value`] of the object at each pixel, one byte per pixel.
     Labels,
-    /// The map, in the format of the screen.
+    /// Automap buffer: the map from above, in [`Config::screen_format`].
     Automap,
 }
 
@@ -45,31 +45,31 @@ impl From<Buffer> for Region {
     }
 }
 
-/// A running game, as one player sees it.
+/// A running engine with one player, as `DoomGame` of ViZDoom's Python interface.
 #[derive(Debug)]
 pub struct Game {
     engine: Engine,
     config: Config,
-    /// One draw for the start of the engine, and one for each episode.
+    /// Generator of seeds: one draw for the start of the engine, and one for each episode.
     seeds: Mt,
     counts: Counts,
     sway: Sway,
-    /// The tic that the player has lived to.
+    /// Last tic that the player has lived through.
     last_tic: u32,
-    /// The same, when rewards were last counted.
+    /// Value of `last_tic` when rewards were last counted.
     counted_tic: u32,
     reward: f64,
     total_reward: f64,
-    /// Values that buttons were given, and those of the last action: whoever plays gives them.
+    /// Button values that were given to `press`; `action` are those of the last action, whoever pressed them.
     given: Vec<f64>,
     action: Vec<f64>,
-    /// Whether one that moves the player by an amount was given in this episode's last action.
+    /// Whether the last action of this episode gave a value to a delta button that moves the player.
     pushed: bool,
 }
 
 impl Game {
-    /// Plays so many tics with the buttons as they are, or until the episode is over, and returns what they were worth.
-    /// Nothing happens, and nothing is earned again, in an episode that is over.
+    /// Plays `tics` tics with the buttons as they are, or until the episode is over, and returns the reward of these
+    /// tics. If the episode is over already, plays nothing and returns the last reward.
     ///
     /// # Errors
     /// If the engine dies.
@@ -101,7 +101,7 @@ impl Game {
         Ok(self.reward)
     }
 
-    /// [`press`](Self::press), then [`advance`](Self::advance).
+    /// Calls [`press`](Self::press) with `values`, then [`advance`](Self::advance), as `make_action` of Python does.
     ///
     /// # Errors
     /// If the engine dies.
@@ -110,27 +110,28 @@ impl Game {
         self.advance(tics)
     }
 
-    /// Gives a command of the engine's console, at most 127 bytes, which it obeys before the next tic.
+    /// Sends a command of at most 127 bytes to the engine's console, which executes it before the next tic.
     ///
     /// # Errors
-    /// If it is too long, or the engine is no more.
+    /// If the command is too long or holds a zero byte, or the engine is dead.
     pub fn command(&mut self, command: &str) -> Result<()> {
         self.engine.command(command)
     }
 
-    /// Lets the engine run on this core alone.
+    /// Pins the engine's process to the CPU core `core`.
     ///
     /// # Errors
-    /// If this process may not use the core.
+    /// If there is no such core, or this process may not use it.
     pub fn pin(&mut self, core: usize) -> Result<()> {
         self.engine.pin(core)
     }
 
-    /// Does `work` with this thread and the engine on one core, which is the thread's own for as long as there are cores for
-    /// all threads that ask; afterwards the thread may go where it likes. It decides no bit.
+    /// Runs `work` with this thread and the engine pinned to one core, which saves the waking of another core. Each
+    /// calling thread keeps a core of its own as long as there are enough; after `work` the thread, but not the engine,
+    /// is free to move again. Pinning does not change what is played.
     ///
     /// # Errors
-    /// That of `work`, or if the system lets neither be pinned.
+    /// If `work` fails, or the operating system refuses to pin the thread or the engine.
     pub fn pinned<T>(&mut self, work: impl FnOnce(&mut Self) -> Result<T>) -> Result<T> {
         pin::pinned(|core| {
             self.engine.pin(core)?;
@@ -138,22 +139,23 @@ impl Game {
         })
     }
 
-    /// Number of the engine's process.
+    /// Returns the process id of the engine.
     pub fn process(&self) -> u32 {
         self.engine.id()
     }
 
-    /// What the game was started with.
+    /// Returns the configuration with which the game was started.
     pub fn config(&self) -> &Config {
         &self.config
     }
 
-    /// Tic of the episode; the first is 1.
+    /// Returns the present tic of the episode; the first is 1.
     pub fn tic(&self) -> u32 {
         self.engine.memory().get(game::MAP_TIC)
     }
 
-    /// Whether the episode is over, by death, the end of the map or the limit of time.
+    /// Whether the episode is over, terminated ([`is_ended`](Self::is_ended)) or truncated
+    /// ([`is_timed_out`](Self::is_timed_out)).
     pub fn is_over(&self) -> bool {
         self.is_ended() || self.is_timed_out()
     }
@@ -163,12 +165,12 @@ impl Game {
         self.flag(game::PLAYER_DEAD)
     }
 
-    /// Whether the episode has come to its own end: by a death, unless several play, or the end of the map.
+    /// Whether the episode has terminated: by the player's death, except in multiplayer, or by the end of the map.
     pub fn is_ended(&self) -> bool {
         (!self.flag(game::GAME_MULTIPLAYER) && self.is_dead()) || self.flag(game::MAP_END)
     }
 
-    /// Whether a limit of time is reached, the configuration's or the map's.
+    /// Whether the episode is truncated by a time limit, that of [`Config::episode_timeout`] or that of the map.
     pub fn is_timed_out(&self) -> bool {
         let (tic, timeout) = (self.tic(), self.config.episode_timeout);
         let limit = self.engine.memory().get(game::MAP_TICLIMIT);
@@ -176,27 +178,27 @@ impl Game {
         (timeout > 0 && tic >= timeout.saturating_add(start)) || (limit > 0 && tic >= limit)
     }
 
-    /// What the last action was worth.
+    /// Returns the reward of the last action.
     pub fn reward(&self) -> f64 {
         self.reward
     }
 
-    /// What the episode has been worth so far.
+    /// Returns the sum of rewards in this episode so far.
     pub fn total_reward(&self) -> f64 {
         self.total_reward
     }
 
-    /// The value of a variable, listed in the configuration or not.
+    /// Returns the value of a game variable, whether the configuration lists it or not.
     pub fn variable(&self, variable: Variable) -> f64 {
         state::variable(self.engine.memory(), variable)
     }
 
-    /// Bytes of a buffer; 0 where it is off.
+    /// Returns the number of bytes of a buffer; 0 where the configuration does not enable it.
     pub fn buffer_len(&self, buffer: Buffer) -> usize {
         self.engine.memory().len(buffer.into())
     }
 
-    /// Copies a buffer, rows from the top, as it was when the last action was done.
+    /// Copies the content of a buffer after the last action into `out`, with rows from the top.
     ///
     /// # Panics
     /// If `out` is not as long as [`buffer_len`](Self::buffer_len) says.
@@ -204,43 +206,45 @@ impl Game {
         self.engine.memory().copy(buffer.into(), out);
     }
 
-    /// Copies what was heard in the last tics, 16-bit samples of left and right in turns; empty where the buffer is off.
+    /// Copies the sound of the last [`Audio::tics`](crate::Audio::tics) tics into `out`: 16-bit samples, left and right
+    /// in turn; empty where the configuration does not enable audio.
     pub fn audio(&self, out: &mut Vec<i16>) {
         out.resize(self.engine.memory().len(Region::Audio) / 2, 0);
         self.engine.memory().copy(Region::Audio, bytemuck::cast_slice_mut(out));
     }
 
-    /// What is on the screen, where the buffer of labels is on.
+    /// Lists the objects on the screen; empty unless [`Config::labels_buffer_enabled`].
     pub fn labels(&self) -> Vec<Label> {
         state::labels(self.engine.memory())
     }
 
-    /// What is in the world, where the configuration asks for objects.
+    /// Lists all objects of the map; empty unless [`Config::objects_info_enabled`].
     pub fn objects(&self) -> Vec<Object> {
         state::objects(self.engine.memory())
     }
 
-    /// The floor plan, where the configuration asks for sectors.
+    /// Lists all sectors of the map with their walls; empty unless [`Config::sectors_info_enabled`].
     pub fn sectors(&self) -> Vec<Sector> {
         state::sectors(self.engine.memory())
     }
 
-    /// What the game has told the player in the last tics, where that buffer is on.
+    /// Returns the messages to the player in the last tics; empty unless [`Config::notifications`] are enabled.
     pub fn notifications(&self) -> String {
         state::notifications(self.engine.memory())
     }
 
-    /// Who plays, by number; `None` where a number is not taken.
+    /// Lists the players of the game by their number, from 0 to 15; `None` where a number is not taken.
     pub fn players(&self) -> Vec<Option<Player>> {
         state::players(self.engine.memory())
     }
 
-    /// Number of the player in a match; the host's is 0.
+    /// Returns the number of this player in a multiplayer game; that of the host is 0.
     pub fn number(&self) -> u32 {
         self.engine.memory().get(game::PLAYER_NUMBER)
     }
 
-    /// Lets the engine work, and counts what it draws.
+    /// Sends a request to the engine, waits for the answer, and follows the sway of the weapon where a picture was
+    /// drawn.
     fn ask(&mut self, what: Ask) -> Result<()> {
         self.engine.ask(what)?;
         if what != Ask::Tic {
@@ -250,7 +254,7 @@ impl Game {
         Ok(())
     }
 
-    /// The player's speed over the ground, squared, in units of the map per tic.
+    /// Returns the square of the player's speed over the ground, in map units per tic.
     fn speed(&self) -> f64 {
         [Variable::VelocityX, Variable::VelocityY].map(|part| self.variable(part)).iter().map(|part| part * part).sum()
     }
@@ -261,7 +265,7 @@ impl Game {
         (self.reward, self.total_reward) = (0.0, 0.0);
     }
 
-    /// Counts what has been earned since it was last counted, and notes what was done.
+    /// Computes the reward since the last count, adds it to the total, and notes the last action.
     fn count(&mut self) {
         self.note_action();
         let now = Counts::read(self.engine.memory());

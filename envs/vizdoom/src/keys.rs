@@ -13,49 +13,49 @@ use Value::{File, Flag, Negated, Number, Whole};
 /// Most tics of anything: two years, and a sum of two still fits the engine's counter.
 const TICS: u32 = i32::MAX as u32;
 
-/// What a key takes. All but one value can be appended to.
+/// Kind of a key's value. The operator `+=` appends to all kinds but [`Key::One`].
 pub(crate) enum Key {
-    /// A list of buttons.
+    /// List of buttons.
     Buttons,
-    /// A list of variables.
+    /// List of game variables.
     Variables,
-    /// Words that go to the engine as they are.
+    /// Words that are passed to the engine's command line unchanged.
     Arguments,
-    /// One value.
+    /// Single value.
     One(Value),
 }
 
-/// What a value is, and where it goes.
+/// Type of a single value, and the field of [`Config`] that it is stored in.
 pub(crate) enum Value {
-    /// A button and its largest amount.
+    /// Delta button and the bound of its value.
     Largest,
-    /// The name of a map.
+    /// Name of a map.
     Map,
-    /// A whole number.
+    /// Seed, an unsigned integer.
     Seed,
-    /// A whole number in a range.
+    /// Unsigned integer from the first number to the second.
     Whole(u32, u32, fn(&mut Config) -> &mut u32),
-    /// A number.
+    /// Finite number.
     Number(fn(&mut Config) -> &mut f64),
-    /// A number that goes where it is turned round.
+    /// Finite number that is stored with the opposite sign.
     Negated(fn(&mut Config) -> &mut f64),
-    /// A file, relative to the directory of this one.
+    /// Path of a file, relative to the directory of the `.cfg` file.
     File(fn(&mut Config) -> &mut Option<PathBuf>),
-    /// On or off.
+    /// Flag, true or false.
     Flag(fn(&mut Config) -> &mut bool),
-    /// A name of a resolution.
+    /// Name of a screen resolution.
     Resolution,
-    /// A name of a format.
+    /// Name of a screen format.
     Format,
-    /// A name of a mode.
+    /// Name of a mode.
     Mode,
-    /// A name of a mode of the automap.
+    /// Name of an automap mode.
     AutomapMode,
-    /// A name of a sampling rate.
+    /// Name of a sampling rate.
     SamplingRate,
 }
 
-/// Every key. A penalty is the reward of its kind, turned round.
+/// All keys of a `.cfg` file. A penalty is a reward with the opposite sign.
 pub(crate) const KEYS: &[(&str, Key)] = &[
     ("vizdoom_path", One(File(|c| &mut c.vizdoom_path))),
     ("doom_game_path", One(File(|c| &mut c.doom_game_path))),
@@ -121,7 +121,7 @@ pub(crate) const KEYS: &[(&str, Key)] = &[
 ];
 
 impl Key {
-    /// The key that `text` names, or why there is none.
+    /// Returns the key that `text` names, ignoring case and underscores, or a message where there is none.
     pub(crate) fn named(text: &str) -> Result<&'static Key, String> {
         let plainly = plain(text);
         KEYS.iter()
@@ -132,7 +132,7 @@ impl Key {
 }
 
 impl Value {
-    /// Takes `text`, which is not empty, into `config`; the file is in `dir`.
+    /// Parses `text`, which is not empty, into `config`; `dir` is the directory of the `.cfg` file.
     pub(crate) fn set(&self, config: &mut Config, text: &str, dir: &Path) -> Result<(), String> {
         match self {
             Value::Largest => {
@@ -172,7 +172,7 @@ fn whole(text: &str, least: u32, most: u32) -> Result<u32, String> {
     value.ok_or_else(|| format!("`{text}` is no whole number from {least} to {most}"))
 }
 
-/// One that stays finite as a reward, which learners take in single precision.
+/// Parses a number that is finite as an `f32`, which is the precision of learners' rewards.
 fn number(text: &str) -> Result<f64, String> {
     let value: Option<f64> = text.parse().ok().filter(|&value: &f64| (value as f32).is_finite());
     value.ok_or_else(|| format!("`{text}` is no finite number"))

@@ -70,11 +70,11 @@ macro_rules! layout {
 pub(crate) const MAX_PLAYERS: usize = 16;
 /// Regions of the memory: game, input, screen, depth, labels, automap, audio.
 pub(crate) const REGIONS: usize = 7;
-/// What the engine of 1.3.2 calls its version.
+/// Version number that the engine of ViZDoom 1.3.2 reports.
 pub(crate) const VERSION: u32 = 132;
 
 layout! {
-    /// What the engine tells. `MAP_REWARD` is fixed point, 16 bits before and 16 behind the point.
+    /// Game state, which the engine writes. `MAP_REWARD` is fixed point, 16 bits before and 16 behind the point.
     GameState as game, 10611848:
     VERSION: u32 = 0,
     VERSION_STR: [u8; 16] = 4,
@@ -159,7 +159,7 @@ layout! {
 }
 
 layout! {
-    /// What we tell the engine: values of buttons, which of them it heeds, and how far the analogue ones go.
+    /// Input state, which we write: values of buttons, which of them the engine heeds, and bounds of delta buttons.
     InputState as input, 776:
     BT: [f64; 43] = 0,
     BT_AVAILABLE: [u8; 43] = 344,
@@ -167,7 +167,7 @@ layout! {
     CMD_BT: [f64; 43] = 432,
 }
 
-/// A thing on the screen.
+/// Layout of [`Label`](crate::Label): an object on the screen.
 #[derive(Clone, Copy, AnyBitPattern)]
 #[repr(C)]
 pub(crate) struct RawLabel {
@@ -180,7 +180,7 @@ pub(crate) struct RawLabel {
     pub(crate) category: [u8; 128],
 }
 
-/// A thing in the world.
+/// Layout of [`Object`](crate::Object): an object of the map.
 #[derive(Clone, Copy, AnyBitPattern)]
 #[repr(C)]
 pub(crate) struct RawObject {
@@ -191,7 +191,7 @@ pub(crate) struct RawObject {
     pub(crate) name: [u8; 128],
 }
 
-/// A part of the floor plan.
+/// Layout of [`Sector`](crate::Sector): an area of the map.
 #[derive(Clone, Copy, AnyBitPattern)]
 #[repr(C)]
 pub(crate) struct RawSector {
@@ -202,7 +202,7 @@ pub(crate) struct RawSector {
     pub(crate) lines: [u32; 1024],
 }
 
-/// An edge of a sector.
+/// Layout of [`Line`](crate::Line): an edge of a sector.
 #[derive(Clone, Copy, AnyBitPattern)]
 #[repr(C)]
 pub(crate) struct RawLine {

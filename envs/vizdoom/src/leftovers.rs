@@ -4,30 +4,31 @@
 use std::fs;
 use std::path::Path;
 
-/// What begins the names of an engine's queues, to it and from it, and of its memory.
+/// Prefixes of the names of an engine's queues, to the engine and from it, and of its shared memory.
 pub(crate) const NAMES: [&str; 3] = ["ViZDoomMQDoom", "ViZDoomMQCtr", "ViZDoomSM"];
 
-/// What begins the name of a directory, before the number of a process.
+/// Prefix of the name of an engine's directory, before the id of the process that made it.
 const OURS: &str = "rl-run-doom-";
 
-/// What begins the names of directories of this process.
+/// Returns the prefix of the names of engine directories that this process makes.
 pub(crate) fn prefix() -> String {
     format!("{OURS}{}-", std::process::id())
 }
 
-/// What an engine is called that has that directory: the number of our process and what stands behind it there, so that no
-/// name is taken twice on one machine. `None` of a directory of another kind.
+/// Returns the instance id of the engine that works in the directory `dir`: the id of our process and the random end of
+/// the directory's name, so that no id is taken twice on one machine. `None` if `dir` is not an engine's directory.
 pub(crate) fn instance(dir: &Path) -> Option<String> {
     owner(dir).map(|(process, rest)| format!("{:0>10}", format!("{process}{rest}")))
 }
 
-/// The process that made a directory, and what tempfile chose for its name.
+/// Returns the id of the process that made an engine's directory, and the random end of the directory's name.
 fn owner(dir: &Path) -> Option<(u32, &str)> {
     let (process, rest) = dir.file_name()?.to_str()?.strip_prefix(OURS)?.split_once('-')?;
     Some((process.parse().ok()?, rest))
 }
 
-/// Takes away what processes left in `temporary` and `shared` that are no more. What cannot be removed stays.
+/// Removes the directories in `temporary` and the names in `shared` that processes left which have ended. Failures to
+/// remove are ignored.
 pub(crate) fn sweep(temporary: &Path, shared: &Path) {
     let Ok(entries) = fs::read_dir(temporary) else { return };
     for dir in entries.flatten().map(|entry| entry.path()) {

@@ -5,15 +5,15 @@ use std::fmt;
 /// Characters of the name of a lump.
 const MOST: usize = 8;
 
-/// A map's name, in lower case: one word of a command, and nothing more.
+/// Checked name of a map, such as `map01`, in lower case; it is safe as one word of a command of the engine's console.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct MapName(String);
 
 impl MapName {
-    /// The map that `text` names; capitals do not count.
+    /// Parses the name of a map, ignoring case.
     ///
     /// # Errors
-    /// Why it is no name of a map.
+    /// If `text` is not 1 to 8 letters, digits and `[]-_`, or begins with a dash; the error is a message.
     pub fn parse(text: &str) -> Result<Self, String> {
         let fits = |c: char| c.is_ascii_alphanumeric() || "[]-_".contains(c);
         // What begins with a dash would be a switch of the engine's.
@@ -23,14 +23,14 @@ impl MapName {
         Ok(Self(text.to_ascii_lowercase()))
     }
 
-    /// The name.
+    /// Returns the name in lower case.
     pub fn as_str(&self) -> &str {
         &self.0
     }
 }
 
 impl Default for MapName {
-    /// The first map of Doom 2.
+    /// Returns `map01`, the first map of Doom 2.
     fn default() -> Self {
         Self("map01".to_owned())
     }

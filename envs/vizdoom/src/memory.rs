@@ -12,7 +12,7 @@ use memmap2::{MmapOptions, MmapRaw};
 use crate::layout::{Field, REGIONS, VERSION, game, input};
 use crate::{Error, Result, error::doing};
 
-/// A part of the memory.
+/// A region of the engine's shared memory that holds one buffer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Region {
     Screen = 2,
@@ -33,10 +33,10 @@ pub(crate) struct Memory {
 }
 
 impl Memory {
-    /// Maps what the engine has made, after its first answer.
+    /// Maps the shared memory `name`, which the engine has made by its first answer.
     ///
     /// # Errors
-    /// If it is of another version, or its regions are not where they should be.
+    /// If the memory cannot be mapped, the engine is of another version, or regions are not where they should be.
     pub(crate) fn open(name: &str) -> Result<Self> {
         use rustix::shm;
         let refuse = |found: String| Error::Version { found };
@@ -69,22 +69,22 @@ impl Memory {
         Ok(memory)
     }
 
-    /// A value that the engine tells.
+    /// Reads a field of the game state, which the engine writes.
     pub(crate) fn get<T: AnyBitPattern>(&self, field: Field<T>) -> T {
         self.read(field.offset)
     }
 
-    /// A flag that the engine tells.
+    /// Reads a flag of the game state, which the engine writes.
     pub(crate) fn flag(&self, field: Field<u8>) -> bool {
         self.get(field) != 0
     }
 
-    /// A value among the inputs.
+    /// Reads a field of the input state.
     pub(crate) fn get_input<T: AnyBitPattern>(&self, field: Field<T>) -> T {
         self.read(self.input + field.offset)
     }
 
-    /// Sets a value among the inputs.
+    /// Writes a field of the input state, which the engine reads.
     pub(crate) fn set_input<T: NoUninit>(&mut self, field: Field<T>, value: T) {
         let offset = self.input + field.offset;
         self.check::<T>(offset);
@@ -92,15 +92,15 @@ impl Memory {
         unsafe { self.map.as_mut_ptr().add(offset).cast::<T>().write_volatile(value) }
     }
 
-    /// Bytes of a region; 0 where its buffer is off.
+    /// Returns the number of bytes of a region; 0 where its buffer is not enabled.
     pub(crate) fn len(&self, region: Region) -> usize {
         self.regions[region as usize].1
     }
 
-    /// Copies a region.
+    /// Copies a region into `out`.
     ///
     /// # Panics
-    /// If `out` has another length.
+    /// If `out` has another length than the region.
     pub(crate) fn copy(&self, region: Region, out: &mut [u8]) {
         let (offset, size) = self.regions[region as usize];
         assert_eq!(out.len(), size, "bytes of the {region:?} buffer");
@@ -126,7 +126,7 @@ impl Memory {
     }
 }
 
-/// The text before the first zero.
+/// Returns the text before the first zero byte.
 pub(crate) fn text(bytes: &[u8]) -> String {
     let end = bytes.iter().position(|&byte| byte == 0).unwrap_or(bytes.len());
     String::from_utf8_lossy(&bytes[..end]).into_owned()

@@ -3,7 +3,7 @@
 /// Beyond this many bytes nothing is a slip of a name, and the search for one would take long.
 const LONGEST: usize = 64;
 
-/// `text` as it is compared: capitals and underscores do not count.
+/// Normalises a name for comparison: lower case, without underscores.
 pub(crate) fn plain(text: &str) -> String {
     text.chars().filter(|&c| c != '_').map(|c| c.to_ascii_lowercase()).collect()
 }
@@ -14,7 +14,7 @@ fn distance(text: &str, name: &str) -> usize {
     if text.len() > 2 && name.ends_with(text) { slips.min(2) } else { slips }
 }
 
-/// `; did you mean ...?`, or what is known where that is little, or nothing.
+/// Returns the end of an error message: `; did you mean ...?`, or all known names where they are few, or nothing.
 pub(crate) fn hint<'a>(text: &str, known: impl Iterator<Item = &'a str> + Clone) -> String {
     let text = plain(text);
     let near = known
@@ -30,12 +30,12 @@ pub(crate) fn hint<'a>(text: &str, known: impl Iterator<Item = &'a str> + Clone)
     }
 }
 
-/// Why `text` is none of the names of a `what`.
+/// Returns the error message for `text` that is none of the `known` names of a `what`.
 pub(crate) fn no<'a>(what: &str, text: &str, known: impl Iterator<Item = &'a str> + Clone) -> String {
     format!("`{text}` is no {what}{}", hint(text, known))
 }
 
-/// Defines an enum of what has a name and, in the order of the lines, a number of the engine's.
+/// Defines an enum whose variants have a name and, in the order of the lines, a number in the engine.
 macro_rules! named {
     ($(#[$attribute:meta])* $type:ident $what:literal { $($variant:ident $name:literal $about:literal,)* }) => {
         $(#[$attribute])*
@@ -46,28 +46,28 @@ macro_rules! named {
         }
 
         impl $type {
-            /// All of them, in the engine's order.
+            /// All variants, in the order of the engine's numbers.
             pub const ALL: &[$type] = &[$($type::$variant,)*];
 
-            /// The name in ViZDoom's documentation and in `.cfg` files.
+            /// Returns the name in ViZDoom's documentation and in `.cfg` files.
             pub fn name(self) -> &'static str {
                 match self {
                     $($type::$variant => $name,)*
                 }
             }
 
-            /// The one that a `.cfg` file means by `text`: capitals and underscores do not count.
+            /// Returns the variant with the name `text`, ignoring case and underscores as in `.cfg` files.
             pub fn named(text: &str) -> Option<Self> {
                 let text = $crate::names::plain(text);
                 Self::ALL.iter().copied().find(|it| $crate::names::plain(it.name()) == text)
             }
 
-            /// As [`Self::named`], or why there is none.
+            /// Does what [`Self::named`] does, with a message where there is no such variant.
             pub(crate) fn meant(text: &str) -> Result<Self, String> {
                 Self::named(text).ok_or_else(|| $crate::names::no($what, text, Self::ALL.iter().map(|it| it.name())))
             }
 
-            /// The engine's number.
+            /// Returns the number of the variant in the engine, from 0 on.
             pub fn number(self) -> usize {
                 self as usize
             }

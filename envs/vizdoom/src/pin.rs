@@ -12,17 +12,17 @@ use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
 use crate::error::doing;
 use crate::{Error, Result};
 
-/// Threads at each core.
+/// Number of threads that have taken each core.
 static THREADS: Mutex<Vec<usize>> = Mutex::new(Vec::new());
 
 thread_local! {
     static PLACE: RefCell<Option<Place>> = const { RefCell::new(None) };
 }
 
-/// A thread's core.
+/// Core that a thread has taken for itself and its engine.
 struct Place {
     core: usize,
-    /// The core alone, and all that the thread may use.
+    /// Set of this core alone; `wide` is the set of all cores that the thread may use.
     narrow: CpuSet,
     wide: CpuSet,
 }
@@ -47,7 +47,7 @@ impl Drop for Place {
     }
 }
 
-/// Does `work` with this thread on its core, whose number `work` is given, and lets it go where it likes again.
+/// Runs `work` with this thread pinned to its core, whose number `work` receives, and unpins the thread afterwards.
 pub(crate) fn pinned<T>(work: impl FnOnce(usize) -> Result<T>) -> Result<T> {
     let core = PLACE.with_borrow_mut(|place| {
         let place = match place {

@@ -5,16 +5,16 @@ use std::net::{Ipv4Addr, UdpSocket};
 use crate::Result;
 use crate::error::doing;
 
-/// A port that was free a moment ago. Whether it is ours is known when [`is_held_by`] says so.
+/// Finds a free UDP port. Another process may take it meanwhile; [`is_held_by`] tells whether the engine got it.
 ///
 /// # Errors
-/// If the system has none.
+/// If the operating system has no free port.
 pub(crate) fn free() -> Result<u16> {
     let socket = UdpSocket::bind((Ipv4Addr::UNSPECIFIED, 0)).map_err(doing("looking for a free port"))?;
     Ok(socket.local_addr().map_err(doing("looking for a free port"))?.port())
 }
 
-/// Whether this process is the one that listens at the port.
+/// Whether the process with the id `process` is the one that listens at the UDP port `port`.
 pub(crate) fn is_held_by(process: u32, port: u16) -> bool {
     // A line of the table: number, local address as `hex:hex`, remote address, state, and 5 more before the socket's inode.
     let table = std::fs::read_to_string("/proc/net/udp").unwrap_or_default();

@@ -74,13 +74,13 @@ const YIELDS: usize = 16;
 /// Why there is no message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Wait {
-    /// The other side is no more.
+    /// The other process is dead.
     Died,
-    /// It lives, and the time is over.
+    /// The other process is alive, but sent no message in time.
     TimedOut,
 }
 
-/// One queue, made by us and opened by the engine.
+/// A message queue in shared memory, made by this process and opened by the engine; used in one direction.
 #[derive(Debug)]
 pub(crate) struct Queue {
     map: MmapRaw,
@@ -165,7 +165,7 @@ impl Queue {
         lock.push(message)
     }
 
-    /// Takes the oldest message, for which it waits as long as the other side lives, and `patience` at most.
+    /// Takes the oldest message; waits for one up to `patience`, as long as `alive` returns true.
     pub(crate) fn receive(
         &mut self,
         patience: Duration,

@@ -1,13 +1,13 @@
-//! What a stretch of play is worth by the terms of a configuration.
+//! The reward of some tics of play by the terms of a configuration.
 
 use crate::Rewards;
 use crate::layout::game;
 use crate::memory::Memory;
 
-/// What rewards are counted from.
+/// Counters of the engine from whose differences rewards are computed.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub(crate) struct Counts {
-    /// What the scenario's own script has given.
+    /// Sum of the rewards of the map's script.
     map: f64,
     kills: i32,
     secrets: i32,
@@ -39,17 +39,17 @@ impl Counts {
     }
 }
 
-/// How the stretch ended.
+/// State of the player after the tics that a reward is computed for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Outcome {
     Dead,
-    /// The map was left alive.
+    /// The player reached the end of the map alive.
     Left,
     GoesOn,
 }
 
-/// Reward from `before` to `now`, of which the player lived through `tics`. Terms are added in the order of the original, so
-/// that sums have the same bits; what is counted pays as it grows, and nothing is taken back as it falls.
+/// Computes the reward from `before` to `now`, over `tics` tics. Terms are added in ViZDoom's order, so that sums have
+/// the same bits; a counter is rewarded where it grows, and costs nothing where it falls.
 pub(crate) fn reward(terms: &Rewards, before: &Counts, now: &Counts, tics: u32, outcome: Outcome) -> f64 {
     let mut reward = now.map - before.map;
     reward += f64::from(tics) * terms.living;

@@ -5,7 +5,7 @@
 use crate::names::{named, no, plain};
 
 named! {
-    /// How pixels lie in memory.
+    /// Pixel format of the screen and automap buffers.
     ScreenFormat "format" {
         CrCgCb "CRCGCB" "Three planes, red first.",
         Rgb24 "RGB24" "Three bytes a pixel, red first.",
@@ -21,7 +21,7 @@ named! {
 }
 
 impl ScreenFormat {
-    /// Bytes of a pixel, in one plane or in three.
+    /// Returns the number of bytes per pixel, all planes together.
     pub fn channels(self) -> usize {
         match self {
             ScreenFormat::CrCgCb | ScreenFormat::CbCgCr | ScreenFormat::Rgb24 | ScreenFormat::Bgr24 => 3,
@@ -36,7 +36,7 @@ impl ScreenFormat {
     }
 }
 
-/// The size of a frame: one of those that ViZDoom lists.
+/// Size of a frame in pixels, one of ViZDoom's resolutions.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct ScreenResolution {
     width: usize,
@@ -45,7 +45,7 @@ pub struct ScreenResolution {
 }
 
 impl ScreenResolution {
-    /// All of them, in ViZDoom's order.
+    /// All resolutions, in ViZDoom's order.
     pub const ALL: &[ScreenResolution] = &[
         Self::of(160, 120, "RES_160X120"),
         Self::of(200, 125, "RES_200X125"),
@@ -85,45 +85,46 @@ impl ScreenResolution {
         Self::of(1920, 1080, "RES_1920X1080"),
     ];
 
-    /// ViZDoom's default.
+    /// ViZDoom's default resolution, 320 × 240 pixels.
     pub const RES_320X240: ScreenResolution = Self::of(320, 240, "RES_320X240");
 
     const fn of(width: usize, height: usize, name: &'static str) -> Self {
         Self { width, height, name }
     }
 
-    /// The one of this size, in pixels.
+    /// Returns the resolution of this size in pixels, if ViZDoom has it.
     pub fn sized(width: usize, height: usize) -> Option<Self> {
         Self::ALL.iter().copied().find(|it| (it.width, it.height) == (width, height))
     }
 
-    /// The one that a `.cfg` file means by `text`, as `RES_320X240`: capitals and underscores do not count.
+    /// Returns the resolution with a name such as `RES_320X240`, ignoring case and underscores as in `.cfg` files.
     pub fn named(text: &str) -> Option<Self> {
         let text = plain(text);
         Self::ALL.iter().copied().find(|it| plain(it.name) == text)
     }
 
-    /// As [`Self::named`], or why there is none.
+    /// Does what [`Self::named`] does, with a message where there is no such resolution.
     pub(crate) fn meant(text: &str) -> Result<Self, String> {
         Self::named(text).ok_or_else(|| no("resolution", text, Self::ALL.iter().map(|it| it.name)))
     }
 
-    /// The name in ViZDoom's documentation and in `.cfg` files.
+    /// Returns the name in ViZDoom's documentation and in `.cfg` files, such as `RES_320X240`.
     pub fn name(self) -> &'static str {
         self.name
     }
 
-    /// Pixels from left to right.
+    /// Returns the width in pixels.
     pub fn width(self) -> usize {
         self.width
     }
 
-    /// Pixels from top to bottom.
+    /// Returns the height in pixels.
     pub fn height(self) -> usize {
         self.height
     }
 
-    /// The engine's number of the ratio of the sides: what `+vid_aspect` takes.
+    /// Returns the engine's number of the aspect ratio, for its variable `vid_aspect`: 1 for 16:9, 2 for 16:10, 3 for
+    /// 4:3, 4 for 5:4, else 0.
     pub fn aspect(self) -> usize {
         let is = |w: usize, h: usize| self.width * h == self.height * w;
         [is(16, 9), is(16, 10), is(4, 3), is(5, 4)].iter().position(|&is| is).map_or(0, |at| at + 1)

@@ -8,7 +8,7 @@ use crate::names::named;
 use crate::{Button, MapName, ScreenFormat, ScreenResolution, Variable};
 
 named! {
-    /// Who plays, and who waits for whom.
+    /// Mode of ViZDoom: whether the program or a person plays, and whether the engine waits.
     Mode "mode" {
         Player "PLAYER" "The program plays; the engine waits for each action.",
         Spectator "SPECTATOR" "A person plays; the engine waits for the program between tics.",
@@ -18,19 +18,19 @@ named! {
 }
 
 impl Mode {
-    /// Whether a person plays.
+    /// Whether a person plays, in one of the two spectator modes.
     pub fn is_spectator(self) -> bool {
         matches!(self, Mode::Spectator | Mode::AsyncSpectator)
     }
 
-    /// Whether the engine goes on by its clock.
+    /// Whether the mode is asynchronous: the engine plays by its clock and does not wait for actions.
     pub fn is_async(self) -> bool {
         matches!(self, Mode::AsyncPlayer | Mode::AsyncSpectator)
     }
 }
 
 named! {
-    /// What the automap shows.
+    /// Mode of the automap: which walls and objects it shows.
     AutomapMode "mode of the automap" {
         Normal "NORMAL" "Walls that the player has seen.",
         Whole "WHOLE" "All walls.",
@@ -40,7 +40,7 @@ named! {
 }
 
 named! {
-    /// Samples of audio per second and ear.
+    /// Sampling rate of the audio buffer, per channel.
     SamplingRate "sampling rate" {
         Sr11025 "SR_11025" "11,025 a second.",
         Sr22050 "SR_22050" "22,050 a second.",
@@ -49,68 +49,68 @@ named! {
 }
 
 impl SamplingRate {
-    /// Samples per second and ear.
+    /// Returns the number of samples per second and channel.
     pub fn hertz(self) -> u32 {
         [11_025, 22_050, 44_100][self.number()]
     }
 }
 
-/// The settings of a game. The default is ViZDoom's.
+/// Settings of a ViZDoom game, with ViZDoom's defaults.
 ///
-/// Fields are named as the keys of a `.cfg` file, but for those of a group, which leave out what the group says.
+/// Fields are named as the keys of a `.cfg` file; those of a group such as [`Render`] leave out the name of the group.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Config {
-    /// The engine, where it is not the fetched one.
+    /// Path of the engine's program, where it is not that of the fetched package.
     pub vizdoom_path: Option<PathBuf>,
-    /// The game's own data (IWAD), where it is not Freedoom 2.
+    /// Path of the game's data (IWAD), where it is not Freedoom 2.
     pub doom_game_path: Option<PathBuf>,
-    /// The scenario (PWAD) that is put over the game's data.
+    /// Path of the scenario (PWAD), which is loaded over the game's data.
     pub doom_scenario_path: Option<PathBuf>,
-    /// Where the engine keeps settings of its own.
+    /// Path of the file in which the engine keeps its own settings.
     pub doom_config_path: Option<PathBuf>,
-    /// The map.
+    /// Name of the map to play.
     pub doom_map: MapName,
-    /// From 1, the easiest, to 5.
+    /// Skill level (difficulty), from 1, the easiest, to 5.
     pub doom_skill: u32,
-    /// Decides the seeds of all episodes; drawn where there is none.
+    /// Seed of the generator that draws the seeds of the engine and of all episodes; `None` for a random one.
     pub seed: Option<u32>,
-    /// The tic, from 1, with which an episode begins: those before pass without a player's action.
+    /// Tic, from 1 on, at which the agent takes over: earlier tics of an episode are played without actions.
     pub episode_start_time: u32,
-    /// Tics of an episode, after the first; 0 for no limit.
+    /// Number of tics after `episode_start_time` at which an episode is truncated; 0 for no limit.
     pub episode_timeout: u32,
-    /// Tics per second of the asynchronous modes.
+    /// Tics per second in the asynchronous modes.
     pub ticrate: u32,
-    /// Who plays, and who waits for whom.
+    /// Mode of the game: whether the program or a person plays, and whether the engine waits.
     pub mode: Mode,
-    /// What can be pressed: the order is that of an action's values.
+    /// Buttons that an action can press, in the order of its values.
     pub available_buttons: Vec<Button>,
-    /// Largest amount of the five buttons that have one, in the engine's order; 0 for no bound.
+    /// Bounds of the absolute values of the five delta buttons, in the engine's order; 0 for no bound.
     pub button_max_values: [f64; 5],
-    /// What is told with each state.
+    /// Game variables that are part of a state, in this order.
     pub available_game_variables: Vec<Variable>,
-    /// Further arguments of the engine.
+    /// Further arguments of the engine's command line.
     pub game_args: Vec<String>,
-    /// What is rewarded besides what the map's script rewards.
+    /// Rewards in addition to that of the map's script.
     pub rewards: Rewards,
-    /// The size of a frame.
+    /// Size of a frame in pixels.
     pub screen_resolution: ScreenResolution,
-    /// How the pixels of a frame lie in memory.
+    /// Pixel format of the screen and automap buffers.
     pub screen_format: ScreenFormat,
-    /// Whether there is a depth for each pixel.
+    /// Whether the engine fills the depth buffer.
     pub depth_buffer_enabled: bool,
-    /// Whether there is a label for each pixel.
+    /// Whether the engine fills the labels buffer and lists the labelled objects.
     pub labels_buffer_enabled: bool,
-    /// Whether all things of the map are told.
+    /// Whether the engine lists all objects of the map.
     pub objects_info_enabled: bool,
-    /// Whether all sectors of the map are told, with their walls.
+    /// Whether the engine lists all sectors of the map, with their walls.
     pub sectors_info_enabled: bool,
-    /// The map, drawn from above.
+    /// Settings of the automap buffer.
     pub automap: Automap,
-    /// What is drawn of the world.
+    /// Which elements the engine renders.
     pub render: Render,
-    /// What is heard.
+    /// Settings of the audio buffer.
     pub audio: Audio,
-    /// What the game writes to the player.
+    /// Settings of the notifications buffer.
     pub notifications: Notifications,
     /// Whether the engine opens a window. Off, as ViZDoom's documentation has it; its code opens one where nobody says.
     pub window_visible: bool,
@@ -175,7 +175,7 @@ impl Default for Config {
 }
 
 impl Config {
-    /// What is rendered, as the engine's `viz_render_mode` takes it: a bit for each thing.
+    /// Returns the value of the engine's variable `viz_render_mode`: one bit per rendered element.
     pub fn render_mode(&self) -> u32 {
         let (render, automap) = (&self.render, &self.automap);
         let bits = [
@@ -197,96 +197,96 @@ impl Config {
     }
 }
 
-/// What is rewarded besides what the map's script rewards. A penalty is taken off.
+/// Rewards in addition to that of the map's script. Values of fields named `penalty` are subtracted.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Rewards {
-    /// For each tic.
+    /// Reward per tic.
     pub living: f64,
-    /// For the player's death.
+    /// Penalty for the player's death.
     pub death_penalty: f64,
-    /// For the end of the map, reached alive.
+    /// Reward for reaching the end of the map alive.
     pub map_exit: f64,
-    /// For a monster killed.
+    /// Reward per monster killed.
     pub kill: f64,
-    /// For a secret found.
+    /// Reward per secret found.
     pub secret: f64,
-    /// For an item picked up.
+    /// Reward per item picked up.
     pub item: f64,
-    /// For a player killed.
+    /// Reward per player killed.
     pub frag: f64,
-    /// For a hit on a monster or player.
+    /// Reward per hit on a monster or player.
     pub hit: f64,
-    /// For a hit taken.
+    /// Penalty per hit taken.
     pub hit_taken_penalty: f64,
-    /// For a point of damage done.
+    /// Reward per point of damage done.
     pub damage_made: f64,
-    /// For a point of damage taken.
+    /// Penalty per point of damage taken.
     pub damage_taken_penalty: f64,
-    /// For a point of health won.
+    /// Reward per point of health gained; a loss costs nothing.
     pub health: f64,
-    /// For a point of armour won.
+    /// Reward per point of armour gained; a loss costs nothing.
     pub armor: f64,
 }
 
-/// The map, drawn from above.
+/// Settings of the automap buffer, which shows the map from above.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Automap {
-    /// Whether it is drawn.
+    /// Whether the engine fills the automap buffer.
     pub enabled: bool,
-    /// What it shows.
+    /// Which walls and objects are shown.
     pub mode: AutomapMode,
-    /// Whether it turns with the player.
+    /// Whether the map turns with the player.
     pub rotate: bool,
     /// Whether floors are textured.
     pub textures: bool,
-    /// Whether things are drawn as they look.
+    /// Whether objects are drawn as sprites.
     pub sprites: bool,
 }
 
-/// What is drawn of the world.
+/// Which elements the engine renders.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Render {
-    /// The bar with health, ammunition and face.
+    /// Whether the HUD is rendered: the bar with health, ammunition and face.
     pub hud: bool,
-    /// Numbers alone, in place of the bar.
+    /// Whether the HUD consists of numbers alone, in place of the bar.
     pub minimal_hud: bool,
-    /// The weapon in hand.
+    /// Whether the weapon in hand is rendered.
     pub weapon: bool,
-    /// A mark in the middle.
+    /// Whether a crosshair is rendered in the middle.
     pub crosshair: bool,
-    /// Marks on walls.
+    /// Whether decals, the marks on walls, are rendered.
     pub decals: bool,
-    /// Particles.
+    /// Whether particles are rendered.
     pub particles: bool,
-    /// Puffs of smoke and splashes of blood.
+    /// Whether sprites of effects are rendered, such as puffs of smoke and splashes of blood.
     pub effects_sprites: bool,
-    /// What the game writes at the top.
+    /// Whether the game's messages at the top are rendered.
     pub messages: bool,
-    /// The dead.
+    /// Whether corpses are rendered.
     pub corpses: bool,
-    /// Flashes of the whole screen, as when an item is picked up.
+    /// Whether flashes of the whole screen are rendered, as when an item is picked up.
     pub screen_flashes: bool,
-    /// Frames between two states too: they are seen in a window alone.
+    /// Whether frames between two states are rendered too; they are visible only in a window.
     pub all_frames: bool,
 }
 
-/// What is heard.
+/// Settings of the audio buffer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Audio {
-    /// Whether sound is told.
+    /// Whether the engine fills the audio buffer.
     pub enabled: bool,
-    /// Samples per second and ear.
+    /// Samples per second and channel.
     pub sampling_rate: SamplingRate,
-    /// How many tics a state goes back.
+    /// Number of last tics whose sound the buffer holds.
     pub tics: u32,
 }
 
-/// What the game writes to the player.
+/// Settings of the notifications buffer, which holds the game's messages to the player.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Notifications {
-    /// Whether it is told.
+    /// Whether the engine fills the notifications buffer.
     pub enabled: bool,
-    /// How many tics a state goes back.
+    /// Number of last tics whose messages the buffer holds.
     pub tics: u32,
 }
 

@@ -4,95 +4,95 @@ use crate::Variable;
 use crate::layout::{RawLabel, RawLine, RawObject, game};
 use crate::memory::{Memory, text};
 
-/// Where a thing is, how it turns and how it moves, in units of the map, degrees and units per tic.
+/// Position, orientation and velocity of an object, in map units, degrees and map units per tic.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Pose {
-    /// x, y, z.
+    /// Position x, y, z, in map units.
     pub position: [f64; 3],
-    /// Yaw.
+    /// Yaw in degrees: the direction that the object faces.
     pub angle: f64,
-    /// Up and down.
+    /// Pitch in degrees: how far the object looks up or down.
     pub pitch: f64,
-    /// Around the direction of view.
+    /// Roll in degrees, around the direction of view.
     pub roll: f64,
-    /// x, y, z.
+    /// Velocity x, y, z, in map units per tic.
     pub velocity: [f64; 3],
 }
 
-/// A thing on the screen, marked by its value in the buffer of labels.
+/// An object on the screen, marked in the labels buffer by its value.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Label {
-    /// Its value in the buffer.
+    /// Value of the object's pixels in the labels buffer.
     pub value: u8,
-    /// Left and top edge of its box, in pixels.
+    /// Left and top edge of the object's bounding box, in pixels.
     pub corner: [u32; 2],
-    /// Width and height of its box, in pixels.
+    /// Width and height of the object's bounding box, in pixels.
     pub size: [u32; 2],
-    /// Number of the thing, as in [`Object::id`].
+    /// Number of the object, as in [`Object::id`].
     pub object: u32,
-    /// Where it is.
+    /// Position, orientation and velocity of the object.
     pub pose: Pose,
-    /// The engine's class, such as `DoomImp`.
+    /// Name of the object's class in the engine, such as `DoomImp`.
     pub name: String,
-    /// What kind of thing that is, such as `Monster`.
+    /// Category of the object, such as `Monster`.
     pub category: String,
 }
 
-/// A thing in the world.
+/// An object of the map, such as a monster, an item or a player.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Object {
-    /// Its number.
+    /// Number of the object.
     pub id: u32,
-    /// Number of the sector that it stands in.
+    /// Number of the sector that the object is in.
     pub sector: i32,
-    /// Where it is.
+    /// Position, orientation and velocity of the object.
     pub pose: Pose,
-    /// The engine's class.
+    /// Name of the object's class in the engine, such as `DoomImp`.
     pub name: String,
-    /// What kind of thing that is.
+    /// Category of the object, such as `Monster`.
     pub category: String,
 }
 
-/// A part of the floor plan.
+/// A sector of the map: an area with one height of floor and ceiling.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Sector {
-    /// Its number.
+    /// Number of the sector.
     pub id: u32,
-    /// Height of the floor.
+    /// Height of the floor, in map units.
     pub floor: f64,
-    /// Height of the ceiling.
+    /// Height of the ceiling, in map units.
     pub ceiling: f64,
-    /// Its edges.
+    /// Edges of the sector.
     pub lines: Vec<Line>,
 }
 
-/// An edge of a sector.
+/// An edge of a [`Sector`], such as a wall.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Line {
-    /// x and y of one end.
+    /// Position x, y of the first end, in map units.
     pub from: [f64; 2],
-    /// x and y of the other.
+    /// Position x, y of the second end, in map units.
     pub to: [f64; 2],
-    /// Whether it stops who walks.
+    /// Whether the edge blocks movement, as a wall does.
     pub blocking: bool,
 }
 
-/// A player of a game for several.
+/// A player of a multiplayer game.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Player {
-    /// The name.
+    /// Name of the player.
     pub name: String,
-    /// Others killed, less times killed by oneself.
+    /// Number of other players killed, less suicides.
     pub frags: i32,
-    /// Whether nothing has been done for long.
+    /// Whether the engine counts the player as inactive (away from keyboard).
     pub afk: bool,
-    /// Tic of the last action.
+    /// Tic of the player's last action.
     pub last_action_tic: u32,
-    /// Tic of the last kill.
+    /// Tic of the player's last kill.
     pub last_kill_tic: u32,
 }
 
-/// The value of a variable; whole numbers and flags too are `f64` there, as in the original.
+/// Returns the value of a game variable; whole numbers and flags are `f64` too, as in ViZDoom.
 pub(crate) fn variable(memory: &Memory, variable: Variable) -> f64 {
     use Variable::*;
     let whole = |field| f64::from(memory.get(field));
@@ -170,7 +170,7 @@ pub(crate) fn sectors(memory: &Memory) -> Vec<Sector> {
     (0..memory.get(game::SECTOR_COUNT).min(2048) as usize).map(sector).collect()
 }
 
-/// Who plays, by the number of the player.
+/// Lists the players by their number; `None` where a number is not taken.
 pub(crate) fn players(memory: &Memory) -> Vec<Option<Player>> {
     let player = |n: usize| Player {
         name: text(&memory.get(game::PLAYER_N_NAME.element(n))),

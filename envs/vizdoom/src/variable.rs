@@ -1,11 +1,11 @@
-//! What a game tells of itself as numbers.
+//! The game variables of ViZDoom.
 //!
 //! Source: ViZDoom 1.3.2, `ViZDoomTypes.h`.
 
 use crate::names::named;
 
 named! {
-    /// A variable of the game. A script's variable 0 is its reward, and no variable of the game.
+    /// A game variable of ViZDoom. Variable 0 of a map's script is the reward, and is not among them.
     Variable "game variable" {
         KillCount "KILLCOUNT" "Monsters killed on this map.",
         ItemCount "ITEMCOUNT" "Items picked up on this map.",

@@ -4,7 +4,7 @@ use super::player::Player;
 use super::{Found, Subject, hold};
 use crate::{End, Episode};
 
-/// Next-step autoreset, and episodes that are the sums of their steps.
+/// Checks next-step autoreset, and that reported episodes are the sums of their steps.
 pub(super) fn ends(subject: &Subject<'_>) -> Found {
     let mut player = Player::new(subject, 5, 7..10, 3, 0xAA)?;
     let seats = player.env.seats();
@@ -70,7 +70,7 @@ pub(super) fn ends(subject: &Subject<'_>) -> Found {
     Ok(Some(player.played))
 }
 
-/// Two that are built alike do the same.
+/// Checks that two environments that are built alike do the same.
 pub(super) fn seed(subject: &Subject<'_>) -> Found {
     let mut one = Player::new(subject, 6, 0..2, 4, 0x55)?;
     let mut other = Player::new(subject, 6, 0..2, 4, 0x55)?;
@@ -78,7 +78,8 @@ pub(super) fn seed(subject: &Subject<'_>) -> Found {
     Ok(Some(one.played))
 }
 
-/// The first episodes of some seats, begun again by their seeds in other seats that have played before.
+/// Checks that the first episodes of some seats repeat when they are begun by their seeds in other seats that have
+/// played.
 pub(super) fn episode(subject: &Subject<'_>) -> Found {
     let mut one = Player::new(subject, 16, 0..2, 13, 0x55)?;
     one.reset()?;
@@ -112,7 +113,7 @@ pub(super) fn episode(subject: &Subject<'_>) -> Found {
     Ok(Some(one.played))
 }
 
-/// Seats together do what they do alone, world by world.
+/// Checks that the seats of a world do the same beside other worlds as alone.
 pub(super) fn seats(subject: &Subject<'_>) -> Found {
     const WORLDS: usize = 3;
     let mut all = Player::new(subject, 8, 0..WORLDS as u32, 5, 0x55)?;

@@ -6,7 +6,7 @@ use super::rows::{Actions, Buffer, Row};
 use super::{Played, Subject};
 use crate::{Act, Result, Spec, VecEnv};
 
-/// Seats of an environment, what they do, and the row that they are in.
+/// Seats of an environment, their random actions, and the buffer that their rows are written into.
 pub(super) struct Player<'a> {
     subject: &'a Subject<'a>,
     pub(super) env: Box<dyn VecEnv>,
@@ -19,7 +19,8 @@ pub(super) struct Player<'a> {
 type Done = std::result::Result<(), String>;
 
 impl<'a> Player<'a> {
-    /// Builds the seats of these worlds from a seed; another decides their actions. What they do not write shows `pattern`.
+    /// Builds the seats of `worlds` from the run seed `seed`; `actions` is the seed of their random actions. Bytes that
+    /// the environment does not write keep the value `pattern`.
     pub(super) fn new(
         subject: &'a Subject<'a>,
         seed: u64,
@@ -33,7 +34,7 @@ impl<'a> Player<'a> {
         Ok(Self { subject, env, spec, actions, buffer, played: Played::default() })
     }
 
-    /// Goes on with other actions.
+    /// Replaces the random actions by those of another seed.
     pub(super) fn act_by(&mut self, seed: u64) {
         self.actions = Actions::new(&self.spec, self.env.seats(), seed);
     }
@@ -43,13 +44,13 @@ impl<'a> Player<'a> {
         self.env.reset(self.buffer.rows()).map_err(|e| format!("a reset failed: {e}"))
     }
 
-    /// Begins the episodes of these seeds.
+    /// Begins the episodes with the seeds `seeds`, one per seat.
     pub(super) fn begin(&mut self, seeds: &[u64]) -> Done {
         self.buffer.cover();
         self.env.begin(seeds, self.buffer.rows()).map_err(|e| format!("an episode did not begin: {e}"))
     }
 
-    /// Takes the next random step.
+    /// Steps all seats with the next random actions.
     pub(super) fn step(&mut self) -> Done {
         self.buffer.cover();
         self.actions.draw(&self.spec);
@@ -57,14 +58,14 @@ impl<'a> Player<'a> {
         self.answered(answered)
     }
 
-    /// Takes the step of these actions.
+    /// Steps all seats with the actions `act`.
     pub(super) fn take(&mut self, act: Act<'_>) -> Done {
         self.buffer.cover();
         let answered = self.env.step(act, self.buffer.rows());
         self.answered(answered)
     }
 
-    /// Resets it and `other`, and steps both: `why` says why they would show the same.
+    /// Resets and steps this player and `other` and compares their rows; `why` ends the message where they differ.
     pub(super) fn beside(&mut self, other: &mut Self, why: &str) -> Done {
         self.reset()?;
         other.reset()?;

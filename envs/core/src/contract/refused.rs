@@ -8,7 +8,7 @@ use super::{Found, Played, Subject, caught, hold};
 use crate::batch::{own_bytes, with_own_bytes};
 use crate::{Error, Panic, Rng, Stream, VecEnv, load_seats, save_seats};
 
-/// A setting that no environment has is refused, and named.
+/// Checks that an unknown key in the `[env]` table is refused by name.
 pub(super) fn settings(subject: &Subject<'_>) -> Found {
     const NONE: &str = "no_such_key";
     let mut wrong = subject.clone();
@@ -23,7 +23,7 @@ pub(super) fn settings(subject: &Subject<'_>) -> Found {
     Ok(Some(Played::default()))
 }
 
-/// A discrete action of its cardinality is an error or a panic that names it.
+/// Checks that a discrete action equal to its cardinality causes an error or a panic that names the value.
 pub(super) fn actions(subject: &Subject<'_>) -> Found {
     let mut player = Player::new(subject, 13, 0..1, 0, 0x55)?;
     for place in 0..player.spec.discrete.len() {
@@ -43,8 +43,8 @@ pub(super) fn actions(subject: &Subject<'_>) -> Found {
     Ok((!player.spec.discrete.is_empty()).then(Played::default))
 }
 
-/// States that are cut, longer, garbage or of other seats are refused, those of the environment within a [`Batch`](crate::Batch)
-/// too; one with a few other bits is refused, or stepped from.
+/// Checks that saved states that are cut, too long, garbage or of other seats are refused, also those of the
+/// environment within a [`Batch`](crate::Batch), and that a state with flipped bits is refused or can be stepped from.
 pub(super) fn damage(subject: &Subject<'_>) -> Found {
     let played = |worlds: Range<u32>, steps: usize| {
         let mut player = Player::new(subject, 12, worlds, 10, 0x55)?;
@@ -79,11 +79,11 @@ pub(super) fn damage(subject: &Subject<'_>) -> Found {
     Ok(Some(player.played))
 }
 
-/// What a seat saved.
+/// Saved state of one seat.
 struct State {
-    /// Within a batch the bytes of the environment alone, else all.
+    /// Bytes of the environment alone where it sits in a batch, else the whole state.
     bytes: Vec<u8>,
-    /// What they stand in, within a batch.
+    /// Whole state of the seat of a batch, which contains `bytes`; `None` without a batch.
     batched: Option<Vec<u8>>,
 }
 
@@ -97,7 +97,7 @@ impl State {
         })
     }
 
-    /// The same with other bytes.
+    /// Returns the whole state of the seat with `bytes` in place of its own.
     fn with(&self, bytes: Vec<u8>) -> Result<Vec<u8>, String> {
         match &self.batched {
             Some(saved) => with_own_bytes(saved, bytes).map_err(|e| e.to_string()),
@@ -106,8 +106,8 @@ impl State {
     }
 }
 
-/// Loads states of the first seat with a few other bits and steps from them. They may be valid: what they are taken for is
-/// not looked at, checkpoints carry a checksum.
+/// Loads states of the first seat with flipped bits and steps from them, which must not panic. Whether they are refused
+/// does not matter: they may be valid states, and checkpoints carry a checksum.
 fn flip(other: &mut dyn VecEnv, player: &mut Player<'_>, state: &State) -> Result<(), String> {
     let (mut rng, mut buffer) = (Rng::new(0, Stream::Tool(1)), Buffer::new(&player.spec, player.env.seats(), 0));
     other.reset(buffer.rows()).map_err(|e| e.to_string())?;

@@ -2,31 +2,31 @@
 
 use crate::{Act, End, Episode, Rng, Rows, Spec, Stream};
 
-/// A copy of what is in a [`Buffer`].
+/// Owned copy of one row of `N` seats in a [`Buffer`], for exact comparison.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Row {
-    /// `[N, H, W, C]`.
+    /// Frames, `[N, H, W, C]`.
     pub frame: Vec<u8>,
-    /// The bits of `[N, vector]`, so that rows compare exactly.
+    /// Bits of the `f32` features, `[N, vector]`, so that rows compare exactly.
     pub vector: Vec<u32>,
-    /// `[N, symbols]`.
+    /// Discrete observations, `[N, symbols]`.
     pub symbols: Vec<u32>,
-    /// `[N, legal]`.
+    /// Action masks, `[N, legal]`.
     pub legal: Vec<u8>,
-    /// `[N]`, as the rest.
+    /// Agent steps since the reset, `[N]`.
     pub age: Vec<u32>,
-    /// What the step earned.
+    /// Rewards of the step, `[N]`.
     pub reward: Vec<f32>,
-    /// How it ended.
+    /// How the step ended in each seat, `[N]`.
     pub end: Vec<End>,
-    /// Emulator frames that it took.
+    /// Emulator frames that the step took, `[N]`.
     pub frames: Vec<u32>,
-    /// Episodes that finished since the buffer was [covered](Buffer::cover).
+    /// Episodes that finished since the last call of [`Buffer::cover`].
     pub episodes: Vec<Episode>,
 }
 
 impl Row {
-    /// What of it belongs to the seats `seats` of `all`, without episodes.
+    /// Returns the part of the row that belongs to the range `seats` of `all` seats, without episodes.
     pub(super) fn of(&self, seats: std::ops::Range<usize>, all: usize) -> Self {
         fn part<T: Clone>(lane: &[T], seats: &std::ops::Range<usize>, all: usize) -> Vec<T> {
             let width = lane.len() / all;
@@ -45,7 +45,7 @@ impl Row {
         }
     }
 
-    /// What differs from `other` first, in words; `None` if nothing does.
+    /// Describes the first difference between this row and `other`; `None` if they are equal.
     pub(super) fn differs(&self, other: &Self) -> Option<String> {
         fn first<T: PartialEq + std::fmt::Debug>(name: &str, one: &[T], other: &[T]) -> Option<String> {
             let at = (0..one.len().max(other.len())).find(|&at| one.get(at) != other.get(at))?;
@@ -65,7 +65,7 @@ impl Row {
     }
 }
 
-/// Lanes of `N` seats that an environment writes into.
+/// Buffers of one row of `N` seats that an environment writes into, prefilled with a byte pattern.
 #[derive(Clone, Debug)]
 pub struct Buffer {
     frame: Vec<u8>,
@@ -76,13 +76,13 @@ pub struct Buffer {
     reward: Vec<f32>,
     end: Vec<End>,
     frames: Vec<u32>,
-    /// Episodes that finished since it was [covered](Buffer::cover).
+    /// Episodes that finished since the last call of [`cover`](Buffer::cover).
     pub episodes: Vec<Episode>,
     pattern: u8,
 }
 
 impl Buffer {
-    /// Room for a row of `seats`; [`cover`](Buffer::cover) fills it with `pattern`.
+    /// Allocates a row of `seats` seats; [`cover`](Buffer::cover) fills it with the byte `pattern`.
     pub fn new(spec: &Spec, seats: usize, pattern: u8) -> Self {
         Self {
             frame: vec![0; seats * spec.frame_len()],
@@ -98,7 +98,8 @@ impl Buffer {
         }
     }
 
-    /// Covers every lane with the pattern, so that what is not written shows.
+    /// Fills every lane with the pattern, so that elements that the environment does not write can be told, and clears
+    /// [`episodes`](Self::episodes).
     pub fn cover(&mut self) {
         let word = u32::from_ne_bytes([self.pattern; 4]);
         self.frame.fill(self.pattern);
@@ -112,7 +113,7 @@ impl Buffer {
         self.episodes.clear();
     }
 
-    /// Lends the row to an environment.
+    /// Borrows the row for a call of [`VecEnv::reset`](crate::VecEnv::reset) or [`VecEnv::step`](crate::VecEnv::step).
     pub fn rows(&mut self) -> Rows<'_> {
         Rows {
             frame: &mut self.frame,
@@ -127,12 +128,12 @@ impl Buffer {
         }
     }
 
-    /// Whether an episode begins in any seat of it.
+    /// Whether an episode begins with this row in any seat.
     pub fn has_reset(&self) -> bool {
         self.age.contains(&0)
     }
 
-    /// A copy of what is in it.
+    /// Copies the content of the buffer.
     pub fn row(&self) -> Row {
         Row {
             frame: self.frame.clone(),
@@ -148,31 +149,31 @@ impl Buffer {
     }
 }
 
-/// Random actions of `N` seats, the same for the same seed.
+/// Uniformly random actions of `N` seats, the same for the same seed.
 #[derive(Clone, Debug)]
 pub struct Actions {
     rng: Rng,
-    /// `[N, discrete]`.
+    /// Discrete actions that were drawn last, `[N, discrete]`.
     pub discrete: Vec<u32>,
-    /// `[N, continuous]`.
+    /// Continuous actions that were drawn last, `[N, continuous]`.
     pub continuous: Vec<f32>,
 }
 
 impl Actions {
-    /// Of an environment of that spec.
+    /// Makes the actions of `seats` seats of an environment with the spec `spec`; all are 0 before the first draw.
     pub fn new(spec: &Spec, seats: usize, seed: u64) -> Self {
         let rng = Rng::new(seed, Stream::Tool(0));
         let (discrete, continuous) = (vec![0; seats * spec.discrete.len()], vec![0.0; seats * spec.continuous.len()]);
         Self { rng, discrete, continuous }
     }
 
-    /// Draws the next, uniformly, legal or not.
+    /// Draws and returns the next actions of all seats, uniformly, whether legal or not.
     pub fn draw(&mut self, spec: &Spec) -> Act<'_> {
         spec.draw(&mut self.rng, &mut self.discrete, &mut self.continuous);
         self.act()
     }
 
-    /// Those that were drawn last.
+    /// Returns the actions that were drawn last.
     pub fn act(&self) -> Act<'_> {
         Act { discrete: &self.discrete, continuous: &self.continuous }
     }

@@ -5,7 +5,7 @@ use super::rows::Row;
 use super::{Found, Subject, hold};
 use crate::{Canvas, End, Spec};
 
-/// The spec makes sense, and what is shown is within it.
+/// Checks that the spec makes sense, and that observations, rewards and frames are within it.
 pub(super) fn spec(subject: &Subject<'_>) -> Found {
     let mut player = Player::new(subject, 4, 0..2, 2, 0x55)?;
     makes_sense(&player.spec)?;
@@ -66,7 +66,8 @@ fn within(spec: &Spec, row: &Row) -> Result<(), String> {
     })
 }
 
-/// The same trajectory, written over two patterns, is the same: what differs was left as it was.
+/// Checks that every element is written: one trajectory, written over two patterns, is the same where nothing is left
+/// out.
 pub(super) fn written(subject: &Subject<'_>) -> Found {
     let mut one = Player::new(subject, 3, 0..3, 1, 0x55)?;
     let mut other = Player::new(subject, 3, 0..3, 1, 0xAA)?;
@@ -74,7 +75,7 @@ pub(super) fn written(subject: &Subject<'_>) -> Found {
     Ok(Some(one.played))
 }
 
-/// It draws something, and goes on as it would have without.
+/// Checks that the environment draws a picture, and that drawing does not change what is played.
 pub(super) fn picture(subject: &Subject<'_>) -> Found {
     let mut one = Player::new(subject, 14, 0..1, 11, 0x55)?;
     let mut other = Player::new(subject, 14, 0..1, 11, 0x55)?;

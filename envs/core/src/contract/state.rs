@@ -5,11 +5,11 @@ use super::rows::Row;
 use super::{Found, Subject, hold};
 use crate::{VecEnv, load_seats, save_seats};
 
-/// Steps after a state was restored.
+/// Number of steps that are compared after a state was restored.
 const AFTER: usize = 100;
 
-/// States of some moments, those of ends among them, go on in seats that were just built and in some that stand elsewhere, as
-/// in those that they were saved from.
+/// Checks that saved states, also those of ends of episodes, continue in newly built seats and in seats that have
+/// played as they do in the seats that they were saved from.
 pub(super) fn goes_on(subject: &Subject<'_>) -> Found {
     let mut player = Player::new(subject, 9, 0..2, 6, 0x55)?;
     player.reset()?;
@@ -26,7 +26,8 @@ pub(super) fn goes_on(subject: &Subject<'_>) -> Found {
     Ok(Some(player.played))
 }
 
-/// Saves the state of `player`, which goes on from there, and has others go on from it.
+/// Saves the state of `player`, plays on, and compares with other players that load the state and take the same
+/// actions.
 fn moment(subject: &Subject<'_>, player: &mut Player<'_>) -> Result<(), String> {
     let saved = save([&*player.env])?;
     let seed = player.played.steps as u64;

@@ -5,7 +5,7 @@ use super::rows::Row;
 use super::{Found, Subject, hold};
 use crate::{End, FiniteMdp, Spec, Transition};
 
-/// The table fits the spec, and whatever is played is in it.
+/// Checks that the finite MDP of an environment fits its spec and allows every transition that is played.
 pub(super) fn played(subject: &Subject<'_>) -> Found {
     let mut player = Player::new(subject, 15, 0..1, 12, 0x55)?;
     let Some(table) = player.env.tabular() else { return Ok(None) };
@@ -60,7 +60,7 @@ fn fits(table: &FiniteMdp, spec: &Spec) -> Result<(), String> {
     })
 }
 
-/// What a state shows: symbols, and what is legal.
+/// Returns the observation of a state: its symbols and its action mask.
 fn looks<'a>(table: &'a FiniteMdp, spec: &Spec, state: u32) -> (&'a [u32], &'a [u8]) {
     let (width, legal, state) = (spec.symbols.len(), spec.legal_len(), state as usize);
     (&table.symbols()[state * width..][..width], &table.legal()[state * legal..][..legal])
@@ -70,7 +70,7 @@ fn starts(table: &FiniteMdp) -> Vec<u32> {
     (0..).zip(table.start()).filter(|(_, p)| **p > 0.0).map(|(state, _)| state).collect()
 }
 
-/// Where an action leads from one of `states` that is answered as `row` is.
+/// Returns the states that `action` can lead to from one of `states` with the reward and end that `row` shows.
 fn after(table: &FiniteMdp, states: &[u32], action: u32, row: &Row, bonus: f32) -> Vec<u32> {
     let (paid, terminated) = (row.reward[0], row.end[0] == End::Terminated);
     let same =

@@ -49,7 +49,7 @@ pub(super) fn draw(position: &Position, canvas: &mut Canvas) {
     canvas.halve();
 }
 
-/// Cells of all lines of four.
+/// Returns the cells of all lines of four that the last move completed, as a bit board.
 fn line(position: &Position) -> u64 {
     fours(position.theirs()).fold(0, |cells, (firsts, step)| {
         (0..4).fold(cells, |cells, n| cells | firsts << (n * step)) // a line's other cells lie up or right of its first

@@ -7,14 +7,14 @@
 use rl_core::{Game, GameResult, Rng, Side};
 use serde::{Deserialize, Serialize};
 
-/// Columns of the board.
+/// Number of columns of the board.
 pub const WIDTH: usize = 7;
-/// Cells of a column.
+/// Number of cells of a column.
 pub const HEIGHT: usize = 6;
-/// Cells of the board.
+/// Number of cells of the board.
 pub const CELLS: u32 = (WIDTH * HEIGHT) as u32;
 
-/// Bits from a cell to its right neighbour.
+/// Distance in bits from a cell to its right neighbour.
 const STRIDE: usize = HEIGHT + 1;
 const COLUMN: u64 = (1 << HEIGHT) - 1;
 const BOTTOM: u64 = {
@@ -26,10 +26,11 @@ const BOTTOM: u64 = {
     bottom
 };
 const BOARD: u64 = BOTTOM * COLUMN;
-/// Bits from a cell to the next of a line: up, right, and both diagonals.
+/// Distance in bits from a cell to the next one of a line: up, right, and both diagonals.
 pub(super) const DIRECTIONS: [usize; 4] = [1, STRIDE, STRIDE - 1, STRIDE + 1];
 
-/// A position.
+/// A position of Connect Four. As a [`Game`], its moves are columns from 0 to 6 and its two planes are the stones of
+/// the side to move and those of the other side.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(try_from = "Boards")]
 pub struct Position {
@@ -37,7 +38,7 @@ pub struct Position {
     all: u64,
 }
 
-/// What is read from a file: any two boards.
+/// Two bit boards as read from a file, not yet checked to be a position.
 #[derive(Deserialize)]
 struct Boards {
     mine: u64,
@@ -54,7 +55,8 @@ impl TryFrom<Boards> for Position {
 }
 
 impl Position {
-    /// After `plies` uniformly random legal moves; `None` where that game ended before or there.
+    /// Returns the position after `plies` uniformly random legal moves from the start; `None` if the game ends within
+    /// them.
     pub fn random(plies: u32, rng: &mut Rng) -> Option<Self> {
         let mut position = Self::start();
         for _ in 0..plies {
@@ -66,19 +68,22 @@ impl Position {
         Some(position)
     }
 
-    /// A uniformly random legal move of a game that goes on.
+    /// Draws a uniformly random legal move, a column from 0 to 6.
+    ///
+    /// # Panics
+    /// If the game is over.
     pub fn random_move(&self, rng: &mut Rng) -> usize {
         let open = (0..WIDTH).filter(|&column| self.legal(column));
         let chosen = rng.below(open.clone().count() as u32) as usize;
         open.into_iter().nth(chosen).expect("fewer than there are")
     }
 
-    /// Stones of both sides.
+    /// Returns the number of stones of both sides.
     pub fn stones(&self) -> u32 {
         self.all.count_ones()
     }
 
-    /// Whether two boards are of a position that moves can lead to, apart from lines of four.
+    /// Whether moves can lead to this position, lines of four left aside.
     fn is_sound(&self) -> bool {
         let Self { mine, all } = *self;
         let stacked = (0..WIDTH).all(|column| {
@@ -96,27 +101,28 @@ impl Position {
         self.mine ^ self.all
     }
 
-    /// Cells that the next stones fall into, a bit per column that has one.
+    /// Returns the cells that the next stones fall into, one bit per column with room.
     pub(super) fn open(&self) -> u64 {
         (self.all + BOTTOM) & BOARD
     }
 
-    /// The position after a stone in one of the [`open`](Self::open) cells.
+    /// Returns the position after a stone of the side to move in `cell`, one of the [`open`](Self::open) cells.
     pub(super) fn with(&self, cell: u64) -> Self {
         Self { mine: self.theirs(), all: self.all | cell }
     }
 
-    /// Cells where a stone would win, whether it can fall there yet or not: of the side to move, then of the other.
+    /// Returns the empty cells where a stone would complete a line, whether it can fall there yet or not: those of the
+    /// side to move, then those of the other side.
     pub(super) fn winning(&self) -> [u64; 2] {
         [self.mine, self.theirs()].map(|stones| completing(stones) & BOARD & !self.all)
     }
 
-    /// A number of this position alone, below 2⁴⁹.
+    /// Returns a number below 2⁴⁹ that is unique to this position, for hash tables.
     pub(super) fn key(&self) -> u64 {
         self.mine + self.all
     }
 
-    /// Whether a stone lies in a cell, and whose; rows are counted from the top.
+    /// Returns the side whose stone lies in a cell, `None` if it is empty; rows are counted from the top.
     pub(super) fn stone(&self, row: usize, column: usize) -> Option<Side> {
         let bit = bit(row, column);
         let (next, other) = match self.to_move() {
@@ -127,17 +133,17 @@ impl Position {
     }
 }
 
-/// Cells of `column`.
+/// Returns all cells of `column` as a bit board.
 pub(super) fn cells(column: usize) -> u64 {
     COLUMN << (column * STRIDE)
 }
 
-/// The bit of a cell; rows are counted from the top.
+/// Returns the bit of a cell; rows are counted from the top.
 pub(super) fn bit(row: usize, column: usize) -> u64 {
     1 << (column * STRIDE + HEIGHT - 1 - row)
 }
 
-/// Every line of four cells of the board.
+/// Lists all 69 lines of four cells of the board, as bit boards.
 pub(super) fn lines() -> impl Iterator<Item = u64> {
     DIRECTIONS.into_iter().flat_map(|step| {
         let line = 1 | 1 << step | 1 << (2 * step) | 1 << (3 * step);
@@ -145,7 +151,7 @@ pub(super) fn lines() -> impl Iterator<Item = u64> {
     })
 }
 
-/// Cells of a line of four whose other three have stones.
+/// Returns the cells that would complete a line of four whose other three cells are in `stones`.
 fn completing(stones: u64) -> u64 {
     DIRECTIONS.into_iter().fold(0, |cells, step| {
         let (up, down) = ([1, 2, 3].map(|n| stones << (n * step)), [1, 2, 3].map(|n| stones >> (n * step)));
@@ -155,7 +161,7 @@ fn completing(stones: u64) -> u64 {
     })
 }
 
-/// First cells of all lines of four of a colour.
+/// Returns, for each of the [`DIRECTIONS`], the first cells of all lines of four within `stones`, and the direction.
 pub(super) fn fours(stones: u64) -> impl Iterator<Item = (u64, usize)> {
     DIRECTIONS.into_iter().map(move |step| {
         let pairs = stones & stones >> step;
@@ -195,7 +201,8 @@ impl Game for Position {
         }
     }
 
-    /// One plane for the stones of the side to move, one for the other's, the top row first; a stone is 1.
+    /// Writes one plane for the stones of the side to move and one for those of the other side, `[6, 7, 2]` with the
+    /// top row first; a stone is 1, an empty cell 0.
     fn observe(&self, planes: &mut [f32]) {
         for (cell, planes) in planes.chunks_exact_mut(2).enumerate() {
             let bit = bit(cell / WIDTH, cell % WIDTH);
@@ -221,7 +228,7 @@ impl Game for Position {
         position.is_sound().then_some(position)
     }
 
-    /// 1 exchanges left and right.
+    /// Returns the position itself for symmetry 0, and its mirror image (left and right exchanged) for 1.
     fn image(&self, symmetry: usize) -> Self {
         let mirrored = |stones: u64| {
             (0..WIDTH)

@@ -9,12 +9,12 @@ use rl_core::Game as _;
 
 use super::position::{CELLS, Position, WIDTH, cells};
 
-/// Entries of the table are 2^20, of eight bytes each.
+/// Logarithm of the number of entries of the table, each of eight bytes.
 const BITS: u32 = 20;
 /// Columns from the middle outwards.
 const ORDER: [usize; WIDTH] = [3, 2, 4, 1, 5, 0, 6];
 
-/// A solver; what it learned of one position helps it with the next, and changes no value.
+/// Exact solver of Connect Four by alpha-beta search with a transposition table (8 MiB), which later calls reuse.
 #[derive(Clone, Debug)]
 pub struct Solver {
     /// Upper bounds: the key of a position in the upper 56 bits, its bound and 64 in the lower eight. 0 is no entry.
@@ -28,17 +28,18 @@ impl Default for Solver {
 }
 
 impl Solver {
-    /// One that knows nothing.
+    /// Makes a solver with an empty transposition table.
     pub fn new() -> Self {
         Self { table: vec![0; 1 << BITS].into() }
     }
 
-    /// How the game ends if both sides play well: 1 if the side to move wins, 0 for a draw, -1 if it loses.
+    /// Returns the result under optimal play of both sides: 1 if the side to move wins, 0 for a draw, -1 if it loses.
     pub fn result(&mut self, position: &Position) -> i32 {
         self.between(position, -1, 1).signum()
     }
 
-    /// The same and how soon: a win by the n-th from last of the winner's stones is worth n, a loss -n.
+    /// Returns the result under optimal play together with its speed, from -21 to 21: `n` for a win of the side to move
+    /// by the `n`-th from last of its 21 stones, `-n` for such a loss, 0 for a draw.
     pub fn value(&mut self, position: &Position) -> i32 {
         let (mut low, mut high) = (-(CELLS as i32) / 2, CELLS as i32 / 2);
         while low < high {
@@ -50,7 +51,8 @@ impl Solver {
         low
     }
 
-    /// [`result`](Self::result) of every move for the side that makes it; `None` where it is not legal.
+    /// Returns the [`result`](Self::result) after each move for the side that makes it; `None` where a move is not
+    /// legal.
     pub fn results(&mut self, position: &Position) -> [Option<i32>; WIDTH] {
         std::array::from_fn(|column| {
             position.legal(column).then(|| {
@@ -61,7 +63,7 @@ impl Solver {
         })
     }
 
-    /// The value if it is between `alpha` and `beta`, else a bound on that side.
+    /// Returns the value of `position` if it is between `alpha` and `beta`, else a bound on that side.
     fn between(&mut self, position: &Position, alpha: i32, beta: i32) -> i32 {
         if let Some(standing) = position.outcome() {
             return standing.value() as i32 * ((CELLS + 2 - position.stones()) / 2) as i32;
@@ -72,7 +74,7 @@ impl Solver {
         self.search(position, alpha, beta)
     }
 
-    /// The same where the game goes on and the side to move cannot win at once.
+    /// Does the work of [`between`](Self::between) for an unfinished game that the side to move cannot win at once.
     fn search(&mut self, position: &Position, mut alpha: i32, mut beta: i32) -> i32 {
         let left = (CELLS - position.stones()) as i32;
         let Some(moves) = safe(position) else { return -(left / 2) };
@@ -113,7 +115,7 @@ fn slot(position: &Position) -> usize {
     (position.key().wrapping_mul(0x9E37_79B9_7F4A_7C15) >> (64 - BITS)) as usize
 }
 
-/// Cells that a stone can fall into without losing to the next one; `None` where every move loses.
+/// Returns the cells of moves that do not let the other side win at once; `None` where every move loses.
 fn safe(position: &Position) -> Option<u64> {
     let (open, theirs) = (position.open(), position.winning()[1]);
     let forced = open & theirs;
@@ -123,7 +125,8 @@ fn safe(position: &Position) -> Option<u64> {
     (moves != 0).then_some(moves)
 }
 
-/// `moves` by the threats that they make, most first, then from the middle outwards; 0 where there are fewer.
+/// Sorts `moves` by the number of threats that they make, most first, then from the middle outwards; unused places are
+/// 0.
 fn ordered(position: &Position, moves: u64) -> [u64; WIDTH] {
     let (mut sorted, mut count) = ([(0, 0); WIDTH], 0);
     for cell in ORDER.map(|column| moves & cells(column)).into_iter().filter(|&cell| cell != 0) {

@@ -1,12 +1,13 @@
-//! The rule of thumb of alpha-beta: what lines that only one side has stones in promise.
+//! The heuristic of alpha-beta: lines in which only one side has stones, weighted by their number.
 
 use super::position::{Position, lines};
 
-/// What a line of one colour counts, by its stones. Four of them are a game that is over.
+/// Weight of a line with stones of one side alone, by their number from 0 to 3; with four the game is over.
 const COUNTS: [i32; 4] = [0, 1, 4, 16];
 
-/// Lines of the side to move less those of the other: each of the 69 lines of four cells that holds stones of one side
-/// alone counts 1, 4 or 16 for one, two or three of them.
+/// Heuristic value of an unfinished position for the side to move: each of the 69 lines of four cells with stones of
+/// one side alone counts 1, 4 or 16 for one, two or three stones, positive for the side to move and negative for the
+/// other.
 pub fn thumb(position: &Position) -> i32 {
     let (mine, theirs) = (position.mine(), position.theirs());
     let count = |line: u64, stones: u64, others: u64| {

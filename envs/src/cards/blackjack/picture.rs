@@ -52,7 +52,7 @@ fn name(card: u8) -> String {
     if card == 1 { "A".to_owned() } else { card.to_string() }
 }
 
-/// Left edges of the cards; long hands are spread less, so that they stay on the table.
+/// Lists the left edges of the cards in pixels; long hands are spread less, so that they stay on the table.
 fn places(side: &Drawn) -> impl Iterator<Item = i32> {
     let cards = side.cards().len() as i32;
     let pitch = ((WIDTH - 2 * LEFT - CARD.width as i32) / (cards - 1)).min(CARD.width as i32 + 16);

@@ -5,8 +5,9 @@ use crate::Button;
 use crate::layout::{game, input};
 
 impl Game {
-    /// Sets buttons, in the order of the configuration; those without a value are released. Binary buttons are pressed by
-    /// what is not 0, delta buttons turn or move by so much per tic.
+    /// Sets the buttons, with `values` in the order of [`Config::available_buttons`](crate::Config::available_buttons);
+    /// those without a value are released. A binary button is pressed where its value is not 0; the value of a delta
+    /// button is the amount per tic.
     pub fn press(&mut self, values: &[f64]) {
         self.pushed = false;
         for n in 0..self.config.available_buttons.len() {
@@ -18,19 +19,20 @@ impl Game {
         }
     }
 
-    /// Value of a button as the engine has it: in the modes for spectators and in demos, what somebody else pressed.
+    /// Returns the value of a button in the engine; in spectator modes and demos, that of the person or the demo.
     pub fn button(&self, button: Button) -> f64 {
         let pressed = if self.flag(game::DEMO_PLAYBACK) { input::CMD_BT } else { input::BT };
         self.engine.memory().get_input(pressed.element(button.number()))
     }
 
-    /// Values of the last action, in the order of the configuration's buttons: those that were given, but in the modes for
-    /// spectators and in demos what somebody else pressed. An episode that begins leaves them as they were.
+    /// Returns the button values of the last action, in the order of
+    /// [`Config::available_buttons`](crate::Config::available_buttons): those given to [`press`](Self::press), or in
+    /// spectator modes and demos those of the person or the demo. A new episode does not reset them.
     pub fn last_action(&self) -> &[f64] {
         &self.action
     }
 
-    /// Notes what was done in an action.
+    /// Stores the button values of the last action for [`last_action`](Self::last_action).
     pub(super) fn note_action(&mut self) {
         let watched = self.config.mode.is_spectator() || self.flag(game::DEMO_PLAYBACK);
         for n in 0..self.action.len() {
@@ -54,7 +56,7 @@ impl Game {
         self.engine.memory_mut().set_input(input::BT_AVAILABLE.element(button.number()), 1);
     }
 
-    /// Lets the buttons with an amount go so many times as far.
+    /// Multiplies the bounds of the delta buttons in the engine by `by`.
     pub(super) fn scale_deltas(&mut self, by: f64) {
         let most = self.config.button_max_values.map(|most| most * by);
         self.engine.memory_mut().set_input(input::BT_MAX_VALUE, most);

@@ -9,13 +9,13 @@ use crate::engine::{Ask, Engine};
 use crate::layout::{game, input};
 use crate::{Button, Error, MapName, Result, Variable};
 
-/// Every so many tics the command that begins an episode is given again: the engine may have been in no state to obey.
+/// Number of tics after which the command that begins an episode is repeated, since the engine may not have obeyed it.
 const AGAIN: u32 = 4;
 /// Tics after which a map that has not begun is taken for one that the game does not have: ten seconds of play.
 pub(super) const NEVER: u32 = 350;
 
 impl Game {
-    /// Begins the next episode, of the next seed.
+    /// Begins the next episode with the next draw of the generator of seeds, as `new_episode` of Python does.
     ///
     /// # Errors
     /// If the engine dies.
@@ -24,8 +24,9 @@ impl Game {
         self.episode(seed, None)
     }
 
-    /// Begins the episode of a seed that the engine is given as it is. With the same actions it is the same episode, to the
-    /// pixel, whatever the engine has played before; Python's, which [`new_episode`](Self::new_episode) follows, are not.
+    /// Begins an episode with the given engine seed. The same seed and actions give the same episode to the pixel,
+    /// whatever the engine has played before, which Python's episodes and those of [`new_episode`](Self::new_episode)
+    /// do not.
     ///
     /// # Errors
     /// If the engine dies.
@@ -47,7 +48,8 @@ impl Game {
         self.episode(seed, None)
     }
 
-    /// Begins the next episode, and records it as a demo at `path`, which is whole when the episode after it begins.
+    /// Begins the next episode and records it as a demo at `path`; the file is complete once the following episode
+    /// begins or the game is dropped.
     ///
     /// # Errors
     /// If the engine dies, or the path is too long for a command of its console.
@@ -56,7 +58,8 @@ impl Game {
         self.episode(seed, Some(path))
     }
 
-    /// Plays a demo, seen by `player` (the first is 1; 0 is who recorded it). Actions have no effect in it.
+    /// Begins to replay a demo, from the view of `player` (the first is 1; 0 is the player who recorded it). Actions
+    /// have no effect until another episode begins.
     ///
     /// # Errors
     /// If the engine dies, or cannot read the file.
@@ -75,7 +78,7 @@ impl Game {
         self.settle()
     }
 
-    /// Brings a dead player of a game for several back; a game for one begins a new episode.
+    /// Respawns the player of a multiplayer game if it is dead; in a single-player game, begins a new episode.
     ///
     /// # Errors
     /// If the engine dies.
@@ -105,10 +108,10 @@ impl Game {
         Ok(())
     }
 
-    /// Saves the game to a file of the engine's, which takes two tics.
+    /// Saves the game to a save file of the engine at `path`, which takes two tics.
     ///
     /// # Errors
-    /// If the engine dies.
+    /// If the engine dies or writes no file, or the path is too long for a command of its console.
     pub fn save(&mut self, path: &Path) -> Result<()> {
         self.engine.command(&format!("save {}", quoted(path)?))?;
         for _ in 0..2 {
@@ -118,7 +121,7 @@ impl Game {
         if path.is_file() { Ok(()) } else { Err(missing("the saved game", path)) }
     }
 
-    /// Loads a game that was saved, which takes a tic.
+    /// Loads a game that [`save`](Self::save) wrote, which takes one tic.
     ///
     /// # Errors
     /// If the engine dies, or there is no such file.
@@ -198,7 +201,8 @@ impl Game {
         !self.flag(game::MAP_END) && self.tic() <= self.last_tic
     }
 
-    /// Plays to the tic in which whoever acts takes over.
+    /// Plays to the tic at which the agent takes over,
+    /// [`Config::episode_start_time`](crate::Config::episode_start_time).
     pub(super) fn until_start_time(&mut self) -> Result<()> {
         let start = self.config.episode_start_time.max(1);
         for _ in 0..start.saturating_add(NEVER) {
@@ -218,7 +222,7 @@ impl Game {
         Ok(())
     }
 
-    /// Draws what is there already: see [`super::sway`].
+    /// Has the present picture drawn `pictures` times, until the weapon has stopped swaying; see [`super::sway`].
     fn redraw(&mut self, pictures: u32) -> Result<()> {
         (0..pictures).try_for_each(|_| self.ask(Ask::Update))
     }
@@ -232,7 +236,8 @@ impl Game {
         if self.flag(game::DEMO_RECORDING) { self.engine.command("stop") } else { Ok(()) }
     }
 
-    /// Whether USE is heeded, which an action may not be allowed to press, and what it was before.
+    /// Sets whether the engine heeds USE, even where actions may not press it, and returns the flag that was set
+    /// before.
     pub(super) fn heed_use(&mut self, heeded: u8) -> u8 {
         let field = input::BT_AVAILABLE.element(Button::Use.number());
         let before = self.engine.memory().get_input(field);

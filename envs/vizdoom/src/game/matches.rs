@@ -21,7 +21,8 @@ use crate::{Config, Error, Result, port};
 const MOST: usize = MAX_PLAYERS;
 /// How long an engine is waited for before the next is asked, while they may not be in step.
 const LEAD: Duration = Duration::from_millis(50);
-/// And in step, where it is a matter of the machine's load alone.
+/// How long an engine is waited for before the next is asked, once they are in step: it depends on the machine's load
+/// alone.
 const PATIENCE: Duration = Duration::from_secs(2);
 /// How long one of several is waited for at a time, so that another's death is noticed.
 const TURN: Duration = Duration::from_millis(5);
@@ -32,33 +33,35 @@ const EARLIEST: u32 = 40;
 /// Starts of a match that may fail because a port was taken meanwhile, or engines did not find their step.
 const STARTS: u32 = 4;
 
-/// A running match.
+/// A running multiplayer game on this machine, with one engine per player, all of which play in lockstep.
 #[derive(Debug)]
 pub struct Match {
     players: Vec<Game>,
-    /// Whether one has died, and the others with it.
+    /// Whether an engine has died, after which all were ended.
     lost: bool,
 }
 
 impl Match {
-    /// Most players of a match.
+    /// Largest number of players of a match.
     pub const MOST: usize = MOST;
 
-    /// Starts `players` engines of the package that is unpacked at `package`, the first of which is the host, and with them
-    /// a first episode: it begins with tic 40 at the earliest. `config.game_args` say what is played, as
-    /// `-deathmatch +timelimit 2`; of guests' own settings those of the host take the place.
+    /// Starts a match and its first episode: `players` engines of the package that is unpacked at `package`, of which
+    /// the first is the host. The episode begins at tic 40 or later. `config.game_args` decides the rules, such as
+    /// `-deathmatch +timelimit 2`; where settings of guests differ, those of the host apply. The engine seed is the
+    /// first draw of the generator that `config.seed` seeds.
     ///
     /// # Errors
-    /// If a number of players cannot be played, a file is missing, or an engine refuses its arguments or dies.
+    /// If `players` is not from 2 to [`MOST`](Self::MOST), the mode is not `PLAYER`, a file is missing, or an engine
+    /// refuses its arguments or dies.
     pub fn start(config: &Config, players: usize, package: &Path) -> Result<Self> {
         let seed = seeds(config).next_u32();
         Self::start_of(config, players, seed, package)
     }
 
-    /// The same with a seed that the host is given as it is.
+    /// Starts a match as [`start`](Self::start) does, with `seed` as the engine seed.
     ///
     /// # Errors
-    /// As [`start`](Self::start).
+    /// In the cases in which [`start`](Self::start) fails.
     pub fn start_of(config: &Config, players: usize, seed: u32, package: &Path) -> Result<Self> {
         if !(2..=MOST).contains(&players) {
             let message = format!("{players} players: a match has 2 to {MOST}");
@@ -133,27 +136,31 @@ impl Match {
         Ok(Some(this))
     }
 
-    /// The players, the host first: what each of them sees, and what its last action was worth.
+    /// Returns the games of all players, the host first, for their observations and rewards.
     pub fn players(&self) -> &[Game] {
         &self.players
     }
 
-    /// Sets the buttons of a player, as [`Game::press`].
+    /// Sets the buttons of the player with the index `player`; see [`Game::press`].
+    ///
+    /// # Panics
+    /// If there is no such player.
     pub fn press(&mut self, player: usize, values: &[f64]) {
         self.players[player].press(values);
     }
 
-    /// Gives a player's engine a command of its console, as [`Game::command`].
+    /// Sends a command to the console of a player's engine; see [`Game::command`].
     ///
     /// # Errors
-    /// If it is too long, or the engine is no more.
+    /// If the command is too long, or an engine is dead: then all engines are ended.
     pub fn command(&mut self, player: usize, command: &str) -> Result<()> {
         self.all_there()?;
         let done = self.players[player].command(command);
         self.lost_if(done)
     }
 
-    /// Plays so many tics with the buttons as they are, or until the episode is over. Nothing happens in an episode that is.
+    /// Plays `tics` tics with the buttons of all players as they are, or until the episode is over. Does nothing if it
+    /// is over already.
     ///
     /// # Errors
     /// If an engine dies: then all of them are ended.
@@ -166,13 +173,13 @@ impl Match {
         self.lost_if(done)
     }
 
-    /// Whether the episode is over, for all of them.
+    /// Whether the episode is over, for all players.
     pub fn is_over(&self) -> bool {
         self.players[0].is_over()
     }
 
-    /// Begins the next episode as the original does it, with `changemap`: frags are counted anew, and chance goes on from
-    /// where it was, so that an episode that only its seed decides wants a match of its own.
+    /// Begins the next episode by the command `changemap`, as ViZDoom does. Frags are counted anew, but the engines'
+    /// random generators go on, so that an episode that depends on its seed alone needs a new match.
     ///
     /// # Errors
     /// If an engine dies: then all of them are ended.
@@ -182,7 +189,8 @@ impl Match {
         self.lost_if(done)
     }
 
-    /// Lets the dead press USE until they are back. What is earned meanwhile is counted and is no action's worth.
+    /// Respawns all dead players by pressing USE. Rewards meanwhile are added to the total, but the reward of the last
+    /// action is set to 0.
     ///
     /// # Errors
     /// If an engine dies: then all of them are ended.
@@ -278,7 +286,8 @@ impl Match {
         Ok(())
     }
 
-    /// Asks all engines for a tic, each of them for so long before the next. Whether each answered in that time.
+    /// Plays one tic in all engines, waiting up to `lead` for each before the next is asked; returns whether each
+    /// answered in that time.
     fn round(&mut self, lead: Duration) -> Result<bool> {
         ask_all(&mut self.players, Ask::Tic, lead)
     }
@@ -288,7 +297,7 @@ impl Match {
         ask_all(&mut self.players, Ask::Update, Duration::ZERO).map(drop)
     }
 
-    /// Sees to it that nobody waits for the dead.
+    /// Kills all engines where `done` is an error, so that none waits for a dead one.
     fn lost_if<T>(&mut self, done: Result<T>) -> Result<T> {
         if done.is_err() {
             self.lost = true;

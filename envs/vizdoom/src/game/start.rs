@@ -13,11 +13,12 @@ use crate::rewards::Counts;
 use crate::{Config, Error, Result};
 
 impl Game {
-    /// Starts the engine of the package that is unpacked at `package` (the folder with `vizdoom/` and `vizdoom.libs/`), and
-    /// with it a first episode.
+    /// Starts the engine of the package that is unpacked at `package` (the folder with `vizdoom/` and `vizdoom.libs/`)
+    /// and its first episode.
     ///
     /// # Errors
-    /// If a file is missing, the engine is of another version or refuses its arguments.
+    /// If a file is missing, the map does not begin, audio is enabled but cannot be opened, or the engine is of another
+    /// version, refuses its arguments or dies.
     pub fn start(config: Config, package: &Path) -> Result<Self> {
         let mut seeds = seeds(&config);
         let (program, args) = order(&config, package, seeds.next_u32())?;
@@ -28,7 +29,7 @@ impl Game {
         Ok(this)
     }
 
-    /// A game on an engine that has answered, before its first episode.
+    /// Makes a game of an engine that has answered, before its first episode.
     pub(super) fn on(engine: Engine, config: Config, seeds: Mt) -> Self {
         let buttons = config.available_buttons.len();
         Self {
@@ -47,10 +48,10 @@ impl Game {
         }
     }
 
-    /// Begins to play what the engine has drawn.
+    /// Hands the first episode to the agent: allows the configured buttons and starts to count rewards.
     ///
     /// # Errors
-    /// If there should be sound and is none.
+    /// If audio is enabled but could not be opened.
     pub(super) fn take_over(&mut self) -> Result<()> {
         // Without its library the engine says that it has sound, and tells silence.
         if self.config.audio.enabled && !(self.flag(game::OPENAL_SOUND) && self.engine.has_loaded("libopenal")) {

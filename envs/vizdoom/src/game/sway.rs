@@ -8,27 +8,28 @@
 //!
 //! Source: the engine's `P_BobWeapon` and `P_CalcHeight`, found by comparing pictures.
 
-/// The widest: the engine lets no speed ask for more.
+/// Largest width of the sway, which the engine exceeds at no speed.
 pub(super) const WIDEST: u32 = 16;
-/// What a speed asks for, by its square in units per tic.
+/// Width of the sway per squared speed of the player, in map units per tic.
 const BY_SPEED: f64 = 0.25;
 /// Part of a tic's speed that is left when the tic has been played: Doom's friction.
 const LEFT: f64 = 0.90625;
 /// Pictures more, for what was unseen: a wall had stopped the player when the tic was over.
 const UNSEEN: u32 = 1;
 
-/// How wide the sway may be at most, in the engine's units.
+/// Upper bound of the width of the weapon's sway, in the engine's units.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub(super) struct Sway(f64);
 
 impl Sway {
-    /// Counts a picture of a player with this speed over the ground when the tic was over, squared.
+    /// Follows the sway over one picture; `speed` is the square of the player's speed over the ground after the tic.
     pub(super) fn drawn(&mut self, speed: f64) {
         let asked = (BY_SPEED * speed / (LEFT * LEFT)).min(f64::from(WIDEST));
         self.0 = if self.0 > asked { (self.0 - 1.0).max(asked) } else { (self.0 + 1.0).min(asked) };
     }
 
-    /// Pictures of a player at rest after which it is 0; the first, which every episode begins with, is not counted.
+    /// Returns the number of pictures of a player at rest after which the sway is surely 0, not counting the first,
+    /// with which every episode begins.
     pub(super) fn pictures(self) -> u32 {
         if self.0 == 0.0 { 0 } else { (self.0.ceil() as u32 + UNSEEN).min(WIDEST) }
     }
