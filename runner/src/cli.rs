@@ -232,15 +232,6 @@ fn run(cli: Cli, tables: &Tables) -> anyhow::Result<ExitCode> {
     }
 }
 
-/// What Rust says of text that is not a number, and what is said here.
-const WORDS: [(&str, &str); 5] = [
-    ("invalid digit found in string", "expected a whole number from 0 on"),
-    ("cannot parse integer from empty string", "expected a whole number from 0 on"),
-    ("number too large to fit in target type", "the number is too large"),
-    ("invalid float literal", "expected a number"),
-    ("cannot parse float from empty string", "expected a number"),
-];
-
 /// By command, what may be given in place of an argument that clap misses.
 const INSTEAD: [(&str, &str); 6] = [
     ("rollout", ": name --actions FILE, or --random with --steps N"),
@@ -260,7 +251,6 @@ fn one_line(error: &clap::Error, first: Option<&str>) -> String {
     let said = said.filter(|line| !line.is_empty() && !line.starts_with("tip: to pass '-"));
     let said = said.collect::<Vec<_>>().join(" ").replace(" tip: ", "; ");
     let said = said.trim_start_matches("error: ").trim_end_matches(" For more information, try '--help'.");
-    let said = &WORDS.iter().fold(said.to_owned(), |said, (rusts, ours)| said.replace(rusts, ours));
     let mend = match (error.kind(), first) {
         (ErrorKind::InvalidSubcommand | ErrorKind::UnknownArgument | ErrorKind::ArgumentConflict, Some("train")) => {
             return "training has no command word: rl-run --env … --agent … (see --help)".to_owned();

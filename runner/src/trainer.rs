@@ -61,7 +61,7 @@ pub struct TrainerConfig<'a> {
     pub device: Device,
 }
 
-/// A run in memory. It ends in the bits of `rl-run` with the same settings and seed.
+/// A run in memory. It ends in the bits of `rl-run` with the same settings and seed, unless actors lag behind the learner.
 ///
 /// ```
 /// use rl_runner::{Registry, Trainer, TrainerConfig};
@@ -105,7 +105,8 @@ impl Trainer {
     /// Begins a run: resets its environments and builds its agent.
     ///
     /// # Errors
-    /// If a name, key or value is refused, the pair cannot work, or memory is short; the message names the mend.
+    /// If a name, key or value is refused, the pair cannot work, or the agent needs more memory than this machine
+    /// has; the message names the mend.
     pub fn new(registry: &Registry, config: &TrainerConfig<'_>) -> anyhow::Result<Self> {
         let sets: Vec<String> = config.sets.iter().map(|&set| set.to_owned()).collect();
         let ask =

@@ -28,7 +28,7 @@ pub(crate) fn is_usage(error: &anyhow::Error) -> bool {
 }
 
 /// What the system and parsers say, and how it is said here.
-const WORDS: [(&str, &str); 10] = [
+const WORDS: [(&str, &str); 15] = [
     ("No such file or directory", "there is no such file or directory"),
     ("entity not found", "there is no such file or directory"),
     ("Permission denied", "permission denied"),
@@ -39,6 +39,11 @@ const WORDS: [(&str, &str); 10] = [
     ("EOF while parsing a value at line 1 column 0", "it is empty"),
     ("unknown variant `", "unknown value `"),
     ("missing field `", "missing key `"),
+    ("invalid digit found in string", "expected a whole number from 0 on"),
+    ("cannot parse integer from empty string", "expected a whole number from 0 on"),
+    ("number too large to fit in target type", "the number is too large"),
+    ("invalid float literal", "expected a number"),
+    ("cannot parse float from empty string", "expected a number"),
 ];
 
 /// Writes an error with its causes in one line, as people see it.

@@ -53,8 +53,9 @@ pub(crate) fn resume(args: &ResumeArgs, roster: &Roster, tables: &Tables, stop: 
     if args.frames.is_some() {
         roster.lengthen(dir, &order)?;
     }
-    let asked = |seed| asked(dir, seed, &order, args.frames, tables);
-    let frames: Vec<(u64, u64)> = seeds.iter().map(|&seed| frames(dir, seed, &order, asked(seed), tables)).collect();
+    let asked: Vec<Option<u64>> = seeds.iter().map(|&seed| asked(dir, seed, &order, args.frames, tables)).collect();
+    let frames: Vec<(u64, u64)> =
+        seeds.iter().zip(&asked).map(|(&seed, &asked)| frames(dir, seed, &order, asked, tables)).collect();
     let crew = Crew {
         seeds,
         frames: &frames,
@@ -64,16 +65,16 @@ pub(crate) fn resume(args: &ResumeArgs, roster: &Roster, tables: &Tables, stop: 
         stop: &share.stop,
         verbosity: args.verbosity,
     };
-    let going = |seed| Going {
+    let going = |number: usize| Going {
         checkpoint: &args.checkpoint,
-        frames: asked(seed),
+        frames: asked[number],
         machine: &args.machine,
         workers: share.workers_of(workers),
         stop: &share.stop,
         tables,
     };
     crew.go(crew.pools()?, &|number, progress| match has_begun(dir, seeds[number]) {
-        true => go_on(&going(seeds[number]), &below(dir, seeds[number]), Shown::With(progress)),
+        true => go_on(&going(number), &below(dir, seeds[number]), Shown::With(progress)),
         false => fresh(&share, seeds[number], &place, progress),
     })
 }

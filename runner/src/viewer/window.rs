@@ -104,7 +104,8 @@ impl Screen {
             return None;
         }
         let Events { down, mut typed } = std::mem::take(&mut *self.events.borrow_mut());
-        if self.repeat.by_hand(down.clone()).is_empty() {
+        let down = self.repeat.by_hand(down);
+        if down.is_empty() {
             typed.clear(); // of a key that is held
         }
         let held = self.window.get_keys();
