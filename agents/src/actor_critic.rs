@@ -15,9 +15,9 @@ use rl_perception::{EncoderConfig, ObsBatch};
 
 use crate::Memory;
 use crate::policy_head::PolicyHead;
-use crate::tower::{Sequences, Tower};
+use crate::tower::{SequenceLayout, Tower};
 
-/// Actor-critic network: observations to the parameters of π(· | s), which a `Distribution` takes, and to V(s).
+/// Actor-critic network: observations to the parameters of π(· | s), which a `ActionDistribution` takes, and to V(s).
 pub(crate) struct ActorCritic {
     /// Normalisation of features; `None` where it is not asked for.
     standardise: Option<Standardise>,
@@ -88,12 +88,12 @@ impl ActorCritic {
     /// Policy outputs `[B, W]` and values `[B]` of observations with normalised features, with the graph for gradients.
     ///
     /// With a recurrent layer only the rows that `sequences` wants are returned.
-    pub(crate) fn forward(&self, obs: &ObsBatch<'_>, sequences: Option<&Sequences>) -> Result<(Tensor, Tensor)> {
+    pub(crate) fn forward(&self, obs: &ObsBatch<'_>, sequences: Option<&SequenceLayout>) -> Result<(Tensor, Tensor)> {
         self.unroll(obs, sequences).map(|(outputs, values, _)| (outputs, values))
     }
 
     /// Policy outputs, values, and the recurrent states after the last step, `[B, S]` in one or two parts.
-    fn unroll(&self, obs: &ObsBatch<'_>, sequences: Option<&Sequences>) -> Result<(Tensor, Tensor, Vec<Tensor>)> {
+    fn unroll(&self, obs: &ObsBatch<'_>, sequences: Option<&SequenceLayout>) -> Result<(Tensor, Tensor, Vec<Tensor>)> {
         let unrolled = sequences.map(|sequences| sequences.unroll(self.state_width(), &self.device)).transpose()?;
         let (features, state) = self.trunk.forward(obs, unrolled.as_ref(), 0)?;
         let outputs = self.policy_head.forward(&features)?; // [B, W]
@@ -145,7 +145,7 @@ impl ActorCritic {
         states: &mut [f32],
         Flows { policy, value }: &mut Flows,
     ) -> Result<()> {
-        let sequences = (self.state_width() > 0).then(|| Sequences {
+        let sequences = (self.state_width() > 0).then(|| SequenceLayout {
             steps: 1,
             starts: vec![0.0; obs.rows],
             states: states.to_vec(),
@@ -227,7 +227,7 @@ mod tests {
                 let obs = ObsBatch { rows, frames: &frames, vector: &vector, symbols: &symbols };
                 let states: Vec<f32> = (0..rows * net.state_width()).map(|_| rng.normal() as f32).collect();
                 let (starts, wanted) = (vec![0.0; rows], (0..rows as u32).collect());
-                let step = Sequences { steps: 1, starts, states: states.clone(), wanted };
+                let step = SequenceLayout { steps: 1, starts, states: states.clone(), wanted };
                 let (outputs, values, after) = net.unroll(&obs, (net.state_width() > 0).then_some(&step)).unwrap();
                 let outputs: Vec<f32> = outputs.flatten_all().unwrap().to_vec1().unwrap();
                 assert_eq!(outputs.len(), rows * width);

@@ -18,12 +18,12 @@ pub(crate) struct Actions<'a> {
 
 /// Joint distribution of all actions of one row; the buffers are reused from row to row.
 #[derive(Clone, Debug)]
-pub(crate) struct Distribution {
+pub(crate) struct ActionDistribution {
     discrete: Categorical,
     continuous: Gaussian,
 }
 
-impl Distribution {
+impl ActionDistribution {
     /// Creates a distribution over the actions of `spec`.
     pub(crate) fn new(spec: &Spec) -> Self {
         Self { discrete: Categorical::new(spec), continuous: Gaussian::new(spec) }

@@ -22,11 +22,11 @@ use crate::q_net::{Draws, QNet};
 use crate::reward_scale::Rewards;
 use crate::{Context, DemonstrationSpec, Learner, Log, Part, Plan, Policy, Schedule, UpdateRatio, guard};
 
-pub(crate) use distribution::Distribution;
+pub(crate) use distribution::ReturnDistribution;
 pub(crate) use entries::{C51, DQN, DRQ, IQN, QRDQN, R2D2, RAINBOW};
 
 use augment::Augmenter;
-use bootstrap::Targets;
+use bootstrap::TdTargets;
 use config::Config;
 use loss::{Against, Losses};
 use minibatch::Minibatch;
@@ -64,7 +64,7 @@ pub(crate) struct Dqn {
     rewards: Rewards,
     grad: Vec<f32>,
     drawn: Passes<Draws>,
-    estimate: Targets,
+    estimate: TdTargets,
     targets: Vec<f32>,
     losses: Losses,
     /// Importance-sampling weights of a minibatch, then its new priorities in the replay.
@@ -100,7 +100,7 @@ impl Dqn {
             rewards: Rewards::new(config.reward_scale, config.gamma, config.life_loss, context.seats),
             grad: Vec::new(),
             drawn: Passes::default(),
-            estimate: Targets::new(&config),
+            estimate: TdTargets::new(&config),
             targets: Vec::new(),
             losses: Losses::default(),
             importance: Vec::new(),

@@ -12,12 +12,12 @@ use crate::{Mode, Schedule};
 /// Schedule of ε with its step count, and the random streams of the seats.
 pub(crate) struct Exploring {
     epsilon: Schedule,
-    memory: Memory,
+    state: ExplorationState,
 }
 
 /// Saved part of the exploration state.
 #[derive(Serialize, Deserialize)]
-struct Memory {
+struct ExplorationState {
     /// Agent steps made while exploring.
     #[serde(deserialize_with = "rl_core::counter")]
     steps: u64,
@@ -29,38 +29,38 @@ impl Exploring {
     ///
     /// A policy that explores must have all seats of the run, since ε follows the agent steps of all seats.
     pub(crate) fn new(epsilon: Schedule, seed: u64, seats: Range<u32>) -> Self {
-        Self { epsilon, memory: Memory { steps: 0, rngs: Streams::new(seed, seats) } }
+        Self { epsilon, state: ExplorationState { steps: 0, rngs: Streams::new(seed, seats) } }
     }
 
     /// Probability of a random action at the present step, by the schedule or by the evaluation protocol.
     pub(crate) fn epsilon(&self, mode: Mode) -> f32 {
         match mode {
-            Mode::Explore => self.epsilon.at(self.memory.steps) as f32,
+            Mode::Explore => self.epsilon.at(self.state.steps) as f32,
             Mode::Evaluate { epsilon, .. } => epsilon,
         }
     }
 
     /// Random streams in the order of the seats.
     pub(crate) fn rngs(&mut self) -> impl Iterator<Item = &mut Rng> {
-        self.memory.rngs.iter_mut()
+        self.state.rngs.iter_mut()
     }
 
     /// Counts the steps of `playing` seats; steps of an evaluation are not counted.
     pub(crate) fn count(&mut self, mode: Mode, playing: u64) {
         if mode == Mode::Explore {
-            self.memory.steps += playing;
+            self.state.steps += playing;
         }
     }
 }
 
 impl Saved for Exploring {
     fn save(&self, out: &mut dyn Write) -> Result<()> {
-        write_postcard(&self.memory, out)
+        write_postcard(&self.state, out)
     }
 
     fn load(&mut self, from: &mut dyn Read) -> Result<()> {
-        let Memory { steps, rngs } = read_postcard("policy", from)?;
-        self.memory = Memory { steps, rngs: rngs.instead_of(&self.memory.rngs)? };
+        let ExplorationState { steps, rngs } = read_postcard("policy", from)?;
+        self.state = ExplorationState { steps, rngs: rngs.instead_of(&self.state.rngs)? };
         Ok(())
     }
 }

@@ -11,7 +11,7 @@ use std::sync::Arc;
 use rl_core::{End, Result, Saved, State};
 use rl_replays::{Outputs, Rollout};
 
-use crate::dqn::Distribution;
+use crate::dqn::ReturnDistribution;
 use crate::exploring::Exploring;
 use crate::gather::Gathered;
 use crate::q_net::{Draws, Pass, QNet};
@@ -49,7 +49,7 @@ struct Place {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Reading {
     /// Meaning of the outputs.
-    pub(crate) distribution: Distribution,
+    pub(crate) distribution: ReturnDistribution,
     /// Quantiles τ to draw per observation; 0 for networks other than implicit quantile networks.
     pub(crate) taus: usize,
 }

@@ -10,7 +10,7 @@ use rl_core::Spec;
 
 use crate::Log;
 use crate::descent::along;
-use crate::distribution::{Actions, Distribution};
+use crate::distribution::{ActionDistribution, Actions};
 
 /// One step of a minibatch.
 #[derive(Clone, Copy, Debug)]
@@ -66,7 +66,7 @@ pub(crate) struct Terms {
 
 /// Actor-critic loss with its gradients; the buffers are reused from minibatch to minibatch.
 pub(crate) struct Loss {
-    dist: Distribution,
+    dist: ActionDistribution,
     /// Gradient of the last loss by the policy's outputs, `[B, W]`.
     pub(crate) by_outputs: Vec<f32>,
     /// Gradient of the last loss by the values, `[B]`.
@@ -76,7 +76,7 @@ pub(crate) struct Loss {
 impl Loss {
     /// Creates a loss for the actions of `spec`.
     pub(crate) fn new(spec: &Spec) -> Self {
-        Self { dist: Distribution::new(spec), by_outputs: Vec::new(), by_values: Vec::new() }
+        Self { dist: ActionDistribution::new(spec), by_outputs: Vec::new(), by_values: Vec::new() }
     }
 
     /// Computes the loss of policy `outputs`, `[B, W]`, and `values`, `[B]`, and stores its gradients.

@@ -8,9 +8,9 @@ use rl_core::{Column, Spec};
 use rl_replays::Rollout;
 
 use crate::gather::Gathered;
-use crate::rounds::Played;
+use crate::rounds::AdvantageStep;
 use crate::sampled::Behaviour;
-use crate::tower::Sequences;
+use crate::tower::SequenceLayout;
 
 /// A minibatch of played steps, whose buffers are reused from update to update.
 #[derive(Clone, Debug, Default)]
@@ -18,14 +18,14 @@ pub(crate) struct Minibatch {
     /// Observations of all rows.
     pub(crate) seen: Gathered,
     /// Steps to learn from, in the order of the network's outputs.
-    pub(crate) steps: Vec<Played>,
+    pub(crate) steps: Vec<AdvantageStep>,
     /// Order of the rows in sequences; `None` without a recurrent layer.
-    pub(crate) sequences: Option<Sequences>,
+    pub(crate) sequences: Option<SequenceLayout>,
 }
 
 impl Minibatch {
     /// Fills the minibatch with the steps whose numbers are in `part`.
-    pub(crate) fn of_steps(&mut self, blocks: &[Rollout], steps: &[Played], part: &[u32]) {
+    pub(crate) fn of_steps(&mut self, blocks: &[Rollout], steps: &[AdvantageStep], part: &[u32]) {
         self.seen.clear();
         self.steps.clear();
         self.sequences = None;
@@ -38,13 +38,13 @@ impl Minibatch {
     /// Fills the minibatch with the sequences whose numbers are in `part`, each of `length` rows of one seat.
     ///
     /// Sequences are numbered by time, then by seat. `seats` are all seats as (block, index in it); `steps` are all
-    /// played steps, sorted by [`Played::place`].
+    /// played steps, sorted by [`AdvantageStep::place`].
     pub(crate) fn of_sequences(
         &mut self,
         blocks: &[Rollout],
         seats: &[(u32, u32)],
         length: usize,
-        steps: &[Played],
+        steps: &[AdvantageStep],
         part: &[u32],
     ) {
         self.seen.clear();
@@ -62,7 +62,7 @@ impl Minibatch {
                 if row == 0 {
                     sequences.states.extend_from_slice(Behaviour::at(block, t, e).state);
                 }
-                if let Ok(found) = steps.binary_search_by_key(&place, Played::place) {
+                if let Ok(found) = steps.binary_search_by_key(&place, AdvantageStep::place) {
                     sequences.wanted.push(sequences.starts.len() as u32 - 1);
                     self.steps.push(steps[found]);
                 }
@@ -92,7 +92,7 @@ impl Minibatch {
             Column::new("advantage", rows, self.steps.iter().map(|step| step.advantage).collect::<Vec<f32>>()),
             Column::new("target", rows, self.steps.iter().map(|step| step.target).collect::<Vec<f32>>()),
         ]);
-        if let Some(Sequences { steps, starts, states, wanted }) = &self.sequences {
+        if let Some(SequenceLayout { steps, starts, states, wanted }) = &self.sequences {
             columns.extend([
                 Column::new("sequence.starts", *steps, starts.clone()),
                 Column::new("sequence.states", starts.len() / steps, states.clone()),

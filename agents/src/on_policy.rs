@@ -24,7 +24,7 @@ use crate::minibatch::Minibatch;
 use crate::progress::Progress;
 use crate::published::Published;
 use crate::reward_scale::{RewardScale, Rewards};
-use crate::rounds::{self, Played, Scratch, parts};
+use crate::rounds::{self, AdvantageStep, Scratch, parts};
 use crate::sampled::{Behaviour, Sampled};
 use crate::vtrace::{Corrected, Correction, VtraceEvaluator};
 use crate::{Actor, Context, Learner, Log, Memory, Part, Plan, Policy, Schedule, UpdateRatio, guard};
@@ -105,7 +105,7 @@ struct Batch {
     room: Scratch,
     corrected: Corrected,
     /// Steps that were played, by time, then by seat.
-    steps: Vec<Played>,
+    steps: Vec<AdvantageStep>,
     /// Every seat as its block and its index there.
     seats: Vec<(u32, u32)>,
     /// Recurrent states of all seats, `[N, S]`.
@@ -233,7 +233,7 @@ impl OnPolicy {
         let (outputs, values) = self.net.forward(&seen.seen(), sequences.as_ref()).map_err(tensor)?; // [B, W] and [B]
         let host = |x: &Tensor| x.flatten_all().and_then(|x| x.to_vec1::<f32>()).map_err(tensor);
         let (z, v) = (host(&outputs)?, host(&values)?);
-        let steps = steps.iter().map(|&Played { block, t, e, advantage, target }| {
+        let steps = steps.iter().map(|&AdvantageStep { block, t, e, advantage, target }| {
             let (block, t, e) = (&blocks[block as usize], t as usize, e as usize);
             let Behaviour { log_prob, value, drawn, .. } = Behaviour::at(block, t, e);
             let actions = Actions { discrete: block.discrete.at(t, e), continuous: drawn };
@@ -375,8 +375,8 @@ fn standard(values: impl Iterator<Item = f32> + Clone) -> (f64, f64) {
 /// Explained variance of the values, 1 - Var(target - value) / Var(target); `None` where targets do not vary.
 ///
 /// It is 1 for perfect predictions, and 0 or less for those no better than a constant.
-fn explained_variance(steps: &[Played]) -> Option<f64> {
-    let variance = |of: fn(&Played) -> f32| {
+fn explained_variance(steps: &[AdvantageStep]) -> Option<f64> {
+    let variance = |of: fn(&AdvantageStep) -> f32| {
         let mean = steps.iter().map(|step| f64::from(of(step))).sum::<f64>() / steps.len() as f64;
         steps.iter().map(|step| (f64::from(of(step)) - mean).powi(2)).sum::<f64>()
     };

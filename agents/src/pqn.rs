@@ -18,7 +18,7 @@ use rl_replays::{RewardTransform, Rollout};
 use serde::{Deserialize, Serialize};
 
 use crate::descent::descend;
-use crate::dqn::{Distribution, refuses};
+use crate::dqn::{ReturnDistribution, refuses};
 use crate::features::{self, Features};
 use crate::gae::Gae;
 use crate::gather::Gathered;
@@ -26,7 +26,7 @@ use crate::greedy::{Greedy, Reading};
 use crate::progress::Progress;
 use crate::q_net::{Draws, Pass, QNet, Shape};
 use crate::reward_scale::{RewardScale, Rewards};
-use crate::rounds::{self, Played, Scratch, parts};
+use crate::rounds::{self, AdvantageStep, Scratch, parts};
 use crate::{
     AgentEntry, Context, Learner, LifeLoss, Log, Memory, Part, Plan, Policy, Schedule, UpdateRatio, config, guard,
     legal, on_policy,
@@ -156,7 +156,7 @@ struct Batch {
     /// Greatest action values of the last row, `[N]`, over the seats of all blocks.
     last: Vec<f32>,
     room: Scratch,
-    steps: Vec<Played>,
+    steps: Vec<AdvantageStep>,
     /// Shuffled numbers of all steps: the order of an epoch.
     order: Vec<u32>,
     seen: Gathered,
@@ -312,7 +312,7 @@ impl Learner for Pqn {
     }
 
     fn policy(&self, seats: Range<u32>) -> Result<Box<dyn Policy>> {
-        let reading = Reading { distribution: Distribution::Expected, taus: 0 };
+        let reading = Reading { distribution: ReturnDistribution::Expected, taus: 0 };
         let (net, epsilon) = (self.net.clone(), self.config.epsilon);
         Ok(Box::new(Greedy::new(net, reading, epsilon, self.seed, seats).keeping()))
     }

@@ -15,7 +15,7 @@ pub(crate) use embedding::Mix;
 
 use crate::Memory;
 use crate::descent::along;
-use crate::tower::{Sequences, Tower};
+use crate::tower::{SequenceLayout, Tower};
 use dense::{Dense, Noise, draw_noise};
 use embedding::Embedding;
 
@@ -163,7 +163,12 @@ impl QNet {
     }
 
     /// Outputs for all observations, or with a recurrent layer for the wanted rows of `sequences`, with the graph.
-    pub(crate) fn forward(&self, obs: &ObsBatch<'_>, draws: &Draws, sequences: Option<&Sequences>) -> Result<Outputs> {
+    pub(crate) fn forward(
+        &self,
+        obs: &ObsBatch<'_>,
+        draws: &Draws,
+        sequences: Option<&SequenceLayout>,
+    ) -> Result<Outputs> {
         Ok(self.forward_on(obs, draws, sequences)?.0)
     }
 
@@ -172,7 +177,7 @@ impl QNet {
         &self,
         obs: &ObsBatch<'_>,
         draws: &Draws,
-        sequences: Option<&Sequences>,
+        sequences: Option<&SequenceLayout>,
     ) -> Result<(Outputs, Option<Tensor>)> {
         let noise = Noise { values: &draws.noise, width: self.noise };
         let unrolled = sequences.map(|sequences| sequences.unroll(self.state_width(), &self.device)).transpose()?;
@@ -280,10 +285,10 @@ impl QNet {
     }
 
     /// Sequences of which all rows are wanted.
-    fn sequences(&self, starts: &[f32], states: &[f32]) -> Sequences {
+    fn sequences(&self, starts: &[f32], states: &[f32]) -> SequenceLayout {
         let batch = states.len() / self.state_width();
         let wanted = (0..starts.len() as u32).collect();
-        Sequences { steps: starts.len() / batch, starts: starts.to_vec(), states: states.to_vec(), wanted }
+        SequenceLayout { steps: starts.len() / batch, starts: starts.to_vec(), states: states.to_vec(), wanted }
     }
 
     fn run_on_device<'a>(

@@ -26,14 +26,14 @@ pub(crate) struct Rewards {
     scale: RewardScale,
     gamma: f64,
     life_loss: LifeLoss,
-    memory: Memory,
+    stats: RewardStats,
     /// Discounted returns after each step of one rollout, by time, then by seat.
     seen: Vec<f32>,
 }
 
 /// Saved statistics, from which the next scale is computed.
 #[derive(Serialize, Deserialize)]
-struct Memory {
+struct RewardStats {
     returns: Running,
     /// Discounted sum of the rewards of each seat's current episode so far, `[N]`.
     open: Vec<f64>,
@@ -42,8 +42,8 @@ struct Memory {
 impl Rewards {
     /// Creates empty statistics for `seats` seats.
     pub(crate) fn new(scale: RewardScale, gamma: f64, life_loss: LifeLoss, seats: u32) -> Self {
-        let memory = Memory { returns: Running::new(1), open: vec![0.0; seats as usize] };
-        Self { scale, gamma, life_loss, memory, seen: Vec::new() }
+        let stats = RewardStats { returns: Running::new(1), open: vec![0.0; seats as usize] };
+        Self { scale, gamma, life_loss, stats, seen: Vec::new() }
     }
 
     /// Adds the returns of `blocks` to the statistics, and returns the transform of rewards that is now in force.
@@ -63,8 +63,8 @@ impl Rewards {
             RewardScale::Sign => Ok(RewardTransform::Sign),
             RewardScale::Std => {
                 self.look(blocks);
-                self.memory.returns.add(|| self.seen.chunks_exact(1), reduce)?;
-                let scale = self.memory.returns.scale().next().expect("returns have a width of 1") as f32;
+                self.stats.returns.add(|| self.seen.chunks_exact(1), reduce)?;
+                let scale = self.stats.returns.scale().next().expect("returns have a width of 1") as f32;
                 log.add("reward_scale", f64::from(scale));
                 Ok(RewardTransform::Times(scale))
             }
@@ -75,7 +75,7 @@ impl Rewards {
         self.seen.clear();
         for t in 0..blocks.first().map_or(0, Rollout::horizon) {
             let seats = blocks.iter().flat_map(|block| (0..block.envs()).map(move |e| (block, e)));
-            for ((block, e), open) in seats.zip(&mut self.memory.open) {
+            for ((block, e), open) in seats.zip(&mut self.stats.open) {
                 if block.age[(t, e)] == 0 || !block.valid(t, e) {
                     *open = 0.0; // environments that were built again begin without a step that says so
                 }
@@ -95,11 +95,11 @@ impl Rewards {
 
     /// The statistics, to be saved with the learner; `None` where rewards are not normalised.
     pub(crate) fn saved(&mut self) -> Option<&mut dyn Saved> {
-        (self.scale == RewardScale::Std).then_some(&mut self.memory as &mut dyn Saved)
+        (self.scale == RewardScale::Std).then_some(&mut self.stats as &mut dyn Saved)
     }
 }
 
-impl Saved for Memory {
+impl Saved for RewardStats {
     fn save(&self, out: &mut dyn Write) -> Result<()> {
         write_postcard(self, out)
     }
@@ -150,7 +150,7 @@ mod tests {
             assert_eq!(rewards.seen, [2.0, 5.0, third, 8.0]);
             rewards.counted(&[block(&[vec![Some((1.0, End::Terminated))]])], &mut Solo, &mut Log::default()).unwrap();
             assert_eq!(rewards.seen, [5.0]);
-            assert_eq!(rewards.memory.open, [0.0]);
+            assert_eq!(rewards.stats.open, [0.0]);
             rewards.counted(&[block(&[steps()])], &mut Solo, &mut Log::default()).unwrap();
             let mut anew = block(&[vec![Some((1.0, End::No))]]);
             anew.age[(0, 0)] = 0; // environments were built again, and no step said so

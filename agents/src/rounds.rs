@@ -11,7 +11,7 @@ use crate::gae::Gae;
 
 /// A played step: its place in the blocks, its advantage and its value target.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Played {
+pub(crate) struct AdvantageStep {
     /// Index of the block.
     pub(crate) block: u32,
     /// Row of the block in which the action was taken.
@@ -24,7 +24,7 @@ pub(crate) struct Played {
     pub(crate) target: f32,
 }
 
-impl Played {
+impl AdvantageStep {
     /// Place of the step as (t, block, e), by which steps are sorted.
     pub(crate) fn place(&self) -> (u32, u32, u32) {
         (self.t, self.block, self.e)
@@ -48,7 +48,7 @@ pub(crate) fn estimate(
     last: &[f32],
     value: impl Fn(&Rollout, usize, usize) -> f32,
     Scratch { advantages, carry }: &mut Scratch,
-    steps: &mut Vec<Played>,
+    steps: &mut Vec<AdvantageStep>,
 ) {
     advantages.clear();
     let mut first = 0;
@@ -68,7 +68,7 @@ pub(crate) fn estimate(
 pub(crate) fn list(
     blocks: &[Rollout],
     of: impl Fn(usize, &Rollout, usize, usize) -> (f32, f32),
-    steps: &mut Vec<Played>,
+    steps: &mut Vec<AdvantageStep>,
 ) {
     steps.clear();
     for t in 0..blocks.first().map_or(0, Rollout::horizon) {
@@ -76,7 +76,7 @@ pub(crate) fn list(
         for (b, block) in blocks.iter().enumerate() {
             for e in (0..block.envs()).filter(|&e| block.valid(t, e)) {
                 let (advantage, target) = of(from + t * block.envs() + e, block, t, e);
-                steps.push(Played { block: b as u32, t: t as u32, e: e as u32, advantage, target });
+                steps.push(AdvantageStep { block: b as u32, t: t as u32, e: e as u32, advantage, target });
             }
             from += block.horizon() * block.envs();
         }

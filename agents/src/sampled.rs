@@ -7,7 +7,7 @@ use rl_core::{End, Result, Saved, Spec, State};
 use rl_replays::{Outputs, Rollout};
 
 use crate::actor_critic::{ActorCritic, Flows};
-use crate::distribution::{Actions, Distribution};
+use crate::distribution::{ActionDistribution, Actions};
 use crate::gather::Gathered;
 use crate::states::States;
 use crate::streams::Streams;
@@ -49,7 +49,7 @@ pub(crate) struct Sampled {
     net: Arc<ActorCritic>,
     streams: Streams,
     states: States,
-    dist: Distribution,
+    dist: ActionDistribution,
     batch: Gathered,
     flows: Flows,
     /// Continuous actions of one seat as they were drawn.
@@ -59,7 +59,7 @@ pub(crate) struct Sampled {
 impl Sampled {
     /// Creates a policy for `seats` (global numbers).
     pub(crate) fn new(net: Arc<ActorCritic>, spec: &Spec, seed: u64, seats: Range<u32>) -> Self {
-        let (states, dist) = (States::new(net.state_width(), seats.len()), Distribution::new(spec));
+        let (states, dist) = (States::new(net.state_width(), seats.len()), ActionDistribution::new(spec));
         let (streams, drawn) = (Streams::new(seed, seats), vec![0.0; spec.continuous.len()]);
         Self { net, streams, states, dist, batch: Gathered::default(), flows: Flows::default(), drawn }
     }

@@ -9,7 +9,7 @@ use crate::Memory;
 
 /// Order in time of the rows of a batch of `B` sequences, for a recurrent layer.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Sequences {
+pub(crate) struct SequenceLayout {
     /// Steps per sequence, `T`; the batch has `[T, B]` rows.
     pub(crate) steps: usize,
     /// Not 0 where an episode starts and the state is reset, `[T, B]`.
@@ -34,7 +34,7 @@ pub(crate) struct Tower {
     memory: Option<Recurrent>,
 }
 
-impl Sequences {
+impl SequenceLayout {
     /// Clears all sequences, and sets their number of steps.
     pub(crate) fn begin(&mut self, steps: usize) {
         self.steps = steps;

@@ -11,7 +11,7 @@ use rl_replays::{RewardTransform, Rollout};
 
 use crate::LifeLoss;
 use crate::actor_critic::{ActorCritic, Flows};
-use crate::distribution::{Actions, Distribution};
+use crate::distribution::{ActionDistribution, Actions};
 use crate::gae::Gae;
 use crate::gather::Gathered;
 use crate::sampled::Behaviour;
@@ -97,7 +97,7 @@ impl Corrected {
 
 /// Evaluates blocks by the learner's network; its buffers are reused from block to block.
 pub(crate) struct VtraceEvaluator {
-    dist: Distribution,
+    dist: ActionDistribution,
     seen: Gathered,
     flows: Flows,
     /// Values and importance weights of the last block.
@@ -107,7 +107,7 @@ pub(crate) struct VtraceEvaluator {
 impl VtraceEvaluator {
     /// Creates an evaluator for the actions of `spec`.
     pub(crate) fn new(spec: &Spec) -> Self {
-        let dist = Distribution::new(spec);
+        let dist = ActionDistribution::new(spec);
         Self { dist, seen: Gathered::default(), flows: Flows::default(), judged: PolicyRatios::default() }
     }
 

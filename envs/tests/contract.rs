@@ -3,7 +3,7 @@
 #[path = "support/seated.rs"]
 mod seated;
 
-use rl_core::contract::{PROMISES, Played, STEPS, Subject};
+use rl_core::contract::{Coverage, PROMISES, STEPS, Subject};
 use rl_core::{Canvas, EnvEntry, FiniteMdp, Seating};
 use seated::{names, play, seat};
 
@@ -36,7 +36,7 @@ fn keeps_all(entry: &EnvEntry, name: &str) {
     for promise in PROMISES {
         let found = promise.check(&subject).unwrap_or_else(|broken| panic!("{name}: {broken}"));
         let plays = !["settings", "actions"].contains(&promise.name);
-        let played = found.is_none_or(|Played { steps, .. }| steps > 0);
+        let played = found.is_none_or(|Coverage { steps, .. }| steps > 0);
         assert!(played || !plays, "{name}: nothing was played for {}", promise.name);
         assert!(found.is_some() || ["actions", "table"].contains(&promise.name), "{name}: {}", promise.name);
         let episodes = found.map_or(0, |played| played.episodes);

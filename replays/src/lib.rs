@@ -18,7 +18,7 @@ pub mod recording;
 
 pub use lane::Lane;
 pub use outputs::Outputs;
-pub use replay::{Replay, Targets};
+pub use replay::{NStepReturns, Replay};
 pub use reward_transform::RewardTransform;
 pub use rollout::{Rollout, played};
 pub use sample::{Observations, Sample, Table};

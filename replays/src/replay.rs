@@ -19,7 +19,7 @@ const PATIENCE: u32 = 64;
 
 /// How the n-step returns of sampled transitions are computed.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Targets {
+pub struct NStepReturns {
     /// Agent steps of a return, at least 1; fewer where the episode ends before.
     pub n_step: usize,
     /// Discount per agent step, 0 to 1.
@@ -32,10 +32,10 @@ pub struct Targets {
 ///
 /// ```
 /// use rl_core::{Rng, Spec, Stream};
-/// use rl_replays::{RewardTransform, Replay, Rollout, Sample, Targets};
+/// use rl_replays::{RewardTransform, Replay, Rollout, Sample, NStepReturns};
 ///
 /// let spec = Spec { vector: 4, discrete: [2].into(), ..Spec::none() };
-/// let targets = Targets { n_step: 3, gamma: 0.99, life_loss_terminal: false };
+/// let targets = NStepReturns { n_step: 3, gamma: 0.99, life_loss_terminal: false };
 /// let mut replay = Replay::new(&spec, 8, 100_000, targets).prioritised();
 /// let mut block = Rollout::new(&spec, 16, 8, 0); // 16 steps of 8 seats, which a policy and environments fill
 /// # for t in 0..17 { block.age.row_mut(t).fill(t as u32) }
@@ -72,7 +72,7 @@ pub struct Replay {
     pub(crate) priorities: Option<Priorities>,
     /// Recurrent states with which sequences begin; `None` where single transitions are drawn.
     pub(crate) beginnings: Option<Beginnings>,
-    targets: Targets,
+    targets: NStepReturns,
 }
 
 /// End of an n-step return.
@@ -88,7 +88,7 @@ impl Replay {
     ///
     /// # Panics
     /// If `capacity`, `seats`, `n_step` or the stack of `spec` is 0.
-    pub fn new(spec: &Spec, seats: usize, capacity: usize, targets: Targets) -> Self {
+    pub fn new(spec: &Spec, seats: usize, capacity: usize, targets: NStepReturns) -> Self {
         Self::build(spec, seats, capacity, targets, None)
     }
 
@@ -98,12 +98,12 @@ impl Replay {
     ///
     /// # Panics
     /// If `capacity`, `seats`, `n_step`, the stack of `spec`, or the steps or the period of a sequence are 0.
-    pub fn of_sequences(spec: &Spec, seats: usize, capacity: usize, targets: Targets, sequence: Sequence) -> Self {
+    pub fn of_sequences(spec: &Spec, seats: usize, capacity: usize, targets: NStepReturns, sequence: Sequence) -> Self {
         assert!(sequence.steps > 0 && sequence.period > 0, "sequences have steps and a period");
         Self::build(spec, seats, capacity, targets, Some(sequence))
     }
 
-    fn build(spec: &Spec, seats: usize, capacity: usize, targets: Targets, sequence: Option<Sequence>) -> Self {
+    fn build(spec: &Spec, seats: usize, capacity: usize, targets: NStepReturns, sequence: Option<Sequence>) -> Self {
         assert!(capacity > 0 && seats > 0 && targets.n_step > 0, "a replay has room, seats and steps");
         assert!(spec.stack > 0, "a stack has at least one frame");
         let rows = rows_for(spec, seats, capacity, targets.n_step, sequence);
@@ -394,7 +394,7 @@ impl Replay {
         if self.end[(self.slot(at), seat)].over() || !self.has_history(at, seat) {
             return None;
         }
-        let Targets { n_step, gamma, life_loss_terminal } = self.targets;
+        let NStepReturns { n_step, gamma, life_loss_terminal } = self.targets;
         let mut discount = 1.0;
         for last in at + 1..=at + n_step as u64 {
             if last >= self.written {

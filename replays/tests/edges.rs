@@ -1,9 +1,9 @@
 //! The edges of the ring that random episodes reach seldom: groups of seats, a start amid an episode, foreign and huge states.
 
 use rl_core::{Bound, End, Rng, Saved, Spec, Stream};
-use rl_replays::{Replay, RewardTransform, Rollout, Sample, Sequence, Steps, Targets};
+use rl_replays::{NStepReturns, Replay, RewardTransform, Rollout, Sample, Sequence, Steps};
 
-const TARGETS: Targets = Targets { n_step: 2, gamma: 0.5, life_loss_terminal: false };
+const TARGETS: NStepReturns = NStepReturns { n_step: 2, gamma: 0.5, life_loss_terminal: false };
 
 fn spec(stack: usize) -> Spec {
     Spec {
@@ -178,7 +178,7 @@ fn a_reset_that_no_end_announced_is_not_crossed() {
 #[test]
 fn a_full_ring_holds_its_capacity_of_whole_transitions() {
     for (stack, n_step, seats) in [(1, 1, 1), (4, 1, 2), (4, 3, 2), (1, 5, 3)] {
-        let mut replay = Replay::new(&spec(stack), seats, 12, Targets { n_step, ..TARGETS });
+        let mut replay = Replay::new(&spec(stack), seats, 12, NStepReturns { n_step, ..TARGETS });
         for from in (0..60).step_by(3) {
             replay.append(&[block(stack, seats, 3, from)]); // of an episode that does not end
         }
@@ -262,7 +262,7 @@ fn steps_are_what_was_seen_and_done_across_new_beginnings_and_a_saved_state() {
         }
         block // which nothing ends
     };
-    let mut replay = Replay::new(&spec, 1, 16, Targets { n_step: 1, ..TARGETS });
+    let mut replay = Replay::new(&spec, 1, 16, NStepReturns { n_step: 1, ..TARGETS });
     for (length, salt) in [(3, 10), (2, 20)] {
         let block = [episode(length, salt)];
         replay.begin(&block, 0);
@@ -270,7 +270,7 @@ fn steps_are_what_was_seen_and_done_across_new_beginnings_and_a_saved_state() {
     }
     let mut bytes = Vec::new();
     replay.save(&mut bytes).unwrap();
-    let mut loaded = Replay::new(&spec, 1, 16, Targets { n_step: 1, ..TARGETS });
+    let mut loaded = Replay::new(&spec, 1, 16, NStepReturns { n_step: 1, ..TARGETS });
     loaded.load(&mut bytes.as_slice()).unwrap();
     for replay in [&replay, &loaded] {
         let rows: Vec<u64> = replay.transitions().map(|(row, _)| row).collect();

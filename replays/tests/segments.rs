@@ -140,7 +140,7 @@ proptest! {
 
 #[test]
 fn a_ring_of_frames_has_segments_and_a_small_one_has_none() {
-    let targets = rl_replays::Targets { n_step: 1, gamma: 0.9, life_loss_terminal: false };
+    let targets = rl_replays::NStepReturns { n_step: 1, gamma: 0.9, life_loss_terminal: false };
     let ring = |frame: [usize; 3], capacity| {
         let spec = Spec { frame, discrete: Box::new([2]), ..Spec::none() };
         Replay::new(&spec, 1, capacity, targets).segmented().is_some()

@@ -6,7 +6,7 @@ use std::process::ExitCode;
 
 use anyhow::Context as _;
 use rl_core::{Canvas, End};
-use rl_replays::recording::{Outcome, Played, Projector, Replayed, Told};
+use rl_replays::recording::{Outcome, Projector, RecordedEpisode, Replayed, Told};
 use serde::Serialize;
 
 use crate::output;
@@ -206,7 +206,7 @@ pub(crate) fn run(path: &Path, verbosity: Verbosity, tables: &Tables) -> anyhow:
 /// Plays one game again and compares steps, outcome and, if `pictured`, pictures with the recorded ones.
 fn again(
     playback: &mut Playback,
-    played: &Played,
+    played: &RecordedEpisode,
     outcome: &Outcome,
     pictured: bool,
     waiting: &Waiting,
@@ -256,7 +256,7 @@ impl Look {
     fn compare(
         &mut self,
         playback: &Playback,
-        played: &Played,
+        played: &RecordedEpisode,
         step: Option<(usize, Told)>,
         found: &mut Found,
     ) -> anyhow::Result<()> {
@@ -308,7 +308,7 @@ mod tests {
     }
 
     /// A recording of one game, in which `moves` are said to have shown what `shown` says.
-    fn recorded(moves: &[u32], seen: &[u32], outcome: &Outcome) -> Played {
+    fn recorded(moves: &[u32], seen: &[u32], outcome: &Outcome) -> RecordedEpisode {
         let mut bytes = Vec::new();
         let mut recorder = Recorder::begin(&mut bytes, &manifest()).unwrap();
         recorder.episode(7).unwrap();

@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use rl_core::Seating;
-use rl_core::contract::{PROMISES, Played, STEPS, Subject};
+use rl_core::contract::{Coverage, PROMISES, STEPS, Subject};
 use serde::Serialize;
 
 use crate::env_choice::EnvChoice;
@@ -91,7 +91,7 @@ fn check(subject: &Subject<'_>, waiting: &Waiting) -> anyhow::Result<Report> {
         let found = promise.check(subject);
         waiting.go_on()?;
         let found = match found {
-            Ok(Some(Played { steps, episodes })) => Found::Kept { steps, episodes },
+            Ok(Some(Coverage { steps, episodes })) => Found::Kept { steps, episodes },
             Ok(None) => Found::Idle,
             Err(broken) => Found::Broken { how: broken.how },
         };

@@ -12,7 +12,7 @@ use anyhow::{Context as _, bail};
 use rl_agents::DemonstrationSpec;
 use rl_core::{End, Spec};
 use rl_replays::Rollout;
-use rl_replays::recording::{Manifest, Played, Recording, Replayed};
+use rl_replays::recording::{Manifest, RecordedEpisode, Recording, Replayed};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 use toml::{Table, Value};
@@ -186,7 +186,7 @@ struct Game<'a> {
     manifest: &'a Manifest,
     /// Number of the game in its recording, from 1.
     number: usize,
-    played: &'a Played,
+    played: &'a RecordedEpisode,
 }
 
 impl Game<'_> {

@@ -14,7 +14,7 @@ use std::process::ExitCode;
 
 use anyhow::{Context as _, anyhow, bail};
 use rl_core::Canvas;
-use rl_replays::recording::{Played, Recording, Replayed};
+use rl_replays::recording::{RecordedEpisode, Recording, Replayed};
 
 use self::format::{Format, Kind};
 use crate::playback::{self, Playback};
@@ -138,7 +138,7 @@ fn game<'a>(
     args: &ExportArgs,
     recording: &'a Recording,
     tables: &Tables,
-) -> anyhow::Result<(&'a Played, Screening, Range<usize>)> {
+) -> anyhow::Result<(&'a RecordedEpisode, Screening, Range<usize>)> {
     let played = &recording.episodes[chosen(recording, args.episode.as_deref().unwrap_or("best"))?];
     let name = || args.file.display().to_string();
     let screening = Screening::new(&recording.manifest, tables).with_context(name)?;
@@ -230,7 +230,7 @@ pub(crate) fn film(recording: &Recording, seconds: f64, rate: f64, tables: &Tabl
 }
 
 /// Emulator frames of the first step of a game; all steps are taken to have as many.
-fn frames_of_a_step(screening: &mut Screening, played: &Played) -> anyhow::Result<u32> {
+fn frames_of_a_step(screening: &mut Screening, played: &RecordedEpisode) -> anyhow::Result<u32> {
     screening.begin(played)?;
     Ok(if played.steps() > 0 { screening.step(played, 0)?.told.frames.max(1) } else { 1 })
 }
@@ -239,7 +239,7 @@ fn frames_of_a_step(screening: &mut Screening, played: &Played) -> anyhow::Resul
 ///
 /// # Errors
 /// If it does not; the message names the flags to lower.
-fn room(screening: &mut Screening, played: &Played, pictures: usize, scale: u32) -> anyhow::Result<()> {
+fn room(screening: &mut Screening, played: &RecordedEpisode, pictures: usize, scale: u32) -> anyhow::Result<()> {
     let mut canvas = Canvas::new(0, 0);
     screening.begin(played)?;
     screening.draw(played, &mut canvas)?;
@@ -259,7 +259,7 @@ fn room(screening: &mut Screening, played: &Played, pictures: usize, scale: u32)
 /// Plays a game and writes the pictures of `cut` to `film`.
 fn shoot(
     screening: &mut Screening,
-    played: &Played,
+    played: &RecordedEpisode,
     cut: Cut,
     look: Look<'_>,
     film: &mut dyn Film,
@@ -309,7 +309,7 @@ fn shoot(
 fn as_recorded(
     screening: &mut Screening,
     replayed: &mut Replayed<'_>,
-    played: &Played,
+    played: &RecordedEpisode,
     step: usize,
 ) -> anyhow::Result<Step> {
     let shown = screening.step(played, step)?;

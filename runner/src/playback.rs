@@ -7,7 +7,7 @@ use std::path::Path;
 use anyhow::{Context as _, anyhow, bail};
 use rl_core::{Canvas, EnvEntry, Seating, VecEnv};
 use rl_replays::Rollout;
-use rl_replays::recording::{Manifest, Pictures, Played, Player, Recording, Told, seen};
+use rl_replays::recording::{Manifest, Pictures, Player, RecordedEpisode, Recording, Told, seen};
 
 use crate::bring::bring;
 use crate::tables::Tables;
@@ -99,7 +99,7 @@ impl Playback {
     ///
     /// # Errors
     /// If the environment fails.
-    pub(crate) fn begin(&mut self, played: &Played) -> anyhow::Result<()> {
+    pub(crate) fn begin(&mut self, played: &RecordedEpisode) -> anyhow::Result<()> {
         Ok(self.env.begin(&[played.seed], self.block.first())?)
     }
 
@@ -107,7 +107,7 @@ impl Playback {
     ///
     /// # Errors
     /// If the environment fails.
-    pub(crate) fn step(&mut self, played: &Played, step: usize) -> anyhow::Result<Shown> {
+    pub(crate) fn step(&mut self, played: &RecordedEpisode, step: usize) -> anyhow::Result<Shown> {
         let (discrete, continuous) = played.action(step);
         self.block.discrete.row_mut(0).copy_from_slice(discrete);
         self.block.continuous.row_mut(0).copy_from_slice(continuous);

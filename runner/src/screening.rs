@@ -3,7 +3,7 @@
 use anyhow::Context as _;
 use rl_core::Canvas;
 use rl_replays::Rollout;
-use rl_replays::recording::{Manifest, Pictures, Played, Projector, Told};
+use rl_replays::recording::{Manifest, Pictures, Projector, RecordedEpisode, Told};
 
 use crate::playback::{Playback, Shown};
 use crate::tables::Tables;
@@ -84,7 +84,7 @@ impl Screening {
     ///
     /// # Errors
     /// If the environment fails.
-    pub(crate) fn begin(&mut self, played: &Played) -> anyhow::Result<()> {
+    pub(crate) fn begin(&mut self, played: &RecordedEpisode) -> anyhow::Result<()> {
         match self {
             Self::Again(playback) => playback.begin(played)?,
             Self::Filmed(film) => (film.projector, film.step) = (Projector::default(), 0),
@@ -96,7 +96,7 @@ impl Screening {
     ///
     /// # Errors
     /// If the environment fails, or there are fewer pictures than steps.
-    pub(crate) fn step(&mut self, played: &Played, step: usize) -> anyhow::Result<Step> {
+    pub(crate) fn step(&mut self, played: &RecordedEpisode, step: usize) -> anyhow::Result<Step> {
         match self {
             Self::Again(playback) => {
                 let Shown { seen, told, ret } = playback.step(played, step)?;
@@ -118,7 +118,7 @@ impl Screening {
     ///
     /// # Errors
     /// If a recorded picture is damaged.
-    pub(crate) fn draw(&mut self, played: &Played, canvas: &mut Canvas) -> anyhow::Result<()> {
+    pub(crate) fn draw(&mut self, played: &RecordedEpisode, canvas: &mut Canvas) -> anyhow::Result<()> {
         match self {
             Self::Again(playback) => playback.draw(canvas),
             Self::Filmed(film) => {

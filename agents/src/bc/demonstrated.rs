@@ -4,12 +4,12 @@ use std::io::{Read, Write};
 use std::ops::Range;
 
 use rl_core::{Error, Open, Result, Saved, Segmented, Spec};
-use rl_replays::{Replay, Rollout, Steps, Targets};
+use rl_replays::{NStepReturns, Replay, Rollout, Steps};
 
 use crate::config;
 
 /// Returns are not used: with `n_step` 1 a step is complete once the row after it is written.
-const TARGETS: Targets = Targets { n_step: 1, gamma: 1.0, life_loss_terminal: false };
+const TARGETS: NStepReturns = NStepReturns { n_step: 1, gamma: 1.0, life_loss_terminal: false };
 
 /// Demonstrated steps of one seat, split into training and held-out games.
 pub(crate) struct Demonstrated {

@@ -8,7 +8,7 @@ use rl_nn::HostForward;
 use rl_replays::{Outputs, Rollout};
 
 use super::net::PolicyNet;
-use crate::distribution::Distribution;
+use crate::distribution::ActionDistribution;
 use crate::gather::Gathered;
 use crate::streams::Streams;
 use crate::{Mode, Policy};
@@ -20,7 +20,7 @@ use crate::{Mode, Policy};
 pub(crate) struct Imitator {
     net: Arc<PolicyNet>,
     streams: Streams,
-    dist: Distribution,
+    dist: ActionDistribution,
     batch: Gathered,
     flow: HostForward,
     /// Continuous actions of one seat as they were drawn.
@@ -34,7 +34,7 @@ impl Imitator {
         Self {
             net,
             streams,
-            dist: Distribution::new(spec),
+            dist: ActionDistribution::new(spec),
             batch: Gathered::default(),
             flow: HostForward::default(),
             drawn,

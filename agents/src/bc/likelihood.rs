@@ -3,7 +3,7 @@
 use rl_core::Spec;
 use rl_replays::Steps;
 
-use crate::distribution::{Actions, Distribution};
+use crate::distribution::{ActionDistribution, Actions};
 
 /// Loss and metrics, means over the steps of a minibatch.
 #[derive(Clone, Copy, Debug, Default)]
@@ -16,7 +16,7 @@ pub(crate) struct Terms {
 
 /// Loss of a minibatch with its gradient; the buffers are reused from minibatch to minibatch.
 pub(crate) struct Likelihood {
-    dist: Distribution,
+    dist: ActionDistribution,
     /// Gradient of the loss by the network's outputs, `[B, W]`.
     by_outputs: Vec<f32>,
     /// Continuous actions of one step, in units of their intervals.
@@ -30,7 +30,7 @@ impl Likelihood {
     pub(crate) fn new(spec: &Spec) -> Self {
         let (discrete, continuous) = (spec.discrete.len(), spec.continuous.len());
         let best = (vec![0; discrete], vec![0.0; continuous]);
-        Self { dist: Distribution::new(spec), by_outputs: Vec::new(), chosen: vec![0.0; continuous], best }
+        Self { dist: ActionDistribution::new(spec), by_outputs: Vec::new(), chosen: vec![0.0; continuous], best }
     }
 
     /// Computes loss and accuracy of the first `rows` steps from the network's `outputs`, and stores the gradient.

@@ -6,7 +6,7 @@ use rl_core::Result;
 use serde::{Deserialize, Serialize};
 
 use super::config::{Config, Taus};
-use super::distribution::Distribution;
+use super::distribution::ReturnDistribution;
 use super::minibatch::{Minibatch, Taken};
 use super::passes::Passes;
 use super::rescale::Rescale;
@@ -62,8 +62,8 @@ impl Bootstrap {
 }
 
 /// Computes targets; its buffers are reused from update to update.
-pub(crate) struct Targets {
-    distribution: Distribution,
+pub(crate) struct TdTargets {
+    distribution: ReturnDistribution,
     taus: Taus,
     bootstrap: Bootstrap,
     double: bool,
@@ -87,7 +87,7 @@ struct Choice {
     bonus: f64,
 }
 
-impl Targets {
+impl TdTargets {
     /// Creates empty buffers for the targets that `config` asks for.
     pub(crate) fn new(config: &Config) -> Self {
         let Config { values, bootstrap, double, rescale, .. } = *config;
@@ -204,13 +204,13 @@ impl Choices<'_> {
     /// Appends the target of one transition, `[W']`. A terminal one ignores the next values, even if not finite.
     fn back_up(
         &self,
-        distribution: Distribution,
+        distribution: ReturnDistribution,
         [reward, discount]: [f32; 2],
         probs: &mut Vec<f64>,
         masses: &mut Vec<f64>,
         out: &mut Vec<f32>,
     ) {
-        let Distribution::Categorical(support) = distribution else {
+        let ReturnDistribution::Categorical(support) = distribution else {
             return out.extend(self.z.chunks_exact(self.actions).map(|z| {
                 let worth = |choice: &Choice| self.rescale.undo(f64::from(z[choice.action])) + choice.bonus;
                 let each = |choice: &Choice| choice.prob * worth(choice);

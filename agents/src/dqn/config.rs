@@ -3,13 +3,13 @@
 use rl_core::Result;
 use rl_nn::{Precision, Start};
 use rl_perception::Trunk;
-use rl_replays::Targets;
+use rl_replays::NStepReturns;
 use serde::{Deserialize, Serialize};
 
 use super::augment::Augment;
 use super::bootstrap::Bootstrap;
-use super::distribution::{Distribution, Support};
-use super::priorities::Priorities;
+use super::distribution::{ReturnDistribution, Support};
+use super::priorities::Prioritisation;
 use super::recall::Recall;
 use crate::q_net::{Mix, Shape};
 use crate::{Context, LifeLoss, RewardScale, Schedule, config};
@@ -71,7 +71,7 @@ pub(crate) struct Config {
     /// Bootstrap of the targets: greedy or Munchausen.
     pub bootstrap: Bootstrap,
     /// Sampling of the replay: uniform or by priority.
-    pub priorities: Priorities,
+    pub priorities: Prioritisation,
     /// Recurrent layer, and the sequences that it is trained on.
     pub memory: Recall,
     /// Augmentation of the frames of minibatches.
@@ -117,11 +117,11 @@ pub(crate) enum Values {
 
 impl Values {
     /// Interpretation of the network's outputs.
-    pub(crate) fn distribution(self) -> Distribution {
+    pub(crate) fn distribution(self) -> ReturnDistribution {
         match self {
-            Self::Expected {} => Distribution::Expected,
-            Self::Categorical { atoms, low, high } => Distribution::Categorical(Support { atoms, low, high }),
-            Self::Quantiles { .. } | Self::Implicit { .. } => Distribution::Quantiles,
+            Self::Expected {} => ReturnDistribution::Expected,
+            Self::Categorical { atoms, low, high } => ReturnDistribution::Categorical(Support { atoms, low, high }),
+            Self::Quantiles { .. } | Self::Implicit { .. } => ReturnDistribution::Quantiles,
         }
     }
 
@@ -179,8 +179,8 @@ impl Config {
     }
 
     /// How the replay computes n-step returns.
-    pub(crate) fn returns(&self) -> Targets {
-        Targets {
+    pub(crate) fn returns(&self) -> NStepReturns {
+        NStepReturns {
             n_step: self.n_step,
             gamma: self.gamma as f32,
             life_loss_terminal: self.life_loss == LifeLoss::Terminal,

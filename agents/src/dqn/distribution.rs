@@ -7,7 +7,7 @@ use std::ops::Range;
 
 /// Meaning of the W outputs of an action.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(crate) enum Distribution {
+pub(crate) enum ReturnDistribution {
     /// The expected return; W is 1.
     Expected,
     /// Logits of the atoms of a support; W is their number.
@@ -27,7 +27,7 @@ pub(crate) struct Support {
     pub(crate) high: f64,
 }
 
-impl Distribution {
+impl ReturnDistribution {
     /// Expected returns `[B, A]` of `outputs [B, W, A]`, computed from the outputs in `range` of the W.
     pub(crate) fn means<'a>(
         &self,
@@ -131,12 +131,12 @@ mod tests {
     fn means_are_those_of_each_kind_over_the_range_that_is_asked_for() {
         let outputs = [1.0f32, 5.0, 2.0, 7.0, 6.0, 0.0]; // [1, 3, 2]
         let mut room = Vec::new();
-        assert_eq!(Distribution::Quantiles.means(&outputs, [3, 2], 0..3, &mut room), [3.0, 4.0]);
-        assert_eq!(Distribution::Quantiles.means(&outputs, [3, 2], 1..3, &mut room), [4.0, 3.5]);
-        assert_eq!(Distribution::Expected.means(&outputs, [1, 2], 0..1, &mut room), outputs);
+        assert_eq!(ReturnDistribution::Quantiles.means(&outputs, [3, 2], 0..3, &mut room), [3.0, 4.0]);
+        assert_eq!(ReturnDistribution::Quantiles.means(&outputs, [3, 2], 1..3, &mut room), [4.0, 3.5]);
+        assert_eq!(ReturnDistribution::Expected.means(&outputs, [1, 2], 0..1, &mut room), outputs);
         let support = Support { atoms: 3, low: -1.0, high: 1.0 };
         let outputs = [0.0, 9.0, 0.0, 0.0, 3f32.ln(), -1e30]; // probabilities .2 .2 .6, and 1 of the lowest
-        let means = Distribution::Categorical(support).means(&outputs, [3, 2], 0..3, &mut room);
+        let means = ReturnDistribution::Categorical(support).means(&outputs, [3, 2], 0..3, &mut room);
         assert!((means[0] - 0.4).abs() < 1e-6 && (means[1] + 0.999_877).abs() < 1e-5, "{means:?}");
     }
 }

@@ -8,7 +8,7 @@
 //! - quantiles: the quantile Huber loss with κ = 1, summed over the online quantiles and averaged over the target's
 //!   (Dabney et al. 2018, both eq. 10 of QR-DQN and eq. 3 of IQN).
 
-use super::distribution::Distribution;
+use super::distribution::ReturnDistribution;
 use crate::softmax::softmax;
 
 /// Losses of the last minibatch with their gradient; the buffers are reused from minibatch to minibatch.
@@ -49,7 +49,7 @@ pub(crate) struct Against<'a> {
 
 impl Losses {
     /// Computes the loss of `outputs [B, W, A]`, and stores its gradient, the losses and the errors in `self`.
-    pub(crate) fn of(&mut self, distribution: Distribution, outputs: &[f32], against: Against<'_>) -> Terms {
+    pub(crate) fn of(&mut self, distribution: ReturnDistribution, outputs: &[f32], against: Against<'_>) -> Terms {
         let Against { actions, chosen, targets, taus, importance } = against;
         let rows = chosen.len();
         let (each, width) = (outputs.len() / rows, targets.len() / rows);
@@ -68,9 +68,9 @@ impl Losses {
             let by = by.map(|by| move |slope: f64| *by = (share * slope) as f32);
             terms.q += distribution.mean(z.clone()) / rows as f64;
             let (loss, error) = match distribution {
-                Distribution::Expected => value_loss(z, targets, by),
-                Distribution::Categorical(_) => cross_entropy(z, targets, by, &mut self.probs),
-                Distribution::Quantiles => {
+                ReturnDistribution::Expected => value_loss(z, targets, by),
+                ReturnDistribution::Categorical(_) => cross_entropy(z, targets, by, &mut self.probs),
+                ReturnDistribution::Quantiles => {
                     let middle = |w: usize| (w as f64 + 0.5) / numbers as f64;
                     let drawn = taus.get(row * numbers..(row + 1) * numbers);
                     let tau = |w: usize| drawn.map_or_else(|| middle(w), |taus| f64::from(taus[w]));
@@ -152,11 +152,11 @@ mod tests {
         let support = Support { atoms: 4, low: -1.0, high: 2.0 };
         let taus = [0.1, 0.6, 0.2, 0.9, 0.5, 0.3, 0.7, 0.8];
         let masses = [0.0, 0.5, 0.25, 0.25, 1.0, 0.0, 0.0, 0.0];
-        let cases: [(Distribution, usize, &[f32], &[f32]); 4] = [
-            (Distribution::Expected, 1, &[0.3, -2.0], &[]),
-            (Distribution::Categorical(support), 4, &masses, &[]),
-            (Distribution::Quantiles, 4, &[0.3, -0.9, 2.5, 0.1, 0.2, -3.0], &[]),
-            (Distribution::Quantiles, 4, &[0.3, -0.9, 2.5, 0.1, 0.2, -3.0], &taus),
+        let cases: [(ReturnDistribution, usize, &[f32], &[f32]); 4] = [
+            (ReturnDistribution::Expected, 1, &[0.3, -2.0], &[]),
+            (ReturnDistribution::Categorical(support), 4, &masses, &[]),
+            (ReturnDistribution::Quantiles, 4, &[0.3, -0.9, 2.5, 0.1, 0.2, -3.0], &[]),
+            (ReturnDistribution::Quantiles, 4, &[0.3, -0.9, 2.5, 0.1, 0.2, -3.0], &taus),
         ];
         for (distribution, width, targets, taus) in cases {
             let (chosen, importance) = ([2, 0], [1.0, 0.25]);
@@ -187,14 +187,14 @@ mod tests {
     fn errors_are_sizes_divergences_and_losses_of_quantiles() {
         let mut losses = Losses::default();
         let outputs = [0.0, 3.0, 0.0];
-        losses.of(Distribution::Expected, &outputs, against(&[1], &[-1.5], &[], &[0.5]));
+        losses.of(ReturnDistribution::Expected, &outputs, against(&[1], &[-1.5], &[], &[0.5]));
         assert_eq!(losses.errors, [4.5], "whatever it counts");
         // Equal distributions have no divergence, though their cross-entropy is ln 2.
-        let support = Distribution::Categorical(Support { atoms: 2, low: 0.0, high: 1.0 });
+        let support = ReturnDistribution::Categorical(Support { atoms: 2, low: 0.0, high: 1.0 });
         let terms = losses.of(support, &[0.0; 6], against(&[1], &[0.5, 0.5], &[], &[1.0]));
         assert!(losses.errors[0] < 1e-12 && (terms.loss - 2f64.ln()).abs() < 1e-12);
         assert_eq!(losses.losses, [terms.loss]);
-        let terms = losses.of(Distribution::Quantiles, &[0.0; 6], against(&[1], &[2.0], &[], &[1.0]));
+        let terms = losses.of(ReturnDistribution::Quantiles, &[0.0; 6], against(&[1], &[2.0], &[], &[1.0]));
         assert_eq!((losses.errors[0], terms.loss), (1.5, 1.5)); // (1/4 + 3/4) · (2 - 1/2)
     }
 }

@@ -14,7 +14,7 @@ use super::augment::Augmenter;
 use super::passes::Passes;
 use crate::gather::observed;
 use crate::q_net::{Draws, Outputs, Pass, QNet};
-use crate::tower;
+use crate::tower::SequenceLayout;
 
 /// Column names of the observations in which actions were taken.
 const OBSERVATION: [&str; 3] = ["observation.frames", "observation.vector", "observation.symbols"];
@@ -41,7 +41,7 @@ pub(crate) struct Unrolled {
     eta: f64,
     pass: Pass,
     /// The rows that are learned from, as the graph takes them.
-    learned: tower::Sequences,
+    learned: SequenceLayout,
     /// Largest error, sum and number of errors of each sequence.
     seen: Vec<[f64; 3]>,
     errors: Vec<f64>,
@@ -77,7 +77,7 @@ impl Minibatch {
             steps: unroll.steps,
             eta: unroll.eta,
             pass: Pass::default(),
-            learned: tower::Sequences::default(),
+            learned: SequenceLayout::default(),
             seen: Vec::new(),
             errors: Vec::new(),
         }))

@@ -9,7 +9,7 @@ use crate::Schedule;
 /// Sampling of the replay: in a preset a table whose key `kind` is `uniform`, `proportional` or `loss`.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "lowercase", deny_unknown_fields)]
-pub(crate) enum Priorities {
+pub(crate) enum Prioritisation {
     /// Draws all transitions equally often.
     Uniform {}, // a struct, since only of those are unknown keys refused
     /// Draws a transition in proportion to `(error + eps)^alpha`, with its error at its last update.
@@ -38,7 +38,7 @@ pub(crate) enum Priorities {
     },
 }
 
-impl Priorities {
+impl Prioritisation {
     /// Whether all transitions are drawn equally often.
     pub(crate) fn is_uniform(&self) -> bool {
         matches!(self, Self::Uniform {})
@@ -98,7 +98,7 @@ mod tests {
     fn what_is_drawn_more_often_counts_less_as_beta_grows() {
         let alpha = Schedule { start: 0.5, end: 0.5, steps: 0 };
         let priorities =
-            Priorities::Proportional { eps: 0.25, alpha, beta: Schedule { start: 0.0, end: 1.0, steps: 10 } };
+            Prioritisation::Proportional { eps: 0.25, alpha, beta: Schedule { start: 0.0, end: 1.0, steps: 10 } };
         let mut out = vec![7.0];
         priorities.of(&[0.0, 3.75, 8.75], 0, &mut out);
         assert_eq!(out, [0.5, 2.0, 3.0]);
@@ -109,7 +109,7 @@ mod tests {
         assert_eq!(out, [1.0, 0.5, (0.5f64 / 3.0).sqrt()]);
         priorities.importance(&drawn, 99, &mut out);
         assert_eq!(out, [1.0, 0.25, 0.5 / 3.0]);
-        Priorities::Uniform {}.importance(&[1.0; 2], 5, &mut out);
+        Prioritisation::Uniform {}.importance(&[1.0; 2], 5, &mut out);
         assert_eq!(out, [1.0; 2]);
     }
 }

@@ -10,7 +10,7 @@ use serde::Deserialize;
 use super::augment::Augment;
 use super::bootstrap::Bootstrap;
 use super::config::Values;
-use super::priorities::Priorities;
+use super::priorities::Prioritisation;
 use super::recall::{Recall, Unroll};
 use super::*;
 use crate::testing::{Pair, close, draws, fill, flat, load, save};
@@ -103,7 +103,7 @@ fn config() -> Config {
         noisy: 0.0,
         values: Values::Expected {},
         bootstrap: Bootstrap::Greedy {},
-        priorities: Priorities::Uniform {},
+        priorities: Prioritisation::Uniform {},
         rescale: false,
         memory: Recall::None {},
         augment: Augment::None {},

@@ -248,7 +248,7 @@ fn only_steps_that_were_played_are_learned_from_each_once_an_epoch() {
     for round in 1..=20 {
         world.collect();
         learner.learn(&world.blocks, &mut Solo, &mut Log::default()).unwrap();
-        let place = |played: &Played| (played.t, played.block, played.e);
+        let place = |played: &AdvantageStep| (played.t, played.block, played.e);
         let learned: Vec<_> = learner.batch.steps.iter().map(place).collect();
         let expected: Vec<_> = (0..6)
             .flat_map(|t| [(t, 0, 0), (t, 1, 0), (t, 1, 1), (t, 1, 2)])
@@ -478,7 +478,8 @@ fn every_preset_is_a_complete_configuration() {
 fn explained_variance_is_one_for_perfect_values_and_zero_for_a_constant() {
     // (value, target); the advantage is the target less the value.
     let of = |steps: &[(f32, f32)]| {
-        let step = |&(value, target): &(f32, f32)| Played { block: 0, t: 0, e: 0, advantage: target - value, target };
+        let step =
+            |&(value, target): &(f32, f32)| AdvantageStep { block: 0, t: 0, e: 0, advantage: target - value, target };
         explained_variance(&steps.iter().map(step).collect::<Vec<_>>())
     };
     assert_eq!(of(&[(1.0, 1.0), (2.0, 2.0), (4.0, 4.0)]), Some(1.0));

@@ -99,7 +99,8 @@ fn loss_gradient_and_optimiser_steps_equal_pytorch() {
             block.frame.row_mut(t).iter_mut().zip(&mut frames).for_each(|(v, d)| *v = (d * 256.0) as u8);
             block.discrete[(t, 0)] = (action * 3.0) as u32;
         }
-        let target = |(t, d)| Played { block: 0, t: t as u32, e: 0, advantage: 0.0, target: (d * 6.0 - 3.0) as f32 };
+        let target =
+            |(t, d)| AdvantageStep { block: 0, t: t as u32, e: 0, advantage: 0.0, target: (d * 6.0 - 3.0) as f32 };
         pqn.batch.steps = draws(rows, 104).into_iter().enumerate().map(target).collect();
         let part: Vec<u32> = (0..rows as u32).collect();
         for (number, step) in case.steps.iter().enumerate() {

@@ -65,7 +65,7 @@ impl<'a> Subject<'a> {
 
 /// How much was played to check a promise that was found kept.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Played {
+pub struct Coverage {
     /// Number of calls of [`VecEnv::step`], each of which steps all seats.
     pub steps: usize,
     /// Number of episodes that ended in these steps, in all seats together.
@@ -83,7 +83,7 @@ pub struct Broken {
 }
 
 /// Result of a check: `None` where the promise does not apply to the environment.
-type Found = std::result::Result<Option<Played>, String>;
+type Found = std::result::Result<Option<Coverage>, String>;
 
 /// One property that every environment must have, such as determinism by seed and actions, and its check.
 #[derive(Clone, Copy, Debug)]
@@ -101,7 +101,7 @@ impl Promise {
     ///
     /// # Errors
     /// If the environment breaks the promise, fails, or panics, or [`Subject::stop`] ends the check.
-    pub fn check(&self, subject: &Subject<'_>) -> std::result::Result<Option<Played>, Broken> {
+    pub fn check(&self, subject: &Subject<'_>) -> std::result::Result<Option<Coverage>, Broken> {
         let found = caught(|| (self.check)(subject)).unwrap_or_else(|panic| Err(format!("it panicked: {panic}")));
         found.map_err(|how| Broken { promise: self.name, how })
     }

@@ -22,7 +22,7 @@ use tempfile::TempDir;
 use crate::error::doing;
 use crate::layout::Message;
 use crate::leftovers;
-use crate::memory::{Memory, text};
+use crate::memory::{SharedMemory, text};
 use crate::queue::{Queue, Wait};
 use crate::{Error, Result};
 
@@ -66,7 +66,7 @@ pub(crate) struct Engine {
     process: Process,
     to: Queue,
     from: Queue,
-    memory: Memory,
+    memory: SharedMemory,
     /// Core that the engine is pinned to, if any.
     core: Option<usize>,
 }
@@ -122,7 +122,7 @@ impl Starting {
     /// # Errors
     /// If the engine is of another version.
     pub(crate) fn ready(mut self) -> Result<Engine> {
-        let memory = Memory::open(&self.shared.0)?;
+        let memory = SharedMemory::open(&self.shared.0)?;
         self.to.unlink();
         self.from.unlink();
         Ok(Engine { process: self.process, to: self.to, from: self.from, memory, core: None })
@@ -141,12 +141,12 @@ impl Engine {
     }
 
     /// Returns the engine's shared memory, to read the game state.
-    pub(crate) fn memory(&self) -> &Memory {
+    pub(crate) fn memory(&self) -> &SharedMemory {
         &self.memory
     }
 
     /// Returns the engine's shared memory, to write inputs.
-    pub(crate) fn memory_mut(&mut self) -> &mut Memory {
+    pub(crate) fn memory_mut(&mut self) -> &mut SharedMemory {
         &mut self.memory
     }
 

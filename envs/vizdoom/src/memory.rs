@@ -24,7 +24,7 @@ pub(crate) enum Region {
 
 /// The memory of one engine, mapped as a whole.
 #[derive(Debug)]
-pub(crate) struct Memory {
+pub(crate) struct SharedMemory {
     map: MmapRaw,
     /// Where the region of inputs begins.
     input: usize,
@@ -32,7 +32,7 @@ pub(crate) struct Memory {
     regions: [(usize, usize); REGIONS],
 }
 
-impl Memory {
+impl SharedMemory {
     /// Maps the shared memory `name`, which the engine has made by its first answer.
     ///
     /// # Errors

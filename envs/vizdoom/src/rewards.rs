@@ -2,7 +2,7 @@
 
 use crate::Rewards;
 use crate::layout::game;
-use crate::memory::Memory;
+use crate::memory::SharedMemory;
 
 /// Counters of the engine from whose differences rewards are computed.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
@@ -22,7 +22,7 @@ pub(crate) struct Counts {
 }
 
 impl Counts {
-    pub(crate) fn read(memory: &Memory) -> Self {
+    pub(crate) fn read(memory: &SharedMemory) -> Self {
         Self {
             map: f64::from(memory.get(game::MAP_REWARD)) / 65536.0, // 16 bits behind the point
             kills: memory.get(game::PLAYER_KILLCOUNT),

@@ -2,7 +2,7 @@
 
 use crate::Variable;
 use crate::layout::{RawLabel, RawLine, RawObject, game};
-use crate::memory::{Memory, text};
+use crate::memory::{SharedMemory, text};
 
 /// Position, orientation and velocity of an object, in map units, degrees and map units per tic.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -93,7 +93,7 @@ pub struct Player {
 }
 
 /// Returns the value of a game variable; whole numbers and flags are `f64` too, as in ViZDoom.
-pub(crate) fn variable(memory: &Memory, variable: Variable) -> f64 {
+pub(crate) fn variable(memory: &SharedMemory, variable: Variable) -> f64 {
     use Variable::*;
     let whole = |field| f64::from(memory.get(field));
     let flag = |field| f64::from(u8::from(memory.flag(field)));
@@ -130,7 +130,7 @@ pub(crate) fn variable(memory: &Memory, variable: Variable) -> f64 {
     }
 }
 
-pub(crate) fn labels(memory: &Memory) -> Vec<Label> {
+pub(crate) fn labels(memory: &SharedMemory) -> Vec<Label> {
     let label = |raw: RawLabel| Label {
         value: raw.value,
         corner: raw.position,
@@ -143,7 +143,7 @@ pub(crate) fn labels(memory: &Memory) -> Vec<Label> {
     (0..memory.get(game::LABEL_COUNT).min(256) as usize).map(|n| label(memory.get(game::LABEL.element(n)))).collect()
 }
 
-pub(crate) fn objects(memory: &Memory) -> Vec<Object> {
+pub(crate) fn objects(memory: &SharedMemory) -> Vec<Object> {
     let object = |raw: RawObject| Object {
         id: raw.id,
         sector: raw.sector,
@@ -156,7 +156,7 @@ pub(crate) fn objects(memory: &Memory) -> Vec<Object> {
         .collect()
 }
 
-pub(crate) fn sectors(memory: &Memory) -> Vec<Sector> {
+pub(crate) fn sectors(memory: &SharedMemory) -> Vec<Sector> {
     let edge = |raw: RawLine| {
         let [x1, y1, x2, y2] = raw.position;
         Line { from: [x1, y1], to: [x2, y2], blocking: raw.blocking != 0 }
@@ -171,7 +171,7 @@ pub(crate) fn sectors(memory: &Memory) -> Vec<Sector> {
 }
 
 /// Lists the players by their number; `None` where a number is not taken.
-pub(crate) fn players(memory: &Memory) -> Vec<Option<Player>> {
+pub(crate) fn players(memory: &SharedMemory) -> Vec<Option<Player>> {
     let player = |n: usize| Player {
         name: text(&memory.get(game::PLAYER_N_NAME.element(n))),
         frags: memory.get(game::PLAYER_N_FRAGCOUNT.element(n)),
@@ -183,7 +183,7 @@ pub(crate) fn players(memory: &Memory) -> Vec<Option<Player>> {
     (0..crate::layout::MAX_PLAYERS).map(|n| plays(n).then(|| player(n))).collect()
 }
 
-pub(crate) fn notifications(memory: &Memory) -> String {
+pub(crate) fn notifications(memory: &SharedMemory) -> String {
     let bytes = memory.get(game::NOTIFICATIONS_TEXT);
     let size = (memory.get(game::NOTIFICATIONS_TEXT_SIZE) as usize).min(bytes.len());
     String::from_utf8_lossy(&bytes[..size]).into_owned()

@@ -21,14 +21,14 @@ pub struct Recording {
     /// The environment with its configuration, and who played.
     pub manifest: Manifest,
     /// Episodes in the order in which they were recorded; the last may be cut short.
-    pub episodes: Vec<Played>,
+    pub episodes: Vec<RecordedEpisode>,
     /// Whether the recording was closed: else it is still being written, or was cut short.
     pub whole: bool,
 }
 
 /// A recorded episode.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Played {
+pub struct RecordedEpisode {
     /// Seed of the episode.
     pub seed: u64,
     /// Return, frames and end of the episode; `None` where it is cut short.
@@ -51,7 +51,7 @@ pub struct Played {
     pictures: pictures::Groups,
 }
 
-impl Played {
+impl RecordedEpisode {
     /// Number of recorded agent steps.
     pub fn steps(&self) -> usize {
         self.checks.len()
@@ -107,7 +107,7 @@ pub struct Differs {
 /// Verification of an episode that is being replayed, step by step.
 #[derive(Clone, Debug)]
 pub struct Replayed<'a> {
-    played: &'a Played,
+    played: &'a RecordedEpisode,
     history: History,
     steps: usize,
     /// Steps covered by the last hash that was equal.
@@ -118,7 +118,7 @@ pub struct Replayed<'a> {
 
 impl<'a> Replayed<'a> {
     /// Begins the verification at step 0.
-    pub fn begin(played: &'a Played) -> Self {
+    pub fn begin(played: &'a RecordedEpisode) -> Self {
         Self { played, history: History::begin(played.seed), steps: 0, equal: 0, hash: 0 }
     }
 
@@ -169,14 +169,14 @@ impl Recording {
         let mut recording = Self { manifest: manifest(&first)?, episodes: Vec::new(), whole: false };
         while let Some(chunk) = chunks.next()? {
             let damaged = |what| RecordingError::Damaged { at: chunk.at, what };
-            let before = recording.episodes.last().map_or(0, Played::bytes);
+            let before = recording.episodes.last().map_or(0, RecordedEpisode::bytes);
             let open = recording.episodes.last_mut().filter(|last| last.outcome.is_none());
             let pictured = recording.manifest.pictures.is_some();
             match (chunk.kind, open) {
                 (Kind::Begin, None) => {
                     let seed = number(&chunk.content).ok_or(damaged("not a seed"))?;
                     let width = (recording.manifest.discrete.len(), recording.manifest.continuous);
-                    recording.episodes.push(Played {
+                    recording.episodes.push(RecordedEpisode {
                         seed,
                         outcome: None,
                         discrete: Vec::new(),
@@ -219,7 +219,7 @@ impl Recording {
                 }
                 _ => return Err(damaged("a chunk that cannot stand there")),
             }
-            let grown = recording.episodes.last().map_or(0, Played::bytes).saturating_sub(before);
+            let grown = recording.episodes.last().map_or(0, RecordedEpisode::bytes).saturating_sub(before);
             left = left.checked_sub(grown).ok_or(damaged("more steps than any recording has"))?;
         }
         Ok(recording)
@@ -257,7 +257,7 @@ fn outcome(content: &[u8]) -> Option<Outcome> {
 }
 
 /// Appends the steps of a chunk to `played`; `None` if the content is not valid.
-fn steps(content: &[u8], manifest: &Manifest, played: &mut Played) -> Option<()> {
+fn steps(content: &[u8], manifest: &Manifest, played: &mut RecordedEpisode) -> Option<()> {
     let (count, deflated) = content.split_first_chunk()?;
     let count = usize::from(u16::from_le_bytes(*count));
     if count == 0 || count > STEPS {

@@ -2,7 +2,7 @@
 
 use proptest::prelude::*;
 use rl_core::{Bound, End, Spec};
-use rl_replays::{Replay, RewardTransform, Rollout, Targets};
+use rl_replays::{NStepReturns, Replay, RewardTransform, Rollout};
 
 /// One row as an environment would write it.
 #[derive(Clone, Debug)]
@@ -19,7 +19,7 @@ pub(crate) struct Case {
     pub(crate) stack: usize,
     pub(crate) capacity: usize,
     pub(crate) horizon: usize,
-    pub(crate) targets: Targets,
+    pub(crate) targets: NStepReturns,
     pub(crate) counted: RewardTransform,
     pub(crate) seats: Vec<Vec<Row>>,
 }
@@ -56,7 +56,7 @@ pub(crate) fn cases() -> impl Strategy<Value = Case> {
         1 => Just(End::Truncated),
         1 => Just(End::Terminated)
     ];
-    let targets = (1..6usize, any::<bool>()).prop_map(|(n_step, life_loss_terminal)| Targets {
+    let targets = (1..6usize, any::<bool>()).prop_map(|(n_step, life_loss_terminal)| NStepReturns {
         n_step,
         gamma: 0.9,
         life_loss_terminal,

@@ -5,7 +5,9 @@ use std::path::Path;
 
 use anyhow::bail;
 use rl_core::Canvas;
-use rl_replays::recording::{Group, Manifest, Outcome, Played, Recorder, Recording, Reel, Replayed, Told, VERSION};
+use rl_replays::recording::{
+    Group, Manifest, Outcome, RecordedEpisode, Recorder, Recording, Reel, Replayed, Told, VERSION,
+};
 
 use crate::file;
 use crate::playback::Playback;
@@ -47,7 +49,7 @@ pub(super) fn write(
 }
 
 /// Plays game `number` again and takes its pictures.
-fn film(playback: &mut Playback, played: &Played, number: usize, waiting: &Waiting) -> anyhow::Result<Seen> {
+fn film(playback: &mut Playback, played: &RecordedEpisode, number: usize, waiting: &Waiting) -> anyhow::Result<Seen> {
     let (mut reel, mut canvas, mut replayed) = (Reel::default(), Canvas::new(0, 0), Replayed::begin(played));
     let mut seen = Seen { steps: Vec::new(), pictures: Vec::new() };
     playback.begin(played)?;
@@ -69,7 +71,7 @@ fn film(playback: &mut Playback, played: &Played, number: usize, waiting: &Waiti
 
 /// Writes a game as it was recorded, its pictures first.
 fn copy<W: std::io::Write>(
-    played: &Played,
+    played: &RecordedEpisode,
     outcome: &Outcome,
     seen: &Seen,
     recorder: &mut Recorder<W>,

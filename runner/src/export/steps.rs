@@ -5,7 +5,7 @@ use std::ops::Range;
 use std::path::Path;
 
 use rl_replays::Outputs;
-use rl_replays::recording::{Manifest, Played, Recording, Replayed, Told};
+use rl_replays::recording::{Manifest, RecordedEpisode, Recording, Replayed, Told};
 
 use super::as_recorded;
 use crate::file;
@@ -21,7 +21,7 @@ use crate::waiting::Waiting;
 pub(super) fn table(
     screening: &mut Screening,
     recording: &Recording,
-    played: &Played,
+    played: &RecordedEpisode,
     range: Range<usize>,
     out: &Path,
     waiting: &Waiting,

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
-use rl_replays::recording::{Played, Recording};
+use rl_replays::recording::{RecordedEpisode, Recording};
 
 use crate::usage::usage;
 use crate::{output, playback, run_dir};
@@ -81,7 +81,7 @@ fn begins(one: &Recording, other: &Recording) -> bool {
 }
 
 /// Whether game `other` is `one`, or `one` with more steps. Outputs are not compared, since NaN differs from itself.
-fn begins_as(one: &Played, other: &Played) -> bool {
+fn begins_as(one: &RecordedEpisode, other: &RecordedEpisode) -> bool {
     let (steps, others) = (one.steps(), other.steps());
     let long = if one.outcome.is_some() { others == steps } else { others >= steps };
     one.seed == other.seed && long && (0..steps).all(|step| one.action(step) == other.action(step))

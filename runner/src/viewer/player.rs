@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use rl_core::Canvas;
 use rl_replays::Rollout;
-use rl_replays::recording::{Manifest, Played, Recording};
+use rl_replays::recording::{Manifest, RecordedEpisode, Recording};
 
 use super::command::{Command, Part, SPEEDS};
 use super::looks::Looks;
@@ -98,7 +98,7 @@ impl Player {
     }
 
     /// All games of the recording.
-    pub(super) fn games(&self) -> &[Played] {
+    pub(super) fn games(&self) -> &[RecordedEpisode] {
         &self.recording.episodes
     }
 
@@ -108,7 +108,7 @@ impl Player {
     }
 
     /// The game that is watched.
-    pub(super) fn played(&self) -> &Played {
+    pub(super) fn played(&self) -> &RecordedEpisode {
         &self.recording.episodes[self.game]
     }
 
@@ -272,7 +272,7 @@ impl Player {
     /// # Errors
     /// If the environment fails.
     pub(super) fn renew(&mut self, recording: Recording, screening: Screening, grown: bool) -> anyhow::Result<()> {
-        let known = |game: &Played| (game.steps(), game.outcome.is_some()); // outputs that are no numbers equal nothing
+        let known = |game: &RecordedEpisode| (game.steps(), game.outcome.is_some()); // outputs that are no numbers equal nothing
         let same = grown && recording.episodes.get(self.game).map(known) == Some(known(self.played()));
         let (game, position) =
             if grown { (self.game.min(recording.episodes.len() - 1), self.position) } else { (0, 0) };

@@ -5,7 +5,7 @@ use std::thread;
 
 use crossbeam_channel::{Receiver, Sender, TryRecvError, bounded};
 use rl_core::End;
-use rl_replays::recording::{Played, Recording, Replayed};
+use rl_replays::recording::{RecordedEpisode, Recording, Replayed};
 
 use super::keyframes::{EVERY, Keyframe, Keyframes};
 use crate::screening::{Screening, Step};
@@ -118,7 +118,7 @@ impl Survey {
 }
 
 /// Plays a game and sends its legs; ends early if nobody receives them.
-fn through(mut screening: Screening, played: &Played, to: &Sender<anyhow::Result<Leg>>) -> anyhow::Result<()> {
+fn through(mut screening: Screening, played: &RecordedEpisode, to: &Sender<anyhow::Result<Leg>>) -> anyhow::Result<()> {
     screening.begin(played)?;
     let (mut tally, mut replayed) = (Tally::default(), Some(Replayed::begin(played)));
     let mut leg = Leg { steps: Vec::new(), keyframe: None, differs: None };

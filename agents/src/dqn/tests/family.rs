@@ -36,8 +36,8 @@ pub(super) fn constant(value: f64) -> Schedule {
     Schedule { start: value, end: value, steps: 0 }
 }
 
-pub(super) fn proportional(beta: f64) -> Priorities {
-    Priorities::Proportional { eps: 1e-6, alpha: constant(0.6), beta: constant(beta) }
+pub(super) fn proportional(beta: f64) -> Prioritisation {
+    Prioritisation::Proportional { eps: 1e-6, alpha: constant(0.6), beta: constant(beta) }
 }
 
 pub(super) fn implicit(mix: crate::q_net::Mix) -> Values {
@@ -96,7 +96,7 @@ fn targets_losses_gradients_and_adam_steps_equal_pytorch() {
     let spec = spec([0, 0, 0], 1, 4, 3);
     for case in &golden.cases {
         let &Case { values, bootstrap, double, dueling, noisy, weighed, .. } = case;
-        let priorities = if weighed { proportional(golden.beta) } else { Priorities::Uniform {} };
+        let priorities = if weighed { proportional(golden.beta) } else { Prioritisation::Uniform {} };
         let noisy = if noisy { 0.5 } else { 0.0 };
         let config = Config { values, bootstrap, double, dueling, noisy, priorities, ..config() };
         let mut dqn = learner(&spec, &config, 1).unwrap();
@@ -138,8 +138,8 @@ fn priorities_follow_the_divergence_or_the_loss() {
         let of = |all: &[f64]| all.iter().map(|x| libm::pow(x + eps, 0.5)).collect::<Vec<_>>();
         (dqn.importance.clone(), of(&dqn.losses.errors), of(&dqn.losses.losses))
     };
-    let (by_divergence, divergences, _) = given(Priorities::Proportional { eps, alpha, beta });
-    let (by_loss, same, losses) = given(Priorities::Loss { eps, alpha, beta });
+    let (by_divergence, divergences, _) = given(Prioritisation::Proportional { eps, alpha, beta });
+    let (by_loss, same, losses) = given(Prioritisation::Loss { eps, alpha, beta });
     assert_eq!((&by_divergence, &by_loss, &divergences), (&divergences, &losses, &same));
     assert!(by_loss.iter().zip(&by_divergence).any(|(loss, divergence)| *loss > divergence + 0.1), "{by_loss:?}");
 }
@@ -229,7 +229,7 @@ fn switches_that_do_not_fit_are_refused_in_one_line() {
     assert_eq!(memory(Unroll { burn_in: 1 << 20, ..SHORT }), "agent.memory.burn_in: 1048576 is more than 65536");
     assert_eq!(memory(Unroll { eta: 1.1, ..SHORT }), "agent.memory.eta: 1.1 is not between 0 and 1");
     let priorities = |eps, alpha| {
-        let priorities = Priorities::Proportional { eps, alpha: constant(alpha), beta: constant(1.0) };
+        let priorities = Prioritisation::Proportional { eps, alpha: constant(alpha), beta: constant(1.0) };
         refused(Config { priorities, ..config() })
     };
     assert_eq!(priorities(0.0, 0.5), "agent.priorities.eps: 0 is not a positive number");

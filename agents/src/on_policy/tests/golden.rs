@@ -89,8 +89,8 @@ fn loss_gradient_and_optimiser_steps_equal_pytorch() {
         let rows = case.actions.len();
         let single = |salt, by: f64, less: f64| draws(rows, salt).into_iter().map(move |d| (d * by - less) as f32);
         let (advantages, targets) = (single(108, 4.0, 1.5), single(109, 6.0, 3.0));
-        let step = |(t, (advantage, target))| Played { block: 0, t: t as u32, e: 0, advantage, target };
-        let played = |step: &Played| block.valid(step.t as usize, 0);
+        let step = |(t, (advantage, target))| AdvantageStep { block: 0, t: t as u32, e: 0, advantage, target };
+        let played = |step: &AdvantageStep| block.valid(step.t as usize, 0);
         learner.batch.steps = advantages.zip(targets).enumerate().map(step).filter(played).collect();
         learner.batch.seats = vec![(0, 0)];
         let part: Vec<u32> = (0..memory.steps().map_or(rows, |length| rows / length) as u32).collect();

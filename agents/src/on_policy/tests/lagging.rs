@@ -1,7 +1,7 @@
 //! Steps of older weights: actors, and what V-trace makes of theirs.
 
 use super::*;
-use crate::distribution::Distribution;
+use crate::distribution::ActionDistribution;
 use crate::impala::Config as ImpalaConfig;
 use crate::vtrace::PolicyRatios;
 
@@ -61,7 +61,8 @@ fn what_was_kept_and_what_is_asked_again_are_the_same_bits() {
         let mut steps = |weights: u64| {
             world.blocks.iter_mut().for_each(|block| block.weights_version = weights);
             learner.estimate(&world.blocks, RewardTransform::Raw).unwrap();
-            let bits = |step: &Played| (step.t, step.block, step.e, step.advantage.to_bits(), step.target.to_bits());
+            let bits =
+                |step: &AdvantageStep| (step.t, step.block, step.e, step.advantage.to_bits(), step.target.to_bits());
             learner.batch.steps.iter().map(bits).collect::<Vec<_>>()
         };
         assert_eq!(steps(3), steps(1));
@@ -89,7 +90,7 @@ fn an_actor_acts_by_what_it_pulled_and_is_judged_by_what_there_is_now() {
     learner.judge.judge(&learner.net, block, &last).unwrap();
     let PolicyRatios { values, ratios } = &learner.judge.judged;
     assert_eq!((values.len(), ratios.len(), &values[24..]), (28, 24, &last[..]));
-    let (mut seen, mut flows, mut dist) = (Gathered::default(), Flows::default(), Distribution::new(&spec));
+    let (mut seen, mut flows, mut dist) = (Gathered::default(), Flows::default(), ActionDistribution::new(&spec));
     let mut moved = 0;
     for (at, (t, e)) in (0..6).flat_map(|t| (0..4).map(move |e| (t, e))).enumerate() {
         seen.clear();

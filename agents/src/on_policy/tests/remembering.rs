@@ -61,7 +61,7 @@ fn every_step_is_in_one_sequence_and_every_sequence_once_in_an_epoch() {
         let Batch { steps, seats, .. } = &learner.batch;
         let mut minibatch = Minibatch::default();
         minibatch.of_sequences(&world.blocks, seats, memory.steps().unwrap(), steps, &order);
-        let places = |steps: &[Played]| {
+        let places = |steps: &[AdvantageStep]| {
             let mut places: Vec<_> = steps.iter().map(|step| (step.t, step.block, step.e)).collect();
             places.sort_unstable();
             places

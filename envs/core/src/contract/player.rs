@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use super::rows::{Actions, Buffer, Row};
-use super::{Played, Subject};
+use super::{Coverage, Subject};
 use crate::{Act, Result, Spec, VecEnv};
 
 /// Seats of an environment, their random actions, and the buffer that their rows are written into.
@@ -13,7 +13,7 @@ pub(super) struct Player<'a> {
     pub(super) spec: Spec,
     pub(super) actions: Actions,
     pub(super) buffer: Buffer,
-    pub(super) played: Played,
+    pub(super) played: Coverage,
 }
 
 type Done = std::result::Result<(), String>;
@@ -31,7 +31,7 @@ impl<'a> Player<'a> {
         let env = subject.seat(seed, worlds).map_err(|e| e.to_string())?;
         let (spec, seats) = (env.spec().clone(), env.seats());
         let (actions, buffer) = (Actions::new(&spec, seats, actions), Buffer::new(&spec, seats, pattern));
-        Ok(Self { subject, env, spec, actions, buffer, played: Played::default() })
+        Ok(Self { subject, env, spec, actions, buffer, played: Coverage::default() })
     }
 
     /// Replaces the random actions by those of another seed.

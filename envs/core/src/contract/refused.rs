@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use super::player::Player;
 use super::rows::Buffer;
-use super::{Found, Played, Subject, caught, hold};
+use super::{Coverage, Found, Subject, caught, hold};
 use crate::batch::{own_bytes, with_own_bytes};
 use crate::{Error, Panic, Rng, Stream, VecEnv, load_seats, save_seats};
 
@@ -20,7 +20,7 @@ pub(super) fn settings(subject: &Subject<'_>) -> Found {
     hold(words.contains(NONE) && !words.contains('\n'), || {
         format!("what it says of a key {NONE} is not one line with its name: {words:?}")
     })?;
-    Ok(Some(Played::default()))
+    Ok(Some(Coverage::default()))
 }
 
 /// Checks that a discrete action equal to its cardinality causes an error or a panic that names the value.
@@ -40,7 +40,7 @@ pub(super) fn actions(subject: &Subject<'_>) -> Found {
             format!("what it says of discrete[{place}] = {none} does not name it: {words:?}")
         })?;
     }
-    Ok((!player.spec.discrete.is_empty()).then(Played::default))
+    Ok((!player.spec.discrete.is_empty()).then(Coverage::default))
 }
 
 /// Checks that saved states that are cut, too long, garbage or of other seats are refused, also those of the

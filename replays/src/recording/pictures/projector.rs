@@ -3,7 +3,7 @@
 use rl_core::Canvas;
 
 use super::super::chunk::inflate;
-use super::super::{Played, RecordingError};
+use super::super::{RecordedEpisode, RecordingError};
 use super::{BODY, Group, Groups, ROW};
 
 /// Decompresses the pictures of one episode, fastest in their order: going back decompresses a group again.
@@ -42,7 +42,7 @@ impl Projector {
     ///
     /// # Errors
     /// If the stored data is not a valid picture.
-    pub fn show(&mut self, played: &Played, steps: usize) -> Result<&Canvas, RecordingError> {
+    pub fn show(&mut self, played: &RecordedEpisode, steps: usize) -> Result<&Canvas, RecordingError> {
         let groups = played.pictures();
         let after = groups.groups.partition_point(|group| group.first <= steps);
         let Some(place) = after.checked_sub(1).filter(|_| steps < groups.len()) else {

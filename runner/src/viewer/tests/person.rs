@@ -2,7 +2,7 @@
 
 use minifb::Key;
 use rl_core::Seating;
-use rl_replays::recording::Played;
+use rl_replays::recording::RecordedEpisode;
 
 use super::{player, read, resolved};
 use crate::viewer::hands::{Act, Hands};
@@ -39,7 +39,7 @@ fn a_persons_game_is_recorded_as_it_was() {
     let env = resolved.seat_eval(&Seating { seed: 1, seats: 0..1 }).unwrap();
     let recording = read(&resolved, env.as_ref(), sitting.takes(), false);
     assert!(recording.whole && recording.episodes.len() == 1);
-    let ret = |played: &Played| played.outcome.unwrap().ret;
+    let ret = |played: &RecordedEpisode| played.outcome.unwrap().ret;
     assert_eq!(ret(&recording.episodes[0]), 1.0);
     assert_eq!(player(recording).survey().differs(), None);
 }
