@@ -107,7 +107,7 @@ impl ActorCritic {
     /// Computes policy outputs, and `values` where asked for, without a graph, and leaves them in `flows`.
     ///
     /// The results are bit for bit those of [`forward`](Self::forward). The recurrent `states [B, S]` are advanced by
-    /// one step, on the CPU the critic's only with its values. There no graph is built and nothing is allocated.
+    /// one step, the critic's only with its values. On the CPU no graph is built and nothing is allocated.
     pub(crate) fn run(
         &self,
         obs: &ObsBatch<'_>,
@@ -141,7 +141,7 @@ impl ActorCritic {
     fn run_on_device(
         &self,
         obs: &ObsBatch<'_>,
-        _values: bool,
+        values: bool,
         states: &mut [f32],
         Flows { policy, value }: &mut Flows,
     ) -> Result<()> {
@@ -151,11 +151,15 @@ impl ActorCritic {
             states: states.to_vec(),
             wanted: (0..obs.rows as u32).collect(),
         });
-        let (outputs, values, after) = self.unroll(obs, sequences.as_ref())?;
+        let (outputs, estimates, after) = self.unroll(obs, sequences.as_ref())?;
         *policy.begin() = outputs.flatten_all()?.to_vec1()?;
-        *value.begin() = values.to_vec1()?;
+        *value.begin() = estimates.to_vec1()?;
         if !after.is_empty() {
-            states.copy_from_slice(&Tensor::cat(&after, 1)?.flatten_all()?.to_vec1::<f32>()?);
+            let after = Tensor::cat(&after, 1)?.to_vec2::<f32>()?;
+            let advanced = if values { self.state_width() } else { self.trunk.state_width() }; // the policy's comes first
+            for (state, after) in states.chunks_exact_mut(self.state_width()).zip(&after) {
+                state[..advanced].copy_from_slice(&after[..advanced]);
+            }
         }
         Ok(())
     }
@@ -244,6 +248,9 @@ mod tests {
                 let mut policy = states.clone();
                 net.run(&obs, false, &mut policy, &mut flows).unwrap();
                 assert_eq!(flows.outputs(), outputs);
+                let mut device = states.clone();
+                net.run_on_device(&obs, false, &mut device, &mut flows).unwrap();
+                assert_eq!((flows.outputs(), &device), (&outputs[..], &policy), "without values");
                 let rows_of = |of: &[f32]| -> Vec<Vec<f32>> {
                     (0..rows).map(|row| of[row * net.state_width()..][..net.trunk.state_width()].to_vec()).collect()
                 };

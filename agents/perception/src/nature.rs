@@ -39,7 +39,7 @@ impl Nature {
     /// [`Window::same`], so that the edge of a frame is seen as often as the rest.
     ///
     /// # Errors
-    /// If a frame is smaller than 36 × 36, where the third convolution without padding has no output, a width is 0, or
+    /// If a frame without padding is smaller than 36 × 36, where the third convolution has no output, a width is 0, or
     /// the device fails.
     pub fn new(
         spec: &Spec,
@@ -49,8 +49,8 @@ impl Nature {
         scope: &mut Scope<'_>,
     ) -> Result<Self> {
         let [height, width, channels] = spec.frame;
-        if height < SMALLEST || width < SMALLEST {
-            bail!("frames of {height} × {width} are too small for the Nature network, which needs 36 × 36");
+        if !padded && (height < SMALLEST || width < SMALLEST) {
+            bail!("frames of {height} × {width} are too small for the Nature network, which needs 36 × 36 unless it is padded");
         }
         let input = [height, width, channels * spec.stack];
         let (mut first, mut rest): (Vec<Link>, Vec<Link>) = (Vec::new(), Vec::new());

@@ -34,7 +34,8 @@ fn cases() -> Vec<(Spec, EncoderConfig)> {
         let sized = move |&(trunk, layer_norm)| (spec.clone(), EncoderConfig { layer_norm, ..config(trunk, &[24, 8]) });
         trunks.iter().map(sized)
     };
-    specs().into_iter().flat_map(of).collect()
+    let small = (spec([12, 20, 1], 2, 0, &[]), config(Trunk::Padded, &[24])); // for which the others are too large
+    specs().into_iter().flat_map(of).chain([small]).collect()
 }
 
 fn config(trunk: Trunk, hidden: &[usize]) -> EncoderConfig {
@@ -140,6 +141,7 @@ fn trunks_have_the_filters_and_features_of_their_sources() {
     assert_eq!(shapes(Trunk::Nature, 64), plain([32, 64, 64], 4 * 4 * 64));
     assert_eq!(shapes(Trunk::Padded, 84), plain([32, 64, 64], 11 * 11 * 64));
     assert_eq!(shapes(Trunk::Padded, 64), plain([32, 64, 64], 8 * 8 * 64));
+    assert_eq!(shapes(Trunk::Padded, 12), plain([32, 64, 64], 2 * 2 * 64), "where the others have no output");
     assert_eq!(shapes(Trunk::Small, 84), plain([16, 32, 32], 7 * 7 * 32));
     let mut expected = Vec::new();
     for (inputs, filters) in [(4, 16), (16, 32), (32, 32)] {
