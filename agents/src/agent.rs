@@ -79,7 +79,7 @@ pub trait Policy: Send {
 }
 
 /// Learns from rollout blocks. Off-policy learners append the blocks to a replay that they own.
-pub trait Learner {
+pub trait Learner: Send {
     /// Shape of the blocks that this learner needs, and how often it updates.
     fn plan(&self) -> Plan;
 

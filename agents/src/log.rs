@@ -11,7 +11,8 @@ pub struct Log {
 }
 
 impl Log {
-    /// Adds a value to the mean of the scalar `name`.
+    /// Adds a value to the mean of the scalar `name`. Names of what the runner writes itself, such as `frames` and
+    /// `seconds`, end the run in an error.
     pub fn add(&mut self, name: &'static str, value: f64) {
         match self.sums.iter_mut().find(|(known, ..)| *known == name) {
             Some((_, sum, count)) => (*sum, *count) = (*sum + value, *count + 1),

@@ -170,9 +170,10 @@ pub(crate) fn run(path: &Path, verbosity: Verbosity, tables: &Tables) -> anyhow:
         let Verdict { env, episodes, steps, .. } = &verdict;
         let pictures = verdict.pictures.filter(|_| verdict.equal);
         let pictures = pictures.map(|pictures| format!(", and all {pictures} pictures match")).unwrap_or_default();
+        let (games, steps) = (counted(*episodes, "game"), counted(*steps, "step"));
         output::line(format!(
-            "{name}: {} of {env} by {by} play again as recorded, {steps} steps{pictures}",
-            counted(*episodes, "game")
+            "{name}: {games} of {env} by {by} {} again as recorded, {steps}{pictures}",
+            play(*episodes)
         ));
         if let Some(mean) = verdict.mean {
             let mean = give(mean, score.stderr(), 4);
@@ -190,8 +191,9 @@ pub(crate) fn run(path: &Path, verbosity: Verbosity, tables: &Tables) -> anyhow:
         ));
     } else if !verdict.whole {
         output::note(format!(
-            "error: {name}: is cut short or damaged; the {} games before that play again as recorded",
-            verdict.episodes
+            "error: {name}: is cut short or damaged; {} before that {} again as recorded",
+            counted(verdict.episodes, "game"),
+            play(verdict.episodes)
         ));
     }
     if let Some(Place { episode, steps }) = verdict.first_other_picture {
@@ -201,6 +203,11 @@ pub(crate) fn run(path: &Path, verbosity: Verbosity, tables: &Tables) -> anyhow:
         ));
     }
     Ok(if verdict.equal { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// The verb for as many games.
+fn play(games: usize) -> &'static str {
+    if games == 1 { "plays" } else { "play" }
 }
 
 /// Plays one game again and compares steps, outcome and, if `pictured`, pictures with the recorded ones.

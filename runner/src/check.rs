@@ -9,7 +9,7 @@ use serde::Serialize;
 use crate::env_choice::EnvChoice;
 use crate::output;
 use crate::tables::Tables;
-use crate::waiting::Waiting;
+use crate::waiting::{Quiet, Waiting};
 
 /// Checks that an environment keeps what all promise: shapes, ends, seeds, saved states; exits with 1 if it does not.
 #[derive(Clone, Debug, clap::Args)]
@@ -27,6 +27,8 @@ pub(crate) struct CheckArgs {
     /// One JSON object on stdout and nothing else
     #[arg(long)]
     json: bool,
+    #[command(flatten)]
+    progress: Quiet,
 }
 
 /// What `--json` prints.
@@ -63,7 +65,7 @@ enum Found {
 
 /// `rl-run check`.
 pub(crate) fn run(args: &CheckArgs, tables: &Tables) -> anyhow::Result<ExitCode> {
-    let waiting = Waiting::listen(args.json, "nothing is said of its promises")?;
+    let waiting = Waiting::listen(args.json || args.progress.quiet, "nothing is said of its promises")?;
     let resolved = args.env.resolve(tables)?;
     // A wrong value or a missing file is no broken promise.
     drop(resolved.seat(&Seating { seed: 0, seats: 0..resolved.seats_per_world() })?);

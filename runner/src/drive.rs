@@ -117,6 +117,7 @@ pub(crate) fn drive(
         watch.log.lap(Part::Save);
     };
     session.rest(&mut watch.log)?;
+    session.notes.drain(..).for_each(|note| watch.note(&note));
     watch.row(session)?;
     session.tape.as_ref().filter(|_| !stopped).and_then(Tape::idle).into_iter().for_each(|told| watch.note(&told));
     watch.finish();

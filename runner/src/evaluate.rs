@@ -19,7 +19,7 @@ use crate::score::Report;
 use crate::tables::Tables;
 use crate::trained::{Asked, Trained};
 use crate::usage::usage;
-use crate::waiting::Waiting;
+use crate::waiting::{Quiet, Waiting};
 use crate::{output, picture, run_dir};
 
 /// Plays full games with the policy of a run and reports their returns. Of the directory of --seeds, those of all of its
@@ -44,12 +44,14 @@ pub(crate) struct EvalArgs {
     #[arg(long)]
     json: bool,
     #[command(flatten)]
+    progress: Quiet,
+    #[command(flatten)]
     pub(crate) machine: Machine,
 }
 
 /// `rl-run eval`: evaluates a checkpoint of a run, or one of every run in a directory.
 pub(crate) fn run(args: &EvalArgs, tables: &Tables) -> anyhow::Result<ExitCode> {
-    let waiting = Waiting::listen(args.json, "no score")?;
+    let waiting = Waiting::listen(args.json || args.progress.quiet, "no score")?;
     let path = args.source.path()?;
     let runs = run_dir::several(&path);
     if !runs.is_empty() {

@@ -13,8 +13,8 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::{Context as _, anyhow, bail};
-use rl_core::Canvas;
-use rl_replays::recording::{RecordedEpisode, Recording, Replayed};
+use rl_core::{Canvas, Spec};
+use rl_replays::recording::{Manifest, RecordedEpisode, Recording, Replayed};
 
 use self::format::{Format, Kind};
 use crate::playback::{self, Playback};
@@ -22,8 +22,8 @@ use crate::saliency::{Saliency, Weights, run_of};
 use crate::screening::{Screening, Step};
 use crate::tables::Tables;
 use crate::usage::{counted, usage};
-use crate::waiting::Waiting;
-use crate::{file, needs, output};
+use crate::waiting::{Quiet, Waiting};
+use crate::{file, model, needs, output};
 
 /// Most pictures per second of a film; browsers show no more.
 const PICTURES: f64 = 50.0;
@@ -47,7 +47,7 @@ pub(crate) struct ExportArgs {
     #[arg(long, value_name = "FILE")]
     out: PathBuf,
     /// Number of the game, from 1, or `best`, the one of the highest return [default: best]
-    #[arg(long)]
+    #[arg(long, allow_negative_numbers = true)]
     episode: Option<String>,
     /// First step to show [default: 0]
     #[arg(long, allow_negative_numbers = true)]
@@ -56,13 +56,13 @@ pub(crate) struct ExportArgs {
     #[arg(long, allow_negative_numbers = true, value_parser = clap::value_parser!(u32).range(1..))]
     steps: Option<u32>,
     /// Shows every N-th step [default: for a film as 50 pictures a second allow, for a .png as --pictures does]
-    #[arg(long, value_parser = clap::value_parser!(u32).range(1..))]
+    #[arg(long, allow_negative_numbers = true, value_parser = clap::value_parser!(u32).range(1..))]
     every: Option<u32>,
     /// Speed of a film, 1 being the speed at which people play [default: 1]
-    #[arg(long)]
+    #[arg(long, allow_negative_numbers = true)]
     speed: Option<f64>,
     /// Scale: each pixel becomes a square of N x N [default: 1]
-    #[arg(long, value_parser = clap::value_parser!(u32).range(1..=16))]
+    #[arg(long, allow_negative_numbers = true, value_parser = clap::value_parser!(u32).range(1..=16))]
     scale: Option<u32>,
     /// A line per step of one game in a .csv: actions, rewards, and the agent's outputs where they were recorded
     #[arg(long)]
@@ -73,9 +73,14 @@ pub(crate) struct ExportArgs {
     /// Run whose weights say so [default: the run in whose directory FILE lies]
     #[arg(long, value_name = "RUN", requires = "saliency")]
     run: Option<PathBuf>,
+    /// Name of a trained model whose weights say so, in place of a run: `rl-run list models`
+    #[arg(long, value_name = "NAME", requires = "saliency", conflicts_with = "run")]
+    model: Option<String>,
     /// Pictures of a .png [default: 8]
-    #[arg(long, value_parser = clap::value_parser!(u32).range(1..=256))]
+    #[arg(long, allow_negative_numbers = true, value_parser = clap::value_parser!(u32).range(1..=256))]
     pictures: Option<u32>,
+    #[command(flatten)]
+    progress: Quiet,
 }
 
 /// A file that pictures are written to one after the other.
@@ -107,15 +112,19 @@ struct Look<'a> {
 
 /// `rl-run export`.
 pub(crate) fn run(args: &ExportArgs, tables: &Tables) -> anyhow::Result<ExitCode> {
-    let waiting = Waiting::listen(false, "no file was written")?;
+    let waiting = Waiting::listen(args.progress.quiet, "no file was written")?;
     let recording = playback::read(&args.file)?;
     let format = Format::of(&args.out)?;
     args.check(format)?;
+    if file::is_same(&args.file, &args.out) {
+        bail!(usage(format!("--out {}: that is the recording itself: give another name", args.out.display())));
+    }
     if !recording.whole {
         let games = recording.episodes.iter().filter(|game| game.outcome.is_some()).count();
         output::note(format!(
-            "{} is cut short: {games} whole games, and what there is of the next",
-            args.file.display()
+            "{} is cut short: {}, and what there is of the next",
+            args.file.display(),
+            counted(games, "whole game")
         ));
     }
     let written = match format {
@@ -125,7 +134,7 @@ pub(crate) fn run(args: &ExportArgs, tables: &Tables) -> anyhow::Result<ExitCode
             let name = || args.file.display().to_string();
             let mut playback = Playback::new(&recording.manifest, tables).with_context(name)?;
             let games = filmed::write(&mut playback, &recording, &args.out, &waiting).with_context(name)?;
-            format!("{games} games with their pictures, {} bytes", std::fs::metadata(&args.out)?.len())
+            format!("{} with pictures, {} bytes", counted(games, "game"), std::fs::metadata(&args.out)?.len())
         }
         Format::Pictures(kind) => pictures(args, kind, &recording, tables, &waiting)?,
     };
@@ -161,7 +170,7 @@ fn steps(args: &ExportArgs, recording: &Recording, tables: &Tables, waiting: &Wa
     let (played, mut screening, steps) = game(args, recording, tables)?;
     let name = || args.file.display().to_string();
     let lines = steps::table(&mut screening, recording, played, steps, &args.out, waiting).with_context(name)?;
-    Ok(format!("{lines} steps"))
+    Ok(counted(lines, "step"))
 }
 
 /// Writes a film or a row of pictures of one game, and returns the number of pictures and bytes in words.
@@ -173,12 +182,8 @@ fn pictures(
     waiting: &Waiting,
 ) -> anyhow::Result<String> {
     let (played, mut screening, steps) = game(args, recording, tables)?;
-    let run = args.run.clone().or_else(|| run_of(&args.file));
-    let mut saliency = match (screening.block().filter(|_| args.saliency), run) {
-        (None, _) => None,
-        (Some(block), Some(run)) => Some(Weights::load(&run, &recording.manifest, block.spec(), tables)?.saliency),
-        (Some(_), None) => bail!(usage("--saliency: whose weights? --run RUN names them")),
-    };
+    let seen = screening.block().filter(|_| args.saliency);
+    let mut saliency = seen.map(|block| weights(args, &recording.manifest, block.spec(), tables)).transpose()?;
     let (speed, scale) = (args.speed.unwrap_or(1.0), args.scale.unwrap_or(1));
     let most = if kind == Kind::Png { args.pictures.unwrap_or(8) as usize } else { usize::MAX };
     let every = match args.every {
@@ -206,6 +211,22 @@ fn pictures(
         film.finish()
     })?;
     Ok(format!("{}, {} bytes", counted(cut.pictures, "picture"), std::fs::metadata(&args.out)?.len()))
+}
+
+/// Loads the weights whose saliency map is asked for, and says whose they are unless they played the games themselves.
+///
+/// # Errors
+/// If nobody names them, or they cannot be loaded.
+fn weights(args: &ExportArgs, manifest: &Manifest, spec: &Spec, tables: &Tables) -> anyhow::Result<Saliency> {
+    let named = args.model.as_deref().map(model::find).transpose()?.or_else(|| args.run.clone());
+    let Some(run) = named.or_else(|| run_of(&args.file)) else {
+        bail!(usage("--saliency: whose weights? --run RUN or --model NAME names them"));
+    };
+    let (Weights { saliency, about }, played) = Weights::find(&run, manifest, spec, tables)?;
+    if !played {
+        output::note(format!("--saliency by {}: {about}", run.display()));
+    }
+    Ok(saliency)
 }
 
 /// Makes a GIF of the first `seconds` of the best game of a recording, with at most `rate` pictures a second.

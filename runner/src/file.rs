@@ -2,7 +2,7 @@
 
 use std::fs::{self, File, Permissions};
 use std::io::{self, Write as _};
-use std::os::unix::fs::PermissionsExt as _;
+use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
@@ -59,6 +59,12 @@ pub(crate) fn ready(path: &Path) -> anyhow::Result<()> {
 /// Whether `path` exists and is no regular file, but a device or a pipe, which is written to in place.
 fn is_special(path: &Path) -> bool {
     fs::metadata(path).is_ok_and(|known| !known.is_file())
+}
+
+/// Whether two names are those of one file.
+pub(crate) fn is_same(one: &Path, other: &Path) -> bool {
+    let known = |path: &Path| fs::metadata(path).map(|known| (known.dev(), known.ino()));
+    known(one).is_ok_and(|one| known(other).is_ok_and(|other| one == other))
 }
 
 /// Makes a temporary file in `dir`, with the permissions of a new file by the umask.

@@ -26,7 +26,7 @@ use crate::progress::{Glance, Progress, Told};
 use crate::seeds::Seeds;
 use crate::stop::Stop;
 use crate::verbosity::Verbosity;
-use crate::{output, usage};
+use crate::{output, run_dir, usage};
 pub(crate) use resumed::resume;
 pub(crate) use roster::Roster;
 
@@ -41,6 +41,8 @@ struct Crew<'a> {
     at_once: usize,
     /// Threads of each run.
     threads: usize,
+    /// Whether the runs are alike but for their seeds, so that a mean over them means something.
+    alike: bool,
     /// Directory that holds all runs, if `--run` names one.
     dir: Option<&'a Path>,
     stop: &'a Stop,
@@ -78,10 +80,15 @@ pub(crate) fn run(order: &Order, seeds: &Seeds, place: &Place<'_>, verbosity: Ve
         order.told().iter().for_each(output::note);
     }
     let frames = &vec![(0, order.train.frames); seeds.len()];
-    let crew = Crew { seeds, frames, at_once, threads: share.threads, dir: place.run, stop: &order.stop, verbosity };
+    let (threads, dir, stop) = (share.threads, place.run, &order.stop);
+    let crew = Crew { seeds, frames, at_once, threads, alike: true, dir, stop, verbosity };
     let pools = crew.pools()?;
     if let Some(dir) = place.run {
         Roster::write(dir, order, seeds)?;
+        if place.force {
+            // All at once: what is stopped before the last begins is not to go on with a run of older settings.
+            seeds.iter().try_for_each(|&seed| run_dir::remove(&below(dir, seed)))?;
+        }
     }
     crew.go(pools, &|number, progress| fresh(&share, seeds[number], place, progress))
 }
@@ -128,7 +135,7 @@ impl Crew<'_> {
             drop(tell);
             Ok(self.listen(&hear))
         })?;
-        Ok(summary::conclude(&outcomes, self.seeds, self.dir, self.verbosity))
+        Ok(summary::conclude(&outcomes, self.seeds, self.alike, self.dir, self.verbosity))
     }
 
     /// Trains one run after the other until none is left or someone asks to stop.

@@ -71,6 +71,7 @@ mod viewer;
 mod plot;
 mod report;
 mod versus;
+mod likeness;
 mod list;
 mod fetch;
 mod doctor;

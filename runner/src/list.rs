@@ -10,7 +10,7 @@ use crate::claim::{self, Claim};
 use crate::preset::{self, Ask, agent_presets, parse};
 use crate::score::{Report, give};
 use crate::tables::{Tables, is_family};
-use crate::usage::usage;
+use crate::usage::{self, counted, usage};
 use crate::{model, named, output};
 
 /// Lists environments, agents, presets with what they claim to reach, every setting of one preset, or trained models.
@@ -92,15 +92,21 @@ pub(crate) fn run(args: &ListArgs, tables: &Tables) -> anyhow::Result<ExitCode> 
             (names.join(", "), env.summary.to_owned())
         }),
         What::Agents => print(&agents(tables), args.json, |agent| (agent.name.to_owned(), agent.summary.to_owned())),
-        What::Presets => print(&presets(args, tables)?, args.json, |preset| {
-            let named = preset.preset.map(|name| format!(" --preset {name}")).unwrap_or_default();
-            let agent = format!("{}{named}", preset.agent);
-            let line = preset.claim.as_ref().map(|claim| format!("{agent:8}  {claim}"));
-            (preset.env.clone(), line.unwrap_or(agent))
-        }),
+        What::Presets => {
+            let presets = presets(args, tables)?;
+            if presets.is_empty() {
+                why_none(args, tables)?.iter().for_each(output::note);
+            }
+            print(&presets, args.json, |preset| {
+                let named = preset.preset.map(|name| format!(" --preset {name}")).unwrap_or_default();
+                let agent = format!("{}{named}", preset.agent);
+                let line = preset.claim.as_ref().map(|claim| format!("{agent:8}  {claim}"));
+                (preset.env.clone(), line.unwrap_or(agent))
+            })
+        }
         What::Models => print(&model::all(), args.json, |model| {
             let Report { env, agent, checkpoint, mean, stderr, episodes, .. } = &model.score;
-            let score = format!("{} over {episodes} games", give(*mean, *stderr, 3));
+            let score = format!("{} over {}", give(*mean, *stderr, 3), counted(*episodes as usize, "game"));
             (model.name.clone(), format!("{agent} on {env}, {checkpoint} frames: {score}"))
         }),
     }
@@ -201,6 +207,19 @@ fn presets(args: &ListArgs, tables: &Tables) -> anyhow::Result<Vec<Preset>> {
         }
     }
     Ok(rows)
+}
+
+/// Message on why nothing that was asked for has a preset: of a pair what its training would say.
+///
+/// # Errors
+/// If there is no such environment.
+fn why_none(args: &ListArgs, tables: &Tables) -> anyhow::Result<Option<String>> {
+    let Some(env) = &args.env else { return Ok(None) };
+    if args.agent.is_none() {
+        return Ok(Some(format!("no agent has a preset for `{}`", tables.env(env)?.0)));
+    }
+    let ask = Ask { env, agent: args.agent.as_deref(), ..Ask::default() };
+    Ok(preset::resolve(tables, &ask).err().map(|why| usage::line(&why)))
 }
 
 #[cfg(test)]

@@ -4,9 +4,11 @@
 //! rest, so that a row is never there twice; a last row that was torn by a crash goes with them. So write a row, then a
 //! checkpoint.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 use std::time::Instant;
 
+use anyhow::bail;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde::ser::{Serialize, SerializeMap as _, Serializer};
@@ -150,8 +152,12 @@ impl Metrics {
     /// becomes `null` in `metrics.jsonl`.
     ///
     /// # Errors
-    /// If the disk is full or a file cannot be written.
+    /// If two values have one name, the disk is full or a file cannot be written.
     pub(crate) fn row(&mut self, point: Point, scalars: &[(&str, f64)]) -> anyhow::Result<()> {
+        let mut known = BTreeSet::from(["frames", "agent_steps", "updates", "seconds"]);
+        if let Some((twin, _)) = scalars.iter().find(|(name, _)| !known.insert(*name)) {
+            bail!("the agent logs `{twin}`, which is the name of another value in {ROWS}: give it another");
+        }
         self.seconds = self.before + self.begin.elapsed().as_secs_f64();
         let mut line = serde_json::to_vec(&Row { point, seconds: self.seconds, scalars })?;
         line.push(b'\n');

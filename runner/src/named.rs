@@ -4,6 +4,8 @@
 use std::io::ErrorKind;
 use std::path::Path;
 
+use crate::usage::hint;
+
 /// A preset that has a name.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Named {
@@ -63,7 +65,10 @@ pub(crate) fn read(path: &Path, agent: &str, env: &str) -> Result<String, String
                     path.display()
                 ),
                 [] => format!("{}: {error}", path.display()),
-                _ => format!("{} is neither a file nor built in (built in: {})", path.display(), names.join(", ")),
+                _ => {
+                    let hint = hint(&path.to_string_lossy(), names.iter().copied());
+                    format!("{} is neither a file nor built in{hint} (built in: {})", path.display(), names.join(", "))
+                }
             }
         })
     })

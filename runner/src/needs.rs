@@ -1,5 +1,6 @@
 //! Checks what a run needs before it starts: an agent that can play the environment, memory and disk.
 
+use std::io::{self, ErrorKind};
 use std::path::Path;
 
 use anyhow::Context as _;
@@ -85,6 +86,7 @@ pub(crate) fn check(
     let disk = experience.saturating_add(each).saturating_add(best).saturating_mul(all as u64);
     let free = free_disk(run)?;
     if disk > free {
+        writable(run)?;
         let (whose, fewer) = match all {
             1 => ("checkpoints".to_owned(), ""),
             _ => (format!("checkpoints of {all} runs"), ", or name fewer --seeds"),
@@ -121,9 +123,29 @@ fn meminfo(key: &str) -> Option<u64> {
 /// # Errors
 /// If the system does not say; the message names the place.
 pub(crate) fn free_disk(path: &Path) -> anyhow::Result<u64> {
-    let exists = path.ancestors().find(|p| p.exists()).unwrap_or(Path::new("."));
+    let exists = existing(path);
     let stat = rustix::fs::statvfs(exists).with_context(|| exists.display().to_string())?;
     Ok(stat.f_bavail.saturating_mul(stat.f_frsize))
+}
+
+/// Checks that files can be made where `path` is, or would be: a place without a disk has no free bytes either.
+///
+/// # Errors
+/// If they cannot for another reason than want of space.
+fn writable(path: &Path) -> anyhow::Result<()> {
+    let exists = existing(path);
+    match tempfile::tempfile_in(exists) {
+        Err(why) if why.kind() != ErrorKind::StorageFull => {
+            let why = io::Error::from(why.kind()); // without its name, which nobody knows
+            Err(why).with_context(|| format!("{}: no file can be made in {}", path.display(), exists.display()))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// The directory `path`, or the nearest above it that exists.
+fn existing(path: &Path) -> &Path {
+    path.ancestors().find(|p| p.exists()).unwrap_or(Path::new("."))
 }
 
 /// Writes a number of bytes in kB, MB or GB.

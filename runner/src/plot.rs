@@ -1,8 +1,10 @@
 //! `rl-run plot`: learning curves of runs, seeds of the same settings together, as a picture or as numbers.
 
 pub(crate) mod chart;
-mod legend;
+pub(crate) mod legend;
 pub(crate) mod curves;
+pub(crate) mod points;
+mod mean;
 mod filed;
 mod raster;
 pub(crate) mod svg;
@@ -16,9 +18,11 @@ use crate::tables::Tables;
 use crate::usage::{counted, usage};
 use crate::{file, output, picture};
 use chart::{Chart, Reference};
-use curves::{Axis, Group, LAST_GAMES, See};
+use curves::{Axis, Group, See};
+use points::LAST_GAMES;
 
-/// Draws learning curves: seeds of the same settings as their mean and its 95 % bootstrap band, two seeds as what is between them.
+/// Draws learning curves: seeds of the same settings as their mean and its 95 % bootstrap band, two seeds as what is
+/// between them, and each environment in a panel of its own.
 #[derive(Clone, Debug, clap::Args)]
 #[command(after_help = "Examples: rl-run plot runs/kf --out kungfu.svg
           rl-run plot runs/ppo runs/dqn --out both.png --x minutes      # directories of --seeds
@@ -34,7 +38,7 @@ pub(crate) struct PlotArgs {
     /// File to write: .svg or .png
     #[arg(long, value_name = "FILE", required_unless_present = "json")]
     out: Option<PathBuf>,
-    /// Horizontal axis: frames, steps or minutes
+    /// Horizontal axis: frames, steps or minutes (of several seeds their mean at equal frames)
     #[arg(long, value_enum, default_value = "frames")]
     x: Axis,
     /// Vertical axis: a key of metrics.jsonl, such as return_100, eval_return or loss
@@ -75,6 +79,11 @@ pub(crate) fn run(args: &PlotArgs, tables: &Tables) -> anyhow::Result<ExitCode> 
             file::write(out, svg::page(&chart).as_bytes())?;
         } else {
             picture::write(out, &raster::picture(&chart))?;
+            let lacking = raster::lacking(&chart);
+            if !lacking.is_empty() {
+                let out = out.display();
+                output::note(format!("{out}: the font of .png files has no {lacking} and shows ?: name a .svg file"));
+            }
         }
     }
     if args.json {
@@ -87,12 +96,31 @@ pub(crate) fn run(args: &PlotArgs, tables: &Tables) -> anyhow::Result<ExitCode> 
     Ok(ExitCode::SUCCESS)
 }
 
-/// Makes a chart of these curves; if they are returns of one environment, with the scores of a person and of chance.
+/// Makes a chart of these curves, with a panel for each environment.
 pub(crate) fn chart(groups: &[Group], filed: &[Group], x: Axis, y: &str, tables: &Tables) -> Chart {
-    let mut envs = groups.iter().chain(filed).map(|group| group.env.as_str());
-    let first = envs.next();
+    let envs = distinct(groups.iter().chain(filed).map(|group| group.env.as_str()));
+    let panels = envs.into_iter().map(|env| {
+        let own = |all: &[Group]| all.iter().filter(|group| group.env == env).cloned().collect::<Vec<_>>();
+        panel(env, &own(groups), &own(filed), [x.name(), y], tables)
+    });
+    Chart::stacked(panels.collect())
+}
+
+/// Each of these names once, in the same order.
+pub(crate) fn distinct<'a>(names: impl Iterator<Item = &'a str>) -> Vec<&'a str> {
+    let mut all = Vec::new();
+    for name in names {
+        if !all.contains(&name) {
+            all.push(name);
+        }
+    }
+    all
+}
+
+/// Makes a chart of curves of one environment; if they are returns, with the scores of a person and of chance.
+fn panel(env: &str, groups: &[Group], filed: &[Group], [x, y]: [&str; 2], tables: &Tables) -> Chart {
     let mut references = Vec::new();
-    if let (Some(env), true, "return_100" | "eval_return") = (first, envs.all(|env| Some(env) == first), y)
+    if ["return_100", "eval_return"].contains(&y)
         && let Ok((name, entry)) = tables.env(env)
         && let Some((random, human)) = (entry.reference)(&name)
     {
@@ -103,5 +131,5 @@ pub(crate) fn chart(groups: &[Group], filed: &[Group], x: Axis, y: &str, tables:
         "eval_return" => "mean return of an evaluation",
         key => key,
     };
-    Chart::new([x.name(), y], groups, filed, &references)
+    Chart::new([x, y], groups, filed, &references)
 }

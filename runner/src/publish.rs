@@ -21,7 +21,7 @@ use crate::tables::Tables;
 use crate::takes::{self, Take};
 use crate::trained::{Asked, Trained};
 use crate::usage::{counted, usage};
-use crate::waiting::Waiting;
+use crate::waiting::{Quiet, Waiting};
 use crate::writer::Known;
 use crate::{file, output};
 
@@ -42,6 +42,8 @@ pub(crate) struct PublishArgs {
     #[arg(long)]
     json: bool,
     #[command(flatten)]
+    progress: Quiet,
+    #[command(flatten)]
     pub(crate) machine: Machine,
 }
 
@@ -56,7 +58,7 @@ struct Game<'a> {
 
 /// `rl-run publish`.
 pub(crate) fn run(args: &PublishArgs, tables: &Tables) -> anyhow::Result<ExitCode> {
-    let waiting = Waiting::listen(args.json, "nothing was published")?;
+    let waiting = Waiting::listen(args.json || args.progress.quiet, "nothing was published")?;
     let PublishArgs { run, out, asked, .. } = args;
     if out.exists() || out.is_symlink() {
         return Err(usage(format!("{} exists: name another --out, or remove it", out.display())));
@@ -74,8 +76,8 @@ pub(crate) fn run(args: &PublishArgs, tables: &Tables) -> anyhow::Result<ExitCod
     if args.json {
         output::line(serde_json::to_string(&report)?);
     } else {
-        let (mean, episodes) = (give(report.mean, report.stderr, 3), report.episodes);
-        output::line(format!("{}: {mean} over {episodes} games, which are there as recordings", out.display()));
+        let (mean, games) = (give(report.mean, report.stderr, 3), counted(report.episodes as usize, "game"));
+        output::line(format!("{}: {mean} over {games}, kept there as recordings", out.display()));
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -132,6 +134,7 @@ fn fill(
 fn card(trained: &Trained, report: &Report, games: &[Game<'_>]) -> String {
     let Trained { about, resolved, checkpoint, parameters_sha256, .. } = trained;
     let Report { env, agent, protocol, policy, seed, episodes, mean, stderr, median, human_normalised, .. } = report;
+    let games_of_score = counted(*episodes as usize, "game");
     let precision = resolved.train().map(|train| train.precision.to_string()).unwrap_or_default();
     let mut rows = vec![
         ("environment", format!("`{env}`, version {}", about.env_version)),
@@ -150,7 +153,7 @@ fn card(trained: &Trained, report: &Report, games: &[Game<'_>]) -> String {
         ),
         ("precision", format!("{precision}; instruction set {}", about.isa)),
         ("weights", format!("`checkpoints`, safetensors, SHA-256 `{parameters_sha256}`")),
-        ("evaluated on", format!("{episodes} games not seen in training, seed {seed}, actions {policy}")),
+        ("evaluated on", format!("{games_of_score} not seen in training, seed {seed}, actions {policy}")),
         ("mean", format!("{} (standard error)", give(*mean, *stderr, 1))),
     ];
     rows.extend(median.map(|median| ("median", format!("{median:.1}"))));

@@ -21,7 +21,7 @@ use crate::tables::Tables;
 use crate::takes::{self, Take, Takes, manifest, pictures};
 use crate::trained::{Asked, Trained};
 use crate::usage::{counted, usage};
-use crate::waiting::Waiting;
+use crate::waiting::{Quiet, Waiting};
 use crate::{model, output};
 
 /// Plays full games and records them: `rl-run verify FILE` plays them again, `rl-run export FILE` makes pictures of them.
@@ -63,6 +63,8 @@ pub(crate) struct RecordArgs {
     #[arg(long)]
     json: bool,
     #[command(flatten)]
+    progress: Quiet,
+    #[command(flatten)]
     pub(crate) machine: Machine,
 }
 
@@ -80,7 +82,7 @@ struct Report {
 
 /// `rl-run record`.
 pub(crate) fn run(args: &RecordArgs, tables: &Tables) -> anyhow::Result<ExitCode> {
-    let waiting = Waiting::listen(args.json, "nothing was recorded")?;
+    let waiting = Waiting::listen(args.json || args.progress.quiet, "nothing was recorded")?;
     takes::ready(&args.out)?;
     let run = args.model.as_deref().map(model::find).transpose()?.or_else(|| args.run.clone());
     let (manifest, takes, score) = match (run, &args.env) {
@@ -105,8 +107,8 @@ pub(crate) fn run(args: &RecordArgs, tables: &Tables) -> anyhow::Result<ExitCode
     } else {
         let Report { file, env, episodes, steps, mean, bytes } = &report;
         let file = file.display();
-        let games = counted(*episodes, "game");
-        output::line(format!("{file}: {games} of {env}, {steps} steps, mean {mean:.3}, {bytes} bytes"));
+        let (games, steps) = (counted(*episodes, "game"), counted(*steps, "step"));
+        output::line(format!("{file}: {games} of {env}, {steps}, mean {mean:.3}, {bytes} bytes"));
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -7,16 +7,19 @@ use std::process::ExitCode;
 
 use anyhow::{Context as _, bail};
 
-use crate::plot::curves::{self, Axis, Group, See};
-use crate::plot::{chart, svg};
+use crate::plot::curves::{self, Alike, Axis, Group, See};
+use crate::plot::points::last;
+use crate::plot::{chart, distinct, svg};
 use crate::run_dir::{self, About};
 use crate::tables::Tables;
-use crate::usage::{counted, usage};
+use crate::usage::{counted, line, usage};
 use crate::{export, file, interval, output, playback, tape};
 use page::{Film, Page, Row, Settings};
 
 /// Most seconds of a film, and most pictures per second.
 const FILM: (f64, f64) = (15.0, 12.0);
+/// Keys that have a chart, each with the points that are smoothed into one.
+const CHARTS: [(&str, usize); 2] = [("return_100", 5), ("eval_return", 1)];
 
 /// Writes a page of learning curves, results, settings and films of runs: one self-contained HTML file.
 #[derive(Clone, Debug, clap::Args)]
@@ -31,7 +34,7 @@ pub(crate) struct ReportArgs {
     /// File to write, .html
     #[arg(long, value_name = "FILE")]
     out: PathBuf,
-    /// Horizontal axis of the curves: frames, steps or minutes
+    /// Horizontal axis of the curves: frames, steps or minutes (of several seeds their mean at equal frames)
     #[arg(long, value_enum, default_value = "frames")]
     x: Axis,
 }
@@ -42,25 +45,14 @@ pub(crate) fn run(args: &ReportArgs, tables: &Tables) -> anyhow::Result<ExitCode
         bail!(usage(format!("--out {}: give the name of a .html file", args.out.display())));
     }
     file::ready(&args.out)?;
-    let see = |key, smooth| See { axis: args.x, key, smooth, centred: false };
-    let groups = curves::read(&args.runs, see("return_100", 5))?;
-    let mut envs: Vec<String> = Vec::new();
-    for group in &groups {
-        if !envs.contains(&group.env) {
-            envs.push(group.env.clone());
-        }
-    }
-    let mut evaluated = Vec::new();
-    for group in &groups {
-        let runs = group.runs.iter().filter(|run| curves::last(run, args.x, "eval_return").is_some());
-        let runs: Vec<PathBuf> = runs.cloned().collect();
-        let read = if runs.is_empty() { Vec::new() } else { curves::read(&runs, see("eval_return", 1))? };
-        evaluated.extend(read.into_iter().map(|read| Group { name: group.name.clone(), ..read }));
-    }
+    let sees = CHARTS.map(|(key, smooth)| See { axis: args.x, key, smooth, centred: false });
+    let groups = curves::alike(&args.runs, sees)?;
+    let envs = distinct(groups.iter().map(|group| group.env.as_str()));
     let mut charts = Vec::new();
     for env in &envs {
-        for (groups, key) in [(&groups, "return_100"), (&evaluated, "eval_return")] {
-            let of: Vec<Group> = groups.iter().filter(|group| group.env == *env).cloned().collect();
+        for (number, (key, _)) in CHARTS.into_iter().enumerate() {
+            let of = groups.iter().filter(|group| group.env == *env);
+            let of: Vec<Group> = of.filter_map(|group| group.curves[number].clone()).collect();
             if !of.is_empty() {
                 charts.push(svg::part(&chart(&of, &[], args.x, key, tables)));
             }
@@ -86,9 +78,8 @@ pub(crate) fn run(args: &ReportArgs, tables: &Tables) -> anyhow::Result<ExitCode
 }
 
 /// What the runs of a group reached, as a row of the page.
-fn row(group: &Group) -> Row {
-    let last =
-        |axis, key| -> Vec<(f64, f64)> { group.runs.iter().filter_map(|run| curves::last(run, axis, key)).collect() };
+fn row<const N: usize>(group: &Alike<N>) -> Row {
+    let last = |axis, key| -> Vec<(f64, f64)> { group.runs.iter().filter_map(|run| last(run, axis, key)).collect() };
     let score = |key| {
         let values: Vec<f64> = last(Axis::Frames, key).iter().map(|point| point.1).collect();
         (!values.is_empty()).then(|| interval::mean(&values))
@@ -111,18 +102,18 @@ fn preset(run: &Path) -> anyhow::Result<String> {
 
 fn made_by(about: &About) -> String {
     let About { version, revision, cpu, threads, isa, .. } = about;
-    let threads = if *threads == 1 { "1 thread".to_owned() } else { format!("{threads} threads") };
+    let threads = counted(*threads, "thread");
     format!("rl-run {version} ({revision}), {threads} of {cpu}, {isa}")
 }
 
 /// Makes a film of the last recording that can be shown, of the first run that has one. Recordings that cannot be shown
 /// are reported.
-fn film(group: &Group, tables: &Tables) -> anyhow::Result<Option<Film>> {
+fn film<const N: usize>(group: &Alike<N>, tables: &Tables) -> anyhow::Result<Option<Film>> {
     for run in &group.runs {
         for path in tape::list(run)?.into_iter().rev() {
             match shown(&path, &group.name, tables) {
                 Ok(film) => return Ok(Some(film)),
-                Err(error) => output::note(format!("no film of {}: {error:#}", path.display())),
+                Err(error) => output::note(format!("no film of {}: {}", path.display(), line(&error))),
             }
         }
     }

@@ -17,8 +17,8 @@ use sha2::{Digest as _, Sha256};
 use crate::demonstrations::Shown;
 use crate::preset::parse;
 use crate::tape::Which;
-use crate::usage::usage;
-use crate::{file, manifest};
+use crate::usage::{self, usage};
+use crate::{file, manifest, output};
 
 /// `run.json`: binary, machine, environment, agent and seed of a run.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -210,6 +210,23 @@ pub(crate) fn several(dir: &Path) -> Vec<PathBuf> {
     runs
 }
 
+/// What `--json` prints of a run among several that a command failed on, in place of its result.
+#[derive(Debug, Serialize)]
+struct Failure<'a> {
+    #[serde(serialize_with = "crate::file::text")]
+    run: &'a Path,
+    error: String,
+}
+
+/// Says that a command failed on one run among several, and goes on with the next.
+pub(crate) fn failed(run: &Path, why: &anyhow::Error, json: bool) {
+    let error = usage::line(why);
+    output::note(format!("error: {error}"));
+    if json {
+        output::line(serde_json::to_string(&Failure { run, error }).expect("plain JSON"));
+    }
+}
+
 /// Path of `run.toml`, and whether the file is the one that `run.json` was written with.
 ///
 /// # Errors
@@ -281,6 +298,19 @@ fn claim(path: &Path, force: bool) -> anyhow::Result<File> {
     Ok(lock)
 }
 
+/// Removes the run in `path`, if there is one and no other process writes to it.
+///
+/// # Errors
+/// If a file cannot be removed.
+pub(crate) fn remove(path: &Path) -> anyhow::Result<()> {
+    if is_run(path)
+        && let Some(_lock) = file::locked(&path.join(LOCK), false)?
+    {
+        clear(path).with_context(|| path.display().to_string())?;
+    }
+    Ok(())
+}
+
 /// Removes the files of a run but for its lock. `run.json` goes last, so that `--force` works again if this is cut
 /// short.
 fn clear(path: &Path) -> std::io::Result<()> {
@@ -311,6 +341,12 @@ fn free(name: &str, n: u32) -> anyhow::Result<Option<PathBuf>> {
 fn lock(path: &Path) -> anyhow::Result<File> {
     file::locked(&path.join(LOCK), false)?
         .ok_or_else(|| anyhow!("{}: another rl-run is writing to this run", path.display()))
+}
+
+/// Whether another process is writing to a run, as far as this one may ask.
+pub(crate) fn is_written(path: &Path) -> bool {
+    let lock = path.join(LOCK);
+    lock.exists() && matches!(file::locked(&lock, false), Ok(None))
 }
 
 #[cfg(test)]

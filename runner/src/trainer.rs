@@ -62,6 +62,7 @@ pub struct TrainerConfig<'a> {
 }
 
 /// A run in memory. It ends in the bits of `rl-run` with the same settings and seed, unless actors lag behind the learner.
+/// Tensor operations have the threads of the current rayon pool.
 ///
 /// ```
 /// use rl_runner::{Registry, Trainer, TrainerConfig};
@@ -87,6 +88,8 @@ pub struct Trainer {
     shown: Option<Shown>,
     session: Session,
     log: Log,
+    /// Whether a round failed, so that environments and learner are of different steps.
+    failed: bool,
 }
 
 impl fmt::Debug for Trainer {
@@ -116,7 +119,7 @@ impl Trainer {
         let order = order(resolved, &config.device)?;
         let mut session = start(&order.resolved, &order.train, config.seed, &order.device, order.workers)?;
         let shown = demonstrations::begin(&order.resolved, &mut session, &order.train)?;
-        Ok(Self { order, seed: config.seed, shown, session, log: Log::default() })
+        Ok(Self { order, seed: config.seed, shown, session, log: Log::default(), failed: false })
     }
 
     /// Goes on with the run in the directory `run`, of [`save`](Self::save) or of `rl-run`, from its last checkpoint.
@@ -130,15 +133,28 @@ impl Trainer {
         let checkpoint = Checkpoint::open(&checkpoint::find(run, "last")?, &owner)?;
         let mut session = start(&order.resolved, &order.train, about.seed, &order.device, order.workers)?;
         checkpoint.load(&mut session)?;
-        Ok(Self { order, seed: about.seed, shown: about.demonstrations, session, log: Log::default() })
+        let (seed, shown) = (about.seed, about.demonstrations);
+        Ok(Self { order, seed, shown, session, log: Log::default(), failed: false })
     }
 
     /// Makes one round: every seat acts for a horizon, then the agent learns from what came of it.
     ///
     /// # Errors
-    /// If the environment, the policy or the learner fails.
+    /// If the environment, the policy or the learner fails. The run cannot go on then: each later round and
+    /// [`save`](Self::save) is an error too, and [`open`](Self::open) goes on from what was saved before.
     pub fn advance(&mut self) -> anyhow::Result<()> {
-        self.session.advance(&mut self.log)
+        self.whole()?;
+        self.failed = true;
+        self.session.advance(&mut self.log)?;
+        self.failed = false;
+        Ok(())
+    }
+
+    fn whole(&self) -> anyhow::Result<()> {
+        match self.failed {
+            true => bail!("a round of this run failed: go on with what was saved before it, by Trainer::open"),
+            false => Ok(()),
+        }
     }
 
     /// Whether the run has had `train.frames` frames, and an update.
@@ -210,8 +226,9 @@ impl Trainer {
     /// and rows of later frames are removed, and of earlier checkpoints all but the newest `train.keep_checkpoints`.
     ///
     /// # Errors
-    /// If the directory holds something else than this run, or cannot be written.
+    /// If the directory holds something else than this run, or cannot be written, or a round failed.
     pub fn save(&mut self, run: &Path) -> anyhow::Result<()> {
+        self.whole()?;
         self.session.rest(&mut self.log)?;
         let Order { resolved, train, .. } = &self.order;
         let about = About { demonstrations: self.shown.clone(), ..about(&self.order, self.seed) };

@@ -56,12 +56,27 @@ pub(crate) fn line(error: &anyhow::Error) -> String {
     parts.fold(first, |said, part| said + part.split_once(')').map_or(part, |(_, rest)| rest))
 }
 
-/// Parses a whole number from 0 on.
+/// Parses a whole number from 0 on, which may be written as `2.5e6` or `1_000_000`.
 ///
 /// # Errors
-/// If it is none.
+/// If it is none, or too large.
 pub(crate) fn count(text: &str) -> Result<u64, &'static str> {
-    text.parse().map_err(|_| "expected a whole number from 0 on, such as 100000")
+    const NONE: &str = "expected a whole number from 0 on, such as 100000";
+    let digit = |c: char| c.is_ascii_digit();
+    let parts: Vec<&str> = text.split('_').collect();
+    if parts.windows(2).any(|pair| !(pair[0].ends_with(digit) && pair[1].starts_with(digit))) {
+        return Err(NONE);
+    }
+    let text = parts.concat();
+    if let Ok(count) = text.parse() {
+        return Ok(count);
+    }
+    // Words such as `inf` are numbers to the parser too.
+    match text.parse::<f64>().ok().filter(|_| text.starts_with(digit)) {
+        Some(number) if number >= 2f64.powi(64) => Err("the number is too large"),
+        Some(number) if number.fract() == 0.0 => Ok(number as u64),
+        _ => Err(NONE),
+    }
 }
 
 /// Parses a time above 0 and at most 1e9, in the unit of its flag.
@@ -78,16 +93,24 @@ pub(crate) fn counted(count: usize, what: &str) -> String {
     format!("{count} {what}{}", if count == 1 { "" } else { "s" })
 }
 
-/// The candidate most similar to `name`, if any is similar enough.
+/// Fewest letters at the beginning of a name that are taken for it.
+const BEGINNING: usize = 3;
+
+/// The candidate most similar to `name`, if any is similar enough; else the one that `name` is the beginning of, which
+/// may itself begin longer ones.
 pub(crate) fn nearest<'a>(name: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let name = &name.to_lowercase();
     let last = |path: &'a str| path.rsplit(['.', '/']).next().unwrap_or(path);
-    candidates
-        .into_iter()
-        .map(|c| (strsim::osa_distance(name, c).min(strsim::osa_distance(name, last(c))), c))
-        .min_by_key(|&(distance, _)| distance)
-        .filter(|&(distance, _)| distance <= (name.len() / 3).max(2))
-        .map(|(_, c)| c)
+    let candidates: Vec<&str> = candidates.into_iter().collect();
+    let distances =
+        candidates.iter().map(|&c| (strsim::osa_distance(name, c).min(strsim::osa_distance(name, last(c))), c));
+    let near = distances.min_by_key(|&(distance, _)| distance);
+    let near = near.filter(|&(distance, _)| distance <= (name.len() / 3).max(2)).map(|(_, c)| c);
+    near.or_else(|| {
+        let longer = || candidates.iter().copied().filter(|c| name.len() >= BEGINNING && c.starts_with(name));
+        let shortest = longer().min_by_key(|c| c.len())?;
+        longer().all(|c| c.starts_with(shortest)).then_some(shortest)
+    })
 }
 
 /// `; did you mean ...?` with the nearest candidate, or nothing.
@@ -126,5 +149,25 @@ mod tests {
         assert_eq!(nearest("DQN", ["ppo", "dqn"]), Some("dqn"));
         assert_eq!(nearest("lr", ["agent.gamma", "agent.lr"]), Some("agent.lr"));
         assert_eq!(nearest("pong", ["frozenlake", "cartpole"]), None);
+    }
+
+    #[test]
+    fn the_beginning_of_one_name_is_recognised_and_that_of_several_is_not() {
+        let protocols = ["nature15", "machado18-paper", "machado18"];
+        assert_eq!(nearest("machad", protocols), Some("machado18"));
+        assert_eq!(nearest("ma", protocols), None);
+        assert_eq!(nearest("atari", ["atari/adventure", "atari/air_raid"]), None);
+    }
+
+    #[test]
+    fn a_whole_number_may_be_written_with_an_exponent_or_underscores() {
+        let numbers = ["0", "1e6", "2.5e6", "1_000_000", "1.5E3", "18446744073709551615"].map(count);
+        assert_eq!(numbers, [0, 1_000_000, 2_500_000, 1_000_000, 1500, u64::MAX].map(Ok));
+        for text in ["18446744073709551616", "1e20", "1e999", "99_999_999_999_999_999_999"] {
+            assert_eq!(count(text), Err("the number is too large"), "{text}");
+        }
+        for text in ["", "-3", "-1e3", "1.5", "1e-1", "inf", "NaN", "many", "1_", "_1", "1__0", "1_e3", "0x10"] {
+            assert!(count(text).is_err_and(|why| why.starts_with("expected a whole number")), "{text}");
+        }
     }
 }

@@ -9,6 +9,7 @@ use crate::output;
 use crate::preset::Resolved;
 use crate::progress::Progress;
 use crate::stop::{STOPPED, Stop};
+use crate::usage::counted;
 
 /// What is said of a run, and how.
 #[derive(Clone, Copy, Debug, clap::Args)]
@@ -62,9 +63,9 @@ pub(crate) fn finish(outcome: &Outcome, verbosity: Verbosity) -> anyhow::Result<
     if !verbosity.quiet {
         let mean = outcome.mean_return_100.map(|m| format!(", mean return {m:.3}")).unwrap_or_default();
         let run = run.display();
-        output::note(format!(
-            "{frames} frames, {agent_steps} agent steps, {updates} updates in {seconds:.1} s{mean}: {run}"
-        ));
+        let counts = [(*frames, "frame"), (*agent_steps, "agent step"), (*updates, "update")];
+        let [frames, steps, updates] = counts.map(|(count, what)| counted(count as usize, what));
+        output::note(format!("{frames}, {steps}, {updates} in {seconds:.1} s{mean}: {run}"));
         if *stopped {
             output::note(format!("stopped; go on with: rl-run resume {}", output::word(&outcome.run)));
         }

@@ -27,7 +27,7 @@ use crate::start::{owner, start};
 use crate::stop::{STOPPED, Stop};
 use crate::tables::Tables;
 use crate::trained::recorded;
-use crate::usage::{self, usage};
+use crate::usage::usage;
 use crate::verbosity::Verbosity;
 
 /// Replays a run from its seed, or from one of its checkpoints, and compares weights, optimiser, replay, environments and
@@ -72,14 +72,6 @@ struct Total {
     different: usize,
     /// Runs that could not be compared.
     failed: usize,
-}
-
-/// What `--json` prints of a run that could not be compared.
-#[derive(Debug, Serialize)]
-struct Failure<'a> {
-    #[serde(serialize_with = "crate::file::text")]
-    run: &'a Path,
-    error: String,
 }
 
 /// The first recorded state and part that the repeated run does not have.
@@ -207,11 +199,7 @@ pub(crate) fn run(args: &VerifyArgs, tables: &Tables) -> anyhow::Result<ExitCode
                 *(if verdict.equal { &mut total.equal } else { &mut total.different }) += 1;
             }
             Err(why) => {
-                let error = usage::line(&why);
-                output::note(format!("error: {error}"));
-                if args.verbosity.json {
-                    output::line(serde_json::to_string(&Failure { run, error })?);
-                }
+                run_dir::failed(run, &why, args.verbosity.json);
                 total.failed += 1;
             }
         }
@@ -236,6 +224,9 @@ fn again(args: &VerifyArgs, path: &Path, stop: &Stop, tables: &Tables) -> anyhow
     resolved.told.iter().filter(|_| !quiet).for_each(output::note);
     let mut left = digests::all(path)?;
     let Some(end) = left.last().map(|digest| digest.frames) else {
+        if run_dir::is_written(path) {
+            bail!("{}: it is being trained, and has no checkpoint to compare with yet: wait for one", path.display());
+        }
         bail!(
             "{}: no {} with states to compare with: it ended before its first checkpoint, was stopped in an evaluation before it (`rl-run resume` \
              goes on), or is of an older rl-run",

@@ -21,8 +21,8 @@ use crate::output;
 use crate::saliency::remembers;
 use crate::tables::Tables;
 use crate::trained::{load_weights, recorded};
-use crate::usage::usage;
-use crate::waiting::{Stopped, Waiting};
+use crate::usage::{counted, usage};
+use crate::waiting::{Quiet, Stopped, Waiting};
 
 /// Fewest and most random moves that a game begins with.
 const OPENING: [u32; 2] = [2, 4];
@@ -56,6 +56,8 @@ pub(crate) struct MatchArgs {
     /// One JSON object on stdout and nothing else
     #[arg(long)]
     json: bool,
+    #[command(flatten)]
+    progress: Quiet,
     #[command(flatten)]
     pub(crate) machine: Machine,
 }
@@ -140,7 +142,7 @@ impl Player {
 
 /// Plays a match for every name of `--against`, then asks the solver.
 pub(crate) fn run(args: &MatchArgs, tables: &Tables) -> anyhow::Result<ExitCode> {
-    let waiting = Waiting::listen(args.json, "no score")?;
+    let waiting = Waiting::listen(args.json || args.progress.quiet, "no score")?;
     let (about, resolved) = recorded(&args.run, tables)?;
     resolved.told.iter().for_each(output::note);
     if resolved.env.id != ConnectFour::ID {
@@ -305,8 +307,8 @@ fn show(report: &Report) {
         ));
     }
     if let Some(Agreement { positions, share }) = &report.solver {
-        let share = 100.0 * share;
-        output::line(format!("exact solver      {share:.1} % of {positions} positions: a move as good as the best"));
+        let (share, positions) = (100.0 * share, counted(*positions, "position"));
+        output::line(format!("exact solver      {share:.1} % of {positions}: a move as good as the best"));
     }
 }
 

@@ -15,6 +15,14 @@ use crate::output;
 use crate::progress::{PAUSE, clock};
 use crate::stop::Stop;
 
+/// Whether progress is shown, for several commands.
+#[derive(Clone, Copy, Debug, clap::Args)]
+pub(crate) struct Quiet {
+    /// No progress, only the result
+    #[arg(long)]
+    pub(crate) quiet: bool,
+}
+
 /// How progress is shown and whether to stop; by default nothing is shown and nobody stops it.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Waiting {

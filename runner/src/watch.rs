@@ -41,7 +41,10 @@ impl Watch {
         self.glance.mean_return = session.window.mean_return();
         let (counts, learner) = (&session.counts, &session.learner);
         self.glance.first_update = match (learner.updates(), counts.agent_steps) {
-            (0, 1..) => Some((learner.warm_up() * counts.frames / counts.agent_steps).max(counts.frames)),
+            (0, 1..) => {
+                let first = u128::from(learner.warm_up()) * u128::from(counts.frames) / u128::from(counts.agent_steps);
+                Some(u64::try_from(first).unwrap_or(u64::MAX).max(counts.frames))
+            }
             _ => None,
         };
         self.progress.watch(session, &self.glance);

@@ -5,6 +5,7 @@
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::thread::JoinHandle;
 
@@ -148,8 +149,10 @@ impl Files {
     }
 }
 
-/// Makes the directory if it is missing, and returns it.
+/// Makes a directory of the run if it is missing, and returns it; not the run's own, which somebody has moved then.
 fn made(dir: &Path) -> anyhow::Result<&Path> {
-    fs::create_dir_all(dir).with_context(|| dir.display().to_string())?;
-    Ok(dir)
+    match fs::create_dir(dir) {
+        Err(e) if e.kind() != ErrorKind::AlreadyExists => Err(e).with_context(|| dir.display().to_string()),
+        _ => Ok(dir),
+    }
 }

@@ -52,7 +52,12 @@ fn usage_errors_name_what_is_wrong_and_what_was_meant() {
         ("--env pendulum --agent dqn", "agent `dqn` cannot play `pendulum`: dqn needs exactly one discrete action"),
         ("--env cliffwalking-slippery --agent dqn", "agent `dqn` has no preset for `cliffwalking-slippery` (it has "),
         ("--env cartpole --agent DQN", "did you mean `dqn`?"),
-        ("--env cartpole --agent dqn --frames 1e6", "expected a whole number from 0 on"),
+        ("--env cartpole --agent dqn --frames 1.5", "expected a whole number from 0 on"),
+        ("--env cartpole --agent dqn --frames 99999999999999999999", "'--frames <FRAMES>': the number is too large"),
+        (
+            "--env connectfour --agent alphazero --set env.protocol=alphab",
+            "no protocol `alphab`; did you mean `alphabeta4`?",
+        ),
         ("--env cartpole --agent ppo --set agent.hidden=[0]", "agent.hidden: layer 1: must be at least 1 wide"),
         (
             "--env cartpole --agent ppo --set agent.hidden=[64,1000000000000]",
@@ -98,9 +103,11 @@ fn usage_errors_name_what_is_wrong_and_what_was_meant() {
         ("--threads 1 eval f", "'--threads <THREADS>': flags go behind the command (see --help)"),
         ("resume r --eval-every 100", "'--eval-every' found: a run keeps its settings, only --frames changes (see"),
         ("resume r --steps 100", "unexpected argument '--steps' found (see --help)"),
-        ("eval r --quiet", "unexpected argument '--quiet' found (see --help)"),
+        ("eval r --force", "unexpected argument '--force' found (see --help)"),
         ("export a.rec --out a.gif --from -3", "invalid value '-3' for '--from"),
         ("export a.rec --out a.gif --steps -3", "invalid value '-3' for '--steps"),
+        ("export a.rec --out a.gif --every -3", "invalid value '-3' for '--every"),
+        ("export a.rec --out a.gif --saliency --run r --model m", "'--model <NAME>'"),
         ("plot r --out a.svg --smooth -3", "-3 is not in 1..=100"),
         ("match r --games -2", "-2 is not in 2..="),
         ("solve --env frozenlake --gamma -1", "--gamma -1: above 0 and at most 1"),
@@ -177,6 +184,13 @@ fn a_disk_that_cannot_hold_the_checkpoints_is_refused_before_the_start() {
     let (code, said) = refusal(dir.path(), line);
     assert!(code == 1 && said.contains("GB") && said.contains("train.keep_checkpoints"), "{said}");
     assert!(names(dir.path()).is_empty());
+}
+
+#[test]
+fn a_place_that_takes_no_files_is_told_from_a_full_disk() {
+    let dir = tempfile::tempdir().unwrap();
+    let (code, said) = refusal(dir.path(), "--env cartpole --agent dqn --frames 1 --run /proc/x");
+    assert!(code == 1 && said.starts_with("error: /proc/x: no file can be made in /proc: "), "{said}");
 }
 
 /// A recording names a `.cfg`, and both may be anybody's.

@@ -5,8 +5,9 @@
 mod common;
 
 use std::fs;
+use std::time::Duration;
 
-use common::{in_terminal, json, refusal, rl_run};
+use common::{in_terminal, json, names, refusal, rl_run, terminal, until_a_checkpoint};
 
 /// What ends the screen that was taken, and what shows the cursor.
 const BACK: [&str; 2] = ["\x1b[?1049l", "\x1b[?25h"];
@@ -46,6 +47,32 @@ fn a_second_ctrl_c_ends_a_run_as_without_a_dashboard_and_gives_the_terminal_back
     let (written, code) = in_terminal(at, line, &[b"", b"\x03", b"\x03"], || at.join("r/digests.jsonl").exists());
     let (_, after) = written.rsplit_once(BACK[0]).expect("the screen is given back");
     assert!(code == 130 && after.contains(BACK[1]), "{code}: {after}");
+}
+
+/// Thrice, as the thread that reads keys must not be in any one place then.
+#[test]
+fn a_terminal_that_closes_ends_a_run_with_a_checkpoint() {
+    let dir = tempfile::tempdir().unwrap();
+    let at = dir.path();
+    for number in 0..3 {
+        let line = "--env cartpole --agent ppo --frames 40000000 --set train.checkpoint_every=2000 --tui";
+        let mut script = terminal(at, &format!("{line} --run r{number}"));
+        let run = at.join(format!("r{number}"));
+        until_a_checkpoint(&mut script, &run);
+        script.kill().unwrap(); // and so the terminal is gone
+        script.wait().unwrap();
+        let lock = fs::File::open(run.join(".lock")).unwrap();
+        let free = || rustix::fs::flock(&lock, rustix::fs::FlockOperation::NonBlockingLockExclusive).is_ok();
+        if !(0..1200).any(|_| free() || (std::thread::sleep(Duration::from_millis(100)), false).1) {
+            let pid = fs::read_to_string(at.join("pid")).unwrap();
+            let _ = std::process::Command::new("kill").args(["-9", pid.trim()]).status();
+            panic!("r{number} runs on without its terminal");
+        }
+        let metrics = fs::read_to_string(run.join("metrics.jsonl")).unwrap();
+        let row: serde_json::Value = serde_json::from_str(metrics.lines().last().unwrap()).unwrap();
+        let last = format!("{:012}", row["frames"].as_u64().unwrap());
+        assert!(names(&run.join("checkpoints")).contains(&last), "a checkpoint at {last} frames, the last");
+    }
 }
 
 #[test]

@@ -104,6 +104,9 @@ fn what_pictures_cannot_do_is_refused_by_name() {
     json(at, "--env frozenlake --agent dqn --frames 200 --quiet --json --run r");
     let (code, said) = refusal(at, "export b.rec --out x.gif --saliency --run r");
     assert!(code == 2 && said.contains("--saliency: b.rec: its pictures are not what the agent saw"), "{said}");
+    let done = output(at, "export a.rec --out x.gif --saliency --model nobody");
+    let said = String::from_utf8(done.stderr).unwrap();
+    assert!(done.status.code() == Some(2) && said.contains("--model nobody: no such model in "), "{said}");
     let (code, said) = refusal(at, "export b.rec --out x.rec");
     assert!(code == 1 && said.contains("b.rec: was recorded with version"), "{said}");
     let (code, said) = refusal(at, "play --env cartpole --frames");
@@ -143,17 +146,27 @@ fn what_moves_an_agent_is_laid_over_the_pictures_of_its_game() {
         json(at, &format!("{line} {small} {brief}"));
     }
     json(at, "record r --episodes 1 --seed 5 --out r/a.rec --json");
-    let shot = |words: &str| pixels(&exported(at, "r/a.rec", &format!("--pictures 2 --scale 1 {words}"), "png").0);
-    let (plain, laid_over) = (shot(""), shot("--saliency"));
+    let told = |file: &str, words: &str| {
+        let (bytes, said) = exported(at, file, &format!("--pictures 2 --scale 1 {words}"), "png");
+        (pixels(&bytes), said)
+    };
+    let shot = |words: &str| told("r/a.rec", words).0;
+    let (plain, (laid_over, said)) = (shot(""), told("r/a.rec", "--saliency"));
+    assert!(!said.contains("weights"), "they are those that played: {said}");
     assert_eq!(plain.len(), laid_over.len());
     let tinted = plain.iter().zip(&laid_over).filter(|(a, b)| a != b).count();
     assert!((1..plain.len()).contains(&tinted), "{tinted} of {} bytes", plain.len());
     assert!(shot("--saliency") == laid_over, "it draws nothing by chance");
     assert!(shot("--saliency --run r") == laid_over, "it lies in the directory of its run");
-    assert!(shot("--saliency --run other") != laid_over, "other weights are moved by other places");
+    let (others, said) = told("r/a.rec", "--saliency --run other");
+    assert!(others != laid_over, "other weights are moved by other places");
+    assert!(said.contains("--saliency by other: weights after ") && said.contains("not those that played"), "{said}");
     fs::copy(at.join("r/a.rec"), at.join("a.rec")).unwrap();
+    json(at, "publish r --episodes 1 --out models/m --json");
+    let (models, said) = told("a.rec", "--saliency --model m");
+    assert!(models == laid_over && !said.contains("weights"), "a model is found by its name: {said}");
     let (code, said) = refusal(at, "export a.rec --out x.png --saliency");
-    assert!(code == 2 && said.contains("--saliency: whose weights? --run RUN names them"), "{said}");
+    assert!(code == 2 && said.contains("--saliency: whose weights? --run RUN or --model NAME names them"), "{said}");
 }
 
 /// The same file on the same machine, before and after its scenario went.

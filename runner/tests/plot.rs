@@ -4,8 +4,10 @@
 mod common;
 
 use std::fs;
+use std::path::Path;
 
 use common::{json, output, refusal};
+use serde_json::{Value, json};
 
 #[test]
 fn curves_are_what_runs_measured_and_a_page_holds_everything() {
@@ -95,4 +97,117 @@ fn curves_are_what_runs_measured_and_a_page_holds_everything() {
         let (code, text) = refusal(at, line);
         assert!(code == 2 && text.contains(said), "{line}: {text}");
     }
+}
+
+/// Replaces what a run measured by these rows.
+fn measured(run: &Path, rows: &[Value]) {
+    let lines: String = rows.iter().map(|row| format!("{row}\n")).collect();
+    fs::write(run.join("metrics.jsonl"), lines).unwrap();
+}
+
+/// Rows of ten thousand frames, each frame of `seconds`, with a return that climbs to 10.
+fn climb(seconds: f64) -> Vec<Value> {
+    let row = |i: u32| {
+        let (frames, ret) = (1000 * i, f64::from(i));
+        json!({ "frames": frames, "agent_steps": frames, "seconds": f64::from(frames) * seconds, "return_100": ret })
+    };
+    (1..=10).map(row).collect()
+}
+
+/// What a successful command says on stderr.
+fn notes(at: &Path, line: &str) -> String {
+    let done = output(at, line);
+    let said = String::from_utf8(done.stderr).unwrap();
+    assert!(done.status.success(), "{line}: {said}");
+    said
+}
+
+#[test]
+fn seeds_of_other_speeds_reach_their_last_score_along_minutes() {
+    let dir = tempfile::tempdir().unwrap();
+    let at = dir.path();
+    assert!(output(at, "--env cartpole --agent dqn --seeds 1..2 --frames 200 --quiet --run d").status.success());
+    measured(&at.join("d/s1"), &climb(0.000_2));
+    measured(&at.join("d/s2"), &climb(0.001));
+    let curves = json(at, "plot d --x minutes --smooth 1 --json");
+    let last = |key: &str| curves[0][key].as_array().unwrap().last().unwrap().as_f64().unwrap();
+    assert_eq!(last("mean"), 10.0, "both end with it");
+    assert!((last("x") - 0.1).abs() < 1e-12, "the mean of 2 and 10 seconds: {}", last("x"));
+    assert_eq!(notes(at, "plot d --x minutes --out d.svg"), "");
+    measured(&at.join("d/s1"), &climb(0.000_2)[..5]);
+    let said = "`return_100` is drawn to 5,000 frames, where d/s1 ends; d/s2 goes on to 10,000 frames: ";
+    assert!(notes(at, "plot d --x minutes --out d.svg").starts_with(said));
+    assert_eq!(notes(at, "report d --x minutes --out d.html").matches(said).count(), 1);
+    let page = fs::read_to_string(at.join("d.html")).unwrap();
+    assert!(page.contains("<td>0.092</td>"), "minutes of 1 and of 10 seconds: {page}");
+}
+
+#[test]
+fn runs_that_were_only_evaluated_have_their_evaluations() {
+    let dir = tempfile::tempdir().unwrap();
+    let at = dir.path();
+    assert!(output(at, "--env cartpole --agent dqn --frames 200 --quiet --run d").status.success());
+    let row = |frames: u32, key: &str| json!({ "frames": frames, "agent_steps": frames, "seconds": 1, key: 7.5 });
+    measured(&at.join("d"), &[row(100, "eval_return"), row(200, "eval_return")]);
+    let (code, text) = refusal(at, "plot d --json");
+    assert!(code == 2 && text.ends_with("; --y eval_return draws its evaluations"), "{text}");
+    assert_eq!(json(at, "plot d --y eval_return --json")[0]["mean"][0], json!(7.5));
+    assert_eq!(notes(at, "report d --out d.html"), "");
+    let page = fs::read_to_string(at.join("d.html")).unwrap();
+    assert_eq!(page.matches("<svg").count(), 1);
+    assert!(page.contains("mean return of an evaluation") && page.contains("<td>–</td><td>7.5000</td>"), "{page}");
+    measured(&at.join("d"), &[row(100, "loss")]);
+    let (code, text) = refusal(at, "report d --out d.html");
+    assert!(code == 2 && text.contains("no row has `return_100`: rows have agent_steps, "), "{text}");
+}
+
+#[test]
+fn each_environment_has_a_panel_and_letters_that_the_font_lacks_are_told() {
+    let dir = tempfile::tempdir().unwrap();
+    let at = dir.path();
+    for (env, run) in [("cartpole", "日本"), ("frozenlake", "lake")] {
+        let done = output(at, &format!("--env {env} --agent dqn --frames 200 --quiet --run {run}"));
+        assert!(done.status.success(), "{done:?}");
+        measured(&at.join(run), &climb(0.001));
+    }
+    assert_eq!(notes(at, "plot 日本 lake --out a.svg"), "");
+    let svg = fs::read_to_string(at.join("a.svg")).unwrap();
+    assert!(svg.contains("<title>cartpole, frozenlake</title>") && svg.contains("viewBox=\"0 0 800 900\""), "{svg}");
+    assert!(svg.contains(">cartpole</text>") && svg.contains(">frozenlake</text>"), "{svg}");
+    let said = notes(at, "plot 日本 lake --out a.png");
+    assert_eq!(said, "a.png: the font of .png files has no 日本 and shows ?: name a .svg file\n");
+    assert_eq!(notes(at, "plot lake --out a.png"), "");
+}
+
+#[test]
+fn runs_that_are_evaluated_and_saved_at_other_times_are_one_curve() {
+    let dir = tempfile::tempdir().unwrap();
+    let at = dir.path();
+    for (run, flags) in [
+        ("a", "--seed 1"),
+        ("b", "--seed 2 --eval-every 150 --eval-episodes 1 --record best"),
+        ("c", "--seed 3 --set train.checkpoint_every=100 --set train.keep_checkpoints=1"),
+        ("d", "--seed 1 --set agent.lr=0.5"),
+    ] {
+        let line = format!("--env cartpole --agent dqn --frames 200 --quiet --run {run} {flags}");
+        assert!(output(at, &line).status.success(), "{line}");
+        measured(&at.join(run), &climb(0.001));
+    }
+    let curves = json(at, "plot a b c d --json");
+    let of = |curve: usize| (&curves[curve]["name"], &curves[curve]["seeds"]);
+    assert_eq!(curves.as_array().unwrap().len(), 2, "{curves}");
+    assert_eq!(of(0), (&"dqn (a), 3 seeds".into(), &json!([1, 2, 3])));
+    assert_eq!(of(1), (&"dqn (d)".into(), &json!([1])));
+    output(at, "report a b c --out a.html");
+    assert_eq!(fs::read_to_string(at.join("a.html")).unwrap().matches("<summary>").count(), 1);
+}
+
+#[test]
+fn a_damaged_run_is_left_out_in_plain_words() {
+    let dir = tempfile::tempdir().unwrap();
+    let at = dir.path();
+    assert!(output(at, "--env cartpole --agent dqn --seeds 1..2 --frames 200 --quiet --run d").status.success());
+    measured(&at.join("d/s1"), &climb(0.001));
+    fs::write(at.join("d/s2/run.json"), "").unwrap();
+    assert_eq!(notes(at, "plot d --out d.svg"), "left out: d/s2/run.json: damaged: it is empty\n");
 }

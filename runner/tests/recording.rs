@@ -271,7 +271,10 @@ fn what_differs_is_named_and_what_is_damaged_is_refused() {
 
     fs::write(at.join("cut.rec"), &bytes[..bytes.len() - 20]).unwrap();
     let (code, said) = failing(at, "verify cut.rec");
-    assert!(code == 1 && said.contains("cut short or damaged; the 2 games before that play again"), "{said}");
+    assert!(code == 1 && said.contains("cut short or damaged; 2 games before that play again"), "{said}");
+    json(at, "record --env cartpole --random --episodes 1 --out one.rec --json");
+    let said = String::from_utf8(output(at, "verify one.rec").stdout).unwrap();
+    assert!(said.contains("1 game of cartpole by random actions plays again as recorded"), "{said}");
     let mut flipped = bytes.clone();
     flipped[bytes.len() / 2] ^= 4;
     fs::write(at.join("flipped.rec"), flipped).unwrap();
@@ -360,6 +363,7 @@ fn films_are_films_and_wrong_words_are_refused() {
         ("export a.rec --out a.gif --episode 0", "a game from 1 to 4"),
         ("export a.rec --out a.gif --from 100000", "steps"),
         ("export a.rec --out a.gif --speed 0", "--speed 0"),
+        ("export a.rec --out a.gif --speed -1", "--speed -1: must be a number above 0"),
         ("record --env frozenlake --out a.rec", "--random"),
         ("record --env frozenlake --random --greedy --out a.rec", "--greedy"),
         ("record --env frozenlake --random --episodes 0 --out a.rec", "at least 1"),
@@ -367,6 +371,7 @@ fn films_are_films_and_wrong_words_are_refused() {
         ("record --env frozenlake --random --out nowhere/a.rec", "nowhere/a.rec: there is no directory nowhere"),
         ("export a.rec --out nowhere/a.gif", "nowhere/a.gif: there is no directory nowhere"),
         ("export . --out a.gif", ". is a directory"),
+        ("export a.rec --out ./a.rec", "--out ./a.rec: that is the recording itself"),
         ("export a.rec --out a.csv --episode 2", "--episode has no effect on a .csv of games"),
         ("export a.rec --out a.csv --by-step --scale 2", "--scale has no effect on a .csv of steps"),
         ("export a.rec --out b.rec --from 3", "--from has no effect on a recording"),

@@ -149,7 +149,20 @@ fn eval_of_the_directory_of_all_gives_each_score_and_their_mean() {
     assert_eq!(String::from_utf8(done.stdout).unwrap().lines().count(), 2);
     assert!(output(at, &format!("{train} --frames 10000 --seed 5 --run g/s5")).status.success());
     let (code, said) = refusal(at, "eval g");
-    assert!(code == 2 && said.contains("g holds runs of different settings, g/s2 and g/s5: name one"), "{said}");
+    let why = "g holds runs that differ in train.frames (20000, 10000), g/s2 and g/s5: name one";
+    assert!(code == 2 && said.contains(why), "{said}");
+    // What a run keeps makes it no other experiment; a damaged one is told, and the others are evaluated.
+    std::fs::remove_dir_all(at.join("g/s5")).unwrap();
+    let kept = format!("{train} --frames 20000 --set train.checkpoint_every=9000 --seed 5 --run g/s5");
+    assert!(output(at, &kept).status.success());
+    std::fs::write(at.join("g/s4/run.json"), "").unwrap();
+    let done = output(at, "eval g --exact --json");
+    let rows = String::from_utf8(done.stdout).unwrap();
+    let rows: Vec<Value> = rows.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let said = String::from_utf8(done.stderr).unwrap();
+    assert_eq!((done.status.code(), rows.len()), (Some(1), 5), "{said}");
+    assert!(said.starts_with("error: g/s4/run.json: damaged") && rows[0]["run"] == "g/s4", "{said}");
+    assert!((rows[4]["runs"].as_u64(), rows[4]["failed"].as_u64()) == (Some(3), Some(1)), "{:?}", rows[4]);
 }
 
 #[test]
@@ -255,6 +268,14 @@ fn a_group_that_goes_on_has_the_seeds_and_settings_that_it_was_asked_for() {
     assert_eq!(asked(1, 2), serde_json::json!([1, 7, 2]), "the same settings: seeds come together");
     assert_eq!(asked(2, 3), serde_json::json!([1, 2, 3]), "7 was to have others");
 
+    for (other, why) in [
+        ("--env cartpole --agent dqn --seeds 3", "g holds seeds of ppo on cartpole: name another --run"),
+        ("--env cartpole --agent ppo --seeds 3,4 --set agent.lr=0.125", "g holds seeds with another agent.lr ("),
+    ] {
+        let (code, said) = refusal(at, &format!("{other} --frames 1 --run g --force"));
+        assert!(code == 2 && said.contains(why) && noted()["seeds"] == serde_json::json!([1, 2, 3]), "{said}");
+    }
+
     ask(&[1, 2, 3, 9]);
     let done = output(at, "resume g --frames 3000 --json");
     let said = String::from_utf8_lossy(&done.stderr);
@@ -269,6 +290,10 @@ fn a_group_that_goes_on_has_the_seeds_and_settings_that_it_was_asked_for() {
     std::fs::write(&settings, longer).unwrap(); // as if `--frames 4000` had been stopped before any of them went on
     let (reached, _) = group(&output(at, "resume g --quiet --json"));
     assert!(reached.len() == 4 && reached.iter().all(|run| run["frames"].as_u64() >= Some(4000)), "{reached:?}");
+    assert!(output(at, "resume g/s2 --frames 5000 --quiet").status.success());
+    let uneven = output(at, "resume g");
+    let (table, said) = (String::from_utf8(uneven.stdout).unwrap(), String::from_utf8(uneven.stderr).unwrap());
+    assert!(said.contains("different settings or lengths: no mean") && !table.contains("mean_return"), "{table}{said}");
     ask(&[1, 2, 3]); // as if other settings had been asked for before 9 began
     let again = output(at, "resume g --json");
     let said = String::from_utf8_lossy(&again.stderr);
@@ -284,11 +309,27 @@ fn a_group_that_goes_on_has_the_seeds_and_settings_that_it_was_asked_for() {
     let fewer = output(at, "resume g --frames 10 --quiet --json");
     assert_eq!((fewer.status.code(), group(&fewer).1.unwrap()["failed"].as_u64()), (Some(1), Some(4)));
     assert!(String::from_utf8_lossy(&fewer.stderr).contains("error: seed 9: --frames 10: this run has had "));
+    assert!(!std::fs::read_to_string(&settings).unwrap().contains("frames = 10\n"), "what is refused changes nothing");
     std::fs::write(&file, "{").unwrap();
     for command in ["resume g", &format!("{line} --frames 1 --seeds 12 --run g")] {
         let (code, said) = refusal(at, command);
         assert!(code == 1 && said.contains("g/group.json: damaged"), "{command}: {said}");
     }
+}
+
+#[test]
+fn what_force_replaces_is_no_run_of_the_group_any_more() {
+    let dir = tempfile::tempdir().unwrap();
+    let at = dir.path();
+    let line = "--env cartpole --agent ppo --seeds 1..3 --run g --threads 1 --quiet";
+    assert!(output(at, &format!("{line} --frames 1")).status.success());
+    let longer = format!("{line} --frames 1000000000 --force --set train.checkpoint_every=500 --set agent.gamma=0.875");
+    let mut child = rl_run(at, &longer).spawn().unwrap();
+    until(&mut child, || std::fs::read_to_string(at.join("g/s1/run.toml")).is_ok_and(|text| text.contains("0.875")));
+    until_a_checkpoint(&mut child, &at.join("g/s1"));
+    signal(&child, "INT");
+    assert_eq!(child.wait().unwrap().code(), Some(75));
+    assert_eq!(begun(&at.join("g")), ["s1"], "the old runs of 2 and 3 are gone, the new not begun");
 }
 
 #[test]

@@ -116,6 +116,16 @@ fn the_settings_of_a_pair_are_listed_as_a_preset_that_can_be_changed_and_trained
     assert!(output(at, trained).status.success());
     let settings = std::fs::read_to_string(at.join("r/run.toml")).unwrap();
     assert!(settings.contains("gamma = 0.97"), "{settings}");
+    for (line, said) in [
+        ("--env taxi --agent iqn", "agent `iqn` has no preset for `taxi` (it has presets for cartpole, "),
+        ("--env pendulum --agent dqn", "agent `dqn` cannot play `pendulum`: "),
+        ("--env cliffwalking-slippery", "no agent has a preset for `cliffwalking-slippery`"),
+    ] {
+        let done = output(at, &format!("list presets {line} --json"));
+        let told = String::from_utf8_lossy(&done.stderr);
+        assert!(done.status.success() && told.starts_with(said) && told.lines().count() == 1, "{line}: {told}");
+        assert_eq!(text(&done), "[]\n", "{line}");
+    }
     let all = json(at, "list settings --env cartpole --agent ppo --json");
     assert_eq!((all["agent"]["gamma"].as_f64(), all["env"].is_object()), (Some(0.98), true));
     assert!(json(at, "list settings --env taxi --json").get("agent").is_none());

@@ -68,6 +68,19 @@ fn a_trainer_ends_in_the_bits_of_the_program_and_each_goes_on_with_runs_of_the_o
 }
 
 #[test]
+fn a_run_that_failed_does_not_go_on_and_a_trainer_may_go_to_another_thread() {
+    fn sent<T: Send>(of: T) -> T {
+        of
+    }
+    let (dir, registry) = (tempfile::tempdir().unwrap(), registry());
+    let mut trainer = sent(Trainer::new(&registry, &config("cartpole", "ppo", &["agent.lr=1e30"])).unwrap());
+    while trainer.advance().is_ok() {}
+    for error in [trainer.advance().unwrap_err(), trainer.save(&dir.path().join("run")).unwrap_err()] {
+        assert!(error.to_string().starts_with("a round of this run failed"), "{error}");
+    }
+}
+
+#[test]
 fn what_a_trainer_refuses_names_the_mend_and_another_run_is_left_alone() {
     let (dir, registry) = (tempfile::tempdir().unwrap(), registry());
     let refused = |config: &TrainerConfig<'_>| format!("{:#}", Trainer::new(&registry, config).unwrap_err());

@@ -8,7 +8,7 @@ use std::path::Path;
 use std::process::{Child, Stdio};
 use std::time::Duration;
 
-use common::{in_terminal, json, names, rl_run, signal, until};
+use common::{in_terminal, json, names, output, rl_run, signal, until};
 
 /// Waits until the process has a handler for SIGINT: a signal before would end it.
 fn until_it_listens(child: &mut Child) {
@@ -103,8 +103,18 @@ fn a_terminal_shows_how_far_it_is_and_is_left_as_it_was() {
     let (_, last) = written.rsplit_once("\x1b[2K").expect("the bar is cleared");
     assert!(last.trim_start_matches('\r').starts_with("games.rec: 100000 games of cartpole"), "{last}");
 
-    let (written, code) = in_terminal(at, "verify games.rec --json", &[], || true);
-    assert!(code == 0 && !written.contains(" left"), "{written}");
+    for (line, result) in [
+        ("verify games.rec --json", r#""equal":true"#),
+        ("verify games.rec --quiet", "100000 games of cartpole"),
+        ("record --env cartpole --random --episodes 20000 --out more.rec --quiet", "more.rec: 20000 games of cartpole"),
+    ] {
+        let (written, code) = in_terminal(at, line, &[], || true);
+        assert!(code == 0 && written.contains(result) && !written.contains(" left"), "{line}: {written}");
+    }
+    for command in ["eval", "record", "publish", "export", "match", "verify"] {
+        let help = output(at, &format!("{command} --help")).stdout;
+        assert!(String::from_utf8(help).unwrap().contains("--quiet"), "{command}");
+    }
 }
 
 /// Learning takes minutes between two looks at whether someone asked to stop.

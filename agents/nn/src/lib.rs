@@ -99,5 +99,9 @@ pub use window::Window;
 /// Converts a candle error to [`rl_core::Error::Tensor`], for `.map_err(tensor)`.
 #[allow(clippy::needless_pass_by_value)] // for `map_err(tensor)`
 pub fn tensor(error: candle_core::Error) -> rl_core::Error {
-    rl_core::Error::Tensor(error.to_string())
+    // What candle captures where RUST_BACKTRACE is set would stand in the message.
+    match error {
+        candle_core::Error::WithBacktrace { inner, .. } => tensor(*inner),
+        error => rl_core::Error::Tensor(error.to_string()),
+    }
 }

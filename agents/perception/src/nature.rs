@@ -50,7 +50,9 @@ impl Nature {
     ) -> Result<Self> {
         let [height, width, channels] = spec.frame;
         if !padded && (height < SMALLEST || width < SMALLEST) {
-            bail!("frames of {height} × {width} are too small for the Nature network, which needs 36 × 36 unless it is padded");
+            bail!(
+                "frames of {height} × {width} are too small for the Nature network, which needs 36 × 36 unless it is padded"
+            );
         }
         let input = [height, width, channels * spec.stack];
         let (mut first, mut rest): (Vec<Link>, Vec<Link>) = (Vec::new(), Vec::new());

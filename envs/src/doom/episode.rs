@@ -13,6 +13,7 @@ const STEPS: usize = 16_000;
 pub(super) struct Episode {
     pub(super) seed: u64,
     /// Number of episodes that the present engine has begun, and for which it has drawn seeds.
+    #[serde(deserialize_with = "rl_core::counter")]
     pub(super) drawn: u32,
     /// Discrete actions, `[steps, players, discrete]`.
     discrete: Vec<u8>,
@@ -92,6 +93,17 @@ mod tests {
     use rl_core::{Bound, save_postcard};
 
     use super::*;
+
+    #[test]
+    fn a_number_of_episodes_that_no_engine_plays_is_refused() {
+        let spec = Spec { discrete: [3].into(), ..Spec::none() };
+        let loaded = |drawn| {
+            let mut bytes = Vec::new();
+            save_postcard(&Episode { drawn, ..Episode::new(&spec, 1) }, &mut bytes).unwrap();
+            Episode::load(&bytes, &spec, 1)
+        };
+        assert!(loaded(9).is_ok() && loaded(u32::MAX).is_err());
+    }
 
     #[test]
     fn one_that_was_saved_leaves_room_for_the_steps_that_follow() {

@@ -39,6 +39,7 @@ struct Run {
     rng: Rng,
     /// Seed of the present episode.
     seed: u64,
+    #[serde(deserialize_with = "rl_core::counter")]
     age: u32,
     over: bool,
 }
@@ -257,5 +258,22 @@ impl VecEnv for Matches {
         }
         seated.episodes[n] = episode;
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_age_that_no_match_reaches_is_refused() {
+        let loaded = |age| {
+            let run = Run { rng: Rng::new(1, Stream::Env(0)), seed: 0, age, over: false };
+            let mut bytes = Vec::new();
+            save_postcard(&run, &mut bytes).unwrap();
+            load_postcard::<Run>(FAMILY, &bytes).map(|run| run.age)
+        };
+        assert_eq!(loaded(i32::MAX as u32).unwrap(), i32::MAX as u32);
+        assert!(loaded(i32::MAX as u32 + 1).is_err() && loaded(u32::MAX).is_err());
     }
 }

@@ -254,6 +254,46 @@ fn what_is_no_match_is_refused() {
     }
 }
 
+#[test]
+fn a_command_that_does_not_fit_leaves_the_match_as_it_is() {
+    let _alone = alone();
+    let mut game = start("cig", 2, 1);
+    for command in ["x".repeat(128), "a\0b".to_owned()] {
+        assert!(matches!(game.command(0, &command), Err(Error::Command { .. })));
+        game.advance(4).unwrap();
+    }
+}
+
+#[test]
+fn the_dead_who_may_not_come_back_are_not_waited_for_without_end() {
+    let _alone = alone();
+    let mut config = config("cig", 1);
+    config.game_args = args("-host 1 -deathmatch +sv_norespawn 1");
+    let mut alone = Game::start(config.clone(), &support::package()).unwrap();
+    alone.command("kill").unwrap();
+    alone.act(&[], 8).unwrap();
+    assert!(alone.is_dead());
+    let error = alone.respawn().unwrap_err().to_string();
+    assert!(error.contains("game_args: a dead player has not come back"), "{error}");
+    drop(alone);
+    config.game_args = args("-deathmatch +sv_norespawn 1");
+    let mut game = Match::start(&config, 2, &support::package()).unwrap();
+    game.command(1, "kill").unwrap();
+    game.advance(8).unwrap();
+    assert!(game.players()[1].is_dead());
+    let error = game.respawn().unwrap_err().to_string();
+    assert!(error.contains("game_args: a dead player has not come back"), "{error}");
+}
+
+#[test]
+fn a_map_that_ends_before_its_match_has_begun_is_named() {
+    let _alone = alone();
+    let mut config = config("cig", 1);
+    config.game_args.extend(args("+timelimit 0.01"));
+    let error = Match::start(&config, 2, &support::package()).unwrap_err().to_string();
+    assert!(error.contains("map01 does not begin"), "{error}");
+}
+
 /// Names and directories that engines of this process still have.
 fn left() -> Vec<PathBuf> {
     engines::left(std::process::id())

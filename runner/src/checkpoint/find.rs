@@ -7,8 +7,8 @@ use anyhow::{Context as _, anyhow};
 
 use super::Checkpoint;
 use crate::manifest::Owner;
-use crate::output;
 use crate::usage::usage;
+use crate::{output, run_dir};
 
 /// A flag that names a checkpoint, for messages.
 #[derive(Clone, Copy, Debug)]
@@ -81,6 +81,10 @@ fn among(run: &Path, which: &str, flag: Flag, best: &[(u64, PathBuf)]) -> anyhow
     };
     let why = if which == "best" { "; the best are kept where a run evaluates itself: --eval-every" } else { "" };
     if which == "last" && all.is_empty() && best.is_empty() {
+        if run_dir::is_written(run) {
+            let run = run.display();
+            return Err(usage(format!("{run} is being trained, and has no checkpoint yet: wait for one")));
+        }
         let (run, word) = (run.display(), output::word(run));
         return Err(usage(format!("{run} has no checkpoint yet: `rl-run resume {word}` trains on to one")));
     }

@@ -17,6 +17,9 @@ use crate::stop::Stop;
 /// Time between two updates of what is shown.
 const BLINK: Duration = Duration::from_millis(200);
 
+/// How long the thread has to end: it looks up every 200 ms, and draws.
+const PATIENCE: Duration = Duration::from_secs(2);
+
 /// What training and the dashboard's thread share.
 pub(super) struct Shared {
     pub(super) scene: Mutex<Scene>,
@@ -113,7 +116,11 @@ impl Board {
     pub(crate) fn finish(&mut self) {
         self.shared.over.store(true, Ordering::Relaxed);
         let Some(thread) = self.thread.take() else { return };
-        let _ = thread.join();
+        // A terminal that goes away at the wrong moment may hold the thread for ever; the run's checkpoint comes after this.
+        let end = Instant::now() + PATIENCE;
+        while !thread.is_finished() && Instant::now() < end {
+            std::thread::sleep(Duration::from_millis(1));
+        }
         super::restore();
         self.shared.scene().notes.iter().for_each(output::note);
     }

@@ -14,6 +14,8 @@ use ratatui::crossterm::event::{self, Event, KeyCode, KeyEvent, KeyEventKind, Ke
 use ratatui::crossterm::execute;
 use ratatui::crossterm::terminal::{EnterAlternateScreen, LeaveAlternateScreen, disable_raw_mode, enable_raw_mode};
 use rl_core::is_catching;
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::io::Errno;
 use signal_hook::consts::SIGINT;
 use signal_hook::low_level::raise;
 
@@ -77,16 +79,14 @@ impl Screen {
         self.look.stopping = self.stop.asked();
         let (shared, look) = (&self.shared, &mut self.look);
         self.terminal.draw(|frame| paint(frame, &shared.scene(), look))?;
-        if event::poll(BLINK)? {
-            loop {
+        if is_readable(BLINK)? {
+            while event::poll(Duration::ZERO)? {
                 if let Event::Key(key) = event::read()?
                     && key.kind != KeyEventKind::Release
                 {
                     self.press(key);
                 }
-                if !event::poll(Duration::ZERO)? {
-                    break;
-                }
+                is_readable(Duration::ZERO)?; // is the terminal still there?
             }
         }
         Ok(())
@@ -106,6 +106,25 @@ impl Screen {
             self.look.press(key.code);
         }
     }
+}
+
+/// Waits for keys, up to `time`, and returns whether some are to be read.
+///
+/// # Errors
+/// If the terminal is gone: crossterm, whose wait this takes the place of, would read its end again and again.
+fn is_readable(time: Duration) -> io::Result<bool> {
+    let keyboard = stdin();
+    let mut watched = [PollFd::new(&keyboard, PollFlags::IN)];
+    let time = Timespec { tv_sec: time.as_secs() as _, tv_nsec: time.subsec_nanos() as _ };
+    match poll(&mut watched, Some(&time)) {
+        Ok(_) | Err(Errno::INTR) => {}
+        Err(e) => return Err(e.into()),
+    }
+    let found = watched[0].revents();
+    if found.intersects(PollFlags::HUP | PollFlags::ERR | PollFlags::NVAL) {
+        return Err(io::ErrorKind::BrokenPipe.into());
+    }
+    Ok(found.contains(PollFlags::IN))
 }
 
 /// Installs a panic hook that gives the terminal back before a panic is printed, unless the panic is being caught.

@@ -1,19 +1,20 @@
 //! `rl-run eval` of a directory of runs, as `--seeds` makes: scores each run, then all together.
 
-use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use serde::Serialize;
+use toml::Table;
 
 use super::{EvalArgs, judge};
-use crate::group::Roster;
+use crate::group::{self, Roster};
+use crate::likeness::{difference, learning};
 use crate::run_dir::{self, About};
 use crate::score::{Report, give};
 use crate::tables::Tables;
 use crate::trained::recorded;
-use crate::usage::{counted, usage};
-use crate::waiting::Waiting;
+use crate::usage::{counted, is_usage, usage};
+use crate::waiting::{Stopped, Waiting};
 use crate::{interval, output};
 
 /// What `--json` prints of one run.
@@ -35,6 +36,8 @@ struct Total {
     unfinished: usize,
     /// Seeds of the group that have no run.
     not_begun: usize,
+    /// Runs that could not be evaluated.
+    failed: usize,
     /// Mean over the runs of their mean returns.
     mean: f64,
     /// Ends, `low` and `high`, of the 95 % bootstrap interval of `mean` over runs; of two runs the lower and the higher
@@ -47,7 +50,8 @@ struct Total {
 /// Evaluates one run after the other and prints each score as its games end, then the total.
 ///
 /// # Errors
-/// If the runs have different settings or two have one seed, or one cannot be evaluated; the message names it.
+/// If the runs have different settings or two have one seed, or what is asked for cannot be had of one; the message
+/// names it. A run that is damaged is reported, and left out of the total.
 pub(super) fn run(
     args: &EvalArgs,
     dir: &Path,
@@ -55,18 +59,38 @@ pub(super) fn run(
     tables: &Tables,
     waiting: &Waiting,
 ) -> anyhow::Result<ExitCode> {
-    let seeds = seeds(dir, runs)?;
+    let (mut known, mut failed) = (Vec::new(), 0);
+    let mut fail = |run: &Path, why: &anyhow::Error| {
+        run_dir::failed(run, why, args.json);
+        failed += 1;
+    };
+    for run in runs {
+        match Known::read(run, tables).map_err(|error| named(error, run)) {
+            Ok(run) => known.push(run),
+            Err(why) if is_usage(&why) => return Err(why),
+            Err(why) => fail(run, &why),
+        }
+    }
+    check(dir, &known)?;
     if args.picture.is_some() {
         let first = output::word(&runs[0]);
         let why = format!("--picture is of one run, and {} holds several: rl-run eval {first} …", dir.display());
         return Err(usage(why));
     }
-    let not_begun =
-        Roster::read(dir)?.map_or(0, |roster| roster.seeds.iter().filter(|seed| !seeds.contains(seed)).count());
-    let planned = recorded(&runs[0], tables)?.1.train()?.frames;
+    let begun = |seed| runs.contains(&group::below(dir, seed)) || known.iter().any(|run| run.about.seed == seed);
+    let not_begun = Roster::read(dir)?.map_or(0, |roster| roster.seeds.iter().filter(|&&seed| !begun(seed)).count());
+    let planned = known.first().map_or(0, |run| run.frames);
     let mut reports: Vec<Report> = Vec::new();
-    for (run, &training_seed) in runs.iter().zip(&seeds) {
-        let report = judge(args, run, tables, waiting).map_err(|error| named(error, run))?;
+    for &Known { run, ref about, .. } in &known {
+        let training_seed = about.seed;
+        let report = match judge(args, run, tables, waiting).map_err(|error| named(error, run)) {
+            Ok(report) => report,
+            Err(why) if is_usage(&why) || why.is::<Stopped>() => return Err(why),
+            Err(why) => {
+                fail(run, &why);
+                continue;
+            }
+        };
         waiting.go_on()?;
         if args.json {
             output::line(serde_json::to_string(&Row { run, training_seed, report: &report })?);
@@ -78,7 +102,10 @@ pub(super) fn run(
         }
         reports.push(report);
     }
-    let total = Total { not_begun, ..total(&reports, planned) };
+    if reports.is_empty() {
+        return Ok(ExitCode::FAILURE);
+    }
+    let total = Total { not_begun, failed, ..total(&reports, planned) };
     if args.asked.checkpoint == "last" && total.unfinished + not_begun > 0 {
         let (some, dir) = (counted(total.unfinished, "run"), output::word(dir));
         output::note(format!(
@@ -86,7 +113,7 @@ pub(super) fn run(
         ));
     }
     output::line(if args.json { serde_json::to_string(&total)? } else { said(&total) });
-    Ok(ExitCode::SUCCESS)
+    Ok(if failed > 0 { ExitCode::FAILURE } else { ExitCode::SUCCESS })
 }
 
 /// Adds the name of the run to an error that does not have it.
@@ -95,35 +122,49 @@ fn named(error: anyhow::Error, run: &Path) -> anyhow::Error {
     if format!("{error:#}").contains(&name) { error } else { error.context(name) }
 }
 
-/// Reads the seed that each run was trained with.
+/// A run of the directory, and what it was trained with.
+struct Known<'a> {
+    run: &'a Path,
+    about: About,
+    /// Frames that it is to have.
+    frames: u64,
+    /// Settings, by [`learning`].
+    settings: Table,
+}
+
+impl<'a> Known<'a> {
+    fn read(run: &'a Path, tables: &Tables) -> anyhow::Result<Self> {
+        let (about, resolved) = recorded(run, tables)?;
+        let (frames, settings) = (resolved.train()?.frames, learning(&resolved.tables));
+        Ok(Self { run, about, frames, settings })
+    }
+}
+
+/// Checks that runs are seeds of one experiment.
 ///
 /// # Errors
-/// If runs differ in more than their seeds, or two have the same seed: their mean would mean nothing.
-fn seeds(dir: &Path, runs: &[PathBuf]) -> anyhow::Result<Vec<u64>> {
-    let read = |run: &PathBuf| {
-        let about = run_dir::about(run)?;
-        let settings = fs::read_to_string(run_dir::settings(run, &about)?.0)?; // what it is evaluated by
-        anyhow::Ok((about, settings))
+/// If they differ in more than their seeds, or two have the same seed: their mean would mean nothing.
+fn check(dir: &Path, runs: &[Known<'_>]) -> anyhow::Result<()> {
+    let refuse = |what: &str, one: &Known<'_>, other: &Known<'_>| {
+        let (dir, one, other) = (dir.display(), one.run.display(), other.run.display());
+        Err(usage(format!("{dir} holds runs {what}, {one} and {other}: name one")))
     };
-    let all = runs.iter().map(read).collect::<anyhow::Result<Vec<_>>>()?;
-    let refuse = |what: &str, [one, other]: [usize; 2]| {
-        let [one, other] = [one, other].map(|at| runs[at].display());
-        Err(usage(format!("{} holds runs of {what}, {one} and {other}: name one", dir.display())))
-    };
-    let id = |at: usize| {
-        let (About { env, agent, demonstrations, .. }, settings) = &all[at];
-        (env, agent, demonstrations, settings)
-    };
-    if let Some(other) = (1..all.len()).find(|&at| id(at) != id(0)) {
-        return refuse("different settings", [0, other]);
-    }
-    let seeds: Vec<u64> = all.iter().map(|(about, _)| about.seed).collect();
-    for (at, seed) in seeds.iter().enumerate() {
-        if let Some(one) = seeds[..at].iter().position(|before| before == seed) {
-            return refuse("one seed", [one, at]);
+    for (at, other) in runs.iter().enumerate() {
+        let (one, id) = (&runs[0], |run: &Known<'_>| format!("{} on {}", run.about.agent, run.about.env));
+        if id(one) != id(other) {
+            return refuse(&format!("of {} and of {}", id(one), id(other)), one, other);
+        }
+        if let Some(key) = difference(&one.settings, &other.settings) {
+            return refuse(&format!("that differ in {key}"), one, other);
+        }
+        if one.about.demonstrations != other.about.demonstrations {
+            return refuse("that were shown other recordings", one, other);
+        }
+        if let Some(twin) = runs[..at].iter().find(|run| run.about.seed == other.about.seed) {
+            return refuse("of one seed", twin, other);
         }
     }
-    Ok(seeds)
+    Ok(())
 }
 
 fn total(reports: &[Report], planned: u64) -> Total {
@@ -132,7 +173,7 @@ fn total(reports: &[Report], planned: u64) -> Total {
     let [mean, low, high] = interval::mean(&means);
     let human_normalised = of(|report| report.human_normalised).map(|scores| interval::mean(&scores)[0]);
     let unfinished = reports.iter().filter(|report| report.checkpoint < planned).count();
-    Total { runs: reports.len(), unfinished, not_begun: 0, mean, low, high, human_normalised }
+    Total { runs: reports.len(), unfinished, not_begun: 0, failed: 0, mean, low, high, human_normalised }
 }
 
 /// Lines above the rows: what all rows have in common, and names of the columns.
@@ -157,11 +198,12 @@ fn line([seed, checkpoint, games, mean, median]: [String; 5], run: &str) -> Stri
 }
 
 fn said(total: &Total) -> String {
-    let Total { runs, mean, low, high, human_normalised, .. } = total;
+    let Total { runs, failed, mean, low, high, human_normalised, .. } = total;
     let spread = match runs {
         1 => String::new(),
         _ => format!(", {} {low:.3} to {high:.3}", interval::name(*runs)),
     };
     let human = human_normalised.map(|score| format!(", human-normalised {score:.4}")).unwrap_or_default();
-    format!("over {}: mean {mean:.3}{spread}{human}", counted(*runs, "run"))
+    let failed = if *failed > 0 { format!(" ({failed} failed)") } else { String::new() };
+    format!("over {}{failed}: mean {mean:.3}{spread}{human}", counted(*runs, "run"))
 }

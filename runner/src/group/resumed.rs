@@ -6,8 +6,10 @@ use std::process::ExitCode;
 use super::roster::{Roster, has_begun};
 use super::{Crew, at_once, below};
 use crate::learner::device;
+use crate::likeness::but_for_length;
 use crate::needs::Runs;
 use crate::order::{Order, Place, fresh};
+use crate::preset::Resolved;
 use crate::resume::{Going, ResumeArgs, Shown, go_on, set_frames};
 use crate::stop::Stop;
 use crate::tables::Tables;
@@ -50,17 +52,20 @@ pub(crate) fn resume(args: &ResumeArgs, roster: &Roster, tables: &Tables, stop: 
     if idle > 0 && !args.verbosity.quiet {
         order.told().iter().for_each(output::note);
     }
-    if args.frames.is_some() {
+    // Where a run has had more already, that is refused, and seeds that are not begun keep the length they had.
+    if args.frames.is_some_and(|frames| seeds.iter().all(|&seed| had(dir, seed) <= frames)) {
         roster.lengthen(dir, &order)?;
     }
     let asked: Vec<Option<u64>> = seeds.iter().map(|&seed| asked(dir, seed, &order, args.frames, tables)).collect();
     let frames: Vec<(u64, u64)> =
         seeds.iter().zip(&asked).map(|(&seed, &asked)| frames(dir, seed, &order, asked, tables)).collect();
+    let equally_long = frames.iter().all(|(_, total)| *total == frames[0].1);
     let crew = Crew {
         seeds,
         frames: &frames,
         at_once,
         threads: share.threads,
+        alike: equally_long && seeds.iter().all(|&seed| is_alike(&below(dir, seed), &order, tables)),
         dir: Some(dir),
         stop: &share.stop,
         verbosity: args.verbosity,
@@ -90,11 +95,25 @@ fn asked(dir: &Path, seed: u64, order: &Order, asked: Option<u64>, tables: &Tabl
     })
 }
 
+/// Whether a run is one of the group's experiment, whatever its length. One that has not begun or cannot be read is: it
+/// is in no mean, or becomes one.
+fn is_alike(run: &Path, order: &Order, tables: &Tables) -> bool {
+    recorded(run, tables).map_or(true, |(_, of)| {
+        let id = |of: &Resolved| (of.env_name.clone(), of.agent.map(|agent| agent.id), but_for_length(&of.tables));
+        id(&of) == id(&order.resolved)
+    })
+}
+
 /// Emulator frames that a run has already, and that it is to have in all. Errors are left for when the run goes on.
 fn frames(dir: &Path, seed: u64, order: &Order, asked: Option<u64>, tables: &Tables) -> (u64, u64) {
     let run = below(dir, seed);
     let planned = || recorded(&run, tables).and_then(|(_, resolved)| resolved.train()).map(|train| train.frames);
     let total = asked.or_else(|| planned().ok()).unwrap_or(order.train.frames);
-    let done = checkpoint::list(&run.join("checkpoints")).ok().and_then(|all| all.last().map(|(frames, _)| *frames));
-    (done.unwrap_or(0).min(total), total)
+    (had(dir, seed).min(total), total)
+}
+
+/// Emulator frames of the newest checkpoint of a run; 0 if there is none.
+fn had(dir: &Path, seed: u64) -> u64 {
+    let all = checkpoint::list(&below(dir, seed).join("checkpoints")).unwrap_or_default();
+    all.last().map_or(0, |(frames, _)| *frames)
 }

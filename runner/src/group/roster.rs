@@ -8,12 +8,15 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
 use serde::{Deserialize, Serialize};
+use toml::Table;
 
 use super::below;
+use crate::likeness::{but_for_length, difference};
 use crate::order::Order;
 use crate::preset::{self, Ask, Resolved};
 use crate::tables::Tables;
 use crate::tape::Which;
+use crate::usage::usage;
 use crate::{file, output, run_dir};
 
 /// `group.json`: what a group was asked for. Its settings are in `group.toml`.
@@ -39,7 +42,8 @@ impl Roster {
     /// settings, device and recordings were the same or their runs have begun; others are reported and left out.
     ///
     /// # Errors
-    /// If what is there cannot be read, or a file cannot be written.
+    /// If seeds that are not asked for again are of another experiment, what is there cannot be read, or a file cannot
+    /// be written.
     pub(crate) fn write(dir: &Path, order: &Order, seeds: &[u64]) -> anyhow::Result<()> {
         fs::create_dir_all(dir).with_context(|| dir.display().to_string())?;
         // Of two commands that name seeds at once neither is to lose those of the other.
@@ -47,6 +51,9 @@ impl Roster {
         let (settings, text) = (settings(dir), order.resolved.text());
         let mut all = match Self::read(dir)? {
             Some(before) => {
+                if before.seeds.iter().any(|seed| !seeds.contains(seed)) {
+                    before.is_alike(dir, order)?;
+                }
                 let same = fs::read_to_string(&settings).is_ok_and(|before| before == text)
                     && (&before.device, before.record, before.record_outputs)
                         == (&order.on, order.record, order.outputs);
@@ -77,6 +84,28 @@ impl Roster {
         file::write(&settings, text.as_bytes())?;
         let json = format!("{}\n", serde_json::to_string_pretty(&roster)?);
         file::write(&list(dir), json.as_bytes())
+    }
+
+    /// Checks that a seed of `order` would be one more of the group in `dir`: of the same agent in the same environment,
+    /// with the same settings but for the length of the run and what it keeps.
+    ///
+    /// # Errors
+    /// If it would not; the message names the first difference.
+    fn is_alike(&self, dir: &Path, order: &Order) -> anyhow::Result<()> {
+        let pair = |agent: &str, env: &str| format!("{agent} on {env}");
+        let agent = order.resolved.agent.map_or("", |agent| agent.id);
+        let (there, asked) = (pair(&self.agent, &self.env), pair(agent, &order.resolved.env_name));
+        let file = settings(dir);
+        let differs = if there == asked {
+            let name = file.display().to_string();
+            let before: Table = preset::parse(&fs::read_to_string(&file).with_context(|| name.clone())?, &name)?;
+            difference(&but_for_length(&before), &but_for_length(&order.resolved.tables))
+                .map(|key| format!("with another {key}"))
+        } else {
+            Some(format!("of {there}"))
+        };
+        let Some(differs) = differs else { return Ok(()) };
+        Err(usage(format!("{} holds seeds {differs}: name another --run for these", dir.display())))
     }
 
     /// Writes to the settings of the group in `dir` that its runs have as many frames as those of `order`.

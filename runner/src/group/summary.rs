@@ -40,10 +40,11 @@ struct Scores {
 }
 
 /// Prints what the runs reached and how to resume those that did not reach their end, and returns the exit code. `dir`
-/// is the directory of the group, if `--run` named one.
+/// is the directory of the group, if `--run` named one. Runs that are not `alike` have no mean.
 pub(super) fn conclude(
     outcomes: &[Option<anyhow::Result<Outcome>>],
     seeds: &[u64],
+    alike: bool,
     dir: Option<&Path>,
     verbosity: Verbosity,
 ) -> ExitCode {
@@ -51,7 +52,7 @@ pub(super) fn conclude(
     let (stopped, whole): (Vec<&Outcome>, Vec<&Outcome>) = ended.iter().copied().partition(|outcome| outcome.stopped);
     let idle: Vec<u64> = seeds.iter().zip(outcomes).filter(|(_, o)| o.is_none()).map(|(&seed, _)| seed).collect();
     let failed = outcomes.iter().flatten().filter(|outcome| outcome.is_err()).count();
-    let scores = scores(&whole);
+    let scores = if alike { scores(&whole) } else { None };
     if verbosity.json {
         let (seeds, stopped, not_begun) = (whole.len(), stopped.len(), idle.len());
         let summary = Summary { seeds, stopped, failed, not_begun, scores };
@@ -60,6 +61,9 @@ pub(super) fn conclude(
         table(&ended, scores.as_ref()).iter().for_each(output::line);
     }
     if !verbosity.quiet {
+        if !alike {
+            output::note("the runs are of different settings or lengths: no mean over them");
+        }
         go_on(&stopped, &idle, dir).iter().for_each(output::note);
     }
     match failed > 0 {
@@ -116,7 +120,8 @@ fn table(ended: &[&Outcome], scores: Option<&Scores>) -> Vec<String> {
     }
     if let Some(Scores { seeds, score, mean, low, high }) = scores {
         let spread = interval::name(*seeds);
-        lines.push(format!("{score} over {seeds} seeds: mean {mean:.3}, {spread} {low:.3} to {high:.3}"));
+        let spread = if *seeds > 1 { format!(", {spread} {low:.3} to {high:.3}") } else { String::new() };
+        lines.push(format!("{score} over {}: mean {mean:.3}{spread}", counted(*seeds, "seed")));
     }
     lines
 }

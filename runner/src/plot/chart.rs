@@ -75,8 +75,8 @@ pub(crate) struct Chart {
 }
 
 impl Chart {
-    /// Makes a chart of the curves of `runs`, and of `files` with dashed lines. A reference far from all curves is
-    /// named but not drawn: it would press them flat.
+    /// Makes a chart of curves of one environment, those of `files` with dashed lines. A reference far from all curves
+    /// is named but not drawn: it would press them flat.
     pub(crate) fn new(axes: [&str; 2], runs: &[Group], files: &[Group], references: &[Reference]) -> Self {
         let groups: Vec<&Group> = runs.iter().chain(files).collect();
         let all = |of: fn(&Group) -> &Vec<f64>| groups.iter().flat_map(move |&group| of(group)).copied();
@@ -89,13 +89,8 @@ impl Chart {
         let range = shown.iter().fold((bottom, top), |(low, high), r| (low.min(r.at), high.max(r.at)));
         let mut scale = Scale { x: steps(0.0, right.max(1e-9)), y: steps(range.0, range.1) };
         scale.x.end(right);
-        let mut envs: Vec<&str> = Vec::new();
-        groups.iter().for_each(|group| {
-            if !envs.contains(&&*group.env) {
-                envs.push(&group.env);
-            }
-        });
-        let mut chart = Self { title: envs.join(", "), marks: Vec::new(), size: (ACROSS, FRAME.3 + FOOT) };
+        let title = groups.first().map(|group| group.env.clone()).unwrap_or_default();
+        let mut chart = Self { title, marks: Vec::new(), size: (ACROSS, FRAME.3 + FOOT) };
         chart.axes(&scale, axes);
         chart.references(&scale, &shown);
         for (group, paint) in groups.iter().zip(colours()) {
@@ -121,6 +116,18 @@ impl Chart {
         chart.text((FRAME.0 - 48.0, HEAD), chart.title.clone(), Anchor::Start, true, Paint::Ink);
         chart.legend(names, runs.len());
         chart
+    }
+
+    /// Puts charts below one another, as panels of one.
+    pub(crate) fn stacked(panels: Vec<Self>) -> Self {
+        let titles: Vec<&str> = panels.iter().map(|panel| &*panel.title).collect();
+        let mut all = Self { title: titles.join(", "), marks: Vec::new(), size: (ACROSS, 0.0) };
+        for mut panel in panels {
+            panel.lower(all.size.1);
+            all.size.1 = panel.size.1;
+            all.marks.append(&mut panel.marks);
+        }
+        all
     }
 
     fn axes(&mut self, scale: &Scale, [x, y]: [&str; 2]) {
@@ -150,7 +157,7 @@ impl Chart {
         }
     }
 
-    /// Moves all marks down by `by`, to make room for more rows of names.
+    /// Moves all marks down by `by`, to make room above them.
     fn lower(&mut self, by: f64) {
         self.size.1 += by;
         for mark in &mut self.marks {
@@ -277,6 +284,24 @@ mod tests {
         let group = |_| Group::called(&"x".repeat(60));
         let of = |count: usize| Chart::new(["frames", "return"], &(0..count).map(group).collect::<Vec<_>>(), &[], &[]);
         assert_eq!([of(2).size, of(5).size], [(800.0, 450.0), (800.0, 450.0 + 3.0 * ROW)]);
+    }
+
+    #[test]
+    fn panels_lie_below_one_another() {
+        let panel = |env: &str| {
+            let group = Group { env: env.to_owned(), ..Group::called("ppo") };
+            Chart::new(["frames", "return"], &[group], &[], &[])
+        };
+        let all = Chart::stacked(vec![panel("cartpole"), panel("taxi")]);
+        assert_eq!((all.title.as_str(), all.size), ("cartpole, taxi", (800.0, 900.0)));
+        let heights = |env: &str| -> Vec<f64> {
+            let of = |mark: &Mark| match mark {
+                Mark::Text { at, text, .. } if text == env => Some(at.1),
+                _ => None,
+            };
+            all.marks.iter().filter_map(of).collect()
+        };
+        assert_eq!([heights("cartpole"), heights("taxi")], [vec![HEAD], vec![450.0 + HEAD]]);
     }
 
     #[test]

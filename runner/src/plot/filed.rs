@@ -7,7 +7,9 @@ use std::path::Path;
 
 use anyhow::bail;
 
-use super::curves::{Axis, Group, at};
+use super::curves::{Axis, Group};
+use super::legend::grouped;
+use super::points::at;
 use crate::usage::usage;
 
 /// Reads the curves of the file `path`, cut at the end of the longest of `runs`, if there are any.
@@ -59,7 +61,7 @@ fn until(group: Group, end: f64) -> Result<Group, String> {
         return Ok(group);
     }
     if kept == 0 {
-        let [begin, end] = [x[0], end].map(|x| (x * 10.0).round() / 10.0);
+        let [begin, end] = [x[0], end].map(grouped);
         return Err(format!("`{name}` begins at {begin} {}, where all runs have ended (at {end})", group.along));
     }
     let cut = |values: &[f64]| -> Vec<f64> {
@@ -99,6 +101,13 @@ mod tests {
         assert_eq!(until(all.clone(), 5.0), Ok(curve(&[1.0, 3.0, 5.0], &[10.0, 30.0, 40.0])));
         assert_eq!(until(all.clone(), 7.0), Ok(all.clone()));
         assert_eq!(until(all, 0.5), Err("`c` begins at 1 frames, where all runs have ended (at 0.5)".to_owned()));
+    }
+
+    #[test]
+    fn short_times_are_told_apart() {
+        let late = Group { along: "minutes".to_owned(), ..curve(&[0.036, 0.05], &[1.0, 1.0]) };
+        let told = until(late, 0.028).unwrap_err();
+        assert_eq!(told, "`c` begins at 0.036 minutes, where all runs have ended (at 0.028)");
     }
 
     #[test]

@@ -73,10 +73,16 @@ fn short(name: &str) -> String {
     format!("{head}...{tail}")
 }
 
-/// Writes a score with commas between thousands and at most one decimal.
+/// Writes a number with one decimal, or below 1 with as many as its first two digits need: 258.5, 0.028.
+pub(crate) fn brief(value: f64) -> String {
+    let decimals = if value == 0.0 { 1 } else { (1.0 - value.abs().log10().floor()).clamp(1.0, 9.0) as usize };
+    format!("{value:.decimals$}")
+}
+
+/// As [`brief`], with commas between thousands and no zeros at the end.
 pub(super) fn grouped(value: f64) -> String {
-    let text = format!("{value:.1}");
-    let text = text.strip_suffix(".0").unwrap_or(&text);
+    let text = brief(value);
+    let text = text.trim_end_matches('0').trim_end_matches('.');
     let (sign, digits) = text.strip_prefix('-').map_or(("", text), |digits| ("-", digits));
     let (whole, rest) = digits.split_at(digits.find('.').unwrap_or(digits.len()));
     let mut parts = Vec::new();
@@ -114,5 +120,11 @@ mod tests {
     #[test]
     fn thousands_stand_apart() {
         assert_eq!([grouped(22_736.3), grouped(258.5), grouped(-1_234_567.0)], ["22,736.3", "258.5", "-1,234,567"]);
+    }
+
+    #[test]
+    fn small_numbers_have_two_digits() {
+        assert_eq!([0.0, 0.028_33, -0.74, 0.5, 120.0].map(brief), ["0.0", "0.028", "-0.74", "0.50", "120.0"]);
+        assert_eq!([0.0, 0.028_33, 0.5, 120.0].map(grouped), ["0", "0.028", "0.5", "120"]);
     }
 }

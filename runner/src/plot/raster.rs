@@ -1,5 +1,7 @@
 //! Draws a chart as pixels, at twice its size, with a font that is part of the program.
 
+use std::collections::BTreeSet;
+
 use embedded_graphics::mono_font::MonoTextStyle;
 use embedded_graphics::mono_font::iso_8859_1::FONT_10X20;
 use embedded_graphics::pixelcolor::Rgb888;
@@ -14,6 +16,18 @@ use super::chart::{Anchor, Chart, Mark, Paint};
 const SCALE: f64 = 2.0;
 /// Opacity of a band.
 const BAND: f64 = 0.18;
+
+/// Letters of a chart that the font lacks, each once: `?` is drawn in their place.
+pub(super) fn lacking(chart: &Chart) -> String {
+    let place = |letter: char| FONT_10X20.glyph_mapping.index(letter);
+    let known = |letter: char| letter == '?' || place(letter) != place('?');
+    let mut letters = BTreeSet::new();
+    for mark in &chart.marks {
+        let Mark::Text { text, .. } = mark else { continue };
+        letters.extend(text.chars().filter(|&letter| !known(letter) && !letter.is_control()));
+    }
+    letters.into_iter().collect()
+}
 
 /// Draws a chart on white.
 pub(super) fn picture(chart: &Chart) -> Canvas {
@@ -123,6 +137,18 @@ fn band(canvas: &mut Canvas, points: &[(f64, f64, f64)], by: f64, colour: Rgb888
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn letters_that_the_font_lacks_are_known() {
+        let lacking = |text: &str| {
+            let at = (0.0, 0.0);
+            let text = text.to_owned();
+            let mark = Mark::Text { at, text, anchor: Anchor::Start, large: false, paint: Paint::Ink };
+            lacking(&Chart { title: String::new(), marks: vec![mark], size: (1.0, 1.0) })
+        };
+        assert_eq!(lacking("dqn (¿größer?), 3 seeds"), "");
+        assert_eq!(lacking("dqn (日本日\n)"), "日本");
+    }
 
     #[test]
     fn dashes_go_on_around_a_bend() {

@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 
+use crate::plot::legend::brief;
 use crate::plot::svg::{STYLE, escaped};
 
 /// The contents of a report.
@@ -113,9 +114,9 @@ impl Row {
         };
         let (name, env) = (escaped(&self.name), escaped(&self.env));
         let (trained, evaluated) = (score(self.trained), score(self.evaluated));
-        let Self { frames, minutes, .. } = self;
+        let (frames, minutes) = (self.frames, brief(self.minutes));
         format!(
-            "<tr><td>{name}</td><td>{env}</td><td>{frames:.0}</td><td>{minutes:.1}</td><td>{trained}</td>\
+            "<tr><td>{name}</td><td>{env}</td><td>{frames:.0}</td><td>{minutes}</td><td>{trained}</td>\
              <td>{evaluated}</td></tr>\n"
         )
     }
@@ -138,6 +139,13 @@ fn base64(bytes: &[u8]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_short_run_has_minutes_too() {
+        let [name, env] = ["dqn", "cartpole"].map(str::to_owned);
+        let row = Row { name, env, frames: 2_001.0, minutes: 0.028_3, trained: None, evaluated: None };
+        assert!(row.html().contains("<td>2001</td><td>0.028</td>"), "{}", row.html());
+    }
 
     #[test]
     fn base64_is_that_of_the_standard() {

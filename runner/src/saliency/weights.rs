@@ -37,10 +37,18 @@ impl Weights {
     /// # Errors
     /// If the run is of another environment, has no checkpoint, or its agent has no outputs.
     pub(crate) fn load(run: &Path, manifest: &Manifest, spec: &Spec, tables: &Tables) -> anyhow::Result<Self> {
+        Ok(Self::find(run, manifest, spec, tables)?.0)
+    }
+
+    /// Loads weights as [`load`](Self::load) does, and returns whether they are those that played.
+    ///
+    /// # Errors
+    /// As [`load`](Self::load).
+    pub(crate) fn find(run: &Path, manifest: &Manifest, spec: &Spec, tables: &Tables) -> anyhow::Result<(Self, bool)> {
         let (about, resolved) = recorded(run, tables)?;
         if about.env != manifest.env {
             let (run, theirs, ours) = (run.display(), &about.env, &manifest.env);
-            bail!(usage(format!("--run {run}: is a run of {theirs}, and the recording is of {ours}")));
+            bail!(usage(format!("{run} is a run of {theirs}, and the recording is of {ours}")));
         }
         let mut learner = build(&resolved, spec, about.seed, &Device::Cpu)?;
         let owner = owner(&resolved, &resolved.train()?);
@@ -64,6 +72,6 @@ impl Weights {
             (false, false) => "not those that played",
         };
         let saliency = Saliency::new(learner.policy(0..1)?, spec, learner.plan().extra)?;
-        Ok(Self { saliency, about: format!("weights after {} frames, {which}", found.frames()) })
+        Ok((Self { saliency, about: format!("weights after {} frames, {which}", found.frames()) }, those))
     }
 }

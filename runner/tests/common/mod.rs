@@ -58,17 +58,7 @@ pub(crate) fn until_a_checkpoint(child: &mut Child, run: &Path) {
 /// Runs `rl-run LINE` in a pseudo-terminal of 100 by 30, which `script` (util-linux) makes, presses `keys` once `ready` says so, a
 /// second between one of them and the next, and returns what was written there and the exit code.
 pub(crate) fn in_terminal(at: &Path, line: &str, keys: &[&[u8]], ready: impl Fn() -> bool) -> (String, i32) {
-    let program = env!("CARGO_BIN_EXE_rl-run");
-    let command = format!("stty cols 100 rows 30; exec '{program}' {line}");
-    let mut child = Command::new("script")
-        .args(["--quiet", "--return", "--flush", "--command", &command, "typescript"])
-        .current_dir(at)
-        .env("SHELL", "/bin/sh")
-        .env("TERM", "xterm-256color")
-        .stdin(Stdio::piped())
-        .stdout(Stdio::null())
-        .spawn()
-        .expect("script of util-linux is there");
+    let mut child = terminal(at, line);
     let mut stdin = child.stdin.take().unwrap();
     while !ready() && child.try_wait().unwrap().is_none() {
         std::thread::sleep(Duration::from_millis(20));
@@ -82,6 +72,22 @@ pub(crate) fn in_terminal(at: &Path, line: &str, keys: &[&[u8]], ready: impl Fn(
     drop(stdin);
     let written = std::fs::read(at.join("typescript")).unwrap();
     (String::from_utf8_lossy(&written).into_owned(), status.code().unwrap())
+}
+
+/// Begins `rl-run LINE` in a pseudo-terminal of 100 by 30, which is gone when the returned `script` is killed. The
+/// process writes its number to the file `pid`.
+pub(crate) fn terminal(at: &Path, line: &str) -> Child {
+    let program = env!("CARGO_BIN_EXE_rl-run");
+    let command = format!("stty cols 100 rows 30; echo $$ > pid; exec '{program}' {line}");
+    Command::new("script")
+        .args(["--quiet", "--return", "--flush", "--command", &command, "typescript"])
+        .current_dir(at)
+        .env("SHELL", "/bin/sh")
+        .env("TERM", "xterm-256color")
+        .stdin(Stdio::piped())
+        .stdout(Stdio::null())
+        .spawn()
+        .expect("script of util-linux is there")
 }
 
 /// Names in a directory, sorted.

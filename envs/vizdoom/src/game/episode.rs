@@ -13,6 +13,8 @@ use crate::{Button, Error, MapName, Result, Variable};
 const AGAIN: u32 = 4;
 /// Tics after which a map that has not begun is taken for one that the game does not have: ten seconds of play.
 pub(super) const NEVER: u32 = 350;
+/// Tics after which a dead player is taken for one that never comes back: five minutes, for `viz_respawn_delay` is anybody's.
+const GONE: u32 = 10_500;
 
 impl Game {
     /// Begins the next episode with the next draw of the generator of seeds, as `new_episode` of Python does.
@@ -88,7 +90,9 @@ impl Game {
         }
         if self.is_dead() && !self.is_over() {
             let heeded = self.heed_use(1);
+            let mut tics = 0;
             loop {
+                tics = come_back(tics)?;
                 self.engine.command("+use")?;
                 self.engine.ask(Ask::Tic)?;
                 if self.is_over() {
@@ -249,6 +253,19 @@ impl Game {
 /// The error of a map that does not begin.
 pub(super) fn no_map(map: &MapName) -> Error {
     Error::Config { key: "doom_map", message: format!("{map} does not begin: is it a map of this game?") }
+}
+
+/// Counts a tic of waiting for the dead, of which `tics` have passed.
+///
+/// # Errors
+/// If that is longer than any rule of a game has them wait.
+pub(super) fn come_back(tics: u32) -> Result<u32> {
+    if tics < GONE {
+        return Ok(tics + 1);
+    }
+    let message =
+        format!("a dead player has not come back for {GONE} tics: do +sv_norespawn or +viz_respawn_delay forbid it?");
+    Err(Error::Config { key: "game_args", message })
 }
 
 /// A path as a word of the engine's console, from the root.

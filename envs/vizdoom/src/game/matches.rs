@@ -11,7 +11,7 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use super::Game;
-use super::episode::{NEVER, no_map};
+use super::episode::{NEVER, come_back, no_map};
 use super::start::{order, seeds};
 use crate::engine::{Ask, Engine, Starting, TIC};
 use crate::layout::{MAX_PLAYERS, game};
@@ -124,8 +124,12 @@ impl Match {
         // Guests connect in the order in which they come: players are sorted by the number that the host gave them.
         this.players.sort_by_key(Game::number);
         let start = config.episode_start_time.max(EARLIEST);
-        let mut rounds = 0;
+        let (mut rounds, mut waited) = (0, 0);
         while this.players[0].tic() < start {
+            if waited >= start.saturating_add(NEVER) {
+                return Err(no_map(&config.doom_map)); // it was left before that, again and again
+            }
+            waited += 1;
             rounds = if this.round(LEAD)? { rounds + 1 } else { 0 };
         }
         if rounds < IN_STEP {
@@ -152,11 +156,14 @@ impl Match {
     /// Sends a command to the console of a player's engine; see [`Game::command`].
     ///
     /// # Errors
-    /// If the command is too long, or an engine is dead: then all engines are ended.
+    /// If the command is too long or holds a zero byte, which leaves the match as it is, or an engine is dead: then all
+    /// engines are ended.
     pub fn command(&mut self, player: usize, command: &str) -> Result<()> {
         self.all_there()?;
-        let done = self.players[player].command(command);
-        self.lost_if(done)
+        match self.players[player].command(command) {
+            refused @ Err(Error::Command { .. }) => refused, // nothing was sent
+            done => self.lost_if(done),
+        }
     }
 
     /// Plays `tics` tics with the buttons of all players as they are, or until the episode is over. Does nothing if it
@@ -265,7 +272,9 @@ impl Match {
         for (player, heeded) in self.players.iter_mut().zip(&mut heeded).filter(|(player, _)| player.is_dead()) {
             *heeded = Some(player.heed_use(1));
         }
+        let mut tics = 0;
         while !self.is_over() && self.players.iter().any(Game::is_dead) {
+            tics = come_back(tics)?;
             for player in self.players.iter_mut().filter(|player| player.is_dead()) {
                 player.engine.command("+use")?;
             }
