@@ -134,8 +134,6 @@ fn presets_for_a_time_are_listed_and_train() {
         assert!(settings.contains("precision = \"bf16\""), "{settings}");
     }
     let (code, said) = refusal(at, "--env kungfu --agent ppo --preset 5min");
-    assert!(
-        code == 2 && said.contains("5min is neither a file nor built in (built in: 10min, 60min, 480min)"),
-        "{said}"
-    );
+    let why = "5min is neither a file nor built in; did you mean `10min`? (built in: 10min, 60min, 480min)";
+    assert!(code == 2 && said.contains(why), "{said}");
 }
