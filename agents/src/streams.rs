@@ -44,3 +44,16 @@ impl Saved for Streams {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_seat_draws_by_its_number_in_the_run_whatever_the_policy_it_belongs_to() {
+        let draws = |seats: Range<u32>| Streams::new(1, seats).iter_mut().map(Rng::u64).collect::<Vec<u64>>();
+        let all = draws(0..5);
+        assert_eq!((&draws(0..2)[..], &draws(2..5)[..]), all.split_at(2));
+        assert!((1..5).all(|seat| !all[..seat].contains(&all[seat])));
+    }
+}

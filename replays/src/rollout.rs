@@ -248,4 +248,71 @@ mod tests {
         }
         assert!(next > 40, "several blocks and episodes were shown");
     }
+
+    /// A block in which every number stands once.
+    fn numbered(spec: &Spec, horizon: usize, envs: usize) -> Rollout {
+        let mut block = Rollout::new(spec, horizon, envs, 0);
+        for t in 0..=horizon {
+            for e in 0..envs {
+                let number = (10 * t + e + 1) as u32;
+                block.frame.at_mut(spec.stack - 1 + t, e).fill(number as u8);
+                block.vector.at_mut(t, e).fill(number as f32);
+                block.symbols.at_mut(t, e).fill(number);
+                block.legal.at_mut(t, e).fill(number as u8);
+                (block.age[(t, e)], block.reward[(t, e)], block.frames[(t, e)]) = (number, number as f32, number);
+                block.end[(t, e)] = End::of_number(number % 4).expect("an end");
+            }
+        }
+        block.episodes.push(Episode { seat: 0, ret: 0.0, steps: 1, frames: 1, end: End::Terminated, seed: 0 });
+        block
+    }
+
+    /// Everything that a row holds of a seat.
+    fn row(block: &Rollout, t: usize, e: usize) -> impl PartialEq + std::fmt::Debug + use<> {
+        let shown = (block.frame_at(t, e).to_vec(), block.vector.at(t, e).to_vec(), block.symbols.at(t, e).to_vec());
+        let legal = block.legal.at(t, e).to_vec();
+        (shown, legal, block.age[(t, e)], block.reward[(t, e)], block.end[(t, e)], block.frames[(t, e)])
+    }
+
+    fn rich() -> Spec {
+        Spec {
+            frame: [1, 2, 1],
+            stack: 2,
+            vector: 1,
+            symbols: [99].into(),
+            mask: true,
+            discrete: [3].into(),
+            ..Spec::none()
+        }
+    }
+
+    #[test]
+    fn a_row_is_carried_begun_with_and_copied_whole() {
+        let (spec, whole) = (rich(), numbered(&rich(), 3, 2));
+        let mut carried = whole.clone();
+        carried.carry();
+        let mut begun = Rollout::new(&spec, 3, 2, 0);
+        begun.episodes = whole.episodes.clone();
+        begun.begin_with(&whole, 2);
+        let mut copied = Rollout::new(&spec, 3, 2, 0);
+        copied.copy_row((1, 0), &whole, (3, 1));
+        for e in 0..2 {
+            assert_eq!(row(&carried, 0, e), row(&whole, 3, e));
+            assert_eq!(row(&begun, 0, e), row(&whole, 2, e));
+            // The frame before, for the stack.
+            assert_eq!([carried.frame.at(0, e)[0], begun.frame.at(0, e)[0]], [21 + e as u8, 11 + e as u8]);
+        }
+        assert_eq!(row(&copied, 1, 0), row(&whole, 3, 1));
+        assert!(carried.episodes.is_empty() && begun.episodes.is_empty());
+    }
+
+    #[test]
+    fn steps_are_played_by_time_then_by_seat_and_a_reset_is_none() {
+        let mut blocks = [2, 1].map(|envs| numbered(&rich(), 2, envs));
+        blocks[0].age[(1, 1)] = 0; // the first call resets that seat
+        blocks[1].age[(0, 0)] = 0; // an episode begins here, and its first step is one
+        let places = |(block, t, e): (&Rollout, usize, usize)| (t, usize::from(block.envs() == 1), e);
+        let all: Vec<_> = played(&blocks).map(places).collect();
+        assert_eq!(all, [(0, 0, 0), (0, 1, 0), (1, 0, 0), (1, 0, 1), (1, 1, 0)]);
+    }
 }

@@ -232,10 +232,10 @@ fn foreign_and_damaged_states_are_refused_and_leave_nothing_half_read() {
     assert!(refuse(&bytes, &mut Replay::new(&spec(4), 1, 9, TARGETS)).contains("other shapes"));
     assert!(refuse(&bytes, &mut Replay::new(&spec(3), 1, 9, TARGETS)).contains("other shapes"));
 
-    // The count of rows is the number behind the magic and the eight of the shape.
+    // The count of rows is the number behind the magic and the nine of the shape.
     for written in [u64::MAX, u64::MAX - 1, 1 << 63, 1 << 40] {
         let mut huge = bytes.clone();
-        huge[72..80].copy_from_slice(&written.to_le_bytes());
+        huge[80..88].copy_from_slice(&written.to_le_bytes());
         refuse(&huge, &mut replay);
         assert!(replay.is_empty());
     }
@@ -287,4 +287,84 @@ fn steps_are_what_was_seen_and_done_across_new_beginnings_and_a_saved_state() {
     }
     let mut other = Replay::new(&Spec { continuous: [].into(), ..spec.clone() }, 1, 16, TARGETS);
     assert!(other.load(&mut bytes.as_slice()).is_err(), "a ring of other actions");
+}
+
+/// A learner may come back with the priority of a transition whose first frames were overwritten meanwhile.
+#[test]
+fn what_lost_a_frame_of_its_stack_gets_no_priority_any_more() {
+    let mut replay = Replay::new(&spec(4), 1, 8, TARGETS).prioritised();
+    replay.append(&[block(4, 1, 12, 0)]);
+    let sample = drawn(&replay);
+    assert!((3..6).any(|row| sample.places.contains(&row)), "rows 3 to 5 are there later, but not their stacks");
+    replay.append(&[block(4, 1, 3, 12)]);
+    replay.set_priorities(&sample.places, &vec![5.0; sample.rows()]);
+    let rows: Vec<u32> = (0..8).flat_map(|_| drawn(&replay).obs.symbols.all().to_vec()).collect();
+    assert!(rows.iter().all(|row| (6..=13).contains(row)), "{rows:?}");
+    let (mut bytes, mut loaded) = (Vec::new(), Replay::new(&spec(4), 1, 8, TARGETS).prioritised());
+    replay.save(&mut bytes).unwrap();
+    loaded.load(&mut bytes.as_slice()).unwrap();
+}
+
+/// So few that most draws are not found by trying places at random, but counted.
+#[test]
+fn of_few_transitions_among_many_rows_each_is_drawn_equally_often() {
+    let mut long = block(1, 1, 2000, 0);
+    for t in 0..=2000 {
+        long.age[(t, 0)] = u32::from([500, 1500].contains(&t)); // all other rows are resets
+    }
+    let mut replay = Replay::new(&spec(1), 1, 2000, NStepReturns { n_step: 1, ..TARGETS });
+    replay.append(&[long]);
+    assert_eq!(replay.transitions().map(|(row, _)| row).collect::<Vec<_>>(), [499, 1499]);
+    let mut sample = Sample::new(&spec(1), 400);
+    replay.sample(&mut Rng::new(3, Stream::Learn), RewardTransform::Raw, &mut sample).unwrap();
+    let first = sample.places.iter().filter(|&&place| place == 499).count();
+    assert!((160..240).contains(&first), "{first} of 400");
+}
+
+/// Transitions would join steps that do not follow each other.
+#[test]
+fn a_block_that_does_not_begin_with_the_newest_row_is_refused() {
+    let refused = |change: fn(&mut Rollout)| {
+        let mut replay = Replay::new(&spec(4), 2, 30, TARGETS);
+        replay.append(&[block(4, 2, 6, 0)]);
+        let mut next = block(4, 2, 6, 6);
+        change(&mut next);
+        std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| replay.append(&[next]))).is_err()
+    };
+    assert!(!refused(|_| ()));
+    assert!(refused(|next| next.age[(0, 1)] += 1));
+    assert!(refused(|next| next.end[(0, 1)] = End::Truncated));
+    assert!(refused(|next| next.reward[(0, 1)] += 1.0));
+}
+
+#[test]
+fn there_is_room_until_the_oldest_row_would_be_overwritten() {
+    let mut replay = Replay::new(&spec(1), 2, 8, TARGETS); // 4 + 2 rows
+    assert_eq!(replay.room_in_rows(), 6);
+    replay.append(&[block(1, 2, 3, 0)]);
+    assert_eq!((replay.room_in_rows(), replay.transitions().next()), (2, Some((0, 0))));
+    replay.append(&[block(1, 2, 2, 3)]);
+    assert_eq!((replay.room_in_rows(), replay.transitions().next()), (0, Some((0, 0))));
+    replay.append(&[block(1, 2, 1, 5)]);
+    assert_eq!((replay.room_in_rows(), replay.transitions().next()), (0, Some((1, 0))));
+}
+
+/// Where all else fits: counts that would overflow, and a priority that no transition can have been given.
+#[test]
+fn counts_and_priorities_beyond_what_a_run_can_give_are_refused() {
+    let ring = || Replay::new(&spec(4), 1, 8, TARGETS).prioritised(); // of 13 rows
+    let (mut full, mut bytes) = (ring(), Vec::new());
+    full.append(&[block(4, 1, 12, 0)]);
+    full.save(&mut bytes).unwrap();
+    ring().load(&mut &bytes[..]).unwrap();
+    let refused = |bytes: &[u8]| ring().load(&mut &bytes[..]).map_err(|error| error.to_string()).unwrap_err();
+    let mut huge = bytes.clone();
+    let first = 13 * (1u64 << 50);
+    huge[80..88].copy_from_slice(&(first + 13).to_le_bytes());
+    huge[88..96].copy_from_slice(&first.to_le_bytes());
+    assert!(refused(&huge).contains("counts more rows than a run can write"));
+    // Before the largest stand the priorities of all rows.
+    let leaf = bytes.len() - 8 * (13 + 1);
+    bytes[leaf..leaf + 8].copy_from_slice(&1.5f64.to_le_bytes());
+    assert!(refused(&bytes).contains("a priority that is none of its transitions'"), "the largest is 1");
 }

@@ -52,6 +52,17 @@ proptest! {
         prop_assert_eq!(replay.transitions().collect::<Vec<_>>(), beginnings(&case, sequence));
     }
 
+    #[test]
+    fn sequences_from_a_row_on_are_those_that_begin_there_or_later(case in cases(), sequence in sequences()) {
+        let mut replay = empty(&case, sequence);
+        append(&mut replay, &case);
+        let begun = beginnings(&case, sequence);
+        for from in 0..=case.seats[0].len() as u64 {
+            let later: Vec<(u64, usize)> = begun.iter().copied().filter(|(at, _)| *at >= from).collect();
+            prop_assert_eq!(replay.transitions_from(from).collect::<Vec<_>>(), later);
+        }
+    }
+
     /// By weights that are all equal and as many draws as sequences, each is drawn once.
     #[test]
     fn a_drawn_sequence_is_the_naive_window(case in cases(), sequence in sequences(), prioritised: bool, seed in 0..1000u64) {

@@ -273,4 +273,27 @@ mod tests {
         let Moments::Host([m, _]) = &adam.moments else { panic!("the CPU keeps them flat") };
         assert!(m.iter().all(|m| *m == 0.0), "0.9 to the power of 1200 is below any number of f32");
     }
+
+    /// Of a constant gradient g the corrected moments are g and g² in every step, whatever the decay rates.
+    #[test]
+    fn both_moments_are_corrected_for_their_beginning_at_zero() {
+        let mut params = Params::new(&Device::Cpu, Rng::new(1, Stream::Init));
+        params.root().var("a", &[1], Init::Zeros).unwrap();
+        let mut adam = Adam::new(&params, AdamConfig { eps: 0.5, clip: 0.0, ..CONFIG }).unwrap();
+        for step in 1..=4 {
+            adam.step(&params, &[0.3], 0.1).unwrap();
+            let expected = -0.1 * 0.3 / (0.3 + 0.5) * step as f32;
+            assert!((flat(&params)[0] / expected - 1.0).abs() < 1e-4, "step {step}: {:?}, {expected}", flat(&params));
+        }
+    }
+
+    #[test]
+    fn a_parameter_that_a_step_makes_infinite_is_told() {
+        let params = params();
+        let mut adam = Adam::new(&params, CONFIG).unwrap();
+        let mut grad = vec![0.0; params.len()];
+        assert!(adam.step(&params, &grad, 1e-3).unwrap().finite);
+        grad[70] = 1.0;
+        assert!(!adam.step(&params, &grad, 1e39).unwrap().finite);
+    }
 }

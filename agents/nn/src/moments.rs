@@ -272,4 +272,11 @@ mod tests {
             }
         }
     }
+
+    #[test]
+    fn only_what_is_longer_than_the_clip_is_scaled() {
+        assert_eq!([clipping(0.5, 0.0), clipping(0.5, 0.1), clipping(0.5, 0.499)], [1.0; 3]);
+        assert!((clipping(0.5, 2.0) - 0.25).abs() < 1e-6 && (clipping(3.0, 4.0) - 0.75).abs() < 1e-6);
+        assert_eq!(clipping(0.0, 1e9), 1.0, "no clip");
+    }
 }

@@ -426,6 +426,18 @@ mod tests {
     }
 
     #[test]
+    fn a_layer_that_a_loss_does_not_ask_has_no_gradient_whatever_the_pass_before() {
+        let mut p = Params::new(&Device::Cpu, Rng::new(1, Stream::Init));
+        let layers = ["one", "two"].map(|name| Linear::new(&mut p.layer(name), 3, 2, Activation::None).unwrap());
+        let (x, mut grad) = (Tensor::full(0.5f32, (4, 3), &Device::Cpu).unwrap(), Vec::new());
+        for asked in [0, 1, 0] {
+            p.backward(&layers[asked].forward(&x).unwrap().sum_all().unwrap(), &mut grad).unwrap();
+            let (own, other) = (&grad[8 * asked..][..8], &grad[8 * (1 - asked)..][..8]);
+            assert!(own.iter().all(|&g| g > 0.0) && other.iter().all(|&g| g == 0.0), "{asked}: {grad:?}");
+        }
+    }
+
+    #[test]
     fn passes_of_two_threads_do_not_mix() {
         let mut p = Params::new(&Device::Cpu, Rng::new(1, Stream::Init));
         let layer = Linear::new(&mut p.layer("layer"), 64, 64, Activation::Relu).unwrap();

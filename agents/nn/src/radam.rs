@@ -119,4 +119,38 @@ mod tests {
         }
         assert_eq!(flat(&a), flat(&b));
     }
+
+    /// Numbers of algorithm 2 of the paper, computed in Python.
+    #[test]
+    fn rectifications_are_those_of_the_paper() {
+        for (beta2, steps, expected) in [
+            (0.999, 6, 0.025_821_112_8),
+            (0.999, 100, 0.215_335_436_5),
+            (0.999, 1000, 0.645_325_652_3),
+            (0.9, 6, 0.255_176_806_5),
+            (0.9, 12, 0.572_001_049_8),
+        ] {
+            let got = rectification(beta2, steps).unwrap();
+            assert!((got / expected - 1.0).abs() < 1e-6, "{beta2}, {steps}: {got}");
+        }
+    }
+
+    /// By hand, of a constant gradient g: the corrected m is g, √v is g √(1 - β₂ᵗ), and ε stands beside it as it is.
+    #[test]
+    fn a_step_is_the_first_moment_alone_and_later_that_over_the_root_and_epsilon() {
+        let mut params = Params::new(&Device::Cpu, Rng::new(1, Stream::Init));
+        params.root().var("a", &[1], Init::Zeros).unwrap();
+        let config = AdamConfig { beta1: 0.9, beta2: 0.9, eps: 0.5, clip: 0.0 };
+        let (mut adam, mut at) = (Adam::rectified(&params, config).unwrap(), 0.0);
+        for step in 1..=12 {
+            adam.step(&params, &[0.3], 0.1).unwrap();
+            let root = (1.0 - 0.9f64.powi(step)).sqrt();
+            let along = match rectification(0.9, step as u64) {
+                None => 0.3,
+                Some(by) => by * root * 0.3 / (0.3 * root + 0.5),
+            };
+            at -= 0.1 * along;
+            assert!((f64::from(flat(&params)[0]) - at).abs() < 1e-5, "step {step}: {:?}, {at}", flat(&params));
+        }
+    }
 }

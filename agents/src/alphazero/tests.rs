@@ -351,3 +351,75 @@ fn another_environment_is_refused_in_a_line() {
     let said = context_of(&Config { search_value: 1.5, ..config() }).unwrap();
     assert_eq!(said, "agent.search_value: 1.5 is not between 0 and 1");
 }
+
+/// A board of three cells in a row, which looks the same from behind; who takes the last cell wins.
+#[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
+struct Row {
+    taken: [bool; 3],
+}
+
+impl Game for Row {
+    const PLANES: [usize; 3] = [1, 3, 1];
+    const ACTIONS: usize = 3;
+    const SYMMETRIES: usize = 2;
+
+    fn start() -> Self {
+        Self { taken: [false; 3] }
+    }
+
+    fn to_move(&self) -> rl_core::Side {
+        rl_core::Side::after(self.taken.iter().filter(|&&taken| taken).count() as u32)
+    }
+
+    fn legal(&self, action: usize) -> bool {
+        !self.taken[action]
+    }
+
+    fn play(&mut self, action: usize) {
+        self.taken[action] = true;
+    }
+
+    fn outcome(&self) -> Option<GameResult> {
+        (self.taken == [true; 3]).then_some(GameResult::Lost)
+    }
+
+    fn observe(&self, planes: &mut [f32]) {
+        planes.iter_mut().zip(self.taken).for_each(|(plane, taken)| *plane = f32::from(u8::from(taken)));
+    }
+
+    fn recognise(planes: &[f32]) -> Option<Self> {
+        Some(Self { taken: [0, 1, 2].map(|cell| planes[cell] == 1.0) })
+    }
+
+    fn image(&self, symmetry: usize) -> Self {
+        Self { taken: [0, 1, 2].map(|cell| self.taken[Self::image_of(cell, symmetry)]) }
+    }
+
+    fn image_of(action: usize, symmetry: usize) -> usize {
+        if symmetry == 0 { action } else { 2 - action }
+    }
+}
+
+#[test]
+fn an_image_of_a_position_has_the_image_of_its_policy() {
+    let spec = Spec { vector: 3, mask: true, discrete: [3].into(), ..Spec::none() };
+    let (table, device, precision) = (toml::Table::try_from(config()).unwrap(), &Device::Cpu, Precision::F32);
+    let context = Context { spec: &spec, config: &table, seats: 1, seed: 1, device, precision };
+    let mut learner = AlphaZero::<Row>::new(&context).unwrap();
+    // The one game: its last move but one, with the first cell taken.
+    let mut block = Rollout::new(&spec, 1, 1, 4);
+    block.vector.row_mut(0).copy_from_slice(&[1.0, 0.0, 0.0]);
+    block.extra.row_mut(0).copy_from_slice(&[0.0, 0.25, 0.75, 0.0]);
+    (block.age[(1, 0)], block.end[(1, 0)], block.reward[(1, 0)]) = (1, End::Terminated, 1.0);
+    learner.experience.append(&[block]).unwrap();
+    learner.draw();
+    let Batch { planes, policies, legal, .. } = &learner.batch;
+    let mut seen = [0; 2];
+    for ((planes, policy), legal) in planes.chunks(3).zip(policies.chunks(3)).zip(legal.chunks(3)) {
+        let turned = planes[2] == 1.0;
+        assert_eq!(policy, if turned { [0.75, 0.25, 0.0] } else { [0.0, 0.25, 0.75] });
+        assert_eq!(legal, [planes[0] == 0.0, true, !turned]);
+        seen[usize::from(turned)] += 1;
+    }
+    assert!(seen[0] > 10 && seen[1] > 10, "{seen:?}");
+}

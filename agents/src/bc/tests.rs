@@ -242,3 +242,17 @@ fn what_cannot_be_learned_from_is_refused_in_one_line() {
     let none = Spec { discrete: [].into(), ..spec.clone() };
     assert_eq!((ENTRY.refuses)(&none).unwrap(), "bc needs an action to choose; this environment has none");
 }
+
+#[test]
+fn the_learning_rate_falls_by_agent_steps() {
+    let spec = spec(false);
+    let mut bc = learner(&spec, &Config { lr_steps: 64, ..config() }, 2).unwrap();
+    show(&mut bc, &spec, &[9; 8]).unwrap();
+    for round in 0..10u32 {
+        let mut log = Log::default();
+        learn(&mut bc, 1, &mut log).unwrap();
+        let steps = bc.progress.steps() as f64;
+        let rate = log.drain().into_iter().find(|(name, _)| *name == "lr").unwrap().1;
+        assert!((rate - 1e-2 * (1.0 - steps / 64.0).max(0.0)).abs() < 1e-12, "round {round}: {rate} after {steps}");
+    }
+}

@@ -373,3 +373,42 @@ fn a_scaled_round_is_that_of_a_plain_learner_on_steps_that_were_scaled_by_hand()
     let names: Vec<String> = pqn.state().into_iter().map(|(name, _)| name).collect();
     assert_eq!(names, ["optimiser", "progress", "features", "rewards"]);
 }
+
+#[test]
+fn a_round_has_the_learning_rate_of_its_first_step_and_an_order_of_its_own_in_every_epoch() {
+    let spec = spec([0; 3], 4, 3);
+    let mut pqn = learner(&spec, &Config { lr_steps: 100, ..config() }, 4, 1).unwrap();
+    for round in 0..3 {
+        let before = pqn.progress.steps();
+        let (blocks, _) = rounds_of(&mut learner(&spec, &config(), 4, 1).unwrap(), &spec, &[4], round + 1, &mut Solo);
+        let mut log = Log::default();
+        pqn.learn(&blocks, &mut Solo, &mut log).unwrap();
+        let rate = log.drain().into_iter().find(|(name, _)| *name == "lr").unwrap().1;
+        assert!((rate - 1e-3 * (1.0 - before as f64 / 100.0)).abs() < 1e-12, "{rate} after {before} steps");
+    }
+    let order = |epochs| {
+        let mut pqn = learner(&spec, &Config { epochs, ..config() }, 4, 1).unwrap();
+        rounds_of(&mut pqn, &spec, &[4], 1, &mut Solo);
+        pqn.batch.order.clone()
+    };
+    let (one, two) = (order(1), order(2));
+    assert!(!one.is_sorted() && one != two, "{one:?} {two:?}");
+}
+
+#[test]
+fn the_last_value_is_the_greatest_of_the_legal_actions() {
+    let spec = Spec { mask: true, ..spec([0; 3], 4, 3) };
+    let mut pqn = learner(&spec, &Config { lr: 0.0, ..config() }, 16, 1).unwrap();
+    let (blocks, _) = rounds_of(&mut pqn, &spec, &[7, 9], 2, &mut Solo);
+    let (mut seen, mut pass, mut forbidden) = (Gathered::default(), Pass::default(), 0);
+    let seats = blocks.iter().flat_map(|block| (0..block.envs()).map(move |e| (block, e)));
+    for ((block, e), last) in seats.zip(&pqn.batch.last) {
+        seen.clear();
+        seen.push(block, 6, e);
+        let values = pqn.net.run(&seen.seen(), &Draws::default(), &mut [], &mut pass).unwrap();
+        let best = values[legal::argmax(values, block.legal.at(6, e))];
+        assert_eq!(*last, best, "seat {e}");
+        forbidden += usize::from(best != values[legal::argmax(values, &[])]);
+    }
+    assert!(forbidden > 0, "somewhere the best of all is not legal");
+}

@@ -197,3 +197,17 @@ fn layers_begin_as_is_asked_but_for_noisy_ones() {
         }
     }
 }
+
+#[test]
+fn noise_begins_at_its_deviation_over_the_root_of_the_inputs() {
+    let shape = Shape { noisy: 0.5, dueling: true, ..plain(&[64, 16]) };
+    let (_, params) = QNet::new(&spec([0; 3], 1, 4, &[]), &shape, &Device::Cpu, Rng::new(1, Stream::Init)).unwrap();
+    let mut found = 0;
+    for (name, var) in params.iter().filter(|(name, _)| name.contains("spread")) {
+        let inputs = if name.contains(".fc.") { 64f32 } else { 16.0 }; // of the dense layer, and of the one after it
+        let values = var.flatten_all().unwrap().to_vec1::<f32>().unwrap();
+        assert!(values.iter().all(|&value| (value - 0.5 / inputs.sqrt()).abs() < 1e-7), "{name}: {}", values[0]);
+        found += 1;
+    }
+    assert_eq!(found, 8, "weights and biases of two layers of two streams");
+}

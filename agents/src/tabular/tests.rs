@@ -100,3 +100,23 @@ fn what_a_table_cannot_hold_is_refused_in_a_line() {
     assert!(refused(Spec { discrete: [2, 2].into(), ..spec() }).contains("one discrete action"));
     assert!(refused(Spec { symbols: [1 << 20, 1 << 20].into(), ..spec() }).contains("values at most"));
 }
+
+#[test]
+fn what_is_not_legal_is_worth_nothing_to_the_state_before() {
+    let (spec, table) = (Spec { mask: true, ..spec() }, toml::Table::try_from(config(0.0)).unwrap());
+    let context =
+        Context { spec: &spec, config: &table, seats: 1, seed: 1, device: &Device::Cpu, precision: Precision::F32 };
+    let mut learner = Tabular::new(&context).unwrap();
+    let plain = block(End::No);
+    let mut block = Rollout::new(&spec, 2, 1, 0);
+    for t in 0..=2 {
+        block.symbols.row_mut(t).copy_from_slice(plain.symbols.row(t));
+        block.legal.row_mut(t).copy_from_slice(if t == 2 { &[0, 1] } else { &[1, 1] });
+        (block.age[(t, 0)], block.reward[(t, 0)]) = (plain.age[(t, 0)], plain.reward[(t, 0)]);
+    }
+    (block.discrete[(0, 0)], block.discrete[(1, 0)]) = (1, 0);
+    // State (1, 1), in which the first action is forbidden, is number 3.
+    learner.table.values()[6..8].copy_from_slice(&[9.0, 2.0]);
+    learner.learn(&[block], &mut Solo, &mut Log::default()).unwrap();
+    assert_eq!(learner.table.values()[8], -1.0 + 0.5 * 2.0);
+}

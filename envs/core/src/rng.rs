@@ -116,6 +116,8 @@ impl Rng {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::{BTreeMap, BTreeSet};
+
     use super::*;
 
     #[test]
@@ -155,5 +157,52 @@ mod tests {
         let mean = draws.iter().sum::<f64>() / draws.len() as f64;
         let variance = draws.iter().map(|x| (x - mean).powi(2)).sum::<f64>() / draws.len() as f64;
         assert!(mean.abs() < 0.03 && (variance - 1.0).abs() < 0.04, "mean {mean}, variance {variance}");
+    }
+
+    #[test]
+    fn no_two_streams_of_a_seed_are_one() {
+        let mut streams = vec![Stream::Init, Stream::Learn];
+        for index in [0, 1, u32::MAX] {
+            let of_index = [Stream::Env(index), Stream::Act(index), Stream::Tool(index), Stream::Restart(index)];
+            streams.extend(of_index);
+        }
+        let first: BTreeSet<u64> = streams.iter().map(|&stream| Rng::new(1, stream).u64()).collect();
+        assert_eq!(first.len(), streams.len());
+    }
+
+    /// Of 2³² numbers two would fall on each value that 3 divides, and one on each other value.
+    #[test]
+    fn below_draws_again_what_would_come_too_often() {
+        let mut rng = Rng::new(0, Stream::Tool(2));
+        let count = (0..30_000).filter(|_| rng.below(3 << 30).is_multiple_of(3)).count();
+        assert!((9_600..10_400).contains(&count), "{count}, not 15,000");
+    }
+
+    #[test]
+    fn every_order_is_as_probable_as_it_was() {
+        let mut rng = Rng::new(0, Stream::Tool(3));
+        let mut counts = BTreeMap::new();
+        for _ in 0..12_000 {
+            let mut order = [0, 1, 2];
+            rng.shuffle(&mut order);
+            *counts.entry(order).or_insert(0u32) += 1;
+        }
+        assert!(counts.len() == 6 && counts.values().all(|count| (1_800..2_200).contains(count)), "{counts:?}");
+    }
+
+    #[test]
+    fn numbers_fill_their_interval_and_stay_in_it() {
+        let mut rng = Rng::new(0, Stream::Tool(4));
+        let mut check = |what: &str, low: f64, high: f64, draw: fn(&mut Rng) -> f64| {
+            let draws: Vec<f64> = (0..20_000).map(|_| draw(&mut rng)).collect();
+            assert!(draws.iter().all(|x| (low..high).contains(x)), "{what}");
+            let mean = draws.iter().sum::<f64>() / draws.len() as f64;
+            let near = 0.01 * (high - low);
+            assert!((mean - 0.5 * (low + high)).abs() < near, "{what}: a mean of {mean}");
+            assert!(draws.iter().any(|x| *x < low + near) && draws.iter().any(|x| *x > high - near), "{what}");
+        };
+        check("f32", 0.0, 1.0, |rng| f64::from(rng.f32()));
+        check("f64", 0.0, 1.0, Rng::f64);
+        check("uniform", 2.0, 5.0, |rng| rng.uniform(2.0, 5.0));
     }
 }

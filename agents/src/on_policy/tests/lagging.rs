@@ -5,7 +5,7 @@ use crate::distribution::ActionDistribution;
 use crate::impala::Config as ImpalaConfig;
 use crate::vtrace::PolicyRatios;
 
-fn impala() -> ImpalaConfig {
+pub(super) fn impala() -> ImpalaConfig {
     ImpalaConfig {
         lr: 1e-3,
         lr_end: 0.0,
@@ -140,4 +140,21 @@ fn values_out_of_range_are_refused_in_one_line() {
     assert_eq!(refused(ImpalaConfig { max_lag: 65, ..impala() }), "agent.max_lag: 65 is more than 64");
     assert_eq!(refused(ImpalaConfig { c_clip: -1.0, ..impala() }), "agent.c_clip: -1 is not a number from 0 on");
     assert_eq!(refused(ImpalaConfig { horizon: 0, ..impala() }), "agent.horizon: must be at least 1");
+}
+
+/// More rows than are evaluated in one batch.
+#[test]
+fn a_long_block_is_judged_row_by_row_as_a_short_one() {
+    let mut learner = learner(&spec(&[3]), ImpalaConfig { horizon: 300, ..impala() }.settings(), 4, 1);
+    let mut world = World::new(&learner, &[4]);
+    world.collect();
+    let block = &world.blocks[0];
+    learner.judge.judge(&learner.net, block, &[0.0; 4]).unwrap();
+    let PolicyRatios { values, ratios } = &learner.judge.judged;
+    assert_eq!((values.len(), ratios.len()), (301 * 4, 300 * 4));
+    let played = |&(t, e): &(usize, usize)| block.valid(t, e);
+    for (t, e) in (0..300).flat_map(|t| (0..4).map(move |e| (t, e))).filter(played) {
+        let at = t * 4 + e;
+        assert_eq!((values[at], ratios[at]), (Behaviour::at(block, t, e).value, 1.0), "step {t} of seat {e}");
+    }
 }
