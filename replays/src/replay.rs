@@ -87,7 +87,7 @@ impl Replay {
     /// Allocates a ring for `capacity` transitions of all seats together, sampled uniformly.
     ///
     /// # Panics
-    /// If `capacity`, `seats`, `n_step` or the stack of `spec` is 0.
+    /// If `capacity`, `seats`, `n_step` or the stack of `spec` is 0, or `gamma` is not from 0 to 1.
     pub fn new(spec: &Spec, seats: usize, capacity: usize, targets: NStepReturns) -> Self {
         Self::build(spec, seats, capacity, targets, None)
     }
@@ -97,7 +97,8 @@ impl Replay {
     /// A sequence begins with the recurrent state that the policy stored in [`Rollout::extra`].
     ///
     /// # Panics
-    /// If `capacity`, `seats`, `n_step`, the stack of `spec`, or the steps or the period of a sequence are 0.
+    /// If `capacity`, `seats`, `n_step`, the stack of `spec`, or the steps or the period of a sequence are 0, or `gamma`
+    /// is not from 0 to 1.
     pub fn of_sequences(spec: &Spec, seats: usize, capacity: usize, targets: NStepReturns, sequence: Sequence) -> Self {
         assert!(sequence.steps > 0 && sequence.period > 0, "sequences have steps and a period");
         Self::build(spec, seats, capacity, targets, Some(sequence))
@@ -106,6 +107,7 @@ impl Replay {
     fn build(spec: &Spec, seats: usize, capacity: usize, targets: NStepReturns, sequence: Option<Sequence>) -> Self {
         assert!(capacity > 0 && seats > 0 && targets.n_step > 0, "a replay has room, seats and steps");
         assert!(spec.stack > 0, "a stack has at least one frame");
+        assert!((0.0..=1.0).contains(&targets.gamma), "a discount is from 0 to 1");
         let rows = rows_for(spec, seats, capacity, targets.n_step, sequence);
         let bytes = Self::bytes_for(spec, seats, capacity, targets.n_step, sequence);
         let states = |sequence: Sequence| Lane::new(rows / sequence.period, seats, sequence.state);

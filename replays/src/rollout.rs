@@ -117,7 +117,11 @@ impl Rollout {
     /// Writes the stack of seat `e` at row `t` as `[H, W, stack·C]`, oldest frame first.
     ///
     /// Rows before the reset are padded with the first frame of the episode.
+    ///
+    /// # Panics
+    /// If `out` is not as long as a stack.
     pub fn stack(&self, t: usize, e: usize, out: &mut [u8]) {
+        assert_eq!(out.len(), self.spec.stack * self.spec.frame_len(), "bytes of a stack");
         let newest = self.spec.stack - 1 + t;
         let frame = |back| self.frame.at(newest - back, e);
         stack::gather(self.spec.stack, self.spec.frame[2], self.age[(t, e)], frame, out);

@@ -156,7 +156,26 @@ pub(crate) fn collect(dir: &Path, known: &Known) -> anyhow::Result<()> {
 /// If the directory cannot be read or a checkpoint not removed.
 pub(crate) fn prune(dir: &Path, keep: usize) -> anyhow::Result<()> {
     let found = list(dir)?;
-    for (_, path) in &found[..found.len().saturating_sub(keep)] {
+    remove_all(dir, &found[..found.len().saturating_sub(keep)])
+}
+
+/// Removes from `best` all weights but the newest and, for each of `checkpoints`, the newest that are not later: those
+/// that a run which goes on from there has found so far. Drafts that a killed process left go too.
+///
+/// # Errors
+/// As [`prune`].
+pub(crate) fn prune_best(best: &Path, checkpoints: &Path) -> anyhow::Result<()> {
+    let found = list(best)?;
+    let ends = list(checkpoints)?.into_iter().map(|(frames, _)| frames).chain([u64::MAX]);
+    let kept: BTreeSet<u64> =
+        ends.filter_map(|end| found.iter().map(|(frames, _)| *frames).rfind(|&frames| frames <= end)).collect();
+    let removed: Vec<_> = found.into_iter().filter(|(frames, _)| !kept.contains(frames)).collect();
+    remove_all(best, &removed)
+}
+
+/// Removes checkpoints of `dir`, and drafts that a killed process left.
+fn remove_all(dir: &Path, checkpoints: &[(u64, PathBuf)]) -> anyhow::Result<()> {
+    for (_, path) in checkpoints {
         remove(dir, path).with_context(|| path.display().to_string())?;
     }
     for entry in fs::read_dir(dir).with_context(|| dir.display().to_string())? {

@@ -157,8 +157,8 @@ fn no_preset(merged: &Table, env_name: &str, env: &EnvEntry, agent: &AgentEntry)
     let with: Vec<&str> = agent.presets.iter().map(name).collect();
     refused.unwrap_or_else(|| {
         usage(format!(
-            "agent `{}` has no preset for `{env_name}` (it has presets for {}): give one with --preset FILE, such as what `rl-run list settings` \
-             prints of another",
+            "agent `{}` has no preset for `{env_name}` (it has presets for {}): give one with --preset FILE, such as the tables [agent] and [train] of \
+             what `rl-run list settings` prints of another",
             agent.id,
             with.join(", ")
         ))

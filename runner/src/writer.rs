@@ -130,7 +130,7 @@ impl Files {
             Job::Checkpoint { snapshot, settled } => self.checkpoint(&snapshot, settled),
             Job::Best(snapshot) => {
                 checkpoint::write(made(&self.best)?, &snapshot, &self.owner, &Known::new())?;
-                checkpoint::prune(&self.best, 1)
+                checkpoint::prune_best(&self.best, &self.checkpoints)
             }
         })
     }
@@ -141,6 +141,9 @@ impl Files {
             self.digests.append(&Digest { frames: snapshot.frames, parts: manifest.digests() })?;
         }
         checkpoint::prune(&self.checkpoints, self.most)?;
+        if self.best.exists() {
+            checkpoint::prune_best(&self.best, &self.checkpoints)?;
+        }
         // What is before the first segment of a part is in no later checkpoint.
         let first: BTreeMap<&str, u64> =
             snapshot.parts.iter().map(|part| (part.name.as_str(), part.segments.start)).collect();

@@ -156,6 +156,6 @@ pub fn check(subject: &Subject<'_>) -> std::result::Result<(), Broken> {
 }
 
 /// Turns a condition into a result: `otherwise` writes the error message where it does not hold.
-fn hold(holds: bool, otherwise: impl FnOnce() -> String) -> std::result::Result<(), String> {
+pub(crate) fn hold(holds: bool, otherwise: impl FnOnce() -> String) -> std::result::Result<(), String> {
     if holds { Ok(()) } else { Err(otherwise()) }
 }

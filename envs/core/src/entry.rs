@@ -87,6 +87,9 @@ impl EnvEntry {
 pub fn build_batch<E: Env>(_name: &str, table: &toml::Table, seating: &Seating) -> Result<Box<dyn VecEnv>> {
     let config: E::Config = read(table)?;
     let seats = seating.seats.clone().map(|_| E::new(&config)).collect::<Result<Vec<E>>>()?;
+    if let Some(env) = seats.first() {
+        env.spec().check().map_err(|message| Error::Engine { env: E::ID.to_owned(), message })?;
+    }
     Ok(Box::new(Batch::new(seats, seating)))
 }
 

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::Rng;
+use crate::contract::hold;
 
 /// Closed interval of one continuous action, `low..=high`.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
@@ -52,6 +53,31 @@ impl Spec {
         if self.mask { self.discrete.iter().map(|&n| n as usize).sum() } else { 0 }
     }
 
+    /// Checks that the spaces make sense: something is shown and done, and every value and interval has something in it.
+    ///
+    /// # Errors
+    /// If they do not; the message says which one.
+    pub fn check(&self) -> Result<(), String> {
+        hold(self.frame_len() > 0 || self.frame == [0; 3], || {
+            format!("a frame of {:?} has no pixels: [0, 0, 0] says that there is none", self.frame)
+        })?;
+        hold(self.stack >= 1 && (self.frame_len() > 0 || self.stack == 1), || {
+            format!("a stack of {}: it is at least 1, and 1 where there are no frames", self.stack)
+        })?;
+        hold(self.frame_len() + self.vector + self.symbols.len() > 0, || "it shows nothing".to_owned())?;
+        hold(!self.discrete.is_empty() || !self.continuous.is_empty(), || "it takes no action".to_owned())?;
+        hold(!self.mask || !self.discrete.is_empty(), || {
+            "a mask is of discrete actions, of which it has none".to_owned()
+        })?;
+        for (what, cardinalities) in [("symbols", &self.symbols), ("discrete", &self.discrete)] {
+            hold(!cardinalities.contains(&0), || format!("{what} {cardinalities:?}: 0 leaves no value"))?;
+        }
+        let bounds = self.continuous.iter();
+        let mut wrong =
+            bounds.filter(|bound| !(bound.low <= bound.high && bound.low.is_finite() && bound.high.is_finite()));
+        wrong.next().map_or(Ok(()), |bound| Err(format!("a continuous action from {} to {}", bound.low, bound.high)))
+    }
+
     /// Fills `discrete`, `[N, discrete]`, and `continuous`, `[N, continuous]`, with uniformly random actions of `N`
     /// seats, whether legal or not.
     pub fn draw(&self, rng: &mut Rng, discrete: &mut [u32], continuous: &mut [f32]) {
@@ -68,6 +94,25 @@ impl Spec {
 mod tests {
     use super::*;
     use crate::Stream;
+
+    #[test]
+    fn spaces_without_values_make_no_sense() {
+        let good = Spec { vector: 1, discrete: [2].into(), ..Spec::none() };
+        assert_eq!(good.check(), Ok(()));
+        let continuous = |low, high| Spec { continuous: [Bound { low, high }].into(), ..good.clone() };
+        for (spec, why) in [
+            (Spec { discrete: [0].into(), ..good.clone() }, "discrete [0]: 0 leaves no value"),
+            (Spec { stack: 0, ..good.clone() }, "a stack of 0"),
+            (Spec { vector: 0, ..good.clone() }, "it shows nothing"),
+            (Spec { discrete: [].into(), ..good.clone() }, "it takes no action"),
+            (continuous(1.0, -1.0), "from 1 to -1"),
+            (continuous(f32::NAN, 1.0), "from NaN to 1"),
+            (continuous(0.0, f32::INFINITY), "from 0 to inf"),
+        ] {
+            let how = spec.check().unwrap_err();
+            assert!(how.contains(why), "{how}");
+        }
+    }
 
     #[test]
     fn random_actions_cover_their_ranges() {

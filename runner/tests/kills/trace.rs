@@ -17,7 +17,7 @@ pub(crate) struct Trace {
     rows: Vec<Value>,
     events: Vec<(i64, Vec<(String, u32)>)>,
     /// Which weights were the best.
-    best: Vec<String>,
+    best: Option<String>,
     /// Games that were recorded, by their files.
     recordings: Vec<(String, Vec<u8>)>,
 }
@@ -89,7 +89,7 @@ impl Trace {
             weights: fs::read(run.join("checkpoints").join(last).join("model.safetensors")).unwrap(),
             rows: rows(&text("metrics.jsonl")),
             events: events(&fs::read(run.join("events.out.tfevents.rl-run")).unwrap()),
-            best: numbers(&run.join("best")),
+            best: numbers(&run.join("best")).pop(), // of earlier ones those that its own checkpoints need are there
             recordings: recordings(&run.join("recordings")),
         }
     }
@@ -124,7 +124,7 @@ impl Trace {
         first("states", &self.states, &other.states, what);
         first("rows", &self.rows, &other.rows, what);
         first("events", &self.events, &other.events, what);
-        first("best weights", &self.best, &other.best, what);
+        first("best weights", self.best.as_slice(), other.best.as_slice(), what);
         let names = |trace: &Self| trace.recordings.iter().map(|(name, _)| name.clone()).collect::<Vec<_>>();
         first("recordings", &names(self), &names(other), what);
         assert!(self.recordings == other.recordings, "{what}: what was recorded");

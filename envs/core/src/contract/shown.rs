@@ -8,7 +8,7 @@ use crate::{Canvas, End, Spec};
 /// Checks that the spec makes sense, and that observations, rewards and frames are within it.
 pub(super) fn spec(subject: &Subject<'_>) -> Found {
     let mut player = Player::new(subject, 4, 0..2, 2, 0x55)?;
-    makes_sense(&player.spec)?;
+    player.spec.check()?;
     player.reset()?;
     for step in 0..=subject.steps {
         let row = player.row();
@@ -21,25 +21,6 @@ pub(super) fn spec(subject: &Subject<'_>) -> Found {
         }
     }
     Ok(Some(player.played))
-}
-
-fn makes_sense(spec: &Spec) -> Result<(), String> {
-    hold(spec.frame_len() > 0 || spec.frame == [0; 3], || {
-        format!("a frame of {:?} has no pixels: [0, 0, 0] says that there is none", spec.frame)
-    })?;
-    hold(spec.stack >= 1 && (spec.frame_len() > 0 || spec.stack == 1), || {
-        format!("a stack of {}: it is at least 1, and 1 where there are no frames", spec.stack)
-    })?;
-    hold(spec.frame_len() + spec.vector + spec.symbols.len() > 0, || "it shows nothing".to_owned())?;
-    hold(!spec.discrete.is_empty() || !spec.continuous.is_empty(), || "it takes no action".to_owned())?;
-    hold(!spec.mask || !spec.discrete.is_empty(), || "a mask is of discrete actions, of which it has none".to_owned())?;
-    for (what, cardinalities) in [("symbols", &spec.symbols), ("discrete", &spec.discrete)] {
-        hold(!cardinalities.contains(&0), || format!("{what} {cardinalities:?}: 0 leaves no value"))?;
-    }
-    let bounds = spec.continuous.iter();
-    let mut wrong =
-        bounds.filter(|bound| !(bound.low <= bound.high && bound.low.is_finite() && bound.high.is_finite()));
-    wrong.next().map_or(Ok(()), |bound| Err(format!("a continuous action from {} to {}", bound.low, bound.high)))
 }
 
 /// A row of one seat is within the spec.
