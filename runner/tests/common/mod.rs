@@ -78,7 +78,8 @@ pub(crate) fn in_terminal(at: &Path, line: &str, keys: &[&[u8]], ready: impl Fn(
 /// process writes its number to the file `pid`.
 pub(crate) fn terminal(at: &Path, line: &str) -> Child {
     let program = env!("CARGO_BIN_EXE_rl-run");
-    let command = format!("stty cols 100 rows 30; echo $$ > pid; exec '{program}' {line}");
+    // A terminal that closes sends SIGHUP, which whoever runs the tests in the background may have switched off.
+    let command = format!("stty cols 100 rows 30; echo $$ > pid; exec env --default-signal=HUP '{program}' {line}");
     Command::new("script")
         .args(["--quiet", "--return", "--flush", "--command", &command, "typescript"])
         .current_dir(at)
