@@ -121,7 +121,7 @@ impl Files {
     fn work(mut self, jobs: &Receiver<Job>) -> anyhow::Result<()> {
         jobs.iter().try_for_each(|job| match job {
             Job::Segment { part, number, bytes } => {
-                made(&self.checkpoints.join(SEGMENTS))?;
+                made(made(&self.checkpoints)?.join(SEGMENTS).as_path())?; // the first come before any checkpoint
                 let path = self.checkpoints.join(segment(&part, number));
                 let written = checkpoint::write_segment(&path, number, &bytes)?;
                 self.known.insert((part, number), written);
