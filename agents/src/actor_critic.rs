@@ -17,7 +17,7 @@ use crate::Memory;
 use crate::policy_head::PolicyHead;
 use crate::tower::{SequenceLayout, Tower};
 
-/// Actor-critic network: observations to the parameters of π(· | s), which a `ActionDistribution` takes, and to V(s).
+/// Actor-critic network: observations to the parameters of π(· | s), which an `ActionDistribution` takes, and to V(s).
 pub(crate) struct ActorCritic {
     /// Normalisation of features; `None` where it is not asked for.
     standardise: Option<Standardise>,

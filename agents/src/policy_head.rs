@@ -1,4 +1,4 @@
-//! Policy head: features to the parameters that a `ActionDistribution` takes.
+//! Policy head: features to the parameters that an `ActionDistribution` takes.
 
 use candle_core::{Result, Tensor};
 use rl_core::Spec;

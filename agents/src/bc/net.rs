@@ -10,7 +10,7 @@ use rl_perception::{Encoder, EncoderConfig, ObsBatch, encoder_for};
 use crate::actor_critic::initialise;
 use crate::policy_head::PolicyHead;
 
-/// Policy network: observations to the parameters of π(· | s), which a `ActionDistribution` takes.
+/// Policy network: observations to the parameters of π(· | s), which an `ActionDistribution` takes.
 pub(crate) struct PolicyNet {
     /// Normalisation of features; `None` where it is not asked for.
     standardise: Option<Standardise>,
