@@ -19,7 +19,7 @@ const SMALL: u64 = 1 << 20;
 const ENGINE: u64 = 64 << 10;
 /// Most numbers that are saved for each weight: itself, its target's, two moments.
 const COPIES: u64 = 4;
-/// Copies of the best weights at once: the next is written before the last is removed.
+/// Most best weights at once beside one for each kept checkpoint: the next is written before the last is removed.
 const BEST: u64 = 2;
 
 /// The error if the agent cannot play an environment of these shapes.
@@ -82,7 +82,8 @@ pub(crate) fn check(
     let rest = SMALL + u64::from(train.envs) * seat + weights.saturating_mul(COPIES);
     // One more than are kept: it is written before the oldest goes.
     let each = added.saturating_add(rest).saturating_mul(train.keep_checkpoints as u64 + 1);
-    let best = if train.eval_every > 0 { weights.saturating_mul(BEST) } else { 0 };
+    let copies = BEST + train.keep_checkpoints as u64;
+    let best = if train.eval_every > 0 { weights.saturating_mul(copies) } else { 0 };
     let disk = experience.saturating_add(each).saturating_add(best).saturating_mul(all as u64);
     let free = free_disk(run)?;
     if disk > free {
