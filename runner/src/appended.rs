@@ -39,6 +39,15 @@ impl Appended {
         Ok(Self { path, file })
     }
 
+    /// Cuts the open file to its first `length` bytes.
+    ///
+    /// # Errors
+    /// If it cannot be cut.
+    pub(crate) fn truncate(&mut self, length: u64) -> anyhow::Result<()> {
+        let cut = self.file.set_len(length).and_then(|()| self.file.seek(SeekFrom::Start(length)));
+        cut.map(drop).with_context(|| self.path.display().to_string())
+    }
+
     /// Appends bytes to the file.
     ///
     /// # Errors

@@ -16,6 +16,7 @@ use rustix::fs::{CWD, RenameFlags, renameat_with};
 use rustix::io::Errno;
 use sha2::{Digest, Sha256};
 
+use crate::file::made;
 use crate::manifest::{self, Manifest, Owner, Part, SEGMENTS, Segment, hex};
 use crate::session::Session;
 use crate::snapshot::{self, Snapshot};
@@ -38,7 +39,7 @@ pub(crate) fn write(dir: &Path, snapshot: &Snapshot, owner: &Owner, known: &Know
     }
     let written = write_draft(&draft, snapshot, owner, known).and_then(|manifest| {
         if snapshot.parts.iter().any(|part| !part.segments.is_empty()) {
-            File::open(dir.join(SEGMENTS))?.sync_all()?; // the names of what it needs are on disk before its own
+            File::open(made(&dir.join(SEGMENTS))?)?.sync_all()?; // the names of what it needs are on disk before its own
         }
         show(&draft, &path)?;
         File::open(dir)?.sync_all()?;

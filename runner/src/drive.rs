@@ -67,17 +67,22 @@ pub(crate) fn drive(
     progress: Progress,
     keep: &mut dyn Keep,
 ) -> anyhow::Result<Outcome> {
+    let filed = metrics.is_some();
     let (mut eval_return, mut settled) = (metrics.as_ref().and_then(Metrics::eval_return), true);
     let mut watch = Watch::new(metrics, progress, session);
     // Of no checkpoint: it hangs on the length of the run, which decides nothing else.
     let every = (run.train.frames / ROWS).max(1);
     let mut next_row = due(session.counts.frames, every);
+    let mut failed = None;
     let stopped = loop {
         if run.train.eval_every > 0 && session.counts.frames >= session.counts.next_eval {
             session.rest(&mut watch.log)?;
-            let Some(mean) = evaluate(run, session, &mut watch, keep)? else {
-                settled = false; // a resumed run plays it again
-                break true;
+            let mean = match evaluate(run, session, &mut watch, keep) {
+                Ok(Some(mean)) => mean,
+                outcome => {
+                    (failed, settled) = (outcome.err(), false); // a resumed run plays it again
+                    break true;
+                }
             };
             watch.log.lap(Part::Other);
             eval_return = Some(mean);
@@ -116,14 +121,17 @@ pub(crate) fn drive(
         keep.hand_on(session)?;
         watch.log.lap(Part::Save);
     };
-    session.rest(&mut watch.log)?;
-    session.notes.drain(..).for_each(|note| watch.note(&note));
-    watch.row(session)?;
     session.tape.as_ref().filter(|_| !stopped).and_then(Tape::idle).into_iter().for_each(|told| watch.note(&told));
-    watch.finish();
-    hold(session)?;
-    keep.checkpoint(session, settled)?;
-    keep.finish()?;
+    let closed = close(session, &mut watch, keep, settled);
+    if let Some(error) = failed {
+        let at = format!("the evaluation at {} frames failed", session.counts.frames);
+        // What was learned up to it is whole.
+        let saved = filed && closed.is_ok();
+        let mend =
+            if saved { "; what was learned until then is saved, and `rl-run resume` plays it again" } else { "" };
+        return Err(error.context(format!("{at}{mend}")));
+    }
+    closed?;
     Ok(Outcome {
         seed: run.seed,
         frames: session.counts.frames,
@@ -136,6 +144,17 @@ pub(crate) fn drive(
         run: run.path.clone(),
         stopped,
     })
+}
+
+/// Ends a sitting with its last row of metrics and its last checkpoint.
+fn close(session: &mut Session, watch: &mut Watch, keep: &mut dyn Keep, settled: bool) -> anyhow::Result<()> {
+    session.rest(&mut watch.log)?;
+    session.notes.drain(..).for_each(|note| watch.note(&note));
+    watch.row(session)?;
+    watch.finish();
+    hold(session)?;
+    keep.checkpoint(session, settled)?;
+    keep.finish()
 }
 
 /// Writes what the tape needs of the episode under way, before the checkpoint that it belongs to.
@@ -170,4 +189,59 @@ fn evaluate(run: &Run, session: &mut Session, watch: &mut Watch, keep: &mut dyn 
         keep.best(session)?;
     }
     Ok(Some(mean))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use candle_core::Device;
+    use rl_core::{EnvEntry, Error};
+    use rl_envs::classic::cartpole;
+
+    use super::*;
+    use crate::order::{Order, Place, fresh};
+    use crate::preset::{Ask, resolve};
+    use crate::tables::Tables;
+    use crate::toy;
+    use crate::trainer::{Registry, Trainer};
+
+    /// CartPole that cannot be seated for an evaluation.
+    static LOST: [EnvEntry; 1] = [EnvEntry {
+        build: |name, table, seating| match seating.seats.start {
+            TRIALS.. => Err(Error::Engine { env: name.to_owned(), message: "the engine is gone".to_owned() }),
+            _ => (cartpole::ENTRY.build)(name, table, seating),
+        },
+        ..cartpole::ENTRY
+    }];
+
+    #[test]
+    fn an_evaluation_that_fails_costs_nothing_of_what_was_learned() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("r");
+        let order = |envs: &'static [EnvEntry]| {
+            let sets = ["train.eval_every=60".to_owned()];
+            let ask = Ask { env: "cartpole", agent: Some("toy"), sets: &sets, ..Ask::default() };
+            let resolved = resolve(&Tables::new(&[envs], &[&[toy::ENTRY]]), &ask).unwrap();
+            let (train, eval, on) = (resolved.train().unwrap(), resolved.eval().unwrap(), "cpu".to_owned());
+            let (device, workers, stop) = (Device::Cpu, Workers::UpTo(1), Stop::default());
+            Order { resolved, train, eval, device, on, threads: 1, workers, record: None, outputs: None, stop }
+        };
+        let place = |run: &'static str| dir.path().join(run);
+        let run = |envs, at: &Path| {
+            let place = Place { run: Some(at), many: false, force: false };
+            fresh(&order(envs), 3, &place, Progress::new(0, 100, true, true))
+        };
+        let whole = run(&[cartpole::ENTRY], &place("whole")).unwrap();
+        let said = format!("{:#}", run(&LOST, &path).unwrap_err());
+        assert!(said.starts_with("the evaluation at 60 frames failed; what was learned until then is saved"), "{said}");
+        assert!(said.ends_with("the engine is gone"), "{said}");
+        let registry = Registry::new(&[&[cartpole::ENTRY]], &[&[toy::ENTRY]]).unwrap();
+        let mut trainer = Trainer::open(&registry, &path, &Device::Cpu).unwrap();
+        assert_eq!(trainer.frames(), 60);
+        while !trainer.is_done() {
+            trainer.advance().unwrap();
+        }
+        assert_eq!(checkpoint::sha256(trainer.learner().weights()).unwrap(), whole.parameters_sha256);
+    }
 }

@@ -101,6 +101,17 @@ pub(crate) fn whole(path: &Path, write: impl FnOnce(&File) -> anyhow::Result<()>
     Ok(())
 }
 
+/// Makes the directory `dir` of a run if it is missing, and returns it; not the run's own, which somebody has moved then.
+///
+/// # Errors
+/// If it cannot be made.
+pub(crate) fn made(dir: &Path) -> anyhow::Result<&Path> {
+    match fs::create_dir(dir) {
+        Err(e) if e.kind() != io::ErrorKind::AlreadyExists => Err(e).with_context(|| dir.display().to_string()),
+        _ => Ok(dir),
+    }
+}
+
 /// Locks the file `path` against other processes until the returned file is dropped; makes it if it is missing. `None`
 /// if another process has the lock and `wait` is false.
 ///

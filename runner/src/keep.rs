@@ -5,7 +5,7 @@ use anyhow::Context as _;
 
 use crate::checkpoint::{self, Checkpoint};
 use crate::digests::{Digest, Digests};
-use crate::manifest::Owner;
+use crate::manifest::{Owner, SEGMENTS, segment};
 use crate::run_dir::RunDir;
 use crate::session::Session;
 use crate::snapshot::{Extent, Handed, Snapshot};
@@ -111,9 +111,17 @@ impl Keep for Archive {
     }
 
     fn checkpoint(&mut self, session: &mut Session, settled: bool) -> anyhow::Result<()> {
-        let path = self.dir.checkpoints().join(checkpoint::name(session.counts.frames));
-        let snapshot = Snapshot::take(session, Extent::Whole, &self.handed);
-        self.writer.checkpoint(snapshot.with_context(|| format!("writing checkpoint {}", path.display()))?, settled)
+        let Self { handed, writer, dir } = self;
+        let (checkpoints, under_way) = (dir.checkpoints(), writer.under_way());
+        let gone = |part: &str, number| !checkpoints.join(segment(part, number)).exists();
+        let again = |part: &str, number, bytes| writer.segment(part, number, bytes);
+        if handed.hand_on_again(session, under_way, gone, again)? > 0 {
+            let told = "was removed while the run used it, and is written again from memory";
+            session.notes.push(format!("a part of {} {told}", checkpoints.join(SEGMENTS).display()));
+        }
+        let path = checkpoints.join(checkpoint::name(session.counts.frames));
+        let snapshot = Snapshot::take(session, Extent::Whole, handed);
+        writer.checkpoint(snapshot.with_context(|| format!("writing checkpoint {}", path.display()))?, settled)
     }
 
     fn best(&mut self, session: &mut Session) -> anyhow::Result<()> {

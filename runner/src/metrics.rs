@@ -20,6 +20,9 @@ use crate::events;
 /// Name of the file of rows in the directory of a run.
 pub(crate) const ROWS: &str = "metrics.jsonl";
 
+/// Keys that every row begins with.
+const POINT: [&str; 4] = ["frames", "agent_steps", "updates", "seconds"];
+
 /// The point in a run at which a row was measured. Frames, agent steps and updates are different counts.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Point {
@@ -42,6 +45,19 @@ pub(crate) struct Metrics {
     /// Seconds of all sittings up to the last row.
     seconds: f64,
     eval_return: Option<f64>,
+    unfinished: Option<Unfinished>,
+}
+
+/// The last row of a run that was stopped in an evaluation. It stays until the evaluation was played, and a row with
+/// the values of both takes its place.
+#[derive(Debug)]
+struct Unfinished {
+    frames: u64,
+    /// Its values besides the [`Point`] and seconds.
+    scalars: Vec<(String, f64)>,
+    /// Where it begins in each file.
+    row: u64,
+    event: u64,
 }
 
 /// The part of a row that [`Metrics::reopen`] reads back.
@@ -79,6 +95,13 @@ pub(crate) fn check(run: &Path) -> anyhow::Result<()> {
     rows::<Kept>(run).map(drop)
 }
 
+/// The values of a row besides its [`Point`] and seconds; one that was not finite is NaN.
+fn scalars(line: &[u8]) -> anyhow::Result<Vec<(String, f64)>> {
+    let row: serde_json::Map<String, Value> = serde_json::from_slice(line)?;
+    let rest = row.into_iter().filter(|(name, _)| !POINT.contains(&name.as_str()));
+    Ok(rest.map(|(name, value)| (name, value.as_f64().unwrap_or(f64::NAN))).collect())
+}
+
 /// A line of `metrics.jsonl`, with its keys in this order.
 struct Row<'a> {
     point: Point,
@@ -109,32 +132,34 @@ impl Metrics {
         let rows = Appended::create(run.join(ROWS))?;
         let mut events = Appended::create(run.join(events::FILE))?;
         events.append(&events::begin(events::now()))?;
-        Ok(Self { rows, events, begin: Instant::now(), before: 0.0, seconds: 0.0, eval_return: None })
+        let (begin, eval_return, unfinished) = (Instant::now(), None, None);
+        Ok(Self { rows, events, begin, before: 0.0, seconds: 0.0, eval_return, unfinished })
     }
 
-    /// Opens both files of a run that goes on from `frames`, and removes the rows after it. The row at `frames` stays
-    /// if that state is `settled`; otherwise it is removed too, to be written again.
+    /// Opens both files of a run that goes on from `frames`, and removes the rows after it. Unless that state is
+    /// `settled`, the next row at `frames` takes the place of the last, and keeps its values beside new ones.
     ///
     /// # Errors
     /// If a file cannot be read or cut.
     pub(crate) fn reopen(run: &Path, frames: u64, settled: bool) -> anyhow::Result<Self> {
-        let last = if settled { frames } else { frames.saturating_sub(1) };
-        let (mut before, mut kept, mut eval_return) = (0.0, 0, None);
+        let (mut before, mut kept, mut eval_return, mut unfinished) = (0.0, 0, None, None);
+        let (path, there) = (run.join(events::FILE), read(&run.join(events::FILE))?);
         for (row, line) in rows::<Kept>(run)?.into_iter().take_while(|(row, _)| row.frames <= frames) {
-            before = row.seconds; // they were spent, whatever becomes of the row
-            if row.frames <= last {
-                kept += line.len() as u64;
-                eval_return = row.eval_return.or(eval_return);
+            if row.frames == frames && !settled {
+                let (scalars, event) = (scalars(&line)?, events::until(&there, frames.saturating_sub(1)));
+                unfinished = Some(Unfinished { frames, scalars, row: kept, event });
             }
+            before = row.seconds;
+            kept += line.len() as u64;
+            eval_return = row.eval_return.or(eval_return);
         }
         let rows = Appended::cut(run.join(ROWS), kept)?;
-        let path = run.join(events::FILE);
-        let kept = events::until(&read(&path)?, last);
+        let kept = events::until(&there, frames);
         let mut events = Appended::cut(path, kept)?;
         if kept == 0 {
             events.append(&events::begin(events::now()))?;
         }
-        Ok(Self { rows, events, begin: Instant::now(), before, seconds: before, eval_return })
+        Ok(Self { rows, events, begin: Instant::now(), before, seconds: before, eval_return, unfinished })
     }
 
     /// Seconds of all sittings up to the last row. Time after that row is in no file and would be lost to the next
@@ -154,10 +179,24 @@ impl Metrics {
     /// # Errors
     /// If two values have one name, the disk is full or a file cannot be written.
     pub(crate) fn row(&mut self, point: Point, scalars: &[(&str, f64)]) -> anyhow::Result<()> {
-        let mut known = BTreeSet::from(["frames", "agent_steps", "updates", "seconds"]);
+        let mut known = BTreeSet::from(POINT);
         if let Some((twin, _)) = scalars.iter().find(|(name, _)| !known.insert(*name)) {
             bail!("the agent logs `{twin}`, which is the name of another value in {ROWS}: give it another");
         }
+        let earlier = self.unfinished.take().filter(|earlier| earlier.frames == point.frames);
+        if let Some(earlier) = &earlier {
+            self.rows.truncate(earlier.row)?;
+            self.events.truncate(earlier.event)?;
+        }
+        let earlier = earlier.map(|earlier| earlier.scalars).unwrap_or_default();
+        let both: Vec<(&str, f64)>;
+        let scalars = if earlier.is_empty() {
+            scalars
+        } else {
+            let new = scalars.iter().filter(|(name, _)| earlier.iter().all(|(known, _)| known != name));
+            both = earlier.iter().map(|(name, value)| (name.as_str(), *value)).chain(new.copied()).collect();
+            &both
+        };
         self.seconds = self.before + self.begin.elapsed().as_secs_f64();
         let mut line = serde_json::to_vec(&Row { point, seconds: self.seconds, scalars })?;
         line.push(b'\n');
@@ -199,10 +238,34 @@ mod tests {
         assert_eq!(events::until(&events, 48), events.len() as u64);
         assert_eq!(events::steps(&events), [0, 16, 32, 48]);
         drop(metrics);
-        let metrics = Metrics::reopen(dir.path(), 48, false).unwrap();
-        assert_eq!(frames(dir.path()), [16, 32], "the last is written again");
-        assert_eq!(events::steps(&fs::read(dir.path().join(events::FILE)).unwrap()), [0, 16, 32]);
-        assert!(metrics.before > 0.0);
+        assert!(Metrics::reopen(dir.path(), 48, true).unwrap().before > 0.0);
+    }
+
+    #[test]
+    fn a_row_that_an_evaluation_was_to_end_stays_until_then_and_keeps_its_values() {
+        let dir = tempfile::tempdir().unwrap();
+        let steps = || events::steps(&fs::read(dir.path().join(events::FILE)).unwrap());
+        let mut metrics = Metrics::create(dir.path()).unwrap();
+        metrics.row(point(16), &[("eval_return", 1.5)]).unwrap();
+        metrics.row(point(32), &[("loss", 0.5), ("q", f64::NAN), ("seconds_step", 9.0)]).unwrap();
+        drop(metrics);
+        for _ in 0..2 {
+            Metrics::reopen(dir.path(), 32, false).unwrap(); // stopped once more before it was played
+            assert_eq!((frames(dir.path()), steps()), (vec![16, 32], vec![0, 16, 32]));
+        }
+        let mut metrics = Metrics::reopen(dir.path(), 32, false).unwrap();
+        assert!(metrics.before > 0.0 && metrics.eval_return() == Some(1.5));
+        metrics.row(point(32), &[("eval_return", 2.5), ("seconds_step", 0.1)]).unwrap();
+        metrics.row(point(48), &[("loss", 0.25)]).unwrap();
+        assert_eq!((frames(dir.path()), steps()), (vec![16, 32, 48], vec![0, 16, 32, 48]));
+        let text = fs::read_to_string(dir.path().join(ROWS)).unwrap();
+        let rows: Vec<Value> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+        let both = (&rows[1]["loss"], &rows[1]["q"], &rows[1]["seconds_step"], &rows[1]["eval_return"]);
+        assert_eq!(both, (&0.5.into(), &Value::Null, &9.0.into(), &2.5.into()));
+        assert!(rows[2].get("eval_return").is_none() && rows[2]["loss"] == 0.25);
+        // A run that goes on otherwise leaves the row as it is.
+        Metrics::reopen(dir.path(), 48, false).unwrap().row(point(64), &[]).unwrap();
+        assert_eq!((frames(dir.path()), steps()), (vec![16, 32, 48, 64], vec![0, 16, 32, 48, 64]));
     }
 
     #[test]
@@ -221,7 +284,6 @@ mod tests {
             fs::write(&path, format!("{}{}{end}", row(1), row(3))).unwrap();
             let metrics = Metrics::reopen(dir.path(), 9, true).unwrap();
             assert_eq!((frames(dir.path()), metrics.eval_return()), (vec![1, 3], Some(3.5)), "{end}");
-            assert_eq!(Metrics::reopen(dir.path(), 3, false).unwrap().eval_return(), Some(1.5), "it is played again");
         }
     }
 

@@ -116,6 +116,35 @@ impl Handed {
         })
     }
 
+    /// Calls `take` with part, number and bytes of every segment that was handed on, is still needed and is `gone`, and
+    /// returns how many there were. Leaves out the newest, which are `under_way`.
+    ///
+    /// # Errors
+    /// The first error of `take`.
+    pub(crate) fn hand_on_again(
+        &mut self,
+        session: &mut Session,
+        under_way: u64,
+        gone: impl Fn(&str, u64) -> bool,
+        mut take: impl FnMut(&str, u64, Vec<u8>) -> anyhow::Result<()>,
+    ) -> anyhow::Result<usize> {
+        let mut count = 0;
+        session.visit_learner(&mut |name, part| {
+            let (Some(part), Some(handed)) = (part.segmented(), self.parts.get_mut(name)) else { return Ok(()) };
+            let (first, end) = (handed.start.max(part.segments().start), handed.end.saturating_sub(under_way));
+            for number in (first..end).filter(|&number| gone(name, number)) {
+                let mut bytes = Vec::new();
+                match part.save_segment(number, &mut bytes) {
+                    Ok(()) => take(name, number, bytes)?,
+                    Err(_) => handed.start = number + 1, // half overwritten: a checkpoint has its rows, see `has`
+                }
+                count += 1;
+            }
+            Ok(())
+        })?;
+        Ok(count)
+    }
+
     /// Whether all of these segments of the part `name` were handed on.
     fn has(&self, name: &str, segments: &Range<u64>) -> bool {
         let held = |held: &Range<u64>| held.start <= segments.start && segments.end <= held.end;

@@ -1,8 +1,8 @@
 //! `--record`: records whole episodes of the first training seat in the run's directory while it trains.
 //!
 //! A tape reads filled blocks and changes nothing of training. What it holds of the episode under way is written beside
-//! every checkpoint, so that a resumed run records what an uninterrupted one would; if that is missing, recording
-//! begins with the next episode.
+//! every checkpoint, so that a resumed run records what an uninterrupted one would; if that is missing, the recordings
+//! tell what was best, and recording goes on with the next episode.
 
 use std::fmt;
 use std::fs;
@@ -16,10 +16,11 @@ use rl_replays::Rollout;
 use rl_replays::recording::{Manifest, OutputSampling, Player};
 use serde::{Deserialize, Serialize};
 
+use crate::file::made;
 use crate::preset::Resolved;
 use crate::session::Session;
 use crate::takes::{self, Take};
-use crate::{checkpoint, file};
+use crate::{checkpoint, file, playback};
 
 /// Name of the directory of recordings in that of a run.
 pub(crate) const DIR: &str = "recordings";
@@ -104,6 +105,28 @@ struct State {
     take: Option<Take>,
 }
 
+impl State {
+    /// What the recordings up to `frames` tell of it; the best return only if `which` hangs on it.
+    fn of_recordings(which: Which, run: &Path, frames: u64) -> anyhow::Result<Self> {
+        let mut state = Self::default();
+        for path in list(run)? {
+            let Some((at, number)) = name_of(&path).as_deref().and_then(named) else { continue };
+            if at > frames {
+                break;
+            }
+            state.episodes = number;
+            // One that is damaged tells nothing.
+            if which == Which::Best
+                && let Ok(recording) = playback::read(&path)
+            {
+                let returns = recording.episodes.iter().filter_map(|episode| Some(episode.outcome?.ret));
+                state.best = returns.chain(state.best).max_by(f64::total_cmp);
+            }
+        }
+        Ok(state)
+    }
+}
+
 impl Tape {
     /// Makes a tape for `session` and the run in `run`. Removes recordings of later episodes, which will be played
     /// again. Asks the policy for outputs if `kept` says that some are recorded.
@@ -127,12 +150,12 @@ impl Tape {
         let player = Player::Learner { agent, frames, seed };
         let manifest = takes::manifest(resolved, resolved.table("env"), env, player, kept)?;
         let dir = run.join(DIR);
-        fs::create_dir_all(&dir).with_context(|| dir.display().to_string())?;
-        let mut state: State = match fs::read(dir.join(format!("{STATE}{frames}"))) {
-            Ok(bytes) => load_postcard("recording", &bytes).unwrap_or_default(),
-            Err(e) if e.kind() == ErrorKind::NotFound => State::default(),
+        let held = match fs::read(made(&dir)?.join(format!("{STATE}{frames}"))) {
+            Ok(bytes) => load_postcard("recording", &bytes).ok(),
+            Err(e) if e.kind() == ErrorKind::NotFound => None,
             Err(e) => return Err(e).with_context(|| dir.display().to_string()),
         };
+        let mut state: State = held.map_or_else(|| State::of_recordings(which, run, frames), Ok)?;
         // Whose file it may be: one that does not fit is no better than none.
         state.take = state.take.filter(|take| take.fits(&manifest));
         let every = kept.map(|kept| kept.every);
@@ -192,7 +215,7 @@ impl Tape {
             *so_far = frames;
         }
         let name = format!("{frames:012}-{number:08}.rec");
-        takes::write(&self.run.join(DIR).join(&name), &self.manifest, &[take])?;
+        takes::write(&made(&self.run.join(DIR))?.join(&name), &self.manifest, &[take])?;
         let most = match self.which {
             Which::Best => 1,
             Which::Every(_) => return Ok(()),
@@ -219,7 +242,7 @@ impl Tape {
     pub(crate) fn hold(&self, frames: u64) -> anyhow::Result<()> {
         let mut bytes = Vec::new();
         save_postcard(&self.state, &mut bytes)?;
-        file::write(&self.run.join(DIR).join(format!("{STATE}{frames}")), &bytes)?;
+        file::write(&made(&self.run.join(DIR))?.join(format!("{STATE}{frames}")), &bytes)?;
         // A checkpoint after the oldest may be on its way to the disk: what belongs to it is wanted as soon as it is
         // there.
         let oldest = checkpoint::list(&self.run.join("checkpoints"))?.first().map_or(0, |&(frames, _)| frames);
@@ -268,7 +291,11 @@ fn held_at(name: &str) -> Option<u64> {
 
 /// Frames in the name of a recording; `None` for other names.
 fn ended_at(name: &str) -> Option<u64> {
+    named(name).map(|(frames, _)| frames)
+}
+
+/// Frames and number of the episode in the name of a recording; `None` for other names.
+fn named(name: &str) -> Option<(u64, u64)> {
     let (frames, number) = name.strip_suffix(".rec")?.split_once('-')?;
-    number.parse::<u64>().ok()?;
-    frames.parse().ok()
+    Some((frames.parse().ok()?, number.parse().ok()?))
 }

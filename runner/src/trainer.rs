@@ -248,7 +248,8 @@ impl Trainer {
         checkpoint::forget_after(&dir.best(), snapshot.frames)?;
         Metrics::reopen(dir.path(), snapshot.frames, true)?;
         Digests::reopen(dir.path(), snapshot.frames)?;
-        checkpoint::prune(&dir.checkpoints(), train.keep_checkpoints)
+        checkpoint::prune(&dir.checkpoints(), train.keep_checkpoints)?;
+        checkpoint::collect(&dir.checkpoints(), &Known::new())
     }
 
     /// Everything that decides the future of the run.

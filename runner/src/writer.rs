@@ -4,9 +4,9 @@
 //! first error, which is returned by the next request or at the end of the run.
 
 use std::collections::BTreeMap;
-use std::fs;
-use std::io::ErrorKind;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread::JoinHandle;
 
 use anyhow::Context as _;
@@ -14,6 +14,7 @@ use crossbeam_channel::{Receiver, Sender, bounded};
 
 use crate::checkpoint;
 use crate::digests::{Digest, Digests};
+use crate::file::made;
 use crate::manifest::{Owner, SEGMENTS, Segment, segment};
 use crate::snapshot::Snapshot;
 
@@ -50,6 +51,10 @@ pub(crate) struct Files {
 pub(crate) struct Writer {
     jobs: Option<Sender<Job>>,
     thread: Option<JoinHandle<anyhow::Result<()>>>,
+    /// Segments that were sent.
+    sent: u64,
+    /// Segments of them that are on disk.
+    written: Arc<AtomicU64>,
 }
 
 impl Writer {
@@ -60,8 +65,15 @@ impl Writer {
     pub(crate) fn start(files: Files) -> anyhow::Result<Self> {
         let (jobs, received) = bounded(WAITING);
         let thread = std::thread::Builder::new().name("checkpoints".to_owned());
-        let thread = thread.spawn(move || files.work(&received)).context("a thread for checkpoints")?;
-        Ok(Self { jobs: Some(jobs), thread: Some(thread) })
+        let written = Arc::new(AtomicU64::new(0));
+        let count = Arc::clone(&written);
+        let thread = thread.spawn(move || files.work(&received, &count)).context("a thread for checkpoints")?;
+        Ok(Self { jobs: Some(jobs), thread: Some(thread), sent: 0, written })
+    }
+
+    /// Number of segments that were sent last and may not be on disk yet.
+    pub(crate) fn under_way(&self) -> u64 {
+        self.sent - self.written.load(Ordering::Acquire)
     }
 
     /// Requests that a segment of a part be written.
@@ -69,6 +81,7 @@ impl Writer {
     /// # Errors
     /// If an earlier request failed.
     pub(crate) fn segment(&mut self, part: &str, number: u64, bytes: Vec<u8>) -> anyhow::Result<()> {
+        self.sent += 1;
         self.send(Job::Segment { part: part.to_owned(), number, bytes })
     }
 
@@ -118,13 +131,14 @@ impl Drop for Writer {
 }
 
 impl Files {
-    fn work(mut self, jobs: &Receiver<Job>) -> anyhow::Result<()> {
+    fn work(mut self, jobs: &Receiver<Job>, segments: &AtomicU64) -> anyhow::Result<()> {
         jobs.iter().try_for_each(|job| match job {
             Job::Segment { part, number, bytes } => {
                 made(made(&self.checkpoints)?.join(SEGMENTS).as_path())?; // the first come before any checkpoint
                 let path = self.checkpoints.join(segment(&part, number));
                 let written = checkpoint::write_segment(&path, number, &bytes)?;
                 self.known.insert((part, number), written);
+                segments.fetch_add(1, Ordering::Release);
                 Ok(())
             }
             Job::Checkpoint { snapshot, settled } => self.checkpoint(&snapshot, settled),
@@ -149,13 +163,5 @@ impl Files {
             snapshot.parts.iter().map(|part| (part.name.as_str(), part.segments.start)).collect();
         self.known.retain(|(part, number), _| first.get(part.as_str()).is_some_and(|first| number >= first));
         checkpoint::collect(&self.checkpoints, &self.known)
-    }
-}
-
-/// Makes a directory of the run if it is missing, and returns it; not the run's own, which somebody has moved then.
-fn made(dir: &Path) -> anyhow::Result<&Path> {
-    match fs::create_dir(dir) {
-        Err(e) if e.kind() != ErrorKind::AlreadyExists => Err(e).with_context(|| dir.display().to_string()),
-        _ => Ok(dir),
     }
 }

@@ -197,6 +197,22 @@ fn episodes_are_recorded_while_an_agent_learns_and_leave_every_bit_of_it() {
             assert_eq!(json(at, &format!("verify half/recordings/{name} --json"))["equal"], true, "{name}");
         }
     }
+    // What was best is told by the recording itself, and a directory that was removed is made again.
+    let line = "--env cartpole --agent dqn --seed 2 --quiet --json --force --run half --record best --frames";
+    json(at, &format!("{line} 1000"));
+    let best = taped(&at.join("half"));
+    let mean = |name: &str| json(at, &format!("verify half/recordings/{name} --json"))["mean"].as_f64().unwrap();
+    let before = mean(&best[0].0);
+    let all = common::names(&at.join("half/recordings"));
+    for state in all.iter().filter(|name| name.starts_with(".state-")) {
+        fs::remove_file(at.join("half/recordings").join(state)).unwrap();
+    }
+    json(at, "resume half --quiet --json --frames 1100");
+    let now = taped(&at.join("half"));
+    assert!(now == best || mean(&now[0].0) > before, "{} after {}", now[0].0, best[0].0);
+    fs::remove_dir_all(at.join("half/recordings")).unwrap();
+    json(at, "resume half --quiet --json --frames 2000");
+    assert!(!taped(&at.join("half")).is_empty());
     let idle = output(at, "--env cartpole --agent dqn --frames 500 --run idle --record every:1000");
     let said = String::from_utf8(idle.stderr).unwrap();
     assert!(

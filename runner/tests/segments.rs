@@ -8,8 +8,9 @@ mod common;
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::process::Stdio;
 
-use common::{json, names, output, refusal};
+use common::{json, names, output, refusal, rl_run, until};
 use serde_json::Value;
 
 /// The ring goes round more than twice; its eleven segments are as small as segments get.
@@ -60,6 +61,27 @@ fn checkpoints_share_segments_that_are_written_once_and_removed_with_the_last_th
     for from in ["start", frames.as_str()] {
         assert_eq!(json(at, &format!("verify whole --from {from} --quiet --json"))["equal"], true);
     }
+}
+
+/// Whoever clears up in the directory of a run that trains takes nothing that its memory has not.
+#[test]
+fn segments_that_are_removed_while_a_run_trains_are_written_again() {
+    let dir = tempfile::tempdir().unwrap();
+    let at = dir.path();
+    let whole = json(at, &format!("{RUN} --run whole"));
+    let line = format!("{} --run r", RUN.replace(" --quiet", ""));
+    let mut child = rl_run(at, &line).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
+    let run = at.join("r");
+    until(&mut child, || run.join("checkpoints").exists() && checkpoints(&run).len() == 2);
+    fs::remove_dir_all(run.join("checkpoints/segments")).unwrap();
+    let ended = child.wait_with_output().unwrap();
+    let said = String::from_utf8(ended.stderr).unwrap();
+    assert!(ended.status.success() && said.contains("segments was removed while the run used it, and is"), "{said}");
+    let last = checkpoints(&run).pop().unwrap();
+    let on_disk: BTreeSet<String> = names(&run.join("checkpoints/segments")).into_iter().collect();
+    assert!(segments(&last).is_subset(&on_disk), "{on_disk:?}");
+    let again = json(at, "resume r --quiet --json");
+    assert_eq!(again["parameters_sha256"], whole["parameters_sha256"]);
 }
 
 #[test]

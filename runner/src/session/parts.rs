@@ -23,8 +23,8 @@ impl<T: Serialize + DeserializeOwned> Saved for Plain<'_, T> {
     }
 }
 
-/// Most restarts of an actor that a saved state may hold.
-const MOST_RESTARTS: u32 = 1 << 16;
+/// Most restarts of an actor that a saved state may hold: its next seed is drawn after as many others, in a second.
+const MOST_RESTARTS: u32 = 1 << 26;
 
 /// The part with the number of restarts of each actor.
 pub(super) struct Restarts<'a>(pub(super) Plain<'a, Vec<u32>>);
