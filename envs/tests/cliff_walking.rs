@@ -4,7 +4,7 @@
 mod seated;
 
 use rl_core::FiniteMdp;
-use seated::{Way, assert_equals, with};
+use seated::{Outcome, assert_equals, with};
 
 fn table(id: &str) -> FiniteMdp {
     with(id, "").unwrap().tabular().expect("a cliff is a table")
@@ -18,7 +18,7 @@ fn transition_tables_equal_gymnasiums() {
     for (cliff, (id, slippery)) in [("cliffwalking", false), ("cliffwalking-slippery", true)].into_iter().enumerate() {
         let cliff = &golden["cliffs"][cliff];
         assert_eq!(cliff["slippery"], slippery);
-        let theirs: Vec<Vec<Vec<Way>>> = serde_json::from_value(cliff["table"].clone()).unwrap();
+        let theirs: Vec<Vec<Vec<Outcome>>> = serde_json::from_value(cliff["table"].clone()).unwrap();
         let start: Vec<f64> = serde_json::from_value(cliff["start"].clone()).unwrap();
         assert_eq!(table(id).start(), start);
         assert_equals(&table(id), &theirs, id);

@@ -5,7 +5,7 @@ mod seated;
 
 use rl_core::{Act, Env, FiniteMdp, Obs, Rng, Stream};
 use rl_envs::grid::frozen_lake::{Config, FrozenLake};
-use seated::{Way, assert_equals, with};
+use seated::{Outcome, assert_equals, with};
 
 fn table(id: &str, change: &str) -> FiniteMdp {
     with(id, change).unwrap().tabular().expect("a lake is a table")
@@ -23,7 +23,7 @@ fn transition_tables_equal_gymnasiums() {
         config["max_steps"] = 100.into();
         let config: Config = serde_json::from_value(config).unwrap();
         let ours = FrozenLake::new(&config).unwrap().tabular().unwrap();
-        let theirs: Vec<Vec<Vec<Way>>> = serde_json::from_value(lake["table"].clone()).unwrap();
+        let theirs: Vec<Vec<Vec<Outcome>>> = serde_json::from_value(lake["table"].clone()).unwrap();
         let start: Vec<f64> = serde_json::from_value(lake["start"].clone()).unwrap();
         assert_eq!(ours.start(), start, "{config:?}");
         assert_equals(&ours, &theirs, &format!("{config:?}"));

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 
 use rl_core::{Env, FiniteMdp};
 use rl_envs::grid::taxi::Taxi;
-use seated::{Way, assert_equals, with};
+use seated::{Outcome, assert_equals, with};
 use serde_json::Value;
 
 const SHOWN: u32 = 500;
@@ -32,7 +32,7 @@ fn transition_tables_starts_and_masks_equal_gymnasiums() {
         let case = &golden["cases"][case];
         assert_eq!((&case["config"]["rainy"], &case["config"]["fickle"]), (&rainy.into(), &false.into()));
         let ours = built(&case["config"], true);
-        let theirs: Vec<Vec<Vec<Way>>> = serde_json::from_value(case["table"].clone()).unwrap();
+        let theirs: Vec<Vec<Vec<Outcome>>> = serde_json::from_value(case["table"].clone()).unwrap();
         assert_equals(&ours, &theirs, &case["config"].to_string());
         let start: Vec<f64> = serde_json::from_value(case["start"].clone()).unwrap();
         let mask: Vec<Vec<u8>> = serde_json::from_value(case["mask"].clone()).unwrap();
@@ -43,16 +43,16 @@ fn transition_tables_starts_and_masks_equal_gymnasiums() {
 }
 
 /// Probability of each state that is shown, reward (as an integer) and end.
-fn merged(ways: impl Iterator<Item = Way>) -> BTreeMap<(u32, i32, bool), f64> {
+fn merged(outcomes: impl Iterator<Item = Outcome>) -> BTreeMap<(u32, i32, bool), f64> {
     let mut sum = BTreeMap::new();
-    for (probability, next, reward, terminated) in ways {
+    for (probability, next, reward, terminated) in outcomes {
         *sum.entry((next % SHOWN, reward as i32, terminated)).or_default() += probability;
     }
     sum.retain(|_, p| *p > 0.0);
     sum
 }
 
-fn ours(table: &FiniteMdp, state: u32, action: u32) -> impl Iterator<Item = Way> {
+fn ours(table: &FiniteMdp, state: u32, action: u32) -> impl Iterator<Item = Outcome> {
     table.outcomes(state, action).iter().map(|way| (way.probability, way.next, way.reward, way.terminated))
 }
 
@@ -67,7 +67,7 @@ fn fickle_passengers_change_their_minds_as_gymnasiums_do() {
         config["fickle"] = false.into();
         let plain = built(&config, false);
         assert_eq!((fickle.states() as u32, plain.states() as u32), (2 * SHOWN, SHOWN));
-        let theirs: BTreeMap<u32, Vec<Vec<Way>>> = serde_json::from_value(case["fickle"].clone()).unwrap();
+        let theirs: BTreeMap<u32, Vec<Vec<Outcome>>> = serde_json::from_value(case["fickle"].clone()).unwrap();
         assert_eq!(theirs.len(), 100);
         for (state, action) in (0..2 * SHOWN).flat_map(|state| (0..6).map(move |action| (state, action))) {
             let expected = match theirs.get(&state) {

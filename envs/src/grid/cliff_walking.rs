@@ -9,7 +9,7 @@ use serde::Deserialize;
 
 use super::cells::Cells;
 use super::chart::Chart;
-use super::world::{Walk, Way, World};
+use super::world::{GridEnv, GridWorld, Outcome};
 
 /// Table entry `cliffwalking`: Gymnasium's CliffWalking-v1, where every step goes where it was meant to.
 pub const ENTRY: EnvEntry = EnvEntry::single::<CliffWalking>(
@@ -38,7 +38,7 @@ pub struct Config {
 
 /// The CliffWalking environment. It observes the cell, `symbols [1]`, and takes one discrete action: up, right, down or
 /// left.
-pub type CliffWalking = Walk<Cliff>;
+pub type CliffWalking = GridEnv<Cliff>;
 
 /// Map and rules of [`CliffWalking`]: 4 × 12 cells, reward -1 per step and -100 for a step over the cliff.
 #[derive(Clone, Debug)]
@@ -58,7 +58,7 @@ fn is_cliff(cell: u32) -> bool {
     (START + 1..GOAL).contains(&cell)
 }
 
-impl World for Cliff {
+impl GridWorld for Cliff {
     const ID: &'static str = "cliffwalking";
     const VERSION: u32 = 1;
     const ACTIONS: &'static [&'static str] = &["up", "right", "down", "left"];
@@ -80,20 +80,20 @@ impl World for Cliff {
         &[START]
     }
 
-    fn odds(&self, _cell: u32, _action: u32) -> &[f64] {
+    fn probabilities(&self, _cell: u32, _action: u32) -> &[f64] {
         if self.config.slippery { &[1.0 / 3.0; 3] } else { &[1.0] }
     }
 
-    fn way(&self, cell: u32, action: u32, which: usize) -> Way {
+    fn outcome(&self, cell: u32, action: u32, which: usize) -> Outcome {
         let turn = if self.config.slippery { which + 3 } else { 0 }; // to the left, straight, to the right
         let (down, right) = DIRECTIONS[(action as usize + turn) % 4];
         let row = (cell / COLUMNS).saturating_add_signed(down as i32).min(ROWS - 1);
         let column = (cell % COLUMNS).saturating_add_signed(right as i32).min(COLUMNS - 1);
         let next = row * COLUMNS + column;
         if is_cliff(next) {
-            return Way { next: START, reward: -100.0, terminated: false };
+            return Outcome { next: START, reward: -100.0, terminated: false };
         }
-        Way { next, reward: -1.0, terminated: next == GOAL }
+        Outcome { next, reward: -1.0, terminated: next == GOAL }
     }
 
     fn draw_policy(&self, actions: &[u32], values: &[f64], canvas: &mut Canvas) -> bool {

@@ -8,7 +8,7 @@ mod picture;
 use rl_core::{Canvas, EnvEntry, Result};
 use serde::Deserialize;
 
-use super::world::{Walk, Way, World};
+use super::world::{GridEnv, GridWorld, Outcome};
 use crate::settings::{bad, check_finite, check_limit, check_probability};
 
 /// Table entry `frozenlake`: Gymnasium's FrozenLake-v1 with the map of 4 × 4 cells, or any map by `env.map`.
@@ -58,14 +58,14 @@ pub enum Map {
 
 /// The FrozenLake environment. It observes the cell, `symbols [1]`, and takes one discrete action: left, down, right or
 /// up.
-pub type FrozenLake = Walk<Lake>;
+pub type FrozenLake = GridEnv<Lake>;
 
 /// Map and rules of [`FrozenLake`].
 #[derive(Clone, Debug)]
 pub struct Lake {
     map: Grid,
     /// Probabilities of slipping to the left of the chosen direction, of going straight, and of slipping to its right.
-    odds: [f64; 3],
+    probabilities: [f64; 3],
     config: Config,
 }
 
@@ -186,7 +186,7 @@ fn slip(action: u32, side: usize) -> u32 {
     (action + ACTIONS - 1 + side as u32) % ACTIONS
 }
 
-impl World for Lake {
+impl GridWorld for Lake {
     const ID: &'static str = "frozenlake";
     const VERSION: u32 = 1;
     const ACTIONS: &'static [&'static str] = &["left", "down", "right", "up"];
@@ -197,7 +197,11 @@ impl World for Lake {
         config.reward_schedule.iter().try_for_each(|&reward| check_finite("reward_schedule", reward))?;
         check_limit(config.max_steps)?;
         let side = (1.0 - config.success_rate) / 2.0;
-        Ok(Self { map: Grid::new(&config.map)?, odds: [side, config.success_rate, side], config: config.clone() })
+        Ok(Self {
+            map: Grid::new(&config.map)?,
+            probabilities: [side, config.success_rate, side],
+            config: config.clone(),
+        })
     }
 
     fn limit(&self) -> Option<u32> {
@@ -212,13 +216,13 @@ impl World for Lake {
         &self.map.starts
     }
 
-    fn odds(&self, cell: u32, _action: u32) -> &[f64] {
-        if self.config.slippery && !self.map.tile(cell).ends() { &self.odds } else { &[1.0] }
+    fn probabilities(&self, cell: u32, _action: u32) -> &[f64] {
+        if self.config.slippery && !self.map.tile(cell).ends() { &self.probabilities } else { &[1.0] }
     }
 
-    fn way(&self, cell: u32, action: u32, which: usize) -> Way {
+    fn outcome(&self, cell: u32, action: u32, which: usize) -> Outcome {
         if self.map.tile(cell).ends() {
-            return Way { next: cell, reward: 0.0, terminated: true };
+            return Outcome { next: cell, reward: 0.0, terminated: true };
         }
         let side = if self.config.slippery { which } else { STRAIGHT };
         let next = self.map.neighbour(cell, slip(action, side));
@@ -228,7 +232,7 @@ impl World for Lake {
             Tile::Hole => hole,
             Tile::Start | Tile::Frozen => ice,
         };
-        Way { next, reward, terminated: self.map.tile(next).ends() }
+        Outcome { next, reward, terminated: self.map.tile(next).ends() }
     }
 
     fn draw_policy(&self, actions: &[u32], values: &[f64], canvas: &mut Canvas) -> bool {

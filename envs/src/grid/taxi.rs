@@ -10,7 +10,7 @@ mod picture;
 use rl_core::{Canvas, EnvEntry, Result};
 use serde::Deserialize;
 
-use super::world::{Walk, Way, World};
+use super::world::{GridEnv, GridWorld, Outcome};
 use crate::settings::{check_limit, check_probability};
 
 /// Table entry `taxi`: Gymnasium's Taxi-v4, with episodes of at most 200 steps.
@@ -39,7 +39,7 @@ pub struct Config {
 
 /// The Taxi environment. It observes Gymnasium's state number from 0 to 499, `symbols [1]`, and takes one discrete
 /// action: south, north, east, west, pick up or drop off.
-pub type Taxi = Walk<Town>;
+pub type Taxi = GridEnv<Town>;
 
 /// Map and rules of [`Taxi`].
 #[derive(Clone, Debug)]
@@ -131,7 +131,7 @@ impl Town {
     }
 }
 
-impl World for Town {
+impl GridWorld for Town {
     const ID: &'static str = "taxi";
     const VERSION: u32 = 1;
     const ACTIONS: &'static [&'static str] = &["south", "north", "east", "west", "pick up", "drop off"];
@@ -186,7 +186,7 @@ impl World for Town {
         &self.starts
     }
 
-    fn odds(&self, state: u32, action: u32) -> &[f64] {
+    fn probabilities(&self, state: u32, action: u32) -> &[f64] {
         match action {
             PICK_UP | DROP_OFF => &[1.0],
             _ if self.may_change(Ride::of(state)) => &self.whims,
@@ -194,15 +194,15 @@ impl World for Town {
         }
     }
 
-    fn way(&self, state: u32, action: u32, which: usize) -> Way {
+    fn outcome(&self, state: u32, action: u32, which: usize) -> Outcome {
         let ride = Ride::of(state);
-        let goes_on = |ride: Ride, reward| Way { next: ride.state(), reward, terminated: false };
+        let goes_on = |ride: Ride, reward| Outcome { next: ride.state(), reward, terminated: false };
         match (action, ride.stand()) {
             (PICK_UP, Some(stand)) if stand == ride.passenger => goes_on(Ride { passenger: ABOARD, ..ride }, -1.0),
             (DROP_OFF, Some(stand)) if ride.passenger == ABOARD => {
                 let there = Ride { passenger: stand, ..ride };
                 let arrived = stand == ride.destination;
-                Way { next: there.state(), reward: if arrived { 20.0 } else { -1.0 }, terminated: arrived }
+                Outcome { next: there.state(), reward: if arrived { 20.0 } else { -1.0 }, terminated: arrived }
             }
             (PICK_UP | DROP_OFF, _) => goes_on(ride, -10.0),
             (direction, _) => goes_on(self.drive(ride, direction, which), -1.0),

@@ -7,8 +7,8 @@ use rl_core::{
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
-/// Map, rules and picture of a grid world; [`Walk`] makes an environment of it.
-pub trait World: Sized + Send + 'static {
+/// Map, rules and picture of a grid world; [`GridEnv`] makes an environment of it.
+pub trait GridWorld: Sized + Send + 'static {
     /// Name of the environment on the command line.
     const ID: &'static str;
     /// Version of the dynamics, raised by every change of them.
@@ -54,12 +54,12 @@ pub trait World: Sized + Send + 'static {
     fn starts(&self) -> &[u32];
 
     /// Returns the probabilities of the outcomes of an action in a state; they sum to 1.
-    fn odds(&self, state: u32, action: u32) -> &[f64];
+    fn probabilities(&self, state: u32, action: u32) -> &[f64];
 
-    /// Returns the outcome with the index `which` in [`odds`](World::odds).
-    fn way(&self, state: u32, action: u32, which: usize) -> Way;
+    /// Returns the outcome with the index `which` in [`probabilities`](World::odds).
+    fn outcome(&self, state: u32, action: u32, which: usize) -> Outcome;
 
-    /// Draws a deterministic policy and its state values, where states are places on one map; see [`Env::draw_policy`].
+    /// Draws a deterministic policy and its state values, where states are cells of one map; see [`Env::draw_policy`].
     fn draw_policy(&self, _actions: &[u32], _values: &[f64], _canvas: &mut Canvas) -> bool {
         false
     }
@@ -68,9 +68,9 @@ pub trait World: Sized + Send + 'static {
     fn draw(&self, state: u32, last: Option<u32>, canvas: &mut Canvas);
 }
 
-/// One possible outcome of an action in a [`World`], without its probability.
+/// One possible outcome of an action in a [`GridWorld`], without its probability.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Way {
+pub struct Outcome {
     /// State that the outcome leads to.
     pub next: u32,
     /// Raw reward.
@@ -79,16 +79,16 @@ pub struct Way {
     pub terminated: bool,
 }
 
-/// The environment of a [`World`], in which an agent moves from state to state.
+/// The environment of a [`GridWorld`], in which an agent moves from state to state.
 #[derive(Clone, Debug)]
-pub struct Walk<W> {
+pub struct GridEnv<W> {
     world: W,
-    place: Place,
+    episode: EpisodeState,
 }
 
 /// Everything that changes in an episode.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-struct Place {
+struct EpisodeState {
     state: u32,
     #[serde(deserialize_with = "rl_core::counter")]
     steps: u32,
@@ -97,44 +97,44 @@ struct Place {
     rng: Rng,
 }
 
-impl<W: World> Walk<W> {
+impl<W: GridWorld> GridEnv<W> {
     fn show(&self, obs: Obs<'_>) {
-        let state = self.place.state;
+        let state = self.episode.state;
         obs.symbols[0] = self.world.symbol(state);
         for (action, flag) in (0..).zip(obs.legal) {
             *flag = u8::from(self.world.legal(state, action));
         }
     }
 
-    /// Returns the outcomes of an action in the order of [`World::odds`], including those of probability 0.
+    /// Returns the outcomes of an action in the order of [`GridWorld::probabilities`], including those of probability 0.
     fn outcomes(&self, state: u32, action: u32) -> Vec<Transition> {
         let outcome = |(which, &probability)| {
-            let Way { next, reward, terminated } = self.world.way(state, action, which);
+            let Outcome { next, reward, terminated } = self.world.outcome(state, action, which);
             Transition { probability, next, reward, terminated }
         };
-        self.world.odds(state, action).iter().enumerate().map(outcome).collect()
+        self.world.probabilities(state, action).iter().enumerate().map(outcome).collect()
     }
 }
 
 /// Returns the index of the outcome that a uniform number in `[0, 1)` selects.
-fn pick(odds: &[f64], draw: f64) -> usize {
+fn pick(probabilities: &[f64], draw: f64) -> usize {
     let mut sum = 0.0;
-    let falls = odds.iter().position(|p| {
+    let falls = probabilities.iter().position(|p| {
         sum += p;
         draw < sum
     });
-    falls.unwrap_or(odds.len() - 1) // where the sum is rounded below 1
+    falls.unwrap_or(probabilities.len() - 1) // where the sum is rounded below 1
 }
 
-impl<W: World> Env for Walk<W> {
+impl<W: GridWorld> Env for GridEnv<W> {
     const ID: &'static str = W::ID;
     const VERSION: u32 = W::VERSION;
     type Config = W::Config;
 
     fn new(config: &W::Config) -> Result<Self> {
         let world = W::new(config)?;
-        let place = Place { state: world.starts()[0], steps: 0, last: None, rng: Rng::episode(0) };
-        Ok(Self { world, place })
+        let episode = EpisodeState { state: world.starts()[0], steps: 0, last: None, rng: Rng::episode(0) };
+        Ok(Self { world, episode })
     }
 
     fn spec(&self) -> Spec {
@@ -146,13 +146,13 @@ impl<W: World> Env for Walk<W> {
         let mut rng = Rng::episode(seed);
         let starts = self.world.starts();
         let state = starts[rng.below(starts.len() as u32) as usize];
-        self.place = Place { state, steps: 0, last: None, rng };
+        self.episode = EpisodeState { state, steps: 0, last: None, rng };
         self.show(obs);
         Ok(())
     }
 
     fn step(&mut self, act: Act<'_>, obs: Obs<'_>) -> Result<Step> {
-        let (action, place) = (act.discrete[0], &mut self.place);
+        let (action, episode) = (act.discrete[0], &mut self.episode);
         let known = (action as usize) < W::ACTIONS.len();
         assert!(
             known,
@@ -161,29 +161,29 @@ impl<W: World> Env for Walk<W> {
             W::ACTIONS.len() - 1,
             W::ACTIONS.join(", ")
         );
-        let odds = self.world.odds(place.state, action);
-        let which = if odds.len() == 1 { 0 } else { pick(odds, place.rng.f64()) };
-        let way = self.world.way(place.state, action, which);
-        (place.state, place.last) = (way.next, Some(action as u8));
-        place.steps += 1;
-        let truncated = self.world.limit().is_some_and(|limit| place.steps >= limit);
+        let probabilities = self.world.probabilities(episode.state, action);
+        let which = if probabilities.len() == 1 { 0 } else { pick(probabilities, episode.rng.f64()) };
+        let outcome = self.world.outcome(episode.state, action, which);
+        (episode.state, episode.last) = (outcome.next, Some(action as u8));
+        episode.steps += 1;
+        let truncated = self.world.limit().is_some_and(|limit| episode.steps >= limit);
         self.show(obs);
-        Ok(Step { reward: way.reward as f32, end: End::of(way.terminated, truncated), frames: 1 })
+        Ok(Step { reward: outcome.reward as f32, end: End::of(outcome.terminated, truncated), frames: 1 })
     }
 
     fn save(&self, out: &mut Vec<u8>) -> Result<()> {
-        save_postcard(&self.place, out)
+        save_postcard(&self.episode, out)
     }
 
     fn load(&mut self, bytes: &[u8]) -> Result<()> {
-        let place: Place = load_postcard(W::ID, bytes)?;
+        let episode: EpisodeState = load_postcard(W::ID, bytes)?;
         let (states, actions) = (self.world.states(), W::ACTIONS.len());
-        let late = self.world.limit().is_some_and(|limit| place.steps > limit);
-        if place.state >= states || late || place.last.is_some_and(|last| usize::from(last) >= actions) {
-            let message = format!("state {} at step {} is not of this world of {states}", place.state, place.steps);
+        let late = self.world.limit().is_some_and(|limit| episode.steps > limit);
+        if episode.state >= states || late || episode.last.is_some_and(|last| usize::from(last) >= actions) {
+            let message = format!("state {} at step {} is not of this world of {states}", episode.state, episode.steps);
             return Err(Error::State { part: W::ID.to_owned(), message });
         }
-        self.place = place;
+        self.episode = episode;
         Ok(())
     }
 
@@ -198,7 +198,7 @@ impl<W: World> Env for Walk<W> {
         let legal = |state| (0..actions).map(move |action| u8::from(self.world.legal(state, action)));
         let legal = if self.world.mask() { (0..states).flat_map(legal).collect() } else { Vec::new() };
         let symbols = (0..states).map(|state| self.world.symbol(state)).collect();
-        Some(table.expect("odds sum to 1 and ways lead to states").showing(symbols, legal))
+        Some(table.expect("probabilities sum to 1 and outcomes lead to states").showing(symbols, legal))
     }
 
     fn action_names(&self) -> Vec<String> {
@@ -210,7 +210,7 @@ impl<W: World> Env for Walk<W> {
     }
 
     fn draw(&self, canvas: &mut Canvas) {
-        self.world.draw(self.place.state, self.place.last.map(u32::from), canvas);
+        self.world.draw(self.episode.state, self.episode.last.map(u32::from), canvas);
     }
 }
 
@@ -220,8 +220,8 @@ mod tests {
 
     #[test]
     fn a_number_falls_on_the_odds_that_it_lies_between() {
-        let odds = [0.25, 0.0, 0.5, 0.25];
-        let picked = [0.0, 0.2499, 0.25, 0.7499, 0.75, 0.9999].map(|draw| pick(&odds, draw));
+        let probabilities = [0.25, 0.0, 0.5, 0.25];
+        let picked = [0.0, 0.2499, 0.25, 0.7499, 0.75, 0.9999].map(|draw| pick(&probabilities, draw));
         assert_eq!(picked, [0, 0, 2, 2, 3, 3]);
         assert_eq!(pick(&[0.1; 10], 1.0 - f64::EPSILON / 2.0), 9, "ten times 0.1 is less than 1");
     }

@@ -56,10 +56,10 @@ pub(crate) fn play(env: &mut dyn VecEnv, steps: usize, seed: u64, pattern: u8) -
 }
 
 /// Gymnasium's tuple of probability, next state, reward and end.
-pub(crate) type Way = (f64, u32, f64, bool);
+pub(crate) type Outcome = (f64, u32, f64, bool);
 
 /// Compares a table with Gymnasium's `P[state][action]`, in its order and to the bit.
-pub(crate) fn assert_equals(ours: &FiniteMdp, theirs: &[Vec<Vec<Way>>], what: &str) {
+pub(crate) fn assert_equals(ours: &FiniteMdp, theirs: &[Vec<Vec<Outcome>>], what: &str) {
     assert_eq!((ours.states(), ours.actions()), (theirs.len(), theirs[0].len()), "{what}");
     for (s, actions) in (0..).zip(theirs) {
         for (a, theirs) in (0..).zip(actions) {
