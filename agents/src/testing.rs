@@ -89,7 +89,7 @@ impl Pair {
 
 impl Reduce for Pair {
     fn mean(&mut self, values: &mut [f32]) -> Result<()> {
-        let lost = || Error::Tensor("the other member is lost".to_owned());
+        let lost = || Error::Tensor("the other member is lost".into());
         self.to.send(values.to_vec()).map_err(|_| lost())?;
         let theirs = self.from.recv().map_err(|_| lost())?;
         assert_eq!(theirs.len(), values.len(), "both members average the same thing");

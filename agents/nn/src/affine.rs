@@ -7,15 +7,15 @@ use candle_core::{CpuStorage, Layout, Result, Tensor, bail};
 use crate::Activation;
 use crate::kernel::bf16::{self, Unit};
 use crate::kernel::{self, Patches, Pixel};
+use crate::layer_params::LayerParams;
 use crate::params::{values, with_values};
 use crate::parts::sized;
-use crate::tie::Own;
 
 /// Linear or convolutional layer on the CPU: `activation(patches(x) · w + b)`, with parameters `w [depth, n]` and
 /// `b [n]`.
 #[derive(Clone, Debug)]
 pub(crate) struct Affine {
-    pub own: Own,
+    pub params: LayerParams,
     pub patches: Arc<Patches>,
     pub activation: Activation,
     /// Instructions for products of bf16; `None` for products of `f32`.
@@ -68,14 +68,14 @@ impl Affine {
     }
 
     fn run_on<P: Pixel>(&self, x: &[P], out: &mut Vec<f32>) -> Result<()> {
-        if !self.own.var(0).device().is_cpu() {
+        if !self.params.var(0).device().is_cpu() {
             bail!("a layer on another device has no values on the host");
         }
         let images = x.len() / self.patches.input;
         assert_eq!(x.len(), images * self.patches.input, "inputs of {} values each", self.patches.input);
         let len = images * self.patches.pixels() * self.outputs();
         sized(out, len); // the kernel writes every element
-        let [w, b] = [self.own.var(0), self.own.var(1)];
+        let [w, b] = [self.params.var(0), self.params.var(1)];
         let relu = self.activation == Activation::Relu;
         with_values(w, |w| {
             with_values(b, |b| match self.unit {
@@ -88,10 +88,10 @@ impl Affine {
     }
 
     /// Gradients of weight and bias, given `g [rows, n]`, the gradient of the pre-activation. They are written to the
-    /// flat gradient or returned, as by [`Own::write`].
+    /// flat gradient or returned, as by [`LayerParams::write`].
     pub(crate) fn gradients(&self, x: Images<'_>, g: &[f32]) -> Result<Vec<Option<Tensor>>> {
         let n = self.outputs();
-        self.own.write(|into, write| {
+        self.params.write(|into, write| {
             let (dw, db) = into.split_at_mut(self.patches.depth() * n);
             match (x, self.unit) {
                 (Images::Bytes(x), None) => kernel::write_weight_gradient(&self.patches, x, g, n, dw, write),
@@ -109,7 +109,7 @@ impl Affine {
     pub(crate) fn input_gradient(&self, g: &[f32], made: Option<(Activation, &[f32])>, dx: &mut [f32]) -> Result<()> {
         let n = self.outputs();
         let relu = made.filter(|(activation, _)| *activation == Activation::Relu).map(|(_, x)| x);
-        with_values(self.own.var(0), |w| match self.unit {
+        with_values(self.params.var(0), |w| match self.unit {
             None => kernel::write_input_gradient(&self.patches, w, g, n, relu, dx),
             Some(unit) => bf16::write_input_gradient(unit, &self.patches, w, g, n, relu, dx),
         })?;

@@ -7,10 +7,11 @@
 
 use candle_core::{CpuStorage, CustomOp2, Layout, Result, Shape, Tensor, Var, bail};
 
+use crate::bundle::Bundle;
 use crate::kernel::vectorised;
+use crate::layer_params::LayerParams;
 use crate::params::{set, values, with_values};
 use crate::parts::{self, PARALLEL, rows_of};
-use crate::tie::{Own, Tie};
 use crate::{Init, Scope};
 
 /// Mean and variance that a [`BatchNorm`] normalises by.
@@ -26,7 +27,7 @@ pub enum Statistics {
 #[derive(Clone, Debug)]
 pub struct BatchNorm {
     /// Parameters `weight` and `bias`, `[channels]` each.
-    own: Own,
+    params: LayerParams,
     running_mean: Var,
     running_var: Var,
     channels: usize,
@@ -46,12 +47,12 @@ impl BatchNorm {
         if channels == 0 {
             bail!("a batch norm of 0 channels");
         }
-        let own = Own::new(scope, |scope| {
+        let params = LayerParams::new(scope, |scope| {
             Ok(vec![scope.var("weight", &[channels], Init::Ones)?, scope.var("bias", &[channels], Init::Zeros)?])
         })?;
         let running_mean = scope.buffer("running_mean", &[channels], 0.0)?;
         let running_var = scope.buffer("running_var", &[channels], 1.0)?;
-        Ok(Self { own, running_mean, running_var, channels, momentum: momentum as f32, eps: eps as f32 })
+        Ok(Self { params, running_mean, running_var, channels, momentum: momentum as f32, eps: eps as f32 })
     }
 
     /// Normalises `x [.., channels]`, such as `[B, H, W, C]`, to the same shape.
@@ -83,9 +84,9 @@ impl BatchNorm {
             }
         };
         let root = variance.iter().map(|v| 1.0 / (v + self.eps).sqrt()).collect();
-        let tied: Vec<&Tensor> = self.own.tensors().collect();
-        let (node, tie) = Tie::new(&tied)?;
-        x.apply_op2(&node, Op { own: self.own.clone(), tie, channels, statistics, mean, root })
+        let bundled: Vec<&Tensor> = self.params.tensors().collect();
+        let (node, bundle) = Bundle::new(&bundled)?;
+        x.apply_op2(&node, Op { params: self.params.clone(), bundle, channels, statistics, mean, root })
     }
 
     /// Updates the running statistics by those of a batch of `rows` rows, with the unbiased variance.
@@ -115,13 +116,13 @@ impl BatchNorm {
         };
         let root = (variance + f64::from(self.eps))?.sqrt()?;
         let y = rows.broadcast_sub(&mean)?.broadcast_div(&root)?;
-        y.broadcast_mul(self.own.var(0))?.broadcast_add(self.own.var(1))?.reshape(x.dims())
+        y.broadcast_mul(self.params.var(0))?.broadcast_add(self.params.var(1))?.reshape(x.dims())
     }
 }
 
 struct Op {
-    own: Own,
-    tie: Tie,
+    params: LayerParams,
+    bundle: Bundle,
     channels: usize,
     statistics: Statistics,
     mean: Vec<f32>,
@@ -137,7 +138,7 @@ impl CustomOp2 for Op {
     fn cpu_fwd(&self, x: &CpuStorage, layout: &Layout, _: &CpuStorage, _: &Layout) -> Result<(CpuStorage, Shape)> {
         let x = values(x, layout)?;
         let (scale, part) = (self.scale()?, rows_of(self.channels) * self.channels);
-        let y = with_values(self.own.var(1), |bias| {
+        let y = with_values(self.params.var(1), |bias| {
             parts::made(x.len(), part, x.len() >= PARALLEL, |i, y| {
                 normalise(&x[i * part..], y, [&self.mean, &scale, bias]);
             })
@@ -150,7 +151,7 @@ impl CustomOp2 for Op {
         let g = g.contiguous()?;
         let sums = with_values(x, |x| with_values(&g, |g| gradient_sums(x, g, &self.mean)))??;
         let (level, slope) = sums.split_at(channels); // Σ g, Σ g·(x − mean)
-        let gradients = self.own.add(|grad| {
+        let gradients = self.params.add(|grad| {
             let (dw, db) = grad.split_at_mut(channels);
             for c in 0..channels {
                 dw[c] += slope[c] * self.root[c];
@@ -175,17 +176,17 @@ impl CustomOp2 for Op {
                     })
                 })
             })??;
-            dx = self.own.give_input(x, given)?;
+            dx = self.params.give_input(x, given)?;
         }
-        let tied: Vec<&Tensor> = self.own.tensors().collect();
-        Ok((dx, Some(self.tie.give(node, &tied, gradients)?)))
+        let bundled: Vec<&Tensor> = self.params.tensors().collect();
+        Ok((dx, Some(self.bundle.give(node, &bundled, gradients)?)))
     }
 }
 
 impl Op {
     /// Weight over deviation.
     fn scale(&self) -> Result<Vec<f32>> {
-        with_values(self.own.var(0), |w| w.iter().zip(&self.root).map(|(w, r)| w * r).collect())
+        with_values(self.params.var(0), |w| w.iter().zip(&self.root).map(|(w, r)| w * r).collect())
     }
 }
 
@@ -395,7 +396,7 @@ mod tests {
         let shift = Tensor::new(1e4f32, &candle_core::Device::Cpu).unwrap();
         let x = (draws(&[40_000, 2], 1) * 8.0).unwrap().broadcast_add(&shift).unwrap();
         let y = norm.forward(&x, Statistics::Batch).unwrap();
-        let (w, b) = (flat(norm.own.var(0)), flat(norm.own.var(1)));
+        let (w, b) = (flat(norm.params.var(0)), flat(norm.params.var(1)));
         for (c, (w, b)) in w.iter().zip(&b).enumerate() {
             let y: Vec<f64> = flat(&y.narrow(1, c, 1).unwrap()).iter().map(|y| f64::from((y - b) / w)).collect();
             let mean = y.iter().sum::<f64>() / y.len() as f64;

@@ -9,10 +9,11 @@ use std::sync::{Arc, Mutex, OnceLock};
 use candle_core::{CpuStorage, CustomOp2, Layout, Result, Shape, Storage, Tensor};
 
 use crate::affine::{Affine, Images};
+use crate::bundle::Bundle;
 use crate::kernel::Workspace;
+use crate::layer_params::LayerParams;
 use crate::params::with_values;
 use crate::parts;
-use crate::tie::{Own, Tie};
 use crate::{Activation, Conv2d, LayerNorm, Linear};
 
 /// One layer of a [`Chain`].
@@ -145,10 +146,10 @@ impl Layer {
         }
     }
 
-    fn own(&self) -> &Own {
+    fn params(&self) -> &LayerParams {
         match self {
-            Self::Affine(layer) => &layer.own,
-            Self::Norm { norm, .. } => norm.own(),
+            Self::Affine(layer) => &layer.params,
+            Self::Norm { norm, .. } => norm.params(),
         }
     }
 
@@ -226,22 +227,22 @@ impl Affines {
 
     /// Runs all layers on `x` as one operation of the graph. There must be at least one layer.
     pub(crate) fn forward(&self, x: &Tensor) -> Result<Tensor> {
-        let (node, tie) = Tie::new(&self.tied())?;
-        let op = Op { affines: self.clone(), tie, between: OnceLock::new() };
+        let (node, bundle) = Bundle::new(&self.bundled())?;
+        let op = Op { affines: self.clone(), bundle, between: OnceLock::new() };
         x.contiguous()?.apply_op2(&node, op)
     }
 
-    fn tied(&self) -> Vec<&Tensor> {
-        let mut tied = Vec::new();
-        self.layers.iter().for_each(|layer| tied.extend(layer.own().tensors()));
-        tied
+    fn bundled(&self) -> Vec<&Tensor> {
+        let mut bundled = Vec::new();
+        self.layers.iter().for_each(|layer| bundled.extend(layer.params().tensors()));
+        bundled
     }
 }
 
-/// One pass; its arguments are `x` and the tie of all parameters.
+/// One pass; its arguments are `x` and the bundle of all parameters.
 struct Op {
     affines: Affines,
-    tie: Tie,
+    bundle: Bundle,
     between: OnceLock<Between>,
 }
 
@@ -280,7 +281,7 @@ impl CustomOp2 for Op {
             with_values(y, |y| activation.before(g, y, before))?;
             self.gradients(x, before)
         })??;
-        Ok((dx, Some(self.tie.give(node, &self.affines.tied(), gradients)?)))
+        Ok((dx, Some(self.bundle.give(node, &self.affines.bundled(), gradients)?)))
     }
 }
 
@@ -299,7 +300,7 @@ impl Op {
             let Some(before) = i.checked_sub(1) else {
                 let mut dx = x.track_op().then(|| parts::zeros(x.elem_count()));
                 gradients.push(layer.gradients(Images::of(images, layout)?, g, Activation::None, dx.as_deref_mut())?);
-                let dx = dx.map_or(Ok(None), |dx| layer.own().give_input(x, dx))?;
+                let dx = dx.map_or(Ok(None), |dx| layer.params().give_input(x, dx))?;
                 return Ok((dx, gradients.into_iter().rev().flatten().collect()));
             };
             let made = &between[before];
@@ -371,7 +372,7 @@ mod tests {
         let norm = |params: &mut Params, name: &str, width| {
             let norm = LayerNorm::new(&mut params.layer(name), width, 1e-5).unwrap();
             let bends = (0..width).map(|i| 0.5 + (i % 5) as f32 * 0.3).collect::<Vec<_>>();
-            norm.own()
+            norm.params()
                 .tensors()
                 .for_each(|var| crate::params::set(&candle_core::Var::from_tensor(var).unwrap(), &bends).unwrap());
             norm

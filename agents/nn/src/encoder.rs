@@ -9,10 +9,11 @@ use std::sync::{Arc, Mutex, OnceLock};
 use candle_core::{CpuStorage, CustomOp2, D, Layout, Result, Shape, Tensor, bail};
 
 use crate::attention::{self, Heads, Mask, check_heads};
+use crate::bundle::Bundle;
 use crate::kernel::{self, Patches, Workspace};
+use crate::layer_params::{LayerParams, split};
 use crate::params::{values, with_values};
 use crate::parts::{self, PARALLEL, add, sized};
-use crate::tie::{Own, Tie, split};
 use crate::{Init, Scope, gelu, layer_norm, relu};
 
 /// Place of the layer norms in an [`EncoderLayer`].
@@ -55,7 +56,7 @@ pub struct EncoderLayerConfig {
 #[derive(Clone, Debug)]
 pub struct EncoderLayer {
     /// Parameters, at the indices from [`QKV`] on.
-    own: Own,
+    params: LayerParams,
     config: EncoderLayerConfig,
     free: Free,
 }
@@ -80,7 +81,7 @@ impl EncoderLayer {
         if hidden == 0 {
             bail!("an encoder layer of 0 hidden values");
         }
-        let own = Own::new(scope, |scope| {
+        let params = LayerParams::new(scope, |scope| {
             let mut vars = Vec::new();
             let lines =
                 [("qkv", width, 3 * width), ("out", width, width), ("up", width, hidden), ("down", hidden, width)];
@@ -96,7 +97,7 @@ impl EncoderLayer {
             }
             Ok(vars)
         })?;
-        Ok(Self { own, config, free: Arc::default() })
+        Ok(Self { params, config, free: Arc::default() })
     }
 
     /// Runs the layer on `x [B, T, width]` under `mask`, to the same shape.
@@ -116,11 +117,11 @@ impl EncoderLayer {
         if !x.device().is_cpu() {
             return self.stock(x, shape, mask);
         }
-        let tied: Vec<&Tensor> = self.own.tensors().collect();
-        let (node, tie) = Tie::new(&tied)?;
+        let bundled: Vec<&Tensor> = self.params.tensors().collect();
+        let (node, bundle) = Bundle::new(&bundled)?;
         let op = Op {
-            own: self.own.clone(),
-            tie,
+            params: self.params.clone(),
+            bundle,
             config: self.config,
             shape,
             causal: mask.causal,
@@ -134,11 +135,11 @@ impl EncoderLayer {
     /// Encoder layer in candle's own operations.
     fn stock(&self, x: &Tensor, shape: Heads, mask: &Mask) -> Result<Tensor> {
         let x = x.reshape((shape.batch * shape.steps, shape.width))?;
-        let line = |x: &Tensor, k: usize| x.matmul(self.own.var(k))?.broadcast_add(self.own.var(k + 1));
+        let line = |x: &Tensor, k: usize| x.matmul(self.params.var(k))?.broadcast_add(self.params.var(k + 1));
         let norm = |x: &Tensor, k: usize| {
             let x = x.broadcast_sub(&x.mean_keepdim(D::Minus1)?)?;
             let root = (x.sqr()?.mean_keepdim(D::Minus1)? + self.config.eps)?.sqrt()?;
-            x.broadcast_div(&root)?.broadcast_mul(self.own.var(k))?.broadcast_add(self.own.var(k + 1))
+            x.broadcast_div(&root)?.broadcast_mul(self.params.var(k))?.broadcast_add(self.params.var(k + 1))
         };
         let attend = |x: &Tensor| line(&attention::stock(&line(x, QKV)?, shape, mask)?, OUT);
         let feed = |x: &Tensor| {
@@ -186,8 +187,8 @@ struct Cache {
 }
 
 struct Op {
-    own: Own,
-    tie: Tie,
+    params: LayerParams,
+    bundle: Bundle,
     config: EncoderLayerConfig,
     shape: Heads,
     causal: bool,
@@ -318,7 +319,7 @@ impl CustomOp2 for Op {
     fn cpu_fwd(&self, x: &CpuStorage, layout: &Layout, _: &CpuStorage, _: &Layout) -> Result<(CpuStorage, Shape)> {
         let x = values(x, layout)?;
         let mut cache = self.free.lock().expect("nothing panics with it").pop().unwrap_or_default();
-        let y = self.own.read(|p| Ok(self.run(p, x, &mut cache)))?;
+        let y = self.params.read(|p| Ok(self.run(p, x, &mut cache)))?;
         let _ = self.cache.set(cache);
         Ok((CpuStorage::F32(y), layout.shape().clone()))
     }
@@ -327,13 +328,13 @@ impl CustomOp2 for Op {
         let cache = self.cache.get().expect("the forward pass fills it");
         let g = g.contiguous()?;
         let mut dx = Vec::new();
-        let gradients = self.own.add(|grad| {
-            dx = self.own.read(|p| with_values(x, |x| with_values(&g, |g| self.run_back(p, cache, x, g, grad)))?)?;
+        let gradients = self.params.add(|grad| {
+            dx = self.params.read(|p| with_values(x, |x| with_values(&g, |g| self.run_back(p, cache, x, g, grad)))?)?;
             Ok(())
         })?;
-        let tied: Vec<&Tensor> = self.own.tensors().collect();
-        let dx = if x.track_op() { self.own.give_input(x, dx)? } else { None };
-        Ok((dx, Some(self.tie.give(node, &tied, gradients)?)))
+        let bundled: Vec<&Tensor> = self.params.tensors().collect();
+        let dx = if x.track_op() { self.params.give_input(x, dx)? } else { None };
+        Ok((dx, Some(self.bundle.give(node, &bundled, gradients)?)))
     }
 }
 

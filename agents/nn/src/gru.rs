@@ -7,12 +7,13 @@ use std::sync::OnceLock;
 
 use candle_core::{CpuStorage, CustomOp2, DType, Layout, Result, Shape, Tensor, bail};
 
+use crate::bundle::Bundle;
 use crate::kernel::{self, Patches, Prepared, Workspace, vectorised};
+use crate::layer_params::LayerParams;
 use crate::math;
 use crate::params::{values, with_values};
 use crate::parts::{self, PARALLEL, rows_of};
 use crate::sequence::{Extent, Starts, cleared, product, sigmoid};
-use crate::tie::{Own, Tie};
 use crate::{Init, Scope};
 
 /// Initialisation of the parameters of a [`Gru`].
@@ -41,7 +42,7 @@ impl GruInit {
 #[derive(Clone, Debug)]
 pub struct Gru {
     /// Parameters `weight_ih [inputs, 3·units]`, `weight_hh [units, 3·units]`, `bias_ih` and `bias_hh [3·units]`.
-    own: Own,
+    params: LayerParams,
     inputs: usize,
     units: usize,
 }
@@ -63,7 +64,7 @@ impl Gru {
         if inputs == 0 || units == 0 {
             bail!("a GRU of {inputs} inputs and {units} units");
         }
-        let own = Own::new(scope, |scope| {
+        let params = LayerParams::new(scope, |scope| {
             Ok(vec![
                 scope.var("weight_ih", &[inputs, 3 * units], init.input)?,
                 scope.var("weight_hh", &[units, 3 * units], init.recurrent)?,
@@ -71,7 +72,7 @@ impl Gru {
                 scope.var("bias_hh", &[3 * units], init.bias)?,
             ])
         })?;
-        Ok(Self { own, inputs, units })
+        Ok(Self { params, inputs, units })
     }
 
     /// Initial state of `batch` sequences: zeros, `[batch, units]`.
@@ -79,7 +80,7 @@ impl Gru {
     /// # Errors
     /// If the device fails.
     pub fn state(&self, batch: usize) -> Result<Tensor> {
-        Tensor::zeros((batch, self.units), DType::F32, self.own.var(0).device())
+        Tensor::zeros((batch, self.units), DType::F32, self.params.var(0).device())
     }
 
     /// Runs the layer over `x [T, B, inputs]` from the initial state `[B, units]`. Returns the outputs `[T, B, units]`
@@ -100,12 +101,12 @@ impl Gru {
             return self.stock(x, starts, state);
         }
         let state = state.contiguous()?;
-        let tied: Vec<&Tensor> = self.own.tensors().chain([&state]).collect();
-        let (node, tie) = Tie::new(&tied)?;
+        let bundled: Vec<&Tensor> = self.params.tensors().chain([&state]).collect();
+        let (node, bundle) = Bundle::new(&bundled)?;
         let op = Op {
-            own: self.own.clone(),
+            params: self.params.clone(),
             state: state.clone(),
-            tie,
+            bundle,
             inputs: self.inputs,
             extent,
             starts: Starts::new(starts)?,
@@ -127,8 +128,8 @@ impl Gru {
         let len = h.len() * 3;
         let [mut one, mut two, mut three] = [(); 3].map(|()| Workspace::new());
         let (gates, sums, part) = (one.sized(len), two.sized(len), three.sized(h.len()));
-        with_values(self.own.var(2), |bias| product(x, self.own.var(0), bias, gates))??;
-        with_values(self.own.var(3), |bias| product(h, self.own.var(1), bias, sums))??;
+        with_values(self.params.var(2), |bias| product(x, self.params.var(0), bias, gates))??;
+        with_values(self.params.var(3), |bias| product(h, self.params.var(1), bias, sums))??;
         step(self.units, sums, h, gates, part, y);
         Ok(())
     }
@@ -139,8 +140,8 @@ impl Gru {
         let mut y = Vec::new();
         for t in 0..x.dim(0)? {
             h = cleared(&h, starts, t)?;
-            let a = x.get(t)?.matmul(self.own.var(0))?.broadcast_add(self.own.var(2))?; // [B, 3·units]
-            let b = h.matmul(self.own.var(1))?.broadcast_add(self.own.var(3))?;
+            let a = x.get(t)?.matmul(self.params.var(0))?.broadcast_add(self.params.var(2))?; // [B, 3·units]
+            let b = h.matmul(self.params.var(1))?.broadcast_add(self.params.var(3))?;
             let gate = |of: &Tensor, k: usize| of.narrow(1, k * self.units, self.units); // [B, units]
             let r = sigmoid(&(gate(&a, 0)? + gate(&b, 0)?)?)?;
             let z = sigmoid(&(gate(&a, 1)? + gate(&b, 1)?)?)?;
@@ -162,11 +163,11 @@ struct Cache {
     h: Vec<f32>,
 }
 
-/// Graph operation over the whole sequence; its arguments are `x` and the tie of parameters and initial state.
+/// Graph operation over the whole sequence; its arguments are `x` and the bundle of parameters and initial state.
 struct Op {
-    own: Own,
+    params: LayerParams,
     state: Tensor,
-    tie: Tie,
+    bundle: Bundle,
     inputs: usize,
     extent: Extent,
     starts: Starts,
@@ -183,14 +184,14 @@ impl CustomOp2 for Op {
         let (n, state) = (3 * units, self.extent.state());
         let x = values(x, layout)?;
         let mut gates = parts::zeros(steps * batch * n);
-        let (w, b) = (self.own.var(0), self.own.var(2));
+        let (w, b) = (self.params.var(0), self.params.var(2));
         with_values(w, |w| {
             with_values(b, |b| kernel::forward(&Patches::rows(self.inputs), x, w, b, false, &mut gates))
         })??;
         let [mut h, mut part, mut y] = [(); 3].map(|()| vec![0.0; steps * state]);
         with_values(&self.state, |first| h[..state].copy_from_slice(first))?;
         let (mut b, rows) = (vec![0.0; batch * n], rows_of(n));
-        let (w, bias) = (self.own.var(1), self.own.var(3));
+        let (w, bias) = (self.params.var(1), self.params.var(3));
         let bias = with_values(bias, <[f32]>::to_vec)?;
         let mut room = Workspace::new();
         with_values(w, |w| {
@@ -243,8 +244,8 @@ impl CustomOp2 for Op {
                 self.starts.clear(self.extent, t, &mut dh);
             }
         };
-        with_values(self.own.var(1), |w| with_values(&g, |g| through_time(w, g)))??;
-        let mut gradients = self.own.write(|into, write| {
+        with_values(self.params.var(1), |w| with_values(&g, |g| through_time(w, g)))??;
+        let mut gradients = self.params.write(|into, write| {
             let (dw, into) = into.split_at_mut(self.inputs * n);
             let (du, into) = into.split_at_mut(units * n);
             let (bias, other) = into.split_at_mut(n);
@@ -260,11 +261,11 @@ impl CustomOp2 for Op {
         let mut dx = None;
         if x.track_op() {
             let inputs = Patches::rows(self.inputs);
-            let given = with_values(self.own.var(0), |w| kernel::input_gradient(&inputs, w, da, n))?;
-            dx = self.own.give_input(x, given)?;
+            let given = with_values(self.params.var(0), |w| kernel::input_gradient(&inputs, w, da, n))?;
+            dx = self.params.give_input(x, given)?;
         }
-        let tied: Vec<&Tensor> = self.own.tensors().chain([&self.state]).collect();
-        Ok((dx, Some(self.tie.give(node, &tied, gradients)?)))
+        let bundled: Vec<&Tensor> = self.params.tensors().chain([&self.state]).collect();
+        Ok((dx, Some(self.bundle.give(node, &bundled, gradients)?)))
     }
 }
 

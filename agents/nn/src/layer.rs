@@ -10,7 +10,7 @@ use candle_core::{DType, Result, Tensor};
 use crate::affine::Affine;
 use crate::chain::Affines;
 use crate::kernel::Patches;
-use crate::tie::Own;
+use crate::layer_params::LayerParams;
 use crate::{Activation, Init, Scope, Window};
 
 /// Linear layer with bias and activation: `activation(x · weight + bias)`, where `weight` is `[inputs, outputs]` (the
@@ -42,12 +42,12 @@ impl Linear {
         weight: Init,
         bias: Init,
     ) -> Result<Self> {
-        let own = Own::new(scope, |scope| {
+        let params = LayerParams::new(scope, |scope| {
             Ok(vec![scope.var("weight", &[inputs, outputs], weight)?, scope.var("bias", &[outputs], bias)?])
         })?;
         let patches = Arc::new(Patches::rows(inputs));
         let unit = scope.unit(&patches, outputs);
-        let affine = Affine { own, patches, activation, unit, output: vec![outputs] };
+        let affine = Affine { params, patches, activation, unit, output: vec![outputs] };
         Ok(Self { affine: Affines::new([affine]) })
     }
 
@@ -60,8 +60,8 @@ impl Linear {
         if x.device().is_cpu() {
             return self.affine.forward(x);
         }
-        let Affine { own, activation, .. } = self.affine();
-        stock(x, own.var(0), own.var(1), *activation)
+        let Affine { params, activation, .. } = self.affine();
+        stock(x, params.var(0), params.var(1), *activation)
     }
 
     /// Checks that `x` is `[B, inputs]`.
@@ -125,14 +125,14 @@ impl Conv2d {
         };
         let [kernel_y, kernel_x] = window.kernel;
         let [weight, bias] = scope.start().of(depth * kernel_y * kernel_x, channels * kernel_y * kernel_x);
-        let own = Own::new(scope, |scope| {
+        let params = LayerParams::new(scope, |scope| {
             let weight = scope.var("weight", &[kernel_y, kernel_x, depth, channels], weight)?;
             Ok(vec![weight, scope.var("bias", &[channels], bias)?])
         })?;
         let output = [down, across, channels];
         let patches = Arc::new(Patches::window(input, window));
         let unit = scope.unit(&patches, channels);
-        let affine = Affine { own, patches, activation, unit, output: output.to_vec() };
+        let affine = Affine { params, patches, activation, unit, output: output.to_vec() };
         Ok(Self { input, output, window, affine: Affines::new([affine]) })
     }
 
@@ -151,8 +151,8 @@ impl Conv2d {
         if x.device().is_cpu() {
             return self.affine.forward(x);
         }
-        let Affine { own, activation, .. } = self.affine();
-        stock_conv(x, own.var(0), own.var(1), self.window, *activation)
+        let Affine { params, activation, .. } = self.affine();
+        stock_conv(x, params.var(0), params.var(1), self.window, *activation)
     }
 
     /// Checks that `x` is a batch of images of the layer's input shape.
@@ -289,9 +289,9 @@ mod tests {
             let [h, w] = input;
             let conv = Conv2d::with_window(&mut params.layer("a"), [h, w, 3], 4, window, Activation::Relu).unwrap();
             let x = Var::from_tensor(&draws(&[2, h, w, 3], 1)).unwrap();
-            let own = &conv.affine().own;
+            let layer = &conv.affine().params;
             let ours = || vec![conv.forward(&x).unwrap()];
-            let stock = || vec![stock_conv(&x, own.var(0), own.var(1), window, Activation::Relu).unwrap()];
+            let stock = || vec![stock_conv(&x, layer.var(0), layer.var(1), window, Activation::Relu).unwrap()];
             crate::check::parity(&params, &[&x], 2e-5, &ours, &stock);
         }
     }
@@ -305,7 +305,7 @@ mod tests {
         let x = Var::from_tensor(&draws(&[5, 9, 9, 3], 1)).unwrap();
         let ours = |x: &Tensor| line.forward(&conv.forward(x).unwrap().flatten_from(1).unwrap()).unwrap();
         let theirs = |x: &Tensor| {
-            let [c, l] = [&conv.affine().own, &line.affine().own];
+            let [c, l] = [&conv.affine().params, &line.affine().params];
             let y = stock_conv(x, c.var(0), c.var(1), conv.window, Activation::Relu).unwrap();
             stock(&y.flatten_from(1).unwrap(), l.var(0), l.var(1), Activation::Relu).unwrap()
         };

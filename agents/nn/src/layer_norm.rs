@@ -5,11 +5,12 @@ use std::sync::OnceLock;
 
 use candle_core::{CpuStorage, CustomOp2, D, Layout, Result, Shape, Tensor, bail};
 
+use crate::bundle::Bundle;
 use crate::kernel::{Workspace, vectorised};
+use crate::layer_params::LayerParams;
 use crate::math::{sum, sum2};
 use crate::params::{values, with_values};
 use crate::parts::{self, PARALLEL, add_rows, rows_of};
-use crate::tie::{Own, Tie};
 use crate::{Activation, Init, Scope};
 
 /// Layer normalisation over the last axis: `y = (x - mean) / sqrt(variance + eps) * weight + bias`, with the biased
@@ -17,7 +18,7 @@ use crate::{Activation, Init, Scope};
 #[derive(Clone, Debug)]
 pub struct LayerNorm {
     /// Parameters `weight` and `bias`, `[width]` each.
-    own: Own,
+    params: LayerParams,
     width: usize,
     eps: f32,
 }
@@ -31,10 +32,10 @@ impl LayerNorm {
         if width == 0 {
             bail!("a layer norm of width 0");
         }
-        let own = Own::new(scope, |scope| {
+        let params = LayerParams::new(scope, |scope| {
             Ok(vec![scope.var("weight", &[width], Init::Ones)?, scope.var("bias", &[width], Init::Zeros)?])
         })?;
-        Ok(Self { own, width, eps: eps as f32 })
+        Ok(Self { params, width, eps: eps as f32 })
     }
 
     /// Normalises every row of `x [.., width]`, to the same shape.
@@ -46,9 +47,10 @@ impl LayerNorm {
         if !x.device().is_cpu() {
             return self.stock(x);
         }
-        let tied: Vec<&Tensor> = self.own.tensors().collect();
-        let (node, tie) = Tie::new(&tied)?;
-        let op = Op { own: self.own.clone(), tie, width: self.width, eps: self.eps, statistics: OnceLock::new() };
+        let bundled: Vec<&Tensor> = self.params.tensors().collect();
+        let (node, bundle) = Bundle::new(&bundled)?;
+        let op =
+            Op { params: self.params.clone(), bundle, width: self.width, eps: self.eps, statistics: OnceLock::new() };
         x.contiguous()?.apply_op2(&node, op)
     }
 
@@ -66,41 +68,41 @@ impl LayerNorm {
     }
 
     /// Parameters `weight` and `bias`, `[width]` each.
-    pub(crate) fn own(&self) -> &Own {
-        &self.own
+    pub(crate) fn params(&self) -> &LayerParams {
+        &self.params
     }
 
     /// Normalises rows without a graph and applies `activation`: replaces `y` and reuses its allocation. The values
     /// have the bits of [`forward`](Self::forward) and the activation.
     pub(crate) fn run(&self, x: &[f32], activation: Activation, y: &mut Vec<f32>) -> Result<()> {
         parts::sized(y, x.len()); // every element is written
-        with_values(self.own.var(0), |w| {
-            with_values(self.own.var(1), |b| normalise(x, w, b, self.eps, activation == Activation::Relu, y))
+        with_values(self.params.var(0), |w| {
+            with_values(self.params.var(1), |b| normalise(x, w, b, self.eps, activation == Activation::Relu, y))
         })??;
         activation.finish(y);
         Ok(())
     }
 
     /// Backward pass, given `g`, the gradient of the norm's output: writes the gradient of `x` to `dx`, and gives those
-    /// of weight and bias as [`Own::write`] does.
+    /// of weight and bias as [`LayerParams::write`] does.
     pub(crate) fn gradients(&self, x: &[f32], g: &[f32], dx: &mut [f32]) -> Result<Vec<Option<Tensor>>> {
         let mut kept = Workspace::new();
         let kept = kept.sized(x.len() / self.width * 2);
         statistics(x, self.width, self.eps, kept);
-        self.own.add(|grad| with_values(self.own.var(0), |w| backward(x, w, g, kept, dx, grad)))
+        self.params.add(|grad| with_values(self.params.var(0), |w| backward(x, w, g, kept, dx, grad)))
     }
 
     /// Layer norm in candle's own operations.
     fn stock(&self, x: &Tensor) -> Result<Tensor> {
         let x = x.broadcast_sub(&x.mean_keepdim(D::Minus1)?)?;
         let root = (x.sqr()?.mean_keepdim(D::Minus1)? + f64::from(self.eps))?.sqrt()?;
-        x.broadcast_div(&root)?.broadcast_mul(self.own.var(0))?.broadcast_add(self.own.var(1))
+        x.broadcast_div(&root)?.broadcast_mul(self.params.var(0))?.broadcast_add(self.params.var(1))
     }
 }
 
 struct Op {
-    own: Own,
-    tie: Tie,
+    params: LayerParams,
+    bundle: Bundle,
     width: usize,
     eps: f32,
     /// Mean and reciprocal deviation of each row, `[rows, 2]`.
@@ -116,8 +118,8 @@ impl CustomOp2 for Op {
         let x = values(x, layout)?;
         let mut y = parts::zeros(x.len());
         let mut statistics = vec![0.0; x.len() / self.width * 2];
-        with_values(self.own.var(0), |w| {
-            with_values(self.own.var(1), |b| forward(x, w, b, self.eps, &mut y, &mut statistics))
+        with_values(self.params.var(0), |w| {
+            with_values(self.params.var(1), |b| forward(x, w, b, self.eps, &mut y, &mut statistics))
         })??;
         let _ = self.statistics.set(statistics);
         Ok((CpuStorage::F32(y), layout.shape().clone()))
@@ -127,14 +129,14 @@ impl CustomOp2 for Op {
         let statistics = self.statistics.get().expect("the forward pass fills it");
         let mut dx = parts::zeros(x.elem_count());
         let g = g.contiguous()?;
-        let gradients = self.own.add(|grad| {
-            with_values(self.own.var(0), |w| {
+        let gradients = self.params.add(|grad| {
+            with_values(self.params.var(0), |w| {
                 with_values(x, |x| with_values(&g, |g| backward(x, w, g, statistics, &mut dx, grad)))
             })??
         })?;
-        let tied: Vec<&Tensor> = self.own.tensors().collect();
-        let dx = if x.track_op() { self.own.give_input(x, dx)? } else { None };
-        Ok((dx, Some(self.tie.give(node, &tied, gradients)?)))
+        let bundled: Vec<&Tensor> = self.params.tensors().collect();
+        let dx = if x.track_op() { self.params.give_input(x, dx)? } else { None };
+        Ok((dx, Some(self.bundle.give(node, &bundled, gradients)?)))
     }
 }
 

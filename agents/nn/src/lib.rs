@@ -35,6 +35,7 @@ mod adam;
 mod affine;
 mod attention;
 mod batch_norm;
+mod bundle;
 mod chain;
 #[cfg(test)]
 mod check;
@@ -46,6 +47,7 @@ mod init;
 pub mod kernel;
 mod layer;
 mod layer_norm;
+mod layer_params;
 mod loss;
 mod lstm;
 mod math;
@@ -64,7 +66,6 @@ mod sequence;
 mod softmax;
 mod standardise;
 mod tail;
-mod tie;
 mod upsample;
 mod window;
 
@@ -102,6 +103,23 @@ pub fn tensor(error: candle_core::Error) -> rl_core::Error {
     // What candle captures where RUST_BACKTRACE is set would stand in the message.
     match error {
         candle_core::Error::WithBacktrace { inner, .. } => tensor(*inner),
-        error => rl_core::Error::Tensor(error.to_string()),
+        error => rl_core::Error::Tensor(error.into()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use candle_core::{DType, Device, Tensor};
+
+    use super::*;
+
+    #[test]
+    fn the_error_of_candle_is_kept_without_its_backtrace() {
+        let [a, b] = [(2, 3), (2, 3)].map(|shape| Tensor::zeros(shape, DType::F32, &Device::Cpu).unwrap());
+        let error = tensor(a.matmul(&b).unwrap_err().bt());
+        let rl_core::Error::Tensor(cause) = &error else { panic!("{error}") };
+        let known = cause.downcast_ref::<candle_core::Error>().unwrap();
+        assert!(matches!(known, candle_core::Error::ShapeMismatchBinaryOp { .. }), "{known:?}");
+        assert!(error.to_string().starts_with("tensor: ") && error.to_string().lines().count() == 1, "{error}");
     }
 }

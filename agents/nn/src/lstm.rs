@@ -9,12 +9,13 @@ use std::sync::{Arc, Mutex, OnceLock};
 
 use candle_core::{CpuStorage, CustomOp1, CustomOp2, DType, Layout, Result, Shape, Tensor, bail};
 
+use crate::bundle::Bundle;
 use crate::kernel::{self, Patches, Prepared, Workspace, vectorised};
+use crate::layer_params::LayerParams;
 use crate::math;
 use crate::params::{values, with_values};
 use crate::parts::{self, PARALLEL, rows_of};
 use crate::sequence::{Extent, Starts, cleared, product, sigmoid};
-use crate::tie::{Own, Tie};
 use crate::{Init, Scope};
 
 /// Initialisation of the parameters of an [`Lstm`].
@@ -61,7 +62,7 @@ impl LstmState {
 #[derive(Clone, Debug)]
 pub struct Lstm {
     /// Parameters `weight_ih [inputs, 4·units]`, `weight_hh [units, 4·units]`, `bias [4·units]`.
-    own: Own,
+    params: LayerParams,
     inputs: usize,
     units: usize,
 }
@@ -83,7 +84,7 @@ impl Lstm {
         if inputs == 0 || units == 0 {
             bail!("an LSTM of {inputs} inputs and {units} units");
         }
-        let own = Own::new(scope, |scope| {
+        let params = LayerParams::new(scope, |scope| {
             Ok(vec![
                 scope.var("weight_ih", &[inputs, 4 * units], init.input)?,
                 scope.var("weight_hh", &[units, 4 * units], init.recurrent)?,
@@ -94,7 +95,7 @@ impl Lstm {
                 )?,
             ])
         })?;
-        Ok(Self { own, inputs, units })
+        Ok(Self { params, inputs, units })
     }
 
     /// Initial state of `batch` sequences: zeros, `h` and `c` of `[batch, units]`.
@@ -102,7 +103,7 @@ impl Lstm {
     /// # Errors
     /// If the device fails.
     pub fn state(&self, batch: usize) -> Result<LstmState> {
-        let zeros = || Tensor::zeros((batch, self.units), DType::F32, self.own.var(0).device());
+        let zeros = || Tensor::zeros((batch, self.units), DType::F32, self.params.var(0).device());
         Ok(LstmState { h: zeros()?, c: zeros()? })
     }
 
@@ -124,14 +125,14 @@ impl Lstm {
             return self.stock(x, starts, state);
         }
         let state = LstmState { h: state.h.contiguous()?, c: state.c.contiguous()? };
-        let tied: Vec<&Tensor> = self.own.tensors().chain([&state.h, &state.c]).collect();
-        let (node, tie) = Tie::new(&tied)?;
+        let bundled: Vec<&Tensor> = self.params.tensors().chain([&state.h, &state.c]).collect();
+        let (node, bundle) = Bundle::new(&bundled)?;
         let cache = Arc::<OnceLock<Cache>>::default();
         let last = Last { cache: cache.clone(), extent, gradient: Arc::default() };
         let op = Op {
-            own: self.own.clone(),
+            params: self.params.clone(),
             state: state.clone(),
-            tie,
+            bundle,
             inputs: self.inputs,
             extent,
             starts: Starts::new(starts)?,
@@ -154,10 +155,10 @@ impl Lstm {
         let len = h.len() * 4;
         let [mut one, mut two, mut three, mut four] = [(); 4].map(|()| Workspace::new());
         let (gates, sums, before) = (one.sized(len), two.sized(len), three.sized(h.len()));
-        with_values(self.own.var(2), |bias| product(x, self.own.var(0), bias, gates))??;
+        with_values(self.params.var(2), |bias| product(x, self.params.var(0), bias, gates))??;
         let none = four.sized(4 * self.units);
         none.fill(0.0);
-        product(h, self.own.var(1), none, sums)?;
+        product(h, self.params.var(1), none, sums)?;
         before.copy_from_slice(c);
         step(self.units, sums, before, gates, c, four.sized(h.len()), y);
         Ok(())
@@ -169,8 +170,8 @@ impl Lstm {
         let mut y = Vec::new();
         for t in 0..x.dim(0)? {
             (h, c) = (cleared(&h, starts, t)?, cleared(&c, starts, t)?);
-            let z =
-                (x.get(t)?.matmul(self.own.var(0))? + h.matmul(self.own.var(1))?)?.broadcast_add(self.own.var(2))?;
+            let z = (x.get(t)?.matmul(self.params.var(0))? + h.matmul(self.params.var(1))?)?
+                .broadcast_add(self.params.var(2))?;
             let gate = |k: usize| z.narrow(1, k * self.units, self.units); // [B, units]
             let (i, f, g, o) = (sigmoid(&gate(0)?)?, sigmoid(&gate(1)?)?, gate(2)?.tanh()?, sigmoid(&gate(3)?)?);
             c = ((f * c)? + (i * g)?)?;
@@ -192,11 +193,11 @@ struct Cache {
     tanh: Vec<f32>,
 }
 
-/// Graph operation over the whole sequence; its arguments are `x` and the tie of parameters, h and c.
+/// Graph operation over the whole sequence; its arguments are `x` and the bundle of parameters, h and c.
 struct Op {
-    own: Own,
+    params: LayerParams,
     state: LstmState,
-    tie: Tie,
+    bundle: Bundle,
     inputs: usize,
     extent: Extent,
     starts: Starts,
@@ -215,7 +216,7 @@ impl CustomOp2 for Op {
         let (n, state) = (4 * units, self.extent.state());
         let x = values(x, layout)?;
         let mut gates = parts::zeros(steps * batch * n);
-        let (w, b) = (self.own.var(0), self.own.var(2));
+        let (w, b) = (self.params.var(0), self.params.var(2));
         with_values(w, |w| {
             with_values(b, |b| kernel::forward(&Patches::rows(self.inputs), x, w, b, false, &mut gates))
         })??;
@@ -225,7 +226,7 @@ impl CustomOp2 for Op {
         with_values(&self.state.c, |first| c[..state].copy_from_slice(first))?;
         let (mut z, none, rows) = (vec![0.0; batch * n], vec![0.0; n], rows_of(n));
         let mut room = Workspace::new();
-        with_values(self.own.var(1), |w| {
+        with_values(self.params.var(1), |w| {
             let recurrence = Prepared::new(w, n, batch, &mut room);
             for t in 0..steps {
                 let (now, next) = (t * state..(t + 1) * state, (t + 1) * state..(t + 2) * state);
@@ -280,8 +281,8 @@ impl CustomOp2 for Op {
                 self.starts.clear(self.extent, t, &mut dc);
             }
         };
-        with_values(self.own.var(1), |w| with_values(&g, |g| through_time(w, g)))??;
-        let mut gradients = self.own.write(|into, write| {
+        with_values(self.params.var(1), |w| with_values(&g, |g| through_time(w, g)))??;
+        let mut gradients = self.params.write(|into, write| {
             let (dw, into) = into.split_at_mut(self.inputs * n);
             let (du, db) = into.split_at_mut(units * n);
             let inputs = Patches::rows(self.inputs);
@@ -297,11 +298,11 @@ impl CustomOp2 for Op {
         let mut dx = None;
         if x.track_op() {
             let inputs = Patches::rows(self.inputs);
-            let given = with_values(self.own.var(0), |w| kernel::input_gradient(&inputs, w, dz, n))?;
-            dx = self.own.give_input(x, given)?;
+            let given = with_values(self.params.var(0), |w| kernel::input_gradient(&inputs, w, dz, n))?;
+            dx = self.params.give_input(x, given)?;
         }
-        let tied: Vec<&Tensor> = self.own.tensors().chain([&self.state.h, &self.state.c]).collect();
-        Ok((dx, Some(self.tie.give(node, &tied, gradients)?)))
+        let bundled: Vec<&Tensor> = self.params.tensors().chain([&self.state.h, &self.state.c]).collect();
+        Ok((dx, Some(self.bundle.give(node, &bundled, gradients)?)))
     }
 }
 

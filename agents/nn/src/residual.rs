@@ -7,10 +7,10 @@ use std::sync::OnceLock;
 use candle_core::{CpuStorage, CustomOp2, Layout, Result, Shape, Tensor};
 
 use crate::affine::{Affine, Images};
+use crate::bundle::Bundle;
 use crate::kernel::Workspace;
 use crate::params::{values, with_values};
 use crate::parts;
-use crate::tie::Tie;
 use crate::{Activation, Conv2d, Scope, Window, relu};
 
 /// Pre-activation residual block on images `[B, H, W, C]`, whose shape stays:
@@ -43,16 +43,16 @@ impl Residual {
         if !x.device().is_cpu() {
             return self.activation.stock((x + self.second.forward(&self.first.forward(&relu(x)?)?)?)?);
         }
-        let (node, tie) = Tie::new(&self.tied())?;
-        x.contiguous()?.apply_op2(&node, Op { block: self.clone(), tie, made: OnceLock::new() })
+        let (node, bundle) = Bundle::new(&self.bundled())?;
+        x.contiguous()?.apply_op2(&node, Op { block: self.clone(), bundle, made: OnceLock::new() })
     }
 
     fn affines(&self) -> [&Affine; 2] {
         [self.first.affine(), self.second.affine()]
     }
 
-    fn tied(&self) -> Vec<&Tensor> {
-        self.affines().into_iter().flat_map(|layer| layer.own.tensors()).collect()
+    fn bundled(&self) -> Vec<&Tensor> {
+        self.affines().into_iter().flat_map(|layer| layer.params.tensors()).collect()
     }
 
     /// Forward pass on the CPU without a graph: replaces `out` by the output, and `bent` and `between` by the inputs of
@@ -75,10 +75,10 @@ impl Residual {
     }
 }
 
-/// Graph operation of the block; its arguments are `x` and the tie of all parameters.
+/// Graph operation of the block; its arguments are `x` and the bundle of all parameters.
 struct Op {
     block: Residual,
-    tie: Tie,
+    bundle: Bundle,
     /// Inputs of both convolutions.
     made: OnceLock<[Vec<f32>; 2]>,
 }
@@ -114,9 +114,9 @@ impl CustomOp2 for Op {
             let mut dx = parts::zeros(bent.len());
             first.input_gradient(inner, Some((Activation::Relu, bent)), &mut dx)?;
             parts::add(&mut dx, sum);
-            Ok((first.own.give_input(x, dx)?, gradients))
+            Ok((first.params.give_input(x, dx)?, gradients))
         })??;
-        Ok((dx, Some(self.tie.give(node, &self.block.tied(), gradients)?)))
+        Ok((dx, Some(self.bundle.give(node, &self.block.bundled(), gradients)?)))
     }
 }
 

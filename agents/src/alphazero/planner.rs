@@ -165,7 +165,7 @@ fn ask<G: Game>(net: &Net, flows: &mut Flows, forest: &mut Forest<G>, leaves: &[
     // No move is the best of what is not ordered.
     for (of, values) in [("logits", flows.logits()), ("values", flows.values())] {
         if let Some(told) = guard::first_not_finite(of, values, leaves.len()) {
-            return Err(Error::Tensor(format!("the network that a search asks is at its end ({told})")));
+            return Err(Error::Tensor(format!("the network that a search asks is at its end ({told})").into()));
         }
     }
     let (logits, values) = (flows.logits().chunks_exact(G::ACTIONS), flows.values());

@@ -57,9 +57,9 @@ pub enum Error {
         /// Batch that the update learned from; empty where the learner does not report it.
         batch: Vec<Column>,
     },
-    /// An operation on tensors failed, with the message of the tensor library.
+    /// An operation on tensors failed: the error of the tensor library, to be downcast by whoever knows it.
     #[error("tensor: {0}")]
-    Tensor(String),
+    Tensor(Box<dyn std::error::Error + Send + Sync>),
     /// Reading or writing failed.
     #[error(transparent)]
     Io(#[from] std::io::Error),

@@ -35,7 +35,7 @@ pub(crate) fn seat(entry: &EnvEntry, name: &str, seed: u64, seats: std::ops::Ran
 pub(crate) fn with(id: &str, change: &str) -> Result<Box<dyn VecEnv>> {
     let entry = ENVS.iter().find(|entry| entry.id == id).expect("an entry of that name");
     let mut table = preset(entry, id);
-    table.extend(change.parse::<toml::Table>().map_err(|e| Error::Tensor(e.to_string()))?);
+    table.extend(change.parse::<toml::Table>().map_err(|e| Error::Tensor(e.into()))?);
     (entry.build)(id, &table, &Seating { seed: 0, seats: 0..1 })
 }
 

@@ -138,7 +138,7 @@ impl Learner for Watched {
         std::thread::sleep(self.pause);
         match self.blows {
             Some((at, true)) if at == self.updates() => panic!("the learner blew"),
-            Some((at, false)) if at == self.updates() => return Err(Error::Tensor("the learner failed".to_owned())),
+            Some((at, false)) if at == self.updates() => return Err(Error::Tensor("the learner failed".into())),
             _ => {}
         }
         self.inner.learn(blocks, reduce, log)
