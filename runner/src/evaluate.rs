@@ -28,12 +28,16 @@ use crate::{output, picture, run_dir};
 #[command(after_help = "Examples: rl-run eval runs/kf --episodes 30 --json
           rl-run eval --model kungfu
           rl-run eval runs/five                              # all that --seeds 1..5 --run runs/five trained
+          rl-run eval runs/kf --set env.sticky=0 --set env.difficulty=1      # in another environment than it was trained on
           rl-run eval runs/frozenlake-tabular-s1 --exact --picture policy.png")]
 pub(crate) struct EvalArgs {
     #[command(flatten)]
     source: Source,
     #[command(flatten)]
     asked: Asked,
+    /// Play by another value of [env] or [eval] than the run's, such as env.sticky=0; the report names it as `changed`
+    #[arg(long, value_name = "KEY=VALUE")]
+    set: Vec<String>,
     /// Compute the expected return by dynamic programming instead of playing (small environments; greedy policy)
     #[arg(long, conflicts_with_all = ["episodes", "seed"])]
     exact: bool,
@@ -68,7 +72,7 @@ pub(crate) fn run(args: &EvalArgs, tables: &Tables) -> anyhow::Result<ExitCode> 
 
 /// Evaluates a checkpoint of the run in `path`.
 fn judge(args: &EvalArgs, path: &Path, tables: &Tables, waiting: &Waiting) -> anyhow::Result<Report> {
-    let asked = Asked { greedy: args.asked.greedy || args.exact, ..args.asked.clone() };
+    let asked = Asked { greedy: args.asked.greedy || args.exact, sets: args.set.clone(), ..args.asked.clone() };
     let trained = Trained::load(path, &asked, &device(args.machine.device())?, tables)?;
     let Trained { resolved, learner, .. } = &trained;
     let eval = resolved.eval()?;

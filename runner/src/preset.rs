@@ -23,7 +23,7 @@ use crate::tables::Tables;
 use crate::usage::usage;
 use crate::{manifest, named, needs};
 pub(crate) use merge::parse;
-use merge::{assign, deviations, literal, overlay, replace};
+use merge::{assign, changes, deviations, literal, overlay, replace};
 
 /// Most seats of a run; each is a game, or an emulator, of its own.
 pub(crate) const MOST_SEATS: u32 = 1 << 16;
@@ -173,6 +173,11 @@ fn split(set: &str) -> anyhow::Result<(String, Value)> {
     }
 }
 
+/// Table that a key is of.
+fn table_of(key: &str) -> &str {
+    key.split('.').next().unwrap_or(key)
+}
+
 /// Lays a protocol over the settings, and returns a message on the agent's values that it changes and no `--set` names.
 fn follow(
     merged: &mut Table,
@@ -295,6 +300,40 @@ impl Resolved {
         overlay(&mut self.tables, self.env, protocol)
     }
 
+    /// Lays a protocol and values of `--set` over how games are played: the tables `[env]` and `[eval]`.
+    ///
+    /// # Errors
+    /// If two protocols are asked for, or a value is of another table, refused, or without effect on a score.
+    pub(crate) fn play_by(&mut self, asked: Option<&str>, sets: &[String]) -> anyhow::Result<()> {
+        let values = sets.iter().map(|set| split(set)).collect::<anyhow::Result<Vec<_>>>()?;
+        if let Some((key, _)) = values.iter().find(|(key, _)| ["agent", "train"].contains(&table_of(key))) {
+            let why =
+                "the agent plays as it was trained, and only how games are played changes: keys of [env] and [eval]";
+            return Err(usage(format!("--set {key}: {why}")));
+        }
+        if let Some(protocol) = protocol(asked, &values)? {
+            self.use_protocol(protocol)?;
+        }
+        self.sets.extend_from_slice(sets);
+        for (key, value) in &values {
+            assign(&mut self.tables, key, value.clone(), "this run's settings")?;
+        }
+        let played = self.eval_table()?;
+        let idle = |key: &str| played.get(key) != self.table("env").get(key);
+        match values.iter().filter_map(|(key, _)| key.strip_prefix("env.")).find(|key| idle(key)) {
+            Some("max_frames") => {
+                Err(usage("--set env.max_frames: in evaluations eval.max_frames stands in its place"))
+            }
+            Some(key) => Err(usage(format!("--set env.{key}: it decides nothing of a score"))),
+            None => Ok(()),
+        }
+    }
+
+    /// Values by which games are played otherwise than by `own` settings, by their keys; the number of games is none.
+    pub(crate) fn played_otherwise(&self, own: &Table) -> Table {
+        changes(own, &self.tables)
+    }
+
     /// Replaces the value of `key`, given as `table.key`.
     ///
     /// # Errors
@@ -397,6 +436,24 @@ mod tests {
         let two = "two protocols were asked for, `random` and `self-play`: name one";
         assert_eq!(of(Some("random"), &["env.protocol=self-play"]), Err(two.to_owned()));
         assert_eq!(of(None, &["env.protocol=random", "env.protocol=self-play"]), Err(two.to_owned()));
+    }
+
+    /// An evaluation has a cap of its own, and pays nothing besides.
+    #[cfg(feature = "atari")]
+    #[test]
+    fn what_decides_nothing_of_a_score_is_refused() {
+        let tables = Tables::new(&[rl_envs::ENVS], &[]);
+        let of = |protocol: Option<&str>, set: &str| {
+            let mut resolved = resolve(&tables, &Ask { env: "kungfu", ..Ask::default() }).unwrap();
+            let own = resolved.tables.clone();
+            let played = resolved.play_by(protocol, &[set.to_owned()]);
+            played.map(|()| resolved.played_otherwise(&own).to_string()).map_err(|e| e.to_string())
+        };
+        assert_eq!(of(None, "eval.max_frames=400").unwrap(), "\"eval.max_frames\" = 400\n");
+        assert_eq!(of(None, "env.sticky=0").unwrap(), "\"env.sticky\" = 0.0\n");
+        assert!(of(None, "env.protocol=nature15").unwrap().contains("\"env.protocol\" = \"nature15\""));
+        assert!(of(None, "env.max_frames=400").unwrap_err().contains("eval.max_frames stands in its place"));
+        assert!(of(Some("ppo17"), "env.protocol=nature15").unwrap_err().starts_with("two protocols"));
     }
 
     /// A game's mode is a word by default, and may be a number.

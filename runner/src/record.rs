@@ -127,7 +127,7 @@ pub(crate) fn by_agent(
     waiting: &Waiting,
 ) -> anyhow::Result<(Manifest, Vec<Take>, Score)> {
     let (eval, &Asked { seed, greedy, .. }) = (trained.resolved.eval()?, asked);
-    let Trained { about, resolved, learner, checkpoint, parameters_sha256 } = trained;
+    let Trained { about, resolved, learner, checkpoint, parameters_sha256, .. } = trained;
     let player = Player::Agent {
         agent: about.agent.clone(),
         frames: checkpoint.frames(),
@@ -187,7 +187,7 @@ fn by_chance(
     tables: &Tables,
     waiting: &Waiting,
 ) -> anyhow::Result<(Manifest, Vec<Take>, Score)> {
-    let Asked { ref checkpoint, ref protocol, episodes, seed, greedy } = args.asked;
+    let Asked { ref checkpoint, ref protocol, episodes, seed, greedy, .. } = args.asked;
     if greedy || checkpoint != "last" {
         bail!(usage("--random: random actions have neither --greedy nor a --checkpoint"));
     }

@@ -1,6 +1,7 @@
 //! Scores of games: mean and standard error, and the report of `rl-run eval`.
 
 use serde::{Deserialize, Serialize};
+use toml::Table;
 
 use crate::output;
 use crate::trained::{Asked, Trained};
@@ -44,6 +45,9 @@ pub(crate) struct Report {
     pub(crate) env: String,
     pub(crate) agent: String,
     pub(crate) protocol: Option<String>,
+    /// Values of `[env]` and `[eval]` that were played by in place of the run's, by their keys.
+    #[serde(default, skip_serializing_if = "Table::is_empty")]
+    pub(crate) changed: Table,
     /// Emulator frames that the weights were trained for.
     pub(crate) checkpoint: u64,
     /// How the policy chooses, in words.
@@ -98,6 +102,7 @@ impl Report {
             env: resolved.env_name.clone(),
             agent: trained.about.agent.clone(),
             protocol: resolved.protocol_told(),
+            changed: trained.changed.clone(),
             checkpoint: trained.checkpoint.frames(),
             policy: trained.policy(resolved.eval()?.epsilon, asked.greedy),
             seed: asked.seed,
@@ -114,10 +119,19 @@ impl Report {
         })
     }
 
+    /// The values in place of the run's, as `env.sticky = 0.0, env.noops = 30`; `None` if there are none.
+    pub(crate) fn changed_told(&self) -> Option<String> {
+        let told: Vec<String> = self.changed.iter().map(|(key, value)| format!("{key} = {value}")).collect();
+        (!told.is_empty()).then(|| told.join(", "))
+    }
+
     /// Prints the report for a person.
     pub(crate) fn show(&self) {
         let protocol = self.protocol.as_ref().map(|p| format!(", protocol {p}")).unwrap_or_default();
         output::line(format!("{} on {}{protocol}, checkpoint {}", self.agent, self.env, self.checkpoint));
+        if let Some(changed) = self.changed_told() {
+            output::line(format!("not as trained    {changed}"));
+        }
         output::line(format!("policy            {}", self.policy));
         match self.median {
             Some(median) => {

@@ -5,6 +5,7 @@ use std::path::Path;
 use anyhow::bail;
 use candle_core::Device;
 use rl_agents::Learner;
+use toml::Table;
 
 use crate::checkpoint::{self, Checkpoint};
 use crate::learner::build;
@@ -34,6 +35,9 @@ pub(crate) struct Asked {
     /// Take the most probable action where the policy would sample
     #[arg(long)]
     pub(crate) greedy: bool,
+    /// Values of `[env]` and `[eval]` to play by, as `table.key=value`; only `eval` takes any.
+    #[arg(skip)]
+    pub(crate) sets: Vec<String>,
 }
 
 /// Reads `run.json` and the settings of a run.
@@ -77,36 +81,40 @@ pub(crate) struct Trained {
     pub(crate) checkpoint: Checkpoint,
     /// SHA-256 of the weights as they are saved.
     pub(crate) parameters_sha256: String,
+    /// Values of `[env]` and `[eval]` that are not those of the run, by their keys.
+    pub(crate) changed: Table,
 }
 
 impl Trained {
-    /// Loads the checkpoint of `run` that `asked` names, with the protocol and number of games that it names.
+    /// Loads the checkpoint of `run` that `asked` names, with the protocol, values and number of games that it names.
     ///
     /// # Errors
-    /// If there is no such checkpoint, or observations or actions of the protocol have other shapes than in training.
+    /// If there is no such checkpoint, or observations or actions of what is asked have other shapes than in training.
     pub(crate) fn load(run: &Path, asked: &Asked, device: &Device, tables: &Tables) -> anyhow::Result<Self> {
-        let Asked { checkpoint, episodes, protocol, seed, .. } = asked;
+        let Asked { checkpoint, episodes, protocol, seed, sets, .. } = asked;
         let (about, mut resolved) = recorded(run, tables)?;
         resolved.told.iter().for_each(output::note);
-        let trained = resolved.shapes()?;
-        if let Some(protocol) = protocol {
-            resolved.use_protocol(protocol)?;
-        }
+        let (trained, own) = (resolved.shapes()?, resolved.tables.clone());
+        resolved.play_by(protocol.as_deref(), sets)?;
         if let Some(episodes) = episodes {
             resolved.set("eval.episodes", i64::from(*episodes))?;
         }
         resolved.eval()?;
         let spec = resolved.shapes()?;
         if spec != trained {
-            let protocol = protocol.as_deref().unwrap_or("this");
+            let protocol = protocol.as_ref().map(|protocol| format!("--protocol {protocol}"));
+            let asked: Vec<String> =
+                protocol.into_iter().chain(sets.iter().map(|set| format!("--set {set}"))).collect();
             bail!(usage(format!(
-                "protocol {protocol} has other observation or action shapes than this run was trained on"
+                "{}: observations or actions have other shapes there than this run was trained on",
+                asked.join(" ")
             )));
         }
+        let changed = resolved.played_otherwise(&own);
         let mut learner = build(&resolved, &spec, *seed, device)?;
         let checkpoint = load_weights(run, checkpoint, &resolved, learner.as_mut())?;
         let parameters_sha256 = checkpoint::sha256(learner.weights())?;
-        Ok(Self { about, resolved, learner, checkpoint, parameters_sha256 })
+        Ok(Self { about, resolved, learner, checkpoint, parameters_sha256, changed })
     }
 
     /// How the policy chooses, in words.

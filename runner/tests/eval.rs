@@ -33,6 +33,43 @@ fn evaluation_is_a_function_of_checkpoint_and_seed() {
 }
 
 #[test]
+fn a_changed_environment_is_named_with_its_score_and_leaves_the_run_as_it_is() {
+    let dir = tempfile::tempdir().unwrap();
+    let at = dir.path();
+    assert!(output(at, "--env cartpole --agent ppo --seeds 1..2 --frames 2000 --run g --quiet").status.success());
+    let own = json(at, "eval g/s1 --episodes 5 --json");
+    assert!(own.get("changed").is_none(), "{own}");
+    let before = std::fs::read(at.join("g/s1/run.toml")).unwrap();
+    let short = json(at, "eval g/s1 --episodes 5 --set env.max_steps=5 --set eval.epsilon=0.5 --json");
+    assert_eq!(short["changed"], serde_json::json!({ "env.max_steps": 5, "eval.epsilon": 0.5 }));
+    assert_eq!((short["mean"].as_f64(), &short["parameters_sha256"]), (Some(5.0), &own["parameters_sha256"]));
+    for line in ["eval g/s1 --episodes 2 --set env.max_steps=5", "eval g --episodes 2 --set env.max_steps=5"] {
+        let said = String::from_utf8(output(at, line).stdout).unwrap();
+        assert!(said.contains("not as trained") && said.contains("env.max_steps = 5"), "{said}");
+    }
+    assert_eq!(
+        json(at, "eval g/s1 --episodes 5 --set env.max_steps=500 --json"),
+        own,
+        "a value of its own is no other"
+    );
+    for (set, expected) in [
+        ("agent.lr=1.0", "the agent plays as it was trained"),
+        ("train.envs=1", "keys of [env] and [eval]"),
+        ("env.max_step=9", "did you mean `env.max_steps`?"),
+        ("env.observe=positions", "--set env.observe=positions: observations or actions have other shapes"),
+        ("env.protocol=p", "has no protocol `p`"),
+        ("env.max_steps", "expected key=value"),
+    ] {
+        let (code, line) = refusal(at, &format!("eval g/s1 --set {set}"));
+        assert!(code == 2 && line.contains(expected), "{line}");
+    }
+    assert_eq!(
+        (std::fs::read(at.join("g/s1/run.toml")).unwrap(), json(at, "eval g/s1 --episodes 5 --json")),
+        (before, own)
+    );
+}
+
+#[test]
 fn a_table_gives_the_score_that_games_approach() {
     let dir = tempfile::tempdir().unwrap();
     let at = dir.path();

@@ -181,8 +181,9 @@ fn head(report: &Report) -> [String; 2] {
     let Report { env, agent, protocol, policy, seed, exact, .. } = report;
     let protocol = protocol.as_ref().map(|protocol| format!(", protocol {protocol}")).unwrap_or_default();
     let games = if *exact { String::new() } else { format!(", games of seed {seed}") };
+    let changed = report.changed_told().map(|changed| format!("; not as trained: {changed}")).unwrap_or_default();
     let columns = line(["seed", "checkpoint", "games", "mean ± standard error", "median"].map(str::to_owned), "run");
-    [format!("{agent} on {env}{protocol}, {policy}{games}"), columns]
+    [format!("{agent} on {env}{protocol}, {policy}{games}{changed}"), columns]
 }
 
 fn row(report: &Report, training_seed: u64, run: &Path) -> String {

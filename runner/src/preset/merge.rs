@@ -121,6 +121,21 @@ pub(super) fn deviations(tables: &Table, env: &EnvEntry, protocol: &str) -> Vec<
         .collect()
 }
 
+/// Values of `[env]` and `[eval]` that `now` has in place of those in `own`, by their keys. The number of games does not
+/// count, nor a cap of `[env]` where one of `[eval]` takes its place.
+pub(super) fn changes(own: &Table, now: &Table) -> Table {
+    let (mut own, mut now, mut keys) = (own.clone(), now.clone(), Vec::new());
+    paths(&now, "", &mut keys);
+    let capped = find(&mut now, "eval.max_frames").is_some();
+    keys.retain(|key| {
+        (key.starts_with("env.") || key.starts_with("eval."))
+            && key != "eval.episodes"
+            && !(capped && key == "env.max_frames")
+    });
+    keys.retain(|key| find(&mut own, key) != find(&mut now, key));
+    keys.into_iter().filter_map(|key| find(&mut now, &key).cloned().map(|value| (key, value))).collect()
+}
+
 /// Parses a TOML value; text that is not one is taken as a string without quotes.
 pub(super) fn literal(text: &str) -> Value {
     format!("v = {text}")
