@@ -146,6 +146,15 @@ pub trait Learner: Send {
     /// Their format is safetensors, in a checkpoint the file `model.safetensors`: [`rl_nn::Params`] writes such a file.
     fn weights(&mut self) -> &mut dyn rl_core::Saved;
 
+    /// Brings what follows from the [weights](Self::weights) into line with them, after those of another run were loaded
+    /// before the first round.
+    ///
+    /// # Errors
+    /// If a tensor operation fails.
+    fn adopt_weights(&mut self) -> Result<()> {
+        Ok(())
+    }
+
     /// All other state that a resumed run needs: target networks, optimiser moments, replay, counters, random streams.
     fn state(&mut self) -> State<'_>;
 }

@@ -286,6 +286,10 @@ impl Learner for Dqn {
         &mut self.params
     }
 
+    fn adopt_weights(&mut self) -> Result<()> {
+        self.target_params.copy_from(&self.params).map_err(tensor)
+    }
+
     fn state(&mut self) -> State<'_> {
         let mut state: State<'_> = vec![
             ("target".to_owned(), &mut self.target_params),

@@ -309,6 +309,18 @@ impl Checkpoint {
         }
     }
 
+    /// Bytes of the part called `name`, without segments; `None` if the checkpoint does not hold it.
+    ///
+    /// # Errors
+    /// If its file cannot be read.
+    pub(crate) fn bytes(&self, name: &str) -> anyhow::Result<Option<Vec<u8>>> {
+        if self.manifest.parts.iter().all(|part| part.file != name) {
+            return Ok(None);
+        }
+        let path = self.dir.join(name);
+        fs::read(&path).with_context(|| path.display().to_string()).map(Some)
+    }
+
     /// Name and SHA-256 of every part.
     pub(crate) fn digests(&self) -> Vec<(String, String)> {
         self.manifest.digests()

@@ -225,7 +225,19 @@ mod tests {
             let resolved = resolve(&Tables::new(&[envs], &[&[toy::ENTRY]]), &ask).unwrap();
             let (train, eval, on) = (resolved.train().unwrap(), resolved.eval().unwrap(), "cpu".to_owned());
             let (device, workers, stop) = (Device::Cpu, Workers::UpTo(1), Stop::default());
-            Order { resolved, train, eval, device, on, threads: 1, workers, record: None, outputs: None, stop }
+            Order {
+                resolved,
+                train,
+                eval,
+                device,
+                on,
+                threads: 1,
+                workers,
+                record: None,
+                outputs: None,
+                initial: None,
+                stop,
+            }
         };
         let place = |run: &'static str| dir.path().join(run);
         let run = |envs, at: &Path| {

@@ -24,6 +24,7 @@ mod workers;
 mod actors;
 mod start;
 mod order;
+mod initial;
 mod schedules;
 mod train;
 mod resume;

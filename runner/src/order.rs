@@ -8,6 +8,7 @@ use rl_nn::Precision;
 
 use crate::collect::Workers;
 use crate::drive::{Outcome, Run, drive};
+use crate::initial::Initial;
 use crate::keep::Archive;
 use crate::learner::context;
 use crate::metrics::Metrics;
@@ -37,6 +38,8 @@ pub(crate) struct Order {
     pub(crate) workers: Workers,
     pub(crate) record: Option<Which>,
     pub(crate) outputs: Option<u32>,
+    /// Weights to begin with, in place of random ones.
+    pub(crate) initial: Option<Initial>,
     pub(crate) stop: Stop,
 }
 
@@ -71,10 +74,12 @@ impl Place<'_> {
 }
 
 impl Order {
-    /// Messages for the person who starts the run: precision that is not as asked for, and a learning rate whose
-    /// schedule ends early.
+    /// Messages for the person who starts the run: where its weights come from, precision that is not as asked for, and a
+    /// learning rate whose schedule ends early.
     pub(crate) fn told(&self) -> Vec<String> {
-        self.instead().map(str::to_owned).into_iter().chain(schedules::learning_rate(&self.resolved)).collect()
+        let begins = self.initial.as_ref().map(|initial| format!("begins with {}", initial.origin()));
+        let instead = self.instead().map(str::to_owned);
+        begins.into_iter().chain(instead).chain(schedules::learning_rate(&self.resolved)).collect()
     }
 
     /// Message if the run cannot use the precision that was asked for.
@@ -92,6 +97,7 @@ impl Order {
     fn session(&self, seed: u64, runs: Runs, place: &Place<'_>) -> anyhow::Result<Session> {
         let Self { resolved, train, device, workers, .. } = self;
         let mut session = start(resolved, train, seed, device, self.workers_of(*workers))?;
+        self.initial.as_ref().map_or(Ok(()), |initial| initial.load(&mut session))?;
         let (agent, context) = context(resolved, session.seats.spec(), seed, device)?;
         let mut weights = Vec::new();
         session.learner.weights().save(&mut weights)?;
@@ -140,12 +146,14 @@ pub(crate) fn fresh(order: &Order, seed: u64, place: &Place<'_>, progress: Progr
     }
     let about = About { demonstrations: shown, ..about(order, seed) };
     let name = format!("{}-{}-s{seed}", resolved.env_name.replace('/', "-"), about.agent);
-    let dir = RunDir::create(place.of(seed).as_deref(), &name, place.force, &about, &resolved.text())?;
+    let (owner, initial) = (owner(&resolved, &train), order.initial.as_ref());
+    let first = |dir: &Path| initial.map_or(Ok(()), |initial| initial.write(dir, &owner));
+    let dir = RunDir::create((place.of(seed).as_deref(), &name), place.force, &about, &resolved.text(), &first)?;
     if let Some(which) = order.record {
         session.tape = Some(Tape::open(which, kept, dir.path(), &resolved, seed, &mut session)?);
     }
     let (path, metrics) = (dir.path().to_owned(), Metrics::create(dir.path())?);
-    let mut archive = Archive::create(dir, owner(&resolved, &train), train.keep_checkpoints)?;
+    let mut archive = Archive::create(dir, owner, train.keep_checkpoints)?;
     let workers = order.workers_of(workers);
     let run = Run { resolved, train, eval, seed, workers, path, stop };
     drive(&run, &mut session, Some(metrics), progress, &mut archive).map_err(|error| keep_batch(error, &run.path))
@@ -169,6 +177,7 @@ pub(crate) fn about(order: &Order, seed: u64) -> About {
         config_sha256: order.resolved.sha256(),
         record: order.record,
         demonstrations: None,
+        weights: order.initial.as_ref().map(|initial| initial.origin().clone()),
         record_outputs: order.outputs,
     }
 }

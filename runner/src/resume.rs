@@ -23,7 +23,7 @@ use crate::tape::Tape;
 use crate::trained::recorded;
 use crate::usage::{self, usage};
 use crate::verbosity::{Verbosity, finish, listen, progress};
-use crate::{demonstrations, digests, metrics, output, publish, record, schedules};
+use crate::{demonstrations, digests, initial, metrics, output, publish, record, schedules};
 
 /// Resumes a run from its last checkpoint, bit for bit as if it had not been interrupted; a run without a checkpoint
 /// starts over. Of the directory of --seeds, all of its runs.
@@ -138,6 +138,7 @@ pub(crate) fn go_on(going: &Going<'_>, path: &Path, shown: Shown) -> anyhow::Res
     match &checkpoint {
         Some(checkpoint) => checkpoint.load(&mut session)?,
         None => {
+            initial::begin_again(path, about.weights.as_ref(), &mut session)?;
             demonstrations::begin_again(&about, &resolved, &mut session, &train)?;
             shown.note("this run has no checkpoint yet: it begins again");
         }

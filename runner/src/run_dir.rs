@@ -15,6 +15,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
 use crate::demonstrations::Shown;
+use crate::initial::{self, Origin};
 use crate::preset::parse;
 use crate::tape::Which;
 use crate::usage::{self, usage};
@@ -54,6 +55,9 @@ pub(crate) struct About {
     /// The recordings that were shown to the agent before it learned.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) demonstrations: Option<Shown>,
+    /// Where the weights came from that it began with, if not from its seed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) weights: Option<Origin>,
     /// Steps from one recorded output of the policy to the next.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) record_outputs: Option<u32>,
@@ -107,24 +111,25 @@ pub(crate) struct RunDir {
 }
 
 impl RunDir {
-    /// Makes the directory `asked`, or the first free one of `name`, `name-2`, … below `runs`, and writes `run.toml`
-    /// and `run.json`.
+    /// Makes the directory `asked`, or the first free one of `name`, `name-2`, … below `runs`, and writes to it: by
+    /// `first` what a run cannot begin again without, `run.toml` and `run.json`.
     ///
     /// # Errors
     /// If `asked` holds something, unless `force` is given and it holds a run, which is then removed; or if another
     /// process writes to it.
     pub(crate) fn create(
-        asked: Option<&Path>,
-        name: &str,
+        (asked, name): (Option<&Path>, &str),
         force: bool,
         about: &About,
         preset: &str,
+        first: &dyn Fn(&Path) -> anyhow::Result<()>,
     ) -> anyhow::Result<Self> {
         let path = match asked {
             Some(path) => path.to_owned(),
             None => (1..).find_map(|n| free(name, n).transpose()).expect("numbers do not end")?,
         };
         let dir = Self { _lock: claim(&path, force)?, path };
+        first(&dir.path)?;
         dir.describe(about, preset)?;
         Ok(dir)
     }
@@ -279,11 +284,11 @@ pub(crate) fn may_be(path: &Path, force: bool) -> anyhow::Result<bool> {
 }
 
 /// Whether a directory holds only files of a run that was killed while it was made: the lock comes first and `run.json`
-/// last. A `run.toml` without a lock is not ours.
+/// last. Other files without a lock are not ours.
 fn is_unborn(names: &[OsString]) -> bool {
     let locked = names.iter().any(|name| name == LOCK);
     let ours = |name: &OsString| name == LOCK || name.as_encoded_bytes().starts_with(b".tmp");
-    names.iter().all(|name| ours(name) || (locked && name == "run.toml"))
+    names.iter().all(|name| ours(name) || (locked && (name == "run.toml" || name == initial::DIR)))
 }
 
 /// Makes `path` a directory for a new run, locked by this process and empty but for the lock.

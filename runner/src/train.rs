@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use crate::cli::Machine;
+use crate::initial::Initial;
 use crate::learner::device;
 use crate::order::{Order, Place, fresh};
 use crate::preset::{self, Resolved};
@@ -40,6 +41,9 @@ pub(crate) struct TrainArgs {
     /// Replace the run that is in the directory of --run
     #[arg(long, requires = "run")]
     force: bool,
+    /// Begin with the weights of another run (of its last checkpoint), of a published model or of a .safetensors file, and not with random ones
+    #[arg(long, value_name = "RUN|MODEL|FILE")]
+    weights: Option<PathBuf>,
     #[command(flatten)]
     settings: Settings,
     #[command(flatten)]
@@ -95,7 +99,8 @@ pub(crate) fn run(args: &TrainArgs, tables: &Tables) -> anyhow::Result<ExitCode>
     let (device, workers) = (device(args.machine.device())?, args.machine.workers()?);
     let (on, threads) = (args.machine.device().to_owned(), args.machine.threads());
     let (record, outputs) = (args.record, args.outputs);
-    let order = Order { resolved, train, eval, device, on, threads, workers, record, outputs, stop };
+    let initial = args.weights.as_deref().map(Initial::read).transpose()?;
+    let order = Order { resolved, train, eval, device, on, threads, workers, record, outputs, initial, stop };
     let place = Place { run: args.run.as_deref(), many: args.seeds.is_some(), force: args.force };
     if let Some(seeds) = &args.seeds {
         return group::run(&order, seeds, &place, args.verbosity);

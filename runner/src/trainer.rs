@@ -13,6 +13,7 @@ use crate::collect::Workers;
 use crate::demonstrations::{self, Shown};
 use crate::digests::Digests;
 use crate::games::{Games, SEATS, play};
+use crate::initial::Initial;
 use crate::learner::build;
 use crate::metrics::Metrics;
 use crate::order::{Order, about};
@@ -128,7 +129,8 @@ impl Trainer {
     /// If there is none, or it is damaged or of other settings.
     pub fn open(registry: &Registry, run: &Path, device: &Device) -> anyhow::Result<Self> {
         let (about, resolved) = recorded(run, &registry.0)?;
-        let order = order(resolved, device)?;
+        let mut order = order(resolved, device)?;
+        order.initial = Initial::of_run(run, about.weights.as_ref())?;
         let owner = owner(&order.resolved, &order.train);
         let checkpoint = Checkpoint::open(&checkpoint::find(run, "last")?, &owner)?;
         let mut session = start(&order.resolved, &order.train, about.seed, &order.device, order.workers)?;
@@ -239,7 +241,9 @@ impl Trainer {
             }
             RunDir::open(run)?
         } else {
-            RunDir::create(Some(run), "", false, &about, &resolved.text())?
+            let (owner, initial) = (owner(resolved, train), self.order.initial.as_ref());
+            let first = |dir: &Path| initial.map_or(Ok(()), |initial| initial.write(dir, &owner));
+            RunDir::create((Some(run), ""), false, &about, &resolved.text(), &first)?
         };
         let snapshot = Snapshot::take(&mut self.session, Extent::Whole, &Handed::default())?;
         checkpoint::write(&dir.checkpoints(), &snapshot, &owner(resolved, train), &Known::new())?;
@@ -263,5 +267,5 @@ fn order(resolved: Resolved, device: &Device) -> anyhow::Result<Order> {
     let (train, eval, threads) = (resolved.train()?, resolved.eval()?, rayon::current_num_threads());
     let on = if device.is_cpu() { "cpu" } else { "cuda" }.to_owned();
     let (device, workers, stop) = (device.clone(), Workers::UpTo(threads), Stop::default());
-    Ok(Order { resolved, train, eval, device, on, threads, workers, record: None, outputs: None, stop })
+    Ok(Order { resolved, train, eval, device, on, threads, workers, record: None, outputs: None, initial: None, stop })
 }

@@ -14,6 +14,7 @@ use crate::cli::Machine;
 use crate::demonstrations;
 use crate::digests::{self, Digest};
 use crate::drive::{Run, drive};
+use crate::initial;
 use crate::keep::Keep;
 use crate::learner::device;
 use crate::manifest::{self, hex};
@@ -245,6 +246,7 @@ fn again(args: &VerifyArgs, path: &Path, stop: &Stop, tables: &Tables) -> anyhow
     }
     let mut segments = BTreeMap::new();
     if args.from == "start" {
+        initial::begin_again(path, about.weights.as_ref(), &mut session)?;
         demonstrations::begin_again(&about, &resolved, &mut session, &train)?;
     } else {
         let whole = checkpoint::whole(path, &args.from, Flag { name: "--from", words: "`start`, `last`" })?;

@@ -15,7 +15,7 @@ use crate::tables::Tables;
 use crate::trained::recorded;
 use crate::usage::{counted, is_usage, usage};
 use crate::waiting::{Stopped, Waiting};
-use crate::{interval, output};
+use crate::{initial, interval, output};
 
 /// What `--json` prints of one run.
 #[derive(Debug, Serialize)]
@@ -159,6 +159,9 @@ fn check(dir: &Path, runs: &[Known<'_>]) -> anyhow::Result<()> {
         }
         if one.about.demonstrations != other.about.demonstrations {
             return refuse("that were shown other recordings", one, other);
+        }
+        if !initial::alike(one.about.weights.as_ref(), other.about.weights.as_ref()) {
+            return refuse("that began with other weights", one, other);
         }
         if let Some(twin) = runs[..at].iter().find(|run| run.about.seed == other.about.seed) {
             return refuse("of one seed", twin, other);

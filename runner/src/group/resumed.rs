@@ -5,6 +5,7 @@ use std::process::ExitCode;
 
 use super::roster::{Roster, has_begun};
 use super::{Crew, at_once, below};
+use crate::initial::Initial;
 use crate::learner::device;
 use crate::likeness::but_for_length;
 use crate::needs::Runs;
@@ -15,7 +16,7 @@ use crate::stop::Stop;
 use crate::tables::Tables;
 use crate::trained::recorded;
 use crate::usage::usage;
-use crate::{checkpoint, output};
+use crate::{checkpoint, initial, output};
 
 /// Resumes all runs of a group and begins those that were not begun. A run that fails is reported, and the others go
 /// on.
@@ -41,11 +42,12 @@ pub(crate) fn resume(args: &ResumeArgs, roster: &Roster, tables: &Tables, stop: 
     let (on, threads) = (args.machine.device_of(&roster.device).to_owned(), args.machine.threads());
     let (device, workers) = (device(&on)?, args.machine.workers()?);
     let (record, outputs) = (roster.record, roster.record_outputs);
-    let order = Order { resolved, train, eval, device, on, threads, workers, record, outputs, stop };
+    let idle = seeds.iter().filter(|&&seed| !has_begun(dir, seed)).count();
+    let initial = if idle > 0 { Initial::of_run(dir, roster.weights.as_ref())? } else { None };
+    let order = Order { resolved, train, eval, device, on, threads, workers, record, outputs, initial, stop };
     let at_once = at_once(&order, seeds.len());
     let share = order.share(at_once);
     let place = Place { run: Some(dir), many: true, force: false };
-    let idle = seeds.iter().filter(|&&seed| !has_begun(dir, seed)).count();
     if let Some(&first) = seeds.first() {
         share.check(first, Runs { all: idle, at_once }, &place)?;
     }
@@ -65,7 +67,7 @@ pub(crate) fn resume(args: &ResumeArgs, roster: &Roster, tables: &Tables, stop: 
         frames: &frames,
         at_once,
         threads: share.threads,
-        alike: equally_long && seeds.iter().all(|&seed| is_alike(&below(dir, seed), &order, tables)),
+        alike: equally_long && seeds.iter().all(|&seed| is_alike(&below(dir, seed), roster, &order, tables)),
         dir: Some(dir),
         stop: &share.stop,
         verbosity: args.verbosity,
@@ -97,10 +99,10 @@ fn asked(dir: &Path, seed: u64, order: &Order, asked: Option<u64>, tables: &Tabl
 
 /// Whether a run is one of the group's experiment, whatever its length. One that has not begun or cannot be read is: it
 /// is in no mean, or becomes one.
-fn is_alike(run: &Path, order: &Order, tables: &Tables) -> bool {
-    recorded(run, tables).map_or(true, |(_, of)| {
+fn is_alike(run: &Path, roster: &Roster, order: &Order, tables: &Tables) -> bool {
+    recorded(run, tables).map_or(true, |(about, of)| {
         let id = |of: &Resolved| (of.env_name.clone(), of.agent.map(|agent| agent.id), but_for_length(&of.tables));
-        id(&of) == id(&order.resolved)
+        id(&of) == id(&order.resolved) && initial::alike(about.weights.as_ref(), roster.weights.as_ref())
     })
 }
 

@@ -11,9 +11,11 @@ use serde::{Deserialize, Serialize};
 use toml::Table;
 
 use super::below;
+use crate::initial::{self, Initial, Origin};
 use crate::likeness::{but_for_length, difference};
 use crate::order::Order;
 use crate::preset::{self, Ask, Resolved};
+use crate::start::owner;
 use crate::tables::Tables;
 use crate::tape::Which;
 use crate::usage::usage;
@@ -35,6 +37,9 @@ pub(crate) struct Roster {
     /// Steps from one recorded output of the policy to the next.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) record_outputs: Option<u32>,
+    /// Where the weights came from that all runs begin with, if not from their seeds; the directory holds a copy.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) weights: Option<Origin>,
 }
 
 impl Roster {
@@ -49,6 +54,7 @@ impl Roster {
         // Of two commands that name seeds at once neither is to lose those of the other.
         let _alone = file::locked(&dir.join(".group.lock"), true)?;
         let (settings, text) = (settings(dir), order.resolved.text());
+        let weights = order.initial.as_ref().map(Initial::origin);
         let mut all = match Self::read(dir)? {
             Some(before) => {
                 if before.seeds.iter().any(|seed| !seeds.contains(seed)) {
@@ -56,7 +62,8 @@ impl Roster {
                 }
                 let same = fs::read_to_string(&settings).is_ok_and(|before| before == text)
                     && (&before.device, before.record, before.record_outputs)
-                        == (&order.on, order.record, order.outputs);
+                        == (&order.on, order.record, order.outputs)
+                    && initial::alike(before.weights.as_ref(), weights);
                 let (stay, go): (Vec<u64>, Vec<u64>) =
                     before.seeds.into_iter().partition(|&seed| same || has_begun(dir, seed));
                 let go = go.iter().filter(|seed| !seeds.contains(seed)).map(u64::to_string).collect::<Vec<_>>();
@@ -79,7 +86,11 @@ impl Roster {
             device: order.on.clone(),
             record: order.record,
             record_outputs: order.outputs,
+            weights: weights.cloned(),
         };
+        if let Some(initial) = &order.initial {
+            initial.write(dir, &owner(&order.resolved, &order.train))?;
+        }
         // What makes the directory that of a group comes last.
         file::write(&settings, text.as_bytes())?;
         let json = format!("{}\n", serde_json::to_string_pretty(&roster)?);
@@ -99,8 +110,13 @@ impl Roster {
         let differs = if there == asked {
             let name = file.display().to_string();
             let before: Table = preset::parse(&fs::read_to_string(&file).with_context(|| name.clone())?, &name)?;
+            let other = || {
+                let weights = order.initial.as_ref().map(Initial::origin);
+                (!initial::alike(self.weights.as_ref(), weights)).then(|| "that begin with other weights".to_owned())
+            };
             difference(&but_for_length(&before), &but_for_length(&order.resolved.tables))
                 .map(|key| format!("with another {key}"))
+                .or_else(other)
         } else {
             Some(format!("of {there}"))
         };

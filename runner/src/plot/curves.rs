@@ -189,7 +189,9 @@ fn id(run: &Path, about: &About) -> String {
     };
     // A run whose settings are gone is still drawn.
     let settings = read().map_or_else(|_| about.config_sha256.clone(), |settings| settings.to_string());
-    format!("{} {} {settings}", about.env, about.agent)
+    // With other weights to begin with it is another experiment.
+    let weights = about.weights.as_ref().map(ToString::to_string).unwrap_or_default();
+    format!("{} {} {settings} {weights}", about.env, about.agent)
 }
 
 /// Runs that have one [`id`].
