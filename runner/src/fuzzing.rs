@@ -85,8 +85,9 @@ impl Run {
 pub fn open(dir: &Path) -> anyhow::Result<()> {
     let timed = Timed::read(dir).map(|timed| timed.table());
     let states = digests::all(dir);
-    let curves = [(Axis::Frames, false), (Axis::Steps, false), (Axis::Minutes, true)]
-        .map(|(axis, centred)| curves::read(&[dir.to_owned()], See { axis, key: "return_100", smooth: 3, centred }));
+    let curves = [(Axis::Frames, false), (Axis::Steps, false), (Axis::Minutes, true)].map(|(axis, centred)| {
+        curves::read(&[dir.to_owned()], See { axis, key: "return_100", smooth: 3, centred, iqm: true })
+    });
     let (about, resolved) = trained::recorded(dir, &tables())?;
     let train = resolved.train()?;
     let path = checkpoint::find(dir, "last")?;

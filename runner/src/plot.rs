@@ -14,6 +14,7 @@ use std::process::ExitCode;
 
 use anyhow::bail;
 
+use crate::interval::QUARTILES;
 use crate::tables::Tables;
 use crate::usage::{counted, usage};
 use crate::{file, output, picture};
@@ -26,6 +27,7 @@ use points::LAST_GAMES;
 #[derive(Clone, Debug, clap::Args)]
 #[command(after_help = "Examples: rl-run plot runs/kf --out kungfu.svg
           rl-run plot runs/ppo runs/dqn --out both.png --x minutes      # directories of --seeds
+          rl-run plot runs/ten --out ten.svg --iqm      # the middle half of ten seeds
           rl-run plot runs/cartpole-dqn-s1 --y loss --json > mine.json
           rl-run plot runs/other --y loss --beside mine.json --out both.svg      # their curves, without their runs")]
 pub(crate) struct PlotArgs {
@@ -51,6 +53,9 @@ pub(crate) struct PlotArgs {
     /// at their end
     #[arg(long)]
     centred: bool,
+    /// Draws the interquartile mean of four runs and more in place of their mean: one lucky or failed seed moves it little
+    #[arg(long)]
+    iqm: bool,
     /// The numbers as a JSON list of curves on stdout
     #[arg(long)]
     json: bool,
@@ -67,14 +72,16 @@ pub(crate) fn run(args: &PlotArgs, tables: &Tables) -> anyhow::Result<ExitCode> 
     if args.centred && !LAST_GAMES.contains(&args.y.as_str()) {
         bail!(usage(format!("--centred: `{}` is not a mean of the last games: {}", args.y, LAST_GAMES.join(", "))));
     }
-    let see = See { axis: args.x, key: &args.y, smooth: args.smooth as usize, centred: args.centred };
+    let (smooth, iqm) = (args.smooth as usize, args.iqm || args.json);
+    let see = See { axis: args.x, key: &args.y, smooth, centred: args.centred, iqm };
     let groups = curves::read(&args.runs, see)?;
     let mut filed = Vec::new();
     for path in &args.beside {
         filed.extend(filed::read(path, args.x, &args.y, &groups)?);
     }
     if let Some(out) = &args.out {
-        let chart = chart(&groups, &filed, args.x, &args.y, tables);
+        let [drawn, beside] = [&groups, &filed].map(|all| if args.iqm { by_quartiles(all) } else { all.clone() });
+        let chart = chart(&drawn, &beside, args.x, &args.y, tables);
         if ending == "svg" {
             file::write(out, svg::page(&chart).as_bytes())?;
         } else {
@@ -94,6 +101,18 @@ pub(crate) fn run(args: &PlotArgs, tables: &Tables) -> anyhow::Result<ExitCode> 
         output::line(format!("{}: {runs} in {}{files}", out.display(), counted(groups.len(), "curve")));
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// The curves with their interquartile means in place of their means; reports those that have none, and stay.
+fn by_quartiles(groups: &[Group]) -> Vec<Group> {
+    let of = |group: &Group| {
+        group.by_quartiles().unwrap_or_else(|| {
+            let told = format!("no interquartile mean of fewer than {QUARTILES} runs: the mean is drawn");
+            output::note(format!("--iqm: {}: {told}", group.name));
+            group.clone()
+        })
+    };
+    groups.iter().map(of).collect()
 }
 
 /// Makes a chart of these curves, with a panel for each environment.

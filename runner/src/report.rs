@@ -45,7 +45,7 @@ pub(crate) fn run(args: &ReportArgs, tables: &Tables) -> anyhow::Result<ExitCode
         bail!(usage(format!("--out {}: give the name of a .html file", args.out.display())));
     }
     file::ready(&args.out)?;
-    let sees = CHARTS.map(|(key, smooth)| See { axis: args.x, key, smooth, centred: false });
+    let sees = CHARTS.map(|(key, smooth)| See { axis: args.x, key, smooth, centred: false, iqm: false });
     let groups = curves::alike(&args.runs, sees)?;
     let envs = distinct(groups.iter().map(|group| group.env.as_str()));
     let mut charts = Vec::new();
@@ -82,7 +82,7 @@ fn row<const N: usize>(group: &Alike<N>) -> Row {
     let last = |axis, key| -> Vec<(f64, f64)> { group.runs.iter().filter_map(|run| last(run, axis, key)).collect() };
     let score = |key| {
         let values: Vec<f64> = last(Axis::Frames, key).iter().map(|point| point.1).collect();
-        (!values.is_empty()).then(|| interval::mean(&values))
+        (!values.is_empty()).then(|| (interval::mean(&values), interval::iqm(&values)))
     };
     let mean = |points: Vec<(f64, f64)>| points.iter().map(|point| point.0).sum::<f64>() / points.len().max(1) as f64;
     Row {

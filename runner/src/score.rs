@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 use toml::Table;
 
+use crate::interval::{self, Iqm};
 use crate::output;
 use crate::trained::{Asked, Trained};
 
@@ -60,6 +61,9 @@ pub(crate) struct Report {
     /// Standard error of the mean; `None` for a single game.
     pub(crate) stderr: Option<f64>,
     pub(crate) human_normalised: Option<f64>,
+    /// Interquartile mean of the games; `None` of fewer than four.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) iqm: Option<Iqm>,
     /// Emulator frames of the games that were played.
     pub(crate) frames: u64,
     /// Raw returns of the games, seat by seat; empty in models that are older than this key.
@@ -84,6 +88,7 @@ impl Report {
             episodes: score.returns.len() as u32,
             median: Some(score.median()),
             stderr: score.stderr(),
+            iqm: interval::iqm(&score.returns),
             frames: score.frames,
             returns: score.returns.clone(),
             ..Self::expected(trained, asked, score.mean())?
@@ -112,6 +117,7 @@ impl Report {
             median: None,
             stderr: Some(0.0),
             human_normalised: reference.map(|reference| human_normalised(mean, reference)),
+            iqm: None,
             frames: 0,
             returns: Vec::new(),
             parameters_sha256: trained.parameters_sha256.clone(),
@@ -142,6 +148,9 @@ impl Report {
                 let mean = give(self.mean, self.stderr, 4);
                 output::line(format!("mean              {mean} (standard error)"));
                 output::line(format!("median            {median:.4}"));
+                if let Some(Iqm { mean, low, high }) = self.iqm {
+                    output::line(format!("interquartile     {mean:.4}, 95 % bootstrap interval {low:.4} to {high:.4}"));
+                }
             }
             None => output::line(format!("expected return   {:.6} (exact, by dynamic programming)", self.mean)),
         }

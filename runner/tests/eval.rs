@@ -22,6 +22,12 @@ fn evaluation_is_a_function_of_checkpoint_and_seed() {
     assert_eq!(first["parameters_sha256"], run["parameters_sha256"]);
     let returns: Vec<f64> = first["returns"].as_array().unwrap().iter().map(|ret| ret.as_f64().unwrap()).collect();
     assert_eq!((returns.len(), returns.iter().sum::<f64>()), (7, first["frames"].as_f64().unwrap()));
+    // The middle half of seven games is five of them.
+    let mut sorted = returns.clone();
+    sorted.sort_by(f64::total_cmp);
+    let iqm = &first["iqm"];
+    assert_eq!(iqm["mean"].as_f64().unwrap(), sorted[1..6].iter().sum::<f64>() / 5.0, "{first}");
+    assert!(iqm["low"].as_f64() <= iqm["mean"].as_f64() && iqm["mean"].as_f64() <= iqm["high"].as_f64(), "{first}");
     assert!(first["revision"].as_str().is_some_and(|revision| !revision.is_empty()), "{first}");
     json(at, "eval r --checkpoint best --episodes 1 --json");
     let said = String::from_utf8(output(at, "eval r --episodes 2 --greedy").stdout).unwrap();

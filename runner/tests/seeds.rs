@@ -427,3 +427,37 @@ fn without_threads_for_a_run_none_begins_and_without_threads_for_all_nothing_is_
         assert!(ended || said.contains(&format!("error: seed {seed}: ")), "seed {seed}: {said}");
     }
 }
+
+#[test]
+fn four_seeds_have_an_interquartile_mean_beside_their_mean() {
+    let dir = tempfile::tempdir().unwrap();
+    let at = dir.path();
+    let last = |line: &str| -> Value {
+        let text = String::from_utf8(output(at, line).stdout).unwrap();
+        serde_json::from_str(text.lines().last().unwrap_or_else(|| panic!("{line}: nothing was said"))).unwrap()
+    };
+    let trained = last("--env frozenlake --agent tabular --frames 4000 --seeds 1..4 --run g --quiet --json");
+    assert!(trained["iqm"]["mean"].is_f64() && trained["iqm"]["low"].as_f64() <= trained["iqm"]["high"].as_f64());
+    let means = (1..=4).map(|seed| json(at, &format!("eval g/s{seed} --exact --json"))["mean"].as_f64().unwrap());
+    let mut means: Vec<f64> = means.collect();
+    means.sort_by(f64::total_cmp);
+    let all = last("eval g --exact --json");
+    assert!((all["iqm"]["mean"].as_f64().unwrap() - (means[1] + means[2]) / 2.0).abs() < 1e-12, "{all}");
+    let said = String::from_utf8(output(at, "eval g --exact").stdout).unwrap();
+    assert!(said.contains("; interquartile mean 0."), "{said}");
+    let curve = &json(at, "plot g --json")[0];
+    let count = |values: &Value| values.as_array().unwrap().len();
+    assert!(count(&curve["x"]) > 1 && count(&curve["iqm"]["high"]) == count(&curve["x"]), "{curve}");
+    for (runs, name) in [("g", "IQM"), ("g/s1", "")] {
+        let done = output(at, &format!("plot {runs} --iqm --out c.svg"));
+        let (said, drawn) =
+            (String::from_utf8(done.stderr).unwrap(), std::fs::read_to_string(at.join("c.svg")).unwrap());
+        assert_eq!(
+            (drawn.contains("IQM"), said.contains("fewer than 4 runs")),
+            (name == "IQM", name.is_empty()),
+            "{said}"
+        );
+    }
+    assert!(output(at, "report g --out c.html").status.success());
+    assert!(std::fs::read_to_string(at.join("c.html")).unwrap().contains("<br>IQM 0."));
+}

@@ -8,6 +8,7 @@ use toml::Table;
 
 use super::{EvalArgs, judge};
 use crate::group::{self, Roster};
+use crate::interval::Iqm;
 use crate::likeness::{difference, learning};
 use crate::run_dir::{self, About};
 use crate::score::{Report, give};
@@ -45,6 +46,9 @@ struct Total {
     low: f64,
     high: f64,
     human_normalised: Option<f64>,
+    /// Interquartile mean over the runs; `None` of fewer than four.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    iqm: Option<Iqm>,
 }
 
 /// Evaluates one run after the other and prints each score as its games end, then the total.
@@ -176,7 +180,8 @@ fn total(reports: &[Report], planned: u64) -> Total {
     let [mean, low, high] = interval::mean(&means);
     let human_normalised = of(|report| report.human_normalised).map(|scores| interval::mean(&scores)[0]);
     let unfinished = reports.iter().filter(|report| report.checkpoint < planned).count();
-    Total { runs: reports.len(), unfinished, not_begun: 0, failed: 0, mean, low, high, human_normalised }
+    let iqm = interval::iqm(&means);
+    Total { runs: reports.len(), unfinished, not_begun: 0, failed: 0, mean, low, high, human_normalised, iqm }
 }
 
 /// Lines above the rows: what all rows have in common, and names of the columns.
@@ -202,12 +207,13 @@ fn line([seed, checkpoint, games, mean, median]: [String; 5], run: &str) -> Stri
 }
 
 fn said(total: &Total) -> String {
-    let Total { runs, failed, mean, low, high, human_normalised, .. } = total;
+    let Total { runs, failed, mean, low, high, human_normalised, iqm, .. } = total;
     let spread = match runs {
         1 => String::new(),
         _ => format!(", {} {low:.3} to {high:.3}", interval::name(*runs)),
     };
     let human = human_normalised.map(|score| format!(", human-normalised {score:.4}")).unwrap_or_default();
     let failed = if *failed > 0 { format!(" ({failed} failed)") } else { String::new() };
-    format!("over {}{failed}: mean {mean:.3}{spread}{human}", counted(*runs, "run"))
+    let iqm = iqm.map(|iqm| format!("; {iqm}")).unwrap_or_default();
+    format!("over {}{failed}: mean {mean:.3}{spread}{human}{iqm}", counted(*runs, "run"))
 }

@@ -6,6 +6,7 @@ use std::process::ExitCode;
 use serde::Serialize;
 
 use crate::drive::Outcome;
+use crate::interval::Iqm;
 use crate::seeds::Seeds;
 use crate::stop::STOPPED;
 use crate::usage::counted;
@@ -37,6 +38,9 @@ struct Scores {
     /// higher score.
     low: f64,
     high: f64,
+    /// Interquartile mean over the seeds; `None` of fewer than four.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    iqm: Option<Iqm>,
 }
 
 /// Prints what the runs reached and how to resume those that did not reach their end, and returns the exit code. `dir`
@@ -104,7 +108,7 @@ fn scores(whole: &[&Outcome]) -> Option<Scores> {
         return None;
     }
     let [mean, low, high] = interval::mean(&scores);
-    Some(Scores { seeds: scores.len(), score, mean, low, high })
+    Some(Scores { seeds: scores.len(), score, mean, low, high, iqm: interval::iqm(&scores) })
 }
 
 /// A line for each run that ended, and one for all that reached their end.
@@ -118,10 +122,11 @@ fn table(ended: &[&Outcome], scores: Option<&Scores>) -> Vec<String> {
         let [a, b, c] = cells;
         lines.push(line([a, b, c, number(*mean_return_100), number(*eval_return)], &run.display().to_string()));
     }
-    if let Some(Scores { seeds, score, mean, low, high }) = scores {
+    if let Some(Scores { seeds, score, mean, low, high, iqm }) = scores {
         let spread = interval::name(*seeds);
         let spread = if *seeds > 1 { format!(", {spread} {low:.3} to {high:.3}") } else { String::new() };
-        lines.push(format!("{score} over {}: mean {mean:.3}{spread}", counted(*seeds, "seed")));
+        let iqm = iqm.map(|iqm| format!("; {iqm}")).unwrap_or_default();
+        lines.push(format!("{score} over {}: mean {mean:.3}{spread}{iqm}", counted(*seeds, "seed")));
     }
     lines
 }
@@ -160,6 +165,9 @@ mod tests {
         let one = scores(&[&a]).unwrap();
         assert_eq!((one.score, one.mean), ("eval_return", 30.0));
         assert!(scores(&[]).is_none() && scores(&[&outcome(3, None, None)]).is_none());
+        let four = [1.0, 2.0, 3.0, 900.0].map(|score| outcome(score as u64, Some(score), None));
+        let four = scores(&four.each_ref()).unwrap();
+        assert_eq!((four.iqm.unwrap().mean, all.iqm), (2.5, None));
         let lines = table(&[&a, &b], Some(&all));
         assert_eq!(lines[0], "  seed       frames   seconds      return   evaluated  run");
         assert_eq!(lines[2], "     2          100       1.2      40.000           -  runs/g/s2");

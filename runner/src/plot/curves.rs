@@ -78,6 +78,26 @@ pub(crate) struct Group {
     pub(crate) mean: Vec<f64>,
     pub(crate) low: Vec<f64>,
     pub(crate) high: Vec<f64>,
+    /// Interquartile mean over four runs and more.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) iqm: Option<Band>,
+}
+
+/// A mean at each place of a curve, and the ends of its 95 % interval.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Band {
+    pub(crate) mean: Vec<f64>,
+    pub(crate) low: Vec<f64>,
+    pub(crate) high: Vec<f64>,
+}
+
+impl Group {
+    /// The curve with its interquartile mean in place of its mean, and named so; `None` if it has none.
+    pub(crate) fn by_quartiles(&self) -> Option<Self> {
+        let Band { mean, low, high } = self.iqm.clone()?;
+        Some(Self { name: format!("{}, IQM", self.name), mean, low, high, ..self.clone() })
+    }
 }
 
 #[cfg(test)]
@@ -86,7 +106,21 @@ impl Group {
     pub(super) fn called(name: &str) -> Self {
         let [name, env, agent, along] = [name, "cartpole", "ppo", "frames"].map(str::to_owned);
         let [x, mean, low, high] = [vec![0.0, 1.0], vec![0.0, 1.0], vec![0.0, 1.0], vec![0.0, 1.0]];
-        Self { name, env, agent, source: None, runs: Vec::new(), seeds: vec![1], along, key: None, x, mean, low, high }
+        Self {
+            name,
+            env,
+            agent,
+            source: None,
+            runs: Vec::new(),
+            seeds: vec![1],
+            along,
+            key: None,
+            x,
+            mean,
+            low,
+            high,
+            iqm: None,
+        }
     }
 }
 
@@ -101,6 +135,8 @@ pub(crate) struct See<'a> {
     pub(crate) smooth: usize,
     /// Whether a mean over the last 100 games stands at the middle of these games and not at their end.
     pub(crate) centred: bool,
+    /// Whether the interquartile mean is wanted beside the mean.
+    pub(crate) iqm: bool,
 }
 
 /// Reads the curves of the runs in `dirs`, each a run or a directory of runs, as one group for each configuration.
@@ -221,7 +257,7 @@ impl<const N: usize> Found<N> {
         let runs: Vec<PathBuf> = having.iter().map(|&run| self.runs[run].clone()).collect();
         let curves: Vec<&[Point]> = having.iter().map(|&run| &self.points[run][key][..]).collect();
         cut(&runs, &curves, see).into_iter().for_each(output::note);
-        let [x, mean, low, high] = aggregate(&curves, see);
+        let ([x, mean, low, high], iqm) = aggregate(&curves, see);
         Some(Group {
             name: name.to_owned(),
             env: self.about.env.clone(),
@@ -235,6 +271,7 @@ impl<const N: usize> Found<N> {
             mean,
             low,
             high,
+            iqm,
         })
     }
 }

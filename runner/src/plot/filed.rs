@@ -7,7 +7,7 @@ use std::path::Path;
 
 use anyhow::bail;
 
-use super::curves::{Axis, Group};
+use super::curves::{Axis, Band, Group};
 use super::legend::grouped;
 use super::points::at;
 use crate::usage::usage;
@@ -37,14 +37,15 @@ fn parse(text: &str) -> Result<Vec<Group>, String> {
 }
 
 fn check(group: &Group, axis: Axis, key: &str) -> Result<(), String> {
-    let Group { name, along, x, mean, low, high, .. } = group;
+    let Group { name, along, x, mean, low, high, iqm, .. } = group;
     if along != axis.name() {
         return Err(format!("`{name}` is along {along}, and not along {}", axis.name()));
     }
     if let Some(theirs) = group.key.as_ref().filter(|theirs| *theirs != key) {
         return Err(format!("`{name}` is of {theirs}, and not of {key}"));
     }
-    if x.is_empty() || [mean, low, high].iter().any(|values| values.len() != x.len()) {
+    let quartiles = iqm.iter().flat_map(|iqm| [&iqm.mean, &iqm.low, &iqm.high]);
+    if x.is_empty() || [mean, low, high].into_iter().chain(quartiles).any(|values| values.len() != x.len()) {
         return Err(format!("`{name}` wants as many values of x, mean, low and high, one at least"));
     }
     if !x.is_sorted() || x[0] < 0.0 {
@@ -70,7 +71,11 @@ fn until(group: Group, end: f64) -> Result<Group, String> {
     };
     let [mean, low, high] = [&group.mean, &group.low, &group.high].map(|values| cut(values));
     let x = x[..kept].iter().copied().chain([end]).collect();
-    Ok(Group { x, mean, low, high, ..group })
+    let iqm = group.iqm.as_ref().map(|iqm| {
+        let [mean, low, high] = [&iqm.mean, &iqm.low, &iqm.high].map(|values| cut(values));
+        Band { mean, low, high }
+    });
+    Ok(Group { x, mean, low, high, iqm, ..group })
 }
 
 #[cfg(test)]
@@ -92,6 +97,7 @@ mod tests {
             mean: all.clone(),
             low: all.clone(),
             high: all,
+            iqm: None,
         }
     }
 
@@ -100,6 +106,9 @@ mod tests {
         let all = curve(&[1.0, 3.0, 7.0], &[10.0, 30.0, 50.0]);
         assert_eq!(until(all.clone(), 5.0), Ok(curve(&[1.0, 3.0, 5.0], &[10.0, 30.0, 40.0])));
         assert_eq!(until(all.clone(), 7.0), Ok(all.clone()));
+        let band = |values: &[f64]| Band { mean: values.to_vec(), low: values.to_vec(), high: values.to_vec() };
+        let quartiles = Group { iqm: Some(band(&[1.0, 3.0, 5.0])), ..all.clone() };
+        assert_eq!(until(quartiles, 5.0).unwrap().iqm, Some(band(&[1.0, 3.0, 4.0])));
         assert_eq!(until(all, 0.5), Err("`c` begins at 1 frames, where all runs have ended (at 0.5)".to_owned()));
     }
 
@@ -113,7 +122,9 @@ mod tests {
     #[test]
     fn what_is_no_curve_along_the_axis_is_told() {
         assert_eq!(check(&curve(&[1.0], &[1.0]), Axis::Frames, "loss"), Ok(()));
+        let short = Band { mean: Vec::new(), low: Vec::new(), high: Vec::new() };
         for (bad, axis, said) in [
+            (Group { iqm: Some(short), ..curve(&[1.0], &[1.0]) }, Axis::Frames, "as many values"),
             (curve(&[1.0], &[1.0]), Axis::Minutes, "along frames, and not along minutes"),
             (curve(&[], &[]), Axis::Frames, "as many values"),
             (curve(&[1.0, 2.0], &[1.0]), Axis::Frames, "as many values"),

@@ -2,17 +2,18 @@
 
 use std::path::PathBuf;
 
-use super::curves::See;
+use super::curves::{Band, See};
 use super::legend::grouped;
 use super::points::{Point, at};
-use crate::interval;
+use crate::interval::{self, Iqm};
 
 /// Points of a curve.
 const POINTS: usize = 200;
 
 /// Puts curves on one grid of their progress, within the range that all of them cover; returns where its places are on
-/// the horizontal axis, the smoothed mean, and the ends of its interval.
-pub(super) fn aggregate(curves: &[&[Point]], see: See<'_>) -> [Vec<f64>; 4] {
+/// the horizontal axis, the smoothed mean, and the ends of its interval; and the interquartile mean with those of its own
+/// where that is to be seen, and there are four curves at least.
+pub(super) fn aggregate(curves: &[&[Point]], see: See<'_>) -> ([Vec<f64>; 4], Option<Band>) {
     let edge = |of: fn(&[Point]) -> Point| curves.iter().map(move |&curve| of(curve).progress);
     let first = edge(|curve| curve[0]).fold(f64::NEG_INFINITY, f64::max);
     let last = edge(|curve| curve[curve.len() - 1]).fold(f64::INFINITY, f64::min).max(first);
@@ -25,8 +26,10 @@ pub(super) fn aggregate(curves: &[&[Point]], see: See<'_>) -> [Vec<f64>; 4] {
     let each = |of: fn(&Point) -> f64| -> Vec<Vec<f64>> { curves.iter().map(|&curve| on_grid(curve, of)).collect() };
     let smoothed: Vec<Vec<f64>> = each(|point| point.y).iter().map(|values| smoothed(values, see.smooth)).collect();
     let (mut mean, mut low, mut high) = (Vec::new(), Vec::new(), Vec::new());
+    let mut quartiles = Vec::new();
     for i in 0..count {
         let values: Vec<f64> = smoothed.iter().map(|curve| curve[i]).collect();
+        quartiles.extend(see.iqm.then(|| interval::iqm(&values)).flatten());
         let [middle, below, above] = if let [one] = values[..] { [one; 3] } else { interval::mean(&values) };
         mean.push(middle);
         low.push(below);
@@ -38,7 +41,9 @@ pub(super) fn aggregate(curves: &[&[Point]], see: See<'_>) -> [Vec<f64>; 4] {
         let places = each(|point| point.x);
         (0..count).map(|i| places.iter().map(|places| places[i]).sum::<f64>() / places.len() as f64).collect()
     };
-    [x, mean, low, high]
+    let of = |end: fn(&Iqm) -> f64| quartiles.iter().map(end).collect();
+    let band = Band { mean: of(|iqm| iqm.mean), low: of(|iqm| iqm.low), high: of(|iqm| iqm.high) };
+    ([x, mean, low, high], (!quartiles.is_empty()).then_some(band))
 }
 
 /// Share of the longest run of a group below which the end of the shortest is reported.
@@ -82,7 +87,7 @@ mod tests {
     use super::*;
     use crate::plot::curves::Axis;
 
-    const SEE: See<'_> = See { axis: Axis::Frames, key: "return_100", smooth: 1, centred: false };
+    const SEE: See<'_> = See { axis: Axis::Frames, key: "return_100", smooth: 1, centred: false, iqm: false };
 
     /// A curve along frames.
     fn curve(points: &[(f64, f64)]) -> Vec<Point> {
@@ -92,12 +97,23 @@ mod tests {
     #[test]
     fn curves_meet_where_all_have_values() {
         let (a, b) = (curve(&[(0.0, 0.0), (10.0, 10.0)]), curve(&[(2.0, 4.0), (6.0, 4.0), (8.0, 6.0)]));
-        let [x, mean, low, high] = aggregate(&[&a, &b], SEE);
+        let ([x, mean, low, high], iqm) = aggregate(&[&a, &b], See { iqm: true, ..SEE });
+        assert_eq!(iqm, None, "two curves have no quartiles");
         assert_eq!((x.len(), x[0], x[199]), (200, 2.0, 8.0));
         assert_eq!((mean[0], low[0], high[0]), (3.0, 2.0, 4.0));
         assert!((mean[199] - 7.0).abs() < 1e-12);
-        let [x, mean, ..] = aggregate(&[&curve(&[(5.0, 1.0)])], See { smooth: 5, ..SEE });
+        let ([x, mean, ..], _) = aggregate(&[&curve(&[(5.0, 1.0)])], See { smooth: 5, ..SEE });
         assert_eq!((x, mean), (vec![5.0], vec![1.0]));
+    }
+
+    #[test]
+    fn one_curve_of_four_that_is_far_off_does_not_move_the_interquartile_mean() {
+        let all = [0.0, 1.0, 2.0, 900.0].map(|y| curve(&[(0.0, y), (10.0, y)]));
+        let curves: Vec<&[Point]> = all.iter().map(|curve| &curve[..]).collect();
+        let (_, iqm) = aggregate(&curves, See { iqm: true, ..SEE });
+        let Band { mean, low, high } = iqm.unwrap();
+        assert_eq!((mean[0], mean.len(), low.len(), high.len()), (1.5, 200, 200, 200));
+        assert_eq!(aggregate(&curves, SEE).1, None, "nobody asked");
     }
 
     #[test]
@@ -108,7 +124,7 @@ mod tests {
         };
         let [fast, slow] = [run(0.1), run(0.5)];
         let see = See { axis: Axis::Minutes, ..SEE };
-        let [x, mean, low, high] = aggregate(&[&fast, &slow], see);
+        let ([x, mean, low, high], _) = aggregate(&[&fast, &slow], see);
         assert_eq!((x[0], mean[0]), (0.0, 0.0));
         assert!((x[199] - 3.0).abs() < 1e-12 && x.is_sorted(), "{x:?}");
         assert_eq!([mean[199], low[199], high[199]], [10.0; 3], "both end with this score");

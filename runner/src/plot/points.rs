@@ -94,7 +94,7 @@ fn middle(row: &Value) -> f64 {
 
 /// The last point of `key` in the rows of a run, as axis and value; `None` if there is none.
 pub(crate) fn last(run: &Path, axis: Axis, key: &str) -> Option<(f64, f64)> {
-    let points = points(run, See { axis, key, smooth: 1, centred: false }).ok()?;
+    let points = points(run, See { axis, key, smooth: 1, centred: false, iqm: false }).ok()?;
     points.last().map(|point| (point.x, point.y))
 }
 
@@ -133,7 +133,7 @@ mod tests {
             )
         };
         fs::write(run.path().join(ROWS), rows.map(line).concat()).unwrap();
-        let see = See { axis: Axis::Frames, key: "return_100", smooth: 1, centred: true };
+        let see = See { axis: Axis::Frames, key: "return_100", smooth: 1, centred: true, iqm: false };
         // 1,000 - 2 · 400 / 2, 1,300 - 5 · 220 / 2, 1,400 - 6 · 400 / 2, of a hundred games 4,000 - 100 · 20 / 2; the
         // first rows' frames are the earliest that are known.
         let of = |see| of(run.path(), see);
@@ -147,7 +147,7 @@ mod tests {
     #[test]
     fn a_row_that_does_not_tell_its_frames_has_no_middle() {
         let run = tempfile::tempdir().unwrap();
-        let see = |axis, centred| See { axis, key: "return_100", smooth: 1, centred };
+        let see = |axis, centred| See { axis, key: "return_100", smooth: 1, centred, iqm: false };
         fs::write(run.path().join(ROWS), "{\"agent_steps\":60,\"seconds\":60,\"return_100\":1}\n").unwrap();
         assert_eq!(of(run.path(), see(Axis::Steps, false)), [(60.0, 1.0)]);
         for see in [see(Axis::Steps, true), see(Axis::Minutes, false)] {

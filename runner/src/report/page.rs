@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 
+use crate::interval::Iqm;
 use crate::plot::legend::brief;
 use crate::plot::svg::{STYLE, escaped};
 
@@ -21,10 +22,10 @@ pub(super) struct Row {
     pub(super) env: String,
     pub(super) frames: f64,
     pub(super) minutes: f64,
-    /// Mean return in training over the runs, and the ends of its 95 % interval; `evaluated` is the same of
-    /// evaluations.
-    pub(super) trained: Option<[f64; 3]>,
-    pub(super) evaluated: Option<[f64; 3]>,
+    /// Mean return in training over the runs with the ends of its 95 % interval, and the interquartile mean of four and
+    /// more; `evaluated` is the same of evaluations.
+    pub(super) trained: Option<([f64; 3], Option<Iqm>)>,
+    pub(super) evaluated: Option<([f64; 3], Option<Iqm>)>,
 }
 
 /// A film of a game.
@@ -71,7 +72,8 @@ impl Page {
                 <th>minutes</th><th>training, last 100 episodes</th><th>last evaluation</th></tr></thead><tbody>\n";
         self.rows.iter().for_each(|row| out += &row.html());
         out += "</tbody></table></div>\n<p class=\"by\">Means over runs; in brackets their 95 % bootstrap intervals, where there \
-                are more than two, or both of two.</p>\n";
+                are more than two, or both of two. IQM: interquartile mean, of the middle half of four runs and more, with the same \
+                interval.</p>\n";
         if !self.films.is_empty() {
             out += "<h2>Games</h2>\n<div class=\"films\">\n";
             for Film { caption, gif } in &self.films {
@@ -107,10 +109,14 @@ fn shown(score: f64) -> String {
 
 impl Row {
     fn html(&self) -> String {
-        let score = |score: Option<[f64; 3]>| match score {
+        let of = |[mean, low, high]: [f64; 3]| match low == high {
+            true => shown(mean),
+            false => format!("{} [{}, {}]", shown(mean), shown(low), shown(high)),
+        };
+        let score = |score: Option<([f64; 3], Option<Iqm>)>| match score {
             None => "–".to_owned(),
-            Some([mean, low, high]) if low == high => shown(mean),
-            Some([mean, low, high]) => format!("{} [{}, {}]", shown(mean), shown(low), shown(high)),
+            Some((mean, None)) => of(mean),
+            Some((mean, Some(iqm))) => format!("{}<br>IQM {}", of(mean), of([iqm.mean, iqm.low, iqm.high])),
         };
         let (name, env) = (escaped(&self.name), escaped(&self.env));
         let (trained, evaluated) = (score(self.trained), score(self.evaluated));
@@ -145,6 +151,16 @@ mod tests {
         let [name, env] = ["dqn", "cartpole"].map(str::to_owned);
         let row = Row { name, env, frames: 2_001.0, minutes: 0.028_3, trained: None, evaluated: None };
         assert!(row.html().contains("<td>2001</td><td>0.028</td>"), "{}", row.html());
+    }
+
+    #[test]
+    fn four_runs_have_an_interquartile_mean_beside_their_mean() {
+        let [name, env] = ["dqn", "cartpole"].map(str::to_owned);
+        let score = |iqm| Some(([300.0, 100.0, 500.0], iqm));
+        let iqm = Iqm { mean: 320.0, low: 200.0, high: 450.0 };
+        let row = Row { name, env, frames: 1.0, minutes: 1.0, trained: score(Some(iqm)), evaluated: score(None) };
+        let expected = "<td>300.0 [100.0, 500.0]<br>IQM 320.0 [200.0, 450.0]</td><td>300.0 [100.0, 500.0]</td>";
+        assert!(row.html().contains(expected), "{}", row.html());
     }
 
     #[test]
