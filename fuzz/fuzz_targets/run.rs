@@ -1,4 +1,4 @@
-//! The directory of a run as another machine may hand it over: manifest, parts, settings, metrics, events and digests, any
+//! The directory of a run as another machine may hand it over: manifest, parts, settings, metrics, events, digests and episodes, any
 //! of them replaced or edited, with a checksum that matches.
 #![no_main]
 
@@ -16,12 +16,13 @@ static FILES: OnceLock<Vec<(PathBuf, Vec<u8>)>> = OnceLock::new();
 const ABOUT: &str = r#"{"version":"0.1.0","revision":"","features":[],"isa":"portable","cpu":"","threads":1,"device":"cpu","env":"frozenlake","env_version":1,"agent":"tabular","seed":1}"#;
 const ROWS: &str = "{\"frames\":64,\"agent_steps\":64,\"updates\":2,\"seconds\":0.5,\"seconds_step\":0.1,\"seconds_infer\":0.1,\"seconds_sample\":0.0,\"seconds_forward\":0.0,\"seconds_backward\":0.0,\"seconds_optimiser\":0.1,\"seconds_reduce\":0.0,\"seconds_save\":0.0,\"seconds_other\":0.2,\"episodes\":2,\"return_100\":0.5,\"length_100\":20.0}\n";
 const DIGESTS: &str = "{\"frames\":64,\"parts\":[[\"env\",\"00\"]]}\n";
+const EPISODES: &str = "frames,seat,return,length,end\n12,0,0,12,terminated\n40,1,1,28,truncated\n";
 
 fn files() -> Vec<(PathBuf, Vec<u8>)> {
     let dir = scratch();
     let at = dir.path();
     begun(0).write(at).expect("it can be written");
-    for (name, text) in [("run.json", ABOUT), ("metrics.jsonl", ROWS), ("digests.jsonl", DIGESTS)] {
+    for (name, text) in [("run.json", ABOUT), ("metrics.jsonl", ROWS), ("digests.jsonl", DIGESTS), ("episodes.csv", EPISODES)] {
         fs::write(at.join(name), text).expect("it can be written");
     }
     fs::write(at.join("events.out.tfevents.rl-run"), []).expect("it can be written");

@@ -212,12 +212,13 @@ fn step_on_workers(
     done
 }
 
-/// Episodes that finished in filled blocks, in the order of time, then of seats.
-pub(crate) fn finished(blocks: &[Rollout]) -> impl Iterator<Item = &Episode> {
+/// Episodes that finished in filled blocks, each with the row that it ended in, in the order of time, then of seats.
+pub(crate) fn finished(blocks: &[Rollout]) -> impl Iterator<Item = (usize, &Episode)> {
     let mut left: Vec<_> = blocks.iter().map(|block| block.episodes.iter()).collect();
     let row = move |t| {
         let ended = |block: &Rollout| block.end.row(t).iter().filter(|end| end.over()).count();
-        blocks.iter().zip(&mut left).flat_map(|(block, left)| left.by_ref().take(ended(block))).collect::<Vec<_>>()
+        let episodes = blocks.iter().zip(&mut left).flat_map(|(block, left)| left.by_ref().take(ended(block)));
+        episodes.map(|episode| (t, episode)).collect::<Vec<_>>()
     };
     (1..=blocks.first().map_or(0, Rollout::horizon)).flat_map(row)
 }

@@ -7,6 +7,7 @@ use serde::Serialize;
 
 use crate::checkpoint;
 use crate::collect::Workers;
+use crate::episode_log::EpisodeLog;
 use crate::games::{Games, TRIALS, play};
 use crate::keep::Keep;
 use crate::metrics::Metrics;
@@ -157,8 +158,10 @@ fn close(session: &mut Session, watch: &mut Watch, keep: &mut dyn Keep, settled:
     keep.finish()
 }
 
-/// Writes what the tape needs of the episode under way, before the checkpoint that it belongs to.
-fn hold(session: &Session) -> anyhow::Result<()> {
+/// Writes what the tape needs of the episode under way, and episodes that ended, before the checkpoint that they belong
+/// to.
+fn hold(session: &mut Session) -> anyhow::Result<()> {
+    session.episode_log.as_mut().map_or(Ok(()), EpisodeLog::flush)?;
     session.tape.as_ref().map_or(Ok(()), |tape| tape.hold(session.counts.frames))
 }
 

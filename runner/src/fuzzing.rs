@@ -10,6 +10,7 @@ use rl_envs::grid::frozen_lake::FrozenLake;
 use crate::checkpoint::{self, Checkpoint};
 use crate::collect::Workers;
 use crate::digests::{self, Digests};
+use crate::episode_log::EpisodeLog;
 use crate::manifest::Manifest;
 use crate::metrics::Metrics;
 use crate::planners::PLANNERS;
@@ -95,6 +96,7 @@ pub fn open(dir: &Path) -> anyhow::Result<()> {
     let mut session = start::start(&resolved, &train, about.seed, &Device::Cpu, Workers::Exactly(1))?;
     checkpoint.load(&mut session)?;
     Metrics::reopen(dir, checkpoint.frames(), true)?;
+    EpisodeLog::open(dir, checkpoint.frames())?;
     Digests::reopen(dir, checkpoint.frames())?;
     timed?;
     curves.into_iter().try_for_each(|drawn| drawn.map(drop))?;

@@ -106,7 +106,7 @@ pub(crate) fn watched(
         );
         watch(&seated)?;
         // Most steps end none, and are not to allocate.
-        for episode in ended.then(|| finished(seated.blocks())).into_iter().flatten() {
+        for (_, episode) in ended.then(|| finished(seated.blocks())).into_iter().flatten() {
             let seat = episode.seat - first;
             if played[seat as usize].len() < share(seat) as usize {
                 played[seat as usize].push(episode.ret);

@@ -37,6 +37,7 @@ mod watch;
 mod spent;
 mod appended;
 mod metrics;
+mod episode_log;
 mod digests;
 mod events;
 mod progress;

@@ -8,6 +8,7 @@ use rl_nn::Precision;
 
 use crate::collect::Workers;
 use crate::drive::{Outcome, Run, drive};
+use crate::episode_log::EpisodeLog;
 use crate::initial::Initial;
 use crate::keep::Archive;
 use crate::learner::context;
@@ -152,6 +153,7 @@ pub(crate) fn fresh(order: &Order, seed: u64, place: &Place<'_>, progress: Progr
     if let Some(which) = order.record {
         session.tape = Some(Tape::open(which, kept, dir.path(), &resolved, seed, &mut session)?);
     }
+    session.episode_log = Some(EpisodeLog::open(dir.path(), 0)?);
     let (path, metrics) = (dir.path().to_owned(), Metrics::create(dir.path())?);
     let mut archive = Archive::create(dir, owner, train.keep_checkpoints)?;
     let workers = order.workers_of(workers);

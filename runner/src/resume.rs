@@ -7,6 +7,7 @@ use crate::checkpoint::{self, Checkpoint, Flag};
 use crate::cli::Machine;
 use crate::collect::Workers;
 use crate::drive::{Outcome, Run, drive};
+use crate::episode_log::EpisodeLog;
 use crate::group::{self, Roster};
 use crate::keep::Archive;
 use crate::learner::device;
@@ -23,7 +24,7 @@ use crate::tape::Tape;
 use crate::trained::recorded;
 use crate::usage::{self, usage};
 use crate::verbosity::{Verbosity, finish, listen, progress};
-use crate::{demonstrations, digests, initial, metrics, output, publish, record, schedules};
+use crate::{demonstrations, digests, episode_log, initial, metrics, output, publish, record, schedules};
 
 /// Resumes a run from its last checkpoint, bit for bit as if it had not been interrupted; a run without a checkpoint
 /// starts over. Of the directory of --seeds, all of its runs.
@@ -121,6 +122,7 @@ pub(crate) fn go_on(going: &Going<'_>, path: &Path, shown: Shown) -> anyhow::Res
     let dir = RunDir::open(path)?; // before anything is read: another process could replace it
     let (mut about, mut resolved) = recorded(path, tables)?;
     metrics::check(path)?;
+    episode_log::check(path)?;
     digests::all(path)?;
     let planned = resolved.train()?.frames;
     set_frames(&mut resolved, going.frames)?;
@@ -178,6 +180,7 @@ pub(crate) fn go_on(going: &Going<'_>, path: &Path, shown: Shown) -> anyhow::Res
         let kept = record::kept_of(about.record_outputs, &session, &resolved)?;
         session.tape = Some(Tape::open(which, kept, path, &resolved, about.seed, &mut session)?);
     }
+    session.episode_log = Some(EpisodeLog::open(path, frames)?);
     let metrics = Metrics::reopen(dir.path(), frames, settled)?;
     let mut archive = Archive::reopen(dir, owner, train.keep_checkpoints, frames, checkpoint.as_ref(), settled)?;
     let run = Run { resolved, train, eval, seed: about.seed, workers, path: path.to_owned(), stop: stop.clone() };

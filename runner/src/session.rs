@@ -14,6 +14,7 @@ use serde::{Deserialize, Serialize};
 use self::parts::{Carried, Plain, Restarts, Worlds};
 use crate::actors::Actors;
 use crate::collect::{self, Seats, count, finished};
+use crate::episode_log::EpisodeLog;
 use crate::manifest::is_name;
 use crate::preset::Train;
 use crate::tape::Tape;
@@ -37,6 +38,8 @@ pub(crate) struct Session {
     pub(crate) notes: Vec<String>,
     /// Records episodes, if `--record` is given. It decides nothing of the run.
     pub(crate) tape: Option<Tape>,
+    /// Lists episodes, where the run has a directory. It decides nothing of the run.
+    pub(crate) episode_log: Option<EpisodeLog>,
 }
 
 /// Who chooses actions in the training seats.
@@ -150,7 +153,8 @@ impl Session {
                 self.seats.collect(policy.as_mut(), Mode::Explore, &mut log.clock)?;
                 self.notes.extend(self.seats.take_losses().into_iter().map(collect::lost));
                 self.learner.learn(self.seats.blocks(), &mut Solo, log)?;
-                note_down(self.seats.blocks(), &mut self.counts, &mut self.window, self.tape.as_mut())?;
+                let logs = (self.tape.as_mut(), self.episode_log.as_mut());
+                note_down(self.seats.blocks(), &mut self.counts, &mut self.window, logs)?;
                 self.seats.carry();
             }
             Acting::Apart(actors) => {
@@ -201,7 +205,8 @@ impl Session {
         log.add("restarts", actors.restarts() as f64);
         self.learner.learn(&blocks, &mut Solo, log)?;
         self.learner.publish()?;
-        note_down(&blocks, &mut self.counts, &mut self.window, self.tape.as_mut())?;
+        let logs = (self.tape.as_mut(), self.episode_log.as_mut());
+        note_down(&blocks, &mut self.counts, &mut self.window, logs)?;
         actors.keep(blocks);
         Ok(())
     }
@@ -257,18 +262,19 @@ impl Session {
     }
 }
 
-/// Counts filled blocks and passes them to the window of returns and to the tape.
+/// Counts filled blocks and passes them to the window of returns, to the tape and to the list of episodes.
 ///
 /// # Errors
-/// If the tape cannot be written.
+/// If one of these cannot be written.
 fn note_down(
     blocks: &[Rollout],
     counts: &mut Counts,
     window: &mut Window,
-    tape: Option<&mut Tape>,
+    (tape, log): (Option<&mut Tape>, Option<&mut EpisodeLog>),
 ) -> anyhow::Result<()> {
+    log.map_or(Ok(()), |log| log.add(blocks, counts.frames))?;
     counts.add(blocks);
-    finished(blocks).for_each(|episode| window.push(episode));
+    finished(blocks).for_each(|(_, episode)| window.push(episode));
     tape.map_or(Ok(()), |tape| tape.watch(blocks, counts.frames))
 }
 

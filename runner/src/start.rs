@@ -45,7 +45,8 @@ pub(crate) fn start(
         Acting::Apart(actors.ok_or_else(|| newest_only(resolved, "train.actors"))?)
     };
     let (counts, window) = (Counts::default(), Window::default());
-    let mut session = Session { seats, learner, acting, counts, window, notes: Vec::new(), tape: None };
+    let mut session =
+        Session { seats, learner, acting, counts, window, notes: Vec::new(), tape: None, episode_log: None };
     session.visit(&mut |_, _| Ok(()))?; // parts that no checkpoint can tell apart are refused before a run begins
     Ok(session)
 }

@@ -12,6 +12,7 @@ use crate::checkpoint::{self, Checkpoint};
 use crate::collect::Workers;
 use crate::demonstrations::{self, Shown};
 use crate::digests::Digests;
+use crate::episode_log::EpisodeLog;
 use crate::games::{Games, SEATS, play};
 use crate::initial::Initial;
 use crate::learner::build;
@@ -251,6 +252,7 @@ impl Trainer {
         checkpoint::forget_after(&dir.checkpoints(), snapshot.frames)?;
         checkpoint::forget_after(&dir.best(), snapshot.frames)?;
         Metrics::reopen(dir.path(), snapshot.frames, true)?;
+        EpisodeLog::open(dir.path(), snapshot.frames)?;
         Digests::reopen(dir.path(), snapshot.frames)?;
         checkpoint::prune(&dir.checkpoints(), train.keep_checkpoints)?;
         checkpoint::collect(&dir.checkpoints(), &Known::new())

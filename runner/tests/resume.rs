@@ -26,6 +26,10 @@ fn started(at: &Path, line: &str, run: &str) -> Child {
     child
 }
 
+fn episodes(at: &Path, run: &str) -> String {
+    std::fs::read_to_string(at.join(run).join("episodes.csv")).unwrap()
+}
+
 #[test]
 fn stopped_and_killed_runs_end_in_the_same_bits() {
     let dir = tempfile::tempdir().unwrap();
@@ -42,6 +46,7 @@ fn stopped_and_killed_runs_end_in_the_same_bits() {
         for key in ["frames", "agent_steps", "updates", "mean_return_100", "parameters_sha256"] {
             assert_eq!(done[key], whole[key], "{name}: {key}");
         }
+        assert_eq!(episodes(at, run), episodes(at, "whole"), "{name}: an episode is lost, or there twice");
     }
 }
 

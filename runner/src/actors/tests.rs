@@ -189,7 +189,16 @@ fn case(trouble: Trouble, max_lag: i64, pause: u64, blows: Option<(u64, bool)>) 
     let actors = Actors::new(&learner, &seats, 1, rebuild.clone()).unwrap().unwrap();
     let (counts, window) = (Counts::default(), Window::default());
     let acting = Acting::Apart(actors);
-    let session = Session { seats, learner: Box::new(learner), acting, counts, window, notes: Vec::new(), tape: None };
+    let session = Session {
+        seats,
+        learner: Box::new(learner),
+        acting,
+        counts,
+        window,
+        notes: Vec::new(),
+        tape: None,
+        episode_log: None,
+    };
     Case { session, record, rebuild }
 }
 

@@ -15,6 +15,8 @@ pub(crate) struct Trace {
     /// Bytes of the last weights.
     weights: Vec<u8>,
     rows: Vec<Value>,
+    /// Lines of the list of episodes.
+    episodes: Vec<String>,
     events: Vec<(i64, Vec<(String, u32)>)>,
     /// Which weights were the best.
     best: Option<String>,
@@ -90,6 +92,7 @@ impl Trace {
             rows: rows(&text("metrics.jsonl")),
             events: events(&fs::read(run.join("events.out.tfevents.rl-run")).unwrap()),
             best: numbers(&run.join("best")).pop(), // of earlier ones those that its own checkpoints need are there
+            episodes: text("episodes.csv").lines().map(str::to_owned).collect(),
             recordings: recordings(&run.join("recordings")),
         }
     }
@@ -123,6 +126,7 @@ impl Trace {
         }
         first("states", &self.states, &other.states, what);
         first("rows", &self.rows, &other.rows, what);
+        first("episodes", &self.episodes, &other.episodes, what);
         first("events", &self.events, &other.events, what);
         first("best weights", self.best.as_slice(), other.best.as_slice(), what);
         let names = |trace: &Self| trace.recordings.iter().map(|(name, _)| name.clone()).collect::<Vec<_>>();
