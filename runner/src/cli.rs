@@ -1,5 +1,7 @@
 //! The command line: one struct per command, and how its errors end the process.
 
+mod foreign;
+
 use std::error::Error as _;
 use std::os::unix::process::CommandExt as _;
 use std::process::{Command as Process, ExitCode};
@@ -16,8 +18,8 @@ use crate::tables::Tables;
 use crate::usage::{is_usage, line, usage};
 use crate::waiting::Stopped;
 use crate::{
-    bench, check, doctor, evaluate, export, fetch, list, output, plan, plot, profile, publish, record, report, resume,
-    rollout, solve, train, verify, versus, viewer,
+    bench, check, doctor, evaluate, export, fetch, list, output, plan, plot, preset, profile, publish, record, report,
+    resume, rollout, solve, train, verify, versus, viewer,
 };
 
 #[derive(Debug, Parser)]
@@ -191,7 +193,14 @@ pub fn main(envs: &[&'static [EnvEntry]], agents: &[&'static [AgentEntry]]) -> E
             e.print().unwrap_or_else(output::lose);
             Ok(ExitCode::from(e.exit_code() as u8))
         }
-        Err(e) => Err(usage(one_line(&e, std::env::args_os().nth(1).as_ref().and_then(|word| word.to_str())))),
+        Err(e) => {
+            let texts = envs.iter().copied().flatten().map(|env| env.preset);
+            let texts =
+                texts.chain(agents.iter().copied().flatten().flat_map(|agent| agent.presets).map(|&(_, text)| text));
+            let words: Vec<String> =
+                std::env::args_os().skip(1).map(|word| word.to_string_lossy().into_owned()).collect();
+            Err(usage(one_line(&e, &words, || preset::keys(texts))))
+        }
     };
     let done = said.and_then(|code| match output::lost() {
         Some(why) if code == ExitCode::SUCCESS => Err(anyhow!("stdout: {why}")),
@@ -243,15 +252,23 @@ const INSTEAD: [(&str, &str); 6] = [
     ("list", ": name envs, agents, presets, settings or models"),
 ];
 
-/// Writes in one line what clap says before it explains the usage, and hints that clap cannot know. `first` is the
-/// first word of the command line.
-fn one_line(error: &clap::Error, first: Option<&str>) -> String {
+/// Writes in one line what clap says before it explains the usage, and hints that clap cannot know, about the `words` of
+/// the command line and settings with these `keys`.
+fn one_line(error: &clap::Error, words: &[String], keys: impl FnOnce() -> Vec<String>) -> String {
+    let first = words.first().map(String::as_str);
     let text = error.render().to_string();
     let said = text.lines().take_while(|line| !line.starts_with("Usage:")).map(str::trim);
     // Of a flag that a command does not have clap supposes that it is a word for it.
     let said = said.filter(|line| !line.is_empty() && !line.starts_with("tip: to pass '-"));
     let said = said.collect::<Vec<_>>().join(" ").replace(" tip: ", "; ");
     let said = said.trim_start_matches("error: ").trim_end_matches(" For more information, try '--help'.");
+    if error.kind() == ErrorKind::UnknownArgument
+        && first != Some("train")
+        && let Some(meant) = flag(error).and_then(|flag| foreign::meant(flag, &known_flags(words), &keys()))
+    {
+        let said = said.split("; a similar argument").next().unwrap_or(said);
+        return format!("{said}: {meant} (see --help)");
+    }
     let mend = match (error.kind(), first) {
         (ErrorKind::InvalidSubcommand | ErrorKind::UnknownArgument | ErrorKind::ArgumentConflict, Some("train")) => {
             return "training has no command word: rl-run --env … --agent … (see --help)".to_owned();
@@ -271,13 +288,31 @@ fn one_line(error: &clap::Error, first: Option<&str>) -> String {
     format!("{said}{mend} (see --help)")
 }
 
+/// The flag that an error is about, with its dashes.
+fn flag(error: &clap::Error) -> Option<&str> {
+    match error.get(ContextKind::InvalidArg) {
+        Some(ContextValue::String(flag)) => Some(flag),
+        _ => None,
+    }
+}
+
 /// Whether the flag that is unknown to a command is one of training.
 fn of_training(error: &clap::Error) -> bool {
-    let flag = match error.get(ContextKind::InvalidArg) {
-        Some(ContextValue::String(flag)) => flag.trim_start_matches('-'),
-        _ => return false,
-    };
-    Cli::command().get_arguments().any(|known| known.get_long() == Some(flag))
+    flag(error).is_some_and(|flag| flags(&Cli::command()).iter().any(|known| known == flag))
+}
+
+/// Flags of the command that the words of a command line begin with, of training if they begin with none.
+fn known_flags(words: &[String]) -> Vec<String> {
+    let mut command = &Cli::command();
+    for word in words {
+        let Some(below) = command.find_subcommand(word) else { break };
+        command = below;
+    }
+    flags(command)
+}
+
+fn flags(command: &clap::Command) -> Vec<String> {
+    command.get_arguments().filter_map(|known| Some(format!("--{}", known.get_long()?))).collect()
 }
 
 #[cfg(test)]

@@ -72,6 +72,8 @@ struct Preset {
     agent: &'static str,
     /// Name that `--preset` takes; `None` for the usual preset of the pair.
     preset: Option<&'static str>,
+    /// What it is for, the first sentence of its text.
+    summary: String,
     /// What the preset claims to reach.
     claim: Option<Claim>,
 }
@@ -99,9 +101,9 @@ pub(crate) fn run(args: &ListArgs, tables: &Tables) -> anyhow::Result<ExitCode> 
             }
             print(&presets, args.json, |preset| {
                 let named = preset.preset.map(|name| format!(" --preset {name}")).unwrap_or_default();
-                let agent = format!("{}{named}", preset.agent);
-                let line = preset.claim.as_ref().map(|claim| format!("{agent:8}  {claim}"));
-                (preset.env.clone(), line.unwrap_or(agent))
+                let (agent, summary) = (format!("{}{named}", preset.agent), &preset.summary);
+                let claim = preset.claim.as_ref().map(|claim| format!(" Claims {claim}.")).unwrap_or_default();
+                (preset.env.clone(), format!("{agent:26}  {summary}{claim}"))
             })
         }
         What::Models => print(&model::all(), args.json, |model| {
@@ -201,12 +203,28 @@ fn presets(args: &ListArgs, tables: &Tables) -> anyhow::Result<Vec<Preset>> {
             for agent in tables.agents.iter().filter(|agent| of_agent.is_none_or(|of| of == agent.id)) {
                 for (preset, text) in agent_presets(entry, &env, agent) {
                     let claim = claim::on(&env, text, &format!("preset {}/{env}", agent.id))?;
-                    rows.push(Preset { env: env.clone(), agent: agent.id, preset, claim });
+                    rows.push(Preset { env: env.clone(), agent: agent.id, preset, summary: summary(text), claim });
                 }
             }
         }
     }
     Ok(rows)
+}
+
+/// First sentence of the comment that a preset's text begins with; nothing if it begins with none.
+fn summary(text: &str) -> String {
+    let words = text.lines().map_while(|line| line.strip_prefix('#')).flat_map(str::split_whitespace);
+    let mut sentence = String::new();
+    let mut words = words.peekable();
+    while let Some(word) = words.next() {
+        sentence += if sentence.is_empty() { "" } else { " " };
+        sentence += word;
+        // A point before a number is one of an abbreviation: et al. 2018.
+        if word.ends_with('.') && words.peek().is_none_or(|next| !next.starts_with(char::is_numeric)) {
+            break;
+        }
+    }
+    sentence
 }
 
 /// Message on why nothing that was asked for has a preset: of a pair what its training would say.
@@ -225,6 +243,29 @@ fn why_none(args: &ListArgs, tables: &Tables) -> anyhow::Result<Option<String>> 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_summary_is_a_sentence_over_several_lines_if_need_be() {
+        for (text, sentence) in [
+            (
+                "# PPO on CartPole: it stays up.\n# A frame is an agent step.\n\n[agent]",
+                "PPO on CartPole: it stays up.",
+            ),
+            (
+                "# PPO by Schulman et al. 2017, for\n# any game. More.\n[agent]",
+                "PPO by Schulman et al. 2017, for any game.",
+            ),
+            ("# no end\n[agent]\nlr = 1 # none", "no end"),
+            ("[agent]", ""),
+        ] {
+            assert_eq!(summary(text), sentence);
+        }
+        let tables = Tables::new(&[rl_envs::ENVS], &[rl_agents::AGENTS, crate::PLANNERS]);
+        for text in tables.agents.iter().flat_map(|agent| agent.presets).map(|(_, text)| text) {
+            let summary = summary(text);
+            assert!(summary.ends_with('.') && (10..250).contains(&summary.len()), "{summary}");
+        }
+    }
 
     #[test]
     fn the_settings_of_every_pair_are_a_preset_that_says_the_same() {

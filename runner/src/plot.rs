@@ -47,7 +47,7 @@ pub(crate) struct PlotArgs {
     #[arg(long, value_name = "KEY", default_value = "return_100")]
     y: String,
     /// Smoothing: each of the 200 points is the mean of N neighbouring ones (N + 1 if N is even)
-    #[arg(long, value_name = "N", default_value_t = 5, allow_negative_numbers = true, value_parser = clap::value_parser!(u32).range(1..=100))]
+    #[arg(long, value_name = "N", default_value_t = 5, allow_negative_numbers = true, value_parser = points_smoothed)]
     smooth: u32,
     /// Draws the mean of the last 100 games in the middle of these games, as means of whole iterations are published, and not
     /// at their end
@@ -59,6 +59,22 @@ pub(crate) struct PlotArgs {
     /// The numbers as a JSON list of curves on stdout
     #[arg(long)]
     json: bool,
+}
+
+/// Parses `--smooth`.
+fn points_smoothed(text: &str) -> Result<u32, String> {
+    const RANGE: std::ops::RangeInclusive<i64> = 1..=100;
+    match (text.parse::<i64>(), text.parse::<f64>()) {
+        (Ok(points), _) if RANGE.contains(&points) => Ok(points as u32),
+        (Ok(points), _) => Err(format!("{points} is not in 1..=100")),
+        (Err(_), Ok(weight)) if weight > 0.0 && weight < 1.0 => {
+            let points = ((1.0 + weight) / (1.0 - weight)).round().min(100.0); // of equal mean age
+            Err(format!(
+                "expected points, from 1 to 100; a weight of {weight}, as TensorBoard has it, is about --smooth {points}"
+            ))
+        }
+        (Err(_), _) => Err("expected points, a whole number from 1 to 100".to_owned()),
+    }
 }
 
 /// `rl-run plot`.

@@ -23,7 +23,7 @@ use crate::tables::Tables;
 use crate::usage::usage;
 use crate::{manifest, named, needs};
 pub(crate) use merge::parse;
-use merge::{assign, changes, deviations, literal, overlay, replace};
+use merge::{assign, changes, deviations, literal, overlay, paths, replace};
 
 /// Most seats of a run; each is a game, or an emulator, of its own.
 pub(crate) const MOST_SEATS: u32 = 1 << 16;
@@ -163,6 +163,21 @@ fn no_preset(merged: &Table, env_name: &str, env: &EnvEntry, agent: &AgentEntry)
             with.join(", ")
         ))
     })
+}
+
+/// Keys of all settings in these texts of presets, each once, as `table.key`.
+pub(crate) fn keys<'a>(texts: impl Iterator<Item = &'a str>) -> Vec<String> {
+    let mut keys = Vec::new();
+    texts.filter_map(|text| parse(text, "preset").ok()).for_each(|tables| paths(&tables, "", &mut keys));
+    keys.retain(|key| !key.starts_with("claim."));
+    keys.sort_unstable();
+    keys.dedup();
+    keys
+}
+
+/// The keys among `known` that others call `key`.
+pub(crate) fn synonyms<'a>(key: &str, known: &'a [String]) -> impl Iterator<Item = &'a str> {
+    synonyms::of(key, known)
 }
 
 /// Splits a value of `--set` at the first `=` into key and value.

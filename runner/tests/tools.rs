@@ -79,7 +79,12 @@ fn lists_name_what_can_be_named() {
     };
     assert_eq!((claim("cartpole")["score"].as_f64(), claim("cartpole-v0").is_null()), (Some(475.0), true));
     assert_eq!((claim("taxi")["protocol"].as_str(), claim("taxi")["episodes"].as_u64()), (Some("exact"), Some(0)));
-    assert!(text(&output(at, "list presets")).contains("475 after 60000 frames, 0.1 min: median of 5 seeds"));
+    let listed = text(&output(at, "list presets --env cartpole --agent ppo"));
+    assert!(listed.starts_with("cartpole  ppo ") && listed.contains("  PPO on CartPole: the last policy "), "{listed}");
+    assert!(listed.contains(" Claims 475 after 60000 frames, 0.1 min: median of 5 seeds"), "{listed}");
+    assert!(
+        presets.as_array().unwrap().iter().all(|row| row["summary"].as_str().is_some_and(|text| text.ends_with('.')))
+    );
     // The same for people, a line each.
     let plain = text(&output(at, "list envs"));
     assert_eq!(plain.lines().count(), names.len());
