@@ -15,9 +15,10 @@ use serde::Serialize;
 
 use crate::env_choice::EnvChoice;
 use crate::output;
+use crate::plot::legend::grouped;
 use crate::preset::MOST_SEATS;
 use crate::tables::Tables;
-use crate::usage::{self, usage};
+use crate::usage::{self, counted, usage};
 
 /// Steps from one look at the clock to the next.
 const HORIZON: usize = 32;
@@ -144,10 +145,9 @@ fn env(args: &EnvArgs, tables: &Tables) -> anyhow::Result<ExitCode> {
 
 fn plain(report: &Report) -> String {
     let Report { env, envs, threads, env_steps_per_s, frames_per_s, resets, seconds } = report;
-    format!(
-        "{env}, {envs} seats in {threads} threads: {env_steps_per_s:.0} steps/s, {frames_per_s:.0} frames/s, \
-         {resets} resets in {seconds:.2} s"
-    )
+    let (seats, threads) = (counted(*envs as usize, "seat"), counted(*threads as usize, "thread"));
+    let [steps, frames, resets] = [env_steps_per_s.round(), frames_per_s.round(), *resets as f64].map(grouped);
+    format!("{env}, {seats} in {threads}: {steps} steps/s, {frames} frames/s, {resets} resets in {seconds:.2} s")
 }
 
 /// The seats of one thread, with their block and actions.

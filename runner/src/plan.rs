@@ -20,6 +20,7 @@ use serde::Serialize;
 use crate::claim::{self, Claim};
 use crate::cli::Machine;
 use crate::measure::{self, Span};
+use crate::plot::legend::grouped;
 use crate::preset::{self, Resolved, agent_presets};
 use crate::settings::Settings;
 use crate::tables::Tables;
@@ -223,7 +224,8 @@ fn show(report: &Report, times: Times, annealed: u64) -> Vec<String> {
         let cell = |value: &toml::Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
         let cells: String = row.settings.values().map(|value| format!("{:>14}", cell(value))).collect();
         let Row { agent_steps_per_s, frames_per_s, frames, .. } = row;
-        lines.push(format!("{mark}{cells}{agent_steps_per_s:>12.0}{frames_per_s:>12.0}{frames:>14}"));
+        let [steps, rate, frames] = [agent_steps_per_s.round(), frames_per_s.round(), *frames as f64].map(grouped);
+        lines.push(format!("{mark}{cells}{steps:>12}{rate:>12}{frames:>14}"));
     }
     let Times { environment, acting, learning, optimiser, .. } = times;
     let micro = |seconds: f64| format!("{:.1} µs", 1e6 * seconds);

@@ -5,6 +5,7 @@ use toml::Table;
 
 use crate::interval::{self, Iqm};
 use crate::output;
+use crate::plot::legend::grouped;
 use crate::trained::{Asked, Trained};
 
 /// Returns of finished games.
@@ -141,15 +142,16 @@ impl Report {
         output::line(format!("policy            {}", self.policy));
         match self.median {
             Some(median) => {
-                output::line(format!(
-                    "games             {} in {} frames, seed {}",
-                    self.episodes, self.frames, self.seed
-                ));
-                let mean = give(self.mean, self.stderr, 4);
+                let (games, frames) = (grouped(f64::from(self.episodes)), grouped(self.frames as f64));
+                output::line(format!("games             {games} in {frames} frames, seed {}", self.seed));
+                let digits = digits(self.mean);
+                let mean = give(self.mean, self.stderr, digits);
                 output::line(format!("mean              {mean} (standard error)"));
-                output::line(format!("median            {median:.4}"));
+                output::line(format!("median            {median:.digits$}"));
                 if let Some(Iqm { mean, low, high }) = self.iqm {
-                    output::line(format!("interquartile     {mean:.4}, 95 % bootstrap interval {low:.4} to {high:.4}"));
+                    output::line(format!(
+                        "interquartile     {mean:.digits$}, 95 % bootstrap interval {low:.digits$} to {high:.digits$}"
+                    ));
                 }
             }
             None => output::line(format!("expected return   {:.6} (exact, by dynamic programming)", self.mean)),
@@ -163,6 +165,15 @@ impl Report {
 /// A score on a scale on which chance is 0 and a person is 1. Source: Mnih et al. 2015.
 fn human_normalised(mean: f64, (random, human): (f64, f64)) -> f64 {
     (mean - random) / (human - random)
+}
+
+/// Decimals that tell scores of this size apart: 0.7402, 27.35, 22333.0.
+pub(crate) fn digits(score: f64) -> usize {
+    match score.abs() {
+        size if size < 10.0 => 4,
+        size if size < 100.0 => 2,
+        _ => 1,
+    }
 }
 
 /// Writes a mean with its standard error, both to `digits` decimals.
@@ -182,6 +193,11 @@ mod tests {
         let reference = (258.5, 22_736.3); // Kung Fu Master
         assert_eq!([258.5, 22_736.3].map(|score| human_normalised(score, reference)), [0.0, 1.0]);
         assert!((human_normalised(34_003.0, reference) - 1.501).abs() < 5e-4, "that of models/kungfu");
+    }
+
+    #[test]
+    fn scores_have_the_digits_that_tell_those_of_their_size_apart() {
+        assert_eq!([0.7402, -9.9, 27.35, -99.0, 22_333.0].map(digits), [4, 4, 2, 2, 1]);
     }
 
     #[test]

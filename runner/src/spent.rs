@@ -10,6 +10,7 @@ use serde::ser::{SerializeMap as _, Serializer};
 use serde_json::Value;
 
 use crate::metrics;
+use crate::plot::legend::grouped;
 use crate::usage::usage;
 
 /// Keys of a row of metrics for the seconds of each part since the row before.
@@ -129,11 +130,15 @@ impl Timed {
     /// Line on frames, agent steps and updates, and how many of them were made per second.
     pub(crate) fn summary(&self) -> String {
         let Self { frames, agent_steps, updates, seconds, .. } = self;
-        let rate = |count: u64| count as f64 / seconds.max(f64::MIN_POSITIVE);
+        let per_second = |count: u64| match count as f64 / seconds.max(f64::MIN_POSITIVE) {
+            rate if rate < 1000.0 => format!("{rate:.1}/s"),
+            rate => format!("{}/s", grouped(rate.round())),
+        };
+        let [many, steps, made] = [*frames, *agent_steps, *updates].map(|count| grouped(count as f64));
         format!(
-            "{frames} frames, {agent_steps} agent steps ({:.1}/s), {updates} updates ({:.1}/s) in {seconds:.1} s",
-            rate(*agent_steps),
-            rate(*updates)
+            "{many} frames, {steps} agent steps ({}), {made} updates ({}) in {seconds:.1} s",
+            per_second(*agent_steps),
+            per_second(*updates)
         )
     }
 }
@@ -174,6 +179,9 @@ mod tests {
         assert_eq!(table[5], "infer          0.025    2.5 %      250.00 µs  █▋");
         assert_eq!(table[6], "all            1.000  100.0 %       10.00 ms");
         assert_eq!(timed.summary(), "400 frames, 100 agent steps (100.0/s), 25 updates (25.0/s) in 1.0 s");
+        let long = Timed { frames: 22_009_057, agent_steps: 5_502_264, updates: 41_000, ..timed };
+        let told = "22,009,057 frames, 5,502,264 agent steps (5,502,264/s), 41,000 updates (41,000/s) in 1.0 s";
+        assert_eq!(long.summary(), told);
     }
 
     #[test]

@@ -19,7 +19,7 @@ use serde::Serialize;
 
 use crate::cli::Cpu;
 use crate::output;
-use crate::usage::{self, hint, usage};
+use crate::usage::{self, counted, hint, usage};
 
 /// What can be measured: its name, whether its products may be in bf16, and the function that builds it for a batch.
 const MODELS: &[(&str, bool, Build)] = &[
@@ -147,9 +147,10 @@ pub(crate) fn run(args: &NnArgs) -> anyhow::Result<ExitCode> {
 
 fn plain(report: &Report<'_>) -> String {
     let Report { model, batch, threads, median_ms, min_ms, max_ms, gflops, isa, .. } = report;
+    let threads = counted(*threads, "thread");
     let pass = if report.pass == Pass::Forward { "forward" } else { "train" };
     format!(
-        "{model}, batch {batch}, {pass}, {threads} threads, {isa}: median {median_ms:.4} ms \
+        "{model}, batch {batch}, {pass}, {threads}, {isa}: median {median_ms:.4} ms \
          ({min_ms:.4} to {max_ms:.4}), {gflops:.1} GF/s"
     )
 }

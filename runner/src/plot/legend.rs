@@ -80,7 +80,7 @@ pub(crate) fn brief(value: f64) -> String {
 }
 
 /// As [`brief`], with commas between thousands and no zeros at the end.
-pub(super) fn grouped(value: f64) -> String {
+pub(crate) fn grouped(value: f64) -> String {
     let text = brief(value);
     let text = text.trim_end_matches('0').trim_end_matches('.');
     let (sign, digits) = text.strip_prefix('-').map_or(("", text), |digits| ("-", digits));

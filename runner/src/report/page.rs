@@ -3,8 +3,9 @@
 use std::fmt::Write as _;
 
 use crate::interval::Iqm;
-use crate::plot::legend::brief;
+use crate::plot::legend::{brief, grouped};
 use crate::plot::svg::{STYLE, escaped};
+use crate::score::digits;
 
 /// The contents of a report.
 pub(super) struct Page {
@@ -98,13 +99,10 @@ impl Page {
     }
 }
 
-/// Writes a score with as many digits as tell scores of its size apart: 0.7402, 27.35, 22333.0.
+/// Writes a score with as many digits as tell scores of its size apart.
 fn shown(score: f64) -> String {
-    match score.abs() {
-        size if size < 10.0 => format!("{score:.4}"),
-        size if size < 100.0 => format!("{score:.2}"),
-        _ => format!("{score:.1}"),
-    }
+    let digits = digits(score);
+    format!("{score:.digits$}")
 }
 
 impl Row {
@@ -120,9 +118,9 @@ impl Row {
         };
         let (name, env) = (escaped(&self.name), escaped(&self.env));
         let (trained, evaluated) = (score(self.trained), score(self.evaluated));
-        let (frames, minutes) = (self.frames, brief(self.minutes));
+        let (frames, minutes) = (grouped(self.frames.round()), brief(self.minutes));
         format!(
-            "<tr><td>{name}</td><td>{env}</td><td>{frames:.0}</td><td>{minutes}</td><td>{trained}</td>\
+            "<tr><td>{name}</td><td>{env}</td><td>{frames}</td><td>{minutes}</td><td>{trained}</td>\
              <td>{evaluated}</td></tr>\n"
         )
     }
@@ -150,7 +148,7 @@ mod tests {
     fn a_short_run_has_minutes_too() {
         let [name, env] = ["dqn", "cartpole"].map(str::to_owned);
         let row = Row { name, env, frames: 2_001.0, minutes: 0.028_3, trained: None, evaluated: None };
-        assert!(row.html().contains("<td>2001</td><td>0.028</td>"), "{}", row.html());
+        assert!(row.html().contains("<td>2,001</td><td>0.028</td>"), "{}", row.html());
     }
 
     #[test]
