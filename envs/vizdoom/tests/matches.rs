@@ -165,6 +165,28 @@ fn the_dead_come_back_and_frags_begin_anew_on_the_next_map() {
     }
 }
 
+#[test]
+fn who_lives_again_lets_go_of_use_while_others_are_dead() {
+    let _alone = alone();
+    let mut config = config("cig", 1);
+    config.game_args = args("-deathmatch +viz_respawn_delay 2");
+    let mut game = Match::start(&config, 2, &support::package()).unwrap();
+    game.command(0, "kill").unwrap();
+    game.advance(60).unwrap(); // nearly the two seconds until it may come back
+    game.command(1, "kill").unwrap();
+    game.advance(4).unwrap();
+    let last_action = |game: &Match, player: usize| {
+        let players = game.players()[0].players();
+        players[player].as_ref().expect("it plays").last_action_tic
+    };
+    game.respawn().unwrap();
+    assert!(game.players().iter().all(|player| !player.is_dead()));
+    let last = last_action(&game, 1);
+    assert!(last_action(&game, 0) == 0 && last > 0, "its last action was at tic {}", last_action(&game, 0));
+    game.advance(8).unwrap();
+    assert_eq!([0, 1].map(|player| last_action(&game, player)), [0, last], "nobody holds it any more");
+}
+
 /// Plays 40 actions of 4 tics in a world that is shared with another, by oneself and in one's own time. Returns how many
 /// players there were amid.
 fn by_hand(place: &str, seed: u32) -> usize {

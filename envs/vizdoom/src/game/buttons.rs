@@ -1,8 +1,16 @@
 //! Buttons: what is pressed, what the engine heeds, and what was done in the end.
 
 use super::Game;
-use crate::Button;
 use crate::layout::{game, input};
+use crate::{Button, Result};
+
+/// What is known of USE while it is held for a dead player, who comes back by it.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Hold {
+    /// Whether the engine heeded USE before; `None` if it was not held since.
+    heeded: Option<u8>,
+    down: bool,
+}
 
 impl Game {
     /// Sets the buttons, with `values` in the order of [`Config::available_buttons`](crate::Config::available_buttons);
@@ -54,6 +62,46 @@ impl Game {
 
     pub(super) fn allow(&mut self, button: Button) {
         self.engine.memory_mut().set_input(input::BT_AVAILABLE.element(button.number()), 1);
+    }
+
+    /// Has the engine heed USE, which whoever may hold, even where actions may not press it.
+    pub(super) fn take_use(&mut self) -> Hold {
+        Hold { heeded: Some(self.heed_use(1)), down: true }
+    }
+
+    /// Holds USE by a command of the console, even where actions may not press it.
+    ///
+    /// # Errors
+    /// If the engine is dead.
+    pub(super) fn hold_use(&mut self, hold: &mut Hold) -> Result<()> {
+        let before = self.heed_use(1);
+        hold.heeded.get_or_insert(before);
+        hold.down = true;
+        self.engine.command("+use")
+    }
+
+    /// Releases USE if it is held.
+    ///
+    /// # Errors
+    /// If the engine is dead.
+    pub(super) fn release_use(&mut self, hold: &mut Hold) -> Result<()> {
+        if std::mem::take(&mut hold.down) { self.engine.command("-use") } else { Ok(()) }
+    }
+
+    /// Has the engine heed USE as it did before it was held. It must have answered since USE was released: one that
+    /// does not heed it may not obey the release either.
+    pub(super) fn restore_use(&mut self, hold: Hold) {
+        if let Some(heeded) = hold.heeded {
+            self.heed_use(heeded);
+        }
+    }
+
+    /// Sets whether the engine heeds USE and returns the flag that was set before.
+    fn heed_use(&mut self, heeded: u8) -> u8 {
+        let field = input::BT_AVAILABLE.element(Button::Use.number());
+        let before = self.engine.memory().get_input(field);
+        self.engine.memory_mut().set_input(field, heeded);
+        before
     }
 
     /// Multiplies the bounds of the delta buttons in the engine by `by`.

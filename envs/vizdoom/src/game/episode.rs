@@ -3,11 +3,12 @@
 use std::path::Path;
 
 use super::Game;
+use super::buttons::Hold;
 use super::sway::WIDEST;
 use crate::args::{from_root, missing};
 use crate::engine::{Ask, Engine};
-use crate::layout::{game, input};
-use crate::{Button, Error, MapName, Result, Variable};
+use crate::layout::game;
+use crate::{Error, MapName, Result, Variable};
 
 /// Number of tics after which the command that begins an episode is repeated, since the engine may not have obeyed it.
 const AGAIN: u32 = 4;
@@ -89,22 +90,15 @@ impl Game {
             return self.new_episode();
         }
         if self.is_dead() && !self.is_over() {
-            let heeded = self.heed_use(1);
-            let mut tics = 0;
-            loop {
-                tics = come_back(tics)?;
-                self.engine.command("+use")?;
-                self.engine.ask(Ask::Tic)?;
-                if self.is_over() {
-                    return Ok(());
-                }
-                if !self.is_dead() {
-                    break;
-                }
-            }
-            self.engine.command("-use")?;
+            let mut hold = Hold::default();
+            let lives = self.use_until_alive(&mut hold);
+            // Also where the map has ended meanwhile, or the player may not come back.
+            self.release_use(&mut hold)?;
             self.ask(Ask::Update)?;
-            self.heed_use(heeded);
+            self.restore_use(hold);
+            if !lives? {
+                return Ok(());
+            }
             self.last_tic = self.tic();
         }
         self.count();
@@ -140,6 +134,17 @@ impl Game {
         Ok(())
     }
 
+    /// Holds USE until the dead player lives, and returns whether it does: its map may end before.
+    fn use_until_alive(&mut self, hold: &mut Hold) -> Result<bool> {
+        let mut tics = 0;
+        while self.is_dead() && !self.is_over() {
+            tics = come_back(tics)?;
+            self.hold_use(hold)?;
+            self.engine.ask(Ask::Tic)?;
+        }
+        Ok(!self.is_over())
+    }
+
     fn episode(&mut self, seed: u32, demo: Option<&Path>) -> Result<()> {
         self.stop_recording()?;
         self.engine.forget_output();
@@ -148,29 +153,37 @@ impl Game {
             Some(path) => format!("recordmap {} {map}", quoted(path)?),
             None => format!("map {map}"),
         };
+        let mut hold = Hold::default();
         if self.flag(game::GAME_MULTIPLAYER) {
             self.engine.command(&format!("rngseed set {seed}"))?;
             if self.flag(game::GAME_SETTINGS_CONTROLLER) {
                 let change = format!("changemap {}", self.config.doom_map);
                 self.engine.command(&change)?;
             }
-            self.join_next_map()?;
+            hold = self.join_next_map()?;
         } else {
             self.engine.command(&format!("viz_set_seed {seed}"))?;
             self.engine.command(&begin)?;
             self.until_it_begins(|engine| engine.command(&begin))?;
         }
         self.engine.command("viz_override_player 0")?;
-        self.settle()
+        self.settle()?;
+        self.restore_use(hold);
+        Ok(())
     }
 
-    /// Plays until the map has changed under all players; one that is dead presses USE to come back.
-    fn join_next_map(&mut self) -> Result<()> {
+    /// Plays until the map has changed under all players; one that is dead presses USE to come back. Returns how USE is
+    /// to be [restored](Self::restore_use).
+    fn join_next_map(&mut self) -> Result<Hold> {
         self.release_buttons();
-        let heeded = self.heed_use(1);
-        self.engine.command("-use")?;
+        let mut hold = self.take_use();
+        self.release_use(&mut hold)?;
         for tic in 1.. {
-            self.engine.command(if tic % 2 == 1 { "+use" } else { "-use" })?;
+            if tic % 2 == 1 {
+                self.hold_use(&mut hold)?;
+            } else {
+                self.release_use(&mut hold)?;
+            }
             self.engine.ask(Ask::Tic)?;
             if self.has_begun() {
                 break;
@@ -179,9 +192,9 @@ impl Game {
                 return Err(no_map(&self.config.doom_map));
             }
         }
-        self.engine.command("-use")?;
-        self.heed_use(heeded);
-        self.until_start_time()
+        self.release_use(&mut hold)?;
+        self.until_start_time()?;
+        Ok(hold)
     }
 
     fn until_it_begins(&mut self, again: impl Fn(&mut Engine) -> Result<()>) -> Result<()> {
@@ -238,15 +251,6 @@ impl Game {
 
     fn stop_recording(&mut self) -> Result<()> {
         if self.flag(game::DEMO_RECORDING) { self.engine.command("stop") } else { Ok(()) }
-    }
-
-    /// Sets whether the engine heeds USE, even where actions may not press it, and returns the flag that was set
-    /// before.
-    pub(super) fn heed_use(&mut self, heeded: u8) -> u8 {
-        let field = input::BT_AVAILABLE.element(Button::Use.number());
-        let before = self.engine.memory().get_input(field);
-        self.engine.memory_mut().set_input(field, heeded);
-        before
     }
 }
 

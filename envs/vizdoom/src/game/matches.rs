@@ -11,6 +11,7 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use super::Game;
+use super::buttons::Hold;
 use super::episode::{NEVER, come_back, no_map};
 use super::start::{order, seeds};
 use crate::engine::{Ask, Engine, Starting, TIC};
@@ -221,8 +222,8 @@ impl Match {
     }
 
     fn change_map(&mut self) -> Result<()> {
-        let mut heeded = [0; MOST];
-        for (player, heeded) in self.players.iter_mut().zip(&mut heeded) {
+        let mut holds = [Hold::default(); MOST];
+        for (player, hold) in self.players.iter_mut().zip(&mut holds) {
             player.engine.forget_output();
             let seed = player.seeds.next_u32();
             player.engine.command(&format!("rngseed set {seed}"))?;
@@ -231,12 +232,13 @@ impl Match {
                 player.engine.command(&change)?;
             }
             player.release_buttons();
-            *heeded = player.heed_use(1); // who is dead joins by it
-            player.engine.command("-use")?;
+            *hold = player.take_use(); // who is dead joins by it
+            player.release_use(hold)?;
         }
         for tic in 1.. {
-            let using = if tic % 2 == 1 { "+use" } else { "-use" };
-            self.players.iter_mut().try_for_each(|player| player.engine.command(using))?;
+            for (player, hold) in self.players.iter_mut().zip(&mut holds) {
+                if tic % 2 == 1 { player.hold_use(hold)? } else { player.release_use(hold)? }
+            }
             self.round(PATIENCE)?;
             if self.players.iter().all(Game::has_begun) {
                 break;
@@ -245,9 +247,8 @@ impl Match {
                 return Err(no_map(&self.players[0].config.doom_map));
             }
         }
-        for (player, heeded) in self.players.iter_mut().zip(heeded) {
-            player.engine.command("-use")?;
-            player.heed_use(heeded);
+        for (player, hold) in self.players.iter_mut().zip(&mut holds) {
+            player.release_use(hold)?;
         }
         let start = self.players[0].config.episode_start_time.max(1);
         let mut waited = 0;
@@ -260,7 +261,8 @@ impl Match {
         }
         self.players.iter_mut().try_for_each(|player| player.engine.command("viz_override_player 0"))?;
         self.update()?;
-        for player in &mut self.players {
+        for (player, hold) in self.players.iter_mut().zip(holds) {
+            player.restore_use(hold);
             player.last_tic = player.tic();
             player.begin();
         }
@@ -268,26 +270,22 @@ impl Match {
     }
 
     fn bring_back(&mut self) -> Result<()> {
-        let mut heeded = [None; MOST];
-        for (player, heeded) in self.players.iter_mut().zip(&mut heeded).filter(|(player, _)| player.is_dead()) {
-            *heeded = Some(player.heed_use(1));
-        }
+        let mut holds = [Hold::default(); MOST];
         let mut tics = 0;
         while !self.is_over() && self.players.iter().any(Game::is_dead) {
             tics = come_back(tics)?;
-            for player in self.players.iter_mut().filter(|player| player.is_dead()) {
-                player.engine.command("+use")?;
+            for (player, hold) in self.players.iter_mut().zip(&mut holds) {
+                // Who lives again while others are dead lets go of it: it would open doors, and be an action of theirs.
+                if player.is_dead() { player.hold_use(hold)? } else { player.release_use(hold)? }
             }
             self.round(PATIENCE)?;
         }
-        for (player, heeded) in self.players.iter_mut().zip(heeded) {
-            if let Some(heeded) = heeded {
-                player.engine.command("-use")?;
-                player.heed_use(heeded);
-            }
+        for (player, hold) in self.players.iter_mut().zip(&mut holds) {
+            player.release_use(hold)?;
         }
         self.update()?;
-        for player in &mut self.players {
+        for (player, hold) in self.players.iter_mut().zip(holds) {
+            player.restore_use(hold);
             player.last_tic = player.tic();
             player.count();
             player.reward = 0.0;
