@@ -28,8 +28,8 @@ use crate::{Error, Result};
 
 /// How long a whole start may take: players of a game for several wait there for each other.
 const START: Duration = Duration::from_secs(120);
-/// How long a tic may take; one takes less than a millisecond.
-pub(crate) const TIC: Duration = Duration::from_secs(60);
+/// How long an answer may take, where nobody says: a tic takes less than a millisecond.
+const TIC: Duration = Duration::from_secs(60);
 /// How long an engine that was asked to end is waited for.
 const END: Duration = Duration::from_millis(500);
 /// Bytes of its output that an error shows.
@@ -69,6 +69,8 @@ pub(crate) struct Engine {
     memory: SharedMemory,
     /// Core that the engine is pinned to, if any.
     core: Option<usize>,
+    /// How long an answer may take.
+    patience: Duration,
 }
 
 /// An engine that has not answered yet: those of one match wait for each other before any of them does.
@@ -81,6 +83,8 @@ pub(crate) struct Starting {
     /// Working directory of the engine, where it writes settings that nobody reads.
     _dir: TempDir,
     since: Instant,
+    /// How long the whole start may take.
+    patience: Duration,
 }
 
 impl Starting {
@@ -97,7 +101,7 @@ impl Starting {
         let [to, from, shared] = leftovers::NAMES.map(|name| format!("/{name}{instance}"));
         let (to, from, shared) = (Queue::create(to)?, Queue::create(from)?, Unlinked(shared));
         let process = Process::spawn(program, args, &instance, &dir)?;
-        Ok(Self { process, to, from, shared, _dir: dir, since: Instant::now() })
+        Ok(Self { process, to, from, shared, _dir: dir, since: Instant::now(), patience: START })
     }
 
     /// Number of its process.
@@ -111,10 +115,10 @@ impl Starting {
     /// If the engine reports an error in its arguments, dies, or has not answered for 120 s since its start.
     pub(crate) fn answers_within(&mut self, time: Duration) -> Result<bool> {
         let answer = self.from.receive(time, &|| self.process.lives());
-        if matches!(answer, Err(Wait::TimedOut)) && self.since.elapsed() < START {
+        if matches!(answer, Err(Wait::TimedOut)) && self.since.elapsed() < self.patience {
             return Ok(false);
         }
-        self.process.heed(answer, START).map(|()| true)
+        self.process.heed(answer, self.patience).map(|()| true)
     }
 
     /// Returns the running engine; called once it has answered.
@@ -125,7 +129,7 @@ impl Starting {
         let memory = SharedMemory::open(&self.shared.0)?;
         self.to.unlink();
         self.from.unlink();
-        Ok(Engine { process: self.process, to: self.to, from: self.from, memory, core: None })
+        Ok(Engine { process: self.process, to: self.to, from: self.from, memory, core: None, patience: TIC })
     }
 }
 
@@ -158,15 +162,16 @@ impl Engine {
     /// Sends a request and waits for the answer.
     ///
     /// # Errors
-    /// If the engine is dead, reports an error, or does not answer within [`TIC`].
+    /// If the engine is dead, reports an error, or does not answer in time, after which it is ended.
     pub(crate) fn ask(&mut self, what: Ask) -> Result<()> {
         self.post(what)?;
         if self.core == Some(sched_getcpu()) {
             // It works on this core, where this thread cannot do a thing before it is done.
             self.from.yield_to_sender();
         }
-        let answer = self.from.receive(TIC, &|| self.process.lives());
-        self.process.heed(answer, TIC)
+        let answer = self.from.receive(self.patience, &|| self.process.lives());
+        self.kill_if_silent(answer.err());
+        self.process.heed(answer, self.patience)
     }
 
     /// Sends a request without waiting for the answer; [`answers_within`](Self::answers_within) follows.
@@ -193,6 +198,23 @@ impl Engine {
         }
     }
 
+    /// How long an answer may take.
+    pub(crate) fn patience(&self) -> Duration {
+        self.patience
+    }
+
+    /// Sets how long an answer may take.
+    pub(crate) fn set_patience(&mut self, patience: Duration) {
+        self.patience = patience;
+    }
+
+    /// Kills an engine that did not answer in time: an answer that came later would be taken for that to another request.
+    fn kill_if_silent(&mut self, wait: Option<Wait>) {
+        if wait == Some(Wait::TimedOut) {
+            self.kill();
+        }
+    }
+
     /// Kills the engine's process.
     pub(crate) fn kill(&mut self) {
         let _ = self.process.child.kill();
@@ -201,7 +223,7 @@ impl Engine {
     /// Sends a command to the engine's console, which executes it before the next tic.
     ///
     /// # Errors
-    /// If the command is longer than 127 bytes or holds a zero byte, or the engine is dead.
+    /// If the command is longer than 127 bytes or holds a zero byte, or the engine is dead or takes no messages.
     pub(crate) fn command(&mut self, command: &str) -> Result<()> {
         let mut message = Message { code: code::COMMAND, command: [0; 128] };
         let most = message.command.len() - 1; // a zero ends it
@@ -241,14 +263,16 @@ impl Engine {
     }
 
     fn send(&mut self, message: &Message) -> Result<()> {
-        let sent = self.to.send(message, &|| self.process.lives());
-        sent.map_err(|wait| self.process.explain(wait, TIC))
+        let sent = self.to.send(message, self.patience, &|| self.process.lives());
+        self.kill_if_silent(sent.err());
+        sent.map_err(|wait| self.process.explain(wait, self.patience))
     }
 }
 
 impl Drop for Engine {
     /// Asks it to end, which settles a demo that it records, and sees to it that it does.
     fn drop(&mut self) {
+        self.patience = self.patience.min(END);
         let asked = self.process.lives() && self.send(&Message { code: code::END, command: [0; 128] }).is_ok();
         if asked {
             self.process.wait(END);
@@ -405,4 +429,33 @@ fn start(mut command: Command) -> std::io::Result<Child> {
     let ended = |_| std::io::Error::other("the thread that starts engines has ended");
     orders.send((command, answer)).map_err(|_| ended(()))?;
     born.recv().map_err(|_| ended(()))?
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt as _;
+
+    use super::*;
+
+    #[test]
+    fn an_engine_that_never_starts_to_answer_is_waited_for_until_its_patience_ends() {
+        let dir = tempfile::tempdir().unwrap();
+        let program = dir.path().join("engine");
+        std::fs::write(&program, "#!/bin/sh\nexec sleep 1000\n").unwrap();
+        std::fs::set_permissions(&program, std::fs::Permissions::from_mode(0o755)).unwrap();
+        let mut starting = Starting::new(&program, Vec::new()).unwrap();
+        let turn = Duration::from_millis(5);
+        assert!(!starting.answers_within(turn).unwrap(), "it has its time");
+        starting.patience = Duration::from_secs(1);
+        let error = loop {
+            match starting.answers_within(turn) {
+                Ok(answered) => assert!(!answered),
+                Err(error) => break error.to_string(),
+            }
+        };
+        assert_eq!(error, "the engine has not answered for 1 s");
+        let process = Path::new("/proc").join(starting.id().to_string());
+        drop(starting);
+        assert!(!process.exists());
+    }
 }

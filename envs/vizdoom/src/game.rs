@@ -8,6 +8,8 @@ mod matches;
 mod start;
 mod sway;
 
+use std::time::Duration;
+
 use rand_mt::Mt;
 
 pub use self::matches::Match;
@@ -20,6 +22,9 @@ use crate::pin;
 use crate::rewards::{Counts, Outcome, reward};
 use crate::state::{self, Label, Object, Player, Sector};
 use crate::{Result, Variable};
+
+/// How long the end of a demo may take when a game is dropped.
+const LAST: Duration = Duration::from_secs(5);
 
 /// A pixel buffer of ViZDoom, of the size of [`Config::screen_resolution`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -137,6 +142,12 @@ impl Game {
             self.engine.pin(core)?;
             work(self)
         })
+    }
+
+    /// Sets how long an answer of the engine is waited for: 60 s where nobody says. An engine that takes longer is ended,
+    /// and whatever asked it fails with [`Error::Silent`](crate::Error::Silent).
+    pub fn set_patience(&mut self, patience: Duration) {
+        self.engine.set_patience(patience);
     }
 
     /// Returns the process id of the engine.
@@ -290,6 +301,7 @@ impl Drop for Game {
     /// A demo is whole once the engine has been told to stop recording.
     fn drop(&mut self) {
         if self.flag(game::DEMO_RECORDING) {
+            self.engine.set_patience(self.engine.patience().min(LAST));
             let _ = self.engine.command("stop").and_then(|()| self.engine.ask(Ask::Tic));
         }
     }

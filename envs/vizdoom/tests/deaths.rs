@@ -19,8 +19,12 @@ fn start(package: &Path) -> Game {
     Game::start(config, package).unwrap()
 }
 
+fn signal(name: &str, process: u32) {
+    assert!(Command::new("kill").args(["-s", name, &process.to_string()]).status().unwrap().success());
+}
+
 fn kill(process: u32) {
-    assert!(Command::new("kill").args(["-9", &process.to_string()]).status().unwrap().success());
+    signal("KILL", process);
 }
 
 /// Held by a test that looks at what all engines of this process have left.
@@ -73,14 +77,52 @@ fn two_hundred_engines_that_are_killed_are_noticed_and_leave_nothing() {
     killed(200);
 }
 
+/// What a game is asked while its engine is stopped.
+type Asked = fn(&mut Game) -> Result<(), Error>;
+
+#[test]
+fn an_engine_that_stops_answering_is_ended_and_named_whatever_it_was_asked() {
+    let (package, _alone) = (support::package(), alone());
+    let dir = tempfile::tempdir().unwrap();
+    let asked: [(&str, Asked); 4] = [
+        ("an action", |game| game.act(&[0.0, 1.0, 0.0], 4).map(drop)),
+        ("an episode", |game| game.new_episode_of(3)),
+        ("a command", |game| (0..200).try_for_each(|_| game.command("echo"))), // more than a queue holds
+        ("to come back", Game::respawn),
+    ];
+    for (what, ask) in asked {
+        let mut game = start(&package);
+        let process = game.process();
+        game.set_patience(Duration::from_secs(1));
+        signal("STOP", process);
+        let error = ask(&mut game).unwrap_err();
+        assert_eq!(error.to_string(), "the engine has not answered for 1 s", "{what}");
+        assert!(matches!(game.act(&[], 1), Err(Error::Died { .. })), "{what}: no late answer is taken for another");
+        drop(game);
+        assert!(!exists(process) && left().is_empty(), "{what}");
+    }
+    // Nor does it keep who has done with it: whether its queue is full, or it records a demo.
+    for full in [true, false] {
+        let mut game = start(&package);
+        let process = game.process();
+        game.set_patience(Duration::from_secs(1));
+        game.record_episode(&dir.path().join("a.lmp")).unwrap();
+        signal("STOP", process);
+        if full {
+            (0..64).try_for_each(|_| game.command("echo")).unwrap();
+        }
+        drop(game);
+        assert!(!exists(process), "{full}");
+    }
+}
+
 /// As a terminal does to all processes of a command at Ctrl-C, and a job scheduler at the end of its time.
 #[test]
 fn a_signal_that_asks_to_stop_is_not_the_engines() {
     let _alone = alone();
     let mut game = start(&support::package());
     for name in ["INT", "TERM", "HUP"] {
-        let process = game.process().to_string();
-        assert!(Command::new("kill").args(["-s", name, &process]).status().unwrap().success());
+        signal(name, game.process());
         for _ in 0..100 {
             if game.is_over() {
                 game.new_episode().unwrap();

@@ -349,6 +349,27 @@ fn killed(kills: u64) {
     }
 }
 
+/// What a match is asked while one of its engines is stopped.
+type Asked = fn(&mut Match) -> Result<(), Error>;
+
+#[test]
+fn an_engine_that_stops_answering_ends_its_match() {
+    let _alone = alone();
+    let asked: [Asked; 3] =
+        [|game| game.advance(4), Match::new_episode, |game| (0..200).try_for_each(|_| game.command(1, "echo"))];
+    for ask in asked {
+        let mut game = start("cig", 2, 1);
+        let processes: Vec<u32> = game.players().iter().map(Game::process).collect();
+        game.set_patience(Duration::from_secs(3));
+        assert!(Command::new("kill").args(["-s", "STOP", &processes[1].to_string()]).status().unwrap().success());
+        let error = ask(&mut game).unwrap_err().to_string();
+        assert_eq!(error, "the engine has not answered for 3 s");
+        assert!(matches!(game.advance(4), Err(Error::Died { .. })), "the others are ended");
+        drop(game);
+        assert!(!processes.into_iter().any(exists));
+    }
+}
+
 #[test]
 fn an_engine_that_dies_ends_its_match_and_leaves_nothing() {
     killed(4);

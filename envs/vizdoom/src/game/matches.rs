@@ -14,7 +14,7 @@ use super::Game;
 use super::buttons::Hold;
 use super::episode::{NEVER, come_back, no_map};
 use super::start::{order, seeds};
-use crate::engine::{Ask, Engine, Starting, TIC};
+use crate::engine::{Ask, Engine, Starting};
 use crate::layout::{MAX_PLAYERS, game};
 use crate::{Config, Error, Result, port};
 
@@ -152,6 +152,11 @@ impl Match {
     /// If there is no such player.
     pub fn press(&mut self, player: usize, values: &[f64]) {
         self.players[player].press(values);
+    }
+
+    /// Sets how long an answer of the engines is waited for; see [`Game::set_patience`].
+    pub fn set_patience(&mut self, patience: Duration) {
+        self.players.iter_mut().for_each(|player| player.set_patience(patience));
     }
 
     /// Sends a command to the console of a player's engine; see [`Game::command`].
@@ -327,13 +332,13 @@ fn ask_all(players: &mut [Game], what: Ask, lead: Duration) -> Result<bool> {
         *left = lead.is_zero() || !player.engine.answers_within(lead)?;
     }
     let in_step = !left.contains(&true);
-    let since = Instant::now();
+    let (since, patience) = (Instant::now(), players[0].engine.patience());
     while left.contains(&true) {
         for (player, left) in players.iter_mut().zip(&mut left).filter(|(_, left)| **left) {
             *left = !player.engine.answers_within(TURN)?;
         }
-        if since.elapsed() > TIC {
-            return Err(Error::Silent { seconds: TIC.as_secs() });
+        if since.elapsed() > patience {
+            return Err(Error::Silent { seconds: patience.as_secs() });
         }
     }
     Ok(in_step)
