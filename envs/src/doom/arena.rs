@@ -78,6 +78,7 @@ impl Arena {
         if config.players > Match::MOST {
             return Err(refuse("players", format!("{} is not from 1 to {}", config.players, Match::MOST)));
         }
+        Match::check(&setup.settings, config.players).map_err(translated)?;
         let settings = &mut setup.settings;
         let own = std::mem::take(&mut settings.game_args);
         settings.game_args = RULES.split(' ').map(str::to_owned).chain(own).collect();

@@ -277,6 +277,28 @@ fn what_is_no_match_is_refused() {
 }
 
 #[test]
+fn arguments_that_would_change_the_network_of_a_match_are_refused_by_their_names() {
+    let package = support::package();
+    for line in [
+        "-host 3",
+        "-join 127.0.0.1:5029",
+        "-port 5029",
+        "-deathmatch -netmode 1",
+        "-NetMode 0",
+        "-dup 2",
+        "-extratic",
+        "+net_extratic 2",
+        "+viz_async 1",
+    ] {
+        let mut config = config("cig", 1);
+        config.game_args.extend(args(line));
+        let error = Match::start(&config, 2, &package).unwrap_err().to_string();
+        let name = line.split(' ').find(|word| *word != "-deathmatch").unwrap();
+        assert!(error.starts_with(&format!("game_args: {name}: a match sets its network")), "{line}: {error}");
+    }
+}
+
+#[test]
 fn a_command_that_does_not_fit_leaves_the_match_as_it_is() {
     let _alone = alone();
     let mut game = start("cig", 2, 1);

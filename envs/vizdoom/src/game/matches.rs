@@ -31,6 +31,9 @@ const TURN: Duration = Duration::from_millis(5);
 const IN_STEP: u32 = 16;
 /// Tic with which a match begins at the earliest.
 const EARLIEST: u32 = 40;
+/// Arguments of the engine by which a match would find others, or tics would pass, in another way than it sets itself.
+const OWN: [&str; 9] =
+    ["-dup", "-extratic", "-host", "-join", "-netmode", "-port", "+net_extratic", "+net_ticbalance", "+viz_async"];
 /// Starts of a match that may fail because a port was taken meanwhile, or engines did not find their step.
 const STARTS: u32 = 4;
 
@@ -52,8 +55,7 @@ impl Match {
     /// first draw of the generator that `config.seed` seeds.
     ///
     /// # Errors
-    /// If `players` is not from 2 to [`MOST`](Self::MOST), the mode is not `PLAYER`, a file is missing, or an engine
-    /// refuses its arguments or dies.
+    /// If [`check`](Self::check) refuses the settings, a file is missing, or an engine refuses its arguments or dies.
     pub fn start(config: &Config, players: usize, package: &Path) -> Result<Self> {
         let seed = seeds(config).next_u32();
         Self::start_of(config, players, seed, package)
@@ -64,6 +66,22 @@ impl Match {
     /// # Errors
     /// In the cases in which [`start`](Self::start) fails.
     pub fn start_of(config: &Config, players: usize, seed: u32, package: &Path) -> Result<Self> {
+        Self::check(config, players)?;
+        for _ in 0..STARTS {
+            if let Some(this) = Self::try_start(config, players, seed, package)? {
+                return Ok(this);
+            }
+        }
+        let message = format!("{STARTS} times its port was taken, or its engines did not find their step");
+        Err(Error::Engine { message })
+    }
+
+    /// Checks whether `config` can be played by `players` players; no engine is started.
+    ///
+    /// # Errors
+    /// If `players` is not from 2 to [`MOST`](Self::MOST), the mode is not `PLAYER`, or `game_args` would change how the
+    /// engines find each other and play in lockstep.
+    pub fn check(config: &Config, players: usize) -> Result<()> {
         if !(2..=MOST).contains(&players) {
             let message = format!("{players} players: a match has 2 to {MOST}");
             return Err(Error::Config { key: "players", message });
@@ -72,13 +90,11 @@ impl Match {
             let message = format!("{} does not wait for others: a match is of mode PLAYER", config.mode.name());
             return Err(Error::Config { key: "mode", message });
         }
-        for _ in 0..STARTS {
-            if let Some(this) = Self::try_start(config, players, seed, package)? {
-                return Ok(this);
-            }
+        if let Some(word) = config.game_args.iter().find(|word| OWN.contains(&word.to_ascii_lowercase().as_str())) {
+            let message = format!("{word}: a match sets its network and the pace of its tics itself: take it out");
+            return Err(Error::Config { key: "game_args", message });
         }
-        let message = format!("{STARTS} times its port was taken, or its engines did not find their step");
-        Err(Error::Engine { message })
+        Ok(())
     }
 
     /// `None` where another try may succeed.
