@@ -63,6 +63,7 @@ mod tape;
 mod record;
 mod model;
 mod publish;
+mod assets;
 mod playback;
 mod screening;
 mod certify;

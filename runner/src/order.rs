@@ -1,5 +1,6 @@
 //! What to train and where; the same for a single run and for each of several seeds.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use anyhow::bail;
@@ -23,7 +24,7 @@ use crate::stop::Stop;
 use crate::suspect::keep_batch;
 use crate::tape::{Tape, Which};
 use crate::usage::usage;
-use crate::{demonstrations, group, needs, record, schedules};
+use crate::{assets, demonstrations, group, needs, record, schedules};
 
 /// What to train, and with what, whatever the seed.
 #[derive(Clone, Debug)]
@@ -145,7 +146,7 @@ pub(crate) fn fresh(order: &Order, seed: u64, place: &Place<'_>, progress: Progr
     if let Some(shown) = &shown {
         progress.note(&shown.to_string());
     }
-    let about = About { demonstrations: shown, ..about(order, seed) };
+    let about = About { demonstrations: shown, assets: assets::of(&session), ..about(order, seed) };
     let name = format!("{}-{}-s{seed}", resolved.env_name.replace('/', "-"), about.agent);
     let (owner, initial) = (owner(&resolved, &train), order.initial.as_ref());
     let first = |dir: &Path| initial.map_or(Ok(()), |initial| initial.write(dir, &owner));
@@ -161,7 +162,7 @@ pub(crate) fn fresh(order: &Order, seed: u64, place: &Place<'_>, progress: Progr
     drive(&run, &mut session, Some(metrics), progress, &mut archive).map_err(|error| keep_batch(error, &run.path))
 }
 
-/// Contents of `run.json` for a run of `seed`; without demonstrations, which are known later.
+/// Contents of `run.json` for a run of `seed`; without demonstrations and assets, which are known later.
 pub(crate) fn about(order: &Order, seed: u64) -> About {
     let owner = owner(&order.resolved, &order.train);
     About {
@@ -177,6 +178,7 @@ pub(crate) fn about(order: &Order, seed: u64) -> About {
         agent: owner.agent,
         seed,
         config_sha256: order.resolved.sha256(),
+        assets: BTreeMap::new(),
         record: order.record,
         demonstrations: None,
         weights: order.initial.as_ref().map(|initial| initial.origin().clone()),

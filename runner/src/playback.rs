@@ -9,6 +9,7 @@ use rl_core::{Canvas, EnvEntry, Seating, VecEnv};
 use rl_replays::Rollout;
 use rl_replays::recording::{Manifest, Pictures, Player, RecordedEpisode, Recording, Told, seen};
 
+use crate::assets;
 use crate::bring::bring;
 use crate::tables::Tables;
 use crate::takes;
@@ -80,13 +81,7 @@ impl Playback {
         bring(entry)?;
         let config: toml::Table = toml::from_str(&manifest.config).context("its configuration")?;
         let env = (entry.build)(name, &config, &Seating { seed: 0, seats: 0..1 })?;
-        let here = env.assets();
-        for (asset, hash) in &manifest.assets {
-            let found = here.iter().find(|(known, _)| known == asset).map_or("none", |(_, hash)| hash.as_str());
-            if found != hash {
-                bail!("was recorded with {asset} of {hash}, and here is {found}");
-            }
-        }
+        assets::check(&manifest.assets, &*env, "recorded")?;
         let spec = env.spec();
         if *spec.discrete != *manifest.discrete || spec.continuous.len() != manifest.continuous {
             bail!("holds other actions than {name} has");

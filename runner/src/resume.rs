@@ -3,6 +3,8 @@
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
+use anyhow::Context as _;
+
 use crate::checkpoint::{self, Checkpoint, Flag};
 use crate::cli::Machine;
 use crate::collect::Workers;
@@ -24,7 +26,7 @@ use crate::tape::Tape;
 use crate::trained::recorded;
 use crate::usage::{self, usage};
 use crate::verbosity::{Verbosity, finish, listen, progress};
-use crate::{demonstrations, digests, episode_log, initial, metrics, output, publish, record, schedules};
+use crate::{assets, demonstrations, digests, episode_log, initial, metrics, output, publish, record, schedules};
 
 /// Resumes a run from its last checkpoint, bit for bit as if it had not been interrupted; a run without a checkpoint
 /// starts over. Of the directory of --seeds, all of its runs.
@@ -136,6 +138,7 @@ pub(crate) fn go_on(going: &Going<'_>, path: &Path, shown: Shown) -> anyhow::Res
     }
     let used = machine.device_of(&about.device).to_owned();
     let mut session = start(&resolved, &train, about.seed, &device(&used)?, workers)?;
+    assets::check_run(&about.assets, &session).with_context(|| path.display().to_string())?;
     resolved.told.iter().for_each(|told| shown.note(told));
     match &checkpoint {
         Some(checkpoint) => checkpoint.load(&mut session)?,

@@ -3,7 +3,7 @@
 //! `run.toml` (every value resolved), `run.json` (binary, machine, seed), `checkpoints/`, `best/`, metrics, and
 //! `.lock`.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsString;
 use std::fs::{self, File};
 use std::io::ErrorKind;
@@ -49,6 +49,9 @@ pub(crate) struct About {
     /// SHA-256 of `run.toml`; empty in runs that are older than this key.
     #[serde(default)]
     pub(crate) config_sha256: String,
+    /// Name and hash of each file that the environment plays from; empty in runs that are older than this key.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub(crate) assets: BTreeMap<String, String>,
     /// Which episodes are recorded during training.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) record: Option<Which>,

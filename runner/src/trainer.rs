@@ -8,6 +8,7 @@ use candle_core::Device;
 use rl_agents::{AgentEntry, Learner, Log, Mode};
 use rl_core::EnvEntry;
 
+use crate::assets;
 use crate::checkpoint::{self, Checkpoint};
 use crate::collect::Workers;
 use crate::demonstrations::{self, Shown};
@@ -135,6 +136,7 @@ impl Trainer {
         let owner = owner(&order.resolved, &order.train);
         let checkpoint = Checkpoint::open(&checkpoint::find(run, "last")?, &owner)?;
         let mut session = start(&order.resolved, &order.train, about.seed, &order.device, order.workers)?;
+        assets::check_run(&about.assets, &session)?;
         checkpoint.load(&mut session)?;
         let (seed, shown) = (about.seed, about.demonstrations);
         Ok(Self { order, seed, shown, session, log: Log::default(), failed: false })
@@ -234,7 +236,8 @@ impl Trainer {
         self.whole()?;
         self.session.rest(&mut self.log)?;
         let Order { resolved, train, .. } = &self.order;
-        let about = About { demonstrations: self.shown.clone(), ..about(&self.order, self.seed) };
+        let (demonstrations, assets) = (self.shown.clone(), assets::of(&self.session));
+        let about = About { demonstrations, assets, ..about(&self.order, self.seed) };
         let dir = if run_dir::is_run(run) {
             let there = run_dir::about(run)?;
             if (&there.config_sha256, there.seed) != (&about.config_sha256, about.seed) {

@@ -4,10 +4,11 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use anyhow::bail;
+use anyhow::{Context as _, bail};
 use serde::Serialize;
 use sha2::{Digest as _, Sha256};
 
+use crate::assets;
 use crate::certify;
 use crate::checkpoint::{self, Checkpoint, Flag};
 use crate::cli::Machine;
@@ -244,6 +245,7 @@ fn again(args: &VerifyArgs, path: &Path, stop: &Stop, tables: &Tables) -> anyhow
             path.display()
         )));
     }
+    assets::check_run(&about.assets, &session).with_context(|| path.display().to_string())?;
     let mut segments = BTreeMap::new();
     if args.from == "start" {
         initial::begin_again(path, about.weights.as_ref(), &mut session)?;

@@ -3,6 +3,8 @@
 
 mod common;
 
+#[cfg(feature = "doom")]
+use std::fs;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
@@ -48,6 +50,36 @@ fn stopped_and_killed_runs_end_in_the_same_bits() {
         }
         assert_eq!(episodes(at, run), episodes(at, "whole"), "{name}: an episode is lost, or there twice");
     }
+}
+
+/// Another game's data would play other games, and nothing would say so.
+#[cfg(feature = "doom")]
+#[test]
+fn another_file_of_the_same_name_is_refused_by_what_goes_on_and_by_what_repeats() {
+    let dir = tempfile::tempdir().unwrap();
+    let at = dir.path();
+    let package = rl_assets::fetch("vizdoom", &mut |_| ()).unwrap().join("vizdoom");
+    fs::copy(package.join("scenarios/basic.wad"), at.join("basic.wad")).unwrap();
+    let cfg = fs::read_to_string(package.join("scenarios/basic.cfg")).unwrap();
+    fs::write(at.join("mine.cfg"), format!("{cfg}\ndoom_game_path = game.wad\n")).unwrap();
+    let game = fs::read(package.join("freedoom2.wad")).unwrap();
+    fs::write(at.join("game.wad"), &game).unwrap();
+    let mine = "--env doom/basic --set env.config=mine.cfg --quiet --json";
+    let sets = "--set train.envs=1 --set agent.horizon=100 --set train.checkpoint_every=400 --set train.eval_every=0";
+    json(at, &format!("{mine} --agent ppo --frames 400 --run r {sets}"));
+    json(at, "record --env doom/basic --set env.config=mine.cfg --random --episodes 1 --seed 1 --out a.rec --json");
+    let equal = |line: &str| json(at, line)["equal"] == true;
+    assert!(equal("verify r --quiet --json") && equal("verify a.rec --json"));
+
+    fs::write(at.join("game.wad"), [&game[..], b" "].concat()).unwrap(); // which the engine does not see
+    for line in ["resume r --frames 800 --quiet", "verify r --quiet", "verify a.rec --quiet"] {
+        let (code, said) = refusal(at, line);
+        let named = said.contains("with doom_game_path game.wad of sha256 ") && said.contains("put that file back");
+        assert!(code == 1 && named, "{line}: {code}, {said}");
+    }
+    fs::write(at.join("game.wad"), &game).unwrap();
+    json(at, "resume r --frames 800 --quiet --json");
+    assert!(equal("verify r --quiet --json"));
 }
 
 #[test]

@@ -16,6 +16,12 @@ use super::shaping::Shaping;
 use crate::area::Size;
 use crate::settings::check_stack;
 
+/// Key of a `.cfg` that names the game's data.
+const GAME: &str = "doom_game_path";
+
+/// Data of games that the package itself brings.
+const GAMES: [&str; 2] = ["freedoom1.wad", "freedoom2.wad"];
+
 /// Configuration of all Doom environments: the `[env]` table, and the scenario from the environment's name.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -205,29 +211,37 @@ impl Setup {
         self.actions.names(&self.settings.available_buttons)
     }
 
-    /// Lists name and SHA-256 hash of each file that is played from: the package, and another `.cfg` with its `.wad`.
+    /// Lists name and SHA-256 hash of each file that is played from: the package, another `.cfg` with its `.wad`, and
+    /// another game's data.
     pub(super) fn assets(&self) -> Vec<(String, String)> {
         let mut assets = Vec::new();
         if let Ok(asset) = rl_assets::find("vizdoom") {
             assets.push((asset.file.to_owned(), format!("sha256 {}", asset.sha256)));
         }
+        let name = |path: &Path| path.file_name().unwrap_or_default().to_string_lossy().into_owned();
         if !self.config.config.is_empty() {
             for path in [Some(Path::new(&self.config.config)), self.settings.doom_scenario_path.as_deref()] {
                 let Some(path) = path else { continue };
-                let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-                let hash = std::fs::read(path).map_or_else(
-                    |e| format!("unreadable: {e}"),
-                    |content| {
-                        format!(
-                            "sha256 {}",
-                            Sha256::digest(content).iter().map(|b| format!("{b:02x}")).collect::<String>()
-                        )
-                    },
-                );
-                assets.push((name, hash));
+                assets.push((name(path), hash(path)));
             }
         }
+        // Data of another game are their owner's, were they beside the engine. A scenario may have their name.
+        match self.settings.iwad(&self.package) {
+            Ok(path) if GAMES.iter().any(|game| path == self.package.join("vizdoom").join(game)) => {}
+            Ok(path) => assets.push((format!("{GAME} {}", name(&path)), hash(&path))),
+            Err(e) => assets.push((GAME.to_owned(), e.to_string())),
+        }
         assets
+    }
+}
+
+/// Returns the SHA-256 hash of a file, or why it cannot be read.
+fn hash(path: &Path) -> String {
+    match std::fs::read(path) {
+        Ok(content) => {
+            format!("sha256 {}", Sha256::digest(content).iter().map(|b| format!("{b:02x}")).collect::<String>())
+        }
+        Err(e) => format!("unreadable: {e}"),
     }
 }
 

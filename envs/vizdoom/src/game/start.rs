@@ -80,19 +80,27 @@ pub(super) fn order(config: &Config, package: &Path, seed: u32) -> Result<(PathB
     if !program.is_file() {
         return Err(missing("the engine", &program));
     }
-    let args = args(config, &iwad(config, &folder)?, seed)?;
+    let args = args(config, &config.iwad(package)?, seed)?;
     Ok((from_root(&program)?, args))
 }
 
-/// The game's data: what the configuration names, or a file of that name beside the engine, or the free one.
-fn iwad(config: &Config, folder: &Path) -> Result<PathBuf> {
-    let Some(path) = &config.doom_game_path else { return Ok(folder.join("freedoom2.wad")) };
-    let beside = path.file_name().map(|name| folder.join(name));
-    [Some(path.clone()), beside]
-        .into_iter()
-        .flatten()
-        .find(|path| path.is_file())
-        .ok_or_else(|| missing("the game's data", path))
+impl Config {
+    /// Returns the path of the game's data (IWAD) that an engine of the package at `package` plays from: the file that
+    /// [`doom_game_path`](Self::doom_game_path) names, or one of that name beside the engine; Freedoom 2 where it names
+    /// none.
+    ///
+    /// # Errors
+    /// If there is no such file.
+    pub fn iwad(&self, package: &Path) -> Result<PathBuf> {
+        let folder = package.join("vizdoom");
+        let Some(path) = &self.doom_game_path else { return Ok(folder.join("freedoom2.wad")) };
+        let beside = path.file_name().map(|name| folder.join(name));
+        [Some(path.clone()), beside]
+            .into_iter()
+            .flatten()
+            .find(|path| path.is_file())
+            .ok_or_else(|| missing("the game's data", path))
+    }
 }
 
 /// A seed that nobody has chosen.
