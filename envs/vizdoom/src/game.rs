@@ -5,6 +5,7 @@
 mod buttons;
 mod episode;
 mod matches;
+mod saves;
 mod start;
 mod sway;
 

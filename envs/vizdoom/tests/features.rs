@@ -2,6 +2,8 @@
 
 mod support;
 
+use std::process::Command;
+
 use vizdoom::{Buffer, Config, Error, Game, Mode, ScreenFormat, ScreenResolution, Variable};
 
 /// A scenario with some of its settings changed.
@@ -76,6 +78,77 @@ fn a_saved_game_goes_on_where_it_was_saved() {
     let near = |one: f64, other: f64| (one - other).abs() < 20.0; // the tic of loading is played
     assert!(near(game.variable(Variable::PositionX), saved.1) && near(game.variable(Variable::PositionY), saved.2));
     assert!(matches!(game.load(&dir.path().join("none.zds")), Err(Error::Missing { .. })));
+}
+
+/// Walks for `actions` actions of 4 tics.
+fn walk(game: &mut Game, actions: u32) {
+    for _ in 0..actions {
+        game.act(&[0.0, 0.0, 1.0], 4).unwrap();
+    }
+}
+
+#[test]
+fn a_game_that_is_not_saved_is_an_error_and_leaves_the_one_before() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("game.zds");
+    let mut game = game("health_gathering", |_| ()).unwrap();
+    walk(&mut game, 5);
+    game.save(&file).unwrap();
+    let before = std::fs::read(&file).unwrap();
+    let files = |dir: &std::path::Path| std::fs::read_dir(dir).unwrap().count();
+    game.command("kill").unwrap();
+    game.advance(4).unwrap();
+    assert!(game.is_dead());
+    for path in [&file, &dir.path().join("other.zds")] {
+        let error = game.save(path).unwrap_err().to_string();
+        assert!(error.contains("it saved nothing: it does while its player lives"), "{error}");
+    }
+    assert!(std::fs::read(&file).unwrap() == before && files(dir.path()) == 1);
+    game.load(&file).unwrap();
+    assert!(!game.is_dead());
+    let error = game.save(&dir.path().join("no/game.zds")).unwrap_err().to_string();
+    assert!(error.starts_with("writing ") && error.contains("no/game.zds"), "{error}");
+    assert!(Command::new("kill").args(["-9", &game.process().to_string()]).status().unwrap().success());
+    assert!(matches!(game.save(&file), Err(Error::Died { .. })));
+    assert!(std::fs::read(&file).unwrap() == before && files(dir.path()) == 1);
+}
+
+#[test]
+fn a_saved_game_has_the_name_that_it_was_given_whatever_lies_beside_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let long = dir.path().join("l".repeat(200));
+    let mut game = game("health_gathering", |_| ()).unwrap();
+    walk(&mut game, 2);
+    for name in ["game.zds", "game", "a \"b\"; c.zds", long.to_str().unwrap()] {
+        let file = dir.path().join(name);
+        walk(&mut game, 5);
+        game.save(&file).unwrap();
+        let saved = game.tic();
+        walk(&mut game, 5);
+        game.load(&file).unwrap();
+        assert!(game.tic().abs_diff(saved) <= 1, "{name}: tic {}, saved at {saved}", game.tic());
+    }
+    assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 4);
+}
+
+#[test]
+fn what_is_no_saved_game_is_not_loaded() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("game.zds");
+    let mut game = game("health_gathering", |_| ()).unwrap();
+    walk(&mut game, 5);
+    game.save(&file).unwrap();
+    let whole = std::fs::read(&file).unwrap();
+    let end = &whole[whole.len() - 12..];
+    let broken = [whole[..whole.len() / 2].to_vec(), b"nothing".to_vec(), Vec::new(), [b"nothing", end].concat()];
+    for bytes in broken {
+        std::fs::write(&file, &bytes).unwrap();
+        let error = game.load(&file).unwrap_err().to_string();
+        assert!(error.contains("it cannot load ") && error.contains("game.zds: it "), "{error}");
+        let tic = game.tic();
+        walk(&mut game, 1);
+        assert_eq!(game.tic(), tic + 4, "the game goes on");
+    }
 }
 
 #[test]

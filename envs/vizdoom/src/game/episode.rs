@@ -1,4 +1,4 @@
-//! How episodes begin: on a map, from a demo, from a saved game, or where a dead player comes back.
+//! How episodes begin: on a map, from a demo, or where a dead player comes back.
 
 use std::path::Path;
 
@@ -103,34 +103,6 @@ impl Game {
         }
         self.count();
         self.reward = 0.0;
-        Ok(())
-    }
-
-    /// Saves the game to a save file of the engine at `path`, which takes two tics.
-    ///
-    /// # Errors
-    /// If the engine dies or writes no file, or the path is too long for a command of its console.
-    pub fn save(&mut self, path: &Path) -> Result<()> {
-        self.engine.command(&format!("save {}", quoted(path)?))?;
-        for _ in 0..2 {
-            self.last_tic = self.tic() + 1;
-            self.engine.ask(Ask::Tic)?;
-        }
-        if path.is_file() { Ok(()) } else { Err(missing("the saved game", path)) }
-    }
-
-    /// Loads a game that [`save`](Self::save) wrote, which takes one tic.
-    ///
-    /// # Errors
-    /// If the engine dies, or there is no such file.
-    pub fn load(&mut self, path: &Path) -> Result<()> {
-        if !path.is_file() {
-            return Err(missing("the saved game", path));
-        }
-        self.engine.command(&format!("load {}", quoted(path)?))?;
-        self.last_tic = self.tic() + 1;
-        self.ask(Ask::TicAndUpdate)?;
-        self.count();
         Ok(())
     }
 
@@ -273,7 +245,7 @@ pub(super) fn come_back(tics: u32) -> Result<u32> {
 }
 
 /// A path as a word of the engine's console, from the root.
-fn quoted(path: &Path) -> Result<String> {
+pub(super) fn quoted(path: &Path) -> Result<String> {
     Ok(format!("\"{}\"", from_root(path)?.display()))
 }
 
