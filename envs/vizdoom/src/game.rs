@@ -156,7 +156,7 @@ impl Game {
         self.engine.id()
     }
 
-    /// Returns the configuration with which the game was started.
+    /// Returns the configuration with which the game was started, with the bounds that delta buttons have now.
     pub fn config(&self) -> &Config {
         &self.config
     }

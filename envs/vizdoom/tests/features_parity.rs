@@ -9,7 +9,7 @@ use std::fmt::Write as _;
 use std::path::Path;
 
 use serde::Deserialize;
-use vizdoom::{Buffer, Config, Error, Game, MapName, Pose};
+use vizdoom::{Buffer, Button, Config, Error, Game, MapName, Pose};
 
 use support::{Draws, number};
 
@@ -46,6 +46,7 @@ enum Step {
     File(String, String),
     Replay(#[allow(dead_code)] String, String, u32), // no other kind has a file and a number
     Tics(String, u32, u32),
+    Most(#[allow(dead_code)] String, String, f64), // a bound is written with a point
 }
 
 /// The scenario's `.cfg` with the lines of the case behind its own.
@@ -174,6 +175,7 @@ fn play(case: &Case, package: &Path) -> Result<Vec<String>, Error> {
                 game.replay_episode(&folder.path().join(name), *player)?;
                 tell(&game, 0.0);
             }
+            Step::Most(_, name, most) => game.set_button_max_value(Button::named(name).unwrap(), *most)?,
             Step::Bare([_new]) => {
                 game.new_episode()?;
                 tell(&game, 0.0);

@@ -2,7 +2,7 @@
 
 use super::Game;
 use crate::layout::{game, input};
-use crate::{Button, Result};
+use crate::{Button, Error, Result};
 
 /// What is known of USE while it is held for a dead player, who comes back by it.
 #[derive(Clone, Copy, Debug, Default)]
@@ -25,6 +25,24 @@ impl Game {
             let field = input::BT.element(button.number());
             self.engine.memory_mut().set_input(field, self.given[n]);
         }
+    }
+
+    /// Sets the bound of the absolute value of a delta button, from the next tic on; 0 for no bound. A bound below 0 is
+    /// that without its sign, as in ViZDoom.
+    ///
+    /// # Errors
+    /// If `button` is binary, or `most` is not finite.
+    pub fn set_button_max_value(&mut self, button: Button, most: f64) -> Result<()> {
+        let refuse = |message: &str| {
+            Err(Error::Config { key: "button_max_value", message: format!("{}: {message}", button.name()) })
+        };
+        let Some(at) = button.delta() else { return refuse("is held or not, and only buttons in _DELTA have a bound") };
+        if !most.is_finite() {
+            return refuse("a bound is a number, and 0 for none");
+        }
+        self.config.button_max_values[at] = most;
+        self.scale_deltas(1.0);
+        Ok(())
     }
 
     /// Returns the value of a button in the engine; in spectator modes and demos, that of the person or the demo.

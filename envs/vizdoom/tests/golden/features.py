@@ -67,6 +67,10 @@ def cases():
         lines = [SMALL, everything, f"available_buttons = {{ {' '.join(deltas)} }}"]
         lines += [f"button_max_value = {name} {most}" for name in deltas if most]
         yield f"deltas {most}", "my_way_home", lines, ["screen", "action"], [["draw", 15, 4], ["draw", 15, 1]]
+    bounds = [["most", name, bound] for bound in (2.5, -1.75, 0.5, 0.0) for name in deltas]
+    bounded = [step for n in range(0, len(bounds), len(deltas)) for step in (*bounds[n : n + len(deltas)], ["draw", 6, 4], ["draw", 4, 1])]
+    lines = [SMALL, everything, f"available_buttons = {{ {' '.join(deltas)} }}"]
+    yield "deltas while it plays", "my_way_home", lines, ["screen", "action"], [["draw", 3, 4], *bounded, ["new"], ["draw", 3, 4]]
     told = ["screen", "action"]
     demo = [["record", "one.lmp"], ["draw", 12, 4], ["new"], ["bytes", "one.lmp"], ["replay", "one.lmp", 0], ["advance", 14, 4]]
     for cfg in ("basic", "deadly_corridor", "health_gathering"):
@@ -155,6 +159,8 @@ def play(cfg, lines, what, steps, folder):
             for _ in range(rest[0]):
                 game.advance_action(rest[1])
                 tell(game.get_last_reward())
+        elif kind == "most":
+            game.set_button_max_value(getattr(vzd.Button, rest[0]), rest[1])
         elif kind == "command":
             game.send_game_command(rest[0])
         elif kind == "bytes":
