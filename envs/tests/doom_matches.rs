@@ -99,12 +99,12 @@ fn save(env: &(dyn VecEnv + 'static)) -> Vec<u8> {
 }
 
 /// Plays on after `steps` steps, once as it is and once from what was saved there.
-fn assert_goes_on(change: &str, seats: Range<u32>, steps: usize) {
+fn assert_goes_on(name: &str, change: &str, seats: Range<u32>, steps: usize) {
     let count = seats.len();
-    let mut env = matches(change, seats.clone());
+    let mut env = seated(name, change, seats.clone()).unwrap();
     play(&mut *env, steps, 8, 0x55);
     let saved = save(&*env);
-    let mut other = matches(change, seats);
+    let mut other = seated(name, change, seats).unwrap();
     load_seats([&mut *other], &saved).unwrap();
     assert!(save(&*other) == saved, "{change}: what was loaded is not what is saved");
     let spec = env.spec().clone();
@@ -123,10 +123,37 @@ fn assert_goes_on(change: &str, seats: Range<u32>, steps: usize) {
 #[test]
 fn a_match_goes_on_from_where_it_was_saved() {
     let _alone = alone();
-    assert_goes_on("max_tics = 400", 0..2, 77); // in the midst of it, and over its end
-    assert_goes_on("max_tics = 35", 4..6, 9); // at its end
-    assert_goes_on("opponent = \"random\"\nmax_tics = 400", 0..2, 77);
-    assert_goes_on("players = 3\nbuttons = \"all\"", 0..3, 12);
+    assert_goes_on("doom/cig", "max_tics = 400", 0..2, 77); // in the midst of it, and over its end
+    assert_goes_on("doom/cig", "max_tics = 35", 4..6, 9); // at its end
+    assert_goes_on("doom/cig", "opponent = \"random\"\nmax_tics = 400", 0..2, 77);
+    assert_goes_on("doom/cig", "players = 3\nbuttons = \"all\"", 0..3, 12);
+    assert_goes_on("doom/multi_duel", "players = 4\nmax_tics = 100", 0..4, 15);
+}
+
+#[test]
+fn a_duel_s_map_is_played_by_three_and_by_four_to_its_end_and_the_same_again() {
+    let _alone = alone();
+    for players in [3, 4] {
+        let change = format!("players = {players}\nmax_tics = 70\nbuttons = \"all\"");
+        let run = || play(&mut *seated("doom/multi_duel", &change, 0..players).unwrap(), 40, 3, 0x55);
+        let rows = run();
+        let ends: Vec<usize> = (0..rows.len()).filter(|&t| rows[t].end[0] == End::Truncated).collect();
+        assert_eq!(ends, [18, 37], "{players} players: 18 steps and a reset");
+        let episodes: Vec<_> = rows.iter().flat_map(|row| &row.episodes).collect();
+        let seats: Vec<u32> = episodes.iter().map(|episode| episode.seat).collect();
+        assert_eq!(seats, [0..players, 0..players].into_iter().flatten().collect::<Vec<_>>());
+        for first in (0..seats.len()).step_by(players as usize) {
+            let of_one = &episodes[first..first + players as usize];
+            let same = |episode: &&rl_core::Episode| (episode.seed, episode.steps, episode.frames, episode.end);
+            assert!(
+                of_one.iter().all(|episode| same(episode) == (of_one[0].seed, 18, 70, End::Truncated)),
+                "{of_one:?}"
+            );
+        }
+        let seen: Vec<_> = (0..players as usize).map(|n| seat(&rows[5..6], n, players as usize)).collect();
+        assert!((1..seen.len()).all(|n| !seen[..n].contains(&seen[n])), "each has eyes of its own");
+        assert!(run() == rows, "{players} players: another match of the same seed");
+    }
 }
 
 #[test]

@@ -252,6 +252,21 @@ fn every_environment_of_ours_plays_again() {
 
 #[cfg(feature = "doom")]
 #[test]
+fn matches_of_three_and_of_four_play_again() {
+    let dir = tempfile::tempdir().unwrap();
+    let at = dir.path();
+    for (name, players) in [("multi_duel", 3), ("multi_duel", 4), ("cig", 3)] {
+        let sets =
+            format!("--protocol random --set env.players={players} --set env.max_tics=140 --set env.buttons=all");
+        let line = format!("record --env doom/{name} --random --episodes 2 --seed 1 --out a.rec --json {sets}");
+        let told = json(at, &line);
+        let verdict = json(at, "verify a.rec --json");
+        assert_eq!((&verdict["equal"], &verdict["mean"]), (&true.into(), &told["mean"]), "{name} of {players}");
+    }
+}
+
+#[cfg(feature = "doom")]
+#[test]
 fn a_score_holds_nothing_of_what_a_learner_is_paid_besides() {
     let dir = tempfile::tempdir().unwrap();
     let at = dir.path();

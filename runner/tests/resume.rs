@@ -82,6 +82,22 @@ fn another_file_of_the_same_name_is_refused_by_what_goes_on_and_by_what_repeats(
     assert!(equal("verify r --quiet --json"));
 }
 
+#[cfg(feature = "doom")]
+#[test]
+fn a_match_of_three_goes_on_from_its_midst_and_is_verified() {
+    let dir = tempfile::tempdir().unwrap();
+    let at = dir.path();
+    let line = "--env doom/multi_duel --agent ppo --quiet --json --set env.players=3 --set train.envs=3 --set env.max_tics=150 \
+                --set agent.horizon=30 --set train.checkpoint_every=360 --set train.eval_every=0";
+    let whole = json(at, &format!("{line} --frames 1080 --run whole"));
+    json(at, &format!("{line} --frames 360 --run part")); // 30 steps of 38
+    let resumed = json(at, "resume part --frames 1080 --quiet --json");
+    for key in ["frames", "agent_steps", "episodes", "parameters_sha256"] {
+        assert_eq!(resumed[key], whole[key], "{key}");
+    }
+    assert_eq!(json(at, "verify whole --quiet --json")["equal"], true);
+}
+
 #[test]
 fn whoever_had_hangups_ignored_outlives_them() {
     let dir = tempfile::tempdir().unwrap();

@@ -19,6 +19,13 @@ use super::shaping::Before;
 /// others and protected for a moment, without autoaim. Arguments of the `.cfg` follow and override them.
 const RULES: &str = "-deathmatch +sv_forcerespawn 1 +sv_noautoaim 1 +sv_respawnprotect 1 +sv_spawnfarthest 1";
 
+/// What takes back the last rule where players outnumber the map's places: an engine that finds the farthest of them all
+/// taken dies.
+const CROWDED: &str = "+sv_spawnfarthest 0";
+
+/// Scenario whose map has places for two players.
+const OF_TWO: &str = "multi_duel";
+
 /// Earliest tic at which agents act; in the tics before it the engines synchronise.
 const START: u32 = 40;
 
@@ -81,7 +88,9 @@ impl Arena {
         Match::check(&setup.settings, config.players).map_err(translated)?;
         let settings = &mut setup.settings;
         let own = std::mem::take(&mut settings.game_args);
-        settings.game_args = RULES.split(' ').map(str::to_owned).chain(own).collect();
+        let crowded = config.scenario == OF_TWO && config.config.is_empty() && config.players > 2;
+        let rules = RULES.split(' ').chain(CROWDED.split(' ').filter(|_| crowded));
+        settings.game_args = rules.map(str::to_owned).chain(own).collect();
         settings.episode_start_time = settings.episode_start_time.max(START);
         let seat = || Ok(Seat { eye: setup.eye()?, frags: 0.0, before: Before::default(), reward: 0.0, bonus: 0.0 });
         let seats = (0..config.players).map(|_| seat()).collect::<Result<Vec<_>>>()?;
