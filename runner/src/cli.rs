@@ -27,7 +27,7 @@ use crate::{
 #[command(args_conflicts_with_subcommands = true, subcommand_negates_reqs = true, arg_required_else_help = true)]
 #[command(after_help = "Examples: rl-run --env cartpole --agent ppo
           rl-run --env kungfu --agent ppo --preset 10min --run runs/kungfu
-          rl-run --env atari/pong --agent dqn --weights runs/breakout    # fine-tuning: begins with the weights of that run
+          rl-run --env kungfu --agent dqn --weights runs/kf --set env.sticky=0   # fine-tuning: begins with the weights of that run
           rl-run resume runs/kungfu                            # after Ctrl-C, SIGTERM, SIGHUP or a crash
           rl-run eval runs/kungfu --episodes 30
 

@@ -90,16 +90,16 @@ pub(crate) fn check(run: &Path) -> anyhow::Result<()> {
 /// tore is left out.
 fn until(path: &Path, frames: u64) -> anyhow::Result<u64> {
     let bytes = read(path)?;
-    let lines: Vec<&[u8]> = bytes.split_inclusive(|&byte| byte == b'\n').collect();
+    let mut lines = (1..).zip(bytes.split_inclusive(|&byte| byte == b'\n')).peekable();
     let mut kept = 0;
-    for (number, line) in (1..).zip(&lines) {
+    while let Some((number, line)) = lines.next() {
         let at: Option<u64> =
             line.split(|&byte| byte == b',').next().and_then(|digits| str::from_utf8(digits).ok()?.parse().ok());
         match at {
             Some(at) if at > frames => break,
             Some(_) if line.ends_with(b"\n") => {}
-            None if number == 1 && *line == HEAD.as_bytes() => {}
-            _ if number == lines.len() => break,
+            None if number == 1 && line == HEAD.as_bytes() => {}
+            _ if lines.peek().is_none() => break,
             _ => bail!("{}, line {number}: damaged: remove that line, and the others are kept", path.display()),
         }
         kept += line.len() as u64;

@@ -40,6 +40,19 @@ pub(crate) struct Origin {
     sha256: String,
 }
 
+impl Origin {
+    /// SHA-256 of the weights, which tells them from others.
+    pub(crate) fn sha256(&self) -> &str {
+        &self.sha256
+    }
+
+    /// The same without the directories of its path, for those who have another machine.
+    pub(crate) fn without_directories(self) -> Self {
+        let name = Path::new(&self.path).file_name().map(|name| name.to_string_lossy().into_owned());
+        Self { path: name.unwrap_or(self.path), ..self }
+    }
+}
+
 impl fmt::Display for Origin {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { path, frames, sha256 } = self;
@@ -50,8 +63,7 @@ impl fmt::Display for Origin {
 
 /// Whether runs that began with these weights, or with random ones, began alike.
 pub(crate) fn alike(one: Option<&Origin>, other: Option<&Origin>) -> bool {
-    let hash = |origin: Option<&Origin>| origin.map(|origin| origin.sha256.clone());
-    hash(one) == hash(other)
+    one.map(Origin::sha256) == other.map(Origin::sha256)
 }
 
 /// Weights that a run begins with.
@@ -121,12 +133,17 @@ impl Initial {
         &self.origin
     }
 
-    /// Writes a copy into the directory of a run, in place of what is there.
+    /// Writes a copy into the directory of a run, in place of another that is there.
     ///
     /// # Errors
     /// If it cannot be written.
     pub(crate) fn write(&self, run: &Path, owner: &Owner) -> anyhow::Result<()> {
         let dir = run.join(DIR);
+        // Others may need what is there: the runs of a group, which this may add seeds to.
+        if Self::of_run(run, Some(&self.origin)).is_ok_and(|there| there.is_some_and(|there| there.parts == self.parts))
+        {
+            return Ok(());
+        }
         if dir.exists() {
             fs::remove_dir_all(&dir).with_context(|| dir.display().to_string())?;
         }

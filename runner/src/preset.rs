@@ -333,15 +333,15 @@ impl Resolved {
         for (key, value) in &values {
             assign(&mut self.tables, key, value.clone(), "this run's settings")?;
         }
-        let played = self.eval_table()?;
-        let idle = |key: &str| played.get(key) != self.table("env").get(key);
-        match values.iter().filter_map(|(key, _)| key.strip_prefix("env.")).find(|key| idle(key)) {
-            Some("max_frames") => {
-                Err(usage("--set env.max_frames: in evaluations eval.max_frames stands in its place"))
-            }
-            Some(key) => Err(usage(format!("--set env.{key}: it decides nothing of a score"))),
-            None => Ok(()),
+        // As `eval_table` has it.
+        let is_set = |key: &str| values.iter().any(|(set, _)| set == key);
+        if is_set("env.max_frames") && self.eval()?.max_frames.is_some() {
+            return Err(usage("--set env.max_frames: in evaluations eval.max_frames stands in its place"));
         }
+        if is_set("env.shaping") {
+            return Err(usage("--set env.shaping: it decides nothing of a score"));
+        }
+        Ok(())
     }
 
     /// Values by which games are played otherwise than by `own` settings, by their keys; the number of games is none.
@@ -468,6 +468,7 @@ mod tests {
         assert_eq!(of(None, "env.sticky=0").unwrap(), "\"env.sticky\" = 0.0\n");
         assert!(of(None, "env.protocol=nature15").unwrap().contains("\"env.protocol\" = \"nature15\""));
         assert!(of(None, "env.max_frames=400").unwrap_err().contains("eval.max_frames stands in its place"));
+        assert!(of(None, "env.max_frames=108000").unwrap_err().contains("eval.max_frames stands in its place"));
         assert!(of(Some("ppo17"), "env.protocol=nature15").unwrap_err().starts_with("two protocols"));
     }
 

@@ -11,9 +11,11 @@ use rl_replays::recording::Manifest;
 
 use crate::checkpoint;
 use crate::cli::Machine;
+use crate::initial::Origin;
 use crate::learner::device;
 use crate::model::{BEST, SCORE};
 use crate::record::by_agent;
+use crate::run_dir::About;
 use crate::score::{Report, give};
 use crate::session::WEIGHTS;
 use crate::snapshot::{Part, Snapshot};
@@ -122,10 +124,18 @@ fn fill(
     for Game { file, take } in &games {
         takes::write(&to.join(file), manifest, std::slice::from_ref(*take))?;
     }
-    for name in ["run.toml", "run.json"] {
-        let text = fs::read(run.join(name)).with_context(|| run.join(name).display().to_string())?;
-        file::write(&to.join(name), &text)?;
-    }
+    let settings = run.join("run.toml");
+    let settings = fs::read(&settings).with_context(|| settings.display().to_string())?;
+    file::write(&to.join("run.toml"), &settings)?;
+    let about = trained.about.clone();
+    let about = About { weights: about.weights.map(Origin::without_directories), ..about };
+    file::write(
+        &to.join("run.json"),
+        (serde_json::to_string_pretty(&about)?
+            + "
+")
+        .as_bytes(),
+    )?;
     file::write(&to.join(SCORE), (serde_json::to_string_pretty(report)? + "\n").as_bytes())?;
     file::write(&to.join("README.md"), card(trained, report, &games).as_bytes())
 }
@@ -156,6 +166,7 @@ fn card(trained: &Trained, report: &Report, games: &[Game<'_>]) -> String {
         ("evaluated on", format!("{games_of_score} not seen in training, seed {seed}, actions {policy}")),
         ("mean", format!("{} (standard error)", give(*mean, *stderr, 1))),
     ];
+    rows.extend(about.weights.clone().map(|origin| ("began with", origin.without_directories().to_string())));
     rows.extend(median.map(|median| ("median", format!("{median:.1}"))));
     rows.extend(human_normalised.map(|score| ("human-normalised", format!("{score:.3}"))));
     let mut text = format!("# {agent} on {env}\n\n| | |\n|---|---|\n");

@@ -178,6 +178,9 @@ pub(crate) fn go_on(going: &Going<'_>, path: &Path, shown: Shown) -> anyhow::Res
         progress.note("the best weights up to here are gone: the next evaluation that is better saves its own");
     }
     (about.config_sha256, about.device) = (resolved.sha256(), used);
+    if about.assets.is_empty() {
+        about.assets = assets::of(&session); // of a run that is older than this key
+    }
     dir.describe(&about, &resolved.text())?;
     if let Some(which) = about.record {
         let kept = record::kept_of(about.record_outputs, &session, &resolved)?;

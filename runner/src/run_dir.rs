@@ -303,6 +303,10 @@ fn claim(path: &Path, force: bool) -> anyhow::Result<File> {
     if may_be(path, force)? {
         clear(path).with_context(|| path.display().to_string())?;
     }
+    let left = path.join(initial::DIR); // by a run that was killed while it was made
+    if left.exists() {
+        fs::remove_dir_all(&left).with_context(|| left.display().to_string())?;
+    }
     Ok(lock)
 }
 

@@ -1,21 +1,20 @@
 //! Training driven by a program of one's own: the rounds of `rl-run`, one call at a time, to the same bits.
 
 use std::fmt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use anyhow::bail;
 use candle_core::Device;
 use rl_agents::{AgentEntry, Learner, Log, Mode};
 use rl_core::EnvEntry;
 
-use crate::assets;
 use crate::checkpoint::{self, Checkpoint};
 use crate::collect::Workers;
 use crate::demonstrations::{self, Shown};
 use crate::digests::Digests;
 use crate::episode_log::EpisodeLog;
 use crate::games::{Games, SEATS, play};
-use crate::initial::Initial;
+use crate::initial::{self, Initial, Origin};
 use crate::learner::build;
 use crate::metrics::Metrics;
 use crate::order::{Order, about};
@@ -30,6 +29,7 @@ use crate::trained::recorded;
 use crate::usage::usage;
 use crate::waiting::Waiting;
 use crate::writer::Known;
+use crate::{assets, episode_log, metrics};
 
 /// Environments and agents that a program knows, by their names.
 #[derive(Clone, Debug)]
@@ -89,6 +89,8 @@ pub struct Trainer {
     order: Order,
     seed: u64,
     shown: Option<Shown>,
+    /// The weights that the run began with, if not from its seed, and the directory that has them.
+    first: Option<(Origin, PathBuf)>,
     session: Session,
     log: Log,
     /// Whether a round failed, so that environments and learner are of different steps.
@@ -122,7 +124,7 @@ impl Trainer {
         let order = order(resolved, &config.device)?;
         let mut session = start(&order.resolved, &order.train, config.seed, &order.device, order.workers)?;
         let shown = demonstrations::begin(&order.resolved, &mut session, &order.train)?;
-        Ok(Self { order, seed: config.seed, shown, session, log: Log::default(), failed: false })
+        Ok(Self { order, seed: config.seed, shown, first: None, session, log: Log::default(), failed: false })
     }
 
     /// Goes on with the run in the directory `run`, of [`save`](Self::save) or of `rl-run`, from its last checkpoint.
@@ -131,15 +133,15 @@ impl Trainer {
     /// If there is none, or it is damaged or of other settings.
     pub fn open(registry: &Registry, run: &Path, device: &Device) -> anyhow::Result<Self> {
         let (about, resolved) = recorded(run, &registry.0)?;
-        let mut order = order(resolved, device)?;
-        order.initial = Initial::of_run(run, about.weights.as_ref())?;
+        let order = order(resolved, device)?;
         let owner = owner(&order.resolved, &order.train);
         let checkpoint = Checkpoint::open(&checkpoint::find(run, "last")?, &owner)?;
         let mut session = start(&order.resolved, &order.train, about.seed, &order.device, order.workers)?;
         assets::check_run(&about.assets, &session)?;
         checkpoint.load(&mut session)?;
         let (seed, shown) = (about.seed, about.demonstrations);
-        Ok(Self { order, seed, shown, session, log: Log::default(), failed: false })
+        let first = about.weights.map(|origin| (origin, run.to_owned()));
+        Ok(Self { order, seed, shown, first, session, log: Log::default(), failed: false })
     }
 
     /// Makes one round: every seat acts for a horizon, then the agent learns from what came of it.
@@ -237,16 +239,28 @@ impl Trainer {
         self.session.rest(&mut self.log)?;
         let Order { resolved, train, .. } = &self.order;
         let (demonstrations, assets) = (self.shown.clone(), assets::of(&self.session));
-        let about = About { demonstrations, assets, ..about(&self.order, self.seed) };
+        let weights = self.first.as_ref().map(|(origin, _)| origin.clone());
+        let about = About { demonstrations, assets, weights, ..about(&self.order, self.seed) };
         let dir = if run_dir::is_run(run) {
             let there = run_dir::about(run)?;
             if (&there.config_sha256, there.seed) != (&about.config_sha256, about.seed) {
                 bail!(usage(format!("{} is a run of other settings or another seed", run.display())));
             }
-            RunDir::open(run)?
+            if !initial::alike(there.weights.as_ref(), about.weights.as_ref()) {
+                bail!(usage(format!("{} is a run that began with other weights", run.display())));
+            }
+            let dir = RunDir::open(run)?;
+            metrics::check(run)?;
+            episode_log::check(run)?;
+            dir
         } else {
-            let (owner, initial) = (owner(resolved, train), self.order.initial.as_ref());
-            let first = |dir: &Path| initial.map_or(Ok(()), |initial| initial.write(dir, &owner));
+            let owner = owner(resolved, train);
+            let first = |dir: &Path| match &self.first {
+                Some((origin, of)) => {
+                    Initial::of_run(of, Some(origin))?.map_or(Ok(()), |initial| initial.write(dir, &owner))
+                }
+                None => Ok(()),
+            };
             RunDir::create((Some(run), ""), false, &about, &resolved.text(), &first)?
         };
         let snapshot = Snapshot::take(&mut self.session, Extent::Whole, &Handed::default())?;

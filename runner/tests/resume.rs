@@ -92,9 +92,11 @@ fn a_match_of_three_goes_on_from_its_midst_and_is_verified() {
     let whole = json(at, &format!("{line} --frames 1080 --run whole"));
     json(at, &format!("{line} --frames 360 --run part")); // 30 steps of 38
     let resumed = json(at, "resume part --frames 1080 --quiet --json");
-    for key in ["frames", "agent_steps", "episodes", "parameters_sha256"] {
+    for key in ["frames", "agent_steps", "updates", "mean_return_100", "parameters_sha256"] {
+        assert!(!whole[key].is_null(), "{key}");
         assert_eq!(resumed[key], whole[key], "{key}");
     }
+    assert_eq!(episodes(at, "part"), episodes(at, "whole"));
     assert_eq!(json(at, "verify whole --quiet --json")["equal"], true);
 }
 

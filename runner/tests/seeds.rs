@@ -437,7 +437,10 @@ fn four_seeds_have_an_interquartile_mean_beside_their_mean() {
         serde_json::from_str(text.lines().last().unwrap_or_else(|| panic!("{line}: nothing was said"))).unwrap()
     };
     let trained = last("--env frozenlake --agent tabular --frames 4000 --seeds 1..4 --run g --quiet --json");
-    assert!(trained["iqm"]["mean"].is_f64() && trained["iqm"]["low"].as_f64() <= trained["iqm"]["high"].as_f64());
+    assert!(
+        trained["iqm"]["mean"].is_f64()
+            && trained["iqm"]["low"].as_f64().unwrap() <= trained["iqm"]["high"].as_f64().unwrap()
+    );
     let means = (1..=4).map(|seed| json(at, &format!("eval g/s{seed} --exact --json"))["mean"].as_f64().unwrap());
     let mut means: Vec<f64> = means.collect();
     means.sort_by(f64::total_cmp);

@@ -68,6 +68,30 @@ fn a_trainer_ends_in_the_bits_of_the_program_and_each_goes_on_with_runs_of_the_o
 }
 
 #[test]
+fn a_run_with_first_weights_is_saved_with_them_and_never_into_one_with_others() {
+    let dir = tempfile::tempdir().unwrap();
+    let at = dir.path();
+    let line = "--env cartpole --agent ppo --seed 3 --set train.frames=2000 --set train.envs=8 --quiet --json";
+    json(at, &format!("{line} --run a"));
+    json(at, &format!("{line} --run b --weights a"));
+    let config = config("cartpole", "ppo", &["train.frames=2000", "train.envs=8"]);
+    let mut other = Trainer::new(&registry(), &config).unwrap();
+    let said = other.save(&at.join("b")).unwrap_err().to_string();
+    assert!(said.contains("is a run that began with other weights"), "{said}");
+    let mut trainer = Trainer::open(&registry(), &at.join("b"), &Device::Cpu).unwrap();
+    trainer.save(&at.join("c")).unwrap();
+    let about = |run: &str| std::fs::read_to_string(at.join(run).join("run.json")).unwrap();
+    let first = |run: &str| serde_json::from_str::<serde_json::Value>(&about(run)).unwrap()["weights"].take();
+    assert!(first("b").is_object() && first("c") == first("b"), "{}", about("c"));
+    assert_eq!(names(&at.join("c/initial")), names(&at.join("b/initial")));
+    std::fs::remove_dir_all(at.join("b/initial")).unwrap();
+    let mut trainer = Trainer::open(&registry(), &at.join("b"), &Device::Cpu).unwrap();
+    trainer.save(&at.join("b")).unwrap(); // whose checkpoint is enough to go on
+    let said = trainer.save(&at.join("d")).unwrap_err().to_string();
+    assert!(said.contains("b/initial: gone"), "{said}");
+}
+
+#[test]
 fn a_run_that_failed_does_not_go_on_and_a_trainer_may_go_to_another_thread() {
     fn sent<T: Send>(of: T) -> T {
         of

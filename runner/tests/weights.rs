@@ -4,6 +4,7 @@
 mod common;
 
 use std::fs;
+use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
 
 use common::{json, names, output, refusal};
@@ -91,15 +92,27 @@ fn a_group_begins_with_them_and_a_model_is_found_by_its_name() {
     assert!(output(at, "resume g --quiet --json").status.success());
     assert_eq!(part(&at.join("g/s2"), "model.safetensors"), part(&at.join("b"), "model.safetensors"));
     assert_eq!(tuned["run"], "b");
+    // One more seed with the same weights from another place: the copy that others may need stays as it is.
+    let copy = at.join("g/initial");
+    let place = || fs::metadata(copy.join(&names(&copy)[0]).join("model.safetensors")).unwrap().ino();
+    let before = place();
+    assert!(output(at, &format!("{line} --seeds 3 --run g --weights a")).status.success());
+    assert_eq!(place(), before);
     // What began otherwise is no seed of the same.
-    let (code, said) = refusal(at, &format!("{line} --seeds 3 --run g"));
+    let (code, said) = refusal(at, &format!("{line} --seeds 4 --run g"));
     assert!(code == 2 && said.contains("holds seeds that begin with other weights"), "{said}");
     json(at, &format!("{line} --seed 7 --run g/s7"));
     let (code, said) = refusal(at, "eval g --episodes 1");
     assert!(code == 2 && said.contains("that began with other weights, g/s1 and g/s7"), "{said}");
     let curves = output(at, "plot g --json").stdout;
     let curves: serde_json::Value = serde_json::from_slice(&curves).unwrap();
-    assert_eq!(curves.as_array().unwrap().len(), 2, "{curves}");
+    let seeds = curves.as_array().unwrap().iter().map(|curve| &curve["seeds"]).collect::<Vec<_>>();
+    assert_eq!(seeds, [&serde_json::json!([1, 2, 3]), &serde_json::json!([7])], "{curves}");
+    // What a run left that was killed while it was made is no part of the next.
+    fs::create_dir_all(at.join("r/initial/000000000000")).unwrap();
+    fs::write(at.join("r/.lock"), "").unwrap();
+    json(at, &format!("{line} --run r"));
+    assert!(!at.join("r/initial").exists());
 }
 
 #[test]

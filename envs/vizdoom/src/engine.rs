@@ -30,6 +30,8 @@ use crate::{Error, Result};
 const START: Duration = Duration::from_secs(120);
 /// How long an answer may take, where nobody says: a tic takes less than a millisecond.
 const TIC: Duration = Duration::from_secs(60);
+/// Longest patience: an `Instant` is sure to hold that much more.
+const LONGEST: Duration = Duration::from_secs(1 << 30);
 /// How long an engine that was asked to end is waited for.
 const END: Duration = Duration::from_millis(500);
 /// Bytes of its output that an error shows.
@@ -205,7 +207,7 @@ impl Engine {
 
     /// Sets how long an answer may take.
     pub(crate) fn set_patience(&mut self, patience: Duration) {
-        self.patience = patience;
+        self.patience = patience.min(LONGEST);
     }
 
     /// Kills an engine that did not answer in time: an answer that came later would be taken for that to another request.
@@ -348,7 +350,7 @@ impl Process {
 
     fn explain(&self, wait: Wait, patience: Duration) -> Error {
         match wait {
-            Wait::TimedOut => Error::Silent { seconds: patience.as_secs() },
+            Wait::TimedOut => Error::silent(patience),
             Wait::Died => Error::Died { message: self.with_output(self.how_it_died()) },
         }
     }
@@ -446,14 +448,14 @@ mod tests {
         let mut starting = Starting::new(&program, Vec::new()).unwrap();
         let turn = Duration::from_millis(5);
         assert!(!starting.answers_within(turn).unwrap(), "it has its time");
-        starting.patience = Duration::from_secs(1);
+        starting.patience = Duration::from_millis(1100);
         let error = loop {
             match starting.answers_within(turn) {
                 Ok(answered) => assert!(!answered),
                 Err(error) => break error.to_string(),
             }
         };
-        assert_eq!(error, "the engine has not answered for 1 s");
+        assert_eq!(error, "the engine has not answered for 2 s", "rounded up");
         let process = Path::new("/proc").join(starting.id().to_string());
         drop(starting);
         assert!(!process.exists());

@@ -57,7 +57,7 @@ pub enum Error {
     /// The engine is alive but does not answer.
     #[error("the engine has not answered for {seconds} s")]
     Silent {
-        /// Seconds for which an answer was awaited.
+        /// Seconds for which an answer was awaited, rounded up.
         seconds: u64,
     },
     /// A console command does not fit into a message of the engine's queue.
@@ -78,6 +78,13 @@ pub enum Error {
         /// Error of the operating system.
         source: std::io::Error,
     },
+}
+
+impl Error {
+    /// Error about an engine that was waited for that long.
+    pub(crate) fn silent(patience: std::time::Duration) -> Self {
+        Self::Silent { seconds: u64::try_from(patience.as_millis().div_ceil(1000)).unwrap_or(u64::MAX) }
+    }
 }
 
 /// Result whose error is [`Error`].

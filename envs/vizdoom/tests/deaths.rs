@@ -93,6 +93,8 @@ fn an_engine_that_stops_answering_is_ended_and_named_whatever_it_was_asked() {
     for (what, ask) in asked {
         let mut game = start(&package);
         let process = game.process();
+        game.set_patience(Duration::MAX);
+        game.act(&[], 1).unwrap();
         game.set_patience(Duration::from_secs(1));
         signal("STOP", process);
         let error = ask(&mut game).unwrap_err();

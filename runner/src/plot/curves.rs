@@ -12,6 +12,7 @@ use toml::Table;
 
 use super::mean::{aggregate, cut};
 use super::points::{Point, points};
+use crate::initial::Origin;
 use crate::likeness::learning;
 use crate::preset::parse;
 use crate::run_dir::About;
@@ -226,7 +227,7 @@ fn id(run: &Path, about: &About) -> String {
     // A run whose settings are gone is still drawn.
     let settings = read().map_or_else(|_| about.config_sha256.clone(), |settings| settings.to_string());
     // With other weights to begin with it is another experiment.
-    let weights = about.weights.as_ref().map(ToString::to_string).unwrap_or_default();
+    let weights = about.weights.as_ref().map_or("", Origin::sha256);
     format!("{} {} {settings} {weights}", about.env, about.agent)
 }
 

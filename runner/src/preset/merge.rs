@@ -122,7 +122,7 @@ pub(super) fn deviations(tables: &Table, env: &EnvEntry, protocol: &str) -> Vec<
 }
 
 /// Values of `[env]` and `[eval]` that `now` has in place of those in `own`, by their keys. The number of games does not
-/// count, nor a cap of `[env]` where one of `[eval]` takes its place.
+/// count, nor what no evaluation heeds: shaping, and a cap of `[env]` where one of `[eval]` takes its place.
 pub(super) fn changes(own: &Table, now: &Table) -> Table {
     let (mut own, mut now, mut keys) = (own.clone(), now.clone(), Vec::new());
     paths(&now, "", &mut keys);
@@ -130,6 +130,7 @@ pub(super) fn changes(own: &Table, now: &Table) -> Table {
     keys.retain(|key| {
         (key.starts_with("env.") || key.starts_with("eval."))
             && key != "eval.episodes"
+            && key != "env.shaping"
             && !(capped && key == "env.max_frames")
     });
     keys.retain(|key| find(&mut own, key) != find(&mut now, key));

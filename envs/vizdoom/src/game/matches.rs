@@ -354,7 +354,7 @@ fn ask_all(players: &mut [Game], what: Ask, lead: Duration) -> Result<bool> {
             *left = !player.engine.answers_within(TURN)?;
         }
         if since.elapsed() > patience {
-            return Err(Error::Silent { seconds: patience.as_secs() });
+            return Err(Error::silent(patience));
         }
     }
     Ok(in_step)
