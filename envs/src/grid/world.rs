@@ -35,7 +35,7 @@ pub trait GridWorld: Sized + Send + 'static {
         self.states()
     }
 
-    /// Returns the observation of a state, below [`symbols`](World::symbols).
+    /// Returns the observation of a state, below [`symbols`](GridWorld::symbols).
     fn symbol(&self, state: u32) -> u32 {
         state
     }
@@ -45,7 +45,7 @@ pub trait GridWorld: Sized + Send + 'static {
         false
     }
 
-    /// Whether an action is legal in a state; asked only where there is a [`mask`](World::mask).
+    /// Whether an action is legal in a state; asked only where there is a [`mask`](GridWorld::mask).
     fn legal(&self, _state: u32, _action: u32) -> bool {
         true
     }
@@ -56,7 +56,7 @@ pub trait GridWorld: Sized + Send + 'static {
     /// Returns the probabilities of the outcomes of an action in a state; they sum to 1.
     fn probabilities(&self, state: u32, action: u32) -> &[f64];
 
-    /// Returns the outcome with the index `which` in [`probabilities`](World::odds).
+    /// Returns the outcome with the index `which` in [`probabilities`](GridWorld::probabilities).
     fn outcome(&self, state: u32, action: u32, which: usize) -> Outcome;
 
     /// Draws a deterministic policy and its state values, where states are cells of one map; see [`Env::draw_policy`].
