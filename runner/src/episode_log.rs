@@ -100,6 +100,7 @@ fn until(path: &Path, frames: u64) -> anyhow::Result<u64> {
             Some(_) if line.ends_with(b"\n") => {}
             None if number == 1 && line == HEAD.as_bytes() => {}
             _ if lines.peek().is_none() => break,
+            _ if number == 1 => bail!("{}, line 1: damaged: it should be {}", path.display(), HEAD.trim_end()),
             _ => bail!("{}, line {number}: damaged: remove that line, and the others are kept", path.display()),
         }
         kept += line.len() as u64;
@@ -139,11 +140,13 @@ mod tests {
     fn a_damaged_line_is_named_and_stays() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join(FILE);
-        for (text, line) in [("nothing\n1,0,1,1,terminated\n", 1), ("1,0,1,1,terminated\nx,0\n2,0,1,1,truncated\n", 2)]
-        {
+        for (text, line, mend) in [
+            ("nothing\n1,0,1,1,terminated\n", 1, "it should be frames,seat,return,length,end"),
+            ("1,0,1,1,terminated\nx,0\n2,0,1,1,truncated\n", 2, "remove that line"),
+        ] {
             fs::write(&path, text).unwrap();
             let said = EpisodeLog::open(dir.path(), 9).unwrap_err().to_string();
-            assert!(said.contains(&format!("episodes.csv, line {line}: damaged: remove that line")), "{said}");
+            assert!(said.contains(&format!("episodes.csv, line {line}: damaged: {mend}")), "{said}");
             assert_eq!(fs::read_to_string(&path).unwrap(), text);
         }
     }
