@@ -29,14 +29,10 @@ impl Appended {
     /// # Errors
     /// If it cannot be cut.
     pub(crate) fn cut(path: PathBuf, length: u64) -> anyhow::Result<Self> {
-        let open = || -> std::io::Result<File> {
-            let mut file = OpenOptions::new().create(true).truncate(false).write(true).open(&path)?;
-            file.set_len(length)?;
-            file.seek(SeekFrom::Start(length))?;
-            Ok(file)
-        };
-        let file = open().with_context(|| path.display().to_string())?;
-        Ok(Self { path, file })
+        let file = OpenOptions::new().create(true).truncate(false).write(true).open(&path);
+        let mut this = Self { file: file.with_context(|| path.display().to_string())?, path };
+        this.truncate(length)?;
+        Ok(this)
     }
 
     /// Cuts the open file to its first `length` bytes.

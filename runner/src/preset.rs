@@ -333,20 +333,31 @@ impl Resolved {
         for (key, value) in &values {
             assign(&mut self.tables, key, value.clone(), "this run's settings")?;
         }
-        // As `eval_table` has it.
-        let is_set = |key: &str| values.iter().any(|(set, _)| set == key);
-        if is_set("env.max_frames") && self.eval()?.max_frames.is_some() {
-            return Err(usage("--set env.max_frames: in evaluations eval.max_frames stands in its place"));
+        let unheeded = self.unheeded()?;
+        match unheeded.iter().find(|(key, _)| values.iter().any(|(set, _)| set == key)) {
+            Some((key, why)) => Err(usage(format!("--set {key}: {why}"))),
+            None => Ok(()),
         }
-        if is_set("env.shaping") {
-            return Err(usage("--set env.shaping: it decides nothing of a score"));
+    }
+
+    /// Keys that [`eval_table`](Self::eval_table) does not take from `[env]`, and why.
+    fn unheeded(&self) -> anyhow::Result<Vec<(&'static str, &'static str)>> {
+        let mut keys = vec![("env.shaping", "it decides nothing of a score")];
+        if self.eval()?.max_frames.is_some() {
+            keys.push(("env.max_frames", "in evaluations eval.max_frames stands in its place"));
         }
-        Ok(())
+        Ok(keys)
     }
 
     /// Values by which games are played otherwise than by `own` settings, by their keys; the number of games is none.
-    pub(crate) fn played_otherwise(&self, own: &Table) -> Table {
-        changes(own, &self.tables)
+    ///
+    /// # Errors
+    /// If `[eval]` is out of range.
+    pub(crate) fn played_otherwise(&self, own: &Table) -> anyhow::Result<Table> {
+        let mut changed = changes(own, &self.tables);
+        changed.remove("eval.episodes");
+        self.unheeded()?.iter().for_each(|(key, _)| drop(changed.remove(*key)));
+        Ok(changed)
     }
 
     /// Replaces the value of `key`, given as `table.key`.
@@ -462,7 +473,7 @@ mod tests {
             let mut resolved = resolve(&tables, &Ask { env: "kungfu", ..Ask::default() }).unwrap();
             let own = resolved.tables.clone();
             let played = resolved.play_by(protocol, &[set.to_owned()]);
-            played.map(|()| resolved.played_otherwise(&own).to_string()).map_err(|e| e.to_string())
+            played.and_then(|()| Ok(resolved.played_otherwise(&own)?.to_string())).map_err(|e| e.to_string())
         };
         assert_eq!(of(None, "eval.max_frames=400").unwrap(), "\"eval.max_frames\" = 400\n");
         assert_eq!(of(None, "env.sticky=0").unwrap(), "\"env.sticky\" = 0.0\n");

@@ -110,7 +110,7 @@ impl Trained {
                 asked.join(" ")
             )));
         }
-        let changed = resolved.played_otherwise(&own);
+        let changed = resolved.played_otherwise(&own)?;
         let mut learner = build(&resolved, &spec, *seed, device)?;
         let checkpoint = load_weights(run, checkpoint, &resolved, learner.as_mut())?;
         let parameters_sha256 = checkpoint::sha256(learner.weights())?;

@@ -3,10 +3,8 @@
 
 mod common;
 
-use std::path::{Path, PathBuf};
-
 use candle_core::Device;
-use common::{json, names};
+use common::{json, names, part};
 use rl_runner::{Registry, Trainer, TrainerConfig};
 
 fn registry() -> Registry {
@@ -27,13 +25,6 @@ fn finish(trainer: &mut Trainer) {
     while !trainer.is_done() {
         trainer.advance().unwrap();
     }
-}
-
-/// The last weights of a run.
-fn weights(run: &Path) -> Vec<u8> {
-    let checkpoints: PathBuf = run.join("checkpoints");
-    let last = names(&checkpoints).into_iter().filter(|name| name.parse::<u64>().is_ok()).max().unwrap();
-    std::fs::read(checkpoints.join(last).join("model.safetensors")).unwrap()
 }
 
 #[test]
@@ -60,7 +51,8 @@ fn a_trainer_ends_in_the_bits_of_the_program_and_each_goes_on_with_runs_of_the_o
         let mut again = Trainer::open(&registry, &at.join("program"), &Device::Cpu).unwrap();
         assert!(again.is_done(), "{again:?}");
         again.save(&at.join("copy")).unwrap();
-        assert_eq!(weights(&at.join("copy")), weights(&at.join("program")), "{agent}: ours goes on with the program's");
+        let weights = |run: &str| part(&at.join(run), "model.safetensors");
+        assert_eq!(weights("copy"), weights("program"), "{agent}: ours goes on with the program's");
         let scored = json(at, "eval copy --episodes 5 --seed 7 --json");
         let returns = again.evaluate(5, 7).unwrap();
         assert!(near(Some(returns.iter().sum::<f64>() / 5.0), &scored["mean"]), "{agent}");

@@ -7,13 +7,7 @@ use std::fs;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
 
-use common::{json, names, output, refusal};
-
-/// The file `part` of the last checkpoint of a run.
-fn part(run: &Path, part: &str) -> Vec<u8> {
-    let last = names(&run.join("checkpoints")).into_iter().rfind(|name| name != "segments").unwrap();
-    fs::read(run.join("checkpoints").join(last).join(part)).unwrap()
-}
+use common::{json, names, output, part, refusal};
 
 #[test]
 fn a_run_begins_with_the_weights_of_another_and_is_done_again_without_it() {

@@ -18,3 +18,4 @@ pub mod fuzzing;
 pub use cache::{Found, cache, check, fetch, locate, replace};
 pub use error::{Error, Result};
 pub use manifest::{ASSETS, Asset, Client, find};
+pub use unpack::sha256;

@@ -28,8 +28,8 @@ pub(crate) fn verify(asset: &Asset, file: &Path) -> Result<()> {
     })
 }
 
-/// The hash in lower-case hexadecimal digits.
-pub(crate) fn sha256(content: &[u8]) -> String {
+/// Returns the SHA-256 hash of `content` in lower-case hexadecimal digits.
+pub fn sha256(content: &[u8]) -> String {
     hex(&Sha256::digest(content))
 }
 

@@ -5,7 +5,6 @@ use std::path::{Path, PathBuf};
 
 use rl_core::{End, Error, Result, Spec};
 use serde::Deserialize;
-use sha2::{Digest, Sha256};
 use vizdoom::{Config, Game, MapName, Mode, ScreenFormat, ScreenResolution};
 
 use super::FAMILY;
@@ -238,9 +237,7 @@ impl Setup {
 /// Returns the SHA-256 hash of a file, or why it cannot be read.
 fn hash(path: &Path) -> String {
     match std::fs::read(path) {
-        Ok(content) => {
-            format!("sha256 {}", Sha256::digest(content).iter().map(|b| format!("{b:02x}")).collect::<String>())
-        }
+        Ok(content) => format!("sha256 {}", rl_assets::sha256(&content)),
         Err(e) => format!("unreadable: {e}"),
     }
 }

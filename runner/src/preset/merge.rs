@@ -121,18 +121,11 @@ pub(super) fn deviations(tables: &Table, env: &EnvEntry, protocol: &str) -> Vec<
         .collect()
 }
 
-/// Values of `[env]` and `[eval]` that `now` has in place of those in `own`, by their keys. The number of games does not
-/// count, nor what no evaluation heeds: shaping, and a cap of `[env]` where one of `[eval]` takes its place.
+/// Values of `[env]` and `[eval]` that `now` has in place of those in `own`, by their keys.
 pub(super) fn changes(own: &Table, now: &Table) -> Table {
     let (mut own, mut now, mut keys) = (own.clone(), now.clone(), Vec::new());
     paths(&now, "", &mut keys);
-    let capped = find(&mut now, "eval.max_frames").is_some();
-    keys.retain(|key| {
-        (key.starts_with("env.") || key.starts_with("eval."))
-            && key != "eval.episodes"
-            && key != "env.shaping"
-            && !(capped && key == "env.max_frames")
-    });
+    keys.retain(|key| key.starts_with("env.") || key.starts_with("eval."));
     keys.retain(|key| find(&mut own, key) != find(&mut now, key));
     keys.into_iter().filter_map(|key| find(&mut now, &key).cloned().map(|value| (key, value))).collect()
 }

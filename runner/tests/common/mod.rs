@@ -99,6 +99,13 @@ pub(crate) fn names(dir: &Path) -> Vec<String> {
     names
 }
 
+/// The file `part` of the last checkpoint of a run.
+pub(crate) fn part(run: &Path, part: &str) -> Vec<u8> {
+    let checkpoints = run.join("checkpoints");
+    let last = names(&checkpoints).into_iter().rfind(|name| name != "segments").unwrap();
+    std::fs::read(checkpoints.join(last).join(part)).unwrap()
+}
+
 /// A recording with another manifest, sealed anew: its chunk is the first one, of kind, number, length, content and checksum.
 pub(crate) fn with_manifest(recording: &[u8], edit: impl FnOnce(&str) -> String) -> Vec<u8> {
     let end = 17 + u32::from_le_bytes(recording[13..17].try_into().unwrap()) as usize;
