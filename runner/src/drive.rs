@@ -22,6 +22,8 @@ use crate::watch::Watch;
 
 /// Least rows of metrics in a run.
 const ROWS: u64 = 200;
+/// Most frames between two rows: minutes, where a long run's two hundredth part is an hour.
+const FAR: u64 = 100_000;
 
 /// What stays the same while a run trains.
 pub(crate) struct Run {
@@ -72,7 +74,7 @@ pub(crate) fn drive(
     let (mut eval_return, mut settled) = (metrics.as_ref().and_then(Metrics::eval_return), true);
     let mut watch = Watch::new(metrics, progress, session);
     // Of no checkpoint: it hangs on the length of the run, which decides nothing else.
-    let every = (run.train.frames / ROWS).max(1);
+    let every = row_every(run.train.frames);
     let mut next_row = due(session.counts.frames, every);
     let mut failed = None;
     let stopped = loop {
@@ -145,6 +147,11 @@ pub(crate) fn drive(
         run: run.path.clone(),
         stopped,
     })
+}
+
+/// Frames from a row of metrics to the next, in a run of `frames`.
+fn row_every(frames: u64) -> u64 {
+    (frames / ROWS).clamp(1, FAR)
 }
 
 /// Ends a sitting with its last row of metrics and its last checkpoint.
@@ -258,5 +265,10 @@ mod tests {
             trainer.advance().unwrap();
         }
         assert_eq!(checkpoint::sha256(trainer.learner().weights()).unwrap(), whole.parameters_sha256);
+    }
+
+    #[test]
+    fn long_runs_have_rows_as_often_as_shorter_ones() {
+        assert_eq!([1, 199, 50_000, 20_000_000, 200_000_000].map(row_every), [1, 1, 250, 100_000, 100_000]);
     }
 }

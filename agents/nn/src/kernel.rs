@@ -12,6 +12,7 @@ mod isa;
 mod panels;
 mod parts;
 mod patches;
+mod prefetch;
 mod prepared;
 mod row_gradient;
 mod tile;

@@ -12,6 +12,7 @@ use super::isa::{dispatch, vectorised};
 use super::panels::{Panel, load, pack, packed_len, panels, store, widest};
 use super::parts::{PARALLEL, each, share};
 use super::patches::{Patches, Pixel, Segment, row_blocks};
+use super::prefetch::prefetch;
 use super::tile::{ROWS, Sums, accumulate, multiply_add, tiles};
 use super::workspace::Workspace;
 
@@ -383,10 +384,14 @@ impl WithSimd for Unpacked<'_> {
             row[..bias.len()].copy_from_slice(bias);
         }
         let depth = (BLOCK_UNPACKED / n).max(DEPTH_UNPACKED);
-        for (block, w) in w.chunks(depth * n).enumerate() {
-            let at = block * depth;
-            let weights = Rows { w, n, depth: depth.min(width - at), columns: bias.len() };
+        let columns = bias.len();
+        for at in (0..width).step_by(depth) {
+            let weights = Rows { w: &w[at * n..], n, depth: depth.min(width - at), columns };
+            // Each tile of rows fetches its share of the next block.
+            let mut next = w.chunks(n).skip(at + depth).take(depth);
+            let share = depth.div_ceil(tiles(count).count());
             for (row, rows) in tiles(count) {
+                next.by_ref().take(share).for_each(|row| prefetch(&row[..columns.min(row.len())]));
                 let out = &mut out[row * stride..];
                 let x = &x[row * width + at..];
                 match rows {

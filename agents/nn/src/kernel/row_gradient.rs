@@ -12,6 +12,7 @@ use pulp::{Simd, WithSimd};
 use super::isa::dispatch;
 use super::panels::{pack, packed_floats, panels};
 use super::parts::{each, share};
+use super::prefetch::prefetch;
 use super::tile::{ROWS, tiles};
 use super::weight_gradient::{BLOCK, Write, blocks, tile_of};
 use super::workspace::Workspace;
@@ -86,12 +87,18 @@ impl WithSimd for Part<'_> {
             let x = &x[rows.start * width + first..];
             let starts = &starts[..rows.len()];
             let write = if i == 0 { write } else { Write::Add };
-            for (strip, dw) in dw.chunks_mut(STRIP * n).enumerate() {
+            for strip in 0..dw.len().div_ceil(STRIP * n) {
+                let (_, dw) = dw.split_at_mut(strip * STRIP * n);
+                let (dw, next) = dw.split_at_mut(dw.len().min(STRIP * n));
                 let held = dw.len() / n;
+                // Each panel fetches its share of the next strip.
+                let mut next = next.chunks(n).take(STRIP);
+                let share = STRIP.div_ceil(panels::<S>(n).count());
                 for (into, row) in inputs.chunks_exact_mut(STRIP).zip(x.chunks(width)).take(starts.len()) {
                     into[..held].copy_from_slice(&row[strip * STRIP..][..held]);
                 }
                 for panel in panels::<S>(n) {
+                    next.by_ref().take(share).for_each(prefetch);
                     let g = panel.of::<S>(g, starts.len());
                     for (k, size) in tiles(held) {
                         tile_of(simd, &inputs, starts, k, size, g, panel, n, &mut dw[k * n..], write);

@@ -1,4 +1,4 @@
-//! Products of blocks of bf16 by the instructions that some CPUs have for them: the only `unsafe` code of the kernels.
+//! Products of blocks of bf16 by the instructions that some CPUs have for them.
 //!
 //! `pulp` knows no bf16, and the tiles of AMX have no stable intrinsics; so this file speaks to both itself. Operands
 //! come packed: lines of 16 pairs, a pair being two neighbours of a sum in one `u32`, the even one in its low half; a
