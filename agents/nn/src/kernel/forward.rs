@@ -12,7 +12,7 @@ use super::isa::{dispatch, vectorised};
 use super::panels::{Panel, load, pack, packed_len, panels, store, widest};
 use super::parts::{PARALLEL, each, share};
 use super::patches::{Patches, Pixel, Segment, row_blocks};
-use super::prefetch::prefetch;
+use super::prefetch::{CACHED, prefetch};
 use super::tile::{ROWS, Sums, accumulate, multiply_add, tiles};
 use super::workspace::Workspace;
 
@@ -206,7 +206,8 @@ impl WithSimd for Convolution<'_> {
                 let depth = block.iter().map(|segment| segment.len).sum();
                 let (weights, rest) = packed.split_at(packed_len::<S>(depth, n));
                 packed = rest;
-                let step = Step { bias, first: i == 0, relu: relu && i + 1 == patches.blocks.len(), stride: n };
+                let last = i + 1 == patches.blocks.len();
+                let step = Step { bias, first: i == 0, relu: relu && last, stride: n, ahead: 0 };
                 product(simd, x, starts, block, weights, step, out);
             }
         }
@@ -228,11 +229,12 @@ impl WithSimd for Packed<'_> {
     fn with_simd<S: Simd>(self, simd: S) {
         let Self { layer: Linear { x, width, w, n, bias, relu }, stride, out } = self;
         let mut room = Workspace::new();
+        let ahead = if x.len() > CACHED { GROUP * width } else { 0 };
         for block in row_blocks(width) {
             let Segment { offset, len } = block;
             let packed = room.sized(packed_len::<S>(len, bias.len()));
             pack(simd, &w[offset * n..], n, len, bias.len(), packed);
-            let step = Step { bias, first: offset == 0, relu: relu && offset + len == width, stride };
+            let step = Step { bias, first: offset == 0, relu: relu && offset + len == width, stride, ahead };
             whole_rows(simd, x, width, block, packed, step, out);
         }
     }
@@ -268,6 +270,8 @@ pub(super) struct Step<'a> {
     pub relu: bool,
     /// Distance from one row of `out` to the next.
     pub stride: usize,
+    /// Distance in `x` from what a tile reads to what it asks for, which a later one reads; 0 where `x` is in the cache.
+    pub ahead: usize,
 }
 
 /// `out[r] += Σ_k x[starts[r] + k] · packed[k]` over the inputs of a block.
@@ -349,7 +353,12 @@ impl<const R: usize, const V: usize> WithSimd for Tile<'_, R, V> {
             weights = rest;
             let mut rows: [&[f32]; R] = [&[]; R];
             for r in 0..R {
-                rows[r] = &x[starts[r] + segment.offset..];
+                let start = starts[r] + segment.offset;
+                rows[r] = &x[start..];
+                if step.ahead > 0 && panel.column == 0 {
+                    let later = start + step.ahead;
+                    prefetch(x.get(later..later + segment.len).unwrap_or_default());
+                }
             }
             accumulate(simd, rows, now, &mut sums);
         }

@@ -5,6 +5,9 @@
 #[cfg(target_arch = "x86_64")]
 const LINE: usize = 16;
 
+/// Floats that stay in the second level of the cache by themselves, so that nobody needs to ask for them: 1 MiB.
+pub(super) const CACHED: usize = 1 << 18;
+
 /// Has `values` brought to the second level of the cache while the CPU does something else; changes nothing but the
 /// time. It is a hint that x86-64 heeds: elsewhere stable Rust has no instruction for it, and nothing happens.
 #[inline(always)]

@@ -118,7 +118,7 @@ impl WithSimd for Product<'_> {
         for block in row_blocks(width) {
             let (now, rest) = packed.split_at(packed_len::<S>(block.len, bias.len()));
             packed = rest;
-            let step = Step { bias, first: block.offset == 0, relu: false, stride };
+            let step = Step { bias, first: block.offset == 0, relu: false, stride, ahead: 0 };
             whole_rows(simd, x, width, block, now, step, out);
         }
     }
