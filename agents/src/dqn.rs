@@ -102,7 +102,7 @@ impl Dqn {
             drawn: Passes::default(),
             estimate: TdTargets::new(&config),
             targets: Vec::new(),
-            losses: Losses::default(),
+            losses: Losses::new(config.values.loss()),
             importance: Vec::new(),
             spec: context.spec.clone(),
             seed: context.seed,

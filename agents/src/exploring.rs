@@ -71,7 +71,7 @@ mod tests {
 
     #[test]
     fn epsilon_falls_by_the_agent_steps_of_all_seats() {
-        let schedule = Schedule { start: 1.0, end: 0.0, steps: 100 };
+        let schedule = Schedule { start: 1.0, end: 0.0, steps: 100, delay: 0 };
         let mut exploring = Exploring::new(schedule, 1, 0..8);
         for _ in 0..5 {
             exploring.count(Mode::Explore, 8);

@@ -3,26 +3,31 @@
 use rl_core::{Error, Result};
 use serde::{Deserialize, Serialize};
 
-/// Linear schedule from `start` to `end` over `steps` agent steps, constant at `end` afterwards.
+/// Linear schedule from `start` to `end` over `steps` agent steps, constant at `end` afterwards, and at `start` for
+/// `delay` agent steps before.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Schedule {
     /// Value at step 0.
     pub start: f64,
-    /// Value from step `steps` on.
+    /// Value from step `delay + steps` on.
     pub end: f64,
     /// Agent steps of all seats from `start` to `end`; 0 where the two are equal.
     pub steps: u64,
+    /// Agent steps of all seats at `start` before the value changes; 0 where a table lacks it.
+    #[serde(default)]
+    pub delay: u64,
 }
 
 impl Schedule {
     /// Schedule from `start` to `end` over `steps` agent steps; constant at `start` if `steps` is 0 (`lr_steps = 0`).
     pub(crate) fn annealed(start: f64, end: f64, steps: u64) -> Self {
-        Self { start, end: if steps == 0 { start } else { end }, steps }
+        Self { start, end: if steps == 0 { start } else { end }, steps, delay: 0 }
     }
 
     /// Value of the schedule after `step` agent steps.
     pub fn at(&self, step: u64) -> f64 {
+        let step = step.saturating_sub(self.delay);
         if step >= self.steps {
             return self.end;
         }
@@ -57,9 +62,11 @@ mod tests {
 
     #[test]
     fn falls_linearly_and_stays() {
-        let epsilon = Schedule { start: 1.0, end: 0.1, steps: 1000 };
+        let epsilon = Schedule { start: 1.0, end: 0.1, steps: 1000, delay: 0 };
         assert_eq!([0, 500, 1000, 5000].map(|s| epsilon.at(s)), [1.0, 0.55, 0.1, 0.1]);
         assert_eq!(Schedule { steps: 0, ..epsilon }.at(0), 0.1);
+        let late = Schedule { delay: 300, ..epsilon };
+        assert_eq!([0, 300, 800, 1300, u64::MAX].map(|s| late.at(s)), [1.0, 1.0, 0.55, 0.1, 0.1]);
         assert_eq!(Schedule::annealed(1.0, 0.1, 0).at(7), 1.0);
         assert_eq!(Schedule::annealed(1.0, 0.1, 1000), epsilon);
         let checked = |schedule: Schedule| schedule.check("agent.epsilon", 0.0, 1.0).map_err(|error| error.to_string());

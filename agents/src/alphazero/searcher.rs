@@ -32,7 +32,7 @@ impl<G: Game> Searcher<G> {
     pub(crate) fn new(net: Arc<Net>, searches: [Search; 2], seed: u64, seats: Range<u32>) -> Self {
         let [explorer, judged] = searches.map(|search| Planner::new(search, seats.len()));
         // Noise at the root explores: there are no random moves in training.
-        let never = Schedule { start: 0.0, end: 0.0, steps: 0 };
+        let never = Schedule { start: 0.0, end: 0.0, steps: 0, delay: 0 };
         Self { net, explorer, judged, exploring: Exploring::new(never, seed, seats), places: Vec::new() }
     }
 }

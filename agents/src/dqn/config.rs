@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::augment::Augment;
 use super::bootstrap::Bootstrap;
 use super::distribution::{ReturnDistribution, Support};
+use super::loss::ErrorLoss;
 use super::priorities::Prioritisation;
 use super::recall::Recall;
 use crate::q_net::{Mix, Shape};
@@ -85,7 +86,11 @@ pub(crate) struct Config {
 #[serde(tag = "kind", rename_all = "lowercase", deny_unknown_fields)]
 pub(crate) enum Values {
     /// The expected return (DQN).
-    Expected {}, // a struct, since only of those are unknown keys refused
+    Expected {
+        /// Loss of its error; Huber's where a table lacks it.
+        #[serde(default)]
+        loss: ErrorLoss,
+    },
     /// A categorical distribution on a fixed support of returns. Source: Bellemare et al. 2017 (C51).
     Categorical {
         /// Number of atoms of the support, at least 2.
@@ -119,10 +124,15 @@ impl Values {
     /// Interpretation of the network's outputs.
     pub(crate) fn distribution(self) -> ReturnDistribution {
         match self {
-            Self::Expected {} => ReturnDistribution::Expected,
+            Self::Expected { .. } => ReturnDistribution::Expected,
             Self::Categorical { atoms, low, high } => ReturnDistribution::Categorical(Support { atoms, low, high }),
             Self::Quantiles { .. } | Self::Implicit { .. } => ReturnDistribution::Quantiles,
         }
+    }
+
+    /// Loss of the error of a value; other kinds have their own.
+    pub(crate) fn loss(self) -> ErrorLoss {
+        if let Self::Expected { loss } = self { loss } else { ErrorLoss::default() }
     }
 
     /// Quantiles to draw per observation for each use; all 0 where none are drawn.
@@ -136,7 +146,7 @@ impl Values {
     fn check(self) -> Result<()> {
         let bad = |key: &str, message: String| Err(config::bad(&format!("values.{key}"), message));
         match self {
-            Self::Expected {} => Ok(()),
+            Self::Expected { .. } => Ok(()),
             Self::Categorical { atoms, .. } if atoms < 2 => bad("atoms", "must be at least 2".to_owned()),
             Self::Categorical { low, high, .. } if !(low.is_finite() && high.is_finite() && low < high) => {
                 bad("high", format!("{high} is not a number above `low`, {low}"))
@@ -190,7 +200,7 @@ impl Config {
     /// Architecture of the network.
     pub(crate) fn shape(&self, precision: Precision) -> Shape {
         let (width, embedding) = match self.values {
-            Values::Expected {} => (1, None),
+            Values::Expected { .. } => (1, None),
             Values::Categorical { atoms, .. } => (atoms, None),
             Values::Quantiles { count } => (count, None),
             Values::Implicit { cosines, mix, .. } => (1, Some((cosines, mix))),

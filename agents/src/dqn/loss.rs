@@ -2,14 +2,27 @@
 //!
 //! Computed on the host and in double precision, as in `agents/src/loss.rs` for actor-critics. The loss is the mean
 //! over the batch, with each row weighted by its importance-sampling weight, of:
-//! - values: the Huber loss with κ = 1 of the error (Mnih et al. 2015: the clipped error);
+//! - values: the Huber loss with κ = 1 of the error (Mnih et al. 2015: the clipped error), or its square;
 //! - atoms: the cross-entropy of the target's masses; the error is the divergence, which is 0 where they are equal
 //!   (Bellemare et al. 2017; Hessel et al. 2018);
 //! - quantiles: the quantile Huber loss with κ = 1, summed over the online quantiles and averaged over the target's
 //!   (Dabney et al. 2018, both eq. 10 of QR-DQN and eq. 3 of IQN).
 
+use serde::{Deserialize, Serialize};
+
 use super::distribution::ReturnDistribution;
 use crate::softmax::softmax;
+
+/// Loss of the error of a value.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum ErrorLoss {
+    /// The Huber loss with κ = 1, whose derivative is the error clipped to ±1. Source: Mnih et al. 2015.
+    #[default]
+    Huber,
+    /// The square of the error, without a half, as in PyTorch's `mse_loss`, CleanRL and Dopamine.
+    Square,
+}
 
 /// Losses of the last minibatch with their gradient; the buffers are reused from minibatch to minibatch.
 #[derive(Clone, Debug, Default)]
@@ -20,6 +33,7 @@ pub(crate) struct Losses {
     pub(crate) errors: Vec<f64>,
     /// Loss of each row without its importance-sampling weight, `[B]`.
     pub(crate) losses: Vec<f64>,
+    value_loss: ErrorLoss,
     probs: Vec<f64>,
 }
 
@@ -47,7 +61,22 @@ pub(crate) struct Against<'a> {
     pub(crate) importance: &'a [f64],
 }
 
+impl ErrorLoss {
+    /// Loss of `error` and its derivative.
+    fn of(self, error: f64) -> (f64, f64) {
+        match self {
+            Self::Huber => (huber(error), error.clamp(-1.0, 1.0)),
+            Self::Square => (error * error, 2.0 * error),
+        }
+    }
+}
+
 impl Losses {
+    /// Losses whose errors of values count as `value_loss`.
+    pub(crate) fn new(value_loss: ErrorLoss) -> Self {
+        Self { value_loss, ..Self::default() }
+    }
+
     /// Computes the loss of `outputs [B, W, A]`, and stores its gradient, the losses and the errors in `self`.
     pub(crate) fn of(&mut self, distribution: ReturnDistribution, outputs: &[f32], against: Against<'_>) -> Terms {
         let Against { actions, chosen, targets, taus, importance } = against;
@@ -68,7 +97,7 @@ impl Losses {
             let by = by.map(|by| move |slope: f64| *by = (share * slope) as f32);
             terms.q += distribution.mean(z.clone()) / rows as f64;
             let (loss, error) = match distribution {
-                ReturnDistribution::Expected => value_loss(z, targets, by),
+                ReturnDistribution::Expected => value_loss(self.value_loss, z, targets, by),
                 ReturnDistribution::Categorical(_) => cross_entropy(z, targets, by, &mut self.probs),
                 ReturnDistribution::Quantiles => {
                     let middle = |w: usize| (w as f64 + 0.5) / numbers as f64;
@@ -92,12 +121,18 @@ fn huber(x: f64) -> f64 {
     0.5 * near * near + (x.abs() - near)
 }
 
-/// Huber loss and absolute error of a value.
-fn value_loss(z: impl Iterator<Item = f32>, targets: &[f32], by: impl Iterator<Item = impl FnOnce(f64)>) -> (f64, f64) {
-    z.zip(by).zip(targets).fold((0.0, 0.0), |(loss, size), ((z, by), target)| {
+/// Loss and absolute error of a value.
+fn value_loss(
+    of: ErrorLoss,
+    z: impl Iterator<Item = f32>,
+    targets: &[f32],
+    by: impl Iterator<Item = impl FnOnce(f64)>,
+) -> (f64, f64) {
+    z.zip(by).zip(targets).fold((0.0, 0.0), |(all, size), ((z, by), target)| {
         let error = f64::from(z - target);
-        by(error.clamp(-1.0, 1.0));
-        (loss + huber(error), size + error.abs())
+        let (loss, slope) = of.of(error);
+        by(slope);
+        (all + loss, size + error.abs())
     })
 }
 
@@ -152,16 +187,18 @@ mod tests {
         let support = Support { atoms: 4, low: -1.0, high: 2.0 };
         let taus = [0.1, 0.6, 0.2, 0.9, 0.5, 0.3, 0.7, 0.8];
         let masses = [0.0, 0.5, 0.25, 0.25, 1.0, 0.0, 0.0, 0.0];
-        let cases: [(ReturnDistribution, usize, &[f32], &[f32]); 4] = [
-            (ReturnDistribution::Expected, 1, &[0.3, -2.0], &[]),
-            (ReturnDistribution::Categorical(support), 4, &masses, &[]),
-            (ReturnDistribution::Quantiles, 4, &[0.3, -0.9, 2.5, 0.1, 0.2, -3.0], &[]),
-            (ReturnDistribution::Quantiles, 4, &[0.3, -0.9, 2.5, 0.1, 0.2, -3.0], &taus),
+        let quantiles = [0.3, -0.9, 2.5, 0.1, 0.2, -3.0];
+        let cases: [(ReturnDistribution, ErrorLoss, usize, &[f32], &[f32]); 5] = [
+            (ReturnDistribution::Expected, ErrorLoss::Huber, 1, &[0.3, -2.0], &[]),
+            (ReturnDistribution::Expected, ErrorLoss::Square, 1, &[0.3, -2.0], &[]),
+            (ReturnDistribution::Categorical(support), ErrorLoss::Huber, 4, &masses, &[]),
+            (ReturnDistribution::Quantiles, ErrorLoss::Huber, 4, &quantiles, &[]),
+            (ReturnDistribution::Quantiles, ErrorLoss::Huber, 4, &quantiles, &taus),
         ];
-        for (distribution, width, targets, taus) in cases {
+        for (distribution, value_loss, width, targets, taus) in cases {
             let (chosen, importance) = ([2, 0], [1.0, 0.25]);
             let mut outputs: Vec<f32> = (0..2 * width * ACTIONS).map(|i| (i as f32 * 0.7).sin()).collect();
-            let mut losses = Losses::default();
+            let mut losses = Losses::new(value_loss);
             let mut loss = |outputs: &[f32]| {
                 let loss = losses.of(distribution, outputs, against(&chosen, targets, taus, &importance)).loss;
                 (loss, losses.by_outputs.clone())
@@ -188,7 +225,10 @@ mod tests {
         let mut losses = Losses::default();
         let outputs = [0.0, 3.0, 0.0];
         losses.of(ReturnDistribution::Expected, &outputs, against(&[1], &[-1.5], &[], &[0.5]));
-        assert_eq!(losses.errors, [4.5], "whatever it counts");
+        assert_eq!((losses.errors[0], losses.losses[0]), (4.5, 4.0), "whatever it counts");
+        let mut squares = Losses::new(ErrorLoss::Square);
+        squares.of(ReturnDistribution::Expected, &outputs, against(&[1], &[-1.5], &[], &[0.5]));
+        assert_eq!((squares.errors[0], squares.losses[0], squares.by_outputs[1]), (4.5, 20.25, 4.5));
         // Equal distributions have no divergence, though their cross-entropy is ln 2.
         let support = ReturnDistribution::Categorical(Support { atoms: 2, low: 0.0, high: 1.0 });
         let terms = losses.of(support, &[0.0; 6], against(&[1], &[0.5, 0.5], &[], &[1.0]));

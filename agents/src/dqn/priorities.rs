@@ -96,9 +96,12 @@ mod tests {
 
     #[test]
     fn what_is_drawn_more_often_counts_less_as_beta_grows() {
-        let alpha = Schedule { start: 0.5, end: 0.5, steps: 0 };
-        let priorities =
-            Prioritisation::Proportional { eps: 0.25, alpha, beta: Schedule { start: 0.0, end: 1.0, steps: 10 } };
+        let alpha = Schedule { start: 0.5, end: 0.5, steps: 0, delay: 0 };
+        let priorities = Prioritisation::Proportional {
+            eps: 0.25,
+            alpha,
+            beta: Schedule { start: 0.0, end: 1.0, steps: 10, delay: 0 },
+        };
         let mut out = vec![7.0];
         priorities.of(&[0.0, 3.75, 8.75], 0, &mut out);
         assert_eq!(out, [0.5, 2.0, 3.0]);

@@ -10,6 +10,7 @@ use serde::Deserialize;
 use super::augment::Augment;
 use super::bootstrap::Bootstrap;
 use super::config::Values;
+use super::loss::ErrorLoss;
 use super::priorities::Prioritisation;
 use super::recall::{Recall, Unroll};
 use super::*;
@@ -93,7 +94,7 @@ fn config() -> Config {
         update_period: 2,
         updates: 1,
         target_period: 10,
-        epsilon: Schedule { start: 1.0, end: 0.1, steps: 20 },
+        epsilon: Schedule { start: 1.0, end: 0.1, steps: 20, delay: 0 },
         normalise_observations: false,
         reward_scale: RewardScale::None,
         life_loss: LifeLoss::Ignore,
@@ -102,7 +103,7 @@ fn config() -> Config {
         init: Start::Torch,
         dueling: false,
         noisy: 0.0,
-        values: Values::Expected {},
+        values: Values::Expected { loss: ErrorLoss::Huber },
         bootstrap: Bootstrap::Greedy {},
         priorities: Prioritisation::Uniform {},
         rescale: false,
@@ -334,7 +335,7 @@ fn a_loaded_learner_goes_on_as_the_saved_one() {
 
 #[test]
 fn choices_do_not_depend_on_how_seats_are_grouped() {
-    let half = Config { epsilon: Schedule { start: 0.5, end: 0.5, steps: 0 }, ..config() };
+    let half = Config { epsilon: Schedule { start: 0.5, end: 0.5, steps: 0, delay: 0 }, ..config() };
     family::compositions(&half).iter().for_each(|(_, config)| check_grouping(config));
 }
 
@@ -397,7 +398,7 @@ fn environments_and_values_that_do_not_fit_are_refused_in_one_line() {
     assert_eq!(refused(Config { batch: 0, ..config() }), "agent.batch: must be at least 1");
     assert_eq!(refused(Config { hidden: vec![0], ..config() }), "agent.hidden: layer 1: must be at least 1 wide");
     assert_eq!(refused(Config { gamma: 1.5, ..config() }), "agent.gamma: 1.5 is not between 0 and 1");
-    let epsilon = Schedule { start: 2.0, end: 0.0, steps: 1 };
+    let epsilon = Schedule { start: 2.0, end: 0.0, steps: 1, delay: 0 };
     assert_eq!(refused(Config { epsilon, ..config() }), "agent.epsilon.start: 2 is not between 0 and 1");
     let small = learner(&spec([20, 20, 1], 4, 0, 3), &config(), 1).err().unwrap().to_string();
     assert!(small.contains("20 × 20 are too small"), "{small}");

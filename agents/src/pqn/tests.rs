@@ -72,7 +72,7 @@ fn config() -> Config {
         life_loss: LifeLoss::Ignore,
         layer_norm: true,
         hidden: vec![16, 12],
-        epsilon: Schedule { start: 0.5, end: 0.1, steps: 100 },
+        epsilon: Schedule { start: 0.5, end: 0.1, steps: 100, delay: 0 },
     }
 }
 

@@ -15,7 +15,7 @@ fn spec() -> Spec {
 }
 
 fn config(rate_power: f64) -> Config {
-    let epsilon = Schedule { start: 0.0, end: 0.0, steps: 0 };
+    let epsilon = Schedule { start: 0.0, end: 0.0, steps: 0, delay: 0 };
     Config { rate_power, gamma: GAMMA, initial: 4.0, horizon: 2, epsilon, reward_scale: RewardScale::None }
 }
 

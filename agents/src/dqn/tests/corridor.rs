@@ -85,13 +85,13 @@ fn every_switch_learns_what_each_cell_is_worth() {
         learning_starts: 200,
         update_period: 4,
         target_period: 40,
-        epsilon: Schedule { start: 1.0, end: 0.2, steps: 1000 },
+        epsilon: Schedule { start: 1.0, end: 0.2, steps: 1000, delay: 0 },
         trunk: Trunk::Nature,
         hidden: vec![24, 24],
         init: Start::Torch,
         ..config()
     };
-    let alone = Schedule { start: 0.0, end: 0.0, steps: 0 };
+    let alone = Schedule { start: 0.0, end: 0.0, steps: 0, delay: 0 };
     let noise = ("noise instead of random actions", Config { noisy: 0.5, epsilon: alone, ..base.clone() });
     for (name, config) in family::compositions(&base).into_iter().chain([noise]) {
         let values = learn(&config, 6000);

@@ -33,7 +33,7 @@ pub(super) struct Step {
 }
 
 pub(super) fn constant(value: f64) -> Schedule {
-    Schedule { start: value, end: value, steps: 0 }
+    Schedule { start: value, end: value, steps: 0, delay: 0 }
 }
 
 pub(super) fn proportional(beta: f64) -> Prioritisation {

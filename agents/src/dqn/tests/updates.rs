@@ -15,7 +15,7 @@ fn a_round_makes_as_many_updates_as_it_is_told() {
 #[test]
 fn the_exponents_of_an_update_are_those_of_its_step() {
     let spec = spec([0, 0, 0], 1, 4, 3);
-    let grows = |end| Schedule { start: 0.0, end, steps: 10 };
+    let grows = |end| Schedule { start: 0.0, end, steps: 10, delay: 0 };
     let priorities = Prioritisation::Proportional { eps: 0.25, alpha: grows(0.5), beta: grows(1.0) };
     let mut dqn = learner(&spec, &Config { priorities, ..config() }, 1).unwrap();
     let mut sample = sample(&spec);
@@ -116,7 +116,7 @@ fn a_target_knows_legal_actions_alone() {
 #[test]
 fn a_loaded_policy_goes_on_as_the_saved_one() {
     let spec = spec([0, 0, 0], 1, 4, 3);
-    let falls = Config { epsilon: Schedule { start: 1.0, end: 0.0, steps: 80 }, ..config() };
+    let falls = Config { epsilon: Schedule { start: 1.0, end: 0.0, steps: 80, delay: 0 }, ..config() };
     for (name, config) in family::compositions(&falls) {
         let dqn = learner(&spec, &config, 2).unwrap();
         let whole = rows(&spec, 2, 60, 0, dqn.plan().extra);

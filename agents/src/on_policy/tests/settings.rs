@@ -80,7 +80,7 @@ fn settings_are_those_of_the_table() {
         let Weights { value_clip, entropy, value, .. } = settings.weights;
         (value_clip, entropy, value)
     };
-    let falls = |start, end| Schedule { start, end, steps: 77 };
+    let falls = |start, end| Schedule { start, end, steps: 77, delay: 0 };
     let ppo = PpoConfig {
         lr: 0.5,
         lr_end: 0.25,
