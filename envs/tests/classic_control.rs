@@ -87,12 +87,12 @@ fn pendulum_equals_gymnasiums() {
 /// The smallest and the greatest of each value over the starts of many episodes.
 fn starts(id: &str) -> Vec<(f32, f32)> {
     let mut env = with(id, "").unwrap();
-    let mut buffer = seated::Buffer::new(&env.spec().clone(), 1, 0x55);
+    let mut buffer = seated::RowsBuf::new(&env.spec().clone(), 1);
     let mut range = vec![(f32::INFINITY, f32::NEG_INFINITY); env.spec().vector];
     for _ in 0..4_000 {
         env.reset(buffer.rows()).unwrap();
-        for ((low, high), bits) in range.iter_mut().zip(buffer.row().vector) {
-            (*low, *high) = (low.min(f32::from_bits(bits)), high.max(f32::from_bits(bits)));
+        for ((low, high), &value) in range.iter_mut().zip(&buffer.vector) {
+            (*low, *high) = (low.min(value), high.max(value));
         }
     }
     range

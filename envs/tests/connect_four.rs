@@ -5,7 +5,7 @@ mod seated;
 
 use rl_core::{Act, End, Game as _, GameResult, Rng, Stream, VecEnv};
 use rl_envs::board::connect_four::Position;
-use seated::{Buffer, Row, with};
+use seated::{Row, RowsBuf, cover, with};
 
 fn env(change: &str) -> Box<dyn VecEnv> {
     with("connectfour", change).unwrap()
@@ -13,14 +13,14 @@ fn env(change: &str) -> Box<dyn VecEnv> {
 
 /// The row after each of these moves; the first is the reset's.
 fn rows(env: &mut dyn VecEnv, moves: impl IntoIterator<Item = u32>) -> Vec<Row> {
-    let mut buffer = Buffer::new(&env.spec().clone(), 1, 0x55);
-    buffer.cover();
+    let mut buffer = RowsBuf::new(&env.spec().clone(), 1);
+    cover(&mut buffer, 0x55);
     env.reset(buffer.rows()).unwrap();
-    let mut rows = vec![buffer.row()];
+    let mut rows = vec![Row::from(&buffer)];
     for column in moves {
-        buffer.cover();
+        cover(&mut buffer, 0x55);
         env.step(Act { discrete: &[column], continuous: &[] }, buffer.rows()).unwrap();
-        rows.push(buffer.row());
+        rows.push(Row::from(&buffer));
     }
     rows
 }
@@ -59,10 +59,10 @@ fn games_begin_after_so_many_random_moves_and_against_another_from_either_side()
     let mut counts = [0; 6];
     let mut begin = |change: &str| {
         let mut env = env(change);
-        let mut buffer = Buffer::new(&env.spec().clone(), 1, 0x55);
+        let mut buffer = RowsBuf::new(&env.spec().clone(), 1);
         env.reset(buffer.rows()).unwrap();
         for _ in 0..2000 {
-            let row = buffer.row();
+            let row = Row::from(&buffer);
             if row.age[0] == 0 {
                 counts[position(&row).stones() as usize] += 1;
             }
@@ -81,10 +81,10 @@ fn games_begin_after_so_many_random_moves_and_against_another_from_either_side()
 fn score(change: &str, games: usize, mut choose: impl FnMut(&Position, &mut Rng) -> usize) -> f64 {
     let mut env = env(change);
     let mut rng = Rng::new(1, Stream::Tool(2));
-    let mut buffer = Buffer::new(&env.spec().clone(), 1, 0x55);
+    let mut buffer = RowsBuf::new(&env.spec().clone(), 1);
     env.reset(buffer.rows()).unwrap();
     while buffer.episodes.len() < games {
-        let row = buffer.row();
+        let row = Row::from(&buffer);
         let column = if row.end[0].over() { 0 } else { choose(&position(&row), &mut rng) as u32 };
         env.step(Act { discrete: &[column], continuous: &[] }, buffer.rows()).unwrap();
     }

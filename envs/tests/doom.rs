@@ -12,7 +12,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use rl_core::{End, Info, Result, Seating, VecEnv};
 use rl_envs::doom::ENTRY;
-use seated::{Actions, Buffer, Row, play, preset};
+use seated::{Actions, Row, RowsBuf, cover, play, preset};
 
 fn seated(name: &str, change: &str) -> Result<Box<dyn VecEnv>> {
     let mut table = preset(&ENTRY, name);
@@ -40,15 +40,15 @@ fn an_engine_that_is_killed_costs_its_episode_and_no_more() {
     let _alone = alone();
     let mut env = basic("");
     let spec = env.spec().clone();
-    let (mut buffer, mut actions) = (Buffer::new(&spec, 1, 0), Actions::new(&spec, 1, 1));
+    let (mut buffer, mut actions) = (RowsBuf::new(&spec, 1), Actions::new(&spec, 1, 1));
     env.reset(buffer.rows()).unwrap();
     for round in 0..3 {
         env.step(actions.draw(&spec), buffer.rows()).unwrap();
         let [engine] = engines()[..] else { panic!("one engine plays: {:?}", engines()) };
         assert!(Command::new("kill").args(["-9", &engine.to_string()]).status().unwrap().success());
-        buffer.cover();
+        cover(&mut buffer, 0x55);
         env.step(actions.draw(&spec), buffer.rows()).unwrap();
-        let row: Row = buffer.row();
+        let row = Row::from(&buffer);
         assert_eq!((row.age[0], row.end[0], row.reward[0], row.frames[0]), (0, End::No, 0.0, 0), "round {round}");
         assert!(row.episodes.is_empty(), "it has no end, and is no score: {:?}", row.episodes);
         let losses = env.take_losses();
@@ -70,12 +70,12 @@ fn episodes_end_by_the_limit_of_the_file_or_by_ours() {
     ] {
         let mut env = basic(&format!("skill = 1\n{change}"));
         let spec = env.spec().clone();
-        let mut buffer = Buffer::new(&spec, 1, 0);
+        let mut buffer = RowsBuf::new(&spec, 1);
         env.reset(buffer.rows()).unwrap();
         let episode = loop {
             let act = rl_core::Act { discrete: &[0], continuous: &[] }; // nothing, so that nobody dies
             env.step(act, buffer.rows()).unwrap();
-            if let Some(episode) = buffer.row().episodes.last() {
+            if let Some(episode) = buffer.episodes.last() {
                 break *episode;
             }
         };
@@ -118,7 +118,7 @@ fn a_seed_of_the_engine_and_a_value_for_each_button_play_what_python_plays() {
     let mut env = basic("engine_seed = 7\nbuttons = \"all\"");
     let spec = env.spec().clone();
     assert_eq!((&spec.discrete[..], spec.continuous.len()), (&[2, 2, 2][..], 0));
-    let mut buffer = Buffer::new(&spec, 1, 0);
+    let mut buffer = RowsBuf::new(&spec, 1);
     env.reset(buffer.rows()).unwrap();
     assert!(env.facts(0).contains(&("tic", Info::Count(14))), "{:?}", env.facts(0));
     let mut x = 7u32;
@@ -130,7 +130,7 @@ fn a_seed_of_the_engine_and_a_value_for_each_button_play_what_python_plays() {
             })
             .collect();
         env.step(rl_core::Act { discrete: &row, continuous: &[] }, buffer.rows()).unwrap();
-        if let Some(episode) = buffer.row().episodes.last() {
+        if let Some(episode) = buffer.episodes.last() {
             break *episode;
         }
     };

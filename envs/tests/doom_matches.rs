@@ -12,7 +12,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use rl_core::{End, Info, Result, Seating, VecEnv, load_seats, save_seats};
 use rl_envs::doom::ENTRY;
-use seated::{Actions, Buffer, Row, play, preset};
+use seated::{Actions, Row, RowsBuf, cover, play, preset};
 
 /// A second of play: 9 steps, of 4 tics and the last of 3.
 const SHORT: &str = "max_tics = 35";
@@ -75,18 +75,18 @@ fn how_matches_are_divided_decides_no_bit() {
     let mut seats_per_world = matches(SHORT, 0..4);
     let mut apart = [matches(SHORT, 0..2), matches(SHORT, 2..4)];
     let mut actions = Actions::new(&spec, 4, 5);
-    let (mut all, mut half) = (Buffer::new(&spec, 4, 0x55), Buffer::new(&spec, 2, 0xAA));
+    let (mut all, mut half) = (RowsBuf::new(&spec, 4), RowsBuf::new(&spec, 2));
     seats_per_world.reset(all.rows()).unwrap();
     apart.iter_mut().for_each(|env| env.reset(half.rows()).unwrap());
     for _ in 0..15 {
         let act = actions.draw(&spec);
         seats_per_world.step(act, all.rows()).unwrap();
-        let all = [all.row()];
+        let all = [Row::from(&all)];
         for (number, env) in apart.iter_mut().enumerate() {
             let discrete = &act.discrete[number * 2..number * 2 + 2];
             env.step(rl_core::Act { discrete, continuous: &[] }, half.rows()).unwrap();
             for n in 0..2 {
-                assert!(seat(&all, number * 2 + n, 4) == seat(&[half.row()], n, 2), "match {number}, seat {n}");
+                assert!(seat(&all, number * 2 + n, 4) == seat(&[Row::from(&half)], n, 2), "match {number}, seat {n}");
             }
         }
     }
@@ -109,14 +109,14 @@ fn assert_goes_on(name: &str, change: &str, seats: Range<u32>, steps: usize) {
     assert!(save(&*other) == saved, "{change}: what was loaded is not what is saved");
     let spec = env.spec().clone();
     let mut actions = Actions::new(&spec, count, 9);
-    let (mut a, mut b) = (Buffer::new(&spec, count, 0x55), Buffer::new(&spec, count, 0xAA));
+    let (mut a, mut b) = (RowsBuf::new(&spec, count), RowsBuf::new(&spec, count));
     for t in 0..25 {
         let act = actions.draw(&spec);
-        a.cover();
-        b.cover();
+        cover(&mut a, 0x55);
+        cover(&mut b, 0xAA);
         env.step(act, a.rows()).unwrap();
         other.step(act, b.rows()).unwrap();
-        assert!(a.row() == b.row(), "{change}: {t} steps after a load");
+        assert!(Row::from(&a) == Row::from(&b), "{change}: {t} steps after a load");
     }
 }
 
@@ -161,7 +161,7 @@ fn an_engine_that_is_killed_costs_its_match_and_no_more() {
     let _alone = alone();
     let mut env = matches("max_tics = 2000", 0..4);
     let spec = env.spec().clone();
-    let (mut buffer, mut actions) = (Buffer::new(&spec, 4, 0), Actions::new(&spec, 4, 1));
+    let (mut buffer, mut actions) = (RowsBuf::new(&spec, 4), Actions::new(&spec, 4, 1));
     env.reset(buffer.rows()).unwrap();
     let playing = env.facts(0);
     assert!(playing.contains(&("frags", Info::Number(0.0))), "{playing:?}");
@@ -171,11 +171,11 @@ fn an_engine_that_is_killed_costs_its_match_and_no_more() {
     while lost.is_empty() {
         let engine = engines().into_iter().find(|&engine| engines::lives(engine)).unwrap();
         assert!(Command::new("kill").args(["-9", &engine.to_string()]).status().unwrap().success());
-        buffer.cover();
+        cover(&mut buffer, 0x55);
         env.step(actions.draw(&spec), buffer.rows()).unwrap();
         lost = env.take_losses();
     }
-    let row: Row = buffer.row();
+    let row = Row::from(&buffer);
     let first = if lost[0].contains("seats 0") { 0 } else { 2 };
     assert!(lost.len() == 1 && lost[0].contains("signal 9"), "{lost:?}");
     for n in first..first + 2 {
@@ -192,13 +192,13 @@ fn returns_are_frags() {
     let _alone = alone();
     let mut env = seated("doom/multi_duel", "opponent = \"random\"\nshaping = \"none\"", 0..1).unwrap();
     let spec = env.spec().clone();
-    let (mut buffer, mut actions) = (Buffer::new(&spec, 1, 0), Actions::new(&spec, 1, 3));
+    let (mut buffer, mut actions) = (RowsBuf::new(&spec, 1), Actions::new(&spec, 1, 3));
     env.reset(buffer.rows()).unwrap();
     let mut earned = 0.0;
     let mut moments = 0;
     loop {
         env.step(actions.draw(&spec), buffer.rows()).unwrap();
-        let row = buffer.row();
+        let row = Row::from(&buffer);
         earned += f64::from(row.reward[0]);
         moments += u32::from(row.reward[0] != 0.0);
         assert!(env.facts(0).contains(&("frags", Info::Number(earned))), "{:?}", env.facts(0));
@@ -236,6 +236,6 @@ fn a_scenario_for_one_can_be_a_match_too() {
     // Its map has no places where players of a deathmatch begin.
     let mut env = seated("doom/deathmatch", &change, 0..2).unwrap();
     let spec = env.spec().clone();
-    let error = env.reset(Buffer::new(&spec, 2, 0).rows()).unwrap_err().to_string();
+    let error = env.reset(RowsBuf::new(&spec, 2).rows()).unwrap_err().to_string();
     assert!(error.contains("No deathmatch starts"), "{error}");
 }

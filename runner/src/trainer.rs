@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use anyhow::bail;
 use candle_core::Device;
 use rl_agents::{AgentEntry, Learner, Log, Mode};
-use rl_core::EnvEntry;
+use rl_core::{EnvEntry, Seating, VecEnv};
 
 use crate::checkpoint::{self, Checkpoint};
 use crate::collect::Workers;
@@ -44,6 +44,32 @@ impl Registry {
         let tables = Tables::new(envs, agents);
         tables.check()?;
         Ok(Self(tables))
+    }
+
+    /// Seats the environment `env` of `--env`, with single values `sets` of `--set` changed, to be stepped by a program
+    /// of one's own.
+    ///
+    /// ```
+    /// use rl_core::{Act, RowsBuf, Seating};
+    /// use rl_runner::Registry;
+    ///
+    /// let registry = Registry::new(&[rl_envs::ENVS], &[])?;
+    /// let mut env = registry.seat("cartpole", &["env.max_steps=200"], &Seating { seed: 1, seats: 0..8 })?;
+    /// let mut row = RowsBuf::new(env.spec(), env.seats());
+    /// env.reset(row.rows())?;
+    /// while row.episodes.len() < 10 {
+    ///     let actions: Vec<u32> = row.vector.chunks(4).map(|seen| u32::from(seen[2] > 0.0)).collect(); // where the pole leans
+    ///     env.step(Act { discrete: &actions, continuous: &[] }, row.rows())?;
+    /// }
+    /// assert!(row.episodes.iter().all(|episode| episode.ret > 9.0));
+    /// # anyhow::Ok(())
+    /// ```
+    ///
+    /// # Errors
+    /// If a name, key or value is refused, or a file that the environment needs is not there.
+    pub fn seat(&self, env: &str, sets: &[&str], seating: &Seating) -> anyhow::Result<Box<dyn VecEnv>> {
+        let sets: Vec<String> = sets.iter().map(|&set| set.to_owned()).collect();
+        preset::resolve(&self.0, &Ask { env, agent: None, preset: None, sets: &sets, protocol: None })?.seat(seating)
     }
 }
 

@@ -2,9 +2,9 @@
 
 use std::ops::Range;
 
-use super::rows::{Actions, Buffer, Row};
+use super::rows::{Actions, Row, cover};
 use super::{Coverage, Subject};
-use crate::{Act, Result, Spec, VecEnv};
+use crate::{Act, Result, RowsBuf, Spec, VecEnv};
 
 /// Seats of an environment, their random actions, and the buffer that their rows are written into.
 pub(super) struct Player<'a> {
@@ -12,7 +12,8 @@ pub(super) struct Player<'a> {
     pub(super) env: Box<dyn VecEnv>,
     pub(super) spec: Spec,
     pub(super) actions: Actions,
-    pub(super) buffer: Buffer,
+    pub(super) buffer: RowsBuf,
+    pattern: u8,
     pub(super) played: Coverage,
 }
 
@@ -30,8 +31,8 @@ impl<'a> Player<'a> {
     ) -> std::result::Result<Self, String> {
         let env = subject.seat(seed, worlds).map_err(|e| e.to_string())?;
         let (spec, seats) = (env.spec().clone(), env.seats());
-        let (actions, buffer) = (Actions::new(&spec, seats, actions), Buffer::new(&spec, seats, pattern));
-        Ok(Self { subject, env, spec, actions, buffer, played: Coverage::default() })
+        let (actions, buffer) = (Actions::new(&spec, seats, actions), RowsBuf::new(&spec, seats));
+        Ok(Self { subject, env, spec, actions, buffer, pattern, played: Coverage::default() })
     }
 
     /// Replaces the random actions by those of another seed.
@@ -40,19 +41,19 @@ impl<'a> Player<'a> {
     }
 
     pub(super) fn reset(&mut self) -> Done {
-        self.buffer.cover();
+        cover(&mut self.buffer, self.pattern);
         self.env.reset(self.buffer.rows()).map_err(|e| format!("a reset failed: {e}"))
     }
 
     /// Begins the episodes with the seeds `seeds`, one per seat.
     pub(super) fn begin(&mut self, seeds: &[u64]) -> Done {
-        self.buffer.cover();
+        cover(&mut self.buffer, self.pattern);
         self.env.begin(seeds, self.buffer.rows()).map_err(|e| format!("an episode did not begin: {e}"))
     }
 
     /// Steps all seats with the next random actions.
     pub(super) fn step(&mut self) -> Done {
-        self.buffer.cover();
+        cover(&mut self.buffer, self.pattern);
         self.actions.draw(&self.spec);
         let answered = self.env.step(self.actions.act(), self.buffer.rows());
         self.answered(answered)
@@ -60,7 +61,7 @@ impl<'a> Player<'a> {
 
     /// Steps all seats with the actions `act`.
     pub(super) fn take(&mut self, act: Act<'_>) -> Done {
-        self.buffer.cover();
+        cover(&mut self.buffer, self.pattern);
         let answered = self.env.step(act, self.buffer.rows());
         self.answered(answered)
     }
@@ -93,6 +94,6 @@ impl<'a> Player<'a> {
     }
 
     pub(super) fn row(&self) -> Row {
-        self.buffer.row()
+        Row::from(&self.buffer)
     }
 }

@@ -3,10 +3,9 @@
 use std::ops::Range;
 
 use super::player::Player;
-use super::rows::Buffer;
 use super::{Coverage, Found, Subject, caught, hold};
 use crate::batch::{own_bytes, with_own_bytes};
-use crate::{Error, Panic, Rng, Stream, VecEnv, load_seats, save_seats};
+use crate::{Error, Panic, Rng, RowsBuf, Stream, VecEnv, load_seats, save_seats};
 
 /// Checks that an unknown key in the `[env]` table is refused by name.
 pub(super) fn settings(subject: &Subject<'_>) -> Found {
@@ -109,7 +108,7 @@ impl State {
 /// Loads states of the first seat with flipped bits and steps from them, which must not panic. Whether they are refused
 /// does not matter: they may be valid states, and checkpoints carry a checksum.
 fn flip(other: &mut dyn VecEnv, player: &mut Player<'_>, state: &State) -> Result<(), String> {
-    let (mut rng, mut buffer) = (Rng::new(0, Stream::Tool(1)), Buffer::new(&player.spec, player.env.seats(), 0));
+    let (mut rng, mut buffer) = (Rng::new(0, Stream::Tool(1)), RowsBuf::new(&player.spec, player.env.seats()));
     other.reset(buffer.rows()).map_err(|e| e.to_string())?;
     for number in 0..32 {
         let mut bytes = state.bytes.clone();

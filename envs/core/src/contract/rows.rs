@@ -1,8 +1,8 @@
-//! Rows that environments are stepped into, and random actions to step them by.
+//! Rows to compare, and random actions to step environments by.
 
-use crate::{Act, End, Episode, Rng, Rows, Spec, Stream};
+use crate::{Act, End, Episode, Rng, RowsBuf, Spec, Stream};
 
-/// Owned copy of one row of `N` seats in a [`Buffer`], for exact comparison.
+/// Copy of one row of `N` seats, for exact comparison.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Row {
     /// Frames, `[N, H, W, C]`.
@@ -21,8 +21,24 @@ pub struct Row {
     pub end: Vec<End>,
     /// Emulator frames that the step took, `[N]`.
     pub frames: Vec<u32>,
-    /// Episodes that finished since the last call of [`Buffer::cover`].
+    /// Episodes that [`RowsBuf::episodes`] held.
     pub episodes: Vec<Episode>,
+}
+
+impl From<&RowsBuf> for Row {
+    fn from(rows: &RowsBuf) -> Self {
+        Self {
+            frame: rows.frame.clone(),
+            vector: rows.vector.iter().map(|value| value.to_bits()).collect(),
+            symbols: rows.symbols.clone(),
+            legal: rows.legal.clone(),
+            age: rows.age.clone(),
+            reward: rows.reward.clone(),
+            end: rows.end.clone(),
+            frames: rows.frames.clone(),
+            episodes: rows.episodes.clone(),
+        }
+    }
 }
 
 impl Row {
@@ -65,88 +81,19 @@ impl Row {
     }
 }
 
-/// Buffers of one row of `N` seats that an environment writes into, prefilled with a byte pattern.
-#[derive(Clone, Debug)]
-pub struct Buffer {
-    frame: Vec<u8>,
-    vector: Vec<f32>,
-    symbols: Vec<u32>,
-    legal: Vec<u8>,
-    age: Vec<u32>,
-    reward: Vec<f32>,
-    end: Vec<End>,
-    frames: Vec<u32>,
-    /// Episodes that finished since the last call of [`cover`](Buffer::cover).
-    pub episodes: Vec<Episode>,
-    pattern: u8,
-}
-
-impl Buffer {
-    /// Allocates a row of `seats` seats; [`cover`](Buffer::cover) fills it with the byte `pattern`.
-    pub fn new(spec: &Spec, seats: usize, pattern: u8) -> Self {
-        Self {
-            frame: vec![0; seats * spec.frame_len()],
-            vector: vec![0.0; seats * spec.vector],
-            symbols: vec![0; seats * spec.symbols.len()],
-            legal: vec![0; seats * spec.legal_len()],
-            age: vec![0; seats],
-            reward: vec![0.0; seats],
-            end: vec![End::No; seats],
-            frames: vec![0; seats],
-            episodes: Vec::with_capacity(1024),
-            pattern,
-        }
-    }
-
-    /// Fills every lane with the pattern, so that elements that the environment does not write can be told, and clears
-    /// [`episodes`](Self::episodes).
-    pub fn cover(&mut self) {
-        let word = u32::from_ne_bytes([self.pattern; 4]);
-        self.frame.fill(self.pattern);
-        self.vector.fill(f32::from_bits(word));
-        self.symbols.fill(word);
-        self.legal.fill(self.pattern);
-        self.age.fill(word);
-        self.reward.fill(f32::from_bits(word));
-        self.end.fill(if self.pattern > 0x7f { End::LifeLost } else { End::Truncated });
-        self.frames.fill(word);
-        self.episodes.clear();
-    }
-
-    /// Borrows the row for a call of [`VecEnv::reset`](crate::VecEnv::reset) or [`VecEnv::step`](crate::VecEnv::step).
-    pub fn rows(&mut self) -> Rows<'_> {
-        Rows {
-            frame: &mut self.frame,
-            vector: &mut self.vector,
-            symbols: &mut self.symbols,
-            legal: &mut self.legal,
-            age: &mut self.age,
-            reward: &mut self.reward,
-            end: &mut self.end,
-            frames: &mut self.frames,
-            episodes: &mut self.episodes,
-        }
-    }
-
-    /// Whether an episode begins with this row in any seat.
-    pub fn has_reset(&self) -> bool {
-        self.age.contains(&0)
-    }
-
-    /// Copies the content of the buffer.
-    pub fn row(&self) -> Row {
-        Row {
-            frame: self.frame.clone(),
-            vector: self.vector.iter().map(|value| value.to_bits()).collect(),
-            symbols: self.symbols.clone(),
-            legal: self.legal.clone(),
-            age: self.age.clone(),
-            reward: self.reward.clone(),
-            end: self.end.clone(),
-            frames: self.frames.clone(),
-            episodes: self.episodes.clone(),
-        }
-    }
+/// Fills all lanes of `rows` with the byte `pattern`, so that elements that an environment does not write can be told,
+/// and forgets the episodes.
+pub fn cover(rows: &mut RowsBuf, pattern: u8) {
+    let word = u32::from_ne_bytes([pattern; 4]);
+    rows.frame.fill(pattern);
+    rows.vector.fill(f32::from_bits(word));
+    rows.symbols.fill(word);
+    rows.legal.fill(pattern);
+    rows.age.fill(word);
+    rows.reward.fill(f32::from_bits(word));
+    rows.end.fill(if pattern > 0x7f { End::LifeLost } else { End::Truncated });
+    rows.frames.fill(word);
+    rows.episodes.clear();
 }
 
 /// Uniformly random actions of `N` seats, the same for the same seed.
