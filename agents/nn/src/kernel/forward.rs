@@ -18,11 +18,8 @@ use super::workspace::Workspace;
 
 /// Rows that share one pass over a block of weights.
 const GROUP: usize = 96;
-/// Rows up to which it does not pay to pack the weights of a linear layer.
-pub(super) const FEW: usize = 3 * ROWS;
-/// Rows up to which it does not pay to pack the weights of a linear layer on one thread, which reads whole rows of them
-/// as they lie in memory.
-const FEW_ALONE: usize = 6 * ROWS;
+/// Rows up to which it does not pay to pack the weights of a linear layer for one product.
+const FEW: usize = 6 * ROWS;
 /// Fewest inputs per pass where weights are not packed: they are read once, as they lie in memory.
 const DEPTH_UNPACKED: usize = 16;
 /// Weights per pass where they are not packed and their rows are short.
@@ -87,7 +84,7 @@ pub(crate) struct Linear<'a> {
 pub(crate) fn linear(layer: Linear<'_>, out: &mut [f32]) {
     let Linear { x, width, w, n, bias, .. } = layer;
     let rows = out.len() / n;
-    if rows <= FEW || rows <= FEW_ALONE && rayon::current_num_threads() == 1 {
+    if rows <= FEW {
         return few(layer, rows, out);
     }
     cut(out, n, share(rows, w.len()), |row, columns, stride, out| {
@@ -394,11 +391,11 @@ impl WithSimd for Unpacked<'_> {
         }
         let depth = (BLOCK_UNPACKED / n).max(DEPTH_UNPACKED);
         let columns = bias.len();
+        // Each tile of rows fetches its share of the next block.
+        let share = depth.div_ceil(tiles(count).count());
         for at in (0..width).step_by(depth) {
             let weights = Rows { w: &w[at * n..], n, depth: depth.min(width - at), columns };
-            // Each tile of rows fetches its share of the next block.
             let mut next = w.chunks(n).skip(at + depth).take(depth);
-            let share = depth.div_ceil(tiles(count).count());
             for (row, rows) in tiles(count) {
                 next.by_ref().take(share).for_each(|row| prefetch(&row[..columns.min(row.len())]));
                 let out = &mut out[row * stride..];

@@ -5,12 +5,16 @@
 
 use pulp::{Simd, WithSimd};
 
-use super::forward::{COLUMNS, FEW, Linear, Step, cut, linear, whole_rows};
+use super::forward::{COLUMNS, Linear, Step, cut, linear, whole_rows};
 use super::isa::dispatch;
 use super::panels::{pack, pack_transposed, packed_floats, packed_len};
 use super::parts::{each, share};
 use super::patches::row_blocks;
+use super::tile::ROWS;
 use super::workspace::Workspace;
+
+/// Rows up to which it does not pay to pack the weights once for all products.
+const FEW: usize = 3 * ROWS;
 
 /// Weights `[width, n]` that are packed once, for many products of a fixed number of rows.
 pub(crate) struct Prepared<'a> {

@@ -83,17 +83,17 @@ impl WithSimd for Part<'_> {
         let Self { x, width, blocks, g, floats, n, first, dw, write } = self;
         let starts: [u32; BLOCK] = std::array::from_fn(|row| (row * STRIP) as u32);
         let mut inputs = [0.0; BLOCK * STRIP];
+        // Each panel fetches its share of the next strip.
+        let share = STRIP.div_ceil(panels::<S>(n).count());
         for (i, (rows, g)) in blocks.iter().zip(g.chunks_exact(floats)).enumerate() {
             let x = &x[rows.start * width + first..];
             let starts = &starts[..rows.len()];
             let write = if i == 0 { write } else { Write::Add };
             for strip in 0..dw.len().div_ceil(STRIP * n) {
-                let (_, dw) = dw.split_at_mut(strip * STRIP * n);
+                let dw = &mut dw[strip * STRIP * n..];
                 let (dw, next) = dw.split_at_mut(dw.len().min(STRIP * n));
                 let held = dw.len() / n;
-                // Each panel fetches its share of the next strip.
                 let mut next = next.chunks(n).take(STRIP);
-                let share = STRIP.div_ceil(panels::<S>(n).count());
                 for (into, row) in inputs.chunks_exact_mut(STRIP).zip(x.chunks(width)).take(starts.len()) {
                     into[..held].copy_from_slice(&row[strip * STRIP..][..held]);
                 }
