@@ -27,6 +27,9 @@ const DRAWN: usize = 4096;
 
 /// Measures this machine.
 #[derive(Clone, Debug, clap::Args)]
+#[command(after_help = "Examples: rl-run bench train --env kungfu --agent ppo --threads 2
+          rl-run bench env --env kungfu --envs 8 --threads 2
+          rl-run bench nn --help")]
 pub(crate) struct BenchArgs {
     #[command(subcommand)]
     what: What,

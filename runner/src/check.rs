@@ -9,6 +9,7 @@ use serde::Serialize;
 use crate::env_choice::EnvChoice;
 use crate::output;
 use crate::tables::Tables;
+use crate::usage::counted;
 use crate::waiting::{Quiet, Waiting};
 
 /// Checks that an environment keeps what all promise: shapes, ends, seeds, saved states; exits with 1 if it does not.
@@ -109,7 +110,7 @@ fn lines(report: &Report) -> Vec<String> {
     for Line { name, promise, found } in &report.promises {
         let (state, seen) = match found {
             Found::Kept { steps: 0, .. } => ("kept", String::new()),
-            Found::Kept { steps, episodes } => ("kept", format!(" ({steps} rows, {episodes} ended)")),
+            Found::Kept { steps, episodes } => ("kept", format!(" ({}, {episodes} ended)", counted(*steps, "row"))),
             Found::Idle => ("-", " (it has none)".to_owned()),
             Found::Broken { .. } => ("BROKEN", String::new()),
         };

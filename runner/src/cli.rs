@@ -15,7 +15,7 @@ use rl_core::{EnvEntry, hush_caught_panics};
 use crate::collect::Workers;
 use crate::stop::STOPPED;
 use crate::tables::Tables;
-use crate::usage::{is_usage, line, usage};
+use crate::usage::{counted, is_usage, line, usage};
 use crate::waiting::Stopped;
 use crate::{
     bench, check, doctor, evaluate, export, fetch, list, output, plan, plot, preset, profile, publish, record, report,
@@ -102,7 +102,8 @@ impl Machine {
             None => Ok(Workers::UpTo(threads)),
             Some(workers) if workers <= threads => Ok(Workers::Exactly(workers)),
             Some(workers) => Err(usage(format!(
-                "--workers {workers}: only {threads} threads may be used (--threads {workers} allows as many)"
+                "--workers {workers}: only {} may be used (--threads {workers} allows as many)",
+                counted(threads, "thread")
             ))),
         }
     }

@@ -23,7 +23,7 @@ use crate::playback::{self, Playback};
 use crate::preset::{Resolved, Train};
 use crate::run_dir::About;
 use crate::session::Session;
-use crate::usage::usage;
+use crate::usage::{counted, usage};
 
 /// Key of the recordings in `[agent]`.
 const KEY: &str = "demonstrations";
@@ -47,7 +47,8 @@ impl fmt::Display for Shown {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { files, games, steps, mean_return } = self;
         let from = files.keys().map(|path| path.display().to_string()).collect::<Vec<_>>().join(", ");
-        write!(f, "demonstrations: {games} games, {steps} steps, mean return {mean_return:.3} ({from})")
+        let (games, steps) = (counted(*games, "game"), counted(*steps, "step"));
+        write!(f, "demonstrations: {games}, {steps}, mean return {mean_return:.3} ({from})")
     }
 }
 

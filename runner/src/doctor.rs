@@ -12,6 +12,7 @@ use serde::Serialize;
 use crate::needs::{all_memory, free_disk, free_memory, human};
 use crate::preset::{self, Ask};
 use crate::tables::Tables;
+use crate::usage::counted;
 use crate::{output, run_dir};
 
 /// Bytes of memory below which presets of pixel games may not fit: a million frames of 84 x 84, and room for the rest.
@@ -107,7 +108,7 @@ fn program() -> Check {
 fn processor() -> Check {
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     let isa = run_dir::isa(Precision::Bf16);
-    let found = format!("{}, {cores} cores, instruction set {isa}", run_dir::cpu());
+    let found = format!("{}, {}, instruction set {isa}", run_dir::cpu(), counted(cores, "core"));
     if isa == "portable" {
         let mend = "training works, but slowly: this CPU has neither AVX2 with FMA nor NEON";
         return Check::not(State::Warning, "processor", found, mend);
@@ -155,12 +156,20 @@ fn cache() -> Option<Check> {
 fn asset(asset: &rl_assets::Asset) -> Check {
     let name = format!("asset {}", asset.name);
     match rl_assets::locate(asset.name) {
-        Ok(path) => Check::ok(&name, format!("{}: {}", asset.version, path.display())),
+        Ok(path) => match rl_assets::check(asset.name) {
+            Ok(_) => Check::ok(&name, format!("{}: {}", asset.version, path.display())),
+            Err(e) => Check::not(State::Missing, &name, e.to_string(), again(asset.name)),
+        },
         Err(_) => {
             let found = format!("{} not fetched ({})", asset.version, asset.summary);
             Check::not(State::Warning, &name, found, format!("rl-run fetch {}", asset.name))
         }
     }
+}
+
+/// The command that mends an asset whose files are not as they were.
+fn again(asset: &str) -> String {
+    format!("rl-run fetch {asset} --force")
 }
 
 /// Opens the environment that the README trains on, or the first in the tables where this binary has no Atari.
@@ -174,7 +183,10 @@ fn main_job(tables: &Tables) -> Check {
     let check = format!("open {name}");
     match opened {
         Ok(_) => Check::ok(&check, "opens"),
-        Err(e) => Check::not(State::Missing, &check, format!("{e:#}"), "rl-run fetch ale, then rl-run doctor again"),
+        Err(e) => {
+            let fetch = if rl_assets::check("ale").is_err() { again("ale") } else { "rl-run fetch ale".to_owned() };
+            Check::not(State::Missing, &check, format!("{e:#}"), format!("{fetch}, then rl-run doctor again"))
+        }
     }
 }
 

@@ -17,6 +17,7 @@ use crate::score::give;
 use crate::session::Session;
 use crate::stop::Stop;
 use crate::tape::Tape;
+use crate::usage::counted;
 use crate::waiting::{Stopped, Waiting};
 use crate::watch::Watch;
 
@@ -191,7 +192,7 @@ fn evaluate(run: &Run, session: &mut Session, watch: &mut Watch, keep: &mut dyn 
     let (frames, games, mean, error) = (session.counts.frames, score.returns.len(), score.mean(), score.stderr());
     let told = give(mean, error, 3);
     score.losses.iter().for_each(|loss| watch.note(loss));
-    watch.note(&format!("evaluation at {frames} frames: mean {told} over {games} games"));
+    watch.note(&format!("evaluation at {frames} frames: mean {told} over {}", counted(games, "game")));
     watch.add("eval_return", mean);
     error.into_iter().for_each(|error| watch.add("eval_stderr", error));
     if session.counts.best.is_none_or(|best| mean > best) {

@@ -56,6 +56,10 @@ pub(crate) struct EvalArgs {
 /// `rl-run eval`: evaluates a checkpoint of a run, or one of every run in a directory.
 pub(crate) fn run(args: &EvalArgs, tables: &Tables) -> anyhow::Result<ExitCode> {
     let waiting = Waiting::listen(args.json || args.progress.quiet, "no score")?;
+    // clap waives what a flag requires where another that was given excludes it.
+    if args.picture.is_some() && !args.exact {
+        return Err(usage("--picture: what it draws is computed by --exact, without --episodes or --seed"));
+    }
     let path = args.source.path()?;
     let runs = run_dir::several(&path);
     if !runs.is_empty() {

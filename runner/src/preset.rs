@@ -295,9 +295,9 @@ impl Resolved {
         Ok(eval)
     }
 
-    /// Name of the protocol in force, if the environment has protocols.
+    /// Name of the protocol in force; `None` where the environment has none, or none was laid over its settings.
     pub(crate) fn protocol(&self) -> Option<String> {
-        Some(self.table("env").get("protocol")?.as_str()?.to_owned())
+        Some(self.table("env").get("protocol")?.as_str()?.to_owned()).filter(|name| !name.is_empty())
     }
 
     /// Name of the protocol in force and every value that differs from it, as reports show it.
@@ -333,6 +333,18 @@ impl Resolved {
         for (key, value) in &values {
             assign(&mut self.tables, key, value.clone(), "this run's settings")?;
         }
+        self.heeds(&values)
+    }
+
+    /// Checks that every value of `sets` changes how games of [`seat_eval`](Self::seat_eval) are played.
+    ///
+    /// # Errors
+    /// If one does not, or is no `key=value`.
+    pub(crate) fn heeds_sets(&self, sets: &[String]) -> anyhow::Result<()> {
+        self.heeds(&sets.iter().map(|set| split(set)).collect::<anyhow::Result<Vec<_>>>()?)
+    }
+
+    fn heeds(&self, values: &[(String, Value)]) -> anyhow::Result<()> {
         let unheeded = self.unheeded()?;
         match unheeded.iter().find(|(key, _)| values.iter().any(|(set, _)| set == key)) {
             Some((key, why)) => Err(usage(format!("--set {key}: {why}"))),

@@ -85,10 +85,11 @@ fn row<const N: usize>(group: &Alike<N>) -> Row {
         (!values.is_empty()).then(|| (interval::mean(&values), interval::iqm(&values)))
     };
     let mean = |points: Vec<(f64, f64)>| points.iter().map(|point| point.0).sum::<f64>() / points.len().max(1) as f64;
+    let frames: Vec<f64> = last(Axis::Frames, "frames").iter().map(|point| point.0).collect();
     Row {
         name: group.name.clone(),
         env: group.env.clone(),
-        frames: mean(last(Axis::Frames, "frames")),
+        frames: [frames.iter().copied().fold(f64::INFINITY, f64::min), frames.iter().copied().fold(0.0, f64::max)],
         minutes: mean(last(Axis::Minutes, "frames")),
         trained: score("return_100"),
         evaluated: score("eval_return"),

@@ -57,8 +57,8 @@ pub(crate) fn run(args: &SolveArgs, tables: &Tables) -> anyhow::Result<ExitCode>
     let env = resolved.seat_eval(&Seating { seed: 0, seats: 0..1 })?;
     let Some(table) = env.tabular() else {
         return Err(usage(format!(
-            "--env {}: not tabular (no table of its transitions); `rl-run --env {} --agent ppo` learns it",
-            resolved.env_name, resolved.env_name
+            "--env {}: not tabular (no table of its transitions); `rl-run list presets` shows who learns it",
+            resolved.env_name
         )));
     };
     let values = table.value_iteration(args.gamma);

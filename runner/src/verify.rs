@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use anyhow::{Context as _, bail};
+use anyhow::{Context as _, anyhow, bail};
 use serde::Serialize;
 use sha2::{Digest as _, Sha256};
 
@@ -15,10 +15,11 @@ use crate::cli::Machine;
 use crate::demonstrations;
 use crate::digests::{self, Digest};
 use crate::drive::{Run, drive};
+use crate::group::{self, Roster};
 use crate::initial;
 use crate::keep::Keep;
 use crate::learner::device;
-use crate::manifest::{self, hex};
+use crate::manifest::{self, Owner, hex};
 use crate::output;
 use crate::progress::Progress;
 use crate::publish;
@@ -29,7 +30,7 @@ use crate::start::{owner, start};
 use crate::stop::{STOPPED, Stop};
 use crate::tables::Tables;
 use crate::trained::recorded;
-use crate::usage::usage;
+use crate::usage::{counted, usage};
 use crate::verbosity::Verbosity;
 
 /// Replays a run from its seed, or from one of its checkpoints, and compares weights, optimiser, replay, environments and
@@ -59,6 +60,8 @@ struct Verdict {
     equal: bool,
     /// Compared states that are equal.
     states: usize,
+    /// Checkpoints in the directory of the run, all of which are whole and hold what was recorded.
+    checkpoints: usize,
     from: u64,
     /// Emulator frames of the last equal state.
     until: u64,
@@ -74,6 +77,8 @@ struct Total {
     different: usize,
     /// Runs that could not be compared.
     failed: usize,
+    /// Seeds of the group that have no run.
+    not_begun: usize,
 }
 
 /// The first recorded state and part that the repeated run does not have.
@@ -88,13 +93,18 @@ impl Verdict {
         if json {
             output::line(serde_json::to_string(self)?);
         }
-        let Self { run, states, from, until, .. } = self;
+        let Self { run, states, checkpoints, from, until, .. } = self;
         let name = run.display();
         match &self.first_difference {
             None if json => {}
             None => {
                 let are = if *states == 1 { "state is" } else { "states are" };
-                output::line(format!("{name}: {states} {are} equal, from {from} to {until} frames"));
+                let kept = match checkpoints {
+                    0 => "no checkpoint is kept".to_owned(),
+                    1 => "the checkpoint that is kept is whole".to_owned(),
+                    many => format!("the {many} checkpoints that are kept are whole"),
+                };
+                output::line(format!("{name}: {states} {are} equal, from {from} to {until} frames; {kept}"));
             }
             Some(Difference { frames, part }) => output::note(format!(
                 "error: {name}: at {frames} frames `{part}` differs from what was recorded; the {states} states before, up to {until} frames, are equal"
@@ -171,6 +181,28 @@ fn first_difference(recorded: &Digest, now: &[(String, String)]) -> Option<Diffe
     Some(Difference { frames: recorded.frames, part: part.clone() })
 }
 
+/// Checks that the checkpoints in the directory of the run at `path` are whole and hold what was `recorded` of their
+/// frames, where anything was: not of a run that was stopped in an evaluation. Returns how many there are.
+///
+/// # Errors
+/// If one is damaged, or holds another state.
+fn kept(path: &Path, owner: &Owner, recorded: &[Digest]) -> anyhow::Result<usize> {
+    let mut whole = 0;
+    for (frames, dir) in checkpoint::list(&path.join("checkpoints"))? {
+        let mend = "remove it, and the run can still be repeated";
+        let checkpoint = match Checkpoint::open(&dir, owner) {
+            Err(_) if !dir.exists() => continue, // of a run that is being trained, and keeps the newest
+            opened => opened.with_context(|| format!("{}: damaged ({mend})", dir.display()))?,
+        };
+        let row = recorded.iter().find(|row| row.frames == frames);
+        if let Some(Difference { part, .. }) = row.and_then(|row| first_difference(row, &checkpoint.digests())) {
+            bail!("{}: `{part}` is not what was recorded of the run at {frames} frames: {mend}", dir.display());
+        }
+        whole += 1;
+    }
+    Ok(whole)
+}
+
 /// The difference if the repeated run never has the frames of a recorded state.
 fn missed(recorded: &Digest) -> Difference {
     Difference { frames: recorded.frames, part: "counts".to_owned() }
@@ -192,7 +224,20 @@ pub(crate) fn run(args: &VerifyArgs, tables: &Tables) -> anyhow::Result<ExitCode
         verdict.show(args.verbosity.json)?;
         return Ok(if verdict.equal { ExitCode::SUCCESS } else { ExitCode::FAILURE });
     }
-    let mut total = Total { runs: runs.len(), equal: 0, different: 0, failed: 0 };
+    let mut total = Total { runs: runs.len(), equal: 0, different: 0, failed: 0, not_begun: 0 };
+    let seeds = Roster::read(path)?.map(|roster| roster.seeds).unwrap_or_default();
+    let begun = |seed: &u64| runs.iter().any(|run| run_dir::about(run).is_ok_and(|about| about.seed == *seed));
+    for absent in seeds.into_iter().filter(|seed| !begun(seed)).map(|seed| group::below(path, seed)) {
+        if runs.contains(&absent) {
+            continue; // what is wrong with it is said below
+        }
+        if absent.exists() {
+            run_dir::failed(&absent, &anyhow!("{}: it has lost its run.json", absent.display()), args.verbosity.json);
+            total.failed += 1;
+        } else {
+            total.not_begun += 1;
+        }
+    }
     for run in &runs {
         match again(args, run, &stop, tables) {
             Ok(None) => break,
@@ -208,6 +253,8 @@ pub(crate) fn run(args: &VerifyArgs, tables: &Tables) -> anyhow::Result<ExitCode
     }
     if args.verbosity.json {
         output::line(serde_json::to_string(&total)?);
+    } else if total.not_begun > 0 {
+        output::note(format!("not begun, and nothing to verify: {}", counted(total.not_begun, "seed")));
     }
     Ok(if total.different + total.failed > 0 {
         ExitCode::FAILURE
@@ -246,6 +293,7 @@ fn again(args: &VerifyArgs, path: &Path, stop: &Stop, tables: &Tables) -> anyhow
         )));
     }
     assets::check_run(&about.assets, &session).with_context(|| path.display().to_string())?;
+    let checkpoints = kept(path, &owner, &left)?;
     let mut segments = BTreeMap::new();
     if args.from == "start" {
         initial::begin_again(path, about.weights.as_ref(), &mut session)?;
@@ -286,6 +334,7 @@ fn again(args: &VerifyArgs, path: &Path, stop: &Stop, tables: &Tables) -> anyhow
         run: path.to_owned(),
         equal: difference.is_none(),
         states,
+        checkpoints,
         from,
         until,
         first_difference: difference,

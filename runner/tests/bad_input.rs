@@ -26,6 +26,7 @@ fn usage_errors_name_what_is_wrong_and_what_was_meant() {
             "env.max_steps: expected integer like 500, got string \"many\"",
         ),
         ("--env cartpole --agent dqn --set env.max_steps", "expected key=value"),
+        ("--env cartpole --agent dqn --set agent.batch=99999999999999999999", "99999999999999999999 is too large"),
         ("--env cartpole --agent dqn --set env.max_steps=-4", "--set env.max_steps=-4"),
         ("--env cartpole --agent dqn --set train.envs=0", "train.envs: must be at least 1"),
         ("--env cartpole --agent dqn --set eval.epsilon=1.5", "eval.epsilon: 1.5 is not a probability"),
@@ -77,6 +78,7 @@ fn usage_errors_name_what_is_wrong_and_what_was_meant() {
         ("solve --env frozenlake --picture lake.gif", "lake.gif: pictures are PNG files"),
         ("solve --env taxi --picture taxi.png", "the states of `taxi` are not places on one map"),
         ("eval nowhere", "nowhere is not the directory of a run"),
+        ("eval nowhere --picture a.png --episodes 5", "--picture: what it draws is computed by --exact"),
         ("resume nowhere", "nowhere is not the directory of a run"),
         ("resume .", ". is not the directory of a run (no run.json in it)"),
         (

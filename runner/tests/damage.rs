@@ -50,6 +50,8 @@ fn every_file_of_a_checkpoint_that_is_flipped_cut_or_missing_is_refused_by_name(
         let (code, said) = refusal(at, "resume r");
         let file = path.strip_prefix(at).unwrap().to_str().unwrap();
         assert!(code == 1 && said.contains(file) && said.ends_with(&mend), "{file}, {how}: {said}");
+        let (code, said) = refusal(at, "verify r");
+        assert!(code == 1 && said.contains(file) && said.contains("remove it"), "{file}, {how}: {said}");
     };
     let files = files(&at.join("r/checkpoints").join(last));
     assert!(files.len() > 5, "{files:?}");

@@ -36,7 +36,7 @@ fn pictures_show_where_nobody_can_play_what_playing_again_shows() {
         ("taxi", "--set env.max_steps=30", 1500),
     ];
     if cfg!(feature = "atari") {
-        envs.push(("kungfu", "--set env.max_frames=2000", 400));
+        envs.push(("kungfu", "--set eval.max_frames=2000", 400));
     }
     if cfg!(feature = "doom") {
         envs.push(("doom/basic", "", 20_000));

@@ -233,10 +233,12 @@ fn every_environment_of_ours_plays_again() {
     let mut names: Vec<&str> = envs.iter().map(|env| env["name"].as_str().unwrap()).collect();
     if cfg!(feature = "atari") {
         names.extend(["kungfu", "atari/pong"]);
+        let (code, said) = refusal(at, "record --env kungfu --random --out a.rec --set env.max_frames=400");
+        assert!(code == 2 && said.contains("eval.max_frames stands in its place"), "{said}");
     }
     for name in names {
         let set = match name {
-            "kungfu" | "atari/pong" => "--set env.max_frames=2000",
+            "kungfu" | "atari/pong" => "--set eval.max_frames=2000",
             // A recording is of one seat, and of all seats of a match none is alone.
             "doom/cig" | "doom/multi" | "doom/multi_duel" => "--protocol random --set env.max_tics=350",
             _ => "",
@@ -270,14 +272,10 @@ fn matches_of_three_and_of_four_play_again() {
 fn a_score_holds_nothing_of_what_a_learner_is_paid_besides() {
     let dir = tempfile::tempdir().unwrap();
     let at = dir.path();
-    // A kill is paid with 5 there, and a game of chance in this scenario has some.
-    let [bare, shaped] = ["none", "combat"].map(|shaping| {
-        let line = "record --env doom/defend_the_line --random --episodes 2 --out a.rec --json --set env.shaping=";
-        json(at, &format!("{line}{shaping}"))
-    });
-    assert_eq!(bare, shaped);
-    assert!(bare["mean"].as_f64().unwrap() > 0.0, "{bare}");
-    // Nor do games of a learner who is paid it, which are still what it was paid for.
+    let line = "record --env doom/defend_the_line --random --episodes 2 --out a.rec --json --set env.shaping=combat";
+    let (code, said) = refusal(at, line);
+    assert!(code == 2 && said.contains("env.shaping: it decides nothing of a score"), "{said}");
+    // A kill is paid with 5 there.
     let sets = "--set env.shaping=combat --set env.max_tics=240 --set train.envs=1 --set agent.horizon=200";
     let line = format!("--env doom/defend_the_line --agent ppo --frames 1600 {sets} --record every:1 --quiet --json");
     let told = json(at, &format!("{line} --run r"));

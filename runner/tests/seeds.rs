@@ -188,6 +188,16 @@ fn verify_of_the_directory_of_all_does_each_again() {
     assert_eq!(verdicts(), (vec![true, false, true], [3, 2, 1, 0], Some(1)));
     std::fs::remove_file(at.join("g/s1/digests.jsonl")).unwrap();
     assert_eq!(verdicts(), (vec![false, false, true], [3, 1, 1, 1], Some(1)));
+    // So is one that no longer looks like a run, and a seed whose run is gone is counted.
+    std::fs::remove_file(at.join("g/s1/run.json")).unwrap();
+    let done = output(at, "verify g --quiet");
+    let said = String::from_utf8(done.stderr).unwrap();
+    assert!(done.status.code() == Some(1) && said.contains("g/s1: it has lost its run.json"), "{said}");
+    std::fs::remove_dir_all(at.join("g/s1")).unwrap();
+    std::fs::remove_dir_all(at.join("g/s2")).unwrap();
+    let done = output(at, "verify g --quiet");
+    let said = String::from_utf8(done.stderr).unwrap();
+    assert!(done.status.success() && said.contains("not begun, and nothing to verify: 2 seeds"), "{said}");
 }
 
 #[test]

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 
-use common::{json, output, refusal, rl_run, signal, until};
+use common::{json, names, output, refusal, rl_run, signal, until};
 
 const RUN: &str = "--env frozenlake --agent dqn --frames 3000 --seed 9 --quiet --json --set train.checkpoint_every=500 --set train.keep_checkpoints=2 --eval-every 1000 --eval-episodes 5 --set agent.batch=32";
 
@@ -42,14 +42,33 @@ fn a_run_is_what_it_recorded_from_its_start_and_from_a_checkpoint_and_stays_as_i
     let (&[.., kept, end], states) = (&frames[..], frames.len()) else { panic!("{frames:?}") };
     assert!(states >= 6, "{frames:?}");
     let verdict = json(at, "verify r --json --quiet --threads 2 --workers 2");
-    let expected = serde_json::json!({"run": "r", "equal": true, "states": states, "from": 0, "until": end});
-    assert_eq!(verdict, expected);
+    let checkpoints = names(&at.join("r/checkpoints")).iter().filter(|name| name.parse::<u64>().is_ok()).count();
+    let expected = |states: usize, from: u64| serde_json::json!({"run": "r", "equal": true, "states": states, "checkpoints": checkpoints, "from": from, "until": end});
+    assert!(checkpoints > 0 && verdict == expected(states, 0), "{verdict}");
     let verdict = json(at, &format!("verify r --json --quiet --from {kept}"));
-    assert_eq!(verdict, serde_json::json!({"run": "r", "equal": true, "states": 2, "from": kept, "until": end}));
+    assert_eq!(verdict, expected(2, kept));
     assert!(files(&at.join("r")) == before, "verifying changed the run");
     json(at, "resume r --frames 4200 --json --quiet");
     let longer = json(at, "verify r --json --quiet");
     assert!(longer["equal"] == true && longer["until"].as_u64() >= Some(4200), "{longer}");
+}
+
+#[test]
+fn a_checkpoint_of_another_run_is_told_although_it_is_whole() {
+    let dir = tempfile::tempdir().unwrap();
+    let at = dir.path();
+    json(at, &format!("{RUN} --run r"));
+    json(at, &format!("{} --run other", RUN.replace("--seed 9", "--seed 77")));
+    let last = |run: &str| {
+        let at = at.join(run).join("checkpoints");
+        at.join(names(&at).into_iter().rfind(|name| name.parse::<u64>().is_ok()).unwrap())
+    };
+    let place = last("r");
+    std::fs::remove_dir_all(&place).unwrap();
+    assert_eq!(json(at, "verify r --json --quiet")["equal"], true, "a checkpoint fewer");
+    std::fs::rename(last("other"), place).unwrap();
+    let (code, said) = refusal(at, "verify r --quiet");
+    assert!(code == 1 && said.contains("is not what was recorded of the run at"), "{said}");
 }
 
 #[test]

@@ -69,6 +69,10 @@ fn fits(old: &Value, new: &Value, path: &str, origin: &str) -> anyhow::Result<()
     if old.same_type(new) || wider {
         return Ok(());
     }
+    let digits = |word: &&str| !word.is_empty() && word.bytes().all(|byte| byte.is_ascii_digit());
+    if let Some(number) = new.as_str().filter(digits).filter(|_| old.is_integer()) {
+        return Err(usage(format!("{path}: {number} is too large a number ({origin})")));
+    }
     let example = old.to_string();
     Err(usage(format!("{path}: expected {} like {example}, got {} {new} ({origin})", old.type_str(), new.type_str())))
 }

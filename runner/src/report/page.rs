@@ -21,7 +21,8 @@ pub(super) struct Page {
 pub(super) struct Row {
     pub(super) name: String,
     pub(super) env: String,
-    pub(super) frames: f64,
+    /// Fewest and most frames of a run.
+    pub(super) frames: [f64; 2],
     pub(super) minutes: f64,
     /// Mean return in training over the runs with the ends of its 95 % interval, and the interquartile mean of four and
     /// more; `evaluated` is the same of evaluations.
@@ -118,7 +119,12 @@ impl Row {
         };
         let (name, env) = (escaped(&self.name), escaped(&self.env));
         let (trained, evaluated) = (score(self.trained), score(self.evaluated));
-        let (frames, minutes) = (grouped(self.frames.round()), brief(self.minutes));
+        let ([fewest, most], minutes) = (self.frames, brief(self.minutes));
+        // Runs that reached their end differ by a round.
+        let frames = match fewest < 0.99 * most {
+            true => format!("{} to {}", grouped(fewest), grouped(most)),
+            false => grouped(most),
+        };
         format!(
             "<tr><td>{name}</td><td>{env}</td><td>{frames}</td><td>{minutes}</td><td>{trained}</td>\
              <td>{evaluated}</td></tr>\n"
@@ -147,8 +153,10 @@ mod tests {
     #[test]
     fn a_short_run_has_minutes_too() {
         let [name, env] = ["dqn", "cartpole"].map(str::to_owned);
-        let row = Row { name, env, frames: 2_001.0, minutes: 0.028_3, trained: None, evaluated: None };
+        let row = Row { name, env, frames: [2_001.0; 2], minutes: 0.028_3, trained: None, evaluated: None };
         assert!(row.html().contains("<td>2,001</td><td>0.028</td>"), "{}", row.html());
+        let stopped = Row { frames: [701.0, 2_001.0], ..row };
+        assert!(stopped.html().contains("<td>701 to 2,001</td>"), "{}", stopped.html());
     }
 
     #[test]
@@ -156,7 +164,7 @@ mod tests {
         let [name, env] = ["dqn", "cartpole"].map(str::to_owned);
         let score = |iqm| Some(([300.0, 100.0, 500.0], iqm));
         let iqm = Iqm { mean: 320.0, low: 200.0, high: 450.0 };
-        let row = Row { name, env, frames: 1.0, minutes: 1.0, trained: score(Some(iqm)), evaluated: score(None) };
+        let row = Row { name, env, frames: [1.0; 2], minutes: 1.0, trained: score(Some(iqm)), evaluated: score(None) };
         let expected = "<td>300.0 [100.0, 500.0]<br>IQM 320.0 [200.0, 450.0]</td><td>300.0 [100.0, 500.0]</td>";
         assert!(row.html().contains(expected), "{}", row.html());
     }
