@@ -263,7 +263,8 @@ impl Resolved {
     /// If a value is out of range.
     pub(crate) fn train(&self) -> anyhow::Result<Train> {
         let train: Train = self.read("train")?;
-        for (key, value) in [("envs", u64::from(train.envs)), ("checkpoint_every", train.checkpoint_every)] {
+        let (envs, kept) = (u64::from(train.envs), train.keep_checkpoints as u64);
+        for (key, value) in [("envs", envs), ("checkpoint_every", train.checkpoint_every), ("keep_checkpoints", kept)] {
             if value == 0 {
                 return Err(usage(format!("train.{key}: must be at least 1")));
             }
@@ -273,9 +274,6 @@ impl Resolved {
         }
         if train.actors > train.envs {
             return Err(usage(format!("train.actors: {} of them cannot share {} seats", train.actors, train.envs)));
-        }
-        if train.keep_checkpoints == 0 {
-            return Err(usage("train.keep_checkpoints: must be at least 1"));
         }
         Ok(train)
     }
@@ -333,20 +331,17 @@ impl Resolved {
         for (key, value) in &values {
             assign(&mut self.tables, key, value.clone(), "this run's settings")?;
         }
-        self.heeds(&values)
+        self.heeds(sets)
     }
 
     /// Checks that every value of `sets` changes how games of [`seat_eval`](Self::seat_eval) are played.
     ///
     /// # Errors
-    /// If one does not, or is no `key=value`.
-    pub(crate) fn heeds_sets(&self, sets: &[String]) -> anyhow::Result<()> {
-        self.heeds(&sets.iter().map(|set| split(set)).collect::<anyhow::Result<Vec<_>>>()?)
-    }
-
-    fn heeds(&self, values: &[(String, Value)]) -> anyhow::Result<()> {
+    /// If one does not.
+    pub(crate) fn heeds(&self, sets: &[String]) -> anyhow::Result<()> {
         let unheeded = self.unheeded()?;
-        match unheeded.iter().find(|(key, _)| values.iter().any(|(set, _)| set == key)) {
+        let keys: Vec<&str> = sets.iter().filter_map(|set| Some(set.split_once('=')?.0.trim())).collect();
+        match unheeded.iter().find(|(key, _)| keys.contains(key)) {
             Some((key, why)) => Err(usage(format!("--set {key}: {why}"))),
             None => Ok(()),
         }

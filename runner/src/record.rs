@@ -193,7 +193,7 @@ fn by_chance(
     }
     let ask = Ask { env, sets: &args.set, protocol: protocol.as_deref(), ..Ask::default() };
     let mut resolved = preset::resolve(tables, &ask)?;
-    resolved.heeds_sets(&args.set)?;
+    resolved.heeds(&args.set)?;
     if let Some(episodes) = episodes {
         resolved.set("eval.episodes", i64::from(episodes))?;
     }

@@ -334,3 +334,21 @@ fn a_run_has_one_writer() {
     child.wait().unwrap();
     assert!(code == 1 && said.contains("another rl-run is writing"), "{said}");
 }
+
+#[test]
+fn a_run_of_an_older_build_goes_on_without_the_keys_that_came_later() {
+    let dir = tempfile::tempdir().unwrap();
+    let at = dir.path();
+    let line = "--env frozenlake --agent dqn --seed 3 --quiet --json --set agent.learning_starts=100";
+    let whole = json(at, &format!("{line} --frames 1000 --run whole"));
+    json(at, &format!("{line} --frames 500 --run r"));
+    let path = at.join("r/run.toml");
+    let text = std::fs::read_to_string(&path).unwrap();
+    let later = |line: &&str| ["init = ", "loss = ", "delay = "].iter().any(|key| line.starts_with(key));
+    let older: Vec<&str> = text.lines().filter(|line| !later(line)).collect();
+    assert_eq!(older.len() + 3, text.lines().count());
+    std::fs::write(&path, older.join("\n")).unwrap();
+    let resumed = json(at, "resume r --frames 1000 --quiet --json");
+    assert_eq!(resumed["parameters_sha256"], whole["parameters_sha256"]);
+    assert_eq!(json(at, "verify r --quiet --json")["equal"], true);
+}

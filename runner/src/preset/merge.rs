@@ -7,6 +7,10 @@ use super::synonyms;
 use crate::claim::{self, Claim};
 use crate::usage::{hint, usage};
 
+/// Keys that tables of older builds lack, and the values that they had without saying so.
+const LATER: [(&str, &str); 3] =
+    [("agent.init", "torch"), ("agent.values.loss", "huber"), ("agent.epsilon.delay", "0")];
+
 /// Parses the text of a preset.
 ///
 /// # Errors
@@ -21,6 +25,7 @@ pub(crate) fn parse(text: &str, origin: &str) -> anyhow::Result<Table> {
 /// Replaces whole tables of `merged` by those in `text`, and returns the claim in it.
 pub(super) fn replace(merged: &mut Table, text: &str, origin: &str) -> anyhow::Result<Option<Claim>> {
     let mut tables = parse(text, origin)?;
+    complete(merged, &mut tables);
     let claim = claim::take(&mut tables, origin)?;
     for (name, value) in tables {
         if !["env", "eval", "agent", "train"].contains(&name.as_str()) || !value.is_table() {
@@ -33,6 +38,20 @@ pub(super) fn replace(merged: &mut Table, text: &str, origin: &str) -> anyhow::R
         merged.insert(name, value);
     }
     Ok(claim)
+}
+
+/// Adds the keys of [`LATER`] to `tables` where `builtin` has them and the table that they belong to is there.
+fn complete(builtin: &mut Table, tables: &mut Table) {
+    for (path, value) in LATER {
+        let (table, key) = path.rsplit_once('.').expect("a path names a table");
+        let (Some(old), Some(new)) = (find(builtin, table), find(tables, table)) else { continue };
+        if let (Some(old), Some(new)) = (old.as_table(), new.as_table_mut())
+            && old.contains_key(key)
+            && old.get("kind") == new.get("kind")
+        {
+            new.entry(key).or_insert_with(|| literal(value));
+        }
+    }
 }
 
 /// Checks that `new` has exactly the keys of `old`, with values of the same types.
@@ -235,6 +254,29 @@ mod tests {
         );
         assert_eq!(check("planet.temperature=4"), "unknown key `planet.temperature` (preset p)");
         assert_eq!(check("agent.lr=fast"), "agent.lr: expected float like 1.0, got string \"fast\" (preset p)");
+    }
+
+    #[test]
+    fn tables_of_older_builds_mean_what_they_meant() {
+        let base: Table =
+            "[agent]\nlr = 1.0\nepsilon = { end = 0.1, delay = 7 }\nvalues = { kind = \"expected\", loss = \"square\" }"
+                .parse()
+                .unwrap();
+        let replaced = |text: &str| {
+            let mut merged = base.clone();
+            replace(&mut merged, text, "run.toml").map(|_| merged["agent"].to_string()).map_err(|e| e.to_string())
+        };
+        assert_eq!(
+            replaced("[agent]\nlr = 2.0\nepsilon = { end = 0.2 }\nvalues = { kind = \"expected\" }").unwrap(),
+            "{ epsilon = { delay = 0, end = 0.2 }, lr = 2.0, values = { kind = \"expected\", loss = \"huber\" } }"
+        );
+        // Another kind of values has no such key.
+        let other =
+            replaced("[agent]\nlr = 2.0\nepsilon = { end = 0.2 }\nvalues = { kind = \"quantiles\", count = 9 }");
+        assert!(!other.as_ref().unwrap().contains("loss"), "{other:?}");
+        assert!(
+            replaced("[agent]\nlr = 2.0\nvalues = { kind = \"expected\" }").unwrap_err().contains("`agent.epsilon` is")
+        );
     }
 
     #[test]
