@@ -339,9 +339,8 @@ impl Resolved {
     /// # Errors
     /// If one does not.
     pub(crate) fn heeds(&self, sets: &[String]) -> anyhow::Result<()> {
-        let unheeded = self.unheeded()?;
         let keys: Vec<&str> = sets.iter().filter_map(|set| Some(set.split_once('=')?.0.trim())).collect();
-        match unheeded.iter().find(|(key, _)| keys.contains(key)) {
+        match self.unheeded()?.iter().find(|(key, _)| keys.contains(key)) {
             Some((key, why)) => Err(usage(format!("--set {key}: {why}"))),
             None => Ok(()),
         }
