@@ -29,7 +29,7 @@ const DRAWN: usize = 4096;
 #[derive(Clone, Debug, clap::Args)]
 #[command(after_help = "Examples: rl-run bench train --env kungfu --agent ppo --threads 2
           rl-run bench env --env kungfu --envs 8 --threads 2
-          rl-run bench nn --help")]
+          rl-run bench nn --model nature --batch 32 --threads 2")]
 pub(crate) struct BenchArgs {
     #[command(subcommand)]
     what: What,
