@@ -5,29 +5,28 @@ mod seated;
 
 use rl_core::{Act, End, Game as _, GameResult, Rng, Stream, VecEnv};
 use rl_envs::board::connect_four::Position;
-use seated::{Row, RowsBuf, cover, with};
+use seated::{RowsBuf, cover, with};
 
 fn env(change: &str) -> Box<dyn VecEnv> {
     with("connectfour", change).unwrap()
 }
 
 /// The row after each of these moves; the first is the reset's.
-fn rows(env: &mut dyn VecEnv, moves: impl IntoIterator<Item = u32>) -> Vec<Row> {
+fn rows(env: &mut dyn VecEnv, moves: impl IntoIterator<Item = u32>) -> Vec<RowsBuf> {
     let mut buffer = RowsBuf::new(&env.spec().clone(), 1);
     cover(&mut buffer, 0x55);
     env.reset(buffer.rows()).unwrap();
-    let mut rows = vec![Row::from(&buffer)];
+    let mut rows = vec![buffer.clone()];
     for column in moves {
         cover(&mut buffer, 0x55);
         env.step(Act { discrete: &[column], continuous: &[] }, buffer.rows()).unwrap();
-        rows.push(Row::from(&buffer));
+        rows.push(buffer.clone());
     }
     rows
 }
 
-fn position(row: &Row) -> Position {
-    let planes: Vec<f32> = row.vector.iter().map(|&bits| f32::from_bits(bits)).collect();
-    Position::recognise(&planes).expect("a position is shown")
+fn position(row: &RowsBuf) -> Position {
+    Position::recognise(&row.vector).expect("a position is shown")
 }
 
 #[test]
@@ -62,9 +61,9 @@ fn games_begin_after_so_many_random_moves_and_against_another_from_either_side()
         let mut buffer = RowsBuf::new(&env.spec().clone(), 1);
         env.reset(buffer.rows()).unwrap();
         for _ in 0..2000 {
-            let row = Row::from(&buffer);
+            let row = &buffer;
             if row.age[0] == 0 {
-                counts[position(&row).stones() as usize] += 1;
+                counts[position(row).stones() as usize] += 1;
             }
             let full = row.legal.iter().position(|&legal| legal == 1).unwrap() as u32;
             env.step(Act { discrete: &[full], continuous: &[] }, buffer.rows()).unwrap();
@@ -84,8 +83,8 @@ fn score(change: &str, games: usize, mut choose: impl FnMut(&Position, &mut Rng)
     let mut buffer = RowsBuf::new(&env.spec().clone(), 1);
     env.reset(buffer.rows()).unwrap();
     while buffer.episodes.len() < games {
-        let row = Row::from(&buffer);
-        let column = if row.end[0].over() { 0 } else { choose(&position(&row), &mut rng) as u32 };
+        let row = &buffer;
+        let column = if row.end[0].over() { 0 } else { choose(&position(row), &mut rng) as u32 };
         env.step(Act { discrete: &[column], continuous: &[] }, buffer.rows()).unwrap();
     }
     buffer.episodes.iter().map(|episode| episode.ret).sum::<f64>() / games as f64

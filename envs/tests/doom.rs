@@ -12,7 +12,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use rl_core::{End, Info, Result, Seating, VecEnv};
 use rl_envs::doom::ENTRY;
-use seated::{Actions, Row, RowsBuf, cover, play, preset};
+use seated::{Actions, RowsBuf, cover, play, preset};
 
 fn seated(name: &str, change: &str) -> Result<Box<dyn VecEnv>> {
     let mut table = preset(&ENTRY, name);
@@ -48,7 +48,7 @@ fn an_engine_that_is_killed_costs_its_episode_and_no_more() {
         assert!(Command::new("kill").args(["-9", &engine.to_string()]).status().unwrap().success());
         cover(&mut buffer, 0x55);
         env.step(actions.draw(&spec), buffer.rows()).unwrap();
-        let row = Row::from(&buffer);
+        let row = &buffer;
         assert_eq!((row.age[0], row.end[0], row.reward[0], row.frames[0]), (0, End::No, 0.0, 0), "round {round}");
         assert!(row.episodes.is_empty(), "it has no end, and is no score: {:?}", row.episodes);
         let losses = env.take_losses();
@@ -102,8 +102,8 @@ fn a_shaping_is_paid_and_not_reported() {
     let _alone = alone();
     let rows = |change: &str| play(&mut *basic(change), 200, 3, 0);
     let (plain, shaped) = (rows(""), rows("shaping = \"combat\""));
-    let paid = |rows: &[Row]| rows.iter().map(|row| f64::from(row.reward[0])).sum::<f64>();
-    let told = |rows: &[Row]| rows.iter().flat_map(|row| &row.episodes).map(|episode| episode.ret).sum::<f64>();
+    let paid = |rows: &[RowsBuf]| rows.iter().map(|row| f64::from(row.reward[0])).sum::<f64>();
+    let told = |rows: &[RowsBuf]| rows.iter().flat_map(|row| &row.episodes).map(|episode| episode.ret).sum::<f64>();
     assert_eq!(told(&plain), told(&shaped));
     assert!(told(&plain) != 0.0 && paid(&plain) != paid(&shaped));
 }

@@ -12,7 +12,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use rl_core::{End, Info, Result, Seating, VecEnv, load_seats, save_seats};
 use rl_envs::doom::ENTRY;
-use seated::{Actions, Row, RowsBuf, cover, play, preset};
+use seated::{Actions, RowsBuf, cover, play, preset};
 
 /// A second of play: 9 steps, of 4 tics and the last of 3.
 const SHORT: &str = "max_tics = 35";
@@ -39,8 +39,8 @@ fn engines() -> Vec<u32> {
 }
 
 /// Rows of seats as one, whoever sat where: what a seat saw and earned.
-fn seat(rows: &[Row], n: usize, seats: usize) -> Vec<(Vec<u8>, u32, u32, End)> {
-    let of = |row: &Row| {
+fn seat(rows: &[RowsBuf], n: usize, seats: usize) -> Vec<(Vec<u8>, u32, u32, End)> {
+    let of = |row: &RowsBuf| {
         let frame = row.frame.len() / seats;
         (row.frame[n * frame..(n + 1) * frame].to_vec(), row.age[n], row.reward[n].to_bits(), row.end[n])
     };
@@ -81,12 +81,12 @@ fn how_matches_are_divided_decides_no_bit() {
     for _ in 0..15 {
         let act = actions.draw(&spec);
         seats_per_world.step(act, all.rows()).unwrap();
-        let all = [Row::from(&all)];
+        let all = [all.clone()];
         for (number, env) in apart.iter_mut().enumerate() {
             let discrete = &act.discrete[number * 2..number * 2 + 2];
             env.step(rl_core::Act { discrete, continuous: &[] }, half.rows()).unwrap();
             for n in 0..2 {
-                assert!(seat(&all, number * 2 + n, 4) == seat(&[Row::from(&half)], n, 2), "match {number}, seat {n}");
+                assert!(seat(&all, number * 2 + n, 4) == seat(&[half.clone()], n, 2), "match {number}, seat {n}");
             }
         }
     }
@@ -116,7 +116,7 @@ fn assert_goes_on(name: &str, change: &str, seats: Range<u32>, steps: usize) {
         cover(&mut b, 0xAA);
         env.step(act, a.rows()).unwrap();
         other.step(act, b.rows()).unwrap();
-        assert!(Row::from(&a) == Row::from(&b), "{change}: {t} steps after a load");
+        assert!(a == b, "{change}: {t} steps after a load");
     }
 }
 
@@ -175,7 +175,7 @@ fn an_engine_that_is_killed_costs_its_match_and_no_more() {
         env.step(actions.draw(&spec), buffer.rows()).unwrap();
         lost = env.take_losses();
     }
-    let row = Row::from(&buffer);
+    let row = &buffer;
     let first = if lost[0].contains("seats 0") { 0 } else { 2 };
     assert!(lost.len() == 1 && lost[0].contains("signal 9"), "{lost:?}");
     for n in first..first + 2 {
@@ -198,7 +198,7 @@ fn returns_are_frags() {
     let mut moments = 0;
     loop {
         env.step(actions.draw(&spec), buffer.rows()).unwrap();
-        let row = Row::from(&buffer);
+        let row = &buffer;
         earned += f64::from(row.reward[0]);
         moments += u32::from(row.reward[0] != 0.0);
         assert!(env.facts(0).contains(&("frags", Info::Number(earned))), "{:?}", env.facts(0));

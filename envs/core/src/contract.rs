@@ -15,7 +15,7 @@ use std::ops::Range;
 
 use crate::{EnvEntry, Error, Result, Seating, VecEnv, caught};
 
-pub use rows::{Actions, Row, cover};
+pub use rows::{Actions, cover};
 
 /// Default of [`Subject::steps`], in agent steps: most episodes of small environments end within it.
 pub const STEPS: usize = 600;

@@ -3,7 +3,7 @@
 use crate::{End, Episode, Rows, Spec};
 
 /// Owned buffers of one row of `N` seats: what a program that steps a [`VecEnv`](crate::VecEnv) itself lends out as
-/// [`Rows`], which says what each of them holds.
+/// [`Rows`], which says what each of them holds. Two are equal where their features are to the bit, and all else is.
 ///
 /// ```
 /// use rl_core::{End, RowsBuf, Spec};
@@ -13,7 +13,7 @@ use crate::{End, Episode, Rows, Spec};
 /// row.rows().reward[3] = 1.0; // as an environment does
 /// assert_eq!((row.vector.len(), row.reward[3], row.end[3]), (32, 1.0, End::No));
 /// ```
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug)]
 pub struct RowsBuf {
     /// Newest frames, `[N, H, W, C]`.
     pub frame: Vec<u8>,
@@ -33,6 +33,15 @@ pub struct RowsBuf {
     pub frames: Vec<u32>,
     /// Episodes that finished since the list was last cleared, which is the caller's to do.
     pub episodes: Vec<Episode>,
+}
+
+impl PartialEq for RowsBuf {
+    fn eq(&self, other: &Self) -> bool {
+        let Self { frame, vector, symbols, legal, age, reward, end, frames, episodes } = self;
+        vector.iter().map(|value| value.to_bits()).eq(other.vector.iter().map(|value| value.to_bits()))
+            && (frame, symbols, legal, age) == (&other.frame, &other.symbols, &other.legal, &other.age)
+            && (reward, end, frames, episodes) == (&other.reward, &other.end, &other.frames, &other.episodes)
+    }
 }
 
 impl RowsBuf {

@@ -6,7 +6,7 @@ use rl_core::{EnvEntry, Error, FiniteMdp, Result, Seating, VecEnv};
 use rl_envs::ENVS;
 
 pub(crate) use rl_core::RowsBuf;
-pub(crate) use rl_core::contract::{Actions, Row, cover};
+pub(crate) use rl_core::contract::{Actions, cover};
 
 /// Full names to test: every single environment, and the first two members of a family.
 pub(crate) fn names() -> Vec<(&'static EnvEntry, String)> {
@@ -41,17 +41,17 @@ pub(crate) fn with(id: &str, change: &str) -> Result<Box<dyn VecEnv>> {
 }
 
 /// Rows of `steps` random steps after a reset; the first is the reset's.
-pub(crate) fn play(env: &mut dyn VecEnv, steps: usize, seed: u64, pattern: u8) -> Vec<Row> {
+pub(crate) fn play(env: &mut dyn VecEnv, steps: usize, seed: u64, pattern: u8) -> Vec<RowsBuf> {
     let (spec, seats) = (env.spec().clone(), env.seats());
     let mut buffer = RowsBuf::new(&spec, seats);
     let mut actions = Actions::new(&spec, seats, seed);
     cover(&mut buffer, pattern);
     env.reset(buffer.rows()).expect("reset");
-    let mut rows = vec![Row::from(&buffer)];
+    let mut rows = vec![buffer.clone()];
     for _ in 0..steps {
         cover(&mut buffer, pattern);
         env.step(actions.draw(&spec), buffer.rows()).expect("step");
-        rows.push(Row::from(&buffer));
+        rows.push(buffer.clone());
     }
     rows
 }

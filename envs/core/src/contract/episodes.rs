@@ -1,6 +1,7 @@
 //! How episodes begin and end, and what decides them.
 
 use super::player::Player;
+use super::rows::{difference, part};
 use super::{Found, Subject, hold};
 use crate::{End, Episode};
 
@@ -99,7 +100,7 @@ pub(super) fn episode(subject: &Subject<'_>) -> Found {
     for step in 0..=subject.steps {
         let (here, there) = (one.row(), other.row());
         for n in (0..seats).filter(|&n| !over[n]) {
-            if let Some(what) = here.of(n..n + 1, seats).differs(&there.of(n..n + 1, seats)) {
+            if let Some(what) = difference(&part(&here, n..n + 1, seats), &part(&there, n..n + 1, seats)) {
                 return Err(format!("step {step} of an episode: {what}, begun by the same seed in another seat"));
             }
         }
@@ -126,9 +127,9 @@ pub(super) fn seats(subject: &Subject<'_>) -> Found {
     for step in 0..=subject.steps.div_ceil(3) {
         let row = all.row();
         for (world, player) in alone.iter().enumerate() {
-            let here = row.of(world * share..(world + 1) * share, seats);
-            let there = player.row().of(0..share, share);
-            if let Some(what) = here.differs(&there) {
+            let here = part(&row, world * share..(world + 1) * share, seats);
+            let there = part(&player.row(), 0..share, share);
+            if let Some(what) = difference(&here, &there) {
                 return Err(format!("step {step}, seat {}: {what}, where others play beside it", world * share));
             }
         }

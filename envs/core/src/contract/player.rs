@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use super::rows::{Actions, Row, cover};
+use super::rows::{Actions, cover, difference};
 use super::{Coverage, Subject};
 use crate::{Act, Result, RowsBuf, Spec, VecEnv};
 
@@ -71,7 +71,7 @@ impl<'a> Player<'a> {
         self.reset()?;
         other.reset()?;
         for step in 0..=self.subject.steps {
-            if let Some(what) = self.row().differs(&other.row()) {
+            if let Some(what) = difference(&self.buffer, &other.buffer) {
                 return Err(format!("step {step}: {what}, {why}"));
             }
             if step < self.subject.steps {
@@ -93,7 +93,7 @@ impl<'a> Player<'a> {
         if (self.subject.stop)() { Err(format!("stopped after step {step}")) } else { Ok(()) }
     }
 
-    pub(super) fn row(&self) -> Row {
-        Row::from(&self.buffer)
+    pub(super) fn row(&self) -> RowsBuf {
+        self.buffer.clone()
     }
 }

@@ -1,84 +1,49 @@
 //! Rows to compare, and random actions to step environments by.
 
+use std::fmt;
+use std::ops::Range;
+
 use crate::{Act, End, Episode, Rng, RowsBuf, Spec, Stream};
 
-/// Copy of one row of `N` seats, for exact comparison.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Row {
-    /// Frames, `[N, H, W, C]`.
-    pub frame: Vec<u8>,
-    /// Bits of the `f32` features, `[N, vector]`, so that rows compare exactly.
-    pub vector: Vec<u32>,
-    /// Discrete observations, `[N, symbols]`.
-    pub symbols: Vec<u32>,
-    /// Action masks, `[N, legal]`.
-    pub legal: Vec<u8>,
-    /// Agent steps since the reset, `[N]`.
-    pub age: Vec<u32>,
-    /// Rewards of the step, `[N]`.
-    pub reward: Vec<f32>,
-    /// How the step ended in each seat, `[N]`.
-    pub end: Vec<End>,
-    /// Emulator frames that the step took, `[N]`.
-    pub frames: Vec<u32>,
-    /// Episodes that [`RowsBuf::episodes`] held.
-    pub episodes: Vec<Episode>,
-}
-
-impl From<&RowsBuf> for Row {
-    fn from(rows: &RowsBuf) -> Self {
-        Self {
-            frame: rows.frame.clone(),
-            vector: rows.vector.iter().map(|value| value.to_bits()).collect(),
-            symbols: rows.symbols.clone(),
-            legal: rows.legal.clone(),
-            age: rows.age.clone(),
-            reward: rows.reward.clone(),
-            end: rows.end.clone(),
-            frames: rows.frames.clone(),
-            episodes: rows.episodes.clone(),
-        }
+/// Returns the part of a row of `all` seats that belongs to the range `seats`, without episodes.
+pub(super) fn part(rows: &RowsBuf, seats: Range<usize>, all: usize) -> RowsBuf {
+    fn of<T: Clone>(lane: &[T], seats: &Range<usize>, all: usize) -> Vec<T> {
+        let width = lane.len() / all;
+        lane[seats.start * width..seats.end * width].to_vec()
+    }
+    RowsBuf {
+        frame: of(&rows.frame, &seats, all),
+        vector: of(&rows.vector, &seats, all),
+        symbols: of(&rows.symbols, &seats, all),
+        legal: of(&rows.legal, &seats, all),
+        age: of(&rows.age, &seats, all),
+        reward: of(&rows.reward, &seats, all),
+        end: of(&rows.end, &seats, all),
+        frames: of(&rows.frames, &seats, all),
+        episodes: Vec::new(),
     }
 }
 
-impl Row {
-    /// Returns the part of the row that belongs to the range `seats` of `all` seats, without episodes.
-    pub(super) fn of(&self, seats: std::ops::Range<usize>, all: usize) -> Self {
-        fn part<T: Clone>(lane: &[T], seats: &std::ops::Range<usize>, all: usize) -> Vec<T> {
-            let width = lane.len() / all;
-            lane[seats.start * width..seats.end * width].to_vec()
-        }
-        Self {
-            frame: part(&self.frame, &seats, all),
-            vector: part(&self.vector, &seats, all),
-            symbols: part(&self.symbols, &seats, all),
-            legal: part(&self.legal, &seats, all),
-            age: part(&self.age, &seats, all),
-            reward: part(&self.reward, &seats, all),
-            end: part(&self.end, &seats, all),
-            frames: part(&self.frames, &seats, all),
-            episodes: Vec::new(),
-        }
+/// Describes the first difference between two rows; `None` if they are equal.
+pub(super) fn difference(here: &RowsBuf, there: &RowsBuf) -> Option<String> {
+    fn first<T: fmt::Debug>(name: &str, one: &[T], other: &[T], same: fn(&T, &T) -> bool) -> Option<String> {
+        let equal = |at: usize| match (one.get(at), other.get(at)) {
+            (Some(one), Some(other)) => same(one, other),
+            _ => false,
+        };
+        let at = (0..one.len().max(other.len())).find(|&at| !equal(at))?;
+        let told = |lane: &[T]| lane.get(at).map_or("nothing".to_owned(), |value| format!("{value:?}"));
+        Some(format!("{name}[{at}] is {} here and {} there", told(one), told(other)))
     }
-
-    /// Describes the first difference between this row and `other`; `None` if they are equal.
-    pub(super) fn differs(&self, other: &Self) -> Option<String> {
-        fn first<T: PartialEq + std::fmt::Debug>(name: &str, one: &[T], other: &[T]) -> Option<String> {
-            let at = (0..one.len().max(other.len())).find(|&at| one.get(at) != other.get(at))?;
-            let told = |lane: &[T]| lane.get(at).map_or("nothing".to_owned(), |value| format!("{value:?}"));
-            Some(format!("{name}[{at}] is {} here and {} there", told(one), told(other)))
-        }
-        let features = |row: &Self| row.vector.iter().map(|&bits| f32::from_bits(bits)).collect::<Vec<_>>();
-        first("frame", &self.frame, &other.frame)
-            .or_else(|| (self.vector != other.vector).then(|| first("vector", &features(self), &features(other)))?)
-            .or_else(|| first("symbols", &self.symbols, &other.symbols))
-            .or_else(|| first("legal", &self.legal, &other.legal))
-            .or_else(|| first("age", &self.age, &other.age))
-            .or_else(|| first("reward", &self.reward, &other.reward))
-            .or_else(|| first("end", &self.end, &other.end))
-            .or_else(|| first("frames", &self.frames, &other.frames))
-            .or_else(|| first("episodes", &self.episodes, &other.episodes))
-    }
+    first("frame", &here.frame, &there.frame, u8::eq)
+        .or_else(|| first("vector", &here.vector, &there.vector, |one, other| one.to_bits() == other.to_bits()))
+        .or_else(|| first("symbols", &here.symbols, &there.symbols, u32::eq))
+        .or_else(|| first("legal", &here.legal, &there.legal, u8::eq))
+        .or_else(|| first("age", &here.age, &there.age, u32::eq))
+        .or_else(|| first("reward", &here.reward, &there.reward, f32::eq))
+        .or_else(|| first("end", &here.end, &there.end, End::eq))
+        .or_else(|| first("frames", &here.frames, &there.frames, u32::eq))
+        .or_else(|| first("episodes", &here.episodes, &there.episodes, Episode::eq))
 }
 
 /// Fills all lanes of `rows` with the byte `pattern`, so that elements that an environment does not write can be told,

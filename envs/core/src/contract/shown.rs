@@ -1,9 +1,9 @@
 //! What environments show and pay.
 
 use super::player::Player;
-use super::rows::Row;
+use super::rows::{difference, part};
 use super::{Found, Subject, hold};
-use crate::{Canvas, End, Spec};
+use crate::{Canvas, End, RowsBuf, Spec};
 
 /// Checks that the spec makes sense, and that observations, rewards and frames are within it.
 pub(super) fn spec(subject: &Subject<'_>) -> Found {
@@ -13,7 +13,7 @@ pub(super) fn spec(subject: &Subject<'_>) -> Found {
     for step in 0..=subject.steps {
         let row = player.row();
         for n in 0..player.env.seats() {
-            within(&player.spec, &row.of(n..n + 1, player.env.seats()))
+            within(&player.spec, &part(&row, n..n + 1, player.env.seats()))
                 .map_err(|how| format!("step {step}, seat {n}: {how}"))?;
         }
         if step < subject.steps {
@@ -24,9 +24,8 @@ pub(super) fn spec(subject: &Subject<'_>) -> Found {
 }
 
 /// A row of one seat is within the spec.
-fn within(spec: &Spec, row: &Row) -> Result<(), String> {
-    for (i, &bits) in row.vector.iter().enumerate() {
-        let value = f32::from_bits(bits);
+fn within(spec: &Spec, row: &RowsBuf) -> Result<(), String> {
+    for (i, value) in row.vector.iter().enumerate() {
         hold(value.is_finite(), || format!("vector[{i}] is {value}"))?;
     }
     for (i, (symbol, n)) in row.symbols.iter().zip(&spec.symbols).enumerate() {
@@ -72,7 +71,7 @@ pub(super) fn picture(subject: &Subject<'_>) -> Found {
         }
         one.step()?;
         other.step()?;
-        let differs = one.row().differs(&other.row());
+        let differs = difference(&one.buffer, &other.buffer);
         differs.map_or(Ok(()), |what| Err(format!("step {}: {what}, where nothing was drawn", step + 1)))?;
     }
     Ok(Some(one.played))

@@ -1,9 +1,9 @@
 //! States that are saved and restored.
 
 use super::player::Player;
-use super::rows::Row;
+use super::rows::{difference, part};
 use super::{Found, Subject, hold};
-use crate::{VecEnv, load_seats, save_seats};
+use crate::{RowsBuf, VecEnv, load_seats, save_seats};
 
 /// Number of steps that are compared after a state was restored.
 const AFTER: usize = 100;
@@ -41,7 +41,7 @@ fn moment(subject: &Subject<'_>, player: &mut Player<'_>) -> Result<(), String> 
         hold(save([&*other.env])? == saved, || format!("what {whose} restored is not what they save"))?;
         other.act_by(seed);
         for (step, (here, there)) in after.iter().zip(&rows(&mut other)?).enumerate() {
-            if let Some(what) = here.differs(there) {
+            if let Some(what) = difference(here, there) {
                 return Err(format!("{} steps after it was saved: {what}, restored in {whose}", step + 1));
             }
         }
@@ -57,10 +57,12 @@ fn moment(subject: &Subject<'_>, player: &mut Player<'_>) -> Result<(), String> 
     let (spec, all) = (other.spec.clone(), other.env.seats());
     for (step, row) in after.iter().enumerate().take(AFTER / 5) {
         other.actions.draw(&spec);
-        for (part, player) in apart.iter_mut().enumerate() {
-            let seats = part * all / 2..(part + 1) * all / 2;
+        for (half, player) in apart.iter_mut().enumerate() {
+            let seats = half * all / 2..(half + 1) * all / 2;
             player.take(other.actions.act().seats(&spec, seats.clone()))?;
-            if let Some(what) = row.of(seats.clone(), all).differs(&player.row().of(0..seats.len(), seats.len())) {
+            if let Some(what) =
+                difference(&part(row, seats.clone(), all), &part(&player.buffer, 0..seats.len(), seats.len()))
+            {
                 return Err(format!("{} steps after it was saved: {what}, divided otherwise", step + 1));
             }
         }
@@ -68,7 +70,7 @@ fn moment(subject: &Subject<'_>, player: &mut Player<'_>) -> Result<(), String> 
     Ok(())
 }
 
-fn rows(player: &mut Player<'_>) -> Result<Vec<Row>, String> {
+fn rows(player: &mut Player<'_>) -> Result<Vec<RowsBuf>, String> {
     (0..AFTER).map(|_| player.step().map(|()| player.row())).collect()
 }
 

@@ -1,9 +1,8 @@
 //! Tables of environments that are small enough to be one.
 
 use super::player::Player;
-use super::rows::Row;
 use super::{Found, Subject, hold};
-use crate::{End, FiniteMdp, Spec, Transition};
+use crate::{End, FiniteMdp, RowsBuf, Spec, Transition};
 
 /// Checks that the finite MDP of an environment fits its spec and allows every transition that is played.
 pub(super) fn played(subject: &Subject<'_>) -> Found {
@@ -71,7 +70,7 @@ fn starts(table: &FiniteMdp) -> Vec<u32> {
 }
 
 /// Returns the states that `action` can lead to from one of `states` with the reward and end that `row` shows.
-fn after(table: &FiniteMdp, states: &[u32], action: u32, row: &Row, bonus: f32) -> Vec<u32> {
+fn after(table: &FiniteMdp, states: &[u32], action: u32, row: &RowsBuf, bonus: f32) -> Vec<u32> {
     let (paid, terminated) = (row.reward[0], row.end[0] == End::Terminated);
     let same =
         |way: &&Transition| way.reward as f32 + bonus == paid && way.terminated == terminated && way.probability > 0.0;
