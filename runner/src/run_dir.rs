@@ -226,6 +226,11 @@ struct Failure<'a> {
     error: String,
 }
 
+/// The error of a directory in a group that does not look like a run any more.
+pub(crate) fn lost(run: &Path) -> anyhow::Error {
+    anyhow!("{}: it has lost its run.json: remove it, and `rl-run resume` of the group begins it again", run.display())
+}
+
 /// Says that a command failed on one run among several, and goes on with the next.
 pub(crate) fn failed(run: &Path, why: &anyhow::Error, json: bool) {
     let error = usage::line(why);

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use anyhow::{Context as _, anyhow, bail};
+use anyhow::{Context as _, bail};
 use serde::Serialize;
 use sha2::{Digest as _, Sha256};
 
@@ -15,7 +15,7 @@ use crate::cli::Machine;
 use crate::demonstrations;
 use crate::digests::{self, Digest};
 use crate::drive::{Run, drive};
-use crate::group::{self, Roster};
+use crate::group::Roster;
 use crate::initial;
 use crate::keep::Keep;
 use crate::learner::device;
@@ -192,7 +192,7 @@ fn kept(path: &Path, owner: &Owner, recorded: &[Digest]) -> anyhow::Result<usize
         let mend = "remove it, and the run can still be repeated";
         let checkpoint = match Checkpoint::open(&dir, owner) {
             Err(_) if !dir.exists() => continue, // of a run that is being trained, and keeps the newest
-            opened => opened.with_context(|| format!("{}: damaged ({mend})", dir.display()))?,
+            opened => opened.with_context(|| format!("a checkpoint that cannot be read: {mend}"))?,
         };
         let row = recorded.iter().find(|row| row.frames == frames);
         if let Some(Difference { part, .. }) = row.and_then(|row| first_difference(row, &checkpoint.digests())) {
@@ -225,14 +225,9 @@ pub(crate) fn run(args: &VerifyArgs, tables: &Tables) -> anyhow::Result<ExitCode
         return Ok(if verdict.equal { ExitCode::SUCCESS } else { ExitCode::FAILURE });
     }
     let mut total = Total { runs: runs.len(), equal: 0, different: 0, failed: 0, not_begun: 0 };
-    let seeds = Roster::read(path)?.map(|roster| roster.seeds).unwrap_or_default();
-    let begun = |seed: &u64| runs.iter().any(|run| run_dir::about(run).is_ok_and(|about| about.seed == *seed));
-    for absent in seeds.into_iter().filter(|seed| !begun(seed)).map(|seed| group::below(path, seed)) {
-        if runs.contains(&absent) {
-            continue; // what is wrong with it is said below
-        }
+    for absent in Roster::absent(path, &runs)? {
         if absent.exists() {
-            run_dir::failed(&absent, &anyhow!("{}: it has lost its run.json", absent.display()), args.verbosity.json);
+            run_dir::failed(&absent, &run_dir::lost(&absent), args.verbosity.json);
             total.failed += 1;
         } else {
             total.not_begun += 1;

@@ -288,6 +288,15 @@ fn a_score_holds_nothing_of_what_a_learner_is_paid_besides() {
     let returns: Vec<f64> = paid.collect();
     let mean = returns.iter().sum::<f64>() / returns.len() as f64;
     assert!(returns.len() > 3 && told["mean_return_100"].as_f64() == Some(mean), "{returns:?}, {told}, {rows}");
+    // Nor do evaluations of that run, which are those of one that was paid nothing besides.
+    let score = || json(at, "eval r --episodes 2 --seed 1 --set env.max_tics=2100 --json")["returns"].clone();
+    let shaped = score();
+    let path = at.join("r/run.toml");
+    let text = fs::read_to_string(&path).unwrap();
+    assert!(text.contains("shaping = \"combat\""), "{text}");
+    fs::write(&path, text.replace("shaping = \"combat\"", "shaping = \"none\"")).unwrap();
+    assert_eq!(score(), shaped);
+    assert!(shaped.as_array().unwrap().iter().any(|game| game.as_f64() > Some(0.0)), "{shaped}");
 }
 
 #[test]

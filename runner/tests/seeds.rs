@@ -193,6 +193,9 @@ fn verify_of_the_directory_of_all_does_each_again() {
     let done = output(at, "verify g --quiet");
     let said = String::from_utf8(done.stderr).unwrap();
     assert!(done.status.code() == Some(1) && said.contains("g/s1: it has lost its run.json"), "{said}");
+    let done = output(at, "eval g --episodes 1 --quiet");
+    let said = String::from_utf8(done.stderr).unwrap();
+    assert!(done.status.code() == Some(1) && said.contains("g/s1: it has lost its run.json"), "{said}");
     std::fs::remove_dir_all(at.join("g/s1")).unwrap();
     std::fs::remove_dir_all(at.join("g/s2")).unwrap();
     let done = output(at, "verify g --quiet");

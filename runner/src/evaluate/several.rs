@@ -7,7 +7,7 @@ use serde::Serialize;
 use toml::Table;
 
 use super::{EvalArgs, judge};
-use crate::group::{self, Roster};
+use crate::group::Roster;
 use crate::interval::Iqm;
 use crate::likeness::{difference, learning};
 use crate::run_dir::{self, About};
@@ -81,8 +81,10 @@ pub(super) fn run(
         let why = format!("--picture is of one run, and {} holds several: rl-run eval {first} …", dir.display());
         return Err(usage(why));
     }
-    let begun = |seed| runs.contains(&group::below(dir, seed)) || known.iter().any(|run| run.about.seed == seed);
-    let not_begun = Roster::read(dir)?.map_or(0, |roster| roster.seeds.iter().filter(|&&seed| !begun(seed)).count());
+    let (lost, not_begun): (Vec<_>, Vec<_>) =
+        Roster::absent(dir, runs)?.into_iter().partition(|absent| absent.exists());
+    lost.iter().for_each(|run| fail(run, &run_dir::lost(run)));
+    let not_begun = not_begun.len();
     let planned = known.first().map_or(0, |run| run.frames);
     let mut reports: Vec<Report> = Vec::new();
     for &Known { run, ref about, .. } in &known {

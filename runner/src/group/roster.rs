@@ -149,6 +149,18 @@ impl Roster {
         }
     }
 
+    /// The directories of seeds in `group.json` of `dir` that none of its `runs` has, whatever its directory is called:
+    /// of those that were not begun, and, where there is one, of a run that no longer looks like one.
+    ///
+    /// # Errors
+    /// If `group.json` is damaged.
+    pub(crate) fn absent(dir: &Path, runs: &[PathBuf]) -> anyhow::Result<Vec<PathBuf>> {
+        let has = |run: &PathBuf, seed| *run == below(dir, seed) || run_dir::about(run).is_ok_and(|it| it.seed == seed);
+        let seeds = Self::read(dir)?.map(|roster| roster.seeds).unwrap_or_default();
+        let absent = seeds.into_iter().filter(|&seed| !runs.iter().any(|run| has(run, seed)));
+        Ok(absent.map(|seed| below(dir, seed)).collect())
+    }
+
     /// All seeds of the group in `dir`: those in `group.json`, then those of other runs in the directory.
     pub(super) fn all(&self, dir: &Path) -> Vec<u64> {
         let runs = run_dir::below(dir);

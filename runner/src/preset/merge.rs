@@ -8,8 +8,13 @@ use crate::claim::{self, Claim};
 use crate::usage::{hint, usage};
 
 /// Keys that tables of older builds lack, and the values that they had without saying so.
-const LATER: [(&str, &str); 3] =
-    [("agent.init", "torch"), ("agent.values.loss", "huber"), ("agent.epsilon.delay", "0")];
+const LATER: [(&str, &str); 5] = [
+    ("agent.init", "torch"),
+    ("agent.values.loss", "huber"),
+    ("agent.epsilon.delay", "0"),
+    ("agent.priorities.alpha.delay", "0"),
+    ("agent.priorities.beta.delay", "0"),
+];
 
 /// Parses the text of a preset.
 ///
