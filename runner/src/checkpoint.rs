@@ -1,7 +1,7 @@
 //! Checkpoints: a directory per checkpoint that is either whole or not there.
 //!
 //! A checkpoint is written as a hidden directory, synced, then renamed. Segments, which checkpoints share, lie beside
-//! them and are written before. Nothing is loaded before every file has the hash in the manifest.
+//! them and are written before. Nothing is loaded before every file that is asked for has the hash in the manifest.
 
 mod find;
 
@@ -210,7 +210,7 @@ fn remove(dir: &Path, path: &Path) -> std::io::Result<()> {
     fs::remove_dir_all(&draft)
 }
 
-/// A checkpoint all of whose files have the hashes of its manifest.
+/// A checkpoint, or some of its parts, all of whose files have the hashes of its manifest.
 #[derive(Debug)]
 pub(crate) struct Checkpoint {
     dir: PathBuf,
@@ -224,7 +224,19 @@ impl Checkpoint {
     /// If it is of another version, environment or agent, or a file is missing, truncated or changed; the message names
     /// the file.
     pub(crate) fn open(dir: &Path, owner: &Owner) -> anyhow::Result<Self> {
-        let manifest = Manifest::read(dir)?;
+        Self::open_where(dir, owner, |_| true)
+    }
+
+    /// Opens no more of the checkpoint in `dir` than the parts called `names`: others may be large, damaged or gone.
+    ///
+    /// # Errors
+    /// As [`open`](Self::open), of these parts.
+    pub(crate) fn open_only(dir: &Path, owner: &Owner, names: &[&str]) -> anyhow::Result<Self> {
+        Self::open_where(dir, owner, |name| names.contains(&name))
+    }
+
+    fn open_where(dir: &Path, owner: &Owner, asked: impl Fn(&str) -> bool) -> anyhow::Result<Self> {
+        let mut manifest = Manifest::read(dir)?;
         let name = dir.join(manifest::FILE).display().to_string();
         let (theirs, ours) = (&manifest.owner, owner);
         if (&theirs.env, &theirs.agent) != (&ours.env, &ours.agent) {
@@ -234,6 +246,7 @@ impl Checkpoint {
             let (theirs, ours) = (theirs.env_version, ours.env_version);
             bail!("{name}: made with version {theirs} of {}, this rl-run has version {ours}", owner.env);
         }
+        manifest.parts.retain(|part| asked(&part.file));
         for part in &manifest.parts {
             check(&dir.join(&part.file), part.bytes, &part.sha256)?;
             let segments =

@@ -18,8 +18,8 @@ use crate::tables::Tables;
 use crate::usage::{counted, is_usage, line, usage};
 use crate::waiting::Stopped;
 use crate::{
-    bench, check, doctor, evaluate, export, fetch, list, output, plan, plot, preset, profile, publish, record, report,
-    resume, rollout, solve, train, verify, versus, viewer,
+    bench, check, completions, doctor, evaluate, export, fetch, list, output, plan, plot, preset, profile, publish,
+    record, report, resume, rollout, solve, train, verify, versus, viewer,
 };
 
 #[derive(Debug, Parser)]
@@ -55,6 +55,7 @@ enum Command {
     List(list::ListArgs),
     Fetch(fetch::FetchArgs),
     Doctor(doctor::DoctorArgs),
+    Completions(completions::CompletionsArgs),
     Check(check::CheckArgs),
     Solve(solve::SolveArgs),
     Rollout(rollout::RolloutArgs),
@@ -234,6 +235,7 @@ fn run(cli: Cli, tables: &Tables) -> anyhow::Result<ExitCode> {
         Some(Command::List(args)) => list::run(&args, tables),
         Some(Command::Fetch(args)) => fetch::run(&args, tables),
         Some(Command::Doctor(args)) => doctor::run(&args, tables),
+        Some(Command::Completions(args)) => Ok(completions::run(&args, Cli::command(), tables)),
         Some(Command::Check(args)) => check::run(&args, tables),
         Some(Command::Solve(args)) => solve::run(&args, tables),
         Some(Command::Rollout(args)) => rollout::run(&args, tables),
@@ -244,12 +246,13 @@ fn run(cli: Cli, tables: &Tables) -> anyhow::Result<ExitCode> {
 }
 
 /// By command, what may be given in place of an argument that clap misses.
-const INSTEAD: [(&str, &str); 6] = [
+const INSTEAD: [(&str, &str); 7] = [
     ("rollout", ": name --actions FILE, or --random with --steps N"),
     ("record", ": name --out FILE and a RUN, or --model NAME, or --env ENV with --random"),
     ("eval", ": name a RUN, or --model NAME"),
     ("watch", ": name a recording or a directory, or --model NAME"),
     ("fetch", ": name what to fetch, such as ale or vizdoom; --list shows all"),
+    ("completions", ": name a shell, such as bash"),
     ("list", ": name envs, agents, presets, settings or models"),
 ];
 

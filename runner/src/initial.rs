@@ -116,10 +116,11 @@ impl Initial {
     }
 
     fn of_checkpoint(dir: &Path, path: String) -> anyhow::Result<Self> {
-        let checkpoint = Checkpoint::open(dir, &Manifest::read(dir)?.owner)?;
+        let names = [WEIGHTS, &format!("learner.{FEATURES}")];
+        let checkpoint = Checkpoint::open_only(dir, &Manifest::read(dir)?.owner, &names)?;
         let mut parts = Vec::new();
-        for name in [WEIGHTS.to_owned(), format!("learner.{FEATURES}")] {
-            parts.extend(checkpoint.bytes(&name)?.map(|bytes| (name, bytes)));
+        for name in names {
+            parts.extend(checkpoint.bytes(name)?.map(|bytes| (name.to_owned(), bytes)));
         }
         let Some((_, weights)) = parts.iter().find(|(name, _)| name == WEIGHTS) else {
             bail!("{}: holds no weights", dir.display());

@@ -78,6 +78,7 @@ mod likeness;
 mod list;
 mod fetch;
 mod doctor;
+mod completions;
 mod rollout;
 mod measure;
 mod profile;

@@ -30,14 +30,15 @@ use crate::{model, output};
           rl-run record runs/kf --outputs every:4 --out thoughts.rec
           rl-run record --env cartpole --random --episodes 3 --out random.rec
           rl-run record runs/kf --frames --out seen.rec    # to be watched where there is no emulator
+          rl-run record runs/kf --set env.sticky=0 --out still.rec         # as with `rl-run eval`
 
 The games are those of `rl-run eval` with the same seed and number of episodes.")]
 pub(crate) struct RecordArgs {
     /// Directory of the run whose policy plays
-    #[arg(required_unless_present_any = ["random", "model"], conflicts_with_all = ["random", "env", "set"])]
+    #[arg(required_unless_present_any = ["random", "model"], conflicts_with_all = ["random", "env"])]
     run: Option<PathBuf>,
     /// Name of a trained model whose policy plays: `rl-run list models`
-    #[arg(long, value_name = "NAME", conflicts_with_all = ["run", "random", "env", "set"])]
+    #[arg(long, value_name = "NAME", conflicts_with_all = ["run", "random", "env"])]
     model: Option<String>,
     /// Environment that random actions are played in: `rl-run list envs` shows all
     #[arg(long, requires = "random")]
@@ -45,8 +46,8 @@ pub(crate) struct RecordArgs {
     /// Uniformly random actions instead of a run's
     #[arg(long, requires = "env")]
     random: bool,
-    /// Replace one value of the preset of --env
-    #[arg(long, value_name = "KEY=VALUE", requires = "env")]
+    /// Play by another value than the run's of [env] or [eval], or than that of the preset of --env
+    #[arg(long, value_name = "KEY=VALUE")]
     set: Vec<String>,
     /// File to write
     #[arg(long, value_name = "FILE")]
@@ -87,8 +88,9 @@ pub(crate) fn run(args: &RecordArgs, tables: &Tables) -> anyhow::Result<ExitCode
     let run = args.model.as_deref().map(model::find).transpose()?.or_else(|| args.run.clone());
     let (manifest, takes, score) = match (run, &args.env) {
         (Some(run), _) => {
-            let trained = Trained::load(&run, &args.asked, &device(args.machine.device())?, tables)?;
-            by_agent(&trained, &args.asked, args.outputs, args.frames, args.machine.workers()?, &waiting)?
+            let asked = Asked { sets: args.set.clone(), ..args.asked.clone() };
+            let trained = Trained::load(&run, &asked, &device(args.machine.device())?, tables)?;
+            by_agent(&trained, &asked, args.outputs, args.frames, args.machine.workers()?, &waiting)?
         }
         (None, Some(env)) => by_chance(args, env, tables, &waiting)?,
         (None, None) => bail!(usage("record: name a run, or --env and --random")),

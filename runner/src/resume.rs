@@ -199,5 +199,6 @@ fn from(run: &Path, which: &str, owner: &Owner) -> anyhow::Result<Option<Checkpo
         return Ok(None);
     }
     let path = checkpoint::whole(run, which, Flag { name: "--checkpoint", words: "`last`" })?;
-    checkpoint::open(run, &path, owner, &format!("rl-run resume {} ", output::word(run))).map(Some)
+    let command = format!("rl-run resume {} ", output::word(run));
+    checkpoint::open(run, &path, &command, |path| Checkpoint::open(path, owner)).map(Some)
 }

@@ -66,7 +66,8 @@ impl Tables {
             (true, false) => "; this binary was built without the feature `doom`",
             (false, false) => "; this binary was built without the features `atari` and `doom`",
         };
-        let hint = match gymnasiums(name, &names) {
+        let last = name.rsplit('/').next().filter(|last| names.iter().any(|known| known == last));
+        let hint = match gymnasiums(name, &names).or(last) {
             Some(ours) => format!("; did you mean `{ours}`?"),
             None => hint(name, names.iter().map(String::as_str)),
         };
@@ -153,6 +154,9 @@ mod tests {
             #[cfg(feature = "doom")]
             ("VizdoomBasic-v1", "`doom/basic`"),
             ("cartpol", "`cartpole`"),
+            ("gym/cartpole", "`cartpole`"),
+            #[cfg(feature = "atari")]
+            ("atari/kungfu", "`kungfu`"),
         ] {
             let said = tables.env(theirs).unwrap_err().to_string();
             assert!(said.contains(&format!("did you mean {ours}?")), "{said}");

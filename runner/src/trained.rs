@@ -35,7 +35,7 @@ pub(crate) struct Asked {
     /// Take the most probable action where the policy would sample
     #[arg(long)]
     pub(crate) greedy: bool,
-    /// Values of `[env]` and `[eval]` to play by, as `table.key=value`; only `eval` takes any.
+    /// Values of `[env]` and `[eval]` to play by, as `table.key=value`; only `eval` and `record` take any.
     #[arg(skip)]
     pub(crate) sets: Vec<String>,
 }
@@ -59,7 +59,7 @@ pub(crate) fn recorded(run: &Path, tables: &Tables) -> anyhow::Result<(About, Re
 /// one later.
 ///
 /// # Errors
-/// If there is no such checkpoint, or it is damaged or does not fit.
+/// If there is no such checkpoint, or its weights are damaged or do not fit.
 pub(crate) fn load_weights(
     run: &Path,
     checkpoint: &str,
@@ -67,7 +67,8 @@ pub(crate) fn load_weights(
     learner: &mut dyn Learner,
 ) -> anyhow::Result<Checkpoint> {
     let dir = checkpoint::find(run, checkpoint)?;
-    let checkpoint = checkpoint::open(run, &dir, &owner(resolved, &resolved.train()?), "")?;
+    let owner = owner(resolved, &resolved.train()?);
+    let checkpoint = checkpoint::open(run, &dir, "", |dir| Checkpoint::open_only(dir, &owner, &[WEIGHTS]))?;
     checkpoint.load_part(WEIGHTS, learner.weights())?;
     Ok(checkpoint)
 }

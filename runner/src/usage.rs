@@ -96,16 +96,26 @@ pub(crate) fn counted(count: usize, what: &str) -> String {
 /// Fewest letters at the beginning of a name that are taken for it.
 const BEGINNING: usize = 3;
 
+/// The last word of the path of a key or of a name of a family.
+fn last(path: &str) -> &str {
+    path.rsplit(['.', '/']).next().unwrap_or(path)
+}
+
+/// The candidate with the fewest slips from `name`, and how many: from all of it, or from its last word. `None` if there
+/// are too many.
+pub(crate) fn slips<'a>(name: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<(usize, &'a str)> {
+    let name = &name.to_lowercase();
+    let from = |c: &str| strsim::osa_distance(name, c).min(strsim::osa_distance(name, last(c)));
+    let near = candidates.into_iter().map(|c| (from(c), c)).min_by_key(|&(slips, _)| slips);
+    near.filter(|&(slips, _)| slips <= (name.len() / 3).max(2))
+}
+
 /// The candidate most similar to `name`, if any is similar enough; else the one that `name` is the beginning of, which
 /// may itself begin longer ones.
 pub(crate) fn nearest<'a>(name: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
-    let name = &name.to_lowercase();
-    let last = |path: &'a str| path.rsplit(['.', '/']).next().unwrap_or(path);
     let candidates: Vec<&str> = candidates.into_iter().collect();
-    let distances =
-        candidates.iter().map(|&c| (strsim::osa_distance(name, c).min(strsim::osa_distance(name, last(c))), c));
-    let near = distances.min_by_key(|&(distance, _)| distance);
-    let near = near.filter(|&(distance, _)| distance <= (name.len() / 3).max(2)).map(|(_, c)| c);
+    let near = slips(name, candidates.iter().copied()).map(|(_, c)| c);
+    let name = &name.to_lowercase();
     near.or_else(|| {
         let longer = || candidates.iter().copied().filter(|c| name.len() >= BEGINNING && c.starts_with(name));
         let shortest = longer().min_by_key(|c| c.len())?;

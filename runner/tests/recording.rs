@@ -43,6 +43,20 @@ fn recorded_games_are_those_of_an_evaluation_and_play_again() {
     assert_eq!(returns.iter().sum::<f64>() / 20.0, score["mean"].as_f64().unwrap());
 }
 
+#[test]
+fn games_by_other_values_than_the_run_s_are_recorded_and_play_again() {
+    let dir = tempfile::tempdir().unwrap();
+    let at = dir.path();
+    train(at);
+    let set = "--episodes 3 --set env.max_steps=5";
+    let score = json(at, &format!("eval r {set} --json"));
+    let told = json(at, &format!("record r {set} --out short.rec --json"));
+    assert_eq!((&told["mean"], told["steps"].as_u64()), (&score["mean"], Some(15)));
+    assert_eq!(json(at, "verify short.rec --json")["equal"], true);
+    let (code, said) = refusal(at, "record r --set agent.lr=1.0 --out a.rec");
+    assert!(code == 2 && said.contains("the agent plays as it was trained"), "{said}");
+}
+
 /// Every kind of policy: asked or not, it plays the same, and what it says is what it did.
 #[test]
 fn what_an_agent_thought_is_recorded_and_changes_no_game() {

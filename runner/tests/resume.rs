@@ -266,8 +266,13 @@ fn of_a_damaged_checkpoint_the_whole_one_before_it_is_named() {
     let number = before.trim_start_matches('0');
     let mend = format!("an earlier one is intact: rl-run resume r --checkpoint {number}");
     assert!(code == 1 && said.contains("env: damaged") && said.ends_with(&mend), "{said}");
+    // Who only plays needs the weights, and neither looks at what lies beside them nor misses it.
+    let damaged = damaged.trim_start_matches('0');
+    assert_eq!(json(at, &format!("eval r --checkpoint {damaged} --json"))["checkpoint"].to_string(), damaged);
+    std::fs::write(at.join("r/checkpoints").join(last).join("model.safetensors"), "").unwrap();
     let (code, said) = refusal(at, "eval r");
-    assert!(code == 1 && said.ends_with(&format!("an earlier one is intact: --checkpoint {number}")), "{said}");
+    let mend = format!("an earlier one is intact: --checkpoint {damaged}");
+    assert!(code == 1 && said.contains("model.safetensors: truncated") && said.ends_with(&mend), "{said}");
     json(at, &format!("resume r --checkpoint {number} --quiet --json"));
 }
 

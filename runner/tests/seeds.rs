@@ -149,7 +149,8 @@ fn eval_of_the_directory_of_all_gives_each_score_and_their_mean() {
     assert_eq!(String::from_utf8(done.stdout).unwrap().lines().count(), 2);
     assert!(output(at, &format!("{train} --frames 10000 --seed 5 --run g/s5")).status.success());
     let (code, said) = refusal(at, "eval g");
-    let why = "g holds runs that differ in train.frames (20000, 10000), g/s2 and g/s5: name one";
+    let why = "g holds runs that differ in train.frames (20000, 10000), g/s2 and g/s5: name one, or go on to one length: \
+        rl-run resume g --frames 20000";
     assert!(code == 2 && said.contains(why), "{said}");
     // What a run keeps makes it no other experiment; a damaged one is told, and the others are evaluated.
     std::fs::remove_dir_all(at.join("g/s5")).unwrap();

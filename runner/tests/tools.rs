@@ -236,6 +236,42 @@ fn doctor_says_what_is_missing_and_how_to_mend_it() {
     assert_eq!(names(dir.path()), [""; 0], "looking changes nothing");
 }
 
+/// What bash offers for the last of these words.
+fn offered(script: &str, words: &[&str]) -> Vec<String> {
+    let quoted = shlex::try_join(words.iter().copied()).unwrap();
+    let (at, word, before) = (words.len() - 1, words[words.len() - 1], words[words.len() - 2]);
+    let ask = format!(
+        "{script}\nCOMP_WORDS=({quoted}) COMP_CWORD={at}; _rl__run rl-run '{word}' '{before}'; printf '%s\\n' \"${{COMPREPLY[@]}}\""
+    );
+    let done = Command::new("bash").args(["--norc", "-c", &ask]).output().unwrap();
+    assert!(done.status.success() && done.stderr.is_empty(), "{}", String::from_utf8_lossy(&done.stderr));
+    text(&done).lines().map(str::to_owned).collect()
+}
+
+#[test]
+fn a_shell_completes_commands_flags_and_names() {
+    let dir = tempfile::tempdir().unwrap();
+    let script = text(&output(dir.path(), "completions bash"));
+    for (words, expected) in [
+        (&["rl-run", "--env", "frozenlake"][..], &["frozenlake", "frozenlake8x8"][..]),
+        (&["rl-run", "--env", "cartpole", "--agent", "rai"], &["rainbow"]),
+        (&["rl-run", "bench", "train", "--agent", "drq"], &["drq"]),
+        (&["rl-run", "comp"], &["completions"]),
+        (&["rl-run", "eval", "--ex"], &["--exact"]),
+    ] {
+        let offered = offered(&script, words);
+        assert!(expected.iter().all(|word| offered.iter().any(|said| said == word)), "{words:?}: {offered:?}");
+        assert!(offered.iter().all(|said| said.starts_with(words[words.len() - 1])), "{words:?}: {offered:?}");
+    }
+    for (shell, names) in [("zsh", true), ("fish", true), ("elvish", false), ("powershell", false)] {
+        let script = text(&output(dir.path(), &format!("completions {shell}")));
+        let has = |word: &str| script.contains(word);
+        assert!(has("exact") && has("completions") && has("frozenlake8x8") == names, "{script}");
+    }
+    let (code, said) = refusal(dir.path(), "completions");
+    assert!(code == 2 && said.contains("name a shell, such as bash"), "{said}");
+}
+
 #[test]
 fn fetch_lists_assets_and_refuses_strangers() {
     let dir = tempfile::tempdir().unwrap();

@@ -6,7 +6,6 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context as _, anyhow};
 
 use super::Checkpoint;
-use crate::manifest::Owner;
 use crate::usage::usage;
 use crate::{output, run_dir};
 
@@ -92,20 +91,25 @@ fn among(run: &Path, which: &str, flag: Flag, best: &[(u64, PathBuf)]) -> anyhow
     found.map(|(_, path)| path.clone()).ok_or_else(missing)
 }
 
-/// Opens a checkpoint of a run as [`Checkpoint::open`] does. If it is damaged, the error also names the newest intact
-/// one before it, as the flag `--checkpoint` of `command`.
+/// Opens the checkpoint in `path` of a run with `open`. If it is damaged, the error also names the newest intact one
+/// before it, as the flag `--checkpoint` of `command`.
 ///
 /// # Errors
 /// If it cannot be opened.
-pub(crate) fn open(run: &Path, path: &Path, owner: &Owner, command: &str) -> anyhow::Result<Checkpoint> {
-    let error = match Checkpoint::open(path, owner) {
+pub(crate) fn open(
+    run: &Path,
+    path: &Path,
+    command: &str,
+    open: impl Fn(&Path) -> anyhow::Result<Checkpoint>,
+) -> anyhow::Result<Checkpoint> {
+    let error = match open(path) {
         Ok(checkpoint) => return Ok(checkpoint),
         Err(error) => error,
     };
     let all = list(&run.join("checkpoints"))?;
     let before = all.iter().rev().filter(|(_, other)| other.file_name() < path.file_name());
-    let whole = before.map(|(frames, path)| (frames, Checkpoint::open(path, owner))).find(|(_, open)| open.is_ok());
-    Err(match whole {
+    let intact = before.map(|(frames, path)| (frames, open(path))).find(|(_, opened)| opened.is_ok());
+    Err(match intact {
         Some((frames, _)) => anyhow!("{error:#}; an earlier one is intact: {command}--checkpoint {frames}"),
         None => error,
     })

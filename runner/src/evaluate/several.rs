@@ -9,7 +9,7 @@ use toml::Table;
 use super::{EvalArgs, judge};
 use crate::group::Roster;
 use crate::interval::Iqm;
-use crate::likeness::{difference, learning};
+use crate::likeness::{but_for_length, difference, learning};
 use crate::run_dir::{self, About};
 use crate::score::{Report, give};
 use crate::tables::Tables;
@@ -161,7 +161,14 @@ fn check(dir: &Path, runs: &[Known<'_>]) -> anyhow::Result<()> {
             return refuse(&format!("of {} and of {}", id(one), id(other)), one, other);
         }
         if let Some(key) = difference(&one.settings, &other.settings) {
-            return refuse(&format!("that differ in {key}"), one, other);
+            let refused = refuse(&format!("that differ in {key}"), one, other);
+            let group = Roster::read(dir).is_ok_and(|roster| roster.is_some());
+            if !group || but_for_length(&one.settings) != but_for_length(&other.settings) {
+                return refused;
+            }
+            let (dir, most) = (output::word(dir), runs.iter().map(|run| run.frames).max().unwrap_or(0));
+            return refused
+                .map_err(|why| usage(format!("{why}, or go on to one length: rl-run resume {dir} --frames {most}")));
         }
         if one.about.demonstrations != other.about.demonstrations {
             return refuse("that were shown other recordings", one, other);

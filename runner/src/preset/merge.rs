@@ -5,7 +5,7 @@ use toml::{Table, Value};
 
 use super::synonyms;
 use crate::claim::{self, Claim};
-use crate::usage::{hint, usage};
+use crate::usage::{hint, slips, usage};
 
 /// Keys that tables of older builds lack, and the values that they had without saying so.
 const LATER: [(&str, &str); 5] = [
@@ -195,9 +195,14 @@ pub(super) fn assign(tables: &mut Table, path: &str, new: Value, origin: &str) -
 /// words, or all keys of its table.
 fn meant(path: &str, known: &[String]) -> String {
     let (table, key) = path.rsplit_once('.').unwrap_or(("", path));
-    let ours: Vec<String> = synonyms::of(key, known).map(|ours| format!("`{ours}`")).collect();
+    let said = |theirs: &str| synonyms::of(theirs, known).map(|ours| format!("`{ours}`")).collect::<Vec<_>>();
+    let ours = said(key);
     if !ours.is_empty() {
         return format!("; here that is {}", ours.join(" and "));
+    }
+    let own = slips(path, known.iter().map(String::as_str)).map_or(usize::MAX, |(slips, _)| slips);
+    if let Some((_, theirs)) = slips(key, synonyms::names(known)).filter(|&(slips, _)| slips < own) {
+        return format!("; did you mean `{theirs}`? here that is {}", said(theirs).join(" and "));
     }
     let near = hint(path, known.iter().map(String::as_str));
     if !near.is_empty() {
@@ -252,6 +257,14 @@ mod tests {
             "unknown key `agent.net.widht`; did you mean `agent.net.width`? (preset p)"
         );
         assert_eq!(check("lr=4"), "unknown key `lr`; did you mean `agent.lr`? (preset p)");
+        assert_eq!(
+            check("agent.learning_rate=4"),
+            "unknown key `agent.learning_rate`; here that is `agent.lr` (preset p)"
+        );
+        assert_eq!(
+            check("agent.learnin_rate=4"),
+            "unknown key `agent.learnin_rate`; did you mean `learning_rate`? here that is `agent.lr` (preset p)"
+        );
         assert_eq!(check("agent.seed=4"), "unknown key `agent.seed`; did you mean `agent.net_seed`? (preset p)");
         assert_eq!(
             check("agent.temperature=4"),

@@ -55,6 +55,12 @@ pub(super) fn of<'a>(key: &str, known: &'a [String]) -> impl Iterator<Item = &'a
     ours.iter().filter_map(|ours| known.iter().find(|known| known == ours).map(String::as_str))
 }
 
+/// All names of others for keys among `known`.
+pub(super) fn names<'a>(known: &[String]) -> impl Iterator<Item = &'a str> {
+    let here = |(_, ours): &&(&[&str], &[&str])| ours.iter().any(|ours| known.iter().any(|known| known == ours));
+    NAMES.iter().filter(here).flat_map(|(theirs, _)| theirs.iter().copied())
+}
+
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeSet;

@@ -62,7 +62,7 @@ impl Weights {
         // Without frames the last checkpoint is meant.
         all.sort_by_key(|(at, _)| frames.map_or(u64::MAX - at, |frames| frames.abs_diff(*at)));
         let (_, dir) = all.first().with_context(|| format!("{}: has no checkpoint", run.display()))?;
-        let found = Checkpoint::open(dir, &owner)?;
+        let found = Checkpoint::open_only(dir, &owner, &[WEIGHTS])?;
         found.load_part(WEIGHTS, learner.weights())?;
         let those = sha256.is_some_and(|sha256| found.digests().iter().any(|(_, digest)| digest == sha256));
         let learner_of = matches!(manifest.player, Player::Learner { .. });
