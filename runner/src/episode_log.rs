@@ -7,7 +7,7 @@ use std::fmt::Write as _;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use anyhow::bail;
+use anyhow::{Context as _, bail};
 use rl_core::Episode;
 use rl_replays::Rollout;
 
@@ -78,6 +78,41 @@ impl EpisodeLog {
     }
 }
 
+/// A game of training that has ended.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct Game {
+    /// Emulator frames of the run when it ended.
+    pub(crate) frames: f64,
+    /// Raw return.
+    pub(crate) ret: f64,
+    /// Emulator frames that it took.
+    pub(crate) length: f64,
+}
+
+impl Game {
+    fn of(line: &str) -> Option<Self> {
+        let fields: Vec<&str> = line.trim_end().split(',').collect();
+        let [frames, _, ret, length, _] = fields[..] else { return None };
+        let number = |text: &str| text.parse().ok().filter(|number: &f64| number.is_finite());
+        Some(Self { frames: number(frames)?, ret: number(ret)?, length: number(length)? })
+    }
+}
+
+/// The games of a run in the order in which they ended; none if it has no such file.
+///
+/// # Errors
+/// As [`check`].
+pub(crate) fn games(run: &Path) -> anyhow::Result<Vec<Game>> {
+    let path = run.join(FILE);
+    let kept = until(&path, u64::MAX)? as usize;
+    let text = String::from_utf8(read(&path)?).with_context(|| format!("{}: damaged", path.display()))?;
+    let lines = (1..).zip(text.get(..kept).unwrap_or_default().lines()).skip(1);
+    let games = lines.map(|(number, line)| {
+        Game::of(line).with_context(|| format!("{}, line {number}: damaged: not a game", path.display()))
+    });
+    games.collect()
+}
+
 /// Checks that [`EpisodeLog::open`] can read the file of a run.
 ///
 /// # Errors
@@ -134,6 +169,19 @@ mod tests {
         fs::remove_file(&path).unwrap();
         EpisodeLog::open(dir.path(), 7).unwrap();
         assert_eq!(fs::read_to_string(&path).unwrap(), HEAD, "one that is missing begins anew");
+    }
+
+    #[test]
+    fn games_are_read_up_to_a_torn_line_and_one_that_is_none_is_named() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join(FILE);
+        assert_eq!(games(dir.path()).unwrap(), []);
+        fs::write(&path, format!("{HEAD}10,0,-1.5,10,terminated\n25,1,2,15,truncated\n30,0")).unwrap();
+        let game = |frames, ret, length| Game { frames, ret, length };
+        assert_eq!(games(dir.path()).unwrap(), [game(10.0, -1.5, 10.0), game(25.0, 2.0, 15.0)]);
+        fs::write(&path, format!("{HEAD}10,0,-1.5,10,terminated\n25,1\n")).unwrap();
+        let said = games(dir.path()).unwrap_err().to_string();
+        assert!(said.ends_with("episodes.csv, line 3: damaged: not a game"), "{said}");
     }
 
     #[test]

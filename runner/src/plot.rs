@@ -50,7 +50,7 @@ pub(crate) struct PlotArgs {
     #[arg(long, value_name = "N", default_value_t = 5, allow_negative_numbers = true, value_parser = points_smoothed)]
     smooth: u32,
     /// Draws the mean of the last 100 games in the middle of these games, as means of whole iterations are published, and not
-    /// at their end
+    /// at their end: of all games in episodes.csv where it is there, else of those before each row of metrics
     #[arg(long)]
     centred: bool,
     /// Draws the interquartile mean of four runs and more in place of their mean: one lucky or failed seed moves it little

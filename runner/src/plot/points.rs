@@ -7,6 +7,7 @@ use anyhow::bail;
 use serde_json::Value;
 
 use super::curves::{Axis, See};
+use crate::episode_log::{self, Game};
 use crate::metrics::{self, ROWS};
 use crate::model::SCORE;
 use crate::usage::{hint, usage};
@@ -47,7 +48,10 @@ pub(super) fn points(run: &Path, see: See<'_>) -> anyhow::Result<Vec<Point>> {
             middles.push(middle(&row));
         }
     }
-    if centred {
+    let games = if centred { episode_log::games(run)? } else { Vec::new() };
+    if !games.is_empty() && !points.is_empty() {
+        points = of_games(&games, see, &along);
+    } else if centred {
         for (point, middle) in points.iter_mut().zip(middles) {
             let middle = middle.max(along[0].0); // the earliest frame whose place is known
             point.x = at(&along, middle);
@@ -60,6 +64,23 @@ pub(super) fn points(run: &Path, see: See<'_>) -> anyhow::Result<Vec<Point>> {
         bail!(usage(format!("{}: {}", path.display(), missing(see, &keys))));
     }
     Ok(points)
+}
+
+/// Points of a run whose games are all known: at each the mean of the [`GAMES`] that ended last, in the middle of the
+/// frames that they took. `along` holds frames and the place on the horizontal axis of each row.
+fn of_games(games: &[Game], see: See<'_>, along: &[(f64, f64)]) -> Vec<Point> {
+    let value = |game: &Game| if see.key == "length_100" { game.length } else { game.ret };
+    let place = |middle| if see.axis == Axis::Frames { middle } else { at(along, middle) };
+    let mut points = Vec::with_capacity(games.len());
+    for last in 0..games.len() {
+        let first = (last + 1).saturating_sub(GAMES);
+        let begin = first.checked_sub(1).map_or(0.0, |before| games[before].frames);
+        let (middle, over) = (0.5 * (begin + games[last].frames), &games[first..=last]);
+        let y = over.iter().map(value).sum::<f64>() / over.len() as f64;
+        let x = place(middle);
+        points.push(Point { progress: if see.axis.shared() == Axis::Frames { middle } else { x }, x, y });
+    }
+    points
 }
 
 /// Says that no row has the key, and what to ask for instead.
@@ -83,12 +104,12 @@ fn missing(see: See<'_>, keys: &BTreeSet<String>) -> String {
 /// Keys whose values are over the last games, at most [`GAMES`].
 pub(super) const LAST_GAMES: [&str; 2] = ["return_100", "length_100"];
 /// Most games that such a value is over.
-const GAMES: f64 = 100.0;
+const GAMES: usize = 100;
 
 /// Emulator frame in the middle of the games that `return_100` of a row is over.
 fn middle(row: &Value) -> f64 {
     let of = |key: &str| row[key].as_f64().unwrap_or_default();
-    let games = of("episodes").min(GAMES);
+    let games = of("episodes").min(GAMES as f64);
     (of("frames") - 0.5 * games * of("length_100")).max(0.0)
 }
 
@@ -142,6 +163,26 @@ mod tests {
         assert_eq!(of(See { centred: false, ..see })[2], (1_400.0, 3.0));
         let last = points(run.path(), See { axis: Axis::Minutes, ..see }).unwrap()[3];
         assert_eq!(last, Point { progress: 3_000.0, x: 300.0, y: 4.0 });
+    }
+
+    #[test]
+    fn where_all_games_are_known_their_means_need_no_rows_between() {
+        let run = tempfile::tempdir().unwrap();
+        let row = |frames: u64| {
+            format!("{{\"frames\":{frames},\"seconds\":{},\"return_100\":1,\"length_100\":30}}\n", frames / 10)
+        };
+        fs::write(run.path().join(ROWS), format!("{}{}", row(600), row(6000))).unwrap();
+        // The n-th game of 30 frames returns n.
+        let games: String = (1..=200).map(|n| format!("{},0,{n},30,terminated\n", 30 * n)).collect();
+        fs::write(run.path().join("episodes.csv"), format!("frames,seat,return,length,end\n{games}")).unwrap();
+        let see = See { axis: Axis::Frames, key: "return_100", smooth: 1, centred: true, iqm: false };
+        let all = of(run.path(), see);
+        assert_eq!(all.len(), 200);
+        // One game; two; the first hundred; the last hundred, which began at 3,000.
+        assert_eq!([all[0], all[1], all[99], all[199]], [(15.0, 1.0), (30.0, 1.5), (1500.0, 50.5), (4500.0, 150.5)]);
+        assert_eq!(of(run.path(), See { key: "length_100", ..see })[7].1, 30.0);
+        assert_eq!(of(run.path(), See { axis: Axis::Minutes, ..see })[199], (7.5, 150.5));
+        assert_eq!(of(run.path(), See { centred: false, ..see }).len(), 2);
     }
 
     #[test]
