@@ -145,7 +145,7 @@ impl Dqn {
         log: &mut Log,
     ) -> Result<()> {
         let (steps, start) = (self.progress.steps(), self.config.learning_starts);
-        if steps < start {
+        if steps < start || !self.replay.has_reach() {
             return Ok(());
         }
         let Config { update_period, updates, .. } = self.config;

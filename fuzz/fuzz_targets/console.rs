@@ -60,10 +60,11 @@ fuzz_target!(|data: &[u8]| {
         let body = edited(&state[HEAD..], edits);
         let sum = crc32fast::hash(&body).to_le_bytes();
         let forged = [&state[..HEAD - 4], &sum, &body].concat();
-        if ale.load(&forged).is_ok() {
-            for action in [0, 3, 1].into_iter().take(FRAMES) {
-                let _ = ale.act(action);
-            }
+        let taken = ale.load(&forged).is_ok();
+        for action in [0, 3, 1].into_iter().take(FRAMES) {
+            let _ = ale.act(action);
+        }
+        if taken {
             ale.save(&mut Vec::new()).expect("what was taken can be saved");
         }
         ale.load(state).expect("a console recovers");

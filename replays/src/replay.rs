@@ -348,6 +348,11 @@ impl Replay {
         self.targets.n_step
     }
 
+    /// Whether a transition or sequence that no end cuts short can be whole: with many seats a thousand steps are few rows.
+    pub fn has_reach(&self) -> bool {
+        self.written > self.reach() as u64
+    }
+
     /// Rows after its first one that a transition or sequence needs at most.
     pub(crate) fn reach(&self) -> usize {
         let n_step = self.n_step();

@@ -268,7 +268,8 @@ fn one_line(error: &clap::Error, words: &[String], keys: impl FnOnce() -> Vec<St
     let said = said.trim_start_matches("error: ").trim_end_matches(" For more information, try '--help'.");
     if error.kind() == ErrorKind::UnknownArgument
         && first != Some("train")
-        && let Some(meant) = flag(error).and_then(|flag| foreign::meant(flag, &known_flags(words), &keys()))
+        && let Some(meant) =
+            flag(error).and_then(|flag| foreign::meant(flag, &known_flags(words), &settable(words, keys())))
     {
         let said = said.split("; a similar argument").next().unwrap_or(said);
         return format!("{said}: {meant} (see --help)");
@@ -280,6 +281,9 @@ fn one_line(error: &clap::Error, words: &[String], keys: impl FnOnce() -> Vec<St
         (ErrorKind::UnknownArgument, Some("resume")) if of_training(error) => {
             ": a run keeps its settings, only --frames changes"
         }
+        (ErrorKind::MissingRequiredArgument, Some("--env")) if said.contains("--agent") => {
+            ": `rl-run list presets --env NAME` shows which agents learn an environment"
+        }
         // What another flag requires is none of these.
         (ErrorKind::MissingRequiredArgument, Some(command)) if said.contains('<') => {
             INSTEAD.iter().find(|(of, _)| *of == command).map_or("", |(_, instead)| instead)
@@ -290,6 +294,17 @@ fn one_line(error: &clap::Error, words: &[String], keys: impl FnOnce() -> Vec<St
         _ => "",
     };
     format!("{said}{mend} (see --help)")
+}
+
+/// Keys among these that the command of a command line lets be set: of commands that do not train, those of games.
+fn settable(words: &[String], mut keys: Vec<String>) -> Vec<String> {
+    let plays = ["eval", "record", "rollout", "check", "solve"];
+    let plays = words.first().is_some_and(|word| plays.contains(&word.as_str()))
+        || words.iter().take(2).map(String::as_str).eq(["bench", "env"]);
+    if plays {
+        keys.retain(|key| key.starts_with("env.") || key.starts_with("eval."));
+    }
+    keys
 }
 
 /// The flag that an error is about, with its dashes.

@@ -108,7 +108,8 @@ pub(crate) fn games(run: &Path) -> anyhow::Result<Vec<Game>> {
     let text = String::from_utf8(read(&path)?).with_context(|| format!("{}: damaged", path.display()))?;
     let lines = (1..).zip(text.get(..kept).unwrap_or_default().lines()).skip(1);
     let games = lines.map(|(number, line)| {
-        Game::of(line).with_context(|| format!("{}, line {number}: damaged: not a game", path.display()))
+        let mend = "damaged: not a game: remove that line, and the others are read";
+        Game::of(line).with_context(|| format!("{}, line {number}: {mend}", path.display()))
     });
     games.collect()
 }
@@ -181,7 +182,7 @@ mod tests {
         assert_eq!(games(dir.path()).unwrap(), [game(10.0, -1.5, 10.0), game(25.0, 2.0, 15.0)]);
         fs::write(&path, format!("{HEAD}10,0,-1.5,10,terminated\n25,1\n")).unwrap();
         let said = games(dir.path()).unwrap_err().to_string();
-        assert!(said.ends_with("episodes.csv, line 3: damaged: not a game"), "{said}");
+        assert!(said.contains("episodes.csv, line 3: damaged: not a game: remove that line"), "{said}");
     }
 
     #[test]

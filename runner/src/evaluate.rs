@@ -86,6 +86,11 @@ fn judge(args: &EvalArgs, path: &Path, tables: &Tables, waiting: &Waiting) -> an
         let mean = exact(resolved, learner.as_ref(), eval.epsilon, args.picture.as_deref())?;
         return Report::expected(&trained, &asked, mean);
     }
+    if resolved.protocol().as_deref() == Some("self-play") && !args.json && !args.progress.quiet {
+        output::note(
+            "both sides are this policy: its mean says nothing of its strength (another --protocol, or rl-run match)",
+        );
+    }
     let mode = Mode::Evaluate { epsilon: eval.epsilon, greedy: asked.greedy };
     let workers = args.machine.workers()?;
     let games = Games { seed: asked.seed, first: SEATS, episodes: eval.episodes, mode, workers, outputs: false };
@@ -115,6 +120,11 @@ fn exact(resolved: &Resolved, learner: &dyn Learner, epsilon: f32, picture: Opti
     policy.act(std::slice::from_mut(&mut block), 0, Mode::Evaluate { epsilon: 0.0, greedy: true })?;
     let actions = block.discrete.row(0);
     let plays = table.policy(actions, f64::from(epsilon));
+    if let Some(state) = table.endless(&plays) {
+        bail!(
+            "--exact: an episode that comes to state {state} never ends by this policy: set a step limit, such as env.max_steps"
+        );
+    }
     if let Some(path) = picture {
         picture::policy(path, env.as_ref(), &resolved.env_name, actions, &table.expected_returns(&plays))?;
     }

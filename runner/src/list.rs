@@ -95,9 +95,12 @@ pub(crate) fn run(args: &ListArgs, tables: &Tables) -> anyhow::Result<ExitCode> 
         }),
         What::Agents => print(&agents(tables), args.json, |agent| (agent.name.to_owned(), agent.summary.to_owned())),
         What::Presets => {
-            let presets = presets(args, tables)?;
+            let mut presets = presets(args, tables)?;
             if presets.is_empty() {
                 why_none(args, tables)?.iter().for_each(output::note);
+            }
+            if !args.json && args.env.is_none() {
+                presets = by_family(presets);
             }
             print(&presets, args.json, |preset| {
                 let named = preset.preset.map(|name| format!(" --preset {name}")).unwrap_or_default();
@@ -119,7 +122,7 @@ fn print<T: Serialize>(rows: &[T], json: bool, columns: fn(&T) -> (String, Strin
         output::line(serde_json::to_string(rows)?);
     } else {
         let rows: Vec<_> = rows.iter().map(columns).collect();
-        let width = rows.iter().map(|(name, _)| name.len()).max().unwrap_or(0);
+        let width = rows.iter().map(|(name, _)| name.chars().count()).max().unwrap_or(0);
         for (name, rest) in rows {
             output::line(format!("{name:width$}  {rest}"));
         }
@@ -209,6 +212,28 @@ fn presets(args: &ListArgs, tables: &Tables) -> anyhow::Result<Vec<Preset>> {
         }
     }
     Ok(rows)
+}
+
+/// The rows with one in place of all that say the same of members of a family, such as the games of Atari.
+fn by_family(presets: Vec<Preset>) -> Vec<Preset> {
+    let alike = |one: &Preset, other: &Preset| {
+        let id =
+            |row: &Preset| (row.agent, row.preset, row.summary.clone(), row.claim.as_ref().map(ToString::to_string));
+        family(&one.env).is_some() && family(&one.env) == family(&other.env) && id(one) == id(other)
+    };
+    let mut rows: Vec<Preset> = Vec::new();
+    for preset in presets {
+        match rows.iter_mut().find(|row| alike(row, &preset)) {
+            Some(row) => row.env = family(&row.env).map_or_else(String::new, |family| format!("{family}/…")),
+            None => rows.push(preset),
+        }
+    }
+    rows
+}
+
+/// What stands before the `/` in the name of a family's member.
+fn family(env: &str) -> Option<&str> {
+    env.split_once('/').map(|(family, _)| family)
 }
 
 /// First sentence of the comment that a preset's text begins with; nothing if it begins with none.

@@ -60,6 +60,10 @@ pub(crate) fn read(path: &Path, agent: &str, env: &str) -> Result<String, String
             let is_name = path.extension().is_none() && path.components().count() == 1;
             match names[..] {
                 _ if error.kind() != ErrorKind::NotFound => format!("{}: {error}", path.display()),
+                [] if is_name && agent.is_empty() => format!(
+                    "{} is not a file, and named presets are of an agent, which this command has none of",
+                    path.display()
+                ),
                 [] if is_name => format!(
                     "{} is not a file, and this pair has no named presets (rl-run list presets)",
                     path.display()

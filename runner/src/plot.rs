@@ -22,8 +22,8 @@ use chart::{Chart, Reference};
 use curves::{Axis, Group, See};
 use points::LAST_GAMES;
 
-/// Draws learning curves: seeds of the same settings as their mean and its 95 % bootstrap band, two seeds as what is
-/// between them, and each environment in a panel of its own.
+/// Draws learning curves: seeds of the same settings as their mean and its 95 % bootstrap band, of two and three seeds
+/// what is between them, and each environment in a panel of its own.
 #[derive(Clone, Debug, clap::Args)]
 #[command(after_help = "Examples: rl-run plot runs/kf --out kungfu.svg
           rl-run plot runs/ppo runs/dqn --out both.png --x minutes      # directories of --seeds

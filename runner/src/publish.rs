@@ -180,10 +180,14 @@ fn card(trained: &Trained, report: &Report, games: &[Game<'_>]) -> String {
     for Game { file, take } in games {
         let _ = writeln!(text, "| `{file}` | {} | {} |", take.outcome.ret, take.steps());
     }
+    let mut asked = format!(" --episodes {episodes}");
+    if policy.starts_with("greedy") && resolved.agent.is_some_and(|agent| agent.stochastic) {
+        asked.push_str(" --greedy");
+    }
     let _ = write!(
         text,
         "\n```sh\nrl-run verify DIR/games.rec    # plays all of them again and certifies the score\nrl-run watch DIR/best.rec\n\
-         rl-run eval DIR --seed {seed}       # evaluates again; other seeds play other games\n```\n",
+         rl-run eval DIR --seed {seed}{asked}       # evaluates again; other seeds play other games\n```\n",
     );
     text.push_str(
         "\nDIR is this directory. On a CPU that computes in another precision, even the same seed plays other games.\n",

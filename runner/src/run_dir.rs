@@ -286,7 +286,7 @@ pub(crate) fn may_be(path: &Path, force: bool) -> anyhow::Result<bool> {
         return Err(usage(format!("{} exists: {mend}", path.display())));
     }
     if !empty {
-        about(path)?; // what is not a run is not ours to remove
+        about(path).context("name another --run")?; // what is not a run is not ours to remove
     }
     Ok(!empty)
 }
@@ -328,14 +328,25 @@ pub(crate) fn remove(path: &Path) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Removes the files of a run but for its lock. `run.json` goes last, so that `--force` works again if this is cut
-/// short.
+/// Files and directories of a run beside its lock and `run.json`.
+const OWN: [&str; 8] =
+    ["run.toml", "metrics.jsonl", "episodes.csv", "digests.jsonl", "checkpoints", "best", "recordings", initial::DIR];
+/// Beginnings of the names of its other files: events for TensorBoard, batches that were not finite, drafts.
+const OWN_BEGIN: [&str; 3] = ["events.out.tfevents", "not-finite-update-", ".tmp"];
+
+/// Removes the files of a run but for its lock, and nothing that somebody else put beside them. `run.json` goes last, so
+/// that `--force` works again if this is cut short.
 fn clear(path: &Path) -> std::io::Result<()> {
     for entry in fs::read_dir(path)? {
         let entry = entry?;
+        let name = entry.file_name();
+        let begins = |with: &&str| name.as_encoded_bytes().starts_with(with.as_bytes());
+        if !OWN.iter().any(|own| name == *own) && !OWN_BEGIN.iter().any(begins) {
+            continue;
+        }
         if entry.file_type()?.is_dir() {
             fs::remove_dir_all(entry.path())?;
-        } else if entry.file_name() != LOCK && entry.file_name() != "run.json" {
+        } else {
             fs::remove_file(entry.path())?;
         }
     }

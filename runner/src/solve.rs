@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 use std::process::ExitCode;
 
+use anyhow::bail;
 use rl_core::{FiniteMdp, Seating};
 use serde::Serialize;
 
@@ -63,7 +64,14 @@ pub(crate) fn run(args: &SolveArgs, tables: &Tables) -> anyhow::Result<ExitCode>
     };
     let values = table.value_iteration(args.gamma);
     let policy = table.greedy(&values, args.gamma);
-    let exact = table.evaluate(&table.policy(&policy, 0.0));
+    let plays = table.policy(&policy, 0.0);
+    if let Some(state) = table.endless(&plays) {
+        bail!(
+            "at γ = {} an episode that comes to state {state} never ends by the best policy: try a smaller --gamma, or a step limit",
+            args.gamma
+        );
+    }
+    let exact = table.evaluate(&plays);
     if let Some(path) = &args.picture {
         picture::policy(path, env.as_ref(), &resolved.env_name, &policy, &values)?;
     }

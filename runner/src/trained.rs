@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use anyhow::bail;
+use anyhow::{anyhow, bail};
 use candle_core::Device;
 use rl_agents::Learner;
 use toml::Table;
@@ -15,7 +15,7 @@ use crate::run_dir::{self, About};
 use crate::session::WEIGHTS;
 use crate::start::owner;
 use crate::tables::Tables;
-use crate::usage::usage;
+use crate::usage::{self, usage};
 
 /// Which games are to be played, and by whom.
 #[derive(Clone, Debug, clap::Args)]
@@ -46,9 +46,13 @@ pub(crate) struct Asked {
 /// If `run` is not the directory of a run, or its environment or agent is unknown here.
 pub(crate) fn recorded(run: &Path, tables: &Tables) -> anyhow::Result<(About, Resolved)> {
     let about = run_dir::about(run)?;
-    let (file, same) = run_dir::settings(run, &about)?;
-    let ask = Ask { env: &about.env, agent: Some(&about.agent), preset: Some(&file), ..Ask::default() };
-    let mut resolved = preset::resolve(tables, &ask)?;
+    let read = || {
+        let (file, same) = run_dir::settings(run, &about)?;
+        let ask = Ask { env: &about.env, agent: Some(&about.agent), preset: Some(&file), ..Ask::default() };
+        Ok((preset::resolve(tables, &ask)?, file, same))
+    };
+    // A file of a run that is not as it was written is no mistake of the command line.
+    let (mut resolved, file, same) = read().map_err(|why: anyhow::Error| anyhow!("{}", usage::line(&why)))?;
     if !same {
         resolved.told = Some(format!("{}: was changed since run.json was written", file.display()));
     }

@@ -61,7 +61,8 @@ pub(crate) fn progress(
 pub(crate) fn finish(outcome: &Outcome, verbosity: Verbosity) -> anyhow::Result<ExitCode> {
     let Outcome { frames, agent_steps, updates, seconds, run, stopped, .. } = outcome;
     if !verbosity.quiet {
-        let mean = outcome.mean_return_100.map(|m| format!(", mean return {m:.3}")).unwrap_or_default();
+        let mean =
+            outcome.mean_return_100.map(|m| format!(", mean return of the last games {m:.3}")).unwrap_or_default();
         let run = run.display();
         let counts = [(*frames, "frame"), (*agent_steps, "agent step"), (*updates, "update")];
         let [frames, steps, updates] = counts.map(|(count, what)| counted(count as usize, what));

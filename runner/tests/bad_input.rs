@@ -74,6 +74,9 @@ fn usage_errors_name_what_is_wrong_and_what_was_meant() {
         ("--env cartpole --agent dqn --set train.envs=4294967295", "train.envs: 4294967295 is more than 65536"),
         ("--env cartpole --agent dqn --frames 1 --force", "--run"),
         ("solve --env cartpole", "not tabular"),
+        ("--env cartpole --agent dqn --set agent.update_period=60000", "do not fit into agent.replay_capacity, 50000"),
+        ("solve --env cartpole --preset 10min", "10min is not a file, and named presets are of an agent"),
+        ("--env cartpole", "`rl-run list presets --env NAME` shows which agents learn an environment"),
         ("solve --env frozenlake --gamma 0", "--gamma 0: above 0 and at most 1"),
         ("solve --env frozenlake --picture lake.gif", "lake.gif: pictures are PNG files"),
         ("solve --env taxi --picture taxi.png", "the states of `taxi` are not places on one map"),
@@ -109,6 +112,7 @@ fn usage_errors_name_what_is_wrong_and_what_was_meant() {
         ("--env cartpole --agent ppo --n-timesteps 100", "'--n-timesteps' found: here that is `--frames`"),
         ("--env cartpole --agent ppo --learning-rate 1e-3", "found: a setting is given by `--set agent.lr=…`"),
         ("bench train --env cartpole --agent ppo --gamma 0.9", "a setting is given by `--set agent.gamma=…`"),
+        ("rollout --env cartpole --random --steps 1 --gamma 0.9", "unexpected argument '--gamma' found (see --help)"),
         ("eval r --deterministic", "'--deterministic' found: here that is `--greedy`"),
         ("plot r --out a.svg --smooth 0.6", "a weight of 0.6, as TensorBoard has it, is about --smooth 4"),
         ("plot r --out a.svg --x timesteps", "'timesteps' for '--x <X>'"),
@@ -176,7 +180,6 @@ fn what_no_memory_can_hold_is_refused_by_the_key_to_lower() {
     let dir = tempfile::tempdir().unwrap();
     for (pair, key) in [
         ("--env cartpole --agent dqn", "agent.batch"),
-        ("--env cartpole --agent dqn", "agent.update_period"),
         ("--env cartpole --agent dqn", "agent.replay_capacity"),
         ("--env frozenlake --agent tabular", "agent.horizon"),
     ] {

@@ -85,6 +85,14 @@ fn lists_name_what_can_be_named() {
     assert!(
         presets.as_array().unwrap().iter().all(|row| row["summary"].as_str().is_some_and(|text| text.ends_with('.')))
     );
+    // Of all environments what games have in common is a line, and not one for each.
+    let listed = text(&output(at, "list presets"));
+    let lines = |with: &str| listed.lines().filter(|line| line.starts_with(with)).count();
+    assert!(lines("cartpole ") > 5 && listed.lines().count() < 300, "{listed}");
+    if cfg!(feature = "atari") {
+        assert_eq!((lines("atari/… ") > 5, lines("atari/pong ")), (true, 0), "{listed}");
+        assert!(lines("atari/kung_fu_master ") > 1, "{listed}");
+    }
     // The same for people, a line each.
     let plain = text(&output(at, "list envs"));
     assert_eq!(plain.lines().count(), names.len());

@@ -115,7 +115,11 @@ fn quiet_is_quiet_and_an_existing_run_is_replaced_only_by_force() {
     let first = output(dir.path(), line);
     assert!(first.status.success() && first.stdout.is_empty() && first.stderr.is_empty(), "{first:?}");
     assert_eq!(output(dir.path(), line).status.code(), Some(2));
+    std::fs::write(dir.path().join("r/mine.rec"), "").unwrap();
+    std::fs::write(dir.path().join("r/metrics.jsonl"), "{}\n").unwrap();
     assert!(output(dir.path(), &format!("{line} --force")).status.success());
+    assert!(dir.path().join("r/mine.rec").exists(), "what somebody put beside a run stays");
+    assert_ne!(std::fs::read_to_string(dir.path().join("r/metrics.jsonl")).unwrap(), "{}\n");
     // Force removes runs, not whatever else is there.
     std::fs::create_dir(dir.path().join("mine")).unwrap();
     std::fs::write(dir.path().join("mine/thesis.tex"), "").unwrap();
@@ -189,9 +193,9 @@ fn a_run_can_be_read_by_whom_the_umask_lets_and_replaced_by_force() {
     let open = format!("umask 022; exec '{}' {}", env!("CARGO_BIN_EXE_rl-run"), line.replace("--run r", "--run open"));
     assert!(std::process::Command::new("sh").current_dir(at).args(["-c", &open]).status().unwrap().success());
     assert_eq!(["run.json", "run.toml", "metrics.jsonl"].map(|name| mode("open", name)), [0o644; 3]);
-    fs::write(at.join("r/stray"), "of the run before").unwrap();
+    fs::write(at.join("r/stray"), "of somebody").unwrap();
     assert!(output(at, &format!("{line} --force --seed 2")).status.success());
-    assert_eq!((about(&at.join("r"))["seed"].as_u64(), at.join("r/stray").exists()), (Some(2), false));
+    assert_eq!((about(&at.join("r"))["seed"].as_u64(), at.join("r/stray").exists()), (Some(2), true));
 }
 
 #[test]

@@ -235,6 +235,13 @@ impl Config {
             ("updates", self.updates),
             ("target_period", self.target_period),
         ])?;
+        if self.update_period > self.replay_capacity as u64 {
+            let (steps, room) = (self.update_period, self.replay_capacity);
+            let message = format!(
+                "{steps} agent steps from one update to the next do not fit into agent.replay_capacity, {room}"
+            );
+            return Err(config::bad("update_period", message));
+        }
         config::epsilon("adam_eps", self.adam_eps)?;
         config::from_zero_on(&[
             ("lr", self.lr),

@@ -257,7 +257,7 @@ impl Ale {
     ///
     /// # Errors
     /// If `bytes` is damaged, the state of another game or version, or holds impossible values. The console may then be
-    /// partly restored: load another state, or reset.
+    /// partly restored, and what it plays means nothing: load another state, or reset.
     pub fn load(&mut self, bytes: &[u8]) -> Result<()> {
         let refuse = |message: &str| Error::State { game: self.rom.game().to_owned(), message: message.to_owned() };
         let (head, state) = bytes.split_at_checked(HEAD_LEN).ok_or_else(|| refuse("the state ends early"))?;

@@ -27,6 +27,7 @@ constexpr int kBlank = 68;        // of those, the ones that draw nothing
 constexpr int kWidth = 160;       // pixels of a line
 constexpr int kMostLines = 298;   // of a frame: the buffer has room for 300
 constexpr int kMostClock = 1 << 28;  // a frame has some 60,000, and every frame counts anew
+constexpr int kMostFrames = 1 << 30;  // half a year of play, and as many again before the count is full
 
 [[noreturn]] inline void refuse(const std::string& what) { throw std::runtime_error("the state's " + what); }
 
@@ -174,7 +175,9 @@ inline void tia(Walk& walk, int32_t now) {
 // Walks ALE's part of a state of this console; throws where it does not fit.
 inline void core(const std::string& core, const std::string& md5, ale::stella::System& system) {
   Walk outer(core);
-  outer.skip(6);  // paddles, counts of frames, mode, difficulty
+  outer.skip(2);  // paddles
+  for (int i = 0; i < 2; ++i) outer.number(0, kMostFrames, "count of frames");
+  outer.skip(2);  // mode, difficulty
   const std::string inner = outer.text();
   outer.skip(2);
   outer.end();

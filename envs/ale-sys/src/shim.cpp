@@ -181,6 +181,22 @@ Table table_of(const T& array) {
   return {&array, sizeof array};
 }
 
+// Pixels of the frame under way that are drawn: what is behind the frame pointer.
+int64_t drawn_of(const TIA& tia) { return checked::pixels(tia.myClockAtLastUpdate - tia.myClockStartDisplay); }
+
+// Puts the frame pointer where the clocks say, which ALE restores by themselves and which were checked. It does so where
+// a state is refused half-way too: whoever plays on from there draws into the frame and not behind it.
+class FramePointer {
+ public:
+  explicit FramePointer(TIA& tia) : tia_(tia) {}
+  FramePointer(const FramePointer&) = delete;
+  FramePointer& operator=(const FramePointer&) = delete;
+  ~FramePointer() { tia_.myFramePointer = tia_.myCurrentFrameBuffer + drawn_of(tia_); }
+
+ private:
+  TIA& tia_;
+};
+
 void tia_extras(Archive& archive, TIA& tia) {
   archive.field(tia.myPartialFrameFlag);
   archive.field(tia.myFrameGreyed);
@@ -188,10 +204,9 @@ void tia_extras(Archive& archive, TIA& tia) {
   archive.bytes(tia.myCurrentFrameBuffer, kFrameBuffer);
   archive.bytes(tia.myPreviousFrameBuffer, kFrameBuffer);
 
-  // Where the frame pointer is follows from the clocks, which were checked; what is saved must say the same.
-  const int64_t drawn = checked::pixels(tia.myClockAtLastUpdate - tia.myClockStartDisplay);
-  if (!archive.writing()) tia.myFramePointer = tia.myCurrentFrameBuffer + drawn;
-  int64_t offset = tia.myFramePointer - tia.myCurrentFrameBuffer;
+  // What is saved must say of the frame pointer what the clocks say.
+  const int64_t drawn = drawn_of(tia);
+  int64_t offset = archive.writing() ? tia.myFramePointer - tia.myCurrentFrameBuffer : drawn;
   archive.within(offset, drawn, drawn);
 
   const Table ball[] = {table_of(TIA::ourBallMaskTable), table_of(TIA::ourDisabledMaskTable)};
@@ -410,7 +425,9 @@ int ale_shim_load(ale_shim* ale, const uint8_t* data, size_t len, char* error, s
     Archive archive(reinterpret_cast<const char*>(data), len);
     std::string core;
     archive.text(core);
-    checked::core(core, ale->ale.environment->m_cartridge_md5, ale->ale.theOSystem->console().system());
+    ale::stella::System& system = ale->ale.theOSystem->console().system();
+    checked::core(core, ale->ale.environment->m_cartridge_md5, system);
+    const FramePointer follows(system.tia());
     ale->ale.restoreState(ale::ALEState(core));
     extras(archive, ale->ale);
     archive.end();

@@ -57,7 +57,8 @@ size_t ale_shim_difficulties(const ale_shim *ale, uint32_t *out, size_t capacity
 
 /* The complete state, in memory that the handle owns. */
 int ale_shim_save(ale_shim *ale, const uint8_t **data, size_t *len, char *error, size_t error_len);
-/* The state of a handle with the same ROM. A failure may leave the handle changed: load another state before use. */
+/* The state of a handle with the same ROM. A failure may leave the handle with parts of it: it can be played, and
+   what it plays means nothing until another state is loaded or an episode begins. */
 int ale_shim_load(ale_shim *ale, const uint8_t *data, size_t len, char *error, size_t error_len);
 
 #ifdef __cplusplus

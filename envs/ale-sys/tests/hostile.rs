@@ -21,8 +21,12 @@ fn console(game: &str) -> (Ale, Vec<u8>) {
 fn forged(state: &[u8], at: usize, number: i32) -> Vec<u8> {
     let mut body = state[HEAD + 4..].to_vec();
     body[at..at + 4].copy_from_slice(&number.to_le_bytes());
-    let sum = crc32fast::hash(&body).to_le_bytes();
-    [&state[..HEAD], &sum, &body].concat()
+    sealed(state, &body)
+}
+
+/// The state with another body, and the checksum of that.
+fn sealed(state: &[u8], body: &[u8]) -> Vec<u8> {
+    [&state[..HEAD], &crc32fast::hash(body).to_le_bytes(), body].concat()
 }
 
 /// Where the numbers of the device called `name` begin.
@@ -31,11 +35,13 @@ fn numbers(state: &[u8], name: &str) -> usize {
     body.windows(name.len()).position(|window| window == name.as_bytes()).unwrap() + name.len()
 }
 
-/// Loads each forgery, `(what it is, where, number, what is said of it)`, and the true state after it.
+/// Loads each forgery, `(what it is, where, number, what is said of it)`, plays on with what is left of the console, and
+/// loads the true state.
 fn refused(ale: &mut Ale, state: &[u8], forgeries: &[(&str, usize, i32, &str)]) {
     for &(what, at, number, said) in forgeries {
         let error = ale.load(&forged(state, at, number)).expect_err(what).to_string();
         assert!(error.contains(said), "{what}: {error}");
+        (0..3).for_each(|_| assert!(ale.act(0).is_ok(), "{what}"));
         ale.load(state).unwrap();
         let mut again = Vec::new();
         ale.save(&mut again).unwrap();
@@ -104,6 +110,30 @@ fn what_the_shim_adds_is_held_against_the_console() {
         ("whether a frame is under way", masks - 8 - 2 * 160 * 300 - 4 - 2, 7, "a truth that is neither"),
     ];
     refused(&mut ale, &state, &forgeries);
+}
+
+/// ALE's own part moves the clocks to the begin of a frame, and the state ends before what says where that is drawn.
+#[test]
+fn a_console_that_refused_a_state_half_way_draws_into_its_frame() {
+    for game in ["pong", "breakout", "kung_fu_master"] {
+        let (mut ale, state) = console(game);
+        let mut body = state[HEAD + 4..].to_vec();
+        let tia = numbers(&state, "TIA");
+        let start = i32::from_le_bytes(body[tia + 4..][..4].try_into().unwrap());
+        for (number, value) in [(2, start + 228 * 298), (3, start), (4, 228)] {
+            body[tia + 4 * number..][..4].copy_from_slice(&value.to_le_bytes());
+        }
+        let under_way = body.len() - 1 - 6 - 6 * 8 - 8 - 2 * 160 * 300 - 4 - 2;
+        body[under_way] = 1;
+        body.truncate(under_way + 2 + 4 + 1000);
+        let error = ale.load(&sealed(&state, &body)).unwrap_err().to_string();
+        assert!(error.contains("ends early"), "{game}: {error}");
+        (0..3).for_each(|_| assert!(ale.act(0).is_ok(), "{game}"));
+        ale.load(&state).unwrap();
+        let mut again = Vec::new();
+        ale.save(&mut again).unwrap();
+        assert!(again == state, "{game}");
+    }
 }
 
 #[test]

@@ -144,17 +144,61 @@ impl FiniteMdp {
     }
 
     /// Returns the action probabilities, `[S, A]`, of the ε-greedy policy that takes `actions[s]` in state `s`, or with
-    /// probability `epsilon` a uniformly random action.
+    /// probability `epsilon` a uniformly random action, of the legal ones where there is a mask.
     ///
     /// # Panics
     /// If there is not exactly one action per state, or one is out of range.
     pub fn policy(&self, actions: &[u32], epsilon: f64) -> Vec<f64> {
         assert_eq!(actions.len(), self.states(), "one action per state");
-        let mut policy = vec![epsilon / self.actions() as f64; self.states() * self.actions()]; // [S, A]
-        for (row, &action) in policy.chunks_exact_mut(self.actions()).zip(actions) {
-            row[action as usize] += 1.0 - epsilon;
+        let mut policy = vec![0.0; self.states() * self.actions()]; // [S, A]
+        for (s, row) in policy.chunks_exact_mut(self.actions()).enumerate() {
+            let legal = self.choices(s).count() as f64;
+            self.choices(s).for_each(|a| row[a] = epsilon / legal);
+            row[actions[s] as usize] += 1.0 - epsilon;
         }
         policy
+    }
+
+    /// The actions that are legal in state `s`: all of them without a mask.
+    fn choices(&self, s: usize) -> impl Iterator<Item = usize> + '_ {
+        let actions = self.actions();
+        (0..actions).filter(move |a| self.legal.get(s * actions + a).is_none_or(|&flag| flag != 0))
+    }
+
+    /// Returns a state that an episode may come to by this policy and never ends from; `None` if there is none, or a step
+    /// limit ends every episode.
+    ///
+    /// # Panics
+    /// If `policy` is not `[S, A]`.
+    pub fn endless(&self, policy: &[f64]) -> Option<u32> {
+        assert_eq!(policy.len(), self.states() * self.actions(), "one probability per state and action");
+        if self.limit.is_some() {
+            return None;
+        }
+        let ways = |s: usize| {
+            let chosen =
+                self.outcomes[s].iter().zip(&policy[s * self.actions()..]).filter(|&(_, &chosen)| chosen > 0.0);
+            chosen.flat_map(|(ways, _)| ways).filter(|way| way.probability > 0.0)
+        };
+        let mut ends = vec![false; self.states()];
+        let mut met: Vec<bool> = self.start.iter().map(|&probability| probability > 0.0).collect();
+        loop {
+            let mut changed = false;
+            for s in 0..self.states() {
+                for way in ways(s) {
+                    let next = way.next as usize;
+                    if !ends[s] && (way.terminated || ends[next]) {
+                        (ends[s], changed) = (true, true);
+                    }
+                    if met[s] && !way.terminated && !met[next] {
+                        (met[next], changed) = (true, true);
+                    }
+                }
+            }
+            if !changed {
+                return (0..self.states()).find(|&s| met[s] && !ends[s]).map(|s| s as u32);
+            }
+        }
     }
 
     /// Computes the optimal state values, `[S]`, under a discount and without a step limit. At a discount of 1 they
@@ -182,7 +226,7 @@ impl FiniteMdp {
         assert_eq!(value.len(), self.states(), "one value per state");
         let first = |s| {
             let best = self.best(s, discount, value);
-            let action = (0..self.actions()).find(|&a| self.backup(s, a, discount, value) >= best - Self::TIE);
+            let action = self.choices(s).find(|&a| self.backup(s, a, discount, value) >= best - Self::TIE);
             action.expect("the best action is among the actions") as u32
         };
         (0..self.states()).map(first).collect()
@@ -200,7 +244,8 @@ impl FiniteMdp {
     }
 
     /// Evaluates a policy, given by its action probabilities `[S, A]`, over an episode from the initial distribution
-    /// that is truncated at the step limit.
+    /// that is truncated at the step limit. Without a limit the policy must end every episode, see
+    /// [`endless`](Self::endless): else this returns what 1,000,000 steps come to.
     ///
     /// # Panics
     /// If `policy` is not `[S, A]`.
@@ -249,7 +294,7 @@ impl FiniteMdp {
     }
 
     fn best(&self, s: usize, discount: f64, value: &[f64]) -> f64 {
-        (0..self.actions()).map(|a| self.backup(s, a, discount, value)).fold(f64::NEG_INFINITY, f64::max)
+        self.choices(s).map(|a| self.backup(s, a, discount, value)).fold(f64::NEG_INFINITY, f64::max)
     }
 
     fn backup(&self, s: usize, a: usize, discount: f64, value: &[f64]) -> f64 {
@@ -369,6 +414,39 @@ mod tests {
     }
 
     #[test]
+    fn of_a_mask_only_legal_actions_are_drawn_and_best() {
+        let coin = coin(Some(1)).showing(vec![0], vec![1, 0]);
+        assert_eq!(coin.policy(&[0], 0.5), [1.0, 0.0]);
+        assert_eq!(
+            (coin.optimum(), coin.greedy(&[0.0], 1.0)),
+            (1.0, vec![0]),
+            "the coin is worth more, and not allowed"
+        );
+    }
+
+    #[test]
+    fn a_policy_that_never_ends_is_found() {
+        // From 0 to 1 or to the end; from 1 nowhere else.
+        let (stay, end) = (vec![way(1.0, 1, -1.0, false)], vec![way(1.0, 0, 0.0, true)]);
+        let table = |limit| {
+            FiniteMdp::new(
+                vec![1.0, 0.0],
+                limit,
+                vec![vec![stay.clone(), end.clone()], vec![stay.clone(), stay.clone()]],
+            )
+            .unwrap()
+        };
+        let endless = |limit, actions: [u32; 2], epsilon| {
+            let table = table(limit);
+            table.endless(&table.policy(&actions, epsilon))
+        };
+        assert_eq!(endless(None, [0, 0], 0.0), Some(0));
+        assert_eq!(endless(None, [1, 0], 0.0), None, "it never comes there");
+        assert_eq!(endless(None, [1, 0], 0.1), Some(1));
+        assert_eq!(endless(Some(9), [0, 0], 0.0), None);
+    }
+
+    #[test]
     fn discounted_values_and_greedy_actions_agree() {
         let coin = coin(None);
         let value = coin.value_iteration(0.9);
@@ -381,8 +459,8 @@ mod tests {
     fn states_show_themselves_unless_it_is_said_what_they_show() {
         let coin = coin(None);
         assert_eq!((coin.symbols(), coin.legal()), (&[0][..], &[][..]));
-        let shown = coin.clone().showing(vec![7, 8], vec![1, 0]);
-        assert_eq!((shown.symbols(), shown.legal()), (&[7, 8][..], &[1, 0][..]));
+        let shown = coin.clone().showing(vec![7, 8], vec![1, 1]);
+        assert_eq!((shown.symbols(), shown.legal()), (&[7, 8][..], &[1, 1][..]));
         assert_eq!(shown.optimum(), coin.optimum());
     }
 

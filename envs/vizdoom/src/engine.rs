@@ -364,6 +364,9 @@ impl Process {
         match waitid(WaitId::Pid(Pid::from_child(&self.child)), options) {
             Ok(Some(status)) => match (status.exit_status(), status.terminating_signal()) {
                 (Some(code), _) => format!("exit status {code}"),
+                (None, Some(libc::SIGBUS)) => {
+                    "signal 7: /dev/shm may be full (a container has as much as --shm-size says)".to_owned()
+                }
                 (None, Some(signal)) => format!("signal {signal}"),
                 (None, None) => "for a reason unknown".to_owned(),
             },

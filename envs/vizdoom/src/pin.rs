@@ -57,9 +57,17 @@ pub(crate) fn pinned<T>(work: impl FnOnce(usize) -> Result<T>) -> Result<T> {
         confine(&place.narrow)?;
         Ok::<_, Error>(place.core)
     })?;
-    let done = work(core);
-    PLACE.with_borrow(|place| place.as_ref().map_or(Ok(()), |place| confine(&place.wide)))?;
-    done
+    let _widens = Widens; // after a panic too
+    work(core)
+}
+
+/// Lets this thread onto all of its cores again when it is dropped. That cannot fail: it had them before.
+struct Widens;
+
+impl Drop for Widens {
+    fn drop(&mut self) {
+        let _ = PLACE.with_borrow(|place| place.as_ref().map_or(Ok(()), |place| confine(&place.wide)));
+    }
 }
 
 fn confine(cores: &CpuSet) -> Result<()> {

@@ -17,6 +17,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use memmap2::{MmapOptions, MmapRaw};
+use rustix::fs::FallocateFlags;
 use rustix::shm;
 use rustix::thread::sched_yield;
 use rustix::time::ClockId;
@@ -102,13 +103,17 @@ impl Queue {
         let fd = shm::open(&name, flags, shm::Mode::RUSR | shm::Mode::WUSR)
             .map_err(doing(format!("making the queue {name} in /dev/shm")))?;
         let file = File::from(fd);
-        let made = file.set_len(size_of::<Layout>() as u64);
+        // Room for all of it now: of a file that is only said to be so long a first write without room ends the process.
+        let len = size_of::<Layout>() as u64;
+        let made = rustix::fs::fallocate(&file, FallocateFlags::empty(), 0, len).map_err(std::io::Error::from);
         let map = made.and_then(|()| MmapOptions::new().len(size_of::<Layout>()).map_raw(&file));
         let map = match map {
             Ok(map) => map,
             Err(e) => {
                 let _ = shm::unlink(&name);
-                return Err(doing(format!("making the queue {name}"))(e));
+                return Err(doing(format!(
+                    "making the queue {name} in /dev/shm (a container has as much as --shm-size says)"
+                ))(e));
             }
         };
         let queue = Self { map, name, named: true };
@@ -283,7 +288,7 @@ impl Locked<'_> {
         let this = self.queue.layout();
         // SAFETY: inside of the map, the slot by `slot`; the lock is ours.
         let waited_for = unsafe {
-            let first = ((*this).first as usize + SLOTS - 1) % SLOTS;
+            let first = (self.counts()?.0 + SLOTS - 1) % SLOTS;
             let slot = self.slot(first)?;
             (*this).first = first as u64;
             (*this).messages += 1;
@@ -299,7 +304,8 @@ impl Locked<'_> {
         let this = self.queue.layout();
         // SAFETY: inside of the map, the slot by `slot`; the lock is ours, and any bytes are a `Message`.
         let (message, waited_for) = unsafe {
-            let last = ((*this).first as usize + (*this).messages as usize + SLOTS - 1) % SLOTS;
+            let (first, messages) = self.counts()?;
+            let last = (first + messages + SLOTS - 1) % SLOTS;
             let slot = self.slot(last)?;
             let message = (&raw const (*slot).payload).cast::<Message>().read_unaligned();
             ((*slot).len, (*slot).priority) = (0, 0);
@@ -308,6 +314,14 @@ impl Locked<'_> {
         };
         self.release(waited_for, Side::Sender);
         Ok(message)
+    }
+
+    /// Where the ring begins and how many messages it holds; who left other numbers there did not die well.
+    fn counts(&self) -> std::result::Result<(usize, usize), Wait> {
+        let this = self.queue.layout();
+        // SAFETY: inside of the map; the lock is ours.
+        let (first, messages) = unsafe { ((*this).first as usize, (*this).messages as usize) };
+        if first < SLOTS && messages <= SLOTS { Ok((first, messages)) } else { Err(Wait::Died) }
     }
 
     /// The slot that a place of the ring points to; who points elsewhere did not die well.

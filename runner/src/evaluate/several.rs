@@ -16,7 +16,7 @@ use crate::tables::Tables;
 use crate::trained::recorded;
 use crate::usage::{counted, is_usage, usage};
 use crate::waiting::{Stopped, Waiting};
-use crate::{initial, interval, output};
+use crate::{checkpoint, initial, interval, output};
 
 /// What `--json` prints of one run.
 #[derive(Debug, Serialize)]
@@ -41,7 +41,7 @@ struct Total {
     failed: usize,
     /// Mean over the runs of their mean returns.
     mean: f64,
-    /// Ends, `low` and `high`, of the 95 % bootstrap interval of `mean` over runs; of two runs the lower and the higher
+    /// Ends, `low` and `high`, of the 95 % bootstrap interval of `mean` over runs; of two and three runs the lowest and the highest
     /// mean.
     low: f64,
     high: f64,
@@ -84,11 +84,16 @@ pub(super) fn run(
     let (lost, not_begun): (Vec<_>, Vec<_>) =
         Roster::absent(dir, runs)?.into_iter().partition(|absent| absent.exists());
     lost.iter().for_each(|run| fail(run, &run_dir::lost(run)));
-    let not_begun = not_begun.len();
+    let mut not_begun = not_begun.len();
     let planned = known.first().map_or(0, |run| run.frames);
     let mut reports: Vec<Report> = Vec::new();
     for &Known { run, ref about, .. } in &known {
         let training_seed = about.seed;
+        if args.asked.checkpoint == "last" && checkpoint::find(run, "last").is_err_and(|why| is_usage(&why)) {
+            output::note(format!("{}: no checkpoint yet", run.display()));
+            not_begun += 1;
+            continue;
+        }
         let report = match judge(args, run, tables, waiting).map_err(|error| named(error, run)) {
             Ok(report) => report,
             Err(why) if is_usage(&why) || why.is::<Stopped>() => return Err(why),
@@ -113,10 +118,10 @@ pub(super) fn run(
     }
     let total = Total { not_begun, failed, ..total(&reports, planned) };
     if args.asked.checkpoint == "last" && total.unfinished + not_begun > 0 {
-        let (some, dir) = (counted(total.unfinished, "run"), output::word(dir));
-        output::note(format!(
-            "{some} short of {planned} frames, {not_begun} not begun; go on with: rl-run resume {dir}"
-        ));
+        let (some, word) = (counted(total.unfinished, "run"), output::word(dir));
+        let group = Roster::read(dir).is_ok_and(|roster| roster.is_some());
+        let goes_on = if group { format!("; go on with: rl-run resume {word}") } else { String::new() };
+        output::note(format!("{some} short of {planned} frames, {not_begun} not begun{goes_on}"));
     }
     output::line(if args.json { serde_json::to_string(&total)? } else { said(&total) });
     Ok(if failed > 0 { ExitCode::FAILURE } else { ExitCode::SUCCESS })

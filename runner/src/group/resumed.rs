@@ -16,7 +16,7 @@ use crate::stop::Stop;
 use crate::tables::Tables;
 use crate::trained::recorded;
 use crate::usage::usage;
-use crate::{checkpoint, initial, output};
+use crate::{checkpoint, initial, output, run_dir};
 
 /// Resumes all runs of a group and begins those that were not begun. A run that fails is reported, and the others go
 /// on.
@@ -38,6 +38,12 @@ pub(crate) fn resume(args: &ResumeArgs, roster: &Roster, tables: &Tables, stop: 
     }
     let mut resolved = roster.settings(dir, tables)?;
     set_frames(&mut resolved, args.frames)?;
+    if let Some(frames) = args.frames
+        && let Some(&seed) = seeds.iter().find(|&&seed| frames < had(dir, seed).min(planned(dir, seed, tables)))
+    {
+        let (run, had) = (below(dir, seed), had(dir, seed));
+        return Err(usage(format!("--frames {frames}: {} has had {had} already", run.display())));
+    }
     let (train, eval) = (resolved.train()?, resolved.eval()?);
     let (on, threads) = (args.machine.device_of(&roster.device).to_owned(), args.machine.threads());
     let (device, workers) = (device(&on)?, args.machine.workers()?);
@@ -82,7 +88,10 @@ pub(crate) fn resume(args: &ResumeArgs, roster: &Roster, tables: &Tables, stop: 
     };
     crew.go(crew.pools()?, &|number, progress| match has_begun(dir, seeds[number]) {
         true => go_on(&going(number), &below(dir, seeds[number]), Shown::With(progress)),
-        false => fresh(&share, seeds[number], &place, progress),
+        false => match below(dir, seeds[number]) {
+            run if run_dir::may_be(&run, false).is_err() => Err(run_dir::lost(&run)),
+            _ => fresh(&share, seeds[number], &place, progress),
+        },
     })
 }
 
@@ -106,11 +115,16 @@ fn is_alike(run: &Path, roster: &Roster, order: &Order, tables: &Tables) -> bool
     })
 }
 
+/// Emulator frames that a run was to have in all; 0 if that cannot be read.
+fn planned(dir: &Path, seed: u64, tables: &Tables) -> u64 {
+    let train = recorded(&below(dir, seed), tables).and_then(|(_, resolved)| resolved.train());
+    train.map_or(0, |train| train.frames)
+}
+
 /// Emulator frames that a run has already, and that it is to have in all. Errors are left for when the run goes on.
 fn frames(dir: &Path, seed: u64, order: &Order, asked: Option<u64>, tables: &Tables) -> (u64, u64) {
-    let run = below(dir, seed);
-    let planned = || recorded(&run, tables).and_then(|(_, resolved)| resolved.train()).map(|train| train.frames);
-    let total = asked.or_else(|| planned().ok()).unwrap_or(order.train.frames);
+    let planned = || Some(planned(dir, seed, tables)).filter(|&planned| planned > 0);
+    let total = asked.or_else(planned).unwrap_or(order.train.frames);
     (had(dir, seed).min(total), total)
 }
 

@@ -34,7 +34,7 @@ struct Scores {
     /// Name of the score: `eval_return` if all runs were evaluated, else `mean_return_100`.
     score: &'static str,
     mean: f64,
-    /// Ends, `low` and `high`, of the 95 % bootstrap interval of `mean` over seeds; of two seeds the lower and the
+    /// Ends, `low` and `high`, of the 95 % bootstrap interval of `mean` over seeds; of two and three seeds the lowest and the
     /// higher score.
     low: f64,
     high: f64,

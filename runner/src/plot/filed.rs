@@ -12,7 +12,7 @@ use super::legend::grouped;
 use super::points::at;
 use crate::usage::usage;
 
-/// Reads the curves of the file `path`, cut at the end of the longest of `runs`, if there are any.
+/// Reads the curves of the file `path`, each cut at the end of the longest of `runs` in its environment, if there are any.
 ///
 /// # Errors
 /// If the file cannot be read or holds no curve, or one is along another axis, of another key, or begins after the end
@@ -24,8 +24,15 @@ pub(super) fn read(path: &Path, axis: Axis, key: &str, runs: &[Group]) -> anyhow
     if groups.is_empty() {
         bail!(told(&"holds no curve"));
     }
-    let end = runs.iter().filter_map(|group| group.x.last()).copied().reduce(f64::max).unwrap_or(f64::INFINITY);
-    let kept = groups.into_iter().map(|group| check(&group, axis, key).and_then(|()| until(group, end)));
+    let end = |env: &str| {
+        let ends = runs.iter().filter(|run| run.env == env).filter_map(|run| run.x.last());
+        ends.copied().reduce(f64::max).unwrap_or(f64::INFINITY)
+    };
+    let kept = groups.into_iter().map(|group| {
+        check(&group, axis, key)?;
+        let end = end(&group.env);
+        until(group, end)
+    });
     kept.collect::<Result<_, _>>().map_err(|e| told(&e))
 }
 

@@ -34,12 +34,13 @@ pub(super) fn points(run: &Path, see: See<'_>) -> anyhow::Result<Vec<Point>> {
         bail!(usage(format!("{} is a published model, which has no rows of its training", run.display())));
     }
     let (mut points, mut keys) = (Vec::new(), BTreeSet::new());
-    let (mut along, mut middles) = (Vec::new(), Vec::new());
+    let (mut along, mut middles, mut last) = (Vec::new(), Vec::new(), None);
     for (row, _) in metrics::rows::<serde_json::Map<String, Value>>(run)? {
         keys.extend(row.keys().cloned());
         let row = Value::Object(row);
         let (frames, x) = (Axis::Frames.of(&row), axis.of(&row));
         along.extend(frames.zip(x));
+        last = Option::zip(frames, row["episodes"].as_f64()).or(last);
         // The middle of its games is a frame: a row that does not tell its own has none.
         if let (Some(progress), Some(x), Some(y)) = (axis.shared().of(&row), x, row[key].as_f64())
             && (frames.is_some() || !centred)
@@ -49,7 +50,7 @@ pub(super) fn points(run: &Path, see: See<'_>) -> anyhow::Result<Vec<Point>> {
         }
     }
     let games = if centred { episode_log::games(run)? } else { Vec::new() };
-    if !games.is_empty() && !points.is_empty() {
+    if !points.is_empty() && is_whole(&games, last.as_ref()) {
         points = of_games(&games, see, &along);
     } else if centred {
         for (point, middle) in points.iter_mut().zip(middles) {
@@ -66,11 +67,19 @@ pub(super) fn points(run: &Path, see: See<'_>) -> anyhow::Result<Vec<Point>> {
     Ok(points)
 }
 
+/// Whether these are all games of a run whose last row of metrics has these frames and number of games: the log of a run
+/// that an older build began starts where another went on with it, and rounds of a `Trainer` are not in it.
+fn is_whole(games: &[Game], last: Option<&(f64, f64)>) -> bool {
+    let until = |frames: f64| games.partition_point(|game| game.frames <= frames) as f64;
+    !games.is_empty() && last.is_some_and(|&(frames, episodes)| until(frames) == episodes)
+}
+
 /// Points of a run whose games are all known: at each the mean of the [`GAMES`] that ended last, in the middle of the
 /// frames that they took. `along` holds frames and the place on the horizontal axis of each row.
 fn of_games(games: &[Game], see: See<'_>, along: &[(f64, f64)]) -> Vec<Point> {
     let value = |game: &Game| if see.key == "length_100" { game.length } else { game.ret };
-    let place = |middle| if see.axis == Axis::Frames { middle } else { at(along, middle) };
+    let along: Vec<(f64, f64)> = std::iter::once((0.0, 0.0)).chain(along.iter().copied()).collect();
+    let place = |middle| if see.axis == Axis::Frames { middle } else { at(&along, middle) };
     let mut points = Vec::with_capacity(games.len());
     for last in 0..games.len() {
         let first = (last + 1).saturating_sub(GAMES);
@@ -169,7 +178,10 @@ mod tests {
     fn where_all_games_are_known_their_means_need_no_rows_between() {
         let run = tempfile::tempdir().unwrap();
         let row = |frames: u64| {
-            format!("{{\"frames\":{frames},\"seconds\":{},\"return_100\":1,\"length_100\":30}}\n", frames / 10)
+            let (seconds, games) = (frames / 10, frames / 30);
+            format!(
+                "{{\"frames\":{frames},\"seconds\":{seconds},\"episodes\":{games},\"return_100\":1,\"length_100\":30}}\n"
+            )
         };
         fs::write(run.path().join(ROWS), format!("{}{}", row(600), row(6000))).unwrap();
         // The n-th game of 30 frames returns n.
@@ -182,7 +194,11 @@ mod tests {
         assert_eq!([all[0], all[1], all[99], all[199]], [(15.0, 1.0), (30.0, 1.5), (1500.0, 50.5), (4500.0, 150.5)]);
         assert_eq!(of(run.path(), See { key: "length_100", ..see })[7].1, 30.0);
         assert_eq!(of(run.path(), See { axis: Axis::Minutes, ..see })[199], (7.5, 150.5));
+        assert_eq!(of(run.path(), See { axis: Axis::Minutes, ..see })[0], (0.025, 1.0), "before the first row too");
         assert_eq!(of(run.path(), See { centred: false, ..see }).len(), 2);
+        // Of a log that lacks games the rows are drawn.
+        fs::write(run.path().join("episodes.csv"), "frames,seat,return,length,end\n6000,0,1,30,terminated\n").unwrap();
+        assert_eq!(of(run.path(), see).len(), 2);
     }
 
     #[test]

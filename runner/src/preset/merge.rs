@@ -201,7 +201,10 @@ fn meant(path: &str, known: &[String]) -> String {
         return format!("; here that is {}", ours.join(" and "));
     }
     let own = slips(path, known.iter().map(String::as_str)).map_or(usize::MAX, |(slips, _)| slips);
-    if let Some((_, theirs)) = slips(key, synonyms::names(known)).filter(|&(slips, _)| slips < own) {
+    let slip = |&(slips, _): &(usize, &str)| slips < own && slips <= key.len() / 3;
+    if !synonyms::is_one(key)
+        && let Some((_, theirs)) = slips(key, synonyms::names(known)).filter(slip)
+    {
         return format!("; did you mean `{theirs}`? here that is {}", said(theirs).join(" and "));
     }
     let near = hint(path, known.iter().map(String::as_str));

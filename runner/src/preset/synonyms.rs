@@ -55,6 +55,11 @@ pub(super) fn of<'a>(key: &str, known: &'a [String]) -> impl Iterator<Item = &'a
     ours.iter().filter_map(|ours| known.iter().find(|known| known == ours).map(String::as_str))
 }
 
+/// Whether others call a setting so, of whatever agent.
+pub(super) fn is_one(key: &str) -> bool {
+    NAMES.iter().any(|(theirs, _)| theirs.contains(&key))
+}
+
 /// All names of others for keys among `known`.
 pub(super) fn names<'a>(known: &[String]) -> impl Iterator<Item = &'a str> {
     let here = |(_, ours): &&(&[&str], &[&str])| ours.iter().any(|ours| known.iter().any(|known| known == ours));
