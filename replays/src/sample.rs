@@ -84,7 +84,8 @@ pub struct Sample {
     /// Priorities with which the transitions were drawn, `[B]`: 1 where draws are uniform. An importance-sampling
     /// weight is a power of the inverse.
     pub priorities: Vec<f64>,
-    /// Numbers of the transitions, `[B]`, for [`set_priorities`](crate::Replay::set_priorities); none is used twice.
+    /// Numbers of the transitions, `[B]`, for [`set_priorities`](crate::Replay::set_priorities); a later transition never has
+    /// the number of an earlier one.
     pub places: Vec<u64>,
 }
 

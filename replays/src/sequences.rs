@@ -74,7 +74,8 @@ pub struct Sequences {
     pub discount: Vec<f32>,
     /// Priorities with which the sequences were drawn, `[B]`: 1 where draws are uniform.
     pub priorities: Vec<f64>,
-    /// Numbers of the sequences, `[B]`, for [`set_priorities`](Replay::set_priorities): each number is used only once.
+    /// Numbers of the sequences, `[B]`, for [`set_priorities`](Replay::set_priorities): a later sequence
+    /// never has the number of an earlier one.
     pub places: Vec<u64>,
     /// First row and seat of each sequence, `[B]`.
     firsts: Vec<(u64, usize)>,

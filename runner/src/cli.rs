@@ -88,6 +88,12 @@ impl Machine {
         self.device.as_deref().unwrap_or(used)
     }
 
+    /// The flag of what only an agent uses, if one is given.
+    pub(crate) fn of_an_agent(&self) -> Option<&'static str> {
+        let device = self.device.as_ref().map(|_| "--device");
+        device.or(self.workers.map(|_| "--workers"))
+    }
+
     /// Most threads that may be used at once.
     pub(crate) fn threads(&self) -> usize {
         self.cpu.threads()

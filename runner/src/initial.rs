@@ -10,6 +10,7 @@ use std::sync::Arc;
 
 use anyhow::{Context as _, anyhow, bail};
 use rl_core::{Error, Saved};
+use safetensors::SafeTensors;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
@@ -90,6 +91,9 @@ impl Initial {
         let whole = path.canonicalize().with_context(flag)?.display().to_string();
         if path.is_file() {
             let bytes = fs::read(&path).with_context(flag)?;
+            if let Err(why) = SafeTensors::read_metadata(&bytes) {
+                bail!("{}: damaged, or no file of safetensors: {why}", flag());
+            }
             let origin = Origin { path: whole, frames: None, sha256: hex(&Sha256::digest(&bytes)) };
             return Ok(Self { origin, parts: [(WEIGHTS.to_owned(), bytes)].into() });
         }

@@ -190,6 +190,9 @@ fn by_chance(
     waiting: &Waiting,
 ) -> anyhow::Result<(Manifest, Vec<Take>, Score)> {
     let Asked { ref checkpoint, ref protocol, episodes, seed, greedy, .. } = args.asked;
+    if let Some(flag) = args.machine.of_an_agent() {
+        bail!(usage(format!("{flag}: one game after the other, of random actions, has no use for it")));
+    }
     if greedy || checkpoint != "last" {
         bail!(usage("--random: random actions have neither --greedy nor a --checkpoint"));
     }

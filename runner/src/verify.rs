@@ -215,6 +215,9 @@ pub(crate) fn run(args: &VerifyArgs, tables: &Tables) -> anyhow::Result<ExitCode
         if args.from != "start" {
             bail!(usage(format!("--from {}: a recording is played from its start", args.from)));
         }
+        if let Some(flag) = args.machine.of_an_agent() {
+            bail!(usage(format!("{flag}: a recording is played by what was done, without an agent")));
+        }
         return certify::run(path, args.verbosity, tables);
     }
     let stop = Stop::listen(None)?;

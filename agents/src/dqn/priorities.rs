@@ -15,7 +15,8 @@ pub(crate) enum Prioritisation {
     /// Draws a transition in proportion to `(error + eps)^alpha`, with its error at its last update.
     ///
     /// The error is the absolute TD error for expected values, the KL divergence from the target for a categorical
-    /// distribution (Hessel et al. 2018), and the loss for quantiles. New transitions have the largest priority so far.
+    /// distribution (Hessel et al. 2018), and the loss for quantiles. New transitions have the largest priority so far, of
+    /// whatever α it was given by: where α falls, new ones are drawn ever more often beside the others.
     Proportional {
         /// Positive number added to every error, so that every transition can be drawn again.
         eps: f64,
