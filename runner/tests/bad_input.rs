@@ -76,6 +76,7 @@ fn usage_errors_name_what_is_wrong_and_what_was_meant() {
         ("solve --env cartpole", "not tabular"),
         ("--env cartpole --agent dqn --set agent.update_period=60000", "do not fit into agent.replay_capacity, 50000"),
         ("record --env cartpole --random --out a.rec --device banana", "--device: one game after the other, of random"),
+        ("--env cartpole --agent ppo --set agent.gam=1", "did you mean `agent.gamma`?"),
         ("solve --env cartpole --preset 10min", "10min is not a file, and named presets are of an agent"),
         ("--env cartpole", "`rl-run list presets --env NAME` shows which agents learn an environment"),
         ("solve --env frozenlake --gamma 0", "--gamma 0: above 0 and at most 1"),

@@ -202,7 +202,9 @@ fn meant(path: &str, known: &[String]) -> String {
     }
     let own = slips(path, known.iter().map(String::as_str)).map_or(usize::MAX, |(slips, _)| slips);
     let slip = |&(slips, _): &(usize, &str)| slips < own && slips <= key.len() / 3;
-    if !synonyms::is_one(key)
+    let begins_one = known.iter().any(|path| path.rsplit('.').next().is_some_and(|own| own.starts_with(key)));
+    if !begins_one
+        && !synonyms::is_one(key)
         && let Some((_, theirs)) = slips(key, synonyms::names(known)).filter(slip)
     {
         return format!("; did you mean `{theirs}`? here that is {}", said(theirs).join(" and "));
