@@ -38,8 +38,8 @@ impl EpisodeLog {
     /// As [`check`], or if it cannot be cut.
     pub(crate) fn open(run: &Path, frames: u64) -> anyhow::Result<Self> {
         let path = run.join(FILE);
-        let kept = until(&path, frames)?;
-        let mut file = Appended::cut(path, kept)?;
+        let kept = until(&read(&path)?, &path, frames)?;
+        let mut file = Appended::cut(path, kept as u64)?;
         if kept == 0 {
             file.append(HEAD.as_bytes())?;
         }
@@ -104,9 +104,10 @@ impl Game {
 /// As [`check`].
 pub(crate) fn games(run: &Path) -> anyhow::Result<Vec<Game>> {
     let path = run.join(FILE);
-    let kept = until(&path, u64::MAX)? as usize;
-    let text = String::from_utf8(read(&path)?).with_context(|| format!("{}: damaged", path.display()))?;
-    let lines = (1..).zip(text.get(..kept).unwrap_or_default().lines()).skip(1);
+    let bytes = read(&path)?;
+    let kept = until(&bytes, &path, u64::MAX)?;
+    let text = str::from_utf8(&bytes[..kept]).with_context(|| format!("{}: damaged", path.display()))?;
+    let lines = (1..).zip(text.lines()).filter(|&(_, line)| line != HEAD.trim_end());
     let games = lines.map(|(number, line)| {
         let mend = "damaged: not a game: remove that line, and the others are read";
         Game::of(line).with_context(|| format!("{}, line {number}: {mend}", path.display()))
@@ -119,13 +120,13 @@ pub(crate) fn games(run: &Path) -> anyhow::Result<Vec<Game>> {
 /// # Errors
 /// If it cannot be read, or a line before the last is damaged; the message names it.
 pub(crate) fn check(run: &Path) -> anyhow::Result<()> {
-    until(&run.join(FILE), u64::MAX).map(drop)
+    let path = run.join(FILE);
+    until(&read(&path)?, &path, u64::MAX).map(drop)
 }
 
-/// Bytes of the file up to the last line that is not after `frames`; 0 if there are no lines. A last line that a crash
-/// tore is left out.
-fn until(path: &Path, frames: u64) -> anyhow::Result<u64> {
-    let bytes = read(path)?;
+/// How many `bytes` of the file `path` go up to the last line that is not after `frames`; 0 if there are no lines. A last
+/// line that a crash tore is left out.
+fn until(bytes: &[u8], path: &Path, frames: u64) -> anyhow::Result<usize> {
     let mut lines = (1..).zip(bytes.split_inclusive(|&byte| byte == b'\n')).peekable();
     let mut kept = 0;
     while let Some((number, line)) = lines.next() {
@@ -139,7 +140,7 @@ fn until(path: &Path, frames: u64) -> anyhow::Result<u64> {
             _ if number == 1 => bail!("{}, line 1: damaged: it should be {}", path.display(), HEAD.trim_end()),
             _ => bail!("{}, line {number}: damaged: remove that line, and the others are kept", path.display()),
         }
-        kept += line.len() as u64;
+        kept += line.len();
     }
     Ok(kept)
 }

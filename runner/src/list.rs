@@ -217,9 +217,11 @@ fn presets(args: &ListArgs, tables: &Tables) -> anyhow::Result<Vec<Preset>> {
 /// The rows with one in place of all that say the same of members of a family, such as the games of Atari.
 fn by_family(presets: Vec<Preset>) -> Vec<Preset> {
     let alike = |one: &Preset, other: &Preset| {
-        let id =
-            |row: &Preset| (row.agent, row.preset, row.summary.clone(), row.claim.as_ref().map(ToString::to_string));
-        family(&one.env).is_some() && family(&one.env) == family(&other.env) && id(one) == id(other)
+        let claim = |row: &Preset| row.claim.as_ref().map(ToString::to_string);
+        family(&one.env).is_some()
+            && family(&one.env) == family(&other.env)
+            && (one.agent, one.preset, &one.summary) == (other.agent, other.preset, &other.summary)
+            && claim(one) == claim(other)
     };
     let mut rows: Vec<Preset> = Vec::new();
     for preset in presets {

@@ -17,9 +17,9 @@ use sha2::{Digest as _, Sha256};
 use crate::demonstrations::Shown;
 use crate::initial::{self, Origin};
 use crate::preset::parse;
-use crate::tape::Which;
+use crate::tape::{self, Which};
 use crate::usage::{self, usage};
-use crate::{file, manifest, output};
+use crate::{digests, episode_log, events, file, manifest, metrics, output, suspect};
 
 /// `run.json`: binary, machine, environment, agent and seed of a run.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -329,10 +329,19 @@ pub(crate) fn remove(path: &Path) -> anyhow::Result<()> {
 }
 
 /// Files and directories of a run beside its lock and `run.json`.
-const OWN: [&str; 8] =
-    ["run.toml", "metrics.jsonl", "episodes.csv", "digests.jsonl", "checkpoints", "best", "recordings", initial::DIR];
-/// Beginnings of the names of its other files: events for TensorBoard, batches that were not finite, drafts.
-const OWN_BEGIN: [&str; 3] = ["events.out.tfevents", "not-finite-update-", ".tmp"];
+const OWN: [&str; 9] = [
+    "run.toml",
+    metrics::ROWS,
+    events::FILE,
+    episode_log::FILE,
+    digests::FILE,
+    "checkpoints",
+    "best",
+    tape::DIR,
+    initial::DIR,
+];
+/// Beginnings of the names of its other files: batches that were not finite, and drafts.
+const OWN_BEGIN: [&str; 2] = [suspect::BEGIN, ".tmp"];
 
 /// Removes the files of a run but for its lock, and nothing that somebody else put beside them. `run.json` goes last, so
 /// that `--force` works again if this is cut short.

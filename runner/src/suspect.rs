@@ -9,6 +9,9 @@ use safetensors::tensor::TensorView;
 
 use crate::file;
 
+/// Beginning of the name of such a file.
+pub(crate) const BEGIN: &str = "not-finite-update-";
+
 /// Writes the batch of an [`Error::NotFinite`] to the directory `run` and adds the path to its message; returns other
 /// errors as they are.
 pub(crate) fn keep_batch(error: anyhow::Error, run: &Path) -> anyhow::Error {
@@ -17,7 +20,7 @@ pub(crate) fn keep_batch(error: anyhow::Error, run: &Path) -> anyhow::Error {
         _ => None,
     });
     let Some((update, batch)) = batch else { return error };
-    let path = run.join(format!("not-finite-update-{update}.safetensors"));
+    let path = run.join(format!("{BEGIN}{update}.safetensors"));
     match safetensors(batch).and_then(|bytes| file::write(&path, &bytes)) {
         Ok(()) => anyhow!("{error:#}; its batch is in {}, no checkpoint is of it", path.display()),
         Err(failed) => anyhow!("{error:#}; its batch could not be kept: {failed:#}"),

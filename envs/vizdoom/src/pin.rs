@@ -57,16 +57,24 @@ pub(crate) fn pinned<T>(work: impl FnOnce(usize) -> Result<T>) -> Result<T> {
         confine(&place.narrow)?;
         Ok::<_, Error>(place.core)
     })?;
-    let _widens = Widens; // after a panic too
-    work(core)
+    let panics = Widens;
+    let done = work(core);
+    std::mem::forget(panics); // it did not, and a failure can be told
+    widen()?;
+    done
 }
 
-/// Lets this thread onto all of its cores again when it is dropped. That cannot fail: it had them before.
+/// Lets this thread onto all of its cores again.
+fn widen() -> Result<()> {
+    PLACE.with_borrow(|place| place.as_ref().map_or(Ok(()), |place| confine(&place.wide)))
+}
+
+/// Does so after a panic.
 struct Widens;
 
 impl Drop for Widens {
     fn drop(&mut self) {
-        let _ = PLACE.with_borrow(|place| place.as_ref().map_or(Ok(()), |place| confine(&place.wide)));
+        let _ = widen(); // the panic is told
     }
 }
 

@@ -41,8 +41,8 @@ struct Total {
     failed: usize,
     /// Mean over the runs of their mean returns.
     mean: f64,
-    /// Ends, `low` and `high`, of the 95 % bootstrap interval of `mean` over runs; of two and three runs the lowest and the highest
-    /// mean.
+    /// Ends, `low` and `high`, of the 95 % bootstrap interval of `mean` over runs; of two and three runs the lowest
+    /// and the highest mean.
     low: f64,
     high: f64,
     human_normalised: Option<f64>,
@@ -119,8 +119,7 @@ pub(super) fn run(
     let total = Total { not_begun, failed, ..total(&reports, planned) };
     if args.asked.checkpoint == "last" && total.unfinished + not_begun > 0 {
         let (some, word) = (counted(total.unfinished, "run"), output::word(dir));
-        let group = Roster::read(dir).is_ok_and(|roster| roster.is_some());
-        let goes_on = if group { format!("; go on with: rl-run resume {word}") } else { String::new() };
+        let goes_on = if Roster::is_in(dir) { format!("; go on with: rl-run resume {word}") } else { String::new() };
         output::note(format!("{some} short of {planned} frames, {not_begun} not begun{goes_on}"));
     }
     output::line(if args.json { serde_json::to_string(&total)? } else { said(&total) });
@@ -167,8 +166,7 @@ fn check(dir: &Path, runs: &[Known<'_>]) -> anyhow::Result<()> {
         }
         if let Some(key) = difference(&one.settings, &other.settings) {
             let refused = refuse(&format!("that differ in {key}"), one, other);
-            let group = Roster::read(dir).is_ok_and(|roster| roster.is_some());
-            if !group || but_for_length(&one.settings) != but_for_length(&other.settings) {
+            if !Roster::is_in(dir) || but_for_length(&one.settings) != but_for_length(&other.settings) {
                 return refused;
             }
             let (dir, most) = (output::word(dir), runs.iter().map(|run| run.frames).max().unwrap_or(0));

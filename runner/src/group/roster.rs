@@ -133,6 +133,11 @@ impl Roster {
         file::write(&settings(dir), order.resolved.text().as_bytes())
     }
 
+    /// Whether there is a group in `dir`, which `rl-run resume` goes on with.
+    pub(crate) fn is_in(dir: &Path) -> bool {
+        Self::read(dir).is_ok_and(|roster| roster.is_some())
+    }
+
     /// Reads what the group in `dir` was asked for; `None` if there is no group.
     ///
     /// # Errors

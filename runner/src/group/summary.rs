@@ -34,8 +34,8 @@ struct Scores {
     /// Name of the score: `eval_return` if all runs were evaluated, else `mean_return_100`.
     score: &'static str,
     mean: f64,
-    /// Ends, `low` and `high`, of the 95 % bootstrap interval of `mean` over seeds; of two and three seeds the lowest and the
-    /// higher score.
+    /// Ends, `low` and `high`, of the 95 % bootstrap interval of `mean` over seeds; of two and three seeds the
+    /// lowest and the highest score.
     low: f64,
     high: f64,
     /// Interquartile mean over the seeds; `None` of fewer than four.
