@@ -237,7 +237,7 @@ fn run(cli: Cli, tables: &Tables) -> anyhow::Result<ExitCode> {
         Some(Command::Play(args)) => viewer::play::run(&args, tables),
         Some(Command::Plot(args)) => plot::run(&args, tables),
         Some(Command::Report(args)) => report::run(&args, tables),
-        Some(Command::Match(args)) => args.machine.settle().and_then(|()| versus::run(&args, tables)),
+        Some(Command::Match(args)) => args.cpu.settle().and_then(|()| versus::run(&args, tables)),
         Some(Command::List(args)) => list::run(&args, tables),
         Some(Command::Fetch(args)) => fetch::run(&args, tables),
         Some(Command::Doctor(args)) => doctor::run(&args, tables),

@@ -39,7 +39,7 @@ pub(crate) struct EvalArgs {
     #[arg(long, value_name = "KEY=VALUE")]
     set: Vec<String>,
     /// Compute the expected return by dynamic programming instead of playing (small environments; greedy policy)
-    #[arg(long, conflicts_with_all = ["episodes", "seed"])]
+    #[arg(long, conflicts_with_all = ["episodes", "seed", "workers"])]
     exact: bool,
     /// Draw the policy and what states are worth on the map, where there is one: a PNG file (with --exact)
     #[arg(long, value_name = "FILE", requires = "exact")]

@@ -52,7 +52,8 @@ pub(crate) struct Runs {
     pub(crate) at_once: usize,
 }
 
-/// Checks that free memory and disk suffice for `runs`, each with `weights` bytes of weights.
+/// Checks that free memory and disk suffice for `runs`, each with `weights` bytes of weights; an agent step is
+/// `frames_a_step` frames.
 ///
 /// # Errors
 /// If either is too small; the message holds both figures and the key to lower.
@@ -61,14 +62,15 @@ pub(crate) fn check(
     context: &Context<'_>,
     train: &Train,
     run: &Path,
-    weights: u64,
+    (weights, frames_a_step): (u64, u64),
     runs: Runs,
 ) -> anyhow::Result<()> {
     let Runs { all, at_once } = runs;
     let (spec, (most, key)) = (context.spec, (agent.memory)(context)?);
     // No experience is larger than that of the whole run: a short one may be tried on a small machine.
     let row = (spec.frame_len() + 4 * (spec.vector + spec.symbols.len()) + 64) as u64;
-    let experience = most.min(train.frames.saturating_mul(row));
+    let rows_of = |frames: u64| frames.div_ceil(frames_a_step).saturating_mul(row);
+    let experience = most.min(rows_of(train.frames));
     let memory = REST.saturating_add(experience).saturating_mul(at_once as u64);
     if let Some(free) = free_memory()
         && memory > free
@@ -77,7 +79,7 @@ pub(crate) fn check(
         bail!("{who} may need {} of memory and {} are free: lower {key} or --frames", human(memory), human(free));
     }
     // Checkpoints share what they can: each more costs what was added since the one before.
-    let added = train.checkpoint_every.saturating_mul(row).min(experience);
+    let added = rows_of(train.checkpoint_every).min(experience);
     let seat = ENGINE + (spec.frame_len() * (spec.stack + 1)) as u64;
     let rest = SMALL + u64::from(train.envs) * seat + weights.saturating_mul(COPIES);
     // One more than are kept: it is written before the oldest goes.

@@ -76,12 +76,13 @@ impl Place<'_> {
 }
 
 impl Order {
-    /// Messages for the person who starts the run: where its weights come from, precision that is not as asked for, and a
-    /// learning rate whose schedule ends early.
+    /// Messages for the person who starts the run: where its weights come from, precision that is not as asked for, and
+    /// schedules that do not fit its length.
     pub(crate) fn told(&self) -> Vec<String> {
         let begins = self.initial.as_ref().map(|initial| format!("begins with {}", initial.origin()));
         let instead = self.instead().map(str::to_owned);
-        begins.into_iter().chain(instead).chain(schedules::learning_rate(&self.resolved)).collect()
+        let early = schedules::learning_rate(&self.resolved);
+        begins.into_iter().chain(instead).chain(early).chain(schedules::cut_short(&self.resolved)).collect()
     }
 
     /// Message if the run cannot use the precision that was asked for.
@@ -104,7 +105,8 @@ impl Order {
         let mut weights = Vec::new();
         session.learner.weights().save(&mut weights)?;
         let at = place.run.unwrap_or(Path::new("runs"));
-        needs::check(agent, &context, train, at, weights.len() as u64, runs)?;
+        let sizes = (weights.len() as u64, schedules::frames_a_step(resolved));
+        needs::check(agent, &context, train, at, sizes, runs)?;
         Ok(session)
     }
 

@@ -1,63 +1,119 @@
-//! Finds schedules of an agent that end before its run does: their values stay at the last, and with a learning rate of
-//! 0 nothing is learned.
+//! Finds schedules of an agent that do not fit the length of its run: values of one that ends early stay at the last, and
+//! with a learning rate of 0 nothing is learned; a run that ends early leaves them where they should only have begun.
 
 use toml::{Table, Value};
 
 use crate::preset::{Resolved, agent_preset};
+use crate::progress::short;
 use crate::session::Counts;
 
 /// Keys of environments for the frames of an agent step.
 const REPEATS: [&str; 2] = ["frame_skip", "frame_repeat"];
+/// Share of what a schedule should have run through below which it is told.
+const ENOUGH: f64 = 0.9;
 
 /// Message if the learning-rate schedule ends before a fresh run of these settings; `None` if the run is no longer in
 /// proportion than in the preset, which may mean the schedule to end early.
 pub(crate) fn learning_rate(resolved: &Resolved) -> Option<String> {
-    let (env, agent) = (resolved.table("env"), resolved.table("agent"));
-    let built_in = resolved.agent.and_then(|agent| agent_preset(resolved.env, &resolved.env_name, agent));
-    let built_in = built_in.and_then(|text| text.parse::<Table>().ok());
+    let agent = resolved.table("agent");
     let ratio = |train: &Table, agent: &Table| {
         Some(count(train, "frames")? as f64 / count(agent, "lr_steps").filter(|&steps| steps > 0)? as f64)
     };
-    let meant = built_in.and_then(|preset| ratio(preset.get("train")?.as_table()?, preset.get("agent")?.as_table()?));
-    let frames_a_step = REPEATS.iter().find_map(|key| count(env, key)).unwrap_or(1) as f64;
-    let whole = (count(resolved.table("train"), "frames")? as f64 / meant.unwrap_or(1.0).max(frames_a_step)) as i64;
+    let meant = built_in(resolved).and_then(|preset| ratio(table(&preset, "train")?, table(&preset, "agent")?));
+    let frames = count(resolved.table("train"), "frames")? as f64;
+    let whole = (frames / meant.unwrap_or(1.0).max(frames_a_step(resolved) as f64)) as i64;
     let steps = count(agent, "lr_steps").filter(|steps| (1..whole).contains(steps))?;
-    let last = last(agent)?;
+    let last = rates(agent, 1.0)?;
     Some(format!(
         "agent.lr_steps is {steps}: {last} from there to the end of the run; --set agent.lr_steps={whole} ends it there"
     ))
+}
+
+/// Messages on schedules of which less passes in a fresh run of these settings than the preset means to.
+pub(crate) fn cut_short(resolved: &Resolved) -> Vec<String> {
+    let agent = resolved.table("agent");
+    let steps_of = |train: &Table| Some(count(train, "frames")? as f64 / frames_a_step(resolved) as f64);
+    let Some(steps) = steps_of(resolved.table("train")) else { return Vec::new() };
+    let steps = steps.max(count(agent, "learning_starts").unwrap_or(0) as f64); // until the first update it goes on
+    let ends = format!("the run ends after some {steps:.0} agent steps");
+    let preset = built_in(resolved);
+    let meant = preset.as_ref().and_then(|preset| Some((steps_of(table(preset, "train")?)?, table(preset, "agent")?)));
+    // What passes of the schedule that `span` finds, where that is too little.
+    let too_little = |span: &dyn Fn(&Table) -> Option<(i64, i64)>| {
+        let share = |steps: f64, agent: &Table| {
+            let (delay, all) = span(agent).filter(|&(_, all)| all > 0)?;
+            Some(((steps - delay as f64) / all as f64).clamp(0.0, 1.0))
+        };
+        let wanted = meant.and_then(|(steps, agent)| share(steps, agent)).unwrap_or(1.0);
+        share(steps, agent).filter(|&share| share < ENOUGH * wanted)
+    };
+    let rate = || {
+        let still = rates(agent, too_little(&|agent| Some((0, count(agent, "lr_steps")?)))?)?;
+        Some(format!("{ends}, where {still}: agent.lr_steps is longer; --set agent.lr_steps={steps:.0} ends it there"))
+    };
+    let epsilon = || {
+        let schedule = table(agent, "epsilon")?;
+        let span = |agent: &Table| {
+            let schedule = table(agent, "epsilon")?;
+            Some((count(schedule, "delay").unwrap_or(0), count(schedule, "steps")?))
+        };
+        let still = between(schedule, ("start", "end"), too_little(&span)?)?;
+        let key = "agent.epsilon.steps";
+        Some(format!("{ends}, where epsilon is {still}: {key} is longer; --set {key}=N shortens it"))
+    };
+    rate().into_iter().chain(epsilon()).collect()
 }
 
 /// Messages on schedules that end before a resumed run that goes on to `frames` frames. A step is taken to have as many
 /// frames as so far.
 pub(crate) fn early(resolved: &Resolved, counts: &Counts, frames: u64) -> Vec<String> {
     let agent = resolved.table("agent");
-    let epsilon = agent.get("epsilon").and_then(Value::as_table);
+    let epsilon = table(agent, "epsilon");
     let all = (frames as f64 * counts.agent_steps as f64 / counts.frames.max(1) as f64) as i64;
     let told = |key: &str, steps: Option<i64>, last: String| {
         let end = steps.filter(|end| (1..all).contains(end))?;
         Some(format!("{key} stays {end}: this schedule ends there, the run only after some {all} agent steps{last}"))
     };
-    let last = last(agent).map(|last| format!(", in which {last}"));
+    let last = rates(agent, 1.0).map(|last| format!(", in which {last}"));
     let rates = last.and_then(|last| told("agent.lr_steps", count(agent, "lr_steps"), last));
     let epsilons = told("agent.epsilon.steps", epsilon.and_then(|table| count(table, "steps")), String::new());
     rates.into_iter().chain(epsilons).collect()
+}
+
+/// The built-in preset of the pair.
+fn built_in(resolved: &Resolved) -> Option<Table> {
+    agent_preset(resolved.env, &resolved.env_name, resolved.agent?)?.parse().ok()
+}
+
+/// Frames of an agent step; at least 1.
+pub(crate) fn frames_a_step(resolved: &Resolved) -> u64 {
+    REPEATS.iter().find_map(|key| count(resolved.table("env"), key)).map_or(1, |frames| frames.max(1) as u64)
+}
+
+fn table<'a>(table: &'a Table, key: &str) -> Option<&'a Table> {
+    table.get(key).and_then(Value::as_table)
 }
 
 fn count(table: &Table, key: &str) -> Option<i64> {
     table.get(key).and_then(Value::as_integer)
 }
 
-/// Message on the values at the end of the learning-rate schedule, if they differ from those at its beginning.
-fn last(agent: &Table) -> Option<String> {
-    let of = |key: &str| agent.get(key).and_then(Value::as_float);
-    let end = |what: &str, key: &str| {
-        let end = of(&format!("{key}_end")).filter(|&end| of(key) != Some(end))?;
-        Some(format!("{what} is {end}"))
+/// Value of a schedule from `start` to `end` of which `share` has passed; `None` if the two are equal.
+fn between(table: &Table, (start, end): (&str, &str), share: f64) -> Option<String> {
+    let of = |key: &str| table.get(key).and_then(Value::as_float);
+    let (start, end) = (of(start)?, of(end)?);
+    let value = if share < 1.0 { short(start + (end - start) * share) } else { end.to_string() };
+    (start != end).then_some(value)
+}
+
+/// Message on learning rate and clip range when `share` of their schedule has passed; `None` if neither changes.
+fn rates(agent: &Table, share: f64) -> Option<String> {
+    let of = |what: &str, start: &str, end: &str| {
+        between(agent, (start, end), share).map(|value| format!("{what} is {value}"))
     };
-    let ends: Vec<String> =
-        [end("the learning rate", "lr"), end("the clip range", "clip")].into_iter().flatten().collect();
-    (!ends.is_empty()).then(|| ends.join(" and "))
+    let (lr, clip) = (of("the learning rate", "lr", "lr_end"), of("the clip range", "clip", "clip_end"));
+    let both: Vec<String> = lr.into_iter().chain(clip).collect();
+    (!both.is_empty()).then(|| both.join(" and "))
 }
 
 #[cfg(test)]
@@ -112,6 +168,41 @@ mod tests {
         fs::write(&file, text).unwrap();
         let resolved = resolve(&tables, &Ask { preset: Some(&file), ..ask }).unwrap();
         assert!(learning_rate(&resolved).unwrap().contains("agent.lr_steps=90000 "));
+    }
+
+    #[test]
+    fn a_run_that_ends_before_its_schedules_is_told_and_no_preset_is() {
+        let tables = Tables::new(&[rl_envs::ENVS], &[rl_agents::AGENTS, crate::PLANNERS]);
+        let of = |env: &str, agent: &str, sets: &[&str]| {
+            let sets: Vec<String> = sets.iter().map(|&set| set.to_owned()).collect();
+            cut_short(&resolve(&tables, &Ask { env, agent: Some(agent), sets: &sets, ..Ask::default() }).unwrap())
+        };
+        assert_eq!(
+            of("cartpole", "ppo", &["train.frames=15000", "agent.lr=1e-3", "agent.clip=0.2"]),
+            [
+                "the run ends after some 15000 agent steps, where the learning rate is 0.0007500 and the clip range is 0.1500: agent.lr_steps is longer; --set agent.lr_steps=15000 ends it there"
+            ]
+        );
+        let both = of("cartpole", "dqn", &["train.frames=4000", "agent.epsilon.steps=10000", "agent.epsilon.delay=2000"]);
+        assert_eq!(both.len(), 2, "{both:?}");
+        assert!(both[0].contains("agent.lr_steps=4000 ") && both[1].contains("epsilon is 0.8"), "{both:?}");
+        // Until the first update a run goes on, whatever its frames.
+        let warm = of("cartpole", "dqn", &["train.frames=10", "agent.learning_starts=4000"]);
+        assert!(warm[0].contains("after some 4000 agent steps"), "{warm:?}");
+        for sets in [
+            &["train.frames=15000", "agent.lr_steps=0"][..],
+            &["train.frames=15000", "agent.lr_end=1e-3", "agent.lr=1e-3", "agent.clip_end=0.2"][..],
+            &["train.frames=57000"][..],
+        ] {
+            assert_eq!(of("cartpole", "ppo", sets), [""; 0], "{sets:?}");
+        }
+        for agent in rl_agents::AGENTS.iter().chain(crate::PLANNERS) {
+            for env in ["cartpole", "frozenlake", "pendulum", "connectfour"] {
+                if resolve(&tables, &Ask { env, agent: Some(agent.id), ..Ask::default() }).is_ok() {
+                    assert_eq!(of(env, agent.id, &[]), [""; 0], "{env} {}", agent.id);
+                }
+            }
+        }
     }
 
     /// Four frames to a step.

@@ -14,7 +14,7 @@ use rl_envs::board::connect_four::{ConnectFour, Position, Solver, WIDTH, thumb};
 use rl_replays::Rollout;
 use serde::Serialize;
 
-use crate::cli::Machine;
+use crate::cli::Cpu;
 use crate::games::SEATS;
 use crate::learner::{build, device};
 use crate::output;
@@ -59,7 +59,10 @@ pub(crate) struct MatchArgs {
     #[command(flatten)]
     progress: Quiet,
     #[command(flatten)]
-    pub(crate) machine: Machine,
+    pub(crate) cpu: Cpu,
+    /// `cpu` or `cuda`
+    #[arg(long, default_value = "cpu")]
+    device: String,
 }
 
 /// What `--json` prints.
@@ -154,7 +157,7 @@ pub(crate) fn run(args: &MatchArgs, tables: &Tables) -> anyhow::Result<ExitCode>
     }
     let kinds = args.against.iter().map(|name| kind(name)).collect::<anyhow::Result<Vec<_>>>()?;
     let spec = resolved.seat(&Seating { seed: args.seed, seats: 0..1 })?.spec().clone();
-    let device = device(args.machine.device())?;
+    let device = device(&args.device)?;
     let untrained = build(&resolved, &spec, about.seed, &device)?;
     let mut learner = build(&resolved, &spec, about.seed, &device)?;
     let checkpoint = load_weights(&args.run, &args.checkpoint, &resolved, learner.as_mut())?.frames();

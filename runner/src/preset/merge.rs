@@ -70,7 +70,11 @@ fn same_shape(old: &Value, new: &Value, path: &str, origin: &str) -> anyhow::Res
         match old.get(key) {
             Some(old) => same_shape(old, value, &path, origin)?,
             None => {
-                let other = if path.starts_with("agent.") { ", or is it a preset of another agent?" } else { "" };
+                let other = match path.split_once('.') {
+                    Some(("env", _)) => ", or is it a preset of another environment?",
+                    Some(("agent", _)) => ", or is it a preset of another agent?",
+                    _ => "",
+                };
                 let hint = hint(key, old.keys().map(String::as_str));
                 return Err(usage(format!("{origin}: unknown key `{path}`{hint}{other}")));
             }
