@@ -19,7 +19,7 @@ OURS = [
     ("dqn", [("DQN (Adam + MSE in JAX)", 2021), ("DQN", 2024)]),
     ("rainbow", [("Rainbow", 2018), ("Rainbow", 2024)]),
     ("c51", [("C51", 2018), ("C51", 2024)]),
-    ("qrdqn", [("Quantile (JAX)", 2021), ("QR-DQN", 2024)]),
+    ("qrdqn", [("Quantile (JAX)", 2020), ("QR-DQN", 2024)]),
     ("iqn", [("IQN", 2018), ("IQN", 2024)]),
 ]
 
