@@ -183,7 +183,8 @@ mod tests {
                 "the run ends after some 15000 agent steps, where the learning rate is 0.0007500 and the clip range is 0.1500: agent.lr_steps is longer; --set agent.lr_steps=15000 ends it there"
             ]
         );
-        let both = of("cartpole", "dqn", &["train.frames=4000", "agent.epsilon.steps=10000", "agent.epsilon.delay=2000"]);
+        let both =
+            of("cartpole", "dqn", &["train.frames=4000", "agent.epsilon.steps=10000", "agent.epsilon.delay=2000"]);
         assert_eq!(both.len(), 2, "{both:?}");
         assert!(both[0].contains("agent.lr_steps=4000 ") && both[1].contains("epsilon is 0.8"), "{both:?}");
         // Until the first update a run goes on, whatever its frames.
