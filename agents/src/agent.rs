@@ -30,8 +30,9 @@ pub struct Plan {
     pub horizon: usize,
     /// Values per step that the learner's policies store in [`Rollout::extra`].
     pub extra: usize,
-    /// Optimiser steps per agent step, once learning has started.
-    pub pace: UpdateRatio,
+    /// Optimiser steps per agent step, once learning has started; `None` where it depends on what is learned, as with a
+    /// limit of the KL divergence that ends rounds early.
+    pub pace: Option<UpdateRatio>,
 }
 
 /// Ratio of optimiser steps to agent steps of all seats: `updates` per `steps`.

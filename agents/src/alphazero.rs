@@ -51,7 +51,15 @@ pub const fn entry<G: Game>(id: &'static str, presets: &'static [(&'static str, 
             let step = 4 * (G::PLANES.iter().product::<usize>() + 2 * G::ACTIONS + 8) as u64;
             let block = step.saturating_mul(config.horizon as u64).saturating_mul(context.seats.into());
             let kept = Experience::<G>::bytes_for(config.replay_capacity);
-            let parts = [(kept, "agent.replay_capacity"), (trees, "agent.simulations"), (block, "agent.horizon")];
+            // Outputs of the convolutions and their gradients.
+            let board = G::PLANES[..2].iter().product::<usize>() * config.channels * (2 * config.blocks + 1);
+            let made = (config.batch as u64).saturating_mul(2 * 4 * board as u64);
+            let parts = [
+                (kept, "agent.replay_capacity"),
+                (trees, "agent.simulations"),
+                (block, "agent.horizon"),
+                (made, "agent.batch"),
+            ];
             Ok(config::total_memory(parts))
         },
         build: |context| Ok(Box::new(AlphaZero::<G>::new(context)?)),
@@ -131,6 +139,11 @@ impl Config {
             ("sigma_visit", config.sigma_visit),
             ("sigma_scale", config.sigma_scale),
         ])?;
+        let most = config.simulations.max(config.eval_simulations) as f64;
+        if !((config.sigma_visit + most) * config.sigma_scale).is_finite() {
+            let message = "values scaled by it are beyond what a number can hold".to_owned();
+            return Err(config::bad("sigma_scale", message));
+        }
         config::fractions(&[("search_value", config.search_value)])?;
         Ok(config)
     }
@@ -264,7 +277,7 @@ impl<G: Game> AlphaZero<G> {
 impl<G: Game> Learner for AlphaZero<G> {
     fn plan(&self) -> Plan {
         let Config { horizon, updates, .. } = self.config;
-        let pace = UpdateRatio { updates: updates as u64, steps: horizon as u64 * u64::from(self.seats) };
+        let pace = Some(UpdateRatio { updates: updates as u64, steps: horizon as u64 * u64::from(self.seats) });
         Plan { horizon, extra: G::ACTIONS + 1, pace }
     }
 

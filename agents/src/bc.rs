@@ -269,7 +269,7 @@ impl Learner for Bc {
     fn plan(&self) -> Plan {
         let Config { updates, update_period, .. } = self.config;
         let horizon = (update_period / u64::from(self.seats)).max(1) as usize;
-        Plan { horizon, extra: 0, pace: UpdateRatio { updates, steps: update_period } }
+        Plan { horizon, extra: 0, pace: Some(UpdateRatio { updates, steps: update_period }) }
     }
 
     fn policy(&self, seats: Range<u32>) -> Result<Box<dyn Policy>> {

@@ -34,16 +34,15 @@ pub(crate) fn bytes_of_layers(widths: &[usize]) -> usize {
     widths.iter().fold(0, |bytes: usize, width| bytes.saturating_add(width.saturating_mul(3 * size_of::<f32>())))
 }
 
-/// Refuses more minibatches than a rollout has steps, `horizon` of each of `seats` seats.
-pub(crate) fn minibatches(minibatches: usize, seats: u32, horizon: usize) -> Result<()> {
-    let steps = (seats as usize).saturating_mul(horizon);
-    if minibatches <= steps {
+/// Refuses more minibatches than a rollout has sequences of `length` steps, `horizon` steps of each of `seats` seats.
+pub(crate) fn minibatches(minibatches: usize, seats: u32, horizon: usize, length: usize) -> Result<()> {
+    let parts = (seats as usize).saturating_mul(horizon / length);
+    if minibatches <= parts {
         return Ok(());
     }
-    Err(bad(
-        "minibatches",
-        format!("a round has {steps} steps, {horizon} of each of {seats} seats: expected at most as many"),
-    ))
+    let what = if length > 1 { format!("sequences of {length} steps") } else { "steps".to_owned() };
+    let whose = format!("{} of each of {seats} seats", horizon / length);
+    Err(bad("minibatches", format!("a round has {parts} {what}, {whose}: expected at most as many")))
 }
 
 /// Refuses an environment that the agent cannot play, for this reason.

@@ -236,7 +236,7 @@ impl Learner for Dqn {
         let horizon = self.config.update_period / u64::from(self.seats);
         let Config { updates, update_period, .. } = self.config;
         let extra = self.net.state_width();
-        Plan { horizon: horizon.max(1) as usize, extra, pace: UpdateRatio { updates, steps: update_period } }
+        Plan { horizon: horizon.max(1) as usize, extra, pace: Some(UpdateRatio { updates, steps: update_period }) }
     }
 
     fn policy(&self, seats: Range<u32>) -> Result<Box<dyn Policy>> {

@@ -1,7 +1,7 @@
 //! Running statistics for the normalisation of features, updated by the learner after each round of updates.
 //!
 //! They are not updated while acting: so the policy that acted and the one that learns see equally normalised features,
-//! and no bit depends on how seats are grouped. In the first round features are not normalised.
+//! and no bit depends on how seats are grouped. In the first round features are only clipped.
 
 use std::io::{Read, Write};
 

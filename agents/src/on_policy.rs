@@ -124,7 +124,8 @@ impl OnPolicy {
     pub(crate) fn new(id: &str, context: &Context<'_>, settings: Settings) -> Result<Self> {
         crate::config::playable(refuses(id, context.spec))?;
         features::check(settings.normalise_observations, context.spec)?;
-        config::minibatches(settings.minibatches, context.seats, settings.horizon)?;
+        let (horizon, memory) = (settings.horizon, settings.memory);
+        config::minibatches(settings.minibatches, context.seats, horizon, memory.steps().unwrap_or(1))?;
         config::widths("hidden", &settings.hidden)?;
         let rng = Rng::new(context.seed, Stream::Init);
         let Settings { trunk, ref hidden, activation, memory, .. } = settings;
@@ -251,6 +252,7 @@ impl OnPolicy {
             let mut kl = [terms.approx_kl as f32];
             reduce.mean(&mut kl)?;
             if f64::from(kl[0]) > self.settings.target_kl {
+                log.add("approx_kl", terms.approx_kl); // else no metric would show what ended the round
                 return Ok(false);
             }
         }
@@ -278,6 +280,7 @@ impl Learner for OnPolicy {
             updates: (epochs as u64).saturating_mul(minibatches as u64),
             steps: horizon as u64 * u64::from(self.seats),
         };
+        let pace = (self.settings.target_kl == 0.0).then_some(pace); // a round may end early
         Plan { horizon, extra: Behaviour::width(&self.spec, self.net.state_width()), pace }
     }
 

@@ -190,7 +190,7 @@ impl Pqn {
         let config = Config::read(context)?;
         crate::config::playable(refuses("pqn", context.spec))?;
         features::check(config.normalise_observations, context.spec)?;
-        config::minibatches(config.minibatches, context.seats, config.horizon)?;
+        config::minibatches(config.minibatches, context.seats, config.horizon, 1)?;
         let shape = Shape {
             trunk: Trunk::Nature,
             hidden: config.hidden.clone(),
@@ -308,7 +308,7 @@ impl Learner for Pqn {
             updates: (epochs as u64).saturating_mul(minibatches as u64),
             steps: horizon as u64 * u64::from(self.seats),
         };
-        Plan { horizon, extra: 1, pace }
+        Plan { horizon, extra: 1, pace: Some(pace) }
     }
 
     fn policy(&self, seats: Range<u32>) -> Result<Box<dyn Policy>> {

@@ -112,7 +112,7 @@ impl Tabular {
 impl Learner for Tabular {
     fn plan(&self) -> Plan {
         let steps = self.config.horizon as u64 * u64::from(self.seats);
-        Plan { horizon: self.config.horizon, extra: 0, pace: UpdateRatio { updates: 1, steps } }
+        Plan { horizon: self.config.horizon, extra: 0, pace: Some(UpdateRatio { updates: 1, steps }) }
     }
 
     fn policy(&self, seats: Range<u32>) -> Result<Box<dyn Policy>> {

@@ -299,7 +299,7 @@ mod tests {
         }
     }
 
-    const PLAN: Plan = Plan { horizon: 4, extra: 0, pace: UpdateRatio { updates: 1, steps: 1 } };
+    const PLAN: Plan = Plan { horizon: 4, extra: 0, pace: Some(UpdateRatio { updates: 1, steps: 1 }) };
 
     /// Six seats from 10 on, of which those of `fuses` fail at a step.
     fn fail(workers: Workers, fuses: &[(u32, u32)], panics: bool) -> (String, usize) {

@@ -62,7 +62,9 @@ pub(crate) fn train(
     }
     let (frames, steps) = (session.counts.frames - counts.frames, session.counts.agent_steps - counts.agent_steps);
     let updates = session.learner.updates() - updates;
-    keeps_pace(session.learner.plan().pace, [steps, session.counts.episodes - counts.episodes], updates)?;
+    if let Some(pace) = session.learner.plan().pace {
+        keeps_pace(pace, [steps, session.counts.episodes - counts.episodes], updates)?;
+    }
     if steps == 0 {
         waiting.go_on()?;
     }

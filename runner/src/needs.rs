@@ -17,7 +17,7 @@ const REST: u64 = 256 << 20;
 /// engine.
 const SMALL: u64 = 1 << 20;
 const ENGINE: u64 = 64 << 10;
-/// Most numbers that are saved for each weight: itself, its target's, two moments.
+/// Most numbers that are kept and saved for each weight: itself, its target's, two moments.
 const COPIES: u64 = 4;
 /// Most best weights at once beside one for each kept checkpoint: the next is written before the last is removed.
 const BEST: u64 = 2;
@@ -71,7 +71,8 @@ pub(crate) fn check(
     let row = (spec.frame_len() + 4 * (spec.vector + spec.symbols.len()) + 64) as u64;
     let rows_of = |frames: u64| frames.div_ceil(frames_a_step).saturating_mul(row);
     let experience = most.min(rows_of(train.frames));
-    let memory = REST.saturating_add(experience).saturating_mul(at_once as u64);
+    let numbers = weights.saturating_mul(COPIES);
+    let memory = REST.saturating_add(experience).saturating_add(numbers).saturating_mul(at_once as u64);
     if let Some(free) = free_memory()
         && memory > free
     {
@@ -81,7 +82,7 @@ pub(crate) fn check(
     // Checkpoints share what they can: each more costs what was added since the one before.
     let added = rows_of(train.checkpoint_every).min(experience);
     let seat = ENGINE + (spec.frame_len() * (spec.stack + 1)) as u64;
-    let rest = SMALL + u64::from(train.envs) * seat + weights.saturating_mul(COPIES);
+    let rest = SMALL + u64::from(train.envs) * seat + numbers;
     // One more than are kept: it is written before the oldest goes.
     let each = added.saturating_add(rest).saturating_mul(train.keep_checkpoints as u64 + 1);
     let copies = BEST + train.keep_checkpoints as u64;

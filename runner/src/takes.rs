@@ -361,7 +361,7 @@ mod tests {
         let drawn = Arc::new(AtomicUsize::new(0));
         let env = Drawn(resolved.seat_eval(&Seating { seed: 1, seats: 0..16 }).unwrap(), Arc::clone(&drawn));
         let (workers, mode) = (Workers::UpTo(1), Mode::Explore);
-        let plan = Plan { horizon: 1, extra: 0, pace: UpdateRatio { updates: 1, steps: 1 } };
+        let plan = Plan { horizon: 1, extra: 0, pace: Some(UpdateRatio { updates: 1, steps: 1 }) };
         let games = Games { seed: 1, first: 0, episodes: 20, mode, workers, outputs: false };
         let (mut seats, mut takes) =
             (Seats::new(vec![Box::new(env)], plan, workers).unwrap(), Takes::new(games, None, true));

@@ -87,7 +87,7 @@ fn dot(a: &[f32], b: &[f32]) -> f32 {
 impl Learner for Toy {
     fn plan(&self) -> Plan {
         let steps = HORIZON as u64 * self.seats;
-        Plan { horizon: HORIZON, extra: 0, pace: UpdateRatio { updates: 1, steps } }
+        Plan { horizon: HORIZON, extra: 0, pace: Some(UpdateRatio { updates: 1, steps }) }
     }
 
     fn policy(&self, seats: Range<u32>) -> Result<Box<dyn Policy>> {

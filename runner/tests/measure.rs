@@ -71,6 +71,10 @@ fn training_is_measured_from_the_first_update_and_leaves_no_run() {
         "{bf16}"
     );
     assert_eq!((bench["isa"].as_str(), profile["isa"].as_str()), (Some(f32.as_str()), Some(f32.as_str())));
+    // Rounds that a limit ends early have no pace to keep.
+    let early = json(at, "bench train --env cartpole --agent ppo --seconds 0.05 --set agent.target_kl=1e-9 --json");
+    let of = |key: &str| early[key].as_u64().unwrap();
+    assert!(of("updates") > 0 && of("updates") * 512 < of("agent_steps") * 12, "24 per 512 without it: {early}");
     let table = output(at, "profile --env cartpole --agent ppo --frames 1 --precision f32").stdout;
     let head = String::from_utf8(table).unwrap().lines().next().unwrap().to_owned();
     assert!(head.starts_with("ppo on cartpole, ") && head.ends_with(&format!(", {f32}")), "{head}");

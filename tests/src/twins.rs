@@ -41,7 +41,7 @@ impl Twins {
 
 impl Learner for Twins {
     fn plan(&self) -> Plan {
-        Plan { horizon: 10, extra: 0, pace: UpdateRatio { updates: 1, steps: 10 } }
+        Plan { horizon: 10, extra: 0, pace: Some(UpdateRatio { updates: 1, steps: 10 }) }
     }
 
     fn policy(&self, _seats: Range<u32>) -> Result<Box<dyn Policy>> {

@@ -350,6 +350,8 @@ fn another_environment_is_refused_in_a_line() {
     assert_eq!(context_of(&Config { simulations: 0, ..config() }).unwrap(), "agent.simulations: must be at least 1");
     let said = context_of(&Config { search_value: 1.5, ..config() }).unwrap();
     assert_eq!(said, "agent.search_value: 1.5 is not between 0 and 1");
+    let said = context_of(&Config { sigma_visit: 1e200, sigma_scale: 1e200, ..config() }).unwrap();
+    assert_eq!(said, "agent.sigma_scale: values scaled by it are beyond what a number can hold");
 }
 
 /// A board of three cells in a row, which looks the same from behind; who takes the last cell wins.

@@ -1,7 +1,7 @@
 //! The table `memory` of the DQN family: the recurrent layer, and the sequences that it is trained on.
 //! Source: Kapturowski et al. 2019 (R2D2), section 3 (stored states and burn-in) and 2.3 (the priority of a sequence).
-//! Differences: a sequence may go on after the end of an episode, and the recurrent layer does not see the previous
-//! action and reward.
+//! Differences: a sequence may go on after the end of an episode, the recurrent layer does not see the previous action and
+//! reward, all seats explore by one ε, the loss is a mean over steps, and what is new has the largest priority so far.
 
 use rl_core::{Error, Result};
 use rl_replays::Sequence;
@@ -41,7 +41,7 @@ impl Recall {
     /// Checks the settings.
     ///
     /// # Errors
-    /// If a length is 0 or too large, or `eta` is not within 0 to 1.
+    /// If a length is 0 or too large, `period` is longer than `steps`, or `eta` is not within 0 to 1.
     pub(crate) fn check(self) -> Result<()> {
         let (Self::Gru(unroll) | Self::Lstm(unroll)) = self else { return Ok(()) };
         config::units(&[("memory.units", unroll.units)])?;
@@ -52,6 +52,11 @@ impl Recall {
         if let Some((key, rows)) = lengths.into_iter().find(|(_, rows)| *rows > most) {
             let message = format!("{rows} is more than {most}");
             return Err(Error::Config { key: format!("agent.memory.{key}"), message });
+        }
+        let Unroll { period, steps, .. } = unroll;
+        if period > steps {
+            let message = format!("steps between sequences of {steps} steps would never be learned from");
+            return Err(config::bad("memory.period", message));
         }
         config::fractions(&[("memory.eta", unroll.eta)])
     }

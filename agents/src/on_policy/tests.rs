@@ -321,8 +321,16 @@ fn rates_and_ranges_follow_agent_steps_and_a_round_ends_at_its_divergence() {
     // The first update of a round is made by the policy that acted; a large step leaves it far behind.
     let bold = PpoConfig { lr: 0.1, target_kl: 0.01, ..ppo() };
     let mut learner = learner(&spec, bold.settings(), 4, 1);
-    World::new(&learner, &[4]).rounds(&mut learner, 5);
+    let mut world = World::new(&learner, &[4]);
+    world.rounds(&mut learner, 4);
+    let mut log = Log::default();
+    world.collect();
+    learner.learn(&world.blocks, &mut Solo, &mut log).unwrap();
     assert!((5..15).contains(&learner.updates()), "{} of 30 updates", learner.updates());
+    // The mean holds the minibatch that ended the round.
+    let kl = log.drain().into_iter().find(|(name, _)| *name == "approx_kl").unwrap().1;
+    assert!(kl > 0.01, "{kl}");
+    assert!(learner.plan().pace.is_none());
 }
 
 #[test]
@@ -432,6 +440,11 @@ fn environments_and_values_that_do_not_fit_are_refused_in_one_line() {
     let memory = Memory::Gru { units: 8, steps: 4 };
     let steps = "agent.memory.steps: sequences of 4 steps do not divide a horizon of 6";
     assert_eq!(of(PpoConfig { memory, ..ppo() }), steps);
+    let memory = Memory::Gru { units: 8, steps: 3 };
+    assert_eq!(
+        of(PpoConfig { memory, minibatches: 5, ..ppo() }),
+        "agent.minibatches: a round has 4 sequences of 3 steps, 2 of each of 2 seats: expected at most as many"
+    );
     assert_eq!(
         of(PpoConfig { memory: Memory::Lstm { units: 0, steps: 3 }, ..ppo() }),
         "agent.memory.units: must be at least 1"

@@ -226,6 +226,8 @@ fn switches_that_do_not_fit_are_refused_in_one_line() {
     assert_eq!(rescaled, reason);
     let memory = |unroll| refused(Config { memory: Recall::Gru(unroll), ..config() });
     assert_eq!(memory(Unroll { period: 0, ..SHORT }), "agent.memory.period: must be at least 1");
+    let gaps = "agent.memory.period: steps between sequences of 3 steps would never be learned from";
+    assert_eq!(memory(Unroll { period: 4, ..SHORT }), gaps);
     assert_eq!(memory(Unroll { burn_in: 1 << 20, ..SHORT }), "agent.memory.burn_in: 1048576 is more than 65536");
     assert_eq!(memory(Unroll { eta: 1.1, ..SHORT }), "agent.memory.eta: 1.1 is not between 0 and 1");
     let priorities = |eps, alpha| {

@@ -80,7 +80,7 @@ fn loss_gradient_and_optimiser_steps_equal_pytorch() {
         };
         hidden.truncate(if memory.state_width() > 0 { 1 } else { 2 });
         let settings = match case.agent.as_str() {
-            "ppo" => PpoConfig { value_clip: case.value_clip, hidden, memory, ..ppo() }.settings(),
+            "ppo" => PpoConfig { minibatches: 1, value_clip: case.value_clip, hidden, memory, ..ppo() }.settings(),
             _ => A2cConfig { hidden, memory, ..a2c() }.settings(),
         };
         let mut learner = learner(&spec, settings, 1, 1);

@@ -102,7 +102,7 @@ impl Learns {
 
 impl Learner for Learns {
     fn plan(&self) -> Plan {
-        Plan { horizon: 16, extra: 0, pace: UpdateRatio { updates: 1, steps: 16 * u64::from(self.seats) } }
+        Plan { horizon: 16, extra: 0, pace: Some(UpdateRatio { updates: 1, steps: 16 * u64::from(self.seats) }) }
     }
 
     fn policy(&self, seats: Range<u32>) -> Result<Box<dyn Policy>> {
