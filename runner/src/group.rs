@@ -75,10 +75,6 @@ pub(crate) fn run(order: &Order, seeds: &Seeds, place: &Place<'_>, verbosity: Ve
     let share = order.share(at_once);
     place.check(seeds)?;
     share.check(seeds[0], Runs { all: seeds.len(), at_once }, place)?;
-    if !verbosity.quiet {
-        order.resolved.told.iter().for_each(output::note);
-        order.told().iter().for_each(output::note);
-    }
     let frames = &vec![(0, order.train.frames); seeds.len()];
     let (threads, dir, stop) = (share.threads, place.run, &order.stop);
     let crew = Crew { seeds, frames, at_once, threads, alike: true, dir, stop, verbosity };
@@ -89,6 +85,10 @@ pub(crate) fn run(order: &Order, seeds: &Seeds, place: &Place<'_>, verbosity: Ve
             // All at once: what is stopped before the last begins is not to go on with a run of older settings.
             seeds.iter().try_for_each(|&seed| run_dir::remove(&below(dir, seed)))?;
         }
+    }
+    if !verbosity.quiet {
+        order.resolved.told.iter().for_each(output::note);
+        order.told().iter().for_each(output::note);
     }
     crew.go(pools, &|number, progress| fresh(&share, seeds[number], place, progress))
 }

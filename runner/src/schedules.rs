@@ -29,13 +29,12 @@ pub(crate) fn learning_rate(resolved: &Resolved) -> Option<String> {
     ))
 }
 
-/// Messages on schedules of which less passes in a fresh run of these settings than the preset means to.
-pub(crate) fn cut_short(resolved: &Resolved) -> Vec<String> {
+/// Message on schedules of which less passes in a fresh run of these settings than the preset means to.
+pub(crate) fn cut_short(resolved: &Resolved) -> Option<String> {
     let agent = resolved.table("agent");
     let steps_of = |train: &Table| Some(count(train, "frames")? as f64 / frames_a_step(resolved) as f64);
-    let Some(steps) = steps_of(resolved.table("train")) else { return Vec::new() };
+    let steps = steps_of(resolved.table("train"))?;
     let steps = steps.max(count(agent, "learning_starts").unwrap_or(0) as f64); // until the first update it goes on
-    let ends = format!("the run ends after some {steps:.0} agent steps");
     let preset = built_in(resolved);
     let meant = preset.as_ref().and_then(|preset| Some((steps_of(table(preset, "train")?)?, table(preset, "agent")?)));
     // What passes of the schedule that `span` finds, where that is too little.
@@ -49,7 +48,7 @@ pub(crate) fn cut_short(resolved: &Resolved) -> Vec<String> {
     };
     let rate = || {
         let still = rates(agent, too_little(&|agent| Some((0, count(agent, "lr_steps")?)))?)?;
-        Some(format!("{ends}, where {still}: agent.lr_steps is longer; --set agent.lr_steps={steps:.0} ends it there"))
+        Some(format!("{still} (agent.lr_steps={steps:.0} would end there)"))
     };
     let epsilon = || {
         let schedule = table(agent, "epsilon")?;
@@ -58,10 +57,10 @@ pub(crate) fn cut_short(resolved: &Resolved) -> Vec<String> {
             Some((count(schedule, "delay").unwrap_or(0), count(schedule, "steps")?))
         };
         let still = between(schedule, ("start", "end"), too_little(&span)?)?;
-        let key = "agent.epsilon.steps";
-        Some(format!("{ends}, where epsilon is {still}: {key} is longer; --set {key}=N shortens it"))
+        Some(format!("epsilon is {still} (agent.epsilon.steps is longer)"))
     };
-    rate().into_iter().chain(epsilon()).collect()
+    let still = rate().into_iter().chain(epsilon()).collect::<Vec<_>>().join(" and ");
+    (!still.is_empty()).then(|| format!("the run ends after some {steps:.0} agent steps, where {still}"))
 }
 
 /// Messages on schedules that end before a resumed run that goes on to `frames` frames. A step is taken to have as many
@@ -179,28 +178,30 @@ mod tests {
         };
         assert_eq!(
             of("cartpole", "ppo", &["train.frames=15000", "agent.lr=1e-3", "agent.clip=0.2"]),
-            [
-                "the run ends after some 15000 agent steps, where the learning rate is 0.0007500 and the clip range is 0.1500: agent.lr_steps is longer; --set agent.lr_steps=15000 ends it there"
-            ]
+            Some(
+                "the run ends after some 15000 agent steps, where the learning rate is 0.0007500 and the clip range is 0.1500 (agent.lr_steps=15000 would end there)".to_owned()
+            )
         );
         let both =
             of("cartpole", "dqn", &["train.frames=4000", "agent.epsilon.steps=10000", "agent.epsilon.delay=2000"]);
-        assert_eq!(both.len(), 2, "{both:?}");
-        assert!(both[0].contains("agent.lr_steps=4000 ") && both[1].contains("epsilon is 0.8"), "{both:?}");
+        assert_eq!(
+            both.unwrap(),
+            "the run ends after some 4000 agent steps, where the learning rate is 0.0009600 (agent.lr_steps=4000 would end there) and epsilon is 0.8040 (agent.epsilon.steps is longer)"
+        );
         // Until the first update a run goes on, whatever its frames.
         let warm = of("cartpole", "dqn", &["train.frames=10", "agent.learning_starts=4000"]);
-        assert!(warm[0].contains("after some 4000 agent steps"), "{warm:?}");
+        assert!(warm.unwrap().contains("after some 4000 agent steps"));
         for sets in [
             &["train.frames=15000", "agent.lr_steps=0"][..],
             &["train.frames=15000", "agent.lr_end=1e-3", "agent.lr=1e-3", "agent.clip_end=0.2"][..],
             &["train.frames=57000"][..],
         ] {
-            assert_eq!(of("cartpole", "ppo", sets), [""; 0], "{sets:?}");
+            assert_eq!(of("cartpole", "ppo", sets), None, "{sets:?}");
         }
         for agent in rl_agents::AGENTS.iter().chain(crate::PLANNERS) {
             for env in ["cartpole", "frozenlake", "pendulum", "connectfour"] {
                 if resolve(&tables, &Ask { env, agent: Some(agent.id), ..Ask::default() }).is_ok() {
-                    assert_eq!(of(env, agent.id, &[]), [""; 0], "{env} {}", agent.id);
+                    assert_eq!(of(env, agent.id, &[]), None, "{env} {}", agent.id);
                 }
             }
         }
