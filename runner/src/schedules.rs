@@ -186,7 +186,7 @@ mod tests {
             of("cartpole", "dqn", &["train.frames=4000", "agent.epsilon.steps=10000", "agent.epsilon.delay=2000"]);
         assert_eq!(
             both.unwrap(),
-            "the run ends after some 4000 agent steps, where the learning rate is 0.0009600 (agent.lr_steps=4000 would end there) and epsilon is 0.8040 (agent.epsilon.steps is longer)"
+            "the run ends after some 4000 agent steps, where the learning rate is 0.0009600 (agent.lr_steps=4000 would end there) and epsilon is 0.8080 (agent.epsilon.steps is longer)"
         );
         // Until the first update a run goes on, whatever its frames.
         let warm = of("cartpole", "dqn", &["train.frames=10", "agent.learning_starts=4000"]);
