@@ -115,6 +115,14 @@ mod tests {
                 Case::new(shape, window, n, images).check();
             }
         }
+        // So large that gradients of weights are summed in parts: of rows, of groups of blocks of them, of images.
+        for (shape, window, n, images) in [
+            ([1, 1, 20], SQUARE(1, 1), 12, 300),
+            ([1, 1, 5], SQUARE(1, 1), 600, 700),
+            ([20, 20, 32], SQUARE(4, 2), 64, 15),
+        ] {
+            Case::new(shape, window, n, images).check();
+        }
     }
 
     proptest! {

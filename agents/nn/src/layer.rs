@@ -255,6 +255,17 @@ mod tests {
         }
     }
 
+    /// Of PyTorch's default: 1/√(fan in), to which every pixel of a kernel belongs.
+    #[test]
+    fn a_convolution_begins_within_the_interval_of_its_kernel() {
+        let mut params = params();
+        Conv2d::new(&mut params.layer("a"), [12, 12, 4], 256, 8, 4, Activation::None).unwrap();
+        let (_, weight) = params.iter().next().unwrap();
+        let values = weight.flatten_all().unwrap().to_vec1::<f32>().unwrap();
+        let most = values.iter().fold(0f32, |most, value| most.max(value.abs()));
+        assert!((0.062..=0.0625).contains(&most), "1/√(8 · 8 · 4): {most}");
+    }
+
     #[test]
     fn linear_gradients_are_differences() {
         for activation in [Activation::None, Activation::Relu] {

@@ -271,6 +271,14 @@ mod tests {
         parity(&params, &[&x], 2e-5, &|| vec![norm.forward(&x).unwrap()], &|| vec![norm.stock(&x).unwrap()]);
     }
 
+    /// Of so many rows the gradients of scale and shift are summed in parts.
+    #[test]
+    fn many_rows_equal_stock_operations() {
+        let (params, norm) = norm(100);
+        let x = variable(&[1000, 100], 1);
+        parity(&params, &[&x], 1e-4, &|| vec![norm.forward(&x).unwrap()], &|| vec![norm.stock(&x).unwrap()]);
+    }
+
     #[test]
     fn bits_do_not_depend_on_threads() {
         let (params, norm) = norm(100);

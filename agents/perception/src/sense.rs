@@ -57,3 +57,17 @@ impl Sense {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_symbol_has_places_of_its_own_behind_the_features() {
+        let sense = Sense::new(&Spec { vector: 2, symbols: [3, 2].into(), discrete: [2].into(), ..Spec::none() });
+        let (vector, symbols) = ([0.5, -1.0, 7.0, 8.0], [2, 0, 0, 1]);
+        let mut out = Vec::new();
+        sense.extend(&ObsBatch { rows: 2, frames: &[], vector: &vector, symbols: &symbols }, &mut out);
+        assert_eq!(out, [0.5, -1.0, 0.0, 0.0, 1.0, 1.0, 0.0, 7.0, 8.0, 1.0, 0.0, 0.0, 0.0, 1.0]);
+    }
+}

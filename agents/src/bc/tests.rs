@@ -125,7 +125,8 @@ fn what_was_done_is_what_is_done_and_foreseen_in_games_that_were_held_out() {
         let mut asked = [playing(&spec, 1, 20)];
         asked[0].ask();
         policy.act(&mut asked, 0, Mode::Evaluate { epsilon: 0.0, greedy: true }).unwrap();
-        assert!(asked[0].discrete.at(0, 0) == block[0].discrete.at(0, 0), "asked what it thinks, it does the same");
+        let deeds = |block: &Rollout| (block.discrete.row(0).to_vec(), block.continuous.row(0).to_vec());
+        assert_eq!(deeds(&asked[0]), deeds(&block[0]), "asked what it thinks, it does the same");
         for e in 0..20 {
             let (value, probabilities) = asked[0].outputs.at(0, e).split_first().unwrap();
             assert!(value.is_nan(), "it knows none");

@@ -52,6 +52,16 @@ fn a_value_moves_towards_its_reward_and_the_best_that_follows() {
 }
 
 #[test]
+fn rewards_are_scaled_before_they_are_learned() {
+    let mut learner = learner(&Config { reward_scale: RewardScale::Sign, ..config(0.0) });
+    learner.learn(&[block(End::No)], &mut Solo, &mut Log::default()).unwrap();
+    assert_eq!(learner.table.values()[3], 1.0 + 0.5 * 4.0, "the reward was 3");
+    let mut learner = self::learner(&Config { reward_scale: RewardScale::Std, ..config(0.0) });
+    let parts: Vec<String> = learner.state().into_iter().map(|(name, _)| name).collect();
+    assert_eq!(parts, ["visits", "progress", "rewards"]);
+}
+
+#[test]
 fn the_nth_step_is_smaller_and_the_table_becomes_the_mean() {
     let mut learner = learner(&config(1.0));
     for reward in [1.0, 2.0, 6.0] {

@@ -132,6 +132,28 @@ mod tests {
     }
 
     #[test]
+    fn first_draws_of_every_stream_and_kind_are_golden() {
+        let first = [Stream::Act(3), Stream::Init, Stream::Learn, Stream::Restart(3), Stream::Tool(3)]
+            .map(|stream| Rng::new(7, stream).u64());
+        assert_eq!(
+            first,
+            [
+                14_072_020_595_516_913_089,
+                855_393_345_211_833_670,
+                8_749_385_252_780_197_717,
+                6_592_396_263_051_627_206,
+                6_830_172_804_540_005_405
+            ]
+        );
+        let rng = || Rng::new(7, Stream::Init);
+        assert_eq!([rng().f32().to_bits(), rng().below(1000)], [1_041_389_172, 142]);
+        assert_eq!(rng().normal().to_bits(), 4_597_161_979_291_270_637);
+        let mut order = [0, 1, 2, 3, 4, 5, 6, 7];
+        rng().shuffle(&mut order);
+        assert_eq!(order, [7, 6, 2, 5, 4, 3, 0, 1]);
+    }
+
+    #[test]
     fn streams_differ_and_a_clone_continues() {
         let mut a = Rng::new(1, Stream::Env(0));
         let mut b = Rng::new(1, Stream::Act(0));

@@ -255,3 +255,9 @@ fn switches_that_do_not_fit_are_refused_in_one_line() {
     assert_eq!(read(&format!("memory = {{ kind = 'lstm', {memory} }}")), "");
     assert!(read(&format!("memory = {{ kind = 'gru', {memory}, layers = 2 }}")).contains("`layers`"));
 }
+
+#[test]
+fn a_table_says_what_its_network_is() {
+    let shape = Config { trunk: Trunk::Small, init: Start::FanIn, ..config() }.shape(Precision::F32);
+    assert_eq!((shape.trunk, shape.start), (Trunk::Small, Start::FanIn));
+}

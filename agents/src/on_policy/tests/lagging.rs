@@ -33,6 +33,15 @@ pub(super) fn impala() -> ImpalaConfig {
     }
 }
 
+pub(super) fn impala_of(
+    activation: Activation,
+    trunk: Trunk,
+    reward_scale: RewardScale,
+    normalise_observations: bool,
+) -> Settings {
+    ImpalaConfig { activation, trunk, reward_scale, normalise_observations, ..impala() }.settings()
+}
+
 #[test]
 fn of_the_newest_weights_it_learns_what_a2c_learns() {
     let spec = spec(&[3, 2]);
@@ -107,6 +116,13 @@ fn an_actor_acts_by_what_it_pulled_and_is_judged_by_what_there_is_now() {
         moved += usize::from((ratio - 1.0).abs() > 0.05);
     }
     assert!(moved > 5, "{moved} probabilities moved");
+
+    let mut targets = |version| {
+        old.blocks[0].weights_version = version;
+        learner.estimate(&old.blocks, RewardTransform::Raw).unwrap();
+        learner.batch.steps.iter().map(|step| step.target).collect::<Vec<_>>()
+    };
+    assert_ne!(targets(5), targets(0), "ratios that moved move the targets");
 
     // Learning from it says how old it was, and does not forget what the ratios were.
     let mut log = Log::default();

@@ -61,6 +61,39 @@ fn members_end_a_round_together_by_their_mean_divergence() {
 }
 
 #[test]
+fn tables_say_what_networks_and_rewards_are() {
+    let (activation, trunk, reward_scale, normalise_observations) =
+        (Activation::Tanh, Trunk::Small, RewardScale::Sign, true);
+    for settings in [
+        PpoConfig { activation, trunk, reward_scale, normalise_observations, ..ppo() }.settings(),
+        A2cConfig { activation, trunk, reward_scale, normalise_observations, ..a2c() }.settings(),
+        lagging::impala_of(activation, trunk, reward_scale, normalise_observations),
+    ] {
+        let told = (settings.activation, settings.trunk, settings.reward_scale, settings.normalise_observations);
+        assert_eq!(told, (activation, trunk, reward_scale, normalise_observations));
+    }
+}
+
+#[test]
+fn targets_are_of_the_rewards_as_they_are_scaled() {
+    for settings in [
+        PpoConfig { reward_scale: RewardScale::Sign, ..ppo() }.settings(),
+        lagging::impala_of(Activation::Relu, Trunk::Nature, RewardScale::Sign, false),
+    ] {
+        let of = || learner(&spec(&[3]), settings.clone(), 4, 1);
+        let (mut one, mut other) = (of(), of());
+        let mut world = World::new(&one, &[4]);
+        world.collect();
+        let targets = |of: &OnPolicy| of.batch.steps.iter().map(|step| step.target).collect::<Vec<_>>();
+        one.learn(&world.blocks, &mut Solo, &mut Log::default()).unwrap();
+        other.estimate(&world.blocks, RewardTransform::Sign).unwrap();
+        assert_eq!(targets(&one), targets(&other));
+        other.estimate(&world.blocks, RewardTransform::Raw).unwrap();
+        assert_ne!(targets(&one), targets(&other));
+    }
+}
+
+#[test]
 fn advantages_are_normalised_by_the_deviation_of_a_sample() {
     let (mean, scale) = standard([1.0, 2.0, 6.0].into_iter());
     assert_eq!(mean, 3.0);
