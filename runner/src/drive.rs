@@ -41,6 +41,8 @@ pub(crate) struct Run {
 /// How a run ended; what `--json` prints.
 #[derive(Clone, Debug, Serialize)]
 pub(crate) struct Outcome {
+    pub(crate) env: String,
+    pub(crate) agent: String,
     pub(crate) seed: u64,
     pub(crate) frames: u64,
     pub(crate) agent_steps: u64,
@@ -137,6 +139,8 @@ pub(crate) fn drive(
     }
     closed?;
     Ok(Outcome {
+        env: run.resolved.env_name.clone(),
+        agent: run.resolved.agent.map_or("", |agent| agent.id).to_owned(),
         seed: run.seed,
         frames: session.counts.frames,
         agent_steps: session.counts.agent_steps,

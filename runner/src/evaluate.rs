@@ -70,6 +70,9 @@ pub(crate) fn run(args: &EvalArgs, tables: &Tables) -> anyhow::Result<ExitCode> 
         output::line(serde_json::to_string(&report)?);
     } else {
         report.show();
+        if let Some(path) = &args.picture {
+            output::line(format!("picture           {}", path.display()));
+        }
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -92,12 +92,23 @@ trait Film {
     fn finish(&mut self) -> anyhow::Result<()>;
 }
 
-/// Which steps of a game are shown: picture `p` is the one after `first + p · every` steps.
+/// Which steps of a game are shown.
 #[derive(Clone, Copy, Debug)]
 struct Cut {
     first: usize,
-    every: usize,
+    /// Steps from the first picture to the end.
+    steps: usize,
+    /// Steps from one picture to the next; `None` for pictures at equal distances, of which the last shows the end.
+    every: Option<usize>,
     pictures: usize,
+}
+
+impl Cut {
+    /// Steps of the game before picture `number`.
+    fn at(&self, number: usize) -> usize {
+        let gaps = self.pictures.saturating_sub(1).max(1);
+        self.first + self.every.map_or((number * self.steps + gaps / 2) / gaps, |every| number * every)
+    }
 }
 
 /// How pictures are drawn.
@@ -187,14 +198,15 @@ fn pictures(
     let (speed, scale) = (args.speed.unwrap_or(1.0), args.scale.unwrap_or(1));
     let most = if kind == Kind::Png { args.pictures.unwrap_or(8) as usize } else { usize::MAX };
     let every = match args.every {
-        Some(every) => every as usize,
-        None if kind == Kind::Png => steps.len().div_ceil(most).max(1),
+        Some(every) => Some(every as usize),
+        None if kind == Kind::Png => None,
         None => {
             let frames = frames_of_a_step(&mut screening, played)?;
-            (screening.frame_rate() * speed / f64::from(frames) / PICTURES).ceil().max(1.0) as usize
+            Some((screening.frame_rate() * speed / f64::from(frames) / PICTURES).ceil().max(1.0) as usize)
         }
     };
-    let cut = Cut { first: steps.start, every, pictures: (steps.len() / every + 1).min(most) };
+    let pictures = (steps.len() / every.unwrap_or(1) + 1).min(most);
+    let cut = Cut { first: steps.start, steps: steps.len(), every, pictures };
     let name = || args.file.display().to_string();
     if kind == Kind::Png {
         room(&mut screening, played, cut.pictures, scale).with_context(name)?;
@@ -242,7 +254,7 @@ pub(crate) fn film(recording: &Recording, seconds: f64, rate: f64, tables: &Tabl
     let steps = played.steps().min((seconds * steps_per_second) as usize);
     let mut bytes = Vec::new();
     let mut film = gif::Gif::new(&mut bytes);
-    let cut = Cut { first: 0, every, pictures: steps / every + 1 };
+    let cut = Cut { first: 0, steps, every: Some(every), pictures: steps / every + 1 };
     let look = Look { speed: 1.0, scale: 1, saliency: None };
     shoot(&mut screening, played, cut, look, &mut film, &Waiting::default())?;
     film.finish()?;
@@ -295,7 +307,7 @@ fn shoot(
     let (bar, mut pictures) = (waiting.bar(cut.pictures, "pictures"), 0);
     for step in 0..=played.steps() {
         waiting.go_on()?;
-        if step >= cut.first && (step - cut.first).is_multiple_of(cut.every) {
+        if step == cut.at(pictures) {
             if pictures > 0 {
                 film.show(&shown, seconds(std::mem::take(&mut frames), screening.frame_rate()))?;
             }
@@ -400,4 +412,22 @@ fn same_size(first: &mut Option<(usize, usize)>, canvas: &Canvas) -> anyhow::Res
         bail!("its pictures change their size from {width} x {height} to {} x {}", canvas.width(), canvas.height());
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_row_of_pictures_begins_with_the_first_and_ends_with_the_last() {
+        let of = |first, steps, every, pictures| {
+            let cut = Cut { first, steps, every, pictures };
+            (0..pictures).map(|number| cut.at(number)).collect::<Vec<_>>()
+        };
+        assert_eq!(of(0, 9, None, 8), [0, 1, 3, 4, 5, 6, 8, 9]);
+        assert_eq!(of(5, 3, None, 4), [5, 6, 7, 8]);
+        assert_eq!(of(0, 27, None, 8), [0, 4, 8, 12, 15, 19, 23, 27]);
+        assert_eq!(of(2, 27, Some(10), 3), [2, 12, 22]);
+        assert_eq!(of(4, 0, None, 1), [4]);
+    }
 }

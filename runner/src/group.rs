@@ -173,7 +173,8 @@ impl Crew<'_> {
                 Said::Ended(outcome) => {
                     match &outcome {
                         Ok(outcome) => {
-                            (frames[number], returns[number]) = (totals[number], outcome.mean_return_100);
+                            frames[number] = if outcome.stopped { outcome.frames } else { totals[number] };
+                            returns[number] = outcome.mean_return_100;
                             if verbosity.json {
                                 output::line(serde_json::to_string(outcome).expect("an outcome is plain JSON"));
                             }
@@ -191,7 +192,8 @@ impl Crew<'_> {
             }
             let known: Vec<f64> = returns.iter().flatten().copied().collect();
             let mean_return = (!known.is_empty()).then(|| known.iter().sum::<f64>() / known.len() as f64);
-            let ended = outcomes.iter().flatten().count();
+            let stopped = |outcome: &anyhow::Result<Outcome>| outcome.as_ref().is_ok_and(|outcome| outcome.stopped);
+            let ended = outcomes.iter().flatten().filter(|outcome| !stopped(outcome)).count();
             let glance = Glance { mean_return, seeds: Some((ended, seeds.len())), ..Glance::default() };
             progress.show(sum(&frames), &glance);
         }

@@ -195,6 +195,7 @@ pub(crate) fn total(asked: u64, glance: &Glance) -> u64 {
 fn text(frames: u64, asked: u64, rate: f64, glance: &Glance) -> String {
     let total = total(asked, glance);
     let until = if total > asked { " to the first update" } else { "" };
+    let total = total.max(frames); // a round may go beyond it
     let left = total.saturating_sub(frames) as f64 / rate;
     let left = if left.is_finite() { clock(left as u64) } else { "?".to_owned() };
     let seeds = glance.seeds.map(|(ended, all)| format!("{ended}/{all} seeds  ")).unwrap_or_default();
@@ -235,6 +236,7 @@ mod tests {
             "4000/40000 frames  return 481.2  10 frames/s  1:00:00 left  loss 0.01234"
         );
         assert_eq!(text(0, 10, 0.0, &Glance::default()), "0/10 frames  0 frames/s  ? left");
+        assert_eq!(text(16, 10, 8.0, &Glance::default()), "16/16 frames  8 frames/s  0:00 left");
         let glance = Glance { seeds: Some((3, 64)), ..Glance::default() };
         assert_eq!(text(30, 640, 10.0, &glance), "3/64 seeds  30/640 frames  10 frames/s  1:01 left");
     }

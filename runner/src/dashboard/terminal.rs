@@ -79,15 +79,15 @@ impl Screen {
         self.look.stopping = self.stop.asked();
         let (shared, look) = (&self.shared, &mut self.look);
         self.terminal.draw(|frame| paint(frame, &shared.scene(), look))?;
-        if is_readable(BLINK)? {
-            while event::poll(Duration::ZERO)? {
-                if let Event::Key(key) = event::read()?
-                    && key.kind != KeyEventKind::Release
-                {
-                    self.press(key);
-                }
-                is_readable(Duration::ZERO)?; // is the terminal still there?
+        wait(BLINK)?;
+        // Whether or not there is: a change of size waits to be read too, and would take the place of the next key.
+        while event::poll(Duration::ZERO)? {
+            if let Event::Key(key) = event::read()?
+                && key.kind != KeyEventKind::Release
+            {
+                self.press(key);
             }
+            wait(Duration::ZERO)?; // is the terminal still there?
         }
         Ok(())
     }
@@ -108,11 +108,11 @@ impl Screen {
     }
 }
 
-/// Waits for keys, up to `time`, and returns whether some are to be read.
+/// Waits for keys, up to `time`.
 ///
 /// # Errors
 /// If the terminal is gone: crossterm, whose wait this takes the place of, would read its end again and again.
-fn is_readable(time: Duration) -> io::Result<bool> {
+fn wait(time: Duration) -> io::Result<()> {
     let keyboard = stdin();
     let mut watched = [PollFd::new(&keyboard, PollFlags::IN)];
     let time = Timespec { tv_sec: time.as_secs() as _, tv_nsec: time.subsec_nanos() as _ };
@@ -124,7 +124,7 @@ fn is_readable(time: Duration) -> io::Result<bool> {
     if found.intersects(PollFlags::HUP | PollFlags::ERR | PollFlags::NVAL) {
         return Err(io::ErrorKind::BrokenPipe.into());
     }
-    Ok(found.contains(PollFlags::IN))
+    Ok(())
 }
 
 /// Installs a panic hook that gives the terminal back before a panic is printed, unless the panic is being caught.

@@ -144,6 +144,8 @@ mod tests {
         let parameters_sha256 = String::new();
         let (frames, agent_steps, updates, stopped) = (100, 100, 4, false);
         Outcome {
+            env: "cartpole".to_owned(),
+            agent: "ppo".to_owned(),
             seed,
             frames,
             agent_steps,

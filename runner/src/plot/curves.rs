@@ -1,7 +1,7 @@
 //! Reads the metrics of runs as curves: runs of the same settings on one grid, as their mean and its interval.
 
 use std::array;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -308,29 +308,28 @@ pub(crate) fn runs_of(dir: &Path) -> anyhow::Result<Vec<PathBuf>> {
     Ok(runs.into_iter().map(|(_, path)| path).collect())
 }
 
-/// Names groups by their agents where that suffices, else by their directories too.
+/// Names groups by their agents where that suffices, else by as much of the end of their directories too as tells them
+/// apart.
 fn names<const N: usize>(groups: &[Found<N>]) -> Vec<String> {
-    let mut count = BTreeMap::new();
-    groups.iter().for_each(|group| *count.entry(&group.about.agent).or_insert(0) += 1);
     let several = groups.iter().any(|group| group.about.env != groups[0].about.env);
-    let mut taken = BTreeSet::new();
+    let dir_of = |group: &Found<N>| {
+        let dir = group.runs[0].as_path();
+        let above = dir.parent().filter(|above| group.runs.len() > 1 && above.file_name().is_some());
+        above.unwrap_or(dir).to_owned()
+    };
+    let tail =
+        |dir: &Path, parts: usize| dir.iter().skip(dir.iter().count().saturating_sub(parts)).collect::<PathBuf>();
     let named = |group: &Found<N>| {
         let agent = &group.about.agent;
         let mut name = agent.clone();
-        if count[agent] > 1 || several {
-            let dir = group.runs[0].as_path();
-            let above = dir.parent().filter(|above| group.runs.len() > 1 && above.file_name().is_some());
-            let dir = above.unwrap_or(dir);
-            let last = |dir: &Path| dir.file_name().map(|name| name.to_string_lossy().into_owned());
-            let dir = match (last(dir), dir.parent().and_then(last)) {
-                // Of a seed its directory alone says nothing.
-                (Some(own), Some(above)) if own == format!("s{}", group.seeds[0]) => format!("{above}/{own}"),
-                (own, _) => own.unwrap_or_default(),
-            };
-            name = format!("{agent} ({dir})");
-            if !taken.insert(name.clone()) {
-                name = format!("{agent} ({})", group.runs[0].display());
-            }
+        let others = || groups.iter().filter(|other| !std::ptr::eq(*other, group) && other.about.agent == *agent);
+        if others().next().is_some() || several {
+            let dir = dir_of(group);
+            // Of a seed its directory alone says nothing.
+            let least = if dir.file_name().is_some_and(|own| *own == *format!("s{}", group.seeds[0])) { 2 } else { 1 };
+            let clashes = |parts: usize| others().any(|other| tail(&dir_of(other), parts) == tail(&dir, parts));
+            let parts = (least..=dir.iter().count()).find(|&parts| !clashes(parts));
+            name = format!("{agent} ({})", parts.map_or(dir.clone(), |parts| tail(&dir, parts)).display());
         }
         if group.runs.len() > 1 {
             let seeds = group.seeds.iter().collect::<BTreeSet<_>>().len();

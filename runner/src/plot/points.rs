@@ -95,10 +95,12 @@ fn of_games(games: &[Game], see: See<'_>, along: &[(f64, f64)]) -> Vec<Point> {
 /// Says that no row has the key, and what to ask for instead.
 fn missing(see: See<'_>, keys: &BTreeSet<String>) -> String {
     let See { axis, key, centred, .. } = see;
-    if LAST_GAMES.contains(&key) && !keys.contains(key) && keys.contains("eval_return") {
-        return format!(
-            "no row has `{key}`, as no episode of training has ended; --y eval_return draws its evaluations"
-        );
+    let instead = [("eval_return", "its evaluations"), ("loss", "its loss")];
+    if LAST_GAMES.contains(&key)
+        && !keys.contains(key)
+        && let Some((other, what)) = instead.iter().find(|(other, _)| keys.contains(*other))
+    {
+        return format!("no row has `{key}`, as no episode of training has ended; --y {other} draws {what}");
     }
     if keys.is_empty() {
         return format!("no row has `{key}`: it has no rows yet");

@@ -54,7 +54,7 @@ img { width: 100%; image-rendering: pixelated; border-radius: 4px }
 th, td { padding: .35rem .75rem; border-bottom: 1px solid #8884; text-align: right; white-space: nowrap }
 th:first-child, td:first-child, th:nth-child(2), td:nth-child(2) { text-align: left }
 pre { overflow-x: auto; padding: .75rem; background: #8881; border-radius: 4px; font-size: .8125rem }
-summary { cursor: pointer }
+th, td:first-child { white-space: normal } summary { cursor: pointer }
 @media (prefers-color-scheme: dark) { body { color: #eee; background: #161616 } figcaption, .by { color: #aaa } }
 ";
 
