@@ -469,26 +469,6 @@ fn environments_and_values_that_do_not_fit_are_refused_in_one_line() {
 }
 
 #[test]
-fn every_preset_is_a_complete_configuration() {
-    for id in ["ppo", "a2c", "impala"] {
-        for (name, text) in entry(id).presets {
-            let tables: toml::Table = text.parse().unwrap();
-            let config = tables["agent"].as_table().unwrap();
-            let spec = if name.starts_with("atari") {
-                Spec { frame: [84, 84, 1], stack: 4, vector: 0, ..spec(&[4]) }
-            } else {
-                spec(&[2])
-            };
-            let context =
-                Context { spec: &spec, config, seats: 8, seed: 1, device: &Device::Cpu, precision: Precision::F32 };
-            let memory = (entry(id).memory)(&context).unwrap_or_else(|e| panic!("{id}/{name}: {e}"));
-            assert!(memory.0 > 0 && memory.0 < 1 << 30, "{id}/{name}: {memory:?}");
-            assert!(tables["train"].is_table(), "{id}/{name}");
-        }
-    }
-}
-
-#[test]
 fn explained_variance_is_one_for_perfect_values_and_zero_for_a_constant() {
     // (value, target); the advantage is the target less the value.
     let of = |steps: &[(f32, f32)]| {

@@ -1,4 +1,4 @@
-//! That every setting reaches what it is a setting of.
+//! That every setting reaches what it is a setting of, and that presets have all of them.
 
 use super::*;
 
@@ -187,4 +187,24 @@ fn the_scale_of_rewards_knows_what_ends_a_return() {
     // Returns so far of 1 and 1.99, and again: a deviation of 0.99 / 2.
     assert!((scale(LifeLoss::Terminal) * 0.495 - 1.0).abs() < 1e-4);
     assert!(scale(LifeLoss::Ignore) < 1.0, "returns that go on up to 5.85");
+}
+
+#[test]
+fn every_preset_is_a_complete_configuration() {
+    for id in ["ppo", "a2c", "impala"] {
+        for (name, text) in entry(id).presets {
+            let tables: toml::Table = text.parse().unwrap();
+            let config = tables["agent"].as_table().unwrap();
+            let spec = if name.starts_with("atari") {
+                Spec { frame: [84, 84, 1], stack: 4, vector: 0, ..spec(&[4]) }
+            } else {
+                spec(&[2])
+            };
+            let context =
+                Context { spec: &spec, config, seats: 8, seed: 1, device: &Device::Cpu, precision: Precision::F32 };
+            let memory = (entry(id).memory)(&context).unwrap_or_else(|e| panic!("{id}/{name}: {e}"));
+            assert!(memory.0 > 0 && memory.0 < 1 << 30, "{id}/{name}: {memory:?}");
+            assert!(tables["train"].is_table(), "{id}/{name}");
+        }
+    }
 }
