@@ -277,9 +277,11 @@ mod tests {
     }
 
     #[test]
-    fn weights_are_orthogonal_with_their_gain_and_biases_zero() {
+    fn weights_are_orthogonal_with_their_gain_and_biases_and_log_deviations_zero() {
         let memory = Memory::Gru { units: 3, steps: 1 };
-        let params = build(&spec([0; 3], 1, 4, &[]), &[8], memory).1;
+        let continuous = [Bound { low: -1.0, high: 1.0 }; 2].into();
+        let params = build(&Spec { continuous, ..spec([0; 3], 1, 4, &[]) }, &[8], memory).1;
+        assert!(params.iter().any(|(name, var)| name == "log_std" && var.dims() == [2]));
         for (name, var) in params.iter() {
             let squares = var.sqr().unwrap().sum_all().unwrap().to_scalar::<f32>().unwrap();
             // As many directions of length `gain` as the smaller side has.

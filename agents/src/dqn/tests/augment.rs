@@ -155,3 +155,25 @@ fn nothing_is_drawn_where_nothing_is_augmented_and_what_cannot_be_is_refused() {
     let refused = (DRQ.refuses)(&super::spec([0, 0, 0], 1, 4, 3));
     assert_eq!(refused.as_deref(), Some("drq needs frames; this environment shows none"));
 }
+
+/// The first update draws its minibatch before anything else, so that nothing but the frames can differ in it.
+#[test]
+fn what_a_learner_learns_from_is_augmented() {
+    let spec = pictures(36, 44, 1);
+    let mut block = rows(&spec, 1, 10, 0, 0);
+    for t in 0..=10 {
+        let values = draws(spec.frame_len(), 31 + t as u32);
+        block.frame.row_mut(t).iter_mut().zip(values).for_each(|(byte, draw)| *byte = (draw * 256.0) as u8);
+        block.reward.row_mut(t).fill(t as f32);
+    }
+    let learned = |augment| {
+        let mut dqn = learner(&spec, &Config { augment, ..config() }, 1).unwrap();
+        dqn.learn(std::slice::from_ref(&block), &mut Solo, &mut Log::default()).unwrap();
+        assert_eq!(dqn.updates(), 1);
+        flat(&dqn.params)
+    };
+    let plain = learned(Augment::None {});
+    assert!(learned(Augment::Shift { pixels: 0, intensity: 0.0 }) == plain, "no shift and no gain change nothing");
+    assert!(learned(Augment::Shift { pixels: 4, intensity: 0.0 }) != plain);
+    assert!(learned(Augment::Shift { pixels: 0, intensity: 0.2 }) != plain);
+}
