@@ -6,11 +6,12 @@ mod engines;
 #[path = "support/seated.rs"]
 mod seated;
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::process::Command;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use rl_core::{End, Info, Result, Seating, VecEnv};
+use rl_core::{Canvas, End, Info, Result, Seating, VecEnv};
 use rl_envs::doom::ENTRY;
 use seated::{Actions, RowsBuf, cover, play, preset};
 
@@ -95,6 +96,49 @@ fn pinning_decides_no_bit_and_leaves_the_thread_free() {
     };
     assert_eq!(checksums("pin = true"), checksums(""));
     assert_eq!(cores(), before);
+}
+
+/// Who watches sees colours, and the agent the same grey: of every place, of the flash of a wound, and of other buffers.
+#[test]
+#[cfg(target_arch = "x86_64")]
+fn colours_for_people_change_no_bit_of_what_agents_see() {
+    let _alone = alone();
+    let all = "observe = [\"automap\", \"depth\", \"screen\"]\nresolution = \"320x240\"\nwidth = 320\nheight = 240";
+    for (name, change, steps) in [("doom/defend_the_center", "", 120), ("doom/health_gathering", all, 30)] {
+        let of = || seated(name, change).unwrap_or_else(|e| panic!("{name}: {e}"));
+        let (mut plain, mut watched) = (of(), of());
+        watched.watch(0);
+        let spec = plain.spec().clone();
+        assert_eq!(&spec, watched.spec());
+        let (mut buffers, mut actions) = ([(); 2].map(|()| RowsBuf::new(&spec, 1)), Actions::new(&spec, 1, 2));
+        let (mut grey, mut coloured) = (Canvas::new(0, 0), Canvas::new(0, 0));
+        plain.reset(buffers[0].rows()).unwrap();
+        watched.reset(buffers[1].rows()).unwrap();
+        let mut seen = BTreeSet::new();
+        for step in 0..steps {
+            let [ours, theirs] = &buffers;
+            assert!(ours.frame == theirs.frame && ours.reward == theirs.reward, "{name}, step {step}");
+            plain.draw(0, &mut grey);
+            watched.draw(0, &mut coloured);
+            assert_eq!((grey.width(), grey.height()), (coloured.width(), coloured.height()));
+            for (grey, &[r, g, b]) in grey.pixels().as_chunks::<3>().0.iter().zip(coloured.pixels().as_chunks().0) {
+                let bright = (0.21 * f64::from(r) + 0.72 * f64::from(g) + 0.07 * f64::from(b)) as u8;
+                assert_eq!(*grey, [bright; 3], "{name}, step {step}: {r} {g} {b}");
+                seen.insert([r, g, b]);
+            }
+            let act = actions.draw(&spec);
+            plain.step(act, buffers[0].rows()).unwrap();
+            watched.step(act, buffers[1].rows()).unwrap();
+        }
+        let bright = seen.iter().filter(|[r, g, b]| r != g || g != b).count();
+        assert!(bright > 50, "{name}: {bright} colours that are not grey");
+        let mut state = Vec::new();
+        watched.save(0, &mut state).unwrap();
+        plain.load(0, &state).unwrap();
+        watched.watch(0); // too late to change anything
+        watched.draw(0, &mut coloured);
+        assert!(coloured.pixels().as_chunks::<3>().0.iter().any(|[r, g, b]| r != g || g != b));
+    }
 }
 
 #[test]

@@ -31,7 +31,7 @@ fn recorded(outputs: Option<Outputs>, pictures: bool) -> Vec<u8> {
         continuous: 1,
         player: Player::Human {},
         outputs: outputs.map(|kind| OutputSampling { kind, every: 3 }),
-        pictures: pictures.then(|| Pictures { frame_rate: 30.0, action_names: vec!["a".to_owned()] }),
+        pictures: pictures.then(|| Pictures { frame_rate: 30.0, action_names: vec!["a".to_owned()], watched: false }),
         made_by: "fuzz".to_owned(),
     };
     let mut recorder = Recorder::begin(Vec::new(), &manifest).expect("memory suffices");

@@ -31,7 +31,11 @@ fn manifest() -> Manifest {
         continuous: 0,
         player: Player::Human {},
         outputs: None,
-        pictures: Some(Pictures { frame_rate: 30.0, action_names: vec!["left".to_owned(), "right".to_owned()] }),
+        pictures: Some(Pictures {
+            frame_rate: 30.0,
+            action_names: vec!["left".to_owned(), "right".to_owned()],
+            watched: false,
+        }),
         made_by: "a test".to_owned(),
     }
 }
@@ -238,7 +242,7 @@ fn files_without_a_picture_of_every_step_are_refused_by_what_is_wrong() {
     let game = || vec![shots(&[(1, 5); 4])];
     let error = |bytes: &[u8]| Recording::read(bytes).unwrap_err().to_string();
     for (pictures, version) in [(30.0, 2), (0.0, 3), (-1.0, 3), (f64::MIN_POSITIVE, 1)] {
-        let pictures = Some(Pictures { frame_rate: pictures, action_names: Vec::new() });
+        let pictures = Some(Pictures { frame_rate: pictures, action_names: Vec::new(), watched: false });
         let wrong = Manifest { version, pictures, ..manifest() };
         let said = error(&under(&recorded(&manifest(), &game(), 9), &wrong));
         assert!(said.contains("pictures that nobody keeps"), "{said}");

@@ -47,7 +47,10 @@ fn what_could_not_be_read_is_not_written() {
             "outputs that nobody keeps",
         ),
         (
-            Manifest { pictures: Some(Pictures { frame_rate: 0.0, action_names: Vec::new() }), ..fits.clone() },
+            Manifest {
+                pictures: Some(Pictures { frame_rate: 0.0, action_names: Vec::new(), watched: false }),
+                ..fits.clone()
+            },
             "pictures that nobody keeps",
         ),
     ] {
@@ -276,7 +279,7 @@ fn what_is_no_recording_is_refused_by_what_it_is() {
         Manifest { assets: [(escape.clone(), String::new())].into(), ..manifest(&[4], 0) },
         Manifest { player: Player::Learner { agent: escape.clone(), frames: 1, seed: 1 }, ..manifest(&[4], 0) },
         Manifest {
-            pictures: Some(Pictures { frame_rate: 30.0, action_names: vec![escape.clone()] }),
+            pictures: Some(Pictures { frame_rate: 30.0, action_names: vec![escape.clone()], watched: false }),
             ..manifest(&[4], 0)
         },
     ] {

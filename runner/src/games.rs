@@ -33,6 +33,8 @@ pub(crate) struct Games {
     pub(crate) workers: Workers,
     /// Whether the policy is asked for its outputs; no game depends on it.
     pub(crate) outputs: bool,
+    /// Whether seats are drawn for people; no game depends on it.
+    pub(crate) filmed: bool,
 }
 
 impl Games {
@@ -72,11 +74,15 @@ pub(crate) fn watched(
     waiting: &Waiting,
     watch: &mut dyn FnMut(&Seats) -> anyhow::Result<()>,
 ) -> anyhow::Result<Score> {
-    let Games { seed, first, episodes, mode, workers, outputs } = games;
+    let Games { seed, first, episodes, mode, workers, outputs, filmed } = games;
     let seats = episodes.min(SIDE_BY_SIDE);
     let range = first..first + seats;
     let seating = Seating { seed, seats: range.clone() };
-    let envs = collect::groups(&|seating| resolved.seat_eval(seating), &seating, workers, resolved.seats_per_world())?;
+    let mut envs =
+        collect::groups(&|seating| resolved.seat_eval(seating), &seating, workers, resolved.seats_per_world())?;
+    for env in envs.iter_mut().filter(|_| filmed) {
+        (0..env.seats()).for_each(|n| env.watch(n));
+    }
     let mut policy = learner.policy(range)?;
     let mut seated = Seats::new(envs, Plan { horizon: 1, ..learner.plan() }, workers)?;
     if outputs {

@@ -239,9 +239,9 @@ pub(crate) fn write(path: &Path, manifest: &Manifest, takes: &[Take]) -> anyhow:
     })
 }
 
-/// How pictures of `env` are to be watched, for a manifest.
+/// How pictures of `env`, which is [watched](VecEnv::watch) as they are drawn, are to be shown, for a manifest.
 pub(crate) fn pictures(env: &dyn VecEnv) -> Pictures {
-    Pictures { frame_rate: env.frame_rate(), action_names: env.action_names() }
+    Pictures { frame_rate: env.frame_rate(), action_names: env.action_names(), watched: true }
 }
 
 /// Manifest of a recording of `env`, which was built from the table `config`.
@@ -362,7 +362,7 @@ mod tests {
         let env = Drawn(resolved.seat_eval(&Seating { seed: 1, seats: 0..16 }).unwrap(), Arc::clone(&drawn));
         let (workers, mode) = (Workers::UpTo(1), Mode::Explore);
         let plan = Plan { horizon: 1, extra: 0, pace: Some(UpdateRatio { updates: 1, steps: 1 }) };
-        let games = Games { seed: 1, first: 0, episodes: 20, mode, workers, outputs: false };
+        let games = Games { seed: 1, first: 0, episodes: 20, mode, workers, outputs: false, filmed: false };
         let (mut seats, mut takes) =
             (Seats::new(vec![Box::new(env)], plan, workers).unwrap(), Takes::new(games, None, true));
         let (mut policy, mut clock) = (Chance(Rng::new(1, Stream::Act(0))), Clock::default());

@@ -250,7 +250,8 @@ impl Trainer {
         self.session.learner.weights().save(&mut weights)?;
         player.weights().load(&mut &weights[..])?;
         let mode = Mode::Evaluate { epsilon: self.order.eval.epsilon, greedy: false };
-        let games = Games { seed, first: SEATS, episodes, mode, workers: self.order.workers, outputs: false };
+        let games =
+            Games { seed, first: SEATS, episodes, mode, workers: self.order.workers, outputs: false, filmed: false };
         Ok(play(&self.order.resolved, player.as_ref(), games, &Waiting::default())?.returns)
     }
 

@@ -198,6 +198,10 @@ impl<E: Env> VecEnv for Batch<E> {
         self.seats[n].env.sound()
     }
 
+    fn watch(&mut self, n: usize) {
+        self.seats[n].env.watch();
+    }
+
     fn tabular(&self) -> Option<FiniteMdp> {
         self.seats[0].env.tabular()
     }

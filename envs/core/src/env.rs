@@ -201,6 +201,10 @@ pub trait Env: Sized + Send + 'static {
         &[]
     }
 
+    /// Lets [`draw`](Env::draw) show more than agents see, such as colours, where that costs time. Called before the first
+    /// episode or not at all; changes nothing that is observed, played or saved.
+    fn watch(&mut self) {}
+
     /// Returns all states and transitions of the environment; `None` where it is no small finite MDP.
     fn tabular(&self) -> Option<FiniteMdp> {
         None

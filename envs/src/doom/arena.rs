@@ -168,6 +168,13 @@ impl Arena {
         look(&mut self.seats[seat].eye, &players[(self.first + seat) % players.len()], &self.setup, obs);
     }
 
+    /// Lets all seats be drawn in colours; see [`rl_core::Env::watch`].
+    pub(super) fn watch(&mut self) {
+        if self.game.is_none() && self.next.is_none() {
+            self.seats.iter_mut().for_each(|seat| seat.eye.colour(&mut self.setup.settings));
+        }
+    }
+
     /// Draws the screen that a seat observed last.
     pub(super) fn draw(&self, seat: usize, canvas: &mut Canvas) {
         self.seats[seat].eye.draw(canvas);

@@ -104,6 +104,12 @@ impl Env for Doom {
         self.game.as_ref().map_or_else(Vec::new, |game| facts(game, &self.setup.settings))
     }
 
+    fn watch(&mut self) {
+        if self.game.is_none() {
+            self.eye.colour(&mut self.setup.settings);
+        }
+    }
+
     fn draw(&self, canvas: &mut Canvas) {
         self.eye.draw(canvas);
     }

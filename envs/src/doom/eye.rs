@@ -35,13 +35,17 @@ impl Shown {
 #[derive(Debug)]
 pub(super) struct Eye {
     shown: Vec<Shown>,
+    /// Format that is observed.
     format: ScreenFormat,
+    /// Format that the engine draws in: `format`, or one with colours that grey is made of.
+    drawn: ScreenFormat,
     source: Size,
     target: Size,
     shrinking: Shrinking,
-    /// Copy of an engine's buffer other than the screen; `plane` is one of its channels, and `small` that channel
-    /// resized.
+    /// Copy of an engine's buffer other than the screen; `grey` is a buffer's brightness, `plane` one of its channels, and
+    /// `small` that channel resized.
     raw: Vec<u8>,
+    grey: Vec<u8>,
     plane: Vec<u8>,
     small: Vec<u8>,
     /// Copy of the screen buffer, which is also drawn for people.
@@ -73,14 +77,27 @@ impl Eye {
         Ok(Self {
             shown: shown.to_vec(),
             format,
+            drawn: format,
             source,
             target,
             shrinking: Shrinking::new(source, target),
             raw: Vec::new(),
+            grey: Vec::new(),
             plane: vec![0; pixels],
             small: vec![0; target.height * target.width],
             screen: vec![0; pixels * format.channels()],
         })
+    }
+
+    /// Lets an engine that is started with `settings` from now on draw in colours, where grey is observed: the eye makes
+    /// the same grey of them.
+    pub(super) fn colour(&mut self, settings: &mut Config) {
+        // Elsewhere a compiler may fuse the products and sums of the engine's grey.
+        if self.format == ScreenFormat::Gray8 && cfg!(target_arch = "x86_64") {
+            self.drawn = ScreenFormat::Rgb24;
+            self.screen.resize(self.plane.len() * self.drawn.channels(), 0);
+        }
+        settings.screen_format = self.drawn;
     }
 
     /// Returns height, width and number of channels of an observation.
@@ -105,7 +122,11 @@ impl Eye {
                 self.raw.resize(game.buffer_len(shown.buffer()), 0);
                 game.copy(shown.buffer(), &mut self.raw);
             }
-            let raw = if shown == Shown::Screen { &self.screen } else { &self.raw };
+            let mut raw = if shown == Shown::Screen { &self.screen } else { &self.raw };
+            if self.drawn != self.format && matches!(shown, Shown::Screen | Shown::Automap) {
+                grey(raw, &mut self.grey);
+                raw = &self.grey;
+            }
             let (channels, pixels) = (self.channels(shown), self.plane.len());
             for c in 0..channels {
                 let plane = if channels == 1 || self.format.is_planar() {
@@ -130,11 +151,11 @@ impl Eye {
     pub(super) fn draw(&self, canvas: &mut Canvas) {
         canvas.resize(self.source.width, self.source.height);
         let pixels = self.source.width * self.source.height;
-        let backwards = matches!(self.format, ScreenFormat::CbCgCr | ScreenFormat::Bgr24);
+        let backwards = matches!(self.drawn, ScreenFormat::CbCgCr | ScreenFormat::Bgr24);
         for (n, pixel) in canvas.pixels_mut().chunks_exact_mut(3).enumerate() {
             for (c, to) in pixel.iter_mut().enumerate() {
                 let c = if backwards { 2 - c } else { c };
-                *to = match (self.format.channels(), self.format.is_planar()) {
+                *to = match (self.drawn.channels(), self.drawn.is_planar()) {
                     (1, _) => self.screen[n],
                     (_, true) => self.screen[c * pixels + n],
                     (_, false) => self.screen[n * 3 + c],
@@ -149,6 +170,14 @@ impl Eye {
             Shown::Depth | Shown::Labels => 1,
         }
     }
+}
+
+/// Writes the brightness of pixels of [`ScreenFormat::Rgb24`], as the engine computes [`ScreenFormat::Gray8`].
+/// Source: ViZDoom, `viz_buffers.cpp`.
+fn grey(rgb: &[u8], out: &mut Vec<u8>) {
+    let of = |&[r, g, b]: &[u8; 3]| (0.21 * f64::from(r) + 0.72 * f64::from(g) + 0.07 * f64::from(b)) as u8;
+    out.clear();
+    out.extend(rgb.as_chunks().0.iter().map(of));
 }
 
 /// How a plane is resized: with the same bits as [`Area`], but in whole numbers where that is enough.

@@ -220,6 +220,10 @@ impl VecEnv for Matches {
         None
     }
 
+    fn watch(&mut self, n: usize) {
+        self.matches[n / self.players].arena.watch();
+    }
+
     fn draw(&self, n: usize, canvas: &mut Canvas) {
         let (seated, n) = self.at(n);
         seated.arena.draw(n, canvas);

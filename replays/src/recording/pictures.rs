@@ -42,6 +42,9 @@ pub struct Pictures {
     pub frame_rate: f64,
     /// Names of the values of the only discrete action; empty where they have no names.
     pub action_names: Vec<String>,
+    /// Whether the environment was [watched](rl_core::VecEnv::watch) while they were drawn.
+    #[serde(default)] // files of before have pictures of what agents saw
+    pub watched: bool,
 }
 
 /// Reward, frames and end of a step, stored beside its picture; zeros beside the picture of the episode's beginning.

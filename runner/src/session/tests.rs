@@ -302,7 +302,7 @@ fn evaluation_changes_no_bit_of_the_session() {
     let mode = Mode::Evaluate { epsilon: 0.1, greedy: false };
     let waiting = crate::waiting::Waiting::default();
     let score = |workers| {
-        let games = Games { seed: 3, first: SEATS, episodes: 21, mode, workers, outputs: false };
+        let games = Games { seed: 3, first: SEATS, episodes: 21, mode, workers, outputs: false, filmed: false };
         crate::games::play(&resolved, session.learner.as_ref(), games, &waiting).unwrap()
     };
     let (first, second) = (score(Workers::UpTo(2)), score(Workers::Exactly(3)));

@@ -67,6 +67,7 @@ impl Sitting {
     pub(super) fn begin(mut env: Box<dyn VecEnv>, name: &str, kept: Kept) -> anyhow::Result<Self> {
         let hands = Hands::new(env.as_ref(), name)?;
         let mut block = Rollout::new(env.spec(), 1, 1, 0);
+        env.watch(0);
         env.reset(block.first())?;
         let mut picture = Canvas::new(0, 0);
         let take = Take::of_seat(env.as_ref(), 0, (kept == Kept::Filmed).then_some(&mut picture))?;
