@@ -14,8 +14,8 @@ use rl_replays::Rollout;
 use serde::Serialize;
 
 use crate::env_choice::EnvChoice;
+use crate::number::grouped;
 use crate::output;
-use crate::plot::legend::grouped;
 use crate::preset::MOST_SEATS;
 use crate::tables::Tables;
 use crate::usage::{self, counted, usage};

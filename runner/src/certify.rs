@@ -9,9 +9,10 @@ use rl_core::{Canvas, End};
 use rl_replays::recording::{Outcome, Projector, RecordedEpisode, Replayed, Told};
 use serde::Serialize;
 
+use crate::number;
 use crate::output;
 use crate::playback::{self, Playback};
-use crate::score::{Score, give};
+use crate::score::Score;
 use crate::tables::Tables;
 use crate::usage::counted;
 use crate::verbosity::Verbosity;
@@ -120,6 +121,9 @@ pub(crate) fn run(path: &Path, verbosity: Verbosity, tables: &Tables) -> anyhow:
         true => format!("{name}: its pictures can be watched and exported, but no score is certified by them"),
         false => name.to_string(),
     })?;
+    if recording.manifest.pictures.as_ref().is_some_and(|pictures| pictures.watched) {
+        playback = playback.watched();
+    }
     let mut verdict = Verdict {
         file: path.to_owned(),
         env: recording.manifest.env.clone(),
@@ -176,8 +180,9 @@ pub(crate) fn run(path: &Path, verbosity: Verbosity, tables: &Tables) -> anyhow:
             play(*episodes)
         ));
         if let Some(mean) = verdict.mean {
-            let mean = give(mean, score.stderr(), 4);
-            output::line(format!("mean {mean} (standard error), median {:.4}", score.median()));
+            let error = if score.stderr().is_some() { " (standard error)" } else { "" };
+            let (mean, median) = (number::mean(mean, score.stderr()), number::score(score.median()));
+            output::line(format!("mean {mean}{error}, median {median}"));
         }
     }
     if let Some(Difference { episode, step, since }) = verdict.first_difference {
@@ -351,7 +356,7 @@ mod tests {
     fn pictured(playback: &mut Playback, change: impl Fn(usize, &mut Canvas, &mut Told)) -> Found {
         let outcome = Outcome { ret: 0.0, frames: 5, end: End::Terminated };
         let unseen = recorded(&MOVES, &[0; 5], &outcome);
-        let pictures = Some(Pictures { frame_rate: 4.0, action_names: Vec::new() });
+        let pictures = Some(Pictures { frame_rate: 4.0, action_names: Vec::new(), watched: false });
         let mut bytes = Vec::new();
         let mut recorder = Recorder::begin(&mut bytes, &Manifest { pictures, ..manifest() }).unwrap();
         recorder.episode(7).unwrap();

@@ -17,8 +17,9 @@ use crate::waiting::{Quiet, Waiting};
 #[command(after_help = "Examples: rl-run check --env cartpole
           rl-run check --env kungfu --steps 2000 --set env.sticky=0
 
-For environments of one's own: the promises are those of rl_core::Env, and rl_core::contract::check tests them.
-Actions are random: a promise that is found broken is broken, and one that is found kept was kept wherever they led.")]
+For environments of one's own: the promises are those of rl_core::Env, and rl_core::contract::check \
+tests them. Actions are random: a promise that is found broken is broken, and one that is found kept was kept \
+wherever they led.")]
 pub(crate) struct CheckArgs {
     #[command(flatten)]
     env: EnvChoice,

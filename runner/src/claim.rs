@@ -5,6 +5,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 use toml::{Table, Value};
 
+use crate::number::{count, exact};
 use crate::preset::parse;
 use crate::usage::usage;
 
@@ -93,7 +94,7 @@ impl fmt::Display for Protocol {
 impl fmt::Display for Claim {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { score, protocol, rules, episodes, frames, seeds, minutes, .. } = self;
-        write!(f, "{score} after {frames} frames, {minutes} min: ")?;
+        write!(f, "{} after {} frames, {minutes} min: ", exact(*score), count(*frames))?;
         match seeds {
             1 => write!(f, "seed 1, "),
             _ => write!(f, "median of {seeds} seeds, "),

@@ -27,8 +27,10 @@ use crate::{
 #[command(args_conflicts_with_subcommands = true, subcommand_negates_reqs = true, arg_required_else_help = true)]
 #[command(after_help = "Examples: rl-run --env cartpole --agent ppo
           rl-run --env kungfu --agent ppo --preset 10min --run runs/kungfu
-          rl-run --env kungfu --agent dqn --weights runs/kf --set env.sticky=0   # fine-tuning: begins with the weights of that run
-          rl-run resume runs/kungfu                            # after Ctrl-C, SIGTERM, SIGHUP or a crash
+          # fine-tuning: begins with the weights of that run
+          rl-run --env kungfu --agent dqn --weights runs/kf --set env.sticky=0
+          # after Ctrl-C, SIGTERM, SIGHUP or a crash
+          rl-run resume runs/kungfu
           rl-run eval runs/kungfu --episodes 30
 
 `rl-run list envs` and `rl-run list agents` show what --env and --agent may name.")]
@@ -363,6 +365,18 @@ mod tests {
         assert!(!does || example.is_some(), "{} shows no example", command.get_name());
         out.extend(shown);
         command.get_subcommands().for_each(|below| helps(below, out));
+    }
+
+    #[test]
+    fn no_example_of_a_help_breaks_in_a_terminal_of_80_columns() {
+        let mut texts = Vec::new();
+        helps(&Cli::command(), &mut texts);
+        for line in texts.iter().flat_map(|text| text.lines()) {
+            // A break would leave the rest of a comment, or of a command, as a line of its own to be pasted.
+            let example =
+                line.starts_with("Example") || line.trim_start().starts_with(['#', 'r']) && line.starts_with(' ');
+            assert!(!example || line.chars().count() <= 80, "{line}");
+        }
     }
 
     #[test]

@@ -18,6 +18,7 @@ use sha2::{Digest as _, Sha256};
 use toml::{Table, Value};
 
 use crate::manifest::hex;
+use crate::number;
 use crate::output;
 use crate::playback::{self, Playback};
 use crate::preset::{Resolved, Train};
@@ -48,7 +49,7 @@ impl fmt::Display for Shown {
         let Self { files, games, steps, mean_return } = self;
         let from = files.keys().map(|path| path.display().to_string()).collect::<Vec<_>>().join(", ");
         let (games, steps) = (counted(*games, "game"), counted(*steps, "step"));
-        write!(f, "demonstrations: {games}, {steps}, mean return {mean_return:.3} ({from})")
+        write!(f, "demonstrations: {games}, {steps}, mean return {} ({from})", number::score(*mean_return))
     }
 }
 

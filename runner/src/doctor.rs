@@ -63,7 +63,7 @@ pub(crate) fn run(args: &DoctorArgs, tables: &Tables) -> anyhow::Result<ExitCode
     checks.extend(cache());
     checks.extend(rl_assets::ASSETS.iter().map(asset));
     checks.push(main_job(tables));
-    checks.extend([fetching(), rust(), compiler(), cuda(), gamepad(), sound()]);
+    checks.extend([fetching(), rust(), compiler(), cuda(), window(), gamepad(), sound()]);
     let report = Report { ok: checks.iter().all(|check| check.state != State::Missing), checks };
     if args.json {
         output::line(serde_json::to_string(&report)?);
@@ -225,6 +225,25 @@ fn cuda() -> Check {
         (true, None) => Check::not(State::Warning, "cuda", "compiled in, no device found", "train with --device cpu"),
         (false, Some(card)) => Check::ok("cuda", format!("not compiled in ({card} is here)")),
         (false, None) => Check::ok("cuda", "not compiled in, no device found"),
+    }
+}
+
+fn window() -> Check {
+    if !cfg!(feature = "viewer") {
+        let mend = "watch and play open windows: build without --no-default-features, or with `--features viewer`";
+        return Check::not(State::Warning, "window", "not compiled in", mend);
+    }
+    let display = ["WAYLAND_DISPLAY", "DISPLAY"].into_iter().find_map(|key| {
+        let display = std::env::var_os(key).filter(|display| !display.is_empty())?;
+        Some(format!("{key} is {}", display.display()))
+    });
+    match display {
+        Some(display) => Check::ok("window", display),
+        None => {
+            let mend =
+                "only watch and play need one: `rl-run export` makes films without, and `ssh -X` brings one along";
+            Check::not(State::Warning, "window", "no display: neither WAYLAND_DISPLAY nor DISPLAY is set", mend)
+        }
     }
 }
 

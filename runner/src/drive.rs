@@ -11,9 +11,9 @@ use crate::episode_log::EpisodeLog;
 use crate::games::{Games, TRIALS, play};
 use crate::keep::Keep;
 use crate::metrics::Metrics;
+use crate::number::{self, count};
 use crate::preset::{Eval, Resolved, Train};
 use crate::progress::Progress;
-use crate::score::give;
 use crate::session::Session;
 use crate::stop::Stop;
 use crate::tape::Tape;
@@ -188,15 +188,16 @@ fn evaluate(run: &Run, session: &mut Session, watch: &mut Watch, keep: &mut dyn 
     let mode = Mode::Evaluate { epsilon: run.eval.epsilon, greedy: false };
     let learner = session.learner.as_ref();
     let episodes = run.eval.episodes;
-    let games = Games { seed: run.seed, first: TRIALS, episodes, mode, workers: run.workers, outputs: false };
+    let games =
+        Games { seed: run.seed, first: TRIALS, episodes, mode, workers: run.workers, outputs: false, filmed: false };
     let score = match play(&run.resolved, learner, games, &Waiting::unseen(&run.stop)) {
         Err(error) if error.is::<Stopped>() => return Ok(None),
         played => played?,
     };
     let (frames, games, mean, error) = (session.counts.frames, score.returns.len(), score.mean(), score.stderr());
-    let told = give(mean, error, 3);
+    let told = number::mean(mean, error);
     score.losses.iter().for_each(|loss| watch.note(loss));
-    watch.note(&format!("evaluation at {frames} frames: mean {told} over {}", counted(games, "game")));
+    watch.note(&format!("evaluation at {} frames: mean {told} over {}", count(frames), counted(games, "game")));
     watch.add("eval_return", mean);
     error.into_iter().for_each(|error| watch.add("eval_stderr", error));
     if session.counts.best.is_none_or(|best| mean > best) {

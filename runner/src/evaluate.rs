@@ -27,8 +27,10 @@ use crate::{output, picture, run_dir};
 #[derive(Clone, Debug, clap::Args)]
 #[command(after_help = "Examples: rl-run eval runs/kf --episodes 30 --json
           rl-run eval --model kungfu
-          rl-run eval runs/five                              # all that --seeds 1..5 --run runs/five trained
-          rl-run eval runs/kf --set env.sticky=0 --set env.difficulty=1      # in another environment than it was trained on
+          # all that --seeds 1..5 --run runs/five trained
+          rl-run eval runs/five
+          # in another environment than it was trained on
+          rl-run eval runs/kf --set env.sticky=0 --set env.difficulty=1
           rl-run eval runs/frozenlake-tabular-s1 --exact --picture policy.png")]
 pub(crate) struct EvalArgs {
     #[command(flatten)]
@@ -96,7 +98,8 @@ fn judge(args: &EvalArgs, path: &Path, tables: &Tables, waiting: &Waiting) -> an
     }
     let mode = Mode::Evaluate { epsilon: eval.epsilon, greedy: asked.greedy };
     let workers = args.machine.workers()?;
-    let games = Games { seed: asked.seed, first: SEATS, episodes: eval.episodes, mode, workers, outputs: false };
+    let games =
+        Games { seed: asked.seed, first: SEATS, episodes: eval.episodes, mode, workers, outputs: false, filmed: false };
     let score = play(resolved, learner.as_ref(), games, waiting)?;
     score.losses.iter().for_each(output::note);
     Report::of(&trained, &asked, &score)

@@ -33,12 +33,13 @@ const LAST: f64 = 1.0;
 /// Makes a film, a row of pictures, a table, or a copy with pictures, from a recording; the extension of --out says which.
 #[derive(Clone, Debug, clap::Args)]
 #[command(after_help = "Examples: rl-run export kungfu.rec --out kungfu.gif
-          rl-run export kungfu.rec --out kungfu.png --episode 3 --from 200 --steps 400
+          rl-run export kungfu.rec --out row.png --from 200 --steps 400
           rl-run export kungfu.rec --out returns.csv
           rl-run export kungfu.rec --out steps.csv --by-step --episode 2
-          rl-run export kungfu.rec --out seen.rec    # all games, to be watched where there is no emulator
+          # all games, to be watched where there is no emulator
+          rl-run export kungfu.rec --out seen.rec
 
-Extensions: .gif (film), .apng (film without loss), .png (a row of pictures), .csv (a line per game, or per step),
+Extensions: .gif (film), .apng (film without loss), .png (a row of pictures), .csv (a line per game, or per step), \
 .rec (the recording with the picture after every step, as record --frames makes it)")]
 pub(crate) struct ExportArgs {
     /// Recording: `rl-run record` writes them
@@ -143,7 +144,7 @@ pub(crate) fn run(args: &ExportArgs, tables: &Tables) -> anyhow::Result<ExitCode
         Format::Csv => table(&recording, &args.out)?,
         Format::Rec => {
             let name = || args.file.display().to_string();
-            let mut playback = Playback::new(&recording.manifest, tables).with_context(name)?;
+            let mut playback = Playback::new(&recording.manifest, tables).with_context(name)?.watched();
             let games = filmed::write(&mut playback, &recording, &args.out, &waiting).with_context(name)?;
             format!("{} with pictures, {} bytes", counted(games, "game"), std::fs::metadata(&args.out)?.len())
         }

@@ -7,6 +7,8 @@ use std::fmt;
 use rl_core::{Rng, Stream};
 use serde::{Deserialize, Serialize};
 
+use crate::number;
+
 /// Bootstrap samples: enough for two digits of an interval.
 const SAMPLES: usize = 10_000;
 
@@ -29,7 +31,8 @@ pub(crate) struct Iqm {
 impl fmt::Display for Iqm {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { mean, low, high } = self;
-        write!(f, "interquartile mean {mean:.3}, 95 % bootstrap interval {low:.3} to {high:.3}")
+        let [mean, low, high] = [mean, low, high].map(|&value| number::score(value));
+        write!(f, "interquartile mean {mean}, 95 % bootstrap interval {low} to {high}")
     }
 }
 

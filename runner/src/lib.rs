@@ -7,6 +7,7 @@
 mod cli;
 mod usage;
 mod output;
+mod number;
 mod tables;
 mod planners;
 mod preset;

@@ -7,8 +7,9 @@ use rl_core::EnvEntry;
 use serde::Serialize;
 
 use crate::claim::{self, Claim};
+use crate::number;
 use crate::preset::{self, Ask, agent_presets, parse};
-use crate::score::{Report, give};
+use crate::score::Report;
 use crate::tables::{Tables, is_family};
 use crate::usage::{self, counted, usage};
 use crate::{model, named, output};
@@ -17,7 +18,8 @@ use crate::{model, named, output};
 #[derive(Clone, Debug, clap::Args)]
 #[command(after_help = "Examples: rl-run list envs --json
           rl-run list presets --env kungfu
-          rl-run list settings --env kungfu --agent ppo --preset 10min    # what --preset FILE reads: save it and change it")]
+          # what --preset FILE reads: save it and change it
+          rl-run list settings --env kungfu --agent ppo --preset 10min")]
 pub(crate) struct ListArgs {
     /// What to list
     #[arg(value_enum)]
@@ -111,8 +113,8 @@ pub(crate) fn run(args: &ListArgs, tables: &Tables) -> anyhow::Result<ExitCode> 
         }
         What::Models => print(&model::all(), args.json, |model| {
             let Report { env, agent, checkpoint, mean, stderr, episodes, .. } = &model.score;
-            let score = format!("{} over {}", give(*mean, *stderr, 3), counted(*episodes as usize, "game"));
-            (model.name.clone(), format!("{agent} on {env}, {checkpoint} frames: {score}"))
+            let score = format!("{} over {}", number::mean(*mean, *stderr), counted(*episodes as usize, "game"));
+            (model.name.clone(), format!("{agent} on {env}, {} frames: {score}", number::count(*checkpoint)))
         }),
     }
 }

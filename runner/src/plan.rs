@@ -20,7 +20,7 @@ use serde::Serialize;
 use crate::claim::{self, Claim};
 use crate::cli::Machine;
 use crate::measure::{self, Span};
-use crate::plot::legend::grouped;
+use crate::number::grouped;
 use crate::preset::{self, Resolved, agent_presets};
 use crate::settings::Settings;
 use crate::tables::Tables;

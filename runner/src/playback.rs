@@ -11,6 +11,7 @@ use rl_replays::recording::{Manifest, Pictures, Player, RecordedEpisode, Recordi
 
 use crate::assets;
 use crate::bring::bring;
+use crate::number::count;
 use crate::tables::Tables;
 use crate::takes;
 use crate::usage::usage;
@@ -33,9 +34,9 @@ pub(crate) fn player(manifest: &Manifest) -> String {
     match &manifest.player {
         Player::Agent { agent, frames, weights_sha256, policy, .. } => {
             let hash: String = weights_sha256.chars().take(12).collect();
-            format!("{agent} after {frames} frames ({policy}, weights {hash})")
+            format!("{agent} after {} frames ({policy}, weights {hash})", count(*frames))
         }
-        Player::Learner { agent, frames, .. } => format!("{agent} as it learned, at {frames} frames"),
+        Player::Learner { agent, frames, .. } => format!("{agent} as it learned, at {} frames", count(*frames)),
         Player::Random { .. } => "random actions".to_owned(),
         Player::Human {} => "a person".to_owned(),
     }
@@ -88,6 +89,12 @@ impl Playback {
         }
         let block = Rollout::new(spec, 1, 1, 0);
         Ok(Self { env, block })
+    }
+
+    /// Lets [`draw`](Self::draw) show all that there is for people, such as colours that agents do not see.
+    pub(crate) fn watched(mut self) -> Self {
+        self.env.watch(0);
+        self
     }
 
     /// Begins a recorded episode.

@@ -26,10 +26,13 @@ use points::LAST_GAMES;
 /// what is between them, and each environment in a panel of its own.
 #[derive(Clone, Debug, clap::Args)]
 #[command(after_help = "Examples: rl-run plot runs/kf --out kungfu.svg
-          rl-run plot runs/ppo runs/dqn --out both.png --x minutes      # directories of --seeds
-          rl-run plot runs/ten --out ten.svg --iqm      # the middle half of ten seeds
+          # directories of --seeds
+          rl-run plot runs/ppo runs/dqn --out both.png --x minutes
+          # the middle half of ten seeds
+          rl-run plot runs/ten --out ten.svg --iqm
           rl-run plot runs/cartpole-dqn-s1 --y loss --json > mine.json
-          rl-run plot runs/other --y loss --beside mine.json --out both.svg      # their curves, without their runs")]
+          # their curves, without their runs
+          rl-run plot runs/other --y loss --beside mine.json --out both.svg")]
 pub(crate) struct PlotArgs {
     /// Directories of runs, or of several seeds
     #[arg(required_unless_present = "beside")]

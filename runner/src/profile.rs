@@ -25,7 +25,7 @@ const SECONDS: f64 = 10.0;
 /// over the members of a run), save (checkpoints: copying, waiting for the disk), other (evaluations, logs).
 #[derive(Clone, Debug, clap::Args)]
 #[command(after_help = "Examples: rl-run profile runs/cartpole-dqn-s1
-          rl-run profile --env kungfu --agent dqn --set agent.learning_starts=1000 --json")]
+          rl-run profile --env kungfu --agent ppo --json")]
 pub(crate) struct ProfileArgs {
     /// Directory of a run: what its rows of metrics say
     #[arg(conflicts_with_all = ["env", "agent", "frames", "seed", "preset", "set", "precision", "threads", "isa", "workers", "device"])]

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use indicatif::{ProgressBar, ProgressStyle};
 
 use crate::dashboard::Board;
+use crate::number::{clock, count, fixed, short};
 use crate::output;
 use crate::session::Session;
 
@@ -91,7 +92,11 @@ impl Progress {
             (false, false) => {
                 let style =
                     ProgressStyle::with_template("{bar:12} {percent:>3}%  {wide_msg}").expect("the template is right");
-                Way::Bar(ProgressBar::new(total).with_style(style).with_position(done))
+                let bar = ProgressBar::new(total).with_style(style).with_position(done);
+                // A first block may take long.
+                bar.set_message(format!("{}/{} frames", count(done), count(total)));
+                bar.tick();
+                Way::Bar(bar)
             }
         };
         Self::by(way, done, total)
@@ -202,26 +207,14 @@ fn text(frames: u64, asked: u64, rate: f64, glance: &Glance) -> String {
     let of = |name: &str, value: Option<f64>| value.map(|v| format!("  {name} {}", short(v))).unwrap_or_default();
     // What is cut off where a terminal is narrow comes last.
     format!(
-        "{seeds}{frames}/{total} frames{until}{}  {rate:.0} frames/s  {left} left{}{}",
+        "{seeds}{}/{} frames{until}{}  {} frames/s  {left} left{}{}",
+        count(frames),
+        count(total),
         of("return", glance.mean_return),
+        fixed(rate, 0),
         of("ε", glance.epsilon),
         of("loss", glance.loss)
     )
-}
-
-/// Writes a number with four significant digits: `1234`, `12.34`, `0.01234`.
-pub(crate) fn short(value: f64) -> String {
-    let magnitude = if value == 0.0 { 0.0 } else { value.abs().log10().floor() };
-    if !(-4.0..6.0).contains(&magnitude) {
-        return format!("{value:.3e}");
-    }
-    format!("{value:.0$}", (3.0 - magnitude).clamp(0.0, 7.0) as usize)
-}
-
-/// Writes seconds as `1:02:03`, or `2:03` below an hour.
-pub(crate) fn clock(seconds: u64) -> String {
-    let (hours, minutes, seconds) = (seconds / 3600, seconds / 60 % 60, seconds % 60);
-    if hours > 0 { format!("{hours}:{minutes:02}:{seconds:02}") } else { format!("{minutes}:{seconds:02}") }
 }
 
 #[cfg(test)]
@@ -233,7 +226,7 @@ mod tests {
         let glance = Glance { mean_return: Some(481.25), loss: Some(0.012_343), ..Glance::default() };
         assert_eq!(
             text(4000, 40_000, 10.0, &glance),
-            "4000/40000 frames  return 481.2  10 frames/s  1:00:00 left  loss 0.01234"
+            "4,000/40,000 frames  return 481.2  10 frames/s  1:00:00 left  loss 0.01234"
         );
         assert_eq!(text(0, 10, 0.0, &Glance::default()), "0/10 frames  0 frames/s  ? left");
         assert_eq!(text(16, 10, 8.0, &Glance::default()), "16/16 frames  8 frames/s  0:00 left");
@@ -244,13 +237,10 @@ mod tests {
     #[test]
     fn a_run_that_is_shorter_than_its_warm_up_says_what_it_goes_on_for() {
         let glance = Glance { first_update: Some(16_000), ..Glance::default() };
-        assert_eq!(text(4000, 2000, 100.0, &glance), "4000/16000 frames to the first update  100 frames/s  2:00 left");
-        assert_eq!(text(4000, 20_000, 100.0, &glance), "4000/20000 frames  100 frames/s  2:40 left");
-    }
-
-    #[test]
-    fn numbers_keep_four_digits() {
-        let texts = [0.0, 1.0, -20.5, 123_456.0, 0.000_012].map(short);
-        assert_eq!(texts, ["0.000", "1.000", "-20.50", "123456", "1.200e-5"]);
+        assert_eq!(
+            text(4000, 2000, 100.0, &glance),
+            "4,000/16,000 frames to the first update  100 frames/s  2:00 left"
+        );
+        assert_eq!(text(4000, 20_000, 100.0, &glance), "4,000/20,000 frames  100 frames/s  2:40 left");
     }
 }

@@ -14,9 +14,10 @@ use crate::cli::Machine;
 use crate::initial::Origin;
 use crate::learner::device;
 use crate::model::{BEST, SCORE};
+use crate::number::{self, count, exact};
 use crate::record::by_agent;
 use crate::run_dir::About;
-use crate::score::{Report, give};
+use crate::score::Report;
 use crate::session::WEIGHTS;
 use crate::snapshot::{Part, Snapshot};
 use crate::tables::Tables;
@@ -78,7 +79,7 @@ pub(crate) fn run(args: &PublishArgs, tables: &Tables) -> anyhow::Result<ExitCod
     if args.json {
         output::line(serde_json::to_string(&report)?);
     } else {
-        let (mean, games) = (give(report.mean, report.stderr, 3), counted(report.episodes as usize, "game"));
+        let (mean, games) = (number::mean(report.mean, report.stderr), counted(report.episodes as usize, "game"));
         output::line(format!("{}: {mean} over {games}, kept there as recordings", out.display()));
     }
     Ok(ExitCode::SUCCESS)
@@ -150,7 +151,7 @@ fn card(trained: &Trained, report: &Report, games: &[Game<'_>]) -> String {
         ("environment", format!("`{env}`, version {}", about.env_version)),
         ("protocol", protocol.as_ref().map_or_else(|| "none".to_owned(), |name| format!("`{name}`"))),
         ("agent", format!("`{agent}`, all of its settings in `run.toml`")),
-        ("trained for", format!("{} frames, seed {}", checkpoint.frames(), about.seed)),
+        ("trained for", format!("{} frames, seed {}", count(checkpoint.frames()), about.seed)),
         (
             "made with",
             format!(
@@ -164,10 +165,13 @@ fn card(trained: &Trained, report: &Report, games: &[Game<'_>]) -> String {
         ("precision", format!("{precision}; instruction set {}", about.isa)),
         ("weights", format!("`checkpoints`, safetensors, SHA-256 `{parameters_sha256}`")),
         ("evaluated on", format!("{games_of_score} not seen in training, seed {seed}, actions {policy}")),
-        ("mean", format!("{} (standard error)", give(*mean, *stderr, 1))),
+        (
+            "mean",
+            format!("{}{}", number::mean(*mean, *stderr), if stderr.is_some() { " (standard error)" } else { "" }),
+        ),
     ];
     rows.extend(about.weights.clone().map(|origin| ("began with", origin.without_directories().to_string())));
-    rows.extend(median.map(|median| ("median", format!("{median:.1}"))));
+    rows.extend(median.map(|median| ("median", number::score(median))));
     rows.extend(human_normalised.map(|score| ("human-normalised", format!("{score:.3}"))));
     let mut text = format!("# {agent} on {env}\n\n| | |\n|---|---|\n");
     for (name, value) in rows {
@@ -178,7 +182,7 @@ fn card(trained: &Trained, report: &Report, games: &[Game<'_>]) -> String {
     );
     text.push_str("| recording | return | steps |\n|---|---|---|\n");
     for Game { file, take } in games {
-        let _ = writeln!(text, "| `{file}` | {} | {} |", take.outcome.ret, take.steps());
+        let _ = writeln!(text, "| `{file}` | {} | {} |", exact(take.outcome.ret), count(take.steps() as u64));
     }
     let mut asked = format!(" --episodes {episodes}");
     if policy.starts_with("greedy") && resolved.agent.is_some_and(|agent| agent.stochastic) {

@@ -14,6 +14,7 @@ use crate::cli::Machine;
 use crate::collect::{Workers, lost};
 use crate::games::{Games, LOSSES, SEATS, watched};
 use crate::learner::device;
+use crate::number;
 use crate::preset::{self, Ask, Resolved};
 use crate::score::Score;
 use crate::session::Session;
@@ -29,8 +30,10 @@ use crate::{model, output};
 #[command(after_help = "Examples: rl-run record runs/kf --episodes 10 --out kungfu.rec
           rl-run record runs/kf --outputs every:4 --out thoughts.rec
           rl-run record --env cartpole --random --episodes 3 --out random.rec
-          rl-run record runs/kf --frames --out seen.rec    # to be watched where there is no emulator
-          rl-run record runs/kf --set env.sticky=0 --out still.rec         # as with `rl-run eval`
+          # to be watched where there is no emulator
+          rl-run record runs/kf --frames --out seen.rec
+          # as with `rl-run eval`
+          rl-run record runs/kf --set env.sticky=0 --out still.rec
 
 The games are those of `rl-run eval` with the same seed and number of episodes.")]
 pub(crate) struct RecordArgs {
@@ -110,7 +113,11 @@ pub(crate) fn run(args: &RecordArgs, tables: &Tables) -> anyhow::Result<ExitCode
         let Report { file, env, episodes, steps, mean, bytes } = &report;
         let file = file.display();
         let (games, steps) = (counted(*episodes, "game"), counted(*steps, "step"));
-        output::line(format!("{file}: {games} of {env}, {steps}, mean {mean:.3}, {bytes} bytes"));
+        output::line(format!(
+            "{file}: {games} of {env}, {steps}, mean {}, {} bytes",
+            number::score(*mean),
+            number::count(*bytes)
+        ));
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -143,7 +150,7 @@ pub(crate) fn by_agent(
     let mut manifest = manifest(resolved, &resolved.eval_table()?, env.as_ref(), player, kept)?;
     manifest.pictures = filmed.then(|| pictures(env.as_ref()));
     drop(env); // an engine, maybe, that the games need not have beside theirs
-    let games = Games { seed, first: SEATS, episodes: eval.episodes, mode, workers, outputs: kept.is_some() };
+    let games = Games { seed, first: SEATS, episodes: eval.episodes, mode, workers, outputs: kept.is_some(), filmed };
     let mut takes = Takes::new(games, outputs, filmed);
     let score = watched(resolved, learner.as_ref(), games, waiting, &mut |seats| takes.watch(seats))?;
     score.losses.iter().for_each(output::note);
@@ -207,6 +214,9 @@ fn by_chance(
     let (mut rng, mut takes, mut score) = (Rng::new(seed, Stream::Act(SEATS)), Vec::new(), Score::default());
     let mut canvas = Canvas::new(0, 0);
     let mut block = Rollout::new(&spec, 1, 1, 0);
+    if args.frames {
+        env.watch(0);
+    }
     env.reset(block.first())?;
     let episodes = resolved.eval()?.episodes as usize;
     let bar = waiting.bar(episodes, "games");

@@ -24,7 +24,8 @@ const CHARTS: [(&str, usize); 2] = [("return_100", 5), ("eval_return", 1)];
 /// Writes a page of learning curves, results, settings and films of runs: one self-contained HTML file.
 #[derive(Clone, Debug, clap::Args)]
 #[command(after_help = "Examples: rl-run report runs/kf --out kungfu.html
-          rl-run report runs/ppo runs/dqn --out both.html      # directories of --seeds
+          # directories of --seeds
+          rl-run report runs/ppo runs/dqn --out both.html
 
 Films are of what --record kept while a run trained: its last recording.")]
 pub(crate) struct ReportArgs {

@@ -32,8 +32,10 @@ use crate::{assets, demonstrations, digests, episode_log, initial, metrics, outp
 /// starts over. Of the directory of --seeds, all of its runs.
 #[derive(Clone, Debug, clap::Args)]
 #[command(after_help = "Examples: rl-run resume runs/cartpole-dqn-s1
-          rl-run resume runs/cartpole-dqn-s1 --frames 200000   # longer than planned
-          rl-run resume runs/five                              # all that --seeds 1..5 --run runs/five began or was to begin")]
+          # longer than planned
+          rl-run resume runs/cartpole-dqn-s1 --frames 200000
+          # all that --seeds 1..5 --run runs/five began or was to begin
+          rl-run resume runs/five")]
 pub(crate) struct ResumeArgs {
     /// Directory of the run, or of a group of them
     pub(crate) run: PathBuf,

@@ -21,7 +21,7 @@ use crate::usage::usage;
 
 /// Plays given or random actions and prints what each step answers.
 #[derive(Clone, Debug, clap::Args)]
-#[command(after_help = "Example: rl-run rollout --env kungfu --seed 1 --random --steps 100 --json --set env.sticky=0")]
+#[command(after_help = "Example: rl-run rollout --env kungfu --seed 1 --random --steps 100 --json")]
 pub(crate) struct RolloutArgs {
     #[command(flatten)]
     env: EnvChoice,

@@ -3,8 +3,8 @@
 
 use toml::{Table, Value};
 
+use crate::number::{fixed, short};
 use crate::preset::{Resolved, agent_preset};
-use crate::progress::short;
 use crate::session::Counts;
 
 /// Keys of environments for the frames of an agent step.
@@ -60,7 +60,7 @@ pub(crate) fn cut_short(resolved: &Resolved) -> Option<String> {
         Some(format!("epsilon is {still} (agent.epsilon.steps is longer)"))
     };
     let still = rate().into_iter().chain(epsilon()).collect::<Vec<_>>().join(" and ");
-    (!still.is_empty()).then(|| format!("the run ends after some {steps:.0} agent steps, where {still}"))
+    (!still.is_empty()).then(|| format!("the run ends after some {} agent steps, where {still}", fixed(steps, 0)))
 }
 
 /// Messages on schedules that end before a resumed run that goes on to `frames` frames. A step is taken to have as many
@@ -71,7 +71,10 @@ pub(crate) fn early(resolved: &Resolved, counts: &Counts, frames: u64) -> Vec<St
     let all = (frames as f64 * counts.agent_steps as f64 / counts.frames.max(1) as f64) as i64;
     let told = |key: &str, steps: Option<i64>, last: String| {
         let end = steps.filter(|end| (1..all).contains(end))?;
-        Some(format!("{key} stays {end}: this schedule ends there, the run only after some {all} agent steps{last}"))
+        Some(format!(
+            "{key} stays {end}: this schedule ends there, the run only after some {} agent steps{last}",
+            fixed(all as f64, 0)
+        ))
     };
     let last = rates(agent, 1.0).map(|last| format!(", in which {last}"));
     let rates = last.and_then(|last| told("agent.lr_steps", count(agent, "lr_steps"), last));
@@ -179,18 +182,18 @@ mod tests {
         assert_eq!(
             of("cartpole", "ppo", &["train.frames=15000", "agent.lr=1e-3", "agent.clip=0.2"]),
             Some(
-                "the run ends after some 15000 agent steps, where the learning rate is 0.0007500 and the clip range is 0.1500 (agent.lr_steps=15000 would end there)".to_owned()
+                "the run ends after some 15,000 agent steps, where the learning rate is 0.0007500 and the clip range is 0.1500 (agent.lr_steps=15000 would end there)".to_owned()
             )
         );
         let both =
             of("cartpole", "dqn", &["train.frames=4000", "agent.epsilon.steps=10000", "agent.epsilon.delay=2000"]);
         assert_eq!(
             both.unwrap(),
-            "the run ends after some 4000 agent steps, where the learning rate is 0.0009600 (agent.lr_steps=4000 would end there) and epsilon is 0.8080 (agent.epsilon.steps is longer)"
+            "the run ends after some 4,000 agent steps, where the learning rate is 0.0009600 (agent.lr_steps=4000 would end there) and epsilon is 0.8080 (agent.epsilon.steps is longer)"
         );
         // Until the first update a run goes on, whatever its frames.
         let warm = of("cartpole", "dqn", &["train.frames=10", "agent.learning_starts=4000"]);
-        assert!(warm.unwrap().contains("after some 4000 agent steps"));
+        assert!(warm.unwrap().contains("after some 4,000 agent steps"));
         for sets in [
             &["train.frames=15000", "agent.lr_steps=0"][..],
             &["train.frames=15000", "agent.lr_end=1e-3", "agent.lr=1e-3", "agent.clip_end=0.2"][..],

@@ -4,8 +4,8 @@ use serde::{Deserialize, Serialize};
 use toml::Table;
 
 use crate::interval::{self, Iqm};
+use crate::number::{self, count, fixed};
 use crate::output;
-use crate::plot::legend::grouped;
 use crate::trained::{Asked, Trained};
 
 /// Returns of finished games.
@@ -142,19 +142,18 @@ impl Report {
         output::line(format!("policy            {}", self.policy));
         match self.median {
             Some(median) => {
-                let (games, frames) = (grouped(f64::from(self.episodes)), grouped(self.frames as f64));
+                let (games, frames) = (count(self.episodes.into()), count(self.frames));
                 output::line(format!("games             {games} in {frames} frames, seed {}", self.seed));
-                let digits = digits(self.mean);
-                let mean = give(self.mean, self.stderr, digits);
-                output::line(format!("mean              {mean} (standard error)"));
-                output::line(format!("median            {median:.digits$}"));
+                let mean = number::mean(self.mean, self.stderr);
+                let error = if self.stderr.is_some() { " (standard error)" } else { "" };
+                output::line(format!("mean              {mean}{error}"));
+                output::line(format!("median            {}", number::score(median)));
                 if let Some(Iqm { mean, low, high }) = self.iqm {
-                    output::line(format!(
-                        "interquartile     {mean:.digits$}, 95 % bootstrap interval {low:.digits$} to {high:.digits$}"
-                    ));
+                    let [mean, low, high] = [mean, low, high].map(number::score);
+                    output::line(format!("interquartile     {mean}, 95 % bootstrap interval {low} to {high}"));
                 }
             }
-            None => output::line(format!("expected return   {:.6} (exact, by dynamic programming)", self.mean)),
+            None => output::line(format!("expected return   {} (exact, by dynamic programming)", fixed(self.mean, 6))),
         }
         if let Some(score) = self.human_normalised {
             output::line(format!("human-normalised  {score:.4}"));
@@ -165,23 +164,6 @@ impl Report {
 /// A score on a scale on which chance is 0 and a person is 1. Source: Mnih et al. 2015.
 fn human_normalised(mean: f64, (random, human): (f64, f64)) -> f64 {
     (mean - random) / (human - random)
-}
-
-/// Decimals that tell scores of this size apart: 0.7402, 27.35, 22333.0.
-pub(crate) fn digits(score: f64) -> usize {
-    match score.abs() {
-        size if size < 10.0 => 4,
-        size if size < 100.0 => 2,
-        _ => 1,
-    }
-}
-
-/// Writes a mean with its standard error, both to `digits` decimals.
-pub(crate) fn give(mean: f64, stderr: Option<f64>, digits: usize) -> String {
-    match stderr {
-        Some(stderr) => format!("{mean:.digits$} ± {stderr:.digits$}"),
-        None => format!("{mean:.digits$} ± unknown"),
-    }
 }
 
 #[cfg(test)]
@@ -196,16 +178,10 @@ mod tests {
     }
 
     #[test]
-    fn scores_have_the_digits_that_tell_those_of_their_size_apart() {
-        assert_eq!([0.7402, -9.9, 27.35, -99.0, 22_333.0].map(digits), [4, 4, 2, 2, 1]);
-    }
-
-    #[test]
     fn mean_median_and_error_of_four_games() {
         let score = Score { returns: vec![4.0, 1.0, 3.0, 2.0], frames: 0, ..Score::default() };
         assert_eq!((score.mean(), score.median()), (2.5, 2.5));
         assert!((score.stderr().unwrap() - (5.0f64 / 3.0 / 4.0).sqrt()).abs() < 1e-12);
         assert_eq!(Score { returns: vec![7.0], frames: 0, ..Score::default() }.stderr(), None);
-        assert_eq!([give(2.5, Some(0.25), 1), give(7.0, None, 2)], ["2.5 ± 0.2", "7.00 ± unknown"]);
     }
 }

@@ -10,7 +10,7 @@ use serde::ser::{SerializeMap as _, Serializer};
 use serde_json::Value;
 
 use crate::metrics;
-use crate::plot::legend::grouped;
+use crate::number::grouped;
 use crate::usage::usage;
 
 /// Keys of a row of metrics for the seconds of each part since the row before.

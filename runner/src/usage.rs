@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use crate::number;
+
 /// A mistake in what was asked; the process exits with 2.
 #[derive(Debug)]
 pub(crate) struct Usage(String);
@@ -90,7 +92,7 @@ pub(crate) fn time(text: &str) -> Result<f64, &'static str> {
 
 /// Writes a number with its noun: `1 game`, `2 games`.
 pub(crate) fn counted(count: usize, what: &str) -> String {
-    format!("{count} {what}{}", if count == 1 { "" } else { "s" })
+    format!("{} {what}{}", number::count(count as u64), if count == 1 { "" } else { "s" })
 }
 
 /// Fewest letters at the beginning of a name that are taken for it.

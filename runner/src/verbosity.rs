@@ -5,6 +5,7 @@ use std::process::ExitCode;
 
 use crate::dashboard::Board;
 use crate::drive::Outcome;
+use crate::number::{self, fixed};
 use crate::output;
 use crate::preset::Resolved;
 use crate::progress::Progress;
@@ -61,12 +62,14 @@ pub(crate) fn progress(
 pub(crate) fn finish(outcome: &Outcome, verbosity: Verbosity) -> anyhow::Result<ExitCode> {
     let Outcome { frames, agent_steps, updates, seconds, run, stopped, .. } = outcome;
     if !verbosity.quiet {
-        let mean =
-            outcome.mean_return_100.map(|m| format!(", mean return of the last games {m:.3}")).unwrap_or_default();
+        let mean = outcome
+            .mean_return_100
+            .map(|mean| format!(", mean return of the last games {}", number::score(mean)))
+            .unwrap_or_default();
         let run = run.display();
         let counts = [(*frames, "frame"), (*agent_steps, "agent step"), (*updates, "update")];
         let [frames, steps, updates] = counts.map(|(count, what)| counted(count as usize, what));
-        output::note(format!("{frames}, {steps}, {updates} in {seconds:.1} s{mean}: {run}"));
+        output::note(format!("{frames}, {steps}, {updates} in {} s{mean}: {run}", fixed(*seconds, 1)));
         if *stopped {
             output::note(format!("stopped; go on with: rl-run resume {}", output::word(&outcome.run)));
         }

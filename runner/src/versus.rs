@@ -17,6 +17,7 @@ use serde::Serialize;
 use crate::cli::Cpu;
 use crate::games::SEATS;
 use crate::learner::{build, device};
+use crate::number::count;
 use crate::output;
 use crate::saliency::remembers;
 use crate::tables::Tables;
@@ -34,7 +35,7 @@ const AT_ONCE: usize = 32;
 /// Plays a trained agent against others, from random openings and both sides, a draw counting half (connectfour).
 #[derive(Clone, Debug, clap::Args)]
 #[command(after_help = "Examples: rl-run match runs/connectfour-alphazero-s1 --games 100
-          rl-run match runs/connectfour-alphazero-s1 --against alphabeta:6 --positions 0 --json")]
+          rl-run match runs/c4 --against alphabeta:6 --positions 0")]
 pub(crate) struct MatchArgs {
     /// Directory of the run
     run: PathBuf,
@@ -305,6 +306,7 @@ fn show(report: &Report) {
     output::line(format!("{} on {}, checkpoint {}", report.agent, report.env, report.checkpoint));
     for Match { against, games, wins, draws, losses, score, stderr } in &report.matches {
         let (score, stderr) = (100.0 * score, 100.0 * stderr);
+        let [games, wins, draws, losses] = [games, wins, draws, losses].map(|&counted| count(counted as u64));
         output::line(format!(
             "{against:<17} {score:.1} % ± {stderr:.1} of {games} games: {wins} won, {draws} drawn, {losses} lost"
         ));

@@ -11,8 +11,9 @@ use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressState, ProgressStyle};
 
+use crate::number::{clock, count};
 use crate::output;
-use crate::progress::{PAUSE, clock};
+use crate::progress::PAUSE;
 use crate::stop::Stop;
 
 /// Whether progress is shown, for several commands.
@@ -133,7 +134,7 @@ impl Work {
         let Self { total, units, frames } = self;
         let frames = match frames.load(Ordering::Relaxed) {
             0 => String::new(),
-            frames => format!("  {frames} frames"),
+            frames => format!("  {} frames", count(frames)),
         };
         let left = match done {
             0 => String::new(),
@@ -142,7 +143,7 @@ impl Work {
                 format!(", {} left", clock(left as u64))
             }
         };
-        format!("{done}/{total} {units}{frames}  {} gone{left}", clock(gone.as_secs()))
+        format!("{}/{} {units}{frames}  {} gone{left}", count(done), count(*total), clock(gone.as_secs()))
     }
 }
 
@@ -194,8 +195,8 @@ mod tests {
         let text = |done, seconds| work.text(done, Duration::from_secs(seconds));
         assert_eq!(text(0, 7), "0/100 games  0:07 gone");
         work.frames.store(4096, Ordering::Relaxed);
-        assert_eq!(text(0, 8), "0/100 games  4096 frames  0:08 gone");
-        assert_eq!(text(25, 60), "25/100 games  4096 frames  1:00 gone, 3:00 left");
-        assert_eq!(text(100, 61), "100/100 games  4096 frames  1:01 gone, 0:00 left");
+        assert_eq!(text(0, 8), "0/100 games  4,096 frames  0:08 gone");
+        assert_eq!(text(25, 60), "25/100 games  4,096 frames  1:00 gone, 3:00 left");
+        assert_eq!(text(100, 61), "100/100 games  4,096 frames  1:01 gone, 0:00 left");
     }
 }

@@ -87,7 +87,7 @@ fn the_agent_that_claims_the_most_is_the_default() {
         let line = format!("plan --env taxi --agent tabular --preset mine.toml --minutes 1 --seconds 0.05 {more}");
         String::from_utf8(output(at, &line).stdout).unwrap()
     };
-    assert!(said("").contains("the preset claims 7.5 after 1000000 frames"), "{}", said(""));
+    assert!(said("").contains("the preset claims 7.5 after 1,000,000 frames"), "{}", said(""));
     assert!(said("--set env.max_steps=100").contains("no score is claimed"), "{}", said("--set env.max_steps=100"));
 }
 

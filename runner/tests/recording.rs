@@ -33,7 +33,7 @@ fn recorded_games_are_those_of_an_evaluation_and_play_again() {
         (&true.into(), &score["mean"], &told["steps"])
     );
     let said = String::from_utf8(output(at, "verify games.rec").stdout).unwrap();
-    assert!(said.contains("20 games of cartpole by dqn after 300"), "{said}");
+    assert!(said.contains("20 games of cartpole by dqn after 3,00"), "{said}");
 
     let done = output(at, "export games.rec --out returns.csv");
     assert!(done.status.success());

@@ -240,7 +240,7 @@ fn a_run_without_a_checkpoint_begins_again_and_a_longer_one_says_what_ends_early
     let said = String::from_utf8(output(at, "resume r --frames 10500").stderr).unwrap();
     assert!(
         said.contains(
-            "agent.epsilon.steps stays 10000: this schedule ends there, the run only after some 10500 agent steps"
+            "agent.epsilon.steps stays 10000: this schedule ends there, the run only after some 10,500 agent steps"
         ),
         "{said}"
     );

@@ -128,7 +128,7 @@ fn eval_of_the_directory_of_all_gives_each_score_and_their_mean() {
     // Who is not in the mean, or not with all of its training, is told.
     std::fs::rename(at.join("g/s3"), at.join("s3")).unwrap();
     let said = String::from_utf8(output(at, "eval g --exact").stderr).unwrap();
-    assert!(said.contains("0 runs short of 20000 frames, 1 not begun; go on with: rl-run resume g"), "{said}");
+    assert!(said.contains("0 runs short of 20,000 frames, 1 not begun; go on with: rl-run resume g"), "{said}");
     std::fs::rename(at.join("s3"), at.join("g/s3")).unwrap();
     let (code, said) = refusal(at, "eval g --exact --picture p.png");
     assert!(code == 2 && said.contains("--picture is of one run, and g holds several: rl-run eval g/s2"), "{said}");

@@ -81,7 +81,7 @@ fn lists_name_what_can_be_named() {
     assert_eq!((claim("taxi")["protocol"].as_str(), claim("taxi")["episodes"].as_u64()), (Some("exact"), Some(0)));
     let listed = text(&output(at, "list presets --env cartpole --agent ppo"));
     assert!(listed.starts_with("cartpole  ppo ") && listed.contains("  PPO on CartPole: the last policy "), "{listed}");
-    assert!(listed.contains(" Claims 475 after 60000 frames, 0.1 min: median of 5 seeds"), "{listed}");
+    assert!(listed.contains(" Claims 475 after 60,000 frames, 0.1 min: median of 5 seeds"), "{listed}");
     assert!(
         presets.as_array().unwrap().iter().all(|row| row["summary"].as_str().is_some_and(|text| text.ends_with('.')))
     );
@@ -214,15 +214,33 @@ fn the_bench_counts_steps_frames_and_resets() {
 #[test]
 fn doctor_says_what_is_missing_and_how_to_mend_it() {
     let dir = tempfile::tempdir().unwrap();
-    let run = |line: &str| rl_run(dir.path(), line).env("RL_ASSETS", dir.path().join("assets")).output().unwrap();
+    let run = |line: &str| {
+        let mut run = rl_run(dir.path(), line);
+        run.env("RL_ASSETS", dir.path().join("assets")).env("DISPLAY", "").env_remove("WAYLAND_DISPLAY");
+        run.output().unwrap()
+    };
     let output = run("doctor --json");
     let report: Value = serde_json::from_slice(&output.stdout).unwrap();
     let checks = report["checks"].as_array().unwrap();
     let check = |name: &str| checks.iter().find(|check| check["name"] == name).unwrap_or_else(|| panic!("{name}"));
-    for name in ["rl-run", "processor", "memory", "disk for runs", "assets", "python for fetch", "rust", "c++", "cuda"]
-    {
+    for name in [
+        "rl-run",
+        "processor",
+        "memory",
+        "disk for runs",
+        "assets",
+        "python for fetch",
+        "rust",
+        "c++",
+        "cuda",
+        "gamepad",
+        "sound",
+    ] {
         assert!(!check(name)["found"].as_str().unwrap().is_empty(), "{name}");
     }
+    let window = check("window");
+    let why = if cfg!(feature = "viewer") { "no display" } else { "not compiled in" };
+    assert!(window["state"] == "warning" && window["found"].as_str().unwrap().starts_with(why), "{window}");
     assert_eq!(
         (&check("asset ale")["state"], &check("asset ale")["mend"]),
         (&"warning".into(), &"rl-run fetch ale".into())
@@ -266,6 +284,9 @@ fn a_shell_completes_commands_flags_and_names() {
         (&["rl-run", "bench", "train", "--agent", "drq"], &["drq"]),
         (&["rl-run", "comp"], &["completions"]),
         (&["rl-run", "eval", "--ex"], &["--exact"]),
+        (&["rl-run", "eval", "--model", "kung"], &["kungfu"]),
+        (&["rl-run", "--precision", "b"], &["bf16"]),
+        (&["rl-run", "resume", "--device", "cu"], &["cuda"]),
     ] {
         let offered = offered(&script, words);
         assert!(expected.iter().all(|word| offered.iter().any(|said| said == word)), "{words:?}: {offered:?}");

@@ -98,15 +98,18 @@ fn a_terminal_shows_how_far_it_is_and_is_left_as_it_was() {
     let line = "record --env cartpole --random --episodes 100000 --out games.rec";
     let (written, code) = in_terminal(at, line, &[], || true);
     assert_eq!(code, 0, "{written}");
-    assert!(written.contains("/100000 games") && written.contains(" left"), "{written}");
+    assert!(written.contains("/100,000 games") && written.contains(" left"), "{written}");
     // The last that is drawn is a cleared line; the result stands on it.
     let (_, last) = written.rsplit_once("\x1b[2K").expect("the bar is cleared");
-    assert!(last.trim_start_matches('\r').starts_with("games.rec: 100000 games of cartpole"), "{last}");
+    assert!(last.trim_start_matches('\r').starts_with("games.rec: 100,000 games of cartpole"), "{last}");
 
     for (line, result) in [
         ("verify games.rec --json", r#""equal":true"#),
-        ("verify games.rec --quiet", "100000 games of cartpole"),
-        ("record --env cartpole --random --episodes 20000 --out more.rec --quiet", "more.rec: 20000 games of cartpole"),
+        ("verify games.rec --quiet", "100,000 games of cartpole"),
+        (
+            "record --env cartpole --random --episodes 20000 --out more.rec --quiet",
+            "more.rec: 20,000 games of cartpole",
+        ),
     ] {
         let (written, code) = in_terminal(at, line, &[], || true);
         assert!(code == 0 && written.contains(result) && !written.contains(" left"), "{line}: {written}");

@@ -41,8 +41,9 @@ const GROUPS: usize = 5;
 
 /// Measures a network or layer.
 #[derive(Clone, Debug, clap::Args)]
-#[command(after_help = "Example: rl-run bench nn --model nature --batch 32 --threads 1 --pass train --json
-         rl-run bench nn --model mlp --batch 1 --threads 1 --pass forward   # what a CartPole policy costs")]
+#[command(after_help = "Examples: rl-run bench nn --model nature --batch 32 --threads 1 --pass train
+          # what a policy of CartPole costs
+          rl-run bench nn --model mlp --batch 1 --threads 1 --pass forward")]
 pub(crate) struct NnArgs {
     /// nature (Mnih et al. 2015, 14 actions) | mlp (4-128-128-2) | linear (512-512) | lstm (512-512, 20 steps) |
     /// encoder (a transformer encoder layer: width 256, 8 heads, 64 tokens, feed-forward 1024) | conv3x3 (64-64 on 32 x 32, padded) |

@@ -19,9 +19,7 @@ use crate::waiting::Waiting;
 ///
 /// It is an error if the measured updates per agent step differ from what the preset asks for.
 #[derive(Clone, Debug, clap::Args)]
-#[command(
-    after_help = "Example: rl-run bench train --env kungfu --agent dqn --set agent.learning_starts=1000 --seconds 20 --json"
-)]
+#[command(after_help = "Example: rl-run bench train --env kungfu --agent ppo --seconds 20 --json")]
 pub(crate) struct TrainArgs {
     /// Environment: `rl-run list envs` shows all
     #[arg(long)]

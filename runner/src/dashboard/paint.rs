@@ -12,7 +12,8 @@ use rl_agents::Part;
 
 use super::picture::{Palette, Picture};
 use super::scene::Scene;
-use crate::progress::{clock, short, total};
+use crate::number::{clock, count, fixed, short};
+use crate::progress::total;
 
 /// Least width and height for all but a few lines of text.
 const LEAST: (u16, u16) = (60, 16);
@@ -122,7 +123,7 @@ fn told(scene: &Scene) -> String {
     let glance = &scene.glance;
     let values = [("return", glance.mean_return), ("loss", glance.loss), ("ε", glance.epsilon)];
     let values: String = values.map(|(name, of)| value(name, of)).concat();
-    format!("   {values}{} agent steps  {} updates", scene.agent_steps, scene.updates)
+    format!("   {values}{} agent steps  {} updates", count(scene.agent_steps), count(scene.updates))
 }
 
 fn far(scene: &Scene) -> String {
@@ -130,7 +131,8 @@ fn far(scene: &Scene) -> String {
     let left = all.saturating_sub(scene.frames) as f64 / scene.rate;
     let left = if left.is_finite() { clock(left as u64) } else { "?".to_owned() };
     let until = if all > scene.total { " to the first update" } else { "" };
-    format!("{}/{all} frames{until}  {:.0} frames/s  {left} left", scene.frames, scene.rate)
+    let [done, all, rate] = [count(scene.frames), count(all), fixed(scene.rate, 0)];
+    format!("{done}/{all} frames{until}  {rate} frames/s  {left} left")
 }
 
 fn progress(frame: &mut Frame<'_>, area: Rect, scene: &Scene) {
@@ -164,7 +166,7 @@ fn curve(frame: &mut Frame<'_>, area: Rect, scene: &Scene, look: &Look) {
     let labels = |bounds: [f64; 2]| [bounds[0], (bounds[0] + bounds[1]) / 2.0, bounds[1]].map(short).to_vec();
     let axis = |bounds: [f64; 2]| Axis::default().bounds(bounds).labels(labels(bounds)).style(DIM);
     let frames = Axis::default().bounds(across).style(DIM);
-    let frames = frames.labels([format!("{:.0}", across[0]), format!("{:.0} frames", across[1])]);
+    let frames = frames.labels([fixed(across[0], 0), format!("{} frames", fixed(across[1], 0))]);
     frame.render_widget(Chart::new(sets).block(block).x_axis(frames).y_axis(axis(up)), area);
 }
 
@@ -207,7 +209,7 @@ fn latest(frame: &mut Frame<'_>, area: Rect, scene: &Scene) {
     let notes =
         scene.notes.iter().rev().take(2).map(|note| Line::styled(note.as_str(), Style::new().fg(Color::Yellow)));
     let over = scene.over.iter().rev().map(|over| {
-        let frames = Span::styled(format!("  {} frames", over.frames), DIM);
+        let frames = Span::styled(format!("  {} frames", count(over.frames)), DIM);
         Line::from(vec![Span::styled(format!("{:>8}  ", over.number), DIM), Span::raw(short(over.ret)), frames])
     });
     let lines: Vec<Line<'_>> = notes.chain(over).take(usize::from(inner.height)).collect();

@@ -42,9 +42,9 @@ fn a_large_one_shows_everything() {
     for words in [
         "ppo on cartpole, seed 3",
         "return 123.2",
-        "1400 updates",
+        "1,400 updates",
         "50 %",
-        "30000/60000 frames  1000 frames/s  0:30 left",
+        "30,000/60,000 frames  1,000 frames/s  0:30 left",
         "return (1/3, tab)",
         "first seat",
         "backward   75 % ████",
@@ -67,9 +67,9 @@ fn smaller_ones_show_what_fits() {
         "{narrow}"
     );
     let low = drawn(&scene(), &mut Look::default(), 100, 16);
-    assert!(low.contains("30000 frames") && low.contains('▀') && low.contains("step       25 %"), "{low}");
+    assert!(low.contains("30,000 frames") && low.contains('▀') && low.contains("step       25 %"), "{low}");
     let tiny = drawn(&scene(), &mut Look::default(), 40, 6);
-    assert!(tiny.contains("30000/60000 frames") && tiny.contains("episode 200 200.0"), "{tiny}");
+    assert!(tiny.contains("30,000/60,000 frames") && tiny.contains("episode 200 200.0"), "{tiny}");
     for (width, height) in [(1, 1), (59, 40), (60, 16), (61, 15), (300, 100), (90, 16), (20, 60)] {
         for help in [false, true] {
             drawn(&scene(), &mut Look { help, ..Look::default() }, width, height);

@@ -10,8 +10,9 @@ use super::{EvalArgs, judge};
 use crate::group::Roster;
 use crate::interval::Iqm;
 use crate::likeness::{but_for_length, difference, learning};
+use crate::number::{self, count, fixed};
 use crate::run_dir::{self, About};
-use crate::score::{Report, give};
+use crate::score::Report;
 use crate::tables::Tables;
 use crate::trained::recorded;
 use crate::usage::{counted, is_usage, usage};
@@ -120,7 +121,7 @@ pub(super) fn run(
     if args.asked.checkpoint == "last" && total.unfinished + not_begun > 0 {
         let (some, word) = (counted(total.unfinished, "run"), output::word(dir));
         let goes_on = if Roster::is_in(dir) { format!("; go on with: rl-run resume {word}") } else { String::new() };
-        output::note(format!("{some} short of {planned} frames, {not_begun} not begun{goes_on}"));
+        output::note(format!("{some} short of {} frames, {not_begun} not begun{goes_on}", count(planned)));
     }
     output::line(if args.json { serde_json::to_string(&total)? } else { said(&total) });
     Ok(if failed > 0 { ExitCode::FAILURE } else { ExitCode::SUCCESS })
@@ -209,9 +210,9 @@ fn head(report: &Report) -> [String; 2] {
 fn row(report: &Report, training_seed: u64, run: &Path) -> String {
     let Report { checkpoint, episodes, mean, stderr, median, exact, .. } = report;
     let games = if *exact { "exact".to_owned() } else { episodes.to_string() };
-    let mean = if *exact { format!("{mean:.6}") } else { give(*mean, *stderr, 3) };
-    let median = median.map_or_else(|| "-".to_owned(), |median| format!("{median:.3}"));
-    line([training_seed.to_string(), checkpoint.to_string(), games, mean, median], &run.display().to_string())
+    let mean = if *exact { fixed(*mean, 6) } else { number::mean(*mean, *stderr) };
+    let median = median.map_or_else(|| "-".to_owned(), number::score);
+    line([training_seed.to_string(), count(*checkpoint), games, mean, median], &run.display().to_string())
 }
 
 fn line([seed, checkpoint, games, mean, median]: [String; 5], run: &str) -> String {
@@ -222,10 +223,10 @@ fn said(total: &Total) -> String {
     let Total { runs, failed, mean, low, high, human_normalised, iqm, .. } = total;
     let spread = match runs {
         1 => String::new(),
-        _ => format!(", {} {low:.3} to {high:.3}", interval::name(*runs)),
+        _ => format!(", {} {} to {}", interval::name(*runs), number::score(*low), number::score(*high)),
     };
     let human = human_normalised.map(|score| format!(", human-normalised {score:.4}")).unwrap_or_default();
     let failed = if *failed > 0 { format!(" ({failed} failed)") } else { String::new() };
     let iqm = iqm.map(|iqm| format!("; {iqm}")).unwrap_or_default();
-    format!("over {}{failed}: mean {mean:.3}{spread}{human}{iqm}", counted(*runs, "run"))
+    format!("over {}{failed}: mean {}{spread}{human}{iqm}", counted(*runs, "run"), number::score(*mean))
 }

@@ -7,6 +7,7 @@ use serde::Serialize;
 
 use crate::drive::Outcome;
 use crate::interval::Iqm;
+use crate::number::{self, count, fixed};
 use crate::seeds::Seeds;
 use crate::stop::STOPPED;
 use crate::usage::counted;
@@ -113,20 +114,21 @@ fn scores(whole: &[&Outcome]) -> Option<Scores> {
 
 /// A line for each run that ended, and one for all that reached their end.
 fn table(ended: &[&Outcome], scores: Option<&Scores>) -> Vec<String> {
-    let number = |value: Option<f64>| value.map_or_else(|| "-".to_owned(), |value| format!("{value:.3}"));
+    let number = |value: Option<f64>| value.map_or_else(|| "-".to_owned(), number::score);
     let head = ["seed", "frames", "seconds", "return", "evaluated"];
     let mut lines = vec![line(head.map(str::to_owned), "run")];
     for outcome in ended {
         let Outcome { seed, frames, seconds, mean_return_100, eval_return, run, .. } = outcome;
-        let cells = [seed.to_string(), frames.to_string(), format!("{seconds:.1}")];
+        let cells = [seed.to_string(), count(*frames), fixed(*seconds, 1)];
         let [a, b, c] = cells;
         lines.push(line([a, b, c, number(*mean_return_100), number(*eval_return)], &run.display().to_string()));
     }
     if let Some(Scores { seeds, score, mean, low, high, iqm }) = scores {
         let spread = interval::name(*seeds);
-        let spread = if *seeds > 1 { format!(", {spread} {low:.3} to {high:.3}") } else { String::new() };
+        let [mean, low, high] = [mean, low, high].map(|&value| number::score(value));
+        let spread = if *seeds > 1 { format!(", {spread} {low} to {high}") } else { String::new() };
         let iqm = iqm.map(|iqm| format!("; {iqm}")).unwrap_or_default();
-        lines.push(format!("{score} over {}: mean {mean:.3}{spread}{iqm}", counted(*seeds, "seed")));
+        lines.push(format!("{score} over {}: mean {mean}{spread}{iqm}", counted(*seeds, "seed")));
     }
     lines
 }
@@ -172,8 +174,8 @@ mod tests {
         assert_eq!((four.iqm.unwrap().mean, all.iqm), (2.5, None));
         let lines = table(&[&a, &b], Some(&all));
         assert_eq!(lines[0], "  seed       frames   seconds      return   evaluated  run");
-        assert_eq!(lines[2], "     2          100       1.2      40.000           -  runs/g/s2");
-        assert_eq!(lines[3], "mean_return_100 over 2 seeds: mean 30.000, lowest and highest 20.000 to 40.000");
+        assert_eq!(lines[2], "     2          100       1.2       40.00           -  runs/g/s2");
+        assert_eq!(lines[3], "mean_return_100 over 2 seeds: mean 30.00, lowest and highest 20.00 to 40.00");
     }
 
     #[test]

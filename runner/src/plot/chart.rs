@@ -1,7 +1,11 @@
 //! Lays out a chart as marks that any painter can draw: curves with their bands, axes, names.
 
+use std::collections::BTreeSet;
+
 use super::curves::Group;
-use super::legend::{HEAD, Name, ROW, ROWS, STROKE, grouped, names};
+use super::legend::{HEAD, Name, ROW, ROWS, STROKE, names};
+use crate::interval;
+use crate::number::grouped;
 
 /// Width of a chart, in units of about a pixel.
 const ACROSS: f64 = 800.0;
@@ -115,6 +119,10 @@ impl Chart {
         chart.lower((lowest - (HEAD + (ROWS - 1.0) * ROW)).max(0.0));
         chart.text((FRAME.0 - 48.0, HEAD), chart.title.clone(), Anchor::Start, true, Paint::Ink);
         chart.legend(names, runs.len());
+        let foot = chart.size.1 - FOOT + 36.0;
+        bands(&groups)
+            .into_iter()
+            .for_each(|told| chart.text((FRAME.0 - 48.0, foot), told, Anchor::Start, false, Paint::Faint));
         chart
     }
 
@@ -190,6 +198,15 @@ impl Chart {
     fn text(&mut self, at: (f64, f64), text: String, anchor: Anchor, large: bool, paint: Paint) {
         self.marks.push(Mark::Text { at, text, anchor, large, paint });
     }
+}
+
+/// What the bands around the means of seeds are; `None` where there are none. Curves from elsewhere say it in their names.
+fn bands(groups: &[&Group]) -> Option<String> {
+    let banded = groups.iter().filter(|group| group.low != group.high && group.source.is_none());
+    let names: BTreeSet<&str> =
+        banded.filter(|group| !group.seeds.is_empty()).map(|group| interval::name(group.seeds.len())).collect();
+    let names: Vec<&str> = names.into_iter().collect();
+    (!names.is_empty()).then(|| format!("band: {}", names.join("; of two or three seeds ")))
 }
 
 /// A colour for each curve: [`COLOURS`], then the same darker, then lighter.
@@ -284,6 +301,29 @@ mod tests {
         let group = |_| Group::called(&"x".repeat(60));
         let of = |count: usize| Chart::new(["frames", "return"], &(0..count).map(group).collect::<Vec<_>>(), &[], &[]);
         assert_eq!([of(2).size, of(5).size], [(800.0, 450.0), (800.0, 450.0 + 3.0 * ROW)]);
+    }
+
+    #[test]
+    fn the_foot_says_what_bands_are() {
+        let seeds = |seeds: usize, high: f64| Group {
+            seeds: (0..seeds as u64).collect(),
+            high: vec![high; 2],
+            ..Group::called("ppo")
+        };
+        let theirs = Group { source: Some("a paper".to_owned()), ..seeds(5, 2.0) };
+        let alone = Group { high: vec![0.0, 1.0], ..seeds(1, 0.0) };
+        let said = |groups: &[Group]| {
+            let chart = Chart::new(["frames", "return"], groups, std::slice::from_ref(&theirs), &[]);
+            chart.marks.into_iter().find_map(|mark| match mark {
+                Mark::Text { text, at: (_, y), .. } if text.starts_with("band") && y < chart.size.1 => Some(text),
+                _ => None,
+            })
+        };
+        assert_eq!(said(std::slice::from_ref(&alone)), None);
+        assert_eq!(said(&[seeds(3, 2.0), alone]).unwrap(), "band: lowest and highest");
+        assert_eq!(said(&[seeds(4, 2.0)]).unwrap(), "band: 95 % bootstrap interval");
+        let both = said(&[seeds(2, 2.0), seeds(9, 2.0), seeds(5, 2.0)]).unwrap();
+        assert_eq!(both, "band: 95 % bootstrap interval; of two or three seeds lowest and highest");
     }
 
     #[test]

@@ -8,8 +8,8 @@ use std::path::Path;
 use anyhow::bail;
 
 use super::curves::{Axis, Band, Group};
-use super::legend::grouped;
 use super::points::at;
+use crate::number::grouped;
 use crate::usage::usage;
 
 /// Reads the curves of the file `path`, each cut at the end of the longest of `runs` in its environment, if there are any.

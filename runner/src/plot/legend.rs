@@ -1,5 +1,7 @@
 //! Where the names of curves go: above the frame, in rows that are filled from the first to the last.
 
+use crate::number::grouped;
+
 use super::chart::{FRAME, Reference};
 use super::curves::Group;
 
@@ -73,30 +75,6 @@ fn short(name: &str) -> String {
     format!("{head}...{tail}")
 }
 
-/// Writes a number with one decimal, or below 1 with as many as its first two digits need: 258.5, 0.028.
-pub(crate) fn brief(value: f64) -> String {
-    let decimals = if value == 0.0 { 1 } else { (1.0 - value.abs().log10().floor()).clamp(1.0, 9.0) as usize };
-    format!("{value:.decimals$}")
-}
-
-/// As [`brief`], with commas between thousands and no zeros at the end.
-pub(crate) fn grouped(value: f64) -> String {
-    let text = brief(value);
-    let text = text.trim_end_matches('0').trim_end_matches('.');
-    let (sign, digits) = text.strip_prefix('-').map_or(("", text), |digits| ("-", digits));
-    let (whole, rest) = digits.split_at(digits.find('.').unwrap_or(digits.len()));
-    let mut parts = Vec::new();
-    let mut left = whole;
-    while left.len() > 3 {
-        let (head, tail) = left.split_at(left.len() - 3);
-        parts.push(tail);
-        left = head;
-    }
-    parts.push(left);
-    parts.reverse();
-    format!("{sign}{}{rest}", parts.join(","))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -115,16 +93,5 @@ mod tests {
             assert!(y > before.1 || from >= before.0, "{text} lies on the name before");
             before = (x + text.len() as f64 * WIDE, y);
         }
-    }
-
-    #[test]
-    fn thousands_stand_apart() {
-        assert_eq!([grouped(22_736.3), grouped(258.5), grouped(-1_234_567.0)], ["22,736.3", "258.5", "-1,234,567"]);
-    }
-
-    #[test]
-    fn small_numbers_have_two_digits() {
-        assert_eq!([0.0, 0.028_33, -0.74, 0.5, 120.0].map(brief), ["0.0", "0.028", "-0.74", "0.50", "120.0"]);
-        assert_eq!([0.0, 0.028_33, 0.5, 120.0].map(grouped), ["0", "0.028", "0.5", "120"]);
     }
 }

@@ -3,9 +3,9 @@
 use std::path::PathBuf;
 
 use super::curves::{Band, See};
-use super::legend::grouped;
 use super::points::{Point, at};
 use crate::interval::{self, Iqm};
+use crate::number::grouped;
 
 /// Points of a curve.
 const POINTS: usize = 200;

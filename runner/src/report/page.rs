@@ -3,9 +3,8 @@
 use std::fmt::Write as _;
 
 use crate::interval::Iqm;
-use crate::plot::legend::{brief, grouped};
+use crate::number::{brief, grouped, score as shown};
 use crate::plot::svg::{STYLE, escaped};
-use crate::score::digits;
 
 /// The contents of a report.
 pub(super) struct Page {
@@ -73,8 +72,8 @@ impl Page {
         out += "<h2>Results</h2>\n<div class=\"wide\"><table><thead><tr><th>agent</th><th>environment</th><th>frames</th>\
                 <th>minutes</th><th>training, last 100 episodes</th><th>last evaluation</th></tr></thead><tbody>\n";
         self.rows.iter().for_each(|row| out += &row.html());
-        out += "</tbody></table></div>\n<p class=\"by\">Means over runs; in brackets their 95 % bootstrap intervals, where there \
-                are more than two, or both of two. IQM: interquartile mean, of the middle half of four runs and more, with the same \
+        out += "</tbody></table></div>\n<p class=\"by\">Means over runs; in brackets their 95 % bootstrap intervals, or the lowest \
+                and the highest of two or three. IQM: interquartile mean, of the middle half of four runs and more, with the same \
                 interval.</p>\n";
         if !self.films.is_empty() {
             out += "<h2>Games</h2>\n<div class=\"films\">\n";
@@ -98,12 +97,6 @@ impl Page {
         }
         out + "</body></html>\n"
     }
-}
-
-/// Writes a score with as many digits as tell scores of its size apart.
-fn shown(score: f64) -> String {
-    let digits = digits(score);
-    format!("{score:.digits$}")
 }
 
 impl Row {

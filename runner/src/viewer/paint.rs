@@ -14,9 +14,10 @@ use embedded_graphics::primitives::Rectangle;
 use super::layout::Layout;
 use super::player::Player;
 use super::surface::Surface;
+use crate::number::hundredths;
 use crate::saliency::{CHOICE, VALUE};
 use help::help;
-use ink::{AMBER, FAINT, GROUND, INK, Ink, PANEL, grouped, text, text_right, width};
+use ink::{AMBER, FAINT, GROUND, INK, Ink, PANEL, text, text_right, width};
 
 pub(super) use sitting::sitting;
 
@@ -35,7 +36,7 @@ pub(super) fn paint(player: &Player, surface: &mut Surface) {
     if let Some(step) = player.survey().differs() {
         let said = format!(
             "differs from the recording from step {} on: `rl-run verify` says more",
-            grouped(step as f64 + 1.0)
+            hundredths(step as f64 + 1.0)
         );
         banner(surface, layout.game, &said);
     } else if let Some((message, _)) = &player.view.message {

@@ -11,8 +11,10 @@ use crate::tables::Tables;
           rl-run play --env atari/breakout --set env.sticky=0
           rl-run play --env connectfour --set env.protocol=alphabeta4
 
-Arrows (or W, A, S, D) and space play; ? shows the keys of a game. An agent acts once in env.frame_skip frames of a game of
-Atari; a person acts in each of them, unless --set env.frame_skip says otherwise, and all other settings stay as they are.
+Arrows (or W, A, S, D) and space play; ? shows the keys of a game. An agent acts once in env.frame_skip frames of a \
+game of Atari; a person acts in each of them, unless --set env.frame_skip says otherwise, and all other settings stay \
+as they are.
+
 Gamepads and sound need features of the build: `rl-run doctor` says which it has, and how to get the others.")]
 pub(crate) struct PlayArgs {
     /// Environment: `rl-run list envs` shows all

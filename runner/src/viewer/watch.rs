@@ -10,10 +10,11 @@ use crate::tables::Tables;
 #[command(after_help = "Examples: rl-run watch kungfu.rec
           rl-run watch kungfu.rec --episode 3 --speed 4
           rl-run watch --model kungfu
-          rl-run watch runs/kf    # the newest recording in there, and every newer one as it appears
+          # the newest recording in there, and every newer one as it appears
+          rl-run watch runs/kf
 
-Keys: space plays and pauses, arrows step and change the speed, page up and down change the game, ? shows all of them.
-The mouse drags along the timeline and chooses games. Without a display: `rl-run export`.")]
+Keys: space plays and pauses, arrows step and change the speed, page up and down change the game, ? shows all of \
+them. The mouse drags along the timeline and chooses games. Without a display: `rl-run export`.")]
 pub(crate) struct WatchArgs {
     /// Recording, or a directory of a run or of recordings: shows its newest, and newer ones as they appear
     #[arg(required_unless_present = "model")]

@@ -9,7 +9,8 @@ use super::super::layout::Layout;
 use super::super::player::Player;
 use super::super::surface::Surface;
 use super::super::survey::Tally;
-use super::ink::{AMBER, BLUE, DEEP, FAINT, GROOVE, INK, Ink, PANEL, RED, VIOLET, grouped, text, text_right, width};
+use super::ink::{AMBER, BLUE, DEEP, FAINT, GROOVE, INK, Ink, PANEL, RED, VIOLET, text, text_right, width};
+use crate::number::hundredths;
 
 /// Paints the line of text, the curve and the timeline.
 pub(super) fn paint(player: &Player, layout: &Layout, surface: &mut Surface) {
@@ -33,17 +34,17 @@ fn words(player: &Player, area: Rectangle, surface: &mut Surface) {
         }
         x += 22;
     };
-    let (games, steps) = (grouped(player.games().len() as f64), grouped(player.played().steps() as f64));
-    say("game ", &grouped(player.game() as f64 + 1.0), &format!(" / {games}"), INK);
-    say("step ", &grouped(player.position() as f64), &format!(" / {steps}"), INK);
+    let (games, steps) = (hundredths(player.games().len() as f64), hundredths(player.played().steps() as f64));
+    say("game ", &hundredths(player.game() as f64 + 1.0), &format!(" / {games}"), INK);
+    say("step ", &hundredths(player.position() as f64), &format!(" / {steps}"), INK);
     // In the colours of their curves.
-    let all = player.played().outcome.map(|outcome| format!(" / {}", grouped(outcome.ret))).unwrap_or_default();
-    say("return ", &grouped(player.now().ret), &all, BLUE);
+    let all = player.played().outcome.map(|outcome| format!(" / {}", hundredths(outcome.ret))).unwrap_or_default();
+    say("return ", &hundredths(player.now().ret), &all, BLUE);
     if let Some(value) = expected(player, player.position()) {
         say("value ", &format!("{value:.2}"), "", VIOLET);
     }
     if player.now().reward != 0.0 {
-        say("reward ", &grouped(player.now().reward.into()), "", INK);
+        say("reward ", &hundredths(player.now().reward.into()), "", INK);
     }
     match player.now().end {
         End::Terminated => say("", "over", "", AMBER),

@@ -1,4 +1,4 @@
-//! Colours, fonts and numbers.
+//! Colours and fonts.
 
 use embedded_graphics::Drawable as _;
 use embedded_graphics::draw_target::DrawTarget;
@@ -73,35 +73,4 @@ where
 /// Width of a line of text in pixels.
 pub(super) fn width(ink: Ink, line: &str) -> i32 {
     line.chars().count() as i32 * ink.font().character_size.width as i32
-}
-
-/// Writes a number with thousands apart and at most two decimals.
-pub(super) fn grouped(number: f64) -> String {
-    if !number.is_finite() {
-        return number.to_string();
-    }
-    let text = format!("{:.2}", number.abs());
-    let (whole, rest) = text.split_once('.').unwrap_or((&text, ""));
-    let rest = rest.trim_end_matches('0');
-    let mut out = String::new();
-    for (at, digit) in whole.chars().enumerate() {
-        if at > 0 && (whole.len() - at).is_multiple_of(3) {
-            out.push(',');
-        }
-        out.push(digit);
-    }
-    let sign = if number < 0.0 && (out != "0" || !rest.is_empty()) { "-" } else { "" };
-    let point = if rest.is_empty() { "" } else { "." };
-    format!("{sign}{out}{point}{rest}")
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn numbers_read_easily() {
-        let shown = [0.0, -0.001, 999.0, 1000.0, -1234567.0, 0.74, -98.9, f64::NAN].map(grouped);
-        assert_eq!(shown, ["0", "0", "999", "1,000", "-1,234,567", "0.74", "-98.9", "NaN"]);
-    }
 }

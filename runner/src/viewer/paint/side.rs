@@ -10,7 +10,8 @@ use super::super::layout::{Card, GAP, HEADING, ROW, THIN, THOUGHTS, rows, tiles}
 use super::super::player::Player;
 use super::super::stick::Stick;
 use super::super::surface::{Scale, Surface};
-use super::ink::{AMBER, BLUE, FAINT, GROOVE, INK, Ink, PANEL, grouped, text, text_right, width};
+use super::ink::{AMBER, BLUE, FAINT, GROOVE, INK, Ink, PANEL, text, text_right, width};
+use crate::number::hundredths;
 use crate::playback;
 
 /// Side of the joystick's picture, in pixels.
@@ -89,9 +90,9 @@ fn games(player: &Player, card: Rectangle, surface: &mut Surface) {
         }
         let played = &player.games()[game];
         let (ink, color) = if here { (Ink::Strong, INK) } else { (Ink::Plain, FAINT) };
-        let (y, steps) = (y + 4, grouped(played.steps() as f64));
-        text_right(surface, &grouped(game as f64 + 1.0), Point::new(left + 44, y), ink, color);
-        let ret = played.outcome.map_or("unfinished".to_owned(), |outcome| grouped(outcome.ret));
+        let (y, steps) = (y + 4, hundredths(played.steps() as f64));
+        text_right(surface, &hundredths(game as f64 + 1.0), Point::new(left + 44, y), ink, color);
+        let ret = played.outcome.map_or("unfinished".to_owned(), |outcome| hundredths(outcome.ret));
         text_right(surface, &ret, Point::new(left + 156, y), ink, if here { AMBER } else { INK });
         text_right(surface, &format!("{steps} steps"), Point::new(right - GAP as i32, y), Ink::Plain, FAINT);
     }

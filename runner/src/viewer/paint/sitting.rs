@@ -6,8 +6,9 @@ use embedded_graphics::primitives::Rectangle;
 use super::super::layout::{GAP, WORDS};
 use super::super::sitting::{Phase, Sitting};
 use super::super::surface::Surface;
-use super::ink::{FAINT, INK, Ink, grouped, text, text_right, width};
+use super::ink::{FAINT, INK, Ink, text, text_right, width};
 use super::{banner, ground, help};
+use crate::number::hundredths;
 
 /// Paints the whole window; `keys`, those beside the game's own, are shown over it if they are given.
 pub(in super::super) fn sitting(sitting: &Sitting, keys: Option<&[(&str, &str)]>, surface: &mut Surface) {
@@ -23,7 +24,7 @@ pub(in super::super) fn sitting(sitting: &Sitting, keys: Option<&[(&str, &str)]>
     let all =
         [("game ", Some(number as f64)), ("step ", Some(steps as f64)), ("return ", Some(ret)), ("lives ", lives)];
     for (name, value) in all {
-        let Some(value) = value.map(grouped) else { continue };
+        let Some(value) = value.map(hundredths) else { continue };
         text(surface, name, at, Ink::Plain, FAINT);
         at.x += width(Ink::Plain, name);
         text(surface, &value, at, Ink::Strong, INK);
@@ -37,7 +38,7 @@ pub(in super::super) fn sitting(sitting: &Sitting, keys: Option<&[(&str, &str)]>
     match sitting.phase() {
         Phase::Ready => banner(surface, game, "press a key to begin"),
         Phase::Paused => banner(surface, game, "paused: press a key to go on"),
-        Phase::Over => banner(surface, game, &format!("over: {}; enter begins another game", grouped(ret))),
+        Phase::Over => banner(surface, game, &format!("over: {}; enter begins another game", hundredths(ret))),
         Phase::Going => {}
     }
     if let Some(keys) = keys {
