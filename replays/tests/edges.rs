@@ -243,6 +243,37 @@ fn foreign_and_damaged_states_are_refused_and_leave_nothing_half_read() {
     assert_eq!(replay.transitions().count(), 5);
 }
 
+#[test]
+fn every_value_that_cannot_have_been_saved_is_refused_for_what_it_is() {
+    let ring = || Replay::new(&spec(4), 1, 8, TARGETS);
+    let (mut replay, mut bytes) = (ring(), Vec::new());
+    replay.append(&[block(4, 1, 6, 0)]); // seven rows
+    replay.save(&mut bytes).unwrap();
+    // Behind the header of 12 numbers stands a byte of frame for each row, then four bytes of each of these.
+    let [symbol, age, _, action, end] =
+        [0, 1, 2, 3, 4].map(|array| move |row: usize| 8 * 12 + 7 + 4 * (7 * array + row));
+    assert_eq!(bytes.len(), end(7));
+    let load = |at: usize, value: &[u8]| {
+        let mut changed = bytes.clone();
+        changed[at..at + value.len()].copy_from_slice(value);
+        ring().load(&mut &changed[..]).map_err(|error| error.to_string())
+    };
+    let number = |value: u32| value.to_le_bytes();
+    for (at, value, why) in [
+        (0, number(0), "is not a replay"),
+        (88, number(1), "begins with a row that it cannot begin with"),
+        (symbol(6), number(256), "holds a symbol or an action that does not exist"),
+        (action(2), number(256), "holds a symbol or an action that does not exist"),
+        (age(3), number(9), "has a gap in an episode"),
+        (end(5), number(99), "holds a value that does not exist"),
+    ] {
+        let said = load(at, &value).expect_err(why);
+        assert!(said.contains(why), "{said}, not: {why}");
+    }
+    load(age(6), &number(0)).unwrap(); // an episode may begin at any row
+    load(symbol(6), &number(255)).unwrap();
+}
+
 /// An episode that begins anew follows no step, whatever stands before it; continuous actions are kept as they were given.
 #[test]
 fn steps_are_what_was_seen_and_done_across_new_beginnings_and_a_saved_state() {
