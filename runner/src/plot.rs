@@ -5,6 +5,7 @@ pub(crate) mod legend;
 pub(crate) mod curves;
 pub(crate) mod points;
 mod mean;
+mod names;
 mod filed;
 mod raster;
 pub(crate) mod svg;

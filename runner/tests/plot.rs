@@ -165,16 +165,18 @@ fn runs_that_were_only_evaluated_have_their_evaluations() {
 fn each_environment_has_a_panel_and_letters_that_the_font_lacks_are_told() {
     let dir = tempfile::tempdir().unwrap();
     let at = dir.path();
-    for (env, run) in [("cartpole", "日本"), ("frozenlake", "lake")] {
-        let done = output(at, &format!("--env {env} --agent dqn --frames 200 --quiet --run {run}"));
+    let other = "--set agent.lr=0.5 --set agent.gamma=0.5 --set agent.batch=16"; // more than a name tells
+    for (env, run, set) in [("cartpole", "日本", ""), ("cartpole", "b", other), ("frozenlake", "lake", "")] {
+        let done = output(at, &format!("--env {env} --agent dqn --frames 200 --quiet --run {run} {set}"));
         assert!(done.status.success(), "{done:?}");
         measured(&at.join(run), &climb(0.001));
     }
-    assert_eq!(notes(at, "plot 日本 lake --out a.svg"), "");
+    assert_eq!(notes(at, "plot 日本 b lake --out a.svg"), "");
     let svg = fs::read_to_string(at.join("a.svg")).unwrap();
     assert!(svg.contains("<title>cartpole, frozenlake</title>") && svg.contains("viewBox=\"0 0 800 900\""), "{svg}");
     assert!(svg.contains(">cartpole</text>") && svg.contains(">frozenlake</text>"), "{svg}");
-    let said = notes(at, "plot 日本 lake --out a.png");
+    assert!(svg.contains(">dqn on cartpole (日本)<") && svg.contains(">dqn on frozenlake<"), "{svg}");
+    let said = notes(at, "plot 日本 b lake --out a.png");
     assert_eq!(said, "a.png: the font of .png files has no 日本 and shows ?: name a .svg file\n");
     assert_eq!(notes(at, "plot lake --out a.png"), "");
 }
@@ -193,11 +195,12 @@ fn runs_that_are_evaluated_and_saved_at_other_times_are_one_curve() {
         assert!(output(at, &line).status.success(), "{line}");
         measured(&at.join(run), &climb(0.001));
     }
+    let usual = json(at, "list settings --env cartpole --agent dqn --json")["agent"]["lr"].clone();
     let curves = json(at, "plot a b c d --json");
     let of = |curve: usize| (&curves[curve]["name"], &curves[curve]["seeds"]);
     assert_eq!(curves.as_array().unwrap().len(), 2, "{curves}");
-    assert_eq!(of(0), (&"dqn (a), 3 seeds".into(), &json!([1, 2, 3])));
-    assert_eq!(of(1), (&"dqn (d)".into(), &json!([1])));
+    assert_eq!(of(0), (&format!("dqn, lr {usual}, 3 seeds").into(), &json!([1, 2, 3])));
+    assert_eq!(of(1), (&"dqn, lr 0.5".into(), &json!([1])));
     output(at, "report a b c --out a.html");
     assert_eq!(fs::read_to_string(at.join("a.html")).unwrap().matches("<summary>").count(), 1);
 }

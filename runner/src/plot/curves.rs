@@ -1,7 +1,6 @@
 //! Reads the metrics of runs as curves: runs of the same settings on one grid, as their mean and its interval.
 
 use std::array;
-use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -11,12 +10,13 @@ use serde_json::Value;
 use toml::Table;
 
 use super::mean::{aggregate, cut};
+use super::names::{Named, names};
 use super::points::{Point, points};
 use crate::initial::Origin;
 use crate::likeness::learning;
 use crate::preset::parse;
 use crate::run_dir::About;
-use crate::usage::{counted, line, usage};
+use crate::usage::{line, usage};
 use crate::{file, output, run_dir};
 
 /// What a curve goes along.
@@ -178,9 +178,11 @@ pub(crate) fn alike<const N: usize>(dirs: &[PathBuf], sees: [See<'_>; N]) -> any
     for (run, _) in runs {
         match run_dir::about(&run).and_then(|about| Ok((rows(&run, sees)?, about))) {
             Ok((points, about)) => {
-                let (id, seed) = (id(&run, &about), about.seed);
+                let settings = settings(&run);
+                let (id, seed) = (id(settings.as_ref(), &about), about.seed);
                 let at = found.iter().position(|other| other.id == id).unwrap_or_else(|| {
-                    found.push(Found { id, about, runs: Vec::new(), seeds: Vec::new(), points: Vec::new() });
+                    let (runs, seeds, points) = Default::default();
+                    found.push(Found { id, settings, about, runs, seeds, points });
                     found.len() - 1
                 });
                 found[at].add(run, seed, points);
@@ -194,8 +196,10 @@ pub(crate) fn alike<const N: usize>(dirs: &[PathBuf], sees: [See<'_>; N]) -> any
         return Err(why);
     }
     refused.iter().for_each(|why| output::note(format!("left out: {}", line(why))));
-    let named = names(&found).into_iter().zip(found);
+    let named = names(&found.iter().map(Found::named).collect::<Vec<_>>());
     Ok(named
+        .into_iter()
+        .zip(found)
         .map(|(name, found)| {
             let curves = array::from_fn(|key| found.curve(&name, key, sees[key]));
             Alike { name, env: found.about.env, runs: found.runs, curves }
@@ -215,17 +219,19 @@ fn rows<const N: usize>(run: &Path, sees: [See<'_>; N]) -> anyhow::Result<[Vec<P
     Err(all.into_iter().find_map(Result::err).expect("one key at least is asked for"))
 }
 
+/// The settings of a run that decide what is learned; `None` if they are gone: it is still drawn.
+fn settings(run: &Path) -> Option<Table> {
+    let text = fs::read_to_string(run.join("run.toml")).ok()?;
+    let mut settings = learning(&parse(&text, "run.toml").ok()?);
+    if let Some(eval) = settings.get_mut("eval").and_then(toml::Value::as_table_mut) {
+        eval.remove("episodes"); // more games make a point less noisy, and no other curve
+    }
+    Some(settings)
+}
+
 /// What runs of one curve have in common: environment, agent, and the settings that decide what is learned.
-fn id(run: &Path, about: &About) -> String {
-    let read = || -> anyhow::Result<Table> {
-        let mut settings = learning(&parse(&fs::read_to_string(run.join("run.toml"))?, "run.toml")?);
-        if let Some(eval) = settings.get_mut("eval").and_then(toml::Value::as_table_mut) {
-            eval.remove("episodes"); // more games make a point less noisy, and no other curve
-        }
-        Ok(settings)
-    };
-    // A run whose settings are gone is still drawn.
-    let settings = read().map_or_else(|_| about.config_sha256.clone(), |settings| settings.to_string());
+fn id(settings: Option<&Table>, about: &About) -> String {
+    let settings = settings.map_or_else(|| about.config_sha256.clone(), ToString::to_string);
     // With other weights to begin with it is another experiment.
     let weights = about.weights.as_ref().map_or("", Origin::sha256);
     format!("{} {} {settings} {weights}", about.env, about.agent)
@@ -234,6 +240,7 @@ fn id(run: &Path, about: &About) -> String {
 /// Runs that have one [`id`].
 struct Found<const N: usize> {
     id: String,
+    settings: Option<Table>,
     /// Of the first run.
     about: About,
     runs: Vec<PathBuf>,
@@ -243,6 +250,11 @@ struct Found<const N: usize> {
 }
 
 impl<const N: usize> Found<N> {
+    fn named(&self) -> Named<'_> {
+        let Self { about, runs, seeds, settings, .. } = self;
+        Named { env: &about.env, agent: &about.agent, runs, seeds, settings: settings.as_ref() }
+    }
+
     fn add(&mut self, run: PathBuf, seed: u64, points: [Vec<Point>; N]) {
         self.runs.push(run);
         self.seeds.push(seed);
@@ -306,37 +318,4 @@ pub(crate) fn runs_of(dir: &Path) -> anyhow::Result<Vec<PathBuf>> {
         .for_each(|group| output::note(format!("left out: {0} holds runs of its own: name {0} too", group.display())));
     runs.sort();
     Ok(runs.into_iter().map(|(_, path)| path).collect())
-}
-
-/// Names groups by their agents where that suffices, else by as much of the end of their directories too as tells them
-/// apart.
-fn names<const N: usize>(groups: &[Found<N>]) -> Vec<String> {
-    let several = groups.iter().any(|group| group.about.env != groups[0].about.env);
-    let dir_of = |group: &Found<N>| {
-        let dir = group.runs[0].as_path();
-        let above = dir.parent().filter(|above| group.runs.len() > 1 && above.file_name().is_some());
-        above.unwrap_or(dir).to_owned()
-    };
-    let tail =
-        |dir: &Path, parts: usize| dir.iter().skip(dir.iter().count().saturating_sub(parts)).collect::<PathBuf>();
-    let named = |group: &Found<N>| {
-        let agent = &group.about.agent;
-        let mut name = agent.clone();
-        let others = || groups.iter().filter(|other| !std::ptr::eq(*other, group) && other.about.agent == *agent);
-        if others().next().is_some() || several {
-            let dir = dir_of(group);
-            // Of a seed its directory alone says nothing.
-            let least = if dir.file_name().is_some_and(|own| *own == *format!("s{}", group.seeds[0])) { 2 } else { 1 };
-            let clashes = |parts: usize| others().any(|other| tail(&dir_of(other), parts) == tail(&dir, parts));
-            let parts = (least..=dir.iter().count()).find(|&parts| !clashes(parts));
-            name = format!("{agent} ({})", parts.map_or(dir.clone(), |parts| tail(&dir, parts)).display());
-        }
-        if group.runs.len() > 1 {
-            let seeds = group.seeds.iter().collect::<BTreeSet<_>>().len();
-            let what = if seeds == group.runs.len() { "seed" } else { "run" };
-            name = format!("{name}, {}", counted(group.runs.len(), what));
-        }
-        name
-    };
-    groups.iter().map(named).collect()
 }
