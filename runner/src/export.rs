@@ -146,12 +146,17 @@ pub(crate) fn run(args: &ExportArgs, tables: &Tables) -> anyhow::Result<ExitCode
             let name = || args.file.display().to_string();
             let mut playback = Playback::new(&recording.manifest, tables).with_context(name)?.watched();
             let games = filmed::write(&mut playback, &recording, &args.out, &waiting).with_context(name)?;
-            format!("{} with pictures, {} bytes", counted(games, "game"), std::fs::metadata(&args.out)?.len())
+            format!("{} with pictures, {}", counted(games, "game"), size(&args.out)?)
         }
         Format::Pictures(kind) => pictures(args, kind, &recording, tables, &waiting)?,
     };
     output::line(format!("{}: {written}", args.out.display()));
     Ok(ExitCode::SUCCESS)
+}
+
+/// How many bytes a file has, in words.
+fn size(path: &Path) -> std::io::Result<String> {
+    Ok(counted(std::fs::metadata(path)?.len() as usize, "byte"))
 }
 
 /// Finds the game that the flags ask for, what shows it, and the range of steps to show.
@@ -223,7 +228,7 @@ fn pictures(
         shoot(&mut screening, played, cut, look, film.as_mut(), waiting).with_context(name)?;
         film.finish()
     })?;
-    Ok(format!("{}, {} bytes", counted(cut.pictures, "picture"), std::fs::metadata(&args.out)?.len()))
+    Ok(format!("{}, {}", counted(cut.pictures, "picture"), size(&args.out)?))
 }
 
 /// Loads the weights whose saliency map is asked for, and says whose they are unless they played the games themselves.

@@ -30,6 +30,7 @@ fn apart(text: &str) -> String {
 }
 
 /// Writes a number with at most two decimals: `0.74`, `1,000`.
+#[cfg(feature = "viewer")]
 pub(crate) fn hundredths(value: f64) -> String {
     trimmed(value, 2)
 }
@@ -115,7 +116,7 @@ mod tests {
 
     #[test]
     fn zeros_at_the_end_go_and_so_does_the_sign_of_nothing() {
-        let shown = [0.0, -0.001, 999.0, 1000.0, 0.74, -98.9].map(hundredths);
+        let shown = [0.0, -0.001, 999.0, 1000.0, 0.74, -98.9].map(|value| trimmed(value, 2));
         assert_eq!(shown, ["0", "0", "999", "1,000", "0.74", "-98.9"]);
         assert_eq!(trimmed(1000.4, 0), "1,000");
     }

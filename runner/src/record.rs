@@ -114,9 +114,9 @@ pub(crate) fn run(args: &RecordArgs, tables: &Tables) -> anyhow::Result<ExitCode
         let file = file.display();
         let (games, steps) = (counted(*episodes, "game"), counted(*steps, "step"));
         output::line(format!(
-            "{file}: {games} of {env}, {steps}, mean {}, {} bytes",
+            "{file}: {games} of {env}, {steps}, mean {}, {}",
             number::score(*mean),
-            number::count(*bytes)
+            counted(*bytes as usize, "byte")
         ));
     }
     Ok(ExitCode::SUCCESS)

@@ -70,10 +70,11 @@ pub(crate) fn run(args: &ReportArgs, tables: &Tables) -> anyhow::Result<ExitCode
     file::write(&args.out, page.html().as_bytes())?;
     let bytes = std::fs::metadata(&args.out)?.len();
     output::line(format!(
-        "{}: {}, {}, {bytes} bytes",
+        "{}: {}, {}, {}",
         args.out.display(),
         counted(groups.len(), "curve"),
-        counted(page.films.len(), "film")
+        counted(page.films.len(), "film"),
+        counted(bytes as usize, "byte")
     ));
     Ok(ExitCode::SUCCESS)
 }

@@ -212,7 +212,7 @@ fn row(report: &Report, training_seed: u64, run: &Path) -> String {
     let games = if *exact { "exact".to_owned() } else { episodes.to_string() };
     let mean = if *exact { fixed(*mean, 6) } else { number::mean(*mean, *stderr) };
     let median = median.map_or_else(|| "-".to_owned(), number::score);
-    line([training_seed.to_string(), count(*checkpoint), games, mean, median], &run.display().to_string())
+    line([training_seed.to_string(), checkpoint.to_string(), games, mean, median], &run.display().to_string())
 }
 
 fn line([seed, checkpoint, games, mean, median]: [String; 5], run: &str) -> String {

@@ -73,10 +73,14 @@ fn leaves(table: &Table) -> BTreeMap<String, String> {
     for (key, value) in table {
         match value {
             Value::Table(inner) => {
-                found.extend(leaves(inner).into_iter().map(|(below, v)| (format!("{key}.{below}"), v)))
+                found.extend(leaves(inner).into_iter().map(|(below, value)| (format!("{key}.{below}"), value)));
             }
-            Value::String(text) => drop(found.insert(key.clone(), text.clone())),
-            other => drop(found.insert(key.clone(), other.to_string())),
+            Value::String(text) => {
+                found.insert(key.clone(), text.clone());
+            }
+            other => {
+                found.insert(key.clone(), other.to_string());
+            }
         }
     }
     found
