@@ -107,7 +107,7 @@ fn colours_for_people_change_no_bit_of_what_agents_see() {
     for (name, change, steps) in [("doom/defend_the_center", "", 120), ("doom/health_gathering", all, 30)] {
         let of = || seated(name, change).unwrap_or_else(|e| panic!("{name}: {e}"));
         let (mut plain, mut watched) = (of(), of());
-        watched.watch(0);
+        assert!(watched.watch(0));
         let spec = plain.spec().clone();
         assert_eq!(&spec, watched.spec());
         let (mut buffers, mut actions) = ([(); 2].map(|()| RowsBuf::new(&spec, 1)), Actions::new(&spec, 1, 2));
@@ -135,7 +135,7 @@ fn colours_for_people_change_no_bit_of_what_agents_see() {
         let mut state = Vec::new();
         watched.save(0, &mut state).unwrap();
         plain.load(0, &state).unwrap();
-        watched.watch(0); // too late to change anything
+        assert!(!plain.watch(0) && watched.watch(0), "too late to change anything");
         watched.draw(0, &mut coloured);
         assert!(coloured.pixels().as_chunks::<3>().0.iter().any(|[r, g, b]| r != g || g != b));
     }

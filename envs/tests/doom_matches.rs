@@ -10,7 +10,7 @@ use std::ops::Range;
 use std::process::Command;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use rl_core::{End, Info, Result, Seating, VecEnv, load_seats, save_seats};
+use rl_core::{Canvas, End, Info, Result, Seating, VecEnv, load_seats, save_seats};
 use rl_envs::doom::ENTRY;
 use seated::{Actions, RowsBuf, cover, play, preset};
 
@@ -185,6 +185,37 @@ fn an_engine_that_is_killed_costs_its_match_and_no_more() {
     assert!(row.episodes.is_empty(), "they have no end, and are no scores: {:?}", row.episodes);
     drop(env);
     assert!(engines().is_empty());
+}
+
+/// Of self-play, and of one against chance, whatever is observed beside the screen or in its place.
+#[test]
+#[cfg(target_arch = "x86_64")]
+fn colours_for_people_change_no_bit_of_a_match() {
+    let _alone = alone();
+    for (change, seats) in [
+        ("observe = [\"screen\"]", 0..2),
+        ("observe = [\"labels\", \"screen\"]", 0..2),
+        ("observe = [\"labels\"]\nopponent = \"random\"", 0..1),
+    ] {
+        let count = seats.len();
+        let of = || seated("doom/multi_duel", &format!("{change}\n{SHORT}"), seats.clone()).unwrap();
+        let (mut plain, mut watched) = (of(), of());
+        assert!((0..count).all(|n| watched.watch(n)));
+        let seen = |env: &mut dyn VecEnv| -> Vec<_> {
+            let rows = play(env, 12, 1, 0x55); // with a second match
+            (0..count).map(|n| seat(&rows, n, count)).collect()
+        };
+        assert!(seen(&mut *plain) == seen(&mut *watched), "{change}");
+        for n in 0..count {
+            let coloured = |env: &dyn VecEnv| {
+                let mut canvas = Canvas::new(0, 0);
+                env.draw(n, &mut canvas);
+                canvas.pixels().as_chunks::<3>().0.iter().any(|[r, g, b]| r != g || g != b)
+            };
+            assert_eq!((coloured(&*plain), coloured(&*watched)), (false, true), "{change}, seat {n}");
+        }
+        assert!(!plain.watch(0), "too late: its engines draw in grey");
+    }
 }
 
 #[test]

@@ -4,7 +4,7 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use anyhow::Context as _;
+use anyhow::{Context as _, bail};
 use rl_core::{Canvas, End};
 use rl_replays::recording::{Outcome, Projector, RecordedEpisode, Replayed, Told};
 use serde::Serialize;
@@ -121,8 +121,8 @@ pub(crate) fn run(path: &Path, verbosity: Verbosity, tables: &Tables) -> anyhow:
         true => format!("{name}: its pictures can be watched and exported, but no score is certified by them"),
         false => name.to_string(),
     })?;
-    if recording.manifest.pictures.as_ref().is_some_and(|pictures| pictures.watched) {
-        playback = playback.watched();
+    if recording.manifest.pictures.as_ref().is_some_and(|pictures| pictures.watched) && !playback.watch() {
+        bail!("{name}: its pictures are in colours that cannot be drawn on this machine: verify it on x86-64");
     }
     let mut verdict = Verdict {
         file: path.to_owned(),
@@ -173,16 +173,17 @@ pub(crate) fn run(path: &Path, verbosity: Verbosity, tables: &Tables) -> anyhow:
         let by = playback::player(&recording.manifest);
         let Verdict { env, episodes, steps, .. } = &verdict;
         let pictures = verdict.pictures.filter(|_| verdict.equal);
-        let pictures = pictures.map(|pictures| format!(", and all {pictures} pictures match")).unwrap_or_default();
+        let pictures = pictures
+            .map(|pictures| format!(", and all {} pictures match", number::count(pictures as u64)))
+            .unwrap_or_default();
         let (games, steps) = (counted(*episodes, "game"), counted(*steps, "step"));
         output::line(format!(
             "{name}: {games} of {env} by {by} {} again as recorded, {steps}{pictures}",
             play(*episodes)
         ));
         if let Some(mean) = verdict.mean {
-            let error = if score.stderr().is_some() { " (standard error)" } else { "" };
-            let (mean, median) = (number::mean(mean, score.stderr()), number::score(score.median()));
-            output::line(format!("mean {mean}{error}, median {median}"));
+            let (mean, median) = (number::mean_with_error(mean, score.stderr()), number::score(score.median()));
+            output::line(format!("mean {mean}, median {median}"));
         }
     }
     if let Some(Difference { episode, step, since }) = verdict.first_difference {

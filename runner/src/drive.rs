@@ -130,7 +130,7 @@ pub(crate) fn drive(
     session.tape.as_ref().filter(|_| !stopped).and_then(Tape::idle).into_iter().for_each(|told| watch.note(&told));
     let closed = close(session, &mut watch, keep, settled);
     if let Some(error) = failed {
-        let at = format!("the evaluation at {} frames failed", session.counts.frames);
+        let at = format!("the evaluation at {} frames failed", count(session.counts.frames));
         // What was learned up to it is whole.
         let saved = filed && closed.is_ok();
         let mend =

@@ -144,7 +144,7 @@ pub(crate) fn run(args: &ExportArgs, tables: &Tables) -> anyhow::Result<ExitCode
         Format::Csv => table(&recording, &args.out)?,
         Format::Rec => {
             let name = || args.file.display().to_string();
-            let mut playback = Playback::new(&recording.manifest, tables).with_context(name)?.watched();
+            let mut playback = Playback::new(&recording.manifest, tables).with_context(name)?;
             let games = filmed::write(&mut playback, &recording, &args.out, &waiting).with_context(name)?;
             format!("{} with pictures, {}", counted(games, "game"), size(&args.out)?)
         }

@@ -81,7 +81,9 @@ pub(crate) fn watched(
     let mut envs =
         collect::groups(&|seating| resolved.seat_eval(seating), &seating, workers, resolved.seats_per_world())?;
     for env in envs.iter_mut().filter(|_| filmed) {
-        (0..env.seats()).for_each(|n| env.watch(n));
+        for n in 0..env.seats() {
+            env.watch(n);
+        }
     }
     let mut policy = learner.policy(range)?;
     let mut seated = Seats::new(envs, Plan { horizon: 1, ..learner.plan() }, workers)?;

@@ -16,6 +16,7 @@ use sha2::{Digest as _, Sha256};
 
 use crate::checkpoint::{self, Checkpoint};
 use crate::manifest::{Manifest, Owner, hex};
+use crate::number::count;
 use crate::session::{Session, WEIGHTS};
 use crate::snapshot::{Part, Snapshot};
 use crate::usage::usage;
@@ -57,7 +58,7 @@ impl Origin {
 impl fmt::Display for Origin {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { path, frames, sha256 } = self;
-        let frames = frames.map(|frames| format!(" at {frames} frames")).unwrap_or_default();
+        let frames = frames.map(|frames| format!(" at {} frames", count(frames))).unwrap_or_default();
         write!(f, "weights of {path}{frames}, SHA-256 {sha256}")
     }
 }

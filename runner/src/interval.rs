@@ -31,7 +31,7 @@ pub(crate) struct Iqm {
 impl fmt::Display for Iqm {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { mean, low, high } = self;
-        let [mean, low, high] = [mean, low, high].map(|&value| number::score(value));
+        let [mean, low, high] = number::interval([*mean, *low, *high]);
         write!(f, "interquartile mean {mean}, 95 % bootstrap interval {low} to {high}")
     }
 }

@@ -77,6 +77,17 @@ pub(crate) fn mean(mean: f64, stderr: Option<f64>) -> String {
     format!("{}{stderr}", fixed(mean, digits))
 }
 
+/// As [`mean`], with the name of the error behind it: `34,003.0 ± 894.8 (standard error)`.
+pub(crate) fn mean_with_error(value: f64, stderr: Option<f64>) -> String {
+    let name = if stderr.is_some() { " (standard error)" } else { "" };
+    format!("{}{name}", mean(value, stderr))
+}
+
+/// Writes a mean and the ends of its interval to the decimals of the mean's [`score`].
+pub(crate) fn interval(ends: [f64; 3]) -> [String; 3] {
+    ends.map(|end| fixed(end, digits(ends[0])))
+}
+
 fn digits(score: f64) -> usize {
     match score.abs() {
         size if size < 10.0 => 4,
@@ -132,5 +143,8 @@ mod tests {
         let scores = [0.7402, -9.9, 27.35, -99.0, 22_333.0].map(score);
         assert_eq!(scores, ["0.7402", "-9.9000", "27.35", "-99.00", "22,333.0"]);
         assert_eq!([mean(34_003.0, Some(894.76)), mean(7.0, None)], ["34,003.0 ± 894.8", "7.0000"]);
+        let named = [mean_with_error(27.354, Some(1.0)), mean_with_error(27.354, None)];
+        assert_eq!(named, ["27.35 ± 1.00 (standard error)", "27.35"]);
+        assert_eq!(interval([99.5, 9.0, 240.46]), ["99.50", "9.00", "240.46"]);
     }
 }

@@ -20,7 +20,7 @@ use serde::Serialize;
 use crate::claim::{self, Claim};
 use crate::cli::Machine;
 use crate::measure::{self, Span};
-use crate::number::grouped;
+use crate::number::{count, grouped};
 use crate::preset::{self, Resolved, agent_presets};
 use crate::settings::Settings;
 use crate::tables::Tables;
@@ -237,11 +237,12 @@ fn show(report: &Report, times: Times, annealed: u64) -> Vec<String> {
         micro(learning + optimiser)
     ));
     lines.push(format!(
-        "* chosen: the most work per step that still makes the preset's {annealed} frames, else the most frames; bf16 if a tenth faster"
+        "* chosen: the most work per step that still makes the preset's {} frames, else the most frames; bf16 if a tenth faster",
+        count(annealed)
     ));
     lines.push(match claim {
-        Some(claim) => format!("expects {frames} frames; the preset claims {claim}"),
-        None => format!("expects {frames} frames; no score is claimed for these settings"),
+        Some(claim) => format!("expects {} frames; the preset claims {claim}", count(*frames)),
+        None => format!("expects {} frames; no score is claimed for these settings", count(*frames)),
     });
     lines
 }

@@ -91,10 +91,10 @@ impl Playback {
         Ok(Self { env, block })
     }
 
-    /// Lets [`draw`](Self::draw) show all that there is for people, such as colours that agents do not see.
-    pub(crate) fn watched(mut self) -> Self {
-        self.env.watch(0);
-        self
+    /// Lets [`draw`](Self::draw) show all that there is for people, such as colours that agents do not see, and returns
+    /// whether that is more than agents see.
+    pub(crate) fn watch(&mut self) -> bool {
+        self.env.watch(0)
     }
 
     /// Begins a recorded episode.
@@ -159,8 +159,8 @@ impl Playback {
     }
 
     /// How pictures of the environment are to be watched, for a recording.
-    pub(crate) fn pictures(&self) -> Pictures {
-        takes::pictures(self.env.as_ref())
+    pub(crate) fn pictures(&mut self) -> Pictures {
+        takes::pictures(self.env.as_mut())
     }
 
     /// Frames per second at which people watch it.

@@ -207,7 +207,7 @@ fn text(frames: u64, asked: u64, rate: f64, glance: &Glance) -> String {
     let of = |name: &str, value: Option<f64>| value.map(|v| format!("  {name} {}", short(v))).unwrap_or_default();
     // What is cut off where a terminal is narrow comes last.
     format!(
-        "{seeds}{}/{} frames{until}{}  {} frames/s  {left} left{}{}",
+        "{seeds}{}/{} frames{until}  {left} left{}  {} frames/s{}{}",
         count(frames),
         count(total),
         of("return", glance.mean_return),
@@ -226,12 +226,12 @@ mod tests {
         let glance = Glance { mean_return: Some(481.25), loss: Some(0.012_343), ..Glance::default() };
         assert_eq!(
             text(4000, 40_000, 10.0, &glance),
-            "4,000/40,000 frames  return 481.2  10 frames/s  1:00:00 left  loss 0.01234"
+            "4,000/40,000 frames  1:00:00 left  return 481.2  10 frames/s  loss 0.01234"
         );
-        assert_eq!(text(0, 10, 0.0, &Glance::default()), "0/10 frames  0 frames/s  ? left");
-        assert_eq!(text(16, 10, 8.0, &Glance::default()), "16/16 frames  8 frames/s  0:00 left");
+        assert_eq!(text(0, 10, 0.0, &Glance::default()), "0/10 frames  ? left  0 frames/s");
+        assert_eq!(text(16, 10, 8.0, &Glance::default()), "16/16 frames  0:00 left  8 frames/s");
         let glance = Glance { seeds: Some((3, 64)), ..Glance::default() };
-        assert_eq!(text(30, 640, 10.0, &glance), "3/64 seeds  30/640 frames  10 frames/s  1:01 left");
+        assert_eq!(text(30, 640, 10.0, &glance), "3/64 seeds  30/640 frames  1:01 left  10 frames/s");
     }
 
     #[test]
@@ -239,8 +239,8 @@ mod tests {
         let glance = Glance { first_update: Some(16_000), ..Glance::default() };
         assert_eq!(
             text(4000, 2000, 100.0, &glance),
-            "4,000/16,000 frames to the first update  100 frames/s  2:00 left"
+            "4,000/16,000 frames to the first update  2:00 left  100 frames/s"
         );
-        assert_eq!(text(4000, 20_000, 100.0, &glance), "4,000/20,000 frames  100 frames/s  2:40 left");
+        assert_eq!(text(4000, 20_000, 100.0, &glance), "4,000/20,000 frames  2:40 left  100 frames/s");
     }
 }

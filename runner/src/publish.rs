@@ -165,10 +165,7 @@ fn card(trained: &Trained, report: &Report, games: &[Game<'_>]) -> String {
         ("precision", format!("{precision}; instruction set {}", about.isa)),
         ("weights", format!("`checkpoints`, safetensors, SHA-256 `{parameters_sha256}`")),
         ("evaluated on", format!("{games_of_score} not seen in training, seed {seed}, actions {policy}")),
-        (
-            "mean",
-            format!("{}{}", number::mean(*mean, *stderr), if stderr.is_some() { " (standard error)" } else { "" }),
-        ),
+        ("mean", number::mean_with_error(*mean, *stderr)),
     ];
     rows.extend(about.weights.clone().map(|origin| ("began with", origin.without_directories().to_string())));
     rows.extend(median.map(|median| ("median", number::score(median))));

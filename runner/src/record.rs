@@ -145,10 +145,10 @@ pub(crate) fn by_agent(
         seed,
     };
     let mode = Mode::Evaluate { epsilon: eval.epsilon, greedy };
-    let env = resolved.seat_eval(&Seating { seed, seats: SEATS..SEATS + 1 })?;
+    let mut env = resolved.seat_eval(&Seating { seed, seats: SEATS..SEATS + 1 })?;
     let kept = outputs.map(|every| kept(every, learner.as_ref(), env.spec(), &about.agent)).transpose()?;
     let mut manifest = manifest(resolved, &resolved.eval_table()?, env.as_ref(), player, kept)?;
-    manifest.pictures = filmed.then(|| pictures(env.as_ref()));
+    manifest.pictures = filmed.then(|| pictures(env.as_mut()));
     drop(env); // an engine, maybe, that the games need not have beside theirs
     let games = Games { seed, first: SEATS, episodes: eval.episodes, mode, workers, outputs: kept.is_some(), filmed };
     let mut takes = Takes::new(games, outputs, filmed);
@@ -214,9 +214,7 @@ fn by_chance(
     let (mut rng, mut takes, mut score) = (Rng::new(seed, Stream::Act(SEATS)), Vec::new(), Score::default());
     let mut canvas = Canvas::new(0, 0);
     let mut block = Rollout::new(&spec, 1, 1, 0);
-    if args.frames {
-        env.watch(0);
-    }
+    let pictures = args.frames.then(|| pictures(env.as_mut()));
     env.reset(block.first())?;
     let episodes = resolved.eval()?.episodes as usize;
     let bar = waiting.bar(episodes, "games");
@@ -247,6 +245,6 @@ fn by_chance(
         block.carry();
     }
     let mut manifest = manifest(&resolved, &resolved.eval_table()?, env.as_ref(), Player::Random { seed }, None)?;
-    manifest.pictures = args.frames.then(|| pictures(env.as_ref()));
+    manifest.pictures = pictures;
     Ok((manifest, takes, score))
 }

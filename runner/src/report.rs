@@ -7,6 +7,7 @@ use std::process::ExitCode;
 
 use anyhow::{Context as _, bail};
 
+use crate::number::exact;
 use crate::plot::curves::{self, Alike, Axis, Group, See};
 use crate::plot::points::last;
 use crate::plot::{chart, distinct, svg};
@@ -127,7 +128,7 @@ fn shown(path: &Path, name: &str, tables: &Tables) -> anyhow::Result<Film> {
     let recording = playback::read(path)?;
     let gif = export::film(&recording, FILM.0, FILM.1, tables)?;
     let score = recording.episodes.iter().filter_map(|played| played.outcome).map(|o| o.ret).reduce(f64::max);
-    let score = score.map(|score| format!(", return {score}")).unwrap_or_default();
+    let score = score.map(|score| format!(", return {}", exact(score))).unwrap_or_default();
     let caption = format!("{name}: {}{score}", playback::player(&recording.manifest));
     Ok(Film { caption, gif })
 }

@@ -144,12 +144,10 @@ impl Report {
             Some(median) => {
                 let (games, frames) = (count(self.episodes.into()), count(self.frames));
                 output::line(format!("games             {games} in {frames} frames, seed {}", self.seed));
-                let mean = number::mean(self.mean, self.stderr);
-                let error = if self.stderr.is_some() { " (standard error)" } else { "" };
-                output::line(format!("mean              {mean}{error}"));
+                output::line(format!("mean              {}", number::mean_with_error(self.mean, self.stderr)));
                 output::line(format!("median            {}", number::score(median)));
                 if let Some(Iqm { mean, low, high }) = self.iqm {
-                    let [mean, low, high] = [mean, low, high].map(number::score);
+                    let [mean, low, high] = number::interval([mean, low, high]);
                     output::line(format!("interquartile     {mean}, 95 % bootstrap interval {low} to {high}"));
                 }
             }

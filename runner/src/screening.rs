@@ -51,7 +51,10 @@ impl Screening {
     /// As [`Playback::new`], if the recording has no pictures.
     pub(crate) fn new(manifest: &Manifest, tables: &Tables) -> anyhow::Result<Self> {
         match (Playback::new(manifest, tables), &manifest.pictures) {
-            (Ok(playback), _) => Ok(Self::Again(Box::new(playback.watched()))),
+            (Ok(mut playback), _) => {
+                playback.watch();
+                Ok(Self::Again(Box::new(playback)))
+            }
             (Err(why), None) => Err(why),
             (Err(why), Some(pictures)) => {
                 let (pictures, why, projector) = (pictures.clone(), format!("{why:#}"), Projector::default());

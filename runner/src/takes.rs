@@ -239,9 +239,9 @@ pub(crate) fn write(path: &Path, manifest: &Manifest, takes: &[Take]) -> anyhow:
     })
 }
 
-/// How pictures of `env`, which is [watched](VecEnv::watch) as they are drawn, are to be shown, for a manifest.
-pub(crate) fn pictures(env: &dyn VecEnv) -> Pictures {
-    Pictures { frame_rate: env.frame_rate(), action_names: env.action_names(), watched: true }
+/// How pictures of `env` are to be shown, for a manifest. From now on it is [watched](VecEnv::watch).
+pub(crate) fn pictures(env: &mut dyn VecEnv) -> Pictures {
+    Pictures { watched: env.watch(0), frame_rate: env.frame_rate(), action_names: env.action_names() }
 }
 
 /// Manifest of a recording of `env`, which was built from the table `config`.

@@ -198,8 +198,8 @@ impl<E: Env> VecEnv for Batch<E> {
         self.seats[n].env.sound()
     }
 
-    fn watch(&mut self, n: usize) {
-        self.seats[n].env.watch();
+    fn watch(&mut self, n: usize) -> bool {
+        self.seats[n].env.watch()
     }
 
     fn tabular(&self) -> Option<FiniteMdp> {

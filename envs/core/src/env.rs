@@ -201,9 +201,12 @@ pub trait Env: Sized + Send + 'static {
         &[]
     }
 
-    /// Lets [`draw`](Env::draw) show more than agents see, such as colours, where that costs time. Called before the first
-    /// episode or not at all; changes nothing that is observed, played or saved.
-    fn watch(&mut self) {}
+    /// Lets [`draw`](Env::draw) show more than agents see, such as colours, where that costs time, and returns whether it
+    /// does. Called before the first episode or not at all; changes nothing that is observed, played or saved, but may
+    /// change [`facts`](Env::facts) of pictures.
+    fn watch(&mut self) -> bool {
+        false
+    }
 
     /// Returns all states and transitions of the environment; `None` where it is no small finite MDP.
     fn tabular(&self) -> Option<FiniteMdp> {

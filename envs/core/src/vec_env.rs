@@ -82,8 +82,11 @@ pub trait VecEnv: Send {
         &[]
     }
 
-    /// Lets [`draw`](VecEnv::draw) show more than agents see in seat `n`; see [`Env::watch`](crate::Env::watch).
-    fn watch(&mut self, _n: usize) {}
+    /// Lets [`draw`](VecEnv::draw) show more than agents see in seat `n`, and returns whether it does; see
+    /// [`Env::watch`](crate::Env::watch).
+    fn watch(&mut self, _n: usize) -> bool {
+        false
+    }
 
     /// Returns all states and transitions of the environment of one seat; `None` where it is no small finite MDP.
     fn tabular(&self) -> Option<FiniteMdp> {

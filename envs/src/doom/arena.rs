@@ -169,10 +169,11 @@ impl Arena {
     }
 
     /// Lets all seats be drawn in colours; see [`rl_core::Env::watch`].
-    pub(super) fn watch(&mut self) {
+    pub(super) fn watch(&mut self) -> bool {
         if self.game.is_none() && self.next.is_none() {
             self.seats.iter_mut().for_each(|seat| seat.eye.colour(&mut self.setup.settings));
         }
+        self.seats[0].eye.makes_grey()
     }
 
     /// Draws the screen that a seat observed last.

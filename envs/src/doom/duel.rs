@@ -93,6 +93,10 @@ impl Env for Duel {
         self.arena.action_names()
     }
 
+    fn watch(&mut self) -> bool {
+        self.arena.watch()
+    }
+
     fn draw(&self, canvas: &mut Canvas) {
         self.arena.draw(0, canvas);
     }

@@ -104,10 +104,11 @@ impl Env for Doom {
         self.game.as_ref().map_or_else(Vec::new, |game| facts(game, &self.setup.settings))
     }
 
-    fn watch(&mut self) {
+    fn watch(&mut self) -> bool {
         if self.game.is_none() {
             self.eye.colour(&mut self.setup.settings);
         }
+        self.eye.makes_grey()
     }
 
     fn draw(&self, canvas: &mut Canvas) {

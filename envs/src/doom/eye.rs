@@ -100,6 +100,11 @@ impl Eye {
         settings.screen_format = self.drawn;
     }
 
+    /// Whether the grey that is observed is made of colours that are drawn.
+    pub(super) fn makes_grey(&self) -> bool {
+        self.drawn != self.format
+    }
+
     /// Returns height, width and number of channels of an observation.
     pub(super) fn shape(&self) -> [usize; 3] {
         let channels = self.shown.iter().map(|&shown| self.channels(shown)).sum();
@@ -123,7 +128,7 @@ impl Eye {
                 game.copy(shown.buffer(), &mut self.raw);
             }
             let mut raw = if shown == Shown::Screen { &self.screen } else { &self.raw };
-            if self.drawn != self.format && matches!(shown, Shown::Screen | Shown::Automap) {
+            if self.makes_grey() && matches!(shown, Shown::Screen | Shown::Automap) {
                 grey(raw, &mut self.grey);
                 raw = &self.grey;
             }

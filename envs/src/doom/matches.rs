@@ -220,8 +220,8 @@ impl VecEnv for Matches {
         None
     }
 
-    fn watch(&mut self, n: usize) {
-        self.matches[n / self.players].arena.watch();
+    fn watch(&mut self, n: usize) -> bool {
+        self.matches[n / self.players].arena.watch()
     }
 
     fn draw(&self, n: usize, canvas: &mut Canvas) {

@@ -42,8 +42,8 @@ pub struct Pictures {
     pub frame_rate: f64,
     /// Names of the values of the only discrete action; empty where they have no names.
     pub action_names: Vec<String>,
-    /// Whether the environment was [watched](rl_core::VecEnv::watch) while they were drawn.
-    #[serde(default)] // files of before have pictures of what agents saw
+    /// Whether they show more than agents saw; see [`VecEnv::watch`](rl_core::VecEnv::watch).
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub watched: bool,
 }
 

@@ -132,7 +132,7 @@ fn far(scene: &Scene) -> String {
     let left = if left.is_finite() { clock(left as u64) } else { "?".to_owned() };
     let until = if all > scene.total { " to the first update" } else { "" };
     let [done, all, rate] = [count(scene.frames), count(all), fixed(scene.rate, 0)];
-    format!("{done}/{all} frames{until}  {rate} frames/s  {left} left")
+    format!("{done}/{all} frames{until}  {left} left  {rate} frames/s")
 }
 
 fn progress(frame: &mut Frame<'_>, area: Rect, scene: &Scene) {

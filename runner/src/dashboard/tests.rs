@@ -44,7 +44,7 @@ fn a_large_one_shows_everything() {
         "return 123.2",
         "1,400 updates",
         "50 %",
-        "30,000/60,000 frames  1,000 frames/s  0:30 left",
+        "30,000/60,000 frames  0:30 left  1,000 frames/s",
         "return (1/3, tab)",
         "first seat",
         "backward   75 % ████",

@@ -221,12 +221,13 @@ fn line([seed, checkpoint, games, mean, median]: [String; 5], run: &str) -> Stri
 
 fn said(total: &Total) -> String {
     let Total { runs, failed, mean, low, high, human_normalised, iqm, .. } = total;
+    let [mean, low, high] = number::interval([*mean, *low, *high]);
     let spread = match runs {
         1 => String::new(),
-        _ => format!(", {} {} to {}", interval::name(*runs), number::score(*low), number::score(*high)),
+        _ => format!(", {} {low} to {high}", interval::name(*runs)),
     };
     let human = human_normalised.map(|score| format!(", human-normalised {score:.4}")).unwrap_or_default();
     let failed = if *failed > 0 { format!(" ({failed} failed)") } else { String::new() };
     let iqm = iqm.map(|iqm| format!("; {iqm}")).unwrap_or_default();
-    format!("over {}{failed}: mean {}{spread}{human}{iqm}", counted(*runs, "run"), number::score(*mean))
+    format!("over {}{failed}: mean {mean}{spread}{human}{iqm}", counted(*runs, "run"))
 }

@@ -125,7 +125,7 @@ fn table(ended: &[&Outcome], scores: Option<&Scores>) -> Vec<String> {
     }
     if let Some(Scores { seeds, score, mean, low, high, iqm }) = scores {
         let spread = interval::name(*seeds);
-        let [mean, low, high] = [mean, low, high].map(|&value| number::score(value));
+        let [mean, low, high] = number::interval([*mean, *low, *high]);
         let spread = if *seeds > 1 { format!(", {spread} {low} to {high}") } else { String::new() };
         let iqm = iqm.map(|iqm| format!("; {iqm}")).unwrap_or_default();
         lines.push(format!("{score} over {}: mean {mean}{spread}{iqm}", counted(*seeds, "seed")));

@@ -74,8 +74,8 @@ pub(crate) struct Group {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) key: Option<String>,
     pub(crate) x: Vec<f64>,
-    /// Mean over the runs at each `x`; `low` and `high` are the ends of its 95 % interval, or what a file has around
-    /// its curve.
+    /// Mean over the runs at each `x`; `low` and `high` are the ends of its interval as
+    /// [`interval::name`](crate::interval::name) has it, or what a file has around its curve.
     pub(crate) mean: Vec<f64>,
     pub(crate) low: Vec<f64>,
     pub(crate) high: Vec<f64>,

@@ -9,8 +9,9 @@ use crate::usage::counted;
 
 /// Most settings that a name tells; what differs in more is named by its directory.
 const TOLD: usize = 2;
-/// Most letters of a setting's value in a name.
+/// Most letters of a setting's value, and of all that is told of settings.
 const LETTERS: usize = 16;
+const ROOM: usize = 36;
 
 /// Runs of one curve, as far as its name is concerned.
 #[derive(Clone, Copy, Debug)]
@@ -54,7 +55,11 @@ fn settings(alike: &[&Named<'_>]) -> Option<Vec<String>> {
     let keys: BTreeSet<&String> = all.iter().flat_map(BTreeMap::keys).collect();
     let differ = |key: &&String| all.iter().any(|one| one.get(*key) != all[0].get(*key));
     let keys: Vec<&String> = keys.into_iter().filter(differ).collect();
-    let last = |key: &str| key.rsplit('.').next().unwrap_or(key).to_owned();
+    // A kind is one of what it stands in.
+    let last = |key: &str| {
+        let parts: Vec<&str> = key.split('.').collect();
+        parts[parts.len().saturating_sub(if key.ends_with(".kind") { 2 } else { 1 })..].join(".")
+    };
     let told = |key: &&String, own: &BTreeMap<String, String>| {
         let value = own.get(*key).filter(|value| value.chars().count() <= LETTERS)?;
         let twice = keys.iter().filter(|other| last(other) == last(key)).count() > 1;
@@ -64,7 +69,8 @@ fn settings(alike: &[&Named<'_>]) -> Option<Vec<String>> {
     let names: Vec<String> = all.iter().map(of).collect::<Option<_>>()?;
     // Weights to begin with may be all that differs.
     let apart = names.iter().collect::<BTreeSet<_>>().len() == names.len();
-    (apart && keys.len() <= TOLD).then_some(names)
+    let fit = keys.len() <= TOLD && names.iter().all(|name| name.chars().count() <= ROOM);
+    (apart && fit).then_some(names)
 }
 
 /// Values by their full keys.
@@ -151,13 +157,16 @@ mod tests {
         let both = of(["agent.lr = 0.5\nagent.trunk = 'small'", "agent.lr = 0.25\nagent.trunk = 'nature'"]);
         assert_eq!(named(&both), ["ppo, lr 0.5, trunk small", "ppo, lr 0.25, trunk nature"]);
         let kinds = of(["agent.a.kind = 1\nagent.b.kind = 1", "agent.a.kind = 2\nagent.b.kind = 2"]);
-        assert_eq!(named(&kinds)[0], "ppo, agent.a.kind 1, agent.b.kind 1");
+        assert_eq!(named(&kinds)[0], "ppo, a.kind 1, b.kind 1");
+        let twice = of(["agent.a.end = 1\nagent.b.end = 1", "agent.a.end = 2\nagent.b.end = 2"]);
+        assert_eq!(named(&twice)[1], "ppo, agent.a.end 2, agent.b.end 2");
         // Directories where more differs, a key is not everywhere, a value is long, or nothing differs.
         for settings in [
             ["a = 1\nb = 1\nc = 1", "a = 2\nb = 2\nc = 2"],
             ["a = 1", ""],
             ["a = [1, 2, 3, 4, 5, 6, 7, 8]", "a = 2"],
             ["a = 1", "a = 1"],
+            ["a_key_of_many_letters = 0.125\nanother_one = 1", "a_key_of_many_letters = 2\nanother_one = 3"],
             ["no TOML", "a = 1"],
         ] {
             assert_eq!(named(&of(settings)), ["ppo (a)", "ppo (b)"], "{settings:?}");

@@ -10,6 +10,7 @@ use rl_replays::recording::{Manifest, Player};
 use super::Saliency;
 use crate::checkpoint::{self, Checkpoint};
 use crate::learner::build;
+use crate::number::count;
 use crate::run_dir;
 use crate::session::WEIGHTS;
 use crate::start::owner;
@@ -72,6 +73,6 @@ impl Weights {
             (false, false) => "not those that played",
         };
         let saliency = Saliency::new(learner.policy(0..1)?, spec, learner.plan().extra)?;
-        Ok((Self { saliency, about: format!("weights after {} frames, {which}", found.frames()) }, those))
+        Ok((Self { saliency, about: format!("weights after {} frames, {which}", count(found.frames())) }, those))
     }
 }

@@ -87,9 +87,9 @@ mod shown {
                 "you act in every frame, where agents mostly act once in four: --set env.frame_skip=4 plays as they do",
             );
         }
-        let env = resolved.seat_eval(&Seating { seed: args.seed, seats: 0..1 })?;
+        let mut env = resolved.seat_eval(&Seating { seed: args.seed, seats: 0..1 })?;
         let mut manifest = takes::manifest(&resolved, &resolved.eval_table()?, env.as_ref(), Player::Human {}, None)?;
-        manifest.pictures = args.frames.then(|| takes::pictures(env.as_ref()));
+        manifest.pictures = args.frames.then(|| takes::pictures(env.as_mut()));
         let kept = match &args.out {
             None => Kept::Nothing,
             Some(_) if args.frames => Kept::Filmed,

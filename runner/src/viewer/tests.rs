@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use embedded_graphics::prelude::Point;
 use rl_core::{Canvas, Seating, VecEnv};
-use rl_replays::recording::{OutputSampling, Player as By, Recording, Told};
+use rl_replays::recording::{OutputSampling, Pictures, Player as By, Recording, Told};
 use rl_replays::{Outputs, Rollout};
 
 use super::command::{Command, Part};
@@ -78,7 +78,8 @@ fn read(resolved: &Resolved, env: &dyn VecEnv, takes: &[Take], filmed: bool) -> 
 
 fn write(to: &Path, resolved: &Resolved, env: &dyn VecEnv, takes: &[Take], filmed: bool) {
     let mut manifest = takes::manifest(resolved, &resolved.eval_table().unwrap(), env, By::Human {}, None).unwrap();
-    manifest.pictures = filmed.then(|| takes::pictures(env));
+    let (frame_rate, action_names) = (env.frame_rate(), env.action_names());
+    manifest.pictures = filmed.then_some(Pictures { frame_rate, action_names, watched: false });
     takes::write(to, &manifest, takes).unwrap();
 }
 
