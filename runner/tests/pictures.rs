@@ -169,6 +169,22 @@ fn what_moves_an_agent_is_laid_over_the_pictures_of_its_game() {
     assert!(code == 2 && said.contains("--saliency: whose weights? --run RUN or --model NAME names them"), "{said}");
 }
 
+/// As recordings of before are, which have pictures of what agents saw.
+#[cfg(all(feature = "doom", target_arch = "x86_64"))]
+#[test]
+fn pictures_that_are_not_said_to_be_in_colours_are_compared_with_grey_ones() {
+    let dir = tempfile::tempdir().unwrap();
+    let at = dir.path();
+    json(at, "record --env doom/basic --random --episodes 1 --frames --out a.rec --json");
+    assert_eq!(json(at, "verify a.rec --json")["equal"], true);
+    let coloured = fs::read(at.join("a.rec")).unwrap();
+    let unsaid = common::with_manifest(&coloured, |text| text.replace(",\"watched\":true", ""));
+    fs::write(at.join("b.rec"), unsaid).unwrap();
+    let done = output(at, "verify b.rec"); // which certifies the game
+    let said = String::from_utf8(done.stderr).unwrap();
+    assert!(done.status.code() == Some(1) && said.contains("after step 0 of game 1 the recorded picture"), "{said}");
+}
+
 /// The same file on the same machine, before and after its scenario went.
 #[cfg(feature = "doom")]
 #[test]
