@@ -14,7 +14,7 @@ use rl_replays::Rollout;
 use serde::Serialize;
 
 use crate::env_choice::EnvChoice;
-use crate::number::grouped;
+use crate::number::{count, fixed};
 use crate::output;
 use crate::preset::MOST_SEATS;
 use crate::tables::Tables;
@@ -149,7 +149,7 @@ fn env(args: &EnvArgs, tables: &Tables) -> anyhow::Result<ExitCode> {
 fn plain(report: &Report) -> String {
     let Report { env, envs, threads, env_steps_per_s, frames_per_s, resets, seconds } = report;
     let (seats, threads) = (counted(*envs as usize, "seat"), counted(*threads as usize, "thread"));
-    let [steps, frames, resets] = [env_steps_per_s.round(), frames_per_s.round(), *resets as f64].map(grouped);
+    let [steps, frames, resets] = [fixed(*env_steps_per_s, 0), fixed(*frames_per_s, 0), count(*resets)];
     format!("{env}, {seats} in {threads}: {steps} steps/s, {frames} frames/s, {resets} resets in {seconds:.2} s")
 }
 

@@ -20,7 +20,7 @@ use serde::Serialize;
 use crate::claim::{self, Claim};
 use crate::cli::Machine;
 use crate::measure::{self, Span};
-use crate::number::{count, grouped};
+use crate::number::{count, fixed};
 use crate::preset::{self, Resolved, agent_presets};
 use crate::settings::Settings;
 use crate::tables::Tables;
@@ -224,7 +224,7 @@ fn show(report: &Report, times: Times, annealed: u64) -> Vec<String> {
         let cell = |value: &toml::Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
         let cells: String = row.settings.values().map(|value| format!("{:>14}", cell(value))).collect();
         let Row { agent_steps_per_s, frames_per_s, frames, .. } = row;
-        let [steps, rate, frames] = [agent_steps_per_s.round(), frames_per_s.round(), *frames as f64].map(grouped);
+        let [steps, rate, frames] = [fixed(*agent_steps_per_s, 0), fixed(*frames_per_s, 0), count(*frames)];
         lines.push(format!("{mark}{cells}{steps:>12}{rate:>12}{frames:>14}"));
     }
     let Times { environment, acting, learning, optimiser, .. } = times;

@@ -10,7 +10,7 @@ use serde::ser::{SerializeMap as _, Serializer};
 use serde_json::Value;
 
 use crate::metrics;
-use crate::number::grouped;
+use crate::number::{count, fixed};
 use crate::usage::usage;
 
 /// Keys of a row of metrics for the seconds of each part since the row before.
@@ -132,9 +132,9 @@ impl Timed {
         let Self { frames, agent_steps, updates, seconds, .. } = self;
         let per_second = |count: u64| match count as f64 / seconds.max(f64::MIN_POSITIVE) {
             rate if rate < 1000.0 => format!("{rate:.1}/s"),
-            rate => format!("{}/s", grouped(rate.round())),
+            rate => format!("{}/s", fixed(rate, 0)),
         };
-        let [many, steps, made] = [*frames, *agent_steps, *updates].map(|count| grouped(count as f64));
+        let [many, steps, made] = [*frames, *agent_steps, *updates].map(count);
         format!(
             "{many} frames, {steps} agent steps ({}), {made} updates ({}) in {seconds:.1} s",
             per_second(*agent_steps),

@@ -33,10 +33,12 @@ pub(super) fn names(groups: &[Named<'_>]) -> Vec<String> {
         let place = if elsewhere { format!(" on {}", group.env) } else { String::new() };
         let alike: Vec<&Named<'_>> = of_agent().filter(|other| other.env == group.env).collect();
         let own = alike.iter().position(|other| std::ptr::eq(*other, group)).expect("it is like itself");
-        let which = match (alike.len(), settings(&alike)) {
-            (1, _) => String::new(),
-            (_, Some(names)) => names[own].clone(),
-            (_, None) => format!(" ({})", directory(group, &alike).display()),
+        let which = match alike.len() {
+            1 => String::new(),
+            _ => settings(&alike).map_or_else(
+                || format!(" ({})", directory(group, &alike).display()),
+                |mut names| names.swap_remove(own),
+            ),
         };
         let count = match group.runs.len() {
             1 => String::new(),
