@@ -35,7 +35,7 @@ pub(crate) const ENTRY: AgentEntry = AgentEntry {
     stochastic: true,
     memory: |context| {
         let config = Config::read(context)?;
-        on_policy::memory(context, config.horizon, 1, config.trunk, &config.hidden, config.memory)
+        on_policy::memory(context, [config.horizon, 1, 0], config.trunk, &config.hidden, config.memory)
     },
     build: |context| Ok(Box::new(OnPolicy::new("a2c", context, Config::read(context)?.settings())?)),
 };

@@ -3,8 +3,8 @@
 //!
 //! The agent learns from demonstrations alone: what it plays in its training seats only counts agent steps and shows
 //! its present return. The loss is -ln π(a | s), the cross entropy of discrete actions and the Gaussian likelihood of
-//! continuous ones. A continuous action that was clipped is learned from as the environment got it. Whole games are
-//! held out for validation, since steps of one game are too alike.
+//! continuous ones. A continuous action that was clipped is learned from as the environment got it, and a step whose
+//! action was not legal is left out. Whole games are held out for validation, since steps of one game are too alike.
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -58,7 +58,13 @@ pub(crate) const ENTRY: AgentEntry = AgentEntry {
         let kept = Demonstrated::bytes_for(context.spec, config.capacity);
         let acted = context.spec.symbols.len() + context.spec.discrete.len() + context.spec.continuous.len() + 8;
         let block = config.update_period.saturating_mul((seen + 4 * acted + context.spec.legal_len()) as u64);
-        Ok(config::total_memory([(kept, "agent.capacity"), (made, "agent.batch"), (block, "agent.update_period")]))
+        let parts = [
+            (kept, "agent.capacity"),
+            (made, "agent.batch"),
+            (block, "agent.update_period"),
+            config::bytes_of_weights(&config.hidden, 0),
+        ];
+        Ok(config::total_memory(parts))
     },
     build: |context| Ok(Box::new(Bc::new(context)?)),
 };
@@ -288,7 +294,9 @@ impl Learner for Bc {
 
     fn learn(&mut self, blocks: &[Rollout], reduce: &mut dyn Reduce, log: &mut Log) -> Result<()> {
         if self.shown.learned().is_empty() {
-            let message = "no game to learn from: name a recording, and hold less than all of it out".to_owned();
+            let message =
+                "no legal step to learn from: name a recording that has some, and hold less than all of it out"
+                    .to_owned();
             return Err(Error::Config { key: "agent.demonstrations".to_owned(), message });
         }
         let before = self.progress.steps();

@@ -34,6 +34,24 @@ pub(crate) fn bytes_of_layers(widths: &[usize]) -> usize {
     widths.iter().fold(0, |bytes: usize, width| bytes.saturating_add(width.saturating_mul(3 * size_of::<f32>())))
 }
 
+/// Numbers that are kept for each weight: itself, its target's, two moments and its gradient.
+const KEPT: u64 = 5;
+
+/// Bytes of the weights between dense layers of these `widths` and in a recurrent layer of `units` after them, or 0, with
+/// all that is kept for each, and the setting that lowers them. What looks at frames or features adds some megabytes.
+pub(crate) fn bytes_of_weights(widths: &[usize], units: usize) -> (u64, &'static str) {
+    let product = |from: usize, to: usize| (from as u64).saturating_mul(to as u64);
+    let dense = widths.windows(2).map(|pair| product(pair[0], pair[1])).fold(0, u64::saturating_add);
+    let recurrent = product(units.saturating_mul(4), widths.last().copied().unwrap_or_default().saturating_add(units)); // an LSTM's
+    let key = if recurrent > dense { "agent.memory.units" } else { "agent.hidden" };
+    (bytes_of(dense.saturating_add(recurrent)), key)
+}
+
+/// Bytes of so many weights, with all that is kept for each.
+pub(crate) fn bytes_of(weights: u64) -> u64 {
+    weights.saturating_mul(KEPT * size_of::<f32>() as u64)
+}
+
 /// Refuses more minibatches than a rollout has sequences of `length` steps, `horizon` steps of each of `seats` seats.
 pub(crate) fn minibatches(minibatches: usize, seats: u32, horizon: usize, length: usize) -> Result<()> {
     let parts = (seats as usize).saturating_mul(horizon / length);

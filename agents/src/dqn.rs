@@ -303,21 +303,36 @@ impl Learner for Dqn {
     }
 }
 
-/// Bytes of the replay, of the network's activations for a minibatch, and of a block, and the setting that lowers them.
-///
-/// Parameters, moments and gradients are left out: they are some megabytes.
+/// Bytes of the replay, of the network's activations for a minibatch, of a block, and of wide layers, and the setting that
+/// lowers most of them.
 fn memory(context: &Context<'_>) -> Result<(u64, &'static str)> {
-    let Config { replay_capacity, n_step, priorities, batch, trunk, hidden, memory, update_period, .. } =
+    let Config { replay_capacity, n_step, priorities, batch, trunk, hidden, memory, update_period, values, .. } =
         Config::read(context)?;
     let (spec, seats, sequence) = (context.spec, context.seats as usize, memory.sequence());
-    let tree = || Replay::priority_bytes_for(spec, seats, replay_capacity, n_step, sequence);
-    let tree = if priorities.is_uniform() { 0 } else { tree() };
+    let ring = |n_step| {
+        let tree = || Replay::priority_bytes_for(spec, seats, replay_capacity, n_step, sequence);
+        let tree = if priorities.is_uniform() { 0 } else { tree() };
+        Replay::bytes_for(spec, seats, replay_capacity, n_step, sequence).saturating_add(tree)
+    };
+    let (replay, whole) = (ring(1), ring(n_step));
     let rows = (batch as u64).saturating_mul(sequence.map_or(1, |sequence| sequence.rows(n_step)) as u64);
     let seen = spec.frame_len() * spec.stack + 4 * (spec.vector + spec.symbols.len() + 8);
-    let made = rows.saturating_mul((trunk.bytes(spec.frame) + crate::config::bytes_of_layers(&hidden) + seen) as u64);
-    let block = update_period.saturating_mul(seen as u64);
-    let replay = Replay::bytes_for(spec, seats, replay_capacity, n_step, sequence).saturating_add(tree);
-    let parts = [(replay, "agent.replay_capacity"), (made, "agent.batch"), (block, "agent.update_period")];
+    // Each row of an implicit quantile network passes its last layers once for every τ.
+    let taus = values.taus();
+    let drawn = taus.online.max(taus.target + taus.act);
+    let actions = spec.discrete.first().map_or(0, |&count| count as usize);
+    let late = hidden.last().copied().unwrap_or_default();
+    let answers = crate::config::bytes_of_layers(&[values.width() * drawn.max(1) * actions, drawn * late]);
+    let layers = trunk.bytes(spec.frame) + crate::config::bytes_of_layers(&hidden) + seen;
+    let (looked, answered) = (rows.saturating_mul(layers as u64), rows.saturating_mul(answers as u64));
+    let parts = [
+        (replay, "agent.replay_capacity"),
+        (whole.saturating_sub(replay), "agent.n_step"),
+        (looked, "agent.batch"),
+        (answered, "agent.batch or numbers of agent.values"),
+        (update_period.saturating_mul(seen as u64), "agent.update_period"),
+        crate::config::bytes_of_weights(&hidden, memory.unroll().map_or(0, |unroll| unroll.units)),
+    ];
     Ok(crate::config::total_memory(parts))
 }
 

@@ -18,6 +18,16 @@ pub(crate) fn allows(legal: &[u8], action: usize) -> bool {
     legal.get(action).is_none_or(|&flag| flag != 0)
 }
 
+/// Whether masks of actions with `counts` values, one after the other, allow each of the actions `chosen`.
+pub(crate) fn all(counts: &[u32], chosen: &[u32], legal: &[u8]) -> bool {
+    let mut at = 0;
+    counts.iter().zip(chosen).all(|(&count, &action)| {
+        let allowed = allows(legal, at + action as usize);
+        at += count as usize;
+        allowed
+    })
+}
+
 /// Draws an action uniformly among the legal ones of `count`.
 ///
 /// # Panics

@@ -51,6 +51,14 @@ impl Memory {
         }
     }
 
+    /// Outputs of the layer; 0 without one.
+    pub(crate) fn units(self) -> usize {
+        match self {
+            Self::None {} => 0,
+            Self::Gru { units, .. } | Self::Lstm { units, .. } => units,
+        }
+    }
+
     /// Width of the recurrent state, `S`; 0 without a recurrent layer.
     pub(crate) fn state_width(self) -> usize {
         match self {

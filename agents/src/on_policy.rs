@@ -388,16 +388,14 @@ fn explained_variance(steps: &[AdvantageStep]) -> Option<f64> {
     (all > 0.0).then(|| 1.0 - variance(|step| step.advantage) / all)
 }
 
-/// Bytes of the blocks, of a minibatch and of the network's activations for it, and the setting that lowers them.
-///
-/// Networks, moments and gradients are left out: they are some megabytes.
+/// Bytes of `1 + lag` rounds of blocks, of a minibatch and the network's activations for it, and of wide layers, and the
+/// setting that lowers most of them.
 ///
 /// # Errors
 /// If a layer is wider than allowed.
 pub(crate) fn memory(
     context: &Context<'_>,
-    horizon: usize,
-    minibatches: usize,
+    [horizon, minibatches, lag]: [usize; 3],
     trunk: Trunk,
     hidden: &[usize],
     memory: Memory,
@@ -410,7 +408,13 @@ pub(crate) fn memory(
     let steps = (horizon as u64).saturating_mul(u64::from(context.seats));
     let row = spec.frame_len() * spec.stack + trunk.bytes(spec.frame) + config::bytes_of_layers(hidden);
     let gathered = (steps / minibatches.max(1) as u64).saturating_mul(row as u64);
-    Ok((steps.saturating_mul((spec.frame_len() + lanes) as u64).saturating_add(gathered), "agent.horizon"))
+    let blocks = steps.saturating_mul((spec.frame_len() + lanes) as u64);
+    let parts = [
+        (blocks.saturating_add(gathered), "agent.horizon"),
+        (blocks.saturating_mul(lag as u64), "agent.max_lag"),
+        config::bytes_of_weights(hidden, memory.units()),
+    ];
+    Ok(config::total_memory(parts))
 }
 
 /// Why the policy-based agent `id` cannot act in an environment of these shapes; `None` if it can.

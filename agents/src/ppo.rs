@@ -50,7 +50,8 @@ pub(crate) const ENTRY: AgentEntry = AgentEntry {
     stochastic: true,
     memory: |context| {
         let config = Config::read(context)?;
-        on_policy::memory(context, config.horizon, config.minibatches, config.trunk, &config.hidden, config.memory)
+        let shape = [config.horizon, config.minibatches, 0];
+        on_policy::memory(context, shape, config.trunk, &config.hidden, config.memory)
     },
     build: |context| Ok(Box::new(OnPolicy::new("ppo", context, Config::read(context)?.settings())?)),
 };

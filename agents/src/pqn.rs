@@ -47,7 +47,8 @@ pub(crate) const ENTRY: AgentEntry = AgentEntry {
     stochastic: false,
     memory: |context| {
         let config = Config::read(context)?;
-        on_policy::memory(context, config.horizon, config.minibatches, Trunk::Nature, &config.hidden, Memory::None {})
+        let shape = [config.horizon, config.minibatches, 0];
+        on_policy::memory(context, shape, Trunk::Nature, &config.hidden, Memory::None {})
     },
     build: |context| Ok(Box::new(Pqn::new(context)?)),
 };

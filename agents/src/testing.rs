@@ -2,10 +2,11 @@
 
 use std::sync::mpsc::{Receiver, Sender, channel};
 
-use rl_core::{Error, Reduce, Result};
+use rl_core::{Error, Reduce, Result, Spec};
 use rl_nn::Params;
+use rl_replays::Rollout;
 
-use crate::Learner;
+use crate::{Learner, Mode};
 
 /// Uniform in [0, 1): the hash of `tests/golden/inputs.py`.
 pub(crate) fn draws(count: usize, salt: u32) -> Vec<f64> {
@@ -48,6 +49,28 @@ pub(crate) fn flat(params: &Params) -> Vec<f32> {
     let mut flat = vec![0.0; params.len()];
     params.read(&mut flat).unwrap();
     flat
+}
+
+/// Checks that a policy with a memory, in `mode`, thinks of an episode as if there had been none before it, and of its
+/// second step otherwise than of a first.
+pub(crate) fn forgets_earlier_episodes(learner: &dyn Learner, spec: &Spec, mode: Mode) {
+    let thoughts = |ages: &[u32]| {
+        let mut block = [Rollout::new(spec, ages.len(), 1, learner.plan().extra)];
+        block[0].ask();
+        let mut policy = learner.policy(0..1).unwrap();
+        for (t, &age) in ages.iter().enumerate() {
+            block[0].age[(t, 0)] = age;
+            block[0].legal.row_mut(t).fill(1);
+            let seen = draws(spec.vector, age); // the same in every episode
+            block[0].vector.row_mut(t).iter_mut().zip(seen).for_each(|(to, draw)| *to = (4.0 * draw - 2.0) as f32);
+            policy.act(&mut block, t, mode).unwrap();
+        }
+        (0..ages.len()).map(|t| block[0].outputs.row(t).to_vec()).collect::<Vec<_>>()
+    };
+    let (both, second) = (thoughts(&[0, 1, 2, 0, 1]), thoughts(&[0, 1]));
+    let told = |of: &[Vec<f32>]| of.iter().map(|row| row[1..].to_vec()).collect::<Vec<_>>();
+    assert_eq!(told(&both[3..]), told(&second), "{mode:?}");
+    assert_ne!(told(&thoughts(&[1])), told(&both[1..2]), "it remembers");
 }
 
 /// Everything that a learner saves, weights first.

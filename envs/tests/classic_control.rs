@@ -33,7 +33,8 @@ fn obs(vector: &mut [f32]) -> Obs<'_> {
     Obs { frame: &mut [], vector, symbols: &mut [], legal: &mut [] }
 }
 
-/// Plays the episodes of a golden file and compares every bit of what is shown. Sines and cosines of `libm` are another
+/// Plays the episodes of a golden file and compares every bit of what is shown; every step goes on from the saved state of
+/// the one before, in an environment that has seen nothing else. Sines and cosines of `libm` are another
 /// implementation than NumPy's, but on these episodes they never differ by enough to be seen.
 fn compare<E: Env<Config: DeserializeOwned>, const S: usize>(
     text: &str,
@@ -43,7 +44,8 @@ fn compare<E: Env<Config: DeserializeOwned>, const S: usize>(
     let golden: Golden = serde_json::from_str(text).unwrap();
     assert_eq!((golden.gymnasium.as_str(), golden.episodes.len()), ("1.4.0", episodes));
     for Episode { config, policy, end, start, actions, rewards, shown } in &golden.episodes {
-        let mut env = E::new(&serde_json::from_value(config.clone()).unwrap()).unwrap();
+        let new = || E::new(&serde_json::from_value(config.clone()).unwrap()).unwrap();
+        let mut env = new();
         start_from(&mut env, start.as_slice().try_into().unwrap());
         let spec = env.spec();
         let mut seen = vec![0.0; spec.vector];
@@ -58,6 +60,10 @@ fn compare<E: Env<Config: DeserializeOwned>, const S: usize>(
             assert_eq!(step.reward, rewards[t], "{place}");
             let expected = if t + 1 == actions.len() { end } else { "no" };
             assert_eq!(step.end.name(), expected, "{place}");
+            let mut saved = Vec::new();
+            env.save(&mut saved).unwrap();
+            env = new();
+            env.load(&saved).unwrap_or_else(|refused| panic!("{place}: {refused}"));
         }
     }
 }

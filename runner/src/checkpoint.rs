@@ -21,7 +21,7 @@ use crate::manifest::{self, Manifest, Owner, Part, SEGMENTS, Segment, hex};
 use crate::session::Session;
 use crate::snapshot::{self, Snapshot};
 use crate::writer::Known;
-pub(crate) use find::{Flag, find, list, open, whole};
+pub(crate) use find::{Flag, find, list, open, refused, whole};
 
 /// Writes a checkpoint below `dir`, with the segments in `known`, and returns its manifest. Leaves one of the same
 /// state alone; replaces one of the same frames that holds another state, as of a run that was stopped in an

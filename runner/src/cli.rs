@@ -161,9 +161,14 @@ impl Cpu {
     }
 
     /// Starts the threads of tensor operations now: whoever is the first to need them has no way to fail.
+    ///
+    /// This thread, which learns, is one of them: from outside of the pool it would sleep and be woken in every kernel. A
+    /// pool of this thread alone would leave those that wait for it without anyone to work for them.
     fn start_threads(&self) -> anyhow::Result<()> {
         let threads = self.threads();
-        match rayon::ThreadPoolBuilder::new().num_threads(threads).build_global() {
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(threads);
+        let pool = if threads > 1 { pool.use_current_thread() } else { pool };
+        match pool.build_global() {
             Err(e) if e.source().is_some() => Err(anyhow!("--threads {threads}: {e}")),
             _ => Ok(()), // they may be there already
         }

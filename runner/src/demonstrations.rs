@@ -64,6 +64,21 @@ pub(crate) fn settle(resolved: &mut Resolved) -> anyhow::Result<()> {
     resolved.set(&format!("agent.{KEY}"), whole)
 }
 
+/// Checks that the directory `run`, which is about to be cleared, does not hold the recordings of the new run.
+///
+/// # Errors
+/// If it does.
+pub(crate) fn spare(resolved: &Resolved, run: &Path) -> anyhow::Result<()> {
+    let (Some(shown), Ok(run)) = (path(resolved), run.canonicalize()) else { return Ok(()) };
+    if !shown.starts_with(&run) {
+        return Ok(());
+    }
+    let (shown, run) = (shown.display(), run.display());
+    Err(usage(format!(
+        "agent.{KEY}: {shown}: --force clears {run}: train in another directory, or move the recordings"
+    )))
+}
+
 /// Begins a session: resets its seats and shows the agent the recordings that `agent.demonstrations` names; `None` if
 /// nothing is shown.
 ///

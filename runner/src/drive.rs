@@ -167,6 +167,7 @@ fn close(session: &mut Session, watch: &mut Watch, keep: &mut dyn Keep, settled:
     watch.finish();
     hold(session)?;
     keep.checkpoint(session, settled)?;
+    session.notes.drain(..).for_each(|note| watch.note(&note));
     keep.finish()
 }
 
@@ -174,7 +175,7 @@ fn close(session: &mut Session, watch: &mut Watch, keep: &mut dyn Keep, settled:
 /// to.
 fn hold(session: &mut Session) -> anyhow::Result<()> {
     session.episode_log.as_mut().map_or(Ok(()), EpisodeLog::flush)?;
-    session.tape.as_ref().map_or(Ok(()), |tape| tape.hold(session.counts.frames))
+    session.tape.as_mut().map_or(Ok(()), |tape| tape.hold(session.counts.frames))
 }
 
 /// The first multiple of `every` after `frames`.

@@ -89,6 +89,30 @@ pub(crate) fn texts<S: Serializer>(paths: &[PathBuf], to: S) -> Result<S::Ok, S:
 /// # Errors
 /// If it cannot be written; the message names it.
 pub(crate) fn whole(path: &Path, write: impl FnOnce(&File) -> anyhow::Result<()>) -> anyhow::Result<()> {
+    put(path, write, true)
+}
+
+/// Writes a file as [`whole`] does, but does not wait for the disk: a machine that loses power may lose it, or what is in
+/// it, until it is [`synced`].
+///
+/// # Errors
+/// As [`whole`].
+pub(crate) fn unsynced(path: &Path, write: impl FnOnce(&File) -> anyhow::Result<()>) -> anyhow::Result<()> {
+    put(path, write, false)
+}
+
+/// Waits until the contents of a file are on the disk; of one that is gone there is nothing to wait for.
+///
+/// # Errors
+/// If the disk fails; the message names the file.
+pub(crate) fn synced(path: &Path) -> anyhow::Result<()> {
+    match File::open(path).and_then(|file| file.sync_all()) {
+        Err(e) if e.kind() != io::ErrorKind::NotFound => Err(e).with_context(|| path.display().to_string()),
+        _ => Ok(()),
+    }
+}
+
+fn put(path: &Path, write: impl FnOnce(&File) -> anyhow::Result<()>, sync: bool) -> anyhow::Result<()> {
     let told = || path.display().to_string();
     let target = target(path)?;
     if is_special(path) {
@@ -96,7 +120,9 @@ pub(crate) fn whole(path: &Path, write: impl FnOnce(&File) -> anyhow::Result<()>
     }
     let file = unnamed(parent(&target)).with_context(told)?;
     write(file.as_file()).with_context(told)?;
-    file.as_file().sync_all().with_context(told)?; // a name may be on disk before what it names
+    if sync {
+        file.as_file().sync_all().with_context(told)?; // a name may be on disk before what it names
+    }
     file.persist(&target).map_err(|e| e.error).with_context(told)?;
     Ok(())
 }

@@ -18,6 +18,11 @@ pub(crate) const TRIALS: u32 = 2_000_000;
 /// Most games that are played side by side. It decides which games are played, so it is not a setting.
 const SIDE_BY_SIDE: u32 = 16;
 
+/// Seats for `episodes` games of an environment whose worlds have `together` seats each: whole worlds, at least one.
+fn seats(episodes: u32, together: u32) -> u32 {
+    (episodes.min(SIDE_BY_SIDE) / together).max(1) * together
+}
+
 /// Which games to play, and how.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Games {
@@ -38,9 +43,8 @@ pub(crate) struct Games {
 }
 
 impl Games {
-    /// Number of the games that are played in seat `seat`, counted from 0.
-    pub(crate) fn share(&self, seat: u32) -> u32 {
-        let seats = self.episodes.min(SIDE_BY_SIDE);
+    /// Number of the games that are played in seat `seat` of `seats`, counted from 0.
+    pub(crate) fn share(&self, seat: u32, seats: u32) -> u32 {
         self.episodes / seats + u32::from(seat < self.episodes % seats)
     }
 }
@@ -75,7 +79,7 @@ pub(crate) fn watched(
     watch: &mut dyn FnMut(&Seats) -> anyhow::Result<()>,
 ) -> anyhow::Result<Score> {
     let Games { seed, first, episodes, mode, workers, outputs, filmed } = games;
-    let seats = episodes.min(SIDE_BY_SIDE);
+    let seats = seats(episodes, resolved.seats_per_world());
     let range = first..first + seats;
     let seating = Seating { seed, seats: range.clone() };
     let mut envs =
@@ -96,7 +100,7 @@ pub(crate) fn watched(
     let bar = waiting.bar(episodes as usize, "games");
     seated.reset()?;
     watch(&seated)?;
-    let share = |seat| games.share(seat);
+    let share = |seat| games.share(seat, seats);
     while (0..seats).any(|seat| played[seat as usize].len() < share(seat) as usize) {
         waiting.go_on()?;
         bar.reach(played.iter().map(Vec::len).sum());
@@ -125,4 +129,24 @@ pub(crate) fn watched(
     }
     score.returns = played.into_iter().flatten().collect();
     Ok(score)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::collect::Workers;
+
+    #[test]
+    fn seats_are_whole_worlds_and_together_play_all_games() {
+        assert_eq!([1, 15, 16, 50].map(|episodes| seats(episodes, 1)), [1, 15, 16, 16]);
+        assert_eq!([1, 2, 5, 50].map(|episodes| seats(episodes, 2)), [2, 2, 4, 16]);
+        assert_eq!([1, 10, 50].map(|episodes| seats(episodes, 3)), [3, 9, 15]);
+        let (mode, workers) = (Mode::Explore, Workers::UpTo(1));
+        for (episodes, together) in [(1, 1), (50, 1), (1, 3), (10, 3), (50, 3), (50, 16)] {
+            let games = Games { seed: 0, first: 0, episodes, mode, workers, outputs: false, filmed: false };
+            let seats = seats(episodes, together);
+            let shares: Vec<u32> = (0..seats).map(|seat| games.share(seat, seats)).collect();
+            assert_eq!(shares.iter().sum::<u32>(), episodes, "{together} together: {shares:?}");
+        }
+    }
 }

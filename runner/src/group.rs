@@ -19,6 +19,7 @@ use rayon::{ThreadPool, ThreadPoolBuilder};
 use rl_core::caught;
 use serde::Serialize;
 
+use crate::demonstrations;
 use crate::drive::Outcome;
 use crate::needs::Runs;
 use crate::order::{Order, Place, fresh};
@@ -80,6 +81,9 @@ pub(crate) fn run(order: &Order, seeds: &Seeds, place: &Place<'_>, verbosity: Ve
     let crew = Crew { seeds, frames, at_once, threads, alike: true, dir, stop, verbosity };
     let pools = crew.pools()?;
     if let Some(dir) = place.run {
+        if place.force {
+            seeds.iter().try_for_each(|&seed| demonstrations::spare(&order.resolved, &below(dir, seed)))?;
+        }
         Roster::write(dir, order, seeds)?;
         if place.force {
             // All at once: what is stopped before the last begins is not to go on with a run of older settings.

@@ -151,6 +151,9 @@ pub(crate) fn fresh(order: &Order, seed: u64, place: &Place<'_>, progress: Progr
     let about = About { demonstrations: shown, assets: assets::of(&session), ..about(order, seed) };
     let name = format!("{}-{}-s{seed}", resolved.env_name.replace('/', "-"), about.agent);
     let (owner, initial) = (owner(&resolved, &train), order.initial.as_ref());
+    if let Some(dir) = place.of(seed).filter(|_| place.force) {
+        demonstrations::spare(&resolved, &dir)?;
+    }
     let first = |dir: &Path| initial.map_or(Ok(()), |initial| initial.write(dir, &owner));
     let dir = RunDir::create((place.of(seed).as_deref(), &name), place.force, &about, &resolved.text(), &first)?;
     if let Some(which) = order.record {

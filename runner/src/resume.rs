@@ -143,7 +143,10 @@ pub(crate) fn go_on(going: &Going<'_>, path: &Path, shown: Shown) -> anyhow::Res
     assets::check_run(&about.assets, &session).with_context(|| path.display().to_string())?;
     resolved.told.iter().for_each(|told| shown.note(told));
     match &checkpoint {
-        Some(checkpoint) => checkpoint.load(&mut session)?,
+        Some(checkpoint) => {
+            let done = checkpoint.load(&mut session);
+            done.map_err(|error| checkpoint::refused(path, had, &command(path), error))?;
+        }
         None => {
             initial::begin_again(path, about.weights.as_ref(), &mut session)?;
             demonstrations::begin_again(&about, &resolved, &mut session, &train)?;
@@ -180,6 +183,11 @@ pub(crate) fn go_on(going: &Going<'_>, path: &Path, shown: Shown) -> anyhow::Res
         progress.note("the best weights up to here are gone: the next evaluation that is better saves its own");
     }
     (about.config_sha256, about.device) = (resolved.sha256(), used);
+    if checkpoint.is_none() {
+        about.isa.clone_from(&owner.isa);
+    } else if !about.isa.split(" and ").any(|isa| run_dir::alike(isa, &owner.isa)) {
+        about.isa = format!("{} and {}", about.isa, owner.isa); // for those who repeat it
+    }
     if about.assets.is_empty() {
         about.assets = assets::of(&session); // of a run that is older than this key
     }
@@ -201,6 +209,10 @@ fn from(run: &Path, which: &str, owner: &Owner) -> anyhow::Result<Option<Checkpo
         return Ok(None);
     }
     let path = checkpoint::whole(run, which, Flag { name: "--checkpoint", words: "`last`" })?;
-    let command = format!("rl-run resume {} ", output::word(run));
-    checkpoint::open(run, &path, &command, |path| Checkpoint::open(path, owner)).map(Some)
+    checkpoint::open(run, &path, &command(run), |path| Checkpoint::open(path, owner)).map(Some)
+}
+
+/// The command that resumes `run`, to which a flag can be added.
+fn command(run: &Path) -> String {
+    format!("rl-run resume {} ", output::word(run))
 }

@@ -14,6 +14,7 @@ use rl_replays::Rollout;
 use serde::Serialize;
 use serde_json::Value;
 
+use crate::collect;
 use crate::env_choice::EnvChoice;
 use crate::output;
 use crate::tables::Tables;
@@ -103,6 +104,7 @@ fn play(env: &mut dyn VecEnv, mut source: Source, steps: u64, json: bool) -> any
         }
         let (act, rows) = block.step(0);
         env.step(act, rows)?;
+        env.take_losses().into_iter().for_each(|loss| output::note(collect::lost(loss)));
         let line = line(&block, env);
         let text = if json { serde_json::to_string(&line)? } else { plain(number, &line) };
         match writeln!(out, "{text}") {

@@ -69,16 +69,18 @@ pub(crate) fn early(resolved: &Resolved, counts: &Counts, frames: u64) -> Vec<St
     let agent = resolved.table("agent");
     let epsilon = table(agent, "epsilon");
     let all = (frames as f64 * counts.agent_steps as f64 / counts.frames.max(1) as f64) as i64;
-    let told = |key: &str, steps: Option<i64>, last: String| {
-        let end = steps.filter(|end| (1..all).contains(end))?;
+    let told = |key: &str, steps: Option<i64>, delay: i64, last: String| {
+        let steps = steps.filter(|&steps| steps > 0 && steps.saturating_add(delay) < all)?;
+        let from = if delay > 0 { format!(" after a delay of {delay}") } else { String::new() };
         Some(format!(
-            "{key} stays {end}: this schedule ends there, the run only after some {} agent steps{last}",
+            "{key} stays {steps}{from}: this schedule ends there, the run only after some {} agent steps{last}",
             fixed(all as f64, 0)
         ))
     };
     let last = rates(agent, 1.0).map(|last| format!(", in which {last}"));
-    let rates = last.and_then(|last| told("agent.lr_steps", count(agent, "lr_steps"), last));
-    let epsilons = told("agent.epsilon.steps", epsilon.and_then(|table| count(table, "steps")), String::new());
+    let rates = last.and_then(|last| told("agent.lr_steps", count(agent, "lr_steps"), 0, last));
+    let of = |key: &str| epsilon.and_then(|table| count(table, key));
+    let epsilons = told("agent.epsilon.steps", of("steps"), of("delay").unwrap_or(0), String::new());
     rates.into_iter().chain(epsilons).collect()
 }
 

@@ -1,5 +1,6 @@
 //! Notes down games while they are played, and writes them as recordings.
 
+use std::fs::File;
 use std::io::{BufWriter, Write};
 use std::path::Path;
 
@@ -170,6 +171,7 @@ impl Takes {
     /// If a picture is too large.
     pub(crate) fn watch(&mut self, seats: &Seats) -> anyhow::Result<()> {
         let first = self.running.is_empty();
+        let all = seats.blocks().iter().map(Rollout::envs).sum::<usize>() as u32;
         let mut seat = 0;
         for (env, block) in seats.envs().zip(seats.blocks()) {
             for e in 0..block.envs() {
@@ -177,27 +179,28 @@ impl Takes {
                     self.over.push(Vec::new());
                     self.running.push(None);
                 }
-                self.watch_seat(seat, env, block, e, first || block.age[(1, e)] == 0)?;
+                let begins = first || block.age[(1, e)] == 0;
+                let share = self.games.share(seat as u32, all) as usize;
+                self.watch_seat(seat, env, block, e, begins.then_some(share))?;
                 seat += 1;
             }
         }
         Ok(())
     }
 
-    /// Adds the step of one seat, number `e` of `env` and `block`; if `begins`, a game begins there.
+    /// Adds the step of one seat, number `e` of `env` and `block`; `begins` is the seat's share of games where one begins.
     fn watch_seat(
         &mut self,
         seat: usize,
         env: &dyn VecEnv,
         block: &Rollout,
         e: usize,
-        begins: bool,
+        begins: Option<usize>,
     ) -> anyhow::Result<()> {
         let (over, running) = (&mut self.over[seat], &mut self.running[seat]);
-        if begins {
+        if let Some(share) = begins {
             // A game whose engine was lost has no end, and is none.
-            let more = over.len() < self.games.share(seat as u32) as usize;
-            *running = more.then(|| Take::of_seat(env, e, self.filmed.as_mut())).transpose()?;
+            *running = (over.len() < share).then(|| Take::of_seat(env, e, self.filmed.as_mut())).transpose()?;
         } else if let Some(take) = running {
             take.push(block, 0, e, self.every);
             if let Some(canvas) = &mut self.filmed {
@@ -231,12 +234,18 @@ pub(crate) fn ready(out: &Path) -> anyhow::Result<()> {
 /// # Errors
 /// If the file cannot be written; the message names it.
 pub(crate) fn write(path: &Path, manifest: &Manifest, takes: &[Take]) -> anyhow::Result<()> {
-    file::whole(path, |file| {
-        let mut recorder = Recorder::begin(BufWriter::new(file), manifest)?;
-        takes.iter().try_for_each(|take| take.write(manifest, &mut recorder))?;
-        recorder.close()?;
-        Ok(())
-    })
+    file::whole(path, |file| write_to(file, manifest, takes))
+}
+
+/// Writes a recording to an open file.
+///
+/// # Errors
+/// If it cannot be written.
+pub(crate) fn write_to(file: &File, manifest: &Manifest, takes: &[Take]) -> anyhow::Result<()> {
+    let mut recorder = Recorder::begin(BufWriter::new(file), manifest)?;
+    takes.iter().try_for_each(|take| take.write(manifest, &mut recorder))?;
+    recorder.close()?;
+    Ok(())
 }
 
 /// How pictures of `env` are to be shown, for a manifest. From now on it is [watched](VecEnv::watch).

@@ -92,6 +92,8 @@ pub(crate) struct Tape {
     /// Manifest of the next recording.
     manifest: Manifest,
     state: State,
+    /// Recordings that may not be on the disk yet.
+    fresh: Vec<PathBuf>,
 }
 
 /// What decides the next recording besides the run's own state.
@@ -159,8 +161,11 @@ impl Tape {
         // Whose file it may be: one that does not fit is no better than none.
         state.take = state.take.filter(|take| take.fits(&manifest));
         let every = kept.map(|kept| kept.every);
-        let tape = Self { which, run: run.to_owned(), every, manifest, state };
+        let mut tape = Self { which, run: run.to_owned(), every, manifest, state, fresh: Vec::new() };
         tape.remove(|name| name.starts_with(".tmp") || ended_at(name).or(held_at(name)).is_some_and(|at| at > frames))?;
+        if list(run)?.is_empty() {
+            tape.state.best = None; // a later one had taken its place, and may not come again where bits differ
+        }
         Ok(tape)
     }
 
@@ -171,6 +176,7 @@ impl Tape {
     /// If a recording cannot be written.
     pub(crate) fn watch(&mut self, blocks: &[Rollout], frames: u64) -> anyhow::Result<()> {
         let block = &blocks[0];
+        let mut over = Vec::new();
         let mut ended = block.episodes.iter().filter(|episode| episode.seat == 0);
         let age = block.age[(0, 0)] as usize;
         // One that was not seen from its beginning cannot be played again.
@@ -190,37 +196,49 @@ impl Tape {
                 self.state.episodes = self.state.episodes.saturating_add(1);
                 let episode = ended.next().expect("an end is told of");
                 if let Some(take) = self.state.take.take() {
-                    self.keep(take.of(episode), frames)?;
+                    over.push((self.state.episodes, take.of(episode)));
                 }
             } else if self.state.take.as_ref().is_some_and(|take| take.steps() > LONGEST) {
                 self.state.take = None;
             }
         }
-        Ok(())
+        self.keep(over, frames)
     }
 
-    /// Writes a recording of a finished episode if it is wanted, and removes those that are too many.
-    fn keep(&mut self, take: Take, frames: u64) -> anyhow::Result<()> {
-        let (ret, number) = (take.outcome.ret, self.state.episodes);
-        let wanted = match self.which {
-            Which::Best => self.state.best.is_none_or(|best| ret > best),
+    /// Writes recordings of those finished episodes, given with their numbers, that are wanted, and removes those that are
+    /// too many.
+    fn keep(&mut self, mut over: Vec<(u64, Take)>, frames: u64) -> anyhow::Result<()> {
+        over.retain(|(number, take)| match self.which {
+            Which::Best if self.state.best.is_some_and(|best| take.outcome.ret <= best) => false,
+            Which::Best => {
+                self.state.best = Some(take.outcome.ret);
+                true
+            }
             Which::Every(n) => number.is_multiple_of(n),
             Which::Last(_) => true,
+        });
+        let most = match self.which {
+            Which::Best => 1,
+            Which::Every(_) => usize::MAX,
+            Which::Last(most) => most as usize,
         };
-        if !wanted {
+        over.drain(..over.len().saturating_sub(most)); // later ones of the same block take their places
+        if over.is_empty() {
             return Ok(());
         }
-        self.state.best = Some(self.state.best.map_or(ret, |best| best.max(ret)));
         if let Player::Learner { frames: so_far, .. } = &mut self.manifest.player {
             *so_far = frames;
         }
-        let name = format!("{frames:012}-{number:08}.rec");
-        takes::write(&made(&self.run.join(DIR))?.join(&name), &self.manifest, &[take])?;
-        let most = match self.which {
-            Which::Best => 1,
-            Which::Every(_) => return Ok(()),
-            Which::Last(most) => most as usize,
-        };
+        let dir = self.run.join(DIR);
+        for (number, take) in over {
+            let path = made(&dir)?.join(format!("{frames:012}-{number:08}.rec"));
+            // The disk is waited for before the checkpoint, not after each of many short episodes.
+            file::unsynced(&path, |file| takes::write_to(file, &self.manifest, &[take]))?;
+            self.fresh.push(path);
+        }
+        if most == usize::MAX {
+            return Ok(());
+        }
         let all: Vec<String> = list(&self.run)?.into_iter().filter_map(|path| name_of(&path)).collect();
         let old = &all[..all.len().saturating_sub(most)];
         self.remove(|name| old.iter().any(|old| old == name))
@@ -239,7 +257,8 @@ impl Tape {
     ///
     /// # Errors
     /// If a file cannot be written or removed.
-    pub(crate) fn hold(&self, frames: u64) -> anyhow::Result<()> {
+    pub(crate) fn hold(&mut self, frames: u64) -> anyhow::Result<()> {
+        self.fresh.drain(..).try_for_each(|path| file::synced(&path))?;
         let mut bytes = Vec::new();
         save_postcard(&self.state, &mut bytes)?;
         file::write(&made(&self.run.join(DIR))?.join(format!("{STATE}{frames}")), &bytes)?;

@@ -276,7 +276,7 @@ fn again(args: &VerifyArgs, path: &Path, stop: &Stop, tables: &Tables) -> anyhow
         }
         bail!(
             "{}: no {} with states to compare with: it ended before its first checkpoint, was stopped in an evaluation before it (`rl-run resume` \
-             goes on), or is of an older rl-run",
+             goes on), was saved by a program's Trainer, or is of an older rl-run",
             path.display(),
             digests::FILE
         );

@@ -183,11 +183,15 @@ fn what_no_memory_can_hold_is_refused_by_the_key_to_lower() {
     for (pair, key) in [
         ("--env cartpole --agent dqn", "agent.batch"),
         ("--env cartpole --agent dqn", "agent.replay_capacity"),
+        ("--env cartpole --agent dqn", "agent.n_step"),
         ("--env frozenlake --agent tabular", "agent.horizon"),
     ] {
         let (code, said) = refusal(dir.path(), &format!("{pair} --run r --set {key}=1000000000000"));
         assert!(code == 1 && said.contains(&format!("lower {key}")), "{key}: {said}");
     }
+    let wide = format!("--env cartpole --agent ppo --run r --set agent.hidden=[{}]", vec!["16384"; 2000].join(","));
+    let (code, said) = refusal(dir.path(), &wide); // ten terabytes
+    assert!(code == 1 && said.contains("lower agent.hidden"), "{said}");
     assert!(names(dir.path()).is_empty());
 }
 

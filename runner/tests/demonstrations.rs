@@ -128,6 +128,14 @@ fn what_cannot_be_shown_is_refused_by_name_and_leaves_no_run() {
         assert!(exit == code && said.contains(words), "{line}: {exit}, {said}");
         assert!(!at.join("r").exists(), "{line}");
     }
+    // What is to be learned from is not cleared away.
+    let line = "--env cartpole --agent ppo --frames 2000 --seeds 1,2 --record last:1 --quiet --run g";
+    assert!(output(at, line).status.success());
+    for (run, shown) in [("--run g/s1", "g/s1/recordings"), ("--seeds 1,2 --run g", "g/s2/recordings")] {
+        let (exit, said) = refusal(at, &bc(shown).replace("--run r", &format!("--force {run}")));
+        assert!(exit == 2 && said.contains("--force clears ") && said.contains(shown), "{run}: {exit}, {said}");
+        assert_eq!(names(&at.join(shown)).iter().filter(|name| name.ends_with(".rec")).count(), 1, "{shown}");
+    }
     let done = output(at, &format!("{} --frames 500", bc("games.rec").replace(" --quiet", "")));
     let said = String::from_utf8(done.stderr).unwrap();
     assert!(said.contains("demonstrations: 2 games"), "{said}");

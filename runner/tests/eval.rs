@@ -39,6 +39,28 @@ fn evaluation_is_a_function_of_checkpoint_and_seed() {
 }
 
 #[test]
+fn actions_are_random_as_often_as_is_asked_wherever_games_are_played() {
+    let dir = tempfile::tempdir().unwrap();
+    let at = dir.path();
+    let trained = |run: &str, epsilon: &str| {
+        let line = format!("--env cartpole --agent dqn --frames 3000 --seed 3 --quiet --json --run {run} {epsilon}");
+        json(at, &format!("{line} --eval-every 3000 --eval-episodes 20"))
+    };
+    let own = trained("own", "--set eval.epsilon=0.0");
+    let random = trained("random", "--set eval.epsilon=1.0");
+    assert_eq!(own["parameters_sha256"], random["parameters_sha256"], "games that are watched teach nothing");
+    assert_ne!(own["eval_return"], random["eval_return"], "of an evaluation while it trains");
+    for command in ["eval RUN --episodes 20 --json", "record RUN --episodes 20 --out RUN.rec --json"] {
+        let mean = |run, more: &str| json(at, &format!("{}{more}", command.replace("RUN", run)))["mean"].as_f64();
+        let [its_own, its_random] = ["own", "random"].map(|run| mean(run, ""));
+        assert_ne!(its_own, its_random, "{command}");
+        if command.starts_with("eval") {
+            assert_eq!(mean("own", " --set eval.epsilon=1.0"), its_random, "the same draws decide all");
+        }
+    }
+}
+
+#[test]
 fn a_changed_environment_is_named_with_its_score_and_leaves_the_run_as_it_is() {
     let dir = tempfile::tempdir().unwrap();
     let at = dir.path();

@@ -196,6 +196,8 @@ fn a_run_that_goes_back_forgets_what_came_later_and_only_once_nothing_can_be_ref
     assert!(code == 2 && said.contains("--tui"), "{said}");
     assert_eq!((names(&at.join("r/checkpoints")), rows()), (all, before), "what was refused changes nothing");
     let done = json(at, &format!("resume r --checkpoint {early} --frames {} --quiet --json", early + 4000));
+    let kept = names(&at.join("r/checkpoints"));
+    assert!(kept.iter().all(|kept| number(kept) <= done["frames"].as_u64().unwrap()), "{kept:?} of {done}");
     let now = names(&at.join("r/best"));
     assert!(now.iter().all(|best| number(best) <= done["frames"].as_u64().unwrap()), "{now:?} of {done}");
     assert!(

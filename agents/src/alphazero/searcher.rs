@@ -23,6 +23,8 @@ pub(crate) struct Searcher<G> {
     /// Search for evaluations.
     judged: Planner<G>,
     exploring: Exploring,
+    /// Improved policy and value of a root.
+    found: Vec<f32>,
     /// Block and seat of each root.
     places: Vec<(usize, usize)>,
 }
@@ -33,13 +35,20 @@ impl<G: Game> Searcher<G> {
         let [explorer, judged] = searches.map(|search| Planner::new(search, seats.len()));
         // Noise at the root explores: there are no random moves in training.
         let never = Schedule { start: 0.0, end: 0.0, steps: 0, delay: 0 };
-        Self { net, explorer, judged, exploring: Exploring::new(never, seed, seats), places: Vec::new() }
+        Self {
+            net,
+            explorer,
+            judged,
+            exploring: Exploring::new(never, seed, seats),
+            found: vec![0.0; G::ACTIONS + 1],
+            places: Vec::new(),
+        }
     }
 }
 
 impl<G: Game> Policy for Searcher<G> {
     fn act(&mut self, blocks: &mut [Rollout], t: usize, mode: Mode) -> Result<()> {
-        let Self { net, explorer, judged, exploring, places } = self;
+        let Self { net, explorer, judged, exploring, found, places } = self;
         let epsilon = exploring.epsilon(mode);
         let planner = match mode {
             Mode::Explore => explorer,
@@ -78,11 +87,14 @@ impl<G: Game> Policy for Searcher<G> {
         for (tree, &(b, e)) in places.iter().enumerate() {
             let block = &mut blocks[b];
             block.discrete[(t, e)] = planner.choice(tree) as u32;
-            let (policy, value) = block.extra.at_mut(t, e).split_at_mut(G::ACTIONS);
+            let (policy, value) = found.split_at_mut(G::ACTIONS);
             value[0] = planner.improved(tree, policy);
             if let Some((said, probabilities)) = block.outputs.at_mut(t, e).split_first_mut() {
                 *said = value[0];
                 probabilities.copy_from_slice(policy);
+            }
+            if mode == Mode::Explore {
+                block.extra.at_mut(t, e).copy_from_slice(found);
             }
         }
         Ok(())

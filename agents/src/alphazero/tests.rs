@@ -121,6 +121,10 @@ fn a_policy_that_is_judged_searches_as_far_as_it_is_told_and_then_learns_as_befo
         policy.act(std::slice::from_mut(&mut block), 0, Mode::Explore).unwrap();
         let explored = block.clone();
         policy.act(std::slice::from_mut(&mut block), 0, mode).unwrap();
+        assert!(
+            mode == Mode::Explore || block.extra.row(0) == explored.extra.row(0),
+            "nobody learns from an evaluation"
+        );
         (explored, (0..MOST).map(|e| block.discrete[(0, e)] as usize).collect::<Vec<_>>())
     };
     let judged = Mode::Evaluate { epsilon: 0.0, greedy: true };
@@ -130,6 +134,24 @@ fn a_policy_that_is_judged_searches_as_far_as_it_is_told_and_then_learns_as_befo
     assert!(right(&near) < 6, "{near:?}");
     assert!(explored.discrete.row(0) == same.discrete.row(0) && explored.extra.row(0) == same.extra.row(0));
     assert!(choices(Mode::Explore, 200).1 == choices(Mode::Explore, 1).1);
+}
+
+#[test]
+fn only_a_policy_that_explores_is_moved_by_chance() {
+    let config = Config { simulations: 1, eval_simulations: 1, ..config() };
+    let moves = |mode, extra| {
+        let learner = learner(&config, 1);
+        let mut block = Rollout::new(&spec(), 1, 200, extra);
+        (0..200).for_each(|e| at(MOST).observe(block.vector.at_mut(0, e)));
+        learner.policy(0..200).unwrap().act(std::slice::from_mut(&mut block), 0, mode).unwrap();
+        let mut counts = [0; 3];
+        block.discrete.row(0).iter().for_each(|&choice| counts[choice as usize] += 1);
+        counts
+    };
+    // A fresh network finds all three about equally good: the noise chooses.
+    let (explored, judged) = (moves(Mode::Explore, 4), moves(Mode::Evaluate { epsilon: 0.0, greedy: false }, 0));
+    assert!(explored.iter().all(|count| (40..95).contains(count)), "{explored:?}");
+    assert!(judged.contains(&200), "{judged:?}");
 }
 
 #[test]

@@ -6,13 +6,14 @@ use std::ops::Range;
 use rl_core::{Error, Open, Result, Saved, Segmented, Spec};
 use rl_replays::{NStepReturns, Replay, Rollout, Steps};
 
-use crate::config;
+use crate::{config, legal};
 
 /// Returns are not used: with `n_step` 1 a step is complete once the row after it is written.
 const TARGETS: NStepReturns = NStepReturns { n_step: 1, gamma: 1.0, life_loss_terminal: false };
 
 /// Demonstrated steps of one seat, split into training and held-out games.
 pub(crate) struct Demonstrated {
+    spec: Spec,
     ring: Replay,
     /// Share of the games that is held out.
     share: f64,
@@ -30,7 +31,7 @@ impl Demonstrated {
     /// Allocates an empty store for `capacity` steps, which holds out the given share of the games.
     pub(crate) fn new(spec: &Spec, capacity: usize, share: f64) -> Self {
         let ring = Replay::new(spec, 1, capacity, TARGETS);
-        Self { ring, share, learned: Vec::new(), held: Vec::new(), games: 0, sorted: 0 }
+        Self { spec: spec.clone(), ring, share, learned: Vec::new(), held: Vec::new(), games: 0, sorted: 0 }
     }
 
     /// Bytes of a store for `capacity` steps.
@@ -68,12 +69,19 @@ impl Demonstrated {
     }
 
     /// Splits the complete steps that are not split yet: of every 1 / `share` games the last is held out, so that the
-    /// first games, where there are few, are learned from.
+    /// first games, where there are few, are learned from. An action that was not legal is left out, which no policy
+    /// takes: a person walks into walls.
     fn sort(&mut self) {
         let newest = self.ring.len() as u64 - 1;
+        let mut step = Steps::new(&self.spec, usize::from(self.spec.mask));
         for (row, _) in self.ring.transitions_from(self.sorted) {
             let first = self.ring.age((row, 0)) == 0 || self.games == 0;
             self.games += u64::from(first);
+            if self.ring.steps_of(&mut [(row, 0)].into_iter(), &mut step) > 0
+                && !legal::all(&self.spec.discrete, step.discrete.row(0), step.obs.legal.row(0))
+            {
+                continue;
+            }
             let share = |games: u64| (games as f64 * self.share).floor();
             let held = share(self.games) > share(self.games - 1);
             if held { &mut self.held } else { &mut self.learned }.push(row);

@@ -54,8 +54,13 @@ fn deed([x, y]: [f32; 2]) -> (u32, f32) {
     (if x > 0.3 { 0 } else { 1 + u32::from(y > 0.0) }, (1.5 * x).clamp(-2.0, 2.0))
 }
 
-/// Games of `lengths` steps in one seat, block by block of one step, a rest at the end.
+/// Games of `lengths` steps in one seat, block by block of one step, a rest at the end, in which everything is legal.
 fn show(learner: &mut dyn Learner, spec: &Spec, lengths: &[usize]) -> Result<()> {
+    show_where(learner, spec, lengths, |_| [1; 3])
+}
+
+/// The games of [`show`], in which what is legal follows from what is seen.
+fn show_where(learner: &mut dyn Learner, spec: &Spec, lengths: &[usize], legal: fn([f32; 2]) -> [u8; 3]) -> Result<()> {
     let mut rows = Vec::new();
     for (g, &length) in lengths.iter().enumerate() {
         rows.extend((0..=length).map(|t| (sight(g, t), t as u32, if t == length { End::Terminated } else { End::No })));
@@ -64,7 +69,8 @@ fn show(learner: &mut dyn Learner, spec: &Spec, lengths: &[usize]) -> Result<()>
     let mut block = Rollout::new(spec, 1, 1, 0);
     let put = |block: &mut Rollout, row: usize, at: usize| {
         block.vector.row_mut(row).copy_from_slice(&rows[at].0);
-        block.legal.row_mut(row).fill(1);
+        let width = block.legal.row(row).len();
+        block.legal.row_mut(row).copy_from_slice(&legal(rows[at].0)[..width]);
         (block.age[(row, 0)], block.end[(row, 0)]) = (rows[at].1, rows[at].2);
     };
     put(&mut block, 0, 0);
@@ -179,6 +185,31 @@ fn the_loss_is_the_cross_entropy_and_its_gradient_the_difference() {
 }
 
 #[test]
+fn an_action_that_is_not_legal_is_neither_learned_nor_done() {
+    let legal = |[x, _]: [f32; 2]| [u8::from(x <= 0.6), 1, u8::from(x <= 0.3)];
+    let (spec, lengths) = (spec(false), [40, 30, 50, 20]);
+    let mut bc = learner(&spec, &Config { batch: 64, normalise_observations: false, ..config() }, 2).unwrap();
+    show_where(&mut bc, &spec, &lengths, legal).unwrap();
+    let steps = lengths.iter().enumerate().flat_map(|(g, &length)| (0..length).map(move |t| sight(g, t)));
+    let (fine, wrong): (Vec<_>, Vec<_>) = steps.partition(|&seen| legal(seen)[deed(seen).0 as usize] == 1);
+    assert_eq!(bc.shown.learned().len() + bc.shown.held().len(), fine.len());
+    assert!(wrong.len() > 30, "{} of {}", wrong.len(), fine.len());
+    learn(&mut bc, 20, &mut Log::default()).unwrap();
+
+    let rows = bc.shown.learned().to_vec();
+    let count = bc.shown.take(rows.into_iter(), &mut bc.steps);
+    let loss = bc.likelihood.of(&[0.5; 64 * 3][..count * 3], &bc.steps, count).loss;
+    let slopes = bc.likelihood.by_outputs().iter().zip(bc.steps.obs.legal.all());
+    let forbidden: Vec<f32> = slopes.filter(|&(_, &legal)| legal == 0).map(|(&slope, _)| slope).collect();
+    assert!(loss.is_finite() && forbidden.len() > 5 && forbidden.iter().all(|&slope| slope == 0.0), "{forbidden:?}");
+
+    let (mut policy, mut block) = (bc.policy(0..140).unwrap(), [playing(&spec, 1, 140)]);
+    (0..140).for_each(|e| block[0].legal.at_mut(0, e).copy_from_slice(&legal(sight(e, 0))));
+    policy.act(&mut block, 0, Mode::Explore).unwrap();
+    assert!((0..140).all(|e| legal(sight(e, 0))[block[0].discrete[(0, e)] as usize] == 1));
+}
+
+#[test]
 fn a_loaded_learner_goes_on_as_the_saved_one() {
     for continuous in [false, true] {
         let spec = spec(continuous);
@@ -237,7 +268,7 @@ fn what_cannot_be_learned_from_is_refused_in_one_line() {
     assert_eq!(refused(Config { held_out: 1.0, ..config() }), "agent.held_out: 1 leaves no game to learn from");
     let mut bc = learner(&spec, &Config { capacity: 20, ..config() }, 1).unwrap();
     let nothing = learn(&mut bc, 1, &mut Log::default()).unwrap_err().to_string();
-    assert!(nothing.starts_with("agent.demonstrations: no game to learn from"), "{nothing}");
+    assert!(nothing.starts_with("agent.demonstrations: no legal step to learn from"), "{nothing}");
     let full = show(&mut bc, &spec, &[30]).unwrap_err().to_string();
     assert!(full.starts_with("agent.capacity: is full before agent.demonstrations end"), "{full}");
     let none = Spec { discrete: [].into(), ..spec.clone() };

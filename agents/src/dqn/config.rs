@@ -135,6 +135,15 @@ impl Values {
         if let Self::Expected { loss } = self { loss } else { ErrorLoss::default() }
     }
 
+    /// Outputs of the network per action and τ.
+    pub(crate) fn width(self) -> usize {
+        match self {
+            Self::Expected { .. } | Self::Implicit { .. } => 1,
+            Self::Categorical { atoms, .. } => atoms,
+            Self::Quantiles { count } => count,
+        }
+    }
+
     /// Quantiles to draw per observation for each use; all 0 where none are drawn.
     pub(crate) fn taus(self) -> Taus {
         match self {
@@ -199,11 +208,10 @@ impl Config {
 
     /// Architecture of the network.
     pub(crate) fn shape(&self, precision: Precision) -> Shape {
-        let (width, embedding) = match self.values {
-            Values::Expected { .. } => (1, None),
-            Values::Categorical { atoms, .. } => (atoms, None),
-            Values::Quantiles { count } => (count, None),
-            Values::Implicit { cosines, mix, .. } => (1, Some((cosines, mix))),
+        let width = self.values.width();
+        let embedding = match self.values {
+            Values::Implicit { cosines, mix, .. } => Some((cosines, mix)),
+            _ => None,
         };
         let (trunk, hidden, dueling, noisy) = (self.trunk, self.hidden.clone(), self.dueling, self.noisy);
         let (memory, standardise, start) = (self.memory.layer(), self.normalise_observations, self.init);

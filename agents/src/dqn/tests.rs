@@ -14,6 +14,7 @@ use super::loss::ErrorLoss;
 use super::priorities::Prioritisation;
 use super::recall::{Recall, Unroll};
 use super::*;
+use crate::q_net::Mix;
 use crate::testing::{Pair, close, draws, fill, flat, load, save};
 use crate::{LifeLoss, Mode, RewardScale};
 
@@ -402,6 +403,31 @@ fn environments_and_values_that_do_not_fit_are_refused_in_one_line() {
     assert_eq!(refused(Config { epsilon, ..config() }), "agent.epsilon.start: 2 is not between 0 and 1");
     let small = learner(&spec([20, 20, 1], 4, 0, 3), &config(), 1).err().unwrap().to_string();
     assert!(small.contains("20 × 20 are too small"), "{small}");
+}
+
+#[test]
+fn what_takes_most_memory_is_named() {
+    let spec = spec([0, 0, 0], 1, 4, 3);
+    let of = |config: &Config| {
+        let (table, device) = (toml::Table::try_from(config).unwrap(), &Device::Cpu);
+        memory(&Context { spec: &spec, config: &table, seats: 2, seed: 1, device, precision: Precision::F32 }).unwrap()
+    };
+    let values = |online| Values::Implicit { online, target: 8, act: 8, cosines: 4, mix: Mix::After };
+    let few = Config { values: values(8), hidden: vec![64], batch: 512, ..config() };
+    let many = Config { values: values(1 << 14), ..few.clone() };
+    let (layer, row) = (3 * 4 * 64, 3 * 4 * 3); // a layer of 64 and the answers for three actions, for each τ
+    let more = of(&many).0 - of(&few).0;
+    assert_eq!(more, 512 * ((1 << 14) - 16) * (layer + row), "of the most of 8 and 8 + 8");
+    assert_eq!(of(&many).1, "agent.batch or numbers of agent.values");
+    for (config, key) in [
+        (Config { replay_capacity: 1_000_000, ..config() }, "agent.replay_capacity"),
+        (Config { n_step: 1_000_000, ..config() }, "agent.n_step"),
+        (Config { batch: 1_000_000, ..config() }, "agent.batch"),
+        (Config { hidden: vec![1 << 14; 2], ..config() }, "agent.hidden"),
+    ] {
+        let (bytes, named) = of(&config);
+        assert!(named == key && bytes > 25_000_000, "{bytes} of {named}, not of {key}");
+    }
 }
 
 #[test]

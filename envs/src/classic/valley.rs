@@ -61,7 +61,9 @@ impl Car {
     pub(super) fn load(id: &str, bytes: &[u8], max_steps: u32) -> Result<Self> {
         let car: Self = load_postcard(id, bytes)?;
         let Self { position, velocity, steps } = car;
-        if !(LEFT..=RIGHT).contains(&position) || !(-MAX_SPEED..=MAX_SPEED).contains(&velocity) || steps > max_steps {
+        // By single precision, in which the continuous car is kept: its wall and its top speed lie a little further out.
+        let within = |value: f64, [low, high]: [f64; 2]| (low as f32..=high as f32).contains(&(value as f32));
+        if !within(position, [LEFT, RIGHT]) || !within(velocity, [-MAX_SPEED, MAX_SPEED]) || steps > max_steps {
             let message = format!("step {steps} at {position} with {velocity} is no state of a car");
             return Err(Error::State { part: id.to_owned(), message });
         }

@@ -69,13 +69,13 @@ pub(crate) fn spend(planned: &mut Resolved, before: &Train, frames: u64, steps: 
     planned.set("train.checkpoint_every", every)
 }
 
-/// Multiplies the length of every schedule, in agent steps, by `by`.
+/// Multiplies the length of every schedule, in agent steps, by `by`, and the steps before it begins.
 fn stretch(table: &mut Table, by: f64) {
     let schedule = table.contains_key("start") && table.contains_key("end");
     for (key, value) in table.iter_mut() {
         match value {
             Value::Table(inner) => stretch(inner, by),
-            Value::Integer(steps) if key == "lr_steps" || (schedule && key == "steps") => {
+            Value::Integer(steps) if key == "lr_steps" || (schedule && ["steps", "delay"].contains(&key.as_str())) => {
                 *steps = (*steps as f64 * by).round() as i64;
             }
             _ => {}
@@ -100,11 +100,12 @@ mod tests {
 
     #[test]
     fn schedules_keep_their_share_and_nothing_else_is_stretched() {
-        let text = "lr_steps = 100\nhorizon = 8\nsteps = 3\n[epsilon]\nstart = 1.0\nend = 0.1\nsteps = 20\n\
+        let text = "lr_steps = 100\nhorizon = 8\nsteps = 3\n[epsilon]\nstart = 1.0\nend = 0.1\nsteps = 20\ndelay = 8\n\
                     [memory]\nkind = \"gru\"\nsteps = 16\n[priorities.beta]\nstart = 0.4\nend = 1.0\nsteps = 0";
         let mut table: Table = text.parse().unwrap();
         stretch(&mut table, 2.5);
-        let expected = text.replace("lr_steps = 100", "lr_steps = 250").replace("steps = 20", "steps = 50");
+        let expected =
+            text.replace("lr_steps = 100", "lr_steps = 250").replace("steps = 20\ndelay = 8", "steps = 50\ndelay = 20");
         assert_eq!(table, expected.parse().unwrap());
     }
 }

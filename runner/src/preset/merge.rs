@@ -8,7 +8,10 @@ use crate::claim::{self, Claim};
 use crate::usage::{hint, slips, usage};
 
 /// Keys that tables of older builds lack, and the values that they had without saying so.
-const LATER: [(&str, &str); 5] = [
+const LATER: [(&str, &str); 8] = [
+    ("env.pin", "false"),
+    ("env.players", "1"),
+    ("env.opponent", "oneself"),
     ("agent.init", "torch"),
     ("agent.values.loss", "huber"),
     ("agent.epsilon.delay", "0"),

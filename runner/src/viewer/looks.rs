@@ -6,7 +6,7 @@ use std::collections::VecDeque;
 use std::path::Path;
 use std::thread;
 
-use anyhow::Context as _;
+use anyhow::{Context as _, bail};
 use crossbeam_channel::{Receiver, Sender, TryRecvError, bounded};
 use rl_replays::Rollout;
 use rl_replays::recording::Manifest;
@@ -91,7 +91,10 @@ impl Looks {
                 (self.shown, self.waiting) = (Some(answer?), false);
                 true
             }
-            Err(TryRecvError::Empty | TryRecvError::Disconnected) => false,
+            Err(TryRecvError::Empty) => false,
+            Err(TryRecvError::Disconnected) => {
+                bail!("the thread that makes maps of what the policy looks at has ended")
+            }
         };
         if !self.waiting && self.shown.as_ref().is_none_or(|(shown, _)| *shown != place) {
             let seen = self.seen.iter().chain([block]).cloned().collect();

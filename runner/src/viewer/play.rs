@@ -81,7 +81,7 @@ mod shown {
         }
         let mut resolved = preset::resolve(tables, &Ask { env: &args.env, sets: &args.set, ..Ask::default() })?;
         let skips = resolved.table("env").contains_key("frame_skip");
-        if skips && !args.set.iter().any(|set| set.starts_with(SKIP.0)) {
+        if skips && !args.set.iter().any(|set| set.split_once('=').is_some_and(|(key, _)| key.trim() == SKIP.0)) {
             resolved.set(SKIP.0, SKIP.1)?;
             output::note(
                 "you act in every frame, where agents mostly act once in four: --set env.frame_skip=4 plays as they do",

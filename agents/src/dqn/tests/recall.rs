@@ -2,6 +2,7 @@
 
 use super::family::{Step, constant, hand_over, proportional};
 use super::*;
+use crate::testing::forgets_earlier_episodes;
 
 #[derive(Deserialize)]
 struct Golden {
@@ -111,6 +112,18 @@ fn updates_on_sequences_equal_a_naive_unroll_in_pytorch() {
             close(&what("errors"), &errors, &step.errors);
             close(&what("gradient"), &kept(&dqn.grad), &step.grad);
             close(&what("parameters"), &kept(&flat(&dqn.params)), &step.params);
+        }
+    }
+}
+
+#[test]
+fn an_episode_is_played_as_if_there_had_been_none_before_it() {
+    let unroll = Unroll { units: 5, burn_in: 0, steps: 4, period: 1, eta: 0.9 };
+    for memory in [Recall::Gru(unroll), Recall::Lstm(unroll)] {
+        let spec = spec([0, 0, 0], 1, 4, 3);
+        let dqn = learner(&spec, &Config { memory, ..config() }, 1).unwrap();
+        for mode in [Mode::Explore, Mode::Evaluate { epsilon: 0.0, greedy: true }] {
+            forgets_earlier_episodes(&dqn, &spec, mode);
         }
     }
 }

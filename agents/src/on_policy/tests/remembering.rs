@@ -1,6 +1,7 @@
 //! What is remembered while acting is what is remembered while learning.
 
 use super::*;
+use crate::testing::forgets_earlier_episodes;
 
 const MEMORIES: [Memory; 2] = [Memory::Gru { units: 5, steps: 3 }, Memory::Lstm { units: 4, steps: 2 }];
 
@@ -46,6 +47,16 @@ fn a_sequence_makes_the_values_again_to_the_bit_across_resets_and_edges() {
         let resets = blocks().flat_map(|(block, e)| (1..6).map(move |t| block.age[(t, e)])).filter(|&age| age == 0);
         let carried = blocks().any(|(block, e)| Behaviour::at(block, 0, e).state.iter().any(|&x| x != 0.0));
         assert!(resets.count() > 2 && carried && found.len() > 15, "{} steps of 24 are tried", found.len());
+    }
+}
+
+#[test]
+fn an_episode_is_played_as_if_there_had_been_none_before_it() {
+    for memory in MEMORIES {
+        let (learner, _) = played(memory, &[1, 3]);
+        for mode in [Mode::Explore, Mode::Evaluate { epsilon: 0.0, greedy: true }] {
+            forgets_earlier_episodes(&learner, &learner.spec, mode);
+        }
     }
 }
 

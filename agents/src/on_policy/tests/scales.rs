@@ -122,6 +122,22 @@ fn features_are_seen_by_the_statistics_of_earlier_rounds_and_evaluation_changes_
 }
 
 #[test]
+fn what_is_learned_from_is_seen_as_it_was_acted_on() {
+    let once = PpoConfig { epochs: 1, minibatches: 1, ..scaled() };
+    let mut learner = learner(&spec(&[3]), once.settings(), 4, 1);
+    let mut world = World::new(&learner, &[1, 3]);
+    for round in 0..4 {
+        world.collect();
+        let mut log = Log::default();
+        learner.learn(&world.blocks, &mut Solo, &mut log).unwrap();
+        // With other statistics than those of the act, the policy would be another one.
+        let kl = log.drain().into_iter().find(|(name, _)| *name == "approx_kl").unwrap().1;
+        assert_eq!(kl, 0.0, "round {round}");
+        world.blocks.iter_mut().for_each(Rollout::carry);
+    }
+}
+
+#[test]
 fn members_share_their_scales() {
     let spec = spec(&[3]);
     let member = |seats: usize, mut pair: Pair| {
