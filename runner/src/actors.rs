@@ -21,6 +21,7 @@ use std::thread::{Builder, JoinHandle};
 
 use anyhow::{Context as _, anyhow, bail};
 use crossbeam_channel::{Receiver, Sender, bounded, never};
+use rayon::ThreadPoolBuilder;
 use rl_agents::{Actor, Learner, Mode, Policy};
 use rl_core::{Rng, Seating, Stream, VecEnv, caught};
 use rl_replays::Rollout;
@@ -152,6 +153,9 @@ impl Actors {
         // As many places as there are blocks: a full one never waits.
         let (to_learner, events) = bounded(count * rounds);
         let abandoned = Arc::new(AtomicBool::new(false));
+        // Each multiplies by threads of its own, as does who learns at the same time: those who share some wait for another.
+        let sharing = count + usize::from(self.max_lag() > 0);
+        let threads = (rayon::current_num_threads() / sharing).max(1);
         let mut running = Running {
             threads: Vec::new(),
             empties: Vec::new(),
@@ -177,8 +181,9 @@ impl Actors {
                 restarts: self.restarts[number],
             };
             let name = format!("actor-{}", crew.seats.start);
-            let started = Builder::new().name(name).spawn(move || thread.run(env, crew, block));
-            running.threads.push(started.context("starting an actor")?);
+            let pool = ThreadPoolBuilder::new().num_threads(threads).build().context("starting an actor")?;
+            let run = move || pool.install(|| thread.run(env, crew, block));
+            running.threads.push(Builder::new().name(name).spawn(run).context("starting an actor")?);
         }
         self.running = Some(running);
         Ok(())

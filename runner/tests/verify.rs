@@ -6,6 +6,7 @@ mod common;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
+use std::time::Duration;
 
 use common::{json, names, output, refusal, rl_run, signal, until};
 
@@ -87,6 +88,30 @@ fn a_run_that_was_stopped_and_went_on_is_verified_too() {
     assert!(stopped["equal"] == true && whole["equal"] == true, "{stopped} {whole}");
     assert_eq!(whole["states"].as_u64(), Some(recorded(at).len() as u64));
     assert!(whole["states"].as_u64() > stopped["states"].as_u64(), "{stopped} {whole}");
+}
+
+/// The state in which an evaluation is due is left for `resume`, which has another one for the same frames after it.
+#[test]
+fn a_run_that_was_stopped_in_an_evaluation_and_went_on_is_verified_too() {
+    let dir = tempfile::tempdir().unwrap();
+    let at = dir.path();
+    let long = RUN.replace("3000", "1600").replace("1000 --eval-episodes 5", "1500 --eval-episodes 60000");
+    let line = format!("{long} --run r --force");
+    let last = || names(&at.join("r/checkpoints")).iter().filter_map(|name| name.parse::<u64>().ok()).max();
+    let stopped = (0..20).any(|attempt| {
+        let mut child = rl_run(at, &line).stdout(Stdio::null()).spawn().unwrap();
+        let begun = || std::fs::read_to_string(at.join("r/digests.jsonl")).is_ok_and(|text| !text.is_empty());
+        until(&mut child, begun);
+        std::thread::sleep(Duration::from_millis(50 * attempt));
+        signal(&child, "INT");
+        child.wait().unwrap().code() == Some(75) && !recorded(at).contains(&last().unwrap())
+    });
+    assert!(stopped, "it is long enough to be stopped in, and its state is not recorded before it was played");
+    assert_eq!(json(at, "verify r --json --quiet")["equal"], true);
+    json(at, "resume r --quiet --json");
+    let (whole, mut states) = (json(at, "verify r --json --quiet"), recorded(at));
+    states.dedup();
+    assert_eq!((&whole["equal"], whole["states"].as_u64()), (&true.into(), Some(states.len() as u64)), "each once");
 }
 
 #[test]

@@ -1,5 +1,6 @@
 //! Actors against their promises: nothing is lost, nothing is left behind, and the first failure is told.
 
+use std::collections::BTreeSet;
 use std::ops::Range;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Mutex;
@@ -98,6 +99,8 @@ struct Record {
     gaps: usize,
     /// What each seat saw last.
     last: Vec<Vec<f32>>,
+    /// Seeds of environments that were built.
+    seeds: Vec<u64>,
 }
 
 /// IMPALA with its eyes open, which takes its time or blows up at an update.
@@ -178,7 +181,9 @@ fn case(trouble: Trouble, max_lag: i64, pause: u64, blows: Option<(u64, bool)>) 
     let (inner, record) = ((impala.build)(&context).unwrap(), Arc::<Mutex<Record>>::default());
     let learner = Watched { inner, record: record.clone(), pause: Duration::from_millis(pause), blows };
     let fuse = Arc::new(AtomicI64::new(100));
+    let built = record.clone();
     let rebuild: Rebuild = Arc::new(move |seating: &Seating| {
+        built.lock().unwrap().seeds.push(seating.seed);
         let line = |_| Line { at: 0.0, fuse: fuse.clone(), trouble };
         Ok(Box::new(Batch::new(seating.seats.clone().map(line).collect(), seating)))
     });
@@ -328,9 +333,14 @@ fn environments_that_fail_are_built_anew_and_counted_until_that_is_in_vain() {
         assert_eq!(case.record.lock().unwrap().gaps, 1, "new episodes begin in the block that failed");
         case.rounds(5).unwrap();
     }
-    let error = case(Trouble::FailsForever, 1, 0, None).fail();
+    let case = case(Trouble::FailsForever, 1, 0, None);
+    let record = case.record.clone();
+    let error = case.fail();
     let told = error.starts_with("actor ") && error.contains("after 3 restarts without a whole block: seat ");
     assert!(told && error.ends_with("environment line: broke"), "{error}");
+    let seeds = &record.lock().unwrap().seeds;
+    let new: BTreeSet<u64> = seeds[3..].iter().copied().collect();
+    assert!(seeds[..3] == [1; 3] && new.len() >= 3 && new.len() == seeds.len() - 3, "each time others: {seeds:?}");
 }
 
 #[test]
