@@ -1,5 +1,6 @@
 //! What the tests of several agents share: the inputs of `tests/golden`, comparisons, and a run of two members.
 
+use std::ops::Range;
 use std::sync::mpsc::{Receiver, Sender, channel};
 
 use rl_core::{Error, Reduce, Result, Spec};
@@ -49,6 +50,22 @@ pub(crate) fn flat(params: &Params) -> Vec<f32> {
     let mut flat = vec![0.0; params.len()];
     params.read(&mut flat).unwrap();
     flat
+}
+
+/// Checks that a policy whose ε falls from 1 to 0 over the first 400 agent steps acts at random at first and not after them,
+/// in 8 seats that all see the same.
+pub(crate) fn explores_less_and_less(learner: &dyn Learner, spec: &Spec) {
+    let mut block = [Rollout::new(spec, 100, 8, learner.plan().extra)];
+    let mut policy = learner.policy(0..8).unwrap();
+    for t in 0..100 {
+        block[0].age.row_mut(t).fill(1 + t as u32);
+        policy.act(&mut block, t, Mode::Explore).unwrap();
+    }
+    let differing = |rows: Range<usize>| {
+        let actions: Vec<u32> = rows.flat_map(|t| block[0].discrete.row(t).to_vec()).collect();
+        actions.iter().filter(|&&action| action != actions[actions.len() - 1]).count()
+    };
+    assert!(differing(0..20) > 40 && differing(50..100) == 0, "{} and {}", differing(0..20), differing(50..100));
 }
 
 /// Checks that a policy with a memory, in `mode`, thinks of an episode as if there had been none before it, and of its

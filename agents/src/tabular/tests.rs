@@ -5,7 +5,7 @@ use rl_core::Solo;
 use rl_nn::Precision;
 
 use super::*;
-use crate::testing::{load, save};
+use crate::testing::{Pair, explores_less_and_less, load, save};
 
 const GAMMA: f64 = 0.5;
 
@@ -71,6 +71,26 @@ fn the_nth_step_is_smaller_and_the_table_becomes_the_mean() {
     }
     assert!((learner.table.values()[8] - 3.0).abs() < 1e-6);
     assert_eq!(learner.visits.0[8], 3);
+}
+
+#[test]
+fn a_policy_explores_less_as_steps_pass() {
+    let epsilon = Schedule { start: 1.0, end: 0.0, steps: 400, delay: 0 };
+    explores_less_and_less(&learner(&Config { epsilon, ..config(0.0) }), &spec());
+}
+
+#[test]
+fn members_have_equal_tables() {
+    let member = |mut pair: Pair, reward: f32| {
+        let mut learner = learner(&config(0.0));
+        let mut block = block(End::Terminated);
+        block.reward[(2, 0)] = reward;
+        learner.learn(&[block], &mut pair, &mut Log::default()).unwrap();
+        learner.table.values().clone()
+    };
+    let (left, right) = Pair::run(|pair| member(pair, 1.0), |pair| member(pair, 5.0));
+    assert_eq!((left[8], left[3]), (3.0, 3.0 + 0.5 * 4.0), "the mean of 1 and 5, and what both saw");
+    assert_eq!(left, right);
 }
 
 #[test]

@@ -160,20 +160,23 @@ fn nothing_is_drawn_where_nothing_is_augmented_and_what_cannot_be_is_refused() {
 #[test]
 fn what_a_learner_learns_from_is_augmented() {
     let spec = pictures(36, 44, 1);
-    let mut block = rows(&spec, 1, 10, 0, 0);
-    for t in 0..=10 {
-        let values = draws(spec.frame_len(), 31 + t as u32);
-        block.frame.row_mut(t).iter_mut().zip(values).for_each(|(byte, draw)| *byte = (draw * 256.0) as u8);
-        block.reward.row_mut(t).fill(t as f32);
+    let unroll = Unroll { units: 5, burn_in: 2, steps: 4, period: 2, eta: 0.9 };
+    for (memory, kept) in [(Recall::None {}, 0), (Recall::Gru(unroll), 5)] {
+        let mut block = rows(&spec, 1, 10, 0, kept);
+        for t in 0..=10 {
+            let values = draws(spec.frame_len(), 31 + t as u32);
+            block.frame.row_mut(t).iter_mut().zip(values).for_each(|(byte, draw)| *byte = (draw * 256.0) as u8);
+            block.reward.row_mut(t).fill(t as f32);
+        }
+        let learned = |augment| {
+            let mut dqn = learner(&spec, &Config { augment, memory, ..config() }, 1).unwrap();
+            dqn.learn(std::slice::from_ref(&block), &mut Solo, &mut Log::default()).unwrap();
+            assert_eq!(dqn.updates(), 1);
+            flat(&dqn.params)
+        };
+        let plain = learned(Augment::None {});
+        assert!(learned(Augment::Shift { pixels: 0, intensity: 0.0 }) == plain, "no shift and no gain change nothing");
+        assert!(learned(Augment::Shift { pixels: 4, intensity: 0.0 }) != plain, "{memory:?}");
+        assert!(learned(Augment::Shift { pixels: 0, intensity: 0.2 }) != plain, "{memory:?}");
     }
-    let learned = |augment| {
-        let mut dqn = learner(&spec, &Config { augment, ..config() }, 1).unwrap();
-        dqn.learn(std::slice::from_ref(&block), &mut Solo, &mut Log::default()).unwrap();
-        assert_eq!(dqn.updates(), 1);
-        flat(&dqn.params)
-    };
-    let plain = learned(Augment::None {});
-    assert!(learned(Augment::Shift { pixels: 0, intensity: 0.0 }) == plain, "no shift and no gain change nothing");
-    assert!(learned(Augment::Shift { pixels: 4, intensity: 0.0 }) != plain);
-    assert!(learned(Augment::Shift { pixels: 0, intensity: 0.2 }) != plain);
 }

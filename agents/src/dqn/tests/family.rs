@@ -1,6 +1,7 @@
 //! The switches and their compositions against PyTorch (`tests/golden/dqn/family.py`), and what they refuse.
 
 use super::*;
+use crate::testing::explores_less_and_less;
 
 #[derive(Deserialize)]
 struct Golden {
@@ -173,6 +174,32 @@ fn each_update_draws_anew_and_each_pass_of_its_own() {
             seen.extend([draws.noise[0], draws.taus[0]]);
         }
     }
+}
+
+#[test]
+fn a_policy_explores_less_as_steps_pass() {
+    let spec = spec([0, 0, 0], 1, 4, 3);
+    let epsilon = Schedule { start: 1.0, end: 0.0, steps: 400, delay: 0 };
+    explores_less_and_less(&learner(&spec, &Config { epsilon, ..config() }, 8).unwrap(), &spec);
+}
+
+#[test]
+fn an_action_is_chosen_by_quantiles_of_its_own_number() {
+    let spec = spec([0, 0, 0], 1, 4, 3);
+    let Values::Implicit { online, target, act, cosines, mix } = implicit(crate::q_net::Mix::After) else {
+        unreachable!()
+    };
+    let chosen = |online, target, act| {
+        let values = Values::Implicit { online, target, act, cosines, mix };
+        let dqn = learner(&spec, &Config { values, ..config() }, 1).unwrap();
+        let mut block = [rows(&spec, 1, 1, 0, 0)];
+        block[0].ask();
+        dqn.policy(0..1).unwrap().act(&mut block, 0, Mode::Evaluate { epsilon: 0.0, greedy: true }).unwrap();
+        block[0].outputs.row(0).to_vec()
+    };
+    let usual = chosen(online, target, act);
+    assert_eq!(chosen(2 * online, 2 * target, act), usual, "the learner's numbers are not the policy's");
+    assert_ne!(chosen(online, target, act + 1), usual);
 }
 
 #[test]
