@@ -91,6 +91,21 @@ fn a_search_by_an_untrained_network_finds_what_wins_where_it_sees_the_end() {
 }
 
 #[test]
+fn a_fresh_network_prefers_nothing_and_its_blocks_are_the_identity() {
+    let learner = learner(&config(), 1);
+    for (name, var) in learner.params.iter() {
+        let values: Vec<f32> = var.flatten_all().unwrap().to_vec1().unwrap();
+        let none = name.ends_with("bias") || name.ends_with("conv2.weight");
+        assert_eq!(values.iter().all(|&value| value == 0.0), none, "{name}");
+    }
+    let mut planes = vec![0.0; 2 * (MOST + 1) * MOST];
+    planes.chunks_exact_mut(2 * (MOST + 1)).zip(1..).for_each(|(planes, left)| at(left).observe(planes));
+    let (logits, values) = learner.net.forward(&planes).unwrap();
+    let logits: Vec<f32> = logits.flatten_all().unwrap().to_vec1().unwrap();
+    assert!(logits.iter().chain(&values.to_vec1().unwrap()).all(|value| value.abs() < 0.1), "{logits:?}");
+}
+
+#[test]
 fn a_search_by_a_network_that_is_at_its_end_is_refused() {
     let learner = learner(&config(), 1);
     learner.params.write(&vec![f32::MAX; learner.params.len()]).unwrap();

@@ -155,6 +155,25 @@ fn what_was_done_is_what_is_done_and_foreseen_in_games_that_were_held_out() {
 }
 
 #[test]
+fn a_fresh_policy_is_nearly_uniform_and_keeps_the_length_of_what_it_sees() {
+    let bc = learner(&spec(false), &config(), 1).unwrap();
+    let mut seen = Vec::new();
+    for (name, var) in bc.params.iter() {
+        let values: Vec<f32> = var.flatten_all().unwrap().to_vec1().unwrap();
+        let squares = values.iter().map(|value| value * value).sum::<f32>();
+        // Orthogonal: as many rows of the gain's length as the shorter side has.
+        let expected = match name {
+            "policy_head.weight" => 3.0 * 0.01f32.powi(2),
+            _ if name.ends_with("weight") => 2.0 * 2.0,
+            _ => 0.0,
+        };
+        assert!((squares - expected).abs() <= 1e-4 * expected, "{name}: {squares}, not {expected}");
+        seen.push(name.to_owned());
+    }
+    assert!(seen.len() == 4 && seen.contains(&"policy_head.weight".to_owned()), "{seen:?}");
+}
+
+#[test]
 fn the_loss_is_the_cross_entropy_and_its_gradient_the_difference() {
     let spec = spec(false);
     let mut bc = learner(&spec, &Config { batch: 2, normalise_observations: false, ..config() }, 1).unwrap();
