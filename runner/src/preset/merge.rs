@@ -8,10 +8,8 @@ use crate::claim::{self, Claim};
 use crate::usage::{hint, slips, usage};
 
 /// Keys that tables of older builds lack, and the values that they had without saying so.
-const LATER: [(&str, &str); 8] = [
+const LATER: [(&str, &str); 6] = [
     ("env.pin", "false"),
-    ("env.players", "1"),
-    ("env.opponent", "oneself"),
     ("agent.init", "torch"),
     ("agent.values.loss", "huber"),
     ("agent.epsilon.delay", "0"),
