@@ -37,12 +37,14 @@ pub(crate) fn bytes_of_layers(widths: &[usize]) -> usize {
 /// Numbers that are kept for each weight: itself, its target's, two moments and its gradient.
 const KEPT: u64 = 5;
 
-/// Bytes of the weights between dense layers of these `widths` and in a recurrent layer of `units` after them, or 0, with
-/// all that is kept for each, and the setting that lowers them. What looks at frames or features adds some megabytes.
+/// Bytes of the weights between dense layers of these `widths` and in a recurrent layer of `units` after them, or 0,
+/// with all that is kept for each, and the setting that lowers them. Those of the first layer, which follow from what
+/// is seen, are left out.
 pub(crate) fn bytes_of_weights(widths: &[usize], units: usize) -> (u64, &'static str) {
     let product = |from: usize, to: usize| (from as u64).saturating_mul(to as u64);
     let dense = widths.windows(2).map(|pair| product(pair[0], pair[1])).fold(0, u64::saturating_add);
-    let recurrent = product(units.saturating_mul(4), widths.last().copied().unwrap_or_default().saturating_add(units)); // an LSTM's
+    let inputs = widths.last().copied().unwrap_or_default();
+    let recurrent = product(units.saturating_mul(4), inputs.saturating_add(units)); // an LSTM's
     let key = if recurrent > dense { "agent.memory.units" } else { "agent.hidden" };
     (bytes_of(dense.saturating_add(recurrent)), key)
 }

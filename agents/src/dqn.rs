@@ -303,8 +303,8 @@ impl Learner for Dqn {
     }
 }
 
-/// Bytes of the replay, of the network's activations for a minibatch, of a block, and of wide layers, and the setting that
-/// lowers most of them.
+/// Bytes of the replay, of the network's activations for a minibatch, of a block, and of wide layers, and the setting
+/// that lowers most of them.
 fn memory(context: &Context<'_>) -> Result<(u64, &'static str)> {
     let Config { replay_capacity, n_step, priorities, batch, trunk, hidden, memory, update_period, values, .. } =
         Config::read(context)?;
@@ -331,6 +331,7 @@ fn memory(context: &Context<'_>) -> Result<(u64, &'static str)> {
         (looked, "agent.batch"),
         (answered, "agent.batch or numbers of agent.values"),
         (update_period.saturating_mul(seen as u64), "agent.update_period"),
+        (crate::config::bytes_of((late * values.width() * actions) as u64), "numbers of agent.values"),
         crate::config::bytes_of_weights(&hidden, memory.unroll().map_or(0, |unroll| unroll.units)),
     ];
     Ok(crate::config::total_memory(parts))

@@ -1,8 +1,8 @@
 //! Importance weighted actor-learner (IMPALA): A2C on steps of older weights, corrected by V-trace.
 //!
 //! Actors use the weights published last while the learner learns from their blocks; these weights are therefore some
-//! rounds of updates old, `max_lag` at most. Without lag, and clips of 1 or more, IMPALA is A2C: V-trace with the newest
-//! weights is generalised advantage estimation.
+//! rounds of updates old, `max_lag` at most. Without lag, and with clips of 1 or more, IMPALA is A2C: V-trace with the
+//! newest weights is generalised advantage estimation.
 //! Source: Espeholt et al. 2018. The paper's losses are sums over a batch, here they are means: ε and first square of
 //! RMSProp and the largest norm of the gradient have to be chosen accordingly, as `presets/impala/atari.toml` does.
 

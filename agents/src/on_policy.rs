@@ -388,8 +388,8 @@ fn explained_variance(steps: &[AdvantageStep]) -> Option<f64> {
     (all > 0.0).then(|| 1.0 - variance(|step| step.advantage) / all)
 }
 
-/// Bytes of `1 + lag` rounds of blocks, of a minibatch and the network's activations for it, and of wide layers, and the
-/// setting that lowers most of them.
+/// Bytes of `1 + lag` rounds of blocks, of a minibatch and the network's activations for it, and of wide layers, and
+/// the setting that lowers most of them.
 ///
 /// # Errors
 /// If a layer is wider than allowed.

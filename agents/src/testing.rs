@@ -52,8 +52,8 @@ pub(crate) fn flat(params: &Params) -> Vec<f32> {
     flat
 }
 
-/// Checks that a policy whose ε falls from 1 to 0 over the first 400 agent steps acts at random at first and not after them,
-/// in 8 seats that all see the same.
+/// Checks that a policy whose ε falls from 1 to 0 over the first 400 agent steps acts at random at first and not after
+/// them, in 8 seats that all see the same.
 pub(crate) fn explores_less_and_less(learner: &dyn Learner, spec: &Spec) {
     let mut block = [Rollout::new(spec, 100, 8, learner.plan().extra)];
     let mut policy = learner.policy(0..8).unwrap();

@@ -33,8 +33,8 @@ fn obs(vector: &mut [f32]) -> Obs<'_> {
     Obs { frame: &mut [], vector, symbols: &mut [], legal: &mut [] }
 }
 
-/// Plays the episodes of a golden file and compares every bit of what is shown; every step goes on from the saved state of
-/// the one before, in an environment that has seen nothing else. Sines and cosines of `libm` are another
+/// Plays the episodes of a golden file and compares every bit of what is shown; every step goes on from the saved state
+/// of the one before, in an environment that has seen nothing else. Sines and cosines of `libm` are another
 /// implementation than NumPy's, but on these episodes they never differ by enough to be seen.
 fn compare<E: Env<Config: DeserializeOwned>, const S: usize>(
     text: &str,

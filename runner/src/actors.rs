@@ -153,7 +153,8 @@ impl Actors {
         // As many places as there are blocks: a full one never waits.
         let (to_learner, events) = bounded(count * rounds);
         let abandoned = Arc::new(AtomicBool::new(false));
-        // Each multiplies by threads of its own, as does who learns at the same time: those who share some wait for another.
+        // Each actor multiplies in a small pool of its own: in a shared one its kernels would wait for the learner's.
+        // The learner keeps all of its threads.
         let sharing = count + usize::from(self.max_lag() > 0);
         let threads = (rayon::current_num_threads() / sharing).max(1);
         let mut running = Running {

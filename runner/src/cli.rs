@@ -162,8 +162,9 @@ impl Cpu {
 
     /// Starts the threads of tensor operations now: whoever is the first to need them has no way to fail.
     ///
-    /// This thread, which learns, is one of them: from outside of the pool it would sleep and be woken in every kernel. A
-    /// pool of this thread alone would leave those that wait for it without anyone to work for them.
+    /// This thread, which learns, is one of them: from outside of the pool it would sleep and be woken in every kernel.
+    /// A pool of one thread has one of its own: other threads with kernels would wait for ever while this one waits for
+    /// them.
     fn start_threads(&self) -> anyhow::Result<()> {
         let threads = self.threads();
         let pool = rayon::ThreadPoolBuilder::new().num_threads(threads);

@@ -92,8 +92,8 @@ pub(crate) fn whole(path: &Path, write: impl FnOnce(&File) -> anyhow::Result<()>
     put(path, write, true)
 }
 
-/// Writes a file as [`whole`] does, but does not wait for the disk: a machine that loses power may lose it, or what is in
-/// it, until it is [`synced`].
+/// Writes a file as [`whole`] does, but does not wait for the disk: a machine that loses power may lose it, or what is
+/// in it, until it is [`synced`].
 ///
 /// # Errors
 /// As [`whole`].

@@ -185,8 +185,8 @@ pub(crate) fn go_on(going: &Going<'_>, path: &Path, shown: Shown) -> anyhow::Res
     (about.config_sha256, about.device) = (resolved.sha256(), used);
     if checkpoint.is_none() {
         about.isa.clone_from(&owner.isa);
-    } else if !about.isa.split(" and ").any(|isa| run_dir::alike(isa, &owner.isa)) {
-        about.isa = format!("{} and {}", about.isa, owner.isa); // for those who repeat it
+    } else {
+        about.isa = run_dir::with_isa(&about.isa, &owner.isa);
     }
     if about.assets.is_empty() {
         about.assets = assets::of(&session); // of a run that is older than this key

@@ -79,6 +79,9 @@ pub(crate) fn isa(precision: Precision) -> String {
     precision.unit().map_or_else(|| isa.to_owned(), |unit| format!("{isa}, {unit}"))
 }
 
+/// What stands between the instruction sets of a run that machines of several kinds have trained.
+const AND: &str = " and ";
+
 /// Whether two instruction sets, as [`isa`] names them, give the same bits: f32 is the same in all, bf16 depends on
 /// what multiplies it.
 pub(crate) fn alike(one: &str, other: &str) -> bool {
@@ -86,6 +89,16 @@ pub(crate) fn alike(one: &str, other: &str) -> bool {
         Some(isa.split_once(", ")?.1)
     }
     unit(one) == unit(other)
+}
+
+/// The instruction sets that trained a run, as `run.json` has them, with `isa` among them.
+pub(crate) fn with_isa(all: &str, isa: &str) -> String {
+    if all.split(AND).any(|one| alike(one, isa)) { all.to_owned() } else { [all, isa].join(AND) }
+}
+
+/// Whether a run that was trained by `all` has the bits of `isa`.
+pub(crate) fn all_alike(all: &str, isa: &str) -> bool {
+    all.split(AND).all(|one| alike(one, isa))
 }
 
 /// Cargo features that this binary was built with.
@@ -396,5 +409,9 @@ mod tests {
         for (one, other, same) in [(0, 1, true), (2, 3, true), (2, 4, false), (0, 2, false)] {
             assert_eq!((alike(all[one], all[other]), alike(all[other], all[one])), (same, same), "{one} {other}");
         }
+        let both = with_isa(all[1], all[2]); // first without bf16, then on another machine
+        assert_eq!(both, "avx2 and avx512, amx-bf16");
+        assert_eq!(with_isa(&both, all[3]), both, "known already");
+        assert!(!all_alike(&both, all[2]) && !all_alike(&both, all[0]) && all_alike(all[0], all[1]));
     }
 }

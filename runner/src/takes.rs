@@ -188,7 +188,7 @@ impl Takes {
         Ok(())
     }
 
-    /// Adds the step of one seat, number `e` of `env` and `block`; `begins` is the seat's share of games where one begins.
+    /// Adds the step of one seat, number `e` of `env` and `block`; `begins` is its share of games where one begins.
     fn watch_seat(
         &mut self,
         seat: usize,

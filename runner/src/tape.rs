@@ -101,7 +101,7 @@ pub(crate) struct Tape {
 struct State {
     /// Finished episodes of the seat.
     episodes: u64,
-    /// Highest return that was recorded.
+    /// Highest return that was recorded, where the best are wanted.
     best: Option<f64>,
     /// The episode under way, if it was seen from its first step.
     take: Option<Take>,
@@ -205,8 +205,8 @@ impl Tape {
         self.keep(over, frames)
     }
 
-    /// Writes recordings of those finished episodes, given with their numbers, that are wanted, and removes those that are
-    /// too many.
+    /// Writes recordings of those finished episodes, given with their numbers, that are wanted, and removes those that
+    /// are too many.
     fn keep(&mut self, mut over: Vec<(u64, Take)>, frames: u64) -> anyhow::Result<()> {
         over.retain(|(number, take)| match self.which {
             Which::Best if self.state.best.is_some_and(|best| take.outcome.ret <= best) => false,
@@ -218,11 +218,12 @@ impl Tape {
             Which::Last(_) => true,
         });
         let most = match self.which {
-            Which::Best => 1,
-            Which::Every(_) => usize::MAX,
-            Which::Last(most) => most as usize,
+            Which::Best => Some(1),
+            Which::Every(_) => None,
+            Which::Last(most) => Some(most as usize),
         };
-        over.drain(..over.len().saturating_sub(most)); // later ones of the same block take their places
+        let replaced = most.map_or(0, |most| over.len().saturating_sub(most));
+        over.drain(..replaced); // later ones of the same block take their places
         if over.is_empty() {
             return Ok(());
         }
@@ -236,11 +237,10 @@ impl Tape {
             file::unsynced(&path, |file| takes::write_to(file, &self.manifest, &[take]))?;
             self.fresh.push(path);
         }
-        if most == usize::MAX {
-            return Ok(());
-        }
+        let Some(most) = most else { return Ok(()) };
         let all: Vec<String> = list(&self.run)?.into_iter().filter_map(|path| name_of(&path)).collect();
         let old = &all[..all.len().saturating_sub(most)];
+        self.fresh.retain(|path| name_of(path).is_none_or(|name| !old.contains(&name)));
         self.remove(|name| old.iter().any(|old| old == name))
     }
 

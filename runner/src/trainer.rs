@@ -90,9 +90,10 @@ pub struct TrainerConfig<'a> {
     pub device: Device,
 }
 
-/// A run in memory. It ends in the bits of `rl-run` with the same settings and seed, unless actors lag behind the learner.
-/// Tensor operations have the threads of the current rayon pool, and are fastest where the calling thread is one of them
-/// (`ThreadPoolBuilder::use_current_thread` before anything else uses the global pool).
+/// A run in memory. It ends in the bits of `rl-run` with the same settings and seed, unless actors lag behind the
+/// learner.
+/// Tensor operations have the threads of the current rayon pool, and are fastest where the calling thread is one of
+/// them (`ThreadPoolBuilder::use_current_thread` before anything else uses the global pool).
 ///
 /// ```
 /// use rl_runner::{Registry, Trainer, TrainerConfig};

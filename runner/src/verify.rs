@@ -302,7 +302,7 @@ fn again(args: &VerifyArgs, path: &Path, stop: &Stop, tables: &Tables) -> anyhow
         checkpoint.load(&mut session)?;
         segments.extend(checkpoint.segments().into_iter().map(|(key, segment)| (key, segment.sha256)));
     }
-    if !run_dir::alike(&about.isa, &owner.isa) && !quiet {
+    if !run_dir::all_alike(&about.isa, &owner.isa) && !quiet {
         output::note(format!("this run used {}, this machine has {}: bits may differ", about.isa, owner.isa));
     }
     if about.device != args.machine.device_of(&about.device) && !quiet {

@@ -96,13 +96,14 @@ fn a_run_that_was_stopped_in_an_evaluation_and_went_on_is_verified_too() {
     let dir = tempfile::tempdir().unwrap();
     let at = dir.path();
     let long = RUN.replace("3000", "1600").replace("1000 --eval-episodes 5", "1500 --eval-episodes 60000");
-    let line = format!("{long} --run r --force");
+    let line = format!("{long} --run r");
     let last = || names(&at.join("r/checkpoints")).iter().filter_map(|name| name.parse::<u64>().ok()).max();
-    let stopped = (0..20).any(|attempt| {
+    let stopped = (0..12).any(|attempt| {
+        let _ = std::fs::remove_dir_all(at.join("r"));
         let mut child = rl_run(at, &line).stdout(Stdio::null()).spawn().unwrap();
-        let begun = || std::fs::read_to_string(at.join("r/digests.jsonl")).is_ok_and(|text| !text.is_empty());
-        until(&mut child, begun);
-        std::thread::sleep(Duration::from_millis(50 * attempt));
+        let states = || std::fs::read_to_string(at.join("r/digests.jsonl")).map_or(0, |text| text.lines().count());
+        until(&mut child, || states() >= 2); // the last one before the evaluation
+        std::thread::sleep(Duration::from_millis(1 << attempt));
         signal(&child, "INT");
         child.wait().unwrap().code() == Some(75) && !recorded(at).contains(&last().unwrap())
     });

@@ -69,8 +69,8 @@ impl Demonstrated {
     }
 
     /// Splits the complete steps that are not split yet: of every 1 / `share` games the last is held out, so that the
-    /// first games, where there are few, are learned from. An action that was not legal is left out, which no policy
-    /// takes: a person walks into walls.
+    /// first games, where there are few, are learned from. A step whose action was not legal is left out: a policy
+    /// gives it probability 0, so that its loss would be infinite.
     fn sort(&mut self) {
         let newest = self.ring.len() as u64 - 1;
         let mut step = Steps::new(&self.spec, usize::from(self.spec.mask));

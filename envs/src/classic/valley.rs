@@ -61,7 +61,7 @@ impl Car {
     pub(super) fn load(id: &str, bytes: &[u8], max_steps: u32) -> Result<Self> {
         let car: Self = load_postcard(id, bytes)?;
         let Self { position, velocity, steps } = car;
-        // By single precision, in which the continuous car is kept: its wall and its top speed lie a little further out.
+        // In single precision, as the continuous car is kept: its wall and top speed lie a little further out.
         let within = |value: f64, [low, high]: [f64; 2]| (low as f32..=high as f32).contains(&(value as f32));
         if !within(position, [LEFT, RIGHT]) || !within(velocity, [-MAX_SPEED, MAX_SPEED]) || steps > max_steps {
             let message = format!("step {steps} at {position} with {velocity} is no state of a car");

@@ -115,8 +115,8 @@ pub(crate) fn open(
     })
 }
 
-/// The `error` of a checkpoint of `frames` frames that is whole and whose state is refused all the same, with the way back
-/// to the one before it, as the flag `--checkpoint` of `command`.
+/// The `error` of a checkpoint of `frames` frames that is whole and whose state is refused all the same, with the way
+/// back to the one before it, as the flag `--checkpoint` of `command`.
 pub(crate) fn refused(run: &Path, frames: u64, command: &str, error: anyhow::Error) -> anyhow::Error {
     let all = list(&run.join("checkpoints")).unwrap_or_default();
     match all.iter().rev().find(|(other, _)| *other < frames) {
