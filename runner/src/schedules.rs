@@ -129,6 +129,20 @@ mod tests {
     use crate::tables::Tables;
 
     #[test]
+    fn a_schedule_that_waits_ends_later() {
+        let tables = Tables::new(&[rl_envs::ENVS], &[rl_agents::AGENTS]);
+        let sets = ["agent.epsilon.steps=10000", "agent.epsilon.delay=2000"].map(str::to_owned);
+        let ask = Ask { env: "cartpole", agent: Some("dqn"), sets: &sets, ..Ask::default() };
+        let resolved = resolve(&tables, &ask).unwrap();
+        let counts = Counts { frames: 1000, agent_steps: 1000, ..Counts::default() };
+        let told =
+            |frames| early(&resolved, &counts, frames).into_iter().find(|told| told.starts_with("agent.epsilon.steps"));
+        assert_eq!(told(11_000), None);
+        let said = told(12_001).unwrap();
+        assert!(said.starts_with("agent.epsilon.steps stays 10000 after a delay of 2000: "), "{said}");
+    }
+
+    #[test]
     fn a_run_that_outlasts_its_learning_rate_is_told_and_no_preset_is() {
         let tables = Tables::new(&[rl_envs::ENVS], &[rl_agents::AGENTS, crate::PLANNERS]);
         let of = |env: &str, agent: &str, sets: &[&str]| {

@@ -102,6 +102,25 @@ fn advantages_are_normalised_by_the_deviation_of_a_sample() {
     assert_eq!(standard([5.0; 3].into_iter()), (5.0, 1e8));
 }
 
+#[test]
+fn advantages_are_normalised_within_each_minibatch() {
+    let mut learner = learner(&spec(&[3]), ppo().settings(), 4, 1);
+    let mut world = World::new(&learner, &[4]);
+    world.collect();
+    learner.estimate(&world.blocks, RewardTransform::Raw).unwrap();
+    let all: Vec<f64> = learner.batch.steps.iter().map(|step| f64::from(step.advantage)).collect();
+    let mean = |of: &[f64]| of.iter().sum::<f64>() / of.len() as f64;
+    for part in [0..7, 7..all.len()] {
+        assert!((mean(&all[part.clone()]) - mean(&all)).abs() > 0.01, "parts of another mean than the whole");
+        let (order, now, mut log) =
+            (part.map(|i| i as u32).collect::<Vec<_>>(), Now { rate: 0.0, clip: 0.2 }, Log::default());
+        learner.update(&world.blocks, &order, now, &mut Solo, &mut log).unwrap();
+        // With the policy that acted the loss is the negative mean of the advantages, which is 0.
+        let loss = log.drain().into_iter().find(|(name, _)| *name == "policy_loss").unwrap().1;
+        assert!(loss.abs() < 1e-6, "{loss}");
+    }
+}
+
 /// Every number of a table differs from every other, so that none can stand for another.
 #[test]
 fn settings_are_those_of_the_table() {
