@@ -107,7 +107,7 @@ impl ActorCritic {
     /// Computes policy outputs, and `values` where asked for, without a graph, and leaves them in `flows`.
     ///
     /// The results are bit for bit those of [`forward`](Self::forward). The recurrent `states [B, S]` are advanced by
-    /// one step, the critic's only with its values. On the CPU no graph is built and nothing is allocated.
+    /// one step, the critic's only with its values. On the CPU no graph is built, and one thread allocates nothing.
     pub(crate) fn run(
         &self,
         obs: &ObsBatch<'_>,

@@ -1,7 +1,7 @@
 //! Checks for NaN and infinite numbers, which end a run before they reach a checkpoint; errors carry the minibatch.
 
 use rl_core::{Column, Error, Result};
-use rl_nn::{Params, StepStats, tensor};
+use rl_nn::{Params, StepOutcome, StepStats, tensor};
 
 /// Checks the loss of update `number`; `culprit` finds the first value that is not finite, for the error message.
 ///
@@ -18,16 +18,22 @@ pub(crate) fn finite_loss(number: u64, loss: f64, culprit: impl FnOnce() -> Opti
 /// Checks gradient and parameters after the optimiser step of update `number`.
 ///
 /// # Errors
-/// If the gradient is not finite, in which case no parameter has changed, or a parameter is not finite after the step;
-/// the error names the first such parameter.
+/// If the gradient is not finite or too large, in which case no parameter has changed, or a parameter is not finite after
+/// the step; the error names the first such parameter.
 pub(crate) fn finite_step(number: u64, moved: StepStats, grad: &[f32], params: &Params) -> Result<()> {
     let first = |values: &[f32]| values.iter().position(|value| !value.is_finite());
-    if !moved.norm.is_finite() {
-        let name = first(grad).map_or("all parameters", |at| params.name_at(at));
-        return Err(not_finite(number, format!("the gradient of {name} is not finite")));
-    }
-    if moved.finite {
-        return Ok(());
+    match moved.outcome {
+        StepOutcome::Made => return Ok(()),
+        StepOutcome::Refused => {
+            return Err(not_finite(
+                number,
+                match first(grad) {
+                    Some(at) => format!("the gradient of {} is not finite", params.name_at(at)),
+                    None => format!("the gradient is {:.1e} long: its squares are not finite", moved.norm),
+                },
+            ));
+        }
+        StepOutcome::NotFinite => {}
     }
     let mut values = vec![0.0; params.len()];
     params.read(&mut values).map_err(tensor)?;

@@ -193,7 +193,8 @@ impl QNet {
     /// Outputs of one step without a graph, `[B, W, A]`, in buffers of `pass`.
     ///
     /// The results are bit for bit those of [`forward`](QNet::forward). The recurrent `states [B, S]` are advanced by
-    /// the step; they are empty without a recurrent layer. On the CPU no graph is built and nothing is allocated.
+    /// the step; they are empty without a recurrent layer. On the CPU no graph is built, and one thread allocates
+    /// nothing.
     pub(crate) fn run<'a>(
         &self,
         obs: &ObsBatch<'_>,

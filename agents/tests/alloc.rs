@@ -29,7 +29,8 @@ fn no_act_allocates_after_the_first() {
     ];
     // Trunks differ on frames alone; one agent is enough.
     let trunks = |agent: &str, preset: &str| if (agent, preset) == ("ppo", "atari/") { TRUNKS } else { &TRUNKS[..1] };
-    // The kernels hand large batches to the pool, whose queue grows now and then: here they stay in this thread.
+    // The kernels cut large batches for the pool: the list of parts and the pool's queue are memory. Here they stay in
+    // this thread.
     let pool = rayon::ThreadPoolBuilder::new().num_threads(1).use_current_thread().build().unwrap();
     let mut tried = Vec::new();
     let pairs = AGENTS.iter().flat_map(|agent| cases.iter().map(move |case| (agent, case)));

@@ -1,12 +1,13 @@
-//! Cost of the layers of rl-nn, forward and backward with the gradients of inputs and parameters, at the sizes that are
-//! compared with PyTorch. Excludes optimiser and loss: the gradient of the output is one.
+//! Cost of the layers of rl-nn, forward and backward with the gradients of inputs and parameters: those that `rl-run bench
+//! nn` compares with PyTorch at the same sizes, GRU and max pooling. Excludes optimiser and loss: the gradient of the
+//! output is one.
 
 use candle_core::{Device, Tensor, Var};
 use criterion::{Criterion, criterion_group, criterion_main};
 use rl_core::{Rng, Stream};
 use rl_nn::{
-    BatchNorm, EncoderLayer, EncoderLayerConfig, FeedForwardActivation, Gru, Lstm, Mask, NormPlace, Params, Statistics,
-    Window, max_pool,
+    Activation, BatchNorm, Conv2d, EncoderLayer, EncoderLayerConfig, FeedForwardActivation, Gru, Lstm, Mask, NormPlace,
+    Params, Statistics, Window, max_pool,
 };
 
 fn input(shape: &[usize]) -> Var {
@@ -44,12 +45,16 @@ fn layers(criterion: &mut Criterion) {
     step(criterion, "lstm/512x20x32", &sequence, |params| Lstm::new(&mut params.root(), 512, 512), lstm);
     let gru = |gru: &Gru, x: &Tensor| Ok(gru.forward(x, None, &gru.state(32)?)?.0);
     step(criterion, "gru/512x20x32", &sequence, |params| Gru::new(&mut params.root(), 512, 512), gru);
-    let (bend, norm) = (FeedForwardActivation::Gelu, NormPlace::After);
+    let (bend, norm) = (FeedForwardActivation::Relu, NormPlace::After);
     let config = EncoderLayerConfig { width: 256, heads: 8, hidden: 1024, bend, norm, eps: 1e-5 };
     let make = |params: &mut Params| EncoderLayer::new(&mut params.root(), config);
     step(criterion, "encoder/256x64x32", &[32, 64, 256], make, |layer, x| layer.forward(x, &Mask::none()));
-    let make = |params: &mut Params| BatchNorm::new(&mut params.root(), 64, 0.1, 1e-5);
     let images = [32, 32, 32, 64];
+    let window = Window { kernel: [3; 2], stride: [1; 2], padding: [1; 2] };
+    let make =
+        |params: &mut Params| Conv2d::with_window(&mut params.root(), [32, 32, 64], 64, window, Activation::None);
+    step(criterion, "conv3x3/64x32x32x32", &images, make, |layer, x| layer.forward(x));
+    let make = |params: &mut Params| BatchNorm::new(&mut params.root(), 64, 0.1, 1e-5);
     step(criterion, "batch_norm/64x32x32x32", &images, make, |norm, x| norm.forward(x, Statistics::Batch));
     step(criterion, "max_pool/64x32x32x32", &images, |_| Ok(()), |(), x| max_pool(x, Window::square(2)));
 }

@@ -98,20 +98,18 @@ impl Chain {
     /// Output of the last layer, `[B, ..]`, for `x`, a batch of the first layer's inputs.
     ///
     /// # Errors
-    /// If `x` is not a batch of inputs of the first layer.
+    /// If `x` is not a batch of inputs of the first layer; those of a norm are rows, `[B, width]`.
     pub fn forward(&self, x: &Tensor) -> Result<Tensor> {
-        match &self.links[..] {
-            [] => Ok(x.clone()),
-            [first, ..] if x.device().is_cpu() => {
-                match first {
-                    Link::Conv2d(layer) => layer.check(x)?,
-                    Link::Linear(layer) => layer.check(&x.flatten_from(1)?)?,
-                    Link::Norm(layer, _) => layer.check(x)?,
-                }
-                self.affines.forward(x)
-            }
-            links => links.iter().try_fold(x.clone(), |x, link| link.forward(&x)),
+        match self.links.first() {
+            None => return Ok(x.clone()),
+            Some(Link::Conv2d(layer)) => layer.check(x)?,
+            Some(Link::Linear(layer)) => layer.check(&x.flatten_from(1)?)?,
+            Some(Link::Norm(layer, _)) => x.dims2().and_then(|_| layer.check(x))?,
         }
+        if x.device().is_cpu() {
+            return self.affines.forward(x);
+        }
+        self.links.iter().try_fold(x.clone(), |x, link| link.forward(&x))
     }
 
     /// Layers of the chain on the CPU, the first at the input.
@@ -436,6 +434,12 @@ mod tests {
         assert!(error.contains("layer 1 of a chain makes") && error.contains("takes other rows"), "{error}");
         let error = Chain::new([a]).unwrap().forward(&draws(&[2, 5, 5, 3], 1)).unwrap_err().to_string();
         assert!(error.contains("a convolution on [11, 10, 3] got [5, 5, 3]"), "{error}");
+        let norm = LayerNorm::new(&mut params.layer("first"), 3, 1e-5).unwrap();
+        let first = Chain::new([Link::Norm(norm, Activation::Relu)]).unwrap();
+        assert_eq!(first.forward(&draws(&[2, 3], 1)).unwrap().dims(), [2, 3]);
+        for shape in [&[3][..], &[2, 4], &[2, 5, 5, 3]] {
+            assert!(first.forward(&draws(shape, 1)).is_err(), "{shape:?}");
+        }
         let x = draws(&[2, 3], 1);
         let empty = Chain::default().forward(&x).unwrap();
         assert_eq!(empty.to_vec2::<f32>().unwrap(), x.to_vec2::<f32>().unwrap());

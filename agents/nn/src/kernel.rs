@@ -1,7 +1,8 @@
 //! Matrix products of every linear and convolutional layer on the CPU, in safe portable SIMD.
 //!
-//! Each element of a result is a chain of fused multiply-adds in an order that the shape alone decides: neither the
-//! batch around a row, nor threads, nor the instruction set change a bit of it.
+//! Each element of an output or of an input's gradient is one chain of fused multiply-adds in an order that the shape
+//! of the layer decides: neither the batch around a row, nor threads, nor the instruction set change a bit of it. Each of
+//! a parameter's gradient is a sum over the batch, in blocks that the shape of the batch decides too.
 
 pub mod bf16;
 #[cfg(test)]
@@ -110,6 +111,7 @@ mod tests {
             ([12, 12, 4], SQUARE(8, 4), 32),
             ([10, 10, 8], SQUARE(4, 2), 64),
             ([9, 9, 16], Window { padding: [1, 1], ..SQUARE(3, 1) }, 24),
+            ([16, 16, 8], Window { padding: [1, 1], ..SQUARE(3, 1) }, 12), // inputs' gradients from groups of outputs
         ] {
             for images in [1, 3] {
                 Case::new(shape, window, n, images).check();

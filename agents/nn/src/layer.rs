@@ -54,7 +54,7 @@ impl Linear {
     /// Applies the layer to the rows of `x [B, inputs]`: `[B, outputs]`.
     ///
     /// # Errors
-    /// If `x` is not a matrix of `inputs` columns.
+    /// If `x` is not a matrix of `f32` and of `inputs` columns.
     pub fn forward(&self, x: &Tensor) -> Result<Tensor> {
         self.check(x)?;
         if x.device().is_cpu() {
@@ -64,9 +64,12 @@ impl Linear {
         stock(x, params.var(0), params.var(1), *activation)
     }
 
-    /// Checks that `x` is `[B, inputs]`.
+    /// Checks that `x` is `f32 [B, inputs]`.
     pub(crate) fn check(&self, x: &Tensor) -> Result<()> {
         let (_, width) = x.dims2()?;
+        if x.dtype() != DType::F32 {
+            candle_core::bail!("a linear layer takes f32, got {:?}: only convolutions scale bytes", x.dtype());
+        }
         let inputs = self.affine().patches.input;
         if width != inputs {
             candle_core::bail!("a linear layer of {inputs} inputs got {width}");
@@ -206,7 +209,8 @@ mod tests {
     use rl_core::{Rng, Stream};
 
     use super::*;
-    use crate::Params;
+    use crate::check::variable;
+    use crate::{Params, Precision};
 
     fn params() -> Params {
         Params::new(&Device::Cpu, Rng::new(5, Stream::Init))
@@ -330,6 +334,34 @@ mod tests {
         let vars = params.iter().chain([("input", &x)]);
         for (name, var) in vars {
             close(a.get(var).unwrap(), b.get(var).unwrap(), name);
+        }
+    }
+
+    /// That products are rounded, where this CPU has instructions for it, and in each of the three.
+    #[test]
+    fn bf16_is_used_in_the_value_and_in_the_gradients_of_weights_and_inputs() {
+        let there = Precision::Bf16.unit().is_some();
+        let passes = |precision: Precision| {
+            let mut params = params();
+            let conv = &mut params.layer("conv");
+            let conv = Conv2d::new(&mut conv.with_precision(precision), [8, 8, 4], 16, 4, 2, Activation::Relu).unwrap();
+            let line = &mut params.layer("line");
+            let line = Linear::new(&mut line.with_precision(precision), 144, 32, Activation::None).unwrap();
+            let (images, rows) = (variable(&[3, 8, 8, 4], 1), variable(&[3, 144], 2));
+            let y = [conv.forward(&images).unwrap(), line.forward(&rows).unwrap()];
+            let store = (probe(&y[0], 3) + probe(&y[1], 4)).unwrap().backward().unwrap();
+            let of = |layer: &Affine, x: &Var| {
+                [store.get(layer.params.var(0)).unwrap(), store.get(x).unwrap()].map(crate::check::flat)
+            };
+            let ([conv_w, conv_x], [line_w, line_x]) = (of(conv.affine(), &images), of(line.affine(), &rows));
+            let [conv, line] = [&y[0], &y[1]].map(crate::check::flat);
+            [("conv", [conv, conv_w, conv_x]), ("line", [line, line_w, line_x])]
+        };
+        for ((layer, rounded), (_, exact)) in passes(Precision::Bf16).into_iter().zip(passes(Precision::F32)) {
+            for (what, (rounded, exact)) in ["value", "weights", "input"].into_iter().zip(rounded.iter().zip(&exact)) {
+                assert_eq!(rounded != exact, there, "{layer}: {what}");
+                crate::check::close(rounded, exact, 0.05, what);
+            }
         }
     }
 

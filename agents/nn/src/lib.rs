@@ -2,9 +2,9 @@
 //! in-place optimisers.
 //!
 //! On the CPU a layer is one operation of ours with its own backward pass; on another device the same layer runs stock
-//! candle operations on the same variables. Every element that a CPU layer writes is one chain of fused multiply-adds
-//! in a fixed order, so that its bits depend neither on the batch around it, nor on threads, nor on the instruction
-//! set; with [`Precision::Bf16`] they do depend on the last.
+//! candle operations on the same variables. Every sum that a CPU layer forms has a fixed order, so that its bits depend
+//! neither on threads nor on the instruction set, and those of an output not on the batch around it; with
+//! [`Precision::Bf16`] they do depend on the instruction set.
 //!
 //! A line is fitted through two points:
 //!
@@ -84,7 +84,7 @@ pub use layer::{Conv2d, Linear};
 pub use layer_norm::LayerNorm;
 pub use loss::huber;
 pub use lstm::{Lstm, LstmInit, LstmState};
-pub use optimiser::{Optimiser, OptimiserConfig, StepStats};
+pub use optimiser::{Optimiser, OptimiserConfig, StepOutcome, StepStats};
 pub use params::{Params, Scope};
 pub use pool::{avg_pool, max_pool};
 pub use precision::Precision;

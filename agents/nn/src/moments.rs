@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::Params;
 use crate::kernel::vectorised;
+use crate::optimiser::StepOutcome;
 use crate::params::{values_mut, with_values};
 
 /// Values per task of a thread. An update is elementwise, so that no bit depends on this; the sums of [`norm`] are cut
@@ -69,7 +70,7 @@ impl Moments {
 
     /// Updates parameters and moments by the flat gradient `grad`: on the CPU `fused(p, moments, g)` changes slices in
     /// place; elsewhere `stock(p, g, moments)` returns the new parameter and replaces the moments in candle's
-    /// operations. Returns whether all parameters are finite afterwards.
+    /// operations. Returns whether all parameters are finite afterwards, as the outcome of a step that was made.
     ///
     /// # Errors
     /// If the device fails.
@@ -79,7 +80,7 @@ impl Moments {
         grad: &[f32],
         fused: impl Fn(&mut [f32], [&mut [f32]; 2], &[f32]) + Sync,
         stock: impl Fn(&Tensor, &Tensor, &mut [Tensor; 2]) -> Result<Tensor>,
-    ) -> Result<bool> {
+    ) -> Result<StepOutcome> {
         let (mut at, finite) = (0, AtomicBool::new(true));
         // On a device 0 · p is summed up, which only what is finite makes 0, so that one number is waited for.
         let mut zero: Option<Tensor> = None;
@@ -102,7 +103,8 @@ impl Moments {
             }
         }
         let on_device = zero.map_or(Ok(0.0), |zero| zero.to_scalar::<f32>())?;
-        Ok(finite.into_inner() && on_device.is_finite())
+        let finite = finite.into_inner() && on_device.is_finite();
+        Ok(if finite { StepOutcome::Made } else { StepOutcome::NotFinite })
     }
 
     /// Writes `steps` and the moments in the postcard format.
@@ -243,6 +245,13 @@ fn norm_by_blocks(grad: &[f32]) -> f64 {
 /// is 0.
 pub(crate) fn clipping(clip: f64, norm: f64) -> f32 {
     if clip > 0.0 { (clip / (norm + 1e-6)).min(1.0) as f32 } else { 1.0 }
+}
+
+/// Whether the norm of a gradient is not finite, or so large, times the factor `scale` of clipping, that squares of its
+/// values may overflow `f32`: their greatest is 3.4e38.
+pub(crate) fn overflows(norm: f64, scale: f32) -> bool {
+    let clipped = norm * f64::from(scale);
+    clipped.is_nan() || clipped > 1.8e19
 }
 
 #[cfg(test)]

@@ -21,10 +21,22 @@ pub enum OptimiserConfig {
 /// Result of one optimiser step.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct StepStats {
-    /// Global L2 norm of the gradient before clipping; if it is not finite, the step changed nothing.
+    /// Global L2 norm of the gradient before clipping.
     pub norm: f64,
-    /// Whether every parameter is finite after the step; true without a look where `norm` is not finite.
-    pub finite: bool,
+    /// What became of the step.
+    pub outcome: StepOutcome,
+}
+
+/// What became of an optimiser step.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum StepOutcome {
+    /// It was made, and every parameter is finite.
+    Made,
+    /// It was made, and a parameter is not finite.
+    NotFinite,
+    /// It was not made, and changed nothing: the norm of the gradient is not finite, or still so large after clipping that
+    /// squares of its values would overflow `f32`, after which a second moment stays infinite and its parameter still.
+    Refused,
 }
 
 /// Optimiser that an [`OptimiserConfig`] chose, with its moments.
@@ -49,7 +61,7 @@ impl Optimiser {
         })
     }
 
-    /// Number of steps made; a step whose gradient norm is not finite does not count.
+    /// Number of steps made; a [refused](StepOutcome::Refused) one does not count.
     pub fn steps(&self) -> u64 {
         match self {
             Self::Adam(adam) => adam.steps(),
@@ -59,8 +71,8 @@ impl Optimiser {
 
     /// Clips `grad` by its global norm, updates the moments and moves `params` at the learning rate `rate`.
     ///
-    /// The gradient is flat in parameter order, as [`Params::backward`] writes it. If its norm is not finite, neither
-    /// parameters nor moments nor the step count change.
+    /// The gradient is flat in parameter order, as [`Params::backward`] writes it. If the step is
+    /// [refused](StepOutcome::Refused), neither parameters nor moments nor the step count change.
     ///
     /// # Errors
     /// If the device fails.
@@ -156,10 +168,53 @@ mod tests {
                 adam.moments = crate::moments::Moments::on_device(&params, [0.0; 2]).unwrap();
             }
             let mut grad = vec![1e-3; params.len()];
-            assert!(adam.step(&params, &grad, 1e-3).unwrap().finite);
+            assert_eq!(adam.step(&params, &grad, 1e-3).unwrap().outcome, StepOutcome::Made);
             grad[..70_000].fill(0.0);
             let moved = adam.step(&params, &grad, 1e39).unwrap();
-            assert!(moved.norm.is_finite() && !moved.finite, "{moved:?}");
+            assert!(moved.norm.is_finite() && moved.outcome == StepOutcome::NotFinite, "{moved:?}");
+        }
+    }
+
+    #[test]
+    fn a_gradient_whose_squares_overflow_is_refused_unless_it_is_clipped() {
+        let adam = |clip| AdamConfig { beta1: 0.9, beta2: 0.999, eps: 1e-5, clip };
+        let rms = |clip| RmsPropConfig {
+            decay: 0.99,
+            eps: 1e-5,
+            eps_place: EpsPlace::InsideRoot,
+            first_square: 1.0,
+            centred: false,
+            clip,
+        };
+        let kinds = |clip| {
+            [OptimiserConfig::Adam(adam(clip)), OptimiserConfig::RAdam(adam(clip)), OptimiserConfig::RmsProp(rms(clip))]
+        };
+        for (clip, large, outcome) in [
+            (0.0, 1e21, StepOutcome::Refused),
+            (0.0, -1e21, StepOutcome::Refused),
+            (0.0, 1e19, StepOutcome::Made),
+            (0.5, 1e21, StepOutcome::Made),
+        ] {
+            for config in kinds(clip) {
+                let mut params = crate::check::params();
+                params.root().var("a", &[2], Init::Ones).unwrap();
+                let mut optimiser = Optimiser::new(&params, config).unwrap();
+                let moved = optimiser.step(&params, &[large, 1.0], 0.1).unwrap();
+                assert_eq!((moved.outcome, moved.norm.is_finite()), (outcome, true), "{config:?}, {large}");
+                assert_eq!(optimiser.steps(), u64::from(outcome == StepOutcome::Made));
+                let read = || {
+                    let mut values = vec![0.0; 2];
+                    params.read(&mut values).unwrap();
+                    values
+                };
+                let before = read();
+                assert_eq!(before == [1.0; 2], outcome == StepOutcome::Refused, "{before:?}");
+                // What was refused leaves no infinite moment behind, under which no later step would move anything.
+                for _ in 0..20 {
+                    assert_eq!(optimiser.step(&params, &[1.0, 1.0], 0.1).unwrap().outcome, StepOutcome::Made);
+                }
+                assert!(outcome != StepOutcome::Refused || read().iter().all(|value| *value < 0.9), "{:?}", read());
+            }
         }
     }
 }

@@ -244,7 +244,7 @@ impl Params {
     }
 
     /// Backpropagates `loss` as [`backward`](Self::backward) does, and also returns its gradients by `inputs`,
-    /// variables that are no parameters, such as the pixels of a saliency map; zeros where `loss` does not depend on
+    /// variables that are no parameters; zeros where `loss` does not depend on
     /// one. A gradient comes as its layer made it, where candle's store would add it to zeros.
     ///
     /// # Errors

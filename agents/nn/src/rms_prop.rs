@@ -7,8 +7,9 @@ use std::io::{Read, Write};
 use candle_core::{Result, Tensor};
 use rl_core::Saved;
 
-use crate::moments::{Moments, clipping, norm, settled};
-use crate::{Params, StepStats};
+use crate::Params;
+use crate::moments::{Moments, clipping, norm, overflows, settled};
+use crate::optimiser::{StepOutcome, StepStats};
 
 /// Place of ε in the denominator of RMSProp.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -67,15 +68,15 @@ impl RmsProp {
         Ok(Self { config, steps: 0, moments })
     }
 
-    /// Number of steps made; a step whose gradient norm is not finite does not count.
+    /// Number of steps made; a [refused](StepOutcome::Refused) one does not count.
     pub fn steps(&self) -> u64 {
         self.steps
     }
 
     /// Clips `grad` by its global norm, updates the moments and moves `params` at the learning rate `rate`.
     ///
-    /// The gradient is flat in parameter order, as [`Params::backward`] writes it. If its norm is not finite, neither
-    /// parameters nor moments nor the step count change.
+    /// The gradient is flat in parameter order, as [`Params::backward`] writes it. If the step is
+    /// [refused](StepOutcome::Refused), neither parameters nor moments nor the step count change.
     ///
     /// # Errors
     /// If the device fails.
@@ -85,8 +86,9 @@ impl RmsProp {
     pub fn step(&mut self, params: &Params, grad: &[f32], rate: f64) -> Result<StepStats> {
         assert_eq!(grad.len(), params.len(), "gradient of these parameters");
         let norm = norm(grad);
-        if !norm.is_finite() {
-            return Ok(StepStats { norm, finite: true });
+        let scale = clipping(self.config.clip, norm);
+        if overflows(norm, scale) {
+            return Ok(StepStats { norm, outcome: StepOutcome::Refused });
         }
         self.steps += 1;
         let eps = self.config.eps as f32;
@@ -94,10 +96,10 @@ impl RmsProp {
             decay: self.config.decay as f32,
             rate: rate as f32,
             eps: if self.config.eps_place == EpsPlace::InsideRoot { [eps, 0.0] } else { [0.0, eps] },
-            scale: clipping(self.config.clip, norm),
+            scale,
         };
         let centred = self.config.centred;
-        let finite = self.moments.step(
+        let outcome = self.moments.step(
             params,
             grad,
             |p, [square, mean], g| {
@@ -109,7 +111,7 @@ impl RmsProp {
             },
             |p, g, moments| update_stock(p, g, moments, centred, factors),
         )?;
-        Ok(StepStats { norm, finite })
+        Ok(StepStats { norm, outcome })
     }
 }
 

@@ -36,7 +36,7 @@ pub trait Encoder: Send + Sync {
     fn forward(&self, obs: &ObsBatch<'_>) -> Result<Tensor>;
 
     /// Leaves the features of a batch in `flow`, `[B, width]`, with the bits of [`forward`](Encoder::forward): on the
-    /// CPU, without a graph, and with no allocation once `flow` has grown.
+    /// CPU, without a graph, and on one thread with no allocation once `flow` has grown.
     ///
     /// # Errors
     /// If the parameters are not on the CPU.

@@ -1,4 +1,4 @@
-//! Cuts of the work of a kernel for threads, decided by the shape alone.
+//! Cuts of the work of a kernel for threads: by the shape alone where a cut decides how a sum is formed.
 
 /// Multiply-adds from which a second thread pays off.
 pub(crate) const PARALLEL: usize = 1 << 20;

@@ -132,7 +132,7 @@ fn linear_weights(unit: Unit, x: &[f32], g: &[f32], n: usize, dw: &mut [f32], wr
 /// input, and `dx` becomes the gradient before the ReLU: 0 where the input is not above 0.
 ///
 /// # Panics
-/// If this CPU does not have `unit`.
+/// If this CPU does not have `unit`, or `dx` or `relu` has not one value per input.
 pub fn write_input_gradient(
     unit: Unit,
     patches: &Patches,
@@ -142,6 +142,8 @@ pub fn write_input_gradient(
     relu: Option<&[f32]>,
     dx: &mut [f32],
 ) {
+    let images = g.len() / n / patches.pixels();
+    assert!(dx.len() == images * patches.input && relu.is_none_or(|x| x.len() == dx.len()), "one value per input");
     if g.is_empty() {
         return;
     }
@@ -154,7 +156,7 @@ pub fn write_input_gradient(
     panels::lines(depth, n, |k| &w[k * n..(k + 1) * n], weights);
     panels::turn(weights);
     let image = patches.pixels() * n;
-    let part = share(g.len() / image, image * depth);
+    let part = share(images, image * depth);
     each(dx, part * patches.input, |i, dx| {
         let [mut one, mut two, mut three] = std::array::from_fn(|_| Workspace::new());
         let rows = patches.pixels();

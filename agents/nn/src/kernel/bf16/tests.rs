@@ -77,6 +77,7 @@ fn known_layers_equal_their_definition() {
         }
     }
     check(&Case::new([1, 1, 1100], SQUARE(1, 1), 300, 40)); // several blocks of inputs and of columns
+    check(&Case::new([20, 20, 32], SQUARE(4, 2), 64, 15)); // gradients of weights summed in parts of the images
     for (shape, window, n) in [
         ([9, 7, 4], SQUARE(3, 1), 17),
         ([12, 12, 4], SQUARE(8, 4), 32),
