@@ -120,7 +120,7 @@ pub trait Learner: Send {
     /// the run's first rollout where both have equal seats; else its seats have no demonstration either.
     ///
     /// # Errors
-    /// If the learner takes no demonstrations, or has no room for them.
+    /// If the learner takes no demonstrations, has no room for them, or they do not begin where those before end.
     fn add_demonstrations(&mut self, _blocks: &[Rollout]) -> Result<()> {
         Err(Error::Config { key: "agent".to_owned(), message: "it learns from no demonstrations".to_owned() })
     }
@@ -131,7 +131,8 @@ pub trait Learner: Send {
     /// all blocks in one order. `reduce` averages over the processes of a run; `log` takes metrics and times.
     ///
     /// # Errors
-    /// If a tensor operation fails, a loss is not finite, or a process of the run is lost.
+    /// If a tensor operation fails, a loss is not finite, a process of the run is lost, or the blocks do not begin where a
+    /// replay that was loaded ends.
     fn learn(&mut self, blocks: &[Rollout], reduce: &mut dyn Reduce, log: &mut Log) -> Result<()>;
 
     /// Optimiser steps so far.

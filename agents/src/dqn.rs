@@ -255,13 +255,12 @@ impl Learner for Dqn {
             let message = crate::config::FULL.to_owned();
             return Err(Error::Config { key: "agent.replay_capacity".to_owned(), message });
         }
-        self.replay.append(blocks);
-        Ok(())
+        self.replay.append(blocks)
     }
 
     fn learn(&mut self, blocks: &[Rollout], reduce: &mut dyn Reduce, log: &mut Log) -> Result<()> {
         let before = self.progress.steps();
-        self.replay.append(blocks);
+        self.replay.append(blocks)?;
         self.progress.count(blocks, reduce)?;
         let counted = self.rewards.counted(blocks, reduce, log)?;
         log.add("epsilon", self.config.epsilon.at(self.progress.steps()));

@@ -85,9 +85,32 @@ fn build(name: &str, table: &toml::Table, seating: &Seating) -> Result<Box<dyn V
     }
 }
 
-/// Returns the number of seats that share a match: the number of players under self-play, else 1.
+/// Returns the number of seats that share a match: the number of players under self-play, which is also what no
+/// `opponent` stands for, else 1.
 fn seats_per_world(table: &toml::Table) -> u32 {
     let players = table.get("players").and_then(toml::Value::as_integer);
-    let oneself = table.get("opponent").and_then(toml::Value::as_str) == Some("oneself");
+    let oneself = table.get("opponent").is_none_or(|opponent| opponent.as_str() == Some("oneself"));
     players.filter(|_| oneself).and_then(|players| u32::try_from(players).ok()).unwrap_or(1).max(1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn players_share_a_match_unless_the_others_are_random() {
+        for (keys, seats) in [
+            ("", 1),
+            ("players = 1", 1),
+            ("players = 3", 3),
+            ("players = 3\nopponent = \"oneself\"", 3),
+            ("players = 3\nopponent = \"random\"", 1),
+            ("players = 0", 1),
+            ("players = -2", 1),
+            ("players = \"many\"", 1),
+        ] {
+            let table: toml::Table = keys.parse().unwrap();
+            assert_eq!(seats_per_world(&table), seats, "{keys}");
+        }
+    }
 }

@@ -215,6 +215,37 @@ fn all_numbers_of_no_ops_are_drawn() {
     assert_eq!(drawn, (1..=5).collect());
 }
 
+/// Kung Fu Master without a move and Pong with FIRE alone are lost in a minute.
+#[test]
+fn a_game_that_ends_in_its_no_ops_or_by_fire_begins_again() {
+    let whole = |game: &str, action: u32| {
+        let mut seat = Seat::new(game, "sticky = 0.0\nframe_skip = 1", 1);
+        seat.reset();
+        (1u32..).find(|_| seat.act(action).end.over()).expect("every game ends")
+    };
+    let begun = |mut seat: Seat, frames: u32| {
+        seat.reset();
+        let console = seat.env.console();
+        assert!(!console.game_over(), "{}", console.rom().game());
+        assert_eq!(console.episode_frame(), frames, "{}: frames of the second game alone", console.rom().game());
+    };
+    let idle = whole("kung_fu_master", 0);
+    let mut seat = Seat::new("kung_fu_master", &format!("sticky = 0.0\nnoops = {}", 2 * idle - 1), 1);
+    let noops = loop {
+        let mut draws = Rng::episode(seat.rng.clone().u64());
+        draws.u32(); // seeds sticky actions
+        let noops = 1 + draws.below(2 * idle - 1);
+        if noops >= idle {
+            break noops;
+        }
+        seat.rng.u64(); // another episode
+    };
+    begun(seat, noops - idle);
+    let firing = whole("pong", 1);
+    let fire = format!("sticky = 0.0\nfire_reset = true\nframe_skip = {}", firing + 100);
+    begun(Seat::new("pong", &fire, 1), 100);
+}
+
 #[test]
 fn minimal_actions_are_the_games_own_and_full_ones_all_eighteen() {
     for (game, minimal) in [("kung_fu_master", 14), ("pong", 6), ("breakout", 4)] {

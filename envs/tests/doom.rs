@@ -182,6 +182,21 @@ fn a_seed_of_the_engine_and_a_value_for_each_button_play_what_python_plays() {
     assert_eq!((episode.ret.to_bits(), episode.steps), (total, first[2].as_u64().unwrap()));
 }
 
+/// What an engine has played before decides its episodes there, and no state holds it.
+#[test]
+fn of_an_engine_that_draws_its_own_seeds_no_state_is_saved_or_loaded() {
+    let mut state = Vec::new();
+    let refused = [
+        basic("engine_seed = 7").save(0, &mut state),
+        basic("").save(0, &mut state).and_then(|()| basic("engine_seed = 7").load(0, &state)),
+    ];
+    assert!(!state.is_empty());
+    for refused in refused {
+        let error = refused.unwrap_err().to_string();
+        assert!(error.starts_with("env.engine_seed: its episodes depend on those before"), "{error}");
+    }
+}
+
 #[test]
 fn what_cannot_be_played_is_refused_by_the_key_at_fault() {
     let dir = std::env::temp_dir().join(format!("rl-envs-doom-{}", std::process::id()));

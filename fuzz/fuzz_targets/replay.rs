@@ -1,5 +1,5 @@
-//! The replay ring as a stream, with frames, priorities and sequences, whole or in segments: what it takes can be drawn from
-//! and appended to.
+//! The replay ring as a stream, with frames, priorities and sequences, whole or in segments: what it takes can be drawn
+//! from and appended to, and a block that it refuses leaves it as it was.
 #![no_main]
 
 use std::io::{Cursor, Read};
@@ -36,7 +36,7 @@ fn empty(kind: u8) -> Replay {
 }
 
 /// Episodes of five steps, one of which loses a life.
-fn append(replay: &mut Replay, block: &mut Rollout, ages: &mut u32) {
+fn append(replay: &mut Replay, block: &mut Rollout, ages: &mut u32) -> Result<()> {
     for t in 1..=block.horizon() {
         *ages = if *ages == 5 { 0 } else { *ages + 1 };
         block.age.row_mut(t).fill(*ages);
@@ -48,15 +48,16 @@ fn append(replay: &mut Replay, block: &mut Rollout, ages: &mut u32) {
         block.reward.row_mut(t).fill(1.0);
         block.legal.row_mut(t).fill(1);
     }
-    replay.append(std::slice::from_ref(block));
+    let done = replay.append(std::slice::from_ref(block));
     block.carry();
+    done
 }
 
 fuzz_target!(|data: &[u8]| {
     let Some((&[kind], edits)) = data.split_first_chunk() else { return };
     let (mut replay, mut block, mut ages) = (empty(kind), Rollout::new(&spec(), 3, SEATS, SEQUENCE.state), 0);
     for _ in 0..kind >> 2 & 7 {
-        append(&mut replay, &mut block, &mut ages);
+        append(&mut replay, &mut block, &mut ages).expect("blocks follow each other");
     }
     let mut bytes = Vec::new();
     replay.save(&mut bytes).expect("it can be saved");
@@ -86,6 +87,9 @@ fuzz_target!(|data: &[u8]| {
                 replay.set_priorities(&sequences.places.clone(), &[0.5; 4]);
             }
         }
-        append(&mut replay, &mut block, &mut ages);
+        let rows = replay.len();
+        if append(&mut replay, &mut block, &mut ages).is_err() {
+            assert_eq!(replay.len(), rows, "a refused block leaves nothing");
+        }
     }
 });

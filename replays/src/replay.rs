@@ -9,6 +9,7 @@
 use rl_core::{End, Result, Rng, Spec};
 
 use crate::priorities::Priorities;
+use crate::saved::foreign;
 use crate::segments::rows_of_segment;
 use crate::sequences::{self, Beginnings, Sequence};
 use crate::sum_tree::SumTree;
@@ -39,7 +40,7 @@ pub struct NStepReturns {
 /// let mut replay = Replay::new(&spec, 8, 100_000, targets).prioritised();
 /// let mut block = Rollout::new(&spec, 16, 8, 0); // 16 steps of 8 seats, which a policy and environments fill
 /// # for t in 0..17 { block.age.row_mut(t).fill(t as u32) }
-/// replay.append(std::slice::from_ref(&block));
+/// replay.append(std::slice::from_ref(&block))?;
 /// block.carry(); // its last row is the first of the next block
 ///
 /// let (mut rng, mut sample) = (Rng::new(1, Stream::Learn), Sample::new(&spec, 32));
@@ -175,43 +176,29 @@ impl Replay {
     ///
     /// Row 0 of the blocks must be the last row of the blocks before: see [`Rollout::carry`].
     ///
+    /// # Errors
+    /// If row 0 has another age, reward or end than the last row that was written, as where replay and blocks were
+    /// loaded from states of two moments. Nothing is appended then.
+    ///
     /// # Panics
-    /// If the blocks differ in horizon, do not have the seats and the spec of this replay, or for sequences not their states in
-    /// [`Rollout::extra`], or if row 0 has another age, reward or end than the last row that was written.
-    pub fn append(&mut self, blocks: &[Rollout]) {
+    /// If the blocks differ in horizon, do not have the seats and the spec of this replay, or for sequences not their
+    /// states in [`Rollout::extra`].
+    pub fn append(&mut self, blocks: &[Rollout]) -> Result<()> {
         let horizon = blocks[0].horizon();
         assert!(blocks.iter().all(|block| block.horizon() == horizon), "blocks of one append have one horizon");
         self.assert_fit(blocks);
         if self.is_empty() {
             self.push(blocks, 0);
         } else {
-            self.assert_follows(blocks);
+            self.check_follows(blocks)?;
         }
         (0..horizon).for_each(|t| self.step(blocks, t));
-    }
-
-    /// Appends row `t` of blocks without a step that leads to it: the steps that follow begin there.
-    ///
-    /// # Panics
-    /// If the blocks do not have the seats and the spec of this replay, or for sequences not their states in
-    /// [`Rollout::extra`].
-    pub fn begin(&mut self, blocks: &[Rollout], t: usize) {
-        self.assert_fit(blocks);
-        self.push(blocks, t);
+        Ok(())
     }
 
     /// Appends step `t` of blocks: stores its actions with the newest row, and appends row `t + 1`.
-    ///
-    /// # Panics
-    /// If the blocks do not have the seats and the spec of this replay, or for sequences not their states in
-    /// [`Rollout::extra`], or if nothing was appended before.
-    pub fn extend(&mut self, blocks: &[Rollout], t: usize) {
-        self.assert_fit(blocks);
-        self.step(blocks, t);
-    }
-
     fn step(&mut self, blocks: &[Rollout], t: usize) {
-        let slot = self.slot(self.written.checked_sub(1).expect("a row that the step begins with"));
+        let slot = self.slot(self.written - 1);
         let mut seat = 0;
         for block in blocks {
             copy(&mut self.discrete, slot, seat, block.discrete.row(t));
@@ -241,8 +228,8 @@ impl Replay {
         }
     }
 
-    /// Panics where row 0 of the blocks is not the newest row: transitions would join unrelated steps.
-    fn assert_follows(&self, blocks: &[Rollout]) {
+    /// Refuses blocks whose row 0 is not the newest row: transitions would join unrelated steps.
+    fn check_follows(&self, blocks: &[Rollout]) -> Result<()> {
         let (slot, mut seat) = (self.slot(self.written - 1), 0);
         for block in blocks {
             let same = |e: usize| {
@@ -251,11 +238,16 @@ impl Replay {
                     && block.end[at] == self.end[place]
                     && block.reward[at].to_bits() == self.reward[place].to_bits()
             };
-            assert!((0..block.envs()).all(same), "row 0 of a block is the last row of the one before: Rollout::carry");
+            if !(0..block.envs()).all(same) {
+                let message = "row 0 of the steps is not its newest row, so that the saved parts are not of one state";
+                return Err(foreign(message));
+            }
             seat += block.envs();
         }
+        Ok(())
     }
 
+    /// Appends row `t` of blocks, without actions.
     fn push(&mut self, blocks: &[Rollout], t: usize) {
         let slot = self.slot(self.written);
         let mut seat = 0;

@@ -46,9 +46,9 @@ fn nothing_to_draw_is_an_error_and_not_a_hang() {
     let mut refuse =
         |replay: &Replay| replay.sample(&mut Rng::new(0, Stream::Learn), RewardTransform::Raw, &mut sample).is_err();
     assert!(refuse(&replay));
-    replay.append(&[block(4, 1, 1, 0)]);
+    replay.append(&[block(4, 1, 1, 0)]).unwrap();
     assert!(refuse(&replay), "one step of two");
-    replay.append(&[block(4, 1, 1, 1)]);
+    replay.append(&[block(4, 1, 1, 1)]).unwrap();
     assert!(!refuse(&replay));
 }
 
@@ -89,8 +89,8 @@ fn groups_of_seats_are_seats_in_their_order() {
         all.symbols.row_mut(t).copy_from_slice(&[t as u32, 100 + t as u32, 200 + t as u32]);
         all.end[(t, 0)] = End::LifeLost;
     }
-    groups.append(&[left, right]);
-    whole.append(&[all]);
+    groups.append(&[left, right]).unwrap();
+    whole.append(&[all]).unwrap();
     let bytes = |replay: &Replay| {
         let mut bytes = Vec::new();
         replay.save(&mut bytes).unwrap();
@@ -103,7 +103,7 @@ fn groups_of_seats_are_seats_in_their_order() {
 #[test]
 fn an_episode_that_was_running_before_is_drawn_from_where_its_stack_is_whole() {
     let mut replay = Replay::new(&spec(4), 1, 20, TARGETS);
-    replay.append(&[block(4, 1, 8, 50)]);
+    replay.append(&[block(4, 1, 8, 50)]).unwrap();
     let rows: Vec<u64> = replay.transitions().map(|(row, _)| row).collect();
     assert_eq!(rows, [3, 4, 5, 6]);
     let sample = drawn(&replay);
@@ -120,10 +120,10 @@ fn an_episode_that_was_running_before_is_drawn_from_where_its_stack_is_whole() {
 #[test]
 fn priorities_are_kept_only_of_what_can_still_be_drawn() {
     let mut replay = Replay::new(&spec(4), 1, 8, TARGETS).prioritised();
-    replay.append(&[block(4, 1, 8, 0)]);
+    replay.append(&[block(4, 1, 8, 0)]).unwrap();
     let sample = drawn(&replay);
     for from in (8..80).step_by(8) {
-        replay.append(&[block(4, 1, 8, from)]);
+        replay.append(&[block(4, 1, 8, from)]).unwrap();
     }
     // All rows of the sample were overwritten: their priorities would be those of others.
     replay.set_priorities(&sample.places, &vec![1e9; sample.rows()]);
@@ -137,7 +137,7 @@ fn a_state_of_another_kind_of_draws_is_refused() {
     let mut uniform = Replay::new(&spec(4), 1, 8, TARGETS);
     let mut prioritised = Replay::new(&spec(4), 1, 8, TARGETS).prioritised();
     let bytes = |replay: &mut Replay| {
-        replay.append(&[block(4, 1, 6, 0)]);
+        replay.append(&[block(4, 1, 6, 0)]).unwrap();
         let mut bytes = Vec::new();
         replay.save(&mut bytes).unwrap();
         bytes
@@ -153,13 +153,13 @@ fn a_state_of_another_kind_of_draws_is_refused() {
     assert!(prioritised.is_empty());
     // Before the first whole return no priority is above the largest, whatever that is; new transitions enter with it.
     let mut young = Replay::new(&spec(4), 1, 8, TARGETS).prioritised();
-    young.append(&[block(4, 1, 1, 0)]);
+    young.append(&[block(4, 1, 1, 0)]).unwrap();
     let mut none = Vec::new();
     young.save(&mut none).unwrap();
     let at = none.len() - 8;
     none[at..].copy_from_slice(&0f64.to_le_bytes());
     assert!(error(&mut prioritised, &none).contains("a priority that is none of its transitions'"));
-    prioritised.append(&[block(4, 1, 6, 0)]);
+    prioritised.append(&[block(4, 1, 6, 0)]).unwrap();
     assert_eq!(drawn(&prioritised).priorities, [1.0; 64], "nothing of the refused state is left");
 }
 
@@ -170,7 +170,7 @@ fn a_reset_that_no_end_announced_is_not_crossed() {
         cut.age[(t, 0)] = t as u32 - 3; // rows 3 and on are another episode
     }
     let mut replay = Replay::new(&spec(4), 1, 20, TARGETS);
-    replay.append(&[cut]);
+    replay.append(&[cut]).unwrap();
     let rows: Vec<u64> = replay.transitions().map(|(row, _)| row).collect();
     assert_eq!(rows, [0, 3, 4]);
 }
@@ -180,7 +180,7 @@ fn a_full_ring_holds_its_capacity_of_whole_transitions() {
     for (stack, n_step, seats) in [(1, 1, 1), (4, 1, 2), (4, 3, 2), (1, 5, 3)] {
         let mut replay = Replay::new(&spec(stack), seats, 12, NStepReturns { n_step, ..TARGETS });
         for from in (0..60).step_by(3) {
-            replay.append(&[block(stack, seats, 3, from)]); // of an episode that does not end
+            replay.append(&[block(stack, seats, 3, from)]).unwrap(); // of an episode that does not end
         }
         assert_eq!(replay.transitions().count(), 12, "stack {stack}, {n_step} steps, {seats} seats");
     }
@@ -193,7 +193,7 @@ fn drawing_and_appending_keep_their_buffers() {
     let places = |sample: &Sample| (sample.obs.frames.all().as_ptr(), sample.next.frames.all().as_ptr());
     let before = places(&sample);
     for from in (0..90).step_by(3) {
-        replay.append(&[block(4, 2, 3, from)]);
+        replay.append(&[block(4, 2, 3, from)]).unwrap();
         replay.sample(&mut Rng::new(0, Stream::Learn), RewardTransform::Raw, &mut sample).unwrap();
     }
     assert_eq!((replay.bytes(), places(&sample)), (bytes, before));
@@ -202,14 +202,14 @@ fn drawing_and_appending_keep_their_buffers() {
 #[test]
 fn a_resumed_ring_goes_on_as_the_uninterrupted_one() {
     let mut whole = Replay::new(&spec(4), 2, 10, TARGETS);
-    (0..4).for_each(|i| whole.append(&[block(4, 2, 3, 3 * i)]));
+    (0..4).for_each(|i| whole.append(&[block(4, 2, 3, 3 * i)]).unwrap());
     let mut bytes = Vec::new();
     whole.save(&mut bytes).unwrap();
     let mut resumed = Replay::new(&spec(4), 2, 10, TARGETS);
     resumed.load(&mut &bytes[..]).unwrap();
     for i in 4..9 {
-        whole.append(&[block(4, 2, 3, 3 * i)]);
-        resumed.append(&[block(4, 2, 3, 3 * i)]);
+        whole.append(&[block(4, 2, 3, 3 * i)]).unwrap();
+        resumed.append(&[block(4, 2, 3, 3 * i)]).unwrap();
         assert_eq!(drawn(&whole), drawn(&resumed));
     }
 }
@@ -217,7 +217,7 @@ fn a_resumed_ring_goes_on_as_the_uninterrupted_one() {
 #[test]
 fn foreign_and_damaged_states_are_refused_and_leave_nothing_half_read() {
     let mut replay = Replay::new(&spec(4), 1, 8, TARGETS);
-    replay.append(&[block(4, 1, 6, 0)]);
+    replay.append(&[block(4, 1, 6, 0)]).unwrap();
     let mut bytes = Vec::new();
     replay.save(&mut bytes).unwrap();
     let refuse = |bytes: &[u8], replay: &mut Replay| replay.load(&mut &bytes[..]).unwrap_err().to_string();
@@ -247,7 +247,7 @@ fn foreign_and_damaged_states_are_refused_and_leave_nothing_half_read() {
 fn every_value_that_cannot_have_been_saved_is_refused_for_what_it_is() {
     let ring = || Replay::new(&spec(4), 1, 8, TARGETS);
     let (mut replay, mut bytes) = (ring(), Vec::new());
-    replay.append(&[block(4, 1, 6, 0)]); // seven rows
+    replay.append(&[block(4, 1, 6, 0)]).unwrap(); // seven rows
     replay.save(&mut bytes).unwrap();
     // Behind the header of 12 numbers stands a byte of frame for each row, then four bytes of each of these.
     let [symbol, age, _, action, end] =
@@ -279,26 +279,20 @@ fn every_value_that_cannot_have_been_saved_is_refused_for_what_it_is() {
 fn steps_are_what_was_seen_and_done_across_new_beginnings_and_a_saved_state() {
     let continuous = [Bound { low: -1.0, high: 1.0 }; 2].into();
     let spec = Spec { continuous, ..spec(2) };
-    let episode = |length: usize, salt: u32| {
-        let mut block = Rollout::new(&spec, length, 1, 0);
-        for t in 0..=length {
-            let number = salt + t as u32;
-            block.frame.row_mut(1 + t).fill(number as u8);
-            block.symbols.row_mut(t).fill(number);
-            block.age.row_mut(t).fill(t as u32);
-            if t < length {
-                block.discrete.row_mut(t).fill(number);
-                block.continuous.row_mut(t).copy_from_slice(&[0.5 * number as f32, -1.0]);
-            }
+    // The number and the age of each row: of two episodes, the first of which nothing ends.
+    let seen: [(u32, u32); 7] = [(10, 0), (11, 1), (12, 2), (13, 3), (20, 0), (21, 1), (22, 2)];
+    let mut block = Rollout::new(&spec, seen.len() - 1, 1, 0);
+    for (t, &(number, age)) in seen.iter().enumerate() {
+        block.frame.row_mut(1 + t).fill(number as u8);
+        block.symbols.row_mut(t).fill(number);
+        block.age.row_mut(t).fill(age);
+        if t < block.horizon() {
+            block.discrete.row_mut(t).fill(number);
+            block.continuous.row_mut(t).copy_from_slice(&[0.5 * number as f32, -1.0]);
         }
-        block // which nothing ends
-    };
-    let mut replay = Replay::new(&spec, 1, 16, NStepReturns { n_step: 1, ..TARGETS });
-    for (length, salt) in [(3, 10), (2, 20)] {
-        let block = [episode(length, salt)];
-        replay.begin(&block, 0);
-        (0..length).for_each(|t| replay.extend(&block, t));
     }
+    let mut replay = Replay::new(&spec, 1, 16, NStepReturns { n_step: 1, ..TARGETS });
+    replay.append(&[block]).unwrap();
     let mut bytes = Vec::new();
     replay.save(&mut bytes).unwrap();
     let mut loaded = Replay::new(&spec, 1, 16, NStepReturns { n_step: 1, ..TARGETS });
@@ -324,10 +318,10 @@ fn steps_are_what_was_seen_and_done_across_new_beginnings_and_a_saved_state() {
 #[test]
 fn what_lost_a_frame_of_its_stack_gets_no_priority_any_more() {
     let mut replay = Replay::new(&spec(4), 1, 8, TARGETS).prioritised();
-    replay.append(&[block(4, 1, 12, 0)]);
+    replay.append(&[block(4, 1, 12, 0)]).unwrap();
     let sample = drawn(&replay);
     assert!((3..6).any(|row| sample.places.contains(&row)), "rows 3 to 5 are there later, but not their stacks");
-    replay.append(&[block(4, 1, 3, 12)]);
+    replay.append(&[block(4, 1, 3, 12)]).unwrap();
     replay.set_priorities(&sample.places, &vec![5.0; sample.rows()]);
     let rows: Vec<u32> = (0..8).flat_map(|_| drawn(&replay).obs.symbols.all().to_vec()).collect();
     assert!(rows.iter().all(|row| (6..=13).contains(row)), "{rows:?}");
@@ -344,7 +338,7 @@ fn of_few_transitions_among_many_rows_each_is_drawn_equally_often() {
         long.age[(t, 0)] = u32::from([500, 1500].contains(&t)); // all other rows are resets
     }
     let mut replay = Replay::new(&spec(1), 1, 2000, NStepReturns { n_step: 1, ..TARGETS });
-    replay.append(&[long]);
+    replay.append(&[long]).unwrap();
     assert_eq!(replay.transitions().map(|(row, _)| row).collect::<Vec<_>>(), [499, 1499]);
     let mut sample = Sample::new(&spec(1), 400);
     replay.sample(&mut Rng::new(3, Stream::Learn), RewardTransform::Raw, &mut sample).unwrap();
@@ -357,10 +351,12 @@ fn of_few_transitions_among_many_rows_each_is_drawn_equally_often() {
 fn a_block_that_does_not_begin_with_the_newest_row_is_refused() {
     let refused = |change: fn(&mut Rollout)| {
         let mut replay = Replay::new(&spec(4), 2, 30, TARGETS);
-        replay.append(&[block(4, 2, 6, 0)]);
-        let mut next = block(4, 2, 6, 6);
+        replay.append(&[block(4, 2, 6, 0)]).unwrap();
+        let (rows, mut next) = (replay.len(), block(4, 2, 6, 6));
         change(&mut next);
-        std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| replay.append(&[next]))).is_err()
+        let refused = replay.append(&[next]).is_err();
+        assert_eq!(replay.len() == rows, refused, "it is appended whole or not at all");
+        refused
     };
     assert!(!refused(|_| ()));
     assert!(refused(|next| next.age[(0, 1)] += 1));
@@ -368,15 +364,37 @@ fn a_block_that_does_not_begin_with_the_newest_row_is_refused() {
     assert!(refused(|next| next.reward[(0, 1)] += 1.0));
 }
 
+/// A checkpoint whose parts were mixed up is refused and does not end the program.
+#[test]
+fn a_ring_that_was_loaded_refuses_a_block_of_another_state() {
+    let ring = || Replay::new(&spec(4), 2, 30, TARGETS);
+    let saved = |replay: &Replay| {
+        let mut bytes = Vec::new();
+        replay.save(&mut bytes).unwrap();
+        bytes
+    };
+    let (mut before, mut loaded) = (ring(), ring());
+    before.append(&[block(4, 2, 6, 0)]).unwrap();
+    let bytes = saved(&before);
+    loaded.load(&mut &bytes[..]).unwrap();
+    let mut other = block(4, 2, 6, 6);
+    other.reward[(0, 1)] += 1.0;
+    let error = loaded.append(&[other]).unwrap_err().to_string();
+    let why = "row 0 of the steps is not its newest row, so that the saved parts are not of one state";
+    assert_eq!(error, format!("saved state of replay: {why}"));
+    assert!(saved(&loaded) == bytes, "nothing of the block is left");
+    loaded.append(&[block(4, 2, 6, 6)]).unwrap();
+}
+
 #[test]
 fn there_is_room_until_the_oldest_row_would_be_overwritten() {
     let mut replay = Replay::new(&spec(1), 2, 8, TARGETS); // 4 + 2 rows
     assert_eq!(replay.room_in_rows(), 6);
-    replay.append(&[block(1, 2, 3, 0)]);
+    replay.append(&[block(1, 2, 3, 0)]).unwrap();
     assert_eq!((replay.room_in_rows(), replay.transitions().next()), (2, Some((0, 0))));
-    replay.append(&[block(1, 2, 2, 3)]);
+    replay.append(&[block(1, 2, 2, 3)]).unwrap();
     assert_eq!((replay.room_in_rows(), replay.transitions().next()), (0, Some((0, 0))));
-    replay.append(&[block(1, 2, 1, 5)]);
+    replay.append(&[block(1, 2, 1, 5)]).unwrap();
     assert_eq!((replay.room_in_rows(), replay.transitions().next()), (0, Some((1, 0))));
 }
 
@@ -385,7 +403,7 @@ fn there_is_room_until_the_oldest_row_would_be_overwritten() {
 fn counts_and_priorities_beyond_what_a_run_can_give_are_refused() {
     let ring = || Replay::new(&spec(4), 1, 8, TARGETS).prioritised(); // of 13 rows
     let (mut full, mut bytes) = (ring(), Vec::new());
-    full.append(&[block(4, 1, 12, 0)]);
+    full.append(&[block(4, 1, 12, 0)]).unwrap();
     full.save(&mut bytes).unwrap();
     ring().load(&mut &bytes[..]).unwrap();
     let refused = |bytes: &[u8]| ring().load(&mut &bytes[..]).map_err(|error| error.to_string()).unwrap_err();

@@ -86,7 +86,7 @@ proptest! {
         let (mut given, mut largest, mut weights) = (BTreeMap::new(), 1, weights.into_iter().cycle());
         for from in (0..case.seats[0].len() - 1).step_by(case.horizon) {
             fill(&mut block, &case, from);
-            replay.append(std::slice::from_ref(&block));
+            replay.append(std::slice::from_ref(&block)).unwrap();
             let rows = from + case.horizon + 1;
             let seats = case.seats.iter().map(|seat| seat[..rows].to_vec()).collect();
             let seen = Case { seats, ..case.clone() };

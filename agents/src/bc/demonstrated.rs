@@ -42,13 +42,13 @@ impl Demonstrated {
     /// Appends blocks of one seat, and splits their steps.
     ///
     /// # Errors
-    /// If the steps would overwrite older ones.
+    /// If the steps would overwrite older ones, or do not begin with the newest row.
     pub(crate) fn append(&mut self, blocks: &[Rollout]) -> Result<()> {
         if blocks[0].horizon() >= self.ring.room_in_rows() {
             let message = config::FULL.to_owned();
             return Err(Error::Config { key: "agent.capacity".to_owned(), message });
         }
-        self.ring.append(blocks);
+        self.ring.append(blocks)?;
         self.sort();
         Ok(())
     }

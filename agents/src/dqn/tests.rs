@@ -191,7 +191,7 @@ fn sampled_transitions_are_the_n_step_returns_of_their_definition() {
         let life_loss = if returns.life_terminal { LifeLoss::Terminal } else { LifeLoss::Ignore };
         let config = Config { n_step: returns.n, gamma: returns.gamma, life_loss, batch: 512, ..config() };
         let mut dqn = learner(&spec([0, 0, 0], 1, 1, 2), &config, 1).unwrap();
-        dqn.replay.append(&[block(returns)]);
+        dqn.replay.append(&[block(returns)]).unwrap();
         let mut sample = Sample::new(&dqn.spec, config.batch);
         let counted = if returns.clip { RewardTransform::Sign } else { RewardTransform::Raw };
         dqn.replay.sample(&mut dqn.progress.rng, counted, &mut sample).unwrap();

@@ -1,8 +1,9 @@
 //! The Doom environment: an engine of one's own per seat, frame repeat, combinations of buttons, and what is seen.
 //!
-//! An episode is what follows from the seed that the engine is given at its beginning, and the actions; a state is saved as
-//! both, and restored by playing them again, which takes as long as they took. Where the engine dies, the episode is lost
-//! and the next reset starts another.
+//! An episode is what follows from the seed that the engine is given at its beginning, and the actions; a state is
+//! saved as both, and restored by playing them again, which takes as long as they took. With a number for
+//! `env.engine_seed` an episode depends on those before it too, and no state is saved. Where the engine dies, the
+//! episode is lost and the next reset starts another.
 
 use rl_core::{Act, Canvas, Env, Info, Obs, Result, Rng, Spec, Step, save_postcard};
 use vizdoom::{Buffer, Config, Game};
@@ -10,8 +11,12 @@ use vizdoom::{Buffer, Config, Game};
 use super::FAMILY;
 use super::episode::Episode;
 use super::eye::Eye;
-use super::setup::{DoomConfig, EngineSeed, Setup, translated};
+use super::setup::{DoomConfig, EngineSeed, Setup, refuse, translated};
 use super::shaping::Before;
+
+/// Why an engine that draws the seeds of its episodes itself has no states.
+const NO_STATES: &str =
+    "its episodes depend on those before, which no state holds: leave it \"episode\" to save states";
 
 /// The single-player Doom environment, with one engine process per seat. It observes a frame
 /// `[height, width, channels]` and, if wanted, game variables, and takes one discrete action (a combination of buttons)
@@ -63,18 +68,13 @@ impl Env for Doom {
     }
 
     fn save(&self, out: &mut Vec<u8>) -> Result<()> {
+        self.check_states()?;
         save_postcard(&self.episode, out)
     }
 
     fn load(&mut self, bytes: &[u8]) -> Result<()> {
+        self.check_states()?;
         let episode = Episode::load(bytes, &self.spec(), 1)?;
-        if let EngineSeed::Number(_) = self.setup.config.engine_seed {
-            self.game = None;
-            for _ in 1..episode.drawn.max(1) {
-                let begun = self.begin(episode.seed);
-                self.lost_if(begun)?;
-            }
-        }
         let begun = self.begin(episode.seed);
         self.lost_if(begun)?;
         episode.replay(|act| {
@@ -122,6 +122,14 @@ impl Doom {
         self.game.as_ref()
     }
 
+    /// Refuses to save or load a state of an engine that draws the seeds of its episodes itself.
+    fn check_states(&self) -> Result<()> {
+        match self.setup.config.engine_seed {
+            EngineSeed::Named(_) => Ok(()),
+            EngineSeed::Number(_) => Err(refuse("engine_seed", NO_STATES.to_owned())),
+        }
+    }
+
     fn begin(&mut self, seed: u64) -> vizdoom::Result<()> {
         self.episode.begin(seed);
         self.bonus = 0.0;
@@ -131,7 +139,7 @@ impl Doom {
         let mut game = match self.game.take() {
             Some(game) => game,
             None => {
-                self.episode.drawn = 0; // a new engine begins with its first draw
+                self.episode.drawn = 0;
                 let mut settings = self.setup.settings.clone();
                 settings.seed = Some(match self.setup.config.engine_seed {
                     EngineSeed::Number(seed) => seed,

@@ -12,7 +12,7 @@ const STEPS: usize = 16_000;
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub(super) struct Episode {
     pub(super) seed: u64,
-    /// Number of episodes that the present engine has begun, and for which it has drawn seeds.
+    /// Number of episodes that the present engine has begun. It decides nothing and is a part of every saved state.
     #[serde(deserialize_with = "rl_core::counter")]
     pub(super) drawn: u32,
     /// Discrete actions, `[steps, players, discrete]`.

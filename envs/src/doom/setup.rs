@@ -189,7 +189,8 @@ impl Setup {
         self.config.frame_repeat.min(self.last_tic().saturating_sub(tic).max(1))
     }
 
-    /// Returns how a step ended that began at tic `from` and was to last `held` tics, and how many tics it took.
+    /// Returns how a step ended that began at tic `from` and was to last `held` tics, and how many tics it took. Where
+    /// the map ended within the step these are `held`, though fewer were played: recordings count them so.
     pub(super) fn ended(&self, game: &Game, from: u32, held: u32) -> (End, u32) {
         let cut = game.tic() >= self.last_tic();
         // A map that has ended is at tic 0 again.
@@ -274,12 +275,16 @@ fn settings(config: &DoomConfig, package: &Path) -> Result<Config> {
         let known = ScreenResolution::ALL.iter().map(|size| size.name()[4..].to_lowercase()).collect::<Vec<_>>();
         refuse("resolution", format!("{} is not one of {}", config.resolution, known.join(", ")))
     })?;
-    // What the engine tells costs time: it tells what is observed.
+    // What the engine tells costs time: it tells what is observed. Sound stays as the `.cfg` has it, since its pitches
+    // are drawn by the generator that draws the face of the HUD, and so does the console, whose words errors repeat.
     let observed: BTreeSet<_> = config.observe.iter().map(|&shown| shown as u8).collect();
     settings.depth_buffer_enabled = observed.contains(&(Shown::Depth as u8));
     settings.labels_buffer_enabled = observed.contains(&(Shown::Labels as u8));
     settings.automap.enabled = observed.contains(&(Shown::Automap as u8));
+    settings.objects_info_enabled = false;
+    settings.sectors_info_enabled = false;
     settings.audio.enabled = false;
+    settings.notifications.enabled = false;
     settings.window_visible = false;
     settings.mode = Mode::Player;
     Ok(settings)
@@ -300,5 +305,52 @@ pub(super) fn translated(error: vizdoom::Error) -> Error {
             Error::Asset { name: "vizdoom".to_owned(), message }
         }
         _ => Error::Engine { env: FAMILY.to_owned(), message },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::doom::ENTRY;
+
+    #[test]
+    fn an_engine_tells_what_is_observed_whatever_the_cfg_asks_for() {
+        let keys = [
+            "depth_buffer_enabled",
+            "labels_buffer_enabled",
+            "automap_buffer_enabled",
+            "objects_info_enabled",
+            "sectors_info_enabled",
+            "audio_buffer_enabled",
+            "notifications_buffer_enabled",
+            "window_visible",
+        ];
+        let lines: String = keys.iter().map(|key| format!("{key} = true\n")).collect();
+        let path = std::env::temp_dir().join(format!("rl-envs-setup-{}.cfg", std::process::id()));
+        std::fs::write(&path, lines + "mode = SPECTATOR\n").unwrap();
+        let preset: toml::Table = ENTRY.preset.parse().unwrap();
+        let mut table = preset["env"].as_table().unwrap().clone();
+        table.insert("scenario".to_owned(), "mine".into());
+        table.insert("config".to_owned(), path.to_str().unwrap().into());
+        let told = |observe: &[&str]| {
+            let mut table = table.clone();
+            table.insert("observe".to_owned(), observe.to_vec().into());
+            let config: DoomConfig = table.try_into().unwrap();
+            let settings = settings(&config, Path::new("")).unwrap();
+            assert_eq!(settings.mode, Mode::Player);
+            [
+                settings.depth_buffer_enabled,
+                settings.labels_buffer_enabled,
+                settings.automap.enabled,
+                settings.objects_info_enabled,
+                settings.sectors_info_enabled,
+                settings.audio.enabled,
+                settings.notifications.enabled,
+                settings.window_visible,
+            ]
+        };
+        assert_eq!(told(&["screen"]), [false; 8]);
+        assert_eq!(told(&["labels", "screen"]), [false, true, false, false, false, false, false, false]);
+        std::fs::remove_file(&path).unwrap();
     }
 }

@@ -75,12 +75,12 @@ pub struct Game {
 
 impl Game {
     /// Plays `tics` tics with the buttons as they are, or until the episode is over, and returns the reward of these
-    /// tics. If the episode is over already, plays nothing and returns the last reward.
+    /// tics. If `tics` is 0 or the episode is over already, plays nothing and returns the last reward.
     ///
     /// # Errors
     /// If the engine dies.
     pub fn advance(&mut self, tics: u32) -> Result<f64> {
-        if self.is_over() {
+        if tics == 0 || self.is_over() {
             return Ok(self.reward);
         }
         let human = self.config.mode.is_spectator() && !self.config.mode.is_async();
@@ -101,9 +101,7 @@ impl Game {
             self.scale_deltas(1.0);
             self.mean_deltas(f64::from(played));
         }
-        if tics > 0 {
-            self.count();
-        }
+        self.count();
         Ok(self.reward)
     }
 

@@ -154,6 +154,8 @@ fn play(case: &Case, package: &Path) -> Result<Vec<String>, Error> {
             Step::Tics(_, times, tics) => {
                 for _ in 0..*times {
                     let reward = game.advance(*tics)?;
+                    assert_eq!(game.advance(0)?, reward, "{}: nothing is played", case.name);
+                    assert!(game.button(Button::TurnLeftRightDelta).is_finite(), "{}: a mean of no tics", case.name);
                     tell(&game, reward);
                 }
             }

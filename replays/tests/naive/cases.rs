@@ -105,7 +105,7 @@ pub(crate) fn append(replay: &mut Replay, case: &Case) {
     let mut block = Rollout::new(&spec(case.stack), case.horizon, case.seats.len(), 1);
     for from in (0..case.seats[0].len() - 1).step_by(case.horizon) {
         fill(&mut block, case, from);
-        replay.append(std::slice::from_ref(&block));
+        replay.append(std::slice::from_ref(&block)).unwrap();
     }
 }
 

@@ -88,7 +88,7 @@ fn updates_on_sequences_equal_a_naive_unroll_in_pytorch() {
         let mut dqn = learner(&spec, &config, SEATS as u32).unwrap();
         fill(&dqn.params, 1);
         fill(&dqn.target_params, 51);
-        dqn.replay.append(&[world(&golden, &spec, dqn.net.state_width())]);
+        dqn.replay.append(&[world(&golden, &spec, dqn.net.state_width())]).unwrap();
         assert_eq!(dqn.replay.transitions().count(), case.sequences, "{}", case.name);
         let mut batch = Minibatch::new(&spec, &config);
         // Equal weights and as many draws as sequences: each is drawn once, in the order of the ring.

@@ -171,3 +171,16 @@ fn demonstrations_that_would_overwrite_each_other_are_refused() {
     let error = dqn.add_demonstrations(&[rows(&spec, 1, 1, 63, 0)]).unwrap_err().to_string();
     assert!(error.starts_with("agent.replay_capacity: "), "{error}");
 }
+
+#[test]
+fn steps_that_do_not_begin_with_the_newest_row_are_an_error() {
+    let spec = spec([0, 0, 0], 1, 4, 3);
+    let mut dqn = learner(&spec, &config(), 1).unwrap();
+    dqn.learn(&[rows(&spec, 1, 2, 0, 0)], &mut Solo, &mut Log::default()).unwrap();
+    let later = [rows(&spec, 1, 2, 3, 0)];
+    let learned = dqn.learn(&later, &mut Solo, &mut Log::default());
+    for refused in [learned, dqn.add_demonstrations(&later)] {
+        let error = refused.unwrap_err().to_string();
+        assert!(error.starts_with("saved state of replay: row 0 "), "{error}");
+    }
+}
