@@ -96,6 +96,14 @@ impl Machine {
         device.or(self.workers.map(|_| "--workers"))
     }
 
+    /// The flags that were given, as they stand behind other words of a command line.
+    pub(crate) fn given(&self) -> String {
+        let Self { cpu: Cpu { threads, isa }, workers, device } = self;
+        let [threads, workers] = [threads, workers].map(|count| count.map(|count| count.to_string()));
+        let flags = [("threads", &threads), ("isa", isa), ("workers", &workers), ("device", device)];
+        flags.into_iter().filter_map(|(flag, value)| Some(format!(" --{flag} {}", value.as_ref()?))).collect()
+    }
+
     /// Most threads that may be used at once.
     pub(crate) fn threads(&self) -> usize {
         self.cpu.threads()
@@ -259,27 +267,31 @@ fn run(cli: Cli, tables: &Tables) -> anyhow::Result<ExitCode> {
     }
 }
 
-/// By command, what may be given in place of an argument that clap misses.
-const INSTEAD: [(&str, &str); 7] = [
-    ("rollout", ": name --actions FILE, or --random with --steps N"),
-    ("record", ": name --out FILE and a RUN, or --model NAME, or --env ENV with --random"),
-    ("eval", ": name a RUN, or --model NAME"),
-    ("watch", ": name a recording or a directory, or --model NAME"),
-    ("fetch", ": name what to fetch, such as ale or vizdoom; --list shows all"),
-    ("completions", ": name a shell, such as bash"),
-    ("list", ": name envs, agents, presets, settings or models"),
+/// By command, how the argument begins that others may stand in place of, and what may be given if clap misses it. What
+/// another flag requires is none of these.
+const INSTEAD: [(&str, &str, &str); 7] = [
+    ("rollout", "--actions", ": name --actions FILE, or --random with --steps N"),
+    ("record", "<RUN>", ": name --out FILE and a RUN, or --model NAME, or --env ENV with --random"),
+    ("eval", "<RUN|", ": name a RUN, or --model NAME"),
+    ("watch", "<PATH>", ": name a recording or a directory, or --model NAME"),
+    ("fetch", "<NAMES>", ": name what to fetch, such as ale or vizdoom; --list shows all"),
+    ("completions", "<SHELL>", ": name a shell, such as bash"),
+    ("list", "<WHAT>", ": name envs, agents, presets, settings or models"),
 ];
 
 /// Writes in one line what clap says before it explains the usage, and hints that clap cannot know, about the `words` of
 /// the command line and settings with these `keys`.
 fn one_line(error: &clap::Error, words: &[String], keys: impl FnOnce() -> Vec<String>) -> String {
     let first = words.first().map(String::as_str);
-    let text = error.render().to_string();
+    let (text, missed) = (error.render().to_string(), missed(error));
     let said = text.lines().take_while(|line| !line.starts_with("Usage:")).map(str::trim);
     // Of a flag that a command does not have clap supposes that it is a word for it.
     let said = said.filter(|line| !line.is_empty() && !line.starts_with("tip: to pass '-"));
     let said = said.collect::<Vec<_>>().join(" ").replace(" tip: ", "; ");
     let said = said.trim_start_matches("error: ").trim_end_matches(" For more information, try '--help'.");
+    // A flag and what stands behind it in the list would read as the flag and its value.
+    let said = said.replace(&missed.join(" "), &missed.join(", "));
+    let said = said.as_str();
     if error.kind() == ErrorKind::UnknownArgument
         && first != Some("train")
         && let Some(meant) =
@@ -298,9 +310,9 @@ fn one_line(error: &clap::Error, words: &[String], keys: impl FnOnce() -> Vec<St
         (ErrorKind::MissingRequiredArgument, Some("--env")) if said.contains("--agent") => {
             ": `rl-run list presets --env NAME` shows which agents learn an environment"
         }
-        // What another flag requires is none of these.
-        (ErrorKind::MissingRequiredArgument, Some(command)) if said.contains('<') => {
-            INSTEAD.iter().find(|(of, _)| *of == command).map_or("", |(_, instead)| instead)
+        (ErrorKind::MissingRequiredArgument, Some(command)) => {
+            let of = |own: &str| missed.iter().any(|missed| missed.starts_with(own));
+            INSTEAD.iter().find(|(known, own, _)| *known == command && of(own)).map_or("", |(_, _, instead)| instead)
         }
         (ErrorKind::ArgumentConflict, Some(flag)) if flag.starts_with('-') && said.contains("the subcommand '") => {
             ": flags go behind the command"
@@ -319,6 +331,14 @@ fn settable(words: &[String], mut keys: Vec<String>) -> Vec<String> {
         keys.retain(|key| key.starts_with("env.") || key.starts_with("eval."));
     }
     keys
+}
+
+/// The arguments that clap misses, as it writes them; none if the error is another.
+fn missed(error: &clap::Error) -> &[String] {
+    match (error.kind(), error.get(ContextKind::InvalidArg)) {
+        (ErrorKind::MissingRequiredArgument, Some(ContextValue::Strings(missed))) => missed,
+        _ => &[],
+    }
 }
 
 /// The flag that an error is about, with its dashes.

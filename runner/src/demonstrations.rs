@@ -21,7 +21,7 @@ use crate::manifest::hex;
 use crate::number;
 use crate::output;
 use crate::playback::{self, Playback};
-use crate::preset::{Resolved, Train};
+use crate::preset::{self, Resolved, Train};
 use crate::run_dir::About;
 use crate::session::Session;
 use crate::usage::{counted, usage};
@@ -44,6 +44,14 @@ pub(crate) struct Shown {
     mean_return: f64,
 }
 
+impl Shown {
+    /// The same without the directories of the recordings, for those who have another machine.
+    pub(crate) fn without_directories(self) -> Self {
+        let name = |path: PathBuf| path.file_name().map(PathBuf::from).unwrap_or(path);
+        Self { files: self.files.into_iter().map(|(path, sha256)| (name(path), sha256)).collect(), ..self }
+    }
+}
+
 impl fmt::Display for Shown {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { files, games, steps, mean_return } = self;
@@ -62,6 +70,22 @@ pub(crate) fn settle(resolved: &mut Resolved) -> anyhow::Result<()> {
     let whole = path.canonicalize().map_err(|e| usage(format!("agent.{KEY}: {}: {e}", path.display())))?;
     let whole = whole.to_str().ok_or_else(|| usage(format!("agent.{KEY}: {}: not UTF-8", whole.display())))?;
     resolved.set(&format!("agent.{KEY}"), whole)
+}
+
+/// The text of a `run.toml` with the last part of the path in `agent.demonstrations` alone, for those who have another
+/// machine.
+///
+/// # Errors
+/// If it is no TOML; the message names `origin` and the line.
+pub(crate) fn without_directories(settings: &str, origin: &str) -> anyhow::Result<String> {
+    let mut tables = preset::parse(settings, origin)?;
+    let path = tables.get_mut("agent").and_then(Value::as_table_mut).and_then(|agent| agent.get_mut(KEY));
+    let name = path.as_deref().and_then(Value::as_str).and_then(|path| Path::new(path).file_name());
+    let name = name.map(|name| name.to_string_lossy().into_owned());
+    let (Some(path), Some(name)) = (path, name) else { return Ok(settings.to_owned()) };
+    *path = Value::String(name);
+    let head = settings.lines().take_while(|line| line.starts_with('#')).flat_map(|line| [line, "\n"]);
+    Ok(head.collect::<String>() + &toml::to_string(&tables)?)
 }
 
 /// Checks that the directory `run`, which is about to be cleared, does not hold the recordings of the new run.

@@ -12,13 +12,15 @@ use serde::Serialize;
 use crate::needs::{all_memory, free_disk, free_memory, human};
 use crate::preset::{self, Ask};
 use crate::tables::Tables;
-use crate::usage::counted;
+use crate::usage::{counted, line};
 use crate::{output, run_dir};
 
 /// Bytes of memory below which presets of pixel games may not fit: a million frames of 84 x 84, and room for the rest.
 const MEMORY: u64 = 8_000_000_000;
 /// Bytes of free disk below which a run with checkpoints may not fit.
 const DISK: u64 = 16_000_000_000;
+/// What to do where the cache has no place, or one that takes no files.
+const PLACE: &str = "set RL_ASSETS to a directory that you may write to";
 
 /// Says what is installed, found and missing, and how to fix it; exits with 1 if training cannot run.
 #[derive(Clone, Debug, clap::Args)]
@@ -135,19 +137,21 @@ fn disk(path: &Path, name: &str) -> Check {
             Check::not(State::Warning, name, format!("{} free", human(free)), mend)
         }
         Ok(free) => Check::ok(name, format!("{} free", human(free))),
-        Err(e) => Check::not(State::Warning, name, format!("{e:#}"), "put --run elsewhere"),
+        Err(e) => Check::not(State::Warning, name, line(&e), "put --run elsewhere"),
     }
 }
 
 fn cache() -> Option<Check> {
-    let mend = "set RL_ASSETS to a directory that you may write to";
     Some(match rl_assets::cache() {
-        Err(e) => Check::not(State::Warning, "assets", e.to_string(), mend),
+        Err(e) => Check::not(State::Warning, "assets", line(&e.into()), PLACE),
         Ok(path) => {
             let there = path.ancestors().find(|p| p.exists())?;
             match rustix::fs::access(there, rustix::fs::Access::WRITE_OK) {
                 Ok(()) => Check::ok("assets", path.display().to_string()),
-                Err(e) => Check::not(State::Warning, "assets", format!("{}: {e}", path.display()), mend),
+                Err(e) => {
+                    let found = line(&anyhow::Error::from(e).context(path.display().to_string()));
+                    Check::not(State::Warning, "assets", found, PLACE)
+                }
             }
         }
     })
@@ -158,18 +162,22 @@ fn asset(asset: &rl_assets::Asset) -> Check {
     match rl_assets::locate(asset.name) {
         Ok(path) => match rl_assets::check(asset.name) {
             Ok(_) => Check::ok(&name, format!("{}: {}", asset.version, path.display())),
-            Err(e) => Check::not(State::Missing, &name, e.to_string(), again(asset.name)),
+            Err(e) => Check::not(State::Missing, &name, line(&e.into()), fetch(asset.name, true)),
         },
         Err(_) => {
             let found = format!("{} not fetched ({})", asset.version, asset.summary);
-            Check::not(State::Warning, &name, found, format!("rl-run fetch {}", asset.name))
+            Check::not(State::Warning, &name, found, fetch(asset.name, false))
         }
     }
 }
 
-/// The command that mends an asset whose files are not as they were.
-fn again(asset: &str) -> String {
-    format!("rl-run fetch {asset} --force")
+/// What brings an asset that is missing, or one whose files are not as they were `again`.
+fn fetch(asset: &str, again: bool) -> String {
+    match rl_assets::cache() {
+        Err(_) => PLACE.to_owned(), // there is nowhere to bring it to
+        Ok(_) if again => format!("rl-run fetch {asset} --force"),
+        Ok(_) => format!("rl-run fetch {asset}"),
+    }
 }
 
 /// Opens the environment that the README trains on, or the first in the tables where this binary has no Atari.
@@ -184,8 +192,8 @@ fn main_job(tables: &Tables) -> Check {
     match opened {
         Ok(_) => Check::ok(&check, "opens"),
         Err(e) => {
-            let fetch = if rl_assets::check("ale").is_err() { again("ale") } else { "rl-run fetch ale".to_owned() };
-            Check::not(State::Missing, &check, format!("{e:#}"), format!("{fetch}, then rl-run doctor again"))
+            let fetch = fetch("ale", rl_assets::check("ale").is_err());
+            Check::not(State::Missing, &check, line(&e), format!("{fetch}, then rl-run doctor again"))
         }
     }
 }
@@ -261,7 +269,7 @@ fn sound() -> Check {
         Ok((device, config)) => {
             Check::ok("sound", format!("compiled in, for play of Atari: {device}, {} Hz", config.sample_rate()))
         }
-        Err(e) => Check::ok("sound", format!("compiled in, and games are silent: {e:#}")),
+        Err(e) => Check::ok("sound", format!("compiled in, and games are silent: {}", line(&e))),
     };
     #[cfg(not(feature = "sound"))]
     Check::ok("sound", unbuilt("sound", "libasound2-dev"))

@@ -23,7 +23,7 @@ use crate::screening::{Screening, Step};
 use crate::tables::Tables;
 use crate::usage::{counted, usage};
 use crate::waiting::{Quiet, Waiting};
-use crate::{file, model, needs, output};
+use crate::{file, model, needs, output, takes};
 
 /// Most pictures per second of a film; browsers show no more.
 const PICTURES: f64 = 50.0;
@@ -89,8 +89,8 @@ trait Film {
     /// Writes the next picture, which is shown for `seconds`.
     fn show(&mut self, canvas: &Canvas, seconds: f64) -> anyhow::Result<()>;
 
-    /// Completes the file after the last picture.
-    fn finish(&mut self) -> anyhow::Result<()>;
+    /// Completes the file after the last picture, and returns how many it holds.
+    fn finish(&mut self) -> anyhow::Result<usize>;
 }
 
 /// Which steps of a game are shown.
@@ -131,13 +131,17 @@ pub(crate) fn run(args: &ExportArgs, tables: &Tables) -> anyhow::Result<ExitCode
     if file::is_same(&args.file, &args.out) {
         bail!(usage(format!("--out {}: that is the recording itself: give another name", args.out.display())));
     }
+    if format == Format::Rec {
+        takes::spare(&args.out)?;
+    }
     if !recording.whole {
         let games = recording.episodes.iter().filter(|game| game.outcome.is_some()).count();
-        output::note(format!(
-            "{} is cut short: {}, and what there is of the next",
-            args.file.display(),
-            counted(games, "whole game")
-        ));
+        let next = match format {
+            _ if games == recording.episodes.len() => "",
+            Format::Rec => ", and what there is of the next, which is left out",
+            _ => ", and what there is of the next",
+        };
+        output::note(format!("{} is cut short: {}{next}", args.file.display(), counted(games, "whole game")));
     }
     let written = match format {
         Format::Csv if args.by_step => steps(args, &recording, tables, &waiting)?,
@@ -217,6 +221,7 @@ fn pictures(
     if kind == Kind::Png {
         room(&mut screening, played, cut.pictures, scale).with_context(name)?;
     }
+    let mut shown = 0;
     file::whole(&args.out, |file| {
         let out = BufWriter::new(file);
         let mut film: Box<dyn Film> = match kind {
@@ -226,9 +231,10 @@ fn pictures(
         };
         let look = Look { speed, scale, saliency: saliency.as_mut() };
         shoot(&mut screening, played, cut, look, film.as_mut(), waiting).with_context(name)?;
-        film.finish()
+        shown = film.finish()?;
+        Ok(())
     })?;
-    Ok(format!("{}, {}", counted(cut.pictures, "picture"), size(&args.out)?))
+    Ok(format!("{}, {}", counted(shown, "picture"), size(&args.out)?))
 }
 
 /// Loads the weights whose saliency map is asked for, and says whose they are unless they played the games themselves.

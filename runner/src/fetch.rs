@@ -1,6 +1,5 @@
 //! `rl-run fetch`: fetches assets into the cache by hand. The emulator's build script fetches what it needs itself.
 
-use std::path::PathBuf;
 use std::process::ExitCode;
 
 use rl_assets::Found;
@@ -36,8 +35,8 @@ struct Row {
     bytes: u64,
     sha256: &'static str,
     summary: &'static str,
-    /// Where the asset is; `null` if it has not been fetched.
-    path: Option<PathBuf>,
+    /// Where the asset is, as [`file::text`](crate::file::text) has it; `null` if it has not been fetched.
+    path: Option<String>,
 }
 
 /// `rl-run fetch …`.
@@ -66,7 +65,7 @@ pub(crate) fn run(args: &FetchArgs, _tables: &Tables) -> anyhow::Result<ExitCode
     }
     for Row { name, version, bytes, summary, path, .. } in rows {
         match path {
-            Some(path) => output::line(format!("{name} {version}: {}", path.display())),
+            Some(path) => output::line(format!("{name} {version}: {path}")),
             None => output::line(format!("{name} {version}: not fetched ({} MB; {summary})", bytes / 1_000_000)),
         }
     }
@@ -80,6 +79,6 @@ fn row(asset: &rl_assets::Asset) -> Row {
         bytes: asset.bytes,
         sha256: asset.sha256,
         summary: asset.summary,
-        path: rl_assets::locate(asset.name).ok(),
+        path: rl_assets::locate(asset.name).ok().map(|path| path.to_string_lossy().into_owned()),
     }
 }

@@ -9,7 +9,7 @@ use anyhow::Context as _;
 use rustix::fs::{FlockOperation, flock};
 use rustix::io::{Errno, retry_on_intr};
 use serde::Serializer;
-use tempfile::NamedTempFile;
+use tempfile::{NamedTempFile, TempDir};
 
 use crate::usage::usage;
 
@@ -73,6 +73,16 @@ fn unnamed(dir: &Path) -> io::Result<NamedTempFile> {
     file.map_err(|e| e.kind().into()) // without its name, which nobody knows
 }
 
+/// Makes a temporary directory in `dir`, whose name begins with `prefix`, with the permissions of a new directory by the
+/// umask.
+///
+/// # Errors
+/// If it cannot be made; the message does not name it.
+pub(crate) fn draft(dir: &Path, prefix: &str) -> io::Result<TempDir> {
+    let made = tempfile::Builder::new().prefix(prefix).permissions(Permissions::from_mode(0o777)).tempdir_in(dir);
+    made.map_err(|e| e.kind().into())
+}
+
 /// Serialises a path as a string; what is not UTF-8 in it becomes `\u{fffd}`.
 pub(crate) fn text<S: Serializer>(path: &Path, to: S) -> Result<S::Ok, S::Error> {
     to.serialize_str(&path.to_string_lossy())
@@ -101,6 +111,20 @@ pub(crate) fn unsynced(path: &Path, write: impl FnOnce(&File) -> anyhow::Result<
     put(path, write, false)
 }
 
+/// Writes a file as [`whole`] does if there is none of its name, and returns whether there was none.
+///
+/// # Errors
+/// As [`whole`].
+#[cfg(any(feature = "viewer", test))]
+pub(crate) fn unless_there(path: &Path, write: impl FnOnce(&File) -> anyhow::Result<()>) -> anyhow::Result<bool> {
+    let target = target(path)?;
+    match unplaced(path, &target, write, true)?.persist_noclobber(&target) {
+        Ok(_) => Ok(true),
+        Err(e) if e.error.kind() == io::ErrorKind::AlreadyExists => Ok(false),
+        Err(e) => Err(e.error).with_context(|| path.display().to_string()),
+    }
+}
+
 /// Waits until the contents of a file are on the disk; of one that is gone there is nothing to wait for.
 ///
 /// # Errors
@@ -118,13 +142,25 @@ fn put(path: &Path, write: impl FnOnce(&File) -> anyhow::Result<()>, sync: bool)
     if is_special(path) {
         return write(&File::options().write(true).open(path).with_context(told)?).with_context(told);
     }
-    let file = unnamed(parent(&target)).with_context(told)?;
+    let file = unplaced(path, &target, write, sync)?;
+    file.persist(&target).map_err(|e| e.error).with_context(told)?;
+    Ok(())
+}
+
+/// Writes the temporary file that is to become `target`, which `path` names.
+fn unplaced(
+    path: &Path,
+    target: &Path,
+    write: impl FnOnce(&File) -> anyhow::Result<()>,
+    sync: bool,
+) -> anyhow::Result<NamedTempFile> {
+    let told = || path.display().to_string();
+    let file = unnamed(parent(target)).with_context(told)?;
     write(file.as_file()).with_context(told)?;
     if sync {
         file.as_file().sync_all().with_context(told)?; // a name may be on disk before what it names
     }
-    file.persist(&target).map_err(|e| e.error).with_context(told)?;
-    Ok(())
+    Ok(file)
 }
 
 /// Makes the directory `dir` of a run if it is missing, and returns it; not the run's own, which somebody has moved then.

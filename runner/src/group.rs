@@ -29,7 +29,7 @@ use crate::stop::Stop;
 use crate::verbosity::Verbosity;
 use crate::{output, run_dir, usage};
 pub(crate) use resumed::resume;
-pub(crate) use roster::Roster;
+pub(crate) use roster::{Absent, Roster};
 
 /// The runs of a group, and how they share the machine.
 #[derive(Clone, Copy)]

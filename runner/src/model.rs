@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use crate::output;
 use crate::score::Report;
-use crate::usage::{hint, usage};
+use crate::usage::{hint, line, usage};
 
 /// Name of the directory of models in a checkout.
 const MODELS: &str = "models";
@@ -73,7 +73,7 @@ pub(crate) fn all() -> Vec<Model> {
         anyhow::Ok(Model { name, path, score })
     };
     let read = names(&shelves()).into_iter().map(of);
-    read.filter_map(|model| model.map_err(|why| output::note(format!("left out: {why:#}"))).ok()).collect()
+    read.filter_map(|model| model.map_err(|why| output::note(format!("left out: {}", line(&why)))).ok()).collect()
 }
 
 /// Directories of models: in the working directory, above it, and in the checkout that this program was built from.

@@ -143,8 +143,8 @@ pub(crate) fn run(args: &PlanArgs, tables: &Tables) -> anyhow::Result<ExitCode> 
     show(&report, taken.times, train.frames).iter().for_each(output::line);
     match &args.out {
         Some(out) => {
-            let out = output::word(out);
-            output::line(format!("rl-run --env {} --agent {} --preset {out}", args.env, report.agent));
+            let (out, machine) = (output::word(out), args.machine.given());
+            output::line(format!("rl-run --env {} --agent {} --preset {out}{machine}", args.env, report.agent));
         }
         None => output::line(format!("\n{}", preset.trim_end())),
     }

@@ -1,18 +1,20 @@
 //! `rl-run publish`: what others need of a run, to play with its weights and to check its score.
 
 use std::fmt::Write as _;
-use std::fs::{self, Permissions};
-use std::os::unix::fs::PermissionsExt as _;
+use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use anyhow::Context as _;
+use anyhow::{Context as _, anyhow};
 use rl_replays::recording::Manifest;
+use sha2::{Digest as _, Sha256};
 
 use crate::checkpoint;
 use crate::cli::Machine;
+use crate::demonstrations::{self, Shown};
 use crate::initial::Origin;
 use crate::learner::device;
+use crate::manifest::hex;
 use crate::model::{BEST, SCORE};
 use crate::number::{self, count, exact};
 use crate::record::by_agent;
@@ -70,11 +72,12 @@ pub(crate) fn run(args: &PublishArgs, tables: &Tables) -> anyhow::Result<ExitCod
     let told = || out.display().to_string();
     let parent = file::parent(out);
     fs::create_dir_all(parent).with_context(told)?;
-    let draft = tempfile::Builder::new().prefix(".publish").tempdir_in(parent).with_context(told)?; // before the games
+    let draft = file::draft(parent, ".publish").with_context(told)?; // before the games
     let (manifest, takes, score) = by_agent(&trained, asked, None, false, args.machine.workers()?, &waiting)?;
     let report = Report::of(&trained, asked, &score)?;
-    fill(draft.path(), run, &mut trained, &manifest, &takes, &report).with_context(told)?;
-    fs::set_permissions(draft.path(), Permissions::from_mode(0o755)).with_context(told)?;
+    // Nobody knows the draft by its name.
+    let there = |why: anyhow::Error| anyhow!(format!("{why:#}").replace(&draft.path().display().to_string(), &told()));
+    fill(draft.path(), run, &mut trained, &manifest, &takes, &report).map_err(there).with_context(told)?;
     fs::rename(draft.path(), out).with_context(told)?;
     if args.json {
         output::line(serde_json::to_string(&report)?);
@@ -125,25 +128,32 @@ fn fill(
     for Game { file, take } in &games {
         takes::write(&to.join(file), manifest, std::slice::from_ref(*take))?;
     }
-    let settings = run.join("run.toml");
-    let settings = fs::read(&settings).with_context(|| settings.display().to_string())?;
-    file::write(&to.join("run.toml"), &settings)?;
-    let about = trained.about.clone();
-    let about = About { weights: about.weights.map(Origin::without_directories), ..about };
-    file::write(
-        &to.join("run.json"),
-        (serde_json::to_string_pretty(&about)?
-            + "
-")
-        .as_bytes(),
-    )?;
+    let (settings, about) = for_others(run, trained.about.clone())?;
+    file::write(&to.join("run.toml"), settings.as_bytes())?;
+    file::write(&to.join("run.json"), (serde_json::to_string_pretty(&about)? + "\n").as_bytes())?;
     file::write(&to.join(SCORE), (serde_json::to_string_pretty(report)? + "\n").as_bytes())?;
     file::write(&to.join("README.md"), card(trained, report, &games).as_bytes())
 }
 
+/// Text of `run.toml`, and `run.json`, for those who have another machine: without the directories of what the run began
+/// with.
+fn for_others(run: &Path, about: About) -> anyhow::Result<(String, About)> {
+    let file = run.join("run.toml");
+    let name = || file.display().to_string();
+    let settings = fs::read_to_string(&file).with_context(name)?;
+    let shared = demonstrations::without_directories(&settings, &name())?;
+    let sha256 = |text: &str| hex(&Sha256::digest(text));
+    // A file that was changed since is one there too.
+    let same = about.config_sha256 == sha256(&settings);
+    let config_sha256 = if same { sha256(&shared) } else { about.config_sha256 };
+    let demonstrations = about.demonstrations.map(Shown::without_directories);
+    let weights = about.weights.map(Origin::without_directories);
+    Ok((shared, About { config_sha256, demonstrations, weights, ..about }))
+}
+
 /// Text of the model card: what the model is, how it was made, what it earned and how to try it.
 fn card(trained: &Trained, report: &Report, games: &[Game<'_>]) -> String {
-    let Trained { about, resolved, checkpoint, parameters_sha256, .. } = trained;
+    let Trained { about, resolved, checkpoint, parameters_sha256, changed, .. } = trained;
     let Report { env, agent, protocol, policy, seed, episodes, mean, stderr, median, human_normalised, .. } = report;
     let games_of_score = counted(*episodes as usize, "game");
     let precision = resolved.train().map(|train| train.precision.to_string()).unwrap_or_default();
@@ -184,6 +194,9 @@ fn card(trained: &Trained, report: &Report, games: &[Game<'_>]) -> String {
     let mut asked = format!(" --episodes {episodes}");
     if policy.starts_with("greedy") && resolved.agent.is_some_and(|agent| agent.stochastic) {
         asked.push_str(" --greedy");
+    }
+    if let Some(protocol) = resolved.protocol().filter(|_| !changed.is_empty()) {
+        let _ = write!(asked, " --protocol {protocol}");
     }
     let _ = write!(
         text,

@@ -64,7 +64,10 @@ pub(crate) fn run(args: &ReportArgs, tables: &Tables) -> anyhow::Result<ExitCode
     for group in &groups {
         let about = run_dir::about(&group.runs[0])?;
         rows.push(row(group));
-        settings.push(Settings { name: group.name.clone(), text: preset(&group.runs[0])?, made_by: made_by(&about) });
+        match preset(&group.runs[0]) {
+            Ok(text) => settings.push(Settings { name: group.name.clone(), text, made_by: made_by(&about) }),
+            Err(why) => output::note(format!("no settings of {}: {}", group.name, line(&why))),
+        }
         films.extend(film(group, tables)?);
     }
     let page = Page { title: envs.join(", "), charts, rows, films, settings };

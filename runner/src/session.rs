@@ -125,9 +125,10 @@ impl Session {
     /// Resets every environment and schedules the first checkpoint and evaluation.
     ///
     /// # Errors
-    /// If an environment fails.
+    /// If an environment fails, or its state cannot be saved: else the run would end at its first checkpoint.
     pub(crate) fn begin(&mut self, train: &Train) -> anyhow::Result<()> {
         self.seats.reset()?;
+        Worlds(&mut self.seats).save(&mut std::io::sink())?;
         self.counts.next_checkpoint = train.checkpoint_every;
         self.counts.next_eval = train.eval_every;
         Ok(())

@@ -3,18 +3,21 @@
 use std::fs::File;
 use std::io::{BufWriter, Write};
 use std::path::Path;
+#[cfg(any(feature = "viewer", test))]
+use std::path::PathBuf;
 
 use anyhow::Context as _;
 use rl_core::{Canvas, End, Episode, VecEnv};
 use rl_replays::Rollout;
 use rl_replays::recording::{
-    Group, Manifest, Outcome, OutputSampling, Pictures, Player, Recorder, Reel, Told, VERSION, seen,
+    Group, Manifest, Outcome, OutputSampling, Pictures, Player, Recorder, Recording, Reel, Told, VERSION, seen,
 };
 use serde::{Deserialize, Serialize};
 
 use crate::collect::Seats;
 use crate::file;
 use crate::games::Games;
+use crate::playback;
 use crate::preset::Resolved;
 use crate::usage::usage;
 
@@ -220,13 +223,29 @@ impl Takes {
 /// Checks, before games are played, that a recording can be written to the file `out`.
 ///
 /// # Errors
-/// If it cannot, or its name does not end in `.rec`.
+/// If it cannot, its name does not end in `.rec`, or it holds a person's games.
 pub(crate) fn ready(out: &Path) -> anyhow::Result<()> {
     if out.extension().is_none_or(|end| end != "rec") {
         let out = out.display();
         return Err(usage(format!("--out {out}: a recording ends in .rec, and `rl-run export` makes films of it")));
     }
+    spare(out)?;
     file::ready(out)
+}
+
+/// Checks that the file `out`, which is about to be replaced, is no recording of a person's games.
+///
+/// # Errors
+/// If it is.
+pub(crate) fn spare(out: &Path) -> anyhow::Result<()> {
+    let by_person = |there: Recording| matches!(there.manifest.player, Player::Human {});
+    if out.is_file() && playback::read(out).is_ok_and(by_person) {
+        let out = out.display();
+        return Err(usage(format!(
+            "--out {out}: holds a person's games, which nobody could make again: give another name"
+        )));
+    }
+    Ok(())
 }
 
 /// Writes a recording of finished games.
@@ -235,6 +254,23 @@ pub(crate) fn ready(out: &Path) -> anyhow::Result<()> {
 /// If the file cannot be written; the message names it.
 pub(crate) fn write(path: &Path, manifest: &Manifest, takes: &[Take]) -> anyhow::Result<()> {
     file::whole(path, |file| write_to(file, manifest, takes))
+}
+
+/// Writes a recording of finished games to a file that is not there, and returns its path: `path`, or if a file has come
+/// to be there, the first free one of `NAME-2.rec`, `NAME-3.rec`, …
+///
+/// # Errors
+/// As [`write`].
+#[cfg(any(feature = "viewer", test))]
+pub(crate) fn write_new(path: &Path, manifest: &Manifest, takes: &[Take]) -> anyhow::Result<PathBuf> {
+    let (mut place, mut number) = (path.to_owned(), 1);
+    while !file::unless_there(&place, |file| write_to(file, manifest, takes))? {
+        number += 1;
+        let mut name = path.file_stem().unwrap_or_default().to_owned();
+        name.push(format!("-{number}.rec"));
+        place.set_file_name(name);
+    }
+    Ok(place)
 }
 
 /// Writes a recording to an open file.
@@ -361,6 +397,27 @@ mod tests {
         fn state(&mut self) -> State<'_> {
             Vec::new()
         }
+    }
+
+    #[test]
+    fn a_person_s_games_are_not_replaced_and_replace_nothing() {
+        let tables = Tables::new(&[rl_envs::ENVS], &[]);
+        let resolved = resolve(&tables, &Ask { env: "cartpole", ..Ask::default() }).unwrap();
+        let env = resolved.seat_eval(&Seating { seed: 1, seats: 0..1 }).unwrap();
+        let manifest = manifest(&resolved, resolved.table("env"), env.as_ref(), Player::Human {}, None).unwrap();
+        let dir = tempfile::tempdir().unwrap();
+        let at = |name: &str| dir.path().join(name);
+        ready(&at("mine.rec")).unwrap();
+        std::fs::write(at("mine.rec"), "of somebody else").unwrap(); // meanwhile
+        for name in ["mine-2.rec", "mine-3.rec", "mine-4.rec"] {
+            assert_eq!(write_new(&at("mine.rec"), &manifest, &[]).unwrap(), at(name));
+            let refused = ready(&at(name)).unwrap_err().to_string();
+            assert!(refused.contains(name) && refused.contains("holds a person's games"), "{refused}");
+        }
+        assert_eq!(std::fs::read(at("mine.rec")).unwrap(), b"of somebody else");
+        ready(&at("mine.rec")).unwrap();
+        assert_eq!(write_new(&at("other.rec"), &manifest, &[]).unwrap(), at("other.rec"));
+        assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 5, "no drafts");
     }
 
     #[test]

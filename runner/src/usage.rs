@@ -48,9 +48,14 @@ const WORDS: [(&str, &str); 15] = [
     ("cannot parse float from empty string", "expected a number"),
 ];
 
-/// Writes an error with its causes in one line, as people see it.
+/// Writes an error with its causes in one line, as people see it. Of a line only the indentation goes: paths may hold
+/// two spaces in a row.
 pub(crate) fn line(error: &anyhow::Error) -> String {
-    let said = format!("{error:#}").split_whitespace().collect::<Vec<_>>().join(" ");
+    let said = format!("{error:#}");
+    let mut lines = said.split(['\n', '\r']);
+    let first = lines.next().unwrap_or_default().to_owned();
+    let others = lines.map(str::trim).filter(|line| !line.is_empty());
+    let said = others.fold(first, |said, line| said + " " + line);
     let said = WORDS.iter().fold(said, |said, (theirs, ours)| said.replace(theirs, ours));
     // Of the system's errors their numbers.
     let mut parts = said.split(" (os error ");
@@ -138,6 +143,8 @@ mod tests {
     fn an_error_of_many_lines_is_one_line() {
         let error = anyhow::anyhow!("the fuse\n  blew").context("seat 2");
         assert_eq!(line(&error), "seat 2: the fuse blew");
+        let error = anyhow::anyhow!("my  runs/a b: damaged\r\n\n    at  byte 2\n");
+        assert_eq!(line(&error), "my  runs/a b: damaged at  byte 2", "a path stays as it is");
     }
 
     #[test]

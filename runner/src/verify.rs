@@ -15,7 +15,7 @@ use crate::cli::Machine;
 use crate::demonstrations;
 use crate::digests::{self, Digest};
 use crate::drive::{Run, drive};
-use crate::group::Roster;
+use crate::group::{Absent, Roster};
 use crate::initial;
 use crate::keep::Keep;
 use crate::learner::device;
@@ -30,7 +30,7 @@ use crate::start::{owner, start};
 use crate::stop::{STOPPED, Stop};
 use crate::tables::Tables;
 use crate::trained::recorded;
-use crate::usage::{counted, usage};
+use crate::usage::{counted, line, usage};
 use crate::verbosity::Verbosity;
 
 /// Replays a run from its seed, or from one of its checkpoints, and compares weights, optimiser, replay, environments and
@@ -221,21 +221,20 @@ pub(crate) fn run(args: &VerifyArgs, tables: &Tables) -> anyhow::Result<ExitCode
         return certify::run(path, args.verbosity, tables);
     }
     let stop = Stop::listen(None)?;
-    let runs = run_dir::several(path);
-    if runs.is_empty() {
+    let found = run_dir::several(path);
+    if found.is_empty() {
         let Some(verdict) = again(args, path, &stop, tables)? else { return Ok(ExitCode::from(STOPPED)) };
         verdict.show(args.verbosity.json)?;
         return Ok(if verdict.equal { ExitCode::SUCCESS } else { ExitCode::FAILURE });
     }
-    let mut total = Total { runs: runs.len(), equal: 0, different: 0, failed: 0, not_begun: 0 };
-    for absent in Roster::absent(path, &runs)? {
-        if absent.exists() {
-            run_dir::failed(&absent, &run_dir::lost(&absent), args.verbosity.json);
-            total.failed += 1;
-        } else {
-            total.not_begun += 1;
-        }
+    let Absent { lost, not_begun } = Roster::absent(path, &found)?;
+    let (runs, mut models) = without_models(found);
+    if runs.is_empty() {
+        return Err(models.swap_remove(0));
     }
+    models.iter().for_each(|why| output::note(format!("left out: {}", line(why))));
+    let mut total = Total { runs: runs.len(), equal: 0, different: 0, failed: lost.len(), not_begun };
+    lost.iter().for_each(|run| run_dir::failed(run, &run_dir::lost(run), args.verbosity.json));
     for run in &runs {
         match again(args, run, &stop, tables) {
             Ok(None) => break,
@@ -261,6 +260,18 @@ pub(crate) fn run(args: &VerifyArgs, tables: &Tables) -> anyhow::Result<ExitCode
     } else {
         ExitCode::SUCCESS
     })
+}
+
+/// Those of `all` that can be repeated, and why published models cannot.
+fn without_models(all: Vec<PathBuf>) -> (Vec<PathBuf>, Vec<anyhow::Error>) {
+    let (mut runs, mut models) = (Vec::new(), Vec::new());
+    for run in all {
+        match publish::refuse(&run) {
+            Ok(()) => runs.push(run),
+            Err(why) => models.push(why),
+        }
+    }
+    (runs, models)
 }
 
 /// Repeats the run in `path`; `None` if someone stops it before a difference is found.

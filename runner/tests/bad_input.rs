@@ -105,6 +105,13 @@ fn usage_errors_name_what_is_wrong_and_what_was_meant() {
         ("record --out f.rec", "name --out FILE and a RUN, or --model NAME"),
         ("watch", "name a recording or a directory, or --model NAME"),
         ("list", "name envs, agents, presets, settings or models"),
+        // What a flag requires is named, and nothing in its place.
+        ("list settings --env cartpole --preset 10min", "were not provided: --agent <AGENT> (see --help)"),
+        ("list presets --preset 10min", "were not provided: --env <ENV>, --agent <AGENT> (see --help)"),
+        ("record --random --out f.rec", "were not provided: --env <ENV> (see --help)"),
+        ("record --env cartpole --out f.rec", "were not provided: --random, <RUN>: name --out FILE and a RUN, or"),
+        ("record r", "were not provided: --out <FILE> (see --help)"),
+        ("rollout --env cartpole --random", "were not provided: --steps <N> (see --help)"),
         ("train --env cartpole --agent dqn", "training has no command word: rl-run --env … --agent …"),
         ("train", "training has no command word: rl-run --env … --agent …"),
         ("--threads 1 eval f", "'--threads <THREADS>': flags go behind the command (see --help)"),

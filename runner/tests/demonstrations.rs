@@ -41,6 +41,20 @@ fn a_clone_plays_as_it_was_shown_and_resumes_to_the_bit() {
     let threads = json(at, &format!("{run} --run threads --threads 2 --workers 2"));
     assert_eq!(threads["parameters_sha256"], whole["parameters_sha256"]);
     assert_eq!(json(at, "verify whole --json --quiet")["equal"], true);
+    // Others have another machine.
+    let published = json(at, "publish whole --out model --episodes 1 --json");
+    let text = |file: &str| fs::read_to_string(at.join(file)).unwrap();
+    let here = at.canonicalize().unwrap().display().to_string();
+    for (file, name) in [("run.toml", "demonstrations = \"games.rec\""), ("run.json", "\"games.rec\": ")] {
+        assert!(text(&format!("whole/{file}")).contains(&here), "{file}");
+        let shared = text(&format!("model/{file}"));
+        assert!(shared.contains(name) && !shared.contains(&here), "{shared}");
+    }
+    let whole_path = format!("\"{here}/games.rec\"");
+    assert_eq!(text("model/run.toml"), text("whole/run.toml").replace(&whole_path, "\"games.rec\""));
+    let again = output(at, "eval model --episodes 1 --json");
+    assert_eq!(serde_json::from_slice::<serde_json::Value>(&again.stdout).unwrap(), published);
+    assert!(again.stderr.is_empty(), "{}", String::from_utf8_lossy(&again.stderr));
     // What was shown is in the checkpoint: the recording is not needed again.
     fs::rename(at.join("games.rec"), at.join("elsewhere.rec")).unwrap();
     let first: u64 = names(&at.join("threads/checkpoints"))[0].parse().unwrap();

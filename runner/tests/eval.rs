@@ -4,6 +4,7 @@
 mod common;
 
 use common::{json, output, refusal};
+use serde_json::Value;
 
 #[test]
 fn evaluation_is_a_function_of_checkpoint_and_seed() {
@@ -95,6 +96,41 @@ fn a_changed_environment_is_named_with_its_score_and_leaves_the_run_as_it_is() {
         (std::fs::read(at.join("g/s1/run.toml")).unwrap(), json(at, "eval g/s1 --episodes 5 --json")),
         (before, own)
     );
+}
+
+#[test]
+fn seeds_that_have_come_to_nothing_yet_are_no_failures_and_the_way_on_is_named() {
+    let dir = tempfile::tempdir().unwrap();
+    let at = dir.path();
+    let train = "--env frozenlake --agent tabular --frames 500 --seeds 1..3 --run g --quiet";
+    assert!(output(at, train).status.success());
+    for gone in ["s1/checkpoints", "s2/checkpoints", "s3"] {
+        std::fs::remove_dir_all(at.join("g").join(gone)).unwrap();
+    }
+    // As if it had been killed while its directory was made.
+    std::fs::create_dir(at.join("g/s3")).unwrap();
+    std::fs::write(at.join("g/s3/.lock"), "").unwrap();
+    std::fs::copy(at.join("g/s1/run.toml"), at.join("g/s3/run.toml")).unwrap();
+    let counts = |all: &Value, keys: [&str; 4]| keys.map(|key| all[key].as_u64().unwrap());
+    let done = output(at, "eval g --json");
+    let (said, all) = (String::from_utf8(done.stderr).unwrap(), String::from_utf8(done.stdout).unwrap());
+    let all: Value = serde_json::from_str(&all).unwrap();
+    let counted = counts(&all, ["runs", "unfinished", "not_begun", "failed"]);
+    assert_eq!((done.status.code(), counted), (Some(1), [0, 0, 3, 0]));
+    let unknown = ["mean", "low", "high", "human_normalised"];
+    assert!(unknown.iter().all(|key| all.get(key).is_some_and(Value::is_null)), "{all}");
+    assert!(said.ends_with("0 runs short of 500 frames, 3 not begun; go on with: rl-run resume g\n"), "{said}");
+    assert!(output(at, "eval g").stdout.is_empty(), "nothing has a score");
+    let done = output(at, "verify g --quiet --json");
+    let (said, all) = (String::from_utf8(done.stderr).unwrap(), String::from_utf8(done.stdout).unwrap());
+    let all: Value = serde_json::from_str(all.lines().last().unwrap()).unwrap();
+    let counted = counts(&all, ["runs", "equal", "failed", "not_begun"]);
+    assert_eq!((done.status.code(), said.as_str(), counted), (Some(0), "", [2, 2, 0, 1]));
+    let drawn = output(at, "plot g --json");
+    assert!(drawn.status.success() && drawn.stderr.is_empty(), "{drawn:?}");
+    assert!(output(at, "resume g --quiet").status.success());
+    let text = String::from_utf8(output(at, "eval g --exact").stdout).unwrap();
+    assert!(text.contains("over 3 runs: mean "), "{text}");
 }
 
 #[test]

@@ -4,7 +4,9 @@
 mod common;
 
 use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 use common::{in_terminal, json, names, output, refusal};
 use rl_replays::recording::{Manifest, Outcome, Player, Recording};
@@ -22,6 +24,13 @@ fn told(path: &Path) -> (Manifest, Vec<Outcome>) {
     (recording.manifest, recording.episodes.iter().map(|played| played.outcome.unwrap()).collect())
 }
 
+/// What the command on a model's card that evaluates it again prints with `--json`.
+fn evaluated_again(at: &Path, model: &str) -> Value {
+    let card = fs::read_to_string(at.join(model).join("README.md")).unwrap();
+    let words = card.lines().find_map(|line| line.strip_prefix("rl-run eval DIR")).unwrap();
+    json(at, &format!("eval {model}{} --json", words.split('#').next().unwrap()))
+}
+
 #[test]
 fn a_published_run_plays_the_same_games_and_cannot_be_resumed() {
     let dir = tempfile::tempdir().unwrap();
@@ -30,6 +39,9 @@ fn a_published_run_plays_the_same_games_and_cannot_be_resumed() {
     let score = json(at, "publish r --out models/pole --episodes 5 --seed 9 --json");
     assert_eq!(json(at, "eval r --episodes 5 --seed 9 --json"), score);
     assert_eq!(json(at, "eval --model pole --episodes 5 --seed 9 --json"), score);
+    assert_eq!(evaluated_again(at, "models/pole"), score);
+    let greedy = json(at, "publish r --out models/greedy --episodes 2 --seed 9 --greedy --json");
+    assert_eq!(evaluated_again(at, "models/greedy"), greedy);
     let files = [
         "README.md",
         "best.rec",
@@ -61,6 +73,47 @@ fn a_published_run_plays_the_same_games_and_cannot_be_resumed() {
     assert!(output(at, "record --model pole --episodes 1 --out g.rec").status.success());
     let resumed = String::from_utf8(output(at, "resume models/pole --frames 9000 --quiet").stderr).unwrap();
     assert!(resumed.contains("models/pole is a published model"), "{resumed}");
+}
+
+#[test]
+fn the_card_of_a_score_by_another_protocol_than_the_run_s_names_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let at = dir.path();
+    let small = "--set agent.channels=2 --set agent.simulations=4 --set agent.eval_simulations=4";
+    json(at, &format!("--env connectfour --agent alphazero --frames 100 --seed 3 --run r --quiet --json {small}"));
+    let other = json(at, "publish r --out other --episodes 2 --protocol random --json");
+    assert_eq!((&other["protocol"], &other["changed"]["env.protocol"]), (&"random".into(), &"random".into()));
+    let own = json(at, "publish r --out own --episodes 2 --protocol self-play --json");
+    for (model, score) in [("other", other), ("own", own)] {
+        assert_eq!(evaluated_again(at, model), score, "{model}");
+        let card = fs::read_to_string(at.join(model).join("README.md")).unwrap();
+        assert_eq!(card.contains("--protocol"), model == "other", "{card}");
+    }
+}
+
+#[test]
+fn a_model_has_the_permissions_of_the_umask_and_one_that_fails_names_its_own_place() {
+    let dir = tempfile::tempdir().unwrap();
+    let at = dir.path();
+    json(at, "--env cartpole --agent ppo --frames 1 --run r --quiet --json");
+    let publish = |first: &str, out: &str| {
+        let line = format!("{first}; exec \"$0\" publish r --episodes 1 --json --out {out}");
+        let done = Command::new("sh").args(["-c", &line, env!("CARGO_BIN_EXE_rl-run")]).current_dir(at).output();
+        let done = done.unwrap();
+        (done.status.code(), String::from_utf8(done.stderr).unwrap())
+    };
+    for (umask, mode) in [("027", 0o750), ("002", 0o775)] {
+        assert_eq!(publish(&format!("umask {umask}"), umask).0, Some(0));
+        assert_eq!(fs::metadata(at.join(umask)).unwrap().permissions().mode() & 0o777, mode, "{umask}");
+    }
+    let (code, said) = publish("umask 022", "/proc/rl-run-was-here");
+    assert!(code == Some(1) && said.starts_with("error: /proc/rl-run-was-here: "), "{said}");
+    assert!(!said.contains(".publish"), "{said}");
+    // A limit on the size of files stands for the end of a disk.
+    let (code, said) = publish("trap '' XFSZ; ulimit -f 1", "full");
+    assert!(code == Some(1) && said.starts_with("error: full: writing checkpoint full/checkpoints/0"), "{said}");
+    assert!(said.contains("File too large") && !said.contains(".publish"), "{said}");
+    assert_eq!(names(at), ["002", "027", "r"], "no drafts");
 }
 
 #[test]
@@ -105,6 +158,7 @@ fn wrong_names_and_places_are_refused() {
         ("publish x --out y", "is not the directory of a run"),
         ("resume models/lake", "models/lake is a published model"),
         ("verify models/lake", "`rl-run verify models/lake/games.rec` certifies its score"),
+        ("verify models", "`rl-run verify models/lake/games.rec` certifies its score"),
         ("eval", "<RUN|--model <NAME>>"),
         ("eval r --model lake", "cannot be used with"),
     ] {
@@ -112,6 +166,18 @@ fn wrong_names_and_places_are_refused() {
         assert!(code == 2 && said.contains(says), "{line}: {said}");
     }
     assert_eq!(names(&at.join("models")), ["lake"], "no drafts");
+    // Beside runs they are left out.
+    fs::rename(at.join("models/lake"), at.join("lake")).unwrap();
+    let done = output(at, "verify . --quiet --json");
+    let (said, rows) = (String::from_utf8(done.stderr).unwrap(), String::from_utf8(done.stdout).unwrap());
+    let all: Value = serde_json::from_str(rows.lines().last().unwrap()).unwrap();
+    assert_eq!((done.status.code(), &all["runs"], &all["failed"]), (Some(0), &1.into(), &0.into()), "{said}");
+    assert!(said.starts_with("left out: ./lake is a published model: ") && said.lines().count() == 1, "{said}");
+    // So is one whose score cannot be read, in our words.
+    fs::create_dir(at.join("models/torn")).unwrap();
+    fs::write(at.join("models/torn/score.json"), "").unwrap();
+    let said = String::from_utf8(output(at, "list models").stderr).unwrap();
+    assert!(said.contains("models/torn/score.json: it is empty\n"), "{said}");
 }
 
 #[cfg(feature = "atari")]

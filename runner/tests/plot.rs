@@ -213,4 +213,14 @@ fn a_damaged_run_is_left_out_in_plain_words() {
     measured(&at.join("d/s1"), &climb(0.001));
     fs::write(at.join("d/s2/run.json"), "").unwrap();
     assert_eq!(notes(at, "plot d --out d.svg"), "left out: d/s2/run.json: damaged: it is empty\n");
+    fs::remove_file(at.join("d/s2/run.json")).unwrap();
+    let lost =
+        "left out: d/s2: it has lost its run.json: remove it, and `rl-run resume` of the group begins it again\n";
+    assert_eq!(notes(at, "plot d --out d.svg"), lost);
+    // What is gone of a run that is drawn leaves the rest of the page.
+    fs::remove_file(at.join("d/s1/run.toml")).unwrap();
+    let gone = format!("{lost}no settings of dqn: d/s1/run.toml: there is no such file or directory\n");
+    assert_eq!(notes(at, "report d --out d.html"), gone);
+    let page = fs::read_to_string(at.join("d.html")).unwrap();
+    assert!(page.contains("<svg") && !page.contains("<h2>Settings</h2>"), "{page}");
 }

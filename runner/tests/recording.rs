@@ -6,7 +6,7 @@ mod common;
 use std::fs;
 use std::path::Path;
 
-use common::{json, output, refusal};
+use common::{json, output, refusal, with_manifest};
 
 fn train(at: &Path) {
     json(at, "--env cartpole --agent dqn --frames 3000 --seed 3 --quiet --json --run r");
@@ -397,6 +397,17 @@ fn failing(at: &Path, line: &str) -> (i32, String) {
     (done.status.code().unwrap(), String::from_utf8(done.stderr).unwrap())
 }
 
+/// Number of pictures in a .gif.
+fn pictures(path: &Path) -> usize {
+    let bytes = fs::read(path).unwrap();
+    let mut film = gif::DecodeOptions::new().read_info(&bytes[..]).unwrap();
+    let mut count = 0;
+    while film.read_next_frame().unwrap().is_some() {
+        count += 1;
+    }
+    count
+}
+
 #[test]
 fn films_are_films_and_wrong_words_are_refused() {
     let dir = tempfile::tempdir().unwrap();
@@ -409,6 +420,25 @@ fn films_are_films_and_wrong_words_are_refused() {
     }
     let animated = fs::read(at.join("a.apng")).unwrap();
     assert!(animated.windows(4).any(|four| four == b"acTL"), "a film has several pictures");
+    // Most of a fast one would be shown for less than a hundredth of a second, which a GIF cannot say.
+    let told = |out: &str, words: &str| -> usize {
+        let done = output(at, &format!("export a.rec --episode 1 --out {out} {words}"));
+        String::from_utf8(done.stdout).unwrap().split(' ').nth(1).unwrap().parse().unwrap()
+    };
+    let [fast, all] = [("fast.gif", "--speed 1000"), ("slow.gif", "")].map(|(out, words)| {
+        let told = told(out, &format!("--every 1 {words}"));
+        assert_eq!(told, pictures(&at.join(out)), "{out}");
+        told
+    });
+    assert!(fast < all, "{fast} of {all}");
+    let written = told("b.apng", "--every 1");
+    let animated = fs::read(at.join("b.apng")).unwrap();
+    let head = animated.windows(8).find(|eight| eight.starts_with(b"acTL")).unwrap();
+    assert_eq!(head[4..], (written as u32).to_be_bytes());
+    assert_eq!(told("b.png", "--pictures 3"), 3);
+    let bytes = fs::read(at.join("a.rec")).unwrap();
+    let mine = with_manifest(&bytes, |text| text.replace("\"random\",\"seed\":2", "\"human\""));
+    fs::write(at.join("mine.rec"), &mine).unwrap();
     let wrong = [
         ("export a.rec --out a.mp4", ".gif, .apng, .png, .csv or .rec"),
         ("export a.rec --out a.gif --episode 5", "a game from 1 to 4"),
@@ -430,14 +460,24 @@ fn films_are_films_and_wrong_words_are_refused() {
         ("export a.rec --out a.gif --pictures 3", "--pictures has no effect on a film"),
         ("export a.rec --out a.png --speed 2", "--speed has no effect on a row of pictures"),
         ("verify a.rec --from 100", "from its start"),
+        ("record --env frozenlake --random --out mine.rec", "--out mine.rec: holds a person's games"),
+        ("export a.rec --out mine.rec", "--out mine.rec: holds a person's games"),
     ];
     for (line, said) in wrong {
         let (code, text) = refusal(at, line);
         assert!(code == 2 && text.contains(said), "{line}: {text}");
     }
-    let bytes = fs::read(at.join("a.rec")).unwrap();
+    assert!(fs::read(at.join("mine.rec")).unwrap() == mine, "a person's games are as they were");
     fs::write(at.join("cut.rec"), &bytes[..bytes.len() - 40]).unwrap();
     let done = output(at, "export cut.rec --out cut.csv");
     let said = String::from_utf8(done.stderr).unwrap();
-    assert!(done.status.success() && said.contains("cut.rec is cut short: "), "{said}");
+    assert!(done.status.success(), "{said}");
+    assert_eq!(said, "cut.rec is cut short: 3 whole games, and what there is of the next\n");
+    let done = output(at, "export cut.rec --out whole.rec");
+    let said = String::from_utf8(done.stderr).unwrap();
+    let expected = "cut.rec is cut short: 3 whole games, and what there is of the next, which is left out\n";
+    assert!(said.contains(expected) && done.stdout.starts_with(b"whole.rec: 3 games with pictures, "), "{said}");
+    fs::write(at.join("open.rec"), &bytes[..bytes.len() - 15]).unwrap(); // only its close is cut
+    let done = output(at, "export open.rec --out open.csv");
+    assert_eq!(String::from_utf8(done.stderr).unwrap(), "open.rec is cut short: 4 whole games\n");
 }

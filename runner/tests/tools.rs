@@ -3,6 +3,8 @@
 
 mod common;
 
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt as _;
 use std::process::{Command, Output, Stdio};
 
 use common::{json, names, output, refusal, rl_run};
@@ -260,6 +262,17 @@ fn doctor_says_what_is_missing_and_how_to_mend_it() {
     assert_eq!(plain.status.code(), output.status.code());
     assert!(text(&plain).contains("-> rl-run fetch ale"), "{}", text(&plain));
     assert_eq!(names(dir.path()), [""; 0], "looking changes nothing");
+    // Without a place for the cache there is nothing to fetch to.
+    let mut homeless = rl_run(dir.path(), "doctor");
+    homeless.env_remove("RL_ASSETS").env_remove("XDG_CACHE_HOME").env_remove("HOME");
+    let said = text(&homeless.output().unwrap());
+    let mends = said.lines().filter(|line| line.contains("-> set RL_ASSETS to a directory that you may write to"));
+    let lacking = if cfg!(feature = "atari") { 4 } else { 3 }; // the cache, two assets, and the game
+    assert!(mends.count() == lacking && !said.contains("rl-run fetch"), "{said}");
+    // What the system says is said in our words.
+    std::fs::create_dir_all(dir.path().join("assets/ale-0.12.1/.sha256sums")).unwrap();
+    let said = text(&run("doctor"));
+    assert!(said.contains("/.sha256sums: it is a directory; ") && !said.contains("(os error"), "{said}");
 }
 
 /// What bash offers for the last of these words.
@@ -317,6 +330,11 @@ fn fetch_lists_assets_and_refuses_strangers() {
         "vizdoom 1.3.2: not fetched (38 MB;".to_owned(),
     ];
     assert!(text(&plain).lines().zip(&lines).all(|(line, expected)| line.starts_with(expected)), "{}", text(&plain));
+    let odd = dir.path().join(OsStr::from_bytes(b"caf\xe9"));
+    std::fs::create_dir_all(odd.join("ale-0.12.1")).unwrap();
+    let output = rl_run(dir.path(), "fetch --list --json").env("RL_ASSETS", &odd).output().unwrap();
+    let rows: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert!(rows[0]["path"].as_str().unwrap().ends_with("/caf\u{fffd}/ale-0.12.1"), "{rows}");
     let (code, said) = refusal(dir.path(), "fetch ala");
     assert!(code == 2 && said.contains("no asset is called ala"), "{said}");
     assert_eq!(refusal(dir.path(), "fetch").0, 2);

@@ -41,6 +41,14 @@ fn without_a_display_the_way_around_is_named() {
         let (code, said) = refused(at, line);
         assert!(code == 2 && said.contains(expected), "{line}: {said}");
     }
+    json(at, "--env taxi --agent tabular --frames 1 --run r --quiet --json");
+    for (line, expected) in [
+        ("watch a.rec --run nope", "error: --run: nope is not the directory of a run"),
+        ("watch a.rec --run r", "error: --run: r is a run of taxi, and the recording is of frozenlake"),
+    ] {
+        let (code, said) = refused(at, line);
+        assert!(code == 2 && said.contains(expected), "{line}: {said}");
+    }
     std::fs::remove_file(at.join("a.rec")).unwrap();
     assert!(refused(at, "watch .").1.contains("`rl-run record RUN --out ./games.rec` makes one"));
 }

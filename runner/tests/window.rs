@@ -344,17 +344,27 @@ fn a_person_sees_what_moves_the_agent() {
 fn a_person_plays_and_the_score_is_certified() {
     let dir = tempfile::tempdir().unwrap();
     let at = dir.path();
-    let desk = Desk::with(at, "play --env frozenlake --set env.slippery=false --out mine.rec");
-    let mut image = desk.image();
-    for key in [DOWN, DOWN, RIGHT, RIGHT, DOWN, RIGHT] {
-        desk.key(key);
-        image = desk.changes("a move", &image);
-    }
-    desk.says("return 1");
-    until("a recording", || at.join("mine.rec").exists().then_some(()));
-    desk.key(ESCAPE);
-    assert!(desk.ends());
-    let verdict = json(at, "verify mine.rec --json");
-    assert_eq!((&verdict["equal"], &verdict["mean"]), (&true.into(), &1.0.into()));
-    assert!(String::from_utf8(output(at, "verify mine.rec").stdout).unwrap().contains("by a person"));
+    let play = |meanwhile: Option<&str>, place: &str| {
+        let desk = Desk::with(at, "play --env frozenlake --set env.slippery=false --out mine.rec");
+        if let Some(text) = meanwhile {
+            std::fs::write(at.join("mine.rec"), text).unwrap();
+        }
+        let mut image = desk.image();
+        for key in [DOWN, DOWN, RIGHT, RIGHT, DOWN, RIGHT] {
+            desk.key(key);
+            image = desk.changes("a move", &image);
+        }
+        desk.says("return 1");
+        until("a recording", || at.join(place).exists().then_some(()));
+        desk.key(ESCAPE);
+        assert!(desk.ends());
+        let verdict = json(at, &format!("verify {place} --json"));
+        assert_eq!((&verdict["equal"], &verdict["mean"]), (&true.into(), &1.0.into()));
+        let said = String::from_utf8(output(at, &format!("verify {place}")).stdout).unwrap();
+        assert!(said.contains("by a person"), "{said}");
+    };
+    play(None, "mine.rec");
+    std::fs::remove_file(at.join("mine.rec")).unwrap();
+    play(Some("of somebody else"), "mine-2.rec");
+    assert_eq!(std::fs::read(at.join("mine.rec")).unwrap(), b"of somebody else");
 }

@@ -7,7 +7,7 @@ use serde::Serialize;
 use toml::Table;
 
 use super::{EvalArgs, judge};
-use crate::group::Roster;
+use crate::group::{Absent, Roster};
 use crate::interval::Iqm;
 use crate::likeness::{but_for_length, difference, learning};
 use crate::number::{self, count, fixed};
@@ -40,12 +40,12 @@ struct Total {
     not_begun: usize,
     /// Runs that could not be evaluated.
     failed: usize,
-    /// Mean over the runs of their mean returns.
-    mean: f64,
+    /// Mean over the runs of their mean returns; `None` where none was evaluated.
+    mean: Option<f64>,
     /// Ends, `low` and `high`, of the 95 % bootstrap interval of `mean` over runs; of two and three runs the lowest
     /// and the highest mean.
-    low: f64,
-    high: f64,
+    low: Option<f64>,
+    high: Option<f64>,
     human_normalised: Option<f64>,
     /// Interquartile mean over the runs; `None` of fewer than four.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -82,10 +82,8 @@ pub(super) fn run(
         let why = format!("--picture is of one run, and {} holds several: rl-run eval {first} …", dir.display());
         return Err(usage(why));
     }
-    let (lost, not_begun): (Vec<_>, Vec<_>) =
-        Roster::absent(dir, runs)?.into_iter().partition(|absent| absent.exists());
+    let Absent { lost, mut not_begun } = Roster::absent(dir, runs)?;
     lost.iter().for_each(|run| fail(run, &run_dir::lost(run)));
-    let mut not_begun = not_begun.len();
     let planned = known.first().map_or(0, |run| run.frames);
     let mut reports: Vec<Report> = Vec::new();
     for &Known { run, ref about, .. } in &known {
@@ -114,17 +112,18 @@ pub(super) fn run(
         }
         reports.push(report);
     }
-    if reports.is_empty() {
-        return Ok(ExitCode::FAILURE);
-    }
     let total = Total { not_begun, failed, ..total(&reports, planned) };
-    if args.asked.checkpoint == "last" && total.unfinished + not_begun > 0 {
+    if args.asked.checkpoint == "last" && !known.is_empty() && total.unfinished + not_begun > 0 {
         let (some, word) = (counted(total.unfinished, "run"), output::word(dir));
         let goes_on = if Roster::is_in(dir) { format!("; go on with: rl-run resume {word}") } else { String::new() };
         output::note(format!("{some} short of {} frames, {not_begun} not begun{goes_on}", count(planned)));
     }
-    output::line(if args.json { serde_json::to_string(&total)? } else { said(&total) });
-    Ok(if failed > 0 { ExitCode::FAILURE } else { ExitCode::SUCCESS })
+    if args.json {
+        output::line(serde_json::to_string(&total)?);
+    } else {
+        said(&total).iter().for_each(output::line);
+    }
+    Ok(if failed > 0 || reports.is_empty() { ExitCode::FAILURE } else { ExitCode::SUCCESS })
 }
 
 /// Adds the name of the run to an error that does not have it.
@@ -190,8 +189,12 @@ fn check(dir: &Path, runs: &[Known<'_>]) -> anyhow::Result<()> {
 fn total(reports: &[Report], planned: u64) -> Total {
     let of = |score: fn(&Report) -> Option<f64>| reports.iter().map(score).collect::<Option<Vec<f64>>>();
     let means: Vec<f64> = reports.iter().map(|report| report.mean).collect();
-    let [mean, low, high] = interval::mean(&means);
-    let human_normalised = of(|report| report.human_normalised).map(|scores| interval::mean(&scores)[0]);
+    let [mean, low, high] = match &means[..] {
+        [] => [None; 3],
+        _ => interval::mean(&means).map(Some),
+    };
+    let human_normalised = of(|report| report.human_normalised).filter(|scores| !scores.is_empty());
+    let human_normalised = human_normalised.map(|scores| interval::mean(&scores)[0]);
     let unfinished = reports.iter().filter(|report| report.checkpoint < planned).count();
     let iqm = interval::iqm(&means);
     Total { runs: reports.len(), unfinished, not_begun: 0, failed: 0, mean, low, high, human_normalised, iqm }
@@ -219,9 +222,10 @@ fn line([seed, checkpoint, games, mean, median]: [String; 5], run: &str) -> Stri
     format!("{seed:>6} {checkpoint:>12} {games:>7} {mean:>24} {median:>12}  {run}")
 }
 
-fn said(total: &Total) -> String {
+/// The total in words; `None` where no run was evaluated.
+fn said(total: &Total) -> Option<String> {
     let Total { runs, failed, mean, low, high, human_normalised, iqm, .. } = total;
-    let [mean, low, high] = number::interval([*mean, *low, *high]);
+    let [mean, low, high] = number::interval([(*mean)?, (*low)?, (*high)?]);
     let spread = match runs {
         1 => String::new(),
         _ => format!(", {} {low} to {high}", interval::name(*runs)),
@@ -229,5 +233,5 @@ fn said(total: &Total) -> String {
     let human = human_normalised.map(|score| format!(", human-normalised {score:.4}")).unwrap_or_default();
     let failed = if *failed > 0 { format!(" ({failed} failed)") } else { String::new() };
     let iqm = iqm.map(|iqm| format!("; {iqm}")).unwrap_or_default();
-    format!("over {}{failed}: mean {mean}{spread}{human}{iqm}", counted(*runs, "run"))
+    Some(format!("over {}{failed}: mean {mean}{spread}{human}{iqm}", counted(*runs, "run")))
 }

@@ -11,6 +11,8 @@ use super::{Film, same_size};
 /// A film that repeats for ever.
 pub(super) struct Apng<W: Write> {
     pictures: u32,
+    /// Those that were written.
+    written: usize,
     /// Where to write, until the size is known and there is a `writer`.
     out: Option<W>,
     writer: Option<Writer<W>>,
@@ -25,7 +27,7 @@ impl<W: Write> Apng<W> {
     /// Begins a film of this number of pictures.
     pub(super) fn new(out: W, pictures: usize) -> anyhow::Result<Self> {
         let pictures = u32::try_from(pictures).context("too many pictures: raise --every")?;
-        Ok(Self { pictures, out: Some(out), writer: None, size: None, seconds: 0.0, told: 0.0 })
+        Ok(Self { pictures, written: 0, out: Some(out), writer: None, size: None, seconds: 0.0, told: 0.0 })
     }
 }
 
@@ -44,10 +46,13 @@ impl<W: Write> Film for Apng<W> {
         let delay = due.clamp(1.0, f64::from(u16::MAX));
         self.told += delay;
         writer.set_frame_delay(delay as u16, 1000)?;
-        Ok(writer.write_image_data(canvas.pixels())?)
+        writer.write_image_data(canvas.pixels())?;
+        self.written += 1;
+        Ok(())
     }
 
-    fn finish(&mut self) -> anyhow::Result<()> {
-        Ok(self.writer.take().context("a film has a first picture")?.finish()?)
+    fn finish(&mut self) -> anyhow::Result<usize> {
+        self.writer.take().context("a film has a first picture")?.finish()?;
+        Ok(self.written)
     }
 }

@@ -22,7 +22,9 @@ pub(super) struct Gif<W: Write> {
     out: Option<W>,
     encoder: Option<Encoder<W>>,
     size: Option<(usize, usize)>,
-    /// Pixels on the screen after the pictures that were written.
+    /// Pictures that were written.
+    written: usize,
+    /// Pixels on the screen after them.
     screen: Vec<u8>,
     /// The picture that was shown last, until it is known how long it stays.
     waiting: Option<Canvas>,
@@ -33,7 +35,8 @@ pub(super) struct Gif<W: Write> {
 
 impl<W: Write> Gif<W> {
     pub(super) fn new(out: W) -> Self {
-        Self { out: Some(out), encoder: None, size: None, screen: Vec::new(), waiting: None, since: 0.0, until: 0.0 }
+        let (since, until) = (0.0, 0.0);
+        Self { out: Some(out), encoder: None, size: None, written: 0, screen: Vec::new(), waiting: None, since, until }
     }
 
     /// Writes the waiting picture unless its time is too short, when the next one gets that time. The `last` picture is
@@ -53,6 +56,7 @@ impl<W: Write> Gif<W> {
         self.since = self.until;
         self.screen = canvas.pixels().to_vec();
         self.encoder.as_mut().context("a film has a first picture")?.write_frame(&frame)?;
+        self.written += 1;
         Ok(())
     }
 }
@@ -74,11 +78,11 @@ impl<W: Write> Film for Gif<W> {
         Ok(())
     }
 
-    fn finish(&mut self) -> anyhow::Result<()> {
+    fn finish(&mut self) -> anyhow::Result<usize> {
         self.flush(true)?;
         let out = self.encoder.take().context("a film has a first picture")?.into_inner()?;
         { out }.flush()?;
-        Ok(())
+        Ok(self.written)
     }
 }
 
@@ -181,7 +185,7 @@ mod tests {
         for pixels in &pictures {
             film.show(&picture(pixels), 1.0 / 15.0).unwrap();
         }
-        film.finish().unwrap();
+        assert_eq!(film.finish().unwrap(), 3);
         drop(film);
         let shown = screened(&bytes);
         let expected = [(&pictures[0], 7), (&pictures[1], 13), (&pictures[3], 7)];
@@ -198,9 +202,10 @@ mod tests {
                 film.show(&picture(pixels), each).unwrap();
             }
             film.show(&picture(&pictures[10]), 1.0).unwrap();
-            film.finish().unwrap();
+            let written = film.finish().unwrap();
             drop(film);
             let shown = screened(&bytes);
+            assert_eq!(shown.len(), written, "{each}");
             let hundredths: f64 = shown.iter().map(|(_, delay)| f64::from(*delay)).sum();
             assert!((hundredths - 100.0 * (10.0 * each + 1.0)).abs() <= 0.5 + 1e-9, "{each}: {hundredths}");
             assert!(shown.len() <= most && shown.iter().all(|(_, delay)| *delay > 0), "{each}: {}", shown.len());

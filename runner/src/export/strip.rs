@@ -30,7 +30,7 @@ impl<W: Write> Film for Strip<W> {
         Ok(())
     }
 
-    fn finish(&mut self) -> anyhow::Result<()> {
+    fn finish(&mut self) -> anyhow::Result<usize> {
         let (width, height) = self.size.context("a row has a first picture")?;
         let count = self.pictures.len();
         let mut all = Canvas::new(count * width + (count - 1) * GAP, height);
@@ -48,6 +48,7 @@ impl<W: Write> Film for Strip<W> {
         encoder.set_color(png::ColorType::Rgb);
         let mut writer = encoder.write_header()?;
         writer.write_image_data(all.pixels())?;
-        Ok(writer.finish()?)
+        writer.finish()?;
+        Ok(count)
     }
 }

@@ -42,6 +42,15 @@ pub(crate) struct Roster {
     pub(crate) weights: Option<Origin>,
 }
 
+/// Seeds of a group that have no run.
+#[derive(Debug)]
+pub(crate) struct Absent {
+    /// Directories that hold something, and no longer a run: `resume` begins none there.
+    pub(crate) lost: Vec<PathBuf>,
+    /// How many seeds were not begun, or killed while their directory was made: `resume` begins them.
+    pub(crate) not_begun: usize,
+}
+
 impl Roster {
     /// Writes both files for the runs that `order` asks for in `dir`. Seeds that were asked for earlier stay if their
     /// settings, device and recordings were the same or their runs have begun; others are reported and left out.
@@ -154,16 +163,17 @@ impl Roster {
         }
     }
 
-    /// The directories of seeds in `group.json` of `dir` that none of its `runs` has, whatever its directory is called:
-    /// of those that were not begun, and, where there is one, of a run that no longer looks like one.
+    /// The seeds in `group.json` of `dir` that none of its `runs` has, whatever its directory is called.
     ///
     /// # Errors
     /// If `group.json` is damaged.
-    pub(crate) fn absent(dir: &Path, runs: &[PathBuf]) -> anyhow::Result<Vec<PathBuf>> {
-        let has = |run: &PathBuf, seed| *run == below(dir, seed) || run_dir::about(run).is_ok_and(|it| it.seed == seed);
+    pub(crate) fn absent(dir: &Path, runs: &[PathBuf]) -> anyhow::Result<Absent> {
         let seeds = Self::read(dir)?.map(|roster| roster.seeds).unwrap_or_default();
-        let absent = seeds.into_iter().filter(|&seed| !runs.iter().any(|run| has(run, seed)));
-        Ok(absent.map(|seed| below(dir, seed)).collect())
+        let known: BTreeSet<u64> = runs.iter().filter_map(|run| Some(run_dir::about(run).ok()?.seed)).collect();
+        let absent = seeds.into_iter().filter(|seed| !known.contains(seed)).map(|seed| below(dir, seed));
+        let absent = absent.filter(|place| !runs.contains(place)); // a run that is damaged is there
+        let (not_begun, lost): (Vec<_>, Vec<_>) = absent.partition(|place| run_dir::may_be(place, false).is_ok());
+        Ok(Absent { lost, not_begun: not_begun.len() })
     }
 
     /// All seeds of the group in `dir`: those in `group.json`, then those of other runs in the directory.

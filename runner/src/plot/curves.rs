@@ -12,6 +12,7 @@ use toml::Table;
 use super::mean::{aggregate, cut};
 use super::names::{Named, names};
 use super::points::{Point, points};
+use crate::group::{Absent, Roster};
 use crate::initial::Origin;
 use crate::likeness::learning;
 use crate::preset::parse;
@@ -289,7 +290,8 @@ impl<const N: usize> Found<N> {
     }
 }
 
-/// The run `dir`, or the runs in it. Directories in `dir` that hold runs of their own are reported.
+/// The run `dir`, or the runs in it. Directories in `dir` that hold runs of their own are reported, and those of a
+/// group that have lost their `run.json`.
 ///
 /// # Errors
 /// If there are no runs.
@@ -317,5 +319,12 @@ pub(crate) fn runs_of(dir: &Path) -> anyhow::Result<Vec<PathBuf>> {
         .iter()
         .for_each(|group| output::note(format!("left out: {0} holds runs of its own: name {0} too", group.display())));
     runs.sort();
-    Ok(runs.into_iter().map(|(_, path)| path).collect())
+    let runs: Vec<PathBuf> = runs.into_iter().map(|(_, path)| path).collect();
+    match Roster::absent(dir, &runs) {
+        Ok(Absent { lost, .. }) => {
+            lost.iter().for_each(|run| output::note(format!("left out: {}", line(&run_dir::lost(run)))));
+        }
+        Err(damaged) => output::note(line(&damaged)), // its runs can be drawn without it
+    }
+    Ok(runs)
 }

@@ -87,7 +87,9 @@ impl Page {
             }
             out += "</div>\n";
         }
-        out += "<h2>Settings</h2>\n";
+        if !self.settings.is_empty() {
+            out += "<h2>Settings</h2>\n";
+        }
         for Settings { name, text, made_by } in &self.settings {
             let (name, text, made_by) = (escaped(name), escaped(text), escaped(made_by));
             let _ = writeln!(

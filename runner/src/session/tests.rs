@@ -329,3 +329,13 @@ fn a_row_that_the_environment_cannot_have_shown_is_refused() {
         assert!(error.contains("is not a row"), "{error}");
     }
 }
+
+#[cfg(feature = "doom")]
+#[test]
+fn an_environment_whose_states_cannot_be_saved_ends_a_run_before_it_has_begun() {
+    let tables = Tables::new(&[rl_envs::ENVS], &[rl_agents::AGENTS]);
+    let sets = &["env.engine_seed=7", "train.envs=1", "agent.hidden=[16]"].map(str::to_owned);
+    let resolved = resolve(&tables, &Ask { env: "doom/basic", agent: Some("ppo"), sets, ..Ask::default() }).unwrap();
+    let error = begin(&resolved).begin(&resolved.train().unwrap()).unwrap_err().to_string();
+    assert!(error.starts_with("env.engine_seed: its episodes depend on those before"), "{error}");
+}

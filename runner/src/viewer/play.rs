@@ -100,6 +100,7 @@ mod shown {
         let mut surface = Surface::default();
         let mut screen = Screen::open(&sitting.title(), layout::plain(sitting.picture(), args.scale))?;
         let (mut last, mut said, mut written, mut help) = (Instant::now(), sitting.title(), 0, false);
+        let mut place: Option<PathBuf> = None;
         while let Some(mut input) = screen.input() {
             around.before(&mut input, &mut sitting);
             let seconds = std::mem::replace(&mut last, Instant::now()).elapsed().as_secs_f64();
@@ -117,7 +118,16 @@ mod shown {
             }
             if let Some(out) = args.out.as_ref().filter(|_| sitting.takes().len() > written) {
                 written = sitting.takes().len();
-                takes::write(out, &manifest, sitting.takes())?;
+                match &place {
+                    Some(place) => takes::write(place, &manifest, sitting.takes())?,
+                    None => {
+                        let there = takes::write_new(out, &manifest, sitting.takes())?;
+                        if there != *out {
+                            output::note(format!("{}: is there by now: see {}", out.display(), there.display()));
+                        }
+                        place = Some(there);
+                    }
+                }
             }
             surface.resize(input.size);
             paint::sitting(&sitting, help.then(|| around.help()).as_deref(), &mut surface);
@@ -136,9 +146,9 @@ mod shown {
         }
         let returns: Vec<String> = sitting.returns().iter().map(ToString::to_string).collect();
         let (games, returns) = (counted(returns.len(), "game"), returns.join(", "));
-        match &args.out {
+        match &place {
             _ if returns.is_empty() => output::line("no game was played to its end"),
-            Some(out) => output::line(format!("{}: {games}, returns {returns}", out.display())),
+            Some(place) => output::line(format!("{}: {games}, returns {returns}", place.display())),
             None => output::line(format!("{games}, returns {returns}; --out FILE records them")),
         }
         Ok(ExitCode::SUCCESS)

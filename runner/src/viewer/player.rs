@@ -14,6 +14,7 @@ use super::view::View;
 use crate::saliency::Heat;
 use crate::screening::Screening;
 use crate::tables::Tables;
+use crate::usage::{line, usage};
 
 /// Most steps of one call: more would be felt, and on a longer way the place reached is shown in between.
 const BURST: usize = 128;
@@ -176,6 +177,16 @@ impl Player {
         (self.run, self.looks) = (run, None);
     }
 
+    /// Shows saliency maps that are made with the weights of `run`.
+    ///
+    /// # Errors
+    /// If it has no weights for this recording, what the network saw cannot be shown here, or the environment fails.
+    pub(super) fn look_with(&mut self, run: PathBuf) -> anyhow::Result<()> {
+        self.look_by(Some(run));
+        let looks = self.begin_looks()?;
+        self.look_through(looks)
+    }
+
     /// Sets the speed, if it is one of [`SPEEDS`].
     pub(super) fn speed_to(&mut self, speed: f64) {
         self.speed = SPEEDS.iter().position(|&known| known == speed).unwrap_or(self.speed);
@@ -215,15 +226,10 @@ impl Player {
             Command::Slower => self.speed = self.speed.saturating_sub(1),
             Command::Next => self.select(self.game + 1)?,
             Command::Previous => self.select(self.game.saturating_sub(1))?,
-            Command::Toggle(Part::Heat) if self.looks.is_none() => {
-                self.begin_looks();
-                // What a policy remembers of the steps before has not been shown to it.
-                if self.looks.as_ref().is_some_and(|looks| looks.lead() > 0) {
-                    let here = self.goal.unwrap_or(self.position);
-                    self.rewind()?;
-                    self.seek(here)?;
-                }
-            }
+            Command::Toggle(Part::Heat) if self.looks.is_none() => match self.begin_looks() {
+                Ok(looks) => self.look_through(looks)?,
+                Err(why) => self.tell(line(&why)),
+            },
             Command::Toggle(part) => self.view.toggle(part),
             Command::Bare => self.view.bare = !self.view.bare,
             Command::Help => self.view.help = !self.view.help,
@@ -363,19 +369,31 @@ impl Player {
         self.sees().map_or(1, |block| block.spec().stack).max(self.looks.as_ref().map_or(0, Looks::lead))
     }
 
-    /// Begins to show saliency maps, or a message on why that is not possible.
-    fn begin_looks(&mut self) {
+    /// Loads the weights that saliency maps are made with.
+    ///
+    /// # Errors
+    /// If nobody names them, they cannot be loaded, or what the network saw cannot be shown here.
+    fn begin_looks(&self) -> anyhow::Result<Looks> {
         let Some(run) = &self.run else {
-            return self.tell("whose weights? `rl-run watch FILE --run RUN` names them".to_owned());
+            return Err(usage("whose weights? `rl-run watch FILE --run RUN` names them"));
         };
         let Some(block) = self.screening.block() else {
-            return self
-                .tell("pictures are not what the network saw, and this game cannot be played again here".to_owned());
+            return Err(usage("pictures are not what the network saw, and this game cannot be played again here"));
         };
-        match Looks::begin(run, &self.recording.manifest, block, &self.tables) {
-            Ok(looks) => (self.looks, self.view.heat, self.view.bare) = (Some(looks), true, false),
-            Err(error) => self.tell(format!("{error:#}")),
+        Looks::begin(run, &self.recording.manifest, block, &self.tables)
+    }
+
+    /// Begins to show saliency maps.
+    fn look_through(&mut self, looks: Looks) -> anyhow::Result<()> {
+        let lead = looks.lead();
+        (self.looks, self.view.heat, self.view.bare) = (Some(looks), true, false);
+        if lead > 0 {
+            // What a policy remembers of the steps before has not been shown to it.
+            let here = self.goal.unwrap_or(self.position);
+            self.rewind()?;
+            self.seek(here)?;
         }
+        Ok(())
     }
 
     fn step(&mut self) -> anyhow::Result<()> {

@@ -102,8 +102,7 @@ mod shown {
         player.speed_to(args.speed);
         player.pause(args.paused);
         if let Some(run) = &args.run {
-            player.look_by(Some(run.clone()));
-            player.obey(Command::Toggle(Part::Heat)).with_context(|| name(&file))?;
+            player.look_with(run.clone()).context("--run")?;
         } else {
             player.look_by(run_of(&file));
         }
