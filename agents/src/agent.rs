@@ -131,8 +131,8 @@ pub trait Learner: Send {
     /// all blocks in one order. `reduce` averages over the processes of a run; `log` takes metrics and times.
     ///
     /// # Errors
-    /// If a tensor operation fails, a loss is not finite, a process of the run is lost, or the blocks do not begin where a
-    /// replay that was loaded ends.
+    /// If a tensor operation fails, a loss is not finite, a process of the run is lost, or the blocks do not begin
+    /// where a replay that was loaded ends.
     fn learn(&mut self, blocks: &[Rollout], reduce: &mut dyn Reduce, log: &mut Log) -> Result<()>;
 
     /// Optimiser steps so far.

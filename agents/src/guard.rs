@@ -18,8 +18,8 @@ pub(crate) fn finite_loss(number: u64, loss: f64, culprit: impl FnOnce() -> Opti
 /// Checks gradient and parameters after the optimiser step of update `number`.
 ///
 /// # Errors
-/// If the gradient is not finite or too large, in which case no parameter has changed, or a parameter is not finite after
-/// the step; the error names the first such parameter.
+/// If the gradient is not finite or too large, in which case no parameter has changed, or a parameter is not finite
+/// after the step; the error names the first such parameter.
 pub(crate) fn finite_step(number: u64, moved: StepStats, grad: &[f32], params: &Params) -> Result<()> {
     let first = |values: &[f32]| values.iter().position(|value| !value.is_finite());
     match moved.outcome {

@@ -1,6 +1,6 @@
-//! Cost of the layers of rl-nn, forward and backward with the gradients of inputs and parameters: those that `rl-run bench
-//! nn` compares with PyTorch at the same sizes, GRU and max pooling. Excludes optimiser and loss: the gradient of the
-//! output is one.
+//! Cost of the layers of rl-nn, forward and backward with the gradients of inputs and parameters: those that
+//! `benches/peers` compares with PyTorch, at its sizes, GRU and max pooling. Excludes optimiser and loss: the gradient
+//! of the output is one.
 
 use candle_core::{Device, Tensor, Var};
 use criterion::{Criterion, criterion_group, criterion_main};

@@ -205,7 +205,7 @@ fn fits(manifest: &Manifest, resolved: &Resolved, spec: &Spec) -> anyhow::Result
     if manifest.env != *here {
         bail!(usage(format!("was recorded of {}, and this run is of {here}", manifest.env)));
     }
-    let (theirs, ours): (Table, &Table) = (toml::from_str(&manifest.config)?, resolved.table("env"));
+    let (theirs, ours): (Table, &Table) = (playback::config(manifest)?, resolved.table("env"));
     let differs = |key: &&String| !FREE.contains(&key.as_str()) && theirs.get(*key) != ours.get(*key);
     if let Some(key) = theirs.keys().chain(ours.keys()).find(differs) {
         let told = |table: &Table| table.get(key).map_or_else(|| "nothing".to_owned(), Value::to_string);

@@ -73,8 +73,8 @@ fn unnamed(dir: &Path) -> io::Result<NamedTempFile> {
     file.map_err(|e| e.kind().into()) // without its name, which nobody knows
 }
 
-/// Makes a temporary directory in `dir`, whose name begins with `prefix`, with the permissions of a new directory by the
-/// umask.
+/// Makes a temporary directory in `dir`, whose name begins with `prefix`, with the permissions of a new directory by
+/// the umask.
 ///
 /// # Errors
 /// If it cannot be made; the message does not name it.

@@ -4,7 +4,7 @@ use std::fs::File;
 use std::io::BufReader;
 use std::path::Path;
 
-use anyhow::{Context as _, anyhow, bail};
+use anyhow::{anyhow, bail};
 use rl_core::{Canvas, EnvEntry, Seating, VecEnv};
 use rl_replays::Rollout;
 use rl_replays::recording::{Manifest, Pictures, Player, RecordedEpisode, Recording, Told, seen};
@@ -15,6 +15,14 @@ use crate::number::count;
 use crate::tables::Tables;
 use crate::takes;
 use crate::usage::usage;
+
+/// The `[env]` table of a recording.
+///
+/// # Errors
+/// If it is no TOML.
+pub(crate) fn config(manifest: &Manifest) -> anyhow::Result<toml::Table> {
+    toml::from_str(&manifest.config).map_err(|e: toml::de::Error| anyhow!("its configuration: {}", e.message()))
+}
 
 /// Reads the recording `path`.
 ///
@@ -80,7 +88,7 @@ impl Playback {
             );
         }
         bring(entry)?;
-        let config: toml::Table = toml::from_str(&manifest.config).context("its configuration")?;
+        let config = config(manifest)?;
         let env = (entry.build)(name, &config, &Seating { seed: 0, seats: 0..1 })?;
         assets::check(&manifest.assets, &*env, "recorded")?;
         let spec = env.spec();

@@ -73,11 +73,12 @@ pub(crate) fn run(args: &PublishArgs, tables: &Tables) -> anyhow::Result<ExitCod
     let parent = file::parent(out);
     fs::create_dir_all(parent).with_context(told)?;
     let draft = file::draft(parent, ".publish").with_context(told)?; // before the games
+    let described = for_others(run, trained.about.clone())?; // somebody may resume the run while it plays
     let (manifest, takes, score) = by_agent(&trained, asked, None, false, args.machine.workers()?, &waiting)?;
     let report = Report::of(&trained, asked, &score)?;
     // Nobody knows the draft by its name.
     let there = |why: anyhow::Error| anyhow!(format!("{why:#}").replace(&draft.path().display().to_string(), &told()));
-    fill(draft.path(), run, &mut trained, &manifest, &takes, &report).map_err(there).with_context(told)?;
+    fill(draft.path(), &described, &mut trained, &manifest, &takes, &report).map_err(there).with_context(told)?;
     fs::rename(draft.path(), out).with_context(told)?;
     if args.json {
         output::line(serde_json::to_string(&report)?);
@@ -106,7 +107,7 @@ pub(crate) fn refuse(run: &Path) -> anyhow::Result<()> {
 /// Writes the files of a model.
 fn fill(
     to: &Path,
-    run: &Path,
+    (settings, about): &(String, About),
     trained: &mut Trained,
     manifest: &Manifest,
     takes: &[Take],
@@ -128,15 +129,14 @@ fn fill(
     for Game { file, take } in &games {
         takes::write(&to.join(file), manifest, std::slice::from_ref(*take))?;
     }
-    let (settings, about) = for_others(run, trained.about.clone())?;
     file::write(&to.join("run.toml"), settings.as_bytes())?;
-    file::write(&to.join("run.json"), (serde_json::to_string_pretty(&about)? + "\n").as_bytes())?;
+    file::write(&to.join("run.json"), (serde_json::to_string_pretty(about)? + "\n").as_bytes())?;
     file::write(&to.join(SCORE), (serde_json::to_string_pretty(report)? + "\n").as_bytes())?;
     file::write(&to.join("README.md"), card(trained, report, &games).as_bytes())
 }
 
-/// Text of `run.toml`, and `run.json`, for those who have another machine: without the directories of what the run began
-/// with.
+/// Text of `run.toml`, and `run.json`, for those who have another machine: without the directories of what the run
+/// began with.
 fn for_others(run: &Path, about: About) -> anyhow::Result<(String, About)> {
     let file = run.join("run.toml");
     let name = || file.display().to_string();

@@ -125,13 +125,20 @@ impl Session {
     /// Resets every environment and schedules the first checkpoint and evaluation.
     ///
     /// # Errors
-    /// If an environment fails, or its state cannot be saved: else the run would end at its first checkpoint.
+    /// If an environment fails.
     pub(crate) fn begin(&mut self, train: &Train) -> anyhow::Result<()> {
         self.seats.reset()?;
-        Worlds(&mut self.seats).save(&mut std::io::sink())?;
         self.counts.next_checkpoint = train.checkpoint_every;
         self.counts.next_eval = train.eval_every;
         Ok(())
+    }
+
+    /// Checks that states of the environments can be saved, for a run that else would end at its first checkpoint.
+    ///
+    /// # Errors
+    /// If one cannot.
+    pub(crate) fn check_saves(&mut self) -> anyhow::Result<()> {
+        Ok(Worlds(&mut self.seats).save(&mut std::io::sink())?)
     }
 
     /// Asks the policy of the first seat for its outputs; no action depends on it.

@@ -256,8 +256,8 @@ pub(crate) fn write(path: &Path, manifest: &Manifest, takes: &[Take]) -> anyhow:
     file::whole(path, |file| write_to(file, manifest, takes))
 }
 
-/// Writes a recording of finished games to a file that is not there, and returns its path: `path`, or if a file has come
-/// to be there, the first free one of `NAME-2.rec`, `NAME-3.rec`, …
+/// Writes a recording of finished games to a file that is not there, and returns its path: `path`, or if a file has
+/// come to be there, the first free one of `NAME-2.rec`, `NAME-3.rec`, …
 ///
 /// # Errors
 /// As [`write`].

@@ -1,6 +1,6 @@
 //! Adam on the flat gradient, in place, with clipping by the global norm.
 //! Source: Kingma and Ba 2015, as PyTorch computes it: ε is added after the bias correction of √v. One thing is not
-//! PyTorch's: 1 - β is a difference of `f32`, which makes v 0.0013 % too small where β₂ is 0.999.
+//! PyTorch's: 1 - β is a difference of `f32`, which makes v 0.0013 % smaller where β₂ is 0.999.
 
 use std::io::{Read, Write};
 

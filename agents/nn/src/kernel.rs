@@ -1,8 +1,8 @@
 //! Matrix products of every linear and convolutional layer on the CPU, in safe portable SIMD.
 //!
 //! Each element of an output or of an input's gradient is one chain of fused multiply-adds in an order that the shape
-//! of the layer decides: neither the batch around a row, nor threads, nor the instruction set change a bit of it. Each of
-//! a parameter's gradient is a sum over the batch, in blocks that the shape of the batch decides too.
+//! of the layer decides: neither the batch around a row, nor threads, nor the instruction set change a bit of it. Each
+//! of a parameter's gradient is a sum over the batch, in blocks that the shape of the batch decides too.
 
 pub mod bf16;
 #[cfg(test)]

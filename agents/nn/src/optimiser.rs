@@ -34,8 +34,9 @@ pub enum StepOutcome {
     Made,
     /// It was made, and a parameter is not finite.
     NotFinite,
-    /// It was not made, and changed nothing: the norm of the gradient is not finite, or still so large after clipping that
-    /// squares of its values would overflow `f32`, after which a second moment stays infinite and its parameter still.
+    /// It was not made, and changed nothing: the norm of the gradient is not finite, or still so large after clipping
+    /// that squares of its values would overflow `f32`, after which a second moment stays infinite and its parameter
+    /// still.
     Refused,
 }
 

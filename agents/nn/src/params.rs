@@ -244,8 +244,8 @@ impl Params {
     }
 
     /// Backpropagates `loss` as [`backward`](Self::backward) does, and also returns its gradients by `inputs`,
-    /// variables that are no parameters; zeros where `loss` does not depend on
-    /// one. A gradient comes as its layer made it, where candle's store would add it to zeros.
+    /// variables that are no parameters; zeros where `loss` does not depend on one. A gradient comes as its layer made
+    /// it, where candle's store would add it to zeros.
     ///
     /// # Errors
     /// If an operation behind `loss` has no backward pass.

@@ -11,8 +11,6 @@ use super::{Film, same_size};
 /// A film that repeats for ever.
 pub(super) struct Apng<W: Write> {
     pictures: u32,
-    /// Those that were written.
-    written: usize,
     /// Where to write, until the size is known and there is a `writer`.
     out: Option<W>,
     writer: Option<Writer<W>>,
@@ -27,7 +25,7 @@ impl<W: Write> Apng<W> {
     /// Begins a film of this number of pictures.
     pub(super) fn new(out: W, pictures: usize) -> anyhow::Result<Self> {
         let pictures = u32::try_from(pictures).context("too many pictures: raise --every")?;
-        Ok(Self { pictures, written: 0, out: Some(out), writer: None, size: None, seconds: 0.0, told: 0.0 })
+        Ok(Self { pictures, out: Some(out), writer: None, size: None, seconds: 0.0, told: 0.0 })
     }
 }
 
@@ -46,13 +44,11 @@ impl<W: Write> Film for Apng<W> {
         let delay = due.clamp(1.0, f64::from(u16::MAX));
         self.told += delay;
         writer.set_frame_delay(delay as u16, 1000)?;
-        writer.write_image_data(canvas.pixels())?;
-        self.written += 1;
-        Ok(())
+        Ok(writer.write_image_data(canvas.pixels())?)
     }
 
     fn finish(&mut self) -> anyhow::Result<usize> {
         self.writer.take().context("a film has a first picture")?.finish()?;
-        Ok(self.written)
+        Ok(self.pictures as usize)
     }
 }

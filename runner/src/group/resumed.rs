@@ -89,7 +89,7 @@ pub(crate) fn resume(args: &ResumeArgs, roster: &Roster, tables: &Tables, stop: 
     crew.go(crew.pools()?, &|number, progress| match has_begun(dir, seeds[number]) {
         true => go_on(&going(number), &below(dir, seeds[number]), Shown::With(progress)),
         false => match below(dir, seeds[number]) {
-            run if run_dir::may_be(&run, false).is_err() => Err(run_dir::lost(&run)),
+            run if run_dir::may_be(&run, false).is_err() && !run_dir::is_run(&run) => Err(run_dir::lost(&run)),
             _ => fresh(&share, seeds[number], &place, progress),
         },
     })

@@ -171,7 +171,8 @@ impl Roster {
         let seeds = Self::read(dir)?.map(|roster| roster.seeds).unwrap_or_default();
         let known: BTreeSet<u64> = runs.iter().filter_map(|run| Some(run_dir::about(run).ok()?.seed)).collect();
         let absent = seeds.into_iter().filter(|seed| !known.contains(seed)).map(|seed| below(dir, seed));
-        let absent = absent.filter(|place| !runs.contains(place)); // a run that is damaged is there
+        // A run that is damaged is there, and so is one that has begun since `runs` were listed.
+        let absent = absent.filter(|place| !runs.contains(place) && !run_dir::is_run(place));
         let (not_begun, lost): (Vec<_>, Vec<_>) = absent.partition(|place| run_dir::may_be(place, false).is_ok());
         Ok(Absent { lost, not_begun: not_begun.len() })
     }

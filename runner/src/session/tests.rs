@@ -332,10 +332,12 @@ fn a_row_that_the_environment_cannot_have_shown_is_refused() {
 
 #[cfg(feature = "doom")]
 #[test]
-fn an_environment_whose_states_cannot_be_saved_ends_a_run_before_it_has_begun() {
+fn of_an_environment_without_states_a_run_is_told_before_it_begins() {
     let tables = Tables::new(&[rl_envs::ENVS], &[rl_agents::AGENTS]);
     let sets = &["env.engine_seed=7", "train.envs=1", "agent.hidden=[16]"].map(str::to_owned);
     let resolved = resolve(&tables, &Ask { env: "doom/basic", agent: Some("ppo"), sets, ..Ask::default() }).unwrap();
-    let error = begin(&resolved).begin(&resolved.train().unwrap()).unwrap_err().to_string();
+    let mut session = begin(&resolved);
+    session.begin(&resolved.train().unwrap()).unwrap();
+    let error = session.check_saves().unwrap_err().to_string();
     assert!(error.starts_with("env.engine_seed: its episodes depend on those before"), "{error}");
 }

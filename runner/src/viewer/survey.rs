@@ -135,7 +135,7 @@ fn through(mut screening: Screening, played: &RecordedEpisode, to: &Sender<anyho
         }
         let last = over || done == played.steps();
         if done.is_multiple_of(EVERY) && !last {
-            // A jump is slower without one.
+            // Without one, jumps are slower; of an environment without states they begin the game anew.
             leg.keyframe = screening.save().ok().map(|state| Keyframe { step: done, tally, state });
         }
         if done.is_multiple_of(EVERY) || last {
