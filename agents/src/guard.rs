@@ -22,23 +22,20 @@ pub(crate) fn finite_loss(number: u64, loss: f64, culprit: impl FnOnce() -> Opti
 /// after the step; the error names the first such parameter.
 pub(crate) fn finite_step(number: u64, moved: StepStats, grad: &[f32], params: &Params) -> Result<()> {
     let first = |values: &[f32]| values.iter().position(|value| !value.is_finite());
-    match moved.outcome {
+    let what = match moved.outcome {
         StepOutcome::Made => return Ok(()),
-        StepOutcome::Refused => {
-            return Err(not_finite(
-                number,
-                match first(grad) {
-                    Some(at) => format!("the gradient of {} is not finite", params.name_at(at)),
-                    None => format!("the gradient is {:.1e} long: its squares are not finite", moved.norm),
-                },
-            ));
+        StepOutcome::Refused => match first(grad) {
+            Some(at) => format!("the gradient of {} is not finite", params.name_at(at)),
+            None => format!("the gradient is {:.1e} long: its squares are not finite", moved.norm),
+        },
+        StepOutcome::NotFinite => {
+            let mut values = vec![0.0; params.len()];
+            params.read(&mut values).map_err(tensor)?;
+            let at = first(&values).expect("one of them is not finite");
+            format!("its step makes the parameter {} {}", params.name_at(at), values[at])
         }
-        StepOutcome::NotFinite => {}
-    }
-    let mut values = vec![0.0; params.len()];
-    params.read(&mut values).map_err(tensor)?;
-    let at = first(&values).expect("one of them is not finite");
-    Err(not_finite(number, format!("its step makes the parameter {} {}", params.name_at(at), values[at])))
+    };
+    Err(not_finite(number, what))
 }
 
 /// Message on the first of `values` that is not finite and its row, of `rows` rows; `None` if all are finite.

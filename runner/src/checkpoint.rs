@@ -55,9 +55,7 @@ pub(crate) fn write(dir: &Path, snapshot: &Snapshot, owner: &Owner, known: &Know
 fn is_of(manifest: &Manifest, snapshot: &Snapshot) -> bool {
     let same = |(there, part): (&Part, &snapshot::Part)| {
         let segments = there.segments.iter().map(|segment| segment.number);
-        there.file == part.name
-            && segments.eq(part.segments.clone())
-            && there.sha256 == hex(&Sha256::digest(&part.bytes))
+        there.file == part.name && segments.eq(part.segments.clone()) && there.sha256 == rl_assets::sha256(&part.bytes)
     };
     manifest.parts.len() == snapshot.parts.len() && manifest.parts.iter().zip(&snapshot.parts).all(same)
 }
@@ -102,7 +100,7 @@ fn write_part(draft: &Path, part: &snapshot::Part, known: &Known) -> anyhow::Res
     write_file(&draft.join(name), bytes)?;
     let segments = segments.clone().map(|number| known.get(&(name.clone(), number)).cloned());
     let segments = segments.collect::<Option<_>>().context("one of its segments is not written")?;
-    Ok(Part { file: name.clone(), bytes: bytes.len() as u64, sha256: hex(&Sha256::digest(bytes)), segments })
+    Ok(Part { file: name.clone(), bytes: bytes.len() as u64, sha256: rl_assets::sha256(bytes), segments })
 }
 
 fn write_file(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
@@ -122,7 +120,7 @@ pub(crate) fn write_segment(path: &Path, number: u64, bytes: &[u8]) -> anyhow::R
         let _ = fs::remove_file(&draft); // of no use; the failure itself is reported
     }
     written.with_context(|| format!("writing {}", path.display()))?;
-    Ok(Segment { number, bytes: bytes.len() as u64, sha256: hex(&Sha256::digest(bytes)) })
+    Ok(Segment { number, bytes: bytes.len() as u64, sha256: rl_assets::sha256(bytes) })
 }
 
 /// Removes segments that are neither `known` nor used by a checkpoint below `dir`: those of removed checkpoints, and

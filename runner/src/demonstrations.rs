@@ -14,10 +14,8 @@ use rl_core::{End, Spec};
 use rl_replays::Rollout;
 use rl_replays::recording::{Manifest, RecordedEpisode, Recording, Replayed};
 use serde::{Deserialize, Serialize};
-use sha2::{Digest as _, Sha256};
 use toml::{Table, Value};
 
-use crate::manifest::hex;
 use crate::number;
 use crate::output;
 use crate::playback::{self, Playback};
@@ -191,7 +189,7 @@ fn files(path: &Path) -> anyhow::Result<BTreeMap<PathBuf, String>> {
     }
     let hashed = paths.into_iter().map(|path| {
         let bytes = std::fs::read(&path).map_err(missing)?;
-        Ok((path, hex(&Sha256::digest(bytes))))
+        Ok((path, rl_assets::sha256(&bytes)))
     });
     hashed.collect()
 }

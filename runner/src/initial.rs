@@ -12,10 +12,9 @@ use anyhow::{Context as _, anyhow, bail};
 use rl_core::{Error, Saved};
 use safetensors::SafeTensors;
 use serde::{Deserialize, Serialize};
-use sha2::{Digest as _, Sha256};
 
 use crate::checkpoint::{self, Checkpoint};
-use crate::manifest::{Manifest, Owner, hex};
+use crate::manifest::{Manifest, Owner};
 use crate::number::count;
 use crate::session::{Session, WEIGHTS};
 use crate::snapshot::{Part, Snapshot};
@@ -95,7 +94,7 @@ impl Initial {
             if let Err(why) = SafeTensors::read_metadata(&bytes) {
                 bail!("{}: damaged, or no file of safetensors: {why}", flag());
             }
-            let origin = Origin { path: whole, frames: None, sha256: hex(&Sha256::digest(&bytes)) };
+            let origin = Origin { path: whole, frames: None, sha256: rl_assets::sha256(&bytes) };
             return Ok(Self { origin, parts: [(WEIGHTS.to_owned(), bytes)].into() });
         }
         run_dir::about(&path).context("--weights")?;
@@ -130,7 +129,7 @@ impl Initial {
         let Some((_, weights)) = parts.iter().find(|(name, _)| name == WEIGHTS) else {
             bail!("{}: holds no weights", dir.display());
         };
-        let origin = Origin { path, frames: Some(checkpoint.frames()), sha256: hex(&Sha256::digest(weights)) };
+        let origin = Origin { path, frames: Some(checkpoint.frames()), sha256: rl_assets::sha256(weights) };
         Ok(Self { origin, parts: parts.into() })
     }
 

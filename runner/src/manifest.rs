@@ -138,7 +138,7 @@ impl Manifest {
     /// SHA-256 of the manifest with an empty `sha256`.
     fn seal(&self) -> String {
         let open = Self { sha256: String::new(), ..self.clone() };
-        hex(&Sha256::digest(serde_json::to_vec(&open).expect("a manifest is plain JSON")))
+        rl_assets::sha256(&serde_json::to_vec(&open).expect("a manifest is plain JSON"))
     }
 }
 

@@ -7,14 +7,12 @@ use std::process::ExitCode;
 
 use anyhow::{Context as _, anyhow};
 use rl_replays::recording::Manifest;
-use sha2::{Digest as _, Sha256};
 
 use crate::checkpoint;
 use crate::cli::Machine;
 use crate::demonstrations::{self, Shown};
 use crate::initial::Origin;
 use crate::learner::device;
-use crate::manifest::hex;
 use crate::model::{BEST, SCORE};
 use crate::number::{self, count, exact};
 use crate::record::by_agent;
@@ -142,7 +140,7 @@ fn for_others(run: &Path, about: About) -> anyhow::Result<(String, About)> {
     let name = || file.display().to_string();
     let settings = fs::read_to_string(&file).with_context(name)?;
     let shared = demonstrations::without_directories(&settings, &name())?;
-    let sha256 = |text: &str| hex(&Sha256::digest(text));
+    let sha256 = |text: &str| rl_assets::sha256(text.as_bytes());
     // A file that was changed since is one there too.
     let same = about.config_sha256 == sha256(&settings);
     let config_sha256 = if same { sha256(&shared) } else { about.config_sha256 };

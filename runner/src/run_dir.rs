@@ -12,14 +12,13 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context as _, anyhow, bail};
 use rl_nn::Precision;
 use serde::{Deserialize, Serialize};
-use sha2::{Digest as _, Sha256};
 
 use crate::demonstrations::Shown;
 use crate::initial::{self, Origin};
 use crate::preset::parse;
 use crate::tape::{self, Which};
 use crate::usage::{self, usage};
-use crate::{digests, episode_log, events, file, manifest, metrics, output, suspect};
+use crate::{digests, episode_log, events, file, metrics, output, suspect};
 
 /// `run.json`: binary, machine, environment, agent and seed of a run.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -269,7 +268,7 @@ pub(crate) fn settings(path: &Path, about: &About) -> anyhow::Result<(PathBuf, b
         );
     }
     let noted = &about.config_sha256;
-    let same = noted.is_empty() || *noted == manifest::hex(&Sha256::digest(&text));
+    let same = noted.is_empty() || *noted == rl_assets::sha256(text.as_bytes());
     Ok((file, same))
 }
 

@@ -6,7 +6,6 @@ use std::process::ExitCode;
 
 use anyhow::{Context as _, bail};
 use serde::Serialize;
-use sha2::{Digest as _, Sha256};
 
 use crate::assets;
 use crate::certify;
@@ -19,7 +18,7 @@ use crate::group::{Absent, Roster};
 use crate::initial;
 use crate::keep::Keep;
 use crate::learner::device;
-use crate::manifest::{self, Owner, hex};
+use crate::manifest::{self, Owner};
 use crate::output;
 use crate::progress::Progress;
 use crate::publish;
@@ -131,7 +130,7 @@ impl Comparison {
     fn digests(&self, session: &mut Session) -> anyhow::Result<Vec<(String, String)>> {
         let snapshot = Snapshot::take(session, Extent::Whole, &self.handed)?;
         let of = |part: Part| {
-            let own = hex(&Sha256::digest(&part.bytes));
+            let own = rl_assets::sha256(&part.bytes);
             let segments = part.segments.map(|number| self.segments[&(part.name.clone(), number)].as_str());
             let digest = manifest::digest(&own, segments);
             (part.name, digest)
@@ -144,7 +143,7 @@ impl Keep for Comparison {
     fn hand_on(&mut self, session: &mut Session) -> anyhow::Result<()> {
         let Self { handed, segments, .. } = self;
         handed.hand_on(session, |part, number, bytes| {
-            segments.insert((part.to_owned(), number), hex(&Sha256::digest(bytes)));
+            segments.insert((part.to_owned(), number), rl_assets::sha256(&bytes));
             Ok(())
         })
     }

@@ -5,13 +5,11 @@ use rl_agents::AgentEntry;
 use rl_core::{EnvEntry, Seating, Spec, VecEnv};
 use rl_nn::Precision;
 use serde::{Deserialize, de::DeserializeOwned};
-use sha2::{Digest as _, Sha256};
 use toml::{Table, Value};
 
 use super::merge::{assign, changes, deviations, overlay};
 use super::{protocol, split, table_of};
 use crate::claim::Claim;
-use crate::manifest;
 use crate::usage::usage;
 
 /// Most seats of a run; each is a game, or an emulator, of its own.
@@ -264,6 +262,6 @@ impl Resolved {
     /// SHA-256 of [`text`](Resolved::text). Runs of one configuration share it, whatever their seeds and however the
     /// values were given, since tables are sorted.
     pub(crate) fn sha256(&self) -> String {
-        manifest::hex(&Sha256::digest(self.text()))
+        rl_assets::sha256(self.text().as_bytes())
     }
 }
