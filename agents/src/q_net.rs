@@ -125,7 +125,9 @@ impl QNet {
         let tower = Tower::new(spec, &config, memory, &mut params.layer("encoder").with_start(start))?;
         let inputs = tower.width();
         let embedding = match shape.embedding {
-            Some((cosines, _)) => Some(Embedding::new(&mut params.layer("tau").with_start(start), cosines, inputs)?),
+            Some((cosines, mix)) => {
+                Some(Embedding::new(&mut params.layer("tau").with_start(start), cosines, inputs, mix)?)
+            }
             None => None,
         };
         let (actions, mut noise) = (spec.discrete[0] as usize, 0);

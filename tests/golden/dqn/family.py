@@ -73,7 +73,8 @@ class Net:
         if taus is not None:
             angles = torch.pi * taus.unsqueeze(-1) * torch.arange(COSINES)  # [B, N, cosines]
             embedded = torch.relu(torch.cos(angles) @ take(COSINES, x.shape[1]) + take(x.shape[1]))
-            x = embedded * x.unsqueeze(1)  # [B, N, F]
+            late = self.case["values"]["mix"] == "after"  # then features are multiplied by 1 + embedding
+            x = (embedded + late) * x.unsqueeze(1)  # [B, N, F]
         outs = []
         for stream in self.streams:
             y = x

@@ -72,7 +72,7 @@ class Net:
         y = state[:, :UNITS]
         if taus is not None:
             angles = torch.pi * taus[:, None] * torch.arange(COSINES)
-            y = y * torch.relu(torch.cos(angles) @ next(parts) + next(parts))  # [N, UNITS]
+            y = y * (1 + torch.relu(torch.cos(angles) @ next(parts) + next(parts)))  # [N, UNITS], mixed in late
         outs = []
         for stream in self.streams:
             z = y
