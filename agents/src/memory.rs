@@ -38,7 +38,8 @@ impl Memory {
         let bad = |key: &str, message: String| Err(config::bad(&format!("memory.{key}"), message));
         config::units(&[("memory.units", units)])?;
         if steps == 0 || !horizon.is_multiple_of(steps) {
-            return bad("steps", format!("sequences of {steps} steps do not divide a horizon of {horizon}"));
+            let mend = format!("take a divisor of it, such as {horizon}, or change agent.horizon");
+            return bad("steps", format!("sequences of {steps} steps do not divide a horizon of {horizon}: {mend}"));
         }
         Ok(())
     }

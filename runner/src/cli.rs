@@ -312,7 +312,9 @@ fn one_line(error: &clap::Error, words: &[String], keys: impl FnOnce() -> Vec<St
         }
         (ErrorKind::MissingRequiredArgument, Some(command)) => {
             let of = |own: &str| missed.iter().any(|missed| missed.starts_with(own));
-            INSTEAD.iter().find(|(known, own, _)| *known == command && of(own)).map_or("", |(_, _, instead)| instead)
+            let instead = INSTEAD.iter().find(|(known, own, _)| *known == command && of(own));
+            let envs = if of("--env <") { ": `rl-run list envs` shows all environments" } else { "" };
+            instead.map_or(envs, |(_, _, instead)| instead)
         }
         (ErrorKind::ArgumentConflict, Some(flag)) if flag.starts_with('-') && said.contains("the subcommand '") => {
             ": flags go behind the command"

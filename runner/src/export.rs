@@ -141,7 +141,11 @@ pub(crate) fn run(args: &ExportArgs, tables: &Tables) -> anyhow::Result<ExitCode
             Format::Rec => ", and what there is of the next, which is left out",
             _ => ", and what there is of the next",
         };
-        output::note(format!("{} is cut short: {}{next}", args.file.display(), counted(games, "whole game")));
+        output::note(format!(
+            "{} is cut short or damaged: {}{next}",
+            args.file.display(),
+            counted(games, "whole game")
+        ));
     }
     let written = match format {
         Format::Csv if args.by_step => steps(args, &recording, tables, &waiting)?,
@@ -240,8 +244,11 @@ fn pictures(
 /// Loads the weights whose saliency map is asked for, and says whose they are unless they played the games themselves.
 ///
 /// # Errors
-/// If nobody names them, or they cannot be loaded.
+/// If the environment shows no frames, nobody names them, or they cannot be loaded.
 fn weights(args: &ExportArgs, manifest: &Manifest, spec: &Spec, tables: &Tables) -> anyhow::Result<Saliency> {
+    if spec.frame_len() == 0 {
+        bail!(usage(format!("--saliency: {} shows no frames: leave it out", manifest.env)));
+    }
     let named = args.model.as_deref().map(model::find).transpose()?.or_else(|| args.run.clone());
     let Some(run) = named.or_else(|| run_of(&args.file)) else {
         bail!(usage("--saliency: whose weights? --run RUN or --model NAME names them"));

@@ -25,7 +25,8 @@ const BEST: u64 = 2;
 /// The error if the agent cannot play an environment of these shapes.
 pub(crate) fn refusal(agent: &AgentEntry, env: &str, spec: &Spec) -> Option<anyhow::Error> {
     let why = (agent.refuses)(spec)?;
-    Some(usage(format!("agent `{}` cannot play `{env}`: {why}", agent.id)))
+    let others = format!("`rl-run list presets --env {env}` shows who learns it");
+    Some(usage(format!("agent `{}` cannot play `{env}`: {why}; {others}", agent.id)))
 }
 
 /// Checks that the memory of this machine can hold what the learner allocates, before an allocation could abort the

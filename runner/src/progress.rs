@@ -5,6 +5,7 @@ use std::io::{IsTerminal as _, stderr};
 use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressStyle};
+use rustix::termios::tcgetwinsize;
 
 use crate::dashboard::Board;
 use crate::number::{clock, count, fixed, short};
@@ -17,6 +18,12 @@ const BLINK: Duration = Duration::from_millis(200);
 pub(crate) const PAUSE: Duration = Duration::from_secs(5);
 /// Time over which frames per second are measured; the rate changes when learning starts.
 const SPAN: Duration = Duration::from_secs(30);
+/// What a bar looks like.
+const TEMPLATE: &str = "{bar:12} {percent:>3}%  {wide_msg}";
+/// Columns that it takes before its text.
+const BEFORE: usize = 19;
+/// Columns of a terminal that does not say how many it has; indicatif takes as many.
+const COLUMNS: u16 = 80;
 
 /// Values that are shown beside frames, rate and time left; `None` until they are known.
 #[derive(Clone, Copy, Debug, Default)]
@@ -90,12 +97,9 @@ impl Progress {
             (true, _) => Way::Quiet,
             (false, true) => Way::Lines,
             (false, false) => {
-                let style =
-                    ProgressStyle::with_template("{bar:12} {percent:>3}%  {wide_msg}").expect("the template is right");
-                let bar = ProgressBar::new(total).with_style(style).with_position(done);
+                let bar = ProgressBar::new(total).with_style(style());
                 // A first block may take long.
-                bar.set_message(format!("{}/{} frames", count(done), count(total)));
-                bar.tick();
+                draw(&bar, fitting(&format!("{}/{} frames", count(done), count(total)), room()), done, total);
                 Way::Bar(bar)
             }
         };
@@ -151,9 +155,7 @@ impl Progress {
         match &self.way {
             Way::Quiet | Way::Told(_) | Way::Board(_) => {}
             Way::Bar(bar) => {
-                bar.set_length(total);
-                bar.set_position(frames.min(total));
-                bar.set_message(text);
+                draw(bar, fitting(&text, room()), frames, total);
                 self.next = now + BLINK;
             }
             Way::Lines => {
@@ -197,19 +199,25 @@ pub(crate) fn total(asked: u64, glance: &Glance) -> u64 {
     glance.first_update.map_or(asked, |first| first.max(asked))
 }
 
+/// Time that is left to the first update, if it is still to come, else to the end of the run: the rate of frames is
+/// another after it.
+pub(crate) fn left(frames: u64, asked: u64, rate: f64, glance: &Glance) -> String {
+    let (end, of) = glance.first_update.map_or((asked, "left"), |first| (first, "to the first update"));
+    let seconds = end.saturating_sub(frames) as f64 / rate;
+    let time = if seconds.is_finite() { clock(seconds as u64) } else { "?".to_owned() };
+    format!("{time} {of}")
+}
+
 fn text(frames: u64, asked: u64, rate: f64, glance: &Glance) -> String {
-    let total = total(asked, glance);
-    let until = if total > asked { " to the first update" } else { "" };
-    let total = total.max(frames); // a round may go beyond it
-    let left = total.saturating_sub(frames) as f64 / rate;
-    let left = if left.is_finite() { clock(left as u64) } else { "?".to_owned() };
+    let total = total(asked, glance).max(frames); // a round may go beyond it
     let seeds = glance.seeds.map(|(ended, all)| format!("{ended}/{all} seeds  ")).unwrap_or_default();
     let of = |name: &str, value: Option<f64>| value.map(|v| format!("  {name} {}", short(v))).unwrap_or_default();
-    // What is cut off where a terminal is narrow comes last.
+    // What is left out where a terminal is narrow comes last.
     format!(
-        "{seeds}{}/{} frames{until}  {left} left{}  {} frames/s{}{}",
+        "{seeds}{}/{} frames  {}{}  {} frames/s{}{}",
         count(frames),
         count(total),
+        left(frames, asked, rate, glance),
         of("return", glance.mean_return),
         fixed(rate, 0),
         of("ε", glance.epsilon),
@@ -217,9 +225,80 @@ fn text(frames: u64, asked: u64, rate: f64, glance: &Glance) -> String {
     )
 }
 
+/// The first fields of a text, two spaces apart, that fit into these columns: half a number is another number.
+fn fitting(text: &str, columns: usize) -> &str {
+    let ends = text.match_indices("  ").map(|(end, _)| end).chain([text.len()]);
+    let fits = |&end: &usize| text[..end].chars().count() <= columns;
+    ends.take_while(fits).last().map_or("", |end| &text[..end])
+}
+
+/// Columns that a bar on this terminal leaves to its text.
+fn room() -> usize {
+    let size = tcgetwinsize(stderr()).ok().filter(|size| size.ws_row > 0 && size.ws_col > 0);
+    usize::from(size.map_or(COLUMNS, |size| size.ws_col)).saturating_sub(BEFORE)
+}
+
+fn style() -> ProgressStyle {
+    ProgressStyle::with_template(TEMPLATE).expect("the template is right")
+}
+
+/// Moves a bar and changes its text, and draws it once: between the two its percentage would be that of another text.
+fn draw(bar: &ProgressBar, text: &str, frames: u64, total: u64) {
+    let bar = bar.clone().with_message(text.to_owned()).with_position(frames.min(total)); // neither draws
+    bar.update(|state| state.set_len(total));
+}
+
 #[cfg(test)]
 mod tests {
+    use std::io;
+    use std::sync::{Arc, Mutex};
+
+    use indicatif::{ProgressDrawTarget, TermLike};
+
     use super::*;
+
+    /// A terminal of 60 columns that keeps what is written on it.
+    #[derive(Clone, Debug, Default)]
+    struct Paper(Arc<Mutex<Vec<String>>>);
+
+    impl TermLike for Paper {
+        fn width(&self) -> u16 {
+            60
+        }
+
+        fn move_cursor_up(&self, _: usize) -> io::Result<()> {
+            Ok(())
+        }
+
+        fn move_cursor_down(&self, _: usize) -> io::Result<()> {
+            Ok(())
+        }
+
+        fn move_cursor_right(&self, _: usize) -> io::Result<()> {
+            Ok(())
+        }
+
+        fn move_cursor_left(&self, _: usize) -> io::Result<()> {
+            Ok(())
+        }
+
+        fn write_line(&self, text: &str) -> io::Result<()> {
+            self.write_str(text)
+        }
+
+        fn write_str(&self, text: &str) -> io::Result<()> {
+            self.0.lock().unwrap().push(text.to_owned());
+            Ok(())
+        }
+
+        fn clear_line(&self) -> io::Result<()> {
+            Ok(())
+        }
+
+        fn flush(&self) -> io::Result<()> {
+            Ok(())
+        }
+    }
 
     #[test]
     fn a_line_names_what_is_known_and_nothing_else() {
@@ -235,12 +314,50 @@ mod tests {
     }
 
     #[test]
-    fn a_run_that_is_shorter_than_its_warm_up_says_what_it_goes_on_for() {
+    fn before_the_first_update_the_time_to_it_is_told_and_not_that_of_the_run() {
         let glance = Glance { first_update: Some(16_000), ..Glance::default() };
-        assert_eq!(
-            text(4000, 2000, 100.0, &glance),
-            "4,000/16,000 frames to the first update  2:00 left  100 frames/s"
-        );
-        assert_eq!(text(4000, 20_000, 100.0, &glance), "4,000/20,000 frames  2:40 left  100 frames/s");
+        for (frames, asked, told) in [
+            (4000, 20_000, "4,000/20,000 frames  2:00 to the first update  100 frames/s"),
+            (16_000, 20_000, "16,000/20,000 frames  0:00 to the first update  100 frames/s"),
+            // A run that is shorter than its warm-up goes on until then.
+            (4000, 2000, "4,000/16,000 frames  2:00 to the first update  100 frames/s"),
+        ] {
+            assert_eq!(text(frames, asked, 100.0, &glance), told);
+        }
+    }
+
+    #[test]
+    fn what_does_not_fit_is_left_out_whole() {
+        let text = "10,535/12,000 frames  0:00 left  return 81.50";
+        let cases = [
+            (45, text),
+            (44, "10,535/12,000 frames  0:00 left"),
+            (30, "10,535/12,000 frames"),
+            (20, "10,535/12,000 frames"),
+            (19, ""),
+        ];
+        for (columns, shown) in cases {
+            assert_eq!(fitting(text, columns), shown, "{columns}");
+        }
+        let text = "ε 0.04000  loss 1.200e-5"; // of letters, not bytes
+        assert_eq!([23, 24].map(|columns| fitting(text, columns)), ["ε 0.04000", text]);
+    }
+
+    #[test]
+    fn a_percentage_is_never_shown_beside_the_text_of_another() {
+        let paper = Paper::default();
+        let target = ProgressDrawTarget::term_like(Box::new(paper.clone()));
+        let bar = ProgressBar::with_draw_target(Some(1), target).with_style(style());
+        draw(&bar, "25 frames", 25, 100);
+        draw(&bar, "50 frames", 50, 100);
+        draw(&bar, &"x".repeat(60), 60, 60);
+        let written = paper.0.lock().unwrap().clone();
+        let drawn: Vec<String> = written
+            .iter()
+            .filter(|text| !text.trim().is_empty())
+            .map(|text| text.chars().skip(13).collect()) // the bar
+            .collect();
+        let last = format!("100%  {}", "x".repeat(60 - BEFORE));
+        assert_eq!(drawn, [" 25%  25 frames", " 50%  50 frames", last.as_str()]);
     }
 }

@@ -58,7 +58,7 @@ impl Saliency {
     /// If `spec` has no frames, or the policy has no outputs.
     pub(crate) fn new(mut policy: Box<dyn Policy>, spec: &Spec, extra: usize) -> anyhow::Result<Self> {
         if spec.frame_len() == 0 {
-            return Err(usage("what is seen here is no picture, of which places could be looked at"));
+            return Err(usage("this environment shows no frames, of which places could be looked at"));
         }
         if policy.outputs().is_none() {
             return Err(usage("this agent has neither values nor action probabilities to explain"));
@@ -235,9 +235,9 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_picture_is_refused() {
+    fn what_shows_no_frames_is_refused() {
         let spec = Spec { vector: 4, discrete: [4].into(), ..Spec::none() };
         let refused = Saliency::new(Halves::boxed(0, false), &spec, 0).err().unwrap().to_string();
-        assert!(refused.contains("no picture"), "{refused}");
+        assert!(refused.contains("shows no frames"), "{refused}");
     }
 }

@@ -20,8 +20,9 @@ pub(crate) fn learning_rate(resolved: &Resolved) -> Option<String> {
         Some(count(train, "frames")? as f64 / count(agent, "lr_steps").filter(|&steps| steps > 0)? as f64)
     };
     let meant = built_in(resolved).and_then(|preset| ratio(table(&preset, "train")?, table(&preset, "agent")?));
-    let frames = count(resolved.table("train"), "frames")? as f64;
-    let whole = (frames / meant.unwrap_or(1.0).max(frames_a_step(resolved) as f64)) as i64;
+    let each = frames_a_step(resolved) as f64;
+    let frames = (count(resolved.table("train"), "frames")? as f64).max(round(resolved) * each);
+    let whole = (frames / meant.unwrap_or(1.0).max(each)) as i64;
     let steps = count(agent, "lr_steps").filter(|steps| (1..whole).contains(steps))?;
     let last = rates(agent, 1.0)?;
     Some(format!(
@@ -34,7 +35,8 @@ pub(crate) fn cut_short(resolved: &Resolved) -> Option<String> {
     let agent = resolved.table("agent");
     let steps_of = |train: &Table| Some(count(train, "frames")? as f64 / frames_a_step(resolved) as f64);
     let steps = steps_of(resolved.table("train"))?;
-    let steps = steps.max(count(agent, "learning_starts").unwrap_or(0) as f64); // until the first update it goes on
+    // Until the first update it goes on.
+    let steps = steps.max(count(agent, "learning_starts").unwrap_or(0) as f64).max(round(resolved));
     let preset = built_in(resolved);
     let meant = preset.as_ref().and_then(|preset| Some((steps_of(table(preset, "train")?)?, table(preset, "agent")?)));
     // What passes of the schedule that `span` finds, where that is too little.
@@ -92,6 +94,13 @@ fn built_in(resolved: &Resolved) -> Option<Table> {
 /// Frames of an agent step; at least 1.
 pub(crate) fn frames_a_step(resolved: &Resolved) -> u64 {
     REPEATS.iter().find_map(|key| count(resolved.table("env"), key)).map_or(1, |frames| frames.max(1) as u64)
+}
+
+/// Agent steps of a round, of which a run makes at least one; at least 1. Where the agent has no horizon there may be
+/// more.
+fn round(resolved: &Resolved) -> f64 {
+    let of = |name: &str, key: &str| count(resolved.table(name), key).map_or(1, |count| count.max(1)) as f64;
+    of("agent", "horizon") * of("train", "envs")
 }
 
 fn table<'a>(table: &'a Table, key: &str) -> Option<&'a Table> {
@@ -166,6 +175,8 @@ mod tests {
         ] {
             assert_eq!(of(env, agent, sets), None, "{env} {agent} {sets:?}");
         }
+        let round = of("cartpole", "ppo", &["train.frames=10", "agent.lr_steps=100"]).unwrap();
+        assert!(round.ends_with("--set agent.lr_steps=512 ends it there"), "{round}");
         let clip = of("cartpole", "ppo", &["train.frames=100000", "agent.lr_end=2e-3"]).unwrap();
         assert!(clip.starts_with("agent.lr_steps is 60000: the clip range is 0 from there"), "{clip}");
         // Its preset lets the rate stay at its last value for the most part of a run.
@@ -210,6 +221,12 @@ mod tests {
         // Until the first update a run goes on, whatever its frames.
         let warm = of("cartpole", "dqn", &["train.frames=10", "agent.learning_starts=4000"]);
         assert!(warm.unwrap().contains("after some 4,000 agent steps"));
+        // And for a whole round: 64 steps of each of 8 seats; without a horizon each seat makes one at least.
+        let round = of("cartpole", "ppo", &["train.frames=0"]).unwrap();
+        assert!(round.starts_with("the run ends after some 512 agent steps, where"), "{round}");
+        assert!(round.ends_with("(agent.lr_steps=512 would end there)"), "{round}");
+        let step = of("cartpole", "dqn", &["train.frames=0", "agent.learning_starts=0"]).unwrap();
+        assert!(step.contains("after some 4 agent steps") && step.contains("(agent.lr_steps=4 would"), "{step}");
         for sets in [
             &["train.frames=15000", "agent.lr_steps=0"][..],
             &["train.frames=15000", "agent.lr_end=1e-3", "agent.lr=1e-3", "agent.clip_end=0.2"][..],
@@ -234,9 +251,11 @@ mod tests {
         let of = |frames: &str| {
             let sets = [format!("train.frames={frames}")];
             let ask = Ask { env: "kungfu", agent: Some("ppo"), sets: &sets, ..Ask::default() };
-            learning_rate(&resolve(&tables, &ask).unwrap())
+            resolve(&tables, &ask).unwrap()
         };
-        assert_eq!(of("4000000"), None);
-        assert!(of("8000000").unwrap().contains("agent.lr_steps=2000000 "));
+        assert_eq!(learning_rate(&of("4000000")), None);
+        assert!(learning_rate(&of("8000000")).unwrap().contains("agent.lr_steps=2000000 "));
+        let round = cut_short(&of("100")).unwrap(); // 128 steps of each of 32 seats
+        assert!(round.starts_with("the run ends after some 4,096 agent steps, where"), "{round}");
     }
 }

@@ -9,6 +9,9 @@ use crate::usage::{hint, usage};
 /// Agents of other libraries for continuous actions; none of them exists here.
 const CONTINUOUS: [&str; 5] = ["sac", "td3", "ddpg", "trpo", "tqc"];
 
+/// Games of Atari for two players, which ALE has no rewards for.
+const FOR_TWO: [&str; 4] = ["combat", "joust", "maze_craze", "warlords"];
+
 /// All environments and agents of this program.
 #[derive(Clone, Debug)]
 pub(crate) struct Tables {
@@ -69,7 +72,7 @@ impl Tables {
         let last = name.rsplit('/').next().filter(|last| names.iter().any(|known| known == last));
         let hint = match gymnasiums(name, &names).or(last) {
             Some(ours) => format!("; did you mean `{ours}`?"),
-            None => hint(name, names.iter().map(String::as_str)),
+            None => for_two(name).unwrap_or_else(|| hint(name, names.iter().map(String::as_str))),
         };
         Err(usage(format!("no environment is called `{name}`{hint} (`rl-run list envs` shows all{absent})")))
     }
@@ -106,7 +109,6 @@ impl Tables {
 /// Finds our name for an environment by its name in Gymnasium, ale-py or ViZDoom's wrapper, such as `CartPole-v1`,
 /// `ALE/Pong-v5`, `PongNoFrameskip-v4` or `VizdoomBasic-v1`.
 fn gymnasiums<'a>(name: &str, names: &'a [String]) -> Option<&'a str> {
-    let plain = |name: &str| name.to_lowercase().replace(|c: char| !c.is_alphanumeric(), "");
     let (own, version) = name.rsplit_once("-v")?;
     version.parse::<u32>().ok()?;
     let own = plain(own.strip_prefix("ALE/").unwrap_or(own).trim_end_matches("NoFrameskip"));
@@ -116,6 +118,19 @@ fn gymnasiums<'a>(name: &str, names: &'a [String]) -> Option<&'a str> {
         names.iter().find(|name| last(name) == wanted).map(String::as_str)
     };
     find(&plain(name)).or_else(|| find(own))
+}
+
+/// What is said of a game of Atari that is none here, since it is for two, by its name here or in Gymnasium.
+fn for_two(name: &str) -> Option<String> {
+    let last = name.rsplit('/').next().unwrap_or(name);
+    let own = last.rsplit_once("-v").map_or(last, |(own, _)| own).trim_end_matches("NoFrameskip");
+    let game = FOR_TWO.into_iter().find(|game| plain(game) == plain(own))?;
+    Some(format!("; {game} wants two players, and games of Atari are for one here"))
+}
+
+/// The letters and digits of a name, in lower case.
+fn plain(name: &str) -> String {
+    name.to_lowercase().replace(|c: char| !c.is_alphanumeric(), "")
 }
 
 /// Whether the entry stands for its members and not for an environment of its own.
@@ -136,6 +151,21 @@ mod tests {
             envs.contains("two environments") && agents.contains("two agents of this program are called `alphazero`"),
             "{envs} {agents}"
         );
+    }
+
+    #[test]
+    fn a_game_for_two_is_told_from_a_name_that_nobody_has() {
+        let tables = Tables::new(&[rl_envs::ENVS], &[]);
+        for (name, game) in [
+            ("atari/joust", "joust"),
+            ("warlords", "warlords"),
+            ("ALE/Combat-v5", "combat"),
+            ("MazeCrazeNoFrameskip-v4", "maze_craze"),
+        ] {
+            let said = tables.env(name).unwrap_err().to_string();
+            assert!(said.contains(&format!("`{name}`; {game} wants two players, and ")), "{said}");
+        }
+        assert!(!tables.env("atari/jousts").unwrap_err().to_string().contains("two players"));
     }
 
     #[test]

@@ -105,9 +105,16 @@ impl Verdict {
                 };
                 output::line(format!("{name}: {states} {are} equal, from {from} to {until} frames; {kept}"));
             }
-            Some(Difference { frames, part }) => output::note(format!(
-                "error: {name}: at {frames} frames `{part}` differs from what was recorded; the {states} states before, up to {until} frames, are equal"
-            )),
+            Some(Difference { frames, part }) => {
+                let before = match states {
+                    0 => String::new(),
+                    1 => format!("; the state before, at {until} frames, is equal"),
+                    many => format!("; the {many} states before, up to {until} frames, are equal"),
+                };
+                output::note(format!(
+                    "error: {name}: at {frames} frames `{part}` differs from what was recorded{before}"
+                ));
+            }
         }
         Ok(())
     }
@@ -210,7 +217,8 @@ fn missed(recorded: &Digest) -> Difference {
 /// `rl-run verify`.
 pub(crate) fn run(args: &VerifyArgs, tables: &Tables) -> anyhow::Result<ExitCode> {
     let path = &args.run;
-    if path.is_file() {
+    // Of what is missing the name tells whether a recording was meant.
+    if path.is_file() || (!path.exists() && path.extension().is_some_and(|ending| ending == "rec")) {
         if args.from != "start" {
             bail!(usage(format!("--from {}: a recording is played from its start", args.from)));
         }

@@ -40,6 +40,8 @@ fn usage_errors_name_what_is_wrong_and_what_was_meant() {
         ("--env cartpole --agent ppo --seeds 1,x", "`x` is no seed: write 1..64 (both included) or 1,2,5"),
         ("--env cartpole --agent ppo --seeds 1..2 --seed 3", "--seed"),
         ("--env cartpole --agent ppo --seeds 1..2 --run p.toml", "p.toml/s1: p.toml is a file, not a directory"),
+        // Its schedules, which do not fit either, are not spoken of.
+        ("--env cartpole --agent ppo --frames 0 --run p.toml", "p.toml: p.toml is a file, not a directory"),
         ("--env cartpole --agent ppo --seeds 1..2 --set agent.lr=fast", "agent.lr: expected float"),
         (r#"--env frozenlake --agent dqn --set env.map=["SFF","FG"]"#, "env.map: row 2 has 2 cells, row 1 has 3"),
         (r#"--env frozenlake --agent dqn --set env.map=["FF","FG"]"#, "env.map: has no start S"),
@@ -51,6 +53,7 @@ fn usage_errors_name_what_is_wrong_and_what_was_meant() {
         (r#"--env frozenlake --agent dqn --set env.map=["SF","FG""#, "is neither \"4x4\" nor \"8x8\" nor rows"),
         ("--env frozenlake --agent dqn --set env.map=5", "env.map: expected string like \"4x4\", got integer 5"),
         ("--env pendulum --agent dqn", "agent `dqn` cannot play `pendulum`: dqn needs exactly one discrete action"),
+        ("--env pendulum --agent dqn", "1 continuous; `rl-run list presets --env pendulum` shows who learns it"),
         ("--env cliffwalking-slippery --agent dqn", "agent `dqn` has no preset for `cliffwalking-slippery` (it has "),
         ("--env cartpole --agent DQN", "did you mean `dqn`?"),
         ("--env cartpole --agent dqn --frames 1.5", "expected a whole number from 0 on"),
@@ -107,8 +110,16 @@ fn usage_errors_name_what_is_wrong_and_what_was_meant() {
         ("list", "name envs, agents, presets, settings or models"),
         // What a flag requires is named, and nothing in its place.
         ("list settings --env cartpole --preset 10min", "were not provided: --agent <AGENT> (see --help)"),
-        ("list presets --preset 10min", "were not provided: --env <ENV>, --agent <AGENT> (see --help)"),
-        ("record --random --out f.rec", "were not provided: --env <ENV> (see --help)"),
+        (
+            "list presets --preset 10min",
+            "were not provided: --env <ENV>, --agent <AGENT>: `rl-run list envs` shows all",
+        ),
+        (
+            "record --random --out f.rec",
+            "were not provided: --env <ENV>: `rl-run list envs` shows all environments (see",
+        ),
+        ("--agent ppo", "were not provided: --env <ENV>: `rl-run list envs` shows all environments (see --help)"),
+        ("bench env", "were not provided: --env <ENV>: `rl-run list envs` shows all environments (see --help)"),
         ("record --env cartpole --out f.rec", "were not provided: --random, <RUN>: name --out FILE and a RUN, or"),
         ("record r", "were not provided: --out <FILE> (see --help)"),
         ("rollout --env cartpole --random", "were not provided: --steps <N> (see --help)"),
@@ -175,8 +186,19 @@ fn damaged_checkpoints_are_refused_by_file_and_kept() {
         for command in ["eval r", "resume r"] {
             let (code, said) = refusal(at, command);
             assert!(code == 1 && said.contains("model.safetensors") && said.contains(why), "{command}: {said}");
+            let mend = "; move r/checkpoints away, and `rl-run resume r` begins again";
+            assert!(said.ends_with(mend), "it is the only one: {command}: {said}");
         }
     }
+    let best = at.join("r/best").join(last("r").file_name().unwrap());
+    std::fs::create_dir_all(&best).unwrap();
+    for file in names(&last("r")) {
+        std::fs::copy(last("r").join(&file), best.join(&file)).unwrap();
+    }
+    std::fs::write(best.join("model.safetensors"), &whole).unwrap();
+    let (code, said) = refusal(at, "eval r");
+    assert!(code == 1 && said.ends_with("; the best are intact: --checkpoint best"), "{said}");
+    std::fs::remove_dir_all(at.join("r/best")).unwrap();
     std::fs::remove_dir_all(last("r")).unwrap();
     std::fs::rename(last("f"), at.join("r/checkpoints/000000000001")).unwrap();
     let (code, said) = refusal(at, "eval r");

@@ -336,6 +336,10 @@ fn what_differs_is_named_and_what_is_damaged_is_refused() {
     assert!(refusal(at, "verify text.rec").1.contains("text.rec is not a recording"));
     let (code, said) = refusal(at, "export missing.rec --out a.gif");
     assert!(code == 2 && said.contains("missing.rec"), "{said}");
+    assert_eq!(
+        refusal(at, "verify missing.rec"),
+        (2, "error: missing.rec: there is no such file or directory".to_owned())
+    );
 }
 
 /// A recording of which content of the first chunk of a kind was changed, with the checksum that belongs to it.
@@ -454,7 +458,8 @@ fn films_are_films_and_wrong_words_are_refused() {
         ("export a.rec --out nowhere/a.gif", "nowhere/a.gif: there is no directory nowhere"),
         ("export . --out a.gif", ". is a directory"),
         ("export a.rec --out ./a.rec", "--out ./a.rec: that is the recording itself"),
-        ("export a.rec --out a.csv --episode 2", "--episode has no effect on a .csv of games"),
+        ("export a.rec --out a.csv --episode 2", "--episode has no effect on a .csv of games (--by-step makes one"),
+        ("export a.rec --out a.png --saliency", "--saliency: frozenlake shows no frames: leave it out"),
         ("export a.rec --out a.csv --by-step --scale 2", "--scale has no effect on a .csv of steps"),
         ("export a.rec --out b.rec --from 3", "--from has no effect on a recording"),
         ("export a.rec --out a.gif --pictures 3", "--pictures has no effect on a film"),
@@ -467,17 +472,19 @@ fn films_are_films_and_wrong_words_are_refused() {
         let (code, text) = refusal(at, line);
         assert!(code == 2 && text.contains(said), "{line}: {text}");
     }
+    let (code, said) = refusal(at, "export a.rec --out a.csv --pictures 3");
+    assert_eq!((code, said.as_str()), (2, "error: --pictures has no effect on a .csv of games"), "nor on one of steps");
     assert!(fs::read(at.join("mine.rec")).unwrap() == mine, "a person's games are as they were");
     fs::write(at.join("cut.rec"), &bytes[..bytes.len() - 40]).unwrap();
     let done = output(at, "export cut.rec --out cut.csv");
     let said = String::from_utf8(done.stderr).unwrap();
     assert!(done.status.success(), "{said}");
-    assert_eq!(said, "cut.rec is cut short: 3 whole games, and what there is of the next\n");
+    assert_eq!(said, "cut.rec is cut short or damaged: 3 whole games, and what there is of the next\n");
     let done = output(at, "export cut.rec --out whole.rec");
     let said = String::from_utf8(done.stderr).unwrap();
-    let expected = "cut.rec is cut short: 3 whole games, and what there is of the next, which is left out\n";
+    let expected = "cut.rec is cut short or damaged: 3 whole games, and what there is of the next, which is left out\n";
     assert!(said.contains(expected) && done.stdout.starts_with(b"whole.rec: 3 games with pictures, "), "{said}");
     fs::write(at.join("open.rec"), &bytes[..bytes.len() - 15]).unwrap(); // only its close is cut
     let done = output(at, "export open.rec --out open.csv");
-    assert_eq!(String::from_utf8(done.stderr).unwrap(), "open.rec is cut short: 4 whole games\n");
+    assert_eq!(String::from_utf8(done.stderr).unwrap(), "open.rec is cut short or damaged: 4 whole games\n");
 }

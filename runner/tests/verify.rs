@@ -123,21 +123,29 @@ fn the_first_part_that_differs_is_named() {
     let (file, frames) = (at.join("r/digests.jsonl"), recorded(at));
     let text = std::fs::read_to_string(&file).unwrap();
     let lines: Vec<&str> = text.lines().collect();
-    let mut line: serde_json::Value = serde_json::from_str(lines[2]).unwrap();
-    let parts = line["parts"].as_array_mut().unwrap();
-    let replay = parts.iter_mut().find(|part| part[0] == "learner.replay").unwrap();
-    replay[1] = "0".repeat(64).into();
-    let told = text.replace(lines[2], &line.to_string());
-    std::fs::write(&file, told).unwrap();
-    let done = output(at, "verify r --json --quiet");
-    let said = String::from_utf8(done.stderr).unwrap();
-    assert_eq!(done.status.code(), Some(1));
-    let expected =
-        format!("error: r: at {} frames `learner.replay` differs from what was recorded; the 2 states", frames[2]);
-    assert!(said.contains(&expected), "{said}");
-    let verdict: serde_json::Value = serde_json::from_slice(&done.stdout).unwrap();
-    assert_eq!(verdict["first_difference"], serde_json::json!({"frames": frames[2], "part": "learner.replay"}));
-    assert_eq!((&verdict["equal"], &verdict["until"]), (&false.into(), &frames[1].into()));
+    let before = [
+        String::new(),
+        format!("; the state before, at {} frames, is equal", frames[0]),
+        format!("; the 2 states before, up to {} frames, are equal", frames[1]),
+    ];
+    for (at_state, before) in before.iter().enumerate() {
+        let mut line: serde_json::Value = serde_json::from_str(lines[at_state]).unwrap();
+        let parts = line["parts"].as_array_mut().unwrap();
+        let replay = parts.iter_mut().find(|part| part[0] == "learner.replay").unwrap();
+        replay[1] = "0".repeat(64).into();
+        let told = text.replace(lines[at_state], &line.to_string());
+        std::fs::write(&file, told).unwrap();
+        let done = output(at, "verify r --json --quiet");
+        let said = String::from_utf8(done.stderr).unwrap();
+        assert_eq!(done.status.code(), Some(1));
+        let (differs, until) = (frames[at_state], at_state.checked_sub(1).map_or(0, |last| frames[last]));
+        let expected =
+            format!("error: r: at {differs} frames `learner.replay` differs from what was recorded{before}\n");
+        assert_eq!(said, expected);
+        let verdict: serde_json::Value = serde_json::from_slice(&done.stdout).unwrap();
+        assert_eq!(verdict["first_difference"], serde_json::json!({"frames": differs, "part": "learner.replay"}));
+        assert_eq!((&verdict["equal"], &verdict["until"]), (&false.into(), &until.into()));
+    }
 }
 
 #[test]

@@ -438,8 +438,9 @@ fn environments_and_values_that_do_not_fit_are_refused_in_one_line() {
     assert_eq!(of(flat), "agent.hidden: layer 2: must be at least 1 wide");
     assert_eq!(of(PpoConfig { lambda: 1.5, ..ppo() }), "agent.lambda: 1.5 is not between 0 and 1");
     let memory = Memory::Gru { units: 8, steps: 4 };
-    let steps = "agent.memory.steps: sequences of 4 steps do not divide a horizon of 6";
-    assert_eq!(of(PpoConfig { memory, ..ppo() }), steps);
+    let steps =
+        "agent.memory.steps: sequences of 4 steps do not divide a horizon of 6: take a divisor of it, such as 6, ";
+    assert_eq!(of(PpoConfig { memory, ..ppo() }), format!("{steps}or change agent.horizon"));
     let memory = Memory::Gru { units: 8, steps: 3 };
     assert_eq!(
         of(PpoConfig { memory, minibatches: 5, ..ppo() }),

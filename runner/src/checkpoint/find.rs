@@ -7,7 +7,7 @@ use anyhow::{Context as _, anyhow};
 
 use super::Checkpoint;
 use crate::usage::usage;
-use crate::{output, run_dir};
+use crate::{output, publish, run_dir};
 
 /// A flag that names a checkpoint, for messages.
 #[derive(Clone, Copy, Debug)]
@@ -91,8 +91,9 @@ fn among(run: &Path, which: &str, flag: Flag, best: &[(u64, PathBuf)]) -> anyhow
     found.map(|(_, path)| path.clone()).ok_or_else(missing)
 }
 
-/// Opens the checkpoint in `path` of a run with `open`. If it is damaged, the error also names the newest intact one
-/// before it, as the flag `--checkpoint` of `command`.
+/// Opens the checkpoint in `path` of a run with `open`. If it is damaged, the error also names an intact one, if it can
+/// the newest before it, as the flag `--checkpoint` of `command`; without a command it is weights that are opened, and
+/// the best may serve. If there is none, it says how the run begins again.
 ///
 /// # Errors
 /// If it cannot be opened.
@@ -106,12 +107,22 @@ pub(crate) fn open(
         Ok(checkpoint) => return Ok(checkpoint),
         Err(error) => error,
     };
-    let all = list(&run.join("checkpoints"))?;
-    let before = all.iter().rev().filter(|(_, other)| other.file_name() < path.file_name());
-    let intact = before.map(|(frames, path)| (frames, open(path))).find(|(_, opened)| opened.is_ok());
-    Err(match intact {
-        Some((frames, _)) => anyhow!("{error:#}; an earlier one is intact: {command}--checkpoint {frames}"),
-        None => error,
+    let checkpoints = run.join("checkpoints");
+    let all = list(&checkpoints)?;
+    let best = if command.is_empty() { list(&run.join("best"))? } else { Vec::new() };
+    let (before, after): (Vec<_>, Vec<_>) = all.iter().partition(|(_, other)| other.file_name() < path.file_name());
+    let intact = |(_, other): &&(u64, PathBuf)| other.as_path() != path && open(other).is_ok();
+    let earlier = before.into_iter().rev().find(intact).map(|(frames, _)| ("an earlier one is", frames.to_string()));
+    let another = || after.into_iter().find(intact).map(|(frames, _)| ("another one is", frames.to_string()));
+    let best = || best.last().filter(intact).map(|_| ("the best are", "best".to_owned()));
+    Err(match earlier.or_else(another).or_else(best) {
+        Some((which, name)) => anyhow!("{error:#}; {which} intact: {command}--checkpoint {name}"),
+        None if publish::refuse(run).is_err() => error, // a model cannot be trained again
+        None => anyhow!(
+            "{error:#}; move {} away, and `rl-run resume {}` begins again",
+            output::word(&checkpoints),
+            output::word(run)
+        ),
     })
 }
 

@@ -13,7 +13,7 @@ use rl_agents::Part;
 use super::picture::{Palette, Picture};
 use super::scene::Scene;
 use crate::number::{clock, count, fixed, short};
-use crate::progress::total;
+use crate::progress::{left, total};
 
 /// Least width and height for all but a few lines of text.
 const LEAST: (u16, u16) = (60, 16);
@@ -128,11 +128,9 @@ fn told(scene: &Scene) -> String {
 
 fn far(scene: &Scene) -> String {
     let all = total(scene.total, &scene.glance);
-    let left = all.saturating_sub(scene.frames) as f64 / scene.rate;
-    let left = if left.is_finite() { clock(left as u64) } else { "?".to_owned() };
-    let until = if all > scene.total { " to the first update" } else { "" };
+    let left = left(scene.frames, all, scene.rate, &scene.glance);
     let [done, all, rate] = [count(scene.frames), count(all), fixed(scene.rate, 0)];
-    format!("{done}/{all} frames{until}  {left} left  {rate} frames/s")
+    format!("{done}/{all} frames  {left}  {rate} frames/s")
 }
 
 fn progress(frame: &mut Frame<'_>, area: Rect, scene: &Scene) {

@@ -68,7 +68,7 @@ impl ExportArgs {
             ("--pictures", self.pictures.is_some(), row),
         ];
         if let Some((flag, ..)) = flags.into_iter().find(|(_, given, says)| *given && !says) {
-            bail!(usage(format!("{flag} has no effect on {}", self.what(format))));
+            bail!(usage(format!("{flag} has no effect on {}", self.what(format, flag))));
         }
         if self.by_step && format != Format::Csv {
             bail!(usage("--by-step: steps are lines of a .csv file"));
@@ -80,10 +80,14 @@ impl ExportArgs {
         Ok(())
     }
 
-    fn what(&self, format: Format) -> &'static str {
+    /// What a file of that format is, on which `flag` has no effect, and what gives it one.
+    fn what(&self, format: Format, flag: &str) -> &'static str {
         match format {
             Format::Csv if self.by_step => "a .csv of steps",
-            Format::Csv => "a .csv of games (--by-step makes one of steps)",
+            Format::Csv if ["--episode", "--from", "--steps"].contains(&flag) => {
+                "a .csv of games (--by-step makes one of steps)"
+            }
+            Format::Csv => "a .csv of games",
             Format::Rec => "a recording, which holds all games",
             Format::Pictures(Kind::Png) => "a row of pictures",
             Format::Pictures(Kind::Gif | Kind::Apng) => "a film",

@@ -52,7 +52,7 @@ const ENDS: f64 = 0.95;
 /// Message on what is not drawn of a group: the runs beyond the end of the shortest, or all but a point if one begins
 /// after another has ended.
 pub(super) fn cut(runs: &[PathBuf], curves: &[&[Point]], see: See<'_>) -> Option<String> {
-    let See { axis, key, .. } = see;
+    let See { axis, key, centred, .. } = see;
     let ends = || runs.iter().zip(curves).map(|(run, curve)| (run.display(), curve[curve.len() - 1].progress));
     let (short, end) = ends().min_by(|a, b| a.1.total_cmp(&b.1))?;
     let (long, last) = ends().max_by(|a, b| a.1.total_cmp(&b.1))?;
@@ -66,8 +66,9 @@ pub(super) fn cut(runs: &[PathBuf], curves: &[&[Point]], see: See<'_>) -> Option
     }
     (end < ENDS * last).then(|| {
         let (end, last) = (far(end), far(last));
+        let ends = if centred { "has the middle of its last window" } else { "ends" };
         format!(
-            "`{key}` is drawn to {end}, where {short} ends; {long} goes on to {last}: name it alone to see all of it"
+            "`{key}` is drawn to {end}, where {short} {ends}; {long} goes on to {last}: name it alone to see all of it"
         )
     })
 }
@@ -141,6 +142,9 @@ mod tests {
         assert_eq!(told([to(0.0, 22_009_057.0), to(0.0, 22_008_975.0)]), None);
         let long = told([to(0.0, 5_000_000.0), to(0.0, 300_000.0)]).unwrap();
         assert!(long.contains("300,000 frames, where runs/s2 ends; runs/s1 goes on to 5,000,000"), "{long}");
+        let centred = See { centred: true, ..SEE };
+        let long = cut(&runs, &[&to(0.0, 5.0), &to(0.0, 3.0)], centred).unwrap();
+        assert!(long.contains("3 frames, where runs/s2 has the middle of its last window; runs/s1 goes on"), "{long}");
         let apart = told([to(0.0, 100.0), to(200.0, 300.0)]).unwrap();
         assert!(apart.contains("runs/s2 begins at 200 frames, where runs/s1 has ended at 100 frames"), "{apart}");
     }

@@ -102,7 +102,8 @@ fn fits(old: &Value, new: &Value, path: &str, origin: &str) -> anyhow::Result<()
     if let Some(number) = new.as_str().filter(digits).filter(|_| old.is_integer()) {
         return Err(usage(format!("{path}: {number} is too large a number ({origin})")));
     }
-    let example = old.to_string();
+    // A 0 often turns a thing off, and who writes another type wants it on.
+    let example = if matches!(old, Value::Float(0.0)) { "0.5".to_owned() } else { old.to_string() };
     Err(usage(format!("{path}: expected {} like {example}, got {} {new} ({origin})", old.type_str(), new.type_str())))
 }
 
@@ -247,7 +248,9 @@ mod tests {
 
     fn check(set: &str) -> String {
         let mut table: Table =
-            "[agent]\nlr = 1.0\nname = \"x\"\nnet_seed = \"run\"\n[agent.net]\nwidth = 3".parse().unwrap();
+            "[agent]\nlr = 1.0\nname = \"x\"\nnet_seed = \"run\"\n[agent.net]\nwidth = 3\n[eval]\nshare = 0.0"
+                .parse()
+                .unwrap();
         let (key, value) = set.split_once('=').unwrap();
         match assign(&mut table, key, literal(value), "preset p") {
             Ok(()) => find(&mut table, key).unwrap().to_string(),
@@ -282,6 +285,7 @@ mod tests {
         );
         assert_eq!(check("planet.temperature=4"), "unknown key `planet.temperature` (preset p)");
         assert_eq!(check("agent.lr=fast"), "agent.lr: expected float like 1.0, got string \"fast\" (preset p)");
+        assert_eq!(check("eval.share=true"), "eval.share: expected float like 0.5, got boolean true (preset p)");
     }
 
     #[test]
