@@ -126,7 +126,7 @@ impl QNet {
         let inputs = tower.width();
         let embedding = match shape.embedding {
             Some((cosines, mix)) => {
-                Some(Embedding::new(&mut params.layer("tau").with_start(start), cosines, inputs, mix)?)
+                Some(Embedding::new(&mut params.layer(mix.name()).with_start(start), cosines, inputs, mix)?)
             }
             None => None,
         };

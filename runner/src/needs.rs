@@ -25,8 +25,7 @@ const BEST: u64 = 2;
 /// The error if the agent cannot play an environment of these shapes.
 pub(crate) fn refusal(agent: &AgentEntry, env: &str, spec: &Spec) -> Option<anyhow::Error> {
     let why = (agent.refuses)(spec)?;
-    let others = format!("`rl-run list presets --env {env}` shows who learns it");
-    Some(usage(format!("agent `{}` cannot play `{env}`: {why}; {others}", agent.id)))
+    Some(usage(format!("agent `{}` cannot play `{env}`: {why}", agent.id)))
 }
 
 /// Checks that the memory of this machine can hold what the learner allocates, before an allocation could abort the

@@ -62,7 +62,7 @@ impl Place<'_> {
     /// # Errors
     /// If one is taken and may not be replaced.
     pub(crate) fn check(&self, seeds: &[u64]) -> anyhow::Result<()> {
-        if let Some(run) = self.run
+        if let Some(run) = self.run.filter(|_| self.many)
             && run_dir::is_run(run)
         {
             bail!(usage(format!("{} is the directory of one run: name another --run for several", run.display())));
@@ -137,8 +137,6 @@ impl Order {
 /// # Errors
 /// If anything that the run needs is missing or refused, or the run fails.
 pub(crate) fn fresh(order: &Order, seed: u64, place: &Place<'_>, progress: Progress) -> anyhow::Result<Outcome> {
-    // What cannot begin is told so, and not how to mend its settings.
-    place.of(seed).map_or(Ok(()), |dir| run_dir::may_be(&dir, place.force).map(drop))?;
     let mut session = order.session(seed, Runs { all: 1, at_once: 1 }, place)?;
     if !place.many {
         order.told().iter().for_each(|told| progress.note(told));

@@ -89,7 +89,9 @@ fn no_preset(merged: &Table, env_name: &str, env: &EnvEntry, agent: &AgentEntry)
     let table = merged.get("env").and_then(Value::as_table).cloned().unwrap_or_default();
     let seats = 0..(env.seats_per_world)(&table);
     let spec = (env.build)(env_name, &table, &Seating { seed: 0, seats }).map(|env| env.spec().clone());
+    let others = format!("`rl-run list presets --env {env_name}` shows who learns it");
     let refused = spec.ok().and_then(|spec| needs::refusal(agent, env_name, &spec));
+    let refused = refused.map(|refusal| usage(format!("{refusal}; {others}")));
     let name = |&(name, _): &(&'static str, _)| match name {
         "atari/" => "every game of Atari",
         "doom/" => "every scenario of Doom",

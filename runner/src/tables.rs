@@ -122,8 +122,9 @@ fn gymnasiums<'a>(name: &str, names: &'a [String]) -> Option<&'a str> {
 
 /// What is said of a game of Atari that is none here, since it is for two, by its name here or in Gymnasium.
 fn for_two(name: &str) -> Option<String> {
-    let last = name.rsplit('/').next().unwrap_or(name);
-    let own = last.rsplit_once("-v").map_or(last, |(own, _)| own).trim_end_matches("NoFrameskip");
+    let last = name.strip_prefix("atari/").or_else(|| name.strip_prefix("ALE/")).unwrap_or(name);
+    let own = last.rsplit_once("-v").filter(|(_, version)| version.parse::<u32>().is_ok());
+    let own = own.map_or(last, |(own, _)| own.trim_end_matches("NoFrameskip"));
     let game = FOR_TWO.into_iter().find(|game| plain(game) == plain(own))?;
     Some(format!("; {game} wants two players, and games of Atari are for one here"))
 }
@@ -165,7 +166,9 @@ mod tests {
             let said = tables.env(name).unwrap_err().to_string();
             assert!(said.contains(&format!("`{name}`; {game} wants two players, and ")), "{said}");
         }
-        assert!(!tables.env("atari/jousts").unwrap_err().to_string().contains("two players"));
+        for name in ["atari/jousts", "doom/combat", "combat-very"] {
+            assert!(!tables.env(name).unwrap_err().to_string().contains("two players"), "{name}");
+        }
     }
 
     #[test]

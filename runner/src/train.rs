@@ -105,6 +105,7 @@ pub(crate) fn run(args: &TrainArgs, tables: &Tables) -> anyhow::Result<ExitCode>
     if let Some(seeds) = &args.seeds {
         return group::run(&order, seeds, &place, args.verbosity);
     }
+    place.check(&[args.seed])?; // what cannot begin is told so, and not how to mend its settings
     let progress =
         progress(&order.resolved, args.seed, (0, order.train.frames), (args.tui, args.verbosity), &order.stop)?;
     order.resolved.told.iter().for_each(|told| progress.note(told));

@@ -218,7 +218,10 @@ fn missed(recorded: &Digest) -> Difference {
 pub(crate) fn run(args: &VerifyArgs, tables: &Tables) -> anyhow::Result<ExitCode> {
     let path = &args.run;
     // Of what is missing the name tells whether a recording was meant.
-    if path.is_file() || (!path.exists() && path.extension().is_some_and(|ending| ending == "rec")) {
+    if !path.exists() && path.extension().is_some_and(|ending| ending == "rec") {
+        return certify::run(path, args.verbosity, tables);
+    }
+    if path.is_file() {
         if args.from != "start" {
             bail!(usage(format!("--from {}: a recording is played from its start", args.from)));
         }

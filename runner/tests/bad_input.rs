@@ -167,6 +167,15 @@ fn a_device_that_the_binary_was_built_without_is_refused() {
     assert_eq!(names(dir.path()), ["r"]);
 }
 
+#[cfg(feature = "atari")]
+#[test]
+fn a_directory_that_cannot_be_used_is_told_and_not_what_a_protocol_changes() {
+    let dir = tempfile::tempdir().unwrap();
+    std::fs::write(dir.path().join("file"), "").unwrap();
+    let (_, said) = refusal(dir.path(), "--env kungfu --agent ppo --set env.protocol=ppo17 --run file");
+    assert!(said.ends_with("file: file is a file, not a directory"), "{said}");
+}
+
 #[test]
 fn damaged_checkpoints_are_refused_by_file_and_kept() {
     let dir = tempfile::tempdir().unwrap();
@@ -186,7 +195,7 @@ fn damaged_checkpoints_are_refused_by_file_and_kept() {
         for command in ["eval r", "resume r"] {
             let (code, said) = refusal(at, command);
             assert!(code == 1 && said.contains("model.safetensors") && said.contains(why), "{command}: {said}");
-            let mend = "; move r/checkpoints away, and `rl-run resume r` begins again";
+            let mend = "; no other of r can be read: a run in another --run begins anew";
             assert!(said.ends_with(mend), "it is the only one: {command}: {said}");
         }
     }
@@ -198,6 +207,8 @@ fn damaged_checkpoints_are_refused_by_file_and_kept() {
     std::fs::write(best.join("model.safetensors"), &whole).unwrap();
     let (code, said) = refusal(at, "eval r");
     assert!(code == 1 && said.ends_with("; the best are intact: --checkpoint best"), "{said}");
+    let (code, said) = refusal(at, "resume r");
+    assert!(code == 1 && said.ends_with("; no other of r can be read: a run in another --run begins anew"), "{said}");
     std::fs::remove_dir_all(at.join("r/best")).unwrap();
     std::fs::remove_dir_all(last("r")).unwrap();
     std::fs::rename(last("f"), at.join("r/checkpoints/000000000001")).unwrap();

@@ -24,6 +24,14 @@ pub(crate) enum Mix {
 }
 
 impl Mix {
+    /// Name of the layer that embeds τ: weights of one place say nothing at the other.
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Self::Before => "tau",
+            Self::After => "tau_late",
+        }
+    }
+
     /// What is added to the embedding of τ before features are multiplied by it.
     fn base(self) -> f32 {
         match self {
@@ -58,7 +66,8 @@ impl Embedding {
         if features.device().is_cpu() {
             return features.contiguous()?.apply_op2(&embedded, Product { base: self.base });
         }
-        let embedded = embedded.affine(1.0, self.base.into())?.reshape((rows, taus.len() / rows, width))?; // [B, N, width]
+        let embedded = embedded.affine(1.0, self.base.into())?;
+        let embedded = embedded.reshape((rows, taus.len() / rows, width))?; // [B, N, width]
         embedded.broadcast_mul(&features.unsqueeze(1)?)?.reshape((taus.len(), width)) // [B·N, width]
     }
 

@@ -91,9 +91,9 @@ fn among(run: &Path, which: &str, flag: Flag, best: &[(u64, PathBuf)]) -> anyhow
     found.map(|(_, path)| path.clone()).ok_or_else(missing)
 }
 
-/// Opens the checkpoint in `path` of a run with `open`. If it is damaged, the error also names an intact one, if it can
-/// the newest before it, as the flag `--checkpoint` of `command`; without a command it is weights that are opened, and
-/// the best may serve. If there is none, it says how the run begins again.
+/// Opens the checkpoint in `path` of a run with `open`. If that fails, the error also names one that can be opened, if
+/// there is any the newest before it, as the flag `--checkpoint` of `command`; without a command it is weights that are
+/// opened, and the best may serve. If there is none, it says so.
 ///
 /// # Errors
 /// If it cannot be opened.
@@ -107,8 +107,7 @@ pub(crate) fn open(
         Ok(checkpoint) => return Ok(checkpoint),
         Err(error) => error,
     };
-    let checkpoints = run.join("checkpoints");
-    let all = list(&checkpoints)?;
+    let all = list(&run.join("checkpoints"))?;
     let best = if command.is_empty() { list(&run.join("best"))? } else { Vec::new() };
     let (before, after): (Vec<_>, Vec<_>) = all.iter().partition(|(_, other)| other.file_name() < path.file_name());
     let intact = |(_, other): &&(u64, PathBuf)| other.as_path() != path && open(other).is_ok();
@@ -118,11 +117,7 @@ pub(crate) fn open(
     Err(match earlier.or_else(another).or_else(best) {
         Some((which, name)) => anyhow!("{error:#}; {which} intact: {command}--checkpoint {name}"),
         None if publish::refuse(run).is_err() => error, // a model cannot be trained again
-        None => anyhow!(
-            "{error:#}; move {} away, and `rl-run resume {}` begins again",
-            output::word(&checkpoints),
-            output::word(run)
-        ),
+        None => anyhow!("{error:#}; no other of {} can be read: a run in another --run begins anew", output::word(run)),
     })
 }
 
