@@ -1,9 +1,8 @@
 //! Embedding of quantiles in an implicit quantile network: features times a cosine embedding of τ.
 //! Source: Dabney et al. 2018, "Implicit quantile networks", eq. 4: `ReLU(Σ cos(π i τ) w_i + b)`, i from 0.
 //!
-//! The late place is not published. There features are multiplied by 1 + embedding. The embedding alone is small and
-//! random at first: it drowns the features in noise that differs from τ to τ, which the one linear layer behind it
-//! cannot average away, and Kung Fu Master is not learned (docs/kungfu-search.md).
+//! The late place is not published. There features are multiplied by 1 + embedding: multiplied by the embedding alone,
+//! which is small and random at first, they hardly let Kung Fu Master be learned (docs/kungfu-search.md).
 
 use std::f64::consts::PI;
 
