@@ -2,8 +2,8 @@
 //! everything that is kept have 24.
 //!
 //! Every product of a layer becomes one of packed panels: for an output row its patch, for a gradient of weights the
-//! output rows of some images. The order of a sum depends on the shape alone, as in f32; its rounding depends on the
-//! unit too.
+//! output rows of some images. AVX-512 reads patches where they lie, if their runs are whole panels. The order of a sum
+//! depends on the shape alone, as in f32; its rounding depends on the unit too.
 
 mod forward;
 mod gradient;
@@ -26,6 +26,11 @@ mod tests;
 /// outputs.
 pub fn serves(patches: &Patches, n: usize) -> bool {
     patches.depth() >= unit::SIDE && n >= unit::LINE
+}
+
+/// Whether `unit` reads patches where they lie in rounded images.
+fn lie_ready(unit: Unit, patches: &Patches) -> bool {
+    unit.reads_in_place() && patches.run.is_multiple_of(unit::SIDE)
 }
 
 /// Images rounded to bf16, with their padding: `[images, image]`.

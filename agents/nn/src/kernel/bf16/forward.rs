@@ -1,7 +1,7 @@
 //! Forward pass of linear and convolutional layers with products of bf16, `activation(patches(x) · w + b)`.
 
-use super::unit::{BLOCK, PANEL, SIDE, Unit, multiply};
-use super::{Images, panels};
+use super::unit::{BLOCK, InPlace, PANEL, Packed, SIDE, Unit, multiply, multiply_in_place};
+use super::{Images, lie_ready, panels};
 use crate::kernel::isa::vectorised;
 use crate::kernel::parts::{each, share};
 use crate::kernel::patches::{Patches, Pixel};
@@ -25,8 +25,7 @@ pub fn forward<P: Pixel>(unit: Unit, patches: &Patches, x: &[P], w: &[f32], bias
         return;
     }
     if patches.is_rows() {
-        let mut room = Workspace::new();
-        return linear(unit, patches.images(x, &mut room), w, bias, relu, out);
+        return linear(unit, patches, x, w, bias, relu, out);
     }
     let (n, depth) = (bias.len(), patches.depth());
     let mut room = Workspace::new();
@@ -50,57 +49,98 @@ fn convolve<P: Pixel>(
     relu: bool,
     out: &mut [f32],
 ) {
-    let (n, depth) = (bias.len(), patches.depth());
-    let [mut one, mut two, mut three, mut four] = std::array::from_fn(|_| Workspace::new());
+    let blocks = bias.len().div_ceil(SIDE);
+    let [mut one, mut two] = std::array::from_fn(|_| Workspace::new());
     let images = Images::new(patches, x, &mut one);
-    let patch = two.halves(depth);
-    let packed = three.pairs(panels::packed_len(GROUPS * SIDE, depth));
-    let group = packed.len() / GROUPS;
-    let blocks = n.div_ceil(SIDE);
-    let sums = four.sized(GROUPS * blocks * BLOCK);
-    for (step, out) in out.chunks_mut(GROUPS * SIDE * n).enumerate() {
-        let rows = out.len() / n;
-        let groups = rows.div_ceil(SIDE);
-        vectorised(
-            #[inline(always)]
-            || {
-                for (g, packed) in packed.chunks_exact_mut(group).enumerate().take(groups) {
-                    for i in 0..SIDE {
-                        images.line((step * GROUPS + g) * SIDE + i, i, patch, packed);
-                    }
-                }
-            },
-        );
-        let sums = &mut sums[..groups * blocks * BLOCK];
-        multiply(unit, &packed[..groups * group], weights, panels::panels(depth), sums, false);
-        for (sums, out) in sums.chunks_exact(blocks * BLOCK).zip(out.chunks_mut(SIDE * n)) {
-            finish(sums, bias, relu, n, out);
+    let sums = two.sized(GROUPS * blocks * BLOCK);
+    for (step, out) in out.chunks_mut(GROUPS * SIDE * bias.len()).enumerate() {
+        let rows = out.len() / bias.len();
+        let sums = &mut sums[..rows.div_ceil(SIDE) * blocks * BLOCK];
+        multiply_patches(unit, &images, step * GROUPS * SIDE, rows, weights, sums);
+        for (sums, out) in sums.chunks_exact(blocks * BLOCK).zip(out.chunks_mut(SIDE * bias.len())) {
+            finish(sums, bias, relu, bias.len(), out);
         }
     }
 }
 
-/// Forward pass of a linear layer on `x [rows, width]`. Each part packs a block of columns of the weights for itself,
-/// so many inputs at a time that they stay in the cache.
-fn linear(unit: Unit, x: &[f32], w: &[f32], bias: &[f32], relu: bool, out: &mut [f32]) {
-    let n = bias.len();
-    let (rows, width) = (out.len() / n, w.len() / n);
+/// Product of the patches of `rows` output rows, two groups at most, from `first` on.
+fn multiply_patches(unit: Unit, images: &Images<'_>, first: usize, rows: usize, weights: &[u32], sums: &mut [f32]) {
+    let patches = images.patches;
+    if lie_ready(unit, patches) {
+        let mut starts = [0; GROUPS * SIDE];
+        starts[..rows].iter_mut().zip(first..).for_each(|(start, row)| *start = images.start(row));
+        let a = InPlace {
+            values: images.values,
+            starts: &starts[..rows],
+            offset: 0,
+            runs: &patches.runs,
+            run: patches.run,
+        };
+        return multiply_in_place(unit, a, weights, sums, false);
+    }
+    let depth = patches.depth();
     let [mut one, mut two] = std::array::from_fn(|_| Workspace::new());
-    let packed = one.pairs(panels::packed_len(rows, width)); // groups of rows, each of all inputs
-    panels::lines(rows, width, |r| &x[r * width..(r + 1) * width], packed);
-    let group = packed.len() / rows.div_ceil(SIDE);
+    let patch = one.halves(depth);
+    let packed = two.pairs(panels::packed_len(rows, depth));
+    vectorised(
+        #[inline(always)]
+        || {
+            for (g, packed) in packed.chunks_exact_mut(panels::packed_len(SIDE, depth)).enumerate() {
+                for i in 0..SIDE {
+                    images.line(first + g * SIDE + i, i, patch, packed);
+                }
+            }
+        },
+    );
+    multiply(unit, Packed { pairs: packed, rows, inputs: depth }, weights, sums, false);
+}
+
+/// Rows of a linear layer's input, of all inputs, as a first factor.
+#[derive(Clone, Copy)]
+enum Lines<'a> {
+    /// Rounded, as they lie: `[rows, width]`.
+    InPlace(&'a [u16]),
+    /// Groups of packed rows.
+    Packed(&'a [u32]),
+}
+
+/// Forward pass of a linear layer. Each part packs a block of columns of the weights for itself, so many inputs at a
+/// time that they stay in the cache.
+fn linear<P: Pixel>(unit: Unit, patches: &Patches, x: &[P], w: &[f32], bias: &[f32], relu: bool, out: &mut [f32]) {
+    let n = bias.len();
+    let (rows, width) = (out.len() / n, patches.depth());
+    let [mut one, mut two, mut three] = std::array::from_fn(|_| Workspace::new());
+    let lines = if lie_ready(unit, patches) {
+        Lines::InPlace(Images::new(patches, x, &mut one).values)
+    } else {
+        let (x, packed) = (patches.images(x, &mut one), two.pairs(panels::packed_len(rows, width)));
+        panels::lines(rows, width, |r| &x[r * width..(r + 1) * width], packed);
+        Lines::Packed(packed)
+    };
     let blocks = n.min(COLUMNS).div_ceil(SIDE);
-    let sums = two.sized(n.div_ceil(COLUMNS) * rows.div_ceil(SIDE) * blocks * BLOCK);
+    let sums = three.sized(n.div_ceil(COLUMNS) * rows.div_ceil(SIDE) * blocks * BLOCK);
     each(sums, rows.div_ceil(SIDE) * blocks * BLOCK, |i, sums| {
         let columns = i * COLUMNS..n.min((i + 1) * COLUMNS);
         let mut room = Workspace::new();
-        for (step, inputs) in (0..width).step_by(INPUTS).enumerate() {
-            let count = INPUTS.min(width - inputs);
-            let weights = room.pairs(panels::packed_len(columns.len(), count));
-            panels::pairs(count, |k| &w[(inputs + k) * n..][columns.clone()], weights);
-            for (packed, sums) in packed.chunks_exact(group).zip(sums.chunks_exact_mut(blocks * BLOCK)) {
-                let packed = &packed[step * panels::panels(INPUTS) * PANEL..][..panels::panels(count) * PANEL];
+        for offset in (0..width).step_by(INPUTS) {
+            let inputs = INPUTS.min(width - offset);
+            let weights = room.pairs(panels::packed_len(columns.len(), inputs));
+            panels::pairs(inputs, |k| &w[(offset + k) * n..][columns.clone()], weights);
+            for (g, sums) in sums.chunks_exact_mut(blocks * BLOCK).enumerate() {
                 let sums = &mut sums[..columns.len().div_ceil(SIDE) * BLOCK];
-                multiply(unit, packed, weights, panels::panels(count), sums, step > 0);
+                let rows = SIDE.min(rows - g * SIDE);
+                match lines {
+                    Lines::InPlace(values) => {
+                        let starts: [usize; SIDE] = std::array::from_fn(|r| (g * SIDE + r) * width);
+                        let a = InPlace { values, starts: &starts[..rows], offset, runs: &[0], run: inputs };
+                        multiply_in_place(unit, a, weights, sums, offset > 0);
+                    }
+                    Lines::Packed(pairs) => {
+                        let at = (g * panels::panels(width) + offset / SIDE) * PANEL;
+                        let pairs = &pairs[at..][..panels::panels(inputs) * PANEL];
+                        multiply(unit, Packed { pairs, rows, inputs }, weights, sums, offset > 0);
+                    }
+                }
             }
         }
     });

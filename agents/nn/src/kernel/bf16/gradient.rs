@@ -4,7 +4,7 @@
 //! the one that is transposed; the gradient of a linear layer's input too, so that its weights are packed as they lie
 //! in memory.
 
-use super::unit::{BLOCK, PANEL, SIDE, Unit, multiply};
+use super::unit::{BLOCK, PANEL, Packed, SIDE, Unit, multiply};
 use super::{Images, panels};
 use crate::kernel::Write;
 use crate::kernel::input_gradient::mask;
@@ -87,7 +87,7 @@ fn add_images<P: Pixel>(unit: Unit, patches: &Patches, x: &[P], g: &[f32], n: us
             }
         },
     );
-    multiply(unit, first, second, count, sums, add);
+    multiply(unit, Packed { pairs: first, rows: n, inputs: rows }, second, sums, add);
 }
 
 /// Gradient of a linear layer's weights, `xᵀ · g`, cut by inputs.
@@ -107,7 +107,7 @@ fn linear_weights(unit: Unit, x: &[f32], g: &[f32], n: usize, dw: &mut [f32], wr
             let columns = dw.len() / n;
             panels::pairs(rows, |r| &x[r * width + at..][..columns], first);
             panels::turn(first);
-            multiply(unit, first, second, panels::panels(rows), sums, false);
+            multiply(unit, Packed { pairs: first, rows: columns, inputs: rows }, second, sums, false);
             vectorised(
                 #[inline(always)]
                 || {
@@ -171,7 +171,7 @@ pub fn write_input_gradient(
                 for (i, weights) in weights.chunks(GROUPS * panels::panels(n) * PANEL).enumerate() {
                     let groups = weights.len() / (panels::panels(n) * PANEL);
                     let sums = &mut sums[..rows.div_ceil(SIDE) * groups * BLOCK];
-                    multiply(unit, packed, weights, panels::panels(n), sums, false);
+                    multiply(unit, Packed { pairs: packed, rows, inputs: n }, weights, sums, false);
                     scatter(patches, sums, groups, i * GROUPS * SIDE, dx);
                 }
             };
@@ -243,8 +243,9 @@ fn linear_input(unit: Unit, w: &[f32], g: &[f32], n: usize, relu: Option<&[f32]>
         let sums = two.sized(groups * BLOCK);
         for (j, turned) in turned.chunks_exact_mut(groups * BLOCK).enumerate() {
             let at = (i * part + j) * SIDE;
-            panels::lines(SIDE.min(width - at), n, |k| &w[(at + k) * n..][..n], first);
-            multiply(unit, first, second, panels::panels(n), sums, false);
+            let inputs = SIDE.min(width - at);
+            panels::lines(inputs, n, |k| &w[(at + k) * n..][..n], first);
+            multiply(unit, Packed { pairs: first, rows: inputs, inputs: n }, second, sums, false);
             for (block, turned) in sums.chunks_exact(BLOCK).zip(turned.chunks_exact_mut(BLOCK)) {
                 panels::turn_block(block, turned);
             }

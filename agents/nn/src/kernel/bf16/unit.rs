@@ -1,8 +1,9 @@
 //! Products of blocks of bf16 by the instructions that some CPUs have for them.
 //!
-//! `pulp` knows no bf16, and the tiles of AMX have no stable intrinsics; so this file speaks to both itself. Operands
-//! come packed: lines of 16 pairs, a pair being two neighbours of a sum in one `u32`, the even one in its low half; a
-//! tile of 16 lines; a panel of two tiles, that is 32 rows (or columns) of 32 inputs.
+//! `pulp` knows no bf16, and the tiles of AMX have no stable intrinsics; so its folder speaks to both itself.
+//! Operands come packed: lines of 16 pairs, a pair being two neighbours of a sum in one `u32`, the even one in its low
+//! half; a tile of 16 lines; a panel of two tiles, that is 32 rows (or columns) of 32 inputs. A first factor may also
+//! lie as it is, for a unit that [reads in place](Unit::reads_in_place).
 #![allow(unsafe_code)]
 
 use std::sync::OnceLock;
@@ -45,6 +46,11 @@ impl Unit {
         }
     }
 
+    /// Whether rows that are not packed can be read, by [`multiply_in_place`]: AMX takes lines of a tile at one distance.
+    pub(super) fn reads_in_place(self) -> bool {
+        self != Self::Amx
+    }
+
     /// Name in reports, such as `amx-bf16`.
     pub fn name(self) -> &'static str {
         match self {
@@ -55,197 +61,92 @@ impl Unit {
     }
 }
 
-/// Product of packed matrices, `c += a · bᵀ`, or `c = a · bᵀ` unless `add`. `a` holds groups of 32 rows and `b` groups
-/// of 32 columns, each of `panels` panels; `c` has a block of `[32, 32]` for every pair of groups, those of one group
-/// of rows together.
+/// Rows of a first factor as panels.
+#[derive(Clone, Copy)]
+pub(super) struct Packed<'a> {
+    /// Groups of 32 rows, each of as many panels as the inputs fill; after the last row and input come zeros.
+    pub pairs: &'a [u32],
+    pub rows: usize,
+    pub inputs: usize,
+}
+
+impl Packed<'_> {
+    /// Pairs of a group.
+    fn group(&self) -> usize {
+        self.inputs.div_ceil(SIDE) * PANEL
+    }
+}
+
+/// Rows of a first factor as they lie in memory: row `r` is the runs of `run` numbers from `starts[r] + offset` on, one
+/// at each of `runs`.
+#[derive(Clone, Copy)]
+pub(super) struct InPlace<'a> {
+    pub values: &'a [u16],
+    pub starts: &'a [usize],
+    pub offset: usize,
+    pub runs: &'a [usize],
+    /// A multiple of 32.
+    pub run: usize,
+}
+
+impl InPlace<'_> {
+    /// Pairs of a group of columns.
+    fn group(&self) -> usize {
+        self.runs.len() * self.run / SIDE * PANEL
+    }
+}
+
+/// Product of packed matrices, `c += a · bᵀ`, or `c = a · bᵀ` unless `add`. `b` holds groups of 32 columns, of as many
+/// panels as those of `a`; `c` has a block of `[32, 32]` for every pair of groups, those of one group of rows together.
+/// What a block has after the last row is unspecified.
 ///
 /// # Panics
 /// If the lengths do not fit each other, or the unit is not there.
-pub(super) fn multiply(unit: Unit, a: &[u32], b: &[u32], panels: usize, c: &mut [f32], add: bool) {
-    let group = panels * PANEL;
-    assert!(group > 0 && a.len().is_multiple_of(group) && b.len().is_multiple_of(group), "whole groups");
-    assert_eq!(c.len(), a.len() / group * (b.len() / group) * BLOCK, "a block for every pair of groups");
+pub(super) fn multiply(unit: Unit, a: Packed<'_>, b: &[u32], c: &mut [f32], add: bool) {
+    let group = a.group();
+    assert!(
+        group > 0 && a.pairs.len() == a.rows.div_ceil(SIDE) * group && b.len().is_multiple_of(group),
+        "whole groups"
+    );
+    assert_eq!(c.len(), a.pairs.len() / group * (b.len() / group) * BLOCK, "a block for every pair of groups");
     if c.is_empty() {
         return;
     }
     assert!(unit.is_there(), "no {} here", unit.name());
     match unit {
         // SAFETY: the unit is there, and the lengths fit.
-        Unit::Amx => unsafe { amx::multiply(a, b, panels, c, add) },
-        // SAFETY: the unit is there, and the lengths fit.
-        Unit::Avx512 => unsafe { avx512::multiply(a, b, panels, c, add) },
-        Unit::Plain => plain(a, b, panels, c, add),
+        Unit::Amx => unsafe { amx::multiply(a.pairs, b, group / PANEL, c, add) },
+        // SAFETY: the unit is there.
+        Unit::Avx512 => unsafe { avx512::multiply(&a, b, c, add) },
+        Unit::Plain => plain::multiply(&a, b, c, add),
     }
 }
 
-/// Iterates over every block of `c` with its group of rows and its group of columns.
-#[inline(always)]
-fn blocks<'a>(
-    a: &'a [u32],
-    b: &'a [u32],
-    panels: usize,
-    c: &'a mut [f32],
-) -> impl Iterator<Item = (&'a [u32], &'a [u32], &'a mut [f32])> {
-    let group = panels * PANEL;
-    let pairs = a.chunks_exact(group).flat_map(move |a| b.chunks_exact(group).map(move |b| (a, b)));
-    pairs.zip(c.chunks_exact_mut(BLOCK)).map(|((a, b), c)| (a, b, c))
-}
-
-fn plain(a: &[u32], b: &[u32], panels: usize, c: &mut [f32], add: bool) {
-    let halves = |pair: u32| [f32::from_bits(pair << 16), f32::from_bits(pair & 0xffff_0000)];
-    for (a, b, c) in blocks(a, b, panels, c) {
-        for (i, c) in c.iter_mut().enumerate() {
-            let (row, column) = (i / SIDE, i % SIDE);
-            let (row, column) = (row / LINE * TILE + row % LINE * LINE, column / LINE * TILE + column % LINE);
-            let mut sum = if add { *c } else { 0.0 };
-            for (a, b) in a.chunks_exact(PANEL).zip(b.chunks_exact(PANEL)) {
-                for pair in 0..LINE {
-                    let ([a0, a1], [b0, b1]) = (halves(a[row + pair]), halves(b[column + pair * LINE]));
-                    sum = a1.mul_add(b1, a0.mul_add(b0, sum));
-                }
-            }
-            *c = sum;
-        }
+/// Product as of [`multiply`], equal to the bit, of rows that are not packed.
+///
+/// # Panics
+/// If the lengths do not fit each other, or the unit does not [read in place](Unit::reads_in_place), or is not there.
+pub(super) fn multiply_in_place(unit: Unit, a: InPlace<'_>, b: &[u32], c: &mut [f32], add: bool) {
+    let group = a.group();
+    assert!(group > 0 && a.run.is_multiple_of(SIDE) && b.len().is_multiple_of(group), "whole panels and groups");
+    assert_eq!(c.len(), a.starts.len().div_ceil(SIDE) * (b.len() / group) * BLOCK, "a block for every pair of groups");
+    if c.is_empty() {
+        return;
+    }
+    assert!(unit.is_there(), "no {} here", unit.name());
+    match unit {
+        Unit::Amx => unreachable!("AMX reads packed lines alone"),
+        // SAFETY: the unit is there.
+        Unit::Avx512 => unsafe { avx512::multiply_in_place(&a, b, c, add) },
+        Unit::Plain => plain::multiply_in_place(&a, b, c, add),
     }
 }
 
+#[cfg(target_arch = "x86_64")]
+mod avx512;
 #[cfg(all(target_arch = "x86_64", target_os = "linux"))]
-mod amx {
-    use std::arch::asm;
-    use std::arch::x86_64::{__cpuid, __cpuid_count};
-    use std::sync::OnceLock;
-
-    use super::{BLOCK, LINE, PANEL, SIDE};
-
-    /// Eight tiles of 16 lines of 64 bytes: what `ldtilecfg` reads.
-    #[repr(C, align(64))]
-    struct Config {
-        palette: u8,
-        start_row: u8,
-        reserved: [u8; 14],
-        line_bytes: [u16; 16],
-        lines: [u8; 16],
-    }
-
-    static CONFIG: Config = {
-        let (mut line_bytes, mut lines) = ([0; 16], [0; 16]);
-        let mut tile = 0;
-        while tile < 8 {
-            (line_bytes[tile], lines[tile]) = (64, 16);
-            tile += 1;
-        }
-        Config { palette: 1, start_row: 0, reserved: [0; 14], line_bytes, lines }
-    };
-
-    /// Bits of `edx` of leaf 7.
-    const BF16: u32 = 1 << 22;
-    const TILES: u32 = 1 << 24;
-
-    /// Whether the CPU has it and the kernel lets this process use it, which it asks for once.
-    pub(super) fn is_there() -> bool {
-        static THERE: OnceLock<bool> = OnceLock::new();
-        *THERE.get_or_init(|| {
-            let has = __cpuid(0).eax >= 7 && __cpuid_count(7, 0).edx & (BF16 | TILES) == BF16 | TILES;
-            has && ask()
-        })
-    }
-
-    /// Asks the kernel for AMX by `arch_prctl(ARCH_REQ_XCOMP_PERM, XFEATURE_XTILEDATA)`: Linux keeps the 8 KiB of tiles
-    /// only for processes that asked.
-    fn ask() -> bool {
-        const ARCH_PRCTL: i64 = 158;
-        let result: i64;
-        // SAFETY: the call takes two numbers, touches no memory of ours, and clobbers what the convention says.
-        unsafe {
-            asm!("syscall", inlateout("rax") ARCH_PRCTL => result, in("rdi") 0x1023_u64, in("rsi") 18_u64,
-                out("rcx") _, out("r11") _, options(nostack));
-        }
-        result == 0
-    }
-
-    /// Arguments that the assembly reads from memory, for want of registers.
-    #[repr(C)]
-    struct Args {
-        b: *const u32,
-        column_groups: usize,
-        panels: usize,
-        add: usize,
-    }
-
-    /// [`multiply`](super::multiply()).
-    ///
-    /// # Safety
-    /// The unit is there; `a` and `b` hold whole groups of `panels` panels, at least one, and `c` a block for every pair.
-    pub(super) unsafe fn multiply(a: &[u32], b: &[u32], panels: usize, c: &mut [f32], add: bool) {
-        let args = Args { b: b.as_ptr(), column_groups: b.len() / (panels * PANEL), panels, add: usize::from(add) };
-        debug_assert_eq!(a.len() / (panels * PANEL) * args.column_groups * BLOCK, c.len());
-        // SAFETY: all tiles are 16 lines of 64 bytes. For every block the innermost loop reads `panels` panels of a group of
-        // `a` and of a group of `b`, a panel being two tiles one after the other, so that it ends where the next group
-        // begins; the four tiles of the block lie 64 bytes and 16 rows apart in rows of 128 bytes. Tiles are released at
-        // the end, so that nothing of them outlives the block of assembly.
-        unsafe {
-            asm!(
-                "ldtilecfg [{at}]",
-                "2:", // a group of rows
-                "mov {b}, [{args}]",
-                "mov {columns}, [{args} + 8]",
-                "3:", // a block
-                "cmp qword ptr [{args} + 24], 0",
-                "jne 4f",
-                "tilezero tmm0",
-                "tilezero tmm1",
-                "tilezero tmm2",
-                "tilezero tmm3",
-                "jmp 5f",
-                "4:",
-                "tileloadd tmm0, [{c} + {row}]",
-                "tileloadd tmm1, [{c} + {row} + 64]",
-                "tileloadd tmm2, [{c} + {row} + 2048]",
-                "tileloadd tmm3, [{c} + {row} + 2112]",
-                "5:",
-                "mov {at}, {a}",
-                "mov {left}, [{args} + 16]",
-                "6:", // a panel
-                "tileloadd tmm4, [{at} + {line}]",
-                "tileloadd tmm6, [{b} + {line}]",
-                "tileloadd tmm7, [{b} + {line} + 1024]",
-                "tdpbf16ps tmm0, tmm4, tmm6",
-                "tileloadd tmm5, [{at} + {line} + 1024]",
-                "tdpbf16ps tmm1, tmm4, tmm7",
-                "tdpbf16ps tmm2, tmm5, tmm6",
-                "tdpbf16ps tmm3, tmm5, tmm7",
-                "add {at}, 2048",
-                "add {b}, 2048",
-                "dec {left}",
-                "jnz 6b",
-                "tilestored [{c} + {row}], tmm0",
-                "tilestored [{c} + {row} + 64], tmm1",
-                "tilestored [{c} + {row} + 2048], tmm2",
-                "tilestored [{c} + {row} + 2112], tmm3",
-                "add {c}, 4096",
-                "dec {columns}",
-                "jnz 3b",
-                "mov {a}, {at}",
-                "dec {rows}",
-                "jnz 2b",
-                "tilerelease",
-                at = inout(reg) &raw const CONFIG => _,
-                args = in(reg) &raw const args,
-                a = inout(reg) a.as_ptr() => _,
-                b = out(reg) _,
-                c = inout(reg) c.as_mut_ptr() => _,
-                rows = inout(reg) a.len() / (panels * PANEL) => _,
-                columns = out(reg) _,
-                left = out(reg) _,
-                row = in(reg) SIDE * size_of::<f32>(),
-                line = in(reg) LINE * size_of::<u32>(),
-                out("tmm0") _, out("tmm1") _, out("tmm2") _, out("tmm3") _,
-                out("tmm4") _, out("tmm5") _, out("tmm6") _, out("tmm7") _,
-                options(nostack),
-            );
-        }
-    }
-}
+mod amx;
+mod plain;
 
 #[cfg(not(all(target_arch = "x86_64", target_os = "linux")))]
 mod amx {
@@ -260,99 +161,23 @@ mod amx {
     }
 }
 
-#[cfg(target_arch = "x86_64")]
-mod avx512 {
-    use std::arch::x86_64::{
-        __m512, __m512bh, __m512i, _mm512_dpbf16_ps, _mm512_loadu_ps, _mm512_loadu_si512, _mm512_set1_epi32,
-        _mm512_setzero_ps, _mm512_storeu_ps,
-    };
-
-    use super::{LINE, PANEL, SIDE, TILE};
-
-    /// Rows whose sums are held in registers, by two vectors of columns.
-    const ROWS: usize = 8;
-
-    pub(super) fn is_there() -> bool {
-        std::arch::is_x86_feature_detected!("avx512f") && std::arch::is_x86_feature_detected!("avx512bf16")
-    }
-
-    /// [`multiply`](super::multiply()).
-    ///
-    /// # Safety
-    /// The unit is there.
-    #[target_feature(enable = "avx512f,avx512bf16")]
-    pub(super) unsafe fn multiply(a: &[u32], b: &[u32], panels: usize, c: &mut [f32], add: bool) {
-        for (a, b, c) in super::blocks(a, b, panels, c) {
-            for (i, c) in c.chunks_exact_mut(ROWS * SIDE).enumerate() {
-                // The first of these rows lies in tile `i / 2`, at line 0 or 8.
-                let first = i * ROWS / LINE * TILE + i * ROWS % LINE * LINE;
-                let mut sums: [[__m512; 2]; ROWS] = [[_mm512_setzero_ps(); 2]; ROWS];
-                if add {
-                    for (sums, c) in sums.iter_mut().zip(c.chunks_exact(SIDE)) {
-                        *sums = [load(&c[..LINE]), load(&c[LINE..])];
-                    }
-                }
-                for (a, b) in a.chunks_exact(PANEL).zip(b.chunks_exact(PANEL)) {
-                    let a = &a[first..first + ROWS * LINE];
-                    for pair in 0..LINE {
-                        let columns = [pairs(&b[pair * LINE..]), pairs(&b[TILE + pair * LINE..])];
-                        for r in 0..ROWS {
-                            let row = bf16(_mm512_set1_epi32(a[r * LINE + pair].cast_signed()));
-                            sums[r][0] = _mm512_dpbf16_ps(sums[r][0], row, columns[0]);
-                            sums[r][1] = _mm512_dpbf16_ps(sums[r][1], row, columns[1]);
-                        }
-                    }
-                }
-                for (sums, c) in sums.iter().zip(c.chunks_exact_mut(SIDE)) {
-                    let (left, right) = c.split_at_mut(LINE);
-                    store(left, sums[0]);
-                    store(right, sums[1]);
-                }
-            }
-        }
-    }
-
-    #[inline]
-    #[target_feature(enable = "avx512f")]
-    fn load(from: &[f32]) -> __m512 {
-        let from: &[f32; LINE] = from[..LINE].try_into().expect("a vector");
-        // SAFETY: 16 floats, at any address.
-        unsafe { _mm512_loadu_ps(from.as_ptr()) }
-    }
-
-    #[inline]
-    #[target_feature(enable = "avx512f")]
-    fn store(into: &mut [f32], vector: __m512) {
-        let into: &mut [f32; LINE] = (&mut into[..LINE]).try_into().expect("a vector");
-        // SAFETY: 16 floats, at any address.
-        unsafe { _mm512_storeu_ps(into.as_mut_ptr(), vector) }
-    }
-
-    #[inline]
-    #[target_feature(enable = "avx512f")]
-    fn pairs(from: &[u32]) -> __m512bh {
-        let from: &[u32; LINE] = from[..LINE].try_into().expect("a vector");
-        // SAFETY: 16 pairs, at any address.
-        bf16(unsafe { _mm512_loadu_si512(from.as_ptr().cast()) })
-    }
-
-    #[inline]
-    #[target_feature(enable = "avx512f")]
-    fn bf16(bits: __m512i) -> __m512bh {
-        // SAFETY: both are 512 bits, and every bit pattern is a value.
-        unsafe { std::mem::transmute(bits) }
-    }
-}
-
 #[cfg(not(target_arch = "x86_64"))]
 mod avx512 {
+    use super::{InPlace, Packed};
+
     pub(super) fn is_there() -> bool {
         false
     }
 
     /// # Safety
     /// Never called: the unit is not there.
-    pub(super) unsafe fn multiply(_: &[u32], _: &[u32], _: usize, _: &mut [f32], _: bool) {
+    pub(super) unsafe fn multiply(_: &Packed<'_>, _: &[u32], _: &mut [f32], _: bool) {
+        unreachable!("AVX-512 is of x86-64");
+    }
+
+    /// # Safety
+    /// Never called: the unit is not there.
+    pub(super) unsafe fn multiply_in_place(_: &InPlace<'_>, _: &[u32], _: &mut [f32], _: bool) {
         unreachable!("AVX-512 is of x86-64");
     }
 }
@@ -362,26 +187,60 @@ mod tests {
     use rl_core::{Rng, Stream};
 
     use super::*;
+    use crate::kernel::bf16::panels;
 
     fn pairs(len: usize, rng: &mut Rng) -> Vec<u32> {
         let mut half = || (rng.normal() as f32).to_bits() >> 16;
         (0..len).map(|_| half() | half() << 16).collect()
     }
 
+    fn others() -> impl Iterator<Item = Unit> {
+        [Unit::Amx, Unit::Avx512].into_iter().filter(|unit| unit.is_there())
+    }
+
+    /// Rows of a result of `blocks` blocks to a group of rows, without those after the last row.
+    fn rows_of(c: &[f32], rows: usize, blocks: usize) -> Vec<&[f32]> {
+        let row = |r: usize, block: usize| &c[(r / SIDE * blocks + block) * BLOCK + r % SIDE * SIDE..][..SIDE];
+        (0..rows).flat_map(|r| (0..blocks).map(move |block| row(r, block))).collect()
+    }
+
     #[test]
     fn every_unit_of_this_cpu_multiplies_alike() {
         let mut rng = Rng::new(3, Stream::Tool(0));
-        for (rows, columns, panels) in [(1, 1, 1), (2, 3, 5), (1, 2, 17)] {
-            let (a, b) = (pairs(rows * panels * PANEL, &mut rng), pairs(columns * panels * PANEL, &mut rng));
+        for (rows, columns, inputs) in
+            [(32, 1, 32usize), (64, 3, 160), (32, 2, 544), (1, 1, 32), (9, 2, 37), (50, 1, 65)]
+        {
+            let depth = inputs.next_multiple_of(SIDE);
+            let numbers = pairs(rows * depth / 2, &mut rng);
+            let mut numbers: Vec<u16> = bytemuck::cast_slice(&numbers).to_vec();
+            numbers.chunks_exact_mut(depth).for_each(|row| row[inputs..].fill(0));
+            let mut packed = vec![u32::MAX; panels::packed_len(rows, depth)];
+            panels::lines(rows, depth, |r| &numbers[r * depth..][..depth], &mut packed);
+            let a = Packed { pairs: &packed, rows, inputs };
+            let starts: Vec<usize> = (0..rows).map(|r| r * depth).collect();
+            let (runs, run): (Vec<usize>, _) =
+                if inputs == 160 { (vec![0, 32, 64, 96, 128], 32) } else { (vec![0], depth) };
+            let in_place = InPlace { values: &numbers, starts: &starts, offset: 0, runs: &runs, run };
+            let b = pairs(columns * depth / SIDE * PANEL, &mut rng);
             for add in [false, true] {
-                let before: Vec<f32> = (0..rows * columns * BLOCK).map(|_| rng.normal() as f32).collect();
+                let before: Vec<f32> =
+                    (0..rows.div_ceil(SIDE) * columns * BLOCK).map(|_| rng.normal() as f32).collect();
                 let mut expected = before.clone();
-                multiply(Unit::Plain, &a, &b, panels, &mut expected, add);
-                for unit in [Unit::Amx, Unit::Avx512].into_iter().filter(|unit| unit.is_there()) {
+                multiply(Unit::Plain, a, &b, &mut expected, add);
+                let expected = rows_of(&expected, rows, columns);
+                for unit in others().chain([Unit::Plain]) {
                     let mut c = before.clone();
-                    multiply(unit, &a, &b, panels, &mut c, add);
-                    let worst = c.iter().zip(&expected).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
+                    multiply(unit, a, &b, &mut c, add);
+                    let found = rows_of(&c, rows, columns);
+                    let differences =
+                        found.iter().zip(&expected).flat_map(|(a, b)| a.iter().zip(*b).map(|(a, b)| a - b));
+                    let worst = differences.fold(0.0, |worst: f32, d| worst.max(d.abs()));
                     assert!(worst < 2e-4, "{} is off by {worst}", unit.name());
+                    if unit.reads_in_place() {
+                        let mut direct = before.clone();
+                        multiply_in_place(unit, in_place, &b, &mut direct, add);
+                        assert!(rows_of(&direct, rows, columns) == found, "{} in place", unit.name());
+                    }
                 }
             }
         }
@@ -394,9 +253,9 @@ mod tests {
         let odd = |x: f32| x.to_bits() & 0xffff_0000;
         a[TILE + LINE + 2] = odd(3.0);
         b[TILE + 2 * LINE + 14] = odd(2.0);
-        for unit in [Unit::Plain, Unit::Avx512, Unit::Amx].into_iter().filter(|unit| unit.is_there()) {
+        for unit in others().chain([Unit::Plain]) {
             let mut c = vec![f32::NAN; BLOCK];
-            multiply(unit, &a, &b, 1, &mut c, false);
+            multiply(unit, Packed { pairs: &a, rows: SIDE, inputs: SIDE }, &b, &mut c, false);
             let found: Vec<usize> = (0..BLOCK).filter(|i| c[*i] != 0.0).collect();
             assert_eq!(found, [17 * SIDE + 30], "{}", unit.name());
             assert!(c[found[0]] == 6.0);
