@@ -28,7 +28,7 @@
 //! assert!((y.flatten_all()?.to_vec1::<f32>()?[0] - 5.0).abs() < 1e-2);
 //! # Ok::<(), candle_core::Error>(())
 //! ```
-#![deny(unsafe_code)] // but for kernel/bf16/unit.rs with its folder and kernel/prefetch.rs
+#![deny(unsafe_code)] // but for kernel/bf16/unit.rs, its units and kernel/prefetch.rs
 
 mod activation;
 mod adam;

@@ -1,9 +1,9 @@
 //! Linear and convolutional layers with products of bf16: operands are rounded to 8 bits of mantissa, sums and
 //! everything that is kept have 24.
 //!
-//! Every product of a layer becomes one of packed panels: for an output row its patch, for a gradient of weights the
-//! output rows of some images. AVX-512 reads patches where they lie, if their runs are whole panels. The order of a sum
-//! depends on the shape alone, as in f32; its rounding depends on the unit too.
+//! Every product of a layer becomes one of factors packed into panels: for an output row its patch, for a gradient of
+//! weights the output rows of some images. Only AVX-512 in forward passes reads patches where they lie, if their runs
+//! fill whole panels. The order of a sum depends on the shape alone, as in f32; its rounding depends on the unit too.
 
 mod forward;
 mod gradient;
@@ -14,9 +14,13 @@ pub use forward::forward;
 pub use gradient::{write_input_gradient, write_weight_gradient};
 pub use unit::Unit;
 
+use std::ops::Range;
+
 use panels::Half as _;
 
+use super::isa::vectorised;
 use super::patches::{Patches, Pixel};
+use super::prefetch::prefetch;
 use super::workspace::Workspace;
 
 #[cfg(test)]
@@ -28,9 +32,15 @@ pub fn serves(patches: &Patches, n: usize) -> bool {
     patches.depth() >= unit::SIDE && n >= unit::LINE
 }
 
-/// Whether `unit` reads patches where they lie in rounded images.
-fn lie_ready(unit: Unit, patches: &Patches) -> bool {
-    unit.reads_in_place() && patches.run.is_multiple_of(unit::SIDE)
+/// Rows of weights that are asked for ahead of need.
+const AHEAD: usize = 16;
+
+/// Some columns of row `k` of the weights `w [depth, n]` of a wide layer, which asks for a later row too.
+#[inline(always)]
+fn row(w: &[f32], n: usize, k: usize, columns: Range<usize>) -> &[f32] {
+    let later = (k + AHEAD) * n;
+    prefetch(w.get(later + columns.start..later + columns.end).unwrap_or_default());
+    &w[k * n..][columns]
 }
 
 /// Images rounded to bf16, with their padding: `[images, image]`.
@@ -54,6 +64,21 @@ impl<'a> Images<'a> {
     /// Number of output rows.
     fn rows(&self) -> usize {
         self.values.len() / self.patches.image * self.patches.pixels()
+    }
+
+    /// Packs the patches of output rows from `first` on into groups, and zeros after the last one. `room` holds a patch.
+    fn lines(&self, first: usize, room: &mut [u16], groups: &mut [u32]) {
+        vectorised(
+            #[inline(always)]
+            || {
+                let len = panels::packed_len(unit::SIDE, self.patches.depth());
+                for (g, group) in groups.chunks_exact_mut(len).enumerate() {
+                    for i in 0..unit::SIDE {
+                        self.line(first + g * unit::SIDE + i, i, room, group);
+                    }
+                }
+            },
+        );
     }
 
     /// Packs the patch of an output row, or zeros after the last one, as line `i` of a group. `room` holds a patch.

@@ -37,7 +37,11 @@ impl Workspace {
             self.0 = take(len + LINE).unwrap_or_else(|| vec![0.0; len + LINE]);
         }
         let at = self.0.as_ptr().align_offset(LINE * size_of::<f32>());
-        &mut self.0[at..at + len]
+        let slice = &mut self.0[at..at + len];
+        if cfg!(test) {
+            slice.fill(f32::NAN); // so that a kernel that reads what it did not write is found
+        }
+        slice
     }
 }
 

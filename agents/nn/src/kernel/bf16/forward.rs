@@ -1,13 +1,13 @@
 //! Forward pass of linear and convolutional layers with products of bf16, `activation(patches(x) · w + b)`.
 
 use super::unit::{BLOCK, InPlace, PANEL, Packed, SIDE, Unit, multiply, multiply_in_place};
-use super::{Images, lie_ready, panels};
+use super::{Images, panels, row};
 use crate::kernel::isa::vectorised;
 use crate::kernel::parts::{each, share};
 use crate::kernel::patches::{Patches, Pixel};
 use crate::kernel::workspace::Workspace;
 
-/// Groups of output rows that are packed and multiplied at a time.
+/// Groups of output rows that are multiplied at a time.
 const GROUPS: usize = 2;
 /// Columns of a block of a linear layer: long pieces of its rows, which memory likes.
 const COLUMNS: usize = 256;
@@ -21,134 +21,127 @@ const INPUTS: usize = 512;
 /// # Panics
 /// If this CPU does not have `unit`.
 pub fn forward<P: Pixel>(unit: Unit, patches: &Patches, x: &[P], w: &[f32], bias: &[f32], relu: bool, out: &mut [f32]) {
-    if out.is_empty() {
-        return;
-    }
-    if patches.is_rows() {
-        return linear(unit, patches, x, w, bias, relu, out);
-    }
-    let (n, depth) = (bias.len(), patches.depth());
-    let mut room = Workspace::new();
-    let weights = room.pairs(panels::packed_len(n, depth));
-    panels::pairs(depth, |k| &w[k * n..(k + 1) * n], weights);
-    let image = patches.pixels() * n;
-    let part = share(out.len() / image, depth * image);
-    each(out, part * image, |i, out| {
-        let images = &x[i * part * patches.input..][..out.len() / image * patches.input];
-        convolve(unit, patches, images, weights, bias, relu, out);
-    });
+    let in_place = unit.reads_in_place() && patches.run.is_multiple_of(SIDE);
+    Forward { unit, in_place, patches, bias, relu }.run(x, w, out);
 }
 
-/// Convolves the images of one part.
-fn convolve<P: Pixel>(
+/// Forward pass of a layer.
+#[derive(Clone, Copy)]
+struct Forward<'a> {
     unit: Unit,
-    patches: &Patches,
-    x: &[P],
-    weights: &[u32],
-    bias: &[f32],
+    /// Whether patches are read where they lie in rounded images, instead of being packed.
+    in_place: bool,
+    patches: &'a Patches,
+    bias: &'a [f32],
     relu: bool,
-    out: &mut [f32],
-) {
-    let blocks = bias.len().div_ceil(SIDE);
-    let [mut one, mut two] = std::array::from_fn(|_| Workspace::new());
-    let images = Images::new(patches, x, &mut one);
-    let sums = two.sized(GROUPS * blocks * BLOCK);
-    for (step, out) in out.chunks_mut(GROUPS * SIDE * bias.len()).enumerate() {
-        let rows = out.len() / bias.len();
-        let sums = &mut sums[..rows.div_ceil(SIDE) * blocks * BLOCK];
-        multiply_patches(unit, &images, step * GROUPS * SIDE, rows, weights, sums);
-        for (sums, out) in sums.chunks_exact(blocks * BLOCK).zip(out.chunks_mut(SIDE * bias.len())) {
-            finish(sums, bias, relu, bias.len(), out);
+}
+
+impl Forward<'_> {
+    fn run<P: Pixel>(self, x: &[P], w: &[f32], out: &mut [f32]) {
+        let Self { patches, bias, .. } = self;
+        if out.is_empty() {
+            return;
+        }
+        if patches.is_rows() {
+            return self.linear(x, w, out);
+        }
+        let (n, inputs) = (bias.len(), patches.depth());
+        let mut room = Workspace::new();
+        let pairs = room.pairs(panels::packed_len(n, inputs));
+        panels::pairs(inputs, |k| &w[k * n..(k + 1) * n], pairs);
+        let weights = Packed { pairs, count: n, inputs };
+        let image = patches.pixels() * n;
+        let part = share(out.len() / image, inputs * image);
+        each(out, part * image, |i, out| {
+            let images = &x[i * part * patches.input..][..out.len() / image * patches.input];
+            self.convolve(images, weights, out);
+        });
+    }
+
+    /// Convolves the images of one part.
+    fn convolve<P: Pixel>(self, x: &[P], weights: Packed<'_>, out: &mut [f32]) {
+        let Self { unit, in_place, patches, bias, .. } = self;
+        let (n, inputs, blocks) = (bias.len(), patches.depth(), bias.len().div_ceil(SIDE));
+        let [mut one, mut two, mut three, mut four] = std::array::from_fn(|_| Workspace::new());
+        let images = Images::new(patches, x, &mut one);
+        let sums = two.sized(GROUPS * blocks * BLOCK);
+        for (step, out) in out.chunks_mut(GROUPS * SIDE * n).enumerate() {
+            let (first, rows) = (step * GROUPS * SIDE, out.len() / n);
+            let sums = &mut sums[..rows.div_ceil(SIDE) * blocks * BLOCK];
+            if in_place {
+                let mut starts = [0; GROUPS * SIDE];
+                starts.iter_mut().zip(first..first + rows).for_each(|(start, row)| *start = images.start(row));
+                let (starts, runs) = (&starts[..rows], &patches.runs);
+                let a = InPlace { values: images.values, starts, offset: 0, runs, run: patches.run };
+                multiply_in_place(unit, a, weights, sums, false);
+            } else {
+                let pairs = three.pairs(panels::packed_len(rows, inputs));
+                images.lines(first, four.halves(inputs), pairs);
+                multiply(unit, Packed { pairs, count: rows, inputs }, weights, sums, false);
+            }
+            for (sums, out) in sums.chunks_exact(blocks * BLOCK).zip(out.chunks_mut(SIDE * n)) {
+                finish(sums, bias, self.relu, n, out);
+            }
         }
     }
-}
 
-/// Product of the patches of `rows` output rows, two groups at most, from `first` on.
-fn multiply_patches(unit: Unit, images: &Images<'_>, first: usize, rows: usize, weights: &[u32], sums: &mut [f32]) {
-    let patches = images.patches;
-    if lie_ready(unit, patches) {
-        let mut starts = [0; GROUPS * SIDE];
-        starts[..rows].iter_mut().zip(first..).for_each(|(start, row)| *start = images.start(row));
-        let a = InPlace {
-            values: images.values,
-            starts: &starts[..rows],
-            offset: 0,
-            runs: &patches.runs,
-            run: patches.run,
+    /// Forward pass of a linear layer. Each part packs a block of columns of the weights for itself, so many inputs at
+    /// a time that they stay in the cache.
+    fn linear<P: Pixel>(self, x: &[P], w: &[f32], out: &mut [f32]) {
+        let Self { unit, in_place, patches, bias, relu } = self;
+        let (n, width) = (bias.len(), patches.depth());
+        let rows = out.len() / n;
+        let [mut one, mut two, mut three] = std::array::from_fn(|_| Workspace::new());
+        let first = if in_place {
+            Rows::InPlace(Images::new(patches, x, &mut one).values)
+        } else {
+            let (x, packed) = (patches.images(x, &mut one), two.pairs(panels::packed_len(rows, width)));
+            panels::lines(rows, width, |r| &x[r * width..(r + 1) * width], packed);
+            Rows::Packed(packed)
         };
-        return multiply_in_place(unit, a, weights, sums, false);
-    }
-    let depth = patches.depth();
-    let [mut one, mut two] = std::array::from_fn(|_| Workspace::new());
-    let patch = one.halves(depth);
-    let packed = two.pairs(panels::packed_len(rows, depth));
-    vectorised(
-        #[inline(always)]
-        || {
-            for (g, packed) in packed.chunks_exact_mut(panels::packed_len(SIDE, depth)).enumerate() {
-                for i in 0..SIDE {
-                    images.line(first + g * SIDE + i, i, patch, packed);
+        let blocks = n.min(COLUMNS).div_ceil(SIDE);
+        let sums = three.sized(n.div_ceil(COLUMNS) * rows.div_ceil(SIDE) * blocks * BLOCK);
+        each(sums, rows.div_ceil(SIDE) * blocks * BLOCK, |i, sums| {
+            let columns = i * COLUMNS..n.min((i + 1) * COLUMNS);
+            let mut room = Workspace::new();
+            for offset in (0..width).step_by(INPUTS) {
+                let inputs = INPUTS.min(width - offset);
+                let pairs = room.pairs(panels::packed_len(columns.len(), inputs));
+                panels::pairs(inputs, |k| row(w, n, offset + k, columns.clone()), pairs);
+                let weights = Packed { pairs, count: columns.len(), inputs };
+                for (g, sums) in sums.chunks_exact_mut(blocks * BLOCK).enumerate() {
+                    let sums = &mut sums[..columns.len().div_ceil(SIDE) * BLOCK];
+                    let count = SIDE.min(rows - g * SIDE);
+                    match first {
+                        Rows::InPlace(values) => {
+                            let starts: [usize; SIDE] = std::array::from_fn(|r| (g * SIDE + r) * width);
+                            let a = InPlace { values, starts: &starts[..count], offset, runs: &[0], run: inputs };
+                            multiply_in_place(unit, a, weights, sums, offset > 0);
+                        }
+                        Rows::Packed(pairs) => {
+                            let at = (g * panels::panels(width) + offset / SIDE) * PANEL;
+                            let pairs = &pairs[at..][..panels::panels(inputs) * PANEL];
+                            multiply(unit, Packed { pairs, count, inputs }, weights, sums, offset > 0);
+                        }
+                    }
                 }
             }
-        },
-    );
-    multiply(unit, Packed { pairs: packed, rows, inputs: depth }, weights, sums, false);
+        });
+        for (sums, first) in sums.chunks_exact(rows.div_ceil(SIDE) * blocks * BLOCK).zip((0..n).step_by(COLUMNS)) {
+            for (sums, out) in sums.chunks_exact(blocks * BLOCK).zip(out.chunks_mut(SIDE * n)) {
+                finish(sums, &bias[first..n.min(first + COLUMNS)], relu, n, &mut out[first..]);
+            }
+        }
+    }
 }
 
 /// Rows of a linear layer's input, of all inputs, as a first factor.
 #[derive(Clone, Copy)]
-enum Lines<'a> {
+enum Rows<'a> {
     /// Rounded, as they lie: `[rows, width]`.
     InPlace(&'a [u16]),
     /// Groups of packed rows.
     Packed(&'a [u32]),
-}
-
-/// Forward pass of a linear layer. Each part packs a block of columns of the weights for itself, so many inputs at a
-/// time that they stay in the cache.
-fn linear<P: Pixel>(unit: Unit, patches: &Patches, x: &[P], w: &[f32], bias: &[f32], relu: bool, out: &mut [f32]) {
-    let n = bias.len();
-    let (rows, width) = (out.len() / n, patches.depth());
-    let [mut one, mut two, mut three] = std::array::from_fn(|_| Workspace::new());
-    let lines = if lie_ready(unit, patches) {
-        Lines::InPlace(Images::new(patches, x, &mut one).values)
-    } else {
-        let (x, packed) = (patches.images(x, &mut one), two.pairs(panels::packed_len(rows, width)));
-        panels::lines(rows, width, |r| &x[r * width..(r + 1) * width], packed);
-        Lines::Packed(packed)
-    };
-    let blocks = n.min(COLUMNS).div_ceil(SIDE);
-    let sums = three.sized(n.div_ceil(COLUMNS) * rows.div_ceil(SIDE) * blocks * BLOCK);
-    each(sums, rows.div_ceil(SIDE) * blocks * BLOCK, |i, sums| {
-        let columns = i * COLUMNS..n.min((i + 1) * COLUMNS);
-        let mut room = Workspace::new();
-        for offset in (0..width).step_by(INPUTS) {
-            let inputs = INPUTS.min(width - offset);
-            let weights = room.pairs(panels::packed_len(columns.len(), inputs));
-            panels::pairs(inputs, |k| &w[(offset + k) * n..][columns.clone()], weights);
-            for (g, sums) in sums.chunks_exact_mut(blocks * BLOCK).enumerate() {
-                let sums = &mut sums[..columns.len().div_ceil(SIDE) * BLOCK];
-                let rows = SIDE.min(rows - g * SIDE);
-                match lines {
-                    Lines::InPlace(values) => {
-                        let starts: [usize; SIDE] = std::array::from_fn(|r| (g * SIDE + r) * width);
-                        let a = InPlace { values, starts: &starts[..rows], offset, runs: &[0], run: inputs };
-                        multiply_in_place(unit, a, weights, sums, offset > 0);
-                    }
-                    Lines::Packed(pairs) => {
-                        let at = (g * panels::panels(width) + offset / SIDE) * PANEL;
-                        let pairs = &pairs[at..][..panels::panels(inputs) * PANEL];
-                        multiply(unit, Packed { pairs, rows, inputs }, weights, sums, offset > 0);
-                    }
-                }
-            }
-        }
-    });
-    for (sums, first) in sums.chunks_exact(rows.div_ceil(SIDE) * blocks * BLOCK).zip((0..n).step_by(COLUMNS)) {
-        for (sums, out) in sums.chunks_exact(blocks * BLOCK).zip(out.chunks_mut(SIDE * n)) {
-            finish(sums, &bias[first..n.min(first + COLUMNS)], relu, n, &mut out[first..]);
-        }
-    }
 }
 
 /// Adds the bias to the blocks of a group of rows, clips, and lays them out in rows of `stride`.
@@ -173,6 +166,34 @@ fn finish(sums: &[f32], bias: &[f32], relu: bool, stride: usize, out: &mut [f32]
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::Window;
+    use crate::kernel::case::{Case, SQUARE};
+
+    /// AMX packs what other units read in place.
+    #[test]
+    fn packed_and_in_place_end_in_equal_bits() {
+        for case in [
+            Case::new([1, 1, 1120], SQUARE(1, 1), 300, 40),
+            Case::new([12, 12, 4], SQUARE(8, 4), 16, 3),
+            Case::new([20, 20, 32], SQUARE(4, 2), 64, 5),
+            Case::new([9, 9, 32], Window { padding: [1, 1], ..SQUARE(3, 1) }, 40, 3),
+        ] {
+            let Case { patches, bias, .. } = &case;
+            let bytes: Vec<u8> = (0..case.x.len()).map(|i| (i * 7 % 256) as u8).collect();
+            for unit in [Unit::Plain, Unit::Avx512].into_iter().filter(|unit| unit.is_there()) {
+                let both = |run: &dyn Fn(Forward<'_>, &mut [f32])| {
+                    let [packed, read] = [false, true].map(|in_place| {
+                        let mut out = vec![f32::NAN; case.g.len()];
+                        run(Forward { unit, in_place, patches, bias, relu: false }, &mut out);
+                        out
+                    });
+                    assert!(packed == read, "{} of {:?}", unit.name(), case.shape);
+                };
+                both(&|forward, out| forward.run(&case.x, &case.w, out));
+                both(&|forward, out| forward.run(&bytes, &case.w, out));
+            }
+        }
+    }
 
     #[test]
     fn a_relu_clips_and_what_is_not_a_number_stays_one() {

@@ -4,13 +4,14 @@
 //! the one that is transposed; the gradient of a linear layer's input too, so that its weights are packed as they lie
 //! in memory.
 
-use super::unit::{BLOCK, PANEL, Packed, SIDE, Unit, multiply};
-use super::{Images, panels};
+use super::unit::{BLOCK, Packed, SIDE, Unit, multiply};
+use super::{Images, panels, row};
 use crate::kernel::Write;
 use crate::kernel::input_gradient::mask;
 use crate::kernel::isa::vectorised;
 use crate::kernel::parts::{each, share};
 use crate::kernel::patches::{Patches, Pixel};
+use crate::kernel::prefetch::prefetch;
 use crate::kernel::weight_gradient::{add_pairwise, image_parts};
 use crate::kernel::workspace::Workspace;
 
@@ -87,7 +88,8 @@ fn add_images<P: Pixel>(unit: Unit, patches: &Patches, x: &[P], g: &[f32], n: us
             }
         },
     );
-    multiply(unit, Packed { pairs: first, rows: n, inputs: rows }, second, sums, add);
+    let [a, b] = [(&*first, n), (&*second, depth)].map(|(pairs, count)| Packed { pairs, count, inputs: rows });
+    multiply(unit, a, b, sums, add);
 }
 
 /// Gradient of a linear layer's weights, `xᵀ · g`, cut by inputs.
@@ -105,18 +107,19 @@ fn linear_weights(unit: Unit, x: &[f32], g: &[f32], n: usize, dw: &mut [f32], wr
         for (j, dw) in dw.chunks_mut(SIDE * n).enumerate() {
             let at = i * part + j * SIDE;
             let columns = dw.len() / n;
+            prefetch(dw);
             panels::pairs(rows, |r| &x[r * width + at..][..columns], first);
             panels::turn(first);
-            multiply(unit, Packed { pairs: first, rows: columns, inputs: rows }, second, sums, false);
+            let a = Packed { pairs: first, count: columns, inputs: rows };
+            multiply(unit, a, Packed { pairs: second, count: n, inputs: rows }, sums, false);
             vectorised(
                 #[inline(always)]
                 || {
-                    for (c, block) in sums.chunks_exact(BLOCK).enumerate() {
-                        let columns = c * SIDE..n.min((c + 1) * SIDE);
-                        for (sums, dw) in block.chunks_exact(SIDE).zip(dw.chunks_exact_mut(n)) {
-                            let dw = &mut dw[columns.clone()];
+                    for (r, dw) in dw.chunks_exact_mut(n).enumerate() {
+                        for (block, dw) in sums.chunks_exact(BLOCK).zip(dw.chunks_mut(SIDE)) {
+                            let sums = &block[r * SIDE..][..dw.len()];
                             match write {
-                                Write::Replace => panels::copy(&sums[..dw.len()], dw),
+                                Write::Replace => panels::copy(sums, dw),
                                 Write::Add => dw.iter_mut().zip(sums).for_each(|(dw, sum)| *dw += sum),
                             }
                         }
@@ -168,11 +171,15 @@ pub fn write_input_gradient(
             panels::lines(rows, n, |r| &g[r * n..(r + 1) * n], packed);
             let mut add = |dx: &mut [f32]| {
                 dx.fill(0.0);
-                for (i, weights) in weights.chunks(GROUPS * panels::panels(n) * PANEL).enumerate() {
-                    let groups = weights.len() / (panels::panels(n) * PANEL);
+                for (pairs, first) in
+                    weights.chunks(panels::packed_len(GROUPS * SIDE, n)).zip((0..).step_by(GROUPS * SIDE))
+                {
+                    let inputs = depth.min(first + GROUPS * SIDE) - first;
+                    let groups = inputs.div_ceil(SIDE);
                     let sums = &mut sums[..rows.div_ceil(SIDE) * groups * BLOCK];
-                    multiply(unit, Packed { pairs: packed, rows, inputs: n }, weights, sums, false);
-                    scatter(patches, sums, groups, i * GROUPS * SIDE, dx);
+                    let a = Packed { pairs: packed, count: rows, inputs: n };
+                    multiply(unit, a, Packed { pairs, count: inputs, inputs: n }, sums, false);
+                    scatter(patches, sums, groups, first, dx);
                 }
             };
             if patches.is_padded() {
@@ -244,8 +251,9 @@ fn linear_input(unit: Unit, w: &[f32], g: &[f32], n: usize, relu: Option<&[f32]>
         for (j, turned) in turned.chunks_exact_mut(groups * BLOCK).enumerate() {
             let at = (i * part + j) * SIDE;
             let inputs = SIDE.min(width - at);
-            panels::lines(inputs, n, |k| &w[(at + k) * n..][..n], first);
-            multiply(unit, Packed { pairs: first, rows: inputs, inputs: n }, second, sums, false);
+            panels::lines(inputs, n, |k| row(w, n, at + k, 0..n), first);
+            let a = Packed { pairs: first, count: inputs, inputs: n };
+            multiply(unit, a, Packed { pairs: second, count: rows, inputs: n }, sums, false);
             for (block, turned) in sums.chunks_exact(BLOCK).zip(turned.chunks_exact_mut(BLOCK)) {
                 panels::turn_block(block, turned);
             }

@@ -1,6 +1,6 @@
 //! Products of blocks of bf16 by the instructions that some CPUs have for them.
 //!
-//! `pulp` knows no bf16, and the tiles of AMX have no stable intrinsics; so its folder speaks to both itself.
+//! `pulp` knows no bf16, and the tiles of AMX have no stable intrinsics; so this file and its folder speak to them.
 //! Operands come packed: lines of 16 pairs, a pair being two neighbours of a sum in one `u32`, the even one in its low
 //! half; a tile of 16 lines; a panel of two tiles, that is 32 rows (or columns) of 32 inputs. A first factor may also
 //! lie as it is, for a unit that [reads in place](Unit::reads_in_place).
@@ -46,7 +46,8 @@ impl Unit {
         }
     }
 
-    /// Whether rows that are not packed can be read, by [`multiply_in_place`]: AMX takes lines of a tile at one distance.
+    /// Whether rows that are not packed can be read, by [`multiply_in_place`]: AMX takes the
+    /// lines of a tile at one distance from each other, which patches do not keep.
     pub(super) fn reads_in_place(self) -> bool {
         self != Self::Amx
     }
@@ -61,12 +62,13 @@ impl Unit {
     }
 }
 
-/// Rows of a first factor as panels.
+/// Rows of a first factor, or columns of a second one, as panels.
 #[derive(Clone, Copy)]
 pub(super) struct Packed<'a> {
-    /// Groups of 32 rows, each of as many panels as the inputs fill; after the last row and input come zeros.
+    /// Groups of 32 rows or columns, each of as many panels as the inputs fill, filled up with zeros.
     pub pairs: &'a [u32],
-    pub rows: usize,
+    /// Number of rows or columns.
+    pub count: usize,
     pub inputs: usize,
 }
 
@@ -74,6 +76,15 @@ impl Packed<'_> {
     /// Pairs of a group.
     fn group(&self) -> usize {
         self.inputs.div_ceil(SIDE) * PANEL
+    }
+
+    fn groups(&self) -> usize {
+        self.count.div_ceil(SIDE)
+    }
+
+    /// Whether the groups are whole, and not empty.
+    fn is_whole(&self) -> bool {
+        self.inputs > 0 && self.pairs.len() == self.groups() * self.group()
     }
 }
 
@@ -89,36 +100,24 @@ pub(super) struct InPlace<'a> {
     pub run: usize,
 }
 
-impl InPlace<'_> {
-    /// Pairs of a group of columns.
-    fn group(&self) -> usize {
-        self.runs.len() * self.run / SIDE * PANEL
-    }
-}
-
-/// Product of packed matrices, `c += a · bᵀ`, or `c = a · bᵀ` unless `add`. `b` holds groups of 32 columns, of as many
-/// panels as those of `a`; `c` has a block of `[32, 32]` for every pair of groups, those of one group of rows together.
-/// What a block has after the last row is unspecified.
+/// Product of packed matrices, `c += a · bᵀ`, or `c = a · bᵀ` unless `add`. `c` has a block of `[32, 32]` for every pair
+/// of groups, those of one group of rows together; what a block has after the last row and column is unspecified.
 ///
 /// # Panics
 /// If the lengths do not fit each other, or the unit is not there.
-pub(super) fn multiply(unit: Unit, a: Packed<'_>, b: &[u32], c: &mut [f32], add: bool) {
-    let group = a.group();
-    assert!(
-        group > 0 && a.pairs.len() == a.rows.div_ceil(SIDE) * group && b.len().is_multiple_of(group),
-        "whole groups"
-    );
-    assert_eq!(c.len(), a.pairs.len() / group * (b.len() / group) * BLOCK, "a block for every pair of groups");
+pub(super) fn multiply(unit: Unit, a: Packed<'_>, b: Packed<'_>, c: &mut [f32], add: bool) {
+    assert!(a.is_whole() && b.is_whole() && a.inputs == b.inputs, "whole groups of equal inputs");
+    assert_eq!(c.len(), a.groups() * b.groups() * BLOCK, "a block for every pair of groups");
+    assert!(unit.is_there(), "no {} here", unit.name());
     if c.is_empty() {
         return;
     }
-    assert!(unit.is_there(), "no {} here", unit.name());
     match unit {
         // SAFETY: the unit is there, and the lengths fit.
-        Unit::Amx => unsafe { amx::multiply(a.pairs, b, group / PANEL, c, add) },
+        Unit::Amx => unsafe { amx::multiply(a.pairs, b.pairs, a.inputs.div_ceil(SIDE), c, add) },
         // SAFETY: the unit is there.
-        Unit::Avx512 => unsafe { avx512::multiply(&a, b, c, add) },
-        Unit::Plain => plain::multiply(&a, b, c, add),
+        Unit::Avx512 => unsafe { avx512::multiply(&a, &b, c, add) },
+        Unit::Plain => plain::multiply(&a, &b, c, add),
     }
 }
 
@@ -126,27 +125,49 @@ pub(super) fn multiply(unit: Unit, a: Packed<'_>, b: &[u32], c: &mut [f32], add:
 ///
 /// # Panics
 /// If the lengths do not fit each other, or the unit does not [read in place](Unit::reads_in_place), or is not there.
-pub(super) fn multiply_in_place(unit: Unit, a: InPlace<'_>, b: &[u32], c: &mut [f32], add: bool) {
-    let group = a.group();
-    assert!(group > 0 && a.run.is_multiple_of(SIDE) && b.len().is_multiple_of(group), "whole panels and groups");
-    assert_eq!(c.len(), a.starts.len().div_ceil(SIDE) * (b.len() / group) * BLOCK, "a block for every pair of groups");
+pub(super) fn multiply_in_place(unit: Unit, a: InPlace<'_>, b: Packed<'_>, c: &mut [f32], add: bool) {
+    assert!(a.run.is_multiple_of(SIDE) && a.runs.len() * a.run == b.inputs, "whole panels of equal inputs");
+    assert!(b.is_whole(), "whole groups of columns");
+    assert_eq!(c.len(), a.starts.len().div_ceil(SIDE) * b.groups() * BLOCK, "a block for every pair of groups");
+    assert!(unit.reads_in_place() && unit.is_there(), "no {} here that reads in place", unit.name());
     if c.is_empty() {
         return;
     }
-    assert!(unit.is_there(), "no {} here", unit.name());
     match unit {
-        Unit::Amx => unreachable!("AMX reads packed lines alone"),
         // SAFETY: the unit is there.
-        Unit::Avx512 => unsafe { avx512::multiply_in_place(&a, b, c, add) },
-        Unit::Plain => plain::multiply_in_place(&a, b, c, add),
+        Unit::Avx512 => unsafe { avx512::multiply_in_place(&a, &b, c, add) },
+        Unit::Amx | Unit::Plain => plain::multiply_in_place(&a, &b, c, add),
     }
 }
 
+mod plain;
+
 #[cfg(target_arch = "x86_64")]
 mod avx512;
+
+#[cfg(not(target_arch = "x86_64"))]
+mod avx512 {
+    use super::{InPlace, Packed};
+
+    pub(super) fn is_there() -> bool {
+        false
+    }
+
+    /// # Safety
+    /// Never called: the unit is not there.
+    pub(super) unsafe fn multiply(_: &Packed<'_>, _: &Packed<'_>, _: &mut [f32], _: bool) {
+        unreachable!("AVX-512 is of x86-64");
+    }
+
+    /// # Safety
+    /// Never called: the unit is not there.
+    pub(super) unsafe fn multiply_in_place(_: &InPlace<'_>, _: &Packed<'_>, _: &mut [f32], _: bool) {
+        unreachable!("AVX-512 is of x86-64");
+    }
+}
+
 #[cfg(all(target_arch = "x86_64", target_os = "linux"))]
 mod amx;
-mod plain;
 
 #[cfg(not(all(target_arch = "x86_64", target_os = "linux")))]
 mod amx {
@@ -161,89 +182,80 @@ mod amx {
     }
 }
 
-#[cfg(not(target_arch = "x86_64"))]
-mod avx512 {
-    use super::{InPlace, Packed};
-
-    pub(super) fn is_there() -> bool {
-        false
-    }
-
-    /// # Safety
-    /// Never called: the unit is not there.
-    pub(super) unsafe fn multiply(_: &Packed<'_>, _: &[u32], _: &mut [f32], _: bool) {
-        unreachable!("AVX-512 is of x86-64");
-    }
-
-    /// # Safety
-    /// Never called: the unit is not there.
-    pub(super) unsafe fn multiply_in_place(_: &InPlace<'_>, _: &[u32], _: &mut [f32], _: bool) {
-        unreachable!("AVX-512 is of x86-64");
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use rl_core::{Rng, Stream};
 
     use super::*;
-    use crate::kernel::bf16::panels;
-
-    fn pairs(len: usize, rng: &mut Rng) -> Vec<u32> {
-        let mut half = || (rng.normal() as f32).to_bits() >> 16;
-        (0..len).map(|_| half() | half() << 16).collect()
-    }
+    use crate::kernel::bf16::panels::{self, Half as _};
 
     fn others() -> impl Iterator<Item = Unit> {
         [Unit::Amx, Unit::Avx512].into_iter().filter(|unit| unit.is_there())
     }
 
-    /// Rows of a result of `blocks` blocks to a group of rows, without those after the last row.
-    fn rows_of(c: &[f32], rows: usize, blocks: usize) -> Vec<&[f32]> {
-        let row = |r: usize, block: usize| &c[(r / SIDE * blocks + block) * BLOCK + r % SIDE * SIDE..][..SIDE];
-        (0..rows).flat_map(|r| (0..blocks).map(move |block| row(r, block))).collect()
+    /// What a result has in its rows and columns.
+    fn table(c: &[f32], rows: usize, columns: usize) -> Vec<f32> {
+        let blocks = columns.div_ceil(SIDE);
+        let at = |r: usize, k: usize| (r / SIDE * blocks + k / SIDE) * BLOCK + r % SIDE * SIDE + k % SIDE;
+        (0..rows).flat_map(|r| (0..columns).map(move |k| c[at(r, k)])).collect()
     }
 
     #[test]
     fn every_unit_of_this_cpu_multiplies_alike() {
         let mut rng = Rng::new(3, Stream::Tool(0));
         for (rows, columns, inputs) in
-            [(32, 1, 32usize), (64, 3, 160), (32, 2, 544), (1, 1, 32), (9, 2, 37), (50, 1, 65)]
+            [(32, 32, 32), (64, 96, 160), (32, 64, 544), (1, 1, 32), (9, 33, 37), (50, 17, 65), (40, 48, 96)]
         {
-            let depth = inputs.next_multiple_of(SIDE);
-            let numbers = pairs(rows * depth / 2, &mut rng);
-            let mut numbers: Vec<u16> = bytemuck::cast_slice(&numbers).to_vec();
-            numbers.chunks_exact_mut(depth).for_each(|row| row[inputs..].fill(0));
-            let mut packed = vec![u32::MAX; panels::packed_len(rows, depth)];
-            panels::lines(rows, depth, |r| &numbers[r * depth..][..depth], &mut packed);
-            let a = Packed { pairs: &packed, rows, inputs };
-            let starts: Vec<usize> = (0..rows).map(|r| r * depth).collect();
-            let (runs, run): (Vec<usize>, _) =
-                if inputs == 160 { (vec![0, 32, 64, 96, 128], 32) } else { (vec![0], depth) };
-            let in_place = InPlace { values: &numbers, starts: &starts, offset: 0, runs: &runs, run };
-            let b = pairs(columns * depth / SIDE * PANEL, &mut rng);
+            let mut draw = |count: usize| -> Vec<u16> {
+                let numbers = (0..count * inputs).map(|_| (rng.normal() as f32).half());
+                numbers.collect()
+            };
+            let (left, right) = (draw(rows), draw(columns));
+            let packed = |numbers: &[u16], count: usize| {
+                let mut packed = vec![u32::MAX; panels::packed_len(count, inputs)];
+                panels::lines(count, inputs, |r| &numbers[r * inputs..][..inputs], &mut packed);
+                packed
+            };
+            let (first, mut second) = (packed(&left, rows), packed(&right, columns));
+            panels::turn(&mut second);
+            let a = Packed { pairs: &first, count: rows, inputs };
+            let b = Packed { pairs: &second, count: columns, inputs };
+            let before: Vec<f32> = (0..a.groups() * b.groups() * BLOCK).map(|_| rng.normal() as f32).collect();
             for add in [false, true] {
-                let before: Vec<f32> =
-                    (0..rows.div_ceil(SIDE) * columns * BLOCK).map(|_| rng.normal() as f32).collect();
-                let mut expected = before.clone();
-                multiply(Unit::Plain, a, &b, &mut expected, add);
-                let expected = rows_of(&expected, rows, columns);
-                for unit in others().chain([Unit::Plain]) {
+                let product = |unit: Unit| {
                     let mut c = before.clone();
-                    multiply(unit, a, &b, &mut c, add);
-                    let found = rows_of(&c, rows, columns);
-                    let differences =
-                        found.iter().zip(&expected).flat_map(|(a, b)| a.iter().zip(*b).map(|(a, b)| a - b));
-                    let worst = differences.fold(0.0, |worst: f32, d| worst.max(d.abs()));
-                    assert!(worst < 2e-4, "{} is off by {worst}", unit.name());
-                    if unit.reads_in_place() {
-                        let mut direct = before.clone();
-                        multiply_in_place(unit, in_place, &b, &mut direct, add);
-                        assert!(rows_of(&direct, rows, columns) == found, "{} in place", unit.name());
+                    multiply(unit, a, b, &mut c, add);
+                    table(&c, rows, columns)
+                };
+                let expected = product(Unit::Plain);
+                for unit in others().chain([Unit::Plain]) {
+                    let found = product(unit);
+                    let near = found.iter().zip(&expected).all(|(a, b)| (a - b).abs() < 2e-4);
+                    assert!(near, "{} of {rows} × {columns} × {inputs}", unit.name());
+                    if unit.reads_in_place() && inputs % SIDE == 0 {
+                        let direct = in_place(unit, &left, rows, b, before.clone(), add);
+                        assert!(table(&direct, rows, columns) == found, "{} in place", unit.name());
                     }
                 }
             }
         }
+    }
+
+    /// Product of rows that lie apart from each other, each in two runs behind a gap, or in one.
+    fn in_place(unit: Unit, rows: &[u16], count: usize, b: Packed<'_>, mut c: Vec<f32>, add: bool) -> Vec<f32> {
+        let (inputs, offset) = (b.inputs, 5);
+        let run = if inputs.is_multiple_of(2 * SIDE) { inputs / 2 } else { inputs };
+        let runs: Vec<usize> = (0..inputs / run).map(|i| i * (run + 3)).collect();
+        let width = 2 * inputs;
+        let mut values = vec![u16::MAX; offset + count * width];
+        for (r, row) in rows.chunks_exact(inputs).enumerate() {
+            for (row, at) in row.chunks_exact(run).zip(&runs) {
+                values[offset + r * width + at..][..run].copy_from_slice(row);
+            }
+        }
+        let starts: Vec<usize> = (0..count).map(|r| r * width).collect();
+        multiply_in_place(unit, InPlace { values: &values, starts: &starts, offset, runs: &runs, run }, b, &mut c, add);
+        c
     }
 
     #[test]
@@ -255,7 +267,8 @@ mod tests {
         b[TILE + 2 * LINE + 14] = odd(2.0);
         for unit in others().chain([Unit::Plain]) {
             let mut c = vec![f32::NAN; BLOCK];
-            multiply(unit, Packed { pairs: &a, rows: SIDE, inputs: SIDE }, &b, &mut c, false);
+            let [a, b] = [&a, &b].map(|pairs| Packed { pairs, count: SIDE, inputs: SIDE });
+            multiply(unit, a, b, &mut c, false);
             let found: Vec<usize> = (0..BLOCK).filter(|i| c[*i] != 0.0).collect();
             assert_eq!(found, [17 * SIDE + 30], "{}", unit.name());
             assert!(c[found[0]] == 6.0);
