@@ -31,7 +31,7 @@ const NAMED: &[Named] = &[
     dopamine("iqn", include_str!("../../presets/iqn/atari-dopamine.toml")),
 ];
 
-/// A preset for a given time on two cores that multiply bf16.
+/// A preset named after minutes of two cores; its head says whose.
 const fn minutes(name: &'static str, text: &'static str) -> Named {
     Named { agent: "ppo", env: "atari/kung_fu_master", name, text }
 }

@@ -112,6 +112,7 @@ fn lists_name_what_can_be_named() {
             row["claim"].clone()
         };
         assert_eq!((named("60min")["episodes"].as_u64(), named("480min").is_null()), (Some(100), true));
+        assert_eq!(named("10min")["minutes"], 10.0);
     }
     assert_eq!(refusal(at, "list games").0, 2);
 }

@@ -2,8 +2,9 @@
 //! everything that is kept have 24.
 //!
 //! Every product of a layer becomes one of factors packed into panels: for an output row its patch, for a gradient of
-//! weights the output rows of some images. Only AVX-512 in forward passes reads patches where they lie, if their runs
-//! fill whole panels. The order of a sum depends on the shape alone, as in f32; its rounding depends on the unit too.
+//! weights the output rows of some images. Forward passes by another unit than AMX read patches and rows where they
+//! lie, if their runs fill whole panels. The order of a sum depends on the shape alone, as in f32; its rounding depends
+//! on the unit too.
 
 mod forward;
 mod gradient;
@@ -32,12 +33,12 @@ pub fn serves(patches: &Patches, n: usize) -> bool {
     patches.depth() >= unit::SIDE && n >= unit::LINE
 }
 
-/// Rows of weights that are asked for ahead of need.
+/// Rows of weights that are asked for ahead of need; other numbers were not measured.
 const AHEAD: usize = 16;
 
-/// Some columns of row `k` of the weights `w [depth, n]` of a wide layer, which asks for a later row too.
+/// Some columns of row `k` of the weights `w [depth, n]` of a linear layer; a later row is asked for.
 #[inline(always)]
-fn row(w: &[f32], n: usize, k: usize, columns: Range<usize>) -> &[f32] {
+fn row_of(w: &[f32], n: usize, k: usize, columns: Range<usize>) -> &[f32] {
     let later = (k + AHEAD) * n;
     prefetch(w.get(later + columns.start..later + columns.end).unwrap_or_default());
     &w[k * n..][columns]

@@ -1,7 +1,7 @@
 //! Forward pass of linear and convolutional layers with products of bf16, `activation(patches(x) · w + b)`.
 
 use super::unit::{BLOCK, InPlace, PANEL, Packed, SIDE, Unit, multiply, multiply_in_place};
-use super::{Images, panels, row};
+use super::{Images, panels, row_of};
 use crate::kernel::isa::vectorised;
 use crate::kernel::parts::{each, share};
 use crate::kernel::patches::{Patches, Pixel};
@@ -107,7 +107,7 @@ impl Forward<'_> {
             for offset in (0..width).step_by(INPUTS) {
                 let inputs = INPUTS.min(width - offset);
                 let pairs = room.pairs(panels::packed_len(columns.len(), inputs));
-                panels::pairs(inputs, |k| row(w, n, offset + k, columns.clone()), pairs);
+                panels::pairs(inputs, |k| row_of(w, n, offset + k, columns.clone()), pairs);
                 let weights = Packed { pairs, count: columns.len(), inputs };
                 for (g, sums) in sums.chunks_exact_mut(blocks * BLOCK).enumerate() {
                     let sums = &mut sums[..columns.len().div_ceil(SIDE) * BLOCK];

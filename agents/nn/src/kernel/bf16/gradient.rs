@@ -5,7 +5,7 @@
 //! in memory.
 
 use super::unit::{BLOCK, Packed, SIDE, Unit, multiply};
-use super::{Images, panels, row};
+use super::{Images, panels, row_of};
 use crate::kernel::Write;
 use crate::kernel::input_gradient::mask;
 use crate::kernel::isa::vectorised;
@@ -251,7 +251,7 @@ fn linear_input(unit: Unit, w: &[f32], g: &[f32], n: usize, relu: Option<&[f32]>
         for (j, turned) in turned.chunks_exact_mut(groups * BLOCK).enumerate() {
             let at = (i * part + j) * SIDE;
             let inputs = SIDE.min(width - at);
-            panels::lines(inputs, n, |k| row(w, n, at + k, 0..n), first);
+            panels::lines(inputs, n, |k| row_of(w, n, at + k, 0..n), first);
             let a = Packed { pairs: first, count: inputs, inputs: n };
             multiply(unit, a, Packed { pairs: second, count: rows, inputs: n }, sums, false);
             for (block, turned) in sums.chunks_exact(BLOCK).zip(turned.chunks_exact_mut(BLOCK)) {

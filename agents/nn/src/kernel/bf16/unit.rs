@@ -46,8 +46,8 @@ impl Unit {
         }
     }
 
-    /// Whether rows that are not packed can be read, by [`multiply_in_place`]: AMX takes the
-    /// lines of a tile at one distance from each other, which patches do not keep.
+    /// Whether rows that are not packed can be read, by [`multiply_in_place`]. AMX takes the lines of a tile at one
+    /// distance from each other, which patches of a convolution do not keep.
     pub(super) fn reads_in_place(self) -> bool {
         self != Self::Amx
     }
@@ -136,7 +136,8 @@ pub(super) fn multiply_in_place(unit: Unit, a: InPlace<'_>, b: Packed<'_>, c: &m
     match unit {
         // SAFETY: the unit is there.
         Unit::Avx512 => unsafe { avx512::multiply_in_place(&a, &b, c, add) },
-        Unit::Amx | Unit::Plain => plain::multiply_in_place(&a, &b, c, add),
+        Unit::Amx => unreachable!("refused above"),
+        Unit::Plain => plain::multiply_in_place(&a, &b, c, add),
     }
 }
 
@@ -203,9 +204,18 @@ mod tests {
     #[test]
     fn every_unit_of_this_cpu_multiplies_alike() {
         let mut rng = Rng::new(3, Stream::Tool(0));
-        for (rows, columns, inputs) in
-            [(32, 32, 32), (64, 96, 160), (32, 64, 544), (1, 1, 32), (9, 33, 37), (50, 17, 65), (40, 48, 96)]
-        {
+        for (rows, columns, inputs) in [
+            (32, 32, 32),
+            (64, 96, 160),
+            (32, 64, 544),
+            (1, 1, 32),
+            (9, 33, 37),
+            (50, 17, 65),
+            (50, 17, 64),
+            (40, 48, 96),
+            (0, 5, 32),
+            (5, 0, 32),
+        ] {
             let mut draw = |count: usize| -> Vec<u16> {
                 let numbers = (0..count * inputs).map(|_| (rng.normal() as f32).half());
                 numbers.collect()
@@ -256,6 +266,33 @@ mod tests {
         let starts: Vec<usize> = (0..count).map(|r| r * width).collect();
         multiply_in_place(unit, InPlace { values: &values, starts: &starts, offset, runs: &runs, run }, b, &mut c, add);
         c
+    }
+
+    /// The assembly of AMX counts on what is checked before.
+    #[test]
+    fn operands_that_do_not_fit_are_refused() {
+        let (group, c) = (vec![0; PANEL], vec![0.0; BLOCK]);
+        let whole = Packed { pairs: &group, count: SIDE, inputs: SIDE };
+        let refused = |a: Packed<'_>, b: Packed<'_>, c: &[f32]| {
+            let product = || multiply(Unit::Plain, a, b, &mut c.to_vec(), false);
+            std::panic::catch_unwind(std::panic::AssertUnwindSafe(product)).is_err()
+        };
+        assert!(!refused(whole, whole, &c));
+        let (short, deep) = (Packed { pairs: &group[1..], ..whole }, Packed { inputs: SIDE - 1, ..whole });
+        let (many, none) = (Packed { count: SIDE + 1, ..whole }, Packed { inputs: 0, ..whole });
+        for wrong in [short, deep, many, none] {
+            assert!(refused(wrong, whole, &c) && refused(whole, wrong, &c));
+        }
+        assert!(refused(none, none, &c) && refused(whole, whole, &c[1..]));
+        let (values, runs) = (vec![0; SIDE], [0]);
+        let in_place = |unit: Unit, run: usize, c: &[f32]| {
+            let a = InPlace { values: &values, starts: &[0], offset: 0, runs: &runs, run };
+            let product = || multiply_in_place(unit, a, whole, &mut c.to_vec(), false);
+            std::panic::catch_unwind(std::panic::AssertUnwindSafe(product)).is_err()
+        };
+        assert!(!in_place(Unit::Plain, SIDE, &c));
+        assert!(in_place(Unit::Plain, SIDE / 2, &c) && in_place(Unit::Plain, SIDE, &c[1..]));
+        assert!(in_place(Unit::Amx, SIDE, &c), "AMX reads packed rows alone");
     }
 
     #[test]

@@ -25,7 +25,7 @@ pub(super) fn is_there() -> bool {
 #[target_feature(enable = "avx512f,avx512bf16")]
 pub(super) unsafe fn multiply(a: &Packed<'_>, b: &Packed<'_>, c: &mut [f32], add: bool) {
     let group = a.group();
-    let blocks = b.pairs.len() / group;
+    let blocks = b.groups();
     for (g, (a_group, c)) in a.pairs.chunks_exact(group).zip(c.chunks_exact_mut(blocks * BLOCK)).enumerate() {
         let eights = (a.count - g * SIDE).div_ceil(ROWS);
         for (j, (b_group, c)) in b.pairs.chunks_exact(group).zip(c.chunks_exact_mut(BLOCK)).enumerate() {
@@ -63,7 +63,7 @@ fn packed_rows<const V: usize>(a: &[u32], first: usize, inputs: usize, b: &[u32]
 #[target_feature(enable = "avx512f,avx512bf16")]
 pub(super) unsafe fn multiply_in_place(a: &InPlace<'_>, b: &Packed<'_>, c: &mut [f32], add: bool) {
     let group = b.group();
-    let blocks = b.pairs.len() / group;
+    let blocks = b.groups();
     for (starts, c) in a.starts.chunks(SIDE).zip(c.chunks_exact_mut(blocks * BLOCK)) {
         for (j, (b_group, c)) in b.pairs.chunks_exact(group).zip(c.chunks_exact_mut(BLOCK)).enumerate() {
             let narrow = b.count - j * SIDE <= LINE;

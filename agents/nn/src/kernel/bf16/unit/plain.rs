@@ -26,7 +26,7 @@ fn sum(rows: usize, pair: impl Fn(usize, usize) -> u32, b: &Packed<'_>, c: &mut 
     let halves = |pair: u32| [f32::from_bits(pair << 16), f32::from_bits(pair & 0xffff_0000)];
     let group = b.group();
     for (row, column) in (0..rows).flat_map(|row| (0..b.count).map(move |column| (row, column))) {
-        let block = row / SIDE * (b.pairs.len() / group) + column / SIDE;
+        let block = row / SIDE * b.groups() + column / SIDE;
         let c = &mut c[block * BLOCK + row % SIDE * SIDE + column % SIDE];
         let first = column / SIDE * group + column % SIDE / LINE * TILE + column % LINE;
         let mut sum = if add { *c } else { 0.0 };
