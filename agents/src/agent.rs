@@ -18,7 +18,8 @@ pub enum Mode {
     Evaluate {
         /// Probability of a uniformly random action.
         epsilon: f32,
-        /// Whether a stochastic policy takes its most probable action instead of sampling.
+        /// Whether nothing else is left to chance: a stochastic policy takes its most probable action instead of
+        /// sampling, quantiles of an implicit network are the middles of equal parts instead of drawn.
         greedy: bool,
     },
 }

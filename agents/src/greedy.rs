@@ -1,7 +1,8 @@
 //! ε-greedy action choice on the values of a shared network.
 //!
 //! Noise of noisy weights and quantiles τ of implicit networks are drawn per seat, from its own stream, at every step.
-//! An evaluation uses the means of noisy weights, without noise. For a learner whose targets need the values that were
+//! An evaluation uses the means of noisy weights, without noise, and a greedy one the middles of equal parts for τ, so
+//! that its action follows from the observation. For a learner whose targets need the values that were
 //! acted on (PQN), the greatest values are stored. A network with a memory sees every step, those of random actions
 //! too; the recurrent state before each step is stored for the learner, and reset where an episode starts.
 
@@ -87,6 +88,7 @@ impl Policy for Greedy {
         let asked = blocks.first().is_some_and(Rollout::asks);
         let remembers = net.state_width() > 0;
         let noise = if mode == Mode::Explore { net.noise() } else { 0 };
+        let spread = matches!(mode, Mode::Evaluate { greedy: true, .. });
         let epsilon = exploring.epsilon(mode);
         batch.clear();
         draws.clear();
@@ -120,7 +122,11 @@ impl Policy for Greedy {
                 if looks {
                     batch.push(block, t, e);
                     places.push(Place { block: b, seat: e, decides: !random });
-                    draws.draw(reading.taus, noise, aside.as_mut().unwrap_or(rng));
+                    if spread {
+                        draws.spread(reading.taus);
+                    } else {
+                        draws.draw(reading.taus, noise, aside.as_mut().unwrap_or(rng));
+                    }
                 }
             }
         }

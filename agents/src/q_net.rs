@@ -70,6 +70,11 @@ impl Draws {
         self.taus.extend((0..taus).map(|_| rng.f32()));
         draw_noise(width, rng, &mut self.noise);
     }
+
+    /// Appends the middles of `taus` equal parts of [0, 1], without noise.
+    pub(crate) fn spread(&mut self, taus: usize) {
+        self.taus.extend((0..taus).map(|i| (i as f32 + 0.5) / taus as f32));
+    }
 }
 
 /// Q-network: observations to Q(s, ·) of one discrete action, or to the distributions of its returns.

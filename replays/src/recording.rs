@@ -32,7 +32,7 @@ use crate::Outputs;
 
 pub use outputs::Output;
 pub use pictures::{Group, PIXELS, Pictures, Projector, Reel, Told};
-pub use read::{Differs, RecordedEpisode, Recording, Replayed};
+pub use read::{Differs, RecordedEpisode, Recording, Replayed, begins};
 pub use seen::seen;
 pub use write::Recorder;
 

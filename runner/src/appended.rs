@@ -7,6 +7,8 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context as _, bail};
 use serde::de::DeserializeOwned;
 
+use crate::file;
+
 /// A file of a run, open for appending.
 #[derive(Debug)]
 pub(crate) struct Appended {
@@ -42,6 +44,20 @@ impl Appended {
     pub(crate) fn truncate(&mut self, length: u64) -> anyhow::Result<()> {
         let cut = self.file.set_len(length).and_then(|()| self.file.seek(SeekFrom::Start(length)));
         cut.map(drop).with_context(|| self.path.display().to_string())
+    }
+
+    /// Replaces what follows the first `length` bytes by others: whoever ends the process meanwhile leaves the old file
+    /// or the new one.
+    ///
+    /// # Errors
+    /// If it cannot be written, as when the disk is full.
+    pub(crate) fn replace(&mut self, length: u64, bytes: &[u8]) -> anyhow::Result<()> {
+        let mut all = read(&self.path)?;
+        all.truncate(usize::try_from(length)?);
+        all.extend_from_slice(bytes);
+        file::whole(&self.path, |mut file| Ok(file.write_all(&all)?))?;
+        *self = Self::cut(self.path.clone(), all.len() as u64)?;
+        Ok(())
     }
 
     /// Appends bytes to the file.

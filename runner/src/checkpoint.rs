@@ -7,7 +7,7 @@ mod find;
 
 use std::collections::BTreeSet;
 use std::fs::{self, File};
-use std::io::{BufReader, Read, Write};
+use std::io::{self, BufReader, ErrorKind, Read, Write};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, bail};
@@ -24,7 +24,7 @@ use crate::writer::Known;
 pub(crate) use find::{Flag, find, list, open, refused, whole};
 
 /// Writes a checkpoint below `dir`, with the segments in `known`, and returns its manifest. Leaves one of the same
-/// state alone; replaces one of the same frames that holds another state, as of a run that was stopped in an
+/// state alone if it is whole; replaces one of the same frames that holds another state, as of a run that was stopped in an
 /// evaluation.
 ///
 /// # Errors
@@ -34,6 +34,7 @@ pub(crate) fn write(dir: &Path, snapshot: &Snapshot, owner: &Owner, known: &Know
     let (path, draft) = (dir.join(&name), dir.join(format!(".{name}.tmp")));
     if let Ok(there) = Manifest::read(&path)
         && is_of(&there, snapshot)
+        && there.parts.iter().all(|part| check_part(&path, part).is_ok())
     {
         return Ok(there);
     }
@@ -62,19 +63,24 @@ fn is_of(manifest: &Manifest, snapshot: &Snapshot) -> bool {
 
 /// Renames a draft to its final name, in exchange for a checkpoint of that name: one of the two is there at every
 /// moment.
-fn show(draft: &Path, path: &Path) -> std::io::Result<()> {
+fn show(draft: &Path, path: &Path) -> io::Result<()> {
     if !path.exists() {
         return fs::rename(draft, path);
     }
     match renameat_with(CWD, draft, CWD, path, RenameFlags::EXCHANGE) {
         Ok(()) => fs::remove_dir_all(draft),
-        // A file system that cannot exchange: for a moment there is none.
-        Err(Errno::INVAL | Errno::NOSYS | Errno::OPNOTSUPP) => {
-            fs::remove_dir_all(path)?;
-            fs::rename(draft, path)
-        }
+        Err(Errno::INVAL | Errno::NOSYS | Errno::OPNOTSUPP) => replace(draft, path),
         Err(error) => Err(error.into()),
     }
+}
+
+/// [`show`] on a file system that cannot exchange: between two names there is none, but never half of one.
+fn replace(draft: &Path, path: &Path) -> io::Result<()> {
+    let mut old = draft.to_owned().into_os_string();
+    old.push(".old.tmp");
+    fs::rename(path, &old)?;
+    fs::rename(draft, path)?;
+    fs::remove_dir_all(old)
 }
 
 /// Name of the directory of the checkpoint at `frames`.
@@ -103,7 +109,7 @@ fn write_part(draft: &Path, part: &snapshot::Part, known: &Known) -> anyhow::Res
     Ok(Part { file: name.clone(), bytes: bytes.len() as u64, sha256: rl_assets::sha256(bytes), segments })
 }
 
-fn write_file(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
+fn write_file(path: &Path, bytes: &[u8]) -> io::Result<()> {
     let mut file = File::create(path)?;
     file.write_all(bytes)?;
     file.sync_all()
@@ -127,7 +133,7 @@ pub(crate) fn write_segment(path: &Path, number: u64, bytes: &[u8]) -> anyhow::R
 /// those that a killed process wrote after its last checkpoint.
 ///
 /// # Errors
-/// If one cannot be removed.
+/// If one cannot be removed, or a checkpoint not be read; then none is removed.
 pub(crate) fn collect(dir: &Path, known: &Known) -> anyhow::Result<()> {
     let at = dir.join(SEGMENTS);
     if !at.exists() {
@@ -135,8 +141,14 @@ pub(crate) fn collect(dir: &Path, known: &Known) -> anyhow::Result<()> {
     }
     let mut used: BTreeSet<PathBuf> = known.keys().map(|(part, number)| manifest::segment(part, *number)).collect();
     for (_, path) in list(dir)? {
-        // A checkpoint that cannot be read has no use for them.
-        let Ok(manifest) = Manifest::read(&path) else { continue };
+        let manifest = match Manifest::read(&path) {
+            Ok(manifest) => manifest,
+            // One that cannot be read at the moment may need any of them.
+            Err(error) if error.downcast_ref().is_some_and(|e: &io::Error| e.kind() != ErrorKind::NotFound) => {
+                return Err(error);
+            }
+            Err(_) => continue, // damaged: it has no use for them
+        };
         let segments = manifest.parts.iter().flat_map(|part| part.segments.iter().map(|s| part.segment(s.number)));
         used.extend(segments);
     }
@@ -199,7 +211,7 @@ pub(crate) fn forget_after(dir: &Path, frames: u64) -> anyhow::Result<()> {
 }
 
 /// Removes a checkpoint after hiding it: a removal that is cut short leaves a draft, never half a checkpoint.
-fn remove(dir: &Path, path: &Path) -> std::io::Result<()> {
+fn remove(dir: &Path, path: &Path) -> io::Result<()> {
     let draft = dir.join(format!(".{}.tmp", path.file_name().expect("a listed path has a name").to_string_lossy()));
     if draft.exists() {
         fs::remove_dir_all(&draft)?; // of an earlier one that was cut short
@@ -246,10 +258,7 @@ impl Checkpoint {
         }
         manifest.parts.retain(|part| asked(&part.file));
         for part in &manifest.parts {
-            check(&dir.join(&part.file), part.bytes, &part.sha256)?;
-            let segments =
-                part.segments.iter().map(|s| check(&shared(dir).join(part.segment(s.number)), s.bytes, &s.sha256));
-            segments.collect::<anyhow::Result<()>>()?;
+            check_part(dir, part)?;
         }
         Ok(Self { dir: dir.to_owned(), manifest })
     }
@@ -353,8 +362,14 @@ fn shared(dir: &Path) -> &Path {
     dir.parent().expect("a checkpoint lies in a directory")
 }
 
-fn opened(path: &Path) -> std::io::Result<BufReader<File>> {
+fn opened(path: &Path) -> io::Result<BufReader<File>> {
     Ok(BufReader::with_capacity(1 << 20, File::open(path)?))
+}
+
+/// Checks that the files of a part of the checkpoint in `dir` have the hashes of its manifest.
+fn check_part(dir: &Path, part: &Part) -> anyhow::Result<()> {
+    check(&dir.join(&part.file), part.bytes, &part.sha256)?;
+    part.segments.iter().try_for_each(|s| check(&shared(dir).join(part.segment(s.number)), s.bytes, &s.sha256))
 }
 
 /// Checks that the file `path` is a regular file with this length and hash.
@@ -371,7 +386,7 @@ fn check(path: &Path, bytes: u64, sha256: &str) -> anyhow::Result<()> {
         bail!("{name}: {how}, {found} bytes where the manifest says {bytes}");
     }
     let mut hash = Hashed(Sha256::new());
-    std::io::copy(&mut file, &mut hash).with_context(|| name.to_string())?;
+    io::copy(&mut file, &mut hash).with_context(|| name.to_string())?;
     if hex(&hash.0.finalize()) != sha256 {
         bail!("{name}: damaged, its SHA-256 is not the one of the manifest");
     }
@@ -392,12 +407,12 @@ pub(crate) fn sha256(part: &dyn Saved) -> rl_core::Result<String> {
 struct Hashed(Sha256);
 
 impl Write for Hashed {
-    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         self.0.update(bytes);
         Ok(bytes.len())
     }
 
-    fn flush(&mut self) -> std::io::Result<()> {
+    fn flush(&mut self) -> io::Result<()> {
         Ok(())
     }
 }
@@ -408,4 +423,63 @@ pub(crate) fn written(dir: &Path, session: &mut Session, owner: &Owner) -> PathB
     let snapshot = Snapshot::take(session, snapshot::Extent::Whole, &snapshot::Handed::default()).unwrap();
     write(dir, &snapshot, owner, &Known::new()).unwrap();
     dir.join(name(snapshot.frames))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const OWNER: fn() -> Owner =
+        || Owner { env: "cartpole".to_owned(), env_version: 1, agent: "dqn".to_owned(), isa: "portable".to_owned() };
+
+    /// A state of one part, which needs some segments.
+    fn snapshot(frames: u64, bytes: &[u8], segments: std::ops::Range<u64>) -> Snapshot {
+        let part = snapshot::Part { name: "replay".to_owned(), bytes: bytes.to_owned(), segments };
+        Snapshot { frames, updates: 1, parts: vec![part] }
+    }
+
+    #[test]
+    fn a_checkpoint_takes_the_place_of_another_or_of_a_damaged_one() {
+        let dir = tempfile::tempdir().unwrap();
+        let at = dir.path();
+        let part = at.join(name(16)).join("replay");
+        let write = |bytes: &[u8]| write(at, &snapshot(16, bytes, 0..0), &OWNER(), &Known::new()).map(drop).unwrap();
+        write(b"one");
+        write(b"two");
+        assert_eq!(fs::read(&part).unwrap(), b"two");
+        fs::write(&part, b"tow").unwrap();
+        write(b"two");
+        assert_eq!(fs::read(&part).unwrap(), b"two");
+        let draft = at.join(format!(".{}.tmp", name(16)));
+        fs::create_dir(&draft).unwrap();
+        replace(&draft, &at.join(name(16))).unwrap();
+        assert_eq!(fs::read_dir(at).unwrap().count(), 1);
+        assert_eq!(fs::read_dir(at.join(name(16))).unwrap().count(), 0, "the draft is there in its place");
+    }
+
+    #[test]
+    fn segments_go_with_the_last_checkpoint_that_needs_them_and_stay_while_one_cannot_be_read() {
+        let dir = tempfile::tempdir().unwrap();
+        let at = dir.path();
+        fs::create_dir(at.join(SEGMENTS)).unwrap();
+        let segment = |number| {
+            let path = at.join(manifest::segment("replay", number));
+            (("replay".to_owned(), number), write_segment(&path, number, b"rows").unwrap())
+        };
+        let known: Known = (0..3).map(segment).collect();
+        write(at, &snapshot(16, b"rest", 0..1), &OWNER(), &known).unwrap();
+        write(at, &snapshot(32, b"rest", 1..2), &OWNER(), &known).unwrap();
+        let left = || fs::read_dir(at.join(SEGMENTS)).unwrap().count();
+        let (manifest, aside) = (at.join(name(16)).join(manifest::FILE), at.join("aside"));
+        fs::rename(&manifest, &aside).unwrap();
+        fs::create_dir(&manifest).unwrap();
+        assert!(collect(at, &Known::new()).is_err() && left() == 3, "a directory cannot be read");
+        fs::remove_dir(&manifest).unwrap();
+        fs::rename(&aside, &manifest).unwrap();
+        collect(at, &Known::new()).unwrap();
+        assert_eq!(left(), 2);
+        fs::write(&manifest, b"{").unwrap();
+        collect(at, &Known::new()).unwrap();
+        assert_eq!(left(), 1);
+    }
 }

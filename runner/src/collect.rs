@@ -67,6 +67,7 @@ pub(crate) fn lost(loss: String) -> String {
 
 /// The seats of a run, in groups that act in one batch and step together, and the blocks that they fill.
 pub(crate) struct Seats {
+    spec: Spec,
     envs: Vec<Box<dyn VecEnv>>,
     blocks: Vec<Rollout>,
     way: Way,
@@ -95,12 +96,12 @@ impl Seats {
             Workers::Exactly(_) => Way::together(envs.len())?,
             Workers::UpTo(_) => Way::Trying(0, Duration::MAX),
         };
-        Ok(Self { envs, blocks, way })
+        Ok(Self { spec: envs[0].spec().clone(), envs, blocks, way })
     }
 
     /// Shapes of what one seat shows and takes.
     pub(crate) fn spec(&self) -> &Spec {
-        self.envs[0].spec()
+        &self.spec
     }
 
     /// The blocks, one per group, in the order of seats.

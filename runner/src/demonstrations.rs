@@ -22,7 +22,9 @@ use crate::playback::{self, Playback};
 use crate::preset::{self, Resolved, Train};
 use crate::run_dir::About;
 use crate::session::Session;
+use crate::stop::Stop;
 use crate::usage::{counted, usage};
+use crate::waiting::Waiting;
 
 /// Key of the recordings in `[agent]`.
 const KEY: &str = "demonstrations";
@@ -106,8 +108,13 @@ pub(crate) fn spare(resolved: &Resolved, run: &Path) -> anyhow::Result<()> {
 ///
 /// # Errors
 /// If an environment fails, or a recording is missing, damaged, or none of this environment; the message names the
-/// file.
-pub(crate) fn begin(resolved: &Resolved, session: &mut Session, train: &Train) -> anyhow::Result<Option<Shown>> {
+/// file. [`Stopped`](crate::waiting::Stopped) if someone asked to stop while it was shown.
+pub(crate) fn begin(
+    resolved: &Resolved,
+    session: &mut Session,
+    train: &Train,
+    stop: &Stop,
+) -> anyhow::Result<Option<Shown>> {
     session.begin(train)?;
     let Some(audience) = session.learner.demonstrations() else { return Ok(None) };
     let Some(path) = path(resolved) else {
@@ -137,7 +144,7 @@ pub(crate) fn begin(resolved: &Resolved, session: &mut Session, train: &Train) -
             bail!(usage(format!("{}: holds no game that was played to its end", path.display())));
         }
     }
-    play(&games, audience, resolved, session)?;
+    play(&games, audience, resolved, session, &Waiting::unseen(stop))?;
     let earned: f64 = games.iter().filter_map(|game| game.played.outcome).map(|outcome| outcome.ret).sum();
     let mean_return = earned / games.len() as f64;
     let steps = games.iter().map(|game| game.played.steps()).sum();
@@ -153,15 +160,14 @@ pub(crate) fn begin_again(
     resolved: &Resolved,
     session: &mut Session,
     train: &Train,
+    stop: &Stop,
 ) -> anyhow::Result<()> {
-    let shown = begin(resolved, session, train)?;
-    let others = |shown: &Shown| about.demonstrations.as_ref().is_none_or(|then| then.files != shown.files);
-    match shown {
-        Some(shown) if others(&shown) => {
-            bail!("agent.{KEY}: this run began with other recordings than there are now: {shown}")
-        }
-        _ => Ok(()),
+    let (then, now) = (&about.demonstrations, begin(resolved, session, train, stop)?);
+    if then.as_ref().map(|then| &then.files) == now.as_ref().map(|now| &now.files) {
+        return Ok(());
     }
+    let now = now.map_or_else(|| "none".to_owned(), |now| now.to_string());
+    bail!("agent.{KEY}: this run began with other recordings than there are now: {now}")
 }
 
 /// Path in `agent.demonstrations`; `None` if it is missing or empty.
@@ -246,6 +252,7 @@ fn play(
     audience: DemonstrationSpec,
     resolved: &Resolved,
     session: &mut Session,
+    waiting: &Waiting,
 ) -> anyhow::Result<()> {
     let mut queues: Vec<(usize, Vec<Game<'_>>)> = vec![(0, Vec::new()); audience.seats];
     for game in games {
@@ -261,6 +268,7 @@ fn play(
         seat.advance(resolved, &mut block[0], 0, e)?;
     }
     while seats.iter().any(|seat| seat.now.is_some()) {
+        waiting.go_on()?;
         for (e, seat) in seats.iter_mut().enumerate() {
             seat.advance(resolved, &mut block[0], 1, e)?;
         }

@@ -24,8 +24,10 @@ pub(crate) struct Digest {
 #[derive(Debug)]
 pub(crate) struct Digests {
     file: Appended,
-    /// Frames of the last line.
-    last: Option<u64>,
+    /// Frames of the last line, and where it begins in the file.
+    last: Option<(u64, u64)>,
+    /// Bytes of the file.
+    length: u64,
 }
 
 impl Digests {
@@ -34,7 +36,7 @@ impl Digests {
     /// # Errors
     /// If it exists or cannot be written.
     pub(crate) fn create(run: &Path) -> anyhow::Result<Self> {
-        Ok(Self { file: Appended::create(run.join(FILE))?, last: None })
+        Ok(Self { file: Appended::create(run.join(FILE))?, last: None, length: 0 })
     }
 
     /// Opens the file of a run that goes on from `frames`, and removes lines of later checkpoints.
@@ -42,11 +44,11 @@ impl Digests {
     /// # Errors
     /// If the file cannot be read or cut, or a line before its end is damaged.
     pub(crate) fn reopen(run: &Path, frames: u64) -> anyhow::Result<Self> {
-        let (path, mut last, mut kept) = (run.join(FILE), None, 0);
+        let (path, mut last, mut length) = (run.join(FILE), None, 0);
         for (digest, line) in rows::<Digest>(&path)?.into_iter().take_while(|(digest, _)| digest.frames <= frames) {
-            (last, kept) = (Some(digest.frames), kept + line.len() as u64);
+            (last, length) = (Some((digest.frames, length)), length + line.len() as u64);
         }
-        Ok(Self { file: Appended::cut(path, kept)?, last })
+        Ok(Self { file: Appended::cut(path, length)?, last, length })
     }
 
     /// Appends a line, unless there is one of the same or of later frames.
@@ -54,14 +56,26 @@ impl Digests {
     /// # Errors
     /// If it cannot be written, as when the disk is full.
     pub(crate) fn append(&mut self, digest: &Digest) -> anyhow::Result<()> {
-        if self.last.is_some_and(|last| digest.frames <= last) {
+        if self.last.is_some_and(|(last, _)| digest.frames <= last) {
             return Ok(());
         }
         let mut line = serde_json::to_vec(digest)?;
         line.push(b'\n');
         self.file.append(&line)?;
-        self.last = Some(digest.frames);
+        self.last = Some((digest.frames, self.length));
+        self.length += line.len() as u64;
         Ok(())
+    }
+
+    /// Replaces the last line if it is of the same frames, whose parts may have been cut into other files.
+    ///
+    /// # Errors
+    /// If it cannot be written.
+    pub(crate) fn renew(&mut self, digest: &Digest) -> anyhow::Result<()> {
+        let Some((_, begin)) = self.last.filter(|(last, _)| *last == digest.frames) else { return Ok(()) };
+        self.file.truncate(begin)?;
+        (self.last, self.length) = (None, begin);
+        self.append(digest)
     }
 }
 
@@ -94,5 +108,13 @@ mod tests {
         digests.append(&digest(200)).unwrap();
         digests.append(&digest(350)).unwrap();
         assert_eq!(all(dir.path()).unwrap(), [100, 200, 350].map(digest));
+        let other = Digest { frames: 350, ..digest(1) };
+        digests.renew(&digest(200)).unwrap();
+        digests.renew(&other).unwrap();
+        digests.append(&digest(400)).unwrap();
+        assert_eq!(all(dir.path()).unwrap(), [digest(100), digest(200), other, digest(400)]);
+        let other = Digest { frames: 400, ..digest(1) };
+        Digests::reopen(dir.path(), 400).unwrap().renew(&other).unwrap();
+        assert_eq!(all(dir.path()).unwrap()[2..], [Digest { frames: 350, ..digest(1) }, other]);
     }
 }

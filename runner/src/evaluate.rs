@@ -15,6 +15,7 @@ use crate::games::{Games, SEATS, play};
 use crate::learner::device;
 use crate::model::Source;
 use crate::preset::Resolved;
+use crate::saliency::remembers;
 use crate::score::Report;
 use crate::tables::Tables;
 use crate::trained::{Asked, Trained};
@@ -30,7 +31,7 @@ use crate::{output, picture, run_dir};
           # all that --seeds 1..5 --run runs/five trained
           rl-run eval runs/five
           # in another environment than it was trained on
-          rl-run eval runs/kf --set env.sticky=0 --set env.difficulty=1
+          rl-run eval runs/kf --set env.sticky=0
           rl-run eval runs/frozenlake-tabular-s1 --exact --picture policy.png")]
 pub(crate) struct EvalArgs {
     #[command(flatten)]
@@ -109,7 +110,7 @@ fn judge(args: &EvalArgs, path: &Path, tables: &Tables, waiting: &Waiting) -> an
 /// `picture`.
 ///
 /// # Errors
-/// If the environment has no such table, or no map to draw on.
+/// If the environment has no such table, or no map to draw on, or the policy remembers what it saw.
 fn exact(resolved: &Resolved, learner: &dyn Learner, epsilon: f32, picture: Option<&Path>) -> anyhow::Result<f64> {
     let env = resolved.seat_eval(&Seating { seed: 0, seats: SEATS..SEATS + 1 })?;
     let Some(table) = env.tabular() else {
@@ -123,6 +124,11 @@ fn exact(resolved: &Resolved, learner: &dyn Learner, epsilon: f32, picture: Opti
     block.symbols.row_mut(0).copy_from_slice(table.symbols());
     block.legal.row_mut(0).copy_from_slice(table.legal());
     let mut policy = learner.policy(SEATS..SEATS + states)?;
+    if remembers(policy.as_mut()) {
+        bail!(usage(
+            "--exact: this agent has a memory, and acts by more than the state: without the flag it plays games"
+        ));
+    }
     policy.act(std::slice::from_mut(&mut block), 0, Mode::Evaluate { epsilon: 0.0, greedy: true })?;
     let actions = block.discrete.row(0);
     let plays = table.policy(actions, f64::from(epsilon));

@@ -6,6 +6,7 @@ use anyhow::Context as _;
 use crate::checkpoint::{self, Checkpoint};
 use crate::digests::{Digest, Digests};
 use crate::manifest::{Owner, SEGMENTS, segment};
+use crate::output;
 use crate::run_dir::RunDir;
 use crate::session::Session;
 use crate::snapshot::{Extent, Handed, Snapshot};
@@ -119,6 +120,7 @@ impl Keep for Archive {
             let told = "was removed while the run used it, and is written again from memory";
             session.notes.push(format!("a part of {} {told}", checkpoints.join(SEGMENTS).display()));
         }
+        session.notes.extend(writer.notes());
         let path = checkpoints.join(checkpoint::name(session.counts.frames));
         let snapshot = Snapshot::take(session, Extent::Whole, handed);
         writer.checkpoint(snapshot.with_context(|| format!("writing checkpoint {}", path.display()))?, settled)
@@ -129,6 +131,8 @@ impl Keep for Archive {
     }
 
     fn finish(&mut self) -> anyhow::Result<()> {
-        self.writer.finish()
+        self.writer.finish()?;
+        self.writer.notes().for_each(output::note);
+        Ok(())
     }
 }

@@ -40,7 +40,7 @@ pub(crate) fn train(
 ) -> anyhow::Result<Timed> {
     let mut session = start(resolved, &resolved.train()?, seed, &device(machine.device())?, machine.workers()?)?;
     let mut log = Log::default();
-    demonstrations::begin(resolved, &mut session, &resolved.train()?)?;
+    demonstrations::begin(resolved, &mut session, &resolved.train()?, waiting.stop())?;
     while session.learner.updates() == 0 {
         waiting.go_on()?;
         session.advance(&mut log)?;

@@ -184,24 +184,25 @@ impl Metrics {
             bail!("the agent logs `{twin}`, which is the name of another value in {ROWS}: give it another");
         }
         let earlier = self.unfinished.take().filter(|earlier| earlier.frames == point.frames);
-        if let Some(earlier) = &earlier {
-            self.rows.truncate(earlier.row)?;
-            self.events.truncate(earlier.event)?;
-        }
-        let earlier = earlier.map(|earlier| earlier.scalars).unwrap_or_default();
         let both: Vec<(&str, f64)>;
-        let scalars = if earlier.is_empty() {
-            scalars
-        } else {
-            let new = scalars.iter().filter(|(name, _)| earlier.iter().all(|(known, _)| known != name));
-            both = earlier.iter().map(|(name, value)| (name.as_str(), *value)).chain(new.copied()).collect();
-            &both
+        let scalars = match &earlier {
+            None => scalars,
+            Some(Unfinished { scalars: earlier, .. }) => {
+                let new = scalars.iter().filter(|(name, _)| earlier.iter().all(|(known, _)| known != name));
+                both = earlier.iter().map(|(name, value)| (name.as_str(), *value)).chain(new.copied()).collect();
+                &both
+            }
         };
         self.seconds = self.before + self.begin.elapsed().as_secs_f64();
         let mut line = serde_json::to_vec(&Row { point, seconds: self.seconds, scalars })?;
         line.push(b'\n');
-        self.rows.append(&line)?;
-        self.events.append(&events::scalars(events::now(), point.frames, scalars))
+        let event = events::scalars(events::now(), point.frames, scalars);
+        match earlier {
+            None => self.rows.append(&line).and_then(|()| self.events.append(&event)),
+            Some(Unfinished { row, event: at, .. }) => {
+                self.rows.replace(row, &line).and_then(|()| self.events.replace(at, &event))
+            }
+        }
     }
 }
 

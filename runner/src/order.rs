@@ -144,7 +144,7 @@ pub(crate) fn fresh(order: &Order, seed: u64, place: &Place<'_>, progress: Progr
     let kept = record::kept_of(order.outputs, &session, &order.resolved)?;
     let Order { resolved, train, eval, workers, stop, .. } = order.clone();
     // Before there is a directory: what cannot be shown or saved leaves none.
-    let shown = demonstrations::begin(&resolved, &mut session, &train)?;
+    let shown = demonstrations::begin(&resolved, &mut session, &train, &stop)?;
     session.check_saves()?;
     if let Some(shown) = &shown {
         progress.note(&shown.to_string());

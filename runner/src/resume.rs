@@ -28,7 +28,7 @@ use crate::usage::{self, usage};
 use crate::verbosity::{Verbosity, finish, listen, progress};
 use crate::{assets, demonstrations, digests, episode_log, initial, metrics, output, publish, record, schedules};
 
-/// Resumes a run from its last checkpoint, bit for bit as if it had not been interrupted; a run without a checkpoint
+/// Resumes a run from its last checkpoint, bit for bit as if it had not been interrupted; a run that had none yet
 /// starts over. Of the directory of --seeds, all of its runs.
 #[derive(Clone, Debug, clap::Args)]
 #[command(after_help = "Examples: rl-run resume runs/cartpole-dqn-s1
@@ -127,12 +127,19 @@ pub(crate) fn go_on(going: &Going<'_>, path: &Path, shown: Shown) -> anyhow::Res
     let (mut about, mut resolved) = recorded(path, tables)?;
     metrics::check(path)?;
     episode_log::check(path)?;
-    digests::all(path)?;
+    let recorded_states = digests::all(path)?;
     let planned = resolved.train()?.frames;
     set_frames(&mut resolved, going.frames)?;
     let (train, eval) = (resolved.train()?, resolved.eval()?);
     let owner = owner(&resolved, &train);
     let checkpoint = from(path, going.checkpoint, &owner)?;
+    if let (None, Some(last)) = (&checkpoint, recorded_states.last()) {
+        return Err(usage(format!(
+            "{}: gone, and the last checkpoint was of {} frames: bring it back, or train anew in another --run",
+            dir.checkpoints().display(),
+            last.frames
+        )));
+    }
     let had = checkpoint.as_ref().map_or(0, Checkpoint::frames);
     if let Some(fewer) = going.frames.filter(|&asked| asked < had.min(planned)) {
         let back = "--checkpoint goes back to an earlier state";
@@ -149,7 +156,7 @@ pub(crate) fn go_on(going: &Going<'_>, path: &Path, shown: Shown) -> anyhow::Res
         }
         None => {
             initial::begin_again(path, about.weights.as_ref(), &mut session)?;
-            demonstrations::begin_again(&about, &resolved, &mut session, &train)?;
+            demonstrations::begin_again(&about, &resolved, &mut session, &train, stop)?;
             shown.note("this run has no checkpoint yet: it begins again");
         }
     }
@@ -173,7 +180,10 @@ pub(crate) fn go_on(going: &Going<'_>, path: &Path, shown: Shown) -> anyhow::Res
     // Of a run that was stopped in an evaluation the state waits for it to be played again, and is recorded after that.
     let settled = train.eval_every == 0 || frames < session.counts.next_eval;
     if settled && frames >= train.frames && session.learner.updates() > 0 {
-        shown.note("this run has ended already: --frames F goes on to F frames in all");
+        shown.note(&match going.frames {
+            Some(_) => format!("this run has ended already, and has had {frames} frames"),
+            None => "this run has ended already: --frames F goes on to F frames in all".to_owned(),
+        });
     }
     let progress = shown.begin(&resolved, about.seed, (frames, train.frames), stop)?;
     // Nothing of the run is changed before this, whatever was refused.

@@ -230,6 +230,20 @@ pub(crate) fn several(dir: &Path) -> Vec<PathBuf> {
     runs
 }
 
+/// The directories in `dir`, no run itself, that hold runs of their own: a command on the runs in `dir` leaves them out.
+pub(crate) fn groups_in(dir: &Path) -> Vec<PathBuf> {
+    let entries = if is_run(dir) { None } else { fs::read_dir(dir).ok() };
+    let paths = entries.into_iter().flatten().flatten().map(|entry| entry.path());
+    let mut groups: Vec<PathBuf> = paths.filter(|path| !is_run(path) && !below(path).is_empty()).collect();
+    groups.sort();
+    groups
+}
+
+/// The message on one of [`groups_in`].
+pub(crate) fn left_out(group: &Path) -> String {
+    format!("left out: {0} holds runs of its own: name {0} too", group.display())
+}
+
 /// What `--json` prints of a run among several that a command failed on, in place of its result.
 #[derive(Debug, Serialize)]
 struct Failure<'a> {
@@ -376,12 +390,12 @@ fn clear(path: &Path) -> std::io::Result<()> {
 
 fn free(name: &str, n: u32) -> anyhow::Result<Option<PathBuf>> {
     let runs = Path::new("runs");
-    fs::create_dir_all(runs).context("runs")?;
+    fs::create_dir_all(runs).context("runs (--run DIR trains elsewhere)")?;
     let path = runs.join(if n == 1 { name.to_owned() } else { format!("{name}-{n}") });
     match fs::create_dir(&path) {
         Ok(()) => Ok(Some(path)),
         Err(e) if e.kind() == ErrorKind::AlreadyExists => Ok(None),
-        Err(e) => Err(e).with_context(|| path.display().to_string()),
+        Err(e) => Err(e).with_context(|| format!("{} (--run DIR trains elsewhere)", path.display())),
     }
 }
 

@@ -10,7 +10,7 @@ use anyhow::Context as _;
 use rl_core::{Canvas, End, Episode, VecEnv};
 use rl_replays::Rollout;
 use rl_replays::recording::{
-    Group, Manifest, Outcome, OutputSampling, Pictures, Player, Recorder, Recording, Reel, Told, VERSION, seen,
+    self, Group, Manifest, Outcome, OutputSampling, Pictures, Player, Recorder, Recording, Reel, Told, VERSION, seen,
 };
 use serde::{Deserialize, Serialize};
 
@@ -233,19 +233,24 @@ pub(crate) fn ready(out: &Path) -> anyhow::Result<()> {
     file::ready(out)
 }
 
-/// Checks that the file `out`, which is about to be replaced, is no recording of a person's games.
+/// Checks that the file `out`, which is about to be replaced, is no recording of a person's games, and none of which
+/// nobody can say.
 ///
 /// # Errors
 /// If it is.
 pub(crate) fn spare(out: &Path) -> anyhow::Result<()> {
-    let by_person = |there: Recording| matches!(there.manifest.player, Player::Human {});
-    if out.is_file() && playback::read(out).is_ok_and(by_person) {
-        let out = out.display();
-        return Err(usage(format!(
-            "--out {out}: holds a person's games, which nobody could make again: give another name"
-        )));
+    let there = || File::open(out).is_ok_and(|mut file| recording::begins(&mut file));
+    if !out.is_file() || !there() {
+        return Ok(());
     }
-    Ok(())
+    let told = out.display();
+    match playback::read(out) {
+        Ok(Recording { manifest: Manifest { player: Player::Human {}, .. }, .. }) => Err(usage(format!(
+            "--out {told}: holds a person's games, which nobody could make again: give another name"
+        ))),
+        Ok(_) => Ok(()),
+        Err(why) => Err(usage(format!("--out {why:#}: it may hold a person's games: give another name, or remove it"))),
+    }
 }
 
 /// Writes a recording of finished games.
@@ -416,6 +421,11 @@ mod tests {
         }
         assert_eq!(std::fs::read(at("mine.rec")).unwrap(), b"of somebody else");
         ready(&at("mine.rec")).unwrap();
+        let mut damaged = std::fs::read(at("mine-2.rec")).unwrap();
+        *damaged.last_mut().unwrap() ^= 1;
+        std::fs::write(at("mine-2.rec"), damaged).unwrap();
+        let refused = ready(&at("mine-2.rec")).unwrap_err().to_string();
+        assert!(refused.contains("is damaged") && refused.contains("may hold a person's games"), "{refused}");
         assert_eq!(write_new(&at("other.rec"), &manifest, &[]).unwrap(), at("other.rec"));
         assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 5, "no drafts");
     }

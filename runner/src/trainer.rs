@@ -11,7 +11,7 @@ use rl_core::{EnvEntry, Seating, VecEnv};
 use crate::checkpoint::{self, Checkpoint};
 use crate::collect::Workers;
 use crate::demonstrations::{self, Shown};
-use crate::digests::Digests;
+use crate::digests::{Digest, Digests};
 use crate::episode_log::EpisodeLog;
 use crate::games::{Games, SEATS, play};
 use crate::initial::{self, Initial, Origin};
@@ -151,7 +151,7 @@ impl Trainer {
         demonstrations::settle(&mut resolved)?;
         let order = order(resolved, &config.device)?;
         let mut session = start(&order.resolved, &order.train, config.seed, &order.device, order.workers)?;
-        let shown = demonstrations::begin(&order.resolved, &mut session, &order.train)?;
+        let shown = demonstrations::begin(&order.resolved, &mut session, &order.train, &order.stop)?;
         Ok(Self { order, seed: config.seed, shown, first: None, session, log: Log::default(), failed: false })
     }
 
@@ -265,7 +265,9 @@ impl Trainer {
     /// If the directory holds something else than this run, or cannot be written, or a round failed.
     pub fn save(&mut self, run: &Path) -> anyhow::Result<()> {
         self.whole()?;
+        self.failed = true; // to rest, actors and learner end rounds that were begun
         self.session.rest(&mut self.log)?;
+        self.failed = false;
         let Order { resolved, train, .. } = &self.order;
         let (demonstrations, assets) = (self.shown.clone(), assets::of(&self.session));
         let weights = self.first.as_ref().map(|(origin, _)| origin.clone());
@@ -293,13 +295,14 @@ impl Trainer {
             RunDir::create((Some(run), ""), false, &about, &resolved.text(), &first)?
         };
         let snapshot = Snapshot::take(&mut self.session, Extent::Whole, &Handed::default())?;
-        checkpoint::write(&dir.checkpoints(), &snapshot, &owner(resolved, train), &Known::new())?;
+        let manifest = checkpoint::write(&dir.checkpoints(), &snapshot, &owner(resolved, train), &Known::new())?;
         // What came later belongs to another future.
         checkpoint::forget_after(&dir.checkpoints(), snapshot.frames)?;
         checkpoint::forget_after(&dir.best(), snapshot.frames)?;
         Metrics::reopen(dir.path(), snapshot.frames, true)?;
         EpisodeLog::open(dir.path(), snapshot.frames)?;
-        Digests::reopen(dir.path(), snapshot.frames)?;
+        let parts = manifest.digests();
+        Digests::reopen(dir.path(), snapshot.frames)?.renew(&Digest { frames: snapshot.frames, parts })?;
         checkpoint::prune(&dir.checkpoints(), train.keep_checkpoints)?;
         checkpoint::collect(&dir.checkpoints(), &Known::new())
     }

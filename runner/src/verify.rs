@@ -37,7 +37,7 @@ use crate::verbosity::Verbosity;
 /// recording is replayed and its scores certified.
 #[derive(Clone, Debug, clap::Args)]
 #[command(after_help = "Examples: rl-run verify runs/cartpole-dqn-s1
-          rl-run verify runs/cartpole-dqn-s1 --from 30000 --threads 1 --json
+          rl-run verify runs/cartpole-dqn-s1 --from last --threads 1 --json
           rl-run verify kungfu.rec")]
 pub(crate) struct VerifyArgs {
     /// Directory of the run, or of several, in which nothing changes; or a recording
@@ -133,8 +133,8 @@ struct Comparison {
 }
 
 impl Comparison {
-    /// Name and SHA-256 of every part of the repeated run, in the form in which they were recorded.
-    fn digests(&self, session: &mut Session) -> anyhow::Result<Vec<(String, String)>> {
+    /// Name and SHA-256 of every part of the repeated run, in the form in which they were `recorded`.
+    fn digests(&self, session: &mut Session, recorded: &Digest) -> anyhow::Result<Vec<(String, String)>> {
         let snapshot = Snapshot::take(session, Extent::Whole, &self.handed)?;
         let of = |part: Part| {
             let own = rl_assets::sha256(&part.bytes);
@@ -142,7 +142,19 @@ impl Comparison {
             let digest = manifest::digest(&own, segments);
             (part.name, digest)
         };
-        Ok(snapshot.parts.into_iter().map(of).collect())
+        let mut digests: Vec<_> = snapshot.parts.into_iter().map(of).collect();
+        // A run whose segments were removed while it used them has saved such a part whole.
+        session.visit_learner(&mut |name, part| {
+            let digest =
+                digests.iter_mut().find(|(known, _)| known == name).filter(|now| !recorded.parts.contains(now));
+            if let Some((_, digest)) = digest
+                && part.segmented().is_some_and(|part| !part.segments().is_empty())
+            {
+                *digest = checkpoint::sha256(part)?;
+            }
+            Ok(())
+        })?;
+        Ok(digests)
     }
 }
 
@@ -170,8 +182,11 @@ impl Keep for Comparison {
     fn pass(&mut self, session: &mut Session) -> anyhow::Result<bool> {
         let frames = session.counts.frames;
         let Some(next) = self.left.last() else { return Ok(true) };
-        self.difference =
-            if frames > next.frames { Some(missed(next)) } else { first_difference(next, &self.digests(session)?) };
+        self.difference = if frames > next.frames {
+            Some(missed(next))
+        } else {
+            first_difference(next, &self.digests(session, next)?)
+        };
         if self.difference.is_none() {
             (self.equal, self.until) = (self.equal + 1, frames);
             self.left.pop();
@@ -232,6 +247,9 @@ pub(crate) fn run(args: &VerifyArgs, tables: &Tables) -> anyhow::Result<ExitCode
     }
     let stop = Stop::listen(None)?;
     let found = run_dir::several(path);
+    if !args.verbosity.quiet {
+        run_dir::groups_in(path).iter().for_each(|group| output::note(run_dir::left_out(group)));
+    }
     if found.is_empty() {
         let Some(verdict) = again(args, path, &stop, tables)? else { return Ok(ExitCode::from(STOPPED)) };
         verdict.show(args.verbosity.json)?;
@@ -316,7 +334,7 @@ fn again(args: &VerifyArgs, path: &Path, stop: &Stop, tables: &Tables) -> anyhow
     let mut segments = BTreeMap::new();
     if args.from == "start" {
         initial::begin_again(path, about.weights.as_ref(), &mut session)?;
-        demonstrations::begin_again(&about, &resolved, &mut session, &train)?;
+        demonstrations::begin_again(&about, &resolved, &mut session, &train, stop)?;
     } else {
         let whole = checkpoint::whole(path, &args.from, Flag { name: "--from", words: "`start`, `last`" })?;
         let checkpoint = Checkpoint::open(&whole, &owner)?;

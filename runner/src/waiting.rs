@@ -74,6 +74,11 @@ impl Waiting {
         Self { stop: stop.clone(), way: Way::Quiet, left: "nothing is kept of it" }
     }
 
+    /// Who is asked to stop.
+    pub(crate) fn stop(&self) -> &Stop {
+        &self.stop
+    }
+
     /// Whether someone asked to stop.
     pub(crate) fn stopped(&self) -> bool {
         self.stop.asked()

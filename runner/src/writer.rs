@@ -1,7 +1,8 @@
 //! The thread that writes checkpoints while training goes on.
 //!
 //! At most a few requests wait in memory: a disk that is slower than training slows it down. Writing ends with its
-//! first error, which is returned by the next request or at the end of the run.
+//! first error, which is returned by the next request or at the end of the run. What cannot be removed is told, and
+//! tried again with the next checkpoint.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -10,7 +11,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread::JoinHandle;
 
 use anyhow::Context as _;
-use crossbeam_channel::{Receiver, Sender, bounded};
+use crossbeam_channel::{Receiver, Sender, bounded, unbounded};
 
 use crate::checkpoint;
 use crate::digests::{Digest, Digests};
@@ -55,6 +56,7 @@ pub(crate) struct Writer {
     sent: u64,
     /// Segments of them that are on disk.
     written: Arc<AtomicU64>,
+    told: Receiver<String>,
 }
 
 impl Writer {
@@ -66,9 +68,14 @@ impl Writer {
         let (jobs, received) = bounded(WAITING);
         let thread = std::thread::Builder::new().name("checkpoints".to_owned());
         let written = Arc::new(AtomicU64::new(0));
-        let count = Arc::clone(&written);
-        let thread = thread.spawn(move || files.work(&received, &count)).context("a thread for checkpoints")?;
-        Ok(Self { jobs: Some(jobs), thread: Some(thread), sent: 0, written })
+        let (count, (tell, told)) = (Arc::clone(&written), unbounded());
+        let thread = thread.spawn(move || files.work(&received, &count, &tell)).context("a thread for checkpoints")?;
+        Ok(Self { jobs: Some(jobs), thread: Some(thread), sent: 0, written, told })
+    }
+
+    /// Messages for a person, since the last call, on what could not be removed.
+    pub(crate) fn notes(&self) -> impl Iterator<Item = String> {
+        self.told.try_iter()
     }
 
     /// Number of segments that were sent last and may not be on disk yet.
@@ -131,7 +138,12 @@ impl Drop for Writer {
 }
 
 impl Files {
-    fn work(mut self, jobs: &Receiver<Job>, segments: &AtomicU64) -> anyhow::Result<()> {
+    fn work(mut self, jobs: &Receiver<Job>, segments: &AtomicU64, tell: &Sender<String>) -> anyhow::Result<()> {
+        let tidied = |done: anyhow::Result<()>| {
+            if let Err(error) = done {
+                let _ = tell.send(format!("an old checkpoint stays for now: {error:#}")); // or nobody listens any more
+            }
+        };
         jobs.iter().try_for_each(|job| match job {
             Job::Segment { part, number, bytes } => {
                 made(made(&self.checkpoints)?.join(SEGMENTS).as_path())?; // the first come before any checkpoint
@@ -141,19 +153,24 @@ impl Files {
                 segments.fetch_add(1, Ordering::Release);
                 Ok(())
             }
-            Job::Checkpoint { snapshot, settled } => self.checkpoint(&snapshot, settled),
+            Job::Checkpoint { snapshot, settled } => {
+                let manifest = checkpoint::write(made(&self.checkpoints)?, &snapshot, &self.owner, &self.known)?;
+                if settled {
+                    self.digests.append(&Digest { frames: snapshot.frames, parts: manifest.digests() })?;
+                }
+                tidied(self.tidy(&snapshot));
+                Ok(())
+            }
             Job::Best(snapshot) => {
                 checkpoint::write(made(&self.best)?, &snapshot, &self.owner, &Known::new())?;
-                checkpoint::prune_best(&self.best, &self.checkpoints)
+                tidied(checkpoint::prune_best(&self.best, &self.checkpoints));
+                Ok(())
             }
         })
     }
 
-    fn checkpoint(&mut self, snapshot: &Snapshot, settled: bool) -> anyhow::Result<()> {
-        let manifest = checkpoint::write(made(&self.checkpoints)?, snapshot, &self.owner, &self.known)?;
-        if settled {
-            self.digests.append(&Digest { frames: snapshot.frames, parts: manifest.digests() })?;
-        }
+    /// Removes what is of no use after the checkpoint of `snapshot`.
+    fn tidy(&mut self, snapshot: &Snapshot) -> anyhow::Result<()> {
         checkpoint::prune(&self.checkpoints, self.most)?;
         if self.best.exists() {
             checkpoint::prune_best(&self.best, &self.checkpoints)?;
@@ -163,5 +180,39 @@ impl Files {
             snapshot.parts.iter().map(|part| (part.name.as_str(), part.segments.start)).collect();
         self.known.retain(|(part, number), _| first.get(part.as_str()).is_some_and(|first| number >= first));
         checkpoint::collect(&self.checkpoints, &self.known)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// As on a network's disk, where what another process reads cannot be removed at once.
+    #[test]
+    fn an_old_checkpoint_that_stays_is_told_and_ends_no_run() {
+        let dir = tempfile::tempdir().unwrap();
+        let checkpoints = dir.path().join("checkpoints");
+        std::fs::create_dir(&checkpoints).unwrap();
+        let stubborn = checkpoints.join(checkpoint::name(8));
+        std::fs::write(&stubborn, b"no directory, so that it is not removed as one").unwrap();
+        let owner =
+            Owner { env: "cartpole".to_owned(), env_version: 1, agent: "dqn".to_owned(), isa: "portable".to_owned() };
+        let mut writer = Writer::start(Files {
+            checkpoints: checkpoints.clone(),
+            best: dir.path().join("best"),
+            owner,
+            most: 1,
+            digests: Digests::create(dir.path()).unwrap(),
+            known: Known::new(),
+        })
+        .unwrap();
+        for frames in [16, 32, 48] {
+            writer.checkpoint(Snapshot { frames, updates: 1, parts: Vec::new() }, true).unwrap();
+        }
+        writer.finish().unwrap();
+        let notes: Vec<String> = writer.notes().collect();
+        assert!(notes.len() == 3 && notes[0].contains("an old checkpoint stays for now"), "{notes:?}");
+        assert_eq!(crate::digests::all(dir.path()).unwrap().len(), 3);
+        assert!(checkpoint::list(&checkpoints).unwrap().iter().any(|(frames, _)| *frames == 48));
     }
 }

@@ -153,4 +153,15 @@ fn what_cannot_be_shown_is_refused_by_name_and_leaves_no_run() {
     let done = output(at, &format!("{} --frames 500", bc("games.rec").replace(" --quiet", "")));
     let said = String::from_utf8(done.stderr).unwrap();
     assert!(said.contains("demonstrations: 2 games"), "{said}");
+    // A run that was shown something is not begun again without it.
+    let line = "--env cartpole --agent dqn --run d --frames 100 --quiet --set agent.demonstrations=games.rec";
+    assert!(output(at, line).status.success());
+    fs::remove_dir_all(at.join("d/checkpoints")).unwrap();
+    fs::remove_file(at.join("d/digests.jsonl")).unwrap();
+    let settings = fs::read_to_string(at.join("d/run.toml")).unwrap();
+    let without = settings.replace(&at.join("games.rec").display().to_string(), "");
+    assert!(without.contains("demonstrations = \"\""), "{settings}");
+    fs::write(at.join("d/run.toml"), without).unwrap();
+    let (exit, said) = refusal(at, "resume d --quiet");
+    assert!(exit == 1 && said.contains("began with other recordings than there are now: none"), "{exit}, {said}");
 }

@@ -128,6 +128,12 @@ fn seeds_that_have_come_to_nothing_yet_are_no_failures_and_the_way_on_is_named()
     assert_eq!((done.status.code(), said.as_str(), counted), (Some(0), "", [2, 2, 0, 1]));
     let drawn = output(at, "plot g --json");
     assert!(drawn.status.success() && drawn.stderr.is_empty(), "{drawn:?}");
+    let done = output(at, "resume g --quiet");
+    let said = String::from_utf8(done.stderr).unwrap();
+    assert!(done.status.code() == Some(1) && said.matches("/checkpoints: gone, and the last").count() == 2, "{said}");
+    for run in ["s1", "s2"] {
+        std::fs::remove_file(at.join("g").join(run).join("digests.jsonl")).unwrap(); // as if killed before the first
+    }
     assert!(output(at, "resume g --quiet").status.success());
     let text = String::from_utf8(output(at, "eval g --exact").stdout).unwrap();
     assert!(text.contains("over 3 runs: mean "), "{text}");
@@ -153,4 +159,15 @@ fn a_table_gives_the_score_that_games_approach() {
     json(at, "--env cartpole --agent dqn --frames 1 --run c --quiet --json");
     let (code, line) = refusal(at, "eval c --exact");
     assert!(code == 2 && line.contains("cartpole"), "{line}");
+    let memory = "agent.memory={kind=\"gru\",units=8,steps=4}";
+    json(at, &format!("--env frozenlake --agent ppo --frames 1 --run m --quiet --json --set {memory}"));
+    let (code, line) = refusal(at, "eval m --exact");
+    assert!(code == 2 && line.contains("--exact: this agent has a memory"), "{line}");
+    // Quantiles that are drawn would make another policy of every look at a state.
+    let line = "--env frozenlake --agent iqn --frames 3000 --run i --quiet --json --set agent.learning_starts=100";
+    json(at, line);
+    let exact = json(at, "eval i --exact --json")["mean"].as_f64().unwrap();
+    let played = json(at, "eval i --greedy --episodes 2000 --json");
+    let (mean, error) = (played["mean"].as_f64().unwrap(), played["stderr"].as_f64().unwrap());
+    assert!((exact - mean).abs() <= 4.0 * error.max(0.001), "iqn: exact {exact}, played {mean} ± {error}");
 }

@@ -228,6 +228,20 @@ fn a_run_without_a_checkpoint_begins_again_and_a_longer_one_says_what_ends_early
     let line = "--env cartpole --agent dqn --seed 9 --frames 2000 --quiet --json";
     let whole = json(at, &format!("{line} --run r"));
     std::fs::remove_dir_all(at.join("r/checkpoints")).unwrap();
+    let files = || {
+        let names = names(&at.join("r"));
+        names.into_iter().map(|name| (std::fs::read(at.join("r").join(&name)).ok(), name)).collect::<Vec<_>>()
+    };
+    let before = files();
+    for line in ["resume r --quiet", "resume r --frames 3000 --quiet"] {
+        let (code, said) = refusal(at, line);
+        assert!(
+            code == 2 && said.contains("r/checkpoints: gone, and the last checkpoint was of 2002 frames"),
+            "{said}"
+        );
+    }
+    assert!(files() == before, "a disk that is not there costs nothing of the run");
+    std::fs::remove_file(at.join("r/digests.jsonl")).unwrap(); // as of one that was killed before its first
     let again = output(at, "resume r --json");
     let said = String::from_utf8(again.stderr).unwrap();
     assert!(again.status.success() && said.contains("no checkpoint yet: it begins again"), "{said}");

@@ -82,6 +82,8 @@ fn segments_that_are_removed_while_a_run_trains_are_written_again() {
     assert!(segments(&last).is_subset(&on_disk), "{on_disk:?}");
     let again = json(at, "resume r --quiet --json");
     assert_eq!(again["parameters_sha256"], whole["parameters_sha256"]);
+    // One of its states was saved whole, since a segment was half overwritten when it was gone.
+    assert_eq!(json(at, "verify r --quiet --json")["equal"], true);
 }
 
 #[test]

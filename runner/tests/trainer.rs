@@ -94,6 +94,27 @@ fn a_run_that_failed_does_not_go_on_and_a_trainer_may_go_to_another_thread() {
     for error in [trainer.advance().unwrap_err(), trainer.save(&dir.path().join("run")).unwrap_err()] {
         assert!(error.to_string().starts_with("a round of this run failed"), "{error}");
     }
+    // With actors, to save ends a round that was begun, and that may fail too.
+    let mut trainer = Trainer::new(&registry, &config("cartpole", "impala", &["agent.lr=1e30"])).unwrap();
+    trainer.advance().unwrap();
+    let error = format!("{:#}", trainer.save(&dir.path().join("run")).unwrap_err());
+    assert!(error.contains("NaN"), "{error}");
+    for error in [trainer.advance().unwrap_err(), trainer.save(&dir.path().join("run")).unwrap_err()] {
+        assert!(error.to_string().starts_with("a round of this run failed"), "{error}");
+    }
+}
+
+#[test]
+fn a_trainer_with_actors_evaluates_and_saves_between_its_rounds() {
+    let (dir, registry) = (tempfile::tempdir().unwrap(), registry());
+    let mut trainer = Trainer::new(&registry, &config("cartpole", "impala", &[])).unwrap();
+    for _ in 0..3 {
+        trainer.advance().unwrap();
+        assert_eq!(trainer.evaluate(2, 7).unwrap().len(), 2);
+        trainer.save(dir.path()).unwrap();
+    }
+    let again = Trainer::open(&registry, dir.path(), &Device::Cpu).unwrap();
+    assert_eq!(again.frames(), trainer.frames());
 }
 
 #[test]

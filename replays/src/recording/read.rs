@@ -4,7 +4,7 @@ use std::io::Read;
 
 use rl_core::End;
 
-use super::chunk::{Chunk, Kind, Reader, inflate};
+use super::chunk::{Chunk, Kind, MAGIC, Reader, inflate};
 use super::outputs::{self, Output};
 use super::pictures::{self, Told};
 use super::seen::History;
@@ -24,6 +24,12 @@ pub struct Recording {
     pub episodes: Vec<RecordedEpisode>,
     /// Whether the recording was closed: else it is still being written, or was cut short.
     pub whole: bool,
+}
+
+/// Whether a file begins as recordings do, be the rest readable or not.
+pub fn begins(from: &mut impl Read) -> bool {
+    let mut first = [0; MAGIC.len()];
+    from.read_exact(&mut first).is_ok() && first == *MAGIC
 }
 
 /// A recorded episode.
