@@ -197,7 +197,7 @@ pub(crate) fn run(path: &Path, verbosity: Verbosity, tables: &Tables) -> anyhow:
         ));
     } else if !verdict.whole {
         output::note(format!(
-            "error: {name}: is cut short or damaged; {} before that {} again as recorded",
+            "error: {name} is cut short or damaged; {} before that {} again as recorded",
             counted(verdict.episodes, "game"),
             play(verdict.episodes)
         ));

@@ -300,6 +300,16 @@ fn one_line(error: &clap::Error, words: &[String], keys: impl FnOnce() -> Vec<St
         let said = said.split("; a similar argument").next().unwrap_or(said);
         return format!("{said}: {meant} (see --help)");
     }
+    if error.kind() == ErrorKind::ArgumentConflict
+        && let Some(word) = stray(said).filter(|word| *word != "train")
+    {
+        let before = words.iter().position(|other| other == word).map_or(&[][..], |at| &words[..at]);
+        let meant = match before {
+            [.., flag, key] if flag == "--set" => format!("did you mean `--set {key}={word}`?"),
+            _ => "training takes flags, such as `--run DIR`".to_owned(),
+        };
+        return format!("unexpected argument '{word}': {meant} (see --help)");
+    }
     let mend = match (error.kind(), first) {
         (ErrorKind::InvalidSubcommand | ErrorKind::UnknownArgument | ErrorKind::ArgumentConflict, Some("train")) => {
             return "training has no command word: rl-run --env … --agent … (see --help)".to_owned();
@@ -322,6 +332,12 @@ fn one_line(error: &clap::Error, words: &[String], keys: impl FnOnce() -> Vec<St
         _ => "",
     };
     format!("{said}{mend} (see --help)")
+}
+
+/// The word that clap takes for a command, if it is none.
+fn stray(said: &str) -> Option<&str> {
+    let word = said.split_once("the subcommand '")?.1.split('\'').next()?;
+    Cli::command().find_subcommand(word).is_none().then_some(word)
 }
 
 /// Keys among these that the command of a command line lets be set: of commands that do not train, those of games.

@@ -7,6 +7,7 @@ use std::process::{Command, ExitCode, Stdio};
 
 use rl_core::Seating;
 use rl_nn::Precision;
+use rustix::fs::{Access, access};
 use serde::Serialize;
 
 use crate::needs::{all_memory, free_disk, free_memory, human};
@@ -131,7 +132,8 @@ fn memory() -> Check {
 }
 
 fn disk(path: &Path, name: &str) -> Check {
-    match free_disk(path) {
+    let found = free_disk(path).and_then(|free| Ok(access(path, Access::WRITE_OK).map(|()| free)?));
+    match found {
         Ok(free) if free < DISK => {
             let mend = "checkpoints hold the replay: lower train.keep_checkpoints with --set, or put --run elsewhere";
             Check::not(State::Warning, name, format!("{} free", human(free)), mend)
@@ -146,7 +148,7 @@ fn cache() -> Option<Check> {
         Err(e) => Check::not(State::Warning, "assets", line(&e.into()), PLACE),
         Ok(path) => {
             let there = path.ancestors().find(|p| p.exists())?;
-            match rustix::fs::access(there, rustix::fs::Access::WRITE_OK) {
+            match access(there, Access::WRITE_OK) {
                 Ok(()) => Check::ok("assets", path.display().to_string()),
                 Err(e) => {
                     let found = line(&anyhow::Error::from(e).context(path.display().to_string()));

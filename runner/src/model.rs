@@ -58,6 +58,9 @@ pub(crate) fn find(name: &str) -> anyhow::Result<PathBuf> {
     let all = names(&shelves());
     let found = all.iter().find(|(known, _)| known == name);
     found.map(|(_, path)| path.clone()).ok_or_else(|| {
+        if Path::new(name).is_dir() {
+            return usage(format!("--model {name}: a path is given without --model: {name}"));
+        }
         let near = hint(name, all.iter().map(|(known, _)| known.as_str()));
         let places: Vec<String> = shelves().iter().map(|shelf| shelf.display().to_string()).collect();
         usage(format!("--model {name}: no such model in {}{near} (`rl-run list models`)", places.join(", ")))

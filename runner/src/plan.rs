@@ -112,8 +112,9 @@ pub(crate) fn run(args: &PlanArgs, tables: &Tables) -> anyhow::Result<ExitCode> 
     if steps < least {
         let need = start_seconds + least as f64 * taken.times.step();
         return Err(usage(format!(
-            "--minutes {}: too short, starting and a first update take {need:.1} s here",
-            args.minutes
+            "--minutes {}: too short, starting and a first update take {need:.2} s here, which is --minutes {:.4}",
+            args.minutes,
+            need / 60.0
         )));
     }
     let mut planned = own.clone();
@@ -140,13 +141,18 @@ pub(crate) fn run(args: &PlanArgs, tables: &Tables) -> anyhow::Result<ExitCode> 
         output::line(serde_json::to_string(&Report { preset, ..report })?);
         return Ok(ExitCode::SUCCESS);
     }
-    show(&report, taken.times, train.frames).iter().for_each(output::line);
+    let told = show(&report, taken.times, train.frames);
     match &args.out {
         Some(out) => {
+            told.iter().for_each(output::line);
             let (out, machine) = (output::word(out), args.machine.given());
             output::line(format!("rl-run --env {} --agent {} --preset {out}{machine}", args.env, report.agent));
         }
-        None => output::line(format!("\n{}", preset.trim_end())),
+        // What is printed can be kept as a preset: what is told beside it goes elsewhere.
+        None => {
+            told.iter().for_each(output::note);
+            output::line(preset.trim_end());
+        }
     }
     Ok(ExitCode::SUCCESS)
 }

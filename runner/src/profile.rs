@@ -12,7 +12,7 @@ use crate::preset;
 use crate::settings::{Multiplies, Settings};
 use crate::spent::Timed;
 use crate::tables::Tables;
-use crate::usage::{counted, usage};
+use crate::usage::{self, counted, usage};
 use crate::waiting::Waiting;
 use crate::{output, publish, run_dir};
 
@@ -37,7 +37,7 @@ pub(crate) struct ProfileArgs {
     #[arg(long, requires = "env")]
     agent: Option<String>,
     /// Emulator frames to train for after the first update [default: 10 seconds]
-    #[arg(long, value_parser = clap::value_parser!(u64).range(1..))]
+    #[arg(long, value_parser = usage::count_from_1)]
     frames: Option<u64>,
     /// Seed of every random stream
     #[arg(long, default_value_t = 1)]

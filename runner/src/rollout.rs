@@ -18,7 +18,7 @@ use crate::collect;
 use crate::env_choice::EnvChoice;
 use crate::output;
 use crate::tables::Tables;
-use crate::usage::usage;
+use crate::usage::{counted, usage};
 
 /// Plays given or random actions and prints what each step answers.
 #[derive(Clone, Debug, clap::Args)]
@@ -170,7 +170,8 @@ fn parse(line: &str, spec: &Spec) -> Result<Action, String> {
     let words: Vec<&str> = line.split_whitespace().collect();
     let (discrete, continuous) = (spec.discrete.len(), spec.continuous.len());
     if words.len() != discrete + continuous {
-        return Err(format!("expected {} values of an action, got `{line}`", discrete + continuous));
+        let values = counted(discrete + continuous, "value");
+        return Err(format!("expected {values} of an action, got `{line}`"));
     }
     let index = |(word, &n): (&&str, &u32)| match word.parse() {
         Ok(a) if a < n => Ok(a),

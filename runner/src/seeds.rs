@@ -21,8 +21,9 @@ impl FromStr for Seeds {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        let number = |text: &str| {
-            text.trim().parse::<u64>().map_err(|_| format!("`{text}` is no seed: write 1..64 (both included) or 1,2,5"))
+        let number = |word: &str| {
+            let told = if word.trim().is_empty() { text } else { word };
+            word.trim().parse::<u64>().map_err(|_| format!("`{told}` is no seed: write 1..64 (both included) or 1,2,5"))
         };
         let mut seeds = Vec::new();
         for part in text.split(',') {

@@ -54,7 +54,10 @@ pub(crate) fn recorded(run: &Path, tables: &Tables) -> anyhow::Result<(About, Re
     // A file of a run that is not as it was written is no mistake of the command line.
     let (mut resolved, file, same) = read().map_err(|why: anyhow::Error| anyhow!("{}", usage::line(&why)))?;
     if !same {
-        resolved.told = Some(format!("{}: was changed since run.json was written", file.display()));
+        resolved.told = Some(format!(
+            "{}: was changed since run.json was written: what it says now counts, and the run may not verify",
+            file.display()
+        ));
     }
     Ok((about, resolved))
 }

@@ -86,6 +86,14 @@ pub(crate) fn count(text: &str) -> Result<u64, &'static str> {
     }
 }
 
+/// Parses a whole number from 1 on, as [`count`] does.
+///
+/// # Errors
+/// If it is none, or too large.
+pub(crate) fn count_from_1(text: &str) -> Result<u64, &'static str> {
+    count(text).and_then(|count| if count > 0 { Ok(count) } else { Err("expected a whole number from 1 on") })
+}
+
 /// Parses a time above 0 and at most 1e9, in the unit of its flag.
 ///
 /// # Errors

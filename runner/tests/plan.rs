@@ -77,19 +77,22 @@ fn the_agent_that_claims_the_most_is_the_default() {
     let plan = json(at, "plan --env taxi --minutes 1 --seconds 0.05 --json");
     assert_eq!((plan["agent"].as_str(), plan["candidates"].as_array().unwrap().len()), (Some("tabular"), 1));
     check(&plan, 1.0);
-    let said = String::from_utf8(output(at, "plan --env taxi --minutes 1 --seconds 0.05").stdout).unwrap();
-    assert!(said.starts_with("tabular on taxi, a minute on ") && said.contains("the preset claims 7.93"), "{said}");
+    let said = String::from_utf8(output(at, "plan --env taxi --minutes 1 --seconds 0.05").stderr).unwrap();
+    assert!(said.contains("\ntabular on taxi, a minute on ") && said.contains("the preset claims 7.93"), "{said}");
     assert!(names(at).is_empty(), "a plan leaves nothing behind");
     // A preset that is given claims for itself, as long as it is all there is.
     let own = include_str!("../../presets/tabular/taxi.toml").replace("score = 7.93", "score = 7.5");
     fs::write(at.join("mine.toml"), own).unwrap();
     let said = |more: &str| {
         let line = format!("plan --env taxi --agent tabular --preset mine.toml --minutes 1 --seconds 0.05 {more}");
-        String::from_utf8(output(at, &line).stdout).unwrap()
+        let done = output(at, &line);
+        [done.stdout, done.stderr].map(|bytes| String::from_utf8(bytes).unwrap())
     };
-    assert!(said("").contains("the preset claims 7.5 after 1,000,000 frames"), "{}", said(""));
+    let [preset, beside] = said("");
+    assert!(beside.contains("the preset claims 7.5 after 1,000,000 frames"), "{beside}");
+    assert!(preset.parse::<toml::Table>().is_ok(), "what is printed is a preset: {preset}");
     // The command that trains by it is for the machine that was timed.
-    let said = said("--set env.max_steps=100 --out brief.toml --threads 1 --workers 1 --device cpu");
+    let [said, _] = said("--set env.max_steps=100 --out brief.toml --threads 1 --workers 1 --device cpu");
     let command = "rl-run --env taxi --agent tabular --preset brief.toml --threads 1 --workers 1 --device cpu\n";
     assert!(said.contains("no score is claimed") && said.ends_with(command), "{said}");
 }

@@ -50,8 +50,8 @@ pub(crate) struct NnArgs {
     /// batchnorm (64 channels of 32 x 32)
     #[arg(long)]
     model: String,
-    /// Batch size
-    #[arg(long, default_value_t = 32, value_parser = clap::value_parser!(u32).range(1..))]
+    /// Batch size, at most 65,536
+    #[arg(long, default_value_t = 32, value_parser = clap::value_parser!(u32).range(1..=65_536))]
     batch: u32,
     #[command(flatten)]
     pub(crate) cpu: Cpu,

@@ -4,11 +4,26 @@ use crate::preset;
 
 /// Flags of others without their dashes, and ours.
 const FLAGS: &[(&[&str], &str)] = &[
-    (&["algo", "algorithm"], "--agent"),
+    (&["algo", "algorithm", "model-class"], "--agent"),
     (&["env-id", "env-name", "environment", "task"], "--env"),
-    (&["total-timesteps", "n-timesteps", "timesteps", "train-for-env-steps"], "--frames"),
+    (&["total-timesteps", "n-timesteps", "timesteps", "train-for-env-steps", "steps", "num-steps"], "--frames"),
     (
-        &["exp-name", "experiment", "log-folder", "logdir", "log-dir", "tensorboard-log", "train-dir", "base-dir"],
+        &[
+            "exp-name",
+            "experiment",
+            "log-folder",
+            "logdir",
+            "log-dir",
+            "tensorboard-log",
+            "train-dir",
+            "base-dir",
+            "name",
+            "run-name",
+            "save",
+            "save-dir",
+            "output-dir",
+            "out",
+        ],
         "--run",
     ),
     (&["trained-agent", "load", "load-model", "pretrained", "init-weights"], "--weights"),
@@ -64,7 +79,8 @@ mod tests {
         assert_eq!(of("--gamma", &train).unwrap(), "a setting is given by `--set agent.gamma=…`");
         assert_eq!(of("--num_envs", &train).unwrap(), "a setting is given by `--set train.envs=…`");
         assert_eq!(of("--gamma", &["--out"]), None);
-        assert_eq!(of("--steps", &train), None);
+        assert_eq!(of("--steps", &train).unwrap(), "here that is `--frames`");
+        assert_eq!(of("--steps", &["--out"]), None);
     }
 
     #[test]

@@ -57,6 +57,9 @@ impl Screen {
         if !(stdin().is_terminal() && stderr().is_terminal()) {
             bail!(usage("--tui: this is not a terminal; without --tui, progress is printed in lines"));
         }
+        if std::env::var_os("TERM").is_some_and(|terminal| terminal == "dumb") {
+            bail!(usage("--tui: TERM is dumb, which draws nothing; without --tui, progress is printed in lines"));
+        }
         hush();
         enable_raw_mode().context("--tui")?;
         TAKEN.store(true, Ordering::SeqCst);

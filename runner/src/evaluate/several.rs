@@ -84,14 +84,31 @@ pub(super) fn run(
     }
     let Absent { lost, mut not_begun } = Roster::absent(dir, runs)?;
     lost.iter().for_each(|run| fail(run, &run_dir::lost(run)));
+    let which = args.asked.checkpoint.as_str();
+    let lacks = |run: &Path| checkpoint::find(run, which).err().filter(is_usage);
+    // What no run has is a slip; where some have it, the others fail by themselves.
+    if which != "last"
+        && let Some(why) =
+            known.iter().map(|of| lacks(of.run)).collect::<Option<Vec<_>>>().and_then(|mut all| all.pop())
+    {
+        return Err(why);
+    }
+    run_dir::groups_in(dir).iter().for_each(|group| output::note(run_dir::left_out(group)));
     let planned = known.first().map_or(0, |run| run.frames);
     let mut reports: Vec<Report> = Vec::new();
     for &Known { run, ref about, .. } in &known {
         let training_seed = about.seed;
-        if args.asked.checkpoint == "last" && checkpoint::find(run, "last").is_err_and(|why| is_usage(&why)) {
-            output::note(format!("{}: no checkpoint yet", run.display()));
-            not_begun += 1;
-            continue;
+        match lacks(run) {
+            Some(_) if which == "last" => {
+                output::note(format!("{}: no checkpoint yet", run.display()));
+                not_begun += 1;
+                continue;
+            }
+            Some(why) => {
+                fail(run, &why);
+                continue;
+            }
+            None => {}
         }
         let report = match judge(args, run, tables, waiting).map_err(|error| named(error, run)) {
             Ok(report) => report,

@@ -12,11 +12,12 @@ use crate::needs::Runs;
 use crate::order::{Order, Place, fresh};
 use crate::preset::Resolved;
 use crate::resume::{Going, ResumeArgs, Shown, go_on, set_frames};
+use crate::seeds::Seeds;
 use crate::stop::Stop;
 use crate::tables::Tables;
 use crate::trained::recorded;
 use crate::usage::usage;
-use crate::{checkpoint, initial, output, run_dir};
+use crate::{checkpoint, initial, number, output, run_dir};
 
 /// Resumes all runs of a group and begins those that were not begun. A run that fails is reported, and the others go
 /// on.
@@ -67,6 +68,13 @@ pub(crate) fn resume(args: &ResumeArgs, roster: &Roster, tables: &Tables, stop: 
     let asked: Vec<Option<u64>> = seeds.iter().map(|&seed| asked(dir, seed, &order, args.frames, tables)).collect();
     let frames: Vec<(u64, u64)> =
         seeds.iter().zip(&asked).map(|(&seed, &asked)| frames(dir, seed, &order, asked, tables)).collect();
+    if args.frames.is_none() && !args.verbosity.quiet {
+        let longer: Vec<u64> = seeds.iter().zip(&asked).filter_map(|(&seed, asked)| asked.map(|_| seed)).collect();
+        if !longer.is_empty() {
+            let (all, frames) = (Seeds::from_iter(longer), number::count(order.train.frames));
+            output::note(format!("seeds {all} go on to {frames} frames, as the group was last asked for"));
+        }
+    }
     let equally_long = frames.iter().all(|(_, total)| *total == frames[0].1);
     let crew = Crew {
         seeds,

@@ -301,23 +301,19 @@ pub(crate) fn runs_of(dir: &Path) -> anyhow::Result<Vec<PathBuf>> {
         return Ok(vec![dir.to_owned()]); // damaged or not: whoever reads it says so
     }
     let Ok(entries) = fs::read_dir(dir) else { return one() };
-    let (mut runs, mut groups): (Vec<(Option<u64>, PathBuf)>, Vec<PathBuf>) = (Vec::new(), Vec::new());
+    let mut runs: Vec<(Option<u64>, PathBuf)> = Vec::new();
     for entry in entries {
         let path = entry.with_context(|| dir.display().to_string())?.path();
         if run_dir::is_run(&path) {
             runs.push((run_dir::about(&path).ok().map(|about| about.seed), path));
-        } else if !run_dir::below(&path).is_empty() {
-            groups.push(path);
         }
     }
-    groups.sort();
+    let groups = run_dir::groups_in(dir);
     if runs.is_empty() {
         let [first, ..] = &groups[..] else { return one() };
         bail!(usage(format!("{} holds no run; {} holds some: name that", dir.display(), first.display())));
     }
-    groups
-        .iter()
-        .for_each(|group| output::note(format!("left out: {0} holds runs of its own: name {0} too", group.display())));
+    groups.iter().for_each(|group| output::note(run_dir::left_out(group)));
     runs.sort();
     let runs: Vec<PathBuf> = runs.into_iter().map(|(_, path)| path).collect();
     match Roster::absent(dir, &runs) {

@@ -72,8 +72,8 @@ fn same_shape(old: &Value, new: &Value, path: &str, origin: &str) -> anyhow::Res
             Some(old) => same_shape(old, value, &path, origin)?,
             None => {
                 let other = match path.split_once('.') {
-                    Some(("env", _)) => ", or is it a preset of another environment?",
-                    Some(("agent", _)) => ", or is it a preset of another agent?",
+                    Some(("env", _)) => "; or is it a preset of another environment?",
+                    Some(("agent", _)) => "; or is it a preset of another agent?",
                     _ => "",
                 };
                 let hint = hint(key, old.keys().map(String::as_str));
@@ -201,7 +201,10 @@ pub(super) fn assign(tables: &mut Table, path: &str, new: Value, origin: &str) -
 /// words, or all keys of its table.
 fn meant(path: &str, known: &[String]) -> String {
     let (table, key) = path.rsplit_once('.').unwrap_or(("", path));
-    let said = |theirs: &str| synonyms::of(theirs, known).map(|ours| format!("`{ours}`")).collect::<Vec<_>>();
+    let said = |theirs: &str| {
+        let told = |ours| format!("`{ours}`{}", synonyms::how(theirs, ours));
+        synonyms::of(theirs, known).map(told).collect::<Vec<_>>()
+    };
     let ours = said(key);
     if !ours.is_empty() {
         return format!("; here that is {}", ours.join(" and "));

@@ -48,6 +48,23 @@ const NAMES: &[(&[&str], &[&str])] = &[
     (&["is_slippery"], &["env.slippery"]),
 ];
 
+/// Names of others for what is measured otherwise here: their name, the key, and how its value is meant.
+const OTHERWISE: &[(&str, &str, &str)] = &[
+    ("batch_size", "agent.minibatches", "how many a round is cut into"),
+    ("minibatch_size", "agent.minibatches", "how many a round is cut into"),
+    ("tau", "agent.target_period", "agent steps from one whole copy to the next"),
+    ("exploration_fraction", "agent.epsilon.steps", "agent steps"),
+    ("total_timesteps", "train.frames", "emulator frames"),
+    ("training_steps", "train.frames", "emulator frames"),
+    ("num_iterations", "train.frames", "emulator frames"),
+];
+
+/// How the value of `ours` is meant, in brackets, where that of `theirs` is another number; else nothing.
+pub(super) fn how(theirs: &str, ours: &str) -> String {
+    let known = OTHERWISE.iter().find(|(name, key, _)| (*name, *key) == (theirs, ours));
+    known.map_or_else(String::new, |(_, _, how)| format!(" ({how})"))
+}
+
 /// The keys among `known` that others call `key`.
 pub(super) fn of<'a>(key: &str, known: &'a [String]) -> impl Iterator<Item = &'a str> {
     let theirs = |(theirs, _): &&(&[&str], &[&str])| theirs.contains(&key);
@@ -79,6 +96,9 @@ mod tests {
         let of_agents = rl_agents::AGENTS.iter().flat_map(|agent| agent.presets).map(|(_, text)| *text);
         for text in rl_envs::ENVS.iter().map(|env| env.preset).chain(of_agents) {
             paths(&parse(text, "a preset").unwrap(), "", &mut known);
+        }
+        for (theirs, ours, _) in OTHERWISE {
+            assert!(NAMES.iter().any(|(names, keys)| names.contains(theirs) && keys.contains(ours)), "{theirs}");
         }
         let last = |path: &str| path.rsplit('.').next().unwrap_or(path).to_owned();
         let keys: BTreeSet<String> = known.iter().map(|path| last(path)).collect();

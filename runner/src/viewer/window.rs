@@ -10,7 +10,6 @@ use minifb::{InputCallback, Key, MouseButton, MouseMode, ScaleMode, Window, Wind
 
 use super::repeat::Repeat;
 use super::surface::Surface;
-use crate::usage::usage;
 
 /// Frames per second that the window shows.
 const RATE: usize = 60;
@@ -68,10 +67,10 @@ impl Screen {
     pub(super) fn open(title: &str, (width, height): (usize, usize)) -> anyhow::Result<Self> {
         let options = WindowOptions { resize: true, scale_mode: ScaleMode::UpperLeft, ..WindowOptions::default() };
         let mut window = Window::new(title, width, height, options).map_err(|e| {
-            usage(format!(
-                "no window can be opened here ({e}): set DISPLAY or WAYLAND_DISPLAY; `rl-run export FILE --out \
-                 game.gif` makes a film of a recording without"
-            ))
+            anyhow!(
+                "no window can be opened here ({e}): set DISPLAY or WAYLAND_DISPLAY (games that were recorded become \
+                 films without: `rl-run export FILE --out game.gif`)"
+            )
         })?;
         window.set_target_fps(RATE);
         let events = Rc::default();
