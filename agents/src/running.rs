@@ -94,12 +94,12 @@ fn sums<'a>(rows: impl Iterator<Item = &'a [f32]>, mean: &[f64], of: fn(f64) -> 
 /// Replaces `values` by their means over all members of the run.
 ///
 /// Each value is sent as two `f32` that sum up to it except for some 4 of its 53 bits, in a run of one member too; the
-/// rounding is far below the deviation, as sums are of differences from a mean. Values outside of the range of `f32`
-/// are clamped.
+/// rounding is far below the deviation, as sums are of differences from a mean. Numbers outside of the range of `f32`
+/// are clamped; what is not finite becomes NaN, which whoever uses the statistics finds.
 fn all_reduce(values: &mut [f64], reduce: &mut dyn Reduce) -> Result<()> {
     let most = f64::from(f32::MAX);
     let split = |value: &f64| {
-        let value = value.clamp(-most, most);
+        let value = if value.is_finite() { value.clamp(-most, most) } else { f64::NAN };
         [value as f32, (value - f64::from(value as f32)) as f32]
     };
     let mut singles: Vec<f32> = values.iter().flat_map(split).collect();
@@ -130,6 +130,15 @@ mod tests {
     fn naive(values: &[f64]) -> (f64, f64) {
         let mean = values.iter().sum::<f64>() / values.len() as f64;
         (mean, values.iter().map(|x| (x - mean).powi(2)).sum::<f64>() / values.len() as f64)
+    }
+
+    #[test]
+    fn what_is_not_finite_is_not_taken_for_a_large_number() {
+        for odd in [f32::INFINITY, f32::NEG_INFINITY, f32::NAN] {
+            let running = of(&[vec![[0.5, 1.0], [1.5, odd]]]);
+            let scales: Vec<f64> = running.scale().collect();
+            assert!(running.mean()[0] == 1.0 && running.mean()[1].is_nan() && scales[1].is_nan(), "{odd}");
+        }
     }
 
     proptest! {

@@ -107,6 +107,8 @@ fn settings_out_of_range_are_refused_by_their_key() {
     for (change, said) in [
         ("random_plies = [3, 2]", "env.random_plies: [3, 2]"),
         ("random_plies = [0, 7]", "env.random_plies: [0, 7]"),
+        // The opponent's first move may be the seventh stone.
+        ("random_plies = [0, 6]\nopponent = \"random\"", "env.random_plies: [0, 6] is not a range within 0 to 5"),
         ("depth = 0", "env.depth: 0 is not from 1 to 10"),
         ("opponent = \"nobody\"", "unknown variant `nobody`"),
     ] {

@@ -23,7 +23,8 @@ impl RewardTransform {
             RewardTransform::Raw => reward,
             RewardTransform::Sign if reward == 0.0 => 0.0,
             RewardTransform::Sign => reward.signum(),
-            RewardTransform::Times(scale) => (reward * scale).clamp(-LIMIT, LIMIT),
+            RewardTransform::Times(scale) if reward.is_finite() => (reward * scale).clamp(-LIMIT, LIMIT),
+            RewardTransform::Times(_) => f32::NAN, // which is found, as a clipped infinity would not be
         }
     }
 }
@@ -39,5 +40,12 @@ mod tests {
         assert_eq!(of(RewardTransform::Sign), [-1.0, 0.0, 1.0, 1.0]);
         assert_eq!(of(RewardTransform::Times(0.25)), [-0.75, 0.0, 0.125, 10.0]);
         assert_eq!(RewardTransform::Times(0.25).of(-80.0), -10.0);
+        assert_eq!(RewardTransform::Times(4.0).of(f32::MAX), 10.0);
+        assert!(
+            [f32::INFINITY, f32::NEG_INFINITY, f32::NAN]
+                .map(|r| RewardTransform::Times(0.5).of(r))
+                .iter()
+                .all(|r| r.is_nan())
+        );
     }
 }

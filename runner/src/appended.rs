@@ -1,4 +1,4 @@
-//! A file of a run that only grows, and is cut where a run goes on from an earlier state.
+//! A file of a run that grows, is cut where a run goes on from an earlier state, and may have its last row replaced.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{Seek as _, SeekFrom, Write as _};

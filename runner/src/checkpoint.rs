@@ -21,10 +21,10 @@ use crate::manifest::{self, Manifest, Owner, Part, SEGMENTS, Segment, hex};
 use crate::session::Session;
 use crate::snapshot::{self, Snapshot};
 use crate::writer::Known;
-pub(crate) use find::{Flag, find, list, open, refused, whole};
+pub(crate) use find::{Flag, find, gone, list, open, refused, whole};
 
 /// Writes a checkpoint below `dir`, with the segments in `known`, and returns its manifest. Leaves one of the same
-/// state alone if it is whole; replaces one of the same frames that holds another state, as of a run that was stopped in an
+/// state alone if its files are whole; replaces one of the same frames that holds another state, as of a run that was stopped in an
 /// evaluation.
 ///
 /// # Errors
@@ -34,7 +34,7 @@ pub(crate) fn write(dir: &Path, snapshot: &Snapshot, owner: &Owner, known: &Know
     let (path, draft) = (dir.join(&name), dir.join(format!(".{name}.tmp")));
     if let Ok(there) = Manifest::read(&path)
         && is_of(&there, snapshot)
-        && there.parts.iter().all(|part| check_part(&path, part).is_ok())
+        && there.parts.iter().all(|part| check(&path.join(&part.file), part.bytes, &part.sha256).is_ok())
     {
         return Ok(there);
     }
@@ -68,7 +68,10 @@ fn show(draft: &Path, path: &Path) -> io::Result<()> {
         return fs::rename(draft, path);
     }
     match renameat_with(CWD, draft, CWD, path, RenameFlags::EXCHANGE) {
-        Ok(()) => fs::remove_dir_all(draft),
+        Ok(()) => {
+            let _ = fs::remove_dir_all(draft); // as a draft that is left: the next that are pruned take it along
+            Ok(())
+        }
         Err(Errno::INVAL | Errno::NOSYS | Errno::OPNOTSUPP) => replace(draft, path),
         Err(error) => Err(error.into()),
     }
@@ -78,9 +81,11 @@ fn show(draft: &Path, path: &Path) -> io::Result<()> {
 fn replace(draft: &Path, path: &Path) -> io::Result<()> {
     let mut old = draft.to_owned().into_os_string();
     old.push(".old.tmp");
+    let _ = fs::remove_dir_all(&old); // of an earlier one that was cut short
     fs::rename(path, &old)?;
     fs::rename(draft, path)?;
-    fs::remove_dir_all(old)
+    let _ = fs::remove_dir_all(old); // as above
+    Ok(())
 }
 
 /// Name of the directory of the checkpoint at `frames`.
@@ -184,19 +189,18 @@ pub(crate) fn prune_best(best: &Path, checkpoints: &Path) -> anyhow::Result<()> 
     remove_all(best, &removed)
 }
 
-/// Removes checkpoints of `dir`, and drafts that a killed process left.
+/// Removes checkpoints of `dir`, and drafts that a killed process left: all that can be, before the first error is
+/// returned.
 fn remove_all(dir: &Path, checkpoints: &[(u64, PathBuf)]) -> anyhow::Result<()> {
-    for (_, path) in checkpoints {
-        remove(dir, path).with_context(|| path.display().to_string())?;
-    }
-    for entry in fs::read_dir(dir).with_context(|| dir.display().to_string())? {
-        let entry = entry?;
+    let told = |path: &Path| path.display().to_string();
+    let removed = checkpoints.iter().map(|(_, path)| remove(dir, path).with_context(|| told(path)));
+    let first = removed.fold(Ok(()), anyhow::Result::and);
+    let drafts = fs::read_dir(dir).with_context(|| told(dir))?.flatten().filter(|entry| {
         let name = entry.file_name();
-        if name.to_string_lossy().starts_with('.') && name.to_string_lossy().ends_with(".tmp") {
-            fs::remove_dir_all(entry.path()).with_context(|| entry.path().display().to_string())?;
-        }
-    }
-    Ok(())
+        name.to_string_lossy().starts_with('.') && name.to_string_lossy().ends_with(".tmp")
+    });
+    let removed = drafts.map(|entry| fs::remove_dir_all(entry.path()).with_context(|| told(&entry.path())));
+    removed.fold(first, anyhow::Result::and)
 }
 
 /// Removes the checkpoints later than `frames`, for a run that goes on from there and writes them again.
@@ -452,6 +456,7 @@ mod tests {
         assert_eq!(fs::read(&part).unwrap(), b"two");
         let draft = at.join(format!(".{}.tmp", name(16)));
         fs::create_dir(&draft).unwrap();
+        fs::create_dir_all(at.join(format!(".{}.tmp.old.tmp/part", name(16)))).unwrap();
         replace(&draft, &at.join(name(16))).unwrap();
         assert_eq!(fs::read_dir(at).unwrap().count(), 1);
         assert_eq!(fs::read_dir(at.join(name(16))).unwrap().count(), 0, "the draft is there in its place");

@@ -303,9 +303,9 @@ fn one_line(error: &clap::Error, words: &[String], keys: impl FnOnce() -> Vec<St
     if error.kind() == ErrorKind::ArgumentConflict
         && let Some(word) = stray(said).filter(|word| *word != "train")
     {
-        let before = words.iter().position(|other| other == word).map_or(&[][..], |at| &words[..at]);
-        let meant = match before {
-            [.., flag, key] if flag == "--set" => format!("did you mean `--set {key}={word}`?"),
+        let meant = match words.windows(3).find(|three| three[0] == "--set" && three[2] == word) {
+            Some([_, set, _]) if set.contains('=') => format!("did you mean `--set {set} --set {word}`?"),
+            Some([_, key, _]) => format!("did you mean `--set {key}={word}`?"),
             _ => "training takes flags, such as `--run DIR`".to_owned(),
         };
         return format!("unexpected argument '{word}': {meant} (see --help)");

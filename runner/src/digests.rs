@@ -59,8 +59,7 @@ impl Digests {
         if self.last.is_some_and(|(last, _)| digest.frames <= last) {
             return Ok(());
         }
-        let mut line = serde_json::to_vec(digest)?;
-        line.push(b'\n');
+        let line = line(digest)?;
         self.file.append(&line)?;
         self.last = Some((digest.frames, self.length));
         self.length += line.len() as u64;
@@ -73,10 +72,17 @@ impl Digests {
     /// If it cannot be written.
     pub(crate) fn renew(&mut self, digest: &Digest) -> anyhow::Result<()> {
         let Some((_, begin)) = self.last.filter(|(last, _)| *last == digest.frames) else { return Ok(()) };
-        self.file.truncate(begin)?;
-        (self.last, self.length) = (None, begin);
-        self.append(digest)
+        let line = line(digest)?;
+        self.file.replace(begin, &line)?;
+        self.length = begin + line.len() as u64;
+        Ok(())
     }
+}
+
+fn line(digest: &Digest) -> anyhow::Result<Vec<u8>> {
+    let mut line = serde_json::to_vec(digest)?;
+    line.push(b'\n');
+    Ok(line)
 }
 
 /// Reads the lines of a run, oldest first.

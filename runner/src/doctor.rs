@@ -10,7 +10,7 @@ use rl_nn::Precision;
 use rustix::fs::{Access, access};
 use serde::Serialize;
 
-use crate::needs::{all_memory, free_disk, free_memory, human};
+use crate::needs::{all_memory, existing, free_disk, free_memory, human};
 use crate::preset::{self, Ask};
 use crate::tables::Tables;
 use crate::usage::{counted, line};
@@ -63,7 +63,7 @@ struct Report {
 /// `rl-run doctor`.
 pub(crate) fn run(args: &DoctorArgs, tables: &Tables) -> anyhow::Result<ExitCode> {
     let mut checks = vec![program(), processor(), memory(), disk(Path::new("."), "disk for runs")];
-    checks.extend(cache());
+    checks.push(cache());
     checks.extend(rl_assets::ASSETS.iter().map(asset));
     checks.push(main_job(tables));
     checks.extend([fetching(), rust(), compiler(), cuda(), window(), gamepad(), sound()]);
@@ -143,11 +143,11 @@ fn disk(path: &Path, name: &str) -> Check {
     }
 }
 
-fn cache() -> Option<Check> {
-    Some(match rl_assets::cache() {
+fn cache() -> Check {
+    match rl_assets::cache() {
         Err(e) => Check::not(State::Warning, "assets", line(&e.into()), PLACE),
         Ok(path) => {
-            let there = path.ancestors().find(|p| p.exists())?;
+            let there = existing(&path);
             match access(there, Access::WRITE_OK) {
                 Ok(()) => Check::ok("assets", path.display().to_string()),
                 Err(e) => {
@@ -156,7 +156,7 @@ fn cache() -> Option<Check> {
                 }
             }
         }
-    })
+    }
 }
 
 fn asset(asset: &rl_assets::Asset) -> Check {

@@ -167,8 +167,9 @@ fn close(session: &mut Session, watch: &mut Watch, keep: &mut dyn Keep, settled:
     watch.finish();
     hold(session)?;
     keep.checkpoint(session, settled)?;
+    let done = keep.finish(&mut session.notes);
     session.notes.drain(..).for_each(|note| watch.note(&note));
-    keep.finish()
+    done
 }
 
 /// Writes what the tape needs of the episode under way, and episodes that ended, before the checkpoint that they belong

@@ -99,7 +99,8 @@ struct Cut {
     first: usize,
     /// Steps from the first picture to the end.
     steps: usize,
-    /// Steps from one picture to the next; `None` for pictures at equal distances, of which the last shows the end.
+    /// Steps from one picture to the next, but to the last no more than there are; `None` for pictures at equal distances,
+    /// of which the last shows the end.
     every: Option<usize>,
     pictures: usize,
 }
@@ -108,7 +109,8 @@ impl Cut {
     /// Steps of the game before picture `number`.
     fn at(&self, number: usize) -> usize {
         let gaps = self.pictures.saturating_sub(1).max(1);
-        self.first + self.every.map_or((number * self.steps + gaps / 2) / gaps, |every| number * every)
+        let even = (number * self.steps + gaps / 2) / gaps;
+        self.first + self.every.map_or(even, |every| (number * every).min(self.steps))
     }
 }
 
@@ -219,7 +221,11 @@ fn pictures(
             Some((screening.frame_rate() * speed / f64::from(frames) / PICTURES).ceil().max(1.0) as usize)
         }
     };
-    let pictures = (steps.len() / every.unwrap_or(1) + 1).min(most);
+    let gaps = match (args.every, every) {
+        (None, Some(every)) => steps.len().div_ceil(every), // the last picture shows the end
+        (_, every) => steps.len() / every.unwrap_or(1),
+    };
+    let pictures = (gaps + 1).min(most);
     let cut = Cut { first: steps.start, steps: steps.len(), every, pictures };
     let name = || args.file.display().to_string();
     if kind == Kind::Png {
@@ -273,7 +279,7 @@ pub(crate) fn film(recording: &Recording, seconds: f64, rate: f64, tables: &Tabl
     let steps = played.steps().min((seconds * steps_per_second) as usize);
     let mut bytes = Vec::new();
     let mut film = gif::Gif::new(&mut bytes);
-    let cut = Cut { first: 0, steps, every: Some(every), pictures: steps / every + 1 };
+    let cut = Cut { first: 0, steps, every: Some(every), pictures: steps.div_ceil(every) + 1 };
     let look = Look { speed: 1.0, scale: 1, saliency: None };
     shoot(&mut screening, played, cut, look, &mut film, &Waiting::default())?;
     film.finish()?;

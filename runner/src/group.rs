@@ -27,6 +27,7 @@ use crate::progress::{Glance, Progress, Told};
 use crate::seeds::Seeds;
 use crate::stop::Stop;
 use crate::verbosity::Verbosity;
+use crate::waiting::Stopped;
 use crate::{output, run_dir, usage};
 pub(crate) use resumed::resume;
 pub(crate) use roster::{Absent, Roster};
@@ -155,6 +156,9 @@ impl Crew<'_> {
             });
             let outcome = caught(|| play(number, progress));
             let outcome = outcome.unwrap_or_else(|panic| Err(anyhow!("the run panicked: {panic}")));
+            if outcome.as_ref().is_err_and(|why| why.is::<Stopped>()) {
+                return; // before there was anything of it: it is not begun
+            }
             let _ = tell.send((number, Said::Ended(outcome)));
         }
     }

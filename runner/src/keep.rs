@@ -6,7 +6,6 @@ use anyhow::Context as _;
 use crate::checkpoint::{self, Checkpoint};
 use crate::digests::{Digest, Digests};
 use crate::manifest::{Owner, SEGMENTS, segment};
-use crate::output;
 use crate::run_dir::RunDir;
 use crate::session::Session;
 use crate::snapshot::{Extent, Handed, Snapshot};
@@ -47,11 +46,11 @@ pub(crate) trait Keep {
         Ok(false)
     }
 
-    /// Waits until everything is written.
+    /// Waits until everything is written; appends messages for a person to `notes`.
     ///
     /// # Errors
     /// If a file could not be written.
-    fn finish(&mut self) -> anyhow::Result<()> {
+    fn finish(&mut self, _notes: &mut Vec<String>) -> anyhow::Result<()> {
         Ok(())
     }
 }
@@ -93,7 +92,6 @@ impl Archive {
             digests.append(&Digest { frames, parts: from.digests() })?;
         }
         let known = from.map(Checkpoint::segments).unwrap_or_default();
-        checkpoint::collect(&dir.checkpoints(), &known)?;
         Self::new(dir, owner, most, digests, known)
     }
 
@@ -130,9 +128,9 @@ impl Keep for Archive {
         self.writer.best(Snapshot::take(session, Extent::Weights, &self.handed)?)
     }
 
-    fn finish(&mut self) -> anyhow::Result<()> {
-        self.writer.finish()?;
-        self.writer.notes().for_each(output::note);
-        Ok(())
+    fn finish(&mut self, notes: &mut Vec<String>) -> anyhow::Result<()> {
+        let done = self.writer.finish();
+        notes.extend(self.writer.notes());
+        done
     }
 }

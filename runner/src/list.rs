@@ -1,5 +1,6 @@
 //! `rl-run list`: environments, agents, presets, settings and models that can be named.
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -167,24 +168,29 @@ fn settings(args: &ListArgs, tables: &Tables) -> anyhow::Result<ExitCode> {
         return Ok(ExitCode::SUCCESS);
     }
     let name = &resolved.env_name;
-    let agents = match (&args.preset, resolved.agent) {
+    let usual = resolved.agent.and_then(|agent| preset::agent_preset(resolved.env, name, agent)).unwrap_or_default();
+    let own = match (&args.preset, resolved.agent) {
         (Some(path), Some(agent)) => named::read(path, agent.id, name).map_err(usage)?,
-        (None, Some(agent)) => preset::agent_preset(resolved.env, name, agent).unwrap_or_default().to_owned(),
-        (_, None) => String::new(),
+        _ => String::new(),
     };
-    output::line(whole(resolved.env.preset_of(name), &agents)?);
+    output::line(whole([resolved.env.preset_of(name), usual, &own])?);
     Ok(ExitCode::SUCCESS)
 }
 
-/// Joins the text of an environment's preset and that of an agent's to one preset.
+/// Joins texts of presets to one: a table of a later text takes the place of an earlier one's.
 ///
 /// # Errors
-/// If the agent's is not TOML.
-fn whole(envs: &str, agents: &str) -> anyhow::Result<String> {
-    let replaced = parse(agents, "preset")?;
-    let envs = without(envs, |table| replaced.contains_key(table));
-    let agents = without(agents, |table| table == "claim"); // which holds for these values alone
-    Ok([envs.trim(), agents.trim()].join("\n\n").trim().to_owned())
+/// If one is not TOML.
+fn whole(texts: [&str; 3]) -> anyhow::Result<String> {
+    let mut left = BTreeSet::from(["claim".to_owned()]); // which holds for its preset's values alone
+    let mut kept = Vec::new();
+    for text in texts.into_iter().rev() {
+        kept.push(without(text, |table| left.contains(table)).trim().to_owned());
+        left.extend(parse(text, "preset")?.into_iter().map(|(table, _)| table));
+    }
+    kept.reverse();
+    kept.retain(|text| !text.is_empty());
+    Ok(kept.join("\n\n"))
 }
 
 /// A preset's text without the tables that `left` selects.
@@ -309,7 +315,7 @@ mod tests {
                     expected.extend(parse(text, "agent").unwrap());
                     expected.remove("claim");
                     assert_eq!(
-                        parse(&whole(entry.preset, text).unwrap(), "both").unwrap(),
+                        parse(&whole([entry.preset, text, ""]).unwrap(), "both").unwrap(),
                         expected,
                         "{name} {}",
                         agent.id
@@ -317,8 +323,10 @@ mod tests {
                     pairs += 1;
                 }
             }
-            assert_eq!(parse(&whole(entry.preset, "").unwrap(), "env").unwrap(), own);
+            assert_eq!(parse(&whole([entry.preset, "", ""]).unwrap(), "env").unwrap(), own);
         }
         assert!(pairs > 50, "{pairs}");
+        let [env, usual, own] = ["[env]\na = 1", "[agent]\nb = 2\n\n[train]\nc = 3", "[agent]\nb = 4\n[claim]\nd = 5"];
+        assert_eq!(whole([env, usual, own]).unwrap(), "[env]\na = 1\n\n[train]\nc = 3\n\n[agent]\nb = 4");
     }
 }

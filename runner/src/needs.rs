@@ -148,7 +148,7 @@ fn writable(path: &Path) -> anyhow::Result<()> {
 }
 
 /// The directory `path`, or the nearest above it that exists.
-fn existing(path: &Path) -> &Path {
+pub(crate) fn existing(path: &Path) -> &Path {
     path.ancestors().find(|p| p.exists()).unwrap_or(Path::new("."))
 }
 

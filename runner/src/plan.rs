@@ -69,7 +69,7 @@ struct Report {
     minutes: f64,
     threads: usize,
     cpu: String,
-    /// Seconds before the first frames of a run.
+    /// Seconds from the start of a run to the end of its first update, of a shortened round.
     start_seconds: f64,
     candidates: Vec<Row>,
     /// Index of the candidate that was taken.
@@ -110,11 +110,12 @@ pub(crate) fn run(args: &PlanArgs, tables: &Tables) -> anyhow::Result<ExitCode> 
     let steps = (frames as f64 / taken.times.frames_per_step) as u64;
     let least = budget::least_steps(&own, &train);
     if steps < least {
-        let need = start_seconds + least as f64 * taken.times.step();
+        let (training, given) = (least as f64 * taken.times.step(), args.minutes);
+        let (need, enough) = (start_seconds + training, budget::minutes(training, start_seconds));
+        // Rounded up, to four decimals.
+        let enough = (enough * 1e4).ceil() / 1e4;
         return Err(usage(format!(
-            "--minutes {}: too short, starting and a first update take {need:.2} s here, which is --minutes {:.4}",
-            args.minutes,
-            need / 60.0
+            "--minutes {given}: too short, starting and a first update take {need:.2} s here: --minutes {enough} may do"
         )));
     }
     let mut planned = own.clone();
@@ -178,7 +179,7 @@ fn best_agent(tables: &Tables, env: &str) -> anyhow::Result<String> {
     best.or_else(usual).map(str::to_owned).ok_or_else(none)
 }
 
-/// Times every build of the candidates, and returns the seconds before the first frames with the first.
+/// Times every build of the candidates, and returns the seconds up to the end of the first update with the first.
 fn time(own: &Resolved, candidates: &mut [Candidate], args: &PlanArgs, waiting: &Waiting) -> anyhow::Result<f64> {
     let mut start_seconds = None;
     for first in 0..candidates.len() {

@@ -123,6 +123,12 @@ pub(crate) fn synonyms<'a>(key: &str, known: &'a [String]) -> impl Iterator<Item
     synonyms::of(key, known)
 }
 
+/// How a value of the key `ours` is meant, in brackets, where others call it `theirs` and mean another number; else
+/// nothing.
+pub(crate) fn measured_otherwise(theirs: &str, ours: &str) -> String {
+    synonyms::how(theirs, ours)
+}
+
 /// Splits a value of `--set` at the first `=` into key and value.
 fn split(set: &str) -> anyhow::Result<(String, Value)> {
     match set.split_once('=') {

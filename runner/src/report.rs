@@ -15,7 +15,7 @@ use crate::run_dir::{self, About};
 use crate::tables::Tables;
 use crate::usage::{counted, line, usage};
 use crate::{export, file, interval, output, playback, tape};
-use page::{Film, Page, Row, Settings};
+use page::{Film, Page, Returns, Row, Settings};
 
 /// Most seconds of a film, and most pictures per second.
 const FILM: (f64, f64) = (15.0, 12.0);
@@ -88,7 +88,8 @@ fn row<const N: usize>(group: &Alike<N>) -> Row {
     let last = |axis, key| -> Vec<(f64, f64)> { group.runs.iter().filter_map(|run| last(run, axis, key)).collect() };
     let score = |key| {
         let values: Vec<f64> = last(Axis::Frames, key).iter().map(|point| point.1).collect();
-        (!values.is_empty()).then(|| (interval::mean(&values), interval::iqm(&values)))
+        let (mean, iqm) = (|| interval::mean(&values), || interval::iqm(&values));
+        (!values.is_empty()).then(|| Returns { runs: values.len(), mean: mean(), iqm: iqm() })
     };
     let mean = |points: Vec<(f64, f64)>| points.iter().map(|point| point.0).sum::<f64>() / points.len().max(1) as f64;
     let frames: Vec<f64> = last(Axis::Frames, "frames").iter().map(|point| point.0).collect();
@@ -97,6 +98,7 @@ fn row<const N: usize>(group: &Alike<N>) -> Row {
         env: group.env.clone(),
         frames: [frames.iter().copied().fold(f64::INFINITY, f64::min), frames.iter().copied().fold(0.0, f64::max)],
         minutes: mean(last(Axis::Minutes, "frames")),
+        runs: group.runs.len(),
         trained: score("return_100"),
         evaluated: score("eval_return"),
     }

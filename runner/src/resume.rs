@@ -127,18 +127,16 @@ pub(crate) fn go_on(going: &Going<'_>, path: &Path, shown: Shown) -> anyhow::Res
     let (mut about, mut resolved) = recorded(path, tables)?;
     metrics::check(path)?;
     episode_log::check(path)?;
-    let recorded_states = digests::all(path)?;
+    digests::all(path)?;
     let planned = resolved.train()?.frames;
     set_frames(&mut resolved, going.frames)?;
     let (train, eval) = (resolved.train()?, resolved.eval()?);
     let owner = owner(&resolved, &train);
     let checkpoint = from(path, going.checkpoint, &owner)?;
-    if let (None, Some(last)) = (&checkpoint, recorded_states.last()) {
-        return Err(usage(format!(
-            "{}: gone, and the last checkpoint was of {} frames: bring it back, or train anew in another --run",
-            dir.checkpoints().display(),
-            last.frames
-        )));
+    if checkpoint.is_none()
+        && let Some(gone) = checkpoint::gone(path)?
+    {
+        return Err(gone);
     }
     let had = checkpoint.as_ref().map_or(0, Checkpoint::frames);
     if let Some(fewer) = going.frames.filter(|&asked| asked < had.min(planned)) {

@@ -201,7 +201,10 @@ pub(crate) fn about(path: &Path) -> anyhow::Result<About> {
         Ok(text) => text,
         Err(e) if e.kind() == ErrorKind::NotFound || e.kind() == ErrorKind::NotADirectory => {
             let why = match &below(path)[..] {
-                [] if path.exists() => "no run.json in it".to_owned(),
+                [] if path.exists() => match groups_in(path).first() {
+                    Some(group) => format!("{} holds some: name that", group.display()),
+                    None => "no run.json in it".to_owned(),
+                },
                 [] => "there is no such file or directory".to_owned(),
                 [one] => format!("it holds one: {}", one.display()),
                 [first, .., last] => format!("it holds runs, {} to {}: name one", first.display(), last.display()),
@@ -234,7 +237,9 @@ pub(crate) fn several(dir: &Path) -> Vec<PathBuf> {
 pub(crate) fn groups_in(dir: &Path) -> Vec<PathBuf> {
     let entries = if is_run(dir) { None } else { fs::read_dir(dir).ok() };
     let paths = entries.into_iter().flatten().flatten().map(|entry| entry.path());
-    let mut groups: Vec<PathBuf> = paths.filter(|path| !is_run(path) && !below(path).is_empty()).collect();
+    let here = fs::canonicalize(dir).ok();
+    let other = |path: &PathBuf| !is_run(path) && fs::canonicalize(path).ok() != here; // no link back
+    let mut groups: Vec<PathBuf> = paths.filter(|path| other(path) && !below(path).is_empty()).collect();
     groups.sort();
     groups
 }

@@ -3,7 +3,6 @@
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use anyhow::bail;
 use rl_core::{FiniteMdp, Seating};
 use serde::Serialize;
 
@@ -66,10 +65,12 @@ pub(crate) fn run(args: &SolveArgs, tables: &Tables) -> anyhow::Result<ExitCode>
     let policy = table.greedy(&values, args.gamma);
     let plays = table.policy(&policy, 0.0);
     if let Some(state) = table.endless(&plays) {
-        bail!(
-            "at γ = {} an episode that comes to state {state} never ends by the best policy: try a smaller --gamma, or a step limit",
+        // At 1 a detour costs nothing; with much less than that, what is far ahead decides nothing.
+        let other = if args.gamma == 1.0 { "smaller" } else { "larger" };
+        return Err(usage(format!(
+            "at γ = {} an episode that comes to state {state} never ends by the best policy: try a {other} --gamma, or a step limit",
             args.gamma
-        );
+        )));
     }
     let exact = table.evaluate(&plays);
     if let Some(path) = &args.picture {

@@ -237,10 +237,10 @@ pub(crate) fn ready(out: &Path) -> anyhow::Result<()> {
 /// nobody can say.
 ///
 /// # Errors
-/// If it is.
+/// If it is one of these, or cannot be opened.
 pub(crate) fn spare(out: &Path) -> anyhow::Result<()> {
-    let there = || File::open(out).is_ok_and(|mut file| recording::begins(&mut file));
-    if !out.is_file() || !there() {
+    let there = || File::open(out).is_ok_and(|mut file| !recording::begins(&mut file));
+    if !out.is_file() || there() {
         return Ok(());
     }
     let told = out.display();

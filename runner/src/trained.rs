@@ -32,7 +32,7 @@ pub(crate) struct Asked {
     /// Seed of the games and of the policy's draws
     #[arg(long, default_value_t = 0, allow_negative_numbers = true)]
     pub(crate) seed: u64,
-    /// Take the most probable action where the policy would sample
+    /// Take the most probable action where the policy would sample, and fixed quantiles where it would draw them (iqn)
     #[arg(long)]
     pub(crate) greedy: bool,
     /// Values of `[env]` and `[eval]` to play by, as `table.key=value`; only `eval` and `record` take any.

@@ -303,8 +303,11 @@ impl Trainer {
         EpisodeLog::open(dir.path(), snapshot.frames)?;
         let parts = manifest.digests();
         Digests::reopen(dir.path(), snapshot.frames)?.renew(&Digest { frames: snapshot.frames, parts })?;
-        checkpoint::prune(&dir.checkpoints(), train.keep_checkpoints)?;
-        checkpoint::collect(&dir.checkpoints(), &Known::new())
+        let pruned = checkpoint::prune(&dir.checkpoints(), train.keep_checkpoints);
+        if let Err(why) = pruned.and(checkpoint::collect(&dir.checkpoints(), &Known::new())) {
+            self.session.notes.push(format!("what is of no more use stays for now: {why:#}"));
+        }
+        Ok(())
     }
 
     /// Everything that decides the future of the run.

@@ -31,13 +31,14 @@ use crate::tables::Tables;
 use crate::trained::recorded;
 use crate::usage::{counted, line, usage};
 use crate::verbosity::Verbosity;
+use crate::waiting::Stopped;
 
 /// Replays a run from its seed, or from one of its checkpoints, and compares weights, optimiser, replay, environments and
 /// all else with what was recorded; names the first part that differs. Of the directory of --seeds, all of its runs. A
 /// recording is replayed and its scores certified.
 #[derive(Clone, Debug, clap::Args)]
 #[command(after_help = "Examples: rl-run verify runs/cartpole-dqn-s1
-          rl-run verify runs/cartpole-dqn-s1 --from last --threads 1 --json
+          rl-run verify runs/cartpole-dqn-s1 --from 75000 --threads 1 --json
           rl-run verify kungfu.rec")]
 pub(crate) struct VerifyArgs {
     /// Directory of the run, or of several, in which nothing changes; or a recording
@@ -247,15 +248,15 @@ pub(crate) fn run(args: &VerifyArgs, tables: &Tables) -> anyhow::Result<ExitCode
     }
     let stop = Stop::listen(None)?;
     let found = run_dir::several(path);
-    if !args.verbosity.quiet {
-        run_dir::groups_in(path).iter().for_each(|group| output::note(run_dir::left_out(group)));
-    }
     if found.is_empty() {
         let Some(verdict) = again(args, path, &stop, tables)? else { return Ok(ExitCode::from(STOPPED)) };
         verdict.show(args.verbosity.json)?;
         return Ok(if verdict.equal { ExitCode::SUCCESS } else { ExitCode::FAILURE });
     }
     let Absent { lost, not_begun } = Roster::absent(path, &found)?;
+    if !args.verbosity.quiet {
+        run_dir::groups_in(path).iter().for_each(|group| output::note(run_dir::left_out(group)));
+    }
     let (runs, mut models) = without_models(found);
     if runs.is_empty() {
         return Err(models.swap_remove(0));
@@ -266,6 +267,7 @@ pub(crate) fn run(args: &VerifyArgs, tables: &Tables) -> anyhow::Result<ExitCode
     for run in &runs {
         match again(args, run, &stop, tables) {
             Ok(None) => break,
+            Err(why) if why.is::<Stopped>() => break,
             Ok(Some(verdict)) => {
                 verdict.show(args.verbosity.json)?;
                 *(if verdict.equal { &mut total.equal } else { &mut total.different }) += 1;

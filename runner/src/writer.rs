@@ -141,9 +141,10 @@ impl Files {
     fn work(mut self, jobs: &Receiver<Job>, segments: &AtomicU64, tell: &Sender<String>) -> anyhow::Result<()> {
         let tidied = |done: anyhow::Result<()>| {
             if let Err(error) = done {
-                let _ = tell.send(format!("an old checkpoint stays for now: {error:#}")); // or nobody listens any more
+                let _ = tell.send(format!("what is of no more use stays for now: {error:#}")); // or nobody listens
             }
         };
+        tidied(checkpoint::collect(&self.checkpoints, &self.known)); // what a killed process left
         jobs.iter().try_for_each(|job| match job {
             Job::Segment { part, number, bytes } => {
                 made(made(&self.checkpoints)?.join(SEGMENTS).as_path())?; // the first come before any checkpoint
@@ -171,15 +172,14 @@ impl Files {
 
     /// Removes what is of no use after the checkpoint of `snapshot`.
     fn tidy(&mut self, snapshot: &Snapshot) -> anyhow::Result<()> {
-        checkpoint::prune(&self.checkpoints, self.most)?;
-        if self.best.exists() {
-            checkpoint::prune_best(&self.best, &self.checkpoints)?;
-        }
+        let pruned = checkpoint::prune(&self.checkpoints, self.most);
+        let best = if self.best.exists() { checkpoint::prune_best(&self.best, &self.checkpoints) } else { Ok(()) };
         // What is before the first segment of a part is in no later checkpoint.
         let first: BTreeMap<&str, u64> =
             snapshot.parts.iter().map(|part| (part.name.as_str(), part.segments.start)).collect();
         self.known.retain(|(part, number), _| first.get(part.as_str()).is_some_and(|first| number >= first));
-        checkpoint::collect(&self.checkpoints, &self.known)
+        let collected = checkpoint::collect(&self.checkpoints, &self.known);
+        pruned.and(best).and(collected)
     }
 }
 
@@ -211,7 +211,7 @@ mod tests {
         }
         writer.finish().unwrap();
         let notes: Vec<String> = writer.notes().collect();
-        assert!(notes.len() == 3 && notes[0].contains("an old checkpoint stays for now"), "{notes:?}");
+        assert!(notes.len() == 3 && notes[0].contains("stays for now"), "{notes:?}");
         assert_eq!(crate::digests::all(dir.path()).unwrap().len(), 3);
         assert!(checkpoint::list(&checkpoints).unwrap().iter().any(|(frames, _)| *frames == 48));
     }

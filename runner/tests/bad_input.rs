@@ -83,6 +83,10 @@ fn usage_errors_name_what_is_wrong_and_what_was_meant() {
         ("solve --env cartpole --preset 10min", "10min is not a file, and named presets are of an agent"),
         ("--env cartpole", "`rl-run list presets --env NAME` shows which agents learn an environment"),
         ("solve --env frozenlake --gamma 0", "--gamma 0: above 0 and at most 1"),
+        (
+            "solve --env cliffwalking --set env.max_steps=0 --gamma 0.01",
+            "never ends by the best policy: try a larger --gamma",
+        ),
         ("solve --env frozenlake --picture lake.gif", "lake.gif: pictures are PNG files"),
         ("solve --env taxi --picture taxi.png", "the states of `taxi` are not places on one map"),
         ("eval nowhere", "nowhere is not the directory of a run"),
@@ -133,6 +137,14 @@ fn usage_errors_name_what_is_wrong_and_what_was_meant() {
         (
             "--env cartpole --agent ppo runs/x",
             "unexpected argument 'runs/x': training takes flags, such as `--run DIR`",
+        ),
+        (
+            "--env cartpole --agent ppo --seed 1 --set agent.epochs 1",
+            "unexpected argument '1': did you mean `--set agent.epochs=1`?",
+        ),
+        (
+            "--env cartpole --agent ppo --set agent.lr=0.1 agent.gamma=0.9",
+            "unexpected argument 'agent.gamma=0.9': did you mean `--set agent.lr=0.1 --set agent.gamma=0.9`?",
         ),
         (
             "--env cartpole --agent ppo --set agent.batch_size=64",

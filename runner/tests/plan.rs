@@ -125,6 +125,8 @@ fn a_time_that_is_none_or_too_short_is_refused() {
 fn presets_for_a_time_are_listed_and_train() {
     let dir = tempfile::tempdir().unwrap();
     let at = dir.path();
+    let (code, said) = refusal(at, "plan --env kungfu --agent ppo --minutes 10 --json --set agent.trunk=impal");
+    assert!(code == 2 && said.contains("trunk"), "{code} {said}");
     let presets = json(at, "list presets --json");
     let named = |agent: &str| -> Vec<&str> {
         let of = |row: &&Value| row["env"] == "atari/kung_fu_master" && row["agent"] == agent;

@@ -236,7 +236,7 @@ fn a_run_without_a_checkpoint_begins_again_and_a_longer_one_says_what_ends_early
     for line in ["resume r --quiet", "resume r --frames 3000 --quiet"] {
         let (code, said) = refusal(at, line);
         assert!(
-            code == 2 && said.contains("r/checkpoints: gone, and the last checkpoint was of 2002 frames"),
+            code == 1 && said.contains("r/checkpoints: holds none any more, and the last was of 2,002 frames"),
             "{said}"
         );
     }

@@ -128,7 +128,7 @@ fn what_a_command_on_a_directory_leaves_out_or_makes_longer_is_told() {
     // One more seed, which is longer.
     assert!(output(at, &format!("{train} --frames 3000 --seeds 3 --run all/g")).status.success());
     let (code, _, err) = said("resume all/g");
-    assert!(code == 0 && err.contains("go on to 3,000 frames, as the group was last asked for"), "{err}");
+    assert!(code == 0 && err.contains("to 3,000 frames, as the group was last asked for: seeds 1"), "{err}");
 }
 
 #[test]
@@ -176,6 +176,7 @@ fn eval_of_the_directory_of_all_gives_each_score_and_their_mean() {
     std::fs::remove_dir_all(at.join("g/twin")).unwrap();
     // One without a checkpoint yet, as of a group that is being trained, leaves the others their scores.
     std::fs::rename(at.join("g/s3/checkpoints"), at.join("kept")).unwrap();
+    std::fs::rename(at.join("g/s3/digests.jsonl"), at.join("states")).unwrap();
     let done = output(at, "eval g --exact --json");
     let (said, rows) = (String::from_utf8(done.stderr).unwrap(), String::from_utf8(done.stdout).unwrap());
     assert!(
@@ -183,6 +184,12 @@ fn eval_of_the_directory_of_all_gives_each_score_and_their_mean() {
         "{said}"
     );
     assert!(rows.lines().count() == 3 && rows.contains("\"runs\":2"), "{rows}");
+    std::fs::rename(at.join("states"), at.join("g/s3/digests.jsonl")).unwrap();
+    // One whose checkpoints are gone has failed.
+    let done = output(at, "eval g --exact --json");
+    let (said, rows) = (String::from_utf8(done.stderr).unwrap(), String::from_utf8(done.stdout).unwrap());
+    assert!(done.status.code() == Some(1) && said.contains("g/s3/checkpoints: holds none any more"), "{said}");
+    assert!(rows.lines().count() == 4 && rows.contains("\"failed\":1"), "{rows}");
     std::fs::rename(at.join("kept"), at.join("g/s3/checkpoints")).unwrap();
     // Settings that are damaged are those of one run, and no mistake of the command line.
     let settings = std::fs::read(at.join("g/s3/run.toml")).unwrap();

@@ -10,7 +10,9 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 
+use candle_core::Device;
 use common::{json, names, output, refusal, rl_run, until};
+use rl_runner::{Registry, Trainer};
 use serde_json::Value;
 
 /// The ring goes round more than twice; its eleven segments are as small as segments get.
@@ -82,7 +84,28 @@ fn segments_that_are_removed_while_a_run_trains_are_written_again() {
     assert!(segments(&last).is_subset(&on_disk), "{on_disk:?}");
     let again = json(at, "resume r --quiet --json");
     assert_eq!(again["parameters_sha256"], whole["parameters_sha256"]);
-    // One of its states was saved whole, since a segment was half overwritten when it was gone.
+    assert_eq!(json(at, "verify r --quiet --json")["equal"], true);
+}
+
+/// A state is the same whether its replay is in one file or in segments: a program that saves it writes one.
+#[test]
+fn a_replay_that_was_saved_whole_is_verified_and_goes_on() {
+    let dir = tempfile::tempdir().unwrap();
+    let at = dir.path();
+    let whole = json(at, &format!("{RUN} --run whole"));
+    let registry = Registry::new(&[rl_envs::ENVS], &[rl_agents::AGENTS]).unwrap();
+    let run = at.join("r");
+    let before = RUN.replace("--frames 16000", "--frames 12000");
+    json(at, &format!("{before} --run r"));
+    let last = checkpoints(&run).pop().unwrap();
+    assert!(!segments(&last).is_empty());
+    Trainer::open(&registry, &run, &Device::Cpu).unwrap().save(&run).unwrap();
+    let manifest: Value = serde_json::from_slice(&fs::read(last.join("manifest.json")).unwrap()).unwrap();
+    let parts = manifest["parts"].as_array().unwrap();
+    assert!(parts.iter().all(|part| part.get("segments").is_none()), "{parts:?}");
+    assert_eq!(json(at, "verify r --quiet --json")["equal"], true);
+    let again = json(at, "resume r --frames 16000 --quiet --json");
+    assert_eq!(again["parameters_sha256"], whole["parameters_sha256"]);
     assert_eq!(json(at, "verify r --quiet --json")["equal"], true);
 }
 

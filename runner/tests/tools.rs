@@ -330,6 +330,7 @@ fn fetch_lists_assets_and_refuses_strangers() {
         format!("ale 0.12.1: {}", assets.join("ale-0.12.1").display()),
         "vizdoom 1.3.2: not fetched (38 MB;".to_owned(),
     ];
+    assert_eq!(text(&plain).lines().count(), lines.len(), "{}", text(&plain));
     assert!(text(&plain).lines().zip(&lines).all(|(line, expected)| line.starts_with(expected)), "{}", text(&plain));
     let odd = dir.path().join(OsStr::from_bytes(b"caf\xe9"));
     std::fs::create_dir_all(odd.join("ale-0.12.1")).unwrap();

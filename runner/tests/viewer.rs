@@ -27,7 +27,7 @@ fn without_a_display_the_way_around_is_named() {
     json(at, "record --env frozenlake --random --episodes 2 --out a.rec --json");
     for line in ["watch a.rec", "watch .", "play --env cartpole"] {
         let (code, said) = refused(at, line);
-        assert!(code == 2 && said.contains("`rl-run export FILE"), "{line}: {said}");
+        assert!(code == 1 && said.contains("`rl-run export FILE"), "{line}: {said}");
     }
     let wrong = [
         ("watch a.rec --speed 3", "0.25, 0.5, 1, 2, 4, 8 or 16"),
@@ -86,7 +86,7 @@ fn a_file_that_is_no_recording_is_left_out_where_another_is_there() {
     json(at, "record --env frozenlake --random --episodes 2 --out a.rec --json");
     std::fs::write(at.join("zz.rec"), "nothing").unwrap();
     let (code, said) = refused(at, "watch .");
-    assert!(code == 2 && said.contains("`rl-run export FILE"), "{said}");
+    assert!(code == 1 && said.contains("`rl-run export FILE"), "{said}");
     std::fs::remove_file(at.join("a.rec")).unwrap();
     let (code, said) = refused(at, "watch .");
     assert!(code == 1 && said.contains("zz.rec is not a recording"), "{said}");

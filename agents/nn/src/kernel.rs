@@ -1,8 +1,8 @@
 //! Matrix products of every linear and convolutional layer on the CPU, in safe portable SIMD.
 //!
-//! Each element of an output or of an input's gradient is one chain of fused multiply-adds in an order that the shape
-//! of the layer decides: neither the batch around a row, nor threads, nor the instruction set change a bit of it. Each
-//! of a parameter's gradient is a sum over the batch, in blocks that the shape of the batch decides too.
+//! Each element of an output is one chain of fused multiply-adds, and each of an input's gradient a sum of such chains,
+//! one for each output that the input was read for, in an order that the shape of the layer decides: neither the batch
+//! around a row, nor threads, nor the instruction set change a bit of it. Each of a parameter's gradient is a sum over the batch, in blocks that the shape of the batch decides too.
 
 pub mod bf16;
 #[cfg(test)]
@@ -152,7 +152,8 @@ mod tests {
             ([20, 20, 32], SQUARE(4, 2), 64, 9),
             ([16, 16, 24], padded, 40, 7),
             ([1, 1, 700], SQUARE(1, 1), 600, 40),
-            ([1, 1, 700], SQUARE(1, 1), 600, 25), // as they lie in memory on one thread, packed on several
+            ([1, 1, 700], SQUARE(1, 1), 600, 37), // whose weights are packed
+            ([1, 1, 700], SQUARE(1, 1), 600, 36), // whose weights are read as they lie in memory
             ([1, 1, 700], SQUARE(1, 1), 600, 8),
             ([1, 1, 2000], SQUARE(1, 1), 512, 3),
         ] {

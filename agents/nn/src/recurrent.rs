@@ -1,7 +1,7 @@
 //! Recurrent layer of either kind, whose state is one row of numbers, which agents keep, save and begin a sequence
 //! with.
 
-use candle_core::{Result, Tensor};
+use candle_core::{Result, Tensor, bail};
 
 use crate::kernel::Workspace;
 use crate::parts::sized;
@@ -45,6 +45,9 @@ impl Recurrent {
         match self {
             Self::Gru(gru) => gru.forward(x, starts, states),
             Self::Lstm(lstm) => {
+                if states.dim(1)? != self.state_width() {
+                    bail!("states of {} numbers, where a state has {}", states.dim(1)?, self.state_width());
+                }
                 let half = |k: usize| states.narrow(1, k * lstm.units(), lstm.units());
                 let (y, state) = lstm.forward(x, starts, &LstmState { h: half(0)?, c: half(1)? })?;
                 Ok((y, Tensor::cat(&[state.h, state.c], 1)?))

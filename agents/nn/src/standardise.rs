@@ -41,7 +41,8 @@ impl Standardise {
         set(&self.scale, scale)
     }
 
-    /// Standardises `rows`, `[B, width]`, in place and without a graph. On the CPU nothing is allocated.
+    /// Standardises `rows`, `[B, width]`, in place and without a graph: infinities become NaN. On the CPU nothing is
+    /// allocated.
     ///
     /// # Errors
     /// If the device fails.
@@ -50,7 +51,8 @@ impl Standardise {
             with_values(&self.scale, |scale| {
                 for row in rows.chunks_exact_mut(mean.len()) {
                     for ((x, mean), scale) in row.iter_mut().zip(mean).zip(scale) {
-                        *x = ((*x - mean) * scale).clamp(-LIMIT, LIMIT);
+                        let near = ((*x - mean) * scale).clamp(-LIMIT, LIMIT);
+                        *x = if x.is_finite() { near } else { f32::NAN }; // which is found, as ±10 would not be
                     }
                 }
             })
@@ -70,6 +72,9 @@ mod tests {
         let mut rows = [3.0, -40.0, 5.0, 7.0];
         standardise.apply(&mut rows).unwrap();
         assert_eq!(rows, [3.0, -10.0, 5.0, 7.0]);
+        let mut rows = [f32::INFINITY, f32::NEG_INFINITY, f32::NAN, f32::MAX];
+        standardise.apply(&mut rows).unwrap();
+        assert!(rows[..3].iter().all(|x| x.is_nan()) && rows[3] == 10.0, "{rows:?}");
         standardise.set(&[4.0, 6.0], &[0.5, 2.0]).unwrap();
         let mut rows = [3.0, -40.0, 5.0, 7.0];
         standardise.apply(&mut rows).unwrap();

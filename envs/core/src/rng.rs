@@ -77,7 +77,7 @@ impl Rng {
         (self.u32() >> 8) as f32 * (1.0 / (1u32 << 24) as f32)
     }
 
-    /// Draws a uniform number in `[low, high)`.
+    /// Draws a uniform number from `low` up to `high`, which rounding may reach.
     pub fn uniform(&mut self, low: f64, high: f64) -> f64 {
         low + (high - low) * self.f64()
     }

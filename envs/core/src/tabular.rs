@@ -238,7 +238,12 @@ impl FiniteMdp {
         let Some(limit) = self.limit else { return self.at_start(&self.value_iteration(1.0)) };
         let mut value = vec![0.0; self.states()];
         for _ in 0..limit {
-            value = self.sweep(&value, |s, value| self.best(s, 1.0, value));
+            let next = self.sweep(&value, |s, value| self.best(s, 1.0, value));
+            let change = value.iter().zip(&next).map(|(a, b)| (a - b).abs()).fold(0.0, f64::max);
+            value = next;
+            if change < CONVERGED {
+                break; // as in `all_moments`
+            }
         }
         self.at_start(&value)
     }

@@ -82,6 +82,9 @@ pub enum DefaultMode {
     Default,
 }
 
+/// Most frames of an agent step.
+const MOST_SKIP: u32 = 3600;
+
 /// Refuses values that are out of range in every game.
 pub(super) fn check(config: &AtariConfig) -> Result<()> {
     let positive = [
@@ -94,6 +97,9 @@ pub(super) fn check(config: &AtariConfig) -> Result<()> {
         return Err(refuse(key, "must be at least 1".to_owned()));
     }
     check_stack(config.stack)?;
+    if config.frame_skip > MOST_SKIP {
+        return Err(refuse("env.frame_skip", format!("{} is more than {MOST_SKIP}, a minute", config.frame_skip)));
+    }
     if !(0.0..1.0).contains(&config.sticky) {
         return Err(refuse(
             "env.sticky",

@@ -126,8 +126,10 @@ impl Env for ConnectFour {
 
     fn new(config: &Config) -> Result<Self> {
         let [least, most] = config.random_plies;
-        if least > most || most > MOST_RANDOM {
-            let message = format!("[{least}, {most}] is not a range within 0 to {MOST_RANDOM}, where no game is over");
+        // Half of the time an opponent makes another move before the first of the seat.
+        let bound = MOST_RANDOM - u32::from(config.opponent != Opponent::Oneself);
+        if least > most || most > bound {
+            let message = format!("[{least}, {most}] is not a range within 0 to {bound}, where no game is over");
             return Err(bad("random_plies", message));
         }
         if !(1..=MOST_DEPTH).contains(&config.depth) {

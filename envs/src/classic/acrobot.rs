@@ -29,7 +29,7 @@ const TICK: f64 = 0.2; // s
 const MAX_SPEEDS: [f64; 2] = [4.0 * PI, 9.0 * PI]; // rad/s
 /// Height above the bar that the lower end has to reach.
 const LINE: f64 = 1.0; // m
-/// Largest noise: a thousand times the motor's torque turns a link some ten times in a tick.
+/// Largest noise: a thousand times the motor's torque turns a link up to some eighty times in a tick.
 const MOST_NOISE: f64 = 1000.0; // N m
 /// Initial angles and velocities are uniform in plus and minus this, in rad and rad/s.
 const START: f64 = 0.1;
@@ -110,7 +110,7 @@ fn tick(links: Links, torque: f64) -> Links {
     ]
 }
 
-/// Wraps an angle into [-π, π]; speeds are bounded, so that there are only a few turns to take off.
+/// Wraps an angle into [-π, π]; speeds and noise are bounded, so that there are few turns to take off.
 fn wrap(mut angle: f64) -> f64 {
     while angle > PI {
         angle -= TAU;

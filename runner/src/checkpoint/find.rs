@@ -6,8 +6,9 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context as _, anyhow};
 
 use super::Checkpoint;
+use crate::digests::{self, Digest};
 use crate::usage::usage;
-use crate::{output, publish, run_dir};
+use crate::{number, output, publish, run_dir};
 
 /// A flag that names a checkpoint, for messages.
 #[derive(Clone, Copy, Debug)]
@@ -60,6 +61,20 @@ pub(crate) fn whole(run: &Path, which: &str, flag: Flag) -> anyhow::Result<PathB
     among(run, which, flag, &[])
 }
 
+/// The error of a run whose checkpoints are gone, as where a disk is not there; `None` of one of which none is recorded.
+///
+/// # Errors
+/// If the list of what was recorded is damaged.
+pub(crate) fn gone(run: &Path) -> anyhow::Result<Option<anyhow::Error>> {
+    let place = run.join("checkpoints");
+    let there = !list(&place)?.is_empty();
+    let last = digests::all(run)?.pop().filter(|_| !there);
+    Ok(last.map(|Digest { frames, .. }| {
+        let (place, frames) = (place.display(), number::count(frames));
+        anyhow!("{place}: holds none any more, and the last was of {frames} frames: bring it back, or train anew in another --run")
+    }))
+}
+
 /// Finds a checkpoint by name among the whole ones of `run` and the weights in `best`.
 fn among(run: &Path, which: &str, flag: Flag, best: &[(u64, PathBuf)]) -> anyhow::Result<PathBuf> {
     let all = list(&run.join("checkpoints"))?;
@@ -83,6 +98,9 @@ fn among(run: &Path, which: &str, flag: Flag, best: &[(u64, PathBuf)]) -> anyhow
         if run_dir::is_written(run) {
             let run = run.display();
             return Err(usage(format!("{run} is being trained, and has no checkpoint yet: wait for one")));
+        }
+        if let Some(gone) = gone(run)? {
+            return Err(gone);
         }
         let (run, word) = (run.display(), output::word(run));
         return Err(usage(format!("{run} has no checkpoint yet: `rl-run resume {word}` trains on to one")));

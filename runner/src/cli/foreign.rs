@@ -6,7 +6,7 @@ use crate::preset;
 const FLAGS: &[(&[&str], &str)] = &[
     (&["algo", "algorithm", "model-class"], "--agent"),
     (&["env-id", "env-name", "environment", "task"], "--env"),
-    (&["total-timesteps", "n-timesteps", "timesteps", "train-for-env-steps", "steps", "num-steps"], "--frames"),
+    (&["total-timesteps", "n-timesteps", "timesteps", "train-for-env-steps", "steps"], "--frames"),
     (
         &[
             "exp-name",
@@ -48,15 +48,17 @@ const FLAGS: &[(&[&str], &str)] = &[
 pub(super) fn meant(flag: &str, ours: &[String], known: &[String]) -> Option<String> {
     let flag = flag.trim_start_matches('-').replace('_', "-");
     let named = FLAGS.iter().filter(|(theirs, _)| theirs.contains(&flag.as_str())).map(|&(_, ours)| ours);
-    if let Some(ours) = named.into_iter().find(|named| ours.iter().any(|own| own == named)) {
-        return Some(format!("here that is `{ours}`"));
-    }
     let key = flag.replace('-', "_");
+    if let Some(ours) = named.into_iter().find(|named| ours.iter().any(|own| own == named)) {
+        let how = if ours == "--frames" { preset::measured_otherwise(&key, "train.frames") } else { String::new() };
+        return Some(format!("here that is `{ours}`{how}"));
+    }
     let own = known.iter().map(String::as_str).filter(|path| path.rsplit('.').next() == Some(key.as_str()));
     let mut keys: Vec<&str> = preset::synonyms(&key, known).chain(own).collect();
     keys.sort_unstable();
     keys.dedup();
-    let told: Vec<String> = keys.iter().map(|key| format!("`--set {key}=…`")).collect();
+    let told = |ours: &&str| format!("`--set {ours}=…`{}", preset::measured_otherwise(&key, ours));
+    let told: Vec<String> = keys.iter().map(told).collect();
     (ours.iter().any(|own| own == "--set") && !told.is_empty())
         .then(|| format!("a setting is given by {}", told.join(" or ")))
 }
@@ -74,6 +76,8 @@ mod tests {
         let train = ["--agent", "--frames", "--set", "--weights"];
         assert_eq!(of("--algo", &train).unwrap(), "here that is `--agent`");
         assert_eq!(of("--train_for_env_steps", &train).unwrap(), "here that is `--frames`");
+        assert_eq!(of("--total-timesteps", &train).unwrap(), "here that is `--frames` (emulator frames)");
+        assert_eq!(of("--num-steps", &train).unwrap(), "a setting is given by `--set agent.horizon=…`");
         assert_eq!(of("--algo", &["--out"]), None);
         assert_eq!(of("--learning-rate", &train).unwrap(), "a setting is given by `--set agent.lr=…`");
         assert_eq!(of("--gamma", &train).unwrap(), "a setting is given by `--set agent.gamma=…`");

@@ -85,20 +85,19 @@ pub(super) fn run(
     let Absent { lost, mut not_begun } = Roster::absent(dir, runs)?;
     lost.iter().for_each(|run| fail(run, &run_dir::lost(run)));
     let which = args.asked.checkpoint.as_str();
-    let lacks = |run: &Path| checkpoint::find(run, which).err().filter(is_usage);
+    let mut lacking: Vec<_> = known.iter().map(|of| checkpoint::find(of.run, which).err().filter(is_usage)).collect();
     // What no run has is a slip; where some have it, the others fail by themselves.
-    if which != "last"
-        && let Some(why) =
-            known.iter().map(|of| lacks(of.run)).collect::<Option<Vec<_>>>().and_then(|mut all| all.pop())
-    {
-        return Err(why);
+    if which != "last" && !lacking.is_empty() && lacking.iter().all(Option::is_some) {
+        return Err(lacking.swap_remove(0).expect("all have one"));
     }
-    run_dir::groups_in(dir).iter().for_each(|group| output::note(run_dir::left_out(group)));
+    if !args.progress.quiet {
+        run_dir::groups_in(dir).iter().for_each(|group| output::note(run_dir::left_out(group)));
+    }
     let planned = known.first().map_or(0, |run| run.frames);
     let mut reports: Vec<Report> = Vec::new();
-    for &Known { run, ref about, .. } in &known {
+    for (&Known { run, ref about, .. }, lacks) in known.iter().zip(lacking) {
         let training_seed = about.seed;
-        match lacks(run) {
+        match lacks {
             Some(_) if which == "last" => {
                 output::note(format!("{}: no checkpoint yet", run.display()));
                 not_begun += 1;

@@ -72,7 +72,7 @@ pub(crate) fn resume(args: &ResumeArgs, roster: &Roster, tables: &Tables, stop: 
         let longer: Vec<u64> = seeds.iter().zip(&asked).filter_map(|(&seed, asked)| asked.map(|_| seed)).collect();
         if !longer.is_empty() {
             let (all, frames) = (Seeds::from_iter(longer), number::count(order.train.frames));
-            output::note(format!("seeds {all} go on to {frames} frames, as the group was last asked for"));
+            output::note(format!("to {frames} frames, as the group was last asked for: seeds {all}"));
         }
     }
     let equally_long = frames.iter().all(|(_, total)| *total == frames[0].1);

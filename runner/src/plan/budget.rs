@@ -16,6 +16,12 @@ pub(crate) fn seconds(minutes: f64, start_seconds: f64) -> f64 {
     60.0 * minutes * (1.0 - SPARE) - start_seconds
 }
 
+/// Minutes from which `seconds` are left for training after `start_seconds`, and a hundredth more, since frames are
+/// rounded down.
+pub(crate) fn minutes(seconds: f64, start_seconds: f64) -> f64 {
+    (1.01 * seconds + start_seconds) / (60.0 * (1.0 - SPARE))
+}
+
 /// Rounds a number of frames down to three significant digits.
 pub(crate) fn round(frames: f64) -> u64 {
     let unit = 10f64.powf((frames.max(1.0).log10().floor() - 2.0).max(0.0));

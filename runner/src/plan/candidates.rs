@@ -133,12 +133,13 @@ pub(crate) fn all(own: &Resolved, frames: bool, bf16: bool) -> Vec<Candidate> {
     let agent = own.table("agent");
     let whole = |key: &str| agent.get(key).and_then(Value::as_integer).filter(|&value| value > 0);
     let mut builds: Vec<Vec<Setting>> = vec![Vec::new()];
-    if let Some(trunk) = agent.get("trunk").and_then(Value::as_str).filter(|_| frames) {
+    if let Some(trunk) = agent.get("trunk").and_then(Value::as_str).filter(|trunk| frames && TRUNKS.contains(trunk)) {
         let cheaper = TRUNKS.iter().skip_while(|known| **known != trunk);
         vary(&mut builds, "agent.trunk", cheaper.map(|&name| Value::from(name)));
     }
-    if own.table("train").contains_key("precision") && frames && bf16 {
-        vary(&mut builds, "train.precision", ["f32", "bf16"].map(Value::from));
+    if let Some(precision) = own.table("train").get("precision").filter(|_| frames && bf16) {
+        let other = if precision.as_str() == Some("bf16") { "f32" } else { "bf16" };
+        vary(&mut builds, "train.precision", [precision.clone(), other.into()]);
     }
     let mut paces = vec![Pace { settings: Vec::new(), work: [1.0; 2] }];
     if let Some(epochs) = whole("epochs") {

@@ -163,7 +163,7 @@ pub(crate) struct Alike<const N: usize> {
 ///
 /// # Errors
 /// If a directory holds no run, or no run has a row with one of the keys; the message names it. If only some runs have
-/// none, they are reported and left out.
+/// none, they are reported and left out, of a curve whose key they lack as of all.
 pub(crate) fn alike<const N: usize>(dirs: &[PathBuf], sees: [See<'_>; N]) -> anyhow::Result<Vec<Alike<N>>> {
     let mut runs: Vec<(PathBuf, PathBuf)> = Vec::new();
     for dir in dirs {
@@ -269,11 +269,18 @@ impl<const N: usize> Found<N> {
             return None;
         }
         let runs: Vec<PathBuf> = having.iter().map(|&run| self.runs[run].clone()).collect();
+        let mut name = name.to_owned();
+        if having.len() < self.runs.len() {
+            let lacking = (0..self.runs.len()).filter(|run| !having.contains(run));
+            let lacking: Vec<String> = lacking.map(|run| self.runs[run].display().to_string()).collect();
+            output::note(format!("no row has {}: {}", see.key, lacking.join(", ")));
+            name += &format!(" ({} of them)", having.len());
+        }
         let curves: Vec<&[Point]> = having.iter().map(|&run| &self.points[run][key][..]).collect();
         cut(&runs, &curves, see).into_iter().for_each(output::note);
         let ([x, mean, low, high], iqm) = aggregate(&curves, see);
         Some(Group {
-            name: name.to_owned(),
+            name,
             env: self.about.env.clone(),
             agent: self.about.agent.clone(),
             source: None,

@@ -23,10 +23,20 @@ pub(super) struct Row {
     /// Fewest and most frames of a run.
     pub(super) frames: [f64; 2],
     pub(super) minutes: f64,
-    /// Mean return in training over the runs with the ends of its 95 % interval, and the interquartile mean of four and
-    /// more; `evaluated` is the same of evaluations.
-    pub(super) trained: Option<([f64; 3], Option<Iqm>)>,
-    pub(super) evaluated: Option<([f64; 3], Option<Iqm>)>,
+    pub(super) runs: usize,
+    /// Returns in training; `evaluated` is the same of evaluations.
+    pub(super) trained: Option<Returns>,
+    pub(super) evaluated: Option<Returns>,
+}
+
+/// What those runs returned that have such a return.
+#[derive(Clone, Copy)]
+pub(super) struct Returns {
+    pub(super) runs: usize,
+    /// Mean with the ends of its 95 % interval.
+    pub(super) mean: [f64; 3],
+    /// Interquartile mean of four runs and more.
+    pub(super) iqm: Option<Iqm>,
 }
 
 /// A film of a game.
@@ -107,10 +117,11 @@ impl Row {
             true => shown(mean),
             false => format!("{} [{}, {}]", shown(mean), shown(low), shown(high)),
         };
-        let score = |score: Option<([f64; 3], Option<Iqm>)>| match score {
-            None => "–".to_owned(),
-            Some((mean, None)) => of(mean),
-            Some((mean, Some(iqm))) => format!("{}<br>IQM {}", of(mean), of([iqm.mean, iqm.low, iqm.high])),
+        let score = |returns: Option<Returns>| {
+            let Some(Returns { runs, mean, iqm }) = returns else { return "–".to_owned() };
+            let iqm = iqm.map_or_else(String::new, |iqm| format!("<br>IQM {}", of([iqm.mean, iqm.low, iqm.high])));
+            let some = if runs < self.runs { format!("<br>{runs} of {} runs", self.runs) } else { String::new() };
+            of(mean) + &iqm + &some
         };
         let (name, env) = (escaped(&self.name), escaped(&self.env));
         let (trained, evaluated) = (score(self.trained), score(self.evaluated));
@@ -148,7 +159,7 @@ mod tests {
     #[test]
     fn a_short_run_has_minutes_too() {
         let [name, env] = ["dqn", "cartpole"].map(str::to_owned);
-        let row = Row { name, env, frames: [2_001.0; 2], minutes: 0.028_3, trained: None, evaluated: None };
+        let row = Row { name, env, frames: [2_001.0; 2], minutes: 0.028_3, runs: 1, trained: None, evaluated: None };
         assert!(row.html().contains("<td>2,001</td><td>0.028</td>"), "{}", row.html());
         let stopped = Row { frames: [701.0, 2_001.0], ..row };
         assert!(stopped.html().contains("<td>701 to 2,001</td>"), "{}", stopped.html());
@@ -157,10 +168,12 @@ mod tests {
     #[test]
     fn four_runs_have_an_interquartile_mean_beside_their_mean() {
         let [name, env] = ["dqn", "cartpole"].map(str::to_owned);
-        let score = |iqm| Some(([300.0, 100.0, 500.0], iqm));
+        let score = |runs, iqm| Some(Returns { runs, mean: [300.0, 100.0, 500.0], iqm });
         let iqm = Iqm { mean: 320.0, low: 200.0, high: 450.0 };
-        let row = Row { name, env, frames: [1.0; 2], minutes: 1.0, trained: score(Some(iqm)), evaluated: score(None) };
-        let expected = "<td>300.0 [100.0, 500.0]<br>IQM 320.0 [200.0, 450.0]</td><td>300.0 [100.0, 500.0]</td>";
+        let (trained, evaluated) = (score(4, Some(iqm)), score(2, None));
+        let row = Row { name, env, frames: [1.0; 2], minutes: 1.0, runs: 4, trained, evaluated };
+        let expected =
+            "<td>300.0 [100.0, 500.0]<br>IQM 320.0 [200.0, 450.0]</td><td>300.0 [100.0, 500.0]<br>2 of 4 runs</td>";
         assert!(row.html().contains(expected), "{}", row.html());
     }
 

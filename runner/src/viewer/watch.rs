@@ -62,6 +62,7 @@ mod shown {
 
     use anyhow::{Context as _, bail};
     use minifb::Key;
+    use rl_core::Canvas;
     use rl_replays::recording::Recording;
 
     use super::super::command::{Command, Part, SPEEDS, of_char, of_key};
@@ -132,7 +133,8 @@ mod shown {
             if looked.elapsed() > Duration::from_secs(1) {
                 looked = Instant::now();
                 if let Some((recording, grown)) = follow.newer(player.recording()) {
-                    match Screening::new(&recording.manifest, tables) {
+                    let game = if grown { player.game().min(recording.episodes.len() - 1) } else { 0 };
+                    match shown(&recording, game, tables) {
                         Ok(screening) => {
                             follow.file().clone_into(&mut file);
                             let run = args.run.clone().or_else(|| run_of(&file));
@@ -166,6 +168,15 @@ mod shown {
     /// Name of a recording in messages.
     fn name(file: &Path) -> String {
         file.display().to_string()
+    }
+
+    /// Makes what shows a recording, and its first picture of a game: one that cannot be shown takes no place.
+    fn shown(recording: &Recording, game: usize, tables: &Tables) -> anyhow::Result<Screening> {
+        let mut screening = Screening::new(&recording.manifest, tables)?;
+        let played = &recording.episodes[game];
+        screening.begin(played)?;
+        screening.draw(played, &mut Canvas::new(0, 0))?;
+        Ok(screening)
     }
 
     /// Shows a newer recording; unless it is the same one `grown`, saliency maps are made with the weights of its own
