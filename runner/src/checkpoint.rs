@@ -24,8 +24,8 @@ use crate::writer::Known;
 pub(crate) use find::{Flag, find, gone, list, open, refused, whole};
 
 /// Writes a checkpoint below `dir`, with the segments in `known`, and returns its manifest. Leaves one of the same
-/// state alone if its files are whole; replaces one of the same frames that holds another state, as of a run that was stopped in an
-/// evaluation.
+/// state alone if its files are whole; replaces one of the same frames that holds another state, as of a run that was
+/// stopped in an evaluation.
 ///
 /// # Errors
 /// If a file cannot be written, or a segment that it needs is not in `known`.
@@ -433,8 +433,10 @@ pub(crate) fn written(dir: &Path, session: &mut Session, owner: &Owner) -> PathB
 mod tests {
     use super::*;
 
-    const OWNER: fn() -> Owner =
-        || Owner { env: "cartpole".to_owned(), env_version: 1, agent: "dqn".to_owned(), isa: "portable".to_owned() };
+    fn owner() -> Owner {
+        let [env, agent, isa] = ["cartpole", "dqn", "portable"].map(str::to_owned);
+        Owner { env, env_version: 1, agent, isa }
+    }
 
     /// A state of one part, which needs some segments.
     fn snapshot(frames: u64, bytes: &[u8], segments: std::ops::Range<u64>) -> Snapshot {
@@ -447,7 +449,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let at = dir.path();
         let part = at.join(name(16)).join("replay");
-        let write = |bytes: &[u8]| write(at, &snapshot(16, bytes, 0..0), &OWNER(), &Known::new()).map(drop).unwrap();
+        let write = |bytes: &[u8]| write(at, &snapshot(16, bytes, 0..0), &owner(), &Known::new()).map(drop).unwrap();
         write(b"one");
         write(b"two");
         assert_eq!(fs::read(&part).unwrap(), b"two");
@@ -472,8 +474,8 @@ mod tests {
             (("replay".to_owned(), number), write_segment(&path, number, b"rows").unwrap())
         };
         let known: Known = (0..3).map(segment).collect();
-        write(at, &snapshot(16, b"rest", 0..1), &OWNER(), &known).unwrap();
-        write(at, &snapshot(32, b"rest", 1..2), &OWNER(), &known).unwrap();
+        write(at, &snapshot(16, b"rest", 0..1), &owner(), &known).unwrap();
+        write(at, &snapshot(32, b"rest", 1..2), &owner(), &known).unwrap();
         let left = || fs::read_dir(at.join(SEGMENTS)).unwrap().count();
         let (manifest, aside) = (at.join(name(16)).join(manifest::FILE), at.join("aside"));
         fs::rename(&manifest, &aside).unwrap();

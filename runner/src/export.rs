@@ -99,8 +99,8 @@ struct Cut {
     first: usize,
     /// Steps from the first picture to the end.
     steps: usize,
-    /// Steps from one picture to the next, but to the last no more than there are; `None` for pictures at equal distances,
-    /// of which the last shows the end.
+    /// Steps from one picture to the next, the last of which may be fewer; `None` for pictures at equal distances, of
+    /// which the last shows the end.
     every: Option<usize>,
     pictures: usize,
 }

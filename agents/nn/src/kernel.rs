@@ -2,7 +2,8 @@
 //!
 //! Each element of an output is one chain of fused multiply-adds, and each of an input's gradient a sum of such chains,
 //! one for each output that the input was read for, in an order that the shape of the layer decides: neither the batch
-//! around a row, nor threads, nor the instruction set change a bit of it. Each of a parameter's gradient is a sum over the batch, in blocks that the shape of the batch decides too.
+//! around a row, nor threads, nor the instruction set change a bit of it. Each of a parameter's gradient is a sum over
+//! the batch, in blocks that the shape of the batch decides too.
 
 pub mod bf16;
 #[cfg(test)]

@@ -61,7 +61,8 @@ pub(crate) fn whole(run: &Path, which: &str, flag: Flag) -> anyhow::Result<PathB
     among(run, which, flag, &[])
 }
 
-/// The error of a run whose checkpoints are gone, as where a disk is not there; `None` of one of which none is recorded.
+/// The error of a run whose checkpoints are gone, as where a disk is not there; `None` of one of which no checkpoint is
+/// recorded.
 ///
 /// # Errors
 /// If the list of what was recorded is damaged.
