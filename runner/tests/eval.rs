@@ -3,7 +3,7 @@
 
 mod common;
 
-use common::{json, output, refusal};
+use common::{json, names, output, refusal};
 use serde_json::Value;
 
 #[test]
@@ -171,4 +171,37 @@ fn a_table_gives_the_score_that_games_approach() {
     let played = json(at, "eval i --greedy --episodes 2000 --json");
     let (mean, error) = (played["mean"].as_f64().unwrap(), played["stderr"].as_f64().unwrap());
     assert!((exact - mean).abs() <= 4.0 * error.max(0.001), "iqn: exact {exact}, played {mean} ± {error}");
+}
+
+#[test]
+fn what_a_command_on_a_directory_leaves_out_or_makes_longer_is_told() {
+    let dir = tempfile::tempdir().unwrap();
+    let at = dir.path();
+    let train = "--env cartpole --agent ppo --quiet";
+    assert!(output(at, &format!("{train} --frames 500 --seeds 1,2 --run all")).status.success());
+    assert!(output(at, &format!("{train} --frames 500 --seeds 1,2 --run all/g")).status.success());
+    let said = |line: &str| {
+        let done = output(at, line);
+        let [out, err] = [done.stdout, done.stderr].map(|bytes| String::from_utf8(bytes).unwrap());
+        (done.status.code().unwrap(), out, err)
+    };
+    for line in ["eval all --episodes 1", "verify all"] {
+        let (code, _, err) = said(line);
+        assert!(code == 0 && err.contains("left out: all/g holds runs of its own: name all/g too"), "{line}: {err}");
+    }
+    // Of a checkpoint that only one run has, the other fails.
+    let last = |run: &str| names(&at.join(run).join("checkpoints")).pop().unwrap();
+    assert_ne!(last("all/s1"), last("all/s2"));
+    let frames = last("all/s2").trim_start_matches('0').to_owned();
+    let (code, out, err) = said(&format!("eval all --episodes 1 --checkpoint {frames} --json"));
+    let rows: Vec<Value> = out.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let [failed, scored, all] = &rows[..] else { panic!("{code} {out} {err}") };
+    assert!(code == 1 && failed["error"].as_str().unwrap().contains("no checkpoint"), "{failed}");
+    assert!(scored["mean"].is_number() && all["runs"] == 1 && all["failed"] == 1, "{scored} {all}");
+    let (code, _, err) = said("eval all --checkpoint 1");
+    assert!(code == 2 && err.contains("no checkpoint `1`"), "{err}");
+    // One more seed, which is longer.
+    assert!(output(at, &format!("{train} --frames 3000 --seeds 3 --run all/g")).status.success());
+    let (code, _, err) = said("resume all/g");
+    assert!(code == 0 && err.contains("to 3,000 frames, as the group was last asked for: seeds 1"), "{err}");
 }
