@@ -205,3 +205,90 @@ fn what_a_command_on_a_directory_leaves_out_or_makes_longer_is_told() {
     let (code, _, err) = said("resume all/g");
     assert!(code == 0 && err.contains("to 3,000 frames, as the group was last asked for: seeds 1"), "{err}");
 }
+
+#[test]
+fn eval_of_the_directory_of_all_gives_each_score_and_their_mean() {
+    let dir = tempfile::tempdir().unwrap();
+    let at = dir.path();
+    let train = "--env frozenlake --agent tabular --quiet";
+    assert!(output(at, &format!("{train} --frames 20000 --seeds 2..4 --run g")).status.success());
+    let number = |value: &Value| value.as_f64().unwrap();
+    for how in ["--exact", "--episodes 5"] {
+        let done = output(at, &format!("eval g {how} --json"));
+        let text = String::from_utf8(done.stdout).unwrap();
+        let rows: Vec<Value> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+        let [rows @ .., all] = &rows[..] else { panic!("{text}") };
+        for (row, seed) in rows.iter().zip(2..) {
+            let alone = json(at, &format!("eval g/s{seed} {how} --json"));
+            assert_eq!((row["training_seed"].as_u64(), &row["run"]), (Some(seed), &Value::from(format!("g/s{seed}"))));
+            assert!(alone.as_object().unwrap().iter().all(|(key, value)| row[key] == *value), "{row}\n{alone}");
+        }
+        let mean = rows.iter().map(|row| number(&row["mean"])).sum::<f64>() / 3.0;
+        assert!((number(&all["mean"]) - mean).abs() < 1e-12 && all["runs"] == 3, "{all}");
+        assert!(number(&all["low"]) <= mean && mean <= number(&all["high"]), "{all}");
+        assert!(all["human_normalised"].is_null(), "nobody played it");
+        assert_eq!((all["unfinished"].as_u64(), all["not_begun"].as_u64(), done.stderr.len()), (Some(0), Some(0), 0));
+    }
+    let text = String::from_utf8(output(at, "eval g --exact").stdout).unwrap();
+    assert!(text.starts_with("tabular on frozenlake, greedy\n  seed   checkpoint"), "{text}");
+    assert!(text.contains("over 3 runs: mean 0.") && text.contains("lowest and highest"), "{text}");
+    assert_eq!(text.lines().count(), 6, "{text}");
+    // Who is not in the mean, or not with all of its training, is told.
+    std::fs::rename(at.join("g/s3"), at.join("s3")).unwrap();
+    let said = String::from_utf8(output(at, "eval g --exact").stderr).unwrap();
+    assert!(said.contains("0 runs short of 20,000 frames, 1 not begun; go on with: rl-run resume g"), "{said}");
+    std::fs::rename(at.join("s3"), at.join("g/s3")).unwrap();
+    let (code, said) = refusal(at, "eval g --exact --picture p.png");
+    assert!(code == 2 && said.contains("--picture is of one run, and g holds several: rl-run eval g/s2"), "{said}");
+    // A run is counted once, whatever its names; a copy of it is refused.
+    std::os::unix::fs::symlink("s3", at.join("g/latest")).unwrap();
+    let text = String::from_utf8(output(at, "eval g --exact").stdout).unwrap();
+    assert!(text.contains("over 3 runs") && !text.contains("latest"), "{text}");
+    std::fs::remove_file(at.join("g/latest")).unwrap();
+    assert!(output(at, &format!("{train} --frames 20000 --seed 3 --run g/twin")).status.success());
+    let (code, said) = refusal(at, "eval g");
+    assert!(code == 2 && said.contains("g holds runs of one seed, g/s3 and g/twin: name one"), "{said}");
+    std::fs::remove_dir_all(at.join("g/twin")).unwrap();
+    // One without a checkpoint yet, as of a group that is being trained, leaves the others their scores.
+    std::fs::rename(at.join("g/s3/checkpoints"), at.join("kept")).unwrap();
+    std::fs::rename(at.join("g/s3/digests.jsonl"), at.join("states")).unwrap();
+    let done = output(at, "eval g --exact --json");
+    let (said, rows) = (String::from_utf8(done.stderr).unwrap(), String::from_utf8(done.stdout).unwrap());
+    assert!(
+        done.status.success() && said.contains("g/s3: no checkpoint yet") && said.contains("1 not begun"),
+        "{said}"
+    );
+    assert!(rows.lines().count() == 3 && rows.contains("\"runs\":2"), "{rows}");
+    std::fs::rename(at.join("states"), at.join("g/s3/digests.jsonl")).unwrap();
+    // One whose checkpoints are gone has failed.
+    let done = output(at, "eval g --exact --json");
+    let (said, rows) = (String::from_utf8(done.stderr).unwrap(), String::from_utf8(done.stdout).unwrap());
+    assert!(done.status.code() == Some(1) && said.contains("g/s3/checkpoints: holds none any more"), "{said}");
+    assert!(rows.lines().count() == 4 && rows.contains("\"failed\":1"), "{rows}");
+    std::fs::rename(at.join("kept"), at.join("g/s3/checkpoints")).unwrap();
+    // Settings that are damaged are those of one run, and no mistake of the command line.
+    let settings = std::fs::read(at.join("g/s3/run.toml")).unwrap();
+    std::fs::write(at.join("g/s3/run.toml"), "garbage [").unwrap();
+    let done = output(at, "eval g --exact --json");
+    let (said, rows) = (String::from_utf8(done.stderr).unwrap(), String::from_utf8(done.stdout).unwrap());
+    assert!(done.status.code() == Some(1) && said.contains("g/s3/run.toml"), "{said}");
+    assert_eq!(rows.lines().count(), 4, "{rows}");
+    std::fs::write(at.join("g/s3/run.toml"), settings).unwrap();
+    assert!(output(at, &format!("{train} --frames 10000 --seed 5 --run g/s5")).status.success());
+    let (code, said) = refusal(at, "eval g");
+    let why = "g holds runs that differ in train.frames (20000, 10000), g/s2 and g/s5: name one, or go on to one length: \
+        rl-run resume g --frames 20000";
+    assert!(code == 2 && said.contains(why), "{said}");
+    // What a run keeps makes it no other experiment; a damaged one is told, and the others are evaluated.
+    std::fs::remove_dir_all(at.join("g/s5")).unwrap();
+    let kept = format!("{train} --frames 20000 --set train.checkpoint_every=9000 --seed 5 --run g/s5");
+    assert!(output(at, &kept).status.success());
+    std::fs::write(at.join("g/s4/run.json"), "").unwrap();
+    let done = output(at, "eval g --exact --json");
+    let rows = String::from_utf8(done.stdout).unwrap();
+    let rows: Vec<Value> = rows.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let said = String::from_utf8(done.stderr).unwrap();
+    assert_eq!((done.status.code(), rows.len()), (Some(1), 5), "{said}");
+    assert!(said.starts_with("error: g/s4/run.json: damaged") && rows[0]["run"] == "g/s4", "{said}");
+    assert!((rows[4]["runs"].as_u64(), rows[4]["failed"].as_u64()) == (Some(3), Some(1)), "{:?}", rows[4]);
+}
