@@ -4,9 +4,9 @@
 use candle_core::{Device, Tensor, Var};
 use rl_core::{Rng, Stream};
 use rl_nn::{
-    Attention, BatchNorm, EncoderLayer, EncoderLayerConfig, EpsPlace, FeedForwardActivation, Gru, LayerNorm, Lstm,
-    LstmState, Mask, NormPlace, Params, RmsProp, RmsPropConfig, Scope, Statistics, Window, avg_pool, gelu, log_softmax,
-    max_pool, softmax, upsample_bilinear, upsample_nearest,
+    Adam, AdamConfig, Attention, BatchNorm, EncoderLayer, EncoderLayerConfig, EpsPlace, FeedForwardActivation, Gru,
+    LayerNorm, Lstm, LstmState, Mask, NormPlace, Params, RmsProp, RmsPropConfig, Scope, Statistics, Window, avg_pool,
+    gelu, log_softmax, max_pool, softmax, upsample_bilinear, upsample_nearest,
 };
 use serde_json::Value;
 
@@ -128,21 +128,47 @@ fn functions_equal_pytorch() {
     check_function("bilinear", |x| upsample_bilinear(x, [8, 5]));
 }
 
+/// The six parameters that PyTorch's optimiser began with.
+fn six(golden: &Value) -> Params {
+    let mut params = Params::new(&Device::Cpu, Rng::new(1, Stream::Init));
+    params.root().var("p", &[6], rl_nn::Init::Zeros).unwrap();
+    params.write(&floats(&golden["params"])).unwrap();
+    params
+}
+
+fn values(params: &Params) -> Vec<f32> {
+    let mut values = vec![0.0; params.len()];
+    params.read(&mut values).unwrap();
+    values
+}
+
 #[test]
 fn rms_prop_equals_pytorch() {
     for (name, centred) in [("rms_prop_plain", false), ("rms_prop_centred", true)] {
         let golden = case(name);
-        let mut params = Params::new(&Device::Cpu, Rng::new(1, Stream::Init));
-        params.root().var("p", &[6], rl_nn::Init::Zeros).unwrap();
-        params.write(&floats(&golden["params"])).unwrap();
+        let params = six(&golden);
         let eps_place = EpsPlace::OutsideRoot;
         let config = RmsPropConfig { decay: 0.9, eps: 1e-3, eps_place, first_square: 0.0, centred, clip: 0.0 };
         let mut rms = RmsProp::new(&params, config).unwrap();
         for grad in golden["grads"].as_array().unwrap() {
             rms.step(&params, &floats(grad), 0.01).unwrap();
         }
-        let mut values = vec![0.0; 6];
-        params.read(&mut values).unwrap();
-        close(&values, &floats(&golden["y"]), name);
+        close(&values(&params), &floats(&golden["y"]), name);
+    }
+}
+
+#[test]
+fn adam_and_rectified_adam_equal_pytorch_after_each_clipped_step() {
+    let config = AdamConfig { beta1: 0.8, beta2: 0.999, eps: 1e-3, clip: 1.0 };
+    for (name, make) in [("adam", Adam::new as fn(&Params, AdamConfig) -> _), ("radam", Adam::rectified)] {
+        let golden = case(name);
+        let params = six(&golden);
+        let mut adam = make(&params, config).unwrap();
+        let (grads, path) = (golden["grads"].as_array().unwrap(), golden["path"].as_array().unwrap());
+        assert_eq!((grads.len(), path.len()), (8, 8));
+        for (step, (grad, expected)) in grads.iter().zip(path).enumerate() {
+            adam.step(&params, &floats(grad), 0.05).unwrap();
+            close(&values(&params), &floats(expected), &format!("{name}, step {}", step + 1));
+        }
     }
 }

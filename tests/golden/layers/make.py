@@ -125,5 +125,19 @@ for centred in [False, True]:
         optimiser.step()
     cases.append({"name": f"rms_prop_{'centred' if centred else 'plain'}", "params": start, "grads": grads, "y": rounded(p)})
 
+# Eight steps with gradients clipped to a norm of 1: RAdam rectifies from the sixth on.
+for name, kind in [("adam", torch.optim.Adam), ("radam", torch.optim.RAdam)]:
+    p = nn.Parameter(torch.randn(6))
+    start = rounded(p)
+    optimiser = kind([p], lr=0.05, betas=(0.8, 0.999), eps=1e-3)
+    grads, path = [], []
+    for _ in range(8):
+        p.grad = torch.randn(6)
+        grads.append(rounded(p.grad))
+        nn.utils.clip_grad_norm_([p], 1.0)
+        optimiser.step()
+        path.append(rounded(p))
+    cases.append({"name": name, "params": start, "grads": grads, "path": path})
+
 lines = ",\n".join(json.dumps(c, separators=(",", ":")) for c in cases)
 pathlib.Path(__file__).with_name("golden.json").write_text(f"[\n{lines}\n]\n")
