@@ -86,6 +86,7 @@ mod profile;
 mod bring;
 mod bench;
 mod plan;
+mod shelf;
 mod trainer;
 #[doc(hidden)]
 pub mod fuzzing;

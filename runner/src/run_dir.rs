@@ -216,12 +216,28 @@ pub(crate) fn about(path: &Path) -> anyhow::Result<About> {
     serde_json::from_slice(&text).with_context(|| format!("{}: damaged", file.display()))
 }
 
-/// The runs directly below a directory, shorter names first, so that numbers are in order.
+/// The runs directly below a directory, in the order of their names, numbers in them by value.
 pub(crate) fn below(dir: &Path) -> Vec<PathBuf> {
     let entries = fs::read_dir(dir).into_iter().flatten().flatten();
     let mut runs: Vec<PathBuf> = entries.map(|entry| entry.path()).filter(|path| is_run(path)).collect();
-    runs.sort_by(|a, b| a.as_os_str().len().cmp(&b.as_os_str().len()).then_with(|| a.cmp(b)));
+    runs.sort_by_cached_key(|run| (natural(run), run.clone()));
     runs
+}
+
+/// A path as text that sorts `s2` before `s10`: numbers in it are filled up with zeros.
+fn natural(path: &Path) -> String {
+    let (mut text, mut digits) = (String::new(), String::new());
+    for letter in path.to_string_lossy().chars().chain(['\0']) {
+        if letter.is_ascii_digit() {
+            digits.push(letter);
+            continue;
+        }
+        if !digits.is_empty() {
+            text += &format!("{:0>20}", std::mem::take(&mut digits));
+        }
+        text.push(letter);
+    }
+    text
 }
 
 /// The runs directly below a directory that is not a run itself; each once, even if links lead to it.
@@ -420,6 +436,13 @@ pub(crate) fn is_written(path: &Path) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn numbers_in_names_sort_by_value() {
+        let mut names = ["ppo/s10", "dqn-long/s1", "ppo/s2", "ppo/s2-1", "ppo/s", "ppo/s1a"].map(Path::new);
+        names.sort_by_cached_key(|name| natural(name));
+        assert_eq!(names, ["dqn-long/s1", "ppo/s", "ppo/s1a", "ppo/s2", "ppo/s2-1", "ppo/s10"].map(Path::new));
+    }
 
     #[test]
     fn bits_differ_by_what_multiplies_bf16_and_by_nothing_else() {

@@ -21,6 +21,7 @@ use crate::order::{Order, about};
 use crate::preset::{self, Ask, Resolved};
 use crate::run_dir::{self, About, RunDir};
 use crate::session::Session;
+use crate::shelf::Shelf;
 use crate::snapshot::{Extent, Handed, Snapshot};
 use crate::start::{owner, start};
 use crate::stop::Stop;
@@ -120,6 +121,8 @@ pub struct Trainer {
     /// The weights that the run began with, if not from its seed, and the directory that has them.
     first: Option<(Origin, PathBuf)>,
     session: Session,
+    /// Segments of the run that are in the directory it was opened from or saved to last.
+    shelf: Option<Shelf>,
     log: Log,
     /// Whether a round failed, so that environments and learner are of different steps.
     failed: bool,
@@ -152,7 +155,8 @@ impl Trainer {
         let order = order(resolved, &config.device)?;
         let mut session = start(&order.resolved, &order.train, config.seed, &order.device, order.workers)?;
         let shown = demonstrations::begin(&order.resolved, &mut session, &order.train, &order.stop)?;
-        Ok(Self { order, seed: config.seed, shown, first: None, session, log: Log::default(), failed: false })
+        let (seed, log) = (config.seed, Log::default());
+        Ok(Self { order, seed, shown, first: None, session, shelf: None, log, failed: false })
     }
 
     /// Goes on with the run in the directory `run`, of [`save`](Self::save) or of `rl-run`, from its last checkpoint.
@@ -169,7 +173,8 @@ impl Trainer {
         checkpoint.load(&mut session)?;
         let (seed, shown) = (about.seed, about.demonstrations);
         let first = about.weights.map(|origin| (origin, run.to_owned()));
-        Ok(Self { order, seed, shown, first, session, log: Log::default(), failed: false })
+        let shelf = Some(Shelf::new(run, checkpoint.segments())?);
+        Ok(Self { order, seed, shown, first, session, shelf, log: Log::default(), failed: false })
     }
 
     /// Makes one round: every seat acts for a horizon, then the agent learns from what came of it.
@@ -260,6 +265,7 @@ impl Trainer {
     /// Writes the whole state as a checkpoint into the directory `run`, which becomes that of a run: `rl-run eval`,
     /// `record` and `resume` take it, and [`open`](Self::open) goes on from there to the same bits. Checkpoints
     /// and rows of later frames are removed, and of earlier checkpoints all but the newest `train.keep_checkpoints`.
+    /// Of a large replay, what the directory has of the last save is neither copied nor written again.
     ///
     /// # Errors
     /// If the directory holds something else than this run, or cannot be written, or a round failed.
@@ -292,19 +298,32 @@ impl Trainer {
                 }
                 None => Ok(()),
             };
-            RunDir::create((Some(run), ""), false, &about, &resolved.text(), &first)?
+            let dir = RunDir::create((Some(run), ""), false, &about, &resolved.text(), &first)?;
+            self.shelf = Some(Shelf::new(run, Known::new())?);
+            dir
         };
-        let snapshot = Snapshot::take(&mut self.session, Extent::Whole, &Handed::default())?;
-        let manifest = checkpoint::write(&dir.checkpoints(), &snapshot, &owner(resolved, train), &Known::new())?;
+        let (checkpoints, owner) = (dir.checkpoints(), owner(resolved, train));
+        // Segments that are there of another past, as of a run with actors, are not those of this one.
+        self.shelf = self.shelf.take().filter(|shelf| shelf.is_in(run));
+        let (snapshot, manifest) = match &mut self.shelf {
+            Some(shelf) => shelf.write(&checkpoints, &mut self.session, &owner)?,
+            None => {
+                let snapshot = Snapshot::take(&mut self.session, Extent::Whole, &Handed::default())?;
+                let manifest = checkpoint::write(&checkpoints, &snapshot, &owner, &Known::new())?;
+                (snapshot, manifest)
+            }
+        };
         // What came later belongs to another future.
-        checkpoint::forget_after(&dir.checkpoints(), snapshot.frames)?;
+        checkpoint::forget_after(&checkpoints, snapshot.frames)?;
         checkpoint::forget_after(&dir.best(), snapshot.frames)?;
         Metrics::reopen(dir.path(), snapshot.frames, true)?;
         EpisodeLog::open(dir.path(), snapshot.frames)?;
         let parts = manifest.digests();
         Digests::reopen(dir.path(), snapshot.frames)?.renew(&Digest { frames: snapshot.frames, parts })?;
-        let pruned = checkpoint::prune(&dir.checkpoints(), train.keep_checkpoints);
-        if let Err(why) = pruned.and(checkpoint::collect(&dir.checkpoints(), &Known::new())) {
+        let pruned = checkpoint::prune(&checkpoints, train.keep_checkpoints);
+        let none = Known::new();
+        let known = self.shelf.as_ref().map_or(&none, Shelf::known);
+        if let Err(why) = pruned.and(checkpoint::collect(&checkpoints, known)) {
             self.session.notes.push(format!("what is of no more use stays for now: {why:#}"));
         }
         Ok(())

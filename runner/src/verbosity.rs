@@ -15,7 +15,7 @@ use crate::usage::counted;
 /// What is said of a run, and how.
 #[derive(Clone, Copy, Debug, clap::Args)]
 pub(crate) struct Verbosity {
-    /// Nothing on stderr but errors
+    /// Prints errors alone, and what --json asks for
     #[arg(long)]
     pub(crate) quiet: bool,
     /// End with one JSON object on stdout; of several runs, with one each and one for all of them

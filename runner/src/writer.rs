@@ -25,6 +25,13 @@ const WAITING: usize = 2;
 /// The segments that are on disk, by part and number.
 pub(crate) type Known = BTreeMap<(String, u64), Segment>;
 
+/// Forgets the segments before the first of each part in `snapshot`, which no later checkpoint needs.
+pub(crate) fn forget_before(known: &mut Known, snapshot: &Snapshot) {
+    let first: BTreeMap<&str, u64> =
+        snapshot.parts.iter().map(|part| (part.name.as_str(), part.segments.start)).collect();
+    known.retain(|(part, number), _| first.get(part.as_str()).is_some_and(|first| number >= first));
+}
+
 /// A request to write something.
 #[derive(Debug)]
 enum Job {
@@ -174,10 +181,7 @@ impl Files {
     fn tidy(&mut self, snapshot: &Snapshot) -> anyhow::Result<()> {
         let pruned = checkpoint::prune(&self.checkpoints, self.most);
         let best = if self.best.exists() { checkpoint::prune_best(&self.best, &self.checkpoints) } else { Ok(()) };
-        // What is before the first segment of a part is in no later checkpoint.
-        let first: BTreeMap<&str, u64> =
-            snapshot.parts.iter().map(|part| (part.name.as_str(), part.segments.start)).collect();
-        self.known.retain(|(part, number), _| first.get(part.as_str()).is_some_and(|first| number >= first));
+        forget_before(&mut self.known, snapshot);
         let collected = checkpoint::collect(&self.checkpoints, &self.known);
         pruned.and(best).and(collected)
     }

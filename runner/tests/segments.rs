@@ -5,8 +5,9 @@
 
 mod common;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 
@@ -87,26 +88,65 @@ fn segments_that_are_removed_while_a_run_trains_are_written_again() {
     assert_eq!(json(at, "verify r --quiet --json")["equal"], true);
 }
 
-/// A state is the same whether its replay is in one file or in segments: a program that saves it writes one.
+fn has_segments(checkpoint: &Path) -> bool {
+    let manifest: Value = serde_json::from_slice(&fs::read(checkpoint.join("manifest.json")).unwrap()).unwrap();
+    manifest["parts"].as_array().unwrap().iter().any(|part| part.get("segments").is_some())
+}
+
+/// A state is the same whether its replay is in one file or in segments: a program whose run somebody moved writes one.
 #[test]
 fn a_replay_that_was_saved_whole_is_verified_and_goes_on() {
     let dir = tempfile::tempdir().unwrap();
     let at = dir.path();
     let whole = json(at, &format!("{RUN} --run whole"));
     let registry = Registry::new(&[rl_envs::ENVS], &[rl_agents::AGENTS]).unwrap();
+    json(at, &format!("{} --run first", RUN.replace("--frames 16000", "--frames 12000")));
+    let mut trainer = Trainer::open(&registry, &at.join("first"), &Device::Cpu).unwrap();
     let run = at.join("r");
-    let before = RUN.replace("--frames 16000", "--frames 12000");
-    json(at, &format!("{before} --run r"));
-    let last = checkpoints(&run).pop().unwrap();
-    assert!(!segments(&last).is_empty());
-    Trainer::open(&registry, &run, &Device::Cpu).unwrap().save(&run).unwrap();
-    let manifest: Value = serde_json::from_slice(&fs::read(last.join("manifest.json")).unwrap()).unwrap();
-    let parts = manifest["parts"].as_array().unwrap();
-    assert!(parts.iter().all(|part| part.get("segments").is_none()), "{parts:?}");
+    fs::rename(at.join("first"), &run).unwrap();
+    assert!(has_segments(&checkpoints(&run).pop().unwrap()));
+    trainer.save(&run).unwrap();
+    assert!(!has_segments(&checkpoints(&run).pop().unwrap()));
     assert_eq!(json(at, "verify r --quiet --json")["equal"], true);
     let again = json(at, "resume r --frames 16000 --quiet --json");
     assert_eq!(again["parameters_sha256"], whole["parameters_sha256"]);
     assert_eq!(json(at, "verify r --quiet --json")["equal"], true);
+}
+
+#[test]
+fn a_program_that_saves_its_run_writes_each_segment_once_and_again_what_was_removed() {
+    let dir = tempfile::tempdir().unwrap();
+    let at = dir.path();
+    let whole = json(at, &format!("{RUN} --run whole"));
+    let registry = Registry::new(&[rl_envs::ENVS], &[rl_agents::AGENTS]).unwrap();
+    json(at, &format!("{} --run r", RUN.replace("--frames 16000", "--frames 4000")));
+    let run = at.join("r");
+    let last = || checkpoints(&run).pop().unwrap();
+    let files = || -> BTreeMap<String, u64> {
+        let of = |name: &String| fs::metadata(run.join("checkpoints/segments").join(name)).unwrap().ino();
+        segments(&last()).into_iter().map(|name| (name.clone(), of(&name))).collect()
+    };
+    let mut trainer = Trainer::open(&registry, &run, &Device::Cpu).unwrap();
+    let mut train_to = |frames: u64| {
+        while trainer.frames() < frames {
+            trainer.advance().unwrap();
+        }
+        trainer.save(&run).unwrap();
+    };
+    let first = files();
+    train_to(6_000);
+    let second = files();
+    assert!(first.len() >= 3 && second.len() > first.len(), "{first:?} {second:?}");
+    assert!(first.iter().all(|file| second.get(file.0) == Some(file.1)), "{first:?} {second:?}");
+    let (removed, _) = second.iter().next_back().unwrap();
+    fs::remove_file(run.join("checkpoints/segments").join(removed)).unwrap();
+    for frames in [8_000, 10_000, 12_000] {
+        train_to(frames); // the ring goes round
+        assert!(has_segments(&last()));
+    }
+    assert_eq!(json(at, "verify r --quiet --json")["equal"], true);
+    let again = json(at, "resume r --frames 16000 --quiet --json");
+    assert_eq!(again["parameters_sha256"], whole["parameters_sha256"]);
 }
 
 #[test]
