@@ -63,7 +63,7 @@ bench: setup
 # Writes benches/RESULTS.md; needs some 7 GB for the peers' Python environment and an otherwise idle machine.
 peers: setup
 	$(CARGO) build --release --locked -p rl-runner --bin rl-run
-	python3 -B benches/peers $(ARGS)
+	python3 -B benches/peers --rl-run "$${CARGO_TARGET_DIR:-target}/release/rl-run" $(ARGS)
 
 # See CONTRIBUTING.md.
 SECONDS ?= 60

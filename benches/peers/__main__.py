@@ -22,7 +22,7 @@ import table
 ROOT = Path(__file__).resolve().parents[2]
 REQUIREMENTS = Path(__file__).resolve().parent / "requirements.txt"
 LIMIT = 0.5  # cores in use by others, above which figures are not worth taking
-BUSY = 1  # exit status of the refusal
+REFUSED = 1  # exit status without figures
 
 
 def arguments() -> argparse.Namespace:
@@ -47,32 +47,32 @@ def main() -> int:
     flags = machine.cpu()[1]
     python = str((args.venv or ROOT / "target/peers-venv").resolve() / "bin/python")
     tools = rows.Tools(str(args.rl_run), python)
-    chosen = choose(rows.rows(tools, machine.has_bf16(flags), os.cpu_count() or 1), args.only)
+    chosen = choose(rows.rows(tools, machine.has_bf16(flags), machine.cores()), args.only)
     if args.list:
         print("\n".join(f"{row.group:8} {row.name:24} {row.work}" for row in chosen))
         return 0
     if not args.rl_run.is_file():
         say(f"{args.rl_run} is missing: cargo build --release -p rl-runner")
+        return REFUSED
     if args.venv is None:
         set_up(ROOT / "target/peers-venv")
     load = (machine.busy_cores(5.0), os.getloadavg()[0])
     if load[0] > LIMIT and not args.busy:
         say(f"other programs use {load[0]:.1f} cores: wait, or give --busy and read the figures with care")
-        return BUSY
+        return REFUSED
     rounds = args.rounds or (2 if args.quick else 5)
     seconds = args.seconds or (1.0 if args.quick else 5.0)
-    outcomes = []
-    for row in chosen:
-        outcomes.append(measured(row, rounds, seconds))
-    text = report(outcomes, machine.facts(python, str(ROOT)), machine.versions(python), load, rounds, seconds)
+    facts, versions = machine.facts(str(ROOT)), machine.versions(python)  # of what is measured, not of what comes meanwhile
+    outcomes = [measured(row, rounds, seconds) for row in chosen]
+    text = report(outcomes, facts, versions, load, rounds, seconds)
     print(text)
-    whole = not (args.only or args.quick)
+    whole = not (args.only or args.quick or args.rounds or args.seconds or args.busy)
     out = args.out or (ROOT / "benches/RESULTS.md" if whole else ROOT / "target/peers.md")
     out.parent.mkdir(parents=True, exist_ok=True)
     out.write_text(text, encoding="utf-8")
     say(f"written to {out}")
     if args.json:
-        dump(args.json, outcomes, machine.facts(python, str(ROOT)), machine.versions(python), load)
+        dump(args.json, outcomes, facts, versions, load)
     return 0
 
 

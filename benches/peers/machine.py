@@ -32,6 +32,11 @@ def _jiffies() -> list[int] | None:
         return None
 
 
+def cores() -> list[int]:
+    """Numbers of the cores that this process may use."""
+    return sorted(os.sched_getaffinity(0))
+
+
 def cpu() -> tuple[str, set[str]]:
     """Name and flags of the first core."""
     name, flags = platform.processor() or platform.machine(), set[str]()
@@ -74,7 +79,7 @@ def versions(python: str) -> dict[str, str]:
     return {**found, "rustc": rustc[1] if len(rustc) > 1 else "absent"}
 
 
-def facts(python: str, root: str) -> dict[str, str]:
+def facts(root: str) -> dict[str, str]:
     """Everything above in words."""
     name, flags = cpu()
     dirty = "-dirty" if said(["git", "-C", root, "status", "--porcelain", "--untracked-files=no"]) else ""
@@ -82,7 +87,7 @@ def facts(python: str, root: str) -> dict[str, str]:
         "date": datetime.datetime.now(datetime.timezone.utc).strftime("%Y-%m-%d %H:%M UTC"),
         "revision": said(["git", "-C", root, "rev-parse", "--short=12", "HEAD"]) + dirty,
         "machine": f"{platform.system()} {platform.release()} {platform.machine()}",
-        "cpu": f"{name}, {os.cpu_count()} cores ({isa(flags)})",
+        "cpu": f"{name}, {len(cores())} cores ({isa(flags)})",
         "memory": memory(),
     }
 

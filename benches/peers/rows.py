@@ -6,7 +6,7 @@ import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from sides import Absent, Command, Failed, Program, Side, Worker
+from sides import Command, Failed, Program, Side, Worker
 from table import Outcome, Unit
 
 HERE = os.path.dirname(os.path.abspath(__file__))
@@ -41,12 +41,13 @@ class Row:
     unit: Unit
     ours: Side
     peers: tuple[Side, ...]
-    bar: float | None
+    bar: float
     skip: str = ""  # why this machine cannot measure it
 
 
-def rows(tools: Tools, bf16: bool, cores: int) -> list[Row]:
-    """Every row, whether it can be measured here or not."""
+def rows(tools: Tools, bf16: bool, numbers: list[int]) -> list[Row]:
+    """Every row, whether it can be measured here or not, on the cores of these numbers."""
+    cores = len(numbers)
     threads = sorted({1, cores})
     return [
         *nature(tools, threads),
@@ -55,7 +56,7 @@ def rows(tools: Tools, bf16: bool, cores: int) -> list[Row]:
         act(tools),
         *atari(tools, threads),
         *classic(tools, threads),
-        *doom(tools, cores),
+        *doom(tools, numbers),
         dqn(tools, cores, "f32", True),
         dqn(tools, cores, "bf16", bf16),
         *on_policy(tools, cores, "f32", True),
@@ -164,27 +165,28 @@ def classic(tools: Tools, threads: list[int]) -> Iterator[Row]:
             yield Row(f"{env}-{lib}-{t}", "envs", work, Unit.RATE, bench, peers, bar)
 
 
-def doom(tools: Tools, cores: int) -> Iterator[Row]:
+def doom(tools: Tools, cores: list[int]) -> Iterator[Row]:
     """Doom's `basic` by four tics, the whole screen in grey, a game and its engine on one core: against ViZDoom's Python package
     on one, and on two against ourselves on one."""
     for size in ("160x120", "320x240"):
-        one, peer = doom_bench(tools, size, 1), "doom_peer.py"
-        theirs = tools.peer("vizdoom, 1 core", peer, "--resolution", size, "--core", "0", "--rl-run", tools.rl_run)
+        one, options = doom_bench(tools, size, cores[:1]), ["--core", str(cores[0]), "--rl-run", tools.rl_run]
+        theirs = tools.peer("vizdoom, 1 core", "doom_peer.py", "--resolution", size, *options)
         yield Row(f"doom-{size}-1", "doom", f"Doom basic {size}, 1 core", Unit.RATE, one, (theirs,), 1.05)
-        skip = "" if cores > 1 else "one core here"
-        two = doom_bench(tools, size, 2)
+        skip = "" if len(cores) > 1 else "one core here"
+        two = doom_bench(tools, size, cores[:2])
         yield Row(f"doom-{size}-2", "doom", f"Doom basic {size}, 2 cores", Unit.RATE, two, (one,), 1.7, skip)
 
 
-def doom_bench(tools: Tools, size: str, cores: int) -> Command:
-    """Our side on so many cores, a seat and a thread on each, with the seed of doom_peer.py."""
+def doom_bench(tools: Tools, size: str, cores: list[int]) -> Command:
+    """Our side on these cores, a seat and a thread on each, with the seed of doom_peer.py."""
     width, height = size.split("x")
     sets = [f"env.resolution=\"{size}\"", f"env.width={width}", f"env.height={height}", "env.engine_seed=7", "env.pin=true"]
     values = [part for value in sets for part in ("--set", value)]
-    seats = ["--env", "doom/basic", "--envs", str(cores), "--threads", str(cores), "--seconds", "{seconds}"]
+    many = str(len(cores))
+    seats = ["--env", "doom/basic", "--envs", many, "--threads", many, "--seconds", "{seconds}"]
     command = tools.bench("env_steps_per_s", "env", *seats, *values)
-    command.label = f"rl-run, {count(cores, 'core')}"
-    command.argv = ["taskset", "--cpu-list", ",".join(map(str, range(cores))), *command.argv]
+    command.label = f"rl-run, {count(len(cores), 'core')}"
+    command.argv = ["taskset", "--cpu-list", ",".join(map(str, cores)), *command.argv]
     return command
 
 
@@ -220,7 +222,8 @@ def cartpole(tools: Tools, cores: int) -> Iterator[Row]:
     """CartPole from nothing to the end of the preset, each side by its own: whole processes, seeds 1, 2, 3 ... by turn."""
     for agent, bar in (("ppo", 8.0), ("dqn", 5.0)):
         run, judged = "{dir}/run", ["--greedy", "--episodes", "100", "--json"]
-        train = [tools.rl_run, "--env", "cartpole", "--agent", agent, "--seed", "{seed}", "--run", run, "--quiet", "--json"]
+        train = [tools.rl_run, "--env", "cartpole", "--agent", agent, "--seed", "{seed}", "--run", run, "--threads", str(cores)]
+        train += ["--quiet", "--json"]
         ours = Program("rl-run", train, [tools.rl_run, "eval", run, *judged], cores)
         script = [tools.python, os.path.join(HERE, "zoo_peer.py"), "--agent", agent]
         script += ["--seed", "{seed}", "--model", "{dir}/model"]
@@ -256,9 +259,8 @@ def training(
 ) -> Row:
     """Agent steps of a training run on Kung Fu Master."""
     values = [part for value in [*sets, f"train.precision={precision}"] for part in ("--set", value)]
-    ours = tools.bench(
-        "agent_steps_per_s", "train", "--env", "kungfu", "--agent", agent, *values, "--seconds", "{seconds}"
-    )
+    what = ["--env", "kungfu", "--agent", agent, *values, "--threads", str(cores), "--seconds", "{seconds}"]
+    ours = tools.bench("agent_steps_per_s", "train", *what)
     work = f"{agent.upper()} on Kung Fu Master {precision}, agent steps, {count(cores, 'thread')}"
     name = agent if precision == "f32" else f"{agent}-{precision}"
     return Row(name, agent, work, Unit.RATE, ours, peers, bar, "" if possible else "no bf16 here")

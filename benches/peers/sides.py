@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import re
 import select
 import subprocess
 import tempfile
@@ -35,24 +34,6 @@ class Side(Protocol):
         """Ends what `open` started."""
 
 
-class Absent:
-    """A side that does not exist yet."""
-
-    gflop = 0.0
-
-    def __init__(self, reason: str) -> None:
-        self.label, self.reason = "ours", reason
-
-    def open(self) -> None:
-        raise Failed(self.reason)
-
-    def measure(self, seconds: float) -> float:
-        raise Failed(self.reason)
-
-    def close(self) -> None:
-        pass
-
-
 class Command:
     """A program that prints one JSON object; `field` of it is the figure. `{seconds}` in its arguments is replaced."""
 
@@ -69,7 +50,7 @@ class Command:
         except (OSError, subprocess.TimeoutExpired) as error:
             raise Failed(one_line(str(error))) from error
         if done.returncode != 0:
-            raise Failed(why(done.stderr, argv))
+            raise Failed(why(done.stderr))
         try:
             report = json.loads(done.stdout)
             value = float(report[self.field])
@@ -121,7 +102,7 @@ class Program:
         except (OSError, subprocess.TimeoutExpired) as error:
             raise Failed(one_line(str(error))) from error
         if done.returncode != 0:
-            raise Failed(why(done.stderr, argv))
+            raise Failed(why(done.stderr))
         return done.stdout
 
 
@@ -202,13 +183,11 @@ class Worker:
         if self.errors is None:
             return "ended early"
         self.errors.seek(0)
-        return why(self.errors.read().decode(errors="replace"), self.argv)
+        return why(self.errors.read().decode(errors="replace"))
 
 
-def why(stderr: str, argv: list[str]) -> str:
+def why(stderr: str) -> str:
     """A reason in one line from what a program said before it failed."""
-    if re.search(r"unrecognized subcommand|invalid value '\w+' for '--model", stderr):
-        return f"rl-run does not know `{' '.join(argv[1:3])}`"
     lines = [line for line in stderr.splitlines() if line.strip()]
     if not lines:
         return "failed without a word"

@@ -31,7 +31,7 @@ class Outcome:
     name: str
     work: str
     unit: Unit
-    bar: float | None
+    bar: float
     peer: str = ""
     ours: list[float] = field(default_factory=list)
     theirs: list[float] = field(default_factory=list)
@@ -69,8 +69,6 @@ def verdict(outcome: Outcome) -> str:
     found = ratio(outcome)
     if found is None:
         return "not measured"
-    if outcome.bar is None:
-        return "no bar"
     return "met" if found.median >= outcome.bar else "missed"
 
 
@@ -105,7 +103,7 @@ def render(outcomes: list[Outcome]) -> str:
             figure(outcome.unit, outcome.theirs),
             outcome.peer or "-",
             f"{found.median:.2f} ({found.low:.2f} to {found.high:.2f})" if found else "-",
-            f"{outcome.bar:g}" if outcome.bar is not None else "-",
+            f"{outcome.bar:g}",
             verdict(outcome) + (f"; {outcome.note}" if outcome.note else ""),
         ]
         lines.append("| " + " | ".join(cell.replace("|", "/").replace("\n", " ") for cell in cells) + " |")
