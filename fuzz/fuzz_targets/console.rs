@@ -8,7 +8,7 @@ use ale_sys::{Ale, Rom};
 use libfuzzer_sys::fuzz_target;
 use rl_fuzz::edited;
 
-/// Cartridges of 4 kB, F8, F6, E0, FE, DPC, F8SC and the like.
+/// Cartridges of 4 kB, F8, E0, FE, DPC and F8SC.
 const GAMES: [&str; 10] = [
     "qbert",
     "kung_fu_master",

@@ -7,7 +7,7 @@ use std::io::{Cursor, Read};
 use libfuzzer_sys::fuzz_target;
 use rl_core::{End, Result, Rng, Saved, Segmented as _, Spec, Stream};
 use rl_fuzz::edited;
-use rl_replays::{Replay, RewardTransform, Rollout, Sample, Sequence, Sequences, NStepReturns};
+use rl_replays::{NStepReturns, Replay, RewardTransform, Rollout, Sample, Sequence, Sequences};
 
 const SEATS: usize = 2;
 const SEQUENCE: Sequence = Sequence { burn_in: 1, steps: 2, period: 2, state: 3 };

@@ -22,7 +22,9 @@ fn files() -> Vec<(PathBuf, Vec<u8>)> {
     let dir = scratch();
     let at = dir.path();
     begun(0).write(at).expect("it can be written");
-    for (name, text) in [("run.json", ABOUT), ("metrics.jsonl", ROWS), ("digests.jsonl", DIGESTS), ("episodes.csv", EPISODES)] {
+    for (name, text) in
+        [("run.json", ABOUT), ("metrics.jsonl", ROWS), ("digests.jsonl", DIGESTS), ("episodes.csv", EPISODES)]
+    {
         fs::write(at.join(name), text).expect("it can be written");
     }
     fs::write(at.join("events.out.tfevents.rl-run"), []).expect("it can be written");
