@@ -24,10 +24,11 @@ pub(crate) fn is_held_by(process: u32, port: u16) -> bool {
         let (_, found) = local.split_once(':')?;
         (u16::from_str_radix(found, 16) == Ok(port)).then(|| words.nth(7).map(str::to_owned)).flatten()
     };
-    let Some(inode) = table.lines().find_map(holds) else { return false };
-    let socket = format!("socket:[{inode}]");
+    // Several sockets have a port where their addresses differ.
+    let sockets: Vec<String> = table.lines().filter_map(holds).map(|inode| format!("socket:[{inode}]")).collect();
     let open = std::fs::read_dir(format!("/proc/{process}/fd")).into_iter().flatten().flatten();
-    open.filter_map(|entry| std::fs::read_link(entry.path()).ok()).any(|link| link.to_string_lossy() == socket)
+    let mut links = open.filter_map(|entry| std::fs::read_link(entry.path()).ok());
+    !sockets.is_empty() && links.any(|link| sockets.iter().any(|socket| link.as_os_str() == socket.as_str()))
 }
 
 #[cfg(test)]
@@ -36,12 +37,10 @@ mod tests {
 
     #[test]
     fn who_holds_a_port_is_known() {
-        let port = free().unwrap();
-        let ours = std::process::id();
-        assert!(!is_held_by(ours, port));
-        let socket = UdpSocket::bind((Ipv4Addr::UNSPECIFIED, port)).unwrap();
+        let first = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).unwrap(); // and not `free`, whose port another may take
+        let (port, ours) = (first.local_addr().unwrap().port(), std::process::id());
         assert!(is_held_by(ours, port) && !is_held_by(1, port));
-        drop(socket);
+        drop(first);
         assert!(!is_held_by(ours, port));
     }
 }
