@@ -56,12 +56,15 @@ pub const fn entry<G: Game>(id: &'static str, presets: &'static [(&'static str, 
             let made = (config.batch as u64).saturating_mul(2 * 4 * board as u64);
             let (channels, layers) = (config.channels as u64, 2 * config.blocks as u64);
             let weights = (9 * channels).saturating_mul(channels).saturating_mul(layers); // of 3 x 3
+            let flat = G::PLANES[..2].iter().product::<usize>() * config.channels;
+            let heads = config::weights(flat, config.hidden).saturating_add(config::weights(flat, G::ACTIONS));
             let parts = [
                 (kept, "agent.replay_capacity"),
                 (trees, "agent.simulations"),
                 (block, "agent.horizon"),
                 (made, "agent.batch"),
                 (config::bytes_of(weights), "agent.channels"),
+                (config::bytes_of(heads), "agent.channels or agent.hidden"),
             ];
             Ok(config::total_memory(parts))
         },

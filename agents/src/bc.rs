@@ -58,11 +58,12 @@ pub(crate) const ENTRY: AgentEntry = AgentEntry {
         let kept = Demonstrated::bytes_for(context.spec, config.capacity);
         let acted = context.spec.symbols.len() + context.spec.discrete.len() + context.spec.continuous.len() + 8;
         let block = config.update_period.saturating_mul((seen + 4 * acted + context.spec.legal_len()) as u64);
+        let dense = config::dense_weights(config::inputs(context.spec, config.trunk), &config.hidden, 1);
         let parts = [
             (kept, "agent.capacity"),
             (made, "agent.batch"),
             (block, "agent.update_period"),
-            config::bytes_of_weights(&config.hidden, 0),
+            (config::bytes_of(dense), "agent.hidden"),
         ];
         Ok(config::total_memory(parts))
     },

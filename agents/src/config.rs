@@ -4,7 +4,8 @@
 //! another one, since serde's `flatten` and `deny_unknown_fields` exclude each other, and a preset must not hold a key
 //! without effect.
 
-use rl_core::{Error, Result, read_table};
+use rl_core::{Error, Result, Spec, read_table};
+use rl_perception::Trunk;
 use serde::de::DeserializeOwned;
 
 use crate::Context;
@@ -37,14 +38,31 @@ pub(crate) fn bytes_of_layers(widths: &[usize]) -> usize {
 /// Numbers that are kept for each weight: itself, its target's, two moments and its gradient.
 const KEPT: u64 = 5;
 
-/// Bytes of the weights between dense layers of these `widths` and in a recurrent layer of `units` after them, or 0,
-/// with all that is kept for each, and the setting that lowers them. Those of the first layer, which follow from what
-/// is seen, are left out.
-pub(crate) fn bytes_of_weights(widths: &[usize], units: usize) -> (u64, &'static str) {
-    let product = |from: usize, to: usize| (from as u64).saturating_mul(to as u64);
-    let dense = widths.windows(2).map(|pair| product(pair[0], pair[1])).fold(0, u64::saturating_add);
-    let inputs = widths.last().copied().unwrap_or_default();
-    let recurrent = product(units.saturating_mul(4), inputs.saturating_add(units)); // an LSTM's
+/// Values that dense layers see of an observation, about as many as the convolutions of `trunk` make of its frames.
+pub(crate) fn inputs(spec: &Spec, trunk: Trunk) -> usize {
+    let frames = if spec.frame_len() > 0 { trunk.features(spec.frame) } else { 0 };
+    spec.symbols.iter().fold(frames + spec.vector, |sum: usize, &count| sum.saturating_add(count as usize))
+}
+
+/// Number of weights from `inputs` values to `outputs`.
+pub(crate) fn weights(inputs: usize, outputs: usize) -> u64 {
+    (inputs as u64).saturating_mul(outputs as u64)
+}
+
+/// Number of weights of dense layers of these `widths` on `inputs` values, of the last layer `last` times as many.
+pub(crate) fn dense_weights(inputs: usize, widths: &[usize], last: u64) -> u64 {
+    let froms = std::iter::once(&inputs).chain(widths);
+    let all = froms.zip(widths).enumerate().map(|(layer, (&from, &to))| {
+        let copies = if layer + 1 == widths.len() { last } else { 1 };
+        weights(from, to).saturating_mul(copies)
+    });
+    all.fold(0, u64::saturating_add)
+}
+
+/// Bytes of `dense` weights and of those of a recurrent layer of `units` on `inputs` values, or 0, with all that is kept
+/// for each, and the setting that lowers them.
+pub(crate) fn bytes_of_weights(dense: u64, inputs: usize, units: usize) -> (u64, &'static str) {
+    let recurrent = weights(units.saturating_mul(4), inputs.saturating_add(units)); // an LSTM's
     let key = if recurrent > dense { "agent.memory.units" } else { "agent.hidden" };
     (bytes_of(dense.saturating_add(recurrent)), key)
 }

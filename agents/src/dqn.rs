@@ -10,7 +10,7 @@
 use std::ops::Range;
 use std::sync::Arc;
 
-use rl_core::{Column, Error, Reduce, Result, Rng, Saved, Spec, State, Stream};
+use rl_core::{Column, Error, Reduce, Result, Rng, Saved, Solo, Spec, State, Stream};
 use rl_nn::{Adam, AdamConfig, Params, tensor};
 use rl_replays::{Replay, RewardTransform, Rollout};
 
@@ -34,6 +34,7 @@ use passes::Passes;
 
 mod entries;
 mod config;
+mod memory;
 mod recall;
 mod passes;
 mod minibatch;
@@ -137,6 +138,7 @@ impl Dqn {
     ///
     /// With many seats several rounds are due at once. Each uses the learning rate and exponents of the agent step at
     /// which it would have been made with one seat, and a target network that is no older than it would have been then.
+    /// Those due before the replay has a transition of n steps, which comes later with more seats, are left out.
     fn catch_up(
         &mut self,
         before: u64,
@@ -249,13 +251,16 @@ impl Learner for Dqn {
         Some(DemonstrationSpec { seats: self.seats as usize, needs: false })
     }
 
-    /// Appends demonstrations to the replay like own steps; their sequences begin with a recurrent state of zeros.
+    /// Appends demonstrations to the replay like own steps, and to the statistics that scale what is drawn from it; their
+    /// sequences begin with a recurrent state of zeros.
     fn add_demonstrations(&mut self, blocks: &[Rollout]) -> Result<()> {
         if blocks[0].horizon() >= self.replay.room_in_rows() {
             let message = crate::config::FULL.to_owned();
             return Err(Error::Config { key: "agent.replay_capacity".to_owned(), message });
         }
-        self.replay.append(blocks)
+        self.replay.append(blocks)?;
+        self.rewards.counted(blocks, &mut Solo, &mut Log::default())?; // every member is shown the same
+        self.features.as_mut().map_or(Ok(()), |features| features.add(blocks, &mut Solo))
     }
 
     fn learn(&mut self, blocks: &[Rollout], reduce: &mut dyn Reduce, log: &mut Log) -> Result<()> {
@@ -300,40 +305,6 @@ impl Learner for Dqn {
         state.extend(self.rewards.saved().map(|rewards| ("rewards".to_owned(), rewards)));
         state
     }
-}
-
-/// Bytes of the replay, of the network's activations for a minibatch, of a block, and of wide layers, and the setting
-/// that lowers most of them.
-fn memory(context: &Context<'_>) -> Result<(u64, &'static str)> {
-    let Config { replay_capacity, n_step, priorities, batch, trunk, hidden, memory, update_period, values, .. } =
-        Config::read(context)?;
-    let (spec, seats, sequence) = (context.spec, context.seats as usize, memory.sequence());
-    let ring = |n_step| {
-        let tree = || Replay::priority_bytes_for(spec, seats, replay_capacity, n_step, sequence);
-        let tree = if priorities.is_uniform() { 0 } else { tree() };
-        Replay::bytes_for(spec, seats, replay_capacity, n_step, sequence).saturating_add(tree)
-    };
-    let (replay, whole) = (ring(1), ring(n_step));
-    let rows = (batch as u64).saturating_mul(sequence.map_or(1, |sequence| sequence.rows(n_step)) as u64);
-    let seen = spec.frame_len() * spec.stack + 4 * (spec.vector + spec.symbols.len() + 8);
-    // Each row of an implicit quantile network passes its last layers once for every τ.
-    let taus = values.taus();
-    let drawn = taus.online.max(taus.target + taus.act);
-    let actions = spec.discrete.first().map_or(0, |&count| count as usize);
-    let late = hidden.last().copied().unwrap_or_default();
-    let answers = crate::config::bytes_of_layers(&[values.width() * drawn.max(1) * actions, drawn * late]);
-    let layers = trunk.bytes(spec.frame) + crate::config::bytes_of_layers(&hidden) + seen;
-    let (looked, answered) = (rows.saturating_mul(layers as u64), rows.saturating_mul(answers as u64));
-    let parts = [
-        (replay, "agent.replay_capacity"),
-        (whole.saturating_sub(replay), "agent.n_step"),
-        (looked, "agent.batch"),
-        (answered, "agent.batch or numbers of agent.values"),
-        (update_period.saturating_mul(seen as u64), "agent.update_period"),
-        (crate::config::bytes_of((late * values.width() * actions) as u64), "numbers of agent.values"),
-        crate::config::bytes_of_weights(&hidden, memory.unroll().map_or(0, |unroll| unroll.units)),
-    ];
-    Ok(crate::config::total_memory(parts))
 }
 
 /// Why the value-based agent `id` cannot act in an environment of these shapes; `None` if it can.

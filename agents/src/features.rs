@@ -1,7 +1,8 @@
 //! Running statistics for the normalisation of features, updated by the learner after each round of updates.
 //!
-//! They are not updated while acting: so the policy that acted and the one that learns see equally normalised features,
-//! and no bit depends on how seats are grouped. In the first round features are only clipped.
+//! They are not updated while acting: so the policy that acted and the one that learns see equally normalised features
+//! (but for actors, which lag), and no bit depends on how seats are grouped. Before anything was seen features are only
+//! clipped.
 
 use std::io::{Read, Write};
 

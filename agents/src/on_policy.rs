@@ -403,16 +403,21 @@ pub(crate) fn memory(
     config::widths("hidden", hidden)?; // before they are multiplied
     let spec = context.spec;
     let actions = spec.discrete.len() + spec.continuous.len();
-    let kept = Behaviour::width(spec, memory.state_width().saturating_mul(if spec.frame_len() > 0 { 1 } else { 2 }));
+    let towers = if spec.frame_len() > 0 { 1 } else { 2 }; // without frames the critic has one of its own
+    let kept = Behaviour::width(spec, memory.state_width().saturating_mul(towers));
     let lanes = 4 * (spec.vector + spec.symbols.len() + actions + kept + 8) + spec.legal_len();
     let steps = (horizon as u64).saturating_mul(u64::from(context.seats));
-    let row = spec.frame_len() * spec.stack + trunk.bytes(spec.frame) + config::bytes_of_layers(hidden);
+    let layers = config::bytes_of_layers(hidden).saturating_mul(towers);
+    let row = spec.frame_len() * spec.stack + trunk.bytes(spec.frame) + layers;
     let gathered = (steps / minibatches.max(1) as u64).saturating_mul(row as u64);
     let blocks = steps.saturating_mul((spec.frame_len() + lanes) as u64);
+    let inputs = config::inputs(spec, trunk);
+    let last = hidden.last().copied().unwrap_or(inputs);
+    let (weights, key) = config::bytes_of_weights(config::dense_weights(inputs, hidden, 1), last, memory.units());
     let parts = [
         (blocks.saturating_add(gathered), "agent.horizon"),
         (blocks.saturating_mul(lag as u64), "agent.max_lag"),
-        config::bytes_of_weights(hidden, memory.units()),
+        (weights.saturating_mul(towers as u64), key),
     ];
     Ok(config::total_memory(parts))
 }

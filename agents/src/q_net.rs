@@ -4,7 +4,8 @@
 //! quantiles; an implicit quantile network has one output per drawn τ. A dueling head has an output of the state's
 //! stream plus that of the action's stream minus the mean of the action's stream over all actions.
 //! The host adds the streams and passes gradients back to them: the graph holds only layers.
-//! Source: Wang et al. 2016, "Dueling network architectures", eq. 9, each stream with its own last dense layer.
+//! Source: Wang et al. 2016, "Dueling network architectures", eq. 9, each stream with its own last dense layer, unless τ
+//! is mixed in after that.
 
 use candle_core::{Device, Result, Tensor};
 use rl_core::{Rng, Spec};
@@ -27,7 +28,8 @@ mod embedding;
 pub(crate) struct Shape {
     /// Convolutional network for frames; unused without frames.
     pub(crate) trunk: Trunk,
-    /// Widths of the dense layers; the last belongs to the head if that is dueling, noisy or follows an embedding of τ.
+    /// Widths of the dense layers; the last belongs to the head if that is dueling, noisy or follows an embedding of τ,
+    /// unless τ is mixed in after it.
     pub(crate) hidden: Vec<usize>,
     /// Recurrent layer after the encoder.
     pub(crate) memory: Memory,
@@ -334,9 +336,6 @@ impl Head {
         let Some(width) = wide else {
             return Ok(Self { wide: None, out: Dense::new(scope, [inputs, outputs], Activation::None, noisy, noise)? });
         };
-        if width == 0 {
-            candle_core::bail!("the last dense layer has width 0");
-        }
         let wide = Dense::new(
             &mut scope.layer("fc").with_precision(shape.precision),
             [inputs, width],

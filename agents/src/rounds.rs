@@ -1,6 +1,6 @@
 //! Rounds of updates on the newest rollout: the played steps with advantages and targets, and the parts of an epoch.
 //!
-//! Shared by all learners without a replay. Every played step is in exactly one minibatch of each epoch; where the
+//! Shared by PPO, A2C, IMPALA and PQN. Every played step is in exactly one minibatch of each epoch; where the
 //! number of steps does not divide, the first minibatches have one step more.
 
 use std::ops::Range;

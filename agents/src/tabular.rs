@@ -242,11 +242,8 @@ fn cells(spec: &Spec) -> Option<usize> {
 }
 
 fn refuses(spec: &Spec) -> Option<String> {
-    if spec.discrete.len() != 1 || !spec.continuous.is_empty() {
-        let (d, c) = (spec.discrete.len(), spec.continuous.len());
-        return Some(format!(
-            "tabular needs exactly one discrete action; this environment has {d}, and {c} continuous"
-        ));
+    if let Some(why) = crate::dqn::refuses("tabular", spec) {
+        return Some(why);
     }
     if spec.frame_len() > 0 || spec.vector > 0 || spec.symbols.is_empty() {
         return Some("tabular needs observations that are symbols alone, such as frozenlake's cell".to_owned());

@@ -74,6 +74,17 @@ impl Trunk {
         };
         height * width * numbers * size_of::<f32>()
     }
+
+    /// Approximate number of values that the convolutions make of a stack of frames `[H, W, C]`.
+    pub fn features(self, [height, width, _]: [usize; 3]) -> usize {
+        let sixteenths = match self {
+            Self::Nature => 8, // a pixel's: 64 filters on a 64th of them, less the edges
+            Self::Padded => 18,
+            Self::Small => 4,
+            Self::Impala => 9,
+        };
+        height * width * sixteenths / 16
+    }
 }
 
 /// Sizes and choices of an encoder.

@@ -162,9 +162,10 @@ impl<G: Game> Default for Waiting<G> {
 /// Reads the position of a running game from an observation.
 ///
 /// # Errors
-/// If the observation is not a position, or the game is over.
+/// If the observation is not a position, or the game is over, as it should be where no move is legal.
 pub(crate) fn recognise<G: Game>(planes: &[f32]) -> Result<G> {
-    G::recognise(planes).filter(|position| position.outcome().is_none()).ok_or_else(|| {
+    let goes_on = |position: &G| position.outcome().is_none() && (0..G::ACTIONS).any(|action| position.legal(action));
+    G::recognise(planes).filter(goes_on).ok_or_else(|| {
         let message =
             "alphazero: the environment goes on where its game is over, or shows no position of it".to_owned();
         Error::Config { key: "agent".to_owned(), message }

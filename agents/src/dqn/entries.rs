@@ -1,6 +1,7 @@
 //! Registry entries of the DQN family: one learner, each entry with its own presets.
 
-use super::{Dqn, memory, refuses};
+use super::memory::memory;
+use super::{Dqn, refuses};
 use crate::AgentEntry;
 
 /// The presets of an agent, by the environments that all of the family serve.

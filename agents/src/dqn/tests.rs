@@ -11,6 +11,7 @@ use super::augment::Augment;
 use super::bootstrap::Bootstrap;
 use super::config::Values;
 use super::loss::ErrorLoss;
+use super::memory::memory;
 use super::priorities::Prioritisation;
 use super::recall::{Recall, Unroll};
 use super::*;
@@ -415,15 +416,25 @@ fn what_takes_most_memory_is_named() {
     let values = |online| Values::Implicit { online, target: 8, act: 8, cosines: 4, mix: Mix::After };
     let few = Config { values: values(8), hidden: vec![64], batch: 512, ..config() };
     let many = Config { values: values(1 << 14), ..few.clone() };
-    let (layer, row) = (3 * 4 * 64, 3 * 4 * 3); // a layer of 64 and the answers for three actions, for each τ
+    // For each τ: a layer of 64, the answers for three actions, four cosines, and these taken to 64.
+    let (layer, row, embedding) = (3 * 4 * 64, 3 * 4 * 3, 3 * 4 * (4 + 64));
     let more = of(&many).0 - of(&few).0;
-    assert_eq!(more, 512 * ((1 << 14) - 16) * (layer + row), "of the most of 8 and 8 + 8");
+    assert_eq!(more, 512 * ((1 << 14) - 16) * (layer + row + embedding), "of the most of 8 and 8 + 8");
     assert_eq!(of(&many).1, "agent.batch or numbers of agent.values");
+    let wide = |cosines| {
+        let values = Values::Implicit { online: 1, target: 1, act: 1, cosines, mix: Mix::After };
+        Config { values, hidden: vec![1 << 14], batch: 1, ..config() }
+    };
+    // Two streams, with a mean and a spread of each weight.
+    let layers = Config { hidden: vec![1 << 10; 2], ..config() };
+    let head = of(&Config { dueling: true, noisy: 0.5, ..layers.clone() }).0 - of(&layers).0;
+    assert_eq!(head, 3 * 5 * 4 * (1 << 20), "five numbers for each weight");
     for (config, key) in [
         (Config { replay_capacity: 1_000_000, ..config() }, "agent.replay_capacity"),
         (Config { n_step: 1_000_000, ..config() }, "agent.n_step"),
         (Config { batch: 1_000_000, ..config() }, "agent.batch"),
         (Config { hidden: vec![1 << 14; 2], ..config() }, "agent.hidden"),
+        (wide(1 << 14), "agent.values.cosines or agent.hidden"),
     ] {
         let (bytes, named) = of(&config);
         assert!(named == key && bytes > 25_000_000, "{bytes} of {named}, not of {key}");

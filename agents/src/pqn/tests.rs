@@ -168,7 +168,12 @@ fn step(blocks: &mut [Rollout], from: usize, t: usize) {
                 if over { 0.0 } else { (f64::from(block.discrete[(t, e)]) * chance[0] + chance[5]) as f32 };
             let seen = block.vector.at_mut(t + 1, e);
             seen.iter_mut().zip(&chance).for_each(|(v, d)| *v = (d * 4.0 - 2.0) as f32);
-            block.legal.at_mut(t + 1, e).iter_mut().enumerate().for_each(|(i, flag)| *flag = u8::from(i != seat % 3));
+            block
+                .legal
+                .at_mut(t + 1, e)
+                .iter_mut()
+                .enumerate()
+                .for_each(|(i, flag)| *flag = u8::from(i != 1 + seat % 2));
             seat += 1;
         }
     }
@@ -214,9 +219,9 @@ fn bits_follow_the_seed_and_not_how_seats_are_grouped() {
         assert!(run(sizes, 1) == one, "{sizes:?}");
     }
     assert!(run(&[4], 2) != one);
-    // Seat e lacks action e % 3; a seat that resets has action 0.
+    // Seat e lacks action 1 + e % 2, and a seat that resets has action 0.
     let done = || one.0.iter().skip(4).enumerate();
-    assert!(done().all(|(i, &action)| action == 0 || action as usize != (i % 4) % 3));
+    assert!(done().all(|(i, &action)| action as usize != 1 + i % 2));
     assert!((0..3).all(|action| done().any(|(_, &taken)| taken == action)));
 }
 

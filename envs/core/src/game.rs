@@ -68,7 +68,7 @@ pub trait Game: Clone + Send + Sync + Serialize + DeserializeOwned + 'static {
     /// Returns the side to move.
     fn to_move(&self) -> Side;
 
-    /// Whether the move `action` is legal in this position; no move is once the game is over.
+    /// Whether the move `action` is legal in this position; no move is once the game is over, and some move is before.
     fn legal(&self, action: usize) -> bool;
 
     /// Makes the move `action`, after which the other side is to move, even if the game is over.

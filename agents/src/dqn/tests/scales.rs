@@ -152,6 +152,22 @@ fn a_policy_sees_by_the_statistics_of_earlier_blocks_and_an_evaluation_changes_n
 }
 
 #[test]
+fn what_is_shown_counts_in_the_scales_as_what_is_played() {
+    let (first, last) = (world(BEFORE, 0, 0), world(1, BEFORE, 0));
+    let scales = |begin: fn(&mut Dqn, &[Rollout]) -> Result<()>| {
+        let mut dqn = learner(&spec(), &scaled(config()), SEATS as u32).unwrap();
+        begin(&mut dqn, std::slice::from_ref(&first)).unwrap();
+        let features = statistics(&dqn);
+        let mut log = Log::default();
+        dqn.learn(std::slice::from_ref(&last), &mut Solo, &mut log).unwrap();
+        (features, log.drain().into_iter().find(|(name, _)| *name == "reward_scale"))
+    };
+    let played = scales(|dqn, blocks| dqn.learn(blocks, &mut Solo, &mut Log::default()));
+    assert!(played.0[0] != 0.0 && played.1.is_some(), "{played:?}");
+    assert_eq!(scales(|dqn, blocks| dqn.add_demonstrations(blocks)), played);
+}
+
+#[test]
 fn a_loaded_learner_goes_on_with_its_scales() {
     let compositions = family::compositions(&config());
     for (name, config) in compositions.into_iter().filter(|(name, _)| ["plain", "r2d2"].contains(name)) {
