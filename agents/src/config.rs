@@ -16,12 +16,18 @@ use crate::Context;
 /// If a key is missing, unknown or of another type.
 pub(crate) fn read<T: DeserializeOwned>(context: &Context<'_>) -> Result<T> {
     read_table("agent", context.config).map_err(|error| match error {
-        Error::Config { key, message } if key != "agent" && message.starts_with("missing field") => Error::Config {
+        Error::Config { key, message } if key != "agent" && is_of_a_kind(&key, &message) => Error::Config {
             key,
             message: format!("{message} (a table is given whole: docs/agents.md shows all kinds)"),
         },
         other => other,
     })
+}
+
+/// Whether the table `key` lacks a key of its kind, or has one of another kind.
+fn is_of_a_kind(key: &str, message: &str) -> bool {
+    let unknown = message.strip_prefix("unknown field `").and_then(|rest| rest.split_once('`'));
+    message.starts_with("missing field") || unknown.is_some_and(|(field, _)| !key.ends_with(&format!(".{field}")))
 }
 
 /// Sums the bytes of all parts of a learner's memory, and names the setting of the largest part.

@@ -23,7 +23,7 @@ const DISK: u64 = 16_000_000_000;
 /// What to do where the cache has no place, or one that takes no files.
 const PLACE: &str = "set RL_ASSETS to a directory that you may write to";
 
-/// Says what is installed, found and missing, and how to fix it; exits with 1 if training cannot run.
+/// Says what is installed, found and missing, and how to fix it; exits with 1 if training on Kung Fu Master cannot run.
 #[derive(Clone, Debug, clap::Args)]
 #[command(after_help = "Example: rl-run doctor --json")]
 pub(crate) struct DoctorArgs {

@@ -97,6 +97,11 @@ impl Initial {
             let origin = Origin { path: whole, frames: None, sha256: rl_assets::sha256(&bytes) };
             return Ok(Self { origin, parts: [(WEIGHTS.to_owned(), bytes)].into() });
         }
+        let nearest = checkpoint::list(&path)?.pop().map_or_else(|| path.clone(), |(_, newest)| newest);
+        if !run_dir::is_run(&path) && nearest.join(WEIGHTS).is_file() {
+            let file = nearest.join(WEIGHTS);
+            return Err(usage(format!("{}: neither a run nor a file; weights are in {}", flag(), file.display())));
+        }
         run_dir::about(&path).context("--weights")?;
         Self::of_checkpoint(&checkpoint::find(&path, "last")?, whole)
     }

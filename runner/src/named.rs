@@ -65,7 +65,7 @@ pub(crate) fn read(path: &Path, agent: &str, env: &str) -> Result<String, String
                     path.display()
                 ),
                 [] if is_name => format!(
-                    "{} is not a file, and this pair has no named presets (rl-run list presets)",
+                    "{} is not a file, and this pair has no named presets (`rl-run list presets`)",
                     path.display()
                 ),
                 [] => format!("{}: {error}", path.display()),
@@ -92,7 +92,7 @@ mod tests {
         assert!(read(Path::new("60min"), pair).unwrap().contains("frames = 22000000"));
         assert!(read(Path::new("61min"), pair).unwrap_err().ends_with("(built in: 10min, 60min, 480min)"));
         let strange = read(Path::new("60min"), ["ppo", "cartpole"]).unwrap_err();
-        assert!(!strange.contains("built in") && strange.contains("rl-run list presets"), "{strange}");
+        assert!(!strange.contains("built in") && strange.contains("`rl-run list presets`"), "{strange}");
     }
 
     #[test]

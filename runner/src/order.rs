@@ -189,5 +189,6 @@ pub(crate) fn about(order: &Order, seed: u64) -> About {
         demonstrations: None,
         weights: order.initial.as_ref().map(|initial| initial.origin().clone()),
         record_outputs: order.outputs,
+        edited: Vec::new(),
     }
 }

@@ -65,6 +65,9 @@ pub(crate) fn resolve(tables: &Tables, ask: &Ask<'_>) -> anyhow::Result<Resolved
     if let Some(path) = ask.preset {
         origin = path.display().to_string();
         let text = named::read(path, agent.map_or("", |agent| agent.id), &env_name).map_err(usage)?;
+        if text.trim().is_empty() {
+            return Err(usage(format!("{origin}: this preset is empty")));
+        }
         claim = replace(&mut merged, &text, &origin)?;
         for table in ["agent", "train"] {
             if agent.is_some() && !merged.contains_key(table) {

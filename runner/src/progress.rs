@@ -226,14 +226,14 @@ fn text(frames: u64, asked: u64, rate: f64, glance: &Glance) -> String {
 }
 
 /// The first fields of a text, two spaces apart, that fit into these columns: half a number is another number.
-fn fitting(text: &str, columns: usize) -> &str {
+pub(crate) fn fitting(text: &str, columns: usize) -> &str {
     let ends = text.match_indices("  ").map(|(end, _)| end).chain([text.len()]);
     let fits = |&end: &usize| text[..end].chars().count() <= columns;
     ends.take_while(fits).last().map_or("", |end| &text[..end])
 }
 
 /// Columns that a bar on this terminal leaves to its text.
-fn room() -> usize {
+pub(crate) fn room() -> usize {
     let size = tcgetwinsize(stderr()).ok().filter(|size| size.ws_row > 0 && size.ws_col > 0);
     usize::from(size.map_or(COLUMNS, |size| size.ws_col)).saturating_sub(BEFORE)
 }

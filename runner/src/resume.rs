@@ -125,6 +125,7 @@ pub(crate) fn go_on(going: &Going<'_>, path: &Path, shown: Shown) -> anyhow::Res
     let Going { machine, workers, stop, tables, .. } = *going;
     let dir = RunDir::open(path)?; // before anything is read: another process could replace it
     let (mut about, mut resolved) = recorded(path, tables)?;
+    let (_, same) = run_dir::settings(path, &about)?;
     metrics::check(path)?;
     episode_log::check(path)?;
     digests::all(path)?;
@@ -189,6 +190,9 @@ pub(crate) fn go_on(going: &Going<'_>, path: &Path, shown: Shown) -> anyhow::Res
     checkpoint::forget_after(&dir.best(), frames)?;
     if session.counts.best.is_some() && checkpoint::list(&dir.best())?.is_empty() {
         progress.note("the best weights up to here are gone: the next evaluation that is better saves its own");
+    }
+    if !same {
+        about.edited.push(frames);
     }
     (about.config_sha256, about.device) = (resolved.sha256(), used);
     if checkpoint.is_none() {

@@ -4,7 +4,7 @@
 //! `.lock`.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::fs::{self, File};
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
@@ -18,7 +18,7 @@ use crate::initial::{self, Origin};
 use crate::preset::parse;
 use crate::tape::{self, Which};
 use crate::usage::{self, usage};
-use crate::{digests, episode_log, events, file, metrics, output, suspect};
+use crate::{digests, episode_log, events, file, metrics, model, output, suspect};
 
 /// `run.json`: binary, machine, environment, agent and seed of a run.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -63,6 +63,9 @@ pub(crate) struct About {
     /// Steps from one recorded output of the policy to the next.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) record_outputs: Option<u32>,
+    /// Frames from which on the run went on with settings that somebody had written into `run.toml`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) edited: Vec<u64>,
 }
 
 /// Name of the processor's model as Linux gives it, else the architecture.
@@ -203,6 +206,10 @@ pub(crate) fn about(path: &Path) -> anyhow::Result<About> {
             let why = match &below(path)[..] {
                 [] if path.exists() => match groups_in(path).first() {
                     Some(group) => format!("{} holds some: name that", group.display()),
+                    None if path.join(LOCK).exists() && names(path).is_ok_and(|names| is_unborn(&names)) => {
+                        "no run.json in it: its run ended before it had begun; train it again with this --run"
+                            .to_owned()
+                    }
                     None => "no run.json in it".to_owned(),
                 },
                 [] => "there is no such file or directory".to_owned(),
@@ -213,7 +220,8 @@ pub(crate) fn about(path: &Path) -> anyhow::Result<About> {
         }
         Err(e) => return Err(e).with_context(|| file.display().to_string()),
     };
-    serde_json::from_slice(&text).with_context(|| format!("{}: damaged", file.display()))
+    let damaged = || format!("{}: damaged: put a copy of the file back, or begin the run again", file.display());
+    serde_json::from_slice(&text).with_context(damaged)
 }
 
 /// The runs directly below a directory, in the order of their names, numbers in them by value.
@@ -310,23 +318,29 @@ pub(crate) fn settings(path: &Path, about: &About) -> anyhow::Result<(PathBuf, b
 /// Checks that a run may have the directory `path`, and returns whether it replaces another run there.
 ///
 /// # Errors
-/// If the directory holds something, unless `force` is given and it is a run.
+/// If the directory holds something, unless `force` is given and it is a run; or a published model, which nobody can
+/// train again.
 pub(crate) fn may_be(path: &Path, force: bool) -> anyhow::Result<bool> {
-    let empty = match fs::read_dir(path) {
-        Ok(entries) => {
-            let names = entries.map(|entry| Ok(entry?.file_name())).collect::<std::io::Result<Vec<_>>>();
-            is_unborn(&names.with_context(|| path.display().to_string())?)
+    if path.join(model::SCORE).exists() && is_run(path) {
+        return Err(usage(format!("{} is a published model: name another --run", path.display())));
+    }
+    let empty = match names(path) {
+        Ok(names) => is_unborn(&names),
+        Err(e) if e.kind() == ErrorKind::NotFound && path.is_symlink() => {
+            return Err(usage(format!("{} is a link to a directory that does not exist", path.display())));
         }
         Err(e) if e.kind() == ErrorKind::NotFound => true,
         Err(e) if e.kind() == ErrorKind::NotADirectory => {
             let file = path.ancestors().find(|path| path.is_file()).unwrap_or(path);
-            return Err(usage(format!("{}: {} is a file, not a directory", path.display(), file.display())));
+            let of = if file == path { String::new() } else { format!("{}: ", path.display()) };
+            return Err(usage(format!("{of}{} is a file, not a directory", file.display())));
         }
         Err(e) => return Err(e).with_context(|| path.display().to_string()),
     };
     if !empty && !force {
         let mend = match about(path) {
             Ok(_) => "name another --run, go on with `rl-run resume`, or replace it with --force",
+            Err(_) if !is_run(path) && !below(path).is_empty() => "it holds runs of its own: name another --run",
             Err(_) if !is_run(path) => "it is not empty, and not a run: name another --run",
             Err(damaged) => return Err(damaged.context("name another --run")),
         };
@@ -338,12 +352,24 @@ pub(crate) fn may_be(path: &Path, force: bool) -> anyhow::Result<bool> {
     Ok(!empty)
 }
 
-/// Whether a directory holds only files of a run that was killed while it was made: the lock comes first and `run.json`
-/// last. Other files without a lock are not ours.
+/// Names of all that is in a directory.
+fn names(path: &Path) -> std::io::Result<Vec<OsString>> {
+    fs::read_dir(path)?.map(|entry| Ok(entry?.file_name())).collect()
+}
+
+/// Whether a directory is free for a run: it is empty, or a lock shows that it was ours and there is no more of a run
+/// than one leaves that was killed while it was made, whose `run.json` comes last, or that was removed from what others
+/// put beside it.
 fn is_unborn(names: &[OsString]) -> bool {
     let locked = names.iter().any(|name| name == LOCK);
-    let ours = |name: &OsString| name == LOCK || name.as_encoded_bytes().starts_with(b".tmp");
-    names.iter().all(|name| ours(name) || (locked && (name == "run.toml" || name == initial::DIR)))
+    let early = |name: &OsString| is_draft(name) || name == "run.toml" || name == initial::DIR;
+    let late = |name: &OsString| name == "run.json" || OWN.iter().any(|own| name == *own);
+    names.iter().all(|name| if locked { early(name) || !late(name) } else { is_draft(name) })
+}
+
+/// Whether it is the name of a temporary file of ours.
+fn is_draft(name: &OsStr) -> bool {
+    name.as_encoded_bytes().starts_with(b".tmp")
 }
 
 /// Makes `path` a directory for a new run, locked by this process and empty but for the lock.
@@ -355,9 +381,15 @@ fn claim(path: &Path, force: bool) -> anyhow::Result<File> {
     if may_be(path, force)? {
         clear(path).with_context(|| path.display().to_string())?;
     }
-    let left = path.join(initial::DIR); // by a run that was killed while it was made
-    if left.exists() {
-        fs::remove_dir_all(&left).with_context(|| left.display().to_string())?;
+    // What a run leaves that was killed while it was made.
+    let told = |path: &Path| path.display().to_string();
+    for entry in fs::read_dir(path).with_context(|| told(path))?.flatten() {
+        let (name, path) = (entry.file_name(), entry.path());
+        if is_draft(&name) && !path.is_dir() {
+            fs::remove_file(&path).with_context(|| told(&path))?;
+        } else if name == initial::DIR {
+            fs::remove_dir_all(&path).with_context(|| told(&path))?;
+        }
     }
     Ok(lock)
 }
@@ -400,7 +432,9 @@ fn clear(path: &Path) -> std::io::Result<()> {
         if !OWN.iter().any(|own| name == *own) && !OWN_BEGIN.iter().any(begins) {
             continue;
         }
-        if entry.file_type()?.is_dir() {
+        if name == tape::DIR {
+            tape::clear(&entry.path())?; // somebody's own recordings may lie there
+        } else if entry.file_type()?.is_dir() {
             fs::remove_dir_all(entry.path())?;
         } else {
             fs::remove_file(entry.path())?;
@@ -423,8 +457,9 @@ fn free(name: &str, n: u32) -> anyhow::Result<Option<PathBuf>> {
 /// Locks a run by the file [`LOCK`]. It is a file of its own, open for writing: some network file systems lock no
 /// other, and `run.json` is replaced, not rewritten.
 fn lock(path: &Path) -> anyhow::Result<File> {
-    file::locked(&path.join(LOCK), false)?
-        .ok_or_else(|| anyhow!("{}: another rl-run is writing to this run", path.display()))
+    file::locked(&path.join(LOCK), false)?.ok_or_else(|| {
+        anyhow!("{}: another rl-run is writing to this run: wait until it ends, or stop it", path.display())
+    })
 }
 
 /// Whether another process is writing to a run, as far as this one may ask.

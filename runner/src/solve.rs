@@ -57,7 +57,8 @@ pub(crate) fn run(args: &SolveArgs, tables: &Tables) -> anyhow::Result<ExitCode>
     let env = resolved.seat_eval(&Seating { seed: 0, seats: 0..1 })?;
     let Some(table) = env.tabular() else {
         return Err(usage(format!(
-            "--env {}: not tabular (no table of its transitions); `rl-run list presets` shows who learns it",
+            "--env {}: not tabular (no table of its transitions), as frozenlake, cliffwalking, taxi and blackjack are; an agent has \
+             to learn it",
             resolved.env_name
         )));
     };

@@ -6,7 +6,7 @@
 
 use std::fmt;
 use std::fs;
-use std::io::ErrorKind;
+use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
@@ -297,6 +297,21 @@ pub(crate) fn list(run: &Path) -> anyhow::Result<Vec<PathBuf>> {
         paths.into_iter().filter(|path| name_of(path).is_some_and(|name| ended_at(&name).is_some())).collect();
     found.sort();
     Ok(found)
+}
+
+/// Removes what tapes wrote from a directory of recordings, and the directory if nothing else is in it.
+///
+/// # Errors
+/// If a file cannot be removed.
+pub(crate) fn clear(dir: &Path) -> io::Result<()> {
+    let mut others = false;
+    for entry in fs::read_dir(dir)? {
+        let path = entry?.path();
+        let ours = name_of(&path)
+            .is_some_and(|name| ended_at(&name).is_some() || held_at(&name).is_some() || name.starts_with(".tmp"));
+        if ours { fs::remove_file(path)? } else { others = true }
+    }
+    if others { Ok(()) } else { fs::remove_dir(dir) }
 }
 
 fn name_of(path: &Path) -> Option<String> {

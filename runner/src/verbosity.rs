@@ -23,17 +23,19 @@ pub(crate) struct Verbosity {
     pub(crate) json: bool,
 }
 
-/// Message at the first Ctrl-C, since the checkpoint may be a round of updates away. It overwrites the line of the bar.
-const STOPPING: &str =
+/// Message at the first Ctrl-C, since the checkpoint may be a round of updates away.
+const STOPPING: &str = "stopping with a checkpoint when these updates are done; once more ends at once, without one";
+/// The same on a terminal, where it overwrites the line of the bar.
+const STOPPING_BAR: &str =
     "\r\x1b[Kstopping with a checkpoint when these updates are done; once more ends at once, without one";
 
-/// Listens to signals from now on. Answers the first one at once if there is a bar on a terminal.
+/// Listens to signals from now on. Answers the first one at once, but on a dashboard and if `quiet`.
 ///
 /// # Errors
 /// If the system refuses a handler or a thread.
 pub(crate) fn listen(tui: bool, Verbosity { quiet, json }: Verbosity) -> io::Result<Stop> {
-    let answers = !tui && !quiet && !json && stderr().is_terminal();
-    Stop::listen(answers.then_some(STOPPING))
+    let bar = !json && stderr().is_terminal();
+    Stop::listen((!tui && !quiet).then_some(if bar { STOPPING_BAR } else { STOPPING }))
 }
 
 /// Shows the progress of a run from frame `done` of `total`: a dashboard if `tui`, else as `Verbosity` says.

@@ -60,8 +60,11 @@ struct Verdict {
     equal: bool,
     /// Compared states that are equal.
     states: usize,
-    /// Checkpoints in the directory of the run, all of which are whole and hold what was recorded.
+    /// Checkpoints in the directory of the run that are whole and hold what was recorded.
     checkpoints: usize,
+    /// Checkpoints that are whole, and of whose state nothing was recorded.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    unrecorded: Vec<u64>,
     from: u64,
     /// Emulator frames of the last equal state.
     until: u64,
@@ -93,18 +96,23 @@ impl Verdict {
         if json {
             output::line(serde_json::to_string(self)?);
         }
-        let Self { run, states, checkpoints, from, until, .. } = self;
+        let Self { run, states, checkpoints, unrecorded, from, until, .. } = self;
         let name = run.display();
         match &self.first_difference {
             None if json => {}
             None => {
                 let are = if *states == 1 { "state is" } else { "states are" };
                 let kept = match checkpoints {
-                    0 => "no checkpoint is kept".to_owned(),
+                    0 => "no checkpoint was compared".to_owned(),
                     1 => "the checkpoint that is kept is whole".to_owned(),
                     many => format!("the {many} checkpoints that are kept are whole"),
                 };
-                output::line(format!("{name}: {states} {are} equal, from {from} to {until} frames; {kept}"));
+                let all: Vec<String> = unrecorded.iter().map(u64::to_string).collect();
+                let not = match &all[..] {
+                    [] => String::new(),
+                    all => format!("; nothing was recorded of the state of {} to compare with", all.join(", ")),
+                };
+                output::line(format!("{name}: {states} {are} equal, from {from} to {until} frames; {kept}{not}"));
             }
             Some(Difference { frames, part }) => {
                 let before = match states {
@@ -204,25 +212,29 @@ fn first_difference(recorded: &Digest, now: &[(String, String)]) -> Option<Diffe
 }
 
 /// Checks that the checkpoints in the directory of the run at `path` are whole and hold what was `recorded` of their
-/// frames, where anything was: not of a run that was stopped in an evaluation. Returns how many there are.
+/// frames. Returns how many do, and the frames of those of which nothing was recorded, as of a run that was stopped in
+/// an evaluation.
 ///
 /// # Errors
 /// If one is damaged, or holds another state.
-fn kept(path: &Path, owner: &Owner, recorded: &[Digest]) -> anyhow::Result<usize> {
-    let mut whole = 0;
+fn kept(path: &Path, owner: &Owner, recorded: &[Digest]) -> anyhow::Result<(usize, Vec<u64>)> {
+    let (mut whole, mut unrecorded) = (0, Vec::new());
     for (frames, dir) in checkpoint::list(&path.join("checkpoints"))? {
         let mend = "remove it, and the run can still be repeated";
         let checkpoint = match Checkpoint::open(&dir, owner) {
             Err(_) if !dir.exists() => continue, // of a run that is being trained, and keeps the newest
             opened => opened.with_context(|| format!("a checkpoint that cannot be read: {mend}"))?,
         };
-        let row = recorded.iter().find(|row| row.frames == frames);
-        if let Some(Difference { part, .. }) = row.and_then(|row| first_difference(row, &checkpoint.digests())) {
+        let Some(row) = recorded.iter().find(|row| row.frames == frames) else {
+            unrecorded.push(frames);
+            continue;
+        };
+        if let Some(Difference { part, .. }) = first_difference(row, &checkpoint.digests()) {
             bail!("{}: `{part}` is not what was recorded of the run at {frames} frames: {mend}", dir.display());
         }
         whole += 1;
     }
-    Ok(whole)
+    Ok((whole, unrecorded))
 }
 
 /// The difference if the repeated run never has the frames of a recorded state.
@@ -332,7 +344,10 @@ fn again(args: &VerifyArgs, path: &Path, stop: &Stop, tables: &Tables) -> anyhow
         )));
     }
     assets::check_run(&about.assets, &session).with_context(|| path.display().to_string())?;
-    let checkpoints = kept(path, &owner, &left)?;
+    if let Some(gone) = checkpoint::gone(path)? {
+        return Err(gone);
+    }
+    let (checkpoints, unrecorded) = kept(path, &owner, &left)?;
     let mut segments = BTreeMap::new();
     if args.from == "start" {
         initial::begin_again(path, about.weights.as_ref(), &mut session)?;
@@ -346,12 +361,23 @@ fn again(args: &VerifyArgs, path: &Path, stop: &Stop, tables: &Tables) -> anyhow
     if !run_dir::all_alike(&about.isa, &owner.isa) && !quiet {
         output::note(format!("this run used {}, this machine has {}: bits may differ", about.isa, owner.isa));
     }
+    if let Some(first) = about.edited.first().filter(|_| !quiet) {
+        output::note(format!(
+            "its run.toml was changed by hand before it went on from {first} frames: it may not verify"
+        ));
+    }
     if about.device != args.machine.device_of(&about.device) && !quiet {
         output::note(format!("this run used the device {}: bits may differ", about.device));
     }
     let from = session.counts.frames;
     if end <= from && args.from != "start" {
-        bail!(usage(format!("--from {}: nothing was recorded after {from} frames to compare with", args.from)));
+        let all = checkpoint::list(&path.join("checkpoints"))?;
+        let earlier = all.iter().rev().find(|(frames, _)| *frames < from);
+        let mend = earlier.map_or_else(|| "start".to_owned(), |(frames, _)| frames.to_string());
+        bail!(usage(format!(
+            "--from {}: nothing was recorded after {from} frames to compare with: try --from {mend}",
+            args.from
+        )));
     }
     left.retain(|digest| digest.frames >= from);
     left.reverse();
@@ -374,6 +400,7 @@ fn again(args: &VerifyArgs, path: &Path, stop: &Stop, tables: &Tables) -> anyhow
         equal: difference.is_none(),
         states,
         checkpoints,
+        unrecorded,
         from,
         until,
         first_difference: difference,

@@ -13,8 +13,9 @@ use indicatif::{ProgressBar, ProgressState, ProgressStyle};
 
 use crate::number::{clock, count};
 use crate::output;
-use crate::progress::PAUSE;
+use crate::progress::{PAUSE, fitting, room};
 use crate::stop::Stop;
+use crate::usage::counted;
 
 /// Whether progress is shown, for several commands.
 #[derive(Clone, Copy, Debug, clap::Args)]
@@ -101,7 +102,8 @@ impl Waiting {
             Way::Bar => {
                 let told = work.clone();
                 let told = move |state: &ProgressState, to: &mut dyn fmt::Write| {
-                    let _ = to.write_str(&told.text(state.pos(), state.elapsed())); // a string has room
+                    let text = told.text(state.pos(), state.elapsed());
+                    let _ = to.write_str(fitting(&text, room())); // a string has room
                 };
                 let style = ProgressStyle::with_template("{bar:12} {percent:>3}%  {told}");
                 let style = style.expect("the template is right").with_key("told", told);
@@ -139,7 +141,7 @@ impl Work {
         let Self { total, units, frames } = self;
         let frames = match frames.load(Ordering::Relaxed) {
             0 => String::new(),
-            frames => format!("  {} frames", count(frames)),
+            frames => format!("  {}", counted(frames as usize, "frame")),
         };
         let left = match done {
             0 => String::new(),

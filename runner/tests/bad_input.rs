@@ -41,7 +41,7 @@ fn usage_errors_name_what_is_wrong_and_what_was_meant() {
         ("--env cartpole --agent ppo --seeds 1..2 --seed 3", "--seed"),
         ("--env cartpole --agent ppo --seeds 1..2 --run p.toml", "p.toml/s1: p.toml is a file, not a directory"),
         // Its schedules, which do not fit either, are not spoken of.
-        ("--env cartpole --agent ppo --frames 0 --run p.toml", "p.toml: p.toml is a file, not a directory"),
+        ("--env cartpole --agent ppo --frames 0 --run p.toml", "error: p.toml is a file, not a directory"),
         ("--env cartpole --agent ppo --seeds 1..2 --set agent.lr=fast", "agent.lr: expected float"),
         (r#"--env frozenlake --agent dqn --set env.map=["SFF","FG"]"#, "env.map: row 2 has 2 cells, row 1 has 3"),
         (r#"--env frozenlake --agent dqn --set env.map=["FF","FG"]"#, "env.map: has no start S"),
@@ -203,7 +203,7 @@ fn a_directory_that_cannot_be_used_is_told_and_not_what_a_protocol_changes() {
     let dir = tempfile::tempdir().unwrap();
     std::fs::write(dir.path().join("file"), "").unwrap();
     let (_, said) = refusal(dir.path(), "--env kungfu --agent ppo --set env.protocol=ppo17 --run file");
-    assert!(said.ends_with("file: file is a file, not a directory"), "{said}");
+    assert!(said.ends_with("error: file is a file, not a directory"), "{said}");
 }
 
 #[test]

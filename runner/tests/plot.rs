@@ -150,7 +150,7 @@ fn runs_that_were_only_evaluated_have_their_evaluations() {
     let row = |frames: u32, key: &str| json!({ "frames": frames, "agent_steps": frames, "seconds": 1, key: 7.5 });
     measured(&at.join("d"), &[row(100, "eval_return"), row(200, "eval_return")]);
     let (code, text) = refusal(at, "plot d --json");
-    assert!(code == 2 && text.ends_with("; --y eval_return draws its evaluations"), "{text}");
+    assert!(code == 2 && text.ends_with("; `rl-run plot --y eval_return` draws its evaluations"), "{text}");
     assert_eq!(json(at, "plot d --y eval_return --json")[0]["mean"][0], json!(7.5));
     assert_eq!(notes(at, "report d --out d.html"), "");
     let page = fs::read_to_string(at.join("d.html")).unwrap();
@@ -158,7 +158,10 @@ fn runs_that_were_only_evaluated_have_their_evaluations() {
     assert!(page.contains("mean return of an evaluation") && page.contains("<td>–</td><td>7.5000</td>"), "{page}");
     measured(&at.join("d"), &[row(100, "loss")]);
     let (code, text) = refusal(at, "report d --out d.html");
-    assert!(code == 2 && text.ends_with("as no episode of training has ended; --y loss draws its loss"), "{text}");
+    assert!(
+        code == 2 && text.ends_with("as no episode of training has ended; `rl-run plot --y loss` draws its loss"),
+        "{text}"
+    );
 }
 
 #[test]
@@ -218,7 +221,10 @@ fn a_damaged_run_is_left_out_in_plain_words() {
     assert!(output(at, "--env cartpole --agent dqn --seeds 1..2 --frames 200 --quiet --run d").status.success());
     measured(&at.join("d/s1"), &climb(0.001));
     fs::write(at.join("d/s2/run.json"), "").unwrap();
-    assert_eq!(notes(at, "plot d --out d.svg"), "left out: d/s2/run.json: damaged: it is empty\n");
+    assert_eq!(
+        notes(at, "plot d --out d.svg"),
+        "left out: d/s2/run.json: damaged: put a copy of the file back, or begin the run again: it is empty\n"
+    );
     fs::remove_file(at.join("d/s2/run.json")).unwrap();
     let lost =
         "left out: d/s2: it has lost its run.json: remove it, and `rl-run resume` of the group begins it again\n";

@@ -205,3 +205,41 @@ fn what_cannot_be_verified_is_refused_in_a_line() {
     let (code, said) = refusal(at, "verify a");
     assert!(code == 2 && said.contains("the lag of its actors is not reproducible"), "{said}");
 }
+
+#[test]
+fn what_was_not_recorded_is_not_called_compared() {
+    let dir = tempfile::tempdir().unwrap();
+    let at = dir.path();
+    json(at, "--env cartpole --agent ppo --frames 4000 --quiet --json --set train.checkpoint_every=1000 --run r");
+    let all = std::fs::read_to_string(at.join("r/digests.jsonl")).unwrap();
+    let whole = json(at, "verify r --quiet --json");
+    assert!(whole["checkpoints"] == 2 && whole.get("unrecorded").is_none(), "{whole}");
+    let last = names(&at.join("r/checkpoints")).pop().unwrap().parse::<u64>().unwrap();
+    let less: String = all.lines().take(all.lines().count() - 1).map(|line| format!("{line}\n")).collect();
+    std::fs::write(at.join("r/digests.jsonl"), less).unwrap();
+    let verdict = json(at, "verify r --quiet --json");
+    assert!(verdict["checkpoints"] == 1 && verdict["unrecorded"][0] == last, "{verdict}");
+    let said = String::from_utf8(output(at, "verify r --quiet").stdout).unwrap();
+    assert!(said.ends_with(&format!("nothing was recorded of the state of {last} to compare with\n")), "{said}");
+    std::fs::write(at.join("r/digests.jsonl"), all).unwrap();
+    let (code, said) = refusal(at, "verify r --from last --quiet");
+    assert!(code == 2 && said.contains("compare with: try --from "), "{said}");
+    std::fs::remove_dir_all(at.join("r/checkpoints")).unwrap();
+    let (code, said) = refusal(at, "verify r --quiet");
+    assert!(code == 1 && said.contains("r/checkpoints: holds none any more"), "{said}");
+}
+
+#[test]
+fn settings_that_were_changed_by_hand_are_told_after_a_resume_too() {
+    let dir = tempfile::tempdir().unwrap();
+    let at = dir.path();
+    json(at, "--env cartpole --agent ppo --frames 2000 --quiet --json --set train.checkpoint_every=1000 --run r");
+    let settings = std::fs::read_to_string(at.join("r/run.toml")).unwrap();
+    let gamma = settings.lines().find(|line| line.starts_with("gamma = ")).unwrap();
+    std::fs::write(at.join("r/run.toml"), settings.replace(gamma, "gamma = 0.5")).unwrap();
+    let resumed = json(at, "resume r --frames 3000 --quiet --json");
+    let differs = output(at, "verify r");
+    let said = String::from_utf8(differs.stderr).unwrap();
+    let told = "its run.toml was changed by hand before it went on from ";
+    assert!(!differs.status.success() && said.contains(told) && said.contains("differs"), "{said} {resumed}");
+}

@@ -53,7 +53,7 @@ fn check(group: &Group, axis: Axis, key: &str) -> Result<(), String> {
     }
     let quartiles = iqm.iter().flat_map(|iqm| [&iqm.mean, &iqm.low, &iqm.high]);
     if x.is_empty() || [mean, low, high].into_iter().chain(quartiles).any(|values| values.len() != x.len()) {
-        return Err(format!("`{name}` wants as many values of x, mean, low and high, one at least"));
+        return Err(format!("the curve `{name}` wants as many values of x, mean, low and high, one at least"));
     }
     if !x.is_sorted() || x[0] < 0.0 {
         return Err(format!("`{name}` goes back along x, or begins below 0"));

@@ -100,7 +100,9 @@ fn missing(see: See<'_>, keys: &BTreeSet<String>) -> String {
         && !keys.contains(key)
         && let Some((other, what)) = instead.iter().find(|(other, _)| keys.contains(*other))
     {
-        return format!("no row has `{key}`, as no episode of training has ended; --y {other} draws {what}");
+        return format!(
+            "no row has `{key}`, as no episode of training has ended; `rl-run plot --y {other}` draws {what}"
+        );
     }
     if keys.is_empty() {
         return format!("no row has `{key}`: it has no rows yet");

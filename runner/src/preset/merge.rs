@@ -102,6 +102,11 @@ fn fits(old: &Value, new: &Value, path: &str, origin: &str) -> anyhow::Result<()
     if let Some(number) = new.as_str().filter(digits).filter(|_| old.is_integer()) {
         return Err(usage(format!("{path}: {number} is too large a number ({origin})")));
     }
+    if let Some(text) = new.as_str().filter(|text| (old.is_table() || old.is_array()) && text.starts_with(['{', '['])) {
+        return Err(usage(format!(
+            "{path}: {text} cannot be read: words in a table or a list want quotes, as in {old} ({origin})"
+        )));
+    }
     // A 0 often turns a thing off, and who writes another type wants it on.
     let example = if matches!(old, Value::Float(0.0)) { "0.5".to_owned() } else { old.to_string() };
     Err(usage(format!("{path}: expected {} like {example}, got {} {new} ({origin})", old.type_str(), new.type_str())))
@@ -230,6 +235,9 @@ fn meant(path: &str, known: &[String]) -> String {
     let longer: Vec<String> = known.iter().filter(has_words).map(|other| format!("`{other}`")).collect();
     if !longer.is_empty() {
         return format!("; did you mean {}?", longer.join(" or "));
+    }
+    if table.is_empty() {
+        return "; keys are of the tables env, eval, agent and train: `rl-run list settings` shows all".to_owned();
     }
     let of_table: Vec<&str> = known.iter().filter_map(|other| other.strip_prefix(table)?.strip_prefix('.')).collect();
     if of_table.is_empty() { String::new() } else { format!("; [{table}] has {}", of_table.join(", ")) }
