@@ -156,6 +156,11 @@ pub(crate) fn run(args: &MatchArgs, tables: &Tables) -> anyhow::Result<ExitCode>
     if args.games % 2 == 1 {
         return Err(usage(format!("--games {}: must be even, since every opening is played twice", args.games)));
     }
+    if let Some(twice) =
+        args.against.iter().enumerate().find_map(|(i, name)| args.against[..i].contains(name).then_some(name))
+    {
+        return Err(usage(format!("--against: {twice} is named twice")));
+    }
     let kinds = args.against.iter().map(|name| kind(name)).collect::<anyhow::Result<Vec<_>>>()?;
     let spec = resolved.seat(&Seating { seed: args.seed, seats: 0..1 })?.spec().clone();
     let device = device(&args.device)?;

@@ -36,6 +36,7 @@ fn a_few_games_against_itself_beat_chance_and_a_match_is_a_function_of_its_seed(
 
     for (line, said) in [
         ("match r --games 3", "--games 3: must be even"),
+        ("match r --against random,random", "--against: random is named twice"),
         ("match r --against stockfish", "--against stockfish: expected `random`"),
         ("match r --against alphabeta:99", "a number from 1 to 10"),
     ] {
