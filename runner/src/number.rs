@@ -77,7 +77,7 @@ pub(crate) fn mean(mean: f64, stderr: Option<f64>) -> String {
     format!("{}{stderr}", fixed(mean, digits))
 }
 
-/// As [`mean`], with the name of the error behind it: `34,003.0 ± 894.8 (standard error)`.
+/// As [`mean`], with the name of the error behind it: `37,962.0 ± 1,108.8 (standard error)`.
 pub(crate) fn mean_with_error(value: f64, stderr: Option<f64>) -> String {
     let name = if stderr.is_some() { " (standard error)" } else { "" };
     format!("{}{name}", mean(value, stderr))
