@@ -40,7 +40,8 @@ def weights(run: Path) -> dict[str, torch.Tensor]:
 
 
 class Policy(nn.Module):
-    """The Nature network with a policy head. Ours keeps channels last: kernels are [height, width, in, out]."""
+    """The Nature network, of as many filters as the weights have, with a policy head. Ours keeps channels last: kernels are
+    [height, width, in, out]."""
 
     def __init__(self, tensors: dict[str, torch.Tensor]) -> None:
         super().__init__()
