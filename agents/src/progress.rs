@@ -4,12 +4,14 @@ use std::io::{Read, Write};
 
 use rl_core::{Reduce, Result, Rng, Saved, Stream, read_postcard, write_postcard};
 use rl_replays::{Rollout, played};
-use serde::{Deserialize, Serialize};
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer, Serialize};
 
 /// Counters and the random stream of a learner.
 #[derive(Serialize, Deserialize)]
 pub(crate) struct Progress {
     /// Agent steps so far, the mean over all members of the run.
+    #[serde(deserialize_with = "steps")]
     steps: f64,
     /// Optimiser steps so far.
     #[serde(deserialize_with = "rl_core::counter")]
@@ -34,11 +36,22 @@ impl Progress {
     /// # Errors
     /// If a member of the run is lost.
     pub(crate) fn count(&mut self, blocks: &[Rollout], reduce: &mut dyn Reduce) -> Result<()> {
-        let mut seen = [played(blocks).count() as f32]; // exact: fewer than 2^24 steps
-        reduce.mean(&mut seen)?;
-        self.steps += f64::from(seen[0]);
+        let seen = played(blocks).count();
+        let mut parts = [seen / PART, seen % PART].map(|part| part as f32); // exact, as no f32 is of a large whole
+        reduce.mean(&mut parts)?;
+        let [parts, rest] = parts.map(f64::from);
+        self.steps += parts * PART as f64 + rest;
         Ok(())
     }
+}
+
+/// Steps that are counted together when members of a run exchange how many they made.
+const PART: usize = 1 << 12;
+
+/// Reads agent steps: a number that one more step still changes.
+fn steps<'de, D: Deserializer<'de>>(from: D) -> std::result::Result<f64, D::Error> {
+    let steps = f64::deserialize(from)?;
+    if (0.0..2f64.powi(52)).contains(&steps) { Ok(steps) } else { Err(D::Error::custom("no number of agent steps")) }
 }
 
 impl Saved for Progress {
@@ -49,5 +62,26 @@ impl Saved for Progress {
     fn load(&mut self, from: &mut dyn Read) -> Result<()> {
         *self = read_postcard("learner", from)?;
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn steps_that_no_run_makes_are_refused() {
+        let mut progress = Progress::new(1);
+        for steps in [-1.0, f64::NAN, f64::INFINITY, 1e18] {
+            let mut bytes = Vec::new();
+            Progress { steps, ..Progress::new(1) }.save(&mut bytes).unwrap();
+            let error = progress.load(&mut bytes.as_slice()).unwrap_err().to_string();
+            assert!(error.contains("learner"), "{error}");
+        }
+        assert_eq!(progress.steps(), 0);
+        let mut bytes = Vec::new();
+        Progress { steps: 1234.5, ..Progress::new(1) }.save(&mut bytes).unwrap();
+        progress.load(&mut bytes.as_slice()).unwrap();
+        assert_eq!(progress.steps(), 1234);
     }
 }

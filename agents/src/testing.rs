@@ -41,8 +41,14 @@ pub(crate) fn fill(params: &Params, salt: u32) {
 pub(crate) fn close(what: &str, got: &[f32], expected: &[f64]) {
     assert_eq!(got.len(), expected.len(), "{what}");
     let scale = expected.iter().fold(1e-3f64, |m, e| m.max(e.abs()));
-    let worst = got.iter().zip(expected).map(|(g, e)| (f64::from(*g) - e).abs()).fold(0.0, f64::max);
-    assert!(worst <= 1e-5 * scale, "{what}: off by {worst}, of at most {scale}");
+    let worst = got.iter().zip(expected).map(|(g, e)| (f64::from(*g) - e).abs()).max_by(f64::total_cmp).unwrap_or(0.0);
+    assert!(worst <= 1e-5 * scale, "{what}: off by {worst}, of at most {scale}"); // also if NaN
+}
+
+#[test]
+#[should_panic(expected = "off by NaN")]
+fn what_is_not_a_number_is_not_close() {
+    close("a result", &[f32::NAN, 2.0], &[1.0, 2.0]);
 }
 
 /// All parameters, flat.

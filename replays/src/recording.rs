@@ -45,6 +45,16 @@ const OLDEST: u32 = 1;
 /// Steps per chunk of a file, at most.
 const STEPS: usize = 1024;
 
+/// Largest memory, in bytes, for all steps of a recording. No more is written, and a file that needs more is taken for
+/// malicious: a hundred half-hour games with outputs at every step need a third of this.
+pub const MOST: usize = 1 << 29;
+
+/// Memory, in bytes, that a reader needs for this many steps with their actions and outputs, `numbers` of both together,
+/// and for what stands beside their pictures.
+pub fn memory(steps: usize, numbers: usize, pictures: usize) -> usize {
+    4 * (numbers + 8 * pictures) + steps
+}
+
 /// Largest number of discrete and continuous actions per step, and of outputs per step beside the state value.
 pub const WIDTH: usize = 256;
 

@@ -240,7 +240,7 @@ fn pictures(
             Kind::Png => Box::new(strip::Strip::new(out)),
         };
         let look = Look { speed, scale, saliency: saliency.as_mut() };
-        shoot(&mut screening, played, cut, look, film.as_mut(), waiting).with_context(name)?;
+        shoot(&mut screening, played, cut, look, film.as_mut(), waiting, &args.file)?;
         shown = film.finish()?;
         Ok(())
     })?;
@@ -266,11 +266,17 @@ fn weights(args: &ExportArgs, manifest: &Manifest, spec: &Spec, tables: &Tables)
     Ok(saliency)
 }
 
-/// Makes a GIF of the first `seconds` of the best game of a recording, with at most `rate` pictures a second.
+/// Makes a GIF of the first `seconds` of the best game of the recording `path`, with at most `rate` pictures a second.
 ///
 /// # Errors
 /// If the game can neither be played here nor be seen.
-pub(crate) fn film(recording: &Recording, seconds: f64, rate: f64, tables: &Tables) -> anyhow::Result<Vec<u8>> {
+pub(crate) fn film(
+    path: &Path,
+    recording: &Recording,
+    (seconds, rate): (f64, f64),
+    tables: &Tables,
+    waiting: &Waiting,
+) -> anyhow::Result<Vec<u8>> {
     let played = &recording.episodes[chosen(recording, "best")?];
     let mut screening = Screening::new(&recording.manifest, tables)?;
     let frames = frames_of_a_step(&mut screening, played)?;
@@ -281,7 +287,7 @@ pub(crate) fn film(recording: &Recording, seconds: f64, rate: f64, tables: &Tabl
     let mut film = gif::Gif::new(&mut bytes);
     let cut = Cut { first: 0, steps, every: Some(every), pictures: steps.div_ceil(every) + 1 };
     let look = Look { speed: 1.0, scale: 1, saliency: None };
-    shoot(&mut screening, played, cut, look, &mut film, &Waiting::default())?;
+    shoot(&mut screening, played, cut, look, &mut film, waiting, path)?;
     film.finish()?;
     drop(film);
     Ok(bytes)
@@ -314,7 +320,11 @@ fn room(screening: &mut Screening, played: &RecordedEpisode, pictures: usize, sc
     }
 }
 
-/// Plays a game and writes the pictures of `cut` to `film`.
+/// Plays a game of the recording `path` and writes the pictures of `cut` to `film`.
+///
+/// # Errors
+/// If the game cannot be played or is another than was recorded; the message names the recording. Or if the film cannot
+/// be written, or [`Stopped`](crate::waiting::Stopped).
 fn shoot(
     screening: &mut Screening,
     played: &RecordedEpisode,
@@ -322,13 +332,15 @@ fn shoot(
     look: Look<'_>,
     film: &mut dyn Film,
     waiting: &Waiting,
+    path: &Path,
 ) -> anyhow::Result<()> {
+    let name = || path.display().to_string();
     let Look { speed, scale, mut saliency } = look;
     let remembers = saliency.as_mut().is_some_and(|saliency| saliency.remembers());
     let (mut canvas, mut shown, mut frames) = (Canvas::new(0, 0), Canvas::new(0, 0), 0);
     let mut replayed = Replayed::begin(played);
     let seconds = |frames: u64, rate: f64| frames as f64 / rate / speed;
-    screening.begin(played)?;
+    screening.begin(played).with_context(name)?;
     let (bar, mut pictures) = (waiting.bar(cut.pictures, "pictures"), 0);
     for step in 0..=played.steps() {
         waiting.go_on()?;
@@ -336,9 +348,9 @@ fn shoot(
             if pictures > 0 {
                 film.show(&shown, seconds(std::mem::take(&mut frames), screening.frame_rate()))?;
             }
-            screening.draw(played, &mut canvas)?;
+            screening.draw(played, &mut canvas).with_context(name)?;
             if let (Some(saliency), Some(block)) = (&mut saliency, screening.block())
-                && let Some(heat) = saliency.look(block)?
+                && let Some(heat) = saliency.look(block).with_context(name)?
             {
                 heat.tint(&mut canvas);
             }
@@ -351,9 +363,9 @@ fn shoot(
         }
         if step < played.steps() {
             if let (Some(saliency), Some(block)) = (saliency.as_mut().filter(|_| remembers), screening.block()) {
-                saliency.see(block)?;
+                saliency.see(block).with_context(name)?;
             }
-            let taken = as_recorded(screening, &mut replayed, played, step)?.told.frames;
+            let taken = as_recorded(screening, &mut replayed, played, step).with_context(name)?.told.frames;
             frames += if pictures > 0 { u64::from(taken) } else { 0 };
         }
     }

@@ -2,7 +2,7 @@
 
 use anyhow::bail;
 use rl_agents::{Clock, Learner, Mode, Plan};
-use rl_core::Seating;
+use rl_core::{Seating, VecEnv};
 use rl_replays::Rollout;
 
 use crate::collect::{self, Seats, Workers, finished};
@@ -99,6 +99,9 @@ pub(crate) fn watched(
     let (mut score, mut lost) = (Score::default(), 0);
     let bar = waiting.bar(episodes as usize, "games");
     seated.reset()?;
+    for env in seated.envs() {
+        alone(env)?;
+    }
     watch(&seated)?;
     let share = |seat| games.share(seat, seats);
     while (0..seats).any(|seat| played[seat as usize].len() < share(seat) as usize) {
@@ -129,6 +132,18 @@ pub(crate) fn watched(
     }
     score.returns = played.into_iter().flatten().collect();
     Ok(score)
+}
+
+/// Checks that games of `env`, which has been reset, do not depend on those before them, as with `env.engine_seed` of
+/// Doom: a score would count the same games for every seat, and no recording could begin with a later one.
+///
+/// # Errors
+/// If a setting makes them depend; the message names it.
+pub(crate) fn alone(env: &dyn VecEnv) -> anyhow::Result<()> {
+    match env.save(0, &mut Vec::new()) {
+        Err(setting @ rl_core::Error::Config { .. }) => Err(setting.into()),
+        _ => Ok(()), // what cannot be saved for another reason may well be played again
+    }
 }
 
 #[cfg(test)]

@@ -31,7 +31,7 @@ const NAMED: &[Named] = &[
     dopamine("iqn", include_str!("../../presets/iqn/atari-dopamine.toml")),
 ];
 
-/// A preset named after minutes of two cores; its head says whose.
+/// A preset named after minutes; its head says of which cores.
 const fn minutes(name: &'static str, text: &'static str) -> Named {
     Named { agent: "ppo", env: "atari/kung_fu_master", name, text }
 }
@@ -89,7 +89,7 @@ mod tests {
         std::fs::write(&there, "mine").unwrap();
         let read = |path: &Path, [agent, env]: [&str; 2]| read(path, agent, env);
         assert_eq!(read(&there, pair), Ok("mine".to_owned()));
-        assert!(read(Path::new("60min"), pair).unwrap().contains("frames = 22000000"));
+        assert!(read(Path::new("60min"), pair).unwrap().contains("frames = 27000000"));
         assert!(read(Path::new("61min"), pair).unwrap_err().ends_with("(built in: 10min, 60min, 480min)"));
         let strange = read(Path::new("60min"), ["ppo", "cartpole"]).unwrap_err();
         assert!(!strange.contains("built in") && strange.contains("`rl-run list presets`"), "{strange}");

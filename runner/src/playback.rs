@@ -19,9 +19,28 @@ use crate::usage::usage;
 /// The `[env]` table of a recording.
 ///
 /// # Errors
-/// If it is no TOML.
+/// If it is no TOML, or has control characters, which an error message would bring to a terminal.
 pub(crate) fn config(manifest: &Manifest) -> anyhow::Result<toml::Table> {
-    toml::from_str(&manifest.config).map_err(|e: toml::de::Error| anyhow!("its configuration: {}", e.message()))
+    let table: toml::Table = toml::from_str(&manifest.config)
+        .map_err(|e| anyhow!("its configuration: {}", e.message().replace(char::is_control, " ")))?;
+    if !table.iter().all(|(key, value)| plain(key) && shows(value)) {
+        bail!("its configuration: it has control characters");
+    }
+    Ok(table)
+}
+
+fn plain(text: &str) -> bool {
+    !text.contains(char::is_control)
+}
+
+/// Whether all strings in a value can be shown on a terminal.
+fn shows(value: &toml::Value) -> bool {
+    match value {
+        toml::Value::String(text) => plain(text),
+        toml::Value::Array(values) => values.iter().all(shows),
+        toml::Value::Table(table) => table.iter().all(|(key, value)| plain(key) && shows(value)),
+        _ => true,
+    }
 }
 
 /// Reads the recording `path`.

@@ -18,6 +18,7 @@ use anyhow::bail;
 use crate::interval::QUARTILES;
 use crate::tables::Tables;
 use crate::usage::{counted, usage};
+use crate::waiting::Waiting;
 use crate::{file, output, picture};
 use chart::{Chart, Reference};
 use curves::{Axis, Group, See};
@@ -92,6 +93,7 @@ pub(crate) fn run(args: &PlotArgs, tables: &Tables) -> anyhow::Result<ExitCode> 
     if args.centred && !LAST_GAMES.contains(&args.y.as_str()) {
         bail!(usage(format!("--centred: `{}` is not a mean of the last games: {}", args.y, LAST_GAMES.join(", "))));
     }
+    let waiting = Waiting::listen(true, "nothing was drawn")?;
     let (smooth, iqm) = (args.smooth as usize, args.iqm || args.json);
     let see = See { axis: args.x, key: &args.y, smooth, centred: args.centred, iqm };
     let groups = curves::read(&args.runs, see)?;
@@ -99,6 +101,7 @@ pub(crate) fn run(args: &PlotArgs, tables: &Tables) -> anyhow::Result<ExitCode> 
     for path in &args.beside {
         filed.extend(filed::read(path, args.x, &args.y, &groups)?);
     }
+    waiting.go_on()?;
     if let Some(out) = &args.out {
         let [drawn, beside] = [&groups, &filed].map(|all| if args.iqm { by_quartiles(all) } else { all.clone() });
         let chart = chart(&drawn, &beside, args.x, &args.y, tables);

@@ -12,14 +12,14 @@ use serde::Serialize;
 
 use crate::cli::Machine;
 use crate::collect::{Workers, lost};
-use crate::games::{Games, LOSSES, SEATS, watched};
+use crate::games::{Games, LOSSES, SEATS, alone, watched};
 use crate::learner::device;
 use crate::number;
 use crate::preset::{self, Ask, Resolved};
 use crate::score::Score;
 use crate::session::Session;
 use crate::tables::Tables;
-use crate::takes::{self, Take, Takes, manifest, pictures};
+use crate::takes::{self, Room, Take, Takes, manifest, pictures};
 use crate::trained::{Asked, Trained};
 use crate::usage::{counted, usage};
 use crate::waiting::{Quiet, Waiting};
@@ -214,8 +214,9 @@ fn by_chance(
     let (mut rng, mut takes, mut score) = (Rng::new(seed, Stream::Act(SEATS)), Vec::new(), Score::default());
     let mut canvas = Canvas::new(0, 0);
     let mut block = Rollout::new(&spec, 1, 1, 0);
-    let pictures = args.frames.then(|| pictures(env.as_mut()));
+    let (pictures, mut room) = (args.frames.then(|| pictures(env.as_mut())), Room::new());
     env.reset(block.first())?;
+    alone(env.as_ref())?;
     let episodes = resolved.eval()?.episodes as usize;
     let bar = waiting.bar(episodes, "games");
     for game in 0..episodes {
@@ -239,6 +240,7 @@ fn by_chance(
         }
         score.returns.push(take.outcome.ret);
         score.frames += take.outcome.frames;
+        room.take(&take)?;
         takes.push(take);
         let (act, rows) = block.step(0); // resets
         env.step(act, rows)?;

@@ -14,6 +14,7 @@ use crate::plot::{chart, distinct, svg};
 use crate::run_dir::{self, About};
 use crate::tables::Tables;
 use crate::usage::{counted, line, usage};
+use crate::waiting::Waiting;
 use crate::{export, file, interval, output, playback, tape};
 use page::{Film, Page, Returns, Row, Settings};
 
@@ -47,6 +48,7 @@ pub(crate) fn run(args: &ReportArgs, tables: &Tables) -> anyhow::Result<ExitCode
         bail!(usage(format!("--out {}: give the name of a .html file", args.out.display())));
     }
     file::ready(&args.out)?;
+    let waiting = Waiting::listen(true, "no page was written")?;
     let sees = CHARTS.map(|(key, smooth)| See { axis: args.x, key, smooth, centred: false, iqm: false });
     let groups = curves::alike(&args.runs, sees)?;
     let envs = distinct(groups.iter().map(|group| group.env.as_str()));
@@ -62,14 +64,16 @@ pub(crate) fn run(args: &ReportArgs, tables: &Tables) -> anyhow::Result<ExitCode
     }
     let (mut rows, mut settings, mut films) = (Vec::new(), Vec::new(), Vec::new());
     for group in &groups {
+        waiting.go_on()?;
         let about = run_dir::about(&group.runs[0])?;
         rows.push(row(group));
         match preset(&group.runs[0]) {
             Ok(text) => settings.push(Settings { name: group.name.clone(), text, made_by: made_by(&about) }),
             Err(why) => output::note(format!("no settings of {}: {}", group.name, line(&why))),
         }
-        films.extend(film(group, tables)?);
+        films.extend(film(group, tables, &waiting)?);
     }
+    waiting.go_on()?;
     let page = Page { title: envs.join(", "), charts, rows, films, settings };
     file::write(&args.out, page.html().as_bytes())?;
     let bytes = std::fs::metadata(&args.out)?.len();
@@ -117,21 +121,23 @@ fn made_by(about: &About) -> String {
 
 /// Makes a film of the last recording that can be shown, of the first run that has one. Recordings that cannot be shown
 /// are reported.
-fn film<const N: usize>(group: &Alike<N>, tables: &Tables) -> anyhow::Result<Option<Film>> {
+fn film<const N: usize>(group: &Alike<N>, tables: &Tables, waiting: &Waiting) -> anyhow::Result<Option<Film>> {
     for run in &group.runs {
         for path in tape::list(run)?.into_iter().rev() {
-            match shown(&path, &group.name, tables) {
+            let film = shown(&path, &group.name, tables, waiting);
+            waiting.go_on()?;
+            match film {
                 Ok(film) => return Ok(Some(film)),
-                Err(error) => output::note(format!("no film of {}: {}", path.display(), line(&error))),
+                Err(error) => output::note(format!("no film: {}", line(&error))),
             }
         }
     }
     Ok(None)
 }
 
-fn shown(path: &Path, name: &str, tables: &Tables) -> anyhow::Result<Film> {
+fn shown(path: &Path, name: &str, tables: &Tables, waiting: &Waiting) -> anyhow::Result<Film> {
     let recording = playback::read(path)?;
-    let gif = export::film(&recording, FILM.0, FILM.1, tables)?;
+    let gif = export::film(path, &recording, FILM, tables, waiting)?;
     let score = recording.episodes.iter().filter_map(|played| played.outcome).map(|o| o.ret).reduce(f64::max);
     let score = score.map(|score| format!(", return {}", exact(score))).unwrap_or_default();
     let caption = format!("{name}: {}{score}", playback::player(&recording.manifest));

@@ -10,13 +10,15 @@ use anyhow::Context as _;
 use rl_core::{Canvas, End, Episode, VecEnv};
 use rl_replays::Rollout;
 use rl_replays::recording::{
-    self, Group, Manifest, Outcome, OutputSampling, Pictures, Player, Recorder, Recording, Reel, Told, VERSION, seen,
+    self, Group, MOST, Manifest, Outcome, OutputSampling, Pictures, Player, Recorder, Recording, Reel, Told, VERSION,
+    memory, seen,
 };
 use serde::{Deserialize, Serialize};
 
 use crate::collect::Seats;
 use crate::file;
 use crate::games::Games;
+use crate::model::SCORE;
 use crate::playback;
 use crate::preset::Resolved;
 use crate::usage::usage;
@@ -69,6 +71,12 @@ impl Take {
     /// Steps that were played so far.
     pub(crate) fn steps(&self) -> usize {
         self.seen.len()
+    }
+
+    /// Memory, in bytes, that a reader of a recording needs for it.
+    fn memory(&self) -> usize {
+        let numbers = self.discrete.len() + self.continuous.len() + self.outputs.len();
+        memory(self.steps(), numbers, self.pictures.iter().map(|group| group.count).sum())
     }
 
     /// Adds the step of seat `e` from row `t` to the next; the policy's outputs before it only if the number of steps
@@ -147,6 +155,32 @@ impl Take {
     }
 }
 
+/// What is left of the memory, in bytes, that all games of one recording may take.
+#[derive(Debug)]
+pub(crate) struct Room(usize);
+
+impl Room {
+    /// The room of an empty recording.
+    pub(crate) fn new() -> Self {
+        Self(MOST)
+    }
+
+    /// Takes room for a finished game.
+    ///
+    /// # Errors
+    /// If there is none, as early as it is known.
+    pub(crate) fn take(&mut self, game: &Take) -> anyhow::Result<()> {
+        self.0 = self.0.checked_sub(game.memory()).ok_or_else(|| {
+            let most = MOST >> 20;
+            usage(format!(
+                "more steps than one recording holds ({most} MiB in memory): lower --episodes, or leave out --outputs or \
+                 --frames if they are there"
+            ))
+        })?;
+        Ok(())
+    }
+}
+
 /// The games of several seats that play at once, each its share.
 #[derive(Debug)]
 pub(crate) struct Takes {
@@ -159,19 +193,20 @@ pub(crate) struct Takes {
     every: Option<u32>,
     /// Canvas to draw on, if pictures are recorded.
     filmed: Option<Canvas>,
+    room: Room,
 }
 
 impl Takes {
     /// Begins to note down `games`.
     pub(crate) fn new(games: Games, every: Option<u32>, filmed: bool) -> Self {
         let (over, running) = Default::default();
-        Self { games, over, running, every, filmed: filmed.then(|| Canvas::new(0, 0)) }
+        Self { games, over, running, every, filmed: filmed.then(|| Canvas::new(0, 0)), room: Room::new() }
     }
 
     /// Adds the step that all seats just made in blocks of one step; at the first call, the beginning of their games.
     ///
     /// # Errors
-    /// If a picture is too large.
+    /// If a picture is too large, or the games are too many for one recording.
     pub(crate) fn watch(&mut self, seats: &Seats) -> anyhow::Result<()> {
         let first = self.running.is_empty();
         let all = seats.blocks().iter().map(Rollout::envs).sum::<usize>() as u32;
@@ -209,7 +244,10 @@ impl Takes {
             if let Some(canvas) = &mut self.filmed {
                 take.look(env, e, Told::of(block, 1, e), canvas)?;
             }
-            over.extend(running.take_if(|take| take.outcome.end.over()));
+            if let Some(game) = running.take_if(|take| take.outcome.end.over()) {
+                self.room.take(&game)?;
+                over.push(game);
+            }
         }
         Ok(())
     }
@@ -223,7 +261,7 @@ impl Takes {
 /// Checks, before games are played, that a recording can be written to the file `out`.
 ///
 /// # Errors
-/// If it cannot, its name does not end in `.rec`, or it holds a person's games.
+/// If it cannot, its name does not end in `.rec`, or it holds games that stay: a person's, or a published model's.
 pub(crate) fn ready(out: &Path) -> anyhow::Result<()> {
     if out.extension().is_none_or(|end| end != "rec") {
         let out = out.display();
@@ -233,8 +271,8 @@ pub(crate) fn ready(out: &Path) -> anyhow::Result<()> {
     file::ready(out)
 }
 
-/// Checks that the file `out`, which is about to be replaced, is no recording of a person's games, and none of which
-/// nobody can say.
+/// Checks that the file `out`, which is about to be replaced, is no recording of a person's games, none of a published
+/// model's, and none of which nobody can say.
 ///
 /// # Errors
 /// If it is one of these, or cannot be opened.
@@ -244,6 +282,9 @@ pub(crate) fn spare(out: &Path) -> anyhow::Result<()> {
         return Ok(());
     }
     let told = out.display();
+    if file::parent(out).join(SCORE).is_file() {
+        return Err(usage(format!("--out {told}: belongs to a published model: give another name")));
+    }
     match playback::read(out) {
         Ok(Recording { manifest: Manifest { player: Player::Human {}, .. }, .. }) => Err(usage(format!(
             "--out {told}: holds a person's games, which nobody could make again: give another name"

@@ -3,9 +3,7 @@
 
 mod common;
 
-#[cfg(feature = "doom")]
-use common::with_manifest;
-use common::{json, names, refusal};
+use common::{json, names, refusal, with_manifest};
 
 #[test]
 fn usage_errors_name_what_is_wrong_and_what_was_meant() {
@@ -282,6 +280,23 @@ fn a_place_that_takes_no_files_is_told_from_a_full_disk() {
 }
 
 /// A recording names a `.cfg`, and both may be anybody's.
+#[test]
+fn control_characters_in_the_settings_of_a_recording_reach_no_terminal() {
+    let dir = tempfile::tempdir().unwrap();
+    let at = dir.path();
+    json(at, "record --env cartpole --random --episodes 1 --out a.rec --json");
+    let bytes = std::fs::read(at.join("a.rec")).unwrap();
+    for escaped in [r#"\"\\u001b[31mred\" = 1\n"#, r#"red = [\"\\u001b[31m\"]\n"#, r#"red = \u001b[31m\n"#] {
+        let forged = with_manifest(&bytes, |text| text.replace(r#""config":""#, &format!(r#""config":"{escaped}"#)));
+        std::fs::write(at.join("forged.rec"), forged).unwrap();
+        for line in ["verify forged.rec", "export forged.rec --out a.gif"] {
+            let (code, said) = refusal(at, line);
+            assert!(code == 1 && said.contains("its configuration: "), "{line}: {code}: {said:?}");
+            assert!(!said.contains(char::is_control), "{line}: {said:?}");
+        }
+    }
+}
+
 #[cfg(feature = "doom")]
 #[test]
 fn a_scenario_runs_no_program_and_writes_no_file() {

@@ -286,9 +286,13 @@ fn matches_of_three_and_of_four_play_again() {
 fn a_score_holds_nothing_of_what_a_learner_is_paid_besides() {
     let dir = tempfile::tempdir().unwrap();
     let at = dir.path();
-    let line = "record --env doom/defend_the_line --random --episodes 2 --out a.rec --json --set env.shaping=combat";
-    let (code, said) = refusal(at, line);
-    assert!(code == 2 && said.contains("env.shaping: it decides nothing of a score"), "{said}");
+    for who in ["record --random --episodes 2", "play"].iter().take(if cfg!(feature = "viewer") { 2 } else { 1 }) {
+        let line = format!("{who} --env doom/defend_the_line --out a.rec --set env.shaping=combat");
+        let (code, said) = refusal(at, &line);
+        assert!(code == 2 && said.contains("env.shaping: it decides nothing of a score"), "{said}");
+    }
+    let (code, said) = refusal(at, "record --env doom/basic --random --set env.engine_seed=5 --out a.rec");
+    assert!(code == 2 && said.contains("env.engine_seed: its episodes depend on those before"), "{said}");
     // A kill is paid with 5 there.
     let sets = "--set env.shaping=combat --set env.max_tics=240 --set train.envs=1 --set agent.horizon=200";
     let line = format!("--env doom/defend_the_line --agent ppo --frames 1600 {sets} --record every:1 --quiet --json");
@@ -443,7 +447,11 @@ fn films_are_films_and_wrong_words_are_refused() {
     let bytes = fs::read(at.join("a.rec")).unwrap();
     let mine = with_manifest(&bytes, |text| text.replace("\"random\",\"seed\":2", "\"human\""));
     fs::write(at.join("mine.rec"), &mine).unwrap();
+    fs::create_dir(at.join("model")).unwrap();
+    fs::write(at.join("model/score.json"), "{}").unwrap();
+    fs::write(at.join("model/games.rec"), &bytes).unwrap();
     let wrong = [
+        ("record --env frozenlake --random --out model/games.rec", "model/games.rec: belongs to a published model"),
         ("export a.rec --out a.mp4", ".gif, .apng, .png, .csv or .rec"),
         ("export a.rec --out a.gif --episode 5", "a game from 1 to 4"),
         ("export a.rec --out a.gif --episode 0", "a game from 1 to 4"),

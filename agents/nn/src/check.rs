@@ -58,7 +58,7 @@ pub(crate) fn differences(params: &Params, inputs: &[&Var], share: f64, run: &dy
     let given = params.backward_to(&probe(&run()), &mut sunk, inputs).unwrap();
     sunk.extend(given.iter().flat_map(flat));
     let stored = got.concat();
-    let worst = stored.iter().zip(&sunk).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
+    let worst = largest(stored.iter().zip(&sunk).map(|(a, b)| (a - b).abs()));
     assert!(stored.len() == sunk.len() && worst < 1e-5, "sink and store differ by {worst}");
 
     let step = 5e-3;
@@ -95,11 +95,22 @@ pub(crate) fn differences(params: &Params, inputs: &[&Var], share: f64, run: &dy
     }
 }
 
+/// The largest of some numbers from 0 on, NaN above all; 0 of none.
+pub(crate) fn largest(numbers: impl Iterator<Item = f32>) -> f32 {
+    numbers.max_by(f32::total_cmp).unwrap_or(0.0)
+}
+
 /// Asserts that two results are within `allowed`, relative to values above 1.
 pub(crate) fn close(a: &[f32], b: &[f32], allowed: f32, what: &str) {
     assert_eq!(a.len(), b.len(), "{what}");
-    let worst = a.iter().zip(b).map(|(a, b)| (a - b).abs() / b.abs().max(1.0)).fold(0.0, f32::max);
+    let worst = largest(a.iter().zip(b).map(|(a, b)| (a - b).abs() / b.abs().max(1.0)));
     assert!(worst <= allowed, "{what}: off by {worst}"); // also if NaN
+}
+
+#[test]
+#[should_panic(expected = "off by NaN")]
+fn what_is_not_a_number_is_not_close() {
+    close(&[1.0, f32::NAN, 2.0], &[1.0, 1.5, 2.0], 0.1, "a result");
 }
 
 /// Asserts that values and gradients have equal bits on 1, 2, 3 and 7 threads.

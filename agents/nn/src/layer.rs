@@ -382,7 +382,7 @@ mod tests {
             .iter()
             .flat_map(|(_, var)| store.get(var).unwrap().flatten_all().unwrap().to_vec1::<f32>().unwrap())
             .collect();
-        let worst = flat.iter().zip(&stored).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
+        let worst = crate::check::largest(flat.iter().zip(&stored).map(|(a, b)| (a - b).abs()));
         assert!(worst < 1e-5, "{worst}");
     }
 

@@ -30,6 +30,21 @@ pub(crate) fn exp(x: f32) -> f32 {
     if x < LOWEST { 0.0 } else { p * power }
 }
 
+/// `base` to a whole power, by the same multiplications on every machine, which std does not promise of `powi`.
+pub(crate) fn power(mut base: f64, mut exponent: u64) -> f64 {
+    let mut result = 1.0;
+    loop {
+        if exponent & 1 == 1 {
+            result *= base;
+        }
+        exponent >>= 1;
+        if exponent == 0 {
+            return result;
+        }
+        base *= base;
+    }
+}
+
 /// Logistic function, `1 / (1 + exp(-x))`.
 #[inline(always)]
 pub(crate) fn sigmoid(x: f32) -> f32 {
@@ -40,7 +55,7 @@ pub(crate) fn sigmoid(x: f32) -> f32 {
 #[inline(always)]
 #[allow(clippy::excessive_precision)] // as above
 pub(crate) fn tanh(x: f32) -> f32 {
-    const BOUND: f32 = 7.905_311; // from here on it is 1
+    const BOUND: f32 = 7.998_811_7; // from here on it is 1, as these fused steps round; it is NaN of NaN
     let x = if x < -BOUND { -BOUND } else { x };
     let x = if x > BOUND { BOUND } else { x };
     let s = x * x;
@@ -152,7 +167,7 @@ mod tests {
             let exact = exact(f64::from(x));
             (f64::from(f(x)) - exact).abs() / exact.abs().max(floor)
         };
-        (0..=steps).map(|i| error(at(i))).fold(0.0, f64::max)
+        (0..=steps).map(|i| error(at(i))).max_by(f64::total_cmp).expect("a grid has points")
     }
 
     #[test]
@@ -177,9 +192,17 @@ mod tests {
         assert!(exp(inf) > 1e38 && exp(inf).is_finite());
         assert_eq!((sigmoid(inf), sigmoid(0.0)), (1.0, 0.5));
         assert!(sigmoid(-inf) < 1e-37);
-        assert!((tanh(inf) - 1.0).abs() < 4e-7 && (tanh(-inf) + 1.0).abs() < 4e-7 && tanh(0.0) == 0.0);
+        // No gradient, 1 - y², comes from where it is flat.
+        assert_eq!((tanh(inf), tanh(8.0), tanh(-8.0), tanh(-inf), tanh(0.0)), (1.0, 1.0, -1.0, -1.0, 0.0));
         assert!((erf(inf) - 1.0).abs() < 4e-7 && erf(0.0) == 0.0);
         assert!([exp, sigmoid, tanh, erf].into_iter().all(|f| f(f32::NAN).is_nan()));
+    }
+
+    #[test]
+    fn a_power_is_that_of_repeated_squares() {
+        assert_eq!([power(0.5, 0), power(0.5, 1), power(0.5, 10)], [1.0, 0.5, 2f64.powi(-10)]);
+        assert!((power(0.999, 12_345) / 0.999f64.powf(12_345.0) - 1.0).abs() < 1e-11);
+        assert_eq!(power(0.999, u64::MAX), 0.0);
     }
 
     #[test]

@@ -10,6 +10,7 @@
 use candle_core::{Result, Tensor};
 
 use crate::adam::Factors;
+use crate::math::power;
 use crate::moments::settled;
 
 /// Degrees of freedom ρ beyond which steps are adaptive.
@@ -17,7 +18,7 @@ const TRUSTED: f64 = 5.0;
 
 /// Rectification r of an adaptive step, given the step count; `None` while ρ ≤ 5, where steps are not adaptive.
 pub(crate) fn rectification(beta2: f64, steps: u64) -> Option<f64> {
-    let power = beta2.powi(i32::try_from(steps).unwrap_or(i32::MAX));
+    let power = power(beta2, steps);
     let most = 2.0 / (1.0 - beta2) - 1.0;
     let seen = most - 2.0 * steps as f64 * power / (1.0 - power);
     let variance = |freedom: f64| (freedom - 4.0) * (freedom - 2.0) / freedom;
@@ -95,7 +96,7 @@ mod tests {
         for grad in grads(9, ours.len()) {
             assert_eq!(fused.step(&ours, &grad, 1e-3).unwrap(), stock.step(&theirs, &grad, 1e-3).unwrap());
         }
-        let worst = flat(&ours).iter().zip(flat(&theirs)).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
+        let worst = crate::check::largest(flat(&ours).iter().zip(flat(&theirs)).map(|(a, b)| (a - b).abs()));
         assert!(worst < 1e-7, "{worst}");
     }
 

@@ -1,7 +1,8 @@
 //! Resampling of images `[B, H, W, C]` to another size: the nearest pixel, or a bilinear blend of four.
 //!
 //! candle's own gradient of the nearest is wrong where a tensor is used twice, and there is none of the bilinear.
-//! Coordinates are PyTorch's: ⌊i · in / out⌋ for the nearest; pixel centres, without aligned corners, for the blend.
+//! Coordinates are those of PyTorch's formulae: ⌊i · in / out⌋ for the nearest, in whole numbers, where PyTorch rounds
+//! in / out first and may take the pixel before; pixel centres, without aligned corners, for the blend.
 
 use candle_core::{CpuStorage, CustomOp1, Layout, Result, Shape, Tensor, bail};
 

@@ -30,8 +30,14 @@ fn flat(x: &Tensor) -> Vec<f32> {
 
 fn close(got: &[f32], expected: &[f32], what: &str) {
     assert_eq!(got.len(), expected.len(), "{what}");
-    let worst = got.iter().zip(expected).map(|(a, b)| (a - b).abs() / b.abs().max(1.0)).fold(0.0, f32::max);
-    assert!(worst <= 1e-5, "{what}: off by {worst}");
+    let worst = got.iter().zip(expected).map(|(a, b)| (a - b).abs() / b.abs().max(1.0)).max_by(f32::total_cmp).unwrap();
+    assert!(worst <= 1e-5, "{what}: off by {worst}"); // also if NaN
+}
+
+#[test]
+#[should_panic(expected = "off by NaN")]
+fn what_is_not_a_number_is_not_close() {
+    close(&[f32::NAN, 2.0], &[1.0, 2.0], "a result");
 }
 
 /// Makes a layer, gives it PyTorch's parameters, and compares what it computes.

@@ -37,8 +37,14 @@ fn close(what: &str, got: &[f32], expected: &Value) {
     let expected: Vec<f64> = expected.as_array().unwrap().iter().map(|v| v.as_f64().unwrap()).collect();
     assert_eq!(got.len(), expected.len(), "{what}");
     let scale = expected.iter().fold(1e-3f64, |m, e| m.max(e.abs()));
-    let worst = got.iter().zip(&expected).map(|(g, e)| (f64::from(*g) - e).abs()).fold(0.0, f64::max);
-    assert!(worst <= 1e-5 * scale, "{what}: off by {worst}, of at most {scale}");
+    let worst = got.iter().zip(&expected).map(|(g, e)| (f64::from(*g) - e).abs()).max_by(f64::total_cmp).unwrap();
+    assert!(worst <= 1e-5 * scale, "{what}: off by {worst}, of at most {scale}"); // also if NaN
+}
+
+#[test]
+#[should_panic(expected = "off by NaN")]
+fn what_is_not_a_number_is_not_close() {
+    close("a result", &[f32::NAN, 2.0], &serde_json::json!([1.0, 2.0]));
 }
 
 #[test]

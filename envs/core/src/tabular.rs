@@ -58,8 +58,8 @@ impl FiniteMdp {
     /// `outcomes [S][A][..]`; `limit` is the number of steps after which an episode is truncated.
     ///
     /// # Errors
-    /// If there is no state or action, the number of actions varies, an outcome leads out of the table, or probabilities
-    /// are not in `[0, 1]` or do not sum to 1.
+    /// If there is no state or action, the number of actions varies, an outcome leads out of the table, a reward is not
+    /// finite, or probabilities are not in `[0, 1]` or do not sum to 1.
     pub fn new(start: Vec<f64>, limit: Option<u32>, outcomes: Vec<Vec<Vec<Transition>>>) -> Result<Self> {
         let refuse = |message: String| Err(Error::Config { key: "transition table".to_owned(), message });
         let (states, actions) = (outcomes.len(), outcomes.first().map_or(0, Vec::len));
@@ -80,6 +80,9 @@ impl FiniteMdp {
                     return refuse(format!(
                         "probabilities of state {s}, action {a} sum to {sum}, or one is not in [0, 1]"
                     ));
+                }
+                if let Some(way) = ways.iter().find(|way| !way.reward.is_finite()) {
+                    return refuse(format!("state {s}, action {a} has a reward of {}", way.reward));
                 }
                 if let Some(way) = ways.iter().find(|way| way.next as usize >= states) {
                     return refuse(format!(
@@ -386,6 +389,14 @@ mod tests {
     fn coin(limit: Option<u32>) -> FiniteMdp {
         let flip = vec![way(0.5, 0, 3.0, true), way(0.5, 0, 0.0, false)];
         FiniteMdp::new(vec![1.0], limit, vec![vec![vec![way(1.0, 0, 1.0, true)], flip]]).unwrap()
+    }
+
+    #[test]
+    fn a_reward_that_is_not_finite_is_refused() {
+        for reward in [f64::NAN, f64::INFINITY] {
+            let refused = FiniteMdp::new(vec![1.0], None, vec![vec![vec![way(1.0, 0, reward, true)]]]).unwrap_err();
+            assert!(refused.to_string().contains("state 0, action 0 has a reward of"), "{refused}");
+        }
     }
 
     #[test]

@@ -15,8 +15,7 @@ use super::setup::{DoomConfig, EngineSeed, Setup, refuse, translated};
 use super::shaping::Before;
 
 /// Why an engine that draws the seeds of its episodes itself has no states.
-const NO_STATES: &str =
-    "its episodes depend on those before, which no state holds: leave it \"episode\" to save states";
+const NO_STATES: &str = "its episodes depend on those before, which no state holds: leave it \"episode\"";
 
 /// The single-player Doom environment, with one engine process per seat. It observes a frame
 /// `[height, width, channels]` and, if wanted, game variables, and takes one discrete action (a combination of buttons)

@@ -69,7 +69,7 @@ impl Told {
 #[derive(Clone, Debug, PartialEq)]
 pub struct Group {
     /// Number of pictures in the group.
-    pub(super) count: usize,
+    pub count: usize,
     /// Number of pictures of the episode before the group.
     first: usize,
     /// Content of the chunk in the file.

@@ -9,11 +9,7 @@ use super::outputs::{self, Output};
 use super::pictures::{self, Told};
 use super::seen::History;
 use super::write::bytes_of;
-use super::{Manifest, OLDEST, Outcome, OutputSampling, RecordingError, STEPS, VERSION};
-
-/// Largest memory, in bytes, for all steps of a recording. A file that needs more is taken for malicious: a hundred
-/// half-hour games with outputs at every step need a third of this.
-const MOST: usize = 1 << 29;
+use super::{MOST, Manifest, OLDEST, Outcome, OutputSampling, RecordingError, STEPS, VERSION, memory};
 
 /// A recording in memory.
 #[derive(Clone, Debug, PartialEq)]
@@ -74,7 +70,8 @@ impl RecordedEpisode {
 
     /// Bytes of memory of the steps, and of the data beside pictures.
     fn bytes(&self) -> usize {
-        4 * (self.discrete.len() + self.continuous.len() + self.outputs.len() + 8 * self.pictures.len()) + self.steps()
+        let numbers = self.discrete.len() + self.continuous.len() + self.outputs.len();
+        memory(self.steps(), numbers, self.pictures.len())
     }
 
     /// Policy output before a step; `None` where none was stored for that step.
@@ -312,7 +309,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_file_of_more_steps_than_any_recording_has_is_refused() {
+    fn a_file_of_more_steps_than_any_recording_has_is_neither_read_nor_written() {
         let manifest = Manifest {
             version: VERSION,
             env: "test".to_owned(),
@@ -326,17 +323,24 @@ mod tests {
             pictures: None,
             made_by: "a test".to_owned(),
         };
-        let mut bytes = Vec::new();
-        let mut recorder = Recorder::begin(&mut bytes, &manifest).unwrap();
-        for seed in 0..3 {
-            recorder.episode(seed).unwrap();
-            (0..1500).for_each(|_| recorder.step(&[1], &[0.5, 0.5], 7).unwrap());
-            recorder.end(&Outcome { ret: 0.0, frames: 1500, end: End::Terminated }).unwrap();
-        }
-        recorder.close().unwrap();
         let each = 1500 * (4 * 3 + 1);
+        let write = |left: usize| {
+            let mut bytes = Vec::new();
+            let mut recorder = Recorder::begin(&mut bytes, &manifest)?;
+            recorder.left = left;
+            for seed in 0..3 {
+                recorder.episode(seed)?;
+                (0..1500).try_for_each(|_| recorder.step(&[1], &[0.5, 0.5], 7))?;
+                recorder.end(&Outcome { ret: 0.0, frames: 1500, end: End::Terminated })?;
+            }
+            recorder.close()?;
+            Ok::<_, std::io::Error>(bytes)
+        };
+        let bytes = write(3 * each).unwrap();
         assert!(Recording::within(3 * each, &bytes[..]).unwrap().whole);
         let error = Recording::within(3 * each - 1, &bytes[..]).unwrap_err().to_string();
         assert!(error.ends_with("more steps than any recording has"), "{error}");
+        let error = write(3 * each - 1).unwrap_err().to_string();
+        assert!(error.starts_with("more steps than one recording holds"), "{error}");
     }
 }

@@ -1,13 +1,13 @@
 //! Writes recordings, a thousand steps at a time.
 
-use std::io::Write;
+use std::io::{Error, ErrorKind, Write};
 
 use flate2::Compression;
 use flate2::write::DeflateEncoder;
 
 use super::chunk::{Chunks, Kind};
 use super::seen::History;
-use super::{Group, Manifest, OLDEST, Outcome, OutputSampling, STEPS, VERSION, outputs};
+use super::{Group, MOST, Manifest, OLDEST, Outcome, OutputSampling, STEPS, VERSION, memory, outputs};
 
 /// Writes one recording, episode after episode, to `W`.
 #[derive(Debug)]
@@ -26,6 +26,8 @@ pub struct Recorder<W> {
     /// Pictures of the current episode; `None` where no pictures are stored.
     pictures: Option<usize>,
     steps: Steps,
+    /// Memory, in bytes, that a reader may still need.
+    pub(super) left: usize,
 }
 
 /// Steps that are not written yet.
@@ -50,14 +52,15 @@ impl<W: Write> Recorder<W> {
     pub fn begin(out: W, manifest: &Manifest) -> std::io::Result<Self> {
         let version = (!(OLDEST..=VERSION).contains(&manifest.version)).then_some("another version");
         if let Some(what) = version.or(manifest.wrong()) {
-            return Err(std::io::Error::new(std::io::ErrorKind::InvalidInput, format!("a recording of {what}")));
+            return Err(Error::new(ErrorKind::InvalidInput, format!("a recording of {what}")));
         }
         let mut chunks = Chunks::begin(out)?;
         chunks.write(Kind::Manifest, &serde_json::to_vec(manifest)?)?;
         let Manifest { discrete, continuous, outputs: kept, .. } = manifest.clone();
         let (actions, pictures, steps) = (manifest.actions(), manifest.pictures.as_ref().map(|_| 0), Steps::default());
         let (episodes, history, taken) = (0, None, 0);
-        Ok(Self { chunks, discrete, continuous, kept, actions, episodes, history, taken, pictures, steps })
+        let left = MOST;
+        Ok(Self { chunks, discrete, continuous, kept, actions, episodes, history, taken, pictures, steps, left })
     }
 
     /// Begins an episode that was started with `seed`.
@@ -79,13 +82,14 @@ impl<W: Write> Recorder<W> {
     /// The pictures of steps must be stored before the chunk of the steps themselves is written.
     ///
     /// # Errors
-    /// If writing fails.
+    /// If writing fails, or no reader would take so many.
     ///
     /// # Panics
     /// If no episode has begun, or the manifest has no `pictures`.
     pub fn pictures(&mut self, group: &Group) -> std::io::Result<()> {
         assert!(self.history.is_some(), "an episode has begun");
         *self.pictures.as_mut().expect("the manifest wants pictures") += group.count;
+        self.take(memory(0, 0, group.count))?;
         self.chunks.write(Kind::Pictures, &group.content)
     }
 
@@ -103,7 +107,7 @@ impl<W: Write> Recorder<W> {
     /// Records the actions of a step and the checksum of its result, which [`seen`](super::seen()) makes.
     ///
     /// # Errors
-    /// If writing fails.
+    /// If writing fails, or no reader would take so many steps.
     ///
     /// # Panics
     /// If no episode has begun, an action is not one of the manifest, or an output or picture is missing before it.
@@ -125,7 +129,7 @@ impl<W: Write> Recorder<W> {
     /// Ends the episode.
     ///
     /// # Errors
-    /// If writing fails.
+    /// As [`step`](Self::step).
     ///
     /// # Panics
     /// If no episode has begun, `outcome.end` does not end one, or pictures are missing where the manifest wants them.
@@ -154,6 +158,14 @@ impl<W: Write> Recorder<W> {
         self.chunks.into_inner()
     }
 
+    /// Counts `bytes` of a reader's memory.
+    fn take(&mut self, bytes: usize) -> std::io::Result<()> {
+        let most = MOST >> 20;
+        let more = || Error::new(ErrorKind::FileTooLarge, format!("more steps than one recording holds ({most} MiB)"));
+        self.left = self.left.checked_sub(bytes).ok_or_else(more)?;
+        Ok(())
+    }
+
     /// Number of outputs that belong to the steps that are not written yet.
     fn rows(&self, kept: OutputSampling) -> usize {
         kept.rows(self.taken - self.steps.count, self.steps.count)
@@ -167,6 +179,7 @@ impl<W: Write> Recorder<W> {
             return Ok(());
         }
         assert!(self.pictures.is_none_or(|pictures| pictures > self.taken), "pictures before their steps");
+        self.take(memory(count, discrete.len() + continuous.len() + rows.len(), 0))?;
         let mut bytes = Vec::new();
         for (value, &cardinality) in self.discrete.iter().enumerate() {
             let column = discrete.iter().skip(value).step_by(self.discrete.len());

@@ -248,6 +248,9 @@ struct Steps {
 /// Largest magnitude of a number on an axis, so that its length is finite too.
 const MOST: f64 = 1e300;
 
+/// An axis of only smaller magnitudes has numbers with an exponent.
+const SMALL: f64 = 1e-4;
+
 /// Makes an axis of about five steps of 1, 2 or 5 times a power of ten, whose ends are at or beyond `low` and `high`.
 fn steps(low: f64, high: f64) -> Steps {
     let (low, high) = (low.max(-MOST), high.min(MOST));
@@ -271,18 +274,24 @@ impl Steps {
         }
     }
 
-    /// Writes a number of the axis: thousands as k, millions as M, with as many digits as its steps need.
+    /// Writes a number of the axis: thousands as k, millions as M, with as many digits as its steps need; very small
+    /// ones with an exponent.
     fn number(&self, value: f64) -> String {
-        let (by, unit) = match self.high.abs().max(self.low.abs()) {
+        let most = self.high.abs().max(self.low.abs());
+        let digits = |power: f64| power.max(0.0) as usize;
+        if value == 0.0 {
+            return "0".to_owned();
+        }
+        let power = |number: f64| (number.abs().log10() + 1e-9).floor();
+        if most < SMALL {
+            return format!("{value:.digits$e}", digits = digits(power(value) - power(self.step)));
+        }
+        let (by, unit) = match most {
             most if most >= 1e6 => (1e6, "M"),
             most if most >= 1e4 => (1e3, "k"),
             _ => (1.0, ""),
         };
-        if value == 0.0 {
-            return "0".to_owned();
-        }
-        let digits = (-(self.step / by).log10().floor()).clamp(0.0, 6.0) as usize;
-        format!("{:.digits$}{unit}", value / by)
+        format!("{:.digits$}{unit}", value / by, digits = digits(-power(self.step / by)).min(9))
     }
 }
 
@@ -363,6 +372,8 @@ mod tests {
         };
         assert_eq!(numbers(0.0, 20_000.0), ["0", "5k", "10k", "15k", "20k"]);
         assert_eq!(numbers(0.0, 1.4e6), ["0", "0.5M", "1.0M", "1.5M"]);
+        assert_eq!(numbers(0.0, 2e-4), ["0", "0.00005", "0.00010", "0.00015", "0.00020"]);
+        assert_eq!(numbers(0.0, 2.5e-7), ["0", "5e-8", "1.0e-7", "1.5e-7", "2.0e-7", "2.5e-7"]);
         assert_eq!(numbers(-0.25, 0.0), ["-0.25", "-0.20", "-0.15", "-0.10", "-0.05", "0"]);
         let mut axis = steps(0.0, 21_000.0);
         axis.end(21_000.0);

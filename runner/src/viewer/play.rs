@@ -54,12 +54,13 @@ pub(crate) fn run(args: &PlayArgs, tables: &Tables) -> anyhow::Result<ExitCode> 
 
 #[cfg(feature = "viewer")]
 mod shown {
+    use std::path::Path;
     use std::time::Instant;
 
     use anyhow::bail;
     use minifb::Key;
     use rl_core::Seating;
-    use rl_replays::recording::Player;
+    use rl_replays::recording::{Manifest, Player};
 
     use super::super::around::Around;
     use super::super::sitting::{Kept, Sitting};
@@ -67,9 +68,10 @@ mod shown {
     use super::super::window::Screen;
     use super::super::{layout, paint};
     use super::*;
+    use crate::output;
     use crate::preset::{self, Ask};
-    use crate::usage::{counted, usage};
-    use crate::{output, takes};
+    use crate::takes::{self, Take};
+    use crate::usage::{counted, line, usage};
 
     /// Frames that a person's action is held for, unless they say otherwise.
     const SKIP: (&str, i64) = ("env.frame_skip", 1);
@@ -80,6 +82,7 @@ mod shown {
             bail!(usage(format!("--out {}: is there already: give another name", out.display())));
         }
         let mut resolved = preset::resolve(tables, &Ask { env: &args.env, sets: &args.set, ..Ask::default() })?;
+        resolved.heeds(&args.set)?;
         let skips = resolved.table("env").contains_key("frame_skip");
         if skips && !args.set.iter().any(|set| set.split_once('=').is_some_and(|(key, _)| key.trim() == SKIP.0)) {
             resolved.set(SKIP.0, SKIP.1)?;
@@ -99,8 +102,8 @@ mod shown {
         let mut around = Around::look(&mut sitting, args.mute);
         let mut surface = Surface::default();
         let mut screen = Screen::open(&sitting.title(), layout::plain(sitting.picture(), args.scale))?;
-        let (mut last, mut said, mut written, mut help) = (Instant::now(), sitting.title(), 0, false);
-        let mut place: Option<PathBuf> = None;
+        let (mut last, mut said, mut help) = (Instant::now(), sitting.title(), false);
+        let mut file = Games { place: None, written: 0, unwritten: None };
         while let Some(mut input) = screen.input() {
             around.before(&mut input, &mut sitting);
             let seconds = std::mem::replace(&mut last, Instant::now()).elapsed().as_secs_f64();
@@ -116,18 +119,8 @@ mod shown {
                 sitting.advance(&input, seconds)?;
                 around.after(&sitting);
             }
-            if let Some(out) = args.out.as_ref().filter(|_| sitting.takes().len() > written) {
-                written = sitting.takes().len();
-                match &place {
-                    Some(place) => takes::write(place, &manifest, sitting.takes())?,
-                    None => {
-                        let there = takes::write_new(out, &manifest, sitting.takes())?;
-                        if there != *out {
-                            output::note(format!("{}: is there by now: see {}", out.display(), there.display()));
-                        }
-                        place = Some(there);
-                    }
-                }
+            if let Some(out) = &args.out {
+                file.keep(out, &manifest, sitting.takes());
             }
             surface.resize(input.size);
             paint::sitting(&sitting, help.then(|| around.help()).as_deref(), &mut surface);
@@ -138,6 +131,10 @@ mod shown {
             }
             screen.show(&surface)?;
         }
+        if let Some(out) = args.out.as_ref().filter(|_| file.unwritten.is_some()) {
+            file.written = 0; // once more: there may be room by now
+            file.keep(out, &manifest, sitting.takes());
+        }
         if sitting.unfinished() {
             output::note(format!(
                 "the unfinished game {}",
@@ -146,11 +143,49 @@ mod shown {
         }
         let returns: Vec<String> = sitting.returns().iter().map(ToString::to_string).collect();
         let (games, returns) = (counted(returns.len(), "game"), returns.join(", "));
-        match &place {
+        match &file.place {
             _ if returns.is_empty() => output::line("no game was played to its end"),
             Some(place) => output::line(format!("{}: {games}, returns {returns}", place.display())),
+            None if args.out.is_some() => output::line(format!("{games}, returns {returns}")),
             None => output::line(format!("{games}, returns {returns}; --out FILE records them")),
         }
-        Ok(ExitCode::SUCCESS)
+        file.unwritten.map_or(Ok(ExitCode::SUCCESS), Err)
+    }
+
+    /// The file of a person's games.
+    struct Games {
+        /// Where they are, once the first is over.
+        place: Option<PathBuf>,
+        /// Games that it holds, or that could not be written.
+        written: usize,
+        /// Why the last could not be written.
+        unwritten: Option<anyhow::Error>,
+    }
+
+    impl Games {
+        /// Writes all `games` to the file if one more is over. If that fails, it is told, and the games stay for the next
+        /// time: nobody could play them again.
+        fn keep(&mut self, out: &Path, manifest: &Manifest, games: &[Take]) {
+            if games.len() <= self.written {
+                return;
+            }
+            self.written = games.len();
+            self.unwritten = self.write(out, manifest, games).err();
+            if let Some(why) = &self.unwritten {
+                output::note(format!("{}: it is tried again after the next game, and at the end", line(why)));
+            }
+        }
+
+        fn write(&mut self, out: &Path, manifest: &Manifest, games: &[Take]) -> anyhow::Result<()> {
+            if let Some(place) = &self.place {
+                return takes::write(place, manifest, games);
+            }
+            let there = takes::write_new(out, manifest, games)?;
+            if there != *out {
+                output::note(format!("{}: is there by now: see {}", out.display(), there.display()));
+            }
+            self.place = Some(there);
+            Ok(())
+        }
     }
 }

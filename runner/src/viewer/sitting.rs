@@ -7,6 +7,7 @@ use rl_replays::Rollout;
 use super::hands::{Act, Hands};
 use super::window::Input;
 use crate::collect::lost;
+use crate::games::alone;
 use crate::output;
 use crate::takes::Take;
 
@@ -63,12 +64,15 @@ impl Sitting {
     /// Begins the first game of `env`, which is called `name`.
     ///
     /// # Errors
-    /// If keys cannot play the game, the environment fails, or its pictures are too large to record.
+    /// If keys cannot play the game, the environment fails, or its games or pictures cannot be recorded.
     pub(super) fn begin(mut env: Box<dyn VecEnv>, name: &str, kept: Kept) -> anyhow::Result<Self> {
         let hands = Hands::new(env.as_ref(), name)?;
         let mut block = Rollout::new(env.spec(), 1, 1, 0);
         env.watch(0);
         env.reset(block.first())?;
+        if kept != Kept::Nothing {
+            alone(env.as_ref())?;
+        }
         let mut picture = Canvas::new(0, 0);
         let take = Take::of_seat(env.as_ref(), 0, (kept == Kept::Filmed).then_some(&mut picture))?;
         env.draw(0, &mut picture);
