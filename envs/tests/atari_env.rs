@@ -204,6 +204,20 @@ fn where_no_action_sticks_a_loaded_start_is_that_of_a_console_switched_on() {
 }
 
 #[test]
+fn where_objects_of_adventure_lie_by_chance_they_do_so_without_sticky_actions_too() {
+    for mode in [0, 1, 2] {
+        let mut seat = Seat::new("adventure", &format!("sticky = 0.0\nmode = {mode}"), 4);
+        let starts: std::collections::BTreeSet<Vec<u8>> = (0..8)
+            .map(|_| {
+                seat.reset();
+                seat.env.console().ram().to_vec()
+            })
+            .collect();
+        assert_eq!(starts.len() > 1, mode > 0, "mode {mode}: {} starts", starts.len());
+    }
+}
+
+#[test]
 fn all_numbers_of_no_ops_are_drawn() {
     let mut seat = Seat::new("pong", "noops = 5", 7);
     let drawn: std::collections::BTreeSet<u32> = (0..60)

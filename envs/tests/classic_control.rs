@@ -147,6 +147,7 @@ fn bad_values_are_refused() {
     for id in ["mountaincar", "mountaincar-continuous", "acrobot", "pendulum"] {
         check(id, "max_steps = 0", "env.max_steps: must be at least 1");
     }
+    check("mountaincar", "goal_velocity = 0.08", "env.goal_velocity: 0.08 is faster than the car can be, 0.07");
     check("mountaincar", "goal_velocity = nan", "env.goal_velocity: NaN is not finite");
     check("mountaincar-continuous", "goal_velocity = inf", "env.goal_velocity: inf is not finite");
     check("acrobot", "torque_noise = -0.5", "env.torque_noise: -0.5 is not a torque from 0 to 1000");

@@ -44,6 +44,16 @@ fn keeps_all(entry: &EnvEntry, name: &str) {
     }
 }
 
+#[cfg(feature = "doom")]
+#[test]
+fn buttons_with_actions_of_their_own_keep_all_promises() {
+    let mut subject = Subject::new(&rl_envs::doom::ENTRY, "doom/basic").unwrap();
+    subject.table.insert("buttons".to_owned(), "all".into());
+    for promise in PROMISES {
+        promise.check(&subject).unwrap_or_else(|broken| panic!("{broken}"));
+    }
+}
+
 #[test]
 fn another_seed_changes_the_trajectory_where_there_is_chance() {
     for (entry, name) in names() {

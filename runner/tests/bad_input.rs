@@ -280,6 +280,15 @@ fn a_place_that_takes_no_files_is_told_from_a_full_disk() {
 }
 
 /// A recording names a `.cfg`, and both may be anybody's.
+#[cfg(feature = "atari")]
+#[test]
+fn a_cap_of_evaluations_that_leaves_no_step_is_called_by_its_key() {
+    let dir = tempfile::tempdir().unwrap();
+    let (code, said) = refusal(dir.path(), "record --env kungfu --random --set eval.max_frames=0 --out a.rec");
+    let expected = "atari/kung_fu_master with --set eval.max_frames=0: eval.max_frames: must exceed the ";
+    assert!(code == 2 && said.contains(expected), "{said}");
+}
+
 #[test]
 fn control_characters_in_the_settings_of_a_recording_reach_no_terminal() {
     let dir = tempfile::tempdir().unwrap();
@@ -329,7 +338,7 @@ fn a_map_is_no_command_of_the_engine() {
     let dir = tempfile::tempdir().unwrap();
     let at = dir.path();
     let corpus = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/corpus/doom-basic.rec");
-    let map = format!(r#"map = \"map01;logfile\\t{}\""#, at.join("log").display());
+    let map = format!(r#"map = \"map01;logfile {}\""#, at.join("log").display());
     let evil = with_manifest(&std::fs::read(corpus).unwrap(), |text| text.replace(r#"map = \"\""#, &map));
     std::fs::write(at.join("evil.rec"), evil).unwrap();
     for line in [

@@ -4,7 +4,7 @@
 //! state of the console, which a real reset would only approach (ALE keeps the memory and the timer of what was played
 //! before), so that it is fixed by configuration, episode seed and actions. It is where Gymnasium's `reset(seed=…)`
 //! starts, and is loaded in a fraction of the time that a reset takes. Where the way to a mode draws sticky actions (Berzerk,
-//! Double Dunk), each episode switches a console on instead.
+//! Double Dunk) or how often a switch is pressed (Adventure), each episode switches a console on instead.
 //! Source: Machado et al. 2018 (sticky actions); Mnih et al. 2015 (skip, maximum, no-ops); Gymnasium 1.4,
 //! `AtariPreprocessing`.
 
@@ -59,7 +59,7 @@ pub struct Atari {
 enum Start {
     /// From this saved state of the console.
     State(Vec<u8>),
-    /// From a console that is switched on anew, because the game's reset draws sticky actions from the episode seed.
+    /// From a console that is switched on anew, because the game's reset draws from the episode seed.
     Reload,
 }
 
@@ -112,7 +112,7 @@ impl Env for Atari {
             },
         };
         leaves_steps(config, ale.episode_frame())?;
-        let start = start(&mut ale, config, 0).map_err(error)?;
+        let start = start(&rom, &mut ale, config)?;
         let episode = Episode { lives: ale.lives(), fire: false };
         let before = vec![0; height * width];
         Ok(Self { config: config.clone(), ale, actions, start, eye, before, sound: None, episode })
@@ -303,14 +303,24 @@ fn switch_on(rom: &Rom, config: &AtariConfig, sticky: u32) -> Result<Ale> {
     Ok(ale)
 }
 
-/// Determines how episodes start, from a console that was switched on with `seed`.
-fn start(ale: &mut Ale, config: &AtariConfig, seed: u32) -> ale_sys::Result<Start> {
-    let (mut state, mut seeded) = (Vec::new(), Vec::new());
-    ale.save(&mut state)?;
-    ale.seed(seed);
-    ale.save(&mut seeded)?;
-    // Equal, unless the generator has moved on from its seed; where no action sticks that decides nothing.
-    Ok(if state == seeded || config.sticky == 0.0 { Start::State(state) } else { Start::Reload })
+/// Determines how episodes start, from a console that was switched on with seed 0.
+fn start(rom: &Rom, ale: &mut Ale, config: &AtariConfig) -> Result<Start> {
+    let saved = |ale: &Ale| {
+        let mut state = Vec::new();
+        ale.save(&mut state).map_err(error).map(|()| state)
+    };
+    let state = saved(ale)?;
+    ale.seed(0);
+    let seeded = saved(ale)?;
+    // Equal, unless the reset drew from the generator. What it draws where no action can stick decides nothing in most
+    // games, but where objects lie in two modes of Adventure: then a console that drew others differs.
+    let decided = state == seeded
+        || config.sticky == 0.0 && {
+            let mut other = switch_on(rom, config, 1)?;
+            other.seed(0);
+            saved(&other)? == seeded
+        };
+    Ok(if decided { Start::State(state) } else { Start::Reload })
 }
 
 /// Converts an error of `ale_sys` into one of `rl_core`.

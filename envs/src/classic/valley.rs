@@ -9,7 +9,7 @@ use embedded_graphics::primitives::{Circle, Line, Rectangle, Triangle};
 use rl_core::{Canvas, Error, Obs, Result, Rng, load_postcard};
 use serde::{Deserialize, Serialize};
 
-use crate::settings::{check_finite, check_limit};
+use crate::settings::{bad, check_finite, check_limit};
 
 /// Position of the left wall, which stops the car.
 pub(super) const LEFT: f64 = -1.2; // m
@@ -31,6 +31,12 @@ pub struct Config {
 impl Config {
     pub(super) fn checked(&self) -> Result<Self> {
         check_finite("goal_velocity", self.goal_velocity)?;
+        if self.goal_velocity > MAX_SPEED {
+            return Err(bad(
+                "goal_velocity",
+                format!("{} is faster than the car can be, {MAX_SPEED}", self.goal_velocity),
+            ));
+        }
         check_limit(self.max_steps)?;
         Ok(self.clone())
     }

@@ -90,11 +90,17 @@ impl Actions {
     }
 
     /// Writes the values of all buttons under the action `act` of one seat into `row`.
+    ///
+    /// # Panics
+    /// If there is no such action.
     pub(super) fn press(&self, act: Act<'_>, row: &mut [f64]) {
         match self {
             Actions::Set(rows) => row.copy_from_slice(&rows[act.discrete[0] as usize]),
             Actions::Every { binary, delta } => {
-                binary.iter().zip(act.discrete).for_each(|(&at, &value)| row[at] = f64::from(value));
+                for (&at, &value) in binary.iter().zip(act.discrete) {
+                    assert!(value < 2, "a button has no value {value}");
+                    row[at] = f64::from(value);
+                }
                 delta.iter().zip(act.continuous).for_each(|(&(at, _), &value)| row[at] = f64::from(value));
             }
         }

@@ -14,7 +14,8 @@ pub enum Shown {
     Screen,
     /// ViZDoom's depth buffer: the distance of each pixel, one channel.
     Depth,
-    /// ViZDoom's labels buffer: the object that is seen at each pixel, one channel.
+    /// ViZDoom's labels buffer: the object that is seen at each pixel, one channel. It is resized as a picture is: where
+    /// objects meet, pixels hold means of their numbers.
     Labels,
     /// ViZDoom's automap buffer: the map from above, in the channels of `env.format`.
     Automap,

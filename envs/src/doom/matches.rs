@@ -62,9 +62,10 @@ impl Matches {
             return Err(refuse("players", message));
         }
         let seated = |first: u32| {
+            let arena = Arena::new(config)?; // first: it refuses numbers of players for which there is no memory
             let rng = Rng::new(seating.seed, Stream::Env(first));
             let episodes = (first..first + players as u32).map(started).collect();
-            Ok(Seated { arena: Arena::new(config)?, run: Run { rng, seed: 0, age: 0, over: true }, episodes })
+            Ok(Seated { arena, run: Run { rng, seed: 0, age: 0, over: true }, episodes })
         };
         let firsts = seating.seats.clone().step_by(players);
         let matches = firsts.map(seated).collect::<Result<Vec<_>>>()?;

@@ -211,19 +211,17 @@ impl Setup {
         self.actions.names(&self.settings.available_buttons)
     }
 
-    /// Lists name and SHA-256 hash of each file that is played from: the package, another `.cfg` with its `.wad`, and
-    /// another game's data.
+    /// Lists name and SHA-256 hash of each file that is played from: the `.cfg` with its `.wad` as they are now, the
+    /// package by the hash that it was unpacked with, and another game's data.
     pub(super) fn assets(&self) -> Vec<(String, String)> {
         let mut assets = Vec::new();
         if let Ok(asset) = rl_assets::find("vizdoom") {
             assets.push((asset.file.to_owned(), format!("sha256 {}", asset.sha256)));
         }
         let name = |path: &Path| path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-        if !self.config.config.is_empty() {
-            for path in [Some(Path::new(&self.config.config)), self.settings.doom_scenario_path.as_deref()] {
-                let Some(path) = path else { continue };
-                assets.push((name(path), hash(path)));
-            }
+        for path in [Some(&*cfg(&self.config, &self.package)), self.settings.doom_scenario_path.as_deref()] {
+            let Some(path) = path else { continue };
+            assets.push((name(path), hash(path)));
         }
         // Data of another game are their owner's, were they beside the engine. A scenario may have their name.
         match self.settings.iwad(&self.package) {
@@ -243,12 +241,17 @@ fn hash(path: &Path) -> String {
     }
 }
 
-/// Reads the `.cfg` and applies what the `[env]` table changes of it.
-fn settings(config: &DoomConfig, package: &Path) -> Result<Config> {
-    let path = match config.config.as_str() {
+/// Path of the `.cfg`: the scenario's, or another.
+fn cfg(config: &DoomConfig, package: &Path) -> PathBuf {
+    match config.config.as_str() {
         "" => package.join("vizdoom/scenarios").join(format!("{}.cfg", config.scenario)),
         path => PathBuf::from(path),
-    };
+    }
+}
+
+/// Reads the `.cfg` and applies what the `[env]` table changes of it.
+fn settings(config: &DoomConfig, package: &Path) -> Result<Config> {
+    let path = cfg(config, package);
     let mut settings = Config::read(&path).map_err(|error| match config.config.as_str() {
         "" => translated(error),
         _ => refuse("config", error.to_string()),

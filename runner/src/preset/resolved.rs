@@ -2,7 +2,7 @@
 
 use anyhow::Context as _;
 use rl_agents::AgentEntry;
-use rl_core::{EnvEntry, Seating, Spec, VecEnv};
+use rl_core::{EnvEntry, Error, Seating, Spec, VecEnv};
 use rl_nn::Precision;
 use serde::{Deserialize, de::DeserializeOwned};
 use toml::{Table, Value};
@@ -14,6 +14,9 @@ use crate::usage::usage;
 
 /// Most seats of a run; each is a game, or an emulator, of its own.
 pub(crate) const MOST_SEATS: u32 = 1 << 16;
+
+/// Key that `eval.max_frames` stands in the place of in evaluations.
+const CAP: &str = "env.max_frames";
 
 /// A complete configuration with every value spelled out.
 #[derive(Clone, Debug)]
@@ -171,7 +174,7 @@ impl Resolved {
     fn unheeded(&self) -> anyhow::Result<Vec<(&'static str, &'static str)>> {
         let mut keys = vec![("env.shaping", "it decides nothing of a score")];
         if self.eval()?.max_frames.is_some() {
-            keys.push(("env.max_frames", "in evaluations eval.max_frames stands in its place"));
+            keys.push((CAP, "in evaluations eval.max_frames stands in its place"));
         }
         Ok(keys)
     }
@@ -212,7 +215,15 @@ impl Resolved {
     /// # Errors
     /// If the environment refuses a value or fails to start.
     pub(crate) fn seat_eval(&self, seating: &Seating) -> anyhow::Result<Box<dyn VecEnv>> {
-        (self.env.build)(&self.env_name, &self.eval_table()?, seating).with_context(|| self.blame("env"))
+        let env = (self.env.build)(&self.env_name, &self.eval_table()?, seating);
+        match env {
+            // What stood in its place.
+            Err(Error::Config { key, message }) if key == CAP && self.eval()?.max_frames.is_some() => {
+                let key = "eval.max_frames".to_owned();
+                Err(Error::Config { key, message }).with_context(|| self.blame("eval"))
+            }
+            env => env.with_context(|| self.blame("env")),
+        }
     }
 
     /// Number of seats that share a world.
@@ -248,7 +259,7 @@ impl Resolved {
     pub(crate) fn blame(&self, table: &str) -> String {
         let prefix = format!("{table}.");
         let sets: Vec<&str> = self.sets.iter().map(String::as_str).filter(|set| set.starts_with(&prefix)).collect();
-        let id = if table == "env" { &self.env_name } else { self.agent.map_or("", |agent| agent.id) };
+        let id = if table == "agent" { self.agent.map_or("", |agent| agent.id) } else { &self.env_name };
         if sets.is_empty() { id.to_owned() } else { format!("{id} with --set {}", sets.join(" --set ")) }
     }
 
