@@ -277,9 +277,10 @@ pub(crate) fn film(
     tables: &Tables,
     waiting: &Waiting,
 ) -> anyhow::Result<Vec<u8>> {
-    let played = &recording.episodes[chosen(recording, "best")?];
-    let mut screening = Screening::new(&recording.manifest, tables)?;
-    let frames = frames_of_a_step(&mut screening, played)?;
+    let name = || path.display().to_string();
+    let played = &recording.episodes[chosen(recording, "best").with_context(name)?];
+    let mut screening = Screening::new(&recording.manifest, tables).with_context(name)?;
+    let frames = frames_of_a_step(&mut screening, played).with_context(name)?;
     let steps_per_second = screening.frame_rate() / f64::from(frames);
     let every = (steps_per_second / rate).ceil().max(1.0) as usize;
     let steps = played.steps().min((seconds * steps_per_second) as usize);

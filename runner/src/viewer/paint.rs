@@ -61,20 +61,20 @@ fn game(player: &Player, layout: &Layout, surface: &mut Surface) {
     let words = [("value", value, VALUE), ("choice", choice, CHOICE)];
     let said = words.map(|(name, most, _)| format!("moves the {name}, by {most:.3} at most"));
     let wide: i32 = said.iter().map(|said| width(Ink::Plain, said) + 32).sum();
-    // Whose weights they are must be seen: where there is no room beside, on a line below.
-    let below = wide + width(Ink::Plain, about) + 12 > size.width as i32;
-    surface.fill(Rectangle::new(at, Size::new(size.width, if below { 38 } else { 20 })), PANEL);
+    surface.fill(Rectangle::new(at, Size::new(size.width, 20)), PANEL);
     for (said, (_, _, [red, green, blue])) in said.iter().zip(words) {
         let colour = Rgb888::new(red, green, blue);
         surface.fill(Rectangle::new(Point::new(x, at.y + 6), Size::new_equal(9)), colour);
         text(surface, said, Point::new(x + 14, at.y + 4), Ink::Plain, INK);
         x += 14 + width(Ink::Plain, said) + 18;
     }
-    if below {
-        text(surface, about, at + Point::new(6, 22), Ink::Plain, FAINT);
-    } else {
-        text_right(surface, about, Point::new(at.x + size.width as i32 - 6, at.y + 4), Ink::Plain, FAINT);
+    // Whose weights they are must be seen: where there is no room beside, at the foot.
+    let mut place = at;
+    if wide + width(Ink::Plain, about) + 12 > size.width as i32 {
+        place.y += size.height as i32 - 20;
+        surface.fill(Rectangle::new(place, Size::new(size.width, 20)), PANEL);
     }
+    text_right(surface, about, place + Point::new(size.width as i32 - 6, 4), Ink::Plain, FAINT);
 }
 
 /// Fills the background of a frame.

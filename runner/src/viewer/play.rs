@@ -132,8 +132,7 @@ mod shown {
             screen.show(&surface)?;
         }
         if let Some(out) = args.out.as_ref().filter(|_| file.unwritten.is_some()) {
-            file.written = 0; // once more: there may be room by now
-            file.keep(out, &manifest, sitting.takes());
+            file.unwritten = file.write(out, &manifest, sitting.takes()).err(); // there may be room by now
         }
         if sitting.unfinished() {
             output::note(format!(
