@@ -6,7 +6,7 @@ use std::error::Error as _;
 use std::os::unix::process::CommandExt as _;
 use std::process::{Command as Process, ExitCode};
 
-use anyhow::anyhow;
+use anyhow::{anyhow, bail};
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{Args, CommandFactory as _, Parser, Subcommand};
 use rl_agents::AgentEntry;
@@ -159,9 +159,15 @@ impl Cpu {
     /// Makes the choices that hold for the whole process.
     ///
     /// # Errors
-    /// If this CPU lacks the instruction set, as many threads cannot be started, or the program cannot be started
-    /// again.
+    /// If this CPU lacks the instruction set, as many threads cannot be started, their variable is no number, or the
+    /// program cannot be started again.
     pub(crate) fn settle(&self) -> anyhow::Result<()> {
+        if let (None, Some(set)) = (self.threads, std::env::var_os(THREADS[0])) {
+            let said = set.to_string_lossy();
+            if !said.is_empty() && said.parse::<usize>().is_err() {
+                bail!(usage(format!("{}={said}: expected a number of threads, 0 for one per core", THREADS[0])));
+            }
+        }
         self.settle_environment()?;
         self.start_threads()?;
         let Some(isa) = &self.isa else { return Ok(()) };

@@ -65,7 +65,7 @@ pub(crate) fn resolve(tables: &Tables, ask: &Ask<'_>) -> anyhow::Result<Resolved
     if let Some(path) = ask.preset {
         origin = path.display().to_string();
         let text = named::read(path, agent.map_or("", |agent| agent.id), &env_name).map_err(usage)?;
-        if text.trim().is_empty() {
+        if text.parse::<Table>().is_ok_and(|tables| tables.is_empty()) {
             return Err(usage(format!("{origin}: this preset is empty")));
         }
         claim = replace(&mut merged, &text, &origin)?;

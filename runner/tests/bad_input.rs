@@ -3,13 +3,14 @@
 
 mod common;
 
-use common::{json, names, refusal, with_manifest};
+use common::{json, names, refusal, rl_run, with_manifest};
 
 #[test]
 fn usage_errors_name_what_is_wrong_and_what_was_meant() {
     let dir = tempfile::tempdir().unwrap();
     std::fs::write(dir.path().join("p.toml"), "[train]\nframse = 1\n").unwrap();
     std::fs::write(dir.path().join("q.toml"), "[train]\nframes = = 1\n").unwrap();
+    std::fs::write(dir.path().join("c.toml"), "# all of it in comments\n#[train]\n").unwrap();
     let cases = [
         ("--env cartpol --agent dqn", "no environment is called `cartpol`; did you mean `cartpole`?"),
         ("--env cartpole --agent dqm", "no agent is called `dqm`; did you mean `dqn`?"),
@@ -31,6 +32,7 @@ fn usage_errors_name_what_is_wrong_and_what_was_meant() {
         ("--env cartpole --agent dqn --set env.protocol=nature15", "env.protocol"),
         ("--env cartpole --agent dqn --preset p.toml", "p.toml: unknown key `train.framse`; did you mean `frames`?"),
         ("--env cartpole --agent dqn --preset q.toml", "q.toml, line 2"),
+        ("--env cartpole --agent dqn --preset c.toml", "c.toml: this preset is empty"),
         ("--env cartpole --agent dqn --preset none.toml", "none.toml: there is no such file"),
         ("--env cartpole --agent dqn --device tpu", "--device tpu: expected `cpu` or `cuda`"),
         ("--env cartpole --agent dqn --frames -3", "--frames"),
@@ -280,6 +282,18 @@ fn a_place_that_takes_no_files_is_told_from_a_full_disk() {
 }
 
 /// A recording names a `.cfg`, and both may be anybody's.
+#[test]
+fn a_number_of_threads_in_the_environment_is_one() {
+    let dir = tempfile::tempdir().unwrap();
+    let line = "--env cartpole --agent ppo --frames 1 --run r --quiet";
+    let with = |threads: &str| rl_run(dir.path(), line).env("RAYON_NUM_THREADS", threads).output().unwrap();
+    let refused = with("two");
+    let said = String::from_utf8(refused.stderr).unwrap();
+    assert_eq!(refused.status.code(), Some(2), "{said}");
+    assert_eq!(said, "error: RAYON_NUM_THREADS=two: expected a number of threads, 0 for one per core\n");
+    assert!(with("0").status.success());
+}
+
 #[cfg(feature = "atari")]
 #[test]
 fn a_cap_of_evaluations_that_leaves_no_step_is_called_by_its_key() {

@@ -187,4 +187,40 @@ mod shown {
             Ok(())
         }
     }
+
+    #[cfg(test)]
+    mod tests {
+        use rl_core::End;
+
+        use super::*;
+        use crate::playback;
+
+        #[test]
+        fn a_game_that_could_not_be_written_is_written_with_the_next() {
+            let tables = Tables::new(&[rl_envs::ENVS], &[]);
+            let resolved = preset::resolve(&tables, &Ask { env: "cartpole", ..Ask::default() }).unwrap();
+            let env = resolved.seat_eval(&Seating { seed: 1, seats: 0..1 }).unwrap();
+            let table = resolved.eval_table().unwrap();
+            let manifest = takes::manifest(&resolved, &table, env.as_ref(), Player::Human {}, None).unwrap();
+            let game = |seed| {
+                let mut game = Take::begin(seed);
+                game.outcome.end = End::Terminated;
+                game
+            };
+            let dir = tempfile::tempdir().unwrap();
+            let out = dir.path().join("gone/mine.rec");
+            let mut file = Games { place: None, written: 0, unwritten: None };
+            let mut games = vec![game(1)];
+            file.keep(&out, &manifest, &games);
+            assert!(file.unwritten.is_some() && file.place.is_none());
+            std::fs::create_dir(dir.path().join("gone")).unwrap();
+            file.keep(&out, &manifest, &games);
+            assert!(!out.exists(), "not before another game is over: nobody waits for a full disk in every picture");
+            games.push(game(2));
+            file.keep(&out, &manifest, &games);
+            assert!(file.unwritten.is_none() && file.place.as_ref() == Some(&out));
+            let seeds: Vec<u64> = playback::read(&out).unwrap().episodes.iter().map(|game| game.seed).collect();
+            assert_eq!(seeds, [1, 2]);
+        }
+    }
 }
