@@ -36,17 +36,25 @@ impl Progress {
     /// # Errors
     /// If a member of the run is lost.
     pub(crate) fn count(&mut self, blocks: &[Rollout], reduce: &mut dyn Reduce) -> Result<()> {
-        let seen = played(blocks).count();
-        let mut parts = [seen / PART, seen % PART].map(|part| part as f32); // exact, as no f32 is of a large whole
+        let mut parts = parted(played(blocks).count());
         reduce.mean(&mut parts)?;
-        let [parts, rest] = parts.map(f64::from);
-        self.steps += parts * PART as f64 + rest;
+        self.steps += joined(parts);
         Ok(())
     }
 }
 
 /// Steps that are counted together when members of a run exchange how many they made.
 const PART: usize = 1 << 12;
+
+/// A count in whole parts and a rest, which are exact where a single `f32` is up to 2^24 only.
+fn parted(count: usize) -> [f32; 2] {
+    [count / PART, count % PART].map(|part| part as f32)
+}
+
+/// The count of both, or the mean of counts of the means of both.
+fn joined([parts, rest]: [f32; 2]) -> f64 {
+    f64::from(parts) * PART as f64 + f64::from(rest)
+}
 
 /// Reads agent steps: a number that one more step still changes.
 fn steps<'de, D: Deserializer<'de>>(from: D) -> std::result::Result<f64, D::Error> {
@@ -68,6 +76,13 @@ impl Saved for Progress {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn counts_above_the_whole_numbers_of_single_precision_are_exact() {
+        for count in [0, 1, 4095, 4096, (1 << 24) + 1, (1 << 36) - 1] {
+            assert_eq!(joined(parted(count)), count as f64);
+        }
+    }
 
     #[test]
     fn steps_that_no_run_makes_are_refused() {

@@ -28,7 +28,7 @@ pub(crate) struct Claim {
     pub(crate) frames: u64,
     /// Number of seeds, which are counted from 1.
     pub(crate) seeds: u32,
-    /// Most minutes that a seed trains for on 2 cores.
+    /// Most minutes that a seed trains for, on the cores that the preset names beside it: 2 in most.
     pub(crate) minutes: f64,
 }
 

@@ -1,5 +1,7 @@
 //! Notes down games while they are played, and writes them as recordings.
 
+mod room;
+
 use std::fs::File;
 use std::io::{BufWriter, Write};
 use std::path::Path;
@@ -10,8 +12,8 @@ use anyhow::Context as _;
 use rl_core::{Canvas, End, Episode, VecEnv};
 use rl_replays::Rollout;
 use rl_replays::recording::{
-    self, Group, MOST, Manifest, Outcome, OutputSampling, Pictures, Player, Recorder, Recording, Reel, Told, VERSION,
-    memory, seen,
+    self, Group, Manifest, Outcome, OutputSampling, Pictures, Player, Recorder, Recording, Reel, Told, VERSION, memory,
+    seen,
 };
 use serde::{Deserialize, Serialize};
 
@@ -22,6 +24,8 @@ use crate::model::SCORE;
 use crate::playback;
 use crate::preset::Resolved;
 use crate::usage::usage;
+
+pub(crate) use room::Room;
 
 /// A game that is being noted down.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -152,32 +156,6 @@ impl Take {
             recorder.step(discrete, &self.continuous[step * continuous..][..continuous], seen)?;
         }
         recorder.end(&self.outcome)
-    }
-}
-
-/// What is left of the memory, in bytes, that all games of one recording may take.
-#[derive(Debug)]
-pub(crate) struct Room(usize);
-
-impl Room {
-    /// The room of an empty recording.
-    pub(crate) fn new() -> Self {
-        Self(MOST)
-    }
-
-    /// Takes room for a finished game.
-    ///
-    /// # Errors
-    /// If there is none, as early as it is known.
-    pub(crate) fn take(&mut self, game: &Take) -> anyhow::Result<()> {
-        self.0 = self.0.checked_sub(game.memory()).ok_or_else(|| {
-            let most = MOST >> 20;
-            usage(format!(
-                "more steps than one recording holds ({most} MiB in memory): lower --episodes, or leave out --outputs or \
-                 --frames if they are there"
-            ))
-        })?;
-        Ok(())
     }
 }
 
@@ -338,7 +316,7 @@ pub(crate) fn pictures(env: &mut dyn VecEnv) -> Pictures {
 /// Manifest of a recording of `env`, which was built from the table `config`.
 ///
 /// # Errors
-/// If the table cannot be written as TOML.
+/// If the table cannot be written as TOML, or has control characters.
 pub(crate) fn manifest(
     resolved: &Resolved,
     config: &toml::Table,
@@ -346,7 +324,7 @@ pub(crate) fn manifest(
     player: Player,
     outputs: Option<OutputSampling>,
 ) -> anyhow::Result<Manifest> {
-    Ok(Manifest {
+    let manifest = Manifest {
         version: VERSION,
         env: resolved.env_name.clone(),
         env_version: resolved.env.version,
@@ -358,7 +336,9 @@ pub(crate) fn manifest(
         outputs,
         pictures: None,
         made_by: format!("rl-run {} ({})", env!("CARGO_PKG_VERSION"), env!("RL_REVISION")),
-    })
+    };
+    playback::config(&manifest)?; // or nobody could read it
+    Ok(manifest)
 }
 
 #[cfg(test)]
@@ -469,6 +449,10 @@ mod tests {
         assert!(refused.contains("is damaged") && refused.contains("may hold a person's games"), "{refused}");
         assert_eq!(write_new(&at("other.rec"), &manifest, &[]).unwrap(), at("other.rec"));
         assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 5, "no drafts");
+        let mut odd = resolved.table("env").clone();
+        odd.insert("a\tb".to_owned(), 1.into());
+        let refused = super::manifest(&resolved, &odd, env.as_ref(), Player::Human {}, None).unwrap_err().to_string();
+        assert!(refused.contains("control characters"), "{refused}");
     }
 
     #[test]

@@ -13,6 +13,8 @@ mod command;
 #[cfg(feature = "viewer")]
 mod follow;
 #[cfg(feature = "viewer")]
+mod games_file;
+#[cfg(feature = "viewer")]
 mod hands;
 #[cfg(feature = "viewer")]
 mod keyframes;

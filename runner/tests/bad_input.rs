@@ -281,7 +281,6 @@ fn a_place_that_takes_no_files_is_told_from_a_full_disk() {
     assert!(code == 1 && said.starts_with("error: /proc/x: no file can be made in /proc: "), "{said}");
 }
 
-/// A recording names a `.cfg`, and both may be anybody's.
 #[test]
 fn a_number_of_threads_in_the_environment_is_one() {
     let dir = tempfile::tempdir().unwrap();
@@ -320,6 +319,7 @@ fn control_characters_in_the_settings_of_a_recording_reach_no_terminal() {
     }
 }
 
+/// A recording names a `.cfg`, and both may be anybody's.
 #[cfg(feature = "doom")]
 #[test]
 fn a_scenario_runs_no_program_and_writes_no_file() {

@@ -54,24 +54,23 @@ pub(crate) fn run(args: &PlayArgs, tables: &Tables) -> anyhow::Result<ExitCode> 
 
 #[cfg(feature = "viewer")]
 mod shown {
-    use std::path::Path;
     use std::time::Instant;
 
     use anyhow::bail;
     use minifb::Key;
     use rl_core::Seating;
-    use rl_replays::recording::{Manifest, Player};
+    use rl_replays::recording::Player;
 
     use super::super::around::Around;
+    use super::super::games_file::GamesFile;
     use super::super::sitting::{Kept, Sitting};
     use super::super::surface::Surface;
     use super::super::window::Screen;
     use super::super::{layout, paint};
     use super::*;
-    use crate::output;
     use crate::preset::{self, Ask};
-    use crate::takes::{self, Take};
-    use crate::usage::{counted, line, usage};
+    use crate::usage::{counted, usage};
+    use crate::{output, takes};
 
     /// Frames that a person's action is held for, unless they say otherwise.
     const SKIP: (&str, i64) = ("env.frame_skip", 1);
@@ -100,12 +99,38 @@ mod shown {
         };
         let mut sitting = Sitting::begin(env, &resolved.env_name, kept)?;
         let mut around = Around::look(&mut sitting, args.mute);
-        let mut surface = Surface::default();
         let mut screen = Screen::open(&sitting.title(), layout::plain(sitting.picture(), args.scale))?;
+        let mut file = args.out.as_ref().map(|out| GamesFile::new(out, manifest));
+        let closed = until_closed(&mut screen, &mut around, &mut sitting, file.as_mut());
+        let written = file.as_mut().map_or(Ok(()), |file| file.close(sitting.takes()));
+        if sitting.unfinished() {
+            output::note(format!(
+                "the unfinished game {}",
+                if args.out.is_some() { "is not recorded" } else { "does not count" }
+            ));
+        }
+        let returns: Vec<String> = sitting.returns().iter().map(ToString::to_string).collect();
+        let (games, returns) = (counted(returns.len(), "game"), returns.join(", "));
+        match file.as_ref().and_then(GamesFile::place) {
+            _ if returns.is_empty() => output::line("no game was played to its end"),
+            Some(place) => output::line(format!("{}: {games}, returns {returns}", place.display())),
+            None if args.out.is_some() => output::line(format!("{games}, returns {returns}")),
+            None => output::line(format!("{games}, returns {returns}; --out FILE records them")),
+        }
+        closed.and(written).map(|()| ExitCode::SUCCESS)
+    }
+
+    /// Lets the person play until the window is closed, and keeps the games that are over in `file`.
+    fn until_closed(
+        screen: &mut Screen,
+        around: &mut Around,
+        sitting: &mut Sitting,
+        mut file: Option<&mut GamesFile>,
+    ) -> anyhow::Result<()> {
+        let mut surface = Surface::default();
         let (mut last, mut said, mut help) = (Instant::now(), sitting.title(), false);
-        let mut file = Games { place: None, written: 0, unwritten: None };
         while let Some(mut input) = screen.input() {
-            around.before(&mut input, &mut sitting);
+            around.before(&mut input, sitting);
             let seconds = std::mem::replace(&mut last, Instant::now()).elapsed().as_secs_f64();
             let asked = |key| input.pressed.contains(&key);
             if asked(Key::Escape) && !help {
@@ -117,13 +142,13 @@ mod shown {
                 help = false;
             } else if !help {
                 sitting.advance(&input, seconds)?;
-                around.after(&sitting);
+                around.after(sitting);
             }
-            if let Some(out) = &args.out {
-                file.keep(out, &manifest, sitting.takes());
+            if let Some(file) = &mut file {
+                file.keep(sitting.takes());
             }
             surface.resize(input.size);
-            paint::sitting(&sitting, help.then(|| around.help()).as_deref(), &mut surface);
+            paint::sitting(sitting, help.then(|| around.help()).as_deref(), &mut surface);
             let now = sitting.title();
             if now != said {
                 screen.entitle(&now);
@@ -131,96 +156,6 @@ mod shown {
             }
             screen.show(&surface)?;
         }
-        if let Some(out) = args.out.as_ref().filter(|_| file.unwritten.is_some()) {
-            file.unwritten = file.write(out, &manifest, sitting.takes()).err(); // there may be room by now
-        }
-        if sitting.unfinished() {
-            output::note(format!(
-                "the unfinished game {}",
-                if args.out.is_some() { "is not recorded" } else { "does not count" }
-            ));
-        }
-        let returns: Vec<String> = sitting.returns().iter().map(ToString::to_string).collect();
-        let (games, returns) = (counted(returns.len(), "game"), returns.join(", "));
-        match &file.place {
-            _ if returns.is_empty() => output::line("no game was played to its end"),
-            Some(place) => output::line(format!("{}: {games}, returns {returns}", place.display())),
-            None if args.out.is_some() => output::line(format!("{games}, returns {returns}")),
-            None => output::line(format!("{games}, returns {returns}; --out FILE records them")),
-        }
-        file.unwritten.map_or(Ok(ExitCode::SUCCESS), Err)
-    }
-
-    /// The file of a person's games.
-    struct Games {
-        /// Where they are, once the first is over.
-        place: Option<PathBuf>,
-        /// Games that it holds, or that could not be written.
-        written: usize,
-        /// Why the last could not be written.
-        unwritten: Option<anyhow::Error>,
-    }
-
-    impl Games {
-        /// Writes all `games` to the file if one more is over. If that fails, it is told, and the games stay for the next
-        /// time: nobody could play them again.
-        fn keep(&mut self, out: &Path, manifest: &Manifest, games: &[Take]) {
-            if games.len() <= self.written {
-                return;
-            }
-            self.written = games.len();
-            self.unwritten = self.write(out, manifest, games).err();
-            if let Some(why) = &self.unwritten {
-                output::note(format!("{}: it is tried again after the next game, and at the end", line(why)));
-            }
-        }
-
-        fn write(&mut self, out: &Path, manifest: &Manifest, games: &[Take]) -> anyhow::Result<()> {
-            if let Some(place) = &self.place {
-                return takes::write(place, manifest, games);
-            }
-            let there = takes::write_new(out, manifest, games)?;
-            if there != *out {
-                output::note(format!("{}: is there by now: see {}", out.display(), there.display()));
-            }
-            self.place = Some(there);
-            Ok(())
-        }
-    }
-
-    #[cfg(test)]
-    mod tests {
-        use rl_core::End;
-
-        use super::*;
-        use crate::playback;
-
-        #[test]
-        fn a_game_that_could_not_be_written_is_written_with_the_next() {
-            let tables = Tables::new(&[rl_envs::ENVS], &[]);
-            let resolved = preset::resolve(&tables, &Ask { env: "cartpole", ..Ask::default() }).unwrap();
-            let env = resolved.seat_eval(&Seating { seed: 1, seats: 0..1 }).unwrap();
-            let table = resolved.eval_table().unwrap();
-            let manifest = takes::manifest(&resolved, &table, env.as_ref(), Player::Human {}, None).unwrap();
-            let game = |seed| {
-                let mut game = Take::begin(seed);
-                game.outcome.end = End::Terminated;
-                game
-            };
-            let dir = tempfile::tempdir().unwrap();
-            let out = dir.path().join("gone/mine.rec");
-            let mut file = Games { place: None, written: 0, unwritten: None };
-            let mut games = vec![game(1)];
-            file.keep(&out, &manifest, &games);
-            assert!(file.unwritten.is_some() && file.place.is_none());
-            std::fs::create_dir(dir.path().join("gone")).unwrap();
-            file.keep(&out, &manifest, &games);
-            assert!(!out.exists(), "not before another game is over: nobody waits for a full disk in every picture");
-            games.push(game(2));
-            file.keep(&out, &manifest, &games);
-            assert!(file.unwritten.is_none() && file.place.as_ref() == Some(&out));
-            let seeds: Vec<u64> = playback::read(&out).unwrap().episodes.iter().map(|game| game.seed).collect();
-            assert_eq!(seeds, [1, 2]);
-        }
+        Ok(())
     }
 }
