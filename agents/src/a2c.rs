@@ -2,7 +2,7 @@
 //! Source: Mnih et al. 2016; Baselines' A2C for the constants, whose value loss is twice ours: its 0.5 is our 1.
 //! A2C is PPO with one epoch, a full batch, no clipping and no normalisation (Huang et al. 2022); a test shows it.
 
-use rl_core::Result;
+use rl_core::{LifeLoss, Result};
 use rl_nn::{Activation, AdamConfig, EpsPlace, OptimiserConfig, RmsPropConfig};
 use rl_perception::Trunk;
 use serde::{Deserialize, Serialize};
@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use crate::gae::Gae;
 use crate::loss::Weights;
 use crate::on_policy::{self, OnPolicy, Settings};
-use crate::{AgentEntry, Context, LifeLoss, Memory, RewardScale, Schedule, config};
+use crate::{AgentEntry, Context, Memory, RewardScale, Schedule, config};
 
 /// Registry entry of A2C.
 pub(crate) const ENTRY: AgentEntry = AgentEntry {

@@ -6,8 +6,9 @@ use candle_core::Device;
 use rl_core::{Error, Reduce, Result, Spec, State};
 use rl_nn::Precision;
 use rl_replays::{Outputs, Rollout};
+use serde::de::DeserializeOwned;
 
-use crate::{Actor, Log};
+use crate::{Actor, Log, config};
 
 /// How a policy chooses its actions.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -75,6 +76,10 @@ pub trait Policy: Send {
     fn outputs(&self) -> Option<Outputs> {
         None
     }
+
+    /// Whether actions depend on earlier steps, by a recurrent state among [`state`](Self::state): such a policy has to be
+    /// shown every step of an episode, in order.
+    fn is_recurrent(&self) -> bool;
 
     /// Saved parts of the policy: random streams, counters and recurrent state.
     fn state(&mut self) -> State<'_>;
@@ -177,6 +182,16 @@ pub struct Context<'a> {
     pub device: &'a Device,
     /// Number format in which dense and convolutional layers multiply.
     pub precision: Precision,
+}
+
+impl Context<'_> {
+    /// Reads the `[agent]` table as the settings `T` of an agent.
+    ///
+    /// # Errors
+    /// If a key is missing, unknown (to a `T` that denies unknown fields) or of another type; the error names it.
+    pub fn settings<T: DeserializeOwned>(&self) -> Result<T> {
+        config::read(self)
+    }
 }
 
 /// Entry of an agent in the registry that `rl-run` reads.

@@ -2,10 +2,8 @@
 //! Source: Schulman et al. 2016, eq. 16, with the ends that it leaves open: a terminal step does not bootstrap; a
 //! truncated one bootstraps from the value of the true last observation, which the row after it holds; a reset is no step.
 
-use rl_core::End;
+use rl_core::{Future, LifeLoss};
 use rl_replays::{RewardTransform, Rollout};
-
-use crate::LifeLoss;
 
 /// Settings of generalised advantage estimation.
 #[derive(Clone, Copy, Debug)]
@@ -43,11 +41,10 @@ impl Gae {
                     carry[e] = 0.0;
                     continue;
                 }
-                let future = match ends[e] {
-                    End::Terminated => 0.0,
-                    End::LifeLost if self.life_loss == LifeLoss::Terminal => 0.0,
-                    End::Truncated => self.gamma * value(t + 1, e),
-                    End::No | End::LifeLost => self.gamma * (value(t + 1, e) + self.lambda * carry[e]),
+                let future = match self.life_loss.future(ends[e]) {
+                    Future::Zero => 0.0,
+                    Future::Bootstraps => self.gamma * value(t + 1, e),
+                    Future::Continues => self.gamma * (value(t + 1, e) + self.lambda * carry[e]),
                 };
                 carry[e] = counted.of(rewards[e]) + future - value(t, e);
                 row[e] = carry[e];
@@ -59,7 +56,7 @@ impl Gae {
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
-    use rl_core::Spec;
+    use rl_core::{End, Spec};
 
     use super::*;
 

@@ -163,9 +163,14 @@ impl Policy for Greedy {
         Some(Outputs::Q)
     }
 
+    fn is_recurrent(&self) -> bool {
+        self.net.state_width() > 0
+    }
+
     fn state(&mut self) -> State<'_> {
+        let recurrent = self.is_recurrent();
         let mut state: State<'_> = vec![("act".to_owned(), &mut self.exploring)];
-        if self.net.state_width() > 0 {
+        if recurrent {
             state.push(("memory".to_owned(), &mut self.states as &mut dyn Saved));
         }
         state

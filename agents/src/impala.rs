@@ -6,7 +6,7 @@
 //! Source: Espeholt et al. 2018. The paper's losses are sums over a batch, here they are means: ε and first square of
 //! RMSProp and the largest norm of the gradient have to be chosen accordingly, as `presets/impala/atari.toml` does.
 
-use rl_core::Result;
+use rl_core::{LifeLoss, Result};
 use rl_nn::Activation;
 use rl_perception::Trunk;
 use serde::{Deserialize, Serialize};
@@ -15,7 +15,7 @@ use crate::a2c::{Kind, unclipped};
 use crate::gae::Gae;
 use crate::on_policy::{self, Lagging, OnPolicy, Settings};
 use crate::vtrace::Correction;
-use crate::{AgentEntry, Context, LifeLoss, Memory, RewardScale, Schedule, config};
+use crate::{AgentEntry, Context, Memory, RewardScale, Schedule, config};
 
 /// Registry entry of IMPALA.
 pub(crate) const ENTRY: AgentEntry = AgentEntry {

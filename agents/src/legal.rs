@@ -14,7 +14,7 @@ pub(crate) fn check(legal: &[u8]) {
 }
 
 /// Whether the mask allows `action`.
-pub(crate) fn allows(legal: &[u8], action: usize) -> bool {
+pub fn allows(legal: &[u8], action: usize) -> bool {
     legal.get(action).is_none_or(|&flag| flag != 0)
 }
 
@@ -32,7 +32,7 @@ pub(crate) fn all(counts: &[u32], chosen: &[u32], legal: &[u8]) -> bool {
 ///
 /// # Panics
 /// If the mask is not empty and allows no action.
-pub(crate) fn random(count: u32, legal: &[u8], rng: &mut Rng) -> u32 {
+pub fn random(count: u32, legal: &[u8], rng: &mut Rng) -> u32 {
     if legal.is_empty() {
         return rng.below(count);
     }
@@ -46,7 +46,7 @@ pub(crate) fn random(count: u32, legal: &[u8], rng: &mut Rng) -> u32 {
 ///
 /// # Panics
 /// If no action is legal.
-pub(crate) fn argmax(values: &[f32], legal: &[u8]) -> usize {
+pub fn argmax(values: &[f32], legal: &[u8]) -> usize {
     let better = |best: usize, next: usize| if values[next] > values[best] { next } else { best };
     (0..values.len()).filter(|&action| allows(legal, action)).reduce(better).expect(PROMISED)
 }

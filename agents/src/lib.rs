@@ -6,14 +6,13 @@ mod config;
 mod clock;
 mod log;
 mod schedule;
-mod life_loss;
 mod progress;
 mod guard;
 mod descent;
 mod streams;
 mod states;
 mod exploring;
-mod legal;
+pub mod legal;
 mod gather;
 mod memory;
 mod dqn;
@@ -47,14 +46,17 @@ mod running;
 #[cfg(test)]
 mod testing;
 
+/// Re-export of `candle-core`, in the version whose `Device` [`Context`] names.
+pub use candle_core;
+
 pub use agent::{AgentEntry, Context, DemonstrationSpec, Learner, Mode, Plan, Policy, UpdateRatio};
 pub use alphazero::entry as alphazero;
 pub use clock::{Clock, Part, Spent};
-pub use life_loss::LifeLoss;
 pub use log::Log;
 pub use published::{Actor, Follower, Published};
 pub use reward_scale::RewardScale;
 pub use schedule::Schedule;
+pub use streams::Streams;
 
 use memory::Memory;
 

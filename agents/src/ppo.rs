@@ -4,7 +4,7 @@
 //! statistics of observations and returns move between rounds, so that one holds for all of a round. Continuous actions are in
 //! units of half their interval.
 
-use rl_core::Result;
+use rl_core::{LifeLoss, Result};
 use rl_nn::{Activation, AdamConfig, OptimiserConfig};
 use rl_perception::Trunk;
 use serde::{Deserialize, Serialize};
@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use crate::gae::Gae;
 use crate::loss::Weights;
 use crate::on_policy::{self, OnPolicy, Settings};
-use crate::{AgentEntry, Context, LifeLoss, Memory, RewardScale, Schedule, config};
+use crate::{AgentEntry, Context, Memory, RewardScale, Schedule, config};
 
 /// Registry entry of PPO.
 pub(crate) const ENTRY: AgentEntry = AgentEntry {

@@ -11,7 +11,7 @@
 use std::ops::Range;
 use std::sync::Arc;
 
-use rl_core::{Column, Reduce, Result, Rng, Saved, State, Stream};
+use rl_core::{Column, LifeLoss, Reduce, Result, Rng, Saved, State, Stream};
 use rl_nn::{AdamConfig, Optimiser, OptimiserConfig, Params, Start, tensor};
 use rl_perception::Trunk;
 use rl_replays::{RewardTransform, Rollout};
@@ -28,8 +28,8 @@ use crate::q_net::{Draws, Pass, QNet, Shape};
 use crate::reward_scale::{RewardScale, Rewards};
 use crate::rounds::{self, AdvantageStep, Scratch, parts};
 use crate::{
-    AgentEntry, Context, Learner, LifeLoss, Log, Memory, Part, Plan, Policy, Schedule, UpdateRatio, config, guard,
-    legal, on_policy,
+    AgentEntry, Context, Learner, Log, Memory, Part, Plan, Policy, Schedule, UpdateRatio, config, guard, legal,
+    on_policy,
 };
 
 /// Registry entry of PQN.

@@ -2,12 +2,12 @@
 
 use std::io::{Read, Write};
 
-use rl_core::{End, Error, Reduce, Result, Saved, read_postcard, write_postcard};
+use rl_core::{Error, Future, LifeLoss, Reduce, Result, Saved, read_postcard, write_postcard};
 use rl_replays::{RewardTransform, Rollout};
 use serde::{Deserialize, Serialize};
 
+use crate::Log;
 use crate::running::Running;
-use crate::{LifeLoss, Log};
 
 /// How rewards are clipped or normalised for learning.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -84,10 +84,8 @@ impl Rewards {
                 }
                 *open = self.gamma * *open + f64::from(block.reward[(t + 1, e)]);
                 self.seen.push(*open as f32);
-                match block.end[(t + 1, e)] {
-                    End::Truncated | End::Terminated => *open = 0.0,
-                    End::LifeLost if self.life_loss == LifeLoss::Terminal => *open = 0.0,
-                    End::No | End::LifeLost => {}
+                if self.life_loss.future(block.end[(t + 1, e)]) != Future::Continues {
+                    *open = 0.0;
                 }
             }
         }
@@ -118,7 +116,7 @@ impl Saved for RewardStats {
 
 #[cfg(test)]
 mod tests {
-    use rl_core::{Solo, Spec};
+    use rl_core::{End, Solo, Spec};
 
     use super::*;
 

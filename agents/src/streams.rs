@@ -6,18 +6,18 @@ use std::ops::Range;
 use rl_core::{Error, Result, Rng, Saved, Stream, read_postcard, write_postcard};
 use serde::{Deserialize, Serialize};
 
-/// Random streams of a policy, one per seat.
+/// Random streams of a policy, one per seat; loading refuses those of another number of seats.
 #[derive(Serialize, Deserialize)]
-pub(crate) struct Streams(Vec<Rng>);
+pub struct Streams(Vec<Rng>);
 
 impl Streams {
     /// Streams of `seats` (global numbers) at the beginning of a run.
-    pub(crate) fn new(seed: u64, seats: Range<u32>) -> Self {
+    pub fn new(seed: u64, seats: Range<u32>) -> Self {
         Self(seats.map(|seat| Rng::new(seed, Stream::Act(seat))).collect())
     }
 
     /// Iterates over the streams in the order of the seats.
-    pub(crate) fn iter_mut(&mut self) -> impl Iterator<Item = &mut Rng> {
+    pub fn iter_mut(&mut self) -> impl Iterator<Item = &mut Rng> {
         self.0.iter_mut()
     }
 

@@ -10,16 +10,14 @@ mod table;
 use std::io::{Read, Write};
 use std::ops::Range;
 
-use rl_core::{End, Error, Reduce, Result, Saved, Spec, State, read_postcard, write_postcard};
+use rl_core::{End, Error, LifeLoss, Reduce, Result, Saved, Spec, State, read_postcard, write_postcard};
 use rl_replays::{Outputs, Rollout, played};
 use serde::{Deserialize, Serialize};
 
 use crate::exploring::Exploring;
 use crate::progress::Progress;
 use crate::reward_scale::{RewardScale, Rewards};
-use crate::{
-    AgentEntry, Context, Learner, LifeLoss, Log, Mode, Part, Plan, Policy, Schedule, UpdateRatio, config, legal,
-};
+use crate::{AgentEntry, Context, Learner, Log, Mode, Part, Plan, Policy, Schedule, UpdateRatio, config, legal};
 use table::Table;
 
 /// Registry entry of tabular Q-learning.
@@ -228,6 +226,10 @@ impl Policy for Reader {
 
     fn outputs(&self) -> Option<Outputs> {
         Some(Outputs::Q)
+    }
+
+    fn is_recurrent(&self) -> bool {
+        false
     }
 
     fn state(&mut self) -> State<'_> {

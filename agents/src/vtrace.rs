@@ -6,10 +6,9 @@
 //! bootstraps from the value of the true last observation, and takes nothing from later steps.
 //! Source: Espeholt et al. 2018, eq. 1 and section 4.2, λ by remark 2; the λ of the advantage's own bootstrap after rlax.
 
-use rl_core::{End, Result, Spec};
+use rl_core::{Future, Result, Spec};
 use rl_replays::{RewardTransform, Rollout};
 
-use crate::LifeLoss;
 use crate::actor_critic::{ActorCritic, Flows};
 use crate::distribution::{ActionDistribution, Actions};
 use crate::gae::Gae;
@@ -77,11 +76,10 @@ impl Corrected {
                 }
                 let at = t * envs + e;
                 let next = || judged.values[at + envs];
-                let (next, later) = match ends[e] {
-                    End::Terminated => (0.0, 0.0),
-                    End::LifeLost if gae.life_loss == LifeLoss::Terminal => (0.0, 0.0),
-                    End::Truncated => (next(), 0.0),
-                    End::No | End::LifeLost => (next(), self.carry[e]),
+                let (next, later) = match gae.life_loss.future(ends[e]) {
+                    Future::Zero => (0.0, 0.0),
+                    Future::Bootstraps => (next(), 0.0),
+                    Future::Continues => (next(), self.carry[e]),
                 };
                 let (value, ratio, reward) = (judged.values[at], judged.ratios[at], counted.of(rewards[e]));
                 let delta = reward + gae.gamma * next - value;
@@ -162,6 +160,7 @@ impl VtraceEvaluator {
 
 #[cfg(test)]
 mod tests {
+    use rl_core::{End, LifeLoss};
     use serde::Deserialize;
 
     use super::*;

@@ -4,7 +4,7 @@
 
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use rl_benches::{Actions, envs, fill, seats};
-use rl_core::{Rng, Stream};
+use rl_core::{LifeLoss, Rng, Stream};
 use rl_replays::{NStepReturns, Replay, RewardTransform, Rollout, Sample};
 
 const SEATS: usize = 8;
@@ -14,7 +14,7 @@ const CAPACITY: usize = 10_000;
 const BATCH: usize = 32;
 
 fn replay(criterion: &mut Criterion) {
-    let targets = NStepReturns { n_step: 3, gamma: 0.99, life_loss_terminal: false };
+    let targets = NStepReturns { n_step: 3, gamma: 0.99, life_loss: LifeLoss::Ignore };
     for name in envs() {
         let mut env = seats(name, SEATS);
         let spec = env.spec().clone();

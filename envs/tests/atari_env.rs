@@ -166,6 +166,23 @@ fn what_is_seen_of_a_skip_that_was_cut_in_its_first_frame_is_that_frame_alone() 
 }
 
 #[test]
+fn what_is_seen_of_a_skip_that_was_cut_later_is_its_last_two_frames() {
+    let last = |skip: u32, cap: u32| {
+        let mut seat = Seat::new("pong", &format!("max_frames = {cap}\nsticky = 0.0\nframe_skip = {skip}"), 3);
+        seat.reset();
+        while seat.act(3).end == End::No {}
+        assert_eq!(seat.env.console().episode_frame(), cap);
+        seat.frame
+    };
+    for cut in [2, 3] {
+        let cap = 4 * 51 + cut; // a multiple of `cut`: skips of as many frames are all whole
+        let seen = last(4, cap);
+        assert!(seen == last(cut, cap), "{cut}");
+        assert!(seen != last(1, cap), "{cut}: the ball is seen twice");
+    }
+}
+
+#[test]
 fn frames_on_the_way_to_a_mode_count_to_the_cap() {
     let new = |cap: u32| Atari::new(&config("video_cube", &format!("mode = 2\nmax_frames = {cap}")));
     let begun = new(1000).unwrap().console().episode_frame();
@@ -362,6 +379,33 @@ fn protocols_overlay_the_preset() {
         let env = merged["env"].as_table_mut().unwrap();
         env.insert("protocol".to_owned(), name.into());
         (ENTRY.build)("atari/pong", env, &Seating { seed: 1, seats: 0..1 }).unwrap();
+    }
+}
+
+#[test]
+fn protocols_are_those_of_their_sources() {
+    type Env = (i64, f64, i64, bool, &'static str, i64);
+    // Frames per step, sticky, no-ops, FIRE, actions, cap; ε, games and cap of an evaluation; a lost life.
+    let all: [(&str, Env, (f64, i64, i64), &str); 6] = [
+        ("machado18", (4, 0.25, 0, false, "minimal", 108_000), (0.001, 100, 108_000), "ignore"),
+        ("machado18-paper", (5, 0.25, 0, false, "full", 18_000), (0.01, 100, 18_000), "ignore"),
+        ("nature15", (4, 0.0, 30, false, "minimal", 108_000), (0.05, 30, 18_000), "terminal"),
+        ("noop30", (4, 0.0, 30, false, "minimal", 108_000), (0.001, 100, 108_000), "terminal"),
+        ("ppo17", (4, 0.0, 30, true, "minimal", 400_000), (0.0, 100, 400_000), "terminal"),
+        ("atari100k", (4, 0.0, 30, false, "minimal", 108_000), (0.001, 100, 108_000), "terminal"),
+    ];
+    assert_eq!(ENTRY.protocols.iter().map(|protocol| protocol.0).collect::<Vec<_>>(), all.map(|row| row.0));
+    for (&(name, text), (_, (skip, sticky, noops, fire, actions, cap), eval, life_loss)) in
+        ENTRY.protocols.iter().zip(all)
+    {
+        let expected = format!(
+            "[agent]\nlife_loss = \"{life_loss}\"\nreward_scale = \"sign\"\n\
+            [env]\nframe_skip = {skip}\nsticky = {sticky:?}\nnoops = {noops}\nfire_reset = {fire}\n\
+            actions = \"{actions}\"\nmax_frames = {cap}\nmode = \"default\"\ndifficulty = \"default\"\n\
+            [eval]\nepsilon = {:?}\nepisodes = {}\nmax_frames = {}\n",
+            eval.0, eval.1, eval.2
+        );
+        assert_eq!(text.parse::<toml::Table>().unwrap(), expected.parse::<toml::Table>().unwrap(), "{name}");
     }
 }
 

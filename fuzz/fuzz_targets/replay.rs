@@ -5,13 +5,13 @@
 use std::io::{Cursor, Read};
 
 use libfuzzer_sys::fuzz_target;
-use rl_core::{End, Result, Rng, Saved, Segmented as _, Spec, Stream};
+use rl_core::{End, LifeLoss, Result, Rng, Saved, Segmented as _, Spec, Stream};
 use rl_fuzz::edited;
 use rl_replays::{NStepReturns, Replay, RewardTransform, Rollout, Sample, Sequence, Sequences};
 
 const SEATS: usize = 2;
 const SEQUENCE: Sequence = Sequence { burn_in: 1, steps: 2, period: 2, state: 3 };
-const TARGETS: NStepReturns = NStepReturns { n_step: 2, gamma: 0.5, life_loss_terminal: true };
+const TARGETS: NStepReturns = NStepReturns { n_step: 2, gamma: 0.5, life_loss: LifeLoss::Terminal };
 
 fn spec() -> Spec {
     Spec {

@@ -6,7 +6,7 @@
 //! bootstrapping through a truncation need no special case.
 //! Source: Mnih et al. 2015 (uniform replay); Sutton and Barto 2018, section 7.1 (n-step returns).
 
-use rl_core::{End, Result, Rng, Spec};
+use rl_core::{End, Future, LifeLoss, Result, Rng, Spec};
 
 use crate::priorities::Priorities;
 use crate::saved::foreign;
@@ -25,18 +25,18 @@ pub struct NStepReturns {
     pub n_step: usize,
     /// Discount per agent step, 0 to 1.
     pub gamma: f32,
-    /// Whether a lost life cuts the return as a terminal step does.
-    pub life_loss_terminal: bool,
+    /// Whether a lost life cuts the return, as a terminal step does.
+    pub life_loss: LifeLoss,
 }
 
 /// A replay buffer (ring) of the newest transitions of `N` seats, sampled uniformly or by priority.
 ///
 /// ```
-/// use rl_core::{Rng, Spec, Stream};
+/// use rl_core::{LifeLoss, Rng, Spec, Stream};
 /// use rl_replays::{RewardTransform, Replay, Rollout, Sample, NStepReturns};
 ///
 /// let spec = Spec { vector: 4, discrete: [2].into(), ..Spec::none() };
-/// let targets = NStepReturns { n_step: 3, gamma: 0.99, life_loss_terminal: false };
+/// let targets = NStepReturns { n_step: 3, gamma: 0.99, life_loss: LifeLoss::Ignore };
 /// let mut replay = Replay::new(&spec, 8, 100_000, targets).prioritised();
 /// let mut block = Rollout::new(&spec, 16, 8, 0); // 16 steps of 8 seats, which a policy and environments fill
 /// # for t in 0..17 { block.age.row_mut(t).fill(t as u32) }
@@ -393,7 +393,7 @@ impl Replay {
         if self.end[(self.slot(at), seat)].over() || !self.has_history(at, seat) {
             return None;
         }
-        let NStepReturns { n_step, gamma, life_loss_terminal } = self.targets;
+        let NStepReturns { n_step, gamma, life_loss } = self.targets;
         let mut discount = 1.0;
         for last in at + 1..=at + n_step as u64 {
             if last >= self.written {
@@ -404,11 +404,10 @@ impl Replay {
                 return None; // a reset that no end announced
             }
             discount *= gamma;
-            match self.end[(slot, seat)] {
-                End::Terminated => return Some(Window { last, discount: 0.0 }),
-                End::LifeLost if life_loss_terminal => return Some(Window { last, discount: 0.0 }),
-                End::Truncated => return Some(Window { last, discount }),
-                End::No | End::LifeLost => {}
+            match life_loss.future(self.end[(slot, seat)]) {
+                Future::Zero => return Some(Window { last, discount: 0.0 }),
+                Future::Bootstraps => return Some(Window { last, discount }),
+                Future::Continues => {}
             }
         }
         Some(Window { last: at + n_step as u64, discount })

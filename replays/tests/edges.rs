@@ -1,9 +1,9 @@
 //! The edges of the ring that random episodes reach seldom: groups of seats, a start amid an episode, foreign and huge states.
 
-use rl_core::{Bound, End, Rng, Saved, Spec, Stream};
+use rl_core::{Bound, End, LifeLoss, Rng, Saved, Spec, Stream};
 use rl_replays::{NStepReturns, Replay, RewardTransform, Rollout, Sample, Sequence, Steps};
 
-const TARGETS: NStepReturns = NStepReturns { n_step: 2, gamma: 0.5, life_loss_terminal: false };
+const TARGETS: NStepReturns = NStepReturns { n_step: 2, gamma: 0.5, life_loss: LifeLoss::Ignore };
 
 fn spec(stack: usize) -> Spec {
     Spec {

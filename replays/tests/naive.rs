@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use proptest::prelude::*;
-use rl_core::{End, Rng, Saved, Spec, Stream};
+use rl_core::{End, LifeLoss, Rng, Saved, Spec, Stream};
 use rl_replays::{NStepReturns, Replay, RewardTransform, Rollout, Sample};
 
 #[path = "naive/cases.rs"]
@@ -164,7 +164,7 @@ proptest! {
 fn every_transition_is_drawn_equally_often() {
     let script: Vec<(End, i8, u32)> =
         (0..40).map(|t| (if t % 7 == 6 { End::Terminated } else { End::No }, 1, t % 5)).collect();
-    let targets = NStepReturns { n_step: 3, gamma: 0.9, life_loss_terminal: false };
+    let targets = NStepReturns { n_step: 3, gamma: 0.9, life_loss: LifeLoss::Ignore };
     let seats = vec![play(0, &script), play(1, &script)];
     let case = Case { stack: 4, capacity: 20, horizon: 3, targets, counted: RewardTransform::Raw, seats };
     let replay = filled(&case);
@@ -190,7 +190,7 @@ fn a_million_kung_fu_master_transitions_fit_into_7_3_gb() {
         discrete: [14].into(),
         continuous: [].into(),
     };
-    let targets = NStepReturns { n_step: 3, gamma: 0.99, life_loss_terminal: false };
+    let targets = NStepReturns { n_step: 3, gamma: 0.99, life_loss: LifeLoss::Ignore };
     assert!(Replay::bytes_for(&kungfu(4), 1, 1_000_000, targets.n_step, None) <= 7_300_000_000);
     for seats in [1, 8] {
         let replay = Replay::new(&kungfu(4), seats, 10_000, targets);

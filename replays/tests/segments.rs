@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::io::Read;
 
 use proptest::prelude::*;
-use rl_core::{Error, Result, Rng, Saved, Segmented, Spec, Stream};
+use rl_core::{Error, LifeLoss, Result, Rng, Saved, Segmented, Spec, Stream};
 use rl_replays::{Replay, RewardTransform, Rollout, Sample, Sequence};
 
 #[allow(dead_code, reason = "the whole ring stands for what is expected")]
@@ -142,7 +142,7 @@ proptest! {
 
 #[test]
 fn a_ring_of_frames_has_segments_and_a_small_one_has_none() {
-    let targets = rl_replays::NStepReturns { n_step: 1, gamma: 0.9, life_loss_terminal: false };
+    let targets = rl_replays::NStepReturns { n_step: 1, gamma: 0.9, life_loss: LifeLoss::Ignore };
     let ring = |frame: [usize; 3], capacity| {
         let spec = Spec { frame, discrete: Box::new([2]), ..Spec::none() };
         Replay::new(&spec, 1, capacity, targets).segmented().is_some()

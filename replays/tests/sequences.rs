@@ -1,7 +1,7 @@
 //! A ring of sequences against the obvious implementation: windows cut out of whole episodes that are kept as lists.
 
 use proptest::prelude::*;
-use rl_core::{Rng, Saved, Stream};
+use rl_core::{LifeLoss, Rng, Saved, Stream};
 use rl_replays::{Replay, Sequence, Sequences};
 
 #[path = "naive/cases.rs"]
@@ -153,7 +153,7 @@ proptest! {
 #[test]
 fn the_figure_for_memory_is_the_allocation() {
     let sequence = Sequence { burn_in: 3, steps: 5, period: 4, state: 1 };
-    let targets = rl_replays::NStepReturns { n_step: 3, gamma: 0.99, life_loss_terminal: false };
+    let targets = rl_replays::NStepReturns { n_step: 3, gamma: 0.99, life_loss: LifeLoss::Ignore };
     for seats in [1, 8] {
         let replay = Replay::of_sequences(&spec(4), seats, 1000, targets, sequence);
         assert_eq!(replay.bytes(), Replay::bytes_for(&spec(4), seats, 1000, 3, Some(sequence)));

@@ -75,6 +75,10 @@ impl Policy for Still {
         Ok(())
     }
 
+    fn is_recurrent(&self) -> bool {
+        false
+    }
+
     fn state(&mut self) -> State<'_> {
         Vec::new()
     }

@@ -91,6 +91,7 @@ pub use precision::Precision;
 pub use recurrent::Recurrent;
 pub use residual::Residual;
 pub use rms_prop::{EpsPlace, RmsProp, RmsPropConfig};
+pub use saved::{load_array, save_array};
 pub use softmax::{log_softmax, softmax};
 pub use standardise::Standardise;
 pub use tail::Tail;

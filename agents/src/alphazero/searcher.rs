@@ -104,6 +104,10 @@ impl<G: Game> Policy for Searcher<G> {
         Some(Outputs::Probabilities)
     }
 
+    fn is_recurrent(&self) -> bool {
+        false
+    }
+
     fn state(&mut self) -> State<'_> {
         vec![("act".to_owned(), &mut self.exploring)]
     }

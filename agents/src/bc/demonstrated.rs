@@ -3,13 +3,13 @@
 use std::io::{Read, Write};
 use std::ops::Range;
 
-use rl_core::{Error, Open, Result, Saved, Segmented, Spec};
+use rl_core::{Error, LifeLoss, Open, Result, Saved, Segmented, Spec};
 use rl_replays::{NStepReturns, Replay, Rollout, Steps};
 
 use crate::{config, legal};
 
 /// Returns are not used: with `n_step` 1 a step is complete once the row after it is written.
-const TARGETS: NStepReturns = NStepReturns { n_step: 1, gamma: 1.0, life_loss_terminal: false };
+const TARGETS: NStepReturns = NStepReturns { n_step: 1, gamma: 1.0, life_loss: LifeLoss::Ignore };
 
 /// Demonstrated steps of one seat, split into training and held-out games.
 pub(crate) struct Demonstrated {

@@ -82,6 +82,10 @@ impl Policy for Imitator {
         Some(Outputs::Probabilities)
     }
 
+    fn is_recurrent(&self) -> bool {
+        false
+    }
+
     fn state(&mut self) -> State<'_> {
         vec![("act".to_owned(), &mut self.streams)]
     }

@@ -1,6 +1,6 @@
 //! The `[agent]` table of the DQN family. An agent without some extension sets it to its plainest choice.
 
-use rl_core::Result;
+use rl_core::{LifeLoss, Result};
 use rl_nn::{Precision, Start};
 use rl_perception::Trunk;
 use rl_replays::NStepReturns;
@@ -13,7 +13,7 @@ use super::loss::ErrorLoss;
 use super::priorities::Prioritisation;
 use super::recall::Recall;
 use crate::q_net::{Mix, Shape};
-use crate::{Context, LifeLoss, RewardScale, Schedule, config};
+use crate::{Context, RewardScale, Schedule, config};
 
 /// The `[agent]` table of the DQN family. Agent steps are counted over all seats together.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -199,11 +199,7 @@ impl Config {
 
     /// How the replay computes n-step returns.
     pub(crate) fn returns(&self) -> NStepReturns {
-        NStepReturns {
-            n_step: self.n_step,
-            gamma: self.gamma as f32,
-            life_loss_terminal: self.life_loss == LifeLoss::Terminal,
-        }
+        NStepReturns { n_step: self.n_step, gamma: self.gamma as f32, life_loss: self.life_loss }
     }
 
     /// Architecture of the network.

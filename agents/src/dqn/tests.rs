@@ -1,7 +1,7 @@
 //! The learner against PyTorch (`tests/golden/dqn/make.py`), and against its own promises.
 
 use candle_core::Device;
-use rl_core::{End, Solo};
+use rl_core::{End, LifeLoss, Solo};
 use rl_nn::{Precision, Start};
 use rl_perception::Trunk;
 use rl_replays::Sample;
@@ -17,7 +17,7 @@ use super::recall::{Recall, Unroll};
 use super::*;
 use crate::q_net::Mix;
 use crate::testing::{Pair, close, draws, fill, flat, load, save};
-use crate::{LifeLoss, Mode, RewardScale};
+use crate::{Mode, RewardScale};
 
 mod augment;
 mod corridor;

@@ -1,7 +1,7 @@
 //! The learner against its own promises; against PyTorch in `golden`.
 
 use candle_core::Device;
-use rl_core::{Bound, End, Solo};
+use rl_core::{Bound, End, LifeLoss, Solo};
 use rl_nn::{Activation, AdamConfig, EpsPlace, Precision, RmsPropConfig};
 
 use super::*;
@@ -9,7 +9,7 @@ use crate::a2c::{Config as A2cConfig, Kind as A2cOptimiser};
 use crate::gather::Gathered;
 use crate::ppo::Config as PpoConfig;
 use crate::testing::{Pair, close, draws, fill, flat, load, save};
-use crate::{AGENTS, AgentEntry, LifeLoss, Mode};
+use crate::{AGENTS, AgentEntry, Mode};
 
 mod golden;
 mod lagging;

@@ -3,9 +3,8 @@
 use std::io::{Read, Write};
 use std::sync::{Arc, Mutex, MutexGuard};
 
-use candle_core::Device;
-use rl_core::{Result, Rng, Saved, Spec, Stream};
-use rl_nn::{Init, Params, tensor};
+use rl_core::{Result, Saved, Spec};
+use rl_nn::{load_array, save_array};
 
 /// Values of all actions in all states, behind a shared lock.
 #[derive(Clone)]
@@ -46,25 +45,20 @@ impl Table {
         state as usize * self.actions
     }
 
-    /// Copies the values to parameters, which can be saved as safetensors.
-    fn params(&self) -> Result<Params> {
-        let mut params = Params::new(&Device::Cpu, Rng::new(0, Stream::Init));
-        let values = self.values();
-        let shape = [values.len() / self.actions, self.actions];
-        params.root().var("q", &shape, Init::Zeros).map_err(tensor)?;
-        params.write(&values).map_err(tensor)?;
-        Ok(params)
+    /// States and actions.
+    fn shape(&self) -> [usize; 2] {
+        [self.len() / self.actions, self.actions]
     }
 }
 
 impl Saved for Table {
     fn save(&self, out: &mut dyn Write) -> Result<()> {
-        self.params()?.save(out)
+        save_array("q", &self.shape(), &self.values(), out)
     }
 
     fn load(&mut self, from: &mut dyn Read) -> Result<()> {
-        let mut params = self.params()?;
-        params.load(from)?;
-        params.read(&mut self.values()).map_err(tensor)
+        let read = load_array("q", &self.shape(), from)?;
+        self.values().copy_from_slice(&read);
+        Ok(())
     }
 }

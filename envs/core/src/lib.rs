@@ -13,6 +13,7 @@ mod entry;
 mod env;
 mod error;
 mod game;
+mod life_loss;
 mod reduce;
 mod rng;
 mod rows;
@@ -26,6 +27,8 @@ mod vec_env;
 /// Re-export of `embedded-graphics`, in the version whose `DrawTarget` [`Canvas`] implements: shapes, fonts and
 /// colours.
 pub use embedded_graphics;
+/// Re-export of `toml`, in the version whose `Table` [`Build`] takes.
+pub use toml;
 
 pub use batch::Batch;
 pub use canvas::Canvas;
@@ -36,6 +39,7 @@ pub use entry::{Build, EnvEntry, Seating, build_batch, read, read_table};
 pub use env::{Env, Info, Step};
 pub use error::{Error, Result};
 pub use game::{Game, GameResult, Side};
+pub use life_loss::{Future, LifeLoss};
 pub use reduce::{Reduce, Solo};
 pub use rng::{Rng, Stream};
 pub use rows::{Act, Episode, Obs, Rows};

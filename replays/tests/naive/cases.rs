@@ -1,7 +1,7 @@
 //! Random episodes of some seats as lists of rows, and what a draw from them must show.
 
 use proptest::prelude::*;
-use rl_core::{Bound, End, Spec};
+use rl_core::{Bound, End, LifeLoss, Spec};
 use rl_replays::{NStepReturns, Replay, RewardTransform, Rollout};
 
 /// One row as an environment would write it.
@@ -56,11 +56,8 @@ pub(crate) fn cases() -> impl Strategy<Value = Case> {
         1 => Just(End::Truncated),
         1 => Just(End::Terminated)
     ];
-    let targets = (1..6usize, any::<bool>()).prop_map(|(n_step, life_loss_terminal)| NStepReturns {
-        n_step,
-        gamma: 0.9,
-        life_loss_terminal,
-    });
+    let life_loss = prop_oneof![Just(LifeLoss::Ignore), Just(LifeLoss::Terminal)];
+    let targets = (1..6usize, life_loss).prop_map(|(n_step, life_loss)| NStepReturns { n_step, gamma: 0.9, life_loss });
     let counted = prop_oneof![
         Just(RewardTransform::Raw),
         Just(RewardTransform::Sign),
@@ -140,7 +137,7 @@ pub(crate) fn expected(case: &Case, kept: usize, seat: usize, at: usize) -> Opti
         };
         ret += discount * reward;
         discount *= case.targets.gamma;
-        if row.end == End::Terminated || (row.end == End::LifeLost && case.targets.life_loss_terminal) {
+        if row.end == End::Terminated || (row.end == End::LifeLost && case.targets.life_loss == LifeLoss::Terminal) {
             discount = 0.0;
         }
         if row.end.over() || discount == 0.0 {
