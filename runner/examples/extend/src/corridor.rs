@@ -6,7 +6,10 @@ use rl_core::embedded_graphics::primitives::{Circle, Rectangle};
 use rl_core::{Act, Canvas, End, Env, EnvEntry, Error, Obs, Result, Rng, Spec, Step, load_postcard, save_postcard};
 use serde::Deserialize;
 
-pub(crate) const ENTRY: EnvEntry = EnvEntry::single::<Corridor>("Walk to the end of a corridor", PRESET);
+pub(crate) const ENTRY: EnvEntry = EnvEntry {
+    agents: &[("ppo", include_str!("../ppo.toml"))], // of agents that do not know this environment themselves
+    ..EnvEntry::single::<Corridor>("Walk to the end of a corridor", PRESET)
+};
 const PRESET: &str = "[env]\nlength = 8\nmax_steps = 50\n\n[eval]\nepisodes = 10\nepsilon = 0.0\n";
 
 #[derive(Clone, Deserialize)]
@@ -36,8 +39,7 @@ impl Env for Corridor {
     }
 
     fn spec(&self) -> Spec {
-        let (symbols, discrete) = ([self.config.length].into(), [2].into());
-        Spec { frame: [0; 3], stack: 1, vector: 0, symbols, mask: false, discrete, continuous: [].into() }
+        Spec { symbols: [self.config.length].into(), discrete: [2].into(), ..Spec::none() }
     }
 
     fn reset(&mut self, seed: u64, obs: Obs<'_>) -> Result<()> {

@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! cargo run -p rl-extend-example -- --env corridor --agent qtable --run /tmp/corridor
+//! cargo run -p rl-extend-example -- --env corridor --agent ppo --run /tmp/corridor-ppo
 //! cargo run -p rl-extend-example -- --env frozenlake --agent qtable --run /tmp/lake
 //! ```
 #![forbid(unsafe_code)]

@@ -5,10 +5,9 @@ use std::io::{Read, Write};
 use std::ops::Range;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use candle_core::Device;
-use rl_agents::{AgentEntry, Context, Learner, Log, Mode, Plan, Policy, UpdateRatio};
-use rl_core::{End, Error, Postcard, Reduce, Result, Rng, Saved, State, Stream};
-use rl_nn::{Init, Params, tensor};
+use rl_agents::{AgentEntry, Context, Learner, Log, Mode, Plan, Policy, Streams, UpdateRatio, legal};
+use rl_core::{End, Postcard, Reduce, Result, Saved, State};
+use rl_nn::{load_array, save_array};
 use rl_replays::{Rollout, played};
 use serde::Deserialize;
 
@@ -17,16 +16,11 @@ pub(crate) const ENTRY: AgentEntry = AgentEntry {
     summary: "Q-learning on a table",
     refuses: |spec| {
         let fits = (spec.symbols.len(), spec.discrete.len(), spec.vector, spec.frame_len()) == (1, 1, 0, 0);
-        match fits && !spec.mask {
-            true => None,
-            false => {
-                Some("it needs one symbol as observation, and one discrete action that is always legal".to_owned())
-            }
-        }
+        (!fits).then(|| "it needs one symbol as observation, and one discrete action".to_owned())
     },
     presets: &[("corridor", CORRIDOR), ("frozenlake", LAKE), ("frozenlake8x8", LAKE)],
     stochastic: false,
-    memory: |context| Ok((4 * u64::from(context.spec.symbols[0]) * u64::from(context.spec.discrete[0]), "train.envs")),
+    memory: |context| Ok((4 * u64::from(context.spec.symbols[0]) * u64::from(context.spec.discrete[0]), "env")),
     build: |context| Ok(Box::new(Learns::new(context)?)),
 };
 
@@ -55,24 +49,22 @@ impl Table {
         self.values.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The same as parameters, which know how to write themselves as safetensors.
-    fn params(&self) -> Result<Params> {
-        let (values, mut params) = (self.values(), Params::new(&Device::Cpu, Rng::new(0, Stream::Init)));
-        params.root().var("q", &[values.len() / self.actions, self.actions], Init::Zeros).map_err(tensor)?;
-        params.write(&values).map_err(tensor)?;
-        Ok(params)
+    /// States and actions.
+    fn shape(&self) -> [usize; 2] {
+        [self.values().len() / self.actions, self.actions]
     }
 }
 
+/// Weights are safetensors, which other programs read.
 impl Saved for Table {
     fn save(&self, out: &mut dyn Write) -> Result<()> {
-        self.params()?.save(out)
+        save_array("q", &self.shape(), &self.values(), out)
     }
 
     fn load(&mut self, from: &mut dyn Read) -> Result<()> {
-        let mut params = self.params()?;
-        params.load(from)?;
-        params.read(&mut self.values()).map_err(tensor)
+        let read = load_array("q", &self.shape(), from)?;
+        self.values().copy_from_slice(&read);
+        Ok(())
     }
 }
 
@@ -86,8 +78,7 @@ struct Learns {
 
 impl Learns {
     fn new(context: &Context<'_>) -> Result<Self> {
-        let config = context.config.clone().try_into::<Config>();
-        let config = config.map_err(|e| Error::Config { key: "agent".to_owned(), message: e.message().to_owned() })?;
+        let config: Config = context.settings()?;
         let (states, actions) = (context.spec.symbols[0] as usize, context.spec.discrete[0] as usize);
         let values = Arc::new(Mutex::new(vec![0.0; states * actions]));
         Ok(Self {
@@ -106,8 +97,8 @@ impl Learner for Learns {
     }
 
     fn policy(&self, seats: Range<u32>) -> Result<Box<dyn Policy>> {
-        let rngs = seats.map(|seat| Rng::new(self.seed, Stream::Act(seat))).collect();
-        Ok(Box::new(Acts { table: self.table.clone(), epsilon: self.config.epsilon, rngs: Postcard(rngs) }))
+        let (table, epsilon) = (self.table.clone(), self.config.epsilon);
+        Ok(Box::new(Acts { table, epsilon, streams: Streams::new(self.seed, seats) }))
     }
 
     fn learn(&mut self, blocks: &[Rollout], reduce: &mut dyn Reduce, log: &mut Log) -> Result<()> {
@@ -115,8 +106,8 @@ impl Learner for Learns {
         let mut values = self.table.values();
         for (block, t, e) in played(blocks) {
             let next = block.symbols[(t + 1, e)] as usize * n;
-            let best = values[next..next + n].iter().copied().fold(f32::MIN, f32::max);
-            let future = if block.end[(t + 1, e)] == End::Terminated { 0.0 } else { discount * best };
+            let best = || values[next + legal::argmax(&values[next..next + n], block.legal.at(t + 1, e))];
+            let future = if block.end[(t + 1, e)] == End::Terminated { 0.0 } else { discount * best() };
             let at = block.symbols[(t, e)] as usize * n + block.discrete[(t, e)] as usize;
             let error = block.reward[(t + 1, e)] + future - values[at];
             values[at] += rate * error;
@@ -143,7 +134,7 @@ impl Learner for Learns {
 struct Acts {
     table: Table,
     epsilon: f32,
-    rngs: Postcard<Vec<Rng>>,
+    streams: Streams,
 }
 
 impl Policy for Acts {
@@ -152,30 +143,33 @@ impl Policy for Acts {
             Mode::Explore => self.epsilon,
             Mode::Evaluate { epsilon, .. } => epsilon,
         };
-        let n = self.table.actions;
-        let seats = blocks.iter_mut().flat_map(|block| {
-            let (symbols, ends) = (block.symbols.row(t), block.end.row(t));
-            block.discrete.row_mut(t).iter_mut().zip(symbols).zip(ends)
-        });
-        let values = self.table.values();
-        for (((action, &symbol), end), rng) in seats.zip(&mut self.rngs.0) {
-            if end.over() {
-                continue; // the next step resets: a policy draws nothing there
+        let (n, values, mut streams) = (self.table.actions, self.table.values(), self.streams.iter_mut());
+        for block in blocks {
+            for e in 0..block.envs() {
+                let rng = streams.next().expect("a stream per seat");
+                if block.end[(t, e)].over() {
+                    continue; // the next step resets: a policy draws nothing there
+                }
+                let (state, legal) = (block.symbols[(t, e)] as usize, block.legal.at(t, e));
+                block.discrete[(t, e)] = if rng.f32() < epsilon {
+                    legal::random(n as u32, legal, rng)
+                } else {
+                    let row = &values[state * n..][..n];
+                    let best = row[legal::argmax(row, legal)];
+                    let mut ties = (0..n).filter(|&a| legal::allows(legal, a) && row[a] == best);
+                    let tie = rng.below(ties.clone().count() as u32);
+                    ties.nth(tie as usize).expect("a tie is among the best") as u32
+                };
             }
-            if rng.f32() < epsilon {
-                *action = rng.below(n as u32);
-                continue;
-            }
-            let row = &values[symbol as usize * n..][..n];
-            let best = row.iter().copied().fold(f32::MIN, f32::max);
-            let ties = row.iter().filter(|&&value| value == best).count() as u32;
-            let tie = rng.below(ties) as usize;
-            *action = (0..n).filter(|&a| row[a] == best).nth(tie).expect("a tie is among the best") as u32;
         }
         Ok(())
     }
 
+    fn is_recurrent(&self) -> bool {
+        false
+    }
+
     fn state(&mut self) -> State<'_> {
-        vec![("rngs".to_owned(), &mut self.rngs as &mut dyn Saved)]
+        vec![("streams".to_owned(), &mut self.streams)]
     }
 }

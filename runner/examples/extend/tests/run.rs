@@ -24,3 +24,13 @@ fn a_foreign_agent_learns_a_foreign_environment() {
     let eval = run(&["eval", &dir, "--episodes", "10", "--json"]);
     assert_eq!(eval["mean"], 1.0, "{eval}");
 }
+
+#[test]
+fn an_agent_of_rl_run_learns_a_foreign_environment_by_the_preset_that_came_with_it() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let dir = folder.path().join("run").display().to_string();
+    let trained = run(&["--env", "corridor", "--agent", "ppo", "--run", &dir, "--seed", "1", "--json"]);
+    assert!(trained["frames"].as_u64().is_some_and(|frames| frames >= 40_000), "{trained}");
+    let eval = run(&["eval", &dir, "--episodes", "10", "--json"]);
+    assert_eq!(eval["mean"], 1.0, "{eval}");
+}
