@@ -10,11 +10,11 @@ use rl_nn::Precision;
 use rustix::fs::{Access, access};
 use serde::Serialize;
 
-use crate::needs::{all_memory, existing, free_disk, free_memory, human};
+use crate::needs::{existing, free_disk, human};
 use crate::preset::{self, Ask};
 use crate::tables::Tables;
 use crate::usage::{counted, line};
-use crate::{output, run_dir};
+use crate::{output, ram, run_dir};
 
 /// Bytes of memory below which presets of pixel games may not fit: a million frames of 84 x 84, and room for the rest.
 const MEMORY: u64 = 8_000_000_000;
@@ -120,7 +120,7 @@ fn processor() -> Check {
 }
 
 fn memory() -> Check {
-    let (Some(free), Some(all)) = (free_memory(), all_memory()) else {
+    let (Some(free), Some(all)) = (ram::free(), ram::all()) else {
         return Check::not(State::Warning, "memory", "unknown (no /proc/meminfo)", "watch it yourself on this system");
     };
     let found = format!("{} free of {}", human(free), human(all));

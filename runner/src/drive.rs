@@ -14,7 +14,7 @@ use crate::metrics::Metrics;
 use crate::number::{self, count};
 use crate::preset::{Eval, Resolved, Train};
 use crate::progress::Progress;
-use crate::session::Session;
+use crate::session::{Counts, Session};
 use crate::stop::Stop;
 use crate::tape::Tape;
 use crate::usage::counted;
@@ -36,6 +36,17 @@ pub(crate) struct Run {
     /// Directory of the run.
     pub(crate) path: PathBuf,
     pub(crate) stop: Stop,
+}
+
+impl Run {
+    fn is_eval_due(&self, counts: &Counts) -> bool {
+        self.train.eval_every > 0 && counts.frames >= counts.next_eval
+    }
+
+    /// Whether the run has had its frames, and an update.
+    fn is_over(&self, session: &Session) -> bool {
+        session.counts.frames >= self.train.frames && session.learner.updates() > 0
+    }
 }
 
 /// How a run ended; what `--json` prints.
@@ -81,8 +92,11 @@ pub(crate) fn drive(
     let mut next_row = due(session.counts.frames, every);
     let mut failed = None;
     let stopped = loop {
-        if run.train.eval_every > 0 && session.counts.frames >= session.counts.next_eval {
-            session.rest(&mut watch.log)?;
+        let (counts, over) = (&session.counts, run.is_over(session));
+        if over || run.is_eval_due(counts) || counts.frames >= counts.next_checkpoint || keep.wants(counts.frames) {
+            session.rest(&mut watch.log)?; // first, as it may play on, to where another is due
+        }
+        if run.is_eval_due(&session.counts) {
             let mean = match evaluate(run, session, &mut watch, keep) {
                 Ok(Some(mean)) => mean,
                 outcome => {
@@ -100,7 +114,6 @@ pub(crate) fn drive(
             watch.row(session)?;
         }
         if session.counts.frames >= session.counts.next_checkpoint {
-            session.rest(&mut watch.log)?;
             session.counts.next_checkpoint = due(session.counts.frames, run.train.checkpoint_every);
             watch.row(session)?; // a row before a checkpoint: no mean spans it
             watch.log.lap(Part::Other);
@@ -108,13 +121,10 @@ pub(crate) fn drive(
             keep.checkpoint(session, true)?;
             watch.log.lap(Part::Save);
         }
-        if keep.wants(session.counts.frames) {
-            session.rest(&mut watch.log)?;
-            if keep.pass(session)? {
-                break true;
-            }
+        if keep.wants(session.counts.frames) && keep.pass(session)? {
+            break true;
         }
-        if session.counts.frames >= run.train.frames && session.learner.updates() > 0 {
+        if run.is_over(session) {
             break false;
         }
         if run.stop.asked() {
@@ -128,7 +138,7 @@ pub(crate) fn drive(
         watch.log.lap(Part::Save);
     };
     session.tape.as_ref().filter(|_| !stopped).and_then(Tape::idle).into_iter().for_each(|told| watch.note(&told));
-    let closed = close(session, &mut watch, keep, settled);
+    let closed = close(run, session, &mut watch, keep, settled);
     if let Some(error) = failed {
         let at = format!("the evaluation at {} frames failed", count(session.counts.frames));
         // What was learned up to it is whole.
@@ -160,8 +170,15 @@ fn row_every(frames: u64) -> u64 {
 }
 
 /// Ends a sitting with its last row of metrics and its last checkpoint.
-fn close(session: &mut Session, watch: &mut Watch, keep: &mut dyn Keep, settled: bool) -> anyhow::Result<()> {
+fn close(
+    run: &Run,
+    session: &mut Session,
+    watch: &mut Watch,
+    keep: &mut dyn Keep,
+    settled: bool,
+) -> anyhow::Result<()> {
     session.rest(&mut watch.log)?;
+    let settled = settled && !run.is_eval_due(&session.counts);
     session.notes.drain(..).for_each(|note| watch.note(&note));
     watch.row(session)?;
     watch.finish();
@@ -180,7 +197,7 @@ fn hold(session: &mut Session) -> anyhow::Result<()> {
 }
 
 /// The first multiple of `every` after `frames`.
-fn due(frames: u64, every: u64) -> u64 {
+pub(crate) fn due(frames: u64, every: u64) -> u64 {
     (frames / every + 1).saturating_mul(every)
 }
 

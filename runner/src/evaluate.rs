@@ -15,7 +15,6 @@ use crate::games::{Games, SEATS, play};
 use crate::learner::device;
 use crate::model::Source;
 use crate::preset::Resolved;
-use crate::saliency::remembers;
 use crate::score::Report;
 use crate::tables::Tables;
 use crate::trained::{Asked, Trained};
@@ -124,7 +123,7 @@ fn exact(resolved: &Resolved, learner: &dyn Learner, epsilon: f32, picture: Opti
     block.symbols.row_mut(0).copy_from_slice(table.symbols());
     block.legal.row_mut(0).copy_from_slice(table.legal());
     let mut policy = learner.policy(SEATS..SEATS + states)?;
-    if remembers(policy.as_mut()) {
+    if policy.is_recurrent() {
         bail!(usage(
             "--exact: this agent has a memory, and acts by more than the state: without the flag it plays games"
         ));

@@ -23,7 +23,7 @@ use crate::screening::{Screening, Step};
 use crate::tables::Tables;
 use crate::usage::{counted, usage};
 use crate::waiting::{Quiet, Waiting};
-use crate::{file, model, needs, output, takes};
+use crate::{file, model, needs, output, ram, takes};
 
 /// Most pictures per second of a film; browsers show no more.
 const PICTURES: f64 = 50.0;
@@ -71,10 +71,10 @@ pub(crate) struct ExportArgs {
     /// Overlays a saliency map on each picture: what moves the agent's value red, its choice of action turquoise
     #[arg(long)]
     saliency: bool,
-    /// Run whose weights say so [default: the run in whose directory FILE lies]
+    /// Run from whose weights saliency is computed [default: the run in whose directory FILE lies]
     #[arg(long, value_name = "RUN", requires = "saliency")]
     run: Option<PathBuf>,
-    /// Name of a trained model whose weights say so, in place of a run: `rl-run list models`
+    /// Name of a trained model from whose weights it is, in place of a run: `rl-run list models`
     #[arg(long, value_name = "NAME", requires = "saliency", conflicts_with = "run")]
     model: Option<String>,
     /// Pictures of a .png [default: 8]
@@ -311,7 +311,7 @@ fn room(screening: &mut Screening, played: &RecordedEpisode, pictures: usize, sc
     let each = canvas.pixels().len() as u64 * u64::from(scale).pow(2);
     // Each alone, in the row, and filtered for the file.
     let row = each.saturating_mul(3 * pictures as u64);
-    match needs::free_memory() {
+    match ram::free() {
         Some(free) if row > free => bail!(usage(format!(
             "a row of {pictures} pictures takes {} of memory and {} are free: lower --pictures or --scale",
             needs::human(row),
@@ -337,7 +337,7 @@ fn shoot(
 ) -> anyhow::Result<()> {
     let name = || path.display().to_string();
     let Look { speed, scale, mut saliency } = look;
-    let remembers = saliency.as_mut().is_some_and(|saliency| saliency.remembers());
+    let recurrent = saliency.as_ref().is_some_and(|saliency| saliency.is_recurrent());
     let (mut canvas, mut shown, mut frames) = (Canvas::new(0, 0), Canvas::new(0, 0), 0);
     let mut replayed = Replayed::begin(played);
     let seconds = |frames: u64, rate: f64| frames as f64 / rate / speed;
@@ -363,7 +363,7 @@ fn shoot(
             }
         }
         if step < played.steps() {
-            if let (Some(saliency), Some(block)) = (saliency.as_mut().filter(|_| remembers), screening.block()) {
+            if let (Some(saliency), Some(block)) = (saliency.as_mut().filter(|_| recurrent), screening.block()) {
                 saliency.see(block).with_context(name)?;
             }
             let taken = as_recorded(screening, &mut replayed, played, step).with_context(name)?.told.frames;

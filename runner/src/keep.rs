@@ -106,6 +106,7 @@ impl Archive {
 impl Keep for Archive {
     fn hand_on(&mut self, session: &mut Session) -> anyhow::Result<()> {
         let Self { handed, writer, .. } = self;
+        writer.check()?;
         handed.hand_on(session, |part, number, bytes| writer.segment(part, number, bytes))
     }
 

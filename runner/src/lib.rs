@@ -17,6 +17,7 @@ mod named;
 mod claim;
 mod run_dir;
 mod needs;
+mod ram;
 mod stop;
 mod waiting;
 mod session;
@@ -92,6 +93,9 @@ mod trainer;
 pub mod fuzzing;
 #[cfg(test)]
 mod toy;
+
+/// Re-export of `candle-core`, in the version whose `Device` [`TrainerConfig`] takes.
+pub use candle_core;
 
 pub use cli::main;
 pub use planners::PLANNERS;

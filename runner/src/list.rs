@@ -31,8 +31,8 @@ pub(crate) struct ListArgs {
     /// Agent whose presets to list, or that the settings are of [default: none, only those of the environment]
     #[arg(long)]
     agent: Option<String>,
-    /// Preset whose settings to list, where it has a name [default: the usual one]
-    #[arg(long, value_name = "NAME", requires_all = ["env", "agent"])]
+    /// A preset file, or the name of a built-in preset, whose settings to list [default: the usual one]
+    #[arg(long, value_name = "FILE|NAME", requires_all = ["env", "agent"])]
     preset: Option<PathBuf>,
     /// One JSON array on stdout; of settings one object
     #[arg(long)]

@@ -9,6 +9,7 @@ use rl_agents::{AgentEntry, Context};
 use rl_core::Spec;
 
 use crate::preset::Train;
+use crate::ram;
 use crate::usage::usage;
 
 /// Bytes of memory of a session beside its experience, a generous bound.
@@ -35,9 +36,14 @@ pub(crate) fn refusal(agent: &AgentEntry, env: &str, spec: &Spec) -> Option<anyh
 /// If it cannot; the message holds both figures and the key to lower.
 pub(crate) fn allocation(agent: &AgentEntry, context: &Context<'_>) -> anyhow::Result<()> {
     let (most, key) = (agent.memory)(context)?;
-    match all_memory() {
+    match ram::all() {
         Some(total) if most > total => {
-            bail!("agent `{}` allocates {} and this machine has {}: lower {key}", agent.id, human(most), human(total))
+            bail!(
+                "agent `{}` allocates {} and this machine, or its control group, has {}: lower {key}",
+                agent.id,
+                human(most),
+                human(total)
+            )
         }
         _ => Ok(()),
     }
@@ -73,7 +79,7 @@ pub(crate) fn check(
     let experience = most.min(rows_of(train.frames));
     let numbers = weights.saturating_mul(COPIES);
     let memory = REST.saturating_add(experience).saturating_add(numbers).saturating_mul(at_once as u64);
-    if let Some(free) = free_memory()
+    if let Some(free) = ram::free()
         && memory > free
     {
         let who = if at_once == 1 { "this run".to_owned() } else { format!("{at_once} runs at once") };
@@ -103,23 +109,6 @@ pub(crate) fn check(
         );
     }
     Ok(())
-}
-
-/// Bytes of memory that are free; `None` if the system does not say.
-pub(crate) fn free_memory() -> Option<u64> {
-    meminfo("MemAvailable:")
-}
-
-/// Bytes of memory of this machine; `None` if the system does not say.
-pub(crate) fn all_memory() -> Option<u64> {
-    meminfo("MemTotal:")
-}
-
-/// Bytes under `key` in `/proc/meminfo`; `None` if it is not there.
-fn meminfo(key: &str) -> Option<u64> {
-    let info = std::fs::read_to_string("/proc/meminfo").ok()?;
-    let line = info.lines().find_map(|line| line.strip_prefix(key))?;
-    Some(line.trim().strip_suffix(" kB")?.parse::<u64>().ok()? * 1024)
 }
 
 /// Free bytes of the disk that `path` is on, or would be.

@@ -1,13 +1,15 @@
 //! What to train and where; the same for a single run and for each of several seeds.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use anyhow::bail;
 use candle_core::Device;
 use rl_nn::Precision;
+use rl_replays::recording::OutputSampling;
 
 use crate::collect::Workers;
+use crate::demonstrations::Shown;
 use crate::drive::{Outcome, Run, drive};
 use crate::episode_log::EpisodeLog;
 use crate::initial::Initial;
@@ -43,6 +45,15 @@ pub(crate) struct Order {
     /// Weights to begin with, in place of random ones.
     pub(crate) initial: Option<Initial>,
     pub(crate) stop: Stop,
+}
+
+/// A run that has begun, and has no directory yet.
+struct Begun {
+    session: Session,
+    /// Outputs of the policy that are recorded.
+    kept: Option<OutputSampling>,
+    /// Recordings that were shown to the agent.
+    shown: Option<Shown>,
 }
 
 /// Where the directories of runs are made.
@@ -110,12 +121,24 @@ impl Order {
         Ok(session)
     }
 
-    /// Checks that a run of `seed` can start; of several runs only the first needs to be checked.
+    /// Begins a run of `seed`, before it has a directory: what cannot be shown, recorded or saved leaves none.
     ///
     /// # Errors
-    /// If the pair cannot work, a value is refused, or memory or disk is short.
+    /// If the pair cannot work, a value or recording is refused, an environment fails, or memory or disk is short.
+    fn begin(&self, seed: u64, runs: Runs, place: &Place<'_>) -> anyhow::Result<Begun> {
+        let mut session = self.session(seed, runs, place)?;
+        let kept = record::kept_of(self.outputs, &session, &self.resolved)?;
+        let shown = demonstrations::begin(&self.resolved, &mut session, &self.train, &self.stop)?;
+        session.check_saves()?;
+        Ok(Begun { session, kept, shown })
+    }
+
+    /// Checks that a run of `seed` can begin; of several runs only the first needs to be checked.
+    ///
+    /// # Errors
+    /// As those of [`fresh`] before there is a directory.
     pub(crate) fn check(&self, seed: u64, runs: Runs, place: &Place<'_>) -> anyhow::Result<()> {
-        self.session(seed, runs, place).map(drop)
+        self.begin(seed, runs, place).map(drop)
     }
 
     /// The order for each of the runs that train `at_once`: with its share of the threads.
@@ -137,15 +160,11 @@ impl Order {
 /// # Errors
 /// If anything that the run needs is missing or refused, or the run fails.
 pub(crate) fn fresh(order: &Order, seed: u64, place: &Place<'_>, progress: Progress) -> anyhow::Result<Outcome> {
-    let mut session = order.session(seed, Runs { all: 1, at_once: 1 }, place)?;
+    let Begun { mut session, kept, shown } = order.begin(seed, Runs { all: 1, at_once: 1 }, place)?;
     if !place.many {
         order.told().iter().for_each(|told| progress.note(told));
     }
-    let kept = record::kept_of(order.outputs, &session, &order.resolved)?;
     let Order { resolved, train, eval, workers, stop, .. } = order.clone();
-    // Before there is a directory: what cannot be shown or saved leaves none.
-    let shown = demonstrations::begin(&resolved, &mut session, &train, &stop)?;
-    session.check_saves()?;
     if let Some(shown) = &shown {
         progress.note(&shown.to_string());
     }
@@ -179,6 +198,7 @@ pub(crate) fn about(order: &Order, seed: u64) -> About {
         cpu: run_dir::cpu(),
         threads: order.threads,
         device: order.on.clone(),
+        earlier_devices: BTreeSet::new(),
         env: owner.env,
         env_version: owner.env_version,
         agent: owner.agent,

@@ -82,7 +82,7 @@ pub(crate) fn run(args: &ProfileArgs, tables: &Tables) -> anyhow::Result<ExitCod
                 bail!(usage("name the directory of a run, or --env and --agent to try one"))
             };
             let mut resolved = preset::resolve(tables, &args.settings.of(env, args.agent.as_deref()))?;
-            args.multiplies.settle(&mut resolved)?;
+            args.multiplies.settle(&args.settings, &mut resolved)?;
             resolved.told.iter().for_each(output::note);
             let span = args.frames.map_or(Span::Seconds(SECONDS), Span::Frames);
             if !args.json {

@@ -191,15 +191,7 @@ pub(crate) fn go_on(going: &Going<'_>, path: &Path, shown: Shown) -> anyhow::Res
     if session.counts.best.is_some() && checkpoint::list(&dir.best())?.is_empty() {
         progress.note("the best weights up to here are gone: the next evaluation that is better saves its own");
     }
-    if !same {
-        about.edited.push(frames);
-    }
-    (about.config_sha256, about.device) = (resolved.sha256(), used);
-    if checkpoint.is_none() {
-        about.isa.clone_from(&owner.isa);
-    } else {
-        about.isa = run_dir::with_isa(&about.isa, &owner.isa);
-    }
+    about.goes_on(checkpoint.as_ref().map(|_| frames), (&used, &owner.isa), resolved.sha256(), !same);
     if about.assets.is_empty() {
         about.assets = assets::of(&session); // of a run that is older than this key
     }

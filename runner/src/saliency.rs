@@ -28,9 +28,6 @@ use occlusion::Occlusion;
 /// Steps that a policy with a memory is shown before a look. Source: Kapturowski et al. 2019, a burn-in of 40.
 pub(crate) const BURN_IN: usize = 40;
 
-/// Name of the part of a policy's state that holds its memory.
-const MEMORY: &str = "memory";
-
 /// How the policy is asked: greedily, so that looks draw no random numbers that differ.
 const MODE: Mode = Mode::Evaluate { epsilon: 0.0, greedy: true };
 
@@ -69,9 +66,9 @@ impl Saliency {
         Ok(Self { policy, fresh, occlusion: Occlusion::new(spec), block })
     }
 
-    /// Whether the policy has a memory, so that it has to be [shown](Self::see) every step.
-    pub(crate) fn remembers(&mut self) -> bool {
-        remembers(self.policy.as_mut())
+    /// Whether the policy is recurrent, so that it has to be [shown](Self::see) every step.
+    pub(crate) fn is_recurrent(&self) -> bool {
+        self.policy.is_recurrent()
     }
 
     /// Resets the policy to its state before it has seen anything.
@@ -143,11 +140,6 @@ fn load(state: State<'_>, bytes: &[Vec<u8>]) -> rl_core::Result<()> {
     state.into_iter().zip(bytes).try_for_each(|((_, part), bytes)| part.load(&mut bytes.as_slice()))
 }
 
-/// Whether a policy has a memory of what it has seen.
-pub(crate) fn remembers(policy: &mut dyn Policy) -> bool {
-    policy.state().iter().any(|(name, _)| name == MEMORY)
-}
-
 #[cfg(test)]
 mod tests {
     use rl_core::{Postcard, Result};
@@ -188,8 +180,12 @@ mod tests {
             Some(Outputs::Q)
         }
 
+        fn is_recurrent(&self) -> bool {
+            true
+        }
+
         fn state(&mut self) -> State<'_> {
-            vec![(MEMORY.to_owned(), &mut self.asked)]
+            vec![("asked".to_owned(), &mut self.asked)]
         }
     }
 
@@ -212,7 +208,7 @@ mod tests {
     fn what_moves_the_value_and_what_moves_the_choice_are_found_and_nothing_is_remembered() {
         let seen = seen();
         let mut saliency = Saliency::new(Halves::boxed(7, false), seen.spec(), 0).unwrap();
-        assert!(saliency.remembers());
+        assert!(saliency.is_recurrent());
         let heat = saliency.look(&seen).unwrap().unwrap();
         assert_eq!((heat.rows, heat.columns), (12, 17), "every third pixel");
         assert_eq!((hottest(&heat.value, 17), hottest(&heat.choice, 17)), ((3, 2), (8, 14)));

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use rl_nn::Precision;
 
 use crate::preset::{Ask, Resolved};
+use crate::usage::usage;
 
 /// What replaces values of the preset.
 #[derive(Clone, Debug, clap::Args)]
@@ -18,6 +19,17 @@ pub(crate) struct Settings {
 }
 
 impl Settings {
+    /// Checks that a flag which was given and `--set` do not both say what `key` is.
+    ///
+    /// # Errors
+    /// If they do.
+    pub(crate) fn alone(&self, flag: &str, key: &str) -> anyhow::Result<()> {
+        match self.set.iter().any(|set| set.split_once('=').is_some_and(|(of, _)| of.trim() == key)) {
+            true => Err(usage(format!("{flag} and --set {key} both say what it is: give one"))),
+            false => Ok(()),
+        }
+    }
+
     /// What to resolve: an environment, an agent on it if one is named, and these replacements.
     pub(crate) fn of<'a>(&'a self, env: &'a str, agent: Option<&'a str>) -> Ask<'a> {
         Ask { env, agent, preset: self.preset.as_deref(), sets: &self.set, protocol: None }
@@ -36,8 +48,10 @@ impl Multiplies {
     /// Puts `--precision` in the place of the preset's.
     ///
     /// # Errors
-    /// If the preset has no `train.precision`.
-    pub(crate) fn settle(self, resolved: &mut Resolved) -> anyhow::Result<()> {
-        self.precision.map_or(Ok(()), |precision| resolved.set("train.precision", precision.name()))
+    /// If the preset has no `train.precision`, or `settings` set it too.
+    pub(crate) fn settle(self, settings: &Settings, resolved: &mut Resolved) -> anyhow::Result<()> {
+        let Some(precision) = self.precision else { return Ok(()) };
+        settings.alone("--precision", "train.precision")?;
+        resolved.set("train.precision", precision.name())
     }
 }

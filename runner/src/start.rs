@@ -34,6 +34,12 @@ pub(crate) fn start(
         actors => (Workers::Exactly(actors as usize), Workers::UpTo(1)),
     };
     let envs = collect::groups(&|seating| resolved.seat(seating), &seating, groups, resolved.seats_per_world())?;
+    if envs.len() < train.actors as usize {
+        let (actors, worlds) = (train.actors, envs.len());
+        return Err(usage(format!(
+            "train.actors: {actors}, but its seats share {worlds} worlds: actors take whole ones"
+        )));
+    }
     let learner = build(resolved, envs[0].spec(), seed, device)?;
     let seats = Seats::new(envs, learner.plan(), workers)?;
     let acting = if train.actors == 0 {

@@ -420,6 +420,10 @@ mod tests {
             Ok(())
         }
 
+        fn is_recurrent(&self) -> bool {
+            false
+        }
+
         fn state(&mut self) -> State<'_> {
             Vec::new()
         }

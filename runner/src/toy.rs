@@ -154,6 +154,10 @@ impl Policy for Eyes {
         Ok(())
     }
 
+    fn is_recurrent(&self) -> bool {
+        false
+    }
+
     fn state(&mut self) -> State<'_> {
         vec![("rngs".to_owned(), &mut self.rngs as &mut dyn Saved)]
     }

@@ -78,17 +78,19 @@ pub(crate) fn run(args: &TrainArgs, tables: &Tables) -> anyhow::Result<ExitCode>
     let env = args.env.as_deref().expect("clap requires it without a subcommand");
     let mut resolved = preset::resolve(tables, &args.settings.of(env, args.agent.as_deref()))?;
     let numbers = [
-        ("train.frames", args.frames),
-        ("train.eval_every", args.eval_every),
-        ("eval.episodes", args.eval_episodes.map(u64::from)),
+        ("--frames", "train.frames", args.frames),
+        ("--eval-every", "train.eval_every", args.eval_every),
+        ("--eval-episodes", "eval.episodes", args.eval_episodes.map(u64::from)),
     ];
-    for (key, value) in numbers {
+    for (flag, key, value) in numbers {
         if let Some(value) = value {
+            args.settings.alone(flag, key)?;
             resolved.set(key, i64::try_from(value).map_err(|_| usage(format!("{key}: {value} is too large")))?)?;
         }
     }
-    args.multiplies.settle(&mut resolved)?;
+    args.multiplies.settle(&args.settings, &mut resolved)?;
     if let Some(actors) = args.actors {
+        args.settings.alone("--actors", "train.actors")?;
         take_actors(&mut resolved, actors)?;
     }
     if args.record.is_some() && resolved.seats_per_world() > 1 {

@@ -12,6 +12,7 @@ use crate::checkpoint::{self, Checkpoint};
 use crate::collect::Workers;
 use crate::demonstrations::{self, Shown};
 use crate::digests::{Digest, Digests};
+use crate::drive::due;
 use crate::episode_log::EpisodeLog;
 use crate::games::{Games, SEATS, play};
 use crate::initial::{self, Initial, Origin};
@@ -91,6 +92,16 @@ pub struct TrainerConfig<'a> {
     pub device: Device,
 }
 
+/// The directory that a run was opened from, as it was then or after the last save.
+struct Opened {
+    run: PathBuf,
+    frames: u64,
+    /// Hash of its settings in `run.json`.
+    sha256: String,
+    /// Whether somebody had changed them in `run.toml`.
+    edited: bool,
+}
+
 /// A run in memory. It ends in the bits of `rl-run` with the same settings and seed, unless actors lag behind the
 /// learner.
 /// Tensor operations have the threads of the current rayon pool, and are fastest where the calling thread is one of
@@ -121,6 +132,8 @@ pub struct Trainer {
     /// The weights that the run began with, if not from its seed, and the directory that has them.
     first: Option<(Origin, PathBuf)>,
     session: Session,
+    /// Where it was opened, if it was not begun.
+    opened: Option<Opened>,
     /// Segments of the run that are in the directory it was opened from or saved to last.
     shelf: Option<Shelf>,
     log: Log,
@@ -156,7 +169,7 @@ impl Trainer {
         let mut session = start(&order.resolved, &order.train, config.seed, &order.device, order.workers)?;
         let shown = demonstrations::begin(&order.resolved, &mut session, &order.train, &order.stop)?;
         let (seed, log) = (config.seed, Log::default());
-        Ok(Self { order, seed, shown, first: None, session, shelf: None, log, failed: false })
+        Ok(Self { order, seed, shown, first: None, session, opened: None, shelf: None, log, failed: false })
     }
 
     /// Goes on with the run in the directory `run`, of [`save`](Self::save) or of `rl-run`, from its last checkpoint.
@@ -171,10 +184,12 @@ impl Trainer {
         let mut session = start(&order.resolved, &order.train, about.seed, &order.device, order.workers)?;
         assets::check_run(&about.assets, &session)?;
         checkpoint.load(&mut session)?;
-        let (seed, shown) = (about.seed, about.demonstrations);
+        let (_, same) = run_dir::settings(run, &about)?;
+        let (seed, shown, frames) = (about.seed, about.demonstrations, session.counts.frames);
+        let opened = Some(Opened { run: run.to_owned(), frames, sha256: about.config_sha256, edited: !same });
         let first = about.weights.map(|origin| (origin, run.to_owned()));
         let shelf = Some(Shelf::new(run, checkpoint.segments())?);
-        Ok(Self { order, seed, shown, first, session, shelf, log: Log::default(), failed: false })
+        Ok(Self { order, seed, shown, first, session, opened, shelf, log: Log::default(), failed: false })
     }
 
     /// Makes one round: every seat acts for a horizon, then the agent learns from what came of it.
@@ -265,7 +280,8 @@ impl Trainer {
     /// Writes the whole state as a checkpoint into the directory `run`, which becomes that of a run: `rl-run eval`,
     /// `record` and `resume` take it, and [`open`](Self::open) goes on from there to the same bits. Checkpoints
     /// and rows of later frames are removed, and of earlier checkpoints all but the newest `train.keep_checkpoints`.
-    /// Of a large replay, what the directory has of the last save is neither copied nor written again.
+    /// Of a large replay, what the directory has of the last save is neither copied nor written again. Where
+    /// `train.eval_every` is not 0, `rl-run verify` finds `counts` to differ, as a program plays no evaluations unasked.
     ///
     /// # Errors
     /// If the directory holds something else than this run, or cannot be written, or a round failed.
@@ -279,8 +295,11 @@ impl Trainer {
         let weights = self.first.as_ref().map(|(origin, _)| origin.clone());
         let about = About { demonstrations, assets, weights, ..about(&self.order, self.seed) };
         let dir = if run_dir::is_run(run) {
-            let there = run_dir::about(run)?;
-            if (&there.config_sha256, there.seed) != (&about.config_sha256, about.seed) {
+            let mut there = run_dir::about(run)?;
+            // Settings of an older build or changed by hand have another hash than what they were resolved to.
+            let opened =
+                self.opened.as_mut().filter(|opened| opened.run == run && opened.sha256 == there.config_sha256);
+            if there.seed != about.seed || (opened.is_none() && there.config_sha256 != about.config_sha256) {
                 bail!(usage(format!("{} is a run of other settings or another seed", run.display())));
             }
             if !initial::alike(there.weights.as_ref(), about.weights.as_ref()) {
@@ -289,6 +308,13 @@ impl Trainer {
             let dir = RunDir::open(run)?;
             metrics::check(run)?;
             episode_log::check(run)?;
+            let from = opened.as_ref().map_or(self.session.counts.frames, |opened| opened.frames);
+            let edited = opened.as_ref().is_some_and(|opened| opened.edited);
+            there.goes_on(Some(from), (&about.device, &about.isa), about.config_sha256.clone(), edited);
+            dir.describe(&there, &resolved.text())?;
+            if let Some(opened) = opened {
+                (opened.sha256, opened.edited) = (about.config_sha256, false);
+            }
             dir
         } else {
             let owner = owner(resolved, train);
@@ -302,6 +328,8 @@ impl Trainer {
             self.shelf = Some(Shelf::new(run, Known::new())?);
             dir
         };
+        // As `rl-run` counts it, which goes on from here.
+        self.session.counts.next_checkpoint = due(self.session.counts.frames, train.checkpoint_every);
         let (checkpoints, owner) = (dir.checkpoints(), owner(resolved, train));
         // Segments that are there of another past, as of a run with actors, are not those of this one.
         self.shelf = self.shelf.take().filter(|shelf| shelf.is_in(run));

@@ -41,7 +41,7 @@ use crate::waiting::Stopped;
           rl-run verify runs/cartpole-dqn-s1 --from 75000 --threads 1 --json
           rl-run verify kungfu.rec")]
 pub(crate) struct VerifyArgs {
-    /// Directory of the run, or of several, in which nothing changes; or a recording
+    /// Directory of a run or of several, which is left unchanged, or a recording
     run: PathBuf,
     /// `start`, `last`, or the frames of a checkpoint
     #[arg(long, default_value = "start")]
@@ -366,8 +366,9 @@ fn again(args: &VerifyArgs, path: &Path, stop: &Stop, tables: &Tables) -> anyhow
             "its run.toml was changed by hand before it went on from {first} frames: it may not verify"
         ));
     }
-    if about.device != args.machine.device_of(&about.device) && !quiet {
-        output::note(format!("this run used the device {}: bits may differ", about.device));
+    let others = about.other_devices(args.machine.device_of(&about.device));
+    if !others.is_empty() && !quiet {
+        output::note(format!("this run used the device {}: bits may differ", others.join(" and ")));
     }
     let from = session.counts.frames;
     if end <= from && args.from != "start" {

@@ -19,7 +19,6 @@ use crate::games::SEATS;
 use crate::learner::{build, device};
 use crate::number::count;
 use crate::output;
-use crate::saliency::remembers;
 use crate::tables::Tables;
 use crate::trained::{load_weights, recorded};
 use crate::usage::{counted, usage};
@@ -106,8 +105,8 @@ enum Player {
 
 impl Player {
     fn agent(learner: &dyn Learner, spec: &Spec, games: usize) -> anyhow::Result<Self> {
-        let mut policy = learner.policy(SEATS..SEATS + games as u32)?;
-        if remembers(policy.as_mut()) {
+        let policy = learner.policy(SEATS..SEATS + games as u32)?;
+        if policy.is_recurrent() {
             bail!(usage("match: this agent has a memory, and is not shown what the other side sees in its turns"));
         }
         Ok(Self::Agent { policy, block: Box::new(Rollout::new(spec, 1, games, learner.plan().extra)) })

@@ -116,6 +116,15 @@ impl Writer {
         self.send(Job::Best(snapshot))
     }
 
+    /// Notices that a request failed, so that nobody trains on for the time until the next.
+    ///
+    /// # Errors
+    /// If one did.
+    pub(crate) fn check(&mut self) -> anyhow::Result<()> {
+        // While requests may come, only an error ends the thread.
+        if self.thread.as_ref().is_some_and(JoinHandle::is_finished) { self.finish() } else { Ok(()) }
+    }
+
     /// Waits until all requests are served.
     ///
     /// # Errors
@@ -189,7 +198,31 @@ impl Files {
 
 #[cfg(test)]
 mod tests {
+    use std::path::Path;
+
     use super::*;
+
+    fn start(dir: &Path) -> Writer {
+        let owner =
+            Owner { env: "cartpole".to_owned(), env_version: 1, agent: "dqn".to_owned(), isa: "portable".to_owned() };
+        let (checkpoints, best) = (dir.join("checkpoints"), dir.join("best"));
+        let digests = Digests::create(dir).unwrap();
+        Writer::start(Files { checkpoints, best, owner, most: 1, digests, known: Known::new() }).unwrap()
+    }
+
+    #[test]
+    fn a_checkpoint_that_cannot_be_written_is_noticed_before_the_next_is_due() {
+        let dir = tempfile::tempdir().unwrap();
+        std::fs::write(dir.path().join("checkpoints"), b"a file where there should be a directory").unwrap();
+        let mut writer = start(dir.path());
+        writer.check().unwrap();
+        writer.checkpoint(Snapshot { frames: 16, updates: 1, parts: Vec::new() }, true).unwrap();
+        let error = (0..10_000).find_map(|_| {
+            std::thread::sleep(std::time::Duration::from_millis(1));
+            writer.check().err()
+        });
+        assert!(format!("{:#}", error.unwrap()).contains("checkpoints"));
+    }
 
     /// As on a network's disk, where what another process reads cannot be removed at once.
     #[test]
@@ -199,17 +232,7 @@ mod tests {
         std::fs::create_dir(&checkpoints).unwrap();
         let stubborn = checkpoints.join(checkpoint::name(8));
         std::fs::write(&stubborn, b"no directory, so that it is not removed as one").unwrap();
-        let owner =
-            Owner { env: "cartpole".to_owned(), env_version: 1, agent: "dqn".to_owned(), isa: "portable".to_owned() };
-        let mut writer = Writer::start(Files {
-            checkpoints: checkpoints.clone(),
-            best: dir.path().join("best"),
-            owner,
-            most: 1,
-            digests: Digests::create(dir.path()).unwrap(),
-            known: Known::new(),
-        })
-        .unwrap();
+        let mut writer = start(dir.path());
         for frames in [16, 32, 48] {
             writer.checkpoint(Snapshot { frames, updates: 1, parts: Vec::new() }, true).unwrap();
         }

@@ -47,6 +47,26 @@ fn in_turns_and_without_a_lag_runs_end_in_the_same_bits() {
 }
 
 #[test]
+fn without_a_lag_a_run_of_actors_goes_on_in_another_process_to_the_same_bits() {
+    let dir = tempfile::tempdir().unwrap();
+    let at = dir.path();
+    let line = format!("{RUN} --quiet --actors 2 --set agent.max_lag=0 --eval-every 2500 --eval-episodes 2");
+    let whole = json(at, &format!("{line} --frames 6000 --run whole"));
+    for frames in [1500, 3200] {
+        let run = format!("r{frames}");
+        json(at, &format!("{line} --frames {frames} --run {run}"));
+        let resumed = output(at, &format!("resume {run} --frames 6000 --json"));
+        let said = String::from_utf8_lossy(&resumed.stderr);
+        assert!(resumed.status.success() && !said.contains("not bit for bit"), "{said}");
+        let resumed: Value = serde_json::from_slice(&resumed.stdout).unwrap();
+        for key in ["frames", "updates", "mean_return_100", "eval_return", "parameters_sha256"] {
+            assert_eq!(resumed[key], whole[key], "{frames}: {key}");
+        }
+        assert_eq!(json(at, &format!("verify {run} --quiet --json"))["equal"], true, "{frames}");
+    }
+}
+
+#[test]
 fn agents_that_learn_from_the_newest_weights_take_no_actors() {
     let dir = tempfile::tempdir().unwrap();
     for (line, expected) in [

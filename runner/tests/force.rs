@@ -25,6 +25,22 @@ fn runs_of_a_group_are_replaced_beside_what_others_put_there() {
 }
 
 #[test]
+fn a_group_that_cannot_begin_replaces_nothing_and_leaves_nothing() {
+    let dir = tempfile::tempdir().unwrap();
+    let at = dir.path();
+    assert!(output(at, &format!("{LINE} --seeds 1..2 --run g")).status.success());
+    let read = |file: &str| fs::read(at.join(file)).unwrap();
+    let files = ["g/group.json", "g/group.toml", "g/s1/run.json", "g/s2/run.json"];
+    let before = files.map(read);
+    for run in ["g --force", "other"] {
+        let (code, said) = refusal(at, &format!("--env cartpole --agent bc --quiet --seeds 1..2 --run {run}"));
+        assert!(code == 2 && said.contains("--set agent.demonstrations=FILE"), "{run}: {said}");
+    }
+    assert_eq!(files.map(read), before);
+    assert!(!at.join("other").exists());
+}
+
+#[test]
 fn a_published_model_is_never_replaced() {
     let dir = tempfile::tempdir().unwrap();
     let at = dir.path();

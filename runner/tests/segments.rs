@@ -147,6 +147,7 @@ fn a_program_that_saves_its_run_writes_each_segment_once_and_again_what_was_remo
     assert_eq!(json(at, "verify r --quiet --json")["equal"], true);
     let again = json(at, "resume r --frames 16000 --quiet --json");
     assert_eq!(again["parameters_sha256"], whole["parameters_sha256"]);
+    assert_eq!(json(at, "verify r --quiet --json")["equal"], true, "as if the program had saved it all");
 }
 
 #[test]

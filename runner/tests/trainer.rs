@@ -28,16 +28,53 @@ fn finish(trainer: &mut Trainer) {
 }
 
 #[test]
+fn a_run_whose_settings_somebody_changed_is_saved_where_it_was_opened_and_says_so() {
+    let dir = tempfile::tempdir().unwrap();
+    let (at, run) = (dir.path(), dir.path().join("r"));
+    json(at, "--env cartpole --agent ppo --seed 3 --quiet --json --frames 1500 --run r");
+    let text = std::fs::read_to_string(run.join("run.toml")).unwrap();
+    let changed = text.replace("entropy_coef = ", "entropy_coef = 0.5 # was ");
+    assert_ne!(changed, text);
+    std::fs::write(run.join("run.toml"), changed).unwrap();
+    let registry = registry();
+    let mut trainer = Trainer::open(&registry, &run, &Device::Cpu).unwrap();
+    let frames = trainer.frames();
+    for _ in 0..2 {
+        trainer.advance().unwrap();
+        trainer.save(&run).unwrap();
+    }
+    let about: serde_json::Value = serde_json::from_slice(&std::fs::read(run.join("run.json")).unwrap()).unwrap();
+    assert_eq!(about["edited"], serde_json::json!([frames]));
+    // Only where it was opened: another run of other settings is not its own.
+    json(at, "--env cartpole --agent ppo --seed 3 --quiet --json --frames 1500 --run other");
+    let refused = trainer.save(&at.join("other")).unwrap_err().to_string();
+    assert!(refused.contains("is a run of other settings or another seed"), "{refused}");
+}
+
+#[test]
+fn an_evaluation_counts_as_many_games_of_each_seat_however_long_they_last() {
+    let trainer = Trainer::new(&registry(), &config("cartpole", "ppo", &[]));
+    let mut trainer = trainer.unwrap();
+    let once = trainer.evaluate(16, 7).unwrap(); // a game of each of 16 seats, in their order
+    let thrice = trainer.evaluate(48, 7).unwrap();
+    let first: Vec<f64> = thrice.iter().copied().step_by(3).collect();
+    assert_eq!(first, once);
+    let (least, most) = (once.iter().copied().fold(f64::MAX, f64::min), once.iter().copied().fold(0.0, f64::max));
+    assert!(2.0 * least < most, "games of {least} to {most} steps: the first 48 to end would be of few seats");
+}
+
+#[test]
 fn a_trainer_ends_in_the_bits_of_the_program_and_each_goes_on_with_runs_of_the_other() {
     for (env, agent) in [("cartpole", "ppo"), ("cartpole", "dqn"), ("frozenlake", "tabular")] {
         let dir = tempfile::tempdir().unwrap();
         let at = dir.path();
-        let line = format!("--env {env} --agent {agent} --seed 3 --quiet --json");
+        let line = format!("--env {env} --agent {agent} --seed 3 --quiet --json --set train.checkpoint_every=600");
         let half = json(at, &format!("{line} --frames 1500 --run program"));
         let whole = json(at, "resume program --frames 3000 --quiet --json");
 
         let (ours, registry) = (at.join("ours"), registry());
-        let mut trainer = Trainer::new(&registry, &config(env, agent, &["train.frames=1500"])).unwrap();
+        let mut trainer =
+            Trainer::new(&registry, &config(env, agent, &["train.frames=1500", "train.checkpoint_every=600"])).unwrap();
         finish(&mut trainer);
         assert_eq!(Some(trainer.frames()), half["frames"].as_u64(), "{agent}");
         assert_eq!(Some(trainer.updates()), half["updates"].as_u64(), "{agent}");
@@ -47,6 +84,7 @@ fn a_trainer_ends_in_the_bits_of_the_program_and_each_goes_on_with_runs_of_the_o
         trainer.save(&ours).unwrap();
         let resumed = json(at, "resume ours --frames 3000 --quiet --json");
         assert_eq!(resumed["parameters_sha256"], whole["parameters_sha256"], "{agent}: the program goes on with ours");
+        assert_eq!(json(at, "verify ours --quiet --json")["equal"], true, "{agent}");
 
         let mut again = Trainer::open(&registry, &at.join("program"), &Device::Cpu).unwrap();
         assert!(again.is_done(), "{again:?}");

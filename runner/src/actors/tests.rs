@@ -364,6 +364,10 @@ impl Policy for Bomb {
         panic!("the policy blew");
     }
 
+    fn is_recurrent(&self) -> bool {
+        false
+    }
+
     fn state(&mut self) -> State<'_> {
         Vec::new()
     }

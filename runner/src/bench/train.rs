@@ -65,7 +65,7 @@ struct Report {
 pub(crate) fn run(args: &TrainArgs, tables: &Tables) -> anyhow::Result<ExitCode> {
     let waiting = Waiting::listen(args.json, "nothing was measured")?;
     let mut resolved = preset::resolve(tables, &args.settings.of(&args.env, Some(&args.agent)))?;
-    args.multiplies.settle(&mut resolved)?;
+    args.multiplies.settle(&args.settings, &mut resolved)?;
     resolved.told.iter().for_each(output::note);
     let timed = measure::train(&resolved, args.seed, &args.machine, Span::Seconds(args.seconds), &waiting)?;
     let rate = |count: u64| count as f64 / timed.seconds;

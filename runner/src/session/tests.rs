@@ -279,6 +279,10 @@ impl Policy for Twins {
         Ok(())
     }
 
+    fn is_recurrent(&self) -> bool {
+        false
+    }
+
     fn state(&mut self) -> State<'_> {
         self.0.iter_mut().map(|part| ("twin".to_owned(), part as &mut dyn Saved)).collect()
     }

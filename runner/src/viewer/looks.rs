@@ -31,7 +31,7 @@ pub(super) struct Looks {
     waiting: bool,
     /// What was seen before this step, as far back as the policy needs it.
     seen: VecDeque<Rollout>,
-    remembers: bool,
+    recurrent: bool,
     /// The last map, and its place.
     shown: Option<(Place, Option<Heat>)>,
     about: String,
@@ -44,7 +44,7 @@ impl Looks {
     /// If the weights cannot be loaded, the agent has no outputs, or the thread cannot be started.
     pub(super) fn begin(run: &Path, manifest: &Manifest, block: &Rollout, tables: &Tables) -> anyhow::Result<Self> {
         let Weights { mut saliency, about } = Weights::load(run, manifest, block.spec(), tables)?;
-        let remembers = saliency.remembers();
+        let recurrent = saliency.is_recurrent();
         // One thread: the others are for whoever watches.
         let pool = rayon::ThreadPoolBuilder::new().num_threads(1).build()?;
         let ((requests, asked), (answer, answers)) = (bounded::<Request>(1), bounded(1));
@@ -58,17 +58,17 @@ impl Looks {
         };
         thread::Builder::new().name("saliency".to_owned()).spawn(work).context("a thread that looks")?;
         let (waiting, seen, shown) = (false, VecDeque::new(), None);
-        Ok(Self { requests, answers, waiting, seen, remembers, shown, about })
+        Ok(Self { requests, answers, waiting, seen, recurrent, shown, about })
     }
 
     /// Steps that must be played before one that a map is made of.
     pub(super) fn lead(&self) -> usize {
-        if self.remembers { BURN_IN } else { 0 }
+        if self.recurrent { BURN_IN } else { 0 }
     }
 
     /// Notes what is seen before a step is taken.
     pub(super) fn note(&mut self, block: &Rollout) {
-        if self.remembers {
+        if self.recurrent {
             if self.seen.len() == BURN_IN {
                 self.seen.pop_front();
             }

@@ -31,7 +31,7 @@ pub(crate) struct WatchArgs {
     /// Initial scale, in screen pixels per pixel [default: the largest that fits into 1280 x 700]
     #[arg(long, value_parser = clap::value_parser!(u32).range(1..=16))]
     scale: Option<u32>,
-    /// Run whose weights the saliency map of key H is of [default: the run in whose directory PATH lies]
+    /// Run from whose weights key H computes its saliency map [default: the run in whose directory PATH lies]
     #[arg(long, value_name = "RUN")]
     run: Option<PathBuf>,
     /// Begins paused

@@ -11,13 +11,20 @@ pub(crate) struct Case {
     pub(crate) moments: &'static [Kind],
     /// Kills of a run; what is left of `moments` is for the next ones.
     pub(crate) kills: usize,
+    /// Which episodes are recorded.
+    pub(crate) record: &'static str,
 }
 
 impl Case {
     /// The command line but for the directory and the threads.
     pub(crate) fn line(&self) -> String {
         let [agent, env] = self.words;
-        format!("{agent} {env} --seed 3 --quiet --json --set train.keep_checkpoints=3 --record every:5")
+        let record = self.record;
+        format!("{agent} {env} --seed 3 --quiet --json --set train.keep_checkpoints=3 --record {record}")
+    }
+
+    const fn recording(self, record: &'static str) -> Self {
+        Self { record, ..self }
     }
 }
 
@@ -26,6 +33,9 @@ const DQN: &str = "--agent dqn --set agent.priorities={kind=\"proportional\",eps
 const PPO: &str = "--agent ppo";
 const A2C: &str = "--agent a2c";
 const RECURRENT: &str = "--agent ppo --set agent.memory={kind=\"gru\",units=16,steps=16}";
+
+/// Every fifth episode; the other two remove what they kept before.
+pub(crate) const EVERY: &str = "every:5";
 
 /// Four runs of five kills.
 const TWENTY: &[Kind] = &[
@@ -43,7 +53,7 @@ const FEW: &[Kind] = &[Between, Write, Resume];
 
 const fn of(agent: &'static str, env: &'static str, words: [&'static str; 2], moments: &'static [Kind]) -> Case {
     let kills = if moments.len() < 5 { moments.len() } else { 5 };
-    Case { agent, env, words, moments, kills }
+    Case { agent, env, words, moments, kills, record: EVERY }
 }
 
 /// Sticky actions, and a network that a core trains while one waits.
@@ -194,7 +204,8 @@ pub(crate) const SHORT: [Case; 4] = [
         ],
         FEW,
     ),
-    of("a2c", "frozenlake", [A2C, "--env frozenlake --frames 12000 --set train.checkpoint_every=600"], FEW),
+    of("a2c", "frozenlake", [A2C, "--env frozenlake --frames 12000 --set train.checkpoint_every=600"], FEW)
+        .recording("last:3"),
     of(
         "recurrent ppo",
         "frozenlake",
@@ -203,5 +214,6 @@ pub(crate) const SHORT: [Case; 4] = [
             "--env frozenlake --frames 9000 --set train.envs=8 --set agent.horizon=32 --set train.checkpoint_every=450",
         ],
         FEW,
-    ),
+    )
+    .recording("best"),
 ];

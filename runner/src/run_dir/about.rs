@@ -1,0 +1,156 @@
+//! What `run.json` says of a run: binary, machine, environment, agent and seed, and by what else its bits may differ.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+
+use rl_nn::Precision;
+use serde::{Deserialize, Serialize};
+
+use crate::demonstrations::Shown;
+use crate::initial::Origin;
+use crate::tape::Which;
+
+/// `run.json`: binary, machine, environment, agent and seed of a run.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct About {
+    /// Version of rl-run.
+    pub(crate) version: String,
+    /// Git revision that it was built from.
+    pub(crate) revision: String,
+    /// Cargo features that the binary was built with.
+    pub(crate) features: Vec<String>,
+    /// Instruction set: `avx512`, `avx2`, `neon` or `portable`; after a comma what multiplied bf16, if a run used it.
+    pub(crate) isa: String,
+    /// Model of the processor.
+    pub(crate) cpu: String,
+    /// Threads of tensor operations.
+    pub(crate) threads: usize,
+    /// Device of tensors: `cpu` or `cuda`; the last one, if several have trained the run.
+    pub(crate) device: String,
+    /// The devices that trained it before.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub(crate) earlier_devices: BTreeSet<String>,
+    /// Full name of the environment.
+    pub(crate) env: String,
+    /// Version of the environment's dynamics.
+    pub(crate) env_version: u32,
+    /// Id of the agent.
+    pub(crate) agent: String,
+    /// Seed of every random stream.
+    pub(crate) seed: u64,
+    /// SHA-256 of `run.toml`; empty in runs that are older than this key.
+    #[serde(default)]
+    pub(crate) config_sha256: String,
+    /// Name and hash of each file that the environment plays from; empty in runs that are older than this key.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub(crate) assets: BTreeMap<String, String>,
+    /// Which episodes are recorded during training.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) record: Option<Which>,
+    /// The recordings that were shown to the agent before it learned.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) demonstrations: Option<Shown>,
+    /// Where the weights came from that it began with, if not from its seed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) weights: Option<Origin>,
+    /// Steps from one recorded output of the policy to the next.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) record_outputs: Option<u32>,
+    /// Frames from which on the run went on with settings that somebody had written into `run.toml`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) edited: Vec<u64>,
+}
+
+impl About {
+    /// Notes that the run goes on from a state of so many frames, or begins again: on the device `on` with the
+    /// instruction set `isa`, by the settings with the hash `sha256`, which somebody has `edited` or not.
+    pub(crate) fn goes_on(&mut self, from: Option<u64>, (on, isa): (&str, &str), sha256: String, edited: bool) {
+        if edited {
+            self.edited.push(from.unwrap_or(0));
+        }
+        match from {
+            Some(_) => {
+                self.isa = with_isa(&self.isa, isa);
+                self.earlier_devices.insert(std::mem::replace(&mut self.device, on.to_owned()));
+                self.earlier_devices.remove(on);
+            }
+            None => {
+                (self.isa, self.device) = (isa.to_owned(), on.to_owned());
+                self.earlier_devices.clear();
+            }
+        }
+        self.config_sha256 = sha256;
+    }
+
+    /// The devices that trained the run, other than `device`, whose bits may differ.
+    pub(crate) fn other_devices(&self, device: &str) -> Vec<&str> {
+        let all = self.earlier_devices.iter().chain([&self.device]);
+        all.map(String::as_str).filter(|one| *one != device).collect()
+    }
+}
+
+/// Name of the processor's model as Linux gives it, else the architecture.
+pub(crate) fn cpu() -> String {
+    let info = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
+    let model = info.lines().find_map(|line| line.strip_prefix("model name")?.split_once(':'));
+    model.map_or_else(|| std::env::consts::ARCH.to_owned(), |(_, name)| name.trim().to_owned())
+}
+
+/// Instruction set that kernels use and, for bf16, after a comma what multiplies it.
+pub(crate) fn isa(precision: Precision) -> String {
+    let isa = rl_nn::isa().name();
+    precision.unit().map_or_else(|| isa.to_owned(), |unit| format!("{isa}, {unit}"))
+}
+
+/// What stands between the instruction sets of a run that machines of several kinds have trained.
+const AND: &str = " and ";
+
+/// Whether two instruction sets, as [`isa`] names them, give the same bits: f32 is the same in all, bf16 depends on
+/// what multiplies it.
+pub(crate) fn alike(one: &str, other: &str) -> bool {
+    fn unit(isa: &str) -> Option<&str> {
+        Some(isa.split_once(", ")?.1)
+    }
+    unit(one) == unit(other)
+}
+
+/// The instruction sets that trained a run, as `run.json` has them, with `isa` among them.
+fn with_isa(all: &str, isa: &str) -> String {
+    if all.split(AND).any(|one| alike(one, isa)) { all.to_owned() } else { [all, isa].join(AND) }
+}
+
+/// Whether a run that was trained by `all` has the bits of `isa`.
+pub(crate) fn all_alike(all: &str, isa: &str) -> bool {
+    all.split(AND).all(|one| alike(one, isa))
+}
+
+/// Cargo features that this binary was built with.
+pub(crate) fn features() -> Vec<String> {
+    let all = [
+        ("atari", cfg!(feature = "atari")),
+        ("doom", cfg!(feature = "doom")),
+        ("viewer", cfg!(feature = "viewer")),
+        ("gamepad", cfg!(feature = "gamepad")),
+        ("sound", cfg!(feature = "sound")),
+        ("tui", cfg!(feature = "tui")),
+        ("cuda", cfg!(feature = "cuda")),
+    ];
+    all.iter().filter(|(_, on)| *on).map(|(name, _)| (*name).to_owned()).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bits_differ_by_what_multiplies_bf16_and_by_nothing_else() {
+        let all = ["avx512", "avx2", "avx512, amx-bf16", "avx2, amx-bf16", "avx512, avx512-bf16"];
+        for (one, other, same) in [(0, 1, true), (2, 3, true), (2, 4, false), (0, 2, false)] {
+            assert_eq!((alike(all[one], all[other]), alike(all[other], all[one])), (same, same), "{one} {other}");
+        }
+        let both = with_isa(all[1], all[2]); // first without bf16, then on another machine
+        assert_eq!(both, "avx2 and avx512, amx-bf16");
+        assert_eq!(with_isa(&both, all[3]), both, "known already");
+        assert!(!all_alike(&both, all[2]) && !all_alike(&both, all[0]) && all_alike(all[0], all[1]));
+    }
+}
