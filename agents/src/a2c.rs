@@ -33,9 +33,9 @@ pub(crate) const ENTRY: AgentEntry = AgentEntry {
         ("atari/", include_str!("../../presets/a2c/atari.toml")),
     ],
     stochastic: true,
-    memory: |context| {
+    allocation: |context| {
         let config = Config::read(context)?;
-        on_policy::memory(context, [config.horizon, 1, 0], config.trunk, &config.hidden, config.memory)
+        on_policy::allocation(context, [config.horizon, 1, 0], config.trunk, &config.hidden, config.memory)
     },
     build: |context| Ok(Box::new(OnPolicy::new("a2c", context, Config::read(context)?.settings())?)),
 };

@@ -71,7 +71,7 @@ pub trait Policy: Send {
     /// If a tensor operation fails.
     fn act(&mut self, blocks: &mut [Rollout], t: usize, mode: Mode) -> Result<()>;
 
-    /// Kind of the numbers that the policy writes to [`Rollout::outputs`] where a block [asks](Rollout::asks); `None`
+    /// Kind of the numbers that the policy writes to [`Rollout::outputs`] where a block [records](Rollout::records_outputs); `None`
     /// if it writes none. Being asked changes no action.
     fn outputs(&self) -> Option<Outputs> {
         None
@@ -212,7 +212,7 @@ pub struct AgentEntry {
     /// Whether the policy samples its actions, unless an evaluation asks for the most probable one.
     pub stochastic: bool,
     /// Bytes of memory that the learner will allocate, and the setting that lowers them; asked before it is built.
-    pub memory: fn(&Context<'_>) -> Result<(u64, &'static str)>,
+    pub allocation: fn(&Context<'_>) -> Result<(u64, &'static str)>,
     /// Builds the learner.
     pub build: fn(&Context<'_>) -> Result<Box<dyn Learner>>,
 }

@@ -11,7 +11,7 @@ mod halving;
 mod loss;
 mod net;
 mod planner;
-mod searcher;
+mod search_policy;
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -30,7 +30,7 @@ use forest::{Forest, Sigma};
 use loss::{Target, loss};
 use net::{Net, Shape};
 use planner::Search;
-use searcher::Searcher;
+use search_policy::SearchPolicy;
 
 /// Makes the registry entry `id` of an AlphaZero agent for the game `G`.
 ///
@@ -44,7 +44,7 @@ pub const fn entry<G: Game>(id: &'static str, presets: &'static [(&'static str, 
         refuses: refuses::<G>,
         presets,
         stochastic: false,
-        memory: |context| {
+        allocation: |context| {
             let config = Config::read(context)?;
             let trees = |simulations| Forest::<G>::bytes_for(context.seats as usize, simulations);
             let trees = trees(config.simulations).saturating_add(trees(config.eval_simulations));
@@ -66,7 +66,7 @@ pub const fn entry<G: Game>(id: &'static str, presets: &'static [(&'static str, 
                 (config::bytes_of(weights), "agent.channels"),
                 (config::bytes_of(heads), "agent.channels or agent.hidden"),
             ];
-            Ok(config::total_memory(parts))
+            Ok(config::total_allocation(parts))
         },
         build: |context| Ok(Box::new(AlphaZero::<G>::new(context)?)),
     }
@@ -290,7 +290,7 @@ impl<G: Game> Learner for AlphaZero<G> {
     fn policy(&self, seats: Range<u32>) -> Result<Box<dyn Policy>> {
         let Config { simulations, eval_simulations, .. } = self.config;
         let searches = [simulations, eval_simulations].map(|simulations| self.search(simulations));
-        Ok(Box::new(Searcher::<G>::new(self.net.clone(), searches, self.seed, seats)))
+        Ok(Box::new(SearchPolicy::<G>::new(self.net.clone(), searches, self.seed, seats)))
     }
 
     fn learn(&mut self, blocks: &[Rollout], reduce: &mut dyn Reduce, log: &mut Log) -> Result<()> {

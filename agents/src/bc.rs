@@ -16,21 +16,21 @@ use rl_replays::{Rollout, Steps};
 use serde::{Deserialize, Serialize};
 
 use crate::descent::{along, descend};
-use crate::features::{self, Features};
 use crate::gather::observed;
+use crate::obs_normaliser::{self, ObsNormaliser};
 use crate::progress::Progress;
 use crate::{
     AgentEntry, Context, DemonstrationSpec, Learner, Log, Part, Plan, Policy, Schedule, UpdateRatio, config, guard,
     on_policy,
 };
 
+use cloned_policy::ClonedPolicy;
 use demonstrated::Demonstrated;
-use imitator::Imitator;
 use likelihood::Likelihood;
 use net::PolicyNet;
 
 mod demonstrated;
-mod imitator;
+mod cloned_policy;
 mod likelihood;
 mod net;
 
@@ -49,7 +49,7 @@ pub(crate) const ENTRY: AgentEntry = AgentEntry {
         ("atari/", include_str!("../../presets/bc/atari.toml")),
     ],
     stochastic: true,
-    memory: |context| {
+    allocation: |context| {
         let config = Config::read(context)?;
         let seen = context.spec.frame_len() * context.spec.stack + 4 * context.spec.vector;
         let made = (config.batch as u64).saturating_mul(
@@ -65,7 +65,7 @@ pub(crate) const ENTRY: AgentEntry = AgentEntry {
             (block, "agent.update_period"),
             (config::bytes_of(dense), "agent.hidden"),
         ];
-        Ok(config::total_memory(parts))
+        Ok(config::total_allocation(parts))
     },
     build: |context| Ok(Box::new(Bc::new(context)?)),
 };
@@ -146,7 +146,7 @@ struct Bc {
     adam: Adam,
     shown: Demonstrated,
     progress: Progress,
-    features: Option<Features>,
+    features: Option<ObsNormaliser>,
     likelihood: Likelihood,
     /// The last minibatch.
     steps: Steps,
@@ -162,7 +162,7 @@ impl Bc {
     fn new(context: &Context<'_>) -> Result<Self> {
         let config = Config::read(context)?;
         crate::config::playable(on_policy::refuses("bc", context.spec))?;
-        features::check(config.normalise_observations, context.spec)?;
+        obs_normaliser::check(config.normalise_observations, context.spec)?;
         let Config { trunk, ref hidden, activation, normalise_observations, .. } = config;
         let (hidden, precision) = (hidden.clone(), context.precision);
         let encoder = EncoderConfig { trunk, hidden, activation, layer_norm: false, precision };
@@ -174,7 +174,7 @@ impl Bc {
             adam: Adam::new(&params, adam).map_err(tensor)?,
             shown: Demonstrated::new(context.spec, config.capacity, config.held_out),
             progress: Progress::new(context.seed),
-            features: net.standardise().map(|by| Features::new(context.spec.vector, by.clone())),
+            features: net.standardise().map(|by| ObsNormaliser::new(context.spec.vector, by.clone())),
             likelihood: Likelihood::new(context.spec),
             steps: Steps::new(context.spec, config.batch),
             flow: HostForward::default(),
@@ -280,7 +280,7 @@ impl Learner for Bc {
     }
 
     fn policy(&self, seats: Range<u32>) -> Result<Box<dyn Policy>> {
-        Ok(Box::new(Imitator::new(self.net.clone(), &self.spec, self.seed, seats)))
+        Ok(Box::new(ClonedPolicy::new(self.net.clone(), &self.spec, self.seed, seats)))
     }
 
     fn demonstrations(&self) -> Option<DemonstrationSpec> {

@@ -31,7 +31,7 @@ fn is_of_a_kind(key: &str, message: &str) -> bool {
 }
 
 /// Sums the bytes of all parts of a learner's memory, and names the setting of the largest part.
-pub(crate) fn total_memory<const N: usize>(parts: [(u64, &'static str); N]) -> (u64, &'static str) {
+pub(crate) fn total_allocation<const N: usize>(parts: [(u64, &'static str); N]) -> (u64, &'static str) {
     let (_, key) = parts.into_iter().max_by_key(|&(bytes, _)| bytes).unwrap_or_default();
     (parts.iter().fold(0, |sum: u64, &(bytes, _)| sum.saturating_add(bytes)), key)
 }

@@ -15,11 +15,11 @@ use rl_nn::{Adam, AdamConfig, Params, tensor};
 use rl_replays::{Replay, RewardTransform, Rollout};
 
 use crate::descent::descend;
-use crate::features::{self, Features};
-use crate::greedy::{Greedy, Reading};
+use crate::epsilon_greedy::{EpsilonGreedy, Reading};
+use crate::obs_normaliser::{self, ObsNormaliser};
 use crate::progress::Progress;
 use crate::q_net::{Draws, QNet};
-use crate::reward_scale::Rewards;
+use crate::reward_scale::RewardScaler;
 use crate::{Context, DemonstrationSpec, Learner, Log, Part, Plan, Policy, Schedule, UpdateRatio, guard};
 
 pub(crate) use distribution::ReturnDistribution;
@@ -34,7 +34,7 @@ use passes::Passes;
 
 mod entries;
 mod config;
-mod memory;
+mod allocation;
 mod recall;
 mod passes;
 mod minibatch;
@@ -61,8 +61,8 @@ pub(crate) struct Dqn {
     minibatch: Option<Minibatch>,
     augmenter: Augmenter,
     progress: Progress,
-    features: Option<Features>,
-    rewards: Rewards,
+    features: Option<ObsNormaliser>,
+    rewards: RewardScaler,
     grad: Vec<f32>,
     drawn: Passes<Draws>,
     estimate: TdTargets,
@@ -81,7 +81,7 @@ impl Dqn {
         let config = Config::read(context)?;
         crate::config::playable(refuses(id, context.spec))?;
         config.augment.check(context.spec)?;
-        features::check(config.normalise_observations, context.spec)?;
+        obs_normaliser::check(config.normalise_observations, context.spec)?;
         let (shape, seats) = (config.shape(context.precision), context.seats as usize);
         let build =
             || QNet::new(context.spec, &shape, context.device, Rng::new(context.seed, Stream::Init)).map_err(tensor);
@@ -97,8 +97,8 @@ impl Dqn {
             minibatch: None,
             augmenter: Augmenter::new(config.augment, context.spec),
             progress: Progress::new(context.seed),
-            features: net.standardise().map(|by| Features::new(context.spec.vector, by.clone())),
-            rewards: Rewards::new(config.reward_scale, config.gamma, config.life_loss, context.seats),
+            features: net.standardise().map(|by| ObsNormaliser::new(context.spec.vector, by.clone())),
+            rewards: RewardScaler::new(config.reward_scale, config.gamma, config.life_loss, context.seats),
             grad: Vec::new(),
             drawn: Passes::default(),
             estimate: TdTargets::new(&config),
@@ -134,7 +134,7 @@ impl Dqn {
         }
     }
 
-    /// Makes the updates and target copies that are due since agent step `before`; `counted` transforms rewards.
+    /// Makes the updates and target copies that are due since agent step `before`; `transform` transforms rewards.
     ///
     /// With many seats several rounds are due at once. Each uses the learning rate and exponents of the agent step at
     /// which it would have been made with one seat, and a target network that is no older than it would have been then.
@@ -142,7 +142,7 @@ impl Dqn {
     fn catch_up(
         &mut self,
         before: u64,
-        counted: RewardTransform,
+        transform: RewardTransform,
         reduce: &mut dyn Reduce,
         log: &mut Log,
     ) -> Result<()> {
@@ -156,7 +156,7 @@ impl Dqn {
         let mut minibatch = self.minibatch.take().unwrap_or_else(|| Minibatch::new(&self.spec, &self.config));
         for step in rounds.map(|round| round * update_period) {
             for _ in 0..updates {
-                minibatch.draw(&self.replay, counted, &mut self.progress.rng)?;
+                minibatch.draw(&self.replay, transform, &mut self.progress.rng)?;
                 minibatch.standardise(self.net.standardise())?;
                 minibatch.augment(&mut self.augmenter, &mut self.progress.rng);
                 log.lap(Part::Sample);
@@ -244,7 +244,7 @@ impl Learner for Dqn {
     fn policy(&self, seats: Range<u32>) -> Result<Box<dyn Policy>> {
         let values = self.config.values;
         let reading = Reading { distribution: values.distribution(), taus: values.taus().act };
-        Ok(Box::new(Greedy::new(self.net.clone(), reading, self.config.epsilon, self.seed, seats)))
+        Ok(Box::new(EpsilonGreedy::new(self.net.clone(), reading, self.config.epsilon, self.seed, seats)))
     }
 
     fn demonstrations(&self) -> Option<DemonstrationSpec> {
@@ -259,7 +259,7 @@ impl Learner for Dqn {
             return Err(Error::Config { key: "agent.replay_capacity".to_owned(), message });
         }
         self.replay.append(blocks)?;
-        self.rewards.counted(blocks, &mut Solo, &mut Log::default())?; // every member is shown the same
+        self.rewards.transform(blocks, &mut Solo, &mut Log::default())?; // every member is shown the same
         self.features.as_mut().map_or(Ok(()), |features| features.add(blocks, &mut Solo))
     }
 
@@ -267,10 +267,10 @@ impl Learner for Dqn {
         let before = self.progress.steps();
         self.replay.append(blocks)?;
         self.progress.count(blocks, reduce)?;
-        let counted = self.rewards.counted(blocks, reduce, log)?;
+        let transform = self.rewards.transform(blocks, reduce, log)?;
         log.add("epsilon", self.config.epsilon.at(self.progress.steps()));
         log.lap(Part::Sample);
-        self.catch_up(before, counted, reduce, log)?;
+        self.catch_up(before, transform, reduce, log)?;
         if let Some(features) = &mut self.features {
             features.add(blocks, reduce)?;
             log.lap(Part::Other);

@@ -19,17 +19,17 @@ pub(crate) struct Gae {
 impl Gae {
     /// Appends the advantages of a block, `[T, N]`, to `out`; 0 where no step was played.
     ///
-    /// `counted` transforms rewards. `value(t, e)` is the value of seat `e` at row `t`, from 0 to `T`; it is not called
+    /// `transform` transforms rewards. `value(t, e)` is the value of seat `e` at row `t`, from 0 to `T`; it is not called
     /// for the row after a terminal step. `carry` is scratch memory.
     pub(crate) fn append(
         &self,
         block: &Rollout,
-        counted: RewardTransform,
+        transform: RewardTransform,
         value: impl Fn(usize, usize) -> f32,
         carry: &mut Vec<f32>,
         out: &mut Vec<f32>,
     ) {
-        let (horizon, envs, from) = (block.horizon(), block.envs(), out.len());
+        let (horizon, envs, from) = (block.horizon(), block.seats(), out.len());
         out.resize(from + horizon * envs, 0.0);
         carry.clear();
         carry.resize(envs, 0.0);
@@ -46,7 +46,7 @@ impl Gae {
                     Future::Bootstraps => self.gamma * value(t + 1, e),
                     Future::Continues => self.gamma * (value(t + 1, e) + self.lambda * carry[e]),
                 };
-                carry[e] = counted.of(rewards[e]) + future - value(t, e);
+                carry[e] = transform.of(rewards[e]) + future - value(t, e);
                 row[e] = carry[e];
             }
         }
@@ -86,12 +86,12 @@ mod tests {
     }
 
     /// Σ (γλ)^k δ_{t+k} of one seat, by its definition: forward from each step, to the end of its episode or block.
-    fn naive(gae: &Gae, counted: RewardTransform, block: &Rollout, values: &[Vec<f32>], t: usize, e: usize) -> f64 {
+    fn naive(gae: &Gae, transform: RewardTransform, block: &Rollout, values: &[Vec<f32>], t: usize, e: usize) -> f64 {
         let (mut sum, mut weight) = (0.0, 1.0);
         for s in (t..block.horizon()).take_while(|&s| block.valid(s, e)) {
             let end = block.end[(s + 1, e)];
             let dead = end == End::Terminated || (end == End::LifeLost && gae.life_loss == LifeLoss::Terminal);
-            let reward = f64::from(counted.of(block.reward[(s + 1, e)]));
+            let reward = f64::from(transform.of(block.reward[(s + 1, e)]));
             let next = if dead { 0.0 } else { f64::from(values[e][s + 1]) };
             sum += weight * (reward + f64::from(gae.gamma) * next - f64::from(values[e][s]));
             if dead || end == End::Truncated {
@@ -102,9 +102,9 @@ mod tests {
         sum
     }
 
-    fn advantages(gae: &Gae, counted: RewardTransform, block: &Rollout, values: &[Vec<f32>]) -> Vec<f32> {
+    fn advantages(gae: &Gae, transform: RewardTransform, block: &Rollout, values: &[Vec<f32>]) -> Vec<f32> {
         let mut out = vec![7.0; 3]; // what stands there already stays
-        gae.append(block, counted, |t, e| values[e][t], &mut vec![9.0], &mut out);
+        gae.append(block, transform, |t, e| values[e][t], &mut vec![9.0], &mut out);
         assert_eq!(out[..3], [7.0; 3]);
         out.split_off(3)
     }
@@ -124,7 +124,7 @@ mod tests {
         })
     }
 
-    fn counted() -> impl Strategy<Value = RewardTransform> {
+    fn transform() -> impl Strategy<Value = RewardTransform> {
         prop_oneof![
             Just(RewardTransform::Raw),
             Just(RewardTransform::Sign),
@@ -135,17 +135,17 @@ mod tests {
     proptest! {
         #[test]
         fn equals_the_sum_of_its_definition_whatever_ends(
-            seats in events(), gamma in 0.0f32..=1.0, lambda in 0.0f32..=1.0, terminal: bool, counted in counted(),
+            seats in events(), gamma in 0.0f32..=1.0, lambda in 0.0f32..=1.0, terminal: bool, transform in transform(),
         ) {
             let life_loss = if terminal { LifeLoss::Terminal } else { LifeLoss::Ignore };
             let gae = Gae { gamma, lambda, life_loss };
             let (seats, over): (Vec<_>, Vec<_>) = seats.into_iter().unzip();
             let (block, values) = block(&seats, &over);
-            let got = advantages(&gae, counted, &block, &values);
+            let got = advantages(&gae, transform, &block, &values);
             for t in 0..block.horizon() {
-                for e in 0..block.envs() {
-                    let got = f64::from(got[t * block.envs() + e]);
-                    let expected = if block.valid(t, e) { naive(&gae, counted, &block, &values, t, e) } else { 0.0 };
+                for e in 0..block.seats() {
+                    let got = f64::from(got[t * block.seats() + e]);
+                    let expected = if block.valid(t, e) { naive(&gae, transform, &block, &values, t, e) } else { 0.0 };
                     prop_assert!((got - expected).abs() < 1e-4, "step {} of seat {}: {} {}", t, e, got, expected);
                 }
             }

@@ -29,10 +29,10 @@ pub(crate) const ENTRY: AgentEntry = AgentEntry {
         ("atari/", include_str!("../../presets/impala/atari.toml")),
     ],
     stochastic: true,
-    memory: |context| {
+    allocation: |context| {
         let config = Config::read(context)?;
         let shape = [config.horizon, 1, config.max_lag];
-        on_policy::memory(context, shape, config.trunk, &config.hidden, Memory::None {})
+        on_policy::allocation(context, shape, config.trunk, &config.hidden, Memory::None {})
     },
     build: |context| Ok(Box::new(OnPolicy::new("impala", context, Config::read(context)?.settings())?)),
 };

@@ -7,9 +7,9 @@
 use rl_core::{Column, Spec};
 use rl_replays::Rollout;
 
+use crate::actor_critic_policy::Behaviour;
 use crate::gather::Gathered;
 use crate::rounds::AdvantageStep;
-use crate::sampled::Behaviour;
 use crate::tower::SequenceLayout;
 
 /// A minibatch of played steps, whose buffers are reused from update to update.

@@ -14,18 +14,18 @@ use rl_perception::{EncoderConfig, Trunk};
 use rl_replays::{RewardTransform, Rollout};
 
 use crate::actor_critic::{ActorCritic, Flows};
+use crate::actor_critic_policy::{ActorCriticPolicy, Behaviour};
 use crate::config;
 use crate::descent::descend;
 use crate::distribution::Actions;
-use crate::features::{self, Features};
 use crate::gae::Gae;
 use crate::loss::{Loss, Step, Weights};
 use crate::minibatch::Minibatch;
+use crate::obs_normaliser::{self, ObsNormaliser};
 use crate::progress::Progress;
 use crate::published::Published;
-use crate::reward_scale::{RewardScale, Rewards};
+use crate::reward_scale::{RewardScale, RewardScaler};
 use crate::rounds::{self, AdvantageStep, Scratch, parts};
-use crate::sampled::{Behaviour, Sampled};
 use crate::vtrace::{Corrected, Correction, VtraceEvaluator};
 use crate::{Actor, Context, Learner, Log, Memory, Part, Plan, Policy, Schedule, UpdateRatio, guard};
 
@@ -89,10 +89,10 @@ pub(crate) struct OnPolicy {
     published: Published,
     optimiser: Optimiser,
     progress: Progress,
-    features: Option<Features>,
-    rewards: Rewards,
+    features: Option<ObsNormaliser>,
+    rewards: RewardScaler,
     batch: Batch,
-    judge: VtraceEvaluator,
+    evaluator: VtraceEvaluator,
     loss: Loss,
     grad: Vec<f32>,
 }
@@ -123,7 +123,7 @@ impl OnPolicy {
     /// If the agent cannot act in the environment, a setting is out of range, or no encoder fits the environment.
     pub(crate) fn new(id: &str, context: &Context<'_>, settings: Settings) -> Result<Self> {
         crate::config::playable(refuses(id, context.spec))?;
-        features::check(settings.normalise_observations, context.spec)?;
+        obs_normaliser::check(settings.normalise_observations, context.spec)?;
         let (horizon, memory) = (settings.horizon, settings.memory);
         config::minibatches(settings.minibatches, context.seats, horizon, memory.steps().unwrap_or(1))?;
         config::widths("hidden", &settings.hidden)?;
@@ -138,10 +138,10 @@ impl OnPolicy {
         Ok(Self {
             optimiser: Optimiser::new(&params, settings.optimiser).map_err(tensor)?,
             progress: Progress::new(context.seed),
-            features: net.standardise().map(|by| Features::new(context.spec.vector, by.clone())),
-            rewards: Rewards::new(settings.reward_scale, gamma, life_loss, context.seats),
+            features: net.standardise().map(|by| ObsNormaliser::new(context.spec.vector, by.clone())),
+            rewards: RewardScaler::new(settings.reward_scale, gamma, life_loss, context.seats),
             batch: Batch::default(),
-            judge: VtraceEvaluator::new(context.spec),
+            evaluator: VtraceEvaluator::new(context.spec),
             published: Published::default(),
             loss: Loss::new(context.spec),
             grad: Vec::new(),
@@ -156,26 +156,26 @@ impl OnPolicy {
     }
 
     /// Estimates advantages and value targets of all played steps.
-    fn estimate(&mut self, blocks: &[Rollout], counted: RewardTransform) -> Result<()> {
+    fn estimate(&mut self, blocks: &[Rollout], transform: RewardTransform) -> Result<()> {
         self.values_after(blocks)?;
         let Batch { last, room, corrected, steps, .. } = &mut self.batch;
         let gae = &self.settings.gae;
         let Some(Lagging { correction, .. }) = self.settings.lagging else {
             let value = |block: &Rollout, t, e| Behaviour::at(block, t, e).value;
-            rounds::estimate(gae, blocks, counted, last, value, room, steps);
+            rounds::estimate(gae, blocks, transform, last, value, room, steps);
             return Ok(());
         };
         corrected.clear();
         let mut first = 0;
         for block in blocks {
-            let last = &last[first..first + block.envs()];
+            let last = &last[first..first + block.seats()];
             if block.weights_version == self.progress.updates {
-                self.judge.recall(block, last);
+                self.evaluator.reuse_stored(block, last);
             } else {
-                self.judge.judge(&self.net, block, last)?;
+                self.evaluator.evaluate(&self.net, block, last)?;
             }
-            corrected.append(correction, gae, block, counted, &self.judge.judged);
-            first += block.envs();
+            corrected.append(correction, gae, block, transform, &self.evaluator.evaluated);
+            first += block.seats();
         }
         rounds::list(blocks, |at, _, _, _| (corrected.advantages[at], corrected.targets[at]), steps);
         Ok(())
@@ -188,8 +188,8 @@ impl OnPolicy {
         seats.clear();
         states.clear();
         for (b, block) in blocks.iter().enumerate() {
-            seats.extend((0..block.envs()).map(|e| (b as u32, e as u32)));
-            (0..block.envs()).for_each(|e| states.extend_from_slice(Behaviour::at(block, horizon - 1, e).state));
+            seats.extend((0..block.seats()).map(|e| (b as u32, e as u32)));
+            (0..block.seats()).for_each(|e| states.extend_from_slice(Behaviour::at(block, horizon - 1, e).state));
         }
         let mut run = |t: usize, states: &mut [f32]| {
             seen.clear();
@@ -285,7 +285,7 @@ impl Learner for OnPolicy {
     }
 
     fn policy(&self, seats: Range<u32>) -> Result<Box<dyn Policy>> {
-        Ok(Box::new(Sampled::new(self.net.clone(), &self.spec, self.seed, seats)))
+        Ok(Box::new(ActorCriticPolicy::new(self.net.clone(), &self.spec, self.seed, seats)))
     }
 
     fn actor(&self, seats: Range<u32>) -> Result<Option<Actor>> {
@@ -295,7 +295,7 @@ impl Learner for OnPolicy {
         let device = self.params.device();
         let (net, params) =
             ActorCritic::new(&self.spec, &self.encoder, memory, standardise, device, &rng).map_err(tensor)?;
-        let policy = Box::new(Sampled::new(Arc::new(net), &self.spec, self.seed, seats));
+        let policy = Box::new(ActorCriticPolicy::new(Arc::new(net), &self.spec, self.seed, seats));
         Ok(Some(Actor { policy, weights: self.published.follow(params), max_lag: most }))
     }
 
@@ -307,8 +307,8 @@ impl Learner for OnPolicy {
         let before = self.progress.steps();
         let now = Now { rate: self.settings.lr.at(before), clip: self.settings.clip.at(before) };
         self.progress.count(blocks, reduce)?;
-        let counted = self.rewards.counted(blocks, reduce, log)?;
-        self.estimate(blocks, counted)?;
+        let transform = self.rewards.transform(blocks, reduce, log)?;
+        self.estimate(blocks, transform)?;
         log.add("lr", now.rate);
         if self.settings.lagging.is_some() {
             let lags = blocks.iter().map(|block| self.progress.updates.saturating_sub(block.weights_version));
@@ -393,7 +393,7 @@ fn explained_variance(steps: &[AdvantageStep]) -> Option<f64> {
 ///
 /// # Errors
 /// If a layer is wider than allowed.
-pub(crate) fn memory(
+pub(crate) fn allocation(
     context: &Context<'_>,
     [horizon, minibatches, lag]: [usize; 3],
     trunk: Trunk,
@@ -419,7 +419,7 @@ pub(crate) fn memory(
         (blocks.saturating_mul(lag as u64), "agent.max_lag"),
         (weights.saturating_mul(towers as u64), key),
     ];
-    Ok(config::total_memory(parts))
+    Ok(config::total_allocation(parts))
 }
 
 /// Why the policy-based agent `id` cannot act in an environment of these shapes; `None` if it can.

@@ -48,10 +48,10 @@ pub(crate) const ENTRY: AgentEntry = AgentEntry {
         ("doom/", include_str!("../../presets/ppo/doom.toml")),
     ],
     stochastic: true,
-    memory: |context| {
+    allocation: |context| {
         let config = Config::read(context)?;
         let shape = [config.horizon, config.minibatches, 0];
-        on_policy::memory(context, shape, config.trunk, &config.hidden, config.memory)
+        on_policy::allocation(context, shape, config.trunk, &config.hidden, config.memory)
     },
     build: |context| Ok(Box::new(OnPolicy::new("ppo", context, Config::read(context)?.settings())?)),
 };

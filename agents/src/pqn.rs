@@ -12,20 +12,20 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use rl_core::{Column, LifeLoss, Reduce, Result, Rng, Saved, State, Stream};
-use rl_nn::{AdamConfig, Optimiser, OptimiserConfig, Params, Start, tensor};
+use rl_nn::{AdamConfig, InitScheme, Optimiser, OptimiserConfig, Params, tensor};
 use rl_perception::Trunk;
 use rl_replays::{RewardTransform, Rollout};
 use serde::{Deserialize, Serialize};
 
 use crate::descent::descend;
 use crate::dqn::{ReturnDistribution, refuses};
-use crate::features::{self, Features};
+use crate::epsilon_greedy::{EpsilonGreedy, Reading};
 use crate::gae::Gae;
 use crate::gather::Gathered;
-use crate::greedy::{Greedy, Reading};
+use crate::obs_normaliser::{self, ObsNormaliser};
 use crate::progress::Progress;
 use crate::q_net::{Draws, Pass, QNet, Shape};
-use crate::reward_scale::{RewardScale, Rewards};
+use crate::reward_scale::{RewardScale, RewardScaler};
 use crate::rounds::{self, AdvantageStep, Scratch, parts};
 use crate::{
     AgentEntry, Context, Learner, Log, Memory, Part, Plan, Policy, Schedule, UpdateRatio, config, guard, legal,
@@ -45,10 +45,10 @@ pub(crate) const ENTRY: AgentEntry = AgentEntry {
         ("atari/", include_str!("../../presets/pqn/atari.toml")),
     ],
     stochastic: false,
-    memory: |context| {
+    allocation: |context| {
         let config = Config::read(context)?;
         let shape = [config.horizon, config.minibatches, 0];
-        on_policy::memory(context, shape, Trunk::Nature, &config.hidden, Memory::None {})
+        on_policy::allocation(context, shape, Trunk::Nature, &config.hidden, Memory::None {})
     },
     build: |context| Ok(Box::new(Pqn::new(context)?)),
 };
@@ -145,8 +145,8 @@ pub(crate) struct Pqn {
     params: Params,
     optimiser: Optimiser,
     progress: Progress,
-    features: Option<Features>,
-    rewards: Rewards,
+    features: Option<ObsNormaliser>,
+    rewards: RewardScaler,
     batch: Batch,
     grad: Vec<f32>,
 }
@@ -190,7 +190,7 @@ impl Pqn {
     pub(crate) fn new(context: &Context<'_>) -> Result<Self> {
         let config = Config::read(context)?;
         crate::config::playable(refuses("pqn", context.spec))?;
-        features::check(config.normalise_observations, context.spec)?;
+        obs_normaliser::check(config.normalise_observations, context.spec)?;
         config::minibatches(config.minibatches, context.seats, config.horizon, 1)?;
         let shape = Shape {
             trunk: Trunk::Nature,
@@ -202,7 +202,7 @@ impl Pqn {
             embedding: None,
             layer_norm: config.layer_norm,
             standardise: config.normalise_observations,
-            start: Start::Torch,
+            start: InitScheme::Torch,
             precision: context.precision,
         };
         let rng = Rng::new(context.seed, Stream::Init);
@@ -210,8 +210,8 @@ impl Pqn {
         Ok(Self {
             optimiser: Optimiser::new(&params, config.optimiser()).map_err(tensor)?,
             progress: Progress::new(context.seed),
-            features: net.standardise().map(|by| Features::new(context.spec.vector, by.clone())),
-            rewards: Rewards::new(config.reward_scale, config.gamma, config.life_loss, context.seats),
+            features: net.standardise().map(|by| ObsNormaliser::new(context.spec.vector, by.clone())),
+            rewards: RewardScaler::new(config.reward_scale, config.gamma, config.life_loss, context.seats),
             batch: Batch::default(),
             grad: Vec::new(),
             seed: context.seed,
@@ -223,10 +223,10 @@ impl Pqn {
     }
 
     /// Computes the Q(λ) targets of all played steps.
-    fn estimate(&mut self, blocks: &[Rollout], counted: RewardTransform) -> Result<()> {
+    fn estimate(&mut self, blocks: &[Rollout], transform: RewardTransform) -> Result<()> {
         let Batch { last, room, steps, seen, pass, .. } = &mut self.batch;
         seen.clear();
-        let ends = || blocks.iter().flat_map(|block| (0..block.envs()).map(move |e| (block, e)));
+        let ends = || blocks.iter().flat_map(|block| (0..block.seats()).map(move |e| (block, e)));
         ends().for_each(|(block, e)| seen.push(block, block.horizon(), e));
         seen.standardise(self.net.standardise())?;
         let values = self.net.run(&seen.seen(), &Draws::default(), &mut [], pass)?; // [B, A]
@@ -236,7 +236,7 @@ impl Pqn {
             ends().zip(rows).map(|((block, e), row)| row[legal::argmax(row, block.legal.at(block.horizon(), e))]),
         );
         let value = |block: &Rollout, t, e| block.extra.at(t, e)[0];
-        rounds::estimate(&self.config.gae(), blocks, counted, last, value, room, steps);
+        rounds::estimate(&self.config.gae(), blocks, transform, last, value, room, steps);
         Ok(())
     }
 
@@ -315,7 +315,7 @@ impl Learner for Pqn {
     fn policy(&self, seats: Range<u32>) -> Result<Box<dyn Policy>> {
         let reading = Reading { distribution: ReturnDistribution::Expected, taus: 0 };
         let (net, epsilon) = (self.net.clone(), self.config.epsilon);
-        Ok(Box::new(Greedy::new(net, reading, epsilon, self.seed, seats).keeping()))
+        Ok(Box::new(EpsilonGreedy::new(net, reading, epsilon, self.seed, seats).storing_values()))
     }
 
     fn learn(&mut self, blocks: &[Rollout], reduce: &mut dyn Reduce, log: &mut Log) -> Result<()> {
@@ -323,8 +323,8 @@ impl Learner for Pqn {
         let Config { lr, lr_end, lr_steps, epochs, .. } = self.config;
         let rate = Schedule::annealed(lr, lr_end, lr_steps).at(before);
         self.progress.count(blocks, reduce)?;
-        let counted = self.rewards.counted(blocks, reduce, log)?;
-        self.estimate(blocks, counted)?;
+        let transform = self.rewards.transform(blocks, reduce, log)?;
+        self.estimate(blocks, transform)?;
         log.add("lr", rate);
         log.add("epsilon", self.config.epsilon.at(self.progress.steps()));
         let minibatches = self.config.minibatches.min((self.progress.steps() - before) as usize);

@@ -9,7 +9,7 @@
 
 use candle_core::{Device, Result, Tensor};
 use rl_core::{Rng, Spec};
-use rl_nn::{Activation, HostForward, Params, Precision, Scope, Standardise, Start};
+use rl_nn::{Activation, HostForward, InitScheme, Params, Precision, Scope, Standardise};
 use rl_perception::{EncoderConfig, ObsBatch, Trunk};
 
 pub(crate) use embedding::Mix;
@@ -46,7 +46,7 @@ pub(crate) struct Shape {
     /// Whether the network gets buffers for the statistics that normalise features.
     pub(crate) standardise: bool,
     /// Initialisation of all layers, recurrent and noisy ones excepted.
-    pub(crate) start: Start,
+    pub(crate) start: InitScheme,
     /// Number format in which dense and convolutional layers below the last one multiply.
     pub(crate) precision: Precision,
 }
@@ -129,17 +129,17 @@ impl QNet {
         let wide = if own { hidden.pop() } else { None };
         let Shape { trunk, memory, layer_norm, start, precision, .. } = *shape;
         let config = EncoderConfig { trunk, hidden, activation: Activation::Relu, layer_norm, precision };
-        let tower = Tower::new(spec, &config, memory, &mut params.layer("encoder").with_start(start))?;
+        let tower = Tower::new(spec, &config, memory, &mut params.layer("encoder").with_init_scheme(start))?;
         let inputs = tower.width();
         let embedding = match shape.embedding {
             Some((cosines, mix)) => {
-                Some(Embedding::new(&mut params.layer(mix.name()).with_start(start), cosines, inputs, mix)?)
+                Some(Embedding::new(&mut params.layer(mix.name()).with_init_scheme(start), cosines, inputs, mix)?)
             }
             None => None,
         };
         let (actions, mut noise) = (spec.discrete[0] as usize, 0);
         let mut head = |name, outputs| {
-            Head::new(&mut params.layer(name).with_start(start), [inputs, outputs], wide, shape, &mut noise)
+            Head::new(&mut params.layer(name).with_init_scheme(start), [inputs, outputs], wide, shape, &mut noise)
         };
         let value = if shape.dueling { Some(head("value", shape.width)?) } else { None };
         let advantage = head(if shape.dueling { "advantage" } else { "q" }, shape.width * actions)?;

@@ -7,7 +7,7 @@ use rl_replays::{RewardTransform, Rollout};
 use serde::{Deserialize, Serialize};
 
 use crate::Log;
-use crate::running::Running;
+use crate::running_mean_std::RunningMeanStd;
 
 /// How rewards are clipped or normalised for learning.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -22,7 +22,7 @@ pub enum RewardScale {
 }
 
 /// Transforms rewards for a learner, and keeps the running statistics that this needs.
-pub(crate) struct Rewards {
+pub(crate) struct RewardScaler {
     scale: RewardScale,
     gamma: f64,
     life_loss: LifeLoss,
@@ -34,15 +34,15 @@ pub(crate) struct Rewards {
 /// Saved statistics, from which the next scale is computed.
 #[derive(Serialize, Deserialize)]
 struct RewardStats {
-    returns: Running,
+    returns: RunningMeanStd,
     /// Discounted sum of the rewards of each seat's current episode so far, `[N]`.
     open: Vec<f64>,
 }
 
-impl Rewards {
+impl RewardScaler {
     /// Creates empty statistics for `seats` seats.
     pub(crate) fn new(scale: RewardScale, gamma: f64, life_loss: LifeLoss, seats: u32) -> Self {
-        let stats = RewardStats { returns: Running::new(1), open: vec![0.0; seats as usize] };
+        let stats = RewardStats { returns: RunningMeanStd::new(1), open: vec![0.0; seats as usize] };
         Self { scale, gamma, life_loss, stats, seen: Vec::new() }
     }
 
@@ -52,7 +52,7 @@ impl Rewards {
     ///
     /// # Errors
     /// If a member of the run is lost.
-    pub(crate) fn counted(
+    pub(crate) fn transform(
         &mut self,
         blocks: &[Rollout],
         reduce: &mut dyn Reduce,
@@ -74,7 +74,7 @@ impl Rewards {
     fn look(&mut self, blocks: &[Rollout]) {
         self.seen.clear();
         for t in 0..blocks.first().map_or(0, Rollout::horizon) {
-            let seats = blocks.iter().flat_map(|block| (0..block.envs()).map(move |e| (block, e)));
+            let seats = blocks.iter().flat_map(|block| (0..block.seats()).map(move |e| (block, e)));
             for ((block, e), open) in seats.zip(&mut self.stats.open) {
                 if block.age[(t, e)] == 0 || !block.valid(t, e) {
                     *open = 0.0; // environments that were built again begin without a step that says so
@@ -143,35 +143,40 @@ mod tests {
     #[test]
     fn returns_are_discounted_within_an_episode_and_go_on_in_the_next_block() {
         for (life_loss, third) in [(LifeLoss::Ignore, -1.0 + 0.5 * 5.0), (LifeLoss::Terminal, -1.0)] {
-            let mut rewards = Rewards::new(RewardScale::Std, 0.5, life_loss, 1);
-            rewards.counted(&[block(&[steps()])], &mut Solo, &mut Log::default()).unwrap();
+            let mut rewards = RewardScaler::new(RewardScale::Std, 0.5, life_loss, 1);
+            rewards.transform(&[block(&[steps()])], &mut Solo, &mut Log::default()).unwrap();
             assert_eq!(rewards.seen, [2.0, 5.0, third, 8.0]);
-            rewards.counted(&[block(&[vec![Some((1.0, End::Terminated))]])], &mut Solo, &mut Log::default()).unwrap();
+            rewards.transform(&[block(&[vec![Some((1.0, End::Terminated))]])], &mut Solo, &mut Log::default()).unwrap();
             assert_eq!(rewards.seen, [5.0]);
             assert_eq!(rewards.stats.open, [0.0]);
-            rewards.counted(&[block(&[steps()])], &mut Solo, &mut Log::default()).unwrap();
+            rewards.transform(&[block(&[steps()])], &mut Solo, &mut Log::default()).unwrap();
             let mut anew = block(&[vec![Some((1.0, End::No))]]);
             anew.age[(0, 0)] = 0; // environments were built again, and no step said so
-            rewards.counted(&[anew], &mut Solo, &mut Log::default()).unwrap();
+            rewards.transform(&[anew], &mut Solo, &mut Log::default()).unwrap();
             assert_eq!(rewards.seen, [1.0]);
         }
     }
 
     #[test]
     fn a_reward_is_counted_in_deviations_of_the_return_and_never_beyond_the_limit() {
-        let mut rewards = Rewards::new(RewardScale::Std, 0.0, LifeLoss::Ignore, 1);
+        let mut rewards = RewardScaler::new(RewardScale::Std, 0.0, LifeLoss::Ignore, 1);
         let seen = [3.0, -1.0, 3.0, -1.0f32];
         let steps = seen.map(|reward| Some((reward, End::No))).to_vec();
-        let counted = rewards.counted(&[block(&[steps])], &mut Solo, &mut Log::default()).unwrap();
-        let close = |reward: f32, expected: f32| assert!((counted.of(reward) - expected).abs() < 1e-6, "{counted:?}");
+        let transform = rewards.transform(&[block(&[steps])], &mut Solo, &mut Log::default()).unwrap();
+        let close =
+            |reward: f32, expected: f32| assert!((transform.of(reward) - expected).abs() < 1e-6, "{transform:?}");
         close(3.0, 1.5); // the deviation of the four is 2, and their mean is not subtracted
         close(-1.0, -0.5);
         close(1000.0, 10.0);
         close(-1000.0, -10.0);
-        for (scale, counted) in [(RewardScale::None, RewardTransform::Raw), (RewardScale::Sign, RewardTransform::Sign)]
+        for (scale, transform) in
+            [(RewardScale::None, RewardTransform::Raw), (RewardScale::Sign, RewardTransform::Sign)]
         {
-            let mut rewards = Rewards::new(scale, 0.9, LifeLoss::Ignore, 1);
-            assert_eq!(rewards.counted(&[block(&[self::steps()])], &mut Solo, &mut Log::default()).unwrap(), counted);
+            let mut rewards = RewardScaler::new(scale, 0.9, LifeLoss::Ignore, 1);
+            assert_eq!(
+                rewards.transform(&[block(&[self::steps()])], &mut Solo, &mut Log::default()).unwrap(),
+                transform
+            );
             assert!(rewards.saved().is_none());
         }
     }
@@ -179,11 +184,11 @@ mod tests {
     #[test]
     fn seats_have_the_same_returns_in_one_block_or_two_and_a_loaded_one_goes_on() {
         let (a, b) = (steps(), steps().into_iter().rev().collect::<Vec<_>>());
-        let new = || Rewards::new(RewardScale::Std, 0.9, LifeLoss::Ignore, 2);
+        let new = || RewardScaler::new(RewardScale::Std, 0.9, LifeLoss::Ignore, 2);
         let (mut one, mut two) = (new(), new());
-        let whole = one.counted(&[block(&[a.clone(), b.clone()])], &mut Solo, &mut Log::default()).unwrap();
+        let whole = one.transform(&[block(&[a.clone(), b.clone()])], &mut Solo, &mut Log::default()).unwrap();
         assert_eq!(
-            two.counted(&[&a, &b].map(|steps| block(std::slice::from_ref(steps))), &mut Solo, &mut Log::default())
+            two.transform(&[&a, &b].map(|steps| block(std::slice::from_ref(steps))), &mut Solo, &mut Log::default())
                 .unwrap(),
             whole
         );
@@ -191,11 +196,11 @@ mod tests {
         one.saved().unwrap().save(&mut bytes).unwrap();
         let mut loaded = new();
         loaded.saved().unwrap().load(&mut bytes.as_slice()).unwrap();
-        let next = |rewards: &mut Rewards| {
-            rewards.counted(&[block(&[b.clone(), a.clone()])], &mut Solo, &mut Log::default()).unwrap()
+        let next = |rewards: &mut RewardScaler| {
+            rewards.transform(&[block(&[b.clone(), a.clone()])], &mut Solo, &mut Log::default()).unwrap()
         };
         assert_eq!(next(&mut loaded), next(&mut one));
-        let mut fewer = Rewards::new(RewardScale::Std, 0.9, LifeLoss::Ignore, 1);
+        let mut fewer = RewardScaler::new(RewardScale::Std, 0.9, LifeLoss::Ignore, 1);
         let error = fewer.saved().unwrap().load(&mut bytes.as_slice()).unwrap_err().to_string();
         assert!(error.ends_with("holds the returns of 2 seats and their statistics, expected 1"), "{error}");
     }
@@ -203,7 +208,7 @@ mod tests {
     /// A mean without squares would be read beyond its end with the next round.
     #[test]
     fn statistics_that_are_not_of_one_number_are_refused() {
-        let mut rewards = Rewards::new(RewardScale::Std, 0.9, LifeLoss::Ignore, 2);
+        let mut rewards = RewardScaler::new(RewardScale::Std, 0.9, LifeLoss::Ignore, 2);
         let part = rewards.saved().unwrap();
         for (mean, squares, fits) in [(1, 1, true), (1, 0, false), (0, 1, false), (2, 2, false)] {
             let (mut bytes, open) = (Vec::new(), vec![0.0f64; 2]);

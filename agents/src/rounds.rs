@@ -44,7 +44,7 @@ pub(crate) struct Scratch {
 pub(crate) fn estimate(
     gae: &Gae,
     blocks: &[Rollout],
-    counted: RewardTransform,
+    transform: RewardTransform,
     last: &[f32],
     value: impl Fn(&Rollout, usize, usize) -> f32,
     Scratch { advantages, carry }: &mut Scratch,
@@ -53,10 +53,10 @@ pub(crate) fn estimate(
     advantages.clear();
     let mut first = 0;
     for block in blocks {
-        let last = &last[first..first + block.envs()];
+        let last = &last[first..first + block.seats()];
         let value = |t, e| if t == block.horizon() { last[e] } else { value(block, t, e) };
-        gae.append(block, counted, value, carry, advantages);
-        first += block.envs();
+        gae.append(block, transform, value, carry, advantages);
+        first += block.seats();
     }
     list(blocks, |at, block, t, e| (advantages[at], advantages[at] + value(block, t, e)), steps);
 }
@@ -74,11 +74,11 @@ pub(crate) fn list(
     for t in 0..blocks.first().map_or(0, Rollout::horizon) {
         let mut from = 0;
         for (b, block) in blocks.iter().enumerate() {
-            for e in (0..block.envs()).filter(|&e| block.valid(t, e)) {
-                let (advantage, target) = of(from + t * block.envs() + e, block, t, e);
+            for e in (0..block.seats()).filter(|&e| block.valid(t, e)) {
+                let (advantage, target) = of(from + t * block.seats() + e, block, t, e);
                 steps.push(AdvantageStep { block: b as u32, t: t as u32, e: e as u32, advantage, target });
             }
-            from += block.horizon() * block.envs();
+            from += block.horizon() * block.seats();
         }
     }
 }

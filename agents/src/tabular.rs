@@ -16,7 +16,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::exploring::Exploring;
 use crate::progress::Progress;
-use crate::reward_scale::{RewardScale, Rewards};
+use crate::reward_scale::{RewardScale, RewardScaler};
 use crate::{AgentEntry, Context, Learner, Log, Mode, Part, Plan, Policy, Schedule, UpdateRatio, config, legal};
 use table::Table;
 
@@ -33,7 +33,7 @@ pub(crate) const ENTRY: AgentEntry = AgentEntry {
         ("blackjack", include_str!("../../presets/tabular/blackjack.toml")),
     ],
     stochastic: false,
-    memory: |context| {
+    allocation: |context| {
         let row = 4 * context.spec.symbols.len() as u64 + 64;
         let steps = (Config::read(context)?.horizon as u64).saturating_mul(u64::from(context.seats));
         Ok((steps.saturating_mul(row).saturating_add(16 * cells(context.spec).unwrap_or(0) as u64), "agent.horizon"))
@@ -85,7 +85,7 @@ pub(crate) struct Tabular {
     table: Table,
     visits: Visits,
     progress: Progress,
-    rewards: Rewards,
+    rewards: RewardScaler,
 }
 
 /// Number of updates of each value so far, `[states, actions]`.
@@ -102,7 +102,7 @@ impl Tabular {
         crate::config::playable(refuses(context.spec))?;
         let table = Table::new(context.spec, config.initial as f32)?;
         let (visits, progress) = (Visits(vec![0; table.len()]), Progress::new(context.seed));
-        let rewards = Rewards::new(config.reward_scale, config.gamma, LifeLoss::Ignore, context.seats);
+        let rewards = RewardScaler::new(config.reward_scale, config.gamma, LifeLoss::Ignore, context.seats);
         Ok(Self { config, seed: context.seed, seats: context.seats, table, visits, progress, rewards })
     }
 }
@@ -115,12 +115,12 @@ impl Learner for Tabular {
 
     fn policy(&self, seats: Range<u32>) -> Result<Box<dyn Policy>> {
         let exploring = Exploring::new(self.config.epsilon, self.seed, seats);
-        Ok(Box::new(Reader { table: self.table.clone(), exploring }))
+        Ok(Box::new(TablePolicy { table: self.table.clone(), exploring }))
     }
 
     fn learn(&mut self, blocks: &[Rollout], reduce: &mut dyn Reduce, log: &mut Log) -> Result<()> {
         self.progress.count(blocks, reduce)?;
-        let counted = self.rewards.counted(blocks, reduce, log)?;
+        let transform = self.rewards.transform(blocks, reduce, log)?;
         log.lap(Part::Sample);
         let Config { gamma, rate_power, .. } = self.config;
         let mut values = self.table.values();
@@ -134,7 +134,7 @@ impl Learner for Tabular {
             } else {
                 next[legal::argmax(next, block.legal.at(t + 1, e))]
             };
-            let reward = counted.of(block.reward[(t + 1, e)]);
+            let reward = transform.of(block.reward[(t + 1, e)]);
             let off = f64::from(reward) + gamma * f64::from(bootstrap) - f64::from(values[at]);
             self.visits.0[at] = self.visits.0[at].saturating_add(1);
             let rate = libm::pow(f64::from(self.visits.0[at]), -rate_power);
@@ -185,18 +185,18 @@ impl Saved for Visits {
 }
 
 /// ε-greedy policy on the table: a random legal action with probability ε, else the first of the best legal ones.
-struct Reader {
+struct TablePolicy {
     table: Table,
     exploring: Exploring,
 }
 
-impl Policy for Reader {
+impl Policy for TablePolicy {
     fn act(&mut self, blocks: &mut [Rollout], t: usize, mode: Mode) -> Result<()> {
         let Self { table, exploring } = self;
         let (epsilon, values) = (exploring.epsilon(mode), table.values());
         let (mut rngs, mut playing) = (exploring.rngs(), 0);
         for block in blocks {
-            for e in 0..block.envs() {
+            for e in 0..block.seats() {
                 let rng = rngs.next().expect("a stream per seat");
                 let action = if block.end[(t, e)].over() {
                     0 // ignored: the environment resets

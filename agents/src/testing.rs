@@ -79,7 +79,7 @@ pub(crate) fn explores_less_and_less(learner: &dyn Learner, spec: &Spec) {
 pub(crate) fn forgets_earlier_episodes(learner: &dyn Learner, spec: &Spec, mode: Mode) {
     let thoughts = |ages: &[u32]| {
         let mut block = [Rollout::new(spec, ages.len(), 1, learner.plan().extra)];
-        block[0].ask();
+        block[0].record_outputs();
         let mut policy = learner.policy(0..1).unwrap();
         for (t, &age) in ages.iter().enumerate() {
             block[0].age[(t, 0)] = age;

@@ -10,10 +10,10 @@ use rl_core::{Future, Result, Spec};
 use rl_replays::{RewardTransform, Rollout};
 
 use crate::actor_critic::{ActorCritic, Flows};
+use crate::actor_critic_policy::Behaviour;
 use crate::distribution::{ActionDistribution, Actions};
 use crate::gae::Gae;
 use crate::gather::Gathered;
-use crate::sampled::Behaviour;
 
 /// Observations that are evaluated in one batch: a whole block of frames may take too much memory.
 const BATCH: usize = 512;
@@ -53,16 +53,16 @@ impl Corrected {
         self.advantages.clear();
     }
 
-    /// Appends the targets and advantages of a block, given its values and importance weights, `judged`.
+    /// Appends the targets and advantages of a block, given its values and importance weights, `evaluated`.
     pub(crate) fn append(
         &mut self,
         Correction { rho, c }: Correction,
         gae: &Gae,
         block: &Rollout,
-        counted: RewardTransform,
-        judged: &PolicyRatios,
+        transform: RewardTransform,
+        evaluated: &PolicyRatios,
     ) {
-        let (horizon, envs, from) = (block.horizon(), block.envs(), self.targets.len());
+        let (horizon, envs, from) = (block.horizon(), block.seats(), self.targets.len());
         self.targets.resize(from + horizon * envs, 0.0);
         self.advantages.resize(from + horizon * envs, 0.0);
         self.carry.clear();
@@ -75,13 +75,13 @@ impl Corrected {
                     continue;
                 }
                 let at = t * envs + e;
-                let next = || judged.values[at + envs];
+                let next = || evaluated.values[at + envs];
                 let (next, later) = match gae.life_loss.future(ends[e]) {
                     Future::Zero => (0.0, 0.0),
                     Future::Bootstraps => (next(), 0.0),
                     Future::Continues => (next(), self.carry[e]),
                 };
-                let (value, ratio, reward) = (judged.values[at], judged.ratios[at], counted.of(rewards[e]));
+                let (value, ratio, reward) = (evaluated.values[at], evaluated.ratios[at], transform.of(rewards[e]));
                 let delta = reward + gae.gamma * next - value;
                 let error = rho.min(ratio) * delta + gae.gamma * gae.lambda * c.min(ratio) * later;
                 let ahead = reward + gae.gamma * (next + gae.lambda * later);
@@ -99,28 +99,28 @@ pub(crate) struct VtraceEvaluator {
     seen: Gathered,
     flows: Flows,
     /// Values and importance weights of the last block.
-    pub(crate) judged: PolicyRatios,
+    pub(crate) evaluated: PolicyRatios,
 }
 
 impl VtraceEvaluator {
     /// Creates an evaluator for the actions of `spec`.
     pub(crate) fn new(spec: &Spec) -> Self {
         let dist = ActionDistribution::new(spec);
-        Self { dist, seen: Gathered::default(), flows: Flows::default(), judged: PolicyRatios::default() }
+        Self { dist, seen: Gathered::default(), flows: Flows::default(), evaluated: PolicyRatios::default() }
     }
 
     /// Takes the stored values of a block that the present weights played, with importance weights of 1.
     ///
     /// `last` are the values of the last row, `[N]`.
-    pub(crate) fn recall(&mut self, block: &Rollout, last: &[f32]) {
-        let PolicyRatios { values, ratios } = &mut self.judged;
+    pub(crate) fn reuse_stored(&mut self, block: &Rollout, last: &[f32]) {
+        let PolicyRatios { values, ratios } = &mut self.evaluated;
         values.clear();
         for t in 0..block.horizon() {
-            values.extend((0..block.envs()).map(|e| Behaviour::at(block, t, e).value));
+            values.extend((0..block.seats()).map(|e| Behaviour::at(block, t, e).value));
         }
         values.extend_from_slice(last);
         ratios.clear();
-        ratios.resize(block.horizon() * block.envs(), 1.0);
+        ratios.resize(block.horizon() * block.seats(), 1.0);
     }
 
     /// Computes values and importance weights of a block that older weights played, by `net`.
@@ -129,9 +129,9 @@ impl VtraceEvaluator {
     ///
     /// # Errors
     /// If a tensor operation fails.
-    pub(crate) fn judge(&mut self, net: &ActorCritic, block: &Rollout, last: &[f32]) -> Result<()> {
-        let Self { dist, seen, flows, judged: PolicyRatios { values, ratios } } = self;
-        let envs = block.envs();
+    pub(crate) fn evaluate(&mut self, net: &ActorCritic, block: &Rollout, last: &[f32]) -> Result<()> {
+        let Self { dist, seen, flows, evaluated: PolicyRatios { values, ratios } } = self;
+        let envs = block.seats();
         values.clear();
         ratios.clear();
         let rows = (BATCH / envs).max(1);
@@ -205,10 +205,10 @@ mod tests {
         }
 
         fn corrected(&self, ratios: Vec<f32>) -> Corrected {
-            let judged = PolicyRatios { values: self.value.clone(), ratios };
+            let evaluated = PolicyRatios { values: self.value.clone(), ratios };
             let mut out = Corrected::default();
             let correction = Correction { rho: self.rho, c: self.c };
-            out.append(correction, &self.gae(), &self.block(), RewardTransform::Raw, &judged);
+            out.append(correction, &self.gae(), &self.block(), RewardTransform::Raw, &evaluated);
             out
         }
     }
@@ -246,10 +246,10 @@ mod tests {
         for (t, (age, reward)) in [(5, 0.0), (6, 2.0), (0, 0.0), (1, 3.0)].into_iter().enumerate() {
             (block.age[(t, 0)], block.reward[(t, 0)]) = (age, reward);
         }
-        let judged = PolicyRatios { values: vec![1.0, 4.0, 10.0, 20.0], ratios: vec![1.0; 3] };
+        let evaluated = PolicyRatios { values: vec![1.0, 4.0, 10.0, 20.0], ratios: vec![1.0; 3] };
         let gae = Gae { gamma: 0.5, lambda: 1.0, life_loss: LifeLoss::Ignore };
         let mut out = Corrected::default();
-        out.append(Correction { rho: 1.0, c: 1.0 }, &gae, &block, RewardTransform::Raw, &judged);
+        out.append(Correction { rho: 1.0, c: 1.0 }, &gae, &block, RewardTransform::Raw, &evaluated);
         assert_eq!(out.advantages, [2.0 + 2.0 - 1.0, 0.0, 3.0 + 10.0 - 10.0]);
         assert_eq!(out.targets, [4.0, 0.0, 13.0]);
     }
@@ -258,10 +258,10 @@ mod tests {
     fn nothing_beyond_a_terminal_step_is_looked_at() {
         let mut block = Rollout::new(&spec(), 1, 1, 2);
         (block.age[(1, 0)], block.end[(1, 0)], block.reward[(1, 0)]) = (1, End::Terminated, 2.0);
-        let judged = PolicyRatios { values: vec![0.5, f32::NAN], ratios: vec![3.0] };
+        let evaluated = PolicyRatios { values: vec![0.5, f32::NAN], ratios: vec![3.0] };
         let gae = Gae { gamma: 0.9, lambda: 1.0, life_loss: LifeLoss::Ignore };
         let mut out = Corrected::default();
-        out.append(Correction { rho: 2.0, c: 1.0 }, &gae, &block, RewardTransform::Raw, &judged);
+        out.append(Correction { rho: 2.0, c: 1.0 }, &gae, &block, RewardTransform::Raw, &evaluated);
         assert_eq!((out.targets[0], out.advantages[0]), (0.5 + 2.0 * 1.5, 2.0 * 1.5));
     }
 }

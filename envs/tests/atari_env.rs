@@ -384,9 +384,9 @@ fn protocols_overlay_the_preset() {
 
 #[test]
 fn protocols_are_those_of_their_sources() {
-    type Env = (i64, f64, i64, bool, &'static str, i64);
-    // Frames per step, sticky, no-ops, FIRE, actions, cap; ε, games and cap of an evaluation; a lost life.
-    let all: [(&str, Env, (f64, i64, i64), &str); 6] = [
+    /// Frames per step, sticky, no-ops, FIRE, actions and cap; ε, games and cap of an evaluation; a lost life.
+    type Protocol = (&'static str, (i64, f64, i64, bool, &'static str, i64), (f64, i64, i64), &'static str);
+    let all: [Protocol; 6] = [
         ("machado18", (4, 0.25, 0, false, "minimal", 108_000), (0.001, 100, 108_000), "ignore"),
         ("machado18-paper", (5, 0.25, 0, false, "full", 18_000), (0.01, 100, 18_000), "ignore"),
         ("nature15", (4, 0.0, 30, false, "minimal", 108_000), (0.05, 30, 18_000), "terminal"),

@@ -52,9 +52,9 @@ fn an_engine_that_is_killed_costs_its_episode_and_no_more() {
         let row = &buffer;
         assert_eq!((row.age[0], row.end[0], row.reward[0], row.frames[0]), (0, End::No, 0.0, 0), "round {round}");
         assert!(row.episodes.is_empty(), "it has no end, and is no score: {:?}", row.episodes);
-        let losses = env.take_losses();
-        assert!(losses.len() == 1 && losses[0].contains("seat 0") && losses[0].contains("signal 9"), "{losses:?}");
-        assert!(env.take_losses().is_empty());
+        let crashes = env.take_crashes();
+        assert!(crashes.len() == 1 && crashes[0].contains("seat 0") && crashes[0].contains("signal 9"), "{crashes:?}");
+        assert!(env.take_crashes().is_empty());
     }
     drop(env);
     assert!(engines().is_empty());
@@ -164,7 +164,7 @@ fn a_seed_of_the_engine_and_a_value_for_each_button_play_what_python_plays() {
     assert_eq!((&spec.discrete[..], spec.continuous.len()), (&[2, 2, 2][..], 0));
     let mut buffer = RowsBuf::new(&spec, 1);
     env.reset(buffer.rows()).unwrap();
-    assert!(env.facts(0).contains(&("tic", Info::Count(14))), "{:?}", env.facts(0));
+    assert!(env.info(0).contains(&("tic", Info::Count(14))), "{:?}", env.info(0));
     let mut x = 7u32;
     let episode = loop {
         let row: Vec<u32> = (0..3)

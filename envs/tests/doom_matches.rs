@@ -163,7 +163,7 @@ fn an_engine_that_is_killed_costs_its_match_and_no_more() {
     let spec = env.spec().clone();
     let (mut buffer, mut actions) = (RowsBuf::new(&spec, 4), Actions::new(&spec, 4, 1));
     env.reset(buffer.rows()).unwrap();
-    let playing = env.facts(0);
+    let playing = env.info(0);
     assert!(playing.contains(&("frags", Info::Number(0.0))), "{playing:?}");
     env.step(actions.draw(&spec), buffer.rows()).unwrap();
     // Engines that wait for the next match may be the ones: then nothing is lost but they.
@@ -173,7 +173,7 @@ fn an_engine_that_is_killed_costs_its_match_and_no_more() {
         assert!(Command::new("kill").args(["-9", &engine.to_string()]).status().unwrap().success());
         cover(&mut buffer, 0x55);
         env.step(actions.draw(&spec), buffer.rows()).unwrap();
-        lost = env.take_losses();
+        lost = env.take_crashes();
     }
     let row = &buffer;
     let first = if lost[0].contains("seats 0") { 0 } else { 2 };
@@ -232,7 +232,7 @@ fn returns_are_frags() {
         let row = &buffer;
         earned += f64::from(row.reward[0]);
         moments += u32::from(row.reward[0] != 0.0);
-        assert!(env.facts(0).contains(&("frags", Info::Number(earned))), "{:?}", env.facts(0));
+        assert!(env.info(0).contains(&("frags", Info::Number(earned))), "{:?}", env.info(0));
         if let Some(episode) = row.episodes.last() {
             assert_eq!((episode.ret, episode.frames, episode.end), (earned, 2100, End::Truncated));
             break;
@@ -263,7 +263,7 @@ fn a_scenario_for_one_can_be_a_match_too() {
     let change = format!("players = 2\n{SHORT}");
     let mut env = seated("doom/freedoom2", &change, 0..2).unwrap();
     let rows = play(&mut *env, 12, 2, 0x55);
-    assert!(rows[9].end[0] == End::Truncated && env.facts(1).iter().any(|(name, _)| *name == "frags"));
+    assert!(rows[9].end[0] == End::Truncated && env.info(1).iter().any(|(name, _)| *name == "frags"));
     // Its map has no places where players of a deathmatch begin.
     let mut env = seated("doom/deathmatch", &change, 0..2).unwrap();
     let spec = env.spec().clone();

@@ -208,7 +208,7 @@ impl Replay {
             {
                 copy(states, slot / *period, seat, block.extra.row(t));
             }
-            seat += block.envs();
+            seat += block.seats();
         }
         self.push(blocks, t + 1);
     }
@@ -220,7 +220,7 @@ impl Replay {
 
     /// Panics where blocks have other seats or shapes: values are copied by seat, and other widths would shift them.
     fn assert_fit(&self, blocks: &[Rollout]) {
-        assert_eq!(blocks.iter().map(Rollout::envs).sum::<usize>(), self.seats, "one column per seat");
+        assert_eq!(blocks.iter().map(Rollout::seats).sum::<usize>(), self.seats, "one column per seat");
         assert!(blocks.iter().all(|block| *block.spec() == self.spec), "blocks of the spec of this replay");
         if let Some(Beginnings { sequence, .. }) = &self.beginnings {
             let state = |block: &Rollout| block.extra.width() == sequence.state;
@@ -238,11 +238,11 @@ impl Replay {
                     && block.end[at] == self.end[place]
                     && block.reward[at].to_bits() == self.reward[place].to_bits()
             };
-            if !(0..block.envs()).all(same) {
+            if !(0..block.seats()).all(same) {
                 let message = "row 0 of the steps is not its newest row, so that the saved parts are not of one state";
                 return Err(foreign(message));
             }
-            seat += block.envs();
+            seat += block.seats();
         }
         Ok(())
     }
@@ -259,24 +259,24 @@ impl Replay {
             copy(&mut self.age, slot, seat, block.age.row(t));
             copy(&mut self.reward, slot, seat, block.reward.row(t));
             copy(&mut self.end, slot, seat, block.end.row(t));
-            seat += block.envs();
+            seat += block.seats();
         }
         self.written += 1;
         self.settle();
     }
 
     /// Draws a minibatch of transitions into `out`, with replacement: uniformly, or by priority where the ring is
-    /// [prioritised](Replay::prioritised). `counted` transforms the rewards of the returns.
+    /// [prioritised](Replay::prioritised). `transform` transforms the rewards of the returns.
     ///
     /// # Errors
     /// If no transition is complete yet.
     ///
     /// # Panics
     /// If the ring was made by [`of_sequences`](Replay::of_sequences), or `out` was made for another spec.
-    pub fn sample(&self, rng: &mut Rng, counted: RewardTransform, out: &mut Sample) -> Result<()> {
+    pub fn sample(&self, rng: &mut Rng, transform: RewardTransform, out: &mut Sample) -> Result<()> {
         assert!(self.beginnings.is_none(), "a ring of sequences gives no single transitions");
         self.draws(out.rows(), rng, |row, (at, seat), priority| {
-            self.put((at, seat), counted, out, row);
+            self.put((at, seat), transform, out, row);
             out.priorities[row] = priority;
         })
     }
@@ -301,13 +301,13 @@ impl Replay {
     }
 
     /// Writes a transition that can be drawn to row `row` of a minibatch.
-    fn put(&self, (at, seat): (u64, usize), counted: RewardTransform, out: &mut Sample, row: usize) {
+    fn put(&self, (at, seat): (u64, usize), transform: RewardTransform, out: &mut Sample, row: usize) {
         let window = self.window(at, seat).expect("draws are complete transitions");
         let slot = self.slot(at);
         out.places[row] = self.place(at, seat);
         out.discrete.copy_row(row, self.discrete.at(slot, seat));
         out.continuous.copy_row(row, self.continuous.at(slot, seat));
-        out.reward[row] = self.earned((at, seat), window.last, counted);
+        out.reward[row] = self.earned((at, seat), window.last, transform);
         out.discount[row] = window.discount;
         self.observe(at, seat, &mut out.obs, row);
         self.observe(window.last, seat, &mut out.next, row);
@@ -413,11 +413,11 @@ impl Replay {
         Some(Window { last: at + n_step as u64, discount })
     }
 
-    /// Discounted sum of the rewards of rows `at + 1` to `last`, inclusive, transformed by `counted`.
-    pub(crate) fn earned(&self, (at, seat): (u64, usize), last: u64, counted: RewardTransform) -> f32 {
+    /// Discounted sum of the rewards of rows `at + 1` to `last`, inclusive, transformed by `transform`.
+    pub(crate) fn earned(&self, (at, seat): (u64, usize), last: u64, transform: RewardTransform) -> f32 {
         let (mut sum, mut discount) = (0.0, 1.0);
         for row in at + 1..=last {
-            sum += discount * counted.of(self.reward[(self.slot(row), seat)]);
+            sum += discount * transform.of(self.reward[(self.slot(row), seat)]);
             discount *= self.targets.gamma;
         }
         sum

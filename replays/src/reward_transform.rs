@@ -35,7 +35,7 @@ mod tests {
 
     #[test]
     fn a_reward_counts_whole_by_its_sign_or_scaled_and_never_beyond_the_limit() {
-        let of = |counted: RewardTransform| [-3.0, -0.0, 0.5, 80.0].map(|reward| counted.of(reward));
+        let of = |transform: RewardTransform| [-3.0, -0.0, 0.5, 80.0].map(|reward| transform.of(reward));
         assert_eq!(of(RewardTransform::Raw), [-3.0, 0.0, 0.5, 80.0]);
         assert_eq!(of(RewardTransform::Sign), [-1.0, 0.0, 1.0, 1.0]);
         assert_eq!(of(RewardTransform::Times(0.25)), [-0.75, 0.0, 0.125, 10.0]);

@@ -24,7 +24,7 @@ pub struct Rollout {
     /// Agent steps since the reset, `[T + 1, N]`; 0 for the first observation of an episode.
     pub age: Lane<u32>,
     /// Raw rewards, never clipped or scaled, `[T + 1, N]`: row `t + 1` holds the reward of action `t`. A reward-shaping
-    /// [bonus](rl_core::Env::bonus) is included here, but not in the returns of `episodes`.
+    /// [shaping reward](rl_core::Env::shaping_reward) is included here, but not in the returns of `episodes`.
     pub reward: Lane<f32>,
     /// Ends of steps (terminated, truncated, a life lost or none), `[T + 1, N]`: row `t + 1` says how step `t` ended.
     pub end: Lane<End>,
@@ -36,7 +36,7 @@ pub struct Rollout {
     pub continuous: Lane<f32>,
     /// Values that a policy stores for its learner (log-probabilities, values, recurrent state), `[T, N, extra]`.
     pub extra: Lane<f32>,
-    /// State values and action values or probabilities for display, `[T, N, 1 + A]` after [`ask`](Self::ask), else of
+    /// State values and action values or probabilities for display, `[T, N, 1 + A]` after [`record_outputs`](Self::record_outputs), else of
     /// width 0: see [`Outputs`].
     pub outputs: Lane<f32>,
     /// Episodes that finished in this block.
@@ -75,12 +75,12 @@ impl Rollout {
     }
 
     /// Allocates `outputs`, which makes the policies that act on this block write their values and probabilities there.
-    pub fn ask(&mut self) {
+    pub fn record_outputs(&mut self) {
         self.outputs = Lane::new(self.horizon, self.envs, Outputs::width(&self.spec));
     }
 
-    /// Whether policies shall write their `outputs` (see [`ask`](Self::ask)).
-    pub fn asks(&self) -> bool {
+    /// Whether policies shall write their `outputs` (see [`record_outputs`](Self::record_outputs)).
+    pub fn records_outputs(&self) -> bool {
         self.outputs.width() > 0
     }
 
@@ -95,7 +95,7 @@ impl Rollout {
     }
 
     /// Number of seats, `N`.
-    pub fn envs(&self) -> usize {
+    pub fn seats(&self) -> usize {
         self.envs
     }
 
@@ -315,7 +315,7 @@ mod tests {
         let mut blocks = [2, 1].map(|envs| numbered(&rich(), 2, envs));
         blocks[0].age[(1, 1)] = 0; // the first call resets that seat
         blocks[1].age[(0, 0)] = 0; // an episode begins here, and its first step is one
-        let places = |(block, t, e): (&Rollout, usize, usize)| (t, usize::from(block.envs() == 1), e);
+        let places = |(block, t, e): (&Rollout, usize, usize)| (t, usize::from(block.seats() == 1), e);
         let all: Vec<_> = played(&blocks).map(places).collect();
         assert_eq!(all, [(0, 0, 0), (0, 1, 0), (1, 0, 0), (1, 0, 1), (1, 1, 0)]);
     }

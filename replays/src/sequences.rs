@@ -125,14 +125,14 @@ impl Replay {
     }
 
     /// Draws a minibatch of sequences into `out`, with replacement: uniformly, or by priority where the ring is
-    /// [prioritised](Replay::prioritised). `counted` transforms the rewards of the returns.
+    /// [prioritised](Replay::prioritised). `transform` transforms the rewards of the returns.
     ///
     /// # Errors
     /// If no sequence is complete yet.
     ///
     /// # Panics
     /// If the ring was not made by [`of_sequences`](Replay::of_sequences), or `out` is for sequences of other lengths.
-    pub fn sample_sequences(&self, rng: &mut Rng, counted: RewardTransform, out: &mut Sequences) -> Result<()> {
+    pub fn sample_sequences(&self, rng: &mut Rng, transform: RewardTransform, out: &mut Sequences) -> Result<()> {
         let Beginnings { sequence, states } = self.beginnings.as_ref().expect("a ring of sequences");
         let (count, rows, width) = (out.count(), sequence.rows(self.n_step()), sequence.state);
         assert_eq!((out.rows, out.states.len()), (rows, count * width), "room for these sequences");
@@ -160,7 +160,7 @@ impl Replay {
                 next.push(((last - first) as usize * count + b) as u32);
                 discrete.extend_from_slice(self.discrete.at(self.slot(at), seat));
                 continuous.extend_from_slice(self.continuous.at(self.slot(at), seat));
-                reward.push(self.earned((at, seat), last, counted));
+                reward.push(self.earned((at, seat), last, transform));
                 discount.push(counts);
             }
         }

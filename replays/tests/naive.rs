@@ -56,7 +56,7 @@ proptest! {
         let empty = || Replay::new(&spec(case.stack), case.seats.len(), case.capacity, case.targets);
         let replay = fill_up(if seed % 2 == 0 { empty() } else { empty().prioritised() }, &case);
         let mut sample = Sample::new(&spec(case.stack), 32);
-        let drawn = replay.sample(&mut Rng::new(seed, Stream::Learn), case.counted, &mut sample);
+        let drawn = replay.sample(&mut Rng::new(seed, Stream::Learn), case.transform, &mut sample);
         prop_assert_eq!(drawn.is_ok(), replay.transitions().next().is_some());
         if drawn.is_err() {
             return Ok(());
@@ -96,7 +96,7 @@ proptest! {
                 .map(|(seat, at)| (1000 * seat + at, given.get(&(1000 * seat + at)).copied().unwrap_or(largest)))
                 .collect();
             let mut sample = Sample::new(&spec, given.values().sum::<u32>().max(1) as usize);
-            let drawn = replay.sample(&mut rng, case.counted, &mut sample);
+            let drawn = replay.sample(&mut rng, case.transform, &mut sample);
             prop_assert_eq!(drawn.is_ok(), !given.is_empty());
             if drawn.is_err() {
                 continue;
@@ -105,7 +105,7 @@ proptest! {
             (0..sample.rows()).for_each(|b| *counts.entry(id(&sample, b)).or_insert(0) += 1);
             prop_assert_eq!(&counts, &given);
             let mut few = Sample::new(&spec, 3);
-            replay.sample(&mut rng, case.counted, &mut few).unwrap();
+            replay.sample(&mut rng, case.transform, &mut few).unwrap();
             let new: Vec<u32> = weights.by_ref().take(3).collect();
             for (b, &weight) in new.iter().enumerate() {
                 prop_assert_eq!(few.priorities[b], f64::from(given[&id(&few, b)]));
@@ -125,7 +125,7 @@ proptest! {
         };
         let mut replay = fill_up(empty(), &case);
         let mut few = Sample::new(&spec, 4);
-        if prioritised && replay.sample(&mut Rng::new(2, Stream::Learn), case.counted, &mut few).is_ok() {
+        if prioritised && replay.sample(&mut Rng::new(2, Stream::Learn), case.transform, &mut few).is_ok() {
             replay.set_priorities(&few.places, &[0.1, 7.3, 0.4, 1e-3]);
         }
         let mut bytes = Vec::new();
@@ -133,8 +133,8 @@ proptest! {
         let mut loaded = empty();
         loaded.load(&mut &bytes[..]).unwrap();
         let (mut a, mut b) = (Sample::new(&spec, 16), Sample::new(&spec, 16));
-        let drawn = replay.sample(&mut Rng::new(1, Stream::Learn), case.counted, &mut a).is_ok();
-        prop_assert_eq!(drawn, loaded.sample(&mut Rng::new(1, Stream::Learn), case.counted, &mut b).is_ok());
+        let drawn = replay.sample(&mut Rng::new(1, Stream::Learn), case.transform, &mut a).is_ok();
+        prop_assert_eq!(drawn, loaded.sample(&mut Rng::new(1, Stream::Learn), case.transform, &mut b).is_ok());
         prop_assert_eq!(a, b);
         let mut again = Vec::new();
         loaded.save(&mut again).unwrap();
@@ -155,7 +155,7 @@ proptest! {
         prop_assert!(loaded.load(&mut &bytes[..at]).is_err());
         bytes[at] ^= flip;
         if loaded.load(&mut &bytes[..]).is_ok() {
-            let _ = loaded.sample(&mut Rng::new(1, Stream::Learn), case.counted, &mut Sample::new(&spec, 16));
+            let _ = loaded.sample(&mut Rng::new(1, Stream::Learn), case.transform, &mut Sample::new(&spec, 16));
         }
     }
 }
@@ -166,11 +166,11 @@ fn every_transition_is_drawn_equally_often() {
         (0..40).map(|t| (if t % 7 == 6 { End::Terminated } else { End::No }, 1, t % 5)).collect();
     let targets = NStepReturns { n_step: 3, gamma: 0.9, life_loss: LifeLoss::Ignore };
     let seats = vec![play(0, &script), play(1, &script)];
-    let case = Case { stack: 4, capacity: 20, horizon: 3, targets, counted: RewardTransform::Raw, seats };
+    let case = Case { stack: 4, capacity: 20, horizon: 3, targets, transform: RewardTransform::Raw, seats };
     let replay = filled(&case);
     let places = replay.transitions().count();
     let mut sample = Sample::new(&spec(4), 1000 * places);
-    replay.sample(&mut Rng::new(0, Stream::Learn), case.counted, &mut sample).unwrap();
+    replay.sample(&mut Rng::new(0, Stream::Learn), case.transform, &mut sample).unwrap();
     let mut counts = std::collections::BTreeMap::new();
     for b in 0..sample.rows() {
         *counts.entry(sample.obs.symbols.row(b)[0]).or_insert(0) += 1;

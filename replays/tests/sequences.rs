@@ -71,7 +71,7 @@ proptest! {
         let begun = beginnings(&case, sequence);
         let (rows, count) = (sequence.rows(case.targets.n_step), begun.len().max(1));
         let mut sample = Sequences::new(&spec(case.stack), count, rows, 1);
-        let drawn = replay.sample_sequences(&mut Rng::new(seed, Stream::Learn), case.counted, &mut sample);
+        let drawn = replay.sample_sequences(&mut Rng::new(seed, Stream::Learn), case.transform, &mut sample);
         prop_assert_eq!(drawn.is_ok(), !begun.is_empty());
         if drawn.is_err() {
             return Ok(());
@@ -119,7 +119,7 @@ proptest! {
             let weights: Vec<f64> = (0..count).map(|b| 1.0 + b as f64).collect();
             replay.set_priorities(&sample.places, &weights);
             let (places, mut again) = (sample.places.clone(), sample);
-            replay.sample_sequences(&mut Rng::new(seed, Stream::Learn), case.counted, &mut again).unwrap();
+            replay.sample_sequences(&mut Rng::new(seed, Stream::Learn), case.transform, &mut again).unwrap();
             let given = |place| weights[places.iter().position(|known| known == place).unwrap()];
             prop_assert!(again.places.iter().map(given).eq(again.priorities.iter().copied()));
         }
@@ -136,7 +136,7 @@ proptest! {
         loaded.load(&mut &bytes[..]).unwrap();
         let mut samples = [&replay, &loaded].map(|ring| {
             let mut sample = Sequences::new(&spec(case.stack), 8, sequence.rows(case.targets.n_step), 1);
-            let drawn = ring.sample_sequences(&mut Rng::new(1, Stream::Learn), case.counted, &mut sample).is_ok();
+            let drawn = ring.sample_sequences(&mut Rng::new(1, Stream::Learn), case.transform, &mut sample).is_ok();
             (drawn, sample)
         });
         let [first, second] = &mut samples;

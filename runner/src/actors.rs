@@ -97,10 +97,10 @@ impl Actors {
     ) -> rl_core::Result<Option<Self>> {
         let (mut crews, mut first) = (Vec::new(), 0);
         for block in seats.blocks() {
-            let range = first..first + block.envs() as u32;
+            let range = first..first + block.seats() as u32;
             first = range.end;
             let Some(actor) = learner.actor(range.clone())? else { return Ok(None) };
-            let empty = |horizon| Rollout::new(block.spec(), horizon, block.envs(), block.extra.width());
+            let empty = |horizon| Rollout::new(block.spec(), horizon, block.seats(), block.extra.width());
             let spares = (0..actor.max_lag).map(|_| empty(block.horizon())).collect();
             crews.push(Crew { actor, seats: range, spares, edge: empty(1) });
         }
@@ -110,7 +110,7 @@ impl Actors {
 
     /// Has the spare blocks of the first actor ask its policy for outputs; those of [`Seats`] are asked separately.
     pub(crate) fn ask(&mut self) {
-        self.crews.first_mut().into_iter().flat_map(|crew| &mut crew.spares).for_each(Rollout::ask);
+        self.crews.first_mut().into_iter().flat_map(|crew| &mut crew.spares).for_each(Rollout::record_outputs);
     }
 
     /// Whether no thread is running, so that every part can be saved.
@@ -335,7 +335,7 @@ impl Thread {
                 }
             }
             crew.edge.begin_with(&block, block.horizon());
-            if self.events.send(Event::Full(self.number, block, env.take_losses())).is_err() {
+            if self.events.send(Event::Full(self.number, block, env.take_crashes())).is_err() {
                 return Ok(None);
             }
             match self.empties.recv() {

@@ -194,7 +194,7 @@ impl Worker {
             let (frames, steps) = crate::collect::count(std::slice::from_ref(&self.block));
             done.frames += frames;
             done.steps += steps;
-            done.resets += (HORIZON * self.block.envs()) as u64 - steps;
+            done.resets += (HORIZON * self.block.seats()) as u64 - steps;
             self.block.carry();
             done.elapsed = begin.elapsed();
         }

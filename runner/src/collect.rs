@@ -157,8 +157,8 @@ impl Seats {
     }
 
     /// Takes the messages of engines that were lost since the last call.
-    pub(crate) fn take_losses(&mut self) -> Vec<String> {
-        self.envs.iter_mut().flat_map(|env| env.take_losses()).collect()
+    pub(crate) fn take_crashes(&mut self) -> Vec<String> {
+        self.envs.iter_mut().flat_map(|env| env.take_crashes()).collect()
     }
 
     /// Makes the last row of every block its first, and forgets finished episodes.

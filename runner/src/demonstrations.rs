@@ -275,8 +275,8 @@ fn play(
         session.learner.add_demonstrations(&block)?;
         block[0].carry();
     }
-    if audience.seats == session.seats.blocks().iter().map(Rollout::envs).sum::<usize>() {
-        let rows = session.seats.blocks().iter().flat_map(|from| (0..from.envs()).map(move |e| (from, e)));
+    if audience.seats == session.seats.blocks().iter().map(Rollout::seats).sum::<usize>() {
+        let rows = session.seats.blocks().iter().flat_map(|from| (0..from.seats()).map(move |e| (from, e)));
         rows.enumerate().for_each(|(e, (from, at))| block[0].copy_row((1, e), from, (0, at)));
     } else {
         (0..audience.seats).for_each(|e| rest(&mut block[0], 1, e));

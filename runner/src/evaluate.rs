@@ -101,7 +101,7 @@ fn judge(args: &EvalArgs, path: &Path, tables: &Tables, waiting: &Waiting) -> an
     let games =
         Games { seed: asked.seed, first: SEATS, episodes: eval.episodes, mode, workers, outputs: false, filmed: false };
     let score = play(resolved, learner.as_ref(), games, waiting)?;
-    score.losses.iter().for_each(output::note);
+    score.crashes.iter().for_each(output::note);
     Report::of(&trained, &asked, &score)
 }
 

@@ -17,8 +17,8 @@ use crate::planners::PLANNERS;
 use crate::plot::curves::{self, Axis, See};
 use crate::preset::{self, Ask};
 use crate::seeds::Seeds;
-use crate::spent::Timed;
 use crate::tables::Tables;
+use crate::time_by_part::Timed;
 use crate::trainer::{Registry, Trainer, TrainerConfig};
 use crate::{learner, needs, rollout, start, trained};
 
@@ -123,7 +123,7 @@ pub fn resolve(env: &str, agent: &str, file: Option<&Path>, sets: &[String]) -> 
     let env = resolved.seat(&seating)?;
     resolved.seat_eval(&seating)?;
     let (agent, context) = learner::context(&resolved, env.spec(), 0, &Device::Cpu)?;
-    if (agent.memory)(&context)?.0 < SMALL && needs::refusal(agent, &resolved.env_name, env.spec()).is_none() {
+    if (agent.allocation)(&context)?.0 < SMALL && needs::refusal(agent, &resolved.env_name, env.spec()).is_none() {
         (agent.build)(&context)?;
     }
     Ok(())

@@ -50,7 +50,7 @@ impl Games {
 }
 
 /// Most engines that may be lost in a row without a finished game in between.
-pub(crate) const LOSSES: usize = 50;
+pub(crate) const CRASHES: usize = 50;
 
 /// Plays full games, a fixed share of them in each seat, so that short games are not favoured. Changes nothing of the
 /// learner.
@@ -92,7 +92,7 @@ pub(crate) fn watched(
     let mut policy = learner.policy(range)?;
     let mut seated = Seats::new(envs, Plan { horizon: 1, ..learner.plan() }, workers)?;
     if outputs {
-        seated.blocks_mut().iter_mut().for_each(Rollout::ask);
+        seated.blocks_mut().iter_mut().for_each(Rollout::record_outputs);
     }
     let mut clock = Clock::default();
     let mut played: Vec<Vec<f64>> = vec![Vec::new(); seats as usize];
@@ -108,13 +108,13 @@ pub(crate) fn watched(
         waiting.go_on()?;
         bar.reach(played.iter().map(Vec::len).sum());
         seated.collect(policy.as_mut(), mode, &mut clock)?;
-        score.losses.extend(seated.take_losses().into_iter().map(collect::lost));
+        score.crashes.extend(seated.take_crashes().into_iter().map(collect::lost));
         let ended = seated.blocks().iter().any(|block| !block.episodes.is_empty());
         if ended {
-            lost = score.losses.len();
-        } else if score.losses.len() > lost + LOSSES {
-            let last = score.losses.pop().unwrap_or_default();
-            bail!("{last}; more than {LOSSES} engines were lost before it without a finished game in between");
+            lost = score.crashes.len();
+        } else if score.crashes.len() > lost + CRASHES {
+            let last = score.crashes.pop().unwrap_or_default();
+            bail!("{last}; more than {CRASHES} engines were lost before it without a finished game in between");
         }
         bar.stepped(
             seated.blocks().iter().flat_map(|block| block.frames.row(1)).map(|&frames| u64::from(frames)).sum(),

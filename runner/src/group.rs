@@ -20,12 +20,12 @@ use rl_core::caught;
 use serde::Serialize;
 
 use crate::demonstrations;
-use crate::drive::Outcome;
 use crate::needs::Runs;
 use crate::order::{Order, Place, fresh};
 use crate::progress::{Glance, Progress, Told};
 use crate::seeds::Seeds;
 use crate::stop::Stop;
+use crate::train_loop::Outcome;
 use crate::verbosity::Verbosity;
 use crate::waiting::Stopped;
 use crate::{output, run_dir, usage};

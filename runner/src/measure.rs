@@ -12,9 +12,9 @@ use crate::learner::device;
 use crate::output;
 use crate::preset::Resolved;
 use crate::session::Session;
-use crate::spent::Timed;
 use crate::start::start;
 use crate::stop::STOPPED;
+use crate::time_by_part::Timed;
 use crate::waiting::Waiting;
 
 /// How long to measure from the first update on.

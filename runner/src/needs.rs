@@ -35,7 +35,7 @@ pub(crate) fn refusal(agent: &AgentEntry, env: &str, spec: &Spec) -> Option<anyh
 /// # Errors
 /// If it cannot; the message holds both figures and the key to lower.
 pub(crate) fn allocation(agent: &AgentEntry, context: &Context<'_>) -> anyhow::Result<()> {
-    let (most, key) = (agent.memory)(context)?;
+    let (most, key) = (agent.allocation)(context)?;
     match ram::all() {
         Some(total) if most > total => {
             bail!(
@@ -72,7 +72,7 @@ pub(crate) fn check(
     runs: Runs,
 ) -> anyhow::Result<()> {
     let Runs { all, at_once } = runs;
-    let (spec, (most, key)) = (context.spec, (agent.memory)(context)?);
+    let (spec, (most, key)) = (context.spec, (agent.allocation)(context)?);
     // No experience is larger than that of the whole run: a short one may be tried on a small machine.
     let row = (spec.frame_len() + 4 * (spec.vector + spec.symbols.len()) + 64) as u64;
     let rows_of = |frames: u64| frames.div_ceil(frames_a_step).saturating_mul(row);

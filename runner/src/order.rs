@@ -10,21 +10,21 @@ use rl_replays::recording::OutputSampling;
 
 use crate::collect::Workers;
 use crate::demonstrations::Shown;
-use crate::drive::{Outcome, Run, drive};
 use crate::episode_log::EpisodeLog;
 use crate::initial::Initial;
-use crate::keep::Archive;
 use crate::learner::context;
 use crate::metrics::Metrics;
 use crate::needs::Runs;
+use crate::non_finite::keep_batch;
 use crate::preset::{Eval, Resolved, Train};
 use crate::progress::Progress;
 use crate::run_dir::{self, About, RunDir};
 use crate::session::Session;
 use crate::start::{owner, start};
+use crate::state_sink::Archive;
 use crate::stop::Stop;
-use crate::suspect::keep_batch;
 use crate::tape::{Tape, Which};
+use crate::train_loop::{Outcome, Run, train_loop};
 use crate::usage::usage;
 use crate::{assets, demonstrations, group, needs, record, schedules};
 
@@ -184,7 +184,7 @@ pub(crate) fn fresh(order: &Order, seed: u64, place: &Place<'_>, progress: Progr
     let mut archive = Archive::create(dir, owner, train.keep_checkpoints)?;
     let workers = order.workers_of(workers);
     let run = Run { resolved, train, eval, seed, workers, path, stop };
-    drive(&run, &mut session, Some(metrics), progress, &mut archive).map_err(|error| keep_batch(error, &run.path))
+    train_loop(&run, &mut session, Some(metrics), progress, &mut archive).map_err(|error| keep_batch(error, &run.path))
 }
 
 /// Contents of `run.json` for a run of `seed`; without demonstrations and assets, which are known later.

@@ -10,7 +10,7 @@ use rl_replays::Rollout;
 use rl_replays::recording::{Manifest, Pictures, Player, RecordedEpisode, Recording, Told, seen};
 
 use crate::assets;
-use crate::bring::bring;
+use crate::ensure_assets::ensure_assets;
 use crate::number::count;
 use crate::tables::Tables;
 use crate::takes;
@@ -106,7 +106,7 @@ impl Playback {
                 "was recorded with version {theirs} of {name}, and this rl-run has version {ours}: it plays otherwise"
             );
         }
-        bring(entry)?;
+        ensure_assets(entry)?;
         let config = config(manifest)?;
         let env = (entry.build)(name, &config, &Seating { seed: 0, seats: 0..1 })?;
         assets::check(&manifest.assets, &*env, "recorded")?;

@@ -14,8 +14,8 @@ use rl_agents::AgentEntry;
 use rl_core::{EnvEntry, Seating};
 use toml::{Table, Value};
 
-use crate::bring::bring;
 use crate::claim;
+use crate::ensure_assets::ensure_assets;
 use crate::tables::Tables;
 use crate::usage::usage;
 use crate::{named, needs};
@@ -45,7 +45,7 @@ pub(crate) struct Ask<'a> {
 /// nearest key.
 pub(crate) fn resolve(tables: &Tables, ask: &Ask<'_>) -> anyhow::Result<Resolved> {
     let (env_name, env) = tables.env(ask.env)?;
-    bring(env)?;
+    ensure_assets(env)?;
     let agent = ask.agent.map(|name| tables.agent(name)).transpose()?;
     let mut origin = format!("preset env/{env_name}");
     let mut merged = parse(env.preset_of(&env_name), &origin)?;
@@ -203,6 +203,22 @@ pub(crate) fn agent_presets(
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_evaluation_is_cut_where_it_can_be_and_shapes_nothing() {
+        let of = |env: &str, eval: &str| {
+            let preset = format!("[env]\n{env}\n[eval]\nepsilon = 0.0\nepisodes = 3\n{eval}\n").leak();
+            let entry = EnvEntry { id: "mine", preset, assets: &[], ..rl_envs::ENVS[0] };
+            let tables = Tables::new(&[Box::leak(Box::new([entry]))], &[]);
+            let resolved = resolve(&tables, &Ask { env: "mine", ..Ask::default() });
+            resolved.and_then(|resolved| Ok(resolved.eval_table()?.to_string())).map_err(|e| e.to_string())
+        };
+        let shaped = of("max_frames = 9\nshaping = \"combat\"", "max_frames = 5");
+        assert_eq!(shaped.unwrap(), "max_frames = 5\nshaping = \"none\"\n");
+        assert_eq!(of("shaping = 0.5", "").unwrap(), "shaping = 0.5\n", "what it means is the environment's affair");
+        let refused = of("length = 9", "max_frames = 5").unwrap_err();
+        assert!(refused.starts_with("eval.max_frames: this environment has no env.max_frames"), "{refused}");
+    }
 
     #[test]
     fn a_protocol_is_one_however_it_is_written() {

@@ -12,7 +12,7 @@ use serde::Serialize;
 
 use crate::cli::Machine;
 use crate::collect::{Workers, lost};
-use crate::games::{Games, LOSSES, SEATS, alone, watched};
+use crate::games::{CRASHES, Games, SEATS, alone, watched};
 use crate::learner::device;
 use crate::number;
 use crate::preset::{self, Ask, Resolved};
@@ -153,7 +153,7 @@ pub(crate) fn by_agent(
     let games = Games { seed, first: SEATS, episodes: eval.episodes, mode, workers, outputs: kept.is_some(), filmed };
     let mut takes = Takes::new(games, outputs, filmed);
     let score = watched(resolved, learner.as_ref(), games, waiting, &mut |seats| takes.watch(seats))?;
-    score.losses.iter().for_each(output::note);
+    score.crashes.iter().for_each(output::note);
     Ok((manifest, takes.into_games(), score))
 }
 
@@ -221,7 +221,7 @@ fn by_chance(
     let bar = waiting.bar(episodes, "games");
     for game in 0..episodes {
         let filmed = args.frames.then_some(&mut canvas);
-        let (mut take, mut losses) = (Take::of_seat(env.as_ref(), 0, filmed)?, 0);
+        let (mut take, mut crashes) = (Take::of_seat(env.as_ref(), 0, filmed)?, 0);
         while !take.outcome.end.over() {
             waiting.go_on()?;
             bar.reach(game);
@@ -229,12 +229,12 @@ fn by_chance(
             let (act, rows) = block.step(0);
             env.step(act, rows)?;
             take.follow(env.as_ref(), &block, &mut canvas)?;
-            for loss in env.take_losses() {
+            for loss in env.take_crashes() {
                 bar.note(lost(loss));
-                losses += 1;
+                crashes += 1;
             }
-            if losses > LOSSES {
-                bail!("{losses} engines were lost without a finished game in between");
+            if crashes > CRASHES {
+                bail!("{crashes} engines were lost without a finished game in between");
             }
             block.carry();
         }

@@ -8,21 +8,21 @@ use anyhow::Context as _;
 use crate::checkpoint::{self, Checkpoint, Flag};
 use crate::cli::Machine;
 use crate::collect::Workers;
-use crate::drive::{Outcome, Run, drive};
 use crate::episode_log::EpisodeLog;
 use crate::group::{self, Roster};
-use crate::keep::Archive;
 use crate::learner::device;
 use crate::manifest::Owner;
 use crate::metrics::Metrics;
+use crate::non_finite::keep_batch;
 use crate::preset::Resolved;
 use crate::progress::Progress;
 use crate::run_dir::{self, RunDir};
 use crate::start::{owner, start};
+use crate::state_sink::Archive;
 use crate::stop::Stop;
-use crate::suspect::keep_batch;
 use crate::tables::Tables;
 use crate::tape::Tape;
+use crate::train_loop::{Outcome, Run, train_loop};
 use crate::trained::recorded;
 use crate::usage::{self, usage};
 use crate::verbosity::{Verbosity, finish, listen, progress};
@@ -204,7 +204,7 @@ pub(crate) fn go_on(going: &Going<'_>, path: &Path, shown: Shown) -> anyhow::Res
     let metrics = Metrics::reopen(dir.path(), frames, settled)?;
     let mut archive = Archive::reopen(dir, owner, train.keep_checkpoints, frames, checkpoint.as_ref(), settled)?;
     let run = Run { resolved, train, eval, seed: about.seed, workers, path: path.to_owned(), stop: stop.clone() };
-    drive(&run, &mut session, Some(metrics), progress, &mut archive).map_err(|error| keep_batch(error, &run.path))
+    train_loop(&run, &mut session, Some(metrics), progress, &mut archive).map_err(|error| keep_batch(error, &run.path))
 }
 
 /// Opens the checkpoint to go on from; `None` if `last` is asked for and the run has no checkpoint.

@@ -57,9 +57,9 @@ struct Line<'a> {
     symbols: &'a [u32],
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     reset: bool,
-    /// Further facts of the environment, such as checksums of buffers.
+    /// Further info of the environment, such as checksums of buffers.
     #[serde(flatten)]
-    facts: BTreeMap<&'static str, Info>,
+    info: BTreeMap<&'static str, Info>,
 }
 
 /// An action: its discrete values and its continuous ones.
@@ -104,7 +104,7 @@ fn play(env: &mut dyn VecEnv, mut source: Source, steps: u64, json: bool) -> any
         }
         let (act, rows) = block.step(0);
         env.step(act, rows)?;
-        env.take_losses().into_iter().for_each(|loss| output::note(collect::lost(loss)));
+        env.take_crashes().into_iter().for_each(|loss| output::note(collect::lost(loss)));
         let line = line(&block, env);
         let text = if json { serde_json::to_string(&line)? } else { plain(number, &line) };
         match writeln!(out, "{text}") {
@@ -134,7 +134,7 @@ fn line<'a>(block: &'a Rollout, env: &dyn VecEnv) -> Line<'a> {
         vector: block.vector.row(1),
         symbols: block.symbols.row(1),
         reset: block.age[(1, 0)] == 0,
-        facts: env.facts(0).into_iter().collect(),
+        info: env.info(0).into_iter().collect(),
     }
 }
 

@@ -18,7 +18,7 @@ use crate::initial;
 use crate::preset::parse;
 use crate::tape;
 use crate::usage::{self, usage};
-use crate::{digests, episode_log, events, file, metrics, model, output, suspect};
+use crate::{digests, episode_log, events, file, metrics, model, non_finite, output};
 pub(crate) use about::{About, alike, all_alike, cpu, features, isa};
 
 /// Name of the file that the process that writes to a run holds locked.
@@ -331,7 +331,7 @@ const OWN: [&str; 9] = [
     initial::DIR,
 ];
 /// Beginnings of the names of its other files: batches that were not finite, and drafts.
-const OWN_BEGIN: [&str; 2] = [suspect::BEGIN, ".tmp"];
+const OWN_BEGIN: [&str; 2] = [non_finite::BEGIN, ".tmp"];
 
 /// Removes the files of a run but for its lock, and nothing that somebody else put beside them. `run.json` goes last, so
 /// that `--force` works again if this is cut short.

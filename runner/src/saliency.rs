@@ -61,7 +61,7 @@ impl Saliency {
             return Err(usage("this agent has neither values nor action probabilities to explain"));
         }
         let mut block = Rollout::new(spec, 1, 1, extra);
-        block.ask();
+        block.record_outputs();
         let fresh = save(policy.state())?;
         Ok(Self { policy, fresh, occlusion: Occlusion::new(spec), block })
     }

@@ -16,7 +16,7 @@ pub(crate) struct Score {
     /// Emulator frames of the games in `returns`.
     pub(crate) frames: u64,
     /// Messages of games that were lost with their engines, and are not in `returns`.
-    pub(crate) losses: Vec<String>,
+    pub(crate) crashes: Vec<String>,
 }
 
 impl Score {

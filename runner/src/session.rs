@@ -143,7 +143,7 @@ impl Session {
 
     /// Asks the policy of the first seat for its outputs; no action depends on it.
     pub(crate) fn ask(&mut self) {
-        self.seats.blocks_mut().first_mut().into_iter().for_each(Rollout::ask);
+        self.seats.blocks_mut().first_mut().into_iter().for_each(Rollout::record_outputs);
         if let Acting::Apart(actors) = &mut self.acting {
             actors.ask();
         }
@@ -159,7 +159,7 @@ impl Session {
                 let updates = self.learner.updates();
                 self.seats.blocks_mut().iter_mut().for_each(|block| block.weights_version = updates);
                 self.seats.collect(policy.as_mut(), Mode::Explore, &mut log.clock)?;
-                self.notes.extend(self.seats.take_losses().into_iter().map(collect::lost));
+                self.notes.extend(self.seats.take_crashes().into_iter().map(collect::lost));
                 self.learner.learn(self.seats.blocks(), &mut Solo, log)?;
                 let logs = (self.tape.as_mut(), self.episode_log.as_mut());
                 note_down(self.seats.blocks(), &mut self.counts, &mut self.window, logs)?;

@@ -187,10 +187,10 @@ impl Takes {
     /// If a picture is too large, or the games are too many for one recording.
     pub(crate) fn watch(&mut self, seats: &Seats) -> anyhow::Result<()> {
         let first = self.running.is_empty();
-        let all = seats.blocks().iter().map(Rollout::envs).sum::<usize>() as u32;
+        let all = seats.blocks().iter().map(Rollout::seats).sum::<usize>() as u32;
         let mut seat = 0;
         for (env, block) in seats.envs().zip(seats.blocks()) {
-            for e in 0..block.envs() {
+            for e in 0..block.seats() {
                 if first {
                     self.over.push(Vec::new());
                     self.running.push(None);
@@ -413,7 +413,7 @@ mod tests {
     impl Policy for Chance {
         fn act(&mut self, blocks: &mut [Rollout], t: usize, _mode: Mode) -> Result<()> {
             for block in blocks {
-                for e in 0..block.envs() {
+                for e in 0..block.seats() {
                     block.discrete[(t, e)] = self.0.below(2);
                 }
             }

@@ -14,7 +14,7 @@ pub(crate) const ENTRY: AgentEntry = AgentEntry {
     refuses: |spec| spec.discrete.is_empty().then(|| "it needs a discrete action".to_owned()),
     presets: &[("frozenlake", PRESET), ("cartpole", PRESET)],
     stochastic: false,
-    memory: |_| Ok((1 << 20, "agent.nothing")),
+    allocation: |_| Ok((1 << 20, "agent.nothing")),
     build: |context| Ok(Box::new(Toy::new(context))),
 };
 
@@ -143,7 +143,7 @@ impl Policy for Eyes {
         let weights = self.weights.0.lock().unwrap();
         let mut rngs = self.rngs.0.iter_mut();
         for block in blocks {
-            for e in 0..block.envs() {
+            for e in 0..block.seats() {
                 let (rng, seen) = (rngs.next().unwrap(), features(block, t, e));
                 let value = |a: &usize| dot(&weights[a * seen.len()..], &seen);
                 let best = (0..self.actions).max_by(|a, b| value(a).total_cmp(&value(b))).unwrap() as u32;

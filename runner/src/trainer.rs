@@ -12,7 +12,6 @@ use crate::checkpoint::{self, Checkpoint};
 use crate::collect::Workers;
 use crate::demonstrations::{self, Shown};
 use crate::digests::{Digest, Digests};
-use crate::drive::due;
 use crate::episode_log::EpisodeLog;
 use crate::games::{Games, SEATS, play};
 use crate::initial::{self, Initial, Origin};
@@ -21,12 +20,13 @@ use crate::metrics::Metrics;
 use crate::order::{Order, about};
 use crate::preset::{self, Ask, Resolved};
 use crate::run_dir::{self, About, RunDir};
+use crate::segment_store::SegmentStore;
 use crate::session::Session;
-use crate::shelf::Shelf;
 use crate::snapshot::{Extent, Handed, Snapshot};
 use crate::start::{owner, start};
 use crate::stop::Stop;
 use crate::tables::Tables;
+use crate::train_loop::due;
 use crate::trained::recorded;
 use crate::usage::usage;
 use crate::waiting::Waiting;
@@ -135,7 +135,7 @@ pub struct Trainer {
     /// Where it was opened, if it was not begun.
     opened: Option<Opened>,
     /// Segments of the run that are in the directory it was opened from or saved to last.
-    shelf: Option<Shelf>,
+    store: Option<SegmentStore>,
     log: Log,
     /// Whether a round failed, so that environments and learner are of different steps.
     failed: bool,
@@ -169,7 +169,7 @@ impl Trainer {
         let mut session = start(&order.resolved, &order.train, config.seed, &order.device, order.workers)?;
         let shown = demonstrations::begin(&order.resolved, &mut session, &order.train, &order.stop)?;
         let (seed, log) = (config.seed, Log::default());
-        Ok(Self { order, seed, shown, first: None, session, opened: None, shelf: None, log, failed: false })
+        Ok(Self { order, seed, shown, first: None, session, opened: None, store: None, log, failed: false })
     }
 
     /// Goes on with the run in the directory `run`, of [`save`](Self::save) or of `rl-run`, from its last checkpoint.
@@ -188,8 +188,8 @@ impl Trainer {
         let (seed, shown, frames) = (about.seed, about.demonstrations, session.counts.frames);
         let opened = Some(Opened { run: run.to_owned(), frames, sha256: about.config_sha256, edited: !same });
         let first = about.weights.map(|origin| (origin, run.to_owned()));
-        let shelf = Some(Shelf::new(run, checkpoint.segments())?);
-        Ok(Self { order, seed, shown, first, session, opened, shelf, log: Log::default(), failed: false })
+        let store = Some(SegmentStore::new(run, checkpoint.segments())?);
+        Ok(Self { order, seed, shown, first, session, opened, store, log: Log::default(), failed: false })
     }
 
     /// Makes one round: every seat acts for a horizon, then the agent learns from what came of it.
@@ -325,16 +325,16 @@ impl Trainer {
                 None => Ok(()),
             };
             let dir = RunDir::create((Some(run), ""), false, &about, &resolved.text(), &first)?;
-            self.shelf = Some(Shelf::new(run, Known::new())?);
+            self.store = Some(SegmentStore::new(run, Known::new())?);
             dir
         };
         // As `rl-run` counts it, which goes on from here.
         self.session.counts.next_checkpoint = due(self.session.counts.frames, train.checkpoint_every);
         let (checkpoints, owner) = (dir.checkpoints(), owner(resolved, train));
         // Segments that are there of another past, as of a run with actors, are not those of this one.
-        self.shelf = self.shelf.take().filter(|shelf| shelf.is_in(run));
-        let (snapshot, manifest) = match &mut self.shelf {
-            Some(shelf) => shelf.write(&checkpoints, &mut self.session, &owner)?,
+        self.store = self.store.take().filter(|store| store.is_in(run));
+        let (snapshot, manifest) = match &mut self.store {
+            Some(store) => store.write(&checkpoints, &mut self.session, &owner)?,
             None => {
                 let snapshot = Snapshot::take(&mut self.session, Extent::Whole, &Handed::default())?;
                 let manifest = checkpoint::write(&checkpoints, &snapshot, &owner, &Known::new())?;
@@ -350,7 +350,7 @@ impl Trainer {
         Digests::reopen(dir.path(), snapshot.frames)?.renew(&Digest { frames: snapshot.frames, parts })?;
         let pruned = checkpoint::prune(&checkpoints, train.keep_checkpoints);
         let none = Known::new();
-        let known = self.shelf.as_ref().map_or(&none, Shelf::known);
+        let known = self.store.as_ref().map_or(&none, SegmentStore::known);
         if let Err(why) = pruned.and(checkpoint::collect(&checkpoints, known)) {
             self.session.notes.push(format!("what is of no more use stays for now: {why:#}"));
         }

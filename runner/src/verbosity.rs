@@ -4,12 +4,12 @@ use std::io::{self, IsTerminal as _, stderr};
 use std::process::ExitCode;
 
 use crate::dashboard::Board;
-use crate::drive::Outcome;
 use crate::number::{self, fixed};
 use crate::output;
 use crate::preset::Resolved;
 use crate::progress::Progress;
 use crate::stop::{STOPPED, Stop};
+use crate::train_loop::Outcome;
 use crate::usage::counted;
 
 /// What is said of a run, and how.

@@ -13,10 +13,8 @@ use crate::checkpoint::{self, Checkpoint, Flag};
 use crate::cli::Machine;
 use crate::demonstrations;
 use crate::digests::{self, Digest};
-use crate::drive::{Run, drive};
 use crate::group::{Absent, Roster};
 use crate::initial;
-use crate::keep::Keep;
 use crate::learner::device;
 use crate::manifest::{self, Owner};
 use crate::output;
@@ -26,8 +24,10 @@ use crate::run_dir;
 use crate::session::Session;
 use crate::snapshot::{Extent, Handed, Part, Snapshot};
 use crate::start::{owner, start};
+use crate::state_sink::StateSink;
 use crate::stop::{STOPPED, Stop};
 use crate::tables::Tables;
+use crate::train_loop::{Run, train_loop};
 use crate::trained::recorded;
 use crate::usage::{counted, line, usage};
 use crate::verbosity::Verbosity;
@@ -167,7 +167,7 @@ impl Comparison {
     }
 }
 
-impl Keep for Comparison {
+impl StateSink for Comparison {
     fn hand_on(&mut self, session: &mut Session) -> anyhow::Result<()> {
         let Self { handed, segments, .. } = self;
         handed.hand_on(session, |part, number, bytes| {
@@ -386,7 +386,7 @@ fn again(args: &VerifyArgs, path: &Path, stop: &Stop, tables: &Tables) -> anyhow
     let mut comparison = Comparison { left, equal: 0, until: from, difference: None, handed, segments };
     let progress = Progress::new(from, end, quiet, json);
     let run = Run { resolved, train, eval, seed: about.seed, workers, path: path.to_owned(), stop: stop.clone() };
-    let outcome = drive(&run, &mut session, None, progress, &mut comparison)?;
+    let outcome = train_loop(&run, &mut session, None, progress, &mut comparison)?;
     let Comparison { left, equal: states, until, difference, .. } = comparison;
     if difference.is_none() && !left.is_empty() && outcome.stopped {
         if !quiet {

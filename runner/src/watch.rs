@@ -8,7 +8,7 @@ use rl_agents::Log;
 use crate::metrics::{Metrics, Point};
 use crate::progress::{Glance, Progress};
 use crate::session::Session;
-use crate::spent::KEYS;
+use crate::time_by_part::KEYS;
 
 /// Watches one sitting of a run.
 pub(crate) struct Watch {

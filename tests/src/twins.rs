@@ -13,7 +13,7 @@ pub(crate) const ENTRY: AgentEntry = AgentEntry {
     refuses: |_| None,
     presets: &[("faulty", PRESET)],
     stochastic: false,
-    memory: |_| Ok((0, "train.envs")),
+    allocation: |_| Ok((0, "train.envs")),
     build: |context| Ok(Box::new(Twins::new(context)?)),
 };
 

@@ -58,7 +58,7 @@ impl Init {
 /// Default initialisation of the linear and convolutional layers of a network; a preset names it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Start {
+pub enum InitScheme {
     /// Weights and biases uniform in ±1/√`fan_in`, as PyTorch has it: [`Init::torch`].
     Torch,
     /// Weights uniform in ±√(6 / (`fan_in` + `fan_out`)), biases 0, as Dopamine's DQN has it (Xavier uniform).
@@ -69,7 +69,7 @@ pub enum Start {
     FanIn,
 }
 
-impl Start {
+impl InitScheme {
     /// Initialisations of the weight and the bias of a layer, each of whose outputs sees `fan_in` inputs, and each of
     /// whose inputs is seen by `fan_out` outputs.
     pub fn of(self, fan_in: usize, fan_out: usize) -> [Init; 2] {
@@ -135,14 +135,16 @@ mod tests {
     #[test]
     fn layers_begin_with_the_variance_of_their_kind() {
         let (fan_in, fan_out) = (256, 512);
-        for (start, variance) in
-            [(Start::Torch, 1.0 / 3.0 / 256.0), (Start::Xavier, 2.0 / 768.0), (Start::FanIn, 1.0 / 3f64.sqrt() / 256.0)]
-        {
+        for (start, variance) in [
+            (InitScheme::Torch, 1.0 / 3.0 / 256.0),
+            (InitScheme::Xavier, 2.0 / 768.0),
+            (InitScheme::FanIn, 1.0 / 3f64.sqrt() / 256.0),
+        ] {
             let [weight, bias] = start.of(fan_in, fan_out);
             let w = weight.draw(&[fan_in, fan_out], &mut Rng::new(1, Stream::Init));
             let is = w.iter().map(|&x| f64::from(x * x)).sum::<f64>() / w.len() as f64;
             assert!((is / variance - 1.0).abs() < 0.02, "{start:?}: {is} and not {variance}");
-            assert_eq!(bias == Init::Zeros, start != Start::Torch);
+            assert_eq!(bias == Init::Zeros, start != InitScheme::Torch);
         }
     }
 

@@ -21,7 +21,7 @@ pub struct Linear {
 }
 
 impl Linear {
-    /// Layer from `inputs` to `outputs` values, initialised as `scope` says; see [`Scope::with_start`].
+    /// Layer from `inputs` to `outputs` values, initialised as `scope` says; see [`Scope::with_init_scheme`].
     ///
     /// # Errors
     /// If the device fails.
@@ -95,7 +95,7 @@ pub struct Conv2d {
 
 impl Conv2d {
     /// Convolution on images of `input`, `[H, W, C]`, with a square kernel and no padding, initialised as `scope` says;
-    /// see [`Scope::with_start`].
+    /// see [`Scope::with_init_scheme`].
     ///
     /// # Errors
     /// If the window does not fit the image.

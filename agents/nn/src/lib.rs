@@ -78,7 +78,7 @@ pub use encoder::{EncoderLayer, EncoderLayerConfig, FeedForwardActivation, NormP
 pub use flow::HostForward;
 pub use gelu::gelu;
 pub use gru::{Gru, GruInit};
-pub use init::{Init, Start};
+pub use init::{Init, InitScheme};
 pub use kernel::{Isa, choose_isa, isa};
 pub use layer::{Conv2d, Linear};
 pub use layer_norm::LayerNorm;

@@ -77,7 +77,7 @@ impl<G: Game> Experience<G> {
     /// If an observation is not a position of a running game.
     pub(crate) fn append(&mut self, blocks: &[Rollout]) -> Result<()> {
         for t in 0..blocks.first().map_or(0, Rollout::horizon) {
-            let places = blocks.iter().flat_map(|block| (0..block.envs()).map(move |e| (block, e)));
+            let places = blocks.iter().flat_map(|block| (0..block.seats()).map(move |e| (block, e)));
             for (seat, (block, e)) in places.enumerate() {
                 if block.age[(t, e)] == 0 {
                     self.state.waiting[seat].clear(); // of a game that was lost with its engine

@@ -129,7 +129,7 @@ fn what_was_done_is_what_is_done_and_foreseen_in_games_that_were_held_out() {
         let mut policy = bc.policy(0..20).unwrap();
         policy.act(&mut block, 0, Mode::Evaluate { epsilon: 0.0, greedy: true }).unwrap();
         let mut asked = [playing(&spec, 1, 20)];
-        asked[0].ask();
+        asked[0].record_outputs();
         policy.act(&mut asked, 0, Mode::Evaluate { epsilon: 0.0, greedy: true }).unwrap();
         let deeds = |block: &Rollout| (block.discrete.row(0).to_vec(), block.continuous.row(0).to_vec());
         assert_eq!(deeds(&asked[0]), deeds(&block[0]), "asked what it thinks, it does the same");
@@ -256,7 +256,7 @@ fn choices_do_not_depend_on_how_seats_are_grouped() {
             let mut blocks: Vec<Rollout> = sizes.iter().map(|&size| playing(&spec, 30, size)).collect();
             let mut from = 0;
             for block in &mut blocks {
-                let seats = block.envs();
+                let seats = block.seats();
                 for (t, e) in (0..=30).flat_map(|t| (0..seats).map(move |e| (t, e))) {
                     block.copy_row((t, e), &whole, (t, from + e));
                     // Over in some seats at some times, where nothing is drawn.

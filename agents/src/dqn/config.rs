@@ -1,7 +1,7 @@
 //! The `[agent]` table of the DQN family. An agent without some extension sets it to its plainest choice.
 
 use rl_core::{LifeLoss, Result};
-use rl_nn::{Precision, Start};
+use rl_nn::{InitScheme, Precision};
 use rl_perception::Trunk;
 use rl_replays::NStepReturns;
 use serde::{Deserialize, Serialize};
@@ -64,7 +64,7 @@ pub(crate) struct Config {
     /// Widths of the dense layers.
     pub hidden: Vec<usize>,
     /// Initialisation of linear and convolutional layers; noisy layers begin as published, a memory as in PyTorch.
-    pub init: Start,
+    pub init: InitScheme,
     /// Probability of a random action while training (ε-greedy), by agent steps.
     pub epsilon: Schedule,
     /// Representation of action values: expected returns or a distribution of returns.

@@ -1,6 +1,6 @@
 //! Registry entries of the DQN family: one learner, each entry with its own presets.
 
-use super::memory::memory;
+use super::allocation::allocation;
 use super::{Dqn, refuses};
 use crate::AgentEntry;
 
@@ -37,7 +37,7 @@ pub(crate) const DQN: AgentEntry = AgentEntry {
         ("doom/", include_str!("../../../presets/dqn/doom.toml")),
     ],
     stochastic: false,
-    memory,
+    allocation,
     build: |context| Ok(Box::new(Dqn::new("dqn", context)?)),
 };
 

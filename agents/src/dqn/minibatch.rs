@@ -83,14 +83,14 @@ impl Minibatch {
         }))
     }
 
-    /// Fills the minibatch with new draws from the replay; `counted` transforms the rewards of the returns.
+    /// Fills the minibatch with new draws from the replay; `transform` transforms the rewards of the returns.
     ///
     /// # Errors
     /// If the replay holds nothing that can be drawn yet.
-    pub(crate) fn draw(&mut self, replay: &Replay, counted: RewardTransform, rng: &mut Rng) -> Result<()> {
+    pub(crate) fn draw(&mut self, replay: &Replay, transform: RewardTransform, rng: &mut Rng) -> Result<()> {
         match self {
-            Self::Transitions(sample) => replay.sample(rng, counted, sample),
-            Self::Sequences(unrolled) => replay.sample_sequences(rng, counted, &mut unrolled.sample),
+            Self::Transitions(sample) => replay.sample(rng, transform, sample),
+            Self::Sequences(unrolled) => replay.sample_sequences(rng, transform, &mut unrolled.sample),
         }
     }
 

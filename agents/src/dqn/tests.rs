@@ -2,16 +2,16 @@
 
 use candle_core::Device;
 use rl_core::{End, LifeLoss, Solo};
-use rl_nn::{Precision, Start};
+use rl_nn::{InitScheme, Precision};
 use rl_perception::Trunk;
 use rl_replays::Sample;
 use serde::Deserialize;
 
+use super::allocation::allocation;
 use super::augment::Augment;
 use super::bootstrap::Bootstrap;
 use super::config::Values;
 use super::loss::ErrorLoss;
-use super::memory::memory;
 use super::priorities::Prioritisation;
 use super::recall::{Recall, Unroll};
 use super::*;
@@ -102,7 +102,7 @@ fn config() -> Config {
         life_loss: LifeLoss::Ignore,
         trunk: Trunk::Nature,
         hidden: vec![16, 12],
-        init: Start::Torch,
+        init: InitScheme::Torch,
         dueling: false,
         noisy: 0.0,
         values: Values::Expected { loss: ErrorLoss::Huber },
@@ -194,8 +194,8 @@ fn sampled_transitions_are_the_n_step_returns_of_their_definition() {
         let mut dqn = learner(&spec([0, 0, 0], 1, 1, 2), &config, 1).unwrap();
         dqn.replay.append(&[block(returns)]).unwrap();
         let mut sample = Sample::new(&dqn.spec, config.batch);
-        let counted = if returns.clip { RewardTransform::Sign } else { RewardTransform::Raw };
-        dqn.replay.sample(&mut dqn.progress.rng, counted, &mut sample).unwrap();
+        let transform = if returns.clip { RewardTransform::Sign } else { RewardTransform::Raw };
+        dqn.replay.sample(&mut dqn.progress.rng, transform, &mut sample).unwrap();
         let mut seen = std::collections::BTreeSet::new();
         for row in 0..sample.rows() {
             let start = sample.obs.vector.row(row)[0] as usize;
@@ -411,7 +411,8 @@ fn what_takes_most_memory_is_named() {
     let spec = spec([0, 0, 0], 1, 4, 3);
     let of = |config: &Config| {
         let (table, device) = (toml::Table::try_from(config).unwrap(), &Device::Cpu);
-        memory(&Context { spec: &spec, config: &table, seats: 2, seed: 1, device, precision: Precision::F32 }).unwrap()
+        allocation(&Context { spec: &spec, config: &table, seats: 2, seed: 1, device, precision: Precision::F32 })
+            .unwrap()
     };
     let values = |online| Values::Implicit { online, target: 8, act: 8, cosines: 4, mix: Mix::After };
     let few = Config { values: values(8), hidden: vec![64], batch: 512, ..config() };

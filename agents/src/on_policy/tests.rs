@@ -91,7 +91,7 @@ fn learner(spec: &Spec, settings: Settings, seats: u32, seed: u64) -> OnPolicy {
 fn step(blocks: &mut [Rollout], from: usize, t: usize) {
     let mut seat = 0;
     for block in blocks {
-        for e in 0..block.envs() {
+        for e in 0..block.seats() {
             let chance = draws(6, (1000 * (from + t) + seat) as u32);
             let over = block.end[(t, e)].over();
             let age = if over { 0 } else { block.age[(t, e)] + 1 };

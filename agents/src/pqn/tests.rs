@@ -154,7 +154,7 @@ fn targets_are_the_lambda_returns_of_their_definition() {
 fn step(blocks: &mut [Rollout], from: usize, t: usize) {
     let mut seat = 0;
     for block in blocks {
-        for e in 0..block.envs() {
+        for e in 0..block.seats() {
             let chance = draws(6, (1000 * (from + t) + seat) as u32);
             let over = block.end[(t, e)].over();
             block.age[(t + 1, e)] = if over { 0 } else { block.age[(t, e)] + 1 };
@@ -232,7 +232,7 @@ fn what_is_kept_is_the_greatest_legal_value_of_every_step_and_of_truncated_ends(
     let (blocks, _) = rounds_of(&mut pqn, &spec, &[7, 9], 3, &mut Solo);
     let (mut seen, mut pass, mut truncated) = (Gathered::default(), Pass::default(), 0);
     for block in &blocks {
-        for (t, e) in (0..6).flat_map(|t| (0..block.envs()).map(move |e| (t, e))) {
+        for (t, e) in (0..6).flat_map(|t| (0..block.seats()).map(move |e| (t, e))) {
             if block.end[(t, e)] == End::Terminated {
                 continue;
             }
@@ -406,7 +406,7 @@ fn the_last_value_is_the_greatest_of_the_legal_actions() {
     let mut pqn = learner(&spec, &Config { lr: 0.0, ..config() }, 16, 1).unwrap();
     let (blocks, _) = rounds_of(&mut pqn, &spec, &[7, 9], 2, &mut Solo);
     let (mut seen, mut pass, mut forbidden) = (Gathered::default(), Pass::default(), 0);
-    let seats = blocks.iter().flat_map(|block| (0..block.envs()).map(move |e| (block, e)));
+    let seats = blocks.iter().flat_map(|block| (0..block.seats()).map(move |e| (block, e)));
     for ((block, e), last) in seats.zip(&pqn.batch.last) {
         seen.clear();
         seen.push(block, 6, e);

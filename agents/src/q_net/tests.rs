@@ -21,7 +21,7 @@ fn plain(hidden: &[usize]) -> Shape {
         noisy: 0.0,
         embedding: None,
         layer_norm: false,
-        start: Start::Torch,
+        start: InitScheme::Torch,
         standardise: false,
         precision: Precision::F32,
     }
@@ -173,7 +173,7 @@ fn noise_has_the_moments_of_its_definition() {
 #[test]
 fn layers_begin_as_is_asked_but_for_noisy_ones() {
     let spec = spec([36, 36, 1], 1, 0, &[]);
-    let deviation = |start: Start, noisy: f64| {
+    let deviation = |start: InitScheme, noisy: f64| {
         let shape = Shape { start, noisy, embedding: Some((8, Mix::After)), ..plain(&[64]) };
         let (_, params) = QNet::new(&spec, &shape, &Device::Cpu, Rng::new(2, Stream::Init)).unwrap();
         let of = |(name, var): (&str, &candle_core::Var)| {
@@ -183,7 +183,9 @@ fn layers_begin_as_is_asked_but_for_noisy_ones() {
         params.iter().map(of).collect::<Vec<_>>()
     };
     for noisy in [0.0, 0.5] {
-        for ((name, torch), (_, fan_in)) in deviation(Start::Torch, noisy).iter().zip(&deviation(Start::FanIn, noisy)) {
+        for ((name, torch), (_, fan_in)) in
+            deviation(InitScheme::Torch, noisy).iter().zip(&deviation(InitScheme::FanIn, noisy))
+        {
             if name.contains("mean.") || name.contains("spread.") {
                 // Of a bias there are few numbers to tell by.
                 let same = if name.ends_with("bias") { *fan_in > 0.0 } else { (torch / fan_in - 1.0).abs() < 0.25 };

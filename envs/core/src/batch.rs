@@ -14,7 +14,7 @@ pub struct Batch<E> {
     seats: Vec<Seat<E>>,
     /// Index of the seat that the present or last call was serving.
     serving: usize,
-    losses: Vec<String>,
+    crashes: Vec<String>,
 }
 
 /// Number of engines lost in a row at one reset, of which the last is reported as an error.
@@ -52,7 +52,7 @@ impl<E: Env> Batch<E> {
             let rng = Rng::new(seating.seed, Stream::Env(seat));
             Seat { env, run: Run { rng, seed: 0, age: 0, over: true, episode: started(seat) } }
         });
-        Self { spec, seats: seats.collect(), serving: 0, losses: Vec::new() }
+        Self { spec, seats: seats.collect(), serving: 0, crashes: Vec::new() }
     }
 }
 
@@ -140,7 +140,7 @@ impl<E: Env> VecEnv for Batch<E> {
                 Err(error @ Error::Lost { .. }) => {
                     // Nothing answers the action: the row begins another episode, and the transition is none. What was played
                     // so far has no end, and is no episode that could be a score.
-                    self.losses.push(format!("seat {}: {error}", seat.run.episode.seat));
+                    self.crashes.push(format!("seat {}: {error}", seat.run.episode.seat));
                     seat.reset(rows.obs(&self.spec, n))?;
                     (rows.age[n], rows.reward[n], rows.end[n], rows.frames[n]) = (0, 0.0, crate::End::No, 0);
                     continue;
@@ -153,7 +153,7 @@ impl<E: Env> VecEnv for Batch<E> {
             run.episode.ret += f64::from(step.reward);
             run.episode.steps += 1;
             run.episode.frames += u64::from(step.frames);
-            let paid = step.reward + seat.env.bonus();
+            let paid = step.reward + seat.env.shaping_reward();
             (rows.age[n], rows.reward[n], rows.end[n], rows.frames[n]) = (run.age, paid, step.end, step.frames);
             if run.over {
                 rows.episodes.push(Episode { end: step.end, seed: run.seed, ..run.episode });
@@ -170,16 +170,16 @@ impl<E: Env> VecEnv for Batch<E> {
         self.seats[0].env.assets()
     }
 
-    fn facts(&self, n: usize) -> Vec<(&'static str, Info)> {
-        self.seats[n].env.facts()
+    fn info(&self, n: usize) -> Vec<(&'static str, Info)> {
+        self.seats[n].env.info()
     }
 
-    fn bonus(&self, n: usize) -> f32 {
-        self.seats[n].env.bonus()
+    fn shaping_reward(&self, n: usize) -> f32 {
+        self.seats[n].env.shaping_reward()
     }
 
-    fn take_losses(&mut self) -> Vec<String> {
-        std::mem::take(&mut self.losses)
+    fn take_crashes(&mut self) -> Vec<String> {
+        std::mem::take(&mut self.crashes)
     }
 
     fn action_names(&self) -> Vec<String> {
@@ -296,7 +296,7 @@ mod tests {
             Ok(())
         }
 
-        fn bonus(&self) -> f32 {
+        fn shaping_reward(&self) -> f32 {
             0.5
         }
 
@@ -382,10 +382,10 @@ mod tests {
         table.step(&[0, 0]);
         table.step(&[1, 0]);
         assert_eq!((table.row(0), table.row(1)), (RESET, (2, 2, 2.5, End::No, 4)));
-        assert_eq!(table.batch.take_losses(), ["seat 3: environment frail: gone"]);
+        assert_eq!(table.batch.take_crashes(), ["seat 3: environment frail: gone"]);
         (0..3).for_each(|_| table.step(&[0, 0]));
         let told: Vec<(u32, u64)> = table.episodes.iter().map(|episode| (episode.seat, episode.steps)).collect();
-        assert_eq!((told, table.batch.take_losses().len()), (vec![(4, 3), (3, 3)], 0));
+        assert_eq!((told, table.batch.take_crashes().len()), (vec![(4, 3), (3, 3)], 0));
     }
 
     #[test]

@@ -35,6 +35,10 @@ pub struct EnvEntry {
     /// Complete TOML with two tables: `[env]`, the environment's [`Config`](Env::Config), and `[eval]`, with `epsilon`,
     /// the probability of a random action, `episodes`, the number of episodes of an evaluation, and optionally
     /// `max_frames`, the emulator frames after which an evaluation episode is cut.
+    ///
+    /// Of `[env]` the runner knows some keys by their names: in the place of `max_frames` stands that of `[eval]`, a
+    /// `shaping` that is a name is `none` in evaluations, and `frame_skip` or `frame_repeat` are the frames of an agent
+    /// step.
     pub preset: &'static str,
     /// Presets of members that differ from [`preset`](Self::preset), by full name.
     pub member_presets: &'static [(&'static str, &'static str)],

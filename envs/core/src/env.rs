@@ -16,7 +16,7 @@ pub struct Step {
     pub frames: u32,
 }
 
-/// Value of one entry of [`Env::facts`], by which a state is compared with that of another implementation.
+/// Value of one entry of [`Env::info`], by which a state is compared with that of another implementation.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(untagged)]
 pub enum Info {
@@ -169,12 +169,12 @@ pub trait Env: Sized + Send + 'static {
     /// Returns the shaping reward of the last step; 0 where the configuration names no shaping. It is added to
     /// [`Rows::reward`](crate::Rows::reward), from which agents learn, but not to
     /// [`Episode::ret`](crate::Episode::ret).
-    fn bonus(&self) -> f32 {
+    fn shaping_reward(&self) -> f32 {
         0.0
     }
 
     /// Lists named values of the present state beside the observation, for comparison with other implementations.
-    fn facts(&self) -> Vec<(&'static str, Info)> {
+    fn info(&self) -> Vec<(&'static str, Info)> {
         Vec::new()
     }
 
@@ -203,7 +203,7 @@ pub trait Env: Sized + Send + 'static {
 
     /// Lets [`draw`](Env::draw) show more than agents see, such as colours, where that costs time, and returns whether it
     /// does. Called before the first episode or not at all; changes nothing that is observed, played or saved, but may
-    /// change [`facts`](Env::facts) of pictures.
+    /// change [`info`](Env::info) of pictures.
     fn watch(&mut self) -> bool {
         false
     }

@@ -86,7 +86,7 @@ pub struct Rows<'a> {
     /// Agent steps since the reset, `[N]`; 0 marks the first observation of an episode.
     pub age: &'a mut [u32],
     /// Rewards of the steps that led to these observations, `[N]`: the raw reward plus the shaping reward of
-    /// [`Env::bonus`](crate::Env::bonus); 0 on a reset row. [`Episode::ret`] sums raw rewards alone.
+    /// [`Env::shaping_reward`](crate::Env::shaping_reward); 0 on a reset row. [`Episode::ret`] sums raw rewards alone.
     pub reward: &'a mut [f32],
     /// How the steps that led to these observations ended, `[N]`; `No` on a reset row.
     pub end: &'a mut [End],

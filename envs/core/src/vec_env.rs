@@ -47,19 +47,19 @@ pub trait VecEnv: Send {
         Vec::new()
     }
 
-    /// Lists named values of the state of seat `n`, for comparison; see [`Env::facts`](crate::Env::facts).
-    fn facts(&self, _n: usize) -> Vec<(&'static str, Info)> {
+    /// Lists named values of the state of seat `n`, for comparison; see [`Env::info`](crate::Env::info).
+    fn info(&self, _n: usize) -> Vec<(&'static str, Info)> {
         Vec::new()
     }
 
     /// Returns the shaping reward of the last step of seat `n`, which [`Rows::reward`] includes; see
-    /// [`Env::bonus`](crate::Env::bonus).
-    fn bonus(&self, _n: usize) -> f32 {
+    /// [`Env::shaping_reward`](crate::Env::shaping_reward).
+    fn shaping_reward(&self, _n: usize) -> f32 {
         0.0
     }
 
     /// Removes and returns one message per episode that was lost with its engine since the last call.
-    fn take_losses(&mut self) -> Vec<String> {
+    fn take_crashes(&mut self) -> Vec<String> {
         Vec::new()
     }
 

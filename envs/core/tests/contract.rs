@@ -143,7 +143,7 @@ impl Env for Walk {
         Ok(())
     }
 
-    fn bonus(&self) -> f32 {
+    fn shaping_reward(&self) -> f32 {
         if self.cell.get() == 2 { 0.3 } else { 0.0 }
     }
 
@@ -229,8 +229,8 @@ impl VecEnv for Wrong {
         Ok(())
     }
 
-    fn bonus(&self, n: usize) -> f32 {
-        if self.fault == Fault::HidesItsBonus { 0.0 } else { self.right.bonus(n) }
+    fn shaping_reward(&self, n: usize) -> f32 {
+        if self.fault == Fault::HidesItsBonus { 0.0 } else { self.right.shaping_reward(n) }
     }
 
     fn frame_rate(&self) -> f64 {

@@ -9,7 +9,7 @@ use std::thread::{Builder, JoinHandle};
 use rl_core::{Act, Canvas, End, Info, Obs, Result, Rng, Spec, save_postcard};
 use vizdoom::{Match, Variable};
 
-use super::env::{facts, look};
+use super::env::{info, look};
 use super::episode::Episode;
 use super::eye::Eye;
 use super::setup::{DoomConfig, Setup, refuse, translated};
@@ -181,14 +181,14 @@ impl Arena {
         self.seats[seat].eye.draw(canvas);
     }
 
-    /// Lists the facts of a seat's player, with its frags; see [`rl_core::Env::facts`].
-    pub(super) fn facts(&self, seat: usize) -> Vec<(&'static str, Info)> {
+    /// Lists the info of a seat's player, with its frags; see [`rl_core::Env::info`].
+    pub(super) fn info(&self, seat: usize) -> Vec<(&'static str, Info)> {
         let Some(game) = &self.game else { return Vec::new() };
         let players = game.players();
         let player = &players[(self.first + seat) % players.len()];
-        let mut facts = facts(player, &self.setup.settings);
-        facts.push(("frags", Info::Number(player.variable(Variable::FragCount))));
-        facts
+        let mut info = info(player, &self.setup.settings);
+        info.push(("frags", Info::Number(player.variable(Variable::FragCount))));
+        info
     }
 
     /// Lists name and hash of each file that is played from.

@@ -81,12 +81,12 @@ impl Env for Duel {
         self.arena.assets()
     }
 
-    fn bonus(&self) -> f32 {
+    fn shaping_reward(&self) -> f32 {
         self.bonus
     }
 
-    fn facts(&self) -> Vec<(&'static str, Info)> {
-        self.arena.facts(0)
+    fn info(&self) -> Vec<(&'static str, Info)> {
+        self.arena.info(0)
     }
 
     fn action_names(&self) -> Vec<String> {

@@ -95,12 +95,12 @@ impl Env for Doom {
         self.setup.action_names()
     }
 
-    fn bonus(&self) -> f32 {
+    fn shaping_reward(&self) -> f32 {
         self.bonus
     }
 
-    fn facts(&self) -> Vec<(&'static str, Info)> {
-        self.game.as_ref().map_or_else(Vec::new, |game| facts(game, &self.setup.settings))
+    fn info(&self) -> Vec<(&'static str, Info)> {
+        self.game.as_ref().map_or_else(Vec::new, |game| info(game, &self.setup.settings))
     }
 
     fn watch(&mut self) -> bool {
@@ -200,9 +200,9 @@ pub(super) fn look(eye: &mut Eye, game: &Game, setup: &Setup, obs: &mut Obs<'_>)
 }
 
 /// Lists what ViZDoom's Python interface reports of a state too: tic, game variables, and checksums of the buffers.
-pub(super) fn facts(game: &Game, settings: &Config) -> Vec<(&'static str, Info)> {
+pub(super) fn info(game: &Game, settings: &Config) -> Vec<(&'static str, Info)> {
     let variables = settings.available_game_variables.iter().map(|&variable| game.variable(variable)).collect();
-    let mut facts = vec![("tic", Info::Count(game.tic().into())), ("variables", Info::Numbers(variables))];
+    let mut info = vec![("tic", Info::Count(game.tic().into())), ("variables", Info::Numbers(variables))];
     let buffers = [
         ("screen_crc32", Buffer::Screen),
         ("depth_crc32", Buffer::Depth),
@@ -212,7 +212,7 @@ pub(super) fn facts(game: &Game, settings: &Config) -> Vec<(&'static str, Info)>
     for (name, buffer) in buffers.into_iter().filter(|&(_, buffer)| game.buffer_len(buffer) > 0) {
         let mut bytes = vec![0; game.buffer_len(buffer)];
         game.copy(buffer, &mut bytes);
-        facts.push((name, Info::Count(crc32fast::hash(&bytes).into())));
+        info.push((name, Info::Count(crc32fast::hash(&bytes).into())));
     }
-    facts
+    info
 }

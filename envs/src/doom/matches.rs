@@ -20,7 +20,7 @@ pub struct Matches {
     players: usize,
     matches: Vec<Seated>,
     serving: u32,
-    losses: Vec<String>,
+    crashes: Vec<String>,
 }
 
 /// A match and the running episodes of its seats.
@@ -70,7 +70,7 @@ impl Matches {
         let firsts = seating.seats.clone().step_by(players);
         let matches = firsts.map(seated).collect::<Result<Vec<_>>>()?;
         let spec = matches[0].arena.spec().clone();
-        Ok(Self { spec, players, matches, serving: seating.seats.start, losses: Vec::new() })
+        Ok(Self { spec, players, matches, serving: seating.seats.start, crashes: Vec::new() })
     }
 
     /// Returns the match of seat `n`, and the seat's index within the match.
@@ -177,7 +177,7 @@ impl VecEnv for Matches {
                     Err(error @ Error::Lost { .. }) => {
                         // Nothing answers the actions: the row begins another match, and the transitions are none. What was
                         // played so far has no end, and is no episode that could be a score.
-                        self.losses.push(format!("seats {} and on: {error}", self.serving));
+                        self.crashes.push(format!("seats {} and on: {error}", self.serving));
                     }
                     step => {
                         seated.show_step(&self.spec, first, step?, &mut rows);
@@ -199,18 +199,18 @@ impl VecEnv for Matches {
         self.matches[0].arena.assets()
     }
 
-    fn facts(&self, n: usize) -> Vec<(&'static str, Info)> {
+    fn info(&self, n: usize) -> Vec<(&'static str, Info)> {
         let (seated, n) = self.at(n);
-        seated.arena.facts(n)
+        seated.arena.info(n)
     }
 
-    fn bonus(&self, n: usize) -> f32 {
+    fn shaping_reward(&self, n: usize) -> f32 {
         let (seated, n) = self.at(n);
         seated.arena.earned(n).1
     }
 
-    fn take_losses(&mut self) -> Vec<String> {
-        std::mem::take(&mut self.losses)
+    fn take_crashes(&mut self) -> Vec<String> {
+        std::mem::take(&mut self.crashes)
     }
 
     fn action_names(&self) -> Vec<String> {

@@ -20,7 +20,7 @@ pub(crate) struct Case {
     pub(crate) capacity: usize,
     pub(crate) horizon: usize,
     pub(crate) targets: NStepReturns,
-    pub(crate) counted: RewardTransform,
+    pub(crate) transform: RewardTransform,
     pub(crate) seats: Vec<Vec<Row>>,
 }
 
@@ -58,20 +58,20 @@ pub(crate) fn cases() -> impl Strategy<Value = Case> {
     ];
     let life_loss = prop_oneof![Just(LifeLoss::Ignore), Just(LifeLoss::Terminal)];
     let targets = (1..6usize, life_loss).prop_map(|(n_step, life_loss)| NStepReturns { n_step, gamma: 0.9, life_loss });
-    let counted = prop_oneof![
+    let transform = prop_oneof![
         Just(RewardTransform::Raw),
         Just(RewardTransform::Sign),
         (0.1f32..20.0).prop_map(RewardTransform::Times)
     ];
-    (1..5usize, 1..4usize, 1..20usize, 1..5usize, 1..12usize, targets, counted).prop_flat_map(
-        move |(stack, seats, capacity, horizon, blocks, targets, counted)| {
+    (1..5usize, 1..4usize, 1..20usize, 1..5usize, 1..12usize, targets, transform).prop_flat_map(
+        move |(stack, seats, capacity, horizon, blocks, targets, transform)| {
             let script = prop::collection::vec((end.clone(), -3..4i8, 0..5u32), horizon * blocks + 1);
             prop::collection::vec(script, seats).prop_map(move |scripts| Case {
                 stack,
                 capacity,
                 horizon,
                 targets,
-                counted,
+                transform,
                 seats: scripts.iter().enumerate().map(|(seat, script)| play(seat, script)).collect(),
             })
         },
@@ -129,7 +129,7 @@ pub(crate) fn expected(case: &Case, kept: usize, seat: usize, at: usize) -> Opti
     for k in 1..=case.targets.n_step {
         last = at + k;
         let row = rows.get(last)?;
-        let reward = match case.counted {
+        let reward = match case.transform {
             RewardTransform::Raw => row.reward,
             RewardTransform::Sign if row.reward == 0.0 => 0.0,
             RewardTransform::Sign => row.reward.signum(),

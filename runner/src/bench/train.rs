@@ -10,8 +10,8 @@ use crate::output;
 use crate::preset;
 use crate::run_dir;
 use crate::settings::{Multiplies, Settings};
-use crate::spent::Profile;
 use crate::tables::Tables;
+use crate::time_by_part::Profile;
 use crate::usage::{self, counted};
 use crate::waiting::Waiting;
 

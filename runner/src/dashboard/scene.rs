@@ -8,7 +8,7 @@ use rl_core::Canvas;
 
 use super::curve::Curve;
 use crate::progress::Glance;
-use crate::spent::KEYS;
+use crate::time_by_part::KEYS;
 
 /// Most episodes, and most notes, that are kept.
 const LATEST: usize = 64;

@@ -12,9 +12,9 @@ use toml::Table;
 
 use super::below;
 use crate::initial::{self, Initial, Origin};
-use crate::likeness::{but_for_length, difference};
 use crate::order::Order;
 use crate::preset::{self, Ask, Resolved};
+use crate::same_experiment::{but_for_length, difference};
 use crate::start::owner;
 use crate::tables::Tables;
 use crate::tape::Which;

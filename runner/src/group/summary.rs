@@ -5,11 +5,11 @@ use std::process::ExitCode;
 
 use serde::Serialize;
 
-use crate::drive::Outcome;
 use crate::interval::Iqm;
 use crate::number::{self, count, fixed};
 use crate::seeds::Seeds;
 use crate::stop::STOPPED;
+use crate::train_loop::Outcome;
 use crate::usage::counted;
 use crate::verbosity::Verbosity;
 use crate::{interval, output};

@@ -4,7 +4,7 @@ use rl_agents::Part;
 use toml::{Table, Value};
 
 use crate::preset::Resolved;
-use crate::spent::Timed;
+use crate::time_by_part::Timed;
 
 /// Speed-up from which bf16 is taken, although it costs digits.
 const WORTH: f64 = 1.1;

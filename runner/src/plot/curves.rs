@@ -14,9 +14,9 @@ use super::names::{Named, names};
 use super::points::{Point, points};
 use crate::group::{Absent, Roster};
 use crate::initial::Origin;
-use crate::likeness::learning;
 use crate::preset::parse;
 use crate::run_dir::About;
+use crate::same_experiment::learning;
 use crate::usage::{line, usage};
 use crate::{file, output, run_dir};
 

@@ -1,6 +1,6 @@
 //! A complete configuration, and what is read of it and built from it.
 
-use anyhow::Context as _;
+use anyhow::{Context as _, bail};
 use rl_agents::AgentEntry;
 use rl_core::{EnvEntry, Error, Seating, Spec, VecEnv};
 use rl_nn::Precision;
@@ -245,12 +245,15 @@ impl Resolved {
     /// If `[eval]` is out of range.
     pub(crate) fn eval_table(&self) -> anyhow::Result<Table> {
         let mut table = self.table("env").clone();
-        if let (Some(cap), Some(value)) = (self.eval()?.max_frames, table.get_mut("max_frames")) {
+        if let Some(cap) = self.eval()?.max_frames {
+            let Some(value) = table.get_mut("max_frames") else {
+                bail!(usage("eval.max_frames: this environment has no env.max_frames, in whose place it would stand"));
+            };
             *value = Value::Integer(cap);
         }
         // What a learner is paid besides is no part of a score.
-        if let Some(value) = table.get_mut("shaping") {
-            *value = Value::String("none".to_owned());
+        if let Some(Value::String(shaping)) = table.get_mut("shaping") {
+            "none".clone_into(shaping);
         }
         Ok(table)
     }

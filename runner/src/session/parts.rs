@@ -132,7 +132,7 @@ impl Saved for Carried<'_> {
             && part(blocks, 0, |block| &mut block.end, &row.end)
             && part(blocks, 0, |block| &mut block.frames, &row.frames);
         if !same {
-            let seats: usize = blocks.iter().map(Rollout::envs).sum();
+            let seats: usize = blocks.iter().map(Rollout::seats).sum();
             let message = format!("is not a row of {seats} seats of this environment");
             return Err(Error::State { part: "block".to_owned(), message });
         }

@@ -217,7 +217,7 @@ impl Sitting {
         self.env.step(act, rows)?;
         self.sound.extend_from_slice(self.env.sound(0));
         self.take.follow(self.env.as_ref(), &self.block, &mut self.picture)?;
-        self.env.take_losses().into_iter().for_each(|loss| output::note(lost(loss)));
+        self.env.take_crashes().into_iter().for_each(|loss| output::note(lost(loss)));
         let frames = self.block.frames[(1, 0)];
         self.block.carry();
         self.env.draw(0, &mut self.picture);

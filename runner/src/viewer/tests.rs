@@ -314,7 +314,7 @@ fn what_an_agent_thought_is_shown_where_it_was_kept() {
     let resolved = resolved("frozenlake", &["env.slippery=false"]);
     let mut env = resolved.seat_eval(&Seating { seed: 3, seats: 0..1 }).unwrap();
     let mut block = Rollout::new(env.spec(), 1, 1, 0);
-    block.ask();
+    block.record_outputs();
     env.reset(block.first()).unwrap();
     let (mut take, kept) = (Take::begin(env.episode_seed(0)), OutputSampling { kind: Outputs::Q, every: 1 });
     for (step, action) in [2, 2, 0, 1].into_iter().enumerate() {

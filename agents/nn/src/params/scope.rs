@@ -6,7 +6,7 @@ use candle_core::{Device, Result, Tensor, Var};
 use super::{Entry, Params, Sink};
 use crate::kernel::Patches;
 use crate::kernel::bf16::{self, Unit};
-use crate::{Init, Precision, Start};
+use crate::{Init, InitScheme, Precision};
 
 /// Name prefix under which layers make their parameters, with the precision of their products and their default
 /// initialisation.
@@ -15,13 +15,13 @@ pub struct Scope<'a> {
     params: &'a mut Params,
     prefix: String,
     precision: Precision,
-    start: Start,
+    start: InitScheme,
 }
 
 impl<'a> Scope<'a> {
     /// Scope with the name prefix `prefix`, products of `f32` and PyTorch's default initialisation.
     pub(super) fn new(params: &'a mut Params, prefix: String) -> Self {
-        Self { params, prefix, precision: Precision::F32, start: Start::Torch }
+        Self { params, prefix, precision: Precision::F32, start: InitScheme::Torch }
     }
 }
 
@@ -38,7 +38,7 @@ impl Scope<'_> {
     }
 
     /// Same scope for linear and convolutional layers that are initialised by `start`.
-    pub fn with_start(&mut self, start: Start) -> Scope<'_> {
+    pub fn with_init_scheme(&mut self, start: InitScheme) -> Scope<'_> {
         Scope { start, ..self.same() }
     }
 
@@ -47,7 +47,7 @@ impl Scope<'_> {
     }
 
     /// Default initialisation of linear and convolutional layers in this scope.
-    pub(crate) fn start(&self) -> Start {
+    pub(crate) fn start(&self) -> InitScheme {
         self.start
     }
 

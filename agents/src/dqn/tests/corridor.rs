@@ -18,7 +18,7 @@ fn corridor() -> Spec {
 
 /// Answers the actions of row `t` in row `t + 1`.
 fn step(block: &mut Rollout, t: usize) {
-    for e in 0..block.envs() {
+    for e in 0..block.seats() {
         let over = block.end[(t, e)].over();
         let (cell, age) = (block.symbols.row(t)[e] as usize, block.age[(t, e)]);
         let ahead = block.discrete.row(t)[e] == 1;
@@ -88,7 +88,7 @@ fn every_switch_learns_what_each_cell_is_worth() {
         epsilon: Schedule { start: 1.0, end: 0.2, steps: 1000, delay: 0 },
         trunk: Trunk::Nature,
         hidden: vec![24, 24],
-        init: Start::Torch,
+        init: InitScheme::Torch,
         ..config()
     };
     let alone = Schedule { start: 0.0, end: 0.0, steps: 0, delay: 0 };

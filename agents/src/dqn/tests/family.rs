@@ -193,7 +193,7 @@ fn an_action_is_chosen_by_quantiles_of_its_own_number() {
         let values = Values::Implicit { online, target, act, cosines, mix };
         let dqn = learner(&spec, &Config { values, ..config() }, 1).unwrap();
         let mut block = [rows(&spec, 1, 1, 0, 0)];
-        block[0].ask();
+        block[0].record_outputs();
         dqn.policy(0..1).unwrap().act(&mut block, 0, Mode::Evaluate { epsilon: 0.0, greedy: true }).unwrap();
         block[0].outputs.row(0).to_vec()
     };
@@ -285,6 +285,6 @@ fn switches_that_do_not_fit_are_refused_in_one_line() {
 
 #[test]
 fn a_table_says_what_its_network_is() {
-    let shape = Config { trunk: Trunk::Small, init: Start::FanIn, ..config() }.shape(Precision::F32);
-    assert_eq!((shape.trunk, shape.start), (Trunk::Small, Start::FanIn));
+    let shape = Config { trunk: Trunk::Small, init: InitScheme::FanIn, ..config() }.shape(Precision::F32);
+    assert_eq!((shape.trunk, shape.start), (Trunk::Small, InitScheme::FanIn));
 }

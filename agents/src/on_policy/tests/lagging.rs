@@ -96,8 +96,8 @@ fn an_actor_acts_by_what_it_pulled_and_is_judged_by_what_there_is_now() {
     assert!((0..6).all(|t| old.blocks[0].extra.row(t) == same.blocks[0].extra.row(t)));
 
     let (block, last) = (&old.blocks[0], [7.0, 8.0, 9.0, 10.0]);
-    learner.judge.judge(&learner.net, block, &last).unwrap();
-    let PolicyRatios { values, ratios } = &learner.judge.judged;
+    learner.evaluator.evaluate(&learner.net, block, &last).unwrap();
+    let PolicyRatios { values, ratios } = &learner.evaluator.evaluated;
     assert_eq!((values.len(), ratios.len(), &values[24..]), (28, 24, &last[..]));
     let (mut seen, mut flows, mut dist) = (Gathered::default(), Flows::default(), ActionDistribution::new(&spec));
     let mut moved = 0;
@@ -165,8 +165,8 @@ fn a_long_block_is_judged_row_by_row_as_a_short_one() {
     let mut world = World::new(&learner, &[4]);
     world.collect();
     let block = &world.blocks[0];
-    learner.judge.judge(&learner.net, block, &[0.0; 4]).unwrap();
-    let PolicyRatios { values, ratios } = &learner.judge.judged;
+    learner.evaluator.evaluate(&learner.net, block, &[0.0; 4]).unwrap();
+    let PolicyRatios { values, ratios } = &learner.evaluator.evaluated;
     assert_eq!((values.len(), ratios.len()), (301 * 4, 300 * 4));
     let played = |&(t, e): &(usize, usize)| block.valid(t, e);
     for (t, e) in (0..300).flat_map(|t| (0..4).map(move |e| (t, e))).filter(played) {

@@ -43,7 +43,7 @@ fn a_sequence_makes_the_values_again_to_the_bit_across_resets_and_edges() {
                 found.push((t, e));
             }
         }
-        let blocks = || world.blocks.iter().flat_map(|block| (0..block.envs()).map(move |e| (block, e)));
+        let blocks = || world.blocks.iter().flat_map(|block| (0..block.seats()).map(move |e| (block, e)));
         let resets = blocks().flat_map(|(block, e)| (1..6).map(move |t| block.age[(t, e)])).filter(|&age| age == 0);
         let carried = blocks().any(|(block, e)| Behaviour::at(block, 0, e).state.iter().any(|&x| x != 0.0));
         assert!(resets.count() > 2 && carried && found.len() > 15, "{} steps of 24 are tried", found.len());
@@ -90,7 +90,7 @@ fn the_value_after_a_block_is_that_which_the_next_act_keeps() {
         let last = learner.batch.last.clone();
         world.blocks.iter_mut().for_each(Rollout::carry);
         world.policy.act(&mut world.blocks, 0, Mode::Explore).unwrap();
-        let rows = world.blocks.iter().flat_map(|block| (0..block.envs()).map(move |e| (block, e)));
+        let rows = world.blocks.iter().flat_map(|block| (0..block.seats()).map(move |e| (block, e)));
         let mut compared = 0;
         for ((block, e), last) in rows.zip(last) {
             // The value of a start is not asked for; of a terminal observation none is kept.

@@ -19,7 +19,7 @@ fn the_environment_gets_what_fits_and_the_learner_what_was_drawn() {
     world.collect();
     let mut clipped = 0;
     for block in &world.blocks {
-        for (t, e) in (0..6).flat_map(|t| (0..block.envs()).map(move |e| (t, e))).filter(|&(t, e)| block.valid(t, e)) {
+        for (t, e) in (0..6).flat_map(|t| (0..block.seats()).map(move |e| (t, e))).filter(|&(t, e)| block.valid(t, e)) {
             let (given, drawn) = (block.continuous.at(t, e), Behaviour::at(block, t, e).drawn);
             assert_eq!(given, [(2.0 + 2.0 * drawn[0]).clamp(0.0, 4.0), drawn[1].clamp(-1.0, 1.0)]);
             clipped += drawn.iter().filter(|drawn| drawn.abs() > 1.0).count();

@@ -221,7 +221,7 @@ fn every_preset_is_a_complete_configuration() {
             };
             let context =
                 Context { spec: &spec, config, seats: 8, seed: 1, device: &Device::Cpu, precision: Precision::F32 };
-            let memory = (entry(id).memory)(&context).unwrap_or_else(|e| panic!("{id}/{name}: {e}"));
+            let memory = (entry(id).allocation)(&context).unwrap_or_else(|e| panic!("{id}/{name}: {e}"));
             assert!(memory.0 > 0 && memory.0 < 1 << 30, "{id}/{name}: {memory:?}");
             assert!(tables["train"].is_table(), "{id}/{name}");
         }

@@ -32,7 +32,7 @@ pub(super) fn ends(subject: &Subject<'_>) -> Found {
             hold(row.age[n] == before.age[n] + 1, || {
                 format!("{}: age {} follows {}", place(), row.age[n], before.age[n])
             })?;
-            let bonus = player.env.bonus(n);
+            let bonus = player.env.shaping_reward(n);
             ret[n] += f64::from(row.reward[n] - bonus);
             if bonus != 0.0 {
                 // What single precision loses where it is taken off the reward again.

@@ -85,7 +85,7 @@ impl<'a> Player<'a> {
     fn answered(&mut self, answered: Result<()>) -> Done {
         let step = self.played.steps + 1;
         answered.map_err(|e| format!("step {step} of seat {} failed: {e}", self.env.serving()))?;
-        if let Some(loss) = self.env.take_losses().first() {
+        if let Some(loss) = self.env.take_crashes().first() {
             return Err(format!("step {step}: {loss}: its engine was lost, and nothing is said of the promise"));
         }
         self.played.steps = step;

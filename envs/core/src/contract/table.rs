@@ -28,7 +28,7 @@ pub(super) fn played(subject: &Subject<'_>) -> Found {
         player.step()?;
         let row = player.row();
         if row.age[0] > 0 {
-            states = after(&table, &states, player.actions.discrete[0], &row, player.env.bonus(0));
+            states = after(&table, &states, player.actions.discrete[0], &row, player.env.shaping_reward(0));
             let cut = table.limit().is_some_and(|limit| row.age[0] == limit) && row.end[0] != End::Terminated;
             hold((row.end[0] == End::Truncated) == cut, || {
                 format!(

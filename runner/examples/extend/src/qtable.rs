@@ -20,7 +20,7 @@ pub(crate) const ENTRY: AgentEntry = AgentEntry {
     },
     presets: &[("corridor", CORRIDOR), ("frozenlake", LAKE), ("frozenlake8x8", LAKE)],
     stochastic: false,
-    memory: |context| Ok((4 * u64::from(context.spec.symbols[0]) * u64::from(context.spec.discrete[0]), "env")),
+    allocation: |context| Ok((4 * u64::from(context.spec.symbols[0]) * u64::from(context.spec.discrete[0]), "env")),
     build: |context| Ok(Box::new(Learns::new(context)?)),
 };
 
@@ -145,7 +145,7 @@ impl Policy for Acts {
         };
         let (n, values, mut streams) = (self.table.actions, self.table.values(), self.streams.iter_mut());
         for block in blocks {
-            for e in 0..block.envs() {
+            for e in 0..block.seats() {
                 let rng = streams.next().expect("a stream per seat");
                 if block.end[(t, e)].over() {
                     continue; // the next step resets: a policy draws nothing there

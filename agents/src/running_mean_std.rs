@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 /// Running mean and variance of each number of rows.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub(crate) struct Running {
+pub(crate) struct RunningMeanStd {
     /// Rows so far, the mean over all members of the run.
     count: f64,
     /// Means, `[width]`.
@@ -18,7 +18,7 @@ pub(crate) struct Running {
     squares: Vec<f64>,
 }
 
-impl Running {
+impl RunningMeanStd {
     /// Empty statistics of rows of `width` numbers.
     pub(crate) fn new(width: usize) -> Self {
         Self { count: 0.0, mean: vec![0.0; width], squares: vec![0.0; width] }
@@ -118,8 +118,8 @@ mod tests {
     use super::*;
     use crate::testing::Pair;
 
-    fn of(batches: &[Vec<[f32; 2]>]) -> Running {
-        let mut running = Running::new(2);
+    fn of(batches: &[Vec<[f32; 2]>]) -> RunningMeanStd {
+        let mut running = RunningMeanStd::new(2);
         for batch in batches {
             running.add(|| batch.iter().map(<[f32; 2]>::as_slice), &mut Solo).unwrap();
         }
@@ -184,7 +184,7 @@ mod tests {
     #[test]
     fn members_have_equal_bits_and_the_statistics_of_all() {
         let member = |rows: Vec<[f32; 2]>, mut pair: Pair| {
-            let mut running = Running::new(2);
+            let mut running = RunningMeanStd::new(2);
             for _ in 0..2 {
                 running.add(|| rows.iter().map(<[f32; 2]>::as_slice), &mut pair).unwrap();
             }

@@ -10,11 +10,11 @@ use rl_core::{Error, Reduce, Result, Saved, Spec, read_postcard, write_postcard}
 use rl_nn::{Standardise, tensor};
 use rl_replays::{Rollout, played};
 
-use crate::running::Running;
+use crate::running_mean_std::RunningMeanStd;
 
 /// Running mean and variance of features, and the normalisation layer that uses them.
-pub(crate) struct Features {
-    running: Running,
+pub(crate) struct ObsNormaliser {
+    running: RunningMeanStd,
     standardise: Standardise,
 }
 
@@ -27,10 +27,10 @@ pub(crate) fn check(normalise: bool, spec: &Spec) -> Result<()> {
     Ok(())
 }
 
-impl Features {
+impl ObsNormaliser {
     /// Creates empty statistics of `width` features, which `standardise` will be set to.
     pub(crate) fn new(width: usize, standardise: Standardise) -> Self {
-        Self { running: Running::new(width), standardise }
+        Self { running: RunningMeanStd::new(width), standardise }
     }
 
     /// Adds the features before each played step of `blocks`, and updates the normalisation.
@@ -45,13 +45,13 @@ impl Features {
     }
 }
 
-impl Saved for Features {
+impl Saved for ObsNormaliser {
     fn save(&self, out: &mut dyn Write) -> Result<()> {
         write_postcard(&self.running, out)
     }
 
     fn load(&mut self, from: &mut dyn Read) -> Result<()> {
-        let running: Running = read_postcard("features", from)?;
+        let running: RunningMeanStd = read_postcard("features", from)?;
         let (found, expected) = (running.width(), self.running.width());
         if !running.fits(expected) {
             let message = format!("holds statistics of {found} features, expected {expected}");

@@ -23,7 +23,7 @@ use crate::{Mode, Policy, Schedule, legal};
 ///
 /// Every seat draws from its own stream, and a seat whose episode is over draws nothing, so that the choice does not
 /// depend on how seats are grouped.
-pub(crate) struct Greedy {
+pub(crate) struct EpsilonGreedy {
     net: Arc<QNet>,
     reading: Reading,
     exploring: Exploring,
@@ -35,7 +35,7 @@ pub(crate) struct Greedy {
     places: Vec<Place>,
     /// Whether the greatest action value of every observation is stored in [`Rollout::extra`], also for the true last
     /// observation of a truncated episode.
-    keeps: bool,
+    stores_values: bool,
 }
 
 /// Origin of a row of the batch.
@@ -55,7 +55,7 @@ pub(crate) struct Reading {
     pub(crate) taus: usize,
 }
 
-impl Greedy {
+impl EpsilonGreedy {
     /// Creates a policy for `seats` (global numbers).
     pub(crate) fn new(net: Arc<QNet>, reading: Reading, epsilon: Schedule, seed: u64, seats: Range<u32>) -> Self {
         let states = States::new(net.state_width(), seats.len());
@@ -71,24 +71,24 @@ impl Greedy {
             pass,
             means: Vec::new(),
             places: Vec::new(),
-            keeps: false,
+            stores_values: false,
         }
     }
 
     /// Makes the policy store the greatest action value of every observation in [`Rollout::extra`].
-    pub(crate) fn keeping(self) -> Self {
-        Self { keeps: true, ..self }
+    pub(crate) fn storing_values(self) -> Self {
+        Self { stores_values: true, ..self }
     }
 }
 
-impl Policy for Greedy {
+impl Policy for EpsilonGreedy {
     fn act(&mut self, blocks: &mut [Rollout], t: usize, mode: Mode) -> Result<()> {
-        let Self { net, reading, exploring, states, batch, draws, pass, means, places, keeps } = self;
-        let keeps = *keeps && mode == Mode::Explore;
-        let asked = blocks.first().is_some_and(Rollout::asks);
-        let remembers = net.state_width() > 0;
+        let Self { net, reading, exploring, states, batch, draws, pass, means, places, stores_values } = self;
+        let stores_values = *stores_values && mode == Mode::Explore;
+        let displayed = blocks.first().is_some_and(Rollout::records_outputs);
+        let recurrent = net.state_width() > 0;
         let noise = if mode == Mode::Explore { net.noise() } else { 0 };
-        let spread = matches!(mode, Mode::Evaluate { greedy: true, .. });
+        let middles = matches!(mode, Mode::Evaluate { greedy: true, .. });
         let epsilon = exploring.epsilon(mode);
         batch.clear();
         draws.clear();
@@ -98,7 +98,7 @@ impl Policy for Greedy {
         let mut playing = 0;
         for (b, block) in blocks.iter_mut().enumerate() {
             block.outputs.row_mut(t).fill(f32::NAN);
-            for e in 0..block.envs() {
+            for e in 0..block.seats() {
                 let rng = rngs.next().expect("a stream per seat");
                 let end = block.end[(t, e)];
                 let random = end.over() || {
@@ -111,18 +111,17 @@ impl Policy for Greedy {
                     let action = if end.over() { 0 } else { legal::random(count, block.legal.at(t, e), rng) };
                     block.discrete.row_mut(t)[e] = action;
                 }
-                let looks = !random || (keeps && end != End::Terminated) || (remembers && !end.over());
-                // An onlooker draws from a copy.
-                let mut aside = (asked && !looks && !end.over()).then(|| rng.clone());
-                let state = states.next(block.age[(t, e)] == 0, looks);
-                let looks = looks || aside.is_some();
-                if remembers && mode == Mode::Explore {
+                let needed = !random || (stores_values && end != End::Terminated) || (recurrent && !end.over());
+                // What is only displayed draws from a copy.
+                let mut aside = (displayed && !needed && !end.over()).then(|| rng.clone());
+                let state = states.next(block.age[(t, e)] == 0, needed);
+                if recurrent && mode == Mode::Explore {
                     block.extra.at_mut(t, e).copy_from_slice(state);
                 }
-                if looks {
+                if needed || aside.is_some() {
                     batch.push(block, t, e);
                     places.push(Place { block: b, seat: e, decides: !random });
-                    if spread {
+                    if middles {
                         draws.spread(reading.taus);
                     } else {
                         draws.draw(reading.taus, noise, aside.as_mut().unwrap_or(rng));
@@ -146,7 +145,7 @@ impl Policy for Greedy {
             if decides {
                 block.discrete.row_mut(t)[seat] = action as u32;
             }
-            if keeps {
+            if stores_values {
                 block.extra.at_mut(t, seat)[0] = values[action];
             }
             if !block.end[(t, seat)].over()

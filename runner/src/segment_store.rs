@@ -14,14 +14,14 @@ use crate::writer::{Known, forget_before};
 
 /// What one run has in one directory.
 #[derive(Debug)]
-pub(crate) struct Shelf {
+pub(crate) struct SegmentStore {
     /// Directory of the run, whatever leads to it.
     run: PathBuf,
     handed: Handed,
     known: Known,
 }
 
-impl Shelf {
+impl SegmentStore {
     /// The shelf of the run in the directory `run`, which holds the segments `known` of its past.
     ///
     /// # Errors

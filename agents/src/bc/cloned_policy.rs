@@ -17,7 +17,7 @@ use crate::{Mode, Policy};
 ///
 /// Every seat draws from its own stream, and a seat whose episode is over draws nothing, so that the choice does not
 /// depend on how seats are grouped.
-pub(crate) struct Imitator {
+pub(crate) struct ClonedPolicy {
     net: Arc<PolicyNet>,
     streams: Streams,
     dist: ActionDistribution,
@@ -27,7 +27,7 @@ pub(crate) struct Imitator {
     drawn: Vec<f32>,
 }
 
-impl Imitator {
+impl ClonedPolicy {
     /// Creates a policy for `seats` (global numbers).
     pub(crate) fn new(net: Arc<PolicyNet>, spec: &Spec, seed: u64, seats: Range<u32>) -> Self {
         let (streams, drawn) = (Streams::new(seed, seats), vec![0.0; spec.continuous.len()]);
@@ -42,7 +42,7 @@ impl Imitator {
     }
 }
 
-impl Policy for Imitator {
+impl Policy for ClonedPolicy {
     fn act(&mut self, blocks: &mut [Rollout], t: usize, mode: Mode) -> Result<()> {
         let Self { net, streams, dist, batch, flow, drawn } = self;
         batch.clear();
@@ -50,7 +50,7 @@ impl Policy for Imitator {
             block.discrete.row_mut(t).fill(0); // stays where the environment resets, which ignores it
             block.continuous.row_mut(t).fill(0.0);
             block.outputs.row_mut(t).fill(f32::NAN);
-            (0..block.envs()).filter(|&e| !block.end[(t, e)].over()).for_each(|e| batch.push(block, t, e));
+            (0..block.seats()).filter(|&e| !block.end[(t, e)].over()).for_each(|e| batch.push(block, t, e));
         }
         if batch.is_empty() {
             return Ok(());
@@ -60,7 +60,7 @@ impl Policy for Imitator {
         let mut rows = flow.values().chunks_exact(dist.width());
         let mut rngs = streams.iter_mut();
         for block in blocks {
-            for e in 0..block.envs() {
+            for e in 0..block.seats() {
                 let rng = rngs.next().expect("a stream per seat");
                 if block.end[(t, e)].over() {
                     continue;

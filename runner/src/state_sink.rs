@@ -12,7 +12,7 @@ use crate::snapshot::{Extent, Handed, Snapshot};
 use crate::writer::{Files, Known, Writer};
 
 /// Receives the states of a run.
-pub(crate) trait Keep {
+pub(crate) trait StateSink {
     /// Takes the segments of parts that will never change again. Called after every block, so that less is left for a
     /// checkpoint.
     ///
@@ -103,7 +103,7 @@ impl Archive {
     }
 }
 
-impl Keep for Archive {
+impl StateSink for Archive {
     fn hand_on(&mut self, session: &mut Session) -> anyhow::Result<()> {
         let Self { handed, writer, .. } = self;
         writer.check()?;

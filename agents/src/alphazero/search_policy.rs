@@ -16,7 +16,7 @@ use crate::exploring::Exploring;
 use crate::{Mode, Policy, Schedule, legal};
 
 /// Policy that searches: with Gumbel noise in training, without in evaluations.
-pub(crate) struct Searcher<G> {
+pub(crate) struct SearchPolicy<G> {
     net: Arc<Net>,
     /// Search for self-play.
     explorer: Planner<G>,
@@ -29,7 +29,7 @@ pub(crate) struct Searcher<G> {
     places: Vec<(usize, usize)>,
 }
 
-impl<G: Game> Searcher<G> {
+impl<G: Game> SearchPolicy<G> {
     /// Creates a policy for `seats` with the settings of its searches in self-play and in evaluations.
     pub(crate) fn new(net: Arc<Net>, searches: [Search; 2], seed: u64, seats: Range<u32>) -> Self {
         let [explorer, judged] = searches.map(|search| Planner::new(search, seats.len()));
@@ -46,7 +46,7 @@ impl<G: Game> Searcher<G> {
     }
 }
 
-impl<G: Game> Policy for Searcher<G> {
+impl<G: Game> Policy for SearchPolicy<G> {
     fn act(&mut self, blocks: &mut [Rollout], t: usize, mode: Mode) -> Result<()> {
         let Self { net, explorer, judged, exploring, found, places } = self;
         let epsilon = exploring.epsilon(mode);
@@ -60,7 +60,7 @@ impl<G: Game> Policy for Searcher<G> {
         let mut playing = 0;
         for (b, block) in blocks.iter_mut().enumerate() {
             block.outputs.row_mut(t).fill(f32::NAN);
-            for e in 0..block.envs() {
+            for e in 0..block.seats() {
                 let rng = rngs.next().expect("a stream per seat");
                 if block.end[(t, e)].over() {
                     block.discrete[(t, e)] = 0; // ignored: the environment resets

@@ -9,12 +9,12 @@ use crate::checkpoint;
 use crate::collect::Workers;
 use crate::episode_log::EpisodeLog;
 use crate::games::{Games, TRIALS, play};
-use crate::keep::Keep;
 use crate::metrics::Metrics;
 use crate::number::{self, count};
 use crate::preset::{Eval, Resolved, Train};
 use crate::progress::Progress;
 use crate::session::{Counts, Session};
+use crate::state_sink::StateSink;
 use crate::stop::Stop;
 use crate::tape::Tape;
 use crate::usage::counted;
@@ -72,17 +72,17 @@ pub(crate) struct Outcome {
     pub(crate) stopped: bool,
 }
 
-/// Trains until the frames are spent or `run.stop` asks to stop; writes metrics, evaluates and hands states to `keep`
+/// Trains until the frames are spent or `run.stop` asks to stop; writes metrics, evaluates and hands states to `sink`
 /// when they are due.
 ///
 /// # Errors
 /// If an environment, the learner or a file fails.
-pub(crate) fn drive(
+pub(crate) fn train_loop(
     run: &Run,
     session: &mut Session,
     metrics: Option<Metrics>,
     progress: Progress,
-    keep: &mut dyn Keep,
+    sink: &mut dyn StateSink,
 ) -> anyhow::Result<Outcome> {
     let filed = metrics.is_some();
     let (mut eval_return, mut settled) = (metrics.as_ref().and_then(Metrics::eval_return), true);
@@ -93,11 +93,11 @@ pub(crate) fn drive(
     let mut failed = None;
     let stopped = loop {
         let (counts, over) = (&session.counts, run.is_over(session));
-        if over || run.is_eval_due(counts) || counts.frames >= counts.next_checkpoint || keep.wants(counts.frames) {
+        if over || run.is_eval_due(counts) || counts.frames >= counts.next_checkpoint || sink.wants(counts.frames) {
             session.rest(&mut watch.log)?; // first, as it may play on, to where another is due
         }
         if run.is_eval_due(&session.counts) {
-            let mean = match evaluate(run, session, &mut watch, keep) {
+            let mean = match evaluate(run, session, &mut watch, sink) {
                 Ok(Some(mean)) => mean,
                 outcome => {
                     (failed, settled) = (outcome.err(), false); // a resumed run plays it again
@@ -118,10 +118,10 @@ pub(crate) fn drive(
             watch.row(session)?; // a row before a checkpoint: no mean spans it
             watch.log.lap(Part::Other);
             hold(session)?;
-            keep.checkpoint(session, true)?;
+            sink.checkpoint(session, true)?;
             watch.log.lap(Part::Save);
         }
-        if keep.wants(session.counts.frames) && keep.pass(session)? {
+        if sink.wants(session.counts.frames) && sink.pass(session)? {
             break true;
         }
         if run.is_over(session) {
@@ -134,11 +134,11 @@ pub(crate) fn drive(
         session.notes.drain(..).for_each(|note| watch.note(&note));
         watch.show(session);
         watch.log.lap(Part::Other);
-        keep.hand_on(session)?;
+        sink.hand_on(session)?;
         watch.log.lap(Part::Save);
     };
     session.tape.as_ref().filter(|_| !stopped).and_then(Tape::idle).into_iter().for_each(|told| watch.note(&told));
-    let closed = close(run, session, &mut watch, keep, settled);
+    let closed = close(run, session, &mut watch, sink, settled);
     if let Some(error) = failed {
         let at = format!("the evaluation at {} frames failed", count(session.counts.frames));
         // What was learned up to it is whole.
@@ -174,7 +174,7 @@ fn close(
     run: &Run,
     session: &mut Session,
     watch: &mut Watch,
-    keep: &mut dyn Keep,
+    sink: &mut dyn StateSink,
     settled: bool,
 ) -> anyhow::Result<()> {
     session.rest(&mut watch.log)?;
@@ -183,8 +183,8 @@ fn close(
     watch.row(session)?;
     watch.finish();
     hold(session)?;
-    keep.checkpoint(session, settled)?;
-    let done = keep.finish(&mut session.notes);
+    sink.checkpoint(session, settled)?;
+    let done = sink.finish(&mut session.notes);
     session.notes.drain(..).for_each(|note| watch.note(&note));
     done
 }
@@ -203,7 +203,12 @@ pub(crate) fn due(frames: u64, every: u64) -> u64 {
 
 /// Plays evaluation games on seats of their own and returns their mean; `None` if the run was asked to stop. Changes
 /// nothing of the session but its best mean.
-fn evaluate(run: &Run, session: &mut Session, watch: &mut Watch, keep: &mut dyn Keep) -> anyhow::Result<Option<f64>> {
+fn evaluate(
+    run: &Run,
+    session: &mut Session,
+    watch: &mut Watch,
+    sink: &mut dyn StateSink,
+) -> anyhow::Result<Option<f64>> {
     let mode = Mode::Evaluate { epsilon: run.eval.epsilon, greedy: false };
     let learner = session.learner.as_ref();
     let episodes = run.eval.episodes;
@@ -215,13 +220,13 @@ fn evaluate(run: &Run, session: &mut Session, watch: &mut Watch, keep: &mut dyn 
     };
     let (frames, games, mean, error) = (session.counts.frames, score.returns.len(), score.mean(), score.stderr());
     let told = number::mean(mean, error);
-    score.losses.iter().for_each(|loss| watch.note(loss));
+    score.crashes.iter().for_each(|crash| watch.note(crash));
     watch.note(&format!("evaluation at {} frames: mean {told} over {}", count(frames), counted(games, "game")));
     watch.add("eval_return", mean);
     error.into_iter().for_each(|error| watch.add("eval_stderr", error));
     if session.counts.best.is_none_or(|best| mean > best) {
         session.counts.best = Some(mean);
-        keep.best(session)?;
+        sink.best(session)?;
     }
     Ok(Some(mean))
 }

@@ -8,7 +8,7 @@ use crate::output;
 ///
 /// # Errors
 /// If an asset cannot be fetched; the message names the command to try again.
-pub(crate) fn bring(entry: &EnvEntry) -> anyhow::Result<()> {
+pub(crate) fn ensure_assets(entry: &EnvEntry) -> anyhow::Result<()> {
     for name in entry.assets {
         rl_assets::fetch(name, &mut |status| output::note(format!("{name}: {status}")))?;
     }

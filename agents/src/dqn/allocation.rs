@@ -9,7 +9,7 @@ use crate::{Context, config};
 
 /// Bytes of the replay, of the network's activations for a minibatch, of a block, and of wide layers, and the setting
 /// that lowers most of them.
-pub(super) fn memory(context: &Context<'_>) -> Result<(u64, &'static str)> {
+pub(super) fn allocation(context: &Context<'_>) -> Result<(u64, &'static str)> {
     let settings = Config::read(context)?;
     let Config { replay_capacity, n_step, priorities, batch, trunk, ref hidden, memory, update_period, values, .. } =
         settings;
@@ -52,5 +52,5 @@ pub(super) fn memory(context: &Context<'_>) -> Result<(u64, &'static str)> {
         (config::bytes_of(config::weights(cosines, embedded)), "agent.values.cosines or agent.hidden"),
         config::bytes_of_weights(config::dense_weights(inputs, hidden, last), late, units),
     ];
-    Ok(config::total_memory(parts))
+    Ok(config::total_allocation(parts))
 }

@@ -45,7 +45,7 @@ impl<'a> Behaviour<'a> {
 /// Every seat draws from its own stream, and a seat whose episode is over draws nothing, so that the choice does not
 /// depend on how seats are grouped. The value of the true last observation of a truncated episode is stored too, with
 /// the recurrent state of that time. The recurrent state is reset where an episode starts.
-pub(crate) struct Sampled {
+pub(crate) struct ActorCriticPolicy {
     net: Arc<ActorCritic>,
     streams: Streams,
     states: States,
@@ -56,7 +56,7 @@ pub(crate) struct Sampled {
     drawn: Vec<f32>,
 }
 
-impl Sampled {
+impl ActorCriticPolicy {
     /// Creates a policy for `seats` (global numbers).
     pub(crate) fn new(net: Arc<ActorCritic>, spec: &Spec, seed: u64, seats: Range<u32>) -> Self {
         let (states, dist) = (States::new(net.state_width(), seats.len()), ActionDistribution::new(spec));
@@ -65,11 +65,11 @@ impl Sampled {
     }
 }
 
-impl Policy for Sampled {
+impl Policy for ActorCriticPolicy {
     fn act(&mut self, blocks: &mut [Rollout], t: usize, mode: Mode) -> Result<()> {
         let Self { net, streams, states, dist, batch, flows, drawn } = self;
         let explore = mode == Mode::Explore;
-        let asked = blocks.first().is_some_and(Rollout::asks);
+        let displayed = blocks.first().is_some_and(Rollout::records_outputs);
         let looks = |end: End| !end.over() || (explore && end == End::Truncated);
         batch.clear();
         states.begin();
@@ -77,7 +77,7 @@ impl Policy for Sampled {
             block.discrete.row_mut(t).fill(0); // stays where the environment resets, which ignores it
             block.continuous.row_mut(t).fill(0.0);
             block.outputs.row_mut(t).fill(f32::NAN);
-            for e in 0..block.envs() {
+            for e in 0..block.seats() {
                 let looks = looks(block.end[(t, e)]);
                 let state = states.next(block.age[(t, e)] == 0, looks);
                 if explore {
@@ -94,13 +94,13 @@ impl Policy for Sampled {
             return Ok(());
         }
         batch.standardise(net.standardise())?;
-        net.run(&batch.seen(), explore || asked, states.taken(), flows)?;
+        net.run(&batch.seen(), explore || displayed, states.taken(), flows)?;
         states.finish();
         let mut rows = flows.outputs().chunks_exact(dist.width());
         let mut values = flows.values().iter();
         let mut rngs = streams.iter_mut();
         for block in blocks {
-            for e in 0..block.envs() {
+            for e in 0..block.seats() {
                 let (rng, end) = (rngs.next().expect("a stream per seat"), block.end[(t, e)]);
                 if !looks(end) {
                     continue;
