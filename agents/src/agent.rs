@@ -71,8 +71,8 @@ pub trait Policy: Send {
     /// If a tensor operation fails.
     fn act(&mut self, blocks: &mut [Rollout], t: usize, mode: Mode) -> Result<()>;
 
-    /// Kind of the numbers that the policy writes to [`Rollout::outputs`] where a block [records](Rollout::records_outputs); `None`
-    /// if it writes none. Being asked changes no action.
+    /// Kind of the numbers that the policy writes to [`Rollout::outputs`] where a block
+    /// [records](Rollout::records_outputs) them; `None` if it writes none. Recording changes no action.
     fn outputs(&self) -> Option<Outputs> {
         None
     }
@@ -90,7 +90,11 @@ pub trait Learner: Send {
     /// Shape of the blocks that this learner needs, and how often it updates.
     fn plan(&self) -> Plan;
 
-    /// A policy for `seats` (global numbers) that always acts with the newest weights.
+    /// A policy for `seats` (global numbers) that always acts with the newest weights: clones of layers share their
+    /// parameters, so that an `Arc` of the network, or a clone, follows the learner's steps.
+    ///
+    /// Evaluations ask a learner that was just built, for other seats than [`Context::seats`] counts, which act on blocks
+    /// of one step.
     ///
     /// # Errors
     /// If a tensor operation fails.
@@ -137,11 +141,11 @@ pub trait Learner: Send {
     /// all blocks in one order. `reduce` averages over the processes of a run; `log` takes metrics and times.
     ///
     /// # Errors
-    /// If a tensor operation fails, a loss is not finite, a process of the run is lost, or the blocks do not begin
+    /// If a tensor operation fails ([`rl_nn::tensor`] makes the error), a loss is not finite, a process of the run is lost, or the blocks do not begin
     /// where a replay that was loaded ends.
     fn learn(&mut self, blocks: &[Rollout], reduce: &mut dyn Reduce, log: &mut Log) -> Result<()>;
 
-    /// Optimiser steps so far.
+    /// Optimiser steps so far, or rounds of learning where there is no optimiser. No run ends before it is above 0.
     fn updates(&self) -> u64;
 
     /// Agent steps of all seats that are collected before the first update.
@@ -149,13 +153,14 @@ pub trait Learner: Send {
         0
     }
 
-    /// Parameters that a policy needs to act, in a fixed order, for checkpoints, hashing and evaluation.
+    /// Parameters that a policy needs to act, in a fixed order, for checkpoints, hashing and evaluation, which loads them
+    /// alone into a learner that was just built.
     ///
     /// Their format is safetensors, in a checkpoint the file `model.safetensors`: [`rl_nn::Params`] writes such a file.
     fn weights(&mut self) -> &mut dyn rl_core::Saved;
 
     /// Brings what follows from the [weights](Self::weights) into line with them, after those of another run were loaded
-    /// before the first round.
+    /// before the first round (`--weights`); not after a checkpoint was loaded.
     ///
     /// # Errors
     /// If a tensor operation fails.
@@ -163,7 +168,8 @@ pub trait Learner: Send {
         Ok(())
     }
 
-    /// All other state that a resumed run needs: target networks, optimiser moments, replay, counters, random streams.
+    /// All other state that a resumed run needs: target networks, optimiser moments, replay, counters, random streams. A
+    /// part called `features`, the statistics of observations, goes with the weights to another run.
     fn state(&mut self) -> State<'_>;
 }
 

@@ -1,4 +1,6 @@
 //! Reinforcement-learning agents: one algorithm per file, and the registry [`AGENTS`] that lists them.
+//!
+//! An agent of one's own is an [`AgentEntry`], which builds a [`Learner`], which hands out a [`Policy`] for the seats.
 #![forbid(unsafe_code)]
 
 mod agent;

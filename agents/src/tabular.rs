@@ -10,7 +10,7 @@ mod table;
 use std::io::{Read, Write};
 use std::ops::Range;
 
-use rl_core::{End, Error, LifeLoss, Reduce, Result, Saved, Spec, State, read_postcard, write_postcard};
+use rl_core::{Error, Future, LifeLoss, Reduce, Result, Saved, Spec, State, read_postcard, write_postcard};
 use rl_replays::{Outputs, Rollout, played};
 use serde::{Deserialize, Serialize};
 
@@ -129,10 +129,9 @@ impl Learner for Tabular {
             let at = self.table.at(block.symbols.at(t, e)) + block.discrete[(t, e)] as usize;
             let next = self.table.at(block.symbols.at(t + 1, e));
             let next = &values[next..next + self.table.actions()];
-            let bootstrap = if block.end[(t + 1, e)] == End::Terminated {
-                0.0
-            } else {
-                next[legal::argmax(next, block.legal.at(t + 1, e))]
+            let bootstrap = match LifeLoss::Ignore.future(block.end[(t + 1, e)]) {
+                Future::Zero => 0.0,
+                Future::Bootstraps | Future::Continues => next[legal::argmax(next, block.legal.at(t + 1, e))],
             };
             let reward = transform.of(block.reward[(t + 1, e)]);
             let off = f64::from(reward) + gamma * f64::from(bootstrap) - f64::from(values[at]);

@@ -89,7 +89,9 @@ impl<T> IndexMut<(usize, usize)> for Lane<T> {
 impl<T> Lane<T> {
     /// Index in `data` of the only value of seat `e` in row `t`.
     fn place(&self, t: usize, e: usize) -> usize {
-        assert!(self.width == 1 && e < self.envs, "seat {e} of {}, by value of {}", self.envs, self.width);
+        let (width, seats) = (self.width, self.envs);
+        assert!(width == 1, "a seat has {width} values in a row of this lane: `at` gives all of them");
+        assert!(e < seats, "seat {e} of {seats}");
         t * self.envs + e
     }
 }

@@ -1,13 +1,14 @@
 //! Rollout buffers: preallocated blocks of experience, shared by environments, policies and learners.
-//!
-//! Environments write row `t + 1`, policies write actions into row `t`, learners read. Row 0 of a block is the last row of
-//! the block before it, so that no observation is copied twice and bootstrapping needs no extra storage.
 
 use rl_core::{Act, End, Episode, Rows, Spec};
 
 use crate::{Lane, Outputs, stack};
 
 /// A rollout buffer of `T` agent steps of `N` seats (the players of all environments), time-major.
+///
+/// Environments write row `t + 1`, policies write actions into row `t`, learners read: [`first`](Self::first),
+/// [`step`](Self::step). Row 0 of a block is the last row of the block before it ([`carry`](Self::carry)), so that no
+/// observation is copied twice and bootstrapping needs no extra storage.
 #[derive(Clone, Debug)]
 pub struct Rollout {
     spec: Spec,
@@ -21,9 +22,10 @@ pub struct Rollout {
     pub symbols: Lane<u32>,
     /// Action mask, `[T + 1, N, legal]`: not 0 where a discrete action is legal; width 0 where all always are.
     pub legal: Lane<u8>,
-    /// Agent steps since the reset, `[T + 1, N]`; 0 for the first observation of an episode.
+    /// Agent steps since the reset, `[T + 1, N]`; 0 for the first observation of an episode. It may be 0, also in row 0,
+    /// behind a row whose end is not over: an engine was lost, and nothing is known of how the episode would have ended.
     pub age: Lane<u32>,
-    /// Raw rewards, never clipped or scaled, `[T + 1, N]`: row `t + 1` holds the reward of action `t`. A reward-shaping
+    /// Raw rewards, never clipped or scaled, `[T + 1, N]`: row `t + 1` holds the reward of action `t`. The
     /// [shaping reward](rl_core::Env::shaping_reward) is included here, but not in the returns of `episodes`.
     pub reward: Lane<f32>,
     /// Ends of steps (terminated, truncated, a life lost or none), `[T + 1, N]`: row `t + 1` says how step `t` ended.
@@ -122,6 +124,9 @@ impl Rollout {
     /// If `out` is not as long as a stack.
     pub fn stack(&self, t: usize, e: usize, out: &mut [u8]) {
         assert_eq!(out.len(), self.spec.stack * self.spec.frame_len(), "bytes of a stack");
+        if out.is_empty() {
+            return; // there are no frames
+        }
         let newest = self.spec.stack - 1 + t;
         let frame = |back| self.frame.at(newest - back, e);
         stack::gather(self.spec.stack, self.spec.frame[2], self.age[(t, e)], frame, out);

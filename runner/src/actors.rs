@@ -108,8 +108,8 @@ impl Actors {
         Ok(Some(Self { crews, running: None, rebuild, seed, restarts }))
     }
 
-    /// Has the spare blocks of the first actor ask its policy for outputs; those of [`Seats`] are asked separately.
-    pub(crate) fn ask(&mut self) {
+    /// Has the spare blocks of the first actor record outputs; those of [`Seats`] are told separately.
+    pub(crate) fn record_outputs(&mut self) {
         self.crews.first_mut().into_iter().flat_map(|crew| &mut crew.spares).for_each(Rollout::record_outputs);
     }
 

@@ -76,15 +76,15 @@ pub(crate) fn run(order: &Order, seeds: &Seeds, place: &Place<'_>, verbosity: Ve
     let at_once = at_once(order, seeds.len());
     let share = order.share(at_once);
     place.check(seeds)?;
+    if let Some(dir) = place.run.filter(|_| place.force) {
+        seeds.iter().try_for_each(|&seed| demonstrations::spare(&order.resolved, &below(dir, seed)))?;
+    }
     share.check(seeds[0], Runs { all: seeds.len(), at_once }, place)?;
     let frames = &vec![(0, order.train.frames); seeds.len()];
     let (threads, dir, stop) = (share.threads, place.run, &order.stop);
     let crew = Crew { seeds, frames, at_once, threads, alike: true, dir, stop, verbosity };
     let pools = crew.pools()?;
     if let Some(dir) = place.run {
-        if place.force {
-            seeds.iter().try_for_each(|&seed| demonstrations::spare(&order.resolved, &below(dir, seed)))?;
-        }
         Roster::write(dir, order, seeds)?;
         if place.force {
             // All at once: what is stopped before the last begins is not to go on with a run of older settings.

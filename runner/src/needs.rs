@@ -29,7 +29,7 @@ pub(crate) fn refusal(agent: &AgentEntry, env: &str, spec: &Spec) -> Option<anyh
     Some(usage(format!("agent `{}` cannot play `{env}`: {why}", agent.id)))
 }
 
-/// Checks that the memory of this machine can hold what the learner allocates, before an allocation could abort the
+/// Checks that the memory of this machine, or of its control group, can hold what the learner allocates, before an allocation could abort the
 /// program.
 ///
 /// # Errors

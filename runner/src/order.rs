@@ -121,12 +121,11 @@ impl Order {
         Ok(session)
     }
 
-    /// Begins a run of `seed`, before it has a directory: what cannot be shown, recorded or saved leaves none.
+    /// Begins a run, before it has a directory: what cannot be shown, recorded or saved leaves none.
     ///
     /// # Errors
-    /// If the pair cannot work, a value or recording is refused, an environment fails, or memory or disk is short.
-    fn begin(&self, seed: u64, runs: Runs, place: &Place<'_>) -> anyhow::Result<Begun> {
-        let mut session = self.session(seed, runs, place)?;
+    /// If a recording is refused, an environment fails or its state cannot be saved.
+    fn begin(&self, mut session: Session) -> anyhow::Result<Begun> {
         let kept = record::kept_of(self.outputs, &session, &self.resolved)?;
         let shown = demonstrations::begin(&self.resolved, &mut session, &self.train, &self.stop)?;
         session.check_saves()?;
@@ -138,7 +137,15 @@ impl Order {
     /// # Errors
     /// As those of [`fresh`] before there is a directory.
     pub(crate) fn check(&self, seed: u64, runs: Runs, place: &Place<'_>) -> anyhow::Result<()> {
-        self.begin(seed, runs, place).map(drop)
+        self.begin(self.session(seed, runs, place)?).map(drop)
+    }
+
+    /// Checks that runs which have begun can go on, as far as they are alike.
+    ///
+    /// # Errors
+    /// If the pair cannot work, a value is refused, or memory or disk is short.
+    pub(crate) fn fits(&self, seed: u64, runs: Runs, place: &Place<'_>) -> anyhow::Result<()> {
+        self.session(seed, runs, place).map(drop)
     }
 
     /// The order for each of the runs that train `at_once`: with its share of the threads.
@@ -160,10 +167,11 @@ impl Order {
 /// # Errors
 /// If anything that the run needs is missing or refused, or the run fails.
 pub(crate) fn fresh(order: &Order, seed: u64, place: &Place<'_>, progress: Progress) -> anyhow::Result<Outcome> {
-    let Begun { mut session, kept, shown } = order.begin(seed, Runs { all: 1, at_once: 1 }, place)?;
+    let session = order.session(seed, Runs { all: 1, at_once: 1 }, place)?;
     if !place.many {
         order.told().iter().for_each(|told| progress.note(told));
     }
+    let Begun { mut session, kept, shown } = order.begin(session)?;
     let Order { resolved, train, eval, workers, stop, .. } = order.clone();
     if let Some(shown) = &shown {
         progress.note(&shown.to_string());

@@ -23,7 +23,7 @@ use crate::takes::{self, Room, Take, Takes, manifest, pictures};
 use crate::trained::{Asked, Trained};
 use crate::usage::{counted, usage};
 use crate::waiting::{Quiet, Waiting};
-use crate::{model, output};
+use crate::{model, output, settings};
 
 /// Plays full games and records them: `rl-run verify FILE` plays them again, `rl-run export FILE` makes pictures of them.
 #[derive(Clone, Debug, clap::Args)]
@@ -207,6 +207,7 @@ fn by_chance(
     let mut resolved = preset::resolve(tables, &ask)?;
     resolved.heeds(&args.set)?;
     if let Some(episodes) = episodes {
+        settings::alone("--episodes", "eval.episodes", &args.set)?;
         resolved.set("eval.episodes", i64::from(episodes))?;
     }
     let mut env = resolved.seat_eval(&Seating { seed, seats: SEATS..SEATS + 1 })?;

@@ -22,7 +22,7 @@ pub(crate) struct SegmentStore {
 }
 
 impl SegmentStore {
-    /// The shelf of the run in the directory `run`, which holds the segments `known` of its past.
+    /// The store of the run in the directory `run`, which holds the segments `known` of its past.
     ///
     /// # Errors
     /// If there is no such directory.

@@ -141,11 +141,11 @@ impl Session {
         Ok(Worlds(&mut self.seats).save(&mut std::io::sink())?)
     }
 
-    /// Asks the policy of the first seat for its outputs; no action depends on it.
-    pub(crate) fn ask(&mut self) {
+    /// Has the outputs of the first seat's policy recorded; no action depends on it.
+    pub(crate) fn record_outputs(&mut self) {
         self.seats.blocks_mut().first_mut().into_iter().for_each(Rollout::record_outputs);
         if let Acting::Apart(actors) = &mut self.acting {
-            actors.ask();
+            actors.record_outputs();
         }
     }
 

@@ -19,20 +19,28 @@ pub(crate) struct Settings {
 }
 
 impl Settings {
-    /// Checks that a flag which was given and `--set` do not both say what `key` is.
+    /// Checks that not both a flag, which was given, and `--set` set `key`.
     ///
     /// # Errors
     /// If they do.
     pub(crate) fn alone(&self, flag: &str, key: &str) -> anyhow::Result<()> {
-        match self.set.iter().any(|set| set.split_once('=').is_some_and(|(of, _)| of.trim() == key)) {
-            true => Err(usage(format!("{flag} and --set {key} both say what it is: give one"))),
-            false => Ok(()),
-        }
+        alone(flag, key, &self.set)
     }
 
     /// What to resolve: an environment, an agent on it if one is named, and these replacements.
     pub(crate) fn of<'a>(&'a self, env: &'a str, agent: Option<&'a str>) -> Ask<'a> {
         Ask { env, agent, preset: self.preset.as_deref(), sets: &self.set, protocol: None }
+    }
+}
+
+/// Checks that not both a flag, which was given, and one of `sets` set `key`.
+///
+/// # Errors
+/// If they do.
+pub(crate) fn alone(flag: &str, key: &str, sets: &[String]) -> anyhow::Result<()> {
+    match sets.iter().any(|set| set.split_once('=').is_some_and(|(of, _)| of.trim() == key)) {
+        true => Err(usage(format!("{flag} and --set {key} both set {key}: give one"))),
+        false => Ok(()),
     }
 }
 

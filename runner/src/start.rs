@@ -37,7 +37,7 @@ pub(crate) fn start(
     if envs.len() < train.actors as usize {
         let (actors, worlds) = (train.actors, envs.len());
         return Err(usage(format!(
-            "train.actors: {actors}, but its seats share {worlds} worlds: actors take whole ones"
+            "train.actors: {actors}, and there are {worlds} worlds to be shared: lower it to that"
         )));
     }
     let learner = build(resolved, envs[0].spec(), seed, device)?;

@@ -131,7 +131,7 @@ impl State {
 
 impl Tape {
     /// Makes a tape for `session` and the run in `run`. Removes recordings of later episodes, which will be played
-    /// again. Asks the policy for outputs if `kept` says that some are recorded.
+    /// again. Has outputs recorded if `kept` says so.
     ///
     /// # Errors
     /// If a file cannot be read or removed.
@@ -144,7 +144,7 @@ impl Tape {
         session: &mut Session,
     ) -> anyhow::Result<Self> {
         if kept.is_some() {
-            session.ask();
+            session.record_outputs();
         }
         let frames = session.counts.frames;
         let env = session.seats.envs().next().expect("a run has seats");

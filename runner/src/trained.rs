@@ -13,6 +13,7 @@ use crate::output;
 use crate::preset::{self, Ask, Resolved};
 use crate::run_dir::{self, About};
 use crate::session::WEIGHTS;
+use crate::settings::alone;
 use crate::start::owner;
 use crate::tables::Tables;
 use crate::usage::{self, usage};
@@ -105,6 +106,7 @@ impl Trained {
         let (trained, own) = (resolved.shapes()?, resolved.tables.clone());
         resolved.play_by(protocol.as_deref(), sets)?;
         if let Some(episodes) = episodes {
+            alone("--episodes", "eval.episodes", sets)?;
             resolved.set("eval.episodes", i64::from(*episodes))?;
         }
         resolved.eval()?;

@@ -1,7 +1,7 @@
 //! Training driven by a program of one's own: the rounds of `rl-run`, one call at a time, to the same bits.
 
-use std::fmt;
 use std::path::{Path, PathBuf};
+use std::{fmt, fs};
 
 use anyhow::bail;
 use candle_core::Device;
@@ -92,14 +92,22 @@ pub struct TrainerConfig<'a> {
     pub device: Device,
 }
 
-/// The directory that a run was opened from, as it was then or after the last save.
+/// Where a run was opened.
 struct Opened {
+    /// Its directory, as the system calls it.
     run: PathBuf,
+    /// The frames of the state.
     frames: u64,
-    /// Hash of its settings in `run.json`.
-    sha256: String,
-    /// Whether somebody had changed them in `run.toml`.
+    /// What `run.json` says there, since the last save.
+    about: About,
+    /// Whether somebody had changed the settings in `run.toml`, and `about` does not say so yet.
     edited: bool,
+}
+
+impl Opened {
+    fn is_in(&self, run: &Path) -> bool {
+        fs::canonicalize(run).is_ok_and(|run| run == self.run)
+    }
 }
 
 /// A run in memory. It ends in the bits of `rl-run` with the same settings and seed, unless actors lag behind the
@@ -185,9 +193,9 @@ impl Trainer {
         assets::check_run(&about.assets, &session)?;
         checkpoint.load(&mut session)?;
         let (_, same) = run_dir::settings(run, &about)?;
-        let (seed, shown, frames) = (about.seed, about.demonstrations, session.counts.frames);
-        let opened = Some(Opened { run: run.to_owned(), frames, sha256: about.config_sha256, edited: !same });
-        let first = about.weights.map(|origin| (origin, run.to_owned()));
+        let (seed, shown, frames) = (about.seed, about.demonstrations.clone(), session.counts.frames);
+        let first = about.weights.clone().map(|origin| (origin, run.to_owned()));
+        let opened = Some(Opened { run: fs::canonicalize(run)?, frames, about, edited: !same });
         let store = Some(SegmentStore::new(run, checkpoint.segments())?);
         Ok(Self { order, seed, shown, first, session, opened, store, log: Log::default(), failed: false })
     }
@@ -252,12 +260,39 @@ impl Trainer {
         std::mem::take(&mut self.session.notes)
     }
 
-    /// The learner, whose weights can be saved as safetensors.
+    /// The learner, whose weights can be saved as safetensors, and whose policies act with them as they are now:
+    ///
+    /// ```
+    /// use rl_agents::Mode;
+    /// use rl_core::Seating;
+    /// use rl_replays::Rollout;
+    /// use rl_runner::{Registry, Trainer, TrainerConfig};
+    ///
+    /// let registry = Registry::new(&[rl_envs::ENVS], &[rl_agents::AGENTS])?;
+    /// let device = rl_runner::candle_core::Device::Cpu;
+    /// let config = TrainerConfig { env: "cartpole", agent: "ppo", preset: None, sets: &[], seed: 1, device };
+    /// let mut trainer = Trainer::new(&registry, &config)?; // or Trainer::open(&registry, run, &device)
+    /// let mut env = registry.seat("cartpole", &[], &Seating { seed: 7, seats: 0..1 })?;
+    /// let learner = trainer.learner();
+    /// let mut policy = learner.policy(0..1)?;
+    /// let mut block = Rollout::new(env.spec(), 1, 1, learner.plan().extra); // rows before and after a step
+    /// env.reset(block.first())?;
+    /// while block.episodes.is_empty() {
+    ///     policy.act(std::slice::from_mut(&mut block), 0, Mode::Evaluate { epsilon: 0.0, greedy: true })?;
+    ///     let (act, rows) = block.step(0);
+    ///     env.step(act, rows)?;
+    ///     if block.episodes.is_empty() {
+    ///         block.carry(); // the row after becomes the row before
+    ///     }
+    /// }
+    /// assert!(block.episodes[0].ret > 0.0);
+    /// # anyhow::Ok(())
+    /// ```
     pub fn learner(&mut self) -> &mut dyn Learner {
         self.session.learner.as_mut()
     }
 
-    /// Raw returns of `episodes` full games by the weights as they are now, on seats that training never sees: those of
+    /// Raw returns of `episodes` full games, of one seat each, by the weights as they are now, on seats that training never sees: those of
     /// `rl-run eval --seed SEED`. Nothing of the run changes.
     ///
     /// # Errors
@@ -280,6 +315,7 @@ impl Trainer {
     /// Writes the whole state as a checkpoint into the directory `run`, which becomes that of a run: `rl-run eval`,
     /// `record` and `resume` take it, and [`open`](Self::open) goes on from there to the same bits. Checkpoints
     /// and rows of later frames are removed, and of earlier checkpoints all but the newest `train.keep_checkpoints`.
+    /// There are no rows of metrics and no episodes of rounds that were made here, so that `rl-run plot` has none to draw.
     /// Of a large replay, what the directory has of the last save is neither copied nor written again. Where
     /// `train.eval_every` is not 0, `rl-run verify` finds `counts` to differ, as a program plays no evaluations unasked.
     ///
@@ -293,12 +329,16 @@ impl Trainer {
         let Order { resolved, train, .. } = &self.order;
         let (demonstrations, assets) = (self.shown.clone(), assets::of(&self.session));
         let weights = self.first.as_ref().map(|(origin, _)| origin.clone());
-        let about = About { demonstrations, assets, weights, ..about(&self.order, self.seed) };
+        let mut about = About { demonstrations, assets, weights, ..about(&self.order, self.seed) };
+        let (by, hash) = ((about.device.clone(), about.isa.clone()), about.config_sha256.clone());
+        let goes_on = |there: &mut About, from: u64, edited: bool| {
+            there.goes_on(Some(from), (&by.0, &by.1), hash.clone(), edited);
+        };
         let dir = if run_dir::is_run(run) {
             let mut there = run_dir::about(run)?;
             // Settings of an older build or changed by hand have another hash than what they were resolved to.
-            let opened =
-                self.opened.as_mut().filter(|opened| opened.run == run && opened.sha256 == there.config_sha256);
+            let known = |opened: &&mut Opened| opened.about.config_sha256 == there.config_sha256;
+            let opened = self.opened.as_mut().filter(|opened| opened.is_in(run)).filter(known);
             if there.seed != about.seed || (opened.is_none() && there.config_sha256 != about.config_sha256) {
                 bail!(usage(format!("{} is a run of other settings or another seed", run.display())));
             }
@@ -308,12 +348,12 @@ impl Trainer {
             let dir = RunDir::open(run)?;
             metrics::check(run)?;
             episode_log::check(run)?;
-            let from = opened.as_ref().map_or(self.session.counts.frames, |opened| opened.frames);
-            let edited = opened.as_ref().is_some_and(|opened| opened.edited);
-            there.goes_on(Some(from), (&about.device, &about.isa), about.config_sha256.clone(), edited);
+            let frames = self.session.counts.frames;
+            let (from, edited) = opened.as_ref().map_or((frames, false), |opened| (opened.frames, opened.edited));
+            goes_on(&mut there, from, edited);
             dir.describe(&there, &resolved.text())?;
             if let Some(opened) = opened {
-                (opened.sha256, opened.edited) = (about.config_sha256, false);
+                (opened.about, opened.edited) = (there, false);
             }
             dir
         } else {
@@ -324,6 +364,10 @@ impl Trainer {
                 }
                 None => Ok(()),
             };
+            if let Some(opened) = &self.opened {
+                about = opened.about.clone(); // with what trained it before
+                goes_on(&mut about, opened.frames, opened.edited);
+            }
             let dir = RunDir::create((Some(run), ""), false, &about, &resolved.text(), &first)?;
             self.store = Some(SegmentStore::new(run, Known::new())?);
             dir

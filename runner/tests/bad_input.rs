@@ -27,6 +27,14 @@ fn usage_errors_name_what_is_wrong_and_what_was_meant() {
         ("--env cartpole --agent dqn --set env.max_steps", "expected key=value"),
         ("--env cartpole --agent dqn --set agent.batch=99999999999999999999", "99999999999999999999 is too large"),
         ("--env cartpole --agent dqn --set env.max_steps=-4", "--set env.max_steps=-4"),
+        (
+            "--env cartpole --agent dqn --frames 900 --set train.frames=5000",
+            "--frames and --set train.frames both set train.frames: give one",
+        ),
+        (
+            "--env cartpole --agent dqn --precision f32 --set train.precision=bf16",
+            "--precision and --set train.precision both set",
+        ),
         ("--env cartpole --agent dqn --set train.envs=0", "train.envs: must be at least 1"),
         ("--env cartpole --agent dqn --set eval.epsilon=1.5", "eval.epsilon: 1.5 is not a probability"),
         ("--env cartpole --agent dqn --set env.protocol=nature15", "env.protocol"),

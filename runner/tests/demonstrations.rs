@@ -66,6 +66,23 @@ fn a_clone_plays_as_it_was_shown_and_resumes_to_the_bit() {
 }
 
 #[test]
+fn a_group_goes_on_without_what_it_was_shown() {
+    let dir = tempfile::tempdir().unwrap();
+    let at = dir.path();
+    json(at, "record --env cartpole --random --episodes 9 --seed 3 --out games.rec --json");
+    let line =
+        "--env cartpole --agent bc --frames 1000 --seeds 1..2 --run g --quiet --set agent.demonstrations=games.rec";
+    assert!(output(at, line).status.success());
+    fs::rename(at.join("games.rec"), at.join("elsewhere.rec")).unwrap();
+    let done = output(at, "resume g --frames 1500 --quiet");
+    assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
+    // A seed that has not begun needs it.
+    fs::remove_dir_all(at.join("g/s2")).unwrap();
+    let (code, said) = refusal(at, "resume g --frames 2000 --quiet");
+    assert!(code == 2 && said.contains("games.rec"), "{said}");
+}
+
+#[test]
 fn a_replay_begins_with_what_was_shown() {
     let dir = tempfile::tempdir().unwrap();
     let at = dir.path();

@@ -246,6 +246,17 @@ fn settings_that_lost_a_table_are_refused_and_changed_ones_are_told() {
     let said = |line: &str| String::from_utf8(output(at, line).stderr).unwrap();
     assert!(said("eval r --episodes 1").contains("r/run.toml: was changed since run.json was written"));
     assert_eq!(said("verify r --quiet"), "");
-    fs::write(&file, whole).unwrap();
+    fs::write(&file, &whole).unwrap();
     assert_eq!(said("eval r --episodes 1"), "");
+    // As a `resume --frames` leaves it that was killed before and after it wrote run.toml: nobody edited anything.
+    let about = at.join("r/run.json");
+    let mut json: serde_json::Value = serde_json::from_slice(&fs::read(&about).unwrap()).unwrap();
+    json["config_sha256"] = "".into();
+    for text in [whole.clone(), whole.replace("frames = 700", "frames = 900")] {
+        fs::write(&about, json.to_string()).unwrap();
+        fs::write(&file, text).unwrap();
+        assert!(!said("resume r --frames 900").contains("was changed"));
+        let now: serde_json::Value = serde_json::from_slice(&fs::read(&about).unwrap()).unwrap();
+        assert!(now["edited"].is_null() && now["config_sha256"] != "", "{now}");
+    }
 }

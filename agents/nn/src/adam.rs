@@ -219,15 +219,15 @@ mod tests {
         let (a, b) = (params(), params());
         let mut first = Adam::new(&a, CONFIG).unwrap();
         let grads = grads(&a);
-        first.step(&a, &grads[0], 1e-3).unwrap();
+        first.step(&a, &grads[0], 1e-3).unwrap().made(1).unwrap();
         b.copy_from(&a).unwrap();
         let mut bytes = Vec::new();
         first.save(&mut bytes).unwrap();
         let mut second = Adam::new(&b, CONFIG).unwrap();
         second.load(&mut bytes.as_slice()).unwrap();
         for grad in &grads[1..] {
-            first.step(&a, grad, 1e-3).unwrap();
-            second.step(&b, grad, 1e-3).unwrap();
+            first.step(&a, grad, 1e-3).unwrap().made(1).unwrap();
+            second.step(&b, grad, 1e-3).unwrap().made(1).unwrap();
         }
         assert_eq!(flat(&a), flat(&b));
     }
@@ -261,7 +261,7 @@ mod tests {
         let mut adam = Adam::new(&params, CONFIG).unwrap();
         let mut grad = grads(&params)[0].clone();
         for _ in 0..1200 {
-            adam.step(&params, &grad, 1e-3).unwrap();
+            adam.step(&params, &grad, 1e-3).unwrap().made(1).unwrap();
             let Moments::Host([m, v]) = &adam.moments else { panic!("the CPU keeps them flat") };
             assert!(m.iter().chain(v).all(|moment| moment.is_normal() || *moment == 0.0));
             grad.fill(0.0);
@@ -277,7 +277,7 @@ mod tests {
         params.root().var("a", &[1], Init::Zeros).unwrap();
         let mut adam = Adam::new(&params, AdamConfig { eps: 0.5, clip: 0.0, ..CONFIG }).unwrap();
         for step in 1..=4 {
-            adam.step(&params, &[0.3], 0.1).unwrap();
+            adam.step(&params, &[0.3], 0.1).unwrap().made(1).unwrap();
             let expected = -0.1 * 0.3 / (0.3 + 0.5) * step as f32;
             assert!((flat(&params)[0] / expected - 1.0).abs() < 1e-4, "step {step}: {:?}, {expected}", flat(&params));
         }

@@ -66,6 +66,7 @@ impl Link {
 }
 
 /// Layers applied one after the other, as by `torch.nn.Sequential`; an empty chain is the identity.
+#[doc(alias = "Sequential")]
 #[derive(Clone, Debug, Default)]
 pub struct Chain {
     links: Vec<Link>,

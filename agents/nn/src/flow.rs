@@ -13,6 +13,7 @@ use crate::{Chain, Linear, Recurrent, Residual, Tail, Window};
 
 /// Activations of a batch on the CPU that layers transform one after the other, without candle's graph and gradients.
 /// The values have the bits of the layers' `forward`, and the buffers are reused from batch to batch.
+#[doc(alias = "no_grad")]
 #[derive(Clone, Debug, Default)]
 pub struct HostForward {
     now: Vec<f32>,

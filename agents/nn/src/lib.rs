@@ -19,14 +19,14 @@
 //! let x = Tensor::new(&[[0.0f32], [1.0]], &Device::Cpu)?; // [2, 1]
 //! let y = Tensor::new(&[[1.0f32], [3.0]], &Device::Cpu)?; // 2 x + 1
 //! let mut grad = Vec::new(); // flat, in the order of the parameters
-//! for _ in 0..2000 {
+//! for number in 1..=2000 {
 //!     let loss = (layer.forward(&x)? - &y)?.sqr()?.mean_all()?;
 //!     params.backward(&loss, &mut grad)?;
-//!     adam.step(&params, &grad, 0.05)?;
+//!     adam.step(&params, &grad, 0.05)?.made(number)?;
 //! }
 //! let y = layer.forward(&Tensor::new(&[[2.0f32]], &Device::Cpu)?)?;
 //! assert!((y.flatten_all()?.to_vec1::<f32>()?[0] - 5.0).abs() < 1e-2);
-//! # Ok::<(), candle_core::Error>(())
+//! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 #![deny(unsafe_code)] // but for kernel/bf16/unit.rs, its units and kernel/prefetch.rs
 

@@ -18,13 +18,29 @@ pub enum OptimiserConfig {
     RmsProp(RmsPropConfig),
 }
 
-/// Result of one optimiser step.
+/// Result of one optimiser step, which may not have been made: [`StepStats::outcome`].
+#[must_use]
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct StepStats {
     /// Global L2 norm of the gradient before clipping.
     pub norm: f64,
     /// What became of the step.
     pub outcome: StepOutcome,
+}
+
+impl StepStats {
+    /// Norm of the gradient of update `number`, the first being 1.
+    ///
+    /// # Errors
+    /// If the step was not made, or a parameter is not finite after it.
+    pub fn made(self, number: u64) -> rl_core::Result<f64> {
+        let what = match self.outcome {
+            StepOutcome::Made => return Ok(self.norm),
+            StepOutcome::Refused => format!("the norm of the gradient is {:.1e}: no step was made", self.norm),
+            StepOutcome::NotFinite => "its step makes a parameter that is not finite".to_owned(),
+        };
+        Err(Error::NotFinite { update: number, what, batch: Vec::new() })
+    }
 }
 
 /// What became of an optimiser step.
@@ -142,7 +158,7 @@ mod tests {
         let mut saved = Vec::new();
         for config in [adam, rms, radam] {
             let mut optimiser = Optimiser::new(&params, config).unwrap();
-            optimiser.step(&params, &[1.0, 2.0, 3.0], 0.1).unwrap();
+            optimiser.step(&params, &[1.0, 2.0, 3.0], 0.1).unwrap().made(1).unwrap();
             let (mut bytes, mut again) = (Vec::new(), Vec::new());
             optimiser.save(&mut bytes).unwrap();
             let mut fresh = Optimiser::new(&params, config).unwrap();

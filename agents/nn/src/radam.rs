@@ -115,8 +115,8 @@ mod tests {
         let mut second = Adam::rectified(&b, CONFIG).unwrap();
         second.load(&mut bytes.as_slice()).unwrap();
         for grad in &grads[4..] {
-            first.step(&a, grad, 1e-3).unwrap();
-            second.step(&b, grad, 1e-3).unwrap();
+            first.step(&a, grad, 1e-3).unwrap().made(1).unwrap();
+            second.step(&b, grad, 1e-3).unwrap().made(1).unwrap();
         }
         assert_eq!(flat(&a), flat(&b));
     }
@@ -144,7 +144,7 @@ mod tests {
         let config = AdamConfig { beta1: 0.9, beta2: 0.9, eps: 0.5, clip: 0.0 };
         let (mut adam, mut at) = (Adam::rectified(&params, config).unwrap(), 0.0);
         for step in 1..=12 {
-            adam.step(&params, &[0.3], 0.1).unwrap();
+            adam.step(&params, &[0.3], 0.1).unwrap().made(1).unwrap();
             let root = (1.0 - 0.9f64.powi(step)).sqrt();
             let along = match rectification(0.9, step as u64) {
                 None => 0.3,

@@ -246,7 +246,7 @@ mod tests {
             let mut params = crate::check::params();
             params.root().var("a", &[1], Init::Zeros).unwrap();
             let mut rms = RmsProp::new(&params, RmsPropConfig { eps: 0.5, clip: 0.0, ..config }).unwrap();
-            rms.step(&params, &[0.3], 1.0).unwrap();
+            rms.step(&params, &[0.3], 1.0).unwrap().made(1).unwrap();
             values(&params)
         };
         let [tf, torch, nature, _] = configs();
@@ -260,15 +260,15 @@ mod tests {
         for config in configs() {
             let (a, b) = (params(), params());
             let mut first = RmsProp::new(&a, config).unwrap();
-            first.step(&a, &grad(&a, 0), 1e-3).unwrap();
+            first.step(&a, &grad(&a, 0), 1e-3).unwrap().made(1).unwrap();
             b.copy_from(&a).unwrap();
             let mut bytes = Vec::new();
             first.save(&mut bytes).unwrap();
             let mut second = RmsProp::new(&b, config).unwrap();
             second.load(&mut bytes.as_slice()).unwrap();
             for step in 1..4 {
-                first.step(&a, &grad(&a, step), 1e-3).unwrap();
-                second.step(&b, &grad(&a, step), 1e-3).unwrap();
+                first.step(&a, &grad(&a, step), 1e-3).unwrap().made(1).unwrap();
+                second.step(&b, &grad(&a, step), 1e-3).unwrap().made(1).unwrap();
             }
             assert_eq!((values(&a), first.steps()), (values(&b), second.steps()));
         }
@@ -294,7 +294,7 @@ mod tests {
                     let params = params();
                     let mut rms = RmsProp::new(&params, config).unwrap();
                     for step in 0..3 {
-                        rms.step(&params, &grad(&params, step), 1e-3).unwrap();
+                        rms.step(&params, &grad(&params, step), 1e-3).unwrap().made(1).unwrap();
                     }
                     values(&params)
                 })

@@ -6,6 +6,7 @@ use candle_core::{Result, Tensor, Var};
 use crate::{Init, Scope};
 
 /// Trainable values appended to every row: `[B, inputs]` to `[B, inputs + width]`, the new columns alike in every row.
+#[doc(alias = "log_std")]
 #[derive(Clone, Debug)]
 pub struct Tail {
     values: Var,

@@ -158,7 +158,7 @@ fn rms_prop_equals_pytorch() {
         let config = RmsPropConfig { decay: 0.9, eps: 1e-3, eps_place, first_square: 0.0, centred, clip: 0.0 };
         let mut rms = RmsProp::new(&params, config).unwrap();
         for grad in golden["grads"].as_array().unwrap() {
-            rms.step(&params, &floats(grad), 0.01).unwrap();
+            rms.step(&params, &floats(grad), 0.01).unwrap().made(1).unwrap();
         }
         close(&values(&params), &floats(&golden["y"]), name);
     }
@@ -174,7 +174,7 @@ fn adam_and_rectified_adam_equal_pytorch_after_each_clipped_step() {
         let (grads, path) = (golden["grads"].as_array().unwrap(), golden["path"].as_array().unwrap());
         assert_eq!((grads.len(), path.len()), (8, 8));
         for (step, (grad, expected)) in grads.iter().zip(path).enumerate() {
-            adam.step(&params, &floats(grad), 0.05).unwrap();
+            adam.step(&params, &floats(grad), 0.05).unwrap().made(1).unwrap();
             close(&values(&params), &floats(expected), &format!("{name}, step {}", step + 1));
         }
     }

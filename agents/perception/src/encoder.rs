@@ -56,7 +56,7 @@ pub enum Trunk {
     /// [`Nature`](Self::Nature) on padded frames, as Dopamine has it but that the second convolution of 84 × 84 pixels
     /// is padded in the mirror image: 2.5 times as many features, for 1.7 times as many multiplications.
     Padded,
-    /// [`Nature`](Self::Nature) with 16, 32 and 32 filters: a third of the work.
+    /// [`Nature`](Self::Nature) with 16, 32 and 32 filters: 0.38 of the work.
     Small,
     /// Residual network of IMPALA with sections of 16, 32 and 32 filters: six times the work of
     /// [`Nature`](Self::Nature).

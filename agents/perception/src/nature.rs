@@ -12,7 +12,7 @@ use crate::{Encoder, EncoderConfig, ObsBatch};
 
 /// Filters of the three convolutions in the paper.
 pub(crate) const USUAL: [usize; 3] = [32, 64, 64];
-/// Filters of the three convolutions in a network of a third of the work.
+/// Filters of the three convolutions in a network of 0.38 of the work.
 pub(crate) const SMALL: [usize; 3] = [16, 32, 32];
 
 /// The smallest frame side from which the third convolution still has an output.

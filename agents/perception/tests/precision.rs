@@ -45,7 +45,7 @@ fn accuracy(trunk: Trunk, precision: Precision) -> f64 {
         let targets = Tensor::from_vec(targets, BATCH * 4, &Device::Cpu).unwrap();
         let loss = huber(&values(&frames).flatten_all().unwrap(), &targets).unwrap().mean_all().unwrap();
         params.backward(&loss, &mut grad).unwrap();
-        adam.step(&params, &grad, 5e-4).unwrap();
+        adam.step(&params, &grad, 5e-4).unwrap().made(1).unwrap();
     }
     let mut right = 0;
     for _ in 0..8 {

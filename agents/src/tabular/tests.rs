@@ -1,7 +1,7 @@
 //! Updates by hand, what is saved, and what is refused.
 
 use candle_core::Device;
-use rl_core::Solo;
+use rl_core::{End, Solo};
 use rl_nn::Precision;
 
 use super::*;

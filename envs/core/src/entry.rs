@@ -11,11 +11,13 @@ use crate::{Batch, Env, Error, Result, VecEnv};
 pub struct Seating {
     /// Seed of the run; with the seat number it determines the episode seeds of a seat.
     pub seed: u64,
-    /// Global seat numbers. Evaluation uses numbers disjoint from those of training.
+    /// Global seat numbers. Evaluation uses numbers disjoint from those of training. Worlds of several seats are
+    /// counted from its start, which need not be a multiple of [`EnvEntry::seats_per_world`].
     pub seats: Range<u32>,
 }
 
-/// Function that builds the environments of an [`EnvEntry`], from the full name, the `[env]` table and the seats.
+/// Function that builds the environments of an [`EnvEntry`], from the full name, the `[env]` table and the seats: one for
+/// each number of [`Seating::seats`], of which it refuses those that make no whole worlds.
 pub type Build = fn(&str, &toml::Table, &Seating) -> Result<Box<dyn VecEnv>>;
 
 /// Table entry of one environment, or of a family of environments such as `atari/`, that `rl-run` can name.
@@ -37,8 +39,8 @@ pub struct EnvEntry {
     /// `max_frames`, the emulator frames after which an evaluation episode is cut.
     ///
     /// Of `[env]` the runner knows some keys by their names: in the place of `max_frames` stands that of `[eval]`, a
-    /// `shaping` that is a name is `none` in evaluations, and `frame_skip` or `frame_repeat` are the frames of an agent
-    /// step.
+    /// `shaping` that is a word is `none` in evaluations, `frame_skip` or `frame_repeat` are the frames of an agent step,
+    /// and `protocol` names one of [`protocols`](Self::protocols).
     pub preset: &'static str,
     /// Presets of members that differ from [`preset`](Self::preset), by full name.
     pub member_presets: &'static [(&'static str, &'static str)],
@@ -51,7 +53,8 @@ pub struct EnvEntry {
     pub reference: fn(&str) -> Option<(f64, f64)>,
     /// Names of the assets that must be fetched before the environment is built.
     pub assets: &'static [&'static str],
-    /// Number of consecutive seats that share one world, by the `[env]` table; they are never divided between workers.
+    /// Number of consecutive seats that share one world, at least 1, by the `[env]` table; they are never divided between
+    /// workers, and begin and end their episodes together ([`VecEnv`]).
     pub seats_per_world: fn(&toml::Table) -> u32,
     /// Function that builds the environments of some seats.
     pub build: Build,

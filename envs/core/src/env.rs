@@ -119,7 +119,8 @@ pub trait Env: Sized + Send + 'static {
     const VERSION: u32;
     /// Emulator frames per second in the viewer and in exported films, where a step lasts [`Step::frames`].
     const FRAME_RATE: f64 = 4.0;
-    /// Configuration, read from the `[env]` table of a preset. It has no `Default`: presets spell out every value.
+    /// Configuration, read from the `[env]` table of a preset. It has no `Default`: presets spell out every value; and it
+    /// wants `#[serde(deny_unknown_fields)]`, so that a misspelt key is refused.
     type Config: DeserializeOwned;
 
     /// Builds the environment; [`reset`](Env::reset) or [`load`](Env::load) follows before the first step.
@@ -145,7 +146,7 @@ pub trait Env: Sized + Send + 'static {
     /// lost and the next `reset` starts a new engine.
     ///
     /// # Panics
-    /// If a discrete action is not below its cardinality.
+    /// If a discrete action is not below its cardinality; the message holds the action.
     fn step(&mut self, act: Act<'_>, obs: Obs<'_>) -> Result<Step>;
 
     /// Appends the complete state to `out`: steps after [`load`](Env::load) equal those that would have followed here.
@@ -154,7 +155,8 @@ pub trait Env: Sized + Send + 'static {
     /// If the engine behind the environment cannot give its state.
     fn save(&self, out: &mut Vec<u8>) -> Result<()>;
 
-    /// Restores what [`save`](Env::save) wrote, in this or another process.
+    /// Restores what [`save`](Env::save) wrote, in this or another process. Bytes of the right form with other values are
+    /// refused or can be stepped from: whatever indexes or is counted on is checked here ([`counter`](crate::counter)).
     ///
     /// # Errors
     /// If `bytes` is not a state of this environment and configuration.

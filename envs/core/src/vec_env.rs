@@ -5,7 +5,12 @@ use crate::{Act, Canvas, Error, FiniteMdp, Info, Result, Rows, Spec, load_postca
 /// A vector environment: `N` seats that step together and write one row of `N` observations and rewards.
 ///
 /// Autoreset is *next-step*, as in Gymnasium: the call after an episode's end resets that seat and ignores its action.
-/// The row that ends an episode therefore holds its true last observation, and the row after it has `age` 0.
+/// The row that ends an episode therefore holds its true last observation, and the row after it has `age` 0. Where an
+/// engine is lost ([`Error::Lost`]) a row has `age` 0 without an end before it: that episode has none.
+///
+/// Seats that share a world begin and end their episodes together, at one age and with one seed, which is drawn from
+/// [`Stream::Env`](crate::Stream::Env) of the first of them and is the one that [`begin`](VecEnv::begin) is given for
+/// each. The first saves the world, the others what is theirs alone. `doom::matches` of rl-envs is such an environment.
 pub trait VecEnv: Send {
     /// Returns the shapes of observations and actions of one seat, which are the same for all seats.
     fn spec(&self) -> &Spec;

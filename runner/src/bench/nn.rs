@@ -321,7 +321,7 @@ fn values(spec: &Spec, hidden: &[usize], batch: usize, precision: Precision, lay
         let q = head.forward(&encoder.forward(&ObsBatch { rows: batch, frames, vector, symbols: &[] })?)?; // [B, A]
         let q = q.gather(&action, 1)?.squeeze(1)?; // [B]
         params.backward(&huber(&q, &targets)?.mean_all()?, &mut grad)?;
-        adam.step(&params, &grad, 1e-4)?;
+        let _ = adam.step(&params, &grad, 1e-4)?; // what it comes to is not asked
         Ok(())
     };
     let forward_flop = 2.0 * (batch * layers.iter().sum::<usize>()) as f64;

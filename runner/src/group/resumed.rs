@@ -55,8 +55,9 @@ pub(crate) fn resume(args: &ResumeArgs, roster: &Roster, tables: &Tables, stop: 
     let at_once = at_once(&order, seeds.len());
     let share = order.share(at_once);
     let place = Place { run: Some(dir), many: true, force: false };
-    if let Some(&first) = seeds.first() {
-        share.check(first, Runs { all: idle, at_once }, &place)?;
+    match seeds.iter().find(|&&seed| !has_begun(dir, seed)) {
+        Some(&seed) => share.check(seed, Runs { all: idle, at_once }, &place)?,
+        None => share.fits(seeds[0], Runs { all: 0, at_once }, &place)?, // what was shown is in their checkpoints
     }
     if idle > 0 && !args.verbosity.quiet {
         order.told().iter().for_each(output::note);

@@ -114,6 +114,11 @@ impl Resolved {
         if eval.episodes == 0 {
             return Err(usage("eval.episodes: must be at least 1"));
         }
+        if eval.max_frames.is_some() && !self.table("env").contains_key("max_frames") {
+            return Err(usage(
+                "eval.max_frames: this environment has no env.max_frames, in whose place it would stand",
+            ));
+        }
         Ok(eval)
     }
 
@@ -207,7 +212,17 @@ impl Resolved {
     /// # Errors
     /// If the environment refuses a value or fails to start.
     pub(crate) fn seat(&self, seating: &Seating) -> anyhow::Result<Box<dyn VecEnv>> {
-        (self.env.build)(&self.env_name, self.table("env"), seating).with_context(|| self.blame("env"))
+        let env = (self.env.build)(&self.env_name, self.table("env"), seating).with_context(|| self.blame("env"))?;
+        self.whole(env, seating)
+    }
+
+    /// Checks that an environment has a seat for each that was asked for, as policies and blocks have.
+    fn whole(&self, env: Box<dyn VecEnv>, seating: &Seating) -> anyhow::Result<Box<dyn VecEnv>> {
+        let (asked, built) = (seating.seats.len(), env.seats());
+        match asked == built {
+            true => Ok(env),
+            false => bail!("{}: {asked} seats were asked for, {built} were built", self.env_name),
+        }
     }
 
     /// Builds the environment for `seating` as it is evaluated: with the frame cap of `[eval]` and without shaping.
@@ -222,13 +237,13 @@ impl Resolved {
                 let key = "eval.max_frames".to_owned();
                 Err(Error::Config { key, message }).with_context(|| self.blame("eval"))
             }
-            env => env.with_context(|| self.blame("env")),
+            env => self.whole(env.with_context(|| self.blame("env"))?, seating),
         }
     }
 
     /// Number of seats that share a world.
     pub(crate) fn seats_per_world(&self) -> u32 {
-        (self.env.seats_per_world)(self.table("env"))
+        (self.env.seats_per_world)(self.table("env")).max(1)
     }
 
     /// Shapes of what one seat shows and takes.
@@ -245,10 +260,7 @@ impl Resolved {
     /// If `[eval]` is out of range.
     pub(crate) fn eval_table(&self) -> anyhow::Result<Table> {
         let mut table = self.table("env").clone();
-        if let Some(cap) = self.eval()?.max_frames {
-            let Some(value) = table.get_mut("max_frames") else {
-                bail!(usage("eval.max_frames: this environment has no env.max_frames, in whose place it would stand"));
-            };
+        if let (Some(cap), Some(value)) = (self.eval()?.max_frames, table.get_mut("max_frames")) {
             *value = Value::Integer(cap);
         }
         // What a learner is paid besides is no part of a score.

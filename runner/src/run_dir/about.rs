@@ -153,4 +153,19 @@ mod tests {
         assert_eq!(with_isa(&both, all[3]), both, "known already");
         assert!(!all_alike(&both, all[2]) && !all_alike(&both, all[0]) && all_alike(all[0], all[1]));
     }
+
+    #[test]
+    fn all_devices_and_edits_of_a_run_are_noted() {
+        let text = "{\"version\":\"\",\"revision\":\"\",\"features\":[],\"isa\":\"avx2\",\"cpu\":\"\",\"threads\":1,\
+            \"device\":\"cpu\",\"env\":\"\",\"env_version\":1,\"agent\":\"\",\"seed\":1}";
+        let mut about: About = serde_json::from_str(text).unwrap();
+        assert!(about.other_devices("cpu").is_empty());
+        about.goes_on(Some(7), ("cuda", "avx2"), "a".to_owned(), false);
+        assert_eq!((about.other_devices("cuda"), about.other_devices("cpu")), (vec!["cpu"], vec!["cuda"]));
+        about.goes_on(Some(9), ("cpu", "avx2, amx-bf16"), "b".to_owned(), true);
+        assert_eq!((about.other_devices("cpu"), about.device.as_str()), (vec!["cuda"], "cpu"));
+        assert_eq!((about.isa.as_str(), &about.edited[..]), ("avx2 and avx2, amx-bf16", &[9][..]));
+        about.goes_on(None, ("cpu", "avx512"), "c".to_owned(), false);
+        assert!(about.other_devices("cpu").is_empty() && about.isa == "avx512" && about.config_sha256 == "c");
+    }
 }

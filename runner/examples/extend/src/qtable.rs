@@ -6,7 +6,7 @@ use std::ops::Range;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use rl_agents::{AgentEntry, Context, Learner, Log, Mode, Plan, Policy, Streams, UpdateRatio, legal};
-use rl_core::{End, Postcard, Reduce, Result, Saved, State};
+use rl_core::{Future, LifeLoss, Postcard, Reduce, Result, Saved, State};
 use rl_nn::{load_array, save_array};
 use rl_replays::{Rollout, played};
 use serde::Deserialize;
@@ -20,7 +20,12 @@ pub(crate) const ENTRY: AgentEntry = AgentEntry {
     },
     presets: &[("corridor", CORRIDOR), ("frozenlake", LAKE), ("frozenlake8x8", LAKE)],
     stochastic: false,
-    allocation: |context| Ok((4 * u64::from(context.spec.symbols[0]) * u64::from(context.spec.discrete[0]), "env")),
+    allocation: |context| {
+        Ok((
+            4 * u64::from(context.spec.symbols[0]) * u64::from(context.spec.discrete[0]),
+            "env.length, or choose an environment of fewer states",
+        ))
+    },
     build: |context| Ok(Box::new(Learns::new(context)?)),
 };
 
@@ -107,7 +112,10 @@ impl Learner for Learns {
         for (block, t, e) in played(blocks) {
             let next = block.symbols[(t + 1, e)] as usize * n;
             let best = || values[next + legal::argmax(&values[next..next + n], block.legal.at(t + 1, e))];
-            let future = if block.end[(t + 1, e)] == End::Terminated { 0.0 } else { discount * best() };
+            let future = match LifeLoss::Ignore.future(block.end[(t + 1, e)]) {
+                Future::Zero => 0.0, // a terminal state
+                Future::Bootstraps | Future::Continues => discount * best(),
+            };
             let at = block.symbols[(t, e)] as usize * n + block.discrete[(t, e)] as usize;
             let error = block.reward[(t + 1, e)] + future - values[at];
             values[at] += rate * error;

@@ -26,6 +26,27 @@ fn a_foreign_agent_learns_a_foreign_environment() {
 }
 
 #[test]
+fn a_network_of_ones_own_learns_and_goes_on_to_the_same_bits() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let dir = |name: &str| folder.path().join(name).display().to_string();
+    let line = |name: &str, frames| {
+        let dir = dir(name);
+        let words = ["--env", "corridor", "--agent", "reinforce", "--seed", "1", "--json"].map(str::to_owned);
+        words.into_iter().chain(["--run".to_owned(), dir, "--frames".to_owned(), frames]).collect::<Vec<String>>()
+    };
+    let train = |name: &str, frames: &str| {
+        let line = line(name, frames.to_owned());
+        run(&line.iter().map(String::as_str).collect::<Vec<_>>())
+    };
+    let whole = train("whole", "60000");
+    let eval = run(&["eval", &dir("whole"), "--episodes", "20", "--json"]);
+    assert_eq!(eval["mean"], 1.0, "{eval}");
+    train("half", "30000");
+    let resumed = run(&["resume", &dir("half"), "--frames", "60000", "--json"]);
+    assert_eq!(resumed["parameters_sha256"], whole["parameters_sha256"]);
+}
+
+#[test]
 fn an_agent_of_rl_run_learns_a_foreign_environment_by_the_preset_that_came_with_it() {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let dir = folder.path().join("run").display().to_string();
