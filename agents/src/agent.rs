@@ -93,8 +93,8 @@ pub trait Learner: Send {
     /// A policy for `seats` (global numbers) that always acts with the newest weights: clones of layers share their
     /// parameters, so that an `Arc` of the network, or a clone, follows the learner's steps.
     ///
-    /// Evaluations ask a learner that was just built, for other seats than [`Context::seats`] counts, which act on blocks
-    /// of one step.
+    /// Evaluations ask for policies too, during training and later of a learner that was just built and given the
+    /// weights alone: for other seats than [`Context::seats`] counts, on blocks of one step. They change nothing of it.
     ///
     /// # Errors
     /// If a tensor operation fails.
@@ -141,8 +141,8 @@ pub trait Learner: Send {
     /// all blocks in one order. `reduce` averages over the processes of a run; `log` takes metrics and times.
     ///
     /// # Errors
-    /// If a tensor operation fails ([`rl_nn::tensor`] makes the error), a loss is not finite, a process of the run is lost, or the blocks do not begin
-    /// where a replay that was loaded ends.
+    /// If a tensor operation fails ([`rl_nn::tensor`] makes the error), a loss is not finite, a process of the run is
+    /// lost, or the blocks do not begin where a replay that was loaded ends.
     fn learn(&mut self, blocks: &[Rollout], reduce: &mut dyn Reduce, log: &mut Log) -> Result<()>;
 
     /// Optimiser steps so far, or rounds of learning where there is no optimiser. No run ends before it is above 0.
@@ -153,8 +153,8 @@ pub trait Learner: Send {
         0
     }
 
-    /// Parameters that a policy needs to act, in a fixed order, for checkpoints, hashing and evaluation, which loads them
-    /// alone into a learner that was just built.
+    /// Parameters that a policy needs to act, in a fixed order, for checkpoints, hashing, and evaluation of what was
+    /// trained, which loads them alone into a learner that was just built.
     ///
     /// Their format is safetensors, in a checkpoint the file `model.safetensors`: [`rl_nn::Params`] writes such a file.
     fn weights(&mut self) -> &mut dyn rl_core::Saved;

@@ -11,9 +11,9 @@ pub struct Log {
 }
 
 impl Log {
-    /// Adds a value to the mean of the scalar `name`. Names of what the runner writes itself end the run in an error:
-    /// `frames`, `agent_steps`, `updates`, `seconds`, `episodes`, `frames_per_s`, `return_100`, `length_100`, and what
-    /// begins with `eval_` or `seconds_`.
+    /// Adds a value to the mean of the scalar `name`. Some names are the runner's, and end the run in an error, or are
+    /// taken for what it means by them: `frames`, `agent_steps`, `updates`, `seconds`, `episodes`, `frames_per_s`,
+    /// `return_100`, `length_100`, `eval_return`, `eval_stderr`, `restarts`, and `seconds_` with a part of the work.
     pub fn add(&mut self, name: &'static str, value: f64) {
         match self.sums.iter_mut().find(|(known, ..)| *known == name) {
             Some((_, sum, count)) => (*sum, *count) = (*sum + value, *count + 1),

@@ -38,8 +38,8 @@ pub struct Rollout {
     pub continuous: Lane<f32>,
     /// Values that a policy stores for its learner (log-probabilities, values, recurrent state), `[T, N, extra]`.
     pub extra: Lane<f32>,
-    /// State values and action values or probabilities for display, `[T, N, 1 + A]` after [`record_outputs`](Self::record_outputs), else of
-    /// width 0: see [`Outputs`].
+    /// State values and action values or probabilities for display, `[T, N, 1 + A]` after
+    /// [`record_outputs`](Self::record_outputs), else of width 0: see [`Outputs`].
     pub outputs: Lane<f32>,
     /// Episodes that finished in this block.
     pub episodes: Vec<Episode>,

@@ -29,8 +29,8 @@ pub(crate) fn refusal(agent: &AgentEntry, env: &str, spec: &Spec) -> Option<anyh
     Some(usage(format!("agent `{}` cannot play `{env}`: {why}", agent.id)))
 }
 
-/// Checks that the memory of this machine, or of its control group, can hold what the learner allocates, before an allocation could abort the
-/// program.
+/// Checks that the memory of this machine, or of its control group, can hold what the learner allocates, before an
+/// allocation could abort the program.
 ///
 /// # Errors
 /// If it cannot; the message holds both figures and the key to lower.

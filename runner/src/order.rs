@@ -140,7 +140,7 @@ impl Order {
         self.begin(self.session(seed, runs, place)?).map(drop)
     }
 
-    /// Checks that runs which have begun can go on, as far as they are alike.
+    /// Checks that runs which have begun can go on, by what all of them share: settings, memory and disk.
     ///
     /// # Errors
     /// If the pair cannot work, a value is refused, or memory or disk is short.

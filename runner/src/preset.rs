@@ -90,7 +90,7 @@ pub(crate) fn resolve(tables: &Tables, ask: &Ask<'_>) -> anyhow::Result<Resolved
 /// Error for a pair without a preset: says why the agent cannot play the environment, or that only a preset is missing.
 fn no_preset(merged: &Table, env_name: &str, env: &EnvEntry, agent: &AgentEntry) -> anyhow::Error {
     let table = merged.get("env").and_then(Value::as_table).cloned().unwrap_or_default();
-    let seats = 0..(env.seats_per_world)(&table);
+    let seats = 0..(env.seats_per_world)(&table).max(1);
     let spec = (env.build)(env_name, &table, &Seating { seed: 0, seats }).map(|env| env.spec().clone());
     let others = format!("`rl-run list presets --env {env_name}` shows who learns it");
     let refused = spec.ok().and_then(|spec| needs::refusal(agent, env_name, &spec));
@@ -218,6 +218,22 @@ mod tests {
         assert_eq!(of("shaping = 0.5", "").unwrap(), "shaping = 0.5\n", "what it means is the environment's affair");
         let refused = of("length = 9", "max_frames = 5").unwrap_err();
         assert!(refused.starts_with("eval.max_frames: this environment has no env.max_frames"), "{refused}");
+    }
+
+    #[test]
+    fn an_environment_makes_the_seats_that_it_was_asked_for() {
+        let build: rl_core::Build = |name, table, seating| {
+            let seats = seating.seats.start..seating.seats.end + 1;
+            (rl_envs::classic::cartpole::ENTRY.build)(name, table, &Seating { seats, ..*seating })
+        };
+        let entry = EnvEntry { build, ..rl_envs::classic::cartpole::ENTRY };
+        let tables = Tables::new(&[Box::leak(Box::new([entry]))], &[]);
+        let resolved = resolve(&tables, &Ask { env: "cartpole", ..Ask::default() }).unwrap();
+        let seating = Seating { seed: 1, seats: 0..3 };
+        for made in [resolved.seat(&seating), resolved.seat_eval(&seating)] {
+            let refused = made.err().unwrap().to_string();
+            assert_eq!(refused, "cartpole: 3 seats were asked for, 4 were built");
+        }
     }
 
     #[test]

@@ -19,7 +19,7 @@ pub(crate) struct Settings {
 }
 
 impl Settings {
-    /// Checks that not both a flag, which was given, and `--set` set `key`.
+    /// Checks that `--set` does not set `key` too, which a flag that was given sets.
     ///
     /// # Errors
     /// If they do.
@@ -33,7 +33,7 @@ impl Settings {
     }
 }
 
-/// Checks that not both a flag, which was given, and one of `sets` set `key`.
+/// Checks that none of `sets` sets `key` too, which a flag that was given sets.
 ///
 /// # Errors
 /// If they do.

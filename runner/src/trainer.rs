@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::{fmt, fs};
 
-use anyhow::bail;
+use anyhow::{Context as _, bail};
 use candle_core::Device;
 use rl_agents::{AgentEntry, Learner, Log, Mode};
 use rl_core::{EnvEntry, Seating, VecEnv};
@@ -68,7 +68,8 @@ impl Registry {
     /// ```
     ///
     /// # Errors
-    /// If a name, key or value is refused, or a file that the environment needs is not there.
+    /// If a name, key or value is refused, a file that the environment needs is not there, or the environment makes
+    /// another number of seats.
     pub fn seat(&self, env: &str, sets: &[&str], seating: &Seating) -> anyhow::Result<Box<dyn VecEnv>> {
         let sets: Vec<String> = sets.iter().map(|&set| set.to_owned()).collect();
         preset::resolve(&self.0, &Ask { env, agent: None, preset: None, sets: &sets, protocol: None })?.seat(seating)
@@ -94,7 +95,7 @@ pub struct TrainerConfig<'a> {
 
 /// Where a run was opened.
 struct Opened {
-    /// Its directory, as the system calls it.
+    /// Its directory, as a canonical path.
     run: PathBuf,
     /// The frames of the state.
     frames: u64,
@@ -195,7 +196,12 @@ impl Trainer {
         let (_, same) = run_dir::settings(run, &about)?;
         let (seed, shown, frames) = (about.seed, about.demonstrations.clone(), session.counts.frames);
         let first = about.weights.clone().map(|origin| (origin, run.to_owned()));
-        let opened = Some(Opened { run: fs::canonicalize(run)?, frames, about, edited: !same });
+        let opened = Some(Opened {
+            run: fs::canonicalize(run).with_context(|| run.display().to_string())?,
+            frames,
+            about,
+            edited: !same,
+        });
         let store = Some(SegmentStore::new(run, checkpoint.segments())?);
         Ok(Self { order, seed, shown, first, session, opened, store, log: Log::default(), failed: false })
     }
@@ -292,8 +298,8 @@ impl Trainer {
         self.session.learner.as_mut()
     }
 
-    /// Raw returns of `episodes` full games, of one seat each, by the weights as they are now, on seats that training never sees: those of
-    /// `rl-run eval --seed SEED`. Nothing of the run changes.
+    /// Raw returns of `episodes` full games, of one seat each, by the weights as they are now, on seats that training
+    /// never sees: those of `rl-run eval --seed SEED`. Nothing of the run changes.
     ///
     /// # Errors
     /// If the environment or the policy fails, or `episodes` is 0.
@@ -348,6 +354,9 @@ impl Trainer {
             let dir = RunDir::open(run)?;
             metrics::check(run)?;
             episode_log::check(run)?;
+            if there.assets.is_empty() {
+                there.assets = about.assets; // of a run that is older than this key
+            }
             let frames = self.session.counts.frames;
             let (from, edited) = opened.as_ref().map_or((frames, false), |opened| (opened.frames, opened.edited));
             goes_on(&mut there, from, edited);
@@ -365,7 +374,9 @@ impl Trainer {
                 None => Ok(()),
             };
             if let Some(opened) = &self.opened {
-                about = opened.about.clone(); // with what trained it before
+                // With what trained it before.
+                let (assets, record, record_outputs) = (about.assets, None, None); // its recordings are not here
+                about = About { assets, record, record_outputs, ..opened.about.clone() };
                 goes_on(&mut about, opened.frames, opened.edited);
             }
             let dir = RunDir::create((Some(run), ""), false, &about, &resolved.text(), &first)?;

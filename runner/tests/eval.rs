@@ -13,6 +13,8 @@ fn evaluation_is_a_function_of_checkpoint_and_seed() {
     let run =
         json(at, "--env cartpole --agent dqn --frames 2000 --run r --quiet --json --eval-every 500 --eval-episodes 5");
     let first = json(at, "eval r --episodes 7 --seed 4 --json");
+    let (code, said) = refusal(at, "eval r --episodes 7 --set eval.episodes=3");
+    assert!(code == 2 && said.contains("--episodes and --set eval.episodes both set eval.episodes"), "{said}");
     assert_eq!(json(at, "eval r --episodes 7 --seed 4 --json"), first);
     assert_ne!(json(at, "eval r --episodes 7 --seed 5 --json"), first);
     for key in ["env", "agent", "protocol", "episodes", "mean", "median", "stderr", "human_normalised", "frames"] {

@@ -43,8 +43,23 @@ fn a_run_whose_settings_somebody_changed_is_saved_where_it_was_opened_and_says_s
         trainer.advance().unwrap();
         trainer.save(&run).unwrap();
     }
-    let about: serde_json::Value = serde_json::from_slice(&std::fs::read(run.join("run.json")).unwrap()).unwrap();
-    assert_eq!(about["edited"], serde_json::json!([frames]));
+    let edited = |run: &str| {
+        let json = std::fs::read(at.join(run).join("run.json")).unwrap();
+        serde_json::from_slice::<serde_json::Value>(&json).unwrap()["edited"].clone()
+    };
+    assert_eq!(edited("r"), serde_json::json!([frames]));
+    // A copy says so too, and once.
+    let copy = at.join("copy");
+    for _ in 0..2 {
+        trainer.save(&copy).unwrap();
+    }
+    assert_eq!(edited("copy"), serde_json::json!([frames]));
+    // The place is the same by another name.
+    std::fs::write(run.join("run.toml"), text.replace("entropy_coef = ", "entropy_coef = 0.25 # was ")).unwrap();
+    std::os::unix::fs::symlink(&run, at.join("link")).unwrap();
+    let mut again = Trainer::open(&registry, &at.join("link"), &Device::Cpu).unwrap();
+    again.save(&run).unwrap();
+    assert_eq!(edited("r"), serde_json::json!([frames, again.frames()]));
     // Only where it was opened: another run of other settings is not its own.
     json(at, "--env cartpole --agent ppo --seed 3 --quiet --json --frames 1500 --run other");
     let refused = trainer.save(&at.join("other")).unwrap_err().to_string();

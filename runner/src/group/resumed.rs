@@ -57,7 +57,8 @@ pub(crate) fn resume(args: &ResumeArgs, roster: &Roster, tables: &Tables, stop: 
     let place = Place { run: Some(dir), many: true, force: false };
     match seeds.iter().find(|&&seed| !has_begun(dir, seed)) {
         Some(&seed) => share.check(seed, Runs { all: idle, at_once }, &place)?,
-        None => share.fits(seeds[0], Runs { all: 0, at_once }, &place)?, // what was shown is in their checkpoints
+        // What was shown is in their checkpoints.
+        None => seeds.first().map_or(Ok(()), |&seed| share.fits(seed, Runs { all: 0, at_once }, &place))?,
     }
     if idle > 0 && !args.verbosity.quiet {
         order.told().iter().for_each(output::note);

@@ -105,7 +105,7 @@ impl Resolved {
     /// Reads `[eval]`.
     ///
     /// # Errors
-    /// If a value is out of range.
+    /// If a value is out of range, or `max_frames` has no counterpart in `[env]`.
     pub(crate) fn eval(&self) -> anyhow::Result<Eval> {
         let eval: Eval = self.read("eval")?;
         if !(0.0..=1.0).contains(&eval.epsilon) {

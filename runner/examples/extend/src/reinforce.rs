@@ -1,5 +1,6 @@
 //! An agent with a network: REINFORCE, a policy gradient on the returns of whole episodes.
-//! Source: Williams 1992; Sutton and Barto 2018, sections 13.3 and 13.4, with the mean return of a batch as baseline.
+//! Source: Williams 1992; Sutton and Barto 2018, sections 13.3 and 13.4, without γ^t. Returns are normalised over a batch:
+//! their mean is the baseline.
 
 use std::ops::Range;
 
@@ -14,14 +15,17 @@ pub(crate) const ENTRY: AgentEntry = AgentEntry {
     id: "reinforce",
     summary: "Policy gradient on the returns of whole episodes",
     refuses: |spec| {
-        let fits = spec.discrete.len() == 1 && !spec.mask && spec.frame_len() == 0;
-        (!fits).then(|| "it needs one discrete action that is always legal, and no frames".to_owned())
+        let acts = spec.discrete.len() == 1 && spec.continuous.is_empty() && !spec.mask;
+        let fits = acts && spec.frame_len() == 0 && width(spec) > 0;
+        (!fits).then(|| "it needs features, no frames, and one discrete action that is always legal".to_owned())
     },
     presets: &[("corridor", PRESET), ("cartpole", PRESET)],
     stochastic: true,
     allocation: |context| {
-        let weights = context.settings::<Config>()?.hidden.saturating_mul(width(context.spec) + 8);
-        Ok((20 * weights as u64, "agent.hidden"))
+        // Weights, two moments, a gradient and what it is made of; episodes are small beside the runner's own.
+        let each = width(context.spec) + 1 + context.spec.discrete[0] as usize;
+        let weights = context.settings::<Config>()?.hidden.saturating_mul(each) as u64;
+        Ok((weights.saturating_mul(20), "agent.hidden"))
     },
     build: |context| Ok(Box::new(Reinforce::new(context)?)),
 };
@@ -102,9 +106,10 @@ struct Reinforce {
 impl Reinforce {
     fn new(context: &Context<'_>) -> Result<Self> {
         let config: Config = context.settings()?;
-        if config.hidden == 0 || config.episodes == 0 {
-            let (key, message) = ("agent.hidden".to_owned(), "as agent.episodes, must be at least 1".to_owned());
-            return Err(Error::Config { key, message });
+        for (key, value) in [("agent.hidden", config.hidden), ("agent.episodes", config.episodes)] {
+            if value == 0 {
+                return Err(Error::Config { key: key.to_owned(), message: "must be at least 1".to_owned() });
+            }
         }
         let mut params = Params::new(context.device, Rng::new(context.seed, Stream::Init));
         let net = Net::new(&mut params, context.spec, config.hidden).map_err(tensor)?;
@@ -116,25 +121,33 @@ impl Reinforce {
     }
 
     fn update(&mut self, reduce: &mut dyn Reduce, log: &mut Log) -> Result<()> {
-        let Steps { features, actions, returns, .. } = std::mem::take(&mut self.batch.0);
-        let rows = returns.len();
-        let mean = returns.iter().sum::<f32>() / rows as f32;
-        let variance = returns.iter().map(|ret| (ret - mean).powi(2)).sum::<f32>() / rows as f32;
-        let logits = self.net.logits(&features, rows, &self.device).map_err(tensor)?;
-        let log_probabilities = log_softmax(&logits).map_err(tensor)?;
-        // The gradient of the loss by each log-probability: 0 but for the actions that were taken.
-        let mut by = vec![0.0; logits.elem_count()];
-        for (row, (&action, ret)) in by.chunks_exact_mut(logits.elem_count() / rows).zip(actions.iter().zip(&returns)) {
-            row[action as usize] = (mean - ret) / ((variance.sqrt() + 1e-6) * rows as f32);
+        let batch = std::mem::take(&mut self.batch.0);
+        match batch.returns.is_empty() {
+            true => self.grad = vec![0.0; self.params.len()], // another member's episodes are longer
+            false => self.differentiate(&batch).map_err(tensor)?,
         }
-        let by = Tensor::from_slice(&by, logits.dims(), &self.device).map_err(tensor)?;
-        let loss = (log_probabilities * by).and_then(|loss| loss.sum_all()).map_err(tensor)?;
-        self.params.backward(&loss, &mut self.grad).map_err(tensor)?;
         reduce.mean(&mut self.grad)?;
         self.updates.0 += 1;
         let step = self.adam.step(&self.params, &self.grad, self.config.lr).map_err(tensor)?;
         log.add("grad_norm", step.made(self.updates.0)?);
         Ok(())
+    }
+
+    /// Computes the gradient of the loss, the mean of -ln π(action) · normalised return.
+    fn differentiate(&mut self, Steps { features, actions, returns, .. }: &Steps) -> candle_core::Result<()> {
+        let rows = returns.len();
+        let mean = returns.iter().sum::<f32>() / rows as f32;
+        let variance = returns.iter().map(|ret| (ret - mean).powi(2)).sum::<f32>() / rows as f32;
+        let logits = self.net.logits(features, rows, &self.device)?;
+        let width = logits.elem_count() / rows;
+        // The gradient of the loss by each log-probability: 0 but for the actions that were taken.
+        let mut by = vec![0.0; logits.elem_count()];
+        for (row, (&action, ret)) in by.chunks_exact_mut(width).zip(actions.iter().zip(returns)) {
+            row[action as usize] = (mean - ret) / ((variance.sqrt() + 1e-6) * rows as f32);
+        }
+        let by = Tensor::from_slice(&by, logits.dims(), &self.device)?;
+        let loss = (log_softmax(&logits)? * by)?.sum_all()?;
+        self.params.backward(&loss, &mut self.grad)
     }
 }
 
@@ -178,10 +191,10 @@ impl Learner for Reinforce {
                 }
             }
         }
-        if self.batch.0.episodes >= self.config.episodes {
-            self.update(reduce, log)?;
-        }
-        Ok(())
+        // Members of a run update together: when they have enough episodes on average.
+        let mut episodes = [self.batch.0.episodes as f32];
+        reduce.mean(&mut episodes)?;
+        if episodes[0] >= self.config.episodes as f32 { self.update(reduce, log) } else { Ok(()) }
     }
 
     fn updates(&self) -> u64 {
