@@ -1,12 +1,24 @@
-//! The files that an environment plays from, by name and hash: what a run or a recording was made with must be here to
-//! go on with it or to repeat it.
+//! The files that an environment plays from: they are fetched when they are first needed, and noted by name and hash, as
+//! what a run or a recording was made with must be here to go on with it or to repeat it.
 
 use std::collections::BTreeMap;
 
 use anyhow::bail;
-use rl_core::VecEnv;
+use rl_core::{EnvEntry, VecEnv};
 
+use crate::console::output;
 use crate::session::Session;
+
+/// Fetches the assets of `entry` that are missing, and reports progress.
+///
+/// # Errors
+/// If an asset cannot be fetched; the message names the command to try again.
+pub(crate) fn ensure_assets(entry: &EnvEntry) -> anyhow::Result<()> {
+    for name in entry.assets {
+        rl_assets::fetch(name, &mut |status| output::note(format!("{name}: {status}")))?;
+    }
+    Ok(())
+}
 
 /// Name and hash of each file that the environments of a session play from.
 pub(crate) fn of(session: &Session) -> BTreeMap<String, String> {

@@ -4,6 +4,11 @@
 //! them and are written before. Nothing is loaded before every file that is asked for has the hash in the manifest.
 
 mod find;
+pub(crate) mod manifest;
+pub(crate) mod snapshot;
+pub(crate) mod writer;
+pub(crate) mod state_sink;
+pub(crate) mod segment_store;
 
 use std::collections::BTreeSet;
 use std::fs::{self, File};
@@ -17,11 +22,11 @@ use rustix::io::Errno;
 use sha2::{Digest, Sha256};
 
 use crate::file::made;
-use crate::manifest::{self, Manifest, Owner, Part, SEGMENTS, Segment, hex};
 use crate::session::Session;
-use crate::snapshot::{self, Snapshot};
-use crate::writer::Known;
 pub(crate) use find::{Flag, find, gone, list, open, refused, whole};
+use manifest::{Manifest, Owner, Part, SEGMENTS, Segment, hex};
+use snapshot::Snapshot;
+use writer::Known;
 
 /// Writes a checkpoint below `dir`, with the segments in `known`, and returns its manifest. Leaves one of the same
 /// state alone if its files are whole; replaces one of the same frames that holds another state, as of a run that was

@@ -13,14 +13,16 @@ use rl_agents::AgentEntry;
 use rl_core::{EnvEntry, hush_caught_panics};
 
 use crate::collect::Workers;
-use crate::stop::STOPPED;
-use crate::tables::Tables;
-use crate::usage::{counted, is_usage, line, usage};
-use crate::waiting::Stopped;
-use crate::{
-    bench, check, completions, doctor, evaluate, export, fetch, list, output, plan, plot, preset, profile, publish,
-    record, report, resume, rollout, solve, train, verify, versus, viewer,
+use crate::commands::{
+    bench, check, completions, doctor, evaluate, export, fetch, list, plan, plot, profile, publish, record, report,
+    resume, rollout, solve, train, verify, versus,
 };
+use crate::console::output;
+use crate::console::stop::STOPPED;
+use crate::console::usage::{counted, is_usage, line, usage};
+use crate::console::waiting::Stopped;
+use crate::tables::Tables;
+use crate::{preset, viewer};
 
 #[derive(Debug, Parser)]
 #[command(name = "rl-run", version, about = "Trains, evaluates and shows reinforcement learning agents")]

@@ -7,6 +7,9 @@
 //! Two halves that take turns, one stepping while actions are chosen for the other, would not pay here: both already
 //! use every core, and choosing takes a few hundredths of a training run's time.
 
+pub(crate) mod workers;
+pub(crate) mod actors;
+
 use std::ops::Range;
 use std::time::{Duration, Instant};
 
@@ -14,7 +17,7 @@ use rl_agents::{Clock, Mode, Part, Plan, Policy};
 use rl_core::{Episode, Seating, Spec, VecEnv};
 use rl_replays::{Rollout, played};
 
-use crate::workers::{self, Worker};
+use workers::Worker;
 
 /// Rows that are stepped in this thread before it is decided whether workers would help.
 const TRIED: u32 = 16;

@@ -1,5 +1,8 @@
 //! Files that appear whole or not at all.
 
+pub(crate) mod appended;
+pub(crate) mod picture;
+
 use std::fs::{self, File, Permissions};
 use std::io::{self, Write as _};
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
@@ -11,7 +14,7 @@ use rustix::io::{Errno, retry_on_intr};
 use serde::Serializer;
 use tempfile::{NamedTempFile, TempDir};
 
-use crate::usage::usage;
+use crate::console::usage::usage;
 
 /// The directory that `path` lies in, or would: `.` if it names none.
 pub(crate) fn parent(path: &Path) -> &Path {

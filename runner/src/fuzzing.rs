@@ -7,20 +7,23 @@ use candle_core::Device;
 use rl_core::{Env as _, Seating};
 use rl_envs::grid::frozen_lake::FrozenLake;
 
+use crate::checkpoint::manifest::Manifest;
 use crate::checkpoint::{self, Checkpoint};
 use crate::collect::Workers;
-use crate::digests::{self, Digests};
-use crate::episode_log::EpisodeLog;
-use crate::manifest::Manifest;
-use crate::metrics::Metrics;
+use crate::commands::plot::curves::{self, Axis, See};
+use crate::commands::rollout;
+use crate::needs;
 use crate::planners::PLANNERS;
-use crate::plot::curves::{self, Axis, See};
 use crate::preset::{self, Ask};
-use crate::seeds::Seeds;
+use crate::run_dir::digests::{self, Digests};
+use crate::run_dir::episode_log::EpisodeLog;
+use crate::run_dir::metrics::Metrics;
+use crate::session::{learner, start};
 use crate::tables::Tables;
-use crate::time_by_part::Timed;
+use crate::trained::recorded::Recorded;
 use crate::trainer::{Registry, Trainer, TrainerConfig};
-use crate::{learner, needs, rollout, start, trained};
+use crate::training::seeds::Seeds;
+use crate::training::time_by_part::Timed;
 
 fn tables() -> Tables {
     Tables::new(&[rl_envs::ENVS], &[rl_agents::AGENTS, PLANNERS])
@@ -89,11 +92,10 @@ pub fn open(dir: &Path) -> anyhow::Result<()> {
     let curves = [(Axis::Frames, false), (Axis::Steps, false), (Axis::Minutes, true)].map(|(axis, centred)| {
         curves::read(&[dir.to_owned()], See { axis, key: "return_100", smooth: 3, centred, iqm: true })
     });
-    let (about, resolved) = trained::recorded(dir, &tables())?;
-    let train = resolved.train()?;
+    let run = Recorded::read(dir, &tables())?;
     let path = checkpoint::find(dir, "last")?;
-    let checkpoint = Checkpoint::open(&path, &start::owner(&resolved, &train))?;
-    let mut session = start::start(&resolved, &train, about.seed, &Device::Cpu, Workers::Exactly(1))?;
+    let checkpoint = Checkpoint::open(&path, &start::owner(&run.resolved, &run.resolved.train()?))?;
+    let mut session = run.session(&Device::Cpu, Workers::Exactly(1))?;
     checkpoint.load(&mut session)?;
     Metrics::reopen(dir, checkpoint.frames(), true)?;
     EpisodeLog::open(dir, checkpoint.frames())?;

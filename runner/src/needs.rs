@@ -1,5 +1,7 @@
 //! Checks what a run needs before it starts: an agent that can play the environment, memory and disk.
 
+pub(crate) mod ram;
+
 use std::io::{self, ErrorKind};
 use std::path::Path;
 
@@ -8,9 +10,8 @@ use anyhow::bail;
 use rl_agents::{AgentEntry, Context};
 use rl_core::Spec;
 
+use crate::console::usage::usage;
 use crate::preset::Train;
-use crate::ram;
-use crate::usage::usage;
 
 /// Bytes of memory of a session beside its experience, a generous bound.
 const REST: u64 = 256 << 20;

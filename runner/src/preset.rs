@@ -6,6 +6,11 @@
 mod merge;
 mod resolved;
 mod synonyms;
+pub(crate) mod settings;
+pub(crate) mod env_choice;
+pub(crate) mod named;
+pub(crate) mod claim;
+pub(crate) mod schedules;
 
 use std::iter;
 use std::path::Path;
@@ -14,11 +19,10 @@ use rl_agents::AgentEntry;
 use rl_core::{EnvEntry, Seating};
 use toml::{Table, Value};
 
-use crate::claim;
-use crate::ensure_assets::ensure_assets;
+use crate::assets::ensure_assets;
+use crate::console::usage::usage;
+use crate::needs;
 use crate::tables::Tables;
-use crate::usage::usage;
-use crate::{named, needs};
 pub(crate) use merge::parse;
 use merge::{assign, literal, overlay, paths, replace};
 pub(crate) use resolved::{Eval, MOST_SEATS, Resolved, Train};

@@ -4,6 +4,11 @@
 //! `.lock`.
 
 mod about;
+pub(crate) mod metrics;
+pub(crate) mod episode_log;
+pub(crate) mod digests;
+pub(crate) mod events;
+pub(crate) mod non_finite;
 
 use std::collections::BTreeSet;
 use std::ffi::{OsStr, OsString};
@@ -14,11 +19,13 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context as _, anyhow, bail};
 use serde::Serialize;
 
-use crate::initial;
+use crate::console::output;
+use crate::console::usage::{self, usage};
+use crate::file;
+use crate::games::tape;
 use crate::preset::parse;
-use crate::tape;
-use crate::usage::{self, usage};
-use crate::{digests, episode_log, events, file, metrics, model, non_finite, output};
+use crate::session::initial;
+use crate::trained::model;
 pub(crate) use about::{About, alike, all_alike, cpu, features, isa};
 
 /// Name of the file that the process that writes to a run holds locked.

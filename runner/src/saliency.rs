@@ -22,7 +22,7 @@ pub(crate) use heat::Heat;
 pub(crate) use heat::{CHOICE, VALUE};
 pub(crate) use weights::{Weights, run_of};
 
-use crate::usage::usage;
+use crate::console::usage::usage;
 use occlusion::Occlusion;
 
 /// Steps that a policy with a memory is shown before a look. Source: Kapturowski et al. 2019, a burn-in of 40.

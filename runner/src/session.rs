@@ -3,6 +3,10 @@
 //! A run that lacked a part here would resume differently; the test at the foot drops each of them.
 
 mod parts;
+pub(crate) mod start;
+pub(crate) mod learner;
+pub(crate) mod initial;
+pub(crate) mod demonstrations;
 
 use std::collections::{BTreeSet, VecDeque};
 
@@ -12,12 +16,12 @@ use rl_replays::Rollout;
 use serde::{Deserialize, Serialize};
 
 use self::parts::{Carried, Plain, Restarts, Worlds};
-use crate::actors::Actors;
+use crate::checkpoint::manifest::is_name;
+use crate::collect::actors::Actors;
 use crate::collect::{self, Seats, count, finished};
-use crate::episode_log::EpisodeLog;
-use crate::manifest::is_name;
+use crate::games::tape::Tape;
 use crate::preset::Train;
-use crate::tape::Tape;
+use crate::run_dir::episode_log::EpisodeLog;
 
 /// Number of finished episodes that mean returns are taken over.
 pub(crate) const WINDOW: usize = 100;

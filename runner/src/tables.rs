@@ -4,7 +4,7 @@ use anyhow::bail;
 use rl_agents::AgentEntry;
 use rl_core::EnvEntry;
 
-use crate::usage::{hint, usage};
+use crate::console::usage::{hint, usage};
 
 /// Agents of other libraries for continuous actions; none of them exists here.
 const CONTINUOUS: [&str; 5] = ["sac", "td3", "ddpg", "trpo", "tqc"];

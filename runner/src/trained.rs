@@ -1,22 +1,26 @@
 //! Loads what a run has trained, to play as a command asks.
 
+pub(crate) mod recorded;
+pub(crate) mod model;
+
 use std::path::Path;
 
-use anyhow::{anyhow, bail};
+use anyhow::bail;
 use candle_core::Device;
 use rl_agents::Learner;
 use toml::Table;
 
 use crate::checkpoint::{self, Checkpoint};
-use crate::learner::build;
-use crate::output;
-use crate::preset::{self, Ask, Resolved};
-use crate::run_dir::{self, About};
+use crate::console::output;
+use crate::console::usage::usage;
+use crate::preset::Resolved;
+use crate::preset::settings::alone;
+use crate::run_dir::About;
 use crate::session::WEIGHTS;
-use crate::settings::alone;
-use crate::start::owner;
+use crate::session::learner::build;
+use crate::session::start::owner;
 use crate::tables::Tables;
-use crate::usage::{self, usage};
+use recorded::Recorded;
 
 /// Which games are to be played, and by whom.
 #[derive(Clone, Debug, clap::Args)]
@@ -39,28 +43,6 @@ pub(crate) struct Asked {
     /// Values of `[env]` and `[eval]` to play by, as `table.key=value`; only `eval` and `record` take any.
     #[arg(skip)]
     pub(crate) sets: Vec<String>,
-}
-
-/// Reads `run.json` and the settings of a run.
-///
-/// # Errors
-/// If `run` is not the directory of a run, or its environment or agent is unknown here.
-pub(crate) fn recorded(run: &Path, tables: &Tables) -> anyhow::Result<(About, Resolved)> {
-    let about = run_dir::about(run)?;
-    let read = || {
-        let (file, same) = run_dir::settings(run, &about)?;
-        let ask = Ask { env: &about.env, agent: Some(&about.agent), preset: Some(&file), ..Ask::default() };
-        Ok((preset::resolve(tables, &ask)?, file, same))
-    };
-    // A file of a run that is not as it was written is no mistake of the command line.
-    let (mut resolved, file, same) = read().map_err(|why: anyhow::Error| anyhow!("{}", usage::line(&why)))?;
-    if !same {
-        resolved.told = Some(format!(
-            "{}: was changed since run.json was written: what it says now counts, and the run may not verify",
-            file.display()
-        ));
-    }
-    Ok((about, resolved))
 }
 
 /// Loads the weights of a checkpoint into `learner`, and returns the checkpoint: a name such as `last` may mean another
@@ -101,7 +83,7 @@ impl Trained {
     /// If there is no such checkpoint, or observations or actions of what is asked have other shapes than in training.
     pub(crate) fn load(run: &Path, asked: &Asked, device: &Device, tables: &Tables) -> anyhow::Result<Self> {
         let Asked { checkpoint, episodes, protocol, seed, sets, .. } = asked;
-        let (about, mut resolved) = recorded(run, tables)?;
+        let Recorded { about, mut resolved, .. } = Recorded::read(run, tables)?;
         resolved.told.iter().for_each(output::note);
         let (trained, own) = (resolved.shapes()?, resolved.tables.clone());
         resolved.play_by(protocol.as_deref(), sets)?;

@@ -8,30 +8,31 @@ use candle_core::Device;
 use rl_agents::{AgentEntry, Learner, Log, Mode};
 use rl_core::{EnvEntry, Seating, VecEnv};
 
+use crate::assets;
+use crate::checkpoint::segment_store::SegmentStore;
+use crate::checkpoint::snapshot::{Extent, Handed, Snapshot};
+use crate::checkpoint::writer::Known;
 use crate::checkpoint::{self, Checkpoint};
 use crate::collect::Workers;
-use crate::demonstrations::{self, Shown};
-use crate::digests::{Digest, Digests};
-use crate::episode_log::EpisodeLog;
-use crate::games::{Games, SEATS, play};
-use crate::initial::{self, Initial, Origin};
-use crate::learner::build;
-use crate::metrics::Metrics;
-use crate::order::{Order, about};
+use crate::console::stop::Stop;
+use crate::console::usage::usage;
+use crate::console::waiting::Waiting;
+use crate::games::play::{Games, SEATS, play};
 use crate::preset::{self, Ask, Resolved};
+use crate::run_dir::digests::{Digest, Digests};
+use crate::run_dir::episode_log::EpisodeLog;
+use crate::run_dir::metrics::Metrics;
 use crate::run_dir::{self, About, RunDir};
-use crate::segment_store::SegmentStore;
+use crate::run_dir::{episode_log, metrics};
 use crate::session::Session;
-use crate::snapshot::{Extent, Handed, Snapshot};
-use crate::start::{owner, start};
-use crate::stop::Stop;
+use crate::session::demonstrations::{self, Shown};
+use crate::session::initial::{self, Initial, Origin};
+use crate::session::learner::build;
+use crate::session::start::{owner, start};
 use crate::tables::Tables;
-use crate::train_loop::due;
-use crate::trained::recorded;
-use crate::usage::usage;
-use crate::waiting::Waiting;
-use crate::writer::Known;
-use crate::{assets, episode_log, metrics};
+use crate::trained::recorded::Recorded;
+use crate::training::order::{Order, about};
+use crate::training::train_loop::due;
 
 /// Environments and agents that a program knows, by their names.
 #[derive(Clone, Debug)]
@@ -186,21 +187,20 @@ impl Trainer {
     /// # Errors
     /// If there is none, or it is damaged or of other settings.
     pub fn open(registry: &Registry, run: &Path, device: &Device) -> anyhow::Result<Self> {
-        let (about, resolved) = recorded(run, &registry.0)?;
-        let order = order(resolved, device)?;
+        let recorded = Recorded::read(run, &registry.0)?;
+        let order = order(recorded.resolved.clone(), device)?;
         let owner = owner(&order.resolved, &order.train);
         let checkpoint = Checkpoint::open(&checkpoint::find(run, "last")?, &owner)?;
-        let mut session = start(&order.resolved, &order.train, about.seed, &order.device, order.workers)?;
-        assets::check_run(&about.assets, &session)?;
+        let mut session = recorded.session(&order.device, order.workers)?;
         checkpoint.load(&mut session)?;
-        let (_, same) = run_dir::settings(run, &about)?;
+        let Recorded { about, edited, .. } = recorded;
         let (seed, shown, frames) = (about.seed, about.demonstrations.clone(), session.counts.frames);
         let first = about.weights.clone().map(|origin| (origin, run.to_owned()));
         let opened = Some(Opened {
             run: fs::canonicalize(run).with_context(|| run.display().to_string())?,
             frames,
             about,
-            edited: !same,
+            edited,
         });
         let store = Some(SegmentStore::new(run, checkpoint.segments())?);
         Ok(Self { order, seed, shown, first, session, opened, store, log: Log::default(), failed: false })

@@ -59,7 +59,7 @@ mod window;
 /// Error of a build without windows.
 #[cfg(not(feature = "viewer"))]
 fn none(command: &str) -> anyhow::Error {
-    crate::usage::usage(format!(
+    crate::console::usage::usage(format!(
         "{command}: this rl-run was built without the feature `viewer`: `cargo build --release -p rl-runner --features viewer` \
          makes one with windows, and `rl-run export FILE --out game.gif` needs none"
     ))

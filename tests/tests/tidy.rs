@@ -188,6 +188,25 @@ fn every_source_file_begins_with_what_it_is() {
 }
 
 #[test]
+fn what_is_below_the_commands_uses_none_of_them() {
+    let (mut wrong, mut below) = (Vec::new(), 0);
+    for path in files(&["rs"]) {
+        let Some(own) = name(&path).strip_prefix("runner/src/").map(str::to_owned) else { continue };
+        // The command line names them all, windows are commands too, and fuzzing reaches into two.
+        if ["cli", "commands", "viewer", "fuzzing"].iter().any(|above| own.starts_with(above)) {
+            continue;
+        }
+        below += 1;
+        let text = fs::read_to_string(&path).expect("sources are UTF-8");
+        let (code, _tests) = text.split_once("#[cfg(test)]\nmod tests").unwrap_or((&text, ""));
+        let used = ["crate::commands::", "crate::viewer::"].iter().any(|command| code.contains(command));
+        wrong.extend(used.then_some(own));
+    }
+    assert!(below > 50, "{below} files are below the commands");
+    none("files of the runner that use a command", &wrong);
+}
+
+#[test]
 fn no_file_names_a_registry() {
     let mut wrong = Vec::new();
     for path in files(&[]) {

@@ -6,9 +6,11 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context as _, anyhow};
 
 use super::Checkpoint;
-use crate::digests::{self, Digest};
-use crate::usage::usage;
-use crate::{number, output, publish, run_dir};
+use crate::console::usage::usage;
+use crate::console::{number, output};
+use crate::run_dir;
+use crate::run_dir::digests::{self, Digest};
+use crate::trained::model;
 
 /// A flag that names a checkpoint, for messages.
 #[derive(Clone, Copy, Debug)]
@@ -135,7 +137,7 @@ pub(crate) fn open(
     let best = || best.last().filter(intact).map(|_| ("the best are", "best".to_owned()));
     Err(match earlier.or_else(another).or_else(best) {
         Some((which, name)) => anyhow!("{error:#}; {which} intact: {command}--checkpoint {name}"),
-        None if publish::refuse(run).is_err() => error, // a model cannot be trained again
+        None if model::refuse(run).is_err() => error, // a model cannot be trained again
         None => anyhow!("{error:#}; no other of {} can be read: a run in another --run begins anew", output::word(run)),
     })
 }

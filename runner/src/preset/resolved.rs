@@ -9,8 +9,8 @@ use toml::{Table, Value};
 
 use super::merge::{assign, changes, deviations, overlay};
 use super::{protocol, split, table_of};
-use crate::claim::Claim;
-use crate::usage::usage;
+use crate::console::usage::usage;
+use crate::preset::claim::Claim;
 
 /// Most seats of a run; each is a game, or an emulator, of its own.
 pub(crate) const MOST_SEATS: u32 = 1 << 16;

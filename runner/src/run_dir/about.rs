@@ -6,9 +6,9 @@ use std::fs;
 use rl_nn::Precision;
 use serde::{Deserialize, Serialize};
 
-use crate::demonstrations::Shown;
-use crate::initial::Origin;
-use crate::tape::Which;
+use crate::games::tape::Which;
+use crate::session::demonstrations::Shown;
+use crate::session::initial::Origin;
 
 /// `run.json`: binary, machine, environment, agent and seed of a run.
 #[derive(Clone, Debug, Serialize, Deserialize)]

@@ -9,14 +9,14 @@ use rl_replays::recording::{Manifest, Player};
 
 use super::Saliency;
 use crate::checkpoint::{self, Checkpoint};
-use crate::learner::build;
-use crate::number::count;
+use crate::console::number::count;
+use crate::console::usage::usage;
 use crate::run_dir;
 use crate::session::WEIGHTS;
-use crate::start::owner;
+use crate::session::learner::build;
+use crate::session::start::owner;
 use crate::tables::Tables;
-use crate::trained::recorded;
-use crate::usage::usage;
+use crate::trained::recorded::Recorded;
 
 /// A policy for saliency maps, and which weights it has.
 pub(crate) struct Weights {
@@ -46,7 +46,7 @@ impl Weights {
     /// # Errors
     /// As [`load`](Self::load).
     pub(crate) fn find(run: &Path, manifest: &Manifest, spec: &Spec, tables: &Tables) -> anyhow::Result<(Self, bool)> {
-        let (about, resolved) = recorded(run, tables)?;
+        let Recorded { about, resolved, .. } = Recorded::read(run, tables)?;
         if about.env != manifest.env {
             let (run, theirs, ours) = (run.display(), &about.env, &manifest.env);
             bail!(usage(format!("{run} is a run of {theirs}, and the recording is of {ours}")));

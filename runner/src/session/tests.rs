@@ -7,15 +7,16 @@ use rl_core::{Postcard, Result, State, read_postcard, write_postcard};
 
 use super::parts::Row;
 use super::*;
+use crate::checkpoint::manifest::{Manifest, Owner};
+use crate::checkpoint::snapshot::{Extent, Handed, Snapshot};
 use crate::checkpoint::{self, Checkpoint};
 use crate::collect::Workers;
-use crate::games::{Games, SEATS};
-use crate::manifest::{Manifest, Owner};
+use crate::games::play::{Games, SEATS};
 use crate::planners::PLANNERS;
 use crate::preset::{Ask, Resolved, resolve};
-use crate::snapshot::{Extent, Handed, Snapshot};
+use crate::session::start;
 use crate::tables::Tables;
-use crate::{start, toy};
+use crate::toy;
 
 fn resolved(env: &str, agent: &str) -> Resolved {
     let tables = Tables::new(&[rl_envs::ENVS], &[rl_agents::AGENTS, PLANNERS, &[toy::ENTRY]]);
@@ -304,10 +305,10 @@ fn evaluation_changes_no_bit_of_the_session() {
     play(&mut session, 5).unwrap();
     let before = parts(&mut session);
     let mode = Mode::Evaluate { epsilon: 0.1, greedy: false };
-    let waiting = crate::waiting::Waiting::default();
+    let waiting = crate::console::waiting::Waiting::default();
     let score = |workers| {
         let games = Games { seed: 3, first: SEATS, episodes: 21, mode, workers, outputs: false, filmed: false };
-        crate::games::play(&resolved, session.learner.as_ref(), games, &waiting).unwrap()
+        crate::games::play::play(&resolved, session.learner.as_ref(), games, &waiting).unwrap()
     };
     let (first, second) = (score(Workers::UpTo(2)), score(Workers::Exactly(3)));
     assert_eq!(first, second);

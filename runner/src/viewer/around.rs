@@ -76,7 +76,7 @@ mod sounding {
 
     use super::super::speaker::Speaker;
     use super::{Input, Sitting};
-    use crate::output;
+    use crate::console::output;
 
     /// Plays the sound of a game on a device.
     pub(super) struct Sound {

@@ -5,8 +5,10 @@ use std::time::SystemTime;
 
 use rl_replays::recording::{RecordedEpisode, Recording};
 
-use crate::usage::usage;
-use crate::{output, playback, run_dir};
+use crate::console::output;
+use crate::console::usage::usage;
+use crate::games::playback;
+use crate::run_dir;
 
 /// Most levels of directories below the one that was named.
 const DEPTH: usize = 4;

@@ -4,9 +4,9 @@ use std::path::{Path, PathBuf};
 
 use rl_replays::recording::Manifest;
 
-use crate::output;
-use crate::takes::{self, Take};
-use crate::usage::line;
+use crate::console::output;
+use crate::console::usage::line;
+use crate::games::takes::{self, Take};
 
 /// A file of games that nobody could play again: one that cannot be written is tried again, and not lost.
 pub(super) struct GamesFile {
@@ -72,7 +72,7 @@ mod tests {
     use rl_replays::recording::Player;
 
     use super::*;
-    use crate::playback;
+    use crate::games::playback;
     use crate::preset::{Ask, resolve};
     use crate::tables::Tables;
 

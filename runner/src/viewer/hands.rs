@@ -5,7 +5,7 @@ use rl_core::{Spec, VecEnv};
 
 use super::buttons::Buttons;
 use super::stick::Stick;
-use crate::usage::usage;
+use crate::console::usage::usage;
 
 /// Games of at most this many frames per second wait for each move.
 const TURNS: f64 = 4.0;

@@ -9,7 +9,7 @@ use super::paint;
 use super::player::Player;
 use super::surface::Surface;
 use super::window::Screen;
-use crate::output;
+use crate::console::output;
 
 /// Number of jumps that are timed.
 const JUMPS: usize = 200;

@@ -8,7 +8,7 @@ use minifb::Key;
 use super::pad::{Button, Pad, each};
 use super::repeat::Repeat;
 use super::window::Input;
-use crate::output;
+use crate::console::output;
 
 /// Lines of the help on buttons.
 const HELP: [(&str, &str); 5] = [

@@ -14,7 +14,7 @@ use embedded_graphics::primitives::Rectangle;
 use super::layout::Layout;
 use super::player::Player;
 use super::surface::Surface;
-use crate::number::hundredths;
+use crate::console::number::hundredths;
 use crate::saliency::{CHOICE, VALUE};
 use help::help;
 use ink::{AMBER, FAINT, GROUND, INK, Ink, PANEL, text, text_right, width};

@@ -68,9 +68,10 @@ mod shown {
     use super::super::window::Screen;
     use super::super::{layout, paint};
     use super::*;
+    use crate::console::output;
+    use crate::console::usage::{counted, usage};
+    use crate::games::takes;
     use crate::preset::{self, Ask};
-    use crate::usage::{counted, usage};
-    use crate::{output, takes};
 
     /// Frames that a person's action is held for, unless they say otherwise.
     const SKIP: (&str, i64) = ("env.frame_skip", 1);

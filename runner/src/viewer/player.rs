@@ -11,10 +11,10 @@ use super::command::{Command, Part, SPEEDS};
 use super::looks::Looks;
 use super::survey::{Survey, Tally};
 use super::view::View;
+use crate::console::usage::{line, usage};
+use crate::games::screening::Screening;
 use crate::saliency::Heat;
-use crate::screening::Screening;
 use crate::tables::Tables;
-use crate::usage::{line, usage};
 
 /// Most steps of one call: more would be felt, and on a longer way the place reached is shown in between.
 const BURST: usize = 128;

@@ -7,9 +7,9 @@ use rl_replays::Rollout;
 use super::hands::{Act, Hands};
 use super::window::Input;
 use crate::collect::lost;
-use crate::games::alone;
-use crate::output;
-use crate::takes::Take;
+use crate::console::output;
+use crate::games::play::alone;
+use crate::games::takes::Take;
 
 /// Most seconds that one call counts.
 const LONGEST: f64 = 0.1;

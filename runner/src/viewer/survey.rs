@@ -8,7 +8,7 @@ use rl_core::End;
 use rl_replays::recording::{RecordedEpisode, Recording, Replayed};
 
 use super::keyframes::{EVERY, Keyframe, Keyframes};
-use crate::screening::{Screening, Step};
+use crate::games::screening::{Screening, Step};
 use crate::tables::Tables;
 
 /// Most bytes of states.

@@ -17,10 +17,10 @@ use super::layout::{Card, HEADING, Layout, ROW};
 use super::paint::paint;
 use super::player::Player;
 use super::surface::Surface;
+use crate::games::screening::Screening;
+use crate::games::takes::{self, Take};
 use crate::preset::{Ask, Resolved, resolve};
-use crate::screening::Screening;
 use crate::tables::Tables;
-use crate::takes::{self, Take};
 
 fn tables() -> Tables {
     Tables::new(&[rl_envs::ENVS], &[])
@@ -73,7 +73,7 @@ fn taken(env: &str, sets: &[&str], games: usize, filmed: bool) -> (Resolved, Box
 fn read(resolved: &Resolved, env: &dyn VecEnv, takes: &[Take], filmed: bool) -> Recording {
     let file = tempfile::NamedTempFile::new().unwrap();
     write(file.path(), resolved, env, takes, filmed);
-    crate::playback::read(file.path()).unwrap()
+    crate::games::playback::read(file.path()).unwrap()
 }
 
 fn write(to: &Path, resolved: &Resolved, env: &dyn VecEnv, takes: &[Take], filmed: bool) {
@@ -331,7 +331,7 @@ fn what_an_agent_thought_is_shown_where_it_was_kept() {
         takes::manifest(&resolved, &resolved.eval_table().unwrap(), env.as_ref(), By::Human {}, Some(kept)).unwrap();
     let file = tempfile::NamedTempFile::new().unwrap();
     takes::write(file.path(), &manifest, &[take]).unwrap();
-    let recording = crate::playback::read(file.path()).unwrap();
+    let recording = crate::games::playback::read(file.path()).unwrap();
     let (again, fresh) = (recording.clone(), Screening::new(&recording.manifest, &tables()).unwrap());
     let mut player = player(recording);
     assert!(again.episodes[0] != again.episodes[0].clone(), "a number of it is none");

@@ -73,11 +73,13 @@ mod shown {
     use super::super::window::{Input, Screen};
     use super::super::{measure, paint};
     use super::*;
-    use crate::picture;
+    use crate::commands::export;
+    use crate::console::output;
+    use crate::console::usage::usage;
+    use crate::file::picture;
+    use crate::games::screening::Screening;
     use crate::saliency::run_of;
-    use crate::screening::Screening;
-    use crate::usage::usage;
-    use crate::{export, model, output};
+    use crate::trained::model;
 
     pub(super) fn run(args: &WatchArgs, tables: &Tables) -> anyhow::Result<ExitCode> {
         if !SPEEDS.contains(&args.speed) {

@@ -10,7 +10,7 @@ use super::super::player::Player;
 use super::super::surface::Surface;
 use super::super::survey::Tally;
 use super::ink::{AMBER, BLUE, DEEP, FAINT, GROOVE, INK, Ink, PANEL, RED, VIOLET, text, text_right, width};
-use crate::number::hundredths;
+use crate::console::number::hundredths;
 
 /// Paints the line of text, the curve and the timeline.
 pub(super) fn paint(player: &Player, layout: &Layout, surface: &mut Surface) {

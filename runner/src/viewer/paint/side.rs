@@ -11,8 +11,8 @@ use super::super::player::Player;
 use super::super::stick::Stick;
 use super::super::surface::{Scale, Surface};
 use super::ink::{AMBER, BLUE, FAINT, GROOVE, INK, Ink, PANEL, text, text_right, width};
-use crate::number::hundredths;
-use crate::playback;
+use crate::console::number::hundredths;
+use crate::games::playback;
 
 /// Side of the joystick's picture, in pixels.
 const STICK: usize = 76;

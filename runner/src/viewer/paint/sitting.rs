@@ -8,7 +8,7 @@ use super::super::sitting::{Phase, Sitting};
 use super::super::surface::Surface;
 use super::ink::{FAINT, INK, Ink, text, text_right, width};
 use super::{banner, ground, help};
-use crate::number::hundredths;
+use crate::console::number::hundredths;
 
 /// Paints the whole window; `keys`, those beside the game's own, are shown over it if they are given.
 pub(in super::super) fn sitting(sitting: &Sitting, keys: Option<&[(&str, &str)]>, surface: &mut Surface) {

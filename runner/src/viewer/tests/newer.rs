@@ -5,8 +5,8 @@ use std::path::Path;
 use std::time::{Duration, SystemTime};
 
 use super::{player, recorded, tables, taken, write};
-use crate::screening::Screening;
-use crate::takes::Take;
+use crate::games::screening::Screening;
+use crate::games::takes::Take;
 use crate::viewer::follow::Follow;
 
 /// Writes a file that was last written so many seconds ago.

@@ -1,0 +1,73 @@
+//! A run as its directory describes it, to go on with, to repeat or to play with.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context as _, anyhow};
+use candle_core::Device;
+
+use crate::assets;
+use crate::collect::Workers;
+use crate::console::stop::Stop;
+use crate::console::usage;
+use crate::preset::{self, Ask, Resolved};
+use crate::run_dir::{self, About};
+use crate::session::start::start;
+use crate::session::{Session, demonstrations, initial};
+use crate::tables::Tables;
+
+/// What `run.json` and `run.toml` say of a run.
+#[derive(Clone, Debug)]
+pub(crate) struct Recorded {
+    /// Directory of the run.
+    pub(crate) path: PathBuf,
+    pub(crate) about: About,
+    pub(crate) resolved: Resolved,
+    /// Whether somebody has changed `run.toml` since `run.json` was written.
+    pub(crate) edited: bool,
+}
+
+impl Recorded {
+    /// Reads what the directory `run` says.
+    ///
+    /// # Errors
+    /// If it is not the directory of a run, or its environment or agent is unknown here.
+    pub(crate) fn read(run: &Path, tables: &Tables) -> anyhow::Result<Self> {
+        let about = run_dir::about(run)?;
+        let read = || {
+            let (file, same) = run_dir::settings(run, &about)?;
+            let ask = Ask { env: &about.env, agent: Some(&about.agent), preset: Some(&file), ..Ask::default() };
+            Ok((preset::resolve(tables, &ask)?, file, !same))
+        };
+        // A file of a run that is not as it was written is no mistake of the command line.
+        let (mut resolved, file, edited) = read().map_err(|why: anyhow::Error| anyhow!("{}", usage::line(&why)))?;
+        if edited {
+            resolved.told = Some(format!(
+                "{}: was changed since run.json was written: what it says now counts, and the run may not verify",
+                file.display()
+            ));
+        }
+        Ok(Self { path: run.to_owned(), about, resolved, edited })
+    }
+
+    /// Builds its session at the very beginning, with environments that are not yet reset.
+    ///
+    /// # Errors
+    /// If it cannot be built here, or its environment plays from other files than the run was trained with.
+    pub(crate) fn session(&self, device: &Device, workers: Workers) -> anyhow::Result<Session> {
+        let Self { path, about, resolved, .. } = self;
+        let session = start(resolved, &resolved.train()?, about.seed, device, workers)?;
+        assets::check_run(&about.assets, &session).with_context(|| path.display().to_string())?;
+        Ok(session)
+    }
+
+    /// Begins that session as the run was begun: with the same weights, and what was shown to its agent.
+    ///
+    /// # Errors
+    /// If weights or recordings are gone or changed, or an environment fails.
+    /// [`Stopped`](crate::console::waiting::Stopped) if someone asked to stop while recordings were shown.
+    pub(crate) fn begin_again(&self, session: &mut Session, stop: &Stop) -> anyhow::Result<()> {
+        let Self { path, about, resolved, .. } = self;
+        initial::begin_again(path, about.weights.as_ref(), session)?;
+        demonstrations::begin_again(about, resolved, session, &resolved.train()?, stop)
+    }
+}

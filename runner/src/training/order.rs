@@ -1,0 +1,226 @@
+//! What to train and where; the same for a single run and for each of several seeds.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+
+use anyhow::bail;
+use candle_core::Device;
+use rl_nn::Precision;
+use rl_replays::recording::OutputSampling;
+
+use crate::checkpoint::state_sink::Archive;
+use crate::collect::Workers;
+use crate::console::progress::Progress;
+use crate::console::stop::Stop;
+use crate::console::usage::usage;
+use crate::games::outputs;
+use crate::games::tape::{Tape, Which};
+use crate::needs::Runs;
+use crate::preset::schedules;
+use crate::preset::{Eval, Resolved, Train};
+use crate::run_dir::episode_log::EpisodeLog;
+use crate::run_dir::metrics::Metrics;
+use crate::run_dir::non_finite::keep_batch;
+use crate::run_dir::{self, About, RunDir};
+use crate::session::Session;
+use crate::session::demonstrations;
+use crate::session::demonstrations::Shown;
+use crate::session::initial::Initial;
+use crate::session::learner::context;
+use crate::session::start::{owner, start};
+use crate::training::group;
+use crate::training::train_loop::{Outcome, Run, train_loop};
+use crate::{assets, needs};
+
+/// What to train, and with what, whatever the seed.
+#[derive(Clone, Debug)]
+pub(crate) struct Order {
+    pub(crate) resolved: Resolved,
+    pub(crate) train: Train,
+    pub(crate) eval: Eval,
+    pub(crate) device: Device,
+    /// Name of the device: `cpu` or `cuda`.
+    pub(crate) on: String,
+    /// Threads that a run may use.
+    pub(crate) threads: usize,
+    pub(crate) workers: Workers,
+    pub(crate) record: Option<Which>,
+    pub(crate) outputs: Option<u32>,
+    /// Weights to begin with, in place of random ones.
+    pub(crate) initial: Option<Initial>,
+    pub(crate) stop: Stop,
+}
+
+/// A run that has begun, and has no directory yet.
+struct Begun {
+    session: Session,
+    /// Outputs of the policy that are recorded.
+    kept: Option<OutputSampling>,
+    /// Recordings that were shown to the agent.
+    shown: Option<Shown>,
+}
+
+/// Where the directories of runs are made.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Place<'a> {
+    /// Directory that `--run` names.
+    pub(crate) run: Option<&'a Path>,
+    /// Whether that directory is to hold one directory per seed.
+    pub(crate) many: bool,
+    /// Whether a run that is there is replaced.
+    pub(crate) force: bool,
+}
+
+impl Place<'_> {
+    /// Checks that every seed can have its directory, before any run begins.
+    ///
+    /// # Errors
+    /// If one is taken and may not be replaced.
+    pub(crate) fn check(&self, seeds: &[u64]) -> anyhow::Result<()> {
+        if let Some(run) = self.run.filter(|_| self.many)
+            && run_dir::is_run(run)
+        {
+            bail!(usage(format!("{} is the directory of one run: name another --run for several", run.display())));
+        }
+        seeds.iter().filter_map(|&seed| self.of(seed)).try_for_each(|dir| run_dir::may_be(&dir, self.force).map(drop))
+    }
+
+    fn of(&self, seed: u64) -> Option<PathBuf> {
+        self.run.map(|run| if self.many { group::below(run, seed) } else { run.to_owned() })
+    }
+}
+
+impl Order {
+    /// Messages for the person who starts the run: where its weights come from, precision that is not as asked for, and
+    /// schedules that do not fit its length.
+    pub(crate) fn told(&self) -> Vec<String> {
+        let begins = self.initial.as_ref().map(|initial| format!("begins with {}", initial.origin()));
+        let instead = self.instead().map(str::to_owned);
+        let early = schedules::learning_rate(&self.resolved);
+        begins.into_iter().chain(instead).chain(early).chain(schedules::cut_short(&self.resolved)).collect()
+    }
+
+    /// Message if the run cannot use the precision that was asked for.
+    fn instead(&self) -> Option<&'static str> {
+        match self.train.precision {
+            Precision::Bf16 if !self.device.is_cpu() => Some("bf16 is supported on the CPU only: the GPU uses f32"),
+            Precision::Bf16 if self.train.precision.unit().is_none() => {
+                Some("this CPU has no bf16 instructions: using f32")
+            }
+            _ => None,
+        }
+    }
+
+    /// Builds a session for `seed`, not yet reset, and checks that memory and disk suffice for `runs` of its kind.
+    fn session(&self, seed: u64, runs: Runs, place: &Place<'_>) -> anyhow::Result<Session> {
+        let Self { resolved, train, device, workers, .. } = self;
+        let mut session = start(resolved, train, seed, device, self.workers_of(*workers))?;
+        self.initial.as_ref().map_or(Ok(()), |initial| initial.load(&mut session))?;
+        let (agent, context) = context(resolved, session.seats.spec(), seed, device)?;
+        let mut weights = Vec::new();
+        session.learner.weights().save(&mut weights)?;
+        let at = place.run.unwrap_or(Path::new("runs"));
+        let sizes = (weights.len() as u64, schedules::frames_a_step(resolved));
+        needs::check(agent, &context, train, at, sizes, runs)?;
+        Ok(session)
+    }
+
+    /// Begins a run, before it has a directory: what cannot be shown, recorded or saved leaves none.
+    ///
+    /// # Errors
+    /// If a recording is refused, an environment fails or its state cannot be saved.
+    fn begin(&self, mut session: Session) -> anyhow::Result<Begun> {
+        let kept = outputs::kept_of(self.outputs, &session, &self.resolved)?;
+        let shown = demonstrations::begin(&self.resolved, &mut session, &self.train, &self.stop)?;
+        session.check_saves()?;
+        Ok(Begun { session, kept, shown })
+    }
+
+    /// Checks that a run of `seed` can begin; of several runs only the first needs to be checked.
+    ///
+    /// # Errors
+    /// As those of [`fresh`] before there is a directory.
+    pub(crate) fn check(&self, seed: u64, runs: Runs, place: &Place<'_>) -> anyhow::Result<()> {
+        self.begin(self.session(seed, runs, place)?).map(drop)
+    }
+
+    /// Checks that runs which have begun can go on, by what all of them share: settings, memory and disk.
+    ///
+    /// # Errors
+    /// If the pair cannot work, a value is refused, or memory or disk is short.
+    pub(crate) fn fits(&self, seed: u64, runs: Runs, place: &Place<'_>) -> anyhow::Result<()> {
+        self.session(seed, runs, place).map(drop)
+    }
+
+    /// The order for each of the runs that train `at_once`: with its share of the threads.
+    pub(crate) fn share(&self, at_once: usize) -> Self {
+        Self { threads: (self.threads / at_once).max(1), ..self.clone() }
+    }
+
+    /// Limits the threads that step environments to the threads of a run.
+    pub(crate) fn workers_of(&self, workers: Workers) -> Workers {
+        match workers {
+            Workers::UpTo(most) => Workers::UpTo(most.min(self.threads)),
+            Workers::Exactly(workers) => Workers::Exactly(workers.min(self.threads)),
+        }
+    }
+}
+
+/// Trains `seed` from its beginning in a directory of its own.
+///
+/// # Errors
+/// If anything that the run needs is missing or refused, or the run fails.
+pub(crate) fn fresh(order: &Order, seed: u64, place: &Place<'_>, progress: Progress) -> anyhow::Result<Outcome> {
+    let session = order.session(seed, Runs { all: 1, at_once: 1 }, place)?;
+    if !place.many {
+        order.told().iter().for_each(|told| progress.note(told));
+    }
+    let Begun { mut session, kept, shown } = order.begin(session)?;
+    let Order { resolved, train, eval, workers, stop, .. } = order.clone();
+    if let Some(shown) = &shown {
+        progress.note(&shown.to_string());
+    }
+    let about = About { demonstrations: shown, assets: assets::of(&session), ..about(order, seed) };
+    let name = format!("{}-{}-s{seed}", resolved.env_name.replace('/', "-"), about.agent);
+    let (owner, initial) = (owner(&resolved, &train), order.initial.as_ref());
+    if let Some(dir) = place.of(seed).filter(|_| place.force) {
+        demonstrations::spare(&resolved, &dir)?;
+    }
+    let first = |dir: &Path| initial.map_or(Ok(()), |initial| initial.write(dir, &owner));
+    let dir = RunDir::create((place.of(seed).as_deref(), &name), place.force, &about, &resolved.text(), &first)?;
+    if let Some(which) = order.record {
+        session.tape = Some(Tape::open(which, kept, dir.path(), &resolved, seed, &mut session)?);
+    }
+    session.episode_log = Some(EpisodeLog::open(dir.path(), 0)?);
+    let (path, metrics) = (dir.path().to_owned(), Metrics::create(dir.path())?);
+    let mut archive = Archive::create(dir, owner, train.keep_checkpoints)?;
+    let workers = order.workers_of(workers);
+    let run = Run { resolved, train, eval, seed, workers, path, stop };
+    train_loop(&run, &mut session, Some(metrics), progress, &mut archive).map_err(|error| keep_batch(error, &run.path))
+}
+
+/// Contents of `run.json` for a run of `seed`; without demonstrations and assets, which are known later.
+pub(crate) fn about(order: &Order, seed: u64) -> About {
+    let owner = owner(&order.resolved, &order.train);
+    About {
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        revision: env!("RL_REVISION").to_owned(),
+        features: run_dir::features(),
+        isa: owner.isa,
+        cpu: run_dir::cpu(),
+        threads: order.threads,
+        device: order.on.clone(),
+        earlier_devices: BTreeSet::new(),
+        env: owner.env,
+        env_version: owner.env_version,
+        agent: owner.agent,
+        seed,
+        config_sha256: order.resolved.sha256(),
+        assets: BTreeMap::new(),
+        record: order.record,
+        demonstrations: None,
+        weights: order.initial.as_ref().map(|initial| initial.origin().clone()),
+        record_outputs: order.outputs,
+        edited: Vec::new(),
+    }
+}
