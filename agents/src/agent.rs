@@ -86,6 +86,9 @@ pub trait Policy: Send {
 }
 
 /// Learns from rollout blocks. Off-policy learners append the blocks to a replay that they own.
+///
+/// `rl-run check --env ENV --agent AGENT`, and `check_agent` of the runner's `Registry`, test what is promised here: bits
+/// that depend on the seed alone, states that go on when they are loaded, weights that suffice to play.
 pub trait Learner: Send {
     /// Shape of the blocks that this learner needs, and how often it updates.
     fn plan(&self) -> Plan;

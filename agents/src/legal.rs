@@ -19,7 +19,7 @@ pub fn allows(legal: &[u8], action: usize) -> bool {
 }
 
 /// Whether masks of actions with `counts` values, one after the other, allow each of the actions `chosen`.
-pub(crate) fn all(counts: &[u32], chosen: &[u32], legal: &[u8]) -> bool {
+pub fn all(counts: &[u32], chosen: &[u32], legal: &[u8]) -> bool {
     let mut at = 0;
     counts.iter().zip(chosen).all(|(&count, &action)| {
         let allowed = allows(legal, at + action as usize);

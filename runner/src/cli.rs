@@ -266,7 +266,7 @@ fn run(cli: Cli, tables: &Tables) -> anyhow::Result<ExitCode> {
         Some(Command::Fetch(args)) => fetch::run(&args, tables),
         Some(Command::Doctor(args)) => doctor::run(&args, tables),
         Some(Command::Completions(args)) => Ok(completions::run(&args, Cli::command(), tables)),
-        Some(Command::Check(args)) => check::run(&args, tables),
+        Some(Command::Check(args)) => args.cpu.settle().and_then(|()| check::run(&args, tables)),
         Some(Command::Solve(args)) => solve::run(&args, tables),
         Some(Command::Rollout(args)) => rollout::run(&args, tables),
         Some(Command::Profile(args)) => args.machine.settle().and_then(|()| profile::run(&args, tables)),

@@ -9,6 +9,7 @@ mod commands;
 mod trainer;
 mod tables;
 mod planners;
+mod contract;
 mod preset;
 mod needs;
 mod training;

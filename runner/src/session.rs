@@ -10,12 +10,14 @@ pub(crate) mod demonstrations;
 
 use std::collections::{BTreeSet, VecDeque};
 
+use anyhow::Context as _;
 use rl_agents::{Learner, Log, Mode, Part, Policy};
 use rl_core::{Episode, Saved, Solo};
 use rl_replays::Rollout;
 use serde::{Deserialize, Serialize};
 
 use self::parts::{Carried, Plain, Restarts, Worlds};
+use crate::checkpoint;
 use crate::checkpoint::manifest::is_name;
 use crate::collect::actors::Actors;
 use crate::collect::{self, Seats, count, finished};
@@ -265,6 +267,19 @@ impl Session {
         visit("window", &mut Plain("window", &mut self.window))
     }
 
+    /// Name and SHA-256 of every part, in their order.
+    ///
+    /// # Errors
+    /// As [`visit`](Self::visit), or if a part cannot be saved.
+    pub(crate) fn digests(&mut self) -> anyhow::Result<Vec<(String, String)>> {
+        let mut digests = Vec::new();
+        self.visit(&mut |name, part| {
+            digests.push((name.to_owned(), checkpoint::sha256(part).with_context(|| format!("part {name}"))?));
+            Ok(())
+        })?;
+        Ok(digests)
+    }
+
     /// Calls `visit` with the learner's parts other than its weights; actors may be under way.
     ///
     /// # Errors
@@ -291,4 +306,4 @@ fn note_down(
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

@@ -6,6 +6,7 @@ use std::{fmt, fs};
 use anyhow::{Context as _, bail};
 use candle_core::Device;
 use rl_agents::{AgentEntry, Learner, Log, Mode};
+use rl_core::contract::STEPS;
 use rl_core::{EnvEntry, Seating, VecEnv};
 
 use crate::assets;
@@ -17,6 +18,7 @@ use crate::collect::Workers;
 use crate::console::stop::Stop;
 use crate::console::usage::usage;
 use crate::console::waiting::Waiting;
+use crate::contract::{self, Subject};
 use crate::games::play::{Games, SEATS, play};
 use crate::preset::{self, Ask, Resolved};
 use crate::run_dir::digests::{Digest, Digests};
@@ -75,6 +77,25 @@ impl Registry {
         let sets: Vec<String> = sets.iter().map(|&set| set.to_owned()).collect();
         preset::resolve(&self.0, &Ask { env, agent: None, preset: None, sets: &sets, protocol: None })?.seat(seating)
     }
+
+    /// Checks that an agent keeps what all agents promise: what `rl-run check --agent` checks, for tests. It is trained
+    /// several times, for 600 agent steps and to its first update at least, so that small settings are best.
+    ///
+    /// ```
+    /// use rl_runner::{Registry, TrainerConfig};
+    ///
+    /// let registry = Registry::new(&[rl_envs::ENVS], &[rl_agents::AGENTS])?;
+    /// let (sets, device) = (&["train.envs=2", "agent.horizon=64"], rl_runner::candle_core::Device::Cpu);
+    /// registry.check_agent(&TrainerConfig { env: "cartpole", agent: "ppo", preset: None, sets, seed: 1, device })?;
+    /// # anyhow::Ok(())
+    /// ```
+    ///
+    /// # Errors
+    /// If it cannot be built, or breaks a promise: the message names it and says what was seen.
+    pub fn check_agent(&self, config: &TrainerConfig<'_>) -> anyhow::Result<()> {
+        let (seed, device) = (config.seed, config.device.clone());
+        contract::check(&Subject::new(config.resolve(self)?, seed, device, STEPS as u64, Stop::default())?)
+    }
 }
 
 /// What a [`Trainer`] trains.
@@ -92,6 +113,14 @@ pub struct TrainerConfig<'a> {
     pub seed: u64,
     /// Where tensors live.
     pub device: Device,
+}
+
+impl TrainerConfig<'_> {
+    fn resolve(&self, registry: &Registry) -> anyhow::Result<Resolved> {
+        let sets: Vec<String> = self.sets.iter().map(|&set| set.to_owned()).collect();
+        let ask = Ask { env: self.env, agent: Some(self.agent), preset: self.preset, sets: &sets, protocol: None };
+        preset::resolve(&registry.0, &ask)
+    }
 }
 
 /// Where a run was opened.
@@ -170,10 +199,7 @@ impl Trainer {
     /// If a name, key or value is refused, the pair cannot work, or the agent needs more memory than this machine
     /// has; the message names the mend.
     pub fn new(registry: &Registry, config: &TrainerConfig<'_>) -> anyhow::Result<Self> {
-        let sets: Vec<String> = config.sets.iter().map(|&set| set.to_owned()).collect();
-        let ask =
-            Ask { env: config.env, agent: Some(config.agent), preset: config.preset, sets: &sets, protocol: None };
-        let mut resolved = preset::resolve(&registry.0, &ask)?;
+        let mut resolved = config.resolve(registry)?;
         demonstrations::settle(&mut resolved)?;
         let order = order(resolved, &config.device)?;
         let mut session = start(&order.resolved, &order.train, config.seed, &order.device, order.workers)?;

@@ -38,6 +38,10 @@ fn a_clone_plays_as_it_was_shown_and_resumes_to_the_bit() {
     let score = json(at, "eval whole --episodes 20 --seed 5 --greedy --json")["mean"].as_f64().unwrap();
     assert!(score > 150.0, "a clone of {score}");
 
+    let shown = "--set agent.demonstrations=games.rec --json --quiet";
+    let promises = json(at, &format!("check --env cartpole --agent bc {shown}"));
+    assert_eq!(promises["ok"], true, "{promises}");
+
     let threads = json(at, &format!("{run} --run threads --threads 2 --workers 2"));
     assert_eq!(threads["parameters_sha256"], whole["parameters_sha256"]);
     assert_eq!(json(at, "verify whole --json --quiet")["equal"], true);
@@ -138,6 +142,7 @@ fn what_cannot_be_shown_is_refused_by_name_and_leaves_no_run() {
     let dqn = |file: &str| format!("--env frozenlake --agent dqn --run r --quiet --set agent.demonstrations={file}");
     for (line, code, words) in [
         ("--env cartpole --agent bc --run r --quiet".to_owned(), 2, "--set agent.demonstrations=FILE"),
+        ("check --env cartpole --agent bc".to_owned(), 2, "--set agent.demonstrations=FILE"),
         (bc("nothing.rec"), 2, "nothing.rec: there is no such file"),
         (bc("empty"), 2, "empty: holds no recording (*.rec)"),
         (bc("dry.rec"), 2, "dry.rec: was recorded of frozenlake, and this run is of cartpole"),

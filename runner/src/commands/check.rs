@@ -1,29 +1,38 @@
-//! `rl-run check`: whether an environment keeps what environments promise.
+//! `rl-run check`: whether an environment keeps what environments promise, or an agent what agents do.
 
 use std::process::ExitCode;
 
+use candle_core::Device;
 use rl_core::Seating;
-use rl_core::contract::{Coverage, PROMISES, STEPS, Subject};
+use rl_core::contract::{Coverage, PROMISES, Promise, STEPS, Subject};
 use serde::Serialize;
 
+use crate::cli::Cpu;
 use crate::console::output;
 use crate::console::usage::counted;
 use crate::console::waiting::{Quiet, Waiting};
+use crate::contract;
 use crate::preset::env_choice::EnvChoice;
 use crate::tables::Tables;
 
-/// Checks that an environment keeps what all promise: shapes, ends, seeds, saved states; exits with 1 if it does not.
+/// Checks that an environment keeps what all promise: shapes, ends, seeds, saved states; or with --agent that an agent
+/// does: actions, seeds, threads, saved states, evaluations. Exits with 1 if it does not.
 #[derive(Clone, Debug, clap::Args)]
 #[command(after_help = "Examples: rl-run check --env cartpole
           rl-run check --env kungfu --steps 2000 --set env.sticky=0
+          rl-run check --env cartpole --agent ppo --set train.envs=4
 
-For environments of one's own: the promises are those of rl_core::Env, and rl_core::contract::check \
-tests them. Actions are random: a promise that is found broken is broken, and one that is found kept was kept \
-wherever they led.")]
+For environments and agents of one's own: the promises are those of rl_core::Env, and of rl_agents::Learner and \
+Policy; rl_core::contract::check and rl_runner::Registry::check_agent test them. Actions are random, and an agent \
+is trained to its first update at least, several times: a promise that is found broken is broken, and one that is \
+found kept was kept as far as that led.")]
 pub(crate) struct CheckArgs {
     #[command(flatten)]
     env: EnvChoice,
-    /// Steps that most promises are checked over
+    /// Check this agent on it, instead of the environment: `rl-run list agents` shows all
+    #[arg(long)]
+    agent: Option<String>,
+    /// Steps that most promises are checked over, of an agent those of all seats together
     #[arg(long, value_name = "N", default_value_t = STEPS as u32, value_parser = clap::value_parser!(u32).range(1..))]
     steps: u32,
     /// One JSON object on stdout and nothing else
@@ -31,6 +40,8 @@ pub(crate) struct CheckArgs {
     json: bool,
     #[command(flatten)]
     progress: Quiet,
+    #[command(flatten)]
+    pub(crate) cpu: Cpu,
 }
 
 /// What `--json` prints.
@@ -38,6 +49,8 @@ pub(crate) struct CheckArgs {
 struct Report {
     env: String,
     version: u32,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    agent: Option<&'static str>,
     ok: bool,
     promises: Vec<Line>,
 }
@@ -55,30 +68,48 @@ struct Line {
 #[serde(tag = "state", rename_all = "snake_case")]
 enum Found {
     Kept {
-        steps: usize,
-        episodes: usize,
+        steps: u64,
+        /// Of a check of an environment.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        episodes: Option<usize>,
+        /// Of a check of an agent.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        updates: Option<u64>,
     },
     Broken {
         how: String,
     },
-    /// The environment lacks what the promise is about.
+    /// The environment or agent lacks what the promise is about.
     Idle,
 }
 
 /// `rl-run check`.
 pub(crate) fn run(args: &CheckArgs, tables: &Tables) -> anyhow::Result<ExitCode> {
     let waiting = Waiting::listen(args.json || args.progress.quiet, "nothing is said of its promises")?;
-    let resolved = args.env.resolve(tables)?;
-    // A wrong value or a missing file is no broken promise.
-    drop(resolved.seat(&Seating { seed: 0, seats: 0..resolved.seats_per_world() })?);
-    let subject = Subject {
-        entry: resolved.env,
-        name: &resolved.env_name,
-        table: resolved.table("env").clone(),
-        steps: args.steps as usize,
-        stop: &|| waiting.stopped(),
+    let report = match &args.agent {
+        Some(agent) => {
+            let resolved = args.env.played_by(agent, tables)?;
+            let (env, version) = (resolved.env_name.clone(), resolved.env.version);
+            let agent = resolved.agent.map(|agent| agent.id);
+            let subject =
+                contract::Subject::new(resolved, 1, Device::Cpu, u64::from(args.steps), waiting.stop().clone())?;
+            let promises = of_agent(&subject, &waiting)?;
+            Report { env, version, agent, ok: are_kept(&promises), promises }
+        }
+        None => {
+            let resolved = args.env.resolve(tables)?;
+            // A wrong value or a missing file is no broken promise.
+            drop(resolved.seat(&Seating { seed: 0, seats: 0..resolved.seats_per_world() })?);
+            let subject = Subject {
+                entry: resolved.env,
+                name: &resolved.env_name,
+                table: resolved.table("env").clone(),
+                steps: args.steps as usize,
+                stop: &|| waiting.stopped(),
+            };
+            check(&subject, &waiting)?
+        }
     };
-    let report = check(&subject, &waiting)?;
     if args.json {
         output::line(serde_json::to_string(&report)?);
     } else {
@@ -88,21 +119,50 @@ pub(crate) fn run(args: &CheckArgs, tables: &Tables) -> anyhow::Result<ExitCode>
 }
 
 fn check(subject: &Subject<'_>, waiting: &Waiting) -> anyhow::Result<Report> {
-    let bar = waiting.bar(PROMISES.len(), "promises");
-    let mut promises = Vec::new();
-    for promise in PROMISES {
-        bar.reach(promises.len());
-        let found = promise.check(subject);
-        waiting.go_on()?;
-        let found = match found {
-            Ok(Some(Coverage { steps, episodes })) => Found::Kept { steps, episodes },
+    let check = |promise: &Promise| {
+        let found = match promise.check(subject) {
+            Ok(Some(Coverage { steps, episodes })) => {
+                Found::Kept { steps: steps as u64, episodes: Some(episodes), updates: None }
+            }
             Ok(None) => Found::Idle,
             Err(broken) => Found::Broken { how: broken.how },
         };
-        promises.push(Line { name: promise.name, promise: promise.text, found });
+        Line { name: promise.name, promise: promise.text, found }
+    };
+    let promises = each(PROMISES, waiting, check)?;
+    let (env, version) = (subject.name.to_owned(), subject.entry.version);
+    Ok(Report { env, version, agent: None, ok: are_kept(&promises), promises })
+}
+
+fn of_agent(subject: &contract::Subject, waiting: &Waiting) -> anyhow::Result<Vec<Line>> {
+    let check = |promise: &contract::Promise| {
+        let found = match promise.check(subject) {
+            Ok(Some(contract::Coverage { steps, updates })) => {
+                Found::Kept { steps, episodes: None, updates: Some(updates) }
+            }
+            Ok(None) => Found::Idle,
+            Err(how) => Found::Broken { how },
+        };
+        Line { name: promise.name, promise: promise.text, found }
+    };
+    each(contract::PROMISES, waiting, check)
+}
+
+/// Checks one promise after the other, until someone asks to stop.
+fn each<P>(all: &[P], waiting: &Waiting, check: impl Fn(&P) -> Line) -> anyhow::Result<Vec<Line>> {
+    let bar = waiting.bar(all.len(), "promises");
+    let mut lines = Vec::new();
+    for promise in all {
+        bar.reach(lines.len());
+        let line = check(promise);
+        waiting.go_on()?; // what was found of one that was stopped is nothing
+        lines.push(line);
     }
-    let ok = !promises.iter().any(|line| matches!(line.found, Found::Broken { .. }));
-    Ok(Report { env: subject.name.to_owned(), version: subject.entry.version, ok, promises })
+    Ok(lines)
+}
+
+fn are_kept(promises: &[Line]) -> bool {
+    !promises.iter().any(|line| matches!(line.found, Found::Broken { .. }))
 }
 
 /// The report as people read it.
@@ -111,7 +171,7 @@ fn lines(report: &Report) -> Vec<String> {
     for Line { name, promise, found } in &report.promises {
         let (state, seen) = match found {
             Found::Kept { steps: 0, .. } => ("kept", String::new()),
-            Found::Kept { steps, episodes } => ("kept", format!(" ({}, {episodes} ended)", counted(*steps, "row"))),
+            Found::Kept { steps, episodes, updates } => ("kept", covered(*steps, *episodes, *updates)),
             Found::Idle => ("-", " (it has none)".to_owned()),
             Found::Broken { .. } => ("BROKEN", String::new()),
         };
@@ -121,17 +181,32 @@ fn lines(report: &Report) -> Vec<String> {
             broken += 1;
         }
     }
-    let Report { env, version, promises, .. } = report;
+    let Report { env, version, agent, promises, .. } = report;
+    let (who, all) = match agent {
+        Some(agent) => (format!("{agent} on {env}"), "agents"),
+        None => (format!("{env} (version {version})"), "environments"),
+    };
     let endless =
-        promises.iter().any(|line| line.name == "ends" && matches!(line.found, Found::Kept { episodes: 0, .. }));
+        promises.iter().any(|line| line.name == "ends" && matches!(line.found, Found::Kept { episodes: Some(0), .. }));
     lines.push(match broken {
-        0 if endless => format!(
-            "{env} (version {version}) keeps what environments promise, as far as steps without an end show: --steps takes more"
-        ),
-        0 => format!("{env} (version {version}) keeps what environments promise"),
-        _ => format!("{env} (version {version}) breaks {broken} of {} promises", promises.len()),
+        0 if endless => {
+            format!("{who} keeps what {all} promise, as far as steps without an end show: --steps takes more")
+        }
+        0 => format!("{who} keeps what {all} promise"),
+        _ => format!("{who} breaks {broken} of {} promises", promises.len()),
     });
     lines
+}
+
+/// How much a promise was checked over.
+fn covered(steps: u64, episodes: Option<usize>, updates: Option<u64>) -> String {
+    match (episodes, updates) {
+        (Some(episodes), _) => format!(" ({}, {episodes} ended)", counted(steps as usize, "row")),
+        (None, Some(updates)) if updates > 0 => {
+            format!(" ({}, {})", counted(steps as usize, "step"), counted(updates as usize, "update"))
+        }
+        (None, _) => format!(" ({})", counted(steps as usize, "step")),
+    }
 }
 
 #[cfg(test)]

@@ -203,9 +203,8 @@ impl StateSink for Comparison {
 
 /// The first part that differs from the recorded one.
 fn first_difference(recorded: &Digest, now: &[(String, String)]) -> Option<Difference> {
-    let mut parts = recorded.parts.iter().chain(now);
-    let (part, _) = parts.find(|part| !(recorded.parts.contains(part) && now.contains(part)))?;
-    Some(Difference { frames: recorded.frames, part: part.clone() })
+    let part = digests::first_difference(&recorded.parts, now)?;
+    Some(Difference { frames: recorded.frames, part: part.to_owned() })
 }
 
 /// Checks that the checkpoints in the directory of the run at `path` are whole and hold what was `recorded` of their

@@ -22,4 +22,12 @@ impl EnvChoice {
     pub(crate) fn resolve(&self, tables: &Tables) -> anyhow::Result<Resolved> {
         preset::resolve(tables, &self.settings.of(&self.env, None))
     }
+
+    /// Resolves the settings of the environment and of `agent` on it.
+    ///
+    /// # Errors
+    /// As [`preset::resolve`].
+    pub(crate) fn played_by(&self, agent: &str, tables: &Tables) -> anyhow::Result<Resolved> {
+        preset::resolve(tables, &self.settings.of(&self.env, Some(agent)))
+    }
 }

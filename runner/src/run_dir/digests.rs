@@ -20,6 +20,12 @@ pub(crate) struct Digest {
     pub(crate) parts: Vec<(String, String)>,
 }
 
+/// Name of the first part that two lists of names and hashes do not both have, with the same hash.
+pub(crate) fn first_difference<'a>(one: &'a [(String, String)], other: &'a [(String, String)]) -> Option<&'a str> {
+    let mut parts = one.iter().chain(other);
+    parts.find(|part| !(one.contains(part) && other.contains(part))).map(|(name, _)| name.as_str())
+}
+
 /// `digests.jsonl`, open for appending.
 #[derive(Debug)]
 pub(crate) struct Digests {

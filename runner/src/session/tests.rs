@@ -18,7 +18,8 @@ use crate::session::start;
 use crate::tables::Tables;
 use crate::toy;
 
-fn resolved(env: &str, agent: &str) -> Resolved {
+/// A pair with settings that make it small.
+pub(crate) fn resolved(env: &str, agent: &str) -> Resolved {
     let tables = Tables::new(&[rl_envs::ENVS], &[rl_agents::AGENTS, PLANNERS, &[toy::ENTRY]]);
     // DQN begins to learn, to forget and to choose before the checkpoint.
     let epsilon = "epsilon={start=0.1,end=0.05,steps=10000}";
@@ -95,16 +96,6 @@ fn blocks(session: &Session, steps: usize) -> usize {
     session.seats.blocks().iter().map(|block| steps.div_ceil(block.horizon() * 4)).max().unwrap()
 }
 
-fn parts(session: &mut Session) -> Vec<(String, String)> {
-    let mut parts = Vec::new();
-    let mut hash = |name: &str, part: &mut dyn Saved| {
-        parts.push((name.to_owned(), checkpoint::sha256(part)?));
-        Ok(())
-    };
-    session.visit(&mut hash).unwrap();
-    parts
-}
-
 #[test]
 fn a_resumed_session_is_the_uninterrupted_one_and_no_part_can_be_spared() {
     let agents = ["toy", "dqn", "ppo", "a2c"];
@@ -124,7 +115,7 @@ fn a_resumed_session_is_the_uninterrupted_one_and_no_part_can_be_spared() {
         play(&mut whole, blocks).unwrap();
         let path = checkpoint::written(dir.path(), &mut whole, &owner);
         play(&mut whole, blocks).unwrap();
-        let whole = Some(parts(&mut whole));
+        let whole = Some(whole.digests().unwrap());
 
         let saved = Checkpoint::open(&path, &owner).unwrap();
         let go_on_without = |dropped: Option<&str>| {
@@ -136,7 +127,7 @@ fn a_resumed_session_is_the_uninterrupted_one_and_no_part_can_be_spared() {
             session.visit(&mut load).unwrap();
             // An empty replay cannot even go on, nor one that its block does not follow.
             catch_unwind(AssertUnwindSafe(|| play(&mut session, blocks).ok())).ok().flatten()?;
-            Some(parts(&mut session))
+            session.digests().ok()
         };
         assert_eq!(go_on_without(None), whole, "{agent} on {env}");
         for (name, _) in whole.iter().flatten() {
@@ -187,14 +178,14 @@ fn every_part_is_the_same_for_any_number_of_workers_and_across_a_change_of_it() 
             }
             play(&mut session, blocks / 2).unwrap();
             assert!(session.learner.updates() > 0, "{agent} on {env} learns");
-            ends.push((workers, parts(&mut session)));
+            ends.push((workers, session.digests().unwrap()));
         }
         for workers in [1, 2, 4] {
             let mut session = begin_with(&resolved, workers);
             saved.as_ref().unwrap().load(&mut session).unwrap();
             let blocks = blocks(&session, steps);
             play(&mut session, blocks / 2).unwrap();
-            ends.push((workers, parts(&mut session)));
+            ends.push((workers, session.digests().unwrap()));
         }
         for (workers, end) in &ends[1..] {
             assert_eq!(end, &ends[0].1, "{agent} on {env} with {workers} workers");
@@ -303,7 +294,7 @@ fn evaluation_changes_no_bit_of_the_session() {
     let mut session = begin(&resolved);
     session.seats.reset().unwrap();
     play(&mut session, 5).unwrap();
-    let before = parts(&mut session);
+    let before = session.digests().unwrap();
     let mode = Mode::Evaluate { epsilon: 0.1, greedy: false };
     let waiting = crate::console::waiting::Waiting::default();
     let score = |workers| {
@@ -313,7 +304,7 @@ fn evaluation_changes_no_bit_of_the_session() {
     let (first, second) = (score(Workers::UpTo(2)), score(Workers::Exactly(3)));
     assert_eq!(first, second);
     assert_eq!(first.returns.len(), 21);
-    assert_eq!(parts(&mut session), before);
+    assert_eq!(session.digests().unwrap(), before);
 }
 
 /// Symbols that the environment does not have and rows that forbid every action would be looked up later.

@@ -16,6 +16,14 @@ fn the_environment_keeps_what_all_promise() {
 }
 
 #[test]
+fn the_agents_keep_what_all_promise() {
+    for agent in ["qtable", "reinforce"] {
+        let report = run(&["check", "--env", "corridor", "--agent", agent, "--json"]);
+        assert_eq!((&report["agent"], &report["ok"]), (&agent.into(), &true.into()), "{report}");
+    }
+}
+
+#[test]
 fn a_foreign_agent_learns_a_foreign_environment() {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let dir = folder.path().join("run").display().to_string();
