@@ -7,7 +7,6 @@ use anyhow::bail;
 use rl_core::{EnvEntry, VecEnv};
 
 use crate::console::output;
-use crate::session::Session;
 
 /// Fetches the assets of `entry` that are missing, and reports progress.
 ///
@@ -18,11 +17,6 @@ pub(crate) fn ensure_assets(entry: &EnvEntry) -> anyhow::Result<()> {
         rl_assets::fetch(name, &mut |status| output::note(format!("{name}: {status}")))?;
     }
     Ok(())
-}
-
-/// Name and hash of each file that the environments of a session play from.
-pub(crate) fn of(session: &Session) -> BTreeMap<String, String> {
-    session.seats.envs().next().map_or_else(BTreeMap::new, |env| env.assets().into_iter().collect())
 }
 
 /// Checks that `env` plays from the files in `noted`, as it was when something `was` done, such as `recorded`.
@@ -38,12 +32,4 @@ pub(crate) fn check(noted: &BTreeMap<String, String>, env: &dyn VecEnv, was: &st
         }
     }
     Ok(())
-}
-
-/// [`check`] of a session that goes on with a run, or repeats it.
-///
-/// # Errors
-/// As [`check`].
-pub(crate) fn check_run(noted: &BTreeMap<String, String>, session: &Session) -> anyhow::Result<()> {
-    session.seats.envs().next().map_or(Ok(()), |env| check(noted, env, "trained"))
 }

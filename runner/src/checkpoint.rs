@@ -23,8 +23,9 @@ use sha2::{Digest, Sha256};
 
 use crate::file::made;
 use crate::session::Session;
+use crate::session::hash::{Hashed, hex};
 pub(crate) use find::{Flag, find, gone, list, open, refused, whole};
-use manifest::{Manifest, Owner, Part, SEGMENTS, Segment, hex};
+use manifest::{Manifest, Owner, Part, SEGMENTS, Segment};
 use snapshot::Snapshot;
 use writer::Known;
 
@@ -144,7 +145,7 @@ pub(crate) fn write_segment(path: &Path, number: u64, bytes: &[u8]) -> anyhow::R
 ///
 /// # Errors
 /// If one cannot be removed, or a checkpoint not be read; then none is removed.
-pub(crate) fn collect(dir: &Path, known: &Known) -> anyhow::Result<()> {
+pub(crate) fn sweep(dir: &Path, known: &Known) -> anyhow::Result<()> {
     let at = dir.join(SEGMENTS);
     if !at.exists() {
         return Ok(());
@@ -402,30 +403,6 @@ fn check(path: &Path, bytes: u64, sha256: &str) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// SHA-256 of a part in the form in which it is saved.
-///
-/// # Errors
-/// If it cannot be saved.
-pub(crate) fn sha256(part: &dyn Saved) -> rl_core::Result<String> {
-    let mut hash = Hashed(Sha256::new());
-    part.save(&mut hash)?;
-    Ok(hex(&hash.0.finalize()))
-}
-
-/// A writer that keeps nothing but the hash of what went through it.
-struct Hashed(Sha256);
-
-impl Write for Hashed {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.update(bytes);
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
-
 /// Writes a checkpoint of `session` below `dir`, whose parts are whole files, and returns its directory.
 #[cfg(test)]
 pub(crate) fn written(dir: &Path, session: &mut Session, owner: &Owner) -> PathBuf {
@@ -485,13 +462,13 @@ mod tests {
         let (manifest, aside) = (at.join(name(16)).join(manifest::FILE), at.join("aside"));
         fs::rename(&manifest, &aside).unwrap();
         fs::create_dir(&manifest).unwrap();
-        assert!(collect(at, &Known::new()).is_err() && left() == 3, "a directory cannot be read");
+        assert!(sweep(at, &Known::new()).is_err() && left() == 3, "a directory cannot be read");
         fs::remove_dir(&manifest).unwrap();
         fs::rename(&aside, &manifest).unwrap();
-        collect(at, &Known::new()).unwrap();
+        sweep(at, &Known::new()).unwrap();
         assert_eq!(left(), 2);
         fs::write(&manifest, b"{").unwrap();
-        collect(at, &Known::new()).unwrap();
+        sweep(at, &Known::new()).unwrap();
         assert_eq!(left(), 1);
     }
 }

@@ -1,4 +1,5 @@
-//! One block of experience from every seat: act on all of them in one batch, then step them, here or on all cores.
+//! One block of experience from every seat: act on all of them in one batch, then step them, here or on all cores; or
+//! [`actors`] do both by themselves.
 //!
 //! Seats are divided into groups, one per worker at most; this thread steps the first of them itself. Every seat has
 //! its own random streams, a row of a forward pass does not depend on the batch around it, and whoever reads the blocks

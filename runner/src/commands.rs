@@ -5,7 +5,6 @@ pub(crate) mod resume;
 pub(crate) mod evaluate;
 pub(crate) mod record;
 pub(crate) mod verify;
-pub(crate) mod certify;
 pub(crate) mod export;
 pub(crate) mod publish;
 pub(crate) mod versus;

@@ -4,11 +4,15 @@
 //! A promise that is found broken is broken, and one that is found kept was kept as far as this training went. What
 //! environments promise is in [`rl_core::contract`].
 
-mod acting;
-mod bits;
+mod evaluation;
+mod learning;
+mod player;
+mod refused;
+mod reproducible;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
+use std::fmt;
 use std::sync::OnceLock;
 
 use anyhow::{anyhow, bail};
@@ -21,9 +25,10 @@ use crate::collect::Workers;
 use crate::console::stop::Stop;
 use crate::preset::{Resolved, Train};
 use crate::session::start::start;
-use crate::session::{Session, demonstrations};
+use crate::session::{Acting, Session, demonstrations};
+use player::{Watched, Wrong};
 
-/// Most rounds until the first update. What needs more is out of order, or of a preset for longer runs.
+/// Most rounds without a first update. What needs more is out of order, or of a preset for longer runs.
 const MOST_ROUNDS: usize = 100_000;
 
 /// An agent to be checked, with its settings and an environment that it plays.
@@ -36,18 +41,46 @@ pub(crate) struct Subject {
     /// Agent steps of all seats before the state that is saved, and about as many after it.
     steps: u64,
     stop: Stop,
-    trained: OnceLock<Result<Trained, String>>,
+    trained: OnceLock<Result<Trained, Failure>>,
 }
 
-/// A run of two halves with equally many rounds, at least one update in the first.
+/// A run in two halves, with at least one update in each.
 struct Trained {
     /// Rounds of each half.
-    rounds: usize,
+    rounds: [usize; 2],
     /// The state between the halves.
     half: Vec<Part>,
     /// Name and SHA-256 of each part at the end.
     end: Vec<(String, String)>,
     coverage: Coverage,
+}
+
+/// Why the run that others are compared with did not come to its end.
+#[derive(Clone)]
+enum Failure {
+    /// An action, or what was written with it, was wrong.
+    Action(String),
+    /// An engine of the environment was lost, for which the agent is not to blame.
+    Lost(String),
+    /// Anything else, a panic too.
+    Other(String),
+}
+
+/// The error of a check that has nothing to say, for this reason.
+#[derive(Debug)]
+struct Unchecked(String);
+
+impl fmt::Display for Unchecked {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for Unchecked {}
+
+/// An engine that was lost: its episode was given up, so that two runs differ without anybody's fault.
+fn lost(note: &str) -> anyhow::Error {
+    Unchecked(format!("an engine was lost: {note}")).into()
 }
 
 /// How much was done to check a promise that was found kept.
@@ -57,13 +90,24 @@ pub(crate) struct Coverage {
     pub(crate) steps: u64,
     /// Optimiser steps, or rounds of learning where there is no optimiser.
     pub(crate) updates: u64,
+    /// Episodes that ended, in all seats together.
+    pub(crate) episodes: u64,
+}
+
+impl Coverage {
+    fn of(session: &Session) -> Self {
+        let counts = &session.counts;
+        Self { steps: counts.agent_steps, updates: session.learner.updates(), episodes: counts.episodes }
+    }
 }
 
 impl Subject {
-    /// Makes a subject of the agent of `resolved`, to be checked over `steps` agent steps at least.
+    /// Makes a subject of the agent of `resolved`, to be checked over `steps` agent steps at least. Without actors, since
+    /// what lags depends on who is first.
     ///
     /// # Errors
-    /// If it cannot be built or has nothing to begin with: a wrong value or a missing file is no broken promise.
+    /// If it cannot be built, has nothing to begin with or the state of its environment cannot be saved: a wrong value
+    /// or a missing file is no broken promise.
     pub(crate) fn new(
         mut resolved: Resolved,
         seed: u64,
@@ -73,11 +117,11 @@ impl Subject {
     ) -> anyhow::Result<Self> {
         demonstrations::settle(&mut resolved)?;
         if resolved.train()?.actors > 0 {
-            resolved.set("train.actors", 0)?; // what lags depends on who is first
+            resolved.set("train.actors", 0)?;
         }
         let train = resolved.train()?;
         let subject = Self { resolved, train, device, seed, steps, stop, trained: OnceLock::new() };
-        drop(subject.begin(Workers::Exactly(1))?);
+        subject.begin(Workers::Exactly(1))?.check_saves()?;
         Ok(subject)
     }
 
@@ -96,7 +140,8 @@ impl Subject {
     fn advance(&self, session: &mut Session, rounds: usize) -> anyhow::Result<()> {
         (0..rounds).try_for_each(|_| {
             self.go_on()?;
-            session.advance(&mut Log::default())
+            session.advance(&mut Log::default())?;
+            session.notes.first().map_or(Ok(()), |note| Err(lost(note)))
         })
     }
 
@@ -104,32 +149,49 @@ impl Subject {
         if self.stop.asked() { bail!("stopped") } else { Ok(()) }
     }
 
-    /// Trains for the steps that were asked for, and to the first update. Returns the number of rounds.
-    fn first_half(&self, session: &mut Session) -> anyhow::Result<usize> {
+    /// The run that others are compared with, trained when it is first asked for.
+    ///
+    /// # Errors
+    /// [`Unchecked`] if it failed, of which [`learning`] tells.
+    fn trained(&self) -> anyhow::Result<&Trained> {
+        self.outcome().as_ref().map_err(|_| Unchecked("it was not trained to the end".to_owned()).into())
+    }
+
+    /// How that run ended.
+    fn outcome(&self) -> &Result<Trained, Failure> {
+        self.trained.get_or_init(|| {
+            let wrong = Wrong::default();
+            let trained = caught(|| self.train(&wrong)).unwrap_or_else(|panic| Err(anyhow!("it panicked: {panic}")));
+            trained.map_err(|why| match wrong.take() {
+                Some(action) => Failure::Action(action),
+                None if why.is::<Unchecked>() => Failure::Lost(why.to_string()),
+                None => Failure::Other(format!("{why:#}")),
+            })
+        })
+    }
+
+    fn train(&self, wrong: &Wrong) -> anyhow::Result<Trained> {
+        let mut session = self.begin(Workers::Exactly(1))?;
+        let policy = session.learner.policy(0..self.train.envs)?;
+        session.acting = Acting::InTurn(Box::new(Watched::new(policy, wrong.clone())));
+        let first = self.train_half(&mut session)?;
+        let half = Snapshot::take(&mut session, Extent::Whole, &Handed::default())?.parts;
+        let second = self.train_half(&mut session)?;
+        Ok(Trained { rounds: [first, second], half, end: session.digests()?, coverage: Coverage::of(&session) })
+    }
+
+    /// Trains for the steps that were asked for, and to an update. Returns the number of rounds.
+    fn train_half(&self, session: &mut Session) -> anyhow::Result<usize> {
+        let (steps, updates) = (session.counts.agent_steps, session.learner.updates());
         let mut rounds = 0;
-        while session.counts.agent_steps < self.steps || session.learner.updates() == 0 {
-            if rounds == MOST_ROUNDS {
-                bail!("`updates` is still 0 after {} steps: lower what delays it", session.counts.agent_steps);
+        while session.counts.agent_steps < steps + self.steps || session.learner.updates() == updates {
+            if rounds >= MOST_ROUNDS && session.learner.updates() == updates {
+                bail!("no update in {} agent steps: lower what delays it", session.counts.agent_steps - steps);
             }
             self.advance(session, 1)?;
             rounds += 1;
         }
         Ok(rounds)
-    }
-
-    /// The run that others are compared with, trained when it is first asked for.
-    fn trained(&self) -> anyhow::Result<&Trained> {
-        let trained = self.trained.get_or_init(|| self.train().map_err(|why| format!("{why:#}")));
-        trained.as_ref().map_err(|why| anyhow!("{why}"))
-    }
-
-    fn train(&self) -> anyhow::Result<Trained> {
-        let mut session = self.begin(Workers::Exactly(1))?;
-        let rounds = self.first_half(&mut session)?;
-        let half = Snapshot::take(&mut session, Extent::Whole, &Handed::default())?.parts;
-        self.advance(&mut session, rounds)?;
-        let coverage = Coverage { steps: session.counts.agent_steps, updates: session.learner.updates() };
-        Ok(Trained { rounds, half, end: session.digests()?, coverage })
     }
 
     /// A session in the state between the halves.
@@ -145,8 +207,18 @@ impl Subject {
     }
 }
 
-/// What a check finds: `None` where the promise does not apply to the agent.
-type Found = anyhow::Result<Option<Coverage>>;
+/// What a check finds; what is not [`Unchecked`] is a breach.
+type Found = anyhow::Result<Coverage>;
+
+/// What was found of a promise.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Verdict {
+    Kept(Coverage),
+    /// It does not apply, or could not be checked, for this reason.
+    Unchecked(String),
+    /// How it was broken, in one line.
+    Broken(String),
+}
 
 /// One property that every agent must have, such as determinism by its seed, and its check.
 #[derive(Clone, Copy, Debug)]
@@ -159,14 +231,14 @@ pub(crate) struct Promise {
 }
 
 impl Promise {
-    /// Checks the promise and returns how much was done, or `None` where it does not apply, as one about recorded outputs
-    /// does not to an agent that has none.
-    ///
-    /// # Errors
-    /// In one line, if the agent breaks the promise, fails or panics, or was asked to stop.
-    pub(crate) fn check(&self, subject: &Subject) -> Result<Option<Coverage>, String> {
+    /// Checks the promise. What is found once someone has asked to stop is nothing.
+    pub(crate) fn check(&self, subject: &Subject) -> Verdict {
         let found = caught(|| (self.check)(subject)).unwrap_or_else(|panic| Err(anyhow!("it panicked: {panic}")));
-        found.map_err(|why| format!("{why:#}"))
+        match found {
+            Ok(coverage) => Verdict::Kept(coverage),
+            Err(why) if why.is::<Unchecked>() => Verdict::Unchecked(why.to_string()),
+            Err(why) => Verdict::Broken(format!("{why:#}")),
+        }
     }
 }
 
@@ -175,19 +247,31 @@ pub(crate) const PROMISES: &[Promise] = &[
     Promise {
         name: "settings",
         text: "a setting that it does not know is refused by its name",
-        check: acting::settings,
+        check: refused::settings,
     },
-    Promise { name: "actions", text: "its actions exist, are legal and within their bounds", check: acting::actions },
-    Promise { name: "seed", text: "its seed decides every bit of what it learns", check: bits::seed },
-    Promise { name: "groups", text: "how seats are grouped and stepped changes no bit", check: bits::groups },
-    Promise { name: "threads", text: "the number of threads changes no bit", check: bits::threads },
-    Promise { name: "state", text: "a saved state goes on as what it was saved from", check: bits::state },
-    Promise { name: "damage", text: "a state that was cut is refused, part by part", check: bits::damage },
-    Promise { name: "trials", text: "an evaluation changes nothing of it", check: acting::trials },
-    Promise { name: "weights", text: "its weights alone play as it does", check: acting::weights },
-    Promise { name: "greedy", text: "a greedy evaluation leaves nothing to chance", check: acting::greedy },
-    Promise { name: "memory", text: "unless it is recurrent, it chooses by what it sees alone", check: acting::memory },
-    Promise { name: "outputs", text: "that its outputs are recorded changes no action", check: acting::outputs },
+    Promise { name: "actions", text: "its actions exist, are legal and within their bounds", check: learning::actions },
+    Promise { name: "learning", text: "it learns without an error", check: learning::learns },
+    Promise { name: "newest", text: "its policies act by the newest weights", check: learning::newest },
+    Promise { name: "seed", text: "its seed decides every bit of what it learns", check: reproducible::seed },
+    Promise { name: "groups", text: "how seats are grouped and stepped changes no bit", check: reproducible::groups },
+    Promise { name: "threads", text: "the number of threads changes no bit", check: reproducible::threads },
+    Promise { name: "state", text: "a saved state goes on as what it was saved from", check: reproducible::state },
+    Promise { name: "damage", text: "a state that was cut is refused, part by part", check: refused::damage },
+    Promise { name: "evaluation", text: "an evaluation changes nothing of it", check: evaluation::unchanged },
+    Promise { name: "seats", text: "no seat's actions depend on the seats beside it", check: evaluation::seats },
+    Promise { name: "weights", text: "its weights alone play as it does", check: evaluation::weights },
+    Promise { name: "greedy", text: "a greedy evaluation leaves nothing to chance", check: evaluation::greedy },
+    Promise {
+        name: "memory",
+        text: "unless it is recurrent, it chooses by what it sees alone",
+        check: evaluation::memory,
+    },
+    Promise { name: "outputs", text: "that its outputs are recorded changes no action", check: evaluation::outputs },
+    Promise {
+        name: "actors",
+        text: "an actor plays by the weights that were published last",
+        check: evaluation::actors,
+    },
 ];
 
 /// Checks all [`PROMISES`] in order and stops at the first that is broken.
@@ -196,8 +280,8 @@ pub(crate) const PROMISES: &[Promise] = &[
 /// If one is broken.
 pub(crate) fn check(subject: &Subject) -> anyhow::Result<()> {
     PROMISES.iter().try_for_each(|promise| match promise.check(subject) {
-        Ok(_) => Ok(()),
-        Err(how) => Err(anyhow!("{}: {how}", promise.name)),
+        Verdict::Broken(how) => Err(anyhow!("{}: {how}", promise.name)),
+        Verdict::Kept(_) | Verdict::Unchecked(_) => Ok(()),
     })
 }
 

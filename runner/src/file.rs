@@ -1,4 +1,4 @@
-//! Files that appear whole or not at all.
+//! Files that appear whole or not at all; and those that grow, and pictures.
 
 pub(crate) mod appended;
 pub(crate) mod picture;

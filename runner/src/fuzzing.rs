@@ -8,20 +8,21 @@ use rl_core::{Env as _, Seating};
 use rl_envs::grid::frozen_lake::FrozenLake;
 
 use crate::checkpoint::manifest::Manifest;
+use crate::checkpoint::manifest::Owner;
 use crate::checkpoint::{self, Checkpoint};
 use crate::collect::Workers;
 use crate::commands::plot::curves::{self, Axis, See};
 use crate::commands::rollout;
-use crate::needs;
 use crate::planners::PLANNERS;
 use crate::preset::{self, Ask};
+use crate::registry::{Registry, TrainerConfig};
 use crate::run_dir::digests::{self, Digests};
 use crate::run_dir::episode_log::EpisodeLog;
 use crate::run_dir::metrics::Metrics;
-use crate::session::{learner, start};
+use crate::session::learner;
 use crate::tables::Tables;
 use crate::trained::recorded::Recorded;
-use crate::trainer::{Registry, Trainer, TrainerConfig};
+use crate::trainer::Trainer;
 use crate::training::seeds::Seeds;
 use crate::training::time_by_part::Timed;
 
@@ -94,7 +95,7 @@ pub fn open(dir: &Path) -> anyhow::Result<()> {
     });
     let run = Recorded::read(dir, &tables())?;
     let path = checkpoint::find(dir, "last")?;
-    let checkpoint = Checkpoint::open(&path, &start::owner(&run.resolved, &run.resolved.train()?))?;
+    let checkpoint = Checkpoint::open(&path, &Owner::of(&run.resolved, &run.resolved.train()?))?;
     let mut session = run.session(&Device::Cpu, Workers::Exactly(1))?;
     checkpoint.load(&mut session)?;
     Metrics::reopen(dir, checkpoint.frames(), true)?;
@@ -125,7 +126,7 @@ pub fn resolve(env: &str, agent: &str, file: Option<&Path>, sets: &[String]) -> 
     let env = resolved.seat(&seating)?;
     resolved.seat_eval(&seating)?;
     let (agent, context) = learner::context(&resolved, env.spec(), 0, &Device::Cpu)?;
-    if (agent.allocation)(&context)?.0 < SMALL && needs::refusal(agent, &resolved.env_name, env.spec()).is_none() {
+    if (agent.allocation)(&context)?.0 < SMALL && preset::refusal(agent, &resolved.env_name, env.spec()).is_none() {
         (agent.build)(&context)?;
     }
     Ok(())

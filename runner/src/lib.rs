@@ -4,26 +4,29 @@
 //! own has a [`Trainer`].
 #![forbid(unsafe_code)]
 
+// Each uses only those after it.
 mod cli;
 mod commands;
+mod viewer;
 mod trainer;
-mod tables;
-mod planners;
+mod registry;
+mod saliency;
 mod contract;
-mod preset;
-mod needs;
 mod training;
-mod session;
-mod collect;
+mod trained;
 mod checkpoint;
+mod session;
 mod run_dir;
 mod games;
-mod trained;
-mod saliency;
-mod viewer;
-mod console;
-mod file;
+mod needs;
+mod preset;
+mod machine;
+mod collect;
+mod planners;
+mod tables;
 mod assets;
+mod file;
+mod console;
 #[doc(hidden)]
 pub mod fuzzing;
 #[cfg(test)]
@@ -34,4 +37,5 @@ pub use candle_core;
 
 pub use cli::main;
 pub use planners::PLANNERS;
-pub use trainer::{Registry, Trainer, TrainerConfig};
+pub use registry::{Registry, TrainerConfig};
+pub use trainer::Trainer;

@@ -8,9 +8,7 @@ use std::path::Path;
 use anyhow::Context as _;
 use anyhow::bail;
 use rl_agents::{AgentEntry, Context};
-use rl_core::Spec;
 
-use crate::console::usage::usage;
 use crate::preset::Train;
 
 /// Bytes of memory of a session beside its experience, a generous bound.
@@ -23,12 +21,6 @@ const ENGINE: u64 = 64 << 10;
 const COPIES: u64 = 4;
 /// Most best weights at once beside one for each kept checkpoint: the next is written before the last is removed.
 const BEST: u64 = 2;
-
-/// The error if the agent cannot play an environment of these shapes.
-pub(crate) fn refusal(agent: &AgentEntry, env: &str, spec: &Spec) -> Option<anyhow::Error> {
-    let why = (agent.refuses)(spec)?;
-    Some(usage(format!("agent `{}` cannot play `{env}`: {why}", agent.id)))
-}
 
 /// Checks that the memory of this machine, or of its control group, can hold what the learner allocates, before an
 /// allocation could abort the program.

@@ -11,17 +11,17 @@ pub(crate) mod env_choice;
 pub(crate) mod named;
 pub(crate) mod claim;
 pub(crate) mod schedules;
+pub(crate) mod same_experiment;
 
 use std::iter;
 use std::path::Path;
 
 use rl_agents::AgentEntry;
-use rl_core::{EnvEntry, Seating};
+use rl_core::{EnvEntry, Seating, Spec};
 use toml::{Table, Value};
 
 use crate::assets::ensure_assets;
 use crate::console::usage::usage;
-use crate::needs;
 use crate::tables::Tables;
 pub(crate) use merge::parse;
 use merge::{assign, literal, overlay, paths, replace};
@@ -97,7 +97,7 @@ fn no_preset(merged: &Table, env_name: &str, env: &EnvEntry, agent: &AgentEntry)
     let seats = 0..(env.seats_per_world)(&table).max(1);
     let spec = (env.build)(env_name, &table, &Seating { seed: 0, seats }).map(|env| env.spec().clone());
     let others = format!("`rl-run list presets --env {env_name}` shows who learns it");
-    let refused = spec.ok().and_then(|spec| needs::refusal(agent, env_name, &spec));
+    let refused = spec.ok().and_then(|spec| refusal(agent, env_name, &spec));
     let refused = refused.map(|refusal| usage(format!("{refusal}; {others}")));
     let name = |&(name, _): &(&'static str, _)| match name {
         "atari/" => "every game of Atari",
@@ -202,6 +202,12 @@ pub(crate) fn agent_presets(
         let named = named::of(agent.id, env_name).map(|named| (Some(named.name), named.text));
         iter::once((None, usual)).chain(named)
     })
+}
+
+/// The error if the agent cannot play an environment of these shapes.
+pub(crate) fn refusal(agent: &AgentEntry, env: &str, spec: &Spec) -> Option<anyhow::Error> {
+    let why = (agent.refuses)(spec)?;
+    Some(usage(format!("agent `{}` cannot play `{env}`: {why}", agent.id)))
 }
 
 #[cfg(test)]

@@ -4,29 +4,29 @@
 //! `.lock`.
 
 mod about;
+pub(crate) mod many;
+pub(crate) mod origin;
+pub(crate) mod shown;
 pub(crate) mod metrics;
 pub(crate) mod episode_log;
+pub(crate) mod tape;
 pub(crate) mod digests;
 pub(crate) mod events;
 pub(crate) mod non_finite;
 
-use std::collections::BTreeSet;
 use std::ffi::{OsStr, OsString};
 use std::fs::{self, File};
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, anyhow, bail};
-use serde::Serialize;
 
 use crate::console::output;
-use crate::console::usage::{self, usage};
+use crate::console::usage::usage;
 use crate::file;
-use crate::games::tape;
+use crate::games::score;
 use crate::preset::parse;
-use crate::session::initial;
-use crate::trained::model;
-pub(crate) use about::{About, alike, all_alike, cpu, features, isa};
+pub(crate) use about::About;
 
 /// Name of the file that the process that writes to a run holds locked.
 const LOCK: &str = ".lock";
@@ -121,8 +121,8 @@ pub(crate) fn about(path: &Path) -> anyhow::Result<About> {
     let text = match fs::read(&file) {
         Ok(text) => text,
         Err(e) if e.kind() == ErrorKind::NotFound || e.kind() == ErrorKind::NotADirectory => {
-            let why = match &below(path)[..] {
-                [] if path.exists() => match groups_in(path).first() {
+            let why = match &many::below(path)[..] {
+                [] if path.exists() => match many::groups_in(path).first() {
                     Some(group) => format!("{} holds some: name that", group.display()),
                     None if path.join(LOCK).exists() && names(path).is_ok_and(|names| is_unborn(&names)) => {
                         "no run.json in it: its run ended before it had begun; train it again with this --run"
@@ -142,75 +142,19 @@ pub(crate) fn about(path: &Path) -> anyhow::Result<About> {
     serde_json::from_slice(&text).with_context(damaged)
 }
 
-/// The runs directly below a directory, in the order of their names, numbers in them by value.
-pub(crate) fn below(dir: &Path) -> Vec<PathBuf> {
-    let entries = fs::read_dir(dir).into_iter().flatten().flatten();
-    let mut runs: Vec<PathBuf> = entries.map(|entry| entry.path()).filter(|path| is_run(path)).collect();
-    runs.sort_by_cached_key(|run| (natural(run), run.clone()));
-    runs
-}
-
-/// A path as text that sorts `s2` before `s10`: numbers in it are filled up with zeros.
-fn natural(path: &Path) -> String {
-    let (mut text, mut digits) = (String::new(), String::new());
-    for letter in path.to_string_lossy().chars().chain(['\0']) {
-        if letter.is_ascii_digit() {
-            digits.push(letter);
-            continue;
-        }
-        if !digits.is_empty() {
-            text += &format!("{:0>20}", std::mem::take(&mut digits));
-        }
-        text.push(letter);
+/// Refuses a published model where a run is needed that can be resumed.
+///
+/// # Errors
+/// If `run` is a published model.
+pub(crate) fn refuse_model(run: &Path) -> anyhow::Result<()> {
+    if !run.join(score::FILE).exists() {
+        return Ok(());
     }
-    text
-}
-
-/// The runs directly below a directory that is not a run itself; each once, even if links lead to it.
-pub(crate) fn several(dir: &Path) -> Vec<PathBuf> {
-    let mut known = BTreeSet::new();
-    let mut runs = if is_run(dir) { Vec::new() } else { below(dir) };
-    runs.sort_by_key(|run| run.is_symlink()); // of two names the run's own
-    runs.retain(|run| fs::canonicalize(run).is_ok_and(|place| known.insert(place)));
-    runs
-}
-
-/// The directories in `dir`, no run itself, that hold runs of their own: a command on the runs in `dir` leaves them out.
-pub(crate) fn groups_in(dir: &Path) -> Vec<PathBuf> {
-    let entries = if is_run(dir) { None } else { fs::read_dir(dir).ok() };
-    let paths = entries.into_iter().flatten().flatten().map(|entry| entry.path());
-    let here = fs::canonicalize(dir).ok();
-    let other = |path: &PathBuf| !is_run(path) && fs::canonicalize(path).ok() != here; // no link back
-    let mut groups: Vec<PathBuf> = paths.filter(|path| other(path) && !below(path).is_empty()).collect();
-    groups.sort();
-    groups
-}
-
-/// The message on one of [`groups_in`].
-pub(crate) fn left_out(group: &Path) -> String {
-    format!("left out: {0} holds runs of its own: name {0} too", group.display())
-}
-
-/// What `--json` prints of a run among several that a command failed on, in place of its result.
-#[derive(Debug, Serialize)]
-struct Failure<'a> {
-    #[serde(serialize_with = "crate::file::text")]
-    run: &'a Path,
-    error: String,
-}
-
-/// The error of a directory in a group that does not look like a run any more.
-pub(crate) fn lost(run: &Path) -> anyhow::Error {
-    anyhow!("{}: it has lost its run.json: remove it, and `rl-run resume` of the group begins it again", run.display())
-}
-
-/// Says that a command failed on one run among several, and goes on with the next.
-pub(crate) fn failed(run: &Path, why: &anyhow::Error, json: bool) {
-    let error = usage::line(why);
-    output::note(format!("error: {error}"));
-    if json {
-        output::line(serde_json::to_string(&Failure { run, error }).expect("plain JSON"));
-    }
+    let (name, model, games) = (run.display(), output::word(run), output::word(&run.join(score::GAMES)));
+    Err(usage(format!(
+        "{name} is a published model: it holds weights, but no training state; `rl-run eval {model}` plays it, and \
+         `rl-run verify {games}` certifies its score"
+    )))
 }
 
 /// Path of `run.toml`, and whether the file is the one that `run.json` was written with.
@@ -239,7 +183,7 @@ pub(crate) fn settings(path: &Path, about: &About) -> anyhow::Result<(PathBuf, b
 /// If the directory holds something, unless `force` is given and it is a run; or a published model, which nobody can
 /// train again.
 pub(crate) fn may_be(path: &Path, force: bool) -> anyhow::Result<bool> {
-    if path.join(model::SCORE).exists() && is_run(path) {
+    if path.join(score::FILE).exists() && is_run(path) {
         return Err(usage(format!("{} is a published model: name another --run", path.display())));
     }
     let empty = match names(path) {
@@ -258,7 +202,7 @@ pub(crate) fn may_be(path: &Path, force: bool) -> anyhow::Result<bool> {
     if !empty && !force {
         let mend = match about(path) {
             Ok(_) => "name another --run, go on with `rl-run resume`, or replace it with --force",
-            Err(_) if !is_run(path) && !below(path).is_empty() => "it holds runs of its own: name another --run",
+            Err(_) if !is_run(path) && !many::below(path).is_empty() => "it holds runs of its own: name another --run",
             Err(_) if !is_run(path) => "it is not empty, and not a run: name another --run",
             Err(damaged) => return Err(damaged.context("name another --run")),
         };
@@ -280,7 +224,7 @@ fn names(path: &Path) -> std::io::Result<Vec<OsString>> {
 /// put beside it.
 fn is_unborn(names: &[OsString]) -> bool {
     let locked = names.iter().any(|name| name == LOCK);
-    let early = |name: &OsString| is_draft(name) || name == "run.toml" || name == initial::DIR;
+    let early = |name: &OsString| is_draft(name) || name == "run.toml" || name == origin::DIR;
     let late = |name: &OsString| name == "run.json" || OWN.iter().any(|own| name == *own);
     names.iter().all(|name| if locked { early(name) || !late(name) } else { is_draft(name) })
 }
@@ -305,7 +249,7 @@ fn claim(path: &Path, force: bool) -> anyhow::Result<File> {
         let (name, path) = (entry.file_name(), entry.path());
         if is_draft(&name) && !path.is_dir() {
             fs::remove_file(&path).with_context(|| told(&path))?;
-        } else if name == initial::DIR {
+        } else if name == origin::DIR {
             fs::remove_dir_all(&path).with_context(|| told(&path))?;
         }
     }
@@ -335,7 +279,7 @@ const OWN: [&str; 9] = [
     "checkpoints",
     "best",
     tape::DIR,
-    initial::DIR,
+    origin::DIR,
 ];
 /// Beginnings of the names of its other files: batches that were not finite, and drafts.
 const OWN_BEGIN: [&str; 2] = [non_finite::BEGIN, ".tmp"];
@@ -384,16 +328,4 @@ fn lock(path: &Path) -> anyhow::Result<File> {
 pub(crate) fn is_written(path: &Path) -> bool {
     let lock = path.join(LOCK);
     lock.exists() && matches!(file::locked(&lock, false), Ok(None))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn numbers_in_names_sort_by_value() {
-        let mut names = ["ppo/s10", "dqn-long/s1", "ppo/s2", "ppo/s2-1", "ppo/s", "ppo/s1a"].map(Path::new);
-        names.sort_by_cached_key(|name| natural(name));
-        assert_eq!(names, ["dqn-long/s1", "ppo/s", "ppo/s1a", "ppo/s2", "ppo/s2-1", "ppo/s10"].map(Path::new));
-    }
 }

@@ -1,29 +1,30 @@
 //! The state of a run: everything that decides its future, in named parts in a fixed order.
 //!
-//! A run that lacked a part here would resume differently; the test at the foot drops each of them.
+//! A run that lacked a part here would resume differently; a test drops each of them.
 
+pub(crate) mod hash;
 mod parts;
 pub(crate) mod start;
 pub(crate) mod learner;
-pub(crate) mod initial;
 pub(crate) mod demonstrations;
 
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::path::{Component, Path};
 
 use anyhow::Context as _;
 use rl_agents::{Learner, Log, Mode, Part, Policy};
 use rl_core::{Episode, Saved, Solo};
 use rl_replays::Rollout;
+use rl_replays::recording::OutputSampling;
 use serde::{Deserialize, Serialize};
 
 use self::parts::{Carried, Plain, Restarts, Worlds};
-use crate::checkpoint;
-use crate::checkpoint::manifest::is_name;
 use crate::collect::actors::Actors;
 use crate::collect::{self, Seats, count, finished};
-use crate::games::tape::Tape;
-use crate::preset::Train;
+use crate::games::outputs;
+use crate::preset::{Resolved, Train};
 use crate::run_dir::episode_log::EpisodeLog;
+use crate::run_dir::tape::{Tape, Which};
 
 /// Number of finished episodes that mean returns are taken over.
 pub(crate) const WINDOW: usize = 100;
@@ -147,8 +148,42 @@ impl Session {
         Ok(Worlds(&mut self.seats).save(&mut std::io::sink())?)
     }
 
+    /// Which outputs of the policy can be recorded before every `every`-th step; `None` if none are wanted.
+    ///
+    /// # Errors
+    /// If the agent has no outputs to record, or there are too many actions.
+    pub(crate) fn outputs(&self, every: Option<u32>, resolved: &Resolved) -> anyhow::Result<Option<OutputSampling>> {
+        let agent = resolved.agent.map_or("", |agent| agent.id);
+        every.map(|every| outputs::kept(every, self.learner.as_ref(), self.seats.spec(), agent)).transpose()
+    }
+
+    /// Records episodes of the first seat in the directory `run`, with the outputs in `kept`.
+    ///
+    /// # Errors
+    /// If a file cannot be read or removed.
+    pub(crate) fn record(
+        &mut self,
+        which: Which,
+        kept: Option<OutputSampling>,
+        run: &Path,
+        resolved: &Resolved,
+        seed: u64,
+    ) -> anyhow::Result<()> {
+        if kept.is_some() {
+            self.record_outputs();
+        }
+        let env = self.seats.envs().next().expect("a run has seats");
+        self.tape = Some(Tape::open(which, kept, run, resolved, seed, (env, self.counts.frames))?);
+        Ok(())
+    }
+
+    /// Name and hash of each file that its environments play from.
+    pub(crate) fn assets(&self) -> BTreeMap<String, String> {
+        self.seats.envs().next().map_or_else(BTreeMap::new, |env| env.assets().into_iter().collect())
+    }
+
     /// Has the outputs of the first seat's policy recorded; no action depends on it.
-    pub(crate) fn record_outputs(&mut self) {
+    fn record_outputs(&mut self) {
         self.seats.blocks_mut().first_mut().into_iter().for_each(Rollout::record_outputs);
         if let Acting::Apart(actors) = &mut self.acting {
             actors.record_outputs();
@@ -274,7 +309,7 @@ impl Session {
     pub(crate) fn digests(&mut self) -> anyhow::Result<Vec<(String, String)>> {
         let mut digests = Vec::new();
         self.visit(&mut |name, part| {
-            digests.push((name.to_owned(), checkpoint::sha256(part).with_context(|| format!("part {name}"))?));
+            digests.push((name.to_owned(), hash::sha256(part).with_context(|| format!("part {name}"))?));
             Ok(())
         })?;
         Ok(digests)
@@ -287,6 +322,12 @@ impl Session {
     pub(crate) fn visit_learner(&mut self, visit: &mut Visit<'_>) -> anyhow::Result<()> {
         self.learner.state().into_iter().try_for_each(|(name, part)| visit(&format!("learner.{name}"), part))
     }
+}
+
+/// Whether `name` is a plain file name that cannot lead out of its directory, as the name of a part is.
+pub(crate) fn is_name(name: &str) -> bool {
+    let mut components = Path::new(name).components();
+    matches!((components.next(), components.next()), (Some(Component::Normal(only)), None) if only == name)
 }
 
 /// Counts filled blocks and passes them to the window of returns, to the tape and to the list of episodes.

@@ -1,6 +1,8 @@
-//! Loads what a run has trained, to play as a command asks.
+//! What a run has trained: its weights, to play as a command asks; what its directory says of it; published models.
 
 pub(crate) mod recorded;
+pub(crate) mod initial;
+pub(crate) mod report;
 pub(crate) mod model;
 
 use std::path::Path;
@@ -10,6 +12,7 @@ use candle_core::Device;
 use rl_agents::Learner;
 use toml::Table;
 
+use crate::checkpoint::manifest::Owner;
 use crate::checkpoint::{self, Checkpoint};
 use crate::console::output;
 use crate::console::usage::usage;
@@ -17,8 +20,8 @@ use crate::preset::Resolved;
 use crate::preset::settings::alone;
 use crate::run_dir::About;
 use crate::session::WEIGHTS;
+use crate::session::hash;
 use crate::session::learner::build;
-use crate::session::start::owner;
 use crate::tables::Tables;
 use recorded::Recorded;
 
@@ -57,7 +60,7 @@ pub(crate) fn load_weights(
     learner: &mut dyn Learner,
 ) -> anyhow::Result<Checkpoint> {
     let dir = checkpoint::find(run, checkpoint)?;
-    let owner = owner(resolved, &resolved.train()?);
+    let owner = Owner::of(resolved, &resolved.train()?);
     let checkpoint = checkpoint::open(run, &dir, "", |dir| Checkpoint::open_only(dir, &owner, &[WEIGHTS]))?;
     checkpoint.load_part(WEIGHTS, learner.weights())?;
     Ok(checkpoint)
@@ -105,7 +108,7 @@ impl Trained {
         let changed = resolved.played_otherwise(&own)?;
         let mut learner = build(&resolved, &spec, *seed, device)?;
         let checkpoint = load_weights(run, checkpoint, &resolved, learner.as_mut())?;
-        let parameters_sha256 = checkpoint::sha256(learner.weights())?;
+        let parameters_sha256 = hash::sha256(learner.weights())?;
         Ok(Self { about, resolved, learner, checkpoint, parameters_sha256, changed })
     }
 

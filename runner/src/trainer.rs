@@ -5,11 +5,9 @@ use std::{fmt, fs};
 
 use anyhow::{Context as _, bail};
 use candle_core::Device;
-use rl_agents::{AgentEntry, Learner, Log, Mode};
-use rl_core::contract::STEPS;
-use rl_core::{EnvEntry, Seating, VecEnv};
+use rl_agents::{Learner, Log, Mode};
 
-use crate::assets;
+use crate::checkpoint::manifest::Owner;
 use crate::checkpoint::segment_store::SegmentStore;
 use crate::checkpoint::snapshot::{Extent, Handed, Snapshot};
 use crate::checkpoint::writer::Known;
@@ -18,110 +16,24 @@ use crate::collect::Workers;
 use crate::console::stop::Stop;
 use crate::console::usage::usage;
 use crate::console::waiting::Waiting;
-use crate::contract::{self, Subject};
 use crate::games::play::{Games, SEATS, play};
-use crate::preset::{self, Ask, Resolved};
+use crate::preset::Resolved;
+use crate::registry::{Registry, TrainerConfig};
 use crate::run_dir::digests::{Digest, Digests};
 use crate::run_dir::episode_log::EpisodeLog;
 use crate::run_dir::metrics::Metrics;
+use crate::run_dir::origin::{self, Origin};
+use crate::run_dir::shown::Shown;
 use crate::run_dir::{self, About, RunDir};
 use crate::run_dir::{episode_log, metrics};
 use crate::session::Session;
-use crate::session::demonstrations::{self, Shown};
-use crate::session::initial::{self, Initial, Origin};
+use crate::session::demonstrations;
 use crate::session::learner::build;
-use crate::session::start::{owner, start};
-use crate::tables::Tables;
+use crate::session::start::start;
+use crate::trained::initial::Initial;
 use crate::trained::recorded::Recorded;
 use crate::training::order::{Order, about};
 use crate::training::train_loop::due;
-
-/// Environments and agents that a program knows, by their names.
-#[derive(Clone, Debug)]
-pub struct Registry(pub(crate) Tables);
-
-impl Registry {
-    /// Joins tables, such as `rl_envs::ENVS`, `rl_agents::AGENTS` and those of one's own.
-    ///
-    /// # Errors
-    /// If two entries have one name.
-    pub fn new(envs: &[&'static [EnvEntry]], agents: &[&'static [AgentEntry]]) -> anyhow::Result<Self> {
-        let tables = Tables::new(envs, agents);
-        tables.check()?;
-        Ok(Self(tables))
-    }
-
-    /// Seats the environment `env` of `--env`, with single values `sets` of `--set` changed, to be stepped by a program
-    /// of one's own.
-    ///
-    /// ```
-    /// use rl_core::{Act, RowsBuf, Seating};
-    /// use rl_runner::Registry;
-    ///
-    /// let registry = Registry::new(&[rl_envs::ENVS], &[])?;
-    /// let mut env = registry.seat("cartpole", &["env.max_steps=200"], &Seating { seed: 1, seats: 0..8 })?;
-    /// let mut row = RowsBuf::new(env.spec(), env.seats());
-    /// env.reset(row.rows())?;
-    /// while row.episodes.len() < 10 {
-    ///     let actions: Vec<u32> = row.vector.chunks(4).map(|seen| u32::from(seen[2] > 0.0)).collect(); // where the pole leans
-    ///     env.step(Act { discrete: &actions, continuous: &[] }, row.rows())?;
-    /// }
-    /// assert!(row.episodes.iter().all(|episode| episode.ret > 9.0));
-    /// # anyhow::Ok(())
-    /// ```
-    ///
-    /// # Errors
-    /// If a name, key or value is refused, a file that the environment needs is not there, or the environment makes
-    /// another number of seats.
-    pub fn seat(&self, env: &str, sets: &[&str], seating: &Seating) -> anyhow::Result<Box<dyn VecEnv>> {
-        let sets: Vec<String> = sets.iter().map(|&set| set.to_owned()).collect();
-        preset::resolve(&self.0, &Ask { env, agent: None, preset: None, sets: &sets, protocol: None })?.seat(seating)
-    }
-
-    /// Checks that an agent keeps what all agents promise: what `rl-run check --agent` checks, for tests. It is trained
-    /// several times, for 600 agent steps and to its first update at least, so that small settings are best.
-    ///
-    /// ```
-    /// use rl_runner::{Registry, TrainerConfig};
-    ///
-    /// let registry = Registry::new(&[rl_envs::ENVS], &[rl_agents::AGENTS])?;
-    /// let (sets, device) = (&["train.envs=2", "agent.horizon=64"], rl_runner::candle_core::Device::Cpu);
-    /// registry.check_agent(&TrainerConfig { env: "cartpole", agent: "ppo", preset: None, sets, seed: 1, device })?;
-    /// # anyhow::Ok(())
-    /// ```
-    ///
-    /// # Errors
-    /// If it cannot be built, or breaks a promise: the message names it and says what was seen.
-    pub fn check_agent(&self, config: &TrainerConfig<'_>) -> anyhow::Result<()> {
-        let (seed, device) = (config.seed, config.device.clone());
-        contract::check(&Subject::new(config.resolve(self)?, seed, device, STEPS as u64, Stop::default())?)
-    }
-}
-
-/// What a [`Trainer`] trains.
-#[derive(Clone, Debug)]
-pub struct TrainerConfig<'a> {
-    /// Name of the environment, as of `--env`.
-    pub env: &'a str,
-    /// Name of the agent, as of `--agent`.
-    pub agent: &'a str,
-    /// A preset file, or the name of a built-in preset of the pair, as of `--preset`; the pair's own by default.
-    pub preset: Option<&'a Path>,
-    /// Replacements of single values, `table.key=value` each, as of `--set`.
-    pub sets: &'a [&'a str],
-    /// Seed of every random stream.
-    pub seed: u64,
-    /// Where tensors live.
-    pub device: Device,
-}
-
-impl TrainerConfig<'_> {
-    fn resolve(&self, registry: &Registry) -> anyhow::Result<Resolved> {
-        let sets: Vec<String> = self.sets.iter().map(|&set| set.to_owned()).collect();
-        let ask = Ask { env: self.env, agent: Some(self.agent), preset: self.preset, sets: &sets, protocol: None };
-        preset::resolve(&registry.0, &ask)
-    }
-}
 
 /// Where a run was opened.
 struct Opened {
@@ -196,14 +108,15 @@ impl Trainer {
     /// Begins a run: resets its environments and builds its agent.
     ///
     /// # Errors
-    /// If a name, key or value is refused, the pair cannot work, or the agent needs more memory than this machine
-    /// has; the message names the mend.
+    /// If a name, key or value is refused, a file that the environment needs can neither be found nor fetched, the pair
+    /// cannot work, or the agent needs more memory than this machine has; the message names the mend.
     pub fn new(registry: &Registry, config: &TrainerConfig<'_>) -> anyhow::Result<Self> {
         let mut resolved = config.resolve(registry)?;
         demonstrations::settle(&mut resolved)?;
         let order = order(resolved, &config.device)?;
         let mut session = start(&order.resolved, &order.train, config.seed, &order.device, order.workers)?;
         let shown = demonstrations::begin(&order.resolved, &mut session, &order.train, &order.stop)?;
+        session.notes.extend(order.resolved.told.iter().cloned().chain(order.told()));
         let (seed, log) = (config.seed, Log::default());
         Ok(Self { order, seed, shown, first: None, session, opened: None, store: None, log, failed: false })
     }
@@ -215,10 +128,12 @@ impl Trainer {
     pub fn open(registry: &Registry, run: &Path, device: &Device) -> anyhow::Result<Self> {
         let recorded = Recorded::read(run, &registry.0)?;
         let order = order(recorded.resolved.clone(), device)?;
-        let owner = owner(&order.resolved, &order.train);
+        let owner = Owner::of(&order.resolved, &order.train);
         let checkpoint = Checkpoint::open(&checkpoint::find(run, "last")?, &owner)?;
         let mut session = recorded.session(&order.device, order.workers)?;
         checkpoint.load(&mut session)?;
+        session.notes.extend(order.resolved.told.iter().cloned());
+        session.notes.extend(recorded.inexact(checkpoint.isa(), &owner, &order.on));
         let Recorded { about, edited, .. } = recorded;
         let (seed, shown, frames) = (about.seed, about.demonstrations.clone(), session.counts.frames);
         let first = about.weights.clone().map(|origin| (origin, run.to_owned()));
@@ -287,7 +202,8 @@ impl Trainer {
         self.log.drain()
     }
 
-    /// What happened since the last call that a person should know, such as an engine that was lost and replaced.
+    /// What a person should know and was not told since the last call: at first of settings, such as a schedule that does
+    /// not fit or bits that will be others than before; later of an engine that was lost and replaced.
     pub fn notes(&mut self) -> Vec<String> {
         std::mem::take(&mut self.session.notes)
     }
@@ -325,7 +241,7 @@ impl Trainer {
     }
 
     /// Raw returns of `episodes` full games, of one seat each, by the weights as they are now, on seats that training
-    /// never sees: those of `rl-run eval --seed SEED`. Nothing of the run changes.
+    /// never sees: those of `rl-run eval --seed SEED --episodes EPISODES`. Nothing of the run changes.
     ///
     /// # Errors
     /// If the environment or the policy fails, or `episodes` is 0.
@@ -341,7 +257,9 @@ impl Trainer {
         let mode = Mode::Evaluate { epsilon: self.order.eval.epsilon, greedy: false };
         let games =
             Games { seed, first: SEATS, episodes, mode, workers: self.order.workers, outputs: false, filmed: false };
-        Ok(play(&self.order.resolved, player.as_ref(), games, &Waiting::default())?.returns)
+        let score = play(&self.order.resolved, player.as_ref(), games, &Waiting::default())?;
+        self.session.notes.extend(score.crashes);
+        Ok(score.returns)
     }
 
     /// Writes the whole state as a checkpoint into the directory `run`, which becomes that of a run: `rl-run eval`,
@@ -359,7 +277,7 @@ impl Trainer {
         self.session.rest(&mut self.log)?;
         self.failed = false;
         let Order { resolved, train, .. } = &self.order;
-        let (demonstrations, assets) = (self.shown.clone(), assets::of(&self.session));
+        let (demonstrations, assets) = (self.shown.clone(), self.session.assets());
         let weights = self.first.as_ref().map(|(origin, _)| origin.clone());
         let mut about = About { demonstrations, assets, weights, ..about(&self.order, self.seed) };
         let (by, hash) = ((about.device.clone(), about.isa.clone()), about.config_sha256.clone());
@@ -374,7 +292,7 @@ impl Trainer {
             if there.seed != about.seed || (opened.is_none() && there.config_sha256 != about.config_sha256) {
                 bail!(usage(format!("{} is a run of other settings or another seed", run.display())));
             }
-            if !initial::alike(there.weights.as_ref(), about.weights.as_ref()) {
+            if !origin::alike(there.weights.as_ref(), about.weights.as_ref()) {
                 bail!(usage(format!("{} is a run that began with other weights", run.display())));
             }
             let dir = RunDir::open(run)?;
@@ -392,7 +310,7 @@ impl Trainer {
             }
             dir
         } else {
-            let owner = owner(resolved, train);
+            let owner = Owner::of(resolved, train);
             let first = |dir: &Path| match &self.first {
                 Some((origin, of)) => {
                     Initial::of_run(of, Some(origin))?.map_or(Ok(()), |initial| initial.write(dir, &owner))
@@ -411,7 +329,7 @@ impl Trainer {
         };
         // As `rl-run` counts it, which goes on from here.
         self.session.counts.next_checkpoint = due(self.session.counts.frames, train.checkpoint_every);
-        let (checkpoints, owner) = (dir.checkpoints(), owner(resolved, train));
+        let (checkpoints, owner) = (dir.checkpoints(), Owner::of(resolved, train));
         // Segments that are there of another past, as of a run with actors, are not those of this one.
         self.store = self.store.take().filter(|store| store.is_in(run));
         let (snapshot, manifest) = match &mut self.store {
@@ -432,7 +350,7 @@ impl Trainer {
         let pruned = checkpoint::prune(&checkpoints, train.keep_checkpoints);
         let none = Known::new();
         let known = self.store.as_ref().map_or(&none, SegmentStore::known);
-        if let Err(why) = pruned.and(checkpoint::collect(&checkpoints, known)) {
+        if let Err(why) = pruned.and(checkpoint::sweep(&checkpoints, known)) {
             self.session.notes.push(format!("what is of no more use stays for now: {why:#}"));
         }
         Ok(())

@@ -10,7 +10,6 @@ use crate::console::usage::usage;
 use crate::console::{number, output};
 use crate::run_dir;
 use crate::run_dir::digests::{self, Digest};
-use crate::trained::model;
 
 /// A flag that names a checkpoint, for messages.
 #[derive(Clone, Copy, Debug)]
@@ -137,7 +136,7 @@ pub(crate) fn open(
     let best = || best.last().filter(intact).map(|_| ("the best are", "best".to_owned()));
     Err(match earlier.or_else(another).or_else(best) {
         Some((which, name)) => anyhow!("{error:#}; {which} intact: {command}--checkpoint {name}"),
-        None if model::refuse(run).is_err() => error, // a model cannot be trained again
+        None if run_dir::refuse_model(run).is_err() => error, // a model cannot be trained again
         None => anyhow!("{error:#}; no other of {} can be read: a run in another --run begins anew", output::word(run)),
     })
 }

@@ -2,11 +2,16 @@
 //! SHA-256.
 
 use std::fs;
-use std::path::{Component, Path, PathBuf};
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, anyhow, bail};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
+
+use crate::machine::identity;
+use crate::preset::{Resolved, Train};
+use crate::session::hash::hex;
+use crate::session::is_name;
 
 /// Name of the manifest in the directory of a checkpoint.
 pub(crate) const FILE: &str = "manifest.json";
@@ -28,6 +33,18 @@ pub(crate) struct Owner {
     pub(crate) agent: String,
     /// Instruction set that was used; the bits of a run may depend on it.
     pub(crate) isa: String,
+}
+
+impl Owner {
+    /// The environment, agent and instruction set that the checkpoints of a configuration belong to.
+    pub(crate) fn of(resolved: &Resolved, train: &Train) -> Self {
+        Self {
+            env: resolved.env_name.clone(),
+            env_version: resolved.env.version,
+            agent: resolved.agent.map_or_else(String::new, |agent| agent.id.to_owned()),
+            isa: identity::isa(train.precision),
+        }
+    }
 }
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -140,17 +157,6 @@ impl Manifest {
         let open = Self { sha256: String::new(), ..self.clone() };
         rl_assets::sha256(&serde_json::to_vec(&open).expect("a manifest is plain JSON"))
     }
-}
-
-/// Whether `file` is a plain file name that cannot lead out of its directory.
-pub(crate) fn is_name(file: &str) -> bool {
-    let mut components = Path::new(file).components();
-    matches!((components.next(), components.next()), (Some(Component::Normal(name)), None) if name == file)
-}
-
-/// Writes bytes as lower-case hexadecimal digits.
-pub(crate) fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 #[cfg(test)]

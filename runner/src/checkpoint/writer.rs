@@ -160,7 +160,7 @@ impl Files {
                 let _ = tell.send(format!("what is of no more use stays for now: {error:#}")); // or nobody listens
             }
         };
-        tidied(checkpoint::collect(&self.checkpoints, &self.known)); // what a killed process left
+        tidied(checkpoint::sweep(&self.checkpoints, &self.known)); // what a killed process left
         jobs.iter().try_for_each(|job| match job {
             Job::Segment { part, number, bytes } => {
                 made(made(&self.checkpoints)?.join(SEGMENTS).as_path())?; // the first come before any checkpoint
@@ -191,7 +191,7 @@ impl Files {
         let pruned = checkpoint::prune(&self.checkpoints, self.most);
         let best = if self.best.exists() { checkpoint::prune_best(&self.best, &self.checkpoints) } else { Ok(()) };
         forget_before(&mut self.known, snapshot);
-        let collected = checkpoint::collect(&self.checkpoints, &self.known);
+        let collected = checkpoint::sweep(&self.checkpoints, &self.known);
         pruned.and(best).and(collected)
     }
 }

@@ -7,11 +7,11 @@ use rl_core::Seating;
 use rl_core::contract::{Coverage, PROMISES, Promise, STEPS, Subject};
 use serde::Serialize;
 
-use crate::cli::Cpu;
 use crate::console::output;
 use crate::console::usage::counted;
 use crate::console::waiting::{Quiet, Waiting};
-use crate::contract;
+use crate::contract::{self, Verdict};
+use crate::machine::Cpu;
 use crate::preset::env_choice::EnvChoice;
 use crate::tables::Tables;
 
@@ -69,9 +69,7 @@ struct Line {
 enum Found {
     Kept {
         steps: u64,
-        /// Of a check of an environment.
-        #[serde(skip_serializing_if = "Option::is_none")]
-        episodes: Option<usize>,
+        episodes: u64,
         /// Of a check of an agent.
         #[serde(skip_serializing_if = "Option::is_none")]
         updates: Option<u64>,
@@ -79,8 +77,10 @@ enum Found {
     Broken {
         how: String,
     },
-    /// The environment or agent lacks what the promise is about.
-    Idle,
+    /// The promise is about something that the environment or agent lacks, or could not be checked.
+    Idle {
+        why: String,
+    },
 }
 
 /// `rl-run check`.
@@ -89,6 +89,9 @@ pub(crate) fn run(args: &CheckArgs, tables: &Tables) -> anyhow::Result<ExitCode>
     let report = match &args.agent {
         Some(agent) => {
             let resolved = args.env.played_by(agent, tables)?;
+            if resolved.train()?.actors > 0 && !args.json && !args.progress.quiet {
+                output::note("it is trained without actors here: what lags depends on who is first");
+            }
             let (env, version) = (resolved.env_name.clone(), resolved.env.version);
             let agent = resolved.agent.map(|agent| agent.id);
             let subject =
@@ -122,9 +125,9 @@ fn check(subject: &Subject<'_>, waiting: &Waiting) -> anyhow::Result<Report> {
     let check = |promise: &Promise| {
         let found = match promise.check(subject) {
             Ok(Some(Coverage { steps, episodes })) => {
-                Found::Kept { steps: steps as u64, episodes: Some(episodes), updates: None }
+                Found::Kept { steps: steps as u64, episodes: episodes as u64, updates: None }
             }
-            Ok(None) => Found::Idle,
+            Ok(None) => Found::Idle { why: "it has none".to_owned() },
             Err(broken) => Found::Broken { how: broken.how },
         };
         Line { name: promise.name, promise: promise.text, found }
@@ -137,11 +140,11 @@ fn check(subject: &Subject<'_>, waiting: &Waiting) -> anyhow::Result<Report> {
 fn of_agent(subject: &contract::Subject, waiting: &Waiting) -> anyhow::Result<Vec<Line>> {
     let check = |promise: &contract::Promise| {
         let found = match promise.check(subject) {
-            Ok(Some(contract::Coverage { steps, updates })) => {
-                Found::Kept { steps, episodes: None, updates: Some(updates) }
+            Verdict::Kept(contract::Coverage { steps, updates, episodes }) => {
+                Found::Kept { steps, episodes, updates: Some(updates) }
             }
-            Ok(None) => Found::Idle,
-            Err(how) => Found::Broken { how },
+            Verdict::Unchecked(why) => Found::Idle { why },
+            Verdict::Broken(how) => Found::Broken { how },
         };
         Line { name: promise.name, promise: promise.text, found }
     };
@@ -168,16 +171,17 @@ fn are_kept(promises: &[Line]) -> bool {
 /// The report as people read it.
 fn lines(report: &Report) -> Vec<String> {
     let (mut lines, mut broken) = (Vec::new(), 0);
+    let width = 1 + report.promises.iter().map(|line| line.name.len()).max().unwrap_or(0);
     for Line { name, promise, found } in &report.promises {
         let (state, seen) = match found {
             Found::Kept { steps: 0, .. } => ("kept", String::new()),
             Found::Kept { steps, episodes, updates } => ("kept", covered(*steps, *episodes, *updates)),
-            Found::Idle => ("-", " (it has none)".to_owned()),
+            Found::Idle { why } => ("-", format!(" ({why})")),
             Found::Broken { .. } => ("BROKEN", String::new()),
         };
-        lines.push(format!("{state:7} {name:9} {promise}{seen}"));
+        lines.push(format!("{state:7} {name:width$} {promise}{seen}"));
         if let Found::Broken { how } = found {
-            lines.push(format!("{:17} -> {how}", ""));
+            lines.push(format!("{:indent$} -> {how}", "", indent = 8 + width));
             broken += 1;
         }
     }
@@ -186,8 +190,9 @@ fn lines(report: &Report) -> Vec<String> {
         Some(agent) => (format!("{agent} on {env}"), "agents"),
         None => (format!("{env} (version {version})"), "environments"),
     };
-    let endless =
-        promises.iter().any(|line| line.name == "ends" && matches!(line.found, Found::Kept { episodes: Some(0), .. }));
+    let endless = promises
+        .iter()
+        .any(|line| ["ends", "learning"].contains(&line.name) && matches!(line.found, Found::Kept { episodes: 0, .. }));
     lines.push(match broken {
         0 if endless => {
             format!("{who} keeps what {all} promise, as far as steps without an end show: --steps takes more")
@@ -199,13 +204,11 @@ fn lines(report: &Report) -> Vec<String> {
 }
 
 /// How much a promise was checked over.
-fn covered(steps: u64, episodes: Option<usize>, updates: Option<u64>) -> String {
-    match (episodes, updates) {
-        (Some(episodes), _) => format!(" ({}, {episodes} ended)", counted(steps as usize, "row")),
-        (None, Some(updates)) if updates > 0 => {
-            format!(" ({}, {})", counted(steps as usize, "step"), counted(updates as usize, "update"))
-        }
-        (None, _) => format!(" ({})", counted(steps as usize, "step")),
+fn covered(steps: u64, episodes: u64, updates: Option<u64>) -> String {
+    let steps = counted(steps as usize, if updates.is_some() { "step" } else { "row" });
+    match updates.filter(|&updates| updates > 0) {
+        Some(updates) => format!(" ({steps}, {}, {episodes} ended)", counted(updates as usize, "update")),
+        None => format!(" ({steps}, {episodes} ended)"),
     }
 }
 
@@ -242,5 +245,30 @@ mod tests {
         assert_eq!(lines[13], "cartpole (version 1) breaks 1 of 12 promises");
         let json = serde_json::to_value(&report).unwrap();
         assert_eq!((&json["ok"], &json["promises"][0]["how"]), (&false.into(), &how.into()));
+    }
+
+    #[test]
+    fn an_agent_that_breaks_a_promise_is_told_how_far_it_was_checked() {
+        let memory = contract::PROMISES.iter().position(|promise| promise.name == "memory").unwrap();
+        let subject = contract::tests::breaker(memory);
+        let promises = of_agent(&subject, &Waiting::default()).unwrap();
+        let ok = are_kept(&promises);
+        let report = Report { env: "frozenlake".to_owned(), version: 1, agent: Some("flawed"), ok, promises };
+        let lines = lines(&report);
+        assert!(
+            lines[4].starts_with("kept    seed       its seed decides every bit of what it learns ("),
+            "{}",
+            lines[4]
+        );
+        assert!(lines[4].contains(" updates, ") && lines[4].ends_with(" ended)"), "{}", lines[4]);
+        assert_eq!(lines[memory], "BROKEN  memory     unless it is recurrent, it chooses by what it sees alone");
+        assert!(lines[memory + 1].starts_with(&format!("{:19} -> in row ", "")), "{}", lines[memory + 1]);
+        assert!(lines[memory + 2].ends_with(" (it has no outputs)"), "{}", lines[memory + 2]);
+        assert_eq!(lines.last().unwrap(), "flawed on frozenlake breaks 1 of 16 promises");
+        let json = serde_json::to_value(&report).unwrap();
+        assert_eq!((&json["ok"], &json["agent"]), (&false.into(), &"flawed".into()));
+        assert_eq!(json["promises"][memory]["state"], "broken");
+        assert_eq!(json["promises"][memory + 1]["why"], "it has no outputs");
+        assert!(json["promises"][4]["updates"].as_u64().is_some_and(|updates| updates > 0), "{json}");
     }
 }

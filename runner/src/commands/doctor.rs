@@ -12,10 +12,10 @@ use serde::Serialize;
 
 use crate::console::output;
 use crate::console::usage::{counted, line};
+use crate::machine::identity;
 use crate::needs::ram;
 use crate::needs::{existing, free_disk, human};
 use crate::preset::{self, Ask};
-use crate::run_dir;
 use crate::tables::Tables;
 
 /// Bytes of memory below which presets of pixel games may not fit: a million frames of 84 x 84, and room for the rest.
@@ -99,7 +99,7 @@ impl Check {
 }
 
 fn program() -> Check {
-    let features = run_dir::features();
+    let features = identity::features();
     let features = if features.is_empty() { "none".to_owned() } else { features.join(", ") };
     let (version, revision) = (env!("CARGO_PKG_VERSION"), env!("RL_REVISION"));
     let found = format!("{version}, revision {revision}, features: {features}");
@@ -112,8 +112,8 @@ fn program() -> Check {
 
 fn processor() -> Check {
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
-    let isa = run_dir::isa(Precision::Bf16);
-    let found = format!("{}, {}, instruction set {isa}", run_dir::cpu(), counted(cores, "core"));
+    let isa = identity::isa(Precision::Bf16);
+    let found = format!("{}, {}, instruction set {isa}", identity::cpu(), counted(cores, "core"));
     if isa == "portable" {
         let mend = "training works, but slowly: this CPU has neither AVX2 with FMA nor NEON";
         return Check::not(State::Warning, "processor", found, mend);

@@ -10,18 +10,18 @@ use rl_agents::{Learner, Mode};
 use rl_core::Seating;
 use rl_replays::Rollout;
 
-use crate::cli::Machine;
 use crate::console::output;
 use crate::console::usage::usage;
 use crate::console::waiting::{Quiet, Waiting};
 use crate::file::picture;
 use crate::games::play::{Games, SEATS, play};
-use crate::games::score::Report;
+use crate::machine::Machine;
+use crate::machine::device;
 use crate::preset::Resolved;
-use crate::run_dir;
-use crate::session::learner::device;
+use crate::run_dir::many;
 use crate::tables::Tables;
 use crate::trained::model::Source;
+use crate::trained::report::Report;
 use crate::trained::{Asked, Trained};
 
 /// Plays full games with the policy of a run and reports their returns. Of the directory of --seeds, those of all of its
@@ -65,7 +65,7 @@ pub(crate) fn run(args: &EvalArgs, tables: &Tables) -> anyhow::Result<ExitCode> 
         return Err(usage("--picture: what it draws is computed by --exact, without --episodes or --seed"));
     }
     let path = args.source.path()?;
-    let runs = run_dir::several(&path);
+    let runs = many::several(&path);
     if !runs.is_empty() {
         return several::run(args, &path, &runs, tables, &waiting);
     }

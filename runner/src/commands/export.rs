@@ -12,7 +12,7 @@ use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use anyhow::{Context as _, anyhow, bail};
+use anyhow::{Context as _, bail};
 use rl_core::{Canvas, Spec};
 use rl_replays::recording::{Manifest, RecordedEpisode, Recording, Replayed};
 
@@ -179,7 +179,7 @@ fn game<'a>(
     recording: &'a Recording,
     tables: &Tables,
 ) -> anyhow::Result<(&'a RecordedEpisode, Screening, Range<usize>)> {
-    let played = &recording.episodes[chosen(recording, args.episode.as_deref().unwrap_or("best"))?];
+    let played = &recording.episodes[playback::chosen(recording, args.episode.as_deref().unwrap_or("best"))?];
     let name = || args.file.display().to_string();
     let screening = Screening::new(&recording.manifest, tables).with_context(name)?;
     if let (true, Some(why)) = (args.saliency, screening.why()) {
@@ -282,7 +282,7 @@ pub(crate) fn film(
     waiting: &Waiting,
 ) -> anyhow::Result<Vec<u8>> {
     let name = || path.display().to_string();
-    let played = &recording.episodes[chosen(recording, "best").with_context(name)?];
+    let played = &recording.episodes[playback::chosen(recording, "best").with_context(name)?];
     let mut screening = Screening::new(&recording.manifest, tables).with_context(name)?;
     let frames = frames_of_a_step(&mut screening, played).with_context(name)?;
     let steps_per_second = screening.frame_rate() / f64::from(frames);
@@ -406,25 +406,6 @@ fn enlarge(from: &Canvas, scale: usize, into: &mut Canvas) {
             pixel.copy_from_slice(&source[x / scale * 3..][..3]);
         }
     }
-}
-
-/// Index of the game that `which` names: `best`, or a number from 1.
-///
-/// # Errors
-/// If there is none.
-pub(crate) fn chosen(recording: &Recording, which: &str) -> anyhow::Result<usize> {
-    let games = &recording.episodes;
-    let ret = |game: &usize| games[*game].outcome.map_or(f64::NEG_INFINITY, |outcome| outcome.ret);
-    let found = match which {
-        "best" => (0..games.len()).rev().max_by(|a, b| ret(a).total_cmp(&ret(b))), // the first of equals
-        number => {
-            number.parse().ok().and_then(|number: usize| number.checked_sub(1)).filter(|game| *game < games.len())
-        }
-    };
-    found.ok_or_else(|| match games.len() {
-        0 => anyhow!("the recording holds no game: it was cut short before the first"),
-        most => usage(format!("--episode {which}: `best`, or a game from 1 to {most}")),
-    })
 }
 
 /// Writes a .csv with a line per game, and returns the number of games in words.

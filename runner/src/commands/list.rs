@@ -10,12 +10,12 @@ use serde::Serialize;
 use crate::console::number;
 use crate::console::output;
 use crate::console::usage::{self, counted, usage};
-use crate::games::score::Report;
 use crate::preset::claim::{self, Claim};
 use crate::preset::named;
 use crate::preset::{self, Ask, agent_presets, parse};
 use crate::tables::{Tables, is_family};
 use crate::trained::model;
+use crate::trained::report::Report;
 
 /// Lists environments, agents, presets with what they claim to reach, every setting of one preset, or trained models.
 #[derive(Clone, Debug, clap::Args)]

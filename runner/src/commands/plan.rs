@@ -17,17 +17,18 @@ use std::time::Instant;
 use rl_nn::Precision;
 use serde::Serialize;
 
-use crate::cli::Machine;
 use crate::console::number::{count, fixed};
 use crate::console::output;
 use crate::console::usage::{self, usage};
 use crate::console::waiting::Waiting;
+use crate::file;
+use crate::machine::identity;
+use crate::machine::{Machine, device};
 use crate::preset::claim::{self, Claim};
 use crate::preset::settings::Settings;
 use crate::preset::{self, Resolved, agent_presets};
 use crate::tables::Tables;
 use crate::training::measure::{self, Span};
-use crate::{file, run_dir};
 use candidates::{Candidate, Times};
 
 /// Finds out how much training fits into a given time on this machine, and writes a preset for it.
@@ -127,7 +128,7 @@ pub(crate) fn run(args: &PlanArgs, tables: &Tables) -> anyhow::Result<ExitCode> 
         agent: own.agent.map_or("", |agent| agent.id),
         minutes: args.minutes,
         threads: args.machine.threads(),
-        cpu: run_dir::cpu(),
+        cpu: identity::cpu(),
         start_seconds,
         candidates: rows,
         chosen,
@@ -194,7 +195,14 @@ fn time(own: &Resolved, candidates: &mut [Candidate], args: &PlanArgs, waiting: 
             output::note(format!("timing {}", candidates[first].built()));
         }
         let begin = Instant::now();
-        let timed = measure::train(&probe, args.seed, &args.machine, Span::Seconds(args.seconds), waiting)?;
+        let timed = measure::train(
+            &probe,
+            args.seed,
+            &device(args.machine.device())?,
+            args.machine.workers()?,
+            Span::Seconds(args.seconds),
+            waiting,
+        )?;
         waiting.go_on()?;
         start_seconds.get_or_insert(begin.elapsed().as_secs_f64() - timed.seconds);
         let times = Times::of(&timed);

@@ -6,15 +6,15 @@ use std::process::ExitCode;
 use anyhow::bail;
 use serde::Serialize;
 
-use crate::cli::Machine;
 use crate::console::output;
 use crate::console::usage::{self, counted, usage};
 use crate::console::waiting::Waiting;
+use crate::machine::identity;
+use crate::machine::{Machine, device};
 use crate::preset;
 use crate::preset::settings::{Multiplies, Settings};
 use crate::run_dir;
 use crate::tables::Tables;
-use crate::trained::model;
 use crate::training::measure::{self, Span};
 use crate::training::time_by_part::Timed;
 
@@ -73,7 +73,7 @@ pub(crate) fn run(args: &ProfileArgs, tables: &Tables) -> anyhow::Result<ExitCod
     let mut waiting = Waiting::default();
     let report = match &args.run {
         Some(run) => {
-            model::refuse(run)?;
+            run_dir::refuse_model(run)?;
             let about = run_dir::about(run)?;
             let run_dir::About { env, agent, threads, isa, .. } = about;
             Report { env, agent, threads, isa, timed: Timed::read(run)? }
@@ -90,9 +90,16 @@ pub(crate) fn run(args: &ProfileArgs, tables: &Tables) -> anyhow::Result<ExitCod
             if !args.json {
                 output::note("training until the first update, then measuring");
             }
-            let timed = measure::train(&resolved, args.seed, &args.machine, span, &waiting)?;
+            let timed = measure::train(
+                &resolved,
+                args.seed,
+                &device(args.machine.device())?,
+                args.machine.workers()?,
+                span,
+                &waiting,
+            )?;
             let agent = resolved.agent.map_or("", |agent| agent.id).to_owned();
-            let (threads, isa) = (args.machine.threads(), run_dir::isa(resolved.train()?.precision));
+            let (threads, isa) = (args.machine.threads(), identity::isa(resolved.train()?.precision));
             Report { env: resolved.env_name, agent, threads, isa, timed }
         }
     };

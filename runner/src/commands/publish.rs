@@ -11,22 +11,24 @@ use rl_replays::recording::Manifest;
 use crate::checkpoint;
 use crate::checkpoint::snapshot::{Part, Snapshot};
 use crate::checkpoint::writer::Known;
-use crate::cli::Machine;
 use crate::commands::record::by_agent;
 use crate::console::number::{self, count, exact};
 use crate::console::output;
 use crate::console::usage::{counted, usage};
 use crate::console::waiting::{Quiet, Waiting};
 use crate::file;
-use crate::games::score::Report;
+use crate::games::score;
 use crate::games::takes::{self, Take};
+use crate::machine::Machine;
+use crate::machine::device;
 use crate::run_dir::About;
+use crate::run_dir::origin::Origin;
+use crate::run_dir::shown::Shown;
 use crate::session::WEIGHTS;
-use crate::session::demonstrations::{self, Shown};
-use crate::session::initial::Origin;
-use crate::session::learner::device;
+use crate::session::demonstrations;
 use crate::tables::Tables;
-use crate::trained::model::{BEST, GAMES, SCORE};
+use crate::trained::model::BEST;
+use crate::trained::report::Report;
 use crate::trained::{Asked, Trained};
 
 /// Makes a trained model from a run: weights, settings, the score with the games behind it, and a model card.
@@ -102,7 +104,7 @@ fn fill(
     let checkpoints = to.join("checkpoints");
     fs::create_dir(&checkpoints)?;
     checkpoint::write(&checkpoints, &weights, from.owner(), &Known::new())?;
-    takes::write(&to.join(GAMES), manifest, takes)?;
+    takes::write(&to.join(score::GAMES), manifest, takes)?;
     let mut by_return: Vec<&Take> = takes.iter().collect();
     by_return.sort_by(|a, b| b.outcome.ret.total_cmp(&a.outcome.ret));
     let games = [(BEST, 0), ("median.rec", takes.len() / 2), ("worst.rec", takes.len() - 1)];
@@ -112,7 +114,7 @@ fn fill(
     }
     file::write(&to.join("run.toml"), settings.as_bytes())?;
     file::write(&to.join("run.json"), (serde_json::to_string_pretty(about)? + "\n").as_bytes())?;
-    file::write(&to.join(SCORE), (serde_json::to_string_pretty(report)? + "\n").as_bytes())?;
+    file::write(&to.join(score::FILE), (serde_json::to_string_pretty(report)? + "\n").as_bytes())?;
     file::write(&to.join("README.md"), card(trained, report, &games).as_bytes())
 }
 

@@ -10,7 +10,6 @@ use rl_replays::Rollout;
 use rl_replays::recording::{Manifest, Player};
 use serde::Serialize;
 
-use crate::cli::Machine;
 use crate::collect::{Workers, lost};
 use crate::console::number;
 use crate::console::output;
@@ -20,9 +19,10 @@ use crate::games::outputs;
 use crate::games::play::{CRASHES, Games, SEATS, alone, watched};
 use crate::games::score::Score;
 use crate::games::takes::{self, Room, Take, Takes, manifest, pictures};
+use crate::machine::Machine;
+use crate::machine::device;
 use crate::preset::settings;
 use crate::preset::{self, Ask};
-use crate::session::learner::device;
 use crate::tables::Tables;
 use crate::trained::model;
 use crate::trained::{Asked, Trained};
@@ -58,7 +58,7 @@ pub(crate) struct RecordArgs {
     #[arg(long, value_name = "FILE")]
     out: PathBuf,
     /// Also keeps the agent's value, and its action probabilities or Q values, before every N-th step [default: none]
-    #[arg(long, value_name = "every:N", value_parser = every, conflicts_with = "random")]
+    #[arg(long, value_name = "every:N", value_parser = outputs::every, conflicts_with = "random")]
     outputs: Option<u32>,
     /// Also keeps the picture after every step: the games can be watched and exported where their environment is missing
     #[arg(long)]
@@ -157,12 +157,6 @@ pub(crate) fn by_agent(
     let score = watched(resolved, learner.as_ref(), games, waiting, &mut |seats| takes.watch(seats))?;
     score.crashes.iter().for_each(output::note);
     Ok((manifest, takes.into_games(), score))
-}
-
-/// Parses `every:N`, the value of `--outputs`.
-pub(crate) fn every(text: &str) -> Result<u32, String> {
-    let every = text.strip_prefix("every:").and_then(|number| number.parse().ok()).filter(|&every| every > 0);
-    every.ok_or_else(|| "expected every:N, N a number of steps, such as every:4".to_owned())
 }
 
 fn by_chance(

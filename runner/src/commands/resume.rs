@@ -5,19 +5,15 @@ mod group;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use crate::assets;
 use crate::checkpoint::manifest::Owner;
 use crate::checkpoint::state_sink::Archive;
 use crate::checkpoint::{self, Checkpoint, Flag};
-use crate::cli::Machine;
 use crate::collect::Workers;
 use crate::console::output;
-use crate::console::progress::Progress;
 use crate::console::stop::Stop;
 use crate::console::usage::{self, usage};
-use crate::console::verbosity::{Verbosity, finish, listen, progress};
-use crate::games::outputs;
-use crate::games::tape::Tape;
+use crate::machine::Machine;
+use crate::machine::device;
 use crate::preset::Resolved;
 use crate::preset::schedules;
 use crate::run_dir::episode_log::EpisodeLog;
@@ -25,13 +21,12 @@ use crate::run_dir::metrics::Metrics;
 use crate::run_dir::non_finite::keep_batch;
 use crate::run_dir::{self, RunDir};
 use crate::run_dir::{digests, episode_log, metrics};
-use crate::session::learner::device;
-use crate::session::start::owner;
 use crate::tables::Tables;
-use crate::trained::model;
 use crate::trained::recorded::Recorded;
 use crate::training::group::Roster;
+use crate::training::progress::Progress;
 use crate::training::train_loop::{Outcome, Run, train_loop};
+use crate::training::verbosity::{Verbosity, finish, listen, progress};
 
 /// Resumes a run from its last checkpoint, bit for bit as if it had not been interrupted; a run that had none yet
 /// starts over. Of the directory of --seeds, all of its runs.
@@ -101,7 +96,7 @@ impl Shown {
 pub(crate) fn run(args: &ResumeArgs, tables: &Tables) -> anyhow::Result<ExitCode> {
     let ResumeArgs { run, checkpoint, frames, tui, verbosity, machine } = args;
     let stop = listen(*tui, *verbosity)?;
-    model::refuse(run)?;
+    run_dir::refuse_model(run)?;
     if !run_dir::is_run(run)
         && let Some(roster) = Roster::read(run)?
     {
@@ -137,7 +132,7 @@ pub(crate) fn go_on(going: &Going<'_>, path: &Path, shown: Shown) -> anyhow::Res
     set_frames(&mut recorded.resolved, going.frames)?;
     let Recorded { about, resolved, .. } = &recorded;
     let (train, eval) = (resolved.train()?, resolved.eval()?);
-    let owner = owner(resolved, &train);
+    let owner = Owner::of(resolved, &train);
     let checkpoint = from(path, going.checkpoint, &owner)?;
     if checkpoint.is_none()
         && let Some(gone) = checkpoint::gone(path)?
@@ -163,21 +158,15 @@ pub(crate) fn go_on(going: &Going<'_>, path: &Path, shown: Shown) -> anyhow::Res
         }
     }
     let frames = session.counts.frames;
-    let (theirs, ours) = (checkpoint.as_ref().map_or(about.isa.as_str(), Checkpoint::isa), owner.isa.as_str());
-    if !run_dir::alike(theirs, ours) {
-        shown.note(&format!(
-            "this run used {theirs}, this machine has {ours}: resuming, but the results will not be bit-identical"
-        ));
-    }
-    if about.device != used {
-        let theirs = &about.device;
-        shown.note(&format!("this run used the device {theirs}: resuming, but the results will not be bit-identical"));
-    }
+    let isa = checkpoint.as_ref().map_or(about.isa.as_str(), Checkpoint::isa);
+    recorded.inexact(isa, &owner, &used).iter().for_each(|told| shown.note(told));
     if !session.is_exact() {
         shown.note("the lag of actors is not reproducible: resuming, but not bit for bit as an uninterrupted run");
     }
     if train.frames > planned {
-        schedules::early(resolved, &session.counts, train.frames).iter().for_each(|told| shown.note(told));
+        schedules::early(resolved, (frames, session.counts.agent_steps), train.frames)
+            .iter()
+            .for_each(|told| shown.note(told));
     }
     // Of a run that was stopped in an evaluation the state waits for it to be played again, and is recorded after that.
     let settled = train.eval_every == 0 || frames < session.counts.next_eval;
@@ -197,12 +186,12 @@ pub(crate) fn go_on(going: &Going<'_>, path: &Path, shown: Shown) -> anyhow::Res
     let Recorded { mut about, resolved, edited, .. } = recorded;
     about.goes_on(checkpoint.as_ref().map(|_| frames), (&used, &owner.isa), resolved.sha256(), edited);
     if about.assets.is_empty() {
-        about.assets = assets::of(&session); // of a run that is older than this key
+        about.assets = session.assets(); // of a run that is older than this key
     }
     dir.describe(&about, &resolved.text())?;
     if let Some(which) = about.record {
-        let kept = outputs::kept_of(about.record_outputs, &session, &resolved)?;
-        session.tape = Some(Tape::open(which, kept, path, &resolved, about.seed, &mut session)?);
+        let kept = session.outputs(about.record_outputs, &resolved)?;
+        session.record(which, kept, path, &resolved, about.seed)?;
     }
     session.episode_log = Some(EpisodeLog::open(path, frames)?);
     let metrics = Metrics::reopen(dir.path(), frames, settled)?;

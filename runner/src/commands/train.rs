@@ -3,21 +3,21 @@
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use crate::cli::Machine;
-use crate::commands::record;
 use crate::console::usage::{self, usage};
-use crate::console::verbosity::{Verbosity, finish, listen, progress};
-use crate::games::tape::Which;
+use crate::games::outputs;
+use crate::machine::Machine;
+use crate::machine::device;
 use crate::preset::settings::{Multiplies, Settings};
 use crate::preset::{self, Resolved};
+use crate::run_dir::tape::Which;
 use crate::session::demonstrations;
-use crate::session::initial::Initial;
-use crate::session::learner::device;
 use crate::session::start::newest_only;
 use crate::tables::Tables;
+use crate::trained::initial::Initial;
 use crate::training::group;
 use crate::training::order::{Order, Place, fresh};
 use crate::training::seeds::Seeds;
+use crate::training::verbosity::{Verbosity, finish, listen, progress};
 
 /// Trains an agent.
 #[derive(Clone, Debug, clap::Args)]
@@ -63,7 +63,7 @@ pub(crate) struct TrainArgs {
     #[arg(long, value_name = "WHICH")]
     record: Option<Which>,
     /// Also keeps the agent's value, and its action probabilities or Q values, before every N-th step [default: none]
-    #[arg(long, value_name = "every:N", value_parser = record::every, requires = "record")]
+    #[arg(long, value_name = "every:N", value_parser = outputs::every, requires = "record")]
     outputs: Option<u32>,
     /// Shows a dashboard on the terminal: curves, where the time goes, the game of the first seat (? names its keys)
     #[arg(long, conflicts_with_all = ["seeds", "quiet", "json"])]

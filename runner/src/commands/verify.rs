@@ -1,5 +1,7 @@
 //! `rl-run verify`: repeats a run and compares every part of it with what was recorded at its checkpoints.
 
+mod certify;
+
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -11,24 +13,24 @@ use crate::checkpoint::manifest::{self, Owner};
 use crate::checkpoint::snapshot::{Extent, Handed, Part, Snapshot};
 use crate::checkpoint::state_sink::StateSink;
 use crate::checkpoint::{self, Checkpoint, Flag};
-use crate::cli::Machine;
-use crate::commands::certify;
 use crate::console::output;
-use crate::console::progress::Progress;
 use crate::console::stop::{STOPPED, Stop};
 use crate::console::usage::{counted, line, usage};
-use crate::console::verbosity::Verbosity;
 use crate::console::waiting::Stopped;
+use crate::machine::Machine;
+use crate::machine::device;
+use crate::machine::identity;
 use crate::run_dir;
 use crate::run_dir::digests::{self, Digest};
+use crate::run_dir::many;
 use crate::session::Session;
-use crate::session::learner::device;
-use crate::session::start::owner;
+use crate::session::hash;
 use crate::tables::Tables;
-use crate::trained::model;
 use crate::trained::recorded::Recorded;
 use crate::training::group::{Absent, Roster};
+use crate::training::progress::Progress;
 use crate::training::train_loop::{Run, train_loop};
+use crate::training::verbosity::Verbosity;
 
 /// Replays a run from its seed, or from one of its checkpoints, and compares weights, optimiser, replay, environments and
 /// all else with what was recorded; names the first part that differs. Of the directory of --seeds, all of its runs. A
@@ -156,7 +158,7 @@ impl Comparison {
             if let Some((_, digest)) = digest
                 && part.segmented().is_some_and(|part| !part.segments().is_empty())
             {
-                *digest = checkpoint::sha256(part)?;
+                *digest = hash::sha256(part)?;
             }
             Ok(())
         })?;
@@ -254,8 +256,8 @@ pub(crate) fn run(args: &VerifyArgs, tables: &Tables) -> anyhow::Result<ExitCode
         }
         return certify::run(path, args.verbosity, tables);
     }
-    let stop = Stop::listen(None)?;
-    let found = run_dir::several(path);
+    let stop = Stop::listen(None, || {})?;
+    let found = many::several(path);
     if found.is_empty() {
         let Some(verdict) = again(args, path, &stop, tables)? else { return Ok(ExitCode::from(STOPPED)) };
         verdict.show(args.verbosity.json)?;
@@ -263,7 +265,7 @@ pub(crate) fn run(args: &VerifyArgs, tables: &Tables) -> anyhow::Result<ExitCode
     }
     let Absent { lost, not_begun } = Roster::absent(path, &found)?;
     if !args.verbosity.quiet {
-        run_dir::groups_in(path).iter().for_each(|group| output::note(run_dir::left_out(group)));
+        many::groups_in(path).iter().for_each(|group| output::note(many::left_out(group)));
     }
     let (runs, mut models) = without_models(found);
     if runs.is_empty() {
@@ -271,7 +273,7 @@ pub(crate) fn run(args: &VerifyArgs, tables: &Tables) -> anyhow::Result<ExitCode
     }
     models.iter().for_each(|why| output::note(format!("left out: {}", line(why))));
     let mut total = Total { runs: runs.len(), equal: 0, different: 0, failed: lost.len(), not_begun };
-    lost.iter().for_each(|run| run_dir::failed(run, &run_dir::lost(run), args.verbosity.json));
+    lost.iter().for_each(|run| many::failed(run, &many::lost(run), args.verbosity.json));
     for run in &runs {
         match again(args, run, &stop, tables) {
             Ok(None) => break,
@@ -281,7 +283,7 @@ pub(crate) fn run(args: &VerifyArgs, tables: &Tables) -> anyhow::Result<ExitCode
                 *(if verdict.equal { &mut total.equal } else { &mut total.different }) += 1;
             }
             Err(why) => {
-                run_dir::failed(run, &why, args.verbosity.json);
+                many::failed(run, &why, args.verbosity.json);
                 total.failed += 1;
             }
         }
@@ -304,7 +306,7 @@ pub(crate) fn run(args: &VerifyArgs, tables: &Tables) -> anyhow::Result<ExitCode
 fn without_models(all: Vec<PathBuf>) -> (Vec<PathBuf>, Vec<anyhow::Error>) {
     let (mut runs, mut models) = (Vec::new(), Vec::new());
     for run in all {
-        match model::refuse(&run) {
+        match run_dir::refuse_model(&run) {
             Ok(()) => runs.push(run),
             Err(why) => models.push(why),
         }
@@ -317,7 +319,7 @@ fn again(args: &VerifyArgs, path: &Path, stop: &Stop, tables: &Tables) -> anyhow
     let Verbosity { quiet, json } = args.verbosity;
     let recorded = Recorded::read(path, tables)?;
     let Recorded { about, resolved, .. } = &recorded;
-    model::refuse(path)?;
+    run_dir::refuse_model(path)?;
     resolved.told.iter().filter(|_| !quiet).for_each(output::note);
     let mut left = digests::all(path)?;
     let Some(end) = left.last().map(|digest| digest.frames) else {
@@ -332,7 +334,7 @@ fn again(args: &VerifyArgs, path: &Path, stop: &Stop, tables: &Tables) -> anyhow
         );
     };
     let (train, eval, workers) = (resolved.train()?, resolved.eval()?, args.machine.workers()?);
-    let owner = owner(resolved, &train);
+    let owner = Owner::of(resolved, &train);
     let mut session = recorded.session(&device(args.machine.device_of(&about.device))?, workers)?;
     if !session.is_exact() {
         bail!(usage(format!(
@@ -353,7 +355,7 @@ fn again(args: &VerifyArgs, path: &Path, stop: &Stop, tables: &Tables) -> anyhow
         checkpoint.load(&mut session)?;
         segments.extend(checkpoint.segments().into_iter().map(|(key, segment)| (key, segment.sha256)));
     }
-    if !run_dir::all_alike(&about.isa, &owner.isa) && !quiet {
+    if !identity::all_same_bits(&about.isa, &owner.isa) && !quiet {
         output::note(format!("this run used {}, this machine has {}: bits may differ", about.isa, owner.isa));
     }
     if let Some(first) = about.edited.first().filter(|_| !quiet) {

@@ -14,13 +14,14 @@ use rl_envs::board::connect_four::{ConnectFour, Position, Solver, WIDTH, thumb};
 use rl_replays::Rollout;
 use serde::Serialize;
 
-use crate::cli::Cpu;
 use crate::console::number::count;
 use crate::console::output;
 use crate::console::usage::{counted, usage};
 use crate::console::waiting::{Quiet, Stopped, Waiting};
 use crate::games::play::SEATS;
-use crate::session::learner::{build, device};
+use crate::machine::Cpu;
+use crate::machine::device;
+use crate::session::learner::build;
 use crate::tables::Tables;
 use crate::trained::load_weights;
 use crate::trained::recorded::Recorded;

@@ -14,7 +14,7 @@ use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 use signal_hook::low_level;
 
-use crate::console::{dashboard, output};
+use crate::console::output;
 
 /// Exit code of a run that was stopped before its end and can be resumed. Source: `EX_TEMPFAIL` of sysexits.h.
 pub(crate) const STOPPED: u8 = 75;
@@ -28,11 +28,11 @@ pub(crate) struct Stop(Arc<AtomicBool>);
 
 impl Stop {
     /// Listens to signals from now on, in a thread of its own, so that a second request works even if the run hangs.
-    /// Prints `answer`, if there is one, at the first signal.
+    /// Prints `answer`, if there is one, at the first signal, and calls `last` before the process ends by another.
     ///
     /// # Errors
     /// If the system refuses a handler or a thread.
-    pub(crate) fn listen(answer: Option<&'static str>) -> io::Result<Self> {
+    pub(crate) fn listen(answer: Option<&'static str>, last: fn()) -> io::Result<Self> {
         let stop = Self::default();
         let asked = Arc::clone(&stop.0);
         let mut signals = Signals::new([SIGINT, SIGTERM])?;
@@ -50,7 +50,7 @@ impl Stop {
                     }
                     // Without destructors: other threads are at work.
                     Some(first) if first.elapsed() > SAME => {
-                        dashboard::restore();
+                        last();
                         low_level::exit(128 + signal);
                     }
                     Some(_) => {}

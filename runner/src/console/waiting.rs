@@ -10,12 +10,19 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressState, ProgressStyle};
+use rustix::termios::tcgetwinsize;
 
 use crate::console::number::{clock, count};
 use crate::console::output;
-use crate::console::progress::{PAUSE, fitting, room};
 use crate::console::stop::Stop;
 use crate::console::usage::counted;
+
+/// Time between two lines where there is no bar.
+pub(crate) const PAUSE: Duration = Duration::from_secs(5);
+/// Columns that a bar takes before its text.
+const BEFORE: usize = 19;
+/// Columns of a terminal that does not say how many it has; indicatif takes as many.
+const COLUMNS: u16 = 80;
 
 /// Whether progress is shown, for several commands.
 #[derive(Clone, Copy, Debug, clap::Args)]
@@ -67,7 +74,7 @@ impl Waiting {
             (false, true) => Way::Bar,
             (false, false) => Way::Lines,
         };
-        Ok(Self { stop: Stop::listen(None)?, way, left })
+        Ok(Self { stop: Stop::listen(None, || {})?, way, left })
     }
 
     /// For work within a command that shows its own progress; `stop` stops it.
@@ -190,6 +197,19 @@ impl Drop for Bar {
             bar.finish_and_clear();
         }
     }
+}
+
+/// The first fields of a text, two spaces apart, that fit into these columns: half a number is another number.
+pub(crate) fn fitting(text: &str, columns: usize) -> &str {
+    let ends = text.match_indices("  ").map(|(end, _)| end).chain([text.len()]);
+    let fits = |&end: &usize| text[..end].chars().count() <= columns;
+    ends.take_while(fits).last().map_or("", |end| &text[..end])
+}
+
+/// Columns that a bar on this terminal leaves to its text.
+pub(crate) fn room() -> usize {
+    let size = tcgetwinsize(stderr()).ok().filter(|size| size.ws_row > 0 && size.ws_col > 0);
+    usize::from(size.map_or(COLUMNS, |size| size.ws_col)).saturating_sub(BEFORE)
 }
 
 #[cfg(test)]

@@ -8,21 +8,6 @@ use rl_replays::recording::{OutputSampling, WIDTH};
 
 use crate::console::usage::usage;
 use crate::games::play::SEATS;
-use crate::preset::Resolved;
-use crate::session::Session;
-
-/// Which outputs of a run's policy are recorded while it trains: before every `every`-th step.
-///
-/// # Errors
-/// If its agent has no outputs to record, or there are too many actions.
-pub(crate) fn kept_of(
-    every: Option<u32>,
-    session: &Session,
-    resolved: &Resolved,
-) -> anyhow::Result<Option<OutputSampling>> {
-    let agent = resolved.agent.map_or("", |agent| agent.id);
-    every.map(|every| kept(every, session.learner.as_ref(), session.seats.spec(), agent)).transpose()
-}
 
 /// Which outputs of the policies of an agent are recorded: before every `every`-th step.
 ///
@@ -39,4 +24,10 @@ pub(crate) fn kept(every: u32, learner: &dyn Learner, spec: &Spec, agent: &str) 
         )));
     }
     Ok(OutputSampling { kind, every })
+}
+
+/// Parses `every:N`, the value of `--outputs`.
+pub(crate) fn every(text: &str) -> Result<u32, String> {
+    let every = text.strip_prefix("every:").and_then(|number| number.parse().ok()).filter(|&every| every > 0);
+    every.ok_or_else(|| "expected every:N, N a number of steps, such as every:4".to_owned())
 }

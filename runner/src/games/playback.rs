@@ -195,3 +195,22 @@ impl Playback {
         self.env.frame_rate()
     }
 }
+
+/// Index of the game that `which` names: `best`, or a number from 1.
+///
+/// # Errors
+/// If there is none.
+pub(crate) fn chosen(recording: &Recording, which: &str) -> anyhow::Result<usize> {
+    let games = &recording.episodes;
+    let ret = |game: &usize| games[*game].outcome.map_or(f64::NEG_INFINITY, |outcome| outcome.ret);
+    let found = match which {
+        "best" => (0..games.len()).rev().max_by(|a, b| ret(a).total_cmp(&ret(b))), // the first of equals
+        number => {
+            number.parse().ok().and_then(|number: usize| number.checked_sub(1)).filter(|game| *game < games.len())
+        }
+    };
+    found.ok_or_else(|| match games.len() {
+        0 => anyhow!("the recording holds no game: it was cut short before the first"),
+        most => usage(format!("--episode {which}: `best`, or a game from 1 to {most}")),
+    })
+}

@@ -22,8 +22,8 @@ use crate::console::usage::usage;
 use crate::file;
 use crate::games::play::Games;
 use crate::games::playback;
+use crate::games::score;
 use crate::preset::Resolved;
-use crate::trained::model::SCORE;
 
 pub(crate) use room::Room;
 
@@ -260,7 +260,7 @@ pub(crate) fn spare(out: &Path) -> anyhow::Result<()> {
         return Ok(());
     }
     let told = out.display();
-    if file::parent(out).join(SCORE).is_file() {
+    if file::parent(out).join(score::FILE).is_file() {
         return Err(usage(format!("--out {told}: belongs to a published model: give another name")));
     }
     match playback::read(out) {

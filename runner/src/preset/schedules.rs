@@ -5,7 +5,6 @@ use toml::{Table, Value};
 
 use crate::console::number::{fixed, short};
 use crate::preset::{Resolved, agent_preset};
-use crate::session::Counts;
 
 /// Keys of environments for the frames of an agent step.
 const REPEATS: [&str; 2] = ["frame_skip", "frame_repeat"];
@@ -65,12 +64,12 @@ pub(crate) fn cut_short(resolved: &Resolved) -> Option<String> {
     (!still.is_empty()).then(|| format!("the run ends after some {} agent steps, where {still}", fixed(steps, 0)))
 }
 
-/// Messages on schedules that end before a resumed run that goes on to `frames` frames. A step is taken to have as many
-/// frames as so far.
-pub(crate) fn early(resolved: &Resolved, counts: &Counts, frames: u64) -> Vec<String> {
+/// Messages on schedules that end before a resumed run that goes on to `frames` frames, and has `had` some in so many
+/// agent `steps`. A step is taken to have as many frames as so far.
+pub(crate) fn early(resolved: &Resolved, (had, steps): (u64, u64), frames: u64) -> Vec<String> {
     let agent = resolved.table("agent");
     let epsilon = table(agent, "epsilon");
-    let all = (frames as f64 * counts.agent_steps as f64 / counts.frames.max(1) as f64) as i64;
+    let all = (frames as f64 * steps as f64 / had.max(1) as f64) as i64;
     let told = |key: &str, steps: Option<i64>, delay: i64, last: String| {
         let steps = steps.filter(|&steps| steps > 0 && steps.saturating_add(delay) < all)?;
         let from = if delay > 0 { format!(" after a delay of {delay}") } else { String::new() };
@@ -143,9 +142,9 @@ mod tests {
         let sets = ["agent.epsilon.steps=10000", "agent.epsilon.delay=2000"].map(str::to_owned);
         let ask = Ask { env: "cartpole", agent: Some("dqn"), sets: &sets, ..Ask::default() };
         let resolved = resolve(&tables, &ask).unwrap();
-        let counts = Counts { frames: 1000, agent_steps: 1000, ..Counts::default() };
-        let told =
-            |frames| early(&resolved, &counts, frames).into_iter().find(|told| told.starts_with("agent.epsilon.steps"));
+        let told = |frames| {
+            early(&resolved, (1000, 1000), frames).into_iter().find(|told| told.starts_with("agent.epsilon.steps"))
+        };
         assert_eq!(told(11_000), None);
         let said = told(12_001).unwrap();
         assert!(said.starts_with("agent.epsilon.steps stays 10000 after a delay of 2000: "), "{said}");

@@ -8,13 +8,13 @@ use rl_core::Spec;
 use rl_replays::recording::{Manifest, Player};
 
 use super::Saliency;
+use crate::checkpoint::manifest::Owner;
 use crate::checkpoint::{self, Checkpoint};
 use crate::console::number::count;
 use crate::console::usage::usage;
 use crate::run_dir;
 use crate::session::WEIGHTS;
 use crate::session::learner::build;
-use crate::session::start::owner;
 use crate::tables::Tables;
 use crate::trained::recorded::Recorded;
 
@@ -52,7 +52,7 @@ impl Weights {
             bail!(usage(format!("{run} is a run of {theirs}, and the recording is of {ours}")));
         }
         let mut learner = build(&resolved, spec, about.seed, &Device::Cpu)?;
-        let owner = owner(&resolved, &resolved.train()?);
+        let owner = Owner::of(&resolved, &resolved.train()?);
         let mut all = checkpoint::list(&run.join("checkpoints"))?;
         all.extend(checkpoint::list(&run.join("best"))?);
         let (sha256, frames) = match &manifest.player {

@@ -5,7 +5,6 @@
 //! row of training, so that an agent that appends blocks to a replay sees them follow one another.
 
 use std::collections::BTreeMap;
-use std::fmt;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, bail};
@@ -13,17 +12,16 @@ use rl_agents::DemonstrationSpec;
 use rl_core::{End, Spec};
 use rl_replays::Rollout;
 use rl_replays::recording::{Manifest, RecordedEpisode, Recording, Replayed};
-use serde::{Deserialize, Serialize};
 use toml::{Table, Value};
 
-use crate::console::number;
 use crate::console::output;
 use crate::console::stop::Stop;
-use crate::console::usage::{counted, usage};
+use crate::console::usage::usage;
 use crate::console::waiting::Waiting;
 use crate::games::playback::{self, Playback};
 use crate::preset::{self, Resolved, Train};
 use crate::run_dir::About;
+use crate::run_dir::shown::Shown;
 use crate::session::Session;
 
 /// Key of the recordings in `[agent]`.
@@ -32,34 +30,6 @@ const KEY: &str = "demonstrations";
 /// Keys of `[env]` in which a recording may differ from the run: they only say when a game is cut, and games are played
 /// as they were recorded.
 const FREE: [&str; 2] = ["max_frames", "max_steps"];
-
-/// What was shown to an agent before training; part of `run.json`.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub(crate) struct Shown {
-    /// SHA-256 of every recording, by its path.
-    files: BTreeMap<PathBuf, String>,
-    games: usize,
-    steps: usize,
-    /// Mean return of the games.
-    mean_return: f64,
-}
-
-impl Shown {
-    /// The same without the directories of the recordings, for those who have another machine.
-    pub(crate) fn without_directories(self) -> Self {
-        let name = |path: PathBuf| path.file_name().map(PathBuf::from).unwrap_or(path);
-        Self { files: self.files.into_iter().map(|(path, sha256)| (name(path), sha256)).collect(), ..self }
-    }
-}
-
-impl fmt::Display for Shown {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { files, games, steps, mean_return } = self;
-        let from = files.keys().map(|path| path.display().to_string()).collect::<Vec<_>>().join(", ");
-        let (games, steps) = (counted(*games, "game"), counted(*steps, "step"));
-        write!(f, "demonstrations: {games}, {steps}, mean return {} ({from})", number::score(*mean_return))
-    }
-}
 
 /// Makes the path in `agent.demonstrations` absolute, so that the run can be repeated from another directory.
 ///

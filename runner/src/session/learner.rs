@@ -1,11 +1,11 @@
 //! Builds learners from settings, and finds the device of their tensors.
 
-use anyhow::{Context as _, bail};
+use anyhow::Context as _;
 use candle_core::Device;
 use rl_agents::{AgentEntry, Context, Learner};
 
-use crate::console::usage::usage;
 use crate::needs;
+use crate::preset;
 use crate::preset::{Resolved, Train};
 
 /// The agent of a run and what a learner is built from.
@@ -40,26 +40,10 @@ pub(crate) fn build(
     device: &Device,
 ) -> anyhow::Result<Box<dyn Learner>> {
     let agent = resolved.agent.expect("whoever builds a learner named its agent");
-    if let Some(refusal) = needs::refusal(agent, &resolved.env_name, spec) {
+    if let Some(refusal) = preset::refusal(agent, &resolved.env_name, spec) {
         return Err(refusal);
     }
     let (agent, context) = context(resolved, spec, seed, device)?;
     needs::allocation(agent, &context).with_context(|| resolved.blame("agent"))?;
     (agent.build)(&context).with_context(|| resolved.blame("agent"))
-}
-
-/// The device called `name`: `cpu` or `cuda`.
-///
-/// # Errors
-/// If there is no such device here, or the binary was built without it.
-pub(crate) fn device(name: &str) -> anyhow::Result<Device> {
-    match name {
-        "cpu" => Ok(Device::Cpu),
-        "cuda" if cfg!(feature = "cuda") => Device::new_cuda(0).context("--device cuda"),
-        "cuda" => bail!(usage(
-            "--device cuda: this binary was built without the feature `cuda`: `cargo build --release -p rl-runner --features cuda` has it, and needs \
-             the CUDA toolkit"
-        )),
-        _ => bail!(usage(format!("--device {name}: expected `cpu` or `cuda`"))),
-    }
 }

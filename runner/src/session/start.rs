@@ -1,16 +1,14 @@
-//! Builds the session that a run begins with, and names the owner of its checkpoints.
+//! Builds the session that a run begins with.
 
 use std::sync::Arc;
 
 use candle_core::Device;
 use rl_core::Seating;
 
-use crate::checkpoint::manifest::Owner;
 use crate::collect::actors::Actors;
 use crate::collect::{self, Seats, Workers};
 use crate::console::usage::usage;
 use crate::preset::{Resolved, Train};
-use crate::run_dir;
 use crate::session::learner::build;
 use crate::session::{Acting, Counts, Session, Window};
 
@@ -64,14 +62,4 @@ pub(crate) fn newest_only(resolved: &Resolved, asked: &str) -> anyhow::Error {
     usage(format!(
         "{asked}: agent `{agent}` can learn only from data of its newest weights (impala also learns from older ones)"
     ))
-}
-
-/// The environment, agent and instruction set that the checkpoints of a configuration belong to.
-pub(crate) fn owner(resolved: &Resolved, train: &Train) -> Owner {
-    Owner {
-        env: resolved.env_name.clone(),
-        env_version: resolved.env.version,
-        agent: resolved.agent.map_or_else(String::new, |agent| agent.id.to_owned()),
-        isa: run_dir::isa(train.precision),
-    }
 }

@@ -107,7 +107,7 @@ fn a_resumed_session_is_the_uninterrupted_one_and_no_part_can_be_spared() {
     let remembering = [("cartpole-positions", "ppo", 600), ("cartpole-positions", "r2d2", 160)];
     for (env, agent, steps) in cases.chain(family).chain(continuous).chain(more).chain(remembering).chain(planned) {
         let resolved = resolved(env, agent);
-        let owner = start::owner(&resolved, &resolved.train().unwrap());
+        let owner = Owner::of(&resolved, &resolved.train().unwrap());
         let dir = tempfile::tempdir().unwrap();
         let mut whole = begin(&resolved);
         whole.seats.reset().unwrap();
@@ -163,7 +163,7 @@ fn every_part_is_the_same_for_any_number_of_workers_and_across_a_change_of_it() 
     for (env, agent, steps) in cases {
         let mut resolved = resolved(env, agent);
         resolved.set("train.envs", 5).unwrap();
-        let owner = start::owner(&resolved, &resolved.train().unwrap());
+        let owner = Owner::of(&resolved, &resolved.train().unwrap());
         let dir = tempfile::tempdir().unwrap();
         let mut saved = None;
         let mut ends = Vec::new();
@@ -198,7 +198,7 @@ fn every_part_is_the_same_for_any_number_of_workers_and_across_a_change_of_it() 
 #[test]
 fn a_checkpoint_of_another_state_of_the_same_frames_is_replaced_and_the_same_left_alone() {
     let resolved = resolved("cartpole", "toy");
-    let owner = start::owner(&resolved, &resolved.train().unwrap());
+    let owner = Owner::of(&resolved, &resolved.train().unwrap());
     let dir = tempfile::tempdir().unwrap();
     let mut session = begin(&resolved);
     let mut write = |next_eval| {
@@ -224,7 +224,7 @@ fn a_checkpoint_of_another_state_of_the_same_frames_is_replaced_and_the_same_lef
 #[test]
 fn damaged_and_foreign_checkpoints_are_refused_by_name() {
     let resolved = resolved("cartpole", "toy");
-    let owner = start::owner(&resolved, &resolved.train().unwrap());
+    let owner = Owner::of(&resolved, &resolved.train().unwrap());
     let dir = tempfile::tempdir().unwrap();
     let mut session = begin(&resolved);
     let path = checkpoint::written(dir.path(), &mut session, &owner);

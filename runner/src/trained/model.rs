@@ -7,16 +7,13 @@ use serde::Serialize;
 
 use crate::console::output;
 use crate::console::usage::{hint, line, usage};
-use crate::games::score::Report;
+use crate::games::score;
+use crate::trained::report::Report;
 
 /// Name of the directory of models in a checkout.
 const MODELS: &str = "models";
-/// Name of the file of a model's score, the report of `rl-run eval --json`.
-pub(crate) const SCORE: &str = "score.json";
 /// Name of the recording of a model's game with the highest return.
 pub(crate) const BEST: &str = "best.rec";
-/// Name of the recording of all games of a model's score.
-pub(crate) const GAMES: &str = "games.rec";
 
 /// Whose policy it is: a run's or a model's.
 #[derive(Clone, Debug, clap::Args)]
@@ -52,21 +49,6 @@ pub(crate) struct Model {
     pub(crate) score: Report,
 }
 
-/// Refuses a published model where a run is needed that can be resumed.
-///
-/// # Errors
-/// If `run` is a published model.
-pub(crate) fn refuse(run: &Path) -> anyhow::Result<()> {
-    if !run.join(SCORE).exists() {
-        return Ok(());
-    }
-    let (name, model, games) = (run.display(), output::word(run), output::word(&run.join(GAMES)));
-    Err(usage(format!(
-        "{name} is a published model: it holds weights, but no training state; `rl-run eval {model}` plays it, and \
-         `rl-run verify {games}` certifies its score"
-    )))
-}
-
 /// Finds the directory of the model called `name`.
 ///
 /// # Errors
@@ -87,7 +69,7 @@ pub(crate) fn find(name: &str) -> anyhow::Result<PathBuf> {
 /// Lists all models. One whose score cannot be read is reported and left out.
 pub(crate) fn all() -> Vec<Model> {
     let of = |(name, path): (String, PathBuf)| {
-        let file = path.join(SCORE);
+        let file = path.join(score::FILE);
         let told = || file.display().to_string();
         let score = serde_json::from_slice(&std::fs::read(&file).with_context(told)?).with_context(told)?;
         anyhow::Ok(Model { name, path, score })
@@ -114,7 +96,7 @@ fn names(shelves: &[PathBuf]) -> Vec<(String, PathBuf)> {
     let mut found: Vec<(String, PathBuf)> = Vec::new();
     for entry in shelves.iter().flat_map(|shelf| std::fs::read_dir(shelf).into_iter().flatten().flatten()) {
         let (path, Ok(name)) = (entry.path(), entry.file_name().into_string()) else { continue };
-        if path.join(SCORE).is_file() && found.iter().all(|(known, _)| *known != name) {
+        if path.join(score::FILE).is_file() && found.iter().all(|(known, _)| *known != name) {
             found.push((name, path));
         }
     }
@@ -132,7 +114,7 @@ mod tests {
         let [near, far] = ["near", "far"].map(|name| dir.path().join(name));
         for (shelf, name) in [(&far, "kungfu"), (&near, "kungfu"), (&far, "basic")] {
             std::fs::create_dir_all(shelf.join(name)).unwrap();
-            std::fs::write(shelf.join(name).join(SCORE), "{}").unwrap();
+            std::fs::write(shelf.join(name).join(score::FILE), "{}").unwrap();
         }
         std::fs::create_dir(near.join("empty")).unwrap();
         let found = names(&[near.clone(), far.clone()]);

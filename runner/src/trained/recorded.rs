@@ -6,14 +6,17 @@ use anyhow::{Context as _, anyhow};
 use candle_core::Device;
 
 use crate::assets;
+use crate::checkpoint::manifest::Owner;
 use crate::collect::Workers;
 use crate::console::stop::Stop;
 use crate::console::usage;
+use crate::machine::identity;
 use crate::preset::{self, Ask, Resolved};
 use crate::run_dir::{self, About};
 use crate::session::start::start;
-use crate::session::{Session, demonstrations, initial};
+use crate::session::{Session, demonstrations};
 use crate::tables::Tables;
+use crate::trained::initial;
 
 /// What `run.json` and `run.toml` say of a run.
 #[derive(Clone, Debug)]
@@ -56,8 +59,22 @@ impl Recorded {
     pub(crate) fn session(&self, device: &Device, workers: Workers) -> anyhow::Result<Session> {
         let Self { path, about, resolved, .. } = self;
         let session = start(resolved, &resolved.train()?, about.seed, device, workers)?;
-        assets::check_run(&about.assets, &session).with_context(|| path.display().to_string())?;
+        let mut envs = session.seats.envs();
+        let files = envs.next().map_or(Ok(()), |env| assets::check(&about.assets, env, "trained"));
+        drop(envs);
+        files.with_context(|| path.display().to_string())?;
         Ok(session)
+    }
+
+    /// Why the bits will not be those of an uninterrupted run, in sentences, where it goes on by `owner` on `device` from a
+    /// state of the instruction set `isa`.
+    pub(crate) fn inexact(&self, isa: &str, owner: &Owner, device: &str) -> Vec<String> {
+        let but = "resuming, but the results will not be bit-identical";
+        let (ours, theirs) = (&owner.isa, &self.about.device);
+        let of_isa =
+            (!identity::same_bits(isa, ours)).then(|| format!("this run used {isa}, this machine has {ours}: {but}"));
+        let of_device = (theirs != device).then(|| format!("this run used the device {theirs}: {but}"));
+        of_isa.into_iter().chain(of_device).collect()
     }
 
     /// Begins that session as the run was begun: with the same weights, and what was shown to its agent.

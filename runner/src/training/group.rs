@@ -18,17 +18,17 @@ use rayon::{ThreadPool, ThreadPoolBuilder};
 use rl_core::caught;
 use serde::Serialize;
 
-use crate::console::progress::{Glance, Progress, Told};
 use crate::console::stop::Stop;
-use crate::console::verbosity::Verbosity;
 use crate::console::waiting::Stopped;
 use crate::console::{output, usage};
 use crate::needs::Runs;
 use crate::run_dir;
 use crate::session::demonstrations;
 use crate::training::order::{Order, Place, fresh};
+use crate::training::progress::{Glance, Progress, Told};
 use crate::training::seeds::Seeds;
 use crate::training::train_loop::Outcome;
+use crate::training::verbosity::Verbosity;
 pub(crate) use roster::{Absent, Roster, has_begun};
 
 /// The runs of a group, and how they share the machine.

@@ -4,16 +4,16 @@ use std::process::ExitCode;
 use std::time::Instant;
 
 use anyhow::bail;
+use candle_core::Device;
 use rl_agents::{Log, Part, UpdateRatio};
 
-use crate::cli::Machine;
+use crate::collect::Workers;
 use crate::console::output;
 use crate::console::stop::STOPPED;
 use crate::console::waiting::Waiting;
 use crate::preset::Resolved;
 use crate::session::Session;
 use crate::session::demonstrations;
-use crate::session::learner::device;
 use crate::session::start::start;
 use crate::training::time_by_part::Timed;
 
@@ -34,11 +34,12 @@ pub(crate) enum Span {
 pub(crate) fn train(
     resolved: &Resolved,
     seed: u64,
-    machine: &Machine,
+    device: &Device,
+    workers: Workers,
     span: Span,
     waiting: &Waiting,
 ) -> anyhow::Result<Timed> {
-    let mut session = start(resolved, &resolved.train()?, seed, &device(machine.device())?, machine.workers()?)?;
+    let mut session = start(resolved, &resolved.train()?, seed, device, workers)?;
     let mut log = Log::default();
     demonstrations::begin(resolved, &mut session, &resolved.train()?, waiting.stop())?;
     while session.learner.updates() == 0 {

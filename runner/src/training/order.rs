@@ -8,29 +8,30 @@ use candle_core::Device;
 use rl_nn::Precision;
 use rl_replays::recording::OutputSampling;
 
+use crate::checkpoint::manifest::Owner;
 use crate::checkpoint::state_sink::Archive;
 use crate::collect::Workers;
-use crate::console::progress::Progress;
 use crate::console::stop::Stop;
 use crate::console::usage::usage;
-use crate::games::outputs;
-use crate::games::tape::{Tape, Which};
+use crate::machine::identity;
+use crate::needs;
 use crate::needs::Runs;
 use crate::preset::schedules;
 use crate::preset::{Eval, Resolved, Train};
 use crate::run_dir::episode_log::EpisodeLog;
 use crate::run_dir::metrics::Metrics;
 use crate::run_dir::non_finite::keep_batch;
+use crate::run_dir::shown::Shown;
+use crate::run_dir::tape::Which;
 use crate::run_dir::{self, About, RunDir};
 use crate::session::Session;
 use crate::session::demonstrations;
-use crate::session::demonstrations::Shown;
-use crate::session::initial::Initial;
 use crate::session::learner::context;
-use crate::session::start::{owner, start};
+use crate::session::start::start;
+use crate::trained::initial::Initial;
 use crate::training::group;
+use crate::training::progress::Progress;
 use crate::training::train_loop::{Outcome, Run, train_loop};
-use crate::{assets, needs};
 
 /// What to train, and with what, whatever the seed.
 #[derive(Clone, Debug)]
@@ -130,7 +131,7 @@ impl Order {
     /// # Errors
     /// If a recording is refused, an environment fails or its state cannot be saved.
     fn begin(&self, mut session: Session) -> anyhow::Result<Begun> {
-        let kept = outputs::kept_of(self.outputs, &session, &self.resolved)?;
+        let kept = session.outputs(self.outputs, &self.resolved)?;
         let shown = demonstrations::begin(&self.resolved, &mut session, &self.train, &self.stop)?;
         session.check_saves()?;
         Ok(Begun { session, kept, shown })
@@ -180,16 +181,16 @@ pub(crate) fn fresh(order: &Order, seed: u64, place: &Place<'_>, progress: Progr
     if let Some(shown) = &shown {
         progress.note(&shown.to_string());
     }
-    let about = About { demonstrations: shown, assets: assets::of(&session), ..about(order, seed) };
+    let about = About { demonstrations: shown, assets: session.assets(), ..about(order, seed) };
     let name = format!("{}-{}-s{seed}", resolved.env_name.replace('/', "-"), about.agent);
-    let (owner, initial) = (owner(&resolved, &train), order.initial.as_ref());
+    let (owner, initial) = (Owner::of(&resolved, &train), order.initial.as_ref());
     if let Some(dir) = place.of(seed).filter(|_| place.force) {
         demonstrations::spare(&resolved, &dir)?;
     }
     let first = |dir: &Path| initial.map_or(Ok(()), |initial| initial.write(dir, &owner));
     let dir = RunDir::create((place.of(seed).as_deref(), &name), place.force, &about, &resolved.text(), &first)?;
     if let Some(which) = order.record {
-        session.tape = Some(Tape::open(which, kept, dir.path(), &resolved, seed, &mut session)?);
+        session.record(which, kept, dir.path(), &resolved, seed)?;
     }
     session.episode_log = Some(EpisodeLog::open(dir.path(), 0)?);
     let (path, metrics) = (dir.path().to_owned(), Metrics::create(dir.path())?);
@@ -201,13 +202,13 @@ pub(crate) fn fresh(order: &Order, seed: u64, place: &Place<'_>, progress: Progr
 
 /// Contents of `run.json` for a run of `seed`; without demonstrations and assets, which are known later.
 pub(crate) fn about(order: &Order, seed: u64) -> About {
-    let owner = owner(&order.resolved, &order.train);
+    let owner = Owner::of(&order.resolved, &order.train);
     About {
         version: env!("CARGO_PKG_VERSION").to_owned(),
         revision: env!("RL_REVISION").to_owned(),
-        features: run_dir::features(),
+        features: identity::features(),
         isa: owner.isa,
-        cpu: run_dir::cpu(),
+        cpu: identity::cpu(),
         threads: order.threads,
         device: order.on.clone(),
         earlier_devices: BTreeSet::new(),

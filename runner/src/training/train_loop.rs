@@ -9,16 +9,17 @@ use crate::checkpoint;
 use crate::checkpoint::state_sink::StateSink;
 use crate::collect::Workers;
 use crate::console::number::{self, count};
-use crate::console::progress::Progress;
 use crate::console::stop::Stop;
 use crate::console::usage::counted;
 use crate::console::waiting::{Stopped, Waiting};
 use crate::games::play::{Games, TRIALS, play};
-use crate::games::tape::Tape;
 use crate::preset::{Eval, Resolved, Train};
 use crate::run_dir::episode_log::EpisodeLog;
 use crate::run_dir::metrics::Metrics;
+use crate::run_dir::tape::Tape;
+use crate::session::hash;
 use crate::session::{Counts, Session};
+use crate::training::progress::Progress;
 use crate::training::watch::Watch;
 
 /// Least rows of metrics in a run.
@@ -158,7 +159,7 @@ pub(crate) fn train_loop(
         seconds: watch.seconds(),
         mean_return_100: session.window.mean_return(),
         eval_return,
-        parameters_sha256: checkpoint::sha256(session.learner.weights())?,
+        parameters_sha256: hash::sha256(session.learner.weights())?,
         run: run.path.clone(),
         stopped,
     })
@@ -193,7 +194,9 @@ fn close(
 /// to.
 fn hold(session: &mut Session) -> anyhow::Result<()> {
     session.episode_log.as_mut().map_or(Ok(()), EpisodeLog::flush)?;
-    session.tape.as_mut().map_or(Ok(()), |tape| tape.hold(session.counts.frames))
+    let Some(tape) = &mut session.tape else { return Ok(()) };
+    let oldest = checkpoint::list(&tape.run().join("checkpoints"))?.first().map_or(0, |&(frames, _)| frames);
+    tape.hold(session.counts.frames, oldest)
 }
 
 /// The first multiple of `every` after `frames`.
@@ -241,9 +244,10 @@ mod tests {
 
     use super::*;
     use crate::preset::{Ask, resolve};
+    use crate::registry::Registry;
     use crate::tables::Tables;
     use crate::toy;
-    use crate::trainer::{Registry, Trainer};
+    use crate::trainer::Trainer;
     use crate::training::order::{Order, Place, fresh};
 
     /// CartPole that cannot be seated for an evaluation.
@@ -294,7 +298,7 @@ mod tests {
         while !trainer.is_done() {
             trainer.advance().unwrap();
         }
-        assert_eq!(checkpoint::sha256(trainer.learner().weights()).unwrap(), whole.parameters_sha256);
+        assert_eq!(hash::sha256(trainer.learner().weights()).unwrap(), whole.parameters_sha256);
     }
 
     #[test]

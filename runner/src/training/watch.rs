@@ -5,9 +5,9 @@ use std::time::Instant;
 
 use rl_agents::Log;
 
-use crate::console::progress::{Glance, Progress};
 use crate::run_dir::metrics::{Metrics, Point};
 use crate::session::Session;
+use crate::training::progress::{Glance, Progress};
 use crate::training::time_by_part::KEYS;
 
 /// Watches one sitting of a run.

@@ -73,10 +73,10 @@ mod shown {
     use super::super::window::{Input, Screen};
     use super::super::{measure, paint};
     use super::*;
-    use crate::commands::export;
     use crate::console::output;
     use crate::console::usage::usage;
     use crate::file::picture;
+    use crate::games::playback;
     use crate::games::screening::Screening;
     use crate::saliency::run_of;
     use crate::trained::model;
@@ -92,7 +92,7 @@ mod shown {
         };
         let (mut follow, recording) = Follow::new(&place)?;
         let mut file = follow.file().to_owned(); // of what is shown
-        let game = export::chosen(&recording, &args.episode)?;
+        let game = playback::chosen(&recording, &args.episode)?;
         let screening = Screening::new(&recording.manifest, tables).with_context(|| name(&file))?;
         if let Some(said) = screening.said(&recording.manifest) {
             output::note(format!("{} {said}", name(&file)));

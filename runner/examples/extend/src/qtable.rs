@@ -147,9 +147,9 @@ struct Acts {
 
 impl Policy for Acts {
     fn act(&mut self, blocks: &mut [Rollout], t: usize, mode: Mode) -> Result<()> {
-        let epsilon = match mode {
-            Mode::Explore => self.epsilon,
-            Mode::Evaluate { epsilon, .. } => epsilon,
+        let (epsilon, greedy) = match mode {
+            Mode::Explore => (self.epsilon, false),
+            Mode::Evaluate { epsilon, greedy } => (epsilon, greedy),
         };
         let (n, values, mut streams) = (self.table.actions, self.table.values(), self.streams.iter_mut());
         for block in blocks {
@@ -159,10 +159,12 @@ impl Policy for Acts {
                     continue; // the next step resets: a policy draws nothing there
                 }
                 let (state, legal) = (block.symbols[(t, e)] as usize, block.legal.at(t, e));
+                let row = &values[state * n..][..n];
                 block.discrete[(t, e)] = if rng.f32() < epsilon {
                     legal::random(n as u32, legal, rng)
+                } else if greedy {
+                    legal::argmax(row, legal) as u32 // nothing is left to chance
                 } else {
-                    let row = &values[state * n..][..n];
                     let best = row[legal::argmax(row, legal)];
                     let mut ties = (0..n).filter(|&a| legal::allows(legal, a) && row[a] == best);
                     let tie = rng.below(ties.clone().count() as u32);

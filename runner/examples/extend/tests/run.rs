@@ -17,8 +17,10 @@ fn the_environment_keeps_what_all_promise() {
 
 #[test]
 fn the_agents_keep_what_all_promise() {
-    for agent in ["qtable", "reinforce"] {
-        let report = run(&["check", "--env", "corridor", "--agent", agent, "--json"]);
+    let pairs =
+        [("corridor", "qtable"), ("frozenlake", "qtable"), ("corridor", "reinforce"), ("cartpole", "reinforce")];
+    for (env, agent) in pairs {
+        let report = run(&["check", "--env", env, "--agent", agent, "--json"]);
         assert_eq!((&report["agent"], &report["ok"]), (&agent.into(), &true.into()), "{report}");
     }
 }

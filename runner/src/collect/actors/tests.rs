@@ -16,6 +16,7 @@ use crate::checkpoint::manifest::Owner;
 use crate::checkpoint::{self, Checkpoint};
 use crate::collect::{self, Workers};
 use crate::preset::{Ask, resolve};
+use crate::session::hash;
 use crate::session::start;
 use crate::session::{Acting, Counts, Session, WEIGHTS, Window};
 use crate::tables::Tables;
@@ -245,7 +246,7 @@ impl Case {
 fn parts(session: &mut Session) -> Vec<(String, String)> {
     let mut parts = Vec::new();
     let mut hash = |name: &str, part: &mut dyn Saved| {
-        parts.push((name.to_owned(), checkpoint::sha256(part)?));
+        parts.push((name.to_owned(), hash::sha256(part)?));
         Ok(())
     };
     session.visit(&mut hash).unwrap();

@@ -17,9 +17,9 @@ use rl_nn::{
 use rl_perception::{EncoderConfig, ObsBatch, Trunk, encoder_for};
 use serde::Serialize;
 
-use crate::cli::Cpu;
 use crate::console::output;
 use crate::console::usage::{self, counted, hint, usage};
+use crate::machine::Cpu;
 
 /// What can be measured: its name, whether its products may be in bf16, and the function that builds it for a batch.
 const MODELS: &[(&str, bool, Build)] = &[

@@ -4,13 +4,13 @@ use std::process::ExitCode;
 
 use serde::Serialize;
 
-use crate::cli::Machine;
 use crate::console::output;
 use crate::console::usage::{self, counted};
 use crate::console::waiting::Waiting;
+use crate::machine::identity;
+use crate::machine::{Machine, device};
 use crate::preset;
 use crate::preset::settings::{Multiplies, Settings};
-use crate::run_dir;
 use crate::tables::Tables;
 use crate::training::measure::{self, Span};
 use crate::training::time_by_part::Profile;
@@ -67,9 +67,16 @@ pub(crate) fn run(args: &TrainArgs, tables: &Tables) -> anyhow::Result<ExitCode>
     let mut resolved = preset::resolve(tables, &args.settings.of(&args.env, Some(&args.agent)))?;
     args.multiplies.settle(&args.settings, &mut resolved)?;
     resolved.told.iter().for_each(output::note);
-    let timed = measure::train(&resolved, args.seed, &args.machine, Span::Seconds(args.seconds), &waiting)?;
+    let timed = measure::train(
+        &resolved,
+        args.seed,
+        &device(args.machine.device())?,
+        args.machine.workers()?,
+        Span::Seconds(args.seconds),
+        &waiting,
+    )?;
     let rate = |count: u64| count as f64 / timed.seconds;
-    let isa = run_dir::isa(resolved.train()?.precision);
+    let isa = identity::isa(resolved.train()?.precision);
     let report = Report {
         env: resolved.env_name,
         agent: args.agent.clone(),

@@ -14,13 +14,14 @@ use crate::console::usage::{counted, is_usage, usage};
 use crate::console::waiting::{Stopped, Waiting};
 use crate::games::interval;
 use crate::games::interval::Iqm;
-use crate::games::score::Report;
-use crate::run_dir::{self, About};
-use crate::session::initial;
+use crate::preset::same_experiment::{but_for_length, difference, learning};
+use crate::run_dir::About;
+use crate::run_dir::many;
+use crate::run_dir::origin;
 use crate::tables::Tables;
 use crate::trained::recorded::Recorded;
+use crate::trained::report::Report;
 use crate::training::group::{Absent, Roster};
-use crate::training::same_experiment::{but_for_length, difference, learning};
 
 /// What `--json` prints of one run.
 #[derive(Debug, Serialize)]
@@ -69,7 +70,7 @@ pub(super) fn run(
 ) -> anyhow::Result<ExitCode> {
     let (mut known, mut failed) = (Vec::new(), 0);
     let mut fail = |run: &Path, why: &anyhow::Error| {
-        run_dir::failed(run, why, args.json);
+        many::failed(run, why, args.json);
         failed += 1;
     };
     for run in runs {
@@ -86,7 +87,7 @@ pub(super) fn run(
         return Err(usage(why));
     }
     let Absent { lost, mut not_begun } = Roster::absent(dir, runs)?;
-    lost.iter().for_each(|run| fail(run, &run_dir::lost(run)));
+    lost.iter().for_each(|run| fail(run, &many::lost(run)));
     let which = args.asked.checkpoint.as_str();
     let mut lacking: Vec<_> = known.iter().map(|of| checkpoint::find(of.run, which).err().filter(is_usage)).collect();
     // What no run has is a slip; where some have it, the others fail by themselves.
@@ -94,7 +95,7 @@ pub(super) fn run(
         return Err(lacking.swap_remove(0).expect("all have one"));
     }
     if !args.progress.quiet {
-        run_dir::groups_in(dir).iter().for_each(|group| output::note(run_dir::left_out(group)));
+        many::groups_in(dir).iter().for_each(|group| output::note(many::left_out(group)));
     }
     let planned = known.first().map_or(0, |run| run.frames);
     let mut reports: Vec<Report> = Vec::new();
@@ -195,7 +196,7 @@ fn check(dir: &Path, runs: &[Known<'_>]) -> anyhow::Result<()> {
         if one.about.demonstrations != other.about.demonstrations {
             return refuse("that were shown other recordings", one, other);
         }
-        if !initial::alike(one.about.weights.as_ref(), other.about.weights.as_ref()) {
+        if !origin::alike(one.about.weights.as_ref(), other.about.weights.as_ref()) {
             return refuse("that began with other weights", one, other);
         }
         if let Some(twin) = runs[..at].iter().find(|run| run.about.seed == other.about.seed) {

@@ -15,10 +15,11 @@ use super::points::{Point, points};
 use crate::console::output;
 use crate::console::usage::{line, usage};
 use crate::preset::parse;
+use crate::preset::same_experiment::learning;
 use crate::run_dir::About;
-use crate::session::initial::Origin;
+use crate::run_dir::many;
+use crate::run_dir::origin::Origin;
 use crate::training::group::{Absent, Roster};
-use crate::training::same_experiment::learning;
 use crate::{file, run_dir};
 
 /// What a curve goes along.
@@ -316,17 +317,17 @@ pub(crate) fn runs_of(dir: &Path) -> anyhow::Result<Vec<PathBuf>> {
             runs.push((run_dir::about(&path).ok().map(|about| about.seed), path));
         }
     }
-    let groups = run_dir::groups_in(dir);
+    let groups = many::groups_in(dir);
     if runs.is_empty() {
         let [first, ..] = &groups[..] else { return one() };
         bail!(usage(format!("{} holds no run; {} holds some: name that", dir.display(), first.display())));
     }
-    groups.iter().for_each(|group| output::note(run_dir::left_out(group)));
+    groups.iter().for_each(|group| output::note(many::left_out(group)));
     runs.sort();
     let runs: Vec<PathBuf> = runs.into_iter().map(|(_, path)| path).collect();
     match Roster::absent(dir, &runs) {
         Ok(Absent { lost, .. }) => {
-            lost.iter().for_each(|run| output::note(format!("left out: {}", line(&run_dir::lost(run)))));
+            lost.iter().for_each(|run| output::note(format!("left out: {}", line(&many::lost(run)))));
         }
         Err(damaged) => output::note(line(&damaged)), // its runs can be drawn without it
     }

@@ -8,9 +8,9 @@ use serde_json::Value;
 
 use super::curves::{Axis, See};
 use crate::console::usage::{hint, usage};
+use crate::games::score;
 use crate::run_dir::episode_log::{self, Game};
 use crate::run_dir::metrics::{self, ROWS};
-use crate::trained::model::SCORE;
 
 /// A point of a curve.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -30,7 +30,7 @@ pub(super) struct Point {
 pub(super) fn points(run: &Path, see: See<'_>) -> anyhow::Result<Vec<Point>> {
     let See { axis, key, centred, .. } = see;
     let path = run.join(ROWS);
-    if !path.exists() && run.join(SCORE).exists() {
+    if !path.exists() && run.join(score::FILE).exists() {
         bail!(usage(format!("{} is a published model, which has no rows of its training", run.display())));
     }
     let (mut points, mut keys) = (Vec::new(), BTreeSet::new());

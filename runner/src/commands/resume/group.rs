@@ -7,16 +7,17 @@ use super::{Going, ResumeArgs, Shown, go_on, set_frames};
 use crate::console::stop::Stop;
 use crate::console::usage::usage;
 use crate::console::{number, output};
+use crate::machine::device;
 use crate::needs::Runs;
 use crate::preset::Resolved;
-use crate::session::initial;
-use crate::session::initial::Initial;
-use crate::session::learner::device;
+use crate::preset::same_experiment::but_for_length;
+use crate::run_dir::many;
+use crate::run_dir::origin;
 use crate::tables::Tables;
+use crate::trained::initial::Initial;
 use crate::trained::recorded::Recorded;
 use crate::training::group::{Crew, Roster, at_once, below, has_begun};
 use crate::training::order::{Order, Place, fresh};
-use crate::training::same_experiment::but_for_length;
 use crate::training::seeds::Seeds;
 use crate::{checkpoint, run_dir};
 
@@ -100,7 +101,7 @@ pub(crate) fn resume(args: &ResumeArgs, roster: &Roster, tables: &Tables, stop: 
     crew.go(crew.pools()?, &|number, progress| match has_begun(dir, seeds[number]) {
         true => go_on(&going(number), &below(dir, seeds[number]), Shown::With(progress)),
         false => match below(dir, seeds[number]) {
-            run if run_dir::may_be(&run, false).is_err() && !run_dir::is_run(&run) => Err(run_dir::lost(&run)),
+            run if run_dir::may_be(&run, false).is_err() && !run_dir::is_run(&run) => Err(many::lost(&run)),
             _ => fresh(&share, seeds[number], &place, progress),
         },
     })
@@ -122,7 +123,7 @@ fn asked(dir: &Path, seed: u64, order: &Order, asked: Option<u64>, tables: &Tabl
 fn is_alike(run: &Path, roster: &Roster, order: &Order, tables: &Tables) -> bool {
     Recorded::read(run, tables).map_or(true, |Recorded { about, resolved: of, .. }| {
         let id = |of: &Resolved| (of.env_name.clone(), of.agent.map(|agent| agent.id), but_for_length(&of.tables));
-        id(&of) == id(&order.resolved) && initial::alike(about.weights.as_ref(), roster.weights.as_ref())
+        id(&of) == id(&order.resolved) && origin::alike(about.weights.as_ref(), roster.weights.as_ref())
     })
 }
 

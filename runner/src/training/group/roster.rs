@@ -11,15 +11,17 @@ use serde::{Deserialize, Serialize};
 use toml::Table;
 
 use super::below;
+use crate::checkpoint::manifest::Owner;
 use crate::console::output;
 use crate::console::usage::usage;
-use crate::games::tape::Which;
+use crate::preset::same_experiment::{but_for_length, difference};
 use crate::preset::{self, Ask, Resolved};
-use crate::session::initial::{self, Initial, Origin};
-use crate::session::start::owner;
+use crate::run_dir::many;
+use crate::run_dir::origin::{self, Origin};
+use crate::run_dir::tape::Which;
 use crate::tables::Tables;
+use crate::trained::initial::Initial;
 use crate::training::order::Order;
-use crate::training::same_experiment::{but_for_length, difference};
 use crate::{file, run_dir};
 
 /// `group.json`: what a group was asked for. Its settings are in `group.toml`.
@@ -73,7 +75,7 @@ impl Roster {
                 let same = fs::read_to_string(&settings).is_ok_and(|before| before == text)
                     && (&before.device, before.record, before.record_outputs)
                         == (&order.on, order.record, order.outputs)
-                    && initial::alike(before.weights.as_ref(), weights);
+                    && origin::alike(before.weights.as_ref(), weights);
                 let (stay, go): (Vec<u64>, Vec<u64>) =
                     before.seeds.into_iter().partition(|&seed| same || has_begun(dir, seed));
                 let go = go.iter().filter(|seed| !seeds.contains(seed)).map(u64::to_string).collect::<Vec<_>>();
@@ -99,7 +101,7 @@ impl Roster {
             weights: weights.cloned(),
         };
         if let Some(initial) = &order.initial {
-            initial.write(dir, &owner(&order.resolved, &order.train))?;
+            initial.write(dir, &Owner::of(&order.resolved, &order.train))?;
         }
         // What makes the directory that of a group comes last.
         file::write(&settings, text.as_bytes())?;
@@ -122,7 +124,7 @@ impl Roster {
             let before: Table = preset::parse(&fs::read_to_string(&file).with_context(|| name.clone())?, &name)?;
             let other = || {
                 let weights = order.initial.as_ref().map(Initial::origin);
-                (!initial::alike(self.weights.as_ref(), weights)).then(|| "that begin with other weights".to_owned())
+                (!origin::alike(self.weights.as_ref(), weights)).then(|| "that begin with other weights".to_owned())
             };
             difference(&but_for_length(&before), &but_for_length(&order.resolved.tables))
                 .map(|key| format!("with another {key}"))
@@ -180,7 +182,7 @@ impl Roster {
 
     /// All seeds of the group in `dir`: those in `group.json`, then those of other runs in the directory.
     pub(crate) fn all(&self, dir: &Path) -> Vec<u64> {
-        let runs = run_dir::below(dir);
+        let runs = many::below(dir);
         let seed = |run: &PathBuf| run.file_name()?.to_str()?.strip_prefix('s')?.parse().ok();
         let found = runs.iter().filter_map(|run| seed(run).filter(|&seed| below(dir, seed) == *run));
         let known: BTreeSet<u64> = self.seeds.iter().copied().collect();

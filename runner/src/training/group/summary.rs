@@ -9,11 +9,11 @@ use crate::console::number::{self, count, fixed};
 use crate::console::output;
 use crate::console::stop::STOPPED;
 use crate::console::usage::counted;
-use crate::console::verbosity::Verbosity;
 use crate::games::interval;
 use crate::games::interval::Iqm;
 use crate::training::seeds::Seeds;
 use crate::training::train_loop::Outcome;
+use crate::training::verbosity::Verbosity;
 
 /// The last line of `--json`.
 #[derive(Debug, Serialize)]

@@ -5,26 +5,19 @@ use std::io::{IsTerminal as _, stderr};
 use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressStyle};
-use rustix::termios::tcgetwinsize;
 
-use crate::console::dashboard::Board;
 use crate::console::number::{clock, count, fixed, short};
 use crate::console::output;
+use crate::console::waiting::{PAUSE, fitting, room};
 use crate::session::Session;
+use crate::training::dashboard::Board;
 
 /// Time between two updates of the bar.
 const BLINK: Duration = Duration::from_millis(200);
-/// Time between two lines where there is no bar.
-pub(crate) const PAUSE: Duration = Duration::from_secs(5);
 /// Time over which frames per second are measured; the rate changes when learning starts.
 const SPAN: Duration = Duration::from_secs(30);
 /// What a bar looks like.
 const TEMPLATE: &str = "{bar:12} {percent:>3}%  {wide_msg}";
-/// Columns that it takes before its text.
-const BEFORE: usize = 19;
-/// Columns of a terminal that does not say how many it has; indicatif takes as many.
-const COLUMNS: u16 = 80;
-
 /// Values that are shown beside frames, rate and time left; `None` until they are known.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Glance {
@@ -225,19 +218,6 @@ fn text(frames: u64, asked: u64, rate: f64, glance: &Glance) -> String {
     )
 }
 
-/// The first fields of a text, two spaces apart, that fit into these columns: half a number is another number.
-pub(crate) fn fitting(text: &str, columns: usize) -> &str {
-    let ends = text.match_indices("  ").map(|(end, _)| end).chain([text.len()]);
-    let fits = |&end: &usize| text[..end].chars().count() <= columns;
-    ends.take_while(fits).last().map_or("", |end| &text[..end])
-}
-
-/// Columns that a bar on this terminal leaves to its text.
-pub(crate) fn room() -> usize {
-    let size = tcgetwinsize(stderr()).ok().filter(|size| size.ws_row > 0 && size.ws_col > 0);
-    usize::from(size.map_or(COLUMNS, |size| size.ws_col)).saturating_sub(BEFORE)
-}
-
 fn style() -> ProgressStyle {
     ProgressStyle::with_template(TEMPLATE).expect("the template is right")
 }
@@ -357,7 +337,7 @@ mod tests {
             .filter(|text| !text.trim().is_empty())
             .map(|text| text.chars().skip(13).collect()) // the bar
             .collect();
-        let last = format!("100%  {}", "x".repeat(60 - BEFORE));
+        let last = format!("100%  {}", "x".repeat(60 - 19));
         assert_eq!(drawn, [" 25%  25 frames", " 50%  50 frames", last.as_str()]);
     }
 }

@@ -11,17 +11,16 @@ use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 use anyhow::Context as _;
-use rl_core::{load_postcard, save_postcard};
+use rl_core::{VecEnv, load_postcard, save_postcard};
 use rl_replays::Rollout;
 use rl_replays::recording::{Manifest, OutputSampling, Player};
 use serde::{Deserialize, Serialize};
 
+use crate::file;
 use crate::file::made;
 use crate::games::playback;
 use crate::games::takes::{self, Take};
 use crate::preset::Resolved;
-use crate::session::Session;
-use crate::{checkpoint, file};
 
 /// Name of the directory of recordings in that of a run.
 pub(crate) const DIR: &str = "recordings";
@@ -131,8 +130,8 @@ impl State {
 }
 
 impl Tape {
-    /// Makes a tape for `session` and the run in `run`. Removes recordings of later episodes, which will be played
-    /// again. Has outputs recorded if `kept` says so.
+    /// Makes a tape for the run in `run`, which is at `frames` frames on seats of `env`. Removes recordings of later
+    /// episodes, which will be played again. `kept` says which outputs are recorded.
     ///
     /// # Errors
     /// If a file cannot be read or removed.
@@ -142,13 +141,8 @@ impl Tape {
         run: &Path,
         resolved: &Resolved,
         seed: u64,
-        session: &mut Session,
+        (env, frames): (&dyn VecEnv, u64),
     ) -> anyhow::Result<Self> {
-        if kept.is_some() {
-            session.record_outputs();
-        }
-        let frames = session.counts.frames;
-        let env = session.seats.envs().next().expect("a run has seats");
         let agent = resolved.agent.map_or_else(String::new, |agent| agent.id.to_owned());
         let player = Player::Learner { agent, frames, seed };
         let manifest = takes::manifest(resolved, resolved.table("env"), env, player, kept)?;
@@ -168,6 +162,11 @@ impl Tape {
             tape.state.best = None; // a later one had taken its place, and may not come again where bits differ
         }
         Ok(tape)
+    }
+
+    /// Directory of the run.
+    pub(crate) fn run(&self) -> &Path {
+        &self.run
     }
 
     /// Adds the steps of the first seat in `blocks`, after which the run is at `frames` frames, and writes recordings
@@ -254,18 +253,17 @@ impl Tape {
         nothing.then(|| format!("--record {which} recorded nothing: {why}, and {ended} of them ended"))
     }
 
-    /// Writes the state that belongs to the checkpoint at `frames`, and removes those of checkpoints that are gone.
+    /// Writes the state that belongs to the checkpoint at `frames`, and removes those of checkpoints before the `oldest`.
     ///
     /// # Errors
     /// If a file cannot be written or removed.
-    pub(crate) fn hold(&mut self, frames: u64) -> anyhow::Result<()> {
+    pub(crate) fn hold(&mut self, frames: u64, oldest: u64) -> anyhow::Result<()> {
         self.fresh.drain(..).try_for_each(|path| file::synced(&path))?;
         let mut bytes = Vec::new();
         save_postcard(&self.state, &mut bytes)?;
         file::write(&made(&self.run.join(DIR))?.join(format!("{STATE}{frames}")), &bytes)?;
         // A checkpoint after the oldest may be on its way to the disk: what belongs to it is wanted as soon as it is
         // there.
-        let oldest = checkpoint::list(&self.run.join("checkpoints"))?.first().map_or(0, |&(frames, _)| frames);
         self.remove(|name| held_at(name).is_some_and(|frames| frames < oldest))
     }
 

@@ -3,13 +3,14 @@
 use std::io::{self, IsTerminal as _, stderr};
 use std::process::ExitCode;
 
-use crate::console::dashboard::Board;
 use crate::console::number::{self, fixed};
 use crate::console::output;
-use crate::console::progress::Progress;
 use crate::console::stop::{STOPPED, Stop};
 use crate::console::usage::counted;
 use crate::preset::Resolved;
+use crate::training::dashboard;
+use crate::training::dashboard::Board;
+use crate::training::progress::Progress;
 use crate::training::train_loop::Outcome;
 
 /// What is said of a run, and how.
@@ -35,7 +36,7 @@ const STOPPING_BAR: &str =
 /// If the system refuses a handler or a thread.
 pub(crate) fn listen(tui: bool, Verbosity { quiet, json }: Verbosity) -> io::Result<Stop> {
     let bar = !json && stderr().is_terminal();
-    Stop::listen((!tui && !quiet).then_some(if bar { STOPPING_BAR } else { STOPPING }))
+    Stop::listen((!tui && !quiet).then_some(if bar { STOPPING_BAR } else { STOPPING }), dashboard::restore)
 }
 
 /// Shows the progress of a run from frame `done` of `total`: a dashboard if `tui`, else as `Verbosity` says.

@@ -32,10 +32,10 @@ pub(crate) enum Board {}
 #[cfg(not(feature = "tui"))]
 mod none {
     use super::Board;
-    use crate::console::progress::Glance;
     use crate::console::stop::Stop;
     use crate::console::usage::usage;
     use crate::session::Session;
+    use crate::training::progress::Glance;
 
     impl Board {
         /// Returns an error that says how to get dashboards.

@@ -10,9 +10,9 @@ use rl_core::Canvas;
 use super::scene::{Over, Scene};
 use super::terminal::Screen;
 use crate::console::output;
-use crate::console::progress::{Glance, Rate};
 use crate::console::stop::Stop;
 use crate::session::Session;
+use crate::training::progress::{Glance, Rate};
 
 /// Time between two updates of what is shown.
 const BLINK: Duration = Duration::from_millis(200);

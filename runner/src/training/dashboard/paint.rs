@@ -13,7 +13,7 @@ use rl_agents::Part;
 use super::picture::{Palette, Picture};
 use super::scene::Scene;
 use crate::console::number::{clock, count, fixed, short};
-use crate::console::progress::{left, total};
+use crate::training::progress::{left, total};
 
 /// Least width and height for all but a few lines of text.
 const LEAST: (u16, u16) = (60, 16);

@@ -3,7 +3,6 @@
 //! They are copied into the directory of the run, as a checkpoint that holds nothing else: to do the run again, nothing
 //! of where they came from is needed.
 
-use std::fmt;
 use std::fs;
 use std::path::Path;
 use std::sync::Arc;
@@ -11,62 +10,20 @@ use std::sync::Arc;
 use anyhow::{Context as _, anyhow, bail};
 use rl_core::{Error, Saved};
 use safetensors::SafeTensors;
-use serde::{Deserialize, Serialize};
 
 use crate::checkpoint::manifest::{Manifest, Owner};
 use crate::checkpoint::snapshot::{Part, Snapshot};
 use crate::checkpoint::writer::Known;
 use crate::checkpoint::{self, Checkpoint};
-use crate::console::number::count;
 use crate::console::usage::usage;
 use crate::run_dir;
+use crate::run_dir::origin::{DIR, Origin};
 use crate::session::{Session, WEIGHTS};
 use crate::trained::model;
-
-/// Name of the directory of the first weights in that of a run.
-pub(crate) const DIR: &str = "initial";
 
 /// Name that a learner gives the statistics by which its network normalises features. The network holds what follows
 /// from them, and cannot go on without them.
 const FEATURES: &str = "features";
-
-/// Where the first weights of a run came from; part of `run.json`.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub(crate) struct Origin {
-    /// Path of the run, the model or the file.
-    path: String,
-    /// Emulator frames that they were trained for; `None` of a file, which does not say.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    frames: Option<u64>,
-    /// SHA-256 of the weights as a safetensors file.
-    sha256: String,
-}
-
-impl Origin {
-    /// SHA-256 of the weights, which tells them from others.
-    pub(crate) fn sha256(&self) -> &str {
-        &self.sha256
-    }
-
-    /// The same without the directories of its path, for those who have another machine.
-    pub(crate) fn without_directories(self) -> Self {
-        let name = Path::new(&self.path).file_name().map(|name| name.to_string_lossy().into_owned());
-        Self { path: name.unwrap_or(self.path), ..self }
-    }
-}
-
-impl fmt::Display for Origin {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { path, frames, sha256 } = self;
-        let frames = frames.map(|frames| format!(" at {} frames", count(frames))).unwrap_or_default();
-        write!(f, "weights of {path}{frames}, SHA-256 {sha256}")
-    }
-}
-
-/// Whether runs that began with these weights, or with random ones, began alike.
-pub(crate) fn alike(one: Option<&Origin>, other: Option<&Origin>) -> bool {
-    one.map(Origin::sha256) == other.map(Origin::sha256)
-}
 
 /// Weights that a run begins with.
 #[derive(Clone, Debug)]

@@ -12,11 +12,11 @@ use serde::Serialize;
 use crate::console::number;
 use crate::console::output;
 use crate::console::usage::counted;
-use crate::console::verbosity::Verbosity;
 use crate::console::waiting::Waiting;
 use crate::games::playback::{self, Playback};
 use crate::games::score::Score;
 use crate::tables::Tables;
+use crate::training::verbosity::Verbosity;
 
 /// What `--json` prints.
 #[derive(Debug, Serialize)]

@@ -7,7 +7,7 @@ use rl_agents::Part;
 use rl_core::Canvas;
 
 use super::curve::Curve;
-use crate::console::progress::Glance;
+use crate::training::progress::Glance;
 use crate::training::time_by_part::KEYS;
 
 /// Most episodes, and most notes, that are kept.
