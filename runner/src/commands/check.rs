@@ -255,13 +255,11 @@ mod tests {
         let ok = are_kept(&promises);
         let report = Report { env: "frozenlake".to_owned(), version: 1, agent: Some("flawed"), ok, promises };
         let lines = lines(&report);
-        assert!(
-            lines[4].starts_with("kept    seed       its seed decides every bit of what it learns ("),
-            "{}",
-            lines[4]
-        );
+        let seed = format!("kept    {:11} its seed decides every bit of what it learns (", "seed");
+        assert!(lines[4].starts_with(&seed), "{}", lines[4]);
         assert!(lines[4].contains(" updates, ") && lines[4].ends_with(" ended)"), "{}", lines[4]);
-        assert_eq!(lines[memory], "BROKEN  memory     unless it is recurrent, it chooses by what it sees alone");
+        let memory_line = format!("BROKEN  {:11} unless it is recurrent, it chooses by what it sees alone", "memory");
+        assert_eq!(lines[memory], memory_line);
         assert!(lines[memory + 1].starts_with(&format!("{:19} -> in row ", "")), "{}", lines[memory + 1]);
         assert!(lines[memory + 2].ends_with(" (it has no outputs)"), "{}", lines[memory + 2]);
         assert_eq!(lines.last().unwrap(), "flawed on frozenlake breaks 1 of 16 promises");
