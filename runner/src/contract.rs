@@ -25,7 +25,7 @@ use crate::collect::Workers;
 use crate::console::stop::Stop;
 use crate::preset::{Resolved, Train};
 use crate::session::start::start;
-use crate::session::{Acting, Session, demonstrations};
+use crate::session::{Acting, Session, WEIGHTS, demonstrations};
 use player::{Watched, Wrong};
 
 /// Most rounds without a first update. What needs more is out of order, or of a preset for longer runs.
@@ -60,15 +60,19 @@ struct Trained {
 enum Failure {
     /// An action, or what was written with it, was wrong.
     Action(String),
-    /// An engine of the environment was lost, for which the agent is not to blame.
-    Lost(String),
+    /// What the agent is not to blame for: an engine that was lost or failed, or a warm-up that is too long.
+    Unchecked(String),
     /// Anything else, a panic too.
     Other(String),
 }
 
-/// The error of a check that has nothing to say, for this reason.
+/// The error of a check that could say nothing, for this reason.
 #[derive(Debug)]
 struct Unchecked(String);
+
+/// The error of a check of what the agent or its environment lacks.
+#[derive(Debug)]
+struct Lacking(&'static str);
 
 impl fmt::Display for Unchecked {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -77,6 +81,19 @@ impl fmt::Display for Unchecked {
 }
 
 impl std::error::Error for Unchecked {}
+
+impl fmt::Display for Lacking {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.0)
+    }
+}
+
+impl std::error::Error for Lacking {}
+
+/// What another promise is about: its failure says nothing of the one that is checked.
+fn elsewhere<T>(done: anyhow::Result<T>, what: &str) -> anyhow::Result<T> {
+    done.map_err(|why| Unchecked(format!("{what}: {why:#}")).into())
+}
 
 /// An engine that was lost: its episode was given up, so that two runs differ without anybody's fault.
 fn lost(note: &str) -> anyhow::Error {
@@ -164,7 +181,7 @@ impl Subject {
             let trained = caught(|| self.train(&wrong)).unwrap_or_else(|panic| Err(anyhow!("it panicked: {panic}")));
             trained.map_err(|why| match wrong.take() {
                 Some(action) => Failure::Action(action),
-                None if why.is::<Unchecked>() => Failure::Lost(why.to_string()),
+                None if why.is::<Unchecked>() || is_of_engine(&why) => Failure::Unchecked(format!("{why:#}")),
                 None => Failure::Other(format!("{why:#}")),
             })
         })
@@ -186,7 +203,11 @@ impl Subject {
         let mut rounds = 0;
         while session.counts.agent_steps < steps + self.steps || session.learner.updates() == updates {
             if rounds >= MOST_ROUNDS && session.learner.updates() == updates {
-                bail!("no update in {} agent steps: lower what delays it", session.counts.agent_steps - steps);
+                let had = session.counts.agent_steps;
+                if had < session.learner.warm_up() {
+                    return Err(Unchecked(format!("no update in {had} agent steps: shorten its warm-up")).into());
+                }
+                bail!("no update in {} agent steps", had - steps);
             }
             self.advance(session, 1)?;
             rounds += 1;
@@ -195,7 +216,21 @@ impl Subject {
     }
 
     /// A session in the state between the halves.
+    ///
+    /// # Errors
+    /// [`Unchecked`] if that is not loaded, of which [`reproducible::state`] tells.
     fn half_trained(&self) -> anyhow::Result<Session> {
+        elsewhere(self.load_half(), "its saved state is not loaded")
+    }
+
+    /// The weights between the halves.
+    fn weights(&self) -> anyhow::Result<&[u8]> {
+        let half = &self.trained()?.half;
+        let weights = half.iter().find(|part| part.name == WEIGHTS);
+        Ok(&weights.expect("every session has weights").bytes)
+    }
+
+    fn load_half(&self) -> anyhow::Result<Session> {
         let (trained, mut session) = (self.trained()?, self.build(Workers::Exactly(1))?);
         session.visit(&mut |name, part| {
             let Some(saved) = trained.half.iter().find(|saved| saved.name == name) else {
@@ -207,14 +242,23 @@ impl Subject {
     }
 }
 
-/// What a check finds; what is not [`Unchecked`] is a breach.
+/// Whether an engine of the environment failed.
+fn is_of_engine(why: &anyhow::Error) -> bool {
+    let of_engine =
+        |error: &rl_core::Error| matches!(error, rl_core::Error::Engine { .. } | rl_core::Error::Lost { .. });
+    why.chain().any(|cause| cause.downcast_ref().is_some_and(of_engine))
+}
+
+/// What a check finds; what is neither [`Unchecked`] nor [`Lacking`] is a breach.
 type Found = anyhow::Result<Coverage>;
 
 /// What was found of a promise.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Verdict {
     Kept(Coverage),
-    /// It does not apply, or could not be checked, for this reason.
+    /// The agent or its environment lacks what it is about.
+    Lacking(&'static str),
+    /// It could not be checked, for this reason.
     Unchecked(String),
     /// How it was broken, in one line.
     Broken(String),
@@ -236,8 +280,11 @@ impl Promise {
         let found = caught(|| (self.check)(subject)).unwrap_or_else(|panic| Err(anyhow!("it panicked: {panic}")));
         match found {
             Ok(coverage) => Verdict::Kept(coverage),
-            Err(why) if why.is::<Unchecked>() => Verdict::Unchecked(why.to_string()),
-            Err(why) => Verdict::Broken(format!("{why:#}")),
+            Err(why) => match why.downcast_ref::<Lacking>() {
+                Some(Lacking(what)) => Verdict::Lacking(what),
+                None if why.is::<Unchecked>() || is_of_engine(&why) => Verdict::Unchecked(format!("{why:#}")),
+                None => Verdict::Broken(format!("{why:#}")),
+            },
         }
     }
 }
@@ -251,7 +298,7 @@ pub(crate) const PROMISES: &[Promise] = &[
     },
     Promise { name: "actions", text: "its actions exist, are legal and within their bounds", check: learning::actions },
     Promise { name: "learning", text: "it learns without an error", check: learning::learns },
-    Promise { name: "newest", text: "its policies act by the newest weights", check: learning::newest },
+    Promise { name: "newest", text: "its policies act by the newest weights", check: evaluation::newest },
     Promise { name: "seed", text: "its seed decides every bit of what it learns", check: reproducible::seed },
     Promise { name: "groups", text: "how seats are grouped and stepped changes no bit", check: reproducible::groups },
     Promise { name: "threads", text: "the number of threads changes no bit", check: reproducible::threads },
@@ -277,12 +324,19 @@ pub(crate) const PROMISES: &[Promise] = &[
 /// Checks all [`PROMISES`] in order and stops at the first that is broken.
 ///
 /// # Errors
-/// If one is broken.
+/// If one is broken, or else if one could not be checked.
 pub(crate) fn check(subject: &Subject) -> anyhow::Result<()> {
-    PROMISES.iter().try_for_each(|promise| match promise.check(subject) {
-        Verdict::Broken(how) => Err(anyhow!("{}: {how}", promise.name)),
-        Verdict::Kept(_) | Verdict::Unchecked(_) => Ok(()),
-    })
+    let mut unchecked = None;
+    for promise in PROMISES {
+        match promise.check(subject) {
+            Verdict::Broken(how) => bail!("{}: {how}", promise.name),
+            Verdict::Unchecked(why) if unchecked.is_none() => {
+                unchecked = Some(anyhow!("{}: could not be checked: {why}", promise.name));
+            }
+            Verdict::Kept(_) | Verdict::Lacking(_) | Verdict::Unchecked(_) => {}
+        }
+    }
+    unchecked.map_or(Ok(()), Err)
 }
 
 /// Names the first part whose hash differs in `other`.

@@ -4,7 +4,7 @@
 //! own has a [`Trainer`].
 #![forbid(unsafe_code)]
 
-// Each uses only those after it.
+// Each uses only those after it, and fuzzing any.
 mod cli;
 mod commands;
 mod viewer;

@@ -1,4 +1,4 @@
-//! Checks what a run needs before it starts: an agent that can play the environment, memory and disk.
+//! Checks what a run needs before it starts: memory and disk.
 
 pub(crate) mod ram;
 

@@ -1,4 +1,5 @@
-//! What a program of one's own knows by name: environments, to be seated alone, and agents, to be checked or trained.
+//! What a program of one's own knows by name, environments, to be seated alone, and agents, to be checked; and what it
+//! trains.
 
 use std::path::Path;
 
@@ -56,7 +57,7 @@ impl Registry {
     }
 
     /// Checks that an agent keeps what all agents promise: what `rl-run check --agent` checks, for tests. It is trained
-    /// several times, for 600 agent steps and to its first update at least, so that small settings are best.
+    /// several times, for twice 600 agent steps at least with an update in each half, so that small settings are best.
     ///
     /// ```
     /// use rl_runner::{Registry, TrainerConfig};
@@ -68,7 +69,7 @@ impl Registry {
     /// ```
     ///
     /// # Errors
-    /// If it cannot be built, or breaks a promise: the message names it and says what was seen.
+    /// If it cannot be built, breaks a promise or cannot be checked: the message names it and says what was seen.
     pub fn check_agent(&self, config: &TrainerConfig<'_>) -> anyhow::Result<()> {
         let (seed, device) = (config.seed, config.device.clone());
         contract::check(&Subject::new(config.resolve(self)?, seed, device, STEPS as u64, Stop::default())?)

@@ -133,7 +133,8 @@ impl Trainer {
         let mut session = recorded.session(&order.device, order.workers)?;
         checkpoint.load(&mut session)?;
         session.notes.extend(order.resolved.told.iter().cloned());
-        session.notes.extend(recorded.inexact(checkpoint.isa(), &owner, &order.on));
+        let inexact = recorded.inexact(checkpoint.isa(), (&owner, &order.on), &mut session);
+        session.notes.extend(inexact);
         let Recorded { about, edited, .. } = recorded;
         let (seed, shown, frames) = (about.seed, about.demonstrations.clone(), session.counts.frames);
         let first = about.weights.clone().map(|origin| (origin, run.to_owned()));

@@ -24,7 +24,7 @@ use crate::tables::Tables;
 
 For environments and agents of one's own: the promises are those of rl_core::Env, and of rl_agents::Learner and \
 Policy; rl_core::contract::check and rl_runner::Registry::check_agent test them. Actions are random, and an agent \
-is trained to its first update at least, several times: a promise that is found broken is broken, and one that is \
+is trained several times, for two such lengths with an update in each: a promise that is found broken is broken, and one that is \
 found kept was kept as far as that led.")]
 pub(crate) struct CheckArgs {
     #[command(flatten)]
@@ -32,7 +32,7 @@ pub(crate) struct CheckArgs {
     /// Check this agent on it, instead of the environment: `rl-run list agents` shows all
     #[arg(long)]
     agent: Option<String>,
-    /// Steps that most promises are checked over, of an agent those of all seats together
+    /// Steps that most promises are checked over, of an agent those of all seats together, and half of its training
     #[arg(long, value_name = "N", default_value_t = STEPS as u32, value_parser = clap::value_parser!(u32).range(1..))]
     steps: u32,
     /// One JSON object on stdout and nothing else
@@ -77,8 +77,12 @@ enum Found {
     Broken {
         how: String,
     },
-    /// The promise is about something that the environment or agent lacks, or could not be checked.
+    /// The promise is about something that the environment or agent lacks.
     Idle {
+        why: &'static str,
+    },
+    /// It could not be checked.
+    Unchecked {
         why: String,
     },
 }
@@ -127,7 +131,7 @@ fn check(subject: &Subject<'_>, waiting: &Waiting) -> anyhow::Result<Report> {
             Ok(Some(Coverage { steps, episodes })) => {
                 Found::Kept { steps: steps as u64, episodes: episodes as u64, updates: None }
             }
-            Ok(None) => Found::Idle { why: "it has none".to_owned() },
+            Ok(None) => Found::Idle { why: "it has none" },
             Err(broken) => Found::Broken { how: broken.how },
         };
         Line { name: promise.name, promise: promise.text, found }
@@ -143,7 +147,8 @@ fn of_agent(subject: &contract::Subject, waiting: &Waiting) -> anyhow::Result<Ve
             Verdict::Kept(contract::Coverage { steps, updates, episodes }) => {
                 Found::Kept { steps, episodes, updates: Some(updates) }
             }
-            Verdict::Unchecked(why) => Found::Idle { why },
+            Verdict::Lacking(why) => Found::Idle { why },
+            Verdict::Unchecked(why) => Found::Unchecked { why },
             Verdict::Broken(how) => Found::Broken { how },
         };
         Line { name: promise.name, promise: promise.text, found }
@@ -165,7 +170,7 @@ fn each<P>(all: &[P], waiting: &Waiting, check: impl Fn(&P) -> Line) -> anyhow::
 }
 
 fn are_kept(promises: &[Line]) -> bool {
-    !promises.iter().any(|line| matches!(line.found, Found::Broken { .. }))
+    promises.iter().all(|line| matches!(line.found, Found::Kept { .. } | Found::Idle { .. }))
 }
 
 /// The report as people read it.
@@ -177,6 +182,7 @@ fn lines(report: &Report) -> Vec<String> {
             Found::Kept { steps: 0, .. } => ("kept", String::new()),
             Found::Kept { steps, episodes, updates } => ("kept", covered(*steps, *episodes, *updates)),
             Found::Idle { why } => ("-", format!(" ({why})")),
+            Found::Unchecked { why } => ("?", format!(" ({why})")),
             Found::Broken { .. } => ("BROKEN", String::new()),
         };
         lines.push(format!("{state:7} {name:width$} {promise}{seen}"));
@@ -193,7 +199,9 @@ fn lines(report: &Report) -> Vec<String> {
     let endless = promises
         .iter()
         .any(|line| ["ends", "learning"].contains(&line.name) && matches!(line.found, Found::Kept { episodes: 0, .. }));
+    let unchecked = promises.iter().filter(|line| matches!(line.found, Found::Unchecked { .. })).count();
     lines.push(match broken {
+        0 if unchecked > 0 => format!("{who}: {unchecked} of {} promises could not be checked", promises.len()),
         0 if endless => {
             format!("{who} keeps what {all} promise, as far as steps without an end show: --steps takes more")
         }

@@ -159,10 +159,7 @@ pub(crate) fn go_on(going: &Going<'_>, path: &Path, shown: Shown) -> anyhow::Res
     }
     let frames = session.counts.frames;
     let isa = checkpoint.as_ref().map_or(about.isa.as_str(), Checkpoint::isa);
-    recorded.inexact(isa, &owner, &used).iter().for_each(|told| shown.note(told));
-    if !session.is_exact() {
-        shown.note("the lag of actors is not reproducible: resuming, but not bit for bit as an uninterrupted run");
-    }
+    recorded.inexact(isa, (&owner, &used), &mut session).iter().for_each(|told| shown.note(told));
     if train.frames > planned {
         schedules::early(resolved, (frames, session.counts.agent_steps), train.frames)
             .iter()

@@ -20,7 +20,7 @@ use crate::console::usage::counted;
 /// Time between two lines where there is no bar.
 pub(crate) const PAUSE: Duration = Duration::from_secs(5);
 /// Columns that a bar takes before its text.
-const BEFORE: usize = 19;
+pub(crate) const BEFORE: usize = 19;
 /// Columns of a terminal that does not say how many it has; indicatif takes as many.
 const COLUMNS: u16 = 80;
 

@@ -1,25 +1,27 @@
 //! Promises about evaluations, which are played by the weights between the two halves of training.
 
-use anyhow::Context as _;
-use rl_agents::{Learner, Mode};
+use std::ops::Range;
+
+use rl_agents::{Learner, Mode, Policy};
 
 use super::player::{GREEDY, Player, seats_of};
-use super::{Found, Subject, Unchecked, same};
+use super::{Found, Lacking, Subject, elsewhere, same};
 use crate::games::play::SEATS;
-use crate::session::WEIGHTS;
 use crate::session::learner::build;
 
-/// As `rl-run eval` plays.
-fn sampled(subject: &Subject) -> anyhow::Result<Mode> {
-    Ok(Mode::Evaluate { epsilon: subject.resolved.eval()?.epsilon, greedy: false })
+/// Actions are drawn, half of them uniformly, so that what is drawn shows.
+pub(super) fn drawing() -> Mode {
+    Mode::Evaluate { epsilon: 0.5, greedy: false }
 }
 
 /// A learner that was just built and given nothing but the weights of the half-trained one.
-fn alone(subject: &Subject, seed: u64) -> anyhow::Result<Box<dyn Learner>> {
-    let half = &subject.trained()?.half;
+///
+/// # Errors
+/// [`Unchecked`](super::Unchecked) if these are not loaded, of which [`weights`] tells.
+pub(super) fn alone(subject: &Subject, seed: u64) -> anyhow::Result<Box<dyn Learner>> {
     let mut learner = build(&subject.resolved, &subject.resolved.shapes()?, seed, &subject.device)?;
-    let saved = half.iter().find(|part| part.name == WEIGHTS).context("it has no weights")?;
-    learner.weights().load(&mut &saved.bytes[..])?;
+    let weights = subject.weights()?;
+    elsewhere(learner.weights().load(&mut &weights[..]).map_err(Into::into), "its weights are not loaded")?;
     Ok(learner)
 }
 
@@ -28,38 +30,59 @@ fn another(subject: &Subject) -> u64 {
     subject.seed.wrapping_add(1)
 }
 
+pub(super) fn newest(subject: &Subject) -> Found {
+    let (weights, seats) = (subject.weights()?, seats_of(subject));
+    let mut learner = build(&subject.resolved, &subject.resolved.shapes()?, another(subject), &subject.device)?;
+    let mut older = learner.policy(seats.clone())?;
+    elsewhere(learner.weights().load(&mut &weights[..]).map_err(Into::into), "its weights are not loaded")?;
+    let play = |policy: &mut dyn Policy| Player::new(subject, learner.plan(), GREEDY).play(seats.clone(), policy);
+    let played = play(older.as_mut())?;
+    played.same(&play(learner.policy(seats.clone())?.as_mut())?, "by a policy that was made after its weights came")
+}
+
 pub(super) fn unchanged(subject: &Subject) -> Found {
+    let rounds = subject.trained()?.rounds[1];
     let mut session = subject.half_trained()?;
     let before = session.digests()?;
-    let played = Player::new(subject, session.learner.plan(), sampled(subject)?).all(session.learner.as_ref())?;
+    let played = Player::new(subject, session.learner.plan(), drawing()).all(session.learner.as_ref())?;
     same(&before, &session.digests()?, "after an evaluation")?;
+    // What it does not save may have changed too.
+    let mut other = subject.half_trained()?;
+    subject.advance(&mut session, rounds)?;
+    subject.advance(&mut other, rounds)?;
+    same(&other.digests()?, &session.digests()?, "in a run that was evaluated and went on")?;
     Ok(played.coverage())
 }
 
 pub(super) fn seats(subject: &Subject) -> Found {
     let learner = alone(subject, subject.seed)?;
-    let player = || -> anyhow::Result<Player<'_>> { Ok(Player::new(subject, learner.plan(), sampled(subject)?)) };
-    let seats = seats_of(subject);
+    let play = |seats: Range<u32>| {
+        let mut policy = learner.policy(seats.clone())?;
+        Player::new(subject, learner.plan(), drawing()).play(seats, policy.as_mut())
+    };
     let together = subject.resolved.seats_per_world();
-    if seats.len() as u32 == together {
-        return Err(Unchecked("all seats are of one world".to_owned()).into());
-    }
-    let all = player()?.all(learner.as_ref())?;
-    let last = seats.end - together..seats.end;
-    let some = player()?.play(last.clone(), learner.policy(last.clone())?.as_mut())?;
-    all.of_last(last.len()).same(&some, "without the seats before it")
+    let seats = seats_of(subject);
+    let seats = seats.start..seats.end.max(seats.start + 2 * together); // of two worlds at least
+    let some = play(seats.end - together..seats.end)?;
+    play(seats)?.of_last(together as usize).same(&some, "without the seats before it")?;
+    Ok(some.coverage())
 }
 
 pub(super) fn weights(subject: &Subject) -> Found {
     let play = |learner: &dyn Learner, mode| Player::new(subject, learner.plan(), mode).all(learner);
-    let mode = sampled(subject)?;
     let [drawn, greedy] = {
         let session = subject.half_trained()?; // which may hold a large replay
-        [play(session.learner.as_ref(), mode)?, play(session.learner.as_ref(), GREEDY)?]
+        [play(session.learner.as_ref(), drawing())?, play(session.learner.as_ref(), GREEDY)?]
     };
-    drawn.same(&play(alone(subject, subject.seed)?.as_ref(), mode)?, "given its weights alone")?;
+    let alone = |seed| -> anyhow::Result<Box<dyn Learner>> {
+        let mut learner = build(&subject.resolved, &subject.resolved.shapes()?, seed, &subject.device)?;
+        let mut weights = subject.weights()?;
+        learner.weights().load(&mut weights)?;
+        Ok(learner)
+    };
+    drawn.same(&play(alone(subject.seed)?.as_ref(), drawing())?, "given its weights alone")?;
     // What it has of its seed besides, and does not save with its weights, is another then.
-    greedy.same(&play(alone(subject, another(subject))?.as_ref(), GREEDY)?, "given its weights alone and another seed")
+    greedy.same(&play(alone(another(subject))?.as_ref(), GREEDY)?, "given its weights alone and another seed")
 }
 
 pub(super) fn greedy(subject: &Subject) -> Found {
@@ -67,7 +90,7 @@ pub(super) fn greedy(subject: &Subject) -> Found {
     let played = Player::new(subject, learner.plan(), GREEDY).all(learner.as_ref())?;
     // Its streams are elsewhere then, and what it remembers ends with the first row of an episode.
     let mut drawn = learner.policy(seats.clone())?;
-    Player::new(subject, learner.plan(), sampled(subject)?).play(seats.clone(), drawn.as_mut())?;
+    Player::new(subject, learner.plan(), drawing()).play(seats.clone(), drawn.as_mut())?;
     let other = Player::new(subject, learner.plan(), GREEDY).play(seats, drawn.as_mut())?;
     played.same(&other, "by a policy that has drawn before")
 }
@@ -75,7 +98,7 @@ pub(super) fn greedy(subject: &Subject) -> Found {
 pub(super) fn memory(subject: &Subject) -> Found {
     let learner = alone(subject, subject.seed)?;
     if learner.policy(SEATS..SEATS + 1)?.is_recurrent() {
-        return Err(Unchecked("it is recurrent".to_owned()).into());
+        return Err(Lacking("it is recurrent").into());
     }
     let played = Player::new(subject, learner.plan(), GREEDY).all(learner.as_ref())?;
     let renewed = Player::new(subject, learner.plan(), GREEDY).renewing().all(learner.as_ref())?;
@@ -83,23 +106,24 @@ pub(super) fn memory(subject: &Subject) -> Found {
 }
 
 pub(super) fn outputs(subject: &Subject) -> Found {
-    let (learner, mode) = (alone(subject, subject.seed)?, sampled(subject)?);
+    let learner = alone(subject, subject.seed)?;
     if learner.policy(SEATS..SEATS + 1)?.outputs().is_none() {
-        return Err(Unchecked("it has no outputs".to_owned()).into());
+        return Err(Lacking("it has no outputs").into());
     }
-    let played = Player::new(subject, learner.plan(), mode).all(learner.as_ref())?;
-    let recorded = Player::new(subject, learner.plan(), mode).recording().all(learner.as_ref())?;
+    let played = Player::new(subject, learner.plan(), drawing()).all(learner.as_ref())?;
+    let recorded = Player::new(subject, learner.plan(), drawing()).recording().all(learner.as_ref())?;
     played.same(&recorded, "where its outputs are recorded")
 }
 
 pub(super) fn actors(subject: &Subject) -> Found {
-    let (mut learner, mode, seats) = (alone(subject, subject.seed)?, sampled(subject)?, seats_of(subject));
+    // Of another seed, whose first weights an actor would have that pulls none.
+    let (mut learner, seats) = (alone(subject, another(subject))?, seats_of(subject));
     let Some(mut actor) = learner.actor(seats.clone())? else {
-        return Err(Unchecked("it has no actors".to_owned()).into());
+        return Err(Lacking("it has no actors").into());
     };
     learner.publish()?;
     actor.weights.pull()?;
-    let played = Player::new(subject, learner.plan(), mode).all(learner.as_ref())?;
-    let other = Player::new(subject, learner.plan(), mode).play(seats, actor.policy.as_mut())?;
-    played.same(&other, "by an actor")
+    let play = |policy: &mut dyn Policy| Player::new(subject, learner.plan(), GREEDY).play(seats.clone(), policy);
+    let played = play(learner.policy(seats.clone())?.as_mut())?;
+    played.same(&play(actor.policy.as_mut())?, "by an actor")
 }

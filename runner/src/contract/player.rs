@@ -4,12 +4,12 @@ use std::io;
 use std::ops::Range;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use anyhow::bail;
+use anyhow::{anyhow, bail};
 use rl_agents::{Clock, Learner, Mode, Plan, Policy, legal};
 use rl_core::{Error, Result, Seating, State};
 use rl_replays::Rollout;
 
-use super::{Coverage, Found, Subject, lost};
+use super::{Coverage, Found, Subject, elsewhere, lost};
 use crate::collect::{self, Seats, Workers};
 use crate::games::play::SEATS;
 
@@ -46,7 +46,7 @@ impl Watched {
 impl Policy for Watched {
     fn act(&mut self, blocks: &mut [Rollout], t: usize, mode: Mode) -> Result<()> {
         self.policy.act(blocks, t, mode)?;
-        let Some(what) = wrong(blocks, t, mode) else { return Ok(()) };
+        let Some(what) = wrong(blocks, t) else { return Ok(()) };
         *self.wrong.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(what.clone());
         Err(Error::Io(io::Error::other(what)))
     }
@@ -61,13 +61,13 @@ impl Policy for Watched {
 }
 
 /// What is wrong with what a policy wrote in row `t`, of the first seat in which something is.
-fn wrong(blocks: &[Rollout], t: usize, mode: Mode) -> Option<String> {
+fn wrong(blocks: &[Rollout], t: usize) -> Option<String> {
     let seats = blocks.iter().flat_map(|block| (0..block.seats()).map(move |e| (block, e)));
     let mut all = seats.enumerate().filter(|(_, (block, e))| !block.end[(t, *e)].over());
-    all.find_map(|(seat, (block, e))| Some(format!("seat {seat} {}", wrong_in(block, t, e, mode)?)))
+    all.find_map(|(seat, (block, e))| Some(format!("seat {seat} {}", wrong_in(block, t, e)?)))
 }
 
-fn wrong_in(block: &Rollout, t: usize, e: usize, mode: Mode) -> Option<String> {
+fn wrong_in(block: &Rollout, t: usize, e: usize) -> Option<String> {
     let (spec, chosen) = (block.spec(), block.discrete.at(t, e));
     if let Some((action, count)) = chosen.iter().zip(&spec.discrete).find(|(action, count)| action >= count) {
         return Some(format!("chose {action} of {count} actions"));
@@ -79,9 +79,7 @@ fn wrong_in(block: &Rollout, t: usize, e: usize, mode: Mode) -> Option<String> {
     if let Some((value, bound)) = bounded.find(|(value, bound)| !(bound.low..=bound.high).contains(value)) {
         return Some(format!("chose {value}, and the bounds are {} and {}", bound.low, bound.high));
     }
-    let extra = block.extra.at(t, e);
-    let finite = mode != Mode::Explore || extra.iter().all(|value| value.is_finite());
-    (!finite).then(|| format!("wrote {extra:?} for its learner"))
+    None
 }
 
 /// The seats that evaluations are played on, of whole worlds.
@@ -98,13 +96,22 @@ pub(super) struct Player<'a> {
     rows: usize,
     renewing: bool,
     recording: bool,
+    blaming: bool,
 }
 
 impl<'a> Player<'a> {
     /// An evaluation of as many steps as a promise is checked over, of a learner with this plan.
     pub(super) fn new(subject: &'a Subject, plan: Plan, mode: Mode) -> Self {
         let rows = subject.steps.div_ceil(seats_of(subject).len() as u64) as usize;
-        Self { subject, plan: Plan { horizon: 1, ..plan }, mode, rows, renewing: false, recording: false }
+        Self {
+            subject,
+            plan: Plan { horizon: 1, ..plan },
+            mode,
+            rows,
+            renewing: false,
+            recording: false,
+            blaming: false,
+        }
     }
 
     /// A new policy takes over after every [`RENEWED`] rows.
@@ -115,6 +122,11 @@ impl<'a> Player<'a> {
     /// Outputs are recorded.
     pub(super) fn recording(self) -> Self {
         Self { recording: true, ..self }
+    }
+
+    /// A wrong action is a breach, and not one of another promise.
+    pub(super) fn blaming(self) -> Self {
+        Self { blaming: true, ..self }
     }
 
     /// Plays on all [`seats_of`] the subject by policies of `learner`.
@@ -136,7 +148,7 @@ impl<'a> Player<'a> {
     }
 
     fn each(self, range: Range<u32>, act: &mut Act<'_>) -> anyhow::Result<Played> {
-        let Self { subject, plan, mode, rows, recording, .. } = self;
+        let Self { subject, plan, mode, rows, recording, blaming, .. } = self;
         let resolved = &subject.resolved;
         let seating = Seating { seed: subject.seed, seats: range.clone() };
         let together = resolved.seats_per_world();
@@ -150,8 +162,9 @@ impl<'a> Player<'a> {
         for row in 0..rows {
             subject.go_on()?;
             act(row, seats.blocks_mut(), mode)?;
-            if let Some(what) = wrong(seats.blocks(), 0, mode) {
-                bail!("in row {row} of an evaluation {what}");
+            if let Some(what) = wrong(seats.blocks(), 0) {
+                let what = anyhow!("in row {row} of an evaluation {what}");
+                return if blaming { Err(what) } else { elsewhere(Err(what), "its actions are wrong") };
             }
             // What the policy wrote stays, and the seats are stepped by it.
             seats.collect(&mut Chosen, mode, &mut Clock::default())?;

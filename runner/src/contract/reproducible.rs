@@ -2,7 +2,7 @@
 
 use rayon::ThreadPoolBuilder;
 
-use super::{Found, Subject, Trained, Unchecked, same};
+use super::{Found, Lacking, Subject, Trained, same};
 use crate::collect::Workers;
 
 /// Most groups that seats are divided into.
@@ -15,7 +15,7 @@ pub(super) fn seed(subject: &Subject) -> Found {
 pub(super) fn groups(subject: &Subject) -> Found {
     let worlds = subject.train.envs / subject.resolved.seats_per_world();
     if worlds < 2 {
-        return Err(Unchecked("all seats are of one world".to_owned()).into());
+        return Err(Lacking("all seats are of one world").into());
     }
     let groups = worlds.min(GROUPS);
     compare(subject, Workers::Exactly(groups as usize), &format!("where seats are in {groups} groups instead of one"))
@@ -42,7 +42,7 @@ fn compare(subject: &Subject, workers: Workers, what: &str) -> Found {
 
 pub(super) fn state(subject: &Subject) -> Found {
     let Trained { rounds, half, end, coverage } = subject.trained()?;
-    let mut session = subject.half_trained()?;
+    let mut session = subject.load_half()?;
     let saved: Vec<_> = half.iter().map(|part| (part.name.clone(), rl_assets::sha256(&part.bytes))).collect();
     same(&saved, &session.digests()?, "as soon as it was loaded")?;
     subject.advance(&mut session, rounds[1])?;

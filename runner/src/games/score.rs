@@ -1,4 +1,4 @@
-//! Scores of games: mean and standard error.
+//! Scores of games, their mean, median and standard error; and the files of a published model that hold one.
 
 /// Name of the file of a published model's score, the report of `rl-run eval --json`: what has it is a model.
 pub(crate) const FILE: &str = "score.json";

@@ -1,4 +1,4 @@
-//! Builds learners from settings, and finds the device of their tensors.
+//! Builds learners from settings.
 
 use anyhow::Context as _;
 use candle_core::Device;

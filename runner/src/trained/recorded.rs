@@ -68,13 +68,15 @@ impl Recorded {
 
     /// Why the bits will not be those of an uninterrupted run, in sentences, where it goes on by `owner` on `device` from a
     /// state of the instruction set `isa`.
-    pub(crate) fn inexact(&self, isa: &str, owner: &Owner, device: &str) -> Vec<String> {
+    pub(crate) fn inexact(&self, isa: &str, (owner, device): (&Owner, &str), session: &mut Session) -> Vec<String> {
         let but = "resuming, but the results will not be bit-identical";
         let (ours, theirs) = (&owner.isa, &self.about.device);
         let of_isa =
             (!identity::same_bits(isa, ours)).then(|| format!("this run used {isa}, this machine has {ours}: {but}"));
         let of_device = (theirs != device).then(|| format!("this run used the device {theirs}: {but}"));
-        of_isa.into_iter().chain(of_device).collect()
+        let lag = "the lag of actors is not reproducible: resuming, but not bit for bit as an uninterrupted run";
+        let of_lag = (!session.is_exact()).then(|| lag.to_owned());
+        of_isa.into_iter().chain(of_device).chain(of_lag).collect()
     }
 
     /// Begins that session as the run was begun: with the same weights, and what was shown to its agent.

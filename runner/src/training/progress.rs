@@ -236,6 +236,7 @@ mod tests {
     use indicatif::{ProgressDrawTarget, TermLike};
 
     use super::*;
+    use crate::console::waiting::BEFORE;
 
     /// A terminal of 60 columns that keeps what is written on it.
     #[derive(Clone, Debug, Default)]
@@ -337,7 +338,7 @@ mod tests {
             .filter(|text| !text.trim().is_empty())
             .map(|text| text.chars().skip(13).collect()) // the bar
             .collect();
-        let last = format!("100%  {}", "x".repeat(60 - 19));
+        let last = format!("100%  {}", "x".repeat(60 - BEFORE));
         assert_eq!(drawn, [" 25%  25 frames", " 50%  50 frames", last.as_str()]);
     }
 }
