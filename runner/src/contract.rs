@@ -58,7 +58,7 @@ struct Trained {
 /// Why the run that others are compared with did not come to its end.
 #[derive(Clone)]
 enum Failure {
-    /// An action, or what was written with it, was wrong.
+    /// An action was wrong.
     Action(String),
     /// What the agent is not to blame for: an engine that was lost or failed, or a warm-up that is too long.
     Unchecked(String),
