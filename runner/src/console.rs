@@ -4,5 +4,6 @@
 pub(crate) mod output;
 pub(crate) mod number;
 pub(crate) mod usage;
+pub(crate) mod nearest;
 pub(crate) mod stop;
 pub(crate) mod waiting;

@@ -24,7 +24,6 @@ use crate::checkpoint::snapshot::{Extent, Handed, Part, Snapshot};
 use crate::collect::Workers;
 use crate::console::stop::Stop;
 use crate::preset::{Resolved, Train};
-use crate::session::start::start;
 use crate::session::{Acting, Session, WEIGHTS, demonstrations};
 use player::{Watched, Wrong};
 
@@ -144,7 +143,7 @@ impl Subject {
 
     /// Builds a session that has not begun.
     fn build(&self, workers: Workers) -> anyhow::Result<Session> {
-        start(&self.resolved, &self.train, self.seed, &self.device, workers)
+        Session::build(&self.resolved, &self.train, self.seed, &self.device, workers)
     }
 
     /// Builds a session and begins it.

@@ -11,7 +11,8 @@ use candle_core::Device;
 use clap::Args;
 
 use crate::collect::Workers;
-use crate::console::usage::{counted, usage};
+use crate::console::number::counted;
+use crate::console::usage::usage;
 
 /// What a run may use of this machine; none of it decides a bit.
 #[derive(Clone, Debug, Args)]

@@ -4,7 +4,7 @@
 
 pub(crate) mod hash;
 mod parts;
-pub(crate) mod start;
+mod build;
 pub(crate) mod learner;
 pub(crate) mod demonstrations;
 
@@ -25,6 +25,7 @@ use crate::games::outputs;
 use crate::preset::{Resolved, Train};
 use crate::run_dir::episode_log::EpisodeLog;
 use crate::run_dir::tape::{Tape, Which};
+pub(crate) use build::newest_only;
 
 /// Number of finished episodes that mean returns are taken over.
 pub(crate) const WINDOW: usize = 100;

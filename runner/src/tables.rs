@@ -4,7 +4,8 @@ use anyhow::bail;
 use rl_agents::AgentEntry;
 use rl_core::EnvEntry;
 
-use crate::console::usage::{hint, usage};
+use crate::console::nearest::hint;
+use crate::console::usage::usage;
 
 /// Agents of other libraries for continuous actions; none of them exists here.
 const CONTINUOUS: [&str; 5] = ["sac", "td3", "ddpg", "trpo", "tqc"];

@@ -29,7 +29,6 @@ use crate::run_dir::{episode_log, metrics};
 use crate::session::Session;
 use crate::session::demonstrations;
 use crate::session::learner::build;
-use crate::session::start::start;
 use crate::trained::initial::Initial;
 use crate::trained::recorded::Recorded;
 use crate::training::order::{Order, about};
@@ -114,7 +113,7 @@ impl Trainer {
         let mut resolved = config.resolve(registry)?;
         demonstrations::settle(&mut resolved)?;
         let order = order(resolved, &config.device)?;
-        let mut session = start(&order.resolved, &order.train, config.seed, &order.device, order.workers)?;
+        let mut session = Session::build(&order.resolved, &order.train, config.seed, &order.device, order.workers)?;
         let shown = demonstrations::begin(&order.resolved, &mut session, &order.train, &order.stop)?;
         session.notes.extend(order.resolved.told.iter().cloned().chain(order.told()));
         let (seed, log) = (config.seed, Log::default());

@@ -2,6 +2,8 @@
 //! side by side.
 
 pub(crate) mod order;
+pub(crate) mod fresh;
+pub(crate) mod go_on;
 pub(crate) mod train_loop;
 pub(crate) mod watch;
 pub(crate) mod dashboard;

@@ -13,9 +13,10 @@ use rl_core::{Act, Result, Rng, Seating, Stream, VecEnv};
 use rl_replays::Rollout;
 use serde::Serialize;
 
+use crate::console::number::counted;
 use crate::console::number::{count, fixed};
 use crate::console::output;
-use crate::console::usage::{self, counted, usage};
+use crate::console::usage::{self, usage};
 use crate::preset::MOST_SEATS;
 use crate::preset::env_choice::EnvChoice;
 use crate::tables::Tables;

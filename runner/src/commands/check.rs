@@ -7,8 +7,8 @@ use rl_core::Seating;
 use rl_core::contract::{Coverage, PROMISES, Promise, STEPS, Subject};
 use serde::Serialize;
 
+use crate::console::number::counted;
 use crate::console::output;
-use crate::console::usage::counted;
 use crate::console::waiting::{Quiet, Waiting};
 use crate::contract::{self, Verdict};
 use crate::machine::Cpu;

@@ -10,8 +10,9 @@ use rl_nn::Precision;
 use rustix::fs::{Access, access};
 use serde::Serialize;
 
+use crate::console::number::counted;
 use crate::console::output;
-use crate::console::usage::{counted, line};
+use crate::console::usage::line;
 use crate::machine::identity;
 use crate::needs::ram;
 use crate::needs::{existing, free_disk, human};

@@ -17,8 +17,9 @@ use rl_core::{Canvas, Spec};
 use rl_replays::recording::{Manifest, RecordedEpisode, Recording, Replayed};
 
 use self::format::{Format, Kind};
+use crate::console::number::counted;
 use crate::console::output;
-use crate::console::usage::{counted, usage};
+use crate::console::usage::usage;
 use crate::console::waiting::{Quiet, Waiting};
 use crate::games::playback::{self, Playback};
 use crate::games::screening::{Screening, Step};

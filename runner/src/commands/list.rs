@@ -8,8 +8,9 @@ use rl_core::EnvEntry;
 use serde::Serialize;
 
 use crate::console::number;
+use crate::console::number::counted;
 use crate::console::output;
-use crate::console::usage::{self, counted, usage};
+use crate::console::usage::{self, usage};
 use crate::preset::claim::{self, Claim};
 use crate::preset::named;
 use crate::preset::{self, Ask, agent_presets, parse};

@@ -15,8 +15,9 @@ use std::process::ExitCode;
 
 use anyhow::bail;
 
+use crate::console::number::counted;
 use crate::console::output;
-use crate::console::usage::{counted, usage};
+use crate::console::usage::usage;
 use crate::console::waiting::Waiting;
 use crate::file;
 use crate::file::picture;

@@ -6,8 +6,9 @@ use std::process::ExitCode;
 use anyhow::bail;
 use serde::Serialize;
 
+use crate::console::number::counted;
 use crate::console::output;
-use crate::console::usage::{self, counted, usage};
+use crate::console::usage::{self, usage};
 use crate::console::waiting::Waiting;
 use crate::machine::identity;
 use crate::machine::{Machine, device};

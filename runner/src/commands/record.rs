@@ -12,8 +12,9 @@ use serde::Serialize;
 
 use crate::collect::{Workers, lost};
 use crate::console::number;
+use crate::console::number::counted;
 use crate::console::output;
-use crate::console::usage::{counted, usage};
+use crate::console::usage::usage;
 use crate::console::waiting::{Quiet, Waiting};
 use crate::games::outputs;
 use crate::games::play::{CRASHES, Games, SEATS, alone, watched};

@@ -15,8 +15,9 @@ use serde::Serialize;
 use serde_json::Value;
 
 use crate::collect;
+use crate::console::number::counted;
 use crate::console::output;
-use crate::console::usage::{counted, usage};
+use crate::console::usage::usage;
 use crate::preset::env_choice::EnvChoice;
 use crate::tables::Tables;
 

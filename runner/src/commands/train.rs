@@ -11,11 +11,12 @@ use crate::preset::settings::{Multiplies, Settings};
 use crate::preset::{self, Resolved};
 use crate::run_dir::tape::Which;
 use crate::session::demonstrations;
-use crate::session::start::newest_only;
+use crate::session::newest_only;
 use crate::tables::Tables;
 use crate::trained::initial::Initial;
+use crate::training::fresh::fresh;
 use crate::training::group;
-use crate::training::order::{Order, Place, fresh};
+use crate::training::order::{Order, Place};
 use crate::training::seeds::Seeds;
 use crate::training::verbosity::{Verbosity, finish, listen, progress};
 

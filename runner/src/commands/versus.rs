@@ -15,8 +15,9 @@ use rl_replays::Rollout;
 use serde::Serialize;
 
 use crate::console::number::count;
+use crate::console::number::counted;
 use crate::console::output;
-use crate::console::usage::{counted, usage};
+use crate::console::usage::usage;
 use crate::console::waiting::{Quiet, Stopped, Waiting};
 use crate::games::play::SEATS;
 use crate::machine::Cpu;

@@ -12,10 +12,10 @@ use std::time::{Duration, Instant};
 use indicatif::{ProgressBar, ProgressState, ProgressStyle};
 use rustix::termios::tcgetwinsize;
 
+use crate::console::number::counted;
 use crate::console::number::{clock, count};
 use crate::console::output;
 use crate::console::stop::Stop;
-use crate::console::usage::counted;
 
 /// Time between two lines where there is no bar.
 pub(crate) const PAUSE: Duration = Duration::from_secs(5);

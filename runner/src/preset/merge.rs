@@ -4,7 +4,8 @@ use rl_core::EnvEntry;
 use toml::{Table, Value};
 
 use super::synonyms;
-use crate::console::usage::{hint, slips, usage};
+use crate::console::nearest::{hint, slips};
+use crate::console::usage::usage;
 use crate::preset::claim::{self, Claim};
 
 /// Keys that tables of older builds lack, and the values that they had without saying so.

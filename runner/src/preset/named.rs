@@ -4,7 +4,7 @@
 use std::io::ErrorKind;
 use std::path::Path;
 
-use crate::console::usage::hint;
+use crate::console::nearest::hint;
 
 /// A preset that has a name.
 #[derive(Clone, Copy, Debug)]

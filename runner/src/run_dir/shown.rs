@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 
 use crate::console::number;
-use crate::console::usage::counted;
+use crate::console::number::counted;
 
 /// What was shown to an agent before training; part of `run.json`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

@@ -14,7 +14,6 @@ use crate::collect::Workers;
 use crate::games::play::{Games, SEATS};
 use crate::planners::PLANNERS;
 use crate::preset::{Ask, Resolved, resolve};
-use crate::session::start;
 use crate::tables::Tables;
 use crate::toy;
 
@@ -84,7 +83,7 @@ fn begin(resolved: &Resolved) -> Session {
 }
 
 fn begin_with(resolved: &Resolved, workers: usize) -> Session {
-    start::start(resolved, &resolved.train().unwrap(), 3, &Device::Cpu, Workers::Exactly(workers)).unwrap()
+    Session::build(resolved, &resolved.train().unwrap(), 3, &Device::Cpu, Workers::Exactly(workers)).unwrap()
 }
 
 fn play(session: &mut Session, blocks: usize) -> anyhow::Result<()> {

@@ -5,8 +5,9 @@ use std::path::{Path, PathBuf};
 use anyhow::Context as _;
 use serde::Serialize;
 
+use crate::console::nearest::hint;
 use crate::console::output;
-use crate::console::usage::{hint, line, usage};
+use crate::console::usage::{line, usage};
 use crate::games::score;
 use crate::trained::report::Report;
 

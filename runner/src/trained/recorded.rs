@@ -13,7 +13,6 @@ use crate::console::usage;
 use crate::machine::identity;
 use crate::preset::{self, Ask, Resolved};
 use crate::run_dir::{self, About};
-use crate::session::start::start;
 use crate::session::{Session, demonstrations};
 use crate::tables::Tables;
 use crate::trained::initial;
@@ -58,7 +57,7 @@ impl Recorded {
     /// If it cannot be built here, or its environment plays from other files than the run was trained with.
     pub(crate) fn session(&self, device: &Device, workers: Workers) -> anyhow::Result<Session> {
         let Self { path, about, resolved, .. } = self;
-        let session = start(resolved, &resolved.train()?, about.seed, device, workers)?;
+        let session = Session::build(resolved, &resolved.train()?, about.seed, device, workers)?;
         let mut envs = session.seats.envs();
         let files = envs.next().map_or(Ok(()), |env| assets::check(&about.assets, env, "trained"));
         drop(envs);

@@ -14,7 +14,6 @@ use crate::console::waiting::Waiting;
 use crate::preset::Resolved;
 use crate::session::Session;
 use crate::session::demonstrations;
-use crate::session::start::start;
 use crate::training::time_by_part::Timed;
 
 /// How long to measure from the first update on.
@@ -39,7 +38,7 @@ pub(crate) fn train(
     span: Span,
     waiting: &Waiting,
 ) -> anyhow::Result<Timed> {
-    let mut session = start(resolved, &resolved.train()?, seed, device, workers)?;
+    let mut session = Session::build(resolved, &resolved.train()?, seed, device, workers)?;
     let mut log = Log::default();
     demonstrations::begin(resolved, &mut session, &resolved.train()?, waiting.stop())?;
     while session.learner.updates() == 0 {

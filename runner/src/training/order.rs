@@ -9,7 +9,6 @@ use rl_nn::Precision;
 use rl_replays::recording::OutputSampling;
 
 use crate::checkpoint::manifest::Owner;
-use crate::checkpoint::state_sink::Archive;
 use crate::collect::Workers;
 use crate::console::stop::Stop;
 use crate::console::usage::usage;
@@ -18,20 +17,14 @@ use crate::needs;
 use crate::needs::Runs;
 use crate::preset::schedules;
 use crate::preset::{Eval, Resolved, Train};
-use crate::run_dir::episode_log::EpisodeLog;
-use crate::run_dir::metrics::Metrics;
-use crate::run_dir::non_finite::keep_batch;
 use crate::run_dir::shown::Shown;
 use crate::run_dir::tape::Which;
-use crate::run_dir::{self, About, RunDir};
+use crate::run_dir::{self, About};
 use crate::session::Session;
 use crate::session::demonstrations;
 use crate::session::learner::context;
-use crate::session::start::start;
 use crate::trained::initial::Initial;
 use crate::training::group;
-use crate::training::progress::Progress;
-use crate::training::train_loop::{Outcome, Run, train_loop};
 
 /// What to train, and with what, whatever the seed.
 #[derive(Clone, Debug)]
@@ -53,12 +46,12 @@ pub(crate) struct Order {
 }
 
 /// A run that has begun, and has no directory yet.
-struct Begun {
-    session: Session,
+pub(crate) struct Begun {
+    pub(crate) session: Session,
     /// Outputs of the policy that are recorded.
-    kept: Option<OutputSampling>,
+    pub(crate) kept: Option<OutputSampling>,
     /// Recordings that were shown to the agent.
-    shown: Option<Shown>,
+    pub(crate) shown: Option<Shown>,
 }
 
 /// Where the directories of runs are made.
@@ -86,7 +79,8 @@ impl Place<'_> {
         seeds.iter().filter_map(|&seed| self.of(seed)).try_for_each(|dir| run_dir::may_be(&dir, self.force).map(drop))
     }
 
-    fn of(&self, seed: u64) -> Option<PathBuf> {
+    /// Directory of the run of `seed`, if `--run` decides it.
+    pub(crate) fn of(&self, seed: u64) -> Option<PathBuf> {
         self.run.map(|run| if self.many { group::below(run, seed) } else { run.to_owned() })
     }
 }
@@ -113,9 +107,9 @@ impl Order {
     }
 
     /// Builds a session for `seed`, not yet reset, and checks that memory and disk suffice for `runs` of its kind.
-    fn session(&self, seed: u64, runs: Runs, place: &Place<'_>) -> anyhow::Result<Session> {
+    pub(crate) fn session(&self, seed: u64, runs: Runs, place: &Place<'_>) -> anyhow::Result<Session> {
         let Self { resolved, train, device, workers, .. } = self;
-        let mut session = start(resolved, train, seed, device, self.workers_of(*workers))?;
+        let mut session = Session::build(resolved, train, seed, device, self.workers_of(*workers))?;
         self.initial.as_ref().map_or(Ok(()), |initial| initial.load(&mut session))?;
         let (agent, context) = context(resolved, session.seats.spec(), seed, device)?;
         let mut weights = Vec::new();
@@ -130,7 +124,7 @@ impl Order {
     ///
     /// # Errors
     /// If a recording is refused, an environment fails or its state cannot be saved.
-    fn begin(&self, mut session: Session) -> anyhow::Result<Begun> {
+    pub(crate) fn begin(&self, mut session: Session) -> anyhow::Result<Begun> {
         let kept = session.outputs(self.outputs, &self.resolved)?;
         let shown = demonstrations::begin(&self.resolved, &mut session, &self.train, &self.stop)?;
         session.check_saves()?;
@@ -140,7 +134,7 @@ impl Order {
     /// Checks that a run of `seed` can begin; of several runs only the first needs to be checked.
     ///
     /// # Errors
-    /// As those of [`fresh`] before there is a directory.
+    /// As those of [`fresh`](crate::training::fresh::fresh) before there is a directory.
     pub(crate) fn check(&self, seed: u64, runs: Runs, place: &Place<'_>) -> anyhow::Result<()> {
         self.begin(self.session(seed, runs, place)?).map(drop)
     }
@@ -165,39 +159,6 @@ impl Order {
             Workers::Exactly(workers) => Workers::Exactly(workers.min(self.threads)),
         }
     }
-}
-
-/// Trains `seed` from its beginning in a directory of its own.
-///
-/// # Errors
-/// If anything that the run needs is missing or refused, or the run fails.
-pub(crate) fn fresh(order: &Order, seed: u64, place: &Place<'_>, progress: Progress) -> anyhow::Result<Outcome> {
-    let session = order.session(seed, Runs { all: 1, at_once: 1 }, place)?;
-    if !place.many {
-        order.told().iter().for_each(|told| progress.note(told));
-    }
-    let Begun { mut session, kept, shown } = order.begin(session)?;
-    let Order { resolved, train, eval, workers, stop, .. } = order.clone();
-    if let Some(shown) = &shown {
-        progress.note(&shown.to_string());
-    }
-    let about = About { demonstrations: shown, assets: session.assets(), ..about(order, seed) };
-    let name = format!("{}-{}-s{seed}", resolved.env_name.replace('/', "-"), about.agent);
-    let (owner, initial) = (Owner::of(&resolved, &train), order.initial.as_ref());
-    if let Some(dir) = place.of(seed).filter(|_| place.force) {
-        demonstrations::spare(&resolved, &dir)?;
-    }
-    let first = |dir: &Path| initial.map_or(Ok(()), |initial| initial.write(dir, &owner));
-    let dir = RunDir::create((place.of(seed).as_deref(), &name), place.force, &about, &resolved.text(), &first)?;
-    if let Some(which) = order.record {
-        session.record(which, kept, dir.path(), &resolved, seed)?;
-    }
-    session.episode_log = Some(EpisodeLog::open(dir.path(), 0)?);
-    let (path, metrics) = (dir.path().to_owned(), Metrics::create(dir.path())?);
-    let mut archive = Archive::create(dir, owner, train.keep_checkpoints)?;
-    let workers = order.workers_of(workers);
-    let run = Run { resolved, train, eval, seed, workers, path, stop };
-    train_loop(&run, &mut session, Some(metrics), progress, &mut archive).map_err(|error| keep_batch(error, &run.path))
 }
 
 /// Contents of `run.json` for a run of `seed`; without demonstrations and assets, which are known later.

@@ -6,16 +6,18 @@ use rl_agents::{Mode, Part};
 use serde::Serialize;
 
 use crate::checkpoint;
+use crate::checkpoint::state_sink::Archive;
 use crate::checkpoint::state_sink::StateSink;
 use crate::collect::Workers;
+use crate::console::number::counted;
 use crate::console::number::{self, count};
 use crate::console::stop::Stop;
-use crate::console::usage::counted;
 use crate::console::waiting::{Stopped, Waiting};
 use crate::games::play::{Games, TRIALS, play};
 use crate::preset::{Eval, Resolved, Train};
 use crate::run_dir::episode_log::EpisodeLog;
 use crate::run_dir::metrics::Metrics;
+use crate::run_dir::non_finite::keep_batch;
 use crate::run_dir::tape::Tape;
 use crate::session::hash;
 use crate::session::{Counts, Session};
@@ -42,6 +44,21 @@ pub(crate) struct Run {
 impl Run {
     fn is_eval_due(&self, counts: &Counts) -> bool {
         self.train.eval_every > 0 && counts.frames >= counts.next_eval
+    }
+
+    /// Trains in the run's directory until the frames are spent or someone asks to stop.
+    ///
+    /// # Errors
+    /// As [`train_loop`]; the batch of what is not finite is kept.
+    pub(crate) fn train(
+        &self,
+        mut session: Session,
+        metrics: Metrics,
+        progress: Progress,
+        mut archive: Archive,
+    ) -> anyhow::Result<Outcome> {
+        let outcome = train_loop(self, &mut session, Some(metrics), progress, &mut archive);
+        outcome.map_err(|error| keep_batch(error, &self.path))
     }
 
     /// Whether the run has had its frames, and an update.
@@ -248,7 +265,8 @@ mod tests {
     use crate::tables::Tables;
     use crate::toy;
     use crate::trainer::Trainer;
-    use crate::training::order::{Order, Place, fresh};
+    use crate::training::fresh::fresh;
+    use crate::training::order::{Order, Place};
 
     /// CartPole that cannot be seated for an evaluation.
     static LOST: [EnvEntry; 1] = [EnvEntry {

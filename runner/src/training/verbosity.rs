@@ -3,10 +3,10 @@
 use std::io::{self, IsTerminal as _, stderr};
 use std::process::ExitCode;
 
+use crate::console::number::counted;
 use crate::console::number::{self, fixed};
 use crate::console::output;
 use crate::console::stop::{STOPPED, Stop};
-use crate::console::usage::counted;
 use crate::preset::Resolved;
 use crate::training::dashboard;
 use crate::training::dashboard::Board;

@@ -68,8 +68,9 @@ mod shown {
     use super::super::window::Screen;
     use super::super::{layout, paint};
     use super::*;
+    use crate::console::number::counted;
     use crate::console::output;
-    use crate::console::usage::{counted, usage};
+    use crate::console::usage::usage;
     use crate::games::takes;
     use crate::preset::{self, Ask};
 

@@ -17,7 +17,6 @@ use crate::checkpoint::{self, Checkpoint};
 use crate::collect::{self, Workers};
 use crate::preset::{Ask, resolve};
 use crate::session::hash;
-use crate::session::start;
 use crate::session::{Acting, Counts, Session, WEIGHTS, Window};
 use crate::tables::Tables;
 
@@ -268,7 +267,7 @@ fn cartpole(actors: usize, max_lag: usize) -> Session {
     let ask = Ask { env: "cartpole", agent: Some("impala"), sets: &sets, ..Ask::default() };
     let resolved = resolve(&tables, &ask).unwrap();
     let mut session =
-        start::start(&resolved, &resolved.train().unwrap(), 3, &Device::Cpu, Workers::Exactly(1)).unwrap();
+        Session::build(&resolved, &resolved.train().unwrap(), 3, &Device::Cpu, Workers::Exactly(1)).unwrap();
     session.seats.reset().unwrap();
     session
 }

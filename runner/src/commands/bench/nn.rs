@@ -17,8 +17,10 @@ use rl_nn::{
 use rl_perception::{EncoderConfig, ObsBatch, Trunk, encoder_for};
 use serde::Serialize;
 
+use crate::console::nearest::hint;
+use crate::console::number::counted;
 use crate::console::output;
-use crate::console::usage::{self, counted, hint, usage};
+use crate::console::usage::{self, usage};
 use crate::machine::Cpu;
 
 /// What can be measured: its name, whether its products may be in bf16, and the function that builds it for a batch.

@@ -4,8 +4,9 @@ use std::process::ExitCode;
 
 use serde::Serialize;
 
+use crate::console::number::counted;
 use crate::console::output;
-use crate::console::usage::{self, counted};
+use crate::console::usage;
 use crate::console::waiting::Waiting;
 use crate::machine::identity;
 use crate::machine::{Machine, device};

@@ -8,9 +8,10 @@ use toml::Table;
 
 use super::{EvalArgs, judge};
 use crate::checkpoint;
+use crate::console::number::counted;
 use crate::console::number::{self, count, fixed};
 use crate::console::output;
-use crate::console::usage::{counted, is_usage, usage};
+use crate::console::usage::{is_usage, usage};
 use crate::console::waiting::{Stopped, Waiting};
 use crate::games::interval;
 use crate::games::interval::Iqm;

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use toml::{Table, Value};
 
-use crate::console::usage::counted;
+use crate::console::number::counted;
 
 /// Most settings that a name tells; what differs in more is named by its directory.
 const TOLD: usize = 2;

@@ -7,7 +7,8 @@ use anyhow::bail;
 use serde_json::Value;
 
 use super::curves::{Axis, See};
-use crate::console::usage::{hint, usage};
+use crate::console::nearest::hint;
+use crate::console::usage::usage;
 use crate::games::score;
 use crate::run_dir::episode_log::{self, Game};
 use crate::run_dir::metrics::{self, ROWS};

@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::process::ExitCode;
 
-use super::{Going, ResumeArgs, Shown, go_on, set_frames};
+use super::ResumeArgs;
 use crate::console::stop::Stop;
 use crate::console::usage::usage;
 use crate::console::{number, output};
@@ -16,8 +16,10 @@ use crate::run_dir::origin;
 use crate::tables::Tables;
 use crate::trained::initial::Initial;
 use crate::trained::recorded::Recorded;
+use crate::training::fresh::fresh;
+use crate::training::go_on::{Going, Shown, go_on, set_frames};
 use crate::training::group::{Crew, Roster, at_once, below, has_begun};
-use crate::training::order::{Order, Place, fresh};
+use crate::training::order::{Order, Place};
 use crate::training::seeds::Seeds;
 use crate::{checkpoint, run_dir};
 

@@ -10,8 +10,8 @@ use rl_replays::recording::{Outcome, Projector, RecordedEpisode, Replayed, Told}
 use serde::Serialize;
 
 use crate::console::number;
+use crate::console::number::counted;
 use crate::console::output;
-use crate::console::usage::counted;
 use crate::console::waiting::Waiting;
 use crate::games::playback::{self, Playback};
 use crate::games::score::Score;

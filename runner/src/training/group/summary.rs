@@ -5,10 +5,10 @@ use std::process::ExitCode;
 
 use serde::Serialize;
 
+use crate::console::number::counted;
 use crate::console::number::{self, count, fixed};
 use crate::console::output;
 use crate::console::stop::STOPPED;
-use crate::console::usage::counted;
 use crate::games::interval;
 use crate::games::interval::Iqm;
 use crate::training::seeds::Seeds;
