@@ -170,7 +170,11 @@ impl Seats {
         self.blocks.iter_mut().for_each(Rollout::carry);
     }
 
-    fn step(&mut self, t: usize) -> anyhow::Result<()> {
+    /// Steps all seats by the actions in row `t` of the blocks, and writes row `t + 1`.
+    ///
+    /// # Errors
+    /// If an environment fails; the message names the seat.
+    pub(crate) fn step(&mut self, t: usize) -> anyhow::Result<()> {
         match &mut self.way {
             Way::Together(workers) => step_on_workers(&mut self.envs, &mut self.blocks, workers, t),
             Way::Alone => alone(&mut self.envs, &mut self.blocks, t),

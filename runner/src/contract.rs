@@ -55,7 +55,6 @@ struct Trained {
 }
 
 /// Why the run that others are compared with did not come to its end.
-#[derive(Clone)]
 enum Failure {
     /// An action was wrong.
     Action(String),

@@ -14,14 +14,35 @@ pub(super) fn drawing() -> Mode {
     Mode::Evaluate { epsilon: 0.5, greedy: false }
 }
 
+/// A learner that was just built.
+fn built(subject: &Subject, seed: u64) -> anyhow::Result<Box<dyn Learner>> {
+    build(&subject.resolved, &subject.resolved.shapes()?, seed, &subject.device)
+}
+
+/// Loads the weights of the half-trained learner, and nothing else.
+///
+/// # Errors
+/// If they are refused.
+fn load(subject: &Subject, learner: &mut dyn Learner) -> anyhow::Result<()> {
+    let mut weights = subject.weights()?;
+    Ok(learner.weights().load(&mut weights)?)
+}
+
+/// Loads them where another promise is checked.
+///
+/// # Errors
+/// [`Unchecked`](super::Unchecked) if they are refused, of which [`weights`] tells.
+fn lend(subject: &Subject, learner: &mut dyn Learner) -> anyhow::Result<()> {
+    elsewhere(load(subject, learner), "its weights are not loaded")
+}
+
 /// A learner that was just built and given nothing but the weights of the half-trained one.
 ///
 /// # Errors
-/// [`Unchecked`](super::Unchecked) if these are not loaded, of which [`weights`] tells.
+/// As [`lend`].
 pub(super) fn alone(subject: &Subject, seed: u64) -> anyhow::Result<Box<dyn Learner>> {
-    let mut learner = build(&subject.resolved, &subject.resolved.shapes()?, seed, &subject.device)?;
-    let weights = subject.weights()?;
-    elsewhere(learner.weights().load(&mut &weights[..]).map_err(Into::into), "its weights are not loaded")?;
+    let mut learner = built(subject, seed)?;
+    lend(subject, learner.as_mut())?;
     Ok(learner)
 }
 
@@ -31,10 +52,9 @@ fn another(subject: &Subject) -> u64 {
 }
 
 pub(super) fn newest(subject: &Subject) -> Found {
-    let (weights, seats) = (subject.weights()?, seats_of(subject));
-    let mut learner = build(&subject.resolved, &subject.resolved.shapes()?, another(subject), &subject.device)?;
+    let (mut learner, seats) = (built(subject, another(subject))?, seats_of(subject));
     let mut older = learner.policy(seats.clone())?;
-    elsewhere(learner.weights().load(&mut &weights[..]).map_err(Into::into), "its weights are not loaded")?;
+    lend(subject, learner.as_mut())?;
     let play = |policy: &mut dyn Policy| Player::new(subject, learner.plan(), GREEDY).play(seats.clone(), policy);
     let played = play(older.as_mut())?;
     played.same(&play(learner.policy(seats.clone())?.as_mut())?, "by a policy that was made after its weights came")
@@ -75,9 +95,8 @@ pub(super) fn weights(subject: &Subject) -> Found {
         [play(session.learner.as_ref(), drawing())?, play(session.learner.as_ref(), GREEDY)?]
     };
     let alone = |seed| -> anyhow::Result<Box<dyn Learner>> {
-        let mut learner = build(&subject.resolved, &subject.resolved.shapes()?, seed, &subject.device)?;
-        let mut weights = subject.weights()?;
-        learner.weights().load(&mut weights)?;
+        let mut learner = built(subject, seed)?;
+        load(subject, learner.as_mut())?;
         Ok(learner)
     };
     drawn.same(&play(alone(subject.seed)?.as_ref(), drawing())?, "given its weights alone")?;

@@ -5,7 +5,7 @@ use std::ops::Range;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use anyhow::{anyhow, bail};
-use rl_agents::{Clock, Learner, Mode, Plan, Policy, legal};
+use rl_agents::{Learner, Mode, Plan, Policy, legal};
 use rl_core::{Error, Result, Seating, State};
 use rl_replays::Rollout;
 
@@ -166,8 +166,7 @@ impl<'a> Player<'a> {
                 let what = anyhow!("in row {row} of an evaluation {what}");
                 return if blaming { Err(what) } else { elsewhere(Err(what), "its actions are wrong") };
             }
-            // What the policy wrote stays, and the seats are stepped by it.
-            seats.collect(&mut Chosen, mode, &mut Clock::default())?;
+            seats.step(0)?;
             seats.take_crashes().first().map_or(Ok(()), |crash| Err(lost(crash)))?;
             let block = &seats.blocks()[0];
             played.episodes += block.episodes.len() as u64;
@@ -186,23 +185,6 @@ impl<'a> Player<'a> {
 
 /// Writes the actions of row 0 of the blocks, the evaluation being at this row.
 type Act<'a> = dyn FnMut(usize, &mut [Rollout], Mode) -> anyhow::Result<()> + 'a;
-
-/// A policy for actions that were chosen already.
-struct Chosen;
-
-impl Policy for Chosen {
-    fn act(&mut self, _blocks: &mut [Rollout], _t: usize, _mode: Mode) -> Result<()> {
-        Ok(())
-    }
-
-    fn is_recurrent(&self) -> bool {
-        false
-    }
-
-    fn state(&mut self) -> State<'_> {
-        Vec::new()
-    }
-}
 
 /// The actions of an evaluation.
 pub(super) struct Played {

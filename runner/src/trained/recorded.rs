@@ -58,10 +58,8 @@ impl Recorded {
     pub(crate) fn session(&self, device: &Device, workers: Workers) -> anyhow::Result<Session> {
         let Self { path, about, resolved, .. } = self;
         let session = Session::build(resolved, &resolved.train()?, about.seed, device, workers)?;
-        let mut envs = session.seats.envs();
-        let files = envs.next().map_or(Ok(()), |env| assets::check(&about.assets, env, "trained"));
-        drop(envs);
-        files.with_context(|| path.display().to_string())?;
+        let env = session.seats.envs().next().expect("a run has seats");
+        assets::check(&about.assets, env, "trained").with_context(|| path.display().to_string())?;
         Ok(session)
     }
 
