@@ -7,14 +7,13 @@ mod duel;
 mod env;
 mod episode;
 mod eye;
-mod matches;
 mod setup;
 mod shaping;
 
+pub use arena::Arena;
 pub use duel::Duel;
 pub use env::Doom;
 pub use eye::Shown;
-pub use matches::Matches;
 pub use setup::{Buttons, DoomConfig, EngineSeed, FromEpisode, Opponent};
 pub use shaping::Shaping;
 
@@ -81,8 +80,21 @@ fn build(name: &str, table: &toml::Table, seating: &Seating) -> Result<Box<dyn V
         (0, _) => Err(Error::Config { key: "env.players".to_owned(), message: "must be at least 1".to_owned() }),
         (1, _) => build_batch::<Doom>(name, &table, seating),
         (_, Opponent::Random) => build_batch::<Duel>(name, &table, seating),
-        (_, Opponent::Oneself) => Ok(Box::new(Matches::new(&config, seating)?)),
+        (_, Opponent::Oneself) => build_matches(name, &config, &table, seating),
     }
+}
+
+/// Builds matches, and says what else there is for a number of seats that makes no whole ones.
+fn build_matches(name: &str, config: &DoomConfig, table: &toml::Table, seating: &Seating) -> Result<Box<dyn VecEnv>> {
+    let (players, seats) = (config.players, seating.seats.len());
+    if !seats.is_multiple_of(players) {
+        let message = format!(
+            "{seats} is no number of seats for matches of {players}: train.envs and eval.episodes are multiples of that, and \
+             one seat plays against env.opponent=\"random\" (protocol random)"
+        );
+        return Err(Error::Config { key: "env.players".to_owned(), message });
+    }
+    build_batch::<Arena>(name, table, seating)
 }
 
 /// Returns the number of seats that share a match: the number of players under self-play, which is also what no

@@ -56,11 +56,12 @@ pub(crate) fn groups(
     seats_per_world: u32,
 ) -> anyhow::Result<Vec<Box<dyn VecEnv>>> {
     let Range { start: first, end } = seating.seats;
-    let worlds = ((end - first) / seats_per_world).max(1) as usize;
-    let groups = workers.most().clamp(1, worlds);
-    // Seats that are too few for another world are the last group's, which refuses them.
-    let edge =
-        |group: usize| if group == groups { end } else { first + (worlds * group / groups) as u32 * seats_per_world };
+    if !(end - first).is_multiple_of(seats_per_world) {
+        return Ok(vec![seat(seating)?]); // which refuses them, by their number
+    }
+    let worlds = ((end - first) / seats_per_world) as usize;
+    let groups = workers.most().clamp(1, worlds.max(1));
+    let edge = |group: usize| first + (worlds * group / groups) as u32 * seats_per_world;
     (0..groups).map(|g| seat(&Seating { seed: seating.seed, seats: edge(g)..edge(g + 1) })).collect()
 }
 
@@ -368,7 +369,7 @@ mod tests {
             (0..4, 8, &[0]),
             (0..6, 1, &[0]),
             (0..2, 1, &[0]),
-            (0..9, 2, &[0, 4]),
+            (0..9, 2, &[0]), // all in one, which the environment refuses
         ];
         for (seats, workers, expected) in cases {
             let end = seats.end;

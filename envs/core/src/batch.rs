@@ -1,18 +1,23 @@
-//! Seats of one kind of environment, stepped one after the other in one thread.
+//! Worlds of one kind of environment, stepped one after the other in one thread.
+
+use std::ops::Range;
 
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    Act, Canvas, Env, Episode, Error, FiniteMdp, Info, Obs, Result, Rng, Rows, Seating, Spec, Stream, VecEnv,
-    load_postcard, save_postcard,
+    Act, Canvas, End, Episode, Error, FiniteMdp, Info, Result, Rng, Rows, Seating, Seats, Spec, Stream, VecEnv, World,
+    WorldStep, load_postcard, save_postcard,
 };
 
-/// A [`VecEnv`] of independent environments, one per seat, stepped one after the other in the calling thread.
+/// A [`VecEnv`] of independent worlds, stepped one after the other in the calling thread; where `W` is an
+/// [`Env`](crate::Env), each seat is a world of its own.
 #[derive(Debug)]
-pub struct Batch<E> {
+pub struct Batch<W> {
     spec: Spec,
-    seats: Vec<Seat<E>>,
-    /// Index of the seat that the present or last call was serving.
+    worlds: Vec<Course<W>>,
+    /// Running episode of each seat, `[worlds, seats of a world]`.
+    episodes: Vec<Episode>,
+    /// Index of the seat that the present or last call was serving, the first one of its world.
     serving: usize,
     crashes: Vec<String>,
 }
@@ -20,13 +25,14 @@ pub struct Batch<E> {
 /// Number of engines lost in a row at one reset, of which the last is reported as an error.
 const PATIENCE: u32 = 3;
 
+/// A world, and where it is in its episodes.
 #[derive(Debug)]
-struct Seat<E> {
-    env: E,
+struct Course<W> {
+    world: W,
     run: Run,
 }
 
-/// State of a seat beside its environment.
+/// State of a world beside what it saves itself and the episodes of its seats.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 struct Run {
     /// Generator of the seeds of successive episodes.
@@ -36,146 +42,192 @@ struct Run {
     #[serde(deserialize_with = "crate::counter")]
     age: u32,
     over: bool,
-    episode: Episode,
 }
 
-impl<E: Env> Batch<E> {
-    /// Makes a batch in which `envs[n]` plays the `n`-th seat of `seating`, with the random stream of that seat.
+/// What the first seat of a world saves: the episodes of the world, its own, and the bytes of [`World::save`]. The other
+/// seats save their [`Episode`] alone.
+type First = (Run, Episode, Vec<u8>);
+
+impl<W: World> Batch<W> {
+    /// Makes a batch in which `worlds[0]` plays the first seats of `seating`, and so on, each with the random stream of
+    /// the first of its seats.
     ///
     /// # Panics
-    /// If there is not exactly one environment per seat, or none, or their specs differ.
-    pub fn new(envs: Vec<E>, seating: &Seating) -> Self {
-        assert_eq!(envs.len(), seating.seats.len(), "one environment per seat");
-        let spec = envs.first().expect("at least one seat").spec();
-        assert!(envs.iter().all(|env| env.spec() == spec), "environments of one spec");
-        let seats = envs.into_iter().zip(seating.seats.clone()).map(|(env, seat)| {
-            let rng = Rng::new(seating.seed, Stream::Env(seat));
-            Seat { env, run: Run { rng, seed: 0, age: 0, over: true, episode: started(seat) } }
+    /// If there are no worlds, their specs differ, or the seats are not divided evenly between them.
+    pub fn new(worlds: Vec<W>, seating: &Seating) -> Self {
+        let spec = worlds.first().expect("at least one world").spec();
+        assert!(worlds.iter().all(|world| world.spec() == spec), "worlds of one spec");
+        let together = seating.seats.len() / worlds.len();
+        assert_eq!(together * worlds.len(), seating.seats.len(), "as many seats in each of {} worlds", worlds.len());
+        let firsts = seating.seats.clone().step_by(together);
+        let worlds = worlds.into_iter().zip(firsts).map(|(world, first)| {
+            let rng = Rng::new(seating.seed, Stream::Env(first));
+            Course { world, run: Run { rng, seed: 0, age: 0, over: true } }
         });
-        Self { spec, seats: seats.collect(), serving: 0, crashes: Vec::new() }
+        let episodes = seating.seats.clone().map(started).collect();
+        Self { spec, worlds: worlds.collect(), episodes, serving: 0, crashes: Vec::new() }
+    }
+
+    /// Returns the number of seats of each world.
+    fn together(&self) -> usize {
+        self.episodes.len() / self.worlds.len()
+    }
+
+    /// Returns the world of seat `n`, and the seat's index within the world.
+    fn at(&self, n: usize) -> (&Course<W>, usize) {
+        let together = self.together();
+        (&self.worlds[n / together], n % together)
+    }
+
+    /// As [`at`](Self::at), to change it.
+    fn at_mut(&mut self, n: usize) -> (&mut Course<W>, usize) {
+        let together = self.together();
+        (&mut self.worlds[n / together], n % together)
     }
 }
 
-/// Extracts the bytes that [`Env::save`] wrote from what a seat of a [`Batch`] saved; `None` if `saved` is not of a
-/// batch.
+/// Extracts the bytes that [`World::save`] wrote from what a seat of a [`Batch`] saved; `None` if `saved` is not of the
+/// first seat of a world in a batch.
 pub(crate) fn own_bytes(saved: &[u8]) -> Option<Vec<u8>> {
-    load_postcard::<(Run, Vec<u8>)>("", saved).ok().map(|(_, bytes)| bytes)
+    load_postcard::<First>("", saved).ok().map(|(_, _, bytes)| bytes)
 }
 
-/// Replaces the bytes that [`Env::save`] wrote within what a seat of a [`Batch`] saved.
+/// Replaces the bytes that [`World::save`] wrote within what the first seat of a world of a [`Batch`] saved.
 pub(crate) fn with_own_bytes(saved: &[u8], bytes: Vec<u8>) -> Result<Vec<u8>> {
-    let (run, _): (Run, Vec<u8>) = load_postcard("", saved)?;
+    let (run, episode, _): First = load_postcard("", saved)?;
     let mut other = Vec::new();
-    save_postcard(&(run, bytes), &mut other).map(|()| other)
+    save_postcard(&(run, episode, bytes), &mut other).map(|()| other)
 }
 
 fn started(seat: u32) -> Episode {
-    Episode { seat, ret: 0.0, steps: 0, frames: 0, end: crate::End::No, seed: 0 }
+    Episode { seat, ret: 0.0, steps: 0, frames: 0, end: End::No, seed: 0 }
 }
 
-impl<E: Env> Seat<E> {
-    fn reset(&mut self, obs: Obs<'_>) -> Result<()> {
+impl<W: World> Course<W> {
+    fn reset(&mut self, seats: Seats<'_>, episodes: &mut [Episode]) -> Result<()> {
         let seed = self.run.rng.u64();
-        self.begin(seed, obs)
+        self.begin(seed, seats, episodes)
     }
 
-    fn begin(&mut self, seed: u64, mut obs: Obs<'_>) -> Result<()> {
+    fn begin(&mut self, seed: u64, mut seats: Seats<'_>, episodes: &mut [Episode]) -> Result<()> {
         let mut tries = 0;
         loop {
             tries += 1;
-            match self.env.reset(seed, obs.again()) {
+            match self.world.reset(seed, seats.again()) {
                 Err(Error::Lost { .. }) if tries < PATIENCE => {}
                 done => break done?,
             }
         }
-        self.run.seed = seed;
-        self.run.age = 0;
-        self.run.over = false;
-        self.run.episode = started(self.run.episode.seat);
+        (self.run.seed, self.run.age, self.run.over) = (seed, 0, false);
+        episodes.iter_mut().for_each(|episode| *episode = started(episode.seat));
+        self.prepare();
         Ok(())
+    }
+
+    /// Tells the world which seed it will be reset with.
+    fn prepare(&mut self) {
+        self.world.prepare(|| self.run.rng.clone().u64());
+    }
+
+    /// Completes the row of the seats `range` after a step, and counts it in their episodes.
+    fn count(&mut self, step: WorldStep, range: Range<usize>, rows: &mut Rows<'_>, episodes: &mut [Episode]) {
+        let run = &mut self.run;
+        (run.age, run.over) = (run.age + 1, step.end.over());
+        for (n, (row, episode)) in range.zip(episodes).enumerate() {
+            episode.ret += f64::from(rows.reward[row]);
+            episode.steps += 1;
+            episode.frames += u64::from(step.frames);
+            rows.reward[row] += self.world.shaping_reward(n);
+            (rows.age[row], rows.end[row], rows.frames[row]) = (run.age, step.end, step.frames);
+            if run.over {
+                rows.episodes.push(Episode { end: step.end, seed: run.seed, ..*episode });
+            }
+        }
     }
 }
 
-impl<E: Env> VecEnv for Batch<E> {
+impl<W: World> VecEnv for Batch<W> {
     fn spec(&self) -> &Spec {
         &self.spec
     }
 
     fn seats(&self) -> usize {
-        self.seats.len()
+        self.episodes.len()
     }
 
     fn reset(&mut self, mut rows: Rows<'_>) -> Result<()> {
-        for (n, seat) in self.seats.iter_mut().enumerate() {
-            self.serving = n;
-            seat.reset(rows.obs(&self.spec, n))?;
+        let together = self.together();
+        self.worlds.iter_mut().for_each(Course::prepare); // all, before the first is waited for
+        for (number, (course, episodes)) in
+            self.worlds.iter_mut().zip(self.episodes.chunks_exact_mut(together)).enumerate()
+        {
+            self.serving = number * together;
+            course.reset(rows.seats(&self.spec, self.serving..self.serving + together), episodes)?;
         }
-        rows.begin();
+        rows.begin(0..self.episodes.len());
         Ok(())
     }
 
     fn episode_seed(&self, n: usize) -> u64 {
-        self.seats[n].run.seed
+        self.at(n).0.run.seed
     }
 
     fn begin(&mut self, seeds: &[u64], mut rows: Rows<'_>) -> Result<()> {
-        assert_eq!(seeds.len(), self.seats.len(), "one episode per seat");
-        for (n, (seat, &seed)) in self.seats.iter_mut().zip(seeds).enumerate() {
-            self.serving = n;
-            seat.begin(seed, rows.obs(&self.spec, n))?;
+        assert_eq!(seeds.len(), self.episodes.len(), "one episode per seat");
+        let together = self.together();
+        for (number, (course, episodes)) in
+            self.worlds.iter_mut().zip(self.episodes.chunks_exact_mut(together)).enumerate()
+        {
+            self.serving = number * together;
+            let seats = rows.seats(&self.spec, self.serving..self.serving + together);
+            course.begin(seeds[self.serving], seats, episodes)?; // seats of a world share it
         }
-        rows.begin();
+        rows.begin(0..self.episodes.len());
         Ok(())
     }
 
     fn step(&mut self, act: Act<'_>, mut rows: Rows<'_>) -> Result<()> {
-        for (n, seat) in self.seats.iter_mut().enumerate() {
-            self.serving = n;
-            if seat.run.over {
-                seat.reset(rows.obs(&self.spec, n))?;
-                (rows.age[n], rows.reward[n], rows.end[n], rows.frames[n]) = (0, 0.0, crate::End::No, 0);
-                continue;
-            }
-            let step = match seat.env.step(act.seat(&self.spec, n), rows.obs(&self.spec, n)) {
-                Err(error @ Error::Lost { .. }) => {
-                    // Nothing answers the action: the row begins another episode, and the transition is none. What was played
-                    // so far has no end, and is no episode that could be a score.
-                    self.crashes.push(format!("seat {}: {error}", seat.run.episode.seat));
-                    seat.reset(rows.obs(&self.spec, n))?;
-                    (rows.age[n], rows.reward[n], rows.end[n], rows.frames[n]) = (0, 0.0, crate::End::No, 0);
-                    continue;
+        let together = self.together();
+        for (number, (course, episodes)) in
+            self.worlds.iter_mut().zip(self.episodes.chunks_exact_mut(together)).enumerate()
+        {
+            let range = number * together..(number + 1) * together;
+            self.serving = range.start;
+            if !course.run.over {
+                match course.world.step(act.seats(&self.spec, range.clone()), rows.seats(&self.spec, range.clone())) {
+                    Err(error @ Error::Lost { .. }) => {
+                        // Nothing answers the actions: the rows begin another episode, and the transitions are none. What was
+                        // played so far has no end, and is no episode that could be a score.
+                        self.crashes.push(format!("{}: {error}", named(episodes)));
+                    }
+                    step => {
+                        course.count(step?, range, &mut rows, episodes);
+                        continue;
+                    }
                 }
-                step => step?,
-            };
-            let run = &mut seat.run;
-            run.age += 1;
-            run.over = step.end.over();
-            run.episode.ret += f64::from(step.reward);
-            run.episode.steps += 1;
-            run.episode.frames += u64::from(step.frames);
-            let paid = step.reward + seat.env.shaping_reward();
-            (rows.age[n], rows.reward[n], rows.end[n], rows.frames[n]) = (run.age, paid, step.end, step.frames);
-            if run.over {
-                rows.episodes.push(Episode { end: step.end, seed: run.seed, ..run.episode });
             }
+            course.reset(rows.seats(&self.spec, range.clone()), episodes)?;
+            rows.begin(range);
         }
         Ok(())
     }
 
     fn frame_rate(&self) -> f64 {
-        E::FRAME_RATE
+        W::FRAME_RATE
     }
 
     fn assets(&self) -> Vec<(String, String)> {
-        self.seats[0].env.assets()
+        self.worlds[0].world.assets()
     }
 
     fn info(&self, n: usize) -> Vec<(&'static str, Info)> {
-        self.seats[n].env.info()
+        let (course, n) = self.at(n);
+        course.world.info(n)
     }
 
     fn shaping_reward(&self, n: usize) -> f32 {
-        self.seats[n].env.shaping_reward()
+        let (course, n) = self.at(n);
+        course.world.shaping_reward(n)
     }
 
     fn take_crashes(&mut self) -> Vec<String> {
@@ -183,68 +235,97 @@ impl<E: Env> VecEnv for Batch<E> {
     }
 
     fn action_names(&self) -> Vec<String> {
-        self.seats[0].env.action_names()
+        self.worlds[0].world.action_names()
     }
 
     fn lives(&self, n: usize) -> Option<u32> {
-        self.seats[n].env.lives()
+        let (course, n) = self.at(n);
+        course.world.lives(n)
     }
 
     fn listen(&mut self, n: usize) -> Option<u32> {
-        self.seats[n].env.listen()
+        let (course, n) = self.at_mut(n);
+        course.world.listen(n)
     }
 
     fn sound(&self, n: usize) -> &[u8] {
-        self.seats[n].env.sound()
+        let (course, n) = self.at(n);
+        course.world.sound(n)
     }
 
     fn watch(&mut self, n: usize) -> bool {
-        self.seats[n].env.watch()
+        self.at_mut(n).0.world.watch()
     }
 
     fn tabular(&self) -> Option<FiniteMdp> {
-        self.seats[0].env.tabular()
+        self.worlds[0].world.tabular()
     }
 
     fn draw_policy(&self, actions: &[u32], values: &[f64], canvas: &mut Canvas) -> bool {
-        self.seats[0].env.draw_policy(actions, values, canvas)
+        self.worlds[0].world.draw_policy(actions, values, canvas)
     }
 
     fn draw(&self, n: usize, canvas: &mut Canvas) {
-        self.seats[n].env.draw(canvas);
+        let (course, n) = self.at(n);
+        course.world.draw(n, canvas);
     }
 
     fn serving(&self) -> u32 {
-        self.seats[self.serving].run.episode.seat
+        self.episodes[self.serving].seat
     }
 
     fn save(&self, n: usize, out: &mut Vec<u8>) -> Result<()> {
-        let seat = &self.seats[n];
+        let (course, place) = self.at(n);
+        if place > 0 {
+            return save_postcard(&self.episodes[n], out);
+        }
         let mut bytes = Vec::new();
-        seat.env.save(&mut bytes)?;
-        save_postcard(&(&seat.run, bytes), out)
+        course.world.save(&mut bytes)?;
+        save_postcard(&(&course.run, &self.episodes[n], bytes), out)
     }
 
     fn load(&mut self, n: usize, bytes: &[u8]) -> Result<()> {
-        let (run, bytes): (Run, Vec<u8>) = load_postcard(E::ID, bytes)?;
-        let seat = &mut self.seats[n];
-        let (expected, found) = (seat.run.episode.seat, run.episode.seat);
+        let state = |message: String| Error::State { part: W::ID.to_owned(), message };
+        let moved = || {
+            state("was saved by another seat of its world: the number of seats that share one has changed".to_owned())
+        };
+        let (first, episode) = if n.is_multiple_of(self.together()) {
+            let loaded = load_postcard::<First>(W::ID, bytes);
+            let whole = |error| if load_postcard::<Episode>("", bytes).is_ok() { moved() } else { error };
+            let (run, episode, bytes) = loaded.map_err(whole)?;
+            (Some((run, bytes)), episode)
+        } else {
+            let alone = |error| if own_bytes(bytes).is_some() { moved() } else { error };
+            (None, load_postcard::<Episode>(W::ID, bytes).map_err(alone)?)
+        };
+        let (expected, found) = (self.episodes[n].seat, episode.seat);
         if found != expected {
-            let message = format!("was saved at seat {found}, expected {expected}");
-            return Err(Error::State { part: E::ID.to_owned(), message });
+            return Err(state(format!("was saved at seat {found}, expected {expected}")));
         }
-        seat.env.load(&bytes)?;
-        seat.run = run;
+        if let Some((run, bytes)) = first {
+            let course = self.at_mut(n).0;
+            course.world.load(&bytes)?;
+            course.run = run;
+            course.prepare();
+        }
+        self.episodes[n] = episode;
         Ok(())
+    }
+}
+
+/// Returns the numbers of the seats of a world, for a message.
+fn named(episodes: &[Episode]) -> String {
+    match episodes {
+        [one] => format!("seat {}", one.seat),
+        all => format!("seats {} to {}", all[0].seat, all[all.len() - 1].seat),
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use std::ops::Range;
-
     use super::*;
-    use crate::{End, Step};
+    use crate::contract::cover;
+    use crate::{Env, Obs, RowsBuf, Step};
 
     /// Pays 2 a step and ends after three; action 1 loses its engine, and `broken` resets find none.
     struct Frail {
@@ -253,7 +334,7 @@ mod tests {
     }
 
     fn lost() -> Error {
-        Error::Lost { env: Frail::ID.to_owned(), message: "gone".to_owned() }
+        Error::Lost { env: <Frail as Env>::ID.to_owned(), message: "gone".to_owned() }
     }
 
     impl Env for Frail {
@@ -292,7 +373,7 @@ mod tests {
         }
 
         fn load(&mut self, bytes: &[u8]) -> Result<()> {
-            self.age = load_postcard(Self::ID, bytes)?;
+            self.age = load_postcard(<Self as Env>::ID, bytes)?;
             Ok(())
         }
 
@@ -303,31 +384,23 @@ mod tests {
         fn draw(&self, _canvas: &mut Canvas) {}
     }
 
-    /// A batch with the lanes that it writes.
+    /// A batch with the row that it writes.
     struct Table {
         batch: Batch<Frail>,
-        symbols: Vec<u32>,
-        age: Vec<u32>,
-        reward: Vec<f32>,
-        end: Vec<End>,
-        frames: Vec<u32>,
-        episodes: Vec<Episode>,
+        row: RowsBuf,
     }
 
     impl Table {
         fn new(seats: Range<u32>) -> Self {
-            let count = seats.len();
-            let envs = (0..count).map(|_| Frail { age: 0, broken: 0 }).collect();
+            let envs = seats.clone().map(|_| Frail { age: 0, broken: 0 }).collect();
             let batch = Batch::new(envs, &Seating { seed: 1, seats });
-            let (symbols, age, frames) = (vec![9; count], vec![9; count], vec![9; count]);
-            Self { batch, symbols, age, reward: vec![9.0; count], end: vec![End::No; count], frames, episodes: vec![] }
+            let mut row = RowsBuf::new(batch.spec(), batch.seats());
+            cover(&mut row, 0xAA);
+            Self { batch, row }
         }
 
         fn with<T>(&mut self, call: impl FnOnce(&mut Batch<Frail>, Rows<'_>) -> T) -> T {
-            let Self { batch, symbols, age, reward, end, frames, episodes } = self;
-            let rows =
-                Rows { frame: &mut [], vector: &mut [], symbols, legal: &mut [], age, reward, end, frames, episodes };
-            call(batch, rows)
+            call(&mut self.batch, self.row.rows())
         }
 
         fn step(&mut self, actions: &[u32]) {
@@ -336,7 +409,8 @@ mod tests {
         }
 
         fn row(&self, n: usize) -> (u32, u32, f32, End, u32) {
-            (self.symbols[n], self.age[n], self.reward[n], self.end[n], self.frames[n])
+            let row = &self.row;
+            (row.symbols[n], row.age[n], row.reward[n], row.end[n], row.frames[n])
         }
     }
 
@@ -369,9 +443,12 @@ mod tests {
             assert_eq!(table.row(0), (age, age, 2.5, End::of(age == 3, false), 4));
         }
         let seed = table.batch.episode_seed(0);
-        assert_eq!(table.episodes, [Episode { seat: 3, ret: 6.0, steps: 3, frames: 12, end: End::Terminated, seed }]);
+        assert_eq!(
+            table.row.episodes,
+            [Episode { seat: 3, ret: 6.0, steps: 3, frames: 12, end: End::Terminated, seed }]
+        );
         table.step(&[0]);
-        assert_eq!((table.row(0), table.episodes.len()), (RESET, 1));
+        assert_eq!((table.row(0), table.row.episodes.len()), (RESET, 1));
         assert_ne!(table.batch.episode_seed(0), seed);
     }
 
@@ -384,7 +461,7 @@ mod tests {
         assert_eq!((table.row(0), table.row(1)), (RESET, (2, 2, 2.5, End::No, 4)));
         assert_eq!(table.batch.take_crashes(), ["seat 3: environment frail: gone"]);
         (0..3).for_each(|_| table.step(&[0, 0]));
-        let told: Vec<(u32, u64)> = table.episodes.iter().map(|episode| (episode.seat, episode.steps)).collect();
+        let told: Vec<(u32, u64)> = table.row.episodes.iter().map(|episode| (episode.seat, episode.steps)).collect();
         assert_eq!((told, table.batch.take_crashes().len()), (vec![(4, 3), (3, 3)], 0));
     }
 
@@ -392,7 +469,7 @@ mod tests {
     fn a_reset_bears_with_two_lost_engines_and_not_with_three() {
         for (broken, starts) in [(2, true), (3, false)] {
             let mut table = Table::new(0..1);
-            table.batch.seats[0].env.broken = broken;
+            table.batch.worlds[0].world.broken = broken;
             assert_eq!(table.with(|batch, rows| batch.reset(rows)).is_ok(), starts, "{broken}");
         }
     }

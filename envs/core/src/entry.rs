@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use serde::de::DeserializeOwned;
 
-use crate::{Batch, Env, Error, Result, VecEnv};
+use crate::{Batch, Env, Error, Result, VecEnv, World};
 
 /// Which seats a [`VecEnv`] serves, and the seed of their random streams.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -63,20 +63,27 @@ pub struct EnvEntry {
 impl EnvEntry {
     /// Makes an entry of the single environment `E`, without members, aliases, protocols or assets.
     pub const fn single<E: Env>(summary: &'static str, preset: &'static str) -> Self {
+        Self { seats_per_world: |_| 1, ..Self::shared::<E>(summary, preset) }
+    }
+
+    /// Makes an entry of worlds `W`, each with as many seats as its configuration says, without members, aliases,
+    /// protocols or assets.
+    pub const fn shared<W: World>(summary: &'static str, preset: &'static str) -> Self {
         Self {
-            id: E::ID,
+            id: W::ID,
             aliases: &[],
             members: Vec::new,
             summary,
-            version: E::VERSION,
+            version: W::VERSION,
             preset,
             member_presets: &[],
             protocols: &[],
             agents: &[],
             reference: |_| None,
             assets: &[],
-            seats_per_world: |_| 1,
-            build: build_batch::<E>,
+            // Of a table that does not fit, the build says what is wrong.
+            seats_per_world: |table| read::<W::Config>(table).map_or(1, |config| W::seats(&config) as u32),
+            build: build_batch::<W>,
         }
     }
 
@@ -86,18 +93,28 @@ impl EnvEntry {
     }
 }
 
-/// Reads the `[env]` table and builds a [`Batch`] with one `E` per seat: the [`build`](EnvEntry::build) of most
-/// entries.
+/// Reads the `[env]` table and builds a [`Batch`] of as many worlds `W` as there are seats for, one for each seat where
+/// `W` is an [`Env`]: the [`build`](EnvEntry::build) of most entries.
 ///
 /// # Errors
-/// If the table does not fit the configuration, or the environment refuses it.
-pub fn build_batch<E: Env>(_name: &str, table: &toml::Table, seating: &Seating) -> Result<Box<dyn VecEnv>> {
-    let config: E::Config = read(table)?;
-    let seats = seating.seats.clone().map(|_| E::new(&config)).collect::<Result<Vec<E>>>()?;
-    if let Some(env) = seats.first() {
-        env.spec().check().map_err(|message| Error::Engine { env: E::ID.to_owned(), message })?;
+/// If the table does not fit the configuration, the environment refuses it, or the seats make no whole worlds.
+pub fn build_batch<W: World>(_name: &str, table: &toml::Table, seating: &Seating) -> Result<Box<dyn VecEnv>> {
+    let config: W::Config = read(table)?;
+    let (seats, together) = (seating.seats.len(), W::seats(&config));
+    if together == 0 || !seats.is_multiple_of(together) {
+        let message = match seats {
+            1 => format!("one cannot be played alone, where {together} share a world"),
+            _ => format!(
+                "{seats} make no whole worlds of {together}: train.envs and eval.episodes are multiples of that"
+            ),
+        };
+        return Err(Error::Config { key: "seats".to_owned(), message });
     }
-    Ok(Box::new(Batch::new(seats, seating)))
+    let worlds = (0..seats / together).map(|_| W::new(&config)).collect::<Result<Vec<W>>>()?;
+    if let Some(world) = worlds.first() {
+        world.spec().check().map_err(|message| Error::Engine { env: W::ID.to_owned(), message })?;
+    }
+    Ok(Box::new(Batch::new(worlds, seating)))
 }
 
 /// Deserialises an `[env]` table.

@@ -23,6 +23,7 @@ mod segmented;
 mod spec;
 mod tabular;
 mod vec_env;
+mod world;
 
 /// Re-export of `embedded-graphics`, in the version whose `DrawTarget` [`Canvas`] implements: shapes, fonts and
 /// colours.
@@ -49,3 +50,4 @@ pub use segmented::{Open, Segmented};
 pub use spec::{Bound, Spec};
 pub use tabular::{Exact, FiniteMdp, Transition};
 pub use vec_env::{VecEnv, load_seats, save_seats};
+pub use world::{Seats, World, WorldStep};

@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{End, Spec};
+use crate::{End, Seats, Spec};
 
 /// Buffers into which one seat writes its observation. Every element is written at every step and reset.
 #[derive(Debug)]
@@ -97,22 +97,30 @@ pub struct Rows<'a> {
 }
 
 impl Rows<'_> {
-    /// Marks the row as a reset row in every seat: age, reward and frames are 0 and the end is `No`.
-    pub(crate) fn begin(&mut self) {
-        self.age.fill(0);
-        self.reward.fill(0.0);
-        self.end.fill(End::No);
-        self.frames.fill(0);
+    /// Marks the row as a reset row in the range of seats `seats`: age, reward and frames are 0 and the end is `No`.
+    pub(crate) fn begin(&mut self, seats: Range<usize>) {
+        self.age[seats.clone()].fill(0);
+        self.reward[seats.clone()].fill(0.0);
+        self.end[seats.clone()].fill(End::No);
+        self.frames[seats].fill(0);
+    }
+
+    /// Returns the buffers into which the world of the range of seats `seats` writes.
+    pub(crate) fn seats(&mut self, spec: &Spec, seats: Range<usize>) -> Seats<'_> {
+        fn of<'a, T>(lane: &'a mut [T], width: usize, seats: &Range<usize>) -> &'a mut [T] {
+            &mut lane[seats.start * width..seats.end * width]
+        }
+        let obs = Obs {
+            frame: of(self.frame, spec.frame_len(), &seats),
+            vector: of(self.vector, spec.vector, &seats),
+            symbols: of(self.symbols, spec.symbols.len(), &seats),
+            legal: of(self.legal, spec.legal_len(), &seats),
+        };
+        Seats { obs, reward: &mut self.reward[seats] }
     }
 
     /// Returns the buffers into which seat `n` writes its observation.
     pub fn obs(&mut self, spec: &Spec, n: usize) -> Obs<'_> {
-        let (f, v, s, l) = (spec.frame_len(), spec.vector, spec.symbols.len(), spec.legal_len());
-        Obs {
-            frame: &mut self.frame[n * f..(n + 1) * f],
-            vector: &mut self.vector[n * v..(n + 1) * v],
-            symbols: &mut self.symbols[n * s..(n + 1) * s],
-            legal: &mut self.legal[n * l..(n + 1) * l],
-        }
+        self.seats(spec, n..n + 1).obs
     }
 }

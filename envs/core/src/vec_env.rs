@@ -10,7 +10,9 @@ use crate::{Act, Canvas, Error, FiniteMdp, Info, Result, Rows, Spec, load_postca
 ///
 /// Seats that share a world begin and end their episodes together, at one age and with one seed, which is drawn from
 /// [`Stream::Env`](crate::Stream::Env) of the first of them and is the one that [`begin`](VecEnv::begin) is given for
-/// each. The first saves the world, the others what is theirs alone. `doom::matches` of rl-envs is such an environment.
+/// each. The first saves the world, the others what is theirs alone.
+///
+/// Environments implement [`Env`](crate::Env) or [`World`](crate::World), and [`Batch`](crate::Batch) makes this of them.
 pub trait VecEnv: Send {
     /// Returns the shapes of observations and actions of one seat, which are the same for all seats.
     fn spec(&self) -> &Spec;

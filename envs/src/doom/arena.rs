@@ -6,9 +6,10 @@
 
 use std::thread::{Builder, JoinHandle};
 
-use rl_core::{Act, Canvas, End, Info, Obs, Result, Rng, Spec, save_postcard};
+use rl_core::{Act, Canvas, Info, Obs, Result, Rng, Seats, Spec, World, WorldStep, save_postcard};
 use vizdoom::{Match, Variable};
 
+use super::FAMILY;
 use super::env::{info, look};
 use super::episode::Episode;
 use super::eye::Eye;
@@ -31,7 +32,7 @@ const START: u32 = 40;
 
 /// A match, all of whose players act together, and the episode that it plays.
 #[derive(Debug)]
-pub(super) struct Arena {
+pub struct Arena {
     setup: Setup,
     spec: Spec,
     /// Running match; `None` before the first episode and after an engine died.
@@ -76,52 +77,6 @@ impl Drop for Next {
 }
 
 impl Arena {
-    /// Makes an arena of `config.players` seats; no engine is started yet.
-    ///
-    /// # Errors
-    /// If a value is out of range, or a file is missing or cannot be read.
-    pub(super) fn new(config: &DoomConfig) -> Result<Self> {
-        let mut setup = Setup::new(config)?;
-        if config.players > Match::MOST {
-            return Err(refuse("players", format!("{} is not from 1 to {}", config.players, Match::MOST)));
-        }
-        Match::check(&setup.settings, config.players).map_err(translated)?;
-        let settings = &mut setup.settings;
-        let own = std::mem::take(&mut settings.game_args);
-        let crowded = config.scenario == OF_TWO && config.config.is_empty() && config.players > 2;
-        let rules = RULES.split(' ').chain(CROWDED.split(' ').filter(|_| crowded));
-        settings.game_args = rules.map(str::to_owned).chain(own).collect();
-        settings.episode_start_time = settings.episode_start_time.max(START);
-        let seat = || Ok(Seat { eye: setup.eye()?, frags: 0.0, before: Before::default(), reward: 0.0, bonus: 0.0 });
-        let seats = (0..config.players).map(|_| seat()).collect::<Result<Vec<_>>>()?;
-        let spec = setup.spec(&seats[0].eye);
-        let episode = Episode::new(&spec, config.players);
-        let row = vec![0.0; setup.settings.available_buttons.len()];
-        Ok(Self { setup, spec, game: None, next: None, episode, first: 0, seats, row })
-    }
-
-    /// Returns the shapes of observations and actions of one seat.
-    pub(super) fn spec(&self) -> &Spec {
-        &self.spec
-    }
-
-    /// Returns the number of players, which is that of seats.
-    pub(super) fn players(&self) -> usize {
-        self.seats.len()
-    }
-
-    /// Starts the engines of the episode `seed` in a thread of their own, in the expectation that it is the next one.
-    pub(super) fn prepare(&mut self, seed: u64) {
-        if self.next.as_ref().is_some_and(|next| next.seed == seed) {
-            return;
-        }
-        let setup = self.setup.clone();
-        let start = move || start(&setup, seed);
-        // Without it the match starts when it begins.
-        let starting = Builder::new().name("match".to_owned()).spawn(start).ok();
-        self.next = Some(Next { seed, starting });
-    }
-
     /// Begins the episode `seed` with new engines, and returns the episode's random generator for further draws.
     ///
     /// # Errors
@@ -144,19 +99,18 @@ impl Arena {
         Ok(rng)
     }
 
-    /// Plays the actions of all seats, `[players, ..]`, and returns how the step ended, which is the same for all, and
-    /// the number of tics that it took.
+    /// Notes and plays the actions of all seats, `[players, ..]`.
     ///
     /// # Errors
     /// If an engine fails, which ends the match.
-    pub(super) fn step(&mut self, act: Act<'_>) -> Result<(End, u32)> {
+    pub(super) fn play(&mut self, act: Act<'_>) -> Result<WorldStep> {
         self.episode.note(act);
-        self.play(act)
+        self.advance(act)
     }
 
-    /// Returns the reward of a seat in the last step (its change in frags), and its shaping reward.
-    pub(super) fn earned(&self, seat: usize) -> (f32, f32) {
-        (self.seats[seat].reward, self.seats[seat].bonus)
+    /// Returns the reward of a seat in the last step: its change in frags.
+    pub(super) fn reward(&self, seat: usize) -> f32 {
+        self.seats[seat].reward
     }
 
     /// Writes the observation of a seat.
@@ -168,61 +122,7 @@ impl Arena {
         look(&mut self.seats[seat].eye, &players[(self.first + seat) % players.len()], &self.setup, obs);
     }
 
-    /// Lets all seats be drawn in colours; see [`rl_core::Env::watch`].
-    pub(super) fn watch(&mut self) -> bool {
-        if self.game.is_none() && self.next.is_none() {
-            self.seats.iter_mut().for_each(|seat| seat.eye.colour(&mut self.setup.settings));
-        }
-        self.seats[0].eye.makes_grey()
-    }
-
-    /// Draws the screen that a seat observed last.
-    pub(super) fn draw(&self, seat: usize, canvas: &mut Canvas) {
-        self.seats[seat].eye.draw(canvas);
-    }
-
-    /// Lists the info of a seat's player, with its frags; see [`rl_core::Env::info`].
-    pub(super) fn info(&self, seat: usize) -> Vec<(&'static str, Info)> {
-        let Some(game) = &self.game else { return Vec::new() };
-        let players = game.players();
-        let player = &players[(self.first + seat) % players.len()];
-        let mut info = info(player, &self.setup.settings);
-        info.push(("frags", Info::Number(player.variable(Variable::FragCount))));
-        info
-    }
-
-    /// Lists name and hash of each file that is played from.
-    pub(super) fn assets(&self) -> Vec<(String, String)> {
-        self.setup.assets()
-    }
-
-    /// Names the values of the single discrete action.
-    pub(super) fn action_names(&self) -> Vec<String> {
-        self.setup.action_names()
-    }
-
-    /// Appends the state to `out`: the seed and all actions of the present episode.
-    pub(super) fn save(&self, out: &mut Vec<u8>) -> Result<()> {
-        save_postcard(&self.episode, out)
-    }
-
-    /// Restores a saved episode by playing its actions again from the start.
-    ///
-    /// # Errors
-    /// If `bytes` is no episode of this number of players and this spec, or an engine fails.
-    pub(super) fn load(&mut self, bytes: &[u8]) -> Result<()> {
-        let episode = Episode::load(bytes, &self.spec, self.seats.len())?;
-        self.begin(episode.seed)?;
-        episode.replay(|act| self.play(act).map(drop))?;
-        self.episode.take(&episode);
-        let game = self.game.as_ref().expect("it has just been played");
-        for (n, seat) in self.seats.iter_mut().enumerate() {
-            seat.eye.see(&game.players()[(self.first + n) % game.players().len()]);
-        }
-        Ok(())
-    }
-
-    fn play(&mut self, act: Act<'_>) -> Result<(End, u32)> {
+    fn advance(&mut self, act: Act<'_>) -> Result<WorldStep> {
         let game = self.game.as_mut().expect("a step follows a reset");
         let (shaping, players) = (self.setup.config.shaping, self.seats.len());
         for n in 0..players {
@@ -242,7 +142,123 @@ impl Arena {
             let now = shaping.read(player);
             seat.bonus = shaping.bonus(std::mem::replace(&mut seat.before, now), now);
         }
-        Ok(self.setup.ended(&game.players()[0], from, held))
+        let (end, frames) = self.setup.ended(&game.players()[0], from, held);
+        Ok(WorldStep { end, frames })
+    }
+}
+
+impl World for Arena {
+    const ID: &'static str = FAMILY;
+    const VERSION: u32 = 1;
+    const FRAME_RATE: f64 = 35.0;
+    type Config = DoomConfig;
+
+    fn seats(config: &DoomConfig) -> usize {
+        config.players
+    }
+
+    /// Makes an arena of `config.players` seats; no engine is started yet.
+    fn new(config: &DoomConfig) -> Result<Self> {
+        let mut setup = Setup::new(config)?;
+        if config.players > Match::MOST {
+            return Err(refuse("players", format!("{} is not from 1 to {}", config.players, Match::MOST)));
+        }
+        Match::check(&setup.settings, config.players).map_err(translated)?;
+        let settings = &mut setup.settings;
+        let own = std::mem::take(&mut settings.game_args);
+        let crowded = config.scenario == OF_TWO && config.config.is_empty() && config.players > 2;
+        let rules = RULES.split(' ').chain(CROWDED.split(' ').filter(|_| crowded));
+        settings.game_args = rules.map(str::to_owned).chain(own).collect();
+        settings.episode_start_time = settings.episode_start_time.max(START);
+        let seat = || Ok(Seat { eye: setup.eye()?, frags: 0.0, before: Before::default(), reward: 0.0, bonus: 0.0 });
+        let seats = (0..config.players).map(|_| seat()).collect::<Result<Vec<_>>>()?;
+        let spec = setup.spec(&seats[0].eye);
+        let episode = Episode::new(&spec, config.players);
+        let row = vec![0.0; setup.settings.available_buttons.len()];
+        Ok(Self { setup, spec, game: None, next: None, episode, first: 0, seats, row })
+    }
+
+    fn spec(&self) -> Spec {
+        self.spec.clone()
+    }
+
+    /// Starts the engines of the next episode in a thread of their own.
+    fn prepare(&mut self, next_seed: impl FnOnce() -> u64) {
+        let seed = next_seed();
+        if self.next.as_ref().is_some_and(|next| next.seed == seed) {
+            return;
+        }
+        let setup = self.setup.clone();
+        let start = move || start(&setup, seed);
+        // Without it the match starts when it begins.
+        let starting = Builder::new().name("match".to_owned()).spawn(start).ok();
+        self.next = Some(Next { seed, starting });
+    }
+
+    fn reset(&mut self, seed: u64, mut seats: Seats<'_>) -> Result<()> {
+        self.begin(seed)?; // of what it could draw further nothing is
+        (0..self.seats.len()).for_each(|n| self.look(n, &mut seats.obs(n)));
+        Ok(())
+    }
+
+    fn step(&mut self, act: Act<'_>, mut seats: Seats<'_>) -> Result<WorldStep> {
+        let step = self.play(act)?;
+        for n in 0..self.seats.len() {
+            self.look(n, &mut seats.obs(n));
+            seats.reward[n] = self.reward(n);
+        }
+        Ok(step)
+    }
+
+    /// Appends the seed and all actions of the present episode.
+    fn save(&self, out: &mut Vec<u8>) -> Result<()> {
+        save_postcard(&self.episode, out)
+    }
+
+    /// Plays the actions of a saved episode again from the start.
+    fn load(&mut self, bytes: &[u8]) -> Result<()> {
+        let episode = Episode::load(bytes, &self.spec, self.seats.len())?;
+        self.begin(episode.seed)?;
+        episode.replay(|act| self.advance(act).map(drop))?;
+        self.episode.take(&episode);
+        let game = self.game.as_ref().expect("it has just been played");
+        for (n, seat) in self.seats.iter_mut().enumerate() {
+            seat.eye.see(&game.players()[(self.first + n) % game.players().len()]);
+        }
+        Ok(())
+    }
+
+    fn assets(&self) -> Vec<(String, String)> {
+        self.setup.assets()
+    }
+
+    fn shaping_reward(&self, n: usize) -> f32 {
+        self.seats[n].bonus
+    }
+
+    /// Lists the info of a seat's player, with its frags.
+    fn info(&self, n: usize) -> Vec<(&'static str, Info)> {
+        let Some(game) = &self.game else { return Vec::new() };
+        let players = game.players();
+        let player = &players[(self.first + n) % players.len()];
+        let mut info = info(player, &self.setup.settings);
+        info.push(("frags", Info::Number(player.variable(Variable::FragCount))));
+        info
+    }
+
+    fn action_names(&self) -> Vec<String> {
+        self.setup.action_names()
+    }
+
+    fn watch(&mut self) -> bool {
+        if self.game.is_none() && self.next.is_none() {
+            self.seats.iter_mut().for_each(|seat| seat.eye.colour(&mut self.setup.settings));
+        }
+        self.seats[0].eye.makes_grey()
+    }
+
+    fn draw(&self, n: usize, canvas: &mut Canvas) {
+        self.seats[n].eye.draw(canvas);
     }
 }
 

@@ -1,7 +1,7 @@
 //! A match as one seat plays it, the others being players of any action. Which player the seat is, is drawn anew for every
 //! match.
 
-use rl_core::{Act, Canvas, Env, Info, Obs, Result, Rng, Spec, Step, load_postcard, save_postcard};
+use rl_core::{Act, Canvas, Env, Info, Obs, Result, Rng, Spec, Step, World, WorldStep, load_postcard, save_postcard};
 
 use super::FAMILY;
 use super::arena::Arena;
@@ -14,6 +14,7 @@ pub struct Duel {
     arena: Arena,
     /// Generator of the opponents' actions.
     rng: Rng,
+    spec: Spec,
     bonus: f32,
     /// Actions of all players, those of the seat first.
     discrete: Vec<u32>,
@@ -28,14 +29,14 @@ impl Env for Duel {
 
     fn new(config: &DoomConfig) -> Result<Self> {
         let arena = Arena::new(config)?;
-        let (spec, players) = (arena.spec(), arena.players());
-        let discrete = vec![0; players * spec.discrete.len()];
-        let continuous = vec![0.0; players * spec.continuous.len()];
-        Ok(Self { arena, rng: Rng::episode(0), bonus: 0.0, discrete, continuous })
+        let spec = arena.spec();
+        let discrete = vec![0; config.players * spec.discrete.len()];
+        let continuous = vec![0.0; config.players * spec.continuous.len()];
+        Ok(Self { arena, rng: Rng::episode(0), spec, bonus: 0.0, discrete, continuous })
     }
 
     fn spec(&self) -> Spec {
-        self.arena.spec().clone()
+        self.spec.clone()
     }
 
     fn reset(&mut self, seed: u64, mut obs: Obs<'_>) -> Result<()> {
@@ -49,19 +50,19 @@ impl Env for Duel {
         let (own, others) = self.discrete.split_at_mut(act.discrete.len());
         own.copy_from_slice(act.discrete);
         for (n, value) in others.iter_mut().enumerate() {
-            *value = self.rng.below(self.arena.spec().discrete[n % act.discrete.len()]);
+            *value = self.rng.below(self.spec.discrete[n % act.discrete.len()]);
         }
         let (own, others) = self.continuous.split_at_mut(act.continuous.len());
         own.copy_from_slice(act.continuous);
         for (n, value) in others.iter_mut().enumerate() {
-            let bound = self.arena.spec().continuous[n % act.continuous.len()];
+            let bound = self.spec.continuous[n % act.continuous.len()];
             *value = self.rng.uniform(bound.low.into(), bound.high.into()) as f32;
         }
-        let (end, frames) = self.arena.step(Act { discrete: &self.discrete, continuous: &self.continuous })?;
-        let (reward, bonus) = self.arena.earned(0);
-        self.bonus = bonus;
+        let act = Act { discrete: &self.discrete, continuous: &self.continuous };
+        let WorldStep { end, frames } = self.arena.play(act)?;
+        self.bonus = self.arena.shaping_reward(0);
         self.arena.look(0, &mut obs);
-        Ok(Step { reward, end, frames })
+        Ok(Step { reward: self.arena.reward(0), end, frames })
     }
 
     fn save(&self, out: &mut Vec<u8>) -> Result<()> {
@@ -71,7 +72,7 @@ impl Env for Duel {
     }
 
     fn load(&mut self, bytes: &[u8]) -> Result<()> {
-        let (rng, played): (Rng, Vec<u8>) = load_postcard(Self::ID, bytes)?;
+        let (rng, played): (Rng, Vec<u8>) = load_postcard(FAMILY, bytes)?;
         self.arena.load(&played)?;
         self.rng = rng;
         Ok(())

@@ -1,4 +1,4 @@
-//! The example's own environment and agent are trained and evaluated by the binary that it builds.
+//! The example's own environments and agents are trained and evaluated by the binary that it builds.
 
 use std::process::Command;
 
@@ -10,15 +10,22 @@ fn run(args: &[&str]) -> serde_json::Value {
 }
 
 #[test]
-fn the_environment_keeps_what_all_promise() {
-    let report = run(&["check", "--env", "corridor", "--json"]);
-    assert_eq!((&report["env"], &report["ok"]), (&"corridor".into(), &true.into()), "{report}");
+fn the_environments_keep_what_all_promise() {
+    for env in ["corridor", "tag"] {
+        let report = run(&["check", "--env", env, "--json"]);
+        assert_eq!((&report["env"], &report["ok"]), (&env.into(), &true.into()), "{report}");
+    }
 }
 
 #[test]
 fn the_agents_keep_what_all_promise() {
-    let pairs =
-        [("corridor", "qtable"), ("frozenlake", "qtable"), ("corridor", "reinforce"), ("cartpole", "reinforce")];
+    let pairs = [
+        ("corridor", "qtable"),
+        ("frozenlake", "qtable"),
+        ("corridor", "reinforce"),
+        ("cartpole", "reinforce"),
+        ("tag", "ppo"),
+    ];
     for (env, agent) in pairs {
         let report = run(&["check", "--env", env, "--agent", agent, "--json"]);
         assert_eq!((&report["agent"], &report["ok"]), (&agent.into(), &true.into()), "{report}");
@@ -64,4 +71,20 @@ fn an_agent_of_rl_run_learns_a_foreign_environment_by_the_preset_that_came_with_
     assert!(trained["frames"].as_u64().is_some_and(|frames| frames >= 40_000), "{trained}");
     let eval = run(&["eval", &dir, "--episodes", "10", "--json"]);
     assert_eq!(eval["mean"], 1.0, "{eval}");
+}
+
+#[test]
+fn an_agent_of_rl_run_learns_a_game_for_two_against_itself() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let dir = folder.path().join("run").display().to_string();
+    run(&["--env", "tag", "--agent", "ppo", "--run", &dir, "--seed", "1", "--json"]);
+    // What one seat of a field wins the other loses.
+    let games = |args: &[&str]| {
+        let eval = run(&[&["eval", &dir, "--episodes", "200", "--json"], args].concat());
+        assert_eq!(eval["mean"], 0.0, "{eval}");
+        eval
+    };
+    let (learned, random) = (games(&[]), games(&["--set", "eval.epsilon=1"]));
+    let frames = |eval: &serde_json::Value| eval["frames"].as_u64().expect("a count");
+    assert!(frames(&learned) < frames(&random), "who chases catches no sooner: {learned} {random}");
 }
