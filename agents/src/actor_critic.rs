@@ -6,11 +6,9 @@
 //! biases and log standard deviations are 0.
 //! Source: Engstrom et al. 2020; Huang et al. 2022, "The 37 implementation details of PPO".
 
-use std::f64::consts::SQRT_2;
-
 use candle_core::{Device, Result, Tensor};
 use rl_core::{Rng, Spec};
-use rl_nn::{Activation, HostForward, Init, Linear, Params, Standardise};
+use rl_nn::{Activation, HostForward, Init, InitScheme, Linear, Params, Standardise};
 use rl_perception::{EncoderConfig, ObsBatch};
 
 use crate::Memory;
@@ -62,15 +60,16 @@ impl ActorCritic {
     ) -> Result<(Self, Params)> {
         let mut params = Params::new(device, rng.clone());
         let shared = spec.frame_len() > 0;
-        let mut tower = |name| Tower::new(spec, config, memory, &mut params.layer(name));
+        let mut tower =
+            |name| Tower::new(spec, config, memory, &mut params.layer(name).with_init_scheme(InitScheme::Orthogonal));
         let trunk = tower(if shared { "trunk" } else { "policy" })?;
         let critic = if shared { None } else { Some(tower("value")?) };
         let policy_head = PolicyHead::new(spec, trunk.width(), &mut params)?;
-        let value_head = Linear::new(&mut params.layer("value_head"), trunk.width(), 1, Activation::None)?;
+        let (scope, init) = (&mut params.layer("value_head"), Init::Orthogonal { gain: 1.0 });
+        let value_head = Linear::with_init(scope, trunk.width(), 1, Activation::None, init, Init::Zeros)?;
         let policy_head = policy_head.with_deviations(spec, &mut params)?;
         let standardise =
             if standardise { Some(Standardise::new(&mut params.layer("features"), spec.vector)?) } else { None };
-        initialise(&params, rng.clone())?;
         let device = device.clone();
         Ok((Self { standardise, trunk, critic, policy_head, value_head, device }, params))
     }
@@ -163,22 +162,6 @@ impl ActorCritic {
         }
         Ok(())
     }
-}
-
-/// Initialises every parameter for policy-based agents; encoders are created as value-based agents need them.
-pub(crate) fn initialise(params: &Params, mut rng: Rng) -> Result<()> {
-    let mut flat = Vec::with_capacity(params.len());
-    for (name, var) in params.iter() {
-        let init = match name {
-            _ if name.contains("bias") || name == "log_std" => Init::Zeros,
-            _ if name.contains(".memory.") => Init::Orthogonal { gain: 1.0 },
-            "policy_head.weight" => Init::Orthogonal { gain: 0.01 },
-            "value_head.weight" => Init::Orthogonal { gain: 1.0 },
-            _ => Init::Orthogonal { gain: SQRT_2 },
-        };
-        flat.extend(init.draw(var.dims(), &mut rng));
-    }
-    params.write(&flat)
 }
 
 #[cfg(test)]

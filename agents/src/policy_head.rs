@@ -18,7 +18,8 @@ impl PolicyHead {
     /// Creates a head for the actions of `spec` and `inputs` features, without log standard deviations yet.
     pub(crate) fn new(spec: &Spec, inputs: usize, params: &mut Params) -> Result<Self> {
         let width = spec.discrete.iter().map(|&count| count as usize).sum::<usize>() + spec.continuous.len();
-        let linear = Linear::new(&mut params.layer("policy_head"), inputs, width, Activation::None)?;
+        let (scope, init) = (&mut params.layer("policy_head"), Init::Orthogonal { gain: 0.01 });
+        let linear = Linear::with_init(scope, inputs, width, Activation::None, init, Init::Zeros)?;
         Ok(Self { linear, width, log_std: None })
     }
 

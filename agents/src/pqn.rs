@@ -202,7 +202,7 @@ impl Pqn {
             embedding: None,
             layer_norm: config.layer_norm,
             standardise: config.normalise_observations,
-            start: InitScheme::Torch,
+            init: InitScheme::Torch,
             precision: context.precision,
         };
         let rng = Rng::new(context.seed, Stream::Init);

@@ -46,7 +46,7 @@ pub(crate) struct Shape {
     /// Whether the network gets buffers for the statistics that normalise features.
     pub(crate) standardise: bool,
     /// Initialisation of all layers, recurrent and noisy ones excepted.
-    pub(crate) start: InitScheme,
+    pub(crate) init: InitScheme,
     /// Number format in which dense and convolutional layers below the last one multiply.
     pub(crate) precision: Precision,
 }
@@ -127,19 +127,19 @@ impl QNet {
         let early = matches!(shape.embedding, Some((_, Mix::Before)));
         let own = (shape.dueling || shape.noisy > 0.0 || early) && !late;
         let wide = if own { hidden.pop() } else { None };
-        let Shape { trunk, memory, layer_norm, start, precision, .. } = *shape;
+        let Shape { trunk, memory, layer_norm, init, precision, .. } = *shape;
         let config = EncoderConfig { trunk, hidden, activation: Activation::Relu, layer_norm, precision };
-        let tower = Tower::new(spec, &config, memory, &mut params.layer("encoder").with_init_scheme(start))?;
+        let tower = Tower::new(spec, &config, memory, &mut params.layer("encoder").with_init_scheme(init))?;
         let inputs = tower.width();
         let embedding = match shape.embedding {
             Some((cosines, mix)) => {
-                Some(Embedding::new(&mut params.layer(mix.name()).with_init_scheme(start), cosines, inputs, mix)?)
+                Some(Embedding::new(&mut params.layer(mix.name()).with_init_scheme(init), cosines, inputs, mix)?)
             }
             None => None,
         };
         let (actions, mut noise) = (spec.discrete[0] as usize, 0);
         let mut head = |name, outputs| {
-            Head::new(&mut params.layer(name).with_init_scheme(start), [inputs, outputs], wide, shape, &mut noise)
+            Head::new(&mut params.layer(name).with_init_scheme(init), [inputs, outputs], wide, shape, &mut noise)
         };
         let value = if shape.dueling { Some(head("value", shape.width)?) } else { None };
         let advantage = head(if shape.dueling { "advantage" } else { "q" }, shape.width * actions)?;

@@ -14,7 +14,7 @@ use crate::math;
 use crate::params::{values, with_values};
 use crate::parts::{self, PARALLEL, rows_of};
 use crate::sequence::{Extent, Starts, cleared, product, sigmoid};
-use crate::{Init, Scope};
+use crate::{Init, InitScheme, Scope};
 
 /// Initialisation of the parameters of a [`Gru`].
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -30,8 +30,13 @@ pub struct GruInit {
 impl GruInit {
     /// PyTorch's default: all parameters uniform in ±1/√`units`.
     pub fn torch(units: usize) -> Self {
-        let init = Init::torch(units);
-        Self { input: init, recurrent: init, bias: init }
+        Self::of(InitScheme::Torch, units)
+    }
+
+    /// Default of a scope with `scheme`.
+    fn of(scheme: InitScheme, units: usize) -> Self {
+        let [weight, bias] = scheme.recurrent(units);
+        Self { input: weight, recurrent: weight, bias }
     }
 }
 
@@ -48,12 +53,13 @@ pub struct Gru {
 }
 
 impl Gru {
-    /// Layer of `inputs` inputs and `units` units with PyTorch's default initialisation.
+    /// Layer of `inputs` inputs and `units` units, initialised as `scope` says; see [`Scope::with_init_scheme`].
     ///
     /// # Errors
     /// If `inputs` or `units` is 0, or the device fails.
     pub fn new(scope: &mut Scope<'_>, inputs: usize, units: usize) -> Result<Self> {
-        Self::with_init(scope, inputs, units, GruInit::torch(units))
+        let init = GruInit::of(scope.init_scheme(), units);
+        Self::with_init(scope, inputs, units, init)
     }
 
     /// Layer of `inputs` inputs and `units` units, initialised by `init`.

@@ -1,5 +1,7 @@
 //! First values of parameters, drawn on the host so that every device starts from the same bits.
 
+use std::f64::consts::SQRT_2;
+
 use rl_core::Rng;
 use serde::{Deserialize, Serialize};
 
@@ -55,7 +57,7 @@ impl Init {
     }
 }
 
-/// Default initialisation of the linear and convolutional layers of a network; a preset names it.
+/// Default initialisation of the layers of a network; a preset names it, or the agent that builds the network.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum InitScheme {
@@ -67,10 +69,14 @@ pub enum InitScheme {
     /// Weights uniform in ±√(√3 / `fan_in`), biases 0: `variance_scaling(1/√3, "fan_in", "uniform")`, as Dopamine's
     /// Rainbow, C51, QR-DQN and IQN have it.
     FanIn,
+    /// Weights orthogonal with gain √2, or 1 in recurrent layers, biases 0, as PPO and A2C have it. No preset names it.
+    /// Source: Saxe et al. 2014; Huang et al. 2022, "The 37 implementation details of PPO".
+    #[serde(skip)]
+    Orthogonal,
 }
 
 impl InitScheme {
-    /// Initialisations of the weight and the bias of a layer, each of whose outputs sees `fan_in` inputs, and each of
+    /// Initialisations of the weight and the bias of a linear or convolutional layer, each of whose outputs sees `fan_in` inputs, and each of
     /// whose inputs is seen by `fan_out` outputs.
     pub fn of(self, fan_in: usize, fan_out: usize) -> [Init; 2] {
         let uniform = |variance: f64| Init::Uniform { bound: (3.0 * variance).sqrt() };
@@ -78,6 +84,15 @@ impl InitScheme {
             Self::Torch => [Init::torch(fan_in); 2],
             Self::Xavier => [uniform(2.0 / (fan_in + fan_out) as f64), Init::Zeros],
             Self::FanIn => [uniform(1.0 / (3f64.sqrt() * fan_in as f64)), Init::Zeros],
+            Self::Orthogonal => [Init::Orthogonal { gain: SQRT_2 }, Init::Zeros],
+        }
+    }
+
+    /// Initialisations of the weights and the biases of a recurrent layer of `units` units.
+    pub(crate) fn recurrent(self, units: usize) -> [Init; 2] {
+        match self {
+            Self::Torch | Self::Xavier | Self::FanIn => [Init::torch(units); 2],
+            Self::Orthogonal => [Init::Orthogonal { gain: 1.0 }, Init::Zeros],
         }
     }
 }
@@ -135,16 +150,17 @@ mod tests {
     #[test]
     fn layers_begin_with_the_variance_of_their_kind() {
         let (fan_in, fan_out) = (256, 512);
-        for (start, variance) in [
+        for (scheme, variance) in [
             (InitScheme::Torch, 1.0 / 3.0 / 256.0),
             (InitScheme::Xavier, 2.0 / 768.0),
             (InitScheme::FanIn, 1.0 / 3f64.sqrt() / 256.0),
+            (InitScheme::Orthogonal, 2.0 / 512.0),
         ] {
-            let [weight, bias] = start.of(fan_in, fan_out);
+            let [weight, bias] = scheme.of(fan_in, fan_out);
             let w = weight.draw(&[fan_in, fan_out], &mut Rng::new(1, Stream::Init));
             let is = w.iter().map(|&x| f64::from(x * x)).sum::<f64>() / w.len() as f64;
-            assert!((is / variance - 1.0).abs() < 0.02, "{start:?}: {is} and not {variance}");
-            assert_eq!(bias == Init::Zeros, start != InitScheme::Torch);
+            assert!((is / variance - 1.0).abs() < 0.02, "{scheme:?}: {is} and not {variance}");
+            assert_eq!(bias == Init::Zeros, scheme != InitScheme::Torch);
         }
     }
 

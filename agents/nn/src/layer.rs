@@ -26,7 +26,7 @@ impl Linear {
     /// # Errors
     /// If the device fails.
     pub fn new(scope: &mut Scope<'_>, inputs: usize, outputs: usize, activation: Activation) -> Result<Self> {
-        let [weight, bias] = scope.start().of(inputs, outputs);
+        let [weight, bias] = scope.init_scheme().of(inputs, outputs);
         Self::with_init(scope, inputs, outputs, activation, weight, bias)
     }
 
@@ -122,12 +122,29 @@ impl Conv2d {
         window: Window,
         activation: Activation,
     ) -> Result<Self> {
+        let places: usize = window.kernel.iter().product();
+        let [weight, bias] = scope.init_scheme().of(input[2] * places, channels * places);
+        Self::with_init(scope, input, channels, window, activation, weight, bias)
+    }
+
+    /// Convolution as [`with_window`](Self::with_window) makes it, with initialisations of its own for weight and bias.
+    ///
+    /// # Errors
+    /// If the window does not fit the image.
+    pub fn with_init(
+        scope: &mut Scope<'_>,
+        input: [usize; 3],
+        channels: usize,
+        window: Window,
+        activation: Activation,
+        weight: Init,
+        bias: Init,
+    ) -> Result<Self> {
         let [height, width, depth] = input;
         let Some([down, across]) = window.output([height, width]) else {
             candle_core::bail!("a window of {window:?} does not fit {height}×{width}");
         };
         let [kernel_y, kernel_x] = window.kernel;
-        let [weight, bias] = scope.start().of(depth * kernel_y * kernel_x, channels * kernel_y * kernel_x);
         let params = LayerParams::new(scope, |scope| {
             let weight = scope.var("weight", &[kernel_y, kernel_x, depth, channels], weight)?;
             Ok(vec![weight, scope.var("bias", &[channels], bias)?])

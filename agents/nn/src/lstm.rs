@@ -16,7 +16,7 @@ use crate::math;
 use crate::params::{values, with_values};
 use crate::parts::{self, PARALLEL, rows_of};
 use crate::sequence::{Extent, Starts, cleared, product, sigmoid};
-use crate::{Init, Scope};
+use crate::{Init, InitScheme, Scope};
 
 /// Initialisation of the parameters of an [`Lstm`].
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -35,8 +35,13 @@ impl LstmInit {
     /// PyTorch's default: all parameters uniform in ±1/√`units`. PyTorch keeps two biases and adds them; here is one,
     /// so that a step of an optimiser like Adam moves it half as far.
     pub fn torch(units: usize) -> Self {
-        let init = Init::torch(units);
-        Self { input: init, recurrent: init, bias: init, forget: init }
+        Self::of(InitScheme::Torch, units)
+    }
+
+    /// Default of a scope with `scheme`.
+    fn of(scheme: InitScheme, units: usize) -> Self {
+        let [weight, bias] = scheme.recurrent(units);
+        Self { input: weight, recurrent: weight, bias, forget: bias }
     }
 }
 
@@ -68,12 +73,13 @@ pub struct Lstm {
 }
 
 impl Lstm {
-    /// Layer of `inputs` inputs and `units` units with PyTorch's default initialisation.
+    /// Layer of `inputs` inputs and `units` units, initialised as `scope` says; see [`Scope::with_init_scheme`].
     ///
     /// # Errors
     /// If `inputs` or `units` is 0, or the device fails.
     pub fn new(scope: &mut Scope<'_>, inputs: usize, units: usize) -> Result<Self> {
-        Self::with_init(scope, inputs, units, LstmInit::torch(units))
+        let init = LstmInit::of(scope.init_scheme(), units);
+        Self::with_init(scope, inputs, units, init)
     }
 
     /// Layer of `inputs` inputs and `units` units, initialised by `init`.

@@ -11,7 +11,7 @@ use crate::bundle::Bundle;
 use crate::kernel::Workspace;
 use crate::params::{values, with_values};
 use crate::parts;
-use crate::{Activation, Conv2d, Scope, Window, relu};
+use crate::{Activation, Conv2d, Init, Scope, Window, relu};
 
 /// Pre-activation residual block on images `[B, H, W, C]`, whose shape stays:
 /// `activation(x + conv2(relu(conv1(relu(x)))))`.
@@ -22,16 +22,31 @@ pub struct Residual {
     activation: Activation,
 }
 
+/// Window of both convolutions, which keeps the shape of the image.
+const WINDOW: Window = Window { kernel: [3; 2], stride: [1; 2], padding: [1; 2] };
+
 impl Residual {
     /// Block of two 3 × 3 convolutions with padding 1 on images of `shape`, `[H, W, C]`, initialised as `scope` says.
     ///
     /// # Errors
     /// If the device fails.
     pub fn new(scope: &mut Scope<'_>, shape: [usize; 3], activation: Activation) -> Result<Self> {
-        let window = Window { kernel: [3; 2], stride: [1; 2], padding: [1; 2] };
         let mut conv =
-            |name, activation| Conv2d::with_window(&mut scope.layer(name), shape, shape[2], window, activation);
+            |name, activation| Conv2d::with_window(&mut scope.layer(name), shape, shape[2], WINDOW, activation);
         Ok(Self { first: conv("conv1", Activation::Relu)?, second: conv("conv2", Activation::None)?, activation })
+    }
+
+    /// Block as [`new`](Self::new) makes it, but for its second convolution, which is 0 at first, so that the block
+    /// begins as its activation alone.
+    /// Source: Zhang et al. 2019, "Fixup initialization".
+    ///
+    /// # Errors
+    /// If the device fails.
+    pub fn from_identity(scope: &mut Scope<'_>, shape: [usize; 3], activation: Activation) -> Result<Self> {
+        let first = Conv2d::with_window(&mut scope.layer("conv1"), shape, shape[2], WINDOW, Activation::Relu)?;
+        let (scope, none) = (&mut scope.layer("conv2"), Activation::None);
+        let second = Conv2d::with_init(scope, shape, shape[2], WINDOW, none, Init::Zeros, Init::Zeros)?;
+        Ok(Self { first, second, activation })
     }
 
     /// Runs the block on `x [B, H, W, C]`, to the same shape.
@@ -132,6 +147,23 @@ mod tests {
         let mut params = params();
         let block = Residual::new(&mut params.layer("block"), [5, 4, 3], activation).unwrap();
         (params, block)
+    }
+
+    #[test]
+    fn a_block_from_the_identity_is_its_activation_until_it_learns() {
+        for activation in BOTH {
+            let mut params = params();
+            let block = Residual::from_identity(&mut params.layer("block"), [5, 4, 3], activation).unwrap();
+            let x = variable(&[2, 5, 4, 3], 1);
+            let y = block.forward(&x).unwrap();
+            let expected = if activation == Activation::Relu { relu(&x).unwrap() } else { x.as_tensor().clone() };
+            assert_eq!(flat(&y), flat(&expected));
+            let grads = y.sqr().unwrap().sum_all().unwrap().backward().unwrap();
+            let moved =
+                params.iter().filter(|(_, var)| grads.get(var).is_some_and(|g| flat(g).iter().any(|&g| g != 0.0)));
+            let names: Vec<String> = moved.map(|(name, _)| name.to_owned()).collect();
+            assert_eq!(names, ["block.conv2.weight", "block.conv2.bias"], "the first learns once the second is not 0");
+        }
     }
 
     #[test]

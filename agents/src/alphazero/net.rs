@@ -5,11 +5,11 @@
 //! Source: Silver et al. 2017, "Mastering the game of Go without human knowledge"; Zhang et al. 2019, "Fixup
 //! initialization".
 
-use std::f64::consts::SQRT_2;
-
 use candle_core::{Device, Result, Tensor};
 use rl_core::Rng;
-use rl_nn::{Activation, Chain, Conv2d, HostForward, Init, Linear, Link, Params, Precision, Residual, Window};
+use rl_nn::{
+    Activation, Chain, Conv2d, HostForward, Init, InitScheme, Linear, Link, Params, Precision, Residual, Window,
+};
 
 /// Architecture of a policy and value network.
 #[derive(Clone, Copy, Debug)]
@@ -72,24 +72,24 @@ impl Net {
         let [height, width, planes] = shape.planes;
         let window = Window { kernel: [3; 2], stride: [1; 2], padding: [1; 2] };
         let (input, channels) = ([height, width, planes], shape.channels);
-        let scope = &mut params.layer("stem");
-        let stem =
-            Conv2d::with_window(&mut scope.with_precision(shape.precision), input, channels, window, Activation::Relu)?;
+        let mut root = params.root();
+        let mut root = root.with_init_scheme(InitScheme::Orthogonal);
+        let mut convolutions = root.with_precision(shape.precision);
+        let stem = Conv2d::with_window(&mut convolutions.layer("stem"), input, channels, window, Activation::Relu)?;
         let stem = Chain::new([stem])?;
         let mut block = |number: usize| {
-            let scope = &mut params.layer(&format!("block{number}"));
-            Residual::new(&mut scope.with_precision(shape.precision), [height, width, channels], Activation::Relu)
+            let scope = &mut convolutions.layer(&format!("block{number}"));
+            Residual::from_identity(scope, [height, width, channels], Activation::Relu)
         };
         let blocks = (1..=shape.blocks).map(&mut block).collect::<Result<Vec<_>>>()?;
         let flat = height * width * channels;
-        let mut dense = |name, inputs, outputs, activation| {
-            Linear::new(&mut params.layer(name), inputs, outputs, activation).map(Link::from)
+        let wide = Linear::new(&mut root.layer("value_fc"), flat, shape.hidden, Activation::Relu)?;
+        let mut head = |name, inputs, outputs, activation| {
+            let init = Init::Orthogonal { gain: 0.01 };
+            Linear::with_init(&mut root.layer(name), inputs, outputs, activation, init, Init::Zeros)
         };
-        let value = [dense("value_fc", flat, shape.hidden, Activation::Relu)?];
-        let value = value.into_iter().chain([dense("value_head", shape.hidden, 1, Activation::Tanh)?]);
-        let value = Chain::new(value)?;
-        let policy = Linear::new(&mut params.layer("policy_head"), flat, shape.actions, Activation::None)?;
-        initialise(&params, rng.clone())?;
+        let value = Chain::new([wide, head("value_head", shape.hidden, 1, Activation::Tanh)?].map(Link::from))?;
+        let policy = head("policy_head", flat, shape.actions, Activation::None)?;
         Ok((Self { planes: shape.planes, stem, blocks, policy, value, device: device.clone() }, params))
     }
 
@@ -128,18 +128,4 @@ impl Net {
         *value.begin() = values.to_vec1()?;
         Ok(())
     }
-}
-
-/// Initialises every parameter: biases and last convolutions with 0, other weights orthogonally.
-fn initialise(params: &Params, mut rng: Rng) -> Result<()> {
-    let mut flat = Vec::with_capacity(params.len());
-    for (name, var) in params.iter() {
-        let init = match name {
-            _ if name.ends_with("bias") || name.ends_with("conv2.weight") => Init::Zeros,
-            "policy_head.weight" | "value_head.weight" => Init::Orthogonal { gain: 0.01 },
-            _ => Init::Orthogonal { gain: SQRT_2 },
-        };
-        flat.extend(init.draw(var.dims(), &mut rng));
-    }
-    params.write(&flat)
 }

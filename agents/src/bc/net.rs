@@ -4,10 +4,9 @@
 
 use candle_core::{Device, Result, Tensor};
 use rl_core::{Rng, Spec};
-use rl_nn::{HostForward, Params, Standardise};
+use rl_nn::{HostForward, InitScheme, Params, Standardise};
 use rl_perception::{Encoder, EncoderConfig, ObsBatch, encoder_for};
 
-use crate::actor_critic::initialise;
 use crate::policy_head::PolicyHead;
 
 /// Policy network: observations to the parameters of π(· | s), which an `ActionDistribution` takes.
@@ -31,11 +30,10 @@ impl PolicyNet {
         rng: &Rng,
     ) -> Result<(Self, Params)> {
         let mut params = Params::new(device, rng.clone());
-        let trunk = encoder_for(spec, config, &mut params.layer("trunk"))?;
+        let trunk = encoder_for(spec, config, &mut params.layer("trunk").with_init_scheme(InitScheme::Orthogonal))?;
         let head = PolicyHead::new(spec, trunk.width(), &mut params)?.with_deviations(spec, &mut params)?;
         let standardise =
             if standardise { Some(Standardise::new(&mut params.layer("features"), spec.vector)?) } else { None };
-        initialise(&params, rng.clone())?;
         let device = device.clone();
         Ok((Self { standardise, trunk, head, device }, params))
     }

@@ -210,7 +210,7 @@ impl Config {
             _ => None,
         };
         let (trunk, hidden, dueling, noisy) = (self.trunk, self.hidden.clone(), self.dueling, self.noisy);
-        let (memory, standardise, start) = (self.memory.layer(), self.normalise_observations, self.init);
+        let (memory, standardise, init) = (self.memory.layer(), self.normalise_observations, self.init);
         Shape {
             trunk,
             hidden,
@@ -221,7 +221,7 @@ impl Config {
             embedding,
             layer_norm: false,
             standardise,
-            start,
+            init,
             precision,
         }
     }

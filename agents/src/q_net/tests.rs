@@ -21,7 +21,7 @@ fn plain(hidden: &[usize]) -> Shape {
         noisy: 0.0,
         embedding: None,
         layer_norm: false,
-        start: InitScheme::Torch,
+        init: InitScheme::Torch,
         standardise: false,
         precision: Precision::F32,
     }
@@ -173,8 +173,8 @@ fn noise_has_the_moments_of_its_definition() {
 #[test]
 fn layers_begin_as_is_asked_but_for_noisy_ones() {
     let spec = spec([36, 36, 1], 1, 0, &[]);
-    let deviation = |start: InitScheme, noisy: f64| {
-        let shape = Shape { start, noisy, embedding: Some((8, Mix::After)), ..plain(&[64]) };
+    let deviation = |init: InitScheme, noisy: f64| {
+        let shape = Shape { init, noisy, embedding: Some((8, Mix::After)), ..plain(&[64]) };
         let (_, params) = QNet::new(&spec, &shape, &Device::Cpu, Rng::new(2, Stream::Init)).unwrap();
         let of = |(name, var): (&str, &candle_core::Var)| {
             let values = var.flatten_all().unwrap().to_vec1::<f32>().unwrap();

@@ -15,13 +15,13 @@ pub struct Scope<'a> {
     params: &'a mut Params,
     prefix: String,
     precision: Precision,
-    start: InitScheme,
+    scheme: InitScheme,
 }
 
 impl<'a> Scope<'a> {
     /// Scope with the name prefix `prefix`, products of `f32` and PyTorch's default initialisation.
     pub(super) fn new(params: &'a mut Params, prefix: String) -> Self {
-        Self { params, prefix, precision: Precision::F32, start: InitScheme::Torch }
+        Self { params, prefix, precision: Precision::F32, scheme: InitScheme::Torch }
     }
 }
 
@@ -37,18 +37,19 @@ impl Scope<'_> {
         Scope { precision, ..self.same() }
     }
 
-    /// Same scope for linear and convolutional layers that are initialised by `start`.
-    pub fn with_init_scheme(&mut self, start: InitScheme) -> Scope<'_> {
-        Scope { start, ..self.same() }
+    /// Same scope for layers that are initialised by `scheme`, of which recurrent ones begin as PyTorch's by all but
+    /// [`InitScheme::Orthogonal`]. Norms and attention have initialisations of their own.
+    pub fn with_init_scheme(&mut self, scheme: InitScheme) -> Scope<'_> {
+        Scope { scheme, ..self.same() }
     }
 
     fn same(&mut self) -> Scope<'_> {
-        Scope { params: self.params, prefix: self.prefix.clone(), precision: self.precision, start: self.start }
+        Scope { params: self.params, prefix: self.prefix.clone(), precision: self.precision, scheme: self.scheme }
     }
 
-    /// Default initialisation of linear and convolutional layers in this scope.
-    pub(crate) fn start(&self) -> InitScheme {
-        self.start
+    /// Default initialisation of layers in this scope.
+    pub(crate) fn init_scheme(&self) -> InitScheme {
+        self.scheme
     }
 
     /// Makes the parameter `name` of `shape` in this scope, filled by `init`.

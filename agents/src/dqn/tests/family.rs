@@ -286,5 +286,5 @@ fn switches_that_do_not_fit_are_refused_in_one_line() {
 #[test]
 fn a_table_says_what_its_network_is() {
     let shape = Config { trunk: Trunk::Small, init: InitScheme::FanIn, ..config() }.shape(Precision::F32);
-    assert_eq!((shape.trunk, shape.start), (Trunk::Small, InitScheme::FanIn));
+    assert_eq!((shape.trunk, shape.init), (Trunk::Small, InitScheme::FanIn));
 }
