@@ -22,7 +22,11 @@ pub(crate) struct Report {
     pub(crate) checkpoint: u64,
     /// How the policy chooses, in words.
     pub(crate) policy: String,
+    /// Seed of the games.
     pub(crate) seed: u64,
+    /// Seed that the weights were trained with; `None` in models that are older than this key.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) training_seed: Option<u64>,
     pub(crate) exact: bool,
     pub(crate) episodes: u32,
     pub(crate) mean: f64,
@@ -80,6 +84,7 @@ impl Report {
             checkpoint: trained.checkpoint.frames(),
             policy: trained.policy(resolved.eval()?.epsilon, asked.greedy),
             seed: asked.seed,
+            training_seed: Some(trained.about.seed),
             exact: true,
             episodes: 0,
             mean,

@@ -24,13 +24,11 @@ use crate::trained::recorded::Recorded;
 use crate::trained::report::Report;
 use crate::training::group::{Absent, Roster};
 
-/// What `--json` prints of one run.
+/// What `--json` prints of one run of several.
 #[derive(Debug, Serialize)]
 struct Row<'a> {
     #[serde(serialize_with = "crate::file::text")]
     run: &'a Path,
-    /// Seed that the run was trained with; the seed of the games is in the report.
-    training_seed: u64,
     #[serde(flatten)]
     report: &'a Report,
 }
@@ -124,7 +122,7 @@ pub(super) fn run(
         };
         waiting.go_on()?;
         if args.json {
-            output::line(serde_json::to_string(&Row { run, training_seed, report: &report })?);
+            output::line(serde_json::to_string(&Row { run, report: &report })?);
         } else {
             if reports.is_empty() {
                 head(&report).iter().for_each(output::line);
