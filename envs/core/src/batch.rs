@@ -4,6 +4,7 @@ use std::ops::Range;
 
 use serde::{Deserialize, Serialize};
 
+use crate::rows::Widths;
 use crate::{
     Act, Canvas, End, Episode, Error, FiniteMdp, Info, Result, Rng, Rows, Seating, Seats, Spec, Stream, VecEnv, World,
     WorldStep, load_postcard, save_postcard,
@@ -14,9 +15,12 @@ use crate::{
 #[derive(Debug)]
 pub struct Batch<W> {
     spec: Spec,
+    widths: Widths,
+    /// Global number of the first seat.
+    first: u32,
     worlds: Vec<Course<W>>,
-    /// Running episode of each seat, `[worlds, seats of a world]`.
-    episodes: Vec<Episode>,
+    /// Sum of raw rewards of the running episode of each seat, `[worlds, seats of a world]`.
+    returns: Vec<f64>,
     /// Index of the seat that the present or last call was serving, the first one of its world.
     serving: usize,
     crashes: Vec<String>,
@@ -32,21 +36,31 @@ struct Course<W> {
     run: Run,
 }
 
-/// State of a world beside what it saves itself and the episodes of its seats.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+/// State of a world beside its own and the returns of its seats.
+#[derive(Clone, Debug)]
 struct Run {
     /// Generator of the seeds of successive episodes.
     rng: Rng,
     /// Seed of the present episode.
     seed: u64,
-    #[serde(deserialize_with = "crate::counter")]
     age: u32,
+    /// Emulator frames of the present episode.
+    frames: u64,
     over: bool,
 }
 
-/// What the first seat of a world saves: the episodes of the world, its own, and the bytes of [`World::save`]. The other
-/// seats save their [`Episode`] alone.
-type First = (Run, Episode, Vec<u8>);
+/// What the first seat of a world saves. The other seats save their [`Episode`] alone.
+#[derive(Serialize, Deserialize)]
+struct First {
+    rng: Rng,
+    seed: u64,
+    #[serde(deserialize_with = "crate::counter")]
+    age: u32,
+    over: bool,
+    episode: Episode,
+    /// What [`World::save`] wrote.
+    world: Vec<u8>,
+}
 
 impl<W: World> Batch<W> {
     /// Makes a batch in which `worlds[0]` plays the first seats of `seating`, and so on, each with the random stream of
@@ -62,15 +76,23 @@ impl<W: World> Batch<W> {
         let firsts = seating.seats.clone().step_by(together);
         let worlds = worlds.into_iter().zip(firsts).map(|(world, first)| {
             let rng = Rng::new(seating.seed, Stream::Env(first));
-            Course { world, run: Run { rng, seed: 0, age: 0, over: true } }
+            Course { world, run: Run { rng, seed: 0, age: 0, frames: 0, over: true } }
         });
-        let episodes = seating.seats.clone().map(started).collect();
-        Self { spec, worlds: worlds.collect(), episodes, serving: 0, crashes: Vec::new() }
+        let (first, returns) = (seating.seats.start, vec![0.0; seating.seats.len()]);
+        Self {
+            widths: Widths::of(&spec),
+            spec,
+            first,
+            worlds: worlds.collect(),
+            returns,
+            serving: 0,
+            crashes: Vec::new(),
+        }
     }
 
     /// Returns the number of seats of each world.
     fn together(&self) -> usize {
-        self.episodes.len() / self.worlds.len()
+        if W::ALONE { 1 } else { self.returns.len() / self.worlds.len() }
     }
 
     /// Returns the world of seat `n`, and the seat's index within the world.
@@ -89,27 +111,23 @@ impl<W: World> Batch<W> {
 /// Extracts the bytes that [`World::save`] wrote from what a seat of a [`Batch`] saved; `None` if `saved` is not of the
 /// first seat of a world in a batch.
 pub(crate) fn own_bytes(saved: &[u8]) -> Option<Vec<u8>> {
-    load_postcard::<First>("", saved).ok().map(|(_, _, bytes)| bytes)
+    load_postcard::<First>("", saved).ok().map(|first| first.world)
 }
 
 /// Replaces the bytes that [`World::save`] wrote within what the first seat of a world of a [`Batch`] saved.
 pub(crate) fn with_own_bytes(saved: &[u8], bytes: Vec<u8>) -> Result<Vec<u8>> {
-    let (run, episode, _): First = load_postcard("", saved)?;
+    let first: First = load_postcard("", saved)?;
     let mut other = Vec::new();
-    save_postcard(&(run, episode, bytes), &mut other).map(|()| other)
-}
-
-fn started(seat: u32) -> Episode {
-    Episode { seat, ret: 0.0, steps: 0, frames: 0, end: End::No, seed: 0 }
+    save_postcard(&First { world: bytes, ..first }, &mut other).map(|()| other)
 }
 
 impl<W: World> Course<W> {
-    fn reset(&mut self, seats: Seats<'_>, episodes: &mut [Episode]) -> Result<()> {
+    fn reset(&mut self, seats: Seats<'_>, returns: &mut [f64]) -> Result<()> {
         let seed = self.run.rng.u64();
-        self.begin(seed, seats, episodes)
+        self.begin(seed, seats, returns)
     }
 
-    fn begin(&mut self, seed: u64, mut seats: Seats<'_>, episodes: &mut [Episode]) -> Result<()> {
+    fn begin(&mut self, seed: u64, mut seats: Seats<'_>, returns: &mut [f64]) -> Result<()> {
         let mut tries = 0;
         loop {
             tries += 1;
@@ -118,8 +136,8 @@ impl<W: World> Course<W> {
                 done => break done?,
             }
         }
-        (self.run.seed, self.run.age, self.run.over) = (seed, 0, false);
-        episodes.iter_mut().for_each(|episode| *episode = started(episode.seat));
+        (self.run.seed, self.run.age, self.run.frames, self.run.over) = (seed, 0, 0, false);
+        returns.fill(0.0);
         self.prepare();
         Ok(())
     }
@@ -129,20 +147,24 @@ impl<W: World> Course<W> {
         self.world.prepare(|| self.run.rng.clone().u64());
     }
 
-    /// Completes the row of the seats `range` after a step, and counts it in their episodes.
-    fn count(&mut self, step: WorldStep, range: Range<usize>, rows: &mut Rows<'_>, episodes: &mut [Episode]) {
+    /// Completes the row of the seats `range` after a step, and adds it to their returns.
+    fn count(&mut self, step: WorldStep, range: Range<usize>, rows: &mut Rows<'_>, returns: &mut [f64]) {
         let run = &mut self.run;
-        (run.age, run.over) = (run.age + 1, step.end.over());
-        for (n, (row, episode)) in range.zip(episodes).enumerate() {
-            episode.ret += f64::from(rows.reward[row]);
-            episode.steps += 1;
-            episode.frames += u64::from(step.frames);
+        run.age += 1;
+        run.frames += u64::from(step.frames);
+        run.over = step.end.over();
+        for (n, (row, ret)) in range.zip(returns).enumerate() {
+            *ret += f64::from(rows.reward[row]);
             rows.reward[row] += self.world.shaping_reward(n);
             (rows.age[row], rows.end[row], rows.frames[row]) = (run.age, step.end, step.frames);
-            if run.over {
-                rows.episodes.push(Episode { end: step.end, seed: run.seed, ..*episode });
-            }
         }
+    }
+}
+
+impl Run {
+    /// Returns the present episode, of the return `ret` in the seat with the global number `seat`.
+    fn episode(&self, seat: u32, ret: f64, end: End) -> Episode {
+        Episode { seat, ret, steps: self.age.into(), frames: self.frames, end, seed: self.seed }
     }
 }
 
@@ -152,19 +174,18 @@ impl<W: World> VecEnv for Batch<W> {
     }
 
     fn seats(&self) -> usize {
-        self.episodes.len()
+        self.returns.len()
     }
 
     fn reset(&mut self, mut rows: Rows<'_>) -> Result<()> {
         let together = self.together();
         self.worlds.iter_mut().for_each(Course::prepare); // all, before the first is waited for
-        for (number, (course, episodes)) in
-            self.worlds.iter_mut().zip(self.episodes.chunks_exact_mut(together)).enumerate()
-        {
-            self.serving = number * together;
-            course.reset(rows.seats(&self.spec, self.serving..self.serving + together), episodes)?;
+        for (number, course) in self.worlds.iter_mut().enumerate() {
+            let range = number * together..(number + 1) * together;
+            self.serving = range.start;
+            course.reset(rows.seats(&self.widths, range.clone()), &mut self.returns[range.clone()])?;
+            rows.begin(range);
         }
-        rows.begin(0..self.episodes.len());
         Ok(())
     }
 
@@ -173,40 +194,44 @@ impl<W: World> VecEnv for Batch<W> {
     }
 
     fn begin(&mut self, seeds: &[u64], mut rows: Rows<'_>) -> Result<()> {
-        assert_eq!(seeds.len(), self.episodes.len(), "one episode per seat");
+        assert_eq!(seeds.len(), self.returns.len(), "one episode per seat");
         let together = self.together();
-        for (number, (course, episodes)) in
-            self.worlds.iter_mut().zip(self.episodes.chunks_exact_mut(together)).enumerate()
-        {
-            self.serving = number * together;
-            let seats = rows.seats(&self.spec, self.serving..self.serving + together);
-            course.begin(seeds[self.serving], seats, episodes)?; // seats of a world share it
+        for (number, course) in self.worlds.iter_mut().enumerate() {
+            let range = number * together..(number + 1) * together;
+            self.serving = range.start;
+            let seed = seeds[range.start]; // seats of a world share it
+            course.begin(seed, rows.seats(&self.widths, range.clone()), &mut self.returns[range.clone()])?;
+            rows.begin(range);
         }
-        rows.begin(0..self.episodes.len());
         Ok(())
     }
 
     fn step(&mut self, act: Act<'_>, mut rows: Rows<'_>) -> Result<()> {
         let together = self.together();
-        for (number, (course, episodes)) in
-            self.worlds.iter_mut().zip(self.episodes.chunks_exact_mut(together)).enumerate()
-        {
+        for (number, course) in self.worlds.iter_mut().enumerate() {
             let range = number * together..(number + 1) * together;
+            let returns = &mut self.returns[range.clone()];
             self.serving = range.start;
             if !course.run.over {
-                match course.world.step(act.seats(&self.spec, range.clone()), rows.seats(&self.spec, range.clone())) {
-                    Err(error @ Error::Lost { .. }) => {
-                        // Nothing answers the actions: the rows begin another episode, and the transitions are none. What was
-                        // played so far has no end, and is no episode that could be a score.
-                        self.crashes.push(format!("{}: {error}", named(episodes)));
-                    }
-                    step => {
-                        course.count(step?, range, &mut rows, episodes);
+                match course.world.step(act.seats(&self.spec, range.clone()), rows.seats(&self.widths, range.clone())) {
+                    Ok(step) => {
+                        course.count(step, range.clone(), &mut rows, returns);
+                        if step.end.over() {
+                            let episode =
+                                |(n, &ret): (usize, &f64)| course.run.episode(self.first + n as u32, ret, step.end);
+                            rows.episodes.extend(range.zip(&*returns).map(episode));
+                        }
                         continue;
                     }
+                    // Nothing answers the actions: the rows begin another episode, and the transitions are none. What was
+                    // played so far has no end, and is no episode that could be a score.
+                    Err(error @ Error::Lost { .. }) => {
+                        self.crashes.push(format!("{}: {error}", named(self.first, &range)));
+                    }
+                    Err(error) => return Err(error),
                 }
             }
-            course.reset(rows.seats(&self.spec, range.clone()), episodes)?;
+            course.reset(rows.seats(&self.widths, range.clone()), returns)?;
             rows.begin(range);
         }
         Ok(())
@@ -271,17 +296,19 @@ impl<W: World> VecEnv for Batch<W> {
     }
 
     fn serving(&self) -> u32 {
-        self.episodes[self.serving].seat
+        self.first + self.serving as u32
     }
 
     fn save(&self, n: usize, out: &mut Vec<u8>) -> Result<()> {
-        let (course, place) = self.at(n);
+        let (Course { world, run }, place) = self.at(n);
+        let episode = run.episode(self.first + n as u32, self.returns[n], End::No);
         if place > 0 {
-            return save_postcard(&self.episodes[n], out);
+            return save_postcard(&episode, out);
         }
         let mut bytes = Vec::new();
-        course.world.save(&mut bytes)?;
-        save_postcard(&(&course.run, &self.episodes[n], bytes), out)
+        world.save(&mut bytes)?;
+        let Run { rng, seed, age, over, .. } = run.clone();
+        save_postcard(&First { rng, seed, age, over, episode, world: bytes }, out)
     }
 
     fn load(&mut self, n: usize, bytes: &[u8]) -> Result<()> {
@@ -290,202 +317,34 @@ impl<W: World> VecEnv for Batch<W> {
             state("was saved by another seat of its world: the number of seats that share one has changed".to_owned())
         };
         let (first, episode) = if n.is_multiple_of(self.together()) {
-            let loaded = load_postcard::<First>(W::ID, bytes);
             let whole = |error| if load_postcard::<Episode>("", bytes).is_ok() { moved() } else { error };
-            let (run, episode, bytes) = loaded.map_err(whole)?;
-            (Some((run, bytes)), episode)
+            let first: First = load_postcard(W::ID, bytes).map_err(whole)?;
+            let episode = first.episode;
+            (Some(first), episode)
         } else {
             let alone = |error| if own_bytes(bytes).is_some() { moved() } else { error };
             (None, load_postcard::<Episode>(W::ID, bytes).map_err(alone)?)
         };
-        let (expected, found) = (self.episodes[n].seat, episode.seat);
+        let (expected, found) = (self.first + n as u32, episode.seat);
         if found != expected {
             return Err(state(format!("was saved at seat {found}, expected {expected}")));
         }
-        if let Some((run, bytes)) = first {
+        if let Some(First { rng, seed, age, over, episode, world }) = first {
             let course = self.at_mut(n).0;
-            course.world.load(&bytes)?;
-            course.run = run;
+            course.world.load(&world)?;
+            course.run = Run { rng, seed, age, frames: episode.frames, over };
             course.prepare();
         }
-        self.episodes[n] = episode;
+        self.returns[n] = episode.ret;
         Ok(())
     }
 }
 
-/// Returns the numbers of the seats of a world, for a message.
-fn named(episodes: &[Episode]) -> String {
-    match episodes {
-        [one] => format!("seat {}", one.seat),
-        all => format!("seats {} to {}", all[0].seat, all[all.len() - 1].seat),
-    }
+/// Returns the global numbers of the seats `range` of a batch that begins with the seat `first`, for a message.
+fn named(first: u32, range: &Range<usize>) -> String {
+    let [one, last] = [range.start, range.end - 1].map(|n| first + n as u32);
+    if one == last { format!("seat {one}") } else { format!("seats {one} to {last}") }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::contract::cover;
-    use crate::{Env, Obs, RowsBuf, Step};
-
-    /// Pays 2 a step and ends after three; action 1 loses its engine, and `broken` resets find none.
-    struct Frail {
-        age: u32,
-        broken: u32,
-    }
-
-    fn lost() -> Error {
-        Error::Lost { env: <Frail as Env>::ID.to_owned(), message: "gone".to_owned() }
-    }
-
-    impl Env for Frail {
-        const ID: &'static str = "frail";
-        const VERSION: u32 = 1;
-        type Config = ();
-
-        fn new(_config: &()) -> Result<Self> {
-            Ok(Self { age: 0, broken: 0 })
-        }
-
-        fn spec(&self) -> Spec {
-            Spec { symbols: [9].into(), discrete: [2].into(), ..Spec::none() }
-        }
-
-        fn reset(&mut self, _seed: u64, obs: Obs<'_>) -> Result<()> {
-            if self.broken > 0 {
-                self.broken -= 1;
-                return Err(lost());
-            }
-            (self.age, obs.symbols[0]) = (0, 0);
-            Ok(())
-        }
-
-        fn step(&mut self, act: Act<'_>, obs: Obs<'_>) -> Result<Step> {
-            if act.discrete[0] == 1 {
-                return Err(lost());
-            }
-            self.age += 1;
-            obs.symbols[0] = self.age;
-            Ok(Step { reward: 2.0, end: End::of(self.age == 3, false), frames: 4 })
-        }
-
-        fn save(&self, out: &mut Vec<u8>) -> Result<()> {
-            save_postcard(&self.age, out)
-        }
-
-        fn load(&mut self, bytes: &[u8]) -> Result<()> {
-            self.age = load_postcard(<Self as Env>::ID, bytes)?;
-            Ok(())
-        }
-
-        fn shaping_reward(&self) -> f32 {
-            0.5
-        }
-
-        fn draw(&self, _canvas: &mut Canvas) {}
-    }
-
-    /// A batch with the row that it writes.
-    struct Table {
-        batch: Batch<Frail>,
-        row: RowsBuf,
-    }
-
-    impl Table {
-        fn new(seats: Range<u32>) -> Self {
-            let envs = seats.clone().map(|_| Frail { age: 0, broken: 0 }).collect();
-            let batch = Batch::new(envs, &Seating { seed: 1, seats });
-            let mut row = RowsBuf::new(batch.spec(), batch.seats());
-            cover(&mut row, 0xAA);
-            Self { batch, row }
-        }
-
-        fn with<T>(&mut self, call: impl FnOnce(&mut Batch<Frail>, Rows<'_>) -> T) -> T {
-            call(&mut self.batch, self.row.rows())
-        }
-
-        fn step(&mut self, actions: &[u32]) {
-            let act = Act { discrete: actions, continuous: &[] };
-            self.with(|batch, rows| batch.step(act, rows)).unwrap();
-        }
-
-        fn row(&self, n: usize) -> (u32, u32, f32, End, u32) {
-            let row = &self.row;
-            (row.symbols[n], row.age[n], row.reward[n], row.end[n], row.frames[n])
-        }
-    }
-
-    const RESET: (u32, u32, f32, End, u32) = (0, 0, 0.0, End::No, 0);
-
-    #[test]
-    fn seats_play_episodes_of_their_own_number_and_begun_ones_take_none_of_them() {
-        let seeds = |seats: Range<u32>, begun: bool| {
-            let mut table = Table::new(seats);
-            let count = table.batch.seats();
-            if begun {
-                table.with(|batch, rows| batch.begin(&vec![7; count], rows)).unwrap();
-                assert!((0..count).all(|n| table.batch.episode_seed(n) == 7));
-            }
-            table.with(|batch, rows| batch.reset(rows)).unwrap();
-            (0..count).map(|n| table.batch.episode_seed(n)).collect::<Vec<u64>>()
-        };
-        let all = seeds(3..6, false);
-        assert!(all[0] != all[1] && all[1] != all[2] && all[0] != all[2], "{all:?}");
-        assert_eq!((&seeds(4..6, false)[..], seeds(3..6, true)), (&all[1..], all.clone()));
-    }
-
-    #[test]
-    fn an_episode_counts_raw_rewards_and_emulator_frames_and_a_row_is_paid_the_bonus() {
-        let mut table = Table::new(3..4);
-        table.with(|batch, rows| batch.reset(rows)).unwrap();
-        assert_eq!(table.row(0), RESET);
-        for age in 1..=3 {
-            table.step(&[0]);
-            assert_eq!(table.row(0), (age, age, 2.5, End::of(age == 3, false), 4));
-        }
-        let seed = table.batch.episode_seed(0);
-        assert_eq!(
-            table.row.episodes,
-            [Episode { seat: 3, ret: 6.0, steps: 3, frames: 12, end: End::Terminated, seed }]
-        );
-        table.step(&[0]);
-        assert_eq!((table.row(0), table.row.episodes.len()), (RESET, 1));
-        assert_ne!(table.batch.episode_seed(0), seed);
-    }
-
-    #[test]
-    fn where_an_engine_is_lost_the_row_is_a_reset_and_no_episode_is_told() {
-        let mut table = Table::new(3..5);
-        table.with(|batch, rows| batch.reset(rows)).unwrap();
-        table.step(&[0, 0]);
-        table.step(&[1, 0]);
-        assert_eq!((table.row(0), table.row(1)), (RESET, (2, 2, 2.5, End::No, 4)));
-        assert_eq!(table.batch.take_crashes(), ["seat 3: environment frail: gone"]);
-        (0..3).for_each(|_| table.step(&[0, 0]));
-        let told: Vec<(u32, u64)> = table.row.episodes.iter().map(|episode| (episode.seat, episode.steps)).collect();
-        assert_eq!((told, table.batch.take_crashes().len()), (vec![(4, 3), (3, 3)], 0));
-    }
-
-    #[test]
-    fn a_reset_bears_with_two_lost_engines_and_not_with_three() {
-        for (broken, starts) in [(2, true), (3, false)] {
-            let mut table = Table::new(0..1);
-            table.batch.worlds[0].world.broken = broken;
-            assert_eq!(table.with(|batch, rows| batch.reset(rows)).is_ok(), starts, "{broken}");
-        }
-    }
-
-    #[test]
-    fn a_seat_takes_up_its_own_state_and_no_other_seats() {
-        let mut table = Table::new(3..5);
-        table.with(|batch, rows| batch.reset(rows)).unwrap();
-        table.step(&[0, 0]);
-        let mut bytes = Vec::new();
-        table.batch.save(0, &mut bytes).unwrap();
-        let error = table.batch.load(1, &bytes).unwrap_err().to_string();
-        assert_eq!(error, "saved state of frail: was saved at seat 3, expected 4");
-        table.step(&[0, 0]);
-        table.batch.load(0, &bytes).unwrap();
-        table.step(&[0, 0]);
-        assert_eq!((table.row(0).0, table.row(1).0), (2, 3));
-    }
-}
+mod tests;

@@ -145,6 +145,9 @@ pub trait World: Sized + Send + 'static {
     const VERSION: u32;
     /// Emulator frames per second of playback; see [`Env::FRAME_RATE`].
     const FRAME_RATE: f64 = 4.0;
+    /// Whether a world has one seat whatever its configuration, as an [`Env`] has: its steps take less time where this is
+    /// known when they are compiled.
+    const ALONE: bool = false;
     /// Configuration; see [`Env::Config`].
     type Config: DeserializeOwned;
 
@@ -254,6 +257,7 @@ impl<E: Env> World for E {
     const ID: &'static str = <E as Env>::ID;
     const VERSION: u32 = <E as Env>::VERSION;
     const FRAME_RATE: f64 = <E as Env>::FRAME_RATE;
+    const ALONE: bool = true;
     type Config = <E as Env>::Config;
 
     fn seats(_config: &Self::Config) -> usize {
