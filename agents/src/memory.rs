@@ -69,7 +69,7 @@ impl Memory {
         }
     }
 
-    /// Creates the layer for `inputs` features, initialised as value-based agents need it; `None` without one.
+    /// Creates the layer for `inputs` features, initialised as `scope` says; `None` without one.
     pub(crate) fn layer(self, scope: &mut Scope<'_>, inputs: usize) -> Result<Option<Recurrent>> {
         Ok(match self {
             Self::None {} => None,

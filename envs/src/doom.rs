@@ -89,8 +89,8 @@ fn build_matches(name: &str, config: &DoomConfig, table: &toml::Table, seating: 
     let (players, seats) = (config.players, seating.seats.len());
     if !seats.is_multiple_of(players) {
         let message = format!(
-            "{seats} is no number of seats for matches of {players}: train.envs and eval.episodes are multiples of that, and \
-             one seat plays against env.opponent=\"random\" (protocol random)"
+            "{seats} is no number of seats for matches of {players}: train.envs is a multiple of that, and one seat plays \
+             against env.opponent=\"random\" (protocol random)"
         );
         return Err(Error::Config { key: "env.players".to_owned(), message });
     }

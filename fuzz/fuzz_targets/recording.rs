@@ -12,7 +12,7 @@ use rl_fuzz::edited;
 use rl_replays::Outputs;
 use rl_replays::recording::{
     Group, Manifest, Outcome, OutputSampling, Pictures, Player, Projector, Recorder, Recording, Reel, Replayed, Told,
-    VERSION,
+    version,
 };
 use seal::seal;
 
@@ -21,14 +21,16 @@ static MADE: [OnceLock<Vec<u8>>; 8] = [const { OnceLock::new() }; 8];
 
 /// Two games, one of more steps than a chunk holds, or with pictures than a group of them.
 fn recorded(outputs: Option<Outputs>, pictures: bool) -> Vec<u8> {
+    let (seats, each) = if outputs.is_some() { (1, vec![3, 30]) } else { (2, vec![3, 300]) };
     let manifest = Manifest {
-        version: VERSION,
+        version: version(seats),
         env: "fuzz".to_owned(),
         env_version: 1,
         config: "size = 4".to_owned(),
         assets: [("a".to_owned(), "b".to_owned())].into(),
-        discrete: vec![3, if outputs.is_some() { 30 } else { 300 }],
-        continuous: 1,
+        seats,
+        discrete: each.repeat(seats as usize),
+        continuous: seats as usize,
         player: Player::Human {},
         outputs: outputs.map(|kind| OutputSampling { kind, every: 3 }),
         pictures: pictures.then(|| Pictures { frame_rate: 30.0, action_names: vec!["a".to_owned()], watched: false }),
@@ -36,14 +38,15 @@ fn recorded(outputs: Option<Outputs>, pictures: bool) -> Vec<u8> {
     };
     let mut recorder = Recorder::begin(Vec::new(), &manifest).expect("memory suffices");
     for steps in [3, if pictures { 300 } else { 1100 }] {
-        recorder.episode(steps.into()).expect("memory suffices");
+        recorder.episode(steps.into(), steps % seats).expect("memory suffices");
         if pictures {
             picture(steps, &mut recorder);
         }
         for step in 0..steps {
             // Left out where nothing is kept.
             recorder.output(&[step as f32; 1 + 3 + 30]);
-            recorder.step(&[step % 3, step % 30], &[0.5], step).expect("memory suffices");
+            let (discrete, continuous) = ([step % 3, step % 30].repeat(seats as usize), [0.5; 2]);
+            recorder.step(&discrete, &continuous[..seats as usize], step).expect("memory suffices");
         }
         recorder.end(&Outcome { ret: 1.0, frames: 9, end: End::Terminated }).expect("memory suffices");
     }
@@ -90,7 +93,10 @@ fuzz_target!(|data: &[u8]| {
         }
         let mut replayed = Replayed::begin(played);
         for step in 0..played.steps() {
-            let (discrete, _) = played.action(step);
+            let (discrete, continuous) = played.action(step);
+            let own = played.own_action(step);
+            let seats = recording.manifest.seats as usize;
+            assert_eq!((own.0.len() * seats, own.1.len() * seats), (discrete.len(), continuous.len()));
             assert!(discrete.iter().zip(&recording.manifest.discrete).all(|(action, actions)| action < actions));
             if let Some(output) = played.latest_output(step) {
                 let actions = recording.manifest.discrete.iter().sum::<u32>() as usize;

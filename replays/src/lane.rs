@@ -1,6 +1,6 @@
 //! Time-major arrays: one kind of value for every row and seat of a block or of the replay.
 
-use std::ops::{Index, IndexMut};
+use std::ops::{Index, IndexMut, Range};
 
 /// An array `[rows, envs, width]`, time-major: the values of all seats in a row are contiguous.
 #[derive(Clone, Debug, PartialEq)]
@@ -41,6 +41,11 @@ impl<T: Copy + Default> Lane<T> {
     /// The values of seat `e` in row `t`, `[width]`.
     pub fn at(&self, t: usize, e: usize) -> &[T] {
         &self.row(t)[e * self.width..(e + 1) * self.width]
+    }
+
+    /// The values of the range of seats `seats` in row `t`, `[seats, width]`.
+    pub fn seats(&self, t: usize, seats: Range<usize>) -> &[T] {
+        &self.row(t)[seats.start * self.width..seats.end * self.width]
     }
 
     /// The values of seat `e` in row `t` for writing, `[width]`.

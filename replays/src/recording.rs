@@ -1,13 +1,15 @@
 //! Recordings: episodes as small files of actions, from which videos and statistics can be made by replaying them.
 //!
-//! An episode is determined by the environment with its version and configuration, an episode seed, and the actions. A
+//! An episode is determined by the environment with its version and configuration, an episode seed, and the actions, of
+//! all seats where several share a world: then each seat's game is recorded by itself, with the actions of all. A
 //! recording holds these, and for every step four bits of a checksum of its observation, reward and end, with a hash
 //! over the whole episode so far after every chunk of steps: a replay finds out whether it sees the same, and if not,
 //! from which step on.
 //!
 //! A file is a magic number and chunks: kind (1 byte), number (4), length (4), content, CRC-32 of all that (4); numbers are
-//! little-endian. First comes the manifest, as JSON; then of each episode its seed, its steps by the thousand, deflated, and
-//! its outcome; last, how many episodes there are. A file that is cut short is readable up to there.
+//! little-endian. First comes the manifest, as JSON; then of each episode its seed, its seat where there are several, its
+//! steps by the thousand, deflated, and its outcome; last, how many episodes there are. A file that is cut short is
+//! readable up to there.
 //!
 //! On request a recording also stores the policy's outputs before every N-th step: the state value as `f32`, and a
 //! number per action in 8 bits, in 254 steps from the lowest to the highest of its row. A number is off by a 508th of
@@ -25,7 +27,7 @@ mod write;
 
 use std::collections::BTreeMap;
 
-use rl_core::End;
+use rl_core::{End, Spec};
 use serde::{Deserialize, Serialize};
 
 use crate::Outputs;
@@ -36,8 +38,15 @@ pub use read::{Differs, RecordedEpisode, Recording, Replayed, begins};
 pub use seen::seen;
 pub use write::Recorder;
 
-/// Version of the file format that is written; version 2 may hold outputs, version 3 pictures too.
-pub const VERSION: u32 = 3;
+/// Newest version of the file format; version 2 may hold outputs, version 3 pictures too, version 4 games of several
+/// seats.
+pub const VERSION: u32 = 4;
+
+/// Returns the version in which games of worlds of `seats` seats are written: the oldest one that holds them with
+/// outputs and pictures.
+pub fn version(seats: u32) -> u32 {
+    if seats > 1 { VERSION } else { 3 }
+}
 
 /// The oldest version of the file format that is still read.
 const OLDEST: u32 = 1;
@@ -55,7 +64,7 @@ pub fn memory(steps: usize, numbers: usize, pictures: usize) -> usize {
     4 * (numbers + 8 * pictures) + steps
 }
 
-/// Largest number of discrete and continuous actions per step, and of outputs per step beside the state value.
+/// Largest number of discrete and continuous actions of all seats per step, and of outputs per step beside the state value.
 pub const WIDTH: usize = 256;
 
 /// Header of a recording: the environment with its configuration, and who played.
@@ -72,9 +81,12 @@ pub struct Manifest {
     pub config: String,
     /// Hashes of the files that the environment needs, by name.
     pub assets: BTreeMap<String, String>,
-    /// Cardinality of each discrete action.
+    /// Number of seats that share a world, at least 1.
+    #[serde(default = "one", skip_serializing_if = "is_one")]
+    pub seats: u32,
+    /// Cardinality of each discrete action, `[seats, discrete]`: a step holds the actions of all seats.
     pub discrete: Vec<u32>,
-    /// Number of continuous actions.
+    /// Number of continuous actions, of all seats.
     pub continuous: usize,
     /// Who chose the actions.
     pub player: Player,
@@ -107,9 +119,20 @@ impl Manifest {
         if self.discrete.len().saturating_add(self.continuous) > WIDTH || self.discrete.contains(&0) {
             return Some("actions that no environment has");
         }
+        let seats = self.seats as usize;
+        let whole = (1..=WIDTH).contains(&seats)
+            && self.discrete.len().is_multiple_of(seats)
+            && self.continuous.is_multiple_of(seats);
+        if !whole || (seats > 1 && self.version < VERSION) {
+            return Some("seats that share no world");
+        }
+        let each = self.discrete.len() / seats;
+        if (each..self.discrete.len()).any(|action| self.discrete[action] != self.discrete[action - each]) {
+            return Some("seats of different actions");
+        }
         if let Some(OutputSampling { every, .. }) = self.outputs {
             let actions = self.discrete.iter().map(|&cardinality| u64::from(cardinality)).sum::<u64>();
-            if every == 0 || actions > WIDTH as u64 || self.version < 2 {
+            if every == 0 || actions > WIDTH as u64 || self.version < 2 || seats > 1 {
                 return Some("outputs that nobody keeps");
             }
         }
@@ -133,10 +156,25 @@ impl Manifest {
         [&self.env, &self.made_by].into_iter().chain(player).chain(assets).chain(names).map(String::as_str)
     }
 
+    /// Whether the actions are those of an environment of which each seat has the spec `spec`.
+    pub fn is_of(&self, spec: &Spec) -> bool {
+        let seats = self.seats as usize;
+        let alike = self.discrete.iter().zip(spec.discrete.iter().cycle()).all(|(here, there)| here == there);
+        alike && self.discrete.len() == spec.discrete.len() * seats && self.continuous == spec.continuous.len() * seats
+    }
+
     /// Numbers per output beside the state value, `A`: one per value of each discrete action.
     pub fn actions(&self) -> usize {
         self.discrete.iter().fold(0, |sum: usize, &cardinality| sum.saturating_add(cardinality as usize))
     }
+}
+
+fn one() -> u32 {
+    1
+}
+
+fn is_one(seats: &u32) -> bool {
+    *seats == 1
 }
 
 /// Who chose the actions.

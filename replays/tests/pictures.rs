@@ -11,7 +11,7 @@ use forged::under;
 use proptest::prelude::*;
 use rl_core::{Canvas, End};
 use rl_replays::recording::{
-    Manifest, Outcome, Pictures, Player, Projector, Recorder, Recording, RecordingError, Reel, Told, VERSION,
+    Manifest, Outcome, Pictures, Player, Projector, Recorder, Recording, RecordingError, Reel, Told, version,
 };
 use seal::seal;
 
@@ -22,11 +22,12 @@ const OUTCOME: Outcome = Outcome { ret: 1.0, frames: 9, end: End::Terminated };
 
 fn manifest() -> Manifest {
     Manifest {
-        version: VERSION,
+        version: version(1),
         env: "test".to_owned(),
         env_version: 3,
         config: String::new(),
         assets: [].into(),
+        seats: 1,
         discrete: vec![4],
         continuous: 0,
         player: Player::Human {},
@@ -44,7 +45,7 @@ fn manifest() -> Manifest {
 fn recorded(manifest: &Manifest, games: &[Vec<Shot>], cut: usize) -> Vec<u8> {
     let mut recorder = Recorder::begin(Vec::new(), manifest).unwrap();
     for shots in games {
-        recorder.episode(7).unwrap();
+        recorder.episode(7, 0).unwrap();
         let mut reel = Reel::default();
         for (n, (picture, told)) in shots.iter().enumerate() {
             let full = reel.push(picture, *told).unwrap();

@@ -11,6 +11,7 @@ use rl_core::End;
 use rl_replays::Outputs;
 use rl_replays::recording::{
     Manifest, Outcome, OutputSampling, Pictures, Player, Recorder, Recording, RecordingError, Replayed, VERSION, WIDTH,
+    version,
 };
 use seal::seal;
 
@@ -19,11 +20,12 @@ type Steps = Vec<(Vec<u32>, Vec<f32>, u32)>;
 
 fn manifest(discrete: &[u32], continuous: usize) -> Manifest {
     Manifest {
-        version: VERSION,
+        version: version(1),
         env: "test".to_owned(),
         env_version: 3,
         config: "size = 4\n".to_owned(),
         assets: [("a.bin".to_owned(), "md5 0".to_owned())].into(),
+        seats: 1,
         discrete: discrete.to_vec(),
         continuous,
         player: Player::Random { seed: 7 },
@@ -31,6 +33,11 @@ fn manifest(discrete: &[u32], continuous: usize) -> Manifest {
         pictures: None,
         made_by: "a test".to_owned(),
     }
+}
+
+/// A manifest of worlds of two seats.
+fn two(discrete: &[u32], continuous: usize) -> Manifest {
+    Manifest { version: version(2), seats: 2, ..manifest(discrete, continuous) }
 }
 
 /// A recording that nobody could read is not begun, and no step is cut to what fits.
@@ -47,6 +54,16 @@ fn what_could_not_be_read_is_not_written() {
             "outputs that nobody keeps",
         ),
         (
+            Manifest { outputs: Some(OutputSampling { kind: Outputs::Q, every: 1 }), ..two(&[7, 7], 0) },
+            "outputs that nobody keeps",
+        ),
+        (Manifest { seats: 0, ..fits.clone() }, "seats that share no world"),
+        (two(&[7], 0), "seats that share no world"),
+        (two(&[7, 7], 3), "seats that share no world"),
+        (Manifest { seats: u32::MAX, ..two(&[], 0) }, "seats that share no world"),
+        (Manifest { version: version(1), ..two(&[7, 7], 2) }, "seats that share no world"),
+        (two(&[7, 6], 0), "seats of different actions"),
+        (
             Manifest {
                 pictures: Some(Pictures { frame_rate: 0.0, action_names: Vec::new(), watched: false }),
                 ..fits.clone()
@@ -58,7 +75,7 @@ fn what_could_not_be_read_is_not_written() {
     }
     let refused = |act: &dyn Fn(&mut Recorder<Vec<u8>>)| {
         let mut recorder = Recorder::begin(Vec::new(), &fits).unwrap();
-        recorder.episode(1).unwrap();
+        recorder.episode(1, 0).unwrap();
         std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| act(&mut recorder))).is_err()
     };
     assert!(!refused(&|recorder| recorder.step(&[6], &[], 0).unwrap()));
@@ -94,7 +111,7 @@ fn recorded(manifest: &Manifest, games: &[Steps]) -> (Vec<u8>, Vec<usize>) {
         bytes.clear();
         let mut recorder = Recorder::begin(&mut bytes, manifest).unwrap();
         for (number, steps) in games.iter().enumerate() {
-            recorder.episode(number as u64 ^ 0xfeed).unwrap();
+            recorder.episode(number as u64 ^ 0xfeed, number as u32 % manifest.seats).unwrap();
             for (step, (discrete, continuous, seen)) in steps.iter().enumerate() {
                 recorder.output(&thought(manifest, step, *seen));
                 recorder.step(discrete, continuous, *seen).unwrap();
@@ -107,15 +124,17 @@ fn recorded(manifest: &Manifest, games: &[Steps]) -> (Vec<u8>, Vec<usize>) {
     (bytes, ends)
 }
 
-/// Games of an environment of these actions, more than a thousand steps among them.
+/// Games of an environment of these actions, more than a thousand steps among them, and of worlds of several seats.
 fn games() -> impl Strategy<Value = (Manifest, Vec<Steps>)> {
     let cardinality = prop_oneof![1..20u32, 250..260u32, 65_530..65_540u32, Just(u32::MAX)];
     let kind = prop_oneof![Just(Outputs::Probabilities), Just(Outputs::Q)];
     let kept = prop::option::of((kind, 1..9u32));
-    (prop::collection::vec(cardinality, 0..3), 0..3usize, kept).prop_flat_map(|(discrete, continuous, kept)| {
-        let few = discrete.iter().map(|&cardinality| u64::from(cardinality)).sum::<u64>() <= 256;
+    let width = (prop::collection::vec(cardinality, 0..3), 0..3usize, 1..4u32);
+    (width, kept).prop_flat_map(|((discrete, continuous, seats), kept)| {
+        let (discrete, continuous) = (discrete.repeat(seats as usize), continuous * seats as usize);
+        let few = seats == 1 && discrete.iter().map(|&cardinality| u64::from(cardinality)).sum::<u64>() <= 256;
         let outputs = kept.filter(|_| few).map(|(kind, every)| OutputSampling { kind, every });
-        let manifest = Manifest { outputs, ..manifest(&discrete, continuous) };
+        let manifest = Manifest { version: version(seats), outputs, seats, ..manifest(&discrete, continuous) };
         let action: Vec<_> = discrete.iter().map(|&cardinality| 0..cardinality).collect();
         let step = (action, prop::collection::vec(any::<f32>(), continuous), any::<u32>());
         let length = prop_oneof![9 => 0..20usize, 1 => 1000..2100usize];
@@ -145,6 +164,11 @@ proptest! {
             for (step, (discrete, continuous, seen)) in steps.iter().enumerate() {
                 let (actions, values) = played.action(step);
                 prop_assert_eq!((actions, bits(values)), (&discrete[..], bits(continuous)));
+                let seats = manifest.seats as usize;
+                let own = |width: usize| number % seats * (width / seats)..(number % seats + 1) * (width / seats);
+                let (actions, values) = played.own_action(step);
+                prop_assert_eq!(actions, &discrete[own(discrete.len())]);
+                prop_assert_eq!(bits(values), bits(&continuous[own(continuous.len())]));
                 prop_assert_eq!(replayed.step(*seen), Ok(()));
                 let due = manifest.outputs.is_some_and(|kept| step % kept.every as usize == 0);
                 prop_assert_eq!(played.output(step).is_some(), due);
@@ -237,6 +261,7 @@ proptest! {
             for played in &recording.episodes {
                 for step in 0..played.steps() {
                     let (actions, _) = played.action(step);
+                    prop_assert_eq!(played.own_action(step).0.len() * recording.manifest.seats as usize, actions.len());
                     prop_assert!(actions.iter().zip(discrete).all(|(action, actions)| action < actions));
                     let output = played.latest_output(step);
                     prop_assert_eq!(output.is_some(), outputs.is_some());
@@ -257,7 +282,7 @@ fn what_is_no_recording_is_refused_by_what_it_is() {
     assert!(matches!(Recording::read(&b""[..]), Err(RecordingError::Foreign)));
     assert_eq!(error(b"\x89PNG\r\n\x1a\n and so on"), "is not a recording");
     let newer = Manifest { version: 9, ..manifest(&[4], 0) };
-    assert_eq!(error(&forged(&newer)), "is a recording of version 9, this rl-run reads versions 1 to 3");
+    assert_eq!(error(&forged(&newer)), "is a recording of version 9, this rl-run reads versions 1 to 4");
     let outputs = Some(OutputSampling { kind: Outputs::Q, every: 4 });
     for kept in [
         Manifest { outputs, ..manifest(&[300], 0) },
@@ -265,6 +290,12 @@ fn what_is_no_recording_is_refused_by_what_it_is() {
         Manifest { outputs: Some(OutputSampling { kind: Outputs::Q, every: 0 }), ..manifest(&[4], 0) },
     ] {
         assert!(error(&forged(&kept)).contains("outputs that nobody keeps"));
+    }
+    // Of one seat, of two and of three, each as one of the others.
+    let seat = |seats: u32| Manifest { version: version(seats), seats, ..manifest(&[4; 6], 0) };
+    for (is, said) in [(1, 2), (2, 1), (3, 2)] {
+        let (bytes, _) = recorded(&seat(is), &vec![vec![(vec![3; 6], vec![], 1)]; is as usize]);
+        assert!(error(&under(&bytes, &seat(said))).contains("not a seed and seat"), "{is} {said}");
     }
     let wide = manifest(&[2; 300], 0);
     assert!(error(&forged(&wide)).contains("actions that no environment has"));
@@ -315,5 +346,6 @@ fn recordings_of_version_1_are_still_read() {
     let recording = Recording::read(&bytes[..]).unwrap();
     assert_eq!((recording.manifest, recording.episodes[0].steps()), (old, 1));
     assert_eq!(recording.episodes[0].output(0), None);
-    assert!(!String::from_utf8_lossy(&bytes).contains("outputs"), "the manifest is the one of before");
+    let text = String::from_utf8_lossy(&bytes);
+    assert!(!text.contains("outputs") && !text.contains("seats"), "the manifest is the one of before");
 }

@@ -253,8 +253,8 @@ fn every_environment_of_ours_plays_again() {
     for name in names {
         let set = match name {
             "kungfu" | "atari/pong" => "--set eval.max_frames=2000",
-            // A recording is of one seat, and of all seats of a match none is alone.
-            "doom/cig" | "doom/multi" | "doom/multi_duel" => "--protocol random --set env.max_tics=350",
+            // Of self-play, whose two seats are two games of one match.
+            "doom/cig" | "doom/multi" | "doom/multi_duel" => "--set env.max_tics=350",
             _ => "",
         };
         let line = format!("record --env {name} --random --episodes 2 --seed 1 --out a.rec --json {set}");

@@ -76,8 +76,8 @@ pub enum InitScheme {
 }
 
 impl InitScheme {
-    /// Initialisations of the weight and the bias of a linear or convolutional layer, each of whose outputs sees `fan_in` inputs, and each of
-    /// whose inputs is seen by `fan_out` outputs.
+    /// Initialisations of the weight and the bias of a linear or convolutional layer, each of whose outputs sees `fan_in`
+    /// inputs, and each of whose inputs is seen by `fan_out` outputs.
     pub fn of(self, fan_in: usize, fan_out: usize) -> [Init; 2] {
         let uniform = |variance: f64| Init::Uniform { bound: (3.0 * variance).sqrt() };
         match self {

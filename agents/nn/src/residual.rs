@@ -42,7 +42,7 @@ impl Residual {
     ///
     /// # Errors
     /// If the device fails.
-    pub fn from_identity(scope: &mut Scope<'_>, shape: [usize; 3], activation: Activation) -> Result<Self> {
+    pub fn zero_init(scope: &mut Scope<'_>, shape: [usize; 3], activation: Activation) -> Result<Self> {
         let first = Conv2d::with_window(&mut scope.layer("conv1"), shape, shape[2], WINDOW, Activation::Relu)?;
         let (scope, none) = (&mut scope.layer("conv2"), Activation::None);
         let second = Conv2d::with_init(scope, shape, shape[2], WINDOW, none, Init::Zeros, Init::Zeros)?;
@@ -150,10 +150,10 @@ mod tests {
     }
 
     #[test]
-    fn a_block_from_the_identity_is_its_activation_until_it_learns() {
+    fn a_block_whose_second_convolution_is_zero_is_its_activation_until_it_learns() {
         for activation in BOTH {
             let mut params = params();
-            let block = Residual::from_identity(&mut params.layer("block"), [5, 4, 3], activation).unwrap();
+            let block = Residual::zero_init(&mut params.layer("block"), [5, 4, 3], activation).unwrap();
             let x = variable(&[2, 5, 4, 3], 1);
             let y = block.forward(&x).unwrap();
             let expected = if activation == Activation::Relu { relu(&x).unwrap() } else { x.as_tensor().clone() };

@@ -79,7 +79,7 @@ impl Net {
         let stem = Chain::new([stem])?;
         let mut block = |number: usize| {
             let scope = &mut convolutions.layer(&format!("block{number}"));
-            Residual::from_identity(scope, [height, width, channels], Activation::Relu)
+            Residual::zero_init(scope, [height, width, channels], Activation::Relu)
         };
         let blocks = (1..=shape.blocks).map(&mut block).collect::<Result<Vec<_>>>()?;
         let flat = height * width * channels;

@@ -6,8 +6,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::rows::Widths;
 use crate::{
-    Act, Canvas, End, Episode, Error, FiniteMdp, Info, Result, Rng, Rows, Seating, Seats, Spec, Stream, VecEnv, World,
-    WorldStep, load_postcard, save_postcard,
+    Act, Canvas, End, Episode, Error, FiniteMdp, Info, Result, Rng, Rows, Seating, Spec, Stream, VecEnv, World,
+    WorldRows, WorldStep, load_postcard, save_postcard,
 };
 
 /// A [`VecEnv`] of independent worlds, stepped one after the other in the calling thread; where `W` is an
@@ -18,7 +18,7 @@ pub struct Batch<W> {
     widths: Widths,
     /// Global number of the first seat.
     first: u32,
-    worlds: Vec<Course<W>>,
+    worlds: Vec<Slot<W>>,
     /// Sum of raw rewards of the running episode of each seat, `[worlds, seats of a world]`.
     returns: Vec<f64>,
     /// Index of the seat that the present or last call was serving, the first one of its world.
@@ -31,12 +31,12 @@ const PATIENCE: u32 = 3;
 
 /// A world, and where it is in its episodes.
 #[derive(Debug)]
-struct Course<W> {
+struct Slot<W> {
     world: W,
     run: Run,
 }
 
-/// State of a world beside its own and the returns of its seats.
+/// What a batch keeps of a world: its random stream, and where its episode is.
 #[derive(Clone, Debug)]
 struct Run {
     /// Generator of the seeds of successive episodes.
@@ -51,7 +51,7 @@ struct Run {
 
 /// What the first seat of a world saves. The other seats save their [`Episode`] alone.
 #[derive(Serialize, Deserialize)]
-struct First {
+struct FirstSeat {
     rng: Rng,
     seed: u64,
     #[serde(deserialize_with = "crate::counter")]
@@ -64,19 +64,26 @@ struct First {
 
 impl<W: World> Batch<W> {
     /// Makes a batch in which `worlds[0]` plays the first seats of `seating`, and so on, each with the random stream of
-    /// the first of its seats.
+    /// the first of its seats. There are as many seats for each world as [`World::seats`] says.
     ///
     /// # Panics
-    /// If there are no worlds, their specs differ, or the seats are not divided evenly between them.
+    /// If there are no worlds or no seats, the specs of worlds differ, or the seats are not divided evenly between them.
     pub fn new(worlds: Vec<W>, seating: &Seating) -> Self {
         let spec = worlds.first().expect("at least one world").spec();
         assert!(worlds.iter().all(|world| world.spec() == spec), "worlds of one spec");
-        let together = seating.seats.len() / worlds.len();
-        assert_eq!(together * worlds.len(), seating.seats.len(), "as many seats in each of {} worlds", worlds.len());
-        let firsts = seating.seats.clone().step_by(together);
+        let seats_per_world = seating.seats.len() / worlds.len();
+        assert_eq!(
+            seats_per_world * worlds.len(),
+            seating.seats.len(),
+            "as many seats in each of {} worlds",
+            worlds.len()
+        );
+        assert!(seats_per_world > 0, "at least one seat");
+        assert!(seats_per_world == 1 || !W::SINGLE_SEAT, "one environment per seat");
+        let firsts = seating.seats.clone().step_by(seats_per_world);
         let worlds = worlds.into_iter().zip(firsts).map(|(world, first)| {
             let rng = Rng::new(seating.seed, Stream::Env(first));
-            Course { world, run: Run { rng, seed: 0, age: 0, frames: 0, over: true } }
+            Slot { world, run: Run { rng, seed: 0, age: 0, frames: 0, over: true } }
         });
         let (first, returns) = (seating.seats.start, vec![0.0; seating.seats.len()]);
         Self {
@@ -91,47 +98,47 @@ impl<W: World> Batch<W> {
     }
 
     /// Returns the number of seats of each world.
-    fn together(&self) -> usize {
-        if W::ALONE { 1 } else { self.returns.len() / self.worlds.len() }
+    fn seats_per_world(&self) -> usize {
+        if W::SINGLE_SEAT { 1 } else { self.returns.len() / self.worlds.len() }
     }
 
     /// Returns the world of seat `n`, and the seat's index within the world.
-    fn at(&self, n: usize) -> (&Course<W>, usize) {
-        let together = self.together();
-        (&self.worlds[n / together], n % together)
+    fn at(&self, n: usize) -> (&Slot<W>, usize) {
+        let seats_per_world = self.seats_per_world();
+        (&self.worlds[n / seats_per_world], n % seats_per_world)
     }
 
     /// As [`at`](Self::at), to change it.
-    fn at_mut(&mut self, n: usize) -> (&mut Course<W>, usize) {
-        let together = self.together();
-        (&mut self.worlds[n / together], n % together)
+    fn at_mut(&mut self, n: usize) -> (&mut Slot<W>, usize) {
+        let seats_per_world = self.seats_per_world();
+        (&mut self.worlds[n / seats_per_world], n % seats_per_world)
     }
 }
 
 /// Extracts the bytes that [`World::save`] wrote from what a seat of a [`Batch`] saved; `None` if `saved` is not of the
 /// first seat of a world in a batch.
 pub(crate) fn own_bytes(saved: &[u8]) -> Option<Vec<u8>> {
-    load_postcard::<First>("", saved).ok().map(|first| first.world)
+    load_postcard::<FirstSeat>("", saved).ok().map(|first| first.world)
 }
 
 /// Replaces the bytes that [`World::save`] wrote within what the first seat of a world of a [`Batch`] saved.
 pub(crate) fn with_own_bytes(saved: &[u8], bytes: Vec<u8>) -> Result<Vec<u8>> {
-    let first: First = load_postcard("", saved)?;
+    let first: FirstSeat = load_postcard("", saved)?;
     let mut other = Vec::new();
-    save_postcard(&First { world: bytes, ..first }, &mut other).map(|()| other)
+    save_postcard(&FirstSeat { world: bytes, ..first }, &mut other).map(|()| other)
 }
 
-impl<W: World> Course<W> {
-    fn reset(&mut self, seats: Seats<'_>, returns: &mut [f64]) -> Result<()> {
+impl<W: World> Slot<W> {
+    fn reset(&mut self, rows: WorldRows<'_>, returns: &mut [f64]) -> Result<()> {
         let seed = self.run.rng.u64();
-        self.begin(seed, seats, returns)
+        self.begin(seed, rows, returns)
     }
 
-    fn begin(&mut self, seed: u64, mut seats: Seats<'_>, returns: &mut [f64]) -> Result<()> {
+    fn begin(&mut self, seed: u64, mut rows: WorldRows<'_>, returns: &mut [f64]) -> Result<()> {
         let mut tries = 0;
         loop {
             tries += 1;
-            match self.world.reset(seed, seats.again()) {
+            match self.world.reset(seed, rows.again()) {
                 Err(Error::Lost { .. }) if tries < PATIENCE => {}
                 done => break done?,
             }
@@ -178,12 +185,12 @@ impl<W: World> VecEnv for Batch<W> {
     }
 
     fn reset(&mut self, mut rows: Rows<'_>) -> Result<()> {
-        let together = self.together();
-        self.worlds.iter_mut().for_each(Course::prepare); // all, before the first is waited for
-        for (number, course) in self.worlds.iter_mut().enumerate() {
-            let range = number * together..(number + 1) * together;
+        let seats_per_world = self.seats_per_world();
+        self.worlds.iter_mut().for_each(Slot::prepare); // all, before the first is waited for
+        for (number, slot) in self.worlds.iter_mut().enumerate() {
+            let range = number * seats_per_world..(number + 1) * seats_per_world;
             self.serving = range.start;
-            course.reset(rows.seats(&self.widths, range.clone()), &mut self.returns[range.clone()])?;
+            slot.reset(rows.world(&self.widths, range.clone()), &mut self.returns[range.clone()])?;
             rows.begin(range);
         }
         Ok(())
@@ -195,30 +202,30 @@ impl<W: World> VecEnv for Batch<W> {
 
     fn begin(&mut self, seeds: &[u64], mut rows: Rows<'_>) -> Result<()> {
         assert_eq!(seeds.len(), self.returns.len(), "one episode per seat");
-        let together = self.together();
-        for (number, course) in self.worlds.iter_mut().enumerate() {
-            let range = number * together..(number + 1) * together;
+        let seats_per_world = self.seats_per_world();
+        for (number, slot) in self.worlds.iter_mut().enumerate() {
+            let range = number * seats_per_world..(number + 1) * seats_per_world;
             self.serving = range.start;
             let seed = seeds[range.start]; // seats of a world share it
-            course.begin(seed, rows.seats(&self.widths, range.clone()), &mut self.returns[range.clone()])?;
+            slot.begin(seed, rows.world(&self.widths, range.clone()), &mut self.returns[range.clone()])?;
             rows.begin(range);
         }
         Ok(())
     }
 
     fn step(&mut self, act: Act<'_>, mut rows: Rows<'_>) -> Result<()> {
-        let together = self.together();
-        for (number, course) in self.worlds.iter_mut().enumerate() {
-            let range = number * together..(number + 1) * together;
+        let seats_per_world = self.seats_per_world();
+        for (number, slot) in self.worlds.iter_mut().enumerate() {
+            let range = number * seats_per_world..(number + 1) * seats_per_world;
             let returns = &mut self.returns[range.clone()];
             self.serving = range.start;
-            if !course.run.over {
-                match course.world.step(act.seats(&self.spec, range.clone()), rows.seats(&self.widths, range.clone())) {
+            if !slot.run.over {
+                match slot.world.step(act.seats(&self.spec, range.clone()), rows.world(&self.widths, range.clone())) {
                     Ok(step) => {
-                        course.count(step, range.clone(), &mut rows, returns);
+                        slot.count(step, range.clone(), &mut rows, returns);
                         if step.end.over() {
                             let episode =
-                                |(n, &ret): (usize, &f64)| course.run.episode(self.first + n as u32, ret, step.end);
+                                |(n, &ret): (usize, &f64)| slot.run.episode(self.first + n as u32, ret, step.end);
                             rows.episodes.extend(range.zip(&*returns).map(episode));
                         }
                         continue;
@@ -231,7 +238,7 @@ impl<W: World> VecEnv for Batch<W> {
                     Err(error) => return Err(error),
                 }
             }
-            course.reset(rows.seats(&self.widths, range.clone()), returns)?;
+            slot.reset(rows.world(&self.widths, range.clone()), returns)?;
             rows.begin(range);
         }
         Ok(())
@@ -246,13 +253,13 @@ impl<W: World> VecEnv for Batch<W> {
     }
 
     fn info(&self, n: usize) -> Vec<(&'static str, Info)> {
-        let (course, n) = self.at(n);
-        course.world.info(n)
+        let (slot, n) = self.at(n);
+        slot.world.info(n)
     }
 
     fn shaping_reward(&self, n: usize) -> f32 {
-        let (course, n) = self.at(n);
-        course.world.shaping_reward(n)
+        let (slot, n) = self.at(n);
+        slot.world.shaping_reward(n)
     }
 
     fn take_crashes(&mut self) -> Vec<String> {
@@ -264,18 +271,18 @@ impl<W: World> VecEnv for Batch<W> {
     }
 
     fn lives(&self, n: usize) -> Option<u32> {
-        let (course, n) = self.at(n);
-        course.world.lives(n)
+        let (slot, n) = self.at(n);
+        slot.world.lives(n)
     }
 
     fn listen(&mut self, n: usize) -> Option<u32> {
-        let (course, n) = self.at_mut(n);
-        course.world.listen(n)
+        let (slot, n) = self.at_mut(n);
+        slot.world.listen(n)
     }
 
     fn sound(&self, n: usize) -> &[u8] {
-        let (course, n) = self.at(n);
-        course.world.sound(n)
+        let (slot, n) = self.at(n);
+        slot.world.sound(n)
     }
 
     fn watch(&mut self, n: usize) -> bool {
@@ -291,8 +298,8 @@ impl<W: World> VecEnv for Batch<W> {
     }
 
     fn draw(&self, n: usize, canvas: &mut Canvas) {
-        let (course, n) = self.at(n);
-        course.world.draw(n, canvas);
+        let (slot, n) = self.at(n);
+        slot.world.draw(n, canvas);
     }
 
     fn serving(&self) -> u32 {
@@ -300,7 +307,7 @@ impl<W: World> VecEnv for Batch<W> {
     }
 
     fn save(&self, n: usize, out: &mut Vec<u8>) -> Result<()> {
-        let (Course { world, run }, place) = self.at(n);
+        let (Slot { world, run }, place) = self.at(n);
         let episode = run.episode(self.first + n as u32, self.returns[n], End::No);
         if place > 0 {
             return save_postcard(&episode, out);
@@ -308,7 +315,7 @@ impl<W: World> VecEnv for Batch<W> {
         let mut bytes = Vec::new();
         world.save(&mut bytes)?;
         let Run { rng, seed, age, over, .. } = run.clone();
-        save_postcard(&First { rng, seed, age, over, episode, world: bytes }, out)
+        save_postcard(&FirstSeat { rng, seed, age, over, episode, world: bytes }, out)
     }
 
     fn load(&mut self, n: usize, bytes: &[u8]) -> Result<()> {
@@ -316,9 +323,9 @@ impl<W: World> VecEnv for Batch<W> {
         let moved = || {
             state("was saved by another seat of its world: the number of seats that share one has changed".to_owned())
         };
-        let (first, episode) = if n.is_multiple_of(self.together()) {
+        let (first, episode) = if n.is_multiple_of(self.seats_per_world()) {
             let whole = |error| if load_postcard::<Episode>("", bytes).is_ok() { moved() } else { error };
-            let first: First = load_postcard(W::ID, bytes).map_err(whole)?;
+            let first: FirstSeat = load_postcard(W::ID, bytes).map_err(whole)?;
             let episode = first.episode;
             (Some(first), episode)
         } else {
@@ -329,11 +336,11 @@ impl<W: World> VecEnv for Batch<W> {
         if found != expected {
             return Err(state(format!("was saved at seat {found}, expected {expected}")));
         }
-        if let Some(First { rng, seed, age, over, episode, world }) = first {
-            let course = self.at_mut(n).0;
-            course.world.load(&world)?;
-            course.run = Run { rng, seed, age, frames: episode.frames, over };
-            course.prepare();
+        if let Some(FirstSeat { rng, seed, age, over, episode, world }) = first {
+            let slot = self.at_mut(n).0;
+            slot.world.load(&world)?;
+            slot.run = Run { rng, seed, age, frames: episode.frames, over };
+            slot.prepare();
         }
         self.returns[n] = episode.ret;
         Ok(())

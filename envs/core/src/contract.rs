@@ -136,7 +136,7 @@ pub const PROMISES: &[Promise] = &[
         text: "an episode follows from its own seed, in whichever seat and whatever was played before",
         check: episodes::episode,
     },
-    Promise { name: "seats", text: "no seat is changed by those beside it", check: episodes::seats },
+    Promise { name: "seats", text: "no world is changed by those beside it", check: episodes::seats },
     Promise { name: "state", text: "a saved state goes on as what it was saved from", check: state::goes_on },
     Promise {
         name: "damage",

@@ -67,7 +67,8 @@ impl EnvEntry {
     }
 
     /// Makes an entry of worlds `W`, each with as many seats as its configuration says, without members, aliases,
-    /// protocols or assets.
+    /// protocols or assets. An entry whose `build` is another one, which adds keys to the table, needs a
+    /// `seats_per_world` of its own too.
     pub const fn shared<W: World>(summary: &'static str, preset: &'static str) -> Self {
         Self {
             id: W::ID,
@@ -81,8 +82,7 @@ impl EnvEntry {
             agents: &[],
             reference: |_| None,
             assets: &[],
-            // Of a table that does not fit, the build says what is wrong.
-            seats_per_world: |table| read::<W::Config>(table).map_or(1, |config| W::seats(&config) as u32),
+            seats_per_world: seats_per_world::<W>,
             build: build_batch::<W>,
         }
     }
@@ -93,6 +93,12 @@ impl EnvEntry {
     }
 }
 
+/// Returns the number of seats in a world `W` that the table configures; 1 if it does not fit, of which the build says why.
+fn seats_per_world<W: World>(table: &toml::Table) -> u32 {
+    let seats = read::<W::Config>(table).map_or(1, |config| W::seats(&config));
+    u32::try_from(seats).unwrap_or(u32::MAX).max(1)
+}
+
 /// Reads the `[env]` table and builds a [`Batch`] of as many worlds `W` as there are seats for, one for each seat where
 /// `W` is an [`Env`]: the [`build`](EnvEntry::build) of most entries.
 ///
@@ -100,17 +106,19 @@ impl EnvEntry {
 /// If the table does not fit the configuration, the environment refuses it, or the seats make no whole worlds.
 pub fn build_batch<W: World>(_name: &str, table: &toml::Table, seating: &Seating) -> Result<Box<dyn VecEnv>> {
     let config: W::Config = read(table)?;
-    let (seats, together) = (seating.seats.len(), W::seats(&config));
-    if together == 0 || !seats.is_multiple_of(together) {
-        let message = match seats {
-            1 => format!("one cannot be played alone, where {together} share a world"),
-            _ => format!(
-                "{seats} make no whole worlds of {together}: train.envs and eval.episodes are multiples of that"
-            ),
-        };
-        return Err(Error::Config { key: "seats".to_owned(), message });
+    let wrong = |message: String| Error::Config { key: "env".to_owned(), message };
+    let (seats, seats_per_world) = (seating.seats.len(), W::seats(&config));
+    if seats_per_world == 0 {
+        W::new(&config)?; // says what is wrong
+        return Err(wrong("makes a world without seats".to_owned()));
     }
-    let worlds = (0..seats / together).map(|_| W::new(&config)).collect::<Result<Vec<W>>>()?;
+    if seats == 0 || !seats.is_multiple_of(seats_per_world) {
+        return Err(wrong(match seats {
+            1 => format!("one seat cannot be played alone: {seats_per_world} share a world"),
+            _ => format!("{seats} seats make no whole worlds of {seats_per_world}: train.envs is a multiple of that"),
+        }));
+    }
+    let worlds = (0..seats / seats_per_world).map(|_| W::new(&config)).collect::<Result<Vec<W>>>()?;
     if let Some(world) = worlds.first() {
         world.spec().check().map_err(|message| Error::Engine { env: W::ID.to_owned(), message })?;
     }

@@ -50,4 +50,4 @@ pub use segmented::{Open, Segmented};
 pub use spec::{Bound, Spec};
 pub use tabular::{Exact, FiniteMdp, Transition};
 pub use vec_env::{VecEnv, load_seats, save_seats};
-pub use world::{Seats, World, WorldStep};
+pub use world::{World, WorldRows, WorldStep};

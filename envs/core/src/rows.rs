@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{End, Seats, Spec};
+use crate::{End, Spec, WorldRows};
 
 /// Buffers into which one seat writes its observation. Every element is written at every step and reset.
 #[derive(Debug)]
@@ -27,7 +27,8 @@ impl Obs<'_> {
     }
 }
 
-/// Actions of `N` seats, one after the other; `N` is 1 in [`Env::step`](crate::Env::step).
+/// Actions of `N` seats, one after the other; `N` is 1 in [`Env::step`](crate::Env::step), and the number of seats of the
+/// world in [`World::step`](crate::World::step).
 #[derive(Clone, Copy, Debug)]
 pub struct Act<'a> {
     /// Discrete actions, `[N, discrete]`.
@@ -127,18 +128,18 @@ impl Rows<'_> {
     /// Returns the buffers into which the world of the range of seats `seats` writes.
     // Lanes that a call hands back through memory are waited for, a tenth of a step of CartPole.
     #[inline(always)]
-    pub(crate) fn seats(&mut self, widths: &Widths, seats: Range<usize>) -> Seats<'_> {
+    pub(crate) fn world(&mut self, widths: &Widths, seats: Range<usize>) -> WorldRows<'_> {
         let obs = Obs {
             frame: &mut self.frame[seats.start * widths.frame..seats.end * widths.frame],
             vector: &mut self.vector[seats.start * widths.vector..seats.end * widths.vector],
             symbols: &mut self.symbols[seats.start * widths.symbols..seats.end * widths.symbols],
             legal: &mut self.legal[seats.start * widths.legal..seats.end * widths.legal],
         };
-        Seats { obs, reward: &mut self.reward[seats] }
+        WorldRows { obs, reward: &mut self.reward[seats] }
     }
 
     /// Returns the buffers into which seat `n` writes its observation.
     pub fn obs(&mut self, spec: &Spec, n: usize) -> Obs<'_> {
-        self.seats(&Widths::of(spec), n..n + 1).obs
+        self.world(&Widths::of(spec), n..n + 1).obs
     }
 }

@@ -6,14 +6,14 @@ use crate::{Act, Canvas, End, Env, FiniteMdp, Info, Obs, Result, Spec};
 
 /// Buffers into which the seats of one [`World`] write what they see and earn.
 #[derive(Debug)]
-pub struct Seats<'a> {
-    /// Observations of all seats.
-    pub(crate) obs: Obs<'a>,
+pub struct WorldRows<'a> {
+    /// Observations of all seats, one after the other in each lane.
+    pub obs: Obs<'a>,
     /// Raw rewards of the step, `[seats]`: every one is written in [`World::step`], none in [`World::reset`].
     pub reward: &'a mut [f32],
 }
 
-impl Seats<'_> {
+impl WorldRows<'_> {
     /// Returns the buffers into which seat `n` writes its observation.
     ///
     /// # Panics
@@ -34,8 +34,8 @@ impl Seats<'_> {
     }
 
     /// Reborrows the same buffers for a shorter time, to pass them on more than once.
-    pub fn again(&mut self) -> Seats<'_> {
-        Seats { obs: self.obs.again(), reward: self.reward }
+    pub fn again(&mut self) -> WorldRows<'_> {
+        WorldRows { obs: self.obs.again(), reward: self.reward }
     }
 }
 
@@ -58,7 +58,7 @@ pub struct WorldStep {
 /// use rl_core::contract::{Subject, check};
 /// use rl_core::embedded_graphics::pixelcolor::{Rgb888, RgbColor};
 /// use rl_core::{
-///     Act, Canvas, End, EnvEntry, Result, Seats, Spec, World, WorldStep, load_postcard, save_postcard,
+///     Act, Canvas, End, EnvEntry, Error, Result, Spec, World, WorldRows, WorldStep, load_postcard, save_postcard,
 /// };
 ///
 /// /// Matching pennies, five times: the first seat wins where both show the same side, the second where they do not.
@@ -72,10 +72,10 @@ pub struct WorldStep {
 /// struct Config {}
 ///
 /// impl Pennies {
-///     fn show(&self, seats: &mut Seats<'_>) {
+///     fn show(&self, rows: &mut WorldRows<'_>) {
 ///         for n in 0..2 {
 ///             // Which seat it is, and what both showed last, its own first.
-///             seats.obs(n).symbols.copy_from_slice(&[n as u32, self.shown[n], self.shown[1 - n]]);
+///             rows.obs(n).symbols.copy_from_slice(&[n as u32, self.shown[n], self.shown[1 - n]]);
 ///         }
 ///     }
 /// }
@@ -97,19 +97,19 @@ pub struct WorldStep {
 ///         Spec { symbols: [2, 3, 3].into(), discrete: [2].into(), ..Spec::none() }
 ///     }
 ///
-///     fn reset(&mut self, _seed: u64, mut seats: Seats<'_>) -> Result<()> {
+///     fn reset(&mut self, _seed: u64, mut rows: WorldRows<'_>) -> Result<()> {
 ///         (self.shown, self.tosses) = ([2; 2], 0); // nothing yet
-///         self.show(&mut seats);
+///         self.show(&mut rows);
 ///         Ok(())
 ///     }
 ///
-///     fn step(&mut self, act: Act<'_>, mut seats: Seats<'_>) -> Result<WorldStep> {
+///     fn step(&mut self, act: Act<'_>, mut rows: WorldRows<'_>) -> Result<WorldStep> {
 ///         self.shown = [act.discrete[0], act.discrete[1]];
 ///         assert!(self.shown.iter().all(|&side| side < 2), "of {:?} one is no side of a coin", self.shown);
 ///         self.tosses += 1;
-///         self.show(&mut seats);
+///         self.show(&mut rows);
 ///         let first = if self.shown[0] == self.shown[1] { 1.0 } else { -1.0 };
-///         seats.reward.copy_from_slice(&[first, -first]);
+///         rows.reward.copy_from_slice(&[first, -first]);
 ///         Ok(WorldStep { end: End::of(self.tosses >= 5, false), frames: 1 })
 ///     }
 ///
@@ -119,7 +119,11 @@ pub struct WorldStep {
 ///
 ///     fn load(&mut self, bytes: &[u8]) -> Result<()> {
 ///         let (shown, tosses): ([u32; 2], u32) = load_postcard(Self::ID, bytes)?;
-///         (self.shown, self.tosses) = (shown.map(|side| side.min(2)), tosses.min(5));
+///         if shown.iter().any(|&side| side > 2) || tosses > 5 {
+///             let message = format!("{shown:?} after {tosses} tosses");
+///             return Err(Error::State { part: Self::ID.to_owned(), message });
+///         }
+///         (self.shown, self.tosses) = (shown, tosses);
 ///         Ok(())
 ///     }
 ///
@@ -145,9 +149,9 @@ pub trait World: Sized + Send + 'static {
     const VERSION: u32;
     /// Emulator frames per second of playback; see [`Env::FRAME_RATE`].
     const FRAME_RATE: f64 = 4.0;
-    /// Whether a world has one seat whatever its configuration, as an [`Env`] has: its steps take less time where this is
-    /// known when they are compiled.
-    const ALONE: bool = false;
+    /// Whether a world has one seat whatever its configuration, as an [`Env`] has: a step takes less time where that is
+    /// known when it is compiled.
+    const SINGLE_SEAT: bool = false;
     /// Configuration; see [`Env::Config`].
     type Config: DeserializeOwned;
 
@@ -172,7 +176,7 @@ pub trait World: Sized + Send + 'static {
     ///
     /// # Errors
     /// If the engine behind the world fails.
-    fn reset(&mut self, seed: u64, seats: Seats<'_>) -> Result<()>;
+    fn reset(&mut self, seed: u64, rows: WorldRows<'_>) -> Result<()>;
 
     /// Takes the actions of all seats, `[seats, ..]`, and writes what each of them then sees and earns; see
     /// [`Env::step`].
@@ -183,7 +187,7 @@ pub trait World: Sized + Send + 'static {
     ///
     /// # Panics
     /// If a discrete action is not below its cardinality; the message holds the action.
-    fn step(&mut self, act: Act<'_>, seats: Seats<'_>) -> Result<WorldStep>;
+    fn step(&mut self, act: Act<'_>, rows: WorldRows<'_>) -> Result<WorldStep>;
 
     /// Appends the complete state of all seats to `out`; see [`Env::save`].
     ///
@@ -257,7 +261,7 @@ impl<E: Env> World for E {
     const ID: &'static str = <E as Env>::ID;
     const VERSION: u32 = <E as Env>::VERSION;
     const FRAME_RATE: f64 = <E as Env>::FRAME_RATE;
-    const ALONE: bool = true;
+    const SINGLE_SEAT: bool = true;
     type Config = <E as Env>::Config;
 
     fn seats(_config: &Self::Config) -> usize {
@@ -272,13 +276,13 @@ impl<E: Env> World for E {
         Env::spec(self)
     }
 
-    fn reset(&mut self, seed: u64, seats: Seats<'_>) -> Result<()> {
-        Env::reset(self, seed, seats.obs)
+    fn reset(&mut self, seed: u64, rows: WorldRows<'_>) -> Result<()> {
+        Env::reset(self, seed, rows.obs)
     }
 
-    fn step(&mut self, act: Act<'_>, seats: Seats<'_>) -> Result<WorldStep> {
-        let step = Env::step(self, act, seats.obs)?;
-        seats.reward[0] = step.reward;
+    fn step(&mut self, act: Act<'_>, rows: WorldRows<'_>) -> Result<WorldStep> {
+        let step = Env::step(self, act, rows.obs)?;
+        rows.reward[0] = step.reward;
         Ok(WorldStep { end: step.end, frames: step.frames })
     }
 

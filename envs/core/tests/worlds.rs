@@ -3,7 +3,7 @@
 use rl_core::contract::{Subject, check, cover};
 use rl_core::embedded_graphics::pixelcolor::{Rgb888, RgbColor};
 use rl_core::{
-    Act, Batch, Canvas, End, EnvEntry, Episode, Error, Info, Result, RowsBuf, Seating, Seats, Spec, VecEnv, World,
+    Act, Batch, Canvas, End, EnvEntry, Episode, Error, Info, Result, RowsBuf, Seating, Spec, VecEnv, World, WorldRows,
     WorldStep, load_postcard, save_postcard,
 };
 
@@ -17,6 +17,7 @@ struct Sum {
     prepared: Option<u64>,
     /// Number of resets with the seed that was told before.
     expected: u64,
+    lax: bool,
 }
 
 #[derive(Clone, serde::Deserialize)]
@@ -24,12 +25,15 @@ struct Sum {
 struct Config {
     players: usize,
     length: u32,
+    /// Looks at the first seat's action alone.
+    #[serde(default)]
+    lax: bool,
 }
 
 impl Sum {
-    fn show(&self, seats: &mut Seats<'_>) {
+    fn show(&self, rows: &mut WorldRows<'_>) {
         for n in 0..self.players {
-            seats.obs(n).symbols.copy_from_slice(&[n as u32, self.shown[n], self.age]);
+            rows.obs(n).symbols.copy_from_slice(&[n as u32, self.shown[n], self.age]);
         }
     }
 }
@@ -44,8 +48,8 @@ impl World for Sum {
     }
 
     fn new(config: &Config) -> Result<Self> {
-        let (players, length) = (config.players, config.length);
-        Ok(Self { players, length, age: 0, shown: vec![0; players], prepared: None, expected: 0 })
+        let Config { players, length, lax } = *config;
+        Ok(Self { lax, players, length, age: 0, shown: vec![0; players], prepared: None, expected: 0 })
     }
 
     fn spec(&self) -> Spec {
@@ -56,24 +60,25 @@ impl World for Sum {
         self.prepared = Some(next_seed());
     }
 
-    fn reset(&mut self, seed: u64, mut seats: Seats<'_>) -> Result<()> {
+    fn reset(&mut self, seed: u64, mut rows: WorldRows<'_>) -> Result<()> {
         self.expected += u64::from(self.prepared == Some(seed));
         self.age = 0;
         self.shown.fill((seed % 4) as u32);
-        self.show(&mut seats);
+        self.show(&mut rows);
         Ok(())
     }
 
-    fn step(&mut self, act: Act<'_>, mut seats: Seats<'_>) -> Result<WorldStep> {
-        assert!(act.discrete.iter().all(|&action| action < 4), "of {:?} one is no action", act.discrete);
+    fn step(&mut self, act: Act<'_>, mut rows: WorldRows<'_>) -> Result<WorldStep> {
+        let taken = if self.lax { &act.discrete[..1] } else { act.discrete };
+        assert!(taken.iter().all(|&action| action < 4), "of {:?} one is no action", act.discrete);
         if self.length == LOSES && act.discrete.contains(&3) {
             return Err(Error::Lost { env: "sum".to_owned(), message: "gone".to_owned() });
         }
         self.age += 1;
         self.shown.copy_from_slice(act.discrete);
-        self.show(&mut seats);
+        self.show(&mut rows);
         let sum: u32 = act.discrete.iter().sum();
-        seats.reward.iter_mut().enumerate().for_each(|(n, reward)| *reward = (n as u32 + sum) as f32);
+        rows.reward.iter_mut().enumerate().for_each(|(n, reward)| *reward = (n as u32 + sum) as f32);
         Ok(WorldStep { end: End::of(self.age >= self.length, false), frames: 2 })
     }
 
@@ -116,7 +121,7 @@ fn table(players: i64, length: i64) -> toml::Table {
 
 /// Two worlds of two seats, the first of which is the seat 6, and their row after a reset.
 fn two(length: u32) -> (Batch<Sum>, RowsBuf) {
-    let worlds = (0..2).map(|_| Sum::new(&Config { players: 2, length }).unwrap()).collect();
+    let worlds = (0..2).map(|_| Sum::new(&Config { players: 2, length, lax: false }).unwrap()).collect();
     let mut batch = Batch::new(worlds, &Seating { seed: 1, seats: 6..10 });
     let mut row = RowsBuf::new(batch.spec(), batch.seats());
     cover(&mut row, 0xAA);
@@ -132,6 +137,21 @@ fn step(batch: &mut Batch<Sum>, row: &mut RowsBuf, actions: [u32; 4]) {
 fn a_world_of_three_keeps_what_all_promise() {
     assert_eq!((ENTRY.seats_per_world)(&table(3, 7)), 3);
     check(&Subject::new(&ENTRY, "sum").unwrap()).unwrap();
+}
+
+#[test]
+fn a_world_that_looks_at_one_seats_action_alone_breaks_its_promise() {
+    let mut lax = Subject::new(&ENTRY, "sum").unwrap();
+    lax.table.insert("lax".to_owned(), true.into());
+    let broken = check(&lax).unwrap_err();
+    assert_eq!(broken.to_string(), "actions: discrete[1] = 4 is taken, and the highest is 3");
+}
+
+#[test]
+#[should_panic(expected = "as many seats in each of 2 worlds")]
+fn seats_that_are_divided_unevenly_are_no_batch() {
+    let worlds = (0..2).map(|_| Sum::new(&Config { players: 2, length: 2, lax: false }).unwrap()).collect();
+    Batch::new(worlds, &Seating { seed: 1, seats: 0..3 });
 }
 
 #[test]
@@ -209,10 +229,12 @@ fn seats_that_make_no_whole_worlds_are_refused() {
         built.err().map(|error| error.to_string())
     };
     assert_eq!(refused(3, 3..9), None);
-    let advice = "train.envs and eval.episodes are multiples of that";
-    assert_eq!(refused(3, 0..4), Some(format!("seats: 4 make no whole worlds of 3: {advice}")));
-    assert_eq!(refused(4, 3..9), Some(format!("seats: 6 make no whole worlds of 4: {advice}")));
-    assert_eq!(refused(2, 3..4), Some("seats: one cannot be played alone, where 2 share a world".to_owned()));
-    assert!(refused(0, 0..4).is_some());
+    let multiple = "train.envs is a multiple of that";
+    assert_eq!(refused(3, 0..4), Some(format!("env: 4 seats make no whole worlds of 3: {multiple}")));
+    assert_eq!(refused(4, 3..9), Some(format!("env: 6 seats make no whole worlds of 4: {multiple}")));
+    assert_eq!(refused(2, 4..4), Some(format!("env: 0 seats make no whole worlds of 2: {multiple}")));
+    assert_eq!(refused(2, 3..4), Some("env: one seat cannot be played alone: 2 share a world".to_owned()));
+    assert_eq!(refused(0, 0..4), Some("env: makes a world without seats".to_owned()));
+    assert_eq!((ENTRY.seats_per_world)(&table(0, 2)), 1);
     assert_eq!((ENTRY.seats_per_world)(&"player = 3".parse().unwrap()), 1, "what the build refuses");
 }

@@ -6,7 +6,7 @@
 
 use std::thread::{Builder, JoinHandle};
 
-use rl_core::{Act, Canvas, Info, Obs, Result, Rng, Seats, Spec, World, WorldStep, save_postcard};
+use rl_core::{Act, Canvas, Info, Obs, Result, Rng, Spec, World, WorldRows, WorldStep, save_postcard};
 use vizdoom::{Match, Variable};
 
 use super::FAMILY;
@@ -160,7 +160,7 @@ impl World for Arena {
     /// Makes an arena of `config.players` seats; no engine is started yet.
     fn new(config: &DoomConfig) -> Result<Self> {
         let mut setup = Setup::new(config)?;
-        if config.players > Match::MOST {
+        if !(1..=Match::MOST).contains(&config.players) {
             return Err(refuse("players", format!("{} is not from 1 to {}", config.players, Match::MOST)));
         }
         Match::check(&setup.settings, config.players).map_err(translated)?;
@@ -195,17 +195,17 @@ impl World for Arena {
         self.next = Some(Next { seed, starting });
     }
 
-    fn reset(&mut self, seed: u64, mut seats: Seats<'_>) -> Result<()> {
+    fn reset(&mut self, seed: u64, mut rows: WorldRows<'_>) -> Result<()> {
         self.begin(seed)?; // of what it could draw further nothing is
-        (0..self.seats.len()).for_each(|n| self.look(n, &mut seats.obs(n)));
+        (0..self.seats.len()).for_each(|n| self.look(n, &mut rows.obs(n)));
         Ok(())
     }
 
-    fn step(&mut self, act: Act<'_>, mut seats: Seats<'_>) -> Result<WorldStep> {
+    fn step(&mut self, act: Act<'_>, mut rows: WorldRows<'_>) -> Result<WorldStep> {
         let step = self.play(act)?;
         for n in 0..self.seats.len() {
-            self.look(n, &mut seats.obs(n));
-            seats.reward[n] = self.reward(n);
+            self.look(n, &mut rows.obs(n));
+            rows.reward[n] = self.reward(n);
         }
         Ok(step)
     }

@@ -33,14 +33,18 @@ pub fn begins(from: &mut impl Read) -> bool {
 pub struct RecordedEpisode {
     /// Seed of the episode.
     pub seed: u64,
+    /// Seat of the world, counted from 0, that saw and earned what was recorded.
+    pub seat: u32,
     /// Return, frames and end of the episode; `None` where it is cut short.
     pub outcome: Option<Outcome>,
-    /// Discrete actions, `[steps, discrete]`.
+    /// Discrete actions, `[steps, seats, discrete]`.
     discrete: Vec<u32>,
-    /// Continuous actions, `[steps, continuous]`.
+    /// Continuous actions, `[steps, seats, continuous]`.
     continuous: Vec<f32>,
-    /// Numbers of discrete and of continuous actions.
+    /// Numbers of discrete and of continuous actions, of all seats.
     width: (usize, usize),
+    /// Number of seats of the world.
+    seats: usize,
     /// Lowest four bits of the checksum of each step.
     checks: Vec<u8>,
     /// Hashes of the episode so far, each with the number of steps that it covers.
@@ -59,13 +63,24 @@ impl RecordedEpisode {
         self.checks.len()
     }
 
-    /// Discrete and continuous actions of a step, `[discrete]` and `[continuous]`.
+    /// Discrete and continuous actions of all seats in a step, `[seats, discrete]` and `[seats, continuous]`.
     ///
     /// # Panics
     /// If there is no such step.
     pub fn action(&self, step: usize) -> (&[u32], &[f32]) {
         let (discrete, continuous) = self.width;
         (&self.discrete[step * discrete..][..discrete], &self.continuous[step * continuous..][..continuous])
+    }
+
+    /// Discrete and continuous actions of the episode's own seat in a step, `[discrete]` and `[continuous]`.
+    ///
+    /// # Panics
+    /// If there is no such step.
+    pub fn own_action(&self, step: usize) -> (&[u32], &[f32]) {
+        let (discrete, continuous) = self.action(step);
+        let widths = (discrete.len() / self.seats, continuous.len() / self.seats);
+        let seat = self.seat as usize;
+        (&discrete[seat * widths.0..][..widths.0], &continuous[seat * widths.1..][..widths.1])
     }
 
     /// Bytes of memory of the steps, and of the data beside pictures.
@@ -177,14 +192,17 @@ impl Recording {
             let pictured = recording.manifest.pictures.is_some();
             match (chunk.kind, open) {
                 (Kind::Begin, None) => {
-                    let seed = number(&chunk.content).ok_or(damaged("not a seed"))?;
+                    let seats = recording.manifest.seats;
+                    let (seed, seat) = beginning(&chunk.content, seats).ok_or(damaged("not a seed and seat"))?;
                     let width = (recording.manifest.discrete.len(), recording.manifest.continuous);
                     recording.episodes.push(RecordedEpisode {
                         seed,
+                        seat,
                         outcome: None,
                         discrete: Vec::new(),
                         continuous: Vec::new(),
                         width,
+                        seats: seats as usize,
                         checks: Vec::new(),
                         hashes: Vec::new(),
                         kept: recording.manifest.outputs,
@@ -249,6 +267,16 @@ fn manifest(chunk: &Chunk) -> Result<Manifest, RecordingError> {
 
 fn number(content: &[u8]) -> Option<u64> {
     Some(u64::from_le_bytes(content.try_into().ok()?))
+}
+
+/// Seed and seat of an episode in a world of `seats` seats; `None` if the content is not valid.
+fn beginning(content: &[u8], seats: u32) -> Option<(u64, u32)> {
+    let (seed, rest) = content.split_first_chunk()?;
+    let seat = match seats {
+        1 => rest.is_empty().then_some(0),
+        _ => rest.try_into().ok().map(u32::from_le_bytes),
+    };
+    Some((u64::from_le_bytes(*seed), seat.filter(|seat| *seat < seats)?))
 }
 
 fn outcome(content: &[u8]) -> Option<Outcome> {
@@ -316,6 +344,7 @@ mod tests {
             env_version: 1,
             config: String::new(),
             assets: [].into(),
+            seats: 1,
             discrete: vec![4],
             continuous: 2,
             player: Player::Human {},
@@ -329,7 +358,7 @@ mod tests {
             let mut recorder = Recorder::begin(&mut bytes, &manifest)?;
             recorder.left = left;
             for seed in 0..3 {
-                recorder.episode(seed)?;
+                recorder.episode(seed, 0)?;
                 (0..1500).try_for_each(|_| recorder.step(&[1], &[0.5, 0.5], 7))?;
                 recorder.end(&Outcome { ret: 0.0, frames: 1500, end: End::Terminated })?;
             }

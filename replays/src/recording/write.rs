@@ -13,6 +13,7 @@ use super::{Group, MOST, Manifest, OLDEST, Outcome, OutputSampling, STEPS, VERSI
 #[derive(Debug)]
 pub struct Recorder<W> {
     chunks: Chunks<W>,
+    seats: u32,
     discrete: Vec<u32>,
     continuous: usize,
     kept: Option<OutputSampling>,
@@ -56,25 +57,28 @@ impl<W: Write> Recorder<W> {
         }
         let mut chunks = Chunks::begin(out)?;
         chunks.write(Kind::Manifest, &serde_json::to_vec(manifest)?)?;
-        let Manifest { discrete, continuous, outputs: kept, .. } = manifest.clone();
+        let Manifest { seats, discrete, continuous, outputs: kept, .. } = manifest.clone();
         let (actions, pictures, steps) = (manifest.actions(), manifest.pictures.as_ref().map(|_| 0), Steps::default());
         let (episodes, history, taken) = (0, None, 0);
         let left = MOST;
-        Ok(Self { chunks, discrete, continuous, kept, actions, episodes, history, taken, pictures, steps, left })
+        Ok(Self { chunks, seats, discrete, continuous, kept, actions, episodes, history, taken, pictures, steps, left })
     }
 
-    /// Begins an episode that was started with `seed`.
+    /// Begins an episode that was started with `seed`, as the seat `seat` of its world plays it.
     ///
     /// # Errors
     /// If writing fails.
     ///
     /// # Panics
-    /// If the episode before has not ended.
-    pub fn episode(&mut self, seed: u64) -> std::io::Result<()> {
+    /// If the episode before has not ended, or the world has no such seat.
+    pub fn episode(&mut self, seed: u64, seat: u32) -> std::io::Result<()> {
+        assert!(seat < self.seats, "seat {seat} of {}", self.seats);
         assert!(self.history.is_none(), "episodes are recorded one after the other");
         (self.history, self.taken) = (Some(History::begin(seed)), 0);
         self.pictures = self.pictures.map(|_| 0);
-        self.chunks.write(Kind::Begin, &seed.to_le_bytes())
+        let mut content = seed.to_le_bytes().to_vec();
+        content.extend(seat.to_le_bytes().iter().filter(|_| self.seats > 1));
+        self.chunks.write(Kind::Begin, &content)
     }
 
     /// Stores the next pictures of the episode: the one of its beginning, then one after each step.

@@ -192,7 +192,8 @@ fn main_job(tables: &Tables) -> Check {
         Err(_) => tables.env_names().into_iter().next().unwrap_or_default(),
     };
     let resolved = preset::resolve(tables, &Ask { env: &name, ..Ask::default() });
-    let opened = resolved.and_then(|resolved| resolved.seat(&Seating { seed: 0, seats: 0..1 }));
+    let opened =
+        resolved.and_then(|resolved| resolved.seat(&Seating { seed: 0, seats: 0..resolved.seats_per_world() }));
     let check = format!("open {name}");
     match opened {
         Ok(_) => Check::ok(&check, "opens"),

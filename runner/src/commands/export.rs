@@ -409,16 +409,19 @@ fn enlarge(from: &Canvas, scale: usize, into: &mut Canvas) {
     }
 }
 
-/// Writes a .csv with a line per game, and returns the number of games in words.
+/// Writes a .csv with a line per game, with its seat where there are several, and returns the number of games in words.
 fn table(recording: &Recording, out: &Path) -> anyhow::Result<String> {
     file::whole(out, |file| {
         let mut out = BufWriter::new(file);
-        writeln!(out, "episode,seed,return,steps,frames,end")?;
+        let several = recording.manifest.seats > 1;
+        writeln!(out, "episode,seed,{}return,steps,frames,end", if several { "seat," } else { "" })?;
         for (number, played) in recording.episodes.iter().enumerate() {
             let (seed, steps) = (played.seed, played.steps());
+            let seat = if several { format!("{},", played.seat) } else { String::new() };
+            write!(out, "{},{seed},{seat}", number + 1)?;
             match played.outcome {
-                Some(o) => writeln!(out, "{},{seed},{},{steps},{},{}", number + 1, o.ret, o.frames, o.end.name())?,
-                None => writeln!(out, "{},{seed},,{steps},,", number + 1)?,
+                Some(o) => writeln!(out, "{},{steps},{},{}", o.ret, o.frames, o.end.name())?,
+                None => writeln!(out, ",{steps},,")?,
             }
         }
         Ok(out.flush()?)

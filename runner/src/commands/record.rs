@@ -148,13 +148,20 @@ pub(crate) fn by_agent(
         seed,
     };
     let mode = Mode::Evaluate { epsilon: eval.epsilon, greedy };
-    let mut env = resolved.seat_eval(&Seating { seed, seats: SEATS..SEATS + 1 })?;
+    let seats_per_world = resolved.seats_per_world();
+    if outputs.is_some() && seats_per_world > 1 {
+        let name = &resolved.env_name;
+        bail!(usage(format!(
+            "--outputs is for worlds of one seat, and those of {name} have {seats_per_world}: leave it out"
+        )));
+    }
+    let mut env = resolved.seat_eval(&Seating { seed, seats: SEATS..SEATS + seats_per_world })?;
     let kept = outputs.map(|every| outputs::kept(every, learner.as_ref(), env.spec(), &about.agent)).transpose()?;
     let mut manifest = manifest(resolved, &resolved.eval_table()?, env.as_ref(), player, kept)?;
     manifest.pictures = filmed.then(|| pictures(env.as_mut()));
     drop(env); // an engine, maybe, that the games need not have beside theirs
     let games = Games { seed, first: SEATS, episodes: eval.episodes, mode, workers, outputs: kept.is_some(), filmed };
-    let mut takes = Takes::new(games, outputs, filmed);
+    let mut takes = Takes::new(games, seats_per_world, outputs, filmed);
     let score = watched(resolved, learner.as_ref(), games, waiting, &mut |seats| takes.watch(seats))?;
     score.crashes.iter().for_each(output::note);
     Ok((manifest, takes.into_games(), score))
@@ -180,26 +187,31 @@ fn by_chance(
         settings::alone("--episodes", "eval.episodes", &args.set)?;
         resolved.set("eval.episodes", i64::from(episodes))?;
     }
-    let mut env = resolved.seat_eval(&Seating { seed, seats: SEATS..SEATS + 1 })?;
+    let seats = resolved.seats_per_world();
+    let mut env = resolved.seat_eval(&Seating { seed, seats: SEATS..SEATS + seats })?;
     let spec = env.spec().clone();
     let (mut rng, mut takes, mut score) = (Rng::new(seed, Stream::Act(SEATS)), Vec::new(), Score::default());
     let mut canvas = Canvas::new(0, 0);
-    let mut block = Rollout::new(&spec, 1, 1, 0);
-    let (pictures, mut room) = (args.frames.then(|| pictures(env.as_mut())), Room::new());
+    let mut block = Rollout::new(&spec, 1, seats as usize, 0);
+    let mut room = Room::new();
+    let mut manifest = manifest(&resolved, &resolved.eval_table()?, env.as_ref(), Player::Random { seed }, None)?;
+    manifest.pictures = args.frames.then(|| pictures(env.as_mut()));
     env.reset(block.first())?;
     alone(env.as_ref())?;
     let episodes = resolved.eval()?.episodes as usize;
     let bar = waiting.bar(episodes, "games");
-    for game in 0..episodes {
-        let filmed = args.frames.then_some(&mut canvas);
-        let (mut take, mut crashes) = (Take::of_seat(env.as_ref(), 0, filmed)?, 0);
-        while !take.outcome.end.over() {
+    while takes.len() < episodes {
+        let begin = |n| Take::of_seat(env.as_ref(), n, seats, args.frames.then_some(&mut canvas));
+        let wanted = episodes - takes.len();
+        let mut world = (0..wanted.min(seats as usize)).map(begin).collect::<anyhow::Result<Vec<_>>>()?;
+        let mut crashes = 0;
+        while !world[0].outcome.end.over() {
             waiting.go_on()?;
-            bar.reach(game);
+            bar.reach(takes.len());
             spec.draw(&mut rng, block.discrete.row_mut(0), block.continuous.row_mut(0));
             let (act, rows) = block.step(0);
             env.step(act, rows)?;
-            take.follow(env.as_ref(), &block, &mut canvas)?;
+            world.iter_mut().try_for_each(|take| take.follow(env.as_ref(), &block, &mut canvas))?;
             for loss in env.take_crashes() {
                 bar.note(lost(loss));
                 crashes += 1;
@@ -209,15 +221,15 @@ fn by_chance(
             }
             block.carry();
         }
-        score.returns.push(take.outcome.ret);
-        score.frames += take.outcome.frames;
-        room.take(&take)?;
-        takes.push(take);
+        for take in world {
+            score.returns.push(take.outcome.ret);
+            score.frames += take.outcome.frames;
+            room.take(&take)?;
+            takes.push(take);
+        }
         let (act, rows) = block.step(0); // resets
         env.step(act, rows)?;
         block.carry();
     }
-    let mut manifest = manifest(&resolved, &resolved.eval_table()?, env.as_ref(), Player::Random { seed }, None)?;
-    manifest.pictures = pictures;
     Ok((manifest, takes, score))
 }

@@ -97,7 +97,10 @@ pub(crate) fn run(args: &TrainArgs, tables: &Tables) -> anyhow::Result<ExitCode>
         take_actors(&mut resolved, actors)?;
     }
     if args.record.is_some() && resolved.seats_per_world() > 1 {
-        return Err(usage("--record: a recording is of one seat, and seats of this run share a world".to_owned()));
+        let seats = resolved.seats_per_world();
+        return Err(usage(format!(
+            "--record follows a world of one seat, and here {seats} share one: `rl-run record RUN` records what was trained"
+        )));
     }
     demonstrations::settle(&mut resolved)?;
     let (train, eval) = (resolved.train()?, resolved.eval()?);

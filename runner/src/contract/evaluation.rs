@@ -80,11 +80,11 @@ pub(super) fn seats(subject: &Subject) -> Found {
         let mut policy = learner.policy(seats.clone())?;
         Player::new(subject, learner.plan(), drawing()).play(seats, policy.as_mut())
     };
-    let together = subject.resolved.seats_per_world();
+    let seats_per_world = subject.resolved.seats_per_world();
     let seats = seats_of(subject);
-    let seats = seats.start..seats.end.max(seats.start + 2 * together); // of two worlds at least
-    let some = play(seats.end - together..seats.end)?;
-    play(seats)?.of_last(together as usize).same(&some, "without the seats before it")?;
+    let seats = seats.start..seats.end.max(seats.start + 2 * seats_per_world); // of two worlds at least
+    let some = play(seats.end - seats_per_world..seats.end)?;
+    play(seats)?.of_last(seats_per_world as usize).same(&some, "without the seats before it")?;
     Ok(some.coverage())
 }
 

@@ -84,8 +84,8 @@ fn wrong_in(block: &Rollout, t: usize, e: usize) -> Option<String> {
 
 /// The seats that evaluations are played on, of whole worlds.
 pub(super) fn seats_of(subject: &Subject) -> Range<u32> {
-    let together = subject.resolved.seats_per_world();
-    SEATS..SEATS + (SIDE_BY_SIDE / together).max(1) * together
+    let seats_per_world = subject.resolved.seats_per_world();
+    SEATS..SEATS + (SIDE_BY_SIDE / seats_per_world).max(1) * seats_per_world
 }
 
 /// An evaluation to be played.
@@ -151,8 +151,9 @@ impl<'a> Player<'a> {
         let Self { subject, plan, mode, rows, recording, blaming, .. } = self;
         let resolved = &subject.resolved;
         let seating = Seating { seed: subject.seed, seats: range.clone() };
-        let together = resolved.seats_per_world();
-        let envs = collect::groups(&|seating| resolved.seat_eval(seating), &seating, Workers::Exactly(1), together)?;
+        let seats_per_world = resolved.seats_per_world();
+        let envs =
+            collect::groups(&|seating| resolved.seat_eval(seating), &seating, Workers::Exactly(1), seats_per_world)?;
         let mut seats = Seats::new(envs, plan, Workers::Exactly(1))?;
         if recording {
             seats.blocks_mut().iter_mut().for_each(Rollout::record_outputs);

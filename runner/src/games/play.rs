@@ -18,9 +18,9 @@ pub(crate) const TRIALS: u32 = 2_000_000;
 /// Most games that are played side by side. It decides which games are played, so it is not a setting.
 const SIDE_BY_SIDE: u32 = 16;
 
-/// Seats for `episodes` games of an environment whose worlds have `together` seats each: whole worlds, at least one.
-fn seats(episodes: u32, together: u32) -> u32 {
-    (episodes.min(SIDE_BY_SIDE) / together).max(1) * together
+/// Seats for `episodes` games of an environment whose worlds have `seats_per_world` seats each: whole worlds, at least one.
+fn seats(episodes: u32, seats_per_world: u32) -> u32 {
+    (episodes.min(SIDE_BY_SIDE) / seats_per_world).max(1) * seats_per_world
 }
 
 /// Which games to play, and how.
@@ -157,11 +157,11 @@ mod tests {
         assert_eq!([1, 2, 5, 50].map(|episodes| seats(episodes, 2)), [2, 2, 4, 16]);
         assert_eq!([1, 10, 50].map(|episodes| seats(episodes, 3)), [3, 9, 15]);
         let (mode, workers) = (Mode::Explore, Workers::UpTo(1));
-        for (episodes, together) in [(1, 1), (50, 1), (1, 3), (10, 3), (50, 3), (50, 16)] {
+        for (episodes, seats_per_world) in [(1, 1), (50, 1), (1, 3), (10, 3), (50, 3), (50, 16)] {
             let games = Games { seed: 0, first: 0, episodes, mode, workers, outputs: false, filmed: false };
-            let seats = seats(episodes, together);
+            let seats = seats(episodes, seats_per_world);
             let shares: Vec<u32> = (0..seats).map(|seat| games.share(seat, seats)).collect();
-            assert_eq!(shares.iter().sum::<u32>(), episodes, "{together} together: {shares:?}");
+            assert_eq!(shares.iter().sum::<u32>(), episodes, "{seats_per_world} a world: {shares:?}");
         }
     }
 }

@@ -5,7 +5,7 @@ use std::io::BufReader;
 use std::path::Path;
 
 use anyhow::{anyhow, bail};
-use rl_core::{Canvas, EnvEntry, Seating, VecEnv};
+use rl_core::{Canvas, EnvEntry, Seating, Spec, VecEnv};
 use rl_replays::Rollout;
 use rl_replays::recording::{Manifest, Pictures, Player, RecordedEpisode, Recording, Told, seen};
 
@@ -79,9 +79,14 @@ pub(crate) struct Shown {
     pub(crate) ret: Option<f64>,
 }
 
-/// An environment with one seat that plays the games of a recording again.
+/// A world that plays the games of a recording again, as one of its seats sees them.
 pub(crate) struct Playback {
     env: Box<dyn VecEnv>,
+    /// What all seats do, and the newest of what they see.
+    world: Rollout,
+    /// Seat whose game is played.
+    seat: usize,
+    /// What it sees.
     block: Rollout,
 }
 
@@ -108,14 +113,18 @@ impl Playback {
         }
         ensure_assets(entry)?;
         let config = config(manifest)?;
-        let env = (entry.build)(name, &config, &Seating { seed: 0, seats: 0..1 })?;
+        let seats = (entry.seats_per_world)(&config).max(1);
+        if seats != manifest.seats {
+            bail!("is of worlds of {} seats, and {name} has worlds of {seats}", manifest.seats);
+        }
+        let env = (entry.build)(name, &config, &Seating { seed: 0, seats: 0..seats })?;
         assets::check(&manifest.assets, &*env, "recorded")?;
-        let spec = env.spec();
-        if *spec.discrete != *manifest.discrete || spec.continuous.len() != manifest.continuous {
+        if !manifest.is_of(env.spec()) {
             bail!("holds other actions than {name} has");
         }
-        let block = Rollout::new(spec, 1, 1, 0);
-        Ok(Self { env, block })
+        let world = Rollout::new(&Spec { stack: 1, ..env.spec().clone() }, 1, seats as usize, 0);
+        let block = Rollout::new(env.spec(), 1, 1, 0);
+        Ok(Self { env, world, seat: 0, block })
     }
 
     /// Lets [`draw`](Self::draw) show all that there is for people, such as colours that agents do not see, and returns
@@ -129,28 +138,34 @@ impl Playback {
     /// # Errors
     /// If the environment fails.
     pub(crate) fn begin(&mut self, played: &RecordedEpisode) -> anyhow::Result<()> {
-        Ok(self.env.begin(&[played.seed], self.block.first())?)
+        self.seat = played.seat as usize;
+        self.env.begin(&vec![played.seed; self.world.seats()], self.world.first())?;
+        self.block.copy_row((0, 0), &self.world, (0, self.seat));
+        Ok(())
     }
 
-    /// Takes the action that was recorded for `step`, and returns what it led to.
+    /// Takes the actions that were recorded for `step`, and returns what they led to.
     ///
     /// # Errors
     /// If the environment fails.
     pub(crate) fn step(&mut self, played: &RecordedEpisode, step: usize) -> anyhow::Result<Shown> {
         let (discrete, continuous) = played.action(step);
-        self.block.discrete.row_mut(0).copy_from_slice(discrete);
-        self.block.continuous.row_mut(0).copy_from_slice(continuous);
-        let (act, rows) = self.block.step(0);
+        self.world.discrete.row_mut(0).copy_from_slice(discrete);
+        self.world.continuous.row_mut(0).copy_from_slice(continuous);
+        let (act, rows) = self.world.step(0);
         self.env.step(act, rows)?;
-        let ret = self.block.episodes.last().map(|episode| episode.ret);
+        self.block.copy_row((1, 0), &self.world, (1, self.seat));
+        let ended = self.world.episodes.iter().find(|episode| episode.seat as usize == self.seat);
+        let ret = ended.map(|episode| episode.ret);
         let shown = Shown { seen: seen(&self.block, 1, 0), told: Told::of(&self.block, 1, 0), ret };
+        self.world.episodes.clear();
         self.block.carry();
         Ok(shown)
     }
 
     /// Draws the present state.
     pub(crate) fn draw(&self, canvas: &mut Canvas) {
-        self.env.draw(0, canvas);
+        self.env.draw(self.seat, canvas);
     }
 
     /// Saves the present state.
@@ -160,7 +175,7 @@ impl Playback {
     #[cfg(feature = "viewer")]
     pub(crate) fn save(&self) -> anyhow::Result<Vec<u8>> {
         let mut state = Vec::new();
-        self.env.save(0, &mut state)?;
+        rl_core::save_seats([&*self.env], &mut state)?;
         Ok(state)
     }
 
@@ -171,7 +186,7 @@ impl Playback {
     /// If the environment refuses it.
     #[cfg(feature = "viewer")]
     pub(crate) fn load(&mut self, state: &[u8]) -> anyhow::Result<()> {
-        Ok(self.env.load(0, state)?)
+        Ok(rl_core::load_seats([&mut *self.env], state)?)
     }
 
     /// What is seen now, in row 0 of a block of one seat.
@@ -214,3 +229,6 @@ pub(crate) fn chosen(recording: &Recording, which: &str) -> anyhow::Result<usize
         most => usage(format!("--episode {which}: `best`, or a game from 1 to {most}")),
     })
 }
+
+#[cfg(test)]
+mod tests;

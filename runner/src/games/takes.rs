@@ -12,8 +12,8 @@ use anyhow::Context as _;
 use rl_core::{Canvas, End, Episode, VecEnv};
 use rl_replays::Rollout;
 use rl_replays::recording::{
-    self, Group, Manifest, Outcome, OutputSampling, Pictures, Player, Recorder, Recording, Reel, Told, VERSION, memory,
-    seen,
+    self, Group, Manifest, Outcome, OutputSampling, Pictures, Player, Recorder, Recording, Reel, Told, WIDTH, memory,
+    seen, version,
 };
 use serde::{Deserialize, Serialize};
 
@@ -27,11 +27,28 @@ use crate::preset::Resolved;
 
 pub(crate) use room::Room;
 
+/// Which of the seats of a world a game is of.
+#[derive(Clone, Copy, Debug)]
+struct Place {
+    seat: u32,
+    seats: u32,
+}
+
+impl Default for Place {
+    /// The only one.
+    fn default() -> Self {
+        Self { seat: 0, seats: 1 }
+    }
+}
+
 /// A game that is being noted down.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Take {
     seed: u64,
-    /// Discrete actions, `[steps, values]`; `continuous` and `seen` are by step too.
+    /// Whose game it is; a run that trains saves games of worlds of one seat alone.
+    #[serde(skip)]
+    place: Place,
+    /// Discrete actions of all seats, `[steps, values]`; `continuous` and `seen` are by step too.
     discrete: Vec<u32>,
     continuous: Vec<f32>,
     seen: Vec<u32>,
@@ -51,7 +68,7 @@ impl Take {
     pub(crate) fn begin(seed: u64) -> Self {
         let outcome = Outcome { ret: 0.0, frames: 0, end: End::No };
         let (discrete, continuous, seen, outputs, pictures) = Default::default();
-        Self { seed, discrete, continuous, seen, outputs, outcome, pictures, reel: None }
+        Self { seed, place: Place::default(), discrete, continuous, seen, outputs, outcome, pictures, reel: None }
     }
 
     /// Sets seed and return to those of the finished `episode`, whose return holds no shaping.
@@ -89,35 +106,40 @@ impl Take {
         if every.is_some_and(|every| self.steps().is_multiple_of(every as usize)) {
             self.outputs.extend_from_slice(block.outputs.at(t, e));
         }
-        self.discrete.extend_from_slice(block.discrete.at(t, e));
-        self.continuous.extend_from_slice(block.continuous.at(t, e));
+        let first = e - self.place.seat as usize;
+        let world = first..first + self.place.seats as usize;
+        self.discrete.extend_from_slice(block.discrete.seats(t, world.clone()));
+        self.continuous.extend_from_slice(block.continuous.seats(t, world));
         self.seen.push(seen(block, t + 1, e));
         self.outcome.ret += f64::from(block.reward[(t + 1, e)]);
         self.outcome.frames += u64::from(block.frames[(t + 1, e)]);
         self.outcome.end = block.end[(t + 1, e)];
     }
 
-    /// Adds the step that the only seat of `env` just made in a block of one step. If the engine was lost there, begins
-    /// a new game instead. Draws pictures on `canvas`.
+    /// Adds the step that the game's seat of the only world in `env` just made in a block of one step. If the engine was
+    /// lost there, begins a new game instead. Draws pictures on `canvas`.
     ///
     /// # Errors
     /// If a picture is too large.
     pub(crate) fn follow(&mut self, env: &dyn VecEnv, block: &Rollout, canvas: &mut Canvas) -> anyhow::Result<()> {
-        if block.age[(1, 0)] == 0 {
-            *self = Self::of_seat(env, 0, self.reel.is_some().then_some(canvas))?;
+        let Place { seat, seats } = self.place;
+        let e = seat as usize;
+        if block.age[(1, e)] == 0 {
+            *self = Self::of_seat(env, e, seats, self.reel.is_some().then_some(canvas))?;
             return Ok(());
         }
-        self.push(block, 0, 0, None);
-        self.look(env, 0, Told::of(block, 1, 0), canvas)
+        self.push(block, 0, e, None);
+        self.look(env, e, Told::of(block, 1, e), canvas)
     }
 
-    /// Begins the game that seat `n` of `env` is at the beginning of. If a canvas to draw on is given, its first
-    /// picture is kept, and those after each [`look`](Self::look).
+    /// Begins the game that seat `n` of `env`, whose worlds have `seats` seats each, is at the beginning of. If a canvas to
+    /// draw on is given, its first picture is kept, and those after each [`look`](Self::look).
     ///
     /// # Errors
     /// If the picture is too large.
-    pub(crate) fn of_seat(env: &dyn VecEnv, n: usize, filmed: Option<&mut Canvas>) -> anyhow::Result<Self> {
-        let mut take = Self::begin(env.episode_seed(n));
+    pub(crate) fn of_seat(env: &dyn VecEnv, n: usize, seats: u32, filmed: Option<&mut Canvas>) -> anyhow::Result<Self> {
+        let place = Place { seat: n as u32 % seats, seats };
+        let mut take = Self { place, ..Self::begin(env.episode_seed(n)) };
         if let Some(canvas) = filmed {
             take.reel = Some(Reel::default());
             take.look(env, n, Told::default(), canvas)?;
@@ -144,7 +166,7 @@ impl Take {
         let (discrete, continuous) = (manifest.discrete.len(), manifest.continuous);
         let every = manifest.outputs.map_or(usize::MAX, |kept| kept.every as usize);
         let mut outputs = self.outputs.chunks_exact(1 + manifest.actions());
-        recorder.episode(self.seed)?;
+        recorder.episode(self.seed, self.place.seat)?;
         self.pictures.iter().try_for_each(|group| recorder.pictures(group))?;
         for (step, &seen) in self.seen.iter().enumerate() {
             if step.is_multiple_of(every)
@@ -163,6 +185,8 @@ impl Take {
 #[derive(Debug)]
 pub(crate) struct Takes {
     games: Games,
+    /// Number of seats that share a world.
+    seats_per_world: u32,
     over: Vec<Vec<Take>>,
     /// Game of each seat; `None` between two games, and once the seat has its share and only plays on beside the
     /// others.
@@ -175,10 +199,18 @@ pub(crate) struct Takes {
 }
 
 impl Takes {
-    /// Begins to note down `games`.
-    pub(crate) fn new(games: Games, every: Option<u32>, filmed: bool) -> Self {
+    /// Begins to note down `games`, in worlds of `seats_per_world` seats each.
+    pub(crate) fn new(games: Games, seats_per_world: u32, every: Option<u32>, filmed: bool) -> Self {
         let (over, running) = Default::default();
-        Self { games, over, running, every, filmed: filmed.then(|| Canvas::new(0, 0)), room: Room::new() }
+        Self {
+            games,
+            seats_per_world,
+            over,
+            running,
+            every,
+            filmed: filmed.then(|| Canvas::new(0, 0)),
+            room: Room::new(),
+        }
     }
 
     /// Adds the step that all seats just made in blocks of one step; at the first call, the beginning of their games.
@@ -216,7 +248,8 @@ impl Takes {
         let (over, running) = (&mut self.over[seat], &mut self.running[seat]);
         if let Some(share) = begins {
             // A game whose engine was lost has no end, and is none.
-            *running = (over.len() < share).then(|| Take::of_seat(env, e, self.filmed.as_mut())).transpose()?;
+            let begin = || Take::of_seat(env, e, self.seats_per_world, self.filmed.as_mut());
+            *running = (over.len() < share).then(begin).transpose()?;
         } else if let Some(take) = running {
             take.push(block, 0, e, self.every);
             if let Some(canvas) = &mut self.filmed {
@@ -313,10 +346,10 @@ pub(crate) fn pictures(env: &mut dyn VecEnv) -> Pictures {
     Pictures { watched: env.watch(0), frame_rate: env.frame_rate(), action_names: env.action_names() }
 }
 
-/// Manifest of a recording of `env`, which was built from the table `config`.
+/// Manifest of a recording of `env`, some seats of `resolved` that were built from the table `config`.
 ///
 /// # Errors
-/// If the table cannot be written as TOML, or has control characters.
+/// If the table cannot be written as TOML, or has control characters, or a step takes more values than a recording keeps.
 pub(crate) fn manifest(
     resolved: &Resolved,
     config: &toml::Table,
@@ -324,14 +357,23 @@ pub(crate) fn manifest(
     player: Player,
     outputs: Option<OutputSampling>,
 ) -> anyhow::Result<Manifest> {
+    let (seats, spec) = ((resolved.env.seats_per_world)(config).max(1), env.spec());
+    let values = (spec.discrete.len() + spec.continuous.len()) * seats as usize;
+    if values > WIDTH {
+        let name = &resolved.env_name;
+        return Err(usage(format!(
+            "{name}: its {seats} seats take {values} values a step, and a recording keeps {WIDTH}"
+        )));
+    }
     let manifest = Manifest {
-        version: VERSION,
+        version: version(seats),
         env: resolved.env_name.clone(),
         env_version: resolved.env.version,
         config: toml::to_string(config)?,
         assets: env.assets().into_iter().collect(),
-        discrete: env.spec().discrete.to_vec(),
-        continuous: env.spec().continuous.len(),
+        seats,
+        discrete: spec.discrete.repeat(seats as usize),
+        continuous: spec.continuous.len() * seats as usize,
         player,
         outputs,
         pictures: None,
@@ -342,146 +384,4 @@ pub(crate) fn manifest(
 }
 
 #[cfg(test)]
-mod tests {
-    use std::sync::Arc;
-    use std::sync::atomic::{AtomicUsize, Ordering};
-
-    use rl_agents::{Clock, Mode, Plan, Policy, UpdateRatio};
-    use rl_core::{Act, Result, Rng, Rows, Seating, Spec, State, Stream};
-
-    use super::*;
-    use crate::collect::Workers;
-    use crate::preset::{Ask, resolve};
-    use crate::tables::Tables;
-
-    /// An environment that counts how often it is drawn.
-    struct Drawn(Box<dyn VecEnv>, Arc<AtomicUsize>);
-
-    impl VecEnv for Drawn {
-        fn spec(&self) -> &Spec {
-            self.0.spec()
-        }
-
-        fn seats(&self) -> usize {
-            self.0.seats()
-        }
-
-        fn reset(&mut self, rows: Rows<'_>) -> Result<()> {
-            self.0.reset(rows)
-        }
-
-        fn episode_seed(&self, n: usize) -> u64 {
-            self.0.episode_seed(n)
-        }
-
-        fn begin(&mut self, seeds: &[u64], rows: Rows<'_>) -> Result<()> {
-            self.0.begin(seeds, rows)
-        }
-
-        fn step(&mut self, act: Act<'_>, rows: Rows<'_>) -> Result<()> {
-            self.0.step(act, rows)
-        }
-
-        fn frame_rate(&self) -> f64 {
-            self.0.frame_rate()
-        }
-
-        fn lives(&self, n: usize) -> Option<u32> {
-            self.0.lives(n)
-        }
-
-        fn draw(&self, n: usize, canvas: &mut Canvas) {
-            self.1.fetch_add(1, Ordering::Relaxed);
-            self.0.draw(n, canvas);
-        }
-
-        fn serving(&self) -> u32 {
-            self.0.serving()
-        }
-
-        fn save(&self, n: usize, out: &mut Vec<u8>) -> Result<()> {
-            self.0.save(n, out)
-        }
-
-        fn load(&mut self, n: usize, bytes: &[u8]) -> Result<()> {
-            self.0.load(n, bytes)
-        }
-    }
-
-    struct Chance(Rng);
-
-    impl Policy for Chance {
-        fn act(&mut self, blocks: &mut [Rollout], t: usize, _mode: Mode) -> Result<()> {
-            for block in blocks {
-                for e in 0..block.seats() {
-                    block.discrete[(t, e)] = self.0.below(2);
-                }
-            }
-            Ok(())
-        }
-
-        fn is_recurrent(&self) -> bool {
-            false
-        }
-
-        fn state(&mut self) -> State<'_> {
-            Vec::new()
-        }
-    }
-
-    #[test]
-    fn a_person_s_games_are_not_replaced_and_replace_nothing() {
-        let tables = Tables::new(&[rl_envs::ENVS], &[]);
-        let resolved = resolve(&tables, &Ask { env: "cartpole", ..Ask::default() }).unwrap();
-        let env = resolved.seat_eval(&Seating { seed: 1, seats: 0..1 }).unwrap();
-        let manifest = manifest(&resolved, resolved.table("env"), env.as_ref(), Player::Human {}, None).unwrap();
-        let dir = tempfile::tempdir().unwrap();
-        let at = |name: &str| dir.path().join(name);
-        ready(&at("mine.rec")).unwrap();
-        std::fs::write(at("mine.rec"), "of somebody else").unwrap(); // meanwhile
-        for name in ["mine-2.rec", "mine-3.rec", "mine-4.rec"] {
-            assert_eq!(write_new(&at("mine.rec"), &manifest, &[]).unwrap(), at(name));
-            let refused = ready(&at(name)).unwrap_err().to_string();
-            assert!(refused.contains(name) && refused.contains("holds a person's games"), "{refused}");
-        }
-        assert_eq!(std::fs::read(at("mine.rec")).unwrap(), b"of somebody else");
-        ready(&at("mine.rec")).unwrap();
-        let mut damaged = std::fs::read(at("mine-2.rec")).unwrap();
-        *damaged.last_mut().unwrap() ^= 1;
-        std::fs::write(at("mine-2.rec"), damaged).unwrap();
-        let refused = ready(&at("mine-2.rec")).unwrap_err().to_string();
-        assert!(refused.contains("is damaged") && refused.contains("may hold a person's games"), "{refused}");
-        assert_eq!(write_new(&at("other.rec"), &manifest, &[]).unwrap(), at("other.rec"));
-        assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 5, "no drafts");
-        let mut odd = resolved.table("env").clone();
-        odd.insert("a\tb".to_owned(), 1.into());
-        let refused = super::manifest(&resolved, &odd, env.as_ref(), Player::Human {}, None).unwrap_err().to_string();
-        assert!(refused.contains("control characters"), "{refused}");
-    }
-
-    #[test]
-    fn a_seat_that_has_its_share_is_drawn_no_more_and_games_that_are_over_hold_no_canvas() {
-        let tables = Tables::new(&[rl_envs::ENVS], &[]);
-        let resolved = resolve(&tables, &Ask { env: "cartpole", ..Ask::default() }).unwrap();
-        let drawn = Arc::new(AtomicUsize::new(0));
-        let env = Drawn(resolved.seat_eval(&Seating { seed: 1, seats: 0..16 }).unwrap(), Arc::clone(&drawn));
-        let (workers, mode) = (Workers::UpTo(1), Mode::Explore);
-        let plan = Plan { horizon: 1, extra: 0, pace: Some(UpdateRatio { updates: 1, steps: 1 }) };
-        let games = Games { seed: 1, first: 0, episodes: 20, mode, workers, outputs: false, filmed: false };
-        let (mut seats, mut takes) =
-            (Seats::new(vec![Box::new(env)], plan, workers).unwrap(), Takes::new(games, None, true));
-        let (mut policy, mut clock) = (Chance(Rng::new(1, Stream::Act(0))), Clock::default());
-        seats.reset().unwrap();
-        takes.watch(&seats).unwrap();
-        for _ in 0..300 {
-            seats.collect(&mut policy, mode, &mut clock).unwrap();
-            takes.watch(&seats).unwrap();
-            seats.carry();
-        }
-        let takes = takes.into_games();
-        assert_eq!(takes.len(), 20);
-        assert!(takes.iter().all(|take| take.reel.is_none() && !take.pictures.is_empty()));
-        let pictures: usize = takes.iter().map(|take| take.steps() + 1).sum();
-        assert_eq!(drawn.load(Ordering::Relaxed), pictures, "of each game its beginning and every step");
-    }
-}
+mod tests;

@@ -188,7 +188,7 @@ fn fits(manifest: &Manifest, resolved: &Resolved, spec: &Spec) -> anyhow::Result
             "was recorded with env.{key} = {theirs}, and this run has {ours}: --set env.{key}={theirs} trains on what was recorded"
         )));
     }
-    if *spec.discrete != *manifest.discrete || spec.continuous.len() != manifest.continuous {
+    if !manifest.is_of(spec) {
         bail!(usage(format!("holds other actions than {here} has")));
     }
     Ok(())
@@ -274,7 +274,7 @@ impl<'a> Seat<'a> {
         if let (Some((game, replayed, step)), Some((_, playback))) = (&mut self.now, &mut self.playback)
             && *step < game.played.steps()
         {
-            let (discrete, continuous) = game.played.action(*step);
+            let (discrete, continuous) = game.played.own_action(*step);
             block.discrete.at_mut(0, e).copy_from_slice(discrete);
             block.continuous.at_mut(0, e).copy_from_slice(continuous);
             let shown = playback.step(game.played, *step).with_context(|| game.named())?;

@@ -86,7 +86,9 @@ fn begins(one: &Recording, other: &Recording) -> bool {
 fn begins_as(one: &RecordedEpisode, other: &RecordedEpisode) -> bool {
     let (steps, others) = (one.steps(), other.steps());
     let long = if one.outcome.is_some() { others == steps } else { others >= steps };
-    one.seed == other.seed && long && (0..steps).all(|step| one.action(step) == other.action(step))
+    (one.seed, one.seat) == (other.seed, other.seat)
+        && long
+        && (0..steps).all(|step| one.action(step) == other.action(step))
 }
 
 /// Stamps of the file `place`, or of the recordings in the directory `place`, newest first.

@@ -13,7 +13,7 @@ pub(super) struct Keyframe {
     pub(super) step: usize,
     /// What these steps came to.
     pub(super) tally: Tally,
-    /// The state as `VecEnv::save` wrote it.
+    /// The state as `save_seats` wrote it.
     pub(super) state: Vec<u8>,
 }
 

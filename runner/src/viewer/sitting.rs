@@ -74,7 +74,7 @@ impl Sitting {
             alone(env.as_ref())?;
         }
         let mut picture = Canvas::new(0, 0);
-        let take = Take::of_seat(env.as_ref(), 0, (kept == Kept::Filmed).then_some(&mut picture))?;
+        let take = Take::of_seat(env.as_ref(), 0, 1, (kept == Kept::Filmed).then_some(&mut picture))?;
         env.draw(0, &mut picture);
         let phase = if hands.turns() { Phase::Going } else { Phase::Ready };
         let (name, due, (taps, held, returns, takes, sound)) = (name.to_owned(), 0.0, Default::default());
@@ -236,7 +236,7 @@ impl Sitting {
         let (act, rows) = self.block.step(0); // resets
         self.env.step(act, rows)?;
         self.block.carry();
-        self.take = Take::of_seat(self.env.as_ref(), 0, (self.kept == Kept::Filmed).then_some(&mut self.picture))?;
+        self.take = Take::of_seat(self.env.as_ref(), 0, 1, (self.kept == Kept::Filmed).then_some(&mut self.picture))?;
         self.phase = if self.hands.turns() { Phase::Going } else { Phase::Ready };
         self.env.draw(0, &mut self.picture);
         Ok(())

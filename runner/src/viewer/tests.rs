@@ -51,7 +51,7 @@ fn taken(env: &str, sets: &[&str], games: usize, filmed: bool) -> (Resolved, Box
     env.reset(block.first()).unwrap();
     let (mut takes, mut turn, actions) = (Vec::new(), 0, env.spec().discrete[0]);
     for _ in 0..games {
-        let mut take = Take::of_seat(env.as_ref(), 0, filmed.then_some(&mut canvas)).unwrap();
+        let mut take = Take::of_seat(env.as_ref(), 0, 1, filmed.then_some(&mut canvas)).unwrap();
         loop {
             turn += 1;
             block.discrete.row_mut(0)[0] = turn / 7 % actions;

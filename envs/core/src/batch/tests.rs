@@ -169,11 +169,33 @@ fn an_age_that_no_episode_reaches_is_refused() {
     let mut loaded = |age| {
         let mut bytes = Vec::new();
         table.batch.save(0, &mut bytes).unwrap();
-        let first = First { age, ..load_postcard("", &bytes).unwrap() };
+        let first = FirstSeat { age, ..load_postcard("", &bytes).unwrap() };
         bytes.clear();
         save_postcard(&first, &mut bytes).unwrap();
         table.batch.load(0, &bytes)
     };
     assert!(loaded(i32::MAX as u32).is_ok());
     assert!(loaded(i32::MAX as u32 + 1).is_err() && loaded(u32::MAX).is_err());
+}
+
+/// Checkpoints hold it.
+#[test]
+fn a_seat_is_saved_in_the_order_that_it_always_was() {
+    let mut table = Table::new(3..4);
+    table.with(|batch, rows| batch.reset(rows)).unwrap();
+    table.step(&[0]);
+    let mut saved = Vec::new();
+    table.batch.save(0, &mut saved).unwrap();
+    let mut rng = Rng::new(1, Stream::Env(3));
+    let seed = rng.u64();
+    let episode = (3u32, 2.0f64, 1u64, 4u64, End::No);
+    let mut expected = Vec::new();
+    save_postcard(&(rng, seed, 1u32, false, episode, vec![1u8]), &mut expected).unwrap();
+    assert_eq!(saved, expected);
+}
+
+#[test]
+#[should_panic(expected = "one environment per seat")]
+fn two_seats_are_no_batch_of_one_environment() {
+    Batch::new(vec![Frail { age: 0, broken: 0 }], &Seating { seed: 1, seats: 0..2 });
 }

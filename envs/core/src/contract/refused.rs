@@ -22,11 +22,13 @@ pub(super) fn settings(subject: &Subject<'_>) -> Found {
     Ok(Some(Coverage::default()))
 }
 
-/// Checks that a discrete action equal to its cardinality causes an error or a panic that names the value.
+/// Checks that a discrete action equal to its cardinality causes an error or a panic that names the value, whichever seat
+/// of a world takes it.
 pub(super) fn actions(subject: &Subject<'_>) -> Found {
     let mut player = Player::new(subject, 13, 0..1, 0, 0x55)?;
-    for place in 0..player.spec.discrete.len() {
-        let none = player.spec.discrete[place];
+    let width = player.spec.discrete.len();
+    for place in 0..width * player.env.seats() {
+        let none = player.spec.discrete[place % width];
         player.reset()?;
         player.actions.draw(&player.spec);
         player.actions.discrete[place] = none;
@@ -39,7 +41,7 @@ pub(super) fn actions(subject: &Subject<'_>) -> Found {
             format!("what it says of discrete[{place}] = {none} does not name it: {words:?}")
         })?;
     }
-    Ok((!player.spec.discrete.is_empty()).then(Coverage::default))
+    Ok((width > 0).then(Coverage::default))
 }
 
 /// Checks that saved states that are cut, too long, garbage or of other seats are refused, also those of the

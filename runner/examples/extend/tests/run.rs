@@ -1,9 +1,13 @@
 //! The example's own environments and agents are trained and evaluated by the binary that it builds.
 
-use std::process::Command;
+use std::process::{Command, Output};
+
+fn started(args: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_rl-extend-example")).args(args).output().expect("the binary starts")
+}
 
 fn run(args: &[&str]) -> serde_json::Value {
-    let output = Command::new(env!("CARGO_BIN_EXE_rl-extend-example")).args(args).output().expect("the binary starts");
+    let output = started(args);
     assert!(output.status.success(), "{args:?}: {}", String::from_utf8_lossy(&output.stderr));
     let stdout = String::from_utf8(output.stdout).expect("JSON is UTF-8");
     serde_json::from_str(stdout.lines().last().unwrap_or_default()).unwrap_or_else(|e| panic!("{e}: {stdout}"))
@@ -11,8 +15,8 @@ fn run(args: &[&str]) -> serde_json::Value {
 
 #[test]
 fn the_environments_keep_what_all_promise() {
-    for env in ["corridor", "tag"] {
-        let report = run(&["check", "--env", env, "--json"]);
+    for (env, set) in [("corridor", "env.length=8"), ("tag", "env.rival=oneself"), ("tag", "env.rival=random")] {
+        let report = run(&["check", "--env", env, "--set", set, "--json"]);
         assert_eq!((&report["env"], &report["ok"]), (&env.into(), &true.into()), "{report}");
     }
 }
@@ -78,13 +82,68 @@ fn an_agent_of_rl_run_learns_a_game_for_two_against_itself() {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let dir = folder.path().join("run").display().to_string();
     run(&["--env", "tag", "--agent", "ppo", "--run", &dir, "--seed", "1", "--json"]);
-    // What one seat of a field wins the other loses.
-    let games = |args: &[&str]| {
-        let eval = run(&[&["eval", &dir, "--episodes", "200", "--json"], args].concat());
-        assert_eq!(eval["mean"], 0.0, "{eval}");
-        eval
-    };
-    let (learned, random) = (games(&[]), games(&["--set", "eval.epsilon=1"]));
-    let frames = |eval: &serde_json::Value| eval["frames"].as_u64().expect("a count");
-    assert!(frames(&learned) < frames(&random), "who chases catches no sooner: {learned} {random}");
+    let games = |args: &[&str]| run(&[&["eval", &dir, "--episodes", "200", "--json"], args].concat())["mean"].clone();
+    assert_eq!(games(&[]), 0.0, "what one seat of a field wins the other loses");
+    let chases = |args: &[&str]| games(&[&["--set", "env.rival=random"], args].concat()).as_f64().expect("a mean");
+    let (learned, random) = (chases(&[]), chases(&["--set", "eval.epsilon=1"]));
+    assert!(learned > random + 0.5, "after somebody who moves at random {learned}, at random itself {random}");
+
+    let file = |name: &str| folder.path().join(name).display().to_string();
+    let (games, film, table) = (file("games.rec"), file("game.gif"), file("game.csv"));
+    let recorded = run(&["record", &dir, "--episodes", "5", "--out", &games, "--json"]);
+    assert_eq!(
+        (&recorded["episodes"], &recorded["mean"]),
+        (&5.into(), &run(&["eval", &dir, "--episodes", "5", "--json"])["mean"])
+    );
+    let certified = run(&["verify", &games, "--json"]);
+    assert_eq!((&certified["equal"], &certified["episodes"]), (&true.into(), &5.into()), "{certified}");
+    let seen = file("seen.rec");
+    run(&["export", &games, "--out", &seen, "--json"]);
+    let certified = run(&["verify", &seen, "--json"]);
+    assert_eq!((&certified["equal"], certified["pictures"].is_null()), (&true.into(), false), "{certified}");
+    run(&["export", &games, "--episode", "2", "--out", &film, "--json"]);
+    assert!(std::fs::metadata(film).is_ok_and(|film| film.len() > 1000));
+    run(&["export", &games, "--episode", "1", "--by-step", "--out", &table, "--json"]);
+    let table = std::fs::read_to_string(table).expect("a table");
+    assert!(table.starts_with("step,action_0,action_1,reward,return,frames,end\n"), "{table}");
+    run(&["export", &games, "--out", &file("games.csv"), "--json"]);
+    let rows = std::fs::read_to_string(file("games.csv")).expect("a table");
+    let seats: Vec<&str> = rows.lines().skip(1).filter_map(|row| row.split(',').nth(2)).collect();
+    assert_eq!(
+        (rows.lines().next(), &seats[..]),
+        (Some("episode,seed,seat,return,steps,frames,end"), &["0", "0", "1", "0", "1"][..])
+    );
+    let random = file("random.rec");
+    run(&["record", "--env", "tag", "--random", "--episodes", "3", "--out", &random, "--json"]);
+    let certified = run(&["verify", &random, "--json"]);
+    let returns: Vec<f64> =
+        certified["returns"].as_array().into_iter().flatten().filter_map(serde_json::Value::as_f64).collect();
+    assert!(returns.len() == 3 && returns[0] == -returns[1], "two sides of one game, and one of another: {certified}");
+}
+
+#[test]
+fn what_worlds_of_two_cannot_do_is_refused_by_what_it_is() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let file = |name: &str| folder.path().join(name).display().to_string();
+    let (dir, games) = (file("run"), file("games.rec"));
+    run(&["--env", "tag", "--agent", "ppo", "--frames", "2000", "--run", &dir, "--json"]);
+    let train = ["--env", "tag", "--agent", "ppo", "--run"];
+    for (args, said) in [
+        (&[&train[..], &[&file("odd"), "--set", "train.envs=15"]].concat()[..], "15 seats make no whole worlds of 2"),
+        (
+            &[&train[..], &[&file("one"), "--set", "train.envs=1"]].concat(),
+            "one seat cannot be played alone: 2 share a world",
+        ),
+        (&[&train[..], &[&file("taped"), "--record", "best"]].concat(), "--record follows a world of one seat"),
+        (
+            &["record", &dir, "--outputs", "every:1", "--out", &games],
+            "--outputs is for worlds of one seat, and those of tag have 2",
+        ),
+        (&["rollout", "--env", "tag", "--actions", "/dev/null"], "one seat cannot be played alone"),
+    ] {
+        let output = started(args);
+        let told = String::from_utf8_lossy(&output.stderr);
+        assert_eq!((output.status.code(), told.lines().count()), (Some(2), 1), "{args:?}: {told}");
+        assert!(told.contains(said), "{args:?}: {told}");
+    }
 }

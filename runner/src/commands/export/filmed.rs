@@ -6,7 +6,7 @@ use std::path::Path;
 use anyhow::bail;
 use rl_core::Canvas;
 use rl_replays::recording::{
-    Group, Manifest, Outcome, RecordedEpisode, Recorder, Recording, Reel, Replayed, Told, VERSION,
+    Group, Manifest, Outcome, RecordedEpisode, Recorder, Recording, Reel, Replayed, Told, version,
 };
 
 use crate::console::waiting::Waiting;
@@ -32,7 +32,7 @@ pub(super) fn write(
     waiting: &Waiting,
 ) -> anyhow::Result<usize> {
     let pictures = Some(playback.pictures());
-    let manifest = Manifest { version: VERSION, pictures, ..recording.manifest.clone() };
+    let manifest = Manifest { version: version(recording.manifest.seats), pictures, ..recording.manifest.clone() };
     let ended = || recording.episodes.iter().filter_map(|played| Some((played, played.outcome?)));
     file::whole(out, |file| {
         let mut recorder = Recorder::begin(BufWriter::new(file), &manifest)?;
@@ -76,7 +76,7 @@ fn copy<W: std::io::Write>(
     seen: &Seen,
     recorder: &mut Recorder<W>,
 ) -> std::io::Result<()> {
-    recorder.episode(played.seed)?;
+    recorder.episode(played.seed, played.seat)?;
     seen.pictures.iter().try_for_each(|group| recorder.pictures(group))?;
     for (step, &seen) in seen.steps.iter().enumerate() {
         if let Some(output) = played.output(step) {

@@ -65,10 +65,8 @@ pub(super) fn table(
 
 /// Names of the columns.
 fn head(manifest: &Manifest) -> Vec<String> {
-    let actions = manifest.discrete.len() + manifest.continuous;
-    let action = |i| if actions == 1 { "action".to_owned() } else { format!("action_{i}") };
     let mut names_of = vec!["step".to_owned()];
-    names_of.extend((0..actions).map(action));
+    names_of.extend(actions(manifest));
     names_of.extend(["reward", "return", "frames", "end"].map(str::to_owned));
     if let Some(kept) = manifest.outputs {
         let what = match kept.kind {
@@ -79,6 +77,21 @@ fn head(manifest: &Manifest) -> Vec<String> {
         names_of.extend(names(manifest).into_iter().map(|name| format!("{what}_{name}")));
     }
     names_of
+}
+
+/// Names of the actions: `action`, or `action_i` if there are several, or of several seats `action_n` or `action_n_i`.
+fn actions(manifest: &Manifest) -> Vec<String> {
+    let seats = manifest.seats as usize;
+    let (discrete, continuous) = (manifest.discrete.len() / seats, manifest.continuous / seats);
+    let each = discrete + continuous;
+    let name = |(seat, i): (usize, usize)| match (seats, each) {
+        (1, 1) => "action".to_owned(),
+        (1, _) => format!("action_{i}"),
+        (_, 1) => format!("action_{seat}"),
+        _ => format!("action_{seat}_{i}"),
+    };
+    let of = |range: Range<usize>| (0..seats).flat_map(move |seat| range.clone().map(move |i| (seat, i)));
+    of(0..discrete).chain(of(discrete..each)).map(name).collect()
 }
 
 /// Names of the values of all discrete actions: `a`, or `i_a` for value `a` of action `i` if there are several.

@@ -311,6 +311,7 @@ mod tests {
             env_version: resolved.env.version,
             config: toml::to_string(&resolved.eval_table().unwrap()).unwrap(),
             assets: [].into(),
+            seats: 1,
             discrete: env.spec().discrete.to_vec(),
             continuous: 0,
             player: Player::Human {},
@@ -324,7 +325,7 @@ mod tests {
     fn recorded(moves: &[u32], seen: &[u32], outcome: &Outcome) -> RecordedEpisode {
         let mut bytes = Vec::new();
         let mut recorder = Recorder::begin(&mut bytes, &manifest()).unwrap();
-        recorder.episode(7).unwrap();
+        recorder.episode(7, 0).unwrap();
         moves.iter().zip(seen).for_each(|(&action, &seen)| recorder.step(&[action], &[], seen).unwrap());
         recorder.end(outcome).unwrap();
         recorder.close().unwrap();
@@ -360,7 +361,7 @@ mod tests {
         let pictures = Some(Pictures { frame_rate: 4.0, action_names: Vec::new(), watched: false });
         let mut bytes = Vec::new();
         let mut recorder = Recorder::begin(&mut bytes, &Manifest { pictures, ..manifest() }).unwrap();
-        recorder.episode(7).unwrap();
+        recorder.episode(7, 0).unwrap();
         playback.begin(&unseen).unwrap();
         let (mut reel, mut drawn, mut seen) = (Reel::default(), Canvas::new(0, 0), Vec::new());
         for step in 0..=MOVES.len() {

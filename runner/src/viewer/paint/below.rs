@@ -36,6 +36,10 @@ fn words(player: &Player, area: Rectangle, surface: &mut Surface) {
     };
     let (games, steps) = (hundredths(player.games().len() as f64), hundredths(player.played().steps() as f64));
     say("game ", &hundredths(player.game() as f64 + 1.0), &format!(" / {games}"), INK);
+    let seats = player.manifest().seats;
+    if seats > 1 {
+        say("seat ", &player.played().seat.to_string(), &format!(" of {seats}"), INK);
+    }
     say("step ", &hundredths(player.position() as f64), &format!(" / {steps}"), INK);
     // In the colours of their curves.
     let all = player.played().outcome.map(|outcome| format!(" / {}", hundredths(outcome.ret))).unwrap_or_default();

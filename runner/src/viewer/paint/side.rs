@@ -106,7 +106,7 @@ fn action(player: &Player, card: Rectangle, surface: &mut Surface) {
         text(surface, "none: the game is over", left + Point::new(0, 6), Ink::Plain, FAINT);
         return;
     }
-    let (discrete, continuous) = player.played().action(step);
+    let (discrete, continuous) = player.played().own_action(step);
     if let ([action], []) = (discrete, continuous) {
         let number = action.to_string();
         let name = player.names().get(*action as usize).unwrap_or(&number);
@@ -138,7 +138,7 @@ fn thought(player: &Player) -> Option<Output<'_>> {
 fn thoughts(player: &Player, card: Rectangle, surface: &mut Surface) {
     let step = player.position();
     let Some(output) = thought(player) else { return };
-    let chosen = if step < player.played().steps() { player.played().action(step).0 } else { &[] };
+    let chosen = if step < player.played().steps() { player.played().own_action(step).0 } else { &[] };
     let finite = || output.actions.iter().copied().filter(|number| number.is_finite());
     let probabilities = player.manifest().outputs.is_some_and(|kept| kept.kind == Outputs::Probabilities);
     // Probabilities are seen from 0 to 1; of what actions are worth only the difference can be seen.
