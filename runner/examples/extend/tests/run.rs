@@ -6,9 +6,14 @@ fn started(args: &[&str]) -> Output {
     Command::new(env!("CARGO_BIN_EXE_rl-extend-example")).args(args).output().expect("the binary starts")
 }
 
-fn run(args: &[&str]) -> serde_json::Value {
+fn done(args: &[&str]) -> Output {
     let output = started(args);
     assert!(output.status.success(), "{args:?}: {}", String::from_utf8_lossy(&output.stderr));
+    output
+}
+
+fn run(args: &[&str]) -> serde_json::Value {
+    let output = done(args);
     let stdout = String::from_utf8(output.stdout).expect("JSON is UTF-8");
     serde_json::from_str(stdout.lines().last().unwrap_or_default()).unwrap_or_else(|e| panic!("{e}: {stdout}"))
 }
@@ -98,15 +103,15 @@ fn an_agent_of_rl_run_learns_a_game_for_two_against_itself() {
     let certified = run(&["verify", &games, "--json"]);
     assert_eq!((&certified["equal"], &certified["episodes"]), (&true.into(), &5.into()), "{certified}");
     let seen = file("seen.rec");
-    run(&["export", &games, "--out", &seen, "--json"]);
+    done(&["export", &games, "--out", &seen]);
     let certified = run(&["verify", &seen, "--json"]);
     assert_eq!((&certified["equal"], certified["pictures"].is_null()), (&true.into(), false), "{certified}");
-    run(&["export", &games, "--episode", "2", "--out", &film, "--json"]);
+    done(&["export", &games, "--episode", "2", "--out", &film]);
     assert!(std::fs::metadata(film).is_ok_and(|film| film.len() > 1000));
-    run(&["export", &games, "--episode", "1", "--by-step", "--out", &table, "--json"]);
+    done(&["export", &games, "--episode", "1", "--by-step", "--out", &table]);
     let table = std::fs::read_to_string(table).expect("a table");
     assert!(table.starts_with("step,action_0,action_1,reward,return,frames,end\n"), "{table}");
-    run(&["export", &games, "--out", &file("games.csv"), "--json"]);
+    done(&["export", &games, "--out", &file("games.csv")]);
     let rows = std::fs::read_to_string(file("games.csv")).expect("a table");
     let seats: Vec<&str> = rows.lines().skip(1).filter_map(|row| row.split(',').nth(2)).collect();
     assert_eq!(
