@@ -76,7 +76,7 @@ pub(crate) struct Config {
     pub lr_steps: u64,
     /// Optimiser: `rms_prop` or `adam`.
     pub optimiser: Kind,
-    /// Decay of RMSProp's mean square, 0 to 1.
+    /// Decay of RMSProp's mean square, 0 to 1; without effect on `adam`.
     pub rms_decay: f64,
     /// ε of the optimiser.
     pub eps: f64,

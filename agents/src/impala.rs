@@ -49,9 +49,9 @@ pub(crate) struct Config {
     pub lr_steps: u64,
     /// Optimiser: `rms_prop` or `adam`.
     pub optimiser: Kind,
-    /// Decay of RMSProp's mean square, 0 to 1.
+    /// Decay of RMSProp's mean square, 0 to 1; without effect on `adam`.
     pub rms_decay: f64,
-    /// RMSProp's mean square before the first update.
+    /// RMSProp's mean square before the first update; without effect on `adam`.
     pub rms_first: f64,
     /// ε of the optimiser: inside of RMSProp's root, of Adam outside.
     pub eps: f64,

@@ -461,6 +461,8 @@ fn environments_and_values_that_do_not_fit_are_refused_in_one_line() {
     let mut unknown = toml::Table::try_from(ppo()).unwrap();
     unknown.insert("activation".to_owned(), "gelu".into());
     assert!(refused("ppo", unknown.clone(), &good).contains("unknown variant `gelu`"));
+    unknown.insert("activation".to_owned(), "none".into());
+    assert!(refused("ppo", unknown.clone(), &good).contains("expected `relu` or `tanh`"));
     unknown.insert("activation".to_owned(), "tanh".into());
     unknown.insert("reward_scale".to_owned(), "deviation".into());
     assert!(refused("ppo", unknown.clone(), &good).contains("expected one of `none`, `sign`, `std`"));
