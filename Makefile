@@ -30,7 +30,7 @@ test:
 # Xvfb is the display, and the tests start it.
 test-window:
 	@scripts/setup window
-	$(CARGO) test --locked --no-fail-fast -p rl-runner --test window -- --ignored $(ARGS)
+	$(CARGO) test --workspace --locked --no-fail-fast --test window -- --ignored $(ARGS)
 
 # Only tests marked ignored. Targets are named because --ignored would also run doc examples that are not meant to run.
 test-slow:
