@@ -11,8 +11,8 @@ use crate::parts::{self, PARALLEL};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Activation {
-    /// Identity: the output is the pre-activation. Of output layers, so that settings cannot name it.
-    #[serde(skip_deserializing)]
+    /// Identity: the output is the pre-activation. For output layers: no setting names it.
+    #[serde(skip)]
     None,
     /// `max(0, x)`, with gradient 0 at 0; NaN stays NaN.
     Relu,
