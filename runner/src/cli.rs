@@ -3,12 +3,14 @@
 mod foreign;
 
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use anyhow::anyhow;
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{CommandFactory as _, Parser, Subcommand};
 use rl_agents::AgentEntry;
 use rl_core::{EnvEntry, hush_caught_panics};
+use signal_hook::consts::SIGXFSZ;
 
 use crate::commands::{
     bench, check, completions, doctor, evaluate, export, fetch, list, plan, plot, profile, publish, record, report,
@@ -71,6 +73,9 @@ enum Command {
 /// environment variables (for `--threads` and how memory is kept), and sets a hook for panics and handlers for signals.
 pub fn main(envs: &[&'static [EnvEntry]], agents: &[&'static [AgentEntry]]) -> ExitCode {
     hush_caught_panics();
+    // A handler of any kind: what is larger than `ulimit -f` then is an error of its file, and ends no process. Programs
+    // that are started from here get the default back.
+    let _ = signal_hook::flag::register(SIGXFSZ, Arc::default());
     let said = match Cli::try_parse() {
         Ok(cli) => {
             let tables = Tables::new(envs, agents);

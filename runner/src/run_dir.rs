@@ -107,9 +107,11 @@ impl RunDir {
     }
 }
 
-/// Whether `path` is the directory of a run, that is, holds `run.json`.
+/// Whether `path` is the directory of a run, that is, holds `run.json`. One that this user may not look into may be:
+/// whoever reads it says so.
 pub(crate) fn is_run(path: &Path) -> bool {
-    path.join("run.json").exists()
+    let there = path.join("run.json").try_exists();
+    there.unwrap_or_else(|why| why.kind() == ErrorKind::PermissionDenied)
 }
 
 /// Reads `run.json` of the run in `path`.

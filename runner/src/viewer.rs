@@ -56,6 +56,15 @@ pub(crate) mod watch;
 #[cfg(feature = "viewer")]
 mod window;
 
+/// Displays that the environment names, as `DISPLAY=:0`.
+pub(crate) fn displays() -> Vec<String> {
+    let named = |key: &str| {
+        let display = std::env::var_os(key).filter(|display| !display.is_empty())?;
+        Some(format!("{key}={}", display.display()))
+    };
+    ["WAYLAND_DISPLAY", "DISPLAY"].into_iter().filter_map(named).collect()
+}
+
 /// Error of a build without windows.
 #[cfg(not(feature = "viewer"))]
 fn none(command: &str) -> anyhow::Error {

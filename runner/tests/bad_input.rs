@@ -330,7 +330,7 @@ fn control_characters_in_the_settings_of_a_recording_reach_no_terminal() {
 /// A recording names a `.cfg`, and both may be anybody's.
 #[cfg(feature = "doom")]
 #[test]
-fn a_scenario_runs_no_program_and_writes_no_file() {
+fn a_scenario_runs_no_program_writes_no_file_and_has_a_button_to_press() {
     use std::os::unix::fs::PermissionsExt as _;
 
     let dir = tempfile::tempdir().unwrap();
@@ -349,6 +349,9 @@ fn a_scenario_runs_no_program_and_writes_no_file() {
         let (code, said) = refusal(at, "rollout --env doom/basic --random --steps 1 --set env.config=evil.cfg");
         assert!(code == 2 && said.contains(&format!("env.config: evil.cfg: {message}")), "{line}: {said}");
     }
+    std::fs::write(at.join("evil.cfg"), "available_buttons = { TURN_LEFT_RIGHT_DELTA }\n").unwrap();
+    let (code, said) = refusal(at, "rollout --env doom/basic --random --steps 1 --set env.config=evil.cfg");
+    assert!(code == 2 && said.contains("env.buttons: the .cfg has delta buttons alone"), "{said}");
     assert_eq!(names(at), ["engine.sh", "evil.cfg", "kept"]);
     assert_eq!(std::fs::read_to_string(&kept).unwrap(), "mine");
 }

@@ -156,8 +156,12 @@ fn runs_that_were_only_evaluated_have_their_evaluations() {
     let page = fs::read_to_string(at.join("d.html")).unwrap();
     assert_eq!(page.matches("<svg").count(), 1);
     assert!(page.contains("mean return of an evaluation") && page.contains("<td>–</td><td>7.5000</td>"), "{page}");
+    // Before the first episode has ended there is no curve, and all else.
     measured(&at.join("d"), &[row(100, "loss")]);
-    let (code, text) = refusal(at, "report d --out d.html");
+    assert_eq!(notes(at, "report d --out d.html"), "");
+    let page = fs::read_to_string(at.join("d.html")).unwrap();
+    assert!(page.contains("<td>–</td><td>–</td></tr>") && page.contains("<summary>") && !page.contains("<svg"));
+    let (code, text) = refusal(at, "plot d --json");
     assert!(
         code == 2 && text.ends_with("as no episode of training has ended; `rl-run plot --y loss` draws its loss"),
         "{text}"

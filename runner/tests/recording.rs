@@ -457,7 +457,7 @@ fn films_are_films_and_wrong_words_are_refused() {
         ("export a.rec --out a.gif --episode 0", "a game from 1 to 4"),
         ("export a.rec --out a.gif --from 100000", "steps"),
         ("export a.rec --out a.gif --speed 0", "--speed 0"),
-        ("export a.rec --out a.gif --speed -1", "--speed -1: must be a number above 0"),
+        ("export a.rec --out a.gif --speed -1", "--speed -1: must be a number from 0.001"),
         ("record --env frozenlake --out a.rec", "--random"),
         ("record --env frozenlake --random --greedy --out a.rec", "--greedy"),
         ("record --env frozenlake --random --episodes 0 --out a.rec", "at least 1"),

@@ -232,10 +232,24 @@ fn a_group_that_goes_on_has_the_seeds_and_settings_that_it_was_asked_for() {
     assert_eq!(reached[3]["parameters_sha256"], single["parameters_sha256"]);
     assert!(std::fs::read_to_string(at.join("g/s9/run.json")).unwrap().contains("\"record\": \"best\""));
     let settings = at.join("g/group.toml");
-    let longer = std::fs::read_to_string(&settings).unwrap().replace("frames = 3000", "frames = 4000");
-    std::fs::write(&settings, longer).unwrap(); // as if `--frames 4000` had been stopped before any of them went on
-    let (reached, _) = group(&output(at, "resume g --quiet --json"));
+    let mut roster = noted();
+    for seed in ["1", "2", "3", "9"] {
+        assert_eq!(roster["lengthened"][seed], 3000);
+        roster["lengthened"][seed] = 4000.into();
+    }
+    std::fs::write(&file, roster.to_string()).unwrap(); // as if `--frames 4000` had been stopped before they went on
+    let done = output(at, "resume g --json");
+    let said = String::from_utf8_lossy(&done.stderr);
+    assert!(said.contains("to 4,000 frames, as resume was last asked for: seeds 1..3,9"), "{said}");
+    let (reached, _) = group(&done);
     assert!(reached.len() == 4 && reached.iter().all(|run| run["frames"].as_u64() >= Some(4000)), "{reached:?}");
+    // One more seed, which is longer, makes none of the others longer.
+    assert_eq!(asked(6000, 4), serde_json::json!([1, 2, 3, 9, 4]));
+    let (mut after, _) = group(&output(at, "resume g --quiet --json"));
+    assert!(after.remove(3)["frames"].as_u64() >= Some(6000), "{after:?}");
+    assert!(after.iter().map(|run| &run["frames"]).eq(reached.iter().map(|run| &run["frames"])), "{after:?}");
+    ask(&[1, 2, 3, 9]);
+    std::fs::remove_dir_all(at.join("g/s4")).unwrap();
     assert!(output(at, "resume g/s2 --frames 5000 --quiet").status.success());
     let uneven = output(at, "resume g");
     let (table, said) = (String::from_utf8(uneven.stdout).unwrap(), String::from_utf8(uneven.stderr).unwrap());

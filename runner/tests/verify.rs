@@ -48,6 +48,7 @@ fn a_run_is_what_it_recorded_from_its_start_and_from_a_checkpoint_and_stays_as_i
     assert!(checkpoints > 0 && verdict == expected(states, 0), "{verdict}");
     let verdict = json(at, &format!("verify r --json --quiet --from {kept}"));
     assert_eq!(verdict, expected(2, kept));
+    assert_eq!(json(at, "verify r --json --quiet --from last"), verdict, "of the newest nothing is left to repeat");
     assert!(files(&at.join("r")) == before, "verifying changed the run");
     json(at, "resume r --frames 4200 --json --quiet");
     let longer = json(at, "verify r --json --quiet");
@@ -222,8 +223,12 @@ fn what_was_not_recorded_is_not_called_compared() {
     let said = String::from_utf8(output(at, "verify r --quiet").stdout).unwrap();
     assert!(said.ends_with(&format!("nothing was recorded of the state of {last} to compare with\n")), "{said}");
     std::fs::write(at.join("r/digests.jsonl"), all).unwrap();
+    let (code, said) = refusal(at, &format!("verify r --from {last} --quiet"));
+    let kept = names(&at.join("r/checkpoints"))[0].parse::<u64>().unwrap();
+    assert!(code == 2 && said.contains(&format!("compare with: try --from {kept}")), "{said}");
+    std::fs::remove_dir_all(at.join("r/checkpoints").join(&names(&at.join("r/checkpoints"))[0])).unwrap();
     let (code, said) = refusal(at, "verify r --from last --quiet");
-    assert!(code == 2 && said.contains("compare with: try --from "), "{said}");
+    assert!(code == 2 && said.contains("compare with: try --from start"), "{said}");
     std::fs::remove_dir_all(at.join("r/checkpoints")).unwrap();
     let (code, said) = refusal(at, "verify r --quiet");
     assert!(code == 1 && said.contains("r/checkpoints: holds none any more"), "{said}");

@@ -27,8 +27,12 @@ fn without_a_display_the_way_around_is_named() {
     json(at, "record --env frozenlake --random --episodes 2 --out a.rec --json");
     for line in ["watch a.rec", "watch .", "play --env cartpole"] {
         let (code, said) = refused(at, line);
-        assert!(code == 1 && said.contains("`rl-run export FILE"), "{line}: {said}");
+        assert!(code == 1 && said.contains("set DISPLAY or WAYLAND_DISPLAY"), "{line}: {said}");
+        assert!(said.contains("`rl-run export FILE"), "{line}: {said}");
     }
+    let silent = rl_run(at, "watch a.rec").env("DISPLAY", ":9999").env_remove("WAYLAND_DISPLAY").output().unwrap();
+    let said = String::from_utf8(silent.stderr).unwrap();
+    assert!(silent.status.code() == Some(1) && said.contains("nobody answers at DISPLAY=:9999, or "), "{said}");
     let wrong = [
         ("watch a.rec --speed 3", "0.25, 0.5, 1, 2, 4, 8 or 16"),
         ("watch a.rec --episode 3", "a game from 1 to 2"),

@@ -17,5 +17,6 @@ pub mod fuzzing;
 
 pub use cache::{Found, cache, check, fetch, locate, replace};
 pub use error::{Error, Result};
+pub use listing::hash;
 pub use manifest::{ASSETS, Asset, Client, find};
 pub use unpack::sha256;

@@ -68,8 +68,14 @@ fn walk(asset: &Asset, root: &Path, dir: &Path, out: &mut Vec<PathBuf>) -> Resul
     Ok(())
 }
 
-/// The hash of a file that may be larger than memory.
-fn hash(file: &Path) -> std::io::Result<String> {
+/// Returns the SHA-256 of a file, which may be larger than memory, as lowercase hexadecimal digits.
+///
+/// # Errors
+/// If it cannot be read, or is no regular file: a device or a pipe may have no end.
+pub fn hash(file: &Path) -> std::io::Result<String> {
+    if !fs::metadata(file)?.is_file() {
+        return Err(std::io::Error::new(ErrorKind::InvalidInput, "not a regular file"));
+    }
     let (mut file, mut hash, mut buffer) = (File::open(file)?, Sha256::new(), vec![0; 1 << 16]);
     loop {
         match file.read(&mut buffer)? {

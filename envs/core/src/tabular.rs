@@ -1,10 +1,14 @@
 //! Environments small enough to write down whole, and the dynamic programming that answers for them exactly.
 //!
 //! A table is what a policy is judged by without playing: the expected return within the step limit, to some
-//! 14 digits, instead of the mean over some episodes. Rewards are undiscounted unless a discount is asked for.
+//! 14 digits, instead of the mean over some episodes. Rewards are undiscounted unless a discount is asked for, and may
+//! have any unit: what counts as converged or equal is in proportion to them.
 //! Source: Bellman 1957; Sutton and Barto 2018, chapter 4.
 
+mod moments;
+
 use crate::{Error, Result};
+use moments::Moments;
 
 /// One possible outcome of an action in a state of a [`FiniteMdp`].
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -46,12 +50,21 @@ pub struct Exact {
 
 /// Sweeps after which an iteration without a step limit gives up waiting for its tolerance.
 const SWEEPS: usize = 1_000_000;
-/// Largest change of a value between two sweeps that counts as converged.
+/// Largest change of a value between two sweeps that counts as converged, as a share of [`Backup::size`].
 const CONVERGED: f64 = 1e-14;
+
+/// Value of a state or of an action in it.
+#[derive(Clone, Copy, Debug, Default)]
+struct Backup {
+    value: f64,
+    /// The value if no reward were negative, by the same actions: rounding errors are in proportion to it, though the
+    /// value itself may be near zero.
+    size: f64,
+}
 
 impl FiniteMdp {
     /// Difference up to which [`greedy`](FiniteMdp::greedy) takes two action values for equal, so that rounding decides
-    /// no tie.
+    /// no tie, as a share of what they are the sums of.
     pub const TIE: f64 = 1e-10;
 
     /// Makes an MDP from the probability of each initial state, `start [S]`, and the outcomes of every action,
@@ -208,16 +221,22 @@ impl FiniteMdp {
     /// converge only where every policy terminates, or where rewards before the end are zero; after 1,000,000 sweeps
     /// the present values are returned.
     pub fn value_iteration(&self, discount: f64) -> Vec<f64> {
-        let mut value = vec![0.0; self.states()];
-        for _ in 0..SWEEPS {
-            let next = self.sweep(&value, |s, value| self.best(s, discount, value));
-            let change = distance(&value, &next);
+        self.sweeps(SWEEPS, discount)
+    }
+
+    /// The largest expected sums of rewards over this many steps, `[S]`, or over all steps once they have converged.
+    fn sweeps(&self, steps: usize, discount: f64) -> Vec<f64> {
+        let mut value = vec![Backup::default(); self.states()];
+        for _ in 0..steps {
+            let next: Vec<Backup> = (0..self.states()).map(|s| self.best(s, discount, &value)).collect();
+            let near = |(old, new): (&Backup, &Backup)| (new.value - old.value).abs() <= CONVERGED * new.size;
+            let done = value.iter().zip(&next).all(near);
             value = next;
-            if change < CONVERGED {
-                break;
+            if done {
+                break; // not only without a limit: the rest of the sweeps would change no digit that counts
             }
         }
-        value
+        value.iter().map(|state| state.value).collect()
     }
 
     /// Returns the greedy action of every state, `[S]`, with respect to the state values `value`, `[S]`: the lowest
@@ -227,9 +246,11 @@ impl FiniteMdp {
     /// If there is not one value per state.
     pub fn greedy(&self, value: &[f64], discount: f64) -> Vec<u32> {
         assert_eq!(value.len(), self.states(), "one value per state");
+        let value: Vec<Backup> = value.iter().map(|&value| Backup { value, size: value.abs() }).collect();
         let first = |s| {
-            let best = self.best(s, discount, value);
-            let action = self.choices(s).find(|&a| self.backup(s, a, discount, value) >= best - Self::TIE);
+            let best = self.best(s, discount, &value);
+            let ties = |other: Backup| best.value - other.value <= Self::TIE * best.size.max(other.size);
+            let action = self.choices(s).find(|&a| ties(self.backup(s, a, discount, &value)));
             action.expect("the best action is among the actions") as u32
         };
         (0..self.states()).map(first).collect()
@@ -238,17 +259,7 @@ impl FiniteMdp {
     /// Returns the optimal expected undiscounted return of an episode, by a policy that knows the state and, where
     /// there is a step limit, the number of steps left.
     pub fn optimum(&self) -> f64 {
-        let Some(limit) = self.limit else { return self.at_start(&self.value_iteration(1.0)) };
-        let mut value = vec![0.0; self.states()];
-        for _ in 0..limit {
-            let next = self.sweep(&value, |s, value| self.best(s, 1.0, value));
-            let change = value.iter().zip(&next).map(|(a, b)| (a - b).abs()).fold(0.0, f64::max);
-            value = next;
-            if change < CONVERGED {
-                break; // as in `all_moments`
-            }
-        }
-        self.at_start(&value)
+        self.at_start(&self.sweeps(self.limit.map_or(SWEEPS, |limit| limit as usize), 1.0))
     }
 
     /// Evaluates a policy, given by its action probabilities `[S, A]`, over an episode from the initial distribution
@@ -258,11 +269,9 @@ impl FiniteMdp {
     /// # Panics
     /// If `policy` is not `[S, A]`.
     pub fn evaluate(&self, policy: &[f64]) -> Exact {
-        let mut total = Moments::default();
-        for (&probability, state) in self.start.iter().zip(&self.all_moments(policy)) {
-            total.add(probability, state);
-        }
-        Exact { mean: total.first, std: (total.second - total.first * total.first).max(0.0).sqrt(), steps: total.steps }
+        let states = self.all_moments(policy);
+        let total = Moments::mixed(self.start.iter().copied().zip(states));
+        Exact { mean: total.mean, std: total.variance.sqrt(), steps: total.steps }
     }
 
     /// Returns the expected undiscounted return of a policy, `[S, A]`, from each state as the start of an episode:
@@ -271,7 +280,7 @@ impl FiniteMdp {
     /// # Panics
     /// If `policy` is not `[S, A]`.
     pub fn expected_returns(&self, policy: &[f64]) -> Vec<f64> {
-        self.all_moments(policy).iter().map(|state| state.first).collect()
+        self.all_moments(policy).iter().map(|state| state.mean).collect()
     }
 
     /// Returns the expectation of the state values `value`, `[S]`, over the initial state.
@@ -288,80 +297,43 @@ impl FiniteMdp {
         let mut moments = vec![Moments::default(); self.states()];
         for _ in 0..self.limit.map_or(SWEEPS, |limit| limit as usize) {
             let next: Vec<Moments> = (0..self.states()).map(|s| self.moments(s, policy, &moments)).collect();
-            let change = moments.iter().zip(&next).map(|(a, b)| a.distance(b)).fold(0.0, f64::max);
+            let done = moments.iter().zip(&next).all(|(before, now)| now.is_near(before, CONVERGED));
             moments = next;
-            if change < CONVERGED {
-                break; // not only without a limit: the rest of the sweeps would change no digit that counts
+            if done {
+                break; // as in `sweeps`
             }
         }
         moments
     }
 
-    fn sweep(&self, value: &[f64], update: impl Fn(usize, &[f64]) -> f64) -> Vec<f64> {
-        (0..self.states()).map(|s| update(s, value)).collect()
+    fn best(&self, s: usize, discount: f64, value: &[Backup]) -> Backup {
+        let none = Backup { value: f64::NEG_INFINITY, size: 0.0 };
+        let backups = self.choices(s).map(|a| self.backup(s, a, discount, value));
+        backups.fold(none, |best, backup| if backup.value > best.value { backup } else { best })
     }
 
-    fn best(&self, s: usize, discount: f64, value: &[f64]) -> f64 {
-        self.choices(s).map(|a| self.backup(s, a, discount, value)).fold(f64::NEG_INFINITY, f64::max)
-    }
-
-    fn backup(&self, s: usize, a: usize, discount: f64, value: &[f64]) -> f64 {
-        let worth =
-            |way: &Transition| way.reward + if way.terminated { 0.0 } else { discount * value[way.next as usize] };
-        self.outcomes[s][a].iter().map(|way| way.probability * worth(way)).sum()
-    }
-
-    fn moments(&self, s: usize, policy: &[f64], after: &[Moments]) -> Moments {
-        let mut sum = Moments::default();
-        for (ways, &chosen) in self.outcomes[s].iter().zip(&policy[s * self.actions()..]) {
-            for way in ways {
-                let rest = if way.terminated { Moments::default() } else { after[way.next as usize] };
-                sum.add(chosen * way.probability, &rest.behind(way.reward));
-            }
+    fn backup(&self, s: usize, a: usize, discount: f64, value: &[Backup]) -> Backup {
+        let mut sum = Backup::default();
+        for way in &self.outcomes[s][a] {
+            let kept = if way.terminated { 0.0 } else { discount };
+            let Backup { value, size } = value[way.next as usize];
+            sum.value += way.probability * (way.reward + kept * value);
+            sum.size += way.probability * (way.reward.abs() + kept * size);
         }
         sum
     }
-}
 
-/// Expectations over the rest of an episode.
-#[derive(Clone, Copy, Debug, Default)]
-struct Moments {
-    /// Expectation of the return.
-    first: f64,
-    /// Expectation of the squared return.
-    second: f64,
-    /// Expectation of the number of steps.
-    steps: f64,
-}
-
-impl Moments {
-    /// Returns the moments with one step of this reward put before the rest: `(r + g)² = r² + 2rg + g²`.
-    fn behind(self, reward: f64) -> Self {
-        Self {
-            first: reward + self.first,
-            second: reward * (reward + 2.0 * self.first) + self.second,
-            steps: 1.0 + self.steps,
-        }
-    }
-
-    fn add(&mut self, weight: f64, other: &Self) {
-        self.first += weight * other.first;
-        self.second += weight * other.second;
-        self.steps += weight * other.steps;
-    }
-
-    fn distance(&self, other: &Self) -> f64 {
-        let moments = [self.first - other.first, self.second - other.second, self.steps - other.steps];
-        moments.into_iter().fold(0.0, |worst, change| worst.max(change.abs()))
+    fn moments(&self, s: usize, policy: &[f64], after: &[Moments]) -> Moments {
+        let rest = |way: &Transition| if way.terminated { Moments::default() } else { after[way.next as usize] };
+        let chosen = self.outcomes[s].iter().zip(&policy[s * self.actions()..]);
+        Moments::mixed(chosen.flat_map(|(ways, &chosen)| {
+            ways.iter().map(move |way| (chosen * way.probability, rest(way).behind(way.reward)))
+        }))
     }
 }
 
 fn is_one(sum: f64) -> bool {
     (sum - 1.0).abs() < 1e-9
-}
-
-fn distance(a: &[f64], b: &[f64]) -> f64 {
-    a.iter().zip(b).map(|(a, b)| (a - b).abs()).fold(0.0, f64::max)
 }
 
 #[cfg(test)]
@@ -469,6 +441,24 @@ mod tests {
         assert!((value[0] - 1.5 / (1.0 - 0.45)).abs() < 1e-12, "{value:?}");
         assert_eq!(coin.greedy(&value, 0.9), [1]);
         assert_eq!(coin.greedy(&[0.0], 0.0), [1]);
+    }
+
+    #[test]
+    fn the_unit_of_rewards_changes_no_policy_and_no_digit_that_counts() {
+        for unit in [1e-11, 1.0, 1e9] {
+            let flip = vec![way(0.5, 0, 3.0 * unit, true), way(0.5, 0, 0.0, false)];
+            let sure = vec![way(1.0, 0, unit, true)];
+            let coin = FiniteMdp::new(vec![1.0], None, vec![vec![sure, flip]]).unwrap();
+            let value = coin.value_iteration(1.0);
+            assert!((value[0] / unit - 3.0).abs() < 1e-12 && coin.greedy(&value, 1.0) == [1], "{unit}: {value:?}");
+            // It flips until it is paid: nothing varies but the number of steps.
+            let exact = coin.evaluate(&coin.policy(&[1], 0.0));
+            assert!((exact.mean / unit - 3.0).abs() < 1e-12 && exact.std / unit < 1e-12, "{unit}: {exact:?}");
+        }
+        // A large mean hides no small deviation.
+        let flip = vec![way(0.5, 0, 1e9 - 1.0, true), way(0.5, 0, 1e9 + 1.0, true)];
+        let coin = FiniteMdp::new(vec![1.0], Some(1), vec![vec![flip]]).unwrap();
+        assert_eq!(coin.evaluate(&[1.0]), Exact { mean: 1e9, std: 1.0, steps: 1.0 });
     }
 
     #[test]

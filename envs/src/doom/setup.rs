@@ -97,7 +97,8 @@ pub enum Opponent {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Buttons {
-    /// One discrete action: a combination of binary buttons without opposites.
+    /// One discrete action: a combination of binary buttons without opposites, or, where these are more than 64, one
+    /// button. Delta buttons are not pressed.
     Set,
     /// One action per button: discrete, 0 or 1, for binary buttons and continuous for delta buttons.
     All,
@@ -158,6 +159,10 @@ impl Setup {
         let buttons = &settings.available_buttons;
         if buttons.is_empty() {
             return Err(refuse("config", "has no available_buttons".to_owned()));
+        }
+        if config.buttons == Buttons::Set && !buttons.iter().any(|button| button.is_binary()) {
+            let message = "the .cfg has delta buttons alone, and a set presses none of them: set env.buttons=all";
+            return Err(refuse("buttons", message.to_owned()));
         }
         let actions = match config.buttons {
             Buttons::Set => Actions::set(buttons),
@@ -235,8 +240,8 @@ impl Setup {
 
 /// Returns the SHA-256 hash of a file, or why it cannot be read.
 fn hash(path: &Path) -> String {
-    match std::fs::read(path) {
-        Ok(content) => format!("sha256 {}", rl_assets::sha256(&content)),
+    match rl_assets::hash(path) {
+        Ok(sha256) => format!("sha256 {sha256}"),
         Err(e) => format!("unreadable: {e}"),
     }
 }

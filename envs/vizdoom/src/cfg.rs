@@ -10,11 +10,15 @@
 //! Source: ViZDoom 1.3.2, `ViZDoomConfigLoader.cpp`.
 
 use std::fs;
+use std::io::{self, Read as _};
 use std::path::Path;
 
 use crate::error::doing;
 use crate::keys::Key;
 use crate::{Button, Config, Error, Result, Variable};
+
+/// Most bytes of a `.cfg`; those of ViZDoom's scenarios have less than 2,000.
+const MOST: u64 = 1 << 20;
 
 /// Characters of a key that an error shows: a file may be anybody's.
 const KEY_SHOWN: usize = 60;
@@ -26,10 +30,10 @@ impl Config {
     /// Reads the settings of a `.cfg` file; keys that it does not mention keep their default.
     ///
     /// # Errors
-    /// If the file cannot be read, or a line is not valid; the error holds the number and key of the line, and what
-    /// would be right.
+    /// If the file cannot be read, is no regular file or larger than 1 MiB, or a line is not valid; the error holds the
+    /// number and key of the line, and what would be right.
     pub fn read(file: &Path) -> Result<Self> {
-        let bytes = fs::read(file).map_err(doing(format!("reading {}", file.display())))?;
+        let bytes = content(file).map_err(doing(format!("reading {}", file.display())))?;
         let text = String::from_utf8(bytes).map_err(|error| {
             let before = &error.as_bytes()[..error.utf8_error().valid_up_to()];
             let line = 1 + before.iter().filter(|&&byte| byte == b'\n').count();
@@ -87,6 +91,17 @@ impl Config {
             }),
         }
     }
+}
+
+/// The bytes of a file that may be a `.cfg`. A device or a pipe may have no end.
+fn content(file: &Path) -> io::Result<Vec<u8>> {
+    let refused = |why| Err(io::Error::new(io::ErrorKind::InvalidInput, why));
+    if !fs::metadata(file)?.is_file() {
+        return refused("not a regular file");
+    }
+    let mut bytes = Vec::new();
+    fs::File::open(file)?.take(MOST + 1).read_to_end(&mut bytes)?;
+    if bytes.len() as u64 > MOST { refused("larger than 1 MiB: not a .cfg") } else { Ok(bytes) }
 }
 
 /// A line and its number, from 1.

@@ -252,6 +252,12 @@ fn files_are_read_and_named() {
     assert!(matches!(&error, Error::Cfg { file: named, line: 3, .. } if *named == file), "{error}");
     let error = Config::read(&dir.path().join("b.cfg")).unwrap_err().to_string();
     assert!(error.starts_with("reading ") && error.contains("b.cfg"), "{error}");
+    // What has no end is not read to it.
+    let error = Config::read(Path::new("/dev/zero")).unwrap_err().to_string();
+    assert_eq!(error, "reading /dev/zero: not a regular file");
+    fs::File::create(&file).unwrap().set_len(2 << 20).unwrap();
+    let error = Config::read(&file).unwrap_err().to_string();
+    assert!(error.ends_with("a.cfg: larger than 1 MiB: not a .cfg"), "{error}");
 }
 
 #[test]

@@ -39,7 +39,8 @@ impl Kind {
         known.into_iter().find(|kind| *kind as u8 == byte)
     }
 
-    fn most(self) -> u32 {
+    /// Largest content in bytes.
+    pub(super) fn most(self) -> u32 {
         if self == Self::Pictures { MOST_OF_PICTURES } else { MOST }
     }
 }

@@ -50,7 +50,7 @@ pub struct Pictures {
 /// Reward, frames and end of a step, stored beside its picture; zeros beside the picture of the episode's beginning.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Told {
-    /// Raw reward, as in [`Rollout::reward`].
+    /// Raw reward with the shaping reward, as in [`Rollout::reward`].
     pub reward: f32,
     /// Emulator frames of the step.
     pub frames: u32,

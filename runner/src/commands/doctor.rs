@@ -18,6 +18,7 @@ use crate::needs::ram;
 use crate::needs::{existing, free_disk, human};
 use crate::preset::{self, Ask};
 use crate::tables::Tables;
+use crate::viewer::displays;
 
 /// Bytes of memory below which presets of pixel games may not fit: a million frames of 84 x 84, and room for the rest.
 const MEMORY: u64 = 8_000_000_000;
@@ -247,13 +248,9 @@ fn window() -> Check {
         let mend = "watch and play open windows: build without --no-default-features, or with `--features viewer`";
         return Check::not(State::Warning, "window", "not compiled in", mend);
     }
-    let display = ["WAYLAND_DISPLAY", "DISPLAY"].into_iter().find_map(|key| {
-        let display = std::env::var_os(key).filter(|display| !display.is_empty())?;
-        Some(format!("{key} is {}", display.display()))
-    });
-    match display {
-        Some(display) => Check::ok("window", display),
-        None => {
+    match &displays()[..] {
+        named @ [_, ..] => Check::ok("window", named.join(" and ")),
+        [] => {
             let mend =
                 "only watch and play need one: `rl-run export` makes films without, and `ssh -X` brings one along";
             Check::not(State::Warning, "window", "no display: neither WAYLAND_DISPLAY nor DISPLAY is set", mend)

@@ -8,7 +8,7 @@ use std::process::ExitCode;
 use anyhow::{Context as _, bail};
 
 use crate::commands::export;
-use crate::commands::plot::curves::{self, Alike, Axis, Group, See};
+use crate::commands::plot::curves::{self, Alike, Axis, Group, Least, See};
 use crate::commands::plot::points::last;
 use crate::commands::plot::{chart, distinct, svg};
 use crate::console::number::counted;
@@ -55,7 +55,7 @@ pub(crate) fn run(args: &ReportArgs, tables: &Tables) -> anyhow::Result<ExitCode
     file::ready(&args.out)?;
     let waiting = Waiting::listen(true, "no page was written")?;
     let sees = CHARTS.map(|(key, smooth)| See { axis: args.x, key, smooth, centred: false, iqm: false });
-    let groups = curves::alike(&args.runs, sees)?;
+    let groups = curves::alike(&args.runs, sees, Least::Row)?;
     let envs = distinct(groups.iter().map(|group| group.env.as_str()));
     let mut charts = Vec::new();
     for env in &envs {

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use rl_core::{FiniteMdp, Seating};
+use rl_core::Seating;
 use serde::Serialize;
 
 use crate::console::output;
@@ -89,7 +89,7 @@ pub(crate) fn run(args: &SolveArgs, tables: &Tables) -> anyhow::Result<ExitCode>
         policy,
         values,
     };
-    let far = FiniteMdp::TIE.ln() / args.gamma.ln(); // steps after which what comes decides no more
+    let far = (0.001_f64.ln() / args.gamma.ln()).round(); // steps
     if report.expected_return < report.optimum - 0.1 * report.optimum.abs() {
         if args.gamma == 1.0 {
             output::note(
@@ -97,7 +97,7 @@ pub(crate) fn run(args: &SolveArgs, tables: &Tables) -> anyhow::Result<ExitCode>
             );
         } else if far < table.states() as f64 {
             output::note(format!(
-                "at γ = {} what is more than {far:.0} steps ahead is too small to decide anything: try a larger --gamma",
+                "at γ = {} a reward {far:.0} steps ahead counts a thousandth of one now: try a larger --gamma",
                 args.gamma
             ));
         }

@@ -43,7 +43,7 @@ use crate::training::verbosity::Verbosity;
 pub(crate) struct VerifyArgs {
     /// Directory of a run or of several, which is left unchanged, or a recording
     run: PathBuf,
-    /// `start`, `last`, or the frames of a checkpoint
+    /// `start`, the frames of a checkpoint, or `last`: the newest that a recorded state follows
     #[arg(long, default_value = "start")]
     from: String,
     #[command(flatten)]
@@ -315,6 +315,30 @@ fn without_models(all: Vec<PathBuf>) -> (Vec<PathBuf>, Vec<anyhow::Error>) {
     (runs, models)
 }
 
+/// The checkpoint of the run in `path` that `--from` names, where `end` are the frames of the last recorded state.
+///
+/// # Errors
+/// If there is none, or no recorded state follows it: nothing would be repeated.
+fn begin(path: &Path, from: &str, end: u64) -> anyhow::Result<PathBuf> {
+    let all = checkpoint::list(&path.join("checkpoints"))?;
+    let known = |name: &str| checkpoint::whole(path, name, Flag { name: "--from", words: "`start`, `last`" });
+    let nothing = |after: u64, mend: String| {
+        usage(format!("--from {from}: nothing was recorded after {after} frames to compare with: try --from {mend}"))
+    };
+    let earlier = |than: u64| all.iter().rev().map(|(frames, _)| *frames).find(|&frames| frames < than);
+    if from != "last" {
+        let place = known(from)?;
+        let named = all.iter().find(|(_, dir)| *dir == place).map_or(0, |(frames, _)| *frames);
+        let mend = || earlier(named.min(end)).map_or_else(|| "start".to_owned(), |frames| frames.to_string());
+        return if named < end { Ok(place) } else { Err(nothing(named, mend())) };
+    }
+    match (earlier(end), all.last()) {
+        (Some(frames), _) => known(&frames.to_string()),
+        (None, Some((newest, _))) => Err(nothing(*newest, "start".to_owned())),
+        (None, None) => known(from), // which says that there is none
+    }
+}
+
 /// Repeats the run in `path`; `None` if someone stops it before a difference is found.
 fn again(args: &VerifyArgs, path: &Path, stop: &Stop, tables: &Tables) -> anyhow::Result<Option<Verdict>> {
     let Verbosity { quiet, json } = args.verbosity;
@@ -351,7 +375,7 @@ fn again(args: &VerifyArgs, path: &Path, stop: &Stop, tables: &Tables) -> anyhow
     if args.from == "start" {
         recorded.begin_again(&mut session, stop)?;
     } else {
-        let whole = checkpoint::whole(path, &args.from, Flag { name: "--from", words: "`start`, `last`" })?;
+        let whole = begin(path, &args.from, end)?;
         let checkpoint = Checkpoint::open(&whole, &owner)?;
         checkpoint.load(&mut session)?;
         segments.extend(checkpoint.segments().into_iter().map(|(key, segment)| (key, segment.sha256)));
@@ -369,15 +393,6 @@ fn again(args: &VerifyArgs, path: &Path, stop: &Stop, tables: &Tables) -> anyhow
         output::note(format!("this run used the device {}: bits may differ", others.join(" and ")));
     }
     let from = session.counts.frames;
-    if end <= from && args.from != "start" {
-        let all = checkpoint::list(&path.join("checkpoints"))?;
-        let earlier = all.iter().rev().find(|(frames, _)| *frames < from);
-        let mend = earlier.map_or_else(|| "start".to_owned(), |(frames, _)| frames.to_string());
-        bail!(usage(format!(
-            "--from {}: nothing was recorded after {from} frames to compare with: try --from {mend}",
-            args.from
-        )));
-    }
     left.retain(|digest| digest.frames >= from);
     left.reverse();
     let handed = Handed::of(segments.keys());

@@ -8,6 +8,7 @@ use anyhow::anyhow;
 use embedded_graphics::prelude::Point;
 use minifb::{InputCallback, Key, MouseButton, MouseMode, ScaleMode, Window, WindowOptions};
 
+use super::displays;
 use super::repeat::Repeat;
 use super::surface::Surface;
 
@@ -67,10 +68,12 @@ impl Screen {
     pub(super) fn open(title: &str, (width, height): (usize, usize)) -> anyhow::Result<Self> {
         let options = WindowOptions { resize: true, scale_mode: ScaleMode::UpperLeft, ..WindowOptions::default() };
         let mut window = Window::new(title, width, height, options).map_err(|e| {
-            anyhow!(
-                "no window can be opened here ({e}): set DISPLAY or WAYLAND_DISPLAY (games that were recorded become \
-                 films without: `rl-run export FILE --out game.gif`)"
-            )
+            let mend = match &displays()[..] {
+                [] => "set DISPLAY or WAYLAND_DISPLAY".to_owned(),
+                named => format!("nobody answers at {}, or this user may open none there", named.join(" and ")),
+            };
+            let without = "games that were recorded become films without: `rl-run export FILE --out game.gif`";
+            anyhow!("no window can be opened here ({e}): {mend} ({without})")
         })?;
         window.set_target_fps(RATE);
         let events = Rc::default();

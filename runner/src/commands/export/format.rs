@@ -7,6 +7,9 @@ use anyhow::bail;
 use super::ExportArgs;
 use crate::console::usage::usage;
 
+/// Slowest speed of a film, 1 being the speed at which people play.
+const SLOWEST: f64 = 0.001;
+
 /// A format of file, told by its extension.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Format {
@@ -52,8 +55,9 @@ impl ExportArgs {
     /// # Errors
     /// If there is such a flag, or `--speed` is out of range; the message names it.
     pub(super) fn check(&self, format: Format) -> anyhow::Result<()> {
-        if let Some(speed) = self.speed.filter(|speed| !(*speed > 0.0 && speed.is_finite())) {
-            bail!(usage(format!("--speed {speed}: must be a number above 0")));
+        // Slower, a picture would have to stand for longer than a GIF can say: eleven minutes.
+        if let Some(speed) = self.speed.filter(|speed| !(*speed >= SLOWEST && speed.is_finite())) {
+            bail!(usage(format!("--speed {speed}: must be a number from {SLOWEST}")));
         }
         let shown = matches!(format, Format::Pictures(_));
         let row = format == Format::Pictures(Kind::Png);

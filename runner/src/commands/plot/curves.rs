@@ -11,7 +11,7 @@ use toml::Table;
 
 use super::mean::{aggregate, cut};
 use super::names::{Named, names};
-use super::points::{Point, points};
+use super::points::{Point, last, points};
 use crate::console::output;
 use crate::console::usage::{line, usage};
 use crate::preset::parse;
@@ -148,7 +148,7 @@ pub(crate) struct See<'a> {
 /// # Errors
 /// As [`alike`].
 pub(crate) fn read(dirs: &[PathBuf], see: See<'_>) -> anyhow::Result<Vec<Group>> {
-    Ok(alike(dirs, [see])?.into_iter().flat_map(|alike| alike.curves).flatten().collect())
+    Ok(alike(dirs, [see], Least::Curve)?.into_iter().flat_map(|alike| alike.curves).flatten().collect())
 }
 
 /// Runs that differ in their seeds alone, and their curves.
@@ -161,12 +161,25 @@ pub(crate) struct Alike<const N: usize> {
     pub(crate) curves: [Option<Group>; N],
 }
 
+/// What a run must have at least to be one of those that are read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Least {
+    /// One of the curves.
+    Curve,
+    /// A row, as before its first episode ends.
+    Row,
+}
+
 /// Reads several curves of the runs in `dirs`, each a run or a directory of runs.
 ///
 /// # Errors
-/// If a directory holds no run, or no run has a row with one of the keys; the message names it. If only some runs have
-/// none, they are reported and left out, of a curve whose key they lack as of all.
-pub(crate) fn alike<const N: usize>(dirs: &[PathBuf], sees: [See<'_>; N]) -> anyhow::Result<Vec<Alike<N>>> {
+/// If a directory holds no run, or no run has the `least`; the message names it. If only some runs have it not, they
+/// are reported and left out, of a curve whose key they lack as of all.
+pub(crate) fn alike<const N: usize>(
+    dirs: &[PathBuf],
+    sees: [See<'_>; N],
+    least: Least,
+) -> anyhow::Result<Vec<Alike<N>>> {
     let mut runs: Vec<(PathBuf, PathBuf)> = Vec::new();
     for dir in dirs {
         for run in runs_of(dir)? {
@@ -179,7 +192,7 @@ pub(crate) fn alike<const N: usize>(dirs: &[PathBuf], sees: [See<'_>; N]) -> any
     // In the order in which they were named.
     let (mut found, mut refused) = (Vec::<Found<N>>::new(), Vec::new());
     for (run, _) in runs {
-        match run_dir::about(&run).and_then(|about| Ok((rows(&run, sees)?, about))) {
+        match run_dir::about(&run).and_then(|about| Ok((rows(&run, sees, least)?, about))) {
             Ok((points, about)) => {
                 let settings = settings(&run);
                 let (id, seed) = (id(settings.as_ref(), &about), about.seed);
@@ -213,10 +226,10 @@ pub(crate) fn alike<const N: usize>(dirs: &[PathBuf], sees: [See<'_>; N]) -> any
 /// Points of a run for each of `sees`, none where it has none.
 ///
 /// # Errors
-/// If it has none at all.
-fn rows<const N: usize>(run: &Path, sees: [See<'_>; N]) -> anyhow::Result<[Vec<Point>; N]> {
+/// If it has not the `least`.
+fn rows<const N: usize>(run: &Path, sees: [See<'_>; N], least: Least) -> anyhow::Result<[Vec<Point>; N]> {
     let all = sees.map(|see| points(run, see));
-    if all.iter().any(Result::is_ok) {
+    if all.iter().any(Result::is_ok) || (least == Least::Row && last(run, Axis::Frames, "frames").is_some()) {
         return Ok(all.map(Result::unwrap_or_default));
     }
     Err(all.into_iter().find_map(Result::err).expect("one key at least is asked for"))

@@ -1,5 +1,6 @@
 //! `rl-run resume` of a group: resumes every run of it and begins those that were not begun.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::process::ExitCode;
 
@@ -69,16 +70,18 @@ pub(crate) fn resume(args: &ResumeArgs, roster: &Roster, tables: &Tables, stop: 
     }
     // Where a run has had more already, that is refused, and seeds that are not begun keep the length they had.
     if args.frames.is_some_and(|frames| seeds.iter().all(|&seed| had(dir, seed) <= frames)) {
-        roster.lengthen(dir, &order)?;
+        Roster::lengthen(dir, &order, seeds)?;
     }
-    let asked: Vec<Option<u64>> = seeds.iter().map(|&seed| asked(dir, seed, &order, args.frames, tables)).collect();
+    let asked = |&seed: &u64| args.frames.or_else(|| lengthened(dir, seed, roster, tables));
+    let asked: Vec<Option<u64>> = seeds.iter().map(asked).collect();
     let frames: Vec<(u64, u64)> =
         seeds.iter().zip(&asked).map(|(&seed, &asked)| frames(dir, seed, &order, asked, tables)).collect();
     if args.frames.is_none() && !args.verbosity.quiet {
-        let longer: Vec<u64> = seeds.iter().zip(&asked).filter_map(|(&seed, asked)| asked.map(|_| seed)).collect();
-        if !longer.is_empty() {
-            let (all, frames) = (Seeds::from_iter(longer), number::count(order.train.frames));
-            output::note(format!("to {frames} frames, as the group was last asked for: seeds {all}"));
+        let mut longer = BTreeMap::<u64, Vec<u64>>::new();
+        seeds.iter().zip(&asked).for_each(|(&seed, asked)| longer.entry(asked.unwrap_or(0)).or_default().push(seed));
+        for (frames, all) in longer.into_iter().filter(|&(frames, _)| frames > 0) {
+            let (all, frames) = (Seeds::from_iter(all), number::count(frames));
+            output::note(format!("to {frames} frames, as resume was last asked for: seeds {all}"));
         }
     }
     let equally_long = frames.iter().all(|(_, total)| *total == frames[0].1);
@@ -109,15 +112,11 @@ pub(crate) fn resume(args: &ResumeArgs, roster: &Roster, tables: &Tables, stop: 
     })
 }
 
-/// Total of frames that a run shall have in place of its own: `asked`, or the group's total if the group was given more
-/// frames since the run stopped.
-fn asked(dir: &Path, seed: u64, order: &Order, asked: Option<u64>, tables: &Tables) -> Option<u64> {
-    asked.or_else(|| {
-        let mut run = Recorded::read(&below(dir, seed), tables).ok()?.resolved;
-        let longer = order.train.frames > run.train().ok()?.frames;
-        set_frames(&mut run, Some(order.train.frames)).ok()?;
-        (longer && run.text() == order.resolved.text()).then_some(order.train.frames)
-    })
+/// Total of frames that an earlier `resume --frames` of the group has asked of a run, where the run was stopped before
+/// it heard of it.
+fn lengthened(dir: &Path, seed: u64, roster: &Roster, tables: &Tables) -> Option<u64> {
+    let frames = *roster.lengthened.get(&seed)?;
+    (frames > planned(dir, seed, tables)).then_some(frames)
 }
 
 /// Whether a run is one of the group's experiment, whatever its length. One that has not begun or cannot be read is: it

@@ -1,7 +1,7 @@
 //! `group.json` and `group.toml`: the seeds and settings that a group was asked for, so that a stopped group can go on
 //! with all runs, those not yet begun too.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
@@ -43,6 +43,10 @@ pub(crate) struct Roster {
     /// Where the weights came from that all runs begin with, if not from their seeds; the directory holds a copy.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) weights: Option<Origin>,
+    /// Emulator frames in all that `resume DIR --frames` has asked of these seeds, some of which may not have come to
+    /// them yet.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub(crate) lengthened: BTreeMap<u64, u64>,
 }
 
 /// Seeds of a group that have no run.
@@ -67,7 +71,7 @@ impl Roster {
         let _alone = file::locked(&dir.join(".group.lock"), true)?;
         let (settings, text) = (settings(dir), order.resolved.text());
         let weights = order.initial.as_ref().map(Initial::origin);
-        let mut all = match Self::read(dir)? {
+        let (mut all, lengthened) = match Self::read(dir)? {
             Some(before) => {
                 if before.seeds.iter().any(|seed| !seeds.contains(seed)) {
                     before.is_alike(dir, order)?;
@@ -85,9 +89,11 @@ impl Roster {
                         go.join(", ")
                     ));
                 }
-                stay
+                let mut lengthened = before.lengthened;
+                lengthened.retain(|seed, _| stay.contains(seed) && !seeds.contains(seed));
+                (stay, lengthened)
             }
-            None => Vec::new(),
+            None => Default::default(),
         };
         let known: BTreeSet<u64> = all.iter().copied().collect();
         all.extend(seeds.iter().filter(|seed| !known.contains(seed)));
@@ -99,13 +105,18 @@ impl Roster {
             record: order.record,
             record_outputs: order.outputs,
             weights: weights.cloned(),
+            lengthened,
         };
         if let Some(initial) = &order.initial {
             initial.write(dir, &Owner::of(&order.resolved, &order.train))?;
         }
         // What makes the directory that of a group comes last.
         file::write(&settings, text.as_bytes())?;
-        let json = format!("{}\n", serde_json::to_string_pretty(&roster)?);
+        roster.save(dir)
+    }
+
+    fn save(&self, dir: &Path) -> anyhow::Result<()> {
+        let json = format!("{}\n", serde_json::to_string_pretty(self)?);
         file::write(&list(dir), json.as_bytes())
     }
 
@@ -136,12 +147,17 @@ impl Roster {
         Err(usage(format!("{} holds seeds {differs}: name another --run for these", dir.display())))
     }
 
-    /// Writes to the settings of the group in `dir` that its runs have as many frames as those of `order`.
+    /// Writes down that the runs of `seeds` in `dir` are to have as many frames as `order` says, those too that are not
+    /// begun.
     ///
     /// # Errors
-    /// If the file cannot be written.
-    pub(crate) fn lengthen(&self, dir: &Path, order: &Order) -> anyhow::Result<()> {
+    /// If a file cannot be read or written.
+    pub(crate) fn lengthen(dir: &Path, order: &Order, seeds: &[u64]) -> anyhow::Result<()> {
         let _alone = file::locked(&dir.join(".group.lock"), true)?;
+        if let Some(mut roster) = Self::read(dir)? {
+            roster.lengthened.extend(seeds.iter().map(|&seed| (seed, order.train.frames)));
+            roster.save(dir)?;
+        }
         file::write(&settings(dir), order.resolved.text().as_bytes())
     }
 
