@@ -450,8 +450,10 @@ fn films_are_films_and_wrong_words_are_refused() {
     fs::create_dir(at.join("model")).unwrap();
     fs::write(at.join("model/score.json"), "{}").unwrap();
     fs::write(at.join("model/games.rec"), &bytes).unwrap();
+    std::os::unix::fs::symlink("model/games.rec", at.join("link.rec")).unwrap();
     let wrong = [
         ("record --env frozenlake --random --out model/games.rec", "model/games.rec: belongs to a published model"),
+        ("record --env frozenlake --random --out link.rec", "link.rec: belongs to a published model"),
         ("export a.rec --out a.mp4", ".gif, .apng, .png, .csv or .rec"),
         ("export a.rec --out a.gif --episode 5", "a game from 1 to 4"),
         ("export a.rec --out a.gif --episode 0", "a game from 1 to 4"),

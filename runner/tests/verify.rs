@@ -195,6 +195,9 @@ fn what_cannot_be_verified_is_refused_in_a_line() {
     }
     std::fs::write(at.join("r/digests.jsonl"), "{\"frames\": 5").unwrap();
     let (code, said) = refusal(at, "verify r");
+    assert!(code == 1 && said.contains("r/digests.jsonl: damaged: it holds no whole state"), "{said}");
+    std::fs::remove_file(at.join("r/digests.jsonl")).unwrap();
+    let (code, said) = refusal(at, "verify r");
     assert!(code == 1 && said.contains("no digests.jsonl with states to compare with"), "{said}");
     let (code, said) = refusal(at, "verify nowhere");
     assert!(code == 2 && said.contains("nowhere is not the directory of a run"), "{said}");
@@ -235,6 +238,17 @@ fn what_was_not_recorded_is_not_called_compared() {
 }
 
 #[test]
+fn a_recording_is_read_from_a_pipe_too() {
+    let dir = tempfile::tempdir().unwrap();
+    json(dir.path(), "record --env cartpole --random --episodes 2 --out a.rec --json");
+    let script = "cat a.rec | \"$0\" verify /dev/stdin --json";
+    let mut command = std::process::Command::new("sh");
+    command.args(["-c", script, env!("CARGO_BIN_EXE_rl-run")]).current_dir(dir.path());
+    let verdict: serde_json::Value = serde_json::from_slice(&command.output().unwrap().stdout).unwrap();
+    assert!(verdict["equal"] == true && verdict["episodes"] == 2, "{verdict}");
+}
+
+#[test]
 fn settings_that_were_changed_by_hand_are_told_after_a_resume_too() {
     let dir = tempfile::tempdir().unwrap();
     let at = dir.path();
@@ -247,4 +261,10 @@ fn settings_that_were_changed_by_hand_are_told_after_a_resume_too() {
     let said = String::from_utf8(differs.stderr).unwrap();
     let told = "its run.toml was changed by hand before it went on from ";
     assert!(!differs.status.success() && said.contains(told) && said.contains("differs"), "{said} {resumed}");
+    // Nothing is trained by what is changed after the end: no resume takes it over.
+    let [settings, about] = ["r/run.toml", "r/run.json"].map(|file| at.join(file));
+    let (whole, noted) = (std::fs::read_to_string(&settings).unwrap(), std::fs::read(&about).unwrap());
+    std::fs::write(&settings, whole.replace("gamma = 0.5", "gamma = 0.75")).unwrap();
+    let said = String::from_utf8(output(at, "resume r").stderr).unwrap();
+    assert!(said.contains("run has ended already") && std::fs::read(&about).unwrap() == noted, "{said}");
 }

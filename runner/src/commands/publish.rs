@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 use std::fs;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -64,8 +65,9 @@ struct Game<'a> {
 pub(crate) fn run(args: &PublishArgs, tables: &Tables) -> anyhow::Result<ExitCode> {
     let waiting = Waiting::listen(args.json || args.progress.quiet, "nothing was published")?;
     let PublishArgs { run, out, asked, .. } = args;
+    let exists = || usage(format!("{} exists: name another --out, or remove it", out.display()));
     if out.exists() || out.is_symlink() {
-        return Err(usage(format!("{} exists: name another --out, or remove it", out.display())));
+        return Err(exists());
     }
     let mut trained = Trained::load(run, asked, &device(args.machine.device())?, tables)?;
     let told = || out.display().to_string();
@@ -78,7 +80,10 @@ pub(crate) fn run(args: &PublishArgs, tables: &Tables) -> anyhow::Result<ExitCod
     // Nobody knows the draft by its name.
     let there = |why: anyhow::Error| anyhow!(format!("{why:#}").replace(&draft.path().display().to_string(), &told()));
     fill(draft.path(), &described, &mut trained, &manifest, &takes, &report).map_err(there).with_context(told)?;
-    fs::rename(draft.path(), out).with_context(told)?;
+    match fs::rename(draft.path(), out) {
+        Err(e) if e.kind() == ErrorKind::DirectoryNotEmpty => return Err(exists()), // another was quicker
+        renamed => renamed.with_context(told)?,
+    }
     if args.json {
         output::line(serde_json::to_string(&report)?);
     } else {

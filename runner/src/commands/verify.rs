@@ -248,7 +248,7 @@ pub(crate) fn run(args: &VerifyArgs, tables: &Tables) -> anyhow::Result<ExitCode
     if !path.exists() && path.extension().is_some_and(|ending| ending == "rec") {
         return certify::run(path, args.verbosity, tables);
     }
-    if path.is_file() {
+    if path.exists() && !path.is_dir() {
         if args.from != "start" {
             bail!(usage(format!("--from {}: a recording is played from its start", args.from)));
         }
@@ -350,6 +350,10 @@ fn again(args: &VerifyArgs, path: &Path, stop: &Stop, tables: &Tables) -> anyhow
     let Some(end) = left.last().map(|digest| digest.frames) else {
         if run_dir::is_written(path) {
             bail!("{}: it is being trained, and has no checkpoint to compare with yet: wait for one", path.display());
+        }
+        let file = path.join(digests::FILE);
+        if file.metadata().is_ok_and(|file| file.len() > 0) {
+            bail!("{}: damaged: it holds no whole state to compare with", file.display());
         }
         bail!(
             "{}: no {} with states to compare with: it ended before its first checkpoint, was stopped in an evaluation before it (`rl-run resume` \

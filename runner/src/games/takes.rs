@@ -293,7 +293,8 @@ pub(crate) fn spare(out: &Path) -> anyhow::Result<()> {
         return Ok(());
     }
     let told = out.display();
-    if file::parent(out).join(score::FILE).is_file() {
+    let place = out.canonicalize().unwrap_or_else(|_| out.to_owned()); // of a link what it names is replaced
+    if file::parent(&place).join(score::FILE).is_file() {
         return Err(usage(format!("--out {told}: belongs to a published model: give another name")));
     }
     match playback::read(out) {

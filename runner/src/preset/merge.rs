@@ -110,7 +110,8 @@ fn fits(old: &Value, new: &Value, path: &str, origin: &str) -> anyhow::Result<()
     }
     // A 0 often turns a thing off, and who writes another type wants it on.
     let example = if matches!(old, Value::Float(0.0)) { "0.5".to_owned() } else { old.to_string() };
-    Err(usage(format!("{path}: expected {} like {example}, got {} {new} ({origin})", old.type_str(), new.type_str())))
+    let got = new.as_str().map_or_else(|| new.to_string(), |text| format!("{text:?}")); // on one line
+    Err(usage(format!("{path}: expected {} like {example}, got {} {got} ({origin})", old.type_str(), new.type_str())))
 }
 
 /// Lays the tables of a protocol over `merged`. Its values for agents apply only where the agent has the key.
@@ -170,13 +171,12 @@ pub(super) fn changes(own: &Table, now: &Table) -> Table {
     keys.into_iter().filter_map(|key| find(&mut now, &key).cloned().map(|value| (key, value))).collect()
 }
 
-/// Parses a TOML value; text that is not one is taken as a string without quotes.
+/// Parses a TOML value; text that is not one is taken as a string without quotes, and so is a date, which no setting is.
 pub(super) fn literal(text: &str) -> Value {
-    format!("v = {text}")
-        .parse::<Table>()
-        .ok()
-        .and_then(|mut table| table.remove("v"))
-        .unwrap_or_else(|| Value::String(text.to_owned()))
+    match text.parse() {
+        Ok(Value::Datetime(_)) | Err(_) => Value::String(text.to_owned()),
+        Ok(value) => value,
+    }
 }
 
 fn find<'a>(tables: &'a mut Table, path: &str) -> Option<&'a mut Value> {
@@ -276,6 +276,7 @@ mod tests {
         assert_eq!(check("agent.name=word"), "\"word\"");
         assert_eq!(check("agent.name=7"), "agent.name: expected string like \"x\", got integer 7 (preset p)");
         assert_eq!(check("agent.net_seed=7"), "7");
+        assert_eq!(check("agent.name=2026-12-01"), "\"2026-12-01\"", "runs may be named by their day");
         assert_eq!(check("agent.net.width=4"), "4");
         assert_eq!(
             check("agent.net.widht=4"),
@@ -297,6 +298,8 @@ mod tests {
         );
         assert_eq!(check("planet.temperature=4"), "unknown key `planet.temperature` (preset p)");
         assert_eq!(check("agent.lr=fast"), "agent.lr: expected float like 1.0, got string \"fast\" (preset p)");
+        let two = "agent.lr: expected float like 1.0, got string \"2\\nagent.name = 3\" (preset p)";
+        assert_eq!(check("agent.lr=2\nagent.name = 3"), two);
         assert_eq!(check("eval.share=true"), "eval.share: expected float like 0.5, got boolean true (preset p)");
     }
 

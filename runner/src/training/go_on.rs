@@ -117,7 +117,8 @@ pub(crate) fn go_on(going: &Going<'_>, path: &Path, shown: Shown) -> anyhow::Res
     }
     // Of a run that was stopped in an evaluation the state waits for it to be played again, and is recorded after that.
     let settled = train.eval_every == 0 || frames < session.counts.next_eval;
-    if settled && frames >= train.frames && session.learner.updates() > 0 {
+    let ended = settled && frames >= train.frames && session.learner.updates() > 0;
+    if ended {
         shown.note(&match going.frames {
             Some(_) => format!("this run has ended already, and has had {frames} frames"),
             None => "this run has ended already: --frames F goes on to F frames in all".to_owned(),
@@ -131,11 +132,20 @@ pub(crate) fn go_on(going: &Going<'_>, path: &Path, shown: Shown) -> anyhow::Res
         progress.note("the best weights up to here are gone: the next evaluation that is better saves its own");
     }
     let Recorded { mut about, resolved, edited, .. } = recorded;
-    about.goes_on(checkpoint.as_ref().map(|_| frames), (&used, &owner.isa), resolved.sha256(), edited);
     if about.assets.is_empty() {
         about.assets = session.assets(); // of a run that is older than this key
     }
-    dir.describe(&about, &resolved.text())?;
+    match (ended, edited) {
+        (false, _) => {
+            about.goes_on(checkpoint.as_ref().map(|_| frames), (&used, &owner.isa), resolved.sha256(), edited)
+        }
+        (true, false) => about.config_sha256 = resolved.sha256(), // it may be of fewer frames now
+        (true, true) => {}
+    }
+    // By what somebody has changed since it ended nothing was trained.
+    if !(ended && edited) {
+        dir.describe(&about, &resolved.text())?;
+    }
     if let Some(which) = about.record {
         let kept = session.outputs(about.record_outputs, &resolved)?;
         session.record(which, kept, path, &resolved, about.seed)?;
