@@ -135,12 +135,10 @@ pub(crate) fn go_on(going: &Going<'_>, path: &Path, shown: Shown) -> anyhow::Res
     if about.assets.is_empty() {
         about.assets = session.assets(); // of a run that is older than this key
     }
-    match (ended, edited) {
-        (false, _) => {
-            about.goes_on(checkpoint.as_ref().map(|_| frames), (&used, &owner.isa), resolved.sha256(), edited)
-        }
-        (true, false) => about.config_sha256 = resolved.sha256(), // it may be of fewer frames now
-        (true, true) => {}
+    if !ended {
+        about.goes_on(checkpoint.as_ref().map(|_| frames), (&used, &owner.isa), resolved.sha256(), edited);
+    } else if !edited {
+        about.config_sha256 = resolved.sha256(); // it may be of fewer frames now
     }
     // By what somebody has changed since it ended nothing was trained.
     if !(ended && edited) {
