@@ -188,8 +188,9 @@ impl Bc {
         })
     }
 
-    /// Makes one optimiser step on a minibatch of the demonstrated steps that are not held out.
-    fn update(&mut self, reduce: &mut dyn Reduce, log: &mut Log) -> Result<()> {
+    /// Makes one optimiser step on a minibatch of the demonstrated steps that are not held out, with the learning rate
+    /// of the agent step `since`, at which its round began.
+    fn update(&mut self, since: u64, reduce: &mut dyn Reduce, log: &mut Log) -> Result<()> {
         let number = self.progress.updates + 1;
         let (rows, rng) = (self.shown.learned(), &mut self.progress.rng);
         let drawn = std::iter::repeat_with(|| rows[rng.below(rows.len() as u32) as usize]);
@@ -203,7 +204,7 @@ impl Bc {
         guard::finite_loss(number, terms.loss, || guard::first_not_finite("outputs of the policy", &values, count))?;
         let handle = along(&outputs, self.likelihood.by_outputs()).map_err(tensor)?;
         let Config { lr, lr_end, lr_steps, .. } = self.config;
-        let rate = Schedule::annealed(lr, lr_end, lr_steps).at(self.progress.steps());
+        let rate = Schedule::annealed(lr, lr_end, lr_steps).at(since);
         let step = |params: &Params, grad: &[f32]| self.adam.step(params, grad, rate);
         let norm = descend((&self.params, &mut self.grad), number, &handle, step, reduce, log)?;
         self.progress.updates = number;
@@ -302,12 +303,15 @@ impl Learner for Bc {
         }
         let before = self.progress.steps();
         self.progress.count(blocks, reduce)?;
-        let crossed = |period: u64| self.progress.steps() / period - before / period;
-        let (rounds, checks) = (crossed(self.config.update_period), crossed(self.config.check_period));
-        for _ in 0..rounds.saturating_mul(self.config.updates) {
-            self.update(reduce, log).map_err(|error| guard::with_batch(error, || self.columns()))?;
+        let Config { update_period, updates, check_period, .. } = self.config;
+        let after = self.progress.steps();
+        for round in before / update_period..after / update_period {
+            for _ in 0..updates {
+                let done = self.update(round * update_period, reduce, log);
+                done.map_err(|error| guard::with_batch(error, || self.columns()))?;
+            }
         }
-        if checks > 0 {
+        if after / check_period > before / check_period {
             self.check(log)?;
         }
         Ok(())

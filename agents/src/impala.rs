@@ -63,7 +63,8 @@ pub(crate) struct Config {
     pub lambda: f64,
     /// ρ̄: clip of the importance weights in the TD errors and in the policy's gradient.
     pub rho_clip: f64,
-    /// c̄: clip of the importance weights that carry later errors back (the trace).
+    /// c̄: clip of the importance weights that carry later errors back (the trace); the paper's proof of convergence has
+    /// it at most `rho_clip`.
     pub c_clip: f64,
     /// Largest age, in updates, of the weights that acted when their block is learned from; actors farther ahead wait.
     pub max_lag: usize,

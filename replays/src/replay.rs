@@ -463,7 +463,7 @@ fn copy<T: Copy + Default>(into: &mut Lane<T>, slot: usize, seat: usize, from: &
 /// More than one per transition of a seat: the newest rows have no complete return yet, the oldest lack their history.
 pub(crate) fn rows_for(spec: &Spec, seats: usize, capacity: usize, n_step: usize, sequence: Option<Sequence>) -> usize {
     match sequence {
-        None => capacity.div_ceil(seats) + n_step + stack::most(spec),
+        None => capacity.div_ceil(seats).saturating_add(n_step).saturating_add(stack::most(spec)),
         Some(sequence) => sequences::rows_for(spec, seats, capacity, n_step, sequence),
     }
 }

@@ -28,7 +28,7 @@ pub struct Sequence {
 impl Sequence {
     /// Rows after the first that a sequence needs for returns of `n_step` rewards.
     pub(crate) fn reach(&self, n_step: usize) -> usize {
-        self.burn_in + self.steps - 1 + n_step
+        (self.burn_in.saturating_add(self.steps) - 1).saturating_add(n_step)
     }
 
     /// Indices of the stored recurrent states that belong to `slots`; slots in which no sequence begins have none.
@@ -38,7 +38,7 @@ impl Sequence {
 
     /// Rows of a sequence, `T`: burn-in, steps to learn from, and the rows that n-step returns need after.
     pub fn rows(&self, n_step: usize) -> usize {
-        self.reach(n_step) + 1
+        self.reach(n_step).saturating_add(1)
     }
 }
 
@@ -173,5 +173,6 @@ impl Replay {
 /// The result is a multiple of the period, so that sequences begin in the same slots each time the ring wraps around.
 pub(crate) fn rows_for(spec: &Spec, seats: usize, capacity: usize, n_step: usize, sequence: Sequence) -> usize {
     let own = capacity.div_ceil(seats).max(sequence.period);
-    (own + sequence.reach(n_step) + stack::most(spec)).next_multiple_of(sequence.period)
+    let rows = own.saturating_add(sequence.reach(n_step)).saturating_add(stack::most(spec));
+    rows.checked_next_multiple_of(sequence.period).unwrap_or(usize::MAX)
 }

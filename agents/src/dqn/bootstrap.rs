@@ -175,7 +175,11 @@ impl TdTargets {
                     }));
                     let here = part(here, at, rows);
                     let sum = policy(here, legal_here, temperature, &mut self.probs);
-                    reward += (alpha * (temperature * log(here[action], sum)).clamp(floor, 0.0)) as f32;
+                    let bonus = match legal::allows(legal_here, action) {
+                        true => (temperature * log(here[action], sum)).clamp(floor, 0.0),
+                        false => floor, // π never takes it, but a person may have
+                    };
+                    reward += (alpha * bonus) as f32;
                 }
             }
             let choices = Choices { z: &z[..taken * actions], actions, options: &self.options, rescale: self.rescale };

@@ -52,6 +52,10 @@ const NAMES: &[(&[&str], &[&str])] = &[
 const OTHERWISE: &[(&str, &str, &str)] = &[
     ("batch_size", "agent.minibatches", "how many a round is cut into"),
     ("minibatch_size", "agent.minibatches", "how many a round is cut into"),
+    ("vf_coef", "agent.value_coef", "of half the squared error"),
+    ("baseline_cost", "agent.value_coef", "of half the squared error, on average over steps"),
+    ("train_freq", "agent.update_period", "agent steps of all seats"),
+    ("train_frequency", "agent.update_period", "agent steps of all seats"),
     ("tau", "agent.target_period", "agent steps from one whole copy to the next"),
     ("exploration_fraction", "agent.epsilon.steps", "agent steps"),
     ("total_timesteps", "train.frames", "emulator frames"),

@@ -74,8 +74,8 @@ fn values(net: &QNet, sample: &Sample) -> [Vec<f32>; 2] {
 #[test]
 fn a_target_knows_legal_actions_alone() {
     let spec = Spec { mask: true, ..spec([0, 0, 0], 1, 4, 3) };
-    let (alpha, temperature) = (0.9, 0.5);
-    let munchausen = Bootstrap::Munchausen { alpha, temperature, floor: -100.0 };
+    let (alpha, temperature, floor) = (0.9, 0.5, -100.0);
+    let munchausen = Bootstrap::Munchausen { alpha, temperature, floor };
     let cases = [(Bootstrap::Greedy {}, false), (Bootstrap::Greedy {}, true), (munchausen, false)];
     for (bootstrap, double) in cases {
         let mut dqn = learner(&spec, &Config { bootstrap, double, ..config() }, 1).unwrap();
@@ -87,13 +87,13 @@ fn a_target_knows_legal_actions_alone() {
         let mut expected = Vec::new();
         for row in 0..sample.rows() {
             let of = |values: &[f32], action: usize| f64::from(values[row * 3 + action]);
-            // What would be best is forbidden; where the action was taken, one that was not.
+            // What would be best is forbidden; where the action was taken, one that was not, or of what was shown itself.
             let best = |values: &[f32], without: usize| {
                 let rest = (0..3).filter(|&action| action != without);
                 rest.max_by(|&a, &b| of(values, a).total_cmp(&of(values, b))).unwrap()
             };
             let (forbidden, taken) = (best(chooser, 3), sample.discrete.row(row)[0] as usize);
-            let not_taken = (taken + 1) % 3;
+            let (shown, not_taken) = (row == 0, (taken + usize::from(row > 0)) % 3);
             let all_but = |without: u32| [0, 1, 2].map(|action| u8::from(action != without));
             sample.next.legal.row_mut(row).copy_from_slice(&all_but(forbidden as u32));
             sample.obs.legal.row_mut(row).copy_from_slice(&all_but(not_taken as u32));
@@ -103,6 +103,7 @@ fn a_target_knows_legal_actions_alone() {
             };
             let (future, more) = match bootstrap {
                 Bootstrap::Greedy {} => (of(&next, best(chooser, forbidden)), 0.0),
+                _ if shown => (soft(&next, forbidden), alpha * floor),
                 _ => (soft(&next, forbidden), alpha * (of(&here, taken) - soft(&here, not_taken))),
             };
             expected.push(f64::from(sample.reward[row]) + more + f64::from(sample.discount[row]) * future);
