@@ -56,7 +56,8 @@ impl Gaussian {
         }
     }
 
-    /// Draws every action uniformly from its interval, `[C]`; one that has no end, from -1 to 1 in the environment's units.
+    /// Draws every action uniformly from its interval, `[C]`; from -1 to 1, in the environment's units, where it has no
+    /// end.
     pub(crate) fn uniform(&self, rng: &mut Rng, out: &mut [f32]) {
         out.iter_mut().for_each(|out| *out = rng.uniform(-1.0, 1.0) as f32);
     }

@@ -49,7 +49,7 @@ fn what_could_not_be_read_is_not_written() {
         (manifest(&[0], 0), "actions that no environment has"),
         (manifest(&[7], WIDTH), "actions that no environment has"),
         (Manifest { version: VERSION + 1, ..fits.clone() }, "another version"),
-        (Manifest { config: "x".repeat(2 << 20), ..fits.clone() }, "and at most 2097152 can be read again"),
+        (Manifest { config: "x".repeat(2 << 20), ..fits.clone() }, "readers take 2097152 at most"),
         (
             Manifest { outputs: Some(OutputSampling { kind: Outputs::Q, every: 0 }), ..fits.clone() },
             "outputs that nobody keeps",

@@ -6,9 +6,9 @@ mod common;
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Stdio};
 
-use common::{in_terminal, json, names, output, refusal};
+use common::{in_terminal, json, names, output, refusal, rl_run};
 use rl_replays::recording::{Manifest, Outcome, Player, Recording};
 use serde_json::Value;
 use sha2::{Digest as _, Sha256};
@@ -114,6 +114,29 @@ fn a_model_has_the_permissions_of_the_umask_and_one_that_fails_names_its_own_pla
     assert!(code == Some(1) && said.starts_with("error: full: writing checkpoint full/checkpoints/0"), "{said}");
     assert!(said.contains("File too large") && !said.contains(".publish"), "{said}");
     assert_eq!(names(at), ["002", "027", "r"], "no drafts");
+}
+
+#[test]
+fn of_several_models_that_want_one_place_the_first_has_it_and_the_others_say_so() {
+    let dir = tempfile::tempdir().unwrap();
+    let at = dir.path();
+    json(at, "--env cartpole --agent ppo --frames 1 --run r --quiet --json");
+    let begin = |seed: u64| {
+        let mut command = rl_run(at, &format!("publish r --episodes 20 --seed {seed} --out model --json"));
+        command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
+    };
+    let all: Vec<_> =
+        (0..4).map(begin).collect::<Vec<_>>().into_iter().map(|it| it.wait_with_output().unwrap()).collect();
+    let (first, others): (Vec<_>, Vec<_>) = all.into_iter().partition(|done| done.status.success());
+    assert_eq!(first.len(), 1);
+    let said: Value = serde_json::from_slice(&first[0].stdout).unwrap();
+    let kept: Value = serde_json::from_slice(&fs::read(at.join("model/score.json")).unwrap()).unwrap();
+    assert_eq!(said["returns"], kept["returns"]);
+    for done in others {
+        let said = String::from_utf8(done.stderr).unwrap();
+        assert!(done.status.code() == Some(2) && said.contains("model exists: name another --out"), "{said}");
+    }
+    assert_eq!(names(at), ["model", "r"], "no drafts");
 }
 
 #[test]

@@ -30,7 +30,9 @@ fn without_a_display_the_way_around_is_named() {
         assert!(code == 1 && said.contains("set DISPLAY or WAYLAND_DISPLAY"), "{line}: {said}");
         assert!(said.contains("`rl-run export FILE"), "{line}: {said}");
     }
-    let silent = rl_run(at, "watch a.rec").env("DISPLAY", ":9999").env_remove("WAYLAND_DISPLAY").output().unwrap();
+    let mut silent = rl_run(at, "watch a.rec");
+    silent.env("DISPLAY", ":9999").env_remove("WAYLAND_DISPLAY").env_remove("XDG_RUNTIME_DIR");
+    let silent = silent.output().unwrap();
     let said = String::from_utf8(silent.stderr).unwrap();
     assert!(silent.status.code() == Some(1) && said.contains("nobody answers at DISPLAY=:9999, or "), "{said}");
     let wrong = [

@@ -302,7 +302,7 @@ fn the_learning_rate_falls_by_agent_steps() {
     for round in 0..10u32 {
         let mut log = Log::default();
         learn(&mut bc, 1, &mut log).unwrap();
-        let steps = bc.progress.steps() as f64 - 8.0; // those before the round: the first learns by lr, and none by lr_end
+        let steps = bc.progress.steps() as f64 - 8.0; // before the round: the first learns by lr, and none by lr_end
         let rate = log.drain().into_iter().find(|(name, _)| *name == "lr").unwrap().1;
         assert!((rate - 1e-2 * (1.0 - steps / 64.0).max(0.0)).abs() < 1e-12, "round {round}: {rate} after {steps}");
     }

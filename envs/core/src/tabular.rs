@@ -240,7 +240,7 @@ impl FiniteMdp {
     }
 
     /// Returns the greedy action of every state, `[S]`, with respect to the state values `value`, `[S]`: the lowest
-    /// action number among those whose value is within [`TIE`](Self::TIE) of the best.
+    /// action number among those whose value is the best but for a share of [`TIE`](Self::TIE).
     ///
     /// # Panics
     /// If there is not one value per state.
@@ -270,7 +270,7 @@ impl FiniteMdp {
     /// If `policy` is not `[S, A]`.
     pub fn evaluate(&self, policy: &[f64]) -> Exact {
         let states = self.all_moments(policy);
-        let total = Moments::mixed(self.start.iter().copied().zip(states));
+        let total = Moments::mixed(self.start.iter().copied().zip(states.iter().copied()));
         Exact { mean: total.mean, std: total.variance.sqrt(), steps: total.steps }
     }
 

@@ -39,8 +39,7 @@ impl Kind {
         known.into_iter().find(|kind| *kind as u8 == byte)
     }
 
-    /// Largest content in bytes.
-    pub(super) fn most(self) -> u32 {
+    fn most(self) -> u32 {
         if self == Self::Pictures { MOST_OF_PICTURES } else { MOST }
     }
 }
@@ -62,13 +61,15 @@ impl<W: Write> Chunks<W> {
     /// Writes a chunk in one call of the writer.
     ///
     /// # Errors
-    /// If writing fails.
-    ///
-    /// # Panics
-    /// If the content is longer than two mebibytes, or ten of pictures.
+    /// If writing fails, or the content is longer than two mebibytes, or ten of pictures, which no reader takes.
     pub(super) fn write(&mut self, kind: Kind, content: &[u8]) -> std::io::Result<()> {
-        let length =
-            u32::try_from(content.len()).ok().filter(|length| *length <= kind.most()).expect("a short content");
+        let length = u32::try_from(content.len()).ok().filter(|length| *length <= kind.most()).ok_or_else(|| {
+            let (bytes, most) = (content.len(), kind.most());
+            std::io::Error::new(
+                ErrorKind::InvalidInput,
+                format!("a chunk of {bytes} bytes: readers take {most} at most"),
+            )
+        })?;
         let mut bytes = vec![kind as u8];
         bytes.extend(self.number.to_le_bytes());
         bytes.extend(length.to_le_bytes());

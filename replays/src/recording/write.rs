@@ -49,21 +49,15 @@ impl<W: Write> Recorder<W> {
     /// Begins a recording by writing its manifest.
     ///
     /// # Errors
-    /// If writing fails, or the manifest could not be read again: its version is unsupported, its values are invalid, or
-    /// it has more than 2 MiB.
+    /// If writing fails, or the manifest could not be read again: its version is unsupported, its values are invalid,
+    /// or it has more than 2 MiB.
     pub fn begin(out: W, manifest: &Manifest) -> std::io::Result<Self> {
         let version = (!(OLDEST..=VERSION).contains(&manifest.version)).then_some("another version");
         if let Some(what) = version.or(manifest.wrong()) {
             return Err(Error::new(ErrorKind::InvalidInput, format!("a recording of {what}")));
         }
-        let content = serde_json::to_vec(manifest)?;
-        if content.len() > Kind::Manifest.most() as usize {
-            let (bytes, most) = (content.len(), Kind::Manifest.most());
-            let message = format!("a recording whose manifest has {bytes} bytes, and at most {most} can be read again");
-            return Err(Error::new(ErrorKind::InvalidInput, message));
-        }
         let mut chunks = Chunks::begin(out)?;
-        chunks.write(Kind::Manifest, &content)?;
+        chunks.write(Kind::Manifest, &serde_json::to_vec(manifest)?)?;
         let Manifest { seats, discrete, continuous, outputs: kept, .. } = manifest.clone();
         let (actions, pictures, steps) = (manifest.actions(), manifest.pictures.as_ref().map(|_| 0), Steps::default());
         let (episodes, history, taken) = (0, None, 0);

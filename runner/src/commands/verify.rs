@@ -321,21 +321,18 @@ fn without_models(all: Vec<PathBuf>) -> (Vec<PathBuf>, Vec<anyhow::Error>) {
 /// If there is none, or no recorded state follows it: nothing would be repeated.
 fn begin(path: &Path, from: &str, end: u64) -> anyhow::Result<PathBuf> {
     let all = checkpoint::list(&path.join("checkpoints"))?;
-    let known = |name: &str| checkpoint::whole(path, name, Flag { name: "--from", words: "`start`, `last`" });
-    let nothing = |after: u64, mend: String| {
-        usage(format!("--from {from}: nothing was recorded after {after} frames to compare with: try --from {mend}"))
-    };
-    let earlier = |than: u64| all.iter().rev().map(|(frames, _)| *frames).find(|&frames| frames < than);
-    if from != "last" {
-        let place = known(from)?;
-        let named = all.iter().find(|(_, dir)| *dir == place).map_or(0, |(frames, _)| *frames);
-        let mend = || earlier(named.min(end)).map_or_else(|| "start".to_owned(), |frames| frames.to_string());
-        return if named < end { Ok(place) } else { Err(nothing(named, mend())) };
+    let newest = all.iter().rev().find(|(frames, _)| *frames < end); // that a recorded state follows
+    if let Some((_, place)) = newest.filter(|_| from == "last") {
+        return Ok(place.clone());
     }
-    match (earlier(end), all.last()) {
-        (Some(frames), _) => known(&frames.to_string()),
-        (None, Some((newest, _))) => Err(nothing(*newest, "start".to_owned())),
-        (None, None) => known(from), // which says that there is none
+    let named = checkpoint::whole(path, from, Flag { name: "--from", words: "`start`, `last`" })?;
+    match all.iter().find(|(_, place)| *place == named) {
+        Some((frames, _)) if *frames >= end => {
+            let mend = newest.map_or_else(|| "start".to_owned(), |(frames, _)| frames.to_string());
+            let nothing = format!("nothing was recorded after {frames} frames to compare with");
+            Err(usage(format!("--from {from}: {nothing}: try --from {mend}")))
+        }
+        _ => Ok(named),
     }
 }
 
@@ -379,8 +376,7 @@ fn again(args: &VerifyArgs, path: &Path, stop: &Stop, tables: &Tables) -> anyhow
     if args.from == "start" {
         recorded.begin_again(&mut session, stop)?;
     } else {
-        let whole = begin(path, &args.from, end)?;
-        let checkpoint = Checkpoint::open(&whole, &owner)?;
+        let checkpoint = Checkpoint::open(&begin(path, &args.from, end)?, &owner)?;
         checkpoint.load(&mut session)?;
         segments.extend(checkpoint.segments().into_iter().map(|(key, segment)| (key, segment.sha256)));
     }

@@ -135,13 +135,13 @@ pub(crate) fn go_on(going: &Going<'_>, path: &Path, shown: Shown) -> anyhow::Res
     if about.assets.is_empty() {
         about.assets = session.assets(); // of a run that is older than this key
     }
-    if !ended {
-        about.goes_on(checkpoint.as_ref().map(|_| frames), (&used, &owner.isa), resolved.sha256(), edited);
-    } else if !edited {
-        about.config_sha256 = resolved.sha256(); // it may be of fewer frames now
-    }
     // By what somebody has changed since it ended nothing was trained.
     if !(ended && edited) {
+        if ended {
+            about.config_sha256 = resolved.sha256(); // it may be of fewer frames now
+        } else {
+            about.goes_on(checkpoint.as_ref().map(|_| frames), (&used, &owner.isa), resolved.sha256(), edited);
+        }
         dir.describe(&about, &resolved.text())?;
     }
     if let Some(which) = about.record {

@@ -87,7 +87,7 @@ fn a_target_knows_legal_actions_alone() {
         let mut expected = Vec::new();
         for row in 0..sample.rows() {
             let of = |values: &[f32], action: usize| f64::from(values[row * 3 + action]);
-            // What would be best is forbidden; where the action was taken, one that was not, or of what was shown itself.
+            // What would be best is forbidden; where the action was taken, another, or that action itself if it was shown.
             let best = |values: &[f32], without: usize| {
                 let rest = (0..3).filter(|&action| action != without);
                 rest.max_by(|&a, &b| of(values, a).total_cmp(&of(values, b))).unwrap()

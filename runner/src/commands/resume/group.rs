@@ -78,8 +78,10 @@ pub(crate) fn resume(args: &ResumeArgs, roster: &Roster, tables: &Tables, stop: 
         seeds.iter().zip(&asked).map(|(&seed, &asked)| frames(dir, seed, &order, asked, tables)).collect();
     if args.frames.is_none() && !args.verbosity.quiet {
         let mut longer = BTreeMap::<u64, Vec<u64>>::new();
-        seeds.iter().zip(&asked).for_each(|(&seed, asked)| longer.entry(asked.unwrap_or(0)).or_default().push(seed));
-        for (frames, all) in longer.into_iter().filter(|&(frames, _)| frames > 0) {
+        for (&seed, frames) in seeds.iter().zip(&asked) {
+            frames.iter().for_each(|&frames| longer.entry(frames).or_default().push(seed));
+        }
+        for (frames, all) in longer {
             let (all, frames) = (Seeds::from_iter(all), number::count(frames));
             output::note(format!("to {frames} frames, as resume was last asked for: seeds {all}"));
         }
