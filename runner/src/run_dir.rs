@@ -107,11 +107,9 @@ impl RunDir {
     }
 }
 
-/// Whether `path` is the directory of a run, that is, holds `run.json`. One that this user may not look into may be:
-/// whoever reads it says so.
+/// Whether `path` is the directory of a run, that is, holds `run.json`, as far as this user may look.
 pub(crate) fn is_run(path: &Path) -> bool {
-    let there = path.join("run.json").try_exists();
-    there.unwrap_or_else(|why| why.kind() == ErrorKind::PermissionDenied)
+    path.join("run.json").exists()
 }
 
 /// Reads `run.json` of the run in `path`.

@@ -195,7 +195,7 @@ fn what_cannot_be_verified_is_refused_in_a_line() {
     }
     std::fs::write(at.join("r/digests.jsonl"), "{\"frames\": 5").unwrap();
     let (code, said) = refusal(at, "verify r");
-    assert!(code == 1 && said.contains("r/digests.jsonl: damaged: it holds no whole state"), "{said}");
+    assert!(code == 1 && said.contains("r/digests.jsonl: it holds no whole state"), "{said}");
     std::fs::remove_file(at.join("r/digests.jsonl")).unwrap();
     let (code, said) = refusal(at, "verify r");
     assert!(code == 1 && said.contains("no digests.jsonl with states to compare with"), "{said}");
@@ -267,4 +267,11 @@ fn settings_that_were_changed_by_hand_are_told_after_a_resume_too() {
     std::fs::write(&settings, whole.replace("gamma = 0.5", "gamma = 0.75")).unwrap();
     let said = String::from_utf8(output(at, "resume r").stderr).unwrap();
     assert!(said.contains("run has ended already") && std::fs::read(&about).unwrap() == noted, "{said}");
+    // One that is cut is as long as was asked, by whatever settings it has.
+    let first = resumed["frames"].as_u64().unwrap();
+    let kept = names(&at.join("r/checkpoints")).into_iter().filter_map(|name| name.parse().ok());
+    let earlier = kept.filter(|&frames: &u64| frames < first).max().expect("several are kept");
+    json(at, &format!("resume r --checkpoint {earlier} --frames {earlier} --quiet --json"));
+    let said = String::from_utf8(output(at, "resume r").stderr).unwrap();
+    assert!(said.contains("run has ended already"), "{said}");
 }

@@ -1,11 +1,14 @@
 //! Environments small enough to write down whole, and the dynamic programming that answers for them exactly.
 //!
 //! A table is what a policy is judged by without playing: the expected return within the step limit, to some
-//! 14 digits, instead of the mean over some episodes. Rewards are undiscounted unless a discount is asked for, and may
-//! have any unit: what counts as converged or equal is in proportion to them.
+//! 12 digits (fewer, the longer episodes last without one), instead of the mean over some episodes. Rewards are
+//! undiscounted unless a discount is asked for, and may have any unit: what counts as converged or equal is in
+//! proportion to them.
 //! Source: Bellman 1957; Sutton and Barto 2018, chapter 4.
 
 mod moments;
+#[cfg(test)]
+mod tests;
 
 use crate::{Error, Result};
 use moments::Moments;
@@ -50,8 +53,9 @@ pub struct Exact {
 
 /// Sweeps after which an iteration without a step limit gives up waiting for its tolerance.
 const SWEEPS: usize = 1_000_000;
-/// Largest change of a value between two sweeps that counts as converged, as a share of [`Backup::size`].
-const CONVERGED: f64 = 1e-14;
+/// Largest change of a value between two sweeps that counts as converged, as a share of [`Backup::size`]: rounding, and
+/// no more, since a value that comes nearer by a ten-thousandth in a sweep is ten thousand such changes away.
+const CONVERGED: f64 = 4.0 * f64::EPSILON;
 
 /// Value of a state or of an action in it.
 #[derive(Clone, Copy, Debug, Default)]
@@ -247,9 +251,14 @@ impl FiniteMdp {
     pub fn greedy(&self, value: &[f64], discount: f64) -> Vec<u32> {
         assert_eq!(value.len(), self.states(), "one value per state");
         let value: Vec<Backup> = value.iter().map(|&value| Backup { value, size: value.abs() }).collect();
+        // Of rewards that cancel, the values say nothing of what they are the sums of.
+        let rounding = 16.0 * f64::EPSILON * self.largest_reward();
         let first = |s| {
             let best = self.best(s, discount, &value);
-            let ties = |other: Backup| best.value - other.value <= Self::TIE * best.size.max(other.size);
+            let ties = |other: Backup| {
+                best.value == other.value
+                    || best.value - other.value <= rounding.max(Self::TIE * best.size.max(other.size))
+            };
             let action = self.choices(s).find(|&a| ties(self.backup(s, a, discount, &value)));
             action.expect("the best action is among the actions") as u32
         };
@@ -315,12 +324,16 @@ impl FiniteMdp {
     fn backup(&self, s: usize, a: usize, discount: f64, value: &[Backup]) -> Backup {
         let mut sum = Backup::default();
         for way in &self.outcomes[s][a] {
-            let kept = if way.terminated { 0.0 } else { discount };
-            let Backup { value, size } = value[way.next as usize];
-            sum.value += way.probability * (way.reward + kept * value);
-            sum.size += way.probability * (way.reward.abs() + kept * size);
+            let Backup { value, size } = if way.terminated { Backup::default() } else { value[way.next as usize] };
+            sum.value += way.probability * (way.reward + discount * value);
+            sum.size += way.probability * (way.reward.abs() + discount * size);
         }
         sum
+    }
+
+    fn largest_reward(&self) -> f64 {
+        let ways = self.outcomes.iter().flatten().flatten();
+        ways.fold(0.0, |largest, way| way.reward.abs().max(largest))
     }
 
     fn moments(&self, s: usize, policy: &[f64], after: &[Moments]) -> Moments {
@@ -334,156 +347,4 @@ impl FiniteMdp {
 
 fn is_one(sum: f64) -> bool {
     (sum - 1.0).abs() < 1e-9
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn returns_from_each_state_agree_with_the_expectation_at_the_start() {
-        let stay = vec![way(1.0, 0, -1.0, false)];
-        let go = vec![way(1.0, 1, 0.0, false)];
-        let end = vec![way(1.0, 1, 5.0, true)];
-        let table =
-            FiniteMdp::new(vec![0.25, 0.75], Some(3), vec![vec![stay, go.clone()], vec![end.clone(), end]]).unwrap();
-        let policy = table.policy(&[0, 0], 0.0);
-        let returns = table.expected_returns(&policy);
-        assert_eq!(returns, [-3.0, 5.0]);
-        assert_eq!(table.at_start(&returns), table.evaluate(&policy).mean);
-    }
-
-    fn way(probability: f64, next: u32, reward: f64, terminated: bool) -> Transition {
-        Transition { probability, next, reward, terminated }
-    }
-
-    /// One state: action 0 ends with 1, action 1 flips a coin between ending with 3 and staying for nothing.
-    fn coin(limit: Option<u32>) -> FiniteMdp {
-        let flip = vec![way(0.5, 0, 3.0, true), way(0.5, 0, 0.0, false)];
-        FiniteMdp::new(vec![1.0], limit, vec![vec![vec![way(1.0, 0, 1.0, true)], flip]]).unwrap()
-    }
-
-    #[test]
-    fn a_reward_that_is_not_finite_is_refused() {
-        for reward in [f64::NAN, f64::INFINITY] {
-            let refused = FiniteMdp::new(vec![1.0], None, vec![vec![vec![way(1.0, 0, reward, true)]]]).unwrap_err();
-            assert!(refused.to_string().contains("state 0, action 0 has a reward of"), "{refused}");
-        }
-    }
-
-    #[test]
-    fn evaluation_gives_mean_deviation_and_steps_of_a_geometric_episode() {
-        let coin = coin(None);
-        let exact = coin.evaluate(&coin.policy(&[1], 0.0));
-        assert!((exact.mean - 3.0).abs() < 1e-12 && exact.std < 1e-6 && (exact.steps - 2.0).abs() < 1e-12, "{exact:?}");
-    }
-
-    #[test]
-    fn a_limit_cuts_what_would_have_followed() {
-        let coin = coin(Some(2));
-        let exact = coin.evaluate(&coin.policy(&[1], 0.0));
-        assert_eq!((exact.mean, exact.steps), (2.25, 1.5)); // 3 with probability ¾; the second step half of the time
-        assert!((exact.std - 3.0 * (0.75f64 * 0.25).sqrt()).abs() < 1e-12);
-    }
-
-    #[test]
-    fn the_optimum_counts_its_steps() {
-        // With one step left the coin is worth 1.5, more than the sure 1; with two 2.25.
-        assert_eq!(coin(Some(1)).optimum(), 1.5);
-        assert_eq!(coin(Some(2)).optimum(), 2.25);
-        assert!((coin(None).optimum() - 3.0).abs() < 1e-12);
-    }
-
-    #[test]
-    fn epsilon_mixes_every_action_in() {
-        let coin = coin(Some(1));
-        assert_eq!(coin.policy(&[1], 0.5), [0.25, 0.75]);
-        assert_eq!(coin.evaluate(&coin.policy(&[0], 0.5)).mean, 0.75 * 1.0 + 0.25 * 1.5);
-    }
-
-    #[test]
-    fn of_a_mask_only_legal_actions_are_drawn_and_best() {
-        let coin = coin(Some(1)).showing(vec![0], vec![1, 0]);
-        assert_eq!(coin.policy(&[0], 0.5), [1.0, 0.0]);
-        assert_eq!(
-            (coin.optimum(), coin.greedy(&[0.0], 1.0)),
-            (1.0, vec![0]),
-            "the coin is worth more, and not allowed"
-        );
-    }
-
-    #[test]
-    fn a_policy_that_never_ends_is_found() {
-        // From 0 to 1 or to the end; from 1 nowhere else.
-        let (stay, end) = (vec![way(1.0, 1, -1.0, false)], vec![way(1.0, 0, 0.0, true)]);
-        let table = |limit| {
-            FiniteMdp::new(
-                vec![1.0, 0.0],
-                limit,
-                vec![vec![stay.clone(), end.clone()], vec![stay.clone(), stay.clone()]],
-            )
-            .unwrap()
-        };
-        let endless = |limit, actions: [u32; 2], epsilon| {
-            let table = table(limit);
-            table.endless(&table.policy(&actions, epsilon))
-        };
-        assert_eq!(endless(None, [0, 0], 0.0), Some(0));
-        assert_eq!(endless(None, [1, 0], 0.0), None, "it never comes there");
-        assert_eq!(endless(None, [1, 0], 0.1), Some(1));
-        assert_eq!(endless(Some(9), [0, 0], 0.0), None);
-    }
-
-    #[test]
-    fn discounted_values_and_greedy_actions_agree() {
-        let coin = coin(None);
-        let value = coin.value_iteration(0.9);
-        assert!((value[0] - 1.5 / (1.0 - 0.45)).abs() < 1e-12, "{value:?}");
-        assert_eq!(coin.greedy(&value, 0.9), [1]);
-        assert_eq!(coin.greedy(&[0.0], 0.0), [1]);
-    }
-
-    #[test]
-    fn the_unit_of_rewards_changes_no_policy_and_no_digit_that_counts() {
-        for unit in [1e-11, 1.0, 1e9] {
-            let flip = vec![way(0.5, 0, 3.0 * unit, true), way(0.5, 0, 0.0, false)];
-            let sure = vec![way(1.0, 0, unit, true)];
-            let coin = FiniteMdp::new(vec![1.0], None, vec![vec![sure, flip]]).unwrap();
-            let value = coin.value_iteration(1.0);
-            assert!((value[0] / unit - 3.0).abs() < 1e-12 && coin.greedy(&value, 1.0) == [1], "{unit}: {value:?}");
-            // It flips until it is paid: nothing varies but the number of steps.
-            let exact = coin.evaluate(&coin.policy(&[1], 0.0));
-            assert!((exact.mean / unit - 3.0).abs() < 1e-12 && exact.std / unit < 1e-12, "{unit}: {exact:?}");
-        }
-        // A large mean hides no small deviation.
-        let flip = vec![way(0.5, 0, 1e9 - 1.0, true), way(0.5, 0, 1e9 + 1.0, true)];
-        let coin = FiniteMdp::new(vec![1.0], Some(1), vec![vec![flip]]).unwrap();
-        assert_eq!(coin.evaluate(&[1.0]), Exact { mean: 1e9, std: 1.0, steps: 1.0 });
-    }
-
-    #[test]
-    fn states_show_themselves_unless_it_is_said_what_they_show() {
-        let coin = coin(None);
-        assert_eq!((coin.symbols(), coin.legal()), (&[0][..], &[][..]));
-        let shown = coin.clone().showing(vec![7, 8], vec![1, 1]);
-        assert_eq!((shown.symbols(), shown.legal()), (&[7, 8][..], &[1, 1][..]));
-        assert_eq!(shown.optimum(), coin.optimum());
-    }
-
-    #[test]
-    #[should_panic(expected = "1 flags of 2 actions")]
-    fn flags_are_one_per_action() {
-        let _ = coin(None).showing(vec![0], vec![1]);
-    }
-
-    #[test]
-    fn tables_that_do_not_close_are_refused() {
-        let bad = |start: Vec<f64>, outcomes| FiniteMdp::new(start, None, outcomes).unwrap_err().to_string();
-        assert!(bad(vec![], vec![]).contains("at least one state"));
-        assert!(bad(vec![0.5], vec![vec![vec![way(1.0, 0, 0.0, true)]]]).contains("start"));
-        assert!(bad(vec![1.0], vec![vec![vec![way(0.9, 0, 0.0, true)]]]).contains("sum to 0.9"));
-        assert!(bad(vec![1.0], vec![vec![vec![way(1.0, 1, 0.0, true)]]]).contains("leads to 1"));
-        let ragged = vec![vec![vec![way(1.0, 0, 0.0, true)]], vec![]];
-        assert!(bad(vec![1.0, 0.0], ragged).contains("state 1 has 0 actions"));
-    }
 }

@@ -81,7 +81,8 @@ pub(crate) fn run(args: &PublishArgs, tables: &Tables) -> anyhow::Result<ExitCod
     let there = |why: anyhow::Error| anyhow!(format!("{why:#}").replace(&draft.path().display().to_string(), &told()));
     fill(draft.path(), &described, &mut trained, &manifest, &takes, &report).map_err(there).with_context(told)?;
     match fs::rename(draft.path(), out) {
-        Err(e) if e.kind() == ErrorKind::DirectoryNotEmpty => return Err(exists()), // another was quicker
+        // Another was quicker; file systems say it in two ways.
+        Err(e) if matches!(e.kind(), ErrorKind::DirectoryNotEmpty | ErrorKind::AlreadyExists) => return Err(exists()),
         renamed => renamed.with_context(told)?,
     }
     if args.json {

@@ -82,10 +82,11 @@ pub(crate) fn run(args: &ReportArgs, tables: &Tables) -> anyhow::Result<ExitCode
     let page = Page { title: envs.join(", "), charts, rows, films, settings };
     file::write(&args.out, page.html().as_bytes())?;
     let bytes = std::fs::metadata(&args.out)?.len();
+    let curves = groups.iter().filter(|group| group.curves.iter().any(Option::is_some)).count();
     output::line(format!(
         "{}: {}, {}, {}",
         args.out.display(),
-        counted(groups.len(), "curve"),
+        counted(curves, "curve"),
         counted(page.films.len(), "film"),
         counted(bytes as usize, "byte")
     ));

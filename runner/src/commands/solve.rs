@@ -6,6 +6,7 @@ use std::process::ExitCode;
 use rl_core::Seating;
 use serde::Serialize;
 
+use crate::console::number::counted;
 use crate::console::output;
 use crate::console::usage::usage;
 use crate::file::picture;
@@ -89,7 +90,7 @@ pub(crate) fn run(args: &SolveArgs, tables: &Tables) -> anyhow::Result<ExitCode>
         policy,
         values,
     };
-    let far = (0.001_f64.ln() / args.gamma.ln()).round(); // steps
+    let far = (0.001_f64.ln() / args.gamma.ln()).ceil().max(1.0); // steps
     if report.expected_return < report.optimum - 0.1 * report.optimum.abs() {
         if args.gamma == 1.0 {
             output::note(
@@ -97,8 +98,9 @@ pub(crate) fn run(args: &SolveArgs, tables: &Tables) -> anyhow::Result<ExitCode>
             );
         } else if far < table.states() as f64 {
             output::note(format!(
-                "at γ = {} a reward {far:.0} steps ahead counts a thousandth of one now: try a larger --gamma",
-                args.gamma
+                "at γ = {} a reward {} ahead counts a thousandth of one now, or less: try a larger --gamma",
+                args.gamma,
+                counted(far as usize, "step")
             ));
         }
     }

@@ -350,7 +350,11 @@ fn again(args: &VerifyArgs, path: &Path, stop: &Stop, tables: &Tables) -> anyhow
         }
         let file = path.join(digests::FILE);
         if file.metadata().is_ok_and(|file| file.len() > 0) {
-            bail!("{}: damaged: it holds no whole state to compare with", file.display());
+            bail!(
+                "{}: it holds no whole state to compare with: damaged, or killed while it wrote the first, and \
+                 `rl-run resume` goes on",
+                file.display()
+            );
         }
         bail!(
             "{}: no {} with states to compare with: it ended before its first checkpoint, was stopped in an evaluation before it (`rl-run resume` \

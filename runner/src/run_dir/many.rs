@@ -67,9 +67,15 @@ struct Failure<'a> {
     error: String,
 }
 
-/// The error of a directory in a group that does not look like a run any more.
+/// The error of a directory in a group that does not look like a run any more, or that this user may not look into.
 pub(crate) fn lost(run: &Path) -> anyhow::Error {
-    anyhow!("{}: it has lost its run.json: remove it, and `rl-run resume` of the group begins it again", run.display())
+    let place = run.display();
+    match run.join("run.json").try_exists() {
+        Ok(_) => {
+            anyhow!("{place}: it has lost its run.json: remove it, and `rl-run resume` of the group begins it again")
+        }
+        Err(why) => anyhow!(why).context(place.to_string()),
+    }
 }
 
 /// Says that a command failed on one run among several, and goes on with the next.

@@ -126,6 +126,7 @@ pub(crate) fn go_on(going: &Going<'_>, path: &Path, shown: Shown) -> anyhow::Res
     }
     let progress = shown.begin(resolved, about.seed, (frames, train.frames), stop)?;
     // Nothing of the run is changed before this, whatever was refused.
+    let cut = checkpoint::list(&dir.checkpoints())?.last().is_some_and(|(newest, _)| *newest > frames);
     checkpoint::forget_after(&dir.checkpoints(), frames)?;
     checkpoint::forget_after(&dir.best(), frames)?;
     if session.counts.best.is_some() && checkpoint::list(&dir.best())?.is_empty() {
@@ -135,9 +136,9 @@ pub(crate) fn go_on(going: &Going<'_>, path: &Path, shown: Shown) -> anyhow::Res
     if about.assets.is_empty() {
         about.assets = session.assets(); // of a run that is older than this key
     }
-    // By what somebody has changed since it ended nothing was trained.
-    if !(ended && edited) {
-        if ended {
+    // By what somebody has changed since it ended nothing was trained. One that is cut has other frames to train for.
+    if !(ended && edited) || cut {
+        if ended && !edited {
             about.config_sha256 = resolved.sha256(); // it may be of fewer frames now
         } else {
             about.goes_on(checkpoint.as_ref().map(|_| frames), (&used, &owner.isa), resolved.sha256(), edited);

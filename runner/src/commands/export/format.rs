@@ -7,7 +7,7 @@ use anyhow::bail;
 use super::ExportArgs;
 use crate::console::usage::usage;
 
-/// Slowest speed of a film, 1 being the speed at which people play.
+/// Slowest speed of a film, 1 being the speed at which people play: a picture stands for minutes.
 const SLOWEST: f64 = 0.001;
 
 /// A format of file, told by its extension.
@@ -55,7 +55,6 @@ impl ExportArgs {
     /// # Errors
     /// If there is such a flag, or `--speed` is out of range; the message names it.
     pub(super) fn check(&self, format: Format) -> anyhow::Result<()> {
-        // Slower, a picture would have to stand for longer than a GIF can say: eleven minutes.
         if let Some(speed) = self.speed.filter(|speed| !(*speed >= SLOWEST && speed.is_finite())) {
             bail!(usage(format!("--speed {speed}: must be a number from {SLOWEST}")));
         }

@@ -48,15 +48,20 @@ impl<W: Write> Gif<W> {
         if hundredths < 1.0 && !last {
             return Ok(());
         }
-        // It may be what is there already, if one between was left out: then nothing of it is written but its time.
-        let area = changed(&self.screen, &canvas).unwrap_or([0, 0, 1, 1]);
-        let before = Some(&self.screen[..]).filter(|screen| !screen.is_empty());
-        let mut frame = frame(before, &canvas, area)?;
-        frame.delay = hundredths.clamp(1.0, f64::from(u16::MAX)) as u16;
+        let mut left = hundredths.max(1.0);
+        while left > 0.0 {
+            // It may be what is there already, if one between was left out, or if it stays for longer than the eleven
+            // minutes that can be said: then nothing of it is written but its time.
+            let area = changed(&self.screen, &canvas).unwrap_or([0, 0, 1, 1]);
+            let before = Some(&self.screen[..]).filter(|screen| !screen.is_empty());
+            let mut frame = frame(before, &canvas, area)?;
+            frame.delay = left.min(f64::from(u16::MAX)) as u16;
+            left -= f64::from(frame.delay);
+            self.screen = canvas.pixels().to_vec();
+            self.encoder.as_mut().context("a film has a first picture")?.write_frame(&frame)?;
+            self.written += 1;
+        }
         self.since = self.until;
-        self.screen = canvas.pixels().to_vec();
-        self.encoder.as_mut().context("a film has a first picture")?.write_frame(&frame)?;
-        self.written += 1;
         Ok(())
     }
 }
@@ -224,6 +229,19 @@ mod tests {
         film.finish().unwrap();
         drop(film);
         assert_eq!(screened(&bytes), [(one.to_vec(), 10), (one.to_vec(), 10), (other.to_vec(), 1)]);
+    }
+
+    #[test]
+    fn a_picture_stays_for_longer_than_a_gif_can_say() {
+        let mut bytes = Vec::new();
+        let mut film = Gif::new(&mut bytes);
+        let (one, other) = ([1, 2, 3, 4, 5, 6], [6, 5, 4, 3, 2, 1]);
+        for (pixels, seconds) in [(&one, 500.0), (&one, 500.0), (&other, 0.1)] {
+            film.show(&picture(pixels), seconds).unwrap();
+        }
+        assert_eq!(film.finish().unwrap(), 3);
+        drop(film);
+        assert_eq!(screened(&bytes), [(one.to_vec(), 65_535), (one.to_vec(), 34_465), (other.to_vec(), 10)]);
     }
 
     #[test]

@@ -72,7 +72,7 @@ pub(crate) fn resume(args: &ResumeArgs, roster: &Roster, tables: &Tables, stop: 
     if args.frames.is_some_and(|frames| seeds.iter().all(|&seed| had(dir, seed) <= frames)) {
         Roster::lengthen(dir, &order, seeds)?;
     }
-    let asked = |&seed: &u64| args.frames.or_else(|| lengthened(dir, seed, roster, tables));
+    let asked = |&seed: &u64| args.frames.or_else(|| lengthened(dir, seed, roster, &order, tables));
     let asked: Vec<Option<u64>> = seeds.iter().map(asked).collect();
     let frames: Vec<(u64, u64)> =
         seeds.iter().zip(&asked).map(|(&seed, &asked)| frames(dir, seed, &order, asked, tables)).collect();
@@ -116,9 +116,11 @@ pub(crate) fn resume(args: &ResumeArgs, roster: &Roster, tables: &Tables, stop: 
 
 /// Total of frames that an earlier `resume --frames` of the group has asked of a run, where the run was stopped before
 /// it heard of it.
-fn lengthened(dir: &Path, seed: u64, roster: &Roster, tables: &Tables) -> Option<u64> {
+fn lengthened(dir: &Path, seed: u64, roster: &Roster, order: &Order, tables: &Tables) -> Option<u64> {
     let frames = *roster.lengthened.get(&seed)?;
-    (frames > planned(dir, seed, tables)).then_some(frames)
+    // Somebody may have put a run of other settings in its place.
+    let asked = frames > planned(dir, seed, tables) && is_alike(&below(dir, seed), roster, order, tables);
+    asked.then_some(frames)
 }
 
 /// Whether a run is one of the group's experiment, whatever its length. One that has not begun or cannot be read is: it
